@@ -1,0 +1,1 @@
+//! Two command lines over one library.

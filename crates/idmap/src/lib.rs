@@ -1,0 +1,1 @@
+//! User and group ID mappings: ranges, two-way translation, /etc/subuid text, map strings.

@@ -1,0 +1,1 @@
+//! Process-shared read/write lock files with a last-write token, compatible with containers/storage.

@@ -1,0 +1,1 @@
+//! OCI layouts and docker archives in and out of a layerhold store.

@@ -1,0 +1,1 @@
+//! The exact JSON records of a containers-storage store, with unknown fields kept.

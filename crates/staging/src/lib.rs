@@ -1,0 +1,1 @@
+//! Temporary areas that survive crashes: staged additions and deletions, stale-area recovery.

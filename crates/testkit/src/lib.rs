@@ -1,0 +1,1 @@
+//! Fixtures, faults, real peers and child runners for layerhold's own tests.
