@@ -1,1 +1,61 @@
 //! Fixtures, faults, real peers and child runners for layerhold's own tests.
+//!
+//! This crate is never published and only ever a dev-dependency. It may do what the library crates may not: read the
+//! environment, print, panic, and use `std::fs` directly, so that a test does not check the code with itself.
+//!
+//! ```
+//! use layerhold_testkit::{TarBuilder, TarEntry, Tree};
+//!
+//! let layer = TarBuilder::new()
+//!     .dir("etc", 0o755)
+//!     .file("etc/hostname", 0o644, b"box\n")
+//!     .entry(TarEntry::symlink("run", "/var/run").owner(1000, 1000))
+//!     .finish();
+//! assert_eq!(layer.len() % 512, 0);
+//!
+//! let place = layerhold_testkit::scratch();
+//! let before = Tree::of(place.path());
+//! std::fs::File::create(place.path().join("new")).unwrap();
+//! assert_eq!(Tree::of(place.path()).differences(&before).len(), 2); // the file, and the directory's mtime
+//! ```
+//!
+//! # What a test needs, and how it says so
+//! A test that needs root, a peer or a filesystem asks for it first and returns when the answer is `None`:
+//!
+//! ```
+//! # fn body() {
+//! let Some(()) = layerhold_testkit::require_root() else { return };
+//! let Some(()) = layerhold_testkit::require_peer("containers-storage") else { return };
+//! # }
+//! ```
+//!
+//! The skip is printed as `SKIP name: why`. With `CI=true` in the environment it is a failure, except when the running
+//! kernel itself lacks the feature, which no set-up could change.
+//!
+//! # Limitations
+//! Linux only. Loop-mounted filesystems are visible in the mount namespace of the test and are detached when their
+//! handle is dropped; a killed test leaves them mounted below the temporary directory.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "tests stand outside the library's rules: they read the environment, print skips and check files by themselves"
+)]
+
+mod child;
+mod filesystem;
+pub mod hostile;
+mod peers;
+mod require;
+mod tar_builder;
+mod tree;
+
+pub use child::{Child, ChildRole, ChildSpec, child_role};
+pub use filesystem::{Filesystem, FilesystemKind, scratch};
+pub use peers::{Buildah, GoStore, Podman, Ran, Skopeo, run};
+pub use require::{
+    Blame, Feature, require_feature, require_filesystem, require_peer, require_root, skip,
+};
+pub use tar_builder::{TarBuilder, TarEntry, TarFormat, TarKind};
+pub use tempfile::TempDir;
+pub use tree::{Node, NodeKind, Tree};

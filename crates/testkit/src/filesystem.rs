@@ -1,0 +1,232 @@
+//! Freshly made filesystems, mounted from an image file and taken away again.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::peers::run;
+
+/// A kind of filesystem that tests run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FilesystemKind {
+    /// ext4, without reflinks.
+    Ext4,
+    /// XFS, with reflinks and project quota.
+    Xfs,
+    /// btrfs, with reflinks and subvolumes.
+    Btrfs,
+    /// tmpfs, in memory.
+    Tmpfs,
+}
+
+impl FilesystemKind {
+    /// The name `mount -t` knows.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ext4 => "ext4",
+            Self::Xfs => "xfs",
+            Self::Btrfs => "btrfs",
+            Self::Tmpfs => "tmpfs",
+        }
+    }
+
+    /// The program that makes one; none for tmpfs.
+    #[must_use]
+    pub fn maker(self) -> Option<&'static str> {
+        match self {
+            Self::Ext4 => Some("mkfs.ext4"),
+            Self::Xfs => Some("mkfs.xfs"),
+            Self::Btrfs => Some("mkfs.btrfs"),
+            Self::Tmpfs => None,
+        }
+    }
+
+    /// The least size in MiB its maker accepts; smaller wishes are raised to it.
+    fn least_mib(self) -> u64 {
+        match self {
+            Self::Xfs => 320,
+            Self::Btrfs => 128,
+            Self::Ext4 => 8,
+            Self::Tmpfs => 1,
+        }
+    }
+
+    fn quiet_options(self) -> &'static [&'static str] {
+        match self {
+            Self::Ext4 => &["-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"],
+            Self::Xfs | Self::Btrfs => &["-q", "-f"],
+            Self::Tmpfs => &[],
+        }
+    }
+}
+
+/// A mounted filesystem of its own; dropping it unmounts it and removes the image.
+#[derive(Debug)]
+#[must_use = "the filesystem is unmounted when this is dropped"]
+pub struct Filesystem {
+    mount_point: PathBuf,
+    // Held for its Drop: the image and the mount point live in it.
+    _place: tempfile::TempDir,
+}
+
+impl Filesystem {
+    /// Makes and mounts a filesystem of `kind` with `size_mib` MiB (more if the kind needs more).
+    ///
+    /// # Errors
+    /// The text of the tool that refused.
+    pub fn create(kind: FilesystemKind, size_mib: u64) -> Result<Self, String> {
+        Self::create_with(kind, size_mib, "")
+    }
+
+    /// As [`create`](Self::create), with further mount options such as `"pquota"`.
+    ///
+    /// # Errors
+    /// The text of the tool that refused.
+    pub fn create_with(kind: FilesystemKind, size_mib: u64, options: &str) -> Result<Self, String> {
+        let place = scratch();
+        let size = size_mib.max(kind.least_mib()) << 20;
+        let mount_point = place.path().join("mnt");
+        std::fs::create_dir(&mount_point).map_err(|error| error.to_string())?;
+        let mut mount = Command::new("mount");
+        mount.args(["-t", kind.name(), "-o"]);
+        match kind.maker() {
+            Some(maker) => {
+                let image = place.path().join("image");
+                make_image(&image, size)?;
+                let made = run(Command::new(maker).args(kind.quiet_options()).arg(&image));
+                made.into_result()?;
+                mount.arg(join_options("loop", options)).arg(&image);
+            }
+            None => {
+                let sized = format!("size={size}");
+                mount
+                    .arg(join_options(&sized, options))
+                    .arg("layerhold-test");
+            }
+        }
+        run(mount.arg(&mount_point)).into_result()?;
+        // Private, so that nothing mounted below it travels to other namespaces and keeps it busy.
+        run(Command::new("mount")
+            .arg("--make-private")
+            .arg(&mount_point))
+        .into_result()?;
+        Ok(Self {
+            mount_point,
+            _place: place,
+        })
+    }
+
+    /// The root directory of the filesystem.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.mount_point
+    }
+
+    /// Mounts it anew with other options, such as `"ro"` or `"rw"`.
+    ///
+    /// # Errors
+    /// The text of `mount`.
+    pub fn remount(&self, options: &str) -> Result<(), String> {
+        let options = join_options("remount", options);
+        run(Command::new("mount")
+            .args(["-o", &options])
+            .arg(&self.mount_point))
+        .into_result()
+        .map(drop)
+    }
+}
+
+impl Drop for Filesystem {
+    fn drop(&mut self) {
+        // Detached, so that a file a failed test left open does not keep the mount in sight; whatever was mounted below
+        // goes with it.
+        let unmounted = run(Command::new("umount")
+            .args(["--recursive", "--lazy"])
+            .arg(&self.mount_point));
+        if let Err(why) = unmounted.into_result() {
+            eprintln!("could not unmount {}: {why}", self.mount_point.display());
+        }
+    }
+}
+
+/// A new temporary directory, removed when the handle is dropped.
+///
+/// It lies below `LAYERHOLD_TEST_DIR` when that is set, else below the usual temporary directory.
+///
+/// # Panics
+/// When no directory can be made there.
+#[must_use]
+pub fn scratch() -> tempfile::TempDir {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("layerhold-");
+    let made = match std::env::var_os("LAYERHOLD_TEST_DIR") {
+        Some(base) => builder.tempdir_in(base),
+        None => builder.tempdir(),
+    };
+    made.expect("the temporary directory is writable")
+}
+
+fn make_image(path: &Path, size: u64) -> Result<(), String> {
+    // Sparse: only what the test writes takes room.
+    File::create(path)
+        .and_then(|file| file.set_len(size))
+        .map_err(|error| error.to_string())
+}
+
+fn join_options(first: &str, more: &str) -> String {
+    if more.is_empty() {
+        first.to_owned()
+    } else {
+        format!("{first},{more}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::require_filesystem;
+
+    fn is_mounted(path: &Path) -> bool {
+        let table = std::fs::read_to_string("/proc/self/mounts").unwrap();
+        table
+            .lines()
+            .any(|line| line.split(' ').nth(1) == path.to_str())
+    }
+
+    fn comes_and_goes(kind: FilesystemKind) {
+        let Some(filesystem) = require_filesystem(kind, 64) else {
+            return;
+        };
+        let path = filesystem.path().to_owned();
+        assert!(is_mounted(&path));
+        std::fs::write(path.join("file"), b"content").unwrap();
+        filesystem.remount("ro").unwrap();
+        let refused = std::fs::write(path.join("file"), b"more").unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
+        drop(filesystem);
+        assert!(!is_mounted(&path));
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn root_ext4_comes_and_goes() {
+        comes_and_goes(FilesystemKind::Ext4);
+    }
+
+    #[test]
+    fn root_xfs_comes_and_goes() {
+        comes_and_goes(FilesystemKind::Xfs);
+    }
+
+    #[test]
+    fn root_btrfs_comes_and_goes() {
+        comes_and_goes(FilesystemKind::Btrfs);
+    }
+
+    #[test]
+    fn root_tmpfs_comes_and_goes() {
+        comes_and_goes(FilesystemKind::Tmpfs);
+    }
+}
