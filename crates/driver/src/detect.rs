@@ -1,0 +1,87 @@
+//! Which driver a store uses.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use layerhold_sys::Dir;
+
+use crate::config::DriverConfig;
+use crate::driver::Driver;
+use crate::registry::{OpenError, Registry};
+
+/// The order in which drivers are tried when the configuration names none.
+pub const PRIORITY: [&str; 4] = ["overlay", "btrfs", "zfs", "vfs"];
+
+/// Opens the driver a store uses (Go: drivers/driver.go, `New`).
+///
+/// 1. A requested name is opened, whatever is on disk.
+/// 2. Else the drivers of the priority list that have a directory below the graph root are tried. The first
+///    one decides: it must work, and it must be the only driver with a directory. vfs is passed over here
+///    unless the configuration's own list names it, though its directory counts as one.
+/// 3. Else the first driver of the priority list that works here is opened, then any registered one.
+///
+/// # Errors
+///
+/// [`OpenError::Several`], [`OpenError::NoneUsable`], or that of the driver that decided.
+pub fn detect(
+    requested: Option<&str>,
+    config: &DriverConfig,
+    registry: &Registry,
+) -> Result<Arc<dyn Driver>, OpenError> {
+    if let Some(name) = requested.filter(|name| !name.is_empty()) {
+        return registry.open(name, config);
+    }
+    let order: Vec<&str> = if config.priority.is_empty() {
+        PRIORITY.to_vec()
+    } else {
+        config.priority.iter().map(String::as_str).collect()
+    };
+    let prior = prior_drivers(&config.root, registry)?;
+    let vfs_counts = !config.priority.is_empty();
+    for name in &order {
+        if prior.contains(name) && (vfs_counts || *name != "vfs") {
+            return open_prior(name, &prior, config, registry);
+        }
+    }
+    for name in order.into_iter().chain(registry.names()) {
+        match registry.open(name, config) {
+            Err(error) if error.is_unsuitable() => {}
+            decided => return decided,
+        }
+    }
+    Err(OpenError::NoneUsable)
+}
+
+/// Opens the driver whose state was found. It failing is an error: passing over it would make all images vanish.
+fn open_prior(
+    name: &str,
+    prior: &[&'static str],
+    config: &DriverConfig,
+    registry: &Registry,
+) -> Result<Arc<dyn Driver>, OpenError> {
+    let driver = registry.open(name, config)?;
+    if prior.len() > 1 {
+        return Err(OpenError::Several { root: config.root.clone(), names: prior.to_vec() });
+    }
+    Ok(driver)
+}
+
+/// Lists the registered drivers that have something of their name below the graph root, whatever it holds.
+///
+/// # Errors
+///
+/// When the graph root cannot be read. One that does not exist has no prior drivers.
+pub fn prior_drivers(root: &Path, registry: &Registry) -> Result<Vec<&'static str>, OpenError> {
+    let dir = match Dir::open_ambient(root) {
+        Ok(dir) => dir,
+        Err(error) if error.is_not_found() => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut found = Vec::new();
+    for name in registry.names() {
+        if dir.stat(name)?.is_some() {
+            found.push(name);
+        }
+    }
+    Ok(found)
+}

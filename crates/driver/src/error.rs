@@ -1,0 +1,117 @@
+//! What goes wrong with layers.
+
+use std::path::PathBuf;
+
+use layerhold_ids::LayerId;
+use layerhold_sys::PathError;
+
+/// A driver operation on a layer failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayerError {
+    /// The driver has no such layer (Go: `ErrLayerUnknown`).
+    #[error("unknown layer {id}")]
+    Unknown {
+        /// The layer.
+        id: LayerId,
+    },
+    /// The driver has something under this ID already.
+    #[error("the driver already holds a layer {id}")]
+    Exists {
+        /// The layer.
+        id: LayerId,
+    },
+    /// The layer is in an additional store, which is never written to.
+    #[error("layer {id} belongs to the read-only store at {store}")]
+    ReadOnlyStore {
+        /// The layer.
+        id: LayerId,
+        /// The additional store.
+        store: PathBuf,
+    },
+    /// The driver was opened for reading only.
+    #[error("the {driver} driver at {home} is open for reading only")]
+    ReadOnlyHome {
+        /// The driver.
+        driver: &'static str,
+        /// Its home.
+        home: PathBuf,
+    },
+    /// A staged layer was given as parent to a driver that did not make it.
+    #[error("the staged parent was not made by the {driver} driver")]
+    ForeignStaged {
+        /// The driver that was asked.
+        driver: &'static str,
+    },
+    /// The driver knows no per-layer options.
+    #[error("--storage-opt is not supported for {driver}")]
+    StorageOptions {
+        /// The driver.
+        driver: &'static str,
+    },
+    /// The driver cannot honour a mount option.
+    #[error("{driver} driver does not support mount options")]
+    MountOptions {
+        /// The driver.
+        driver: &'static str,
+        /// The first option it cannot honour.
+        option: String,
+    },
+    /// The driver has no such ability.
+    #[error("the {driver} driver cannot {operation}")]
+    NotSupported {
+        /// The driver.
+        driver: &'static str,
+        /// What it was asked to do.
+        operation: &'static str,
+    },
+    /// An owner has no counterpart in a map.
+    #[error("cannot map the owner {uid}:{gid} of {path}")]
+    Map {
+        /// The file.
+        path: PathBuf,
+        /// Its user.
+        uid: u32,
+        /// Its group.
+        gid: u32,
+        /// Which map refused.
+        #[source]
+        source: layerhold_idmap::MapError,
+    },
+    /// The root of a user namespace has no counterpart on the host.
+    #[error("cannot find the host owner of the layer's root directory")]
+    RootPair(#[source] layerhold_idmap::MapError),
+    /// What was asked for is not a regular file of the layer.
+    #[error("{path} is not a regular file")]
+    NotRegular {
+        /// Path below the layer's root.
+        path: PathBuf,
+    },
+    /// A diff could not be unpacked.
+    #[error("cannot unpack into layer")]
+    Unpack(#[source] layerhold_archive::UnpackError),
+    /// A tree could not be packed.
+    #[error("cannot pack the layer")]
+    Pack(#[source] layerhold_archive::PackError),
+    /// Two trees could not be compared.
+    #[error("cannot compare the layer with its parent")]
+    Compare(#[source] layerhold_archive::ChangesError),
+    /// A temporary area failed.
+    #[error("cannot use a temporary area")]
+    Staging(#[source] layerhold_staging::Error),
+    /// A system call failed.
+    #[error(transparent)]
+    Os(#[from] PathError),
+}
+
+impl LayerError {
+    /// Tells whether the cause is that something is not there.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        match self {
+            Self::Unknown { .. } => true,
+            Self::Os(error) => error.is_not_found(),
+            _ => false,
+        }
+    }
+}

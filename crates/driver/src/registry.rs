@@ -1,0 +1,158 @@
+//! The drivers a program brings along.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use layerhold_sys::PathError;
+
+use crate::config::DriverConfig;
+use crate::driver::Driver;
+use crate::option::OptionError;
+
+/// Opens one kind of driver.
+pub trait DriverFactory: Send + Sync {
+    /// The name under which the driver is chosen.
+    fn name(&self) -> &'static str;
+
+    /// Opens the driver at [`config.home(name)`](DriverConfig::home), making the home when writing is allowed.
+    fn open(&self, config: &DriverConfig) -> Result<Arc<dyn Driver>, OpenError>;
+}
+
+/// The drivers a program brings along: a plain value, so that two stores of one process may differ.
+///
+/// ```
+/// use layerhold_driver::{DriverConfig, OpenError, Registry};
+///
+/// let registry = Registry::new();
+/// let error = registry.open("zfs", &DriverConfig::new("/g", "/r")).err();
+/// assert_eq!(error.map(|e| e.to_string()).as_deref(), Some("failed to GetDriver graph zfs /g: driver not supported"));
+/// ```
+#[derive(Default)]
+pub struct Registry {
+    factories: Vec<Box<dyn DriverFactory>>,
+}
+
+impl Registry {
+    /// A registry without drivers.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a driver.
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyRegistered`] when the name is taken.
+    pub fn register(&mut self, factory: impl DriverFactory + 'static) -> Result<(), AlreadyRegistered> {
+        if self.find(factory.name()).is_some() {
+            return Err(AlreadyRegistered { name: factory.name() });
+        }
+        self.factories.push(Box::new(factory));
+        Ok(())
+    }
+
+    /// Returns the names, in the order of registration.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.factories.iter().map(|factory| factory.name())
+    }
+
+    /// Opens the driver of this name; `overlay2` is taken for `overlay`.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::NotCompiledIn`] for an unknown name, else the driver's own.
+    pub fn open(&self, name: &str, config: &DriverConfig) -> Result<Arc<dyn Driver>, OpenError> {
+        let name = if name == "overlay2" { "overlay" } else { name };
+        match self.find(name) {
+            Some(factory) => factory.open(config),
+            None => Err(OpenError::NotCompiledIn { name: name.to_owned(), root: config.root.clone() }),
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<&dyn DriverFactory> {
+        self.factories.iter().map(AsRef::as_ref).find(|factory| factory.name() == name)
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.names()).finish()
+    }
+}
+
+/// A driver name was registered twice.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("name already registered {name}")]
+pub struct AlreadyRegistered {
+    /// The name.
+    pub name: &'static str,
+}
+
+/// A driver could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// No driver of this name was registered.
+    #[error("failed to GetDriver graph {name} {}: driver not supported", root.display())]
+    NotCompiledIn {
+        /// The name.
+        name: String,
+        /// The graph root.
+        root: PathBuf,
+    },
+    /// The driver cannot work on this system at all (Go: `ErrNotSupported`).
+    #[error("{reason}: driver not supported")]
+    NotSupported {
+        /// What is missing.
+        reason: String,
+    },
+    /// Something the driver needs is not there (Go: `ErrPrerequisites`).
+    #[error("{reason}: prerequisites for driver not satisfied (wrong filesystem?)")]
+    Prerequisites {
+        /// What is missing.
+        reason: String,
+    },
+    /// The filesystem of the graph root will not do (Go: `ErrIncompatibleFS`).
+    #[error("{reason}: backing file system is unsupported for this graph driver")]
+    IncompatibleFilesystem {
+        /// Why.
+        reason: String,
+    },
+    /// A driver option is wrong.
+    #[error(transparent)]
+    Option(#[from] OptionError),
+    /// A system call failed.
+    #[error(transparent)]
+    Os(#[from] PathError),
+    /// The graph root holds the state of more than one driver.
+    #[error(
+        "{} contains several valid graphdrivers: {}; Please cleanup or explicitly choose storage driver (-s <DRIVER>)",
+        root.display(), names.join(", ")
+    )]
+    Several {
+        /// The graph root.
+        root: PathBuf,
+        /// The drivers with state there, in the order of the registry.
+        names: Vec<&'static str>,
+    },
+    /// No driver works here.
+    #[error("no supported storage backend found")]
+    NoneUsable,
+}
+
+impl OpenError {
+    /// Tells whether detection may go on to the next driver: this one is not supported, lacks a prerequisite or
+    /// does not suit the filesystem. Anything else is an error to report.
+    #[must_use]
+    pub fn is_unsuitable(&self) -> bool {
+        matches!(
+            self,
+            Self::NotCompiledIn { .. }
+                | Self::NotSupported { .. }
+                | Self::Prerequisites { .. }
+                | Self::IncompatibleFilesystem { .. }
+        )
+    }
+}

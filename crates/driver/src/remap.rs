@@ -1,0 +1,164 @@
+//! Rewriting the owners of a tree.
+
+use std::collections::HashSet;
+use std::num::NonZero;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use layerhold_idmap::IdMappings;
+use layerhold_sys::{Dir, FileType, Stat};
+
+use crate::error::LayerError;
+use crate::work::{Tasks, default_threads, run_tasks};
+
+/// File capabilities, which a change of owner clears.
+const CAPABILITY: &str = "security.capability";
+
+/// Which maps the owners of a layer go through.
+///
+/// An owner on disk is a host ID of `from`; the container ID it stands for is looked up in `to`, whose host ID is
+/// written. Empty maps stand for "the same".
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct RemapRequest<'a> {
+    /// The maps under which the owners are on disk now.
+    pub from: &'a IdMappings,
+    /// The maps under which they shall be.
+    pub to: &'a IdMappings,
+    /// The SELinux label for mounts; empty for none.
+    pub mount_label: &'a str,
+}
+
+impl<'a> RemapRequest<'a> {
+    /// Asks for owners under `from` to be rewritten to those under `to`.
+    #[must_use]
+    pub fn new(from: &'a IdMappings, to: &'a IdMappings) -> Self {
+        Self { from, to, mount_label: "" }
+    }
+
+    /// Sets the SELinux label.
+    #[must_use]
+    pub fn with_mount_label(mut self, label: &'a str) -> Self {
+        self.mount_label = label;
+        self
+    }
+
+    /// Returns the owner on disk for one that is there now (Go: drivers/chown_unix.go).
+    ///
+    /// An owner without a container ID is an error, but root's passes: a parent that should have been mapped and was not
+    /// is repaired that way. A container ID without a host ID becomes the overflow ID.
+    fn map(&self, path: &Path, stat: &Stat) -> Result<(u32, u32), LayerError> {
+        let refused = |source| LayerError::Map { path: path.to_owned(), uid: stat.uid, gid: stat.gid, source };
+        let (mut uid, mut gid) = (stat.uid, stat.gid);
+        if !self.from.is_empty() {
+            match self.from.to_container(uid, gid) {
+                Ok(inside) => (uid, gid) = inside,
+                Err(_) if uid == 0 && gid == 0 => {}
+                Err(error) => return Err(refused(error)),
+            }
+        }
+        if !self.to.is_empty() {
+            (uid, gid) = self.to.to_host_overflow(uid, gid).map_err(refused)?;
+        }
+        Ok((uid, gid))
+    }
+}
+
+/// What to do with the further names of a file that has been given its new owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HardLinks {
+    /// Nothing: all names are one inode, whatever happens to it.
+    OneInode,
+    /// Make them links to the first name again: changing an owner has split them (overlay without `index`).
+    SplitByCopyUp,
+}
+
+/// Rewrites the owners of everything below `root`, but not of `root` itself (Go: drivers/chown.go).
+///
+/// Set-id bits and file capabilities survive; an inode is changed once however many names it has. Symbolic
+/// links are changed, not followed. Runs on several threads of this process.
+///
+/// # Errors
+///
+/// [`LayerError::Map`] when an owner is outside the maps. Files visited before keep their new owners.
+pub fn remap_tree(root: &Dir, request: &RemapRequest<'_>, links: HardLinks) -> Result<(), LayerError> {
+    let threads = match links {
+        HardLinks::OneInode => default_threads(),
+        // A second name may only be linked when the first one has been copied up.
+        HardLinks::SplitByCopyUp => NonZero::<usize>::MIN,
+    };
+    let walk = Walk { request, links, seen: Mutex::default() };
+    run_tasks(threads, Task { parent: root.clone(), name: None }, |task, tasks| walk.directory(task, tasks))
+}
+
+/// A directory to go through: `name` in `parent`, or `parent` itself.
+///
+/// It is opened when its turn comes, so that waiting tasks of one directory share one descriptor.
+struct Task {
+    parent: Dir,
+    name: Option<OsString>,
+}
+
+struct Walk<'a> {
+    request: &'a RemapRequest<'a>,
+    links: HardLinks,
+    /// The first name of every inode that may have more.
+    seen: Mutex<HashMap<(u64, u64), (Dir, OsString)>>,
+}
+
+impl Walk<'_> {
+    fn directory(&self, task: Task, tasks: &Tasks<'_, Task, LayerError>) -> Result<(), LayerError> {
+        let dir = match task.name {
+            Some(name) => task.parent.open_dir(name)?,
+            None => task.parent,
+        };
+        let mut below = Vec::new();
+        for entry in dir.entries()? {
+            let entry = entry?;
+            self.entry(&dir, &entry.name)?;
+            if entry.file_type == FileType::Dir {
+                below.push(Task { parent: dir.clone(), name: Some(entry.name) });
+            }
+        }
+        tasks.add_all(below);
+        Ok(())
+    }
+
+    fn entry(&self, dir: &Dir, name: &OsStr) -> Result<(), LayerError> {
+        let Some(stat) = dir.stat(name)? else { return Ok(()) };
+        if self.is_second_name(dir, name, &stat)? {
+            return Ok(());
+        }
+        let (uid, gid) = self.request.map(&dir.path().join(name), &stat)?;
+        if (uid, gid) == (stat.uid, stat.gid) {
+            return Ok(());
+        }
+        // Only files that are executed have capabilities, and only regular files are executed.
+        let capability = if stat.is_file() { xattr::get_at(dir, name, CAPABILITY)? } else { None };
+        dir.set_owner(name, Some(uid), Some(gid))?;
+        if stat.file_type() != FileType::Symlink && stat.mode & SET_ID_BITS != 0 {
+            dir.set_mode(name, stat.permissions())?;
+        }
+        if let Some(capability) = capability {
+            xattr::set_at(dir, name, CAPABILITY, &capability)?;
+        }
+        Ok(())
+    }
+
+    /// Tells whether the inode was met under another name, and sees to this name then.
+    fn is_second_name(&self, dir: &Dir, name: &OsStr, stat: &Stat) -> Result<bool, LayerError> {
+        if stat.is_dir() || stat.nlink < 2 {
+            return Ok(false);
+        }
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((first_dir, first_name)) = seen.get(&(stat.dev, stat.ino)) else {
+            seen.insert((stat.dev, stat.ino), (dir.clone(), name.to_owned()));
+            return Ok(false);
+        };
+        if self.links == HardLinks::SplitByCopyUp {
+            dir.remove_file(name)?;
+            first_dir.hard_link(first_name, dir, name)?;
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,83 @@
+//! Removed layers on their way out.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use layerhold_staging::{TempArea, TempRoot};
+
+use crate::error::LayerError;
+
+/// Work left to do on removed layers when no lock is held any more.
+type Eraser = Box<dyn FnOnce() -> Result<(), LayerError> + Send>;
+
+/// Removed layers that are renamed away but not erased yet.
+///
+/// Make one per operation, hand it to [`Driver::remove`](crate::Driver::remove) as often as needed while the store is
+/// locked, unlock, then [`erase`](Self::erase). A process that dies in between leaves
+/// temporary areas that the next opener recovers.
+#[derive(Default)]
+#[must_use = "erase it after the locks are released, to see errors; dropping erases silently"]
+pub struct Trash {
+    areas: Vec<(PathBuf, TempArea)>,
+    erasers: Vec<Eraser>,
+}
+
+impl Trash {
+    /// An empty one; makes no directory until something is removed.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns the temporary area below `root`, made at the first call for that root.
+    ///
+    /// # Errors
+    ///
+    /// That of the staging crate.
+    pub fn area(&mut self, root: &Path) -> Result<&mut TempArea, LayerError> {
+        if !self.areas.iter().any(|(known, _)| known == root) {
+            let area = TempRoot::new(root).begin().map_err(LayerError::Staging)?;
+            self.areas.push((root.to_owned(), area));
+        }
+        // The search cannot fail: the area was found or pushed above. The last one stands in to keep this total.
+        let index = self.areas.iter().position(|(known, _)| known == root).unwrap_or(self.areas.len() - 1);
+        Ok(&mut self.areas[index].1)
+    }
+
+    /// Leaves work for [`erase`](Self::erase) that is more than erasing a directory tree (a subvolume, a dataset).
+    pub fn defer(&mut self, work: impl FnOnce() -> Result<(), LayerError> + Send + 'static) {
+        self.erasers.push(Box::new(work));
+    }
+
+    /// Erases everything; call it without locks.
+    ///
+    /// # Errors
+    ///
+    /// The first one. The rest is erased nevertheless; what could not be erased is left to the next recovery.
+    pub fn erase(mut self) -> Result<(), LayerError> {
+        self.erase_all()
+    }
+
+    fn erase_all(&mut self) -> Result<(), LayerError> {
+        let mut outcome = Ok(());
+        for work in self.erasers.drain(..) {
+            outcome = outcome.and(work());
+        }
+        for (_, area) in self.areas.drain(..) {
+            outcome = outcome.and(area.erase().map_err(LayerError::Staging));
+        }
+        outcome
+    }
+}
+
+impl Drop for Trash {
+    fn drop(&mut self) {
+        // Nobody to tell. Whatever stays behind is recovered by the next opener.
+        let _unreported = self.erase_all();
+    }
+}
+
+impl fmt::Debug for Trash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trash").field("areas", &self.areas).field("erasers", &self.erasers.len()).finish()
+    }
+}
