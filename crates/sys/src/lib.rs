@@ -1,1 +1,52 @@
-//! The one crate that talks to the kernel: directory handles, durable publishing of files, record locks, xattrs, mounts, reflinks.
+//! The one crate of layerhold that talks to the kernel: directory handles,
+//! lookups that cannot leave a root, files replaced durably, record locks,
+//! extended attributes, mounts and fast copies.
+//!
+//! Everything works relative to a [`Dir`], an open directory, and every error is
+//! a [`PathError`] that says what was attempted on which path. Nothing here
+//! knows what a container is, starts a process, or keeps global state.
+//!
+//! ```
+//! use layerhold_sys::{Dir, Durability, publish};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let scratch = tempfile::tempdir()?;
+//! let dir = Dir::open_ambient(scratch.path())?;
+//! publish(&dir, "state.json", 0o600, &[b"[]"], Durability::Durable)?;
+//! assert_eq!(dir.read_file("state.json", 1 << 20)?, Some(b"[]".to_vec()));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Limitations
+//!
+//! - Linux only; procfs must be mounted for extended attributes and modes by
+//!   name, and for mounts.
+//! - Where the kernel has no `openat2`, lookups below a root refuse every
+//!   symbolic link on procfs, not only those that lead elsewhere.
+
+mod attributes;
+mod dir;
+mod entries;
+mod error;
+mod links;
+mod metadata_io;
+mod options;
+mod publish;
+mod random;
+mod record_lock;
+mod resolve;
+mod stat;
+pub mod xattr;
+
+pub use attributes::{SetTime, Times, set_file_mode, set_file_owner, set_file_times};
+pub use dir::Dir;
+pub use entries::{DirEntry, Entries};
+pub use error::{PathError, Result};
+pub use links::{NodeKind, RenameHow};
+pub use metadata_io::{HostIo, MetadataIo};
+pub use options::{Create, OpenOptions};
+pub use publish::{Durability, Staged, publish, random_suffix};
+pub use random::random_bytes;
+pub use record_lock::{LockKind, RecordLock};
+pub use stat::{FileType, Stat, Timestamp, make_device, split_device, stat_file};

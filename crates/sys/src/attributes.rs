@@ -1,0 +1,153 @@
+//! Permissions, owners and times, on open descriptors and by name.
+
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{
+    AtFlags, CWD, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, Uid,
+};
+use rustix::io::Errno;
+
+use crate::dir::Dir;
+use crate::error::{Context, Result, descriptor_path, proc_path};
+use crate::options::permission_bits;
+use crate::stat::Timestamp;
+
+/// What to do with one of the two times that can be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetTime {
+    /// Leave it as it is.
+    Keep,
+    /// The time of the call.
+    Now,
+    /// Exactly this time; nanoseconds from 1,000,000,000 on are an error.
+    At(Timestamp),
+}
+
+/// The times of last access and last modification to set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// When the content was last read.
+    pub accessed: SetTime,
+    /// When the content was last changed.
+    pub modified: SetTime,
+}
+
+/// Sets permission, set-id and sticky bits of an open file or directory.
+pub fn set_file_mode(file: &impl AsFd, mode: u32) -> Result<()> {
+    rustix::fs::fchmod(file, permission_bits(mode)).context("set mode of", || descriptor_path(file))
+}
+
+/// Sets owner and group of an open file or directory; `None` leaves one alone.
+///
+/// The kernel clears set-id bits and file capabilities, so set those afterwards.
+pub fn set_file_owner(file: &impl AsFd, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
+    owner(uid, gid)
+        .and_then(|(uid, gid)| rustix::fs::fchown(file, uid, gid))
+        .context("set owner of", || descriptor_path(file))
+}
+
+/// Sets the times of an open file or directory.
+pub fn set_file_times(file: &impl AsFd, times: &Times) -> Result<()> {
+    rustix::fs::futimens(file, &timestamps(times)).context("set times of", || descriptor_path(file))
+}
+
+impl Dir {
+    /// Sets the permissions of an entry. A symbolic link is refused, not followed.
+    pub fn set_mode(&self, name: impl AsRef<OsStr>, mode: u32) -> Result<()> {
+        let name = name.as_ref();
+        self.check("set mode of", name)?;
+        self.open_place(name)
+            .and_then(|place| chmod_place(&place, permission_bits(mode)))
+            .context("set mode of", || self.join(name))
+    }
+
+    /// Sets owner and group of an entry, also of a symbolic link itself; `None`
+    /// leaves one alone.
+    pub fn set_owner(
+        &self,
+        name: impl AsRef<OsStr>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+    ) -> Result<()> {
+        let name = name.as_ref();
+        self.check("set owner of", name)?;
+        owner(uid, gid)
+            .and_then(|(uid, gid)| {
+                rustix::fs::chownat(self, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
+            })
+            .context("set owner of", || self.join(name))
+    }
+
+    /// Sets the times of an entry, also of a symbolic link itself.
+    pub fn set_times(&self, name: impl AsRef<OsStr>, times: &Times) -> Result<()> {
+        let name = name.as_ref();
+        self.check("set times of", name)?;
+        let times = timestamps(times);
+        rustix::fs::utimensat(self, name, &times, AtFlags::SYMLINK_NOFOLLOW)
+            .context("set times of", || self.join(name))
+    }
+
+    /// Sets the permissions of this directory itself.
+    pub fn set_own_mode(&self, mode: u32) -> Result<()> {
+        set_file_mode(self, mode)
+    }
+
+    /// Sets owner and group of this directory itself; `None` leaves one alone.
+    pub fn set_own_owner(&self, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
+        set_file_owner(self, uid, gid)
+    }
+
+    /// Sets the times of this directory itself.
+    pub fn set_own_times(&self, times: &Times) -> Result<()> {
+        set_file_times(self, times)
+    }
+
+    /// Opens a reference to an entry of any type, without following it.
+    pub(crate) fn open_place(&self, name: &OsStr) -> rustix::io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(self, name, flags, Mode::empty())
+    }
+}
+
+/// Changes the mode of what an `O_PATH` descriptor refers to.
+///
+/// `fchmod` refuses such descriptors, and `fchmodat` without following exists
+/// only in recent kernels; through procfs it works everywhere, and the kernel
+/// refuses symbolic links there.
+pub(crate) fn chmod_place(place: &OwnedFd, mode: Mode) -> rustix::io::Result<()> {
+    rustix::fs::chmodat(CWD, proc_path(place), mode, AtFlags::empty())
+}
+
+type Owner = (Option<Uid>, Option<Gid>);
+
+fn owner(uid: Option<u32>, gid: Option<u32>) -> rustix::io::Result<Owner> {
+    // The kernel takes this number for "leave alone"; nobody can own a file by it.
+    if uid == Some(u32::MAX) || gid == Some(u32::MAX) {
+        return Err(Errno::INVAL);
+    }
+    Ok((uid.map(Uid::from_raw), gid.map(Gid::from_raw)))
+}
+
+fn timestamps(times: &Times) -> Timestamps {
+    Timestamps {
+        last_access: timespec(times.accessed),
+        last_modification: timespec(times.modified),
+    }
+}
+
+#[allow(
+    clippy::unnecessary_cast,
+    reason = "the width differs between architectures"
+)]
+fn timespec(time: SetTime) -> Timespec {
+    let (tv_sec, tv_nsec) = match time {
+        SetTime::Keep => (0, UTIME_OMIT as _),
+        SetTime::Now => (0, UTIME_NOW as _),
+        // The two values above are special to the kernel and no times; turn
+        // them, like everything out of range, into a value it refuses.
+        SetTime::At(at) if at.nanoseconds >= 1_000_000_000 => (at.seconds, -1),
+        SetTime::At(at) => (at.seconds, at.nanoseconds as _),
+    };
+    Timespec { tv_sec, tv_nsec }
+}

@@ -1,0 +1,252 @@
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::error::{Context, PathError, Result};
+use crate::options::{Create, OpenOptions, permission_bits};
+use crate::stat::{Stat, stat_file};
+
+pub(crate) const DIR_FLAGS: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC);
+
+/// An open directory, and the path it was opened by for messages.
+///
+/// Everything happens relative to the open descriptor, so a directory that is
+/// renamed or replaced meanwhile cannot redirect an operation. Names passed to
+/// its methods are one component: a name that is empty, `.`, `..` or contains
+/// `/` is refused with [`io::ErrorKind::InvalidInput`], and a symbolic link is
+/// never followed. For untrusted paths of several components see
+/// [`Dir::open_in_root`].
+///
+/// Cloning is cheap and shares the descriptor.
+#[derive(Clone)]
+pub struct Dir(Arc<Inner>);
+
+struct Inner {
+    descriptor: OwnedFd,
+    path: PathBuf,
+}
+
+impl fmt::Debug for Dir {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Dir").field(&self.0.path).finish()
+    }
+}
+
+impl AsFd for Dir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.descriptor.as_fd()
+    }
+}
+
+impl Dir {
+    pub(crate) fn from_descriptor(descriptor: OwnedFd, path: PathBuf) -> Self {
+        Self(Arc::new(Inner { descriptor, path }))
+    }
+
+    /// Opens a directory by a path of the process, following symbolic links.
+    pub fn open_ambient(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        rustix::fs::openat(CWD, path, DIR_FLAGS, Mode::empty())
+            .map(|descriptor| Self::from_descriptor(descriptor, path.to_owned()))
+            .context("open directory", || path.to_owned())
+    }
+
+    /// Opens a directory by a path of the process, making it and its parents
+    /// with `mode` (before the umask) where they are missing.
+    pub fn create_ambient_all(path: impl AsRef<Path>, mode: u32) -> Result<Self> {
+        let path = path.as_ref();
+        match Self::open_ambient(path) {
+            Err(error) if error.is_not_found() => {}
+            other => return other,
+        }
+        create_parents_and(path, permission_bits(mode))?;
+        Self::open_ambient(path)
+    }
+
+    /// Returns a second handle on the same open directory.
+    ///
+    /// It cannot fail today; the type leaves room for a descriptor of its own.
+    pub fn try_clone(&self) -> Result<Self> {
+        Ok(self.clone())
+    }
+
+    /// The path the directory was opened by. Only for messages and for tools
+    /// that insist on a path: the directory may have moved since.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// Builds the path of an entry, for messages.
+    pub(crate) fn join(&self, name: &OsStr) -> PathBuf {
+        self.0.path.join(name)
+    }
+
+    /// Refuses what is not exactly one component.
+    pub(crate) fn check(&self, operation: &'static str, name: &OsStr) -> Result<()> {
+        let bytes = name.as_bytes();
+        if bytes.is_empty() || bytes == b"." || bytes == b".." || bytes.contains(&b'/') {
+            let cause = io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the name is not a single path component",
+            );
+            return Err(PathError::new(operation, self.join(name), cause));
+        }
+        Ok(())
+    }
+
+    /// Opens a directory below this one.
+    pub fn open_dir(&self, name: impl AsRef<OsStr>) -> Result<Self> {
+        let name = name.as_ref();
+        self.check("open directory", name)?;
+        rustix::fs::openat(self, name, DIR_FLAGS | OFlags::NOFOLLOW, Mode::empty())
+            .map(|descriptor| Self::from_descriptor(descriptor, self.join(name)))
+            .context("open directory", || self.join(name))
+    }
+
+    /// Makes a directory that must not exist yet; `mode` is subject to the umask.
+    pub fn create_dir(&self, name: impl AsRef<OsStr>, mode: u32) -> Result<()> {
+        let name = name.as_ref();
+        self.check("create directory", name)?;
+        rustix::fs::mkdirat(self, name, permission_bits(mode))
+            .context("create directory", || self.join(name))
+    }
+
+    /// Opens a directory, making it first if it is missing.
+    pub fn ensure_dir(&self, name: impl AsRef<OsStr>, mode: u32) -> Result<Self> {
+        let name = name.as_ref();
+        match self.open_dir(name) {
+            Err(error) if error.is_not_found() => {}
+            other => return other,
+        }
+        match self.create_dir(name, mode) {
+            Err(error) if !error.already_exists() => return Err(error),
+            _ => self.open_dir(name),
+        }
+    }
+
+    /// Opens a file for reading. Never waits, even for a FIFO; the caller checks
+    /// the type if it matters.
+    pub fn open_file(&self, name: impl AsRef<OsStr>) -> Result<File> {
+        self.open_with(name, OpenOptions::read())
+    }
+
+    /// Creates a file that must not exist yet and opens it for reading and writing.
+    pub fn create_file(&self, name: impl AsRef<OsStr>, mode: u32) -> Result<File> {
+        let options = OpenOptions::read_write().create(Create::New).mode(mode);
+        self.open_with(name, options)
+    }
+
+    /// Opens an entry as the options say, never following a symbolic link.
+    pub fn open_with(&self, name: impl AsRef<OsStr>, options: OpenOptions) -> Result<File> {
+        let name = name.as_ref();
+        self.check("open", name)?;
+        let flags = options.flags() | OFlags::NOFOLLOW;
+        rustix::fs::openat(self, name, flags, options.creation_mode())
+            .map(File::from)
+            .context("open", || self.join(name))
+    }
+
+    /// Reads a whole regular file; `None` if there is none.
+    ///
+    /// Fails with [`io::ErrorKind::FileTooLarge`] when it holds more than
+    /// `limit` bytes and with [`io::ErrorKind::InvalidInput`] when it is not a
+    /// regular file.
+    pub fn read_file(&self, name: impl AsRef<OsStr>, limit: u64) -> Result<Option<Vec<u8>>> {
+        let name = name.as_ref();
+        let file = match self.open_file(name) {
+            Err(error) if error.is_not_found() => return Ok(None),
+            other => other?,
+        };
+        let stat = stat_file(&file)?;
+        read_regular(file, &stat, limit)
+            .map(Some)
+            .context("read", || self.join(name))
+    }
+
+    /// Asks about an entry without following it; `None` if there is none.
+    pub fn stat(&self, name: impl AsRef<OsStr>) -> Result<Option<Stat>> {
+        let name = name.as_ref();
+        self.check("stat", name)?;
+        match rustix::fs::statat(self, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat.into())),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(PathError::new("stat", self.join(name), error.into())),
+        }
+    }
+
+    /// Asks about this directory itself.
+    pub fn stat_self(&self) -> Result<Stat> {
+        rustix::fs::fstat(self)
+            .map(Stat::from)
+            .context("stat", || self.path().to_owned())
+    }
+
+    /// Whether the directory holds a given entry, whatever it is.
+    pub fn exists(&self, name: impl AsRef<OsStr>) -> Result<bool> {
+        Ok(self.stat(name)?.is_some())
+    }
+
+    /// Makes the entries of this directory durable: created, renamed and
+    /// removed names survive a power cut once this returns.
+    pub fn sync(&self) -> Result<()> {
+        rustix::fs::fsync(self).context("sync directory", || self.path().to_owned())
+    }
+
+    /// Writes everything of the filesystem this directory is on to the disk.
+    pub fn sync_filesystem(&self) -> Result<()> {
+        rustix::fs::syncfs(self).context("sync filesystem", || self.path().to_owned())
+    }
+}
+
+fn read_regular(mut file: File, stat: &Stat, limit: u64) -> io::Result<Vec<u8>> {
+    if !stat.is_file() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a regular file",
+        ));
+    }
+    if stat.size > limit {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    // One byte more than told, so that reading to the end needs no growth.
+    let mut bytes = Vec::with_capacity(usize::try_from(stat.size).unwrap_or(0).saturating_add(1));
+    file.by_ref()
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
+}
+
+fn create_parents_and(path: &Path, mode: Mode) -> Result<()> {
+    match rustix::fs::mkdirat(CWD, path, mode) {
+        Ok(()) | Err(Errno::EXIST) => return Ok(()),
+        Err(Errno::NOENT) => {}
+        Err(error) => return Err(PathError::new("create directory", path, error.into())),
+    }
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+    let Some(parent) = parent else {
+        return Err(PathError::new(
+            "create directory",
+            path,
+            Errno::NOENT.into(),
+        ));
+    };
+    create_parents_and(parent, mode)?;
+    match rustix::fs::mkdirat(CWD, path, mode) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(error) => Err(PathError::new("create directory", path, error.into())),
+    }
+}

@@ -1,0 +1,159 @@
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::{Path, PathBuf};
+
+/// A failed operation, together with the path it was about.
+///
+/// The message names the operation and the path; the cause is the
+/// [`source`](std::error::Error::source) and is not repeated in the message.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} {}", path.display())]
+pub struct PathError {
+    operation: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// What every fallible function of this crate returns.
+pub type Result<T> = std::result::Result<T, PathError>;
+
+impl PathError {
+    /// Joins what was attempted, on which path, and why it failed.
+    pub fn new(operation: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self {
+            operation,
+            path: path.into(),
+            source,
+        }
+    }
+
+    /// What was attempted, as a short verb phrase such as "open".
+    #[must_use]
+    pub fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// What it was attempted on.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The kind of the underlying error.
+    #[must_use]
+    pub fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+
+    /// The error number of the kernel, if the kernel was the one to refuse.
+    #[must_use]
+    pub fn raw_os_error(&self) -> Option<i32> {
+        self.source.raw_os_error()
+    }
+
+    /// Whether something named did not exist.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.kind() == io::ErrorKind::NotFound
+    }
+
+    /// Whether something that was to be created was there already.
+    #[must_use]
+    pub fn already_exists(&self) -> bool {
+        self.kind() == io::ErrorKind::AlreadyExists
+    }
+
+    /// Whether the filesystem is full or a quota is used up.
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        matches!(
+            self.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        )
+    }
+
+    /// Whether the filesystem is mounted read-only.
+    #[must_use]
+    pub fn is_read_only_filesystem(&self) -> bool {
+        self.kind() == io::ErrorKind::ReadOnlyFilesystem
+    }
+
+    /// Whether the caller lacks a permission (`EACCES` or `EPERM`).
+    #[must_use]
+    pub fn is_permission_denied(&self) -> bool {
+        self.kind() == io::ErrorKind::PermissionDenied
+    }
+
+    /// Whether two paths were on different filesystems (`EXDEV`).
+    #[must_use]
+    pub fn crosses_devices(&self) -> bool {
+        self.kind() == io::ErrorKind::CrossesDevices
+    }
+
+    /// Whether the filesystem or kernel does not know the operation.
+    #[must_use]
+    pub fn is_unsupported(&self) -> bool {
+        self.kind() == io::ErrorKind::Unsupported
+            || self.raw_os_error() == Some(rustix::io::Errno::OPNOTSUPP.raw_os_error())
+    }
+
+    /// The cause, for callers that pass it on without the path.
+    #[must_use]
+    pub fn into_source(self) -> io::Error {
+        self.source
+    }
+}
+
+/// Adds operation and path to a bare error; the path is only built on failure.
+pub(crate) trait Context<T> {
+    fn context(self, operation: &'static str, path: impl FnOnce() -> PathBuf) -> Result<T>;
+}
+
+impl<T, E: Into<io::Error>> Context<T> for std::result::Result<T, E> {
+    fn context(self, operation: &'static str, path: impl FnOnce() -> PathBuf) -> Result<T> {
+        self.map_err(|source| PathError::new(operation, path(), source.into()))
+    }
+}
+
+/// The path the kernel knows for an open descriptor, for messages only.
+///
+/// Descriptor operations would otherwise have to carry a path on every call of
+/// a hot loop just in case one fails.
+pub(crate) fn descriptor_path(file: &impl AsFd) -> PathBuf {
+    let link = proc_path(file);
+    match rustix::fs::readlink(&link, Vec::new()) {
+        Ok(target) => {
+            use std::os::unix::ffi::OsStringExt;
+            PathBuf::from(std::ffi::OsString::from_vec(target.into_bytes()))
+        }
+        Err(_) => link,
+    }
+}
+
+/// The name under which procfs offers an open descriptor.
+pub(crate) fn proc_path(file: &impl AsFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error;
+
+    #[test]
+    fn message_names_operation_and_path_but_not_the_cause() {
+        let error = PathError::new("open", "/a/b", io::Error::from_raw_os_error(2));
+        assert_eq!(error.to_string(), "open /a/b");
+        assert!(error.is_not_found());
+        assert_eq!(error.raw_os_error(), Some(2));
+        assert!(error.source().is_some());
+    }
+
+    #[test]
+    fn descriptor_paths_come_from_the_kernel() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = std::fs::File::create(dir.path().join("f")).unwrap();
+        let real = dir.path().canonicalize().unwrap().join("f");
+        assert_eq!(descriptor_path(&file), real);
+    }
+}

@@ -1,0 +1,150 @@
+//! Entries that are not files with content: links, nodes, renames, removals.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use rustix::fs::{AtFlags, RenameFlags};
+use rustix::io::Errno;
+
+use crate::dir::Dir;
+use crate::error::{Context, PathError, Result};
+use crate::options::permission_bits;
+
+/// The kinds of node that [`Dir::make_node`] makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NodeKind {
+    /// A named pipe; the device number is ignored.
+    Fifo,
+    /// A character device.
+    CharDevice,
+    /// A block device.
+    BlockDevice,
+    /// A socket without anybody behind it; the device number is ignored.
+    Socket,
+}
+
+/// What a rename does when the new name is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RenameHow {
+    /// The entry there is replaced, atomically.
+    Replace,
+    /// The rename fails with `AlreadyExists`.
+    NoReplace,
+    /// The two entries swap their places.
+    Exchange,
+}
+
+impl Dir {
+    /// Reads where a symbolic link points.
+    pub fn read_link(&self, name: impl AsRef<OsStr>) -> Result<PathBuf> {
+        let name = name.as_ref();
+        self.check("read link", name)?;
+        rustix::fs::readlinkat(self, name, Vec::new())
+            .map(|target| PathBuf::from(OsString::from_vec(target.into_bytes())))
+            .context("read link", || self.join(name))
+    }
+
+    /// Makes a symbolic link; the target is stored as it is and not checked.
+    pub fn symlink(&self, target: impl AsRef<OsStr>, name: impl AsRef<OsStr>) -> Result<()> {
+        let name = name.as_ref();
+        self.check("create symbolic link", name)?;
+        rustix::fs::symlinkat(target.as_ref(), self, name)
+            .context("create symbolic link", || self.join(name))
+    }
+
+    /// Gives an entry (not what it may link to) a second name.
+    pub fn hard_link(
+        &self,
+        name: impl AsRef<OsStr>,
+        new_dir: &Self,
+        new_name: impl AsRef<OsStr>,
+    ) -> Result<()> {
+        let (name, new_name) = (name.as_ref(), new_name.as_ref());
+        self.check("create hard link from", name)?;
+        new_dir.check("create hard link", new_name)?;
+        rustix::fs::linkat(self, name, new_dir, new_name, AtFlags::empty())
+            .context("create hard link", || new_dir.join(new_name))
+    }
+
+    /// Makes a FIFO, device or socket; `mode` is subject to the umask.
+    pub fn make_node(
+        &self,
+        name: impl AsRef<OsStr>,
+        kind: NodeKind,
+        mode: u32,
+        device: u64,
+    ) -> Result<()> {
+        let name = name.as_ref();
+        self.check("create node", name)?;
+        let (file_type, device) = match kind {
+            NodeKind::Fifo => (rustix::fs::FileType::Fifo, 0),
+            NodeKind::CharDevice => (rustix::fs::FileType::CharacterDevice, device),
+            NodeKind::BlockDevice => (rustix::fs::FileType::BlockDevice, device),
+            NodeKind::Socket => (rustix::fs::FileType::Socket, 0),
+        };
+        rustix::fs::mknodat(self, name, file_type, permission_bits(mode), device)
+            .context("create node", || self.join(name))
+    }
+
+    /// Moves an entry, possibly to another directory of the same filesystem.
+    ///
+    /// On a filesystem without `renameat2`, [`RenameHow::NoReplace`] looks first
+    /// and renames then, which is not atomic.
+    pub fn rename(
+        &self,
+        name: impl AsRef<OsStr>,
+        new_dir: &Self,
+        new_name: impl AsRef<OsStr>,
+        how: RenameHow,
+    ) -> Result<()> {
+        let (name, new_name) = (name.as_ref(), new_name.as_ref());
+        self.check("rename", name)?;
+        new_dir.check("rename to", new_name)?;
+        let flags = match how {
+            RenameHow::Replace => {
+                return rustix::fs::renameat(self, name, new_dir, new_name)
+                    .context("rename", || self.join(name));
+            }
+            RenameHow::NoReplace => RenameFlags::NOREPLACE,
+            RenameHow::Exchange => RenameFlags::EXCHANGE,
+        };
+        match rustix::fs::renameat_with(self, name, new_dir, new_name, flags) {
+            Ok(()) => Ok(()),
+            Err(Errno::INVAL | Errno::NOSYS) if how == RenameHow::NoReplace => {
+                self.rename_after_looking(name, new_dir, new_name)
+            }
+            Err(Errno::EXIST) => Err(PathError::new(
+                "rename to",
+                new_dir.join(new_name),
+                Errno::EXIST.into(),
+            )),
+            Err(error) => Err(PathError::new("rename", self.join(name), error.into())),
+        }
+    }
+
+    fn rename_after_looking(&self, name: &OsStr, new_dir: &Self, new_name: &OsStr) -> Result<()> {
+        if new_dir.exists(new_name)? {
+            let path = new_dir.join(new_name);
+            return Err(PathError::new("rename to", path, Errno::EXIST.into()));
+        }
+        rustix::fs::renameat(self, name, new_dir, new_name).context("rename", || self.join(name))
+    }
+
+    /// Removes an entry that is not a directory.
+    pub fn remove_file(&self, name: impl AsRef<OsStr>) -> Result<()> {
+        let name = name.as_ref();
+        self.check("remove", name)?;
+        rustix::fs::unlinkat(self, name, AtFlags::empty()).context("remove", || self.join(name))
+    }
+
+    /// Removes an empty directory.
+    pub fn remove_empty_dir(&self, name: impl AsRef<OsStr>) -> Result<()> {
+        let name = name.as_ref();
+        self.check("remove directory", name)?;
+        rustix::fs::unlinkat(self, name, AtFlags::REMOVEDIR)
+            .context("remove directory", || self.join(name))
+    }
+}

@@ -1,0 +1,108 @@
+use std::ffi::OsStr;
+use std::fmt::Debug;
+
+use crate::dir::Dir;
+use crate::error::Result;
+use crate::publish::{Durability, Staged};
+
+/// The six operations by which record files are kept, as a seam for tests.
+///
+/// [`HostIo`] is the real one. A test wraps it, counts the calls and fails one
+/// of them, to see what a crash at that point leaves behind.
+pub trait MetadataIo: Debug + Send + Sync {
+    /// Reads a whole file; `None` if there is none, an error above `limit` bytes.
+    fn read(&self, dir: &Dir, name: &OsStr, limit: u64) -> Result<Option<Vec<u8>>>;
+
+    /// Writes a temporary file that will become `name`.
+    fn stage(&self, dir: &Dir, name: &OsStr, mode: u32, chunks: &[&[u8]]) -> Result<Staged>;
+
+    /// Makes the content of a staged file durable.
+    fn sync(&self, staged: &Staged) -> Result<()>;
+
+    /// Renames a staged file to its name.
+    fn publish(&self, staged: Staged) -> Result<()>;
+
+    /// Removes a file; tells whether there was one.
+    fn remove(&self, dir: &Dir, name: &OsStr) -> Result<bool>;
+
+    /// Makes names created, replaced and removed in a directory durable.
+    fn sync_dir(&self, dir: &Dir) -> Result<()>;
+
+    /// Replaces a file through the operations above, in the order of
+    /// [`publish`](crate::publish()).
+    fn replace(
+        &self,
+        dir: &Dir,
+        name: &OsStr,
+        mode: u32,
+        chunks: &[&[u8]],
+        durability: Durability,
+    ) -> Result<()> {
+        let staged = self.stage(dir, name, mode, chunks)?;
+        if durability == Durability::Durable {
+            self.sync(&staged)?;
+        }
+        self.publish(staged)?;
+        match durability {
+            Durability::Durable => self.sync_dir(dir),
+            Durability::Volatile => Ok(()),
+        }
+    }
+}
+
+/// [`MetadataIo`] on the real filesystem.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HostIo;
+
+impl MetadataIo for HostIo {
+    fn read(&self, dir: &Dir, name: &OsStr, limit: u64) -> Result<Option<Vec<u8>>> {
+        dir.read_file(name, limit)
+    }
+
+    fn stage(&self, dir: &Dir, name: &OsStr, mode: u32, chunks: &[&[u8]]) -> Result<Staged> {
+        Staged::create(dir, name, mode, chunks)
+    }
+
+    fn sync(&self, staged: &Staged) -> Result<()> {
+        staged.sync()
+    }
+
+    fn publish(&self, staged: Staged) -> Result<()> {
+        staged.publish()
+    }
+
+    fn remove(&self, dir: &Dir, name: &OsStr) -> Result<bool> {
+        match dir.remove_file(name) {
+            Ok(()) => Ok(true),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn sync_dir(&self, dir: &Dir) -> Result<()> {
+        dir.sync()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_keeps_files() {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient(scratch.path()).unwrap();
+        let io: &dyn MetadataIo = &HostIo;
+        let name = OsStr::new("f");
+        assert_eq!(io.read(&dir, name, 9).unwrap(), None);
+        io.replace(&dir, name, 0o600, &[b"one"], Durability::Durable)
+            .unwrap();
+        io.replace(&dir, name, 0o600, &[b"two"], Durability::Volatile)
+            .unwrap();
+        assert_eq!(io.read(&dir, name, 3).unwrap().unwrap(), b"two");
+        let error = io.read(&dir, name, 2).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::FileTooLarge);
+        assert!(io.remove(&dir, name).unwrap());
+        assert!(!io.remove(&dir, name).unwrap());
+    }
+}
