@@ -185,7 +185,10 @@ impl<K: Borrow<str> + Ord> TruncIndex<K> {
     }
 
     /// Returns the keys that begin with a prefix, sorted; all keys for an empty prefix.
-    pub fn matches<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a K> {
+    pub fn matches<'a, 'p>(
+        &'a self,
+        prefix: &'p str,
+    ) -> impl Iterator<Item = &'a K> + use<'a, 'p, K> {
         let from = (Bound::Included(prefix), Bound::Unbounded);
         self.sorted()
             .range::<str, _>(from)
