@@ -1,8 +1,12 @@
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::os::unix::ffi::OsStringExt;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 
-use rustix::fs::Mode;
+use rustix::fs::{Mode, RawDir, ResolveFlags};
+use rustix::io::Errno;
 
 use crate::dir::{DIR_FLAGS, Dir};
 use crate::error::{Context, PathError, Result};
@@ -39,13 +43,53 @@ impl Dir {
     pub fn entries(&self) -> Result<Entries> {
         // A descriptor of its own, because the position belongs to the open
         // directory and two readers of one handle would share it.
-        let stream = rustix::fs::openat(self, c".", DIR_FLAGS, Mode::empty())
+        let stream = self
+            .open_again()
             .and_then(rustix::fs::Dir::new)
             .context("read directory", || self.path().to_owned())?;
         Ok(Entries {
             dir: self.clone(),
             stream,
         })
+    }
+}
+
+impl Dir {
+    fn open_again(&self) -> rustix::io::Result<OwnedFd> {
+        rustix::fs::openat(self, c".", DIR_FLAGS, Mode::empty())
+    }
+
+    /// Opens the same directory once more, with a position of its own.
+    pub(crate) fn reopen(&self) -> Result<Self> {
+        self.open_again()
+            .map(|descriptor| Self::from_descriptor(descriptor, self.path().to_owned()))
+            .context("open directory", || self.path().to_owned())
+    }
+
+    /// Opens a directory some levels below, by a path of plain names.
+    ///
+    /// No component may be a symbolic link, `.` or `..`. The path may be longer
+    /// than the kernel takes in one call.
+    pub fn open_dir_nested(&self, path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        match rustix::fs::openat2(self, path, DIR_FLAGS, Mode::empty(), resolve) {
+            Ok(descriptor) => Ok(Self::from_descriptor(descriptor, self.path().join(path))),
+            Err(Errno::NAMETOOLONG | Errno::NOSYS | Errno::PERM) => self.open_step_by_step(path),
+            Err(error) => Err(error).context("open directory", || self.path().join(path)),
+        }
+    }
+
+    fn open_step_by_step(&self, path: &Path) -> Result<Self> {
+        let mut components = path.components();
+        let mut dir = match components.next() {
+            Some(first) => self.open_dir(first.as_os_str())?,
+            None => return self.reopen(),
+        };
+        for component in components {
+            dir = dir.open_dir(component.as_os_str())?;
+        }
+        Ok(dir)
     }
 }
 
@@ -89,5 +133,91 @@ impl Entries {
             file_type,
             ino: entry.ino(),
         }))
+    }
+}
+
+/// Memory for reading directories without an allocation per entry.
+#[derive(Default)]
+pub(crate) struct EntryBuffer(Vec<MaybeUninit<u8>>);
+
+/// Large enough for a few hundred entries per call.
+const BUFFER: usize = 32 * 1024;
+
+impl EntryBuffer {
+    /// Visits what is left to read in a directory, without `.` and `..`.
+    ///
+    /// It reads on from the position of the handle, so nobody else may be
+    /// reading that. What vanished before its type was known is `Unknown`.
+    pub(crate) fn visit(
+        &mut self,
+        dir: &Dir,
+        mut visitor: impl FnMut(&OsStr, FileType) -> Result<()>,
+    ) -> Result<()> {
+        self.0.resize(BUFFER, MaybeUninit::uninit());
+        let mut raw = RawDir::new(dir.as_fd(), &mut self.0);
+        while let Some(entry) = raw.next() {
+            let entry = match entry {
+                // The directory was removed while it was open.
+                Err(Errno::NOENT) => return Ok(()),
+                other => other.context("read directory", || dir.path().to_owned())?,
+            };
+            let name = entry.file_name().to_bytes();
+            if matches!(name, b"." | b"..") {
+                continue;
+            }
+            let name = OsStr::from_bytes(name);
+            let mut file_type = FileType::from(entry.file_type());
+            if file_type == FileType::Unknown
+                && let Some(stat) = dir.stat(name)?
+            {
+                file_type = stat.file_type();
+            }
+            visitor(name, file_type)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_complete_and_typed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient(scratch.path()).unwrap();
+        assert_eq!(dir.entries().unwrap().count(), 0);
+        for n in 0..2000 {
+            drop(
+                dir.create_file(format!("file-with-a-name-{n}"), 0o600)
+                    .unwrap(),
+            );
+        }
+        dir.create_dir("sub", 0o700).unwrap();
+        dir.symlink("sub", "link").unwrap();
+        // Two readers of one handle do not disturb each other.
+        let mut first = dir.entries().unwrap();
+        drop(first.next().unwrap().unwrap());
+        let second: Vec<_> = dir.entries().unwrap().map(|e| e.unwrap()).collect();
+        assert_eq!(second.len(), 2002);
+        assert_eq!(first.count(), 2001);
+        let type_of = |name: &str| {
+            let entry = second.iter().find(|entry| entry.name == name).unwrap();
+            assert_eq!(entry.ino, dir.stat(name).unwrap().unwrap().ino);
+            entry.file_type
+        };
+        assert_eq!(type_of("sub"), FileType::Dir);
+        assert_eq!(type_of("link"), FileType::Symlink);
+        assert_eq!(type_of("file-with-a-name-0"), FileType::File);
+
+        let mut visited = 0;
+        let reopened = dir.reopen().unwrap();
+        EntryBuffer::default()
+            .visit(&reopened, |_, _| {
+                visited += 1;
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(visited, 2002);
     }
 }

@@ -26,27 +26,37 @@
 //!   symbolic link on procfs, not only those that lead elsewhere.
 
 mod attributes;
+mod copy;
 mod dir;
 mod entries;
 mod error;
+mod fs_magic;
 mod links;
 mod metadata_io;
+pub mod mount;
+pub mod mountinfo;
 mod options;
 mod publish;
 mod random;
 mod record_lock;
+mod remove_tree;
 mod resolve;
 mod stat;
+mod usage;
 pub mod xattr;
 
 pub use attributes::{SetTime, Times, set_file_mode, set_file_owner, set_file_times};
+pub use copy::{Copier, CopyMethod, copy_contents};
 pub use dir::Dir;
 pub use entries::{DirEntry, Entries};
 pub use error::{PathError, Result};
+pub use fs_magic::{FsMagic, fs_magic};
 pub use links::{NodeKind, RenameHow};
 pub use metadata_io::{HostIo, MetadataIo};
 pub use options::{Create, OpenOptions};
 pub use publish::{Durability, Staged, publish, random_suffix};
 pub use random::random_bytes;
 pub use record_lock::{LockKind, RecordLock};
+pub use remove_tree::{remove_contents, remove_tree};
 pub use stat::{FileType, Stat, Timestamp, make_device, split_device, stat_file};
+pub use usage::{TreeUsage, tree_usage};
