@@ -1,0 +1,148 @@
+use std::io;
+
+/// Why a byte stream is not a tar archive; offsets count bytes from the start of the archive.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseError {
+    /// The checksum of a header block is wrong, so this is no header at all.
+    #[error("no tar header at offset {offset}: its checksum is wrong")]
+    Checksum {
+        /// Start of the block.
+        offset: u64,
+    },
+    /// A number field holds neither octal digits nor a base-256 number that fits.
+    #[error("bad number in field {field} of the tar header at offset {offset}")]
+    Number {
+        /// Start of the header block.
+        offset: u64,
+        /// The field's name.
+        field: &'static str,
+    },
+    /// The size of an entry is negative.
+    #[error("negative size {size} in the tar header at offset {offset}")]
+    NegativeSize {
+        /// Start of the header block.
+        offset: u64,
+        /// The size stated.
+        size: i64,
+    },
+    /// An extension header or a sparse map is longer than the limit.
+    #[error("extension of {size} bytes at offset {offset} is longer than the limit of {limit}")]
+    TooLong {
+        /// Where the extension starts.
+        offset: u64,
+        /// Its size, as far as known.
+        size: u64,
+        /// The limit it breaks; see [`Limits`](crate::Limits).
+        limit: u64,
+    },
+    /// A PAX record is not of the form `LENGTH KEY=VALUE\n`.
+    #[error("malformed PAX record at offset {offset}")]
+    PaxRecord {
+        /// Where the record starts.
+        offset: u64,
+    },
+    /// A PAX record that overrides a header field has a value that cannot be read.
+    #[error("bad value of the PAX record {key} for the tar header at offset {offset}")]
+    PaxValue {
+        /// Start of the header block the record is for.
+        offset: u64,
+        /// The record's key.
+        key: &'static str,
+    },
+    /// A sparse map is malformed, or does not describe the payload that follows.
+    #[error("bad sparse map for the tar header at offset {offset}")]
+    SparseMap {
+        /// Start of the header block or of the map.
+        offset: u64,
+    },
+    /// One block of zeros is followed by something else than a second one.
+    #[error("a single zero block before offset {offset} is followed by more data")]
+    LoneZeroBlock {
+        /// Start of the block after the zero block.
+        offset: u64,
+    },
+    /// The archive ends inside a header, an extension or a payload.
+    #[error("the archive ends inside a {part} at offset {offset}")]
+    Truncated {
+        /// Where the archive ends.
+        offset: u64,
+        /// What was cut.
+        part: &'static str,
+    },
+    /// The parser was used again after it had reported an error.
+    #[error("the tar parser already failed")]
+    AlreadyFailed,
+}
+
+/// Why a [`Reader`](crate::Reader) could not go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The archive is malformed.
+    #[error("malformed tar archive")]
+    Parse(#[from] ParseError),
+    /// The source could not be read.
+    #[error("reading the tar archive")]
+    Source(#[source] io::Error),
+    /// The sink refused an event.
+    #[error("recording the tar archive")]
+    Sink(#[source] io::Error),
+}
+
+impl From<ReadError> for io::Error {
+    /// Wraps the error, so that content can be read through [`io::Read`].
+    fn from(error: ReadError) -> Self {
+        let kind = match &error {
+            ReadError::Parse(ParseError::Truncated { .. }) => io::ErrorKind::UnexpectedEof,
+            ReadError::Parse(_) => io::ErrorKind::InvalidData,
+            ReadError::Source(cause) | ReadError::Sink(cause) => cause.kind(),
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// Why a header cannot be written, or an entry cannot be finished.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// Neither ustar nor PAX can state the value of this field.
+    #[error("neither ustar nor PAX can hold the {field} of this entry")]
+    NotEncodable {
+        /// The field's name.
+        field: &'static str,
+    },
+    /// The PAX records of one header are longer than readers accept.
+    #[error("PAX records of {size} bytes are longer than the limit of {limit}")]
+    RecordsTooLong {
+        /// Their length in bytes.
+        size: u64,
+        /// The limit, 1 MiB.
+        limit: u64,
+    },
+    /// The previous entry got less content than its header stated.
+    #[error("{missing} bytes of the previous entry's content are missing")]
+    MissingContent {
+        /// Bytes not written.
+        missing: u64,
+    },
+    /// More content was written than the header stated.
+    #[error("more content than the {size} bytes the header stated")]
+    TooMuchContent {
+        /// The size stated.
+        size: u64,
+    },
+    /// The destination could not be written.
+    #[error("writing the tar archive")]
+    Destination(#[source] io::Error),
+}
+
+impl From<WriteError> for io::Error {
+    fn from(error: WriteError) -> Self {
+        let kind = match &error {
+            WriteError::Destination(cause) => cause.kind(),
+            _ => io::ErrorKind::InvalidInput,
+        };
+        Self::new(kind, error)
+    }
+}
