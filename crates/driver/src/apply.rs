@@ -2,47 +2,39 @@
 
 use std::fmt::Debug;
 
-use layerhold_archive::Whiteouts;
+use layerhold_archive::{ChownErrors, UnpackOptions, Whiteouts};
 use layerhold_idmap::IdMappings;
 use layerhold_ids::LayerId;
 use layerhold_sys::Dir;
 
-use crate::config::Privilege;
-
 /// A directory into which the entries of a diff are unpacked, and the driver's rules for doing so.
 ///
-/// The unpacking itself is the caller's (so that it can be one stage of a pipeline that also hashes and records); see
-/// [`fallback::unpack_options`](crate::fallback::unpack_options) for the options that follow from these rules.
+/// The unpacking itself is the caller's, so that it can be one stage of a pipeline that also hashes and records:
+///
+/// ```
+/// use layerhold_driver::LayerTarget;
+/// use layerhold_driver::layerhold_archive::UnpackOptions;
+/// use layerhold_driver::layerhold_idmap::IdMappings;
+///
+/// fn options_for(target: &dyn LayerTarget, maps: IdMappings) -> UnpackOptions {
+///     let mut options = target.unpack_options();
+///     options.id_maps = maps;
+///     options
+/// }
+/// ```
 pub trait LayerTarget: Send + Sync + Debug {
     /// The directory that stands for `/` of the layer.
     fn root(&self) -> &Dir;
 
-    /// How deletions of lower files are to be expressed below [`root`](Self::root): carried out at once where
-    /// it is the whole tree (vfs), written as overlay whiteouts where it is only the difference.
-    fn whiteouts(&self) -> Whiteouts;
+    /// Says how to unpack below [`root`](Self::root), all but the ID maps: whether whiteouts are carried out at once,
+    /// because it is the whole tree (vfs), or written down, because it is only the difference (overlay); whether owners that cannot be
+    /// set matter; what the process may do.
+    fn unpack_options(&self) -> UnpackOptions;
 
-    /// Whether owners that cannot be set are left as they are.
-    fn chown_errors(&self) -> ChownErrors {
-        ChownErrors::Fail
+    /// How deletions of lower files are expressed below [`root`](Self::root).
+    fn whiteouts(&self) -> Whiteouts {
+        self.unpack_options().whiteouts
     }
-
-    /// The permissions every file gets, its own being kept in an xattr; `None` for its own.
-    fn force_mask(&self) -> Option<u32> {
-        None
-    }
-
-    /// What the process may do on this target's filesystem.
-    fn privilege(&self) -> Privilege;
-}
-
-/// What happens when an owner cannot be set (`ignore_chown_errors`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ChownErrors {
-    /// The operation fails.
-    #[default]
-    Fail,
-    /// The file keeps the owner it was created with.
-    Ignore,
 }
 
 /// A diff to be applied to an existing layer.

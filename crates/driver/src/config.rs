@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use layerhold_archive::UserNamespace;
+
 /// What a driver is opened with (Go: drivers/driver.go, `Options`).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -103,4 +105,13 @@ pub enum Privilege {
     Full,
     /// It runs in a user namespace or as an ordinary user: device nodes and `trusted.*` attributes are left out.
     UserNamespace,
+}
+
+impl From<Privilege> for UserNamespace {
+    fn from(privilege: Privilege) -> Self {
+        match privilege {
+            Privilege::Full => Self::Initial,
+            Privilege::UserNamespace => Self::Child,
+        }
+    }
 }

@@ -5,9 +5,7 @@ use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use layerhold_sys::Dir;
-
-use crate::fs_magic::FsMagic;
+use layerhold_sys::{Dir, FsMagic, fs_magic, mount};
 
 /// Says whether something is mounted at a path.
 pub trait MountChecker: Send + Sync + Debug {
@@ -21,7 +19,7 @@ pub struct AnyMount;
 
 impl MountChecker for AnyMount {
     fn is_mounted(&self, path: &Path) -> bool {
-        layerhold_sys::is_mount_point(path).unwrap_or(false)
+        mount::is_mount_point(path).unwrap_or(false)
     }
 }
 
@@ -31,7 +29,7 @@ pub struct FsMount(pub FsMagic);
 
 impl MountChecker for FsMount {
     fn is_mounted(&self, path: &Path) -> bool {
-        Dir::open_ambient(path).and_then(|dir| FsMagic::of(&dir)).is_ok_and(|magic| magic == self.0)
+        Dir::open_ambient(path).and_then(|dir| fs_magic(&dir)).is_ok_and(|magic| magic == self.0)
             && AnyMount.is_mounted(path)
     }
 }

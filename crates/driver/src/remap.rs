@@ -1,18 +1,22 @@
 //! Rewriting the owners of a tree.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::ffi::{OsStr, OsString};
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use layerhold_idmap::IdMappings;
-use layerhold_sys::{Dir, FileType, Stat};
+use layerhold_sys::{Dir, FileType, Stat, xattr};
 
 use crate::error::LayerError;
 use crate::work::{Tasks, default_threads, run_tasks};
 
 /// File capabilities, which a change of owner clears.
 const CAPABILITY: &str = "security.capability";
+/// Set-user-ID and set-group-ID, which a change of owner clears as well.
+const SET_ID_BITS: u32 = 0o6000;
 
 /// Which maps the owners of a layer go through.
 ///
@@ -102,8 +106,8 @@ struct Task {
 struct Walk<'a> {
     request: &'a RemapRequest<'a>,
     links: HardLinks,
-    /// The first name of every inode that may have more.
-    seen: Mutex<HashMap<(u64, u64), (Dir, OsString)>>,
+    /// The inodes met that may have more names, with the first one where it will be needed.
+    seen: Mutex<HashMap<(u64, u64), Option<(Dir, OsString)>>>,
 }
 
 impl Walk<'_> {
@@ -151,13 +155,18 @@ impl Walk<'_> {
             return Ok(false);
         }
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((first_dir, first_name)) = seen.get(&(stat.dev, stat.ino)) else {
-            seen.insert((stat.dev, stat.ino), (dir.clone(), name.to_owned()));
-            return Ok(false);
-        };
-        if self.links == HardLinks::SplitByCopyUp {
-            dir.remove_file(name)?;
-            first_dir.hard_link(first_name, dir, name)?;
+        match seen.entry((stat.dev, stat.ino)) {
+            Entry::Vacant(vacant) => {
+                let split = self.links == HardLinks::SplitByCopyUp;
+                vacant.insert(split.then(|| (dir.clone(), name.to_owned())));
+                return Ok(false);
+            }
+            Entry::Occupied(occupied) => {
+                if let Some((first_dir, first_name)) = occupied.get() {
+                    dir.remove_file(name)?;
+                    first_dir.hard_link(first_name, dir, name)?;
+                }
+            }
         }
         Ok(true)
     }

@@ -1,0 +1,301 @@
+//! Copying the tree of a parent layer.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use layerhold_archive::{ChownErrors, UnpackOptions};
+use layerhold_driver::{LayerError, Privilege, Tasks, default_threads, run_tasks};
+use layerhold_sys::{
+    Copier, Create, Dir, FileType, NodeKind, OpenOptions, PathError, SetTime, Stat, Times,
+    set_file_mode, set_file_owner, set_file_times, stat_file, xattr,
+};
+
+/// What a copy may do, and what it lets pass.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CopyRules {
+    pub(crate) privilege: Privilege,
+    pub(crate) chown_errors: ChownErrors,
+}
+
+impl CopyRules {
+    /// The same rules for unpacking. Whiteouts are carried out, because the directory is the whole tree.
+    pub(crate) fn unpack_options(self) -> UnpackOptions {
+        let mut options = UnpackOptions::new();
+        options.chown_errors = self.chown_errors;
+        options.user_namespace = self.privilege.into();
+        options
+    }
+}
+
+/// The mode with which the target of [`copy_tree`] must have been made.
+///
+/// All permissions, because what is missing of them afterwards is the umask, which cannot be read otherwise
+/// without changing it for the whole process.
+pub(crate) const PROBE_MODE: u32 = 0o777;
+
+/// Copies everything in `source`, and its attributes, to the empty directory `target`.
+///
+/// Contents are shared where the filesystem can, holes stay holes, names of one inode stay so. Owners,
+/// modes, times to the nanosecond and the extended attributes Go copies (drivers/copy) are
+/// kept. Each file costs nine system calls when nothing about it is unusual. Directories are spread over threads.
+pub(crate) fn copy_tree(source: &Dir, target: &Dir, rules: CopyRules) -> Result<(), LayerError> {
+    let made = target.stat_self()?;
+    let copy = TreeCopy {
+        root: target,
+        rules,
+        copier: Copier::new(),
+        owner: (made.uid, made.gid),
+        made: made.permissions(),
+        firsts: Mutex::default(),
+    };
+    let first = Task { source: source.clone(), target: target.clone(), place: None, name: None };
+    run_tasks(default_threads(), first, |task, tasks| copy.directory(task, tasks))
+}
+
+/// A directory to copy: `name` in both directories, or the two themselves.
+///
+/// They are opened when the task's turn comes, so that the waiting tasks of one directory share two descriptors.
+struct Task {
+    source: Dir,
+    target: Dir,
+    place: Option<Arc<Place>>,
+    name: Option<OsString>,
+}
+
+/// Where a directory is below the target's root; `None` instead of a place is the root itself.
+///
+/// Kept instead of an open directory for every file that has several names, of which a tree may have many.
+struct Place {
+    parent: Option<Arc<Place>>,
+    name: OsString,
+}
+
+/// The first name given to an inode with several.
+struct First {
+    place: Option<Arc<Place>>,
+    name: OsString,
+}
+
+/// A pair of directories being copied.
+struct Pair {
+    source: Dir,
+    target: Dir,
+    place: Option<Arc<Place>>,
+}
+
+struct TreeCopy<'a> {
+    root: &'a Dir,
+    rules: CopyRules,
+    copier: Copier,
+    /// Who owns what this process creates.
+    owner: (u32, u32),
+    /// The mode the root got when it was made with [`PROBE_MODE`].
+    made: u32,
+    firsts: Mutex<HashMap<(u64, u64), First>>,
+}
+
+impl TreeCopy<'_> {
+    fn directory(&self, task: Task, tasks: &Tasks<'_, Task, LayerError>) -> Result<(), LayerError> {
+        let pair = open_pair(task)?;
+        let stat = pair.source.stat_self()?;
+        let mut below = Vec::new();
+        for entry in pair.source.entries()? {
+            let entry = entry?;
+            match entry.file_type {
+                FileType::Dir => {
+                    pair.target.create_dir(&entry.name, 0o700)?;
+                    below.push(entry.name);
+                }
+                FileType::File => self.file(&pair, &entry.name)?,
+                _ => self.special(&pair, &entry.name)?,
+            }
+        }
+        // Nothing is made in this directory any more, so its times can be set before those below are filled.
+        let made = if pair.place.is_none() { self.made } else { self.created(0o700) };
+        self.finish(&pair.target, &stat, || self.copy_xattrs(&pair.source, &pair.target), made)?;
+        tasks.add_all(below.into_iter().map(|name| Task {
+            source: pair.source.clone(),
+            target: pair.target.clone(),
+            place: pair.place.clone(),
+            name: Some(name),
+        }));
+        Ok(())
+    }
+
+    fn file(&self, pair: &Pair, name: &OsStr) -> Result<(), LayerError> {
+        let source = pair.source.open_file(name)?;
+        let stat = stat_file(&source)?;
+        let mode = stat.permissions() & 0o777;
+        let options = OpenOptions::write().create(Create::New).mode(mode);
+        let Some(target) = self.once(pair, name, &stat, || pair.target.open_with(name, options))? else {
+            return Ok(());
+        };
+        self.copier.copy(&source, &target, &stat)?;
+        self.finish(&target, &stat, || self.copy_xattrs(&source, &target), self.created(mode))
+    }
+
+    /// The mode something made with `mode` has got: less the umask, and with the set-group bit where directories
+    /// pass that on.
+    fn created(&self, mode: u32) -> u32 {
+        mode & self.made | self.made & !PROBE_MODE
+    }
+
+    /// Sets what was not right from the start: owner, then what a change of owner clears, then the times.
+    fn finish(
+        &self,
+        target: &impl std::os::fd::AsFd,
+        stat: &Stat,
+        xattrs: impl FnOnce() -> Result<(), LayerError>,
+        created_mode: u32,
+    ) -> Result<(), LayerError> {
+        if (stat.uid, stat.gid) != self.owner {
+            self.forgive(set_file_owner(target, Some(stat.uid), Some(stat.gid)))?;
+        }
+        xattrs()?;
+        if stat.permissions() != created_mode {
+            set_file_mode(target, stat.permissions())?;
+        }
+        Ok(set_file_times(target, &times_of(stat))?)
+    }
+
+    /// Copies a link, FIFO, device or socket. None of them can have an attribute of the kinds that are copied.
+    fn special(&self, pair: &Pair, name: &OsStr) -> Result<(), LayerError> {
+        let Some(stat) = pair.source.stat(name)? else { return Ok(()) };
+        let made = self.once(pair, name, &stat, || self.make_special(pair, name, &stat))?;
+        if made != Some(Made::Yes) {
+            return Ok(());
+        }
+        let target = &pair.target;
+        if (stat.uid, stat.gid) != self.owner {
+            self.forgive(target.set_owner(name, Some(stat.uid), Some(stat.gid)))?;
+        }
+        if stat.file_type() != FileType::Symlink {
+            target.set_mode(name, stat.permissions())?;
+        }
+        Ok(target.set_times(name, &times_of(&stat))?)
+    }
+
+    fn make_special(&self, pair: &Pair, name: &OsStr, stat: &Stat) -> Result<Made, PathError> {
+        let kind = match stat.file_type() {
+            FileType::Symlink => {
+                pair.target.symlink(pair.source.read_link(name)?, name)?;
+                return Ok(Made::Yes);
+            }
+            FileType::Fifo => NodeKind::Fifo,
+            FileType::Socket => NodeKind::Socket,
+            FileType::CharDevice => NodeKind::CharDevice,
+            FileType::BlockDevice => NodeKind::BlockDevice,
+            _ => return Ok(Made::No),
+        };
+        let is_device = matches!(kind, NodeKind::CharDevice | NodeKind::BlockDevice);
+        if is_device && self.rules.privilege == Privilege::UserNamespace {
+            return Ok(Made::No);
+        }
+        pair.target.make_node(name, kind, 0o600, stat.rdev)?;
+        Ok(Made::Yes)
+    }
+
+    /// Makes an entry, or links it when its inode was made under another name; `None` then.
+    ///
+    /// An inode with several names is made under the lock, so that it exists when another thread links to it; it
+    /// is filled outside.
+    fn once<T>(
+        &self,
+        pair: &Pair,
+        name: &OsStr,
+        stat: &Stat,
+        make: impl FnOnce() -> Result<T, PathError>,
+    ) -> Result<Option<T>, LayerError> {
+        if stat.nlink < 2 {
+            return Ok(Some(make()?));
+        }
+        let mut firsts = self.firsts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(first) = firsts.get(&(stat.dev, stat.ino)) {
+            let dir = self.reopen(first, pair)?;
+            match dir.hard_link(&first.name, &pair.target, name) {
+                // Left out under its first name too: a device that may not be made.
+                Err(error) if error.is_not_found() => {}
+                other => other?,
+            }
+            return Ok(None);
+        }
+        let made = make()?;
+        let first = First { place: pair.place.clone(), name: name.to_owned() };
+        firsts.insert((stat.dev, stat.ino), first);
+        Ok(Some(made))
+    }
+
+    fn reopen(&self, first: &First, pair: &Pair) -> Result<Dir, PathError> {
+        let same = match (&first.place, &pair.place) {
+            (None, None) => true,
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        };
+        if same {
+            return Ok(pair.target.clone());
+        }
+        let mut names = Vec::new();
+        let mut place = first.place.as_ref();
+        while let Some(here) = place {
+            names.push(&here.name);
+            place = here.parent.as_ref();
+        }
+        names.into_iter().rev().try_fold(self.root.clone(), |dir, name| dir.open_dir(name))
+    }
+
+    fn copy_xattrs(
+        &self,
+        source: &impl std::os::fd::AsFd,
+        target: &impl std::os::fd::AsFd,
+    ) -> Result<(), LayerError> {
+        for name in xattr::list(source)? {
+            if !self.is_copied(&name) {
+                continue;
+            }
+            if let Some(value) = xattr::get(source, &name)? {
+                xattr::set(target, &name, &value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The attributes Go copies (drivers/copy/copy_linux.go). Labels and access lists are not among them.
+    fn is_copied(&self, name: &OsStr) -> bool {
+        let bytes = name.as_encoded_bytes();
+        bytes.starts_with(b"user.")
+            || bytes == b"security.capability"
+            || (bytes == b"trusted.overlay.opaque" && self.rules.privilege == Privilege::Full)
+    }
+
+    fn forgive(&self, outcome: Result<(), PathError>) -> Result<(), LayerError> {
+        match outcome {
+            Err(error) if self.rules.chown_errors == ChownErrors::Ignore && is_refusal(&error) => Ok(()),
+            other => Ok(other?),
+        }
+    }
+}
+
+/// Whether [`TreeCopy::make_special`] made something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Made {
+    Yes,
+    No,
+}
+
+fn open_pair(task: Task) -> Result<Pair, PathError> {
+    let Task { source, target, place, name } = task;
+    let Some(name) = name else { return Ok(Pair { source, target, place }) };
+    let (source, target) = (source.open_dir(&name)?, target.open_dir(&name)?);
+    Ok(Pair { source, target, place: Some(Arc::new(Place { parent: place, name })) })
+}
+
+/// A chown that the kernel does not allow, or that names an ID the namespace does not have.
+pub(crate) fn is_refusal(error: &PathError) -> bool {
+    error.is_permission_denied() || error.kind() == std::io::ErrorKind::InvalidInput
+}
+
+fn times_of(stat: &Stat) -> Times {
+    Times { accessed: SetTime::At(stat.atime), modified: SetTime::At(stat.mtime) }
+}

@@ -1,0 +1,171 @@
+//! The driver itself.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use layerhold_driver::{
+    Capabilities, DirContents, Driver, DriverConfig, DriverFactory, LayerContents, LayerError,
+    LayerTarget, MountOptions, OpenError, RemapRequest, Stacking, StageRequest, StagedLayer,
+    SyncMode, Trash, Usage,
+};
+use layerhold_ids::LayerId;
+use layerhold_sys::{FileType, remove_tree, tree_usage};
+
+use crate::NAME;
+use crate::copy::CopyRules;
+use crate::homes::Homes;
+use crate::options::VfsOptions;
+use crate::staged::{VfsStaged, VfsTarget, remap_layer};
+
+/// Registers the vfs driver.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct VfsFactory;
+
+impl DriverFactory for VfsFactory {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn open(&self, config: &DriverConfig) -> Result<Arc<dyn Driver>, OpenError> {
+        Ok(Arc::new(VfsDriver::open(config)?))
+    }
+}
+
+/// Keeps each layer as a full directory tree.
+#[derive(Debug)]
+pub struct VfsDriver {
+    homes: Homes,
+    rules: CopyRules,
+    sync: Option<SyncMode>,
+}
+
+impl VfsDriver {
+    /// Opens the driver at `root/vfs`, making the directory if it may.
+    ///
+    /// # Errors
+    ///
+    /// A wrong option, or a failed system call.
+    pub fn open(config: &DriverConfig) -> Result<Self, OpenError> {
+        let VfsOptions { additional, chown_errors, sync } = VfsOptions::parse(&config.options)?;
+        let rules = CopyRules { privilege: config.privilege, chown_errors };
+        Ok(Self { homes: Homes::open(config, additional)?, rules, sync })
+    }
+}
+
+impl Driver for VfsDriver {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new(Stacking::Copies)
+    }
+
+    fn stage(&self, request: &StageRequest<'_>) -> Result<Box<dyn StagedLayer>, LayerError> {
+        Ok(Box::new(VfsStaged::new(request, &self.homes, self.rules)?))
+    }
+
+    fn remove(&self, id: &LayerId, trash: &mut Trash) -> Result<(), LayerError> {
+        let home = match self.homes.require_writable(id) {
+            Err(LayerError::Unknown { .. }) => return Ok(()),
+            other => other?,
+        };
+        let layers = home.writable()?;
+        let moved = trash
+            .area(&home.temp_root())
+            .and_then(|area| area.stage_deletion(layers, id.as_str()).map_err(LayerError::Staging));
+        if moved.is_err() {
+            remove_tree(layers, id.as_str())?;
+        }
+        Ok(())
+    }
+
+    fn exists(&self, id: &LayerId) -> Result<bool, LayerError> {
+        Ok(self.homes.find(id)?.is_some())
+    }
+
+    fn list(&self) -> Result<Option<Vec<LayerId>>, LayerError> {
+        let mut ids = Vec::new();
+        if let Some(layers) = self.homes.own().layers() {
+            for entry in layers.entries()? {
+                let entry = entry?;
+                if entry.file_type == FileType::Dir {
+                    // Names that no layer can have are somebody else's.
+                    ids.extend(entry.name.to_str().and_then(|name| name.parse().ok()));
+                }
+            }
+        }
+        ids.sort_unstable();
+        Ok(Some(ids))
+    }
+
+    fn metadata(&self, _id: &LayerId) -> Result<Vec<(String, String)>, LayerError> {
+        Ok(Vec::new())
+    }
+
+    fn status(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    fn usage(&self, id: &LayerId) -> Result<Usage, LayerError> {
+        let usage = tree_usage(&self.homes.require(id)?.home.open_layer(id)?)?;
+        Ok(Usage { bytes: usage.bytes, inodes: usage.inodes })
+    }
+
+    fn mount(&self, id: &LayerId, options: &MountOptions) -> Result<PathBuf, LayerError> {
+        if let Some(option) = options.options.iter().find(|option| *option != "ro") {
+            return Err(LayerError::MountOptions { driver: NAME, option: option.clone() });
+        }
+        let home = self.homes.require(id)?.home;
+        // Opened only to learn that it is a directory.
+        drop(home.open_layer(id)?);
+        Ok(home.layer_path(id))
+    }
+
+    fn unmount(&self, _id: &LayerId) -> Result<(), LayerError> {
+        Ok(())
+    }
+
+    fn apply_target(&self, id: &LayerId, _label: &str) -> Result<Box<dyn LayerTarget>, LayerError> {
+        let root = self.homes.require_writable(id)?.open_layer(id)?;
+        Ok(Box::new(VfsTarget { root, rules: self.rules }))
+    }
+
+    fn contents(&self, id: &LayerId) -> Result<Box<dyn LayerContents>, LayerError> {
+        let root = self.homes.require(id)?.home.open_layer(id)?;
+        Ok(Box::new(DirContents::new(root)))
+    }
+
+    fn update_id_map(&self, id: &LayerId, request: &RemapRequest<'_>) -> Result<(), LayerError> {
+        let root = self.homes.require_writable(id)?.open_layer(id)?;
+        remap_layer(&root, request, self.rules)
+    }
+
+    fn temp_roots(&self) -> Vec<PathBuf> {
+        self.homes.written().map(|home| home.temp_root()).collect()
+    }
+
+    fn additional_stores(&self) -> Vec<PathBuf> {
+        self.homes.additional().to_vec()
+    }
+
+    fn sync_mode(&self) -> Option<SyncMode> {
+        self.sync
+    }
+
+    fn sync(&self) -> Result<(), LayerError> {
+        let mut synced = Vec::new();
+        for layers in self.homes.written().filter_map(|home| home.layers()) {
+            let filesystem = layers.stat_self()?.dev;
+            if !synced.contains(&filesystem) {
+                layers.sync_filesystem()?;
+                synced.push(filesystem);
+            }
+        }
+        Ok(())
+    }
+
+    fn cleanup(&self) -> Result<(), LayerError> {
+        Ok(())
+    }
+}

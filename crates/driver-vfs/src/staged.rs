@@ -1,0 +1,146 @@
+//! Layers in the making.
+
+use std::any::Any;
+use std::ffi::OsString;
+
+use layerhold_archive::{ChownErrors, UnpackOptions};
+use layerhold_driver::{
+    CommitFailed, DirContents, HardLinks, LayerContents, LayerError, LayerRef,
+    LayerTarget, RemapRequest, StageRequest, StagedLayer, remap_tree,
+};
+use layerhold_idmap::IdMappings;
+use layerhold_ids::LayerId;
+use layerhold_staging::{TempArea, TempRoot};
+use layerhold_sys::{Dir, PathError, RenameHow};
+
+use crate::NAME;
+use crate::copy::{CopyRules, PROBE_MODE, copy_tree, is_refusal};
+use crate::homes::{Home, Homes};
+
+/// The mode of a base layer's root until an archive says otherwise (Go: drivers/vfs/driver.go, `defaultPerms`).
+const ROOT_MODE: u32 = 0o555;
+
+/// A layer's tree in a temporary area of the home it will stay in.
+#[derive(Debug)]
+pub(crate) struct VfsStaged {
+    root: Dir,
+    /// The name of `root` in the area.
+    name: OsString,
+    area: TempArea,
+    home: Home,
+    rules: CopyRules,
+}
+
+impl VfsStaged {
+    /// Makes the tree: a copy of the template or parent, or an empty directory.
+    pub(crate) fn new(request: &StageRequest<'_>, homes: &Homes, rules: CopyRules) -> Result<Self, LayerError> {
+        if !request.storage_options.is_empty() {
+            return Err(LayerError::StorageOptions { driver: NAME });
+        }
+        let source = request.source().map(|source| open_source(source, homes)).transpose()?;
+        let home = homes.for_new(request.access);
+        home.writable()?;
+        let mut area = TempRoot::new(home.temp_root()).begin().map_err(LayerError::Staging)?;
+        let name = area.reserve();
+        area.dir().create_dir(&name, PROBE_MODE)?;
+        let root = area.dir().open_dir(&name)?;
+        match source {
+            Some(source) => copy_tree(&source, &root, rules)?,
+            None => make_base(&root, &request.id_maps, rules)?,
+        }
+        Ok(Self { root, name, area, home: home.clone(), rules })
+    }
+
+    fn put_in_place(&self, id: &LayerId) -> Result<(), LayerError> {
+        let layers = self.home.writable()?;
+        match self.area.dir().rename(&self.name, layers, id.as_str(), RenameHow::NoReplace) {
+            Err(error) if error.already_exists() => Err(LayerError::Exists { id: id.clone() }),
+            other => Ok(other?),
+        }
+    }
+}
+
+/// Opens the tree of a parent or template.
+fn open_source(layer: LayerRef<'_>, homes: &Homes) -> Result<Dir, LayerError> {
+    match layer {
+        LayerRef::Committed(id) => homes.require(id)?.home.open_layer(id),
+        LayerRef::Staged(staged) => match staged.as_any().downcast_ref::<VfsStaged>() {
+            Some(staged) => Ok(staged.root.clone()),
+            None => Err(LayerError::ForeignStaged { driver: NAME }),
+        },
+    }
+}
+
+fn make_base(root: &Dir, maps: &IdMappings, rules: CopyRules) -> Result<(), LayerError> {
+    let (uid, gid) = maps.root_pair().map_err(LayerError::RootPair)?;
+    set_root_owner(root, uid, gid, rules)?;
+    Ok(root.set_own_mode(ROOT_MODE)?)
+}
+
+/// Sets the owner of a layer's root directory, unless it is right already: an ordinary user may not even ask.
+pub(crate) fn set_root_owner(root: &Dir, uid: u32, gid: u32, rules: CopyRules) -> Result<(), PathError> {
+    let stat = root.stat_self()?;
+    if (stat.uid, stat.gid) == (uid, gid) {
+        return Ok(());
+    }
+    match root.set_own_owner(Some(uid), Some(gid)) {
+        Err(error) if rules.chown_errors == ChownErrors::Ignore && is_refusal(&error) => Ok(()),
+        other => other,
+    }
+}
+
+/// Rewrites the owners of a whole layer, its root directory included (Go: drivers/vfs/driver.go, `UpdateLayerIDMap`).
+pub(crate) fn remap_layer(root: &Dir, request: &RemapRequest<'_>, rules: CopyRules) -> Result<(), LayerError> {
+    let (uid, gid) = request.to.root_pair().map_err(LayerError::RootPair)?;
+    remap_tree(root, request, HardLinks::OneInode)?;
+    Ok(set_root_owner(root, uid, gid, rules)?)
+}
+
+impl LayerTarget for VfsStaged {
+    fn root(&self) -> &Dir {
+        &self.root
+    }
+
+    fn unpack_options(&self) -> UnpackOptions {
+        self.rules.unpack_options()
+    }
+}
+
+impl StagedLayer for VfsStaged {
+    fn contents(&self) -> Result<Box<dyn LayerContents>, LayerError> {
+        Ok(Box::new(DirContents::new(self.root.clone())))
+    }
+
+    fn remap(&mut self, request: &RemapRequest<'_>) -> Result<(), LayerError> {
+        remap_layer(&self.root, request, self.rules)
+    }
+
+    fn commit(self: Box<Self>, id: &LayerId) -> Result<(), CommitFailed> {
+        match self.put_in_place(id) {
+            // The area goes, empty; a failure to remove it is left to the next recovery.
+            Ok(()) => Ok(()),
+            Err(source) => Err(CommitFailed { id: id.clone(), staged: self, source }),
+        }
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// An existing layer into which a diff is applied.
+#[derive(Debug)]
+pub(crate) struct VfsTarget {
+    pub(crate) root: Dir,
+    pub(crate) rules: CopyRules,
+}
+
+impl LayerTarget for VfsTarget {
+    fn root(&self) -> &Dir {
+        &self.root
+    }
+
+    fn unpack_options(&self) -> UnpackOptions {
+        self.rules.unpack_options()
+    }
+}
