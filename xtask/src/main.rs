@@ -1,1 +1,114 @@
-fn main() {}
+//! `cargo xtask COMMAND`: the project's own commands. One file per command; what they share is in `args` and `shell`.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a developer's tool: it prints, and works on the project's own files"
+)]
+
+mod args;
+mod bench;
+mod ci;
+mod compare;
+mod demo;
+mod deps;
+mod fuzz;
+mod setup;
+mod shell;
+mod test;
+
+use std::process::ExitCode;
+
+use args::Args;
+
+/// What a command does when it fails: says why, in words for the person who typed it.
+type Result<T = ()> = std::result::Result<T, String>;
+
+struct Command {
+    name: &'static str,
+    /// One line for the overview.
+    about: &'static str,
+    help: &'static str,
+    run: fn(Args) -> Result,
+}
+
+const COMMANDS: [Command; 7] = [
+    Command {
+        name: "ci",
+        about: "everything that CI checks, in its order",
+        help: ci::HELP,
+        run: ci::run,
+    },
+    Command {
+        name: "test",
+        about: "set the machine up and pass all tests",
+        help: test::HELP,
+        run: test::run,
+    },
+    Command {
+        name: "deps",
+        about: "check the crates against the map of who may use whom",
+        help: deps::HELP,
+        run: deps::run,
+    },
+    Command {
+        name: "fuzz",
+        about: "run a fuzz target",
+        help: fuzz::HELP,
+        run: fuzz::run,
+    },
+    Command {
+        name: "bench",
+        about: "run the micro-benchmarks",
+        help: bench::HELP,
+        run: bench::run,
+    },
+    Command {
+        name: "demo",
+        about: "take an image through the whole store and show each step",
+        help: demo::HELP,
+        run: demo::run,
+    },
+    Command {
+        name: "compare",
+        about: "measure against Go's containers-storage",
+        help: compare::HELP,
+        run: compare::run,
+    },
+];
+
+fn main() -> ExitCode {
+    let mut args = Args::of_process();
+    let Some(name) = args.word() else {
+        overview();
+        return if args.wants_help() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(2)
+        };
+    };
+    let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
+        eprintln!("xtask: there is no command {name}");
+        overview();
+        return ExitCode::from(2);
+    };
+    if args.wants_help() {
+        println!("{}", command.help.trim());
+        return ExitCode::SUCCESS;
+    }
+    match (command.run)(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("xtask {name}: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn overview() {
+    println!("Usage: cargo xtask COMMAND [OPTIONS]\n");
+    for command in &COMMANDS {
+        println!("  {:<8} {}", command.name, command.about);
+    }
+    println!("\n`cargo xtask COMMAND --help` tells more.");
+}

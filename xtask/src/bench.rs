@@ -1,0 +1,28 @@
+//! `cargo xtask bench`: the micro-benchmarks.
+
+use crate::Result;
+use crate::args::Args;
+use crate::shell::{cargo, last};
+
+pub(crate) const HELP: &str = "
+Usage: cargo xtask bench [FILTER] [--quick] [-- ARGUMENTS OF CRITERION]
+
+Runs the criterion benchmarks in `benches/`. Results of the last run are kept below `target/criterion`, so that the
+next run tells what changed. Whole-tool timings against other programs are `cargo xtask compare`.
+
+  --quick   fewer samples: does it run, and about how fast
+";
+
+pub(crate) fn run(mut args: Args) -> Result {
+    let quick = args.flag("--quick");
+    let filter = args.word();
+    let rest = args.rest();
+    args.end()?;
+    let mut command = cargo();
+    command.args(["bench", "--package", "layerhold-benches", "--benches", "--"]);
+    command
+        .args(quick.then_some("--quick"))
+        .args(filter)
+        .args(rest);
+    last(&mut command)
+}

@@ -1,0 +1,160 @@
+//! `cargo xtask compare`: the store against Go's own command line, workload by workload, on this machine, in one run.
+//!
+//! What makes such figures lie, and what is done about it:
+//! - ext4 does not hand out recently freed inodes again and searches past them: right after 30,000 files were deleted,
+//!   creating files takes ten times as long. Every timed import gets a filesystem made for it ([`scratch`]).
+//! - A virtual machine whose free pages went back to the host pays for the first touch of each. Memory is touched and
+//!   given back before every timed run ([`measure::touch_memory`]).
+//! - Other work on the machine changes from minute to minute: contestants alternate (A B C, then C B A), ratios are taken
+//!   within a round, and the median of the ratios is printed.
+//! - A child's peak memory starts from that of the process which forked it: peaks are read through GNU time, which is small.
+//! - The first start of anything is slower: one untimed round comes first.
+//!
+//! A wrong result is a failure, never a time: digests, bytes and answers are checked outside the timed part.
+
+mod data;
+mod measure;
+mod rows;
+mod scratch;
+mod table;
+
+use std::path::PathBuf;
+
+use crate::Result;
+use crate::args::Args;
+use crate::shell::{cargo, find, is_root, project, step};
+
+pub(crate) const HELP: &str = "
+Usage: cargo xtask compare [OPTIONS]
+
+Measures import, diff and exists with our drop-in `containers-storage`, with Go's, and with the physical limit (what
+`tar -x` beside `sha256sum`, or reading the files once, costs), all on the vfs driver, and prints a table in Markdown.
+Needs root (every timed run has a loop-mounted filesystem of its own, in a private mount namespace), GNU tar, gzip,
+zstd, GNU time, mkfs.ext4 and xfs_io. Takes about 15 minutes, and 8 GB of disk below the working directory.
+
+  --rounds N       timed rounds; 5
+  --quick          small sizes and 1 round: does it work at all
+  --only TEXT      only rows whose name contains TEXT; --only help names them
+  --files N        small files in the first layer; 36000
+  --small-mb N     their total size in MB, about; 225
+  --big-mb N       total size of the layer of big files in MB; 409
+  --layers N       layers in the large store; 10000
+  --ours PATH      our binary; built when not given
+  --peer PATH      the peer; containers-storage on the PATH
+  --work DIR       where data and filesystem images go; target/compare
+  --samples        print each round's times as well
+";
+
+/// What is measured, and how often.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    rounds: usize,
+    only: Option<String>,
+    sizes: Sizes,
+    contestants: Contestants,
+    work: PathBuf,
+    samples: bool,
+}
+
+/// How large the workloads are.
+#[derive(Debug, Clone, Copy)]
+struct Sizes {
+    files: usize,
+    small_mb: u64,
+    big_mb: u64,
+    layers: usize,
+}
+
+/// The programs compared.
+#[derive(Debug)]
+struct Contestants {
+    ours: PathBuf,
+    peer: PathBuf,
+}
+
+const FULL: Sizes = Sizes {
+    files: 36_000,
+    small_mb: 225,
+    big_mb: 409,
+    layers: 10_000,
+};
+const QUICK: Sizes = Sizes {
+    files: 1_000,
+    small_mb: 8,
+    big_mb: 20,
+    layers: 500,
+};
+
+/// Tells the second start of this program, in its own mount namespace, from the first.
+const INSIDE: &str = "LAYERHOLD_COMPARE_INSIDE";
+
+pub(crate) fn run(args: Args) -> Result {
+    if std::env::var_os(INSIDE).is_none() {
+        return run_in_private_namespace(args);
+    }
+    let plan = read_plan(args)?;
+    if plan.only.as_deref() == Some("help") {
+        rows::NAMES.iter().for_each(|name| println!("{name}"));
+        return Ok(());
+    }
+    rows::run(&plan)
+}
+
+/// Starts this program again where its mounts disappear with it, whatever happens to it.
+fn run_in_private_namespace(mut args: Args) -> Result {
+    if !is_root() {
+        return Err("needs root, to mount a fresh filesystem for each timed run".to_owned());
+    }
+    if !args.flag("--no-build") && args.value::<PathBuf>("--ours")?.is_none() {
+        let mut build = cargo();
+        step(build.args(["build", "--release", "--package", "layerhold-cli", "--bins"]))?;
+    }
+    let myself = std::env::current_exe().map_err(|error| error.to_string())?;
+    let mut unshare = crate::shell::program("unshare");
+    unshare
+        .args(["--mount", "--propagation", "private", "--"])
+        .arg(myself);
+    // The arguments as they came: what was taken from `args` here is read again inside.
+    unshare.args(std::env::args_os().skip(1)).env(INSIDE, "1");
+    let status = unshare
+        .status()
+        .map_err(|error| format!("unshare: {error}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err("see above".to_owned())
+    }
+}
+
+fn read_plan(mut args: Args) -> Result<Plan> {
+    let quick = args.flag("--quick");
+    args.flag("--no-build");
+    let usual = if quick { QUICK } else { FULL };
+    let work = args
+        .value("--work")?
+        .unwrap_or_else(|| project().join("target/compare"));
+    let ours = args
+        .value("--ours")?
+        .unwrap_or_else(|| project().join("target/release/containers-storage"));
+    let peer = match args.value("--peer")? {
+        Some(peer) => peer,
+        None => {
+            find("containers-storage").ok_or("containers-storage is not installed; give --peer")?
+        }
+    };
+    let plan = Plan {
+        rounds: args.value("--rounds")?.unwrap_or(if quick { 1 } else { 5 }),
+        only: args.value("--only")?,
+        sizes: Sizes {
+            files: args.value("--files")?.unwrap_or(usual.files),
+            small_mb: args.value("--small-mb")?.unwrap_or(usual.small_mb),
+            big_mb: args.value("--big-mb")?.unwrap_or(usual.big_mb),
+            layers: args.value("--layers")?.unwrap_or(usual.layers),
+        },
+        contestants: Contestants { ours, peer },
+        work,
+        samples: args.flag("--samples"),
+    };
+    args.end()?;
+    Ok(plan)
+}

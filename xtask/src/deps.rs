@@ -1,0 +1,397 @@
+//! `cargo xtask deps`: the crates against the map of who may use whom.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::Result;
+use crate::args::Args;
+use crate::shell::{capture, cargo};
+
+pub(crate) const HELP: &str = "
+Usage: cargo xtask deps
+
+Fails when a crate uses another one against the map in `xtask/src/deps.rs`, when a crate that is not published is more
+than a dev-dependency, when an internal dependency lacks its version (or a dev-dependency has one), when a crate lacks
+its README or CHANGELOG or does not say there why it uses an outside crate, when it does not inherit the lints, or when
+`unsafe` appears outside `layerhold-sys`.
+";
+
+/// Who may use whom. The edges point one way: from what knows more to what knows less.
+const MAP: [(&str, &[&str]); 17] = [
+    ("layerhold-ids", &[]),
+    ("layerhold-truncindex", &[]),
+    ("layerhold-idmap", &[]),
+    ("layerhold-tar-format", &[]),
+    ("layerhold-sys", &[]),
+    ("layerhold-schema", &["ids", "idmap"]),
+    ("layerhold-tar-split", &["tar-format"]),
+    ("layerhold-lockfile", &["sys"]),
+    ("layerhold-staging", &["lockfile", "sys"]),
+    ("layerhold-json-store", &["lockfile", "truncindex", "sys"]),
+    ("layerhold-archive", &["idmap", "sys", "tar-format"]),
+    (
+        "layerhold-driver",
+        &["archive", "ids", "idmap", "staging", "sys"],
+    ),
+    (
+        "layerhold-driver-vfs",
+        &["driver", "archive", "ids", "idmap", "staging", "sys"],
+    ),
+    (
+        "layerhold",
+        &[
+            "archive",
+            "driver",
+            "driver-vfs",
+            "idmap",
+            "ids",
+            "json-store",
+            "lockfile",
+            "schema",
+            "staging",
+            "sys",
+            "tar-format",
+            "tar-split",
+            "truncindex",
+        ],
+    ),
+    (
+        "layerhold-oci",
+        &["layerhold", "archive", "ids", "sys", "tar-format"],
+    ),
+    (
+        "layerhold-cli",
+        &[
+            "layerhold",
+            "archive",
+            "driver",
+            "idmap",
+            "ids",
+            "oci",
+            "schema",
+            "sys",
+            "tar-format",
+        ],
+    ),
+    // Unpublished, listed for what they may use themselves.
+    (
+        "layerhold-drivertest",
+        &[
+            "archive",
+            "driver",
+            "idmap",
+            "ids",
+            "staging",
+            "sys",
+            "tar-format",
+            "testkit",
+        ],
+    ),
+];
+
+/// Dev-only crates: every crate may test with them. They use what they like.
+const FOR_TESTS: [&str; 2] = ["layerhold-testkit", "layerhold-drivertest"];
+
+/// The one crate that talks to the kernel.
+const UNSAFE_CRATE: &str = "layerhold-sys";
+
+pub(crate) fn run(args: Args) -> Result {
+    args.end()?;
+    check()
+}
+
+/// Checks everything and tells all that is wrong.
+pub(crate) fn check() -> Result {
+    let packages = packages()?;
+    let mut wrong = Vec::new();
+    for package in &packages {
+        check_edges(package, &packages, &mut wrong);
+        check_papers(package, &mut wrong);
+        check_manifest(package, &mut wrong);
+        check_unsafe(package, &mut wrong)?;
+    }
+    for (name, _) in MAP {
+        if !packages.iter().any(|package| package.name == name) {
+            wrong.push(format!("{name} is on the map and not in the workspace"));
+        }
+    }
+    if wrong.is_empty() {
+        println!("{} packages keep to the map", packages.len());
+        return Ok(());
+    }
+    Err(format!(
+        "{} mistakes:\n  {}",
+        wrong.len(),
+        wrong.join("\n  ")
+    ))
+}
+
+/// The names of all crates that are published.
+pub(crate) fn published_crates() -> Result<Vec<String>> {
+    let packages = packages()?
+        .into_iter()
+        .filter(|package| package.is_published);
+    Ok(packages.map(|package| package.name).collect())
+}
+
+#[derive(Debug)]
+struct Package {
+    name: String,
+    directory: PathBuf,
+    is_published: bool,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Debug)]
+struct Dependency {
+    name: String,
+    requirement: String,
+    is_ours: bool,
+    is_dev: bool,
+}
+
+fn packages() -> Result<Vec<Package>> {
+    let mut command = cargo();
+    let text = capture(command.args(["metadata", "--format-version=1", "--no-deps"]))?;
+    let metadata: Value =
+        serde_json::from_slice(&text).map_err(|error| format!("cargo metadata: {error}"))?;
+    let packages = metadata["packages"]
+        .as_array()
+        .ok_or("cargo metadata has no packages")?;
+    Ok(packages.iter().map(read_package).collect())
+}
+
+fn read_package(value: &Value) -> Package {
+    let manifest = Path::new(text(value, "manifest_path"));
+    let dependencies = value["dependencies"].as_array().into_iter().flatten();
+    Package {
+        name: text(value, "name").to_owned(),
+        directory: manifest.parent().unwrap_or(manifest).to_owned(),
+        // `publish = false` is an empty list of registries; absence means all.
+        is_published: value["publish"]
+            .as_array()
+            .is_none_or(|registries| !registries.is_empty()),
+        dependencies: dependencies.map(read_dependency).collect(),
+    }
+}
+
+fn read_dependency(value: &Value) -> Dependency {
+    Dependency {
+        name: text(value, "name").to_owned(),
+        requirement: text(value, "req").to_owned(),
+        is_ours: value["path"].is_string(),
+        is_dev: value["kind"] == "dev",
+    }
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_default()
+}
+
+fn check_edges(package: &Package, packages: &[Package], wrong: &mut Vec<String>) {
+    let map: BTreeMap<_, _> = MAP.into_iter().collect();
+    let name = package.name.as_str();
+    let free = !package.is_published && !map.contains_key(name);
+    if !free && !map.contains_key(name) {
+        wrong.push(format!("{name} is not on the map"));
+    }
+    let allowed = map.get(name).copied().unwrap_or_default();
+    for dependency in package
+        .dependencies
+        .iter()
+        .filter(|dependency| dependency.is_ours)
+    {
+        let other = dependency.name.as_str();
+        let short = other.strip_prefix("layerhold-").unwrap_or(other);
+        let for_tests = FOR_TESTS.contains(&other);
+        let unpublished = packages
+            .iter()
+            .any(|package| package.name == other && !package.is_published);
+        if unpublished && package.is_published && !dependency.is_dev {
+            wrong.push(format!(
+                "{name} depends on {other}, which is for tests only"
+            ));
+        } else if !free
+            && !(for_tests && (dependency.is_dev || !package.is_published))
+            && !allowed.contains(&short)
+        {
+            wrong.push(format!("{name} must not know {other}"));
+        }
+        check_requirement(package, dependency, unpublished, wrong);
+    }
+}
+
+/// A published crate must say which version it needs; a path alone is for crates that are never published.
+fn check_requirement(
+    package: &Package,
+    dependency: &Dependency,
+    unpublished: bool,
+    wrong: &mut Vec<String>,
+) {
+    let has_version = dependency.requirement != "*";
+    let (name, other) = (&package.name, &dependency.name);
+    if unpublished && has_version {
+        wrong.push(format!(
+            "{name} asks for a version of {other}, which has no releases; use the path only"
+        ));
+    } else if !unpublished && !has_version && package.is_published && !dependency.is_dev {
+        wrong.push(format!("{name} depends on {other} without a version"));
+    }
+}
+
+fn check_papers(package: &Package, wrong: &mut Vec<String>) {
+    if !package.is_published {
+        return;
+    }
+    let name = &package.name;
+    for paper in ["README.md", "CHANGELOG.md"] {
+        if !package.directory.join(paper).is_file() {
+            wrong.push(format!("{name} has no {paper}"));
+        }
+    }
+    let readme = std::fs::read_to_string(package.directory.join("README.md")).unwrap_or_default();
+    let outside = package
+        .dependencies
+        .iter()
+        .filter(|dependency| !dependency.is_ours && !dependency.is_dev);
+    for dependency in outside {
+        if !readme.contains(&format!("`{}`", dependency.name)) {
+            wrong.push(format!(
+                "{name} does not say in its README why it uses `{}`",
+                dependency.name
+            ));
+        }
+    }
+}
+
+fn check_manifest(package: &Package, wrong: &mut Vec<String>) {
+    let manifest =
+        std::fs::read_to_string(package.directory.join("Cargo.toml")).unwrap_or_default();
+    let inherits = manifest.contains("[lints]\nworkspace = true");
+    if !inherits && package.name != UNSAFE_CRATE {
+        wrong.push(format!(
+            "{} does not inherit the lints of the workspace",
+            package.name
+        ));
+    }
+}
+
+fn check_unsafe(package: &Package, wrong: &mut Vec<String>) -> Result {
+    if package.name == UNSAFE_CRATE {
+        return Ok(());
+    }
+    for file in rust_files(&package.directory)? {
+        let source = std::fs::read_to_string(&file)
+            .map_err(|error| format!("{}: {error}", file.display()))?;
+        let lines = source
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| has_unsafe(line));
+        wrong.extend(lines.map(|(at, _)| {
+            format!(
+                "{}:{}: unsafe outside {UNSAFE_CRATE}",
+                file.display(),
+                at + 1
+            )
+        }));
+    }
+    Ok(())
+}
+
+/// Whether a line of code opens something unsafe. The compiler forbids it as well, unless a crate changes its lints.
+fn has_unsafe(line: &str) -> bool {
+    let code = line.split("//").next().unwrap_or_default();
+    let openings = ["{", "fn ", "impl ", "extern ", "trait "];
+    let mut after = code.split("unsafe ").skip(1);
+    after.any(|rest| openings.iter().any(|opening| rest.starts_with(opening)))
+}
+
+fn rust_files(directory: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut open = vec![directory.to_owned()];
+    while let Some(directory) = open.pop() {
+        let entries = std::fs::read_dir(&directory)
+            .map_err(|error| format!("{}: {error}", directory.display()))?;
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_map_has_no_cycle() {
+        let mut order: Vec<&str> = Vec::new();
+        for (name, uses) in MAP {
+            for used in uses {
+                let full = if *used == "layerhold" {
+                    "layerhold".to_owned()
+                } else {
+                    format!("layerhold-{used}")
+                };
+                let known = order.contains(&full.as_str()) || FOR_TESTS.contains(&full.as_str());
+                assert!(known, "{name} uses {full}, which stands below it");
+            }
+            order.push(name);
+        }
+    }
+
+    #[test]
+    fn unsafe_is_seen_in_code_only() {
+        // Put together here, so that this very file passes.
+        let open = format!("let x = {} {{ y }};", "unsafe");
+        assert!(has_unsafe(&open));
+        assert!(!has_unsafe(&format!("// {open}")));
+        assert!(!has_unsafe("#![forbid(unsafe_code)]"));
+    }
+
+    #[test]
+    fn an_edge_against_the_map_is_found() {
+        let dependency = |name: &str, is_dev| Dependency {
+            name: name.to_owned(),
+            requirement: "^0.1.0".to_owned(),
+            is_ours: true,
+            is_dev,
+        };
+        let package = |name: &str, is_published, dependencies| Package {
+            name: name.to_owned(),
+            directory: PathBuf::new(),
+            is_published,
+            dependencies,
+        };
+        let ids = package(
+            "layerhold-ids",
+            true,
+            vec![dependency("layerhold-sys", false)],
+        );
+        let lockfile = package(
+            "layerhold-lockfile",
+            true,
+            vec![dependency("layerhold-testkit", false)],
+        );
+        let packages = [ids, lockfile, package("layerhold-testkit", false, vec![])];
+        let mut wrong = Vec::new();
+        packages
+            .iter()
+            .for_each(|package| check_edges(package, &packages, &mut wrong));
+        assert_eq!(
+            wrong,
+            [
+                "layerhold-ids must not know layerhold-sys",
+                "layerhold-lockfile depends on layerhold-testkit, which is for tests only",
+                "layerhold-lockfile asks for a version of layerhold-testkit, which has no releases; use the path only",
+            ]
+        );
+    }
+}

@@ -1,0 +1,56 @@
+//! What the tests need on the machine besides Rust.
+
+use std::process::Command;
+
+use crate::Result;
+use crate::shell::{capture, find, is_root, program, step};
+
+/// The packages of Debian and its relatives; `.ci/run` reads the same file.
+const PACKAGES: &str = include_str!("../../.ci/packages");
+
+/// Installs what is missing when that is possible, else says what is missing.
+pub(crate) fn set_up() -> Result {
+    if find("dpkg-query").is_none() {
+        eprintln!(
+            "Not a Debian machine: tests that need one of these packages and do not find it are skipped:"
+        );
+        eprintln!(
+            "  {}",
+            PACKAGES.split_whitespace().collect::<Vec<_>>().join(" ")
+        );
+        return Ok(());
+    }
+    let missing = missing_packages();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !is_root() {
+        eprintln!(
+            "Not root, so nothing is installed; tests that need these packages are skipped: {}",
+            missing.join(" ")
+        );
+        return Ok(());
+    }
+    let mut apt_get = program("apt-get");
+    step(apt_get.args(["update", "-q"]))?;
+    let mut apt_get = program("apt-get");
+    apt_get.env("DEBIAN_FRONTEND", "noninteractive");
+    step(
+        apt_get
+            .args(["install", "-q", "-y", "--no-install-recommends"])
+            .args(missing),
+    )
+}
+
+fn missing_packages() -> Vec<&'static str> {
+    PACKAGES
+        .split_whitespace()
+        .filter(|package| !is_installed(package))
+        .collect()
+}
+
+fn is_installed(package: &str) -> bool {
+    let mut query = Command::new("dpkg-query");
+    query.args(["--show", "--showformat=${Status}", package]);
+    capture(&mut query).is_ok_and(|status| status == b"install ok installed")
+}

@@ -1,0 +1,117 @@
+//! Running programs: shown, timed, and failing loudly.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use crate::Result;
+
+/// The project's top directory.
+pub(crate) fn project() -> PathBuf {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask).to_owned()
+}
+
+/// The cargo that runs this command.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(project());
+    command
+}
+
+/// A program, found on the `PATH` or in the places for administrators.
+pub(crate) fn program(name: &str) -> Command {
+    Command::new(find(name).unwrap_or_else(|| name.into()))
+}
+
+/// Where a program is.
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
+        .map(|directory| directory.join(name))
+        .find(|candidate| candidate.is_file())
+}
+
+/// Runs a step of a command: shows the command line before and the time after.
+pub(crate) fn step(command: &mut Command) -> Result {
+    let shown = show(command);
+    eprintln!("\n$ {shown}");
+    let start = Instant::now();
+    let status = command
+        .status()
+        .map_err(|error| format!("cannot start {shown}: {error}"))?;
+    if !status.success() {
+        return Err(format!("failed ({status}): {shown}"));
+    }
+    eprintln!("  ({:.1} s)", start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Runs a program as the last thing: its closing line stays the closing line.
+pub(crate) fn last(command: &mut Command) -> Result {
+    let shown = show(command);
+    eprintln!("\n$ {shown}");
+    let status = command
+        .status()
+        .map_err(|error| format!("cannot start {shown}: {error}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("failed ({status}): {shown}"))
+    }
+}
+
+/// Runs a program without showing anything; its standard output, or its standard error as the reason.
+pub(crate) fn capture(command: &mut Command) -> Result<Vec<u8>> {
+    let shown = show(command);
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("cannot start {shown}: {error}"))?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    let why = String::from_utf8_lossy(&output.stderr);
+    Err(format!(
+        "failed ({}): {shown}: {}",
+        output.status,
+        why.trim()
+    ))
+}
+
+/// As [`capture`], as text.
+pub(crate) fn capture_text(command: &mut Command) -> Result<String> {
+    String::from_utf8(capture(command)?).map_err(|error| format!("{}: {error}", show(command)))
+}
+
+/// The command line for people.
+pub(crate) fn show(command: &Command) -> String {
+    let name = Path::new(command.get_program())
+        .file_name()
+        .unwrap_or_default();
+    let words = std::iter::once(name).chain(command.get_args());
+    let words = words.map(quote);
+    let variables = command
+        .get_envs()
+        .filter_map(|(name, value)| Some(format!("{}={}", name.to_string_lossy(), quote(value?))));
+    variables.chain(words).collect::<Vec<_>>().join(" ")
+}
+
+fn quote(word: &OsStr) -> String {
+    let word = word.to_string_lossy();
+    let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.into_owned()
+    } else {
+        format!("'{word}'")
+    }
+}
+
+/// Whether this process is root.
+pub(crate) fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    // The owner of a process's own proc directory is its effective user; std has no geteuid.
+    std::fs::metadata("/proc/self").is_ok_and(|stat| stat.uid() == 0)
+}

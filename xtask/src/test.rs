@@ -1,0 +1,28 @@
+//! `cargo xtask test`: from a fresh machine with Rust to all tests passed.
+
+use crate::args::Args;
+use crate::shell::{cargo, is_root, last};
+use crate::{Result, setup};
+
+pub(crate) const HELP: &str = "
+Usage: cargo xtask test [--no-setup] [-- ARGUMENTS OF CARGO TEST]
+
+Installs the packages the tests need (on Debian and its relatives, when root), then runs all unit, property,
+integration and documentation tests. A test that cannot run here prints `SKIP name: why` (see them with
+`-- -- --nocapture`); with CI=true in the environment such a skip is a failure.
+
+  --no-setup   install nothing
+";
+
+pub(crate) fn run(mut args: Args) -> Result {
+    let prepare = !args.flag("--no-setup");
+    let rest = args.rest();
+    args.end()?;
+    if prepare {
+        setup::set_up()?;
+    }
+    if !is_root() {
+        eprintln!("Not root: tests that mount, chown or make device nodes are skipped.");
+    }
+    last(cargo().args(["test", "--workspace"]).args(rest))
+}
