@@ -1,1 +1,48 @@
-//! User and group ID mappings: ranges, two-way translation, /etc/subuid text, map strings.
+//! User and group ID mappings: ranges, two-way translation, `/etc/subuid` text, map strings.
+//!
+//! A map joins IDs inside a user namespace ([`ContainerId32`]) to IDs outside of it ([`HostId`]). The two are distinct
+//! types, so that an ID which was translated twice, or not at all, does not compile.
+//!
+//! ```
+//! use layerhold_idmap::{ContainerId32, HostId, IdKind, parse_map_strings};
+//!
+//! let map = parse_map_strings(&["0:100000:65536"], IdKind::Uid)?;
+//! assert_eq!(map.to_host(ContainerId32::new(33))?, HostId::new(100_033));
+//! assert_eq!(map.to_container(HostId::new(100_000))?, ContainerId32::ROOT);
+//! assert!(map.to_host(ContainerId32::new(65536)).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Limitations
+//!
+//! - Only text and numbers: reading files, asking `getent` or libsubid, and changing owners are for callers.
+//! - A map without ranges is the identity. Go treats an empty but allocated slice as "maps nothing"; no file can say that.
+//! - The kernel's own limits (340 ranges, no empty range) are not checked here.
+
+mod auto;
+mod id;
+mod kind;
+mod map;
+mod mappings;
+mod options;
+mod overlap;
+mod override_stat;
+mod parse;
+mod passwd;
+mod range;
+mod set;
+mod subid;
+
+pub use auto::auto_map;
+pub use id::{ContainerId32, HostId, Id};
+pub use kind::IdKind;
+pub use map::{IdMap, UnmappedError};
+pub use mappings::{ContainerOwner, DEFAULT_OVERFLOW_ID, HostOwner, IdMappings};
+pub use options::{IdMappingOptions, MapChoice, MappingRequest, ResolveError};
+pub use overlap::OverlapError;
+pub use override_stat::{OVERRIDE_STAT_XATTR, OverrideKind, OverrideStat, OverrideStatError};
+pub use parse::{ParseMapError, parse_map_strings};
+pub use passwd::{uid_of_user, user_of_uid};
+pub use range::IdRange;
+pub use set::{IdSet, NotEnoughIds};
+pub use subid::{SubIdError, SubIdFile, SubIdOwner, SubIdRange};

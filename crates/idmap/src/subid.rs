@@ -1,0 +1,292 @@
+//! `/etc/subuid` and `/etc/subgid`: which IDs a user may map into a namespace.
+
+use thiserror::Error;
+
+use crate::{ContainerId32, HostId, IdMap, IdRange};
+
+/// The name that stands for all users when ranges are asked for.
+const ALL: &str = "ALL";
+/// One more than the greatest ID.
+const END: u64 = 1 << 32;
+
+/// The text of such a file is malformed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SubIdError {
+    /// A line is not of the form `owner:start:length`. Go refuses the whole file for it, whoever the line is about.
+    #[error("cannot parse subuid/gid information: format not correct in line {line}: {text:?}")]
+    Format {
+        /// The number of the line, from 1.
+        line: usize,
+        /// The line.
+        text: String,
+    },
+    /// A number in a line about the user asked for is malformed or no ID.
+    #[error("string to int conversion failed during subuid/gid parsing in line {line}: {text:?}")]
+    Number {
+        /// The number of the line, from 1.
+        line: usize,
+        /// The part of the line that should be a number.
+        text: String,
+    },
+}
+
+/// IDs outside that somebody may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SubIdRange {
+    /// The first ID.
+    pub start: HostId,
+    /// How many.
+    pub length: u64,
+}
+
+/// Whose ranges are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SubIdOwner<'a> {
+    /// The name of the user or group. `ALL` takes every line.
+    pub name: &'a str,
+    /// The user's numeric ID if it is known; lines that begin with it count too. Go looks the *user* of that name up even
+    /// for groups (Go: pkg/idtools/idtools.go, `parseSubidFile`).
+    pub uid: Option<u32>,
+}
+
+/// The lines of `/etc/subuid` or `/etc/subgid`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubIdFile<'a> {
+    lines: Vec<Line<'a>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Line<'a> {
+    number: usize,
+    owner: &'a str,
+    start: &'a str,
+    length: &'a str,
+}
+
+impl<'a> SubIdFile<'a> {
+    /// Splits the text of a file. Empty lines and lines that begin with `#` are skipped, and space around lines is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Fails for the first line that has not three parts.
+    pub fn parse(text: &'a str) -> Result<Self, SubIdError> {
+        let lines = text
+            .lines()
+            .enumerate()
+            .map(|(index, line)| (index + 1, line.trim()));
+        let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+        Ok(Self {
+            lines: lines
+                .map(|(number, line)| parse_line(number, line))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Returns the ranges of a user, in the order of the file.
+    ///
+    /// # Errors
+    ///
+    /// Fails for a line about this user whose numbers are malformed. Other lines may hold anything.
+    pub fn ranges_for(&self, owner: SubIdOwner<'_>) -> Result<Vec<SubIdRange>, SubIdError> {
+        let uid = owner.uid.map(|uid| uid.to_string());
+        let wanted = |line: &&Line<'_>| {
+            line.owner == owner.name || owner.name == ALL || uid.as_deref() == Some(line.owner)
+        };
+        self.lines.iter().filter(wanted).map(Line::range).collect()
+    }
+}
+
+fn parse_line(number: usize, line: &str) -> Result<Line<'_>, SubIdError> {
+    let mut parts = line.split(':');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(owner), Some(start), Some(length), None) => Ok(Line {
+            number,
+            owner,
+            start,
+            length,
+        }),
+        _ => Err(SubIdError::Format {
+            line: number,
+            text: line.to_owned(),
+        }),
+    }
+}
+
+impl Line<'_> {
+    fn range(&self) -> Result<SubIdRange, SubIdError> {
+        let start = self
+            .start
+            .parse()
+            .map_err(|_| self.bad_number(self.start))?;
+        let length = self
+            .length
+            .parse()
+            .map_err(|_| self.bad_number(self.length))?;
+        Ok(SubIdRange {
+            start: HostId::new(start),
+            length,
+        })
+    }
+
+    fn bad_number(&self, text: &str) -> SubIdError {
+        SubIdError::Number {
+            line: self.number,
+            text: text.to_owned(),
+        }
+    }
+}
+
+impl IdMap {
+    /// Lays ranges out one after the other from ID 0 inside, sorted by where they start outside
+    /// (Go: pkg/idtools/idtools.go, `createIDMap`).
+    ///
+    /// What would pass the greatest ID inside is cut off.
+    ///
+    /// ```
+    /// use layerhold_idmap::{IdMap, SubIdFile, SubIdOwner};
+    ///
+    /// let file = SubIdFile::parse("u:200000:10\nother:5:5\nu:100000:65536\n")?;
+    /// let map = IdMap::contiguous_from_zero(file.ranges_for(SubIdOwner { name: "u", uid: None })?);
+    /// assert_eq!(map.to_string(), "0:100000:65536,65536:200000:10");
+    /// # Ok::<(), layerhold_idmap::SubIdError>(())
+    /// ```
+    #[must_use]
+    pub fn contiguous_from_zero(mut ranges: Vec<SubIdRange>) -> Self {
+        ranges.sort_by_key(|range| range.start);
+        let mut next = 0;
+        let lay_out = |range: SubIdRange| {
+            let container = u32::try_from(next).ok()?;
+            let size = range.length.min(END - next);
+            next += size;
+            Some(IdRange {
+                container: ContainerId32::new(container),
+                host: range.start,
+                size,
+            })
+        };
+        ranges.into_iter().map_while(lay_out).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FILE: &str = "# comment\nalice:100000:65536\n\n  bob:165536:10  \n1000:300000:5\nalice:50000:1\nbad:x:y\n";
+
+    fn ranges(name: &str, uid: Option<u32>) -> Result<Vec<(u32, u64)>, SubIdError> {
+        let ranges = SubIdFile::parse(FILE)?.ranges_for(SubIdOwner { name, uid })?;
+        Ok(ranges
+            .into_iter()
+            .map(|range| (range.start.get(), range.length))
+            .collect())
+    }
+
+    #[test]
+    fn owners() {
+        assert_eq!(
+            ranges("alice", None),
+            Ok(vec![(100_000, 65536), (50000, 1)])
+        );
+        assert_eq!(
+            ranges("alice", Some(1000)),
+            Ok(vec![(100_000, 65536), (300_000, 5), (50000, 1)])
+        );
+        assert_eq!(ranges("bob", Some(1)), Ok(vec![(165_536, 10)]));
+        assert_eq!(ranges("1000", None), Ok(vec![(300_000, 5)]));
+        assert_eq!(ranges("nobody", None), Ok(vec![]));
+    }
+
+    #[test]
+    fn malformed_numbers_matter_only_to_their_owner() {
+        let bad = Err(SubIdError::Number {
+            line: 7,
+            text: "x".to_owned(),
+        });
+        assert_eq!(ranges("bad", None), bad);
+        assert_eq!(ranges("ALL", None), bad);
+        let file = SubIdFile::parse("u:-1:5\nv:1:4294967296\nw:4294967296:1").unwrap();
+        let of = |name| file.ranges_for(SubIdOwner { name, uid: None });
+        assert_eq!(
+            of("u"),
+            Err(SubIdError::Number {
+                line: 1,
+                text: "-1".to_owned()
+            })
+        );
+        assert_eq!(
+            of("v"),
+            Ok(vec![SubIdRange {
+                start: HostId::new(1),
+                length: END
+            }])
+        );
+        assert_eq!(
+            of("w"),
+            Err(SubIdError::Number {
+                line: 3,
+                text: "4294967296".to_owned()
+            })
+        );
+    }
+
+    #[test]
+    fn all_takes_every_line() {
+        let file = SubIdFile::parse("a:1:2\nb:3:4").unwrap();
+        assert_eq!(
+            file.ranges_for(SubIdOwner {
+                name: "ALL",
+                uid: None
+            })
+            .map(|ranges| ranges.len()),
+            Ok(2)
+        );
+    }
+
+    #[test]
+    fn malformed_lines_refuse_the_file() {
+        for text in ["a:1", "a:1:2:3", "a"] {
+            let expected = SubIdError::Format {
+                line: 2,
+                text: text.to_owned(),
+            };
+            assert_eq!(SubIdFile::parse(&format!("b:1:1\n{text}\n")), Err(expected));
+        }
+    }
+
+    #[test]
+    fn layout_is_cut_at_the_greatest_id() {
+        let range = |start, length| SubIdRange {
+            start: HostId::new(start),
+            length,
+        };
+        let map = IdMap::contiguous_from_zero(vec![range(5, END), range(1, 10), range(7, 7)]);
+        assert_eq!(map.to_string(), format!("0:1:10,10:5:{}", END - 10));
+        assert_eq!(IdMap::contiguous_from_zero(Vec::new()), IdMap::IDENTITY);
+        assert_eq!(
+            IdMap::contiguous_from_zero(vec![range(0, u64::MAX)]).to_string(),
+            "0:0:4294967296"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn layout_is_contiguous_inside(ranges in prop::collection::vec((any::<u32>(), 1..100_000u64), 0..10)) {
+            let ranges = ranges.into_iter().map(|(start, length)| SubIdRange { start: HostId::new(start), length });
+            let map = IdMap::contiguous_from_zero(ranges.collect());
+            let total: u64 = map.ranges().iter().map(|range| range.size).sum();
+            prop_assert_eq!(map.container_ids().len(), total);
+            prop_assert!(map.container_ids().intervals().len() <= 1);
+        }
+
+        #[test]
+        fn no_text_panics(text in "([a-c0-9#: -]{0,12}\n?){0,5}", name in "[a-c]|ALL") {
+            if let Ok(file) = SubIdFile::parse(&text) {
+                let _ranges = file.ranges_for(SubIdOwner { name: &name, uid: Some(1) });
+            }
+        }
+    }
+}
