@@ -1,1 +1,61 @@
 //! Container layers, images and containers on disk, in the format podman, buildah, skopeo and CRI-O share.
+//!
+//! A [`Store`] is a pair of directories that may be used by the Go tools at the same moment. Changes that bring
+//! something new go through a [`Transaction`]: layers are unpacked where nobody sees them, without any lock, and
+//! all records become visible at once. Reading goes through a [`Snapshot`], which is consistent and holds no lock.
+//!
+//! ```
+//! use layerhold::{ImageSpec, LayerSpec, Store, StoreOptions};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let scratch = tempfile::tempdir()?;
+//! # let (graph, run) = (scratch.path().join("graph"), scratch.path().join("run"));
+//! # let options = StoreOptions::new(graph, run).with_driver("vfs").with_driver_option("vfs.ignore_chown_errors=true");
+//! # let reader = std::io::Cursor::new(vec![0u8; 1024]);
+//! let store = Store::open(options)?;
+//! let mut tx = store.begin()?;                                 // nothing is visible yet
+//! let base = tx.import_layer(LayerSpec::new(), reader)?;       // any compression; digests computed here
+//! tx.create_image(ImageSpec::new().name("example").top_layer(&base))?;
+//! tx.commit()?;                                                // durable, then visible, all at once
+//! let view = store.snapshot()?;                                // consistent, holds no lock
+//! let image = view.image("example")?;                          // ID, name or unique prefix
+//! # assert_eq!(image.top_layer(), Some(base.id().clone()));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Promises
+//!
+//! - *Durable, then visible*: contents reach the disk before the record that names them. One flush of the filesystem
+//!   per commit, which [`SyncMode::None`] turns off.
+//! - *No lock during long work*: unpacking, hashing, copying and erasing never stop another process.
+//! - *One damaged record never stops the store*: it is set aside and listed by [`Snapshot::damaged`].
+//! - *No global state*: two stores opened on one directory behave like two processes.
+//!
+//! # Lock order
+//!
+//! `storage.lock`, then the layers, the images and the containers lock, and innermost the lock of the mount counts.
+//! One function takes them, and the guard of a later one borrows the guard of the one before.
+//!
+//! # Limitations
+//!
+//! - Additional read-only stores, split image stores, transient stores, user namespaces chosen by the store, check and
+//!   repair are not there yet. A volatile container is kept like a durable one as far as its contents go.
+//! - A difference taken with [`Store::diff`] fails when the layer is deleted while it is read.
+
+mod error;
+mod item;
+mod kind;
+mod options;
+mod spec;
+
+pub use error::{
+    AccessError, CollectError, CommitError, Conflict, DataError, DeleteError, DiffError, DirectoryError, LookupError,
+    MountError, OpenError, ShutdownError, StageError, UpdateError,
+};
+pub use item::{ItemId, ItemKind};
+pub use kind::ErrorKind;
+pub use options::{Recovery, StoreOptions};
+pub use spec::{
+    BigDataItem, ContainerSpec, IfPresent, ImageSpec, Labels, LayerSpec, MapChoice, NameConflict,
+};

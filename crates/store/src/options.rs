@@ -1,0 +1,100 @@
+//! How a store is opened.
+
+use std::path::PathBuf;
+
+use layerhold_driver::SyncMode;
+use layerhold_idmap::IdMappings;
+
+/// How a store is opened.
+///
+/// Nothing is read from the environment or from `storage.conf`: whoever wants that reads it and fills this in.
+///
+/// ```
+/// use layerhold::StoreOptions;
+///
+/// let options = StoreOptions::new("/var/lib/containers/storage", "/run/containers/storage").with_driver("vfs");
+/// assert_eq!(options.driver.as_deref(), Some("vfs"));
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct StoreOptions {
+    /// Directory of everything that has to survive a reboot. Made when missing, with mode 0700.
+    pub graph_root: PathBuf,
+    /// Directory of everything that may be lost at a reboot: mount counts, run-time files of containers.
+    pub run_root: PathBuf,
+    /// Graph driver by name; `None` finds the one the store was made with, else the first usable one.
+    pub driver: Option<String>,
+    /// Drivers to try, in order, when none is named and the store is new.
+    pub driver_priority: Vec<String>,
+    /// Driver options as `key=value`, such as `vfs.ignore_chown_errors=true`.
+    pub driver_options: Vec<String>,
+    /// Maps for new layers and containers that are asked for without maps.
+    pub id_maps: IdMappings,
+    /// When contents are flushed. `None` takes the driver option `sync`, else flushes once per commit.
+    pub sync: Option<SyncMode>,
+    /// Whether temporary areas of killed processes are removed while opening.
+    pub recovery: Recovery,
+}
+
+impl StoreOptions {
+    /// Describes a store at two directories, with defaults for the rest.
+    #[must_use]
+    pub fn new(graph_root: impl Into<PathBuf>, run_root: impl Into<PathBuf>) -> Self {
+        Self {
+            graph_root: graph_root.into(),
+            run_root: run_root.into(),
+            driver: None,
+            driver_priority: Vec::new(),
+            driver_options: Vec::new(),
+            id_maps: IdMappings::default(),
+            sync: None,
+            recovery: Recovery::default(),
+        }
+    }
+
+    /// Names the graph driver.
+    #[must_use]
+    pub fn with_driver(mut self, driver: impl Into<String>) -> Self {
+        self.driver = Some(driver.into());
+        self
+    }
+
+    /// Adds one driver option, `key=value`.
+    #[must_use]
+    pub fn with_driver_option(mut self, option: impl Into<String>) -> Self {
+        self.driver_options.push(option.into());
+        self
+    }
+
+    /// Sets when contents are flushed.
+    #[must_use]
+    pub fn with_sync(mut self, sync: SyncMode) -> Self {
+        self.sync = Some(sync);
+        self
+    }
+
+    /// Sets the maps for what is created without maps.
+    #[must_use]
+    pub fn with_id_maps(mut self, maps: IdMappings) -> Self {
+        self.id_maps = maps;
+        self
+    }
+
+    /// Sets whether opening removes what killed processes left.
+    #[must_use]
+    pub fn with_recovery(mut self, recovery: Recovery) -> Self {
+        self.recovery = recovery;
+        self
+    }
+}
+
+/// Whether opening a store removes what killed processes left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Recovery {
+    /// Temporary areas whose owner is gone are erased; failing to do so never stops the opening.
+    #[default]
+    WhenOpened,
+    /// Nothing is removed. The first change to the store still cleans up incomplete layers.
+    Never,
+}
