@@ -1,1 +1,67 @@
-//! Process-shared read/write lock files with a last-write token, compatible with containers/storage.
+//! Process-shared read/write lock files with a last-write token, compatible with
+//! the lock files of the Go library containers/storage.
+//!
+//! A [`LockFile`] hands out guards: any number of [`ReadGuard`]s, or one
+//! [`WriteGuard`]. They exclude threads, other handles of the same process, and
+//! other processes, those of the Go library among them. The file itself holds a
+//! [`Token`], 64 bytes that change with every write to the protected data, so
+//! that others know when to read it again.
+//!
+//! ```
+//! use layerhold_lockfile::LockFile;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let scratch = tempfile::tempdir()?;
+//! let file = LockFile::new(scratch.path().join("layers.lock"))?;
+//!
+//! let seen = file.read()?.token()?;
+//! assert!(seen.is_empty());
+//!
+//! let guard = file.write()?;
+//! let recorded = guard.record_write()?; // first the token, then the data
+//! // ... change the data ...
+//! drop(guard);
+//!
+//! let now = file.read()?.token()?;
+//! assert!(now != seen && now == recorded);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The file
+//!
+//! Whole-file record locks (offset 0, length 0) of the open-file-description
+//! kind, which conflict with the classic ones the Go library takes. The token,
+//! written at offset 0 in one call and never truncated:
+//!
+//! | bytes | content |
+//! |---|---|
+//! | 0–7 | nanoseconds since 1970, little-endian |
+//! | 8–15 | counter within the writing process, little-endian |
+//! | 16–19 | process number, little-endian |
+//! | 20–63 | random |
+//!
+//! An empty file means that no write was ever recorded.
+//!
+//! # Limitations
+//!
+//! - The kernel wakes waiters in no promised order. Within one handle readers
+//!   let waiting writers pass; between processes nothing prevents starvation.
+//! - Timed waits look again every few milliseconds, since the kernel has none.
+//! - Locks on network filesystems are as good as their servers.
+//! - A process of the Go library does not notice when a lock file is removed
+//!   while it waits for it; we do.
+
+mod error;
+mod file;
+mod guard;
+mod lock_file;
+mod queue;
+mod read_only;
+mod token;
+
+pub use error::{LockError, TokenError};
+pub use guard::{Protection, ReadGuard, WriteGuard};
+pub use lock_file::LockFile;
+pub use read_only::ReadOnlyLockFile;
+pub use token::Token;

@@ -25,6 +25,7 @@
 //! - Where the kernel has no `openat2`, lookups below a root refuse every
 //!   symbolic link on procfs, not only those that lead elsewhere.
 
+mod ambient;
 mod attributes;
 mod copy;
 mod dir;
@@ -45,6 +46,7 @@ mod stat;
 mod usage;
 pub mod xattr;
 
+pub use ambient::{open_ambient_file, stat_ambient};
 pub use attributes::{SetTime, Times, set_file_mode, set_file_owner, set_file_times};
 pub use copy::{Copier, CopyMethod, copy_contents};
 pub use dir::Dir;

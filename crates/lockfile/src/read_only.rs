@@ -1,0 +1,89 @@
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use layerhold_sys::{LockKind, PathError, RecordLock};
+
+use crate::error::LockError;
+use crate::file::{self, Access};
+use crate::guard::ReadGuard;
+use crate::lock_file::{Shared, poll};
+
+/// A lock file that is only ever locked for reading, as for an additional store
+/// that belongs to somebody else. It has no methods to write.
+///
+/// Where there is no lock file and none can be made, on read-only media or for
+/// lack of permission, the guards protect nothing and say so
+/// ([`Protection::None`](crate::Protection::None)).
+#[derive(Clone, Debug)]
+pub struct ReadOnlyLockFile {
+    shared: Arc<Shared>,
+}
+
+impl ReadOnlyLockFile {
+    /// Names a lock file. A relative path is taken from the directory the
+    /// process is in now.
+    pub fn new(path: impl AsRef<Path>) -> Result<Self, LockError> {
+        Ok(Self {
+            shared: Shared::new(path.as_ref())?,
+        })
+    }
+
+    /// The absolute path of the lock file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// Waits for a read lock, without bound.
+    pub fn read(&self) -> Result<ReadGuard, LockError> {
+        let lock = file::lock(self.path(), Access::ReadOnly, LockKind::Shared);
+        unprotected_if_impossible(lock.map(Some)).map(|lock| self.guard(lock))
+    }
+
+    /// Takes a read lock if nobody writes.
+    pub fn try_read(&self) -> Result<Option<ReadGuard>, LockError> {
+        Ok(self.attempt()?.map(|lock| self.guard(lock)))
+    }
+
+    /// Waits for a read lock for `patience` at most.
+    pub fn read_timeout(&self, patience: Duration) -> Result<Option<ReadGuard>, LockError> {
+        let lock = poll(patience, || self.attempt())?;
+        Ok(lock.map(|lock| self.guard(lock)))
+    }
+
+    /// One attempt: outside whether it is over, inside whether there is a lock.
+    fn attempt(&self) -> Result<Option<Option<RecordLock>>, LockError> {
+        match file::try_lock(self.path(), Access::ReadOnly, LockKind::Shared) {
+            Ok(None) => Ok(None),
+            other => unprotected_if_impossible(other).map(Some),
+        }
+    }
+
+    fn guard(&self, lock: Option<RecordLock>) -> ReadGuard {
+        ReadGuard::new(Arc::clone(&self.shared), lock)
+    }
+}
+
+/// Turns the impossibility to make a lock file into the lack of a lock.
+///
+/// An existing lock file that cannot be read stays an error, because somebody
+/// may be relying on it.
+fn unprotected_if_impossible(
+    lock: Result<Option<RecordLock>, LockError>,
+) -> Result<Option<RecordLock>, LockError> {
+    match lock {
+        Err(LockError::CreateParent { source, .. }) if cannot_be_made(&source) => Ok(None),
+        Err(LockError::Open { path, source }) if cannot_be_made(&source) => {
+            match layerhold_sys::stat_ambient(&path) {
+                Ok(None) => Ok(None),
+                _ => Err(LockError::Open { path, source }),
+            }
+        }
+        other => other,
+    }
+}
+
+fn cannot_be_made(error: &PathError) -> bool {
+    error.is_read_only_filesystem() || error.is_permission_denied()
+}
