@@ -1,1 +1,68 @@
-//! Temporary areas that survive crashes: staged additions and deletions, stale-area recovery.
+//! Temporary areas that survive crashes: content is erased and prepared in
+//! directories of one's own, and what a dead process leaves behind is found and
+//! removed by the next one.
+//!
+//! ```
+//! use layerhold_staging::TempRoot;
+//! use layerhold_sys::Dir;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let scratch = tempfile::tempdir()?;
+//! let store = Dir::open_ambient(scratch.path())?;
+//! store.create_dir("old", 0o700)?;
+//!
+//! let root = TempRoot::new(scratch.path().join("tmp"));
+//! for failure in root.recover_stale()?.failed {
+//!     eprintln!("{failure}");
+//! }
+//! let area = root.begin()?;
+//!
+//! let addition = area.stage_addition();
+//! drop(addition.create_dir(0o700)?); // fill it, without any lock
+//! area.stage_deletion(&store, "old")?; // quick, under the lock of the store
+//! addition.commit(&store, "new")?; // quick too
+//! area.close()?; // erases what was moved in, after the lock is released
+//! assert!(store.exists("new")? && !store.exists("old")?);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is on the disk
+//!
+//! ```text
+//! ROOT/                  0700, made when the first area begins
+//!     lock-NUMBER        exclusively locked for as long as the owner lives
+//!     temp-dir-NUMBER/   0700
+//!         0-NAME         something to be erased, moved here
+//!         1-addition     something prepared here
+//! ```
+//!
+//! Layout and protocol are those of the Go library (Go: internal/tempdir,
+//! internal/staging_lockfile), so each side removes what the other leaves.
+//!
+//! Beginning: (1) the lock file is made, (2) locked, (3) the directory is made.
+//! A crash after (1) or (2) leaves a lock file, after (3) both. Ending: (1) the
+//! directory is erased, (2) the lock file is deleted, (3) the lock is released.
+//! A crash after any step leaves something whose lock is free. Whoever looks
+//! for abandoned areas takes their locks and ends them likewise.
+//!
+//! After taking a lock we look whether the file still has its name, which Go
+//! does not: another process may have taken the file for abandoned and deleted
+//! it before it was locked.
+//!
+//! # Limitations
+//!
+//! - An area of a process of the Go library can lose its lock file if somebody,
+//!   they or we, looks for abandoned areas in the instant between its making
+//!   and its locking of the file.
+//! - Nothing is synced; content that has to last is synced by who commits it.
+
+mod addition;
+mod area;
+mod lock;
+mod root;
+
+pub use addition::{CommitError, StagedAddition};
+pub use area::{BeginError, CloseError, StageError, StagedDeletion, TempArea};
+pub use lock::StagingLock;
+pub use root::{RecoverError, RecoverFailure, Recovery, TempRoot};

@@ -1,0 +1,255 @@
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use layerhold_sys::{Dir, PathError, RenameHow, remove_tree};
+
+use crate::addition::StagedAddition;
+use crate::lock::StagingLock;
+use crate::root::{DIR_MODE, DIR_PREFIX, LOCK_PREFIX, joined};
+
+/// A directory of one's own whose content disappears with its owner.
+///
+/// Things to delete are moved in, which is quick, and erased when the area is
+/// closed or dropped, which may take long and should happen outside locks.
+/// Things to add are prepared inside and moved out when they are complete. If
+/// the process dies, whoever looks for abandoned areas next removes it.
+///
+/// Methods take `&self`; threads may share an area.
+#[derive(Debug)]
+#[must_use = "dropping the area erases what is in it"]
+pub struct TempArea {
+    root: Dir,
+    dir: Dir,
+    dir_name: OsString,
+    counter: AtomicU64,
+    /// `None` once the area is closed.
+    lock: Option<StagingLock>,
+}
+
+/// Why no area could be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BeginError {
+    /// The directory for areas could not be made or opened.
+    #[error("cannot make the directory for temporary areas {}", path.display())]
+    Root {
+        /// The root.
+        path: PathBuf,
+        /// What the system said.
+        source: PathError,
+    },
+    /// The lock file of the area could not be made.
+    #[error("cannot lock a temporary area in {}", path.display())]
+    Lock {
+        /// The root.
+        path: PathBuf,
+        /// What the system said.
+        source: PathError,
+    },
+    /// The directory of the area could not be made.
+    #[error("cannot make a temporary area in {}", path.display())]
+    Dir {
+        /// The root.
+        path: PathBuf,
+        /// What the system said.
+        source: PathError,
+    },
+}
+
+/// Why something could not be moved into an area.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot move {} to a temporary area", path.display())]
+pub struct StageError {
+    /// What was to be moved; it is where it was.
+    pub path: PathBuf,
+    /// What the system said; see [`PathError::crosses_devices`].
+    pub source: PathError,
+}
+
+/// Why a closed area is not completely gone. What is left is removed by the
+/// next one who looks for abandoned areas.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CloseError {
+    /// The content could not be erased.
+    #[error("cannot erase the temporary area {}", path.display())]
+    Erase {
+        /// The area.
+        path: PathBuf,
+        /// What the system said.
+        source: PathError,
+    },
+    /// The lock file could not be deleted.
+    #[error("cannot delete the lock file of temporary area {}", path.display())]
+    DeleteLock {
+        /// The area.
+        path: PathBuf,
+        /// What the system said.
+        source: PathError,
+    },
+}
+
+/// What became of something that was to be deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StagedDeletion {
+    /// It is in the area now.
+    Moved,
+    /// There was nothing of that name.
+    Missing,
+}
+
+/// How often a name may be taken by an abandoned directory.
+const ATTEMPTS: u32 = 1000;
+/// The longest name a filesystem takes (`NAME_MAX`).
+const LONGEST_NAME: usize = 255;
+
+impl TempArea {
+    pub(crate) fn begin(path: &Path) -> Result<Self, BeginError> {
+        let root = Dir::create_ambient_all(path, DIR_MODE).map_err(|source| BeginError::Root {
+            path: path.to_owned(),
+            source,
+        })?;
+        let mut attempt = 0;
+        loop {
+            let lock =
+                StagingLock::create(&root, LOCK_PREFIX).map_err(|source| BeginError::Lock {
+                    path: path.to_owned(),
+                    source,
+                })?;
+            match Self::begin_locked(&root, lock) {
+                Ok(area) => return Ok(area),
+                // An abandoned directory without a lock file; it is left to
+                // those who look for such, with the lock file we just made.
+                Err(error) if error.already_exists() && attempt < ATTEMPTS => attempt += 1,
+                Err(source) => {
+                    return Err(BeginError::Dir {
+                        path: path.to_owned(),
+                        source,
+                    });
+                }
+            }
+        }
+    }
+
+    fn begin_locked(root: &Dir, lock: StagingLock) -> Result<Self, PathError> {
+        let bytes = lock.name().as_bytes();
+        let area = bytes.strip_prefix(LOCK_PREFIX.as_bytes()).unwrap_or(bytes);
+        let dir_name = joined(DIR_PREFIX, OsStr::from_bytes(area));
+        let made = root
+            .create_dir(&dir_name, DIR_MODE)
+            .and_then(|()| root.open_dir(&dir_name));
+        match made {
+            Ok(dir) => Ok(Self {
+                root: root.clone(),
+                dir,
+                dir_name,
+                counter: AtomicU64::new(0),
+                lock: Some(lock),
+            }),
+            Err(error) => {
+                if !error.already_exists() {
+                    // The first failure is the one to report.
+                    drop(lock.delete());
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The directory of the area.
+    #[must_use]
+    pub fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// Moves something into the area, to be erased with it.
+    ///
+    /// Both must be on one filesystem, else the error
+    /// [`crosses_devices`](PathError::crosses_devices).
+    pub fn stage_deletion(
+        &self,
+        dir: &Dir,
+        name: impl AsRef<OsStr>,
+    ) -> Result<StagedDeletion, StageError> {
+        let name = name.as_ref();
+        let staged = self.next_name(name.as_bytes());
+        let result = match dir.rename(name, &self.dir, &staged, RenameHow::Replace) {
+            Err(error) if error.is_permission_denied() => {
+                self.move_unwritable(dir, name, &staged, error)
+            }
+            other => other,
+        };
+        match result {
+            Ok(()) => Ok(StagedDeletion::Moved),
+            Err(error) if error.is_not_found() => Ok(StagedDeletion::Missing),
+            Err(source) => Err(StageError {
+                path: dir.path().join(name),
+                source,
+            }),
+        }
+    }
+
+    /// Moving a directory changes its `..`, for which one needs to be allowed
+    /// to write it; what is to be deleted may be made writable.
+    fn move_unwritable(
+        &self,
+        dir: &Dir,
+        name: &OsStr,
+        staged: &OsStr,
+        refusal: PathError,
+    ) -> Result<(), PathError> {
+        match dir.stat(name)? {
+            Some(stat) if stat.is_dir() && stat.permissions() & 0o200 == 0 => {
+                dir.set_mode(name, stat.permissions() | 0o700)?;
+                dir.rename(name, &self.dir, staged, RenameHow::Replace)
+            }
+            _ => Err(refusal),
+        }
+    }
+
+    /// Reserves a name for something to be prepared inside the area and moved
+    /// out when it is complete. Nothing is made yet.
+    pub fn stage_addition(&self) -> StagedAddition {
+        StagedAddition::new(self.dir.clone(), self.next_name(b"addition"))
+    }
+
+    /// Names are a number and the name from before, cut off where both together
+    /// would be too long for the filesystem.
+    fn next_name(&self, base: &[u8]) -> OsString {
+        let number = self.counter.fetch_add(1, Ordering::Relaxed);
+        let mut name = format!("{number}-").into_bytes();
+        name.extend(base.iter().take(LONGEST_NAME.saturating_sub(name.len())));
+        OsString::from_vec(name)
+    }
+
+    /// Erases the area and tells what went wrong, which dropping cannot.
+    pub fn close(mut self) -> Result<(), CloseError> {
+        self.erase()
+    }
+
+    fn erase(&mut self) -> Result<(), CloseError> {
+        let Some(lock) = self.lock.take() else {
+            return Ok(());
+        };
+        let path = self.dir.path();
+        // If this fails the lock file stays, without its lock, beside the
+        // directory, for whoever looks for abandoned areas.
+        remove_tree(&self.root, &self.dir_name).map_err(|source| CloseError::Erase {
+            path: path.to_owned(),
+            source,
+        })?;
+        lock.delete().map_err(|source| CloseError::DeleteLock {
+            path: path.to_owned(),
+            source,
+        })
+    }
+}
+
+impl Drop for TempArea {
+    fn drop(&mut self) {
+        // Whoever wants to know calls `close`; what is left is found later.
+        drop(self.erase());
+    }
+}

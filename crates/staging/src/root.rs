@@ -1,0 +1,131 @@
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use layerhold_sys::{Dir, PathError, remove_tree};
+
+use crate::area::{BeginError, TempArea};
+use crate::lock::StagingLock;
+
+pub(crate) const LOCK_PREFIX: &str = "lock-";
+pub(crate) const DIR_PREFIX: &str = "temp-dir-";
+/// Permissions of the root and of the areas (Go: internal/tempdir).
+pub(crate) const DIR_MODE: u32 = 0o700;
+
+/// A directory that temporary areas are made in.
+///
+/// Must be on the filesystem of the things that are moved into its areas.
+#[derive(Clone, Debug)]
+pub struct TempRoot {
+    path: PathBuf,
+}
+
+/// What looking for abandoned areas found.
+#[derive(Debug, Default)]
+#[must_use = "failures to remove something are only reported here"]
+#[non_exhaustive]
+pub struct Recovery {
+    /// Areas that had no owner any more and were removed.
+    pub removed: Vec<OsString>,
+    /// Areas whose owner is alive, or that somebody else is removing.
+    pub in_use: Vec<OsString>,
+    /// Areas that could not be removed; they stay for the next time.
+    pub failed: Vec<RecoverFailure>,
+}
+
+/// Why one abandoned area is still there.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot remove the abandoned area {}", area.display())]
+pub struct RecoverFailure {
+    /// What its two names have in common.
+    pub area: OsString,
+    /// What the system said.
+    pub source: PathError,
+}
+
+/// Why abandoned areas could not be looked for.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot list the temporary areas in {}", path.display())]
+pub struct RecoverError {
+    /// The root.
+    pub path: PathBuf,
+    /// What the system said.
+    pub source: PathError,
+}
+
+impl TempRoot {
+    /// Names a root. It is made when the first area begins.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Where the root is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes an area of one's own.
+    pub fn begin(&self) -> Result<TempArea, BeginError> {
+        TempArea::begin(&self.path)
+    }
+
+    /// Removes the areas whose owners died. Areas in use are left alone,
+    /// whichever process, thread or library made them.
+    pub fn recover_stale(&self) -> Result<Recovery, RecoverError> {
+        let failed = |source| RecoverError {
+            path: self.path.clone(),
+            source,
+        };
+        let root = match Dir::open_ambient(&self.path) {
+            Err(error) if error.is_not_found() => return Ok(Recovery::default()),
+            other => other.map_err(failed)?,
+        };
+        let mut recovery = Recovery::default();
+        for area in areas(&root).map_err(failed)? {
+            match recover(&root, &area) {
+                Ok(true) => recovery.removed.push(area),
+                Ok(false) => recovery.in_use.push(area),
+                Err(source) => recovery.failed.push(RecoverFailure { area, source }),
+            }
+        }
+        Ok(recovery)
+    }
+}
+
+/// What lock files and directories are there, by the part of the name they share.
+fn areas(root: &Dir) -> Result<BTreeSet<OsString>, PathError> {
+    let mut areas = BTreeSet::new();
+    for entry in root.entries()? {
+        let name = entry?.name;
+        let bytes = name.as_bytes();
+        let area = bytes
+            .strip_prefix(DIR_PREFIX.as_bytes())
+            .or_else(|| bytes.strip_prefix(LOCK_PREFIX.as_bytes()));
+        if let Some(area) = area {
+            areas.insert(OsString::from_vec(area.to_vec()));
+        }
+    }
+    Ok(areas)
+}
+
+/// Removes one area; tells whether it was free to be removed.
+///
+/// The directory goes first and the lock file last, so that an interrupted
+/// removal is taken up by the next one who looks.
+fn recover(root: &Dir, area: &OsStr) -> Result<bool, PathError> {
+    let Some(lock) = StagingLock::try_lock(root, &joined(LOCK_PREFIX, area))? else {
+        return Ok(false);
+    };
+    remove_tree(root, joined(DIR_PREFIX, area))?;
+    lock.delete()?;
+    Ok(true)
+}
+
+pub(crate) fn joined(prefix: &str, area: &OsStr) -> OsString {
+    let mut name = OsString::from(prefix);
+    name.push(area);
+    name
+}
