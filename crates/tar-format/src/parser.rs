@@ -173,6 +173,25 @@ impl Parser {
         matches!(self.step, Step::GnuSparseBlock | Step::PaxSparseMap(_)).then_some(&self.header)
     }
 
+    /// Treats the rest of the current entry's payload as seen, its sparse map included, so that
+    /// what comes in next is the padding after it.
+    ///
+    /// For input that lacks the payload, such as the segments of a tar-split file.
+    pub fn skip_payload(&mut self) {
+        match self.step {
+            Step::Payload => {}
+            Step::PaxSparseMap(_) => {
+                self.remaining = self.header.stored + self.want as u64;
+                self.header.stored = self.remaining;
+                self.raw_is_done = true;
+                self.step = Step::Payload;
+            }
+            _ => return,
+        }
+        self.offset += self.remaining;
+        self.remaining = 0;
+    }
+
     /// Consumes bytes from the front of `input` up to the next event.
     ///
     /// `None` means that all of `input` was consumed and more is needed.  Call again with the

@@ -1,1 +1,82 @@
 //! tar-split records: write them while a tar passes by, read them, and rebuild the tar bit for bit.
+//!
+//! A tar-split file is a gzip stream of JSON lines.  A line of type 2 is a *segment*: bytes of the
+//! archive as they are, in base64.  A line of type 1 is a *file*: a place where the content of a
+//! file goes, with its name, size and CRC-64.  Positions count lines from 0.
+//!
+//! ```text
+//! {"type":2,"payload":"Li9hAAAA…","position":0}
+//! {"type":1,"name":"./a","size":6,"payload":"zU9Zxe9NzkQ=","position":1}
+//! {"type":2,"payload":"AAAAAAAA…","position":2}
+//! ```
+//!
+//! The format is that of github.com/vbatts/tar-split, read and written by containers/storage.
+//!
+//! ```
+//! use layerhold_tar_format::{EntryKind, Header, Limits, Reader, Writer};
+//! use layerhold_tar_split::{Recorder, Skeleton, rebuild};
+//! use std::io::Read;
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut writer = Writer::new(Vec::new());
+//! let mut header = Header::new(EntryKind::Regular, "hello");
+//! header.size = 5;
+//! writer.write_header(&header)?;
+//! writer.write_content(b"world")?;
+//! let archive = writer.finish()?;
+//!
+//! // Recording is a side effect of reading the archive for something else.
+//! let recorder = Recorder::new(Vec::new());
+//! let mut reader = Reader::with_sink(archive.as_slice(), Limits::default(), recorder);
+//! while let Some(mut entry) = reader.next_entry()? {
+//!     std::io::copy(&mut entry, &mut std::io::sink())?;
+//! }
+//! reader.drain()?;
+//! let (_, recorder) = reader.into_parts();
+//! let skeleton = recorder.finish()?;
+//!
+//! let mut content = |_name: &[u8]| -> std::io::Result<Box<dyn Read + Send>> {
+//!     Ok(Box::new(b"world".as_slice()))
+//! };
+//! let mut rebuilt = Vec::new();
+//! rebuild(Skeleton::from_gzip(skeleton.as_slice()), &mut content, &mut rebuilt)?;
+//! assert_eq!(rebuilt, archive);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Differences from Go
+//!
+//! Lines are byte for byte those of Go, but for archives that Go itself cannot rebuild from its
+//! own lines:
+//!
+//! - The payload of a sparse file goes into the segment with its header, and its file line has no
+//!   size.  Go records the size and checksum of the expanded content (and loses the map of PAX 1.0
+//!   files), and puts the expanded content into the rebuilt archive.
+//! - A link, directory or device whose header states a size gets no size in its file line.  Go
+//!   records the size, and then puts the content of what the path names into the archive.
+//! - Padding that an archive ends in is recorded.  Go loses it.
+//!
+//! Go's tar-split rebuilds the archive exactly from these lines too.
+//!
+//! # Limitations
+//!
+//! - An archive with two entries of the same cleaned name is refused, as Go refuses it.
+//! - The compressed bytes are not those Go's pgzip writes, only the gzip header is.
+//! - From lines that Go wrote for a PAX 1.0 sparse file the archive cannot be rebuilt;
+//!   [`RebuildError::SparseMapMissing`] says so.
+
+mod crc64;
+mod error;
+mod headers;
+mod json;
+mod rebuild;
+mod recorder;
+mod skeleton;
+
+pub use crc64::{Checksum, Crc64};
+pub use error::{RebuildError, RecordError, SkeletonError};
+pub use headers::Headers;
+pub use layerhold_tar_format as tar_format;
+pub use rebuild::{ContentSource, Rebuild, rebuild};
+pub use recorder::Recorder;
+pub use skeleton::{Entry, FileEntry, Skeleton};

@@ -1,0 +1,196 @@
+use std::fmt;
+
+/// A CRC-64/GO-ISO checksum in its wire form: big-endian, as tar-split stores it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Checksum(pub [u8; 8]);
+
+impl Checksum {
+    /// The checksum of no bytes at all.
+    pub const EMPTY: Self = Self([0; 8]);
+}
+
+impl fmt::Display for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", u64::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Checksum({self})")
+    }
+}
+
+/// Computes CRC-64/GO-ISO (Go: hash/crc64, table `ISO`), several gigabytes per second.
+///
+/// ```
+/// use layerhold_tar_split::Crc64;
+/// let mut crc = Crc64::new();
+/// crc.update(b"12345");
+/// crc.update(b"6789");
+/// assert_eq!(crc.checksum().to_string(), "b90956c775a41001");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Crc64 {
+    /// The register, inverted, lowest power of x in the highest bit.
+    state: u64,
+}
+
+impl Default for Crc64 {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+const WORD: usize = 8;
+const LANES: usize = 8;
+const STRIPE: usize = WORD * LANES;
+
+impl Crc64 {
+    /// The checksum of nothing yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { state: !0 }
+    }
+
+    /// Takes more bytes.
+    pub fn update(&mut self, data: &[u8]) {
+        let (stripes, rest) = data.as_chunks::<STRIPE>();
+        let mut state = fold_stripes(self.state, stripes);
+        let (words, bytes) = rest.as_chunks::<WORD>();
+        for word in words {
+            state = times_x64(state ^ u64::from_le_bytes(*word));
+        }
+        for &byte in bytes {
+            state = times_x8(state ^ u64::from(byte));
+        }
+        self.state = state;
+    }
+
+    /// The checksum of everything taken so far.
+    #[must_use]
+    pub fn checksum(&self) -> Checksum {
+        Checksum((!self.state).to_be_bytes())
+    }
+
+    /// The checksum of one piece of data.
+    #[must_use]
+    pub fn of(data: &[u8]) -> Checksum {
+        let mut crc = Self::new();
+        crc.update(data);
+        crc.checksum()
+    }
+}
+
+// The polynomial is x^64 + x^4 + x^3 + x + 1, so multiplying by x^64 is multiplying by
+// x^4 + x^3 + x + 1: a few shifts, no table.  Squaring that thrice (which in this arithmetic only
+// doubles the exponents) gives x^512 = x^32 + x^24 + x^8 + 1: eight independent lanes, each taking
+// every eighth word, which compilers turn into vector instructions.
+
+/// Multiplies by x^512 and reduces.
+#[inline(always)]
+fn times_x512(lane: u64) -> u64 {
+    // What is shifted out at the low end is x^64 and above; brought back to the top it is
+    // multiplied once more, and never overflows again.
+    let folded = lane ^ lane << 56 ^ lane << 40 ^ lane << 32;
+    folded ^ folded >> 8 ^ folded >> 24 ^ folded >> 32
+}
+
+/// Multiplies by x^64 and reduces.
+#[inline(always)]
+fn times_x64(state: u64) -> u64 {
+    let folded = state ^ state << 63 ^ state << 61 ^ state << 60;
+    folded ^ folded >> 1 ^ folded >> 3 ^ folded >> 4
+}
+
+/// Multiplies by x^8 and reduces.
+#[inline(always)]
+fn times_x8(state: u64) -> u64 {
+    let out = state << 56;
+    state >> 8 ^ out ^ out >> 1 ^ out >> 3 ^ out >> 4
+}
+
+fn fold_stripes(state: u64, stripes: &[[u8; STRIPE]]) -> u64 {
+    let Some((first, rest)) = stripes.split_first() else {
+        return state;
+    };
+    let mut lanes = words(first);
+    lanes[0] ^= state;
+    for stripe in rest {
+        let words = words(stripe);
+        for (lane, word) in lanes.iter_mut().zip(words) {
+            *lane = times_x512(*lane) ^ word;
+        }
+    }
+    lanes
+        .into_iter()
+        .fold(0, |state, lane| times_x64(state ^ lane))
+}
+
+#[inline(always)]
+fn words(stripe: &[u8; STRIPE]) -> [u64; LANES] {
+    let mut words = [0; LANES];
+    let (bytes, _) = stripe.as_chunks::<WORD>();
+    for (word, bytes) in words.iter_mut().zip(bytes) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The definition, bit by bit.
+    fn reference(data: &[u8]) -> u64 {
+        const POLYNOMIAL: u64 = 0xd800_0000_0000_0000;
+        let mut state = !0u64;
+        for &byte in data {
+            state ^= u64::from(byte);
+            for _ in 0..8 {
+                state = if state & 1 == 1 {
+                    state >> 1 ^ POLYNOMIAL
+                } else {
+                    state >> 1
+                };
+            }
+        }
+        !state
+    }
+
+    #[test]
+    fn the_vectors_of_go() {
+        for (data, expected) in [
+            ("", 0),
+            ("a", 0x3420_0000_0000_0000),
+            ("ab", 0x36c4_2000_0000_0000),
+            ("abc", 0x3776_c420_0000_0000),
+            ("123456789", 0xb909_56c7_75a4_1001),
+        ] {
+            assert_eq!(
+                u64::from_be_bytes(Crc64::of(data.as_bytes()).0),
+                expected,
+                "{data}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn equals_the_definition_however_it_is_cut(
+            data in proptest::collection::vec(any::<u8>(), 0..700),
+            cuts in proptest::collection::vec(0usize..700, 0..4),
+        ) {
+            let mut crc = Crc64::new();
+            let mut rest = data.as_slice();
+            for cut in cuts {
+                let (piece, tail) = rest.split_at(cut.min(rest.len()));
+                crc.update(piece);
+                rest = tail;
+            }
+            crc.update(rest);
+            prop_assert_eq!(u64::from_be_bytes(crc.checksum().0), reference(&data));
+        }
+    }
+}

@@ -1,0 +1,171 @@
+use std::io;
+
+use layerhold_tar_format::ParseError;
+
+use crate::Checksum;
+
+/// Why an archive cannot be recorded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// Two entries have the same path after cleaning: there is one file only to take the content
+    /// of both from.  Go refuses such archives too.
+    #[error("the archive has two entries named {}", String::from_utf8_lossy(name))]
+    DuplicateName {
+        /// The second entry's name.
+        name: Vec<u8>,
+    },
+    /// The destination could not be written.
+    #[error("writing tar-split data")]
+    Output(#[source] io::Error),
+}
+
+impl From<RecordError> for io::Error {
+    fn from(error: RecordError) -> Self {
+        let kind = match &error {
+            RecordError::DuplicateName { .. } => io::ErrorKind::InvalidData,
+            RecordError::Output(cause) => cause.kind(),
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// Why a tar-split file cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SkeletonError {
+    /// The file could not be read or decompressed.
+    #[error("reading tar-split data")]
+    Input(#[source] io::Error),
+    /// A line is longer than the limit.
+    #[error("line {line} of the tar-split data is longer than {limit} bytes")]
+    LineTooLong {
+        /// Counted from 1.
+        line: u64,
+        /// In bytes.
+        limit: usize,
+    },
+    /// A line is no JSON object of the expected form.
+    #[error("line {line} of the tar-split data is malformed")]
+    Json {
+        /// Counted from 1.
+        line: u64,
+        /// What the JSON parser says.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The payload or raw name of a line is no base64.
+    #[error("line {line} of the tar-split data has bad base64")]
+    Base64 {
+        /// Counted from 1.
+        line: u64,
+        /// What the decoder says.
+        #[source]
+        source: base64::DecodeError,
+    },
+    /// A line has an unknown type.
+    #[error("line {line} of the tar-split data has the unknown type {kind}")]
+    Type {
+        /// Counted from 1.
+        line: u64,
+        /// The type; 1 and 2 are known.
+        kind: i64,
+    },
+    /// A file's checksum does not have 8 bytes.
+    #[error("line {line} of the tar-split data has a checksum of {length} bytes")]
+    ChecksumLength {
+        /// Counted from 1.
+        line: u64,
+        /// In bytes.
+        length: usize,
+    },
+    /// The segments hold no tar headers.
+    #[error("line {line} of the tar-split data holds no tar header")]
+    Header {
+        /// Counted from 1.
+        line: u64,
+        /// What the tar parser says.
+        #[source]
+        source: ParseError,
+    },
+    /// A file's line does not follow the segment with its header.
+    #[error("line {line} of the tar-split data is a file without a header")]
+    NoHeader {
+        /// Counted from 1.
+        line: u64,
+    },
+}
+
+/// Why an archive cannot be rebuilt.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RebuildError {
+    /// The tar-split file is damaged.
+    #[error("rebuilding a tar archive from its tar-split data")]
+    Skeleton(#[from] SkeletonError),
+    /// A file's content cannot be opened.
+    #[error("opening the content of {}", String::from_utf8_lossy(name))]
+    Open {
+        /// The name in the archive.
+        name: Vec<u8>,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// A file's content cannot be read.
+    #[error("reading the content of {}", String::from_utf8_lossy(name))]
+    Read {
+        /// The name in the archive.
+        name: Vec<u8>,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// A file is not as long as it was.
+    #[error(
+        "the content of {} has {actual} bytes or more, but was recorded with {expected}",
+        String::from_utf8_lossy(name)
+    )]
+    Size {
+        /// The name in the archive.
+        name: Vec<u8>,
+        /// Bytes recorded.
+        expected: u64,
+        /// Bytes found before giving up.
+        actual: u64,
+    },
+    /// A file's content is not what it was.
+    #[error(
+        "the content of {} has the checksum {actual}, but was recorded with {expected}",
+        String::from_utf8_lossy(name)
+    )]
+    Checksum {
+        /// The name in the archive.
+        name: Vec<u8>,
+        /// The checksum recorded.
+        expected: Checksum,
+        /// The checksum found.
+        actual: Checksum,
+    },
+    /// A file was sparse in the archive, and Go's tar-split did not record its map.
+    #[error("the sparse map of {} was not recorded", String::from_utf8_lossy(name))]
+    SparseMapMissing {
+        /// The name in the archive.
+        name: Vec<u8>,
+    },
+    /// The destination could not be written.
+    #[error("writing the rebuilt archive")]
+    Output(#[source] io::Error),
+}
+
+impl From<RebuildError> for io::Error {
+    fn from(error: RebuildError) -> Self {
+        let kind = match &error {
+            RebuildError::Open { source, .. } | RebuildError::Read { source, .. } => source.kind(),
+            RebuildError::Output(source) => source.kind(),
+            RebuildError::Skeleton(SkeletonError::Input(source)) => source.kind(),
+            _ => io::ErrorKind::InvalidData,
+        };
+        Self::new(kind, error)
+    }
+}

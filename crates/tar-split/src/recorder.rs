@@ -1,0 +1,280 @@
+use std::collections::HashSet;
+use std::io::{self, Write};
+
+use flate2::write::GzEncoder;
+use flate2::{Compression, GzBuilder};
+use layerhold_tar_format::{Event, EventSink, Header, clean_path};
+
+use crate::json::{self, OpenSegment};
+use crate::{Crc64, RecordError};
+
+/// Lines are compressed in pieces of about this many bytes.
+const FLUSH_SIZE: usize = 64 << 10;
+
+/// Above this, the buffer for lines is given back after use.
+const KEPT_CAPACITY: usize = 1 << 20;
+
+/// Longest piece of what follows the archive that becomes one segment.
+///
+/// Go: tar-split/tar/asm/disassemble.go, `paddingChunkSize`.
+const TRAILING_SIZE: usize = 1 << 20;
+
+/// Longest segment with the payload of a sparse file; longer payloads take several.
+const SPARSE_SEGMENT: u64 = 16 << 20;
+
+/// Go's zero time as gzip's 32-bit modification time; pgzip never sets another.
+const GZIP_MTIME: u32 = 0x886e_0900;
+
+/// "Unknown" in gzip's list of operating systems.
+const GZIP_OS: u8 = 255;
+
+/// Writes the tar-split file of an archive while the archive passes by.
+///
+/// Give it every event of a [`Parser`](layerhold_tar_format::Parser), in order, either through
+/// [`record`](Self::record), through the method for each kind of event, or as the
+/// [`EventSink`] of a [`Reader`](layerhold_tar_format::Reader); then call
+/// [`finish`](Self::finish).
+///
+/// The lines are the ones Go's tar-split writes, except where those cannot be turned back into
+/// the archive: see the crate's documentation.
+#[derive(Debug)]
+pub struct Recorder<W: Write> {
+    output: Output<W>,
+    position: u64,
+    names: HashSet<Vec<u8>>,
+    name: Vec<u8>,
+    crc: Crc64,
+    /// Payload of the current entry so far, unless it goes into a segment.
+    size: u64,
+    /// The segment a sparse file's payload goes into.
+    open: Option<OpenSegment>,
+    trailing: Vec<u8>,
+}
+
+/// Lines on their way to the destination.
+#[derive(Debug)]
+struct Output<W: Write> {
+    lines: Vec<u8>,
+    stream: Stream<W>,
+}
+
+#[derive(Debug)]
+enum Stream<W: Write> {
+    Gzip(Box<GzEncoder<W>>),
+    Plain(W),
+}
+
+impl<W: Write> Output<W> {
+    fn flush_lines(&mut self) -> Result<(), RecordError> {
+        let written = match &mut self.stream {
+            Stream::Gzip(encoder) => encoder.write_all(&self.lines),
+            Stream::Plain(writer) => writer.write_all(&self.lines),
+        };
+        self.lines.clear();
+        if self.lines.capacity() > KEPT_CAPACITY {
+            self.lines.shrink_to(KEPT_CAPACITY);
+        }
+        written.map_err(RecordError::Output)
+    }
+}
+
+impl<W: Write> Recorder<W> {
+    /// Records into a gzip stream, as stores keep it in `<id>.tar-split.gz`.
+    pub fn new(destination: W) -> Self {
+        let encoder = GzBuilder::new()
+            .mtime(GZIP_MTIME)
+            .operating_system(GZIP_OS)
+            .write(destination, Compression::fast());
+        Self::with_output(Output::Gzip {
+            lines: Vec::new(),
+            encoder,
+        })
+    }
+
+    /// Records lines as they are, without compression.
+    pub fn uncompressed(destination: W) -> Self {
+        Self::with_output(Output::Json {
+            lines: Vec::new(),
+            writer: destination,
+        })
+    }
+
+    fn with_stream(stream: Stream<W>) -> Self {
+        Self {
+            output: Output {
+                lines: Vec::new(),
+                stream,
+            },
+            position: 0,
+            names: HashSet::new(),
+            name: Vec::new(),
+            crc: Crc64::new(),
+            size: 0,
+            open: None,
+            trailing: Vec::new(),
+        }
+    }
+
+    /// Records one event of the parser.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError::DuplicateName`] when two entries have the same path after cleaning, and
+    /// [`RecordError::Output`] when the destination fails.
+    pub fn record(&mut self, event: &Event<'_, '_>) -> Result<(), RecordError> {
+        match event {
+            Event::Entry { header, raw } => self.entry(header, raw),
+            Event::Payload { data, .. } => self.payload(data),
+            Event::EndOfEntry => self.end_of_entry(),
+            Event::End { raw } => self.end(raw),
+            Event::Trailing { data } => self.trailing(data),
+            // Event may grow; everything it has today is above.
+            _ => Ok(()),
+        }
+    }
+
+    /// Records an entry's header and the raw bytes before its payload.
+    ///
+    /// # Errors
+    ///
+    /// As [`record`](Self::record).
+    pub fn entry(&mut self, header: &Header, raw: &[u8]) -> Result<(), RecordError> {
+        if !self.names.insert(clean_path(&header.name)) {
+            return Err(RecordError::DuplicateName {
+                name: header.name.clone(),
+            });
+        }
+        self.name.clear();
+        self.name.extend_from_slice(&header.name);
+        self.crc = Crc64::new();
+        self.size = 0;
+        if header.sparse().is_some() {
+            let lines = &mut self.output.lines;
+            let mut open = OpenSegment::start(lines);
+            open.push(lines, raw);
+            self.open = Some(open);
+            return self.flush_if_full();
+        }
+        self.segment(raw)
+    }
+
+    /// Records stored bytes of the current entry.
+    ///
+    /// # Errors
+    ///
+    /// As [`record`](Self::record).
+    pub fn payload(&mut self, data: &[u8]) -> Result<(), RecordError> {
+        let Some(open) = &mut self.open else {
+            self.crc.update(data);
+            self.size += data.len() as u64;
+            return Ok(());
+        };
+        open.push(&mut self.output.lines, data);
+        if open.length >= SPARSE_SEGMENT {
+            self.close_segment();
+            self.open = Some(OpenSegment::start(&mut self.output.lines));
+        }
+        self.flush_if_full()
+    }
+
+    /// Records that the current entry's payload is complete.
+    ///
+    /// # Errors
+    ///
+    /// As [`record`](Self::record).
+    pub fn end_of_entry(&mut self) -> Result<(), RecordError> {
+        self.close_segment();
+        let content = (self.size > 0).then(|| (self.size, self.crc.checksum()));
+        json::push_file(&mut self.output.lines, &self.name, content, self.position);
+        self.position += 1;
+        self.flush_if_full()
+    }
+
+    /// Records the raw bytes at the end of the archive.
+    ///
+    /// # Errors
+    ///
+    /// As [`record`](Self::record).
+    pub fn end(&mut self, raw: &[u8]) -> Result<(), RecordError> {
+        if raw.is_empty() {
+            Ok(())
+        } else {
+            self.segment(raw)
+        }
+    }
+
+    /// Records bytes after the end of the archive.
+    ///
+    /// # Errors
+    ///
+    /// As [`record`](Self::record).
+    pub fn trailing(&mut self, mut data: &[u8]) -> Result<(), RecordError> {
+        while !data.is_empty() {
+            let room = TRAILING_SIZE - self.trailing.len();
+            let (taken, rest) = data.split_at_checked(room).unwrap_or((data, &[]));
+            self.trailing.extend_from_slice(taken);
+            data = rest;
+            if self.trailing.len() == TRAILING_SIZE {
+                self.flush_trailing()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Completes the file and returns the destination, not flushed.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError::Output`] when the destination fails.
+    pub fn finish(mut self) -> Result<W, RecordError> {
+        self.flush_trailing()?;
+        self.output.flush_lines()?;
+        match self.output.stream {
+            Stream::Gzip(encoder) => encoder.finish().map_err(RecordError::Output),
+            Stream::Plain(writer) => Ok(writer),
+        }
+    }
+
+    /// Lines recorded so far.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    fn segment(&mut self, bytes: &[u8]) -> Result<(), RecordError> {
+        json::push_segment(&mut self.output.lines, bytes, self.position);
+        self.position += 1;
+        self.flush_if_full()
+    }
+
+    fn close_segment(&mut self) {
+        if let Some(open) = self.open.take() {
+            open.end(&mut self.output.lines, self.position);
+            self.position += 1;
+        }
+    }
+
+    fn flush_trailing(&mut self) -> Result<(), RecordError> {
+        if self.trailing.is_empty() {
+            return Ok(());
+        }
+        let trailing = std::mem::take(&mut self.trailing);
+        self.segment(&trailing)?;
+        self.trailing = trailing;
+        self.trailing.clear();
+        Ok(())
+    }
+
+    fn flush_if_full(&mut self) -> Result<(), RecordError> {
+        if self.output.lines.len() < FLUSH_SIZE {
+            return Ok(());
+        }
+        self.output.flush_lines()
+    }
+}
+
+/// Records every event; the error holds a [`RecordError`] as its inner error.
+impl<W: Write> EventSink for Recorder<W> {
+    fn event(&mut self, event: &Event<'_, '_>) -> io::Result<()> {
+        self.record(event).map_err(io::Error::from)
+    }
+}
