@@ -43,6 +43,7 @@
 )]
 
 mod child;
+mod fault;
 mod filesystem;
 pub mod hostile;
 mod peers;
@@ -51,6 +52,7 @@ mod tar_builder;
 mod tree;
 
 pub use child::{Child, ChildRole, ChildSpec, child_role};
+pub use fault::{Fault, FaultIo, Operation};
 pub use filesystem::{Filesystem, FilesystemKind, scratch};
 pub use peers::{Buildah, GoStore, Podman, Ran, Skopeo, run};
 pub use require::{

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hasher};
 use std::io::Read;
-use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+
+use layerhold_sys::{Dir, xattr};
 
 /// What a path is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -195,6 +196,7 @@ impl Walk<'_> {
         let stat = std::fs::symlink_metadata(path)
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let kind = kind_of(path, &stat);
+        let xattrs = xattrs_of(path, &kind);
         let shared = kind != NodeKind::Directory && stat.nlink() > 1;
         Node {
             kind,
@@ -202,7 +204,7 @@ impl Walk<'_> {
             uid: stat.uid(),
             gid: stat.gid(),
             mtime: (stat.mtime(), stat.mtime_nsec()),
-            xattrs: xattrs_of(path),
+            xattrs,
             same_as: shared.then(|| self.first_name(&stat, relative)).flatten(),
         }
     }
@@ -274,31 +276,26 @@ fn hash_of(path: &Path) -> u64 {
 /// Attributes the kernel or its security module puts on every file by itself.
 const AMBIENT: [&str; 1] = ["security.selinux"];
 
-fn xattrs_of(path: &Path) -> BTreeMap<OsString, Vec<u8>> {
-    let mut command = std::process::Command::new("getfattr");
-    command.args([
-        "--no-dereference",
-        "--dump",
-        "--match=-",
-        "--encoding=hex",
-        "--absolute-names",
-        "--",
-    ]);
-    let ran = crate::run(command.arg(path));
-    let text = String::from_utf8_lossy(&ran.stdout).into_owned();
-    let pairs = text.lines().filter_map(|line| line.split_once("=0x"));
-    pairs
-        .filter(|(name, _)| !AMBIENT.contains(name))
-        .map(|(name, value)| (OsString::from_vec(name.as_bytes().to_vec()), decode(value)))
-        .collect()
-}
-
-fn decode(hex: &str) -> Vec<u8> {
-    let digit = |byte: u8| (byte as char).to_digit(16).unwrap_or(0) as u8;
-    hex.as_bytes()
-        .chunks(2)
-        .map(|pair| digit(pair[0]) << 4 | digit(pair[1]))
-        .collect()
+fn xattrs_of(path: &Path, kind: &NodeKind) -> BTreeMap<OsString, Vec<u8>> {
+    let failed = |error: layerhold_sys::PathError| -> ! {
+        panic!("attributes of {}: {error}", path.display())
+    };
+    let mut found = BTreeMap::new();
+    if *kind == NodeKind::Directory {
+        let directory = Dir::open_ambient(path).unwrap_or_else(|error| failed(error));
+        for name in xattr::list(&directory).unwrap_or_else(|error| failed(error)) {
+            let value = xattr::get(&directory, &name).unwrap_or_else(|error| failed(error));
+            found.extend(value.map(|value| (name, value)));
+        }
+    } else if let (Some(parent), Some(entry)) = (path.parent(), path.file_name()) {
+        let parent = Dir::open_ambient(parent).unwrap_or_else(|error| failed(error));
+        for name in xattr::list_at(&parent, entry).unwrap_or_else(|error| failed(error)) {
+            let value = xattr::get_at(&parent, entry, &name).unwrap_or_else(|error| failed(error));
+            found.extend(value.map(|value| (name, value)));
+        }
+    }
+    found.retain(|name, _| !AMBIENT.iter().any(|ambient| name == ambient));
+    found
 }
 
 #[cfg(test)]
@@ -339,6 +336,29 @@ mod tests {
 
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
         changed("file");
+    }
+
+    #[test]
+    fn attributes_of_files_links_and_directories_are_seen() {
+        let place = scratch();
+        let root = place.path();
+        std::fs::write(root.join("file"), b"").unwrap();
+        symlink("file", root.join("link")).unwrap();
+        let directory = Dir::open_ambient(root).unwrap();
+        if xattr::set(&directory, "user.on", b"root").is_err() {
+            return; // An old tmpfs has no user attributes; nothing here depends on them.
+        }
+        xattr::set_at(&directory, "file", "user.on", b"file\0").unwrap();
+        let tree = Tree::of(root);
+        let value = |path: &str| {
+            tree.at(path)
+                .xattrs
+                .get(std::ffi::OsStr::new("user.on"))
+                .cloned()
+        };
+        assert_eq!(value(""), Some(b"root".to_vec()));
+        assert_eq!(value("file"), Some(b"file\0".to_vec()));
+        assert_eq!(value("link"), None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::shell::{capture_text, program, step};
 /// Where the files come from.
 const SOURCES: [&str; 3] = ["/usr/share", "/usr/lib", "/usr/bin"];
 /// A file up to this size is a small one.
-const SMALL: u64 = 64 << 10;
+const SMALL: u64 = 256 << 10;
 /// A file from this size on is a big one.
 const BIG: u64 = 2 << 20;
 
