@@ -85,18 +85,12 @@ impl<W: Write> Recorder<W> {
             .mtime(GZIP_MTIME)
             .operating_system(GZIP_OS)
             .write(destination, Compression::fast());
-        Self::with_output(Output::Gzip {
-            lines: Vec::new(),
-            encoder,
-        })
+        Self::with_stream(Stream::Gzip(Box::new(encoder)))
     }
 
     /// Records lines as they are, without compression.
     pub fn uncompressed(destination: W) -> Self {
-        Self::with_output(Output::Json {
-            lines: Vec::new(),
-            writer: destination,
-        })
+        Self::with_stream(Stream::Plain(destination))
     }
 
     fn with_stream(stream: Stream<W>) -> Self {
