@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use layerhold_archive::{ChownErrors, UnpackOptions};
@@ -50,8 +49,15 @@ pub(crate) fn copy_tree(source: &Dir, target: &Dir, rules: CopyRules) -> Result<
         made: made.permissions(),
         firsts: Mutex::default(),
     };
-    let first = Task { source: source.clone(), target: target.clone(), place: None, name: None };
-    run_tasks(default_threads(), first, |task, tasks| copy.directory(task, tasks))
+    let first = Task {
+        source: source.clone(),
+        target: target.clone(),
+        place: None,
+        name: None,
+    };
+    run_tasks(default_threads(), first, |task, tasks| {
+        copy.directory(task, tasks)
+    })
 }
 
 /// A directory to copy: `name` in both directories, or the two themselves.
@@ -113,8 +119,17 @@ impl TreeCopy<'_> {
             }
         }
         // Nothing is made in this directory any more, so its times can be set before those below are filled.
-        let made = if pair.place.is_none() { self.made } else { self.created(0o700) };
-        self.finish(&pair.target, &stat, || self.copy_xattrs(&pair.source, &pair.target), made)?;
+        let made = if pair.place.is_none() {
+            self.made
+        } else {
+            self.created(0o700)
+        };
+        self.finish(
+            &pair.target,
+            &stat,
+            || self.copy_xattrs(&pair.source, &pair.target),
+            made,
+        )?;
         tasks.add_all(below.into_iter().map(|name| Task {
             source: pair.source.clone(),
             target: pair.target.clone(),
@@ -129,11 +144,17 @@ impl TreeCopy<'_> {
         let stat = stat_file(&source)?;
         let mode = stat.permissions() & 0o777;
         let options = OpenOptions::write().create(Create::New).mode(mode);
-        let Some(target) = self.once(pair, name, &stat, || pair.target.open_with(name, options))? else {
+        let Some(target) = self.once(pair, name, &stat, || pair.target.open_with(name, options))?
+        else {
             return Ok(());
         };
         self.copier.copy(&source, &target, &stat)?;
-        self.finish(&target, &stat, || self.copy_xattrs(&source, &target), self.created(mode))
+        self.finish(
+            &target,
+            &stat,
+            || self.copy_xattrs(&source, &target),
+            self.created(mode),
+        )
     }
 
     /// The mode something made with `mode` has got: less the umask, and with the set-group bit where directories
@@ -162,7 +183,9 @@ impl TreeCopy<'_> {
 
     /// Copies a link, FIFO, device or socket. None of them can have an attribute of the kinds that are copied.
     fn special(&self, pair: &Pair, name: &OsStr) -> Result<(), LayerError> {
-        let Some(stat) = pair.source.stat(name)? else { return Ok(()) };
+        let Some(stat) = pair.source.stat(name)? else {
+            return Ok(());
+        };
         let made = self.once(pair, name, &stat, || self.make_special(pair, name, &stat))?;
         if made != Some(Made::Yes) {
             return Ok(());
@@ -222,7 +245,10 @@ impl TreeCopy<'_> {
             return Ok(None);
         }
         let made = make()?;
-        let first = First { place: pair.place.clone(), name: name.to_owned() };
+        let first = First {
+            place: pair.place.clone(),
+            name: name.to_owned(),
+        };
         firsts.insert((stat.dev, stat.ino), first);
         Ok(Some(made))
     }
@@ -242,7 +268,10 @@ impl TreeCopy<'_> {
             names.push(&here.name);
             place = here.parent.as_ref();
         }
-        names.into_iter().rev().try_fold(self.root.clone(), |dir, name| dir.open_dir(name))
+        names
+            .into_iter()
+            .rev()
+            .try_fold(self.root.clone(), |dir, name| dir.open_dir(name))
     }
 
     fn copy_xattrs(
@@ -271,7 +300,9 @@ impl TreeCopy<'_> {
 
     fn forgive(&self, outcome: Result<(), PathError>) -> Result<(), LayerError> {
         match outcome {
-            Err(error) if self.rules.chown_errors == ChownErrors::Ignore && is_refusal(&error) => Ok(()),
+            Err(error) if self.rules.chown_errors == ChownErrors::Ignore && is_refusal(&error) => {
+                Ok(())
+            }
             other => Ok(other?),
         }
     }
@@ -285,10 +316,28 @@ enum Made {
 }
 
 fn open_pair(task: Task) -> Result<Pair, PathError> {
-    let Task { source, target, place, name } = task;
-    let Some(name) = name else { return Ok(Pair { source, target, place }) };
+    let Task {
+        source,
+        target,
+        place,
+        name,
+    } = task;
+    let Some(name) = name else {
+        return Ok(Pair {
+            source,
+            target,
+            place,
+        });
+    };
     let (source, target) = (source.open_dir(&name)?, target.open_dir(&name)?);
-    Ok(Pair { source, target, place: Some(Arc::new(Place { parent: place, name })) })
+    Ok(Pair {
+        source,
+        target,
+        place: Some(Arc::new(Place {
+            parent: place,
+            name,
+        })),
+    })
 }
 
 /// A chown that the kernel does not allow, or that names an ID the namespace does not have.
@@ -297,5 +346,8 @@ pub(crate) fn is_refusal(error: &PathError) -> bool {
 }
 
 fn times_of(stat: &Stat) -> Times {
-    Times { accessed: SetTime::At(stat.atime), modified: SetTime::At(stat.mtime) }
+    Times {
+        accessed: SetTime::At(stat.atime),
+        modified: SetTime::At(stat.mtime),
+    }
 }

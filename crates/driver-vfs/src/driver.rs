@@ -46,9 +46,20 @@ impl VfsDriver {
     ///
     /// A wrong option, or a failed system call.
     pub fn open(config: &DriverConfig) -> Result<Self, OpenError> {
-        let VfsOptions { additional, chown_errors, sync } = VfsOptions::parse(&config.options)?;
-        let rules = CopyRules { privilege: config.privilege, chown_errors };
-        Ok(Self { homes: Homes::open(config, additional)?, rules, sync })
+        let VfsOptions {
+            additional,
+            chown_errors,
+            sync,
+        } = VfsOptions::parse(&config.options)?;
+        let rules = CopyRules {
+            privilege: config.privilege,
+            chown_errors,
+        };
+        Ok(Self {
+            homes: Homes::open(config, additional)?,
+            rules,
+            sync,
+        })
     }
 }
 
@@ -71,10 +82,13 @@ impl Driver for VfsDriver {
             other => other?,
         };
         let layers = home.writable()?;
-        let moved = trash
-            .area(&home.temp_root())
-            .and_then(|area| area.stage_deletion(layers, id.as_str()).map_err(LayerError::Staging));
-        if moved.is_err() {
+        let moved = match trash.area(&home.temp_root()) {
+            Ok(area) => area.stage_deletion(layers, id.as_str()).is_ok(),
+            Err(_) => false,
+        };
+        if !moved {
+            // No room for the area, or not to be reached by a rename: slower, under the lock, but a full disk
+            // must stay emptiable.
             remove_tree(layers, id.as_str())?;
         }
         Ok(())
@@ -109,12 +123,18 @@ impl Driver for VfsDriver {
 
     fn usage(&self, id: &LayerId) -> Result<Usage, LayerError> {
         let usage = tree_usage(&self.homes.require(id)?.home.open_layer(id)?)?;
-        Ok(Usage { bytes: usage.bytes, inodes: usage.inodes })
+        Ok(Usage {
+            bytes: usage.bytes,
+            inodes: usage.inodes,
+        })
     }
 
     fn mount(&self, id: &LayerId, options: &MountOptions) -> Result<PathBuf, LayerError> {
         if let Some(option) = options.options.iter().find(|option| *option != "ro") {
-            return Err(LayerError::MountOptions { driver: NAME, option: option.clone() });
+            return Err(LayerError::MountOptions {
+                driver: NAME,
+                option: option.clone(),
+            });
         }
         let home = self.homes.require(id)?.home;
         // Opened only to learn that it is a directory.
@@ -128,7 +148,10 @@ impl Driver for VfsDriver {
 
     fn apply_target(&self, id: &LayerId, _label: &str) -> Result<Box<dyn LayerTarget>, LayerError> {
         let root = self.homes.require_writable(id)?.open_layer(id)?;
-        Ok(Box::new(VfsTarget { root, rules: self.rules }))
+        Ok(Box::new(VfsTarget {
+            root,
+            rules: self.rules,
+        }))
     }
 
     fn contents(&self, id: &LayerId) -> Result<Box<dyn LayerContents>, LayerError> {

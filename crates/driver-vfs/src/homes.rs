@@ -33,11 +33,11 @@ impl Home {
                 Err(error) => return Err(error),
             },
         };
-        Ok(Self { path, access, layers })
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+        Ok(Self {
+            path,
+            access,
+            layers,
+        })
     }
 
     pub(crate) fn layers(&self) -> Option<&Dir> {
@@ -52,12 +52,17 @@ impl Home {
     pub(crate) fn writable(&self) -> Result<&Dir, LayerError> {
         match (&self.layers, self.access) {
             (Some(layers), Access::ReadWrite) => Ok(layers),
-            _ => Err(LayerError::ReadOnlyHome { driver: NAME, home: self.path.clone() }),
+            _ => Err(LayerError::ReadOnlyHome {
+                driver: NAME,
+                home: self.path.clone(),
+            }),
         }
     }
 
     fn holds(&self, id: &LayerId) -> Result<bool, PathError> {
-        self.layers.as_ref().map_or(Ok(false), |layers| layers.exists(id.as_str()))
+        self.layers
+            .as_ref()
+            .map_or(Ok(false), |layers| layers.exists(id.as_str()))
     }
 
     /// The path of a layer that is, or is to be, here.
@@ -67,7 +72,12 @@ impl Home {
 
     pub(crate) fn open_layer(&self, id: &LayerId) -> Result<Dir, LayerError> {
         let unknown = || LayerError::Unknown { id: id.clone() };
-        match self.layers.as_ref().ok_or_else(unknown)?.open_dir(id.as_str()) {
+        match self
+            .layers
+            .as_ref()
+            .ok_or_else(unknown)?
+            .open_dir(id.as_str())
+        {
             Err(error) if error.is_not_found() => Err(unknown()),
             other => Ok(other?),
         }
@@ -127,13 +137,19 @@ impl Homes {
     pub(crate) fn find(&self, id: &LayerId) -> Result<Option<Found>, LayerError> {
         for home in self.written() {
             if home.holds(id)? {
-                return Ok(Some(Found { home: home.clone(), additional: None }));
+                return Ok(Some(Found {
+                    home: home.clone(),
+                    additional: None,
+                }));
             }
         }
         for root in &self.additional {
             let home = Home::open(root.join(NAME), Access::ReadOnly)?;
             if home.holds(id)? {
-                return Ok(Some(Found { home, additional: Some(root.clone()) }));
+                return Ok(Some(Found {
+                    home,
+                    additional: Some(root.clone()),
+                }));
             }
         }
         Ok(None)
@@ -141,14 +157,18 @@ impl Homes {
 
     /// Looks for a layer that must be there.
     pub(crate) fn require(&self, id: &LayerId) -> Result<Found, LayerError> {
-        self.find(id)?.ok_or_else(|| LayerError::Unknown { id: id.clone() })
+        self.find(id)?
+            .ok_or_else(|| LayerError::Unknown { id: id.clone() })
     }
 
     /// Looks for a layer that is to be changed.
     pub(crate) fn require_writable(&self, id: &LayerId) -> Result<Home, LayerError> {
         let found = self.require(id)?;
         match found.additional {
-            Some(store) => Err(LayerError::ReadOnlyStore { id: id.clone(), store }),
+            Some(store) => Err(LayerError::ReadOnlyStore {
+                id: id.clone(),
+                store,
+            }),
             None => Ok(found.home),
         }
     }

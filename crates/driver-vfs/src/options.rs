@@ -29,14 +29,23 @@ impl VfsOptions {
 
     fn set(&mut self, option: &DriverOption) -> Result<(), OptionError> {
         match option.key() {
-            "imagestore" => self.additional.extend(option.list_value().map(PathBuf::from)),
+            "imagestore" => self
+                .additional
+                .extend(option.list_value().map(PathBuf::from)),
             "mountopt" => return Err(OptionError::MountOptions { driver: NAME }),
             "ignore_chown_errors" => {
-                self.chown_errors = if option.bool_value()? { ChownErrors::Ignore } else { ChownErrors::Fail };
+                self.chown_errors = if option.bool_value()? {
+                    ChownErrors::Ignore
+                } else {
+                    ChownErrors::Fail
+                };
             }
             "sync" => {
                 let mode = option.value().parse();
-                self.sync = Some(mode.map_err(|source| OptionError::SyncMode { driver: NAME, source })?);
+                self.sync = Some(mode.map_err(|source| OptionError::SyncMode {
+                    driver: NAME,
+                    source,
+                })?);
             }
             _ => return Err(option.unknown()),
         }
@@ -61,12 +70,27 @@ mod tests {
             additional: paths.iter().map(PathBuf::from).collect(),
             ..VfsOptions::default()
         };
-        let chown = |chown_errors| VfsOptions { chown_errors, ..VfsOptions::default() };
-        let sync = |mode| VfsOptions { sync: Some(mode), ..VfsOptions::default() };
+        let chown = |chown_errors| VfsOptions {
+            chown_errors,
+            ..VfsOptions::default()
+        };
+        let sync = |mode| VfsOptions {
+            sync: Some(mode),
+            ..VfsOptions::default()
+        };
         check(&[], Ok(VfsOptions::default()));
-        check(&["overlay.mountopt=nodev", "zfs.fsname=x"], Ok(VfsOptions::default()));
-        check(&["vfs.imagestore=/a,/b", ".ImageStore=/c"], Ok(additional(&["/a", "/b", "/c"])));
-        check(&["ignore_chown_errors=true"], Ok(chown(ChownErrors::Ignore)));
+        check(
+            &["overlay.mountopt=nodev", "zfs.fsname=x"],
+            Ok(VfsOptions::default()),
+        );
+        check(
+            &["vfs.imagestore=/a,/b", ".ImageStore=/c"],
+            Ok(additional(&["/a", "/b", "/c"])),
+        );
+        check(
+            &["ignore_chown_errors=true"],
+            Ok(chown(ChownErrors::Ignore)),
+        );
         check(&["vfs.ignore_chown_errors=0"], Ok(chown(ChownErrors::Fail)));
         check(&["vfs.sync=filesystem"], Ok(sync(SyncMode::Filesystem)));
         check(&[".sync="], Ok(sync(SyncMode::None)));
@@ -74,10 +98,19 @@ mod tests {
 
     #[test]
     fn refusals_are_worded_as_in_go() {
-        check(&["mountopt=nodev"], Err("vfs driver does not support mount options"));
-        check(&["vfs.size=1"], Err(r#"unknown option "size" ("vfs.size=1")"#));
+        check(
+            &["mountopt=nodev"],
+            Err("vfs driver does not support mount options"),
+        );
+        check(
+            &["vfs.size=1"],
+            Err(r#"unknown option "size" ("vfs.size=1")"#),
+        );
         check(&["sync=always"], Err("invalid sync mode for vfs driver"));
-        check(&["ignore_chown_errors=maybe"], Err(r#"strconv.ParseBool: parsing "maybe": invalid syntax"#));
+        check(
+            &["ignore_chown_errors=maybe"],
+            Err(r#"strconv.ParseBool: parsing "maybe": invalid syntax"#),
+        );
         check(&["size"], Err("unable to parse key/value option: size"));
     }
 }

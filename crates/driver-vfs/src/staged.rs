@@ -1,17 +1,16 @@
 //! Layers in the making.
 
 use std::any::Any;
-use std::ffi::OsString;
 
 use layerhold_archive::{ChownErrors, UnpackOptions};
 use layerhold_driver::{
-    CommitFailed, DirContents, HardLinks, LayerContents, LayerError, LayerRef,
-    LayerTarget, RemapRequest, StageRequest, StagedLayer, remap_tree,
+    CommitFailed, DirContents, HardLinks, LayerContents, LayerError, LayerRef, LayerTarget,
+    RemapRequest, StageRequest, StagedLayer, remap_tree,
 };
-use layerhold_idmap::IdMappings;
+use layerhold_idmap::{HostOwner, IdMappings};
 use layerhold_ids::LayerId;
-use layerhold_staging::{TempArea, TempRoot};
-use layerhold_sys::{Dir, PathError, RenameHow};
+use layerhold_staging::{CommitError, StagedAddition, TempArea, TempRoot};
+use layerhold_sys::{Dir, PathError};
 
 use crate::NAME;
 use crate::copy::{CopyRules, PROBE_MODE, copy_tree, is_refusal};
@@ -24,39 +23,45 @@ const ROOT_MODE: u32 = 0o555;
 #[derive(Debug)]
 pub(crate) struct VfsStaged {
     root: Dir,
-    /// The name of `root` in the area.
-    name: OsString,
-    area: TempArea,
+    addition: StagedAddition,
     home: Home,
     rules: CopyRules,
+    /// Held for its drop, which erases a layer that was not committed.
+    area: TempArea,
 }
 
 impl VfsStaged {
     /// Makes the tree: a copy of the template or parent, or an empty directory.
-    pub(crate) fn new(request: &StageRequest<'_>, homes: &Homes, rules: CopyRules) -> Result<Self, LayerError> {
+    pub(crate) fn new(
+        request: &StageRequest<'_>,
+        homes: &Homes,
+        rules: CopyRules,
+    ) -> Result<Self, LayerError> {
         if !request.storage_options.is_empty() {
             return Err(LayerError::StorageOptions { driver: NAME });
         }
-        let source = request.source().map(|source| open_source(source, homes)).transpose()?;
+        let source = request
+            .source()
+            .map(|source| open_source(source, homes))
+            .transpose()?;
         let home = homes.for_new(request.access);
         home.writable()?;
-        let mut area = TempRoot::new(home.temp_root()).begin().map_err(LayerError::Staging)?;
-        let name = area.reserve();
-        area.dir().create_dir(&name, PROBE_MODE)?;
-        let root = area.dir().open_dir(&name)?;
+        let area = TempRoot::new(home.temp_root())
+            .begin()
+            .map_err(LayerError::TempArea)?;
+        let addition = area.stage_addition();
+        let root = addition.create_dir(PROBE_MODE)?;
         match source {
             Some(source) => copy_tree(&source, &root, rules)?,
             None => make_base(&root, &request.id_maps, rules)?,
         }
-        Ok(Self { root, name, area, home: home.clone(), rules })
-    }
-
-    fn put_in_place(&self, id: &LayerId) -> Result<(), LayerError> {
-        let layers = self.home.writable()?;
-        match self.area.dir().rename(&self.name, layers, id.as_str(), RenameHow::NoReplace) {
-            Err(error) if error.already_exists() => Err(LayerError::Exists { id: id.clone() }),
-            other => Ok(other?),
-        }
+        Ok(Self {
+            root,
+            addition,
+            home: home.clone(),
+            rules,
+            area,
+        })
     }
 }
 
@@ -72,13 +77,13 @@ fn open_source(layer: LayerRef<'_>, homes: &Homes) -> Result<Dir, LayerError> {
 }
 
 fn make_base(root: &Dir, maps: &IdMappings, rules: CopyRules) -> Result<(), LayerError> {
-    let (uid, gid) = maps.root_pair().map_err(LayerError::RootPair)?;
-    set_root_owner(root, uid, gid, rules)?;
+    set_root_owner(root, maps.root_pair().map_err(LayerError::RootPair)?, rules)?;
     Ok(root.set_own_mode(ROOT_MODE)?)
 }
 
 /// Sets the owner of a layer's root directory, unless it is right already: an ordinary user may not even ask.
-pub(crate) fn set_root_owner(root: &Dir, uid: u32, gid: u32, rules: CopyRules) -> Result<(), PathError> {
+fn set_root_owner(root: &Dir, owner: HostOwner, rules: CopyRules) -> Result<(), PathError> {
+    let (uid, gid) = (owner.uid.get(), owner.gid.get());
     let stat = root.stat_self()?;
     if (stat.uid, stat.gid) == (uid, gid) {
         return Ok(());
@@ -90,10 +95,14 @@ pub(crate) fn set_root_owner(root: &Dir, uid: u32, gid: u32, rules: CopyRules) -
 }
 
 /// Rewrites the owners of a whole layer, its root directory included (Go: drivers/vfs/driver.go, `UpdateLayerIDMap`).
-pub(crate) fn remap_layer(root: &Dir, request: &RemapRequest<'_>, rules: CopyRules) -> Result<(), LayerError> {
-    let (uid, gid) = request.to.root_pair().map_err(LayerError::RootPair)?;
+pub(crate) fn remap_layer(
+    root: &Dir,
+    request: &RemapRequest<'_>,
+    rules: CopyRules,
+) -> Result<(), LayerError> {
+    let owner = request.to.root_pair().map_err(LayerError::RootPair)?;
     remap_tree(root, request, HardLinks::OneInode)?;
-    Ok(set_root_owner(root, uid, gid, rules)?)
+    Ok(set_root_owner(root, owner, rules)?)
 }
 
 impl LayerTarget for VfsStaged {
@@ -116,11 +125,46 @@ impl StagedLayer for VfsStaged {
     }
 
     fn commit(self: Box<Self>, id: &LayerId) -> Result<(), CommitFailed> {
-        match self.put_in_place(id) {
-            // The area goes, empty; a failure to remove it is left to the next recovery.
-            Ok(()) => Ok(()),
-            Err(source) => Err(CommitFailed { id: id.clone(), staged: self, source }),
-        }
+        let Self {
+            root,
+            addition,
+            home,
+            rules,
+            area,
+        } = *self;
+        let staged_again = |addition| {
+            Box::new(Self {
+                root,
+                addition,
+                home: home.clone(),
+                rules,
+                area,
+            })
+        };
+        let layers = match home.writable() {
+            Ok(layers) => layers,
+            Err(source) => {
+                return Err(CommitFailed {
+                    id: id.clone(),
+                    staged: staged_again(addition),
+                    source,
+                });
+            }
+        };
+        // The area goes afterwards, empty; a failure to remove it is left to the next recovery.
+        addition.commit(layers, id.as_str()).map_err(|failed| {
+            let CommitError { addition, source } = *failed;
+            let source = if source.already_exists() {
+                LayerError::Exists { id: id.clone() }
+            } else {
+                source.into()
+            };
+            CommitFailed {
+                id: id.clone(),
+                staged: staged_again(addition),
+                source,
+            }
+        })
     }
 
     fn as_any(&self) -> &dyn Any {

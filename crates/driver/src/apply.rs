@@ -55,7 +55,12 @@ impl<'a> ApplyRequest<'a> {
     /// Describes an unmapped, unlabelled application to `id`.
     #[must_use]
     pub fn new(id: &'a LayerId) -> Self {
-        Self { id, id_maps: IdMappings::default(), mount_label: "", chown_errors: ChownErrors::Fail }
+        Self {
+            id,
+            id_maps: IdMappings::default(),
+            mount_label: "",
+            chown_errors: ChownErrors::Fail,
+        }
     }
 
     /// Sets the ID maps.

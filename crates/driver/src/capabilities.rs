@@ -28,7 +28,13 @@ impl Capabilities {
     /// Describes a driver that stacks as given, can list its layers, and nothing more.
     #[must_use]
     pub const fn new(stacking: Stacking) -> Self {
-        Self { stacking, exact_diffs: false, native_diff: false, quotas: false, listing: true }
+        Self {
+            stacking,
+            exact_diffs: false,
+            native_diff: false,
+            quotas: false,
+            listing: true,
+        }
     }
 
     /// Sets [`native_diff`](Self::native_diff).

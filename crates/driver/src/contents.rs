@@ -58,7 +58,9 @@ impl LayerContents for DirContents {
     fn open(&mut self, path: &Path) -> Result<File, LayerError> {
         let (dir, name) = self.parent(path)?;
         match dir.stat(name)? {
-            Some(stat) if !stat.is_file() => Err(LayerError::NotRegular { path: path.to_owned() }),
+            Some(stat) if !stat.is_file() => Err(LayerError::NotRegular {
+                path: path.to_owned(),
+            }),
             // A missing file gets its error from the open.
             _ => Ok(dir.open_file(name)?),
         }

@@ -29,7 +29,9 @@ pub struct FsMount(pub FsMagic);
 
 impl MountChecker for FsMount {
     fn is_mounted(&self, path: &Path) -> bool {
-        Dir::open_ambient(path).and_then(|dir| fs_magic(&dir)).is_ok_and(|magic| magic == self.0)
+        Dir::open_ambient(path)
+            .and_then(|dir| fs_magic(&dir))
+            .is_ok_and(|magic| magic == self.0)
             && AnyMount.is_mounted(path)
     }
 }
@@ -64,7 +66,10 @@ impl<C: MountChecker> MountCounter<C> {
     /// Starts with no counts.
     #[must_use]
     pub fn new(checker: C) -> Self {
-        Self { checker, counts: Mutex::default() }
+        Self {
+            checker,
+            counts: Mutex::default(),
+        }
     }
 
     /// Adds a user and returns how many there are now; 1 means that the caller has to mount.

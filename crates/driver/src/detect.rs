@@ -31,19 +31,21 @@ pub fn detect(
     if let Some(name) = requested.filter(|name| !name.is_empty()) {
         return registry.open(name, config);
     }
-    let order: Vec<&str> = if config.priority.is_empty() {
-        PRIORITY.to_vec()
-    } else {
-        config.priority.iter().map(String::as_str).collect()
-    };
+    let mut order: Vec<&str> = config.priority.iter().map(String::as_str).collect();
+    if order.is_empty() {
+        order.extend(PRIORITY);
+    }
     let prior = prior_drivers(&config.root, registry)?;
     let vfs_counts = !config.priority.is_empty();
     for name in &order {
-        if prior.contains(name) && (vfs_counts || *name != "vfs") {
+        if prior.iter().any(|known| known == name) && (vfs_counts || *name != "vfs") {
             return open_prior(name, &prior, config, registry);
         }
     }
-    for name in order.into_iter().chain(registry.names()) {
+    for name in registry.names() {
+        order.push(name);
+    }
+    for name in order {
         match registry.open(name, config) {
             Err(error) if error.is_unsuitable() => {}
             decided => return decided,
@@ -61,7 +63,10 @@ fn open_prior(
 ) -> Result<Arc<dyn Driver>, OpenError> {
     let driver = registry.open(name, config)?;
     if prior.len() > 1 {
-        return Err(OpenError::Several { root: config.root.clone(), names: prior.to_vec() });
+        return Err(OpenError::Several {
+            root: config.root.clone(),
+            names: prior.to_vec(),
+        });
     }
     Ok(driver)
 }

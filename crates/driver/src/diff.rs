@@ -23,7 +23,13 @@ impl<'a> DiffRequest<'a> {
     /// Asks for all of an unmapped layer.
     #[must_use]
     pub fn new(id: &'a LayerId) -> Self {
-        Self { id, id_maps: IdMappings::default(), parent: None, parent_maps: IdMappings::default(), mount_label: "" }
+        Self {
+            id,
+            id_maps: IdMappings::default(),
+            parent: None,
+            parent_maps: IdMappings::default(),
+            mount_label: "",
+        }
     }
 
     /// Sets the parent.

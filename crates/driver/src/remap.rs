@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ffi::{OsStr, OsString};
 use std::num::NonZero;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use layerhold_idmap::IdMappings;
+use layerhold_idmap::{ContainerOwner, HostOwner, IdMappings};
 use layerhold_sys::{Dir, FileType, Stat, xattr};
 
 use crate::error::LayerError;
@@ -37,7 +37,11 @@ impl<'a> RemapRequest<'a> {
     /// Asks for owners under `from` to be rewritten to those under `to`.
     #[must_use]
     pub fn new(from: &'a IdMappings, to: &'a IdMappings) -> Self {
-        Self { from, to, mount_label: "" }
+        Self {
+            from,
+            to,
+            mount_label: "",
+        }
     }
 
     /// Sets the SELinux label.
@@ -51,20 +55,28 @@ impl<'a> RemapRequest<'a> {
     ///
     /// An owner without a container ID is an error, but root's passes: a parent that should have been mapped and was not
     /// is repaired that way. A container ID without a host ID becomes the overflow ID.
-    fn map(&self, path: &Path, stat: &Stat) -> Result<(u32, u32), LayerError> {
-        let refused = |source| LayerError::Map { path: path.to_owned(), uid: stat.uid, gid: stat.gid, source };
-        let (mut uid, mut gid) = (stat.uid, stat.gid);
-        if !self.from.is_empty() {
-            match self.from.to_container(uid, gid) {
-                Ok(inside) => (uid, gid) = inside,
-                Err(_) if uid == 0 && gid == 0 => {}
-                Err(error) => return Err(refused(error)),
+    fn map(&self, stat: &Stat, path: impl FnOnce() -> PathBuf) -> Result<(u32, u32), LayerError> {
+        let mut owner = ContainerOwner::new(stat.uid, stat.gid);
+        if !self.from.is_identity() {
+            match self.from.to_container(HostOwner::new(stat.uid, stat.gid)) {
+                Ok(inside) => owner = inside,
+                Err(_) if (stat.uid, stat.gid) == (0, 0) => {}
+                Err(source) => {
+                    let path = path();
+                    return Err(LayerError::Map {
+                        path,
+                        uid: stat.uid,
+                        gid: stat.gid,
+                        source,
+                    });
+                }
             }
         }
-        if !self.to.is_empty() {
-            (uid, gid) = self.to.to_host_overflow(uid, gid).map_err(refused)?;
+        if self.to.is_identity() {
+            return Ok((owner.uid.get(), owner.gid.get()));
         }
-        Ok((uid, gid))
+        let outside = self.to.to_host_overflow(owner, HostOwner::OVERFLOW);
+        Ok((outside.uid.get(), outside.gid.get()))
     }
 }
 
@@ -85,14 +97,29 @@ pub enum HardLinks {
 /// # Errors
 ///
 /// [`LayerError::Map`] when an owner is outside the maps. Files visited before keep their new owners.
-pub fn remap_tree(root: &Dir, request: &RemapRequest<'_>, links: HardLinks) -> Result<(), LayerError> {
+pub fn remap_tree(
+    root: &Dir,
+    request: &RemapRequest<'_>,
+    links: HardLinks,
+) -> Result<(), LayerError> {
     let threads = match links {
         HardLinks::OneInode => default_threads(),
         // A second name may only be linked when the first one has been copied up.
         HardLinks::SplitByCopyUp => NonZero::<usize>::MIN,
     };
-    let walk = Walk { request, links, seen: Mutex::default() };
-    run_tasks(threads, Task { parent: root.clone(), name: None }, |task, tasks| walk.directory(task, tasks))
+    let walk = Walk {
+        request,
+        links,
+        seen: Mutex::default(),
+    };
+    run_tasks(
+        threads,
+        Task {
+            parent: root.clone(),
+            name: None,
+        },
+        |task, tasks| walk.directory(task, tasks),
+    )
 }
 
 /// A directory to go through: `name` in `parent`, or `parent` itself.
@@ -121,7 +148,10 @@ impl Walk<'_> {
             let entry = entry?;
             self.entry(&dir, &entry.name)?;
             if entry.file_type == FileType::Dir {
-                below.push(Task { parent: dir.clone(), name: Some(entry.name) });
+                below.push(Task {
+                    parent: dir.clone(),
+                    name: Some(entry.name),
+                });
             }
         }
         tasks.add_all(below);
@@ -129,16 +159,22 @@ impl Walk<'_> {
     }
 
     fn entry(&self, dir: &Dir, name: &OsStr) -> Result<(), LayerError> {
-        let Some(stat) = dir.stat(name)? else { return Ok(()) };
+        let Some(stat) = dir.stat(name)? else {
+            return Ok(());
+        };
         if self.is_second_name(dir, name, &stat)? {
             return Ok(());
         }
-        let (uid, gid) = self.request.map(&dir.path().join(name), &stat)?;
+        let (uid, gid) = self.request.map(&stat, || dir.path().join(name))?;
         if (uid, gid) == (stat.uid, stat.gid) {
             return Ok(());
         }
         // Only files that are executed have capabilities, and only regular files are executed.
-        let capability = if stat.is_file() { xattr::get_at(dir, name, CAPABILITY)? } else { None };
+        let capability = if stat.is_file() {
+            xattr::get_at(dir, name, CAPABILITY)?
+        } else {
+            None
+        };
         dir.set_owner(name, Some(uid), Some(gid))?;
         if stat.file_type() != FileType::Symlink && stat.mode & SET_ID_BITS != 0 {
             dir.set_mode(name, stat.permissions())?;

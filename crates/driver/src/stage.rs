@@ -162,7 +162,10 @@ pub struct CommitFailed {
 
 impl fmt::Debug for CommitFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CommitFailed").field("id", &self.id).field("source", &self.source).finish_non_exhaustive()
+        f.debug_struct("CommitFailed")
+            .field("id", &self.id)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
     }
 }
 

@@ -37,7 +37,9 @@ impl FromStr for SyncMode {
         match text.trim().to_lowercase().as_str() {
             "" | "none" => Ok(Self::None),
             "filesystem" => Ok(Self::Filesystem),
-            _ => Err(InvalidSyncMode { value: text.to_owned() }),
+            _ => Err(InvalidSyncMode {
+                value: text.to_owned(),
+            }),
         }
     }
 }

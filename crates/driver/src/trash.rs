@@ -1,5 +1,7 @@
 //! Removed layers on their way out.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -18,7 +20,7 @@ type Eraser = Box<dyn FnOnce() -> Result<(), LayerError> + Send>;
 #[derive(Default)]
 #[must_use = "erase it after the locks are released, to see errors; dropping erases silently"]
 pub struct Trash {
-    areas: Vec<(PathBuf, TempArea)>,
+    areas: BTreeMap<PathBuf, TempArea>,
     erasers: Vec<Eraser>,
 }
 
@@ -33,14 +35,13 @@ impl Trash {
     /// # Errors
     ///
     /// That of the staging crate.
-    pub fn area(&mut self, root: &Path) -> Result<&mut TempArea, LayerError> {
-        if !self.areas.iter().any(|(known, _)| known == root) {
-            let area = TempRoot::new(root).begin().map_err(LayerError::Staging)?;
-            self.areas.push((root.to_owned(), area));
-        }
-        // The search cannot fail: the area was found or pushed above. The last one stands in to keep this total.
-        let index = self.areas.iter().position(|(known, _)| known == root).unwrap_or(self.areas.len() - 1);
-        Ok(&mut self.areas[index].1)
+    pub fn area(&mut self, root: &Path) -> Result<&TempArea, LayerError> {
+        Ok(match self.areas.entry(root.to_owned()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(vacant) => {
+                vacant.insert(TempRoot::new(root).begin().map_err(LayerError::TempArea)?)
+            }
+        })
     }
 
     /// Leaves work for [`erase`](Self::erase) that is more than erasing a directory tree (a subvolume, a dataset).
@@ -62,8 +63,8 @@ impl Trash {
         for work in self.erasers.drain(..) {
             outcome = outcome.and(work());
         }
-        for (_, area) in self.areas.drain(..) {
-            outcome = outcome.and(area.erase().map_err(LayerError::Staging));
+        for (_, area) in std::mem::take(&mut self.areas) {
+            outcome = outcome.and(area.close().map_err(LayerError::Erase));
         }
         outcome
     }
@@ -78,6 +79,9 @@ impl Drop for Trash {
 
 impl fmt::Debug for Trash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Trash").field("areas", &self.areas).field("erasers", &self.erasers.len()).finish()
+        f.debug_struct("Trash")
+            .field("areas", &self.areas)
+            .field("erasers", &self.erasers.len())
+            .finish()
     }
 }

@@ -44,7 +44,11 @@ where
     F: Fn(T, &Tasks<'_, T, E>) -> Result<(), E> + Sync,
 {
     let state = State {
-        queue: Mutex::new(Queue { waiting: vec![first], running: 0, error: None }),
+        queue: Mutex::new(Queue {
+            waiting: vec![first],
+            running: 0,
+            error: None,
+        }),
         changed: Condvar::new(),
     };
     let tasks = Tasks { state: &state };
@@ -58,7 +62,12 @@ where
         }
         tasks.serve(&work);
     });
-    match state.queue.into_inner().unwrap_or_else(PoisonError::into_inner).error {
+    match state
+        .queue
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+        .error
+    {
         Some(error) => Err(error),
         None => Ok(()),
     }
@@ -97,7 +106,10 @@ impl<T, E> Tasks<'_, T, E> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue<T, E>> {
-        self.state.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state
+            .queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn serve(&self, work: &impl Fn(T, &Self) -> Result<(), E>) {
@@ -124,7 +136,11 @@ impl<T, E> Tasks<'_, T, E> {
                 self.state.changed.notify_all();
                 return None;
             }
-            queue = self.state.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue = self
+                .state
+                .changed
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -196,6 +212,9 @@ mod tests {
             Ok(())
         });
         assert_eq!(outcome, Ok(()));
-        assert_eq!(order.into_inner().unwrap(), ["", "a", "aa", "ab", "b", "ba", "bb"]);
+        assert_eq!(
+            order.into_inner().unwrap(),
+            ["", "a", "aa", "ab", "b", "ba", "bb"]
+        );
     }
 }
