@@ -151,3 +151,87 @@ fn timespec(time: SetTime) -> Timespec {
     };
     Timespec { tv_sec, tv_nsec }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch() -> (tempfile::TempDir, Dir) {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient(scratch.path()).unwrap();
+        (scratch, dir)
+    }
+
+    fn at(seconds: i64, nanoseconds: u32) -> SetTime {
+        SetTime::At(Timestamp {
+            seconds,
+            nanoseconds,
+        })
+    }
+
+    #[test]
+    fn modes_are_set_on_descriptors_and_by_name() {
+        let (_scratch, dir) = scratch();
+        let file = dir.create_file("f", 0o600).unwrap();
+        set_file_mode(&file, 0o100_4755).unwrap();
+        assert_eq!(dir.stat("f").unwrap().unwrap().permissions(), 0o4755);
+        dir.set_mode("f", 0o1640).unwrap();
+        assert_eq!(dir.stat("f").unwrap().unwrap().permissions(), 0o1640);
+        dir.symlink("f", "l").unwrap();
+        assert!(dir.set_mode("l", 0o600).unwrap_err().is_unsupported());
+        assert_eq!(dir.stat("f").unwrap().unwrap().permissions(), 0o1640);
+        assert!(dir.set_mode("missing", 0o600).unwrap_err().is_not_found());
+        dir.set_own_mode(0o711).unwrap();
+        assert_eq!(dir.stat_self().unwrap().permissions(), 0o711);
+    }
+
+    #[test]
+    fn times_keep_nanoseconds_and_can_be_before_1970() {
+        let (_scratch, dir) = scratch();
+        let file = dir.create_file("f", 0o600).unwrap();
+        let both = Times {
+            accessed: at(-5, 999_999_999),
+            modified: at(1_700_000_000, 123_456_789),
+        };
+        set_file_times(&file, &both).unwrap();
+        let stat = dir.stat("f").unwrap().unwrap();
+        assert_eq!(
+            (stat.atime.seconds, stat.atime.nanoseconds),
+            (-5, 999_999_999)
+        );
+        assert_eq!(
+            (stat.mtime.seconds, stat.mtime.nanoseconds),
+            (1_700_000_000, 123_456_789)
+        );
+        let one = Times {
+            accessed: SetTime::Keep,
+            modified: at(7, 0),
+        };
+        dir.symlink("f", "l").unwrap();
+        dir.set_times("l", &one).unwrap();
+        assert_eq!(dir.stat("l").unwrap().unwrap().mtime.seconds, 7);
+        assert_eq!(dir.stat("f").unwrap().unwrap().mtime.seconds, 1_700_000_000);
+        dir.set_times("f", &one).unwrap();
+        let stat = dir.stat("f").unwrap().unwrap();
+        assert_eq!((stat.atime.seconds, stat.mtime.seconds), (-5, 7));
+    }
+
+    #[test]
+    fn impossible_values_are_refused_and_not_taken_for_special_ones() {
+        let (_scratch, dir) = scratch();
+        let file = dir.create_file("f", 0o600).unwrap();
+        for nanoseconds in [1_000_000_000, (1 << 30) - 1, (1 << 30) - 2, u32::MAX] {
+            let times = Times {
+                accessed: SetTime::Keep,
+                modified: at(1, nanoseconds),
+            };
+            let error = set_file_times(&file, &times).unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+        }
+        let error = set_file_owner(&file, Some(u32::MAX), None).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+        let error = dir.set_owner("f", None, Some(u32::MAX)).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+        set_file_owner(&file, None, None).unwrap();
+    }
+}

@@ -130,7 +130,7 @@ impl Dir {
             other => return other,
         }
         match self.create_dir(name, mode) {
-            Err(error) if !error.already_exists() => return Err(error),
+            Err(error) if !error.already_exists() => Err(error),
             _ => self.open_dir(name),
         }
     }
@@ -248,5 +248,108 @@ fn create_parents_and(path: &Path, mode: Mode) -> Result<()> {
     match rustix::fs::mkdirat(CWD, path, mode) {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
         Err(error) => Err(PathError::new("create directory", path, error.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn scratch() -> (tempfile::TempDir, Dir) {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient(scratch.path()).unwrap();
+        (scratch, dir)
+    }
+
+    #[test]
+    fn only_single_components_are_names() {
+        let (_scratch, dir) = scratch();
+        for name in ["", ".", "..", "a/b", "/", "a/", "/a"] {
+            let kinds = [
+                dir.open_dir(name).unwrap_err().kind(),
+                dir.create_dir(name, 0o700).unwrap_err().kind(),
+                dir.create_file(name, 0o600).unwrap_err().kind(),
+                dir.stat(name).unwrap_err().kind(),
+                dir.remove_file(name).unwrap_err().kind(),
+                dir.symlink("x", name).unwrap_err().kind(),
+                crate::remove_tree(&dir, name).unwrap_err().kind(),
+            ];
+            assert_eq!(kinds, [io::ErrorKind::InvalidInput; 7], "{name:?}");
+        }
+        let error = dir.create_file("nul\0", 0o600).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn links_are_never_followed() {
+        let (_scratch, dir) = scratch();
+        drop(dir.create_file("file", 0o600).unwrap());
+        dir.create_dir("dir", 0o700).unwrap();
+        dir.symlink("file", "to-file").unwrap();
+        dir.symlink("dir", "to-dir").unwrap();
+        assert_eq!(
+            dir.open_file("to-file").unwrap_err().raw_os_error(),
+            Some(libc::ELOOP)
+        );
+        assert_eq!(
+            dir.open_dir("to-dir").unwrap_err().raw_os_error(),
+            Some(libc::ENOTDIR)
+        );
+        assert!(dir.read_file("to-file", 10).is_err());
+        assert!(dir.ensure_dir("to-dir", 0o700).is_err());
+    }
+
+    #[test]
+    fn directories_are_made_with_their_parents() {
+        let (scratch, dir) = scratch();
+        let path = scratch.path().join("a/b/c");
+        let made = Dir::create_ambient_all(&path, 0o700).unwrap();
+        assert_eq!(made.path(), path);
+        assert_eq!(dir.stat("a").unwrap().unwrap().permissions(), 0o700);
+        let again = Dir::create_ambient_all(&path, 0o700).unwrap();
+        assert!(
+            again
+                .stat_self()
+                .unwrap()
+                .is_same_inode(&made.stat_self().unwrap())
+        );
+        let error = Dir::create_ambient_all(scratch.path().join("a/b/c/../../../x/../y/z"), 0o700);
+        assert!(error.is_ok());
+        assert!(dir.exists("y").unwrap());
+    }
+
+    #[test]
+    fn reading_has_a_limit_and_takes_only_files() {
+        let (_scratch, dir) = scratch();
+        dir.create_file("f", 0o600)
+            .unwrap()
+            .write_all(b"12345")
+            .unwrap();
+        assert_eq!(dir.read_file("f", 5).unwrap().unwrap(), b"12345");
+        let error = dir.read_file("f", 4).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(dir.read_file("missing", 4).unwrap(), None);
+        dir.create_dir("d", 0o700).unwrap();
+        assert_eq!(
+            dir.read_file("d", 4).unwrap_err().kind(),
+            io::ErrorKind::InvalidInput
+        );
+        // Opening a FIFO without a writer would wait for ever.
+        dir.make_node("fifo", crate::NodeKind::Fifo, 0o600, 0)
+            .unwrap();
+        assert_eq!(
+            dir.read_file("fifo", 4).unwrap_err().kind(),
+            io::ErrorKind::InvalidInput
+        );
+    }
+
+    #[test]
+    fn what_exists_is_not_created_again() {
+        let (_scratch, dir) = scratch();
+        drop(dir.create_file("f", 0o640).unwrap());
+        assert!(dir.create_file("f", 0o600).unwrap_err().already_exists());
+        assert!(dir.create_dir("f", 0o600).unwrap_err().already_exists());
+        assert_eq!(dir.stat("f").unwrap().unwrap().permissions(), 0o640);
     }
 }

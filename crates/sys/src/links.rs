@@ -148,3 +148,70 @@ impl Dir {
             .context("remove directory", || self.join(name))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stat::FileType;
+
+    fn scratch() -> (tempfile::TempDir, Dir) {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient(scratch.path()).unwrap();
+        (scratch, dir)
+    }
+
+    #[test]
+    fn renames_replace_refuse_or_exchange() {
+        let (_scratch, dir) = scratch();
+        let sub = dir.ensure_dir("sub", 0o700).unwrap();
+        drop(dir.create_file("a", 0o600).unwrap());
+        drop(sub.create_file("b", 0o640).unwrap());
+        let error = dir
+            .rename("a", &sub, "b", RenameHow::NoReplace)
+            .unwrap_err();
+        assert!(error.already_exists());
+        assert_eq!(error.path(), sub.path().join("b"));
+        assert!(
+            dir.rename_after_looking(OsStr::new("a"), &sub, OsStr::new("b"))
+                .is_err()
+        );
+        dir.rename("a", &sub, "b", RenameHow::Exchange).unwrap();
+        assert_eq!(dir.stat("a").unwrap().unwrap().permissions(), 0o640);
+        dir.rename("a", &sub, "b", RenameHow::Replace).unwrap();
+        assert_eq!(sub.stat("b").unwrap().unwrap().permissions(), 0o640);
+        dir.rename_after_looking(OsStr::new("sub"), &dir, OsStr::new("sub2"))
+            .unwrap();
+        dir.rename("sub2", &dir, "sub3", RenameHow::NoReplace)
+            .unwrap();
+        assert!(
+            dir.rename("a", &dir, "x", RenameHow::Replace)
+                .unwrap_err()
+                .is_not_found()
+        );
+    }
+
+    #[test]
+    fn links_and_fifos_are_made_and_read() {
+        let (_scratch, dir) = scratch();
+        dir.symlink("/not/checked/..", "link").unwrap();
+        assert_eq!(
+            dir.read_link("link").unwrap(),
+            PathBuf::from("/not/checked/..")
+        );
+        dir.hard_link("link", &dir, "other").unwrap();
+        let stat = dir.stat("other").unwrap().unwrap();
+        assert_eq!((stat.file_type(), stat.nlink), (FileType::Symlink, 2));
+        dir.make_node("fifo", NodeKind::Fifo, 0o600, 7).unwrap();
+        dir.make_node("socket", NodeKind::Socket, 0o600, 0).unwrap();
+        assert_eq!(
+            dir.stat("fifo").unwrap().unwrap().file_type(),
+            FileType::Fifo
+        );
+        assert_eq!(
+            dir.stat("socket").unwrap().unwrap().file_type(),
+            FileType::Socket
+        );
+        dir.remove_file("fifo").unwrap();
+        assert!(dir.remove_empty_dir("socket").is_err());
+    }
+}

@@ -181,7 +181,7 @@ impl Walk<'_> {
         }
         let trailing_slash = path.as_bytes().last() == Some(&b'/');
         if trailing_slash && self.pending.is_empty() {
-            self.pending.push_front(OsString::from("."));
+            self.pending.push_front(OsString::new());
         }
         let parts = path.as_bytes().split(|byte| *byte == b'/');
         for part in parts.rev().filter(|part| !part.is_empty()) {
@@ -196,7 +196,9 @@ impl Walk<'_> {
     fn run(&mut self, flags: OFlags, mode: Mode) -> Raw<OwnedFd> {
         while let Some(name) = self.pending.pop_front() {
             let last = self.pending.is_empty();
+            let slash_follows = self.pending.front().is_some_and(|next| next.is_empty());
             match name.as_bytes() {
+                b"" => break,
                 b"." if last => break,
                 b"." => self.check_search()?,
                 b".." => {
@@ -208,6 +210,8 @@ impl Walk<'_> {
                         return Ok(found);
                     }
                 }
+                // The kernel makes no file where a directory is asked for.
+                _ if slash_follows && flags.contains(OFlags::CREATE) => return Err(Errno::ISDIR),
                 _ => self.enter(&name)?,
             }
         }
@@ -289,4 +293,384 @@ fn file_type(place: &OwnedFd) -> Raw<rustix::fs::FileType> {
 /// those apart, the walk refuses them all.
 fn is_on_procfs(place: &OwnedFd) -> Raw<bool> {
     Ok(rustix::fs::fstatfs(place)?.f_type == rustix::fs::PROC_SUPER_MAGIC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Create;
+    use crate::stat::stat_file;
+    use proptest::prelude::*;
+
+    type Opener = fn(BorrowedFd<'_>, &Path, OFlags, Mode) -> Raw<OwnedFd>;
+    const OPENERS: [(&str, Opener); 2] = [("kernel", open_by_kernel), ("walk", open_by_walk)];
+
+    /// A root with links of every kind, inside a directory with things that
+    /// must stay out of reach.
+    fn tree() -> (tempfile::TempDir, Dir) {
+        let scratch = tempfile::tempdir().unwrap();
+        let outer = Dir::open_ambient(scratch.path()).unwrap();
+        drop(outer.create_file("secret", 0o600).unwrap());
+        let root = outer.ensure_dir("root", 0o755).unwrap();
+        let a = root.ensure_dir("a", 0o755).unwrap();
+        let b = a.ensure_dir("b", 0o755).unwrap();
+        drop(b.create_file("file", 0o644).unwrap());
+        drop(root.create_file("top", 0o644).unwrap());
+        let links = [
+            ("abs", "/a/b"),
+            ("rel", "a/b"),
+            ("up", "../../../../a"),
+            ("outside", "../secret"),
+            ("abs-outside", "/../secret"),
+            ("loop", "loop"),
+            ("loop1", "loop2"),
+            ("loop2", "loop1"),
+            ("dangling", "nowhere"),
+            ("dangling-deep", "nowhere/at/all"),
+            ("slash", "a/"),
+            ("file-slash", "top/"),
+            ("dot", "."),
+            ("dotdot", ".."),
+            ("chain", "abs/../../rel/file"),
+            ("to-root", "/"),
+            ("many-slashes", "//a///b//"),
+        ];
+        for (name, target) in links {
+            root.symlink(target, name).unwrap();
+        }
+        b.symlink("../../..", "climb").unwrap();
+        b.symlink("/top", "abs-top").unwrap();
+        // 40 links in a row are followed, 41 are not.
+        for n in 0..=41 {
+            let target = if n == 0 {
+                "top".to_owned()
+            } else {
+                format!("hop{}", n - 1)
+            };
+            root.symlink(target, format!("hop{n}")).unwrap();
+        }
+        (scratch, root)
+    }
+
+    fn describe(
+        root: &Dir,
+        opener: Opener,
+        path: &Path,
+        flags: OFlags,
+    ) -> std::result::Result<(u64, u32), i32> {
+        match opener(root.as_fd(), path, flags | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(file) => {
+                let stat = stat_file(&file).unwrap();
+                Ok((stat.ino, stat.mode))
+            }
+            Err(error) => Err(error.raw_os_error()),
+        }
+    }
+
+    fn ino(root: &Dir, path: &str) -> u64 {
+        let host = std::fs::metadata(root.path().join(path)).unwrap();
+        std::os::unix::fs::MetadataExt::ino(&host)
+    }
+
+    #[test]
+    fn lookups_lead_where_a_root_would() {
+        let (_scratch, root) = tree();
+        let found = [
+            ("a/b/file", "a/b/file"),
+            ("/a/b/file", "a/b/file"),
+            ("abs/file", "a/b/file"),
+            ("rel/file", "a/b/file"),
+            ("up/b/file", "a/b/file"),
+            ("chain", "a/b/file"),
+            ("..", "."),
+            ("../../..", "."),
+            ("", "."),
+            ("/", "."),
+            (".", "."),
+            ("a/../..", "."),
+            ("dotdot/dotdot/a", "a"),
+            ("to-root/a/b/climb/a", "a"),
+            ("a/b/climb/a/b/abs-top", "top"),
+            ("many-slashes/file", "a/b/file"),
+            ("slash", "a"),
+            ("a/./b/.", "a/b"),
+            ("hop39", "top"),
+        ];
+        for (path, expected) in found {
+            for (name, opener) in OPENERS {
+                let result = describe(&root, opener, Path::new(path), OFlags::RDONLY);
+                assert_eq!(
+                    result.map(|(ino, _)| ino),
+                    Ok(ino(&root, expected)),
+                    "{path} by {name}"
+                );
+            }
+        }
+        let refused = [
+            ("outside", libc::ENOENT),
+            ("abs-outside", libc::ENOENT),
+            ("../secret", libc::ENOENT),
+            ("loop", libc::ELOOP),
+            ("loop1", libc::ELOOP),
+            ("loop/x", libc::ELOOP),
+            ("hop40", libc::ELOOP),
+            ("dangling", libc::ENOENT),
+            ("top/x", libc::ENOTDIR),
+            ("top/..", libc::ENOTDIR),
+            ("top/", libc::ENOTDIR),
+            ("top/.", libc::ENOTDIR),
+            ("file-slash", libc::ENOTDIR),
+            ("missing/../top", libc::ENOENT),
+        ];
+        for (path, expected) in refused {
+            for (name, opener) in OPENERS {
+                let result = describe(&root, opener, Path::new(path), OFlags::RDONLY);
+                assert_eq!(result, Err(expected), "{path} by {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn flags_mean_the_same_to_both() {
+        let (_scratch, root) = tree();
+        let paths = [
+            "",
+            ".",
+            "/",
+            "..",
+            "a",
+            "a/",
+            "a/b/file",
+            "abs",
+            "abs/",
+            "top",
+            "top/",
+            "loop",
+            "dangling",
+            "file-slash",
+            "slash",
+            "dotdot",
+            "to-root",
+            "chain",
+            "missing",
+            "missing/",
+            "a/missing/x",
+        ];
+        let flags = [
+            OFlags::RDONLY,
+            OFlags::PATH,
+            OFlags::PATH | OFlags::NOFOLLOW,
+            OFlags::RDONLY | OFlags::NOFOLLOW,
+            OFlags::RDONLY | OFlags::DIRECTORY,
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW,
+            OFlags::WRONLY,
+        ];
+        for path in paths {
+            for flags in flags {
+                let path = Path::new(path);
+                let kernel = describe(&root, open_by_kernel, path, flags);
+                let walk = describe(&root, open_by_walk, path, flags);
+                assert_eq!(kernel, walk, "{path:?} with {flags:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn creating_means_the_same_to_both() {
+        let paths = [
+            "new",
+            "a/new",
+            "abs/new",
+            "dangling",
+            "dangling-deep",
+            "top",
+            "loop",
+            "a",
+            ".",
+            "a/..",
+            "outside",
+            "abs-outside",
+            "missing/new",
+            "new/",
+            "top/new",
+            "a/b/abs-top",
+            "chain",
+            "..",
+            "/",
+            "slash",
+            "to-root",
+            "top/",
+            "a/",
+            "./",
+            "loop/",
+            "file-slash",
+            "",
+        ];
+        for path in paths {
+            for exclusive in [OFlags::empty(), OFlags::EXCL] {
+                let outcome = |opener: Opener| {
+                    let (_scratch, root) = tree();
+                    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | exclusive;
+                    let result = opener(root.as_fd(), Path::new(path), flags, Mode::RUSR);
+                    let made = result.map(|file| {
+                        let path = crate::error::descriptor_path(&file);
+                        path.strip_prefix(root.path().canonicalize().unwrap())
+                            .unwrap()
+                            .to_owned()
+                    });
+                    made.map_err(Errno::raw_os_error)
+                };
+                let (kernel, walk) = (outcome(open_by_kernel), outcome(open_by_walk));
+                assert_eq!(kernel, walk, "{path} {exclusive:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn links_of_procfs_are_refused() {
+        let proc = Dir::open_ambient("/proc").unwrap();
+        for (name, opener) in OPENERS {
+            let result = describe(&proc, opener, Path::new("1/root/etc"), OFlags::PATH);
+            assert!(
+                matches!(result, Err(libc::ELOOP | libc::EACCES)),
+                "{name}: {result:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_directory_swapped_for_a_link_leads_nowhere_else() {
+        let (_scratch, root) = tree();
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let secret = std::fs::metadata(root.path().join("../secret")).unwrap();
+        let secret = std::os::unix::fs::MetadataExt::ino(&secret);
+        drop(
+            root.open_dir("a")
+                .unwrap()
+                .create_file("secret", 0o600)
+                .unwrap(),
+        );
+        root.symlink("..", "swap").unwrap();
+        std::thread::scope(|scope| {
+            let swapper = scope.spawn(|| {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    root.rename("a", &root, "swap", crate::RenameHow::Exchange)
+                        .unwrap();
+                }
+            });
+            for _ in 0..2000 {
+                for (name, opener) in OPENERS {
+                    let result = describe(&root, opener, Path::new("a/secret"), OFlags::PATH);
+                    assert!(
+                        result.is_err() || result != Ok((secret, 0o100_600)),
+                        "{name}"
+                    );
+                }
+            }
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            swapper.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn parents_are_resolved_and_the_last_component_is_not() {
+        let (_scratch, root) = tree();
+        let (dir, name) = root.resolve_parent_in_root(Path::new("abs/climb")).unwrap();
+        assert_eq!(name, "climb");
+        assert_eq!(dir.stat_self().unwrap().ino, ino(&root, "a/b"));
+        let (dir, name) = root.resolve_parent_in_root(Path::new("/loop")).unwrap();
+        assert_eq!(name, "loop");
+        assert_eq!(dir.stat_self().unwrap().ino, ino(&root, "."));
+        for path in ["..", "/", "", "a/.."] {
+            let error = root.resolve_parent_in_root(Path::new(path)).unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput, "{path}");
+        }
+    }
+
+    #[test]
+    fn missing_directories_are_made_inside_only() {
+        let (_scratch, root) = tree();
+        let mut made = Vec::new();
+        let mut record = |dir: &Dir| {
+            made.push(dir.stat_self().unwrap().ino);
+            Ok(())
+        };
+        let dir = root
+            .create_dir_all_in_root("abs/x/../y/z", 0o750, &mut record)
+            .unwrap();
+        assert_eq!(dir.stat_self().unwrap().ino, ino(&root, "a/b/y/z"));
+        let expected = ["a/b/x", "a/b/y", "a/b/y/z"].map(|path| ino(&root, path));
+        assert_eq!(made, expected);
+        let mut ignore = |_: &Dir| Ok(());
+        let error = root
+            .create_dir_all_in_root("dangling/x", 0o750, &mut ignore)
+            .unwrap_err();
+        assert!(error.is_not_found());
+        let error = root
+            .create_dir_all_in_root("top/x", 0o750, &mut ignore)
+            .unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::NotADirectory);
+        root.create_dir_all_in_root("../../escaped", 0o750, &mut ignore)
+            .unwrap();
+        assert!(root.exists("escaped").unwrap());
+        let new = OpenOptions::write().create(Create::New).mode(0o640);
+        drop(root.open_in_root("outside", new).unwrap_err());
+        drop(root.open_in_root("abs/fresh", new).unwrap());
+        assert_eq!(
+            root.open_in_root("abs/fresh", OpenOptions::read())
+                .unwrap()
+                .metadata()
+                .unwrap()
+                .len(),
+            0
+        );
+    }
+
+    fn arbitrary_path() -> impl Strategy<Value = String> {
+        let parts = [
+            "a",
+            "b",
+            "file",
+            "top",
+            "abs",
+            "rel",
+            "up",
+            "outside",
+            "loop",
+            "dangling",
+            "dot",
+            "dotdot",
+            "chain",
+            "to-root",
+            "climb",
+            "abs-top",
+            ".",
+            "..",
+            "",
+            "slash",
+            "file-slash",
+            "many-slashes",
+            "hop20",
+            "hop30",
+        ];
+        let parts = proptest::sample::select(parts.to_vec());
+        proptest::collection::vec(parts, 0..8).prop_map(|parts| parts.join("/"))
+    }
+
+    #[test]
+    fn both_agree_on_any_path() {
+        let (_scratch, root) = tree();
+        let mut runner = proptest::test_runner::TestRunner::default();
+        runner
+            .run(&arbitrary_path(), |path| {
+                for flags in [OFlags::PATH, OFlags::PATH | OFlags::NOFOLLOW] {
+                    let path = Path::new(&path);
+                    let kernel = describe(&root, open_by_kernel, path, flags);
+                    let walk = describe(&root, open_by_walk, path, flags);
+                    prop_assert_eq!(kernel, walk, "{:?} with {:?}", path, flags);
+                }
+                Ok(())
+            })
+            .unwrap();
+    }
 }
