@@ -1,0 +1,6 @@
+//! A reader that borrows from its input and a writer that matches Go's.
+
+pub(crate) mod read;
+pub(crate) mod write;
+
+pub(crate) use read::Reader;

@@ -1,0 +1,142 @@
+//! `layers.json`.
+
+use layerhold_idmap::IdMappings;
+use layerhold_ids::{CompressedDigest, DiffId, DigestError, IdError, LayerId, TocDigest};
+
+use crate::{Compression, Flags, IdMapEntry, IdMapEntryError, Timestamp, id_map_from_entries};
+
+record! {
+    /// A layer (Go: layers.go, `Layer`).
+    ///
+    /// Where a layer is mounted, how often, and in which store and file its record is, is not part of the record.
+    LayerRecord ("layer") {
+        /// The ID, unchecked; see [`Self::layer_id`].
+        id: String = "id" always,
+        /// Names given by callers, unique among layers.
+        names: Vec<String> = "names" omitempty,
+        /// The ID of the layer below; empty for a base layer. See [`Self::parent_id`].
+        parent: String = "parent" omitempty,
+        /// Text kept for the caller.
+        metadata: String = "metadata" omitempty,
+        /// The SELinux label to mount with.
+        mount_label: String = "mountlabel" omitempty,
+        /// When the layer was made; the zero time if nobody noted it.
+        created: Timestamp = "created" always,
+        /// The digest of the layer as it came; see [`Self::compressed_digest`].
+        compressed_diff_digest: String = "compressed-diff-digest" omitempty,
+        /// How many bytes came. Means nothing without the digest.
+        compressed_size: i64 = "compressed-size" omitempty,
+        /// The digest of the unpacked tar stream; see [`Self::diff_id`].
+        diff_digest: String = "diff-digest" omitempty,
+        /// The digest of the table of contents of a partially pulled layer; see [`Self::toc_digest_checked`].
+        toc_digest: String = "toc-digest" omitempty,
+        /// The bytes of the unpacked tar stream. Means nothing without one of the two digests before it, and may be -1
+        /// where only that of the table of contents is known.
+        diff_size: i64 = "diff-size" omitempty,
+        /// How the layer was compressed when it came.
+        compression: Compression = "compression" omitempty,
+        /// The user IDs in the layer, sorted. Older stores have none.
+        uid_set: Vec<u32> = "uidset" omitempty,
+        /// The group IDs in the layer, sorted. Older stores have none.
+        gid_set: Vec<u32> = "gidset" omitempty,
+        /// Notes; `incomplete` is the library's own, see [`Self::is_incomplete`].
+        flags: Flags = "flags" omitempty,
+        /// The map of user IDs of the content on disk.
+        uid_map: Vec<IdMapEntry> = "uidmap" omitempty,
+        /// The map of group IDs of the content on disk.
+        gid_map: Vec<IdMapEntry> = "gidmap" omitempty,
+        /// Names of the data items kept beside the record.
+        big_data_names: Vec<String> = "big-data-names" omitempty,
+    }
+}
+
+/// The flag of a layer whose content is not all there (Go: layers.go, `incompleteFlag`).
+const INCOMPLETE: &str = "incomplete";
+
+impl LayerRecord {
+    /// Returns the checked ID.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the text is no ID, so that it can't be used as a file name.
+    pub fn layer_id(&self) -> Result<LayerId, IdError> {
+        self.id.parse()
+    }
+
+    /// Returns the checked ID of the layer below, or none for a base layer.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the text is no ID.
+    pub fn parent_id(&self) -> Result<Option<LayerId>, IdError> {
+        given(&self.parent).map(str::parse).transpose()
+    }
+
+    /// Returns the checked digest of the layer as it came, if it is known.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the text is no digest.
+    pub fn compressed_digest(&self) -> Result<Option<CompressedDigest>, DigestError> {
+        given(&self.compressed_diff_digest)
+            .map(str::parse)
+            .transpose()
+    }
+
+    /// Returns the checked digest of the unpacked tar stream, if it is known.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the text is no digest.
+    pub fn diff_id(&self) -> Result<Option<DiffId>, DigestError> {
+        given(&self.diff_digest).map(str::parse).transpose()
+    }
+
+    /// Returns the checked digest of the table of contents, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the text is no digest.
+    pub fn toc_digest_checked(&self) -> Result<Option<TocDigest>, DigestError> {
+        given(&self.toc_digest).map(str::parse).transpose()
+    }
+
+    /// Returns the ID maps of the content on disk.
+    ///
+    /// # Errors
+    ///
+    /// Fails for a range with numbers that are no IDs.
+    pub fn id_mappings(&self) -> Result<IdMappings, IdMapEntryError> {
+        Ok(IdMappings::new(
+            id_map_from_entries(&self.uid_map)?,
+            id_map_from_entries(&self.gid_map)?,
+        ))
+    }
+
+    /// Tells whether the content is not all there, because whoever made the layer has not finished or was killed.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        self.flags.is_true(INCOMPLETE)
+    }
+
+    /// Notes that the content is not all there, or that it is.
+    pub fn set_incomplete(&mut self, completeness: Completeness) {
+        match completeness {
+            Completeness::Incomplete => self.flags.set(INCOMPLETE, true),
+            Completeness::Complete => self.flags.remove(INCOMPLETE),
+        };
+    }
+}
+
+/// Whether the content of a layer is all there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Completeness {
+    /// It is.
+    Complete,
+    /// It is not.
+    Incomplete,
+}
+
+fn given(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
