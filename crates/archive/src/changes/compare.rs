@@ -1,0 +1,282 @@
+use std::cmp::Ordering;
+use std::ffi::OsString;
+use std::vec::IntoIter;
+
+use layerhold_idmap::IdMappings;
+use layerhold_sys::{Dir, PathError};
+
+use crate::changes::facts::{Facts, differ, look};
+use crate::changes::{Change, ChangeKind, ChangesError};
+use crate::entry_path::shown;
+use crate::tree::{Descent, Named, push, sorted_entries};
+
+/// Lists what the tree `new` has changed in comparison with `old`, sorted by path.
+///
+/// Without an old tree everything is added. Of a deleted directory only itself is
+/// listed; a directory something was changed in is listed as modified. Entries
+/// that are the same inode in both trees are not looked at. Owners are translated
+/// by each tree's mappings before they are compared.
+///
+/// # Errors
+/// If one of the trees cannot be read. What vanishes meanwhile counts as absent.
+pub fn compare(
+    new: &Dir,
+    new_maps: &IdMappings,
+    old: Option<&Dir>,
+    old_maps: &IdMappings,
+) -> Result<Vec<Change>, ChangesError> {
+    let mut walk = Walk {
+        new: Side::new(new),
+        old: old.map(Side::new),
+        new_maps,
+        old_maps,
+        levels: Vec::new(),
+        path: Vec::new(),
+        changes: Vec::new(),
+    };
+    let new_names = sorted_entries(new).map_err(ChangesError::New)?;
+    let old_names = match old {
+        Some(dir) => sorted_entries(dir).map_err(ChangesError::Old)?,
+        None => Vec::new(),
+    };
+    let same_device = match old {
+        Some(old) => is_same_device(new, old)?,
+        None => false,
+    };
+    walk.levels.push(Level::new(
+        new_names,
+        old_names,
+        same_device,
+        old.is_some(),
+        0,
+        true,
+    ));
+    walk.run()?;
+    let mut changes = walk.changes;
+    changes.sort_unstable_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
+    Ok(changes)
+}
+
+fn is_same_device(new: &Dir, old: &Dir) -> Result<bool, ChangesError> {
+    let new = new.stat_self().map_err(ChangesError::New)?;
+    let old = old.stat_self().map_err(ChangesError::Old)?;
+    Ok(new.dev == old.dev)
+}
+
+struct Side {
+    descent: Descent,
+}
+
+impl Side {
+    fn new(root: &Dir) -> Self {
+        Self {
+            descent: Descent::new(root),
+        }
+    }
+}
+
+struct Walk<'a> {
+    new: Side,
+    old: Option<Side>,
+    new_maps: &'a IdMappings,
+    old_maps: &'a IdMappings,
+    levels: Vec<Level>,
+    path: Vec<u8>,
+    changes: Vec<Change>,
+}
+
+/// A directory of the new tree being walked, and the old one of that path.
+struct Level {
+    names: IntoIter<Pair>,
+    /// The old tree has a directory here.
+    has_old: bool,
+    /// Changes listed before anything below this directory was.
+    changes_before: usize,
+    /// The directory itself is listed already.
+    listed: bool,
+    path_length: usize,
+}
+
+/// A name in one or both directories.
+struct Pair {
+    name: OsString,
+    in_new: bool,
+    in_old: bool,
+}
+
+impl Level {
+    fn new(
+        new: Vec<Named>,
+        old: Vec<Named>,
+        same_device: bool,
+        has_old: bool,
+        changes_before: usize,
+        listed: bool,
+    ) -> Self {
+        Self {
+            names: merge(new, old, same_device).into_iter(),
+            has_old,
+            changes_before,
+            listed,
+            path_length: 0,
+        }
+    }
+}
+
+/// Joins two sorted lists, leaving out what is one inode in both.
+fn merge(new: Vec<Named>, old: Vec<Named>, same_device: bool) -> Vec<Pair> {
+    let (mut new, mut old) = (new.into_iter().peekable(), old.into_iter().peekable());
+    let mut pairs = Vec::new();
+    loop {
+        let order = match (new.peek(), old.peek()) {
+            (None, None) => return pairs,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(n), Some(o)) => n.name.cmp(&o.name),
+        };
+        let n = if order.is_le() { new.next() } else { None };
+        let o = if order.is_ge() { old.next() } else { None };
+        if same_device
+            && let (Some(n), Some(o)) = (&n, &o)
+            && n.ino == o.ino
+        {
+            continue;
+        }
+        let (in_new, in_old) = (n.is_some(), o.is_some());
+        if let Some(named) = n.or(o) {
+            pairs.push(Pair {
+                name: named.name,
+                in_new,
+                in_old,
+            });
+        }
+    }
+}
+
+impl Walk<'_> {
+    fn run(&mut self) -> Result<(), ChangesError> {
+        while let Some(level) = self.levels.last_mut() {
+            let has_old = level.has_old;
+            self.path.truncate(level.path_length);
+            match level.names.next() {
+                Some(pair) => self.visit(&pair, has_old)?,
+                None => self.leave(),
+            }
+        }
+        Ok(())
+    }
+
+    /// Lists a directory as modified if something below it was.
+    fn leave(&mut self) {
+        let Some(level) = self.levels.pop() else {
+            return;
+        };
+        if self.levels.is_empty() {
+            return;
+        }
+        if !level.listed && self.changes.len() > level.changes_before {
+            self.list(ChangeKind::Modify);
+        }
+        self.new.descent.leave();
+        if level.has_old
+            && let Some(old) = &mut self.old
+        {
+            old.descent.leave();
+        }
+    }
+
+    fn list(&mut self, kind: ChangeKind) {
+        let path = [b"/", &*self.path].concat();
+        let path = shown(&path);
+        self.changes.push(Change { path, kind });
+    }
+
+    fn visit(&mut self, pair: &Pair, has_old: bool) -> Result<(), ChangesError> {
+        let new_dir = self.new.descent.here().map_err(ChangesError::New)?;
+        let old_dir = match &mut self.old {
+            Some(old) if has_old => Some(old.descent.here().map_err(ChangesError::Old)?),
+            _ => None,
+        };
+        let new = match pair.in_new {
+            true => look(&new_dir, &pair.name).map_err(ChangesError::New)?,
+            false => None,
+        };
+        let old = match &old_dir {
+            Some(dir) if pair.in_old => look(dir, &pair.name).map_err(ChangesError::Old)?,
+            _ => None,
+        };
+        push(&mut self.path, &pair.name);
+        let Some(new) = new else {
+            if old.is_some() {
+                self.list(ChangeKind::Delete);
+            }
+            return Ok(());
+        };
+        let changes_before = self.changes.len();
+        let kind = match &old {
+            None => Some(ChangeKind::Add),
+            Some(old) => {
+                differ(&new, self.new_maps, old, self.old_maps).then_some(ChangeKind::Modify)
+            }
+        };
+        if let Some(kind) = kind {
+            self.list(kind);
+        }
+        if !new.stat.is_dir() {
+            return Ok(());
+        }
+        let old = match (&old_dir, &old) {
+            (Some(dir), Some(old)) if old.stat.is_dir() => Some((dir, old)),
+            _ => None,
+        };
+        self.descend(
+            &pair.name,
+            (&new_dir, &new),
+            old,
+            changes_before,
+            kind.is_some(),
+        )
+    }
+
+    fn descend(
+        &mut self,
+        name: &OsString,
+        (new_parent, new): (&Dir, &Facts),
+        old: Option<(&Dir, &Facts)>,
+        changes_before: usize,
+        listed: bool,
+    ) -> Result<(), ChangesError> {
+        let Some((new_dir, new_names)) = list_dir(new_parent, name).map_err(ChangesError::New)?
+        else {
+            return Ok(());
+        };
+        let opened = match old {
+            Some((parent, facts)) => list_dir(parent, name)
+                .map_err(ChangesError::Old)?
+                .map(|(dir, names)| (dir, names, facts.stat.dev == new.stat.dev)),
+            None => None,
+        };
+        self.new.descent.enter(new_dir, &self.path);
+        let mut level = match (opened, &mut self.old) {
+            (Some((dir, names, same_device)), Some(side)) => {
+                side.descent.enter(dir, &self.path);
+                Level::new(new_names, names, same_device, true, changes_before, listed)
+            }
+            _ => Level::new(new_names, Vec::new(), false, false, changes_before, listed),
+        };
+        level.path_length = self.path.len();
+        self.levels.push(level);
+        Ok(())
+    }
+}
+
+/// Opens and lists a directory; `None` if it vanished.
+fn list_dir(parent: &Dir, name: &OsString) -> Result<Option<(Dir, Vec<Named>)>, PathError> {
+    let dir = match parent.open_dir(name) {
+        Ok(dir) => dir,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let names = sorted_entries(&dir)?;
+    Ok(Some((dir, names)))
+}

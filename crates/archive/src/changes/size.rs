@@ -1,0 +1,86 @@
+use std::collections::HashSet;
+use std::path::Path;
+
+use layerhold_sys::{Dir, PathError};
+
+use crate::changes::{Change, ChangeKind, ChangesError};
+
+/// Adds up what changes would take: the sizes of everything added or modified
+/// that is no directory, in bytes; a file of several names counts once (Go:
+/// `pkg/archive/changes.go`, `ChangesSize`).
+///
+/// # Errors
+/// If the tree cannot be read. What vanished counts nothing.
+pub fn changes_size(root: &Dir, changes: &[Change]) -> Result<u64, ChangesError> {
+    let mut lookup = LastParent::new(root);
+    let mut linked = HashSet::new();
+    let mut sum = 0u64;
+    for change in changes.iter().filter(|c| c.kind != ChangeKind::Delete) {
+        let stat = lookup.with(&change.path, |dir, name| dir.stat(name));
+        let Some(stat) = stat.map_err(ChangesError::New)?.flatten() else {
+            continue;
+        };
+        let counts = !stat.is_dir() && (stat.nlink < 2 || linked.insert((stat.dev, stat.ino)));
+        if counts {
+            sum = sum.saturating_add(stat.size);
+        }
+    }
+    Ok(sum)
+}
+
+/// Opens the directories of sorted paths, each once.
+#[derive(Debug)]
+pub(crate) struct LastParent {
+    root: Dir,
+    last: Option<(std::path::PathBuf, Dir)>,
+}
+
+impl LastParent {
+    pub(crate) fn new(root: &Dir) -> Self {
+        Self {
+            root: root.clone(),
+            last: None,
+        }
+    }
+
+    /// Calls with the open directory of a path and its name; `None` if the
+    /// directory is not there.
+    pub(crate) fn with<T>(
+        &mut self,
+        path: &Path,
+        call: impl FnOnce(&Dir, &std::ffi::OsStr) -> Result<T, PathError>,
+    ) -> Result<Option<T>, PathError> {
+        let Some(name) = path.file_name() else {
+            return Ok(None);
+        };
+        let parent = path.parent().unwrap_or(Path::new(""));
+        let parent = parent.strip_prefix("/").unwrap_or(parent);
+        let Some(dir) = self.open(parent)? else {
+            return Ok(None);
+        };
+        call(&dir, name).map(Some)
+    }
+
+    fn open(&mut self, parent: &Path) -> Result<Option<Dir>, PathError> {
+        if parent.as_os_str().is_empty() {
+            return Ok(Some(self.root.clone()));
+        }
+        if let Some((path, dir)) = &self.last
+            && path == parent
+        {
+            return Ok(Some(dir.clone()));
+        }
+        match self.root.open_dir_nested(parent) {
+            Ok(dir) => {
+                self.last = Some((parent.to_owned(), dir.clone()));
+                Ok(Some(dir))
+            }
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn is_absent(error: &PathError) -> bool {
+    error.is_not_found() || error.kind() == std::io::ErrorKind::NotADirectory
+}

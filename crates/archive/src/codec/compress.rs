@@ -1,0 +1,115 @@
+use std::fmt;
+use std::io::{self, Write};
+
+use crate::codec::{Codec, CodecError};
+
+/// What the `zstd` program uses when nothing is said.
+const ZSTD_LEVEL: i32 = 3;
+
+/// Compresses what is written into another writer.
+///
+/// [`Compressor::finish`] must be called, or the stream lacks its end.
+#[must_use = "call finish, or the compressed stream has no end"]
+pub struct Compressor<W: Write>(Kind<W>);
+
+enum Kind<W: Write> {
+    Plain(W),
+    Gzip(flate2::write::GzEncoder<W>),
+    Zstd(zstd::stream::write::Encoder<'static, W>),
+}
+
+impl<W: Write> fmt::Debug for Compressor<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let codec = match self.0 {
+            Kind::Plain(_) => Codec::Plain,
+            Kind::Gzip(_) => Codec::Gzip,
+            Kind::Zstd(_) => Codec::Zstd,
+        };
+        f.debug_tuple("Compressor").field(&codec).finish()
+    }
+}
+
+/// Makes a compressor that writes into `writer`.
+///
+/// # Errors
+/// [`CodecError::WriteUnsupported`] for bzip2 and xz, which are only read.
+pub fn compressor<W: Write>(codec: Codec, writer: W) -> Result<Compressor<W>, CodecError> {
+    Ok(Compressor(match codec {
+        Codec::Plain => Kind::Plain(writer),
+        Codec::Gzip => Kind::Gzip(flate2::write::GzEncoder::new(
+            writer,
+            flate2::Compression::default(),
+        )),
+        Codec::Zstd => Kind::Zstd(
+            zstd::stream::write::Encoder::new(writer, ZSTD_LEVEL)
+                .map_err(|source| CodecError::SetUp { codec, source })?,
+        ),
+        Codec::Bzip2 | Codec::Xz => return Err(CodecError::WriteUnsupported { codec }),
+    }))
+}
+
+impl<W: Write> Compressor<W> {
+    /// Writes the end of the stream and gives the writer back.
+    pub fn finish(self) -> io::Result<W> {
+        match self.0 {
+            Kind::Plain(mut writer) => {
+                writer.flush()?;
+                Ok(writer)
+            }
+            Kind::Gzip(encoder) => encoder.finish(),
+            Kind::Zstd(encoder) => encoder.finish(),
+        }
+    }
+}
+
+impl<W: Write> Write for Compressor<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Kind::Plain(writer) => writer.write(bytes),
+            Kind::Gzip(encoder) => encoder.write(bytes),
+            Kind::Zstd(encoder) => encoder.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.0 {
+            Kind::Plain(writer) => writer.flush(),
+            Kind::Gzip(encoder) => encoder.flush(),
+            Kind::Zstd(encoder) => encoder.flush(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::decompressor;
+    use std::io::Read;
+
+    #[test]
+    fn round_trips() {
+        let text = b"written and read back ".repeat(1000);
+        for codec in [Codec::Plain, Codec::Gzip, Codec::Zstd] {
+            let mut writer = compressor(codec, Vec::new()).unwrap();
+            writer.write_all(&text).unwrap();
+            let packed = writer.finish().unwrap();
+            assert_eq!(Codec::sniff(&packed), codec);
+            let mut back = Vec::new();
+            let mut reader = decompressor(codec, &packed[..]).unwrap();
+            reader.read_to_end(&mut back).unwrap();
+            assert_eq!(back, text);
+        }
+    }
+
+    #[test]
+    fn bzip2_and_xz_are_not_written() {
+        for codec in [Codec::Bzip2, Codec::Xz] {
+            let error = compressor(codec, Vec::new()).unwrap_err();
+            assert!(matches!(error, CodecError::WriteUnsupported { codec: c } if c == codec));
+            assert_eq!(
+                error.to_string(),
+                format!("writing {codec} is not supported")
+            );
+        }
+    }
+}

@@ -1,0 +1,176 @@
+use std::io::{BufRead, BufReader, Read};
+
+use crate::codec::{Codec, CodecError};
+
+/// A zstd frame may ask for a window of up to two to this power, 128 MiB: what
+/// the `zstd` program accepts by default. More is refused as corrupt.
+const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+
+/// An xz block may ask for this much memory: four times what `xz -9` needs.
+const XZ_MEMORY_LIMIT_KIB: u32 = 256 * 1024;
+
+/// How much compressed input is buffered.
+const INPUT_BUFFER: usize = 128 * 1024;
+
+/// Wraps a compressed stream so that reading gives the content.
+///
+/// Everything happens in this process. Concatenated members, streams and frames
+/// are read one after the other; bytes after the last that do not begin another
+/// are an error, as is a stream that ends early. All checksums are verified.
+///
+/// # Errors
+/// Only if the codec cannot be set up; bad input shows when reading.
+pub fn decompressor<'a, R: Read + Send + 'a>(
+    codec: Codec,
+    reader: R,
+) -> Result<Box<dyn Read + Send + 'a>, CodecError> {
+    match codec {
+        Codec::Plain => Ok(Box::new(reader)),
+        _ => decompressor_from_buffered(codec, BufReader::with_capacity(INPUT_BUFFER, reader)),
+    }
+}
+
+/// The same for a reader that has a buffer of its own.
+pub(crate) fn decompressor_from_buffered<'a, R: BufRead + Send + 'a>(
+    codec: Codec,
+    reader: R,
+) -> Result<Box<dyn Read + Send + 'a>, CodecError> {
+    Ok(match codec {
+        Codec::Plain => Box::new(reader),
+        Codec::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(reader)),
+        Codec::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(reader)),
+        Codec::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(
+            reader,
+            true,
+            XZ_MEMORY_LIMIT_KIB,
+        )),
+        Codec::Zstd => {
+            Box::new(zstd_decoder(reader).map_err(|source| CodecError::SetUp { codec, source })?)
+        }
+    })
+}
+
+fn zstd_decoder<R: BufRead>(reader: R) -> std::io::Result<zstd::stream::read::Decoder<'static, R>> {
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(reader)?;
+    decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
+    Ok(decoder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{ErrorKind, Write};
+
+    const TEXT: &[u8] = b"a layer, and another layer, and another layer";
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn bzip2(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn xz(bytes: &[u8]) -> Vec<u8> {
+        let options = lzma_rust2::XzOptions::with_preset(1);
+        let mut encoder = lzma_rust2::XzWriter::new(Vec::new(), options).unwrap();
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zstd(bytes: &[u8]) -> Vec<u8> {
+        zstd::stream::encode_all(bytes, 3).unwrap()
+    }
+
+    fn all() -> [(Codec, fn(&[u8]) -> Vec<u8>); 4] {
+        [
+            (Codec::Gzip, gzip),
+            (Codec::Bzip2, bzip2),
+            (Codec::Xz, xz),
+            (Codec::Zstd, zstd),
+        ]
+    }
+
+    fn read(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+        let mut out = Vec::new();
+        decompressor(Codec::sniff(bytes), bytes)
+            .unwrap()
+            .read_to_end(&mut out)?;
+        Ok(out)
+    }
+
+    #[test]
+    fn plain_passes_through() {
+        assert_eq!(read(TEXT).unwrap(), TEXT);
+        assert_eq!(read(b"").unwrap(), b"");
+    }
+
+    #[test]
+    fn one_and_several_parts() {
+        for (codec, pack) in all() {
+            let mut bytes = pack(TEXT);
+            assert_eq!(Codec::sniff(&bytes), codec);
+            assert_eq!(read(&bytes).unwrap(), TEXT);
+            bytes.extend(pack(b" and more"));
+            assert_eq!(
+                read(&bytes).unwrap(),
+                [TEXT, b" and more"].concat(),
+                "{codec}"
+            );
+        }
+    }
+
+    #[test]
+    fn skippable_zstd_frames_are_skipped() {
+        let skippable = [&[0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"abc"].concat();
+        let bytes = [&skippable[..], &zstd(TEXT), &skippable].concat();
+        assert_eq!(read(&bytes).unwrap(), TEXT);
+    }
+
+    #[test]
+    fn what_ends_early_is_an_error() {
+        for (codec, pack) in all() {
+            let bytes = pack(TEXT);
+            let cut = bytes.get(..bytes.len() - 3).unwrap();
+            assert_eq!(
+                read(cut).unwrap_err().kind(),
+                ErrorKind::UnexpectedEof,
+                "{codec}"
+            );
+        }
+    }
+
+    #[test]
+    fn garbage_after_the_end_is_an_error() {
+        for (codec, pack) in all() {
+            let bytes = [&pack(TEXT)[..], b"garbage garbage garbage"].concat();
+            assert!(read(&bytes).is_err(), "{codec}");
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_is_an_error() {
+        for (codec, pack) in all() {
+            let mut bytes = pack(&TEXT.repeat(100));
+            if codec == Codec::Zstd {
+                // Frames of this crate carry no checksum; damage the structure.
+                bytes.truncate(bytes.len() / 2);
+            } else {
+                let middle = bytes.len() / 2;
+                *bytes.get_mut(middle).unwrap() ^= 0x10;
+            }
+            assert!(read(&bytes).is_err(), "{codec}");
+        }
+    }
+
+    #[test]
+    fn a_zstd_window_beyond_the_limit_is_refused() {
+        // A frame header that asks for a window of 2 GiB (exponent 21, RFC 8878 3.1.1.1.2).
+        let bytes = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 21 << 3, 0x01, 0x00, 0x00];
+        assert!(read(&bytes).is_err());
+    }
+}

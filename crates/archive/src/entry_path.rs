@@ -1,0 +1,100 @@
+//! Paths of archive entries, cleaned.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// Cleans an entry's path into `out`: components joined by single slashes, none
+/// of them empty, `.` or `..`; empty for the root itself.
+///
+/// `..` removes the component before it and stops at the root, and a leading
+/// slash means nothing. That is what Go arrives at: it cleans lexically, inside a
+/// directory it changed its root to (`pkg/archive/diff.go`, `UnpackLayer`).
+pub(crate) fn clean_into(path: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    for component in path.split(|&byte| byte == b'/') {
+        match component {
+            b"" | b"." => {}
+            b".." => {
+                let end = out.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+                out.truncate(end);
+            }
+            name => {
+                if !out.is_empty() {
+                    out.push(b'/');
+                }
+                out.extend_from_slice(name);
+            }
+        }
+    }
+}
+
+/// Splits a cleaned, non-empty path into its parent (empty at the top) and its name.
+pub(crate) fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().rposition(|&byte| byte == b'/') {
+        Some(slash) => (
+            path.get(..slash).unwrap_or_default(),
+            path.get(slash + 1..).unwrap_or_default(),
+        ),
+        None => (&[], path),
+    }
+}
+
+/// Views a component as the operating system's string type.
+pub(crate) fn os(name: &[u8]) -> &OsStr {
+    OsStr::from_bytes(name)
+}
+
+/// A path for messages.
+pub(crate) fn shown(path: &[u8]) -> PathBuf {
+    PathBuf::from(os(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn clean(path: &str) -> String {
+        let mut out = b"left over".to_vec();
+        clean_into(path.as_bytes(), &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn cleaning() {
+        for (path, expected) in [
+            ("", ""),
+            (".", ""),
+            ("/", ""),
+            ("./", ""),
+            ("a", "a"),
+            ("./a/b/", "a/b"),
+            ("/a//b/./c", "a/b/c"),
+            ("a/../b", "b"),
+            ("a/b/../..", ""),
+            ("../x", "x"),
+            ("../../x/../../y", "y"),
+            ("..", ""),
+            ("a/..b", "a/..b"),
+            ("...", "..."),
+        ] {
+            assert_eq!(clean(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn splitting() {
+        assert_eq!(split(b"a"), (&b""[..], &b"a"[..]));
+        assert_eq!(split(b"a/b/c"), (&b"a/b"[..], &b"c"[..]));
+    }
+
+    proptest! {
+        #[test]
+        fn cleaned_paths_stay_inside_and_are_stable(path in "[ab./]{0,24}") {
+            let once = clean(&path);
+            prop_assert!(once.is_empty() || once.split('/').all(|part| !matches!(part, "" | "." | "..")));
+            prop_assert_eq!(clean(&once), once);
+        }
+    }
+}

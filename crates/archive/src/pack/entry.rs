@@ -1,0 +1,185 @@
+//! What the archive says about one file (Go: `pkg/archive/archive.go`,
+//! `prepareAddFile`).
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+
+use layerhold_sys::{Dir, FileType, OpenOptions, PathError, Stat, split_device, stat_file, xattr};
+use layerhold_tar_format::{EntryKind, Header, TarTime};
+
+use crate::entry_path::shown;
+use crate::pack::{PackError, PackOptions};
+use crate::whiteout::WHITEOUT_PREFIX;
+
+/// Something found in the tree, open where it has content or attributes.
+pub(super) struct Found {
+    pub(super) stat: Stat,
+    pub(super) open: Opened,
+    target: Vec<u8>,
+}
+
+pub(super) enum Opened {
+    File(File),
+    Dir(Dir),
+    Nothing,
+}
+
+/// Opens an entry, or at least looks at it; `None` for what vanished and for
+/// sockets, which no archive can hold.
+pub(super) fn find(
+    dir: &Dir,
+    name: &OsStr,
+    expected: FileType,
+) -> Result<Option<Found>, PathError> {
+    let found = match expected {
+        FileType::File => find_file(dir, name),
+        FileType::Dir => find_dir(dir, name),
+        _ => find_other(dir, name),
+    };
+    match found {
+        Err(error) if error.is_not_found() => Ok(None),
+        // It is of another type by now: look again, without expecting any.
+        Err(error) if expected != FileType::Unknown && is_other_type(&error) => {
+            let stat = dir.stat(name)?;
+            stat.map_or(Ok(None), |stat| find(dir, name, stat.file_type()))
+        }
+        other => other,
+    }
+}
+
+/// A link where a file was expected, or no directory where one was.
+fn is_other_type(error: &PathError) -> bool {
+    error.kind() == std::io::ErrorKind::NotADirectory
+}
+
+fn find_file(dir: &Dir, name: &OsStr) -> Result<Option<Found>, PathError> {
+    let file = dir.open_with(name, OpenOptions::read())?;
+    let stat = stat_file(&file)?;
+    if !stat.is_file() {
+        return find_other(dir, name);
+    }
+    Ok(Some(Found {
+        stat,
+        open: Opened::File(file),
+        target: Vec::new(),
+    }))
+}
+
+fn find_dir(dir: &Dir, name: &OsStr) -> Result<Option<Found>, PathError> {
+    let own = dir.open_dir(name)?;
+    Ok(Some(Found {
+        stat: own.stat_self()?,
+        open: Opened::Dir(own),
+        target: Vec::new(),
+    }))
+}
+
+fn find_other(dir: &Dir, name: &OsStr) -> Result<Option<Found>, PathError> {
+    let Some(stat) = dir.stat(name)? else {
+        return Ok(None);
+    };
+    let target = match stat.file_type() {
+        FileType::Socket => return Ok(None),
+        FileType::Symlink => dir.read_link(name)?.into_os_string().into_encoded_bytes(),
+        _ => Vec::new(),
+    };
+    Ok(Some(Found {
+        stat,
+        open: Opened::Nothing,
+        target,
+    }))
+}
+
+impl Found {
+    /// The header for it under a name relative to the root.
+    pub(super) fn header(&self, name: &[u8], options: &PackOptions) -> Result<Header, PackError> {
+        let stat = &self.stat;
+        let mut header = Header::new(kind(stat.file_type()), name);
+        if header.kind == EntryKind::Directory {
+            header.name.push(b'/');
+        }
+        header.link_name.clone_from(&self.target);
+        header.mode = stat.permissions().into();
+        if header.kind == EntryKind::Regular {
+            header.size = i64::try_from(stat.size).unwrap_or(i64::MAX);
+        }
+        if matches!(header.kind, EntryKind::CharDevice | EntryKind::BlockDevice) {
+            let (major, minor) = split_device(stat.rdev);
+            header.device_major = major.into();
+            header.device_minor = minor.into();
+        }
+        let (uid, gid) = archived_owner(stat, name, options)?;
+        header.uid = uid.into();
+        header.gid = gid.into();
+        // Fractions are cut off, so that a later comparison of the tree with what
+        // was unpacked from here finds the same second.
+        header.mtime = options.timestamp.unwrap_or(TarTime {
+            seconds: stat.mtime.seconds,
+            nanoseconds: 0,
+        });
+        self.add_xattrs(name, &mut header)?;
+        Ok(header)
+    }
+
+    /// File capabilities, integrity measurements and what users set; other
+    /// attributes belong to the machine.
+    fn add_xattrs(&self, path: &[u8], header: &mut Header) -> Result<(), PackError> {
+        let added = match &self.open {
+            Opened::File(file) => add_packed(file, header),
+            Opened::Dir(dir) => add_packed(dir, header),
+            // The kernel allows none of these on anything else.
+            Opened::Nothing => Ok(()),
+        };
+        added.map_err(|source| PackError::Entry {
+            entry: shown(path),
+            source,
+        })
+    }
+}
+
+fn add_packed(file: &impl std::os::fd::AsFd, header: &mut Header) -> Result<(), PathError> {
+    for key in xattr::list(file)? {
+        if is_packed(key.as_bytes())
+            && let Some(value) = xattr::get(file, &key)?
+        {
+            header.set_xattr(key.as_bytes(), &value);
+        }
+    }
+    Ok(())
+}
+
+fn is_packed(name: &[u8]) -> bool {
+    matches!(name, b"security.capability" | b"security.ima")
+        || (name.starts_with(b"user.") && !name.starts_with(b"user.overlay."))
+}
+
+/// Whiteouts belong to whoever made them, so theirs is not translated.
+fn archived_owner(
+    stat: &Stat,
+    path: &[u8],
+    options: &PackOptions,
+) -> Result<(u32, u32), PackError> {
+    let name = crate::entry_path::split(path).1;
+    if name.starts_with(WHITEOUT_PREFIX.as_bytes()) {
+        return Ok((stat.uid, stat.gid));
+    }
+    crate::ids::to_container(&options.id_maps, stat.uid, stat.gid).ok_or_else(|| {
+        PackError::UnmappedOwner {
+            entry: shown(path),
+            uid: stat.uid,
+            gid: stat.gid,
+        }
+    })
+}
+
+fn kind(file_type: FileType) -> EntryKind {
+    match file_type {
+        FileType::Dir => EntryKind::Directory,
+        FileType::Symlink => EntryKind::Symlink,
+        FileType::Fifo => EntryKind::Fifo,
+        FileType::CharDevice => EntryKind::CharDevice,
+        FileType::BlockDevice => EntryKind::BlockDevice,
+        _ => EntryKind::Regular,
+    }
+}

@@ -1,0 +1,101 @@
+//! Overlayfs's whiteouts, written as those of archives (Go:
+//! `pkg/archive/archive_linux.go`, `ConvertWrite`).
+
+use std::path::Path;
+
+use layerhold_sys::{Dir, FileType, OpenOptions, PathError, stat_file, xattr};
+use layerhold_tar_format::{EntryKind, Header};
+
+use crate::entry_path::{os, split};
+use crate::pack::OverlayLayers;
+use crate::pack::entry::{Found, Opened};
+use crate::whiteout::{OPAQUE_NAME, WHITEOUT_PREFIX};
+
+/// Rewrites the header of a whiteout, and gives the header of the opaque whiteout
+/// that has to follow a directory.
+pub(super) fn convert(
+    layers: &OverlayLayers,
+    found: &Found,
+    path: &[u8],
+    header: &mut Header,
+) -> Result<Option<Header>, PathError> {
+    match &found.open {
+        Opened::Dir(dir) => opaque_header(layers, dir, path, header),
+        _ => {
+            if found.stat.file_type() == FileType::CharDevice && found.stat.rdev == 0 {
+                become_whiteout(path, header);
+            }
+            Ok(None)
+        }
+    }
+}
+
+fn become_whiteout(path: &[u8], header: &mut Header) {
+    let (parent, name) = split(path);
+    let mut whiteout = parent.to_vec();
+    if !whiteout.is_empty() {
+        whiteout.push(b'/');
+    }
+    whiteout.extend_from_slice(WHITEOUT_PREFIX.as_bytes());
+    whiteout.extend_from_slice(name);
+    header.name = whiteout;
+    header.kind = EntryKind::Regular;
+    header.mode = 0;
+    header.size = 0;
+}
+
+fn opaque_header(
+    layers: &OverlayLayers,
+    dir: &Dir,
+    path: &[u8],
+    of: &Header,
+) -> Result<Option<Header>, PathError> {
+    let value = xattr::get(dir, layers.namespace.opaque_attribute())?;
+    if value.as_deref() != Some(b"y") || !hides_something(&layers.lower, path)? {
+        return Ok(None);
+    }
+    let name = [path, b"/", OPAQUE_NAME.as_bytes()].concat();
+    let mut header = Header::new(EntryKind::Regular, name);
+    header.mode = of.mode & 0o777;
+    header.uid = of.uid;
+    header.gid = of.gid;
+    Ok(Some(header))
+}
+
+/// Whether a lower layer has something of this name that is not deleted by the
+/// layers above it.
+fn hides_something(lower: &[Dir], path: &[u8]) -> Result<bool, PathError> {
+    for layer in lower {
+        let mut ancestor = path;
+        while !ancestor.is_empty() {
+            match type_in(layer, ancestor)? {
+                Some(Lower::Whiteout) => return Ok(false),
+                Some(Lower::Something) if ancestor.len() == path.len() => return Ok(true),
+                _ => {}
+            }
+            ancestor = split(ancestor).0;
+        }
+    }
+    Ok(false)
+}
+
+enum Lower {
+    Whiteout,
+    Something,
+}
+
+fn type_in(layer: &Dir, path: &[u8]) -> Result<Option<Lower>, PathError> {
+    let place = match layer.open_in_root(Path::new(os(path)), OpenOptions::path_only()) {
+        Ok(place) => place,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let stat = stat_file(&place)?;
+    let is_whiteout = stat.file_type() == FileType::CharDevice && stat.rdev == 0;
+    Ok(Some(if is_whiteout {
+        Lower::Whiteout
+    } else {
+        Lower::Something
+    }))
+}

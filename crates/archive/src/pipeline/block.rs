@@ -1,0 +1,109 @@
+//! Buffers that travel between threads and come back.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+/// Fresh buffers for one thread that fills them.
+///
+/// There are only so many, and asking for one waits until a consumer has let go
+/// of another: that is what bounds the memory of an import, and what slows a fast
+/// stage down to the speed of a slow one.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    free: Receiver<Vec<u8>>,
+    home: SyncSender<Vec<u8>>,
+    /// Buffers not made yet.
+    unmade: usize,
+    size: usize,
+}
+
+/// A filled buffer; it returns to its pool when the last user drops it.
+pub(crate) struct Block {
+    bytes: Vec<u8>,
+    length: usize,
+    home: SyncSender<Vec<u8>>,
+}
+
+/// A buffer shared by the stages that only look at it.
+pub(crate) type Shared = Arc<Block>;
+
+impl Pool {
+    pub(crate) fn new(count: usize, size: usize) -> Self {
+        let (home, free) = sync_channel(count);
+        Self {
+            free,
+            home,
+            unmade: count,
+            size,
+        }
+    }
+
+    /// A buffer to fill, of the pool's size; waits for one.
+    pub(crate) fn take(&mut self) -> Block {
+        let bytes = match self.free.try_recv() {
+            Ok(bytes) => bytes,
+            Err(_) if self.unmade > 0 => {
+                self.unmade -= 1;
+                vec![0; self.size]
+            }
+            // The pool holds a sender itself, so the channel cannot be closed;
+            // a fresh buffer would be right in any case.
+            Err(_) => self.free.recv().unwrap_or_else(|_| vec![0; self.size]),
+        };
+        Block {
+            bytes,
+            length: 0,
+            home: self.home.clone(),
+        }
+    }
+}
+
+impl Block {
+    /// The filled part.
+    pub(crate) fn filled(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    /// Reads until the buffer is full or the source ends; tells whether it ended.
+    pub(crate) fn fill(&mut self, source: &mut (impl Read + ?Sized)) -> io::Result<bool> {
+        loop {
+            let space = self.bytes.get_mut(self.length..).unwrap_or_default();
+            if space.is_empty() {
+                return Ok(false);
+            }
+            match source.read(space) {
+                Ok(0) => return Ok(true),
+                Ok(count) => self.length += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        // Nobody to take it back is fine: then the pool is gone too.
+        drop(self.home.try_send(std::mem::take(&mut self.bytes)));
+    }
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Block")
+            .field("length", &self.length)
+            .finish()
+    }
+}
+
+/// What one stage hands to the next.
+#[derive(Debug)]
+pub(crate) enum Piece<T> {
+    /// Something to work on.
+    Next(T),
+    /// Nothing more will come, and all was well. A channel that closes without
+    /// this was abandoned by a stage that failed.
+    End,
+}

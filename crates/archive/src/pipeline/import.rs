@@ -1,0 +1,165 @@
+use std::io::Read;
+use std::panic::resume_unwind;
+use std::sync::mpsc::sync_channel;
+use std::thread::{Builder, Scope, ScopedJoinHandle};
+
+use layerhold_tar_format::{EventSink, Parser};
+
+use crate::codec::Codec;
+use crate::pipeline::block::{Block, Pool};
+use crate::pipeline::digest::ContentSum;
+use crate::pipeline::{Cancel, ImportError, ImportOptions, parse, source, unpacking};
+use crate::unpack::{Summary, Unpacker};
+
+/// Buffers of the stream as stored, if that is compressed: 1 MiB together.
+const STORED: (usize, usize) = (8, 128 * 1024);
+/// Buffers of the uncompressed stream: 6 MiB together. Larger ones make fewer
+/// and longer writes, which is slower where the page cache answers with large
+/// folios on a machine short of contiguous memory.
+const CONTENT: (usize, usize) = (24, 256 * 1024);
+/// Blocks that may wait between two stages; the pools are the real bound.
+const WAITING: usize = 32;
+
+/// What an import found out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Imported {
+    /// How the layer is compressed.
+    pub codec: Codec,
+    /// Digest and length as stored.
+    pub compressed: ContentSum,
+    /// Digest and length of the uncompressed archive, everything after its end
+    /// included. The same as `compressed` if the layer is not compressed.
+    pub uncompressed: ContentSum,
+    /// What was unpacked.
+    pub unpacked: Summary,
+}
+
+/// Reads a layer once and to its end: recognises its compression, hashes it as
+/// stored and as unpacked, parses it, shows every byte to `sink` (which may
+/// record its structure) and unpacks it.
+///
+/// The work is done by threads that end before this returns; `sink` is called
+/// on the calling thread. Between them are fewer than 8 MiB of buffers, whatever
+/// the size of the layer.
+///
+/// # Errors
+/// See [`ImportError`]. The tree is incomplete then, and what the sink saw is
+/// only the beginning.
+pub fn import(
+    mut reader: impl Read + Send,
+    sink: &mut dyn EventSink,
+    unpacker: Unpacker,
+    options: &ImportOptions,
+) -> Result<Imported, ImportError> {
+    let mut stored = Pool::new(STORED.0, STORED.1);
+    let mut first = stored.take();
+    let at_end = first.fill(&mut reader).map_err(ImportError::Read)?;
+    let codec = Codec::sniff(first.filled());
+    std::thread::scope(|scope| {
+        run(
+            scope,
+            reader,
+            (first, at_end),
+            stored,
+            codec,
+            sink,
+            unpacker,
+            options,
+        )
+    })
+}
+
+/// Starts the stages and waits for all of them.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of one call, taken apart once"
+)]
+fn run<'scope, 'env>(
+    scope: &'scope Scope<'scope, 'env>,
+    reader: impl Read + Send + 'scope,
+    first: (Block, bool),
+    stored: Pool,
+    codec: Codec,
+    sink: &mut dyn EventSink,
+    unpacker: Unpacker,
+    options: &'scope ImportOptions,
+) -> Result<Imported, ImportError> {
+    let cancel: &'scope Cancel = &options.cancel;
+    let content = Pool::new(CONTENT.0, CONTENT.1);
+    let (to_parser, from_content) = sync_channel(WAITING);
+    let (to_summer, to_sum) = sync_channel(WAITING);
+    let (to_unpacker, to_unpack) = sync_channel(WAITING);
+    let outlets = vec![to_summer, to_parser];
+
+    let unpacking = spawn(scope, "unpack", move || {
+        unpacking::unpack(unpacker, to_unpack, cancel)
+    })?;
+    let plain = codec == Codec::Plain;
+    let known = if plain {
+        options.known_uncompressed.or(options.known_compressed)
+    } else {
+        options.known_uncompressed
+    };
+    let summing = spawn(scope, "hash", move || Ok(source::sum(&to_sum, known)))?;
+    let (reading, decompressing) = if plain {
+        let read = move || source::read(reader, first, content, outlets, cancel);
+        (spawn(scope, "read", read)?, None)
+    } else {
+        let (to_decompressor, to_decompress) = sync_channel(WAITING);
+        let known = options.known_compressed;
+        let decompress = move || source::decompress(codec, to_decompress, known, content, outlets);
+        let decompressing = spawn(scope, "decompress", decompress)?;
+        let outlets = vec![to_decompressor];
+        let read = move || source::read(reader, first, stored, outlets, cancel);
+        (spawn(scope, "read", read)?, Some(decompressing))
+    };
+
+    let parsed = parse::parse(
+        Parser::with_limits(options.limits),
+        &from_content,
+        sink,
+        &to_unpacker,
+        cancel,
+    );
+    // Without these ends, whoever still waits to send notices and stops.
+    drop(from_content);
+    drop(to_unpacker);
+
+    // The order decides which error is told if several stages failed: the one
+    // furthest upstream, since the others may only be its consequences.
+    join(reading)?;
+    let compressed = decompressing.map(join).transpose()?.flatten();
+    let parsed = parsed?;
+    let unpacked = join(unpacking)?;
+    let uncompressed = join(summing)?;
+    match (parsed, unpacked, uncompressed) {
+        (true, Some(unpacked), Some(uncompressed)) => Ok(Imported {
+            codec,
+            compressed: compressed.unwrap_or(uncompressed),
+            uncompressed,
+            unpacked,
+        }),
+        // Stages only stop without an error of their own when another has one,
+        // which was returned above; the one exception is this.
+        _ => Err(ImportError::Cancelled),
+    }
+}
+
+type Joined<'scope, T> = ScopedJoinHandle<'scope, Result<T, ImportError>>;
+
+fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: &str,
+    work: impl FnOnce() -> Result<T, ImportError> + Send + 'scope,
+) -> Result<Joined<'scope, T>, ImportError> {
+    Builder::new()
+        .name(format!("layer {name}"))
+        .spawn_scoped(scope, work)
+        .map_err(ImportError::Thread)
+}
+
+/// Waits for a stage. A panic can only come from the reader that was passed in.
+fn join<T>(handle: Joined<'_, T>) -> Result<T, ImportError> {
+    handle.join().unwrap_or_else(|panic| resume_unwind(panic))
+}

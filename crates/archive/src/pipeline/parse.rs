@@ -1,0 +1,85 @@
+//! The stage that understands the archive.
+
+use std::sync::mpsc::{Receiver, SyncSender};
+
+use layerhold_tar_format::{Event, EventSink, Header, Parser};
+
+use crate::pipeline::block::{Piece, Shared};
+use crate::pipeline::{Cancel, ImportError};
+
+/// What unpacking one block takes.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) block: Shared,
+    pub(crate) steps: Vec<Step>,
+}
+
+/// One thing to do, in the order of the archive.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Begin(Box<Header>),
+    /// A part of the block, and where it belongs in the file.
+    Write {
+        offset: u64,
+        start: usize,
+        length: usize,
+    },
+    End,
+}
+
+/// Parses the stream, shows every byte of it to the sink and every entry to the
+/// unpacker. Tells whether it got to the end.
+pub(crate) fn parse(
+    mut parser: Parser,
+    inlet: &Receiver<Piece<Shared>>,
+    sink: &mut (impl EventSink + ?Sized),
+    outlet: &SyncSender<Piece<Batch>>,
+    cancel: &Cancel,
+) -> Result<bool, ImportError> {
+    loop {
+        let block = match inlet.recv() {
+            Ok(Piece::Next(block)) => block,
+            Ok(Piece::End) => break,
+            Err(_) => return Ok(false),
+        };
+        if cancel.is_cancelled() {
+            return Err(ImportError::Cancelled);
+        }
+        let steps = parse_block(&mut parser, block.filled(), sink)?;
+        if !steps.is_empty() && outlet.send(Piece::Next(Batch { block, steps })).is_err() {
+            return Ok(false);
+        }
+    }
+    if let Some(event) = parser.finish().map_err(ImportError::Archive)? {
+        sink.event(&event).map_err(ImportError::Record)?;
+    }
+    // If the unpacker is gone, it has failed and says so itself.
+    Ok(outlet.send(Piece::End).is_ok())
+}
+
+fn parse_block(
+    parser: &mut Parser,
+    block: &[u8],
+    sink: &mut (impl EventSink + ?Sized),
+) -> Result<Vec<Step>, ImportError> {
+    let mut steps = Vec::new();
+    let mut rest = block;
+    loop {
+        let event = parser.advance(&mut rest).map_err(ImportError::Archive)?;
+        let Some(event) = event else {
+            return Ok(steps);
+        };
+        sink.event(&event).map_err(ImportError::Record)?;
+        match event {
+            Event::Entry { header, .. } => steps.push(Step::Begin(Box::new(header.clone()))),
+            // The data is the last of what was consumed.
+            Event::Payload { data, offset } => steps.push(Step::Write {
+                offset,
+                start: block.len() - rest.len() - data.len(),
+                length: data.len(),
+            }),
+            Event::EndOfEntry => steps.push(Step::End),
+            _ => {}
+        }
+    }
+}

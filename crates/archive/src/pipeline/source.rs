@@ -1,0 +1,170 @@
+//! The stages that bring bytes in: reading, and decompressing where needed.
+
+use std::io::{self, BufRead, Read};
+use std::sync::mpsc::{Receiver, SyncSender};
+
+use crate::codec::{Codec, decompressor_from_buffered};
+use crate::pipeline::block::{Block, Piece, Pool, Shared};
+use crate::pipeline::digest::{ContentSum, Summer};
+use crate::pipeline::{Cancel, ImportError};
+
+/// Receivers of everything a stage produces.
+pub(crate) type Outlets = Vec<SyncSender<Piece<Shared>>>;
+
+/// Hands a block to all receivers; tells whether all of them are still there.
+fn hand_on(outlets: &Outlets, block: Block) -> bool {
+    let block = Shared::new(block);
+    outlets
+        .iter()
+        .all(|outlet| outlet.send(Piece::Next(Shared::clone(&block))).is_ok())
+}
+
+fn end(outlets: &Outlets) {
+    for outlet in outlets {
+        // Whoever is gone has failed and says so itself.
+        drop(outlet.send(Piece::End));
+    }
+}
+
+/// Reads the source to its end, beginning with a block that is filled already.
+pub(crate) fn read(
+    mut source: impl Read,
+    first: (Block, bool),
+    mut pool: Pool,
+    outlets: Outlets,
+    cancel: &Cancel,
+) -> Result<(), ImportError> {
+    let (mut block, mut at_end) = first;
+    loop {
+        if cancel.is_cancelled() {
+            return Err(ImportError::Cancelled);
+        }
+        if !block.filled().is_empty() && !hand_on(&outlets, block) {
+            return Ok(());
+        }
+        if at_end {
+            break;
+        }
+        block = pool.take();
+        at_end = block.fill(&mut source).map_err(ImportError::Read)?;
+    }
+    end(&outlets);
+    Ok(())
+}
+
+/// Adds up all blocks; `None` if the stream was abandoned.
+pub(crate) fn sum(inlet: &Receiver<Piece<Shared>>, known: Option<[u8; 32]>) -> Option<ContentSum> {
+    let mut summer = Summer::new(known);
+    loop {
+        match inlet.recv().ok()? {
+            Piece::Next(block) => summer.update(block.filled()),
+            Piece::End => return Some(summer.finish()),
+        }
+    }
+}
+
+/// Decompresses the stream; gives the sum of what went in.
+pub(crate) fn decompress(
+    codec: Codec,
+    inlet: Receiver<Piece<Shared>>,
+    known: Option<[u8; 32]>,
+    mut pool: Pool,
+    outlets: Outlets,
+) -> Result<Option<ContentSum>, ImportError> {
+    let mut input = Input::new(inlet, known);
+    let decompressed = decompress_to(codec, &mut input, &mut pool, &outlets);
+    if input.abandoned {
+        return Ok(None);
+    }
+    if decompressed? {
+        end(&outlets);
+    }
+    Ok(Some(input.summer.finish()))
+}
+
+/// Tells whether all of it found a receiver.
+fn decompress_to(
+    codec: Codec,
+    input: &mut Input,
+    pool: &mut Pool,
+    outlets: &Outlets,
+) -> Result<bool, ImportError> {
+    let mut content = decompressor_from_buffered(codec, input).map_err(ImportError::Codec)?;
+    loop {
+        let mut block = pool.take();
+        let at_end = block
+            .fill(&mut content)
+            .map_err(|source| ImportError::Decompress { codec, source })?;
+        if !block.filled().is_empty() && !hand_on(outlets, block) {
+            return Ok(false);
+        }
+        if at_end {
+            return Ok(true);
+        }
+    }
+}
+
+/// The compressed stream as a reader, added up as it passes.
+struct Input {
+    inlet: Receiver<Piece<Shared>>,
+    block: Option<Shared>,
+    position: usize,
+    summer: Summer,
+    ended: bool,
+    /// The stage before this one failed.
+    abandoned: bool,
+}
+
+impl Input {
+    fn new(inlet: Receiver<Piece<Shared>>, known: Option<[u8; 32]>) -> Self {
+        Self {
+            inlet,
+            block: None,
+            position: 0,
+            summer: Summer::new(known),
+            ended: false,
+            abandoned: false,
+        }
+    }
+
+    fn rest(&self) -> &[u8] {
+        let filled = self.block.as_ref().map(|block| block.filled());
+        filled
+            .and_then(|filled| filled.get(self.position..))
+            .unwrap_or_default()
+    }
+}
+
+impl BufRead for Input {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.rest().is_empty() && !self.ended {
+            self.block = None;
+            self.position = 0;
+            match self.inlet.recv() {
+                Ok(Piece::Next(block)) => {
+                    self.summer.update(block.filled());
+                    self.block = Some(block);
+                }
+                Ok(Piece::End) => self.ended = true,
+                Err(_) => {
+                    self.abandoned = true;
+                    return Err(io::ErrorKind::BrokenPipe.into());
+                }
+            }
+        }
+        Ok(self.rest())
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.position += amount;
+    }
+}
+
+impl Read for Input {
+    fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
+        let mut available = self.fill_buf()?;
+        let count = available.read(target)?;
+        self.consume(count);
+        Ok(count)
+    }
+}

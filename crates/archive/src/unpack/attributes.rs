@@ -1,0 +1,132 @@
+//! Attributes of what was just created.
+
+use std::ffi::OsStr;
+use std::os::fd::AsFd;
+
+use layerhold_sys::{Dir, PathError, Stat, xattr};
+
+use crate::entry_path::os;
+use crate::unpack::unpacker::{Place, Result, Unpacker, refused};
+use crate::unpack::wanted::{Wanted, Xattrs};
+use crate::unpack::{ChownErrors, UserNamespace};
+
+impl Unpacker {
+    /// Decides about a failed change of ownership.
+    pub(super) fn check_owner(
+        &mut self,
+        path: &[u8],
+        done: std::result::Result<(), PathError>,
+    ) -> Result<()> {
+        match done {
+            Err(source) if self.options.chown_errors == ChownErrors::Fail => {
+                Err(refused(path, source))
+            }
+            Err(_) => {
+                self.summary.skipped_owners += 1;
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Sets attributes on something open.
+    pub(super) fn set_xattrs(
+        &mut self,
+        path: &[u8],
+        file: &impl AsFd,
+        set: &[(Vec<u8>, Vec<u8>)],
+    ) -> Result<()> {
+        for (name, value) in set {
+            let done = xattr::set(file, os(name), value);
+            self.check_xattr(path, done)?;
+        }
+        Ok(())
+    }
+
+    /// Filesystems without attributes lose them silently, and so does a user
+    /// namespace for those it may not set (Go: `extractTarFileEntry`).
+    fn check_xattr(&mut self, path: &[u8], done: std::result::Result<(), PathError>) -> Result<()> {
+        let Err(error) = done else {
+            return Ok(());
+        };
+        let in_namespace = self.options.user_namespace == UserNamespace::Child;
+        // EPERM only; the kernel says EACCES for other reasons.
+        let not_permitted = error.raw_os_error() == Some(EPERM);
+        if error.is_unsupported() || (in_namespace && not_permitted) {
+            self.summary.skipped_xattrs += 1;
+            return Ok(());
+        }
+        Err(refused(path, error))
+    }
+
+    /// Gives an entry without an open file its attributes, by name.
+    pub(super) fn settle_by_name(
+        &mut self,
+        path: &[u8],
+        name: &OsStr,
+        place: &Place<'_>,
+    ) -> Result<()> {
+        let Place { dir, wanted, .. } = place;
+        let stat = self.stat_made(path, dir, name)?;
+        let owner_changed = self.own_by_name(path, dir, name, &stat, wanted)?;
+        let is_link = stat.file_type() == layerhold_sys::FileType::Symlink;
+        if !is_link && (owner_changed || stat.permissions() != wanted.mode) {
+            dir.set_mode(name, wanted.mode)
+                .map_err(|source| refused(path, source))?;
+        }
+        let Wanted { times, .. } = wanted;
+        let has_times = times.modified == layerhold_sys::SetTime::At(stat.mtime)
+            && times.accessed == layerhold_sys::SetTime::At(stat.atime);
+        if !has_times {
+            dir.set_times(name, times)
+                .map_err(|source| refused(path, source))?;
+        }
+        self.set_xattrs_by_name(path, dir, name, &place.xattrs)
+    }
+
+    fn set_xattrs_by_name(
+        &mut self,
+        path: &[u8],
+        dir: &Dir,
+        name: &OsStr,
+        set: &Xattrs,
+    ) -> Result<()> {
+        for (key, value) in set {
+            let done = xattr::set_at(dir, name, os(key), value);
+            self.check_xattr(path, done)?;
+        }
+        Ok(())
+    }
+
+    /// Sets the owner of an entry where it differs; tells whether it did.
+    fn own_by_name(
+        &mut self,
+        path: &[u8],
+        dir: &Dir,
+        name: &OsStr,
+        stat: &Stat,
+        wanted: &Wanted,
+    ) -> Result<bool> {
+        match wanted.owner {
+            Some((uid, gid)) if (stat.uid, stat.gid) != (uid, gid) => {
+                let done = dir.set_owner(name, Some(uid), Some(gid));
+                self.check_owner(path, done)?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn stat_made(&self, path: &[u8], dir: &Dir, name: &OsStr) -> Result<Stat> {
+        let found = dir.stat(name).and_then(|stat| {
+            stat.ok_or_else(|| {
+                let gone = std::io::ErrorKind::NotFound.into();
+                PathError::new("stat", dir.path().join(name), gone)
+            })
+        });
+        found.map_err(|source| refused(path, source))
+    }
+}
+
+/// "Operation not permitted", the same number on every Linux.
+const EPERM: i32 = 1;

@@ -1,0 +1,118 @@
+//! What directories get when everything else is done.
+//!
+//! Creating an entry changes the times of its directory, and a mode without write
+//! permission would keep whoever is not root from creating any; default ACLs
+//! among the attributes would change the modes of what is created.
+
+use layerhold_sys::{Dir, Times};
+
+use crate::entry_path::{os, split};
+use crate::unpack::nodes::OWNER_BITS;
+use crate::unpack::parents::{EnterError, Missing};
+use crate::unpack::unpacker::{Place, Result, Unpacker, refused};
+use crate::unpack::wanted::Xattrs;
+
+/// Directories waiting for the end, in the order of the archive.
+#[derive(Debug, Default)]
+pub(super) struct Deferred {
+    directories: Vec<Directory>,
+}
+
+#[derive(Debug)]
+struct Directory {
+    path: Box<[u8]>,
+    times: Times,
+    /// The mode, where it lacks permissions for the owner.
+    mode: u32,
+    xattrs: Xattrs,
+}
+
+impl Directory {
+    fn is_restricted(&self) -> bool {
+        self.mode & OWNER_BITS != OWNER_BITS
+    }
+}
+
+impl Unpacker {
+    pub(super) fn defer(&mut self, path: &[u8], place: Place<'_>) {
+        self.deferred.directories.push(Directory {
+            path: path.into(),
+            times: place.wanted.times,
+            mode: place.wanted.mode,
+            xattrs: place.xattrs,
+        });
+    }
+
+    pub(super) fn settle_directories(&mut self) -> Result<()> {
+        let directories = std::mem::take(&mut self.deferred.directories);
+        for directory in &directories {
+            self.settle_directory(directory)?;
+        }
+        self.restrict_directories(&directories)
+    }
+
+    /// Attributes and times; a later entry of the same directory overrides an earlier.
+    fn settle_directory(&mut self, directory: &Directory) -> Result<()> {
+        let Directory {
+            path,
+            times,
+            xattrs,
+            ..
+        } = directory;
+        if path.is_empty() {
+            let root = self.parents.root().clone();
+            self.set_xattrs(path, &root, xattrs)?;
+            return root
+                .set_own_times(times)
+                .map_err(|source| refused(path, source));
+        }
+        let Some(dir) = self.parent_of_directory(path)? else {
+            return Ok(());
+        };
+        let name = os(split(path).1);
+        if !xattrs.is_empty() {
+            let own = dir.open_dir(name).map_err(|source| refused(path, source))?;
+            self.set_xattrs(path, &own, xattrs)?;
+        }
+        dir.set_times(name, times)
+            .map_err(|source| refused(path, source))
+    }
+
+    /// Opens the directory a directory is in; `None` if it is none any more, since
+    /// a later entry of the archive may have removed or replaced it.
+    fn parent_of_directory(&mut self, path: &[u8]) -> Result<Option<Dir>> {
+        let (parent, name) = split(path);
+        let dir = match self.parents.enter(parent, Missing::Fail) {
+            Ok(dir) => dir,
+            Err(EnterError::Refused(source)) => return Err(refused(path, source)),
+            Err(_) => return Ok(None),
+        };
+        let stat = dir.stat(os(name)).map_err(|source| refused(path, source))?;
+        Ok(stat.is_some_and(|stat| stat.is_dir()).then_some(dir))
+    }
+
+    /// Takes permissions away, deepest directories first, so that those above
+    /// can still be searched; only the last entry of a directory counts.
+    fn restrict_directories(&mut self, directories: &[Directory]) -> Result<()> {
+        if !directories.iter().any(Directory::is_restricted) {
+            return Ok(());
+        }
+        let mut seen = std::collections::HashSet::new();
+        for directory in directories.iter().rev() {
+            let path = &*directory.path;
+            if !seen.insert(path) || !directory.is_restricted() {
+                continue;
+            }
+            let done = if path.is_empty() {
+                self.parents.root().set_own_mode(directory.mode)
+            } else if let Some(dir) = self.parent_of_directory(path)? {
+                dir.open_dir(os(split(path).1))
+                    .and_then(|own| own.set_own_mode(directory.mode))
+            } else {
+                Ok(())
+            };
+            done.map_err(|source| refused(path, source))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,410 @@
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::io::Read;
+
+use layerhold_idmap::OVERRIDE_STAT_XATTR;
+use layerhold_sys::{Dir, FileType, PathError, Stat, remove_tree};
+use layerhold_tar_format::{EntryKind, Header};
+
+use crate::entry_path::{clean_into, os, shown, split};
+use crate::unpack::deferred::Deferred;
+use crate::unpack::file::OpenFile;
+use crate::unpack::link_store::LinkStore;
+use crate::unpack::parents::{EnterError, Missing, Parents};
+use crate::unpack::put::PutPaths;
+use crate::unpack::wanted::{Wanted, Xattrs, override_value, owner, xattrs};
+use crate::unpack::{Replace, UnpackError, UnpackOptions, UserNamespace, Whiteouts};
+use crate::whiteout::{Meaning, is_whiteout_path, meaning};
+
+pub(crate) type Result<T> = std::result::Result<T, UnpackError>;
+
+/// The longest path the kernel takes is 4096 bytes with the final NUL
+/// (`PATH_MAX`). What is deeper could never be reached by a path again.
+const LONGEST_PATH: usize = 4095;
+
+/// How much content is read at a time by [`Unpacker::entry`].
+const READ_BUFFER: usize = 128 * 1024;
+
+/// What has been unpacked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Sum of the sizes of all entries' contents, in bytes, holes included.
+    pub bytes: u64,
+    /// Number of entries, whiteouts included.
+    pub entries: u64,
+    /// User IDs in the headers of all entries that are not whiteouts, ascending,
+    /// as they are in the archive.
+    pub uids: Vec<u32>,
+    /// Group IDs likewise.
+    pub gids: Vec<u32>,
+    /// Device nodes left out because of the user namespace.
+    pub skipped_devices: u64,
+    /// Extended attributes the filesystem or the user namespace did not accept.
+    pub skipped_xattrs: u64,
+    /// Entries whose owner could not be set, where that is ignored.
+    pub skipped_owners: u64,
+}
+
+/// Unpacks the entries of an archive, one after the other, below a directory.
+///
+/// Nothing an archive says reaches anything outside of that directory: paths are
+/// looked up with the directory as the root, as if by `chroot`; the last component
+/// is created new and never followed; attributes are set on what was just
+/// created. Symbolic links keep their targets, wherever those point.
+///
+/// Entries are given either whole, by [`Unpacker::entry`], or in pieces as a
+/// parser finds them, by [`Unpacker::begin`], [`Unpacker::write_at`] and
+/// [`Unpacker::end`]. [`Unpacker::finish`] sets what must come last.
+///
+/// After an error the tree is incomplete, and only dropping the value is useful.
+#[derive(Debug)]
+pub struct Unpacker {
+    pub(super) options: UnpackOptions,
+    pub(super) parents: Parents,
+    /// What this layer has put, if the tree had anything before.
+    pub(super) put: Option<PutPaths>,
+    pub(super) deferred: Deferred,
+    pub(super) link_store: Option<LinkStore>,
+    pub(super) summary: Summary,
+    /// The cleaned path of the current entry.
+    pub(super) path: Vec<u8>,
+    current: Option<OpenFile>,
+    owners: Owners,
+    root_seen: bool,
+}
+
+/// The owners seen, without a set operation for each of a thousand equal ones.
+#[derive(Debug, Default)]
+struct Owners {
+    last: Option<(i64, i64)>,
+    uids: BTreeSet<u32>,
+    gids: BTreeSet<u32>,
+}
+
+impl Owners {
+    /// Go keeps the lower 32 bits (`layers.go`, `applyDiff`).
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    fn note(&mut self, header: &Header) {
+        let pair = (header.uid, header.gid);
+        if self.last != Some(pair) {
+            self.last = Some(pair);
+            self.uids.insert(pair.0 as u32);
+            self.gids.insert(pair.1 as u32);
+        }
+    }
+}
+
+/// What an entry that goes into a directory needs to be made.
+pub(super) struct Place<'h> {
+    pub(super) dir: Dir,
+    pub(super) header: &'h Header,
+    pub(super) wanted: Wanted,
+    pub(super) xattrs: Xattrs,
+}
+
+impl Unpacker {
+    /// Prepares to unpack below `root`.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn new(root: &Dir, options: UnpackOptions) -> std::result::Result<Self, PathError> {
+        let implied_owner = crate::ids::root_pair(&options.id_maps);
+        let has_content = match root.entries()?.next() {
+            Some(entry) => entry.map(|_| true)?,
+            None => false,
+        };
+        // In an empty tree there is nothing an opaque whiteout could remove.
+        let applies = options.whiteouts == Whiteouts::Apply;
+        let put = (applies && has_content).then(PutPaths::default);
+        Ok(Self {
+            parents: Parents::new(root, implied_owner),
+            options,
+            put,
+            deferred: Deferred::default(),
+            link_store: None,
+            summary: Summary::default(),
+            path: Vec::new(),
+            current: None,
+            owners: Owners::default(),
+            root_seen: false,
+        })
+    }
+
+    /// Unpacks one entry with its whole content, holes expanded to zeros.
+    ///
+    /// # Errors
+    /// See [`UnpackError`]; what remains of `content` is not read then.
+    pub fn entry(&mut self, header: &Header, content: &mut dyn Read) -> Result<()> {
+        self.begin(header)?;
+        let mut buffer =
+            vec![0; READ_BUFFER.min(usize::try_from(header.content_size()).unwrap_or(READ_BUFFER))];
+        let mut offset = 0;
+        while !buffer.is_empty() {
+            let count = match content.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(source) => {
+                    let entry = shown(&self.path);
+                    return Err(UnpackError::Read { entry, source });
+                }
+            };
+            self.write_at(offset, buffer.get(..count).unwrap_or_default())?;
+            offset += count as u64;
+        }
+        self.end()
+    }
+
+    /// Begins an entry; everything but a file's content is done here.
+    ///
+    /// # Errors
+    /// See [`UnpackError`].
+    pub fn begin(&mut self, header: &Header) -> Result<()> {
+        self.current = None;
+        self.summary.entries += 1;
+        self.summary.bytes = self.summary.bytes.saturating_add(header.content_size());
+        if !is_whiteout_path(&header.name) {
+            self.owners.note(header);
+        }
+        if header.kind == EntryKind::GlobalHeader {
+            return Ok(());
+        }
+        clean_into(&header.name, &mut self.path);
+        if self.path.len() > LONGEST_PATH {
+            let length = header.name.len();
+            return Err(UnpackError::PathTooLong { length });
+        }
+        // Taken out so that its parts can be borrowed beside `self`.
+        let path = std::mem::take(&mut self.path);
+        let result = self.begin_at(header, &path);
+        self.path = path;
+        result
+    }
+
+    /// Writes a part of the current entry's content; of no effect for an entry
+    /// without a file. What is left out between the parts becomes a hole.
+    ///
+    /// # Errors
+    /// [`UnpackError::Write`] if the filesystem refuses.
+    pub fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
+        let Some(file) = &mut self.current else {
+            return Ok(());
+        };
+        file.write_at(offset, bytes)
+            .map_err(|source| UnpackError::Write {
+                entry: shown(&self.path),
+                source,
+            })
+    }
+
+    /// Ends the current entry: a file gets its final attributes and is closed.
+    ///
+    /// # Errors
+    /// See [`UnpackError`].
+    pub fn end(&mut self) -> Result<()> {
+        match self.current.take() {
+            Some(file) => self.close(file),
+            None => Ok(()),
+        }
+    }
+
+    /// Sets what must come last, such as the times of directories, and tells
+    /// what was done.
+    ///
+    /// # Errors
+    /// See [`UnpackError`].
+    pub fn finish(mut self) -> Result<Summary> {
+        self.end()?;
+        self.drop_link_store()?;
+        self.settle_directories()?;
+        if self.options.force_mask.is_some() && !self.root_seen {
+            self.override_root(b"0:0:0755:dir")?;
+        }
+        self.summary.uids = self.owners.uids.into_iter().collect();
+        self.summary.gids = self.owners.gids.into_iter().collect();
+        Ok(self.summary)
+    }
+
+    fn begin_at(&mut self, header: &Header, path: &[u8]) -> Result<()> {
+        if path.is_empty() {
+            return self.root_entry(header);
+        }
+        let (parent, name) = split(path);
+        if self.options.whiteouts != Whiteouts::Keep {
+            if self.is_link_store_matter(header, path)? {
+                return Ok(());
+            }
+            match meaning(name) {
+                Meaning::Ordinary => {}
+                Meaning::Delete(hidden) => return self.white_out(header, path, parent, hidden),
+                Meaning::Opaque => return self.make_opaque(path, parent),
+                Meaning::Malformed => {
+                    let entry = shown(path);
+                    return Err(UnpackError::MalformedWhiteout { entry });
+                }
+            }
+        }
+        self.ordinary(header, path, parent, os(name))
+    }
+
+    fn ordinary(
+        &mut self,
+        header: &Header,
+        path: &[u8],
+        parent: &[u8],
+        name: &OsStr,
+    ) -> Result<()> {
+        let place = self.place(header, path, parent)?;
+        if let Some(put) = &mut self.put {
+            put.insert(path);
+        }
+        match header.kind {
+            EntryKind::Directory => self.directory(path, name, place),
+            EntryKind::Symlink => self.symlink(path, name, &place),
+            EntryKind::HardLink => self.hard_link(path, name, &place),
+            EntryKind::Regular | EntryKind::Contiguous | EntryKind::GnuSparse => {
+                self.open_file(path, name, place)
+            }
+            EntryKind::CharDevice | EntryKind::BlockDevice | EntryKind::Fifo
+                if self.options.force_mask.is_some() =>
+            {
+                self.open_file(path, name, place)
+            }
+            EntryKind::CharDevice | EntryKind::BlockDevice
+                if self.options.user_namespace == UserNamespace::Child =>
+            {
+                self.summary.skipped_devices += 1;
+                self.clear_way(path, &place.dir, name, FileType::CharDevice)
+                    .map(drop)
+            }
+            EntryKind::CharDevice | EntryKind::BlockDevice | EntryKind::Fifo => {
+                self.node(path, name, &place)
+            }
+            EntryKind::GlobalHeader => Ok(()),
+            other => Err(UnpackError::UnsupportedKind {
+                entry: shown(path),
+                flag: other.flag(),
+            }),
+        }
+    }
+
+    fn place<'h>(&mut self, header: &'h Header, path: &[u8], parent: &[u8]) -> Result<Place<'h>> {
+        let dir = self.enter(path, parent, Missing::Create)?;
+        self.place_in(header, path, dir)
+    }
+
+    /// What an entry in an open directory needs.
+    pub(super) fn place_in<'h>(
+        &self,
+        header: &'h Header,
+        path: &[u8],
+        dir: Dir,
+    ) -> Result<Place<'h>> {
+        let owner = owner(header, &self.options.id_maps, path)?;
+        let mut xattrs = xattrs(header, self.options.whiteouts);
+        if self.options.force_mask.is_some()
+            && !matches!(header.kind, EntryKind::Symlink | EntryKind::HardLink)
+        {
+            xattrs.push((OVERRIDE_STAT_XATTR.into(), override_value(header, owner)));
+        }
+        Ok(Place {
+            dir,
+            header,
+            wanted: Wanted::new(header, owner, &self.options),
+            xattrs,
+        })
+    }
+
+    /// Opens the directory `parent` for the entry `path`.
+    pub(super) fn enter(&mut self, path: &[u8], parent: &[u8], missing: Missing) -> Result<Dir> {
+        if let Some(put) = &mut self.put
+            && !self.parents.is_last(parent)
+        {
+            put.insert_with_parents(parent);
+        }
+        self.parents
+            .enter(parent, missing)
+            .map_err(|error| match error {
+                EnterError::NotDirectory => UnpackError::ParentNotDirectory { entry: shown(path) },
+                EnterError::NotFound(source) | EnterError::Refused(source) => refused(path, source),
+            })
+    }
+
+    /// The entry of the root itself: it has attributes, and nothing else changes.
+    fn root_entry(&mut self, header: &Header) -> Result<()> {
+        if header.kind != EntryKind::Directory {
+            return Err(UnpackError::RootNotDirectory);
+        }
+        self.root_seen = true;
+        let root = self.parents.root().clone();
+        let place = self.place(header, b"", b"")?;
+        self.settle_new_directory(b"", &root, &place)?;
+        self.defer(b"", place);
+        Ok(())
+    }
+
+    fn override_root(&mut self, value: &[u8]) -> Result<()> {
+        let set = [(OVERRIDE_STAT_XATTR.into(), value.to_vec())];
+        let root = self.parents.root().clone();
+        self.set_xattrs(b"", &root, &set)
+    }
+
+    /// Begins a regular file.
+    pub(super) fn open_file(&mut self, path: &[u8], name: &OsStr, place: Place<'_>) -> Result<()> {
+        let file = self.create_file(path, name, &place)?;
+        self.current = Some(file.with_header(place));
+        Ok(())
+    }
+
+    fn close(&mut self, file: OpenFile) -> Result<()> {
+        let path = std::mem::take(&mut self.path);
+        let result = self.settle_file(&path, file);
+        self.path = path;
+        result
+    }
+
+    /// Removes what is in the way of a new entry; tells what that was.
+    ///
+    /// A directory in the way of a directory is the caller's business.
+    pub(super) fn clear_way(
+        &mut self,
+        path: &[u8],
+        dir: &Dir,
+        name: &OsStr,
+        incoming: FileType,
+    ) -> Result<Option<Stat>> {
+        let found = dir.stat(name).map_err(|source| refused(path, source))?;
+        let Some(stat) = found else {
+            return Ok(None);
+        };
+        let differs = stat.is_dir() != (incoming == FileType::Dir);
+        if differs && self.options.replace == Replace::SameKind {
+            return Err(UnpackError::KindDiffers { entry: shown(path) });
+        }
+        self.remove(path, dir, name, &stat)?;
+        Ok(Some(stat))
+    }
+
+    /// Removes an entry of any kind and forgets lookups that may have led through it.
+    pub(super) fn remove(
+        &mut self,
+        path: &[u8],
+        dir: &Dir,
+        name: &OsStr,
+        stat: &Stat,
+    ) -> Result<()> {
+        if matches!(stat.file_type(), FileType::Dir | FileType::Symlink) {
+            self.parents.forget();
+        }
+        remove_tree(dir, name).map_err(|source| refused(path, source))
+    }
+}
+
+/// Names the entry at which the filesystem refused.
+pub(super) fn refused(path: &[u8], source: PathError) -> UnpackError {
+    UnpackError::Entry {
+        entry: shown(path),
+        source,
+    }
+}

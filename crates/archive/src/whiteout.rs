@@ -1,0 +1,86 @@
+//! Names that stand for deletions in layer archives.
+//!
+//! Archives use the names AUFS used: `.wh.x` deletes `x`, and `.wh..wh..opq` in a
+//! directory hides everything lower layers had there (Go: `pkg/archive/whiteouts.go`;
+//! OCI image specification, `layer.md`).
+
+/// What the name of a deletion begins with.
+pub const WHITEOUT_PREFIX: &str = ".wh.";
+/// What names with another meaning than deleting one entry begin with.
+pub const WHITEOUT_META_PREFIX: &str = ".wh..wh.";
+/// The name that makes its directory opaque.
+pub const OPAQUE_NAME: &str = ".wh..wh..opq";
+/// Below this top-level directory AUFS kept the targets of hard links.
+pub(crate) const LINK_STORE: &[u8] = b".wh..wh.plnk";
+
+/// What the last component of an entry's path asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meaning<'n> {
+    /// An ordinary entry.
+    Ordinary,
+    /// Delete the sibling of this name.
+    Delete(&'n [u8]),
+    /// Hide what lower layers have in this directory.
+    Opaque,
+    /// Deleting an entry that cannot be one: empty, `.` or `..`.
+    Malformed,
+}
+
+/// Reads the meaning of one component.
+pub(crate) fn meaning(name: &[u8]) -> Meaning<'_> {
+    let Some(hidden) = name.strip_prefix(WHITEOUT_PREFIX.as_bytes()) else {
+        return Meaning::Ordinary;
+    };
+    if name == OPAQUE_NAME.as_bytes() {
+        return Meaning::Opaque;
+    }
+    match hidden {
+        // Go joins these to the path, and so removes the directory or its parent.
+        b"" | b"." | b".." => Meaning::Malformed,
+        _ => Meaning::Delete(hidden),
+    }
+}
+
+/// Whether the last component of an uncleaned path is a whiteout of any sort.
+pub(crate) fn is_whiteout_path(path: &[u8]) -> bool {
+    let trimmed = match path.iter().rposition(|&byte| byte != b'/') {
+        Some(end) => path.get(..=end).unwrap_or(path),
+        None => return false,
+    };
+    let name = trimmed.rsplit(|&byte| byte == b'/').next();
+    name.is_some_and(|name| name.starts_with(WHITEOUT_PREFIX.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_their_meaning() {
+        assert_eq!(meaning(b"x"), Meaning::Ordinary);
+        assert_eq!(meaning(b".wh"), Meaning::Ordinary);
+        assert_eq!(meaning(b".wh.x"), Meaning::Delete(b"x"));
+        assert_eq!(meaning(b".wh..x"), Meaning::Delete(b".x"));
+        assert_eq!(meaning(b".wh..wh..opq"), Meaning::Opaque);
+        assert_eq!(meaning(b".wh..wh.aufs"), Meaning::Delete(b".wh.aufs"));
+        for name in [&b".wh."[..], b".wh..", b".wh..."] {
+            assert_eq!(meaning(name), Meaning::Malformed);
+        }
+    }
+
+    #[test]
+    fn whiteouts_are_found_in_whole_paths() {
+        for (path, expected) in [
+            (&b"a/.wh.b"[..], true),
+            (b".wh.b", true),
+            (b"./.wh..wh..opq", true),
+            (b".wh.b/", true),
+            (b".wh.b/c", false),
+            (b"a", false),
+            (b"", false),
+            (b"/", false),
+        ] {
+            assert_eq!(is_whiteout_path(path), expected);
+        }
+    }
+}
