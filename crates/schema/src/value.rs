@@ -215,13 +215,15 @@ fn float_text(float: f64) -> String {
     if size == 0.0 || (EXPONENT_BELOW..EXPONENT_FROM).contains(&size) {
         return float.to_string();
     }
-    let mut text = format!("{float:e}");
-    if size >= EXPONENT_FROM
-        && let Some(exponent) = text.find('e')
-    {
-        text.insert(exponent + 1, '+');
+    let text = format!("{float:e}");
+    let Some((digits, exponent)) = text.split_once('e') else {
+        return text;
+    };
+    // json-iterator keeps the two digits that Go's exponents have at least, where Go's own JSON writer drops a zero.
+    match exponent.strip_prefix('-') {
+        Some(exponent) => format!("{digits}e-{exponent:0>2}"),
+        None => format!("{digits}e+{exponent:0>2}"),
     }
-    text
 }
 
 impl From<u64> for Number {
@@ -264,7 +266,7 @@ mod tests {
             ("-1e2", "-100"),
             ("1.50", "1.5"),
             ("0.000001", "0.000001"),
-            ("0.0000001", "1e-7"),
+            ("0.0000001", "1e-07"),
             ("1.25e-10", "1.25e-10"),
             ("1e20", "100000000000000000000"),
             ("1e21", "1e+21"),
@@ -287,7 +289,7 @@ mod tests {
 
     #[test]
     fn parts() {
-        assert_eq!(Number::from(-5).as_i64(), Some(-5));
+        assert_eq!(Number::from(-5_i64).as_i64(), Some(-5));
         assert_eq!(Number::from(5_i64), Number::from(5_u64));
         assert_eq!(Number::from(u64::MAX).as_i64(), None);
         assert_eq!(Number::from_f64(2.0).and_then(Number::as_u64), Some(2));
