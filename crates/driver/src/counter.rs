@@ -152,7 +152,7 @@ mod tests {
         assert!(AnyMount.is_mounted(Path::new("/proc")));
         assert!(!AnyMount.is_mounted(Path::new("/proc/self")));
         assert!(!AnyMount.is_mounted(Path::new("/no/such/path")));
-        assert!(FsMount(FsMagic(0x9fa0)).is_mounted(Path::new("/proc")));
-        assert!(!FsMount(FsMagic::EXTFS).is_mounted(Path::new("/proc")));
+        assert!(FsMount(FsMagic::new(0x9fa0)).is_mounted(Path::new("/proc")));
+        assert!(!FsMount(FsMagic::EXT).is_mounted(Path::new("/proc")));
     }
 }

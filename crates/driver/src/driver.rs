@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 
+use layerhold_archive::Change;
 use layerhold_idmap::IdMappings;
 use layerhold_ids::LayerId;
 
@@ -182,7 +183,3 @@ pub trait Driver: Send + Sync + Debug {
     /// Releases what the driver holds in the kernel (mounts of its home). Layers stay.
     fn cleanup(&self) -> Result<(), LayerError>;
 }
-
-/// stand-in
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change;

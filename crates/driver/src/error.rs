@@ -93,6 +93,15 @@ pub enum LayerError {
     /// A diff is no tar archive, or could not be read.
     #[error("cannot read the layer archive")]
     Tar(#[source] layerhold_archive::layerhold_tar_format::ReadError),
+    /// Two trees could not be compared.
+    #[error("cannot compare the layer with its parent")]
+    Compare(#[source] layerhold_archive::ChangesError),
+    /// A tree could not be packed.
+    #[error("cannot pack the layer")]
+    Pack(#[source] layerhold_archive::PackError),
+    /// What receives a packed layer failed.
+    #[error("cannot write the packed layer")]
+    Output(#[source] std::io::Error),
     /// No temporary area could be made.
     #[error("cannot make a temporary area for the layer")]
     TempArea(#[source] layerhold_staging::BeginError),

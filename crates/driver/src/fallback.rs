@@ -1,18 +1,23 @@
 //! Differences for drivers that do not keep them: mount both trees and compare (Go: drivers/fsdiff.go).
 
-use std::io::{Read, Write};
+use std::io::{BufWriter, Read, Write};
 
 use layerhold_archive::layerhold_tar_format::Reader;
-use layerhold_archive::{ChownErrors, Unpacker};
+use layerhold_archive::{
+    Change, ChownErrors, PackOptions, Unpacker, changes_size, compare, pack, pack_changes,
+};
 use layerhold_idmap::IdMappings;
 use layerhold_ids::LayerId;
 use layerhold_sys::Dir;
 
 use crate::apply::{ApplyRequest, ApplySummary, LayerTarget};
 use crate::diff::DiffRequest;
-use crate::driver::{Change, Driver};
+use crate::driver::Driver;
 use crate::error::LayerError;
 use crate::mount::MountOptions;
+
+/// Headers and small files are joined to pieces of this size.
+const PACK_BUFFER: usize = 128 * 1024;
 
 /// A layer mounted for reading, given back when dropped.
 #[derive(Debug)]
@@ -57,6 +62,17 @@ impl<'a, D: Driver + ?Sized> Trees<'a, D> {
             parent: request.parent.map(mount).transpose()?,
         })
     }
+
+    fn compare(&self, request: &DiffRequest<'_>) -> Result<Vec<Change>, LayerError> {
+        let old = self.parent.as_ref().map(|parent| &parent.root);
+        compare(
+            &self.layer.root,
+            &request.id_maps,
+            old,
+            &request.parent_maps,
+        )
+        .map_err(LayerError::Compare)
+    }
 }
 
 /// Compares both trees.
@@ -68,10 +84,7 @@ pub fn changes<D: Driver + ?Sized>(
     driver: &D,
     request: &DiffRequest<'_>,
 ) -> Result<Vec<Change>, LayerError> {
-    let trees = Trees::mount(driver, request)?;
-    let _ = &trees.layer.root;
-    let _ = trees.parent.as_ref().map(|p| &p.root);
-    Ok(Vec::new())
+    Trees::mount(driver, request)?.compare(request)
 }
 
 /// Adds up the files that differ.
@@ -83,10 +96,12 @@ pub fn diff_size<D: Driver + ?Sized>(
     driver: &D,
     request: &DiffRequest<'_>,
 ) -> Result<u64, LayerError> {
-    changes(driver, request).map(|c| c.len() as u64)
+    let trees = Trees::mount(driver, request)?;
+    let changes = trees.compare(request)?;
+    changes_size(&trees.layer.root, &changes).map_err(LayerError::Compare)
 }
 
-/// Packs what differs.
+/// Packs what differs; the whole tree when there is no parent.
 ///
 /// # Errors
 ///
@@ -94,9 +109,25 @@ pub fn diff_size<D: Driver + ?Sized>(
 pub fn diff<D: Driver + ?Sized>(
     driver: &D,
     request: &DiffRequest<'_>,
-    _out: &mut dyn Write,
+    out: &mut dyn Write,
 ) -> Result<(), LayerError> {
-    changes(driver, request).map(drop)
+    let trees = Trees::mount(driver, request)?;
+    let (root, out) = (
+        &trees.layer.root,
+        BufWriter::with_capacity(PACK_BUFFER, out),
+    );
+    let options = PackOptions {
+        id_maps: request.id_maps.clone(),
+        ..PackOptions::default()
+    };
+    let packed = match trees.parent {
+        Some(_) => pack_changes(root, &trees.compare(request)?, &options, out),
+        None => pack(root, &options, out),
+    };
+    packed
+        .map_err(LayerError::Pack)?
+        .flush()
+        .map_err(LayerError::Output)
 }
 
 /// Unpacks an uncompressed tar into an existing layer.
