@@ -211,7 +211,10 @@ mod tests {
     use crate::stat::stat_file;
     use std::os::unix::fs::FileExt;
 
-    fn check(copier: &Copier, content: &[(u64, &[u8])], size: u64) -> CopyMethod {
+    /// Pieces of content and where they are in the file.
+    type Content<'c> = &'c [(u64, &'c [u8])];
+
+    fn check(copier: &Copier, content: Content<'_>, size: u64) -> CopyMethod {
         let scratch = tempfile::tempdir().unwrap();
         let dir = Dir::open_ambient(scratch.path()).unwrap();
         let source = dir.create_file("source", 0o600).unwrap();
@@ -239,7 +242,7 @@ mod tests {
     #[test]
     fn every_method_copies_the_same() {
         let long = vec![b'x'; 700_000];
-        let cases: [(&[(u64, &[u8])], u64); 5] = [
+        let cases: [(Content<'_>, u64); 5] = [
             (&[], 0),
             (&[(0, b"short")], 5),
             (&[(0, &long)], 700_000),

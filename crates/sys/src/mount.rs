@@ -346,7 +346,7 @@ mod tests {
             libc::MS_STRICTATIME,
             libc::MS_DIRSYNC,
         ];
-        assert_eq!(ours.map(u64::from), kernel.map(|flag| flag as u64));
+        assert_eq!(ours.map(libc::c_ulong::from), kernel);
         let others = [
             UNBINDABLE,
             SLAVE,
@@ -365,7 +365,7 @@ mod tests {
             libc::MS_REMOUNT,
             libc::MS_SYNCHRONOUS,
         ];
-        assert_eq!(others.map(u64::from), kernel.map(|flag| flag as u64));
+        assert_eq!(others.map(libc::c_ulong::from), kernel);
     }
 
     #[test]

@@ -1,0 +1,15 @@
+//! Lock files among handles, threads, processes and the tools that share them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking and looks at files by itself"
+)]
+
+mod media;
+mod model;
+mod peers;
+mod processes;
+mod replaced;
+mod support;
+mod threads;
