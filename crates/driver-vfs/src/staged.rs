@@ -124,7 +124,7 @@ impl StagedLayer for VfsStaged {
         remap_layer(&self.root, request, self.rules)
     }
 
-    fn commit(self: Box<Self>, id: &LayerId) -> Result<(), CommitFailed> {
+    fn commit(self: Box<Self>, id: &LayerId) -> Result<(), Box<CommitFailed>> {
         let Self {
             root,
             addition,
@@ -132,38 +132,35 @@ impl StagedLayer for VfsStaged {
             rules,
             area,
         } = *self;
-        let staged_again = |addition| {
-            Box::new(Self {
+        let layers = home.writable().cloned();
+        let again = |addition, source| {
+            let staged = Box::new(Self {
                 root,
                 addition,
-                home: home.clone(),
+                home,
                 rules,
                 area,
+            });
+            Box::new(CommitFailed {
+                id: id.clone(),
+                staged,
+                source,
             })
         };
-        let layers = match home.writable() {
+        let layers = match layers {
             Ok(layers) => layers,
-            Err(source) => {
-                return Err(CommitFailed {
-                    id: id.clone(),
-                    staged: staged_again(addition),
-                    source,
-                });
-            }
+            Err(source) => return Err(again(addition, source)),
         };
         // The area goes afterwards, empty; a failure to remove it is left to the next recovery.
-        addition.commit(layers, id.as_str()).map_err(|failed| {
+        addition.commit(&layers, id.as_str()).map_err(|failed| {
             let CommitError { addition, source } = *failed;
+            let taken = || LayerError::Exists { id: id.clone() };
             let source = if source.already_exists() {
-                LayerError::Exists { id: id.clone() }
+                taken()
             } else {
                 source.into()
             };
-            CommitFailed {
-                id: id.clone(),
-                staged: staged_again(addition),
-                source,
-            }
+            again(addition, source)
         })
     }
 

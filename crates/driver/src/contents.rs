@@ -43,10 +43,10 @@ impl DirContents {
 
     fn parent<'p>(&mut self, path: &'p Path) -> Result<(Dir, &'p OsStr), PathError> {
         let parent = path.parent().unwrap_or(Path::new(""));
-        if let (Some((known, dir)), Some(name)) = (&self.latest, path.file_name()) {
-            if known == parent {
-                return Ok((dir.clone(), name));
-            }
+        if let (Some((known, dir)), Some(name)) = (&self.latest, path.file_name())
+            && known == parent
+        {
+            return Ok((dir.clone(), name));
         }
         let (dir, name) = self.root.resolve_parent_in_root(path)?;
         self.latest = Some((parent.to_owned(), dir.clone()));

@@ -130,11 +130,16 @@ struct Task {
     name: Option<OsString>,
 }
 
+/// Filesystem and number.
+type Inode = (u64, u64);
+/// Where an inode was met first.
+type FirstName = (Dir, OsString);
+
 struct Walk<'a> {
     request: &'a RemapRequest<'a>,
     links: HardLinks,
     /// The inodes met that may have more names, with the first one where it will be needed.
-    seen: Mutex<HashMap<(u64, u64), Option<(Dir, OsString)>>>,
+    seen: Mutex<HashMap<Inode, Option<FirstName>>>,
 }
 
 impl Walk<'_> {

@@ -140,7 +140,7 @@ pub trait StagedLayer: LayerTarget {
     ///
     /// [`CommitFailed`] carries the layer, still staged: the call may be repeated, with another ID too.
     /// [`LayerError::Exists`] when the ID is taken.
-    fn commit(self: Box<Self>, id: &LayerId) -> Result<(), CommitFailed>;
+    fn commit(self: Box<Self>, id: &LayerId) -> Result<(), Box<CommitFailed>>;
 
     /// Lets a driver recognise its own staged layers when they come back as [`LayerRef::Staged`].
     fn as_any(&self) -> &dyn Any;
@@ -169,9 +169,9 @@ impl fmt::Debug for CommitFailed {
     }
 }
 
-impl From<CommitFailed> for LayerError {
+impl From<Box<CommitFailed>> for LayerError {
     /// Gives the staged layer up, which erases it.
-    fn from(failed: CommitFailed) -> Self {
+    fn from(failed: Box<CommitFailed>) -> Self {
         failed.source
     }
 }

@@ -25,7 +25,11 @@ fn tar() -> Vec<u8> {
         .entry(TarEntry::dir("d").owner(1, 2))
         .entry(TarEntry::file("d/setuid", "#!").owner(3, 4).mode(0o6755))
         .entry(TarEntry::file("d/capable", "#!").owner(5, 6))
-        .entry(TarEntry::hard_link("linked", "d/setuid"))
+        .entry(
+            TarEntry::hard_link("linked", "d/setuid")
+                .owner(3, 4)
+                .mode(0o6755),
+        )
         .entry(TarEntry::symlink("link", "d").owner(7, 8))
         .file("roots", 0o600, "x")
         .finish()
