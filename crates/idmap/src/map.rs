@@ -167,7 +167,9 @@ mod tests {
 
     use super::*;
 
-    fn map(ranges: &[(u32, u32, u64)]) -> IdMap {
+    type Ranges<'a> = &'a [(u32, u32, u64)];
+
+    fn map(ranges: Ranges<'_>) -> IdMap {
         ranges
             .iter()
             .map(|&(container, host, size)| IdRange::new(container, host, size))
@@ -223,7 +225,7 @@ mod tests {
 
     #[test]
     fn contiguous() {
-        let cases: [(&[(u32, u32, u64)], bool); 8] = [
+        let cases: [(Ranges<'_>, bool); 8] = [
             (&[], true),
             (&[(5, 9, 3)], true),
             (&[(0, 0, 10), (10, 10, 5)], true),

@@ -110,7 +110,9 @@ mod tests {
 
     use super::*;
 
-    fn parse(specs: &[&str]) -> Option<Vec<(u32, u32, u64)>> {
+    type Ranges = Vec<(u32, u32, u64)>;
+
+    fn parse(specs: &[&str]) -> Option<Ranges> {
         let map = parse_map_strings(specs, IdKind::Uid).ok()?;
         let plain = |range: &IdRange| (range.container.get(), range.host.get(), range.size);
         Some(map.ranges().iter().map(plain).collect())
@@ -118,7 +120,7 @@ mod tests {
 
     #[test]
     fn good() {
-        let cases: [(&[&str], Vec<(u32, u32, u64)>); 7] = [
+        let cases: [(&[&str], Ranges); 7] = [
             (&[], vec![]),
             (&["", ""], vec![]),
             (&["0:1000:1"], vec![(0, 1000, 1)]),

@@ -105,7 +105,8 @@ impl<I: Id> IdSet<I> {
             start = start.min(touched.start);
             end = end.max(touched.end);
         }
-        self.intervals.splice(first..last, [start..end]);
+        self.intervals
+            .splice(first..last, std::iter::once(start..end));
     }
 
     /// Returns the IDs that are in either set.
@@ -238,6 +239,10 @@ impl<I> fmt::Debug for IdSet<I> {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::single_range_in_vec_init,
+    reason = "lists of intervals are what a set is made of"
+)]
 mod tests {
     use std::collections::BTreeSet;
 
@@ -245,7 +250,9 @@ mod tests {
 
     use super::*;
 
-    fn set<I: Id>(intervals: &[Range<u64>]) -> IdSet<I> {
+    type Intervals<'a> = &'a [Range<u64>];
+
+    fn set<I: Id>(intervals: Intervals<'_>) -> IdSet<I> {
         intervals.iter().cloned().collect()
     }
 
@@ -255,7 +262,7 @@ mod tests {
         reason = "such intervals are empty in Go, and must be here"
     )]
     fn intervals_are_joined() {
-        let cases: [(&[Range<u64>], &[Range<u64>]); 8] = [
+        let cases: [(Intervals<'_>, Intervals<'_>); 8] = [
             (&[], &[]),
             (&[4..1, 7..7], &[]),
             (&[1..4, 3..6], &[1..6]),

@@ -1,5 +1,7 @@
 //! Records against what the peers write, and against models.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail loudly")]
+
 #[path = "all/fixtures.rs"]
 mod fixtures;
 #[path = "all/peer.rs"]

@@ -230,10 +230,12 @@ impl<'a> Reader<'a> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let special = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
         let plain = rest.get(..special).unwrap_or_default();
-        self.at += plain
+        // Without an early end the check compares many bytes at once, and control characters are all but never there.
+        let control = plain
             .iter()
-            .position(|byte| *byte < b' ')
-            .unwrap_or(special);
+            .fold(false, |found, byte| found | (*byte < b' '));
+        let first_control = || plain.iter().position(|byte| *byte < b' ');
+        self.at += control.then(first_control).flatten().unwrap_or(special);
     }
 
     /// Takes what follows a backslash.

@@ -6,29 +6,25 @@ const HEX: [u8; 16] = *b"0123456789abcdef";
 
 /// Whether a byte stands for itself in a string. Bytes of longer characters do, except in two of them.
 const fn is_plain(byte: u8) -> bool {
-    byte >= b' ' && !matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&' | 0xe2)
+    let special =
+        (byte == b'"') | (byte == b'\\') | (byte == b'<') | (byte == b'>') | (byte == b'&');
+    (byte >= b' ') & !special & (byte != 0xe2)
 }
-
-const PLAIN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        #[expect(clippy::cast_possible_truncation, reason = "the loop ends at 255")]
-        let this = byte as u8;
-        table[byte] = is_plain(this);
-        byte += 1;
-    }
-    table
-};
 
 /// Writes text in quotes.
 pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut rest = text.as_bytes();
-    while let Some(position) = rest.iter().position(|byte| !PLAIN[usize::from(*byte)]) {
-        let (plain, special) = rest.split_at(position);
-        out.extend_from_slice(plain);
-        rest = escape(out, special);
+    // Without an early end the check compares many bytes at once, and most strings are digits or names.
+    if !rest
+        .iter()
+        .fold(true, |plain, byte| plain & is_plain(*byte))
+    {
+        while let Some(position) = rest.iter().position(|byte| !is_plain(*byte)) {
+            let (plain, special) = rest.split_at(position);
+            out.extend_from_slice(plain);
+            rest = escape(out, special);
+        }
     }
     out.extend_from_slice(rest);
     out.push(b'"');
