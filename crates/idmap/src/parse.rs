@@ -4,23 +4,23 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::{IdKind, IdMap, IdRange};
+use crate::{IdMap, IdRange};
 
 /// A map string is malformed. The words are Go's (Go: pkg/idtools/parser.go).
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub struct ParseMapError {
-    /// Whether the strings were for users or groups.
-    pub kind: IdKind,
+    /// What the strings were given for: `UID` or `GID`, or the name of the caller's option.
+    pub setting: String,
     /// All strings that were given together.
     pub specs: Vec<String>,
 }
 
 impl fmt::Display for ParseMapError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = self.kind;
+        let setting = &self.setting;
         write!(
             f,
-            "initializing ID mappings: {kind} setting is malformed expected [\"uint32:uint32:uint32\"]: ["
+            "initializing ID mappings: {setting} setting is malformed expected [\"uint32:uint32:uint32\"]: ["
         )?;
         for (position, spec) in self.specs.iter().enumerate() {
             if position > 0 {
@@ -57,7 +57,8 @@ fn write_quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
 }
 
 /// Reads map strings. Each holds one or more `container:host:size` triples of 32-bit numbers, joined by `:`; empty
-/// strings are skipped.
+/// strings are skipped. `setting` goes into the message of an error: an [`IdKind`](crate::IdKind), or the name of the
+/// option that the strings come from, as Go's callers give it.
 ///
 /// ```
 /// use layerhold_idmap::{IdKind, IdRange, parse_map_strings};
@@ -70,7 +71,11 @@ fn write_quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
 /// # Errors
 ///
 /// Any malformed string refuses all of them, with the message that Go has.
-pub fn parse_map_strings<S: AsRef<str>>(specs: &[S], kind: IdKind) -> Result<IdMap, ParseMapError> {
+pub fn parse_map_strings<S: AsRef<str>>(
+    specs: impl AsRef<[S]>,
+    setting: impl fmt::Display,
+) -> Result<IdMap, ParseMapError> {
+    let specs = specs.as_ref();
     let mut ranges = Vec::new();
     for spec in specs
         .iter()
@@ -78,7 +83,7 @@ pub fn parse_map_strings<S: AsRef<str>>(specs: &[S], kind: IdKind) -> Result<IdM
         .filter(|spec| !spec.is_empty())
     {
         parse_spec(spec, &mut ranges).ok_or_else(|| ParseMapError {
-            kind,
+            setting: setting.to_string(),
             specs: specs.iter().map(|spec| spec.as_ref().to_owned()).collect(),
         })?;
     }
@@ -109,6 +114,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::IdKind;
 
     type Ranges = Vec<(u32, u32, u64)>;
 
@@ -163,6 +169,12 @@ mod tests {
             error.to_string(),
             "initializing ID mappings: GID setting is malformed expected [\"uint32:uint32:uint32\"]: \
              [\"0:1\" \"x\\\"\\n\\x01\\x7fé\\u200b\"]"
+        );
+        // What `containers-storage create-layer --uidmap` prints.
+        let error = parse_map_strings(&["0:1\u{1}é\""], "uid").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            r#"initializing ID mappings: uid setting is malformed expected ["uint32:uint32:uint32"]: ["0:1\x01é\""]"#
         );
     }
 
