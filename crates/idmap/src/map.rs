@@ -150,6 +150,24 @@ impl FromIterator<IdRange> for IdMap {
     }
 }
 
+impl IntoIterator for IdMap {
+    type Item = IdRange;
+    type IntoIter = std::vec::IntoIter<IdRange>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.ranges.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a IdMap {
+    type Item = &'a IdRange;
+    type IntoIter = std::slice::Iter<'a, IdRange>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.ranges.iter()
+    }
+}
+
 /// Writes the ranges as map strings, separated by commas.
 impl fmt::Display for IdMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -164,14 +164,14 @@ mod tests {
     #[test]
     fn words() {
         let error =
-            parse_map_strings(&["0:1", "x\"\n\u{1}\u{7f}é\u{200b}"], IdKind::Gid).unwrap_err();
+            parse_map_strings(["0:1", "x\"\n\u{1}\u{7f}é\u{200b}"], IdKind::Gid).unwrap_err();
         assert_eq!(
             error.to_string(),
             "initializing ID mappings: GID setting is malformed expected [\"uint32:uint32:uint32\"]: \
              [\"0:1\" \"x\\\"\\n\\x01\\x7fé\\u200b\"]"
         );
         // What `containers-storage create-layer --uidmap` prints.
-        let error = parse_map_strings(&["0:1\u{1}é\""], "uid").unwrap_err();
+        let error = parse_map_strings(["0:1\u{1}é\""], "uid").unwrap_err();
         assert_eq!(
             error.to_string(),
             r#"initializing ID mappings: uid setting is malformed expected ["uint32:uint32:uint32"]: ["0:1\x01é\""]"#
