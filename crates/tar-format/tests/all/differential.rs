@@ -2,13 +2,23 @@
 
 use crate::build::read;
 use crate::generate::{member, write};
+use layerhold_tar_format::{Header, clean_path};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::io::Read;
 
+fn has_newline(header: &Header) -> bool {
+    let mut texts = header.xattrs().map(|(_, value)| value);
+    texts.any(|text| text.contains(&b'\n'))
+        || header.name.contains(&b'\n')
+        || header.link_name.contains(&b'\n')
+}
+
 proptest! {
     #[test]
     fn the_tar_crate_reads_what_we_write(members in vec(member(), 0..6)) {
+        // The crate ends records at newlines, whatever length they state.
+        prop_assume!(members.iter().all(|(header, _)| !has_newline(header)));
         let archive = write(&members);
         let mut theirs = tar::Archive::new(archive.as_slice());
         let mut count = 0;
@@ -39,9 +49,8 @@ proptest! {
         let entries = read(&archive);
         prop_assert_eq!(entries.len(), files.len());
         for ((header, read), (name, content, uid)) in entries.iter().zip(&files) {
-            // The crate drops empty components from names.
-            let name: Vec<_> = name.split('/').filter(|part| !part.is_empty()).collect();
-            prop_assert_eq!(String::from_utf8_lossy(&header.name), name.join("/"));
+            // The crate drops empty components from short names.
+            prop_assert_eq!(clean_path(&header.name), clean_path(name.trim_start_matches('/').as_bytes()));
             prop_assert_eq!(header.uid, *uid as i64);
             prop_assert_eq!(read, content);
         }

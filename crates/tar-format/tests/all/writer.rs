@@ -88,12 +88,7 @@ fn a_pax_entry_byte_for_byte() {
     header.set_xattr(b"user.a", b"1");
     let archive = write(&header, WriteFormat::Auto);
     let text = |range: std::ops::Range<usize>| archive[range].escape_ascii().to_string();
-    assert_eq!(
-        text(0..24),
-        r"dir/PaxHeaders.0\x00\x00\x00\x00\x00\x00\x00\x00"
-            .replace("dir/", "dir//")
-            .replace("//", "/")
-    );
+    assert_eq!(text(0..20), r"dir//PaxHeaders.0\x00\x00\x00");
     assert_eq!(text(100..124), r"0000000\x000000000\x000000000\x00");
     assert_eq!(text(124..148), r"00000000132\x0000000000000\x00");
     assert_eq!(text(156..157), "x");
