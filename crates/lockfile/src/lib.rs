@@ -65,3 +65,8 @@ pub use guard::{Protection, ReadGuard, WriteGuard};
 pub use lock_file::LockFile;
 pub use read_only::ReadOnlyLockFile;
 pub use token::Token;
+
+/// Compiles and runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExample;

@@ -66,3 +66,8 @@ pub use addition::{CommitError, StagedAddition};
 pub use area::{BeginError, CloseError, StageError, StagedDeletion, TempArea};
 pub use lock::StagingLock;
 pub use root::{RecoverError, RecoverFailure, Recovery, TempRoot};
+
+/// Compiles and runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExample;

@@ -62,3 +62,8 @@ pub use record_lock::{LockKind, RecordLock};
 pub use remove_tree::{remove_contents, remove_tree};
 pub use stat::{FileType, Stat, Timestamp, make_device, split_device, stat_file};
 pub use usage::{TreeUsage, tree_usage};
+
+/// Compiles and runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExample;

@@ -97,7 +97,7 @@ fn peer_we_wait_while_go_writes() {
     let lock = layers_lock(&store);
     // Go keeps the lock while it unpacks, and it unpacks what it is given.
     let mut command = store.command();
-    let tar = TarBuilder::new().file("f", 0o644, &[7; 100_000]).finish();
+    let tar = TarBuilder::new().file("f", 0o644, [7; 100_000]).finish();
     let mut importing = Running::start(
         command
             .arg("import-layer")
@@ -132,7 +132,7 @@ fn peer_we_read_but_do_not_write_while_go_reads() {
     let place = scratch();
     let store = GoStore::below(place.path(), "vfs");
     let tar = TarBuilder::new()
-        .file("f", 0o644, &vec![7; 4 << 20])
+        .file("f", 0o644, vec![7; 4 << 20])
         .finish();
     let ran = store.run_with_input(["import-layer"], &tar);
     let layer = ran.lines().remove(0);
