@@ -90,12 +90,12 @@ fn a_pax_entry_byte_for_byte() {
     let text = |range: std::ops::Range<usize>| archive[range].escape_ascii().to_string();
     assert_eq!(text(0..20), r"dir//PaxHeaders.0\x00\x00\x00");
     assert_eq!(text(100..124), r"0000000\x000000000\x000000000\x00");
-    assert_eq!(text(124..148), r"00000000132\x0000000000000\x00");
+    assert_eq!(text(124..148), r"00000000122\x0000000000000\x00");
     assert_eq!(text(156..157), "x");
     assert_eq!(text(257..265), r"ustar\x0000");
     assert_eq!(
-        text(512..602),
-        "25 SCHILY.xattr.user.a=1\\n26 SCHILY.xattr.user.b=\\xff\\x00\\n17 path=dir/\\xc3\\xbc/\\n15 uid=3000000\\n\\x00\\x00\\x00\\x00\\x00\\x00\\x00"
+        text(512..596),
+        "25 SCHILY.xattr.user.a=1\\n26 SCHILY.xattr.user.b=\\xff\\x00\\n16 path=dir/\\xc3\\xbc/\\n15 uid=3000000\\n\\x00\\x00"
     );
     assert_eq!(text(1024..1032), r"dir//\x00\x00\x00");
     assert_eq!(text(1124..1148), r"0000755\x000000000\x000000001\x00");
