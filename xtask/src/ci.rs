@@ -72,7 +72,6 @@ fn dependencies() -> Result {
 /// The fuzz targets as ordinary tests: seeds and past findings go through each of them once.
 fn fuzz_inputs() -> Result {
     let manifest = project().join("fuzz/Cargo.toml");
-    let target = project().join("target/fuzz-inputs");
     let mut command = cargo();
     command
         .args([
@@ -82,7 +81,7 @@ fn fuzz_inputs() -> Result {
             "--manifest-path",
         ])
         .arg(manifest);
-    step(command.arg("--target-dir").arg(target))
+    step(&mut command)
 }
 
 fn documentation() -> Result {

@@ -84,9 +84,6 @@ fn seeds_program(args: &[&str]) -> std::process::Command {
         "--manifest-path",
     ]);
     command.arg(project().join("fuzz/Cargo.toml"));
-    command
-        .arg("--target-dir")
-        .arg(project().join("target/fuzz-inputs"));
     command.arg("--").args(args);
     command
 }

@@ -1,0 +1,74 @@
+//! Fuzz targets as ordinary functions, so that the fuzzer, the tests over kept inputs and a debugger run the same code.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a target panics to report, and prepares its files by itself"
+)]
+
+pub mod seeds;
+pub mod targets;
+
+/// A target: its name, what runs it, what makes its seeds.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// The name on the command line and of the module.
+    pub name: &'static str,
+    /// Checks one input; panics when an invariant does not hold.
+    pub run: fn(&[u8]),
+    /// Inputs to begin with.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+/// All targets.
+pub const TARGETS: [Target; 10] = [
+    Target {
+        name: "lock_token",
+        run: targets::lock_token::run,
+        seeds: seeds::lock_token,
+    },
+    Target {
+        name: "layers_json",
+        run: targets::layers_json::run,
+        seeds: seeds::layers_json,
+    },
+    Target {
+        name: "images_json",
+        run: targets::images_json::run,
+        seeds: seeds::images_json,
+    },
+    Target {
+        name: "containers_json",
+        run: targets::containers_json::run,
+        seeds: seeds::containers_json,
+    },
+    Target {
+        name: "mountpoints_json",
+        run: targets::mountpoints_json::run,
+        seeds: seeds::mountpoints_json,
+    },
+    Target {
+        name: "tar_split",
+        run: targets::tar_split::run,
+        seeds: seeds::tar_split,
+    },
+    Target {
+        name: "tar_unpack",
+        run: targets::tar_unpack::run,
+        seeds: seeds::tar_unpack,
+    },
+    Target {
+        name: "import",
+        run: targets::import::run,
+        seeds: seeds::import,
+    },
+    Target {
+        name: "idmap_strings",
+        run: targets::idmap_strings::run,
+        seeds: seeds::idmap_strings,
+    },
+    Target {
+        name: "truncindex",
+        run: targets::truncindex::run,
+        seeds: seeds::truncindex,
+    },
+];

@@ -1,0 +1,283 @@
+//! Inputs to begin with, made by code: the examples of the format's description, and small archives of every kind.
+
+use std::process::{Command, Stdio};
+
+use layerhold_tar_split::{Recorder, tar_format};
+use layerhold_testkit::{TarBuilder, TarEntry, TarFormat, hostile};
+
+const LAYERS: &str = include_str!("../../docs/format/layers.md");
+const IMAGES: &str = include_str!("../../docs/format/images.md");
+const CONTAINERS: &str = include_str!("../../docs/format/containers.md");
+const MOUNTPOINTS: &str = include_str!("../../docs/format/mountpoints.md");
+const PODMAN: &str = include_str!("../../docs/format/podman.md");
+
+/// The JSON examples of a page.
+#[must_use]
+pub fn examples(page: &str) -> Vec<Vec<u8>> {
+    let blocks = page.split("```json\n").skip(1);
+    blocks
+        .filter_map(|block| block.split_once("\n```"))
+        .map(|(example, _)| example.as_bytes().to_vec())
+        .collect()
+}
+
+fn with_edges(mut seeds: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    for edge in [
+        "",
+        "[]",
+        "null",
+        "[null]",
+        "[{}]",
+        "{}",
+        "[{\"id\":null}]",
+        "[{\"ID\":\"x\",\"id\":\"y\"}]",
+        "[{\"id\":\"\\ud800\\u003c\",\"unknown\":{\"a\":[1e9,-0,true]},\"names\":[\"a\",\"a\"]}]",
+        "[{\"created\":\"0001-01-01T00:00:00Z\"},{\"created\":\"2024-02-29T23:59:59.999999999+14:00\"}]",
+        "[{\"flags\":{\"incomplete\":true,\"x\":null,\"MountOpts\":[\"a\",1],\"n\":1.5e300}}]",
+        "[{\"uidmap\":[{\"container_id\":0,\"host_id\":100000,\"size\":65536}],\"uidset\":[0,4294967295]}]",
+        "[{\"big-data-names\":[\"manifest\"],\"big-data-sizes\":{\"manifest\":1},\"big-data-digests\":{\"manifest\":\"sha256:00\"}}]",
+    ] {
+        seeds.push(edge.as_bytes().to_vec());
+    }
+    seeds
+}
+
+/// Record files of layers.
+#[must_use]
+pub fn layers_json() -> Vec<Vec<u8>> {
+    with_edges(examples(LAYERS))
+}
+
+/// Record files of images.
+#[must_use]
+pub fn images_json() -> Vec<Vec<u8>> {
+    let mut seeds = examples(IMAGES);
+    seeds.extend(examples(PODMAN).into_iter().take(1));
+    with_edges(seeds)
+}
+
+/// Record files of containers.
+#[must_use]
+pub fn containers_json() -> Vec<Vec<u8>> {
+    let mut seeds = examples(CONTAINERS);
+    seeds.extend(examples(PODMAN).into_iter().skip(1));
+    with_edges(seeds)
+}
+
+/// Mount counts.
+#[must_use]
+pub fn mountpoints_json() -> Vec<Vec<u8>> {
+    with_edges(examples(MOUNTPOINTS))
+}
+
+/// Contents of lock files.
+#[must_use]
+pub fn lock_token() -> Vec<Vec<u8>> {
+    let old = b"0123456789abcdef".repeat(4);
+    vec![
+        Vec::new(),
+        vec![0; 64],
+        old.clone(),
+        old[..20].to_vec(),
+        [old.as_slice(), b"more"].concat(),
+        b"ab\0".to_vec(),
+    ]
+}
+
+/// Small archives in every dialect, whole and broken.
+#[must_use]
+pub fn archives() -> Vec<Vec<u8>> {
+    let dialects = [
+        TarFormat::Pax,
+        TarFormat::Ustar,
+        TarFormat::Gnu,
+        TarFormat::V7,
+    ];
+    let mut seeds: Vec<Vec<u8>> = dialects.into_iter().map(archive).collect();
+    let padded = [archive(TarFormat::Pax), vec![0; 1024], b"trailing".to_vec()].concat();
+    seeds.push(padded);
+    seeds.push(
+        TarBuilder::new()
+            .file("a", 0o644, "no end")
+            .finish_without_end(),
+    );
+    seeds.extend(sparse());
+    seeds.extend(
+        hostile::malformed()
+            .into_iter()
+            .map(|case| case.bytes)
+            .filter(|bytes| bytes.len() < 100_000),
+    );
+    seeds
+}
+
+fn archive(format: TarFormat) -> Vec<u8> {
+    let long = "long/".repeat(30) + "name";
+    let name = if matches!(format, TarFormat::Pax | TarFormat::Gnu) {
+        long.as_str()
+    } else {
+        "short"
+    };
+    TarBuilder::new()
+        .entry(TarEntry::dir("d").format(format))
+        .entry(
+            TarEntry::file("d/f", "content")
+                .mode(0o4755)
+                .owner(1000, 100)
+                .format(format),
+        )
+        .entry(
+            TarEntry::file(name, vec![7; 600])
+                .mtime(1_700_000_000)
+                .format(format),
+        )
+        .entry(TarEntry::hard_link("d/h", "d/f").format(format))
+        .entry(TarEntry::symlink("d/s", "f").format(format))
+        .entry(TarEntry::fifo("d/p").format(format))
+        .entry(TarEntry::char_device("d/c", 1, 3).format(format))
+        .whiteout("d/gone")
+        .opaque("d")
+        .finish()
+}
+
+/// GNU tar's sparse files; only where GNU tar is.
+fn sparse() -> Vec<Vec<u8>> {
+    let place = layerhold_testkit::scratch();
+    let file = std::fs::File::create(place.path().join("sparse")).unwrap();
+    file.set_len(200_000).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"data", 100_000).unwrap();
+    let formats = [
+        vec!["--format=gnu"],
+        vec!["--format=pax", "--sparse-version=0.1"],
+        vec!["--format=pax", "--sparse-version=1.0"],
+    ];
+    let made = formats.into_iter().filter_map(|format| {
+        let mut tar = Command::new("tar");
+        tar.arg("-c")
+            .args(format)
+            .args(["--sparse", "--owner=0", "--group=0", "--mtime=@0", "-C"])
+            .arg(place.path())
+            .arg("sparse");
+        tar.stderr(Stdio::null())
+            .output()
+            .ok()
+            .map(|output| output.stdout)
+    });
+    made.filter(|bytes| !bytes.is_empty()).collect()
+}
+
+/// Archives, and tar-split files of them.
+#[must_use]
+pub fn tar_split() -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for archive in archives() {
+        seeds.push([b"\0", archive.as_slice()].concat());
+        let mut lines = Recorder::uncompressed(Vec::new());
+        let mut gzip = Recorder::new(Vec::new());
+        let read = read_into(&archive, &mut lines).and_then(|()| read_into(&archive, &mut gzip));
+        if let (Some(()), Ok(lines), Ok(gzip)) = (read, lines.finish(), gzip.finish()) {
+            seeds.push([b"l", lines.as_slice()].concat());
+            seeds.push([b"g", gzip.as_slice()].concat());
+        }
+    }
+    seeds.push(
+        b"l{\"type\":1,\"name\":\"a\",\"size\":-5,\"payload\":null}\n{\"type\":2}\n{\"type\":3}\n"
+            .to_vec(),
+    );
+    seeds.push(b"l{\"type\":1,\"name_raw\":\"/w==\",\"size\":3,\"payload\":\"AAAAAAAAAAA=\",\"position\":0}\n".to_vec());
+    seeds
+}
+
+fn read_into(archive: &[u8], recorder: &mut Recorder<Vec<u8>>) -> Option<()> {
+    let mut reader =
+        tar_format::Reader::with_sink(archive, tar_format::Limits::default(), recorder);
+    while reader.next_entry().ok()?.is_some() {}
+    reader.drain().ok().map(drop)
+}
+
+/// Bytes that decide on operations: hand-made ones would say nothing, so a few patterns of the right length.
+#[must_use]
+pub fn tar_unpack() -> Vec<Vec<u8>> {
+    operations(600)
+}
+
+/// Likewise.
+#[must_use]
+pub fn truncindex() -> Vec<Vec<u8>> {
+    operations(200)
+}
+
+fn operations(length: usize) -> Vec<Vec<u8>> {
+    let pattern = |seed: u64| {
+        let mut state = seed;
+        let mut next = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        };
+        (0..length).map(|_| next()).collect()
+    };
+    (0..32).map(pattern).collect()
+}
+
+/// Layers, plain and through the compressors that are installed.
+#[must_use]
+pub fn import() -> Vec<Vec<u8>> {
+    let plain = archives();
+    let small = archive(TarFormat::Pax);
+    let mut seeds = plain;
+    for program in [
+        ["gzip", "-c"],
+        ["zstd", "-qc"],
+        ["bzip2", "-c"],
+        ["xz", "-c"],
+    ] {
+        if let Some(packed) = filter(&program, &small) {
+            seeds.push(packed.clone());
+            seeds.push(packed[..packed.len() / 2].to_vec());
+            seeds.push([packed.as_slice(), packed.as_slice()].concat());
+        }
+    }
+    seeds
+}
+
+fn filter(command: &[&str], input: &[u8]) -> Option<Vec<u8>> {
+    let place = layerhold_testkit::scratch();
+    let path = place.path().join("input");
+    std::fs::write(&path, input).unwrap();
+    let (program, arguments) = command.split_first()?;
+    let output = Command::new(program)
+        .args(arguments)
+        .arg(path)
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    (output.status.success() && !output.stdout.is_empty()).then_some(output.stdout)
+}
+
+/// Texts about ID maps.
+#[must_use]
+pub fn idmap_strings() -> Vec<Vec<u8>> {
+    let texts = [
+        "0:100000:65536",
+        "0:100000:65536,65536:1:1",
+        "0:1:2:3:4:5",
+        "",
+        ":",
+        "0:0:0",
+        "0:4294967295:2",
+        "4294967295:0:1",
+        "user:100000:65536\n1000:200000:65536\nALL:1:2\n# comment\n\nbad\n",
+        "user:4294967295:4294967295\n",
+        "0:0:0644:file",
+        "1:2:07777:char-1-3",
+        "0:0:0:block-0-0",
+        "0:0:0755:dir:more",
+        "0:0:99:symlink",
+    ];
+    texts
+        .into_iter()
+        .map(|text| text.as_bytes().to_vec())
+        .collect()
+}

@@ -1,0 +1,13 @@
+//! One module for each target.
+
+pub mod containers_json;
+pub mod idmap_strings;
+pub mod images_json;
+pub mod import;
+pub mod layers_json;
+pub mod lock_token;
+pub mod mountpoints_json;
+mod records;
+pub mod tar_split;
+pub mod tar_unpack;
+pub mod truncindex;

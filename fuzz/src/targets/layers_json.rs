@@ -1,0 +1,24 @@
+//! `layers.json`: what holds for every record file; besides, the flag `incomplete` can be set and cleared, and what the
+//! checked accessors accept is consistent with the text.
+
+use layerhold_schema::{Completeness, LayerRecord};
+
+/// Checks one input.
+pub fn run(data: &[u8]) {
+    for mut layer in super::records::check::<LayerRecord>(data) {
+        if let Ok(id) = layer.layer_id() {
+            assert_eq!(id.as_ref(), layer.id);
+        }
+        if let Ok(Some(digest)) = layer.diff_id() {
+            assert_eq!(digest.to_string(), layer.diff_digest);
+        }
+        drop(layer.parent_id());
+        drop(layer.compressed_digest());
+        drop(layer.toc_digest_checked());
+        drop(layer.id_mappings());
+        layer.set_incomplete(Completeness::Incomplete);
+        assert!(layer.is_incomplete());
+        layer.set_incomplete(Completeness::Complete);
+        assert!(!layer.is_incomplete());
+    }
+}

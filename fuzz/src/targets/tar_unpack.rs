@@ -1,0 +1,262 @@
+//! Unpacking archives made of entries over a tiny alphabet of paths, so that links, directories and whiteouts meet:
+//!
+//! - Nothing outside of the directory changes: not the sentinel beside it, not the list of its siblings.
+//! - Unpacking never panics; it may refuse.
+//! - What was unpacked, packed and unpacked again is the same tree (without whiteouts, which a tree cannot hold).
+
+use std::cell::RefCell;
+use std::path::Path;
+
+use arbitrary::{Arbitrary, Unstructured};
+use layerhold_archive::{
+    ImportOptions, OverlayNamespace, PackOptions, UnpackError, UnpackOptions, Unpacker,
+    UserNamespace, Whiteouts, import, pack,
+};
+use layerhold_sys::Dir;
+use layerhold_testkit::{TarBuilder, TarEntry, TempDir, Tree, hostile, scratch};
+
+/// Names and targets. `../outside` and its absolute path are the sentinel's.
+const NAMES: [&str; 8] = ["a", "b", "a/b", "b/a", "a/b/a", ".", "c", "a/./b"];
+const OUTSIDE: [&str; 8] = [
+    "..",
+    "../outside",
+    "../outside/secret",
+    "../outside/sub",
+    "a/../../outside/secret",
+    "/",
+    "../..",
+    "b/../../outside/sub/inner",
+];
+
+/// One entry.
+#[derive(Debug, Clone, Copy, Arbitrary)]
+pub enum Operation {
+    /// A regular file.
+    File(Place, Mode),
+    /// A directory.
+    Directory(Place, Mode),
+    /// A symbolic link.
+    Symlink(Place, Place),
+    /// A hard link.
+    HardLink(Place, Place),
+    /// A named pipe.
+    Fifo(Place),
+    /// A device with number 0:0 or 1:3.
+    Device(Place, bool),
+    /// A marker that something is gone.
+    Whiteout(Place),
+    /// A marker that a directory hides what is below.
+    Opaque(Place),
+    /// The directory of the old link store.
+    LinkStore(Place),
+    /// An extended header that gives another name than the header does.
+    Renamed(Place, Place),
+}
+
+/// A path.
+#[derive(Debug, Clone, Copy, Arbitrary)]
+pub enum Place {
+    /// One of those inside.
+    Inside(u8),
+    /// One that leads outside when taken literally.
+    Outside(u8),
+    /// Below one of those inside: through it, if it is a link.
+    Below(u8, u8),
+    /// The sentinel by its absolute path.
+    Absolute,
+}
+
+/// Permission bits and whether an attribute comes along.
+#[derive(Debug, Clone, Copy, Arbitrary)]
+pub struct Mode {
+    bits: u16,
+    attribute: bool,
+    owner: u8,
+}
+
+/// What the archive is and how it is unpacked.
+#[derive(Debug, Arbitrary)]
+struct Input {
+    whiteouts: u8,
+    in_namespace: bool,
+    /// In the tree before the archive, as a parent layer.
+    first: Vec<Operation>,
+    second: Vec<Operation>,
+}
+
+/// Enough for any interplay; more only takes time.
+const MOST: usize = 24;
+
+impl Place {
+    fn text(self, base: &Path) -> String {
+        let pick = |names: &[&str; 8], at: u8| names[usize::from(at) % names.len()].to_owned();
+        match self {
+            Self::Inside(at) => pick(&NAMES, at),
+            Self::Outside(at) => pick(&OUTSIDE, at),
+            Self::Below(link, at) => {
+                let tail = [
+                    "secret",
+                    "sub",
+                    "sub/inner",
+                    "outside/secret",
+                    "new",
+                    "..",
+                    "../outside/sub",
+                    "sub/new",
+                ];
+                format!("{}/{}", pick(&NAMES, link), pick(&tail, at))
+            }
+            Self::Absolute => base.join("outside/secret").to_string_lossy().into_owned(),
+        }
+    }
+}
+
+impl Operation {
+    fn entry(self, base: &Path) -> TarEntry {
+        let marked = |place: Place, marker: &str| {
+            let name = place.text(base);
+            let (before, last) = name.rsplit_once('/').unwrap_or(("", &name));
+            let slash = if before.is_empty() { "" } else { "/" };
+            TarEntry::file(format!("{before}{slash}{marker}{last}"), "")
+        };
+        match self {
+            Self::File(place, mode) => mode.apply(TarEntry::file(place.text(base), "content")),
+            Self::Directory(place, mode) => mode.apply(TarEntry::dir(place.text(base))),
+            Self::Symlink(place, target) => TarEntry::symlink(place.text(base), target.text(base)),
+            Self::HardLink(place, target) => {
+                TarEntry::hard_link(place.text(base), target.text(base))
+            }
+            Self::Fifo(place) => TarEntry::fifo(place.text(base)),
+            Self::Device(place, null) => {
+                let (major, minor) = if null { (1, 3) } else { (0, 0) };
+                TarEntry::char_device(place.text(base), major, minor)
+            }
+            Self::Whiteout(place) => marked(place, ".wh."),
+            Self::Opaque(place) => TarEntry::file(format!("{}/.wh..wh..opq", place.text(base)), ""),
+            Self::LinkStore(place) => marked(place, ".wh..wh.plnk/"),
+            Self::Renamed(place, other) => {
+                TarEntry::file(place.text(base), "x").pax("path", other.text(base))
+            }
+        }
+    }
+}
+
+impl Mode {
+    fn apply(self, entry: TarEntry) -> TarEntry {
+        let entry = entry
+            .mode(u32::from(self.bits) & 0o7777)
+            .owner(self.owner.into(), self.owner.into());
+        if self.attribute {
+            entry.xattr("user.x", "1")
+        } else {
+            entry
+        }
+    }
+}
+
+struct Fixture {
+    place: TempDir,
+    outside: Tree,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let place = scratch();
+        hostile::sentinel(place.path());
+        let outside = Tree::of(&place.path().join("outside"));
+        Self { place, outside }
+    }
+
+    fn fresh(&self, name: &str) -> Dir {
+        let path = self.place.path().join(name);
+        drop(std::fs::remove_dir_all(&path));
+        std::fs::create_dir(&path).unwrap();
+        Dir::open_ambient(&path).unwrap()
+    }
+
+    /// Panics when anything beside the directory is not as it was, after making it so again for the next input.
+    fn check(&self, context: &dyn std::fmt::Debug) {
+        let outside = Tree::of(&self.place.path().join("outside"));
+        let found = outside.differences(&self.outside);
+        let siblings = std::fs::read_dir(self.place.path()).unwrap();
+        let stray = siblings
+            .map(|entry| entry.unwrap().file_name())
+            .find(|name| {
+                !["outside", "root", "copy"]
+                    .iter()
+                    .any(|known| name == known)
+            });
+        assert!(
+            found.is_empty() && stray.is_none(),
+            "escaped: {found:?} {stray:?} by {context:?}"
+        );
+    }
+}
+
+thread_local! {
+    static FIXTURE: RefCell<Fixture> = RefCell::new(Fixture::new());
+}
+
+/// Checks one input.
+pub fn run(data: &[u8]) {
+    let Ok(mut input) = Input::arbitrary(&mut Unstructured::new(data)) else {
+        return;
+    };
+    input.first.truncate(MOST);
+    input.second.truncate(MOST);
+    FIXTURE.with_borrow(|fixture| check(fixture, &input));
+}
+
+fn check(fixture: &Fixture, input: &Input) {
+    let base = fixture.place.path().to_owned();
+    let root = fixture.fresh("root");
+    let whiteouts = match input.whiteouts % 4 {
+        0 | 1 => Whiteouts::Apply,
+        2 => Whiteouts::Overlay(OverlayNamespace::Trusted),
+        _ => Whiteouts::Keep,
+    };
+    let mut options = UnpackOptions::new();
+    options.whiteouts = whiteouts;
+    options.user_namespace = if input.in_namespace {
+        UserNamespace::Child
+    } else {
+        UserNamespace::Initial
+    };
+    let mut complete = true;
+    for operations in [&input.first, &input.second] {
+        let builder = operations
+            .iter()
+            .fold(TarBuilder::new(), |builder, operation| {
+                builder.entry(operation.entry(&base))
+            });
+        complete &= unpack(&root, &builder.finish(), options.clone()).is_ok();
+        fixture.check(input);
+    }
+    if complete && whiteouts == Whiteouts::Apply {
+        round_trip(fixture, &root, input);
+    }
+}
+
+fn unpack(root: &Dir, archive: &[u8], options: UnpackOptions) -> Result<(), Option<UnpackError>> {
+    let unpacker = Unpacker::new(root, options).map_err(|_| None)?;
+    import(archive, &mut (), unpacker, &ImportOptions::default())
+        .map(drop)
+        .map_err(|_| None)
+}
+
+fn round_trip(fixture: &Fixture, root: &Dir, input: &Input) {
+    let mut archive = Vec::new();
+    pack(root, &PackOptions::default(), &mut archive).expect("an unpacked tree can be packed");
+    let copy = fixture.fresh("copy");
+    unpack(&copy, &archive, UnpackOptions::new())
+        .unwrap_or_else(|_| panic!("a packed tree can be unpacked: {input:?}"));
+    fixture.check(input);
+    let (left, right) = (
+        Tree::of(&fixture.place.path().join("root")),
+        Tree::of(&fixture.place.path().join("copy")),
+    );
+    // Packing cuts times to whole seconds, as Go does.
+    let whole = |_: &Path, node: &mut layerhold_testkit::Node| node.mtime.1 = 0;
+    let found = left.map(whole).differences(&right.map(whole));
+    assert!(found.is_empty(), "{found:?} after {input:?}");
+}
