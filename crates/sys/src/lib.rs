@@ -20,8 +20,8 @@
 //!
 //! # Limitations
 //!
-//! - Linux only; procfs must be mounted for extended attributes and modes by
-//!   name, and for mounts.
+//! - Linux only; procfs must be mounted for modes by name, for mounts and, before
+//!   Linux 6.13, for extended attributes by name.
 //! - Where the kernel has no `openat2`, lookups below a root refuse every
 //!   symbolic link on procfs, not only those that lead elsewhere.
 
@@ -45,6 +45,7 @@ mod resolve;
 mod stat;
 mod usage;
 pub mod xattr;
+mod xattrat;
 
 pub use ambient::{open_ambient_file, stat_ambient};
 pub use attributes::{SetTime, Times, set_file_mode, set_file_owner, set_file_times};

@@ -10,10 +10,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use rustix::fs::XattrFlags;
-use rustix::io::Errno;
+use rustix::io::{Errno, Result as Raw};
 
 use crate::dir::Dir;
 use crate::error::{Context, Result, descriptor_path, proc_path};
+use crate::xattrat;
 
 /// Reads one attribute of an open file or directory; `None` if it is not set.
 pub fn get(file: &impl AsFd, name: impl AsRef<OsStr>) -> Result<Option<Vec<u8>>> {
@@ -52,10 +53,15 @@ pub fn get_at(
 ) -> Result<Option<Vec<u8>>> {
     let (entry, name) = (entry.as_ref(), name.as_ref());
     dir.check("get attribute of", entry)?;
-    let path = entry_path(dir, entry);
-    let value = fill(VALUE_GUESS, |buffer| {
-        rustix::fs::lgetxattr(&path, name, buffer)
-    });
+    let value = either(
+        || fill(VALUE_GUESS, |buffer| xattrat::get(dir, entry, name, buffer)),
+        || {
+            let path = entry_path(dir, entry);
+            fill(VALUE_GUESS, |buffer| {
+                rustix::fs::lgetxattr(&path, name, buffer)
+            })
+        },
+    );
     optional(value).context("get attribute of", || dir.join(entry))
 }
 
@@ -66,33 +72,41 @@ pub fn set_at(
     name: impl AsRef<OsStr>,
     value: &[u8],
 ) -> Result<()> {
-    let entry = entry.as_ref();
+    let (entry, name) = (entry.as_ref(), name.as_ref());
     dir.check("set attribute of", entry)?;
-    let path = entry_path(dir, entry);
-    rustix::fs::lsetxattr(&path, name.as_ref(), value, XattrFlags::empty())
-        .context("set attribute of", || dir.join(entry))
+    let result = either(
+        || xattrat::set(dir, entry, name, value),
+        || {
+            let path = entry_path(dir, entry);
+            rustix::fs::lsetxattr(&path, name, value, XattrFlags::empty())
+        },
+    );
+    result.context("set attribute of", || dir.join(entry))
 }
 
 /// Names of all attributes of an entry, also of a symbolic link itself.
 pub fn list_at(dir: &Dir, entry: impl AsRef<OsStr>) -> Result<Vec<OsString>> {
     let entry = entry.as_ref();
     dir.check("list attributes of", entry)?;
-    let path = entry_path(dir, entry);
-    names(fill(LIST_GUESS, |buffer| {
-        rustix::fs::llistxattr(&path, buffer)
-    }))
-    .context("list attributes of", || dir.join(entry))
+    let list = either(
+        || fill(LIST_GUESS, |buffer| xattrat::list(dir, entry, buffer)),
+        || {
+            let path = entry_path(dir, entry);
+            fill(LIST_GUESS, |buffer| rustix::fs::llistxattr(&path, buffer))
+        },
+    );
+    names(list).context("list attributes of", || dir.join(entry))
 }
 
 /// Removes one attribute of an entry; tells whether it was set.
 pub fn remove_at(dir: &Dir, entry: impl AsRef<OsStr>, name: impl AsRef<OsStr>) -> Result<bool> {
-    let entry = entry.as_ref();
+    let (entry, name) = (entry.as_ref(), name.as_ref());
     dir.check("remove attribute of", entry)?;
-    removed(rustix::fs::lremovexattr(
-        entry_path(dir, entry),
-        name.as_ref(),
-    ))
-    .context("remove attribute of", || dir.join(entry))
+    let result = either(
+        || xattrat::remove(dir, entry, name),
+        || rustix::fs::lremovexattr(entry_path(dir, entry), name),
+    );
+    removed(result).context("remove attribute of", || dir.join(entry))
 }
 
 /// Most files have no attribute or one short name.
@@ -103,20 +117,27 @@ const VALUE_GUESS: usize = 256;
 /// (`XATTR_SIZE_MAX`, `XATTR_LIST_MAX`).
 const LARGEST: usize = 65_536;
 
-/// The path by which an entry of an open directory is reached.
+/// Uses the calls of recent kernels, or the way through procfs without them.
 ///
-/// The calls that take a directory and a name (`setxattrat` and its like) came
-/// with Linux 6.13 only. The part through procfs is the open directory itself,
-/// so nothing that moves meanwhile can redirect the access.
+/// Sandboxes answer `EPERM` to calls they do not know; it may also be a true
+/// answer, and then the second way gives it again.
+fn either<T>(recent: impl FnOnce() -> Raw<T>, procfs: impl FnOnce() -> Raw<T>) -> Raw<T> {
+    match recent() {
+        Err(Errno::NOSYS | Errno::PERM) => procfs(),
+        other => other,
+    }
+}
+
+/// The path through procfs by which an entry of an open directory is reached.
+///
+/// Its first part is the open directory itself, so nothing that moves meanwhile
+/// can redirect the access.
 fn entry_path(dir: &Dir, entry: &OsStr) -> PathBuf {
     proc_path(dir).join(entry)
 }
 
 /// Calls with a buffer that grows once to the largest size if the first was too small.
-fn fill(
-    guess: usize,
-    mut call: impl FnMut(&mut [u8]) -> rustix::io::Result<usize>,
-) -> rustix::io::Result<Vec<u8>> {
+fn fill(guess: usize, mut call: impl FnMut(&mut [u8]) -> Raw<usize>) -> Raw<Vec<u8>> {
     let mut buffer = vec![0; guess];
     let length = match call(&mut buffer) {
         Err(Errno::RANGE) => {
@@ -129,7 +150,7 @@ fn fill(
     Ok(buffer)
 }
 
-fn optional(value: rustix::io::Result<Vec<u8>>) -> rustix::io::Result<Option<Vec<u8>>> {
+fn optional(value: Raw<Vec<u8>>) -> Raw<Option<Vec<u8>>> {
     match value {
         Ok(value) => Ok(Some(value)),
         Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
@@ -137,7 +158,7 @@ fn optional(value: rustix::io::Result<Vec<u8>>) -> rustix::io::Result<Option<Vec
     }
 }
 
-fn removed(result: rustix::io::Result<()>) -> rustix::io::Result<bool> {
+fn removed(result: Raw<()>) -> Raw<bool> {
     match result {
         Ok(()) => Ok(true),
         Err(Errno::NODATA) => Ok(false),
@@ -145,7 +166,7 @@ fn removed(result: rustix::io::Result<()>) -> rustix::io::Result<bool> {
     }
 }
 
-fn names(list: rustix::io::Result<Vec<u8>>) -> rustix::io::Result<Vec<OsString>> {
+fn names(list: Raw<Vec<u8>>) -> Raw<Vec<OsString>> {
     let list = match list {
         Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
         other => other?,
@@ -201,6 +222,47 @@ mod tests {
         );
         assert!(remove_at(&dir, "f", "user.a").unwrap());
         assert_eq!(get_at(&dir, "f", "user.a").unwrap(), None);
+    }
+
+    #[test]
+    fn both_ways_to_an_entry_give_the_same() {
+        let (_scratch, dir) = scratch();
+        drop(dir.create_file("f", 0o600).unwrap());
+        dir.symlink("f", "l").unwrap();
+        let (f, user) = (OsStr::new("f"), OsStr::new("user.a"));
+        if xattrat::list(&dir, f, &mut []) == Err(Errno::NOSYS) {
+            // The only way on this kernel is covered by the other tests.
+            let why = "the kernel has no listxattrat";
+            let skipped: Option<()> =
+                layerhold_testkit::skip(why, layerhold_testkit::Blame::Kernel);
+            assert_eq!(skipped, None);
+            return;
+        }
+        let path = entry_path(&dir, f);
+        let value = vec![9; 1000];
+        xattrat::set(&dir, f, user, &value).unwrap();
+        let through_procfs = fill(VALUE_GUESS, |b| rustix::fs::lgetxattr(&path, user, b));
+        assert_eq!(through_procfs.unwrap(), value);
+        let direct = fill(VALUE_GUESS, |b| xattrat::get(&dir, f, user, b));
+        assert_eq!(direct.unwrap(), value);
+        let direct = fill(LIST_GUESS, |b| xattrat::list(&dir, f, b)).unwrap();
+        assert_eq!(direct, b"user.a\0");
+        assert_eq!(xattrat::list(&dir, OsStr::new("l"), &mut [0; 9]), Ok(0));
+        assert_eq!(xattrat::get(&dir, f, user, &mut [0; 9]), Err(Errno::RANGE));
+        assert_eq!(
+            xattrat::set(&dir, OsStr::new("l"), user, b""),
+            Err(Errno::PERM)
+        );
+        xattrat::set(&dir, f, user, b"").unwrap();
+        assert_eq!(xattrat::get(&dir, f, user, &mut [0; 9]), Ok(0));
+        xattrat::remove(&dir, f, user).unwrap();
+        assert_eq!(xattrat::remove(&dir, f, user), Err(Errno::NODATA));
+        let missing = OsStr::new("missing");
+        assert_eq!(xattrat::list(&dir, missing, &mut []), Err(Errno::NOENT));
+        assert_eq!(
+            xattrat::list(&dir, OsStr::new("a\0b"), &mut []),
+            Err(Errno::INVAL)
+        );
     }
 
     #[test]
