@@ -107,23 +107,31 @@ pub(crate) fn c_string(bytes: &[u8]) -> &[u8] {
     bytes.split(|&b| b == 0).next().unwrap_or_default()
 }
 
-/// Sums of all bytes, with spaces in place of the checksum: unsigned as POSIX says, and signed as
-/// Sun's tar wrote it.
-pub(crate) fn checksums(block: &Block) -> (i64, i64) {
-    let unsigned = |bytes: &[u8]| bytes.iter().map(|&b| u32::from(b)).sum::<u32>();
-    let high = |bytes: &[u8]| bytes.iter().map(|&b| u32::from(b >> 7)).sum::<u32>();
-    let stored = CHECKSUM.of(block);
-    let spaces = CHECKSUM.length as u32 * u32::from(b' ');
-    let sum = i64::from(unsigned(block) - unsigned(stored) + spaces);
-    let negative = i64::from(high(block) - high(stored));
-    (sum, sum - 256 * negative)
+/// The sum of all bytes, with spaces in place of the checksum, as POSIX says.
+pub(crate) fn checksum(block: &Block) -> i64 {
+    const EVERY_OTHER: u64 = 0x00ff_00ff_00ff_00ff;
+    // Four 16-bit sums in one word: 64 words of two bytes each stay far below 65,536.
+    let (words, _) = block.as_chunks::<8>();
+    let sums = words.iter().fold(0u64, |sums, word| {
+        let word = u64::from_le_bytes(*word);
+        sums + (word & EVERY_OTHER) + (word >> 8 & EVERY_OTHER)
+    });
+    let total: u64 = (0..4).map(|lane| sums >> (16 * lane) & 0xffff).sum();
+    let stored: i64 = CHECKSUM.of(block).iter().map(|&b| i64::from(b)).sum();
+    let spaces = CHECKSUM.length as i64 * i64::from(b' ');
+    total.cast_signed() - stored + spaces
+}
+
+/// The sum of all bytes taken as signed, as Sun's tar wrote it.
+fn signed_checksum(block: &Block) -> i64 {
+    let high = |bytes: &[u8]| bytes.iter().filter(|&&b| b >= 0x80).count() as i64;
+    checksum(block) - 256 * (high(block) - high(CHECKSUM.of(block)))
 }
 
 /// Checks the checksum and tells the layout.
 pub(crate) fn layout(block: &Block) -> Option<Layout> {
     let stored = parse_octal(CHECKSUM.of(block))?;
-    let (unsigned, signed) = checksums(block);
-    if stored != unsigned && stored != signed {
+    if stored != checksum(block) && stored != signed_checksum(block) {
         return None;
     }
     let (magic, version) = (MAGIC.of(block), VERSION.of(block));
@@ -233,9 +241,12 @@ mod tests {
     #[test]
     fn both_checksums_differ_by_high_bytes() {
         let mut block = ZERO_BLOCK;
-        assert_eq!(checksums(&block), (256, 256));
+        assert_eq!((checksum(&block), signed_checksum(&block)), (256, 256));
         block[0] = 0xff;
         block[150] = 0xff;
-        assert_eq!(checksums(&block), (511, 255));
+        assert_eq!((checksum(&block), signed_checksum(&block)), (511, 255));
+        block = [0xff; BLOCK_SIZE];
+        assert_eq!(checksum(&block), 504 * 255 + 256);
+        assert_eq!(signed_checksum(&block), -504 + 256);
     }
 }

@@ -218,7 +218,7 @@ fn seal(block: &mut Block) {
     block::VERSION
         .of_mut(block)
         .copy_from_slice(block::VERSION_USTAR);
-    let (sum, _) = block::checksums(block);
+    let sum = block::checksum(block);
     // The checksum alone ends with NUL and space.
     if let Some((space, digits)) = block::CHECKSUM.of_mut(block).split_last_mut() {
         write_octal(digits, sum);

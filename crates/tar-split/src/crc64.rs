@@ -90,10 +90,10 @@ impl Crc64 {
 /// Multiplies by x^512 and reduces.
 #[inline(always)]
 fn times_x512(lane: u64) -> u64 {
-    // What is shifted out at the low end is x^64 and above; brought back to the top it is
-    // multiplied once more, and never overflows again.
-    let folded = lane ^ lane << 56 ^ lane << 40 ^ lane << 32;
-    folded ^ folded >> 8 ^ folded >> 24 ^ folded >> 32
+    // What is shifted out at the low end is x^64 and above, so it is multiplied by x^64 in turn;
+    // that does not overflow again.
+    let out = lane << 56 ^ lane << 40 ^ lane << 32;
+    lane ^ lane >> 8 ^ lane >> 24 ^ lane >> 32 ^ out ^ out >> 1 ^ out >> 3 ^ out >> 4
 }
 
 /// Multiplies by x^64 and reduces.

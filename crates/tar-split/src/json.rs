@@ -2,9 +2,9 @@
 //! (Go: tar-split/tar/storage/entry.go).
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::Checksum;
+use crate::base64_engine::BASE64;
 
 const TRIPLE: usize = 3;
 

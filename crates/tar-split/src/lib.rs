@@ -65,6 +65,7 @@
 //! - From lines that Go wrote for a PAX 1.0 sparse file the archive cannot be rebuilt;
 //!   [`RebuildError::SparseMapMissing`] says so.
 
+mod base64_engine;
 mod crc64;
 mod error;
 mod headers;

@@ -1,10 +1,10 @@
 use std::io::{BufRead, BufReader, Read};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use flate2::bufread::MultiGzDecoder;
 use serde::Deserialize;
 
+use crate::base64_engine::BASE64;
 use crate::{Checksum, SkeletonError};
 
 const BUFFER_SIZE: usize = 64 << 10;
