@@ -1,1 +1,121 @@
-//! A store of records in JSON files shared between processes, generic over the record type.
+//! Records in JSON files that several processes share, for any type of record.
+//!
+//! The store keeps what the Go library containers/storage keeps in `layers.json`,
+//! `images.json` and `containers.json`: arrays of objects, each with an
+//! identifier and names, beside a lock file, with larger data of a record in files
+//! of its own. It knows nothing of what the records mean; that is [`Record`].
+//!
+//! A [`Snapshot`] finds records without parsing them: loading only splits the
+//! file. A [`WriteGuard`] writes records that did not change byte for byte as they were.
+//!
+//! ```
+//! use layerhold_json_store::{JsonStore, Location, LocationId, NameChange, Options, Record};
+//!
+//! #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+//! struct Note {
+//!     id: String,
+//!     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+//!     names: Vec<String>,
+//!     text: String,
+//! }
+//!
+//! impl Record for Note {
+//!     const KIND: &'static str = "note";
+//!     type Error = serde_json::Error;
+//!
+//!     fn parse(json: &[u8]) -> Result<Self, serde_json::Error> {
+//!         serde_json::from_slice(json)
+//!     }
+//!     fn write(&self, out: &mut Vec<u8>) {
+//!         serde_json::to_writer(out, self).expect("strings and lists of strings are always JSON");
+//!     }
+//!     fn id(&self) -> &str {
+//!         &self.id
+//!     }
+//!     fn names(&self) -> &[String] {
+//!         &self.names
+//!     }
+//!     fn set_names(&mut self, names: Vec<String>) {
+//!         self.names = names;
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let scratch = tempfile::tempdir()?;
+//! let options = Options::new(scratch.path().join("notes.lock"), scratch.path())
+//!     .location(Location::durable(scratch.path(), "notes.json"));
+//! let store = JsonStore::<Note>::open(options)?;
+//!
+//! let mut guard = store.write()?;
+//! let note = Note { id: "a1".into(), names: vec![], text: "first".into() };
+//! guard.insert(note, LocationId::FIRST)?;
+//! guard.change_names("a1", NameChange::Add, &["start".into()])?;
+//! guard.save()?;
+//! drop(guard);
+//!
+//! let snapshot = store.snapshot()?;
+//! assert_eq!(snapshot.resolve("start").one(), Some("a1"));
+//! assert_eq!(snapshot.lookup("a")?.one().map(|note| note.text.clone()), Some("first".into()));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Damage
+//!
+//! A damaged record is set aside, not served, and kept in the file byte for byte
+//! ([`Snapshot::damaged`]). The end of a torn file is set aside too, and moved to a
+//! side file before a save replaces the file ([`JsonStore::set_aside_files`]).
+//! A file that is missing or empty is reported as such ([`FileState`]): only the
+//! caller knows whether records ought to be there.
+//!
+//! # Limitations
+//!
+//! - A record that Go would read although its field names are not written as
+//!   Go writes them (`"ID"`, `"n\u0061mes"`) is not found by these fields.
+//! - Two damages in one file that happen to cancel out can make the records
+//!   between them one damaged record; the file is never cut in pieces that are not records.
+//! - Record files are read as a whole, and are limited to 2 GiB.
+//! - Data items whose names have no file of their own with Go are refused
+//!   ([`file_name_to_write`]).
+
+mod base;
+mod big_data;
+mod damage;
+mod document;
+mod error;
+mod fields;
+mod file_name;
+mod in_place;
+mod load;
+mod location;
+mod masks;
+mod names;
+mod options;
+mod overlay;
+mod read_guard;
+mod record;
+mod recover;
+mod save;
+mod set_aside;
+mod snapshot;
+mod split;
+mod store;
+mod table;
+mod text;
+mod write_guard;
+
+pub use layerhold_lockfile;
+pub use layerhold_sys;
+pub use layerhold_truncindex::Resolution;
+
+pub use big_data::DeleteError;
+pub use damage::{DamageKind, Damaged, FileReport, FileState, NameConflict};
+pub use error::{BigDataError, ChangeError, OpenError, ReadError, SaveError};
+pub use file_name::{KeyError, file_name_to_read, file_name_to_write};
+pub use names::NameChange;
+pub use options::{Access, Durability, Freshness, Location, LocationId, Options};
+pub use read_guard::ReadGuard;
+pub use record::{KeySource, KeySpec, KeyUse, Record};
+pub use snapshot::{Snapshot, Stored};
+pub use store::JsonStore;
+pub use write_guard::WriteGuard;

@@ -1,0 +1,107 @@
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::LocationId;
+
+/// What is wrong with a part of a record file.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DamageKind {
+    /// It is not one complete JSON object.
+    #[error("not a JSON object")]
+    Syntax,
+    /// It is an object without a usable identifier.
+    #[error("a record without an ID")]
+    MissingId,
+    /// An earlier record has the same identifier. Go leaves the later one out too.
+    #[error("a second record with the ID {id}")]
+    DuplicateId {
+        /// The identifier.
+        id: String,
+    },
+    /// It is an object, but its fields are not those of a record.
+    #[error("not a valid record")]
+    Invalid(#[source] Arc<dyn Error + Send + Sync>),
+    /// The parsed record has another identifier than its first `id` field says.
+    #[error("a record whose ID is ambiguous")]
+    AmbiguousId,
+    /// The file does not end where the array ends: it was cut off, or something
+    /// was appended, or it never was an array.
+    #[error("the end of the file is not that of a record list")]
+    Tail,
+}
+
+/// A part of a record file that was set aside: not served, kept as it is.
+///
+/// A save writes a damaged record back byte for byte. Only what follows the
+/// last record of a torn file cannot stay, because an array ends somewhere; it is
+/// kept in a side file (see [`JsonStore::set_aside_files`](crate::JsonStore::set_aside_files)).
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("damaged {record_kind} at byte {offset} of {}", path.display())]
+#[non_exhaustive]
+pub struct Damaged {
+    /// What the store keeps, such as `layer`.
+    pub record_kind: &'static str,
+    /// The location of the file.
+    pub location: LocationId,
+    /// The file.
+    pub path: PathBuf,
+    /// Position among the elements of the array, from 0.
+    pub index: usize,
+    /// First byte in the file as it was loaded.
+    pub offset: u64,
+    /// Number of bytes.
+    pub len: u64,
+    /// What is wrong.
+    #[source]
+    pub kind: DamageKind,
+}
+
+/// What a record file was found to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FileState {
+    /// There is no file. True of a store that never saved; beside existing
+    /// content it is damage, which only the caller can tell.
+    Absent,
+    /// The file is there and has no bytes or only white space. No version of any
+    /// tool writes that, but a crash of old ones can leave it.
+    Empty,
+    /// An array from its first to its last byte.
+    Complete,
+    /// The records at the beginning are readable, the rest is set aside.
+    Torn {
+        /// First byte that is set aside.
+        offset: u64,
+        /// Number of bytes set aside.
+        len: u64,
+    },
+}
+
+/// What loading found in one location.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct FileReport {
+    /// The location.
+    pub location: LocationId,
+    /// The file.
+    pub path: PathBuf,
+    /// What it is.
+    pub state: FileState,
+    /// Bytes in it.
+    pub len: u64,
+    /// Elements in it, damaged ones included.
+    pub elements: usize,
+}
+
+/// A name that was found in two records. The later record keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameConflict {
+    /// The name.
+    pub name: String,
+    /// Identifier of the record that lost it.
+    pub lost_by: String,
+    /// Identifier of the record that keeps it.
+    pub kept_by: String,
+}

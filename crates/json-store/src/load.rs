@@ -1,0 +1,145 @@
+//! Reading the files of a store.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use layerhold_sys::{Dir, Stat, Timestamp, stat_ambient};
+
+use crate::base::{Base, Entry};
+use crate::damage::{Damaged, NameConflict};
+use crate::document::Document;
+use crate::error::ReadError;
+use crate::fields::Fields;
+use crate::location::LocationSet;
+use crate::options::{Location, LocationId, Options};
+use crate::record::Record;
+use crate::snapshot::Snapshot;
+
+/// By what a file is recognised as unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    dev: u64,
+    ino: u64,
+    size: u64,
+    mtime: Timestamp,
+    ctime: Timestamp,
+}
+
+impl From<Stat> for Stamp {
+    fn from(stat: Stat) -> Self {
+        Self {
+            dev: stat.dev,
+            ino: stat.ino,
+            size: stat.size,
+            mtime: stat.mtime,
+            ctime: stat.ctime,
+        }
+    }
+}
+
+/// The stamps of all locations; a missing file has none.
+pub(crate) fn stamps<R: Record>(options: &Options) -> Result<Vec<Option<Stamp>>, ReadError> {
+    let stamp = |location: &Location| {
+        let stat = stat_ambient(location.path()).map_err(file_error::<R>)?;
+        Ok(stat.map(Stamp::from))
+    };
+    options.locations.iter().map(stamp).collect()
+}
+
+/// What loading gives.
+#[derive(Debug)]
+pub(crate) struct Loaded<R: Record> {
+    /// The records, with names taken from all but the last holder.
+    pub(crate) snapshot: Snapshot<R>,
+    /// The locations that have to be saved for that.
+    pub(crate) repairs: LocationSet,
+}
+
+/// Reads and joins all locations.
+pub(crate) fn load<R: Record>(options: &Options, fields: &Fields) -> Result<Loaded<R>, ReadError> {
+    let document = |(position, location): (usize, &Location)| {
+        let document = read::<R>(options, location, fields)?;
+        Ok((
+            LocationId::new(position),
+            Arc::new(location.path()),
+            Arc::new(document),
+        ))
+    };
+    let documents = options.locations.iter().enumerate().map(document);
+    let mut loaded = join(documents.collect::<Result<_, _>>()?);
+    loaded.repairs.retain_writable(options);
+    Ok(loaded)
+}
+
+/// Joins documents and resolves what they disagree about.
+pub(crate) fn join<R: Record>(
+    documents: Vec<(LocationId, Arc<PathBuf>, Arc<Document>)>,
+) -> Loaded<R> {
+    let (base, conflicts) = Base::new(documents);
+    let mut losers: Vec<Entry> = conflicts.iter().map(|(loser, _)| *loser).collect();
+    losers.sort_unstable();
+    losers.dedup();
+    let all: Vec<NameConflict> = conflicts
+        .into_iter()
+        .map(|(_, conflict)| conflict)
+        .collect();
+    let mut loaded = Loaded {
+        snapshot: Snapshot::new(base, all),
+        repairs: LocationSet::default(),
+    };
+    for loser in losers {
+        // A damaged record has no names to lose.
+        let _damage: Option<Damaged> = loaded.take_names(loser).err();
+    }
+    loaded
+}
+
+impl<R: Record> Loaded<R> {
+    /// Takes the names from a record that other records hold.
+    fn take_names(&mut self, loser: Entry) -> Result<(), Damaged> {
+        let snapshot = &mut self.snapshot;
+        let mut record = snapshot.base.record(loser)?.as_ref().clone();
+        let kept = record.names().iter().filter(|name| {
+            let holder = snapshot.base.find_name(name);
+            holder.is_none_or(|holder| holder == loser)
+        });
+        let kept: Vec<String> = kept.cloned().collect();
+        if kept.len() == record.names().len() {
+            return Ok(());
+        }
+        record.set_names(kept);
+        let Some((part, _)) = snapshot.base.locate(loser) else {
+            return Ok(());
+        };
+        let location = part.location;
+        // The file of the loser is the one to be saved; Go marks that of the
+        // holder, so that the repair may never get to the disk (Go: containers.go).
+        self.repairs.insert(location);
+        let _record = Arc::make_mut(&mut snapshot.overlay).put(record, location, Some(loser));
+        Ok(())
+    }
+}
+
+fn read<R: Record>(
+    options: &Options,
+    location: &Location,
+    fields: &Fields,
+) -> Result<Document, ReadError> {
+    let dir = match Dir::open_ambient(&location.dir) {
+        Err(error) if error.is_not_found() => return Ok(Document::absent()),
+        other => other.map_err(file_error::<R>)?,
+    };
+    let bytes = options.io.read(&dir, &location.file, options.limit);
+    let document = match bytes.map_err(file_error::<R>)? {
+        Some(bytes) => Document::new(bytes, fields),
+        None => Document::absent(),
+    };
+    Ok(document)
+}
+
+pub(crate) fn file_error<R: Record>(source: layerhold_sys::PathError) -> ReadError {
+    ReadError::File {
+        record_kind: R::KIND,
+        source,
+    }
+}
