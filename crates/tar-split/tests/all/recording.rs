@@ -197,3 +197,33 @@ fn checksums_of_whole_stripes() {
     }
     assert_eq!(pieces.checksum(), Crc64::of(&[0xa5; 4096]));
 }
+
+#[test]
+fn long_payload_of_a_sparse_file_takes_several_segments() {
+    let size = (16 << 20) + 1000;
+    let map = format!("GNU.sparse.map=0,{size}");
+    let records = format!("{} {map}\n26 GNU.sparse.numblocks=1\n", map.len() + 4);
+    let mut header = Header::new(EntryKind::Regular, "sparse");
+    header.size = size;
+    header.records.insert(b"comment", b"none");
+    let mut writer = Writer::new(Vec::new());
+    writer.write_header(&header).unwrap();
+    writer.write_content(&vec![b'x'; size as usize]).unwrap();
+    let mut archive = writer.finish().unwrap();
+    archive[512..1024].fill(0);
+    archive[512..512 + records.len()].copy_from_slice(records.as_bytes());
+    set_size(&mut archive, 0, records.len() as u64);
+    let lines = check_round_trip(&archive);
+    let outline = outline(&lines);
+    // Segment, segment, file, end.
+    assert_eq!(outline.len(), 4);
+    assert_eq!(
+        outline[2],
+        r#"{"type":1,"name":"sparse","payload":null,"position":2}"#
+    );
+    let mut headers = layerhold_tar_split::Headers::new(layerhold_tar_split::Skeleton::from_lines(
+        lines.as_bytes(),
+    ));
+    assert_eq!(headers.next_header().unwrap().unwrap().0.size, size);
+    assert!(headers.next_header().unwrap().is_none());
+}
