@@ -12,7 +12,9 @@ mod whiteout;
 
 pub use changes::{Change, ChangeKind, ChangesError, changes_size, compare};
 pub use codec::{Codec, CodecError, Compressor, SNIFF_LEN, compressor, decompressor};
-pub use pack::{OverlayLayers, PackError, PackOptions, pack, pack_changes};
+pub use pack::{
+    HeaderStyle, OverlayLayers, OwnerNames, PackError, PackOptions, pack, pack_changes,
+};
 pub use pipeline::{Cancel, ContentSum, ImportError, ImportOptions, Imported, import};
 pub use unpack::{
     ChownErrors, OverlayNamespace, Replace, Summary, UnpackError, UnpackOptions, Unpacker,

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use layerhold_sys::{Dir, FileType, PathError};
 
-use crate::entry_path::os;
+use crate::entry_path::{os, split};
 
 /// Directories kept open on the way down; those further up are opened anew when
 /// the walk returns to them, so that no tree is too deep for the descriptors.
@@ -83,14 +83,23 @@ impl Descent {
 
     /// The directory the walk is in.
     pub(crate) fn here(&mut self) -> Result<Dir, PathError> {
-        let Some(level) = self.levels.last_mut() else {
-            return Ok(self.root.clone());
-        };
-        if let Some(dir) = &level.dir {
-            return Ok(dir.clone());
+        match self.levels.last() {
+            None => return Ok(self.root.clone()),
+            Some(Level { dir: Some(dir), .. }) => return Ok(dir.clone()),
+            Some(_) => {}
         }
-        let dir = self.root.open_dir_nested(os(&level.path))?;
-        level.dir = Some(dir.clone());
-        Ok(dir)
+        // The walk goes on upwards from here, so those above are opened as well:
+        // one long lookup for many levels.
+        let first = self.levels.len().saturating_sub(MOST_OPEN);
+        let mut above: Option<Dir> = None;
+        for level in self.levels.iter_mut().skip(first) {
+            let dir = match &above {
+                None => self.root.open_dir_nested(os(&level.path))?,
+                Some(above) => above.open_dir(os(split(&level.path).1))?,
+            };
+            level.dir = Some(dir.clone());
+            above = Some(dir);
+        }
+        Ok(above.unwrap_or_else(|| self.root.clone()))
     }
 }

@@ -45,7 +45,7 @@ pub struct Change {
     pub kind: ChangeKind,
 }
 
-/// Writes a letter and the path, as `containers-storage changes` does.
+/// Writes the letter and the path (Go: `Change.String`).
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.kind.letter(), self.path.display())

@@ -9,7 +9,7 @@ use layerhold_sys::{Dir, FileType, OpenOptions, PathError, Stat, split_device, s
 use layerhold_tar_format::{EntryKind, Header, TarTime};
 
 use crate::entry_path::shown;
-use crate::pack::{PackError, PackOptions};
+use crate::pack::{HeaderStyle, PackError, PackOptions};
 use crate::whiteout::WHITEOUT_PREFIX;
 
 /// Something found in the tree, open where it has content or attributes.
@@ -118,6 +118,11 @@ impl Found {
             seconds: stat.mtime.seconds,
             nanoseconds: 0,
         });
+        if let HeaderStyle::Legacy(names) = &options.style {
+            header.mode = stat.mode.into();
+            header.user_name = names.user(stat.uid).into();
+            header.group_name = names.group(stat.gid).into();
+        }
         self.add_xattrs(name, &mut header)?;
         Ok(header)
     }

@@ -59,6 +59,8 @@ fn opaque_header(
     header.mode = of.mode & 0o777;
     header.uid = of.uid;
     header.gid = of.gid;
+    header.user_name.clone_from(&of.user_name);
+    header.group_name.clone_from(&of.group_name);
     Ok(Some(header))
 }
 

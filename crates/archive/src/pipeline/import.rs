@@ -92,8 +92,10 @@ fn run<'scope, 'env>(
     let (to_unpacker, to_unpack) = sync_channel(WAITING);
     let outlets = vec![to_summer, to_parser];
 
+    let (to_writer, to_write) = sync_channel(unpacking::BODIES_WAITING);
+    let writing = spawn(scope, "write", move || unpacking::write(&to_write, cancel))?;
     let unpacking = spawn(scope, "unpack", move || {
-        unpacking::unpack(unpacker, to_unpack, cancel)
+        unpacking::unpack(unpacker, &to_unpack, to_writer, cancel)
     })?;
     let plain = codec == Codec::Plain;
     let known = if plain {
@@ -131,15 +133,20 @@ fn run<'scope, 'env>(
     join(reading)?;
     let compressed = decompressing.map(join).transpose()?.flatten();
     let parsed = parsed?;
-    let unpacked = join(unpacking)?;
+    let unpacked = join(unpacking);
+    let skipped_xattrs = join(writing)?;
+    let unpacked = unpacked?;
     let uncompressed = join(summing)?;
     match (parsed, unpacked, uncompressed) {
-        (true, Some(unpacked), Some(uncompressed)) => Ok(Imported {
-            codec,
-            compressed: compressed.unwrap_or(uncompressed),
-            uncompressed,
-            unpacked,
-        }),
+        (true, Some(mut unpacked), Some(uncompressed)) => {
+            unpacked.skipped_xattrs += skipped_xattrs;
+            Ok(Imported {
+                codec,
+                compressed: compressed.unwrap_or(uncompressed),
+                uncompressed,
+                unpacked,
+            })
+        }
         // Stages only stop without an error of their own when another has one,
         // which was returned above; the one exception is this.
         _ => Err(ImportError::Cancelled),

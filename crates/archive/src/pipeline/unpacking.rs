@@ -1,48 +1,197 @@
-//! The stage that writes the tree.
+//! The stages that write the tree.
+//!
+//! Creating an entry and filling a file cost the kernel about the same, so they
+//! are two stages: one goes through the entries in order and creates what has a
+//! name, the other writes the files that the first has opened. Only a hard link
+//! can tell the difference, because it gives a file attributes that its own entry
+//! would then override; before a link, the first stage waits for the second.
 
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use crate::pipeline::block::Piece;
+use crate::pipeline::block::{Piece, Shared};
 use crate::pipeline::parse::{Batch, Step};
 use crate::pipeline::{Cancel, ImportError};
-use crate::unpack::{Summary, UnpackError, Unpacker};
+use crate::unpack::{OpenFile, Summary, UnpackError, Unpacker};
+use layerhold_tar_format::EntryKind;
 
-/// Unpacks all entries; `None` if the stream was abandoned.
+/// Open files handed over together.
+const FILES: usize = 16;
+/// Handed over and waiting; with [`FILES`] this bounds the open descriptors.
+pub(crate) const BODIES_WAITING: usize = 4;
+
+/// File contents to write.
+#[derive(Debug)]
+pub(crate) enum Bodies {
+    Write {
+        block: Shared,
+        steps: Vec<Body>,
+    },
+    /// Tell when everything before this is done.
+    Sync(SyncSender<()>),
+}
+
+/// One thing to do with a file.
+#[derive(Debug)]
+pub(crate) enum Body {
+    Open(OpenFile),
+    Write {
+        offset: u64,
+        start: usize,
+        length: usize,
+    },
+    End,
+}
+
+/// Creates all entries; `None` if the stream was abandoned, or the other stage gone.
 pub(crate) fn unpack(
-    mut unpacker: Unpacker,
-    inlet: Receiver<Piece<Batch>>,
+    unpacker: Unpacker,
+    inlet: &Receiver<Piece<Batch>>,
+    outlet: SyncSender<Bodies>,
     cancel: &Cancel,
 ) -> Result<Option<Summary>, ImportError> {
+    let mut names = Names {
+        unpacker,
+        outlet,
+        steps: Vec::new(),
+        files: 0,
+        has_file: false,
+        is_synced: true,
+    };
     loop {
         match inlet.recv() {
+            Ok(Piece::Next(_)) if cancel.is_cancelled() => return Err(ImportError::Cancelled),
             Ok(Piece::Next(batch)) => {
-                if cancel.is_cancelled() {
-                    return Err(ImportError::Cancelled);
+                let done = names.carry_out(batch).map_err(ImportError::Unpack)?;
+                if done.is_none() {
+                    return Ok(None);
                 }
-                carry_out(&mut unpacker, &batch).map_err(ImportError::Unpack)?;
             }
             Ok(Piece::End) => break,
             Err(_) => return Ok(None),
         }
     }
+    let Names { unpacker, .. } = names;
     unpacker.finish().map(Some).map_err(ImportError::Unpack)
 }
 
-fn carry_out(unpacker: &mut Unpacker, batch: &Batch) -> Result<(), UnpackError> {
-    let bytes = batch.block.filled();
-    for step in &batch.steps {
-        match step {
-            Step::Begin(header) => unpacker.begin(header)?,
-            Step::Write {
+struct Names {
+    unpacker: Unpacker,
+    outlet: SyncSender<Bodies>,
+    steps: Vec<Body>,
+    files: usize,
+    /// The current entry has a file, which the other stage has or will have.
+    has_file: bool,
+    /// Nothing was handed over since the last wait.
+    is_synced: bool,
+}
+
+/// Without a value, the other stage has failed.
+type Handed = Option<()>;
+
+impl Names {
+    fn carry_out(&mut self, batch: Batch) -> Result<Handed, UnpackError> {
+        let Batch { block, steps } = batch;
+        for step in steps {
+            match step {
+                Step::Begin(header) => {
+                    if self.files >= FILES && self.hand_over(&block).is_none() {
+                        return Ok(None);
+                    }
+                    let is_link = header.kind == EntryKind::HardLink;
+                    if is_link && self.wait(&block).is_none() {
+                        return Ok(None);
+                    }
+                    self.unpacker.begin(&header)?;
+                    let file = self.unpacker.take_file();
+                    self.has_file = file.is_some();
+                    if let Some(file) = file {
+                        self.files += 1;
+                        self.steps.push(Body::Open(file));
+                    }
+                }
+                Step::Write {
+                    offset,
+                    start,
+                    length,
+                } if self.has_file => self.steps.push(Body::Write {
+                    offset,
+                    start,
+                    length,
+                }),
+                Step::End if self.has_file => self.steps.push(Body::End),
+                Step::Write { .. } | Step::End => {}
+            }
+        }
+        Ok(self.hand_over(&block))
+    }
+
+    fn hand_over(&mut self, block: &Shared) -> Handed {
+        if self.steps.is_empty() {
+            return Some(());
+        }
+        self.files = 0;
+        self.is_synced = false;
+        let bodies = Bodies::Write {
+            block: Shared::clone(block),
+            steps: std::mem::take(&mut self.steps),
+        };
+        self.outlet.send(bodies).ok()
+    }
+
+    fn wait(&mut self, block: &Shared) -> Handed {
+        self.hand_over(block)?;
+        if !self.is_synced {
+            let (done, is_done) = sync_channel(1);
+            self.outlet.send(Bodies::Sync(done)).ok()?;
+            is_done.recv().ok()?;
+            self.is_synced = true;
+        }
+        Some(())
+    }
+}
+
+/// Writes all files handed over; tells how many extended attributes were skipped.
+pub(crate) fn write(inlet: &Receiver<Bodies>, cancel: &Cancel) -> Result<u64, ImportError> {
+    let mut current = None;
+    let mut skipped = 0;
+    // The other stage closes the channel when it is done, or has failed.
+    while let Ok(bodies) = inlet.recv() {
+        if cancel.is_cancelled() {
+            return Err(ImportError::Cancelled);
+        }
+        match bodies {
+            Bodies::Sync(done) => drop(done.send(())),
+            Bodies::Write { block, steps } => {
+                for step in steps {
+                    skipped += write_step(&mut current, step, block.filled())
+                        .map_err(ImportError::Unpack)?;
+                }
+            }
+        }
+    }
+    Ok(skipped)
+}
+
+fn write_step(
+    current: &mut Option<OpenFile>,
+    step: Body,
+    bytes: &[u8],
+) -> Result<u64, UnpackError> {
+    match (step, &current) {
+        (Body::Open(file), _) => *current = Some(file),
+        (
+            Body::Write {
                 offset,
                 start,
                 length,
-            } => {
-                let data = bytes.get(*start..*start + *length).unwrap_or_default();
-                unpacker.write_at(*offset, data)?;
-            }
-            Step::End => unpacker.end()?,
+            },
+            Some(file),
+        ) => {
+            let data = bytes.get(start..start + length).unwrap_or_default();
+            file.write_at(offset, data)?;
         }
+        (Body::End, Some(_)) => return current.take().map_or(Ok(0), OpenFile::settle),
+        (Body::Write { .. } | Body::End, None) => {}
     }
-    Ok(())
+    Ok(0)
 }

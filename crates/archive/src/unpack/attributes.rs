@@ -10,6 +10,43 @@ use crate::unpack::unpacker::{Place, Result, Unpacker, refused};
 use crate::unpack::wanted::{Wanted, Xattrs};
 use crate::unpack::{ChownErrors, UserNamespace};
 
+/// Which attributes may be lost.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct XattrPolicy {
+    user_namespace: UserNamespace,
+}
+
+impl XattrPolicy {
+    /// Sets attributes on something open; tells how many were skipped.
+    pub(super) fn set(
+        self,
+        path: &[u8],
+        file: &impl AsFd,
+        set: &[(Vec<u8>, Vec<u8>)],
+    ) -> Result<u64> {
+        let mut skipped = 0;
+        for (name, value) in set {
+            skipped += self.check(path, xattr::set(file, os(name), value))?;
+        }
+        Ok(skipped)
+    }
+
+    /// Filesystems without attributes lose them silently, and so does a user
+    /// namespace for those it may not set (Go: `extractTarFileEntry`).
+    fn check(self, path: &[u8], done: std::result::Result<(), PathError>) -> Result<u64> {
+        let Err(error) = done else {
+            return Ok(0);
+        };
+        let in_namespace = self.user_namespace == UserNamespace::Child;
+        // EPERM only; the kernel says EACCES for other reasons.
+        let not_permitted = error.raw_os_error() == Some(EPERM);
+        if error.is_unsupported() || (in_namespace && not_permitted) {
+            return Ok(1);
+        }
+        Err(refused(path, error))
+    }
+}
+
 impl Unpacker {
     /// Decides about a failed change of ownership.
     pub(super) fn check_owner(
@@ -29,6 +66,12 @@ impl Unpacker {
         }
     }
 
+    pub(super) fn xattr_policy(&self) -> XattrPolicy {
+        XattrPolicy {
+            user_namespace: self.options.user_namespace,
+        }
+    }
+
     /// Sets attributes on something open.
     pub(super) fn set_xattrs(
         &mut self,
@@ -36,27 +79,8 @@ impl Unpacker {
         file: &impl AsFd,
         set: &[(Vec<u8>, Vec<u8>)],
     ) -> Result<()> {
-        for (name, value) in set {
-            let done = xattr::set(file, os(name), value);
-            self.check_xattr(path, done)?;
-        }
+        self.summary.skipped_xattrs += self.xattr_policy().set(path, file, set)?;
         Ok(())
-    }
-
-    /// Filesystems without attributes lose them silently, and so does a user
-    /// namespace for those it may not set (Go: `extractTarFileEntry`).
-    fn check_xattr(&mut self, path: &[u8], done: std::result::Result<(), PathError>) -> Result<()> {
-        let Err(error) = done else {
-            return Ok(());
-        };
-        let in_namespace = self.options.user_namespace == UserNamespace::Child;
-        // EPERM only; the kernel says EACCES for other reasons.
-        let not_permitted = error.raw_os_error() == Some(EPERM);
-        if error.is_unsupported() || (in_namespace && not_permitted) {
-            self.summary.skipped_xattrs += 1;
-            return Ok(());
-        }
-        Err(refused(path, error))
     }
 
     /// Gives an entry without an open file its attributes, by name.
@@ -93,7 +117,7 @@ impl Unpacker {
     ) -> Result<()> {
         for (key, value) in set {
             let done = xattr::set_at(dir, name, os(key), value);
-            self.check_xattr(path, done)?;
+            self.summary.skipped_xattrs += self.xattr_policy().check(path, done)?;
         }
         Ok(())
     }

@@ -9,58 +9,79 @@ use layerhold_sys::{
     Create, FileType, OpenOptions, set_file_mode, set_file_owner, set_file_times, stat_file,
 };
 
+use crate::entry_path::shown;
+use crate::unpack::UnpackError;
+use crate::unpack::attributes::XattrPolicy;
 use crate::unpack::unpacker::{Place, Result, Unpacker, refused};
 use crate::unpack::wanted::{Wanted, Xattrs};
 
-/// A file just created, not yet opened for content.
-pub(super) struct NewFile {
-    file: File,
-    /// Permissions it has now.
-    mode: u32,
-}
-
-/// The file whose content is being written.
+/// A regular file that was created and waits for its content.
+///
+/// It needs nothing of the unpacker any more, so that another thread can write it.
 #[derive(Debug)]
-pub(super) struct OpenFile {
+pub(crate) struct OpenFile {
     file: File,
+    /// The cleaned path of its entry, for messages.
+    path: Box<[u8]>,
+    /// Permissions it has now.
     mode: u32,
     wanted: Wanted,
     xattrs: Xattrs,
+    xattr_policy: XattrPolicy,
     /// The length it ends with, if holes may be left at its end.
     sparse_length: Option<u64>,
 }
 
-impl NewFile {
-    pub(super) fn with_header(self, place: Place<'_>) -> OpenFile {
-        let header = place.header;
-        OpenFile {
-            file: self.file,
-            mode: self.mode,
-            wanted: place.wanted,
-            xattrs: place.xattrs,
-            sparse_length: header.sparse().map(|_| header.content_size()),
-        }
-    }
-}
-
 impl OpenFile {
-    pub(super) fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, offset)
+    /// Writes a part of the content.
+    pub(crate) fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.file
+            .write_all_at(bytes, offset)
+            .map_err(|source| self.write_error(source))
+    }
+
+    /// Gives the file its final attributes and closes it; tells how many extended
+    /// attributes had to be skipped.
+    pub(crate) fn settle(self) -> Result<u64> {
+        let refused = |source| refused(&self.path, source);
+        if let Some(length) = self.sparse_length {
+            self.file
+                .set_len(length)
+                .map_err(|source| self.write_error(source))?;
+        }
+        if self.mode != self.wanted.mode {
+            set_file_mode(&self.file, self.wanted.mode).map_err(refused)?;
+        }
+        let skipped = match self.xattrs.is_empty() {
+            true => 0,
+            false => self
+                .xattr_policy
+                .set(&self.path, &self.file, &self.xattrs)?,
+        };
+        set_file_times(&self.file, &self.wanted.times).map_err(refused)?;
+        Ok(skipped)
+    }
+
+    fn write_error(&self, source: io::Error) -> UnpackError {
+        UnpackError::Write {
+            entry: shown(&self.path),
+            source,
+        }
     }
 }
 
 impl Unpacker {
     /// Creates a file, and anew if something is in its way.
     ///
-    /// The owner is set at once, the mode as far as it gives no set-id bits;
-    /// [`Unpacker::settle_file`] does the rest when the content is written.
+    /// The owner is set at once, the mode as far as it gives no set-id bits:
+    /// writing may clear those. [`OpenFile::settle`] does the rest.
     pub(super) fn create_file(
         &mut self,
         path: &[u8],
         name: &OsStr,
-        place: &Place<'_>,
-    ) -> Result<NewFile> {
-        let wanted = &place.wanted;
+        place: Place<'_>,
+    ) -> Result<OpenFile> {
+        let wanted = place.wanted;
         let options = OpenOptions::write()
             .create(Create::New)
             .mode(wanted.mode & 0o777);
@@ -81,27 +102,14 @@ impl Unpacker {
             let done = set_file_owner(&file, Some(uid), Some(gid));
             self.check_owner(path, done)?;
         }
-        Ok(NewFile {
+        Ok(OpenFile {
             file,
+            path: path.into(),
             mode: stat.permissions(),
+            wanted,
+            xattrs: place.xattrs,
+            xattr_policy: self.xattr_policy(),
+            sparse_length: place.header.sparse().map(|_| place.header.content_size()),
         })
-    }
-
-    pub(super) fn settle_file(&mut self, path: &[u8], open: OpenFile) -> Result<()> {
-        let OpenFile { file, wanted, .. } = &open;
-        if let Some(length) = open.sparse_length {
-            file.set_len(length)
-                .map_err(|source| crate::unpack::UnpackError::Write {
-                    entry: crate::entry_path::shown(path),
-                    source,
-                })?;
-        }
-        if open.mode != wanted.mode {
-            set_file_mode(file, wanted.mode).map_err(|source| refused(path, source))?;
-        }
-        if !open.xattrs.is_empty() {
-            self.set_xattrs(path, file, &open.xattrs)?;
-        }
-        set_file_times(file, &wanted.times).map_err(|source| refused(path, source))
     }
 }

@@ -14,6 +14,7 @@ mod wanted;
 mod whiteouts;
 
 pub use error::UnpackError;
+pub(crate) use file::OpenFile;
 pub use options::{
     ChownErrors, OverlayNamespace, Replace, UnpackOptions, UserNamespace, Whiteouts,
 };

@@ -188,14 +188,10 @@ impl Unpacker {
     /// # Errors
     /// [`UnpackError::Write`] if the filesystem refuses.
     pub fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
-        let Some(file) = &mut self.current else {
-            return Ok(());
-        };
-        file.write_at(offset, bytes)
-            .map_err(|source| UnpackError::Write {
-                entry: shown(&self.path),
-                source,
-            })
+        match &self.current {
+            Some(file) => file.write_at(offset, bytes),
+            None => Ok(()),
+        }
     }
 
     /// Ends the current entry: a file gets its final attributes and is closed.
@@ -203,10 +199,15 @@ impl Unpacker {
     /// # Errors
     /// See [`UnpackError`].
     pub fn end(&mut self) -> Result<()> {
-        match self.current.take() {
-            Some(file) => self.close(file),
-            None => Ok(()),
+        if let Some(file) = self.current.take() {
+            self.summary.skipped_xattrs += file.settle()?;
         }
+        Ok(())
+    }
+
+    /// Takes over writing and settling the current file, if the entry has one.
+    pub(crate) fn take_file(&mut self) -> Option<OpenFile> {
+        self.current.take()
     }
 
     /// Sets what must come last, such as the times of directories, and tells
@@ -352,16 +353,8 @@ impl Unpacker {
 
     /// Begins a regular file.
     pub(super) fn open_file(&mut self, path: &[u8], name: &OsStr, place: Place<'_>) -> Result<()> {
-        let file = self.create_file(path, name, &place)?;
-        self.current = Some(file.with_header(place));
+        self.current = Some(self.create_file(path, name, place)?);
         Ok(())
-    }
-
-    fn close(&mut self, file: OpenFile) -> Result<()> {
-        let path = std::mem::take(&mut self.path);
-        let result = self.settle_file(&path, file);
-        self.path = path;
-        result
     }
 
     /// Removes what is in the way of a new entry; tells what that was.

@@ -1,0 +1,16 @@
+//! Archives unpacked, packed and compared, on real filesystems and beside the Go tool.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "tests look at the results by other means than the library's"
+)]
+
+mod changes;
+mod entries;
+mod hostile;
+mod pack;
+mod peer;
+mod pipeline;
+mod races;
+mod support;
+mod whiteouts;

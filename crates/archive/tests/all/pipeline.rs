@@ -1,0 +1,263 @@
+//! One pass: digests, lengths, the recorder's view, errors and cancelling.
+
+use std::io::{self, Read, Write};
+
+use layerhold_archive::layerhold_tar_format::{Event, EventSink};
+use layerhold_archive::{
+    Cancel, Codec, ImportError, ImportOptions, Imported, UnpackOptions, Unpacker, compressor,
+    import,
+};
+use layerhold_testkit::{TarBuilder, TarEntry};
+use sha2::{Digest, Sha256};
+
+use crate::support::{Copy, Place, open_descriptors};
+
+fn own(entry: TarEntry) -> TarEntry {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = std::fs::metadata("/proc/self").unwrap();
+    entry.owner(metadata.uid().into(), metadata.gid().into())
+}
+
+fn sample() -> Vec<u8> {
+    let mut tar = TarBuilder::new();
+    for n in 0..200 {
+        tar = tar.entry(own(TarEntry::file(
+            format!("d{}/f{n}", n % 7),
+            vec![b'x'; n * 37],
+        )));
+    }
+    tar = tar.entry(own(TarEntry::file("big", vec![b'y'; 3_000_000])));
+    let mut bytes = tar.finish();
+    // Padding and even garbage after the end belong to the layer.
+    bytes.extend([0; 20_000]);
+    bytes.extend(b"garbage");
+    bytes
+}
+
+fn compress(codec: Codec, bytes: &[u8]) -> Vec<u8> {
+    let mut writer = compressor(codec, Vec::new()).unwrap();
+    writer.write_all(bytes).unwrap();
+    writer.finish().unwrap()
+}
+
+fn run(
+    place: &Place,
+    reader: impl Read + Send,
+    sink: &mut dyn EventSink,
+    options: &ImportOptions,
+) -> Result<Imported, ImportError> {
+    let unpacker = Unpacker::new(&place.dir, UnpackOptions::new()).unwrap();
+    import(reader, sink, unpacker, options)
+}
+
+#[test]
+fn digests_lengths_and_the_recorder() {
+    let tar = sample();
+    for codec in [Codec::Plain, Codec::Gzip, Codec::Zstd] {
+        let stored = compress(codec, &tar);
+        let place = Place::new();
+        let mut copy = Copy::default();
+        let imported = run(&place, &stored[..], &mut copy, &ImportOptions::default()).unwrap();
+        assert_eq!(imported.codec, codec);
+        assert_eq!(imported.compressed.bytes, stored.len() as u64);
+        assert_eq!(
+            imported.compressed.sha256,
+            <[u8; 32]>::from(Sha256::digest(&stored))
+        );
+        assert_eq!(imported.uncompressed.bytes, tar.len() as u64);
+        assert_eq!(
+            imported.uncompressed.sha256,
+            <[u8; 32]>::from(Sha256::digest(&tar))
+        );
+        assert!(copy.0 == tar, "the recorder sees every byte");
+        assert_eq!(
+            std::fs::read(place.root.join("big")).unwrap(),
+            vec![b'y'; 3_000_000]
+        );
+        assert_eq!(
+            std::fs::metadata(place.root.join("d3/f199")).unwrap().len(),
+            199 * 37
+        );
+    }
+}
+
+#[test]
+fn known_digests_are_taken_over() {
+    let tar = compress(Codec::Gzip, &sample());
+    let options = ImportOptions {
+        known_compressed: Some([1; 32]),
+        known_uncompressed: Some([2; 32]),
+        ..ImportOptions::default()
+    };
+    let imported = run(&Place::new(), &tar[..], &mut (), &options).unwrap();
+    assert_eq!(
+        (imported.compressed.sha256, imported.uncompressed.sha256),
+        ([1; 32], [2; 32])
+    );
+    assert_eq!(imported.compressed.bytes, tar.len() as u64);
+}
+
+#[test]
+fn an_empty_stream_is_an_empty_layer() {
+    let imported = run(&Place::new(), &b""[..], &mut (), &ImportOptions::default()).unwrap();
+    assert_eq!(
+        (imported.codec, imported.uncompressed.bytes),
+        (Codec::Plain, 0)
+    );
+    assert_eq!(imported.unpacked.entries, 0);
+}
+
+/// Gives some bytes, then fails.
+struct Failing<'a>(&'a [u8]);
+
+impl Read for Failing<'_> {
+    fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
+        match self.0.read(target)? {
+            0 => Err(io::ErrorKind::ConnectionReset.into()),
+            count => Ok(count),
+        }
+    }
+}
+
+struct Refusing;
+
+impl EventSink for Refusing {
+    fn event(&mut self, event: &Event<'_, '_>) -> io::Result<()> {
+        match event {
+            Event::Payload { .. } => Err(io::ErrorKind::StorageFull.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn every_stage_reports_its_own_failure() {
+    let tar = sample();
+    let options = ImportOptions::default();
+    let gzip = compress(Codec::Gzip, &tar);
+
+    let error = run(&Place::new(), Failing(&tar), &mut (), &options).unwrap_err();
+    assert!(
+        matches!(error, ImportError::Read(cause) if cause.kind() == io::ErrorKind::ConnectionReset)
+    );
+    let error = run(&Place::new(), Failing(&gzip), &mut (), &options).unwrap_err();
+    assert!(
+        matches!(error, ImportError::Read(cause) if cause.kind() == io::ErrorKind::ConnectionReset)
+    );
+
+    let cut = gzip.get(..gzip.len() / 2).unwrap();
+    let error = run(&Place::new(), cut, &mut (), &options).unwrap_err();
+    assert!(matches!(
+        error,
+        ImportError::Decompress {
+            codec: Codec::Gzip,
+            ..
+        }
+    ));
+    let trailing = [&gzip[..], b"garbage"].concat();
+    let error = run(&Place::new(), &trailing[..], &mut (), &options).unwrap_err();
+    assert!(matches!(
+        error,
+        ImportError::Decompress {
+            codec: Codec::Gzip,
+            ..
+        }
+    ));
+
+    let cut = tar.get(..1_000_000).unwrap();
+    let error = run(&Place::new(), cut, &mut (), &options).unwrap_err();
+    assert!(matches!(error, ImportError::Archive(_)));
+    let error = run(&Place::new(), &[7; 4096][..], &mut (), &options).unwrap_err();
+    assert!(matches!(error, ImportError::Archive(_)));
+
+    let error = run(&Place::new(), &tar[..], &mut Refusing, &options).unwrap_err();
+    assert!(
+        matches!(error, ImportError::Record(cause) if cause.kind() == io::ErrorKind::StorageFull)
+    );
+
+    let below_file = TarBuilder::new()
+        .entry(own(TarEntry::file("f", "")))
+        .entry(own(TarEntry::file("f/g", "")))
+        .raw(vec![0; 50_000_000])
+        .finish();
+    let error = run(&Place::new(), &below_file[..], &mut (), &options).unwrap_err();
+    assert!(matches!(error, ImportError::Unpack(_)));
+}
+
+/// Never ends; cancels after some time.
+struct Endless {
+    given: usize,
+    cancel: Cancel,
+}
+
+impl Read for Endless {
+    fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
+        self.given += target.len();
+        if self.given > 40 << 20 {
+            self.cancel.cancel();
+        }
+        target.fill(0);
+        Ok(target.len())
+    }
+}
+
+#[test]
+fn an_endless_layer_can_be_cancelled() {
+    let options = ImportOptions::default();
+    let endless = Endless {
+        given: 0,
+        cancel: options.cancel.clone(),
+    };
+    let error = run(&Place::new(), endless, &mut (), &options).unwrap_err();
+    assert!(matches!(error, ImportError::Cancelled));
+    assert!(options.cancel.is_cancelled());
+}
+
+#[test]
+fn failures_leave_neither_threads_nor_descriptors() {
+    let threads = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("Threads:"))
+            .unwrap();
+        line.split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<usize>()
+            .unwrap()
+    };
+    let tar = sample();
+    let before = (threads(), open_descriptors());
+    for length in (0..tar.len()).step_by(tar.len() / 40) {
+        let cut = tar.get(..length).unwrap();
+        drop(run(&Place::new(), cut, &mut (), &ImportOptions::default()));
+    }
+    // Other tests run at the same time in this process when not each has its own.
+    assert!(threads() <= before.0 + 40 && open_descriptors() <= before.1 + 40);
+}
+
+#[test]
+fn hard_links_wait_for_the_attributes_of_their_target() {
+    let place = Place::new();
+    let mut tar = TarBuilder::new();
+    for n in 0..300 {
+        tar = tar
+            .entry(
+                own(TarEntry::file(format!("f{n}"), vec![b'x'; 100]))
+                    .mode(0o644)
+                    .mtime(10),
+            )
+            .entry(
+                own(TarEntry::hard_link(format!("h{n}"), format!("f{n}")))
+                    .mode(0o600)
+                    .mtime(20),
+            );
+    }
+    place.unpack(&tar.finish()).unwrap();
+    let tree = place.tree();
+    for n in 0..300 {
+        let node = tree.at(format!("f{n}"));
+        assert_eq!((node.mode, node.mtime), (0o600, (20, 0)), "{n}");
+    }
+}

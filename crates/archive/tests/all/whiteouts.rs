@@ -1,0 +1,180 @@
+//! Deletions: carried out on a whole tree, written down for overlayfs, or kept.
+
+use layerhold_archive::{OverlayNamespace, UnpackError, UnpackOptions, Whiteouts};
+use layerhold_testkit::{NodeKind, TarBuilder, TarEntry, require_root};
+
+use crate::support::{Place, unpack_error};
+
+fn paths(place: &Place) -> Vec<String> {
+    let tree = place.tree();
+    let paths = tree.paths().into_iter();
+    paths
+        .map(|path| path.to_str().unwrap().to_owned())
+        .collect()
+}
+
+fn lower() -> Vec<u8> {
+    TarBuilder::new()
+        .dir("d", 0o755)
+        .file("d/a", 0o644, "a")
+        .file("d/b", 0o644, "b")
+        .dir("d/sub", 0o755)
+        .file("d/sub/c", 0o644, "c")
+        .file("top", 0o644, "t")
+        .symlink("link", "d")
+        .finish()
+}
+
+fn applied(upper: TarBuilder) -> Vec<String> {
+    let place = Place::new();
+    place.unpack(&lower()).unwrap();
+    place.unpack(&upper.finish()).unwrap();
+    paths(&place)
+}
+
+#[test]
+fn root_whiteouts_delete_what_they_name() {
+    let Some(()) = require_root() else { return };
+    let left = applied(
+        TarBuilder::new()
+            .whiteout("d/a")
+            .whiteout("d/sub")
+            .whiteout("link")
+            .whiteout("never/there"),
+    );
+    assert_eq!(left, ["d", "d/b", "never", "top"]);
+}
+
+#[test]
+fn root_an_opaque_directory_keeps_only_what_its_layer_put() {
+    let Some(()) = require_root() else { return };
+    // Whether the marker comes before or after what the layer puts makes no difference.
+    let after = TarBuilder::new()
+        .file("d/new", 0o644, "n")
+        .file("d/sub/below", 0o644, "n")
+        .opaque("d");
+    let before = TarBuilder::new()
+        .opaque("d")
+        .file("d/new", 0o644, "n")
+        .file("d/sub/below", 0o644, "n");
+    let expected = ["d", "d/new", "d/sub", "d/sub/below", "link", "top"];
+    assert_eq!(applied(after), expected);
+    assert_eq!(applied(before), expected);
+}
+
+#[test]
+fn root_an_opaque_root_and_an_opaque_link() {
+    let Some(()) = require_root() else { return };
+    let root = TarBuilder::new().file("new", 0o644, "n").opaque("");
+    assert_eq!(applied(root), ["new"]);
+    // What stands there is a link and no directory, so nothing is hidden.
+    let link = TarBuilder::new().opaque("link");
+    assert_eq!(applied(link).len(), 7);
+}
+
+#[test]
+fn root_a_layer_on_an_empty_tree_is_not_cleared_by_its_own_markers() {
+    let Some(()) = require_root() else { return };
+    let place = Place::new();
+    let tar = TarBuilder::new()
+        .file("d/f", 0o644, "x")
+        .opaque("d")
+        .finish();
+    place.unpack(&tar).unwrap();
+    assert_eq!(paths(&place), ["d", "d/f"]);
+}
+
+#[test]
+fn root_malformed_whiteouts_are_refused() {
+    let Some(()) = require_root() else { return };
+    for name in [".wh.", ".wh..", "d/.wh...", "d/sub/.wh."] {
+        let place = Place::new();
+        place.unpack(&lower()).unwrap();
+        let tar = TarBuilder::new().file(name, 0o644, "").finish();
+        let error = unpack_error(place.unpack(&tar));
+        assert!(
+            matches!(error, UnpackError::MalformedWhiteout { .. }),
+            "{name}"
+        );
+        assert_eq!(paths(&place).len(), 7);
+    }
+}
+
+#[test]
+fn root_the_link_store_of_aufs() {
+    let Some(()) = require_root() else { return };
+    let place = Place::new();
+    let tar = TarBuilder::new()
+        .dir(".wh..wh.plnk", 0o700)
+        .file(".wh..wh.plnk/1.1", 0o640, "shared")
+        .file(".wh..wh.aufs", 0o644, "")
+        .hard_link("one", ".wh..wh.plnk/1.1")
+        .entry(TarEntry::hard_link("two", ".wh..wh.plnk/1.1").mode(0o640))
+        .finish();
+    place.unpack(&tar).unwrap();
+    assert_eq!(paths(&place), ["one", "two"]);
+    assert_eq!(std::fs::read(place.root.join("two")).unwrap(), b"shared");
+}
+
+#[test]
+fn root_whiteouts_for_overlayfs() {
+    let Some(()) = require_root() else { return };
+    for (namespace, attribute) in [
+        (OverlayNamespace::Trusted, "trusted.overlay.opaque"),
+        (OverlayNamespace::User, "user.overlay.opaque"),
+    ] {
+        let place = Place::new();
+        let options = UnpackOptions {
+            whiteouts: Whiteouts::Overlay(namespace),
+            ..UnpackOptions::default()
+        };
+        let tar = TarBuilder::new()
+            .entry(TarEntry::file("d/.wh.gone", "").owner(3, 4))
+            .whiteout("back")
+            .dir("back", 0o755)
+            .whiteout("file")
+            .file("file", 0o644, "x")
+            .file("then", 0o644, "x")
+            .whiteout("then")
+            .file("d/new", 0o644, "n")
+            .opaque("d")
+            .entry(TarEntry::dir("e").xattr("trusted.overlay.redirect", "/etc"))
+            .whiteout("gone")
+            .whiteout("gone/below")
+            .finish();
+        place.unpack_with(&tar, options).unwrap();
+        let tree = place.tree();
+        let white = |path: &str| tree.at(path).kind == NodeKind::CharDevice(0);
+        assert!(white("d/gone") && white("then") && white("gone"));
+        assert_eq!((tree.at("d/gone").uid, tree.at("d/gone").gid), (3, 4));
+        assert!(!white("file") && !white("back"));
+        let opaque = |path: &str| {
+            let found = tree
+                .at(path)
+                .xattrs
+                .get(attribute.as_ref() as &std::ffi::OsStr);
+            found.is_some_and(|value| value == b"y")
+        };
+        assert!(opaque("d"), "{:?}", tree.at("d"));
+        // A directory after its own whiteout must not show what is below it.
+        assert!(opaque("back"));
+        assert!(tree.at("e").xattrs.is_empty());
+        assert_eq!(
+            paths(&place),
+            ["back", "d", "d/gone", "d/new", "e", "file", "gone", "then"]
+        );
+    }
+}
+
+#[test]
+fn root_whiteouts_may_be_kept() {
+    let Some(()) = require_root() else { return };
+    let place = Place::new();
+    let options = UnpackOptions {
+        whiteouts: Whiteouts::Keep,
+        ..UnpackOptions::default()
+    };
+    let tar = TarBuilder::new().whiteout("d/a").opaque("d").finish();
+    place.unpack_with(&tar, options).unwrap();
+    assert_eq!(paths(&place), ["d", "d/.wh..wh..opq", "d/.wh.a"]);
+}
