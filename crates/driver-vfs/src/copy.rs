@@ -28,19 +28,24 @@ impl CopyRules {
     }
 }
 
-/// The mode with which the target of [`copy_tree`] must have been made.
+/// The mode with which the target of [`copy_tree`] is made.
 ///
 /// All permissions, because what is missing of them afterwards is the umask, which cannot be read otherwise
 /// without changing it for the whole process.
 pub(crate) const PROBE_MODE: u32 = 0o777;
 
-/// Copies everything in `source`, and its attributes, to the empty directory `target`.
+/// Copies everything in `source`, and its attributes, to the empty directory `target`, which was just made with
+/// [`PROBE_MODE`] and is described by `made`.
 ///
 /// Contents are shared where the filesystem can, holes stay holes, names of one inode stay so. Owners,
 /// modes, times to the nanosecond and the extended attributes Go copies (drivers/copy) are
 /// kept. Each file costs nine system calls when nothing about it is unusual. Directories are spread over threads.
-pub(crate) fn copy_tree(source: &Dir, target: &Dir, rules: CopyRules) -> Result<(), LayerError> {
-    let made = target.stat_self()?;
+pub(crate) fn copy_tree(
+    source: &Dir,
+    target: &Dir,
+    made: &Stat,
+    rules: CopyRules,
+) -> Result<(), LayerError> {
     let copy = TreeCopy {
         root: target,
         rules,

@@ -18,7 +18,7 @@
 //! 3. After a removed layer was renamed away: a temporary area again.
 //!
 //! ```
-//! use layerhold_driver::{Driver, DriverConfig, LayerTarget, MountOptions, StageRequest};
+//! use layerhold_driver::{Driver, DriverConfig, LayerTarget, MountOptions, StageRequest, Trash};
 //! use layerhold_driver_vfs::VfsDriver;
 //!
 //! # let scratch = tempfile::tempdir()?;
@@ -31,6 +31,10 @@
 //! assert!(!driver.exists(&id)?);
 //! staged.commit(&id)?;
 //! assert_eq!(driver.mount(&id, &MountOptions::read_only())?, root.join("vfs/dir/base"));
+//!
+//! let mut trash = Trash::new();
+//! driver.remove(&id, &mut trash)?; // quick; the ID is free from here on
+//! trash.erase()?; // takes as long as it takes
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -38,6 +42,8 @@
 //!
 //! - Neither per-layer options (quotas) nor mount options other than `ro`.
 //! - Directories get no SELinux label of their own (Go gives a layer's root the label `level:s0` of the policy).
+//! - For an ordinary user outside of a user namespace, files of the parent that their owner may not read cannot be
+//!   copied, and the root directory of a writable layer is writable for its owner whatever the parent's is.
 //! - Labels and access lists of a parent's files are not copied, as in Go.
 
 mod copy;
@@ -50,3 +56,8 @@ pub use driver::{VfsDriver, VfsFactory};
 
 /// The driver's name.
 pub const NAME: &str = "vfs";
+
+/// Keeps the example of the README right.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -4,13 +4,13 @@ use std::any::Any;
 
 use layerhold_archive::{ChownErrors, UnpackOptions};
 use layerhold_driver::{
-    CommitFailed, DirContents, HardLinks, LayerContents, LayerError, LayerRef, LayerTarget,
-    RemapRequest, StageRequest, StagedLayer, remap_tree,
+    CommitFailed, DirContents, HardLinks, LayerAccess, LayerContents, LayerError, LayerRef,
+    LayerTarget, RemapRequest, StageRequest, StagedLayer, remap_tree,
 };
 use layerhold_idmap::{HostOwner, IdMappings};
 use layerhold_ids::LayerId;
 use layerhold_staging::{CommitError, StagedAddition, TempArea, TempRoot};
-use layerhold_sys::{Dir, PathError};
+use layerhold_sys::{Dir, PathError, Stat};
 
 use crate::NAME;
 use crate::copy::{CopyRules, PROBE_MODE, copy_tree, is_refusal};
@@ -25,6 +25,8 @@ pub(crate) struct VfsStaged {
     root: Dir,
     addition: StagedAddition,
     home: Home,
+    /// The mode of the root directory if the one it has now is not to stay.
+    wanted_mode: Option<u32>,
     rules: CopyRules,
     /// Held for its drop, which erases a layer that was not committed.
     area: TempArea,
@@ -51,17 +53,61 @@ impl VfsStaged {
             .map_err(LayerError::TempArea)?;
         let addition = area.stage_addition();
         let root = addition.create_dir(PROBE_MODE)?;
+        let made = root.stat_self()?;
         match source {
-            Some(source) => copy_tree(&source, &root, rules)?,
+            Some(source) => copy_tree(&source, &root, &made, rules)?,
             None => make_base(&root, &request.id_maps, rules)?,
         }
+        let wanted_mode = make_fillable(&root, &made, request.access)?;
         Ok(Self {
             root,
             addition,
             home: home.clone(),
+            wanted_mode,
             rules,
             area,
         })
+    }
+}
+
+impl VfsStaged {
+    /// Gives the root directory the mode it is to have, unless an archive has said another; returns where to put it.
+    fn finished(&self) -> Result<Dir, LayerError> {
+        let layers = self.home.writable()?.clone();
+        if let Some(mode) = self.wanted_mode
+            && self.root.stat_self()?.permissions() == FILLABLE
+        {
+            self.root.set_own_mode(mode)?;
+        }
+        Ok(layers)
+    }
+}
+
+/// The mode of a root directory that has to be made fillable; one that no archive gives a directory.
+const FILLABLE: u32 = 0o1700;
+/// What its owner needs to change a directory.
+const OWNER_CHANGES: u32 = 0o300;
+
+/// Lets an ordinary user fill a layer whose root directory its owner may not change, as is the rule; returns the mode
+/// to set in the end. Root, in a user namespace too, needs no such right. An ordinary user's writable layer would be of
+/// little use without it, and keeps it.
+fn make_fillable(root: &Dir, made: &Stat, access: LayerAccess) -> Result<Option<u32>, PathError> {
+    if made.uid == 0 {
+        return Ok(None);
+    }
+    let mode = root.stat_self()?.permissions();
+    if mode & OWNER_CHANGES == OWNER_CHANGES {
+        return Ok(None);
+    }
+    match access {
+        LayerAccess::ReadWrite => {
+            root.set_own_mode(mode | OWNER_CHANGES)?;
+            Ok(None)
+        }
+        LayerAccess::ReadOnly => {
+            root.set_own_mode(FILLABLE)?;
+            Ok(Some(mode))
+        }
     }
 }
 
@@ -125,42 +171,45 @@ impl StagedLayer for VfsStaged {
     }
 
     fn commit(self: Box<Self>, id: &LayerId) -> Result<(), Box<CommitFailed>> {
-        let Self {
-            root,
-            addition,
-            home,
-            rules,
-            area,
-        } = *self;
-        let layers = home.writable().cloned();
-        let again = |addition, source| {
-            let staged = Box::new(Self {
-                root,
-                addition,
-                home,
-                rules,
-                area,
-            });
+        let failed = |staged, source| {
             Box::new(CommitFailed {
                 id: id.clone(),
                 staged,
                 source,
             })
         };
-        let layers = match layers {
+        let layers = match self.finished() {
             Ok(layers) => layers,
-            Err(source) => return Err(again(addition, source)),
+            Err(source) => return Err(failed(self, source)),
         };
+        let Self {
+            root,
+            addition,
+            home,
+            wanted_mode,
+            rules,
+            area,
+        } = *self;
         // The area goes afterwards, empty; a failure to remove it is left to the next recovery.
-        addition.commit(&layers, id.as_str()).map_err(|failed| {
-            let CommitError { addition, source } = *failed;
+        addition.commit(&layers, id.as_str()).map_err(|error| {
+            let CommitError { addition, source } = *error;
             let taken = || LayerError::Exists { id: id.clone() };
             let source = if source.already_exists() {
                 taken()
             } else {
                 source.into()
             };
-            again(addition, source)
+            failed(
+                Box::new(Self {
+                    root,
+                    addition,
+                    home,
+                    wanted_mode,
+                    rules,
+                    area,
+                }),
+                source,
+            )
         })
     }
 

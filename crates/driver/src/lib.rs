@@ -65,3 +65,8 @@ pub use work::{Tasks, default_threads, run_tasks};
 
 // Their types are in the signatures above.
 pub use {layerhold_archive, layerhold_idmap, layerhold_ids, layerhold_sys};
+
+/// Keeps the example of the README right.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

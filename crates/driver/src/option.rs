@@ -240,4 +240,17 @@ mod tests {
             Err("strconv.ParseBool: parsing \"yes\": invalid syntax".into())
         );
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_taken_apart_or_refused(text in "[a-zA-Z.= ]{0,24}") {
+            if let Ok(option) = DriverOption::parse(&text) {
+                proptest::prop_assert!(!option.driver.contains('.'));
+                proptest::prop_assert_eq!(option.key.to_lowercase(), option.key.clone());
+                let again = format!("{}.{}={}", option.driver, option.key, option.value);
+                let parsed = DriverOption::parse(&again).map(|o| (o.driver, o.key, o.value));
+                proptest::prop_assert_eq!(parsed, Ok((option.driver, option.key, option.value)));
+            }
+        }
+    }
 }

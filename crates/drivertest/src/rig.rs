@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use layerhold_driver::{
-    Access, DiffRequest, Driver, DriverConfig, DriverFactory, LayerRef, LayerTarget, MountOptions,
-    OpenError, StageRequest, StagedLayer, Trash, fallback,
+    Access, DiffRequest, Driver, DriverConfig, DriverFactory, LayerAccess, LayerRef, LayerTarget,
+    MountOptions, OpenError, StageRequest, StagedLayer, Trash, fallback,
 };
 use layerhold_idmap::IdMappings;
 use layerhold_ids::LayerId;
+use layerhold_sys::{Dir, remove_tree};
 use layerhold_testkit::{Blame, TempDir, Tree, scratch, skip};
 
 /// How a suite opens the driver under test.
@@ -139,6 +140,20 @@ impl<'f> Rig<'f> {
         self.driver.stage(&request).unwrap()
     }
 
+    /// Makes a layer as containers have it, for changing its mounted tree.
+    #[track_caller]
+    pub(crate) fn writable(&self, name: &str, parent: Option<&str>) -> LayerId {
+        let parent = parent.map(id);
+        let mut request = StageRequest::new().with_access(LayerAccess::ReadWrite);
+        request.parent = parent.as_ref().map(LayerRef::Committed);
+        self.driver
+            .stage(&request)
+            .unwrap()
+            .commit(&id(name))
+            .unwrap();
+        id(name)
+    }
+
     /// Makes a layer of a tar.
     #[track_caller]
     pub(crate) fn layer(&self, name: &str, parent: Option<&str>, tar: &[u8]) -> LayerId {
@@ -152,9 +167,9 @@ impl<'f> Rig<'f> {
     /// Makes a layer by changing files of its mounted tree.
     #[track_caller]
     pub(crate) fn changed(&self, name: &str, parent: &str, change: impl FnOnce(&Path)) -> LayerId {
-        self.stage(Some(&id(parent))).commit(&id(name)).unwrap();
+        let made = self.writable(name, Some(parent));
         self.mounted(name, change);
-        id(name)
+        made
     }
 
     /// Does something with the mounted tree of a layer.
@@ -261,6 +276,17 @@ impl<'f> Rig<'f> {
         // Made with the first temporary area, and kept.
         found.retain(|path| !self.driver.temp_roots().contains(path));
         found
+    }
+}
+
+impl Drop for Rig<'_> {
+    fn drop(&mut self) {
+        // An ordinary user cannot remove what is in read-only directories with the means of the temporary directory.
+        if let (Some(above), Some(name)) = (self.root.parent(), self.root.file_name())
+            && let Ok(above) = Dir::open_ambient(above)
+        {
+            drop(remove_tree(&above, name));
+        }
     }
 }
 

@@ -84,7 +84,7 @@ fn date(root: &Path) {
 }
 
 pub(super) fn child_starts_as_its_parent(rig: &Rig) {
-    rig.stage(None).commit(&id("parent")).unwrap();
+    rig.writable("parent", None);
     rig.mounted("parent", |path| {
         fs::set_permissions(path, fs::Permissions::from_mode(0o711)).unwrap();
         furnish(path);
@@ -99,7 +99,7 @@ pub(super) fn child_starts_as_its_parent(rig: &Rig) {
 }
 
 pub(super) fn root_child_keeps_every_attribute(rig: &Rig) {
-    rig.stage(None).commit(&id("parent")).unwrap();
+    rig.writable("parent", None);
     rig.mounted("parent", |path| {
         furnish(path);
         let dir = Dir::open_ambient(path).unwrap();
@@ -142,7 +142,7 @@ pub(super) fn root_child_keeps_every_attribute(rig: &Rig) {
 
 pub(super) fn sparse_files_stay_sparse(rig: &Rig) {
     const SIZE: u64 = 64 << 20;
-    rig.stage(None).commit(&id("parent")).unwrap();
+    rig.writable("parent", None);
     let blocks = rig.mounted("parent", |path| {
         let file = File::create(path.join("sparse")).unwrap();
         file.set_len(SIZE).unwrap();
@@ -278,7 +278,7 @@ pub(super) fn deep_chain(rig: &Rig) {
 pub(super) fn deep_directories(rig: &Rig) {
     // More than a process may have descriptors open by default, and nearly as long as a path may be.
     const DEPTH: usize = 1500;
-    rig.stage(None).commit(&id("deep")).unwrap();
+    rig.writable("deep", None);
     rig.mounted("deep", |path| {
         let mut dir = Dir::open_ambient(path).unwrap();
         for _ in 0..DEPTH {
@@ -300,7 +300,7 @@ pub(super) fn deep_directories(rig: &Rig) {
 pub(super) fn hard_links_across_directories(rig: &Rig) {
     const DIRECTORIES: usize = 60;
     const INODES: usize = 20;
-    rig.stage(None).commit(&id("links")).unwrap();
+    rig.writable("links", None);
     rig.mounted("links", |path| {
         for d in 0..DIRECTORIES {
             let dir = path.join(format!("{}/{d}", d % 7));

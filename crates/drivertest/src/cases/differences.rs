@@ -6,8 +6,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use layerhold_driver::{ApplyRequest, ApplySummary};
-use layerhold_sys::{Dir, NodeKind, make_device, xattr};
-use layerhold_testkit::{TarBuilder, TarEntry, Tree};
+use layerhold_sys::{Dir, make_device, xattr};
+use layerhold_testkit::{NodeKind, TarBuilder, TarEntry, Tree};
 
 use crate::Rig;
 use crate::rig::{fill, id, read};
@@ -94,10 +94,10 @@ pub(super) fn changes_are_exact(rig: &Rig) {
     assert_eq!(rig.diff_size("base", None), 6 + 4 + 4 + 4 + 6 + 6 + 4 + 4);
 }
 
-/// What an archive keeps of a tree: whole seconds, and no sockets.
+/// What the archive of a difference keeps of a tree: whole seconds, no sockets, and nothing on the root directory.
 fn as_archived(tree: Tree) -> Tree {
     tree.without_directory_times()
-        .retain(|_, node| node.kind != layerhold_testkit::NodeKind::Socket)
+        .retain(|path, node| path != Path::new("") && node.kind != NodeKind::Socket)
         .map(|_, node| node.mtime.1 = 0)
 }
 
@@ -128,11 +128,22 @@ pub(super) fn root_diff_apply_round_trip_of_every_kind(rig: &Rig) {
     rig.changed("upper", "base", |path| {
         change(path);
         let dir = Dir::open_ambient(path).unwrap();
-        dir.make_node("null", NodeKind::CharDevice, 0o666, make_device(1, 3))
+        dir.make_node(
+            "null",
+            layerhold_sys::NodeKind::CharDevice,
+            0o666,
+            make_device(1, 3),
+        )
+        .unwrap();
+        dir.make_node(
+            "disk",
+            layerhold_sys::NodeKind::BlockDevice,
+            0o660,
+            make_device(8, 1),
+        )
+        .unwrap();
+        dir.make_node("pipe", layerhold_sys::NodeKind::Fifo, 0o600, 0)
             .unwrap();
-        dir.make_node("disk", NodeKind::BlockDevice, 0o660, make_device(8, 1))
-            .unwrap();
-        dir.make_node("pipe", NodeKind::Fifo, 0o600, 0).unwrap();
         write(path.join("setuid"), "#!");
         dir.set_owner("setuid", Some(17), Some(18)).unwrap();
         dir.set_mode("setuid", 0o6711).unwrap();
@@ -156,8 +167,7 @@ pub(super) fn diff_without_parent(rig: &Rig) {
     let staged = rig.stage(None);
     fill(&*staged, &rig.diff("upper", None));
     staged.commit(&id("flat")).unwrap();
-    let rest = |tree: Tree| as_archived(tree).retain(|path, _| path != Path::new(""));
-    rest(rig.tree("flat")).assert_same(&rest(rig.tree("upper")));
+    as_archived(rig.tree("flat")).assert_same(&as_archived(rig.tree("upper")));
 }
 
 pub(super) fn whiteouts_take_effect(rig: &Rig) {
@@ -195,7 +205,7 @@ pub(super) fn whiteouts_take_effect(rig: &Rig) {
 
 pub(super) fn apply_to_an_existing_layer(rig: &Rig) {
     rig.layer("base", None, &base());
-    rig.stage(Some(&id("base"))).commit(&id("upper")).unwrap();
+    rig.writable("upper", Some("base"));
     let tar = TarBuilder::new()
         .entry(TarEntry::file("mode", "rewritten"))
         .whiteout("kind")

@@ -131,7 +131,7 @@ pub(super) fn remove_leaves_siblings_and_children_alone(rig: &Rig) {
 }
 
 pub(super) fn usage_counts_each_inode_once(rig: &Rig) {
-    rig.stage(None).commit(&id("used")).unwrap();
+    rig.writable("used", None);
     let empty = rig.driver.usage(&id("used")).unwrap();
     rig.mounted("used", |path| {
         fs::create_dir(path.join("d")).unwrap();

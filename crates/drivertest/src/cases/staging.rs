@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fs;
+use std::path::Path;
 use std::thread;
 
 use layerhold_archive::UnpackOptions;
@@ -183,7 +184,9 @@ pub(super) fn template_gives_contents(rig: &Rig) {
             .unwrap()
             .commit(&id(name))
             .unwrap();
-        rig.tree(name).assert_same(&rig.tree("snap"));
+        // An ordinary user's writable layer may have a root directory its owner can write to.
+        let below = |name| rig.tree(name).retain(|path, _| path != Path::new(""));
+        below(name).assert_same(&below("snap"));
         assert_eq!(rig.changes(name, Some("snap")), [""; 0]);
         assert_eq!(rig.changes(name, Some("base")), ["D /f", "A /g"]);
     }
@@ -293,7 +296,7 @@ pub(super) fn root_full_disk_leaves_nothing_and_can_be_emptied(rig: &Rig) {
 }
 
 /// Writes a file until nothing more fits.
-fn fill_up(place: &std::path::Path) {
+fn fill_up(place: &Path) {
     use std::io::Write;
     for (name, chunk) in [("large", 1 << 16), ("small", 512)] {
         let mut filler = fs::File::create(place.join(name)).unwrap();

@@ -1,8 +1,4 @@
 //! What is particular to vfs: options, the shape on disk, further stores, and Go's tool beside it.
-#![allow(
-    clippy::disallowed_methods,
-    reason = "tests look at files by themselves"
-)]
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -38,6 +34,10 @@ fn open(place: &Path) -> VfsDriver {
 
 fn commit(driver: &VfsDriver, request: &StageRequest<'_>, name: &str) {
     driver.stage(request).unwrap().commit(&id(name)).unwrap();
+}
+
+fn writable() -> StageRequest<'static> {
+    StageRequest::new().with_access(LayerAccess::ReadWrite)
 }
 
 fn write(path: impl AsRef<Path>, content: &str) {
@@ -264,7 +264,7 @@ fn root_devices_are_left_out_in_user_namespaces() {
 fn only_the_attributes_go_copies_are_copied() {
     let place = scratch();
     let driver = open(place.path());
-    commit(&driver, &StageRequest::new(), "base");
+    commit(&driver, &writable(), "base");
     let base = place.path().join("root/vfs/dir/base");
     write(base.join("f"), "x");
     let file = File::open(base.join("f")).unwrap();
@@ -291,7 +291,7 @@ fn only_the_attributes_go_copies_are_copied() {
 fn access_times_are_copied() {
     let place = scratch();
     let driver = open(place.path());
-    commit(&driver, &StageRequest::new(), "base");
+    commit(&driver, &writable(), "base");
     let base = Dir::open_ambient(place.path().join("root/vfs/dir/base")).unwrap();
     drop(base.create_file("f", 0o644).unwrap());
     let at = |seconds, nanoseconds| Timestamp {
@@ -374,12 +374,12 @@ fn child_entry() {
 fn what_a_killed_process_leaves_is_recovered() {
     let place = scratch();
     let driver = open(place.path());
-    commit(&driver, &StageRequest::new(), "base");
+    commit(&driver, &writable(), "base");
     write(place.path().join("root/vfs/dir/base/f"), "x");
     commit(&driver, &StageRequest::new(), "doomed");
     let root = TempRoot::new(&driver.temp_roots()[0]);
 
-    let mut child = ChildSpec::new("child_entry", "stage")
+    let mut child = ChildSpec::new("vfs::child_entry", "stage")
         .argument(place.path().display())
         .spawn();
     child.expect("staged and removed");
