@@ -15,24 +15,57 @@ use crate::kind::ErrorKind;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AccessError {
-    /// The records of one kind cannot be locked, read or saved.
-    #[error("cannot access the {kind} records")]
-    Records {
+    /// The records of one kind cannot be read.
+    #[error("cannot read the {kind} records")]
+    Read {
         /// Which records.
         kind: ItemKind,
         /// Why.
         #[source]
-        source: layerhold_json_store::Error,
+        source: layerhold_json_store::ReadError,
     },
-    /// A lock cannot be taken.
-    #[error("cannot take the lock {path}")]
-    Lock {
-        /// The lock file.
-        path: PathBuf,
+    /// The records of one kind cannot be changed.
+    #[error("cannot change the {kind} records")]
+    Change {
+        /// Which records.
+        kind: ItemKind,
         /// Why.
         #[source]
-        source: layerhold_lockfile::Error,
+        source: layerhold_json_store::ChangeError,
     },
+    /// The records of one kind cannot be saved. They are as before.
+    #[error("cannot save the {kind} records")]
+    Save {
+        /// Which records.
+        kind: ItemKind,
+        /// Why.
+        #[source]
+        source: layerhold_json_store::SaveError,
+    },
+    /// The records of one kind cannot be opened.
+    #[error("cannot open the {kind} records")]
+    Open {
+        /// Which records.
+        kind: ItemKind,
+        /// Why.
+        #[source]
+        source: layerhold_json_store::OpenError,
+    },
+    /// A lock cannot be taken.
+    #[error(transparent)]
+    Lock(#[from] layerhold_lockfile::LockError),
+    /// The driver was shut down by another process and cannot be opened again.
+    #[error("cannot open the graph driver again")]
+    Driver(#[source] Box<OpenError>),
+    /// What a dead process left of a layer cannot be removed.
+    #[error("cannot remove what is left of layer {layer}")]
+    Remains {
+        /// The layer.
+        layer: LayerId,
+    },
+    /// A write cannot be announced to other processes.
+    #[error(transparent)]
+    Token(#[from] layerhold_lockfile::TokenError),
     /// The file that counts mounts holds something else.
     #[error("{path} does not hold mount counts")]
     Mounts {
@@ -40,7 +73,7 @@ pub enum AccessError {
         path: PathBuf,
         /// Why.
         #[source]
-        source: layerhold_schema::Error,
+        source: layerhold_schema::RecordError,
     },
     /// A file or directory cannot be used.
     #[error(transparent)]
@@ -101,11 +134,11 @@ impl OpenError {
 }
 
 /// A text names nothing in the store, or not one thing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum LookupError {
     /// No item of that kind has this ID, name or prefix.
-    #[error("{key}: {} not known", .kind)]
+    #[error("{key}: {kind} not known")]
     Unknown {
         /// What was looked for.
         kind: ItemKind,
@@ -127,14 +160,15 @@ pub enum LookupError {
         key: String,
     },
     /// The item is there, but its record is damaged.
-    #[error("{key}: the record of this {kind} is damaged: {reason}")]
+    #[error("{key}: the record of this {kind} is damaged")]
     Damaged {
         /// What was looked for.
         kind: ItemKind,
         /// The text.
         key: String,
         /// What is wrong with it.
-        reason: String,
+        #[source]
+        source: Box<layerhold_json_store::Damaged>,
     },
 }
 
@@ -194,6 +228,12 @@ pub enum Conflict {
         /// The layer.
         id: LayerId,
     },
+    /// An image of that ID has another top layer.
+    #[error("the image {image} that is already present has another top layer")]
+    OtherTopLayer {
+        /// The image.
+        image: ImageId,
+    },
     /// An image's top layer has gone.
     #[error("the layer {layer} has been removed")]
     LayerGone {
@@ -231,7 +271,7 @@ impl Conflict {
             Self::Name { .. } => ErrorKind::DuplicateName,
             Self::ParentGone { .. } | Self::LayerGone { .. } => ErrorKind::LayerUnknown,
             Self::ParentIsContainer { .. } => ErrorKind::ParentIsContainer,
-            Self::OtherParent { .. } => ErrorKind::DuplicateId,
+            Self::OtherParent { .. } | Self::OtherTopLayer { .. } => ErrorKind::DuplicateId,
             Self::ImageGone { .. } => ErrorKind::ImageUnknown,
             Self::Gone { id } => id.kind().unknown(),
             Self::LayerTaken { .. } => ErrorKind::DuplicateId,
@@ -249,6 +289,9 @@ pub enum DataError {
     InvalidName {
         /// The name.
         key: String,
+        /// Why not.
+        #[source]
+        source: layerhold_json_store::KeyError,
     },
     /// There is no item of this name.
     #[error("there is no big data item {key:?} for {kind} {id}")]
@@ -291,6 +334,17 @@ pub enum DataError {
     /// A file cannot be used.
     #[error(transparent)]
     Os(#[from] PathError),
+    /// The item cannot be read or written.
+    #[error("cannot use a data item of {kind} {id}")]
+    Item {
+        /// Layer, image or container.
+        kind: ItemKind,
+        /// Whose item.
+        id: String,
+        /// Why.
+        #[source]
+        source: layerhold_json_store::BigDataError,
+    },
     /// The data cannot be read from the caller.
     #[error("cannot read the data to be stored as {key:?}")]
     Input {
@@ -334,16 +388,22 @@ pub enum StageError {
     Driver(#[source] LayerError),
     /// A temporary area cannot be used.
     #[error("cannot use a temporary area")]
-    Staging(#[source] layerhold_staging::Error),
+    Staging(#[source] layerhold_staging::BeginError),
     /// A data item is wrong.
     #[error(transparent)]
     Data(#[from] DataError),
     /// Ranges of an ID map overlap.
     #[error("invalid mappings specified")]
-    Mappings(#[source] layerhold_idmap::MapError),
-    /// A transaction that failed before can only be dropped.
-    #[error("an earlier step of this transaction failed")]
-    Failed,
+    Mappings(#[source] layerhold_idmap::OverlapError),
+    /// How the tar was made cannot be written down.
+    #[error("cannot record how the layer's tar was made")]
+    Record(#[source] std::io::Error),
+    /// One of the two SELinux labels is given and the other is not.
+    #[error("ProcessLabel and Mountlabel must either not be specified or both specified")]
+    Labels,
+    /// The system gives no random bytes that make an ID.
+    #[error("cannot make a random ID")]
+    NoRandomness,
     /// Locks or records cannot be used.
     #[error(transparent)]
     Access(#[from] AccessError),
@@ -390,9 +450,15 @@ pub enum CommitError {
     /// A data item could not be moved into place.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// A temporary area cannot be used.
-    #[error("cannot use a temporary area")]
-    Staging(#[source] layerhold_staging::Error),
+    /// Something staged could not be moved into place.
+    #[error("cannot move what belongs to {id} into place")]
+    Move {
+        /// The item.
+        id: ItemId,
+        /// Why.
+        #[source]
+        source: PathError,
+    },
     /// Locks or records cannot be used.
     #[error(transparent)]
     Access(#[from] AccessError),
@@ -431,6 +497,12 @@ pub enum UpdateError {
     /// No such layer, image or container.
     #[error(transparent)]
     Lookup(#[from] LookupError),
+    /// The flag is the library's own.
+    #[error("the flag {flag:?} is not for callers")]
+    ReservedFlag {
+        /// The flag.
+        flag: String,
+    },
     /// Locks or records cannot be used.
     #[error(transparent)]
     Access(#[from] AccessError),
@@ -443,6 +515,7 @@ impl UpdateError {
         match self {
             Self::Lookup(error) => error.kind(),
             Self::Access(error) => error.kind(),
+            Self::ReservedFlag { .. } => None,
         }
     }
 }
@@ -518,27 +591,21 @@ pub enum DiffError {
     /// Something in the store stands against it.
     #[error(transparent)]
     Conflict(#[from] Conflict),
-    /// The layer's record says it is incomplete.
-    #[error("layer {layer} is incomplete")]
-    Incomplete {
-        /// The layer.
-        layer: LayerId,
-    },
     /// The size is recorded nowhere.
     #[error("the size of {what} is not known")]
     SizeUnknown {
         /// The item.
         what: String,
     },
-    /// The recorded skeleton of the layer's tar and its files do not make the tar that came in.
-    #[error("cannot rebuild the tar of layer {layer}")]
-    Rebuild {
-        /// The layer.
-        layer: LayerId,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
+    /// How the tar was made cannot be written down.
+    #[error("cannot record how the layer's tar was made")]
+    Record(#[source] std::io::Error),
+    /// The system refused a thread.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
+    /// A directory of a container cannot be measured.
+    #[error("cannot measure a directory")]
+    Directory(#[source] Box<DirectoryError>),
     /// The tar cannot be compressed this way.
     #[error("cannot compress")]
     Compress(#[source] layerhold_archive::CodecError),
@@ -562,7 +629,7 @@ pub enum DiffError {
     },
     /// A temporary area cannot be used.
     #[error("cannot use a temporary area")]
-    Staging(#[source] layerhold_staging::Error),
+    Staging(#[source] layerhold_staging::BeginError),
     /// A data item cannot be measured.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -648,12 +715,12 @@ pub enum DeleteError {
         #[source]
         source: LayerError,
     },
+    /// The driver cannot list its layers.
+    #[error("cannot list the layers of the driver")]
+    List(#[source] LayerError),
     /// What was removed from the store cannot be erased from the disk. The next opener tries again.
     #[error("removed, but not yet erased from the disk")]
     Erase(#[source] LayerError),
-    /// A temporary area cannot be used.
-    #[error("cannot use a temporary area")]
-    Staging(#[source] layerhold_staging::Error),
     /// Locks or records cannot be used.
     #[error(transparent)]
     Access(#[from] AccessError),
@@ -675,9 +742,18 @@ impl DeleteError {
     #[must_use]
     pub fn kind(&self) -> Option<ErrorKind> {
         match self {
-            Self::NotA { kind: ItemKind::Layer, .. } => Some(ErrorKind::NotALayer),
-            Self::NotA { kind: ItemKind::Image, .. } => Some(ErrorKind::NotAnImage),
-            Self::NotA { kind: ItemKind::Container, .. } => Some(ErrorKind::NotAContainer),
+            Self::NotA {
+                kind: ItemKind::Layer,
+                ..
+            } => Some(ErrorKind::NotALayer),
+            Self::NotA {
+                kind: ItemKind::Image,
+                ..
+            } => Some(ErrorKind::NotAnImage),
+            Self::NotA {
+                kind: ItemKind::Container,
+                ..
+            } => Some(ErrorKind::NotAContainer),
             Self::Lookup(error) => error.kind(),
             Self::HasChildren { .. } => Some(ErrorKind::LayerHasChildren),
             Self::UsedByImage { .. } => Some(ErrorKind::LayerUsedByImage),
@@ -746,9 +822,6 @@ pub enum CollectError {
     /// The driver cannot list its layers or remove one.
     #[error("cannot list or remove layers of the driver")]
     Driver(#[source] LayerError),
-    /// A temporary area cannot be used.
-    #[error("cannot use a temporary area")]
-    Staging(#[source] layerhold_staging::Error),
     /// Locks or records cannot be used.
     #[error(transparent)]
     Access(#[from] AccessError),

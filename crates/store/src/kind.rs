@@ -82,8 +82,12 @@ impl ErrorKind {
             Self::ParentUnknown => "parent of layer not known",
             Self::DuplicateId => "that ID is already in use",
             Self::DuplicateName => "that name is already in use",
-            Self::DuplicateImageNames => "read-only image store assigns the same name to multiple images",
-            Self::DuplicateLayerNames => "read-only layer store assigns the same name to multiple layers",
+            Self::DuplicateImageNames => {
+                "read-only image store assigns the same name to multiple images"
+            }
+            Self::DuplicateLayerNames => {
+                "read-only layer store assigns the same name to multiple layers"
+            }
             Self::ImageUsedByContainer => "image is in use by a container",
             Self::ParentIsContainer => "would-be parent layer is a container",
             Self::LayerHasChildren => "layer has children",

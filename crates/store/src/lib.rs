@@ -43,19 +43,67 @@
 //!   repair are not there yet. A volatile container is kept like a durable one as far as its contents go.
 //! - A difference taken with [`Store::diff`] fails when the layer is deleted while it is read.
 
+mod any_error;
+mod apply;
+mod big_data;
+mod collect;
+mod delete;
+mod diff;
+mod directories;
 mod error;
+mod files;
+mod inner;
+mod intent;
 mod item;
 mod kind;
+mod layout;
+mod locks;
+mod lookup;
+mod mount;
+mod mounts;
+mod open;
 mod options;
+mod owners;
+mod pipe;
+mod records;
+mod remains;
+mod removal;
+mod shutdown;
+mod sizes;
+mod snapshot;
 mod spec;
+mod store;
+mod transaction;
+mod update;
 
+pub use any_error::Error;
+pub use collect::CollectReport;
+pub use delete::Commit;
+pub use diff::{Diff, DiffCompression};
 pub use error::{
-    AccessError, CollectError, CommitError, Conflict, DataError, DeleteError, DiffError, DirectoryError, LookupError,
-    MountError, OpenError, ShutdownError, StageError, UpdateError,
+    AccessError, CollectError, CommitError, Conflict, DataError, DeleteError, DiffError,
+    DirectoryError, LookupError, MountError, OpenError, ShutdownError, StageError, UpdateError,
 };
 pub use item::{ItemId, ItemKind};
 pub use kind::ErrorKind;
+pub use mount::{MountRequest, StillMounted, Unmounting};
+pub use mounts::Mounted;
 pub use options::{Recovery, StoreOptions};
+pub use owners::ParentOwners;
+pub use records::{Container, Image, InvalidRecord, Layer};
+pub use shutdown::Shutdown;
+pub use snapshot::{DamagedRecord, Item, Snapshot};
 pub use spec::{
-    BigDataItem, ContainerSpec, IfPresent, ImageSpec, Labels, LayerSpec, MapChoice, NameConflict,
+    BigDataItem, ContainerSpec, IfPresent, ImageIfPresent, ImageSpec, Labels, LayerSpec,
+    NameConflict,
+};
+pub use store::Store;
+pub use transaction::{Committed, LayerDigests, StagedContainer, StagedLayer, Transaction};
+
+// Their types are in the signatures above.
+pub use layerhold_archive::{Change, ChangeKind, Codec};
+pub use layerhold_driver::{LayerAccess, Privilege, SyncMode};
+pub use {
+    layerhold_archive, layerhold_driver, layerhold_idmap, layerhold_ids, layerhold_json_store,
+    layerhold_lockfile, layerhold_schema, layerhold_sys,
 };

@@ -1,9 +1,11 @@
 //! How a store is opened.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use layerhold_driver::SyncMode;
+use layerhold_driver::{Privilege, SyncMode};
 use layerhold_idmap::IdMappings;
+use layerhold_sys::{HostIo, MetadataIo};
 
 /// How a store is opened.
 ///
@@ -34,6 +36,10 @@ pub struct StoreOptions {
     pub sync: Option<SyncMode>,
     /// Whether temporary areas of killed processes are removed while opening.
     pub recovery: Recovery,
+    /// What the process may do on the filesystem.
+    pub privilege: Privilege,
+    /// How record files are read and written; tests put something here that fails.
+    pub metadata_io: Arc<dyn MetadataIo>,
 }
 
 impl StoreOptions {
@@ -49,6 +55,8 @@ impl StoreOptions {
             id_maps: IdMappings::default(),
             sync: None,
             recovery: Recovery::default(),
+            privilege: Privilege::default(),
+            metadata_io: Arc::new(HostIo),
         }
     }
 
@@ -77,6 +85,20 @@ impl StoreOptions {
     #[must_use]
     pub fn with_id_maps(mut self, maps: IdMappings) -> Self {
         self.id_maps = maps;
+        self
+    }
+
+    /// Sets what the process may do on the filesystem.
+    #[must_use]
+    pub fn with_privilege(mut self, privilege: Privilege) -> Self {
+        self.privilege = privilege;
+        self
+    }
+
+    /// Sets how record files are read and written.
+    #[must_use]
+    pub fn with_metadata_io(mut self, io: Arc<dyn MetadataIo>) -> Self {
+        self.metadata_io = io;
         self
     }
 

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use layerhold_driver::LayerAccess;
 use layerhold_idmap::IdMappingOptions;
 use layerhold_ids::{CompressedDigest, ContainerId, DiffId, Digest, ImageId, LayerId};
-use layerhold_schema::Timestamp;
-use serde_json::Value;
+use layerhold_schema::{Flags, Timestamp, Value};
 
 /// What happens when a layer of the wanted ID exists already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,7 +66,7 @@ pub struct LayerSpec {
     /// Big data items.
     pub big_data: Vec<BigDataItem>,
     /// Flags of the caller.
-    pub flags: BTreeMap<String, Value>,
+    pub flags: Flags,
     /// Driver options for this layer (`size`, `inodes`).
     pub storage_options: BTreeMap<String, String>,
     /// What happens when the ID is taken.
@@ -166,6 +165,20 @@ impl LayerSpec {
         self
     }
 
+    /// Sets a flag.
+    #[must_use]
+    pub fn flag(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.flags.set(name, value);
+        self
+    }
+
+    /// Lets the layer be lost at a reboot.
+    #[must_use]
+    pub fn volatile(mut self) -> Self {
+        self.volatile = true;
+        self
+    }
+
     /// Uses an existing layer of that ID instead of failing.
     #[must_use]
     pub fn reuse_present(mut self) -> Self {
@@ -196,7 +209,11 @@ impl BigDataItem {
     /// An item whose digest is computed here.
     #[must_use]
     pub fn new(key: impl Into<String>, data: impl Into<Vec<u8>>) -> Self {
-        Self { key: key.into(), data: data.into(), digest: None }
+        Self {
+            key: key.into(),
+            data: data.into(),
+            digest: None,
+        }
     }
 
     /// An item with the digest given.
@@ -237,7 +254,7 @@ pub struct ImageSpec {
     /// Manifests, configuration and the like.
     pub big_data: Vec<BigDataItem>,
     /// Flags of the caller.
-    pub flags: BTreeMap<String, Value>,
+    pub flags: Flags,
     /// What happens when an image of that ID exists.
     pub if_present: ImageIfPresent,
 }
@@ -339,8 +356,8 @@ impl ImageSpec {
 
     /// Sets a flag.
     #[must_use]
-    pub fn flag(mut self, name: impl Into<String>, value: Value) -> Self {
-        self.flags.insert(name.into(), value);
+    pub fn flag(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.flags.set(name, value);
         self
     }
 }
@@ -362,7 +379,7 @@ pub struct ContainerSpec {
     /// Data items.
     pub big_data: Vec<BigDataItem>,
     /// Flags of the caller, beside those set here.
-    pub flags: BTreeMap<String, Value>,
+    pub flags: Flags,
     /// Options for every mount of the container's layer.
     pub mount_options: Vec<String>,
     /// Driver options for the container's layer (`size`, `inodes`).
@@ -442,8 +459,8 @@ impl ContainerSpec {
 
     /// Sets a flag.
     #[must_use]
-    pub fn flag(mut self, name: impl Into<String>, value: Value) -> Self {
-        self.flags.insert(name.into(), value);
+    pub fn flag(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.flags.set(name, value);
         self
     }
 

@@ -1,0 +1,294 @@
+//! Data items beside records: manifests, configurations, signatures, whatever callers keep there.
+
+use std::fs::File;
+use std::io::Read;
+use std::sync::Arc;
+
+use layerhold_ids::Digest;
+use layerhold_json_store::{BigDataError, JsonStore};
+
+use crate::error::DataError;
+use crate::locks::InContext;
+use crate::lookup::lookup;
+use crate::records::{Container, Image, Layer};
+use crate::spec::BigDataItem;
+use crate::store::Store;
+use crate::transaction::{complete_image_digest, digest_of, note_container_item, note_item};
+use crate::update::Mutable;
+
+/// The largest item that is read into memory.
+const MAX_ITEM: u64 = 1 << 30;
+
+impl Store {
+    /// Lists the data items of a layer.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Lookup`] for an unknown layer.
+    pub fn layer_data_names(&self, key: &str) -> Result<Vec<String>, DataError> {
+        Ok(lookup(&*self.inner.layers_view()?, key)?
+            .big_data_names()
+            .to_vec())
+    }
+
+    /// Opens a data item of a layer. Setting it anew does not change what the file reads.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::NotFound`] when there is no such item.
+    pub fn layer_data(&self, key: &str, item: &str) -> Result<File, DataError> {
+        let layer = lookup(&*self.inner.layers_view()?, key)?;
+        open(&self.inner.layers, &layer, item)
+    }
+
+    /// Stores a data item of a layer, of any size.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Item`] for a name that no item can have, or when `data` cannot be read.
+    pub fn set_layer_data(
+        &self,
+        key: &str,
+        item: &str,
+        data: &mut dyn Read,
+    ) -> Result<(), DataError> {
+        let mut layers = self.inner.lock_layers()?;
+        let layer = lookup(&layers, key)?;
+        let note = |layer: &mut Layer, _size| {
+            let names = &mut layer.record_mut().big_data_names;
+            if !names.iter().any(|name| name == item) {
+                names.push(item.to_owned());
+            }
+        };
+        layers
+            .set_big_data_from(layer.key(), item, data, note)
+            .map_err(failed(&layer, item))?;
+        Ok(layers.save().of::<Layer>()?)
+    }
+
+    /// Lists the data items of an image.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Lookup`] for an unknown image.
+    pub fn image_data_names(&self, key: &str) -> Result<Vec<String>, DataError> {
+        Ok(lookup(&*self.inner.images_view()?, key)?
+            .big_data_names()
+            .to_vec())
+    }
+
+    /// Reads a data item of an image.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::NotFound`] when there is no such item.
+    pub fn image_data(&self, key: &str, item: &str) -> Result<Vec<u8>, DataError> {
+        read(
+            &self.inner.images,
+            &lookup(&*self.inner.images_view()?, key)?,
+            item,
+        )
+    }
+
+    /// Returns the size of a data item of an image in bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::NotFound`] when there is no such item.
+    pub fn image_data_size(&self, key: &str, item: &str) -> Result<u64, DataError> {
+        let image = lookup(&*self.inner.images_view()?, key)?;
+        size(
+            &self.inner.images,
+            &image,
+            item,
+            image.record().big_data_sizes.get(item).copied(),
+        )
+    }
+
+    /// Returns the digest of a data item of an image: the recorded one, else the SHA-256 of what is there.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::NotFound`] when there is no such item; [`DataError::DigestNeeded`] for a manifest without a recorded digest.
+    pub fn image_data_digest(&self, key: &str, item: &str) -> Result<Digest, DataError> {
+        let image = lookup(&*self.inner.images_view()?, key)?;
+        if let Some(text) = image.record().big_data_digests.get(item) {
+            return recorded(item, text);
+        }
+        let mut found = BigDataItem::new(item, read(&self.inner.images, &image, item)?);
+        complete_image_digest(&mut found)?;
+        Ok(found.digest.unwrap_or_else(|| digest_of(&found.data)))
+    }
+
+    /// Stores a data item of an image. Its digest must be given for manifests.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::DigestNeeded`] for a manifest without one, [`DataError::Item`] for a name that no item can have.
+    pub fn set_image_data(&self, key: &str, mut item: BigDataItem) -> Result<(), DataError> {
+        check_name(&item)?;
+        complete_image_digest(&mut item)?;
+        let mut images = self.inner.lock_images()?;
+        let image = lookup(&images, key)?;
+        let note = |image: &mut Image| {
+            note_item(image.record_mut(), &item);
+            // The digests of a record that was served are valid, and so is that of the item.
+            drop(image.refresh_digests());
+        };
+        images
+            .set_big_data(image.key(), &item.key, &item.data, note)
+            .map_err(failed(&image, &item.key))?;
+        Ok(images.save().of::<Image>()?)
+    }
+
+    /// Lists the data items of a container.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Lookup`] for an unknown container.
+    pub fn container_data_names(&self, key: &str) -> Result<Vec<String>, DataError> {
+        Ok(lookup(&*self.inner.containers_view()?, key)?
+            .big_data_names()
+            .to_vec())
+    }
+
+    /// Reads a data item of a container.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::NotFound`] when there is no such item.
+    pub fn container_data(&self, key: &str, item: &str) -> Result<Vec<u8>, DataError> {
+        read(
+            &self.inner.containers,
+            &lookup(&*self.inner.containers_view()?, key)?,
+            item,
+        )
+    }
+
+    /// Returns the size of a data item of a container in bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::NotFound`] when there is no such item.
+    pub fn container_data_size(&self, key: &str, item: &str) -> Result<u64, DataError> {
+        let container = lookup(&*self.inner.containers_view()?, key)?;
+        size(
+            &self.inner.containers,
+            &container,
+            item,
+            container.record().big_data_sizes.get(item).copied(),
+        )
+    }
+
+    /// Returns the digest of a data item of a container: the recorded one, else the SHA-256 of what is there.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::NotFound`] when there is no such item.
+    pub fn container_data_digest(&self, key: &str, item: &str) -> Result<Digest, DataError> {
+        let container = lookup(&*self.inner.containers_view()?, key)?;
+        match container.record().big_data_digests.get(item) {
+            Some(text) => recorded(item, text),
+            None => Ok(digest_of(&read(&self.inner.containers, &container, item)?)),
+        }
+    }
+
+    /// Stores a data item of a container.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Item`] for a name that no item can have.
+    pub fn set_container_data(&self, key: &str, mut item: BigDataItem) -> Result<(), DataError> {
+        check_name(&item)?;
+        item.digest.get_or_insert_with(|| digest_of(&item.data));
+        let mut containers = self.inner.lock_containers()?;
+        let container = lookup(&containers, key)?;
+        let note = |container: &mut Container| note_container_item(container.record_mut(), &item);
+        containers
+            .set_big_data(container.key(), &item.key, &item.data, note)
+            .map_err(failed(&container, &item.key))?;
+        Ok(containers.save().of::<Container>()?)
+    }
+}
+
+fn check_name(item: &BigDataItem) -> Result<(), DataError> {
+    let checked = layerhold_json_store::file_name_to_write(&item.key);
+    checked.map(drop).map_err(|source| DataError::InvalidName {
+        key: item.key.clone(),
+        source,
+    })
+}
+
+fn recorded(item: &str, text: &str) -> Result<Digest, DataError> {
+    text.parse().map_err(|_| DataError::DigestDamaged {
+        key: item.to_owned(),
+        text: text.to_owned(),
+    })
+}
+
+/// Which kind of record it is, and which item is meant, for errors.
+fn failed<R: Mutable>(record: &Arc<R>, item: &str) -> impl FnOnce(BigDataError) -> DataError {
+    let (id, key) = (record.key().to_owned(), item.to_owned());
+    move |error| match error {
+        BigDataError::Key { source, .. } => DataError::InvalidName { key, source },
+        BigDataError::Source { source, .. } => DataError::Input { key, source },
+        source => DataError::Item {
+            kind: R::ITEM,
+            id,
+            source,
+        },
+    }
+}
+
+fn not_found<R: Mutable>(record: &Arc<R>, item: &str) -> DataError {
+    DataError::NotFound {
+        kind: R::ITEM,
+        id: record.key().to_owned(),
+        key: item.to_owned(),
+    }
+}
+
+fn open<R: Mutable>(store: &JsonStore<R>, record: &Arc<R>, item: &str) -> Result<File, DataError> {
+    let file = store
+        .open_big_data(record.key(), item)
+        .map_err(failed(record, item))?;
+    file.ok_or_else(|| not_found(record, item))
+}
+
+fn read<R: Mutable>(
+    store: &JsonStore<R>,
+    record: &Arc<R>,
+    item: &str,
+) -> Result<Vec<u8>, DataError> {
+    let data = store
+        .read_big_data(record.key(), item, MAX_ITEM)
+        .map_err(failed(record, item))?;
+    data.ok_or_else(|| not_found(record, item))
+}
+
+pub(crate) fn size<R: Mutable>(
+    store: &JsonStore<R>,
+    record: &Arc<R>,
+    item: &str,
+    recorded: Option<i64>,
+) -> Result<u64, DataError> {
+    if let Some(size) = recorded.and_then(|size| u64::try_from(size).ok()) {
+        return Ok(size);
+    }
+    let size = store
+        .big_data_size(record.key(), item)
+        .map_err(failed(record, item))?;
+    size.ok_or_else(|| not_found(record, item))
+}
+
+/// Adds the sizes of all data items of a record up.
+pub(crate) fn total<R: Mutable>(
+    store: &JsonStore<R>,
+    record: &Arc<R>,
+    items: &[String],
+    recorded: &std::collections::BTreeMap<String, i64>,
+) -> Result<u64, DataError> {
+    items.iter().try_fold(0u64, |sum, item| {
+        Ok(sum.saturating_add(size(store, record, item, recorded.get(item).copied())?))
+    })
+}

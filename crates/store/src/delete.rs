@@ -1,0 +1,394 @@
+//! Deleting.
+//!
+//! | step | what happens | a crash after it leaves |
+//! |---|---|---|
+//! | 1 | for an image or container, an intent is noted | a note without effect: everything in it is in use |
+//! | 2 | the record of the image is removed | layers that no image uses; our next writer finds the intent and removes them |
+//! | 3 | the layers are unmounted and recorded as incomplete | layers that the next writer, ours or Go's, removes |
+//! | 4 | trees, tar-split files and data items are moved into temporary areas | the same |
+//! | 5 | the layers' records are removed, then that of the container | temporary areas, erased by the next opener |
+//! | 6 | the intent is removed, the locks are released, the areas are erased | – |
+//!
+//! Nothing here needs space on the disk: where a temporary area cannot be made, things are erased at once, and record files are
+//! changed in place.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use layerhold_driver::Trash;
+use layerhold_ids::LayerId;
+use layerhold_sys::Dir;
+
+use crate::error::{DeleteError, LookupError, MountError};
+use crate::inner::Inner;
+use crate::intent::Intent;
+use crate::locks::{InContext, Locks};
+use crate::lookup::{Item, by_id, by_key, find};
+use crate::mount::Unmounting;
+use crate::records::{BY_IMAGE, BY_LAYER, BY_PARENT, BY_TOP_LAYER, Container, Image, Layer};
+use crate::store::Store;
+
+/// Whether something is done, or only found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Commit {
+    /// It is done.
+    #[default]
+    Delete,
+    /// Only what would be done is found out.
+    ListOnly,
+}
+
+impl Store {
+    /// Deletes a container with its layer, else an image without its layers, else a layer. Whether anything uses it is not
+    /// asked: see the other methods for that.
+    ///
+    /// # Errors
+    ///
+    /// [`DeleteError::Lookup`] when the key means nothing.
+    pub fn delete(&self, key: &str) -> Result<(), DeleteError> {
+        self.inner.deleting(|work, locks| {
+            if let Some(container) = found(find(&locks.containers, key))? {
+                return work.container(locks, &container);
+            }
+            if let Some(image) = found(find(&locks.images, key))? {
+                return work.image(locks, &image);
+            }
+            match find(&locks.layers, key)? {
+                Some(layer) => work.layers(locks, &[layer.id().clone()]),
+                None => Err(LookupError::Nothing {
+                    key: key.to_owned(),
+                }
+                .into()),
+            }
+        })
+    }
+
+    /// Deletes a layer that nothing uses. Images in which it only stands in for their top layer forget it.
+    ///
+    /// # Errors
+    ///
+    /// [`DeleteError::NotA`] for an unknown layer; [`DeleteError::HasChildren`], [`DeleteError::UsedByImage`] and
+    /// [`DeleteError::UsedByContainer`] when something uses it.
+    pub fn delete_layer(&self, key: &str) -> Result<(), DeleteError> {
+        self.inner.deleting(|work, locks| {
+            let layer = require(find(&locks.layers, key)?, key)?;
+            let id = layer.id();
+            if let Some(child) = by_key(&locks.layers, BY_PARENT, id.as_str()).first() {
+                return Err(DeleteError::HasChildren {
+                    layer: id.clone(),
+                    child: child.id().clone(),
+                });
+            }
+            if let Some(container) = by_key(&locks.containers, BY_LAYER, id.as_str()).first() {
+                return Err(DeleteError::UsedByContainer {
+                    layer: id.clone(),
+                    container: container.id().clone(),
+                });
+            }
+            let images = by_key(&locks.images, BY_TOP_LAYER, id.as_str());
+            if let Some(image) = images.iter().find(|image| image.top_layer() == Some(id)) {
+                return Err(DeleteError::UsedByImage {
+                    layer: id.clone(),
+                    image: image.id().clone(),
+                });
+            }
+            work.layers(locks, std::slice::from_ref(id))?;
+            for image in images {
+                let forget = |image: &mut Image| image.remove_mapped_layer(id);
+                locks
+                    .images
+                    .update(image.id().as_str(), forget)
+                    .of::<Image>()?;
+            }
+            Ok(locks.images.save().of::<Image>()?)
+        })
+    }
+
+    /// Deletes an image that no container uses, with those of its layers that nothing else needs. Returns these layers; with
+    /// [`Commit::ListOnly`] they are only listed.
+    ///
+    /// # Errors
+    ///
+    /// [`DeleteError::NotA`] for an unknown image; [`DeleteError::ImageUsedByContainer`].
+    pub fn delete_image(&self, key: &str, commit: Commit) -> Result<Vec<LayerId>, DeleteError> {
+        self.inner.deleting(|work, locks| {
+            let image = require(find(&locks.images, key)?, key)?;
+            if let Some(container) =
+                by_key(&locks.containers, BY_IMAGE, image.id().as_str()).first()
+            {
+                return Err(DeleteError::ImageUsedByContainer {
+                    image: image.id().clone(),
+                    container: container.id().clone(),
+                });
+            }
+            let layers = removable(&image, locks);
+            if commit == Commit::Delete {
+                work.note(&layers);
+                work.image(locks, &image)?;
+                work.layers(locks, &layers)?;
+            }
+            Ok(layers)
+        })
+    }
+
+    /// Deletes a container: its layer, its directories, its record. A layer that is gone already is no reason to fail.
+    ///
+    /// # Errors
+    ///
+    /// [`DeleteError::NotA`] for an unknown container.
+    pub fn delete_container(&self, key: &str) -> Result<(), DeleteError> {
+        self.inner.deleting(|work, locks| {
+            let container = require(find(&locks.containers, key)?, key)?;
+            work.container(locks, &container)
+        })
+    }
+
+    /// Deletes all containers, images and layers, the newest layers first, and whatever the driver holds without a record.
+    /// What other programs keep below the graph root stays.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that could not be removed.
+    pub fn wipe(&self) -> Result<(), DeleteError> {
+        self.inner.deleting(|work, locks| {
+            let layers: Vec<LayerId> = locks
+                .layers
+                .ids()
+                .filter_map(|id| id.parse().ok())
+                .collect();
+            work.note(&layers);
+            let containers: Vec<String> = locks.containers.ids().map(str::to_owned).collect();
+            for id in &containers {
+                work.container_dirs(id)?;
+                locks.containers.remove(id).of::<Container>()?;
+            }
+            locks.containers.save().of::<Container>()?;
+            let images: Vec<String> = locks.images.ids().map(str::to_owned).collect();
+            for id in &images {
+                locks.images.remove(id).of::<Image>()?;
+            }
+            locks.images.save().of::<Image>()?;
+            for id in &images {
+                work.image_dirs(id)?;
+            }
+            let newest_first: Vec<LayerId> = layers.into_iter().rev().collect();
+            work.layers(locks, &newest_first)?;
+            work.unrecorded_layers(locks)
+        })
+    }
+}
+
+/// A deletion in progress.
+pub(crate) struct Deletion<'s> {
+    inner: &'s Inner,
+    trash: Trash,
+    has_note: bool,
+}
+
+impl Inner {
+    /// Runs a deletion under all locks, and erases what it moved away when they are released.
+    pub(crate) fn deleting<T>(
+        &self,
+        work: impl FnOnce(&mut Deletion<'_>, &mut Locks) -> Result<T, DeleteError>,
+    ) -> Result<T, DeleteError> {
+        let mut locks = self.lock_all()?;
+        let mut deletion = Deletion {
+            inner: self,
+            trash: Trash::new(),
+            has_note: false,
+        };
+        let outcome = work(&mut deletion, &mut locks);
+        if outcome.is_ok() && deletion.has_note {
+            // Left behind it has no effect, for the layers it names are gone.
+            drop(Intent::remove(&self.layout.layers));
+        }
+        drop(locks);
+        // The records are gone, and so, for every user of the store, are the things. What cannot be erased now is left to the
+        // next opener, but the caller is told.
+        let erased = deletion.trash.erase().map_err(DeleteError::Erase);
+        outcome.and_then(|value| erased.map(|()| value))
+    }
+}
+
+impl Deletion<'_> {
+    /// Notes which layers shall go with an image, in case this is interrupted. Without space for the note it goes without.
+    fn note(&mut self, layers: &[LayerId]) {
+        if layers.is_empty() {
+            return;
+        }
+        let intent = Intent {
+            layers: layers.iter().rev().cloned().collect(),
+            deleting: true,
+            ..Intent::default()
+        };
+        self.has_note = intent.publish(&self.inner.layout.layers).is_ok();
+    }
+
+    /// Deletes layers, children before parents.
+    pub(crate) fn layers(
+        &mut self,
+        locks: &mut Locks,
+        layers: &[LayerId],
+    ) -> Result<(), DeleteError> {
+        let present: Vec<&LayerId> = layers
+            .iter()
+            .filter(|id| locks.layers.contains(id.as_str()))
+            .collect();
+        self.unmount(&present)?;
+        for id in &present {
+            // A damaged record can only be removed, not changed.
+            if matches!(locks.layers.get(id.as_str()), Ok(Some(_))) {
+                locks
+                    .layers
+                    .update(id.as_str(), Layer::set_incomplete)
+                    .of::<Layer>()?;
+            }
+        }
+        locks.layers.save().of::<Layer>()?;
+        for id in &present {
+            let removed = self.inner.move_out(id, &mut self.trash);
+            removed.map_err(|source| DeleteError::Driver {
+                layer: (*id).clone(),
+                source,
+            })?;
+        }
+        for id in present {
+            locks.layers.remove(id.as_str()).of::<Layer>()?;
+        }
+        Ok(locks.layers.save().of::<Layer>()?)
+    }
+
+    /// Deletes an image without its layers: the record first, so that its data is not missed.
+    fn image(&mut self, locks: &mut Locks, image: &Arc<Image>) -> Result<(), DeleteError> {
+        locks.images.remove(image.id().as_str()).of::<Image>()?;
+        locks.images.save().of::<Image>()?;
+        self.image_dirs(image.id().as_str())
+    }
+
+    /// Deletes a container: the layer first, so that it is not lost track of when it cannot be removed.
+    fn container(
+        &mut self,
+        locks: &mut Locks,
+        container: &Arc<Container>,
+    ) -> Result<(), DeleteError> {
+        self.layers(locks, std::slice::from_ref(container.layer()))?;
+        self.container_dirs(container.id().as_str())?;
+        locks
+            .containers
+            .remove(container.id().as_str())
+            .of::<Container>()?;
+        Ok(locks.containers.save().of::<Container>()?)
+    }
+
+    fn image_dirs(&mut self, id: &str) -> Result<(), DeleteError> {
+        self.inner
+            .discard(&self.inner.layout.images, id.as_ref(), &mut self.trash)?;
+        remove_below(&self.inner.layout.run_images, id)
+    }
+
+    fn container_dirs(&mut self, id: &str) -> Result<(), DeleteError> {
+        self.inner
+            .discard(&self.inner.layout.containers, id.as_ref(), &mut self.trash)?;
+        remove_below(&self.inner.layout.run_containers, id)
+    }
+
+    /// Unmounts layers completely, however many use them.
+    fn unmount(&self, layers: &[&LayerId]) -> Result<(), DeleteError> {
+        if layers.is_empty() {
+            return Ok(());
+        }
+        let driver = self.inner.driver();
+        let mut counts = self.inner.mounts.write()?;
+        for id in layers {
+            match self
+                .inner
+                .unmount_counted(&*driver, &mut counts, id, Unmounting::Force)
+            {
+                Ok(_) | Err(MountError::NotMounted { .. }) => {}
+                Err(error) => return Err(DeleteError::Unmount(Box::new(error))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what the driver holds without a record.
+    fn unrecorded_layers(&mut self, locks: &Locks) -> Result<(), DeleteError> {
+        let failed = |layer: &LayerId| {
+            let layer = layer.clone();
+            move |source| DeleteError::Driver { layer, source }
+        };
+        let held = self
+            .inner
+            .driver()
+            .list()
+            .map_err(DeleteError::List)?
+            .unwrap_or_default();
+        for id in held.iter().filter(|id| !locks.layers.contains(id.as_str())) {
+            self.inner
+                .move_out(id, &mut self.trash)
+                .map_err(failed(id))?;
+        }
+        Ok(())
+    }
+}
+
+/// Removes a directory below one of the run root, which is another filesystem than that of the temporary areas, and small.
+fn remove_below(path: &std::path::Path, id: &str) -> Result<(), DeleteError> {
+    match Dir::open_ambient(path) {
+        Ok(dir) => Ok(layerhold_sys::remove_tree(&dir, id)?),
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What a key means; what is ambiguous among one kind may still mean something of the next.
+fn found<R: Item>(
+    looked_up: Result<Option<Arc<R>>, LookupError>,
+) -> Result<Option<Arc<R>>, DeleteError> {
+    match looked_up {
+        Err(LookupError::Ambiguous { .. }) => Ok(None),
+        other => Ok(other?),
+    }
+}
+
+fn require<R: Item>(found: Option<Arc<R>>, key: &str) -> Result<Arc<R>, DeleteError> {
+    found.ok_or_else(|| DeleteError::NotA {
+        kind: R::ITEM,
+        key: key.to_owned(),
+    })
+}
+
+/// Lists the layers that only an image needs, those above before those below: first the stand-ins for its top layer, then
+/// down its chain as long as nothing else uses them (Go: store.go, `DeleteImage`).
+fn removable(image: &Image, locks: &Locks) -> Vec<LayerId> {
+    let mapped: BTreeSet<&LayerId> = image.mapped_layers().iter().collect();
+    let mut removable: Vec<LayerId> = Vec::new();
+    let is_doomed = |id: &str, removable: &[LayerId]| removable.iter().any(|doomed| doomed == id);
+    let is_used = |id: &LayerId, removable: &[LayerId]| {
+        let of_others = locks.images.by_key(BY_TOP_LAYER, id.as_str());
+        let children = locks.layers.by_key(BY_PARENT, id.as_str());
+        of_others
+            .into_iter()
+            .any(|other| other != image.id().as_str())
+            || !locks.containers.by_key(BY_LAYER, id.as_str()).is_empty()
+            || children
+                .into_iter()
+                .any(|child| !is_doomed(child, removable))
+    };
+    for id in &mapped {
+        // Go removes these whatever uses them.
+        if !is_used(id, &removable) {
+            removable.push((*id).clone());
+        }
+    }
+    let mut next = image.top_layer().cloned();
+    while let Some(id) = next {
+        if is_used(&id, &removable) || is_doomed(id.as_str(), &removable) {
+            break;
+        }
+        let layer = by_id(&locks.layers, id.as_str()).ok().flatten();
+        next = layer.and_then(|layer| layer.parent().cloned());
+        removable.push(id);
+    }
+    removable
+}

@@ -1,0 +1,306 @@
+//! What a layer changes: as a tar, as a list, as a size.
+//!
+//! A layer that was imported has a record of how its tar was made, and the tar is rebuilt from that, bit for bit. For other
+//! layers, and for other pairs than a layer and its parent, the driver compares the trees.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use layerhold_archive::{Change, Codec, CodecError, compressor};
+use layerhold_driver::{DiffRequest, Driver, LayerContents};
+use layerhold_idmap::IdMappings;
+use layerhold_ids::LayerId;
+use layerhold_tar_split::{ContentSource, Rebuild, Skeleton};
+
+use crate::error::{DiffError, LookupError};
+use crate::inner::Inner;
+use crate::layout::tar_split_name;
+use crate::lookup::{lookup, require};
+use crate::pipe::{PipeReader, pipe};
+use crate::records::Layer;
+use crate::store::Store;
+
+/// How a difference is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DiffCompression {
+    /// As the layer was when it came in, as Go does.
+    #[default]
+    AsImported,
+    /// Like this. Only [`Codec::Plain`], [`Codec::Gzip`] and [`Codec::Zstd`] can be written.
+    As(Codec),
+}
+
+/// A difference as a stream. Reading it does the work; it holds no lock.
+pub struct Diff {
+    source: Source,
+    layer: LayerId,
+}
+
+enum Source {
+    /// Rebuilt while it is read.
+    Rebuilt(Box<dyn Read + Send>),
+    /// Made by another thread.
+    Piped(PipeReader),
+}
+
+impl Diff {
+    /// Returns the layer whose difference it is.
+    #[must_use]
+    pub fn layer(&self) -> &LayerId {
+        &self.layer
+    }
+}
+
+impl fmt::Debug for Diff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Diff")
+            .field("layer", &self.layer)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Read for Diff {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.source {
+            Source::Rebuilt(reader) => reader.read(buffer),
+            Source::Piped(reader) => reader.read(buffer),
+        }
+    }
+}
+
+impl Store {
+    /// Returns the difference between two layers as a tar with AUFS whiteouts. `from` is the parent of `to` unless given.
+    ///
+    /// The tar of an imported layer is rebuilt bit for bit, and every file is checked against its checksum on the way; files
+    /// that were changed since make the reader fail.
+    ///
+    /// # Errors
+    ///
+    /// [`DiffError::Lookup`] for unknown layers; [`DiffError::Compress`] for a compression that cannot be written.
+    pub fn diff(
+        &self,
+        from: Option<&str>,
+        to: &str,
+        compression: DiffCompression,
+    ) -> Result<Diff, DiffError> {
+        let pair = self.inner.pair(from, to)?;
+        let codec = match compression {
+            DiffCompression::AsImported => pair.to.compression().unwrap_or(Codec::Plain),
+            DiffCompression::As(codec) => codec,
+        };
+        if !matches!(codec, Codec::Plain | Codec::Gzip | Codec::Zstd) {
+            return Err(DiffError::Compress(CodecError::WriteUnsupported { codec }));
+        }
+        let layer = pair.to.id().clone();
+        let source = match (self.inner.rebuilt(&pair)?, codec) {
+            (Some(tar), Codec::Plain) => Source::Rebuilt(tar),
+            (Some(mut tar), codec) => {
+                in_background(move |out| compress(codec, out, |out| copy(&mut tar, out)))?
+            }
+            (None, codec) => {
+                let driver = self.inner.driver();
+                in_background(move |out| compress(codec, out, |out| pair.write(&*driver, out)))?
+            }
+        };
+        Ok(Diff { source, layer })
+    }
+
+    /// Lists what differs between two layers, sorted by path. `from` is the parent of `to` unless given.
+    ///
+    /// # Errors
+    ///
+    /// [`DiffError::Lookup`] for unknown layers.
+    pub fn changes(&self, from: Option<&str>, to: &str) -> Result<Vec<Change>, DiffError> {
+        let pair = self.inner.pair(from, to)?;
+        self.inner
+            .driver()
+            .changes(&pair.request())
+            .map_err(|source| pair.failed(source))
+    }
+
+    /// Returns the size of the files that differ between two layers, in bytes. `from` is the parent of `to` unless given.
+    ///
+    /// # Errors
+    ///
+    /// [`DiffError::Lookup`] for unknown layers.
+    pub fn diff_size(&self, from: Option<&str>, to: &str) -> Result<u64, DiffError> {
+        self.inner.pair_size(&self.inner.pair(from, to)?)
+    }
+}
+
+/// Two layers to be compared.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    pub(crate) to: Arc<Layer>,
+    from: Option<Arc<Layer>>,
+    from_maps: IdMappings,
+    to_maps: IdMappings,
+}
+
+impl Pair {
+    pub(crate) fn new(from: Option<Arc<Layer>>, to: Arc<Layer>) -> Self {
+        let from_maps = from
+            .as_ref()
+            .map(|layer| layer.id_maps())
+            .unwrap_or_default();
+        Self {
+            to_maps: to.id_maps(),
+            from_maps,
+            from,
+            to,
+        }
+    }
+
+    fn request(&self) -> DiffRequest<'_> {
+        let request = DiffRequest::new(self.to.id())
+            .with_id_maps(self.to_maps.clone())
+            .with_parent_maps(self.from_maps.clone())
+            .with_mount_label(self.to.mount_label());
+        match &self.from {
+            Some(from) => request.with_parent(from.id()),
+            None => request,
+        }
+    }
+
+    fn is_with_parent(&self) -> bool {
+        self.from.as_ref().map(|layer| layer.id()) == self.to.parent()
+    }
+
+    fn failed(&self, source: layerhold_driver::LayerError) -> DiffError {
+        DiffError::Driver {
+            layer: self.to.id().clone(),
+            source,
+        }
+    }
+
+    fn write(&self, driver: &dyn Driver, out: &mut dyn Write) -> io::Result<()> {
+        driver.diff(&self.request(), out).map_err(io::Error::other)
+    }
+}
+
+impl Inner {
+    fn pair(&self, from: Option<&str>, to: &str) -> Result<Pair, LookupErrorOrAccess> {
+        let layers = self.layers_view()?;
+        let to = lookup(&layers, to)?;
+        let from = match (from, to.parent()) {
+            (Some(from), _) => Some(lookup(&layers, from)?),
+            (None, Some(parent)) => Some(require(&layers, parent.as_str())?),
+            (None, None) => None,
+        };
+        Ok(Pair::new(from, to))
+    }
+
+    pub(crate) fn pair_size(&self, pair: &Pair) -> Result<u64, DiffError> {
+        self.driver()
+            .diff_size(&pair.request())
+            .map_err(|source| pair.failed(source))
+    }
+
+    /// The tar of a layer rebuilt from its record, if there is one and it is the difference asked for.
+    fn rebuilt(&self, pair: &Pair) -> Result<Option<Box<dyn Read + Send>>, DiffError> {
+        if !pair.is_with_parent() {
+            return Ok(None);
+        }
+        let file = match self.layout.layers.open_file(tar_split_name(pair.to.id())) {
+            Ok(file) => file,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let contents = self
+            .driver()
+            .contents(pair.to.id())
+            .map_err(|source| pair.failed(source))?;
+        let skeleton = Skeleton::from_gzip(file);
+        Ok(Some(Box::new(Rebuild::new(skeleton, Files { contents }))))
+    }
+}
+
+/// Gives the files of a layer to whoever rebuilds its tar.
+struct Files {
+    contents: Box<dyn LayerContents>,
+}
+
+impl ContentSource for Files {
+    fn open(&mut self, name: &[u8]) -> io::Result<Box<dyn Read + Send>> {
+        use std::os::unix::ffi::OsStrExt;
+        let path = Path::new(std::ffi::OsStr::from_bytes(name));
+        let file: File = self.contents.open(path).map_err(io::Error::other)?;
+        Ok(Box::new(file))
+    }
+}
+
+/// What can go wrong while the layers are looked up, for callers with different errors.
+#[derive(Debug)]
+pub(crate) enum LookupErrorOrAccess {
+    Lookup(LookupError),
+    Access(crate::error::AccessError),
+}
+
+impl From<LookupError> for LookupErrorOrAccess {
+    fn from(error: LookupError) -> Self {
+        Self::Lookup(error)
+    }
+}
+
+impl From<crate::error::AccessError> for LookupErrorOrAccess {
+    fn from(error: crate::error::AccessError) -> Self {
+        Self::Access(error)
+    }
+}
+
+impl From<LookupErrorOrAccess> for DiffError {
+    fn from(error: LookupErrorOrAccess) -> Self {
+        match error {
+            LookupErrorOrAccess::Lookup(error) => error.into(),
+            LookupErrorOrAccess::Access(error) => error.into(),
+        }
+    }
+}
+
+/// Runs a writer on a thread of its own and returns what it writes. A reader that is dropped stops it.
+fn in_background(
+    work: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
+) -> Result<Source, DiffError> {
+    let (mut writer, reader) = pipe();
+    let run = move || {
+        let outcome = work(&mut writer);
+        writer.finish(outcome);
+    };
+    std::thread::Builder::new()
+        .name("layer diff".to_owned())
+        .spawn(run)
+        .map_err(DiffError::Thread)?;
+    Ok(Source::Piped(reader))
+}
+
+fn compress(
+    codec: Codec,
+    out: &mut dyn Write,
+    work: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    if codec == Codec::Plain {
+        return work(out);
+    }
+    let mut compressor = compressor(codec, out).map_err(io::Error::other)?;
+    work(&mut compressor)?;
+    compressor.finish().map(drop)
+}
+
+fn copy(from: &mut dyn Read, out: &mut dyn Write) -> io::Result<()> {
+    let mut from = BufReader::with_capacity(128 << 10, from);
+    loop {
+        let piece = match from.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            other => other?,
+        };
+        if piece.is_empty() {
+            return Ok(());
+        }
+        out.write_all(piece)?;
+        let length = piece.len();
+        from.consume(length);
+    }
+}

@@ -1,0 +1,37 @@
+//! Reading whole files with a limit.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::path::Path;
+
+use layerhold_sys::{PathError, Result, stat_file};
+use layerhold_tar_split::Recorder;
+
+/// Reads a regular file to its end; `None` when it is longer than `limit` bytes.
+pub(crate) fn read_all(file: File, limit: u64, path: &Path) -> Result<Option<Vec<u8>>> {
+    let stat = stat_file(&file)?;
+    let failed = |cause| PathError::new("read", path, cause);
+    if !stat.is_file() {
+        return Err(failed(io::ErrorKind::InvalidInput.into()));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(stat.size.min(limit)).unwrap_or(0));
+    file.take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    let short_enough = u64::try_from(bytes.len()).is_ok_and(|length| length <= limit);
+    Ok(short_enough.then_some(bytes))
+}
+
+/// Completes a tar-split file that was written through a buffer.
+pub(crate) fn finish(recorder: Recorder<BufWriter<File>>, path: &Path) -> io::Result<()> {
+    let mut buffer = recorder.finish().map_err(io::Error::other)?;
+    buffer
+        .flush()
+        .map_err(|cause| io::Error::other(PathError::new("write", path, cause)))
+}
+
+/// Writes a whole file.
+pub(crate) fn write_all(mut file: File, bytes: &[u8], path: &Path) -> Result<()> {
+    file.write_all(bytes)
+        .map_err(|cause| PathError::new("write", path, cause))
+}

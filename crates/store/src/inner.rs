@@ -1,0 +1,115 @@
+//! What the handles on one opening share.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use layerhold_driver::{Driver, DriverConfig, SyncMode, detect};
+use layerhold_json_store::{JsonStore, Snapshot as Records};
+use layerhold_lockfile::{LockFile, ReadGuard, Token};
+
+use crate::error::{AccessError, OpenError};
+use crate::item::ItemKind;
+use crate::layout::Layout;
+use crate::mounts::MountCounts;
+use crate::open::registry;
+use crate::options::StoreOptions;
+use crate::records::{Container, Image, Layer};
+
+/// An opening of a store.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) options: StoreOptions,
+    pub(crate) sync: SyncMode,
+    pub(crate) driver_name: &'static str,
+    pub(crate) layout: Layout,
+    pub(crate) layers: JsonStore<Layer>,
+    pub(crate) images: JsonStore<Image>,
+    pub(crate) containers: JsonStore<Container>,
+    pub(crate) mounts: MountCounts,
+    pub(crate) graph_lock: LockFile,
+    pub(crate) slot: Mutex<DriverSlot>,
+}
+
+/// The driver, and the last write of `storage.lock` that it was opened after.
+#[derive(Debug)]
+pub(crate) struct DriverSlot {
+    pub(crate) driver: Arc<dyn Driver>,
+    pub(crate) opened_after: Token,
+}
+
+/// The driver while nobody shuts the store down.
+pub(crate) struct DriverInUse {
+    pub(crate) driver: Arc<dyn Driver>,
+    _no_shutdown: ReadGuard,
+}
+
+impl Inner {
+    /// Returns the driver as it is, for work that a shutdown does not harm.
+    pub(crate) fn driver(&self) -> Arc<dyn Driver> {
+        Arc::clone(&self.slot().driver)
+    }
+
+    /// Returns the driver for mounting: opened anew if somebody shut the store down since, and not shut down meanwhile.
+    pub(crate) fn use_driver(&self) -> Result<DriverInUse, AccessError> {
+        let guard = self.graph_lock.read()?;
+        let token = guard.token()?;
+        let mut slot = self.slot();
+        if slot.opened_after != token {
+            slot.driver = self
+                .open_driver()
+                .map_err(|error| AccessError::Driver(Box::new(error)))?;
+            slot.opened_after = token;
+        }
+        Ok(DriverInUse {
+            driver: Arc::clone(&slot.driver),
+            _no_shutdown: guard,
+        })
+    }
+
+    pub(crate) fn slot(&self) -> MutexGuard<'_, DriverSlot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open_driver(&self) -> Result<Arc<dyn Driver>, OpenError> {
+        open_driver(&self.options, Some(self.driver_name))
+    }
+
+    /// The layers as they are now.
+    pub(crate) fn layers_view(&self) -> Result<Arc<Records<Layer>>, AccessError> {
+        self.layers.snapshot().map_err(|source| AccessError::Read {
+            kind: ItemKind::Layer,
+            source,
+        })
+    }
+
+    /// The images as they are now.
+    pub(crate) fn images_view(&self) -> Result<Arc<Records<Image>>, AccessError> {
+        self.images.snapshot().map_err(|source| AccessError::Read {
+            kind: ItemKind::Image,
+            source,
+        })
+    }
+
+    /// The containers as they are now.
+    pub(crate) fn containers_view(&self) -> Result<Arc<Records<Container>>, AccessError> {
+        self.containers
+            .snapshot()
+            .map_err(|source| AccessError::Read {
+                kind: ItemKind::Container,
+                source,
+            })
+    }
+}
+
+pub(crate) fn open_driver(
+    options: &StoreOptions,
+    name: Option<&str>,
+) -> Result<Arc<dyn Driver>, OpenError> {
+    let config = DriverConfig::new(&options.graph_root, &options.run_root)
+        .with_priority(options.driver_priority.clone())
+        .with_options(options.driver_options.clone())
+        .with_privilege(options.privilege);
+    detect(name, &config, &registry()).map_err(|source| OpenError::Driver {
+        root: options.graph_root.clone(),
+        source,
+    })
+}

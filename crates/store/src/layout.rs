@@ -1,0 +1,84 @@
+//! Names of the files and directories of a store.
+//!
+//! ```text
+//! GRAPH/storage.lock                    the driver's lock
+//! GRAPH/userns.lock                     the lock of automatically chosen ID ranges
+//! GRAPH/DRIVER-layers/layers.lock       and layers.json, volatile-layers.json
+//! GRAPH/DRIVER-layers/ID.tar-split.gz   how the tar of a layer was made
+//! GRAPH/DRIVER-layers/ID/               data items of a layer
+//! GRAPH/DRIVER-layers/tmp/              temporary areas
+//! GRAPH/DRIVER-layers/layerhold-intent  our own: what an unfinished commit would leave (see `intent`)
+//! GRAPH/DRIVER-images/images.lock       and images.json
+//! GRAPH/DRIVER-images/ID/               data items of an image, and `userdata`
+//! GRAPH/DRIVER-containers/              the same for containers
+//! RUN/DRIVER-layers/mountpoints.lock    and mountpoints.json
+//! RUN/DRIVER-containers/ID/userdata     run-time files of a container
+//! RUN/DRIVER-locks/DIGEST               locks by digest
+//! ```
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use layerhold_ids::LayerId;
+use layerhold_sys::{Dir, Result};
+
+/// Mode of every directory that is not the driver's.
+pub(crate) const DIR_MODE: u32 = 0o700;
+/// Mode of every file beside records, and of the record files.
+pub(crate) const FILE_MODE: u32 = 0o600;
+/// Lock of the graph root.
+pub(crate) const STORAGE_LOCK: &str = "storage.lock";
+/// Lock of automatically chosen ID ranges.
+pub(crate) const USERNS_LOCK: &str = "userns.lock";
+/// Directory of temporary areas below the layers directory.
+pub(crate) const TEMP_DIR: &str = "tmp";
+/// Directory of the caller's files below the directory of an image or container.
+pub(crate) const USER_DATA: &str = "userdata";
+/// What follows the ID in the name of a tar-split file.
+pub(crate) const TAR_SPLIT_SUFFIX: &str = ".tar-split.gz";
+
+/// The directories of one driver's part of a store.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    pub(crate) layers: Dir,
+    pub(crate) images: Dir,
+    pub(crate) containers: Dir,
+    pub(crate) run_layers: PathBuf,
+    pub(crate) run_images: PathBuf,
+    pub(crate) run_containers: PathBuf,
+    pub(crate) run_locks: PathBuf,
+}
+
+impl Layout {
+    /// Opens the directories, making those that are missing.
+    pub(crate) fn open(graph: &Dir, run: &Dir, driver: &str) -> Result<Self> {
+        let below = |root: &Dir, what: &str| root.ensure_dir(format!("{driver}-{what}"), DIR_MODE);
+        let run_layers = below(run, "layers")?;
+        let run_containers = below(run, "containers")?;
+        let run_locks = below(run, "locks")?;
+        Ok(Self {
+            layers: below(graph, "layers")?,
+            images: below(graph, "images")?,
+            containers: below(graph, "containers")?,
+            run_layers: run_layers.path().to_owned(),
+            run_images: run.path().join(format!("{driver}-images")),
+            run_containers: run_containers.path().to_owned(),
+            run_locks: run_locks.path().to_owned(),
+        })
+    }
+
+    /// Returns the root of temporary areas on the filesystem of the records.
+    pub(crate) fn temp_root(&self) -> PathBuf {
+        self.layers.path().join(TEMP_DIR)
+    }
+}
+
+/// Returns the name of a layer's tar-split file.
+pub(crate) fn tar_split_name(id: &LayerId) -> OsString {
+    format!("{id}{TAR_SPLIT_SUFFIX}").into()
+}
+
+/// Returns a path made absolute without resolving links in it, as Go does.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}

@@ -1,0 +1,338 @@
+//! Mounting and unmounting layers.
+//!
+//! A mount is counted in `mountpoints.json` after the driver has made it; a crash between the two leaves a mounted layer with
+//! too small a count, which the next mount finds mounted. The layers lock is held for reading meanwhile, so that the layer
+//! cannot be deleted under the mount.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use layerhold_driver::{MountDurability, MountOptions, Stacking};
+use layerhold_ids::LayerId;
+use layerhold_json_store::ReadGuard;
+use layerhold_sys::Dir;
+use layerhold_sys::mount::is_mount_point;
+
+use crate::error::{AccessError, LookupError, MountError};
+use crate::inner::Inner;
+use crate::item::ItemKind;
+use crate::lookup::{by_id, find, lookup, require};
+use crate::mounts::{CountsGuard, Mounted};
+use crate::records::{Container, Layer};
+use crate::store::Store;
+
+/// How a layer or container is to be mounted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MountRequest {
+    /// SELinux label; empty for that of the layer.
+    pub label: String,
+    /// Mount options such as `ro`, added to those of the container.
+    pub options: Vec<String>,
+}
+
+impl MountRequest {
+    /// Asks for a mount with the label and options that layer and container have.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the SELinux label.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// Adds a mount option.
+    #[must_use]
+    pub fn option(mut self, option: impl Into<String>) -> Self {
+        self.options.push(option.into());
+        self
+    }
+}
+
+/// How far unmounting goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unmounting {
+    /// One use of the mount is given back; the last one unmounts.
+    #[default]
+    Once,
+    /// The layer is unmounted, however many use it.
+    Force,
+}
+
+/// Whether a layer is still mounted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StillMounted {
+    /// Others use the mount.
+    Yes,
+    /// It is gone.
+    No,
+}
+
+impl Store {
+    /// Mounts the layer of a container, or a layer, and returns where. The path may be used until
+    /// [`unmount`](Self::unmount) is called as often as this.
+    ///
+    /// # Errors
+    ///
+    /// [`MountError::Lookup`] for an unknown key, [`MountError::Driver`] when the driver refuses.
+    pub fn mount(&self, key: &str, request: &MountRequest) -> Result<PathBuf, MountError> {
+        let target = self.inner.mount_target(key)?;
+        self.inner.mount(&target, request)
+    }
+
+    /// Mounts the top layer of an image for reading.
+    ///
+    /// # Errors
+    ///
+    /// [`MountError::Writable`] for the option `rw`, [`MountError::NoLayers`] for an image without layers.
+    pub fn mount_image(&self, key: &str, request: &MountRequest) -> Result<PathBuf, MountError> {
+        let image = lookup(&*self.inner.images_view()?, key)?;
+        if request.options.iter().any(|option| option == "rw") {
+            return Err(MountError::Writable {
+                image: image.id().clone(),
+            });
+        }
+        let Some(top) = image.top_layer() else {
+            return Err(MountError::NoLayers {
+                image: image.id().clone(),
+            });
+        };
+        let layer = require(&*self.inner.layers_view()?, top.as_str())?;
+        let mut request = request.clone();
+        if !request.options.iter().any(|option| option == "ro") {
+            request.options.insert(0, "ro".to_owned());
+        }
+        self.inner.mount(
+            &Target {
+                layer,
+                container: None,
+            },
+            &request,
+        )
+    }
+
+    /// Gives the mount of a container or layer back, named like for [`mount`](Self::mount) or by the path it is mounted at.
+    ///
+    /// # Errors
+    ///
+    /// [`MountError::NotMounted`] when it is not mounted.
+    pub fn unmount(&self, key: &str, how: Unmounting) -> Result<StillMounted, MountError> {
+        let layer = match self.inner.mount_target(key) {
+            Ok(target) => target.layer.id().clone(),
+            Err(MountError::Lookup(error)) => self.inner.mounted_at(key)?.ok_or(error)?,
+            Err(error) => return Err(error),
+        };
+        self.inner.unmount(&layer, how)
+    }
+
+    /// Gives the mount of an image's top layer back.
+    ///
+    /// # Errors
+    ///
+    /// [`MountError::NotMounted`] when it is not mounted.
+    pub fn unmount_image(&self, key: &str, how: Unmounting) -> Result<StillMounted, MountError> {
+        let image = lookup(&*self.inner.images_view()?, key)?;
+        match image.top_layer() {
+            Some(top) => self.inner.unmount(top, how),
+            None => Err(MountError::NoLayers {
+                image: image.id().clone(),
+            }),
+        }
+    }
+
+    /// Returns how many uses the mount of a container or layer has.
+    ///
+    /// # Errors
+    ///
+    /// [`MountError::Lookup`] for an unknown key.
+    pub fn mounted(&self, key: &str) -> Result<u32, MountError> {
+        let layer = self.inner.mount_target(key)?.layer.id().clone();
+        let mounts = self.inner.mounts.read()?;
+        Ok(mounts
+            .iter()
+            .find(|mount| mount.layer == layer)
+            .map_or(0, |mount| mount.count))
+    }
+
+    /// Lists the layers that are mounted.
+    ///
+    /// # Errors
+    ///
+    /// When the file with the counts cannot be read.
+    pub fn mounts(&self) -> Result<Vec<Mounted>, AccessError> {
+        self.inner.mounts.read()
+    }
+}
+
+/// What is to be mounted.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) layer: Arc<Layer>,
+    pub(crate) container: Option<Arc<Container>>,
+}
+
+impl Inner {
+    /// Finds the layer that a key means: a container's, or one by itself (Go: store.go, `Mount`).
+    pub(crate) fn mount_target(&self, key: &str) -> Result<Target, MountError> {
+        let containers = self.containers_view()?;
+        let layers = self.layers_view()?;
+        // Containers are also found by prefixes here, as long as no layer is meant more exactly.
+        let container = find(&containers, key).unwrap_or(None);
+        if let Some(container) = container {
+            let layer = require(&layers, container.layer().as_str())?;
+            return Ok(Target {
+                layer,
+                container: Some(container),
+            });
+        }
+        Ok(Target {
+            layer: lookup(&layers, key)?,
+            container: None,
+        })
+    }
+
+    pub(crate) fn mount(
+        &self,
+        target: &Target,
+        request: &MountRequest,
+    ) -> Result<PathBuf, MountError> {
+        let in_use = self.use_driver()?;
+        let id = target.layer.id();
+        let _not_deleted = self.read_layers_with(id)?;
+        let mut counts = self.mounts.write()?;
+        let count = match counts.get(id) {
+            // Like Go, a layer that is mounted is not mounted again. What it is mounted with stays.
+            Some(mount) if self.is_really_mounted(&mount.path)? => {
+                counts.set(id, &mount.path, mount.count.saturating_add(1))?;
+                return Ok(mount.path);
+            }
+            // A count that a kernel-side unmount left behind counts nothing.
+            _ => 1,
+        };
+        let failed = |source| MountError::Driver {
+            layer: id.clone(),
+            source,
+        };
+        let path = in_use
+            .driver
+            .mount(id, &options(target, request))
+            .map_err(failed)?;
+        if let Err(error) = counts.set(id, &path, count) {
+            drop(in_use.driver.unmount(id));
+            return Err(error.into());
+        }
+        Ok(path)
+    }
+
+    pub(crate) fn unmount(
+        &self,
+        layer: &LayerId,
+        how: Unmounting,
+    ) -> Result<StillMounted, MountError> {
+        let in_use = self.use_driver()?;
+        let mut counts = self.mounts.write()?;
+        self.unmount_counted(&*in_use.driver, &mut counts, layer, how)
+    }
+
+    pub(crate) fn unmount_counted(
+        &self,
+        driver: &dyn layerhold_driver::Driver,
+        counts: &mut CountsGuard,
+        layer: &LayerId,
+        how: Unmounting,
+    ) -> Result<StillMounted, MountError> {
+        let Some(mount) = counts.get(layer) else {
+            return Err(MountError::NotMounted {
+                layer: layer.clone(),
+            });
+        };
+        if how == Unmounting::Once && mount.count > 1 {
+            counts.set(layer, &mount.path, mount.count - 1)?;
+            return Ok(StillMounted::Yes);
+        }
+        match driver.unmount(layer) {
+            // Somebody unmounted it in the kernel, or the layer is gone: that is what was wanted.
+            Err(error) if !error.is_not_found() => {
+                return Err(MountError::Driver {
+                    layer: layer.clone(),
+                    source: error,
+                });
+            }
+            _ => counts.set(layer, &mount.path, 0)?,
+        }
+        Ok(StillMounted::No)
+    }
+
+    /// Holds the layers lock for reading, provided that a layer is still there.
+    fn read_layers_with(&self, id: &LayerId) -> Result<ReadGuard<Layer>, MountError> {
+        let guard = self.layers.read().map_err(|source| AccessError::Read {
+            kind: ItemKind::Layer,
+            source,
+        })?;
+        match by_id(&guard, id.as_str())? {
+            Some(_) => Ok(guard),
+            None => Err(LookupError::Unknown {
+                kind: ItemKind::Layer,
+                key: id.to_string(),
+            }
+            .into()),
+        }
+    }
+
+    fn mounted_at(&self, path: &str) -> Result<Option<LayerId>, MountError> {
+        let path = Path::new(path);
+        if !path.is_absolute() {
+            return Ok(None);
+        }
+        let mounts = self.mounts.read()?;
+        match mounts.into_iter().find(|mount| mount.path == path) {
+            Some(mount) => Ok(Some(mount.layer)),
+            None => Err(MountError::NotMountedAt {
+                path: path.to_owned(),
+            }),
+        }
+    }
+
+    /// Drivers that show a layer's own tree have nothing mounted, and so the count is right as long as the tree is there.
+    fn is_really_mounted(&self, path: &Path) -> Result<bool, MountError> {
+        if self.driver().capabilities().stacking == Stacking::Copies {
+            return Ok(Dir::open_ambient(path).is_ok());
+        }
+        match is_mount_point(path) {
+            Err(error) if error.is_not_found() => Ok(false),
+            other => Ok(other?),
+        }
+    }
+}
+
+fn options(target: &Target, request: &MountRequest) -> MountOptions {
+    let label = if request.label.is_empty() {
+        target.layer.mount_label()
+    } else {
+        &request.label
+    };
+    let mut options = MountOptions::new().with_label(label);
+    let maps = target
+        .container
+        .as_ref()
+        .map_or_else(|| target.layer.id_maps(), |container| container.id_maps());
+    if !maps.is_identity() {
+        options = options.with_id_maps(maps);
+    }
+    if let Some(container) = &target.container {
+        for option in container.mount_options() {
+            options = options.with_option(option);
+        }
+        if container.is_volatile() {
+            options = options.with_durability(MountDurability::Volatile);
+        }
+    }
+    for option in &request.options {
+        options = options.with_option(option);
+    }
+    options
+}

@@ -1,0 +1,218 @@
+//! Who has which layer mounted: `RUN/DRIVER-layers/mountpoints.json`.
+//!
+//! The file lists layers with a path and a count above zero, and nothing else. It has a lock of its own,
+//! `mountpoints.lock`, taken innermost and for moments only. The counts are read anew each time: the file is small, and what
+//! another process changed must not be missed.
+//!
+//! A crash between mounting and saving leaves a mounted layer with too small a count. The driver finds out that it is mounted
+//! already, and so the next mount counts from there.
+
+use std::path::{Path, PathBuf};
+
+use layerhold_ids::LayerId;
+use layerhold_lockfile::{LockFile, WriteGuard};
+use layerhold_schema::{MountPointRecord, read_array, write_array};
+use layerhold_sys::{Dir, Durability, publish};
+
+use crate::error::AccessError;
+use crate::layout::{DIR_MODE, FILE_MODE};
+
+/// The lock of the mount counts.
+const MOUNTS_LOCK: &str = "mountpoints.lock";
+/// The mount counts.
+const MOUNTS_FILE: &str = "mountpoints.json";
+/// A file larger than this counts no mounts.
+const MAX_MOUNTS: u64 = 256 << 20;
+
+/// A layer that is mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Mounted {
+    /// The layer.
+    pub layer: LayerId,
+    /// Where.
+    pub path: PathBuf,
+    /// How many users the mount has.
+    pub count: u32,
+}
+
+/// The file and its lock.
+#[derive(Debug)]
+pub(crate) struct MountCounts {
+    dir: PathBuf,
+    lock: LockFile,
+}
+
+/// The counts while nobody else can change them.
+#[derive(Debug)]
+pub(crate) struct CountsGuard {
+    dir: PathBuf,
+    lock: WriteGuard,
+    records: Vec<MountPointRecord>,
+}
+
+impl MountCounts {
+    pub(crate) fn new(dir: &Path) -> Result<Self, AccessError> {
+        Ok(Self {
+            dir: dir.to_owned(),
+            lock: LockFile::new(dir.join(MOUNTS_LOCK))?,
+        })
+    }
+
+    /// Reads the counts.
+    pub(crate) fn read(&self) -> Result<Vec<Mounted>, AccessError> {
+        let guard = self.lock.read()?;
+        let records = load(&self.dir)?;
+        drop(guard);
+        Ok(records.iter().filter_map(mounted).collect())
+    }
+
+    /// Takes the lock for changing counts.
+    pub(crate) fn write(&self) -> Result<CountsGuard, AccessError> {
+        let lock = self.lock.write()?;
+        Ok(CountsGuard {
+            dir: self.dir.clone(),
+            lock,
+            records: load(&self.dir)?,
+        })
+    }
+}
+
+impl CountsGuard {
+    /// Finds a layer that is mounted.
+    pub(crate) fn get(&self, layer: &LayerId) -> Option<Mounted> {
+        self.records
+            .iter()
+            .find(|record| record.id == layer.as_str())
+            .and_then(mounted)
+    }
+
+    /// Lists the layers that are mounted.
+    pub(crate) fn all(&self) -> Vec<Mounted> {
+        self.records.iter().filter_map(mounted).collect()
+    }
+
+    /// Saves a new count; 0 takes the layer out of the list.
+    pub(crate) fn set(
+        &mut self,
+        layer: &LayerId,
+        path: &Path,
+        count: u32,
+    ) -> Result<(), AccessError> {
+        let position = self
+            .records
+            .iter()
+            .position(|record| record.id == layer.as_str());
+        let record = MountPointRecord {
+            id: layer.to_string(),
+            path: path.to_string_lossy().into_owned(),
+            count: count.into(),
+            ..MountPointRecord::default()
+        };
+        match (position.and_then(|at| self.records.get_mut(at)), count) {
+            (Some(_), 0) => self.records.retain(|known| known.id != layer.as_str()),
+            (Some(known), _) => (known.path, known.count) = (record.path, record.count),
+            (None, 0) => return Ok(()),
+            (None, _) => self.records.push(record),
+        }
+        self.save()
+    }
+
+    fn save(&self) -> Result<(), AccessError> {
+        let dir = Dir::create_ambient_all(&self.dir, DIR_MODE)?;
+        let kept = self
+            .records
+            .iter()
+            .filter(|record| record.count > 0 && !record.path.is_empty());
+        let bytes = write_array(kept);
+        // The token first: a crash in between costs others a needless reload, and never a missed change.
+        let _token = self.lock.record_write()?;
+        // Mounts do not survive a reboot, and so need not the file.
+        Ok(publish(
+            &dir,
+            MOUNTS_FILE,
+            FILE_MODE,
+            &[&bytes],
+            Durability::Volatile,
+        )?)
+    }
+}
+
+fn load(dir: &Path) -> Result<Vec<MountPointRecord>, AccessError> {
+    let bytes = match Dir::open_ambient(dir) {
+        Ok(dir) => dir.read_file(MOUNTS_FILE, MAX_MOUNTS)?.unwrap_or_default(),
+        Err(error) if error.is_not_found() => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    read_array(&bytes).map_err(|source| AccessError::Mounts {
+        path: dir.join(MOUNTS_FILE),
+        source,
+    })
+}
+
+/// What a record says, unless it says nothing that could be true.
+fn mounted(record: &MountPointRecord) -> Option<Mounted> {
+    let count = u32::try_from(record.count)
+        .ok()
+        .filter(|count| *count > 0)?;
+    let layer = record.layer_id().ok()?;
+    (!record.path.is_empty()).then(|| Mounted {
+        layer,
+        path: record.path.clone().into(),
+        count,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(id: &str) -> LayerId {
+        id.parse().unwrap()
+    }
+
+    #[test]
+    fn counts_go_into_the_file_as_go_writes_them() {
+        let place = tempfile::tempdir().unwrap();
+        let counts = MountCounts::new(place.path()).unwrap();
+        assert_eq!(counts.read().unwrap(), []);
+        let mut guard = counts.write().unwrap();
+        guard.set(&layer("a"), Path::new("/mnt/a"), 1).unwrap();
+        guard.set(&layer("b"), Path::new("/mnt/b"), 1).unwrap();
+        guard.set(&layer("a"), Path::new("/mnt/a"), 2).unwrap();
+        drop(guard);
+        let dir = Dir::open_ambient(place.path()).unwrap();
+        let file = || dir.read_file(MOUNTS_FILE, 1000).unwrap().unwrap();
+        assert_eq!(
+            String::from_utf8(file()).unwrap(),
+            r#"[{"id":"a","path":"/mnt/a","count":2},{"id":"b","path":"/mnt/b","count":1}]"#
+        );
+        let expected = Mounted {
+            layer: layer("a"),
+            path: "/mnt/a".into(),
+            count: 2,
+        };
+        assert_eq!(counts.read().unwrap().first(), Some(&expected));
+        let mut guard = counts.write().unwrap();
+        guard.set(&layer("a"), Path::new("/mnt/a"), 0).unwrap();
+        guard.set(&layer("b"), Path::new("/mnt/b"), 0).unwrap();
+        guard.set(&layer("c"), Path::new("/mnt/c"), 0).unwrap();
+        assert_eq!((guard.all(), file()), (vec![], b"[]".to_vec()));
+        assert_eq!(
+            dir.stat(MOUNTS_LOCK).unwrap().map(|stat| stat.size),
+            Some(64)
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_true_is_no_mount() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient(place.path()).unwrap();
+        let text = br#"[{"id":"a","path":"","count":1},{"id":"b","path":"/b","count":0},{"id":"../c","path":"/c","count":1},{"id":"d","path":"/d","count":-1}]"#;
+        publish(&dir, MOUNTS_FILE, 0o600, &[text], Durability::Volatile).unwrap();
+        assert_eq!(MountCounts::new(place.path()).unwrap().read().unwrap(), []);
+        publish(&dir, MOUNTS_FILE, 0o600, &[b"[{"], Durability::Volatile).unwrap();
+        let error = MountCounts::new(place.path()).unwrap().read().unwrap_err();
+        assert_eq!(error.kind(), Some(crate::ErrorKind::LoadError));
+    }
+}

@@ -1,0 +1,85 @@
+//! Who owns the directories above a mount.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use layerhold_idmap::{HostId, IdMappings};
+use layerhold_sys::Dir;
+
+use crate::error::MountError;
+use crate::mount::Target;
+use crate::store::Store;
+
+/// Owners that a container's maps do not cover.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ParentOwners {
+    /// Users, sorted.
+    pub uids: Vec<u32>,
+    /// Groups, sorted.
+    pub gids: Vec<u32>,
+}
+
+impl Store {
+    /// Lists the owners of the directories above the mount of a layer that the layer's ID maps do not cover: a process
+    /// in that user namespace needs their permission to reach it. Without maps there are none.
+    ///
+    /// # Errors
+    ///
+    /// [`MountError::NotMounted`] when the layer is not mounted.
+    pub fn layer_parent_owners(&self, key: &str) -> Result<ParentOwners, MountError> {
+        let layer = crate::lookup::lookup(&*self.inner.layers_view()?, key)?;
+        self.owners(&Target {
+            layer,
+            container: None,
+        })
+    }
+
+    /// As [`layer_parent_owners`](Self::layer_parent_owners), for the layer of a container.
+    ///
+    /// # Errors
+    ///
+    /// [`MountError::NotMounted`] when the layer is not mounted.
+    pub fn container_parent_owners(&self, key: &str) -> Result<ParentOwners, MountError> {
+        let container = crate::lookup::lookup(&*self.inner.containers_view()?, key)?;
+        let layer =
+            crate::lookup::require(&*self.inner.layers_view()?, container.layer().as_str())?;
+        self.owners(&Target {
+            layer,
+            container: Some(container),
+        })
+    }
+
+    fn owners(&self, target: &Target) -> Result<ParentOwners, MountError> {
+        let layer = target.layer.id();
+        let mounts = self.inner.mounts.read()?;
+        let Some(mount) = mounts.into_iter().find(|mount| mount.layer == *layer) else {
+            return Err(MountError::NotMounted {
+                layer: layer.clone(),
+            });
+        };
+        let maps = target.layer.id_maps();
+        if maps.is_identity() {
+            return Ok(ParentOwners::default());
+        }
+        uncovered(&mount.path, &maps)
+    }
+}
+
+/// Looks at a directory and all above it.
+fn uncovered(path: &Path, maps: &IdMappings) -> Result<ParentOwners, MountError> {
+    let (mut uids, mut gids) = (BTreeSet::new(), BTreeSet::new());
+    for dir in path.ancestors() {
+        let stat = Dir::open_ambient(dir)?.stat_self()?;
+        if maps.uids.to_container(HostId::new(stat.uid)).is_err() {
+            uids.insert(stat.uid);
+        }
+        if maps.gids.to_container(HostId::new(stat.gid)).is_err() {
+            gids.insert(stat.gid);
+        }
+    }
+    Ok(ParentOwners {
+        uids: uids.into_iter().collect(),
+        gids: gids.into_iter().collect(),
+    })
+}

@@ -1,0 +1,148 @@
+//! A writer on one thread and a reader on another, with a bounded amount in between.
+
+use std::io::{self, Read, Write};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+/// Bytes that travel together.
+const PIECE: usize = 128 << 10;
+/// Pieces that may wait.
+const WAITING: usize = 8;
+
+/// The end that is written to.
+pub(crate) struct PipeWriter {
+    pieces: SyncSender<io::Result<Vec<u8>>>,
+    empty: Receiver<Vec<u8>>,
+    piece: Vec<u8>,
+}
+
+/// The end that is read from. Dropping it stops the writer.
+pub(crate) struct PipeReader {
+    pieces: Receiver<io::Result<Vec<u8>>>,
+    empty: SyncSender<Vec<u8>>,
+    piece: Vec<u8>,
+    read: usize,
+}
+
+/// Makes both ends.
+pub(crate) fn pipe() -> (PipeWriter, PipeReader) {
+    let (pieces, to_read) = sync_channel(WAITING);
+    let (empty, to_fill) = sync_channel(WAITING + 2);
+    (
+        PipeWriter {
+            pieces,
+            empty: to_fill,
+            piece: Vec::new(),
+        },
+        PipeReader {
+            pieces: to_read,
+            empty,
+            piece: Vec::new(),
+            read: 0,
+        },
+    )
+}
+
+impl PipeWriter {
+    /// Sends the rest, and what went wrong.
+    pub(crate) fn finish(mut self, outcome: io::Result<()>) {
+        let outcome = outcome.and_then(|()| self.flush());
+        if let Err(error) = outcome {
+            // Nobody reads any more if this fails, so nobody wants to know.
+            drop(self.pieces.send(Err(error)));
+        }
+    }
+}
+
+impl Write for PipeWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.piece.capacity() == 0 {
+            self.piece = self.empty.try_recv().unwrap_or_default();
+            self.piece.clear();
+            self.piece.reserve(PIECE);
+        }
+        let room = PIECE.saturating_sub(self.piece.len()).max(1);
+        let (now, _later) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
+        self.piece.extend_from_slice(now);
+        if self.piece.len() >= PIECE {
+            self.flush()?;
+        }
+        Ok(now.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.piece.is_empty() {
+            return Ok(());
+        }
+        let piece = std::mem::take(&mut self.piece);
+        self.pieces
+            .send(Ok(piece))
+            .map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+impl Read for PipeReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.read >= self.piece.len() {
+            let Ok(piece) = self.pieces.recv() else {
+                return Ok(0);
+            };
+            let used = std::mem::replace(&mut self.piece, piece?);
+            self.read = 0;
+            // A writer that has ended needs no more buffers.
+            drop(self.empty.try_send(used));
+        }
+        let rest = self.piece.get(self.read..).unwrap_or_default();
+        let length = rest.len().min(buffer.len());
+        if let (Some(from), Some(to)) = (rest.get(..length), buffer.get_mut(..length)) {
+            to.copy_from_slice(from);
+        }
+        self.read += length;
+        Ok(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_arrives_in_order() {
+        let (mut writer, mut reader) = pipe();
+        let sent: Vec<u8> = (0..5_000_000u32)
+            .map(|number| (number % 251) as u8)
+            .collect();
+        let expected = sent.clone();
+        let thread = std::thread::spawn(move || {
+            for part in sent.chunks(7777) {
+                writer.write_all(part).unwrap();
+            }
+            writer.finish(Ok(()));
+        });
+        let mut got = Vec::new();
+        reader.read_to_end(&mut got).unwrap();
+        thread.join().unwrap();
+        assert!(got == expected);
+    }
+
+    #[test]
+    fn a_failure_comes_after_what_was_written() {
+        let (mut writer, mut reader) = pipe();
+        writer.write_all(b"abc").unwrap();
+        writer.flush().unwrap();
+        writer.finish(Err(io::Error::other("broken")));
+        let mut got = Vec::new();
+        assert_eq!(
+            reader.read_to_end(&mut got).unwrap_err().to_string(),
+            "broken"
+        );
+        assert_eq!(got, b"abc");
+    }
+
+    #[test]
+    fn a_reader_that_leaves_stops_the_writer() {
+        let (mut writer, reader) = pipe();
+        drop(reader);
+        let error = writer.write_all(&vec![0; 1 << 20]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+}

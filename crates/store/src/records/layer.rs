@@ -1,0 +1,225 @@
+//! Layers.
+
+use layerhold_archive::Codec;
+use layerhold_idmap::IdMappings;
+use layerhold_ids::{CompressedDigest, DiffId, LayerId, TocDigest};
+use layerhold_json_store::{KeySpec, Record};
+use layerhold_schema::{Completeness, Compression, Flags, LayerRecord, Timestamp};
+
+use super::InvalidRecord;
+
+// The further keys by which layers are found, as the names of their JSON fields.
+pub(crate) const BY_PARENT: &str = "parent";
+pub(crate) const BY_COMPRESSED_DIGEST: &str = "compressed-diff-digest";
+pub(crate) const BY_DIFF_DIGEST: &str = "diff-digest";
+pub(crate) const BY_TOC_DIGEST: &str = "toc-digest";
+
+/// A layer of a store, as its record says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    id: LayerId,
+    parent: Option<LayerId>,
+    record: LayerRecord,
+}
+
+impl Layer {
+    pub(crate) fn new(record: LayerRecord) -> Result<Self, InvalidRecord> {
+        Ok(Self {
+            id: record.layer_id().map_err(InvalidRecord::field("id"))?,
+            parent: record.parent_id().map_err(InvalidRecord::field("parent"))?,
+            record,
+        })
+    }
+
+    /// Returns the ID.
+    #[must_use]
+    pub fn id(&self) -> &LayerId {
+        &self.id
+    }
+
+    /// Returns the names.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.record.names
+    }
+
+    /// Returns the layer below, if any.
+    #[must_use]
+    pub fn parent(&self) -> Option<&LayerId> {
+        self.parent.as_ref()
+    }
+
+    /// Returns the caller's free text.
+    #[must_use]
+    pub fn metadata(&self) -> &str {
+        &self.record.metadata
+    }
+
+    /// Returns the SELinux label of its mounts; empty for none.
+    #[must_use]
+    pub fn mount_label(&self) -> &str {
+        &self.record.mount_label
+    }
+
+    /// Returns when it was made.
+    #[must_use]
+    pub fn created(&self) -> Timestamp {
+        self.record.created
+    }
+
+    /// Returns the digest of the stream it came as, if known.
+    #[must_use]
+    pub fn compressed_digest(&self) -> Option<CompressedDigest> {
+        self.record.compressed_digest().ok().flatten()
+    }
+
+    /// Returns the size in bytes of the stream it came as, if known.
+    #[must_use]
+    pub fn compressed_size(&self) -> Option<u64> {
+        if self.record.compressed_diff_digest.is_empty() {
+            return None;
+        }
+        u64::try_from(self.record.compressed_size).ok()
+    }
+
+    /// Returns the digest of its tar, if known.
+    #[must_use]
+    pub fn diff_id(&self) -> Option<DiffId> {
+        self.record.diff_id().ok().flatten()
+    }
+
+    /// Returns the digest of its table of contents, if it was pulled by one.
+    #[must_use]
+    pub fn toc_digest(&self) -> Option<TocDigest> {
+        self.record.toc_digest_checked().ok().flatten()
+    }
+
+    /// Returns the size of its tar in bytes, if known. A size without a digest says nothing
+    /// (Go: layers.go, `UncompressedSize`).
+    #[must_use]
+    pub fn diff_size(&self) -> Option<u64> {
+        if self.record.diff_digest.is_empty() && self.record.toc_digest.is_empty() {
+            return None;
+        }
+        u64::try_from(self.record.diff_size).ok()
+    }
+
+    /// Returns how the stream it came as was compressed, unless that is a way nobody knows.
+    #[must_use]
+    pub fn compression(&self) -> Option<Codec> {
+        match self.record.compression {
+            Compression::None => Some(Codec::Plain),
+            Compression::Bzip2 => Some(Codec::Bzip2),
+            Compression::Gzip => Some(Codec::Gzip),
+            Compression::Xz => Some(Codec::Xz),
+            Compression::Zstd => Some(Codec::Zstd),
+            _ => None,
+        }
+    }
+
+    /// Returns the user IDs of its entries, sorted.
+    #[must_use]
+    pub fn uids(&self) -> &[u32] {
+        &self.record.uid_set
+    }
+
+    /// Returns the group IDs of its entries, sorted.
+    #[must_use]
+    pub fn gids(&self) -> &[u32] {
+        &self.record.gid_set
+    }
+
+    /// Returns the callers' flags.
+    #[must_use]
+    pub fn flags(&self) -> &Flags {
+        &self.record.flags
+    }
+
+    /// Tells whether its contents are not all there: whoever made it has not finished or was killed.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        self.record.is_incomplete()
+    }
+
+    /// Returns the maps of the owners on disk. Ranges that make no sense count as none.
+    #[must_use]
+    pub fn id_maps(&self) -> IdMappings {
+        self.record.id_mappings().unwrap_or_default()
+    }
+
+    /// Returns the names of its data items.
+    #[must_use]
+    pub fn big_data_names(&self) -> &[String] {
+        &self.record.big_data_names
+    }
+
+    /// Returns the whole record.
+    #[must_use]
+    pub fn record(&self) -> &LayerRecord {
+        &self.record
+    }
+
+    /// Notes that the contents are not all there.
+    pub(crate) fn set_incomplete(&mut self) {
+        self.record.set_incomplete(Completeness::Incomplete);
+    }
+
+    /// Notes that the contents are all there.
+    pub(crate) fn set_complete(&mut self) {
+        self.record.set_incomplete(Completeness::Complete);
+    }
+
+    pub(crate) fn record_mut(&mut self) -> &mut LayerRecord {
+        &mut self.record
+    }
+}
+
+impl From<&Layer> for LayerId {
+    fn from(layer: &Layer) -> Self {
+        layer.id.clone()
+    }
+}
+
+impl Record for Layer {
+    const KIND: &'static str = "layer";
+    const KEYS: &'static [KeySpec] = &[
+        KeySpec::field(BY_PARENT),
+        KeySpec::field(BY_COMPRESSED_DIGEST),
+        KeySpec::field(BY_DIFF_DIGEST),
+        KeySpec::field(BY_TOC_DIGEST),
+    ];
+    type Error = InvalidRecord;
+
+    fn parse(json: &[u8]) -> Result<Self, InvalidRecord> {
+        Self::new(LayerRecord::from_json(json)?)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        self.record.write_json(out);
+    }
+
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+
+    fn names(&self) -> &[String] {
+        &self.record.names
+    }
+
+    fn set_names(&mut self, names: Vec<String>) {
+        self.record.names = names;
+    }
+
+    fn key_values(&self, key: usize, found: &mut dyn FnMut(&str)) {
+        let value = match key {
+            0 => &self.record.parent,
+            1 => &self.record.compressed_diff_digest,
+            2 => &self.record.diff_digest,
+            3 => &self.record.toc_digest,
+            _ => return,
+        };
+        if !value.is_empty() {
+            found(value);
+        }
+    }
+}

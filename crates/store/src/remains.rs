@@ -1,0 +1,111 @@
+//! Undoing what a dead process left unfinished: incomplete layers, and commits and deletions that got only halfway.
+//!
+//! Nothing here can fail an operation. What cannot be removed stays as it is, is tried again by whoever takes the lock next,
+//! and is out of sight of readers meanwhile.
+
+use layerhold_driver::Trash;
+use layerhold_ids::LayerId;
+use layerhold_json_store::WriteGuard;
+
+use crate::error::AccessError;
+use crate::inner::Inner;
+use crate::intent::{INTENT_FILE, Intent};
+use crate::locks::{InContext, Locks};
+use crate::records::{BY_LAYER, BY_PARENT, BY_TOP_LAYER, Layer};
+use crate::snapshot::INCOMPLETE_MARK;
+
+impl Inner {
+    /// Undoes what is left, unless somebody is using the store: then it is not left, or theirs to undo.
+    pub(crate) fn recover_if_free(&self) {
+        if let Ok(Some(mut locks)) = self.try_lock_all() {
+            let trash = self.undo_remains(&mut locks);
+            drop(locks);
+            drop(trash);
+        }
+    }
+
+    /// As [`recover_if_free`](Self::recover_if_free), at the price of one `stat` when there is no intent.
+    pub(crate) fn recover_intent_if_any(&self) {
+        if self.layout.layers.exists(INTENT_FILE).unwrap_or(false) {
+            self.recover_if_free();
+        }
+    }
+
+    /// Undoes what is left. The trash may be erased when the locks are released.
+    pub(crate) fn undo_remains(&self, locks: &mut Locks) -> Trash {
+        let mut trash = Trash::new();
+        let mut doomed = incomplete(&locks.layers);
+        if let Ok(Some(intent)) = Intent::read(&self.layout.layers) {
+            doomed.extend(unwanted(&intent, locks));
+        }
+        let removed = self.remove_quietly(locks, &doomed, &mut trash);
+        if removed.is_ok() {
+            // Left in place when something failed, so that the next one tries again.
+            drop(Intent::remove(&self.layout.layers));
+        }
+        trash
+    }
+
+    fn remove_quietly(
+        &self,
+        locks: &mut Locks,
+        doomed: &[LayerId],
+        trash: &mut Trash,
+    ) -> Result<(), AccessError> {
+        let mut outcome = Ok(());
+        let mut gone = Vec::new();
+        for id in doomed {
+            // One layer that cannot be removed is no reason to keep the others.
+            match self.move_out(id, trash) {
+                Ok(()) => gone.push(id),
+                Err(_) => outcome = Err(AccessError::Remains { layer: id.clone() }),
+            }
+        }
+        for id in gone {
+            if locks.layers.contains(id.as_str()) {
+                locks.layers.remove(id.as_str()).of::<Layer>()?;
+            }
+        }
+        locks.layers.save().of::<Layer>()?;
+        outcome
+    }
+}
+
+/// Lists the layers whose records say that they are incomplete.
+fn incomplete(layers: &WriteGuard<Layer>) -> Vec<LayerId> {
+    let candidates = layers.mentioning(INCOMPLETE_MARK).into_iter();
+    let parsed = candidates.filter_map(|id| layers.get(id).ok().flatten());
+    parsed
+        .filter(|layer| layer.is_incomplete())
+        .map(|layer| layer.id().clone())
+        .collect()
+}
+
+/// Lists the layers of an intent that nothing uses, children before parents.
+fn unwanted(intent: &Intent, locks: &Locks) -> Vec<LayerId> {
+    let images = intent
+        .images
+        .iter()
+        .all(|id| locks.images.contains(id.as_str()));
+    let containers = intent
+        .containers
+        .iter()
+        .all(|id| locks.containers.contains(id.as_str()));
+    if !intent.deleting && images && containers {
+        return Vec::new();
+    }
+    let mut unwanted: Vec<LayerId> = Vec::new();
+    for id in intent.layers.iter().rev() {
+        let children = locks.layers.by_key(BY_PARENT, id.as_str());
+        let is_parent = children
+            .iter()
+            .any(|child| !unwanted.iter().any(|other| other == *child));
+        let is_used = is_parent
+            || !locks.images.by_key(BY_TOP_LAYER, id.as_str()).is_empty()
+            || !locks.containers.by_key(BY_LAYER, id.as_str()).is_empty();
+        if !is_used {
+            unwanted.push(id.clone());
+        }
+    }
+    unwanted
+}

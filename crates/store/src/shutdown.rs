@@ -1,0 +1,79 @@
+//! Shutting a store down, and what can be said about it.
+
+use layerhold_ids::{Digest, LayerId};
+use layerhold_lockfile::LockFile;
+
+use crate::error::{AccessError, ShutdownError};
+use crate::inner::Inner;
+use crate::mount::Unmounting;
+use crate::store::Store;
+
+/// What a shutdown does about mounted layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Shutdown {
+    /// It fails.
+    #[default]
+    Refuse,
+    /// It unmounts them.
+    Force,
+}
+
+impl Store {
+    /// Releases what the driver holds in the kernel. Returns the layers that were mounted and have been unmounted.
+    ///
+    /// Other processes, and this handle, open the driver again when they next need it: they learn of the shutdown from
+    /// `storage.lock`, which is written before anything is released.
+    ///
+    /// # Errors
+    ///
+    /// [`ShutdownError::Mounted`] when layers are mounted and [`Shutdown::Force`] was not asked for.
+    pub fn shutdown(&self, how: Shutdown) -> Result<Vec<LayerId>, ShutdownError> {
+        let inner = &self.inner;
+        let guard = inner.graph_lock.write().map_err(AccessError::Lock)?;
+        let layers = inner.lock_layers()?;
+        let mounted = inner.unmount_all(how)?;
+        let _token = guard.record_write().map_err(AccessError::Token)?;
+        inner.driver().cleanup().map_err(ShutdownError::Driver)?;
+        drop(layers);
+        Ok(mounted)
+    }
+
+    /// Returns facts on the driver, as rows of a table.
+    #[must_use]
+    pub fn status(&self) -> Vec<(String, String)> {
+        self.inner.driver().status()
+    }
+
+    /// Returns facts on this library, as rows of a table.
+    #[must_use]
+    pub fn version(&self) -> Vec<(String, String)> {
+        vec![("Version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]
+    }
+
+    /// Returns a lock that processes take around work on something of this digest, below the run root.
+    ///
+    /// # Errors
+    ///
+    /// When its path cannot be used.
+    pub fn digest_lock(&self, digest: &Digest) -> Result<LockFile, AccessError> {
+        Ok(LockFile::new(
+            self.inner.layout.run_locks.join(digest.as_str()),
+        )?)
+    }
+}
+
+impl Inner {
+    fn unmount_all(&self, how: Shutdown) -> Result<Vec<LayerId>, ShutdownError> {
+        let mut counts = self.mounts.write()?;
+        let mounted: Vec<LayerId> = counts.all().into_iter().map(|mount| mount.layer).collect();
+        if how == Shutdown::Refuse && !mounted.is_empty() {
+            return Err(ShutdownError::Mounted { layers: mounted });
+        }
+        let driver = self.driver();
+        for layer in &mounted {
+            let unmounted = self.unmount_counted(&*driver, &mut counts, layer, Unmounting::Force);
+            unmounted.map_err(|error| ShutdownError::Unmount(Box::new(error)))?;
+        }
+        Ok(mounted)
+    }
+}

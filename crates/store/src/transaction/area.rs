@@ -1,0 +1,101 @@
+//! The temporary area of a transaction, on the filesystem of the records.
+
+use std::path::PathBuf;
+
+use layerhold_ids::Digest;
+use layerhold_json_store::file_name_to_write;
+use layerhold_staging::{CloseError, StagedAddition, TempArea, TempRoot};
+use layerhold_sys::{Dir, Durability, PathError, publish};
+use sha2::Digest as _;
+
+use crate::error::{DataError, StageError};
+use crate::layout::{DIR_MODE, FILE_MODE};
+use crate::spec::BigDataItem;
+
+/// An area that is made when it is first needed.
+#[derive(Debug)]
+pub(super) struct Area {
+    root: PathBuf,
+    area: Option<TempArea>,
+    /// Directories whose files are only synced one by one when nothing else calls for a sync of the filesystem.
+    written: Vec<Dir>,
+}
+
+impl Area {
+    pub(super) fn new(root: PathBuf) -> Self {
+        Self {
+            root,
+            area: None,
+            written: Vec::new(),
+        }
+    }
+
+    /// Reserves a name in the area.
+    pub(super) fn addition(&mut self) -> Result<StagedAddition, StageError> {
+        let area = match self.area.take() {
+            Some(area) => area,
+            None => TempRoot::new(&self.root)
+                .begin()
+                .map_err(StageError::Staging)?,
+        };
+        Ok(self.area.insert(area).stage_addition())
+    }
+
+    /// Writes data items as they will lie in the directory of their record; `None` when there are no items.
+    pub(super) fn data_items(
+        &mut self,
+        items: &[BigDataItem],
+    ) -> Result<Option<StagedAddition>, StageError> {
+        if items.is_empty() {
+            return Ok(None);
+        }
+        let addition = self.addition()?;
+        let dir = addition.create_dir(DIR_MODE)?;
+        for item in items {
+            let name = file_name_to_write(&item.key).map_err(|source| DataError::InvalidName {
+                key: item.key.clone(),
+                source,
+            })?;
+            publish(&dir, name, FILE_MODE, &[&item.data], Durability::Volatile)?;
+        }
+        self.written.push(dir);
+        Ok(Some(addition))
+    }
+
+    /// Makes the data items durable one by one.
+    pub(super) fn sync_data(&self) -> Result<(), PathError> {
+        for dir in &self.written {
+            for entry in dir.entries()? {
+                let name = entry?.name;
+                let file = dir.open_file(&name)?;
+                file.sync_data()
+                    .map_err(|cause| PathError::new("sync", dir.path().join(&name), cause))?;
+            }
+            dir.sync()?;
+        }
+        Ok(())
+    }
+
+    /// Moves something that stands in the way of an addition into the area, so that it is erased with it.
+    pub(super) fn clear_the_way(&self, dir: &Dir, name: &std::ffi::OsStr) -> Result<(), PathError> {
+        if !dir.exists(name)? {
+            return Ok(());
+        }
+        match &self.area {
+            Some(area) => area
+                .stage_deletion(dir, name)
+                .map(drop)
+                .map_err(|error| error.source),
+            None => layerhold_sys::remove_tree(dir, name),
+        }
+    }
+
+    pub(super) fn close(&mut self) -> Result<(), CloseError> {
+        self.area.take().map_or(Ok(()), TempArea::close)
+    }
+}
+
+/// Computes the digest that is recorded for a data item.
+pub(crate) fn digest_of(data: &[u8]) -> Digest {
+    Digest::sha256(sha2::Sha256::digest(data).into())
+}

@@ -1,0 +1,587 @@
+//! Making a transaction visible.
+//!
+//! | step | what happens | a crash after it leaves |
+//! |---|---|---|
+//! | 0 | contents are flushed, without a lock | temporary areas, erased by the next opener |
+//! | 1 | locks are taken, everything is checked again | the same |
+//! | 2 | the layers are recorded as incomplete | records that the next writer, ours or Go's, removes with what belongs to them |
+//! | 3 | trees, tar-split files and data items of layers are moved into place | the same |
+//! | 4 | data items of images and containers are moved into place | the same, and directories without a record, which the garbage collector removes |
+//! | 5 | the intent is noted | the same |
+//! | 6 | the layers are recorded as complete | layers that no image uses; our next writer finds the intent and removes them |
+//! | 7 | the images are recorded | with containers to come: complete images, and container layers that our next writer removes |
+//! | 8 | the containers are recorded | everything is there; the note of the intent says so to the next writer |
+//! | 9 | the intent is removed, the locks are released | everything is there |
+//! | 10 | temporary areas are erased | – |
+//!
+//! Steps 2, 3 and 6 are left out without layers, 5 and 9 without anything that uses them. When a step fails, the steps before
+//! it are undone in the opposite order; if that fails too, what is left is what a crash would have left.
+
+use layerhold_driver::{LayerError, SyncMode, Trash};
+use layerhold_ids::{ContainerId, ImageId, LayerId};
+use layerhold_json_store::NameChange;
+use layerhold_staging::StagedAddition;
+use layerhold_sys::{Dir, PathError};
+
+use super::image::note_item;
+use super::{NewContainer, NewImage, NewLayer, Transaction, check};
+use crate::error::{AccessError, CommitError, Conflict, DataError};
+use crate::inner::Inner;
+use crate::intent::Intent;
+use crate::item::{ItemId, ItemKind};
+use crate::layout::tar_split_name;
+use crate::locks::{InContext, Locks};
+use crate::lookup;
+use crate::open::DURABLE;
+use crate::records::{BY_LAYER, Container, Image, Layer};
+use crate::spec::{BigDataItem, IfPresent, ImageIfPresent, NameConflict};
+
+/// What a commit made visible.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Committed {
+    /// New layers. Those that turned out to be there already are not among them.
+    pub layers: Vec<LayerId>,
+    /// New or updated images.
+    pub images: Vec<ImageId>,
+    /// New containers.
+    pub containers: Vec<ContainerId>,
+}
+
+impl Transaction {
+    /// Makes everything visible at once.
+    ///
+    /// Flushes the filesystem first, unless [`SyncMode::None`] was asked for; what is visible survives a power cut. Takes the
+    /// locks of layers, images and containers for as long as it takes to rename and to save the records.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError::Conflict`] when the store changed since the parts were added: names and IDs that were taken, parents
+    /// that are gone. The store is as it was before.
+    pub fn commit(mut self) -> Result<Committed, CommitError> {
+        if self.layers.is_empty() && self.images.is_empty() && self.containers.is_empty() {
+            return Ok(Committed::default());
+        }
+        self.flush()?;
+        let store = self.store.clone();
+        let mut locks = store.inner.lock_all()?;
+        let mut commit = Commit::new(&store.inner);
+        let outcome = commit.run(&mut self, &mut locks);
+        let outcome = outcome.map_err(|error| commit.undo(&mut locks, error));
+        // Erasing takes long; nobody has to wait for it.
+        drop(locks);
+        drop(commit);
+        // Every record is saved, so a failure to erase is no failure of the commit. The next opener tries again.
+        drop(self.area.close());
+        outcome
+    }
+
+    /// Step 0. One flush of the filesystem costs less than one per file; records alone are flushed one by one.
+    fn flush(&self) -> Result<(), CommitError> {
+        let inner = &self.store.inner;
+        if inner.sync == SyncMode::None {
+            return Ok(());
+        }
+        let Some(first) = self.layers.first() else {
+            return Ok(self.area.sync_data()?);
+        };
+        inner.driver().sync().map_err(CommitError::Sync)?;
+        let records = &inner.layout.layers;
+        if first.contents.root().stat_self()?.dev != records.stat_self()?.dev {
+            records.sync_filesystem()?;
+        }
+        Ok(())
+    }
+}
+
+/// The steps of one commit, and what has to be undone.
+struct Commit<'s> {
+    inner: &'s Inner,
+    trash: Trash,
+    /// Trees that turned out not to be needed; erased when no lock is held.
+    spare: Vec<NewLayer>,
+    done: Done,
+}
+
+/// What has been done so far.
+#[derive(Debug, Default)]
+struct Done {
+    layers: Vec<LayerId>,
+    moved: Vec<LayerId>,
+    image_dirs: Vec<ImageId>,
+    container_dirs: Vec<ContainerId>,
+    images: bool,
+}
+
+impl<'s> Commit<'s> {
+    fn new(inner: &'s Inner) -> Self {
+        Self {
+            inner,
+            trash: Trash::new(),
+            spare: Vec::new(),
+            done: Done::default(),
+        }
+    }
+
+    fn run(
+        &mut self,
+        parts: &mut Transaction,
+        locks: &mut Locks,
+    ) -> Result<Committed, CommitError> {
+        self.leave_out_present(parts, locks)?;
+        check_layers(parts, locks)?;
+        check_images(parts, locks)?;
+        check_containers(parts, locks)?;
+        let committed = Committed {
+            layers: parts
+                .layers
+                .iter()
+                .map(|new| new.record.id().clone())
+                .collect(),
+            images: parts
+                .images
+                .iter()
+                .map(|new| new.record.id().clone())
+                .collect(),
+            containers: parts
+                .containers
+                .iter()
+                .map(|new| new.record.id().clone())
+                .collect(),
+        };
+        self.record_incomplete(parts, locks)?;
+        self.move_layers(parts)?;
+        self.move_data(parts, locks)?;
+        let has_users = !(committed.images.is_empty() && committed.containers.is_empty());
+        let intent = Intent {
+            layers: committed.layers.clone(),
+            images: committed.images.clone(),
+            containers: committed.containers.clone(),
+            deleting: false,
+        };
+        if has_users && !committed.layers.is_empty() {
+            intent.publish(&self.inner.layout.layers)?;
+        }
+        self.record_complete(locks)?;
+        self.record_images(parts, locks)?;
+        record_containers(parts, locks)?;
+        if has_users && !committed.layers.is_empty() {
+            // Left behind it would be taken for what it is: a commit that is complete.
+            drop(Intent::remove(&self.inner.layout.layers));
+        }
+        Ok(committed)
+    }
+
+    /// Takes layers out that somebody else brought in meanwhile, where that is welcome.
+    fn leave_out_present(
+        &mut self,
+        parts: &mut Transaction,
+        locks: &Locks,
+    ) -> Result<(), CommitError> {
+        let (mut kept, mut spare) = (Vec::new(), Vec::new());
+        for new in std::mem::take(&mut parts.layers) {
+            let id = new.record.id();
+            match lookup::by_id(&locks.layers, id.as_str()) {
+                Ok(Some(known)) if new.if_present == IfPresent::Reuse => {
+                    let same = known.parent() == new.record.parent();
+                    let id = id.clone();
+                    spare.push(new);
+                    if !same {
+                        parts.layers = kept;
+                        self.spare = spare;
+                        return Err(Conflict::OtherParent { id }.into());
+                    }
+                }
+                _ => kept.push(new),
+            }
+        }
+        parts.layers = kept;
+        self.spare = spare;
+        Ok(())
+    }
+
+    /// Step 2.
+    fn record_incomplete(
+        &mut self,
+        parts: &Transaction,
+        locks: &mut Locks,
+    ) -> Result<(), CommitError> {
+        if parts.layers.is_empty() {
+            return Ok(());
+        }
+        for new in &parts.layers {
+            let mut record = new.record.clone();
+            record.set_incomplete();
+            locks.layers.insert(record, new.location).of::<Layer>()?;
+        }
+        self.done.layers = parts
+            .layers
+            .iter()
+            .map(|new| new.record.id().clone())
+            .collect();
+        Ok(locks.layers.save().of::<Layer>()?)
+    }
+
+    /// Step 3.
+    fn move_layers(&mut self, parts: &mut Transaction) -> Result<(), CommitError> {
+        for new in std::mem::take(&mut parts.layers) {
+            let id = new.record.id().clone();
+            self.done.moved.push(id.clone());
+            let moved = self.move_layer_files(parts, &id, new.tar_split, new.data);
+            moved.map_err(|source| CommitError::Move {
+                id: ItemId::Layer(id.clone()),
+                source,
+            })?;
+            self.move_contents(&id, new.contents)?;
+        }
+        Ok(())
+    }
+
+    fn move_layer_files(
+        &self,
+        parts: &Transaction,
+        id: &LayerId,
+        tar_split: Option<StagedAddition>,
+        data: Option<StagedAddition>,
+    ) -> Result<(), PathError> {
+        let dir = &self.inner.layout.layers;
+        // Without a record of this ID, whatever has its name is garbage.
+        parts.area.clear_the_way(dir, &tar_split_name(id))?;
+        parts.area.clear_the_way(dir, id.as_ref())?;
+        put(tar_split, dir, &tar_split_name(id))?;
+        put(data, dir, id.as_ref())
+    }
+
+    fn move_contents(
+        &mut self,
+        id: &LayerId,
+        contents: Box<dyn layerhold_driver::StagedLayer>,
+    ) -> Result<(), CommitError> {
+        let failed = |source| CommitError::Layer {
+            id: id.clone(),
+            source,
+        };
+        match contents.commit(id) {
+            Ok(()) => Ok(()),
+            Err(refused) if matches!(refused.source, LayerError::Exists { .. }) => {
+                // Contents without a record are garbage too.
+                self.inner
+                    .driver()
+                    .remove(id, &mut self.trash)
+                    .map_err(failed)?;
+                refused
+                    .staged
+                    .commit(id)
+                    .map_err(|refused| failed(refused.into()))
+            }
+            Err(refused) => Err(failed(refused.into())),
+        }
+    }
+
+    /// Step 4.
+    fn move_data(&mut self, parts: &mut Transaction, locks: &Locks) -> Result<(), CommitError> {
+        for position in 0..parts.images.len() {
+            let Some(new) = parts.images.get_mut(position) else {
+                break;
+            };
+            let id = new.record.id().clone();
+            if locks.images.contains(id.as_str()) {
+                continue;
+            }
+            let data = new.data.take();
+            self.done.image_dirs.push(id.clone());
+            let dir = &self.inner.layout.images;
+            let moved = parts
+                .area
+                .clear_the_way(dir, id.as_ref())
+                .and_then(|()| put(data, dir, id.as_ref()));
+            moved.map_err(|source| CommitError::Move {
+                id: ItemId::Image(id),
+                source,
+            })?;
+        }
+        for position in 0..parts.containers.len() {
+            let Some(new) = parts.containers.get_mut(position) else {
+                break;
+            };
+            let id = new.record.id().clone();
+            let data = new.data.take();
+            self.done.container_dirs.push(id.clone());
+            let dir = &self.inner.layout.containers;
+            let moved = parts
+                .area
+                .clear_the_way(dir, id.as_ref())
+                .and_then(|()| put(data, dir, id.as_ref()));
+            moved.map_err(|source| CommitError::Move {
+                id: ItemId::Container(id),
+                source,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Step 6.
+    fn record_complete(&self, locks: &mut Locks) -> Result<(), AccessError> {
+        for id in &self.done.layers {
+            locks
+                .layers
+                .update(id.as_str(), Layer::set_complete)
+                .of::<Layer>()?;
+        }
+        locks.layers.save().of::<Layer>()
+    }
+
+    /// Step 7.
+    fn record_images(&mut self, parts: &Transaction, locks: &mut Locks) -> Result<(), CommitError> {
+        for new in &parts.images {
+            if locks.images.contains(new.record.id().as_str()) {
+                update_image(new, locks)?;
+            } else {
+                insert_image(new, locks)?;
+            }
+        }
+        for mapped in &parts.mapped {
+            let note = |image: &mut Image| image.add_mapped_layer(&mapped.layer);
+            locks
+                .images
+                .update(mapped.image.as_str(), note)
+                .of::<Image>()?;
+        }
+        locks.images.save().of::<Image>()?;
+        self.done.images = true;
+        Ok(())
+    }
+
+    /// Undoes the steps that were done, and returns the error that made it necessary.
+    fn undo(&mut self, locks: &mut Locks, error: CommitError) -> CommitError {
+        match self.try_to_undo(locks) {
+            Ok(()) => error,
+            Err(rollback) => CommitError::Rollback {
+                rollback: Box::new(rollback),
+                source: Box::new(error),
+            },
+        }
+    }
+
+    fn try_to_undo(&mut self, locks: &mut Locks) -> Result<(), CommitError> {
+        let done = std::mem::take(&mut self.done);
+        for id in &done.container_dirs {
+            self.inner
+                .discard(&self.inner.layout.containers, id.as_ref(), &mut self.trash)?;
+        }
+        for id in &done.image_dirs {
+            if done.images && locks.images.contains(id.as_str()) {
+                locks.images.remove(id.as_str()).of::<Image>()?;
+            }
+        }
+        locks.images.save().of::<Image>()?;
+        for id in &done.image_dirs {
+            self.inner
+                .discard(&self.inner.layout.images, id.as_ref(), &mut self.trash)?;
+        }
+        for id in done.moved.iter().rev() {
+            self.inner
+                .move_out(id, &mut self.trash)
+                .map_err(|source| CommitError::Layer {
+                    id: id.clone(),
+                    source,
+                })?;
+        }
+        for id in &done.layers {
+            if locks.layers.contains(id.as_str()) {
+                locks.layers.remove(id.as_str()).of::<Layer>()?;
+            }
+        }
+        locks.layers.save().of::<Layer>()?;
+        Ok(Intent::remove(&self.inner.layout.layers)?)
+    }
+}
+
+/// Moves an addition to its place, if there is one.
+fn put(
+    addition: Option<StagedAddition>,
+    dir: &Dir,
+    name: &std::ffi::OsStr,
+) -> Result<(), PathError> {
+    match addition {
+        Some(addition) => addition.commit(dir, name).map_err(|error| error.source),
+        None => Ok(()),
+    }
+}
+
+fn check_layers(parts: &Transaction, locks: &Locks) -> Result<(), Conflict> {
+    for new in &parts.layers {
+        check::id_is_free(&locks.layers, new.record.id().as_str())?;
+        for name in new.record.names() {
+            check::name_is_free(&locks.layers, name)?;
+        }
+        let Some(parent) = new
+            .record
+            .parent()
+            .filter(|parent| parts.new_layer(parent).is_none())
+        else {
+            continue;
+        };
+        let known = lookup::by_id(&locks.layers, parent.as_str()).ok().flatten();
+        let known = known.ok_or_else(|| Conflict::ParentGone {
+            parent: parent.clone(),
+        })?;
+        if new
+            .parent_maps
+            .as_ref()
+            .is_some_and(|maps| *maps != known.id_maps())
+        {
+            return Err(Conflict::ParentMapsChanged {
+                parent: parent.clone(),
+            });
+        }
+        if let Some(container) = lookup::by_key(&locks.containers, BY_LAYER, parent.as_str()).pop()
+        {
+            return Err(Conflict::ParentIsContainer {
+                parent: parent.clone(),
+                container: container.id().clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn check_images(parts: &Transaction, locks: &Locks) -> Result<(), Conflict> {
+    for new in &parts.images {
+        let id = new.record.id();
+        let known = lookup::by_id(&locks.images, id.as_str()).ok().flatten();
+        match (&known, new.if_present) {
+            (Some(_), ImageIfPresent::Refuse) => {
+                return Err(Conflict::Id {
+                    id: ItemId::Image(id.clone()),
+                });
+            }
+            (Some(known), ImageIfPresent::Update)
+                if known.top_layer() != new.record.top_layer() =>
+            {
+                return Err(Conflict::OtherTopLayer { image: id.clone() });
+            }
+            _ => {}
+        }
+        if new.name_conflict == NameConflict::Refuse {
+            for name in new
+                .record
+                .names()
+                .iter()
+                .filter(|name| locks.images.by_name(name) != Some(id.as_str()))
+            {
+                check::name_is_free(&locks.images, name)?;
+            }
+        }
+        for layer in new
+            .record
+            .top_layer()
+            .into_iter()
+            .chain(new.record.mapped_layers())
+        {
+            if parts.new_layer(layer).is_none() && !locks.layers.contains(layer.as_str()) {
+                return Err(Conflict::LayerGone {
+                    layer: layer.clone(),
+                });
+            }
+        }
+    }
+    for mapped in &parts.mapped {
+        image_is_there(parts, locks, &mapped.image)?;
+    }
+    Ok(())
+}
+
+fn check_containers(parts: &Transaction, locks: &Locks) -> Result<(), Conflict> {
+    for NewContainer { record, .. } in &parts.containers {
+        check::id_is_free(&locks.containers, record.id().as_str())?;
+        for name in record.names() {
+            check::name_is_free(&locks.containers, name)?;
+        }
+        if let Some(image) = record.image() {
+            image_is_there(parts, locks, image)?;
+        }
+        if let Some(other) =
+            lookup::by_key(&locks.containers, BY_LAYER, record.layer().as_str()).pop()
+        {
+            return Err(Conflict::LayerTaken {
+                layer: record.layer().clone(),
+                container: other.id().clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn image_is_there(parts: &Transaction, locks: &Locks, image: &ImageId) -> Result<(), Conflict> {
+    if parts.new_image(image).is_some() || locks.images.contains(image.as_str()) {
+        return Ok(());
+    }
+    Err(Conflict::ImageGone {
+        image: image.clone(),
+    })
+}
+
+fn insert_image(new: &NewImage, locks: &mut Locks) -> Result<(), CommitError> {
+    // Names that move are taken by a change, not by an insertion, which refuses them.
+    let mut record = new.record.clone();
+    let names = record.take_names_if(new.name_conflict == NameConflict::Move);
+    let id = record.id().clone();
+    locks.images.insert(record, DURABLE).of::<Image>()?;
+    if !names.is_empty() {
+        locks
+            .images
+            .update(id.as_str(), |image| image.put_names(names))
+            .of::<Image>()?;
+    }
+    Ok(())
+}
+
+fn update_image(new: &NewImage, locks: &mut Locks) -> Result<(), CommitError> {
+    let id = new.record.id().as_str();
+    for item in &new.items {
+        set_item(id, item, locks)?;
+    }
+    if !new.record.metadata().is_empty() {
+        let metadata = new.record.metadata().to_owned();
+        locks
+            .images
+            .update(id, |image| image.record_mut().metadata = metadata)
+            .of::<Image>()?;
+    }
+    locks
+        .images
+        .change_names(id, NameChange::Add, new.record.names())
+        .of::<Image>()?;
+    Ok(())
+}
+
+fn set_item(id: &str, item: &BigDataItem, locks: &mut Locks) -> Result<(), CommitError> {
+    let note = |image: &mut Image| {
+        note_item(image.record_mut(), item);
+        // The digests of a record that was served are valid, and so is that of the item.
+        drop(image.refresh_digests());
+    };
+    locks
+        .images
+        .set_big_data(id, &item.key, &item.data, note)
+        .map_err(|source| {
+            DataError::Item {
+                kind: ItemKind::Image,
+                id: id.to_owned(),
+                source,
+            }
+            .into()
+        })
+}
+
+/// Step 8.
+fn record_containers(parts: &Transaction, locks: &mut Locks) -> Result<(), AccessError> {
+    for new in &parts.containers {
+        locks
+            .containers
+            .insert(new.record.clone(), new.location)
+            .of::<Container>()?;
+    }
+    locks.containers.save().of::<Container>()
+}

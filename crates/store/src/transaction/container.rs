@@ -1,0 +1,269 @@
+//! Adding containers to a transaction.
+
+use layerhold_idmap::{IdMap, IdMappingOptions, IdMappings, MapChoice};
+use layerhold_ids::{ContainerId, ImageId, LayerId, dedupe_names};
+use layerhold_schema::{ContainerRecord, Timestamp, id_map_to_entries};
+
+use super::area::digest_of;
+use super::staged::StagedContainer;
+use super::{
+    MappedLayer, NewContainer, Transaction, check, container_id, fresh_id, name_conflict,
+    unknown_layer,
+};
+use crate::error::{Conflict, StageError};
+use crate::open::{DURABLE, VOLATILE};
+use crate::records::{Container, Image, Layer};
+use crate::snapshot::Snapshot;
+use crate::spec::{BigDataItem, ContainerSpec, Labels, LayerSpec};
+
+impl Transaction {
+    /// Adds a container, and the layer that it writes to.
+    ///
+    /// The layer stands on the top layer of the image, or on a copy of it whose owners are those of the container's ID
+    /// maps. Such a copy is noted in the image and serves other containers with the same maps too.
+    ///
+    /// # Errors
+    ///
+    /// [`StageError::Lookup`] when the image is neither in the store nor in the transaction; [`StageError::Conflict`] when an ID or
+    /// a name is taken; [`StageError::Mappings`] for maps that overlap; [`StageError::Labels`].
+    pub fn create_container(
+        &mut self,
+        mut spec: ContainerSpec,
+    ) -> Result<StagedContainer, StageError> {
+        let view = self.store.snapshot()?;
+        spec.names = dedupe_names(std::mem::take(&mut spec.names));
+        let id = match spec.id.take() {
+            Some(id) => id,
+            None => fresh_id!(ContainerId)?,
+        };
+        self.check_container(&view, &id, &spec.names)?;
+        let own_maps = explicit(&spec.id_maps);
+        own_maps
+            .uids
+            .check_overlaps()
+            .map_err(StageError::Mappings)?;
+        own_maps
+            .gids
+            .check_overlaps()
+            .map_err(StageError::Mappings)?;
+        let labels = labels(&spec)?;
+        let parent = self.parent_for(&view, &spec, &own_maps)?;
+        let layer = self.container_layer(&spec, &labels, parent)?;
+        let mut items = std::mem::take(&mut spec.big_data);
+        for item in &mut items {
+            item.digest.get_or_insert_with(|| digest_of(&item.data));
+        }
+        let data = self.area.data_items(&items)?;
+        let record = record_of(&id, &layer, &spec, &labels, &own_maps, &items);
+        self.containers.push(NewContainer {
+            record: Container::new(record)
+                .map_err(|source| StageError::Record(std::io::Error::other(source)))?,
+            location: if spec.volatile { VOLATILE } else { DURABLE },
+            data,
+        });
+        Ok(StagedContainer { id, layer })
+    }
+
+    fn check_container(
+        &self,
+        view: &Snapshot,
+        id: &ContainerId,
+        names: &[String],
+    ) -> Result<(), Conflict> {
+        if self.containers.iter().any(|new| new.record.id() == id) {
+            return Err(Conflict::Id {
+                id: container_id(id),
+            });
+        }
+        check::id_is_free(&view.containers, id.as_str())?;
+        for name in names {
+            if let Some(new) = self
+                .containers
+                .iter()
+                .find(|new| new.record.names().contains(name))
+            {
+                return Err(name_conflict(name, container_id(new.record.id())));
+            }
+            check::name_is_free(&view.containers, name)?;
+        }
+        Ok(())
+    }
+
+    /// The layer that the container's layer is to stand on, if it has an image with layers.
+    fn parent_for(
+        &mut self,
+        view: &Snapshot,
+        spec: &ContainerSpec,
+        maps: &IdMappings,
+    ) -> Result<Option<LayerId>, StageError> {
+        let Some(image) = &spec.image else {
+            return Ok(None);
+        };
+        let image = self.image_record(view, image)?;
+        let Some(top) = image.top_layer() else {
+            return Ok(None);
+        };
+        let mut first = None;
+        for candidate in std::iter::once(top).chain(image.mapped_layers()) {
+            let Ok(layer) = self.layer_record(view, candidate) else {
+                continue;
+            };
+            if self.serves(&layer, maps, &spec.id_maps) {
+                return Ok(Some(layer.id().clone()));
+            }
+            first.get_or_insert(layer);
+        }
+        let first = first.ok_or_else(|| unknown_layer(top))?;
+        self.mapped_copy(&image, &first, spec).map(Some)
+    }
+
+    /// Tells whether a container with these maps can stand on a layer as it is (Go: store.go, `imageTopLayerForMapping`).
+    fn serves(&self, layer: &Layer, maps: &IdMappings, choice: &IdMappingOptions) -> bool {
+        let of_layer = layer.id_maps();
+        if of_layer.is_identity() && self.store.driver().supports_shifting(maps) {
+            return true;
+        }
+        let wanted_host = (choice.uids == MapChoice::Host && !of_layer.uids.is_identity())
+            || (choice.gids == MapChoice::Host && !of_layer.gids.is_identity());
+        !wanted_host && of_layer == *maps
+    }
+
+    /// Makes a copy of an image's top layer under the maps asked for.
+    fn mapped_copy(
+        &mut self,
+        image: &Image,
+        layer: &Layer,
+        spec: &ContainerSpec,
+    ) -> Result<LayerId, StageError> {
+        let mut copy = LayerSpec::new()
+            .template(layer.id().clone())
+            .mount_label(layer.mount_label())
+            .read_only();
+        copy.parent = layer.parent().cloned();
+        copy.id_maps = host_unless_given(&spec.id_maps);
+        let copy = self.create_layer(copy)?;
+        self.mapped.push(MappedLayer {
+            image: image.id().clone(),
+            layer: copy.id().clone(),
+        });
+        if let Some(new) = self
+            .images
+            .iter_mut()
+            .find(|new| new.record.id() == image.id())
+        {
+            new.record.add_mapped_layer(copy.id());
+        }
+        Ok(copy.id().clone())
+    }
+
+    fn container_layer(
+        &mut self,
+        spec: &ContainerSpec,
+        labels: &Labels,
+        parent: Option<LayerId>,
+    ) -> Result<LayerId, StageError> {
+        let mut layer = LayerSpec::for_container().mount_label(labels.mount.as_str());
+        layer.id = spec.layer.clone();
+        layer.parent = parent;
+        layer.id_maps = spec.id_maps.clone();
+        layer.storage_options = spec.storage_options.clone();
+        layer.volatile = spec.volatile;
+        if let Some(id) = &layer.id {
+            let view = self.store.snapshot()?;
+            self.layer_id_is_free(&view, id)?;
+        }
+        Ok(self.create_layer(layer)?.id().clone())
+    }
+
+    /// The record of an image of this transaction or of the store.
+    fn image_record(&self, view: &Snapshot, id: &ImageId) -> Result<Image, StageError> {
+        if let Some(new) = self.new_image(id) {
+            return Ok(new.record.clone());
+        }
+        Ok((*crate::lookup::require(&view.images, id.as_str())?).clone())
+    }
+}
+
+/// The maps that were asked for by their ranges; everything else counts as none (Go: store.go, `CreateContainer`).
+fn explicit(options: &IdMappingOptions) -> IdMappings {
+    let map = |choice: &MapChoice| choice.resolve(&IdMap::IDENTITY);
+    IdMappings::new(map(&options.uids), map(&options.gids))
+}
+
+/// What a copy of the top layer gets: the ranges asked for, and no maps where none were.
+fn host_unless_given(options: &IdMappingOptions) -> IdMappingOptions {
+    let choice = |choice: &MapChoice| match choice {
+        MapChoice::Inherit => MapChoice::Host,
+        given => given.clone(),
+    };
+    IdMappingOptions {
+        uids: choice(&options.uids),
+        gids: choice(&options.gids),
+    }
+}
+
+/// The labels given as such, or left in the flags by a caller that manages them itself.
+fn labels(spec: &ContainerSpec) -> Result<Labels, StageError> {
+    let labels = spec.labels.clone().unwrap_or_else(|| Labels {
+        process: spec.flags.text("ProcessLabel").to_owned(),
+        mount: spec.flags.text("MountLabel").to_owned(),
+    });
+    if labels.process.is_empty() == labels.mount.is_empty() {
+        Ok(labels)
+    } else {
+        Err(StageError::Labels)
+    }
+}
+
+fn record_of(
+    id: &ContainerId,
+    layer: &LayerId,
+    spec: &ContainerSpec,
+    labels: &Labels,
+    maps: &IdMappings,
+    items: &[BigDataItem],
+) -> ContainerRecord {
+    let mut record = ContainerRecord {
+        id: id.to_string(),
+        names: spec.names.clone(),
+        image: spec
+            .image
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        layer: layer.to_string(),
+        metadata: spec.metadata.clone(),
+        created: Timestamp::now(),
+        uid_map: id_map_to_entries(&maps.uids),
+        gid_map: id_map_to_entries(&maps.gids),
+        flags: spec.flags.clone(),
+        ..ContainerRecord::default()
+    };
+    record.set_labels(&labels.mount, &labels.process);
+    if !spec.mount_options.is_empty() {
+        record.set_mount_options(&spec.mount_options);
+    }
+    if spec.volatile {
+        record.mark_volatile();
+    }
+    for item in items {
+        note_container_item(&mut record, item);
+    }
+    record
+}
+
+/// Notes a data item in a record.
+pub(crate) fn note_container_item(record: &mut ContainerRecord, item: &BigDataItem) {
+    if !record.big_data_names.contains(&item.key) {
+        record.big_data_names.push(item.key.clone());
+    }
+    record.big_data_sizes.insert(
+        item.key.clone(),
+        i64::try_from(item.data.len()).unwrap_or(i64::MAX),
+    );
+    if let Some(digest) = &item.digest {
+        record
+            .big_data_digests
+            .insert(item.key.clone(), digest.to_string());
+    }
+}

@@ -1,0 +1,167 @@
+//! Adding images to a transaction.
+
+use layerhold_ids::{ImageId, LayerId, dedupe_names};
+use layerhold_schema::{ImageRecord, Timestamp};
+
+use super::area::digest_of;
+use super::{NewImage, Transaction, check, fresh_id, name_conflict};
+use crate::error::{Conflict, DataError, StageError};
+use crate::item::ItemId;
+use crate::records::Image;
+use crate::snapshot::Snapshot;
+use crate::spec::{BigDataItem, ImageIfPresent, ImageSpec, NameConflict};
+
+/// Items with such names are manifests; how they are digested depends on their type.
+const MANIFEST_PREFIX: &str = "manifest";
+
+impl Transaction {
+    /// Adds an image.
+    ///
+    /// # Errors
+    ///
+    /// [`StageError::Lookup`] when its top layer is neither in the store nor in the transaction; [`StageError::Conflict`] when its
+    /// ID or a name is taken; [`StageError::Data`] for a data item of an impossible name, or a manifest without a digest.
+    pub fn create_image(&mut self, mut spec: ImageSpec) -> Result<ImageId, StageError> {
+        let view = self.store.snapshot()?;
+        spec.names = dedupe_names(std::mem::take(&mut spec.names));
+        let id = match spec.id.take() {
+            Some(id) => id,
+            None => fresh_id!(ImageId)?,
+        };
+        self.check_image(&view, &id, &spec)?;
+        if let Some(layer) = &spec.top_layer {
+            self.require_layer(&view, layer)?;
+        }
+        for item in &mut spec.big_data {
+            complete_digest(item)?;
+        }
+        let data = self.area.data_items(&spec.big_data)?;
+        let mut record = Image::new(record_of(&id, &spec)).map_err(invalid)?;
+        record.refresh_digests().map_err(invalid)?;
+        self.images.push(NewImage {
+            record,
+            data,
+            items: spec.big_data,
+            name_conflict: spec.name_conflict,
+            if_present: spec.if_present,
+        });
+        Ok(id)
+    }
+
+    fn check_image(
+        &self,
+        view: &Snapshot,
+        id: &ImageId,
+        spec: &ImageSpec,
+    ) -> Result<(), StageError> {
+        if self.new_image(id).is_some() {
+            return Err(Conflict::Id {
+                id: ItemId::Image(id.clone()),
+            }
+            .into());
+        }
+        match (view.image_by_id(id)?, spec.if_present) {
+            (Some(_), ImageIfPresent::Refuse) => {
+                return Err(Conflict::Id {
+                    id: ItemId::Image(id.clone()),
+                }
+                .into());
+            }
+            (Some(known), ImageIfPresent::Update)
+                if known.top_layer() != spec.top_layer.as_ref() =>
+            {
+                return Err(Conflict::OtherTopLayer { image: id.clone() }.into());
+            }
+            _ => {}
+        }
+        for name in &spec.names {
+            // Two images of one transaction cannot have one name, whatever may move.
+            if let Some(new) = self
+                .images
+                .iter()
+                .find(|new| new.record.names().contains(name))
+            {
+                return Err(name_conflict(name, ItemId::Image(new.record.id().clone())).into());
+            }
+            let held_by_itself = view.images.by_name(name) == Some(id.as_str());
+            if spec.name_conflict == NameConflict::Refuse && !held_by_itself {
+                check::name_is_free(&view.images, name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn require_layer(&self, view: &Snapshot, layer: &LayerId) -> Result<(), StageError> {
+        self.layer_record(view, layer).map(drop)
+    }
+}
+
+fn invalid(source: crate::records::InvalidRecord) -> StageError {
+    StageError::Record(std::io::Error::other(source))
+}
+
+/// Fills in the digest that will be recorded.
+fn complete_digest(item: &mut BigDataItem) -> Result<(), DataError> {
+    if item.digest.is_none() {
+        if item.key.starts_with(MANIFEST_PREFIX) {
+            return Err(DataError::DigestNeeded {
+                key: item.key.clone(),
+            });
+        }
+        item.digest = Some(digest_of(&item.data));
+    }
+    Ok(())
+}
+
+/// Fills in the digest of an item of an image.
+pub(crate) fn complete_image_digest(item: &mut BigDataItem) -> Result<(), DataError> {
+    complete_digest(item)
+}
+
+fn record_of(id: &ImageId, spec: &ImageSpec) -> ImageRecord {
+    let mut record = ImageRecord {
+        id: id.to_string(),
+        digest: spec
+            .digest
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        names: spec.names.clone(),
+        names_history: spec.names_history.clone(),
+        layer: spec
+            .top_layer
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        metadata: spec.metadata.clone(),
+        created: spec.created.unwrap_or_else(Timestamp::now),
+        flags: spec.flags.clone(),
+        ..ImageRecord::default()
+    };
+    if spec.name_conflict == NameConflict::Move {
+        // Names that move are given as Go's `AddNames` gives them, which also notes them in the history.
+        spec.names
+            .iter()
+            .for_each(|name| record.add_name_to_history(name));
+    }
+    for item in &spec.big_data {
+        note_item(&mut record, item);
+    }
+    record
+}
+
+/// Notes a data item in a record.
+pub(crate) fn note_item(record: &mut ImageRecord, item: &BigDataItem) {
+    if !record.big_data_names.contains(&item.key) {
+        record.big_data_names.push(item.key.clone());
+    }
+    record.big_data_sizes.insert(
+        item.key.clone(),
+        i64::try_from(item.data.len()).unwrap_or(i64::MAX),
+    );
+    if let Some(digest) = &item.digest {
+        record
+            .big_data_digests
+            .insert(item.key.clone(), digest.to_string());
+    }
+}

@@ -1,0 +1,418 @@
+//! Adding layers to a transaction.
+
+use std::io::{BufWriter, Read};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use layerhold_archive::{Codec, ImportOptions, Imported, Unpacker, import};
+use layerhold_driver::{LayerAccess, RemapRequest, StageRequest, StagedLayer as DriverLayer};
+use layerhold_idmap::IdMappings;
+use layerhold_ids::{Algorithm, CompressedDigest, DiffId, Digest, LayerId, dedupe_names};
+use layerhold_json_store::LocationId;
+use layerhold_schema::{Compression, LayerRecord, Timestamp, id_map_to_entries};
+use layerhold_staging::StagedAddition;
+use layerhold_tar_split::Recorder;
+
+use super::progress::{Counted, Reporting};
+use super::staged::Presence;
+use super::{LayerDigests, NewLayer, StagedLayer, Transaction, check, fresh_id};
+use crate::error::{Conflict, StageError};
+use crate::files;
+use crate::item::ItemId;
+use crate::layout::{FILE_MODE, tar_split_name};
+use crate::open::{DURABLE, VOLATILE};
+use crate::records::Layer;
+use crate::snapshot::Snapshot;
+use crate::spec::{IfPresent, LayerSpec};
+
+/// No tar-split file is larger than this.
+const MAX_TAR_SPLIT: u64 = 1 << 32;
+
+impl Transaction {
+    /// Imports a layer from a tar stream, plain or compressed with gzip, bzip2, xz or zstd.
+    ///
+    /// The stream is read once and to its end; both its digests are computed on the way. No lock is held. An error of the
+    /// reader ends the import, which is also the way to cancel it.
+    ///
+    /// # Errors
+    ///
+    /// [`StageError::Import`] for a stream that cannot be read or unpacked, [`StageError::Conflict`] and
+    /// [`StageError::Lookup`] for IDs and names that are taken or missing. The latter are found before anything is read.
+    pub fn import_layer(
+        &mut self,
+        spec: LayerSpec,
+        reader: impl Read + Send,
+    ) -> Result<StagedLayer, StageError> {
+        self.import_layer_with(spec, reader, &mut |_| ())
+    }
+
+    /// Imports a layer as [`import_layer`](Self::import_layer) does, and tells `advance` from time to time how many bytes of
+    /// the stream have come in so far.
+    ///
+    /// # Errors
+    ///
+    /// As [`import_layer`](Self::import_layer).
+    pub fn import_layer_with(
+        &mut self,
+        spec: LayerSpec,
+        reader: impl Read + Send,
+        advance: &mut dyn FnMut(u64),
+    ) -> Result<StagedLayer, StageError> {
+        let plan = match self.plan_layer(spec)? {
+            Planned::New(plan) => plan,
+            Planned::Present(layer) => return Ok(layer),
+        };
+        let mut contents = self.stage_contents(&plan)?;
+        let (imported, tar_split) = self.unpack(&plan, &mut *contents, reader, advance)?;
+        let digests = digests_of(&plan.spec, &imported);
+        self.add_layer(plan, contents, Some(tar_split), Some((imported, digests)))
+    }
+
+    /// Creates a layer without contents of its own: empty, or equal to its parent or template.
+    ///
+    /// # Errors
+    ///
+    /// [`StageError::Conflict`] and [`StageError::Lookup`] for IDs and names that are taken or missing.
+    pub fn create_layer(&mut self, spec: LayerSpec) -> Result<StagedLayer, StageError> {
+        let plan = match self.plan_layer(spec)? {
+            Planned::New(plan) => plan,
+            Planned::Present(layer) => return Ok(layer),
+        };
+        let contents = self.stage_contents(&plan)?;
+        let tar_split = self.copy_tar_split(&plan)?;
+        self.add_layer(plan, contents, tar_split, None)
+    }
+
+    /// Looks at everything that can stand against a layer before any work is done.
+    fn plan_layer(&mut self, mut spec: LayerSpec) -> Result<Planned, StageError> {
+        let view = self.store.snapshot()?;
+        spec.names = dedupe_names(std::mem::take(&mut spec.names));
+        let id = match spec.id.take() {
+            Some(id) => id,
+            None => fresh_id!(LayerId)?,
+        };
+        if let Some(present) = self.find_present(&view, &id, &spec)? {
+            return Ok(Planned::Present(present));
+        }
+        self.check_layer_names(&view, &spec.names)?;
+        let parent = match &spec.parent {
+            Some(parent) => {
+                self.check_parent(&view, parent)?;
+                Some(self.layer_record(&view, parent)?)
+            }
+            None => None,
+        };
+        let template = match &spec.template {
+            Some(template) => Some(self.layer_record(&view, template)?),
+            None => None,
+        };
+        let inherited = parent
+            .as_ref()
+            .map_or_else(|| self.store.id_maps().clone(), Layer::id_maps);
+        let mut maps = IdMappings::new(
+            spec.id_maps.uids.resolve(&inherited.uids),
+            spec.id_maps.gids.resolve(&inherited.gids),
+        );
+        if self.store.driver().supports_shifting(&maps) {
+            // Mounts show the owners shifted; on disk they stay as they are in the tar.
+            maps = IdMappings::IDENTITY;
+        }
+        let parent_maps = parent.as_ref().map(Layer::id_maps);
+        Ok(Planned::New(Box::new(Plan {
+            id,
+            spec,
+            maps,
+            parent_maps,
+            template,
+        })))
+    }
+
+    /// Finds a layer that serves for the wanted one.
+    fn find_present(
+        &mut self,
+        view: &Snapshot,
+        id: &LayerId,
+        spec: &LayerSpec,
+    ) -> Result<Option<StagedLayer>, StageError> {
+        let taken = || Conflict::Id {
+            id: ItemId::Layer(id.clone()),
+        };
+        let known = match self.new_layer(id) {
+            Some(new) => Some(new.record.clone()),
+            None => match view.layer_by_id(id)? {
+                Some(layer) => Some((*layer).clone()),
+                // An incomplete layer is about to be removed; a damaged one was reported above.
+                None => None,
+            },
+        };
+        let Some(known) = known else { return Ok(None) };
+        if spec.if_present == IfPresent::Refuse {
+            return Err(taken().into());
+        }
+        if known.parent() != spec.parent.as_ref() {
+            return Err(Conflict::OtherParent { id: id.clone() }.into());
+        }
+        let layer = match self.staged_layer(id) {
+            Some(layer) => layer.clone(),
+            None => StagedLayer::new(id.clone(), Presence::Found, digests_of_record(&known)),
+        };
+        if self.staged_layer(id).is_none() {
+            self.staged.push(layer.clone());
+        }
+        Ok(Some(layer))
+    }
+
+    /// Lets the driver prepare the tree: a copy of the template or parent, or nothing.
+    fn stage_contents(&self, plan: &Plan) -> Result<Box<dyn DriverLayer>, StageError> {
+        let mut request = StageRequest::new()
+            .with_access(plan.spec.access())
+            .with_mount_label(&plan.spec.mount_label)
+            .with_id_maps(plan.maps.clone())
+            .with_storage_options(plan.spec.storage_options.clone());
+        if let Some(parent) = &plan.spec.parent {
+            request = request.with_parent(self.layer_ref(parent));
+        }
+        if let Some(template) = &plan.spec.template {
+            request = request.with_template(self.layer_ref(template));
+        }
+        let mut contents = self
+            .store
+            .driver()
+            .stage(&request)
+            .map_err(StageError::Driver)?;
+        let before = plan
+            .template
+            .as_ref()
+            .map(Layer::id_maps)
+            .or_else(|| plan.parent_maps.clone());
+        if let Some(before) = before.filter(|before| *before != plan.maps) {
+            let request =
+                RemapRequest::new(&before, &plan.maps).with_mount_label(&plan.spec.mount_label);
+            contents.remap(&request).map_err(StageError::Driver)?;
+        }
+        Ok(contents)
+    }
+
+    /// Reads the stream once: both digests, the tar-split file, and the tree come from the same pass.
+    fn unpack(
+        &mut self,
+        plan: &Plan,
+        contents: &mut dyn DriverLayer,
+        reader: impl Read + Send,
+        advance: &mut dyn FnMut(u64),
+    ) -> Result<(Imported, StagedAddition), StageError> {
+        let tar_split = self.area.addition()?;
+        let file = BufWriter::new(tar_split.create_file(FILE_MODE)?);
+        let mut unpack_options = contents.unpack_options();
+        unpack_options.id_maps = plan.maps.clone();
+        let unpacker = Unpacker::new(contents.root(), unpack_options)?;
+        let count = AtomicU64::new(0);
+        let mut sink = Reporting {
+            inner: Recorder::new(file),
+            count: &count,
+            told: 0,
+            advance,
+        };
+        let options = import_options(&plan.spec);
+        let reader = Counted {
+            inner: reader,
+            count: &count,
+        };
+        let imported = import(reader, &mut sink, unpacker, &options).map_err(StageError::Import)?;
+        (sink.advance)(count.load(Ordering::Relaxed));
+        files::finish(sink.inner, &tar_split.path()).map_err(StageError::Record)?;
+        Ok((imported, tar_split))
+    }
+
+    /// A copy of a template's contents is also a copy of how its tar was made.
+    fn copy_tar_split(&mut self, plan: &Plan) -> Result<Option<StagedAddition>, StageError> {
+        let Some(template) = &plan.spec.template else {
+            return Ok(None);
+        };
+        if self.new_layer(template).is_some() {
+            // Both would have to be copied before the commit; nobody asks for that.
+            return Ok(None);
+        }
+        let layers = &self.store.inner.layout.layers;
+        let Some(bytes) = layers.read_file(tar_split_name(template), MAX_TAR_SPLIT)? else {
+            return Ok(None);
+        };
+        let addition = self.area.addition()?;
+        files::write_all(addition.create_file(FILE_MODE)?, &bytes, &addition.path())?;
+        Ok(Some(addition))
+    }
+
+    fn add_layer(
+        &mut self,
+        plan: Box<Plan>,
+        contents: Box<dyn DriverLayer>,
+        tar_split: Option<StagedAddition>,
+        imported: Option<(Imported, LayerDigests)>,
+    ) -> Result<StagedLayer, StageError> {
+        let data = self.area.data_items(&plan.spec.big_data)?;
+        let mut record = plan.record();
+        let digests = imported.map(|(imported, digests)| {
+            note_imported(&mut record, &imported, &digests);
+            digests
+        });
+        let layer = StagedLayer::new(plan.id.clone(), Presence::New, digests);
+        self.layers.push(NewLayer {
+            record: Layer::new(record)
+                .map_err(|source| StageError::Record(std::io::Error::other(source)))?,
+            location: plan.location(),
+            contents,
+            tar_split,
+            data,
+            if_present: plan.spec.if_present,
+            parent_maps: plan.parent_maps,
+        });
+        self.staged.push(layer.clone());
+        Ok(layer)
+    }
+
+    /// Refuses an ID or names that are taken by a layer, in the transaction or in the store.
+    pub(super) fn layer_id_is_free(&self, view: &Snapshot, id: &LayerId) -> Result<(), Conflict> {
+        if self.new_layer(id).is_some() {
+            return Err(Conflict::Id {
+                id: ItemId::Layer(id.clone()),
+            });
+        }
+        check::id_is_free(&view.layers, id.as_str())
+    }
+}
+
+/// What became of the wish for a layer.
+enum Planned {
+    New(Box<Plan>),
+    Present(StagedLayer),
+}
+
+/// A layer that may be made.
+struct Plan {
+    id: LayerId,
+    spec: LayerSpec,
+    maps: IdMappings,
+    parent_maps: Option<IdMappings>,
+    template: Option<Layer>,
+}
+
+impl Plan {
+    fn location(&self) -> LocationId {
+        if self.spec.volatile {
+            VOLATILE
+        } else {
+            DURABLE
+        }
+    }
+
+    fn record(&self) -> LayerRecord {
+        let spec = &self.spec;
+        let mut record = match &self.template {
+            // A copy has the same tar as what it is a copy of (Go: layers.go, `create`).
+            Some(template) => {
+                let from = template.record();
+                LayerRecord {
+                    metadata: from.metadata.clone(),
+                    compressed_diff_digest: from.compressed_diff_digest.clone(),
+                    compressed_size: from.compressed_size,
+                    diff_digest: from.diff_digest.clone(),
+                    toc_digest: from.toc_digest.clone(),
+                    diff_size: from.diff_size,
+                    compression: from.compression,
+                    uid_set: from.uid_set.clone(),
+                    gid_set: from.gid_set.clone(),
+                    ..LayerRecord::default()
+                }
+            }
+            None => LayerRecord::default(),
+        };
+        if !spec.metadata.is_empty() {
+            record.metadata.clone_from(&spec.metadata);
+        }
+        record.id = self.id.to_string();
+        record.names.clone_from(&spec.names);
+        record.parent = spec
+            .parent
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        record.mount_label.clone_from(&spec.mount_label);
+        record.created = Timestamp::now();
+        record.flags = spec.flags.clone();
+        record.uid_map = id_map_to_entries(&self.maps.uids);
+        record.gid_map = id_map_to_entries(&self.maps.gids);
+        record.big_data_names = spec.big_data.iter().map(|item| item.key.clone()).collect();
+        record
+    }
+}
+
+fn import_options(spec: &LayerSpec) -> ImportOptions {
+    let mut options = ImportOptions::default();
+    options.known_compressed = spec
+        .trusted_compressed
+        .as_ref()
+        .and_then(|digest| sha256(digest.digest()));
+    options.known_uncompressed = spec
+        .trusted_diff_id
+        .as_ref()
+        .and_then(|digest| sha256(digest.digest()));
+    options
+}
+
+/// The bytes of a SHA-256 digest. Those of other algorithms are not taken over, as in Go.
+fn sha256(digest: &Digest) -> Option<[u8; 32]> {
+    if digest.algorithm() != Algorithm::Sha256 {
+        return None;
+    }
+    digest.to_bytes().try_into().ok()
+}
+
+fn digests_of(spec: &LayerSpec, imported: &Imported) -> LayerDigests {
+    let trusted_size = spec
+        .trusted_compressed
+        .as_ref()
+        .and(spec.trusted_compressed_size);
+    LayerDigests {
+        diff_id: DiffId::new(Digest::sha256(imported.uncompressed.sha256)),
+        diff_size: imported.uncompressed.bytes,
+        compressed: CompressedDigest::new(Digest::sha256(imported.compressed.sha256)),
+        compressed_size: trusted_size.unwrap_or(imported.compressed.bytes),
+        compression: imported.codec,
+        content_size: imported.unpacked.bytes,
+    }
+}
+
+fn digests_of_record(layer: &Layer) -> Option<LayerDigests> {
+    Some(LayerDigests {
+        diff_id: layer.diff_id()?,
+        diff_size: layer.diff_size()?,
+        compressed: layer.compressed_digest()?,
+        compressed_size: layer.compressed_size()?,
+        compression: layer.compression().unwrap_or(Codec::Plain),
+        content_size: layer.diff_size()?,
+    })
+}
+
+/// Notes in a record what an import found out.
+pub(crate) fn note_imported(record: &mut LayerRecord, imported: &Imported, digests: &LayerDigests) {
+    record.compressed_diff_digest = digests.compressed.digest().to_string();
+    record.compressed_size = i64::try_from(digests.compressed_size).unwrap_or(i64::MAX);
+    record.diff_digest = digests.diff_id.digest().to_string();
+    record.diff_size = i64::try_from(digests.diff_size).unwrap_or(i64::MAX);
+    record.compression = Compression::from(i64::from(imported.codec.number()));
+    record.uid_set.clone_from(&imported.unpacked.uids);
+    record.gid_set.clone_from(&imported.unpacked.gids);
+}
+
+/// What an import into an existing layer found out, without anything vouched for.
+pub(crate) fn digests_of_import(imported: &Imported) -> LayerDigests {
+    digests_of(&LayerSpec::new(), imported)
+}
+
+impl LayerSpec {
+    /// A layer for a container.
+    pub(super) fn for_container() -> Self {
+        let mut spec = Self::new();
+        spec.access = Some(LayerAccess::ReadWrite);
+        spec
+    }
+}

@@ -1,0 +1,224 @@
+//! Bringing layers, images and containers in, all at once.
+
+mod area;
+mod check;
+mod commit;
+mod container;
+mod image;
+mod layer;
+mod progress;
+mod staged;
+
+use layerhold_driver::{LayerRef, StagedLayer as DriverLayer};
+use layerhold_idmap::IdMappings;
+use layerhold_ids::{ContainerId, ImageId, LayerId};
+use layerhold_json_store::LocationId;
+use layerhold_staging::StagedAddition;
+
+use crate::error::{Conflict, StageError};
+use crate::item::ItemId;
+use crate::records::{Container, Image, Layer};
+use crate::snapshot::Snapshot;
+use crate::spec::{BigDataItem, IfPresent, ImageIfPresent, NameConflict};
+use crate::store::Store;
+
+use area::Area;
+pub(crate) use area::digest_of;
+pub use commit::Committed;
+pub(crate) use container::note_container_item;
+pub(crate) use image::{complete_image_digest, note_item};
+pub(crate) use layer::{digests_of_import, note_imported};
+pub use staged::{LayerDigests, StagedContainer, StagedLayer};
+
+/// Changes that become visible together, or not at all.
+///
+/// What is added is prepared at once: layers are unpacked, data items are written, all of it in temporary areas and without
+/// a store lock, so that other processes are neither stopped nor see anything. [`commit`](Self::commit) then flushes the
+/// filesystem once, takes the locks for a moment, and moves everything into place. Dropping a transaction, or being
+/// killed, leaves nothing behind but temporary areas, which are erased by the drop or by the next opener.
+///
+/// A step that fails leaves the transaction as it was before that step.
+#[derive(Debug)]
+#[must_use = "nothing happens before it is committed"]
+pub struct Transaction {
+    store: Store,
+    area: Area,
+    layers: Vec<NewLayer>,
+    images: Vec<NewImage>,
+    containers: Vec<NewContainer>,
+    mapped: Vec<MappedLayer>,
+    staged: Vec<StagedLayer>,
+}
+
+/// A layer on its way in.
+#[derive(Debug)]
+struct NewLayer {
+    record: Layer,
+    location: LocationId,
+    contents: Box<dyn DriverLayer>,
+    tar_split: Option<StagedAddition>,
+    data: Option<StagedAddition>,
+    if_present: IfPresent,
+    /// The maps of the parent at the time its contents were copied.
+    parent_maps: Option<IdMappings>,
+}
+
+/// An image on its way in.
+#[derive(Debug)]
+struct NewImage {
+    record: Image,
+    data: Option<StagedAddition>,
+    /// The items in `data` again, for an image that is there already.
+    items: Vec<BigDataItem>,
+    name_conflict: NameConflict,
+    if_present: ImageIfPresent,
+}
+
+/// A container on its way in.
+#[derive(Debug)]
+struct NewContainer {
+    record: Container,
+    location: LocationId,
+    data: Option<StagedAddition>,
+}
+
+/// A copy of an image's top layer under other ID maps, to be noted in the image.
+#[derive(Debug)]
+struct MappedLayer {
+    image: ImageId,
+    layer: LayerId,
+}
+
+impl Store {
+    /// Begins a transaction. Nothing is locked, read or written yet.
+    ///
+    /// # Errors
+    ///
+    /// When the driver was shut down by another process and cannot be opened again.
+    pub fn begin(&self) -> Result<Transaction, StageError> {
+        drop(self.inner.use_driver()?);
+        Ok(Transaction {
+            area: Area::new(self.inner.layout.temp_root()),
+            store: self.clone(),
+            layers: Vec::new(),
+            images: Vec::new(),
+            containers: Vec::new(),
+            mapped: Vec::new(),
+            staged: Vec::new(),
+        })
+    }
+}
+
+impl Transaction {
+    /// Returns the store.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Finds a layer that was created or imported in this transaction, or found present by it.
+    #[must_use]
+    pub fn staged_layer(&self, id: &LayerId) -> Option<&StagedLayer> {
+        self.staged.iter().find(|layer| layer.id() == id)
+    }
+
+    fn new_layer(&self, id: &LayerId) -> Option<&NewLayer> {
+        self.layers.iter().find(|layer| layer.record.id() == id)
+    }
+
+    fn new_image(&self, id: &ImageId) -> Option<&NewImage> {
+        self.images.iter().find(|image| image.record.id() == id)
+    }
+
+    /// The layer as the driver is to see it: staged in this transaction, else committed.
+    fn layer_ref<'a>(&'a self, id: &'a LayerId) -> LayerRef<'a> {
+        match self.new_layer(id) {
+            Some(new) => LayerRef::Staged(&*new.contents),
+            None => LayerRef::Committed(id),
+        }
+    }
+
+    /// The record of a layer of this transaction or of the store.
+    fn layer_record(&self, view: &Snapshot, id: &LayerId) -> Result<Layer, StageError> {
+        match self.new_layer(id) {
+            Some(new) => Ok(new.record.clone()),
+            None => Ok(view
+                .layer_by_id(id)?
+                .map(|layer| (*layer).clone())
+                .ok_or_else(|| unknown_layer(id))?),
+        }
+    }
+
+    /// Refuses layer names that are taken.
+    fn check_layer_names(&self, view: &Snapshot, names: &[String]) -> Result<(), Conflict> {
+        for name in names {
+            if let Some(new) = self
+                .layers
+                .iter()
+                .find(|new| new.record.names().contains(name))
+            {
+                return Err(name_conflict(name, ItemId::Layer(new.record.id().clone())));
+            }
+            check::name_is_free(&view.layers, name)?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a layer to stand on one that a container writes to.
+    fn check_parent(&self, view: &Snapshot, parent: &LayerId) -> Result<(), Conflict> {
+        let of_new = self
+            .containers
+            .iter()
+            .find(|new| new.record.layer() == parent);
+        let container = match of_new {
+            Some(new) => Some(new.record.id().clone()),
+            None => view
+                .container_by_layer(parent)
+                .map(|container| container.id().clone()),
+        };
+        match container {
+            Some(container) => Err(Conflict::ParentIsContainer {
+                parent: parent.clone(),
+                container,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn unknown_layer(id: &LayerId) -> crate::error::LookupError {
+    crate::error::LookupError::Unknown {
+        kind: crate::ItemKind::Layer,
+        key: id.to_string(),
+    }
+}
+
+fn name_conflict(name: &str, holder: ItemId) -> Conflict {
+    Conflict::Name {
+        name: name.to_owned(),
+        holder,
+    }
+}
+
+/// Makes a random ID.
+macro_rules! fresh_id {
+    ($id:ty) => {{
+        let mut failure = None;
+        let id = <$id>::generate(|buffer| {
+            if let Err(error) = layerhold_sys::random_bytes(buffer) {
+                failure = Some(error);
+            }
+        });
+        match (id, failure) {
+            (Some(id), None) => Ok(id),
+            (_, Some(error)) => Err(crate::error::StageError::Os(error)),
+            (None, None) => Err(crate::error::StageError::NoRandomness),
+        }
+    }};
+}
+use fresh_id;
+
+/// A container's ID in a conflict; a helper of the checks.
+fn container_id(id: &ContainerId) -> ItemId {
+    ItemId::Container(id.clone())
+}

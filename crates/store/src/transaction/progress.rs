@@ -1,0 +1,43 @@
+//! Telling a caller how far an import is.
+
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use layerhold_tar_format::{Event, EventSink};
+
+/// The caller hears of progress when at least this many bytes have come in.
+const STEP: u64 = 256 << 10;
+
+/// Counts what is read through it.
+pub(crate) struct Counted<'c, R> {
+    pub(crate) inner: R,
+    pub(crate) count: &'c AtomicU64,
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.count
+            .fetch_add(u64::try_from(read).unwrap_or(0), Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+/// Passes events on, and the count on the way. It runs on the thread of the caller.
+pub(crate) struct Reporting<'c, S> {
+    pub(crate) inner: S,
+    pub(crate) count: &'c AtomicU64,
+    pub(crate) told: u64,
+    pub(crate) advance: &'c mut dyn FnMut(u64),
+}
+
+impl<S: EventSink> EventSink for Reporting<'_, S> {
+    fn event(&mut self, event: &Event<'_, '_>) -> io::Result<()> {
+        let count = self.count.load(Ordering::Relaxed);
+        if count.saturating_sub(self.told) >= STEP {
+            self.told = count;
+            (self.advance)(count);
+        }
+        self.inner.event(event)
+    }
+}
