@@ -53,7 +53,7 @@ impl Store {
         let imported = import(reader, &mut recorder, unpacker, &ImportOptions::default()).map_err(
             |source| DiffError::Apply {
                 layer: id.clone(),
-                source,
+                source: Box::new(source),
             },
         )?;
         files::finish(recorder, &tar_split.path()).map_err(DiffError::Record)?;

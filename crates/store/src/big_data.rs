@@ -235,7 +235,7 @@ fn failed<R: Mutable>(record: &Arc<R>, item: &str) -> impl FnOnce(BigDataError) 
         source => DataError::Item {
             kind: R::ITEM,
             id,
-            source,
+            source: Box::new(source),
         },
     }
 }

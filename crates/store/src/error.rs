@@ -22,7 +22,7 @@ pub enum AccessError {
         kind: ItemKind,
         /// Why.
         #[source]
-        source: layerhold_json_store::ReadError,
+        source: Box<layerhold_json_store::ReadError>,
     },
     /// The records of one kind cannot be changed.
     #[error("cannot change the {kind} records")]
@@ -31,7 +31,7 @@ pub enum AccessError {
         kind: ItemKind,
         /// Why.
         #[source]
-        source: layerhold_json_store::ChangeError,
+        source: Box<layerhold_json_store::ChangeError>,
     },
     /// The records of one kind cannot be saved. They are as before.
     #[error("cannot save the {kind} records")]
@@ -40,7 +40,7 @@ pub enum AccessError {
         kind: ItemKind,
         /// Why.
         #[source]
-        source: layerhold_json_store::SaveError,
+        source: Box<layerhold_json_store::SaveError>,
     },
     /// The records of one kind cannot be opened.
     #[error("cannot open the {kind} records")]
@@ -49,7 +49,7 @@ pub enum AccessError {
         kind: ItemKind,
         /// Why.
         #[source]
-        source: layerhold_json_store::OpenError,
+        source: Box<layerhold_json_store::OpenError>,
     },
     /// A lock cannot be taken.
     #[error(transparent)]
@@ -343,7 +343,7 @@ pub enum DataError {
         id: String,
         /// Why.
         #[source]
-        source: layerhold_json_store::BigDataError,
+        source: Box<layerhold_json_store::BigDataError>,
     },
     /// The data cannot be read from the caller.
     #[error("cannot read the data to be stored as {key:?}")]
@@ -382,7 +382,7 @@ pub enum StageError {
     Conflict(#[from] Conflict),
     /// The stream is no tar that can be unpacked.
     #[error("cannot import the layer")]
-    Import(#[source] layerhold_archive::ImportError),
+    Import(#[source] Box<layerhold_archive::ImportError>),
     /// The driver refuses.
     #[error("cannot prepare the layer")]
     Driver(#[source] LayerError),
@@ -616,7 +616,7 @@ pub enum DiffError {
         layer: LayerId,
         /// Why.
         #[source]
-        source: layerhold_archive::ImportError,
+        source: Box<layerhold_archive::ImportError>,
     },
     /// The driver refuses.
     #[error("cannot read or write layer {layer}")]

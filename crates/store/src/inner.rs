@@ -77,7 +77,7 @@ impl Inner {
     pub(crate) fn layers_view(&self) -> Result<Arc<Records<Layer>>, AccessError> {
         self.layers.snapshot().map_err(|source| AccessError::Read {
             kind: ItemKind::Layer,
-            source,
+            source: Box::new(source),
         })
     }
 
@@ -85,7 +85,7 @@ impl Inner {
     pub(crate) fn images_view(&self) -> Result<Arc<Records<Image>>, AccessError> {
         self.images.snapshot().map_err(|source| AccessError::Read {
             kind: ItemKind::Image,
-            source,
+            source: Box::new(source),
         })
     }
 
@@ -95,7 +95,7 @@ impl Inner {
             .snapshot()
             .map_err(|source| AccessError::Read {
                 kind: ItemKind::Container,
-                source,
+                source: Box::new(source),
             })
     }
 }

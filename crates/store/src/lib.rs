@@ -19,7 +19,7 @@
 //! tx.commit()?;                                                // durable, then visible, all at once
 //! let view = store.snapshot()?;                                // consistent, holds no lock
 //! let image = view.image("example")?;                          // ID, name or unique prefix
-//! # assert_eq!(image.top_layer(), Some(base.id().clone()));
+//! # assert_eq!(image.top_layer(), Some(base.id()));
 //! # Ok(())
 //! # }
 //! ```

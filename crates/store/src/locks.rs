@@ -84,7 +84,10 @@ impl Inner {
 }
 
 fn read(kind: ItemKind) -> impl FnOnce(layerhold_json_store::ReadError) -> AccessError {
-    move |source| AccessError::Read { kind, source }
+    move |source| AccessError::Read {
+        kind,
+        source: Box::new(source),
+    }
 }
 
 /// Turns the errors of a guard into ours.
@@ -96,7 +99,7 @@ impl<T> InContext<T> for Result<T, ChangeError> {
     fn of<R: Item>(self) -> Result<T, AccessError> {
         self.map_err(|source| AccessError::Change {
             kind: R::ITEM,
-            source,
+            source: Box::new(source),
         })
     }
 }
@@ -105,7 +108,7 @@ impl<T> InContext<T> for Result<T, SaveError> {
     fn of<R: Item>(self) -> Result<T, AccessError> {
         self.map_err(|source| AccessError::Save {
             kind: R::ITEM,
-            source,
+            source: Box::new(source),
         })
     }
 }

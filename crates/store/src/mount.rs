@@ -271,7 +271,7 @@ impl Inner {
     fn read_layers_with(&self, id: &LayerId) -> Result<ReadGuard<Layer>, MountError> {
         let guard = self.layers.read().map_err(|source| AccessError::Read {
             kind: ItemKind::Layer,
-            source,
+            source: Box::new(source),
         })?;
         match by_id(&guard, id.as_str())? {
             Some(_) => Ok(guard),

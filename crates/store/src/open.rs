@@ -154,5 +154,11 @@ fn open_records<R: Record>(
     if kind != ItemKind::Image {
         records = records.location(Location::volatile(path, format!("volatile-{plural}.json")));
     }
-    JsonStore::open(records).map_err(|source| AccessError::Open { kind, source }.into())
+    JsonStore::open(records).map_err(|source| {
+        AccessError::Open {
+            kind,
+            source: Box::new(source),
+        }
+        .into()
+    })
 }

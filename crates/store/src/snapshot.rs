@@ -126,7 +126,12 @@ pub(crate) const INCOMPLETE_MARK: &[u8] = b"\"incomplete\":true";
 
 impl Inner {
     pub(crate) fn snapshot(&self) -> Result<Snapshot, AccessError> {
-        let read = |kind| move |source| AccessError::Read { kind, source };
+        let read = |kind| {
+            move |source| AccessError::Read {
+                kind,
+                source: Box::new(source),
+            }
+        };
         let layers = self.layers.read().map_err(read(ItemKind::Layer))?;
         let images = self.images.read().map_err(read(ItemKind::Image))?;
         let containers = self.containers.read().map_err(read(ItemKind::Container))?;

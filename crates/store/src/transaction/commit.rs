@@ -569,7 +569,7 @@ fn set_item(id: &str, item: &BigDataItem, locks: &mut Locks) -> Result<(), Commi
             DataError::Item {
                 kind: ItemKind::Image,
                 id: id.to_owned(),
-                source,
+                source: Box::new(source),
             }
             .into()
         })

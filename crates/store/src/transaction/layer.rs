@@ -138,11 +138,8 @@ impl Transaction {
         };
         let known = match self.new_layer(id) {
             Some(new) => Some(new.record.clone()),
-            None => match view.layer_by_id(id)? {
-                Some(layer) => Some((*layer).clone()),
-                // An incomplete layer is about to be removed; a damaged one was reported above.
-                None => None,
-            },
+            // An incomplete layer is about to be removed, and so is as good as none.
+            None => view.layer_by_id(id)?.map(|layer| (*layer).clone()),
         };
         let Some(known) = known else { return Ok(None) };
         if spec.if_present == IfPresent::Refuse {
@@ -217,7 +214,8 @@ impl Transaction {
             inner: reader,
             count: &count,
         };
-        let imported = import(reader, &mut sink, unpacker, &options).map_err(StageError::Import)?;
+        let imported = import(reader, &mut sink, unpacker, &options)
+            .map_err(|error| StageError::Import(Box::new(error)))?;
         (sink.advance)(count.load(Ordering::Relaxed));
         files::finish(sink.inner, &tar_split.path()).map_err(StageError::Record)?;
         Ok((imported, tar_split))
@@ -346,16 +344,16 @@ impl Plan {
 }
 
 fn import_options(spec: &LayerSpec) -> ImportOptions {
-    let mut options = ImportOptions::default();
-    options.known_compressed = spec
-        .trusted_compressed
-        .as_ref()
-        .and_then(|digest| sha256(digest.digest()));
-    options.known_uncompressed = spec
-        .trusted_diff_id
-        .as_ref()
-        .and_then(|digest| sha256(digest.digest()));
-    options
+    let trusted = |digest: Option<&Digest>| digest.and_then(sha256);
+    ImportOptions {
+        known_compressed: trusted(
+            spec.trusted_compressed
+                .as_ref()
+                .map(CompressedDigest::digest),
+        ),
+        known_uncompressed: trusted(spec.trusted_diff_id.as_ref().map(DiffId::digest)),
+        ..ImportOptions::default()
+    }
 }
 
 /// The bytes of a SHA-256 digest. Those of other algorithms are not taken over, as in Go.
