@@ -1,1 +1,53 @@
 //! OCI layouts and docker archives in and out of a layerhold store.
+//!
+//! [`load`] reads an OCI layout (a directory or a tar of one) or a docker archive
+//! (`docker save`, `podman save`), and [`save`] writes them. What is stored is what podman and
+//! skopeo would have stored for the same image: the same image ID, layer IDs, data items, names
+//! and metadata, so layers are shared with theirs and their commands work on what was loaded.
+//!
+//! Every digest is checked while its bytes pass, and an image becomes visible at once, when all
+//! of it is on the disk.
+//!
+//! ```
+//! use layerhold_oci::{LoadOptions, Platform, normalize_name};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let options = LoadOptions::new()
+//!     .platform("linux/arm64".parse::<Platform>()?)
+//!     .names([normalize_name("example/app")?]);
+//! assert_eq!(options.names.as_deref(), Some(&["docker.io/example/app:latest".to_owned()][..]));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Limitations
+//!
+//! - Docker's oldest manifests ("schema 1") are refused.
+//! - Signatures are neither read nor written.
+//! - zstd:chunked layers are read as zstd.
+
+mod chain;
+mod config;
+mod digest;
+mod find;
+mod load;
+mod manifest;
+mod media;
+mod platform;
+mod progress;
+mod reference;
+mod save;
+mod section;
+mod source;
+mod store_error;
+mod verify;
+
+pub use config::ConfigError;
+pub use find::find_image;
+pub use load::{LoadError, LoadOptions, LoadedImage, load, load_stream};
+pub use manifest::{MAX_CONFIG_SIZE, MAX_MANIFEST_SIZE, ManifestError};
+pub use platform::{ParsePlatformError, Platform};
+pub use progress::{Event, Progress, Quiet};
+pub use reference::{ParseNameError, normalize_name};
+pub use save::{Compression, SaveError, SaveOptions, TargetKind, WrittenImage, save, save_stream};
+pub use source::{SourceError, SourceKind};

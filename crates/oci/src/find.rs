@@ -1,0 +1,32 @@
+//! Finding images of a store by what people type.
+
+use std::sync::Arc;
+
+use layerhold::{Image, LookupError, Snapshot};
+
+use crate::reference::normalize_name;
+
+/// Finds an image by ID, name or unique prefix of an ID, and by a short name: `busybox` finds
+/// `localhost/busybox:latest` and, failing that, `docker.io/library/busybox:latest`.
+///
+/// # Errors
+///
+/// The error of the text as it was given.
+pub fn find_image(snapshot: &Snapshot, text: &str) -> Result<Arc<Image>, LookupError> {
+    let error = match snapshot.image(text) {
+        Ok(image) => return Ok(image),
+        Err(error) => error,
+    };
+    let completed = [format!("localhost/{text}"), text.to_owned()]
+        .into_iter()
+        .filter_map(|text| normalize_name(&text).ok());
+    for name in completed {
+        match snapshot.image(&name) {
+            Ok(image) => return Ok(image),
+            // An image that is there and damaged is not skipped in favour of another.
+            Err(damaged @ LookupError::Damaged { .. }) => return Err(damaged),
+            Err(_) => {}
+        }
+    }
+    Err(error)
+}

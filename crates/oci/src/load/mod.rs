@@ -1,0 +1,199 @@
+//! Bringing images into a store.
+
+mod error;
+mod layer;
+mod names;
+mod options;
+mod record;
+
+use std::io::Read;
+use std::path::Path;
+
+use layerhold::{BigDataItem, ImageSpec, Store, Transaction};
+use layerhold_ids::ImageId;
+
+use crate::progress::{Event, Progress};
+use crate::source::{FoundImage, OpenSource, SourceKind};
+pub use error::LoadError;
+use layer::{Step, StoredLayer};
+use names::complete;
+pub use options::{LoadOptions, LoadedImage};
+use record::Parts;
+
+/// Loads the images of a file or directory: an OCI layout, an OCI archive or a docker archive,
+/// which may be compressed as a whole.
+///
+/// Every image becomes visible at once and with all its layers; several images of one source
+/// become visible together. Every digest is checked while its bytes pass.
+///
+/// # Errors
+///
+/// Fails when the source cannot be read, when a digest does not match, or when the store
+/// refuses. The store is then as it was before.
+pub fn load(
+    store: &Store,
+    path: &Path,
+    options: &LoadOptions,
+    progress: &dyn Progress,
+) -> Result<Vec<LoadedImage>, LoadError> {
+    let source = OpenSource::open(path, &options.scratch)?;
+    load_source(store, &source, options, progress)
+}
+
+/// Loads the images of an archive that comes as a stream.
+///
+/// The stream is copied to an unnamed file first, because archives do not keep their parts in
+/// the order in which they are needed.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_stream(
+    store: &Store,
+    stream: &mut dyn Read,
+    options: &LoadOptions,
+    progress: &dyn Progress,
+) -> Result<Vec<LoadedImage>, LoadError> {
+    let source = OpenSource::from_stream(stream, &options.scratch)?;
+    load_source(store, &source, options, progress)
+}
+
+fn load_source(
+    store: &Store,
+    source: &OpenSource,
+    options: &LoadOptions,
+    progress: &dyn Progress,
+) -> Result<Vec<LoadedImage>, LoadError> {
+    let images = by_configuration(source.images(options.image.as_deref(), &options.platform)?);
+    if options.names.is_some() && images.len() > 1 {
+        return Err(LoadError::NamesForSeveral {
+            count: images.len(),
+        });
+    }
+    let mut transaction = store.begin()?;
+    let mut loaded = Vec::new();
+    for entries in images {
+        let image = Incoming::new(&entries, source, options)?;
+        loaded.push(image.bring_in(store, &mut transaction, source, entries, progress)?);
+    }
+    progress.event(Event::Committing);
+    transaction.commit()?;
+    Ok(loaded)
+}
+
+/// Puts entries together that become one image: an image with several names has an entry for each
+/// in an OCI layout, and the same image may be there with its layers compressed in several ways.
+fn by_configuration(found: Vec<FoundImage>) -> Vec<Vec<FoundImage>> {
+    let mut images: Vec<Vec<FoundImage>> = Vec::new();
+    for entry in found {
+        let same = |image: &&mut Vec<FoundImage>| {
+            image
+                .first()
+                .is_some_and(|first| first.config_digest == entry.config_digest)
+        };
+        match images.iter_mut().find(same) {
+            Some(image) => image.push(entry),
+            None => images.push(vec![entry]),
+        }
+    }
+    images
+}
+
+/// An image on its way in.
+struct Incoming {
+    id: ImageId,
+    names: Vec<String>,
+    kind: SourceKind,
+}
+
+impl Incoming {
+    fn new(
+        entries: &[FoundImage],
+        source: &OpenSource,
+        options: &LoadOptions,
+    ) -> Result<Self, LoadError> {
+        let found = || {
+            entries
+                .iter()
+                .flat_map(|entry| entry.names.clone())
+                .collect()
+        };
+        let names: Vec<String> = options.names.clone().unwrap_or_else(found);
+        let digest = entries.first().map(|entry| &entry.config_digest);
+        let id = digest.and_then(|digest| digest.hex().parse().ok());
+        Ok(Incoming {
+            // The digits of a digest are always a valid ID, and there is at least one entry.
+            id: id.ok_or(LoadError::ImageId)?,
+            names: complete(&names)?,
+            kind: source.kind(),
+        })
+    }
+
+    fn bring_in(
+        self,
+        store: &Store,
+        transaction: &mut Transaction,
+        source: &OpenSource,
+        entries: Vec<FoundImage>,
+        progress: &dyn Progress,
+    ) -> Result<LoadedImage, LoadError> {
+        let mut spec = ImageSpec::new()
+            .id(self.id.clone())
+            // Go adds the names one by one, each before those that are there.
+            .names(self.names.iter().rev().cloned())
+            .move_names()
+            .update_present();
+        let mut items = Vec::new();
+        let mut loaded = LoadedImage::new(self);
+        for entry in entries {
+            let layers = import_layers(store, transaction, source, &entry, progress)?;
+            loaded.imported += layers.iter().filter(|layer| !layer.reused).count();
+            loaded.reused += layers.iter().filter(|layer| layer.reused).count();
+            let created = entry.config.created.as_deref();
+            spec.created = created.and_then(|time| time.parse().ok());
+            spec.top_layer = layers.last().map(|top| top.id.clone());
+            let parts = Parts::of(entry, &layers);
+            spec.metadata = parts.metadata();
+            spec.digest
+                .get_or_insert_with(|| parts.first_digest().clone());
+            loaded.digest = Some(parts.manifest.digest.clone());
+            add_items(&mut items, parts.big_data());
+        }
+        for item in items {
+            spec = spec.big_data(item);
+        }
+        transaction.create_image(spec)?;
+        Ok(loaded)
+    }
+}
+
+/// Adds data items; a later one replaces an earlier one of the same name.
+fn add_items(items: &mut Vec<BigDataItem>, more: Vec<BigDataItem>) {
+    for item in more {
+        match items.iter_mut().find(|known| known.key == item.key) {
+            Some(known) => *known = item,
+            None => items.push(item),
+        }
+    }
+}
+
+fn import_layers(
+    store: &Store,
+    transaction: &mut Transaction,
+    source: &OpenSource,
+    image: &FoundImage,
+    progress: &dyn Progress,
+) -> Result<Vec<StoredLayer>, LoadError> {
+    let mut layers: Vec<StoredLayer> = Vec::with_capacity(image.layers.len());
+    for (index, (layer, diff_id)) in image.layers.iter().zip(&image.config.diff_ids).enumerate() {
+        let step = Step {
+            index,
+            of: image.layers.len(),
+            layer,
+            diff_id,
+            parent: layers.last().map(|below| &below.id),
+        };
+        layers.push(step.run(store, transaction, source, progress)?);
+    }
+    Ok(layers)
+}

@@ -1,0 +1,123 @@
+//! What a store keeps of an image beside its layers.
+
+use layerhold::BigDataItem;
+use layerhold_ids::Digest;
+
+use super::layer::StoredLayer;
+use crate::config::Config;
+use crate::digest::sha256;
+use crate::manifest::{Descriptor, Manifest, ManifestKind};
+use crate::media;
+use crate::source::{FoundImage, FoundManifest};
+
+/// The small parts of an image.
+pub(super) struct Parts {
+    pub(super) manifest: FoundManifest,
+    index: Option<(Digest, Vec<u8>)>,
+    config_digest: Digest,
+    config: Vec<u8>,
+}
+
+impl Parts {
+    /// Gathers the parts of an image whose layers are known.
+    pub(super) fn of(image: FoundImage, layers: &[StoredLayer]) -> Self {
+        let made = || {
+            docker_manifest(
+                &image.config_digest,
+                &image.config_bytes,
+                &image.config,
+                layers,
+            )
+        };
+        Parts {
+            manifest: image.manifest.unwrap_or_else(made),
+            index: image.index,
+            config_digest: image.config_digest,
+            config: image.config_bytes,
+        }
+    }
+
+    /// The digest by which the image is known: that of the index it was chosen from, if any. It
+    /// is the first that Go comes across.
+    pub(super) fn first_digest(&self) -> &Digest {
+        match &self.index {
+            Some((digest, _)) => digest,
+            None => &self.manifest.digest,
+        }
+    }
+
+    /// The metadata that skopeo and podman give an image without signatures (Go:
+    /// `image/storage/storage_dest.go`).
+    pub(super) fn metadata(&self) -> String {
+        let digest = &self.manifest.digest;
+        format!("{{\"signatures-sizes\":{{\"{digest}\":[]}}}}")
+    }
+
+    /// The data items, in the order in which Go writes them (`CommitWithOptions` in
+    /// `image/storage/storage_dest.go`).
+    pub(super) fn big_data(self) -> Vec<BigDataItem> {
+        let item = |key: String, data: Vec<u8>, digest: &Digest| {
+            BigDataItem::new(key, data).with_digest(digest.clone())
+        };
+        let manifest = self.manifest;
+        let mut items = vec![item(
+            self.config_digest.to_string(),
+            self.config,
+            &self.config_digest,
+        )];
+        if let Some((digest, bytes)) = self.index {
+            items.push(item(format!("manifest-{digest}"), bytes, &digest));
+        }
+        for key in [
+            format!("manifest-{}", manifest.digest),
+            "manifest".to_owned(),
+        ] {
+            items.push(item(key, manifest.bytes.clone(), &manifest.digest));
+        }
+        // An empty list of signatures is recorded too, under the bare hexadecimal digest.
+        let signatures = format!("signature-{}", manifest.digest.hex());
+        items.push(item(signatures, Vec::new(), &sha256(b"")));
+        items
+    }
+}
+
+/// The manifest that Go makes for an image of a docker archive: docker's format, with the
+/// unpacked layers as its blobs (Go: `image/docker/internal/tarfile/src.go`).
+fn docker_manifest(
+    config_digest: &Digest,
+    config_bytes: &[u8],
+    config: &Config,
+    layers: &[StoredLayer],
+) -> FoundManifest {
+    let descriptor = |media_type: &str, digest: Digest, size| Descriptor {
+        media_type: media_type.to_owned(),
+        digest,
+        size,
+        platform: None,
+        annotations: Default::default(),
+    };
+    let manifest = Manifest {
+        kind: ManifestKind::Docker,
+        config: descriptor(
+            media::DOCKER_CONFIG,
+            config_digest.clone(),
+            config_bytes.len() as u64,
+        ),
+        layers: layers
+            .iter()
+            .zip(&config.diff_ids)
+            .map(|(layer, diff_id)| {
+                descriptor(
+                    media::DOCKER_LAYER,
+                    diff_id.clone().into_digest(),
+                    layer.unpacked_size,
+                )
+            })
+            .collect(),
+    };
+    let bytes = manifest.to_json();
+    FoundManifest {
+        digest: sha256(&bytes),
+        bytes,
+    }
+}

@@ -1,0 +1,27 @@
+//! Media types of manifests, configurations and layers.
+//!
+//! OCI names come from the OCI image specification (`media-types.md`), docker names from the
+//! distribution project's "Image Manifest Version 2, Schema 2".
+
+/// An OCI index: a list of manifests, usually one for each platform.
+pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// An OCI image manifest.
+pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// An OCI image configuration.
+pub(crate) const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+/// An OCI layer: a plain tar. Compressed ones append `+gzip` or `+zstd`.
+pub(crate) const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+/// A docker manifest list.
+pub(crate) const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+/// A docker image manifest.
+pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+/// A docker image configuration.
+pub(crate) const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+/// A docker layer. Go writes this name for plain tars as well, because the format has no other.
+pub(crate) const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+/// The layout marker file and its only known contents.
+pub(crate) const OCI_LAYOUT_VERSION: &str = "{\"imageLayoutVersion\": \"1.0.0\"}";
+/// The annotation of an index entry that names the image.
+pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// The annotation that containerd and docker use for the full name.
+pub(crate) const CONTAINERD_NAME: &str = "io.containerd.image.name";

@@ -1,0 +1,65 @@
+//! Events that a caller can show while an image is loaded or saved.
+
+use layerhold_ids::Digest;
+
+/// Something that happened while an image was moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A layer is about to be read or written. Layers are announced in order, bottom first.
+    LayerStarted {
+        /// The position of the layer, from 0.
+        index: usize,
+        /// How many layers the image has.
+        of: usize,
+        /// The digest that names the blob in the source, or the diff ID when saving.
+        digest: &'a Digest,
+        /// The bytes to expect, as the source declares them.
+        size: u64,
+    },
+    /// More bytes of the layer passed; they are counted as read or written, so the sum reaches
+    /// `size` of [`Event::LayerStarted`] where that was known.
+    LayerAdvanced {
+        /// The position of the layer, from 0.
+        index: usize,
+        /// Bytes since the last event.
+        bytes: u64,
+    },
+    /// The layer is complete.
+    LayerFinished {
+        /// The position of the layer, from 0.
+        index: usize,
+    },
+    /// The store had the layer already, so nothing was read.
+    LayerReused {
+        /// The position of the layer, from 0.
+        index: usize,
+        /// How many layers the image has.
+        of: usize,
+        /// The digest that names the blob in the source.
+        digest: &'a Digest,
+    },
+    /// All layers are staged; content is being made durable and visible.
+    Committing,
+}
+
+/// Receives [`Event`]s. Closures that take an event are receivers.
+pub trait Progress: Send + Sync {
+    /// Is called from the threads that do the work, one event at a time, and should return
+    /// quickly.
+    fn event(&self, event: Event<'_>);
+}
+
+impl<F: Fn(Event<'_>) + Send + Sync> Progress for F {
+    fn event(&self, event: Event<'_>) {
+        self(event);
+    }
+}
+
+/// Ignores all events.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Quiet;
+
+impl Progress for Quiet {
+    fn event(&self, _event: Event<'_>) {}
+}

@@ -1,0 +1,111 @@
+//! A layer on its way out: read, checked, compressed, and hashed again.
+
+use std::io::{self, Read, Write};
+
+use layerhold::{DiffCompression, Store};
+use layerhold_archive::Codec;
+use layerhold_ids::{Algorithm, DiffId, Digest};
+use sha2::Digest as _;
+
+use super::SaveError;
+use super::image::SavedLayer;
+use crate::progress::{Event, Progress};
+
+/// The size of the pieces that are read and reported.
+const PIECE: usize = 256 * 1024;
+
+/// A blob as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Blob {
+    pub(super) digest: Digest,
+    pub(super) size: u64,
+}
+
+/// Writes one layer, compressed with `codec`, and returns what was written.
+pub(super) fn write_layer(
+    store: &Store,
+    layer: &SavedLayer,
+    index: usize,
+    codec: Codec,
+    target: &mut dyn Write,
+    progress: &dyn Progress,
+) -> Result<Blob, SaveError> {
+    let mut reader = store.diff(
+        None,
+        layer.id.as_str(),
+        DiffCompression::As(Codec::Plain),
+    )?;
+    let read_error = |source| SaveError::Read {
+        layer: layer.id.clone(),
+        source,
+    };
+    let mut counted = Hashing::new(target);
+    let mut plain = sha2::Sha256::new();
+    let mut encoder = layerhold_archive::compressor(codec, &mut counted)
+        .map_err(|error| read_error(io::Error::other(error)))?;
+    let mut piece = vec![0; PIECE];
+    loop {
+        let got = reader.read(&mut piece).map_err(read_error)?;
+        let bytes = piece.get(..got).unwrap_or_default();
+        if bytes.is_empty() {
+            break;
+        }
+        plain.update(bytes);
+        encoder.write_all(bytes).map_err(read_error)?;
+        progress.event(Event::LayerAdvanced {
+            index,
+            bytes: got as u64,
+        });
+    }
+    encoder.finish().map_err(read_error)?;
+    let actual = DiffId::from(digest(plain));
+    if actual != layer.diff_id {
+        return Err(SaveError::Damaged {
+            layer: layer.id.clone(),
+            expected: layer.diff_id.clone(),
+            actual,
+        });
+    }
+    Ok(counted.finish())
+}
+
+fn digest(hash: sha2::Sha256) -> Digest {
+    Digest::from_bytes(Algorithm::Sha256, &hash.finalize()).expect("a SHA-256 hash has 32 bytes")
+}
+
+/// Hashes and counts what is written through it.
+struct Hashing<'a> {
+    inner: &'a mut dyn Write,
+    hash: sha2::Sha256,
+    size: u64,
+}
+
+impl<'a> Hashing<'a> {
+    fn new(inner: &'a mut dyn Write) -> Self {
+        Hashing {
+            inner,
+            hash: sha2::Sha256::new(),
+            size: 0,
+        }
+    }
+
+    fn finish(self) -> Blob {
+        Blob {
+            digest: digest(self.hash),
+            size: self.size,
+        }
+    }
+}
+
+impl Write for Hashing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.hash.update(bytes.get(..written).unwrap_or_default());
+        self.size += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}

@@ -1,0 +1,396 @@
+//! OCI image layouts, as directories or in a tar.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{BufWriter, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use layerhold::Store;
+use layerhold_archive::Codec;
+use layerhold_ids::Digest;
+use layerhold_sys::{Dir, Durability, RenameHow, publish, random_suffix};
+use layerhold_tar_format::EntryKind;
+use serde_json::{Value, json};
+
+use super::blob::{Blob, write_layer};
+use super::docker_archive::Tar;
+use super::image::{SavedImage, SavedLayer};
+use super::{SaveError, SaveOptions, WrittenImage, announce, codec};
+use crate::digest::sha256;
+use crate::manifest::{Descriptor, Manifest, ManifestKind};
+use crate::media;
+use crate::progress::{Event, Progress};
+
+/// Where the parts of a layout go.
+pub(super) trait Target {
+    /// Tells whether a blob is there already.
+    fn has(&self, digest: &Digest) -> bool;
+    /// Adds a small blob.
+    fn add(&mut self, digest: &Digest, bytes: &[u8]) -> Result<(), SaveError>;
+    /// Adds a layer.
+    fn add_layer(&mut self, layer: LayerJob<'_>) -> Result<Blob, SaveError>;
+    /// Writes the index and the marker file. Nothing refers to a blob before that.
+    fn finish(self, entries: Vec<Value>) -> Result<(), SaveError>;
+}
+
+/// A layer to be written.
+pub(super) struct LayerJob<'a> {
+    store: &'a Store,
+    layer: &'a SavedLayer,
+    index: usize,
+    codec: Codec,
+    options: &'a SaveOptions,
+    progress: &'a dyn Progress,
+}
+
+impl LayerJob<'_> {
+    fn write(&self, target: &mut dyn Write) -> Result<Blob, SaveError> {
+        write_layer(
+            self.store,
+            self.layer,
+            self.index,
+            self.codec,
+            target,
+            self.progress,
+        )
+    }
+}
+
+pub(super) fn write<T: Target>(
+    store: &Store,
+    images: &[SavedImage],
+    mut target: T,
+    options: &SaveOptions,
+    progress: &dyn Progress,
+) -> Result<Vec<WrittenImage>, SaveError> {
+    let mut written = Vec::new();
+    let mut entries = Vec::new();
+    let mut known: BTreeMap<(Digest, &'static str), Blob> = BTreeMap::new();
+    for image in images {
+        let mut blobs = Vec::new();
+        for (index, layer) in image.layers.iter().enumerate() {
+            let codec = codec(options.compression, layer.codec);
+            let key = (layer.diff_id.digest().clone(), suffix(codec));
+            if let Some(blob) = known.get(&key) {
+                blobs.push((blob.clone(), codec));
+                continue;
+            }
+            announce(progress, image, index);
+            let blob = target.add_layer(LayerJob {
+                store,
+                layer,
+                index,
+                codec,
+                options,
+                progress,
+            })?;
+            progress.event(Event::LayerFinished { index });
+            known.insert(key, blob.clone());
+            blobs.push((blob, codec));
+        }
+        if !target.has(&image.config_digest) {
+            target.add(&image.config_digest, &image.config_bytes)?;
+        }
+        let manifest = manifest(image, &blobs);
+        let digest = sha256(&manifest);
+        if !target.has(&digest) {
+            target.add(&digest, &manifest)?;
+        }
+        entries.extend(index_entries(image, &digest, manifest.len()));
+        written.push(WrittenImage {
+            id: image.id.clone(),
+            names: image.names.clone(),
+            digest: Some(digest),
+        });
+    }
+    target.finish(entries)?;
+    Ok(written)
+}
+
+fn suffix(codec: Codec) -> &'static str {
+    match codec {
+        Codec::Gzip => "+gzip",
+        Codec::Zstd => "+zstd",
+        _ => "",
+    }
+}
+
+/// The manifest for the blobs as written: the image's own, byte for byte, when it names just
+/// these, and otherwise one that does.
+fn manifest(image: &SavedImage, blobs: &[(Blob, Codec)]) -> Vec<u8> {
+    let original = &image.manifest;
+    let unchanged = original.kind == ManifestKind::Oci
+        && original.layers.len() == blobs.len()
+        && original
+            .layers
+            .iter()
+            .zip(blobs)
+            .all(|(descriptor, (blob, _))| descriptor.digest == blob.digest);
+    if unchanged {
+        return image.manifest_bytes.clone();
+    }
+    let annotations = |index: usize| {
+        original
+            .layers
+            .get(index)
+            .map(|layer| layer.annotations.clone())
+            .unwrap_or_default()
+    };
+    let layers = blobs
+        .iter()
+        .enumerate()
+        .map(|(index, (blob, codec))| Descriptor {
+            media_type: format!("{}{}", media::OCI_LAYER, suffix(*codec)),
+            digest: blob.digest.clone(),
+            size: blob.size,
+            platform: None,
+            annotations: annotations(index),
+        });
+    Manifest {
+        kind: ManifestKind::Oci,
+        config: Descriptor {
+            media_type: media::OCI_CONFIG.to_owned(),
+            digest: image.config_digest.clone(),
+            size: image.config_bytes.len() as u64,
+            platform: None,
+            annotations: BTreeMap::new(),
+        },
+        layers: layers.collect(),
+    }
+    .to_json()
+}
+
+/// One entry for each name, or one without a name.
+fn index_entries(image: &SavedImage, digest: &Digest, size: usize) -> Vec<Value> {
+    let entry = |name: Option<&String>| {
+        let mut entry = json!({
+            "mediaType": media::OCI_MANIFEST,
+            "digest": digest.as_str(),
+            "size": size,
+        });
+        if let (Some(name), Some(fields)) = (name, entry.as_object_mut()) {
+            fields.insert("annotations".to_owned(), json!({ media::REF_NAME: name }));
+        }
+        entry
+    };
+    if image.names.is_empty() {
+        vec![entry(None)]
+    } else {
+        image.names.iter().map(|name| entry(Some(name))).collect()
+    }
+}
+
+fn index_json(entries: &[Value]) -> Vec<u8> {
+    json!({ "schemaVersion": 2, "manifests": entries })
+        .to_string()
+        .into_bytes()
+}
+
+/// A layout in a directory.
+pub(super) struct Directory {
+    path: PathBuf,
+    root: Dir,
+    blobs: Dir,
+    /// Entries of other images that an existing layout has.
+    others: Vec<Value>,
+}
+
+/// The largest index of an existing layout that is read.
+const MAX_INDEX: u64 = crate::manifest::MAX_MANIFEST_SIZE;
+
+impl Directory {
+    pub(super) fn open(path: &Path) -> Result<Self, SaveError> {
+        let root = Dir::create_ambient_all(path, 0o755)?;
+        let others = match root.read_file("index.json", MAX_INDEX)? {
+            Some(bytes) => {
+                let index: Value =
+                    serde_json::from_slice(&bytes).map_err(|source| SaveError::Index {
+                        path: path.to_owned(),
+                        source,
+                    })?;
+                index
+                    .get("manifests")
+                    .and_then(Value::as_array)
+                    .cloned()
+                    .unwrap_or_default()
+            }
+            None if root.entries()?.next().is_some() => {
+                return Err(SaveError::NotALayout {
+                    path: path.to_owned(),
+                });
+            }
+            None => Vec::new(),
+        };
+        let blobs = root
+            .ensure_dir("blobs", 0o755)?
+            .ensure_dir("sha256", 0o755)?;
+        Ok(Directory {
+            path: path.to_owned(),
+            root,
+            blobs,
+            others,
+        })
+    }
+
+    fn write_error(&self) -> impl Fn(std::io::Error) -> SaveError + use<> {
+        let path = self.path.clone();
+        move |source| SaveError::Write {
+            path: path.clone(),
+            source,
+        }
+    }
+}
+
+impl Target for Directory {
+    fn has(&self, digest: &Digest) -> bool {
+        matches!(self.blobs.stat(digest.hex()), Ok(Some(_)))
+    }
+
+    fn add(&mut self, digest: &Digest, bytes: &[u8]) -> Result<(), SaveError> {
+        publish(
+            &self.blobs,
+            digest.hex(),
+            0o644,
+            &[bytes],
+            Durability::Durable,
+        )?;
+        Ok(())
+    }
+
+    fn add_layer(&mut self, job: LayerJob<'_>) -> Result<Blob, SaveError> {
+        let error = self.write_error();
+        let temporary = format!(".tmp-{}", random_suffix()?);
+        let file = self.blobs.create_file(&temporary, 0o644)?;
+        let mut writer = BufWriter::with_capacity(256 * 1024, file);
+        let result = job.write(&mut writer).and_then(|blob| {
+            let file = writer.into_inner().map_err(|e| error(e.into_error()))?;
+            file.sync_data().map_err(&error)?;
+            self.blobs.rename(
+                &temporary,
+                &self.blobs,
+                blob.digest.hex(),
+                RenameHow::Replace,
+            )?;
+            Ok(blob)
+        });
+        if result.is_err() {
+            // The first error is the one to report; the leftover is only a temporary file.
+            let _ignored = self.blobs.remove_file(&temporary);
+        }
+        result
+    }
+
+    fn finish(self, entries: Vec<Value>) -> Result<(), SaveError> {
+        let name = |entry: &Value| {
+            entry
+                .pointer("/annotations/org.opencontainers.image.ref.name")
+                .cloned()
+        };
+        let replaced: Vec<_> = entries.iter().filter_map(name).collect();
+        let mut all: Vec<Value> = self
+            .others
+            .into_iter()
+            .filter(|entry| name(entry).is_none_or(|name| !replaced.contains(&name)))
+            .filter(|entry| !entries.contains(entry))
+            .collect();
+        all.extend(entries);
+        self.blobs.sync()?;
+        let parts: [(&str, Vec<u8>); 2] = [
+            ("oci-layout", media::OCI_LAYOUT_VERSION.into()),
+            ("index.json", index_json(&all)),
+        ];
+        for (file, bytes) in parts {
+            publish(&self.root, file, 0o644, &[&bytes], Durability::Durable)?;
+        }
+        Ok(())
+    }
+}
+
+/// A layout in a tar.
+pub(super) struct Archive<'a> {
+    path: &'a Path,
+    tar: Tar<'a>,
+    present: BTreeSet<Digest>,
+    begun: bool,
+}
+
+impl<'a> Archive<'a> {
+    pub(super) fn new(path: &'a Path, target: &'a mut dyn Write) -> Self {
+        Archive {
+            path,
+            tar: Tar::new(path, target),
+            present: BTreeSet::new(),
+            begun: false,
+        }
+    }
+
+    /// Begins a blob; the directories come before the first one.
+    fn begin(&mut self, digest: &Digest, size: u64) -> Result<(), SaveError> {
+        if !self.begun {
+            self.begun = true;
+            for directory in ["blobs/", "blobs/sha256/"] {
+                self.tar.begin(EntryKind::Directory, directory, 0o755, 0)?;
+            }
+        }
+        self.present.insert(digest.clone());
+        let name = format!("blobs/{}/{}", digest.algorithm(), digest.hex());
+        self.tar.begin(EntryKind::Regular, &name, 0o644, size)
+    }
+
+    fn copy(&mut self, blob: &Blob, mut file: File) -> Result<(), SaveError> {
+        self.begin(&blob.digest, blob.size)?;
+        std::io::copy(&mut file, &mut self.tar).map_err(|source| SaveError::Write {
+            path: self.path.to_owned(),
+            source,
+        })?;
+        self.tar.end()
+    }
+}
+
+impl Target for Archive<'_> {
+    fn has(&self, digest: &Digest) -> bool {
+        self.present.contains(digest)
+    }
+
+    fn add(&mut self, digest: &Digest, bytes: &[u8]) -> Result<(), SaveError> {
+        self.begin(digest, bytes.len() as u64)?;
+        self.tar
+            .write_all(bytes)
+            .map_err(|source| SaveError::Write {
+                path: self.path.to_owned(),
+                source,
+            })?;
+        self.tar.end()
+    }
+
+    /// A plain layer's digest and size are known before it is read, so it is written straight
+    /// away; a compressed one has to wait in a temporary file until they are.
+    fn add_layer(&mut self, job: LayerJob<'_>) -> Result<Blob, SaveError> {
+        if let (Codec::Plain, Some(size)) = (job.codec, job.layer.size) {
+            self.begin(job.layer.diff_id.digest(), size)?;
+            let blob = job.write(&mut self.tar)?;
+            self.tar.end()?;
+            return Ok(blob);
+        }
+        let error = |source| SaveError::Write {
+            path: job.options.scratch.clone(),
+            source,
+        };
+        let file = tempfile::tempfile_in(&job.options.scratch).map_err(error)?;
+        let mut writer = BufWriter::with_capacity(256 * 1024, file);
+        let blob = job.write(&mut writer)?;
+        let mut file = writer.into_inner().map_err(|e| error(e.into_error()))?;
+        file.rewind().map_err(error)?;
+        if !self.present.contains(&blob.digest) {
+            self.copy(&blob, file)?;
+        }
+        Ok(blob)
+    }
+
+    fn finish(mut self, entries: Vec<Value>) -> Result<(), SaveError> {
+        self.tar.add("index.json", 0o644, &index_json(&entries))?;
+        self.tar
+            .add("oci-layout", 0o644, media::OCI_LAYOUT_VERSION.as_bytes())?;
+        self.tar.finish()
+    }
+}

@@ -1,0 +1,216 @@
+//! Docker archives.
+
+use std::fs;
+
+use layerhold_archive::Codec;
+use layerhold_oci::{LoadError, SourceError, SourceKind, load};
+use layerhold_testkit::{TarBuilder, TarEntry};
+use serde_json::json;
+
+use crate::support::{
+    DockerArchive, Place, compress, config, records, sha256, tar, two_layers,
+};
+
+#[test]
+fn root_a_docker_archive_is_recorded_by_its_plain_layers() {
+    for codec in [Codec::Plain, Codec::Gzip] {
+        let place = Place::new();
+        let path = place.path("archive.tar");
+        let archive = DockerArchive::new().image(&["app:1", "example.com/app:1"], &two_layers(), codec);
+        fs::write(&path, archive.finish()).unwrap();
+        let loaded = place.load(&path).unwrap();
+        assert_eq!(loaded[0].source, SourceKind::DockerArchive);
+        assert_eq!(loaded[0].names, ["localhost/app:1", "example.com/app:1"]);
+        let layers = records(&place.path("root"), "layers");
+        for (record, layer) in layers.iter().zip(two_layers()) {
+            assert_eq!(record["diff-digest"], json!(sha256(&layer)));
+            assert_eq!(record["compressed-diff-digest"], json!(sha256(&layer)));
+            assert_eq!(record["compressed-size"], json!(layer.len()));
+            assert_eq!(record.get("compression"), None);
+        }
+        let config = config(&two_layers(), "amd64");
+        let expected = json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+            "config": {
+                "mediaType": "application/vnd.docker.container.image.v1+json",
+                "size": config.len(),
+                "digest": sha256(&config),
+            },
+            "layers": two_layers().iter().map(|layer| json!({
+                "mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip",
+                "size": layer.len(),
+                "digest": sha256(layer),
+            })).collect::<Vec<_>>(),
+        });
+        let manifest = place.store.image_data(loaded[0].id.as_str(), "manifest").unwrap();
+        assert_eq!(String::from_utf8(manifest).unwrap(), expected.to_string());
+    }
+}
+
+#[test]
+fn root_all_images_of_an_archive_come_in_or_the_one_asked_for() {
+    let place = Place::new();
+    let path = place.path("archive.tar");
+    let other = vec![two_layers().remove(0), tar("x", "y")];
+    let archive = DockerArchive::new()
+        .image(&["one:1", "uno:1"], &two_layers(), Codec::Plain)
+        .image(&["two:1"], &other, Codec::Plain)
+        .image(&[], &[tar("z", "z")], Codec::Plain)
+        .finish();
+    fs::write(&path, &archive).unwrap();
+    let loaded = place.load(&path).unwrap();
+    let names: Vec<_> = loaded.iter().map(|image| image.names.as_slice()).collect();
+    assert_eq!(
+        names,
+        [
+            ["localhost/one:1", "localhost/uno:1"].map(str::to_owned).as_slice(),
+            &["localhost/two:1".to_owned()],
+            &[]
+        ]
+    );
+    assert_eq!(records(&place.path("root"), "layers").len(), 4);
+
+    let place = Place::new();
+    let options = place.options().image("two:1");
+    let path = place.path("archive.tar");
+    fs::write(&path, &archive).unwrap();
+    let loaded = load(&place.store, &path, &options, &layerhold_oci::Quiet).unwrap();
+    assert_eq!(loaded.len(), 1);
+    assert_eq!(records(&place.path("root"), "images").len(), 1);
+
+    let options = place.options().image("three");
+    let error = load(&place.store, &path, &options, &layerhold_oci::Quiet).unwrap_err();
+    assert!(
+        matches!(&error, LoadError::Source(SourceError::NoSuchImage { wanted, offered })
+            if wanted == "three" && *offered == ["one:1", "uno:1", "two:1"]),
+        "{error:?}"
+    );
+    let options = place.options().names(["x"]);
+    let error = load(&place.store, &path, &options, &layerhold_oci::Quiet).unwrap_err();
+    assert!(matches!(error, LoadError::NamesForSeveral { count: 3 }), "{error:?}");
+}
+
+#[test]
+fn root_layers_may_be_links_to_others_inside_the_archive() {
+    let place = Place::new();
+    let layers = two_layers();
+    let config = config(&layers, "amd64");
+    let manifest = json!([{
+        "Config": "c.json", "RepoTags": null, "Layers": ["1/layer.tar", "2/layer.tar"],
+    }]);
+    let archive = TarBuilder::new()
+        .file("blob.tar", 0o644, &layers[0])
+        .symlink("1/layer.tar", "../blob.tar")
+        .file("2/layer.tar", 0o644, &layers[1])
+        .file("c.json", 0o644, config)
+        .file("manifest.json", 0o644, manifest.to_string())
+        .finish();
+    let path = place.path("archive.tar");
+    fs::write(&path, archive).unwrap();
+    assert_eq!(place.load(&path).unwrap()[0].imported, 2);
+}
+
+#[test]
+fn root_members_outside_the_archive_do_not_exist() {
+    let place = Place::new();
+    let secret = place.path("secret");
+    fs::write(&secret, tar("a", "b")).unwrap();
+    let layers = vec![tar("a", "b")];
+    for (name, target) in [
+        ("layer", secret.to_str().unwrap()),
+        ("layer", "../../../../../../../../etc/passwd"),
+    ] {
+        let manifest = json!([{ "Config": "c.json", "RepoTags": null, "Layers": [name] }]);
+        let archive = TarBuilder::new()
+            .entry(TarEntry::symlink(name, target))
+            .file("c.json", 0o644, config(&layers, "amd64"))
+            .file("manifest.json", 0o644, manifest.to_string())
+            .finish();
+        let path = place.path("archive.tar");
+        fs::write(&path, archive).unwrap();
+        let error = place.load(&path).unwrap_err();
+        assert!(
+            matches!(&error, LoadError::Source(SourceError::Missing { name, .. }) if name == "layer"),
+            "{error:?}"
+        );
+        place.assert_empty();
+    }
+    // A path that climbs out names the member at the root, if anything.
+    let manifest = json!([{ "Config": "../../c.json", "RepoTags": null, "Layers": ["/../l"] }]);
+    let archive = TarBuilder::new()
+        .file("l", 0o644, &layers[0])
+        .file("c.json", 0o644, config(&layers, "amd64"))
+        .file("manifest.json", 0o644, manifest.to_string())
+        .finish();
+    let path = place.path("archive.tar");
+    fs::write(&path, archive).unwrap();
+    assert_eq!(place.load(&path).unwrap()[0].imported, 1);
+}
+
+#[test]
+fn root_a_changed_layer_is_noticed() {
+    for codec in [Codec::Plain, Codec::Gzip, Codec::Zstd] {
+        let place = Place::new();
+        let layers = vec![tar("a", "right")];
+        let wrong = tar("a", "wrong");
+        let manifest = json!([{ "Config": "c.json", "RepoTags": ["x:1"], "Layers": ["l"] }]);
+        let archive = TarBuilder::new()
+            .file("l", 0o644, compress(codec, &wrong))
+            .file("c.json", 0o644, config(&layers, "amd64"))
+            .file("manifest.json", 0o644, manifest.to_string())
+            .finish();
+        let path = place.path("archive.tar");
+        fs::write(&path, archive).unwrap();
+        let error = place.load(&path).unwrap_err();
+        let (right, wrong) = (sha256(&layers[0]), sha256(&wrong));
+        assert!(
+            matches!(&error, LoadError::DiffIdMismatch { index: 0, expected, actual }
+                if expected.as_str() == right && actual.as_str() == wrong),
+            "{error:?}"
+        );
+        place.assert_empty();
+    }
+}
+
+#[test]
+fn root_impossible_archives_are_refused() {
+    let layer = tar("a", "b");
+    let config = config(&[layer.clone()], "amd64");
+    let archive = |manifest: &str| {
+        TarBuilder::new()
+            .file("l", 0o644, &layer)
+            .file("c.json", 0o644, &config)
+            .file("manifest.json", 0o644, manifest)
+            .finish()
+    };
+    let check = |bytes: Vec<u8>, text: &str| {
+        let place = Place::new();
+        let path = place.path("archive.tar");
+        fs::write(&path, bytes).unwrap();
+        let error = crate::support::chain(&place.load(&path).unwrap_err());
+        assert!(error.contains(text), "{error:?} does not contain {text:?}");
+        place.assert_empty();
+    };
+    check(archive("[]"), "holds no image");
+    check(archive("{}"), "manifest.json is unusable");
+    check(archive(r#"[{"Config":"nosuch","Layers":["l"]}]"#), "nosuch is missing");
+    check(archive(r#"[{"Config":"c.json","Layers":["nosuch"]}]"#), "nosuch is missing");
+    check(
+        archive(r#"[{"Config":"c.json","Layers":[]}]"#),
+        "the manifest lists 0 layers and the configuration 1 diff IDs",
+    );
+    check(archive(r#"[{"Config":"l","Layers":["l"]}]"#), "the configuration l is unusable");
+    check(
+        archive(r#"[{"Config":"c.json","RepoTags":["../x"],"Layers":["l"]}]"#),
+        "\"../x\" is not an image name",
+    );
+    check(TarBuilder::new().file("x", 0o644, "y").finish(), "neither an OCI layout nor");
+    check(b"no tar at all".to_vec(), "is not a tar archive");
+    check(Vec::new(), "neither an OCI layout nor");
+    let whole = archive(r#"[{"Config":"c.json","Layers":["l"]}]"#);
+    check(whole[..1000].to_vec(), "is not a tar archive");
+    let mut packed = compress(Codec::Gzip, &whole);
+    packed.truncate(packed.len() / 2);
+    check(packed, "cannot be read");
+}

@@ -1,0 +1,17 @@
+//! Loading and saving on real stores, and beside the Go tools.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests lay their fixtures out with plain file operations and may panic"
+)]
+
+mod archives;
+mod layouts;
+mod load;
+mod peer_load;
+mod peer_save;
+mod platforms;
+mod refusals;
+mod save;
+mod support;
