@@ -55,10 +55,26 @@ pub(crate) fn run(mut args: Args) -> Result {
         .arg("--");
     fuzz.arg(format!("-max_total_time={seconds}"))
         .args(["-timeout=20", "-rss_limit_mb=2048"]);
+    let place = scratch_in_memory();
+    if let Some(place) = &place {
+        fuzz.env("LAYERHOLD_TEST_DIR", place);
+    }
     if jobs > 1 {
         fuzz.arg(format!("-fork={jobs}"));
     }
-    last(fuzz.args(rest))
+    let outcome = last(fuzz.args(rest));
+    // The fuzzer leaves without running destructors, so what the target made is still there.
+    if let Some(place) = place {
+        drop(std::fs::remove_dir_all(place));
+    }
+    outcome
+}
+
+/// A directory in memory: most of what the targets do with files is making and erasing them.
+fn scratch_in_memory() -> Option<PathBuf> {
+    let place = PathBuf::from(format!("/dev/shm/layerhold-fuzz-{}", std::process::id()));
+    let wanted = std::env::var_os("LAYERHOLD_TEST_DIR").is_none();
+    (wanted && std::fs::create_dir(&place).is_ok()).then_some(place)
 }
 
 fn targets() -> Result<Vec<String>> {

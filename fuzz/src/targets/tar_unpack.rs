@@ -9,10 +9,10 @@ use std::path::Path;
 
 use arbitrary::{Arbitrary, Unstructured};
 use layerhold_archive::{
-    ImportOptions, OverlayNamespace, PackOptions, UnpackError, UnpackOptions, Unpacker,
-    UserNamespace, Whiteouts, import, pack,
+    OverlayNamespace, PackOptions, UnpackOptions, Unpacker, UserNamespace, Whiteouts, pack,
 };
 use layerhold_sys::Dir;
+use layerhold_tar_format::Reader;
 use layerhold_testkit::{TarBuilder, TarEntry, TempDir, Tree, hostile, scratch};
 
 /// Names and targets. `../outside` and its absolute path are the sentinel's.
@@ -229,7 +229,7 @@ fn check(fixture: &Fixture, input: &Input) {
             .fold(TarBuilder::new(), |builder, operation| {
                 builder.entry(operation.entry(&base))
             });
-        complete &= unpack(&root, &builder.finish(), options.clone()).is_ok();
+        complete &= unpack(&root, &builder.finish(), options.clone()).is_some();
         fixture.check(input);
     }
     if complete && whiteouts == Whiteouts::Apply {
@@ -237,26 +237,38 @@ fn check(fixture: &Fixture, input: &Input) {
     }
 }
 
-fn unpack(root: &Dir, archive: &[u8], options: UnpackOptions) -> Result<(), Option<UnpackError>> {
-    let unpacker = Unpacker::new(root, options).map_err(|_| None)?;
-    import(archive, &mut (), unpacker, &ImportOptions::default())
-        .map(drop)
-        .map_err(|_| None)
+/// Entry by entry instead of by `import`, whose threads and buffers would be most of the time.
+fn unpack(root: &Dir, archive: &[u8], options: UnpackOptions) -> Option<()> {
+    let mut unpacker = Unpacker::new(root, options).ok()?;
+    let mut reader = Reader::new(archive);
+    while let Some(mut entry) = reader.next_entry().ok()? {
+        let header = entry.header().clone();
+        unpacker.entry(&header, &mut entry).ok()?;
+    }
+    unpacker.finish().ok().map(drop)
 }
 
 fn round_trip(fixture: &Fixture, root: &Dir, input: &Input) {
+    let left = Tree::of(&fixture.place.path().join("root"));
+    // A marker that ended up as a file, below a directory of markers, is a marker again when it is unpacked.
+    if left
+        .paths()
+        .iter()
+        .any(|path| path.to_string_lossy().contains(".wh."))
+    {
+        return;
+    }
     let mut archive = Vec::new();
     pack(root, &PackOptions::default(), &mut archive).expect("an unpacked tree can be packed");
     let copy = fixture.fresh("copy");
     unpack(&copy, &archive, UnpackOptions::new())
-        .unwrap_or_else(|_| panic!("a packed tree can be unpacked: {input:?}"));
+        .unwrap_or_else(|| panic!("a packed tree can be unpacked: {input:?}"));
     fixture.check(input);
-    let (left, right) = (
-        Tree::of(&fixture.place.path().join("root")),
-        Tree::of(&fixture.place.path().join("copy")),
-    );
-    // Packing cuts times to whole seconds, as Go does.
+    let right = Tree::of(&fixture.place.path().join("copy"));
+    // Packing cuts times to whole seconds, as Go does, and says nothing about the directory itself.
     let whole = |_: &Path, node: &mut layerhold_testkit::Node| node.mtime.1 = 0;
+    let inside = |path: &Path, _: &layerhold_testkit::Node| !path.as_os_str().is_empty();
+    let (left, right) = (left.retain(inside), right.retain(inside));
     let found = left.map(whole).differences(&right.map(whole));
     assert!(found.is_empty(), "{found:?} after {input:?}");
 }
