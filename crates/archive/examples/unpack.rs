@@ -1,8 +1,8 @@
 //! Imports one layer into a directory and says what it took:
-//! `unpack LAYER DIRECTORY [--null]`.
+//! `unpack LAYER DIRECTORY [--no-record]`.
 //!
-//! `--null` leaves out the unpacking's counterpart, a recorder that counts what
-//! it sees; timings are those of one run, so prepare a fresh filesystem for each.
+//! The structure of the archive is recorded in memory, as a store would in a
+//! file. Timings are those of one run, so prepare a fresh filesystem for each.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -10,61 +10,46 @@
 )]
 
 use std::fs::File;
-use std::io;
 use std::time::Instant;
 
 use layerhold_archive::layerhold_sys::Dir;
-use layerhold_archive::layerhold_tar_format::{Event, EventSink};
-use layerhold_archive::{ImportOptions, UnpackOptions, Unpacker, import};
+use layerhold_archive::layerhold_tar_format::EventSink;
+use layerhold_archive::{ImportOptions, Imported, UnpackOptions, Unpacker, import};
+use layerhold_tar_split::Recorder;
 
-/// Stands for the recorder of the archive's structure.
-#[derive(Default)]
-struct Counter {
-    entries: u64,
-    raw: u64,
-    payload: u64,
-}
+type Failure = Box<dyn std::error::Error>;
 
-impl EventSink for Counter {
-    fn event(&mut self, event: &Event<'_, '_>) -> io::Result<()> {
-        match event {
-            Event::Entry { raw, .. } => {
-                self.entries += 1;
-                self.raw += raw.len() as u64;
-            }
-            Event::Payload { data, .. } => self.payload += data.len() as u64,
-            Event::End { raw } => self.raw += raw.len() as u64,
-            _ => {}
-        }
-        Ok(())
-    }
-}
-
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut arguments = std::env::args().skip(1);
-    let (Some(layer), Some(directory)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: unpack LAYER DIRECTORY".into());
+fn main() -> Result<(), Failure> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [layer, directory, options @ ..] = arguments.as_slice() else {
+        return Err("usage: unpack LAYER DIRECTORY [--no-record]".into());
     };
-    let root = Dir::create_ambient_all(&directory, 0o755)?;
-    let start = Instant::now();
-    let mut counter = Counter::default();
+    let root = Dir::create_ambient_all(directory, 0o755)?;
     let unpacker = Unpacker::new(&root, UnpackOptions::new())?;
-    let imported = import(
-        File::open(&layer)?,
-        &mut counter,
-        unpacker,
-        &ImportOptions::default(),
-    )?;
+    let start = Instant::now();
+    let (imported, recorded) = if options.iter().any(|option| option == "--no-record") {
+        (run(layer, &mut (), unpacker)?, 0)
+    } else {
+        let mut recorder = Recorder::new(Vec::new());
+        let imported = run(layer, &mut recorder, unpacker)?;
+        (imported, recorder.finish()?.len())
+    };
+    let seconds = start.elapsed().as_secs_f64();
     println!(
-        "{:.3} s  {}  {} entries, {} raw and {} payload bytes",
-        start.elapsed().as_secs_f64(),
-        imported.codec,
-        counter.entries,
-        counter.raw,
-        counter.payload
+        "{seconds:.3} s, {}, {recorded} bytes recorded",
+        imported.codec
     );
     println!("stored   {:?}", imported.compressed);
     println!("unpacked {:?}", imported.uncompressed);
     println!("{:?}", imported.unpacked);
     Ok(())
+}
+
+fn run(layer: &str, sink: &mut dyn EventSink, unpacker: Unpacker) -> Result<Imported, Failure> {
+    Ok(import(
+        File::open(layer)?,
+        sink,
+        unpacker,
+        &ImportOptions::default(),
+    )?)
 }

@@ -3,9 +3,9 @@ use std::ffi::OsString;
 use std::vec::IntoIter;
 
 use layerhold_idmap::IdMappings;
-use layerhold_sys::{Dir, PathError};
+use layerhold_sys::{Dir, FileType, PathError, Stat};
 
-use crate::changes::facts::{Facts, differ, look};
+use crate::changes::facts::{Entry, Failed, differ};
 use crate::changes::{Change, ChangeKind, ChangesError};
 use crate::entry_path::shown;
 use crate::tree::{Descent, Named, push, sorted_entries};
@@ -26,8 +26,8 @@ pub fn compare(
     old_maps: &IdMappings,
 ) -> Result<Vec<Change>, ChangesError> {
     let mut walk = Walk {
-        new: Side::new(new),
-        old: old.map(Side::new),
+        new: Descent::new(new),
+        old: old.map(Descent::new),
         new_maps,
         old_maps,
         levels: Vec::new(),
@@ -63,21 +63,9 @@ fn is_same_device(new: &Dir, old: &Dir) -> Result<bool, ChangesError> {
     Ok(new.dev == old.dev)
 }
 
-struct Side {
-    descent: Descent,
-}
-
-impl Side {
-    fn new(root: &Dir) -> Self {
-        Self {
-            descent: Descent::new(root),
-        }
-    }
-}
-
 struct Walk<'a> {
-    new: Side,
-    old: Option<Side>,
+    new: Descent,
+    old: Option<Descent>,
     new_maps: &'a IdMappings,
     old_maps: &'a IdMappings,
     levels: Vec<Level>,
@@ -100,7 +88,8 @@ struct Level {
 /// A name in one or both directories.
 struct Pair {
     name: OsString,
-    in_new: bool,
+    /// What it is in the new directory, if it is there.
+    new: Option<FileType>,
     in_old: bool,
 }
 
@@ -142,11 +131,11 @@ fn merge(new: Vec<Named>, old: Vec<Named>, same_device: bool) -> Vec<Pair> {
         {
             continue;
         }
-        let (in_new, in_old) = (n.is_some(), o.is_some());
+        let (in_new, in_old) = (n.as_ref().map(|named| named.file_type), o.is_some());
         if let Some(named) = n.or(o) {
             pairs.push(Pair {
                 name: named.name,
-                in_new,
+                new: in_new,
                 in_old,
             });
         }
@@ -177,11 +166,11 @@ impl Walk<'_> {
         if !level.listed && self.changes.len() > level.changes_before {
             self.list(ChangeKind::Modify);
         }
-        self.new.descent.leave();
+        self.new.leave();
         if level.has_old
             && let Some(old) = &mut self.old
         {
-            old.descent.leave();
+            old.leave();
         }
     }
 
@@ -192,74 +181,108 @@ impl Walk<'_> {
     }
 
     fn visit(&mut self, pair: &Pair, has_old: bool) -> Result<(), ChangesError> {
-        let new_dir = self.new.descent.here().map_err(ChangesError::New)?;
-        let old_dir = match &mut self.old {
-            Some(old) if has_old => Some(old.descent.here().map_err(ChangesError::Old)?),
-            _ => None,
-        };
-        let new = match pair.in_new {
-            true => look(&new_dir, &pair.name).map_err(ChangesError::New)?,
-            false => None,
-        };
-        let old = match &old_dir {
-            Some(dir) if pair.in_old => look(dir, &pair.name).map_err(ChangesError::Old)?,
-            _ => None,
-        };
         push(&mut self.path, &pair.name);
-        let Some(new) = new else {
-            if old.is_some() {
-                self.list(ChangeKind::Delete);
-            }
+        let changes_before = self.changes.len();
+        let Some(file_type) = pair.new else {
+            self.list(ChangeKind::Delete);
             return Ok(());
         };
-        let changes_before = self.changes.len();
-        let kind = match &old {
-            None => Some(ChangeKind::Add),
-            Some(old) => {
-                differ(&new, self.new_maps, old, self.old_maps).then_some(ChangeKind::Modify)
+        let new_dir = self.new.here().map_err(ChangesError::New)?;
+        if !pair.in_old {
+            self.list(ChangeKind::Add);
+            if file_type == FileType::Dir {
+                self.descend(&pair.name, &new_dir, None, changes_before, true)?;
             }
+            return Ok(());
+        }
+        let old_dir = match &mut self.old {
+            Some(old) if has_old => old.here().map_err(ChangesError::Old)?,
+            _ => return Ok(()),
+        };
+        self.visit_both(&pair.name, &new_dir, &old_dir, changes_before)
+    }
+
+    /// Visits a name both directories have.
+    fn visit_both(
+        &mut self,
+        name: &OsString,
+        new_dir: &Dir,
+        old_dir: &Dir,
+        changes_before: usize,
+    ) -> Result<(), ChangesError> {
+        let new = new_dir.stat(name).map_err(ChangesError::New)?;
+        let old = old_dir.stat(name).map_err(ChangesError::Old)?;
+        let kind = match (&new, &old) {
+            (None, None) => return Ok(()),
+            (None, Some(_)) => Some(ChangeKind::Delete),
+            (Some(_), None) => Some(ChangeKind::Add),
+            (Some(new), Some(old)) => self
+                .differ(name, (new_dir, new), (old_dir, old))?
+                .then_some(ChangeKind::Modify),
         };
         if let Some(kind) = kind {
             self.list(kind);
         }
-        if !new.stat.is_dir() {
+        let is_dir = |stat: &Option<Stat>| stat.is_some_and(|stat| stat.is_dir());
+        if !is_dir(&new) {
             return Ok(());
         }
-        let old = match (&old_dir, &old) {
-            (Some(dir), Some(old)) if old.stat.is_dir() => Some((dir, old)),
-            _ => None,
+        let below = is_dir(&old).then(|| {
+            let same_device = new.map(|stat| stat.dev) == old.map(|stat| stat.dev);
+            (old_dir, same_device)
+        });
+        self.descend(name, new_dir, below, changes_before, kind.is_some())
+    }
+
+    fn differ(
+        &self,
+        name: &OsString,
+        (new_dir, new): (&Dir, &Stat),
+        (old_dir, old): (&Dir, &Stat),
+    ) -> Result<bool, ChangesError> {
+        let new = Entry {
+            dir: new_dir,
+            name,
+            stat: *new,
+            maps: self.new_maps,
         };
-        self.descend(
-            &pair.name,
-            (&new_dir, &new),
-            old,
-            changes_before,
-            kind.is_some(),
-        )
+        let old = Entry {
+            dir: old_dir,
+            name,
+            stat: *old,
+            maps: self.old_maps,
+        };
+        match differ(&new, &old) {
+            Ok(differ) => Ok(differ),
+            // It vanished between two looks, which is a difference.
+            Err(Failed::New(error) | Failed::Old(error)) if error.is_not_found() => Ok(true),
+            Err(Failed::New(error)) => Err(ChangesError::New(error)),
+            Err(Failed::Old(error)) => Err(ChangesError::Old(error)),
+        }
     }
 
     fn descend(
         &mut self,
         name: &OsString,
-        (new_parent, new): (&Dir, &Facts),
-        old: Option<(&Dir, &Facts)>,
+        new_parent: &Dir,
+        old: Option<(&Dir, bool)>,
         changes_before: usize,
         listed: bool,
     ) -> Result<(), ChangesError> {
-        let Some((new_dir, new_names)) = list_dir(new_parent, name).map_err(ChangesError::New)?
-        else {
+        let opened = list_dir(new_parent, name).map_err(ChangesError::New)?;
+        let Some((new_dir, new_names)) = opened else {
             return Ok(());
         };
-        let opened = match old {
-            Some((parent, facts)) => list_dir(parent, name)
+        let below = match old {
+            Some((parent, same_device)) => list_dir(parent, name)
                 .map_err(ChangesError::Old)?
-                .map(|(dir, names)| (dir, names, facts.stat.dev == new.stat.dev)),
+                .map(|(dir, names)| (dir, names, same_device)),
             None => None,
         };
-        self.new.descent.enter(new_dir, &self.path);
-        let mut level = match (opened, &mut self.old) {
+        self.new.enter(new_dir, &self.path);
+        let mut level = match (below, &mut self.old) {
             (Some((dir, names, same_device)), Some(side)) => {
-                side.descent.enter(dir, &self.path);
+                side.enter(dir, &self.path);
                 Level::new(new_names, names, same_device, true, changes_before, listed)
             }
             _ => Level::new(new_names, Vec::new(), false, false, changes_before, listed),

@@ -4,83 +4,64 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 
 use layerhold_idmap::IdMappings;
 use layerhold_sys::{Dir, FileType, PathError, Stat, Timestamp, xattr};
 
-/// One entry of one of the trees.
-#[derive(Debug)]
-pub(super) struct Facts {
+/// An entry of one of the trees, and where it is.
+pub(super) struct Entry<'a> {
+    pub(super) dir: &'a Dir,
+    pub(super) name: &'a OsStr,
     pub(super) stat: Stat,
-    xattrs: BTreeMap<OsString, Vec<u8>>,
-    target: Option<PathBuf>,
+    pub(super) maps: &'a IdMappings,
 }
 
-/// Looks at an entry; `None` if it vanished.
-pub(super) fn look(dir: &Dir, name: &OsStr) -> Result<Option<Facts>, PathError> {
-    let Some(stat) = dir.stat(name)? else {
-        return Ok(None);
-    };
-    let found = (|| {
-        Ok(Facts {
-            stat,
-            xattrs: compared_xattrs(dir, name, &stat)?,
-            target: match stat.file_type() {
-                FileType::Symlink => Some(dir.read_link(name)?),
-                _ => None,
-            },
-        })
-    })();
-    match found {
-        Err(error) if is_gone(&error) => Ok(None),
-        other => other.map(Some),
-    }
-}
-
-fn is_gone(error: &PathError) -> bool {
-    error.is_not_found()
-}
-
-/// File capabilities and everything in the user namespace. The kernel allows
-/// neither on anything but files and directories.
-fn compared_xattrs(
-    dir: &Dir,
-    name: &OsStr,
-    stat: &Stat,
-) -> Result<BTreeMap<OsString, Vec<u8>>, PathError> {
-    let mut found = BTreeMap::new();
-    if !matches!(stat.file_type(), FileType::File | FileType::Dir) {
-        return Ok(found);
-    }
-    for key in xattr::list_at(dir, name)? {
-        if (key == "security.capability" || key.as_bytes().starts_with(b"user."))
-            && let Some(value) = xattr::get_at(dir, name, &key)?
-        {
-            found.insert(key, value);
-        }
-    }
-    Ok(found)
+/// In which tree looking failed, and why.
+pub(super) enum Failed {
+    New(PathError),
+    Old(PathError),
 }
 
 /// Whether the two entries, of the same path, count as different.
 ///
 /// Inode numbers and change times are not compared: they differ between a tree
-/// and its copy. The size of a directory says nothing.
-pub(super) fn differ(
-    new: &Facts,
-    new_maps: &IdMappings,
-    old: &Facts,
-    old_maps: &IdMappings,
-) -> bool {
+/// and its copy. The size of a directory says nothing. What needs more calls is
+/// only looked at if the rest is equal.
+pub(super) fn differ(new: &Entry<'_>, old: &Entry<'_>) -> Result<bool, Failed> {
     let (n, o) = (&new.stat, &old.stat);
-    n.mode != o.mode
-        || owners_differ(n, new_maps, o, old_maps)
+    if n.mode != o.mode
+        || owners_differ(n, new.maps, o, old.maps)
         || n.rdev != o.rdev
         || !is_same_time(n.mtime, o.mtime)
         || (!n.is_dir() && n.size != o.size)
-        || new.target != old.target
-        || new.xattrs != old.xattrs
+    {
+        return Ok(true);
+    }
+    Ok(match n.file_type() {
+        FileType::Symlink => {
+            let new = new.dir.read_link(new.name).map_err(Failed::New)?;
+            new != old.dir.read_link(old.name).map_err(Failed::Old)?
+        }
+        FileType::File | FileType::Dir => {
+            let new = compared_xattrs(new).map_err(Failed::New)?;
+            new != compared_xattrs(old).map_err(Failed::Old)?
+        }
+        _ => false,
+    })
+}
+
+/// File capabilities and everything in the user namespace. The kernel allows
+/// neither on anything but files and directories.
+fn compared_xattrs(entry: &Entry<'_>) -> Result<BTreeMap<OsString, Vec<u8>>, PathError> {
+    let mut found = BTreeMap::new();
+    for key in xattr::list_at(entry.dir, entry.name)? {
+        if (key == "security.capability" || key.as_bytes().starts_with(b"user."))
+            && let Some(value) = xattr::get_at(entry.dir, entry.name, &key)?
+        {
+            found.insert(key, value);
+        }
+    }
+    Ok(found)
 }
 
 /// Owners are compared as seen in the containers; where one has no counterpart

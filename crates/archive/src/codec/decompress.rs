@@ -86,7 +86,9 @@ mod tests {
         zstd::stream::encode_all(bytes, 3).unwrap()
     }
 
-    fn all() -> [(Codec, fn(&[u8]) -> Vec<u8>); 4] {
+    type Pack = fn(&[u8]) -> Vec<u8>;
+
+    fn all() -> [(Codec, Pack); 4] {
         [
             (Codec::Gzip, gzip),
             (Codec::Bzip2, bzip2),

@@ -13,10 +13,10 @@ use crate::unpack::{Summary, Unpacker};
 
 /// Buffers of the stream as stored, if that is compressed: 1 MiB together.
 const STORED: (usize, usize) = (8, 128 * 1024);
-/// Buffers of the uncompressed stream: 6 MiB together. Larger ones make fewer
+/// Buffers of the uncompressed stream: 4 MiB together. Larger ones make fewer
 /// and longer writes, which is slower where the page cache answers with large
 /// folios on a machine short of contiguous memory.
-const CONTENT: (usize, usize) = (24, 256 * 1024);
+const CONTENT: (usize, usize) = (16, 256 * 1024);
 /// Blocks that may wait between two stages; the pools are the real bound.
 const WAITING: usize = 32;
 
@@ -40,7 +40,7 @@ pub struct Imported {
 /// record its structure) and unpacks it.
 ///
 /// The work is done by threads that end before this returns; `sink` is called
-/// on the calling thread. Between them are fewer than 8 MiB of buffers, whatever
+/// on the calling thread. Between them are about 5 MiB of buffers, whatever
 /// the size of the layer.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! Archives unpacked, packed and compared, on real filesystems and beside the Go tool.
 #![allow(
     clippy::disallowed_methods,
-    clippy::print_stderr,
+    clippy::unwrap_used,
     reason = "tests look at the results by other means than the library's"
 )]
 
@@ -11,6 +11,7 @@ mod hostile;
 mod pack;
 mod peer;
 mod pipeline;
+mod properties;
 mod races;
 mod support;
 mod whiteouts;
