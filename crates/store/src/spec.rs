@@ -222,6 +222,14 @@ impl BigDataItem {
         self.digest = Some(digest);
         self
     }
+
+    /// An item digested as plain bytes with SHA-256, also when its name says that it is a manifest. For callers that
+    /// cannot tell the types of manifests apart; for all but the oldest type it is the right digest.
+    #[must_use]
+    pub fn with_plain_digest(mut self) -> Self {
+        self.digest = Some(crate::transaction::digest_of(&self.data));
+        self
+    }
 }
 
 /// An image to be created.
