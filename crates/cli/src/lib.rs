@@ -1,1 +1,37 @@
-//! Two command lines over one library.
+//! Two command lines over one library: [`people`] is `layerhold`, [`dropin`] is
+//! `containers-storage`.
+//!
+//! Both are functions of arguments, environment and streams; only the entry points touch the
+//! process. This is the only crate of the project that prints.
+//!
+//! ```
+//! use layerhold_cli::{Environment, dropin};
+//!
+//! let (mut out, mut err) = (Vec::new(), Vec::new());
+//! let mut streams = dropin::Streams {
+//!     out: &mut out,
+//!     err: &mut err,
+//!     input: Box::new(std::io::empty()),
+//! };
+//! let arguments = ["containers-storage".to_owned(), "nosuch".to_owned()];
+//! let code = dropin::run(&arguments, &Environment::default(), &mut streams)?;
+//! assert_eq!(code, 1);
+//! assert_eq!(out, b"nosuch: unrecognized command.\n");
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # Limitations
+//!
+//! - `storage.conf` is not read yet: what flags leave open takes the defaults.
+//! - The drop-in has the commands that need one driver; those for checking, repairing and
+//!   partial pulls are to come.
+
+pub mod dropin;
+mod entry;
+mod environment;
+mod failure;
+pub mod people;
+
+pub use entry::main;
+pub use environment::{Environment, Roots};
+pub use failure::Failure;

@@ -48,7 +48,7 @@ impl Config {
     ///
     /// Fails when the text is not JSON or a diff ID is malformed.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
-        let raw: RawConfig = serde_json::from_slice(bytes).map_err(ConfigError::Json)?;
+        let raw: RawConfig = crate::json::object(bytes).map_err(ConfigError::Json)?;
         let texts = raw
             .rootfs
             .and_then(|rootfs| rootfs.diff_ids)

@@ -30,6 +30,7 @@ mod chain;
 mod config;
 mod digest;
 mod find;
+mod json;
 mod load;
 mod manifest;
 mod media;

@@ -149,7 +149,7 @@ impl Document {
     /// Fails when the text is no manifest, is one of an unsupported kind, or mixes the fields
     /// of a manifest and an index.
     pub(crate) fn parse(bytes: &[u8], declared: &str) -> Result<Self, ManifestError> {
-        let raw: RawDocument = serde_json::from_slice(bytes).map_err(ManifestError::Json)?;
+        let raw: RawDocument = crate::json::object(bytes).map_err(ManifestError::Json)?;
         if raw.fs_layers.is_some() || raw.schema_version == 1 {
             return Err(ManifestError::Unsupported {
                 media_type: "application/vnd.docker.distribution.manifest.v1+json".to_owned(),

@@ -30,11 +30,7 @@ pub(super) fn write_layer(
     target: &mut dyn Write,
     progress: &dyn Progress,
 ) -> Result<Blob, SaveError> {
-    let mut reader = store.diff(
-        None,
-        layer.id.as_str(),
-        DiffCompression::As(Codec::Plain),
-    )?;
+    let mut reader = store.diff(None, layer.id.as_str(), DiffCompression::As(Codec::Plain))?;
     let read_error = |source| SaveError::Read {
         layer: layer.id.clone(),
         source,

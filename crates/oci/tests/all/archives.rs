@@ -7,16 +7,15 @@ use layerhold_oci::{LoadError, SourceError, SourceKind, load};
 use layerhold_testkit::{TarBuilder, TarEntry};
 use serde_json::json;
 
-use crate::support::{
-    DockerArchive, Place, compress, config, records, sha256, tar, two_layers,
-};
+use crate::support::{DockerArchive, Place, compress, config, records, sha256, tar, two_layers};
 
 #[test]
 fn root_a_docker_archive_is_recorded_by_its_plain_layers() {
     for codec in [Codec::Plain, Codec::Gzip] {
         let place = Place::new();
         let path = place.path("archive.tar");
-        let archive = DockerArchive::new().image(&["app:1", "example.com/app:1"], &two_layers(), codec);
+        let archive =
+            DockerArchive::new().image(&["app:1", "example.com/app:1"], &two_layers(), codec);
         fs::write(&path, archive.finish()).unwrap();
         let loaded = place.load(&path).unwrap();
         assert_eq!(loaded[0].source, SourceKind::DockerArchive);
@@ -43,7 +42,10 @@ fn root_a_docker_archive_is_recorded_by_its_plain_layers() {
                 "digest": sha256(layer),
             })).collect::<Vec<_>>(),
         });
-        let manifest = place.store.image_data(loaded[0].id.as_str(), "manifest").unwrap();
+        let manifest = place
+            .store
+            .image_data(loaded[0].id.as_str(), "manifest")
+            .unwrap();
         assert_eq!(String::from_utf8(manifest).unwrap(), expected.to_string());
     }
 }
@@ -64,7 +66,9 @@ fn root_all_images_of_an_archive_come_in_or_the_one_asked_for() {
     assert_eq!(
         names,
         [
-            ["localhost/one:1", "localhost/uno:1"].map(str::to_owned).as_slice(),
+            ["localhost/one:1", "localhost/uno:1"]
+                .map(str::to_owned)
+                .as_slice(),
             &["localhost/two:1".to_owned()],
             &[]
         ]
@@ -88,7 +92,10 @@ fn root_all_images_of_an_archive_come_in_or_the_one_asked_for() {
     );
     let options = place.options().names(["x"]);
     let error = load(&place.store, &path, &options, &layerhold_oci::Quiet).unwrap_err();
-    assert!(matches!(error, LoadError::NamesForSeveral { count: 3 }), "{error:?}");
+    assert!(
+        matches!(error, LoadError::NamesForSeveral { count: 3 }),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -194,18 +201,30 @@ fn root_impossible_archives_are_refused() {
     };
     check(archive("[]"), "holds no image");
     check(archive("{}"), "manifest.json is unusable");
-    check(archive(r#"[{"Config":"nosuch","Layers":["l"]}]"#), "nosuch is missing");
-    check(archive(r#"[{"Config":"c.json","Layers":["nosuch"]}]"#), "nosuch is missing");
+    check(
+        archive(r#"[{"Config":"nosuch","Layers":["l"]}]"#),
+        "nosuch is missing",
+    );
+    check(
+        archive(r#"[{"Config":"c.json","Layers":["nosuch"]}]"#),
+        "nosuch is missing",
+    );
     check(
         archive(r#"[{"Config":"c.json","Layers":[]}]"#),
         "the manifest lists 0 layers and the configuration 1 diff IDs",
     );
-    check(archive(r#"[{"Config":"l","Layers":["l"]}]"#), "the configuration l is unusable");
+    check(
+        archive(r#"[{"Config":"l","Layers":["l"]}]"#),
+        "the configuration l is unusable",
+    );
     check(
         archive(r#"[{"Config":"c.json","RepoTags":["../x"],"Layers":["l"]}]"#),
         "\"../x\" is not an image name",
     );
-    check(TarBuilder::new().file("x", 0o644, "y").finish(), "neither an OCI layout nor");
+    check(
+        TarBuilder::new().file("x", 0o644, "y").finish(),
+        "neither an OCI layout nor",
+    );
     check(b"no tar at all".to_vec(), "is not a tar archive");
     check(Vec::new(), "neither an OCI layout nor");
     let whole = archive(r#"[{"Config":"c.json","Layers":["l"]}]"#);

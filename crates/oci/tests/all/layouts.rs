@@ -14,9 +14,21 @@ fn root_annotations_name_images_as_podman_reads_them() {
         (Some("app"), None, Some("localhost/app:latest")),
         (Some("team/app:2"), None, Some("localhost/team/app:2")),
         (Some("example.com/app:2"), None, Some("example.com/app:2")),
-        (Some("docker.io/app"), None, Some("docker.io/library/app:latest")),
-        (Some("2"), Some("docker.io/library/app:2"), Some("docker.io/library/app:2")),
-        (None, Some("docker.io/library/app:2"), Some("docker.io/library/app:2")),
+        (
+            Some("docker.io/app"),
+            None,
+            Some("docker.io/library/app:latest"),
+        ),
+        (
+            Some("2"),
+            Some("docker.io/library/app:2"),
+            Some("docker.io/library/app:2"),
+        ),
+        (
+            None,
+            Some("docker.io/library/app:2"),
+            Some("docker.io/library/app:2"),
+        ),
         (None, None, None),
         (Some(""), None, None),
     ] {
@@ -30,7 +42,11 @@ fn root_annotations_name_images_as_podman_reads_them() {
             image = annotated(image, CONTAINERD, containerd);
         }
         let loaded = place.load(&layout.finish(&[image])).unwrap();
-        assert_eq!(loaded[0].names, Vec::from_iter(name), "{reference:?}, {containerd:?}");
+        assert_eq!(
+            loaded[0].names,
+            Vec::from_iter(name),
+            "{reference:?}, {containerd:?}"
+        );
     }
 }
 

@@ -31,7 +31,10 @@ fn root_an_image_is_recorded_with_all_its_parts() {
         serde_json::from_slice(&fs::read(source.join("index.json")).unwrap()).unwrap();
     let manifest = index["manifests"][0]["digest"].as_str().unwrap();
     let manifest_size = index["manifests"][0]["size"].clone();
-    assert_eq!(loaded[0].digest.as_ref().map(|d| d.as_str()), Some(manifest));
+    assert_eq!(
+        loaded[0].digest.as_ref().map(|d| d.as_str()),
+        Some(manifest)
+    );
 
     let bottom = hex_of(&sha256(&layers[0])).to_owned();
     let top = sha256(format!("{bottom}+{}", hex_of(&sha256(&layers[1]))).as_bytes());
@@ -78,9 +81,16 @@ fn root_the_tree_is_that_of_the_layers() {
     let image = view.image("localhost/app:latest").unwrap();
     let top = image.top_layer().unwrap().as_str();
     let tree = Tree::of(&place.path("root/vfs/dir").join(top));
-    let paths: Vec<_> = tree.paths().iter().map(|path| path.display().to_string()).collect();
+    let paths: Vec<_> = tree
+        .paths()
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
     assert_eq!(paths, ["etc", "etc/hard", "etc/keep", "link", "new"]);
-    assert_eq!(tree.at("etc/keep").same_as.as_deref(), Some("etc/hard".as_ref()));
+    assert_eq!(
+        tree.at("etc/keep").same_as.as_deref(),
+        Some("etc/hard".as_ref())
+    );
 }
 
 #[test]
@@ -103,7 +113,11 @@ fn root_every_way_in_gives_the_same_image() {
         let options = place.options();
         let quiet = layerhold_oci::Quiet;
         load_stream(&place.store, &mut stream.as_slice(), &options, &quiet).unwrap();
-        assert_eq!(records(&place.path("root"), "images"), expected, "stream, {codec}");
+        assert_eq!(
+            records(&place.path("root"), "images"),
+            expected,
+            "stream, {codec}"
+        );
     }
 }
 
@@ -191,8 +205,16 @@ fn root_empty_layers_and_images_without_layers_are_fine() {
     let loaded = place.load(&layout.finish(&images)).unwrap();
     assert_eq!((loaded[0].imported, loaded[1].imported), (1, 0));
     let view = place.store.snapshot().unwrap();
-    assert!(view.image("localhost/empty:1").unwrap().top_layer().is_some());
-    assert_eq!(view.image("localhost/artifact:1").unwrap().top_layer(), None);
+    assert!(
+        view.image("localhost/empty:1")
+            .unwrap()
+            .top_layer()
+            .is_some()
+    );
+    assert_eq!(
+        view.image("localhost/artifact:1").unwrap().top_layer(),
+        None
+    );
 }
 
 #[test]
@@ -208,10 +230,16 @@ fn root_one_image_under_several_entries_is_one_image() {
     ];
     let loaded = place.load(&layout.finish(&entries)).unwrap();
     assert_eq!(loaded.len(), 1);
-    assert_eq!(loaded[0].names, ["localhost/a:1", "localhost/b:1", "localhost/c:1"]);
+    assert_eq!(
+        loaded[0].names,
+        ["localhost/a:1", "localhost/b:1", "localhost/c:1"]
+    );
     assert_eq!((loaded[0].imported, loaded[0].reused), (2, 4));
     let image = &records(&place.path("root"), "images")[0];
-    assert_eq!(image["names"], json!(["localhost/c:1", "localhost/b:1", "localhost/a:1"]));
+    assert_eq!(
+        image["names"],
+        json!(["localhost/c:1", "localhost/b:1", "localhost/a:1"])
+    );
     // Both manifests are kept, and the last one is the image's.
     assert_eq!(image["big-data-names"].as_array().unwrap().len(), 6);
     assert_eq!(image["big-data-digests"]["manifest"], zstd["digest"]);
@@ -258,8 +286,12 @@ fn root_events_add_up() {
     let seen = Mutex::new(Vec::new());
     let advanced = Mutex::new(0);
     let note = |event: Event<'_>| match event {
-        Event::LayerStarted { index, of, size, .. } => {
-            seen.lock().unwrap().push(format!("started {index}/{of} {size}"));
+        Event::LayerStarted {
+            index, of, size, ..
+        } => {
+            seen.lock()
+                .unwrap()
+                .push(format!("started {index}/{of} {size}"));
         }
         Event::LayerAdvanced { bytes, .. } => *advanced.lock().unwrap() += bytes,
         Event::LayerFinished { index } => seen.lock().unwrap().push(format!("finished {index}")),
@@ -279,8 +311,14 @@ fn root_events_add_up() {
             "committing".to_owned(),
         ]
     );
-    assert_eq!(*advanced.lock().unwrap(), sizes.iter().sum::<usize>() as u64);
+    assert_eq!(
+        *advanced.lock().unwrap(),
+        sizes.iter().sum::<usize>() as u64
+    );
     seen.lock().unwrap().clear();
     load(&place.store, &source, &place.options(), &note).unwrap();
-    assert_eq!(*seen.lock().unwrap(), ["reused 0", "reused 1", "committing"]);
+    assert_eq!(
+        *seen.lock().unwrap(),
+        ["reused 0", "reused 1", "committing"]
+    );
 }

@@ -69,7 +69,11 @@ fn root_the_index_is_kept_beside_the_manifest() {
     assert_eq!(names[2], json!(format!("manifest-{manifest}")));
     let view = place.store.snapshot().unwrap();
     for known in [digest(&index), manifest] {
-        assert_eq!(view.images_by_digest(&known.parse().unwrap()).len(), 1, "{known}");
+        assert_eq!(
+            view.images_by_digest(&known.parse().unwrap()).len(),
+            1,
+            "{known}"
+        );
     }
 }
 

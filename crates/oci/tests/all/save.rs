@@ -38,7 +38,10 @@ fn members(path: &Path) -> BTreeMap<String, Vec<u8>> {
         let name = entry.path().unwrap().display().to_string();
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes).unwrap();
-        assert!(members.insert(name.clone(), bytes).is_none(), "{name} is there twice");
+        assert!(
+            members.insert(name.clone(), bytes).is_none(),
+            "{name} is there twice"
+        );
     }
     members
 }
@@ -71,7 +74,12 @@ fn root_plain_layers_go_out_byte_for_byte() {
     place.load(&source).unwrap();
     for kind in [TargetKind::OciLayout, TargetKind::OciArchive] {
         let target = place.path("out");
-        let written = save_all(&place, &["example.com/app:1"], &target, SaveOptions::new(kind));
+        let written = save_all(
+            &place,
+            &["example.com/app:1"],
+            &target,
+            SaveOptions::new(kind),
+        );
         let found = match kind {
             TargetKind::OciLayout => files(&target),
             _ => members(&target)
@@ -126,10 +134,20 @@ fn root_saved_and_loaded_again_it_is_the_same_image() {
                 assert_eq!(loaded[0].names, ["example.com/app:1"], "{what}");
                 let key = |root: &Path| -> Vec<(Value, Value, Value)> {
                     let layers = records(root, "layers");
-                    let key = |l: &Value| (l["id"].clone(), l["diff-digest"].clone(), l["diff-size"].clone());
+                    let key = |l: &Value| {
+                        (
+                            l["id"].clone(),
+                            l["diff-digest"].clone(),
+                            l["diff-size"].clone(),
+                        )
+                    };
                     layers.iter().map(key).collect()
                 };
-                assert_eq!(key(&first.path("root")), key(&second.path("root")), "{what}");
+                assert_eq!(
+                    key(&first.path("root")),
+                    key(&second.path("root")),
+                    "{what}"
+                );
                 // Saved once more, it is the same to the last byte.
                 let again = second.path("again");
                 let options = SaveOptions::new(kind).compression(compression);
@@ -138,7 +156,10 @@ fn root_saved_and_loaded_again_it_is_the_same_image() {
                     assert_eq!(files(&again), files(&target), "{what}");
                     fs::remove_dir_all(&target).unwrap();
                 } else {
-                    assert!(fs::read(&again).unwrap() == fs::read(&target).unwrap(), "{what}");
+                    assert!(
+                        fs::read(&again).unwrap() == fs::read(&target).unwrap(),
+                        "{what}"
+                    );
                     fs::remove_file(&target).unwrap();
                 }
             }
@@ -152,7 +173,11 @@ fn root_compression_is_kept_or_chosen() {
     let layout = Layout::new(place.path("in"));
     let layers = [tar("a", "plain"), tar("b", "gzip"), tar("c", "zstd")];
     let codecs = [Codec::Plain, Codec::Gzip, Codec::Zstd];
-    let blobs = layers.iter().zip(codecs).map(|(layer, codec)| layout.layer(codec, layer)).collect();
+    let blobs = layers
+        .iter()
+        .zip(codecs)
+        .map(|(layer, codec)| layout.layer(codec, layer))
+        .collect();
     let image = layout.image_of(&crate::support::config(&layers, "amd64"), blobs);
     place.load(&layout.finish(&[named(image, "x:1")])).unwrap();
     for (compression, suffixes) in [
@@ -166,8 +191,12 @@ fn root_compression_is_kept_or_chosen() {
         save_all(&place, &["x:1"], &target, options);
         let members = members(&target);
         let (_, manifest) = manifest_of(&members);
-        for ((entry, suffix), layer) in
-            manifest["layers"].as_array().unwrap().iter().zip(suffixes).zip(&layers)
+        for ((entry, suffix), layer) in manifest["layers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .zip(suffixes)
+            .zip(&layers)
         {
             let media_type = format!("application/vnd.oci.image.layer.v1.tar{suffix}");
             assert_eq!(entry["mediaType"], json!(media_type));
@@ -191,14 +220,25 @@ fn root_a_docker_archive_has_what_docker_reads() {
     let options = place.options().names(["other:2"]);
     load(&place.store, &source, &options, &Quiet).unwrap();
     let target = place.path("out.tar");
-    let id = place.store.snapshot().unwrap().images().next().unwrap().id().to_string();
+    let id = place
+        .store
+        .snapshot()
+        .unwrap()
+        .images()
+        .next()
+        .unwrap()
+        .id()
+        .to_string();
     let options = SaveOptions::new(TargetKind::DockerArchive);
     let written = save_all(&place, &[&id[..12]], &target, options);
     assert_eq!(written[0].digest, None);
     assert_eq!(written[0].names, ["localhost/other:2", "example.com/app:1"]);
     let members = members(&target);
     let layers = two_layers();
-    let names: Vec<String> = layers.iter().map(|l| format!("{}.tar", hex_of(&sha256(l)))).collect();
+    let names: Vec<String> = layers
+        .iter()
+        .map(|l| format!("{}.tar", hex_of(&sha256(l))))
+        .collect();
     for (name, layer) in names.iter().zip(&layers) {
         assert!(members[name] == *layer, "{name}");
     }
@@ -211,7 +251,10 @@ fn root_a_docker_archive_has_what_docker_reads() {
             "Layers": names,
         }])
     );
-    assert_eq!(sha256(&members[&format!("{id}.json")]), format!("sha256:{id}"));
+    assert_eq!(
+        sha256(&members[&format!("{id}.json")]),
+        format!("sha256:{id}")
+    );
     let repositories: Value = serde_json::from_slice(&members["repositories"]).unwrap();
     let top = hex_of(&sha256(&layers[1])).to_owned();
     assert_eq!(
@@ -226,13 +269,21 @@ fn root_several_images_share_their_layers() {
     let layout = Layout::new(place.path("in"));
     let shared = tar("shared", "x");
     let images = [
-        named(layout.image(&[shared.clone(), tar("a", "1")], Codec::Gzip), "one:1"),
+        named(
+            layout.image(&[shared.clone(), tar("a", "1")], Codec::Gzip),
+            "one:1",
+        ),
         named(layout.image(&[shared, tar("b", "2")], Codec::Gzip), "two:1"),
     ];
     place.load(&layout.finish(&images)).unwrap();
     for kind in KINDS {
         let target = place.path("out");
-        let written = save_all(&place, &["one:1", "two:1", "localhost/one:1"], &target, SaveOptions::new(kind));
+        let written = save_all(
+            &place,
+            &["one:1", "two:1", "localhost/one:1"],
+            &target,
+            SaveOptions::new(kind),
+        );
         assert_eq!(written.len(), 2, "{kind:?}");
         let second = Place::new();
         let loaded = second.load(&target).unwrap();
@@ -261,7 +312,8 @@ fn root_an_existing_layout_is_added_to() {
     save_all(&place, &["one:1"], &target, options());
     save_all(&place, &["two:1"], &target, options());
     save_all(&place, &["one:1"], &target, options());
-    let index: Value = serde_json::from_slice(&fs::read(target.join("index.json")).unwrap()).unwrap();
+    let index: Value =
+        serde_json::from_slice(&fs::read(target.join("index.json")).unwrap()).unwrap();
     let names: Vec<&Value> = index["manifests"]
         .as_array()
         .unwrap()
@@ -272,7 +324,11 @@ fn root_an_existing_layout_is_added_to() {
     let second = Place::new();
     assert_eq!(second.load(&target).unwrap().len(), 2);
     assert_eq!(entries(&target), ["blobs", "index.json", "oci-layout"]);
-    assert!(entries(&target.join("blobs/sha256")).iter().all(|name| name.len() == 64));
+    assert!(
+        entries(&target.join("blobs/sha256"))
+            .iter()
+            .all(|name| name.len() == 64)
+    );
 }
 
 #[test]
@@ -285,7 +341,14 @@ fn root_streams_are_like_files() {
         let options = SaveOptions::new(kind).scratch(place.base());
         save_all(&place, &["one:1"], &target, options.clone());
         let mut stream = Vec::new();
-        save_stream(&place.store, &["one:1".to_owned()], &mut stream, &options, &Quiet).unwrap();
+        save_stream(
+            &place.store,
+            &["one:1".to_owned()],
+            &mut stream,
+            &options,
+            &Quiet,
+        )
+        .unwrap();
         assert!(stream == fs::read(&target).unwrap(), "{kind:?}");
     }
 }
@@ -293,17 +356,30 @@ fn root_streams_are_like_files() {
 #[test]
 fn root_docker_images_become_oci_images_and_keep_their_id() {
     let first = Place::new();
-    let archive = DockerArchive::new().image(&["one:1"], &two_layers(), Codec::Plain).finish();
+    let archive = DockerArchive::new()
+        .image(&["one:1"], &two_layers(), Codec::Plain)
+        .finish();
     fs::write(first.path("in.tar"), archive).unwrap();
     let id = first.load(&first.path("in.tar")).unwrap().remove(0).id;
     let target = first.path("out.tar");
-    save_all(&first, &["one:1"], &target, SaveOptions::new(TargetKind::OciArchive));
+    save_all(
+        &first,
+        &["one:1"],
+        &target,
+        SaveOptions::new(TargetKind::OciArchive),
+    );
     let (_, manifest) = manifest_of(&members(&target));
     assert_eq!(manifest["mediaType"], json!(crate::support::MANIFEST));
-    assert_eq!(manifest["config"]["mediaType"], json!("application/vnd.oci.image.config.v1+json"));
+    assert_eq!(
+        manifest["config"]["mediaType"],
+        json!("application/vnd.oci.image.config.v1+json")
+    );
     let second = Place::new();
     assert_eq!(second.load(&target).unwrap()[0].id, id);
-    assert_eq!(timeless_layers(&first.path("root")), timeless_layers(&second.path("root")));
+    assert_eq!(
+        timeless_layers(&first.path("root")),
+        timeless_layers(&second.path("root"))
+    );
 }
 
 #[test]
@@ -312,13 +388,25 @@ fn root_a_damaged_layer_is_not_saved() {
     let source = simple_layout(place.path("in"), Codec::Gzip, "one:1");
     place.load(&source).unwrap();
     let view = place.store.snapshot().unwrap();
-    let top = view.image("localhost/one:1").unwrap().top_layer().unwrap().clone();
+    let top = view
+        .image("localhost/one:1")
+        .unwrap()
+        .top_layer()
+        .unwrap()
+        .clone();
     let file = place.path("root/vfs/dir").join(top.as_str()).join("new");
     fs::write(&file, "x".repeat(100_000)).unwrap();
     for kind in KINDS {
         let target = place.path("out");
         let options = SaveOptions::new(kind).scratch(place.base());
-        let error = save(&place.store, &["one:1".to_owned()], &target, &options, &Quiet).unwrap_err();
+        let error = save(
+            &place.store,
+            &["one:1".to_owned()],
+            &target,
+            &options,
+            &Quiet,
+        )
+        .unwrap_err();
         assert!(
             matches!(&error, SaveError::Damaged { layer, .. } | SaveError::Read { layer, .. }
                 if *layer == top),
@@ -327,13 +415,21 @@ fn root_a_damaged_layer_is_not_saved() {
         if kind == TargetKind::OciLayout {
             // Blobs that are whole may be there, and nothing that refers to them.
             assert_eq!(entries(&target), ["blobs"]);
-            assert!(entries(&target.join("blobs/sha256")).iter().all(|name| name.len() == 64));
+            assert!(
+                entries(&target.join("blobs/sha256"))
+                    .iter()
+                    .all(|name| name.len() == 64)
+            );
             fs::remove_dir_all(&target).unwrap();
         } else {
             assert!(!target.exists(), "{kind:?}");
         }
     }
-    assert!(entries(place.base()).iter().all(|name| !name.starts_with('.')));
+    assert!(
+        entries(place.base())
+            .iter()
+            .all(|name| !name.starts_with('.'))
+    );
 }
 
 #[test]
@@ -342,7 +438,9 @@ fn root_what_cannot_be_saved_is_said() {
     let source = simple_layout(place.path("in"), Codec::Gzip, "one:1");
     place.load(&source).unwrap();
     let mut transaction = place.store.begin().unwrap();
-    transaction.create_image(layerhold::ImageSpec::new().name("bare")).unwrap();
+    transaction
+        .create_image(layerhold::ImageSpec::new().name("bare"))
+        .unwrap();
     transaction.commit().unwrap();
     let options = SaveOptions::new(TargetKind::OciArchive).scratch(place.base());
     let target = place.path("out");
@@ -351,8 +449,14 @@ fn root_what_cannot_be_saved_is_said() {
         save(&place.store, &names, target, options, &Quiet).unwrap_err()
     };
     assert!(matches!(save(&[], &target, &options), SaveError::Nothing));
-    assert!(matches!(save(&["nosuch"], &target, &options), SaveError::Store(_)));
-    assert!(matches!(save(&["bare"], &target, &options), SaveError::NoManifest { .. }));
+    assert!(matches!(
+        save(&["nosuch"], &target, &options),
+        SaveError::Store(_)
+    ));
+    assert!(matches!(
+        save(&["bare"], &target, &options),
+        SaveError::NoManifest { .. }
+    ));
     assert!(matches!(
         save(&["one:1"], &place.path("no/such/place"), &options),
         SaveError::Write { .. }
@@ -363,9 +467,15 @@ fn root_what_cannot_be_saved_is_said() {
     fs::create_dir(&other).unwrap();
     fs::write(other.join("precious"), "x").unwrap();
     let options = SaveOptions::new(TargetKind::OciLayout);
-    assert!(matches!(save(&["one:1"], &other, &options), SaveError::NotALayout { .. }));
+    assert!(matches!(
+        save(&["one:1"], &other, &options),
+        SaveError::NotALayout { .. }
+    ));
     fs::write(other.join("index.json"), "{").unwrap();
-    assert!(matches!(save(&["one:1"], &other, &options), SaveError::Index { .. }));
+    assert!(matches!(
+        save(&["one:1"], &other, &options),
+        SaveError::Index { .. }
+    ));
     assert_eq!(entries(&other), ["index.json", "precious"]);
 }
 
@@ -376,10 +486,20 @@ fn root_a_file_that_is_there_is_replaced_at_once() {
     place.load(&source).unwrap();
     let target = place.path("out");
     fs::write(&target, "old").unwrap();
-    save_all(&place, &["one:1"], &target, SaveOptions::new(TargetKind::OciArchive));
+    save_all(
+        &place,
+        &["one:1"],
+        &target,
+        SaveOptions::new(TargetKind::OciArchive),
+    );
     assert!(fs::metadata(&target).unwrap().len() > 1000);
     // A device is written to and stays a device.
     let null = Path::new("/dev/null");
-    save_all(&place, &["one:1"], null, SaveOptions::new(TargetKind::DockerArchive));
+    save_all(
+        &place,
+        &["one:1"],
+        null,
+        SaveOptions::new(TargetKind::DockerArchive),
+    );
     assert!(!fs::metadata(null).unwrap().is_file());
 }

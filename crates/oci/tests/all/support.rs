@@ -114,7 +114,10 @@ pub(crate) fn two_layers() -> Vec<Vec<u8>> {
 
 pub(crate) fn config(layers: &[Vec<u8>], architecture: &str) -> Vec<u8> {
     let diff_ids: Vec<String> = layers.iter().map(|layer| sha256(layer)).collect();
-    let history: Vec<Value> = layers.iter().map(|_| json!({ "created_by": "test" })).collect();
+    let history: Vec<Value> = layers
+        .iter()
+        .map(|_| json!({ "created_by": "test" }))
+        .collect();
     let config = json!({
         "created": CREATED,
         "architecture": architecture,
@@ -161,7 +164,10 @@ impl Layout {
 
     /// Adds an image and returns the descriptor of its manifest.
     pub(crate) fn image(&self, layers: &[Vec<u8>], codec: Codec) -> Value {
-        let blobs = layers.iter().map(|layer| self.layer(codec, layer)).collect();
+        let blobs = layers
+            .iter()
+            .map(|layer| self.layer(codec, layer))
+            .collect();
         self.image_of(&config(layers, "amd64"), blobs)
     }
 

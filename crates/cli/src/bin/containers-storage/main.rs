@@ -1,2 +1,7 @@
-//! Entry point.
-fn main() {}
+//! Entry point of `containers-storage`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    layerhold_cli::main(layerhold_cli::dropin::run)
+}

@@ -1,0 +1,221 @@
+//! `layers`, `images`, `containers`, `images-by-digest`, `storage-layers`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use layerhold::{Container, Image, Layer, Snapshot};
+use layerhold_ids::{Digest, LayerId};
+
+use super::Call;
+use super::output::{json, json_records, line};
+use super::tree::{Node, draw};
+use crate::failure::{Failure, stream};
+
+pub(crate) fn layers(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
+    let snapshot = call.store.snapshot()?;
+    if call.flags.is_on("json") {
+        return json_records(
+            call,
+            snapshot.layers().map(|layer| layer.record().to_json()),
+        );
+    }
+    if call.flags.is_on("quick") && !call.flags.is_on("tree") {
+        for layer in snapshot.layers() {
+            line(call, layer.id())?;
+        }
+        return Ok(0);
+    }
+    let users = Users::of(&snapshot);
+    if call.flags.is_on("tree") {
+        return tree(call, &snapshot, &users);
+    }
+    for layer in snapshot.layers() {
+        line(call, layer.id())?;
+        for name in layer.names() {
+            line(call, format_args!("\tname: {name}"))?;
+        }
+        for image in users.images(layer.id()) {
+            line(call, format_args!("\timage: {}", image.id()))?;
+            for name in image.names() {
+                line(call, format_args!("\t\tname: {name}"))?;
+            }
+        }
+        if let Some(container) = users.container(layer.id()) {
+            line(call, format_args!("\tcontainer: {}", container.id()))?;
+            for name in container.names() {
+                line(call, format_args!("\t\tname: {name}"))?;
+            }
+        }
+    }
+    Ok(0)
+}
+
+fn tree(call: &mut Call<'_, '_>, snapshot: &Snapshot, users: &Users) -> Result<u8, Failure> {
+    let mounts: HashMap<LayerId, std::path::PathBuf> = call
+        .store
+        .mounts()?
+        .into_iter()
+        .map(|mount| (mount.layer, mount.path))
+        .collect();
+    let nodes: Vec<Node> = snapshot
+        .layers()
+        .map(|layer| Node {
+            parent: layer
+                .parent()
+                .map_or_else(|| "(base)".to_owned(), ToString::to_string),
+            name: layer.id().to_string(),
+            label: layer.id().to_string(),
+            notes: notes(&layer, users, mounts.get(layer.id())),
+        })
+        .collect();
+    call.streams
+        .out
+        .write_all(draw(&nodes).as_bytes())
+        .map_err(stream)?;
+    Ok(0)
+}
+
+fn notes(layer: &Layer, users: &Users, mount: Option<&std::path::PathBuf>) -> Vec<String> {
+    let mut notes: Vec<String> = layer
+        .names()
+        .iter()
+        .map(|name| format!("name: {name}"))
+        .collect();
+    notes.extend(mount.map(|path| format!("mount: {}", path.display())));
+    for image in users.images(layer.id()) {
+        notes.push(format!("image: {}", image.id()));
+        notes.extend(image.names().iter().map(|n| format!("image name: {n}")));
+    }
+    if let Some(container) = users.container(layer.id()) {
+        notes.push(format!("container: {}", container.id()));
+        notes.extend(
+            container
+                .names()
+                .iter()
+                .map(|n| format!("container name: {n}")),
+        );
+    }
+    notes
+}
+
+/// Who uses which layer.
+struct Users {
+    images: HashMap<LayerId, Vec<Arc<Image>>>,
+    containers: HashMap<LayerId, Arc<Container>>,
+}
+
+impl Users {
+    fn of(snapshot: &Snapshot) -> Self {
+        let mut images: HashMap<LayerId, Vec<Arc<Image>>> = HashMap::new();
+        for image in snapshot.images() {
+            let tops: Vec<LayerId> = image
+                .top_layer()
+                .into_iter()
+                .chain(image.mapped_layers())
+                .cloned()
+                .collect();
+            for top in tops {
+                images.entry(top).or_default().push(Arc::clone(&image));
+            }
+        }
+        let containers = snapshot
+            .containers()
+            .map(|container| (container.layer().clone(), container))
+            .collect();
+        Users { images, containers }
+    }
+
+    fn images(&self, layer: &LayerId) -> &[Arc<Image>] {
+        self.images.get(layer).map_or(&[], Vec::as_slice)
+    }
+
+    fn container(&self, layer: &LayerId) -> Option<&Arc<Container>> {
+        self.containers.get(layer)
+    }
+}
+
+pub(crate) fn images(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
+    let images: Vec<Arc<Image>> = call.store.snapshot()?.images().collect();
+    show_images(call, &images)
+}
+
+pub(crate) fn images_by_digest(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
+    let snapshot = call.store.snapshot()?;
+    let mut images = Vec::new();
+    for operand in call.operands {
+        let digest: Digest = operand.parse().map_err(go_digest_error)?;
+        images.extend(snapshot.images_by_digest(&digest));
+    }
+    show_images(call, &images)
+}
+
+/// Go's texts do not repeat the digest.
+fn go_digest_error(error: layerhold_ids::DigestError) -> Failure {
+    match error {
+        layerhold_ids::DigestError::Unsupported { .. } => {
+            Failure::Flags("unsupported digest algorithm")
+        }
+        layerhold_ids::DigestError::Length { .. } => {
+            Failure::Flags("invalid checksum digest length")
+        }
+        _ => Failure::Flags("invalid checksum digest format"),
+    }
+}
+
+fn show_images(call: &mut Call<'_, '_>, images: &[Arc<Image>]) -> Result<u8, Failure> {
+    if call.flags.is_on("json") {
+        return json_records(call, images.iter().map(|image| image.record().to_json()));
+    }
+    for image in images {
+        line(call, image.id())?;
+        if call.flags.is_on("quiet") {
+            continue;
+        }
+        for name in image.names() {
+            line(call, format_args!("\tname: {name}"))?;
+        }
+        for digest in image.digests() {
+            line(call, format_args!("\tdigest: {digest}"))?;
+        }
+        for name in image.big_data_names() {
+            line(call, format_args!("\tdata: {name}"))?;
+        }
+    }
+    Ok(0)
+}
+
+pub(crate) fn containers(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
+    let snapshot = call.store.snapshot()?;
+    if call.flags.is_on("json") {
+        return json_records(call, snapshot.containers().map(|c| c.record().to_json()));
+    }
+    for container in snapshot.containers() {
+        line(call, container.id())?;
+        for name in container.names() {
+            line(call, format_args!("\tname: {name}"))?;
+        }
+        for name in container.big_data_names() {
+            line(call, format_args!("\tdata: {name}"))?;
+        }
+    }
+    Ok(0)
+}
+
+pub(crate) fn storage_layers(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
+    let layers: Vec<String> = call
+        .store
+        .driver()
+        .list()
+        .map_err(Failure::value)?
+        .unwrap_or_default()
+        .into_iter()
+        .map(|id| id.to_string())
+        .collect();
+    if call.flags.is_on("json") {
+        return json(call, &layers);
+    }
+    for layer in layers {
+        line(call, layer)?;
+    }
+    Ok(0)
+}

@@ -1,0 +1,295 @@
+//! `containers-storage`: the Go tool's command line over this project's store.
+//!
+//! Flags, outputs, streams and exit codes are those of the newest Go tool
+//! (`cmd/containers-storage`); where that is a defect, `docs/differences.md` says what we do.
+
+mod create;
+mod data;
+mod delete;
+mod diff;
+mod directories;
+mod flags;
+mod inspect;
+mod list;
+mod maps;
+mod mount;
+mod names;
+mod output;
+mod table;
+mod tree;
+mod whole;
+
+use std::io::{Read, Write};
+
+use layerhold::{Store, StoreOptions};
+
+use crate::environment::Environment;
+use crate::failure::Failure;
+use flags::{FlagError, Values};
+use table::{COMMANDS, Command, GLOBAL, HELP};
+pub(crate) use tree::{Node, draw};
+
+/// The streams of a command.
+pub struct Streams<'a> {
+    /// Results.
+    pub out: &'a mut dyn Write,
+    /// Errors and notes.
+    pub err: &'a mut dyn Write,
+    /// What a command reads when no file is named.
+    pub input: Box<dyn Read + Send>,
+}
+
+impl std::fmt::Debug for Streams<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Streams").finish_non_exhaustive()
+    }
+}
+
+/// What a command is given.
+pub(crate) struct Call<'a, 'b> {
+    pub(crate) store: &'a Store,
+    pub(crate) flags: &'a Values,
+    pub(crate) operands: &'a [String],
+    pub(crate) streams: &'a mut Streams<'b>,
+}
+
+/// A command: its exit code, or an error that is printed before exiting with 1.
+pub(crate) type Action = fn(&mut Call<'_, '_>) -> Result<u8, Failure>;
+
+/// Exit code of a command that failed.
+pub(crate) const FAILED: u8 = 1;
+/// Exit code of flags after the command word that make no sense, and of its `--help`.
+const BAD_FLAGS: u8 = 125;
+
+/// Runs one command line; `arguments` begin with the name that the program was called by.
+///
+/// # Errors
+///
+/// Fails only when an output stream does; everything else is an exit code.
+pub fn run(
+    arguments: &[String],
+    environment: &Environment,
+    streams: &mut Streams<'_>,
+) -> std::io::Result<u8> {
+    let (program, words) = arguments
+        .split_first()
+        .map_or(("containers-storage", &[][..]), |(first, rest)| {
+            (first.as_str(), rest)
+        });
+    match parse(program, words, streams)? {
+        Parsed::Exit(code) => Ok(code),
+        Parsed::Run {
+            command,
+            values,
+            operands,
+        } => execute(command, &values, &operands, environment, streams),
+    }
+}
+
+enum Parsed {
+    Exit(u8),
+    Run {
+        command: &'static Command,
+        values: Values,
+        operands: Vec<String>,
+    },
+}
+
+/// Reads both rounds of flags, as the Go tool does: global ones up to the command word, then
+/// global ones and the command's own up to the first operand.
+fn parse(program: &str, words: &[String], streams: &mut Streams<'_>) -> std::io::Result<Parsed> {
+    let mut values = Values::default();
+    if words.is_empty() {
+        general_usage(streams, &values, Stream::Error)?;
+        return Ok(Parsed::Exit(FAILED));
+    }
+    let before: Vec<_> = GLOBAL.iter().copied().chain([HELP]).collect();
+    let words = match flags::parse(&before, &mut values, words) {
+        Ok(words) => words,
+        Err(error) => {
+            if error == FlagError::Help {
+                general_usage(streams, &values, Stream::Error)?;
+            } else {
+                complain(streams, program, None, &error)?;
+            }
+            writeln!(streams.out, "{error} while parsing arguments (1)")?;
+            general_usage(streams, &values, Stream::Error)?;
+            return Ok(Parsed::Exit(FAILED));
+        }
+    };
+    if values.is_on(HELP.long) {
+        general_usage(streams, &values, Stream::Output)?;
+        return Ok(Parsed::Exit(0));
+    }
+    let Some((name, words)) = words.split_first() else {
+        general_usage(streams, &values, Stream::Error)?;
+        return Ok(Parsed::Exit(FAILED));
+    };
+    let Some(command) = COMMANDS
+        .iter()
+        .find(|command| command.names.contains(&name.as_str()))
+    else {
+        writeln!(streams.out, "{name}: unrecognized command.")?;
+        return Ok(Parsed::Exit(FAILED));
+    };
+    let after: Vec<_> = command.flags.iter().chain(GLOBAL).copied().collect();
+    let operands = match flags::parse(&after, &mut values, words) {
+        Ok(operands) => operands,
+        Err(error) => {
+            if error == FlagError::Help {
+                command_usage(streams, name, command, &values)?;
+            } else {
+                complain(streams, program, Some(name), &error)?;
+            }
+            return Ok(Parsed::Exit(BAD_FLAGS));
+        }
+    };
+    if operands.len() < command.least {
+        writeln!(streams.out, "{name}: more arguments required.")?;
+        command_usage(streams, name, command, &values)?;
+        return Ok(Parsed::Exit(FAILED));
+    }
+    if command.most.is_some_and(|most| operands.len() > most) {
+        let listed = operands.join(" ");
+        writeln!(streams.out, "{name}: too many arguments ([{listed}]).")?;
+        command_usage(streams, name, command, &values)?;
+        return Ok(Parsed::Exit(FAILED));
+    }
+    Ok(Parsed::Run {
+        command,
+        values,
+        operands,
+    })
+}
+
+fn execute(
+    command: &Command,
+    values: &Values,
+    operands: &[String],
+    environment: &Environment,
+    streams: &mut Streams<'_>,
+) -> std::io::Result<u8> {
+    let opened = store_options(values, environment).and_then(|options| Ok(Store::open(options)?));
+    let store = match opened {
+        Ok(store) => store,
+        Err(error) => {
+            // The Go tool prints this one to standard output, and scripts look for it there.
+            writeln!(streams.out, "error initializing: {error}")?;
+            return Ok(FAILED);
+        }
+    };
+    let mut call = Call {
+        store: &store,
+        flags: values,
+        operands,
+        streams,
+    };
+    let code = match (command.action)(&mut call) {
+        Ok(code) => code,
+        Err(failure) => {
+            if let Some(error) = failure.broken_stream() {
+                return Err(error);
+            }
+            writeln!(streams.err, "{failure}")?;
+            FAILED
+        }
+    };
+    streams.out.flush()?;
+    Ok(code)
+}
+
+/// Turns the global flags into options; what they leave open takes the defaults of the user.
+fn store_options(values: &Values, environment: &Environment) -> Result<StoreOptions, Failure> {
+    for unsupported in ["image-store", "transient-store", "unshare"] {
+        let given = match unsupported {
+            "image-store" => !values.text(unsupported).is_empty(),
+            other => values.is_on(other),
+        };
+        if given {
+            return Err(Failure::FlagNotSupported { flag: unsupported });
+        }
+    }
+    let graph = values.text("graph");
+    let run = values.text("run");
+    let driver = values.text("storage-driver");
+    let options = values.list("storage-opt");
+    let mut roots = environment.default_roots();
+    if !graph.is_empty() {
+        roots.graph = environment.absolute(graph);
+    }
+    if !run.is_empty() {
+        roots.run = environment.absolute(run);
+    }
+    let mut built = StoreOptions::new(roots.graph, roots.run);
+    built.driver_options = options.to_vec();
+    let nothing_given =
+        graph.is_empty() && run.is_empty() && driver.is_empty() && options.is_empty();
+    built.driver = match driver {
+        "" if nothing_given => environment.driver(),
+        "" => None,
+        name => Some(name.to_owned()),
+    };
+    if nothing_given && let Some(options) = environment.driver_options() {
+        built.driver_options = options;
+    }
+    Ok(built)
+}
+
+#[derive(Clone, Copy)]
+enum Stream {
+    Output,
+    Error,
+}
+
+/// Prints the list of commands. The Go tool sends the table of flags elsewhere than the rest,
+/// except when help was asked for.
+fn general_usage(streams: &mut Streams<'_>, values: &Values, table: Stream) -> std::io::Result<()> {
+    writeln!(
+        streams.out,
+        "Usage: containers-storage command [options [...]]\n\nCommands:\n"
+    )?;
+    for command in COMMANDS {
+        let name = command.names.first().copied().unwrap_or_default();
+        writeln!(streams.out, "  {name:<30}{}", command.help)?;
+    }
+    writeln!(streams.out, "\nOptions:")?;
+    let all: Vec<_> = GLOBAL.iter().copied().chain([HELP]).collect();
+    let text = flags::describe(&all, values);
+    match table {
+        Stream::Output => streams.out.write_all(text.as_bytes()),
+        Stream::Error => streams.err.write_all(text.as_bytes()),
+    }
+}
+
+fn command_usage(
+    streams: &mut Streams<'_>,
+    name: &str,
+    command: &Command,
+    values: &Values,
+) -> std::io::Result<()> {
+    writeln!(
+        streams.out,
+        "Usage: containers-storage {name} {}\n\n{}\n\nOptions:",
+        command.operands, command.help
+    )?;
+    let all: Vec<_> = command.flags.iter().chain(GLOBAL).copied().collect();
+    streams
+        .err
+        .write_all(flags::describe(&all, values).as_bytes())
+}
+
+/// Prints what is wrong with the flags, and where help is to be had.
+fn complain(
+    streams: &mut Streams<'_>,
+    program: &str,
+    command: Option<&str>,
+    error: &FlagError,
+) -> std::io::Result<()> {
+    let set = command.unwrap_or("containers-storage");
+    writeln!(streams.err, "{error}")?;
+    if program == set {
+        writeln!(streams.err, "See '{program} --help'.")
+    } else {
+        writeln!(streams.err, "See '{program} {set} --help'.")
+    }
+}

@@ -1,0 +1,143 @@
+//! `mount`, `unmount`, `mounted`.
+
+use layerhold::{ErrorKind, MountRequest, StillMounted, Unmounting};
+use serde::Serialize;
+
+use super::Call;
+use super::output::{code, json, line, note};
+use crate::failure::Failure;
+
+#[derive(Serialize)]
+struct Mounted {
+    id: String,
+    mountpoint: String,
+    error: String,
+}
+
+#[derive(Serialize)]
+struct Outcome {
+    id: String,
+    error: String,
+}
+
+pub(crate) fn mount(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
+    let mut request = MountRequest::new().label(call.flags.text("label"));
+    for option in call.flags.text("opt").split(',').filter(|o| !o.is_empty()) {
+        request = request.option(option);
+    }
+    let mut results = Vec::new();
+    for operand in call.operands {
+        let result = if call.flags.is_on("read-only") {
+            call.store.mount_image(operand, &request)
+        } else {
+            call.store.mount(operand, &request)
+        };
+        let (mountpoint, error) = match result {
+            Ok(path) => (path.display().to_string(), String::new()),
+            Err(error) => (String::new(), Failure::from(error).to_string()),
+        };
+        results.push(Mounted {
+            id: operand.clone(),
+            mountpoint,
+            error,
+        });
+    }
+    let failed = results.iter().any(|result| !result.error.is_empty());
+    if call.flags.is_on("json") {
+        json(call, &results)?;
+        return Ok(code(failed));
+    }
+    for result in &results {
+        if !result.error.is_empty() {
+            note(
+                call,
+                format_args!("{} while mounting {}", result.error, result.id),
+            )?;
+        }
+        line(call, &result.mountpoint)?;
+    }
+    Ok(code(failed))
+}
+
+pub(crate) fn unmount(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
+    let how = if call.flags.is_on("force") {
+        Unmounting::Force
+    } else {
+        Unmounting::Once
+    };
+    let as_json = call.flags.is_on("json");
+    let mut outcomes = Vec::new();
+    for operand in call.operands {
+        let mut error = String::new();
+        match call.store.unmount(operand, how) {
+            Ok(still_mounted) => {
+                if still_mounted == StillMounted::No && !as_json {
+                    line(call, format_args!("{operand} mountpoint unmounted"))?;
+                }
+            }
+            // An image is mounted by way of its top layer.
+            Err(failure) => {
+                let is_unknown = failure.kind() == Some(ErrorKind::LayerUnknown);
+                if !is_unknown || call.store.unmount_image(operand, how).is_err() {
+                    error = Failure::from(failure).to_string();
+                }
+            }
+        }
+        outcomes.push(Outcome {
+            id: operand.clone(),
+            error,
+        });
+    }
+    report(call, &outcomes, "while unmounting")
+}
+
+pub(crate) fn mounted(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
+    let as_json = call.flags.is_on("json");
+    let mut outcomes = Vec::new();
+    for operand in call.operands {
+        let mut error = String::new();
+        match call.store.mounted(operand) {
+            Ok(count) => {
+                if count > 0 && !as_json {
+                    line(call, format_args!("{operand} mounted"))?;
+                }
+            }
+            Err(failure) => error = Failure::from(failure).to_string(),
+        }
+        outcomes.push(Outcome {
+            id: operand.clone(),
+            error,
+        });
+    }
+    let failed = outcomes.iter().any(|outcome| !outcome.error.is_empty());
+    if as_json {
+        json(call, &outcomes)?;
+        return Ok(code(failed));
+    }
+    for outcome in &outcomes {
+        if !outcome.error.is_empty() {
+            note(
+                call,
+                format_args!("{} checking if {} is mounted", outcome.error, outcome.id),
+            )?;
+        }
+    }
+    Ok(code(failed))
+}
+
+fn report(call: &mut Call<'_, '_>, outcomes: &[Outcome], what: &str) -> Result<u8, Failure> {
+    let failed = outcomes.iter().any(|outcome| !outcome.error.is_empty());
+    if call.flags.is_on("json") {
+        json(call, &outcomes)?;
+        return Ok(code(failed));
+    }
+    for outcome in outcomes {
+        if !outcome.error.is_empty() {
+            note(
+                call,
+                format_args!("{} {what} {}", outcome.error, outcome.id),
+            )?;
+        }
+    }
+    Ok(code(failed))
+}

@@ -1,0 +1,89 @@
+//! Names and metadata of layers, images and containers.
+
+use std::collections::BTreeMap;
+
+use super::Call;
+use super::create::metadata as given_metadata;
+use super::output::{code, json, line};
+use crate::failure::Failure;
+
+/// The operand that every command here has; the table makes sure of it.
+fn key<'a>(call: &Call<'a, '_>) -> &'a str {
+    call.operands.first().map_or("", String::as_str)
+}
+
+pub(crate) fn get(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
+    let names = call.store.names(key(call))?;
+    if call.flags.is_on("json") {
+        return json(call, &names);
+    }
+    for name in names {
+        line(call, name)?;
+    }
+    Ok(0)
+}
+
+/// Prints the names after a change, when JSON was asked for.
+fn show(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
+    if call.flags.is_on("json") {
+        let names = call.store.names(key(call))?;
+        if names.is_empty() {
+            // An empty list of names is a null to the Go tool, except in `get-names`.
+            return json(call, &());
+        }
+        return json(call, &names);
+    }
+    Ok(0)
+}
+
+pub(crate) fn add(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
+    call.store.add_names(key(call), call.flags.list("name"))?;
+    show(call)
+}
+
+pub(crate) fn remove(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
+    call.store
+        .remove_names(key(call), call.flags.list("name"))?;
+    show(call)
+}
+
+pub(crate) fn set(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
+    call.store.set_names(key(call), call.flags.list("name"))?;
+    show(call)
+}
+
+pub(crate) fn metadata(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
+    let mut found = BTreeMap::new();
+    let mut missing = false;
+    for operand in call.operands {
+        match call.store.metadata(operand) {
+            Ok(text) => {
+                let text = text.strip_suffix('\n').unwrap_or(&text).to_owned();
+                found.insert(operand.as_str(), text);
+            }
+            Err(_) => missing = true,
+        }
+    }
+    if call.flags.is_on("json") {
+        json(call, &found)?;
+        return Ok(code(missing));
+    }
+    for operand in call.operands {
+        let text = found.get(operand.as_str()).map_or("", String::as_str);
+        if call.flags.is_on("quiet") {
+            line(call, text)?;
+        } else {
+            line(call, format_args!("{operand}: {text}"))?;
+        }
+    }
+    Ok(code(missing))
+}
+
+pub(crate) fn set_metadata(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
+    if call.flags.text("metadata").is_empty() && call.flags.text("metadata-file").is_empty() {
+        return Err(Failure::Flags("no new metadata provided"));
+    }
+    let text = given_metadata(call)?;
+    call.store.set_metadata(key(call), &text)?;
+    Ok(0)
+}

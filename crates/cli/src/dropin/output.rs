@@ -1,0 +1,135 @@
+//! Printing as the Go tool prints.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+
+use serde::Serialize;
+
+use super::{Call, FAILED};
+use crate::failure::{Failure, stream};
+
+/// Writes a value as Go's JSON encoder does: compact, with `<`, `>`, `&` and the two line
+/// separators of JavaScript escaped, and a newline at the end.
+pub(crate) fn json(call: &mut Call<'_, '_>, value: &impl Serialize) -> Result<u8, Failure> {
+    let text = serde_json::to_string(value).map_err(Failure::value)?;
+    json_text(call, &text)
+}
+
+/// Writes JSON that is made already.
+pub(crate) fn json_text(call: &mut Call<'_, '_>, text: &str) -> Result<u8, Failure> {
+    writeln!(call.streams.out, "{}", escape(text)).map_err(stream)?;
+    Ok(0)
+}
+
+/// Writes records as an array.
+pub(crate) fn json_records(
+    call: &mut Call<'_, '_>,
+    records: impl IntoIterator<Item = Vec<u8>>,
+) -> Result<u8, Failure> {
+    let mut text = Vec::from(b"[");
+    for (index, record) in records.into_iter().enumerate() {
+        if index > 0 {
+            text.push(b',');
+        }
+        text.extend(record);
+    }
+    text.extend(b"]\n");
+    call.streams.out.write_all(&text).map_err(stream)?;
+    Ok(0)
+}
+
+/// The escapes that Go adds. In JSON these characters occur in strings only.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '<' => escaped.push_str("\\u003c"),
+            '>' => escaped.push_str("\\u003e"),
+            '&' => escaped.push_str("\\u0026"),
+            '\u{2028}' => escaped.push_str("\\u2028"),
+            '\u{2029}' => escaped.push_str("\\u2029"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// Writes a line to standard output.
+pub(crate) fn line(call: &mut Call<'_, '_>, text: impl std::fmt::Display) -> Result<(), Failure> {
+    writeln!(call.streams.out, "{text}").map_err(stream)
+}
+
+/// Writes a line to standard error.
+pub(crate) fn note(call: &mut Call<'_, '_>, text: impl std::fmt::Display) -> Result<(), Failure> {
+    writeln!(call.streams.err, "{text}").map_err(stream)
+}
+
+/// The exit code for work that failed in part.
+pub(crate) fn code(any_failed: bool) -> u8 {
+    if any_failed { FAILED } else { 0 }
+}
+
+/// Opens what a command reads: the file that `--file` names, or standard input.
+pub(crate) fn input(call: &mut Call<'_, '_>) -> Result<Box<dyn Read + Send>, Failure> {
+    match call.flags.text("file") {
+        "" => Ok(std::mem::replace(
+            &mut call.streams.input,
+            Box::new(io::empty()),
+        )),
+        path => Ok(Box::new(open(path)?)),
+    }
+}
+
+/// Opens a file that the caller named.
+pub(crate) fn open(path: &str) -> Result<File, Failure> {
+    File::open(path).map_err(|source| Failure::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Copies a stream to the file that `--file` names, or to standard output.
+pub(crate) fn copy_out(call: &mut Call<'_, '_>, source: &mut dyn Read) -> Result<(), Failure> {
+    match call.flags.text("file") {
+        "" => copy(source, call.streams.out),
+        path => {
+            let mut file = File::create(path).map_err(|source| Failure::File {
+                path: path.to_owned(),
+                source,
+            })?;
+            copy(source, &mut file)
+        }
+    }
+}
+
+/// The size of the pieces in which streams are copied: large enough that the calls do not count.
+const PIECE: usize = 256 * 1024;
+
+fn copy(source: &mut dyn Read, target: &mut dyn Write) -> Result<(), Failure> {
+    let mut piece = vec![0; PIECE];
+    loop {
+        let got = match source.read(&mut piece) {
+            Ok(0) => break,
+            Ok(got) => got,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Failure::Stream(error)),
+        };
+        target
+            .write_all(piece.get(..got).unwrap_or_default())
+            .map_err(stream)?;
+    }
+    target.flush().map_err(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_those_of_go() {
+        assert_eq!(
+            escape("{\"a\":\"<&>\u{2028}\u{2029}é\"}"),
+            "{\"a\":\"\\u003c\\u0026\\u003e\\u2028\\u2029é\"}"
+        );
+    }
+}

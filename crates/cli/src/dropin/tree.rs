@@ -1,0 +1,112 @@
+//! The tree of `layers --tree`, drawn as the Go tool draws it (Go: `cmd/containers-storage/tree.go`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A line of the tree: a node below another, with notes under it.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    /// What it hangs below.
+    pub(crate) parent: String,
+    /// Its own name.
+    pub(crate) name: String,
+    /// What is printed for it.
+    pub(crate) label: String,
+    /// Lines printed under it.
+    pub(crate) notes: Vec<String>,
+}
+
+const BRANCH: &str = "├─";
+const LAST: &str = "└─";
+
+/// Draws all nodes, each tree under a line with the name that its roots hang below, if that has
+/// one.
+///
+/// Where several such names exist (a record names a parent that is not there), the one with
+/// the fewest children comes first; the Go tool leaves equals to chance, here the smaller name
+/// wins.
+pub(crate) fn draw(nodes: &[Node]) -> String {
+    let mut children: BTreeMap<&str, Vec<&Node>> = BTreeMap::new();
+    for node in nodes {
+        children.entry(&node.parent).or_default().push(node);
+    }
+    let names: BTreeSet<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+    let mut roots: Vec<(&str, usize)> = children
+        .iter()
+        .filter(|(parent, _)| !names.contains(*parent))
+        .map(|(parent, below)| (*parent, below.len()))
+        .collect();
+    roots.sort_by_key(|(_, count)| *count);
+    let mut text = String::new();
+    for (root, _) in roots {
+        if !root.is_empty() {
+            text.push_str(root);
+            text.push('\n');
+        }
+        draw_below(&mut text, root, &children);
+    }
+    text
+}
+
+/// Draws what hangs below `root`, without recursion: chains of layers can be long.
+fn draw_below(text: &mut String, root: &str, children: &BTreeMap<&str, Vec<&Node>>) {
+    let mut pending: Vec<(&Node, String, bool)> = Vec::new();
+    push_children(&mut pending, root, "", children);
+    while let Some((node, indent, last)) = pending.pop() {
+        let (header, rail) = if last { (LAST, ' ') } else { (BRANCH, '│') };
+        text.push_str(&format!("{indent}{header}{}\n", node.label));
+        for note in &node.notes {
+            text.push_str(&format!("{indent}{rail} {note}\n"));
+        }
+        let deeper = format!("{indent}{rail} ");
+        push_children(&mut pending, &node.name, &deeper, children);
+    }
+}
+
+/// Puts the children on the stack so that the first is drawn first.
+fn push_children<'a>(
+    pending: &mut Vec<(&'a Node, String, bool)>,
+    parent: &str,
+    indent: &str,
+    children: &BTreeMap<&str, Vec<&'a Node>>,
+) {
+    let below = children.get(parent).map_or(&[][..], Vec::as_slice);
+    for (at, node) in below.iter().enumerate().rev() {
+        pending.push((node, indent.to_owned(), at + 1 == below.len()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(parent: &str, name: &str, notes: &[&str]) -> Node {
+        Node {
+            parent: parent.into(),
+            name: name.into(),
+            label: name.into(),
+            notes: notes.iter().map(|n| (*n).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn branches_and_notes_line_up() {
+        let drawn = draw(&[
+            node("(base)", "a", &["name: x"]),
+            node("a", "b", &["image: i"]),
+            node("a", "c", &[]),
+            node("b", "d", &["name: y"]),
+            node("(base)", "e", &[]),
+        ]);
+        assert_eq!(
+            drawn,
+            "(base)\n├─a\n│ name: x\n│ ├─b\n│ │ image: i\n│ │ └─d\n│ │   name: y\n│ └─c\n└─e\n"
+        );
+    }
+
+    #[test]
+    fn a_missing_parent_is_a_root_and_a_loop_ends() {
+        assert_eq!(draw(&[node("gone", "a", &[])]), "gone\n└─a\n");
+        assert_eq!(draw(&[node("a", "b", &[]), node("b", "a", &[])]), "");
+        assert_eq!(draw(&[]), "");
+    }
+}

@@ -1,0 +1,143 @@
+//! What goes wrong in a command, and how it reads.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+
+/// Why a command failed. Its text is one line: what was attempted, then the causes, as Go joins
+/// them, with Go's own words for the kind of failure somewhere in it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The store refused.
+    Store(Box<layerhold::Error>),
+    /// An image could not be loaded.
+    Load(Box<layerhold_oci::LoadError>),
+    /// An image could not be saved.
+    Save(Box<layerhold_oci::SaveError>),
+    /// A file that the caller named cannot be used.
+    File {
+        /// The file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Standard input cannot be read, or output cannot be written.
+    Stream(io::Error),
+    /// A value makes no sense; the text says which and why.
+    Value(Box<dyn StdError + Send + Sync>),
+    /// Flags that contradict each other, in Go's words.
+    Flags(&'static str),
+    /// A flag whose function is not there yet.
+    FlagNotSupported {
+        /// The flag without its hyphens.
+        flag: &'static str,
+    },
+    /// Nothing to say: whatever failed has been reported.
+    Reported,
+}
+
+impl Failure {
+    /// Wraps an error about a value.
+    pub fn value(error: impl StdError + Send + Sync + 'static) -> Self {
+        Failure::Value(Box::new(error))
+    }
+
+    /// The reader of our output is gone, which is no reason to complain to it.
+    pub(crate) fn broken_stream(&self) -> Option<io::Error> {
+        match self {
+            Failure::Stream(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                Some(io::ErrorKind::BrokenPipe.into())
+            }
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Store(error) => f.write_str(&store_text(error)),
+            Failure::Load(error) => f.write_str(&chain(error.as_ref())),
+            Failure::Save(error) => f.write_str(&chain(error.as_ref())),
+            Failure::File { path, source } => write!(f, "open {path}: {}", plain(source)),
+            Failure::Stream(error) => write!(f, "{}", plain(error)),
+            Failure::Value(error) => f.write_str(&chain(error.as_ref())),
+            Failure::Flags(text) => f.write_str(text),
+            Failure::FlagNotSupported { flag } => {
+                write!(f, "--{flag}: not supported")
+            }
+            Failure::Reported => Ok(()),
+        }
+    }
+}
+
+impl StdError for Failure {}
+
+/// The text of a store error, ending in Go's words for its kind where it has one.
+fn store_text(error: &layerhold::Error) -> String {
+    let text = chain(error);
+    match error.kind() {
+        Some(kind) if !text.contains(kind.text()) => format!("{text}: {}", kind.text()),
+        _ => text,
+    }
+}
+
+/// Joins an error and its causes, leaving out causes that say what was just said.
+fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let part = error.to_string();
+        if !text.ends_with(&part) {
+            text.push_str(": ");
+            text.push_str(&part);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// An I/O error as C and Go print it: without the number.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error ") {
+        Some(at) => text.get(..at).unwrap_or(&text).to_lowercase(),
+        None => text,
+    }
+}
+
+impl<E: Into<layerhold::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Failure::Store(Box::new(error.into()))
+    }
+}
+
+/// Marks an I/O error as one of the standard streams.
+pub(crate) fn stream(error: io::Error) -> Failure {
+    Failure::Stream(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot do it")]
+    struct Outer(#[source] io::Error);
+
+    #[test]
+    fn causes_are_joined_once() {
+        let inner = io::Error::new(io::ErrorKind::NotFound, "no such thing");
+        assert_eq!(chain(&Outer(inner)), "cannot do it: no such thing");
+        let system = io::Error::from_raw_os_error(2);
+        assert_eq!(
+            Failure::File {
+                path: "/x".into(),
+                source: system
+            }
+            .to_string(),
+            "open /x: no such file or directory"
+        );
+    }
+}

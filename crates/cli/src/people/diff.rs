@@ -1,0 +1,85 @@
+//! `layerhold diff`.
+
+use std::fs::File;
+
+use layerhold::{ChangeKind, DiffCompression, Item, Snapshot};
+use layerhold_archive::Codec;
+use layerhold_ids::LayerId;
+use serde_json::json;
+
+use super::Call;
+use super::args::Diff;
+use super::find::find;
+use crate::failure::{Failure, stream};
+
+pub(super) fn run(call: &mut Call<'_, '_>, args: Diff) -> Result<(), Failure> {
+    let snapshot = call.store.snapshot()?;
+    let to = layer_of(&snapshot, &args.item)?;
+    let from = match &args.from {
+        Some(from) => Some(layer_of(&snapshot, from)?),
+        None => None,
+    };
+    let from = from.as_ref().map(LayerId::as_str);
+    if args.tar {
+        return write_tar(call, from, to.as_str(), args.output);
+    }
+    let changes = call.store.changes(from, to.as_str())?;
+    if call.is_json() {
+        let items: Vec<_> = changes
+            .iter()
+            .map(|change| json!({ "path": change.path, "kind": word(change.kind) }))
+            .collect();
+        return call.json(&json!(items));
+    }
+    for change in &changes {
+        let letter = match change.kind {
+            ChangeKind::Add => 'A',
+            ChangeKind::Modify => 'C',
+            ChangeKind::Delete => 'D',
+        };
+        call.line(format_args!("{letter} {}", change.path.display()))?;
+    }
+    Ok(())
+}
+
+fn word(kind: ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::Add => "add",
+        ChangeKind::Modify => "modify",
+        ChangeKind::Delete => "delete",
+    }
+}
+
+/// The layer that holds what an item changes.
+fn layer_of(snapshot: &Snapshot, text: &str) -> Result<LayerId, Failure> {
+    match find(snapshot, text)? {
+        Item::Image(image) => image
+            .top_layer()
+            .cloned()
+            .ok_or(Failure::Flags("the image has no layers")),
+        Item::Container(container) => Ok(container.layer().clone()),
+        Item::Layer(layer) => Ok(layer.id().clone()),
+    }
+}
+
+fn write_tar(
+    call: &mut Call<'_, '_>,
+    from: Option<&str>,
+    to: &str,
+    output: Option<std::path::PathBuf>,
+) -> Result<(), Failure> {
+    let compression = DiffCompression::As(Codec::Plain);
+    let mut reader = call.store.diff(from, to, compression)?;
+    match output.filter(|path| path.as_os_str() != "-") {
+        None => std::io::copy(&mut reader, call.streams.out),
+        Some(path) => {
+            let mut file = File::create(&path).map_err(|source| Failure::File {
+                path: path.display().to_string(),
+                source,
+            })?;
+            std::io::copy(&mut reader, &mut file)
+        }
+    }
+    .map_err(stream)?;
+    Ok(())
+}

@@ -1,0 +1,16 @@
+//! Finding what people mean.
+
+use layerhold::{Item, LookupError, Snapshot};
+use layerhold_oci::find_image;
+
+/// Finds a container, image or layer, in this order: where a text could mean several, people
+/// mean what they made themselves. Images are found by short names too.
+pub(super) fn find(snapshot: &Snapshot, text: &str) -> Result<Item, LookupError> {
+    if let Ok(container) = snapshot.container(text) {
+        return Ok(Item::Container(container));
+    }
+    if let Ok(image) = find_image(snapshot, text) {
+        return Ok(Item::Image(image));
+    }
+    snapshot.find(text)
+}

@@ -1,0 +1,42 @@
+//! `layerhold inspect`.
+
+use layerhold::Item;
+use serde_json::{Value, json};
+
+use super::Call;
+use super::args::Items;
+use super::find::find;
+use crate::failure::Failure;
+
+/// Prints what is recorded, field by field as it is on disk, with the kind added in front.
+pub(super) fn run(call: &mut Call<'_, '_>, args: &Items) -> Result<(), Failure> {
+    let snapshot = call.store.snapshot()?;
+    let mut found = Vec::new();
+    let mut failed = false;
+    for text in &args.items {
+        match find(&snapshot, text) {
+            Ok(item) => found.push(describe(&item)?),
+            Err(error) => {
+                failed = true;
+                let reason = Failure::from(error).to_string();
+                call.note(format_args!("layerhold: {text}: {reason}"))?;
+            }
+        }
+    }
+    call.json(&json!(found))?;
+    if failed {
+        Err(Failure::Reported)
+    } else {
+        Ok(())
+    }
+}
+
+fn describe(item: &Item) -> Result<Value, Failure> {
+    let (kind, record) = match item {
+        Item::Layer(layer) => ("layer", layer.record().to_json()),
+        Item::Image(image) => ("image", image.record().to_json()),
+        Item::Container(container) => ("container", container.record().to_json()),
+    };
+    let record: Value = serde_json::from_slice(&record).map_err(Failure::value)?;
+    Ok(json!({ "kind": kind, "record": record }))
+}

@@ -1,0 +1,66 @@
+//! `layerhold load`.
+
+use std::path::PathBuf;
+
+use layerhold_oci::{LoadOptions, load, load_stream};
+use serde_json::json;
+
+use super::Call;
+use super::args::Load;
+use super::units::short;
+use crate::failure::Failure;
+
+pub(super) fn run(call: &mut Call<'_, '_>, args: Load, scratch: PathBuf) -> Result<(), Failure> {
+    let mut options = LoadOptions::new().scratch(scratch);
+    if !args.name.is_empty() {
+        options = options.names(args.name);
+    }
+    if let Some(image) = args.image {
+        options = options.image(image);
+    }
+    if let Some(platform) = args.platform {
+        options = options.platform(platform.parse().map_err(Failure::value)?);
+    }
+    let path = args.path.filter(|path| path.as_os_str() != "-");
+    let loaded = match path {
+        Some(path) => load(call.store, &path, &options, &call.progress),
+        None => load_stream(
+            call.store,
+            &mut call.streams.input,
+            &options,
+            &call.progress,
+        ),
+    };
+    call.progress.clear();
+    let loaded = loaded.map_err(|error| Failure::Load(Box::new(error)))?;
+    if call.is_json() {
+        let images: Vec<_> = loaded
+            .iter()
+            .map(|image| {
+                json!({
+                    "id": image.id.as_str(),
+                    "names": image.names,
+                    "digest": image.digest.as_ref().map(|digest| digest.as_str()),
+                    "layers": { "imported": image.imported, "reused": image.reused },
+                })
+            })
+            .collect();
+        return call.json(&json!(images));
+    }
+    for image in loaded {
+        let name = image.names.first().cloned().unwrap_or_default();
+        let new = count(image.imported, "new layer");
+        let old = count(image.reused, "known layer");
+        call.line(
+            format_args!("{} {name} ({new}, {old})", short(image.id.as_str()))
+                .to_string()
+                .replace("  ", " "),
+        )?;
+    }
+    Ok(())
+}
+
+fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}

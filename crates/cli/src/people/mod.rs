@@ -1,0 +1,153 @@
+//! `layerhold`: the command line for people.
+//!
+//! Exit codes: 0 when everything was done, 1 when something failed, 2 when the command line
+//! makes no sense.
+
+pub mod args;
+mod create;
+mod diff;
+mod find;
+mod inspect;
+mod list;
+mod load;
+mod mount;
+mod progress;
+mod remove;
+mod save;
+mod table;
+mod tree;
+mod units;
+
+use std::io::IsTerminal;
+
+use clap::Parser;
+use layerhold::{Store, StoreOptions, SyncMode};
+
+use crate::dropin::Streams;
+use crate::environment::Environment;
+use crate::failure::{Failure, stream};
+use args::{Arguments, Command, Format, SyncChoice};
+
+/// Exit code of a command line that makes no sense.
+const USAGE: u8 = 2;
+
+/// What a command is given.
+pub(crate) struct Call<'a, 'b> {
+    pub(crate) store: &'a Store,
+    pub(crate) format: Format,
+    pub(crate) progress: progress::Bar,
+    pub(crate) streams: &'a mut Streams<'b>,
+}
+
+impl Call<'_, '_> {
+    /// Writes a line of the result.
+    pub(crate) fn line(&mut self, text: impl std::fmt::Display) -> Result<(), Failure> {
+        writeln!(self.streams.out, "{text}").map_err(stream)
+    }
+
+    /// Writes a line about the work, which is not part of the result.
+    pub(crate) fn note(&mut self, text: impl std::fmt::Display) -> Result<(), Failure> {
+        writeln!(self.streams.err, "{text}").map_err(stream)
+    }
+
+    /// Writes the result as JSON, indented for people who read it.
+    pub(crate) fn json(&mut self, value: &serde_json::Value) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(value).map_err(Failure::value)?;
+        self.line(text)
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+}
+
+/// Runs one command line; `arguments` begin with the name that the program was called by.
+///
+/// # Errors
+///
+/// Fails only when an output stream does; everything else is an exit code.
+pub fn run(
+    arguments: &[String],
+    environment: &Environment,
+    streams: &mut Streams<'_>,
+) -> std::io::Result<u8> {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let text = error.render();
+            return if error.use_stderr() {
+                write!(streams.err, "{text}")?;
+                Ok(USAGE)
+            } else {
+                write!(streams.out, "{text}")?;
+                Ok(0)
+            };
+        }
+    };
+    let result = execute(arguments, environment, streams);
+    let code = match result {
+        Ok(()) => 0,
+        Err(failure) => {
+            if let Some(error) = failure.broken_stream() {
+                return Err(error);
+            }
+            if !matches!(failure, Failure::Reported) {
+                writeln!(streams.err, "layerhold: {failure}")?;
+            }
+            1
+        }
+    };
+    streams.out.flush()?;
+    Ok(code)
+}
+
+fn execute(
+    arguments: Arguments,
+    environment: &Environment,
+    streams: &mut Streams<'_>,
+) -> Result<(), Failure> {
+    let store = Store::open(options(&arguments, environment))?;
+    let show_progress = !arguments.quiet && std::io::stderr().is_terminal();
+    let mut call = Call {
+        store: &store,
+        format: arguments.format,
+        progress: progress::Bar::new(show_progress),
+        streams,
+    };
+    let scratch = environment.scratch();
+    match arguments.command {
+        Command::Load(load) => load::run(&mut call, load, scratch),
+        Command::Save(save) => save::run(&mut call, save, scratch),
+        Command::Images(list) => list::images(&mut call, &list),
+        Command::Layers(list) => list::layers(&mut call, &list),
+        Command::Containers(list) => list::containers(&mut call, &list),
+        Command::Tree => tree::run(&mut call),
+        Command::Inspect(items) => inspect::run(&mut call, &items),
+        Command::Create(create) => create::run(&mut call, create),
+        Command::Mount(mount) => mount::mount(&mut call, &mount),
+        Command::Unmount(unmount) => mount::unmount(&mut call, &unmount),
+        Command::Diff(diff) => diff::run(&mut call, diff),
+        Command::Rm(remove) => remove::run(&mut call, &remove),
+        Command::Gc => remove::collect(&mut call),
+    }
+}
+
+fn options(arguments: &Arguments, environment: &Environment) -> StoreOptions {
+    let defaults = environment.default_roots();
+    let graph = match &arguments.root {
+        Some(root) => environment.directory.join(root),
+        None => defaults.graph,
+    };
+    let run = match &arguments.runroot {
+        Some(root) => environment.directory.join(root),
+        None => defaults.run,
+    };
+    let mut options = StoreOptions::new(graph, run);
+    options.driver = arguments.driver.clone().or_else(|| environment.driver());
+    options.driver_options = arguments.driver_option.clone();
+    options.sync = arguments.sync.map(|sync| match sync {
+        SyncChoice::None => SyncMode::None,
+        SyncChoice::Filesystem => SyncMode::Filesystem,
+    });
+    options
+}

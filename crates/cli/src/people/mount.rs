@@ -1,0 +1,116 @@
+//! `layerhold mount` and `unmount`.
+
+use layerhold::{Item, MountRequest, StillMounted, Unmounting};
+use serde_json::json;
+
+use super::Call;
+use super::args::{Mount, Unmount};
+use super::find::find;
+use super::table::{Align, lay_out};
+use super::units::short;
+use crate::failure::{Failure, stream};
+
+pub(super) fn mount(call: &mut Call<'_, '_>, args: &Mount) -> Result<(), Failure> {
+    if args.items.is_empty() {
+        return list(call);
+    }
+    let snapshot = call.store.snapshot()?;
+    let mut request = MountRequest::new();
+    for option in &args.option {
+        request = request.option(option);
+    }
+    let mut failed = false;
+    let mut mounted = Vec::new();
+    for text in &args.items {
+        let result = match find(&snapshot, text) {
+            Ok(Item::Image(image)) => call.store.mount_image(image.id().as_str(), &request),
+            Ok(item) => call.store.mount(item.id().as_str(), &request),
+            Err(error) => Err(error.into()),
+        };
+        match result {
+            Ok(path) if call.is_json() => {
+                mounted.push(json!({ "item": text, "path": path }));
+            }
+            Ok(path) => call.line(path.display())?,
+            Err(error) => {
+                failed = true;
+                let reason = Failure::from(error).to_string();
+                call.note(format_args!("layerhold: {text}: {reason}"))?;
+            }
+        }
+    }
+    if call.is_json() {
+        call.json(&json!(mounted))?;
+    }
+    if failed {
+        Err(Failure::Reported)
+    } else {
+        Ok(())
+    }
+}
+
+fn list(call: &mut Call<'_, '_>) -> Result<(), Failure> {
+    let mounts = call.store.mounts()?;
+    if call.is_json() {
+        let items: Vec<_> = mounts
+            .iter()
+            .map(|mount| {
+                json!({
+                    "layer": mount.layer.as_str(),
+                    "path": mount.path,
+                    "count": mount.count,
+                })
+            })
+            .collect();
+        return call.json(&json!(items));
+    }
+    let rows: Vec<Vec<String>> = mounts
+        .iter()
+        .map(|mount| {
+            vec![
+                short(mount.layer.as_str()).to_owned(),
+                mount.count.to_string(),
+                mount.path.display().to_string(),
+            ]
+        })
+        .collect();
+    let columns = [
+        ("LAYER", Align::Left),
+        ("COUNT", Align::Right),
+        ("PATH", Align::Left),
+    ];
+    let text = lay_out(&columns, &rows);
+    call.streams.out.write_all(text.as_bytes()).map_err(stream)
+}
+
+pub(super) fn unmount(call: &mut Call<'_, '_>, args: &Unmount) -> Result<(), Failure> {
+    let how = if args.force {
+        Unmounting::Force
+    } else {
+        Unmounting::Once
+    };
+    let snapshot = call.store.snapshot()?;
+    let mut failed = false;
+    for text in &args.items {
+        let result = match find(&snapshot, text) {
+            Ok(Item::Image(image)) => call.store.unmount_image(image.id().as_str(), how),
+            Ok(item) => call.store.unmount(item.id().as_str(), how),
+            // What is no item may be a mount point.
+            Err(_) => call.store.unmount(text, how),
+        };
+        match result {
+            Ok(StillMounted::Yes) => call.note(format_args!("{text} is still mounted"))?,
+            Ok(StillMounted::No) => {}
+            Err(error) => {
+                failed = true;
+                let reason = Failure::from(error).to_string();
+                call.note(format_args!("layerhold: {text}: {reason}"))?;
+            }
+        }
+    }
+    if failed {
+        Err(Failure::Reported)
+    } else {
+        Ok(())
+    }
+}

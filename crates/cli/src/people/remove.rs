@@ -1,0 +1,117 @@
+//! `layerhold rm` and `gc`.
+
+use layerhold::{Commit, Item, Snapshot, Unmounting};
+use serde_json::json;
+
+use super::Call;
+use super::args::Remove;
+use super::find::find;
+use super::units::short;
+use crate::failure::Failure;
+
+pub(super) fn run(call: &mut Call<'_, '_>, args: &Remove) -> Result<(), Failure> {
+    let mut failed = false;
+    let mut removed = Vec::new();
+    for text in &args.items {
+        // Each removal changes what the next one finds.
+        let snapshot = call.store.snapshot()?;
+        match remove(call, &snapshot, text, args.force) {
+            Ok(ids) => removed.extend(ids),
+            Err(failure) => {
+                failed = true;
+                call.note(format_args!("layerhold: {text}: {failure}"))?;
+            }
+        }
+    }
+    if call.is_json() {
+        call.json(&json!(removed))?;
+    } else {
+        for line in removed {
+            call.line(line)?;
+        }
+    }
+    if failed {
+        Err(Failure::Reported)
+    } else {
+        Ok(())
+    }
+}
+
+/// Removes one item and returns what is gone, as lines.
+fn remove(
+    call: &Call<'_, '_>,
+    snapshot: &Snapshot,
+    text: &str,
+    force: bool,
+) -> Result<Vec<String>, Failure> {
+    let mut gone = Vec::new();
+    match find(snapshot, text)? {
+        Item::Container(container) => {
+            remove_container(call, container.id().as_str(), force)?;
+            gone.push(format!("container {}", container.id()));
+        }
+        Item::Image(image) => {
+            if force {
+                for container in snapshot.containers_of_image(image.id()) {
+                    remove_container(call, container.id().as_str(), true)?;
+                    gone.push(format!("container {}", container.id()));
+                }
+            }
+            let layers = call
+                .store
+                .delete_image(image.id().as_str(), Commit::Delete)?;
+            gone.push(format!("image {}", image.id()));
+            gone.extend(layers.iter().map(|layer| format!("layer {layer}")));
+        }
+        Item::Layer(layer) => {
+            call.store.delete_layer(layer.id().as_str())?;
+            gone.push(format!("layer {}", layer.id()));
+        }
+    }
+    Ok(gone)
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("it is mounted; unmount it first, or use --force")]
+struct StillMounted;
+
+fn remove_container(call: &Call<'_, '_>, id: &str, force: bool) -> Result<(), Failure> {
+    if call.store.mounted(id)? > 0 {
+        if !force {
+            return Err(Failure::value(StillMounted));
+        }
+        call.store.unmount(id, Unmounting::Force)?;
+    }
+    call.store.delete_container(id)?;
+    Ok(())
+}
+
+pub(super) fn collect(call: &mut Call<'_, '_>) -> Result<(), Failure> {
+    let report = call.store.garbage_collect()?;
+    let layers: Vec<String> = report.layers.iter().map(ToString::to_string).collect();
+    let found = [
+        (
+            "containerDirs",
+            "the directory of container",
+            &report.container_dirs,
+        ),
+        ("imageDirs", "the directory of image", &report.image_dirs),
+        ("layers", "the contents of layer", &layers),
+        (
+            "tarSplits",
+            "the tar-split file of layer",
+            &report.tar_splits,
+        ),
+        ("layerDirs", "the directory of layer", &report.layer_dirs),
+    ];
+    if call.is_json() {
+        let fields = found.map(|(field, _, ids)| (field.to_owned(), json!(ids)));
+        return call.json(&serde_json::Value::Object(fields.into_iter().collect()));
+    }
+    for (_, what, ids) in found {
+        for id in ids {
+            call.line(format_args!("removed {what} {}", short(id)))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! `layerhold save`.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use layerhold_oci::{Compression, SaveOptions, TargetKind, save, save_stream};
+use serde_json::json;
+
+use super::Call;
+use super::args::{CompressionChoice, Save, SaveKind};
+use super::units::short;
+use crate::failure::Failure;
+
+pub(super) fn run(call: &mut Call<'_, '_>, args: Save, scratch: PathBuf) -> Result<(), Failure> {
+    let kind = match args.to {
+        SaveKind::Oci => TargetKind::OciLayout,
+        SaveKind::OciArchive => TargetKind::OciArchive,
+        SaveKind::DockerArchive => TargetKind::DockerArchive,
+    };
+    let compression = match args.compression {
+        CompressionChoice::Keep => Compression::Keep,
+        CompressionChoice::None => Compression::None,
+        CompressionChoice::Gzip => Compression::Gzip,
+        CompressionChoice::Zstd => Compression::Zstd,
+    };
+    let options = SaveOptions::new(kind)
+        .compression(compression)
+        .scratch(scratch);
+    let path = args.output.filter(|path| path.as_os_str() != "-");
+    let Some(path) = path else {
+        if kind == TargetKind::OciLayout {
+            return Err(Failure::Flags("a directory needs a path: use --output"));
+        }
+        if std::io::stdout().is_terminal() {
+            return Err(Failure::Flags(
+                "an archive on the terminal is of no use: use --output, or redirect",
+            ));
+        }
+        let written = save_stream(
+            call.store,
+            &args.images,
+            call.streams.out,
+            &options,
+            &call.progress,
+        );
+        call.progress.clear();
+        written.map_err(|error| Failure::Save(Box::new(error)))?;
+        return Ok(());
+    };
+    let written = save(call.store, &args.images, &path, &options, &call.progress);
+    call.progress.clear();
+    let written = written.map_err(|error| Failure::Save(Box::new(error)))?;
+    if call.is_json() {
+        let images: Vec<_> = written
+            .iter()
+            .map(|image| {
+                json!({
+                    "id": image.id.as_str(),
+                    "names": image.names,
+                    "digest": image.digest.as_ref().map(|digest| digest.as_str()),
+                })
+            })
+            .collect();
+        return call.json(&json!(images));
+    }
+    for image in written {
+        let name = image.names.first().cloned().unwrap_or_default();
+        let id = short(image.id.as_str()).to_owned();
+        call.line(format!("{id} {name}").trim_end())?;
+    }
+    Ok(())
+}
