@@ -200,7 +200,10 @@ impl Inner {
         let outcome = work(&mut deletion, &mut locks);
         if outcome.is_ok() && deletion.has_note {
             // Left behind it has no effect, for the layers it names are gone.
-            drop(Intent::remove(&self.layout.layers));
+            drop(Intent::remove(
+                &*self.options.metadata_io,
+                &self.layout.layers,
+            ));
         }
         drop(locks);
         // The records are gone, and so, for every user of the store, are the things. What cannot be erased now is left to the
@@ -221,7 +224,9 @@ impl Deletion<'_> {
             deleting: true,
             ..Intent::default()
         };
-        self.has_note = intent.publish(&self.inner.layout.layers).is_ok();
+        self.has_note = intent
+            .publish(&*self.inner.options.metadata_io, &self.inner.layout.layers)
+            .is_ok();
     }
 
     /// Deletes layers, children before parents.

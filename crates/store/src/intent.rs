@@ -9,10 +9,8 @@
 //!
 //! The file may be deleted at any time; nothing but the clean-up is lost.
 
-use std::ffi::OsStr;
-
 use layerhold_ids::{ContainerId, ImageId, LayerId};
-use layerhold_sys::{Dir, Durability, Result, publish};
+use layerhold_sys::{Dir, Durability, MetadataIo, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::layout::FILE_MODE;
@@ -40,11 +38,11 @@ pub(crate) struct Intent {
 impl Intent {
     /// Writes the file. Syncing it alone is not needed: the records that follow are published later in the same
     /// filesystem, which orders the two renames, and a lost note only costs the clean-up.
-    pub(crate) fn publish(&self, layers_dir: &Dir) -> Result<()> {
+    pub(crate) fn publish(&self, io: &dyn MetadataIo, layers_dir: &Dir) -> Result<()> {
         let bytes = serde_json::to_vec(self).unwrap_or_default();
-        publish(
+        io.replace(
             layers_dir,
-            INTENT_FILE,
+            INTENT_FILE.as_ref(),
             FILE_MODE,
             &[&bytes],
             Durability::Volatile,
@@ -58,10 +56,7 @@ impl Intent {
     }
 
     /// Removes the file, if it is there.
-    pub(crate) fn remove(layers_dir: &Dir) -> Result<()> {
-        match layers_dir.remove_file(OsStr::new(INTENT_FILE)) {
-            Err(error) if !error.is_not_found() => Err(error),
-            _ => Ok(()),
-        }
+    pub(crate) fn remove(io: &dyn MetadataIo, layers_dir: &Dir) -> Result<()> {
+        io.remove(layers_dir, INTENT_FILE.as_ref()).map(drop)
     }
 }

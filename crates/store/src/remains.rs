@@ -41,7 +41,10 @@ impl Inner {
         let removed = self.remove_quietly(locks, &doomed, &mut trash);
         if removed.is_ok() {
             // Left in place when something failed, so that the next one tries again.
-            drop(Intent::remove(&self.layout.layers));
+            drop(Intent::remove(
+                &*self.options.metadata_io,
+                &self.layout.layers,
+            ));
         }
         trash
     }

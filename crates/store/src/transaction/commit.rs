@@ -160,14 +160,17 @@ impl<'s> Commit<'s> {
             deleting: false,
         };
         if has_users && !committed.layers.is_empty() {
-            intent.publish(&self.inner.layout.layers)?;
+            intent.publish(&*self.inner.options.metadata_io, &self.inner.layout.layers)?;
         }
         self.record_complete(locks)?;
         self.record_images(parts, locks)?;
         record_containers(parts, locks)?;
         if has_users && !committed.layers.is_empty() {
             // Left behind it would be taken for what it is: a commit that is complete.
-            drop(Intent::remove(&self.inner.layout.layers));
+            drop(Intent::remove(
+                &*self.inner.options.metadata_io,
+                &self.inner.layout.layers,
+            ));
         }
         Ok(committed)
     }
@@ -393,7 +396,10 @@ impl<'s> Commit<'s> {
             }
         }
         locks.layers.save().of::<Layer>()?;
-        Ok(Intent::remove(&self.inner.layout.layers)?)
+        Ok(Intent::remove(
+            &*self.inner.options.metadata_io,
+            &self.inner.layout.layers,
+        )?)
     }
 }
 

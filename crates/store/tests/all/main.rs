@@ -1,0 +1,28 @@
+//! The store as its users see it: alone, beside other processes, beside the tools that share its format, and after crashes.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking and looks at files by itself"
+)]
+
+mod apply;
+mod big_data;
+mod collect;
+mod concurrency;
+mod containers;
+mod crashes;
+mod deletion;
+mod differences;
+mod directories;
+mod faults;
+mod images;
+mod import;
+mod lookups;
+mod mounting;
+mod names;
+mod opening;
+mod peers;
+mod recovery;
+mod sizes;
+mod support;
