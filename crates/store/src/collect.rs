@@ -60,9 +60,13 @@ fn collect(inner: &Inner, locks: &Locks, trash: &mut Trash) -> Result<CollectRep
     let layout = &inner.layout;
     let held = inner.driver().list().map_err(CollectError::Driver)?;
     // All three are checked before anything is removed: they are about one another.
-    check(&locks.containers, || has_item_dirs(&layout.containers))?;
-    check(&locks.images, || has_item_dirs(&layout.images))?;
-    check(&locks.layers, || {
+    check(&locks.containers, &layout.containers, || {
+        has_item_dirs(&layout.containers)
+    })?;
+    check(&locks.images, &layout.images, || {
+        has_item_dirs(&layout.images)
+    })?;
+    check(&locks.layers, &layout.layers, || {
         Ok(held.as_ref().is_some_and(|held| !held.is_empty()))
     })?;
     let mut report = CollectReport {
@@ -103,6 +107,7 @@ fn collect(inner: &Inner, locks: &Locks, trash: &mut Trash) -> Result<CollectRep
 /// Refuses to go on when the records of one kind are not all there.
 fn check<R: Item>(
     records: &WriteGuard<R>,
+    dir: &Dir,
     has_content: impl FnOnce() -> Result<bool, CollectError>,
 ) -> Result<(), CollectError> {
     let damaged = |reason: String| {
@@ -113,12 +118,19 @@ fn check<R: Item>(
     };
     let mut is_missing = false;
     for file in records.files() {
-        match file.state {
-            FileState::Complete => {}
+        // The report is that of the loading; a file that this handle has saved since is there and complete.
+        let size = dir
+            .stat(file.path.file_name().unwrap_or_default())?
+            .map(|stat| stat.size);
+        match (file.state, size) {
+            (FileState::Complete, Some(_)) => {}
             // The file of records that may be lost is usually not there.
-            FileState::Absent => is_missing |= file.location == DURABLE,
-            FileState::Empty => return damaged(format!("{} is empty", file.path.display())),
-            _ => return damaged(format!("{} is torn", file.path.display())),
+            (_, None) => is_missing |= file.location == DURABLE,
+            (FileState::Absent | FileState::Empty, Some(size)) if size > file.len => {}
+            (FileState::Torn { .. }, _) => {
+                return damaged(format!("{} is torn", file.path.display()));
+            }
+            _ => return damaged(format!("{} is empty", file.path.display())),
         }
     }
     if let Some(damage) = records.verify().first() {

@@ -1,1 +1,58 @@
-//! TODO
+//! Applying diffs to layers that are there.
+
+use std::io::Read;
+
+use layerhold::{DiffCompression, DiffError, ErrorKind, LayerSpec};
+
+use crate::support::{Place, file_tar, import, leftovers, reader, small_tar};
+
+#[test]
+fn the_layer_gets_the_files_and_the_digests() {
+    let place = Place::new();
+    let mut tx = place.store.begin().unwrap();
+    tx.create_layer(LayerSpec::new().name("mine")).unwrap();
+    tx.commit().unwrap();
+    for tar in [small_tar(), file_tar("second", b"12345")] {
+        let size = place.store.apply_diff("mine", reader(&tar)).unwrap();
+        let view = place.store.snapshot().unwrap();
+        let layer = view.layer("mine").unwrap();
+        assert_eq!(layer.diff_size(), Some(tar.len() as u64));
+        let mut diff = Vec::new();
+        place
+            .store
+            .diff(None, "mine", DiffCompression::AsImported)
+            .unwrap()
+            .read_to_end(&mut diff)
+            .unwrap();
+        assert!(diff == tar);
+        assert!(size == 4 || size == 5);
+    }
+    let view = place.store.snapshot().unwrap();
+    let layer = view.layer("mine").unwrap();
+    assert_eq!((layer.uids(), layer.gids()), (&[0][..], &[0][..]));
+    let tree = place.graph("vfs/dir").join(layer.id().as_str());
+    assert!(tree.join("etc/hostname").exists() && tree.join("second").exists());
+    assert_eq!(leftovers(&place), Vec::<String>::new());
+}
+
+#[test]
+fn junk_changes_no_record() {
+    let place = Place::new();
+    import(&place.store, LayerSpec::new().name("base"), &small_tar());
+    let before = place.records("vfs-layers/layers.json");
+    let error = place
+        .store
+        .apply_diff("base", reader(&[b'x'; 2000]))
+        .unwrap_err();
+    assert!(matches!(error, DiffError::Apply { .. }), "{error}");
+    assert_eq!(place.records("vfs-layers/layers.json"), before);
+    assert_eq!(
+        place
+            .store
+            .apply_diff("nosuch", reader(b""))
+            .unwrap_err()
+            .kind(),
+        Some(ErrorKind::LayerUnknown)
+    );
+    assert_eq!(leftovers(&place), Vec::<String>::new());
+}

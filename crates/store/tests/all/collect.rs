@@ -1,1 +1,111 @@
-//! TODO
+//! Collecting garbage.
+
+use layerhold::{CollectError, ContainerSpec, ErrorKind, ItemKind, LayerSpec};
+
+use crate::support::{Place, image, import, leftovers, long, small_tar};
+
+#[test]
+fn only_what_no_record_names_goes() {
+    let place = Place::new();
+    let (image, layer) = image(&place.store, "image", &small_tar());
+    let mut tx = place.store.begin().unwrap();
+    tx.create_container(ContainerSpec::new().name("box").image(image))
+        .unwrap();
+    tx.commit().unwrap();
+    let kept = place.store.image_directory("image").unwrap();
+    let stray = long('f');
+    for dir in ["vfs/dir", "vfs-layers", "vfs-images", "vfs-containers"] {
+        std::fs::create_dir_all(place.graph(dir).join(&stray).join("x")).unwrap();
+    }
+    std::fs::write(
+        place.graph(&format!("vfs-layers/{stray}.tar-split.gz")),
+        "x",
+    )
+    .unwrap();
+    // Names that the library does not give are somebody else's.
+    std::fs::create_dir_all(place.graph("vfs-images/mine")).unwrap();
+    let report = place.store.garbage_collect().unwrap();
+    assert_eq!(report.layers, [stray.as_str()]);
+    assert_eq!(
+        (report.container_dirs, report.image_dirs),
+        (vec![stray.clone()], vec![stray.clone()])
+    );
+    assert_eq!(
+        (report.tar_splits, report.layer_dirs),
+        (vec![stray.clone()], vec![stray.clone()])
+    );
+    for dir in ["vfs/dir", "vfs-layers", "vfs-images", "vfs-containers"] {
+        assert!(!place.graph(dir).join(&stray).exists(), "{dir}");
+    }
+    assert!(kept.exists() && place.graph("vfs-images/mine").exists());
+    assert!(place.graph("vfs/dir").join(layer.as_str()).exists());
+    assert!(place.store.garbage_collect().unwrap().is_empty());
+    assert_eq!(leftovers(&place), Vec::<String>::new());
+}
+
+#[test]
+fn nothing_is_collected_beside_damaged_records() {
+    for (file, kind) in [
+        ("vfs-layers/layers.json", ItemKind::Layer),
+        ("vfs-images/images.json", ItemKind::Image),
+        ("vfs-containers/containers.json", ItemKind::Container),
+    ] {
+        for damage in [
+            Some(""),
+            Some("[{"),
+            Some(r#"[{"id":"a","created":7}]"#),
+            Some("nonsense"),
+            None,
+        ] {
+            let place = Place::new();
+            let (image, _) = image(&place.store, "image", &small_tar());
+            let mut tx = place.store.begin().unwrap();
+            tx.create_container(ContainerSpec::new().name("box").image(image))
+                .unwrap();
+            tx.commit().unwrap();
+            drop(place.store.image_directory("image").unwrap());
+            drop(place.store.container_directory("box").unwrap());
+            let before = std::fs::read_dir(place.graph("vfs/dir")).unwrap().count();
+            match damage {
+                Some(text) => std::fs::write(place.graph(file), text).unwrap(),
+                None => std::fs::remove_file(place.graph(file)).unwrap(),
+            }
+            let store = place.again();
+            let error = store.garbage_collect().unwrap_err();
+            assert!(
+                matches!(&error, CollectError::Damaged { kind: found, .. } if *found == kind),
+                "{file} {damage:?}: {error}"
+            );
+            assert_eq!(error.kind(), Some(ErrorKind::LoadError));
+            assert_eq!(
+                std::fs::read_dir(place.graph("vfs/dir")).unwrap().count(),
+                before
+            );
+            assert!(
+                place
+                    .graph("vfs-images")
+                    .join(
+                        place
+                            .store
+                            .image_directory("image")
+                            .map_or("x".into(), |d| d
+                                .parent()
+                                .unwrap()
+                                .file_name()
+                                .unwrap()
+                                .to_owned())
+                    )
+                    .exists()
+                    || kind == ItemKind::Image
+            );
+        }
+    }
+}
+
+#[test]
+fn a_new_store_has_no_garbage() {
+    let place = Place::new();
+    assert!(place.store.garbage_collect().unwrap().is_empty());
+    import(&place.store, LayerSpec::new(), &small_tar());
+    assert!(place.store.garbage_collect().unwrap().is_empty());
+}

@@ -1,1 +1,257 @@
-//! TODO
+//! Deleting.
+
+use layerhold::layerhold_ids::LayerId;
+use layerhold::{
+    Commit, ContainerSpec, DeleteError, ErrorKind, ImageSpec, LayerSpec, MountRequest,
+};
+
+use crate::support::{Place, file_tar, image, import, leftovers, reader, small_tar};
+
+/// Two layers, an image named `image` and a container named `box`.
+fn stack(place: &Place) -> (LayerId, LayerId, LayerId) {
+    let mut tx = place.store.begin().unwrap();
+    let base = tx
+        .import_layer(
+            LayerSpec::new().name("base").read_only(),
+            reader(&small_tar()),
+        )
+        .unwrap();
+    let top = tx
+        .import_layer(
+            LayerSpec::new().name("top").parent(&base),
+            reader(&file_tar("b", b"2")),
+        )
+        .unwrap();
+    let image = tx
+        .create_image(ImageSpec::new().name("image").top_layer(&top))
+        .unwrap();
+    let container = tx
+        .create_container(ContainerSpec::new().name("box").image(image))
+        .unwrap();
+    tx.commit().unwrap();
+    (
+        base.id().clone(),
+        top.id().clone(),
+        container.layer().clone(),
+    )
+}
+
+fn held(place: &Place) -> usize {
+    std::fs::read_dir(place.graph("vfs/dir")).unwrap().count()
+}
+
+#[test]
+fn what_is_used_stays() {
+    let place = Place::new();
+    let (base, top, own) = stack(&place);
+    let kind = |key: &str| place.store.delete_layer(key).unwrap_err().kind();
+    // Names are resolved before anything is asked.
+    for key in ["base", base.as_str(), "top", top.as_str()] {
+        assert_eq!(kind(key), Some(ErrorKind::LayerHasChildren), "{key}");
+    }
+    assert_eq!(kind(own.as_str()), Some(ErrorKind::LayerUsedByContainer));
+    assert_eq!(kind("nosuch"), Some(ErrorKind::NotALayer));
+    let error = place
+        .store
+        .delete_image("image", Commit::Delete)
+        .unwrap_err();
+    assert_eq!(error.kind(), Some(ErrorKind::ImageUsedByContainer));
+    assert_eq!(
+        place
+            .store
+            .delete_image("base", Commit::Delete)
+            .unwrap_err()
+            .kind(),
+        Some(ErrorKind::NotAnImage)
+    );
+    assert_eq!(
+        place.store.delete_container("image").unwrap_err().kind(),
+        Some(ErrorKind::NotAContainer)
+    );
+    assert_eq!(held(&place), 3);
+    place.store.delete_container("box").unwrap();
+    assert_eq!(
+        place.store.delete_layer("top").unwrap_err().kind(),
+        Some(ErrorKind::LayerUsedByImage)
+    );
+}
+
+#[test]
+fn a_container_goes_with_its_layer_and_directories() {
+    let place = Place::new();
+    let (_, _, own) = stack(&place);
+    let durable = place.store.container_directory("box").unwrap();
+    let runtime = place.store.container_run_directory("box").unwrap();
+    place.store.mount("box", &MountRequest::new()).unwrap();
+    place.store.delete_container("box").unwrap();
+    assert!(!durable.exists() && !runtime.exists() && !durable.parent().unwrap().exists());
+    assert!(!place.store.exists(own.as_str()).unwrap());
+    assert_eq!((held(&place), place.store.mounts().unwrap().len()), (2, 0));
+    assert_eq!(place.records("vfs-containers/containers.json"), "[]");
+    assert_eq!(leftovers(&place), Vec::<String>::new());
+}
+
+#[test]
+fn an_image_goes_with_the_layers_that_only_it_needs() {
+    let place = Place::new();
+    let (base, top, _) = stack(&place);
+    place.store.delete_container("box").unwrap();
+    let mut tx = place.store.begin().unwrap();
+    tx.create_image(ImageSpec::new().name("other").top_layer(base.clone()))
+        .unwrap();
+    tx.commit().unwrap();
+    assert_eq!(
+        place.store.delete_image("image", Commit::ListOnly).unwrap(),
+        std::slice::from_ref(&top)
+    );
+    assert_eq!(
+        (
+            held(&place),
+            place.store.snapshot().unwrap().images().count()
+        ),
+        (2, 2)
+    );
+    assert_eq!(
+        place.store.delete_image("image", Commit::Delete).unwrap(),
+        [top]
+    );
+    assert_eq!(
+        place.store.delete_image("other", Commit::Delete).unwrap(),
+        [base]
+    );
+    assert_eq!((held(&place), leftovers(&place).len()), (0, 0));
+    assert_eq!(place.records("vfs-layers/layers.json"), "[]");
+    let left: Vec<_> = std::fs::read_dir(place.graph("vfs-layers"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
+    assert!(
+        left.iter().all(|name| ["layers.json", "layers.lock", "tmp"]
+            .iter()
+            .any(|known| name == known)),
+        "{left:?}"
+    );
+}
+
+#[test]
+fn delete_asks_for_no_users() {
+    let place = Place::new();
+    let (base, _, own) = stack(&place);
+    place.store.delete(base.as_str()).unwrap();
+    place.store.delete("image").unwrap();
+    place.store.delete("box").unwrap();
+    assert!(!place.store.exists(own.as_str()).unwrap());
+    place.store.delete("top").unwrap();
+    assert_eq!(
+        place.store.delete("top").unwrap_err().kind(),
+        Some(ErrorKind::NotAnId)
+    );
+    assert_eq!(held(&place), 0);
+}
+
+#[test]
+fn a_container_whose_layer_is_gone_can_be_deleted() {
+    let place = Place::new();
+    let (_, _, own) = stack(&place);
+    place.store.delete(own.as_str()).unwrap();
+    // The key of the layer means the container now, as Go has it.
+    assert!(place.store.exists("box").unwrap() || !place.store.exists(own.as_str()).unwrap());
+    if place.store.exists("box").unwrap() {
+        place.store.delete_container("box").unwrap();
+    }
+    assert_eq!(place.store.snapshot().unwrap().containers().count(), 0);
+}
+
+#[test]
+fn immutable_files_are_deleted_too() {
+    let Some(()) = layerhold_testkit::require_root() else {
+        return;
+    };
+    let place = Place::new();
+    import(&place.store, LayerSpec::new().name("base"), &small_tar());
+    let path = place
+        .store
+        .mount("base", &MountRequest::new())
+        .unwrap()
+        .join("etc/hostname");
+    let marked = std::process::Command::new("chattr")
+        .arg("+i")
+        .arg(&path)
+        .status();
+    if !marked.is_ok_and(|status| status.success()) {
+        drop(layerhold_testkit::skip::<()>(
+            "the filesystem knows no immutable files",
+            layerhold_testkit::Blame::SetUp,
+        ));
+        return;
+    }
+    place.store.delete_layer("base").unwrap();
+    assert_eq!((held(&place), leftovers(&place).len()), (0, 0));
+}
+
+#[test]
+fn wipe_leaves_what_is_not_the_stores() {
+    let place = Place::new();
+    stack(&place);
+    image(&place.store, "second", &small_tar());
+    std::fs::create_dir_all(place.graph("libpod")).unwrap();
+    std::fs::create_dir_all(place.graph("vfs/dir/stray/x")).unwrap();
+    place.store.wipe().unwrap();
+    let view = place.store.snapshot().unwrap();
+    assert_eq!(
+        (
+            view.layers().count(),
+            view.images().count(),
+            view.containers().count()
+        ),
+        (0, 0, 0)
+    );
+    assert_eq!((held(&place), leftovers(&place).len()), (0, 0));
+    assert!(place.graph("libpod").exists());
+    for dir in ["vfs-images", "vfs-containers"] {
+        for entry in std::fs::read_dir(place.graph(dir)).unwrap() {
+            assert!(entry.unwrap().file_type().unwrap().is_file(), "{dir}");
+        }
+    }
+}
+
+#[test]
+fn a_loop_of_mapped_layers_is_forgotten_with_its_layer() {
+    let place = Place::new();
+    let (image, _) = image(&place.store, "image", &small_tar());
+    let mapped = import(&place.store, LayerSpec::new(), &small_tar());
+    let file = place.graph("vfs-images/images.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let marked = text.replace("\"metadata\"", "\"x\"").replace(
+        "\"created\"",
+        &format!("\"mapped-layers\":[\"{}\"],\"created\"", mapped.id()),
+    );
+    std::fs::write(&file, marked).unwrap();
+    let store = place.again();
+    assert_eq!(
+        store
+            .snapshot()
+            .unwrap()
+            .image(image.as_str())
+            .unwrap()
+            .mapped_layers(),
+        [mapped.id().clone()]
+    );
+    store.delete_layer(mapped.id().as_str()).unwrap();
+    assert!(
+        !std::fs::read_to_string(&file)
+            .unwrap()
+            .contains("mapped-layers")
+    );
+}
+
+#[test]
+fn errors_name_who_uses_what() {
+    let place = Place::new();
+    let (base, top, _) = stack(&place);
+    let DeleteError::HasChildren { layer, child } = place.store.delete_layer("base").unwrap_err()
+    else {
+        panic!()
+    };
+    assert_eq!((layer, child), (base, top));
+}

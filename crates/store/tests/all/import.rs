@@ -5,7 +5,9 @@ use std::sync::mpsc::channel;
 
 use layerhold::layerhold_idmap::{IdMap, IdMappingOptions, IdMappings, IdRange, MapChoice};
 use layerhold::layerhold_ids::{CompressedDigest, DiffId, Digest, LayerId};
-use layerhold::{BigDataItem, Codec, Conflict, ErrorKind, LayerSpec, StageError, layerhold_archive};
+use layerhold::{
+    BigDataItem, Codec, Conflict, ErrorKind, LayerSpec, StageError, layerhold_archive,
+};
 use layerhold_testkit::{TarBuilder, TarEntry};
 use sha2::Digest as _;
 
@@ -26,23 +28,43 @@ fn every_fact_of_the_stream_is_recorded() {
     for codec in [Codec::Plain, Codec::Gzip, Codec::Zstd] {
         let place = Place::new();
         let tar = small_tar();
-        let stream = if codec == Codec::Plain { tar.clone() } else { packed(codec, &tar) };
+        let stream = if codec == Codec::Plain {
+            tar.clone()
+        } else {
+            packed(codec, &tar)
+        };
         let staged = import(&place.store, LayerSpec::new(), &stream);
         let digests = staged.digests().unwrap();
         assert_eq!(digests.diff_id, DiffId::new(digest(&tar)));
         assert_eq!(digests.compressed, CompressedDigest::new(digest(&stream)));
-        assert_eq!((digests.diff_size, digests.compressed_size), (tar.len() as u64, stream.len() as u64));
+        assert_eq!(
+            (digests.diff_size, digests.compressed_size),
+            (tar.len() as u64, stream.len() as u64)
+        );
         assert_eq!((digests.content_size, digests.compression), (4, codec));
         let view = place.store.snapshot().unwrap();
         let layer = view.layer(staged.id().as_str()).unwrap();
         assert_eq!(layer.diff_id().unwrap(), digests.diff_id);
         assert_eq!(layer.compressed_digest().unwrap(), digests.compressed);
-        assert_eq!((layer.diff_size(), layer.compressed_size()), (Some(tar.len() as u64), Some(stream.len() as u64)));
-        assert_eq!((layer.compression(), layer.uids(), layer.gids()), (Some(codec), &[0, 7][..], &[0, 8][..]));
+        assert_eq!(
+            (layer.diff_size(), layer.compressed_size()),
+            (Some(tar.len() as u64), Some(stream.len() as u64))
+        );
+        assert_eq!(
+            (layer.compression(), layer.uids(), layer.gids()),
+            (Some(codec), &[0, 7][..], &[0, 8][..])
+        );
         assert!(staged.id().is_canonical() && layer.flags().is_empty());
         let tree = place.graph("vfs/dir").join(staged.id().as_str());
-        assert_eq!(std::fs::read_to_string(tree.join("etc/hostname")).unwrap(), "box\n");
-        assert!(place.graph(&format!("vfs-layers/{}.tar-split.gz", staged.id())).exists());
+        assert_eq!(
+            std::fs::read_to_string(tree.join("etc/hostname")).unwrap(),
+            "box\n"
+        );
+        assert!(
+            place
+                .graph(&format!("vfs-layers/{}.tar-split.gz", staged.id()))
+                .exists()
+        );
         assert_eq!(leftovers(&place), Vec::<String>::new());
     }
 }
@@ -51,13 +73,17 @@ fn every_fact_of_the_stream_is_recorded() {
 fn nothing_is_visible_before_the_commit_or_without_it() {
     let place = Place::new();
     let mut tx = place.store.begin().unwrap();
-    tx.import_layer(LayerSpec::new().name("base"), reader(&small_tar())).unwrap();
+    tx.import_layer(LayerSpec::new().name("base"), reader(&small_tar()))
+        .unwrap();
     assert!(!place.store.exists("base").unwrap());
     assert!(!place.graph("vfs-layers/layers.json").exists());
     drop(tx);
     assert_eq!(place.records("vfs-layers/layers.json"), "-");
     assert_eq!(leftovers(&place), Vec::<String>::new());
-    assert_eq!(std::fs::read_dir(place.graph("vfs/dir")).unwrap().count(), 0);
+    assert_eq!(
+        std::fs::read_dir(place.graph("vfs/dir")).unwrap().count(),
+        0
+    );
 }
 
 #[test]
@@ -78,11 +104,19 @@ fn a_failing_reader_leaves_nothing_and_the_transaction_goes_on() {
     let place = Place::new();
     let mut tx = place.store.begin().unwrap();
     let error = tx.import_layer(LayerSpec::new(), Failing(1)).unwrap_err();
-    let StageError::Import(cause) = error else { panic!("{error}") };
-    assert!(matches!(*cause, layerhold_archive::ImportError::Read(_)), "{cause:?}");
-    let error = tx.import_layer(LayerSpec::new(), reader(b"no tar at all")).unwrap_err();
+    let StageError::Import(cause) = error else {
+        panic!("{error}")
+    };
+    assert!(
+        matches!(*cause, layerhold_archive::ImportError::Read(_)),
+        "{cause:?}"
+    );
+    let error = tx
+        .import_layer(LayerSpec::new(), reader(b"no tar at all"))
+        .unwrap_err();
     assert!(matches!(error, StageError::Import(_)), "{error}");
-    tx.import_layer(LayerSpec::new().name("good"), reader(&small_tar())).unwrap();
+    tx.import_layer(LayerSpec::new().name("good"), reader(&small_tar()))
+        .unwrap();
     let committed = tx.commit().unwrap();
     assert_eq!(committed.layers.len(), 1);
     assert_eq!(place.store.snapshot().unwrap().layers().count(), 1);
@@ -94,15 +128,38 @@ fn children_stand_on_layers_of_the_store_and_of_the_transaction() {
     let place = Place::new();
     let base = import(&place.store, LayerSpec::new(), &file_tar("a", b"1"));
     let mut tx = place.store.begin().unwrap();
-    let child = tx.import_layer(LayerSpec::new().parent(&base), reader(&file_tar("b", b"2"))).unwrap();
-    let removing = TarBuilder::new().entry(TarEntry::file(".wh.a", "")).entry(TarEntry::file("c", "3")).finish();
-    let grandchild = tx.import_layer(LayerSpec::new().parent(&child), reader(&removing)).unwrap();
+    let child = tx
+        .import_layer(LayerSpec::new().parent(&base), reader(&file_tar("b", b"2")))
+        .unwrap();
+    let removing = TarBuilder::new()
+        .entry(TarEntry::file(".wh.a", ""))
+        .entry(TarEntry::file("c", "3"))
+        .finish();
+    let grandchild = tx
+        .import_layer(LayerSpec::new().parent(&child), reader(&removing))
+        .unwrap();
     assert_eq!(tx.staged_layer(child.id()), Some(&child));
     tx.commit().unwrap();
     let view = place.store.snapshot().unwrap();
-    let chain: Vec<LayerId> = view.layer_chain(grandchild.id()).unwrap().iter().map(|layer| layer.id().clone()).collect();
-    assert_eq!(chain, [grandchild.id().clone(), child.id().clone(), base.id().clone()]);
-    let mut names: Vec<_> = std::fs::read_dir(place.graph("vfs/dir").join(grandchild.id().as_str())).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let chain: Vec<LayerId> = view
+        .layer_chain(grandchild.id())
+        .unwrap()
+        .iter()
+        .map(|layer| layer.id().clone())
+        .collect();
+    assert_eq!(
+        chain,
+        [
+            grandchild.id().clone(),
+            child.id().clone(),
+            base.id().clone()
+        ]
+    );
+    let mut names: Vec<_> =
+        std::fs::read_dir(place.graph("vfs/dir").join(grandchild.id().as_str()))
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
     names.sort();
     assert_eq!(names, ["b", "c"]);
 }
@@ -119,26 +176,60 @@ fn taken_ids_and_names_are_found_before_anything_is_read() {
     let base = import(&place.store, LayerSpec::new().name("base"), &small_tar());
     let mut tx = place.store.begin().unwrap();
     let mut kind = |spec: LayerSpec| tx.import_layer(spec, Unread).unwrap_err().kind();
-    assert_eq!(kind(LayerSpec::new().id(base.id().clone())), Some(ErrorKind::DuplicateId));
-    assert_eq!(kind(LayerSpec::new().name("base")), Some(ErrorKind::DuplicateName));
-    assert_eq!(kind(LayerSpec::new().parent(id::<LayerId>("nosuch"))), Some(ErrorKind::LayerUnknown));
-    tx.create_layer(LayerSpec::new().id(id("x")).name("new")).unwrap();
+    assert_eq!(
+        kind(LayerSpec::new().id(base.id().clone())),
+        Some(ErrorKind::DuplicateId)
+    );
+    assert_eq!(
+        kind(LayerSpec::new().name("base")),
+        Some(ErrorKind::DuplicateName)
+    );
+    assert_eq!(
+        kind(LayerSpec::new().parent(id::<LayerId>("nosuch"))),
+        Some(ErrorKind::LayerUnknown)
+    );
+    tx.create_layer(LayerSpec::new().id(id("x")).name("new"))
+        .unwrap();
     let mut kind = |spec: LayerSpec| tx.import_layer(spec, Unread).unwrap_err().kind();
-    assert_eq!(kind(LayerSpec::new().id(id("x"))), Some(ErrorKind::DuplicateId));
-    assert_eq!(kind(LayerSpec::new().name("new")), Some(ErrorKind::DuplicateName));
+    assert_eq!(
+        kind(LayerSpec::new().id(id("x"))),
+        Some(ErrorKind::DuplicateId)
+    );
+    assert_eq!(
+        kind(LayerSpec::new().name("new")),
+        Some(ErrorKind::DuplicateName)
+    );
 }
 
 #[test]
 fn a_present_layer_is_reused_without_reading() {
     let place = Place::new();
-    let base = import(&place.store, LayerSpec::new().id(id(&long('a'))), &small_tar());
+    let base = import(
+        &place.store,
+        LayerSpec::new().id(id(&long('a'))),
+        &small_tar(),
+    );
     let mut tx = place.store.begin().unwrap();
-    let again = tx.import_layer(LayerSpec::new().id(base.id().clone()).reuse_present(), std::io::empty()).unwrap();
+    let again = tx
+        .import_layer(
+            LayerSpec::new().id(base.id().clone()).reuse_present(),
+            std::io::empty(),
+        )
+        .unwrap();
     assert!(again.is_reused());
-    assert_eq!(again.digests().unwrap().diff_id, base.digests().unwrap().diff_id);
-    let child = LayerSpec::new().id(base.id().clone()).parent(&base).reuse_present();
+    assert_eq!(
+        again.digests().unwrap().diff_id,
+        base.digests().unwrap().diff_id
+    );
+    let child = LayerSpec::new()
+        .id(base.id().clone())
+        .parent(&base)
+        .reuse_present();
     let error = tx.import_layer(child, std::io::empty()).unwrap_err();
-    assert!(matches!(error, StageError::Conflict(Conflict::OtherParent { .. })), "{error}");
+    assert!(
+        matches!(error, StageError::Conflict(Conflict::OtherParent { .. })),
+        "{error}"
+    );
     assert!(tx.commit().unwrap().layers.is_empty());
 }
 
@@ -146,13 +237,22 @@ fn a_present_layer_is_reused_without_reading() {
 fn a_layer_that_appears_meanwhile_is_reused_or_refused() {
     let place = Place::new();
     let spec = || LayerSpec::new().id(id(&long('a')));
-    let (mut first, mut second, mut third) = (place.store.begin().unwrap(), place.again().begin().unwrap(), place.store.begin().unwrap());
+    let (mut first, mut second, mut third) = (
+        place.store.begin().unwrap(),
+        place.again().begin().unwrap(),
+        place.store.begin().unwrap(),
+    );
     first.import_layer(spec(), reader(&small_tar())).unwrap();
-    second.import_layer(spec().reuse_present(), reader(&small_tar())).unwrap();
+    second
+        .import_layer(spec().reuse_present(), reader(&small_tar()))
+        .unwrap();
     third.import_layer(spec(), reader(&small_tar())).unwrap();
     assert_eq!(first.commit().unwrap().layers, [long('a').as_str()]);
     assert!(second.commit().unwrap().layers.is_empty());
-    assert_eq!(third.commit().unwrap_err().kind(), Some(ErrorKind::DuplicateId));
+    assert_eq!(
+        third.commit().unwrap_err().kind(),
+        Some(ErrorKind::DuplicateId)
+    );
     assert_eq!(place.store.snapshot().unwrap().layers().count(), 1);
     assert_eq!(leftovers(&place), Vec::<String>::new());
 }
@@ -162,13 +262,20 @@ fn a_parent_that_goes_meanwhile_stops_the_commit() {
     let place = Place::new();
     let base = import(&place.store, LayerSpec::new(), &small_tar());
     let mut tx = place.store.begin().unwrap();
-    tx.import_layer(LayerSpec::new().parent(&base).name("child"), reader(&small_tar())).unwrap();
+    tx.import_layer(
+        LayerSpec::new().parent(&base).name("child"),
+        reader(&small_tar()),
+    )
+    .unwrap();
     place.store.delete_layer(base.id().as_str()).unwrap();
     let error = tx.commit().unwrap_err();
     assert_eq!(error.kind(), Some(ErrorKind::LayerUnknown));
     assert!(!place.store.exists("child").unwrap());
     assert_eq!(place.records("vfs-layers/layers.json"), "[]");
-    assert_eq!(std::fs::read_dir(place.graph("vfs/dir")).unwrap().count(), 0);
+    assert_eq!(
+        std::fs::read_dir(place.graph("vfs/dir")).unwrap().count(),
+        0
+    );
 }
 
 #[test]
@@ -180,26 +287,53 @@ fn digests_that_are_vouched_for_are_taken_over() {
         .trusted_diff_id(DiffId::new(diff.clone()));
     let staged = import(&place.store, spec, &packed(Codec::Gzip, &small_tar()));
     let digests = staged.digests().unwrap();
-    assert_eq!((digests.compressed.digest(), digests.diff_id.digest()), (&compressed, &diff));
-    assert_eq!((digests.compressed_size, digests.diff_size), (77, small_tar().len() as u64));
+    assert_eq!(
+        (digests.compressed.digest(), digests.diff_id.digest()),
+        (&compressed, &diff)
+    );
+    assert_eq!(
+        (digests.compressed_size, digests.diff_size),
+        (77, small_tar().len() as u64)
+    );
 }
 
 #[test]
 fn created_layers_are_empty_or_equal_to_their_parent_or_template() {
     let place = Place::new();
-    let base = import(&place.store, LayerSpec::new().metadata("m"), &file_tar("a", b"1"));
+    let base = import(
+        &place.store,
+        LayerSpec::new().metadata("m"),
+        &file_tar("a", b"1"),
+    );
     let mut tx = place.store.begin().unwrap();
     let empty = tx.create_layer(LayerSpec::new()).unwrap();
     let child = tx.create_layer(LayerSpec::new().parent(&base)).unwrap();
-    let copy = tx.create_layer(LayerSpec::new().template(&base).name("copy")).unwrap();
+    let copy = tx
+        .create_layer(LayerSpec::new().template(&base).name("copy"))
+        .unwrap();
     tx.commit().unwrap();
-    let files = |id: &LayerId| std::fs::read_dir(place.graph("vfs/dir").join(id.as_str())).unwrap().count();
-    assert_eq!((files(empty.id()), files(child.id()), files(copy.id())), (0, 1, 1));
+    let files = |id: &LayerId| {
+        std::fs::read_dir(place.graph("vfs/dir").join(id.as_str()))
+            .unwrap()
+            .count()
+    };
+    assert_eq!(
+        (files(empty.id()), files(child.id()), files(copy.id())),
+        (0, 1, 1)
+    );
     let view = place.store.snapshot().unwrap();
     let copy = view.layer("copy").unwrap();
-    assert_eq!((copy.diff_id(), copy.metadata()), (view.layer(base.id().as_str()).unwrap().diff_id(), "m"));
+    assert_eq!(
+        (copy.diff_id(), copy.metadata()),
+        (view.layer(base.id().as_str()).unwrap().diff_id(), "m")
+    );
     let mut diff = Vec::new();
-    place.store.diff(None, "copy", layerhold::DiffCompression::AsImported).unwrap().read_to_end(&mut diff).unwrap();
+    place
+        .store
+        .diff(None, "copy", layerhold::DiffCompression::AsImported)
+        .unwrap()
+        .read_to_end(&mut diff)
+        .unwrap();
     assert!(diff == file_tar("a", b"1"));
     assert_eq!(view.layer(child.id().as_str()).unwrap().diff_id(), None);
 }
@@ -207,36 +341,72 @@ fn created_layers_are_empty_or_equal_to_their_parent_or_template() {
 #[test]
 fn data_items_and_flags_come_with_the_layer() {
     let place = Place::new();
-    let spec = LayerSpec::new().name("base").big_data(BigDataItem::new("Key", "value")).flag("mine", 3).volatile();
+    let spec = LayerSpec::new()
+        .name("base")
+        .big_data(BigDataItem::new("Key", "value"))
+        .flag("mine", 3)
+        .volatile();
     import(&place.store, spec, &small_tar());
     let mut text = String::new();
-    place.store.layer_data("base", "Key").unwrap().read_to_string(&mut text).unwrap();
+    place
+        .store
+        .layer_data("base", "Key")
+        .unwrap()
+        .read_to_string(&mut text)
+        .unwrap();
     assert_eq!(text, "value");
     assert_eq!(place.store.layer_data_names("base").unwrap(), ["Key"]);
-    assert!(place.records("vfs-layers/volatile-layers.json").contains(r#""flags":{"mine":3}"#));
+    assert!(
+        place
+            .records("vfs-layers/volatile-layers.json")
+            .contains(r#""flags":{"mine":3}"#)
+    );
     assert_eq!(place.records("vfs-layers/layers.json"), "-");
 }
 
 #[test]
 fn root_owners_are_shifted_by_the_maps_and_children_inherit_them() {
-    let Some(()) = layerhold_testkit::require_root() else { return };
+    let Some(()) = layerhold_testkit::require_root() else {
+        return;
+    };
     use std::os::unix::fs::MetadataExt;
     let place = Place::new();
     let map = IdMap::new(vec![IdRange::new(0, 100_000, 1000)]);
-    let maps = IdMappingOptions { uids: MapChoice::Explicit(map.clone()), gids: MapChoice::Explicit(map.clone()) };
+    let maps = IdMappingOptions {
+        uids: MapChoice::Explicit(map.clone()),
+        gids: MapChoice::Explicit(map.clone()),
+    };
     let base = import(&place.store, LayerSpec::new().id_maps(maps), &small_tar());
-    let child = import(&place.store, LayerSpec::new().parent(&base), &file_tar("x", b""));
+    let child = import(
+        &place.store,
+        LayerSpec::new().parent(&base),
+        &file_tar("x", b""),
+    );
     let owner = |layer: &LayerId, file: &str| {
-        let stat = std::fs::metadata(place.graph("vfs/dir").join(layer.as_str()).join(file)).unwrap();
+        let stat =
+            std::fs::metadata(place.graph("vfs/dir").join(layer.as_str()).join(file)).unwrap();
         (stat.uid(), stat.gid())
     };
     assert_eq!(owner(base.id(), "etc/hostname"), (100_007, 100_008));
     assert_eq!(owner(child.id(), "x"), (100_000, 100_000));
     let view = place.store.snapshot().unwrap();
-    assert_eq!(view.layer(child.id().as_str()).unwrap().id_maps(), IdMappings::new(map.clone(), map));
-    let host = IdMappingOptions { uids: MapChoice::Host, gids: MapChoice::Host };
-    let plain = import(&place.store, LayerSpec::new().parent(&base).id_maps(host), &file_tar("y", b""));
-    assert_eq!((owner(plain.id(), "etc/hostname"), owner(plain.id(), "y")), ((7, 8), (0, 0)));
+    assert_eq!(
+        view.layer(child.id().as_str()).unwrap().id_maps(),
+        IdMappings::new(map.clone(), map)
+    );
+    let host = IdMappingOptions {
+        uids: MapChoice::Host,
+        gids: MapChoice::Host,
+    };
+    let plain = import(
+        &place.store,
+        LayerSpec::new().parent(&base).id_maps(host),
+        &file_tar("y", b""),
+    );
+    assert_eq!(
+        (owner(plain.id(), "etc/hostname"), owner(plain.id(), "y")),
+        ((7, 8), (0, 0))
+    );
 }
 
 #[test]
@@ -261,7 +431,8 @@ fn a_slow_import_stops_nobody() {
     let thread = std::thread::spawn(move || {
         let mut tx = store.begin().unwrap();
         let tar = std::io::Cursor::new(small_tar());
-        tx.import_layer(LayerSpec::new().name("slow"), Slow { gate, tar }).unwrap();
+        tx.import_layer(LayerSpec::new().name("slow"), Slow { gate, tar })
+            .unwrap();
         tx.commit().unwrap();
     });
     // The import waits for its reader, and everything else goes on.
@@ -280,7 +451,10 @@ fn progress_is_told_in_order_and_to_the_end() {
     let tar = file_tar("big", &vec![1; 3 << 20]);
     let mut told = Vec::new();
     let mut tx = place.store.begin().unwrap();
-    tx.import_layer_with(LayerSpec::new(), reader(&tar), &mut |bytes| told.push(bytes)).unwrap();
+    tx.import_layer_with(LayerSpec::new(), reader(&tar), &mut |bytes| {
+        told.push(bytes)
+    })
+    .unwrap();
     assert!(told.is_sorted());
     assert_eq!(told.last(), Some(&(tar.len() as u64)));
 }
@@ -291,12 +465,21 @@ fn garbage_of_the_same_id_is_no_obstacle() {
     let name = long('a');
     std::fs::create_dir_all(place.graph("vfs/dir").join(&name).join("old")).unwrap();
     std::fs::create_dir_all(place.graph("vfs-layers").join(&name)).unwrap();
-    std::fs::write(place.graph(&format!("vfs-layers/{name}.tar-split.gz")), "old").unwrap();
+    std::fs::write(
+        place.graph(&format!("vfs-layers/{name}.tar-split.gz")),
+        "old",
+    )
+    .unwrap();
     import(&place.store, LayerSpec::new().id(id(&name)), &small_tar());
     assert!(!place.graph("vfs/dir").join(&name).join("old").exists());
     assert!(!place.graph("vfs-layers").join(&name).exists());
     let mut diff = Vec::new();
-    place.store.diff(None, &name, layerhold::DiffCompression::AsImported).unwrap().read_to_end(&mut diff).unwrap();
+    place
+        .store
+        .diff(None, &name, layerhold::DiffCompression::AsImported)
+        .unwrap()
+        .read_to_end(&mut diff)
+        .unwrap();
     assert!(diff == small_tar());
     assert_eq!(leftovers(&place), Vec::<String>::new());
 }

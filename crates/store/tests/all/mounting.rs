@@ -1,1 +1,221 @@
-//! TODO
+//! Mounting and unmounting.
+
+use layerhold::{
+    ContainerSpec, ErrorKind, ImageSpec, LayerSpec, MountError, MountRequest, Shutdown,
+    StillMounted, Unmounting,
+};
+
+use crate::support::{Place, image, import, small_tar};
+
+fn mounts_file(place: &Place) -> String {
+    std::fs::read_to_string(place.run("vfs-layers/mountpoints.json"))
+        .unwrap_or_else(|_| "-".to_owned())
+}
+
+#[test]
+fn a_layer_is_counted_for_each_user() {
+    let place = Place::new();
+    let store = &place.store;
+    let layer = import(store, LayerSpec::new().name("base"), &small_tar());
+    let request = MountRequest::new();
+    assert_eq!(store.mounted("base").unwrap(), 0);
+    // By name, by prefix and by ID it is one layer.
+    let path = store.mount("base", &request).unwrap();
+    let prefix = &layer.id().as_str()[..10];
+    assert_eq!(store.mount(prefix, &request).unwrap(), path);
+    assert_eq!(
+        std::fs::read_to_string(path.join("etc/hostname")).unwrap(),
+        "box\n"
+    );
+    assert_eq!(store.mounted(layer.id().as_str()).unwrap(), 2);
+    let expected = format!(
+        r#"[{{"id":"{}","path":"{}","count":2}}]"#,
+        layer.id(),
+        path.display()
+    );
+    assert_eq!(mounts_file(&place), expected);
+    assert_eq!(place.again().mounts().unwrap()[0].count, 2);
+    assert_eq!(
+        store.unmount("base", Unmounting::Once).unwrap(),
+        StillMounted::Yes
+    );
+    assert_eq!(
+        store
+            .unmount(path.to_str().unwrap(), Unmounting::Once)
+            .unwrap(),
+        StillMounted::No
+    );
+    assert_eq!(mounts_file(&place), "[]");
+    let error = store.unmount("base", Unmounting::Once).unwrap_err();
+    assert_eq!(error.kind(), Some(ErrorKind::LayerNotMounted));
+    assert_eq!(
+        store.unmount("base", Unmounting::Force).unwrap_err().kind(),
+        Some(ErrorKind::LayerNotMounted)
+    );
+}
+
+#[test]
+fn force_unmounts_at_once() {
+    let place = Place::new();
+    import(&place.store, LayerSpec::new().name("base"), &small_tar());
+    for _ in 0..3 {
+        place.store.mount("base", &MountRequest::new()).unwrap();
+    }
+    assert_eq!(
+        place.store.unmount("base", Unmounting::Force).unwrap(),
+        StillMounted::No
+    );
+    assert_eq!(place.store.mounted("base").unwrap(), 0);
+}
+
+#[test]
+fn a_container_mounts_its_layer() {
+    let place = Place::new();
+    let (image, _) = image(&place.store, "image", &small_tar());
+    let mut tx = place.store.begin().unwrap();
+    let made = tx
+        .create_container(ContainerSpec::new().name("box").image(image))
+        .unwrap();
+    tx.commit().unwrap();
+    let path = place.store.mount("box", &MountRequest::new()).unwrap();
+    assert_eq!(path, place.graph("vfs/dir").join(made.layer().as_str()));
+    assert_eq!(place.store.mounted(made.layer().as_str()).unwrap(), 1);
+    place
+        .store
+        .unmount(made.id().as_str(), Unmounting::Once)
+        .unwrap();
+}
+
+#[test]
+fn images_are_mounted_for_reading() {
+    let place = Place::new();
+    let (_, top) = image(&place.store, "image", &small_tar());
+    let path = place
+        .store
+        .mount_image("image", &MountRequest::new())
+        .unwrap();
+    assert!(path.ends_with(top.as_str()));
+    let error = place
+        .store
+        .mount_image("image", &MountRequest::new().option("rw"))
+        .unwrap_err();
+    assert!(matches!(error, MountError::Writable { .. }));
+    assert_eq!(
+        place
+            .store
+            .unmount_image("image", Unmounting::Once)
+            .unwrap(),
+        StillMounted::No
+    );
+    let mut tx = place.store.begin().unwrap();
+    tx.create_image(ImageSpec::new().name("bare")).unwrap();
+    tx.commit().unwrap();
+    let error = place
+        .store
+        .mount_image("bare", &MountRequest::new())
+        .unwrap_err();
+    assert!(matches!(error, MountError::NoLayers { .. }));
+}
+
+#[test]
+fn what_is_unknown_is_not_mounted() {
+    let place = Place::new();
+    assert_eq!(
+        place
+            .store
+            .mount("nosuch", &MountRequest::new())
+            .unwrap_err()
+            .kind(),
+        Some(ErrorKind::LayerUnknown)
+    );
+    assert_eq!(
+        place
+            .store
+            .unmount("nosuch", Unmounting::Once)
+            .unwrap_err()
+            .kind(),
+        Some(ErrorKind::LayerUnknown)
+    );
+    assert_eq!(
+        place
+            .store
+            .unmount("/nowhere", Unmounting::Once)
+            .unwrap_err()
+            .kind(),
+        Some(ErrorKind::LayerNotMounted)
+    );
+    assert_eq!(mounts_file(&place), "-");
+}
+
+#[test]
+fn a_shutdown_refuses_while_something_is_mounted() {
+    let place = Place::new();
+    let layer = import(&place.store, LayerSpec::new().name("base"), &small_tar());
+    place.store.mount("base", &MountRequest::new()).unwrap();
+    let error = place.store.shutdown(Shutdown::Refuse).unwrap_err();
+    assert_eq!(error.kind(), Some(ErrorKind::LayerUsedByContainer));
+    let token = || std::fs::read(place.graph("storage.lock")).unwrap();
+    assert_eq!(token().len(), 0);
+    assert_eq!(
+        place.store.shutdown(Shutdown::Force).unwrap(),
+        [layer.id().clone()]
+    );
+    assert_eq!(token().len(), 64);
+    assert!(place.store.shutdown(Shutdown::Refuse).unwrap().is_empty());
+    // Others, and this handle itself, take up the driver again.
+    place.again().mount("base", &MountRequest::new()).unwrap();
+    place.store.mount("base", &MountRequest::new()).unwrap();
+    assert_eq!(place.store.mounted("base").unwrap(), 2);
+}
+
+#[test]
+fn counts_of_many_threads_add_up() {
+    let place = Place::new();
+    import(&place.store, LayerSpec::new().name("base"), &small_tar());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let store = place.again();
+            scope.spawn(move || {
+                for _ in 0..10 {
+                    store.mount("base", &MountRequest::new()).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(place.store.mounted("base").unwrap(), 40);
+}
+
+#[test]
+fn owners_above_a_mount_are_only_told_while_it_is_mounted() {
+    let place = Place::new();
+    import(&place.store, LayerSpec::new().name("base"), &small_tar());
+    let error = place.store.layer_parent_owners("base").unwrap_err();
+    assert_eq!(error.kind(), Some(ErrorKind::LayerNotMounted));
+    place.store.mount("base", &MountRequest::new()).unwrap();
+    assert_eq!(
+        place.store.layer_parent_owners("base").unwrap(),
+        layerhold::ParentOwners::default()
+    );
+}
+
+#[test]
+fn root_owners_above_a_mount_are_those_the_maps_lack() {
+    let Some(()) = layerhold_testkit::require_root() else {
+        return;
+    };
+    use layerhold::layerhold_idmap::{IdMap, IdMappingOptions, IdRange, MapChoice};
+    let place = Place::new();
+    let map = IdMap::new(vec![IdRange::new(0, 100_000, 1000)]);
+    let maps = IdMappingOptions {
+        uids: MapChoice::Explicit(map.clone()),
+        gids: MapChoice::Explicit(map),
+    };
+    import(
+        &place.store,
+        LayerSpec::new().name("base").id_maps(maps),
+        &small_tar(),
+    );
+    place.store.mount("base", &MountRequest::new()).unwrap();
+    let owners = place.store.layer_parent_owners("base").unwrap();
+    assert_eq!((owners.uids, owners.gids), (vec![0], vec![0]));
+}

@@ -21,7 +21,14 @@ fn makes_the_directories_and_locks_that_go_makes() {
         assert_eq!(mode(place.run(dir)), 0o700, "{dir}");
     }
     for file in ["storage.lock", "userns.lock"] {
-        assert_eq!((mode(place.graph(file)), std::fs::read(place.graph(file)).unwrap().len()), (0o644, 0), "{file}");
+        assert_eq!(
+            (
+                mode(place.graph(file)),
+                std::fs::read(place.graph(file)).unwrap().len()
+            ),
+            (0o644, 0),
+            "{file}"
+        );
     }
     assert!(!place.graph("vfs-layers/layers.json").exists());
     assert!(!place.run("vfs-images").exists());
@@ -29,10 +36,16 @@ fn makes_the_directories_and_locks_that_go_makes() {
 
 #[test]
 fn needs_both_roots() {
-    for options in [StoreOptions::new("", "/run"), StoreOptions::new("/graph", "")] {
+    for options in [
+        StoreOptions::new("", "/run"),
+        StoreOptions::new("/graph", ""),
+    ] {
         let error = Store::open(options).unwrap_err();
         assert!(matches!(error, OpenError::IncompleteOptions));
-        assert_eq!(error.kind().unwrap().text(), "missing necessary StoreOptions");
+        assert_eq!(
+            error.kind().unwrap().text(),
+            "missing necessary StoreOptions"
+        );
     }
 }
 
@@ -40,7 +53,10 @@ fn needs_both_roots() {
 fn an_unknown_driver_is_refused() {
     let place = scratch();
     let options = options(place.path()).with_driver("nosuch");
-    assert!(matches!(Store::open(options).unwrap_err(), OpenError::Driver { .. }));
+    assert!(matches!(
+        Store::open(options).unwrap_err(),
+        OpenError::Driver { .. }
+    ));
 }
 
 #[test]
@@ -50,7 +66,10 @@ fn a_relative_root_is_where_the_process_is_now() {
     let here = std::env::current_dir().unwrap();
     let up = "../".repeat(here.components().count() - 1);
     let relative = StoreOptions::new(
-        format!("{up}{}", absolute.graph_root.strip_prefix("/").unwrap().display()),
+        format!(
+            "{up}{}",
+            absolute.graph_root.strip_prefix("/").unwrap().display()
+        ),
         absolute.run_root.clone(),
     );
     let store = Store::open(relative.with_driver("vfs")).unwrap();
@@ -65,7 +84,10 @@ fn two_openings_are_independent_and_see_the_same() {
     let before = other.snapshot().unwrap();
     let layer = import(&place.store, LayerSpec::new().name("base"), &small_tar());
     assert_eq!(before.layers().count(), 0);
-    assert_eq!(other.snapshot().unwrap().layer("base").unwrap().id(), layer.id());
+    assert_eq!(
+        other.snapshot().unwrap().layer("base").unwrap().id(),
+        layer.id()
+    );
 }
 
 #[test]
@@ -74,7 +96,10 @@ fn getters_say_what_was_asked_for() {
     let store = Store::open(options(place.path()).with_sync(SyncMode::None)).unwrap();
     assert_eq!(store.graph_root(), place.path().join("root"));
     assert_eq!(store.run_root(), place.path().join("runroot"));
-    assert_eq!((store.driver_name(), store.sync_mode()), ("vfs", SyncMode::None));
+    assert_eq!(
+        (store.driver_name(), store.sync_mode()),
+        ("vfs", SyncMode::None)
+    );
     assert_eq!(store.driver_options(), ["vfs.ignore_chown_errors=true"]);
     assert!(store.id_maps().is_identity());
     assert_eq!(Place::new().store.sync_mode(), SyncMode::Filesystem);
@@ -87,7 +112,8 @@ fn areas_of_dead_processes_are_removed_and_those_of_living_ones_stay() {
     std::fs::create_dir_all(area.join("temp-dir-1/0-x")).unwrap();
     std::fs::write(area.join("lock-1"), "").unwrap();
     let mut tx = place.store.begin().unwrap();
-    tx.import_layer(LayerSpec::new(), crate::support::reader(&small_tar())).unwrap();
+    tx.import_layer(LayerSpec::new(), crate::support::reader(&small_tar()))
+        .unwrap();
     let careful = options(place.dir.path()).with_recovery(Recovery::Never);
     drop(Store::open(careful).unwrap());
     assert!(area.join("temp-dir-1").exists());
@@ -100,8 +126,14 @@ fn areas_of_dead_processes_are_removed_and_those_of_living_ones_stay() {
 #[test]
 fn kinds_have_the_texts_of_go() {
     assert_eq!(ErrorKind::LayerUnknown.to_string(), "layer not known");
-    assert_eq!(ErrorKind::DuplicateName.to_string(), "that name is already in use");
-    assert_eq!(ErrorKind::InvalidBigDataName.to_string(), "not a valid name for a big data item");
+    assert_eq!(
+        ErrorKind::DuplicateName.to_string(),
+        "that name is already in use"
+    );
+    assert_eq!(
+        ErrorKind::InvalidBigDataName.to_string(),
+        "not a valid name for a big data item"
+    );
 }
 
 #[test]
