@@ -1,12 +1,258 @@
 //! `cargo xtask demo [IMAGE]`: the main job on a real image, step by step.
 
+mod pack;
+mod stage;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde_json::Value;
+use stage::Stage;
+
 use crate::Result;
 use crate::args::Args;
+use crate::shell::{capture_text, cargo, find, is_root, program, project, step};
 
 pub(crate) const HELP: &str = "
-Usage: cargo xtask demo [IMAGE]
+Usage: cargo xtask demo [IMAGE] [--dir DIR] [--keep] [--no-build]
+
+Takes an image through a store of its own and shows each command with its output, time and memory: it is loaded, listed,
+mounted, changed in a container, diffed and saved, and the layers that come out are compared with those that went in. Needs no
+root and no configuration; the store is in a directory of its own, on the vfs driver.
+
+IMAGE is an OCI layout (a directory, or a tar of one) or a docker archive. Without one, an image of about 16,000 files is packed
+from this machine's own.
+
+  --dir DIR    where to work; target/demo. What is there is erased
+  --keep       leave the store and the image there
+  --no-build   use the binary that is there
 ";
 
-pub(crate) fn run(args: Args) -> Result {
-    args.end()
+/// What the image is called in the store.
+const NAME: &str = "localhost/demo:latest";
+
+pub(crate) fn run(mut args: Args) -> Result {
+    let keep = args.flag("--keep");
+    let build = !args.flag("--no-build");
+    let place = args
+        .value::<PathBuf>("--dir")?
+        .unwrap_or_else(|| project().join("target/demo"));
+    let image = args.word().map(PathBuf::from);
+    args.end()?;
+
+    if build {
+        step(cargo().args([
+            "build",
+            "--release",
+            "--package",
+            "layerhold-cli",
+            "--bin",
+            "layerhold",
+        ]))?;
+    }
+    erase(&place)?;
+    fs::create_dir_all(&place).map_err(|error| format!("{}: {error}", place.display()))?;
+    let outcome = show(&place, image);
+    if keep {
+        println!("\nLeft in {}.", place.display());
+    } else {
+        erase(&place)?;
+    }
+    outcome
+}
+
+fn show(place: &Path, image: Option<PathBuf>) -> Result {
+    let binary = project().join("target/release/layerhold");
+    let mut stage = Stage::new(binary, place.to_owned());
+    stage.introduce();
+    let image = match image {
+        Some(image) => image,
+        None => pack_one(&mut stage, place)?,
+    };
+
+    stage.say("Load the image: each layer is unpacked once, every digest checked, all of it visible at once.");
+    stage.run(&["load", "--name", NAME, &image.display().to_string()])?;
+    stage.say("List images and layers, and see what stands on what.");
+    stage.run(&["images"])?;
+    stage.run(&["layers"])?;
+    stage.run(&["tree"])?;
+    change_in_container(&mut stage, place)?;
+    save_and_compare(&mut stage, place)?;
+    ask_podman(&mut stage, place)?;
+
+    stage.say("Remove the container and the image; nothing is left behind.");
+    stage.run(&["rm", "box"])?;
+    stage.run(&["rm", NAME])?;
+    stage.run(&["gc"])?;
+    let left = fs::read_dir(place.join("root/vfs/dir")).map_or(0, Iterator::count);
+    if left != 0 {
+        return Err(format!("{left} layers are left in the store"));
+    }
+    println!("\nDone: all digests agree, and the store is empty again.");
+    Ok(())
+}
+
+fn pack_one(stage: &mut Stage, place: &Path) -> Result<PathBuf> {
+    stage.say("Pack an image from this machine's own files, with GNU tar and gzip.");
+    let layout = place.join("image");
+    let start = Instant::now();
+    pack::pack(&layout, place)?;
+    let size = capture_text(program("du").args(["-sh"]).arg(&layout))?;
+    println!("     {}", size.trim());
+    println!("   → {:.1} s (not ours)", start.elapsed().as_secs_f64());
+    Ok(layout)
+}
+
+fn change_in_container(stage: &mut Stage, place: &Path) -> Result {
+    stage.say("Create a container, mount it, and change something in it.");
+    stage.run(&["create", "--name", "box", NAME])?;
+    let mounted = PathBuf::from(stage.run(&["mount", "box"])?.trim());
+    let failed = |error: std::io::Error| format!("{}: {error}", mounted.display());
+    fs::create_dir_all(mounted.join("srv/new")).map_err(failed)?;
+    fs::write(mounted.join("srv/new/file"), "written in the container\n").map_err(failed)?;
+    println!("   (a file is written to srv/new/file in it)");
+    stage.say("What the container changed, as a list and as a layer.");
+    let changes = stage.run(&["diff", "box"])?;
+    if !changes.contains("srv/new/file") {
+        return Err("the change is not in the list".to_owned());
+    }
+    let archive = place.join("change.tar");
+    stage.run(&[
+        "diff",
+        "--tar",
+        "--output",
+        &archive.display().to_string(),
+        "box",
+    ])?;
+    let names = capture_text(program("tar").arg("-tf").arg(&archive))?;
+    stage::print_some(&names);
+    stage.run(&["unmount", "box"])?;
+    Ok(())
+}
+
+fn save_and_compare(stage: &mut Stage, place: &Path) -> Result {
+    stage.say("Save the image again, and compare what came out with what went in.");
+    let layout = place.join("saved");
+    stage.run(&[
+        "save",
+        "--to",
+        "oci",
+        "--output",
+        &layout.display().to_string(),
+        NAME,
+    ])?;
+    let index = read_json(&layout.join("index.json"))?;
+    let manifest = read_json(&blob(&layout, text(&index["manifests"][0]["digest"])))?;
+    // The configuration is the image's identity and names the digest of every layer, uncompressed.
+    let config_digest = text(&manifest["config"]["digest"]);
+    let config = blob(&layout, config_digest);
+    same("configuration", &sha256(&config)?, config_digest)?;
+    let config = read_json(&config)?;
+    let expected = config["rootfs"]["diff_ids"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let layers = manifest["layers"].as_array().cloned().unwrap_or_default();
+    if expected.len() != layers.len() {
+        return Err(format!(
+            "{} layers came out instead of {}",
+            layers.len(),
+            expected.len()
+        ));
+    }
+    for (number, (layer, expected)) in layers.iter().zip(&expected).enumerate() {
+        let found = unpacked_sha256(
+            &blob(&layout, text(&layer["digest"])),
+            text(&layer["mediaType"]),
+        )?;
+        same(&format!("layer {}", number + 1), &found, text(expected))?;
+    }
+    Ok(())
+}
+
+/// The same store through podman, where that is to be had.
+fn ask_podman(stage: &mut Stage, place: &Path) -> Result {
+    if !is_root() || find("podman").is_none() {
+        return Ok(());
+    }
+    stage.say("podman on the same store.");
+    let mut podman = program("podman");
+    podman
+        .arg("--root")
+        .arg(place.join("root"))
+        .arg("--runroot")
+        .arg(place.join("runroot"));
+    podman.args([
+        "--storage-driver",
+        "vfs",
+        "--events-backend",
+        "none",
+        "--cgroup-manager",
+        "cgroupfs",
+        "images",
+    ]);
+    println!("   $ podman … images");
+    stage::print_some(&capture_text(&mut podman)?);
+    Ok(())
+}
+
+fn same(what: &str, found: &str, expected: &str) -> Result {
+    if found != expected {
+        return Err(format!("{what}: {found} came out instead of {expected}"));
+    }
+    println!("     {what}: {expected}, as it went in");
+    Ok(())
+}
+
+/// The digest of a layer's archive.
+fn unpacked_sha256(file: &Path, media_type: &str) -> Result<String> {
+    let unpack = if media_type.ends_with("gzip") {
+        "gzip -dc"
+    } else if media_type.ends_with("zstd") {
+        "zstd -dcq"
+    } else {
+        "cat"
+    };
+    let script = format!("set -o pipefail; {unpack} \"$1\" | sha256sum");
+    let text = capture_text(program("bash").args(["-c", &script, "unpack"]).arg(file))?;
+    Ok(format!(
+        "sha256:{}",
+        text.split_whitespace().next().unwrap_or_default()
+    ))
+}
+
+/// `sha256:…` of a file.
+fn sha256(file: &Path) -> Result<String> {
+    let text = capture_text(program("sha256sum").arg(file))?;
+    Ok(format!(
+        "sha256:{}",
+        text.split_whitespace().next().unwrap_or_default()
+    ))
+}
+
+/// Where a layout keeps what has this digest.
+fn blob(layout: &Path, digest: &str) -> PathBuf {
+    layout.join("blobs").join(digest.replacen(':', "/", 1))
+}
+
+fn read_json(file: &Path) -> Result<Value> {
+    let bytes = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    serde_json::from_slice(&bytes).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// Removes what an earlier run left. An unpacked tree can hold directories that even their owner may not enter.
+fn erase(place: &Path) -> Result {
+    if !place.exists() {
+        return Ok(());
+    }
+    let place = place.display().to_string();
+    capture_text(program("chmod").args(["-R", "u+rwX", &place]))
+        .map(drop)
+        .unwrap_or_default();
+    capture_text(program("rm").args(["-rf", &place])).map(drop)
 }

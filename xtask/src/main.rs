@@ -12,6 +12,7 @@ mod ci;
 mod compare;
 mod demo;
 mod deps;
+mod files;
 mod fuzz;
 mod setup;
 mod shell;

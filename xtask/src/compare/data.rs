@@ -2,12 +2,11 @@
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::Sizes;
 use crate::Result;
+use crate::files::{visit_files, write_list};
 use crate::shell::{capture_text, program, step};
 
 /// Where the files come from.
@@ -113,21 +112,11 @@ pub(super) fn sha256(file: &Path) -> Result<String> {
     ))
 }
 
-fn write_list(list: &Path, files: &[PathBuf]) -> Result {
-    let failed = |error: std::io::Error| format!("{}: {error}", list.display());
-    let mut out = BufWriter::new(File::create(list).map_err(failed)?);
-    for file in files {
-        out.write_all(file.as_os_str().as_bytes()).map_err(failed)?;
-        out.write_all(b"\0").map_err(failed)?;
-    }
-    out.flush().map_err(failed)
-}
-
 /// The first `count` small files, no more than `total` bytes together on average.
 fn small_files(count: usize, total: u64) -> Result<Vec<PathBuf>> {
     let average = total / count.max(1) as u64;
     let (mut chosen, mut sum) = (Vec::new(), 0);
-    walk(&SOURCES, &mut |path, size| {
+    visit_files(&SOURCES, &mut |path, size| {
         // A file above the average goes in only when smaller ones have saved up for it.
         let room = average * (chosen.len() as u64 + 1) + (1 << 20);
         if size <= SMALL && sum + size <= room {
@@ -148,7 +137,7 @@ fn small_files(count: usize, total: u64) -> Result<Vec<PathBuf>> {
 /// Big files of `total` bytes together; made up where the machine has too few.
 fn big_files(work: &Path, total: u64) -> Result<Vec<PathBuf>> {
     let (mut chosen, mut sum) = (Vec::new(), 0);
-    walk(&SOURCES, &mut |path, size| {
+    visit_files(&SOURCES, &mut |path, size| {
         if (BIG..total.max(BIG + 1)).contains(&size) && sum + size <= total + BIG {
             sum += size;
             chosen.push(path.to_owned());
@@ -180,38 +169,4 @@ fn make_file(path: &Path, size: u64, seed: u64) -> Result {
         out.write_all(b"layerhol").map_err(failed)?;
     }
     out.flush().map_err(failed)
-}
-
-/// Visits regular files with ASCII names in a fixed order until told to stop.
-fn walk(tops: &[&str], visit: &mut dyn FnMut(&Path, u64) -> bool) -> Result {
-    for top in tops {
-        if !enter(Path::new(top), visit)? {
-            break;
-        }
-    }
-    Ok(())
-}
-
-fn enter(directory: &Path, visit: &mut dyn FnMut(&Path, u64) -> bool) -> Result<bool> {
-    let Ok(entries) = fs::read_dir(directory) else {
-        return Ok(true);
-    };
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.sort();
-    for path in paths {
-        let Ok(stat) = fs::symlink_metadata(&path) else {
-            continue;
-        };
-        let goes_on = if stat.is_dir() {
-            enter(&path, visit)?
-        } else if stat.is_file() && stat.nlink() == 1 && path.as_os_str().is_ascii() {
-            visit(&path, stat.len())
-        } else {
-            true
-        };
-        if !goes_on {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
