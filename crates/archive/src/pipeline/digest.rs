@@ -46,6 +46,7 @@ pub(crate) struct Summer {
 
 #[derive(Debug)]
 enum State {
+    /// Counting only.
     Known([u8; 32]),
     Hashing(Box<Sha256>),
 }

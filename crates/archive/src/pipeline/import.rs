@@ -7,12 +7,12 @@ use layerhold_tar_format::{EventSink, Parser};
 
 use crate::codec::Codec;
 use crate::pipeline::block::{Block, Pool};
-use crate::pipeline::digest::ContentSum;
+use crate::pipeline::digest::{ContentSum, Summer};
 use crate::pipeline::{Cancel, ImportError, ImportOptions, parse, source, unpacking};
 use crate::unpack::{Summary, Unpacker};
 
 /// Buffers of the stream as stored, if that is compressed: 1 MiB together.
-const STORED: (usize, usize) = (8, 128 * 1024);
+const STORED: (usize, usize) = (4, 256 * 1024);
 /// Buffers of the uncompressed stream: 4 MiB together. Larger ones make fewer
 /// and longer writes, which is slower where the page cache answers with large
 /// folios on a machine short of contiguous memory.
@@ -98,22 +98,25 @@ fn run<'scope, 'env>(
         unpacking::unpack(unpacker, &to_unpack, to_writer, cancel)
     })?;
     let plain = codec == Codec::Plain;
-    let known = if plain {
-        options.known_uncompressed.or(options.known_compressed)
-    } else {
-        options.known_uncompressed
+    let (known_stored, known) = match plain {
+        // It is one stream, which the other thread adds up; here it is only counted.
+        true => (
+            Some([0; 32]),
+            options.known_uncompressed.or(options.known_compressed),
+        ),
+        false => (options.known_compressed, options.known_uncompressed),
     };
     let summing = spawn(scope, "hash", move || Ok(source::sum(&to_sum, known)))?;
+    let stored_sum = Summer::new(known_stored);
     let (reading, decompressing) = if plain {
-        let read = move || source::read(reader, first, content, outlets, cancel);
+        let read = move || source::read(reader, first, content, stored_sum, outlets, cancel);
         (spawn(scope, "read", read)?, None)
     } else {
         let (to_decompressor, to_decompress) = sync_channel(WAITING);
-        let known = options.known_compressed;
-        let decompress = move || source::decompress(codec, to_decompress, known, content, outlets);
+        let decompress = move || source::decompress(codec, to_decompress, content, outlets);
         let decompressing = spawn(scope, "decompress", decompress)?;
         let outlets = vec![to_decompressor];
-        let read = move || source::read(reader, first, stored, outlets, cancel);
+        let read = move || source::read(reader, first, stored, stored_sum, outlets, cancel);
         (spawn(scope, "read", read)?, Some(decompressing))
     };
 
@@ -130,19 +133,19 @@ fn run<'scope, 'env>(
 
     // The order decides which error is told if several stages failed: the one
     // furthest upstream, since the others may only be its consequences.
-    join(reading)?;
-    let compressed = decompressing.map(join).transpose()?.flatten();
+    let stored_sum = join(reading)?;
+    decompressing.map_or(Ok(()), join)?;
     let parsed = parsed?;
     let unpacked = join(unpacking);
     let skipped_xattrs = join(writing)?;
     let unpacked = unpacked?;
     let uncompressed = join(summing)?;
-    match (parsed, unpacked, uncompressed) {
-        (true, Some(mut unpacked), Some(uncompressed)) => {
+    match (parsed, unpacked, stored_sum, uncompressed) {
+        (true, Some(mut unpacked), Some(stored_sum), Some(uncompressed)) => {
             unpacked.skipped_xattrs += skipped_xattrs;
             Ok(Imported {
                 codec,
-                compressed: compressed.unwrap_or(uncompressed),
+                compressed: if plain { uncompressed } else { stored_sum },
                 uncompressed,
                 unpacked,
             })

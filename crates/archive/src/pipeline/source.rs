@@ -26,21 +26,24 @@ fn end(outlets: &Outlets) {
     }
 }
 
-/// Reads the source to its end, beginning with a block that is filled already.
+/// Reads the source to its end, beginning with a block that is filled already,
+/// and adds it up on the way; `None` if a receiver is gone.
 pub(crate) fn read(
     mut source: impl Read,
     first: (Block, bool),
     mut pool: Pool,
+    mut summer: Summer,
     outlets: Outlets,
     cancel: &Cancel,
-) -> Result<(), ImportError> {
+) -> Result<Option<ContentSum>, ImportError> {
     let (mut block, mut at_end) = first;
     loop {
         if cancel.is_cancelled() {
             return Err(ImportError::Cancelled);
         }
+        summer.update(block.filled());
         if !block.filled().is_empty() && !hand_on(&outlets, block) {
-            return Ok(());
+            return Ok(None);
         }
         if at_end {
             break;
@@ -49,7 +52,7 @@ pub(crate) fn read(
         at_end = block.fill(&mut source).map_err(ImportError::Read)?;
     }
     end(&outlets);
-    Ok(())
+    Ok(Some(summer.finish()))
 }
 
 /// Adds up all blocks; `None` if the stream was abandoned.
@@ -63,23 +66,20 @@ pub(crate) fn sum(inlet: &Receiver<Piece<Shared>>, known: Option<[u8; 32]>) -> O
     }
 }
 
-/// Decompresses the stream; gives the sum of what went in.
+/// Decompresses the stream.
 pub(crate) fn decompress(
     codec: Codec,
     inlet: Receiver<Piece<Shared>>,
-    known: Option<[u8; 32]>,
     mut pool: Pool,
     outlets: Outlets,
-) -> Result<Option<ContentSum>, ImportError> {
-    let mut input = Input::new(inlet, known);
+) -> Result<(), ImportError> {
+    let mut input = Input::new(inlet);
     let decompressed = decompress_to(codec, &mut input, &mut pool, &outlets);
-    if input.abandoned {
-        return Ok(None);
-    }
-    if decompressed? {
+    // The stage before this one failed, and says so itself.
+    if !input.abandoned && decompressed? {
         end(&outlets);
     }
-    Ok(Some(input.summer.finish()))
+    Ok(())
 }
 
 /// Tells whether all of it found a receiver.
@@ -104,24 +104,22 @@ fn decompress_to(
     }
 }
 
-/// The compressed stream as a reader, added up as it passes.
+/// The compressed stream as a reader.
 struct Input {
     inlet: Receiver<Piece<Shared>>,
     block: Option<Shared>,
     position: usize,
-    summer: Summer,
     ended: bool,
     /// The stage before this one failed.
     abandoned: bool,
 }
 
 impl Input {
-    fn new(inlet: Receiver<Piece<Shared>>, known: Option<[u8; 32]>) -> Self {
+    fn new(inlet: Receiver<Piece<Shared>>) -> Self {
         Self {
             inlet,
             block: None,
             position: 0,
-            summer: Summer::new(known),
             ended: false,
             abandoned: false,
         }
@@ -141,10 +139,7 @@ impl BufRead for Input {
             self.block = None;
             self.position = 0;
             match self.inlet.recv() {
-                Ok(Piece::Next(block)) => {
-                    self.summer.update(block.filled());
-                    self.block = Some(block);
-                }
+                Ok(Piece::Next(block)) => self.block = Some(block),
                 Ok(Piece::End) => self.ended = true,
                 Err(_) => {
                     self.abandoned = true;
