@@ -35,11 +35,13 @@ impl Inner {
     pub(crate) fn undo_remains(&self, locks: &mut Locks) -> Trash {
         let mut trash = Trash::new();
         let mut doomed = incomplete(&locks.layers);
-        if let Ok(Some(intent)) = Intent::read(&self.layout.layers) {
-            doomed.extend(unwanted(&intent, locks));
+        let intent = Intent::read(&self.layout.layers).ok().flatten();
+        if let Some(intent) = &intent {
+            doomed.extend(unwanted(intent, locks));
+            self.discard_data(intent, locks, &mut trash);
         }
         let removed = self.remove_quietly(locks, &doomed, &mut trash);
-        if removed.is_ok() {
+        if intent.is_some() && removed.is_ok() {
             // Left in place when something failed, so that the next one tries again.
             drop(Intent::remove(
                 &*self.options.metadata_io,
@@ -47,6 +49,24 @@ impl Inner {
             ));
         }
         trash
+    }
+
+    /// Moves the data of images and containers that never were recorded out of the way.
+    fn discard_data(&self, intent: &Intent, locks: &Locks, trash: &mut Trash) {
+        for id in intent
+            .images
+            .iter()
+            .filter(|id| !locks.images.contains(id.as_str()))
+        {
+            drop(self.discard(&self.layout.images, id.as_ref(), trash));
+        }
+        for id in intent
+            .containers
+            .iter()
+            .filter(|id| !locks.containers.contains(id.as_str()))
+        {
+            drop(self.discard(&self.layout.containers, id.as_ref(), trash));
+        }
     }
 
     fn remove_quietly(

@@ -6,20 +6,21 @@
 //! | 1 | locks are taken, everything is checked again | the same |
 //! | 2 | the layers are recorded as incomplete | records that the next writer, ours or Go's, removes with what belongs to them |
 //! | 3 | trees, tar-split files and data items of layers are moved into place | the same |
-//! | 4 | data items of images and containers are moved into place | the same, and directories without a record, which the garbage collector removes |
-//! | 5 | the intent is noted | the same |
+//! | 4 | the intent is noted | the same, and a note that our next writer removes |
+//! | 5 | data items of images and containers are moved into place | the same, and directories that our next writer removes |
 //! | 6 | the layers are recorded as complete | layers that no image uses; our next writer finds the intent and removes them |
 //! | 7 | the images are recorded | with containers to come: complete images, and container layers that our next writer removes |
 //! | 8 | the containers are recorded | everything is there; the note of the intent says so to the next writer |
 //! | 9 | the intent is removed, the locks are released | everything is there |
 //! | 10 | temporary areas are erased | – |
 //!
-//! Steps 2, 3 and 6 are left out without layers, 5 and 9 without anything that uses them. When a step fails, the steps before
-//! it are undone in the opposite order; if that fails too, what is left is what a crash would have left.
+//! Steps 2, 3 and 6 are left out without layers, 4 and 9 without images and containers. When a step fails, what the steps before
+//! it did is undone; if that fails too, what is left is what a crash would have left. An image that was there before keeps data
+//! items that were written anew.
 
 use layerhold_driver::{LayerError, SyncMode, Trash};
 use layerhold_ids::{ContainerId, ImageId, LayerId};
-use layerhold_json_store::NameChange;
+use layerhold_json_store::{NameChange, WriteGuard};
 use layerhold_staging::StagedAddition;
 use layerhold_sys::{Dir, PathError};
 
@@ -31,7 +32,7 @@ use crate::intent::Intent;
 use crate::item::{ItemId, ItemKind};
 use crate::layout::tar_split_name;
 use crate::locks::{InContext, Locks};
-use crate::lookup;
+use crate::lookup::{self, Item};
 use crate::open::DURABLE;
 use crate::records::{BY_LAYER, Container, Image, Layer};
 use crate::spec::{BigDataItem, IfPresent, ImageIfPresent, NameConflict};
@@ -110,7 +111,6 @@ struct Done {
     moved: Vec<LayerId>,
     image_dirs: Vec<ImageId>,
     container_dirs: Vec<ContainerId>,
-    images: bool,
 }
 
 impl<'s> Commit<'s> {
@@ -151,21 +151,21 @@ impl<'s> Commit<'s> {
         };
         self.record_incomplete(parts, locks)?;
         self.move_layers(parts)?;
-        self.move_data(parts, locks)?;
         let has_users = !(committed.images.is_empty() && committed.containers.is_empty());
-        let intent = Intent {
-            layers: committed.layers.clone(),
-            images: committed.images.clone(),
-            containers: committed.containers.clone(),
-            deleting: false,
-        };
-        if has_users && !committed.layers.is_empty() {
+        if has_users {
+            let intent = Intent {
+                layers: committed.layers.clone(),
+                images: committed.images.clone(),
+                containers: committed.containers.clone(),
+                deleting: false,
+            };
             intent.publish(&*self.inner.options.metadata_io, &self.inner.layout.layers)?;
         }
+        self.move_data(parts, locks)?;
         self.record_complete(locks)?;
-        self.record_images(parts, locks)?;
+        record_images(parts, locks)?;
         record_containers(parts, locks)?;
-        if has_users && !committed.layers.is_empty() {
+        if has_users {
             // Left behind it would be taken for what it is: a commit that is complete.
             drop(Intent::remove(
                 &*self.inner.options.metadata_io,
@@ -281,7 +281,7 @@ impl<'s> Commit<'s> {
         }
     }
 
-    /// Step 4.
+    /// Step 5.
     fn move_data(&mut self, parts: &mut Transaction, locks: &Locks) -> Result<(), CommitError> {
         for position in 0..parts.images.len() {
             let Some(new) = parts.images.get_mut(position) else {
@@ -334,27 +334,6 @@ impl<'s> Commit<'s> {
         locks.layers.save().of::<Layer>()
     }
 
-    /// Step 7.
-    fn record_images(&mut self, parts: &Transaction, locks: &mut Locks) -> Result<(), CommitError> {
-        for new in &parts.images {
-            if locks.images.contains(new.record.id().as_str()) {
-                update_image(new, locks)?;
-            } else {
-                insert_image(new, locks)?;
-            }
-        }
-        for mapped in &parts.mapped {
-            let note = |image: &mut Image| image.add_mapped_layer(&mapped.layer);
-            locks
-                .images
-                .update(mapped.image.as_str(), note)
-                .of::<Image>()?;
-        }
-        locks.images.save().of::<Image>()?;
-        self.done.images = true;
-        Ok(())
-    }
-
     /// Undoes the steps that were done, and returns the error that made it necessary.
     fn undo(&mut self, locks: &mut Locks, error: CommitError) -> CommitError {
         match self.try_to_undo(locks) {
@@ -368,39 +347,64 @@ impl<'s> Commit<'s> {
 
     fn try_to_undo(&mut self, locks: &mut Locks) -> Result<(), CommitError> {
         let done = std::mem::take(&mut self.done);
+        let layout = &self.inner.layout;
+        // A save that failed may have reached the disk nevertheless; the guards say what is there. What uses the layers goes
+        // first, and when it cannot go the layers stay.
+        remove_present(&mut locks.containers, &done.container_dirs)?;
+        remove_present(&mut locks.images, &done.image_dirs)?;
         for id in &done.container_dirs {
             self.inner
-                .discard(&self.inner.layout.containers, id.as_ref(), &mut self.trash)?;
+                .discard(&layout.containers, id.as_ref(), &mut self.trash)?;
         }
-        for id in &done.image_dirs {
-            if done.images && locks.images.contains(id.as_str()) {
-                locks.images.remove(id.as_str()).of::<Image>()?;
-            }
-        }
-        locks.images.save().of::<Image>()?;
         for id in &done.image_dirs {
             self.inner
-                .discard(&self.inner.layout.images, id.as_ref(), &mut self.trash)?;
+                .discard(&layout.images, id.as_ref(), &mut self.trash)?;
         }
         for id in done.moved.iter().rev() {
-            self.inner
-                .move_out(id, &mut self.trash)
-                .map_err(|source| CommitError::Layer {
-                    id: id.clone(),
-                    source,
-                })?;
+            let moved = self.inner.move_out(id, &mut self.trash);
+            moved.map_err(|source| CommitError::Layer {
+                id: id.clone(),
+                source,
+            })?;
         }
-        for id in &done.layers {
-            if locks.layers.contains(id.as_str()) {
-                locks.layers.remove(id.as_str()).of::<Layer>()?;
-            }
-        }
-        locks.layers.save().of::<Layer>()?;
+        remove_present(&mut locks.layers, &done.layers)?;
         Ok(Intent::remove(
             &*self.inner.options.metadata_io,
-            &self.inner.layout.layers,
+            &layout.layers,
         )?)
     }
+}
+
+/// Removes those records that are there, and saves.
+fn remove_present<R: Item>(
+    records: &mut WriteGuard<R>,
+    ids: &[impl AsRef<str>],
+) -> Result<(), AccessError> {
+    for id in ids {
+        if records.contains(id.as_ref()) {
+            records.remove(id.as_ref()).of::<R>()?;
+        }
+    }
+    records.save().of::<R>()
+}
+
+/// Step 7.
+fn record_images(parts: &Transaction, locks: &mut Locks) -> Result<(), CommitError> {
+    for new in &parts.images {
+        if locks.images.contains(new.record.id().as_str()) {
+            update_image(new, locks)?;
+        } else {
+            insert_image(new, locks)?;
+        }
+    }
+    for mapped in &parts.mapped {
+        let note = |image: &mut Image| image.add_mapped_layer(&mapped.layer);
+        locks
+            .images
+            .update(mapped.image.as_str(), note)
+            .of::<Image>()?;
+    }
+    Ok(locks.images.save().of::<Image>()?)
 }
 
 /// Moves an addition to its place, if there is one.
