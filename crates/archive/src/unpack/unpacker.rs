@@ -131,7 +131,10 @@ impl Unpacker {
         })
     }
 
-    /// Unpacks one entry with its whole content, holes expanded to zeros.
+    /// Unpacks one entry with its whole content, holes expanded to zeros and
+    /// written as such: of a hostile archive, an enormous hole would fill the disk.
+    /// Whoever has the pieces of a parser keeps holes by [`Unpacker::write_at`],
+    /// as [`import`](crate::import) does.
     ///
     /// # Errors
     /// See [`UnpackError`]; what remains of `content` is not read then.
