@@ -9,49 +9,49 @@ use crate::kind::ErrorKind;
 /// Any error of this crate.
 ///
 /// Each operation returns its own, smaller type; all of them convert into this one, so that callers which do many
-/// different things can use `?` throughout.
+/// different things can use `?` throughout. It holds them in a box, so that its size costs nobody anything.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A store cannot be opened.
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Open(Box<OpenError>),
     /// Records cannot be locked, read or saved.
     #[error(transparent)]
-    Access(#[from] AccessError),
+    Access(Box<AccessError>),
     /// A text names nothing, or not one thing.
     #[error(transparent)]
-    Lookup(#[from] LookupError),
+    Lookup(Box<LookupError>),
     /// Something cannot be added to a transaction.
     #[error(transparent)]
-    Stage(#[from] StageError),
+    Stage(Box<StageError>),
     /// A transaction cannot be committed.
     #[error(transparent)]
-    Commit(#[from] CommitError),
+    Commit(Box<CommitError>),
     /// A record cannot be changed.
     #[error(transparent)]
-    Update(#[from] UpdateError),
+    Update(Box<UpdateError>),
     /// A big data item cannot be read or written.
     #[error(transparent)]
-    Data(#[from] DataError),
+    Data(Box<DataError>),
     /// A layer cannot be mounted or unmounted.
     #[error(transparent)]
-    Mount(#[from] MountError),
+    Mount(Box<MountError>),
     /// A difference cannot be made, measured or applied.
     #[error(transparent)]
-    Diff(#[from] DiffError),
+    Diff(Box<DiffError>),
     /// Something cannot be deleted.
     #[error(transparent)]
-    Delete(#[from] DeleteError),
+    Delete(Box<DeleteError>),
     /// A directory or file of a container or image cannot be used.
     #[error(transparent)]
-    Directory(#[from] DirectoryError),
+    Directory(Box<DirectoryError>),
     /// Garbage cannot be collected.
     #[error(transparent)]
-    Collect(#[from] CollectError),
+    Collect(Box<CollectError>),
     /// A store cannot be shut down.
     #[error(transparent)]
-    Shutdown(#[from] ShutdownError),
+    Shutdown(Box<ShutdownError>),
 }
 
 impl Error {
@@ -74,4 +74,30 @@ impl Error {
             Self::Shutdown(error) => error.kind(),
         }
     }
+}
+
+macro_rules! from {
+    ($($variant:ident($error:ty)),* $(,)?) => {$(
+        impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::$variant(Box::new(error))
+            }
+        }
+    )*};
+}
+
+from! {
+    Open(OpenError),
+    Access(AccessError),
+    Lookup(LookupError),
+    Stage(StageError),
+    Commit(CommitError),
+    Update(UpdateError),
+    Data(DataError),
+    Mount(MountError),
+    Diff(DiffError),
+    Delete(DeleteError),
+    Directory(DirectoryError),
+    Collect(CollectError),
+    Shutdown(ShutdownError),
 }

@@ -36,7 +36,7 @@ impl Store {
         let id = layer.id();
         let failed = |source| DiffError::Driver {
             layer: id.clone(),
-            source,
+            source: Box::new(source),
         };
         let target = in_use
             .driver

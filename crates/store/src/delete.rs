@@ -254,7 +254,7 @@ impl Deletion<'_> {
             let removed = self.inner.move_out(id, &mut self.trash);
             removed.map_err(|source| DeleteError::Driver {
                 layer: (*id).clone(),
-                source,
+                source: Box::new(source),
             })?;
         }
         for id in present {
@@ -320,7 +320,10 @@ impl Deletion<'_> {
     fn unrecorded_layers(&mut self, locks: &Locks) -> Result<(), DeleteError> {
         let failed = |layer: &LayerId| {
             let layer = layer.clone();
-            move |source| DeleteError::Driver { layer, source }
+            move |source| DeleteError::Driver {
+                layer,
+                source: Box::new(source),
+            }
         };
         let held = self
             .inner

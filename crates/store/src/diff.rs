@@ -172,7 +172,7 @@ impl Pair {
     fn failed(&self, source: layerhold_driver::LayerError) -> DiffError {
         DiffError::Driver {
             layer: self.to.id().clone(),
-            source,
+            source: Box::new(source),
         }
     }
 

@@ -445,7 +445,7 @@ pub enum CommitError {
         id: LayerId,
         /// Why.
         #[source]
-        source: LayerError,
+        source: Box<LayerError>,
     },
     /// A data item could not be moved into place.
     #[error(transparent)]
@@ -558,7 +558,7 @@ pub enum MountError {
         layer: LayerId,
         /// Why.
         #[source]
-        source: LayerError,
+        source: Box<LayerError>,
     },
     /// Locks or records cannot be used.
     #[error(transparent)]
@@ -625,7 +625,7 @@ pub enum DiffError {
         layer: LayerId,
         /// Why.
         #[source]
-        source: LayerError,
+        source: Box<LayerError>,
     },
     /// A temporary area cannot be used.
     #[error("cannot use a temporary area")]
@@ -713,7 +713,7 @@ pub enum DeleteError {
         layer: LayerId,
         /// Why.
         #[source]
-        source: LayerError,
+        source: Box<LayerError>,
     },
     /// The driver cannot list its layers.
     #[error("cannot list the layers of the driver")]

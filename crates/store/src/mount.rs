@@ -215,7 +215,7 @@ impl Inner {
         };
         let failed = |source| MountError::Driver {
             layer: id.clone(),
-            source,
+            source: Box::new(source),
         };
         let path = in_use
             .driver
@@ -259,7 +259,7 @@ impl Inner {
             Err(error) if !error.is_not_found() => {
                 return Err(MountError::Driver {
                     layer: layer.clone(),
-                    source: error,
+                    source: Box::new(error),
                 });
             }
             _ => counts.set(layer, &mount.path, 0)?,

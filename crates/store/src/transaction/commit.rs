@@ -262,7 +262,7 @@ impl<'s> Commit<'s> {
     ) -> Result<(), CommitError> {
         let failed = |source| CommitError::Layer {
             id: id.clone(),
-            source,
+            source: Box::new(source),
         };
         match contents.commit(id) {
             Ok(()) => Ok(()),
@@ -364,7 +364,7 @@ impl<'s> Commit<'s> {
             let moved = self.inner.move_out(id, &mut self.trash);
             moved.map_err(|source| CommitError::Layer {
                 id: id.clone(),
-                source,
+                source: Box::new(source),
             })?;
         }
         remove_present(&mut locks.layers, &done.layers)?;

@@ -129,8 +129,7 @@ fn processes_share_layers() {
 fn a_lock_held_elsewhere_is_waited_for() {
     let place = Place::new();
     image(&place.store, "image", &small_tar());
-    let lock = layerhold::layerhold_lockfile::LockFile::new(place.graph("vfs-images/images.lock"))
-        .unwrap();
+    let lock = layerhold_lockfile::LockFile::new(place.graph("vfs-images/images.lock")).unwrap();
     let held = lock.write().unwrap();
     let store = place.again();
     let thread = std::thread::spawn(move || store.set_metadata("image", "x").unwrap());

@@ -144,7 +144,7 @@ fn what_is_wrong_is_refused() {
             .unwrap_err(),
         StageError::Labels
     ));
-    let parent = id::<layerhold::layerhold_ids::LayerId>("l");
+    let parent = id::<layerhold_ids::LayerId>("l");
     let error = tx
         .create_layer(LayerSpec::new().parent(parent))
         .unwrap_err();

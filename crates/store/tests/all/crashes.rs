@@ -32,7 +32,7 @@ fn work(store: &Store, round: u32) -> Result<(), Error> {
     let container = tx.create_container(ContainerSpec::new().image(image))?;
     tx.commit()?;
     store.add_names(&name, &[format!("{name}-too")])?;
-    if round % 3 != 0 {
+    if !round.is_multiple_of(3) {
         store.delete_container(container.id().as_str())?;
         store.delete_image(&name, Commit::Delete)?;
     }

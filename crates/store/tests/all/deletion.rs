@@ -1,9 +1,9 @@
 //! Deleting.
 
-use layerhold::layerhold_ids::LayerId;
 use layerhold::{
-    Commit, ContainerSpec, DeleteError, ErrorKind, ImageSpec, LayerSpec, MountRequest,
+    Commit, ContainerSpec, DeleteError, ErrorKind, ImageSpec, LayerSpec, MountRequest, Store,
 };
+use layerhold_ids::LayerId;
 
 use crate::support::{Place, file_tar, image, import, leftovers, reader, small_tar};
 
@@ -179,10 +179,10 @@ fn immutable_files_are_deleted_too() {
         .arg(&path)
         .status();
     if !marked.is_ok_and(|status| status.success()) {
-        drop(layerhold_testkit::skip::<()>(
+        let _skipped: Option<()> = layerhold_testkit::skip(
             "the filesystem knows no immutable files",
             layerhold_testkit::Blame::SetUp,
-        ));
+        );
         return;
     }
     place.store.delete_layer("base").unwrap();
@@ -254,4 +254,43 @@ fn errors_name_who_uses_what() {
         panic!()
     };
     assert_eq!((layer, child), (base, top));
+}
+
+#[test]
+fn root_a_full_disk_can_be_emptied() {
+    use layerhold_testkit::{FilesystemKind, require_filesystem, require_root};
+    let Some(()) = require_root() else { return };
+    let Some(disk) = require_filesystem(FilesystemKind::Ext4, 16) else {
+        return;
+    };
+    let store = Store::open(crate::support::options(disk.path())).unwrap();
+    let tar = file_tar("big", &vec![7; 4 << 20]);
+    let (_, layer) = image(&store, "image", &tar);
+    // Whatever is left of the disk is taken.
+    let mut filler = std::fs::File::create(disk.path().join("filler")).unwrap();
+    let mut piece = 1 << 20;
+    while piece > 0 {
+        match std::io::Write::write_all(&mut filler, &vec![1; piece]) {
+            Ok(()) => {}
+            Err(_) => piece /= 2,
+        }
+    }
+    drop(filler.sync_all());
+    assert!(std::fs::write(disk.path().join("more"), [1; 5000]).is_err());
+    let mut tx = store.begin().unwrap();
+    let failed = tx
+        .import_layer(LayerSpec::new(), reader(&tar))
+        .map(drop)
+        .is_err()
+        || tx.commit().is_err();
+    assert!(failed);
+    assert_eq!(
+        store.delete_image("image", Commit::Delete).unwrap(),
+        [layer]
+    );
+    let store = Store::open(crate::support::options(disk.path())).unwrap();
+    assert_eq!(store.snapshot().unwrap().layers().count(), 0);
+    assert!(store.garbage_collect().unwrap().is_empty());
+    // There is room again.
+    image(&store, "again", &tar);
 }

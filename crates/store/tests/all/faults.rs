@@ -240,9 +240,9 @@ fn each_death(
     for at in 0..200 {
         let place = scratch();
         prepare(&Store::open(options(place.path())).unwrap()).unwrap();
-        let mut child = ChildSpec::new("faults::child_entry", role)
+        let child = ChildSpec::new("faults::child_entry", role)
             .argument(place.path().to_str().unwrap())
-            .argument(&at.to_string())
+            .argument(at)
             .spawn();
         let status = child.wait();
         let found = state(place.path());

@@ -1,6 +1,6 @@
 //! Finding things.
 
-use layerhold::layerhold_ids::{Digest, ImageId, LayerId};
+use layerhold::layerhold_ids::{Digest, LayerId};
 use layerhold::{
     BigDataItem, ContainerSpec, ErrorKind, ImageSpec, Item, ItemKind, LayerSpec, LookupError,
     layerhold_json_store,
@@ -224,14 +224,7 @@ fn hand_edits_are_noticed() {
     assert_eq!(place.store.snapshot().unwrap().layers().count(), 1);
     std::fs::write(place.graph("vfs-layers/layers.json"), "[]").unwrap();
     assert_eq!(place.store.snapshot().unwrap().layers().count(), 0);
-    let _: ImageId = place
-        .store
-        .snapshot()
-        .unwrap()
-        .image("image")
-        .unwrap()
-        .id()
-        .clone();
+    assert!(place.store.snapshot().unwrap().image("image").is_ok());
 }
 
 #[test]
@@ -253,7 +246,7 @@ fn one_of_ten_thousand_layers_is_found() {
     );
     let diff_id = format!("sha256:{:064x}", 4999)
         .parse::<Digest>()
-        .map(layerhold::layerhold_ids::DiffId::new)
+        .map(layerhold_ids::DiffId::new)
         .unwrap();
     assert_eq!(view.layers_by_diff_id(&diff_id).len(), 2);
     assert_eq!(view.layers().count(), 10_000);
