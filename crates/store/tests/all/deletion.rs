@@ -292,5 +292,5 @@ fn root_a_full_disk_can_be_emptied() {
     assert_eq!(store.snapshot().unwrap().layers().count(), 0);
     assert!(store.garbage_collect().unwrap().is_empty());
     // There is room again.
-    image(&store, "again", &tar);
+    image(&store, "again", &file_tar("smaller", &vec![7; 2 << 20]));
 }
