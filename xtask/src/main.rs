@@ -18,6 +18,7 @@ mod setup;
 mod shell;
 mod test;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use args::Args;
@@ -94,7 +95,8 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     if args.wants_help() {
-        println!("{}", command.help.trim());
+        // Whoever reads only the first lines closes the pipe, which is no failure.
+        drop(writeln!(std::io::stdout(), "{}", command.help.trim()));
         return ExitCode::SUCCESS;
     }
     match (command.run)(args) {
