@@ -20,7 +20,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     Target {
         name: "lock_token",
         run: targets::lock_token::run,
@@ -45,6 +45,11 @@ pub const TARGETS: [Target; 10] = [
         name: "mountpoints_json",
         run: targets::mountpoints_json::run,
         seeds: seeds::mountpoints_json,
+    },
+    Target {
+        name: "record_store",
+        run: targets::record_store::run,
+        seeds: seeds::record_store,
     },
     Target {
         name: "tar_split",

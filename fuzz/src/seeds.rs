@@ -48,6 +48,27 @@ pub fn layers_json() -> Vec<Vec<u8>> {
     with_edges(examples(LAYERS))
 }
 
+/// Record files of layers, whole, cut off, and with damage in the middle.
+#[must_use]
+pub fn record_store() -> Vec<Vec<u8>> {
+    let mut seeds = layers_json();
+    for whole in examples(LAYERS) {
+        seeds.push(whole[..whole.len() / 2].to_vec());
+        seeds.push([whole.as_slice(), b"\0\0\0"].concat());
+        let text = String::from_utf8_lossy(&whole).into_owned();
+        seeds.push(
+            text.replace("\"names\":[\"upper\"]", "\"names\":7")
+                .into_bytes(),
+        );
+        seeds.push(text.replace("},{", "},garbage,{").into_bytes());
+        seeds.push(
+            text.replace("},{", "},{\"id\":\"the-new-one\",\"names\":[\"upper\"]},{")
+                .into_bytes(),
+        );
+    }
+    seeds
+}
+
 /// Record files of images.
 #[must_use]
 pub fn images_json() -> Vec<Vec<u8>> {

@@ -7,6 +7,7 @@ pub mod import;
 pub mod layers_json;
 pub mod lock_token;
 pub mod mountpoints_json;
+pub mod record_store;
 mod records;
 pub mod tar_split;
 pub mod tar_unpack;
