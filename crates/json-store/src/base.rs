@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use memchr::memmem;
+
 use crate::LocationId;
 use crate::damage::{DamageKind, Damaged, FileReport, FileState, NameConflict};
 use crate::document::{Document, Fault, Item, Span, hash};
@@ -140,10 +142,12 @@ impl<R: Record> Base<R> {
                     continue;
                 }
                 let id = part.document.span(item.id);
-                if ids
-                    .find_or_insert(item.hash, entry, |other| self.id_bytes(other) == id)
-                    .is_some()
-                {
+                let same = |other| {
+                    self.locate(other).is_some_and(|(part, known)| {
+                        known.hash == item.hash && part.document.span(known.id) == id
+                    })
+                };
+                if ids.find_or_insert(item.hash, entry, same).is_some() {
                     let id = part.document.text(item.id).to_owned();
                     self.hide(entry, DamageKind::DuplicateId { id });
                 }
@@ -298,11 +302,15 @@ impl<R: Record> Base<R> {
         };
         let index = match spec.source() {
             KeySource::Field => lazy.get(|| self.field_index(key)),
+            KeySource::Mentioned => lazy.get(|| self.computed_index(key)),
             // Parsing everything for every lookup would never pay.
             KeySource::Computed => Some(lazy.made.get_or_init(|| self.computed_index(key))),
         };
         if let Some(index) = index {
             return index.0.get(value).cloned().unwrap_or_default();
+        }
+        if spec.source() == KeySource::Mentioned {
+            return self.find_mentioned(key, value);
         }
         let column = field_column::<R>(key);
         let mut found = Vec::new();
@@ -312,6 +320,23 @@ impl<R: Record> Base<R> {
             }
         });
         found
+    }
+
+    fn find_mentioned(&self, key: usize, value: &str) -> Vec<Entry> {
+        if value.is_empty() {
+            return Vec::new();
+        }
+        let finder = memmem::Finder::new(value);
+        let has = |entry: &Entry| {
+            let mut has = false;
+            if finder.find(self.raw(*entry)).is_some()
+                && let Ok(record) = self.record(*entry)
+            {
+                record.key_values(key, &mut |found| has |= found == value);
+            }
+            has
+        };
+        self.entries().filter(has).collect()
     }
 
     fn field_index(&self, key: usize) -> KeyIndex {
@@ -449,6 +474,9 @@ impl<R: Record> Base<R> {
 
 impl KeyIndex {
     fn add(&mut self, value: &str, entry: Entry) {
+        if value.is_empty() {
+            return;
+        }
         if let Some(entries) = self.0.get_mut(value) {
             if entries.last() != Some(&entry) {
                 entries.push(entry);

@@ -21,6 +21,13 @@ impl Span {
         len: 0,
     };
 
+    fn new(start: usize, end: usize) -> Option<Self> {
+        Some(Self {
+            start: u32::try_from(start).ok()?,
+            len: u32::try_from(end.checked_sub(start)?).ok()?,
+        })
+    }
+
     pub(crate) fn is_none(self) -> bool {
         self.start == u32::MAX
     }
@@ -175,27 +182,32 @@ impl Parts {
 
     /// Remembers a string; [`Span::NONE`] if it is no valid text.
     pub(crate) fn remember(&mut self, bytes: &[u8], found: Quoted) -> Span {
-        self.try_remember(bytes, found).unwrap_or(Span::NONE)
+        let raw = bytes.get(found.start..found.end).unwrap_or_default();
+        if found.escaped || raw.is_ascii() || std::str::from_utf8(raw).is_ok() {
+            self.remember_bytes(bytes, found)
+        } else {
+            Span::NONE
+        }
     }
 
-    fn try_remember(&mut self, bytes: &[u8], found: Quoted) -> Option<Span> {
-        let raw = bytes.get(found.start..found.end)?;
-        if !found.escaped {
-            if !raw.is_ascii() {
-                std::str::from_utf8(raw).ok()?;
-            }
-            return Some(Span {
-                start: u32::try_from(found.start).ok()?,
-                len: u32::try_from(raw.len()).ok()?,
-            });
-        }
-        let text = text::unescape(raw)?;
-        let start = u32::try_from(self.unescaped.len()).ok()?;
+    /// Remembers a string that is only compared with others, so that it need not be valid text.
+    #[inline]
+    pub(crate) fn remember_bytes(&mut self, bytes: &[u8], found: Quoted) -> Span {
+        let span = if found.escaped {
+            self.remember_unescaped(bytes, found)
+        } else {
+            Span::new(found.start, found.end)
+        };
+        span.unwrap_or(Span::NONE)
+    }
+
+    fn remember_unescaped(&mut self, bytes: &[u8], found: Quoted) -> Option<Span> {
+        let text = text::unescape(bytes.get(found.start..found.end)?)?;
+        let start = self.unescaped.len();
         self.unescaped.extend_from_slice(text.as_bytes());
-        Some(Span {
-            start,
-            len: u32::try_from(text.len()).ok()? | UNESCAPED,
-        })
+        let mut span = Span::new(start, self.unescaped.len())?;
+        span.len |= UNESCAPED;
+        Some(span)
     }
 }
 

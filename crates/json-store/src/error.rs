@@ -191,12 +191,14 @@ impl SaveError {
     pub fn is_out_of_space(&self) -> bool {
         match self {
             Self::File { source, .. } | Self::SetAside { source, .. } => source.is_out_of_space(),
-            Self::Token { source, .. } => matches!(
-                source,
-                TokenError::Write { source, .. }
-                    if source.kind() == std::io::ErrorKind::StorageFull
-                        || source.kind() == std::io::ErrorKind::QuotaExceeded
-            ),
+            Self::Token { source, .. } => match source {
+                TokenError::Write { source, .. } => matches!(
+                    source.kind(),
+                    std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+                ),
+                TokenError::Short { .. } => true,
+                _ => false,
+            },
             _ => false,
         }
     }

@@ -11,74 +11,85 @@ pub(crate) enum Field {
     Key(usize),
 }
 
-/// The field names to look for, prepared for comparing them with the bytes before a colon.
+/// The names of the fields to extract.
 #[derive(Debug)]
 pub(crate) struct Fields {
-    patterns: Vec<Pattern>,
-    /// For each last character of a name the patterns that end in it, as bits.
-    by_last: [u32; 256],
+    fields: Vec<Wanted>,
+    /// For each length of a name the fields that are so long, as bits; the last
+    /// place is for all longer ones.
+    by_length: [u32; 32],
     keys: usize,
 }
 
 #[derive(Debug)]
-struct Pattern {
+struct Wanted {
     field: Field,
-    /// The name with both quotes.
-    quoted: Vec<u8>,
-    /// Its last eight bytes (fewer if it is short), as they lie in memory.
-    tail: u64,
-    mask: u64,
+    name: &'static [u8],
+    ends: Ends,
 }
 
-impl Pattern {
-    fn new(field: Field, name: &str) -> Self {
-        let quoted = format!("\"{name}\"").into_bytes();
-        let mut tail = [0; 8];
-        let mut mask = [0; 8];
-        for ((to, mask), from) in tail
-            .iter_mut()
-            .zip(&mut mask)
-            .rev()
-            .zip(quoted.iter().rev())
-        {
-            *to = *from;
-            *mask = 0xff;
+/// The first and the last eight bytes of a name, padded with zeros if it is
+/// shorter. Comparing these saves a call to compare memory for nearly all names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Ends {
+    head: u64,
+    tail: u64,
+}
+
+impl Ends {
+    #[inline]
+    fn of(text: &[u8], name: &[u8], start: usize) -> Self {
+        if let (Some(head), Some(tail)) = (name.first_chunk(), name.last_chunk()) {
+            return Self {
+                head: u64::from_le_bytes(*head),
+                tail: u64::from_le_bytes(*tail),
+            };
         }
+        let word = match text.get(start..).and_then(|rest| rest.first_chunk()) {
+            // What follows the name is masked out.
+            Some(word) => u64::from_le_bytes(*word) & !(u64::MAX << (name.len() * 8)),
+            None => {
+                let mut word = [0; 8];
+                for (to, from) in word.iter_mut().zip(name) {
+                    *to = *from;
+                }
+                u64::from_le_bytes(word)
+            }
+        };
         Self {
-            field,
-            quoted,
-            tail: u64::from_le_bytes(tail),
-            mask: u64::from_le_bytes(mask),
+            head: word,
+            tail: word,
         }
     }
 }
 
+/// So many bytes of a name are certain when its ends are.
+const CERTAIN: usize = 16;
+
 impl Fields {
     /// Looks for identifiers, names, and the keys that are fields.
-    pub(crate) fn new(keys: &[KeySpec]) -> Self {
-        let mut patterns = vec![
-            Pattern::new(Field::Id, "id"),
-            Pattern::new(Field::Names, "names"),
-        ];
-        let fields = keys.iter().filter(|key| key.source() == KeySource::Field);
-        patterns.extend(
-            fields
-                .enumerate()
-                .map(|(position, key)| Pattern::new(Field::Key(position), key.name())),
-        );
-        // 32 bits; further fields would be found by nobody, which is noticed at once.
-        debug_assert!(patterns.len() <= 32, "too many keys for one record type");
-        let mut by_last = [0; 256];
-        for (position, pattern) in patterns.iter().enumerate() {
-            let last = pattern.quoted.iter().rev().nth(1).copied().unwrap_or(b'"');
-            if let Some(bits) = by_last.get_mut(usize::from(last)) {
+    pub(crate) fn new(keys: &'static [KeySpec]) -> Self {
+        let wanted = |field, name: &'static str| Wanted {
+            field,
+            name: name.as_bytes(),
+            ends: Ends::of(&[], name.as_bytes(), 0),
+        };
+        let mut fields = vec![wanted(Field::Id, "id"), wanted(Field::Names, "names")];
+        let keys = keys.iter().filter(|key| key.source() == KeySource::Field);
+        let keys = keys.enumerate();
+        fields.extend(keys.map(|(position, key)| wanted(Field::Key(position), key.name())));
+        // Further fields would be found by nobody, which is noticed at once.
+        debug_assert!(fields.len() <= 32, "too many keys for one record type");
+        let mut by_length = [0; 32];
+        for (position, wanted) in fields.iter().enumerate() {
+            if let Some(bits) = by_length.get_mut(wanted.name.len().min(31)) {
                 *bits |= 1 << position;
             }
         }
-        let keys = patterns.len() - 2;
+        let keys = fields.len() - 2;
         Self {
-            patterns,
-            by_last,
+            fields,
+            by_length,
             keys,
         }
     }
@@ -88,47 +99,24 @@ impl Fields {
         self.keys
     }
 
-    /// Which field the name that ends before `colon` is; `None` if it is not a name at all.
+    /// The field whose name is at a place of a text.
     #[inline]
-    pub(crate) fn before(&self, bytes: &[u8], colon: usize) -> Option<Option<Field>> {
-        let mut end = colon;
-        while end
-            .checked_sub(1)
-            .and_then(|at| bytes.get(at))
-            .is_some_and(|byte| crate::text::is_space(*byte))
-        {
-            end -= 1;
-        }
-        let before = bytes.get(..end)?;
-        let (tail, last) = if let Some(tail) = before.last_chunk::<8>() {
-            (u64::from_le_bytes(*tail), tail[6])
-        } else {
-            // The very beginning of a file, in front of which there is nothing.
-            let mut tail = [0; 8];
-            for (to, from) in tail.iter_mut().rev().zip(before.iter().rev()) {
-                *to = *from;
-            }
-            (u64::from_le_bytes(tail), tail[6])
-        };
-        if tail >> 56 != u64::from(b'"') {
+    pub(crate) fn find(&self, text: &[u8], start: usize, end: usize) -> Option<Field> {
+        let name = text.get(start..end)?;
+        let mut candidates = self.by_length.get(name.len().min(31)).copied()?;
+        if candidates == 0 {
             return None;
         }
-        let mut candidates = self.by_last.get(usize::from(last)).copied().unwrap_or(0);
+        let ends = Ends::of(text, name, start);
         while candidates != 0 {
             let position = candidates.trailing_zeros() as usize;
             candidates &= candidates - 1;
-            let Some(pattern) = self.patterns.get(position) else {
-                continue;
-            };
-            if tail & pattern.mask == pattern.tail
-                && let Some(ahead) = before.strip_suffix(pattern.quoted.as_slice())
-                // An escaped quote belongs to a longer name.
-                && ahead.last() != Some(&b'\\')
-            {
-                return Some(Some(pattern.field));
+            let wanted = self.fields.get(position)?;
+            if wanted.ends == ends && (name.len() <= CERTAIN || wanted.name == name) {
+                return Some(wanted.field);
             }
         }
-        Some(None)
+        None
     }
 }
 
@@ -138,34 +126,36 @@ mod tests {
 
     #[test]
     fn recognises_whole_names_only() {
-        let keys = [
-            KeySpec::field("diff-digest"),
-            KeySpec::computed("digest"),
-            KeySpec::field("compressed-diff-digest"),
-        ];
-        let fields = Fields::new(&keys);
-        assert_eq!(fields.keys(), 2);
+        let keys = const {
+            &[
+                KeySpec::field("diff-digest"),
+                KeySpec::computed("digest"),
+                KeySpec::field("compressed-diff-digest"),
+                KeySpec::field("a-name-that-is-longer-than-thirty-two-bytes"),
+            ]
+        };
+        let fields = Fields::new(keys);
+        assert_eq!(fields.keys(), 3);
         let cases = [
-            (r#"{"id""#, Some(Some(Field::Id))),
-            (r#"{"id"  "#, Some(Some(Field::Id))),
-            (r#"{"x\"id""#, Some(None)),
-            (r#""names""#, Some(Some(Field::Names))),
-            (r#"{"a":1,"diff-digest""#, Some(Some(Field::Key(0)))),
+            ("id", Some(Field::Id)),
+            ("names", Some(Field::Names)),
+            ("diff-digest", Some(Field::Key(0))),
+            ("compressed-diff-digest", Some(Field::Key(1))),
             (
-                r#"{"a":1,"compressed-diff-digest""#,
-                Some(Some(Field::Key(1))),
+                "a-name-that-is-longer-than-thirty-two-bytes",
+                Some(Field::Key(2)),
             ),
-            (r#"{"a":1,"x-diff-digest""#, Some(None)),
-            (r#"{"a":1,"digest""#, Some(None)),
-            (r#"{"a":1,"diff-digest"#, None),
+            ("a-name-that-is-longer-than-thirty-two-bytez", None),
+            ("digest", None),
+            ("Id", None),
             ("", None),
         ];
-        for (text, expected) in cases {
-            assert_eq!(
-                fields.before(text.as_bytes(), text.len()),
-                expected,
-                "{text}"
-            );
+        for (name, expected) in cases {
+            for rest in ["", "\":1,", "\":\"some longer value\""] {
+                let text = format!("{{\"{name}{rest}");
+                let found = fields.find(text.as_bytes(), 2, 2 + name.len());
+                assert_eq!(found, expected, "{text}");
+            }
         }
     }
 }

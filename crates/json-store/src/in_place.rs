@@ -96,14 +96,7 @@ impl Plan {
             let json = draft
                 .json(name)
                 .filter(|_| draft.location_of(name) == Some(id));
-            match json {
-                Some(json) if json == document.raw(item) => plan.kept.push((range, None)),
-                Some(json) if json.len() <= range.len() => {
-                    plan.kept.push((range, Some(json.to_vec())));
-                }
-                Some(json) => plan.add(json),
-                None => plan.removes = true,
-            }
+            plan.element(range, document.raw(item), json);
         }
         for name in draft
             .ids()
@@ -115,6 +108,16 @@ impl Plan {
         }
         plan.removes |= plan.kept.len() < document.items().len();
         Some(plan)
+    }
+
+    /// Decides about a record by what is to become of it.
+    fn element(&mut self, range: Range<usize>, before: &[u8], after: Option<&[u8]>) {
+        match after {
+            Some(json) if json == before => self.kept.push((range, None)),
+            Some(json) if json.len() <= range.len() => self.kept.push((range, Some(json.to_vec()))),
+            Some(json) => self.add(json),
+            None => self.removes = true,
+        }
     }
 
     fn add(&mut self, json: &[u8]) {
@@ -134,75 +137,102 @@ impl Plan {
             Durability::Durable => file.sync_data(),
             Durability::Volatile => Ok(()),
         };
-        let end = self.append(file, document, &sync)?;
-        for (range, json) in &self.kept {
-            if let Some(json) = json {
-                let mut padded = json.clone();
-                padded.resize(range.len(), b' ');
-                file.write_all_at(&padded, range.start as u64)?;
+        if let Some(append) = self.append() {
+            if let Err(error) = append.make(file).and_then(|()| sync()) {
+                let before = document.bytes.get(append.at..).unwrap_or_default();
+                file.set_len(document.bytes.len() as u64)?;
+                file.write_all_at(before, append.at as u64)?;
+                return Err(error);
             }
+            self.join(document).make(file)?;
+            sync()?;
         }
-        if self.removes {
-            self.clear_gaps(file, document, end)?;
+        for write in self.overwrites(document) {
+            write.make(file)?;
         }
         sync()
     }
 
-    /// Adds elements behind the closing bracket and returns where the first
-    /// of them is (the bracket if there are none).
-    fn append(
-        &self,
-        file: &File,
-        document: &Document,
-        sync: &dyn Fn() -> io::Result<()>,
-    ) -> io::Result<usize> {
+    /// Adds elements behind the closing bracket.
+    fn append(&self) -> Option<Write> {
         if self.added.is_empty() {
-            return Ok(self.bracket);
+            return None;
         }
-        let behind = self.bracket + 1;
-        let mut text = self.added.clone();
-        text.push(b']');
-        if let Err(error) = file
-            .write_all_at(&text, behind as u64)
-            .and_then(|()| sync())
-        {
-            let before = document.bytes.get(behind..).unwrap_or_default();
-            file.set_len(document.bytes.len() as u64)?;
-            file.write_all_at(before, behind as u64)?;
-            return Err(error);
-        }
-        let separator: &[u8] = if document.items().is_empty() {
-            b" "
-        } else {
-            b","
-        };
-        file.write_all_at(separator, self.bracket as u64)?;
-        sync()?;
-        Ok(behind)
+        let mut bytes = self.added.clone();
+        bytes.push(b']');
+        Some(Write {
+            at: self.bracket + 1,
+            bytes,
+        })
     }
 
-    /// Writes spaces over what is between elements that stay, with one comma.
-    fn clear_gaps(&self, file: &File, document: &Document, end: usize) -> io::Result<()> {
+    /// Makes the added elements a part of the list.
+    fn join(&self, document: &Document) -> Write {
+        let separator = if document.items().is_empty() {
+            b' '
+        } else {
+            b','
+        };
+        Write {
+            at: self.bracket,
+            bytes: vec![separator],
+        }
+    }
+
+    /// Puts records in the place of longer ones, and spaces in that of records that are gone.
+    fn overwrites(&self, document: &Document) -> Vec<Write> {
+        let changed = self.kept.iter().filter_map(|(range, json)| {
+            let mut bytes = json.clone()?;
+            bytes.resize(range.len(), b' ');
+            Some(Write {
+                at: range.start,
+                bytes,
+            })
+        });
+        let mut writes: Vec<Write> = changed.collect();
+        if self.removes {
+            writes.extend(self.gaps(document));
+        }
+        writes
+    }
+
+    /// Spaces for what is between elements that stay, with one comma.
+    fn gaps(&self, document: &Document) -> Vec<Write> {
+        let added = !self.added.is_empty();
+        let end = self.bracket + usize::from(added);
         let first = memchr::memchr(b'[', &document.bytes).map_or(0, |bracket| bracket + 1);
         let mut previous = first;
-        let mut starts: Vec<Range<usize>> =
-            self.kept.iter().map(|(range, _)| range.clone()).collect();
-        starts.push(end..end);
-        let added = !self.added.is_empty();
-        for (position, next) in starts.iter().enumerate() {
+        let mut writes = Vec::new();
+        let kept = self.kept.iter().map(|(range, _)| range.clone());
+        for next in kept.chain(std::iter::once(end..end)) {
             let gap = previous..next.start;
-            let is_last = position + 1 == starts.len();
-            let between = previous != first && (!is_last || added);
+            let between = previous != first && (next.start != end || added);
             if holds_element(document, &gap) {
-                let mut spaces = vec![b' '; gap.len()];
-                if let Some(comma) = spaces.first_mut().filter(|_| between) {
+                let mut bytes = vec![b' '; gap.len()];
+                if let Some(comma) = bytes.first_mut().filter(|_| between) {
                     *comma = b',';
                 }
-                file.write_all_at(&spaces, gap.start as u64)?;
+                writes.push(Write {
+                    at: gap.start,
+                    bytes,
+                });
             }
             previous = next.end;
         }
-        Ok(())
+        writes
+    }
+}
+
+/// Bytes for a place in the file.
+#[derive(Debug)]
+struct Write {
+    at: usize,
+    bytes: Vec<u8>,
+}
+
+impl Write {
+    fn make(&self, file: &File) -> io::Result<()> {
+        file.write_all_at(&self.bytes, self.at as u64)
     }
 }
 
@@ -212,4 +242,110 @@ fn holds_element(document: &Document, gap: &Range<usize>) -> bool {
     items
         .get(first)
         .is_some_and(|item| item.end as usize <= gap.end && item.start < item.end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields::Fields;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    type Records = BTreeMap<String, String>;
+
+    fn document(text: &[u8]) -> Document {
+        Document::new(text.to_vec(), &Fields::new(&[]))
+    }
+
+    /// Identifiers and objects; of two with one identifier the first counts.
+    fn records(document: &Document) -> Records {
+        let mut records = Records::new();
+        for item in document.items().iter().filter(|item| item.fault.is_none()) {
+            let json = String::from_utf8_lossy(document.raw(item)).into_owned();
+            records
+                .entry(document.text(item.id).to_owned())
+                .or_insert(json);
+        }
+        records
+    }
+
+    fn object(id: &str, padding: usize) -> String {
+        format!(r#"{{"id":"{id}","text":"{}"}}"#, "y".repeat(padding))
+    }
+
+    fn plan(document: &Document, wanted: &Records) -> Plan {
+        let mut plan = Plan {
+            bracket: memchr::memrchr(b']', &document.bytes).unwrap(),
+            kept: Vec::new(),
+            removes: false,
+            added: Vec::new(),
+        };
+        for item in document.items() {
+            let json = wanted
+                .get(document.text(item.id))
+                .map(|json| json.as_bytes());
+            plan.element(
+                item.start as usize..item.end as usize,
+                document.raw(item),
+                json,
+            );
+        }
+        let known = records(document);
+        for json in wanted
+            .iter()
+            .filter(|(id, _)| !known.contains_key(*id))
+            .map(|(_, json)| json)
+        {
+            plan.add(json.as_bytes());
+        }
+        plan.removes |= plan.kept.len() < document.items().len();
+        plan
+    }
+
+    fn apply(text: &mut Vec<u8>, write: &Write) {
+        let end = write.at + write.bytes.len();
+        if text.len() < end {
+            text.resize(end, b'?');
+        }
+        text[write.at..end].copy_from_slice(&write.bytes);
+    }
+
+    proptest! {
+        /// A crash between any two writes leaves each record old or new.
+        #[test]
+        fn every_step_leaves_a_readable_file(
+            before in prop::collection::btree_map("[a-h]", 0..30_usize, 0..6),
+            after in prop::collection::btree_map("[a-h]", 0..30_usize, 0..6),
+            space in "[ \n]{0,2}",
+        ) {
+            let objects = |sizes: &BTreeMap<String, usize>| -> Records {
+                sizes.iter().map(|(id, size)| (id.clone(), object(id, *size))).collect()
+            };
+            let (before, after) = (objects(&before), objects(&after));
+            let list: Vec<String> = before.values().cloned().collect();
+            let mut text = format!("[{space}{}]{space}", list.join(&format!("{space},"))).into_bytes();
+            let original = document(&text);
+            prop_assert_eq!(&records(&original), &before);
+            let plan = plan(&original, &after);
+            if let Some(append) = plan.append() {
+                apply(&mut text, &append);
+                prop_assert_eq!(&records(&document(&text)), &before);
+                apply(&mut text, &plan.join(&original));
+            }
+            for write in plan.overwrites(&original) {
+                apply(&mut text, &write);
+                let now = document(&text);
+                prop_assert_eq!(now.state(), FileState::Complete);
+                prop_assert!(serde_json::from_slice::<serde::de::IgnoredAny>(&text).is_ok());
+                for (id, json) in records(&now) {
+                    let known = [before.get(&id), after.get(&id)];
+                    prop_assert!(known.contains(&Some(&json)), "{}", json);
+                }
+                for id in before.keys().filter(|id| after.contains_key(*id)) {
+                    prop_assert!(records(&now).contains_key(id));
+                }
+            }
+            prop_assert_eq!(records(&document(&text)), after);
+        }
+    }
 }

@@ -88,7 +88,6 @@ mod file_name;
 mod in_place;
 mod load;
 mod location;
-mod masks;
 mod names;
 mod options;
 mod overlay;

@@ -3,10 +3,14 @@ use std::fmt::Debug;
 
 /// Where the values of a further key of a record come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum KeySource {
     /// A string at the top level of the JSON object, under the name of the key.
     /// It is found without parsing the record.
     Field,
+    /// [`Record::key_values`] tells, but every value stands somewhere in the JSON
+    /// text of the record, without escapes. Only records that mention a value are parsed.
+    Mentioned,
     /// [`Record::key_values`] alone tells. The first lookup parses all records.
     Computed,
 }
@@ -41,7 +45,18 @@ impl KeySpec {
         }
     }
 
-    /// A key whose values only the record itself knows, such as the digests of an image.
+    /// A key whose values only the record itself knows, but that stand in its JSON
+    /// text as they are, such as the digests of an image.
+    #[must_use]
+    pub const fn mentioned(name: &'static str) -> Self {
+        Self {
+            name,
+            source: KeySource::Mentioned,
+            usage: KeyUse::Explicit,
+        }
+    }
+
+    /// A key whose values only the record itself knows.
     #[must_use]
     pub const fn computed(name: &'static str) -> Self {
         Self {

@@ -113,9 +113,8 @@ impl<R: Record> WriteGuard<R> {
         self.keep_damaged(&dir, location, part)?;
         let io = &options.io;
         match io.replace(&dir, &location.file, MODE, &chunks, location.durability) {
-            Ok(()) if matches!(part.document.state(), FileState::Torn { .. }) => {
-                Ok(Saved::Rearranged)
-            }
+            // What is known about the file beside its records is out of date.
+            Ok(()) if part.document.state() != FileState::Complete => Ok(Saved::Rearranged),
             Ok(()) => Ok(Saved::Replaced),
             Err(error) if error.is_out_of_space() => {
                 in_place::save(self, &dir, location, id, error).map_err(file_error::<R>)?;

@@ -7,6 +7,9 @@ use memchr::memmem;
 use crate::LocationId;
 use crate::base::{Base, Entry};
 use crate::damage::{Damaged, FileReport, NameConflict};
+use crate::document::Document;
+use crate::fields::Fields;
+use crate::load::join;
 use crate::overlay::{Overlay, Put};
 use crate::record::{KeyUse, Record};
 
@@ -64,6 +67,15 @@ impl<R: Record> Snapshot<R> {
             overlay: Arc::default(),
             conflicts: conflicts.into(),
         }
+    }
+
+    /// Takes the content of one record file for a whole store, without any file.
+    /// Content that is no list of records is treated as damage, as it would be in a store.
+    #[must_use]
+    pub fn from_bytes(content: Vec<u8>) -> Self {
+        let document = Document::new(content, &Fields::new(R::KEYS));
+        let part = (LocationId::FIRST, Arc::default(), Arc::new(document));
+        join(vec![part]).snapshot
     }
 
     /// Number of records.
@@ -188,7 +200,15 @@ impl<R: Record> Snapshot<R> {
     /// a list of records with identifiers, and what came to light when records were parsed.
     #[must_use]
     pub fn damaged(&self) -> Vec<Damaged> {
-        self.base.damage()
+        let mut damage = self.base.damage();
+        if self.overlay.size() > 0 {
+            let is_there = |damaged: &Damaged| match self.base.entry_of(damaged) {
+                Some(entry) => !self.overlay.is_replaced(entry),
+                None => true,
+            };
+            damage.retain(is_there);
+        }
+        damage
     }
 
     /// Parses all records and returns all damage.
@@ -198,7 +218,7 @@ impl<R: Record> Snapshot<R> {
             // Damage is remembered by the base.
             let _parsed = self.base.record_once(entry);
         }
-        self.base.damage()
+        self.damaged()
     }
 
     /// The bytes that were set aside.

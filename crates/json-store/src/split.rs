@@ -1,32 +1,29 @@
 //! Splitting an array of records without parsing them.
 //!
-//! The brackets outside of strings give the elements, the colons at the first
-//! level of an element its fields. Anything that a list of records does not have
-//! there ends the attempt, and the careful way (`recover`) is taken; what a
-//! record looks like inside is checked when it is parsed. Flipped quotes do not
-//! go unnoticed, because they turn the colons of times and digests, which stand
-//! inside strings, into colons that do not follow a name.
+//! The fields at the first level of each record are walked over: names and
+//! strings from quote to quote, lists and objects from bracket to bracket. That is
+//! enough to find where records begin and end and to pick out the indexed
+//! fields; numbers and what is inside brackets are checked when a record is parsed.
+//! A lost bracket can make one record of two, which shows in two identifiers.
+//! Anything else than a list of objects ends the attempt, and the careful way
+//! (`recover`) is taken.
+
+use memchr::memchr3;
 
 use crate::document::{Fault, Item, Name, Parts, Span, hash};
 use crate::fields::{Field, Fields};
-use crate::masks::{BLOCK, Carry, classify};
-use crate::text::{Quoted, is_space, quoted, skip_space};
+use crate::text::{Quoted, is_space, quoted, short_quoted, skip_space};
 
-/// Follows the brackets and colons of a text.
+/// Walks over records and collects what is to be known about them.
 #[derive(Debug)]
 pub(crate) struct Splitter<'a> {
     bytes: &'a [u8],
     fields: &'a Fields,
     parts: Parts,
-    depth: u32,
-    /// Whether the array was closed.
-    closed: bool,
-    /// End of the last element, or of the opening bracket.
-    previous: usize,
-    start: usize,
+    /// The identifier of the record that is walked over.
     id: Span,
-    /// Whether single elements are taken, so that what is between them is known.
-    alone: bool,
+    /// Whether only elements that are known to be valid are walked over.
+    are_valid: bool,
 }
 
 impl<'a> Splitter<'a> {
@@ -43,33 +40,22 @@ impl<'a> Splitter<'a> {
             bytes,
             fields,
             parts,
-            depth: 0,
-            closed: false,
-            previous: 0,
-            start: 0,
             id: Span::NONE,
-            alone: false,
+            are_valid: false,
         }
     }
 
     /// Splits a whole array; `None` if the text is not one.
     pub(crate) fn whole(mut self) -> Option<Parts> {
-        self.run(0, self.bytes.len())?;
-        let rest = skip_space(self.bytes, self.previous);
-        (self.closed && rest == self.bytes.len()).then_some(self.parts)
+        let end = self.array(skip_space(self.bytes, 0))?;
+        (skip_space(self.bytes, end) == self.bytes.len()).then_some(self.parts)
     }
 
     /// Takes one element whose range is known.
     pub(crate) fn element(&mut self, start: usize, end: usize) {
+        self.are_valid = true;
         let known = self.parts.items.len();
-        self.depth = 1;
-        self.alone = true;
-        self.previous = start;
-        let well_formed = self.run(start, end).is_some()
-            && self.depth == 1
-            && self.parts.items.len() == known + 1
-            && self.previous == end;
-        if !well_formed {
+        if self.record(start) != Some(end) {
             self.forget_from(known);
             self.damaged(start, end);
         }
@@ -77,8 +63,8 @@ impl<'a> Splitter<'a> {
 
     /// Takes a range of bytes that is no record.
     pub(crate) fn damaged(&mut self, start: usize, end: usize) {
-        self.begin(start);
-        self.finish(end, Some(Fault::Syntax));
+        self.begin();
+        self.finish(start, end, Some(Fault::Syntax));
     }
 
     pub(crate) fn into_parts(self) -> Parts {
@@ -86,195 +72,205 @@ impl<'a> Splitter<'a> {
     }
 
     fn forget_from(&mut self, items: usize) {
+        let keys = items.saturating_mul(self.parts.stride);
         self.parts.items.truncate(items);
-        self.parts
-            .keys
-            .truncate(items.saturating_mul(self.parts.stride));
-        while self
-            .parts
-            .names
-            .last()
-            .is_some_and(|name| name.item as usize >= items)
-        {
-            self.parts.names.pop();
+        self.parts.keys.truncate(keys);
+        let names = &mut self.parts.names;
+        while names.last().is_some_and(|name| name.item as usize >= items) {
+            names.pop();
         }
-    }
-
-    /// Follows the bytes of a range; `None` as soon as something does not belong there.
-    fn run(&mut self, from: usize, to: usize) -> Option<()> {
-        let range = self.bytes.get(from..to)?;
-        let (blocks, rest) = range.as_chunks::<BLOCK>();
-        let mut carry = Carry::default();
-        let mut base = from;
-        for block in blocks {
-            self.block(block, base, &mut carry)?;
-            base += BLOCK;
-        }
-        let mut last = [b' '; BLOCK];
-        for (to, from) in last.iter_mut().zip(rest) {
-            *to = *from;
-        }
-        self.block(&last, base, &mut carry)?;
-        (!carry.is_in_string()).then_some(())
     }
 
     #[inline]
-    fn block(&mut self, block: &[u8; BLOCK], base: usize, carry: &mut Carry) -> Option<()> {
-        let masks = classify(block);
-        let outside = !carry.strings(&masks);
-        let mut structure = masks.structure & outside;
-        while structure != 0 {
-            let at = base + structure.trailing_zeros() as usize;
-            structure &= structure - 1;
-            match self.bytes.get(at)? {
-                b':' => self.colon(at)?,
-                b'{' | b'[' => self.open(at)?,
-                _ => self.close(at)?,
+    fn byte(&self, position: usize) -> Option<u8> {
+        self.bytes.get(position).copied()
+    }
+
+    /// Whether a byte stands at a position.
+    #[inline]
+    fn expect(&self, position: usize, byte: u8) -> Option<()> {
+        (self.byte(position)? == byte).then_some(())
+    }
+
+    /// Walks over the array that starts at a position and returns its end.
+    fn array(&mut self, start: usize) -> Option<usize> {
+        self.expect(start, b'[')?;
+        let mut position = skip_space(self.bytes, start + 1);
+        if self.byte(position)? == b']' {
+            return Some(position + 1);
+        }
+        loop {
+            let end = skip_space(self.bytes, self.record(position)?);
+            match self.byte(end)? {
+                b',' => position = skip_space(self.bytes, end + 1),
+                b']' => return Some(end + 1),
+                _ => return None,
             }
         }
-        Some(())
     }
 
-    #[inline]
-    fn open(&mut self, at: usize) -> Option<()> {
-        match self.depth {
-            0 => {
-                let first = !self.closed && skip_space(self.bytes, 0) == at;
-                if !first || self.bytes.get(at) != Some(&b'[') {
-                    return None;
+    /// Walks over the record that starts at a position and returns its end.
+    fn record(&mut self, start: usize) -> Option<usize> {
+        self.expect(start, b'{')?;
+        self.begin();
+        let mut position = skip_space(self.bytes, start + 1);
+        if self.byte(position)? == b'}' {
+            self.finish(start, position + 1, None);
+            return Some(position + 1);
+        }
+        loop {
+            let end = skip_space(self.bytes, self.member(position)?);
+            match self.byte(end)? {
+                b',' => position = skip_space(self.bytes, end + 1),
+                b'}' => {
+                    self.finish(start, end + 1, None);
+                    return Some(end + 1);
                 }
-                self.previous = at + 1;
+                _ => return None,
             }
-            1 => {
-                if self.bytes.get(at) != Some(&b'{') || !self.is_separated(at) {
-                    return None;
-                }
-                self.begin(at);
-            }
-            _ => {}
         }
-        self.depth += 1;
-        Some(())
     }
 
-    /// Whether exactly one comma stands before an element, and none before the first.
-    fn is_separated(&self, at: usize) -> bool {
-        let expected = usize::from(!self.parts.items.is_empty());
-        let between = self.bytes.get(self.previous..at).unwrap_or_default();
-        if self.alone || (between == b"," && expected == 1) {
-            return true;
-        }
-        let commas = between.iter().filter(|byte| **byte == b',').count();
-        let spaces = between.iter().filter(|byte| is_space(**byte)).count();
-        commas == expected && commas + spaces == between.len()
-    }
-
+    /// Walks over a name and its value and returns the end of the value.
     #[inline]
-    fn close(&mut self, at: usize) -> Option<()> {
-        self.depth = self.depth.checked_sub(1)?;
-        match self.depth {
-            0 => {
-                let end = skip_space(self.bytes, self.previous);
-                if end != at || self.bytes.get(at) != Some(&b']') {
-                    return None;
-                }
-                self.closed = true;
-                self.previous = at + 1;
+    fn member(&mut self, position: usize) -> Option<usize> {
+        self.expect(position, b'"')?;
+        let name = short_quoted(self.bytes, position)?;
+        let colon = skip_space(self.bytes, name.end + 1);
+        self.expect(colon, b':')?;
+        let field = self.fields.find(self.bytes, name.start, name.end);
+        let start = skip_space(self.bytes, colon + 1);
+        if let Some(field) = field {
+            if field == Field::Id && !self.id.is_none() && !self.are_valid {
+                return None;
             }
-            1 => self.finish(at + 1, None),
-            _ => {}
+            self.forget(field);
         }
-        Some(())
+        match self.byte(start)? {
+            b'"' => {
+                let text = quoted(self.bytes, start)?;
+                if let Some(field) = field {
+                    self.remember(field, text);
+                }
+                Some(text.end + 1)
+            }
+            b'[' => {
+                if field == Some(Field::Names) {
+                    self.names(start);
+                }
+                self.skip(start, b'[', b']')
+            }
+            b'{' => self.skip(start, b'{', b'}'),
+            _ => self.scalar(start),
+        }
     }
 
-    #[inline]
-    fn colon(&mut self, at: usize) -> Option<()> {
-        if self.depth > 2 {
-            return Some(());
+    /// The end of a list or object. Brackets of the other kind are not counted.
+    fn skip(&self, start: usize, open: u8, close: u8) -> Option<usize> {
+        let mut position = start + 1;
+        let mut depth = 1;
+        loop {
+            position += memchr3(b'"', open, close, self.bytes.get(position..)?)?;
+            match self.byte(position)? {
+                b'"' => {
+                    // With a quote too many or too few, strings would begin where they end.
+                    let before = position.checked_sub(1).and_then(|at| self.byte(at))?;
+                    if !matches!(before, b'[' | b'{' | b',' | b':') && !is_space(before) {
+                        return None;
+                    }
+                    position = quoted(self.bytes, position)?.end;
+                }
+                byte if byte == open => depth += 1,
+                _ => depth -= 1,
+            }
+            position += 1;
+            if depth == 0 {
+                return Some(position);
+            }
         }
-        if self.depth < 2 {
-            return None;
+    }
+
+    /// The end of a number or word.
+    fn scalar(&self, start: usize) -> Option<usize> {
+        let rest = self.bytes.get(start..)?;
+        for (len, byte) in rest.iter().enumerate() {
+            match byte {
+                b'0'..=b'9' | b'a'..=b'z' | b'-' | b'+' | b'.' | b'E' => {}
+                b',' | b'}' | b' ' | b'\t' | b'\n' | b'\r' if len > 0 => return Some(start + len),
+                _ => return None,
+            }
         }
-        let Some(field) = self.fields.before(self.bytes, at)? else {
-            return Some(());
-        };
-        let value = skip_space(self.bytes, at + 1);
+        None
+    }
+
+    /// Of repeated fields the last one counts.
+    fn forget(&mut self, field: Field) {
         match field {
-            Field::Names => self.names(value),
-            Field::Id => self.id = self.string(value)?,
-            Field::Key(key) => {
-                let span = self.string(value)?;
-                let position = self.parts.items.len() * self.parts.stride + key;
-                if let Some(known) = self.parts.keys.get_mut(position) {
-                    *known = span;
+            Field::Id => self.id = Span::NONE,
+            Field::Names => {
+                let item = self.parts.items.len();
+                let names = &mut self.parts.names;
+                while names.last().is_some_and(|name| name.item as usize >= item) {
+                    names.pop();
                 }
             }
+            Field::Key(key) => self.set_key(key, Span::NONE),
         }
-        Some(())
     }
 
-    /// The string at a position; no span if there is something else.
-    #[inline]
-    fn string(&mut self, at: usize) -> Option<Span> {
-        if self.bytes.get(at) != Some(&b'"') {
-            return Some(Span::NONE);
+    fn remember(&mut self, field: Field, text: Quoted) {
+        match field {
+            Field::Id => self.id = self.parts.remember(self.bytes, text),
+            Field::Names => {}
+            Field::Key(key) => {
+                let span = self.parts.remember_bytes(self.bytes, text);
+                self.set_key(key, span);
+            }
         }
-        let found = quoted(self.bytes, at)?;
-        Some(self.parts.remember(self.bytes, found))
     }
 
-    /// Takes the names from a list; what is not a list of strings has none.
-    fn names(&mut self, at: usize) {
+    fn set_key(&mut self, key: usize, span: Span) {
+        let position = self.parts.items.len() * self.parts.stride + key;
+        if let Some(known) = self.parts.keys.get_mut(position) {
+            *known = span;
+        }
+    }
+
+    /// Takes the names from a list; they end at the first element that is not a string.
+    fn names(&mut self, start: usize) {
         let Ok(item) = u32::try_from(self.parts.items.len()) else {
             return;
         };
-        while self
-            .parts
-            .names
-            .last()
-            .is_some_and(|name| name.item == item)
-        {
-            self.parts.names.pop();
-        }
-        if self.bytes.get(at) != Some(&b'[') {
-            return;
-        }
-        let mut position = skip_space(self.bytes, at + 1);
-        while let Some(found) = self.name(position) {
+        let mut position = skip_space(self.bytes, start + 1);
+        while self.byte(position) == Some(b'"') {
+            let Some(found) = quoted(self.bytes, position) else {
+                return;
+            };
             let span = self.parts.remember(self.bytes, found);
             if !span.is_none() {
                 self.parts.names.push(Name { item, span });
             }
             let comma = skip_space(self.bytes, found.end + 1);
-            if self.bytes.get(comma) != Some(&b',') {
+            if self.byte(comma) != Some(b',') {
                 return;
             }
             position = skip_space(self.bytes, comma + 1);
         }
     }
 
-    fn name(&self, at: usize) -> Option<Quoted> {
-        if self.bytes.get(at) != Some(&b'"') {
-            return None;
-        }
-        quoted(self.bytes, at)
-    }
-
-    fn begin(&mut self, start: usize) {
-        self.start = start;
+    fn begin(&mut self) {
         self.id = Span::NONE;
         for _ in 0..self.parts.stride {
             self.parts.keys.push(Span::NONE);
         }
     }
 
-    fn finish(&mut self, end: usize, fault: Option<Fault>) {
+    fn finish(&mut self, start: usize, end: usize, fault: Option<Fault>) {
         let id = self.parts.span(self.bytes, self.id);
         let missing = self.id.is_none() || id.is_empty();
         let hash = hash(id);
-        self.previous = end;
         self.parts.items.push(Item {
-            start: u32::try_from(self.start).unwrap_or(u32::MAX),
+            start: u32::try_from(start).unwrap_or(u32::MAX),
             end: u32::try_from(end).unwrap_or(u32::MAX),
             id: self.id,
             hash,
@@ -289,7 +285,7 @@ mod tests {
     use crate::record::KeySpec;
 
     fn fields() -> Fields {
-        Fields::new(&[KeySpec::field("parent")])
+        Fields::new(const { &[KeySpec::field("parent")] })
     }
 
     /// Identifier, names and parent of each element, or `None` if the text is refused.
@@ -359,8 +355,16 @@ mod tests {
 
     #[test]
     fn the_last_of_repeated_fields_counts() {
-        let text = r#"[{"id":"a","names":["x"],"id":"b","names":["y"]}]"#;
-        assert_eq!(split(text), Some(vec![entry("b", &["y"], "")]));
+        let text = r#"[{"id":"a","names":["x"],"names":["y"],"parent":"p","parent":1}]"#;
+        assert_eq!(split(text), Some(vec![entry("a", &["y"], "")]));
+        // Two identifiers are left to the careful way.
+        let text = r#"[{"id":"a","id":"b"}]"#;
+        assert_eq!(split(text), None);
+        let fields = fields();
+        let mut splitter = Splitter::new(text.as_bytes(), &fields);
+        splitter.element(1, text.len() - 1);
+        let parts = splitter.into_parts();
+        assert_eq!(parts.span(text.as_bytes(), parts.items[0].id), b"b");
     }
 
     #[test]
@@ -389,7 +393,16 @@ mod tests {
             "[{}][{}]",
             r#"[{"id":"a"#,
             r#"[{"id":"a}]"#,
-            r#"[{"a":"12:30"},{"id":"b":"c"},{"a":12:30}]"#,
+            r#"[{"id":"b":"c"}]"#,
+            r#"[{"a":12:30}]"#,
+            r#"[{"a":}]"#,
+            r#"[{"a"}]"#,
+            r#"[{a:1}]"#,
+            r#"[{"a":1,}]"#,
+            r#"[{"a":1 2}]"#,
+            r#"[{"a":[}]"#,
+            r#"[{"a":{"b":1}]"#,
+            r#"[{"a":"b}]"#,
             "[{}:]",
             r#"[{"id":"a"},"b"]"#,
             "[}]",
@@ -400,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_do_not_matter() {
+    fn lengths_do_not_matter() {
         for padding in 0..200 {
             let text = format!(
                 r#"[{{"note":"{}","id":"a\\","names":["x"]}},{{"id":"b","parent":"p"}}]"#,

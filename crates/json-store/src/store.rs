@@ -136,7 +136,8 @@ impl<R: Record> JsonStore<R> {
             .read_with(|shared| shared.lock_read_timeout(patience))
     }
 
-    /// Waits for the write lock and loads what changed.
+    /// Waits for the write lock and loads what changed. A thread that holds a
+    /// guard of the store must drop it first, or it waits for itself.
     pub fn write(&self) -> Result<WriteGuard<R>, ReadError> {
         let lock = self.shared.writable()?.write().map_err(lock_error::<R>)?;
         WriteGuard::begin(Arc::clone(&self.shared), lock)
@@ -227,7 +228,7 @@ impl<R: Record> Shared<R> {
         take: impl Fn(&Self) -> Result<Option<layerhold_lockfile::ReadGuard>, ReadError>,
     ) -> Result<Option<ReadGuard<R>>, ReadError> {
         let mut repairs = Repairs::Save;
-        for _ in 0..=REPAIRS {
+        for tries in 0..=REPAIRS {
             let Some(lock) = take(self)? else {
                 return Ok(None);
             };
@@ -235,7 +236,9 @@ impl<R: Record> Shared<R> {
                 Current::Fresh(snapshot) => return Ok(Some(ReadGuard::new(snapshot, lock))),
                 Current::NeedsRepair => drop(lock),
             }
-            repairs = self.repair()?;
+            if tries < REPAIRS {
+                repairs = self.repair()?;
+            }
         }
         Err(ReadError::KeepsChanging {
             record_kind: R::KIND,
