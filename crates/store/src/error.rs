@@ -545,6 +545,15 @@ pub enum MountError {
         /// The image.
         image: ImageId,
     },
+    /// The image's top layer has ID maps, and the copy without them that is mounted instead cannot be made.
+    #[error("cannot copy the top layer of image {image} without its ID maps")]
+    Copy {
+        /// The image.
+        image: ImageId,
+        /// Why.
+        #[source]
+        source: Box<crate::any_error::Error>,
+    },
     /// Images can only be mounted for reading.
     #[error("image {image} can only be mounted read-only")]
     Writable {
@@ -574,6 +583,7 @@ impl MountError {
     pub fn kind(&self) -> Option<ErrorKind> {
         match self {
             Self::Lookup(error) => error.kind(),
+            Self::Copy { source, .. } => source.kind(),
             Self::Access(error) => error.kind(),
             Self::NotMounted { .. } | Self::NotMountedAt { .. } => Some(ErrorKind::LayerNotMounted),
             _ => None,

@@ -60,6 +60,7 @@ mod layout;
 mod locks;
 mod lookup;
 mod mount;
+mod mount_image;
 mod mounts;
 mod open;
 mod options;

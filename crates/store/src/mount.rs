@@ -84,37 +84,6 @@ impl Store {
         self.inner.mount(&target, request)
     }
 
-    /// Mounts the top layer of an image for reading.
-    ///
-    /// # Errors
-    ///
-    /// [`MountError::Writable`] for the option `rw`, [`MountError::NoLayers`] for an image without layers.
-    pub fn mount_image(&self, key: &str, request: &MountRequest) -> Result<PathBuf, MountError> {
-        let image = lookup(&*self.inner.images_view()?, key)?;
-        if request.options.iter().any(|option| option == "rw") {
-            return Err(MountError::Writable {
-                image: image.id().clone(),
-            });
-        }
-        let Some(top) = image.top_layer() else {
-            return Err(MountError::NoLayers {
-                image: image.id().clone(),
-            });
-        };
-        let layer = require(&*self.inner.layers_view()?, top.as_str())?;
-        let mut request = request.clone();
-        if !request.options.iter().any(|option| option == "ro") {
-            request.options.insert(0, "ro".to_owned());
-        }
-        self.inner.mount(
-            &Target {
-                layer,
-                container: None,
-            },
-            &request,
-        )
-    }
-
     /// Gives the mount of a container or layer back, named like for [`mount`](Self::mount) or by the path it is mounted at.
     ///
     /// # Errors
@@ -127,21 +96,6 @@ impl Store {
             Err(error) => return Err(error),
         };
         self.inner.unmount(&layer, how)
-    }
-
-    /// Gives the mount of an image's top layer back.
-    ///
-    /// # Errors
-    ///
-    /// [`MountError::NotMounted`] when it is not mounted.
-    pub fn unmount_image(&self, key: &str, how: Unmounting) -> Result<StillMounted, MountError> {
-        let image = lookup(&*self.inner.images_view()?, key)?;
-        match image.top_layer() {
-            Some(top) => self.inner.unmount(top, how),
-            None => Err(MountError::NoLayers {
-                image: image.id().clone(),
-            }),
-        }
     }
 
     /// Returns how many uses the mount of a container or layer has.

@@ -26,7 +26,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`MountError::NotMounted`] when the layer is not mounted.
+    /// [`MountError::NotMounted`] when a layer with maps is not mounted.
     pub fn layer_parent_owners(&self, key: &str) -> Result<ParentOwners, MountError> {
         let layer = crate::lookup::lookup(&*self.inner.layers_view()?, key)?;
         self.owners(&Target {
@@ -51,6 +51,11 @@ impl Store {
     }
 
     fn owners(&self, target: &Target) -> Result<ParentOwners, MountError> {
+        // Without maps every owner is covered, mounted or not (Go: layers.go, `ParentOwners`).
+        let maps = target.layer.id_maps();
+        if maps.is_identity() {
+            return Ok(ParentOwners::default());
+        }
         let layer = target.layer.id();
         let mounts = self.inner.mounts.read()?;
         let Some(mount) = mounts.into_iter().find(|mount| mount.layer == *layer) else {
@@ -58,10 +63,6 @@ impl Store {
                 layer: layer.clone(),
             });
         };
-        let maps = target.layer.id_maps();
-        if maps.is_identity() {
-            return Ok(ParentOwners::default());
-        }
         uncovered(&mount.path, &maps)
     }
 }

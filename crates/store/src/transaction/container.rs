@@ -89,6 +89,21 @@ impl Transaction {
         Ok(())
     }
 
+    /// Finds the top layer of an image, or a copy of it, that has no ID maps. Where there is none, such a copy is added
+    /// and noted in the image. `None` for an image without layers.
+    pub(crate) fn unmapped_top_layer(
+        &mut self,
+        image: &ImageId,
+    ) -> Result<Option<LayerId>, StageError> {
+        let view = self.store.snapshot()?;
+        let host = IdMappingOptions {
+            uids: MapChoice::Host,
+            gids: MapChoice::Host,
+        };
+        let spec = ContainerSpec::new().image(image.clone()).id_maps(host);
+        self.parent_for(&view, &spec, &IdMappings::IDENTITY)
+    }
+
     /// The layer that the container's layer is to stand on, if it has an image with layers.
     fn parent_for(
         &mut self,
