@@ -24,7 +24,7 @@ pub enum Freshness {
     TokenAndFiles,
 }
 
-/// Position of a [`Location`] in [`Options::locations`].
+/// Position of a [`Location`] among those given to [`Options::location`], from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LocationId(usize);
 
