@@ -72,16 +72,19 @@ fn dependencies() -> Result {
 /// The fuzz targets as ordinary tests: seeds and past findings go through each of them once.
 fn fuzz_inputs() -> Result {
     let manifest = project().join("fuzz/Cargo.toml");
+    step(
+        cargo()
+            .args(["fmt", "--check", "--manifest-path"])
+            .arg(&manifest),
+    )?;
     let mut command = cargo();
-    command
-        .args([
-            "test",
-            "--locked",
-            "--no-default-features",
-            "--manifest-path",
-        ])
-        .arg(manifest);
-    step(&mut command)
+    command.args([
+        "test",
+        "--locked",
+        "--no-default-features",
+        "--manifest-path",
+    ]);
+    step(command.arg(manifest))
 }
 
 fn documentation() -> Result {
