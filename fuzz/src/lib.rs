@@ -1,9 +1,4 @@
 //! Fuzz targets as ordinary functions, so that the fuzzer, the tests over kept inputs and a debugger run the same code.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "a target panics to report, and prepares its files by itself"
-)]
 
 pub mod seeds;
 pub mod targets;

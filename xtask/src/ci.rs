@@ -79,6 +79,15 @@ fn fuzz_inputs() -> Result {
     )?;
     let mut command = cargo();
     command.args([
+        "clippy",
+        "--locked",
+        "--no-default-features",
+        "--all-targets",
+        "--manifest-path",
+    ]);
+    step(command.arg(&manifest).args(["--", "-D", "warnings"]))?;
+    let mut command = cargo();
+    command.args([
         "test",
         "--locked",
         "--no-default-features",
