@@ -228,6 +228,12 @@ pub enum Conflict {
         /// The layer.
         id: LayerId,
     },
+    /// A layer of that ID has other contents.
+    #[error("the layer {id} that is already present has other contents")]
+    OtherContents {
+        /// The layer.
+        id: LayerId,
+    },
     /// An image of that ID has another top layer.
     #[error("the image {image} that is already present has another top layer")]
     OtherTopLayer {
@@ -271,7 +277,9 @@ impl Conflict {
             Self::Name { .. } => ErrorKind::DuplicateName,
             Self::ParentGone { .. } | Self::LayerGone { .. } => ErrorKind::LayerUnknown,
             Self::ParentIsContainer { .. } => ErrorKind::ParentIsContainer,
-            Self::OtherParent { .. } | Self::OtherTopLayer { .. } => ErrorKind::DuplicateId,
+            Self::OtherParent { .. } | Self::OtherContents { .. } | Self::OtherTopLayer { .. } => {
+                ErrorKind::DuplicateId
+            }
             Self::ImageGone { .. } => ErrorKind::ImageUnknown,
             Self::Gone { id } => id.kind().unknown(),
             Self::LayerTaken { .. } => ErrorKind::DuplicateId,

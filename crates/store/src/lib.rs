@@ -108,3 +108,8 @@ pub use {
     layerhold_archive, layerhold_driver, layerhold_idmap, layerhold_ids, layerhold_json_store,
     layerhold_lockfile, layerhold_schema, layerhold_sys,
 };
+
+/// Runs the example of the README as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -8,11 +8,12 @@
 //! already, and so the next mount counts from there.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use layerhold_ids::LayerId;
 use layerhold_lockfile::{LockFile, WriteGuard};
 use layerhold_schema::{MountPointRecord, read_array, write_array};
-use layerhold_sys::{Dir, Durability, publish};
+use layerhold_sys::{Dir, Durability, MetadataIo};
 
 use crate::error::AccessError;
 use crate::layout::{DIR_MODE, FILE_MODE};
@@ -41,6 +42,7 @@ pub struct Mounted {
 pub(crate) struct MountCounts {
     dir: PathBuf,
     lock: LockFile,
+    io: Arc<dyn MetadataIo>,
 }
 
 /// The counts while nobody else can change them.
@@ -48,14 +50,16 @@ pub(crate) struct MountCounts {
 pub(crate) struct CountsGuard {
     dir: PathBuf,
     lock: WriteGuard,
+    io: Arc<dyn MetadataIo>,
     records: Vec<MountPointRecord>,
 }
 
 impl MountCounts {
-    pub(crate) fn new(dir: &Path) -> Result<Self, AccessError> {
+    pub(crate) fn new(dir: &Path, io: Arc<dyn MetadataIo>) -> Result<Self, AccessError> {
         Ok(Self {
             dir: dir.to_owned(),
             lock: LockFile::new(dir.join(MOUNTS_LOCK))?,
+            io,
         })
     }
 
@@ -73,6 +77,7 @@ impl MountCounts {
         Ok(CountsGuard {
             dir: self.dir.clone(),
             lock,
+            io: Arc::clone(&self.io),
             records: load(&self.dir)?,
         })
     }
@@ -128,9 +133,9 @@ impl CountsGuard {
         // The token first: a crash in between costs others a needless reload, and never a missed change.
         let _token = self.lock.record_write()?;
         // Mounts do not survive a reboot, and so need not the file.
-        Ok(publish(
+        Ok(self.io.replace(
             &dir,
-            MOUNTS_FILE,
+            MOUNTS_FILE.as_ref(),
             FILE_MODE,
             &[&bytes],
             Durability::Volatile,
@@ -165,6 +170,8 @@ fn mounted(record: &MountPointRecord) -> Option<Mounted> {
 
 #[cfg(test)]
 mod tests {
+    use layerhold_sys::{HostIo, publish};
+
     use super::*;
 
     fn layer(id: &str) -> LayerId {
@@ -174,7 +181,7 @@ mod tests {
     #[test]
     fn counts_go_into_the_file_as_go_writes_them() {
         let place = tempfile::tempdir().unwrap();
-        let counts = MountCounts::new(place.path()).unwrap();
+        let counts = MountCounts::new(place.path(), Arc::new(HostIo)).unwrap();
         assert_eq!(counts.read().unwrap(), []);
         let mut guard = counts.write().unwrap();
         guard.set(&layer("a"), Path::new("/mnt/a"), 1).unwrap();
@@ -210,9 +217,18 @@ mod tests {
         let dir = Dir::open_ambient(place.path()).unwrap();
         let text = br#"[{"id":"a","path":"","count":1},{"id":"b","path":"/b","count":0},{"id":"../c","path":"/c","count":1},{"id":"d","path":"/d","count":-1}]"#;
         publish(&dir, MOUNTS_FILE, 0o600, &[text], Durability::Volatile).unwrap();
-        assert_eq!(MountCounts::new(place.path()).unwrap().read().unwrap(), []);
+        assert_eq!(
+            MountCounts::new(place.path(), Arc::new(HostIo))
+                .unwrap()
+                .read()
+                .unwrap(),
+            []
+        );
         publish(&dir, MOUNTS_FILE, 0o600, &[b"[{"], Durability::Volatile).unwrap();
-        let error = MountCounts::new(place.path()).unwrap().read().unwrap_err();
+        let error = MountCounts::new(place.path(), Arc::new(HostIo))
+            .unwrap()
+            .read()
+            .unwrap_err();
         assert_eq!(error.kind(), Some(crate::ErrorKind::LoadError));
     }
 }

@@ -105,7 +105,7 @@ impl Inner {
                 Freshness::Token,
                 &options,
             )?,
-            mounts: MountCounts::new(&layout.run_layers)?,
+            mounts: MountCounts::new(&layout.run_layers, Arc::clone(&options.metadata_io))?,
             slot: Mutex::new(DriverSlot {
                 driver,
                 opened_after,

@@ -50,6 +50,21 @@ impl Store {
         &self.inner.options.driver_options
     }
 
+    /// Returns the mount options that the first driver option `mountopt` asks for, in order.
+    #[must_use]
+    pub fn default_mount_options(&self) -> Vec<String> {
+        // With or without the driver's name in front (Go: store.go, `GetMountOptions`).
+        let own = format!("{}.mountopt", self.driver_name());
+        let of_mounts = |option: &String| {
+            let (key, value) = option.split_once('=')?;
+            let key = key.trim().to_ascii_lowercase();
+            let is_ours = [own.as_str(), ".mountopt", "mountopt"].contains(&key.as_str());
+            is_ours.then(|| value.trim().split(',').map(str::to_owned).collect())
+        };
+        let options = self.inner.options.driver_options.iter();
+        options.filter_map(of_mounts).next().unwrap_or_default()
+    }
+
     /// Returns the maps that layers and containers get which are asked for without maps.
     #[must_use]
     pub fn id_maps(&self) -> &IdMappings {

@@ -175,31 +175,25 @@ impl<'s> Commit<'s> {
         Ok(committed)
     }
 
-    /// Takes layers out that somebody else brought in meanwhile, where that is welcome.
+    /// Takes layers out that somebody else brought in meanwhile, where that is welcome and they are the same.
     fn leave_out_present(
         &mut self,
         parts: &mut Transaction,
         locks: &Locks,
-    ) -> Result<(), CommitError> {
-        let (mut kept, mut spare) = (Vec::new(), Vec::new());
+    ) -> Result<(), Conflict> {
         for new in std::mem::take(&mut parts.layers) {
-            let id = new.record.id();
-            match lookup::by_id(&locks.layers, id.as_str()) {
-                Ok(Some(known)) if new.if_present == IfPresent::Reuse => {
-                    let same = known.parent() == new.record.parent();
-                    let id = id.clone();
-                    spare.push(new);
-                    if !same {
-                        parts.layers = kept;
-                        self.spare = spare;
-                        return Err(Conflict::OtherParent { id }.into());
-                    }
+            let present = lookup::by_id(&locks.layers, new.record.id().as_str())
+                .ok()
+                .flatten();
+            match present {
+                Some(present) if new.if_present == IfPresent::Reuse => {
+                    let same = is_same(&present, &new.record);
+                    self.spare.push(new);
+                    same?;
                 }
-                _ => kept.push(new),
+                _ => parts.layers.push(new),
             }
         }
-        parts.layers = kept;
-        self.spare = spare;
         Ok(())
     }
 
@@ -372,6 +366,18 @@ impl<'s> Commit<'s> {
             &*self.inner.options.metadata_io,
             &layout.layers,
         )?)
+    }
+}
+
+/// Tells whether a layer may stand in for another of the same ID.
+fn is_same(present: &Layer, new: &Layer) -> Result<(), Conflict> {
+    let id = || present.id().clone();
+    if present.parent() != new.parent() {
+        return Err(Conflict::OtherParent { id: id() });
+    }
+    match (present.diff_id(), new.diff_id()) {
+        (Some(present), Some(new)) if present != new => Err(Conflict::OtherContents { id: id() }),
+        _ => Ok(()),
     }
 }
 

@@ -23,6 +23,7 @@ mod mounting;
 mod names;
 mod opening;
 mod peers;
+mod properties;
 mod recovery;
 mod sizes;
 mod support;

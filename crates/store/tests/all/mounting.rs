@@ -186,15 +186,20 @@ fn counts_of_many_threads_add_up() {
 }
 
 #[test]
-fn owners_above_a_mount_are_only_told_while_it_is_mounted() {
+fn without_maps_nobody_is_left_out() {
     let place = Place::new();
     import(&place.store, LayerSpec::new().name("base"), &small_tar());
-    let error = place.store.layer_parent_owners("base").unwrap_err();
-    assert_eq!(error.kind(), Some(ErrorKind::LayerNotMounted));
-    place.store.mount("base", &MountRequest::new()).unwrap();
     assert_eq!(
         place.store.layer_parent_owners("base").unwrap(),
         layerhold::ParentOwners::default()
+    );
+    assert_eq!(
+        place
+            .store
+            .layer_parent_owners("nosuch")
+            .unwrap_err()
+            .kind(),
+        Some(ErrorKind::LayerUnknown)
     );
 }
 
@@ -215,6 +220,8 @@ fn root_owners_above_a_mount_are_those_the_maps_lack() {
         LayerSpec::new().name("base").id_maps(maps),
         &small_tar(),
     );
+    let error = place.store.layer_parent_owners("base").unwrap_err();
+    assert_eq!(error.kind(), Some(ErrorKind::LayerNotMounted));
     place.store.mount("base", &MountRequest::new()).unwrap();
     let owners = place.store.layer_parent_owners("base").unwrap();
     assert_eq!((owners.uids, owners.gids), (vec![0], vec![0]));
