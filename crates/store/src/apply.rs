@@ -5,6 +5,7 @@
 //! fewer of the new files, as it does in Go; a crash between leaves a tar-split file that is newer than the record.
 
 use std::io::{BufWriter, Read};
+use std::sync::Arc;
 
 use layerhold_archive::{ImportOptions, Unpacker, import};
 use layerhold_driver::SyncMode;
@@ -31,15 +32,15 @@ impl Store {
     /// have been unpacked then; [`DiffError::Conflict`] when the layer was deleted meanwhile.
     pub fn apply_diff(&self, to: &str, reader: impl Read + Send) -> Result<u64, DiffError> {
         let inner = &self.inner;
-        let in_use = inner.use_driver()?;
+        // Not held on to: who waits to shut the store down, or to mount with Go's tools, need not wait for the unpacking.
+        let driver = Arc::clone(&inner.use_driver()?.driver);
         let layer = lookup(&*inner.layers_view()?, to)?;
         let id = layer.id();
         let failed = |source| DiffError::Driver {
             layer: id.clone(),
             source: Box::new(source),
         };
-        let target = in_use
-            .driver
+        let target = driver
             .apply_target(id, layer.mount_label())
             .map_err(failed)?;
         let area = TempRoot::new(inner.layout.temp_root())
@@ -59,7 +60,7 @@ impl Store {
         files::finish(recorder, &tar_split.path()).map_err(DiffError::Record)?;
         drop(target);
         if inner.sync == SyncMode::Filesystem {
-            in_use.driver.sync().map_err(failed)?;
+            driver.sync().map_err(failed)?;
         }
         let mut layers = inner.lock_layers()?;
         if by_id(&layers, id.as_str())?.is_none() {

@@ -29,9 +29,3 @@ pub(crate) fn finish(recorder: Recorder<BufWriter<File>>, path: &Path) -> io::Re
         .flush()
         .map_err(|cause| io::Error::other(PathError::new("write", path, cause)))
 }
-
-/// Writes a whole file.
-pub(crate) fn write_all(mut file: File, bytes: &[u8], path: &Path) -> Result<()> {
-    file.write_all(bytes)
-        .map_err(|cause| PathError::new("write", path, cause))
-}

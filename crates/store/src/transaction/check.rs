@@ -1,10 +1,15 @@
 //! What stands against a change, asked of a snapshot before and of the locked records when it counts.
 
+use layerhold_ids::ImageId;
 use layerhold_json_store::{Record, Snapshot as Records};
 
+use super::{NewContainer, Transaction};
 use crate::error::Conflict;
 use crate::item::{ItemId, ItemKind};
-use crate::lookup::Item;
+use crate::locks::Locks;
+use crate::lookup::{self, Item};
+use crate::records::BY_LAYER;
+use crate::spec::{ImageIfPresent, NameConflict};
 
 /// Refuses a name that belongs to a record.
 pub(super) fn name_is_free<R: Item>(records: &Records<R>, name: &str) -> Result<(), Conflict> {
@@ -31,5 +36,125 @@ pub(crate) fn item_id<R: Record + Item>(id: &str) -> Option<ItemId> {
         ItemKind::Layer => ItemId::Layer(id.parse().ok()?),
         ItemKind::Image => ItemId::Image(id.parse().ok()?),
         ItemKind::Container => ItemId::Container(id.parse().ok()?),
+    })
+}
+
+/// Refuses a commit that the store, as it is now, has something against.
+pub(super) fn all(parts: &Transaction, locks: &Locks) -> Result<(), Conflict> {
+    check_layers(parts, locks)?;
+    check_images(parts, locks)?;
+    check_containers(parts, locks)
+}
+
+fn check_layers(parts: &Transaction, locks: &Locks) -> Result<(), Conflict> {
+    for new in &parts.layers {
+        id_is_free(&locks.layers, new.record.id().as_str())?;
+        for name in new.record.names() {
+            name_is_free(&locks.layers, name)?;
+        }
+        let Some(parent) = new
+            .record
+            .parent()
+            .filter(|parent| parts.new_layer(parent).is_none())
+        else {
+            continue;
+        };
+        let known = lookup::by_id(&locks.layers, parent.as_str()).ok().flatten();
+        let known = known.ok_or_else(|| Conflict::ParentGone {
+            parent: parent.clone(),
+        })?;
+        if new
+            .parent_maps
+            .as_ref()
+            .is_some_and(|maps| *maps != known.id_maps())
+        {
+            return Err(Conflict::ParentMapsChanged {
+                parent: parent.clone(),
+            });
+        }
+        if let Some(container) = lookup::by_key(&locks.containers, BY_LAYER, parent.as_str()).pop()
+        {
+            return Err(Conflict::ParentIsContainer {
+                parent: parent.clone(),
+                container: container.id().clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn check_images(parts: &Transaction, locks: &Locks) -> Result<(), Conflict> {
+    for new in &parts.images {
+        let id = new.record.id();
+        let known = lookup::by_id(&locks.images, id.as_str()).ok().flatten();
+        match (&known, new.if_present) {
+            (Some(_), ImageIfPresent::Refuse) => {
+                return Err(Conflict::Id {
+                    id: ItemId::Image(id.clone()),
+                });
+            }
+            (Some(known), ImageIfPresent::Update)
+                if known.top_layer() != new.record.top_layer() =>
+            {
+                return Err(Conflict::OtherTopLayer { image: id.clone() });
+            }
+            _ => {}
+        }
+        if new.name_conflict == NameConflict::Refuse {
+            for name in new
+                .record
+                .names()
+                .iter()
+                .filter(|name| locks.images.by_name(name) != Some(id.as_str()))
+            {
+                name_is_free(&locks.images, name)?;
+            }
+        }
+        for layer in new
+            .record
+            .top_layer()
+            .into_iter()
+            .chain(new.record.mapped_layers())
+        {
+            if parts.new_layer(layer).is_none() && !locks.layers.contains(layer.as_str()) {
+                return Err(Conflict::LayerGone {
+                    layer: layer.clone(),
+                });
+            }
+        }
+    }
+    for mapped in &parts.mapped {
+        image_is_there(parts, locks, &mapped.image)?;
+    }
+    Ok(())
+}
+
+fn check_containers(parts: &Transaction, locks: &Locks) -> Result<(), Conflict> {
+    for NewContainer { record, .. } in &parts.containers {
+        id_is_free(&locks.containers, record.id().as_str())?;
+        for name in record.names() {
+            name_is_free(&locks.containers, name)?;
+        }
+        if let Some(image) = record.image() {
+            image_is_there(parts, locks, image)?;
+        }
+        if let Some(other) =
+            lookup::by_key(&locks.containers, BY_LAYER, record.layer().as_str()).pop()
+        {
+            return Err(Conflict::LayerTaken {
+                layer: record.layer().clone(),
+                container: other.id().clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn image_is_there(parts: &Transaction, locks: &Locks, image: &ImageId) -> Result<(), Conflict> {
+    if parts.new_image(image).is_some() || locks.images.contains(image.as_str()) {
+        return Ok(());
+    }
+    Err(Conflict::ImageGone {
+        image: image.clone(),
     })
 }

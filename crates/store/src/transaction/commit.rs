@@ -25,7 +25,7 @@ use layerhold_staging::StagedAddition;
 use layerhold_sys::{Dir, PathError};
 
 use super::image::note_item;
-use super::{NewContainer, NewImage, NewLayer, Transaction, check};
+use super::{NewImage, NewLayer, Transaction, check};
 use crate::error::{AccessError, CommitError, Conflict, DataError};
 use crate::inner::Inner;
 use crate::intent::Intent;
@@ -34,8 +34,8 @@ use crate::layout::tar_split_name;
 use crate::locks::{InContext, Locks};
 use crate::lookup::{self, Item};
 use crate::open::DURABLE;
-use crate::records::{BY_LAYER, Container, Image, Layer};
-use crate::spec::{BigDataItem, IfPresent, ImageIfPresent, NameConflict};
+use crate::records::{Container, Image, Layer};
+use crate::spec::{BigDataItem, IfPresent, NameConflict};
 
 /// What a commit made visible.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -129,9 +129,7 @@ impl<'s> Commit<'s> {
         locks: &mut Locks,
     ) -> Result<Committed, CommitError> {
         self.leave_out_present(parts, locks)?;
-        check_layers(parts, locks)?;
-        check_images(parts, locks)?;
-        check_containers(parts, locks)?;
+        check::all(parts, locks)?;
         let committed = Committed {
             layers: parts
                 .layers
@@ -423,119 +421,6 @@ fn put(
         Some(addition) => addition.commit(dir, name).map_err(|error| error.source),
         None => Ok(()),
     }
-}
-
-fn check_layers(parts: &Transaction, locks: &Locks) -> Result<(), Conflict> {
-    for new in &parts.layers {
-        check::id_is_free(&locks.layers, new.record.id().as_str())?;
-        for name in new.record.names() {
-            check::name_is_free(&locks.layers, name)?;
-        }
-        let Some(parent) = new
-            .record
-            .parent()
-            .filter(|parent| parts.new_layer(parent).is_none())
-        else {
-            continue;
-        };
-        let known = lookup::by_id(&locks.layers, parent.as_str()).ok().flatten();
-        let known = known.ok_or_else(|| Conflict::ParentGone {
-            parent: parent.clone(),
-        })?;
-        if new
-            .parent_maps
-            .as_ref()
-            .is_some_and(|maps| *maps != known.id_maps())
-        {
-            return Err(Conflict::ParentMapsChanged {
-                parent: parent.clone(),
-            });
-        }
-        if let Some(container) = lookup::by_key(&locks.containers, BY_LAYER, parent.as_str()).pop()
-        {
-            return Err(Conflict::ParentIsContainer {
-                parent: parent.clone(),
-                container: container.id().clone(),
-            });
-        }
-    }
-    Ok(())
-}
-
-fn check_images(parts: &Transaction, locks: &Locks) -> Result<(), Conflict> {
-    for new in &parts.images {
-        let id = new.record.id();
-        let known = lookup::by_id(&locks.images, id.as_str()).ok().flatten();
-        match (&known, new.if_present) {
-            (Some(_), ImageIfPresent::Refuse) => {
-                return Err(Conflict::Id {
-                    id: ItemId::Image(id.clone()),
-                });
-            }
-            (Some(known), ImageIfPresent::Update)
-                if known.top_layer() != new.record.top_layer() =>
-            {
-                return Err(Conflict::OtherTopLayer { image: id.clone() });
-            }
-            _ => {}
-        }
-        if new.name_conflict == NameConflict::Refuse {
-            for name in new
-                .record
-                .names()
-                .iter()
-                .filter(|name| locks.images.by_name(name) != Some(id.as_str()))
-            {
-                check::name_is_free(&locks.images, name)?;
-            }
-        }
-        for layer in new
-            .record
-            .top_layer()
-            .into_iter()
-            .chain(new.record.mapped_layers())
-        {
-            if parts.new_layer(layer).is_none() && !locks.layers.contains(layer.as_str()) {
-                return Err(Conflict::LayerGone {
-                    layer: layer.clone(),
-                });
-            }
-        }
-    }
-    for mapped in &parts.mapped {
-        image_is_there(parts, locks, &mapped.image)?;
-    }
-    Ok(())
-}
-
-fn check_containers(parts: &Transaction, locks: &Locks) -> Result<(), Conflict> {
-    for NewContainer { record, .. } in &parts.containers {
-        check::id_is_free(&locks.containers, record.id().as_str())?;
-        for name in record.names() {
-            check::name_is_free(&locks.containers, name)?;
-        }
-        if let Some(image) = record.image() {
-            image_is_there(parts, locks, image)?;
-        }
-        if let Some(other) =
-            lookup::by_key(&locks.containers, BY_LAYER, record.layer().as_str()).pop()
-        {
-            return Err(Conflict::LayerTaken {
-                layer: record.layer().clone(),
-                container: other.id().clone(),
-            });
-        }
-    }
-    Ok(())
-}
-
-fn image_is_there(parts: &Transaction, locks: &Locks, image: &ImageId) -> Result<(), Conflict> {
-    if parts.new_image(image).is_some() || locks.images.contains(image.as_str()) {
-        return Ok(());
-    }
-    Err(Conflict::ImageGone {
-        image: image.clone(),
-    })
 }
 
 fn insert_image(new: &NewImage, locks: &mut Locks) -> Result<(), CommitError> {

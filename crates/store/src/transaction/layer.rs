@@ -10,6 +10,7 @@ use layerhold_ids::{Algorithm, CompressedDigest, DiffId, Digest, LayerId, dedupe
 use layerhold_json_store::LocationId;
 use layerhold_schema::{Compression, LayerRecord, Timestamp, id_map_to_entries};
 use layerhold_staging::StagedAddition;
+use layerhold_sys::{copy_contents, stat_file};
 use layerhold_tar_split::Recorder;
 
 use super::progress::{Counted, Reporting};
@@ -23,9 +24,6 @@ use crate::open::{DURABLE, VOLATILE};
 use crate::records::Layer;
 use crate::snapshot::Snapshot;
 use crate::spec::{IfPresent, LayerSpec};
-
-/// No tar-split file is larger than this.
-const MAX_TAR_SPLIT: u64 = 1 << 32;
 
 impl Transaction {
     /// Imports a layer from a tar stream, plain or compressed with gzip, bzip2, xz or zstd.
@@ -226,16 +224,27 @@ impl Transaction {
         let Some(template) = &plan.spec.template else {
             return Ok(None);
         };
-        if self.new_layer(template).is_some() {
-            // Both would have to be copied before the commit; nobody asks for that.
-            return Ok(None);
-        }
-        let layers = &self.store.inner.layout.layers;
-        let Some(bytes) = layers.read_file(tar_split_name(template), MAX_TAR_SPLIT)? else {
-            return Ok(None);
+        let source = match self.new_layer(template) {
+            Some(new) => new
+                .tar_split
+                .as_ref()
+                .map(|staged| staged.area().open_file(staged.name())),
+            None => Some(
+                self.store
+                    .inner
+                    .layout
+                    .layers
+                    .open_file(tar_split_name(template)),
+            ),
+        };
+        let source = match source {
+            None => return Ok(None),
+            Some(Err(error)) if error.is_not_found() => return Ok(None),
+            Some(opened) => opened?,
         };
         let addition = self.area.addition()?;
-        files::write_all(addition.create_file(FILE_MODE)?, &bytes, &addition.path())?;
+        let stat = stat_file(&source)?;
+        copy_contents(&source, &addition.create_file(FILE_MODE)?, &stat)?;
         Ok(Some(addition))
     }
 

@@ -483,3 +483,42 @@ fn garbage_of_the_same_id_is_no_obstacle() {
     assert!(diff == small_tar());
     assert_eq!(leftovers(&place), Vec::<String>::new());
 }
+
+#[test]
+fn a_copy_of_a_layer_of_the_same_transaction_has_its_tar_too() {
+    let place = Place::new();
+    let mut tx = place.store.begin().unwrap();
+    let base = tx
+        .import_layer(LayerSpec::new(), reader(&small_tar()))
+        .unwrap();
+    tx.create_layer(LayerSpec::new().template(&base).name("copy"))
+        .unwrap();
+    tx.commit().unwrap();
+    let mut diff = Vec::new();
+    let mut stream = place
+        .store
+        .diff(None, "copy", layerhold::DiffCompression::AsImported)
+        .unwrap();
+    stream.read_to_end(&mut diff).unwrap();
+    assert!(diff == small_tar());
+}
+
+#[test]
+fn a_layer_of_the_same_id_with_other_contents_is_not_reused() {
+    let place = Place::new();
+    let spec = || LayerSpec::new().id(id(&long('a'))).reuse_present();
+    let (mut first, mut second) = (place.store.begin().unwrap(), place.again().begin().unwrap());
+    first.import_layer(spec(), reader(&small_tar())).unwrap();
+    second
+        .import_layer(spec(), reader(&file_tar("other", b"x")))
+        .unwrap();
+    first.commit().unwrap();
+    let error = second.commit().unwrap_err();
+    assert!(
+        matches!(
+            error,
+            layerhold::CommitError::Conflict(Conflict::OtherContents { .. })
+        ),
+        "{error}"
+    );
+}

@@ -1,0 +1,160 @@
+//! Failures to bring something in or to change it.
+
+use layerhold_driver::LayerError;
+use layerhold_ids::LayerId;
+use layerhold_sys::PathError;
+
+use crate::item::ItemId;
+use crate::kind::ErrorKind;
+
+use super::{AccessError, Conflict, DataError, LookupError};
+
+/// Something cannot be added to a transaction.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StageError {
+    /// Parent, template, top layer or image does not exist.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    /// Something in the store, or in the same transaction, stands against it.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// The stream is no tar that can be unpacked.
+    #[error("cannot import the layer")]
+    Import(#[source] Box<layerhold_archive::ImportError>),
+    /// The driver refuses.
+    #[error("cannot prepare the layer")]
+    Driver(#[source] LayerError),
+    /// A temporary area cannot be used.
+    #[error("cannot use a temporary area")]
+    Staging(#[source] layerhold_staging::BeginError),
+    /// A data item is wrong.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Ranges of an ID map overlap.
+    #[error("invalid mappings specified")]
+    Mappings(#[source] layerhold_idmap::OverlapError),
+    /// How the tar was made cannot be written down.
+    #[error("cannot record how the layer's tar was made")]
+    Record(#[source] std::io::Error),
+    /// One of the two SELinux labels is given and the other is not.
+    #[error("ProcessLabel and Mountlabel must either not be specified or both specified")]
+    Labels,
+    /// The system gives no random bytes that make an ID.
+    #[error("cannot make a random ID")]
+    NoRandomness,
+    /// Locks or records cannot be used.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// A file cannot be used.
+    #[error(transparent)]
+    Os(#[from] PathError),
+}
+
+impl StageError {
+    /// The kind that Go tells apart, if any.
+    #[must_use]
+    pub fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::Lookup(error) => error.kind(),
+            Self::Conflict(error) => error.kind(),
+            Self::Data(error) => error.kind(),
+            Self::Access(error) => error.kind(),
+            Self::Mappings(_) => Some(ErrorKind::InvalidMappings),
+            Self::Driver(LayerError::Unknown { .. }) => Some(ErrorKind::LayerUnknown),
+            _ => None,
+        }
+    }
+}
+
+/// A transaction cannot be committed. The store is as it was before, unless `rollback` says otherwise.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// The store changed since the transaction began.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// The contents could not be flushed.
+    #[error("cannot flush the staged contents")]
+    Sync(#[source] LayerError),
+    /// A layer could not be moved into place.
+    #[error("cannot put layer {id} in place")]
+    Layer {
+        /// The layer.
+        id: LayerId,
+        /// Why.
+        #[source]
+        source: Box<LayerError>,
+    },
+    /// A data item could not be moved into place.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Something staged could not be moved into place.
+    #[error("cannot move what belongs to {id} into place")]
+    Move {
+        /// The item.
+        id: ItemId,
+        /// Why.
+        #[source]
+        source: PathError,
+    },
+    /// Locks or records cannot be used.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// A file cannot be used.
+    #[error(transparent)]
+    Os(#[from] PathError),
+    /// A step failed, and undoing the steps before it failed too: incomplete layers are left for the next opener.
+    #[error("the commit failed and could not be undone completely: {rollback}")]
+    Rollback {
+        /// What failed while undoing.
+        rollback: Box<CommitError>,
+        /// What failed first.
+        #[source]
+        source: Box<CommitError>,
+    },
+}
+
+impl CommitError {
+    /// The kind that Go tells apart, if any.
+    #[must_use]
+    pub fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::Conflict(error) => error.kind(),
+            Self::Data(error) => error.kind(),
+            Self::Access(error) => error.kind(),
+            Self::Rollback { source, .. } => source.kind(),
+            _ => None,
+        }
+    }
+}
+
+/// A record cannot be changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpdateError {
+    /// No such layer, image or container.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    /// The flag is the library's own.
+    #[error("the flag {flag:?} is not for callers")]
+    ReservedFlag {
+        /// The flag.
+        flag: String,
+    },
+    /// Locks or records cannot be used.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+}
+
+impl UpdateError {
+    /// The kind that Go tells apart, if any.
+    #[must_use]
+    pub fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::Lookup(error) => error.kind(),
+            Self::Access(error) => error.kind(),
+            Self::ReservedFlag { .. } => None,
+        }
+    }
+}

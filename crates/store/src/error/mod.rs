@@ -1,0 +1,11 @@
+//! What can go wrong, one enum per family of operations.
+//!
+//! Each answers `kind()`, the kind that callers of the Go library tell apart, where there is one.
+
+mod adding;
+mod base;
+mod using;
+
+pub use adding::{CommitError, StageError, UpdateError};
+pub use base::{AccessError, Conflict, DataError, LookupError, OpenError};
+pub use using::{CollectError, DeleteError, DiffError, DirectoryError, MountError, ShutdownError};
