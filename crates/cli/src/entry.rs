@@ -1,6 +1,8 @@
 //! What both programs do around their command line.
 
-use std::io::{self, BufWriter, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use crate::dropin::Streams;
@@ -9,7 +11,7 @@ use crate::environment::Environment;
 /// A command line: arguments, environment and streams in, exit code out.
 type CommandLine = fn(&[String], &Environment, &mut Streams<'_>) -> io::Result<u8>;
 
-/// The size of the buffer of standard output.
+/// The size of the buffer of standard output. Larger pieces go past it.
 const BUFFER: usize = 64 * 1024;
 
 /// Runs a command line with the arguments, environment and streams of this process.
@@ -24,15 +26,17 @@ pub fn main(run: CommandLine) -> ExitCode {
         directory: std::env::current_dir().unwrap_or_else(|_| "/".into()),
         user: layerhold_sys::effective_user(),
     };
-    let mut out = BufWriter::with_capacity(BUFFER, io::stdout().lock());
-    let mut err = io::stderr();
-    let mut streams = Streams {
-        out: &mut out,
-        err: &mut err,
-        input: Box::new(io::stdin()),
-    };
-    let code = run(&arguments, &environment, &mut streams);
-    match code.and_then(|code| out.flush().map(|()| code)) {
+    let code = output().and_then(|file| {
+        let mut out = BufWriter::with_capacity(BUFFER, file);
+        let mut streams = Streams {
+            out: &mut out,
+            err: &mut io::stderr(),
+            input: input(),
+        };
+        let code = run(&arguments, &environment, &mut streams)?;
+        out.flush().map(|()| code)
+    });
+    match code {
         Ok(code) => ExitCode::from(code),
         // Nobody reads any more: say nothing, and do not succeed.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
@@ -40,5 +44,19 @@ pub fn main(run: CommandLine) -> ExitCode {
             let _ignored = writeln!(io::stderr(), "standard output: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Standard output as a file: the standard library's own looks for lines in everything that
+/// passes, archives included.
+fn output() -> io::Result<File> {
+    Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
+}
+
+/// Standard input as a file, for large reads without a copy in between.
+fn input() -> Box<dyn Read + Send> {
+    match io::stdin().as_fd().try_clone_to_owned() {
+        Ok(file) => Box::new(File::from(file)),
+        Err(_) => Box::new(io::stdin()),
     }
 }

@@ -4,8 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
-/// Why a command failed. Its text is one line: what was attempted, then the causes, as Go joins
-/// them, with Go's own words for the kind of failure somewhere in it.
+/// Why a command failed. Its text is one line: what was attempted, then the causes.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Failure {
@@ -57,7 +56,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Store(error) => f.write_str(&store_text(error)),
+            Failure::Store(error) => f.write_str(&chain(error.as_ref())),
             Failure::Load(error) => f.write_str(&chain(error.as_ref())),
             Failure::Save(error) => f.write_str(&chain(error.as_ref())),
             Failure::File { path, source } => write!(f, "open {path}: {}", plain(source)),
@@ -74,21 +73,15 @@ impl fmt::Display for Failure {
 
 impl StdError for Failure {}
 
-/// The text of a store error, ending in Go's words for its kind where it has one.
-fn store_text(error: &layerhold::Error) -> String {
-    let text = chain(error);
-    match error.kind() {
-        Some(kind) if !text.contains(kind.text()) => format!("{text}: {}", kind.text()),
-        _ => text,
-    }
-}
-
 /// Joins an error and its causes, leaving out causes that say what was just said.
-fn chain(error: &dyn StdError) -> String {
+pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let part = error.to_string();
+        let part = match error.downcast_ref::<io::Error>() {
+            Some(error) => plain(error),
+            None => error.to_string(),
+        };
         if !text.ends_with(&part) {
             text.push_str(": ");
             text.push_str(&part);

@@ -28,6 +28,7 @@
 
 mod chain;
 mod config;
+mod copy;
 mod digest;
 mod find;
 mod json;

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use layerhold::BigDataItem;
+use layerhold::{BigDataItem, DataError, ErrorKind};
 
 use super::Call;
 use super::output::{copy_out, input, json, line};
@@ -71,10 +71,26 @@ pub(crate) fn get_container(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     send(call, data)
 }
 
+#[derive(Debug, thiserror::Error)]
+#[error("{error}: {words}")]
+struct WithoutItem {
+    error: DataError,
+    words: ErrorKind,
+}
+
+/// What the Go tool does not know of an item that is not there.
+fn without(error: DataError, words: ErrorKind) -> Failure {
+    match error {
+        DataError::NotFound { .. } => Failure::value(WithoutItem { error, words }),
+        error => error.into(),
+    }
+}
+
 pub(crate) fn image_size(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     let size = call
         .store
-        .image_data_size(operand(call, 0), operand(call, 1))?;
+        .image_data_size(operand(call, 0), operand(call, 1))
+        .map_err(|error| without(error, ErrorKind::SizeUnknown))?;
     line(call, size)?;
     Ok(0)
 }
@@ -82,7 +98,8 @@ pub(crate) fn image_size(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
 pub(crate) fn container_size(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     let size = call
         .store
-        .container_data_size(operand(call, 0), operand(call, 1))?;
+        .container_data_size(operand(call, 0), operand(call, 1))
+        .map_err(|error| without(error, ErrorKind::SizeUnknown))?;
     line(call, size)?;
     Ok(0)
 }
@@ -90,7 +107,8 @@ pub(crate) fn container_size(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
 pub(crate) fn image_digest(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     let digest = call
         .store
-        .image_data_digest(operand(call, 0), operand(call, 1))?;
+        .image_data_digest(operand(call, 0), operand(call, 1))
+        .map_err(|error| without(error, ErrorKind::DigestUnknown))?;
     line(call, digest)?;
     Ok(0)
 }
@@ -98,7 +116,8 @@ pub(crate) fn image_digest(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
 pub(crate) fn container_digest(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     let digest = call
         .store
-        .container_data_digest(operand(call, 0), operand(call, 1))?;
+        .container_data_digest(operand(call, 0), operand(call, 1))
+        .map_err(|error| without(error, ErrorKind::DigestUnknown))?;
     line(call, digest)?;
     Ok(0)
 }

@@ -2,15 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use layerhold::{Commit, DeleteError, Store};
+use layerhold::{Commit, DeleteError, ItemKind, LookupError, Store};
 use serde::Serialize;
 
 use super::Call;
 use super::output::{code, json, note};
+use super::words::about;
 use crate::failure::Failure;
 
 pub(crate) fn anything(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
-    each(call, Store::delete)
+    each(call, |store, key| {
+        store.delete(key).map_err(|error| match error {
+            // What is nothing at all is a layer that is not known, to the Go tool.
+            DeleteError::Lookup(LookupError::Nothing { key }) => LookupError::Unknown {
+                kind: ItemKind::Layer,
+                key,
+            }
+            .into(),
+            error => error,
+        })
+    })
 }
 
 pub(crate) fn layer(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
@@ -30,7 +41,7 @@ fn each(
     for operand in call.operands {
         let error = match delete(call.store, operand) {
             Ok(()) => String::new(),
-            Err(error) => Failure::from(error).to_string(),
+            Err(error) => about(operand, error),
         };
         outcomes.insert(operand.as_str(), error);
     }
@@ -67,7 +78,7 @@ pub(crate) fn image(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
             },
             Err(error) => Deleted {
                 layers: Vec::new(),
-                error: Failure::from(error).to_string(),
+                error: about(operand, error),
             },
         };
         outcomes.insert(operand.as_str(), deleted);

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::Call;
 use super::output::{code, json, line, note};
+use super::words::about;
 use crate::failure::Failure;
 
 fn show(
@@ -93,7 +94,7 @@ pub(crate) fn layer_parent_owners(call: &mut Call<'_, '_>) -> Result<u8, Failure
             }
             Err(error) => {
                 missing = true;
-                let text = Failure::from(error).to_string();
+                let text = about(operand, error);
                 note(call, format_args!("{operand}: {text}"))?;
             }
         }
@@ -114,7 +115,7 @@ pub(crate) fn container_parent_owners(call: &mut Call<'_, '_>) -> Result<u8, Fai
             }
             Err(error) => {
                 missing = true;
-                let text = Failure::from(error).to_string();
+                let text = about(operand, error);
                 note(call, format_args!("{operand}: {text}"))?;
             }
         }

@@ -266,9 +266,16 @@ pub(crate) fn describe(flags: &[Flag], values: &Values) -> String {
                 names.push_str(other);
             }
             let value = values.text(flag.long);
-            if flag.kind == Kind::Text && !value.is_empty() {
-                names.push('=');
-                names.push_str(value);
+            match flag.kind {
+                Kind::List => {
+                    let listed = values.list(flag.long).join(" ");
+                    names.push_str(&format!("=[{listed}]"));
+                }
+                Kind::Text if !value.is_empty() => {
+                    names.push('=');
+                    names.push_str(value);
+                }
+                _ => {}
             }
             (names, flag.help)
         })

@@ -8,6 +8,7 @@ use layerhold::{Container, DiffError, Image, Layer};
 
 use super::Call;
 use super::output::{code, json, json_records, line};
+use super::words::{about, text as words};
 use crate::failure::Failure;
 
 pub(crate) fn exists(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
@@ -15,9 +16,12 @@ pub(crate) fn exists(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     let wants_kind = ["container", "image", "layer"]
         .iter()
         .any(|kind| flags.is_on(kind));
-    let mut found = BTreeMap::new();
+    let mut found: Vec<(&str, bool)> = Vec::new();
     for operand in call.operands {
         let key = operand.as_str();
+        if found.iter().any(|(known, _)| *known == key) {
+            continue;
+        }
         // Without a kind, the store reads no more files than it takes to find out.
         let mut exists = call.store.exists(key)?;
         if exists && wants_kind {
@@ -26,16 +30,16 @@ pub(crate) fn exists(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
             exists &= !flags.is_on("image") || snapshot.image(key).is_ok();
             exists &= !flags.is_on("layer") || snapshot.layer(key).is_ok();
         }
-        found.insert(key, exists);
+        found.push((key, exists));
     }
     if call.flags.is_on("json") {
-        json(call, &found)?;
+        json(call, &BTreeMap::from_iter(found.iter().copied()))?;
     } else if !call.flags.is_on("quiet") {
         for (operand, exists) in &found {
             line(call, format_args!("{operand}: {exists}"))?;
         }
     }
-    Ok(code(found.values().any(|exists| !exists)))
+    Ok(code(found.iter().any(|(_, exists)| !exists)))
 }
 
 /// Looks all operands up, says which are not there, and returns the others.
@@ -49,7 +53,7 @@ fn matches<T>(
             Ok(item) => found.push(item),
             // The Go tool fails here without a word.
             Err(error) => {
-                let text = Failure::from(error).to_string();
+                let text = about(operand, error);
                 super::output::note(call, format_args!("{operand}: {text}"))?;
             }
         }
@@ -175,7 +179,7 @@ fn show_size(
     match size {
         Ok(size) => line(call, format_args!("Size: {size}")),
         Err(error) => {
-            let text = Failure::from(error).to_string();
+            let text = words(error);
             line(call, format_args!("Size unknown: {text}"))
         }
     }

@@ -18,6 +18,7 @@ mod output;
 mod table;
 mod tree;
 mod whole;
+mod words;
 
 use std::io::{Read, Write};
 
@@ -25,7 +26,8 @@ use layerhold::{Store, StoreOptions};
 
 use crate::environment::Environment;
 use crate::failure::Failure;
-use flags::{FlagError, Values};
+use flags::{Flag, FlagError, Values};
+pub(crate) use output::copy;
 use table::{COMMANDS, Command, GLOBAL, HELP};
 pub(crate) use tree::{Node, draw};
 
@@ -100,7 +102,8 @@ enum Parsed {
 fn parse(program: &str, words: &[String], streams: &mut Streams<'_>) -> std::io::Result<Parsed> {
     let mut values = Values::default();
     if words.is_empty() {
-        general_usage(streams, &values, Stream::Error)?;
+        // The Go tool adds the flag for help only when it begins to read flags.
+        general_usage(streams, GLOBAL, &values, Stream::Error)?;
         return Ok(Parsed::Exit(FAILED));
     }
     let before: Vec<_> = GLOBAL.iter().copied().chain([HELP]).collect();
@@ -108,21 +111,21 @@ fn parse(program: &str, words: &[String], streams: &mut Streams<'_>) -> std::io:
         Ok(words) => words,
         Err(error) => {
             if error == FlagError::Help {
-                general_usage(streams, &values, Stream::Error)?;
+                general_usage(streams, &before, &values, Stream::Error)?;
             } else {
                 complain(streams, program, None, &error)?;
             }
             writeln!(streams.out, "{error} while parsing arguments (1)")?;
-            general_usage(streams, &values, Stream::Error)?;
+            general_usage(streams, &before, &values, Stream::Error)?;
             return Ok(Parsed::Exit(FAILED));
         }
     };
     if values.is_on(HELP.long) {
-        general_usage(streams, &values, Stream::Output)?;
+        general_usage(streams, &before, &values, Stream::Output)?;
         return Ok(Parsed::Exit(0));
     }
     let Some((name, words)) = words.split_first() else {
-        general_usage(streams, &values, Stream::Error)?;
+        general_usage(streams, &before, &values, Stream::Error)?;
         return Ok(Parsed::Exit(FAILED));
     };
     let Some(command) = COMMANDS
@@ -132,12 +135,14 @@ fn parse(program: &str, words: &[String], streams: &mut Streams<'_>) -> std::io:
         writeln!(streams.out, "{name}: unrecognized command.")?;
         return Ok(Parsed::Exit(FAILED));
     };
+    // Help texts show global flags as they are before the command word, and none of its own.
+    let shown = values.clone();
     let after: Vec<_> = command.flags.iter().chain(GLOBAL).copied().collect();
     let operands = match flags::parse(&after, &mut values, words) {
         Ok(operands) => operands,
         Err(error) => {
             if error == FlagError::Help {
-                command_usage(streams, name, command, &values)?;
+                command_usage(streams, name, command, &shown)?;
             } else {
                 complain(streams, program, Some(name), &error)?;
             }
@@ -146,13 +151,13 @@ fn parse(program: &str, words: &[String], streams: &mut Streams<'_>) -> std::io:
     };
     if operands.len() < command.least {
         writeln!(streams.out, "{name}: more arguments required.")?;
-        command_usage(streams, name, command, &values)?;
+        command_usage(streams, name, command, &shown)?;
         return Ok(Parsed::Exit(FAILED));
     }
     if command.most.is_some_and(|most| operands.len() > most) {
         let listed = operands.join(" ");
         writeln!(streams.out, "{name}: too many arguments ([{listed}]).")?;
-        command_usage(streams, name, command, &values)?;
+        command_usage(streams, name, command, &shown)?;
         return Ok(Parsed::Exit(FAILED));
     }
     Ok(Parsed::Run {
@@ -174,7 +179,7 @@ fn execute(
         Ok(store) => store,
         Err(error) => {
             // The Go tool prints this one to standard output, and scripts look for it there.
-            writeln!(streams.out, "error initializing: {error}")?;
+            writeln!(streams.out, "error initializing: {}", words::text(error))?;
             return Ok(FAILED);
         }
     };
@@ -190,7 +195,7 @@ fn execute(
             if let Some(error) = failure.broken_stream() {
                 return Err(error);
             }
-            writeln!(streams.err, "{failure}")?;
+            writeln!(streams.err, "{}", words::text(failure))?;
             FAILED
         }
     };
@@ -243,7 +248,12 @@ enum Stream {
 
 /// Prints the list of commands. The Go tool sends the table of flags elsewhere than the rest,
 /// except when help was asked for.
-fn general_usage(streams: &mut Streams<'_>, values: &Values, table: Stream) -> std::io::Result<()> {
+fn general_usage(
+    streams: &mut Streams<'_>,
+    known: &[Flag],
+    values: &Values,
+    table: Stream,
+) -> std::io::Result<()> {
     writeln!(
         streams.out,
         "Usage: containers-storage command [options [...]]\n\nCommands:\n"
@@ -253,8 +263,7 @@ fn general_usage(streams: &mut Streams<'_>, values: &Values, table: Stream) -> s
         writeln!(streams.out, "  {name:<30}{}", command.help)?;
     }
     writeln!(streams.out, "\nOptions:")?;
-    let all: Vec<_> = GLOBAL.iter().copied().chain([HELP]).collect();
-    let text = flags::describe(&all, values);
+    let text = flags::describe(known, values);
     match table {
         Stream::Output => streams.out.write_all(text.as_bytes()),
         Stream::Error => streams.err.write_all(text.as_bytes()),

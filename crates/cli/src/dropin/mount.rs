@@ -1,10 +1,11 @@
 //! `mount`, `unmount`, `mounted`.
 
-use layerhold::{ErrorKind, MountRequest, StillMounted, Unmounting};
+use layerhold::{ErrorKind, MountError, MountRequest, StillMounted, Store, Unmounting};
 use serde::Serialize;
 
 use super::Call;
 use super::output::{code, json, line, note};
+use super::words::about;
 use crate::failure::Failure;
 
 #[derive(Serialize)]
@@ -34,7 +35,7 @@ pub(crate) fn mount(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
         };
         let (mountpoint, error) = match result {
             Ok(path) => (path.display().to_string(), String::new()),
-            Err(error) => (String::new(), Failure::from(error).to_string()),
+            Err(error) => (String::new(), about(operand, error)),
         };
         results.push(Mounted {
             id: operand.clone(),
@@ -68,20 +69,12 @@ pub(crate) fn unmount(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     let as_json = call.flags.is_on("json");
     let mut outcomes = Vec::new();
     for operand in call.operands {
-        let mut error = String::new();
-        match call.store.unmount(operand, how) {
-            Ok(still_mounted) => {
-                if still_mounted == StillMounted::No && !as_json {
-                    line(call, format_args!("{operand} mountpoint unmounted"))?;
-                }
-            }
-            // An image is mounted by way of its top layer.
-            Err(failure) => {
-                let is_unknown = failure.kind() == Some(ErrorKind::LayerUnknown);
-                if !is_unknown || call.store.unmount_image(operand, how).is_err() {
-                    error = Failure::from(failure).to_string();
-                }
-            }
+        let (unmounted, error) = match unmount_one(call.store, operand, how) {
+            Ok(unmounted) => (unmounted, String::new()),
+            Err(failure) => (false, about(operand, failure)),
+        };
+        if unmounted && !as_json {
+            line(call, format_args!("{operand} mountpoint unmounted"))?;
         }
         outcomes.push(Outcome {
             id: operand.clone(),
@@ -89,6 +82,25 @@ pub(crate) fn unmount(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
         });
     }
     report(call, &outcomes, "while unmounting")
+}
+
+/// Unmounts one item and tells whether its mount is gone.
+///
+/// What is not mounted counts as unmounted, as in the Go tool: scripts unmount once too often
+/// rather than leave something mounted. An image is mounted by way of its top layer, and the Go
+/// tool says nothing about it.
+fn unmount_one(store: &Store, operand: &str, how: Unmounting) -> Result<bool, MountError> {
+    match store.unmount(operand, how) {
+        Ok(still_mounted) => Ok(still_mounted == StillMounted::No),
+        Err(MountError::NotMounted { .. }) => Ok(true),
+        Err(error) if error.kind() == Some(ErrorKind::LayerUnknown) => {
+            match store.unmount_image(operand, how) {
+                Ok(_) | Err(MountError::NotMounted { .. }) => Ok(false),
+                Err(_) => Err(error),
+            }
+        }
+        Err(error) => Err(error),
+    }
 }
 
 pub(crate) fn mounted(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
@@ -102,7 +114,7 @@ pub(crate) fn mounted(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
                     line(call, format_args!("{operand} mounted"))?;
                 }
             }
-            Err(failure) => error = Failure::from(failure).to_string(),
+            Err(failure) => error = about(operand, failure),
         }
         outcomes.push(Outcome {
             id: operand.clone(),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use layerhold::{ItemKind, LookupError, UpdateError};
+
 use super::Call;
 use super::create::metadata as given_metadata;
 use super::output::{code, json, line};
@@ -12,8 +14,20 @@ fn key<'a>(call: &Call<'a, '_>) -> &'a str {
     call.operands.first().map_or("", String::as_str)
 }
 
+/// What is nothing at all is a layer that is not known, to the Go tool, where it is about names.
+fn unknown(error: UpdateError) -> UpdateError {
+    match error {
+        UpdateError::Lookup(LookupError::Nothing { key }) => LookupError::Unknown {
+            kind: ItemKind::Layer,
+            key,
+        }
+        .into(),
+        error => error,
+    }
+}
+
 pub(crate) fn get(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
-    let names = call.store.names(key(call))?;
+    let names = call.store.names(key(call)).map_err(unknown)?;
     if call.flags.is_on("json") {
         return json(call, &names);
     }
@@ -37,18 +51,23 @@ fn show(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
 }
 
 pub(crate) fn add(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
-    call.store.add_names(key(call), call.flags.list("name"))?;
+    call.store
+        .add_names(key(call), call.flags.list("name"))
+        .map_err(unknown)?;
     show(call)
 }
 
 pub(crate) fn remove(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     call.store
-        .remove_names(key(call), call.flags.list("name"))?;
+        .remove_names(key(call), call.flags.list("name"))
+        .map_err(unknown)?;
     show(call)
 }
 
 pub(crate) fn set(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
-    call.store.set_names(key(call), call.flags.list("name"))?;
+    call.store
+        .set_names(key(call), call.flags.list("name"))
+        .map_err(unknown)?;
     show(call)
 }
 

@@ -105,7 +105,8 @@ pub(crate) fn copy_out(call: &mut Call<'_, '_>, source: &mut dyn Read) -> Result
 /// The size of the pieces in which streams are copied: large enough that the calls do not count.
 const PIECE: usize = 256 * 1024;
 
-fn copy(source: &mut dyn Read, target: &mut dyn Write) -> Result<(), Failure> {
+/// Copies a stream to its end.
+pub(crate) fn copy(source: &mut dyn Read, target: &mut dyn Write) -> Result<(), Failure> {
     let mut piece = vec![0; PIECE];
     loop {
         let got = match source.read(&mut piece) {

@@ -28,7 +28,18 @@ fn rows(call: &mut Call<'_, '_>, rows: &[(String, String)]) -> Result<u8, Failur
 }
 
 pub(crate) fn status(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
-    let status = call.store.status();
+    let store = call.store;
+    let options = format!("[{}]", store.driver_options().join(" "));
+    let mut status = vec![
+        ("Root".to_owned(), store.graph_root().display().to_string()),
+        (
+            "Run Root".to_owned(),
+            store.run_root().display().to_string(),
+        ),
+        ("Driver Name".to_owned(), store.driver_name().to_owned()),
+        ("Driver Options".to_owned(), options),
+    ];
+    status.extend(store.status());
     rows(call, &status)
 }
 

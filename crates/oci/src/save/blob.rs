@@ -9,10 +9,8 @@ use sha2::Digest as _;
 
 use super::SaveError;
 use super::image::SavedLayer;
+use crate::copy::PIECE;
 use crate::progress::{Event, Progress};
-
-/// The size of the pieces that are read and reported.
-const PIECE: usize = 256 * 1024;
 
 /// A blob as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,6 +16,7 @@ use super::blob::{Blob, write_layer};
 use super::docker_archive::Tar;
 use super::image::{SavedImage, SavedLayer};
 use super::{SaveError, SaveOptions, WrittenImage, announce, codec};
+use crate::copy::{CopyError, PIECE, copy};
 use crate::digest::sha256;
 use crate::manifest::{Descriptor, Manifest, ManifestKind};
 use crate::media;
@@ -261,7 +262,7 @@ impl Target for Directory {
         let error = self.write_error();
         let temporary = format!(".tmp-{}", random_suffix()?);
         let file = self.blobs.create_file(&temporary, 0o644)?;
-        let mut writer = BufWriter::with_capacity(256 * 1024, file);
+        let mut writer = BufWriter::with_capacity(PIECE, file);
         let result = job.write(&mut writer).and_then(|blob| {
             let file = writer.into_inner().map_err(|e| error(e.into_error()))?;
             file.sync_data().map_err(&error)?;
@@ -337,11 +338,18 @@ impl<'a> Archive<'a> {
         self.tar.begin(EntryKind::Regular, &name, 0o644, size)
     }
 
-    fn copy(&mut self, blob: &Blob, mut file: File) -> Result<(), SaveError> {
+    /// Copies a blob from a temporary file in `scratch`.
+    fn copy(&mut self, blob: &Blob, mut file: File, scratch: &Path) -> Result<(), SaveError> {
         self.begin(&blob.digest, blob.size)?;
-        std::io::copy(&mut file, &mut self.tar).map_err(|source| SaveError::Write {
-            path: self.path.to_owned(),
-            source,
+        copy(&mut file, &mut self.tar).map_err(|failed| {
+            let (path, source) = match failed {
+                CopyError::Read(source) => (scratch, source),
+                CopyError::Write(source) => (self.path, source),
+            };
+            SaveError::Write {
+                path: path.to_owned(),
+                source,
+            }
         })?;
         self.tar.end()
     }
@@ -377,12 +385,12 @@ impl Target for Archive<'_> {
             source,
         };
         let file = tempfile::tempfile_in(&job.options.scratch).map_err(error)?;
-        let mut writer = BufWriter::with_capacity(256 * 1024, file);
+        let mut writer = BufWriter::with_capacity(PIECE, file);
         let blob = job.write(&mut writer)?;
         let mut file = writer.into_inner().map_err(|e| error(e.into_error()))?;
         file.rewind().map_err(error)?;
         if !self.present.contains(&blob.digest) {
-            self.copy(&blob, file)?;
+            self.copy(&blob, file, &job.options.scratch)?;
         }
         Ok(blob)
     }

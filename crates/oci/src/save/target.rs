@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use super::SaveError;
+use crate::copy::PIECE;
 
 /// A file being written beside the place where it will be.
 #[derive(Debug)]
@@ -23,8 +24,6 @@ enum Kind {
     Direct(BufWriter<std::fs::File>),
 }
 
-const BUFFER: usize = 256 * 1024;
-
 impl FileTarget {
     pub(super) fn create(path: &Path) -> Result<Self, SaveError> {
         let error = |source| SaveError::Write {
@@ -37,7 +36,7 @@ impl FileTarget {
                 .write(true)
                 .open(path)
                 .map_err(error)?;
-            Kind::Direct(BufWriter::with_capacity(BUFFER, file))
+            Kind::Direct(BufWriter::with_capacity(PIECE, file))
         } else {
             let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
             let file = tempfile::Builder::new()
@@ -45,7 +44,7 @@ impl FileTarget {
                 .permissions(std::fs::Permissions::from_mode(0o644))
                 .tempfile_in(parent.unwrap_or(Path::new(".")))
                 .map_err(error)?;
-            Kind::Temporary(BufWriter::with_capacity(BUFFER, file))
+            Kind::Temporary(BufWriter::with_capacity(PIECE, file))
         };
         Ok(FileTarget {
             path: path.to_owned(),

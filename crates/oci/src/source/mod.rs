@@ -5,7 +5,7 @@ mod oci_layout;
 mod tar_index;
 
 use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use layerhold_ids::Digest;
 use layerhold_sys::{Dir, PathError};
 
 use crate::config::Config;
+use crate::copy::{CopyError, copy};
 use crate::manifest::{MAX_MANIFEST_SIZE, ManifestError};
 use crate::platform::Platform;
 use crate::section::Section;
@@ -42,6 +43,15 @@ pub enum SourceError {
     #[error("{} cannot be read", path.display())]
     Read {
         /// The source.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A temporary file for the unpacked source cannot be written.
+    #[error("a temporary file in {} cannot be written", path.display())]
+    Scratch {
+        /// The directory.
         path: PathBuf,
         /// Why.
         #[source]
@@ -302,12 +312,15 @@ fn spool(path: &Path, stream: &mut dyn Read, scratch: &Path) -> Result<File, Sou
         path: path.to_owned(),
         source,
     };
-    let mut file = tempfile::tempfile_in(scratch).map_err(|source| SourceError::Read {
+    let no_room = |source| SourceError::Scratch {
         path: scratch.to_owned(),
         source,
+    };
+    let mut file = tempfile::tempfile_in(scratch).map_err(no_room)?;
+    copy(stream, &mut file).map_err(|failed| match failed {
+        CopyError::Read(source) => error(source),
+        CopyError::Write(source) => no_room(source),
     })?;
-    std::io::copy(stream, &mut file).map_err(error)?;
-    file.flush().map_err(error)?;
     file.rewind().map_err(error)?;
     Ok(file)
 }

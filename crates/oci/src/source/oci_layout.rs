@@ -89,7 +89,7 @@ impl OciLayout {
 
     /// Reads a small blob and checks its digest.
     fn small_blob(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>, SourceError> {
-        let bytes = read_small(&digest.to_string(), self.blob(digest)?, limit)?;
+        let bytes = read_small(digest.as_str(), self.blob(digest)?, limit)?;
         let actual = digest_of(digest.algorithm(), &bytes);
         if actual != *digest {
             return Err(SourceError::DigestMismatch {
@@ -172,7 +172,7 @@ impl OciLayout {
         for _ in 0..MAX_DEPTH {
             let digest = entry.digest.clone();
             let bytes = self.small_blob(&digest, crate::manifest::MAX_MANIFEST_SIZE)?;
-            match parse(&digest.to_string(), &bytes, &entry.media_type)? {
+            match parse(digest.as_str(), &bytes, &entry.media_type)? {
                 Document::Manifest(manifest) => {
                     return Ok(Chosen {
                         digest,

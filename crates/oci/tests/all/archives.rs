@@ -183,7 +183,7 @@ fn root_a_changed_layer_is_noticed() {
 #[test]
 fn root_impossible_archives_are_refused() {
     let layer = tar("a", "b");
-    let config = config(&[layer.clone()], "amd64");
+    let config = config(std::slice::from_ref(&layer), "amd64");
     let archive = |manifest: &str| {
         TarBuilder::new()
             .file("l", 0o644, &layer)

@@ -173,7 +173,14 @@ fn root_peer_skopeo_reads_our_layouts() {
     let (place, _, id) = shared();
     let target = place.path("saved");
     let options = SaveOptions::new(TargetKind::OciLayout);
-    save(&place.store, &[id.clone()], &target, &options, &Quiet).unwrap();
+    save(
+        &place.store,
+        std::slice::from_ref(&id),
+        &target,
+        &options,
+        &Quiet,
+    )
+    .unwrap();
     let skopeo = Skopeo::below(&place.path("skopeo"), "vfs");
     let source = format!("oci:{}:example.com/app:1", target.display());
     skopeo

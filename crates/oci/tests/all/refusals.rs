@@ -270,7 +270,7 @@ fn root_a_layer_must_unpack_to_its_diff_id() {
     let layout = Layout::new(place.path("layout"));
     let (right, wrong) = (tar("a", "right"), tar("a", "wrong"));
     let blob = layout.layer(Codec::Gzip, &wrong);
-    let image = layout.image_of(&config(&[right.clone()], "amd64"), vec![blob]);
+    let image = layout.image_of(&config(std::slice::from_ref(&right), "amd64"), vec![blob]);
     let error = place.load(&layout.finish(&[image])).unwrap_err();
     assert!(
         matches!(&error, LoadError::DiffIdMismatch { index: 0, expected, actual }

@@ -1,0 +1,117 @@
+//! Errors in the words of the Go tool.
+//!
+//! Scripts and other programs look for these words in what the tool prints. Where ours are
+//! others, Go's are put behind them.
+
+use std::error::Error as StdError;
+use std::io;
+
+use layerhold::{Codec, DataError, DiffError, Error, ItemKind};
+use layerhold_archive::CodecError;
+use layerhold_tar_format::ParseError;
+
+use crate::failure::{Failure, chain};
+
+/// What a reader of Go's says at the end of what it reads.
+const UNEXPECTED_END: &str = "unexpected EOF";
+
+/// The text of an error, with Go's words for its kind somewhere in it.
+pub(crate) fn text(error: impl Into<Failure>) -> String {
+    match error.into() {
+        Failure::Store(error) => {
+            let mut text = chain(&*error);
+            for words in [error.kind().map(|kind| kind.text()), of_cause(&error)] {
+                if let Some(words) = words.filter(|words| !text.contains(words)) {
+                    text.push_str(": ");
+                    text.push_str(words);
+                }
+            }
+            text
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The text of an error beside the operand it is about, which is not repeated.
+pub(crate) fn about(operand: &str, error: impl Into<Failure>) -> String {
+    let text = text(error);
+    let rest = text
+        .strip_prefix(operand)
+        .and_then(|rest| rest.strip_prefix(": "));
+    rest.map(str::to_owned).unwrap_or(text)
+}
+
+/// Go's words for what is below the store: archives, codecs and files.
+fn of_cause(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::Data(data) => match **data {
+            DataError::NotFound {
+                kind: ItemKind::Container,
+                ..
+            } => {
+                return Some("no such file or directory");
+            }
+            DataError::NotFound { .. } => return Some("file does not exist"),
+            _ => {}
+        },
+        Error::Diff(diff) => match **diff {
+            DiffError::Compress(CodecError::WriteUnsupported {
+                codec: Codec::Bzip2,
+            }) => {
+                return Some("unsupported compression format tar.bz2");
+            }
+            DiffError::Compress(CodecError::WriteUnsupported { .. }) => {
+                return Some("unsupported compression format tar.xz");
+            }
+            _ => {}
+        },
+        _ => {}
+    }
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = cause {
+        match error.downcast_ref() {
+            Some(ParseError::Truncated { .. }) => return Some(UNEXPECTED_END),
+            Some(_) => return Some("archive/tar: invalid tar header"),
+            None => {}
+        }
+        let kind = error.downcast_ref().map(io::Error::kind);
+        if kind == Some(io::ErrorKind::UnexpectedEof) {
+            return Some(UNEXPECTED_END);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operands_are_not_repeated() {
+        let unknown = layerhold::LookupError::Unknown {
+            kind: ItemKind::Image,
+            key: "x".to_owned(),
+        };
+        assert_eq!(about("x", unknown.clone()), "image not known");
+        assert_eq!(about("y", unknown), "x: image not known");
+    }
+
+    #[test]
+    fn words_are_added_where_they_are_missing() {
+        let not_found = DataError::NotFound {
+            kind: ItemKind::Image,
+            id: "i".to_owned(),
+            key: "k".to_owned(),
+        };
+        assert_eq!(
+            text(not_found),
+            "there is no big data item \"k\" for image i: file does not exist"
+        );
+        let unknown = layerhold::LookupError::Unknown {
+            kind: ItemKind::Layer,
+            key: "x".to_owned(),
+        };
+        assert_eq!(text(unknown), "x: layer not known");
+    }
+}

@@ -1,0 +1,18 @@
+//! Both command lines as programs: beside the Go tool, and on their own.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests lay their fixtures out with plain file operations and may panic"
+)]
+
+mod dropin_data;
+mod dropin_differences;
+mod dropin_items;
+mod dropin_mounts;
+mod dropin_usage;
+mod people;
+mod people_images;
+mod streams;
+mod support;
+mod twin;

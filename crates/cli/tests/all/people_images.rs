@@ -1,0 +1,153 @@
+//! `layerhold load` and `save`.
+
+use std::process::Command;
+
+use layerhold_testkit::{require_peer, run};
+use serde_json::json;
+
+use crate::support::{Place, base_tar, upper_tar};
+
+#[test]
+fn root_loading_tells_what_came_in() {
+    let place = Place::new();
+    let archive = place.archive(&["app:1", "example.com/app:2"]);
+    let archive = archive.to_str().unwrap();
+    let text = place.text(["load", archive]);
+    let images = place.json(["images"]);
+    let id = images[0]["id"].as_str().unwrap();
+    assert_eq!(
+        text,
+        format!(
+            "{} localhost/app:1 (2 new layers, 0 known layers)\n",
+            &id[..12]
+        )
+    );
+    let digest = images[0]["digests"][0].clone();
+    assert_eq!(
+        place.json(["load", archive, "--name", "other"]),
+        json!([{
+            "id": id,
+            "names": ["localhost/other:latest"],
+            "digest": digest,
+            "layers": { "imported": 0, "reused": 2 },
+        }])
+    );
+    assert_eq!(
+        place.json(["images"])[0]["names"],
+        json!([
+            "localhost/other:latest",
+            "example.com/app:2",
+            "localhost/app:1"
+        ])
+    );
+}
+
+#[test]
+fn root_what_cannot_be_loaded_is_said_in_one_line() {
+    let place = Place::new();
+    std::fs::write(place.path("junk"), "junk").unwrap();
+    let archive = place.archive(&["app:1"]);
+    let archive = archive.to_str().unwrap();
+    for (words, text) in [
+        (&["load", "nosuch"][..], "no such file or directory"),
+        (
+            &["load", "junk"],
+            "junk is not a tar archive that can be read",
+        ),
+        (
+            &["load", archive, "--image", "x"],
+            "no image is called \"x\": the source has app:1",
+        ),
+        (
+            &["load", archive, "--name", "Bad"],
+            "\"Bad\" is not an image name",
+        ),
+        (
+            &["load", archive, "--platform", "x"],
+            "\"x\" is not a platform",
+        ),
+        (&["save", "nosuch"], "nosuch: image not known"),
+        (&["save", "nosuch", "-o", "x"], "nosuch: image not known"),
+        (&["save", "x", "--to", "oci"], "a directory needs a path"),
+    ] {
+        let ran = place.run(words);
+        let err = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(
+            (ran.code, ran.stdout.as_slice()),
+            (Some(1), &b""[..]),
+            "{words:?}: {err}"
+        );
+        assert!(
+            err.starts_with("layerhold: ") && err.contains(text),
+            "{words:?}: {err}"
+        );
+        assert_eq!(err.lines().count(), 1, "{words:?}: {err}");
+    }
+    assert_eq!(place.json(["layers"]), json!([]));
+}
+
+#[test]
+fn root_images_go_out_in_every_form_and_come_back() {
+    let place = Place::new();
+    let archive = place.archive(&["app:1"]);
+    place.text(["load".as_ref(), archive.as_os_str()]);
+    let id = place.json(["images"])[0]["id"].as_str().unwrap().to_owned();
+    for kind in ["oci", "oci-archive", "docker-archive"] {
+        for compression in ["keep", "none", "gzip", "zstd"] {
+            let out = format!("{kind}-{compression}");
+            let text = place.text([
+                "save",
+                "app:1",
+                "-o",
+                &out,
+                "--to",
+                kind,
+                "--compression",
+                compression,
+            ]);
+            assert_eq!(text, format!("{} localhost/app:1\n", &id[..12]));
+            let other = Place::new();
+            let back = other.json(["load".into(), place.path(&out)]);
+            assert_eq!(back[0]["id"], json!(id), "{out}");
+            let layers = other.json(["layers"]);
+            let top = layers[1]["id"].as_str().unwrap();
+            assert!(
+                other.run(["diff", "--tar", top]).stdout == upper_tar(),
+                "{out}"
+            );
+            let base = layers[0]["id"].as_str().unwrap();
+            assert!(
+                other.run(["diff", "--tar", base]).stdout == base_tar(),
+                "{out}"
+            );
+        }
+    }
+    let stream = place.run(["save", &id[..8]]);
+    assert!(stream.stdout == std::fs::read(place.path("oci-archive-keep")).unwrap());
+    let saved = place.json(["save", "app:1", "-o", "last"]);
+    assert_eq!(saved[0]["names"], json!(["localhost/app:1"]));
+    assert!(saved[0]["digest"].as_str().unwrap().starts_with("sha256:"));
+}
+
+#[test]
+fn root_peer_podman_takes_part() {
+    let Some(()) = require_peer("podman") else {
+        return;
+    };
+    let place = Place::new();
+    let archive = place.archive(&["app:1"]);
+    place.text(["load".as_ref(), archive.as_os_str()]);
+    let podman = || {
+        let mut podman = Command::new("podman");
+        podman.arg("--root").arg(place.path("root"));
+        podman.arg("--runroot").arg(place.path("runroot"));
+        podman.args(["--storage-driver", "vfs"]);
+        podman
+    };
+    let names = run(podman().args(["images", "--format", "{{.Repository}}:{{.Tag}}"]));
+    assert_eq!(names.lines(), ["localhost/app:1"]);
+    run(podman().args(["tag", "app:1", "example.com/by-podman:2"])).assert_success();
+    assert!(place.text(["images"]).contains("example.com/by-podman:2"));
+    place.text(["rm", "app:1"]);
+    assert_eq!(run(podman().args(["images", "-q"])).text(), "");
+}

@@ -1,0 +1,121 @@
+//! Programs, stores and fixtures.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use layerhold_testkit::{Ran, TarBuilder, TempDir, run, scratch};
+use serde_json::Value;
+
+pub(crate) const DROPIN: &str = env!("CARGO_BIN_EXE_containers-storage");
+pub(crate) const PEOPLE: &str = env!("CARGO_BIN_EXE_layerhold");
+
+/// A tar with a few files.
+pub(crate) fn base_tar() -> Vec<u8> {
+    TarBuilder::new()
+        .file("a", 0o644, "hello")
+        .dir("dir", 0o755)
+        .file("dir/b", 0o640, "x".repeat(5000))
+        .symlink("link", "dir/b")
+        .finish()
+}
+
+/// A tar that removes one of them and adds another.
+pub(crate) fn upper_tar() -> Vec<u8> {
+    TarBuilder::new()
+        .file("c", 0o755, "world")
+        .file(".wh.a", 0o644, "")
+        .finish()
+}
+
+/// A store for the command line of people.
+pub(crate) struct Place {
+    dir: TempDir,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Place { dir: scratch() }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// `layerhold` on the store.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(PEOPLE);
+        command.arg("--root").arg(self.path("root"));
+        command.arg("--runroot").arg(self.path("runroot"));
+        command.args(["--driver", "vfs", "--sync", "none"]);
+        command.env("TMPDIR", self.dir.path());
+        command.current_dir(self.dir.path());
+        for name in ["STORAGE_DRIVER", "STORAGE_OPTS", "RUST_BACKTRACE"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    pub(crate) fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ran {
+        run(self.command().args(args))
+    }
+
+    /// Runs a command that succeeds, and returns what it prints.
+    #[track_caller]
+    pub(crate) fn text<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> String {
+        let ran = self.run(args);
+        assert_eq!(String::from_utf8_lossy(&ran.stderr), "", "{}", ran.command);
+        ran.text()
+    }
+
+    /// The result of a command in JSON.
+    #[track_caller]
+    pub(crate) fn json<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Value {
+        let ran = run(self.command().args(["--format", "json"]).args(args));
+        serde_json::from_str(&ran.text()).unwrap()
+    }
+
+    /// Imports a layer with the other command line, which has a command for that.
+    pub(crate) fn dropin<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ran {
+        let mut command = Command::new(DROPIN);
+        command.arg("-g").arg(self.path("root"));
+        command.arg("-R").arg(self.path("runroot"));
+        command.args(["-s", "vfs"]);
+        run(command.args(args))
+    }
+
+    /// A docker archive with one image of two layers.
+    pub(crate) fn archive(&self, tags: &[&str]) -> PathBuf {
+        let layers = [base_tar(), upper_tar()];
+        let digests: Vec<String> = layers.iter().map(|layer| digest(layer)).collect();
+        let config = serde_json::json!({
+            "created": "2024-01-02T03:04:05Z",
+            "architecture": "amd64",
+            "os": "linux",
+            "rootfs": { "type": "layers", "diff_ids": digests },
+        });
+        let manifest = serde_json::json!([
+            { "Config": "c.json", "RepoTags": tags, "Layers": ["1.tar", "2.tar"] }
+        ]);
+        let [base, upper] = layers;
+        let archive = TarBuilder::new()
+            .file("1.tar", 0o644, base)
+            .file("2.tar", 0o644, upper)
+            .file("c.json", 0o644, config.to_string())
+            .file("manifest.json", 0o644, manifest.to_string())
+            .finish();
+        let path = self.path("archive.tar");
+        fs::write(&path, archive).unwrap();
+        path
+    }
+}
+
+/// The SHA-256 digest of some bytes, by the program that everybody has.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    let place = scratch();
+    let path = place.path().join("file");
+    fs::write(&path, bytes).unwrap();
+    let sum = run(Command::new("sha256sum").arg(&path)).text();
+    format!("sha256:{}", sum.split(' ').next().unwrap())
+}
