@@ -35,3 +35,8 @@ pub mod people;
 pub use entry::main;
 pub use environment::{Environment, Roots};
 pub use failure::Failure;
+
+/// Compiles and runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExample;

@@ -53,3 +53,8 @@ pub use progress::{Event, Progress, Quiet};
 pub use reference::{ParseNameError, normalize_name};
 pub use save::{Compression, SaveError, SaveOptions, TargetKind, WrittenImage, save, save_stream};
 pub use source::{SourceError, SourceKind};
+
+/// Compiles and runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExample;

@@ -362,4 +362,35 @@ mod tests {
             Some("linux/arm64".to_owned())
         );
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+            let _any = Document::parse(&bytes, "");
+        }
+
+        #[test]
+        fn what_is_written_is_read_back(
+            kind in proptest::sample::select(vec![ManifestKind::Oci, ManifestKind::Docker]),
+            sizes in proptest::collection::vec(0..=i64::MAX as u64, 1..6),
+            notes in proptest::collection::btree_map("\\PC{0,8}", "\\PC{0,8}", 0..3),
+        ) {
+            let descriptor = |(index, size): (usize, &u64)| Descriptor {
+                media_type: format!("type/{index}"),
+                digest: EMPTY.parse().unwrap(),
+                size: *size,
+                platform: None,
+                // Docker's descriptors have no annotations.
+                annotations: if kind == ManifestKind::Oci && index > 0 {
+                    notes.clone()
+                } else {
+                    BTreeMap::new()
+                },
+            };
+            let mut parts: Vec<_> = sizes.iter().enumerate().map(descriptor).collect();
+            let manifest = Manifest { kind, config: parts.remove(0), layers: parts };
+            let read = Document::parse(&manifest.to_json(), "").unwrap();
+            proptest::prop_assert_eq!(read, Document::Manifest(manifest));
+        }
+    }
 }

@@ -212,4 +212,14 @@ mod tests {
         }
         assert!(normalize_name(&"a".repeat(300)).is_err());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_completed_name_is_complete(text in "[a-zA-Z0-9./:@_-]{0,40}|\\PC{0,12}") {
+            if let Ok(full) = normalize_name(&text) {
+                proptest::prop_assert_eq!(normalize_name(&full), Ok(full.clone()));
+                proptest::prop_assert!(full.contains('/') && full.contains([':', '@']));
+            }
+        }
+    }
 }

@@ -303,3 +303,36 @@ fn root_the_whole_store_is_wiped_and_collected() {
     assert_eq!(twin.ours("storage-layers").out, "x\n");
     assert_eq!(twin.ours("layers -q").out, "x\n");
 }
+
+#[test]
+fn root_ids_that_are_paths_are_refused() {
+    let Some(twin) = Twin::new() else { return };
+    for id in ["../../x", "a b", "/x", ".."] {
+        for command in ["create-layer", "create-image"] {
+            let ours = twin.ours_words(&[command, "-i", id]);
+            assert_eq!(
+                (ours.code, ours.out.as_str()),
+                (Some(1), ""),
+                "{command} {id:?}"
+            );
+            assert_eq!(ours.err.lines().count(), 1, "{}", ours.err);
+        }
+    }
+    assert!(!twin.path("ours/x").exists() && !twin.path("x").exists());
+    assert_eq!(twin.ours("layers -j").out, "[]\n");
+}
+
+#[test]
+fn root_garbage_is_not_collected_beside_damaged_records() {
+    let Some(twin) = Twin::new() else { return };
+    assert_eq!(twin.ours("create-layer --id kept").code, Some(0));
+    std::fs::write(twin.path("ours/root/vfs-layers/layers.json"), "").unwrap();
+    let done = twin.ours("gc");
+    assert_eq!(done.code, Some(1));
+    assert!(
+        done.err.contains("error loading storage metadata"),
+        "{}",
+        done.err
+    );
+    assert!(twin.path("ours/root/vfs/dir/kept").is_dir());
+}

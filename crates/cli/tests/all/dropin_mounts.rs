@@ -130,3 +130,17 @@ fn root_shutting_down_unmounts_only_when_told_to() {
     assert_eq!(twin.ours("mounted kid").out, "");
     assert_eq!(twin.ours("mount kid").code, Some(0));
 }
+
+#[test]
+fn root_mount_options_reach_the_driver() {
+    let Some(twin) = Twin::filled() else { return };
+    // The Go tool ignores the flag.
+    let done = twin.ours("mount -o bad kid");
+    assert_eq!((done.code, done.out.as_str()), (Some(1), "\n"));
+    assert!(
+        done.err
+            .contains("vfs driver does not support mount options"),
+        "{}",
+        done.err
+    );
+}

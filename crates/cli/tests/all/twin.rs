@@ -147,7 +147,12 @@ impl Twin {
     /// Runs a command on ours only: what 1.43 of the Go tool does not have, or hangs at.
     pub(crate) fn ours(&self, line: &str) -> Done {
         let words: Vec<&str> = line.split(' ').collect();
-        self.run(&self.ours, &words, b"")
+        self.ours_words(&words)
+    }
+
+    /// As [`ours`](Self::ours), for words with spaces in them.
+    pub(crate) fn ours_words(&self, words: &[&str]) -> Done {
+        self.run(&self.ours, words, b"")
     }
 
     /// Runs the programs without the flags that name a store.

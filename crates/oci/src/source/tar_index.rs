@@ -258,4 +258,28 @@ mod tests {
             })
         ));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_changed_archive_is_read_or_refused(at in 0_usize..4096, byte in proptest::num::u8::ANY) {
+            let mut builder = tar::Builder::new(Vec::new());
+            add(&mut builder, "a", b"one");
+            link(&mut builder, tar::EntryType::Symlink, "b", "a");
+            add(&mut builder, "c", &[7; 600]);
+            let mut bytes = builder.into_inner().unwrap();
+            if let Some(changed) = bytes.get_mut(at) {
+                *changed = byte;
+            }
+            let length = bytes.len() as u64;
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&bytes).unwrap();
+            if let Ok(index) = TarIndex::read(Path::new("x"), Arc::new(file)) {
+                for name in ["a", "b", "c"] {
+                    if let Some(section) = index.open(name) {
+                        proptest::prop_assert!(section.len() <= length);
+                    }
+                }
+            }
+        }
+    }
 }
