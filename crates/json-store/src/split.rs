@@ -32,8 +32,8 @@ impl<'a> Splitter<'a> {
             stride: fields.keys(),
             ..Parts::default()
         };
-        // Records take about 700 bytes; a short estimate costs little.
-        let expected = bytes.len() / 512;
+        // Records of image layers take 450 bytes and more. Room for a few too many is never touched; growing copies.
+        let expected = bytes.len() / 400;
         parts.items.reserve(expected);
         parts.keys.reserve(expected.saturating_mul(fields.keys()));
         Self {
