@@ -78,6 +78,8 @@
 //! - A layer on top of others keeps eight bytes of memory for each of its entries,
 //!   and every layer about a hundred for each directory.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
 mod changes;
 mod codec;
 mod entry_path;

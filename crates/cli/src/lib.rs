@@ -26,6 +26,8 @@
 //! - The drop-in has the commands that need one driver; those for checking, repairing and
 //!   partial pulls are to come.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
 pub mod dropin;
 mod entry;
 mod environment;

@@ -46,6 +46,8 @@
 //!   copied, and the root directory of a writable layer is writable for its owner whatever the parent's is.
 //! - Labels and access lists of a parent's files are not copied, as in Go.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
 mod copy;
 mod driver;
 mod homes;

@@ -24,6 +24,8 @@
 //!   a lookup that returns a [`StagedLayer`], and other ways to fill [`LayerTarget::root`].
 //! - The fallback compares whole trees; its cost is that of the layers, not of the difference.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
 mod apply;
 mod capabilities;
 mod config;

@@ -19,6 +19,8 @@
 //! - A map without ranges is the identity. Go treats an empty but allocated slice as "maps nothing"; no file can say that.
 //! - The kernel's own limits (340 ranges, no empty range) are not checked here.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
 mod auto;
 mod id;
 mod kind;

@@ -23,6 +23,8 @@
 //! - Nothing here reads randomness: [`LayerId::generate`] takes a function that fills a buffer.
 //! - Names are plain strings, because the on-disk format sets no rules for them; see [`dedupe_names`].
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
 mod digest;
 mod generate;
 mod id;

@@ -78,6 +78,8 @@
 //! - Data items whose names have no file of their own with Go are refused
 //!   ([`file_name_to_write`]).
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
 mod base;
 mod big_data;
 mod damage;

@@ -52,6 +52,8 @@
 //! - A process of the Go library does not notice when a lock file is removed
 //!   while it waits for it; we do.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
 mod error;
 mod file;
 mod guard;

@@ -26,6 +26,8 @@
 //! - Signatures are neither read nor written.
 //! - zstd:chunked layers are read as zstd.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
 mod chain;
 mod config;
 mod copy;

@@ -38,6 +38,8 @@
 //! - A repeated map field is replaced; Go adds to it.
 //! - Values nest at most 128 levels deep.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
 #[macro_use]
 mod record;
 

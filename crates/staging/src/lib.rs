@@ -57,6 +57,8 @@
 //!   and its locking of the file.
 //! - Nothing is synced; content that has to last is synced by who commits it.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
 mod addition;
 mod area;
 mod lock;

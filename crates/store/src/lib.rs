@@ -43,6 +43,8 @@
 //!   repair are not there yet. A volatile container is kept like a durable one as far as its contents go.
 //! - A difference taken with [`Store::diff`] fails when the layer is deleted while it is read.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
 mod any_error;
 mod apply;
 mod big_data;

@@ -25,6 +25,8 @@
 //! - Where the kernel has no `openat2`, lookups below a root refuse every
 //!   symbolic link on procfs, not only those that lead elsewhere.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
 mod ambient;
 mod attributes;
 mod copy;

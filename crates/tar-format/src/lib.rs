@@ -31,6 +31,8 @@
 //! - Solaris, AIX and star extensions (`X`, `A`, multi-volume, dump directories) are plain entries
 //!   with an unknown flag.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
 mod block;
 mod encode;
 mod error;

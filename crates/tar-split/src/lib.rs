@@ -67,6 +67,8 @@
 //! - From lines that Go wrote for a PAX 1.0 sparse file the archive cannot be rebuilt;
 //!   [`RebuildError::SparseMapMissing`] says so.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
 mod base64_engine;
 mod crc64;
 mod error;

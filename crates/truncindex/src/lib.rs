@@ -21,6 +21,8 @@
 //! - The message about an ambiguous prefix shows the prefix; Go shows one of the keys instead.
 //! - Prefixes are compared byte by byte; a prefix must end between characters, which `str` makes sure of.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
 mod index;
 mod resolve;
 

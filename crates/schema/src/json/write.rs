@@ -2,7 +2,13 @@
 
 use crate::value::Value;
 
-const HEX: [u8; 16] = *b"0123456789abcdef";
+/// The digit for half a byte.
+const fn hex_digit(half: u8) -> u8 {
+    match half {
+        0..=9 => b'0' + half,
+        _ => b'a' + half - 10,
+    }
+}
 
 /// Whether a byte stands for itself in a string. Bytes of longer characters do, except in two of them.
 const fn is_plain(byte: u8) -> bool {
@@ -52,7 +58,7 @@ fn escape<'a>(out: &mut Vec<u8>, rest: &'a [u8]) -> &'a [u8] {
                 0x80.. => out.push(*byte),
                 _ => {
                     out.extend_from_slice(b"\\u00");
-                    out.extend([HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xf)]]);
+                    out.extend([byte >> 4, byte & 0xf].map(hex_digit));
                 }
             }
             after
@@ -67,20 +73,20 @@ pub(crate) fn integer(out: &mut Vec<u8>, number: impl Into<i128>) {
     if number < 0 {
         out.push(b'-');
     }
-    // The greatest is 39 digits long.
-    let mut digits = [0; 40];
-    let mut start = digits.len();
     let mut rest = number.unsigned_abs();
+    // The lowest digit comes first, so they are turned around at the end.
+    let start = out.len();
     loop {
-        start -= 1;
         let digit = u8::try_from(rest % 10).unwrap_or_default();
-        digits[start] = b'0' + digit;
+        out.push(b'0' + digit);
         rest /= 10;
         if rest == 0 {
             break;
         }
     }
-    out.extend_from_slice(&digits[start..]);
+    if let Some(digits) = out.get_mut(start..) {
+        digits.reverse();
+    }
 }
 
 /// Writes items in brackets.
