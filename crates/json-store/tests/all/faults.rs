@@ -2,8 +2,8 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use layerhold_json_store::layerhold_sys::{Dir, HostIo, MetadataIo, PathError, Staged};
 use layerhold_json_store::{JsonStore, NameChange};
@@ -16,6 +16,7 @@ struct FaultIo {
     count: AtomicUsize,
     failing: usize,
     kind: io::ErrorKind,
+    done: Mutex<Vec<&'static str>>,
 }
 
 impl FaultIo {
@@ -24,6 +25,7 @@ impl FaultIo {
             count: AtomicUsize::new(0),
             failing,
             kind,
+            done: Mutex::default(),
         })
     }
 
@@ -32,6 +34,7 @@ impl FaultIo {
     }
 
     fn step(&self, operation: &'static str) -> Result<(), PathError> {
+        self.done.lock().unwrap().push(operation);
         if self.count.fetch_add(1, Ordering::Relaxed) == self.failing {
             return Err(PathError::new(operation, "here", self.kind.into()));
         }
@@ -122,6 +125,28 @@ fn contents(place: &Place) -> (String, String) {
         place.text("things.json").unwrap(),
         place.text("volatile-things.json").unwrap(),
     )
+}
+
+/// What saving one new record does to the disk, in order.
+fn operations_of_a_save(location: layerhold_json_store::LocationId) -> Vec<&'static str> {
+    let place = place();
+    let io = FaultIo::new(NEVER, io::ErrorKind::Other);
+    let store = JsonStore::open(place.options().io(io.clone())).unwrap();
+    let mut guard = store.write().unwrap();
+    guard.insert(Thing::new("new"), location).unwrap();
+    io.done.lock().unwrap().clear();
+    guard.save().unwrap();
+    let done = io.done.lock().unwrap().clone();
+    done
+}
+
+#[test]
+fn a_durable_file_is_on_the_disk_before_and_after_it_gets_its_name() {
+    assert_eq!(
+        operations_of_a_save(DURABLE),
+        ["stage", "sync", "publish", "sync directory"]
+    );
+    assert_eq!(operations_of_a_save(VOLATILE), ["stage", "publish"]);
 }
 
 #[test]
