@@ -136,8 +136,8 @@ fn operations_of_a_save(location: layerhold_json_store::LocationId) -> Vec<&'sta
     guard.insert(Thing::new("new"), location).unwrap();
     io.done.lock().unwrap().clear();
     guard.save().unwrap();
-    let done = io.done.lock().unwrap().clone();
-    done
+    drop(guard);
+    io.done.lock().unwrap().clone()
 }
 
 #[test]
