@@ -5,6 +5,7 @@ use layerhold_ids::{ContainerId, ImageId, LayerId, dedupe_names};
 use layerhold_schema::{ContainerRecord, Timestamp, id_map_to_entries};
 
 use super::area::digest_of;
+use super::image::note_in;
 use super::staged::StagedContainer;
 use super::{
     MappedLayer, NewContainer, Transaction, check, container_id, fresh_id, name_conflict,
@@ -267,18 +268,12 @@ fn record_of(
     record
 }
 
-/// Notes a data item in a record.
+/// Notes a data item in the record of a container.
 pub(crate) fn note_container_item(record: &mut ContainerRecord, item: &BigDataItem) {
-    if !record.big_data_names.contains(&item.key) {
-        record.big_data_names.push(item.key.clone());
-    }
-    record.big_data_sizes.insert(
-        item.key.clone(),
-        i64::try_from(item.data.len()).unwrap_or(i64::MAX),
+    note_in(
+        &mut record.big_data_names,
+        &mut record.big_data_sizes,
+        &mut record.big_data_digests,
+        item,
     );
-    if let Some(digest) = &item.digest {
-        record
-            .big_data_digests
-            .insert(item.key.clone(), digest.to_string());
-    }
 }

@@ -1,5 +1,7 @@
 //! Adding images to a transaction.
 
+use std::collections::BTreeMap;
+
 use layerhold_ids::{ImageId, LayerId, dedupe_names};
 use layerhold_schema::{ImageRecord, Timestamp};
 
@@ -150,18 +152,29 @@ fn record_of(id: &ImageId, spec: &ImageSpec) -> ImageRecord {
     record
 }
 
-/// Notes a data item in a record.
+/// Notes a data item in the record of an image.
 pub(crate) fn note_item(record: &mut ImageRecord, item: &BigDataItem) {
-    if !record.big_data_names.contains(&item.key) {
-        record.big_data_names.push(item.key.clone());
-    }
-    record.big_data_sizes.insert(
-        item.key.clone(),
-        i64::try_from(item.data.len()).unwrap_or(i64::MAX),
+    note_in(
+        &mut record.big_data_names,
+        &mut record.big_data_sizes,
+        &mut record.big_data_digests,
+        item,
     );
+}
+
+/// Notes a data item in the three fields that records of images and containers have for them.
+pub(super) fn note_in(
+    names: &mut Vec<String>,
+    sizes: &mut BTreeMap<String, i64>,
+    digests: &mut BTreeMap<String, String>,
+    item: &BigDataItem,
+) {
+    if !names.contains(&item.key) {
+        names.push(item.key.clone());
+    }
+    let size = i64::try_from(item.data.len()).unwrap_or(i64::MAX);
+    sizes.insert(item.key.clone(), size);
     if let Some(digest) = &item.digest {
-        record
-            .big_data_digests
-            .insert(item.key.clone(), digest.to_string());
+        digests.insert(item.key.clone(), digest.to_string());
     }
 }
