@@ -134,6 +134,21 @@ fn a_layer_that_is_no_directory_is_refused() {
 }
 
 #[test]
+fn exists_says_why_it_cannot_find_out() {
+    let place = scratch();
+    let store = place.path().join("additional");
+    fs::create_dir_all(store.join("vfs")).unwrap();
+    // Where its layers should be is a file.
+    write(store.join("vfs/dir"), "x");
+    let options = vec![format!("vfs.imagestore={}", store.display())];
+    let driver = VfsDriver::open(&config(place.path()).with_options(options)).unwrap();
+    commit(&driver, &StageRequest::new(), "one");
+    assert!(driver.exists(&id("one")).unwrap());
+    let error = driver.exists(&id("two")).unwrap_err();
+    assert!(matches!(error, LayerError::Os(_)), "{error:?}");
+}
+
+#[test]
 fn the_image_store_takes_image_layers() {
     let place = scratch();
     let images = place.path().join("images");

@@ -1,8 +1,9 @@
 //! Applying diffs to layers that are there.
 
-use std::io::Read;
+use std::io::{Cursor, Read};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
-use layerhold::{DiffCompression, DiffError, ErrorKind, LayerSpec};
+use layerhold::{DiffCompression, DiffError, ErrorKind, LayerSpec, MountRequest};
 
 use crate::support::{Place, file_tar, import, leftovers, reader, small_tar};
 
@@ -55,4 +56,46 @@ fn junk_changes_no_record() {
         Some(ErrorKind::LayerUnknown)
     );
     assert_eq!(leftovers(&place), Vec::<String>::new());
+}
+
+#[test]
+fn a_slow_diff_stops_nobody() {
+    /// Gives a header and waits for the rest.
+    struct Slow {
+        begun: Sender<()>,
+        gate: Receiver<()>,
+        tar: Cursor<Vec<u8>>,
+    }
+    impl Read for Slow {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            if self.tar.position() == 1024 {
+                self.begun.send(()).unwrap();
+                let _opened = self.gate.recv();
+            }
+            let length = buffer.len().min(512);
+            self.tar.read(&mut buffer[..length])
+        }
+    }
+    let place = Place::new();
+    import(&place.store, LayerSpec::new().name("mine"), &small_tar());
+    let (begun, has_begun) = channel();
+    let (open, gate) = channel();
+    let store = place.store.clone();
+    let tar = Cursor::new(file_tar("second", &[b'2'; 4000]));
+    let thread = std::thread::spawn(move || store.apply_diff("mine", Slow { begun, gate, tar }));
+    has_begun.recv().unwrap();
+    // The diff waits for its reader, and everything else goes on.
+    let other = place.again();
+    import(&other, LayerSpec::new().name("fast"), &small_tar());
+    other.mount("mine", &MountRequest::new()).unwrap();
+    other.delete_layer("fast").unwrap();
+    assert_eq!(other.snapshot().unwrap().layers().count(), 1);
+    assert!(!thread.is_finished());
+    drop(open);
+    assert_eq!(thread.join().unwrap().unwrap(), 4000);
+    let size = file_tar("second", &[b'2'; 4000]).len() as u64;
+    assert_eq!(
+        other.snapshot().unwrap().layer("mine").unwrap().diff_size(),
+        Some(size)
+    );
 }

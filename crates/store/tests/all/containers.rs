@@ -4,7 +4,7 @@ use layerhold::layerhold_idmap::{IdMap, IdMappingOptions, IdRange, MapChoice};
 use layerhold::layerhold_ids::ImageId;
 use layerhold::{BigDataItem, ContainerSpec, ErrorKind, ImageSpec, Labels, LayerSpec, StageError};
 
-use crate::support::{Place, id, image, reader, small_tar};
+use crate::support::{Place, id, image, leftovers, reader, small_tar};
 
 fn ranges(ranges: &[(u32, u32, u32)]) -> IdMappingOptions {
     let map = IdMap::new(
@@ -240,4 +240,76 @@ fn root_containers_with_the_same_maps_share_a_mapped_copy() {
         .delete_image("image", layerhold::Commit::Delete)
         .unwrap();
     assert_eq!(gone, [copy.clone(), top]);
+}
+
+#[test]
+fn root_maps_without_the_root_are_refused() {
+    let Some(()) = layerhold_testkit::require_root() else {
+        return;
+    };
+    let place = Place::new();
+    let (image, _) = image(&place.store, "image", &small_tar());
+    let before = place.records("vfs-layers/layers.json");
+    for spec in [ContainerSpec::new(), ContainerSpec::new().image(image)] {
+        let mut tx = place.store.begin().unwrap();
+        let error = tx
+            .create_container(spec.id_maps(ranges(&[(5, 200, 10)])))
+            .unwrap_err();
+        let StageError::Driver(cause) = error else {
+            panic!("{error:?}")
+        };
+        assert!(
+            matches!(cause, layerhold_driver::LayerError::RootPair(_)),
+            "{cause:?}"
+        );
+        tx.commit().unwrap();
+    }
+    assert_eq!(place.records("vfs-layers/layers.json"), before);
+    assert_eq!(place.records("vfs-containers/containers.json"), "-");
+    assert_eq!(
+        std::fs::read_dir(place.graph("vfs/dir")).unwrap().count(),
+        1
+    );
+    assert_eq!(leftovers(&place), Vec::<String>::new());
+}
+
+#[test]
+fn root_a_container_that_fails_leaves_no_mapped_copy() {
+    let Some(()) = layerhold_testkit::require_root() else {
+        return;
+    };
+    let place = Place::new();
+    let (image, _) = image(&place.store, "image", &small_tar());
+    let mapped = || {
+        ContainerSpec::new()
+            .image(image.clone())
+            .name("box")
+            .id_maps(ranges(&[(0, 100_000, 1000)]))
+    };
+    // The name is free when the container is made, and taken when it is committed.
+    let mut late = place.store.begin().unwrap();
+    late.create_container(mapped()).unwrap();
+    let mut tx = place.again().begin().unwrap();
+    tx.create_container(ContainerSpec::new().name("box"))
+        .unwrap();
+    tx.commit().unwrap();
+    let files = || {
+        ["layers", "images", "containers"]
+            .map(|kind| place.records(&format!("vfs-{kind}/{kind}.json")))
+    };
+    let before = files();
+    assert_eq!(
+        late.commit().unwrap_err().kind(),
+        Some(ErrorKind::DuplicateName)
+    );
+    let mut tx = place.store.begin().unwrap();
+    let error = tx.create_container(mapped()).unwrap_err();
+    assert_eq!(error.kind(), Some(ErrorKind::DuplicateName));
+    tx.commit().unwrap();
+    assert_eq!(files(), before);
+    assert_eq!(
+        std::fs::read_dir(place.graph("vfs/dir")).unwrap().count(),
+        2
+    );
+    assert_eq!(leftovers(&place), Vec::<String>::new());
 }

@@ -150,16 +150,75 @@ fn delete_asks_for_no_users() {
 }
 
 #[test]
+fn a_layer_that_is_deleted_anyway_takes_its_container_along() {
+    let place = Place::new();
+    let (_, _, own) = stack(&place);
+    // The ID of its layer means the container, as Go has it.
+    place.store.delete(own.as_str()).unwrap();
+    let view = place.store.snapshot().unwrap();
+    assert_eq!(
+        (view.containers().count(), view.exists(own.as_str())),
+        (0, false)
+    );
+}
+
+#[test]
 fn a_container_whose_layer_is_gone_can_be_deleted() {
     let place = Place::new();
     let (_, _, own) = stack(&place);
-    place.store.delete(own.as_str()).unwrap();
-    // The key of the layer means the container now, as Go has it.
-    assert!(place.store.exists("box").unwrap() || !place.store.exists(own.as_str()).unwrap());
-    if place.store.exists("box").unwrap() {
-        place.store.delete_container("box").unwrap();
-    }
-    assert_eq!(place.store.snapshot().unwrap().containers().count(), 0);
+    let file = place.graph("vfs-layers/layers.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    // The container's layer is the last one of the list.
+    let at = text.find(&format!("{{\"id\":\"{own}\"")).unwrap();
+    std::fs::write(&file, format!("{}]", text[..at].trim_end_matches(','))).unwrap();
+    let store = place.again();
+    let view = store.snapshot().unwrap();
+    assert!(view.layer_by_id(&own).unwrap().is_none());
+    assert_eq!((view.layers().count(), view.containers().count()), (2, 1));
+    let durable = store.container_directory("box").unwrap();
+    store.delete_container("box").unwrap();
+    assert_eq!(store.snapshot().unwrap().containers().count(), 0);
+    assert!(!durable.exists());
+}
+
+/// Replaces a part of a record file by hand.
+fn edit(place: &Place, file: &str, from: &str, to: &str) {
+    let text = place.records(file);
+    assert!(text.contains(from), "{text}");
+    std::fs::write(place.graph(file), text.replace(from, to)).unwrap();
+}
+
+#[test]
+fn mapped_copies_in_use_stay() {
+    let place = Place::new();
+    let (_, _, own) = stack(&place);
+    let image = place
+        .store
+        .snapshot()
+        .unwrap()
+        .image("image")
+        .unwrap()
+        .id()
+        .clone();
+    let spare = import(&place.store, LayerSpec::new(), &small_tar());
+    // The image names the container's layer and a spare one as copies, and the container has another image.
+    let mapped = format!(
+        "\"mapped-layers\":[\"{own}\",\"{}\"],\"created\"",
+        spare.id()
+    );
+    edit(&place, "vfs-images/images.json", "\"created\"", &mapped);
+    edit(
+        &place,
+        "vfs-containers/containers.json",
+        image.as_str(),
+        "another",
+    );
+    let store = place.again();
+    let deleted = store.delete_image(image.as_str(), Commit::Delete).unwrap();
+    assert_eq!(deleted, [spare.id().clone()]);
+    let view = store.snapshot().unwrap();
+    assert!(view.exists(own.as_str()) && view.container("box").is_ok());
+    assert!(place.graph("vfs/dir").join(own.as_str()).join("b").exists());
 }
 
 #[test]

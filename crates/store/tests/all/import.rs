@@ -1,17 +1,19 @@
 //! Importing and creating layers.
 
 use std::io::{Read, Write};
+use std::path::Path;
 use std::sync::mpsc::channel;
 
 use layerhold::layerhold_idmap::{IdMap, IdMappingOptions, IdMappings, IdRange, MapChoice};
 use layerhold::layerhold_ids::{CompressedDigest, DiffId, Digest, LayerId};
 use layerhold::{
-    BigDataItem, Codec, Conflict, ErrorKind, LayerSpec, StageError, layerhold_archive,
+    BigDataItem, Codec, Conflict, ErrorKind, LayerSpec, StageError, Store, SyncMode,
+    layerhold_archive,
 };
-use layerhold_testkit::{TarBuilder, TarEntry};
+use layerhold_testkit::{ChildSpec, TarBuilder, TarEntry, child_role};
 use sha2::Digest as _;
 
-use crate::support::{Place, file_tar, id, import, leftovers, long, reader, small_tar};
+use crate::support::{Place, file_tar, id, import, leftovers, long, options, reader, small_tar};
 
 fn digest(bytes: &[u8]) -> Digest {
     Digest::sha256(sha2::Sha256::digest(bytes).into())
@@ -521,4 +523,67 @@ fn a_layer_of_the_same_id_with_other_contents_is_not_reused() {
         ),
         "{error}"
     );
+}
+
+#[test]
+fn a_name_given_twice_is_recorded_once() {
+    let place = Place::new();
+    let spec = LayerSpec::new().name("a").name("b").name("a");
+    import(&place.store, spec, &small_tar());
+    let view = place.store.snapshot().unwrap();
+    assert_eq!(view.layer("a").unwrap().names(), ["a", "b"]);
+    assert!(
+        place
+            .records("vfs-layers/layers.json")
+            .contains(r#""names":["a","b"]"#)
+    );
+}
+
+/// Imports a layer under `strace`.
+#[test]
+fn child_entry() {
+    let Some(role) = child_role() else { return };
+    let sync = match role.name() {
+        "filesystem" => SyncMode::Filesystem,
+        "none" => SyncMode::None,
+        other => panic!("unknown role {other}"),
+    };
+    let options = options(Path::new(role.argument(0))).with_sync(sync);
+    import(
+        &Store::open(options).unwrap(),
+        LayerSpec::new(),
+        &small_tar(),
+    );
+}
+
+/// The calls of a process that imports a layer: those that flush, and those that give a record file its name.
+fn calls(sync: &str) -> Vec<&'static str> {
+    let place = layerhold_testkit::scratch();
+    let trace = place.path().join("trace");
+    let wrapper = ["strace", "-f", "-qqq", "-o", trace.to_str().unwrap(), "-e"];
+    let filter = "trace=syncfs,rename,renameat,renameat2";
+    let child = ChildSpec::new("import::child_entry", sync)
+        .argument(place.path().join("store").to_str().unwrap())
+        .through(wrapper.into_iter().chain([filter]));
+    assert!(child.spawn().wait().success());
+    let trace = std::fs::read_to_string(trace).unwrap();
+    let call = |line: &str| {
+        // `renameat2(5, ".tmp-layers.json123", 5, "layers.json", 0) = 0`
+        if line.contains("syncfs(") {
+            Some("syncfs")
+        } else {
+            (line.contains("\"layers.json\"") && line.contains("= 0")).then_some("records")
+        }
+    };
+    trace.lines().filter_map(call).collect()
+}
+
+#[test]
+fn peer_strace_sees_contents_flushed_before_records() {
+    let Some(()) = layerhold_testkit::require_peer("strace") else {
+        return;
+    };
+    // One flush for the whole commit; then the records as incomplete, and complete.
+    assert_eq!(calls("filesystem"), ["syncfs", "records", "records"]);
+    assert_eq!(calls("none"), ["records", "records"]);
 }

@@ -226,3 +226,29 @@ fn root_owners_above_a_mount_are_those_the_maps_lack() {
     let owners = place.store.layer_parent_owners("base").unwrap();
     assert_eq!((owners.uids, owners.gids), (vec![0], vec![0]));
 }
+
+#[test]
+fn the_counts_are_left_alone_by_everything_else() {
+    use std::os::unix::fs::MetadataExt;
+    let place = Place::new();
+    let layer = import(&place.store, LayerSpec::new().name("base"), &small_tar());
+    place.store.add_names("base", &["too".to_owned()]).unwrap();
+    import(&place.store, LayerSpec::new().name("gone"), &small_tar());
+    place.store.delete_layer("gone").unwrap();
+    assert_eq!(mounts_file(&place), "-");
+    place.store.mount("base", &MountRequest::new()).unwrap();
+    let inode = || {
+        std::fs::metadata(place.run("vfs-layers/mountpoints.json"))
+            .unwrap()
+            .ino()
+    };
+    let before = inode();
+    import(&place.store, LayerSpec::new().name("other"), &small_tar());
+    place
+        .store
+        .add_names("base", &["three".to_owned()])
+        .unwrap();
+    place.again().delete_layer("other").unwrap();
+    assert_eq!(inode(), before);
+    assert!(mounts_file(&place).contains(layer.id().as_str()));
+}
