@@ -91,6 +91,13 @@ pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
     text
 }
 
+/// A text about an operand that is printed in front of it, without what it repeats of that.
+pub(crate) fn without_operand<'a>(operand: &str, text: &'a str) -> &'a str {
+    text.strip_prefix(operand)
+        .and_then(|rest| rest.strip_prefix(": "))
+        .unwrap_or(text)
+}
+
 /// An I/O error as C and Go print it: without the number.
 fn plain(error: &io::Error) -> String {
     let text = error.to_string();

@@ -28,6 +28,7 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+mod damage;
 pub mod dropin;
 mod entry;
 mod environment;

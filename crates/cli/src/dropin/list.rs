@@ -3,16 +3,30 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use layerhold::{Container, Image, Layer, Snapshot};
+use layerhold::{Container, Image, ItemKind, Layer, Snapshot};
 use layerhold_ids::{Digest, LayerId};
 
 use super::Call;
-use super::output::{json, json_records, line};
+use super::output::{json, json_records, line, note};
 use super::tree::{Node, draw};
+use crate::damage::left_out;
 use crate::failure::{Failure, stream};
+
+/// Says which records are damaged. The Go tool fails; the others are of use all the same.
+fn tell_damage(
+    call: &mut Call<'_, '_>,
+    snapshot: &Snapshot,
+    kind: ItemKind,
+) -> Result<(), Failure> {
+    for text in left_out(snapshot, kind) {
+        note(call, text)?;
+    }
+    Ok(())
+}
 
 pub(crate) fn layers(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     let snapshot = call.store.snapshot()?;
+    tell_damage(call, &snapshot, ItemKind::Layer)?;
     if call.flags.is_on("json") {
         return json_records(
             call,
@@ -135,7 +149,9 @@ impl Users {
 }
 
 pub(crate) fn images(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
-    let images: Vec<Arc<Image>> = call.store.snapshot()?.images().collect();
+    let snapshot = call.store.snapshot()?;
+    tell_damage(call, &snapshot, ItemKind::Image)?;
+    let images: Vec<Arc<Image>> = snapshot.images().collect();
     if images.is_empty() && call.flags.is_on("json") {
         // The Go tool has a list here that was never made, which it prints as null.
         return json(call, &());
@@ -190,6 +206,7 @@ fn show_images(call: &mut Call<'_, '_>, images: &[Arc<Image>]) -> Result<u8, Fai
 
 pub(crate) fn containers(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     let snapshot = call.store.snapshot()?;
+    tell_damage(call, &snapshot, ItemKind::Container)?;
     if call.flags.is_on("json") {
         return json_records(call, snapshot.containers().map(|c| c.record().to_json()));
     }

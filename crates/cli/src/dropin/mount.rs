@@ -81,7 +81,9 @@ pub(crate) fn unmount(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
             error,
         });
     }
-    report(call, &outcomes, "while unmounting")
+    report(call, &outcomes, |outcome| {
+        format!("{} while unmounting {}", outcome.error, outcome.id)
+    })
 }
 
 /// Unmounts one item and tells whether its mount is gone.
@@ -121,23 +123,17 @@ pub(crate) fn mounted(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
             error,
         });
     }
-    let failed = outcomes.iter().any(|outcome| !outcome.error.is_empty());
-    if as_json {
-        json(call, &outcomes)?;
-        return Ok(code(failed));
-    }
-    for outcome in &outcomes {
-        if !outcome.error.is_empty() {
-            note(
-                call,
-                format_args!("{} checking if {} is mounted", outcome.error, outcome.id),
-            )?;
-        }
-    }
-    Ok(code(failed))
+    report(call, &outcomes, |outcome| {
+        format!("{} checking if {} is mounted", outcome.error, outcome.id)
+    })
 }
 
-fn report(call: &mut Call<'_, '_>, outcomes: &[Outcome], what: &str) -> Result<u8, Failure> {
+/// Prints how it went: all of it as JSON, or a line for each failure.
+fn report(
+    call: &mut Call<'_, '_>,
+    outcomes: &[Outcome],
+    words: fn(&Outcome) -> String,
+) -> Result<u8, Failure> {
     let failed = outcomes.iter().any(|outcome| !outcome.error.is_empty());
     if call.flags.is_on("json") {
         json(call, &outcomes)?;
@@ -145,10 +141,7 @@ fn report(call: &mut Call<'_, '_>, outcomes: &[Outcome], what: &str) -> Result<u
     }
     for outcome in outcomes {
         if !outcome.error.is_empty() {
-            note(
-                call,
-                format_args!("{} {what} {}", outcome.error, outcome.id),
-            )?;
+            note(call, words(outcome))?;
         }
     }
     Ok(code(failed))

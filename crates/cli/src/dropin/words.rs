@@ -10,7 +10,7 @@ use layerhold::{Codec, DataError, DiffError, Error, ItemKind};
 use layerhold_archive::CodecError;
 use layerhold_tar_format::ParseError;
 
-use crate::failure::{Failure, chain};
+use crate::failure::{Failure, chain, without_operand};
 
 /// What a reader of Go's says at the end of what it reads.
 const UNEXPECTED_END: &str = "unexpected EOF";
@@ -34,11 +34,7 @@ pub(crate) fn text(error: impl Into<Failure>) -> String {
 
 /// The text of an error beside the operand it is about, which is not repeated.
 pub(crate) fn about(operand: &str, error: impl Into<Failure>) -> String {
-    let text = text(error);
-    let rest = text
-        .strip_prefix(operand)
-        .and_then(|rest| rest.strip_prefix(": "));
-    rest.map(str::to_owned).unwrap_or(text)
+    without_operand(operand, &text(error)).to_owned()
 }
 
 /// Go's words for what is below the store: archives, codecs and files.

@@ -18,8 +18,7 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: &Items) -> Result<(), Failure> 
             Ok(item) => found.push(describe(&item)?),
             Err(error) => {
                 failed = true;
-                let reason = Failure::from(error).to_string();
-                call.note(format_args!("layerhold: {text}: {reason}"))?;
+                call.complain(text, error)?;
             }
         }
     }

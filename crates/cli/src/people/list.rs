@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use layerhold::{ItemKind, Snapshot};
 use layerhold_ids::LayerId;
 use layerhold_schema::Timestamp;
 use serde_json::json;
@@ -10,6 +11,7 @@ use super::Call;
 use super::args::List;
 use super::table::{Align, lay_out};
 use super::units::{age, short, size};
+use crate::damage::left_out;
 use crate::failure::{Failure, stream};
 
 fn print(
@@ -31,12 +33,25 @@ pub(super) fn created(time: Timestamp) -> String {
         .saturating_sub(time.unix_seconds()))
 }
 
+/// Says which records are damaged.
+fn tell_damage(
+    call: &mut Call<'_, '_>,
+    snapshot: &Snapshot,
+    kind: ItemKind,
+) -> Result<(), Failure> {
+    for text in left_out(snapshot, kind) {
+        call.note(format_args!("layerhold: {text}"))?;
+    }
+    Ok(())
+}
+
 fn id(full: &str, list: &List) -> String {
     if list.no_trunc { full } else { short(full) }.to_owned()
 }
 
 pub(super) fn images(call: &mut Call<'_, '_>, list: &List) -> Result<(), Failure> {
     let snapshot = call.store.snapshot()?;
+    tell_damage(call, &snapshot, ItemKind::Image)?;
     let mut rows = Vec::new();
     let mut items = Vec::new();
     for image in snapshot.images() {
@@ -78,6 +93,7 @@ pub(super) fn images(call: &mut Call<'_, '_>, list: &List) -> Result<(), Failure
 
 pub(super) fn layers(call: &mut Call<'_, '_>, list: &List) -> Result<(), Failure> {
     let snapshot = call.store.snapshot()?;
+    tell_damage(call, &snapshot, ItemKind::Layer)?;
     let mounts: HashMap<LayerId, u32> = call
         .store
         .mounts()?
@@ -134,6 +150,7 @@ pub(super) fn layers(call: &mut Call<'_, '_>, list: &List) -> Result<(), Failure
 
 pub(super) fn containers(call: &mut Call<'_, '_>, list: &List) -> Result<(), Failure> {
     let snapshot = call.store.snapshot()?;
+    tell_damage(call, &snapshot, ItemKind::Container)?;
     let mut rows = Vec::new();
     let mut items = Vec::new();
     for container in snapshot.containers() {

@@ -25,7 +25,7 @@ use layerhold::{Store, StoreOptions, SyncMode};
 
 use crate::dropin::Streams;
 use crate::environment::Environment;
-use crate::failure::{Failure, stream};
+use crate::failure::{Failure, stream, without_operand};
 use args::{Arguments, Command, Format, SyncChoice};
 
 /// Exit code of a command line that makes no sense.
@@ -48,6 +48,17 @@ impl Call<'_, '_> {
     /// Writes a line about the work, which is not part of the result.
     pub(crate) fn note(&mut self, text: impl std::fmt::Display) -> Result<(), Failure> {
         writeln!(self.streams.err, "{text}").map_err(stream)
+    }
+
+    /// Says what went wrong with one of several operands.
+    pub(crate) fn complain(
+        &mut self,
+        operand: &str,
+        failure: impl Into<Failure>,
+    ) -> Result<(), Failure> {
+        let reason = failure.into().to_string();
+        let reason = without_operand(operand, &reason);
+        self.note(format_args!("layerhold: {operand}: {reason}"))
     }
 
     /// Writes the result as JSON, indented for people who read it.

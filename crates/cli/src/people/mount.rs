@@ -34,8 +34,7 @@ pub(super) fn mount(call: &mut Call<'_, '_>, args: &Mount) -> Result<(), Failure
             Ok(path) => call.line(path.display())?,
             Err(error) => {
                 failed = true;
-                let reason = Failure::from(error).to_string();
-                call.note(format_args!("layerhold: {text}: {reason}"))?;
+                call.complain(text, error)?;
             }
         }
     }
@@ -103,8 +102,7 @@ pub(super) fn unmount(call: &mut Call<'_, '_>, args: &Unmount) -> Result<(), Fai
             Ok(StillMounted::No) => {}
             Err(error) => {
                 failed = true;
-                let reason = Failure::from(error).to_string();
-                call.note(format_args!("layerhold: {text}: {reason}"))?;
+                call.complain(text, error)?;
             }
         }
     }

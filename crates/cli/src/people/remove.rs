@@ -19,7 +19,7 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: &Remove) -> Result<(), Failure>
             Ok(ids) => removed.extend(ids),
             Err(failure) => {
                 failed = true;
-                call.note(format_args!("layerhold: {text}: {failure}"))?;
+                call.complain(text, failure)?;
             }
         }
     }

@@ -1,5 +1,8 @@
 //! Data items and directories, beside the Go tool.
 
+use layerhold_testkit::{GoStore, require_peer, require_root, scratch};
+
+use crate::support::DROPIN;
 use crate::twin::Twin;
 
 #[test]
@@ -83,4 +86,62 @@ fn root_peer_directories_agree() {
         (Some(1), "nosuch: image not known\n")
     );
     assert!(!twin.path("ours/root/vfs-images/nosuch").exists());
+}
+
+/// Keys and what the Go tool calls their files: `docs/format/big-data.md`.
+const KEYS: [(&str, &str); 12] = [
+    ("manifest", "manifest"),
+    ("A", "A"),
+    ("=", "="),
+    ("日", "日"),
+    ("manifest-", "manifest-"),
+    ("x:", "x:"),
+    ("a日", "a日"),
+    ("AA", "=QUE="),
+    ("Config", "=Q29uZmln"),
+    ("日a", "=5pelYQ=="),
+    ("a/b", "=YS9i"),
+    ("???", "=Pz8"),
+];
+
+#[test]
+fn root_peer_each_tool_finds_the_data_items_of_the_other() {
+    let (Some(()), Some(())) = (require_root(), require_peer("containers-storage")) else {
+        return;
+    };
+    let dir = scratch();
+    let go = GoStore::below(dir.path(), "vfs");
+    let ours = go.clone().with_program(DROPIN.as_ref());
+    go.run(["create-layer", "--id", "base"]).assert_success();
+    go.run(["create-image", "--id", "img", "base"])
+        .assert_success();
+    go.run(["create-container", "--id", "ctr", "img"])
+        .assert_success();
+    for (kind, item) in [("image", "img"), ("container", "ctr"), ("layer", "base")] {
+        let files = dir.path().join(format!("root/vfs-{kind}s/{item}"));
+        for (writer, reader, text) in [(&go, &ours, "theirs"), (&ours, &go, "ours")] {
+            for (key, name) in KEYS {
+                let written = format!("{text} {key}");
+                let set = format!("set-{kind}-data");
+                writer
+                    .run_with_input([&set, item, key], written.as_bytes())
+                    .assert_success();
+                let got = reader.run([&format!("get-{kind}-data"), item, key]);
+                assert_eq!(got.text(), written, "{kind} {key:?}");
+                let file = std::fs::read_to_string(files.join(name)).unwrap();
+                assert_eq!(file, written, "{kind} {key:?}");
+            }
+        }
+        let list = format!("list-{kind}-data");
+        assert_eq!(
+            go.run([&list, item]).lines(),
+            ours.run([&list, item]).lines()
+        );
+        // What would fall on another file, or out of the directory, is refused by ours.
+        for key in ["", ".", "..", "/", "a/", "~~??"] {
+            let set = format!("set-{kind}-data");
+            let ran = ours.run_with_input([&set, item, key], b"x");
+            assert_eq!(ran.code, Some(1), "{kind} {key:?}");
+        }
+    }
 }

@@ -336,3 +336,47 @@ fn root_garbage_is_not_collected_beside_damaged_records() {
     );
     assert!(twin.path("ours/root/vfs/dir/kept").is_dir());
 }
+
+#[test]
+fn root_failures_of_a_delete_come_in_order() {
+    let Some(twin) = Twin::new() else { return };
+    for command in ["delete", "delete-layer", "delete-image", "delete-container"] {
+        let done = twin.ours(&format!("{command} z a m"));
+        let about: Vec<&str> = done
+            .err
+            .lines()
+            .filter_map(|line| line.split(':').next())
+            .collect();
+        assert_eq!(
+            (done.code, about),
+            (Some(1), vec!["a", "m", "z"]),
+            "{command}"
+        );
+    }
+}
+
+#[test]
+fn root_lists_say_which_records_they_leave_out() {
+    let Some(twin) = Twin::filled() else { return };
+    for (kind, id, flags) in [
+        ("layer", "kid", " -q"),
+        ("image", "img", " -j"),
+        ("container", "ctr", ""),
+    ] {
+        let command = format!("{kind}s{flags}");
+        assert_eq!(twin.ours(&command).err, "", "{command}");
+        let path = twin
+            .path("ours/root")
+            .join(format!("vfs-{kind}s/{kind}s.json"));
+        let text = std::fs::read_to_string(&path).unwrap();
+        let damaged = text.replace(&format!("\"id\":\"{id}\""), "\"id\":7");
+        assert_ne!(text, damaged);
+        std::fs::write(&path, damaged).unwrap();
+        let done = twin.ours(&command);
+        assert_eq!(done.code, Some(0), "{done:?}");
+        assert!(!done.out.contains(id), "{done:?}");
+        let start = format!("left out: damaged {kind} at byte ");
+        assert!(done.err.starts_with(&start), "{}", done.err);
+        assert_eq!(done.err.lines().count(), 1, "{}", done.err);
+    }
+}

@@ -144,3 +144,27 @@ fn root_mount_options_reach_the_driver() {
         done.err
     );
 }
+
+#[test]
+fn root_peer_mounts_are_found_by_name_and_beginning() {
+    let Some(twin) = Twin::new() else { return };
+    twin.same("create-layer --id 0123456789abcdef --name basename");
+    let path = twin.ours("mount 0123456789abcdef").out;
+    assert!(path.ends_with("/vfs/dir/0123456789abcdef\n"), "{path}");
+    // The Go tool asks its driver for a layer of the name that was typed.
+    for key in ["basename", "0123"] {
+        let (go, ours) = twin.both(&["mount", key], b"");
+        assert_eq!((ours.code, &ours.out), (Some(0), &path), "{key}");
+        assert_ne!(go.out, path, "{key}");
+    }
+    for key in ["0123", "basename"] {
+        assert_eq!(
+            twin.ours(&format!("mounted {key}")).out,
+            format!("{key} mounted\n")
+        );
+        assert_eq!(twin.ours(&format!("unmount {key}")).out, "");
+    }
+    let last = twin.ours("unmount 0123456789abcdef").out;
+    assert_eq!(last, "0123456789abcdef mountpoint unmounted\n");
+    assert_eq!(twin.ours("mounted basename").out, "");
+}

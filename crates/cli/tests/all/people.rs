@@ -283,3 +283,32 @@ fn root_a_difference_can_be_written_as_a_tar() {
     let ran = place.run(["diff", "nosuch"]);
     assert_eq!(ran.code, Some(1));
 }
+
+#[test]
+fn root_what_is_not_there_is_named_once() {
+    let place = Place::new();
+    for command in ["rm", "mount", "unmount", "inspect", "diff", "create"] {
+        let ran = place.run([command, "nosuch"]);
+        let text = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(ran.code, Some(1), "{command}");
+        assert!(text.starts_with("layerhold: nosuch: "), "{command}: {text}");
+        assert_eq!(text.matches("nosuch").count(), 1, "{command}: {text}");
+    }
+}
+
+#[test]
+fn root_lists_say_which_records_they_leave_out() {
+    let (place, id) = loaded();
+    let path = place.path("root/vfs-images/images.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace(&format!("\"id\":\"{id}\""), "\"id\":7")).unwrap();
+    let ran = place.run(["images"]);
+    assert_eq!(ran.code, Some(0));
+    assert!(!ran.text().contains("localhost/app:1"));
+    let notes = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(
+        notes.starts_with("layerhold: left out: damaged image at byte "),
+        "{notes}"
+    );
+    assert_eq!(place.text(["layers"]).lines().count(), 3);
+}

@@ -1,0 +1,15 @@
+//! What a list has to say about records that it leaves out.
+
+use layerhold::{ItemKind, Snapshot};
+
+use crate::failure::chain;
+
+/// A line for each record of a kind that is damaged, and therefore in no list.
+pub(crate) fn left_out(snapshot: &Snapshot, kind: ItemKind) -> Vec<String> {
+    snapshot
+        .damaged()
+        .iter()
+        .filter(|record| record.kind == kind)
+        .map(|record| format!("left out: {}", chain(&record.damage)))
+        .collect()
+}
