@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
+use rustix::mount::{MountAttrFlags, MountFlags, MountPropagationFlags, UnmountFlags};
 
 use crate::error::{Context, PathError, Result};
 use crate::mountinfo::read_mounts;
@@ -63,12 +63,14 @@ const NODIRATIME: u32 = 2048;
 const BIND: u32 = 4096;
 const REC: u32 = 16_384;
 const UNBINDABLE: u32 = 1 << 17;
-const PRIVATE: u32 = 1 << 18;
+pub(crate) const PRIVATE: u32 = 1 << 18;
 const SLAVE: u32 = 1 << 19;
 const SHARED: u32 = 1 << 20;
 const RELATIME: u32 = 1 << 21;
 const STRICTATIME: u32 = 1 << 24;
 const PROPAGATION: u32 = UNBINDABLE | PRIVATE | SLAVE | SHARED;
+/// What changes a mount that exists, or copies one.
+pub(crate) const REMOUNT_OR_MOVE: u32 = PROPAGATION | REMOUNT | BIND | REC;
 
 /// Option words, the flag they mean, and whether they clear it.
 /// Go: pkg/mount/flags.go (the word "defaults" is in its table but, having no
@@ -143,7 +145,41 @@ impl MountOptions {
     pub fn is_remount(&self) -> bool {
         self.flags & REMOUNT != 0
     }
+
+    /// The flags that belong to the mount, as `fsmount` takes them.
+    pub(crate) fn attributes(&self) -> MountAttrFlags {
+        ATTRIBUTES
+            .iter()
+            .filter(|(flag, _)| self.flags & flag != 0)
+            .map(|(_, attribute)| *attribute)
+            .collect()
+    }
+
+    /// The flags that belong to the filesystem, as words that `fsconfig` takes.
+    pub(crate) fn superblock_words(&self) -> impl Iterator<Item = &'static str> {
+        SUPERBLOCK
+            .iter()
+            .filter(|(flag, _)| self.flags & flag != 0)
+            .map(|(_, word)| *word)
+    }
 }
+
+const ATTRIBUTES: [(u32, MountAttrFlags); 7] = [
+    (RDONLY, MountAttrFlags::MOUNT_ATTR_RDONLY),
+    (NOSUID, MountAttrFlags::MOUNT_ATTR_NOSUID),
+    (NODEV, MountAttrFlags::MOUNT_ATTR_NODEV),
+    (NOEXEC, MountAttrFlags::MOUNT_ATTR_NOEXEC),
+    (NOATIME, MountAttrFlags::MOUNT_ATTR_NOATIME),
+    (NODIRATIME, MountAttrFlags::MOUNT_ATTR_NODIRATIME),
+    (STRICTATIME, MountAttrFlags::MOUNT_ATTR_STRICTATIME),
+];
+
+const SUPERBLOCK: [(u32, &str); 4] = [
+    (RDONLY, "ro"),
+    (SYNCHRONOUS, "sync"),
+    (DIRSYNC, "dirsync"),
+    (MANDLOCK, "mand"),
+];
 
 /// Mounts a filesystem. Propagation, and read-only for bind mounts, which the
 /// kernel does not take together with the rest, are set by further calls.

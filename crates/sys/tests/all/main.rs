@@ -1,8 +1,14 @@
 //! Tests that need root or a filesystem of their own; the rest is beside the code.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests look at files without the code that they test"
+)]
 
 mod copies;
+mod idmapped;
 mod mounts;
+mod overlay;
 mod ownership;
 mod removal;

@@ -1,0 +1,83 @@
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::PathError;
+
+/// Why an overlay was not mounted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OverlayMountError {
+    /// The classic way has no room for so many or so long names. Counted with
+    /// the shortest names there are.
+    #[error(
+        "the options of the overlay for {} take {length} bytes of {limit}; fewer layers are needed",
+        target.display()
+    )]
+    OptionsTooLong {
+        /// Where it was to be mounted.
+        target: PathBuf,
+        /// Bytes that the options take.
+        length: usize,
+        /// Bytes that the kernel takes: a page without its last byte.
+        limit: usize,
+    },
+    /// The kernel refused one step.
+    #[error("mount an overlay for {}: {step}{}", place.display(), Messages(messages))]
+    Refused {
+        /// The target, or the base directory if there is no target.
+        place: PathBuf,
+        /// What was asked for, such as `lowerdir+=l/ABC`.
+        step: String,
+        /// What the kernel said about it, if it said anything.
+        messages: Vec<String>,
+        /// The error number.
+        source: io::Error,
+    },
+    /// Options that change an existing mount, such as `remount` or `private`.
+    #[error("mount options with the flags {flags:#x} are not for new mounts")]
+    NotForNewMounts {
+        /// The flags, as numbers of `mount(2)`.
+        flags: u32,
+    },
+    /// A label that cannot be written into options.
+    #[error("{label:?} is no SELinux label")]
+    BadLabel {
+        /// The text.
+        label: String,
+    },
+    /// A directory could not be opened or entered, or the target not be covered.
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
+
+impl OverlayMountError {
+    /// The error number of the kernel, if the kernel was the one to refuse.
+    #[must_use]
+    pub fn raw_os_error(&self) -> Option<i32> {
+        match self {
+            Self::Refused { source, .. } => source.raw_os_error(),
+            Self::Path(error) => error.raw_os_error(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn refused(place: &Path, step: String, source: impl Into<io::Error>) -> Self {
+        Self::Refused {
+            place: place.to_owned(),
+            step,
+            messages: Vec::new(),
+            source: source.into(),
+        }
+    }
+}
+
+struct Messages<'a>(&'a [String]);
+
+impl fmt::Display for Messages<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .iter()
+            .try_for_each(|message| write!(f, " ({message})"))
+    }
+}

@@ -1,0 +1,154 @@
+//! Overlay mounts of any depth the kernel takes.
+
+mod classic;
+mod context;
+mod error;
+
+use std::path::{Path, PathBuf};
+
+pub use error::OverlayMountError;
+
+use crate::detached::DetachedMount;
+use crate::dir::Dir;
+use crate::in_directory::in_directory;
+use crate::mount::{MountOptions, REMOUNT_OR_MOVE};
+
+/// Which of the kernel's two ways to mount an overlay is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OverlayApi {
+    /// `fsopen`, and one call for each directory (`lowerdir+`): no limit on
+    /// the length of all together, and the kernel says what it dislikes.
+    Context,
+    /// `mount(2)`, where all options share less than a page of memory.
+    Classic,
+}
+
+impl OverlayApi {
+    /// Asks the kernel. Costs three system calls; whoever mounts often keeps
+    /// the answer. A process that may not mount is told [`Classic`](Self::Classic).
+    #[must_use]
+    pub fn detect() -> Self {
+        if context::is_supported() {
+            Self::Context
+        } else {
+            Self::Classic
+        }
+    }
+}
+
+/// An overlay to be mounted: its directories and options.
+///
+/// Relative paths are relative to the base directory, and the table of mounts
+/// shows them as they were given. No character in them needs escaping.
+#[derive(Clone, Debug)]
+pub struct OverlayMount {
+    base: Dir,
+    lowers: Vec<PathBuf>,
+    data_lowers: Vec<PathBuf>,
+    upper: Option<Upper>,
+    options: MountOptions,
+    label: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+struct Upper {
+    upper: PathBuf,
+    work: PathBuf,
+}
+
+impl OverlayMount {
+    /// An overlay without any directory yet.
+    #[must_use]
+    pub fn new(base: &Dir) -> Self {
+        Self {
+            base: base.clone(),
+            lowers: Vec::new(),
+            data_lowers: Vec::new(),
+            upper: None,
+            options: MountOptions::default(),
+            label: None,
+        }
+    }
+
+    /// Adds a directory below all that were added before.
+    #[must_use]
+    pub fn lower(mut self, path: impl Into<PathBuf>) -> Self {
+        self.lowers.push(path.into());
+        self
+    }
+
+    /// Adds directories, the nearest first, below all that were added before.
+    #[must_use]
+    pub fn lowers<P: Into<PathBuf>>(mut self, paths: impl IntoIterator<Item = P>) -> Self {
+        self.lowers.extend(paths.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds a directory whose files are only seen through `redirect`
+    /// attributes of those above (Linux 6.5).
+    #[must_use]
+    pub fn data_lower(mut self, path: impl Into<PathBuf>) -> Self {
+        self.data_lowers.push(path.into());
+        self
+    }
+
+    /// Makes the overlay writable. `work` is an empty directory on the same
+    /// filesystem as `upper`.
+    #[must_use]
+    pub fn upper(mut self, upper: impl Into<PathBuf>, work: impl Into<PathBuf>) -> Self {
+        self.upper = Some(Upper {
+            upper: upper.into(),
+            work: work.into(),
+        });
+        self
+    }
+
+    /// Sets the mount flags (`nodev`, `ro`) and the words for overlayfs
+    /// (`metacopy=on`, `volatile`, `userxattr`).
+    #[must_use]
+    pub fn options(mut self, options: MountOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Sets the SELinux label that all files of the mount get (`context=`).
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// Mounts at `target`, which may be relative to the base directory.
+    pub fn mount(&self, target: &Path, api: OverlayApi) -> Result<(), OverlayMountError> {
+        self.check()?;
+        match api {
+            OverlayApi::Classic => classic::mount(self, target),
+            OverlayApi::Context => in_directory(&self.base, || {
+                let mount = context::detached(self, target)?;
+                mount.attach(target).map_err(OverlayMountError::from)
+            })?,
+        }
+    }
+
+    /// Makes the mount without a place in the tree, which only
+    /// [`OverlayApi::Context`] can.
+    pub fn detached(&self) -> Result<DetachedMount, OverlayMountError> {
+        self.check()?;
+        in_directory(&self.base, || context::detached(self, self.base.path()))?
+    }
+
+    fn check(&self) -> Result<(), OverlayMountError> {
+        if self.options.flags() & REMOUNT_OR_MOVE != 0 {
+            return Err(OverlayMountError::NotForNewMounts {
+                flags: self.options.flags() & REMOUNT_OR_MOVE,
+            });
+        }
+        match &self.label {
+            Some(label) if label.contains(['"', '\\', '\0']) => Err(OverlayMountError::BadLabel {
+                label: label.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
