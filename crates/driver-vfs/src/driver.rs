@@ -4,15 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use layerhold_driver::{
-    Capabilities, DirContents, Driver, DriverConfig, DriverFactory, LayerContents, LayerError,
-    LayerTarget, MountOptions, OpenError, RemapRequest, Stacking, StageRequest, StagedLayer,
-    SyncMode, Trash, Usage,
+    Capabilities, CopyRules, DirContents, Driver, DriverConfig, DriverFactory, LayerContents,
+    LayerError, LayerTarget, MountOptions, OpenError, RemapRequest, Stacking, StageRequest,
+    StagedLayer, SyncMode, Trash, Usage,
 };
 use layerhold_ids::LayerId;
 use layerhold_sys::{FileType, remove_tree, tree_usage};
 
 use crate::NAME;
-use crate::copy::CopyRules;
 use crate::homes::Homes;
 use crate::options::VfsOptions;
 use crate::staged::{VfsStaged, VfsTarget, remap_layer};
@@ -51,10 +50,7 @@ impl VfsDriver {
             chown_errors,
             sync,
         } = VfsOptions::parse(&config.options)?;
-        let rules = CopyRules {
-            privilege: config.privilege,
-            chown_errors,
-        };
+        let rules = CopyRules::new(config.privilege).with_chown_errors(chown_errors);
         Ok(Self {
             homes: Homes::open(config, additional)?,
             rules,

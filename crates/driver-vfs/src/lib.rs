@@ -48,7 +48,6 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
-mod copy;
 mod driver;
 mod homes;
 mod options;

@@ -4,8 +4,9 @@ use std::any::Any;
 
 use layerhold_archive::{ChownErrors, UnpackOptions};
 use layerhold_driver::{
-    CommitFailed, DirContents, HardLinks, LayerAccess, LayerContents, LayerError, LayerRef,
-    LayerTarget, RemapRequest, StageRequest, StagedLayer, remap_tree,
+    COPY_TARGET_MODE, CommitFailed, CopyRules, DirContents, HardLinks, LayerAccess, LayerContents,
+    LayerError, LayerRef, LayerTarget, RemapRequest, StageRequest, StagedLayer, copy_tree,
+    is_refusal, remap_tree,
 };
 use layerhold_idmap::{HostOwner, IdMappings};
 use layerhold_ids::LayerId;
@@ -13,7 +14,6 @@ use layerhold_staging::{CommitError, StagedAddition, TempArea, TempRoot};
 use layerhold_sys::{Dir, PathError, Stat};
 
 use crate::NAME;
-use crate::copy::{CopyRules, PROBE_MODE, copy_tree, is_refusal};
 use crate::homes::{Home, Homes};
 
 /// The mode of a base layer's root until an archive says otherwise (Go: drivers/vfs/driver.go, `defaultPerms`).
@@ -52,7 +52,7 @@ impl VfsStaged {
             .begin()
             .map_err(LayerError::TempArea)?;
         let addition = area.stage_addition();
-        let root = addition.create_dir(PROBE_MODE)?;
+        let root = addition.create_dir(COPY_TARGET_MODE)?;
         let made = root.stat_self()?;
         match source {
             Some(source) => copy_tree(&source, &root, &made, rules)?,

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use layerhold_archive::UserNamespace;
 
+use crate::mount::Shifting;
+
 /// What a driver is opened with (Go: drivers/driver.go, `Options`).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -22,6 +24,8 @@ pub struct DriverConfig {
     pub access: Access,
     /// What the process may do.
     pub privilege: Privilege,
+    /// Whether mounts may show owners shifted; without it owners are rewritten.
+    pub shifting: Shifting,
 }
 
 impl DriverConfig {
@@ -36,6 +40,7 @@ impl DriverConfig {
             options: Vec::new(),
             access: Access::ReadWrite,
             privilege: Privilege::Full,
+            shifting: Shifting::Allowed,
         }
     }
 
@@ -71,6 +76,13 @@ impl DriverConfig {
     #[must_use]
     pub fn with_privilege(mut self, privilege: Privilege) -> Self {
         self.privilege = privilege;
+        self
+    }
+
+    /// Sets whether owners may be shifted.
+    #[must_use]
+    pub fn with_shifting(mut self, shifting: Shifting) -> Self {
+        self.shifting = shifting;
         self
     }
 

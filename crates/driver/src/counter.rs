@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use layerhold_sys::{Dir, FsMagic, fs_magic, mount};
 
@@ -39,10 +39,12 @@ impl MountChecker for FsMount {
 /// Counts the users of mounts within one process, corrected by what the kernel says (Go: drivers/counter.go).
 ///
 /// The count that survives processes is the store's (`mountpoints.json`). This one decides when a driver really mounts and
-/// unmounts.
+/// unmounts. Whoever asks for a mount holds the lock of the store's counts, and so a mount that nobody in this process
+/// has made, and that the store counts no users of, is left over from a crash: it is taken over by its first user. Go counts
+/// an unknown user besides, and then never unmounts it.
 ///
 /// ```
-/// use layerhold_driver::{MountChecker, MountCounter};
+/// use layerhold_driver::{MountChecker, MountCounter, UserAdded};
 ///
 /// #[derive(Debug)]
 /// struct AlwaysMounted;
@@ -51,15 +53,26 @@ impl MountChecker for FsMount {
 /// }
 ///
 /// let counter = MountCounter::new(AlwaysMounted);
-/// // The first look finds a mount somebody else made, so it is in use once already.
-/// assert_eq!(counter.increment("/m".as_ref()), 2);
+/// assert_eq!(counter.increment("/m".as_ref()), UserAdded::TookOver);
+/// assert_eq!(counter.increment("/m".as_ref()), UserAdded::Joined);
 /// assert_eq!(counter.decrement("/m".as_ref()), 1);
 /// assert_eq!(counter.decrement("/m".as_ref()), 0);
 /// ```
 #[derive(Debug)]
 pub struct MountCounter<C> {
     checker: C,
-    counts: Mutex<HashMap<PathBuf, i64>>,
+    counts: Mutex<HashMap<PathBuf, u64>>,
+}
+
+/// What a new user of a mount finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserAdded {
+    /// Nothing is mounted: the caller has to mount.
+    First,
+    /// Something is mounted that nobody in this process made.
+    TookOver,
+    /// There are users already.
+    Joined,
 }
 
 impl<C: MountChecker> MountCounter<C> {
@@ -72,29 +85,36 @@ impl<C: MountChecker> MountCounter<C> {
         }
     }
 
-    /// Adds a user and returns how many there are now; 1 means that the caller has to mount.
-    pub fn increment(&self, path: &Path) -> i64 {
-        self.change(path, 1)
-    }
-
-    /// Takes a user away and returns how many are left; 0 or less means that the caller has to unmount.
-    pub fn decrement(&self, path: &Path) -> i64 {
-        self.change(path, -1)
-    }
-
-    /// A path seen for the first time counts one user if it is mounted: another process put it there. A path
-    /// known to be in use that is mounted no more counts none: another process (conmon's cleanup) unmounted it.
-    fn change(&self, path: &Path, step: i64) -> i64 {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Adds a user and tells what there is to do for it.
+    ///
+    /// A path known to be in use that is mounted no more has no users: another process (conmon's cleanup) unmounted it.
+    pub fn increment(&self, path: &Path) -> UserAdded {
+        let mut counts = self.lock();
         let mounted = self.checker.is_mounted(path);
-        let known = counts.get(path).copied();
-        let count = step + if mounted { known.unwrap_or(1) } else { 0 };
-        if count > 0 {
-            counts.insert(path.to_owned(), count);
-        } else {
-            counts.remove(path);
+        let known = counts.get(path).copied().filter(|_| mounted);
+        counts.insert(path.to_owned(), known.unwrap_or(0).saturating_add(1));
+        match known {
+            Some(_) => UserAdded::Joined,
+            None if mounted => UserAdded::TookOver,
+            None => UserAdded::First,
         }
-        count
+    }
+
+    /// Takes a user away and returns how many are left; 0 means that the caller has to unmount, which may find nothing
+    /// to do. A mount of another process has one user.
+    pub fn decrement(&self, path: &Path) -> u64 {
+        let mut counts = self.lock();
+        let mounted = self.checker.is_mounted(path);
+        let known = counts.remove(path).filter(|_| mounted).unwrap_or(1);
+        let left = known.saturating_sub(1);
+        if left > 0 {
+            counts.insert(path.to_owned(), left);
+        }
+        left
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<PathBuf, u64>> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -118,33 +138,35 @@ mod tests {
         let kernel = Switch::default();
         let counter = MountCounter::new(&kernel);
         let path = Path::new("/m");
-        assert_eq!(counter.increment(path), 1);
+        assert_eq!(counter.increment(path), UserAdded::First);
         kernel.0.store(true, Ordering::Relaxed);
-        assert_eq!(counter.increment(path), 2);
-        assert_eq!(counter.increment(path), 3);
+        assert_eq!(counter.increment(path), UserAdded::Joined);
+        assert_eq!(counter.increment(path), UserAdded::Joined);
         assert_eq!(counter.decrement(path), 2);
         // Unmounted behind our back: nobody uses it, and the next user mounts.
         kernel.0.store(false, Ordering::Relaxed);
-        assert_eq!(counter.increment(path), 1);
+        assert_eq!(counter.increment(path), UserAdded::First);
         kernel.0.store(true, Ordering::Relaxed);
         assert_eq!(counter.decrement(path), 0);
     }
 
     #[test]
-    fn a_mount_of_another_process_counts_one_user() {
+    fn a_mount_of_another_process_has_one_user() {
         let kernel = Switch(AtomicBool::new(true));
         let counter = MountCounter::new(&kernel);
         assert_eq!(counter.decrement(Path::new("/a")), 0);
-        assert_eq!(counter.increment(Path::new("/a")), 2);
-        assert_eq!(counter.increment(Path::new("/b")), 2);
+        assert_eq!(counter.increment(Path::new("/b")), UserAdded::TookOver);
+        assert_eq!(counter.increment(Path::new("/b")), UserAdded::Joined);
+        assert_eq!(counter.decrement(Path::new("/b")), 1);
+        assert_eq!(counter.decrement(Path::new("/b")), 0);
     }
 
     #[test]
-    fn taking_away_what_is_not_mounted_goes_below_zero_once() {
+    fn taking_away_what_is_not_mounted_leaves_nothing_behind() {
         let kernel = Switch::default();
         let counter = MountCounter::new(&kernel);
-        assert_eq!(counter.decrement(Path::new("/a")), -1);
-        assert_eq!(counter.increment(Path::new("/a")), 1);
+        assert_eq!(counter.decrement(Path::new("/a")), 0);
+        assert_eq!(counter.increment(Path::new("/a")), UserAdded::First);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::stage::{StageRequest, StagedLayer};
 use crate::sync::SyncMode;
 use crate::trash::Trash;
 use crate::usage::Usage;
+use crate::view::LayerView;
 
 /// Keeps the contents of layers on disk.
 ///
@@ -122,6 +123,15 @@ pub trait Driver: Send + Sync + Debug {
 
     /// Opens the files a layer itself holds, for rebuilding its recorded tar.
     fn contents(&self, id: &LayerId) -> Result<Box<dyn LayerContents>, LayerError>;
+
+    /// Opens the merged tree of a layer for reading, without counting it as a use of the layer's mount.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`mount`](Self::mount).
+    fn view(&self, id: &LayerId, mount_label: &str) -> Result<LayerView<'_>, LayerError> {
+        LayerView::of_mount(self, id, mount_label)
+    }
 
     // ---- differences --------------------------------------------------------------------------------
 

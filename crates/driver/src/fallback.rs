@@ -7,66 +7,38 @@ use layerhold_archive::{
     Change, ChownErrors, PackOptions, Unpacker, changes_size, compare, pack, pack_changes,
 };
 use layerhold_idmap::IdMappings;
-use layerhold_ids::LayerId;
-use layerhold_sys::Dir;
 
 use crate::apply::{ApplyRequest, ApplySummary, LayerTarget};
 use crate::diff::DiffRequest;
 use crate::driver::Driver;
 use crate::error::LayerError;
-use crate::mount::MountOptions;
+use crate::view::LayerView;
 
 /// Headers and small files are joined to pieces of this size.
 const PACK_BUFFER: usize = 128 * 1024;
 
-/// A layer mounted for reading, given back when dropped.
-#[derive(Debug)]
-struct Mounted<'a, D: Driver + ?Sized> {
-    driver: &'a D,
-    id: &'a LayerId,
-    root: Dir,
-}
-
-impl<'a, D: Driver + ?Sized> Mounted<'a, D> {
-    fn new(driver: &'a D, id: &'a LayerId, label: &str) -> Result<Self, LayerError> {
-        let path = driver.mount(id, &MountOptions::read_only().with_label(label))?;
-        match Dir::open_ambient(&path) {
-            Ok(root) => Ok(Self { driver, id, root }),
-            Err(error) => {
-                // The first error is the one to report.
-                drop(driver.unmount(id));
-                Err(error.into())
-            }
-        }
-    }
-}
-
-impl<D: Driver + ?Sized> Drop for Mounted<'_, D> {
-    fn drop(&mut self) {
-        // What was read is right; a mount that stays is found by the next check of counts against the kernel.
-        drop(self.driver.unmount(self.id));
-    }
-}
-
 /// The layer and, when there is one, its parent.
-struct Trees<'a, D: Driver + ?Sized> {
-    layer: Mounted<'a, D>,
-    parent: Option<Mounted<'a, D>>,
+struct Trees<'a> {
+    layer: LayerView<'a>,
+    parent: Option<LayerView<'a>>,
 }
 
-impl<'a, D: Driver + ?Sized> Trees<'a, D> {
-    fn mount(driver: &'a D, request: &DiffRequest<'a>) -> Result<Self, LayerError> {
-        let mount = |id| Mounted::new(driver, id, request.mount_label);
+impl<'a> Trees<'a> {
+    fn open<D: Driver + ?Sized>(
+        driver: &'a D,
+        request: &DiffRequest<'_>,
+    ) -> Result<Self, LayerError> {
+        let view = |id| driver.view(id, request.mount_label);
         Ok(Self {
-            layer: mount(request.id)?,
-            parent: request.parent.map(mount).transpose()?,
+            layer: view(request.id)?,
+            parent: request.parent.map(view).transpose()?,
         })
     }
 
     fn compare(&self, request: &DiffRequest<'_>) -> Result<Vec<Change>, LayerError> {
-        let old = self.parent.as_ref().map(|parent| &parent.root);
+        let old = self.parent.as_ref().map(LayerView::root);
         compare(
-            &self.layer.root,
+            self.layer.root(),
             &request.id_maps,
             old,
             &request.parent_maps,
@@ -84,7 +56,7 @@ pub fn changes<D: Driver + ?Sized>(
     driver: &D,
     request: &DiffRequest<'_>,
 ) -> Result<Vec<Change>, LayerError> {
-    Trees::mount(driver, request)?.compare(request)
+    Trees::open(driver, request)?.compare(request)
 }
 
 /// Adds up the files that differ.
@@ -96,9 +68,9 @@ pub fn diff_size<D: Driver + ?Sized>(
     driver: &D,
     request: &DiffRequest<'_>,
 ) -> Result<u64, LayerError> {
-    let trees = Trees::mount(driver, request)?;
+    let trees = Trees::open(driver, request)?;
     let changes = trees.compare(request)?;
-    changes_size(&trees.layer.root, &changes).map_err(LayerError::Compare)
+    changes_size(trees.layer.root(), &changes).map_err(LayerError::Compare)
 }
 
 /// Packs what differs; the whole tree when there is no parent.
@@ -111,9 +83,9 @@ pub fn diff<D: Driver + ?Sized>(
     request: &DiffRequest<'_>,
     out: &mut dyn Write,
 ) -> Result<(), LayerError> {
-    let trees = Trees::mount(driver, request)?;
+    let trees = Trees::open(driver, request)?;
     let (root, out) = (
-        &trees.layer.root,
+        trees.layer.root(),
         BufWriter::with_capacity(PACK_BUFFER, out),
     );
     let options = PackOptions {

@@ -30,6 +30,7 @@ mod apply;
 mod capabilities;
 mod config;
 mod contents;
+mod copy;
 mod counter;
 mod detect;
 mod diff;
@@ -44,13 +45,15 @@ mod stage;
 mod sync;
 mod trash;
 mod usage;
+mod view;
 mod work;
 
 pub use apply::{ApplyRequest, ApplySummary, LayerTarget};
 pub use capabilities::{Capabilities, Stacking};
 pub use config::{Access, DriverConfig, Privilege};
 pub use contents::{DirContents, LayerContents};
-pub use counter::{AnyMount, FsMount, MountChecker, MountCounter};
+pub use copy::{COPY_TARGET_MODE, CopiedAttributes, CopyRules, copy_tree, is_refusal};
+pub use counter::{AnyMount, FsMount, MountChecker, MountCounter, UserAdded};
 pub use detect::{PRIORITY, detect, prior_drivers};
 pub use diff::DiffRequest;
 pub use driver::Driver;
@@ -63,6 +66,7 @@ pub use stage::{CommitFailed, LayerAccess, LayerRef, StageRequest, StagedLayer};
 pub use sync::{InvalidSyncMode, SyncMode};
 pub use trash::Trash;
 pub use usage::Usage;
+pub use view::LayerView;
 pub use work::{Tasks, default_threads, run_tasks};
 
 // Their types are in the signatures above.

@@ -1,26 +1,68 @@
-//! Copying the tree of a parent layer.
+//! Copying the tree of a layer.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use layerhold_archive::{ChownErrors, UnpackOptions};
-use layerhold_driver::{LayerError, Privilege, Tasks, default_threads, run_tasks};
 use layerhold_sys::{
     Copier, Create, Dir, FileType, NodeKind, OpenOptions, PathError, SetTime, Stat, Times,
     set_file_mode, set_file_owner, set_file_times, stat_file, xattr,
 };
 
+use crate::config::Privilege;
+use crate::error::LayerError;
+use crate::work::{Tasks, default_threads, run_tasks};
+
 /// What a copy may do, and what it lets pass.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct CopyRules {
-    pub(crate) privilege: Privilege,
-    pub(crate) chown_errors: ChownErrors,
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct CopyRules {
+    /// What the process may do.
+    pub privilege: Privilege,
+    /// What happens when an owner cannot be set.
+    pub chown_errors: ChownErrors,
+    /// Which extended attributes are copied.
+    pub attributes: CopiedAttributes,
+}
+
+/// Which extended attributes are copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CopiedAttributes {
+    /// Those Go copies (drivers/copy): labels and access lists are not among them.
+    #[default]
+    AsGo,
+    /// All this process may set, for copies that stay part of the same overlay.
+    All,
 }
 
 impl CopyRules {
+    /// Rules for a process of this privilege.
+    #[must_use]
+    pub fn new(privilege: Privilege) -> Self {
+        Self {
+            privilege,
+            ..Self::default()
+        }
+    }
+
+    /// Sets what happens when an owner cannot be set.
+    #[must_use]
+    pub fn with_chown_errors(mut self, errors: ChownErrors) -> Self {
+        self.chown_errors = errors;
+        self
+    }
+
+    /// Sets which attributes are copied.
+    #[must_use]
+    pub fn with_attributes(mut self, attributes: CopiedAttributes) -> Self {
+        self.attributes = attributes;
+        self
+    }
+
     /// The same rules for unpacking. Whiteouts are carried out, because the directory is the whole tree.
-    pub(crate) fn unpack_options(self) -> UnpackOptions {
+    #[must_use]
+    pub fn unpack_options(self) -> UnpackOptions {
         let mut options = UnpackOptions::new();
         options.chown_errors = self.chown_errors;
         options.user_namespace = self.privilege.into();
@@ -32,15 +74,19 @@ impl CopyRules {
 ///
 /// All permissions, because what is missing of them afterwards is the umask, which cannot be read otherwise
 /// without changing it for the whole process.
-pub(crate) const PROBE_MODE: u32 = 0o777;
+pub const COPY_TARGET_MODE: u32 = 0o777;
 
 /// Copies everything in `source`, and its attributes, to the empty directory `target`, which was just made with
-/// [`PROBE_MODE`] and is described by `made`.
+/// [`COPY_TARGET_MODE`] and is described by `made`.
 ///
 /// Contents are shared where the filesystem can, holes stay holes, names of one inode stay so. Owners,
 /// modes, times to the nanosecond and the extended attributes Go copies (drivers/copy) are
 /// kept. Each file costs nine system calls when nothing about it is unusual. Directories are spread over threads.
-pub(crate) fn copy_tree(
+///
+/// # Errors
+///
+/// When something cannot be read or made. What was copied before stays.
+pub fn copy_tree(
     source: &Dir,
     target: &Dir,
     made: &Stat,
@@ -102,7 +148,7 @@ struct TreeCopy<'a> {
     copier: Copier,
     /// Who owns what this process creates.
     owner: (u32, u32),
-    /// The mode the root got when it was made with [`PROBE_MODE`].
+    /// The mode the root got when it was made with [`COPY_TARGET_MODE`].
     made: u32,
     firsts: Mutex<HashMap<(u64, u64), First>>,
 }
@@ -165,7 +211,7 @@ impl TreeCopy<'_> {
     /// The mode something made with `mode` has got: less the umask, and with the set-group bit where directories
     /// pass that on.
     fn created(&self, mode: u32) -> u32 {
-        mode & self.made | self.made & !PROBE_MODE
+        mode & self.made | self.made & !COPY_TARGET_MODE
     }
 
     /// Sets what was not right from the start: owner, then what a change of owner clears, then the times.
@@ -218,7 +264,9 @@ impl TreeCopy<'_> {
             _ => return Ok(Made::No),
         };
         let is_device = matches!(kind, NodeKind::CharDevice | NodeKind::BlockDevice);
-        if is_device && self.rules.privilege == Privilege::UserNamespace {
+        // The one device that needs no privilege is overlayfs's whiteout.
+        let is_whiteout = kind == NodeKind::CharDevice && stat.rdev == 0;
+        if is_device && !is_whiteout && self.rules.privilege == Privilege::UserNamespace {
             return Ok(Made::No);
         }
         pair.target.make_node(name, kind, 0o600, stat.rdev)?;
@@ -289,14 +337,36 @@ impl TreeCopy<'_> {
                 continue;
             }
             if let Some(value) = xattr::get(source, &name)? {
-                xattr::set(target, &name, &value)?;
+                self.set_xattr(target, &name, &value)?;
             }
         }
         Ok(())
     }
 
-    /// The attributes Go copies (drivers/copy/copy_linux.go). Labels and access lists are not among them.
+    /// Outside of the initial namespace some attributes can be read and not set.
+    fn set_xattr(
+        &self,
+        target: &impl std::os::fd::AsFd,
+        name: &OsStr,
+        value: &[u8],
+    ) -> Result<(), LayerError> {
+        match xattr::set(target, name, value) {
+            Err(error)
+                if self.rules.attributes == CopiedAttributes::All
+                    && self.rules.privilege == Privilege::UserNamespace
+                    && error.is_permission_denied() =>
+            {
+                Ok(())
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// The attributes Go copies (drivers/copy/copy_linux.go), or all.
     fn is_copied(&self, name: &OsStr) -> bool {
+        if self.rules.attributes == CopiedAttributes::All {
+            return true;
+        }
         let bytes = name.as_encoded_bytes();
         bytes.starts_with(b"user.")
             || bytes == b"security.capability"
@@ -346,7 +416,8 @@ fn open_pair(task: Task) -> Result<Pair, PathError> {
 }
 
 /// A chown that the kernel does not allow, or that names an ID the namespace does not have.
-pub(crate) fn is_refusal(error: &PathError) -> bool {
+#[must_use]
+pub fn is_refusal(error: &PathError) -> bool {
     error.is_permission_denied() || error.kind() == std::io::ErrorKind::InvalidInput
 }
 

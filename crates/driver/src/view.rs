@@ -1,0 +1,79 @@
+//! Looking at the merged tree of a layer.
+
+use std::fmt;
+
+use layerhold_ids::LayerId;
+use layerhold_sys::Dir;
+
+use crate::driver::Driver;
+use crate::error::LayerError;
+use crate::mount::MountOptions;
+
+/// The merged tree of a layer, for reading, for as long as this lives.
+///
+/// It is not counted among the users of the layer's mount, so that looking needs no lock and disturbs nobody.
+pub struct LayerView<'a> {
+    root: Dir,
+    release: Option<Box<dyn FnOnce() + Send + 'a>>,
+}
+
+impl<'a> LayerView<'a> {
+    /// Shows `root`.
+    #[must_use]
+    pub fn new(root: Dir) -> Self {
+        Self {
+            root,
+            release: None,
+        }
+    }
+
+    /// Runs something when the view is dropped, after the directory is closed.
+    #[must_use]
+    pub fn on_release(mut self, release: impl FnOnce() + Send + 'a) -> Self {
+        self.release = Some(Box::new(release));
+        self
+    }
+
+    /// The root of the tree.
+    #[must_use]
+    pub fn root(&self) -> &Dir {
+        &self.root
+    }
+
+    /// Mounts the layer and gives the mount back when the view is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Driver::mount`].
+    pub fn of_mount<D: Driver + ?Sized>(
+        driver: &'a D,
+        id: &LayerId,
+        label: &str,
+    ) -> Result<Self, LayerError> {
+        let path = driver.mount(id, &MountOptions::read_only().with_label(label))?;
+        let id = id.clone();
+        // What was read is right; a mount that stays is found by the next check of counts against the kernel.
+        let unmount = move || drop(driver.unmount(&id));
+        match Dir::open_ambient(&path) {
+            Ok(root) => Ok(Self::new(root).on_release(unmount)),
+            Err(error) => {
+                unmount();
+                Err(error.into())
+            }
+        }
+    }
+}
+
+impl Drop for LayerView<'_> {
+    fn drop(&mut self) {
+        if let Some(release) = self.release.take() {
+            release();
+        }
+    }
+}
+
+impl fmt::Debug for LayerView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LayerView").field(&self.root).finish()
+    }
+}
