@@ -96,7 +96,7 @@ impl Driver for VfsDriver {
 
     fn list(&self) -> Result<Option<Vec<LayerId>>, LayerError> {
         let mut ids = Vec::new();
-        if let Some(layers) = self.homes.own().layers() {
+        for layers in self.homes.written().filter_map(|home| home.layers()) {
             for entry in layers.entries()? {
                 let entry = entry?;
                 if entry.file_type == FileType::Dir {

@@ -112,10 +112,6 @@ impl Homes {
         })
     }
 
-    pub(crate) fn own(&self) -> &Home {
-        &self.own
-    }
-
     pub(crate) fn additional(&self) -> &[PathBuf] {
         &self.additional
     }

@@ -17,7 +17,7 @@ use crate::files;
 use crate::item::ItemId;
 use crate::layout::{FILE_MODE, tar_split_name};
 use crate::locks::InContext;
-use crate::lookup::{by_id, lookup};
+use crate::lookup::{by_id, lookup_to_change};
 use crate::records::Layer;
 use crate::store::Store;
 use crate::transaction::{digests_of_import, note_imported};
@@ -34,7 +34,7 @@ impl Store {
         let inner = &self.inner;
         // Not held on to: who waits to shut the store down, or to mount with Go's tools, need not wait for the unpacking.
         let driver = Arc::clone(&inner.use_driver()?.driver);
-        let layer = lookup(&*inner.layers_view()?, to)?;
+        let layer = lookup_to_change(&inner.layers_view()?, to)?;
         let id = layer.id();
         let failed = |source| DiffError::Driver {
             layer: id.clone(),

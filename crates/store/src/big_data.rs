@@ -9,8 +9,9 @@ use layerhold_json_store::{BigDataError, JsonStore};
 
 use crate::error::DataError;
 use crate::locks::InContext;
-use crate::lookup::lookup;
+use crate::lookup::{lookup, lookup_to_change};
 use crate::records::{Container, Image, Layer};
+use crate::shelves::{Parts, View};
 use crate::spec::BigDataItem;
 use crate::store::Store;
 use crate::transaction::{complete_image_digest, digest_of, note_container_item, note_item};
@@ -26,7 +27,7 @@ impl Store {
     ///
     /// [`DataError::Lookup`] for an unknown layer.
     pub fn layer_data_names(&self, key: &str) -> Result<Vec<String>, DataError> {
-        Ok(lookup(&*self.inner.layers_view()?, key)?
+        Ok(lookup(&self.inner.layers_view()?, key)?
             .big_data_names()
             .to_vec())
     }
@@ -37,8 +38,12 @@ impl Store {
     ///
     /// [`DataError::NotFound`] when there is no such item.
     pub fn layer_data(&self, key: &str, item: &str) -> Result<File, DataError> {
-        let layer = lookup(&*self.inner.layers_view()?, key)?;
-        open(&self.inner.layers, &layer, item)
+        let layers = self.inner.layers_view()?;
+        let layer = lookup(&layers, key)?;
+        let file = store_of(&layers, &layer, item)?
+            .open_big_data(layer.id().as_str(), item)
+            .map_err(failed(&layer, item))?;
+        file.ok_or_else(|| not_found(&layer, item))
     }
 
     /// Stores a data item of a layer, of any size.
@@ -53,7 +58,7 @@ impl Store {
         data: &mut dyn Read,
     ) -> Result<(), DataError> {
         let mut layers = self.inner.lock_layers()?;
-        let layer = lookup(&layers, key)?;
+        let layer = lookup_to_change(&layers, key)?;
         let note = |layer: &mut Layer, _size| {
             let names = &mut layer.record_mut().big_data_names;
             if !names.iter().any(|name| name == item) {
@@ -61,7 +66,7 @@ impl Store {
             }
         };
         layers
-            .set_big_data_from(layer.key(), item, data, note)
+            .set_big_data_from(layer.id().as_str(), item, data, note)
             .map_err(failed(&layer, item))?;
         Ok(layers.save().of::<Layer>()?)
     }
@@ -72,7 +77,7 @@ impl Store {
     ///
     /// [`DataError::Lookup`] for an unknown image.
     pub fn image_data_names(&self, key: &str) -> Result<Vec<String>, DataError> {
-        Ok(lookup(&*self.inner.images_view()?, key)?
+        Ok(lookup(&self.inner.images_view()?, key)?
             .big_data_names()
             .to_vec())
     }
@@ -83,11 +88,9 @@ impl Store {
     ///
     /// [`DataError::NotFound`] when there is no such item.
     pub fn image_data(&self, key: &str, item: &str) -> Result<Vec<u8>, DataError> {
-        read(
-            &self.inner.images,
-            &lookup(&*self.inner.images_view()?, key)?,
-            item,
-        )
+        let images = self.inner.images_view()?;
+        let image = lookup(&images, key)?;
+        read(store_of(&images, &image, item)?, &image, item)
     }
 
     /// Returns the size of a data item of an image in bytes.
@@ -96,9 +99,10 @@ impl Store {
     ///
     /// [`DataError::NotFound`] when there is no such item.
     pub fn image_data_size(&self, key: &str, item: &str) -> Result<u64, DataError> {
-        let image = lookup(&*self.inner.images_view()?, key)?;
+        let images = self.inner.images_view()?;
+        let image = lookup(&images, key)?;
         size(
-            &self.inner.images,
+            &images,
             &image,
             item,
             image.record().big_data_sizes.get(item).copied(),
@@ -111,11 +115,13 @@ impl Store {
     ///
     /// [`DataError::NotFound`] when there is no such item; [`DataError::DigestNeeded`] for a manifest without a recorded digest.
     pub fn image_data_digest(&self, key: &str, item: &str) -> Result<Digest, DataError> {
-        let image = lookup(&*self.inner.images_view()?, key)?;
+        let images = self.inner.images_view()?;
+        let image = lookup(&images, key)?;
         if let Some(text) = image.record().big_data_digests.get(item) {
             return recorded(item, text);
         }
-        let mut found = BigDataItem::new(item, read(&self.inner.images, &image, item)?);
+        let mut found =
+            BigDataItem::new(item, read(store_of(&images, &image, item)?, &image, item)?);
         complete_image_digest(&mut found)?;
         Ok(found.digest.unwrap_or_else(|| digest_of(&found.data)))
     }
@@ -129,14 +135,14 @@ impl Store {
         check_name(&item)?;
         complete_image_digest(&mut item)?;
         let mut images = self.inner.lock_images()?;
-        let image = lookup(&images, key)?;
+        let image = lookup_to_change(&images, key)?;
         let note = |image: &mut Image| {
             note_item(image.record_mut(), &item);
             // The digests of a record that was served are valid, and so is that of the item.
             drop(image.refresh_digests());
         };
         images
-            .set_big_data(image.key(), &item.key, &item.data, note)
+            .set_big_data(image.id().as_str(), &item.key, &item.data, note)
             .map_err(failed(&image, &item.key))?;
         Ok(images.save().of::<Image>()?)
     }
@@ -147,7 +153,7 @@ impl Store {
     ///
     /// [`DataError::Lookup`] for an unknown container.
     pub fn container_data_names(&self, key: &str) -> Result<Vec<String>, DataError> {
-        Ok(lookup(&*self.inner.containers_view()?, key)?
+        Ok(lookup(&self.inner.containers_view()?, key)?
             .big_data_names()
             .to_vec())
     }
@@ -158,11 +164,9 @@ impl Store {
     ///
     /// [`DataError::NotFound`] when there is no such item.
     pub fn container_data(&self, key: &str, item: &str) -> Result<Vec<u8>, DataError> {
-        read(
-            &self.inner.containers,
-            &lookup(&*self.inner.containers_view()?, key)?,
-            item,
-        )
+        let containers = self.inner.containers_view()?;
+        let container = lookup(&containers, key)?;
+        read(store_of(&containers, &container, item)?, &container, item)
     }
 
     /// Returns the size of a data item of a container in bytes.
@@ -171,9 +175,10 @@ impl Store {
     ///
     /// [`DataError::NotFound`] when there is no such item.
     pub fn container_data_size(&self, key: &str, item: &str) -> Result<u64, DataError> {
-        let container = lookup(&*self.inner.containers_view()?, key)?;
+        let containers = self.inner.containers_view()?;
+        let container = lookup(&containers, key)?;
         size(
-            &self.inner.containers,
+            &containers,
             &container,
             item,
             container.record().big_data_sizes.get(item).copied(),
@@ -186,10 +191,14 @@ impl Store {
     ///
     /// [`DataError::NotFound`] when there is no such item.
     pub fn container_data_digest(&self, key: &str, item: &str) -> Result<Digest, DataError> {
-        let container = lookup(&*self.inner.containers_view()?, key)?;
+        let containers = self.inner.containers_view()?;
+        let container = lookup(&containers, key)?;
         match container.record().big_data_digests.get(item) {
             Some(text) => recorded(item, text),
-            None => Ok(digest_of(&read(&self.inner.containers, &container, item)?)),
+            None => {
+                let store = store_of(&containers, &container, item)?;
+                Ok(digest_of(&read(store, &container, item)?))
+            }
         }
     }
 
@@ -202,10 +211,10 @@ impl Store {
         check_name(&item)?;
         item.digest.get_or_insert_with(|| digest_of(&item.data));
         let mut containers = self.inner.lock_containers()?;
-        let container = lookup(&containers, key)?;
+        let container = lookup_to_change(&containers, key)?;
         let note = |container: &mut Container| note_container_item(container.record_mut(), &item);
         containers
-            .set_big_data(container.key(), &item.key, &item.data, note)
+            .set_big_data(container.id().as_str(), &item.key, &item.data, note)
             .map_err(failed(&container, &item.key))?;
         Ok(containers.save().of::<Container>()?)
     }
@@ -228,7 +237,7 @@ fn recorded(item: &str, text: &str) -> Result<Digest, DataError> {
 
 /// Which kind of record it is, and which item is meant, for errors.
 fn failed<R: Mutable>(record: &Arc<R>, item: &str) -> impl FnOnce(BigDataError) -> DataError {
-    let (id, key) = (record.key().to_owned(), item.to_owned());
+    let (id, key) = (record.id().to_owned(), item.to_owned());
     move |error| match error {
         BigDataError::Key { source, .. } => DataError::InvalidName { key, source },
         BigDataError::Source { source, .. } => DataError::Input { key, source },
@@ -243,31 +252,36 @@ fn failed<R: Mutable>(record: &Arc<R>, item: &str) -> impl FnOnce(BigDataError) 
 fn not_found<R: Mutable>(record: &Arc<R>, item: &str) -> DataError {
     DataError::NotFound {
         kind: R::ITEM,
-        id: record.key().to_owned(),
+        id: record.id().to_owned(),
         key: item.to_owned(),
     }
 }
 
-fn open<R: Mutable>(store: &JsonStore<R>, record: &Arc<R>, item: &str) -> Result<File, DataError> {
-    let file = store
-        .open_big_data(record.key(), item)
-        .map_err(failed(record, item))?;
-    file.ok_or_else(|| not_found(record, item))
+/// The store that keeps a record and its data.
+fn store_of<'v, R: Mutable>(
+    view: &'v View<R>,
+    record: &Arc<R>,
+    item: &str,
+) -> Result<&'v JsonStore<R>, DataError> {
+    let shelf = view.shelf_of(record.id());
+    shelf
+        .map(|shelf| &shelf.store)
+        .ok_or_else(|| not_found(record, item))
 }
 
-fn read<R: Mutable>(
+pub(crate) fn read<R: Mutable>(
     store: &JsonStore<R>,
     record: &Arc<R>,
     item: &str,
 ) -> Result<Vec<u8>, DataError> {
     let data = store
-        .read_big_data(record.key(), item, MAX_ITEM)
+        .read_big_data(record.id(), item, MAX_ITEM)
         .map_err(failed(record, item))?;
     data.ok_or_else(|| not_found(record, item))
 }
 
 pub(crate) fn size<R: Mutable>(
-    store: &JsonStore<R>,
+    view: &View<R>,
     record: &Arc<R>,
     item: &str,
     recorded: Option<i64>,
@@ -275,20 +289,20 @@ pub(crate) fn size<R: Mutable>(
     if let Some(size) = recorded.and_then(|size| u64::try_from(size).ok()) {
         return Ok(size);
     }
-    let size = store
-        .big_data_size(record.key(), item)
+    let size = store_of(view, record, item)?
+        .big_data_size(record.id(), item)
         .map_err(failed(record, item))?;
     size.ok_or_else(|| not_found(record, item))
 }
 
 /// Adds the sizes of all data items of a record up.
 pub(crate) fn total<R: Mutable>(
-    store: &JsonStore<R>,
+    view: &View<R>,
     record: &Arc<R>,
     items: &[String],
     recorded: &std::collections::BTreeMap<String, i64>,
 ) -> Result<u64, DataError> {
     items.iter().try_fold(0u64, |sum, item| {
-        Ok(sum.saturating_add(size(store, record, item, recorded.get(item).copied())?))
+        Ok(sum.saturating_add(size(view, record, item, recorded.get(item).copied())?))
     })
 }

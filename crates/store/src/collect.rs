@@ -1,16 +1,20 @@
 //! Removing what no record names.
 
+use std::collections::BTreeSet;
+
 use layerhold_driver::Trash;
 use layerhold_ids::{LayerId, is_canonical_id};
 use layerhold_json_store::{FileState, WriteGuard};
-use layerhold_sys::Dir;
+use layerhold_sys::{Dir, stat_ambient};
 
 use crate::error::CollectError;
 use crate::inner::Inner;
 use crate::layout::TAR_SPLIT_SUFFIX;
+use crate::locked::Locked;
 use crate::locks::Locks;
 use crate::lookup::Item;
-use crate::open::DURABLE;
+use crate::options::Persistence;
+use crate::shelves::{DURABLE, Parts};
 use crate::store::Store;
 
 /// What was removed because no record names it.
@@ -60,30 +64,42 @@ fn collect(inner: &Inner, locks: &Locks, trash: &mut Trash) -> Result<CollectRep
     let layout = &inner.layout;
     let held = inner.driver().list().map_err(CollectError::Driver)?;
     // All three are checked before anything is removed: they are about one another.
-    check(&locks.containers, &layout.containers, || {
-        has_item_dirs(&layout.containers)
-    })?;
-    check(&locks.images, &layout.images, || {
-        has_item_dirs(&layout.images)
-    })?;
-    check(&locks.layers, &layout.layers, || {
-        Ok(held.as_ref().is_some_and(|held| !held.is_empty()))
-    })?;
+    let is_transient = inner.options.persistence == Persistence::Transient;
+    for guard in locks.containers.held() {
+        check(guard, || {
+            // Records of containers are lost with the run root there, and their directories are garbage then.
+            Ok(!is_transient && !unnamed_dirs(&layout.containers, &locks.containers)?.is_empty())
+        })?;
+    }
+    for (guard, dir) in locks.images.held().zip(layout.image_dirs()) {
+        check(guard, || Ok(!unnamed_dirs(dir, &locks.images)?.is_empty()))?;
+    }
+    for (position, guard) in locks.layers.held().enumerate() {
+        // With images in a store of their own, a transient store may have nothing else to record.
+        let may_be_missing = is_transient && layout.split.is_some() && position == DURABLE.shelf;
+        check(guard, || {
+            let mut held = held.iter().flatten();
+            Ok(!may_be_missing && held.any(|id| !locks.layers.is_own(id.as_str())))
+        })?;
+    }
     let mut report = CollectReport {
         container_dirs: unnamed_dirs(&layout.containers, &locks.containers)?,
-        image_dirs: unnamed_dirs(&layout.images, &locks.images)?,
-        tar_splits: unnamed_tar_splits(&layout.layers, &locks.layers)?,
-        layer_dirs: unnamed_dirs(&layout.layers, &locks.layers)?,
+        // Callers may keep files beside an image that is in another store.
+        image_dirs: in_all(layout.image_dirs(), |dir| unnamed_dirs(dir, &locks.images))?,
+        tar_splits: in_all(layout.layer_dirs(), |dir| {
+            unnamed(dir, &|id| locks.layers.is_own(id), &tar_split_id)
+        })?,
+        layer_dirs: in_all(layout.layer_dirs(), |dir| {
+            unnamed(dir, &|id| locks.layers.is_own(id), &generated_id)
+        })?,
         layers: held.unwrap_or_default(),
     };
-    report
-        .layers
-        .retain(|id| !locks.layers.contains(id.as_str()));
+    report.layers.retain(|id| !locks.layers.is_own(id.as_str()));
     for id in &report.container_dirs {
         inner.discard(&layout.containers, id.as_ref(), trash)?;
     }
-    for id in &report.image_dirs {
-        inner.discard(&layout.images, id.as_ref(), trash)?;
+    for (id, dir) in each(&report.image_dirs, layout.image_dirs()) {
+        inner.discard(dir, id.as_ref(), trash)?;
     }
     for id in &report.layers {
         inner
@@ -91,23 +107,39 @@ fn collect(inner: &Inner, locks: &Locks, trash: &mut Trash) -> Result<CollectRep
             .remove(id, trash)
             .map_err(CollectError::Driver)?;
     }
-    for id in &report.tar_splits {
-        inner.discard(
-            &layout.layers,
-            format!("{id}{TAR_SPLIT_SUFFIX}").as_ref(),
-            trash,
-        )?;
+    for (id, dir) in each(&report.tar_splits, layout.layer_dirs()) {
+        let name = format!("{id}{TAR_SPLIT_SUFFIX}");
+        inner.discard(dir, name.as_ref(), trash)?;
     }
-    for id in &report.layer_dirs {
-        inner.discard(&layout.layers, id.as_ref(), trash)?;
+    for (id, dir) in each(&report.layer_dirs, layout.layer_dirs()) {
+        inner.discard(dir, id.as_ref(), trash)?;
     }
     Ok(report)
 }
 
-/// Refuses to go on when the records of one kind are not all there.
+/// Puts together what is found in several directories, sorted and each once.
+fn in_all<'d>(
+    dirs: impl Iterator<Item = &'d Dir>,
+    find: impl Fn(&Dir) -> Result<Vec<String>, CollectError>,
+) -> Result<Vec<String>, CollectError> {
+    let mut all = BTreeSet::new();
+    for dir in dirs {
+        all.extend(find(dir)?);
+    }
+    Ok(all.into_iter().collect())
+}
+
+/// Every ID with every directory.
+fn each<'a>(
+    ids: &'a [String],
+    dirs: impl Iterator<Item = &'a Dir>,
+) -> impl Iterator<Item = (&'a String, &'a Dir)> {
+    dirs.flat_map(move |dir| ids.iter().map(move |id| (id, dir)))
+}
+
+/// Refuses to go on when the records of one place are not all there.
 fn check<R: Item>(
     records: &WriteGuard<R>,
-    dir: &Dir,
     has_content: impl FnOnce() -> Result<bool, CollectError>,
 ) -> Result<(), CollectError> {
     let damaged = |reason: String| {
@@ -119,13 +151,11 @@ fn check<R: Item>(
     let mut is_missing = false;
     for file in records.files() {
         // The report is that of the loading; a file that this handle has saved since is there and complete.
-        let size = dir
-            .stat(file.path.file_name().unwrap_or_default())?
-            .map(|stat| stat.size);
+        let size = stat_ambient(&file.path)?.map(|stat| stat.size);
         match (file.state, size) {
             (FileState::Complete, Some(_)) => {}
             // The file of records that may be lost is usually not there.
-            (_, None) => is_missing |= file.location == DURABLE,
+            (_, None) => is_missing |= file.location == DURABLE.location,
             (FileState::Absent | FileState::Empty, Some(size)) if size > file.len => {}
             (FileState::Torn { .. }, _) => {
                 return damaged(format!("{} is torn", file.path.display()));
@@ -142,48 +172,32 @@ fn check<R: Item>(
     Ok(())
 }
 
-fn has_item_dirs(dir: &Dir) -> Result<bool, CollectError> {
-    for entry in dir.entries()? {
-        if entry?.name.to_str().is_some_and(is_canonical_id) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+/// Lists entries whose name is that of a generated ID without a record in any store. IDs that callers chose are left alone,
+/// as in Go: nobody knows whose directory that is.
+fn unnamed_dirs<R: Item>(dir: &Dir, records: &Locked<R>) -> Result<Vec<String>, CollectError> {
+    unnamed(dir, &|id| records.contains(id), &generated_id)
 }
 
-/// Lists entries whose name is that of a generated ID without a record. IDs that callers chose are left alone, as in Go:
-/// nobody knows whose directory that is.
-fn unnamed_dirs<R: Item>(dir: &Dir, records: &WriteGuard<R>) -> Result<Vec<String>, CollectError> {
-    unnamed(dir, records, |name| {
-        Some(name).filter(|name| is_canonical_id(name))
-    })
+fn generated_id(name: &str) -> Option<&str> {
+    Some(name).filter(|name| is_canonical_id(name))
 }
 
-fn unnamed_tar_splits<R: Item>(
+fn tar_split_id(name: &str) -> Option<&str> {
+    let id = name.strip_suffix(TAR_SPLIT_SUFFIX);
+    id.filter(|id| !id.is_empty())
+}
+
+/// Lists the IDs in the names of entries that nothing is recorded under.
+fn unnamed(
     dir: &Dir,
-    records: &WriteGuard<R>,
-) -> Result<Vec<String>, CollectError> {
-    unnamed(dir, records, |name| {
-        name.strip_suffix(TAR_SPLIT_SUFFIX)
-            .filter(|id| !id.is_empty())
-    })
-}
-
-fn unnamed<R: Item>(
-    dir: &Dir,
-    records: &WriteGuard<R>,
-    id_of: impl Fn(&str) -> Option<&str>,
+    is_recorded: &dyn Fn(&str) -> bool,
+    id_of: &dyn Fn(&str) -> Option<&str>,
 ) -> Result<Vec<String>, CollectError> {
     let mut unnamed = Vec::new();
     for entry in dir.entries()? {
         let name = entry?.name;
-        if let Some(id) = name
-            .to_str()
-            .and_then(&id_of)
-            .filter(|id| !records.contains(id))
-        {
-            unnamed.push(id.to_owned());
-        }
+        let id = name.to_str().and_then(id_of);
+        unnamed.extend(id.filter(|id| !is_recorded(id)).map(str::to_owned));
     }
     unnamed.sort();
     Ok(unnamed)

@@ -9,7 +9,8 @@
 //! | 5 | the layers' records are removed, then that of the container | temporary areas, erased by the next opener |
 //! | 6 | the intent is removed, the locks are released, the areas are erased | – |
 //!
-//! Nothing here needs space on the disk: where a temporary area cannot be made, things are erased at once, and record files are
+//! What is in an additional store is neither deleted nor in the way: an image that was taken over from there shows again as it is
+//! there. Nothing here needs space on the disk: where a temporary area cannot be made, things are erased at once, and record files are
 //! changed in place.
 
 use std::collections::BTreeSet;
@@ -23,9 +24,10 @@ use crate::error::{DeleteError, LookupError, MountError};
 use crate::inner::Inner;
 use crate::intent::Intent;
 use crate::locks::{InContext, Locks};
-use crate::lookup::{Item, by_id, by_key, find};
+use crate::lookup::{Item, by_id, by_key, find_to_change, own_by_id};
 use crate::mount::Unmounting;
 use crate::records::{BY_IMAGE, BY_LAYER, BY_PARENT, BY_TOP_LAYER, Container, Image, Layer};
+use crate::shelves::Parts;
 use crate::store::Store;
 
 /// Whether something is done, or only found out.
@@ -47,13 +49,13 @@ impl Store {
     /// [`DeleteError::Lookup`] when the key means nothing.
     pub fn delete(&self, key: &str) -> Result<(), DeleteError> {
         self.inner.deleting(|work, locks| {
-            if let Some(container) = found(find(&locks.containers, key))? {
+            if let Some(container) = found(find_to_change(&locks.containers, key))? {
                 return work.container(locks, &container);
             }
-            if let Some(image) = found(find(&locks.images, key))? {
+            if let Some(image) = found(find_to_change(&locks.images, key))? {
                 return work.image(locks, &image);
             }
-            match find(&locks.layers, key)? {
+            match find_to_change(&locks.layers, key)? {
                 Some(layer) => work.layers(locks, &[layer.id().clone()]),
                 None => Err(LookupError::Nothing {
                     key: key.to_owned(),
@@ -71,7 +73,7 @@ impl Store {
     /// [`DeleteError::UsedByContainer`] when something uses it.
     pub fn delete_layer(&self, key: &str) -> Result<(), DeleteError> {
         self.inner.deleting(|work, locks| {
-            let layer = require(find(&locks.layers, key)?, key)?;
+            let layer = require(find_to_change(&locks.layers, key)?, key)?;
             let id = layer.id();
             if let Some(child) = by_key(&locks.layers, BY_PARENT, id.as_str()).first() {
                 return Err(DeleteError::HasChildren {
@@ -112,7 +114,7 @@ impl Store {
     /// [`DeleteError::NotA`] for an unknown image; [`DeleteError::ImageUsedByContainer`].
     pub fn delete_image(&self, key: &str, commit: Commit) -> Result<Vec<LayerId>, DeleteError> {
         self.inner.deleting(|work, locks| {
-            let image = require(find(&locks.images, key)?, key)?;
+            let image = require(find_to_change(&locks.images, key)?, key)?;
             if let Some(container) =
                 by_key(&locks.containers, BY_IMAGE, image.id().as_str()).first()
             {
@@ -138,7 +140,7 @@ impl Store {
     /// [`DeleteError::NotA`] for an unknown container.
     pub fn delete_container(&self, key: &str) -> Result<(), DeleteError> {
         self.inner.deleting(|work, locks| {
-            let container = require(find(&locks.containers, key)?, key)?;
+            let container = require(find_to_change(&locks.containers, key)?, key)?;
             work.container(locks, &container)
         })
     }
@@ -153,17 +155,17 @@ impl Store {
         self.inner.deleting(|work, locks| {
             let layers: Vec<LayerId> = locks
                 .layers
-                .ids()
+                .own_ids()
                 .filter_map(|id| id.parse().ok())
                 .collect();
             work.note(&layers);
-            let containers: Vec<String> = locks.containers.ids().map(str::to_owned).collect();
+            let containers: Vec<String> = locks.containers.own_ids().map(str::to_owned).collect();
             for id in &containers {
                 work.container_dirs(id)?;
                 locks.containers.remove(id).of::<Container>()?;
             }
             locks.containers.save().of::<Container>()?;
-            let images: Vec<String> = locks.images.ids().map(str::to_owned).collect();
+            let images: Vec<String> = locks.images.own_ids().map(str::to_owned).collect();
             for id in &images {
                 locks.images.remove(id).of::<Image>()?;
             }
@@ -237,12 +239,12 @@ impl Deletion<'_> {
     ) -> Result<(), DeleteError> {
         let present: Vec<&LayerId> = layers
             .iter()
-            .filter(|id| locks.layers.contains(id.as_str()))
+            .filter(|id| locks.layers.is_own(id.as_str()))
             .collect();
         self.unmount(&present)?;
         for id in &present {
             // A damaged record can only be removed, not changed.
-            if matches!(locks.layers.get(id.as_str()), Ok(Some(_))) {
+            if matches!(own_by_id(&locks.layers, id.as_str()), Ok(Some(_))) {
                 locks
                     .layers
                     .update(id.as_str(), Layer::set_incomplete)
@@ -286,8 +288,9 @@ impl Deletion<'_> {
     }
 
     fn image_dirs(&mut self, id: &str) -> Result<(), DeleteError> {
-        self.inner
-            .discard(&self.inner.layout.images, id.as_ref(), &mut self.trash)?;
+        for dir in self.inner.layout.image_dirs() {
+            self.inner.discard(dir, id.as_ref(), &mut self.trash)?;
+        }
         remove_below(&self.inner.layout.run_images, id)
     }
 
@@ -331,7 +334,7 @@ impl Deletion<'_> {
             .list()
             .map_err(DeleteError::List)?
             .unwrap_or_default();
-        for id in held.iter().filter(|id| !locks.layers.contains(id.as_str())) {
+        for id in held.iter().filter(|id| !locks.layers.is_own(id.as_str())) {
             self.inner
                 .move_out(id, &mut self.trash)
                 .map_err(failed(id))?;
@@ -367,18 +370,22 @@ fn require<R: Item>(found: Option<Arc<R>>, key: &str) -> Result<Arc<R>, DeleteEr
 }
 
 /// Lists the layers that only an image needs, those above before those below: first the stand-ins for its top layer, then
-/// down its chain as long as nothing else uses them (Go: store.go, `DeleteImage`).
+/// down its chain as long as nothing else uses them (Go: store.go, `DeleteImage`) and they are in this store.
 fn removable(image: &Image, locks: &Locks) -> Vec<LayerId> {
     let mapped: BTreeSet<&LayerId> = image.mapped_layers().iter().collect();
     let mut removable: Vec<LayerId> = Vec::new();
     let is_doomed = |id: &str, removable: &[LayerId]| removable.iter().any(|doomed| doomed == id);
     let is_used = |id: &LayerId, removable: &[LayerId]| {
-        let of_others = locks.images.by_key(BY_TOP_LAYER, id.as_str());
-        let children = locks.layers.by_key(BY_PARENT, id.as_str());
+        let of_others = locks.images.ids_by_key(BY_TOP_LAYER, id.as_str());
+        let children = locks.layers.ids_by_key(BY_PARENT, id.as_str());
         of_others
             .into_iter()
             .any(|other| other != image.id().as_str())
-            || !locks.containers.by_key(BY_LAYER, id.as_str()).is_empty()
+            || !locks
+                .containers
+                .ids_by_key(BY_LAYER, id.as_str())
+                .is_empty()
+            || locks.layers.additional_root(id.as_str()).is_some()
             || children
                 .into_iter()
                 .any(|child| !is_doomed(child, removable))

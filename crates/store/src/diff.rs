@@ -13,6 +13,7 @@ use layerhold_archive::{Change, Codec, CodecError, compressor};
 use layerhold_driver::{DiffRequest, Driver, LayerContents};
 use layerhold_idmap::IdMappings;
 use layerhold_ids::LayerId;
+use layerhold_sys::{Dir, PathError};
 use layerhold_tar_split::{ContentSource, Rebuild, Skeleton};
 
 use crate::error::{DiffError, LookupError};
@@ -21,6 +22,7 @@ use crate::layout::tar_split_name;
 use crate::lookup::{lookup, require};
 use crate::pipe::{PipeReader, pipe};
 use crate::records::Layer;
+use crate::shelves::{Parts, View};
 use crate::store::Store;
 
 /// How a difference is compressed.
@@ -199,15 +201,39 @@ impl Inner {
             .map_err(|source| pair.failed(source))
     }
 
+    /// Opens the record of how the tar of a layer was made, if there is one. It lies with the records of the store that the layer
+    /// is in; with a split-off image store that is the graph root, unless the layer is from a time when there was no such split.
+    pub(crate) fn open_tar_split(
+        &self,
+        layers: &View<Layer>,
+        id: &LayerId,
+    ) -> Result<Option<File>, PathError> {
+        let name = tar_split_name(id);
+        let shelf = layers.shelf_of(id.as_str());
+        let additional = shelf.filter(|shelf| shelf.additional.is_some());
+        let additional = additional
+            .map(|shelf| Dir::open_ambient(&shelf.dir))
+            .transpose()?;
+        let dirs: Vec<&Dir> = match &additional {
+            Some(dir) => vec![dir],
+            None => self.layout.layer_dirs().collect(),
+        };
+        for dir in dirs {
+            match dir.open_file(&name) {
+                Err(error) if error.is_not_found() => {}
+                other => return other.map(Some),
+            }
+        }
+        Ok(None)
+    }
+
     /// The tar of a layer rebuilt from its record, if there is one and it is the difference asked for.
     fn rebuilt(&self, pair: &Pair) -> Result<Option<Box<dyn Read + Send>>, DiffError> {
         if !pair.is_with_parent() {
             return Ok(None);
         }
-        let file = match self.layout.layers.open_file(tar_split_name(pair.to.id())) {
-            Ok(file) => file,
-            Err(error) if error.is_not_found() => return Ok(None),
-            Err(error) => return Err(error.into()),
+        let Some(file) = self.open_tar_split(&self.layers_view()?, pair.to.id())? else {
+            return Ok(None);
         };
         let contents = self
             .driver()

@@ -137,8 +137,9 @@ pub(crate) enum Place {
 
 impl Inner {
     fn image_user_data(&self, key: &str, place: Place) -> Result<Dir, DirectoryError> {
-        let image = crate::lookup::lookup(&*self.images_view()?, key)?;
+        let image = crate::lookup::lookup(&self.images_view()?, key)?;
         let parent = match place {
+            // Below the graph root, wherever the image is, as in Go.
             Place::Durable => self.layout.images.clone(),
             Place::Runtime => Dir::create_ambient_all(&self.layout.run_images, DIR_MODE)?,
         };
@@ -150,7 +151,7 @@ impl Inner {
         key: &str,
         place: Place,
     ) -> Result<Dir, DirectoryError> {
-        let container = crate::lookup::lookup(&*self.containers_view()?, key)?;
+        let container = crate::lookup::lookup(&self.containers_view()?, key)?;
         let parent = match place {
             Place::Durable => self.layout.containers.clone(),
             Place::Runtime => Dir::create_ambient_all(&self.layout.run_containers, DIR_MODE)?,

@@ -3,16 +3,15 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use layerhold_driver::{Driver, DriverConfig, SyncMode, detect};
-use layerhold_json_store::{JsonStore, Snapshot as Records};
 use layerhold_lockfile::{LockFile, ReadGuard, Token};
 
 use crate::error::{AccessError, OpenError};
-use crate::item::ItemKind;
 use crate::layout::Layout;
 use crate::mounts::MountCounts;
 use crate::open::registry;
 use crate::options::StoreOptions;
 use crate::records::{Container, Image, Layer};
+use crate::shelves::{Shelves, View};
 
 /// An opening of a store.
 #[derive(Debug)]
@@ -21,9 +20,9 @@ pub(crate) struct Inner {
     pub(crate) sync: SyncMode,
     pub(crate) driver_name: &'static str,
     pub(crate) layout: Layout,
-    pub(crate) layers: JsonStore<Layer>,
-    pub(crate) images: JsonStore<Image>,
-    pub(crate) containers: JsonStore<Container>,
+    pub(crate) layers: Shelves<Layer>,
+    pub(crate) images: Shelves<Image>,
+    pub(crate) containers: Shelves<Container>,
     pub(crate) mounts: MountCounts,
     pub(crate) graph_lock: LockFile,
     pub(crate) slot: Mutex<DriverSlot>,
@@ -74,29 +73,18 @@ impl Inner {
     }
 
     /// The layers as they are now.
-    pub(crate) fn layers_view(&self) -> Result<Arc<Records<Layer>>, AccessError> {
-        self.layers.snapshot().map_err(|source| AccessError::Read {
-            kind: ItemKind::Layer,
-            source: Box::new(source),
-        })
+    pub(crate) fn layers_view(&self) -> Result<View<Layer>, AccessError> {
+        self.layers.view()
     }
 
     /// The images as they are now.
-    pub(crate) fn images_view(&self) -> Result<Arc<Records<Image>>, AccessError> {
-        self.images.snapshot().map_err(|source| AccessError::Read {
-            kind: ItemKind::Image,
-            source: Box::new(source),
-        })
+    pub(crate) fn images_view(&self) -> Result<View<Image>, AccessError> {
+        self.images.view()
     }
 
     /// The containers as they are now.
-    pub(crate) fn containers_view(&self) -> Result<Arc<Records<Container>>, AccessError> {
-        self.containers
-            .snapshot()
-            .map_err(|source| AccessError::Read {
-                kind: ItemKind::Container,
-                source: Box::new(source),
-            })
+    pub(crate) fn containers_view(&self) -> Result<View<Container>, AccessError> {
+        self.containers.view()
     }
 }
 
@@ -105,6 +93,7 @@ pub(crate) fn open_driver(
     name: Option<&str>,
 ) -> Result<Arc<dyn Driver>, OpenError> {
     let config = DriverConfig::new(&options.graph_root, &options.run_root)
+        .with_image_store(options.image_store.clone())
         .with_priority(options.driver_priority.clone())
         .with_options(options.driver_options.clone())
         .with_privilege(options.privilege);

@@ -1,19 +1,29 @@
 //! Names of the files and directories of a store.
 //!
 //! ```text
-//! GRAPH/storage.lock                    the driver's lock
-//! GRAPH/userns.lock                     the lock of automatically chosen ID ranges
-//! GRAPH/DRIVER-layers/layers.lock       and layers.json, volatile-layers.json
-//! GRAPH/DRIVER-layers/ID.tar-split.gz   how the tar of a layer was made
-//! GRAPH/DRIVER-layers/ID/               data items of a layer
-//! GRAPH/DRIVER-layers/tmp/              temporary areas
-//! GRAPH/DRIVER-layers/layerhold-intent  our own: what an unfinished commit would leave (see `intent`)
-//! GRAPH/DRIVER-images/images.lock       and images.json
-//! GRAPH/DRIVER-images/ID/               data items of an image, and `userdata`
-//! GRAPH/DRIVER-containers/              the same for containers
-//! RUN/DRIVER-layers/mountpoints.lock    and mountpoints.json
-//! RUN/DRIVER-containers/ID/userdata     run-time files of a container
-//! RUN/DRIVER-locks/DIGEST               locks by digest
+//! GRAPH/storage.lock                         the driver's lock
+//! GRAPH/userns.lock                          the lock of automatically chosen ID ranges
+//! GRAPH/DRIVER-layers/layers.lock            and layers.json, volatile-layers.json
+//! GRAPH/DRIVER-layers/ID.tar-split.gz        how the tar of a layer was made
+//! GRAPH/DRIVER-layers/ID/                    data items of a layer
+//! GRAPH/DRIVER-layers/tmp/                   temporary areas
+//! GRAPH/DRIVER-layers/layerhold-intent.json  our own: what an unfinished commit would leave (see `intent`)
+//! GRAPH/DRIVER-images/images.lock            and images.json
+//! GRAPH/DRIVER-images/ID/                    data items of an image, and `userdata`
+//! GRAPH/DRIVER-containers/                   the same for containers, with volatile-containers.json
+//! RUN/DRIVER-layers/mountpoints.lock         and mountpoints.json, layerhold-mountpoints.json (see `mounts`)
+//! RUN/DRIVER-containers/ID/userdata          run-time files of a container
+//! RUN/DRIVER-locks/DIGEST                    locks by digest
+//! ```
+//!
+//! In a transient store, `containers.lock`, `volatile-containers.json` and `volatile-layers.json` are below the run root.
+//!
+//! A split-off image store has the driver's contents of image layers and these (Go: store.go, layers.go):
+//!
+//! ```text
+//! IMAGES/DRIVER-layers/layers.lock           and layers.json, of image layers; their files stay in GRAPH/DRIVER-layers
+//! IMAGES/DRIVER-layers/tmp/                  temporary areas
+//! IMAGES/DRIVER-images/                      new images; those in GRAPH/DRIVER-images are still there to be used
 //! ```
 
 use std::ffi::OsString;
@@ -40,26 +50,49 @@ pub(crate) const TAR_SPLIT_SUFFIX: &str = ".tar-split.gz";
 /// The directories of one driver's part of a store.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
+    /// Records of layers, and the files beside all layers.
     pub(crate) layers: Dir,
+    /// Images in the graph root.
     pub(crate) images: Dir,
     pub(crate) containers: Dir,
+    /// The directories in the image store, if there is one.
+    pub(crate) split: Option<Split>,
     pub(crate) run_layers: PathBuf,
     pub(crate) run_images: PathBuf,
     pub(crate) run_containers: PathBuf,
     pub(crate) run_locks: PathBuf,
 }
 
+/// The directories in a split-off image store.
+#[derive(Debug, Clone)]
+pub(crate) struct Split {
+    pub(crate) layers: Dir,
+    pub(crate) images: Dir,
+}
+
 impl Layout {
     /// Opens the directories, making those that are missing.
-    pub(crate) fn open(graph: &Dir, run: &Dir, driver: &str) -> Result<Self> {
+    pub(crate) fn open(
+        graph: &Dir,
+        run: &Dir,
+        image_store: Option<&Dir>,
+        driver: &str,
+    ) -> Result<Self> {
         let below = |root: &Dir, what: &str| root.ensure_dir(format!("{driver}-{what}"), DIR_MODE);
         let run_layers = below(run, "layers")?;
         let run_containers = below(run, "containers")?;
         let run_locks = below(run, "locks")?;
+        let split = |root| {
+            Ok(Split {
+                layers: below(root, "layers")?,
+                images: below(root, "images")?,
+            })
+        };
         Ok(Self {
             layers: below(graph, "layers")?,
             images: below(graph, "images")?,
             containers: below(graph, "containers")?,
+            split: image_store.map(split).transpose()?,
             run_layers: run_layers.path().to_owned(),
             run_images: run.path().join(format!("{driver}-images")),
             run_containers: run_containers.path().to_owned(),
@@ -67,9 +100,35 @@ impl Layout {
         })
     }
 
+    /// Returns the directory to which the data of new images goes.
+    pub(crate) fn new_images(&self) -> &Dir {
+        self.split
+            .as_ref()
+            .map_or(&self.images, |split| &split.images)
+    }
+
+    /// Returns the directories of images, in the order in which they are locked.
+    pub(crate) fn image_dirs(&self) -> impl Iterator<Item = &Dir> {
+        let split = self.split.as_ref().map(|split| &split.images);
+        split.into_iter().chain([&self.images])
+    }
+
+    /// Returns the directories where files of a layer may lie.
+    pub(crate) fn layer_dirs(&self) -> impl Iterator<Item = &Dir> {
+        let split = self.split.as_ref().map(|split| &split.layers);
+        [&self.layers].into_iter().chain(split)
+    }
+
     /// Returns the root of temporary areas on the filesystem of the records.
     pub(crate) fn temp_root(&self) -> PathBuf {
         self.layers.path().join(TEMP_DIR)
+    }
+
+    /// Returns the root of temporary areas on the filesystem of the image store, if there is one.
+    pub(crate) fn image_temp_root(&self) -> Option<PathBuf> {
+        self.split
+            .as_ref()
+            .map(|split| split.layers.path().join(TEMP_DIR))
     }
 }
 

@@ -39,8 +39,7 @@
 //!
 //! # Limitations
 //!
-//! - Additional read-only stores, split image stores, transient stores, user namespaces chosen by the store, check and
-//!   repair are not there yet. A volatile container is kept like a durable one as far as its contents go.
+//! - User namespaces chosen by the store, check and repair are not there yet.
 //! - A difference taken with [`Store::diff`] fails when the layer is deleted while it is read.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
@@ -59,6 +58,7 @@ mod intent;
 mod item;
 mod kind;
 mod layout;
+mod locked;
 mod locks;
 mod lookup;
 mod mount;
@@ -71,6 +71,7 @@ mod pipe;
 mod records;
 mod remains;
 mod removal;
+mod shelves;
 mod shutdown;
 mod sizes;
 mod snapshot;
@@ -91,7 +92,7 @@ pub use item::{ItemId, ItemKind};
 pub use kind::ErrorKind;
 pub use mount::{MountRequest, StillMounted, Unmounting};
 pub use mounts::Mounted;
-pub use options::{Recovery, StoreOptions};
+pub use options::{Persistence, Recovery, StoreOptions};
 pub use owners::ParentOwners;
 pub use records::{Container, Image, InvalidRecord, Layer};
 pub use shutdown::Shutdown;

@@ -3,24 +3,30 @@
 //! [`Locks`] holds all three for writing. It is the only way to hold more than one, its fields are released in the
 //! reverse order, and what needs a lock taken before takes a borrow of it. The lock of the mount counts
 //! ([`MountCounts::write`](crate::mounts::MountCounts::write)) is taken inside and given back first.
+//!
+//! With a split-off image store, layers are locked in the graph root and then in the image store, and images the other way
+//! round, as in Go. Locks of additional stores are only taken while no other lock is held: their owner may have this store as an
+//! additional one, and two that wait for each other would wait forever. What is read of them may be out of date a
+//! moment later either way.
 
-use layerhold_json_store::{ChangeError, SaveError, WriteGuard};
+use layerhold_json_store::{ChangeError, SaveError};
 
 use crate::error::AccessError;
 use crate::inner::Inner;
 use crate::intent::INTENT_FILE;
-use crate::item::ItemKind;
+use crate::locked::Locked;
 use crate::lookup::Item;
 use crate::records::{Container, Image, Layer};
+use crate::shelves::{Part, Parts};
 use crate::snapshot::INCOMPLETE_MARK;
 
 /// All records, while nobody else reads or writes them.
 #[derive(Debug)]
 pub(crate) struct Locks {
     // Dropped, and so released, in this order.
-    pub(crate) containers: WriteGuard<Container>,
-    pub(crate) images: WriteGuard<Image>,
-    pub(crate) layers: WriteGuard<Layer>,
+    pub(crate) containers: Locked<Container>,
+    pub(crate) images: Locked<Image>,
+    pub(crate) layers: Locked<Layer>,
 }
 
 impl Inner {
@@ -33,20 +39,25 @@ impl Inner {
     }
 
     pub(crate) fn lock_all_as_they_are(&self) -> Result<Locks, AccessError> {
-        let layers = self.layers.write().map_err(read(ItemKind::Layer))?;
-        self.lock_the_others(layers)
+        let (layers, images) = self.read_additional()?;
+        self.lock_the_others(self.layers.lock(layers)?, images)
     }
 
     /// Takes all three locks if the first is free.
     pub(crate) fn try_lock_all(&self) -> Result<Option<Locks>, AccessError> {
-        let layers = self.layers.try_write().map_err(read(ItemKind::Layer))?;
+        let (layers, images) = self.read_additional()?;
+        let layers = self.layers.try_lock(layers)?;
         layers
-            .map(|layers| self.lock_the_others(layers))
+            .map(|layers| self.lock_the_others(layers, images))
             .transpose()
     }
 
-    fn lock_the_others(&self, layers: WriteGuard<Layer>) -> Result<Locks, AccessError> {
-        let images = self.lock_images()?;
+    fn lock_the_others(
+        &self,
+        layers: Locked<Layer>,
+        additional: Vec<Part<Image>>,
+    ) -> Result<Locks, AccessError> {
+        let images = self.images.lock(additional)?;
         let containers = self.lock_containers()?;
         Ok(Locks {
             containers,
@@ -56,8 +67,8 @@ impl Inner {
     }
 
     /// Takes the lock of the layers alone.
-    pub(crate) fn lock_layers(&self) -> Result<WriteGuard<Layer>, AccessError> {
-        let layers = self.layers.write().map_err(read(ItemKind::Layer))?;
+    pub(crate) fn lock_layers(&self) -> Result<Locked<Layer>, AccessError> {
+        let layers = self.layers.lock(self.layers.additional_parts()?)?;
         if !self.has_remains(&layers)? {
             return Ok(layers);
         }
@@ -67,26 +78,19 @@ impl Inner {
     }
 
     /// Takes the lock of the images alone.
-    pub(crate) fn lock_images(&self) -> Result<WriteGuard<Image>, AccessError> {
-        self.images.write().map_err(read(ItemKind::Image))
+    pub(crate) fn lock_images(&self) -> Result<Locked<Image>, AccessError> {
+        self.images.lock(self.images.additional_parts()?)
     }
 
     /// Takes the lock of the containers alone.
-    pub(crate) fn lock_containers(&self) -> Result<WriteGuard<Container>, AccessError> {
-        self.containers.write().map_err(read(ItemKind::Container))
+    pub(crate) fn lock_containers(&self) -> Result<Locked<Container>, AccessError> {
+        self.containers.lock(Vec::new())
     }
 
     /// Tells whether a dead process left something unfinished. Nobody else can be at it while the guard is held.
-    pub(crate) fn has_remains(&self, layers: &WriteGuard<Layer>) -> Result<bool, AccessError> {
-        Ok(!layers.mentioning(INCOMPLETE_MARK).is_empty()
+    pub(crate) fn has_remains(&self, layers: &Locked<Layer>) -> Result<bool, AccessError> {
+        Ok(!layers.own_mentioning(INCOMPLETE_MARK).is_empty()
             || self.layout.layers.exists(INTENT_FILE)?)
-    }
-}
-
-fn read(kind: ItemKind) -> impl FnOnce(layerhold_json_store::ReadError) -> AccessError {
-    move |source| AccessError::Read {
-        kind,
-        source: Box::new(source),
     }
 }
 

@@ -8,6 +8,7 @@ use layerhold_truncindex::Resolution;
 use crate::error::LookupError;
 use crate::item::ItemKind;
 use crate::records::{Container, Image, Layer};
+use crate::shelves::Parts;
 
 /// A record of one of the three kinds.
 pub(crate) trait Item: Record {
@@ -37,46 +38,104 @@ impl Item for Container {
 }
 
 /// Finds what a text means; `None` when it means nothing.
+///
+/// Each place is asked for everything that a text can mean before the next one is, as in Go: a prefix of an ID in this store
+/// comes before a name in an additional one.
 pub(crate) fn find<R: Item>(
-    records: &Records<R>,
+    records: &impl Parts<R>,
     key: &str,
 ) -> Result<Option<Arc<R>>, LookupError> {
-    match records.lookup(key) {
-        Ok(Resolution::One(found)) => {
-            Ok(Some(found.into_record()).filter(|record| record.is_present()))
+    let mut is_ambiguous = false;
+    for (position, (_, part)) in records.parts().enumerate() {
+        match part.lookup(key) {
+            Ok(Resolution::One(found)) => {
+                let record = found.into_record();
+                if record.is_present() && !is_hidden(records, position, record.id()) {
+                    return Ok(Some(record));
+                }
+            }
+            Ok(Resolution::None) => {}
+            Ok(Resolution::Ambiguous) => is_ambiguous = true,
+            Err(damage) => return Err(damaged::<R>(key, damage)),
         }
-        Ok(Resolution::None) => Ok(None),
-        Ok(Resolution::Ambiguous) => Err(LookupError::Ambiguous {
+    }
+    if is_ambiguous {
+        return Err(LookupError::Ambiguous {
             kind: R::ITEM,
             key: key.to_owned(),
-        }),
-        Err(damage) => Err(damaged::<R>(key, damage)),
+        });
     }
+    Ok(None)
 }
 
 /// Finds what a text means.
-pub(crate) fn lookup<R: Item>(records: &Records<R>, key: &str) -> Result<Arc<R>, LookupError> {
+pub(crate) fn lookup<R: Item>(records: &impl Parts<R>, key: &str) -> Result<Arc<R>, LookupError> {
     find(records, key)?.ok_or_else(|| LookupError::Unknown {
         kind: R::ITEM,
         key: key.to_owned(),
     })
 }
 
-/// Finds a record by its whole ID; `None` when there is none.
-pub(crate) fn by_id<R: Item>(
-    records: &Records<R>,
-    id: &str,
+/// Finds what a text means, for changing it; `None` when it means nothing.
+pub(crate) fn find_to_change<R: Item>(
+    records: &impl Parts<R>,
+    key: &str,
 ) -> Result<Option<Arc<R>>, LookupError> {
-    match records.get(id) {
-        Ok(found) => Ok(found
-            .map(|found| found.into_record())
-            .filter(|record| record.is_present())),
-        Err(damage) => Err(damaged::<R>(id, damage)),
+    let found = find(records, key)?;
+    if let Some(record) = &found {
+        refuse_additional(records, record.id())?;
+    }
+    Ok(found)
+}
+
+/// Finds what a text means, for changing it.
+pub(crate) fn lookup_to_change<R: Item>(
+    records: &impl Parts<R>,
+    key: &str,
+) -> Result<Arc<R>, LookupError> {
+    let record = lookup(records, key)?;
+    refuse_additional(records, record.id())?;
+    Ok(record)
+}
+
+/// Refuses the ID of a record that is only there to be read.
+pub(crate) fn refuse_additional<R: Item>(
+    records: &impl Parts<R>,
+    id: &str,
+) -> Result<(), LookupError> {
+    match records.additional_root(id) {
+        Some(store) => Err(LookupError::ReadOnly {
+            kind: R::ITEM,
+            id: id.to_owned(),
+            store: store.to_owned(),
+        }),
+        None => Ok(()),
     }
 }
 
+/// Finds a record by its whole ID; `None` when there is none.
+pub(crate) fn by_id<R: Item>(
+    records: &impl Parts<R>,
+    id: &str,
+) -> Result<Option<Arc<R>>, LookupError> {
+    let mut parts = records.parts().map(|(_, part)| part);
+    parts
+        .find(|part| part.contains(id))
+        .map_or(Ok(None), |part| get(part, id))
+}
+
+/// Finds a record that can be changed by its whole ID; `None` when there is none.
+pub(crate) fn own_by_id<R: Item>(
+    records: &impl Parts<R>,
+    id: &str,
+) -> Result<Option<Arc<R>>, LookupError> {
+    let mut own = records.own().map(|(_, part)| part);
+    own.find(|part| part.contains(id))
+        .map_or(Ok(None), |part| get(part, id))
+}
+
 /// Finds a record by its whole ID.
-pub(crate) fn require<R: Item>(records: &Records<R>, id: &str) -> Result<Arc<R>, LookupError> {
+pub(crate) fn require<R: Item>(records: &impl Parts<R>, id: &str) -> Result<Arc<R>, LookupError> {
     by_id(records, id)?.ok_or_else(|| LookupError::Unknown {
         kind: R::ITEM,
         key: id.to_owned(),
@@ -84,19 +143,42 @@ pub(crate) fn require<R: Item>(records: &Records<R>, id: &str) -> Result<Arc<R>,
 }
 
 /// Finds the usable records with a value of a key.
-pub(crate) fn by_key<R: Item>(records: &Records<R>, key: &str, value: &str) -> Vec<Arc<R>> {
-    let ids = records.by_key(key, value).into_iter();
-    ids.filter_map(|id| by_id(records, id).ok().flatten())
-        .collect()
+pub(crate) fn by_key<R: Item>(records: &impl Parts<R>, key: &str, value: &str) -> Vec<Arc<R>> {
+    let mut found = Vec::new();
+    for (position, (_, part)) in records.parts().enumerate() {
+        let ids = part.by_key(key, value).into_iter();
+        let shown = ids.filter(|id| !is_hidden(records, position, id));
+        found.extend(shown.filter_map(|id| get(part, id).ok().flatten()));
+    }
+    found
 }
 
-/// Goes through the usable records in the order of the store.
-pub(crate) fn all<R: Item>(records: &Records<R>) -> impl Iterator<Item = Arc<R>> {
-    records
-        .iter()
-        .filter_map(Result::ok)
-        .map(|stored| stored.into_record())
-        .filter(|record| record.is_present())
+/// Goes through the usable records in the order of the stores.
+pub(crate) fn all<R: Item>(records: &impl Parts<R>) -> impl Iterator<Item = Arc<R>> {
+    let parts = records.parts().enumerate();
+    parts.flat_map(move |(position, (_, part))| {
+        let usable = part
+            .iter()
+            .filter_map(Result::ok)
+            .map(|stored| stored.into_record());
+        usable
+            .filter(move |record| record.is_present() && !is_hidden(records, position, record.id()))
+    })
+}
+
+/// Tells whether a record is hidden by one of the same ID in an earlier place.
+fn is_hidden<R: Item>(records: &impl Parts<R>, position: usize, id: &str) -> bool {
+    let mut before = records.parts().take(position);
+    before.any(|(_, part)| part.contains(id))
+}
+
+fn get<R: Item>(part: &Records<R>, id: &str) -> Result<Option<Arc<R>>, LookupError> {
+    match part.get(id) {
+        Ok(found) => Ok(found
+            .map(|found| found.into_record())
+            .filter(|record| record.is_present())),
+        Err(damage) => Err(damaged::<R>(id, damage)),
+    }
 }
 
 fn damaged<R: Item>(key: &str, damage: Damaged) -> LookupError {

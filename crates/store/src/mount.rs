@@ -16,9 +16,10 @@ use layerhold_sys::mount::is_mount_point;
 use crate::error::{AccessError, LookupError, MountError};
 use crate::inner::Inner;
 use crate::item::ItemKind;
-use crate::lookup::{by_id, find, lookup, require};
-use crate::mounts::{CountsGuard, Mounted};
+use crate::lookup::{find, lookup, refuse_additional, require};
+use crate::mounts::{CountsGuard, LayerOf, Mounted};
 use crate::records::{Container, Layer};
+use crate::shelves::Parts;
 use crate::store::Store;
 
 /// How a layer or container is to be mounted.
@@ -76,9 +77,12 @@ impl Store {
     /// Mounts the layer of a container, or a layer, and returns where. The path may be used until
     /// [`unmount`](Self::unmount) is called as often as this.
     ///
+    /// A layer of an additional store is only mounted with the option `ro`.
+    ///
     /// # Errors
     ///
-    /// [`MountError::Lookup`] for an unknown key, [`MountError::Driver`] when the driver refuses.
+    /// [`MountError::Lookup`] for an unknown key, or a layer of an additional store without that option;
+    /// [`MountError::Driver`] when the driver refuses.
     pub fn mount(&self, key: &str, request: &MountRequest) -> Result<PathBuf, MountError> {
         let target = self.inner.mount_target(key)?;
         self.inner.mount(&target, request)
@@ -156,7 +160,8 @@ impl Inner {
     ) -> Result<PathBuf, MountError> {
         let in_use = self.use_driver()?;
         let id = target.layer.id();
-        let _not_deleted = self.read_layers_with(id)?;
+        let options = options(target, request);
+        let (_not_deleted, of) = self.read_layers_with(id, &options)?;
         let mut counts = self.mounts.write()?;
         let count = match counts.get(id) {
             // Like Go, a layer that is mounted is not mounted again. What it is mounted with stays.
@@ -171,11 +176,8 @@ impl Inner {
             layer: id.clone(),
             source: Box::new(source),
         };
-        let path = in_use
-            .driver
-            .mount(id, &options(target, request))
-            .map_err(failed)?;
-        if let Err(error) = counts.set(id, &path, count) {
+        let path = in_use.driver.mount(id, &options).map_err(failed)?;
+        if let Err(error) = counts.set_of(of, id, &path, count) {
             drop(in_use.driver.unmount(id));
             return Err(error.into());
         }
@@ -221,19 +223,31 @@ impl Inner {
         Ok(StillMounted::No)
     }
 
-    /// Holds the layers lock for reading, provided that a layer is still there.
-    fn read_layers_with(&self, id: &LayerId) -> Result<ReadGuard<Layer>, MountError> {
-        let guard = self.layers.read().map_err(|source| AccessError::Read {
+    /// Holds the lock of the layers of a store for reading, provided that a layer is still in it and may be mounted so.
+    fn read_layers_with(
+        &self,
+        id: &LayerId,
+        options: &MountOptions,
+    ) -> Result<(ReadGuard<Layer>, LayerOf), MountError> {
+        let unknown = || LookupError::Unknown {
             kind: ItemKind::Layer,
-            source: Box::new(source),
-        })?;
-        match by_id(&guard, id.as_str())? {
-            Some(_) => Ok(guard),
-            None => Err(LookupError::Unknown {
-                kind: ItemKind::Layer,
-                key: id.to_string(),
+            key: id.to_string(),
+        };
+        let layers = self.layers_view()?;
+        let shelf = layers.shelf_of(id.as_str()).ok_or_else(unknown)?;
+        let of = match shelf.additional {
+            Some(_) if !options.is_read_only() => {
+                refuse_additional(&layers, id.as_str())?;
+                LayerOf::AdditionalStore
             }
-            .into()),
+            Some(_) => LayerOf::AdditionalStore,
+            None => LayerOf::ThisStore,
+        };
+        let guard = shelf.read()?.ok_or_else(unknown)?;
+        match guard.get(id.as_str()) {
+            Ok(Some(layer)) if layer.is_incomplete() => Err(unknown().into()),
+            Ok(None) => Err(unknown().into()),
+            _ => Ok((guard, of)),
         }
     }
 

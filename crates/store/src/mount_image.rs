@@ -11,7 +11,7 @@ use layerhold_ids::LayerId;
 
 use crate::any_error::Error;
 use crate::error::MountError;
-use crate::lookup::{by_id, lookup, require};
+use crate::lookup::{by_id, lookup, refuse_additional, require};
 use crate::mount::{MountRequest, StillMounted, Target, Unmounting};
 use crate::records::{Image, Layer};
 use crate::store::Store;
@@ -24,7 +24,7 @@ impl Store {
     /// [`MountError::NoLayers`] for an image without layers, [`MountError::Writable`] when `rw` is asked for,
     /// [`MountError::Copy`] when the copy without ID maps that has to be mounted cannot be made.
     pub fn mount_image(&self, key: &str, request: &MountRequest) -> Result<PathBuf, MountError> {
-        let image = lookup(&*self.inner.images_view()?, key)?;
+        let image = lookup(&self.inner.images_view()?, key)?;
         if request.options.iter().any(|option| option == "rw") {
             return Err(MountError::Writable {
                 image: image.id().clone(),
@@ -51,7 +51,7 @@ impl Store {
     ///
     /// [`MountError::NotMounted`] when it is not mounted.
     pub fn unmount_image(&self, key: &str, how: Unmounting) -> Result<StillMounted, MountError> {
-        let image = lookup(&*self.inner.images_view()?, key)?;
+        let image = lookup(&self.inner.images_view()?, key)?;
         let layer = match self.unmapped_layer(&image)? {
             Some(layer) => layer.id().clone(),
             None => top_layer(&image)?.clone(),
@@ -64,12 +64,12 @@ impl Store {
         let layers = self.inner.layers_view()?;
         let top = top_layer(image)?;
         // The image's own layer has to be there whichever is mounted.
-        let own = require(&*layers, top.as_str())?;
+        let own = require(&layers, top.as_str())?;
         if own.id_maps().is_identity() {
             return Ok(Some(own));
         }
         for mapped in image.mapped_layers() {
-            if let Some(copy) = by_id(&*layers, mapped.as_str())?
+            if let Some(copy) = by_id(&layers, mapped.as_str())?
                 && copy.id_maps().is_identity()
             {
                 return Ok(Some(copy));
@@ -89,7 +89,13 @@ impl Store {
             .map_err(|error| failed(error.into()))?;
         transaction.commit().map_err(|error| failed(error.into()))?;
         let copy = copy.as_ref().unwrap_or(top_layer(image)?);
-        Ok(require(&*self.inner.layers_view()?, copy.as_str())?)
+        let copy = require(&self.inner.layers_view()?, copy.as_str())?;
+        if !copy.id_maps().is_identity() {
+            // Neither the image nor its layer can be changed, and a copy that is noted nowhere would never be removed.
+            refuse_additional(&self.inner.images_view()?, image.id().as_str())?;
+            refuse_additional(&self.inner.layers_view()?, copy.id().as_str())?;
+        }
+        Ok(copy)
     }
 }
 

@@ -4,6 +4,10 @@
 //! `mountpoints.lock`, taken innermost and for moments only. The counts are read anew each time: the file is small, and what
 //! another process changed must not be missed.
 //!
+//! Go's tools do not mount layers of additional stores, and drop the counts of layers that they do not find in the store when
+//! they save the file (Go: layers.go, `loadMounts`). Such mounts are therefore counted in a file of our own beside it,
+//! `layerhold-mountpoints.json`, of the same form and under the same lock.
+//!
 //! A crash between mounting and saving leaves a mounted layer with too small a count. The driver finds out that it is mounted
 //! already, and so the next mount counts from there.
 
@@ -22,6 +26,8 @@ use crate::layout::{DIR_MODE, FILE_MODE};
 const MOUNTS_LOCK: &str = "mountpoints.lock";
 /// The mount counts.
 const MOUNTS_FILE: &str = "mountpoints.json";
+/// The mount counts of layers in additional stores.
+const ADDITIONAL_FILE: &str = "layerhold-mountpoints.json";
 /// A file larger than this counts no mounts.
 const MAX_MOUNTS: u64 = 256 << 20;
 
@@ -51,7 +57,27 @@ pub(crate) struct CountsGuard {
     dir: PathBuf,
     lock: WriteGuard,
     io: Arc<dyn MetadataIo>,
-    records: Vec<MountPointRecord>,
+    counts: Counts,
+}
+
+/// The records of both files.
+#[derive(Debug, Default)]
+struct Counts {
+    own: Vec<MountPointRecord>,
+    additional: Vec<MountPointRecord>,
+}
+
+/// Whose layer is mounted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LayerOf {
+    ThisStore,
+    AdditionalStore,
+}
+
+impl Counts {
+    fn all(&self) -> impl Iterator<Item = &MountPointRecord> {
+        self.own.iter().chain(&self.additional)
+    }
 }
 
 impl MountCounts {
@@ -66,9 +92,9 @@ impl MountCounts {
     /// Reads the counts.
     pub(crate) fn read(&self) -> Result<Vec<Mounted>, AccessError> {
         let guard = self.lock.read()?;
-        let records = load(&self.dir)?;
+        let counts = load(&self.dir)?;
         drop(guard);
-        Ok(records.iter().filter_map(mounted).collect())
+        Ok(counts.all().filter_map(mounted).collect())
     }
 
     /// Takes the lock for changing counts.
@@ -78,7 +104,7 @@ impl MountCounts {
             dir: self.dir.clone(),
             lock,
             io: Arc::clone(&self.io),
-            records: load(&self.dir)?,
+            counts: load(&self.dir)?,
         })
     }
 }
@@ -86,15 +112,14 @@ impl MountCounts {
 impl CountsGuard {
     /// Finds a layer that is mounted.
     pub(crate) fn get(&self, layer: &LayerId) -> Option<Mounted> {
-        self.records
-            .iter()
-            .find(|record| record.id == layer.as_str())
+        let mut all = self.counts.all();
+        all.find(|record| record.id == layer.as_str())
             .and_then(mounted)
     }
 
     /// Lists the layers that are mounted.
     pub(crate) fn all(&self) -> Vec<Mounted> {
-        self.records.iter().filter_map(mounted).collect()
+        self.counts.all().filter_map(mounted).collect()
     }
 
     /// Saves a new count; 0 takes the layer out of the list.
@@ -104,38 +129,51 @@ impl CountsGuard {
         path: &Path,
         count: u32,
     ) -> Result<(), AccessError> {
-        let position = self
-            .records
-            .iter()
-            .position(|record| record.id == layer.as_str());
+        let is_it = |record: &MountPointRecord| record.id == layer.as_str();
+        let of = if self.counts.additional.iter().any(is_it) {
+            LayerOf::AdditionalStore
+        } else {
+            LayerOf::ThisStore
+        };
+        self.set_of(of, layer, path, count)
+    }
+
+    /// As [`set`](Self::set), for a layer that may not be in a list yet.
+    pub(crate) fn set_of(
+        &mut self,
+        of: LayerOf,
+        layer: &LayerId,
+        path: &Path,
+        count: u32,
+    ) -> Result<(), AccessError> {
+        let (records, file) = match of {
+            LayerOf::ThisStore => (&mut self.counts.own, MOUNTS_FILE),
+            LayerOf::AdditionalStore => (&mut self.counts.additional, ADDITIONAL_FILE),
+        };
+        let position = records.iter().position(|known| known.id == layer.as_str());
         let record = MountPointRecord {
             id: layer.to_string(),
             path: path.to_string_lossy().into_owned(),
             count: count.into(),
             ..MountPointRecord::default()
         };
-        match (position.and_then(|at| self.records.get_mut(at)), count) {
-            (Some(_), 0) => self.records.retain(|known| known.id != layer.as_str()),
+        match (position.and_then(|at| records.get_mut(at)), count) {
+            (Some(_), 0) => records.retain(|known| known.id != layer.as_str()),
             (Some(known), _) => (known.path, known.count) = (record.path, record.count),
             (None, 0) => return Ok(()),
-            (None, _) => self.records.push(record),
+            (None, _) => records.push(record),
         }
-        self.save()
-    }
-
-    fn save(&self) -> Result<(), AccessError> {
-        let dir = Dir::create_ambient_all(&self.dir, DIR_MODE)?;
-        let kept = self
-            .records
+        let kept = records
             .iter()
             .filter(|record| record.count > 0 && !record.path.is_empty());
         let bytes = write_array(kept);
+        let dir = Dir::create_ambient_all(&self.dir, DIR_MODE)?;
         // The token first: a crash in between costs others a needless reload, and never a missed change.
         let _token = self.lock.record_write()?;
         // Mounts do not survive a reboot, and so need not the file.
         Ok(self.io.replace(
             &dir,
-            MOUNTS_FILE.as_ref(),
+            file.as_ref(),
             FILE_MODE,
             &[&bytes],
             Durability::Volatile,
@@ -143,15 +181,22 @@ impl CountsGuard {
     }
 }
 
-fn load(dir: &Path) -> Result<Vec<MountPointRecord>, AccessError> {
-    let bytes = match Dir::open_ambient(dir) {
-        Ok(dir) => dir.read_file(MOUNTS_FILE, MAX_MOUNTS)?.unwrap_or_default(),
-        Err(error) if error.is_not_found() => Vec::new(),
+fn load(dir: &Path) -> Result<Counts, AccessError> {
+    let dir = match Dir::open_ambient(dir) {
+        Ok(dir) => dir,
+        Err(error) if error.is_not_found() => return Ok(Counts::default()),
         Err(error) => return Err(error.into()),
     };
-    read_array(&bytes).map_err(|source| AccessError::Mounts {
-        path: dir.join(MOUNTS_FILE),
-        source,
+    let load = |file: &str| {
+        let bytes = dir.read_file(file, MAX_MOUNTS)?.unwrap_or_default();
+        read_array(&bytes).map_err(|source| AccessError::Mounts {
+            path: dir.path().join(file),
+            source,
+        })
+    };
+    Ok(Counts {
+        own: load(MOUNTS_FILE)?,
+        additional: load(ADDITIONAL_FILE)?,
     })
 }
 

@@ -6,27 +6,43 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use layerhold_driver::{Registry, SyncMode};
+use layerhold_driver::{Driver, Registry, SyncMode};
 use layerhold_driver_vfs::VfsFactory;
-use layerhold_json_store::{Freshness, JsonStore, Location, LocationId, Options, Record};
+use layerhold_json_store::Freshness;
 use layerhold_lockfile::LockFile;
 use layerhold_staging::TempRoot;
 use layerhold_sys::{Create, Dir, OpenOptions};
 
 use crate::error::{AccessError, OpenError};
 use crate::inner::{DriverSlot, Inner, open_driver};
-use crate::item::ItemKind;
 use crate::layout::{DIR_MODE, Layout, STORAGE_LOCK, USERNS_LOCK, absolute};
+use crate::lookup::Item;
 use crate::mounts::MountCounts;
-use crate::options::{Recovery, StoreOptions};
+use crate::options::{Persistence, Recovery, StoreOptions};
+use crate::records::{Container, Image, Layer};
+use crate::shelves::{Dirs, Files, Shelf, Shelves};
 use crate::store::Store;
 
 /// Mode of lock files.
 const LOCK_MODE: u32 = 0o644;
-/// Where records are kept that must last.
-pub(crate) const DURABLE: LocationId = LocationId::FIRST;
-/// Where records are kept that may be lost at a reboot.
-pub(crate) const VOLATILE: LocationId = LocationId::new(1);
+/// The files of layers. Hand edits are noticed, as in Go.
+const LAYERS: Files = Files {
+    plural: "layers",
+    freshness: Freshness::TokenAndFiles,
+    has_volatile: true,
+};
+/// The files of images.
+const IMAGES: Files = Files {
+    plural: "images",
+    freshness: Freshness::Token,
+    has_volatile: false,
+};
+/// The files of containers.
+const CONTAINERS: Files = Files {
+    plural: "containers",
+    freshness: Freshness::Token,
+    has_volatile: true,
+};
 
 /// The drivers this crate brings along.
 pub(crate) fn registry() -> Registry {
@@ -49,6 +65,10 @@ impl Store {
         }
         options.graph_root = absolute(&options.graph_root);
         options.run_root = absolute(&options.run_root);
+        options.image_store = options
+            .image_store
+            .map(|root| absolute(&root))
+            .filter(|root| *root != options.graph_root);
         let inner = Inner::open(options)?;
         if inner.options.recovery == Recovery::WhenOpened {
             inner.recover_areas();
@@ -77,34 +97,22 @@ impl Inner {
         };
         make_lock_file(&graph, USERNS_LOCK).map_err(in_root)?;
         let driver = open_driver(&options, options.driver.as_deref())?;
-        let layout = Layout::open(&graph, &run, driver.name()).map_err(in_root)?;
+        let image_store = match &options.image_store {
+            Some(root) => Some(Dir::create_ambient_all(root, DIR_MODE).map_err(in_root)?),
+            None => None,
+        };
+        let layout = Layout::open(&graph, &run, image_store.as_ref(), driver.name());
+        let layout = layout.map_err(in_root)?;
+        let additional = additional_roots(&*driver, &options);
         Ok(Self {
             sync: options
                 .sync
                 .or(driver.sync_mode())
                 .unwrap_or(SyncMode::Filesystem),
             driver_name: driver.name(),
-            layers: open_records(
-                ItemKind::Layer,
-                "layers",
-                &layout.layers,
-                Freshness::TokenAndFiles,
-                &options,
-            )?,
-            images: open_records(
-                ItemKind::Image,
-                "images",
-                &layout.images,
-                Freshness::Token,
-                &options,
-            )?,
-            containers: open_records(
-                ItemKind::Container,
-                "containers",
-                &layout.containers,
-                Freshness::Token,
-                &options,
-            )?,
+            layers: layer_shelves(&layout, &additional, driver.name(), &options)?,
+            images: image_shelves(&layout, &additional, driver.name(), &options)?,
+            containers: container_shelves(&layout, &options)?,
             mounts: MountCounts::new(&layout.run_layers, Arc::clone(&options.metadata_io))?,
             slot: Mutex::new(DriverSlot {
                 driver,
@@ -118,7 +126,9 @@ impl Inner {
 
     /// The roots of all temporary areas.
     fn temp_roots(&self) -> impl Iterator<Item = PathBuf> {
-        std::iter::once(self.layout.temp_root()).chain(self.driver().temp_roots())
+        std::iter::once(self.layout.temp_root())
+            .chain(self.layout.image_temp_root())
+            .chain(self.driver().temp_roots())
     }
 
     /// Removes temporary areas of dead processes. What cannot be removed is left for the next time.
@@ -139,26 +149,83 @@ fn make_lock_file(dir: &Dir, name: &str) -> layerhold_sys::Result<()> {
     Ok(())
 }
 
-fn open_records<R: Record>(
-    kind: ItemKind,
-    plural: &str,
-    dir: &Dir,
-    freshness: Freshness,
-    options: &StoreOptions,
-) -> Result<JsonStore<R>, OpenError> {
-    let path = dir.path();
-    let mut records = Options::new(path.join(format!("{plural}.lock")), path)
-        .location(Location::durable(path, format!("{plural}.json")))
-        .freshness(freshness)
-        .io(Arc::clone(&options.metadata_io));
-    if kind != ItemKind::Image {
-        records = records.location(Location::volatile(path, format!("volatile-{plural}.json")));
-    }
-    JsonStore::open(records).map_err(|source| {
-        AccessError::Open {
-            kind,
-            source: Box::new(source),
+/// The roots of additional stores, each once and without those that are written.
+fn additional_roots(driver: &dyn Driver, options: &StoreOptions) -> Vec<PathBuf> {
+    let mut roots: Vec<PathBuf> = Vec::new();
+    for root in driver.additional_stores() {
+        let root = absolute(&root);
+        let is_own = root == options.graph_root || Some(&root) == options.image_store.as_ref();
+        if !is_own && !roots.contains(&root) {
+            roots.push(root);
         }
-        .into()
-    })
+    }
+    roots
+}
+
+fn layer_shelves(
+    layout: &Layout,
+    additional: &[PathBuf],
+    driver: &str,
+    options: &StoreOptions,
+) -> Result<Shelves<Layer>, AccessError> {
+    let dir = layout.layers.path();
+    let mut dirs = Dirs::all_in(dir);
+    if options.persistence == Persistence::Transient {
+        // The lock stays: others may have this store as an additional one, and look for it there.
+        dirs.volatile = Some(&layout.run_layers);
+    }
+    let io = &options.metadata_io;
+    let mut own = vec![Shelf::own(LAYERS, dirs, io)?];
+    if let Some(split) = &layout.split {
+        let dirs = Dirs {
+            volatile: None,
+            data: dir,
+            ..Dirs::all_in(split.layers.path())
+        };
+        own.push(Shelf::own(LAYERS, dirs, io)?);
+    }
+    Ok(Shelves::new(
+        own,
+        additional_shelves(LAYERS, additional, driver, options)?,
+    ))
+}
+
+fn image_shelves(
+    layout: &Layout,
+    additional: &[PathBuf],
+    driver: &str,
+    options: &StoreOptions,
+) -> Result<Shelves<Image>, AccessError> {
+    let dirs = layout.image_dirs().map(|dir| Dirs::all_in(dir.path()));
+    let own = dirs.map(|dirs| Shelf::own(IMAGES, dirs, &options.metadata_io));
+    Ok(Shelves::new(
+        own.collect::<Result<_, _>>()?,
+        additional_shelves(IMAGES, additional, driver, options)?,
+    ))
+}
+
+fn container_shelves(
+    layout: &Layout,
+    options: &StoreOptions,
+) -> Result<Shelves<Container>, AccessError> {
+    let mut dirs = Dirs::all_in(layout.containers.path());
+    if options.persistence == Persistence::Transient {
+        dirs.volatile = Some(&layout.run_containers);
+        dirs.lock = &layout.run_containers;
+    }
+    let own = Shelf::own(CONTAINERS, dirs, &options.metadata_io)?;
+    Ok(Shelves::new(vec![own], Vec::new()))
+}
+
+fn additional_shelves<R: Item>(
+    files: Files,
+    roots: &[PathBuf],
+    driver: &str,
+    options: &StoreOptions,
+) -> Result<Vec<Shelf<R>>, AccessError> {
+    let shelf = |root: &PathBuf| {
+        let dir = root.join(format!("{driver}-{}", files.plural));
+        Shelf::additional(files, root, dir, &options.metadata_io)
+    };
+    roots.iter().map(shelf).collect()
 }

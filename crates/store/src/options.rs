@@ -24,6 +24,10 @@ pub struct StoreOptions {
     pub graph_root: PathBuf,
     /// Directory of everything that may be lost at a reboot: mount counts, run-time files of containers.
     pub run_root: PathBuf,
+    /// Directory of a store of their own for images and their layers. New ones go there; those in the graph root stay in use.
+    pub image_store: Option<PathBuf>,
+    /// Whether containers survive a reboot.
+    pub persistence: Persistence,
     /// Graph driver by name; `None` finds the one the store was made with, else the first usable one.
     pub driver: Option<String>,
     /// Drivers to try, in order, when none is named and the store is new.
@@ -49,6 +53,8 @@ impl StoreOptions {
         Self {
             graph_root: graph_root.into(),
             run_root: run_root.into(),
+            image_store: None,
+            persistence: Persistence::default(),
             driver: None,
             driver_priority: Vec::new(),
             driver_options: Vec::new(),
@@ -58,6 +64,20 @@ impl StoreOptions {
             privilege: Privilege::default(),
             metadata_io: Arc::new(HostIo),
         }
+    }
+
+    /// Keeps images and their layers in a store of their own.
+    #[must_use]
+    pub fn with_image_store(mut self, root: impl Into<PathBuf>) -> Self {
+        self.image_store = Some(root.into());
+        self
+    }
+
+    /// Sets whether containers survive a reboot.
+    #[must_use]
+    pub fn with_persistence(mut self, persistence: Persistence) -> Self {
+        self.persistence = persistence;
+        self
     }
 
     /// Names the graph driver.
@@ -108,6 +128,18 @@ impl StoreOptions {
         self.recovery = recovery;
         self
     }
+}
+
+/// Whether the containers of a store survive a reboot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Persistence {
+    /// They do, unless they are asked to be volatile.
+    #[default]
+    Durable,
+    /// None does: the store is transient. Their records and their lock are below the run root, and nothing about them is
+    /// synced to the disk. Images and their layers survive.
+    Transient,
 }
 
 /// Whether opening a store removes what killed processes left behind.

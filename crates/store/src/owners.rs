@@ -28,7 +28,7 @@ impl Store {
     ///
     /// [`MountError::NotMounted`] when a layer with maps is not mounted.
     pub fn layer_parent_owners(&self, key: &str) -> Result<ParentOwners, MountError> {
-        let layer = crate::lookup::lookup(&*self.inner.layers_view()?, key)?;
+        let layer = crate::lookup::lookup(&self.inner.layers_view()?, key)?;
         self.owners(&Target {
             layer,
             container: None,
@@ -41,9 +41,8 @@ impl Store {
     ///
     /// [`MountError::NotMounted`] when the layer is not mounted.
     pub fn container_parent_owners(&self, key: &str) -> Result<ParentOwners, MountError> {
-        let container = crate::lookup::lookup(&*self.inner.containers_view()?, key)?;
-        let layer =
-            crate::lookup::require(&*self.inner.layers_view()?, container.layer().as_str())?;
+        let container = crate::lookup::lookup(&self.inner.containers_view()?, key)?;
+        let layer = crate::lookup::require(&self.inner.layers_view()?, container.layer().as_str())?;
         self.owners(&Target {
             layer,
             container: Some(container),

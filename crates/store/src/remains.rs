@@ -5,13 +5,14 @@
 
 use layerhold_driver::Trash;
 use layerhold_ids::LayerId;
-use layerhold_json_store::WriteGuard;
 
 use crate::error::AccessError;
 use crate::inner::Inner;
 use crate::intent::{INTENT_FILE, Intent};
+use crate::locked::Locked;
 use crate::locks::{InContext, Locks};
 use crate::records::{BY_LAYER, BY_PARENT, BY_TOP_LAYER, Layer};
+use crate::shelves::Parts;
 use crate::snapshot::INCOMPLETE_MARK;
 
 impl Inner {
@@ -56,9 +57,9 @@ impl Inner {
         for id in intent
             .images
             .iter()
-            .filter(|id| !locks.images.contains(id.as_str()))
+            .filter(|id| !locks.images.is_own(id.as_str()))
         {
-            drop(self.discard(&self.layout.images, id.as_ref(), trash));
+            drop(self.discard(self.layout.new_images(), id.as_ref(), trash));
         }
         for id in intent
             .containers
@@ -85,7 +86,7 @@ impl Inner {
             }
         }
         for id in gone {
-            if locks.layers.contains(id.as_str()) {
+            if locks.layers.is_own(id.as_str()) {
                 locks.layers.remove(id.as_str()).of::<Layer>()?;
             }
         }
@@ -95,13 +96,15 @@ impl Inner {
 }
 
 /// Lists the layers whose records say that they are incomplete.
-fn incomplete(layers: &WriteGuard<Layer>) -> Vec<LayerId> {
-    let candidates = layers.mentioning(INCOMPLETE_MARK).into_iter();
-    let parsed = candidates.filter_map(|id| layers.get(id).ok().flatten());
-    parsed
-        .filter(|layer| layer.is_incomplete())
-        .map(|layer| layer.id().clone())
-        .collect()
+fn incomplete(layers: &Locked<Layer>) -> Vec<LayerId> {
+    let mut incomplete = Vec::new();
+    for guard in layers.held() {
+        let candidates = guard.mentioning(INCOMPLETE_MARK).into_iter();
+        let parsed = candidates.filter_map(|id| guard.get(id).ok().flatten());
+        let marked = parsed.filter(|layer| layer.is_incomplete());
+        incomplete.extend(marked.map(|layer| layer.id().clone()));
+    }
+    incomplete
 }
 
 /// Lists the layers of an intent that nothing uses, children before parents.
@@ -109,7 +112,7 @@ fn unwanted(intent: &Intent, locks: &Locks) -> Vec<LayerId> {
     let images = intent
         .images
         .iter()
-        .all(|id| locks.images.contains(id.as_str()));
+        .all(|id| locks.images.is_own(id.as_str()));
     let containers = intent
         .containers
         .iter()
@@ -119,13 +122,19 @@ fn unwanted(intent: &Intent, locks: &Locks) -> Vec<LayerId> {
     }
     let mut unwanted: Vec<LayerId> = Vec::new();
     for id in intent.layers.iter().rev() {
-        let children = locks.layers.by_key(BY_PARENT, id.as_str());
+        let children = locks.layers.ids_by_key(BY_PARENT, id.as_str());
         let is_parent = children
             .iter()
             .any(|child| !unwanted.iter().any(|other| other == *child));
         let is_used = is_parent
-            || !locks.images.by_key(BY_TOP_LAYER, id.as_str()).is_empty()
-            || !locks.containers.by_key(BY_LAYER, id.as_str()).is_empty();
+            || !locks
+                .images
+                .ids_by_key(BY_TOP_LAYER, id.as_str())
+                .is_empty()
+            || !locks
+                .containers
+                .ids_by_key(BY_LAYER, id.as_str())
+                .is_empty();
         if !is_used {
             unwanted.push(id.clone());
         }

@@ -18,8 +18,11 @@ impl Inner {
 
     /// Moves what lies beside the record of a layer out of the way.
     pub(crate) fn move_out_files(&self, id: &LayerId, trash: &mut Trash) -> Result<(), LayerError> {
-        self.discard(&self.layout.layers, &tar_split_name(id), trash)?;
-        Ok(self.discard(&self.layout.layers, id.as_ref(), trash)?)
+        for dir in self.layout.layer_dirs() {
+            self.discard(dir, &tar_split_name(id), trash)?;
+            self.discard(dir, id.as_ref(), trash)?;
+        }
+        Ok(())
     }
 
     /// Moves a file or directory beside records out of the way; does nothing when there is none.

@@ -19,7 +19,7 @@ impl Store {
     ///
     /// [`DiffError::SizeUnknown`] for a layer that was not imported.
     pub fn layer_size(&self, key: &str) -> Result<u64, DiffError> {
-        let layer = lookup(&*self.inner.layers_view()?, key)?;
+        let layer = lookup(&self.inner.layers_view()?, key)?;
         layer.diff_size().ok_or_else(|| DiffError::SizeUnknown {
             what: format!("layer {}", layer.id()),
         })
@@ -62,7 +62,7 @@ impl Store {
         }
         let record = image.record();
         let items = total(
-            &self.inner.images,
+            &view.images,
             &image,
             &record.big_data_names,
             &record.big_data_sizes,
@@ -86,7 +86,7 @@ impl Store {
         let mut sum = self.inner.pair_size(&Pair::new(parent, layer))?;
         let record = container.record();
         let items = total(
-            &self.inner.containers,
+            &view.containers,
             &container,
             &record.big_data_names,
             &record.big_data_sizes,

@@ -1,9 +1,10 @@
 //! The store at one moment.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use layerhold_ids::{CompressedDigest, ContainerId, DiffId, Digest, ImageId, LayerId, TocDigest};
-use layerhold_json_store::Snapshot as Records;
+use layerhold_json_store::{Damaged, ReadGuard, Snapshot as Records};
 
 use crate::error::{AccessError, LookupError};
 use crate::inner::Inner;
@@ -13,17 +14,21 @@ use crate::records::{
     BY_COMPRESSED_DIGEST, BY_DIFF_DIGEST, BY_DIGEST, BY_IMAGE, BY_LAYER, BY_PARENT, BY_TOC_DIGEST,
     BY_TOP_LAYER, Container, Image, Layer,
 };
+use crate::shelves::{Part, Parts, Shelf, View};
 use crate::store::Store;
 
 /// All layers, images and containers as they were at one moment.
 ///
 /// It holds no lock and never changes. Records are parsed when they are asked for, so that a question about one of ten
 /// thousand layers costs little more than reading the file. Layers that are not complete yet, or never will be, are left out.
+///
+/// What additional stores have comes after what this store has. A layer or image that is in several stores is there once, as
+/// the first of them has it; Go lists it once for each.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    pub(crate) layers: Arc<Records<Layer>>,
-    pub(crate) images: Arc<Records<Image>>,
-    pub(crate) containers: Arc<Records<Container>>,
+    pub(crate) layers: View<Layer>,
+    pub(crate) images: View<Image>,
+    pub(crate) containers: View<Container>,
 }
 
 /// A layer, an image or a container.
@@ -86,7 +91,7 @@ pub struct DamagedRecord {
     /// In which file: that of layers, images or containers.
     pub kind: ItemKind,
     /// What is wrong, and where. Its `source()` says more.
-    pub damage: layerhold_json_store::Damaged,
+    pub damage: Damaged,
 }
 
 impl Store {
@@ -100,7 +105,7 @@ impl Store {
     /// When a lock cannot be taken or a file cannot be read. Damaged records are no reason.
     pub fn snapshot(&self) -> Result<Snapshot, AccessError> {
         let snapshot = self.inner.snapshot()?;
-        if snapshot.layers.mentioning(INCOMPLETE_MARK).is_empty() {
+        if snapshot.layers.own_mentioning(INCOMPLETE_MARK).is_empty() {
             return Ok(snapshot);
         }
         // Whoever made these layers holds the write lock while their records say so, except if it died.
@@ -115,9 +120,9 @@ impl Store {
     /// As [`snapshot`](Self::snapshot).
     pub fn exists(&self, key: &str) -> Result<bool, AccessError> {
         // Each file is only read when the ones before it do not settle the question.
-        Ok(is_known(&*self.inner.layers_view()?, key)
-            || is_known(&*self.inner.images_view()?, key)
-            || is_known(&*self.inner.containers_view()?, key))
+        Ok(is_known(&self.inner.layers_view()?, key)
+            || is_known(&self.inner.images_view()?, key)
+            || is_known(&self.inner.containers_view()?, key))
     }
 }
 
@@ -126,24 +131,50 @@ pub(crate) const INCOMPLETE_MARK: &[u8] = b"\"incomplete\":true";
 
 impl Inner {
     pub(crate) fn snapshot(&self) -> Result<Snapshot, AccessError> {
-        let read = |kind| {
-            move |source| AccessError::Read {
-                kind,
-                source: Box::new(source),
-            }
-        };
-        let layers = self.layers.read().map_err(read(ItemKind::Layer))?;
-        let images = self.images.read().map_err(read(ItemKind::Image))?;
-        let containers = self.containers.read().map_err(read(ItemKind::Container))?;
+        let layers = self.layers.read_own()?;
+        let images = self.images.read_own()?;
+        let containers = self.containers.read_own()?;
+        let (layers, images) = (parts(layers), parts(images));
+        let containers = parts(containers);
+        // Read later, so that what is ours finds what it stands on.
+        let (more_layers, more_images) = self.read_additional()?;
         Ok(Snapshot {
-            layers: Arc::clone(layers.snapshot()),
-            images: Arc::clone(images.snapshot()),
-            containers: Arc::clone(containers.snapshot()),
+            layers: View::new(layers, more_layers),
+            images: View::new(images, more_images),
+            containers: View::new(containers, Vec::new()),
         })
+    }
+
+    /// What additional stores have: layers and images of one store as they are at one moment.
+    pub(crate) fn read_additional(&self) -> Result<ReadOfAdditional, AccessError> {
+        let mut read: ReadOfAdditional = (Vec::new(), Vec::new());
+        for (layers, images) in self.layers.additional().zip(self.images.additional()) {
+            let guards = (layers.read()?, images.read()?);
+            read.0.extend(guards.0.map(|guard| part(layers, guard)));
+            read.1.extend(guards.1.map(|guard| part(images, guard)));
+        }
+        Ok(read)
     }
 }
 
-fn is_known<R: lookup::Item>(records: &Records<R>, key: &str) -> bool {
+/// The layers and the images of additional stores.
+type ReadOfAdditional = (Vec<Part<Layer>>, Vec<Part<Image>>);
+
+fn part<R: lookup::Item>(shelf: &Arc<Shelf<R>>, guard: ReadGuard<R>) -> Part<R> {
+    Part {
+        shelf: Arc::clone(shelf),
+        records: guard.into_snapshot(),
+    }
+}
+
+fn parts<R: lookup::Item>(guards: Vec<(Arc<Shelf<R>>, ReadGuard<R>)>) -> Vec<Part<R>> {
+    guards
+        .into_iter()
+        .map(|(shelf, guard)| part(&shelf, guard))
+        .collect()
+}
+
+fn is_known<R: lookup::Item>(records: &View<R>, key: &str) -> bool {
     // A damaged record exists; what is ambiguous does not, as in Go.
     !matches!(
         lookup::find(records, key),
@@ -329,17 +360,49 @@ impl Snapshot {
         lookup::by_key(&self.containers, BY_IMAGE, image.as_str())
     }
 
+    /// Returns the root of the additional store that a layer is in, which is only read; `None` for a layer of this store, and
+    /// for an unknown one.
+    #[must_use]
+    pub fn additional_store_of_layer(&self, layer: &LayerId) -> Option<&Path> {
+        self.layers.additional_root(layer.as_str())
+    }
+
+    /// Returns the root of the additional store that an image is in, which is only read; `None` for an image of this store,
+    /// and for an unknown one.
+    #[must_use]
+    pub fn additional_store_of_image(&self, image: &ImageId) -> Option<&Path> {
+        self.images.additional_root(image.as_str())
+    }
+
     /// Lists what is set aside because it is no usable record. Parses every record.
     #[must_use]
     pub fn damaged(&self) -> Vec<DamagedRecord> {
+        self.damage(&Records::verify, &Records::verify, &Records::verify)
+    }
+
+    /// Lists the damage that is known so far: whatever keeps a file from being a list of records, and the records that turned
+    /// out to be unusable when they were asked for. Parses nothing; whoever has gone through all records of a kind, as for a
+    /// list, learns here of all that were left out.
+    #[must_use]
+    pub fn damage_seen(&self) -> Vec<DamagedRecord> {
+        self.damage(&Records::damaged, &Records::damaged, &Records::damaged)
+    }
+
+    fn damage(
+        &self,
+        of_layers: &dyn Fn(&Records<Layer>) -> Vec<Damaged>,
+        of_images: &dyn Fn(&Records<Image>) -> Vec<Damaged>,
+        of_containers: &dyn Fn(&Records<Container>) -> Vec<Damaged>,
+    ) -> Vec<DamagedRecord> {
         let of = |kind: ItemKind| move |damage| DamagedRecord { kind, damage };
-        let layers = self.layers.verify().into_iter().map(of(ItemKind::Layer));
-        let images = self.images.verify().into_iter().map(of(ItemKind::Image));
-        let containers = self
-            .containers
-            .verify()
-            .into_iter()
-            .map(of(ItemKind::Container));
-        layers.chain(images).chain(containers).collect()
+        let layers = self.layers.parts().flat_map(|(_, part)| of_layers(part));
+        let images = self.images.parts().flat_map(|(_, part)| of_images(part));
+        let containers = self.containers.parts();
+        let containers = containers.flat_map(|(_, part)| of_containers(part));
+        layers
+            .map(of(ItemKind::Layer))
+            .chain(images.map(of(ItemKind::Image)))
+            .chain(containers.map(of(ItemKind::Container)))
+            .collect()
     }
 }

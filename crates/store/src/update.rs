@@ -1,21 +1,27 @@
 //! Changing names, metadata and flags of records.
 //!
 //! What a key means is looked for among the layers, then the images, then the containers, each under its own write lock
-//! and no other, as Go does.
+//! and no other, as Go does. What is in an additional store cannot be changed, but an image there can be given names: it is
+//! first taken over into this store.
 
-use layerhold_json_store::{NameChange, Snapshot as Records, WriteGuard};
+use layerhold_json_store::NameChange;
 use layerhold_schema::{Flags, Value};
 
+use crate::any_error::Error;
 use crate::error::{AccessError, LookupError, UpdateError};
 use crate::inner::Inner;
+use crate::item::ItemKind;
+use crate::kind::ErrorKind;
+use crate::locked::Locked;
 use crate::locks::InContext;
-use crate::lookup::{Item, find};
+use crate::lookup::{Item, find, refuse_additional};
 use crate::records::{Container, Image, Layer};
+use crate::shelves::{Parts, View};
+use crate::spec::ImageSpec;
 use crate::store::Store;
 
 /// A record that can be changed in the ways all kinds can.
 pub(crate) trait Mutable: Item {
-    fn key(&self) -> &str;
     fn metadata_mut(&mut self) -> &mut String;
     fn flags_mut(&mut self) -> &mut Flags;
 }
@@ -23,10 +29,6 @@ pub(crate) trait Mutable: Item {
 macro_rules! mutable {
     ($($record:ty),*) => {$(
         impl Mutable for $record {
-            fn key(&self) -> &str {
-                self.id().as_str()
-            }
-
             fn metadata_mut(&mut self) -> &mut String {
                 &mut self.record_mut().metadata
             }
@@ -64,8 +66,7 @@ impl Store {
     ///
     /// [`UpdateError::Lookup`] when the key means nothing.
     pub fn set_names(&self, key: &str, names: &[String]) -> Result<(), UpdateError> {
-        self.inner
-            .change(key, &Change::Names(NameChange::Set, names))
+        self.change_names(key, NameChange::Set, names)
     }
 
     /// Puts names in front of those a layer, image or container has. Names that others of the same kind have move.
@@ -74,8 +75,7 @@ impl Store {
     ///
     /// [`UpdateError::Lookup`] when the key means nothing.
     pub fn add_names(&self, key: &str, names: &[String]) -> Result<(), UpdateError> {
-        self.inner
-            .change(key, &Change::Names(NameChange::Add, names))
+        self.change_names(key, NameChange::Add, names)
     }
 
     /// Takes names away from a layer, image or container. Names that it does not have are passed over.
@@ -84,8 +84,46 @@ impl Store {
     ///
     /// [`UpdateError::Lookup`] when the key means nothing.
     pub fn remove_names(&self, key: &str, names: &[String]) -> Result<(), UpdateError> {
-        self.inner
-            .change(key, &Change::Names(NameChange::Remove, names))
+        self.change_names(key, NameChange::Remove, names)
+    }
+
+    fn change_names(
+        &self,
+        key: &str,
+        how: NameChange,
+        names: &[String],
+    ) -> Result<(), UpdateError> {
+        let change = Change::Names(how, names);
+        match self.inner.change(key, &change) {
+            Err(UpdateError::Lookup(LookupError::ReadOnly {
+                kind: ItemKind::Image,
+                id,
+                ..
+            })) => {
+                self.pull_up(&id)?;
+                self.inner.change(&id, &change)
+            }
+            other => other,
+        }
+    }
+
+    /// Takes an image over from an additional store.
+    fn pull_up(&self, id: &str) -> Result<(), UpdateError> {
+        let failed = |source: Error| UpdateError::PullUp {
+            image: id.to_owned(),
+            source: Box::new(source),
+        };
+        let image = self.snapshot()?.image(id)?.id().clone();
+        let mut transaction = self.begin().map_err(|error| failed(error.into()))?;
+        let created = transaction.create_image(ImageSpec::new().id(image));
+        let committed = created
+            .map_err(Error::from)
+            .and_then(|_| Ok(transaction.commit()?));
+        match committed {
+            // Somebody else was faster.
+            Err(error) if error.kind() == Some(ErrorKind::DuplicateId) => Ok(()),
+            other => other.map(drop).map_err(failed),
+        }
     }
 
     /// Returns the caller's free text on a layer, image or container.
@@ -146,51 +184,86 @@ fn refuse_reserved(flag: &str) -> Result<(), UpdateError> {
 impl Inner {
     fn change(&self, key: &str, change: &Change<'_>) -> Result<(), UpdateError> {
         // A look without waiting for writers tells which store it is; the answer is checked again under its lock.
-        let done = change_if_found(&*self.layers_view()?, || self.lock_layers(), key, change)?
-            || change_if_found(&*self.images_view()?, || self.lock_images(), key, change)?
-            || change_if_found(
-                &*self.containers_view()?,
-                || self.lock_containers(),
-                key,
-                change,
-            )?;
+        let mut refused = None;
+        let done = change_if_found(
+            &self.layers_view()?,
+            || self.lock_layers(),
+            key,
+            change,
+            &mut refused,
+        )? || change_if_found(
+            &self.images_view()?,
+            || self.lock_images(),
+            key,
+            change,
+            &mut refused,
+        )? || change_if_found(
+            &self.containers_view()?,
+            || self.lock_containers(),
+            key,
+            change,
+            &mut refused,
+        )?;
         if done {
-            Ok(())
-        } else {
-            Err(LookupError::Nothing {
-                key: key.to_owned(),
-            }
-            .into())
+            return Ok(());
         }
+        Err(refused
+            .unwrap_or_else(|| LookupError::Nothing {
+                key: key.to_owned(),
+            })
+            .into())
     }
 }
 
+/// Makes a change if the key means something of this kind. What it means in an additional store is noted: the key may still mean
+/// something of the next kind that can be changed.
 fn change_if_found<R: Mutable>(
-    view: &Records<R>,
-    lock: impl FnOnce() -> Result<WriteGuard<R>, AccessError>,
+    view: &View<R>,
+    lock: impl FnOnce() -> Result<Locked<R>, AccessError>,
     key: &str,
     change: &Change<'_>,
+    refused: &mut Option<LookupError>,
 ) -> Result<bool, UpdateError> {
-    let is_found = |records: &Records<R>| match find(records, key) {
-        // What is ambiguous here may still mean something of the next kind.
-        Err(LookupError::Ambiguous { .. }) => Ok(None),
-        other => other,
-    };
-    if is_found(view)?.is_none() {
+    if find_own(view, key, refused)?.is_none() {
         return Ok(false);
     }
     let mut guard = lock()?;
-    let Some(record) = is_found(&guard)? else {
+    let Some(id) = find_own(&guard, key, refused)? else {
         return Ok(false);
     };
-    let id = record.key().to_owned();
     apply(&mut guard, &id, change).of::<R>()?;
     guard.save().of::<R>()?;
     Ok(true)
 }
 
+/// The ID of the record that a key means, if it can be changed.
+fn find_own<R: Mutable>(
+    records: &impl Parts<R>,
+    key: &str,
+    refused: &mut Option<LookupError>,
+) -> Result<Option<String>, LookupError> {
+    let record = match find(records, key) {
+        // What is ambiguous here may still mean something of the next kind.
+        Err(LookupError::Ambiguous { .. }) => return Ok(None),
+        other => other?,
+    };
+    let Some(record) = record else {
+        return Ok(None);
+    };
+    match refuse_additional(records, record.id()) {
+        Ok(()) => Ok(Some(record.id().to_owned())),
+        Err(error) => {
+            // An image can still be taken over, and so is worth more than a layer.
+            if refused.is_none() || R::ITEM == ItemKind::Image {
+                *refused = Some(error);
+            }
+            Ok(None)
+        }
+    }
+}
+
 fn apply<R: Mutable>(
-    guard: &mut WriteGuard<R>,
+    guard: &mut Locked<R>,
     id: &str,
     change: &Change<'_>,
 ) -> Result<(), layerhold_json_store::ChangeError> {

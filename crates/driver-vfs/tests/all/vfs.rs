@@ -171,8 +171,9 @@ fn the_image_store_takes_image_layers() {
         .mount(&id("container"), &MountOptions::new())
         .unwrap();
     assert_eq!(path, place.path().join("root/vfs/dir/container"));
-    // Go lists only the home.
-    assert_eq!(driver.list().unwrap(), Some(vec![id("container")]));
+    // Go lists only the home, and never collects garbage in the image store.
+    let all = vec![id("container"), id("image"), id("second")];
+    assert_eq!(driver.list().unwrap(), Some(all));
     assert_eq!(
         driver.temp_roots(),
         [

@@ -136,6 +136,15 @@ pub enum UpdateError {
     /// No such layer, image or container.
     #[error(transparent)]
     Lookup(#[from] LookupError),
+    /// An image cannot be taken over from an additional store.
+    #[error("cannot take image {image} over from a read-only store")]
+    PullUp {
+        /// Its ID.
+        image: String,
+        /// Why not.
+        #[source]
+        source: Box<crate::any_error::Error>,
+    },
     /// The flag is the library's own.
     #[error("the flag {flag:?} is not for callers")]
     ReservedFlag {
@@ -154,6 +163,7 @@ impl UpdateError {
         match self {
             Self::Lookup(error) => error.kind(),
             Self::Access(error) => error.kind(),
+            Self::PullUp { source, .. } => source.kind(),
             Self::ReservedFlag { .. } => None,
         }
     }

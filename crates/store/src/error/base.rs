@@ -156,6 +156,16 @@ pub enum LookupError {
         /// The text.
         key: String,
     },
+    /// The item was to be changed, but is in an additional store, which is only read.
+    #[error("{kind} {id} is in the read-only store {}", .store.display())]
+    ReadOnly {
+        /// What it is.
+        kind: ItemKind,
+        /// Its ID.
+        id: String,
+        /// The root of the additional store.
+        store: PathBuf,
+    },
     /// The item is there, but its record is damaged.
     #[error("{key}: the record of this {kind} is damaged")]
     Damaged {
@@ -176,6 +186,7 @@ impl LookupError {
         match self {
             Self::Unknown { kind, .. } | Self::Ambiguous { kind, .. } => Some(kind.unknown()),
             Self::Nothing { .. } => Some(ErrorKind::NotAnId),
+            Self::ReadOnly { .. } => Some(ErrorKind::ReadOnly),
             Self::Damaged { .. } => Some(ErrorKind::LoadError),
         }
     }

@@ -1,7 +1,7 @@
 //! What stands against a change, asked of a snapshot before and of the locked records when it counts.
 
 use layerhold_ids::ImageId;
-use layerhold_json_store::{Record, Snapshot as Records};
+use layerhold_json_store::Record;
 
 use super::{NewContainer, Transaction};
 use crate::error::Conflict;
@@ -9,11 +9,12 @@ use crate::item::{ItemId, ItemKind};
 use crate::locks::Locks;
 use crate::lookup::{self, Item};
 use crate::records::BY_LAYER;
+use crate::shelves::Parts;
 use crate::spec::{ImageIfPresent, NameConflict};
 
-/// Refuses a name that belongs to a record.
-pub(super) fn name_is_free<R: Item>(records: &Records<R>, name: &str) -> Result<(), Conflict> {
-    match records.by_name(name).and_then(item_id::<R>) {
+/// Refuses a name that belongs to a record. Additional stores may have it; ours comes first then.
+pub(super) fn name_is_free<R: Item>(records: &impl Parts<R>, name: &str) -> Result<(), Conflict> {
+    match records.holder_of(name).and_then(item_id::<R>) {
         Some(holder) => Err(Conflict::Name {
             name: name.to_owned(),
             holder,
@@ -22,8 +23,8 @@ pub(super) fn name_is_free<R: Item>(records: &Records<R>, name: &str) -> Result<
     }
 }
 
-/// Refuses an ID that belongs to a record.
-pub(super) fn id_is_free<R: Item>(records: &Records<R>, id: &str) -> Result<(), Conflict> {
+/// Refuses an ID that belongs to a record, also one in an additional store: whatever stands on that there would change.
+pub(super) fn id_is_free<R: Item>(records: &impl Parts<R>, id: &str) -> Result<(), Conflict> {
     match records.contains(id).then(|| item_id::<R>(id)).flatten() {
         Some(id) => Err(Conflict::Id { id }),
         None => Ok(()),
@@ -86,7 +87,7 @@ fn check_layers(parts: &Transaction, locks: &Locks) -> Result<(), Conflict> {
 fn check_images(parts: &Transaction, locks: &Locks) -> Result<(), Conflict> {
     for new in &parts.images {
         let id = new.record.id();
-        let known = lookup::by_id(&locks.images, id.as_str()).ok().flatten();
+        let known = lookup::own_by_id(&locks.images, id.as_str()).ok().flatten();
         match (&known, new.if_present) {
             (Some(_), ImageIfPresent::Refuse) => {
                 return Err(Conflict::Id {
@@ -105,7 +106,7 @@ fn check_images(parts: &Transaction, locks: &Locks) -> Result<(), Conflict> {
                 .record
                 .names()
                 .iter()
-                .filter(|name| locks.images.by_name(name) != Some(id.as_str()))
+                .filter(|name| locks.images.holder_of(name) != Some(id.as_str()))
             {
                 name_is_free(&locks.images, name)?;
             }

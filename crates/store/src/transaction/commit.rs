@@ -18,12 +18,15 @@
 //! it did is undone; if that fails too, what is left is what a crash would have left. An image that was there before keeps data
 //! items that were written anew.
 
+use std::collections::BTreeSet;
+
 use layerhold_driver::{LayerError, SyncMode, Trash};
 use layerhold_ids::{ContainerId, ImageId, LayerId};
-use layerhold_json_store::{NameChange, WriteGuard};
+use layerhold_json_store::NameChange;
 use layerhold_staging::StagedAddition;
 use layerhold_sys::{Dir, PathError};
 
+use super::area::Area;
 use super::image::note_item;
 use super::{NewImage, NewLayer, Transaction, check};
 use crate::error::{AccessError, CommitError, Conflict, DataError};
@@ -31,10 +34,11 @@ use crate::inner::Inner;
 use crate::intent::Intent;
 use crate::item::{ItemId, ItemKind};
 use crate::layout::tar_split_name;
+use crate::locked::Locked;
 use crate::locks::{InContext, Locks};
 use crate::lookup::{self, Item};
-use crate::open::DURABLE;
 use crate::records::{Container, Image, Layer};
+use crate::shelves::{DURABLE, Parts, VOLATILE};
 use crate::spec::{BigDataItem, IfPresent, NameConflict};
 
 /// What a commit made visible.
@@ -74,6 +78,7 @@ impl Transaction {
         drop(commit);
         // Every record is saved, so a failure to erase is no failure of the commit. The next opener tries again.
         drop(self.area.close());
+        drop(self.image_area.as_mut().map(Area::close));
         outcome
     }
 
@@ -83,15 +88,34 @@ impl Transaction {
         if inner.sync == SyncMode::None {
             return Ok(());
         }
-        let Some(first) = self.layers.first() else {
-            return Ok(self.area.sync_data()?);
-        };
+        if self.is_volatile() {
+            return Ok(());
+        }
+        if self.layers.is_empty() {
+            self.area.sync_data()?;
+            return Ok(self.image_area.as_ref().map_or(Ok(()), Area::sync_data)?);
+        }
         inner.driver().sync().map_err(CommitError::Sync)?;
-        let records = &inner.layout.layers;
-        if first.contents.root().stat_self()?.dev != records.stat_self()?.dev {
-            records.sync_filesystem()?;
+        let of_contents = self
+            .layers
+            .iter()
+            .map(|new| new.contents.root().stat_self());
+        let mut synced = of_contents
+            .map(|stat| Ok(stat?.dev))
+            .collect::<Result<BTreeSet<u64>, PathError>>()?;
+        for records in inner.layout.layer_dirs() {
+            if synced.insert(records.stat_self()?.dev) {
+                records.sync_filesystem()?;
+            }
         }
         Ok(())
+    }
+
+    /// Tells whether everything in it may be lost at a reboot.
+    fn is_volatile(&self) -> bool {
+        self.images.is_empty()
+            && self.layers.iter().all(|new| new.spot == VOLATILE)
+            && self.containers.iter().all(|new| new.spot == VOLATILE)
     }
 }
 
@@ -207,7 +231,7 @@ impl<'s> Commit<'s> {
         for new in &parts.layers {
             let mut record = new.record.clone();
             record.set_incomplete();
-            locks.layers.insert(record, new.location).of::<Layer>()?;
+            locks.layers.insert(record, new.spot).of::<Layer>()?;
         }
         self.done.layers = parts
             .layers
@@ -280,14 +304,14 @@ impl<'s> Commit<'s> {
                 break;
             };
             let id = new.record.id().clone();
-            if locks.images.contains(id.as_str()) {
+            if locks.images.is_own(id.as_str()) {
                 continue;
             }
             let data = new.data.take();
             self.done.image_dirs.push(id.clone());
-            let dir = &self.inner.layout.images;
+            let dir = self.inner.layout.new_images();
             let moved = parts
-                .area
+                .image_area()
                 .clear_the_way(dir, id.as_ref())
                 .and_then(|()| put(data, dir, id.as_ref()));
             moved.map_err(|source| CommitError::Move {
@@ -350,7 +374,7 @@ impl<'s> Commit<'s> {
         }
         for id in &done.image_dirs {
             self.inner
-                .discard(&layout.images, id.as_ref(), &mut self.trash)?;
+                .discard(layout.new_images(), id.as_ref(), &mut self.trash)?;
         }
         for id in done.moved.iter().rev() {
             let moved = self.inner.move_out(id, &mut self.trash);
@@ -381,11 +405,11 @@ fn is_same(present: &Layer, new: &Layer) -> Result<(), Conflict> {
 
 /// Removes those records that are there, and saves.
 fn remove_present<R: Item>(
-    records: &mut WriteGuard<R>,
+    records: &mut Locked<R>,
     ids: &[impl AsRef<str>],
 ) -> Result<(), AccessError> {
     for id in ids {
-        if records.contains(id.as_ref()) {
+        if records.is_own(id.as_ref()) {
             records.remove(id.as_ref()).of::<R>()?;
         }
     }
@@ -395,7 +419,7 @@ fn remove_present<R: Item>(
 /// Step 7.
 fn record_images(parts: &Transaction, locks: &mut Locks) -> Result<(), CommitError> {
     for new in &parts.images {
-        if locks.images.contains(new.record.id().as_str()) {
+        if locks.images.is_own(new.record.id().as_str()) {
             update_image(new, locks)?;
         } else {
             insert_image(new, locks)?;
@@ -481,7 +505,7 @@ fn record_containers(parts: &Transaction, locks: &mut Locks) -> Result<(), Acces
     for new in &parts.containers {
         locks
             .containers
-            .insert(new.record.clone(), new.location)
+            .insert(new.record.clone(), new.spot)
             .of::<Container>()?;
     }
     locks.containers.save().of::<Container>()

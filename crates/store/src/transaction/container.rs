@@ -12,8 +12,9 @@ use super::{
     unknown_layer,
 };
 use crate::error::{Conflict, StageError};
-use crate::open::{DURABLE, VOLATILE};
+use crate::options::Persistence;
 use crate::records::{Container, Image, Layer};
+use crate::shelves::{DURABLE, Parts, VOLATILE};
 use crate::snapshot::Snapshot;
 use crate::spec::{BigDataItem, ContainerSpec, Labels, LayerSpec};
 
@@ -32,6 +33,7 @@ impl Transaction {
         mut spec: ContainerSpec,
     ) -> Result<StagedContainer, StageError> {
         let view = self.store.snapshot()?;
+        spec.volatile |= self.store.options().persistence == Persistence::Transient;
         spec.names = dedupe_names(std::mem::take(&mut spec.names));
         let id = match spec.id.take() {
             Some(id) => id,
@@ -59,7 +61,7 @@ impl Transaction {
         self.containers.push(NewContainer {
             record: Container::new(record)
                 .map_err(|source| StageError::Record(std::io::Error::other(source)))?,
-            location: if spec.volatile { VOLATILE } else { DURABLE },
+            spot: if spec.volatile { VOLATILE } else { DURABLE },
             data,
         });
         Ok(StagedContainer { id, layer })
@@ -91,7 +93,8 @@ impl Transaction {
     }
 
     /// Finds the top layer of an image, or a copy of it, that has no ID maps. Where there is none, such a copy is added
-    /// and noted in the image. `None` for an image without layers.
+    /// and noted in the image; for an image that cannot take note of it, the layer with ID maps is returned. `None` for an image
+    /// without layers.
     pub(crate) fn unmapped_top_layer(
         &mut self,
         image: &ImageId,
@@ -119,7 +122,7 @@ impl Transaction {
         let Some(top) = image.top_layer() else {
             return Ok(None);
         };
-        let mut first = None;
+        let mut first: Option<Layer> = None;
         for candidate in std::iter::once(top).chain(image.mapped_layers()) {
             let Ok(layer) = self.layer_record(view, candidate) else {
                 continue;
@@ -130,7 +133,19 @@ impl Transaction {
             first.get_or_insert(layer);
         }
         let first = first.ok_or_else(|| unknown_layer(top))?;
+        if !self.is_own(view, &image, &first) {
+            // What is only read cannot take note of a copy, and so the container's own layer is given its maps (Go: store.go,
+            // `imageTopLayerForMapping`).
+            return Ok(Some(first.id().clone()));
+        }
         self.mapped_copy(&image, &first, spec).map(Some)
+    }
+
+    /// Tells whether neither an image nor a layer is in an additional store.
+    fn is_own(&self, view: &Snapshot, image: &Image, layer: &Layer) -> bool {
+        let (image, layer) = (image.id(), layer.id());
+        (self.new_image(image).is_some() || view.images.is_own(image.as_str()))
+            && (self.new_layer(layer).is_some() || view.layers.is_own(layer.as_str()))
     }
 
     /// Tells whether a container with these maps can stand on a layer as it is (Go: store.go, `imageTopLayerForMapping`).

@@ -6,10 +6,12 @@ use layerhold_ids::{ImageId, LayerId, dedupe_names};
 use layerhold_schema::{ImageRecord, Timestamp};
 
 use super::area::digest_of;
+use super::pull_up::{only_additional, pull_up};
 use super::{NewImage, Transaction, check, fresh_id, name_conflict};
 use crate::error::{Conflict, DataError, StageError};
 use crate::item::ItemId;
 use crate::records::Image;
+use crate::shelves::Parts;
 use crate::snapshot::Snapshot;
 use crate::spec::{BigDataItem, ImageIfPresent, ImageSpec, NameConflict};
 
@@ -18,6 +20,9 @@ const MANIFEST_PREFIX: &str = "manifest";
 
 impl Transaction {
     /// Adds an image.
+    ///
+    /// An image of that ID that is only in an additional store is no hindrance: what the specification leaves open is taken
+    /// over from it, and the new image hides it.
     ///
     /// # Errors
     ///
@@ -31,13 +36,16 @@ impl Transaction {
             None => fresh_id!(ImageId)?,
         };
         self.check_image(&view, &id, &spec)?;
-        if let Some(layer) = &spec.top_layer {
-            self.require_layer(&view, layer)?;
-        }
         for item in &mut spec.big_data {
             complete_digest(item)?;
         }
-        let data = self.area.data_items(&spec.big_data)?;
+        if let Some(known) = only_additional(&view, &id)? {
+            pull_up(&view, &known, &mut spec)?;
+        }
+        if let Some(layer) = &spec.top_layer {
+            self.require_layer(&view, layer)?;
+        }
+        let data = self.image_area().data_items(&spec.big_data)?;
         let mut record = Image::new(record_of(&id, &spec)).map_err(invalid)?;
         record.refresh_digests().map_err(invalid)?;
         self.images.push(NewImage {
@@ -63,7 +71,7 @@ impl Transaction {
             .into());
         }
         match (view.image_by_id(id)?, spec.if_present) {
-            (Some(_), ImageIfPresent::Refuse) => {
+            (Some(_), ImageIfPresent::Refuse) if view.images.is_own(id.as_str()) => {
                 return Err(Conflict::Id {
                     id: ItemId::Image(id.clone()),
                 }
@@ -85,7 +93,7 @@ impl Transaction {
             {
                 return Err(name_conflict(name, ItemId::Image(new.record.id().clone())).into());
             }
-            let held_by_itself = view.images.by_name(name) == Some(id.as_str());
+            let held_by_itself = view.images.holder_of(name) == Some(id.as_str());
             if spec.name_conflict == NameConflict::Refuse && !held_by_itself {
                 check::name_is_free(&view.images, name)?;
             }

@@ -7,7 +7,6 @@ use layerhold_archive::{Codec, ImportOptions, Imported, Unpacker, import};
 use layerhold_driver::{LayerAccess, RemapRequest, StageRequest, StagedLayer as DriverLayer};
 use layerhold_idmap::IdMappings;
 use layerhold_ids::{Algorithm, CompressedDigest, DiffId, Digest, LayerId, dedupe_names};
-use layerhold_json_store::LocationId;
 use layerhold_schema::{Compression, LayerRecord, Timestamp, id_map_to_entries};
 use layerhold_staging::StagedAddition;
 use layerhold_sys::{copy_contents, stat_file};
@@ -19,9 +18,9 @@ use super::{LayerDigests, NewLayer, StagedLayer, Transaction, check, fresh_id};
 use crate::error::{Conflict, StageError};
 use crate::files;
 use crate::item::ItemId;
-use crate::layout::{FILE_MODE, tar_split_name};
-use crate::open::{DURABLE, VOLATILE};
+use crate::layout::FILE_MODE;
 use crate::records::Layer;
+use crate::shelves::{DURABLE, IMAGE_STORE, Spot, VOLATILE};
 use crate::snapshot::Snapshot;
 use crate::spec::{IfPresent, LayerSpec};
 
@@ -228,19 +227,15 @@ impl Transaction {
             Some(new) => new
                 .tar_split
                 .as_ref()
-                .map(|staged| staged.area().open_file(staged.name())),
-            None => Some(
-                self.store
-                    .inner
-                    .layout
-                    .layers
-                    .open_file(tar_split_name(template)),
-            ),
+                .map(|staged| staged.area().open_file(staged.name()))
+                .transpose()?,
+            None => {
+                let inner = &self.store.inner;
+                inner.open_tar_split(&inner.layers_view()?, template)?
+            }
         };
-        let source = match source {
-            None => return Ok(None),
-            Some(Err(error)) if error.is_not_found() => return Ok(None),
-            Some(opened) => opened?,
+        let Some(source) = source else {
+            return Ok(None);
         };
         let addition = self.area.addition()?;
         let stat = stat_file(&source)?;
@@ -265,7 +260,7 @@ impl Transaction {
         self.layers.push(NewLayer {
             record: Layer::new(record)
                 .map_err(|source| StageError::Record(std::io::Error::other(source)))?,
-            location: plan.location(),
+            spot: self.spot_for(&plan.spec),
             contents,
             tar_split,
             data,
@@ -274,6 +269,17 @@ impl Transaction {
         });
         self.staged.push(layer.clone());
         Ok(layer)
+    }
+
+    /// Where the record goes (Go: layers.go, `pickStoreLocation`).
+    fn spot_for(&self, spec: &LayerSpec) -> Spot {
+        if spec.volatile {
+            return VOLATILE;
+        }
+        match (spec.access(), &self.store.inner.layout.split) {
+            (LayerAccess::ReadOnly, Some(_)) => IMAGE_STORE,
+            _ => DURABLE,
+        }
     }
 
     /// Refuses an ID or names that are taken by a layer, in the transaction or in the store.
@@ -303,14 +309,6 @@ struct Plan {
 }
 
 impl Plan {
-    fn location(&self) -> LocationId {
-        if self.spec.volatile {
-            VOLATILE
-        } else {
-            DURABLE
-        }
-    }
-
     fn record(&self) -> LayerRecord {
         let spec = &self.spec;
         let mut record = match &self.template {

@@ -7,17 +7,18 @@ mod container;
 mod image;
 mod layer;
 mod progress;
+mod pull_up;
 mod staged;
 
 use layerhold_driver::{LayerRef, StagedLayer as DriverLayer};
 use layerhold_idmap::IdMappings;
 use layerhold_ids::{ContainerId, ImageId, LayerId};
-use layerhold_json_store::LocationId;
 use layerhold_staging::StagedAddition;
 
 use crate::error::{Conflict, StageError};
 use crate::item::ItemId;
 use crate::records::{Container, Image, Layer};
+use crate::shelves::Spot;
 use crate::snapshot::Snapshot;
 use crate::spec::{BigDataItem, IfPresent, ImageIfPresent, NameConflict};
 use crate::store::Store;
@@ -43,6 +44,8 @@ pub use staged::{LayerDigests, StagedContainer, StagedLayer};
 pub struct Transaction {
     store: Store,
     area: Area,
+    /// The area on the filesystem of the image store, if there is one.
+    image_area: Option<Area>,
     layers: Vec<NewLayer>,
     images: Vec<NewImage>,
     containers: Vec<NewContainer>,
@@ -54,7 +57,7 @@ pub struct Transaction {
 #[derive(Debug)]
 struct NewLayer {
     record: Layer,
-    location: LocationId,
+    spot: Spot,
     contents: Box<dyn DriverLayer>,
     tar_split: Option<StagedAddition>,
     data: Option<StagedAddition>,
@@ -78,7 +81,7 @@ struct NewImage {
 #[derive(Debug)]
 struct NewContainer {
     record: Container,
-    location: LocationId,
+    spot: Spot,
     data: Option<StagedAddition>,
 }
 
@@ -99,6 +102,7 @@ impl Store {
         drop(self.inner.use_driver()?);
         Ok(Transaction {
             area: Area::new(self.inner.layout.temp_root()),
+            image_area: self.inner.layout.image_temp_root().map(Area::new),
             store: self.clone(),
             layers: Vec::new(),
             images: Vec::new(),
@@ -120,6 +124,11 @@ impl Transaction {
     #[must_use]
     pub fn staged_layer(&self, id: &LayerId) -> Option<&StagedLayer> {
         self.staged.iter().find(|layer| layer.id() == id)
+    }
+
+    /// The area in which data items of images are written.
+    fn image_area(&mut self) -> &mut Area {
+        self.image_area.as_mut().unwrap_or(&mut self.area)
     }
 
     fn new_layer(&self, id: &LayerId) -> Option<&NewLayer> {

@@ -1,0 +1,366 @@
+//! Where the records of one kind are kept.
+//!
+//! Mostly that is one place. A split-off image store is a second place that is written, and each additional store is one
+//! that is only read. Everybody looks at all of them as one list, [`Parts`]: what is in a place hides whatever has the same
+//! ID in a later place, so that an image that was pulled up from an additional store is there once.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use layerhold_json_store::{
+    Freshness, JsonStore, Location, LocationId, Options, ReadError, ReadGuard, Record,
+    Snapshot as Records,
+};
+use layerhold_sys::{MetadataIo, stat_ambient};
+
+use crate::error::AccessError;
+use crate::locked::{Held, Locked};
+use crate::lookup::Item;
+
+/// One place.
+#[derive(Debug)]
+pub(crate) struct Shelf<R: Record> {
+    pub(crate) store: JsonStore<R>,
+    /// The directory of its record files.
+    pub(crate) dir: PathBuf,
+    /// The root of the additional store that it is in, if it is only read.
+    pub(crate) additional: Option<PathBuf>,
+}
+
+/// Where a new record is put: in which of the places that are written, and in which of its files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Spot {
+    pub(crate) shelf: usize,
+    pub(crate) location: LocationId,
+}
+
+/// Where records are kept that must last.
+pub(crate) const DURABLE: Spot = Spot {
+    shelf: 0,
+    location: LocationId::FIRST,
+};
+/// Where records are kept that may be lost at a reboot.
+pub(crate) const VOLATILE: Spot = Spot {
+    shelf: 0,
+    location: LocationId::new(1),
+};
+/// Where the layers of images are recorded when images have a store of their own.
+pub(crate) const IMAGE_STORE: Spot = Spot {
+    shelf: 1,
+    location: LocationId::FIRST,
+};
+
+/// All places of one kind of records.
+#[derive(Debug)]
+pub(crate) struct Shelves<R: Record> {
+    /// Those that are written, in the order in which they are locked. There is at least one.
+    own: Vec<Arc<Shelf<R>>>,
+    /// Those that are only read, in the order in which they are searched.
+    additional: Vec<Arc<Shelf<R>>>,
+}
+
+/// The records of one place at one moment.
+#[derive(Debug)]
+pub(crate) struct Part<R: Record> {
+    pub(crate) shelf: Arc<Shelf<R>>,
+    pub(crate) records: Arc<Records<R>>,
+}
+
+/// The records of all places, as they were at one moment.
+#[derive(Debug, Clone)]
+pub(crate) struct View<R: Record> {
+    own: Vec<Part<R>>,
+    additional: Vec<Part<R>>,
+}
+
+/// Records of several places that are looked at as one list.
+pub(crate) trait Parts<R: Record> {
+    /// The places that are written.
+    fn own(&self) -> impl Iterator<Item = (&Arc<Shelf<R>>, &Records<R>)>;
+
+    /// The places that are only read.
+    fn additional(&self) -> impl Iterator<Item = (&Arc<Shelf<R>>, &Records<R>)>;
+
+    /// All places, in the order in which they are searched.
+    fn parts(&self) -> impl Iterator<Item = (&Arc<Shelf<R>>, &Records<R>)> {
+        self.own().chain(self.additional())
+    }
+
+    /// Tells whether any place has a record of this ID.
+    fn contains(&self, id: &str) -> bool {
+        self.parts().any(|(_, records)| records.contains(id))
+    }
+
+    /// Tells whether a place that is written has a record of this ID.
+    fn is_own(&self, id: &str) -> bool {
+        self.own().any(|(_, records)| records.contains(id))
+    }
+
+    /// The place where a record is.
+    fn shelf_of(&self, id: &str) -> Option<&Arc<Shelf<R>>> {
+        let mut parts = self.parts();
+        parts
+            .find(|(_, records)| records.contains(id))
+            .map(|(shelf, _)| shelf)
+    }
+
+    /// The root of the additional store where a record is; `None` when it is in none.
+    fn additional_root(&self, id: &str) -> Option<&Path> {
+        self.shelf_of(id)?.additional.as_deref()
+    }
+
+    /// The ID of the record that has a name. Names in additional stores stand in nobody's way.
+    fn holder_of(&self, name: &str) -> Option<&str> {
+        self.own().find_map(|(_, records)| records.by_name(name))
+    }
+
+    /// The IDs of all records with a value of a key, hidden ones too.
+    fn ids_by_key(&self, key: &str, value: &str) -> Vec<&str> {
+        self.parts()
+            .flat_map(|(_, records)| records.by_key(key, value))
+            .collect()
+    }
+
+    /// The IDs of the records that are written.
+    fn own_ids(&self) -> impl Iterator<Item = &str> {
+        self.own().flat_map(|(_, records)| records.ids())
+    }
+
+    /// The IDs of those records that are written in whose text some bytes occur.
+    fn own_mentioning(&self, bytes: &[u8]) -> Vec<&str> {
+        self.own()
+            .flat_map(|(_, records)| records.mentioning(bytes))
+            .collect()
+    }
+}
+
+impl<R: Record> Clone for Part<R> {
+    fn clone(&self) -> Self {
+        Self {
+            shelf: Arc::clone(&self.shelf),
+            records: Arc::clone(&self.records),
+        }
+    }
+}
+
+impl<R: Record> Parts<R> for View<R> {
+    fn own(&self) -> impl Iterator<Item = (&Arc<Shelf<R>>, &Records<R>)> {
+        self.own.iter().map(Part::pair)
+    }
+
+    fn additional(&self) -> impl Iterator<Item = (&Arc<Shelf<R>>, &Records<R>)> {
+        self.additional.iter().map(Part::pair)
+    }
+}
+
+impl<R: Record> Part<R> {
+    pub(crate) fn pair(&self) -> (&Arc<Shelf<R>>, &Records<R>) {
+        (&self.shelf, &self.records)
+    }
+}
+
+impl<R: Record> View<R> {
+    pub(crate) fn new(own: Vec<Part<R>>, additional: Vec<Part<R>>) -> Self {
+        Self { own, additional }
+    }
+}
+
+/// How the files of one kind are called.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Files {
+    /// `layers` for `layers.lock`, `layers.json` and `volatile-layers.json`.
+    pub(crate) plural: &'static str,
+    pub(crate) freshness: Freshness,
+    /// Whether there is a file for records that may be lost.
+    pub(crate) has_volatile: bool,
+}
+
+impl Files {
+    fn lock(self) -> String {
+        format!("{}.lock", self.plural)
+    }
+
+    fn durable(self) -> String {
+        format!("{}.json", self.plural)
+    }
+
+    fn volatile(self) -> String {
+        format!("volatile-{}.json", self.plural)
+    }
+}
+
+/// The directories of a place that is written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dirs<'a> {
+    /// That of the file of records that last.
+    pub(crate) durable: &'a Path,
+    /// That of the file of records that may be lost; `None` where no such records are kept.
+    pub(crate) volatile: Option<&'a Path>,
+    /// That of the lock.
+    pub(crate) lock: &'a Path,
+    /// That of the data items.
+    pub(crate) data: &'a Path,
+}
+
+impl<'a> Dirs<'a> {
+    /// Everything in one directory.
+    pub(crate) fn all_in(dir: &'a Path) -> Self {
+        Self {
+            durable: dir,
+            volatile: Some(dir),
+            lock: dir,
+            data: dir,
+        }
+    }
+}
+
+impl<R: Item> Shelf<R> {
+    /// A place that is written.
+    pub(crate) fn own(
+        files: Files,
+        dirs: Dirs<'_>,
+        io: &Arc<dyn MetadataIo>,
+    ) -> Result<Self, AccessError> {
+        let mut options = Options::new(dirs.lock.join(files.lock()), dirs.data)
+            .location(Location::durable(dirs.durable, files.durable()))
+            .freshness(files.freshness)
+            .io(Arc::clone(io));
+        if let Some(dir) = dirs.volatile.filter(|_| files.has_volatile) {
+            options = options.location(Location::volatile(dir, files.volatile()));
+        }
+        Ok(Self {
+            store: open(options)?,
+            dir: dirs.durable.to_owned(),
+            additional: None,
+        })
+    }
+
+    /// A place that is only read, below the root of an additional store. It need not be there yet.
+    pub(crate) fn additional(
+        files: Files,
+        root: &Path,
+        dir: PathBuf,
+        io: &Arc<dyn MetadataIo>,
+    ) -> Result<Self, AccessError> {
+        // Whoever writes there may be on another host, or have replaced the file by hand: the token alone is not enough.
+        let mut options = Options::new(dir.join(files.lock()), &dir)
+            .read_only()
+            .location(Location::read_only(&dir, files.durable()))
+            .freshness(Freshness::TokenAndFiles)
+            .io(Arc::clone(io));
+        if files.has_volatile {
+            options = options.location(Location::read_only(&dir, files.volatile()));
+        }
+        Ok(Self {
+            store: open(options)?,
+            dir,
+            additional: Some(root.to_owned()),
+        })
+    }
+
+    /// Waits for the lock for reading. `None` for an additional store that is not there: nothing is made in it.
+    pub(crate) fn read(&self) -> Result<Option<ReadGuard<R>>, AccessError> {
+        if self.additional.is_some() && stat_ambient(&self.dir)?.is_none() {
+            return Ok(None);
+        }
+        self.store.read().map(Some).map_err(read_error::<R>)
+    }
+}
+
+fn open<R: Item>(options: Options) -> Result<JsonStore<R>, AccessError> {
+    JsonStore::open(options).map_err(|source| AccessError::Open {
+        kind: R::ITEM,
+        source: Box::new(source),
+    })
+}
+
+fn read_error<R: Item>(source: ReadError) -> AccessError {
+    AccessError::Read {
+        kind: R::ITEM,
+        source: Box::new(source),
+    }
+}
+
+impl<R: Item> Shelves<R> {
+    pub(crate) fn new(own: Vec<Shelf<R>>, additional: Vec<Shelf<R>>) -> Self {
+        let shared = |shelves: Vec<Shelf<R>>| shelves.into_iter().map(Arc::new).collect();
+        Self {
+            own: shared(own),
+            additional: shared(additional),
+        }
+    }
+
+    /// The records as they are now. Each place is locked for a moment of its own.
+    pub(crate) fn view(&self) -> Result<View<R>, AccessError> {
+        Ok(View::new(
+            snapshots(&self.own)?,
+            snapshots(&self.additional)?,
+        ))
+    }
+
+    /// The places that are only read.
+    pub(crate) fn additional(&self) -> impl Iterator<Item = &Arc<Shelf<R>>> {
+        self.additional.iter()
+    }
+
+    /// What the places that are only read have now.
+    pub(crate) fn additional_parts(&self) -> Result<Vec<Part<R>>, AccessError> {
+        snapshots(&self.additional)
+    }
+
+    /// Locks the places that are written for reading.
+    pub(crate) fn read_own(&self) -> Result<Vec<(Arc<Shelf<R>>, ReadGuard<R>)>, AccessError> {
+        let mut guards = Vec::with_capacity(self.own.len());
+        for shelf in &self.own {
+            if let Some(guard) = shelf.read()? {
+                guards.push((Arc::clone(shelf), guard));
+            }
+        }
+        Ok(guards)
+    }
+
+    /// Locks the places that are written for writing. What the others have must have been read before: waiting for
+    /// somebody else's lock with ours in hand could be waiting for each other.
+    pub(crate) fn lock(&self, additional: Vec<Part<R>>) -> Result<Locked<R>, AccessError> {
+        let mut held = Vec::with_capacity(self.own.len());
+        for shelf in &self.own {
+            let guard = shelf.store.write().map_err(read_error::<R>)?;
+            held.push(Held {
+                shelf: Arc::clone(shelf),
+                guard,
+            });
+        }
+        Ok(Locked::new(held, additional))
+    }
+
+    /// As [`lock`](Self::lock), if nobody has any of the locks.
+    pub(crate) fn try_lock(
+        &self,
+        additional: Vec<Part<R>>,
+    ) -> Result<Option<Locked<R>>, AccessError> {
+        let mut held = Vec::with_capacity(self.own.len());
+        for shelf in &self.own {
+            let Some(guard) = shelf.store.try_write().map_err(read_error::<R>)? else {
+                return Ok(None);
+            };
+            held.push(Held {
+                shelf: Arc::clone(shelf),
+                guard,
+            });
+        }
+        Ok(Some(Locked::new(held, additional)))
+    }
+}
+
+fn snapshots<R: Item>(shelves: &[Arc<Shelf<R>>]) -> Result<Vec<Part<R>>, AccessError> {
+    let mut parts = Vec::with_capacity(shelves.len());
+    for shelf in shelves {
+        if let Some(guard) = shelf.read()? {
+            parts.push(Part {
+                shelf: Arc::clone(shelf),
+                records: guard.into_snapshot(),
+            });
+        }
+    }
+    Ok(parts)
+}

@@ -1,0 +1,80 @@
+//! Taking an image over from an additional store, where it cannot be changed.
+//!
+//! Go does the same when such an image gets a name, or is created anew under its ID (Go: store.go, `CreateImage`,
+//! `updateNames`). There it fails or takes names away when another image has one of its names by now; here names that belong to
+//! other images of this store stay theirs, as they were for everybody who looked them up before.
+
+use std::sync::Arc;
+
+use layerhold_ids::ImageId;
+
+use crate::big_data::read;
+use crate::error::{LookupError, StageError};
+use crate::lookup::by_id;
+use crate::records::Image;
+use crate::shelves::{Parts, Shelf};
+use crate::snapshot::Snapshot;
+use crate::spec::{BigDataItem, ImageSpec};
+
+/// An image that only an additional store has.
+pub(super) struct Known {
+    image: Arc<Image>,
+    shelf: Arc<Shelf<Image>>,
+}
+
+/// Finds an image of that ID that is in an additional store and not in this one.
+pub(super) fn only_additional(view: &Snapshot, id: &ImageId) -> Result<Option<Known>, LookupError> {
+    if view.images.additional_root(id.as_str()).is_none() {
+        return Ok(None);
+    }
+    let image = by_id(&view.images, id.as_str())?;
+    let shelf = view.images.shelf_of(id.as_str()).map(Arc::clone);
+    Ok(image
+        .zip(shelf)
+        .map(|(image, shelf)| Known { image, shelf }))
+}
+
+/// Completes a specification with what is known of the image.
+pub(super) fn pull_up(
+    view: &Snapshot,
+    known: &Known,
+    spec: &mut ImageSpec,
+) -> Result<(), StageError> {
+    let record = known.image.record();
+    let free = record
+        .names
+        .iter()
+        .filter(|name| view.images.holder_of(name).is_none() && !spec.names.contains(name));
+    let names: Vec<String> = free.cloned().collect();
+    spec.names.extend(names);
+    spec.names_history.extend(record.names_history.clone());
+    spec.top_layer = spec
+        .top_layer
+        .take()
+        .or_else(|| known.image.top_layer().cloned());
+    spec.created = spec.created.or(Some(record.created));
+    spec.digest = spec.digest.take().or_else(|| known.image.digest());
+    if spec.metadata.is_empty() {
+        spec.metadata.clone_from(&record.metadata);
+    }
+    for (name, value) in record.flags.iter() {
+        if spec.flags.get(name).is_none() {
+            spec.flags.set(name, value.clone());
+        }
+    }
+    for key in &record.big_data_names {
+        if spec.big_data.iter().any(|item| item.key == *key) {
+            continue;
+        }
+        spec.big_data.push(BigDataItem {
+            key: key.clone(),
+            data: read(&known.shelf.store, &known.image, key)?,
+            // One that was not recorded there is not made up here.
+            digest: record
+                .big_data_digests
+                .get(key)
+                .and_then(|text| text.parse().ok()),
+        });
+    }
+    Ok(())
+}
