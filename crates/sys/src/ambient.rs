@@ -2,7 +2,7 @@
 //! lock files and what users pass on a command line. Symbolic links are followed.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::CWD;
 use rustix::io::Errno;
@@ -27,4 +27,11 @@ pub fn stat_ambient(path: impl AsRef<Path>) -> Result<Option<Stat>> {
         Err(Errno::NOENT) => Ok(None),
         Err(error) => Err(PathError::new("stat", path, error.into())),
     }
+}
+
+/// Resolves every symbolic link in a path of the process, which has to exist; the
+/// result is absolute.
+pub fn canonical_ambient(path: impl AsRef<Path>) -> Result<PathBuf> {
+    let path = path.as_ref();
+    std::fs::canonicalize(path).context("resolve", || path.to_owned())
 }

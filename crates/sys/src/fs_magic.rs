@@ -7,8 +7,12 @@ use crate::error::{Context, Result, descriptor_path};
 pub struct FsMagic(u32);
 
 impl FsMagic {
+    /// AUFS.
+    pub const AUFS: Self = Self(0x6175_6673);
     /// Btrfs.
     pub const BTRFS: Self = Self(0x9123_683E);
+    /// eCryptfs.
+    pub const ECRYPTFS: Self = Self(0x0000_F15F);
     /// ext2, ext3 and ext4.
     pub const EXT: Self = Self(0x0000_EF53);
     /// FUSE.
@@ -19,6 +23,8 @@ impl FsMagic {
     pub const OVERLAY: Self = Self(0x794C_7630);
     /// Procfs.
     pub const PROC: Self = Self(0x0000_9FA0);
+    /// SMB, the first protocol of Windows shares.
+    pub const SMB: Self = Self(0x0000_517B);
     /// tmpfs.
     pub const TMPFS: Self = Self(0x0102_1994);
     /// XFS.

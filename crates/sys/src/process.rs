@@ -1,7 +1,88 @@
+//! What this process is and may do.
+
+use rustix::thread::CapabilitySet;
+
+use crate::error::{Context, Result};
+
 /// The user that the kernel takes this process for when it asks for files.
 #[must_use]
 pub fn effective_user() -> u32 {
     rustix::process::geteuid().as_raw()
+}
+
+/// The group that the kernel takes this process for when it makes files.
+#[must_use]
+pub fn effective_group() -> u32 {
+    rustix::process::getegid().as_raw()
+}
+
+/// A privilege of the calling thread in its user namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Capability {
+    /// Changing owners.
+    Chown,
+    /// Reading and writing files whatever their permissions say.
+    DacOverride,
+    /// Changing attributes of files of others.
+    Fowner,
+    /// Making device nodes.
+    Mknod,
+    /// Setting file capabilities.
+    Setfcap,
+    /// Setting group IDs, and maps of them.
+    Setgid,
+    /// Setting user IDs, and maps of them.
+    Setuid,
+    /// Mounting, and attributes in `trusted.`.
+    SysAdmin,
+    /// Exceeding quotas and reserved blocks.
+    SysResource,
+}
+
+/// Whether the calling thread has a privilege in effect.
+///
+/// In a user namespace this is about what the namespace owns: device nodes, for
+/// one, cannot be made there even with [`Capability::Mknod`].
+pub fn has_capability(capability: Capability) -> Result<bool> {
+    let bit = match capability {
+        Capability::Chown => CapabilitySet::CHOWN,
+        Capability::DacOverride => CapabilitySet::DAC_OVERRIDE,
+        Capability::Fowner => CapabilitySet::FOWNER,
+        Capability::Mknod => CapabilitySet::MKNOD,
+        Capability::Setfcap => CapabilitySet::SETFCAP,
+        Capability::Setgid => CapabilitySet::SETGID,
+        Capability::Setuid => CapabilitySet::SETUID,
+        Capability::SysAdmin => CapabilitySet::SYS_ADMIN,
+        Capability::SysResource => CapabilitySet::SYS_RESOURCE,
+    };
+    rustix::thread::capabilities(None)
+        .map(|sets| sets.effective.contains(bit))
+        .context("read privileges of", || "this thread".into())
+}
+
+/// Whether this process is in another user namespace than the one the kernel
+/// started with: whether its map of users is not "all as they are".
+pub fn in_user_namespace() -> Result<bool> {
+    let path = "/proc/self/uid_map";
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "procfs is reached by its fixed path; this is the crate that others go through"
+    )]
+    match std::fs::read(path) {
+        Ok(map) => Ok(!maps_all_to_itself(&map)),
+        // A kernel without user namespaces has no such file.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error).context("read", || path.into()),
+    }
+}
+
+fn maps_all_to_itself(map: &[u8]) -> bool {
+    let words: Vec<_> = map
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty())
+        .collect();
+    words == [b"0" as &[u8], b"0", b"4294967295"]
 }
 
 #[cfg(test)]
@@ -12,6 +93,49 @@ mod tests {
     fn new_files_belong_to_the_effective_user() {
         use std::os::unix::fs::MetadataExt;
         let file = tempfile::tempfile().unwrap();
-        assert_eq!(file.metadata().unwrap().uid(), effective_user());
+        let stat = file.metadata().unwrap();
+        assert_eq!(
+            (stat.uid(), stat.gid()),
+            (effective_user(), effective_group())
+        );
+    }
+
+    #[test]
+    fn only_the_first_namespace_maps_all_to_itself() {
+        assert!(maps_all_to_itself(b"         0          0 4294967295\n"));
+        for map in [
+            "",
+            "0 0 65536",
+            "0 1000 1",
+            "0 0 1\n1 1 4294967294",
+            "0 0 4294967295\n0 0 1",
+        ] {
+            assert!(!maps_all_to_itself(map.as_bytes()), "{map}");
+        }
+    }
+
+    #[test]
+    fn privileges_are_those_in_the_process_table() {
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+        let effective = u64::from_str_radix(effective.unwrap().trim(), 16).unwrap();
+        for (capability, bit) in [
+            (Capability::Chown, 0),
+            (Capability::DacOverride, 1),
+            (Capability::Fowner, 3),
+            (Capability::Setgid, 6),
+            (Capability::Setuid, 7),
+            (Capability::SysAdmin, 21),
+            (Capability::SysResource, 24),
+            (Capability::Mknod, 27),
+            (Capability::Setfcap, 31),
+        ] {
+            let expected = effective & (1 << bit) != 0;
+            assert_eq!(
+                has_capability(capability).unwrap(),
+                expected,
+                "{capability:?}"
+            );
+        }
     }
 }

@@ -12,8 +12,12 @@ use crate::peers::run;
 pub enum FilesystemKind {
     /// ext4, without reflinks.
     Ext4,
-    /// XFS, with reflinks and project quota.
+    /// ext4 with all that project quota needs; mount it with `prjquota`.
+    Ext4Quota,
+    /// XFS, with reflinks; project quota when mounted with `prjquota`.
     Xfs,
+    /// XFS as it was before it had reflinks.
+    XfsNoReflink,
     /// btrfs, with reflinks and subvolumes.
     Btrfs,
     /// tmpfs, in memory.
@@ -25,8 +29,8 @@ impl FilesystemKind {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::Ext4 => "ext4",
-            Self::Xfs => "xfs",
+            Self::Ext4 | Self::Ext4Quota => "ext4",
+            Self::Xfs | Self::XfsNoReflink => "xfs",
             Self::Btrfs => "btrfs",
             Self::Tmpfs => "tmpfs",
         }
@@ -36,8 +40,8 @@ impl FilesystemKind {
     #[must_use]
     pub fn maker(self) -> Option<&'static str> {
         match self {
-            Self::Ext4 => Some("mkfs.ext4"),
-            Self::Xfs => Some("mkfs.xfs"),
+            Self::Ext4 | Self::Ext4Quota => Some("mkfs.ext4"),
+            Self::Xfs | Self::XfsNoReflink => Some("mkfs.xfs"),
             Self::Btrfs => Some("mkfs.btrfs"),
             Self::Tmpfs => None,
         }
@@ -46,17 +50,26 @@ impl FilesystemKind {
     /// The least size in MiB its maker accepts; smaller wishes are raised to it.
     fn least_mib(self) -> u64 {
         match self {
-            Self::Xfs => 320,
+            Self::Xfs | Self::XfsNoReflink => 320,
             Self::Btrfs => 128,
-            Self::Ext4 => 8,
+            Self::Ext4 | Self::Ext4Quota => 8,
             Self::Tmpfs => 1,
         }
     }
 
-    fn quiet_options(self) -> &'static [&'static str] {
+    fn maker_options(self) -> &'static [&'static str] {
         match self {
             Self::Ext4 => &["-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"],
+            Self::Ext4Quota => &[
+                "-q",
+                "-F",
+                "-O",
+                "quota,project",
+                "-E",
+                "quotatype=prjquota",
+            ],
             Self::Xfs | Self::Btrfs => &["-q", "-f"],
+            Self::XfsNoReflink => &["-q", "-f", "-m", "reflink=0"],
             Self::Tmpfs => &[],
         }
     }
@@ -95,7 +108,7 @@ impl Filesystem {
             Some(maker) => {
                 let image = place.path().join("image");
                 make_image(&image, size)?;
-                let made = run(Command::new(maker).args(kind.quiet_options()).arg(&image));
+                let made = run(Command::new(maker).args(kind.maker_options()).arg(&image));
                 made.into_result()?;
                 mount.arg(join_options("loop", options)).arg(&image);
             }
@@ -218,6 +231,25 @@ mod tests {
     #[test]
     fn root_xfs_comes_and_goes() {
         comes_and_goes(FilesystemKind::Xfs);
+    }
+
+    #[test]
+    fn root_xfs_has_reflinks_unless_told_otherwise() {
+        for (kind, expected) in [
+            (FilesystemKind::Xfs, true),
+            (FilesystemKind::XfsNoReflink, false),
+        ] {
+            let Some(filesystem) = require_filesystem(kind, 320) else {
+                return;
+            };
+            let path = |name: &str| filesystem.path().join(name);
+            std::fs::write(path("one"), [1; 8192]).unwrap();
+            let copied = run(Command::new("cp")
+                .arg("--reflink=always")
+                .arg(path("one"))
+                .arg(path("two")));
+            assert_eq!(copied.succeeded(), expected, "{copied:?}");
+        }
     }
 
     #[test]

@@ -7,8 +7,10 @@
 )]
 
 mod copies;
+mod detection;
 mod idmapped;
 mod mounts;
 mod overlay;
 mod ownership;
+mod quota;
 mod removal;

@@ -1,0 +1,302 @@
+//! Limits for directory trees: project IDs and project quotas of XFS and ext4
+//! (Go: drivers/quota/projectquota_supported.go, which allows XFS only).
+//!
+//! A directory with a project ID and the inherit flag gives the ID to all that
+//! is made below it; the filesystem counts blocks and inodes for each ID. It
+//! has to be mounted with `prjquota`.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::OsStrExt;
+
+use rustix::io::{Errno, Result as Raw};
+use rustix::ioctl::{Getter, Opcode, Setter, ioctl, opcode};
+
+use crate::dir::Dir;
+use crate::error::{Context, PathError, Result, descriptor_path, proc_path};
+use crate::links::{NodeKind, RenameHow};
+
+/// The project a file or directory belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Project {
+    /// Its number; 0 is the project of all that was given none.
+    pub id: u32,
+    /// Whether new entries of this directory get the same project.
+    pub inherits: bool,
+}
+
+/// Limits of a project.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QuotaLimits {
+    /// Most bytes, rounded down to 512; 0 is no limit. When setting, `None`
+    /// leaves the limit as it is.
+    pub bytes: Option<u64>,
+    /// Most files, directories and others; as above.
+    pub inodes: Option<u64>,
+}
+
+/// What a project takes and may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuotaUsage {
+    /// Bytes on the disk.
+    pub bytes: u64,
+    /// Files, directories and others.
+    pub inodes: u64,
+    /// Limits; `None` where there is none.
+    pub limits: QuotaLimits,
+}
+
+/// Reads the project of a file or directory.
+///
+/// Fails on filesystems without projects, see [`PathError::is_unsupported`] and
+/// `ENOTTY`.
+pub fn project(file: &impl AsFd) -> Result<Project> {
+    let attributes = attributes(file).context("read project of", || descriptor_path(file))?;
+    Ok(Project {
+        id: attributes.project,
+        inherits: attributes.flags & INHERIT != 0,
+    })
+}
+
+/// Sets the project of a file or directory. What is in the directory already
+/// keeps its own.
+pub fn set_project(file: &impl AsFd, project: Project) -> Result<()> {
+    let set = || {
+        let mut attributes = attributes(file)?;
+        attributes.project = project.id;
+        attributes.flags &= !INHERIT;
+        if project.inherits {
+            attributes.flags |= INHERIT;
+        }
+        set_attributes(file, attributes)
+    };
+    set().context("set project of", || descriptor_path(file))
+}
+
+/// The project quotas of the filesystem that a directory is on.
+#[derive(Clone, Debug)]
+pub struct ProjectQuota {
+    home: Dir,
+    node: OsString,
+}
+
+impl ProjectQuota {
+    /// For the filesystem of `home`. Kernels before 5.14 want the block device
+    /// of the filesystem; `node` is the name of a device node that is made in
+    /// `home` for them when it is needed. Go's name is `backingFsBlockDev`.
+    #[must_use]
+    pub fn new(home: &Dir, node: impl Into<OsString>) -> Self {
+        Self {
+            home: home.clone(),
+            node: node.into(),
+        }
+    }
+
+    /// Sets limits of a project. Fails with `ESRCH` or `ENOSYS` where project
+    /// quotas are not on.
+    pub fn set_limits(&self, project: u32, limits: QuotaLimits) -> Result<()> {
+        let mut quota = DiskQuota::for_project(project);
+        if let Some(bytes) = limits.bytes {
+            quota.fields |= BLOCK_LIMITS;
+            quota.block_hard_limit = bytes / BLOCK;
+            quota.block_soft_limit = bytes / BLOCK;
+        }
+        if let Some(inodes) = limits.inodes {
+            quota.fields |= INODE_LIMITS;
+            quota.inode_hard_limit = inodes;
+            quota.inode_soft_limit = inodes;
+        }
+        self.call(SET_LIMITS, project, &mut quota)
+            .context("set quota in", || self.home.path().to_owned())
+    }
+
+    /// What a project takes and may take; `None` if the filesystem has never
+    /// counted for it.
+    pub fn usage(&self, project: u32) -> Result<Option<QuotaUsage>> {
+        let mut quota = DiskQuota::for_project(project);
+        match self.call(GET_QUOTA, project, &mut quota) {
+            Ok(()) => Ok(Some(quota.usage())),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => {
+                let path = self.home.path();
+                Err(PathError::new("read quota in", path, error.into()))
+            }
+        }
+    }
+
+    fn call(&self, command: u32, project: u32, quota: &mut DiskQuota) -> Raw<()> {
+        match quota_by_descriptor(&self.home, command, project, quota) {
+            // Sandboxes answer EPERM to calls they do not know.
+            Err(Errno::NOSYS | Errno::PERM) => self.call_by_node(command, project, quota),
+            other => other,
+        }
+    }
+
+    fn call_by_node(&self, command: u32, project: u32, quota: &mut DiskQuota) -> Raw<()> {
+        let raw = |error: PathError| Errno::from_io_error(&error.into_source());
+        let made = self.make_node();
+        made.map_err(|error| raw(error).unwrap_or(Errno::IO))?;
+        let path = proc_path(&self.home).join(&self.node);
+        quota_by_node(path.as_os_str(), command, project, quota)
+    }
+
+    /// Makes the device node, also if there is one: the directory may have been
+    /// copied from another device.
+    pub fn make_node(&self) -> Result<()> {
+        let mut temporary = self.node.clone();
+        temporary.push(".tmp");
+        let device = self.home.stat_self()?.dev;
+        let make = || {
+            self.home
+                .make_node(&temporary, NodeKind::BlockDevice, 0o600, device)
+        };
+        match make() {
+            Err(error) if error.already_exists() => {
+                self.home.remove_file(&temporary)?;
+                make()?;
+            }
+            other => other?,
+        }
+        self.home
+            .rename(&temporary, &self.home, &self.node, RenameHow::Replace)
+    }
+}
+
+/// The kernel's `struct fsxattr`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct FileAttributes {
+    flags: u32,
+    extent_size: u32,
+    extents: u32,
+    project: u32,
+    copy_extent_size: u32,
+    padding: [u8; 8],
+}
+
+const _: () = assert!(size_of::<FileAttributes>() == 28);
+
+/// `FS_XFLAG_PROJINHERIT`.
+const INHERIT: u32 = 0x0000_0200;
+const GET_ATTRIBUTES: Opcode = opcode::read::<FileAttributes>(b'X', 31);
+const SET_ATTRIBUTES: Opcode = opcode::write::<FileAttributes>(b'X', 32);
+
+#[expect(unsafe_code, reason = "rustix has no function for this ioctl")]
+fn attributes(file: &impl AsFd) -> Raw<FileAttributes> {
+    // SAFETY: this operation fills in this struct, which consists of integers.
+    unsafe { ioctl(file, Getter::<GET_ATTRIBUTES, FileAttributes>::new()) }
+}
+
+#[expect(unsafe_code, reason = "rustix has no function for this ioctl")]
+fn set_attributes(file: &impl AsFd, attributes: FileAttributes) -> Raw<()> {
+    // SAFETY: this operation reads this struct, which has no unset bytes.
+    unsafe {
+        ioctl(
+            file,
+            Setter::<SET_ATTRIBUTES, FileAttributes>::new(attributes),
+        )
+    }
+}
+
+/// Unit of `fs_disk_quota` ("basic block").
+const BLOCK: u64 = 512;
+const VERSION: i8 = 1;
+/// `FS_PROJ_QUOTA`.
+const PROJECT: i8 = 2;
+/// `FS_DQ_ISOFT | FS_DQ_IHARD`.
+const INODE_LIMITS: u16 = 1 | 2;
+/// `FS_DQ_BSOFT | FS_DQ_BHARD`.
+const BLOCK_LIMITS: u16 = 4 | 8;
+
+/// The kernel's `struct fs_disk_quota`. These commands were made for XFS; the
+/// kernel serves them for every filesystem with quotas (fs/quota/quota.c).
+#[repr(C)]
+#[derive(Default)]
+struct DiskQuota {
+    version: i8,
+    flags: i8,
+    fields: u16,
+    id: u32,
+    block_hard_limit: u64,
+    block_soft_limit: u64,
+    inode_hard_limit: u64,
+    inode_soft_limit: u64,
+    blocks: u64,
+    inodes: u64,
+    /// Times, warnings and real-time blocks, which nobody here sets.
+    others: [u64; 7],
+}
+
+const _: () = assert!(size_of::<DiskQuota>() == 112);
+
+impl DiskQuota {
+    fn for_project(id: u32) -> Self {
+        Self {
+            version: VERSION,
+            flags: PROJECT,
+            id,
+            ..Self::default()
+        }
+    }
+
+    fn usage(&self) -> QuotaUsage {
+        let limit = |value: u64| (value != 0).then_some(value);
+        QuotaUsage {
+            bytes: self.blocks.saturating_mul(BLOCK),
+            inodes: self.inodes,
+            limits: QuotaLimits {
+                bytes: limit(self.block_hard_limit.saturating_mul(BLOCK)),
+                inodes: limit(self.inode_hard_limit),
+            },
+        }
+    }
+}
+
+/// `QCMD(Q_XGETQUOTA, PRJQUOTA)` and `QCMD(Q_XSETQLIM, PRJQUOTA)`.
+const GET_QUOTA: u32 = 0x0058_0302;
+const SET_LIMITS: u32 = 0x0058_0402;
+
+#[expect(unsafe_code, reason = "neither rustix nor libc has this call")]
+fn quota_by_descriptor(
+    file: &impl AsFd,
+    command: u32,
+    project: u32,
+    quota: &mut DiskQuota,
+) -> Raw<()> {
+    // SAFETY: the struct lives across the call and consists of integers. It is
+    // the one that both commands read or fill in.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_quotactl_fd,
+            file.as_fd().as_raw_fd(),
+            command,
+            project,
+            std::ptr::from_mut(quota),
+        )
+    };
+    outcome(result)
+}
+
+#[expect(unsafe_code, reason = "rustix does not have this call")]
+fn quota_by_node(node: &OsStr, command: u32, project: u32, quota: &mut DiskQuota) -> Raw<()> {
+    let node = CString::new(node.as_bytes()).map_err(|_| Errno::INVAL)?;
+    // SAFETY: as above; the text ends with NUL and lives across the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_quotactl,
+            command,
+            node.as_ptr(),
+            project,
+            std::ptr::from_mut(quota),
+        )
+    };
+    outcome(result)
+}
+
+fn outcome(result: libc::c_long) -> Raw<()> {
+    if result == 0 {
+        return Ok(());
+    }
+    let code = std::io::Error::last_os_error().raw_os_error();
+    Err(Errno::from_raw_os_error(code.unwrap_or(libc::EIO)))
+}
