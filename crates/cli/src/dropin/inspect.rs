@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::path::Path;
 use std::sync::Arc;
 
 use layerhold::{Container, DiffError, Image, Layer};
@@ -71,6 +72,7 @@ pub(crate) fn layer(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     }
     for layer in &layers {
         show_layer(call, layer)?;
+        show_read_only(call, snapshot.additional_store_of_layer(layer.id()))?;
     }
     Ok(code)
 }
@@ -98,6 +100,14 @@ fn show_layer(call: &mut Call<'_, '_>, layer: &Layer) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Says so of what is in an additional store.
+fn show_read_only(call: &mut Call<'_, '_>, store: Option<&Path>) -> Result<(), Failure> {
+    match store {
+        Some(_) => line(call, "Read Only: true"),
+        None => Ok(()),
+    }
+}
+
 pub(crate) fn image(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     let snapshot = call.store.snapshot()?;
     let (images, code) = matches(call, |key| snapshot.image(key))?;
@@ -107,6 +117,7 @@ pub(crate) fn image(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     }
     for image in &images {
         show_image(call, image)?;
+        show_read_only(call, snapshot.additional_store_of_image(image.id()))?;
     }
     Ok(code)
 }

@@ -22,7 +22,7 @@ mod words;
 
 use std::io::{Read, Write};
 
-use layerhold::{Store, StoreOptions};
+use layerhold::{Persistence, Store, StoreOptions};
 
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -205,14 +205,8 @@ fn execute(
 
 /// Turns the global flags into options; what they leave open takes the defaults of the user.
 fn store_options(values: &Values, environment: &Environment) -> Result<StoreOptions, Failure> {
-    for unsupported in ["image-store", "transient-store", "unshare"] {
-        let given = match unsupported {
-            "image-store" => !values.text(unsupported).is_empty(),
-            other => values.is_on(other),
-        };
-        if given {
-            return Err(Failure::FlagNotSupported { flag: unsupported });
-        }
+    if values.is_on("unshare") {
+        return Err(Failure::FlagNotSupported { flag: "unshare" });
     }
     let graph = values.text("graph");
     let run = values.text("run");
@@ -227,6 +221,13 @@ fn store_options(values: &Values, environment: &Environment) -> Result<StoreOpti
     }
     let mut built = StoreOptions::new(roots.graph, roots.run);
     built.driver_options = options.to_vec();
+    let image_store = values.text("image-store");
+    if !image_store.is_empty() {
+        built.image_store = Some(environment.absolute(image_store));
+    }
+    if values.is_on("transient-store") {
+        built.persistence = Persistence::Transient;
+    }
     let nothing_given =
         graph.is_empty() && run.is_empty() && driver.is_empty() && options.is_empty();
     built.driver = match driver {
