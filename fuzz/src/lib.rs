@@ -15,7 +15,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target {
         name: "lock_token",
         run: targets::lock_token::run,
@@ -65,6 +65,11 @@ pub const TARGETS: [Target; 11] = [
         name: "idmap_strings",
         run: targets::idmap_strings::run,
         seeds: seeds::idmap_strings,
+    },
+    Target {
+        name: "storage_conf",
+        run: targets::storage_conf::run,
+        seeds: seeds::storage_conf,
     },
     Target {
         name: "truncindex",

@@ -302,3 +302,24 @@ pub fn idmap_strings() -> Vec<Vec<u8>> {
         .map(|text| text.as_bytes().to_vec())
         .collect()
 }
+
+/// Configuration files, several of them separated by NUL.
+#[must_use]
+pub fn storage_conf() -> Vec<Vec<u8>> {
+    let texts = [
+        "[storage]\ndriver = 'overlay'\nrunroot = '/run/$UID'\ngraphroot = \"$HOME/${X}/s\"\n",
+        "[storage.options]\nadditionalimagestores = ['/a', {append = true}]\nforce_mask = 0o755\nsize = '1G'\n",
+        "[storage.options.overlay]\nmountopt = 'nodev'\nsync = \"filesystem\"\n[storage.options.pull_options]\na = 'b'\n",
+        "[storage]\ndriver_priority = ['a']\0[storage]\ndriver_priority = ['b', {append = true}]\n",
+        "[Storage]\nDRIVER = 'overlay2'\ntransient_store = true\nimagestore = '/var/lib/containers/storage'\n",
+        "storage.options.auto-userns-min-size = 4294967295\nstorage.options.vfs = {sync = 'none', x = [1, 2.5, 1979-05-27]}\n",
+        "[storage]\nrootless_storage_path = '$'\ngraphroot = '${'\n",
+        "a = \"\\u00e9\\U0001F600\\x41\"\n[[b]]\nc.d.e = 1\n",
+        "[storage",
+        "",
+    ];
+    texts
+        .into_iter()
+        .map(|text| text.as_bytes().to_vec())
+        .collect()
+}

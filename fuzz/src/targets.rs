@@ -9,6 +9,7 @@ pub mod lock_token;
 pub mod mountpoints_json;
 pub mod record_store;
 mod records;
+pub mod storage_conf;
 pub mod tar_split;
 pub mod tar_unpack;
 pub mod truncindex;

@@ -19,12 +19,13 @@ its README or CHANGELOG or does not say there why it uses an outside crate, when
 ";
 
 /// Who may use whom. The edges point one way: from what knows more to what knows less.
-const MAP: [(&str, &[&str]); 17] = [
+const MAP: [(&str, &[&str]); 18] = [
     ("layerhold-ids", &[]),
     ("layerhold-truncindex", &[]),
     ("layerhold-idmap", &[]),
     ("layerhold-tar-format", &[]),
     ("layerhold-sys", &[]),
+    ("layerhold-config", &["sys"]),
     ("layerhold-schema", &["ids", "idmap"]),
     ("layerhold-tar-split", &["tar-format"]),
     ("layerhold-lockfile", &["sys"]),
@@ -66,6 +67,7 @@ const MAP: [(&str, &[&str]); 17] = [
         &[
             "layerhold",
             "archive",
+            "config",
             "driver",
             "idmap",
             "ids",

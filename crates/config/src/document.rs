@@ -1,0 +1,73 @@
+//! One file, parsed.
+
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+use crate::error::ConfigError;
+use crate::merge::merge;
+use crate::settings::Settings;
+use crate::warning::Warning;
+
+/// The text of one configuration file.
+#[derive(Clone, Debug)]
+pub struct Document {
+    path: PathBuf,
+    text: String,
+}
+
+impl Document {
+    /// Takes the bytes of a file. The path is for messages.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Encoding`] when they are not UTF-8.
+    pub fn new(path: impl Into<PathBuf>, bytes: Vec<u8>) -> Result<Self, ConfigError> {
+        let path = path.into();
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Document { path, text }),
+            Err(error) => {
+                let valid = error.utf8_error().valid_up_to();
+                let before = error.as_bytes().get(..valid).unwrap_or_default();
+                Err(ConfigError::Encoding {
+                    path,
+                    line: lines(before),
+                })
+            }
+        }
+    }
+
+    /// Overrides settings with what this file says. When it fails, `settings` may be changed in part and are of no use.
+    ///
+    /// # Errors
+    ///
+    /// When the text is not TOML, or a value is of a wrong type.
+    pub fn merge_into(
+        &self,
+        settings: &mut Settings,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<(), ConfigError> {
+        let table = DeTable::parse(&self.text).map_err(|error| ConfigError::Syntax {
+            path: self.path.clone(),
+            line: self.line(error.span().map_or(0, |span| span.start)),
+            message: error.message().to_owned(),
+        })?;
+        merge(self, table.get_ref(), settings, warnings)
+    }
+
+    /// The path given.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The line, from 1, that a byte is on.
+    pub(crate) fn line(&self, offset: usize) -> usize {
+        let bytes = self.text.as_bytes();
+        lines(bytes.get(..offset).unwrap_or(bytes))
+    }
+}
+
+fn lines(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|&&byte| byte == b'\n').count() + 1
+}

@@ -1,0 +1,62 @@
+//! `storage.conf`, its drop-ins and the environment, read as typed options of a container store.
+//!
+//! [`load`] finds the files that podman, buildah, skopeo and CRI-O read, merges them, applies the variables that override
+//! them, and returns a [`Config`]. The environment comes in as a value ([`Environment`]) and files through [`Files`], so
+//! that nothing depends on the process.
+//!
+//! ```
+//! use layerhold_config::{Environment, HostFiles, load};
+//!
+//! let environment = Environment::new(0)
+//!     .with("STORAGE_DRIVER", "vfs")
+//!     .with("STORAGE_OPTS", "vfs.ignore_chown_errors=true");
+//! let config = load(&environment, &HostFiles)?;
+//! assert_eq!(config.driver.as_deref(), Some("vfs"));
+//! assert_eq!(config.driver_options, ["vfs.ignore_chown_errors=true"]);
+//! # Ok::<(), layerhold_config::ConfigError>(())
+//! ```
+//!
+//! # Promises
+//!
+//! - What cannot be read as TOML, or holds a value of the wrong type, is an error with file and line; no setting of it is
+//!   used. Keys that nobody knows are [`Warning`]s, as new releases add some and old ones remain in files.
+//! - Driver options come out in the order of the Go library, where later ones win over earlier ones.
+//! - Nothing is opened, and nothing is created but the last resort for the run root of an ordinary user.
+//!
+//! # Limitations
+//!
+//! - Values of driver options are not looked at: the drivers do.
+//! - Only what `storage.conf` says; `containers.conf` and `registries.conf` are other people's.
+
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
+mod config;
+mod document;
+mod driver_options;
+mod environment;
+mod error;
+mod expand;
+mod files;
+mod list;
+mod merge;
+mod resolve;
+mod roots;
+mod search;
+mod section;
+mod settings;
+mod warning;
+
+pub use config::{AutoUserns, Config, PullOptions};
+pub use document::Document;
+pub use environment::Environment;
+pub use error::ConfigError;
+pub use files::{Files, HostFiles, Listed};
+pub use resolve::{load, load_from};
+pub use search::Places;
+pub use settings::Settings;
+pub use warning::Warning;
+
+/// Runs the example of the README as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,112 @@
+//! Which keys there are, and what they set (Go: `types/options.go` and `pkg/config`).
+
+use toml::de::DeTable;
+
+use crate::document::Document;
+use crate::driver_options::{GENERAL, OF_DRIVERS};
+use crate::error::ConfigError;
+use crate::section::Section;
+use crate::settings::Settings;
+use crate::warning::Warning;
+
+/// Keys of `[storage.options]` that do nothing: removed by Go, or read by it and then not used.
+const WITHOUT_EFFECT: [(&str, Option<&str>); 7] = [
+    ("remap-uids", None),
+    ("remap-gids", None),
+    ("remap-user", None),
+    ("remap-group", None),
+    ("ostree_repo", None),
+    ("imagestore", Some("storage.imagestore")),
+    (
+        "use_composefs",
+        Some("storage.options.overlay.use_composefs"),
+    ),
+];
+
+/// Overrides settings by what a file says.
+pub(crate) fn merge(
+    document: &Document,
+    table: &DeTable<'_>,
+    settings: &mut Settings,
+    warnings: &mut Vec<Warning>,
+) -> Result<(), ConfigError> {
+    let mut root = Section::new(document, String::new(), table);
+    if let Some(section) = root.section("storage")? {
+        storage(section, settings, warnings)?;
+    }
+    root.finish(warnings);
+    Ok(())
+}
+
+fn storage(
+    mut section: Section<'_>,
+    settings: &mut Settings,
+    warnings: &mut Vec<Warning>,
+) -> Result<(), ConfigError> {
+    section.text("driver", &mut settings.driver)?;
+    section.list("driver_priority", &mut settings.driver_priority)?;
+    section.text("runroot", &mut settings.run_root)?;
+    section.text("graphroot", &mut settings.graph_root)?;
+    section.text("imagestore", &mut settings.image_store)?;
+    section.text("rootless_storage_path", &mut settings.rootless_storage_path)?;
+    section.boolean("transient_store", &mut settings.transient_store)?;
+    if let Some(below) = section.section("options")? {
+        options(below, settings, warnings)?;
+    }
+    section.finish(warnings);
+    Ok(())
+}
+
+fn options(
+    mut section: Section<'_>,
+    settings: &mut Settings,
+    warnings: &mut Vec<Warning>,
+) -> Result<(), ConfigError> {
+    section.list(
+        "additionalimagestores",
+        &mut settings.additional_image_stores,
+    )?;
+    section.list(
+        "additionallayerstores",
+        &mut settings.additional_layer_stores,
+    )?;
+    section.text("root-auto-userns-user", &mut settings.root_auto_userns_user)?;
+    section.number("auto-userns-min-size", &mut settings.auto_userns_min_size)?;
+    section.number("auto-userns-max-size", &mut settings.auto_userns_max_size)?;
+    section.boolean("disable-volatile", &mut settings.disable_volatile)?;
+    section.number("force_mask", &mut settings.force_mask)?;
+    if let Some(pull) = section.section("pull_options")? {
+        settings.pull_options.extend(pull.texts()?);
+    }
+    for key in GENERAL {
+        driver_text(&mut section, key, key.to_owned(), settings)?;
+    }
+    for (driver, keys) in OF_DRIVERS {
+        let Some(mut below) = section.section(driver)? else {
+            continue;
+        };
+        for key in keys {
+            driver_text(&mut below, key, format!("{driver}.{key}"), settings)?;
+        }
+        below.finish(warnings);
+    }
+    section.ignore(&WITHOUT_EFFECT, warnings);
+    // The device mapper's table is still in the files that came with old releases; it means nothing and no harm.
+    drop(section.take("thinpool"));
+    section.finish(warnings);
+    Ok(())
+}
+
+fn driver_text(
+    section: &mut Section<'_>,
+    key: &str,
+    option: String,
+    settings: &mut Settings,
+) -> Result<(), ConfigError> {
+    if let Some(value) = section.take(key) {
+        settings
+            .driver_texts
+            .insert(option, value.text()?.to_owned());
+    }
+    Ok(())
+}

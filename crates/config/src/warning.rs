@@ -1,0 +1,87 @@
+//! What is odd about a configuration, and does not stop anything.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Something that whoever wrote the configuration may want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// Nobody knows this key.
+    UnknownKey {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The key with its tables.
+        key: String,
+    },
+    /// This key does nothing any more, or not in this table.
+    NoEffect {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The key with its tables.
+        key: String,
+        /// The key that does what this one seems to, if there is one.
+        instead: Option<&'static str>,
+    },
+    /// The driver goes by its old name.
+    OldDriverName,
+    /// `rootless_storage_path` is overridden by `graphroot`.
+    RootlessPathUnused,
+    /// A root names a variable that is not set, and is taken for empty.
+    UnsetVariable {
+        /// The key of the root.
+        key: &'static str,
+        /// The variable.
+        variable: String,
+    },
+    /// A drop-in that is a link or something else is not read, as in Go.
+    DropInNotAFile {
+        /// What is not read.
+        path: PathBuf,
+    },
+}
+
+impl Warning {
+    /// Whether the Go library says this too, to everybody; all else it keeps for debugging, or to itself.
+    #[must_use]
+    pub fn is_loud(&self) -> bool {
+        matches!(self, Warning::OldDriverName | Warning::RootlessPathUnused)
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Warning::UnknownKey { path, line, key } => {
+                write!(f, "{}:{line}: unknown key {key}", path.display())
+            }
+            Warning::NoEffect {
+                path,
+                line,
+                key,
+                instead,
+            } => {
+                write!(f, "{}:{line}: {key} has no effect", path.display())?;
+                instead.map_or(Ok(()), |instead| write!(f, "; use {instead}"))
+            }
+            Warning::OldDriverName => f.write_str("the driver overlay2 is called overlay now"),
+            Warning::RootlessPathUnused => {
+                f.write_str("rootless_storage_path is not used, because graphroot is set as well")
+            }
+            Warning::UnsetVariable { key, variable } => {
+                write!(f, "{key} names the variable {variable}, which is not set")
+            }
+            Warning::DropInNotAFile { path } => {
+                write!(
+                    f,
+                    "{}: not read, because it is not a regular file",
+                    path.display()
+                )
+            }
+        }
+    }
+}
