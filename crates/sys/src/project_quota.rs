@@ -300,3 +300,39 @@ fn outcome(result: libc::c_long) -> Raw<()> {
     let code = std::io::Error::last_os_error().raw_os_error();
     Err(Errno::from_raw_os_error(code.unwrap_or(libc::EIO)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use layerhold_testkit::{Blame, Filesystem, FilesystemKind, require_root, skip};
+
+    #[test]
+    fn root_loop_both_calls_reach_the_same_quota() {
+        let Some(()) = require_root() else { return };
+        let Ok(filesystem) = Filesystem::create_with(FilesystemKind::Xfs, 320, "prjquota") else {
+            let why = "the kernel mounts no XFS with prjquota";
+            let skipped: Option<()> = skip(why, Blame::Kernel);
+            assert_eq!(skipped, None);
+            return;
+        };
+        let home = Dir::open_ambient(filesystem.path()).unwrap();
+        let quota = ProjectQuota::new(&home, "node");
+        for (project, by_node) in [(5, true), (6, false)] {
+            let mut set = DiskQuota::for_project(project);
+            set.fields = BLOCK_LIMITS;
+            set.block_hard_limit = 2048 + 8 * u64::from(project);
+            if by_node {
+                quota.call_by_node(SET_LIMITS, project, &mut set).unwrap();
+            } else {
+                quota_by_descriptor(&home, SET_LIMITS, project, &mut set).unwrap();
+            }
+            let (mut one, mut other) = (DiskQuota::default(), DiskQuota::default());
+            quota.call_by_node(GET_QUOTA, project, &mut one).unwrap();
+            quota_by_descriptor(&home, GET_QUOTA, project, &mut other).unwrap();
+            assert_eq!(one.usage(), other.usage());
+            let bytes = one.usage().limits.bytes;
+            assert_eq!(bytes, Some((2048 + 8 * u64::from(project)) * 512));
+        }
+        assert_eq!(quota.usage(99).unwrap(), None);
+    }
+}

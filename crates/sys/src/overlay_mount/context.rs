@@ -21,8 +21,11 @@ use crate::mount::MountOptions;
 const LONGEST_VALUE: usize = 255;
 
 pub(super) fn is_supported() -> bool {
-    // Any directory will do, nothing is mounted.
-    open().is_ok_and(|context| fsconfig_set_string(&context, "lowerdir+", "/").is_ok())
+    let Ok(context) = open() else { return false };
+    // Any directory will do, nothing is mounted. Before Linux 6.5 the kernel
+    // collected options without knowing them, so it took any word.
+    let takes = |key: &str| fsconfig_set_string(&context, key, "/").is_ok();
+    takes("lowerdir+") && !takes("layerhold-no-such-option")
 }
 
 fn open() -> Raw<OwnedFd> {

@@ -17,15 +17,15 @@ use crate::mount::{MountOptions, REMOUNT_OR_MOVE};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OverlayApi {
-    /// `fsopen`, and one call for each directory (`lowerdir+`): no limit on
-    /// the length of all together, and the kernel says what it dislikes.
+    /// `fsopen`, and one call for each directory (`lowerdir+`, Linux 6.8): no
+    /// limit on the length of all together, and the kernel says what it dislikes.
     Context,
     /// `mount(2)`, where all options share less than a page of memory.
     Classic,
 }
 
 impl OverlayApi {
-    /// Asks the kernel. Costs three system calls; whoever mounts often keeps
+    /// Asks the kernel. Costs four system calls; whoever mounts often keeps
     /// the answer. A process that may not mount is told [`Classic`](Self::Classic).
     #[must_use]
     pub fn detect() -> Self {
