@@ -13,6 +13,9 @@ pub struct TreeUsage {
     pub bytes: u64,
     /// Inodes, the top directory included, hard links once.
     pub inodes: u64,
+    /// Bytes of the blocks of all inodes, directories included. Blocks that
+    /// several files share are counted with each of them.
+    pub allocated: u64,
 }
 
 /// Adds up a tree as the Go library does (Go: pkg/directory): lengths, not
@@ -46,6 +49,7 @@ impl Counter {
     /// Counts a freshly opened directory itself and what is directly in it.
     fn add_entries(&mut self, dir: &Dir, path: &Path) -> Result<()> {
         self.usage.inodes += 1;
+        self.add_blocks(&dir.stat_self()?);
         let mut buffer = std::mem::take(&mut self.buffer);
         let result = buffer.visit(dir, |name, file_type| {
             if file_type == FileType::Dir {
@@ -62,8 +66,15 @@ impl Counter {
     fn add_file(&mut self, stat: &Stat) {
         if stat.nlink <= 1 || self.linked.insert((stat.dev, stat.ino)) {
             self.usage.inodes += 1;
-            self.usage.bytes += stat.size;
+            // A sparse file may claim any length.
+            self.usage.bytes = self.usage.bytes.saturating_add(stat.size);
+            self.add_blocks(stat);
         }
+    }
+
+    fn add_blocks(&mut self, stat: &Stat) {
+        let bytes = stat.blocks.saturating_mul(512);
+        self.usage.allocated = self.usage.allocated.saturating_add(bytes);
     }
 }
 
@@ -87,9 +98,14 @@ mod tests {
             .write_all(b"123")
             .unwrap();
         dir.symlink("target", "link").unwrap();
+        let blocks = |path: &str| {
+            let stat = std::fs::symlink_metadata(scratch.path().join(path)).unwrap();
+            std::os::unix::fs::MetadataExt::blocks(&stat) * 512
+        };
         let expected = TreeUsage {
             bytes: 5 + 3 + 6,
             inodes: 5,
+            allocated: ["", "a", "sub", "sub/c", "link"].map(blocks).iter().sum(),
         };
         assert_eq!(tree_usage(&dir).unwrap(), expected);
     }
@@ -103,11 +119,8 @@ mod tests {
             drop(dir.create_file("f", 0o600).unwrap());
             dir = dir.ensure_dir("d".repeat(200), 0o700).unwrap();
         }
-        let expected = TreeUsage {
-            bytes: 0,
-            inodes: 1 + 2 * 60,
-        };
-        assert_eq!(tree_usage(&top).unwrap(), expected);
+        let usage = tree_usage(&top).unwrap();
+        assert_eq!((usage.bytes, usage.inodes), (0, 1 + 2 * 60));
         crate::remove_tree(&top, "d".repeat(200)).unwrap();
     }
 }

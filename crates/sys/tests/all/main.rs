@@ -7,6 +7,7 @@
 )]
 
 mod copies;
+mod dedupe;
 mod detection;
 mod idmapped;
 mod mounts;
