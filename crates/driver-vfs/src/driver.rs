@@ -9,7 +9,7 @@ use layerhold_driver::{
     StagedLayer, SyncMode, Trash, Usage,
 };
 use layerhold_ids::LayerId;
-use layerhold_sys::{FileType, remove_tree, tree_usage};
+use layerhold_sys::{Dir, FileType, remove_tree, tree_usage};
 
 use crate::NAME;
 use crate::homes::Homes;
@@ -123,6 +123,10 @@ impl Driver for VfsDriver {
             bytes: usage.bytes,
             inodes: usage.inodes,
         })
+    }
+
+    fn own_tree(&self, id: &LayerId) -> Result<Option<Dir>, LayerError> {
+        Ok(Some(self.homes.require(id)?.home.open_layer(id)?))
     }
 
     fn mount(&self, id: &LayerId, options: &MountOptions) -> Result<PathBuf, LayerError> {

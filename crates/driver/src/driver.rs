@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use layerhold_archive::Change;
 use layerhold_idmap::IdMappings;
 use layerhold_ids::LayerId;
+use layerhold_sys::Dir;
 
 use crate::apply::{ApplyRequest, ApplySummary, LayerTarget};
 use crate::capabilities::Capabilities;
@@ -131,6 +132,17 @@ pub trait Driver: Send + Sync + Debug {
     /// Those of [`mount`](Self::mount).
     fn view(&self, id: &LayerId, mount_label: &str) -> Result<LayerView<'_>, LayerError> {
         LayerView::of_mount(self, id, mount_label)
+    }
+
+    /// Opens the files that a layer itself takes space with, as they lie on the disk: all of it where each layer is a full copy
+    /// (vfs), what it changes where layers are stacked (overlay). For counting them and for sharing blocks among them, so
+    /// names and attributes may be those of the driver (whiteouts). `None` when the driver has no such tree.
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::Unknown`].
+    fn own_tree(&self, _id: &LayerId) -> Result<Option<Dir>, LayerError> {
+        Ok(None)
     }
 
     // ---- differences --------------------------------------------------------------------------------
