@@ -6,6 +6,7 @@
     reason = "a test fails by panicking and looks at files by itself"
 )]
 
+mod additional;
 mod apply;
 mod big_data;
 mod collect;
@@ -26,4 +27,6 @@ mod peers;
 mod properties;
 mod recovery;
 mod sizes;
+mod split;
 mod support;
+mod transient;

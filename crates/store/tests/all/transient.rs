@@ -1,0 +1,145 @@
+//! Containers that do not survive a reboot: in a transient store all, elsewhere those that are asked to be volatile.
+
+use std::path::Path;
+
+use layerhold::{BigDataItem, ContainerSpec, MountRequest, Persistence, StagedContainer, Store};
+use layerhold_testkit::scratch;
+
+use crate::support::{Place, image, options, small_tar};
+
+fn transient(base: &Path) -> Store {
+    Store::open(options(base).with_persistence(Persistence::Transient)).unwrap()
+}
+
+fn container(store: &Store, spec: ContainerSpec) -> StagedContainer {
+    let mut tx = store.begin().unwrap();
+    let container = tx.create_container(spec).unwrap();
+    tx.commit().unwrap();
+    container
+}
+
+#[test]
+fn a_transient_store_has_its_containers_below_the_run_root() {
+    let place = scratch();
+    let store = transient(place.path());
+    let (image, layer) = image(&store, "image", &small_tar());
+    let container = container(&store, ContainerSpec::new().name("box").image(image));
+    store
+        .set_container_data("box", BigDataItem::new("k", *b"v"))
+        .unwrap();
+    let text = |file: &str| std::fs::read_to_string(place.path().join(file));
+    let (id, own) = (container.id().as_str(), container.layer().as_str());
+    assert!(
+        text("runroot/vfs-containers/volatile-containers.json")
+            .unwrap()
+            .contains(id)
+    );
+    assert!(
+        text("runroot/vfs-layers/volatile-layers.json")
+            .unwrap()
+            .contains(own)
+    );
+    assert!(
+        text("root/vfs-layers/layers.json")
+            .unwrap()
+            .contains(layer.as_str())
+    );
+    for absent in [
+        "root/vfs-containers/containers.json",
+        "root/vfs-containers/containers.lock",
+        "root/vfs-containers/volatile-containers.json",
+        "root/vfs-layers/volatile-layers.json",
+    ] {
+        assert!(text(absent).is_err(), "{absent}");
+    }
+    assert!(
+        place
+            .path()
+            .join("runroot/vfs-containers/containers.lock")
+            .exists()
+    );
+    assert!(place.path().join("root/vfs-containers").join(id).is_dir());
+    assert!(
+        store
+            .snapshot()
+            .unwrap()
+            .container("box")
+            .unwrap()
+            .is_volatile()
+    );
+    assert_eq!(store.container_data("box", "k").unwrap(), b"v");
+    store.mount("box", &MountRequest::new()).unwrap();
+    // Whoever opens it like this sees the container; who does not, sees the image alone.
+    assert!(transient(place.path()).exists("box").unwrap());
+    let durable = Store::open(options(place.path())).unwrap();
+    assert!(!durable.exists("box").unwrap());
+    assert!(durable.exists("image").unwrap());
+    store.delete_container("box").unwrap();
+    assert!(!place.path().join("root/vfs-containers").join(id).exists());
+    assert!(!place.path().join("root/vfs/dir").join(own).exists());
+}
+
+#[test]
+fn after_a_reboot_images_are_left_and_the_rest_is_garbage() {
+    let place = scratch();
+    let store = transient(place.path());
+    let (image, layer) = image(&store, "image", &small_tar());
+    let container = container(&store, ContainerSpec::new().name("box").image(image));
+    store.container_directory("box").unwrap();
+    drop(store);
+    std::fs::remove_dir_all(place.path().join("runroot")).unwrap();
+    let store = transient(place.path());
+    let view = store.snapshot().unwrap();
+    assert_eq!(view.containers().count(), 0);
+    assert_eq!(
+        view.layers()
+            .map(|layer| layer.id().clone())
+            .collect::<Vec<_>>(),
+        [layer]
+    );
+    assert!(view.image("image").is_ok());
+    let report = store.garbage_collect().unwrap();
+    assert_eq!(report.container_dirs, [container.id().as_str()]);
+    assert_eq!(report.layers, std::slice::from_ref(container.layer()));
+    assert!(store.garbage_collect().unwrap().is_empty());
+}
+
+#[test]
+fn durable_containers_are_seen_in_a_transient_store_of_the_same_place() {
+    let place = Place::new();
+    let lasting = container(&place.store, ContainerSpec::new().name("lasting"));
+    let store = transient(place.dir.path());
+    container(&store, ContainerSpec::new().name("passing"));
+    let view = store.snapshot().unwrap();
+    assert_eq!(view.containers().count(), 2);
+    assert!(!view.container("lasting").unwrap().is_volatile());
+    assert!(
+        place
+            .records("vfs-containers/containers.json")
+            .contains(lasting.id().as_str())
+    );
+}
+
+#[test]
+fn a_volatile_container_is_recorded_apart() {
+    let place = Place::new();
+    let spec = ContainerSpec::new().name("passing").volatile();
+    let passing = container(&place.store, spec);
+    let lasting = container(&place.store, ContainerSpec::new().name("lasting"));
+    let of = |file: &str| place.records(file);
+    assert!(of("vfs-containers/volatile-containers.json").contains(passing.id().as_str()));
+    assert!(!of("vfs-containers/containers.json").contains(passing.id().as_str()));
+    assert!(of("vfs-containers/containers.json").contains(lasting.id().as_str()));
+    assert!(of("vfs-layers/volatile-layers.json").contains(passing.layer().as_str()));
+    assert!(of("vfs-layers/layers.json").contains(lasting.layer().as_str()));
+    let view = place.store.snapshot().unwrap();
+    assert!(view.container("passing").unwrap().is_volatile());
+    assert!(!view.container("lasting").unwrap().is_volatile());
+    place
+        .store
+        .set_names("passing", &["renamed".to_owned()])
+        .unwrap();
+    assert!(of("vfs-containers/volatile-containers.json").contains("renamed"));
+    place.store.delete_container("renamed").unwrap();
+    assert_eq!(of("vfs-containers/volatile-containers.json"), "[]");
+}
