@@ -15,6 +15,7 @@ use crate::contents::LayerContents;
 use crate::diff::DiffRequest;
 use crate::error::LayerError;
 use crate::fallback;
+use crate::flaw::Flaw;
 use crate::mount::MountOptions;
 use crate::remap::RemapRequest;
 use crate::stage::{StageRequest, StagedLayer};
@@ -181,6 +182,52 @@ pub trait Driver: Send + Sync + Debug {
     /// Tells whether mounts can show a layer under these maps without owners being rewritten.
     fn supports_shifting(&self, _maps: &IdMappings) -> bool {
         false
+    }
+
+    // ---- check and repair ---------------------------------------------------------------------------
+
+    /// Looks for damage to what the driver keeps about a layer: links between layers, the list of those below. `parent` is
+    /// the layer that the store's record names. Called without locks, so what it finds may be somebody's work in progress;
+    /// the caller asks again under the layers lock.
+    ///
+    /// A layer that the driver does not hold has no flaws.
+    ///
+    /// # Errors
+    ///
+    /// Only when it cannot be found out.
+    fn flaws(&self, _id: &LayerId, _parent: Option<&LayerId>) -> Result<Vec<Flaw>, LayerError> {
+        Ok(Vec::new())
+    }
+
+    /// Makes anew what [`flaws`](Self::flaws) says can be. The caller holds the layers lock for writing and mends parents before
+    /// their children.
+    ///
+    /// # Errors
+    ///
+    /// When something cannot be made anew; nothing is removed then.
+    fn mend(&self, _id: &LayerId, _parent: Option<&LayerId>) -> Result<(), LayerError> {
+        Ok(())
+    }
+
+    /// Looks for what lies in the driver's home without belonging to any layer: links of layers that are gone, directories of
+    /// dead processes that no [temporary root](Self::temp_roots) holds. All of it can be removed by
+    /// [`mend_home`](Self::mend_home).
+    ///
+    /// # Errors
+    ///
+    /// Only when it cannot be found out.
+    fn home_flaws(&self) -> Result<Vec<Flaw>, LayerError> {
+        Ok(Vec::new())
+    }
+
+    /// Removes one of the [`home_flaws`](Self::home_flaws), provided that it still is one. The caller holds the layers lock for
+    /// writing.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be removed.
+    fn mend_home(&self, _flaw: &Flaw) -> Result<(), LayerError> {
+        Ok(())
     }
 
     // ---- the home -----------------------------------------------------------------------------------
