@@ -87,8 +87,8 @@ pub trait Driver: Send + Sync + Debug {
     /// Only when the answer cannot be found out; Go reports "no" then.
     fn exists(&self, id: &LayerId) -> Result<bool, LayerError>;
 
-    /// Lists the layers of the driver's own home (not those of additional stores), in an order in which they
-    /// could be removed one after the other. `None` when the driver cannot list (zfs).
+    /// Lists the layers of the driver's own home and of a split-off image store (not those of additional stores), in an
+    /// order in which they could be removed one after the other. `None` when the driver cannot list (zfs).
     fn list(&self) -> Result<Option<Vec<LayerId>>, LayerError>;
 
     /// Returns low-level facts on one layer, in a fixed order (overlay: `WorkDir`, `MergedDir`, …; vfs: none).

@@ -108,9 +108,93 @@ pub enum LayerError {
     /// Removed layers could not be erased completely; the next opener tries again.
     #[error("cannot erase removed layers")]
     Erase(#[source] layerhold_staging::CloseError),
+    /// More layers than can be put together.
+    #[error("max depth exceeded")]
+    MaxDepth {
+        /// The layer.
+        id: LayerId,
+        /// How many there are.
+        layers: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// The kernel did not mount a layer.
+    #[error("creating overlay mount to {}, mount_data={data:?}", target.display())]
+    Mount {
+        /// Where.
+        target: PathBuf,
+        /// The options.
+        data: String,
+        /// What the kernel said.
+        #[source]
+        source: Box<layerhold_sys::OverlayMountError>,
+    },
+    /// A mount program did not mount a layer.
+    #[error("using mount program {}: {output}", program.display())]
+    MountProgram {
+        /// The program.
+        program: PathBuf,
+        /// The options.
+        data: String,
+        /// What it wrote to its standard error.
+        output: String,
+    },
+    /// A layer is mounted and somebody uses the mount.
+    #[error("layer {id} is mounted at {} and in use{}", path.display(), by(users))]
+    Busy {
+        /// The layer.
+        id: LayerId,
+        /// Where.
+        path: PathBuf,
+        /// Who uses it, as far as can be known.
+        users: Vec<String>,
+    },
+    /// The list of the layers below a layer is lost, and cannot be rebuilt from the other layers.
+    #[error(
+        "the list of the layers below layer {id} is damaged, and no layer above it says what was in it"
+    )]
+    LowerLost {
+        /// The layer.
+        id: LayerId,
+    },
+    /// A layer below another one cannot be found.
+    #[error("layer {id} is on a layer with the short name {link}, which no layer has")]
+    LinkLost {
+        /// The layer above.
+        id: LayerId,
+        /// The short name.
+        link: String,
+    },
+    /// The short name of a layer is lost, and more than one could be meant by the layers above.
+    #[error("the short name of layer {id} is lost, and it cannot be told which one it was")]
+    LinkUnknown {
+        /// The layer.
+        id: LayerId,
+    },
+    /// A per-layer option cannot be used.
+    #[error("{reason}")]
+    StorageOption {
+        /// What is wrong, in Go's words.
+        reason: String,
+    },
+    /// `force_mask` needs a mount program that shows the real owners and modes.
+    #[error(
+        "{driver}: force_mask option for writeable layers is only supported with a mount_program"
+    )]
+    ForceMask {
+        /// The driver.
+        driver: &'static str,
+    },
     /// A system call failed.
     #[error(transparent)]
     Os(#[from] PathError),
+}
+
+fn by(users: &[String]) -> String {
+    if users.is_empty() {
+        return String::new();
+    }
+    format!(" by {}", users.join(", "))
 }
 
 impl LayerError {

@@ -1,5 +1,8 @@
 //! Driver options: `driver.key=value`.
 
+use std::path::PathBuf;
+
+use crate::size::InvalidSize;
 use crate::sync::InvalidSyncMode;
 
 /// Every driver name an option may start with, whether compiled in or not (Go: internal/driver). `overlay2` is an
@@ -169,6 +172,68 @@ pub enum OptionError {
         #[source]
         source: InvalidSyncMode,
     },
+    /// The value is no size.
+    #[error(transparent)]
+    Size(#[from] InvalidSize),
+    /// The value is no number.
+    #[error("strconv.{function}: parsing {value:?}: {problem}")]
+    Number {
+        /// The function of Go's library that reads such numbers.
+        function: &'static str,
+        /// The value.
+        value: String,
+        /// `invalid syntax` or `value out of range`.
+        problem: &'static str,
+    },
+    /// A path has to be absolute.
+    #[error("{driver}: {what} {path:?} is not absolute.  Can not be relative")]
+    Relative {
+        /// The driver.
+        driver: &'static str,
+        /// What the path is meant to be.
+        what: &'static str,
+        /// The path.
+        path: PathBuf,
+    },
+    /// What a path names is not there.
+    #[error("{driver}: can't stat {what}: {reason}")]
+    Missing {
+        /// The driver.
+        driver: &'static str,
+        /// What the path is meant to be, and the path.
+        what: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// A path names something else than a directory.
+    #[error("{driver}: {what} {path:?} must be a directory")]
+    NoDirectory {
+        /// The driver.
+        driver: &'static str,
+        /// What the path is meant to be.
+        what: &'static str,
+        /// The path.
+        path: PathBuf,
+    },
+    /// What follows the path of an additional layer store is wrong.
+    #[error("{driver}: additionallayerstore config {}", reason)]
+    LayerStore {
+        /// The driver.
+        driver: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The option is known, and what it asks for is not there yet.
+    #[error("{driver}: the option {key} is not supported yet")]
+    NotYet {
+        /// The driver.
+        driver: &'static str,
+        /// The key.
+        key: &'static str,
+    },
+    /// A quota was asked for on a filesystem that has none.
+    #[error("{0}")]
+    Quota(String),
 }
 
 #[cfg(test)]

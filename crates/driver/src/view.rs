@@ -27,7 +27,7 @@ impl<'a> LayerView<'a> {
         }
     }
 
-    /// Runs something when the view is dropped, after the directory is closed.
+    /// Runs something when the view is dropped.
     #[must_use]
     pub fn on_release(mut self, release: impl FnOnce() + Send + 'a) -> Self {
         self.release = Some(Box::new(release));
