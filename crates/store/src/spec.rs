@@ -28,6 +28,59 @@ pub enum NameConflict {
     Move,
 }
 
+/// Gives a specification the setters that all three have.
+macro_rules! common_setters {
+    ($spec:ident, $id:ident) => {
+        impl $spec {
+            /// Sets the ID.
+            #[must_use]
+            pub fn id(mut self, id: $id) -> Self {
+                self.id = Some(id);
+                self
+            }
+
+            /// Adds a name.
+            #[must_use]
+            pub fn name(mut self, name: impl Into<String>) -> Self {
+                self.names.push(name.into());
+                self
+            }
+
+            /// Adds names.
+            #[must_use]
+            pub fn names<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+                self.names.extend(names.into_iter().map(Into::into));
+                self
+            }
+
+            /// Sets the metadata.
+            #[must_use]
+            pub fn metadata(mut self, metadata: impl Into<String>) -> Self {
+                self.metadata = metadata.into();
+                self
+            }
+
+            /// Adds a data item.
+            #[must_use]
+            pub fn big_data(mut self, item: BigDataItem) -> Self {
+                self.big_data.push(item);
+                self
+            }
+
+            /// Sets a flag.
+            #[must_use]
+            pub fn flag(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+                self.flags.set(name, value);
+                self
+            }
+        }
+    };
+}
+
+common_setters!(LayerSpec, LayerId);
+common_setters!(ImageSpec, ImageId);
+common_setters!(ContainerSpec, ContainerId);
+
 /// A layer to be created or imported.
 ///
 /// ```
@@ -80,13 +133,6 @@ impl LayerSpec {
         Self::default()
     }
 
-    /// Sets the ID.
-    #[must_use]
-    pub fn id(mut self, id: LayerId) -> Self {
-        self.id = Some(id);
-        self
-    }
-
     /// Puts the layer on top of another; a staged layer serves as well as an ID.
     #[must_use]
     pub fn parent(mut self, parent: impl Into<LayerId>) -> Self {
@@ -98,27 +144,6 @@ impl LayerSpec {
     #[must_use]
     pub fn template(mut self, template: impl Into<LayerId>) -> Self {
         self.template = Some(template.into());
-        self
-    }
-
-    /// Adds a name.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.names.push(name.into());
-        self
-    }
-
-    /// Adds names.
-    #[must_use]
-    pub fn names<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
-        self.names.extend(names.into_iter().map(Into::into));
-        self
-    }
-
-    /// Sets the metadata.
-    #[must_use]
-    pub fn metadata(mut self, metadata: impl Into<String>) -> Self {
-        self.metadata = metadata.into();
         self
     }
 
@@ -155,20 +180,6 @@ impl LayerSpec {
     #[must_use]
     pub fn trusted_diff_id(mut self, digest: DiffId) -> Self {
         self.trusted_diff_id = Some(digest);
-        self
-    }
-
-    /// Adds a big data item.
-    #[must_use]
-    pub fn big_data(mut self, item: BigDataItem) -> Self {
-        self.big_data.push(item);
-        self
-    }
-
-    /// Sets a flag.
-    #[must_use]
-    pub fn flag(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.flags.set(name, value);
         self
     }
 
@@ -285,27 +296,6 @@ impl ImageSpec {
         Self::default()
     }
 
-    /// Sets the ID.
-    #[must_use]
-    pub fn id(mut self, id: ImageId) -> Self {
-        self.id = Some(id);
-        self
-    }
-
-    /// Adds a name.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.names.push(name.into());
-        self
-    }
-
-    /// Adds names.
-    #[must_use]
-    pub fn names<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
-        self.names.extend(names.into_iter().map(Into::into));
-        self
-    }
-
     /// Takes names away from images that have them.
     #[must_use]
     pub fn move_names(mut self) -> Self {
@@ -334,13 +324,6 @@ impl ImageSpec {
         self
     }
 
-    /// Sets the metadata.
-    #[must_use]
-    pub fn metadata(mut self, metadata: impl Into<String>) -> Self {
-        self.metadata = metadata.into();
-        self
-    }
-
     /// Sets when the image was made.
     #[must_use]
     pub fn created(mut self, created: Timestamp) -> Self {
@@ -352,20 +335,6 @@ impl ImageSpec {
     #[must_use]
     pub fn digest(mut self, digest: Digest) -> Self {
         self.digest = Some(digest);
-        self
-    }
-
-    /// Adds a big data item.
-    #[must_use]
-    pub fn big_data(mut self, item: BigDataItem) -> Self {
-        self.big_data.push(item);
-        self
-    }
-
-    /// Sets a flag.
-    #[must_use]
-    pub fn flag(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.flags.set(name, value);
         self
     }
 }
@@ -416,27 +385,6 @@ impl ContainerSpec {
         Self::default()
     }
 
-    /// Sets the ID.
-    #[must_use]
-    pub fn id(mut self, id: ContainerId) -> Self {
-        self.id = Some(id);
-        self
-    }
-
-    /// Adds a name.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.names.push(name.into());
-        self
-    }
-
-    /// Adds names.
-    #[must_use]
-    pub fn names<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
-        self.names.extend(names.into_iter().map(Into::into));
-        self
-    }
-
     /// Sets the image.
     #[must_use]
     pub fn image(mut self, image: impl Into<ImageId>) -> Self {
@@ -448,27 +396,6 @@ impl ContainerSpec {
     #[must_use]
     pub fn layer(mut self, layer: LayerId) -> Self {
         self.layer = Some(layer);
-        self
-    }
-
-    /// Sets the metadata.
-    #[must_use]
-    pub fn metadata(mut self, metadata: impl Into<String>) -> Self {
-        self.metadata = metadata.into();
-        self
-    }
-
-    /// Adds a data item.
-    #[must_use]
-    pub fn big_data(mut self, item: BigDataItem) -> Self {
-        self.big_data.push(item);
-        self
-    }
-
-    /// Sets a flag.
-    #[must_use]
-    pub fn flag(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.flags.set(name, value);
         self
     }
 

@@ -15,7 +15,6 @@ use crate::kind::ErrorKind;
 use crate::locked::Locked;
 use crate::locks::InContext;
 use crate::lookup::{Item, find, refuse_additional};
-use crate::records::{Container, Image, Layer};
 use crate::shelves::{Parts, View};
 use crate::spec::ImageSpec;
 use crate::store::Store;
@@ -25,22 +24,6 @@ pub(crate) trait Mutable: Item {
     fn metadata_mut(&mut self) -> &mut String;
     fn flags_mut(&mut self) -> &mut Flags;
 }
-
-macro_rules! mutable {
-    ($($record:ty),*) => {$(
-        impl Mutable for $record {
-            fn metadata_mut(&mut self) -> &mut String {
-                &mut self.record_mut().metadata
-            }
-
-            fn flags_mut(&mut self) -> &mut Flags {
-                &mut self.record_mut().flags
-            }
-        }
-    )*};
-}
-
-mutable!(Layer, Image, Container);
 
 /// A change that all kinds of records can have.
 enum Change<'a> {

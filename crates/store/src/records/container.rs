@@ -31,18 +31,6 @@ impl Container {
         })
     }
 
-    /// Returns the ID.
-    #[must_use]
-    pub fn id(&self) -> &ContainerId {
-        &self.id
-    }
-
-    /// Returns the names.
-    #[must_use]
-    pub fn names(&self) -> &[String] {
-        &self.record.names
-    }
-
     /// Returns the image it was made of, if any.
     #[must_use]
     pub fn image(&self) -> Option<&ImageId> {
@@ -55,34 +43,10 @@ impl Container {
         &self.layer
     }
 
-    /// Returns the caller's free text.
-    #[must_use]
-    pub fn metadata(&self) -> &str {
-        &self.record.metadata
-    }
-
-    /// Returns the names of its data items.
-    #[must_use]
-    pub fn big_data_names(&self) -> &[String] {
-        &self.record.big_data_names
-    }
-
-    /// Returns when it was made.
-    #[must_use]
-    pub fn created(&self) -> Timestamp {
-        self.record.created
-    }
-
     /// Returns the maps of its owners. Ranges that make no sense count as none.
     #[must_use]
     pub fn id_maps(&self) -> IdMappings {
         self.record.id_mappings().unwrap_or_default()
-    }
-
-    /// Returns the flags.
-    #[must_use]
-    pub fn flags(&self) -> &Flags {
-        &self.record.flags
     }
 
     /// Returns the SELinux label of its mounts; empty for none.
@@ -108,23 +72,9 @@ impl Container {
     pub fn is_volatile(&self) -> bool {
         self.record.is_volatile()
     }
-
-    /// Returns the whole record.
-    #[must_use]
-    pub fn record(&self) -> &ContainerRecord {
-        &self.record
-    }
-
-    pub(crate) fn record_mut(&mut self) -> &mut ContainerRecord {
-        &mut self.record
-    }
 }
 
-impl From<&Container> for ContainerId {
-    fn from(container: &Container) -> Self {
-        container.id.clone()
-    }
-}
+common_accessors!(Container, ContainerId, ContainerRecord);
 
 impl Record for Container {
     const KIND: &'static str = "container";
@@ -132,27 +82,7 @@ impl Record for Container {
         KeySpec::field(BY_LAYER).resolved(),
         KeySpec::field(BY_IMAGE),
     ];
-    type Error = InvalidRecord;
-
-    fn parse(json: &[u8]) -> Result<Self, InvalidRecord> {
-        Self::new(ContainerRecord::from_json(json)?)
-    }
-
-    fn write(&self, out: &mut Vec<u8>) {
-        self.record.write_json(out);
-    }
-
-    fn id(&self) -> &str {
-        self.id.as_str()
-    }
-
-    fn names(&self) -> &[String] {
-        &self.record.names
-    }
-
-    fn set_names(&mut self, names: Vec<String>) {
-        self.record.names = names;
-    }
+    plain_record!(ContainerRecord);
 
     fn key_values(&self, key: usize, found: &mut dyn FnMut(&str)) {
         let value = match key {

@@ -38,18 +38,6 @@ impl Image {
         })
     }
 
-    /// Returns the ID.
-    #[must_use]
-    pub fn id(&self) -> &ImageId {
-        &self.id
-    }
-
-    /// Returns the names.
-    #[must_use]
-    pub fn names(&self) -> &[String] {
-        &self.record.names
-    }
-
     /// Returns the names it has or had, newest first.
     #[must_use]
     pub fn names_history(&self) -> &[String] {
@@ -68,12 +56,6 @@ impl Image {
         &self.mapped_layers
     }
 
-    /// Returns the caller's free text.
-    #[must_use]
-    pub fn metadata(&self) -> &str {
-        &self.record.metadata
-    }
-
     /// Returns the image's own digest, if it has one.
     #[must_use]
     pub fn digest(&self) -> Option<Digest> {
@@ -84,34 +66,6 @@ impl Image {
     #[must_use]
     pub fn digests(&self) -> &[ManifestDigest] {
         &self.digests
-    }
-
-    /// Returns the names of its data items.
-    #[must_use]
-    pub fn big_data_names(&self) -> &[String] {
-        &self.record.big_data_names
-    }
-
-    /// Returns when it was made.
-    #[must_use]
-    pub fn created(&self) -> Timestamp {
-        self.record.created
-    }
-
-    /// Returns the callers' flags.
-    #[must_use]
-    pub fn flags(&self) -> &Flags {
-        &self.record.flags
-    }
-
-    /// Returns the whole record.
-    #[must_use]
-    pub fn record(&self) -> &ImageRecord {
-        &self.record
-    }
-
-    pub(crate) fn record_mut(&mut self) -> &mut ImageRecord {
-        &mut self.record
     }
 
     /// Takes the digests of the manifests up into what is derived from the record, and makes the first the image's own
@@ -160,11 +114,7 @@ impl Image {
     }
 }
 
-impl From<&Image> for ImageId {
-    fn from(image: &Image) -> Self {
-        image.id.clone()
-    }
-}
+common_accessors!(Image, ImageId, ImageRecord);
 
 impl Record for Image {
     const KIND: &'static str = "image";
@@ -172,27 +122,7 @@ impl Record for Image {
         KeySpec::computed(BY_TOP_LAYER),
         KeySpec::computed(BY_DIGEST),
     ];
-    type Error = InvalidRecord;
-
-    fn parse(json: &[u8]) -> Result<Self, InvalidRecord> {
-        Self::new(ImageRecord::from_json(json)?)
-    }
-
-    fn write(&self, out: &mut Vec<u8>) {
-        self.record.write_json(out);
-    }
-
-    fn id(&self) -> &str {
-        self.id.as_str()
-    }
-
-    fn names(&self) -> &[String] {
-        &self.record.names
-    }
-
-    fn set_names(&mut self, names: Vec<String>) {
-        self.record.names = names;
-    }
+    plain_record!(ImageRecord);
 
     fn assign_names(&mut self, names: Vec<String>) {
         for name in &names {

@@ -31,40 +31,16 @@ impl Layer {
         })
     }
 
-    /// Returns the ID.
-    #[must_use]
-    pub fn id(&self) -> &LayerId {
-        &self.id
-    }
-
-    /// Returns the names.
-    #[must_use]
-    pub fn names(&self) -> &[String] {
-        &self.record.names
-    }
-
     /// Returns the layer below, if any.
     #[must_use]
     pub fn parent(&self) -> Option<&LayerId> {
         self.parent.as_ref()
     }
 
-    /// Returns the caller's free text.
-    #[must_use]
-    pub fn metadata(&self) -> &str {
-        &self.record.metadata
-    }
-
     /// Returns the SELinux label of its mounts; empty for none.
     #[must_use]
     pub fn mount_label(&self) -> &str {
         &self.record.mount_label
-    }
-
-    /// Returns when it was made.
-    #[must_use]
-    pub fn created(&self) -> Timestamp {
-        self.record.created
     }
 
     /// Returns the digest of the stream it came as, if known.
@@ -129,12 +105,6 @@ impl Layer {
         &self.record.gid_set
     }
 
-    /// Returns the callers' flags.
-    #[must_use]
-    pub fn flags(&self) -> &Flags {
-        &self.record.flags
-    }
-
     /// Tells whether its contents are not all there: whoever made it has not finished or was killed.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
@@ -147,18 +117,6 @@ impl Layer {
         self.record.id_mappings().unwrap_or_default()
     }
 
-    /// Returns the names of its data items.
-    #[must_use]
-    pub fn big_data_names(&self) -> &[String] {
-        &self.record.big_data_names
-    }
-
-    /// Returns the whole record.
-    #[must_use]
-    pub fn record(&self) -> &LayerRecord {
-        &self.record
-    }
-
     /// Notes that the contents are not all there.
     pub(crate) fn set_incomplete(&mut self) {
         self.record.set_incomplete(Completeness::Incomplete);
@@ -168,17 +126,9 @@ impl Layer {
     pub(crate) fn set_complete(&mut self) {
         self.record.set_incomplete(Completeness::Complete);
     }
-
-    pub(crate) fn record_mut(&mut self) -> &mut LayerRecord {
-        &mut self.record
-    }
 }
 
-impl From<&Layer> for LayerId {
-    fn from(layer: &Layer) -> Self {
-        layer.id.clone()
-    }
-}
+common_accessors!(Layer, LayerId, LayerRecord);
 
 impl Record for Layer {
     const KIND: &'static str = "layer";
@@ -188,27 +138,7 @@ impl Record for Layer {
         KeySpec::field(BY_DIFF_DIGEST),
         KeySpec::field(BY_TOC_DIGEST),
     ];
-    type Error = InvalidRecord;
-
-    fn parse(json: &[u8]) -> Result<Self, InvalidRecord> {
-        Self::new(LayerRecord::from_json(json)?)
-    }
-
-    fn write(&self, out: &mut Vec<u8>) {
-        self.record.write_json(out);
-    }
-
-    fn id(&self) -> &str {
-        self.id.as_str()
-    }
-
-    fn names(&self) -> &[String] {
-        &self.record.names
-    }
-
-    fn set_names(&mut self, names: Vec<String>) {
-        self.record.names = names;
-    }
+    plain_record!(LayerRecord);
 
     fn key_values(&self, key: usize, found: &mut dyn FnMut(&str)) {
         let value = match key {

@@ -1,5 +1,7 @@
 //! Layers, images and containers as they are recorded.
 
+#[macro_use]
+mod common;
 mod container;
 mod image;
 mod layer;
