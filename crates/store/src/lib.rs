@@ -48,6 +48,7 @@ mod any_error;
 mod apply;
 mod big_data;
 mod collect;
+mod dedup;
 mod delete;
 mod diff;
 mod directories;
@@ -82,6 +83,7 @@ mod update;
 
 pub use any_error::Error;
 pub use collect::CollectReport;
+pub use dedup::{DedupOptions, DedupReport, DedupSupport, HashMethod, UnknownHashMethod};
 pub use delete::Commit;
 pub use diff::{Diff, DiffCompression};
 pub use error::{

@@ -14,6 +14,7 @@ mod collect;
 mod concurrency;
 mod containers;
 mod crashes;
+mod dedup;
 mod deletion;
 mod differences;
 mod directories;

@@ -1,0 +1,117 @@
+//! What makes two files worth comparing.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::str::FromStr;
+
+use layerhold_tar_split::Crc64;
+use sha2::{Digest, Sha256};
+
+/// What makes two files of one length worth comparing. It decides how much is read, and never what is shared: the kernel
+/// compares all bytes in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum HashMethod {
+    /// An equal CRC-64.
+    #[default]
+    Crc64,
+    /// The length alone.
+    Size,
+    /// An equal SHA-256.
+    Sha256,
+}
+
+/// A text that names no method.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("invalid hash method: {text}")]
+pub struct UnknownHashMethod {
+    /// The text.
+    pub text: String,
+}
+
+impl FromStr for HashMethod {
+    type Err = UnknownHashMethod;
+
+    /// Reads `crc`, `size` or `sha256`, the names of the Go tool (Go: cmd/containers-storage/dedup.go).
+    fn from_str(text: &str) -> Result<Self, UnknownHashMethod> {
+        match text {
+            "crc" => Ok(Self::Crc64),
+            "size" => Ok(Self::Size),
+            "sha256" => Ok(Self::Sha256),
+            _ => Err(UnknownHashMethod {
+                text: text.to_owned(),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for HashMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Crc64 => "crc",
+            Self::Size => "size",
+            Self::Sha256 => "sha256",
+        })
+    }
+}
+
+/// A checksum by which files are grouped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Sum {
+    None,
+    Crc64([u8; 8]),
+    Sha256([u8; 32]),
+}
+
+impl HashMethod {
+    /// Computes the checksum of a file from its beginning.
+    pub(super) fn sum(self, file: &File) -> io::Result<Sum> {
+        match self {
+            Self::Size => Ok(Sum::None),
+            Self::Crc64 => {
+                let mut crc = Crc64::new();
+                each_piece(file, |piece| crc.update(piece))?;
+                Ok(Sum::Crc64(crc.checksum().0))
+            }
+            Self::Sha256 => {
+                let mut hash = Sha256::new();
+                each_piece(file, |piece| hash.update(piece))?;
+                Ok(Sum::Sha256(hash.finalize().into()))
+            }
+        }
+    }
+}
+
+const PIECE: usize = 128 * 1024;
+
+fn each_piece(mut file: &File, mut take: impl FnMut(&[u8])) -> io::Result<()> {
+    let mut buffer = vec![0; PIECE];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => take(buffer.get(..read).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_go_tool() {
+        for (text, method) in [
+            ("crc", HashMethod::Crc64),
+            ("size", HashMethod::Size),
+            ("sha256", HashMethod::Sha256),
+        ] {
+            assert_eq!(text.parse(), Ok(method));
+            assert_eq!(method.to_string(), text);
+        }
+        let error = "md5".parse::<HashMethod>().unwrap_err();
+        assert_eq!(error.to_string(), "invalid hash method: md5");
+    }
+}

@@ -1,0 +1,138 @@
+//! Equal files of different layers kept on the disk once, where the filesystem can share blocks.
+//!
+//! Two walks over the layers of images, on several threads and without any lock. The first notes the lengths of files: one whose
+//! length nobody else has is like no other. The second goes through the rest, groups them by a checksum, and
+//! has the kernel make each file of a group share the blocks of the group's first one. The kernel compares every byte before and
+//! lets nobody write meanwhile, so neither a wrong checksum nor a layer that is in use can harm; that a layer is
+//! deleted in the middle does not matter either.
+//!
+//! Memory grows with the files that have a length in common, about a hundred bytes and their path each
+//! (Go: internal/dedup, which keeps all paths).
+
+mod groups;
+mod hash;
+mod lengths;
+mod tally;
+mod walk;
+
+use std::collections::BTreeSet;
+
+use layerhold_driver::{Driver, LayerError};
+use layerhold_ids::LayerId;
+
+use crate::error::AccessError;
+use crate::lookup::by_id;
+use crate::shelves::Parts;
+use crate::snapshot::Snapshot;
+use crate::store::Store;
+
+use groups::Groups;
+pub use hash::{HashMethod, UnknownHashMethod};
+use lengths::Lengths;
+use tally::Tally;
+use walk::{Stop, walk};
+
+/// How equal files are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct DedupOptions {
+    /// What makes two files worth comparing.
+    pub method: HashMethod,
+}
+
+impl DedupOptions {
+    /// Options with a method.
+    #[must_use]
+    pub const fn new(method: HashMethod) -> Self {
+        Self { method }
+    }
+}
+
+/// Whether blocks can be shared at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DedupSupport {
+    /// Nothing stood against it.
+    Possible,
+    /// The driver keeps no files of its own that could share blocks.
+    NotByDriver,
+    /// The filesystem of a layer cannot share blocks.
+    NotByFilesystem {
+        /// Where the layer is.
+        path: std::path::PathBuf,
+    },
+}
+
+/// What became of a deduplication.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct DedupReport {
+    /// Bytes in files that are equal to another one and share its blocks, whether they did before or do now. This is what Go
+    /// counts. Files so small that they have no blocks are among them.
+    pub deduped: u64,
+    /// Bytes of these of which it is known that they share blocks only now. Not known where files are compressed or in many
+    /// pieces.
+    pub newly_shared: u64,
+    /// Files that are equal to another one and share its blocks.
+    pub files: u64,
+    /// Layers that were gone through.
+    pub layers: usize,
+    /// Files and directories that could not be looked at or be changed.
+    pub failed: u64,
+    /// Why the first of them could not.
+    pub first_failure: Option<LayerError>,
+    /// Whether blocks can be shared at all.
+    pub support: DedupSupport,
+}
+
+impl Store {
+    /// Makes equal files in the layers of this store's images share their blocks.
+    ///
+    /// No lock is held, contents stay what they are, and layers may be in use. A filesystem or driver that cannot share
+    /// blocks is no error: the report says so.
+    ///
+    /// # Errors
+    ///
+    /// When the records cannot be read.
+    pub fn dedup(&self, options: &DedupOptions) -> Result<DedupReport, AccessError> {
+        let layers = layers_of_images(&self.snapshot()?);
+        Ok(dedup_layers(&*self.inner.driver(), &layers, options))
+    }
+}
+
+/// Lists the layers that images stand on, without those of additional stores (Go: store.go, `Dedup`).
+fn layers_of_images(view: &Snapshot) -> Vec<LayerId> {
+    let mut seen = BTreeSet::new();
+    let mut layers = Vec::new();
+    for image in view.images() {
+        let mut waiting: Vec<LayerId> = image.top_layer().into_iter().cloned().collect();
+        waiting.extend(image.mapped_layers().iter().cloned());
+        while let Some(id) = waiting.pop() {
+            // A record that is damaged or gone ends the chain.
+            let Ok(Some(layer)) = by_id(&view.layers, id.as_str()) else {
+                continue;
+            };
+            if seen.insert(id.clone()) {
+                waiting.extend(layer.parent().cloned());
+                layers.push(id);
+            }
+        }
+    }
+    layers.retain(|id| view.layers.is_own(id.as_str()));
+    layers
+}
+
+fn dedup_layers(driver: &dyn Driver, layers: &[LayerId], options: &DedupOptions) -> DedupReport {
+    let tally = Tally::default();
+    let lengths = Lengths::new();
+    let outcome = walk(driver, layers, &tally, |found| lengths.note(found)).and_then(|()| {
+        let groups = Groups::new(driver, layers, options.method, &lengths, &tally);
+        walk(driver, layers, &tally, |found| groups.take(found))
+    });
+    let support = match outcome {
+        Ok(()) => DedupSupport::Possible,
+        Err(Stop::Driver) => DedupSupport::NotByDriver,
+        Err(Stop::Filesystem(path)) => DedupSupport::NotByFilesystem { path },
+    };
+    tally.report(layers.len(), support)
+}
