@@ -1,15 +1,50 @@
-//! Every operation on a record file fails once, and the store is as before or as after.
+//! Every operation on a record file fails once, and the store is as before or as after, wherever its records are kept.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use layerhold::{
-    BigDataItem, Commit, ContainerSpec, Error, ImageSpec, LayerSpec, Store, StoreOptions,
+    BigDataItem, Commit, ContainerSpec, Error, ImageSpec, LayerSpec, Persistence, Store,
+    StoreOptions,
 };
 use layerhold_testkit::{ChildSpec, Fault, FaultIo, child_role, scratch};
 
 use crate::support::{file_tar, image, options, reader, small_tar};
+
+/// Where the records of a store are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    Split,
+    Transient,
+}
+
+const KINDS: [Kind; 3] = [Kind::Plain, Kind::Split, Kind::Transient];
+
+impl Kind {
+    fn options(self, base: &Path) -> StoreOptions {
+        let options = options(base);
+        match self {
+            Self::Plain => options,
+            Self::Split => options.with_image_store(base.join("images")),
+            Self::Transient => options.with_persistence(Persistence::Transient),
+        }
+    }
+
+    fn open(self, base: &Path) -> Store {
+        Store::open(self.options(base)).unwrap()
+    }
+
+    /// The roots below which the driver and the records are.
+    fn roots(self, base: &Path) -> Vec<PathBuf> {
+        let mut roots = vec![base.join("root")];
+        if self == Self::Split {
+            roots.push(base.join("images"));
+        }
+        roots
+    }
+}
 
 /// What a store holds, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -20,16 +55,17 @@ struct State {
 }
 
 /// Looks at a store with fresh eyes, and checks that everything fits together.
-fn state(base: &Path) -> State {
-    let store = Store::open(options(base)).unwrap();
+fn state(kind: Kind, base: &Path) -> State {
+    let store = kind.open(base);
     // The first writer undoes what is left; then there is nothing that no record names.
     store.garbage_collect().unwrap();
     let view = store.snapshot().unwrap();
     assert!(view.damaged().is_empty(), "{:?}", view.damaged());
-    let held: BTreeSet<String> = std::fs::read_dir(base.join("root/vfs/dir"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut held: BTreeSet<String> = BTreeSet::new();
+    for root in kind.roots(base) {
+        let entries = std::fs::read_dir(root.join("vfs/dir")).unwrap();
+        held.extend(entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()));
+    }
     let recorded: BTreeSet<String> = view.layers().map(|layer| layer.id().to_string()).collect();
     assert_eq!(held, recorded);
     for image in view.images() {
@@ -56,9 +92,11 @@ fn state(base: &Path) -> State {
         }
     }
     assert!(!base.join("root/vfs-layers/layerhold-intent.json").exists());
-    for area in ["root/vfs-layers/tmp", "root/vfs/tempdirs"] {
-        let left = std::fs::read_dir(base.join(area)).map_or(0, Iterator::count);
-        assert_eq!(left, 0, "{area}");
+    for root in kind.roots(base) {
+        for area in ["vfs-layers/tmp", "vfs/tempdirs"] {
+            let left = std::fs::read_dir(root.join(area)).map_or(0, Iterator::count);
+            assert_eq!(left, 0, "{area}");
+        }
     }
     State {
         layers: view
@@ -76,12 +114,9 @@ fn state(base: &Path) -> State {
     }
 }
 
-fn with_io(base: &Path, io: &FaultIo) -> StoreOptions {
-    options(base).with_metadata_io(Arc::new(io.clone()))
-}
-
-fn open(base: &Path, io: &FaultIo) -> Result<Store, Error> {
-    Ok(Store::open(with_io(base, io))?)
+fn open(kind: Kind, base: &Path, io: &FaultIo) -> Result<Store, Error> {
+    let options = kind.options(base).with_metadata_io(Arc::new(io.clone()));
+    Ok(Store::open(options)?)
 }
 
 /// Brings two layers, an image and a container in, in one commit.
@@ -116,28 +151,45 @@ fn take_out(store: &Store) -> Result<(), Error> {
     Ok(())
 }
 
-/// Runs a scenario once cleanly and then with a fault at each of its operations.
+/// Runs a scenario once cleanly and then with a fault at each of its operations; with crashes, which leave everything a fault can
+/// leave, in every kind of store.
 fn each_fault(
     prepare: fn(&Store) -> Result<(), Error>,
     scenario: fn(&Store) -> Result<(), Error>,
     fault: Fault,
     check: impl Fn(&State, &State, &State, usize),
 ) {
+    let kinds: &[Kind] = match fault {
+        Fault::CRASH => &KINDS,
+        _ => &[Kind::Plain],
+    };
+    for kind in kinds {
+        each_fault_in(*kind, prepare, scenario, fault, &check);
+    }
+}
+
+fn each_fault_in(
+    kind: Kind,
+    prepare: fn(&Store) -> Result<(), Error>,
+    scenario: fn(&Store) -> Result<(), Error>,
+    fault: Fault,
+    check: &impl Fn(&State, &State, &State, usize),
+) {
     let place = scratch();
-    prepare(&Store::open(options(place.path())).unwrap()).unwrap();
-    let before = state(place.path());
+    prepare(&kind.open(place.path())).unwrap();
+    let before = state(kind, place.path());
     let clean = FaultIo::counting();
-    scenario(&open(place.path(), &clean).unwrap()).unwrap();
-    let after = state(place.path());
+    scenario(&open(kind, place.path(), &clean).unwrap()).unwrap();
+    let after = state(kind, place.path());
     assert!(clean.count() > 5, "{:?}", clean.log());
     for at in 0..clean.count() {
         let place = scratch();
-        prepare(&Store::open(options(place.path())).unwrap()).unwrap();
+        prepare(&kind.open(place.path())).unwrap();
         let io = FaultIo::failing(at, fault);
-        let outcome = open(place.path(), &io).and_then(|store| scenario(&store));
-        let found = state(place.path());
+        let outcome = open(kind, place.path(), &io).and_then(|store| scenario(&store));
+        let found = state(kind, place.path());
         if outcome.is_ok() {
-            assert_eq!(found, after, "operation {at}");
+            assert_eq!(found, after, "{kind:?}, operation {at}");
         }
         check(&before, &after, &found, at);
     }
@@ -183,18 +235,25 @@ fn a_commit_cut_off_leaves_whole_images() {
     );
 }
 
+fn all_but_the_container(before: &State, after: &State, found: &State, at: usize) {
+    let mut without_container = before.clone();
+    without_container.containers.clear();
+    assert!(
+        [before, after, &without_container].contains(&found),
+        "operation {at}: {found:?}"
+    );
+}
+
 #[test]
 fn a_deletion_that_fails_can_be_repeated() {
-    for fault in [Fault::INPUT_OUTPUT, Fault::NO_SPACE, Fault::CRASH] {
-        each_fault(bring_in, take_out, fault, |before, after, found, at| {
-            let mut without_container = before.clone();
-            without_container.containers.clear();
-            assert!(
-                [before, after, &without_container].contains(&found),
-                "{fault:?} at {at}: {found:?}"
-            );
-        });
+    for fault in [Fault::INPUT_OUTPUT, Fault::NO_SPACE] {
+        each_fault(bring_in, take_out, fault, all_but_the_container);
     }
+}
+
+#[test]
+fn a_deletion_cut_off_leaves_whole_images() {
+    each_fault(bring_in, take_out, Fault::CRASH, all_but_the_container);
 }
 
 #[test]
@@ -227,7 +286,7 @@ fn child_entry() {
         "take-out" => take_out,
         other => panic!("unknown role {other}"),
     };
-    drop(open(base, &io).and_then(|store| scenario(&store)));
+    drop(open(Kind::Plain, base, &io).and_then(|store| scenario(&store)));
     role.say("alive");
 }
 
@@ -239,13 +298,13 @@ fn each_death(
 ) {
     for at in 0..200 {
         let place = scratch();
-        prepare(&Store::open(options(place.path())).unwrap()).unwrap();
+        prepare(&Kind::Plain.open(place.path())).unwrap();
         let child = ChildSpec::new("faults::child_entry", role)
             .argument(place.path().to_str().unwrap())
             .argument(at)
             .spawn();
         let status = child.wait();
-        let found = state(place.path());
+        let found = state(Kind::Plain, place.path());
         assert!(allowed(&found), "operation {at}: {found:?}");
         if status.success() {
             assert!(at > 5);
