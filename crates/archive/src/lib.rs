@@ -6,7 +6,8 @@
 //! to a recorder, and unpacks it with an [`Unpacker`], which works relative to an
 //! open directory that nothing in the archive can leave. [`pack`] and
 //! [`pack_changes`] write archives byte for byte as Go's containers/storage does;
-//! [`compare`] lists what one tree changes in comparison with another.
+//! [`compare`] lists what one tree changes in comparison with another, and
+//! [`overlay_changes`] what the upper directory of an overlay does.
 //!
 //! ```
 //! use layerhold_archive::layerhold_idmap::IdMappings;
@@ -84,14 +85,16 @@ mod changes;
 mod codec;
 mod entry_path;
 mod ids;
+mod overlay_form;
 mod pack;
 mod pipeline;
 mod tree;
 mod unpack;
 mod whiteout;
 
-pub use changes::{Change, ChangeKind, ChangesError, changes_size, compare};
+pub use changes::{Change, ChangeKind, ChangesError, changes_size, compare, overlay_changes};
 pub use codec::{Codec, CodecError, Compressor, SNIFF_LEN, compressor, decompressor};
+pub use overlay_form::OverlayForm;
 pub use pack::{
     HeaderStyle, OverlayLayers, OwnerNames, PackError, PackOptions, pack, pack_changes,
 };

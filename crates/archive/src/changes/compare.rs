@@ -245,12 +245,14 @@ impl Walk<'_> {
             name,
             stat: *new,
             maps: self.new_maps,
+            overlay: None,
         };
         let old = Entry {
             dir: old_dir,
             name,
             stat: *old,
             maps: self.old_maps,
+            overlay: None,
         };
         match differ(&new, &old) {
             Ok(differ) => Ok(differ),

@@ -8,12 +8,17 @@ use std::os::unix::ffi::OsStrExt;
 use layerhold_idmap::IdMappings;
 use layerhold_sys::{Dir, FileType, PathError, Stat, Timestamp, xattr};
 
+use crate::overlay_form::OverlayForm;
+
 /// An entry of one of the trees, and where it is.
 pub(super) struct Entry<'a> {
     pub(super) dir: &'a Dir,
     pub(super) name: &'a OsStr,
     pub(super) stat: Stat,
     pub(super) maps: &'a IdMappings,
+    /// With this, it is in a directory below an overlay, whose own attributes
+    /// the mounted tree does not show.
+    pub(super) overlay: Option<OverlayForm>,
 }
 
 /// In which tree looking failed, and why.
@@ -56,6 +61,7 @@ fn compared_xattrs(entry: &Entry<'_>) -> Result<BTreeMap<OsString, Vec<u8>>, Pat
     let mut found = BTreeMap::new();
     for key in xattr::list_at(entry.dir, entry.name)? {
         if (key == "security.capability" || key.as_bytes().starts_with(b"user."))
+            && !entry.overlay.is_some_and(|form| form.owns(key.as_bytes()))
             && let Some(value) = xattr::get_at(entry.dir, entry.name, &key)?
         {
             found.insert(key, value);

@@ -2,6 +2,8 @@
 
 mod compare;
 mod facts;
+mod lower;
+mod overlay;
 mod size;
 
 use std::fmt;
@@ -10,6 +12,7 @@ use std::path::PathBuf;
 use layerhold_sys::PathError;
 
 pub use compare::compare;
+pub use overlay::overlay_changes;
 pub(crate) use size::LastParent;
 pub use size::changes_size;
 
@@ -62,4 +65,11 @@ pub enum ChangesError {
     /// Something in the old tree cannot be read.
     #[error("read the old tree")]
     Old(#[source] PathError),
+    /// A directory of an overlay was renamed, and what it holds is still below
+    /// its old name.
+    #[error("{} continues a directory of another name, which only the mounted tree shows", path.display())]
+    Redirected {
+        /// The directory, relative to the root.
+        path: PathBuf,
+    },
 }

@@ -9,6 +9,7 @@ use layerhold_sys::{Dir, FileType, OpenOptions, PathError, Stat, split_device, s
 use layerhold_tar_format::{EntryKind, Header, TarTime};
 
 use crate::entry_path::shown;
+use crate::overlay_form::{OverlayForm, USER_PREFIX};
 use crate::pack::{HeaderStyle, PackError, PackOptions};
 use crate::whiteout::WHITEOUT_PREFIX;
 
@@ -123,40 +124,65 @@ impl Found {
             header.user_name = names.user(stat.uid).into();
             header.group_name = names.group(stat.gid).into();
         }
-        self.add_xattrs(name, &mut header)?;
+        self.add_xattrs(name, &mut header, options)?;
         Ok(header)
     }
 
     /// File capabilities, integrity measurements and what users set; other
     /// attributes belong to the machine.
-    fn add_xattrs(&self, path: &[u8], header: &mut Header) -> Result<(), PackError> {
+    fn add_xattrs(
+        &self,
+        path: &[u8],
+        header: &mut Header,
+        options: &PackOptions,
+    ) -> Result<(), PackError> {
+        let form = options.overlay.as_ref().map(|layers| layers.form);
         let added = match &self.open {
-            Opened::File(file) => add_packed(file, header),
-            Opened::Dir(dir) => add_packed(dir, header),
+            Opened::File(file) => add_packed(file, header, form),
+            Opened::Dir(dir) => add_packed(dir, header, form),
             // The kernel allows none of these on anything else.
-            Opened::Nothing => Ok(()),
+            Opened::Nothing => Ok(Attributes::Own),
         };
-        added.map_err(|source| PackError::Entry {
-            entry: shown(path),
-            source,
-        })
-    }
-}
-
-fn add_packed(file: &impl std::os::fd::AsFd, header: &mut Header) -> Result<(), PathError> {
-    for key in xattr::list(file)? {
-        if is_packed(key.as_bytes())
-            && let Some(value) = xattr::get(file, &key)?
-        {
-            header.set_xattr(key.as_bytes(), &value);
+        match added {
+            Ok(Attributes::Own) => Ok(()),
+            Ok(Attributes::Reference) => Err(PackError::Reference { entry: shown(path) }),
+            Err(source) => Err(PackError::Entry {
+                entry: shown(path),
+                source,
+            }),
         }
     }
-    Ok(())
 }
 
-fn is_packed(name: &[u8]) -> bool {
+enum Attributes {
+    Own,
+    Reference,
+}
+
+fn add_packed(
+    file: &impl std::os::fd::AsFd,
+    header: &mut Header,
+    form: Option<OverlayForm>,
+) -> Result<Attributes, PathError> {
+    for key in xattr::list(file)? {
+        let name = key.as_bytes();
+        if form.is_some_and(|form| form.is_reference(name)) {
+            return Ok(Attributes::Reference);
+        }
+        if is_packed(name, form)
+            && let Some(value) = xattr::get(file, &key)?
+        {
+            header.set_xattr(name, &value);
+        }
+    }
+    Ok(Attributes::Own)
+}
+
+fn is_packed(name: &[u8], form: Option<OverlayForm>) -> bool {
     matches!(name, b"security.capability" | b"security.ima")
-        || (name.starts_with(b"user.") && !name.starts_with(b"user.overlay."))
+        || (name.starts_with(b"user.")
+            && !name.starts_with(USER_PREFIX.as_bytes())
+            && !form.is_some_and(|form| form.owns(name)))
 }
 
 /// Whiteouts belong to whoever made them, so theirs is not translated.

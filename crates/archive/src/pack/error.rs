@@ -16,6 +16,13 @@ pub enum PackError {
         /// What the filesystem refused.
         source: PathError,
     },
+    /// A file or directory of an overlay refers to one of another layer, so its
+    /// content is only seen in the mounted tree.
+    #[error("{} refers to another layer, whose content only the mounted tree shows", entry.display())]
+    Reference {
+        /// The path in the archive.
+        entry: PathBuf,
+    },
     /// The content of a file cannot be read.
     #[error("read the content of {}", entry.display())]
     Read {

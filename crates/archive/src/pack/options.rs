@@ -4,13 +4,13 @@ use layerhold_idmap::IdMappings;
 use layerhold_sys::Dir;
 use layerhold_tar_format::TarTime;
 
-use crate::unpack::OverlayNamespace;
+use crate::overlay_form::OverlayForm;
 
 /// What it takes to write overlayfs's whiteouts as those of archives.
 #[derive(Clone, Debug)]
 pub struct OverlayLayers {
-    /// Which attribute marks opaque directories.
-    pub namespace: OverlayNamespace,
+    /// How deletions are noted in them.
+    pub form: OverlayForm,
     /// The layers below, uppermost first. A directory is only told to be opaque
     /// if one of them has something of its name.
     pub lower: Vec<Dir>,

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use layerhold_sys::{Dir, FileType, OpenOptions, PathError, stat_file, xattr};
+use layerhold_sys::{Dir, FileType, OpenOptions, PathError, stat_file};
 use layerhold_tar_format::{EntryKind, Header};
 
 use crate::entry_path::{os, split};
@@ -19,14 +19,22 @@ pub(super) fn convert(
     path: &[u8],
     header: &mut Header,
 ) -> Result<Option<Header>, PathError> {
+    if let Opened::Dir(dir) = &found.open {
+        return opaque_header(layers, dir, path, header);
+    }
+    if is_whiteout(layers, found)? {
+        become_whiteout(path, header);
+    }
+    Ok(None)
+}
+
+fn is_whiteout(layers: &OverlayLayers, found: &Found) -> Result<bool, PathError> {
     match &found.open {
-        Opened::Dir(dir) => opaque_header(layers, dir, path, header),
-        _ => {
-            if found.stat.file_type() == FileType::CharDevice && found.stat.rdev == 0 {
-                become_whiteout(path, header);
-            }
-            Ok(None)
+        Opened::File(file) if found.stat.size == 0 => layers.form.marks(file, "whiteout"),
+        Opened::Nothing => {
+            Ok(found.stat.file_type() == FileType::CharDevice && found.stat.rdev == 0)
         }
+        _ => Ok(false),
     }
 }
 
@@ -42,6 +50,8 @@ fn become_whiteout(path: &[u8], header: &mut Header) {
     header.kind = EntryKind::Regular;
     header.mode = 0;
     header.size = 0;
+    // All whiteouts of an overlay are one inode with many names.
+    header.link_name.clear();
 }
 
 fn opaque_header(
@@ -50,8 +60,9 @@ fn opaque_header(
     path: &[u8],
     of: &Header,
 ) -> Result<Option<Header>, PathError> {
-    let value = xattr::get(dir, layers.namespace.opaque_attribute())?;
-    if value.as_deref() != Some(b"y") || !hides_something(&layers.lower, path)? {
+    // A file of that name, as fuse-overlayfs makes it, is packed on its own.
+    let is_marked = layers.form.marks(dir, "opaque")? && !dir.exists(OPAQUE_NAME)?;
+    if !is_marked || !hides_something(&layers.lower, path)? {
         return Ok(None);
     }
     let name = [path, b"/", OPAQUE_NAME.as_bytes()].concat();

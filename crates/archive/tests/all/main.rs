@@ -8,6 +8,7 @@
 mod changes;
 mod entries;
 mod hostile;
+mod overlay;
 mod pack;
 mod peer;
 mod pipeline;

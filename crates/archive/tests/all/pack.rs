@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use layerhold_archive::layerhold_idmap::{IdMap, IdMappings, IdRange};
 use layerhold_archive::layerhold_tar_format::{EntryKind, Reader, TarTime};
 use layerhold_archive::{
-    OverlayLayers, OverlayNamespace, PackError, PackOptions, UnpackOptions, Whiteouts, compare,
-    pack, pack_changes,
+    OverlayForm, OverlayLayers, OverlayNamespace, PackError, PackOptions, UnpackOptions, Whiteouts,
+    compare, pack, pack_changes,
 };
 use layerhold_testkit::{TarBuilder, TarEntry, require_root};
 
@@ -152,7 +152,7 @@ fn root_overlay_whiteouts_become_those_of_archives() {
     upper.unpack_with(&layer, options).unwrap();
     let options = PackOptions {
         overlay: Some(OverlayLayers {
-            namespace: OverlayNamespace::Trusted,
+            form: OverlayForm::Kernel(OverlayNamespace::Trusted),
             lower: vec![lower.dir.clone()],
         }),
         ..PackOptions::default()

@@ -1,0 +1,154 @@
+//! What several directories on top of each other show.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+
+use layerhold_sys::{Dir, PathError, Stat};
+
+use crate::changes::ChangesError;
+use crate::entry_path::{os, shown};
+use crate::overlay_form::{OverlayForm, Seen};
+use crate::tree::push;
+
+/// Directories of one level kept open at a time. There may be hundreds of
+/// layers, and as many descriptors in all.
+const MOST_OPEN: usize = 32;
+
+/// One directory as the layers that have it show it together.
+pub(super) struct Lower {
+    form: OverlayForm,
+    path: Vec<u8>,
+    layers: Vec<Layer>,
+}
+
+struct Layer {
+    root: Dir,
+    dir: Option<Dir>,
+}
+
+/// What is found under a name.
+pub(super) struct Found {
+    /// The directory of the uppermost layer that has it.
+    pub(super) parent: Dir,
+    pub(super) stat: Stat,
+    /// If it is a directory: what is in it.
+    pub(super) below: Option<Lower>,
+}
+
+impl Lower {
+    /// The roots of the layers, the uppermost first.
+    pub(super) fn new(layers: &[Dir], form: OverlayForm) -> Self {
+        let layers = layers.iter().map(|root| Layer {
+            root: root.clone(),
+            dir: None,
+        });
+        Self {
+            form,
+            path: Vec::new(),
+            layers: layers.collect(),
+        }
+    }
+
+    /// Closes what is open, until it is asked for again.
+    pub(super) fn close(&mut self) {
+        for layer in &mut self.layers {
+            layer.dir = None;
+        }
+    }
+
+    fn open(&mut self, index: usize) -> Result<Option<Dir>, PathError> {
+        let Some(layer) = self.layers.get_mut(index) else {
+            return Ok(None);
+        };
+        if let Some(dir) = &layer.dir {
+            return Ok(Some(dir.clone()));
+        }
+        let dir = if self.path.is_empty() {
+            layer.root.clone()
+        } else {
+            layer.root.open_dir_nested(os(&self.path))?
+        };
+        if index < MOST_OPEN {
+            layer.dir = Some(dir.clone());
+        }
+        Ok(Some(dir))
+    }
+
+    /// Looks a name up in the layers, from above.
+    pub(super) fn find(&mut self, name: &OsStr) -> Result<Option<Found>, ChangesError> {
+        let mut found: Option<Found> = None;
+        for index in 0..self.layers.len() {
+            let Some(dir) = self.open(index).map_err(ChangesError::Old)? else {
+                break;
+            };
+            let (stat, replaces) = match self.form.look(&dir, name).map_err(ChangesError::Old)? {
+                Seen::Nothing => continue,
+                Seen::Whiteout => break,
+                Seen::Present { stat, replaces } => (stat, replaces),
+            };
+            if !stat.is_dir() {
+                // Below a directory it is hidden, as everything after it.
+                return Ok(found.or(Some(Found {
+                    parent: dir,
+                    stat,
+                    below: None,
+                })));
+            }
+            let ends = replaces || self.ends_here(&dir, name, index)?;
+            let found = found.get_or_insert_with(|| Found {
+                parent: dir,
+                stat,
+                below: Some(self.empty_below(name)),
+            });
+            if let (Some(below), Some(layer)) = (&mut found.below, self.layers.get(index)) {
+                below.layers.push(Layer {
+                    root: layer.root.clone(),
+                    dir: None,
+                });
+            }
+            if ends {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether no layer below this one shines through its directory `name`.
+    fn ends_here(&self, dir: &Dir, name: &OsStr, index: usize) -> Result<bool, ChangesError> {
+        if index + 1 == self.layers.len() {
+            return Ok(true);
+        }
+        if self
+            .form
+            .is_redirected(dir, name)
+            .map_err(ChangesError::Old)?
+        {
+            let path = self.empty_below(name).path;
+            return Err(ChangesError::Redirected { path: shown(&path) });
+        }
+        self.form.is_opaque(dir, name).map_err(ChangesError::Old)
+    }
+
+    fn empty_below(&self, name: &OsStr) -> Self {
+        let mut path = self.path.clone();
+        push(&mut path, &name.to_owned());
+        Self {
+            form: self.form,
+            path,
+            layers: Vec::new(),
+        }
+    }
+
+    /// All names the layers show together, sorted.
+    pub(super) fn names(&mut self) -> Result<Vec<OsString>, PathError> {
+        let mut names = BTreeMap::new();
+        for index in 0..self.layers.len() {
+            let Some(dir) = self.open(index)? else { break };
+            for noted in self.form.names(&dir)? {
+                names.entry(noted.name).or_insert(noted.is_whiteout);
+            }
+        }
+        let visible = names.into_iter().filter(|(_, is_whiteout)| !is_whiteout);
+        Ok(visible.map(|(name, _)| name).collect())
+    }
+}

@@ -1,0 +1,264 @@
+//! The changes that the upper directory of an overlay holds (Go:
+//! `pkg/archive/changes_linux.go`, `OverlayChanges`).
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::vec::IntoIter;
+
+use layerhold_idmap::IdMappings;
+use layerhold_sys::{Dir, Stat};
+
+use crate::changes::facts::{Entry, Failed, differ};
+use crate::changes::lower::{Found, Lower};
+use crate::changes::{Change, ChangeKind, ChangesError};
+use crate::entry_path::shown;
+use crate::overlay_form::{OverlayForm, Seen};
+use crate::tree::{Descent, push};
+
+/// Lists what an upper directory changes in the directories below it, sorted by
+/// path, without the overlay being mounted: what [`compare`](crate::compare)
+/// would list of the mounted trees with and without the upper directory. Only
+/// what is not a directory and was copied up counts as modified, whatever
+/// became of it, as its content may be another with the same size and time.
+///
+/// `lower` begins with the uppermost. Reads the upper directory, and of the
+/// lower ones only what has the same names, so the time does not grow with them.
+///
+/// # Errors
+/// If one of the directories cannot be read, and [`ChangesError::Redirected`]
+/// where a directory was renamed: then the trees have to be mounted and compared.
+pub fn overlay_changes(
+    upper: &Dir,
+    lower: &[Dir],
+    form: OverlayForm,
+) -> Result<Vec<Change>, ChangesError> {
+    let mut walk = Walk {
+        form,
+        upper: Descent::new(upper),
+        levels: Vec::new(),
+        path: Vec::new(),
+        changes: Vec::new(),
+    };
+    let names = walk.names(upper, None)?;
+    walk.levels.push(Level {
+        names,
+        lower: Some(Lower::new(lower, form)),
+        hides_all: false,
+        changes_before: 0,
+        listed: true,
+        path_length: 0,
+    });
+    walk.run()?;
+    let mut changes = walk.changes;
+    changes.sort_unstable_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
+    Ok(changes)
+}
+
+struct Walk {
+    form: OverlayForm,
+    upper: Descent,
+    levels: Vec<Level>,
+    path: Vec<u8>,
+    changes: Vec<Change>,
+}
+
+/// A directory of the upper tree that is being walked.
+struct Level {
+    names: IntoIter<Name>,
+    /// What the layers below show here; nothing if that is no directory.
+    lower: Option<Lower>,
+    /// Nothing of it shines through.
+    hides_all: bool,
+    /// Changes listed before anything below this directory was.
+    changes_before: usize,
+    /// The directory itself is listed already.
+    listed: bool,
+    path_length: usize,
+}
+
+struct Name {
+    name: OsString,
+    replaces: bool,
+}
+
+impl Walk {
+    fn run(&mut self) -> Result<(), ChangesError> {
+        while let Some(level) = self.levels.last_mut() {
+            self.path.truncate(level.path_length);
+            match level.names.next() {
+                Some(name) => self.visit(&name)?,
+                None => self.leave(),
+            }
+        }
+        Ok(())
+    }
+
+    /// Lists a directory as modified if something below it was.
+    fn leave(&mut self) {
+        let Some(level) = self.levels.pop() else {
+            return;
+        };
+        if self.levels.is_empty() {
+            return;
+        }
+        if !level.listed && self.changes.len() > level.changes_before {
+            self.list(ChangeKind::Modify);
+        }
+        self.upper.leave();
+    }
+
+    fn list(&mut self, kind: ChangeKind) {
+        let path = [b"/", &*self.path].concat();
+        let path = shown(&path);
+        self.changes.push(Change { path, kind });
+    }
+
+    /// What there is to visit in an upper directory, and in what it hides.
+    fn names(
+        &self,
+        upper: &Dir,
+        hidden: Option<&mut Lower>,
+    ) -> Result<IntoIter<Name>, ChangesError> {
+        let mut names = self.form.names(upper).map_err(ChangesError::New)?;
+        let hidden = hidden.map_or(Ok(Vec::new()), Lower::names);
+        let hidden = hidden.map_err(ChangesError::Old)?;
+        let known: BTreeSet<_> = names.iter().map(|noted| noted.name.clone()).collect();
+        let plain = |name| Name {
+            name,
+            replaces: false,
+        };
+        let mut all: Vec<Name> = names
+            .drain(..)
+            .map(|noted| Name {
+                name: noted.name,
+                replaces: noted.replaces,
+            })
+            .collect();
+        all.extend(
+            hidden
+                .into_iter()
+                .filter(|name| !known.contains(name))
+                .map(plain),
+        );
+        Ok(all.into_iter())
+    }
+
+    fn visit(&mut self, name: &Name) -> Result<(), ChangesError> {
+        push(&mut self.path, &name.name);
+        let upper = self.upper.here().map_err(ChangesError::New)?;
+        let seen = self
+            .form
+            .look(&upper, &name.name)
+            .map_err(ChangesError::New)?;
+        let level = self.levels.last_mut();
+        let (lower, hides_all) = match level {
+            Some(level) => (level.lower.as_mut(), level.hides_all),
+            None => (None, false),
+        };
+        let found = lower.map_or(Ok(None), |lower| lower.find(&name.name))?;
+        match (seen, found) {
+            (Seen::Present { stat, .. }, found) => {
+                let hides_all = hides_all || name.replaces;
+                self.visit_present(&upper, &name.name, &stat, found, hides_all)
+            }
+            (Seen::Whiteout, Some(_)) => {
+                self.list(ChangeKind::Delete);
+                Ok(())
+            }
+            (Seen::Nothing, Some(_)) if hides_all => {
+                self.list(ChangeKind::Delete);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn visit_present(
+        &mut self,
+        upper: &Dir,
+        name: &OsStr,
+        stat: &Stat,
+        found: Option<Found>,
+        hides_all: bool,
+    ) -> Result<(), ChangesError> {
+        let changes_before = self.changes.len();
+        let kind = match &found {
+            None => Some(ChangeKind::Add),
+            Some(found) if found.below.is_none() || !stat.is_dir() => Some(ChangeKind::Modify),
+            Some(found) => self
+                .directory_differs(upper, name, stat, found)?
+                .then_some(ChangeKind::Modify),
+        };
+        if let Some(kind) = kind {
+            self.list(kind);
+        }
+        if stat.is_dir() {
+            let lower = found.and_then(|found| found.below);
+            self.descend(
+                upper,
+                name,
+                lower,
+                hides_all,
+                (changes_before, kind.is_some()),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn directory_differs(
+        &self,
+        upper: &Dir,
+        name: &OsStr,
+        stat: &Stat,
+        found: &Found,
+    ) -> Result<bool, ChangesError> {
+        let maps = IdMappings::IDENTITY;
+        let entry = |dir, stat| Entry {
+            dir,
+            name,
+            stat,
+            maps: &maps,
+            overlay: Some(self.form),
+        };
+        match differ(&entry(upper, *stat), &entry(&found.parent, found.stat)) {
+            Ok(differ) => Ok(differ),
+            Err(Failed::New(error)) => Err(ChangesError::New(error)),
+            Err(Failed::Old(error)) => Err(ChangesError::Old(error)),
+        }
+    }
+
+    fn descend(
+        &mut self,
+        parent: &Dir,
+        name: &OsStr,
+        mut lower: Option<Lower>,
+        hides_all: bool,
+        (changes_before, listed): (usize, bool),
+    ) -> Result<(), ChangesError> {
+        let is_redirected = self.form.is_redirected(parent, name);
+        if !hides_all && is_redirected.map_err(ChangesError::New)? {
+            let path = shown(&self.path);
+            return Err(ChangesError::Redirected { path });
+        }
+        let is_opaque = self.form.is_opaque(parent, name);
+        let hides_all = hides_all || is_opaque.map_err(ChangesError::New)?;
+        let dir = parent.open_dir(name).map_err(ChangesError::New)?;
+        let names = self.names(&dir, lower.as_mut().filter(|_| hides_all))?;
+        if let Some(Level {
+            lower: Some(above), ..
+        }) = self.levels.last_mut()
+        {
+            above.close();
+        }
+        self.upper.enter(dir, &self.path);
+        self.levels.push(Level {
+            names,
+            lower,
+            hides_all,
+            changes_before,
+            listed,
+            path_length: self.path.len(),
+        });
+        Ok(())
+    }
+}

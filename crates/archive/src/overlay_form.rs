@@ -1,0 +1,196 @@
+//! How overlay filesystems note deletions in the directories they work on.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::AsFd;
+
+use layerhold_sys::{Dir, FileType, PathError, Stat, xattr};
+
+use crate::entry_path::os;
+use crate::tree::sorted_entries;
+use crate::unpack::OverlayNamespace;
+use crate::whiteout::{Meaning, OPAQUE_NAME, WHITEOUT_PREFIX, meaning};
+
+/// Whose directories they are. A character device 0:0 deletes what lower
+/// directories have of its name in all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OverlayForm {
+    /// The kernel's. Attributes mark opaque directories, and empty files that
+    /// are whiteouts (Linux 6.7).
+    Kernel(OverlayNamespace),
+    /// fuse-overlayfs's: attributes of any namespace, files `.wh.x`, and
+    /// `.wh..wh..opq` in opaque directories, as it could make them.
+    Fuse,
+}
+
+impl From<OverlayNamespace> for OverlayForm {
+    fn from(namespace: OverlayNamespace) -> Self {
+        Self::Kernel(namespace)
+    }
+}
+
+/// Where fuse-overlayfs keeps what it has to remember.
+pub(crate) const FUSE_PREFIX: &str = "user.fuseoverlayfs.";
+const TRUSTED_PREFIX: &str = "trusted.overlay.";
+pub(crate) const USER_PREFIX: &str = "user.overlay.";
+
+/// What one directory has of a name.
+pub(crate) enum Seen {
+    /// Nothing: it is as in the directories below.
+    Nothing,
+    /// It is deleted.
+    Whiteout,
+    /// It is this; if it is a directory, it may be cut off from those below.
+    Present { stat: Stat, replaces: bool },
+}
+
+/// A name that a directory says something about.
+pub(crate) struct Noted {
+    pub(crate) name: OsString,
+    pub(crate) is_whiteout: bool,
+    /// There is a whiteout of this name too, so nothing shines through.
+    pub(crate) replaces: bool,
+}
+
+impl OverlayForm {
+    fn prefixes(self) -> &'static [&'static str] {
+        match self {
+            Self::Kernel(OverlayNamespace::Trusted) => &[TRUSTED_PREFIX],
+            Self::Kernel(OverlayNamespace::User) => &[USER_PREFIX],
+            Self::Fuse => &[TRUSTED_PREFIX, USER_PREFIX, FUSE_PREFIX],
+        }
+    }
+
+    /// Whether an attribute is one of those by which this overlay keeps its own
+    /// affairs.
+    pub(crate) fn owns(self, attribute: &[u8]) -> bool {
+        let prefixes = self.prefixes().iter();
+        prefixes
+            .map(|p| p.as_bytes())
+            .any(|p| attribute.starts_with(p))
+    }
+
+    /// Whether an attribute says that content or name are those of another
+    /// entry, which only the mounted overlay can find.
+    pub(crate) fn is_reference(self, attribute: &[u8]) -> bool {
+        self.prefixes().iter().any(|prefix| {
+            let word = attribute.strip_prefix(prefix.as_bytes());
+            matches!(word, Some(b"redirect" | b"metacopy"))
+        })
+    }
+
+    /// Whether an open file or directory carries one of the marks `opaque` and
+    /// `whiteout`.
+    pub(crate) fn marks(self, file: &impl AsFd, mark: &str) -> Result<bool, PathError> {
+        for prefix in self.prefixes() {
+            let value = xattr::get(file, format!("{prefix}{mark}"))?;
+            if value.is_some_and(|value| mark != "opaque" || value == b"y") {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn get(self, dir: &Dir, name: &OsStr, word: &str) -> Result<Option<Vec<u8>>, PathError> {
+        for prefix in self.prefixes() {
+            let value = xattr::get_at(dir, name, format!("{prefix}{word}"))?;
+            if value.is_some() {
+                return Ok(value);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the directory `name` hides what lower ones have there.
+    pub(crate) fn is_opaque(self, dir: &Dir, name: &OsStr) -> Result<bool, PathError> {
+        if self.get(dir, name, "opaque")?.as_deref() == Some(b"y") {
+            return Ok(true);
+        }
+        match self {
+            Self::Kernel(_) => Ok(false),
+            Self::Fuse => dir.open_dir(name)?.exists(OPAQUE_NAME),
+        }
+    }
+
+    /// Whether the directory `name` continues lower ones of another name.
+    pub(crate) fn is_redirected(self, dir: &Dir, name: &OsStr) -> Result<bool, PathError> {
+        Ok(self.get(dir, name, "redirect")?.is_some())
+    }
+
+    /// Whether an entry, of which `stat` was just asked, deletes what is below it.
+    fn is_whiteout(self, dir: &Dir, name: &OsStr, stat: &Stat) -> Result<bool, PathError> {
+        match stat.file_type() {
+            FileType::CharDevice => Ok(stat.rdev == 0),
+            FileType::File if stat.size == 0 => Ok(self.get(dir, name, "whiteout")?.is_some()),
+            _ => Ok(false),
+        }
+    }
+
+    /// Looks for one name in one directory.
+    pub(crate) fn look(self, dir: &Dir, name: &OsStr) -> Result<Seen, PathError> {
+        let hides = match self {
+            Self::Kernel(_) => false,
+            Self::Fuse => dir.exists(whiteout_of(name))?,
+        };
+        match dir.stat(name)? {
+            None if hides => Ok(Seen::Whiteout),
+            None => Ok(Seen::Nothing),
+            Some(stat) if self.is_whiteout(dir, name, &stat)? => Ok(Seen::Whiteout),
+            Some(stat) => Ok(Seen::Present {
+                stat,
+                replaces: hides,
+            }),
+        }
+    }
+
+    /// All names a directory says something about, sorted.
+    pub(crate) fn names(self, dir: &Dir) -> Result<Vec<Noted>, PathError> {
+        let mut noted: Vec<Noted> = Vec::new();
+        for entry in sorted_entries(dir)? {
+            let (name, by_name) = match self {
+                Self::Kernel(_) => (entry.name, false),
+                Self::Fuse => match meaning(entry.name.as_encoded_bytes()) {
+                    Meaning::Ordinary => (entry.name, false),
+                    Meaning::Delete(hidden) if !is_reserved(hidden) => (os(hidden).into(), true),
+                    _ => continue,
+                },
+            };
+            let is_whiteout = by_name || self.deletes(dir, &name, entry.file_type)?;
+            noted.push(Noted {
+                name,
+                is_whiteout,
+                replaces: false,
+            });
+        }
+        // An entry comes before a whiteout of its name.
+        noted.sort_by(|a, b| (&a.name, a.is_whiteout).cmp(&(&b.name, b.is_whiteout)));
+        noted.dedup_by(|later, kept| {
+            let same = later.name == kept.name;
+            kept.replaces |= same;
+            same
+        });
+        Ok(noted)
+    }
+
+    fn deletes(self, dir: &Dir, name: &OsStr, file_type: FileType) -> Result<bool, PathError> {
+        let may = matches!(
+            file_type,
+            FileType::CharDevice | FileType::File | FileType::Unknown
+        );
+        match if may { dir.stat(name)? } else { None } {
+            Some(stat) => self.is_whiteout(dir, name, &stat),
+            None => Ok(false),
+        }
+    }
+}
+
+fn whiteout_of(name: &OsStr) -> OsString {
+    let mut whiteout = OsString::from(WHITEOUT_PREFIX);
+    whiteout.push(name);
+    whiteout
+}
+
+/// `.wh..wh.x` is no whiteout of `.wh.x`: such names are kept for other uses.
+fn is_reserved(hidden: &[u8]) -> bool {
+    hidden.starts_with(WHITEOUT_PREFIX.as_bytes())
+}
