@@ -215,9 +215,9 @@ pub(super) fn recorded_files_are_read(rig: &Rig) {
     let mut before = staged.contents().unwrap();
     assert_eq!(read_open(before.open(Path::new("a/f")).unwrap()), "in a");
     drop(before);
-    staged.commit(&id("l")).unwrap();
+    staged.commit(&id("recorded")).unwrap();
 
-    let mut contents = rig.driver.contents(&id("l")).unwrap();
+    let mut contents = rig.driver.contents(&id("recorded")).unwrap();
     let mut check = |path: &str, expected: &str| {
         assert_eq!(
             read_open(contents.open(Path::new(path)).unwrap()),

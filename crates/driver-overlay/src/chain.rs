@@ -1,0 +1,74 @@
+//! The layers below a layer.
+
+use layerhold_driver::LayerError;
+
+use crate::homes::Homes;
+use crate::layer::{LayerDir, LowerList};
+use crate::link::LinkName;
+use crate::repair::Survey;
+
+/// The short name of a layer, rebuilt if it is lost.
+pub(crate) fn link_of(homes: &Homes, layer: &LayerDir) -> Result<LinkName, LayerError> {
+    if let Some(link) = layer.link()? {
+        return Ok(link);
+    }
+    let survey = Survey::mended(homes)?;
+    survey
+        .link_of(layer)
+        .ok_or_else(|| LayerError::LinkUnknown {
+            id: layer.id().clone(),
+        })
+}
+
+/// The short names of the layers below a layer, nearest first, rebuilt if they are lost.
+pub(crate) fn lower_of(homes: &Homes, layer: &LayerDir) -> Result<Vec<LinkName>, LayerError> {
+    match layer.lower()? {
+        LowerList::Base => return Ok(Vec::new()),
+        LowerList::Links(links) => return Ok(links),
+        LowerList::Damaged => {}
+    }
+    let survey = Survey::mended(homes)?;
+    survey.lower_of(layer).ok_or_else(|| LayerError::LowerLost {
+        id: layer.id().clone(),
+    })
+}
+
+/// Finds the layers below `above` by their short names.
+pub(crate) fn resolve(
+    homes: &Homes,
+    above: &LayerDir,
+    links: &[LinkName],
+) -> Result<Vec<LayerDir>, LayerError> {
+    let mut found = Vec::with_capacity(links.len());
+    let mut survey = None;
+    for link in links {
+        let mut layer = layer_of_link(homes, link)?;
+        if layer.is_none() {
+            // All that is lost is rebuilt at once; where nothing can be written the answer is used nevertheless.
+            let survey = match &survey {
+                Some(survey) => survey,
+                None => survey.insert(Survey::mended(homes)?),
+            };
+            layer = survey.layer_of(link)?;
+        }
+        found.push(layer.ok_or_else(|| LayerError::LinkLost {
+            id: above.id().clone(),
+            link: link.to_string(),
+        })?);
+    }
+    Ok(found)
+}
+
+/// The layers below a layer, nearest first.
+pub(crate) fn below(homes: &Homes, layer: &LayerDir) -> Result<Vec<LayerDir>, LayerError> {
+    resolve(homes, layer, &lower_of(homes, layer)?)
+}
+
+fn layer_of_link(homes: &Homes, link: &LinkName) -> Result<Option<LayerDir>, LayerError> {
+    for home in homes.all() {
+        if let Some(layer) = home.layer_of_link(link)? {
+            return Ok(Some(layer));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,279 @@
+//! The driver itself.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use layerhold_archive::Change;
+use layerhold_driver::{
+    Capabilities, DiffRequest, Driver, Flaw, FsMount, LayerContents, LayerError, LayerTarget,
+    LayerView, MountCounter, MountOptions, RemapRequest, Stacking, StageRequest, StagedLayer,
+    SyncMode, Trash, Usage, UserAdded, fallback,
+};
+use layerhold_idmap::IdMappings;
+use layerhold_ids::LayerId;
+use layerhold_sys::mount::{Detach, unmount};
+use layerhold_sys::{Dir, tree_usage};
+
+use crate::NAME;
+use crate::chain::below;
+use crate::contents::OverlayContents;
+use crate::core::Core;
+use crate::diff::NativeDiff;
+use crate::flaws;
+use crate::mounting::{make_mount_point, mount, mount_point, view, will_do};
+use crate::names::{DIFF, WORK};
+use crate::remap::{Remap, remap};
+use crate::removal::remove;
+use crate::stack::Contents;
+use crate::staged::{OverlayStaged, OverlayTarget};
+use crate::staging_dirs::{Pulls, prune};
+use crate::unmounting::unmount_layer;
+
+/// Keeps each layer as what it changes.
+#[derive(Debug)]
+pub struct OverlayDriver {
+    pub(crate) core: Arc<Core>,
+    pub(crate) counter: MountCounter<FsMount>,
+}
+
+impl Driver for OverlayDriver {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new(Stacking::References)
+            .with_native_diff(self.core.has_native_diff())
+            .with_quotas(self.core.quota.is_some())
+    }
+
+    fn stage(&self, request: &StageRequest<'_>) -> Result<Box<dyn StagedLayer>, LayerError> {
+        Ok(Box::new(OverlayStaged::new(&self.core, request)?))
+    }
+
+    fn remove(&self, id: &LayerId, trash: &mut Trash) -> Result<(), LayerError> {
+        remove(&self.core, id, trash)
+    }
+
+    fn exists(&self, id: &LayerId) -> Result<bool, LayerError> {
+        for home in self.core.homes.all() {
+            if home.holds(id)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn list(&self) -> Result<Option<Vec<LayerId>>, LayerError> {
+        let mut ids = Vec::new();
+        for home in self.core.homes.main() {
+            ids.extend(home.ids()?);
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(Some(ids))
+    }
+
+    fn metadata(&self, id: &LayerId) -> Result<Vec<(String, String)>, LayerError> {
+        let layer = self.core.homes.require(id)?;
+        let text = |path: PathBuf| path.to_string_lossy().into_owned();
+        let lowers: Vec<_> = below(&self.core.homes, &layer)?
+            .iter()
+            .map(|layer| text(layer.path().join(DIFF)))
+            .collect();
+        let mut facts = Vec::with_capacity(4);
+        if !lowers.is_empty() {
+            facts.push(("LowerDir".to_owned(), lowers.join(":")));
+        }
+        for (key, path) in [
+            ("MergedDir", mount_point(&self.core, &layer)),
+            ("UpperDir", layer.path().join(DIFF)),
+            ("WorkDir", layer.path().join(WORK)),
+        ] {
+            facts.push((key.to_owned(), text(path)));
+        }
+        Ok(facts)
+    }
+
+    fn status(&self) -> Vec<(String, String)> {
+        let core = &self.core;
+        let row = |key: &str, value: bool| (key.to_owned(), value.to_string());
+        let backing = core.backing.name().unwrap_or("<unknown>");
+        vec![
+            ("Backing Filesystem".to_owned(), backing.to_owned()),
+            row("Supports d_type", true),
+            row("Native Overlay Diff", core.has_native_diff()),
+            row("Using metacopy", core.uses_metacopy()),
+            row("Supports shifting", core.can_shift(&IdMappings::IDENTITY)),
+            row("Supports volatile", core.has_volatile()),
+        ]
+    }
+
+    fn usage(&self, id: &LayerId) -> Result<Usage, LayerError> {
+        let usage = tree_usage(&self.core.homes.require(id)?.open_diff()?)?;
+        Ok(Usage {
+            bytes: usage.bytes,
+            inodes: usage.inodes,
+        })
+    }
+
+    fn mount(&self, id: &LayerId, options: &MountOptions) -> Result<PathBuf, LayerError> {
+        let layer = self.core.homes.require(id)?;
+        let target = make_mount_point(&self.core, &layer, options)?;
+        let is_mounted = match self.counter.increment(&target) {
+            UserAdded::Joined => true,
+            UserAdded::First => false,
+            UserAdded::TookOver => will_do(&target, options)?,
+        };
+        if is_mounted {
+            return Ok(target);
+        }
+        let outcome = unmount(&target, Detach::Lazy)
+            .map_err(LayerError::from)
+            .and_then(|()| mount(&self.core, &layer, &target, options));
+        if outcome.is_err() {
+            self.counter.decrement(&target);
+        }
+        outcome.map(|()| target)
+    }
+
+    fn unmount(&self, id: &LayerId) -> Result<(), LayerError> {
+        let layer = self.core.homes.require(id)?;
+        if self.counter.decrement(&mount_point(&self.core, &layer)) > 0 {
+            return Ok(());
+        }
+        unmount_layer(&self.core, &layer)
+    }
+
+    fn view(&self, id: &LayerId, mount_label: &str) -> Result<LayerView<'_>, LayerError> {
+        view(&self.core, &self.core.homes.require(id)?, mount_label)
+    }
+
+    fn apply_target(&self, id: &LayerId, _label: &str) -> Result<Box<dyn LayerTarget>, LayerError> {
+        let layer = self.core.homes.require_writable(id)?;
+        Ok(Box::new(OverlayTarget {
+            root: layer.open_diff()?,
+            core: Arc::clone(&self.core),
+        }))
+    }
+
+    fn contents(&self, id: &LayerId) -> Result<Box<dyn LayerContents>, LayerError> {
+        let layer = self.core.homes.require(id)?;
+        let mut places = vec![Contents::of(&layer)];
+        places.extend(below(&self.core.homes, &layer)?.iter().map(Contents::of));
+        Ok(Box::new(OverlayContents::new(places)))
+    }
+
+    fn own_tree(&self, id: &LayerId) -> Result<Option<Dir>, LayerError> {
+        Ok(Some(self.core.homes.require(id)?.open_diff()?))
+    }
+
+    fn changes(&self, request: &DiffRequest<'_>) -> Result<Vec<Change>, LayerError> {
+        match NativeDiff::read(&self.core, request)? {
+            Some(native) => Ok(native.into_changes()),
+            None => fallback::changes(self, request),
+        }
+    }
+
+    fn diff_size(&self, request: &DiffRequest<'_>) -> Result<u64, LayerError> {
+        match NativeDiff::read(&self.core, request)? {
+            Some(native) => native.size(),
+            None => fallback::diff_size(self, request),
+        }
+    }
+
+    fn diff(&self, request: &DiffRequest<'_>, out: &mut dyn Write) -> Result<(), LayerError> {
+        match NativeDiff::read(&self.core, request)? {
+            Some(native) => native.pack(request, out),
+            None => fallback::diff(self, request, out),
+        }
+    }
+
+    fn update_id_map(&self, id: &LayerId, request: &RemapRequest<'_>) -> Result<(), LayerError> {
+        let layer = self.core.homes.require_writable(id)?;
+        let below: Vec<_> = below(&self.core.homes, &layer)?
+            .iter()
+            .map(Contents::of)
+            .collect();
+        remap(&Remap {
+            core: &self.core,
+            layer: &Contents::of(&layer),
+            below: &below,
+            place: &layer.path(),
+            request,
+        })
+    }
+
+    fn supports_shifting(&self, maps: &IdMappings) -> bool {
+        self.core.can_shift(maps)
+    }
+
+    fn flaws(&self, id: &LayerId, parent: Option<&LayerId>) -> Result<Vec<Flaw>, LayerError> {
+        flaws::flaws(&self.core, id, parent)
+    }
+
+    fn mend(&self, id: &LayerId, parent: Option<&LayerId>) -> Result<(), LayerError> {
+        flaws::mend(&self.core, id, parent)
+    }
+
+    fn home_flaws(&self) -> Result<Vec<Flaw>, LayerError> {
+        flaws::home_flaws(&self.core)
+    }
+
+    fn mend_home(&self, flaw: &Flaw) -> Result<(), LayerError> {
+        flaws::mend_home(&self.core, flaw)
+    }
+
+    fn temp_roots(&self) -> Vec<PathBuf> {
+        let homes = self.core.homes.main();
+        homes.map(crate::homes::Home::temp_root).collect()
+    }
+
+    fn additional_stores(&self) -> Vec<PathBuf> {
+        self.core.homes.additional().to_vec()
+    }
+
+    fn sync_mode(&self) -> Option<SyncMode> {
+        self.core.options.sync
+    }
+
+    fn sync(&self) -> Result<(), LayerError> {
+        let mut synced = Vec::new();
+        for home in self.core.homes.main() {
+            let Some(dir) = home.open()? else { continue };
+            let filesystem = dir.stat_self()?.dev;
+            if !synced.contains(&filesystem) {
+                dir.sync_filesystem()?;
+                synced.push(filesystem);
+            }
+        }
+        Ok(())
+    }
+
+    fn cleanup(&self) -> Result<(), LayerError> {
+        let own = self.core.homes.own();
+        if !own.is_written() {
+            return Ok(());
+        }
+        let mut pulls = Pulls::None;
+        for home in self.core.homes.main() {
+            if prune(home)? == Pulls::InProgress {
+                pulls = Pulls::InProgress;
+            }
+        }
+        // A mount of the home on itself is ours; a disk of its own that somebody mounted here is not.
+        if pulls == Pulls::None && is_mount_of_itself(own.path())? {
+            unmount(own.path(), Detach::Lazy)?;
+        }
+        Ok(())
+    }
+}
+
+fn is_mount_of_itself(home: &std::path::Path) -> Result<bool, LayerError> {
+    let (Some(above), true) = (home.parent(), layerhold_sys::mount::is_mount_point(home)?) else {
+        return Ok(false);
+    };
+    let device = |path| Ok::<_, LayerError>(Dir::open_ambient(path)?.stat_self()?.dev);
+    Ok(device(above)? == device(home)?)
+}

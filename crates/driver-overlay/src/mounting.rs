@@ -1,0 +1,280 @@
+//! Mounting a layer (Go: drivers/overlay/overlay.go, `get`).
+
+use std::path::Path;
+
+use layerhold_driver::{LayerError, LayerView, MountOptions, Shifting};
+use layerhold_idmap::{HostOwner, IdMappings};
+use layerhold_sys::mountinfo::read_mounts;
+use layerhold_sys::{Dir, FsMagic, PathError, canonical_ambient, remove_tree};
+
+use crate::build::root_pair;
+use crate::chain::{lower_of, resolve};
+use crate::core::Core;
+use crate::homes::HomeKind;
+use crate::layer::{LayerDir, check_external};
+use crate::mount_program::ProgramMount;
+use crate::names::{DIFF, EMPTY, MERGED, PRIVATE_MODE, ROOT_MODE, WORK, diff_name};
+use crate::recipe::{Lower, Recipe, Upper};
+use crate::shift::ShiftedLowers;
+use crate::stack::Contents;
+use crate::words::mount_words;
+
+/// The most layers that may be below another one (Go: drivers/overlay/overlay.go, `maxDepth`; the kernel takes no more
+/// lower directories either).
+pub(crate) const MAX_DEPTH: usize = 500;
+
+/// Whether a mount shows what is written to it in `diff`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writing {
+    ToDiff,
+    Never,
+}
+
+/// Makes the directory a layer is mounted at.
+pub(crate) fn make_mount_point(
+    core: &Core,
+    layer: &LayerDir,
+    options: &MountOptions,
+) -> Result<std::path::PathBuf, LayerError> {
+    if layer.home().kind() == HomeKind::Own && layer.home().is_written() {
+        if layer.dir().exists(MERGED)? {
+            return Ok(layer.merged());
+        }
+        let made = layer.dir().ensure_dir(MERGED, PRIVATE_MODE)?;
+        let owner = root_of(options.id_maps.as_ref())?;
+        crate::build::set_mode_and_owner(core, &made, PRIVATE_MODE, owner)?;
+        return Ok(layer.merged());
+    }
+    let path = run_dir(core, layer).join(MERGED);
+    drop(Dir::create_ambient_all(&path, PRIVATE_MODE)?);
+    Ok(path)
+}
+
+/// Where a layer is mounted.
+pub(crate) fn mount_point(core: &Core, layer: &LayerDir) -> std::path::PathBuf {
+    if layer.home().kind() == HomeKind::Own && layer.home().is_written() {
+        layer.merged()
+    } else {
+        run_dir(core, layer).join(MERGED)
+    }
+}
+
+/// The directory in the run root of a layer that is not in the driver's home, or may not be written to.
+pub(crate) fn run_dir(core: &Core, layer: &LayerDir) -> std::path::PathBuf {
+    core.cache.path().join(layer.id().as_str())
+}
+
+fn root_of(maps: Option<&IdMappings>) -> Result<HostOwner, LayerError> {
+    maps.map_or(Ok(HostOwner::new(0, 0)), root_pair)
+}
+
+/// Mounts a layer.
+pub(crate) fn mount(
+    core: &Core,
+    layer: &LayerDir,
+    target: &Path,
+    options: &MountOptions,
+) -> Result<(), LayerError> {
+    let words = mount_words(core, options);
+    let is_own = layer.home().kind() == HomeKind::Own && layer.home().is_written();
+    let writing = match is_own && !words.iter().any(|word| word == "ro") {
+        true => Writing::ToDiff,
+        false => Writing::Never,
+    };
+    let mut recipe = recipe(core, layer, writing, words)?;
+    recipe.label.clone_from(&options.label);
+    let maps = options
+        .id_maps
+        .as_ref()
+        .filter(|maps| !maps.is_identity() && options.shifting == Shifting::Allowed)
+        .filter(|maps| core.can_shift(maps));
+    if let (Some(maps), Writing::ToDiff) = (maps, writing) {
+        shift_root(core, layer, maps)?;
+    }
+    if let Some(program) = &core.mount_program {
+        let program = ProgramMount {
+            program,
+            maps,
+            keeps_permissions: core.options.force_mask.is_some(),
+        };
+        return program.mount(&recipe, target);
+    }
+    let shifted = match maps {
+        Some(maps) => {
+            let dir = match is_own {
+                true => layer.dir().clone(),
+                false => Dir::create_ambient_all(run_dir(core, layer), PRIVATE_MODE)?,
+            };
+            Some(ShiftedLowers::put(&mut recipe, maps, &dir)?)
+        }
+        None => None,
+    };
+    let outcome = recipe.mount(target, core.api);
+    drop(shifted);
+    outcome
+}
+
+/// Opens the merged tree of a layer for reading where nobody else sees it.
+pub(crate) fn view<'a>(
+    core: &'a Core,
+    layer: &LayerDir,
+    label: &str,
+) -> Result<LayerView<'a>, LayerError> {
+    let words = mount_words(core, &MountOptions::read_only());
+    let mut recipe = recipe(core, layer, Writing::Never, words)?;
+    recipe.label = label.to_owned();
+    let is_placeless =
+        core.mount_program.is_none() && core.api == layerhold_sys::OverlayApi::Context;
+    let area = match is_placeless {
+        true => None,
+        false => Some(core.area_for_views()?),
+    };
+    let place = match &area {
+        Some(area) => {
+            area.dir().create_dir(MERGED, PRIVATE_MODE)?;
+            area.dir().path().join(MERGED)
+        }
+        None => layer.merged(),
+    };
+    let mounted = match &core.mount_program {
+        Some(program) => ProgramMount {
+            program,
+            maps: None,
+            keeps_permissions: core.options.force_mask.is_some(),
+        }
+        .mount_privately(&recipe, &place)?,
+        None => recipe.mount_privately(&place, core.api)?,
+    };
+    let root = mounted.root().ok_or_else(|| LayerError::Unknown {
+        id: layer.id().clone(),
+    })?;
+    Ok(LayerView::new(root).on_release(move || {
+        drop(mounted);
+        drop(area);
+    }))
+}
+
+/// Puts together what a layer shows.
+fn recipe(
+    core: &Core,
+    layer: &LayerDir,
+    writing: Writing,
+    words: Vec<String>,
+) -> Result<Recipe, LayerError> {
+    check_external(layer.dir())?;
+    let links = lower_of(&core.homes, layer)?;
+    let too_deep = |layers| LayerError::MaxDepth {
+        id: layer.id().clone(),
+        layers,
+        limit: MAX_DEPTH,
+    };
+    if links.len() > MAX_DEPTH {
+        return Err(too_deep(links.len()));
+    }
+    let below: Vec<_> = resolve(&core.homes, layer, &links)?
+        .iter()
+        .zip(&links)
+        .map(|(layer, link)| Contents::of(layer).with_link(link))
+        .collect();
+    let upper = match writing {
+        Writing::ToDiff => Some(upper(layer)?),
+        Writing::Never => None,
+    };
+    let lowers = lowers(&Contents::of(layer), &below, upper.is_some())?;
+    if core.mount_program.is_none() && lowers.len() > MAX_DEPTH {
+        return Err(too_deep(lowers.len()));
+    }
+    Ok(Recipe {
+        base: core.homes.own().path().to_owned(),
+        lowers,
+        upper,
+        words,
+        label: String::new(),
+    })
+}
+
+/// The lower directories of a mount: the layer's own older ones, and all of the layers below.
+pub(crate) fn lowers(
+    layer: &Contents,
+    below: &[Contents],
+    has_upper: bool,
+) -> Result<Vec<Lower>, PathError> {
+    let mut lowers = layer.lowers()?;
+    if has_upper {
+        lowers.remove(0);
+    }
+    for contents in below {
+        lowers.extend(contents.lowers()?);
+    }
+    let least = if has_upper { 1 } else { 2 };
+    if lowers.len() < least {
+        // The kernel wants two directories in all.
+        let inside = layer.path.strip_prefix(&layer.home).unwrap_or(&layer.path);
+        lowers.push(Lower::inside(&layer.home, inside.join(EMPTY)));
+    }
+    Ok(lowers)
+}
+
+/// The upper directories of a layer in the driver's home, made whole.
+fn upper(layer: &LayerDir) -> Result<Upper, LayerError> {
+    if !layer.dir().exists(DIFF)? {
+        // A crash in between two renames, while owners were rewritten.
+        let older = layer.dir().stat(diff_name(1))?;
+        layer.dir().create_dir(DIFF, PRIVATE_MODE)?;
+        let made = layer.dir().open_dir(DIFF)?;
+        if let Some(older) = older {
+            made.set_own_owner(Some(older.uid), Some(older.gid))?;
+        }
+        made.set_own_mode(older.map_or(ROOT_MODE, |older| older.permissions()))?;
+    }
+    let work = layer.dir().ensure_dir(WORK, PRIVATE_MODE)?;
+    forget_volatile(&work)?;
+    Ok(Upper {
+        diff: layer.path().join(DIFF),
+        work: layer.path().join(WORK),
+    })
+}
+
+/// Overlayfs refuses directories that were mounted with `volatile` before, because a crash may have lost something. Whoever
+/// mounts a container that way does not mind. The kernel repeats the name of the work directory.
+fn forget_volatile(work: &Dir) -> Result<(), PathError> {
+    match work.open_dir_nested("work/incompat") {
+        Ok(incompat) => remove_tree(&incompat, "volatile"),
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The upper directory holds owners as they are outside. Its root was made before anybody knew who would be root.
+fn shift_root(core: &Core, layer: &LayerDir, maps: &IdMappings) -> Result<(), LayerError> {
+    let root = layer.open_diff()?;
+    let stat = root.stat_self()?;
+    if maps
+        .to_container(HostOwner::new(stat.uid, stat.gid))
+        .is_ok()
+    {
+        return Ok(());
+    }
+    let owner = root_pair(maps)?;
+    Ok(crate::build::set_mode_and_owner(
+        core,
+        &root,
+        stat.permissions(),
+        owner,
+    )?)
+}
+
+/// Whether a mount that somebody else made will do: one that nothing can be written to is not what a container needs.
+pub(crate) fn will_do(target: &Path, options: &MountOptions) -> Result<bool, PathError> {
+    let root = Dir::open_ambient(target)?;
+    if options.is_read_only() || layerhold_sys::fs_magic(&root)? != FsMagic::OVERLAY {
+        return Ok(true);
+    }
+    let target = canonical_ambient(target)?;
+    let mounts = read_mounts()?;
+    let mount = mounts.iter().rfind(|mount| mount.mount_point == target);
+    Ok(mount.is_none_or(|mount| {
+        let options = mount.super_options.to_string_lossy();
+        options.split(',').any(|word| word.starts_with("upperdir="))
+    }))
+}

@@ -1,0 +1,251 @@
+//! Opening the driver: which way to mount there is, and whether the filesystem will do.
+
+use std::sync::Arc;
+
+use layerhold_driver::{
+    Access, Driver, DriverConfig, DriverFactory, FsMount, MountCounter, OpenError, OptionError,
+    Privilege,
+};
+use layerhold_sys::mount::make_private;
+use layerhold_sys::{
+    Dir, FsMagic, OverlayApi, PathError, effective_user, fs_magic, in_user_namespace,
+};
+
+use crate::NAME;
+use crate::core::{Core, FoundOut};
+use crate::driver::OverlayDriver;
+use crate::features::FeatureCache;
+use crate::homes::Homes;
+use crate::mount_program::{Made, how_made, note_made, usual};
+use crate::names::{LINKS, PRIVATE_MODE, SHARED_MODE};
+use crate::options::OverlayOptions;
+use crate::quota::{self, Quota};
+
+/// Registers the overlay driver.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OverlayFactory;
+
+impl DriverFactory for OverlayFactory {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn open(&self, config: &DriverConfig) -> Result<Arc<dyn Driver>, OpenError> {
+        Ok(Arc::new(OverlayDriver::open(config)?))
+    }
+}
+
+impl OverlayDriver {
+    /// Opens the driver at `root/overlay` (Go: drivers/overlay/overlay.go, `Init`).
+    ///
+    /// With write access the directory is made, what the kernel can do is tried unless the run root has the answers, and
+    /// the directory becomes a mount of its own. With read access nothing is changed or tried.
+    ///
+    /// # Errors
+    ///
+    /// A wrong option; [`OpenError::NotSupported`] and [`OpenError::IncompatibleFilesystem`] where overlay cannot work.
+    pub fn open(config: &DriverConfig) -> Result<Self, OpenError> {
+        let options = OverlayOptions::parse(&config.options)?;
+        let mut core = Core {
+            homes: Homes::new(config, options.additional.clone()),
+            cache: FeatureCache::new(config.run_root.join(NAME)),
+            mount_program: options.mount_program.clone(),
+            privilege: privilege(config)?,
+            shifting: config.shifting,
+            api: OverlayApi::detect(),
+            backing: backing(config)?,
+            quota: None,
+            found_out: FoundOut::default(),
+            options,
+        };
+        if config.access == Access::ReadWrite {
+            prepare(&mut core)?;
+        }
+        let kind = match core.mount_program {
+            Some(_) => FsMagic::FUSE,
+            None => FsMagic::OVERLAY,
+        };
+        Ok(Self {
+            core: Arc::new(core),
+            counter: MountCounter::new(FsMount(kind)),
+        })
+    }
+}
+
+/// What the process may do: no more than the kernel lets it.
+fn privilege(config: &DriverConfig) -> Result<Privilege, PathError> {
+    if in_user_namespace()? {
+        return Ok(Privilege::UserNamespace);
+    }
+    Ok(config.privilege)
+}
+
+/// The kind of filesystem that the graph root is on.
+fn backing(config: &DriverConfig) -> Result<FsMagic, PathError> {
+    let root = match config.access {
+        Access::ReadWrite => Dir::create_ambient_all(&config.root, PRIVATE_MODE)?,
+        Access::ReadOnly => Dir::open_ambient(&config.root)?,
+    };
+    fs_magic(&root)
+}
+
+/// Makes what is missing and decides how to mount.
+fn prepare(core: &mut Core) -> Result<(), OpenError> {
+    for home in core.homes.main() {
+        drop(Dir::create_ambient_all(
+            home.path().join(LINKS),
+            SHARED_MODE,
+        )?);
+    }
+    let decided = decide(core);
+    if decided.is_err() {
+        // Else detection would find the state of this driver next time.
+        remove_empty(core);
+    }
+    decided?;
+    let own = core.homes.own().path();
+    if !core.options.skip_mount_home {
+        make_private(own)?;
+    }
+    core.quota = quota(core)?;
+    Ok(())
+}
+
+fn decide(core: &mut Core) -> Result<(), OpenError> {
+    let home = Dir::open_ambient(core.homes.own().path())?;
+    drop(Dir::create_ambient_all(core.cache.path(), PRIVATE_MODE)?);
+    if core.mount_program.is_none() && effective_user() != 0 {
+        return Err(OpenError::Prerequisites {
+            reason: "overlay needs root, in a user namespace at least, or a mount_program"
+                .to_owned(),
+        });
+    }
+    if core.mount_program.is_none() {
+        let made_by_program = how_made(&home)? == Made::ByProgram;
+        if made_by_program || core.check_overlay().is_err() {
+            core.mount_program = usual();
+        }
+    }
+    let network = is_network(core.backing) && core.privilege == Privilege::UserNamespace;
+    if core.mount_program.is_some() {
+        if network && core.options.force_mask.is_none() {
+            // Such filesystems do not take the owners of a user namespace.
+            core.options.force_mask = Some(PRIVATE_MODE);
+        }
+        return Ok(note_made(&home, Made::ByProgram)?);
+    }
+    if [FsMagic::AUFS, FsMagic::OVERLAY, FsMagic::ECRYPTFS].contains(&core.backing) {
+        let name = core.backing.name().unwrap_or("<unknown>");
+        return Err(OpenError::IncompatibleFilesystem {
+            reason: format!("'overlay' is not supported over {name}, a mount_program is required"),
+        });
+    }
+    if network {
+        return Err(OpenError::IncompatibleFilesystem {
+            reason: "a network file system with user namespaces is not supported.  Please use a mount_program"
+                .to_owned(),
+        });
+    }
+    Ok(core.check_overlay()?)
+}
+
+/// Removes what was made for a driver that cannot be used, unless there is something in it.
+fn remove_empty(core: &Core) {
+    for home in core.homes.main() {
+        let (path, name) = (home.path(), home.path().file_name());
+        if let (Ok(dir), Some(above), Some(name)) = (Dir::open_ambient(path), path.parent(), name) {
+            // The note that a probe left, and its place.
+            let is_empty = dir.entries().is_ok_and(|entries| {
+                entries.flatten().all(|entry| {
+                    [LINKS, crate::names::TEMP, crate::names::MOUNT_PROGRAM_FLAG]
+                        .iter()
+                        .any(|known| entry.name == *known)
+                })
+            });
+            if is_empty {
+                drop(dir.remove_empty_dir(LINKS));
+                drop(dir.remove_empty_dir(crate::names::TEMP));
+                drop(dir.remove_file(crate::names::MOUNT_PROGRAM_FLAG));
+                drop(Dir::open_ambient(above).and_then(|above| above.remove_empty_dir(name)));
+            }
+        }
+    }
+}
+
+/// Finds out whether layers can be limited, which is an error only if they are to be.
+fn quota(core: &Core) -> Result<Option<Quota>, OpenError> {
+    let refusal = |reason| Err(OptionError::Quota(reason).into());
+    if !quota::may_have(core.backing) {
+        if core.options.limits.are_set() {
+            let name = core.backing.name().unwrap_or("<unknown>");
+            return refusal(format!(
+                "storage option overlay.size and overlay.inodes only supported for backingFS XFS. Found {name}"
+            ));
+        }
+        return Ok(None);
+    }
+    let home = Dir::open_ambient(core.homes.own().path())?;
+    match Quota::open(core.homes.own(), &home) {
+        Ok(quota) => Ok(Some(quota)),
+        Err(error) if core.options.limits.are_set() => {
+            if core.backing == FsMagic::XFS {
+                return refusal(format!(
+                    "storage options overlay.size and overlay.inodes not supported. Filesystem does not support Project Quota: {}",
+                    error.into_source()
+                ));
+            }
+            let name = core.backing.name().unwrap_or("<unknown>");
+            refusal(format!(
+                "storage option overlay.size and overlay.inodes only supported for backingFS XFS. Found {name}"
+            ))
+        }
+        Err(_) => Ok(None),
+    }
+}
+
+/// Filesystems of other machines, on which a user namespace cannot work (Go: drivers/overlay/overlay.go,
+/// `isNetworkFileSystem`, with the numbers of drivers/driver_linux.go).
+fn is_network(kind: FsMagic) -> bool {
+    const NUMBERS: [u32; 19] = [
+        0x0000_6969, // NFS
+        0x0000_517B, // SMB
+        0x6163_6673, // ACFS
+        0x5346_414F, // AFS
+        0x00C3_6400, // Ceph
+        0xFF53_4D42, // CIFS
+        0x4750_4653, // GPFS
+        0x0131_11A8, // IBRIX
+        0x6B41_4653, // KAFS
+        0x0BD0_0BD0, // Lustre
+        0x0000_564C, // NCP
+        0x6E66_7364, // NFSD
+        0x7461_636F, // OCFS2
+        0xAAD7_AAEA, // PanFS
+        0x7C7C_6673, // PRLFS
+        0xFE53_4D42, // SMB 2
+        0xBEEF_DEAD, // SNFS
+        0x786F_4256, // VirtualBox
+        0xA501_FCF5, // VxFS
+    ];
+    NUMBERS.contains(&kind.number())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn disks_of_this_machine_are_no_network() {
+        for kind in [
+            FsMagic::EXT,
+            FsMagic::XFS,
+            FsMagic::BTRFS,
+            FsMagic::TMPFS,
+            FsMagic::FUSE,
+        ] {
+            assert!(!is_network(kind));
+        }
+        assert!(is_network(FsMagic::NFS));
+        assert!(is_network(FsMagic::SMB));
+    }
+}

@@ -1,0 +1,99 @@
+//! Rewriting owners where mounts cannot show them shifted (Go: drivers/overlay/overlay.go, `UpdateLayerIDMap`).
+//!
+//! The layer is mounted and every file changed, so that those of the layers below are copied up. Then `diff`
+//! becomes `diff1`, `diff1` becomes `diff2` and so on, and a new `diff` takes what the layer itself will change.
+//! A crash in between leaves a gap, which readers pass over, or no `diff`, which [mounting](crate::mounting) makes.
+
+use std::path::Path;
+
+use layerhold_driver::{HardLinks, LayerError, RemapRequest, remap_tree};
+use layerhold_idmap::{HostOwner, OVERRIDE_STAT_XATTR};
+use layerhold_sys::{Dir, PathError, RenameHow, remove_tree, xattr};
+
+use crate::build::{root_pair, set_mode_and_owner};
+use crate::core::Core;
+use crate::layer::diff_names;
+use crate::mount_program::ProgramMount;
+use crate::mounting::lowers;
+use crate::names::{DIFF, MERGED, PRIVATE_MODE, WORK, diff_name};
+use crate::recipe::{Recipe, Upper};
+use crate::stack::Contents;
+use crate::words::internal_words;
+
+/// What is to be rewritten.
+#[derive(Debug)]
+pub(crate) struct Remap<'a> {
+    pub(crate) core: &'a Core,
+    pub(crate) layer: &'a Contents,
+    /// The layers below, nearest first.
+    pub(crate) below: &'a [Contents],
+    /// The path of the layer's directory.
+    pub(crate) place: &'a Path,
+    pub(crate) request: &'a RemapRequest<'a>,
+}
+
+/// Rewrites the owners of everything that a layer shows.
+pub(crate) fn remap(remap: &Remap<'_>) -> Result<(), LayerError> {
+    let owner = root_pair(remap.request.to)?;
+    let dir = &remap.layer.dir;
+    drop(dir.ensure_dir(MERGED, PRIVATE_MODE)?);
+    let place = remap.place.join(MERGED);
+    let recipe = remap.recipe()?;
+    let mounted = match &remap.core.mount_program {
+        Some(program) => ProgramMount {
+            program,
+            maps: None,
+            keeps_permissions: remap.core.options.force_mask.is_some(),
+        }
+        .mount_privately(&recipe, &place)?,
+        None => recipe.mount_privately(&place, remap.core.api)?,
+    };
+    mounted.with(|root| remap_tree(root, remap.request, HardLinks::SplitByCopyUp))?;
+    rotate(remap.core, dir, owner)?;
+    renew_work(remap.core, dir, owner)?;
+    Ok(())
+}
+
+impl Remap<'_> {
+    fn recipe(&self) -> Result<Recipe, LayerError> {
+        Ok(Recipe {
+            base: self.core.homes.own().path().to_owned(),
+            lowers: lowers(self.layer, self.below, true)?,
+            upper: Some(Upper {
+                diff: self.place.join(DIFF),
+                work: self.place.join(WORK),
+            }),
+            words: internal_words(self.core),
+            label: self.request.mount_label.to_owned(),
+        })
+    }
+}
+
+/// Moves all directories of contents one down and makes a new one on top.
+fn rotate(core: &Core, dir: &Dir, owner: HostOwner) -> Result<(), PathError> {
+    let names = diff_names(dir)?;
+    for (n, name) in names.iter().enumerate().rev() {
+        let next = diff_name(n.saturating_add(1));
+        if *name != next {
+            dir.rename(name, dir, next, RenameHow::NoReplace)?;
+        }
+    }
+    let old = dir.open_dir(diff_name(1))?;
+    let mode = match core.options.force_mask {
+        Some(mask) => mask,
+        None => old.stat_self()?.permissions(),
+    };
+    dir.create_dir(DIFF, PRIVATE_MODE)?;
+    let new = dir.open_dir(DIFF)?;
+    if let Some(real) = xattr::get(&old, OVERRIDE_STAT_XATTR)? {
+        xattr::set(&new, OVERRIDE_STAT_XATTR, &real)?;
+    }
+    set_mode_and_owner(core, &new, mode, owner)
+}
+
+/// The kernel's notes in the work directory are about the old upper directory.
+fn renew_work(core: &Core, dir: &Dir, owner: HostOwner) -> Result<(), PathError> {
+    remove_tree(dir, WORK)?;
+    dir.create_dir(WORK, PRIVATE_MODE)?;
+    set_mode_and_owner(core, &dir.open_dir(WORK)?, PRIVATE_MODE, owner)
+}

@@ -1,0 +1,228 @@
+//! Layers in the making.
+
+use std::any::Any;
+use std::path::Path;
+use std::sync::Arc;
+
+use layerhold_archive::UnpackOptions;
+use layerhold_driver::{
+    CommitFailed, LayerAccess, LayerContents, LayerError, LayerTarget, RemapRequest, StageRequest,
+    StagedLayer,
+};
+use layerhold_ids::LayerId;
+use layerhold_staging::{StagedAddition, TempArea};
+use layerhold_sys::{Dir, PathError, RenameHow};
+
+use crate::NAME;
+use crate::build::{Plan, RootAttributes};
+use crate::contents::OverlayContents;
+use crate::core::Core;
+use crate::homes::is_layer_name;
+use crate::names::{DIFF, PRIVATE_MODE};
+use crate::quota::wanted;
+use crate::remap::{Remap, remap};
+use crate::repair::put_symlink;
+use crate::stack::Stack;
+
+/// A layer's directory in a temporary area of the home it will stay in.
+///
+/// What a crash during [`commit`](StagedLayer::commit) leaves: (1) before the rename, a temporary area; (2) before the
+/// symbolic link is made, a layer whose short name is in its `link` file only, from which the link is made
+/// when it is missed; (3) after it, the layer.
+#[derive(Debug)]
+pub(crate) struct OverlayStaged {
+    core: Arc<Core>,
+    stack: Arc<Stack>,
+    /// `diff`.
+    root: Dir,
+    given: RootAttributes,
+    addition: StagedAddition,
+    /// Held for its drop, which erases a layer that was not committed.
+    area: TempArea,
+}
+
+impl OverlayStaged {
+    pub(crate) fn new(core: &Arc<Core>, request: &StageRequest<'_>) -> Result<Self, LayerError> {
+        let limits = wanted(request, core.options.limits, core.quota.is_some())?;
+        let is_written_to = request.access == LayerAccess::ReadWrite;
+        if is_written_to && core.options.force_mask.is_some() && core.mount_program.is_none() {
+            return Err(LayerError::ForceMask { driver: NAME });
+        }
+        let home = core.homes.for_new(request.access);
+        drop(home.writable()?);
+        let plan = Plan::new(core, request, is_written_to.then_some(limits))?;
+        let area = core.area(home)?;
+        let addition = area.stage_addition();
+        let dir = addition.create_dir(PRIVATE_MODE)?;
+        let (root, given) = plan.build(core, &dir)?;
+        let stack = Stack {
+            home: home.clone(),
+            dir,
+            link: plan.link,
+            lower: plan.lower,
+            below: plan.below,
+        };
+        Ok(Self {
+            core: Arc::clone(core),
+            stack: Arc::new(stack),
+            root,
+            given,
+            addition,
+            area,
+        })
+    }
+
+    pub(crate) fn stack(&self) -> Arc<Stack> {
+        Arc::clone(&self.stack)
+    }
+
+    fn put_in_place(self, id: &LayerId) -> Result<(), Box<(Self, LayerError)>> {
+        let home = match self.prepared(id) {
+            Ok(home) => home,
+            Err(error) => return Err(Box::new((self, error))),
+        };
+        let Self {
+            core,
+            stack,
+            root,
+            given,
+            addition,
+            area,
+        } = self;
+        let back = |addition, area, error| {
+            let staged = Self {
+                core,
+                stack: Arc::clone(&stack),
+                root,
+                given,
+                addition,
+                area,
+            };
+            Err(Box::new((staged, error)))
+        };
+        if let Err(failed) = move_in(addition, &home, id) {
+            let (addition, source) = *failed;
+            let taken = || LayerError::Exists { id: id.clone() };
+            let error = if source.already_exists() {
+                taken()
+            } else {
+                source.into()
+            };
+            return back(addition, area, error);
+        }
+        if let Err(source) = put_symlink(&home, &stack.link, id) {
+            let addition = area.stage_addition();
+            // If it cannot go back either it is a layer without a record, which the caller removes.
+            drop(home.rename(
+                id.as_str(),
+                addition.area(),
+                addition.name(),
+                RenameHow::NoReplace,
+            ));
+            return back(addition, area, source.into());
+        }
+        Ok(())
+    }
+
+    /// Does what is left to do before the layer is moved, and opens where it goes.
+    fn prepared(&self, id: &LayerId) -> Result<Dir, LayerError> {
+        if !is_layer_name(id) {
+            return Err(LayerError::Exists { id: id.clone() });
+        }
+        self.given
+            .follow(&self.root, &self.stack.below, &self.core)?;
+        self.stack.home.writable()
+    }
+}
+
+/// Moves the layer to its place.
+///
+/// The home is a mount of its own, which whoever shuts the store down takes away and the next opener makes anew. A
+/// directory cannot be renamed from one to the other, although they are one filesystem; but by its path it is
+/// reached in the new one too.
+fn move_in(
+    addition: StagedAddition,
+    home: &Dir,
+    id: &LayerId,
+) -> Result<(), Box<(StagedAddition, PathError)>> {
+    let failed = match addition.commit(home, id.as_str()) {
+        Ok(()) => return Ok(()),
+        Err(failed) => *failed,
+    };
+    if !failed.source.crosses_devices() {
+        return Err(Box::new((failed.addition, failed.source)));
+    }
+    let path = failed.addition.area().path().to_owned();
+    let moved = Dir::open_ambient(path).and_then(|area| {
+        area.rename(
+            failed.addition.name(),
+            home,
+            id.as_str(),
+            RenameHow::NoReplace,
+        )
+    });
+    moved.map_err(|error| Box::new((failed.addition, error)))
+}
+
+impl LayerTarget for OverlayStaged {
+    fn root(&self) -> &Dir {
+        &self.root
+    }
+
+    fn unpack_options(&self) -> UnpackOptions {
+        self.core.unpack_options()
+    }
+}
+
+impl StagedLayer for OverlayStaged {
+    fn contents(&self) -> Result<Box<dyn LayerContents>, LayerError> {
+        let mut places = vec![self.stack.contents()];
+        places.extend(self.stack.below.contents(&self.core.homes)?);
+        Ok(Box::new(OverlayContents::new(places)))
+    }
+
+    fn remap(&mut self, request: &RemapRequest<'_>) -> Result<(), LayerError> {
+        let below = self.stack.below.contents(&self.core.homes)?;
+        remap(&Remap {
+            core: &self.core,
+            layer: &self.stack.contents(),
+            below: &below,
+            place: Path::new(self.stack.dir.path()),
+            request,
+        })?;
+        self.root = self.stack.dir.open_dir(DIFF)?;
+        Ok(())
+    }
+
+    fn commit(self: Box<Self>, id: &LayerId) -> Result<(), Box<CommitFailed>> {
+        self.put_in_place(id).map_err(|failed| {
+            let (staged, source) = *failed;
+            Box::new(CommitFailed {
+                id: id.clone(),
+                staged: Box::new(staged),
+                source,
+            })
+        })
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// An existing layer into which a diff is applied.
+#[derive(Debug)]
+pub(crate) struct OverlayTarget {
+    pub(crate) root: Dir,
+    pub(crate) core: Arc<Core>,
+}
+
+impl LayerTarget for OverlayTarget {
+    fn root(&self) -> &Dir {
+        &self.root
+    }
+
+    fn unpack_options(&self) -> UnpackOptions {
+        self.core.unpack_options()
+    }
+}
