@@ -52,8 +52,9 @@
 //!
 //! # Differences from Go
 //!
-//! - A symbolic link may point anywhere; Go refuses some that climb, although it
-//!   unpacks below a changed root where they are harmless.
+//! - A symbolic link may point anywhere, as it does in Go below a changed root.
+//!   Without one, Go refuses targets that climb out of the tree; here they are
+//!   harmless, since nothing is looked up through them but inside.
 //! - The whiteouts `.wh.`, `.wh..` and `.wh...` are refused; Go deletes the
 //!   directory they are in, or its parent.
 //! - An opaque whiteout keeps what its own layer put below directories that the
@@ -61,8 +62,9 @@
 //! - With overlay whiteouts, a directory that follows its own whiteout becomes
 //!   opaque, so that it does not show what was deleted; a whiteout of something
 //!   the same layer put replaces it, where Go fails.
-//! - In a tree for overlayfs, `trusted.overlay.` and `user.overlay.` attributes of
-//!   the archive are not set.
+//! - In a tree for overlayfs or fuse-overlayfs, their own attributes
+//!   (`trusted.overlay.`, `user.overlay.`, `user.fuseoverlayfs.`) are not set from
+//!   the archive.
 //! - The entry of the root applies whatever the whiteouts become.
 //! - Directories that no entry describes belong to the mapped root.
 //! - Directories without a stated access time get their modification time, as

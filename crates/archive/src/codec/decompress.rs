@@ -175,4 +175,32 @@ mod tests {
         let bytes = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 21 << 3, 0x01, 0x00, 0x00];
         assert!(read(&bytes).is_err());
     }
+
+    /// The beginning of an xz stream whose block wants a dictionary of a size
+    /// that is coded in one byte (XZ file format 1.0.4, 5.3.1).
+    fn xz_head(dictionary: u8) -> Vec<u8> {
+        let with_sum = |bytes: &[u8]| {
+            let mut crc = flate2::Crc::new();
+            crc.update(bytes);
+            [bytes, &crc.sum().to_le_bytes()].concat()
+        };
+        let magic = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00].to_vec();
+        let block = [0x02, 0x00, 0x21, 0x01, dictionary, 0, 0, 0];
+        [magic, with_sum(&[0x00, 0x01]), with_sum(&block)].concat()
+    }
+
+    #[test]
+    fn an_xz_dictionary_beyond_the_limit_is_refused() {
+        for (name, dictionary, accepted) in [
+            ("64 MiB, the largest of the xz program", 28, true),
+            ("192 MiB", 31, true),
+            ("512 MiB", 34, false),
+            ("4 GiB", 40, false),
+        ] {
+            let error = read(&xz_head(dictionary)).unwrap_err();
+            // What is accepted goes on to the content, which is not there.
+            let went_on = error.kind() == ErrorKind::UnexpectedEof;
+            assert_eq!(went_on, accepted, "{name}: {error}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use layerhold_sys::{SetTime, Times, Timestamp};
 use layerhold_tar_format::{EntryKind, Header, TarTime};
 
 use crate::entry_path::shown;
+use crate::overlay_form::OverlayForm;
 use crate::unpack::{UnpackError, UnpackOptions, Whiteouts};
 
 /// Permission, set-id and sticky bits.
@@ -98,11 +99,11 @@ pub(crate) fn xattrs(header: &Header, whiteouts: Whiteouts) -> Xattrs {
         .collect()
 }
 
-/// In a directory that overlayfs will read, its own attributes are instructions
-/// to it (redirects, metadata-only copies); an archive gives instructions by
+/// In a directory that overlayfs or fuse-overlayfs will read, their own attributes are instructions
+/// to them (redirects, metadata-only copies); an archive gives instructions by
 /// whiteouts only.
 fn is_refused(name: &[u8], whiteouts: Whiteouts) -> bool {
-    let overlay = name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.");
+    let overlay = OverlayForm::Fuse.owns(name);
     name == NEVER_WRITTEN || (overlay && whiteouts != Whiteouts::Apply)
 }
 
@@ -183,7 +184,12 @@ mod tests {
     #[test]
     fn labels_and_overlay_instructions_are_left_out() {
         let mut header = Header::new(EntryKind::Regular, "f");
-        for name in ["security.selinux", "trusted.overlay.redirect", "user.a"] {
+        for name in [
+            "security.selinux",
+            "trusted.overlay.redirect",
+            "user.fuseoverlayfs.opaque",
+            "user.a",
+        ] {
             header.set_xattr(name.as_bytes(), b"v");
         }
         let names = |whiteouts| -> Vec<Vec<u8>> {
@@ -191,6 +197,6 @@ mod tests {
             set.into_iter().map(|(name, _)| name).collect()
         };
         assert_eq!(names(Whiteouts::Keep), [b"user.a".to_vec()]);
-        assert_eq!(names(Whiteouts::Apply).len(), 2);
+        assert_eq!(names(Whiteouts::Apply).len(), 3);
     }
 }

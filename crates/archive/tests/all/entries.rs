@@ -2,11 +2,12 @@
 
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
+use std::process::Command;
 
 use layerhold_archive::layerhold_idmap::{IdMap, IdMappings, IdRange};
 use layerhold_archive::layerhold_sys::{OpenOptions, stat_file};
 use layerhold_archive::{Replace, UnpackError, UnpackOptions, UserNamespace};
-use layerhold_testkit::{NodeKind, TarBuilder, TarEntry, TarKind, require_root};
+use layerhold_testkit::{NodeKind, TarBuilder, TarEntry, TarKind, require_peer, require_root, run};
 
 use crate::support::{Place, unpack_error};
 
@@ -68,6 +69,61 @@ fn files_directories_and_links() {
         (&p.kind, p.mode, p.mtime),
         (&NodeKind::Fifo, 0o622, (400, 0))
     );
+}
+
+#[test]
+fn a_directory_without_access_time_gets_its_modification_time() {
+    let place = Place::new();
+    let tar = TarBuilder::new()
+        .entry(own(TarEntry::dir("d")).mtime(300))
+        .entry(own(TarEntry::file("d/f", "x")).mtime(400))
+        .entry(own(TarEntry::dir("later")).mtime(300).pax("atime", "500"))
+        .finish();
+    place.unpack(&tar).unwrap();
+    let times = |name: &str| {
+        let metadata = std::fs::metadata(place.root.join(name)).unwrap();
+        (metadata.mtime(), metadata.atime())
+    };
+    assert_eq!(times("d"), (300, 300));
+    assert_eq!(times("d/f"), (400, 400));
+    assert_eq!(times("later"), (300, 500));
+}
+
+#[test]
+fn sparse_files_of_old_gnu_tar_keep_their_holes() {
+    let Some(()) = require_peer("tar") else {
+        return;
+    };
+    let (source, place) = (Place::new(), Place::new());
+    // More holes than one header has room for, data at both ends, and a hole at the end.
+    let path = source.root.join("sparse");
+    let file = std::fs::File::create(&path).unwrap();
+    for piece in 0..30_u64 {
+        let content = [u8::try_from(piece).unwrap() + 1; 5000];
+        std::os::unix::fs::FileExt::write_all_at(&file, &content, piece << 20).unwrap();
+    }
+    file.set_len(64 << 20).unwrap();
+    let tar = run(Command::new("tar")
+        .args(["--format=gnu", "-S", "-cf", "-", "-C"])
+        .arg(&source.root)
+        .arg("sparse"));
+    let tar = tar.into_result().unwrap();
+    assert_eq!(tar[156], b'S', "an old GNU sparse header");
+    place.unpack(&tar).unwrap();
+    let unpacked = place.root.join("sparse");
+    assert!(std::fs::read(&unpacked).unwrap() == std::fs::read(&path).unwrap());
+    let metadata = std::fs::metadata(&unpacked).unwrap();
+    assert!(metadata.blocks() * 512 < 1 << 20, "{}", metadata.blocks());
+}
+
+#[test]
+fn contiguous_files_are_files() {
+    let place = Place::new();
+    let entry = TarEntry::new(TarKind::Other(b'7'), "f").content("content");
+    place
+        .unpack(&TarBuilder::new().entry(own(entry)).finish())
+        .unwrap();
+    assert_eq!(std::fs::read(place.root.join("f")).unwrap(), b"content");
 }
 
 #[test]

@@ -1,16 +1,17 @@
 //! One pass: digests, lengths, the recorder's view, errors and cancelling.
 
 use std::io::{self, Read, Write};
+use std::process::Command;
 
 use layerhold_archive::layerhold_tar_format::{Event, EventSink};
 use layerhold_archive::{
     Cancel, Codec, ImportError, ImportOptions, Imported, UnpackOptions, Unpacker, compressor,
     import,
 };
-use layerhold_testkit::{TarBuilder, TarEntry};
+use layerhold_testkit::{ChildSpec, TarBuilder, TarEntry, child_role};
 use sha2::{Digest, Sha256};
 
-use crate::support::{Copy, Place, open_descriptors};
+use crate::support::{Copy, Place, open_descriptors, write};
 
 fn own(entry: TarEntry) -> TarEntry {
     use std::os::unix::fs::MetadataExt;
@@ -260,4 +261,43 @@ fn hard_links_wait_for_the_attributes_of_their_target() {
         let node = tree.at(format!("f{n}"));
         assert_eq!((node.mode, node.mtime), (0o600, (20, 0)), "{n}");
     }
+}
+
+#[test]
+fn child_entry() {
+    let Some(role) = child_role() else { return };
+    assert_eq!(role.name(), "import");
+    for codec in [Codec::Gzip, Codec::Zstd] {
+        let place = Place::new();
+        place.unpack(&compress(codec, &sample())).unwrap();
+    }
+    role.say("imported");
+}
+
+#[test]
+fn no_program_is_started() {
+    let scratch = layerhold_testkit::scratch();
+    let called = scratch.path().join("called");
+    for name in ["pigz", "unpigz", "gzip", "gunzip", "zstd", "unzstd"] {
+        use std::os::unix::fs::PermissionsExt;
+        let program = scratch.path().join(name);
+        write(
+            &program,
+            format!("#!/bin/sh\necho {name} >>{called:?}\n").as_bytes(),
+        );
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let path = format!("PATH={}:/usr/bin:/bin", scratch.path().display());
+    // The trap works: a shell with that path falls into it.
+    let sprung = Command::new("env")
+        .args([&path, "sh", "-c", "pigz"])
+        .status();
+    assert!(sprung.unwrap().success() && called.exists());
+    std::fs::remove_file(&called).unwrap();
+
+    let spec = ChildSpec::new("pipeline::child_entry", "import").through(["env", &path]);
+    let mut child = spec.spawn();
+    child.expect("imported");
+    assert!(child.wait().success());
+    assert!(!called.exists(), "{:?}", std::fs::read_to_string(&called));
 }

@@ -167,6 +167,28 @@ fn root_whiteouts_for_overlayfs() {
 }
 
 #[test]
+fn root_the_entry_of_the_root_counts_whatever_whiteouts_become() {
+    let Some(()) = require_root() else { return };
+    for whiteouts in [
+        Whiteouts::Apply,
+        Whiteouts::Overlay(OverlayNamespace::Trusted),
+        Whiteouts::Keep,
+    ] {
+        let place = Place::new();
+        let options = UnpackOptions {
+            whiteouts,
+            ..UnpackOptions::default()
+        };
+        let root = TarEntry::dir("./").mode(0o751).owner(3, 4);
+        let tar = TarBuilder::new().entry(root).finish();
+        place.unpack_with(&tar, options).unwrap();
+        let tree = place.tree();
+        let found = tree.at("");
+        assert_eq!((found.mode, found.uid, found.gid), (0o751, 3, 4));
+    }
+}
+
+#[test]
 fn root_whiteouts_may_be_kept() {
     let Some(()) = require_root() else { return };
     let place = Place::new();
