@@ -5,6 +5,7 @@ use crate::error::{
     LookupError, MountError, OpenError, ShutdownError, StageError, UpdateError,
 };
 use crate::kind::ErrorKind;
+use crate::usage::UsageError;
 
 /// Any error of this crate.
 ///
@@ -52,6 +53,9 @@ pub enum Error {
     /// A store cannot be shut down.
     #[error(transparent)]
     Shutdown(Box<ShutdownError>),
+    /// What things take cannot be found out.
+    #[error(transparent)]
+    Usage(Box<UsageError>),
 }
 
 impl Error {
@@ -72,6 +76,7 @@ impl Error {
             Self::Directory(error) => error.kind(),
             Self::Collect(error) => error.kind(),
             Self::Shutdown(error) => error.kind(),
+            Self::Usage(error) => error.kind(),
         }
     }
 }
@@ -100,4 +105,5 @@ from! {
     Directory(DirectoryError),
     Collect(CollectError),
     Shutdown(ShutdownError),
+    Usage(UsageError),
 }

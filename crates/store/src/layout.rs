@@ -8,6 +8,7 @@
 //! GRAPH/DRIVER-layers/ID/                    data items of a layer
 //! GRAPH/DRIVER-layers/tmp/                   temporary areas
 //! GRAPH/DRIVER-layers/layerhold-intent.json  our own: what an unfinished commit would leave (see `intent`)
+//! GRAPH/DRIVER-layers/layerhold-usage.jsonl  our own: what layers take (see `usage::counters`)
 //! GRAPH/DRIVER-images/images.lock            and images.json
 //! GRAPH/DRIVER-images/ID/                    data items of an image, and `userdata`
 //! GRAPH/DRIVER-containers/                   the same for containers, with volatile-containers.json

@@ -80,6 +80,7 @@ mod spec;
 mod store;
 mod transaction;
 mod update;
+mod usage;
 
 pub use any_error::Error;
 pub use collect::CollectReport;
@@ -105,6 +106,10 @@ pub use spec::{
 };
 pub use store::Store;
 pub use transaction::{Committed, LayerDigests, StagedContainer, StagedLayer, Transaction};
+pub use usage::{
+    Amount, ContainerUsage, ImageUsage, LayerUsage, TotalUsage, UsageError, UsageOrigin,
+    UsageReport, WrongCounter,
+};
 
 // Their types are in the signatures above.
 pub use layerhold_archive::{Change, ChangeKind, Codec};

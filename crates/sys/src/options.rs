@@ -48,6 +48,12 @@ impl OpenOptions {
         Self::with_access(OFlags::WRONLY)
     }
 
+    /// Opens for writing at the end, wherever that is by then.
+    #[must_use]
+    pub fn append() -> Self {
+        Self::with_access(OFlags::WRONLY.union(OFlags::APPEND))
+    }
+
     /// Opens for reading and writing.
     #[must_use]
     pub fn read_write() -> Self {

@@ -40,6 +40,7 @@ use crate::lookup::{self, Item};
 use crate::records::{Container, Image, Layer};
 use crate::shelves::{DURABLE, Parts, VOLATILE};
 use crate::spec::{BigDataItem, IfPresent, NameConflict};
+use crate::usage::counters::Counter;
 
 /// What a commit made visible.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,6 +70,11 @@ impl Transaction {
         }
         self.flush()?;
         let store = self.store.clone();
+        let mut counters: Vec<Counter> = self
+            .layers
+            .iter_mut()
+            .filter_map(|new| new.counter.take())
+            .collect();
         let mut locks = store.inner.lock_all()?;
         let mut commit = Commit::new(&store.inner);
         let outcome = commit.run(&mut self, &mut locks);
@@ -79,6 +85,10 @@ impl Transaction {
         // Every record is saved, so a failure to erase is no failure of the commit. The next opener tries again.
         drop(self.area.close());
         drop(self.image_area.as_mut().map(Area::close));
+        if let Ok(committed) = &outcome {
+            counters.retain(|counter| committed.layers.contains(counter.id()));
+            store.inner.note_imported_counts(&counters);
+        }
         outcome
     }
 

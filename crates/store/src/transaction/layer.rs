@@ -23,6 +23,8 @@ use crate::records::Layer;
 use crate::shelves::{DURABLE, IMAGE_STORE, Spot, VOLATILE};
 use crate::snapshot::Snapshot;
 use crate::spec::{IfPresent, LayerSpec};
+use crate::usage::count_tree;
+use crate::usage::counters::Counter;
 
 impl Transaction {
     /// Imports a layer from a tar stream, plain or compressed with gzip, bzip2, xz or zstd.
@@ -256,10 +258,14 @@ impl Transaction {
             note_imported(&mut record, &imported, &digests);
             digests
         });
+        let record = Layer::new(record)
+            .map_err(|source| StageError::Record(std::io::Error::other(source)))?;
+        let tar_split_of_import = tar_split.as_ref().filter(|_| digests.is_some());
+        let counter = tar_split_of_import.and_then(|file| count(&record, &*contents, file));
         let layer = StagedLayer::new(plan.id.clone(), Presence::New, digests);
         self.layers.push(NewLayer {
-            record: Layer::new(record)
-                .map_err(|source| StageError::Record(std::io::Error::other(source)))?,
+            counter,
+            record,
             spot: self.spot_for(&plan.spec),
             contents,
             tar_split,
@@ -291,6 +297,17 @@ impl Transaction {
         }
         check::id_is_free(&view.layers, id.as_str())
     }
+}
+
+/// Counts what an imported layer takes, while all of it is in the kernel's caches. One that cannot be counted is no failure: it
+/// is counted when somebody asks.
+fn count(
+    record: &Layer,
+    contents: &dyn DriverLayer,
+    tar_split: &StagedAddition,
+) -> Option<Counter> {
+    let stat = tar_split.area().stat(tar_split.name()).ok()??;
+    Counter::new(record, count_tree(contents.root(), stat.size).ok()?)
 }
 
 /// What became of the wish for a layer.

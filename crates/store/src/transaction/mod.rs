@@ -22,6 +22,7 @@ use crate::shelves::Spot;
 use crate::snapshot::Snapshot;
 use crate::spec::{BigDataItem, IfPresent, ImageIfPresent, NameConflict};
 use crate::store::Store;
+use crate::usage::counters::Counter;
 
 use area::Area;
 pub(crate) use area::digest_of;
@@ -64,6 +65,8 @@ struct NewLayer {
     if_present: IfPresent,
     /// The maps of the parent at the time its contents were copied.
     parent_maps: Option<IdMappings>,
+    /// What it takes, if that was counted.
+    counter: Option<Counter>,
 }
 
 /// An image on its way in.

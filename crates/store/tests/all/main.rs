@@ -32,3 +32,4 @@ mod sizes;
 mod split;
 mod support;
 mod transient;
+mod usage;

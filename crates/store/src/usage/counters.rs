@@ -1,0 +1,289 @@
+//! The file of counters: what each layer takes, as it was once counted.
+//!
+//! One line of JSON for each layer, only ever appended to, so that nobody needs a lock or has to read it for adding to it: a
+//! write of whole lines to the end of a file is not mixed with another one. Each line begins with the line break, so that a
+//! line that was torn by a full disk or a crash spoils no other. Of several lines about one layer the last one counts.
+//!
+//! A line holds for a layer whose record has the same ID, creation time and digest. A layer that was deleted and made anew
+//! by any program has another creation time, and one that a diff was applied to another digest; both are counted again.
+//! Lines that hold for no layer stay until there are more of them than others; then the file is replaced. A line that
+//! somebody appends at that very moment is lost, and so is counted again.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write;
+
+use layerhold_ids::LayerId;
+use layerhold_sys::{
+    Create, Dir, Durability, MetadataIo, OpenOptions, PathError, Result, stat_file,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::layout::FILE_MODE;
+use crate::records::Layer;
+
+/// Name of the file, beside `layers.json`.
+pub(crate) const USAGE_FILE: &str = "layerhold-usage.jsonl";
+/// More than this is no file of ours: a million layers need half of it.
+const MAX_FILE: u64 = 512 << 20;
+/// A file shorter than this is not worth replacing.
+const SMALL_FILE: u64 = 64 << 10;
+/// A line is about 300 bytes long. Files with this much for each layer consist of stale lines mostly.
+const MUCH_FOR_A_LAYER: u64 = 1024;
+
+/// What was counted in a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Counts {
+    pub(crate) bytes: u64,
+    pub(crate) inodes: u64,
+    pub(crate) allocated: u64,
+    /// The size of its tar-split file.
+    #[serde(rename = "tar-split")]
+    pub(crate) tar_split: u64,
+}
+
+/// A line of the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Counter {
+    id: LayerId,
+    #[serde(flatten)]
+    state: State,
+    #[serde(flatten)]
+    counts: Counts,
+}
+
+/// What says that a layer is still the one that was counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct State {
+    /// When it was made, in UTC.
+    created: String,
+    digest: String,
+}
+
+impl State {
+    /// The state of a layer; `None` if its contents may change without its record telling.
+    fn of(layer: &Layer) -> Option<Self> {
+        let record = layer.record();
+        let digests = [&record.diff_digest, &record.toc_digest];
+        let digest = digests.into_iter().find(|digest| !digest.is_empty())?;
+        Some(Self {
+            created: layer.created().to_utc().to_string(),
+            digest: digest.clone(),
+        })
+    }
+}
+
+impl Counter {
+    /// Notes what a layer takes; `None` for one whose contents may change without its record telling.
+    pub(crate) fn new(layer: &Layer, counts: Counts) -> Option<Self> {
+        Some(Self {
+            id: layer.id().clone(),
+            state: State::of(layer)?,
+            counts,
+        })
+    }
+
+    /// The layer.
+    pub(crate) fn id(&self) -> &LayerId {
+        &self.id
+    }
+}
+
+/// The counters that were read.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    by_id: HashMap<LayerId, Counter>,
+    /// How many lines there are, stale ones and such that cannot be understood included.
+    lines: usize,
+}
+
+impl Counters {
+    /// Reads the file. One that cannot be read, or is not there, has no counters.
+    pub(crate) fn read(io: &dyn MetadataIo, layers_dir: &Dir) -> Self {
+        let bytes = io.read(layers_dir, USAGE_FILE.as_ref(), MAX_FILE);
+        Self::parse(&bytes.ok().flatten().unwrap_or_default())
+    }
+
+    fn parse(bytes: &[u8]) -> Self {
+        let mut counters = Self::default();
+        for line in bytes.split(|byte| *byte == b'\n') {
+            if line.is_empty() {
+                continue;
+            }
+            counters.lines += 1;
+            if let Ok(counter) = serde_json::from_slice::<Counter>(line) {
+                counters.by_id.insert(counter.id.clone(), counter);
+            }
+        }
+        counters
+    }
+
+    /// What was counted in a layer, if it is still the same.
+    pub(crate) fn get(&self, layer: &Layer) -> Option<Counts> {
+        let counter = self.by_id.get(layer.id())?;
+        (State::of(layer).as_ref() == Some(&counter.state)).then_some(counter.counts)
+    }
+
+    /// Adds what was counted now, and leaves out what became stale if that is most of the file. `layers` are all there are.
+    /// A failure is of no account: what is not noted is counted again.
+    pub(crate) fn note<'l>(
+        &self,
+        io: &dyn MetadataIo,
+        layers_dir: &Dir,
+        layers: impl Iterator<Item = &'l Layer>,
+        new: &[Counter],
+    ) {
+        let valid: Vec<&Counter> = layers
+            .filter(|layer| self.get(layer).is_some())
+            .filter_map(|layer| self.by_id.get(layer.id()))
+            .filter(|counter| new.iter().all(|new| new.id != counter.id))
+            .collect();
+        let stale = self.lines.saturating_sub(valid.len());
+        if stale > valid.len().saturating_add(64) {
+            let text = text(valid.into_iter().chain(new));
+            drop(io.replace(
+                layers_dir,
+                USAGE_FILE.as_ref(),
+                FILE_MODE,
+                &[&text],
+                Durability::Volatile,
+            ));
+        } else {
+            drop(append(layers_dir, new));
+        }
+    }
+}
+
+/// The lines of counters, each with the line break in front.
+fn text<'c>(counters: impl Iterator<Item = &'c Counter>) -> Vec<u8> {
+    let mut text = Vec::new();
+    for counter in counters {
+        if let Ok(line) = serde_json::to_vec(counter) {
+            text.push(b'\n');
+            text.extend(line);
+        }
+    }
+    text
+}
+
+/// Adds counters to the end of the file. Returns whether the file is longer than so many layers need.
+pub(crate) fn append(layers_dir: &Dir, counters: &[Counter]) -> Result<Length> {
+    if counters.is_empty() {
+        return Ok(Length::Short);
+    }
+    let options = OpenOptions::append()
+        .create(Create::IfMissing)
+        .mode(FILE_MODE);
+    let mut file: File = layers_dir.open_with(USAGE_FILE, options)?;
+    let stat = stat_file(&file)?;
+    let failed = |error| PathError::new("write", layers_dir.path().join(USAGE_FILE), error);
+    if !stat.is_file() {
+        return Err(failed(std::io::ErrorKind::InvalidInput.into()));
+    }
+    // One call: the kernel puts the whole of it behind whatever others wrote.
+    file.write_all(&text(counters.iter())).map_err(failed)?;
+    Ok(match stat.size {
+        0..SMALL_FILE => Length::Short,
+        bytes => Length::Enough {
+            layers: bytes / MUCH_FOR_A_LAYER,
+        },
+    })
+}
+
+/// How long the file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Length {
+    /// Not worth a thought.
+    Short,
+    /// Enough for so many layers; with fewer it is mostly stale.
+    Enough { layers: u64 },
+}
+
+#[cfg(test)]
+mod tests {
+    use layerhold_json_store::Record;
+
+    use super::*;
+
+    fn layer(id: char, created: &str, digest: &str) -> Layer {
+        let id = id.to_string().repeat(64);
+        let json = format!(r#"{{"id":"{id}","created":"{created}","diff-digest":"{digest}"}}"#);
+        Layer::parse(json.as_bytes()).unwrap()
+    }
+
+    const TIME: &str = "2024-05-01T12:00:00.25+02:00";
+    const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+    fn counts(bytes: u64) -> Counts {
+        Counts {
+            bytes,
+            inodes: 2,
+            allocated: 4096,
+            tar_split: 7,
+        }
+    }
+
+    #[test]
+    fn a_line_is_what_the_documentation_says() {
+        let counter = Counter::new(&layer('a', TIME, DIGEST), counts(5)).unwrap();
+        let expected = format!(
+            "\n{{\"id\":\"{}\",\"created\":\"2024-05-01T10:00:00.25Z\",\"digest\":\"{DIGEST}\",\
+             \"bytes\":5,\"inodes\":2,\"allocated\":4096,\"tar-split\":7}}",
+            "a".repeat(64)
+        );
+        assert_eq!(String::from_utf8(text([counter].iter())).unwrap(), expected);
+    }
+
+    #[test]
+    fn only_the_layer_that_was_counted_has_the_counter() {
+        let counted = layer('a', TIME, DIGEST);
+        let line = text([Counter::new(&counted, counts(5)).unwrap()].iter());
+        let counters = Counters::parse(&line);
+        assert_eq!(counters.get(&counted), Some(counts(5)));
+        let same_moment = layer('a', "2024-05-01T10:00:00.25Z", DIGEST);
+        assert_eq!(counters.get(&same_moment), Some(counts(5)));
+        let later = layer('a', "2024-05-01T10:00:00.26Z", DIGEST);
+        assert_eq!(counters.get(&later), None);
+        let other = DIGEST.replace('a', "b");
+        assert_eq!(counters.get(&layer('a', TIME, &other)), None);
+        assert_eq!(counters.get(&layer('b', TIME, DIGEST)), None);
+        assert_eq!(Counter::new(&layer('c', TIME, ""), counts(5)), None);
+    }
+
+    #[test]
+    fn lines_of_many_writers_do_not_mix() {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient(scratch.path()).unwrap();
+        let layers: Vec<Layer> = ('a'..='f').map(|id| layer(id, TIME, DIGEST)).collect();
+        std::thread::scope(|scope| {
+            for layer in &layers {
+                scope.spawn(|| {
+                    for bytes in 0..50 {
+                        let counter = Counter::new(layer, counts(bytes)).unwrap();
+                        append(&dir, &[counter]).unwrap();
+                    }
+                });
+            }
+        });
+        let counters = Counters::read(&layerhold_sys::HostIo, &dir);
+        assert_eq!(counters.lines, 6 * 50);
+        for layer in &layers {
+            assert_eq!(counters.get(layer), Some(counts(49)));
+        }
+    }
+
+    #[test]
+    fn torn_and_strange_lines_spoil_no_others() {
+        let [first, second] = ['a', 'b'].map(|id| layer(id, TIME, DIGEST));
+        let mut bytes = text([Counter::new(&first, counts(1)).unwrap()].iter());
+        let torn = text([Counter::new(&first, counts(9)).unwrap()].iter());
+        bytes.extend(&torn[..torn.len() - 1]);
+        bytes.extend(b"\n\0\0\0\n{}\n[1]\n{\"id\":\"../x\"}");
+        bytes.extend(text([Counter::new(&second, counts(2)).unwrap()].iter()));
+        let counters = Counters::parse(&bytes);
+        assert_eq!(counters.get(&first), Some(counts(1)));
+        assert_eq!(counters.get(&second), Some(counts(2)));
+        bytes.extend(text([Counter::new(&second, counts(3)).unwrap()].iter()));
+        assert_eq!(Counters::parse(&bytes).get(&second), Some(counts(3)));
+    }
+}

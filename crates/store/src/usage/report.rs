@@ -1,0 +1,184 @@
+//! What everything takes, in figures.
+
+use std::ops::AddAssign;
+
+use layerhold_ids::{ContainerId, ImageId, LayerId};
+
+use super::counters::Counts;
+
+/// What files take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Amount {
+    /// Lengths of all files, hard links once; directories count nothing (Go: pkg/directory).
+    pub bytes: u64,
+    /// Files, directories and whatever else has an inode.
+    pub inodes: u64,
+    /// Bytes of the blocks that were allocated when it was counted, directories included. Blocks that are shared with
+    /// another file count fully.
+    pub allocated: u64,
+}
+
+impl AddAssign for Amount {
+    fn add_assign(&mut self, other: Self) {
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.inodes = self.inodes.saturating_add(other.inodes);
+        self.allocated = self.allocated.saturating_add(other.allocated);
+    }
+}
+
+impl From<Counts> for Amount {
+    fn from(counts: Counts) -> Self {
+        Self {
+            bytes: counts.bytes,
+            inodes: counts.inodes,
+            allocated: counts.allocated,
+        }
+    }
+}
+
+/// Where a figure comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UsageOrigin {
+    /// Counted before, and noted.
+    Recorded,
+    /// Counted now.
+    Counted,
+    /// The driver does not have the layer.
+    Missing,
+}
+
+/// What a layer takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LayerUsage {
+    /// The layer.
+    pub id: LayerId,
+    /// What it stands on.
+    pub parent: Option<LayerId>,
+    /// Its own files: what it changes or, where each layer is a full copy (vfs), everything.
+    pub own: Amount,
+    /// Bytes of what is kept beside it: its tar-split file and its data items.
+    pub beside: u64,
+    /// Where the figures come from.
+    pub origin: UsageOrigin,
+    /// How many images it is part of.
+    pub images: usize,
+    /// How many containers stand on it or write to it.
+    pub containers: usize,
+}
+
+/// What an image takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ImageUsage {
+    /// The image.
+    pub id: ImageId,
+    /// Its names.
+    pub names: Vec<String>,
+    /// Layers that are part of no other image.
+    pub unique: Amount,
+    /// Layers that are part of other images too.
+    pub shared: Amount,
+    /// Bytes of its data items, as recorded.
+    pub data: u64,
+    /// How many containers were made of it.
+    pub containers: usize,
+}
+
+impl ImageUsage {
+    /// Bytes that only this image takes: its own layers and its data items.
+    #[must_use]
+    pub const fn unique_bytes(&self) -> u64 {
+        self.unique.bytes.saturating_add(self.data)
+    }
+
+    /// Bytes of everything it consists of.
+    #[must_use]
+    pub const fn total_bytes(&self) -> u64 {
+        self.unique_bytes().saturating_add(self.shared.bytes)
+    }
+}
+
+/// What a container takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ContainerUsage {
+    /// The container.
+    pub id: ContainerId,
+    /// Its names.
+    pub names: Vec<String>,
+    /// The image it was made of.
+    pub image: Option<ImageId>,
+    /// Its own layer.
+    pub own: Amount,
+    /// Bytes of the data items and files that are kept for it.
+    pub data: u64,
+    /// Bytes of the layers below its own.
+    pub below: u64,
+}
+
+impl ContainerUsage {
+    /// Bytes that only this container takes.
+    #[must_use]
+    pub const fn own_bytes(&self) -> u64 {
+        self.own.bytes.saturating_add(self.data)
+    }
+}
+
+/// What all of a store takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct TotalUsage {
+    /// The layers of images, each once.
+    pub images: Amount,
+    /// The layers that containers write to.
+    pub containers: Amount,
+    /// Layers that no image and no container stands on.
+    pub unused: Amount,
+    /// Bytes of data items and other files of layers, images and containers.
+    pub data: u64,
+    /// Bytes that would come free if all images without containers, and all layers that nothing uses, were removed.
+    pub reclaimable: u64,
+}
+
+impl TotalUsage {
+    /// Bytes of everything.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.images
+            .bytes
+            .saturating_add(self.containers.bytes)
+            .saturating_add(self.unused.bytes)
+            .saturating_add(self.data)
+    }
+}
+
+/// What the layers, images and containers of a store take, all at one moment.
+///
+/// Additional stores are left out: what they hold takes nothing here.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct UsageReport {
+    /// The layers, in the order of the store.
+    pub layers: Vec<LayerUsage>,
+    /// The images, in the order of the store.
+    pub images: Vec<ImageUsage>,
+    /// The containers, in the order of the store.
+    pub containers: Vec<ContainerUsage>,
+    /// All together.
+    pub total: TotalUsage,
+}
+
+/// A counter that was wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WrongCounter {
+    /// The layer.
+    pub layer: LayerId,
+    /// What was noted.
+    pub recorded: Amount,
+    /// What is there.
+    pub found: Amount,
+}

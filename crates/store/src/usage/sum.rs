@@ -1,0 +1,252 @@
+//! Adding up what layers take to what images, containers and the store take.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use layerhold_ids::LayerId;
+use layerhold_sys::tree_usage;
+
+use super::counters::Counts;
+use super::report::{
+    Amount, ContainerUsage, ImageUsage, LayerUsage, TotalUsage, UsageOrigin, UsageReport,
+};
+use super::{UsageError, own_layers};
+use crate::big_data;
+use crate::error::DataError;
+use crate::inner::Inner;
+use crate::lookup::by_id;
+use crate::records::{Container, Image, Layer};
+use crate::shelves::Parts;
+use crate::snapshot::Snapshot;
+
+/// What was measured of each layer.
+pub(super) struct Measured(HashMap<LayerId, (Counts, UsageOrigin)>);
+
+impl Measured {
+    pub(super) fn new(measured: Vec<(&Layer, Counts, UsageOrigin)>) -> Self {
+        let entry = |(layer, counts, origin): (&Layer, Counts, UsageOrigin)| {
+            (layer.id().clone(), (counts, origin))
+        };
+        Self(measured.into_iter().map(entry).collect())
+    }
+
+    fn of(&self, id: &LayerId) -> (Counts, UsageOrigin) {
+        let missing = (Counts::default(), UsageOrigin::Missing);
+        self.0.get(id).copied().unwrap_or(missing)
+    }
+
+    fn amount(&self, id: &LayerId) -> Amount {
+        self.of(id).0.into()
+    }
+}
+
+/// How many images and containers stand on a layer.
+#[derive(Debug, Clone, Copy, Default)]
+struct Users {
+    images: usize,
+    containers: usize,
+    /// Whether a container writes to it.
+    is_written: bool,
+}
+
+impl Inner {
+    pub(super) fn sum_up(
+        &self,
+        view: &Snapshot,
+        measured: &Measured,
+    ) -> Result<UsageReport, UsageError> {
+        let images: Vec<Arc<Image>> = view
+            .images()
+            .filter(|image| view.images.is_own(image.id().as_str()))
+            .collect();
+        let containers: Vec<Arc<Container>> = view.containers().collect();
+        let users = users(view, &images, &containers);
+        let layers = own_layers(view)
+            .iter()
+            .map(|layer| layer_usage(view, layer, measured, &users))
+            .collect::<Result<Vec<_>, _>>()?;
+        let images = images
+            .iter()
+            .map(|image| image_usage(view, image, measured, &users))
+            .collect::<Result<Vec<_>, _>>()?;
+        let containers = containers
+            .iter()
+            .map(|container| self.container_usage(view, container, measured))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut report = UsageReport {
+            layers,
+            images,
+            containers,
+            total: TotalUsage::default(),
+        };
+        report.total = total(&report, &users);
+        Ok(report)
+    }
+
+    fn container_usage(
+        &self,
+        view: &Snapshot,
+        container: &Container,
+        measured: &Measured,
+    ) -> Result<ContainerUsage, UsageError> {
+        let own = container.layer();
+        let below = chain(view, [own.clone()])
+            .into_iter()
+            .filter(|id| id != own)
+            .fold(0u64, |sum, id| {
+                sum.saturating_add(measured.amount(&id).bytes)
+            });
+        // Few files, among them the data items; what programs put there is recorded nowhere.
+        let data = match self.layout.containers.open_dir(container.id().as_str()) {
+            Ok(dir) => tree_usage(&dir)?.bytes,
+            Err(error) if error.is_not_found() => 0,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(ContainerUsage {
+            id: container.id().clone(),
+            names: container.names().to_vec(),
+            image: container.image().cloned(),
+            own: measured.amount(own),
+            data,
+            below,
+        })
+    }
+}
+
+/// Lists layers and all that they stand on, each once. A record that is damaged or gone ends a chain.
+fn chain(view: &Snapshot, tops: impl IntoIterator<Item = LayerId>) -> Vec<LayerId> {
+    let mut seen = HashSet::new();
+    let mut chain = Vec::new();
+    let mut waiting: Vec<LayerId> = tops.into_iter().collect();
+    while let Some(id) = waiting.pop() {
+        let Ok(Some(layer)) = by_id(&view.layers, id.as_str()) else {
+            continue;
+        };
+        if seen.insert(id.clone()) {
+            waiting.extend(layer.parent().cloned());
+            chain.push(id);
+        }
+    }
+    chain
+}
+
+fn layers_of(view: &Snapshot, image: &Image) -> Vec<LayerId> {
+    let tops = image.top_layer().into_iter().chain(image.mapped_layers());
+    chain(view, tops.cloned())
+}
+
+fn users(
+    view: &Snapshot,
+    images: &[Arc<Image>],
+    containers: &[Arc<Container>],
+) -> HashMap<LayerId, Users> {
+    let mut users: HashMap<LayerId, Users> = HashMap::new();
+    for image in images {
+        for id in layers_of(view, image) {
+            users.entry(id).or_default().images += 1;
+        }
+    }
+    for container in containers {
+        for id in chain(view, [container.layer().clone()]) {
+            users.entry(id).or_default().containers += 1;
+        }
+        users
+            .entry(container.layer().clone())
+            .or_default()
+            .is_written = true;
+    }
+    users
+}
+
+fn layer_usage(
+    view: &Snapshot,
+    layer: &Arc<Layer>,
+    measured: &Measured,
+    users: &HashMap<LayerId, Users>,
+) -> Result<LayerUsage, UsageError> {
+    let (counts, origin) = measured.of(layer.id());
+    let users = users.get(layer.id()).copied().unwrap_or_default();
+    let mut beside = counts.tar_split;
+    for item in layer.big_data_names() {
+        beside = beside.saturating_add(size_or_none(big_data::size(
+            &view.layers,
+            layer,
+            item,
+            None,
+        ))?);
+    }
+    Ok(LayerUsage {
+        id: layer.id().clone(),
+        parent: layer.parent().cloned(),
+        own: counts.into(),
+        beside,
+        origin,
+        images: users.images,
+        containers: users.containers,
+    })
+}
+
+fn image_usage(
+    view: &Snapshot,
+    image: &Arc<Image>,
+    measured: &Measured,
+    users: &HashMap<LayerId, Users>,
+) -> Result<ImageUsage, UsageError> {
+    let (mut unique, mut shared) = (Amount::default(), Amount::default());
+    for id in layers_of(view, image) {
+        let is_shared = users.get(&id).is_some_and(|users| users.images > 1);
+        *(if is_shared { &mut shared } else { &mut unique }) += measured.amount(&id);
+    }
+    let record = image.record();
+    let mut data = 0u64;
+    for item in &record.big_data_names {
+        let recorded = record.big_data_sizes.get(item).copied();
+        let size = size_or_none(big_data::size(&view.images, image, item, recorded))?;
+        data = data.saturating_add(size);
+    }
+    Ok(ImageUsage {
+        id: image.id().clone(),
+        names: image.names().to_vec(),
+        unique,
+        shared,
+        data,
+        containers: view.containers_of_image(image.id()).len(),
+    })
+}
+
+/// An item that is gone takes nothing.
+fn size_or_none(size: Result<u64, DataError>) -> Result<u64, DataError> {
+    match size {
+        Err(DataError::NotFound { .. }) => Ok(0),
+        size => size,
+    }
+}
+
+fn total(report: &UsageReport, users: &HashMap<LayerId, Users>) -> TotalUsage {
+    let mut total = TotalUsage::default();
+    for layer in &report.layers {
+        let is_written = users.get(&layer.id).is_some_and(|users| users.is_written);
+        *(if is_written {
+            &mut total.containers
+        } else if layer.images > 0 || layer.containers > 0 {
+            &mut total.images
+        } else {
+            &mut total.unused
+        }) += layer.own;
+        total.data = total.data.saturating_add(layer.beside);
+        if layer.containers == 0 {
+            let bytes = layer.own.bytes.saturating_add(layer.beside);
+            total.reclaimable = total.reclaimable.saturating_add(bytes);
+        }
+    }
+    for image in &report.images {
+        total.data = total.data.saturating_add(image.data);
+        if image.containers == 0 {
+            total.reclaimable = total.reclaimable.saturating_add(image.data);
+        }
+    }
+    for container in &report.containers {
+        total.data = total.data.saturating_add(container.data);
+    }
+    total
+}

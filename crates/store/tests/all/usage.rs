@@ -1,0 +1,350 @@
+//! What things take: from counters, and the same when they are counted anew.
+
+use std::path::PathBuf;
+
+use layerhold::layerhold_ids::LayerId;
+use layerhold::{
+    BigDataItem, Commit, ContainerSpec, ImageSpec, LayerSpec, MountRequest, UsageOrigin,
+    UsageReport,
+};
+use layerhold_testkit::{TarBuilder, TarEntry, require_peer, require_root};
+
+use crate::support::{Place, file_tar, id, import, long, reader};
+
+const FILE: &str = "vfs-layers/layerhold-usage.jsonl";
+
+impl Place {
+    fn counters(&self) -> PathBuf {
+        self.graph(FILE)
+    }
+
+    fn tar_split(&self, layer: &LayerId) -> u64 {
+        let path = self.graph(&format!("vfs-layers/{layer}.tar-split.gz"));
+        std::fs::metadata(path).unwrap().len()
+    }
+}
+
+/// A base with 5 bytes in one inode with two names and a link; on it two images with 3 and 7 bytes more, one of them with a
+/// data item of 10 bytes; and a container on the first.
+struct Sample {
+    place: Place,
+    base: LayerId,
+    tops: [LayerId; 2],
+}
+
+fn sample() -> Sample {
+    let place = Place::new();
+    let base = TarBuilder::new()
+        .entry(TarEntry::dir("d"))
+        .entry(TarEntry::file("d/a", "12345"))
+        .entry(TarEntry::hard_link("b", "d/a"))
+        .entry(TarEntry::symlink("l", "d/a"))
+        .finish();
+    let mut tx = place.store.begin().unwrap();
+    let base = tx.import_layer(LayerSpec::new(), reader(&base)).unwrap();
+    let tops = [("one", 3), ("two", 7)].map(|(name, length)| {
+        let tar = file_tar("new", &vec![1; length]);
+        let spec = LayerSpec::new().parent(&base);
+        let top = tx.import_layer(spec, reader(&tar)).unwrap();
+        let mut spec = ImageSpec::new().name(name).top_layer(&top);
+        if name == "one" {
+            spec = spec.big_data(BigDataItem::new("key", vec![0; 10]));
+        }
+        let image = tx.create_image(spec).unwrap();
+        if name == "one" {
+            let spec = ContainerSpec::new().name("box").image(image);
+            tx.create_container(spec).unwrap();
+        }
+        top.id().clone()
+    });
+    tx.commit().unwrap();
+    let base = base.id().clone();
+    Sample { place, base, tops }
+}
+
+/// The bytes of the base's files: five, and the three of the link's target.
+const BASE: u64 = 5 + 3;
+
+fn bytes_of(report: &UsageReport, layer: &LayerId) -> u64 {
+    let found = report.layers.iter().find(|usage| usage.id == *layer);
+    found.unwrap().own.bytes
+}
+
+fn origins(report: &UsageReport) -> Vec<UsageOrigin> {
+    report.layers.iter().map(|layer| layer.origin).collect()
+}
+
+#[test]
+fn figures_are_exact() {
+    let Sample { place, base, tops } = sample();
+    let path = place.store.mount("box", &MountRequest::new()).unwrap();
+    std::fs::write(path.join("written"), [0; 100]).unwrap();
+    place
+        .store
+        .set_container_file("box", "f".as_ref(), &[0; 40])
+        .unwrap();
+    let report = place.store.usage().unwrap();
+    // Each layer of this driver is a full copy.
+    let [one, two] = [BASE + 3, BASE + 7];
+    assert_eq!(bytes_of(&report, &base), BASE);
+    assert_eq!(bytes_of(&report, &tops[0]), one);
+    assert_eq!(bytes_of(&report, &tops[1]), two);
+    let base_usage = &report.layers[0];
+    // The root, the directory, the file with two names, the link.
+    assert_eq!(base_usage.own.inodes, 4);
+    assert_eq!(base_usage.beside, place.tar_split(&base));
+    assert_eq!((base_usage.images, base_usage.containers), (2, 1));
+
+    let image = &report.images[0];
+    assert_eq!(image.names, ["one"]);
+    assert_eq!((image.unique.bytes, image.shared.bytes), (one, BASE));
+    assert_eq!((image.data, image.containers), (10, 1));
+    assert_eq!(image.unique_bytes(), one + 10);
+    assert_eq!(image.total_bytes(), one + 10 + BASE);
+    let image = &report.images[1];
+    assert_eq!((image.unique.bytes, image.shared.bytes), (two, BASE));
+    assert_eq!((image.data, image.containers), (0, 0));
+
+    let container = &report.containers[0];
+    assert_eq!(container.names, ["box"]);
+    assert_eq!(container.own.bytes, one + 100);
+    assert_eq!(container.data, 40);
+    assert_eq!(container.below, one + BASE);
+    assert_eq!(container.own_bytes(), one + 140);
+
+    let total = &report.total;
+    assert_eq!(total.images.bytes, BASE + one + two);
+    assert_eq!(total.containers.bytes, one + 100);
+    assert_eq!(total.unused.bytes, 0);
+    let tar_splits = [&base, &tops[0], &tops[1]].map(|layer| place.tar_split(layer));
+    assert_eq!(total.data, tar_splits.iter().sum::<u64>() + 10 + 40);
+    assert_eq!(total.bytes(), BASE + one + two + one + 100 + total.data);
+    // The image without a container, but not the layer that the other one stands on too.
+    assert_eq!(total.reclaimable, two + tar_splits[2]);
+}
+
+#[test]
+fn imported_layers_are_not_walked_again() {
+    let Sample { place, .. } = sample();
+    let report = place.store.usage().unwrap();
+    use UsageOrigin::{Counted, Recorded};
+    // The third is the container's.
+    assert_eq!(origins(&report), [Recorded, Recorded, Counted, Recorded]);
+    assert_eq!(
+        std::fs::read_to_string(place.counters())
+            .unwrap()
+            .lines()
+            .filter(|line| !line.is_empty())
+            .count(),
+        3
+    );
+}
+
+#[test]
+fn without_the_file_the_answer_is_the_same() {
+    let Sample { place, .. } = sample();
+    let recorded = place.store.usage().unwrap();
+    let text = std::fs::read_to_string(place.counters()).unwrap();
+    std::fs::remove_file(place.counters()).unwrap();
+    let mut counted = place.again().usage().unwrap();
+    assert!(origins(&counted).iter().all(|o| *o == UsageOrigin::Counted));
+    // That was noted, so now it need not be counted.
+    let again = place.store.usage().unwrap();
+    assert_eq!(origins(&again), origins(&recorded));
+    for (layer, before) in counted.layers.iter_mut().zip(&recorded.layers) {
+        layer.origin = before.origin;
+    }
+    assert_eq!(counted, recorded);
+    assert_eq!(again, recorded);
+    let sorted = |text: &str| {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let anew = std::fs::read_to_string(place.counters()).unwrap();
+    assert_eq!(sorted(&anew), sorted(&text));
+}
+
+#[test]
+fn a_wrong_counter_is_found_and_put_right() {
+    let Sample { place, tops, .. } = sample();
+    let (report, wrong) = place.store.verify_usage().unwrap();
+    assert_eq!(wrong, []);
+    // Somebody wrote into a layer that nobody writes to.
+    let file = format!("vfs/dir/{}/intruder", tops[1]);
+    std::fs::write(place.graph(&file), [1; 50]).unwrap();
+    assert_eq!(
+        place.store.usage().unwrap().total,
+        report.total,
+        "not walked"
+    );
+    let (report, wrong) = place.store.verify_usage().unwrap();
+    let [wrong] = &wrong[..] else {
+        panic!("{wrong:?}")
+    };
+    assert_eq!(wrong.layer, tops[1]);
+    assert_eq!(wrong.recorded.bytes, BASE + 7);
+    assert_eq!(wrong.found.bytes, BASE + 7 + 50);
+    assert_eq!(wrong.found.inodes, wrong.recorded.inodes + 1);
+    assert_eq!(bytes_of(&report, &tops[1]), BASE + 7 + 50);
+    // From now on it is right.
+    assert_eq!(place.again().usage().unwrap().total, report.total);
+    assert_eq!(place.store.verify_usage().unwrap().1, []);
+}
+
+#[test]
+fn a_counter_does_not_outlive_its_layer() {
+    let place = Place::new();
+    let layer: LayerId = id(&long('a'));
+    let spec = || LayerSpec::new().id(layer.clone());
+    import(&place.store, spec(), &file_tar("f", &[1; 11]));
+    place.store.delete_layer(layer.as_str()).unwrap();
+    assert_eq!(place.store.usage().unwrap().total.bytes(), 0);
+    let mut tx = place.store.begin().unwrap();
+    tx.create_layer(spec()).unwrap();
+    tx.commit().unwrap();
+    assert_eq!(place.store.usage().unwrap().total.unused.bytes, 0);
+    place
+        .store
+        .apply_diff(layer.as_str(), reader(&file_tar("g", &[1; 22])))
+        .unwrap();
+    assert_eq!(place.store.usage().unwrap().total.unused.bytes, 22);
+    place
+        .store
+        .apply_diff(layer.as_str(), reader(&file_tar("h", &[1; 33])))
+        .unwrap();
+    assert_eq!(place.store.usage().unwrap().total.unused.bytes, 55);
+}
+
+#[test]
+fn layers_without_a_digest_are_counted_each_time() {
+    let place = Place::new();
+    let mut tx = place.store.begin().unwrap();
+    let layer = tx.create_layer(LayerSpec::new()).unwrap();
+    tx.commit().unwrap();
+    for length in [5, 50] {
+        let path = place
+            .store
+            .mount(layer.id().as_str(), &MountRequest::new())
+            .unwrap();
+        std::fs::write(path.join("f"), vec![0; length]).unwrap();
+        let report = place.store.usage().unwrap();
+        assert_eq!(report.total.unused.bytes, length as u64);
+        assert_eq!(origins(&report), [UsageOrigin::Counted]);
+    }
+    assert!(!place.counters().exists());
+}
+
+#[test]
+fn a_layer_that_the_driver_lost_takes_nothing() {
+    let Sample { place, tops, .. } = sample();
+    std::fs::remove_file(place.counters()).unwrap();
+    std::fs::remove_dir_all(place.graph(&format!("vfs/dir/{}", tops[1]))).unwrap();
+    let report = place.store.usage().unwrap();
+    let lost = report.layers.iter().find(|usage| usage.id == tops[1]);
+    assert_eq!(lost.unwrap().origin, UsageOrigin::Missing);
+    assert_eq!(bytes_of(&report, &tops[1]), 0);
+}
+
+#[test]
+fn nothing_depends_on_the_file() {
+    let place = Place::new();
+    // Not a file at all: neither importing nor asking minds.
+    std::fs::create_dir_all(place.counters()).unwrap();
+    let layer = import(&place.store, LayerSpec::new(), &file_tar("f", &[1; 9]));
+    assert_eq!(place.store.usage().unwrap().total.unused.bytes, 9);
+    std::fs::remove_dir(place.counters()).unwrap();
+    std::fs::write(place.counters(), b"\0garbage\n{\"id\":1}\n").unwrap();
+    assert_eq!(place.store.usage().unwrap().total.unused.bytes, 9);
+    let report = place.store.usage().unwrap();
+    assert_eq!(origins(&report), [UsageOrigin::Recorded]);
+    place.store.delete_layer(layer.id().as_str()).unwrap();
+    place.store.garbage_collect().unwrap();
+    assert!(
+        place.counters().exists(),
+        "garbage collection leaves it alone"
+    );
+}
+
+#[test]
+fn a_file_of_stale_lines_is_replaced() {
+    let place = Place::new();
+    let layer = import(&place.store, LayerSpec::new(), &file_tar("f", &[1; 9]));
+    let line = std::fs::read_to_string(place.counters()).unwrap();
+    let stale = line.replace(layer.id().as_str(), &long('f'));
+    std::fs::write(place.counters(), stale.repeat(400) + &line).unwrap();
+    // Importing replaces it when it is long, and asking does when most of it is stale.
+    import(&place.store, LayerSpec::new(), &file_tar("g", &[1; 8]));
+    let lines = || {
+        let text = std::fs::read_to_string(place.counters()).unwrap();
+        text.lines().filter(|line| !line.is_empty()).count()
+    };
+    assert_eq!(lines(), 2);
+    std::fs::write(place.counters(), stale.repeat(100)).unwrap();
+    assert_eq!(place.store.usage().unwrap().total.unused.bytes, 17);
+    assert_eq!(lines(), 2);
+}
+
+#[test]
+fn an_image_that_is_deleted_takes_nothing() {
+    let Sample { place, .. } = sample();
+    let before = place.store.usage().unwrap().total;
+    place.store.delete_image("two", Commit::Delete).unwrap();
+    let after = place.store.usage().unwrap().total;
+    assert_eq!(before.bytes() - after.bytes(), before.reclaimable);
+    assert_eq!(after.reclaimable, 0);
+}
+
+#[test]
+fn root_peer_layers_made_and_deleted_by_go_are_counted_right() {
+    let (Some(()), Some(())) = (require_root(), require_peer("containers-storage")) else {
+        return;
+    };
+    let place = Place::new();
+    let layer: LayerId = id(&long('a'));
+    import(
+        &place.store,
+        LayerSpec::new().id(layer.clone()),
+        &file_tar("f", &[1; 11]),
+    );
+    let go = |arguments: &[&str]| {
+        let output = std::process::Command::new("containers-storage")
+            .arg("--graph")
+            .arg(place.graph(""))
+            .arg("--run")
+            .arg(place.run(""))
+            .args(["--storage-driver", "vfs"])
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    go(&["set-metadata", "-m", "text", layer.as_str()]);
+    let report = place.store.usage().unwrap();
+    assert_eq!(
+        origins(&report),
+        [UsageOrigin::Recorded],
+        "Go rewrote the record only"
+    );
+    assert_eq!(report.total.unused.bytes, 11);
+    go(&["delete-layer", layer.as_str()]);
+    assert_eq!(place.store.usage().unwrap().total.bytes(), 0);
+    let tar = place.dir.path().join("tar");
+    std::fs::write(&tar, file_tar("f", &[1; 22])).unwrap();
+    go(&[
+        "import-layer",
+        "-i",
+        layer.as_str(),
+        "-f",
+        tar.to_str().unwrap(),
+    ]);
+    let report = place.store.usage().unwrap();
+    assert_eq!(origins(&report), [UsageOrigin::Counted]);
+    assert_eq!(report.total.unused.bytes, 22);
+    let report = place.store.usage().unwrap();
+    assert_eq!(origins(&report), [UsageOrigin::Recorded]);
+    assert_eq!(report.total.unused.bytes, 22);
+    go(&["wipe"]);
+    assert!(place.counters().exists(), "Go does not touch it");
+    assert_eq!(place.store.usage().unwrap().total.bytes(), 0);
+}
