@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use layerhold_idmap::{ContainerOwner, HostOwner, IdMappings};
-use layerhold_sys::{Dir, FileType, Stat, xattr};
+use layerhold_sys::{Dir, FileType, SetTime, Stat, Times, xattr};
 
 use crate::error::LayerError;
 use crate::work::{Tasks, default_threads, run_tasks};
@@ -148,10 +148,12 @@ impl Walk<'_> {
             Some(name) => task.parent.open_dir(name)?,
             None => task.parent,
         };
+        let before = dir.stat_self()?;
+        let mut relinked = false;
         let mut below = Vec::new();
         for entry in dir.entries()? {
             let entry = entry?;
-            self.entry(&dir, &entry.name)?;
+            relinked |= self.entry(&dir, &entry.name)? == Done::Relinked;
             if entry.file_type == FileType::Dir {
                 below.push(Task {
                     parent: dir.clone(),
@@ -159,20 +161,26 @@ impl Walk<'_> {
                 });
             }
         }
+        if relinked {
+            dir.set_own_times(&Times {
+                accessed: SetTime::At(before.atime),
+                modified: SetTime::At(before.mtime),
+            })?;
+        }
         tasks.add_all(below);
         Ok(())
     }
 
-    fn entry(&self, dir: &Dir, name: &OsStr) -> Result<(), LayerError> {
+    fn entry(&self, dir: &Dir, name: &OsStr) -> Result<Done, LayerError> {
         let Some(stat) = dir.stat(name)? else {
-            return Ok(());
+            return Ok(Done::OwnerOnly);
         };
-        if self.is_second_name(dir, name, &stat)? {
-            return Ok(());
+        if let Some(done) = self.second_name(dir, name, &stat)? {
+            return Ok(done);
         }
         let (uid, gid) = self.request.map(&stat, || dir.path().join(name))?;
         if (uid, gid) == (stat.uid, stat.gid) {
-            return Ok(());
+            return Ok(Done::OwnerOnly);
         }
         // Only files that are executed have capabilities, and only regular files are executed.
         let capability = if stat.is_file() {
@@ -187,28 +195,43 @@ impl Walk<'_> {
         if let Some(capability) = capability {
             xattr::set_at(dir, name, CAPABILITY, &capability)?;
         }
-        Ok(())
+        Ok(Done::OwnerOnly)
     }
 
-    /// Tells whether the inode was met under another name, and sees to this name then.
-    fn is_second_name(&self, dir: &Dir, name: &OsStr, stat: &Stat) -> Result<bool, LayerError> {
+    /// Sees to a name whose inode was met under another one; `None` when it was not.
+    fn second_name(
+        &self,
+        dir: &Dir,
+        name: &OsStr,
+        stat: &Stat,
+    ) -> Result<Option<Done>, LayerError> {
         if stat.is_dir() || stat.nlink < 2 {
-            return Ok(false);
+            return Ok(None);
         }
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         match seen.entry((stat.dev, stat.ino)) {
             Entry::Vacant(vacant) => {
                 let split = self.links == HardLinks::SplitByCopyUp;
                 vacant.insert(split.then(|| (dir.clone(), name.to_owned())));
-                return Ok(false);
+                Ok(None)
             }
             Entry::Occupied(occupied) => {
-                if let Some((first_dir, first_name)) = occupied.get() {
-                    dir.remove_file(name)?;
-                    first_dir.hard_link(first_name, dir, name)?;
-                }
+                let Some((first_dir, first_name)) = occupied.get() else {
+                    return Ok(Some(Done::OwnerOnly));
+                };
+                dir.remove_file(name)?;
+                first_dir.hard_link(first_name, dir, name)?;
+                Ok(Some(Done::Relinked))
             }
         }
-        Ok(true)
     }
+}
+
+/// What happened to a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Done {
+    /// The directory it is in was not changed.
+    OwnerOnly,
+    /// It was removed and made again.
+    Relinked,
 }

@@ -191,7 +191,7 @@ pub(super) fn root_mapped_copy_has_no_changes(rig: &Rig) {
     let request = DiffRequest::new(&mapped)
         .with_parent(&plain)
         .with_id_maps(target);
-    assert!(rig.driver.changes(&request).unwrap().is_empty());
+    assert_eq!(rig.driver.changes(&request).unwrap(), []);
     // Without the maps, every owner is another one.
     let request = DiffRequest::new(&mapped).with_parent(&plain);
     assert_eq!(rig.driver.changes(&request).unwrap().len(), 6);
