@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::peers::run;
+use crate::ran::run;
 
 /// A kind of filesystem that tests run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

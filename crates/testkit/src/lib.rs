@@ -46,7 +46,9 @@ mod child;
 mod fault;
 mod filesystem;
 pub mod hostile;
+mod namespace;
 mod peers;
+mod ran;
 mod require;
 mod tar_builder;
 mod tree;
@@ -54,9 +56,12 @@ mod tree;
 pub use child::{Child, ChildRole, ChildSpec, child_role};
 pub use fault::{Fault, FaultIo, Operation};
 pub use filesystem::{Filesystem, FilesystemKind, scratch};
-pub use peers::{Buildah, GoStore, Podman, Ran, Skopeo, run};
+pub use namespace::UserNamespace;
+pub use peers::{Buildah, GoStore, Podman, Skopeo, Tool};
+pub use ran::{Ran, run};
 pub use require::{
-    Blame, Feature, require_feature, require_filesystem, require_peer, require_root, skip,
+    Blame, Feature, require_feature, require_filesystem, require_peer, require_root,
+    require_user_namespace, skip,
 };
 pub use tar_builder::{TarBuilder, TarEntry, TarFormat, TarKind};
 pub use tempfile::TempDir;

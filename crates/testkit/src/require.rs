@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::filesystem::{Filesystem, FilesystemKind};
+use crate::namespace::UserNamespace;
 
 /// A thing of the kernel that some tests need and no set-up can add.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +68,22 @@ pub fn require_filesystem(kind: FilesystemKind, size_mib: u64) -> Option<Filesys
             &format!("no {} filesystem: {why}", kind.name()),
             Blame::SetUp,
         ),
+    }
+}
+
+/// Asks for a user namespace with many IDs, in which a child can be root. Needs root.
+///
+/// `None` means: skip (already reported).
+#[must_use]
+pub fn require_user_namespace() -> Option<UserNamespace> {
+    require_root()?;
+    for program in ["unshare", "nsenter"] {
+        require_peer(program)?;
+    }
+    require_feature(Feature::UserNamespaces)?;
+    match UserNamespace::create() {
+        Ok(namespace) => Some(namespace),
+        Err(why) => skip(&format!("no user namespace: {why}"), Blame::SetUp),
     }
 }
 
