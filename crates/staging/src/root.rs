@@ -3,7 +3,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use layerhold_sys::{Dir, PathError, remove_tree};
+use layerhold_sys::{Dir, OpenOptions, PathError, RecordLock, remove_tree};
 
 use crate::area::{BeginError, TempArea};
 use crate::lock::StagingLock;
@@ -93,6 +93,44 @@ impl TempRoot {
         }
         Ok(recovery)
     }
+}
+
+impl TempRoot {
+    /// Lists the areas whose owners died, without removing anything. An area without a directory is not among them: all
+    /// that is left of it is an empty lock file.
+    pub fn abandoned(&self) -> Result<Vec<PathBuf>, RecoverError> {
+        let failed = |source| RecoverError {
+            path: self.path.clone(),
+            source,
+        };
+        let root = match Dir::open_ambient(&self.path) {
+            Err(error) if error.is_not_found() => return Ok(Vec::new()),
+            other => other.map_err(failed)?,
+        };
+        let mut abandoned = Vec::new();
+        for area in areas(&root).map_err(failed)? {
+            if is_abandoned(&root, &area).map_err(failed)? {
+                abandoned.push(self.path.join(joined(DIR_PREFIX, &area)));
+            }
+        }
+        Ok(abandoned)
+    }
+}
+
+/// Tells whether an area is there and nobody holds its lock.
+///
+/// The lock is the first thing that is made and the last that goes, and so a directory without one has no owner.
+fn is_abandoned(root: &Dir, area: &OsStr) -> Result<bool, PathError> {
+    if !root.exists(joined(DIR_PREFIX, area))? {
+        return Ok(false);
+    }
+    let lock = match root.open_with(joined(LOCK_PREFIX, area), OpenOptions::read()) {
+        // Looked at once more: its owner may have finished in between.
+        Err(error) if error.is_not_found() => return root.exists(joined(DIR_PREFIX, area)),
+        other => other?,
+    };
+    let is_free = RecordLock::try_lock_shared(lock)?.is_ok();
+    Ok(is_free && root.exists(joined(DIR_PREFIX, area))?)
 }
 
 /// What lock files and directories are there, by the part of the name they share.

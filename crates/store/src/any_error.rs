@@ -1,10 +1,12 @@
 //! The union of all errors, for callers that do many different things.
 
+use crate::check::CheckError;
 use crate::error::{
     AccessError, CollectError, CommitError, DataError, DeleteError, DiffError, DirectoryError,
     LookupError, MountError, OpenError, ShutdownError, StageError, UpdateError,
 };
 use crate::kind::ErrorKind;
+use crate::repair::RepairError;
 use crate::usage::UsageError;
 
 /// Any error of this crate.
@@ -53,6 +55,12 @@ pub enum Error {
     /// A store cannot be shut down.
     #[error(transparent)]
     Shutdown(Box<ShutdownError>),
+    /// A store cannot be checked.
+    #[error(transparent)]
+    Check(Box<CheckError>),
+    /// A part of a repair failed.
+    #[error(transparent)]
+    Repair(Box<RepairError>),
     /// What things take cannot be found out.
     #[error(transparent)]
     Usage(Box<UsageError>),
@@ -76,6 +84,8 @@ impl Error {
             Self::Directory(error) => error.kind(),
             Self::Collect(error) => error.kind(),
             Self::Shutdown(error) => error.kind(),
+            Self::Check(error) => error.kind(),
+            Self::Repair(error) => error.kind(),
             Self::Usage(error) => error.kind(),
         }
     }
@@ -105,5 +115,7 @@ from! {
     Directory(DirectoryError),
     Collect(CollectError),
     Shutdown(ShutdownError),
+    Check(CheckError),
+    Repair(RepairError),
     Usage(UsageError),
 }

@@ -74,35 +74,7 @@ impl Store {
     pub fn delete_layer(&self, key: &str) -> Result<(), DeleteError> {
         self.inner.deleting(|work, locks| {
             let layer = require(find_to_change(&locks.layers, key)?, key)?;
-            let id = layer.id();
-            if let Some(child) = by_key(&locks.layers, BY_PARENT, id.as_str()).first() {
-                return Err(DeleteError::HasChildren {
-                    layer: id.clone(),
-                    child: child.id().clone(),
-                });
-            }
-            if let Some(container) = by_key(&locks.containers, BY_LAYER, id.as_str()).first() {
-                return Err(DeleteError::UsedByContainer {
-                    layer: id.clone(),
-                    container: container.id().clone(),
-                });
-            }
-            let images = by_key(&locks.images, BY_TOP_LAYER, id.as_str());
-            if let Some(image) = images.iter().find(|image| image.top_layer() == Some(id)) {
-                return Err(DeleteError::UsedByImage {
-                    layer: id.clone(),
-                    image: image.id().clone(),
-                });
-            }
-            work.layers(locks, std::slice::from_ref(id))?;
-            for image in images {
-                let forget = |image: &mut Image| image.remove_mapped_layer(id);
-                locks
-                    .images
-                    .update(image.id().as_str(), forget)
-                    .of::<Image>()?;
-            }
-            Ok(locks.images.save().of::<Image>()?)
+            work.unused_layer(locks, layer.id())
         })
     }
 
@@ -231,6 +203,42 @@ impl Deletion<'_> {
             .is_ok();
     }
 
+    /// Deletes a layer that nothing uses. Images in which it only stands in for their top layer forget it.
+    pub(crate) fn unused_layer(
+        &mut self,
+        locks: &mut Locks,
+        id: &LayerId,
+    ) -> Result<(), DeleteError> {
+        if let Some(child) = by_key(&locks.layers, BY_PARENT, id.as_str()).first() {
+            return Err(DeleteError::HasChildren {
+                layer: id.clone(),
+                child: child.id().clone(),
+            });
+        }
+        if let Some(container) = by_key(&locks.containers, BY_LAYER, id.as_str()).first() {
+            return Err(DeleteError::UsedByContainer {
+                layer: id.clone(),
+                container: container.id().clone(),
+            });
+        }
+        let images = by_key(&locks.images, BY_TOP_LAYER, id.as_str());
+        if let Some(image) = images.iter().find(|image| image.top_layer() == Some(id)) {
+            return Err(DeleteError::UsedByImage {
+                layer: id.clone(),
+                image: image.id().clone(),
+            });
+        }
+        self.layers(locks, std::slice::from_ref(id))?;
+        for image in images {
+            let forget = |image: &mut Image| image.remove_mapped_layer(id);
+            locks
+                .images
+                .update(image.id().as_str(), forget)
+                .of::<Image>()?;
+        }
+        Ok(locks.images.save().of::<Image>()?)
+    }
+
     /// Deletes layers, children before parents.
     pub(crate) fn layers(
         &mut self,
@@ -266,14 +274,18 @@ impl Deletion<'_> {
     }
 
     /// Deletes an image without its layers: the record first, so that its data is not missed.
-    fn image(&mut self, locks: &mut Locks, image: &Arc<Image>) -> Result<(), DeleteError> {
+    pub(crate) fn image(
+        &mut self,
+        locks: &mut Locks,
+        image: &Arc<Image>,
+    ) -> Result<(), DeleteError> {
         locks.images.remove(image.id().as_str()).of::<Image>()?;
         locks.images.save().of::<Image>()?;
         self.image_dirs(image.id().as_str())
     }
 
     /// Deletes a container: the layer first, so that it is not lost track of when it cannot be removed.
-    fn container(
+    pub(crate) fn container(
         &mut self,
         locks: &mut Locks,
         container: &Arc<Container>,
@@ -317,6 +329,20 @@ impl Deletion<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Removes what the driver holds of one layer without a record.
+    pub(crate) fn contents(&mut self, id: &LayerId) -> Result<(), DeleteError> {
+        let moved = self.inner.move_out(id, &mut self.trash);
+        moved.map_err(|source| DeleteError::Driver {
+            layer: id.clone(),
+            source: Box::new(source),
+        })
+    }
+
+    /// Removes a file or a directory beside records.
+    pub(crate) fn file(&mut self, dir: &Dir, name: &std::ffi::OsStr) -> Result<(), DeleteError> {
+        Ok(self.inner.discard(dir, name, &mut self.trash)?)
     }
 
     /// Removes what the driver holds without a record.

@@ -178,7 +178,7 @@ impl Pair {
         }
     }
 
-    fn write(&self, driver: &dyn Driver, out: &mut dyn Write) -> io::Result<()> {
+    pub(crate) fn write(&self, driver: &dyn Driver, out: &mut dyn Write) -> io::Result<()> {
         driver.diff(&self.request(), out).map_err(io::Error::other)
     }
 }
@@ -245,8 +245,8 @@ impl Inner {
 }
 
 /// Gives the files of a layer to whoever rebuilds its tar.
-struct Files {
-    contents: Box<dyn LayerContents>,
+pub(crate) struct Files {
+    pub(crate) contents: Box<dyn LayerContents>,
 }
 
 impl ContentSource for Files {

@@ -47,6 +47,7 @@
 mod any_error;
 mod apply;
 mod big_data;
+mod check;
 mod collect;
 mod dedup;
 mod delete;
@@ -72,6 +73,7 @@ mod pipe;
 mod records;
 mod remains;
 mod removal;
+mod repair;
 mod shelves;
 mod shutdown;
 mod sizes;
@@ -83,6 +85,10 @@ mod update;
 mod usage;
 
 pub use any_error::Error;
+pub use check::{
+    Attribute, AttributeChange, CheckDepth, CheckError, CheckOptions, CheckReport, Containers,
+    Damage, FileChange, Finding, Remedy, Removable, Removal, Subject,
+};
 pub use collect::CollectReport;
 pub use dedup::{DedupOptions, DedupReport, DedupSupport, HashMethod, UnknownHashMethod};
 pub use delete::Commit;
@@ -98,6 +104,7 @@ pub use mounts::Mounted;
 pub use options::{Persistence, Recovery, StoreOptions};
 pub use owners::ParentOwners;
 pub use records::{Container, Image, InvalidRecord, Layer};
+pub use repair::{Action, Failure, Kept, RepairError, RepairMode, RepairOptions, RepairReport};
 pub use shutdown::Shutdown;
 pub use snapshot::{DamagedRecord, Item, Snapshot};
 pub use spec::{

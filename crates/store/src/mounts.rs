@@ -97,6 +97,34 @@ impl MountCounts {
         Ok(counts.all().filter_map(mounted).collect())
     }
 
+    /// Reads the counts, and asks something while nobody can change them.
+    pub(crate) fn read_with<T>(
+        &self,
+        ask: impl FnOnce() -> T,
+    ) -> Result<(Vec<Mounted>, T), AccessError> {
+        let guard = self.lock.read()?;
+        let counts = load(&self.dir)?;
+        let answer = ask();
+        drop(guard);
+        Ok((counts.all().filter_map(mounted).collect(), answer))
+    }
+
+    /// Replaces files that cannot be understood by empty ones, and takes the lock for changing counts.
+    pub(crate) fn write_anew(&self) -> Result<CountsGuard, AccessError> {
+        let lock = self.lock.write()?;
+        let dir = Dir::create_ambient_all(&self.dir, DIR_MODE)?;
+        for file in [MOUNTS_FILE, ADDITIONAL_FILE] {
+            if let Err(AccessError::Mounts { .. }) = load_file(&dir, file) {
+                let _token = lock.record_write()?;
+                let empty: [&[u8]; 1] = [b"[]"];
+                self.io
+                    .replace(&dir, file.as_ref(), FILE_MODE, &empty, Durability::Volatile)?;
+            }
+        }
+        drop(lock);
+        self.write()
+    }
+
     /// Takes the lock for changing counts.
     pub(crate) fn write(&self) -> Result<CountsGuard, AccessError> {
         let lock = self.lock.write()?;
@@ -187,16 +215,17 @@ fn load(dir: &Path) -> Result<Counts, AccessError> {
         Err(error) if error.is_not_found() => return Ok(Counts::default()),
         Err(error) => return Err(error.into()),
     };
-    let load = |file: &str| {
-        let bytes = dir.read_file(file, MAX_MOUNTS)?.unwrap_or_default();
-        read_array(&bytes).map_err(|source| AccessError::Mounts {
-            path: dir.path().join(file),
-            source,
-        })
-    };
     Ok(Counts {
-        own: load(MOUNTS_FILE)?,
-        additional: load(ADDITIONAL_FILE)?,
+        own: load_file(&dir, MOUNTS_FILE)?,
+        additional: load_file(&dir, ADDITIONAL_FILE)?,
+    })
+}
+
+fn load_file(dir: &Dir, file: &str) -> Result<Vec<MountPointRecord>, AccessError> {
+    let bytes = dir.read_file(file, MAX_MOUNTS)?.unwrap_or_default();
+    read_array(&bytes).map_err(|source| AccessError::Mounts {
+        path: dir.path().join(file),
+        source,
     })
 }
 

@@ -125,7 +125,7 @@ impl Inner {
     }
 
     /// The roots of all temporary areas.
-    fn temp_roots(&self) -> impl Iterator<Item = PathBuf> {
+    pub(crate) fn temp_roots(&self) -> impl Iterator<Item = PathBuf> {
         std::iter::once(self.layout.temp_root())
             .chain(self.layout.image_temp_root())
             .chain(self.driver().temp_roots())

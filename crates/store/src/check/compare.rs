@@ -1,0 +1,269 @@
+//! Comparing the tree of a layer with what it should be.
+
+use std::ffi::OsStr;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use layerhold_idmap::{ContainerOwner, IdMappings};
+use layerhold_sys::{Dir, FileType, PathError, Stat};
+use layerhold_tar_split::{Checksum, Crc64};
+
+use super::damage::{Attribute, AttributeChange, FileChange};
+use super::tree::{Facts, Node, State, Tree};
+
+/// Bytes read at a time.
+const PIECE: usize = 128 << 10;
+
+/// What the driver was told to leave alone, and so cannot be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Ignored {
+    pub(super) owners: bool,
+    /// Permissions, and what devices and pipes are.
+    pub(super) modes: bool,
+    /// Device nodes were not made.
+    pub(super) devices: bool,
+}
+
+impl Ignored {
+    /// Reads the options of a driver (Go: check.go, `Check`).
+    pub(super) fn new(driver_options: &[String], devices: bool) -> Self {
+        let has = |text: &str| driver_options.iter().any(|option| option.contains(text));
+        let masked = has("force_mask=");
+        Self {
+            owners: masked || has("ignore_chown_errors=true") || has("ignore_chown_errors=1"),
+            modes: masked,
+            devices,
+        }
+    }
+}
+
+/// How one tree is compared.
+pub(super) struct Comparison<'a> {
+    pub(super) root: &'a Dir,
+    pub(super) maps: &'a IdMappings,
+    pub(super) ignored: Ignored,
+    /// Files of layers below this one, counted from the base, are read and compared with their checksums; the layer's own are
+    /// known to be right or reported already.
+    pub(super) read_below: usize,
+}
+
+impl Comparison<'_> {
+    /// Tells `report` of everything that differs.
+    ///
+    /// Times and sizes of directories are not compared: they change when something is mounted, or looked for, in them.
+    pub(super) fn run(
+        &self,
+        expected: &Tree,
+        report: &mut dyn FnMut(PathBuf, FileChange),
+    ) -> Result<(), PathError> {
+        let mut pending: Vec<(PathBuf, &Node)> = vec![(PathBuf::new(), &expected.root)];
+        while let Some((path, node)) = pending.pop() {
+            let dir = if path.as_os_str().is_empty() {
+                self.root.clone()
+            } else {
+                self.root.open_dir_nested(&path)?
+            };
+            self.directory(expected, &dir, (&path, node), &mut pending, report)?;
+        }
+        Ok(())
+    }
+
+    fn directory<'n>(
+        &self,
+        expected: &Tree,
+        dir: &Dir,
+        (path, node): (&Path, &'n Node),
+        pending: &mut Vec<(PathBuf, &'n Node)>,
+        report: &mut dyn FnMut(PathBuf, FileChange),
+    ) -> Result<(), PathError> {
+        let mut names = Vec::new();
+        for entry in dir.entries()? {
+            names.push(entry?.name);
+        }
+        names.sort_unstable();
+        for name in &names {
+            let at = path.join(name);
+            let Some(child) = node.children.get(name.as_bytes()) else {
+                report(rooted(&at), FileChange::Added);
+                continue;
+            };
+            let Some(stat) = dir.stat(name)? else {
+                report(rooted(&at), FileChange::Removed);
+                continue;
+            };
+            if let Some(change) =
+                self.file(dir, name, child.state, expected.facts(child.state), &stat)
+            {
+                report(rooted(&at), change);
+            }
+            if stat.is_dir() && !matches!(child.state, State::Unknown) {
+                pending.push((at, child));
+            }
+        }
+        for (name, child) in &node.children {
+            let name = OsStr::from_bytes(name);
+            if names
+                .binary_search_by(|known| known.as_os_str().cmp(name))
+                .is_err()
+                && !self.may_be_missing(expected.facts(child.state))
+            {
+                report(rooted(&path.join(name)), FileChange::Removed);
+            }
+        }
+        Ok(())
+    }
+
+    fn may_be_missing(&self, facts: Option<&Facts>) -> bool {
+        self.ignored.devices
+            && facts.is_some_and(|facts| {
+                matches!(facts.kind, FileType::CharDevice | FileType::BlockDevice)
+            })
+    }
+
+    fn file(
+        &self,
+        dir: &Dir,
+        name: &OsStr,
+        state: State,
+        facts: Option<&Facts>,
+        stat: &Stat,
+    ) -> Option<FileChange> {
+        if matches!(state, State::Implied) && !stat.is_dir() {
+            let kind = AttributeChange {
+                what: Attribute::Type,
+                expected: kind_name(FileType::Dir).to_owned(),
+                actual: kind_name(stat.file_type()).to_owned(),
+            };
+            return Some(FileChange::Attributes(vec![kind]));
+        }
+        let facts = facts?;
+        let changes = self.attributes(dir, name, facts, stat);
+        if !changes.is_empty() {
+            return Some(FileChange::Attributes(changes));
+        }
+        let expected = facts.checksum.filter(|_| facts.layer < self.read_below)?;
+        match checksum(dir, name) {
+            Ok(actual) if actual == expected => None,
+            Ok(_) => Some(FileChange::Content),
+            Err(error) => Some(FileChange::Unreadable {
+                reason: error.to_string(),
+            }),
+        }
+    }
+
+    fn attributes(
+        &self,
+        dir: &Dir,
+        name: &OsStr,
+        facts: &Facts,
+        stat: &Stat,
+    ) -> Vec<AttributeChange> {
+        let mut changes = Vec::new();
+        let mut compare = |what, expected: String, actual: String| {
+            if expected != actual {
+                changes.push(AttributeChange {
+                    what,
+                    expected,
+                    actual,
+                });
+            }
+        };
+        let actual = stat.file_type();
+        if !self.ignored.modes {
+            let (expected, actual) = (kind_name(facts.kind), kind_name(actual));
+            compare(Attribute::Type, expected.to_owned(), actual.to_owned());
+        }
+        if !self.ignored.owners {
+            let (uid, gid) = self.owner(facts);
+            compare(Attribute::User, uid, stat.uid.to_string());
+            compare(Attribute::Group, gid, stat.gid.to_string());
+        }
+        // The kernel has no modes of symbolic links.
+        if !self.ignored.modes && facts.kind != FileType::Symlink {
+            let octal = |mode: u32| format!("{mode:04o}");
+            compare(
+                Attribute::Mode,
+                octal(facts.mode),
+                octal(stat.permissions()),
+            );
+        }
+        if facts.kind == FileType::File && actual == FileType::File {
+            compare(
+                Attribute::Size,
+                facts.size.to_string(),
+                stat.size.to_string(),
+            );
+        }
+        if facts.kind != FileType::Dir && facts.kind == actual {
+            let (expected, actual) = (facts.modified, stat.mtime.seconds);
+            compare(
+                Attribute::Modified,
+                expected.to_string(),
+                actual.to_string(),
+            );
+        }
+        if facts.kind == FileType::Symlink && actual == FileType::Symlink {
+            let target = dir.read_link(name).unwrap_or_default();
+            let expected = String::from_utf8_lossy(&facts.target).into_owned();
+            compare(
+                Attribute::Target,
+                expected,
+                target.to_string_lossy().into_owned(),
+            );
+        }
+        changes
+    }
+
+    /// The owner on disk; that of the archive where there is none.
+    fn owner(&self, facts: &Facts) -> (String, String) {
+        let inside = u32::try_from(facts.uid)
+            .ok()
+            .zip(u32::try_from(facts.gid).ok());
+        let host =
+            inside.and_then(|(uid, gid)| self.maps.to_host(ContainerOwner::new(uid, gid)).ok());
+        host.map_or((facts.uid.to_string(), facts.gid.to_string()), |host| {
+            (host.uid.get().to_string(), host.gid.get().to_string())
+        })
+    }
+}
+
+fn rooted(path: &Path) -> PathBuf {
+    Path::new("/").join(path)
+}
+
+fn kind_name(kind: FileType) -> &'static str {
+    match kind {
+        FileType::File => "file",
+        FileType::Dir => "directory",
+        FileType::Symlink => "symbolic link",
+        FileType::Fifo => "pipe",
+        FileType::CharDevice => "character device",
+        FileType::BlockDevice => "block device",
+        FileType::Socket => "socket",
+        _ => "unknown",
+    }
+}
+
+fn checksum(dir: &Dir, name: &OsStr) -> Result<Checksum, std::io::Error> {
+    let mut file = dir.open_file(name).map_err(std::io::Error::other)?;
+    checksum_of(&mut file).map(|(checksum, _)| checksum)
+}
+
+/// The checksum of a stream as tar-split has it, and its length.
+pub(super) fn checksum_of(stream: &mut dyn Read) -> Result<(Checksum, u64), std::io::Error> {
+    let mut crc = Crc64::new();
+    let mut buffer = vec![0; PIECE];
+    let mut length = 0u64;
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return Ok((crc.checksum(), length)),
+            Ok(read) => {
+                crc.update(buffer.get(..read).unwrap_or_default());
+                length = length.saturating_add(read as u64);
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

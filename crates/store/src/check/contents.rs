@@ -1,0 +1,315 @@
+//! Reading the contents of layers: whether their tars can be rebuilt, and whether their trees are what the tars say.
+
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use layerhold_ids::{Algorithm, DiffId, Digest};
+use layerhold_tar_format::EntryKind;
+use layerhold_tar_split::{Headers, Rebuild, RebuildError, Skeleton, SkeletonError};
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
+
+use super::compare::checksum_of;
+use super::damage::{Damage, FileChange};
+use super::layers::unreadable;
+use super::look::Look;
+use super::report::{Finding, Remedy};
+use super::tree::Entry;
+use crate::diff::{Files, Pair};
+use crate::item::ItemId;
+use crate::records::Layer;
+
+/// Bytes rebuilt at a time.
+const PIECE: usize = 256 << 10;
+/// More differing files than this of one layer are only counted.
+const MAX_FILES: usize = 1000;
+
+/// Rebuilds the tar of a layer and compares its digest and size with the record.
+pub(super) fn check(look: &Look<'_>, layer: &Layer) -> Vec<Finding> {
+    let id = || ItemId::Layer(layer.id().clone());
+    let Some(expected) = layer.diff_id() else {
+        return Vec::new();
+    };
+    let damage = match rebuild(look, layer, expected.digest().algorithm()) {
+        Ok(None) => return Vec::new(),
+        Ok(Some(tar)) => {
+            return wrong_sum(look, layer, &expected, tar)
+                .into_iter()
+                .map(|(damage, remedy)| look.finding(id(), damage, remedy))
+                .collect();
+        }
+        Err(Failed::Driver(error)) => {
+            let (damage, remedy) = unreadable(error);
+            return vec![look.finding(id(), damage, remedy)];
+        }
+        Err(Failed::Rebuild(error)) => error,
+    };
+    match damage {
+        RebuildError::SparseMapMissing { .. } => Vec::new(),
+        RebuildError::Skeleton(_) => {
+            let remedy = if can_pack(look, layer, &expected) {
+                Remedy::Rebuild
+            } else {
+                Remedy::Remove
+            };
+            vec![look.finding(id(), Damage::TarSplit(Box::new(damage)), remedy)]
+        }
+        // It stopped at the first file; the others are looked at one by one.
+        _ => files(look, layer),
+    }
+}
+
+/// The tar of a layer, read to its end.
+struct Sum {
+    digest: Digest,
+    bytes: u64,
+}
+
+enum Failed {
+    Driver(layerhold_driver::LayerError),
+    Rebuild(RebuildError),
+}
+
+/// Rebuilds the tar; `None` when there is no record of how.
+fn rebuild(look: &Look<'_>, layer: &Layer, algorithm: Algorithm) -> Result<Option<Sum>, Failed> {
+    let file = look.inner.open_tar_split(&look.records.layers, layer.id());
+    let Some(file) = file.map_err(|error| Failed::Driver(error.into()))? else {
+        return Ok(None);
+    };
+    let contents = look.driver.contents(layer.id()).map_err(Failed::Driver)?;
+    let mut tar = Rebuild::new(Skeleton::from_gzip(file), Files { contents });
+    let mut hash = Hash::new(algorithm);
+    let mut buffer = vec![0; PIECE];
+    let mut bytes = 0u64;
+    loop {
+        match tar.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(length) => {
+                hash.update(buffer.get(..length).unwrap_or_default());
+                bytes = bytes.saturating_add(length as u64);
+            }
+            Err(error) => return Err(Failed::Rebuild(rebuild_error(error))),
+        }
+    }
+    Ok(hash.finish().map(|digest| Sum { digest, bytes }))
+}
+
+fn rebuild_error(error: io::Error) -> RebuildError {
+    error
+        .downcast::<RebuildError>()
+        .unwrap_or_else(|error| RebuildError::Skeleton(SkeletonError::Input(error)))
+}
+
+/// What is wrong with a tar of which every file is as recorded.
+fn wrong_sum(
+    look: &Look<'_>,
+    layer: &Layer,
+    expected: &DiffId,
+    tar: Sum,
+) -> Option<(Damage, Remedy)> {
+    let actual = DiffId::new(tar.digest);
+    if actual != *expected {
+        // A layer that came uncompressed has its digest in the record twice.
+        let as_it_came = layer.compressed_digest().map(|digest| digest.into_digest());
+        let is_record = layer.compression() == Some(layerhold_archive::Codec::Plain)
+            && as_it_came.as_ref() == Some(actual.digest());
+        let remedy = if is_record || can_pack(look, layer, expected) {
+            Remedy::Rebuild
+        } else {
+            Remedy::Remove
+        };
+        let expected = expected.clone();
+        return Some((Damage::Digest { expected, actual }, remedy));
+    }
+    let expected = layer.record().diff_size;
+    // -1 stands for a size that is not known (Go: layers.go).
+    let is_known = expected != -1 && u64::try_from(expected) != Ok(tar.bytes);
+    is_known.then_some((
+        Damage::Size {
+            expected,
+            actual: tar.bytes,
+        },
+        Remedy::Rebuild,
+    ))
+}
+
+/// Lists the files of a layer that are not what its tar-split file says.
+fn files(look: &Look<'_>, layer: &Layer) -> Vec<Finding> {
+    let mut changes = Changes::new(look, layer);
+    if let Err(error) = each_file(look, layer, &mut changes) {
+        let (damage, remedy) = match error {
+            Failed::Driver(error) => unreadable(error),
+            Failed::Rebuild(error) => (Damage::TarSplit(Box::new(error)), Remedy::Remove),
+        };
+        let id = ItemId::Layer(layer.id().clone());
+        changes.findings.push(look.finding(id, damage, remedy));
+    }
+    changes.finish()
+}
+
+fn each_file(look: &Look<'_>, layer: &Layer, changes: &mut Changes<'_, '_>) -> Result<(), Failed> {
+    let file = look.inner.open_tar_split(&look.records.layers, layer.id());
+    let Some(file) = file.map_err(|error| Failed::Driver(error.into()))? else {
+        return Ok(());
+    };
+    let mut contents = look.driver.contents(layer.id()).map_err(Failed::Driver)?;
+    let mut headers = Headers::new(Skeleton::from_gzip(file));
+    let bad = |error: SkeletonError| Failed::Rebuild(error.into());
+    while let Some((header, recorded)) = headers.next_header().map_err(bad)? {
+        let is_file = matches!(
+            header.kind,
+            EntryKind::Regular | EntryKind::GnuSparse | EntryKind::Contiguous
+        );
+        let Some(expected) = recorded.checksum.filter(|_| is_file && recorded.size > 0) else {
+            continue;
+        };
+        use std::os::unix::ffi::OsStrExt;
+        let path = Path::new(std::ffi::OsStr::from_bytes(recorded.name));
+        let change = match contents.open(path) {
+            Ok(mut file) => match checksum_of(&mut file) {
+                Ok((actual, length))
+                    if actual == expected && i64::try_from(length) == Ok(recorded.size) =>
+                {
+                    continue;
+                }
+                Ok(_) => FileChange::Content,
+                Err(error) => FileChange::Unreadable {
+                    reason: error.to_string(),
+                },
+            },
+            Err(error) if error.is_not_found() => FileChange::Removed,
+            Err(error) => FileChange::Unreadable {
+                reason: error.to_string(),
+            },
+        };
+        changes.add(shown(path), change);
+    }
+    Ok(())
+}
+
+/// A path of an archive as it is reported.
+fn shown(path: &Path) -> PathBuf {
+    let parts = path.components().filter_map(|part| match part {
+        std::path::Component::Normal(name) => Some(name),
+        _ => None,
+    });
+    Path::new("/").join(parts.collect::<PathBuf>())
+}
+
+/// Findings about the files of one layer, up to a limit.
+pub(super) struct Changes<'a, 'l> {
+    look: &'a Look<'l>,
+    id: ItemId,
+    pub(super) findings: Vec<Finding>,
+    more: u64,
+}
+
+impl<'a, 'l> Changes<'a, 'l> {
+    pub(super) fn new(look: &'a Look<'l>, layer: &Layer) -> Self {
+        Self {
+            look,
+            id: ItemId::Layer(layer.id().clone()),
+            findings: Vec::new(),
+            more: 0,
+        }
+    }
+
+    pub(super) fn add(&mut self, path: PathBuf, change: FileChange) {
+        if self.findings.len() >= MAX_FILES {
+            self.more += 1;
+            return;
+        }
+        self.push(Damage::File { path, change });
+    }
+
+    pub(super) fn finish(mut self) -> Vec<Finding> {
+        if self.more > 0 {
+            self.push(Damage::MoreFiles { count: self.more });
+        }
+        self.findings
+    }
+
+    /// Adds what kept the rest from being looked at.
+    pub(super) fn and(mut self, (damage, remedy): (Damage, Remedy)) -> Vec<Finding> {
+        let finding = self.look.finding(self.id.clone(), damage, remedy);
+        self.findings.push(finding);
+        self.finish()
+    }
+
+    fn push(&mut self, damage: Damage) {
+        let finding = self.look.finding(self.id.clone(), damage, Remedy::Remove);
+        self.findings.push(finding);
+    }
+}
+
+/// Reads the entries of a layer's tar; `None` when they are not known.
+pub(super) fn entries(look: &Look<'_>, layer: &Layer, depth: usize) -> Option<Vec<Entry>> {
+    let file = look.inner.open_tar_split(&look.records.layers, layer.id());
+    let file = file.ok().flatten()?;
+    let mut headers = Headers::new(Skeleton::from_gzip(file));
+    let mut entries = Vec::new();
+    while let Some((header, recorded)) = headers.next_header().ok()? {
+        entries.extend(Entry::new(header, recorded.checksum, depth));
+    }
+    Some(entries)
+}
+
+/// Tells whether the tar of a layer, packed anew from its tree, has the digest that is recorded. If so, everything that was
+/// lost of the old one can be made anew.
+pub(super) fn can_pack(look: &Look<'_>, layer: &Layer, expected: &DiffId) -> bool {
+    let parent = layer.parent().and_then(|parent| look.layers.get(parent));
+    if parent.is_none() && layer.parent().is_some() {
+        return false;
+    }
+    let pair = Pair::new(parent.cloned(), std::sync::Arc::new(layer.clone()));
+    let mut hash = Hash::new(expected.digest().algorithm());
+    pair.write(&*look.driver, &mut hash).is_ok()
+        && hash.finish().as_ref() == Some(expected.digest())
+}
+
+/// One of the hash functions that digests name.
+enum Hash {
+    Sha256(Sha256),
+    Sha384(Sha384),
+    Sha512(Sha512),
+    Unknown,
+}
+
+impl Hash {
+    fn new(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Sha256 => Self::Sha256(Sha256::new()),
+            Algorithm::Sha384 => Self::Sha384(Sha384::new()),
+            Algorithm::Sha512 => Self::Sha512(Sha512::new()),
+            _ => Self::Unknown,
+        }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha256(hash) => hash.update(bytes),
+            Self::Sha384(hash) => hash.update(bytes),
+            Self::Sha512(hash) => hash.update(bytes),
+            Self::Unknown => {}
+        }
+    }
+
+    fn finish(self) -> Option<Digest> {
+        match self {
+            Self::Sha256(hash) => Digest::from_bytes(Algorithm::Sha256, &hash.finalize()),
+            Self::Sha384(hash) => Digest::from_bytes(Algorithm::Sha384, &hash.finalize()),
+            Self::Sha512(hash) => Digest::from_bytes(Algorithm::Sha512, &hash.finalize()),
+            Self::Unknown => None,
+        }
+    }
+}
+
+impl Write for Hash {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,183 @@
+//! What damage means for what stands on it (Go: check.go).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use layerhold_ids::{ContainerId, ImageId, LayerId};
+
+use super::damage::Damage;
+use super::look::Look;
+use super::removals;
+use super::report::{CheckReport, Finding, Remedy, Subject};
+use crate::item::ItemId;
+
+/// Puts the report together.
+pub(super) fn report(look: &Look<'_>, mut found: Vec<Finding>) -> CheckReport {
+    let layers = damaged_layers(look, &mut found);
+    images(look, &layers, &mut found);
+    containers(look, &layers, &mut found);
+    // Sorting is stable: what was found about one subject stays in the order in which it was found.
+    found.sort_by(|one, other| one.subject.cmp(&other.subject));
+    let mut report = CheckReport {
+        removals: removals::plan(look, &found),
+        findings: found,
+        ..CheckReport::default()
+    };
+    for finding in &report.findings {
+        if let Some(id) = finding.subject.item()
+            && let Some(text) = look.text(id)
+        {
+            report.seen.insert(id.clone(), text);
+        }
+    }
+    for removal in &report.removals {
+        if let Some(id) = removal.what.item()
+            && let Some(text) = look.text(&id)
+        {
+            report.seen.insert(id, text);
+        }
+    }
+    report
+}
+
+/// How bad the damage to a layer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Degree {
+    /// It can be made good.
+    Mendable,
+    /// The layer is of no use, and nothing on top of it.
+    Fatal,
+}
+
+/// Finds the damaged layers, and notes the damage for all that stand on them.
+fn damaged_layers(look: &Look<'_>, found: &mut Vec<Finding>) -> BTreeMap<LayerId, Degree> {
+    let mut damaged: BTreeMap<LayerId, Degree> = BTreeMap::new();
+    for finding in &*found {
+        let Some(ItemId::Layer(id)) = finding.subject.item() else {
+            continue;
+        };
+        let is_damage = !matches!(
+            finding.damage,
+            Damage::Unreferenced
+                | Damage::NoRecord
+                | Damage::Incomplete
+                | Damage::StaleMount { .. }
+                | Damage::UncountedMount { .. }
+                | Damage::Unknown(_)
+        );
+        let degree = match (&finding.subject, finding.remedy) {
+            (Subject::ReadOnly(_), _) | (_, Remedy::Remove) => Degree::Fatal,
+            _ => Degree::Mendable,
+        };
+        if is_damage {
+            let known = damaged.entry(id.clone()).or_insert(degree);
+            *known = (*known).max(degree);
+        }
+    }
+    let fatal: BTreeSet<LayerId> = damaged
+        .iter()
+        .filter(|(_, degree)| **degree == Degree::Fatal)
+        .map(|(id, _)| id.clone())
+        .collect();
+    for layer in look.layers.values() {
+        let below = look.chain(layer.id());
+        let has_fatal = below.iter().skip(1).any(|below| fatal.contains(below.id()));
+        if has_fatal && let Some(parent) = layer.parent() {
+            let id = ItemId::Layer(layer.id().clone());
+            let damage = Damage::ParentDamaged {
+                parent: parent.clone(),
+            };
+            if !look.is_read_only(&id) {
+                found.push(look.finding(id, damage, Remedy::Remove));
+            }
+        }
+    }
+    damaged
+}
+
+fn images(look: &Look<'_>, damaged: &BTreeMap<LayerId, Degree>, found: &mut Vec<Finding>) {
+    for image in look.images.values() {
+        let mut seen = BTreeSet::new();
+        let tops = image.top_layer().map(|top| (top, true));
+        let copies = image.mapped_layers().iter().map(|copy| (copy, false));
+        for (top, is_own) in tops.into_iter().chain(copies) {
+            for layer in look.chain(top) {
+                let Some(degree) = damaged.get(layer.id()) else {
+                    continue;
+                };
+                if !seen.insert(layer.id()) {
+                    continue;
+                }
+                let remedy = match degree {
+                    Degree::Fatal if is_own => Remedy::Remove,
+                    // A copy is forgotten, and made again when it is needed.
+                    Degree::Fatal => Remedy::Rebuild,
+                    Degree::Mendable => Remedy::Nothing,
+                };
+                let id = ItemId::Image(image.id().clone());
+                let layer = layer.id().clone();
+                found.push(look.finding(id, Damage::LayerDamaged { layer }, remedy));
+            }
+        }
+    }
+}
+
+fn containers(look: &Look<'_>, damaged: &BTreeMap<LayerId, Degree>, found: &mut Vec<Finding>) {
+    let bad_images = to_remove_images(found);
+    for container in look.containers.values() {
+        let id = || ItemId::Container(container.id().clone());
+        let image = container.image();
+        if let Some(image) = image.filter(|image| bad_images.contains(*image)) {
+            let image = image.clone();
+            found.push(look.finding(id(), Damage::ImageDamaged { image }, Remedy::Remove));
+            continue;
+        }
+        for layer in look.chain(container.layer()) {
+            if damaged.get(layer.id()) == Some(&Degree::Fatal) {
+                let layer = layer.id().clone();
+                found.push(look.finding(id(), Damage::LayerDamaged { layer }, Remedy::Remove));
+            }
+        }
+    }
+}
+
+/// The images that are damaged for good, those of additional stores among them.
+fn to_remove_images(found: &[Finding]) -> BTreeSet<ImageId> {
+    let of_images = found.iter().filter_map(|finding| {
+        let is_bad =
+            finding.remedy == Remedy::Remove || matches!(finding.subject, Subject::ReadOnly(_));
+        match finding.subject.item() {
+            Some(ItemId::Image(id)) if is_bad => Some(id.clone()),
+            _ => None,
+        }
+    });
+    of_images.collect()
+}
+
+/// The items of one kind that a repair removes because of themselves.
+pub(super) fn doomed(found: &[Finding]) -> Doomed {
+    let mut doomed = Doomed::default();
+    for finding in found {
+        if finding.remedy != Remedy::Remove {
+            continue;
+        }
+        match (&finding.subject, &finding.damage) {
+            (Subject::Item(ItemId::Layer(id)), Damage::NoRecord) => {
+                doomed.contents.push(id.clone())
+            }
+            (Subject::Item(ItemId::Layer(id)), _) => drop(doomed.layers.insert(id.clone())),
+            (Subject::Item(ItemId::Image(id)), _) => drop(doomed.images.insert(id.clone())),
+            (Subject::Item(ItemId::Container(id)), _) => drop(doomed.containers.insert(id.clone())),
+            _ => {}
+        }
+    }
+    doomed
+}
+
+/// What a repair removes because of itself.
+#[derive(Debug, Default)]
+pub(super) struct Doomed {
+    pub(super) containers: BTreeSet<ContainerId>,
+    pub(super) images: BTreeSet<ImageId>,
+    pub(super) layers: BTreeSet<LayerId>,
+    pub(super) contents: Vec<LayerId>,
+}

@@ -1,0 +1,235 @@
+//! Images, containers and data items.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use layerhold_ids::{Digest, ImageId, LayerId};
+use layerhold_sys::stat_file;
+
+use super::damage::Damage;
+use super::look::Look;
+use super::report::{Finding, Remedy};
+use crate::error::DataError;
+use crate::item::{ItemId, ItemKind};
+use crate::lookup::Item;
+use crate::records::{Container, Image, Layer};
+use crate::shelves::{Parts, View};
+use crate::transaction::digest_of;
+
+/// Items up to this size are read and compared with their digest.
+const MAX_DIGESTED: u64 = 64 << 20;
+/// How the names of manifests begin.
+const MANIFEST: &str = "manifest";
+
+/// Looks at the images and containers that `wanted` accepts.
+pub(super) fn check(look: &Look<'_>, wanted: &dyn Fn(&ItemId) -> bool) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for image in look.images.values() {
+        if wanted(&ItemId::Image(image.id().clone())) {
+            image_layers(look, image, &mut found);
+            let record = image.record();
+            let items = Items {
+                records: &look.records.images,
+                id: ItemId::Image(image.id().clone()),
+                names: &record.big_data_names,
+                sizes: &record.big_data_sizes,
+                digests: &record.big_data_digests,
+            };
+            items.check(look, &mut found);
+        }
+    }
+    for container in look.containers.values() {
+        if wanted(&ItemId::Container(container.id().clone())) {
+            container_parts(look, container, &mut found);
+            let record = container.record();
+            let items = Items {
+                records: &look.records.containers,
+                id: ItemId::Container(container.id().clone()),
+                names: &record.big_data_names,
+                sizes: &record.big_data_sizes,
+                digests: &record.big_data_digests,
+            };
+            items.check(look, &mut found);
+        }
+    }
+    found
+}
+
+/// Looks at the data items of a layer, of which neither sizes nor digests are recorded.
+pub(super) fn layer(look: &Look<'_>, layer: &Layer, found: &mut Vec<Finding>) {
+    let items = Items {
+        records: &look.records.layers,
+        id: ItemId::Layer(layer.id().clone()),
+        names: layer.big_data_names(),
+        sizes: &BTreeMap::new(),
+        digests: &BTreeMap::new(),
+    };
+    items.check(look, found);
+}
+
+fn image_layers(look: &Look<'_>, image: &Image, found: &mut Vec<Finding>) {
+    let id = || ItemId::Image(image.id().clone());
+    let remedy = look.remove_unless_lost(&[ItemKind::Layer]);
+    if let Some(layer) = image.top_layer().and_then(|top| first_missing(look, top)) {
+        found.push(look.finding(id(), Damage::LayerMissing { layer }, remedy));
+    }
+    if let Some(layer) = image.top_layer().and_then(|top| first_unusable(look, top)) {
+        found.push(look.finding(id(), Damage::LayerDamaged { layer }, Remedy::Nothing));
+    }
+    for copy in image.mapped_layers() {
+        if !look.is_recorded(copy) {
+            let remedy = match remedy {
+                Remedy::Remove => Remedy::Rebuild,
+                other => other,
+            };
+            let layer = copy.clone();
+            found.push(look.finding(id(), Damage::CopyMissing { layer }, remedy));
+        }
+    }
+}
+
+/// The first layer of a chain that has no record.
+fn first_missing(look: &Look<'_>, top: &LayerId) -> Option<LayerId> {
+    if !look.is_recorded(top) {
+        return Some(top.clone());
+    }
+    let lowest = look.chain(top).last()?.parent()?.clone();
+    (!look.is_recorded(&lowest)).then_some(lowest)
+}
+
+/// The first layer of a chain whose record is there, and is none that could be used.
+fn first_unusable(look: &Look<'_>, top: &LayerId) -> Option<LayerId> {
+    let chain = look.chain(top);
+    let next = match chain.last() {
+        Some(lowest) => lowest.parent()?,
+        None => top,
+    };
+    (look.is_recorded(next) && !look.layers.contains_key(next)).then(|| next.clone())
+}
+
+fn container_parts(look: &Look<'_>, container: &Container, found: &mut Vec<Finding>) {
+    let id = || ItemId::Container(container.id().clone());
+    let is_known = |image: &ImageId| look.records.images.contains(image.as_str());
+    if let Some(image) = container.image().filter(|image| !is_known(image)) {
+        let remedy = look.remove_unless_lost(&[ItemKind::Image]);
+        let image = image.clone();
+        found.push(look.finding(id(), Damage::ImageMissing { image }, remedy));
+    }
+    if let Some(layer) = first_missing(look, container.layer()) {
+        let remedy = look.remove_unless_lost(&[ItemKind::Layer]);
+        found.push(look.finding(id(), Damage::LayerMissing { layer }, remedy));
+    }
+}
+
+/// The data items of one record.
+struct Items<'a, R: Item> {
+    records: &'a View<R>,
+    id: ItemId,
+    names: &'a [String],
+    sizes: &'a BTreeMap<String, i64>,
+    digests: &'a BTreeMap<String, String>,
+}
+
+impl<R: Item> Items<'_, R> {
+    fn check(&self, look: &Look<'_>, found: &mut Vec<Finding>) {
+        for key in self.names {
+            let damage = self.item(key).unwrap_or_else(|source| {
+                let (key, source) = (key.clone(), Box::new(source));
+                Some(Damage::ItemUnreadable { key, source })
+            });
+            if let Some(damage) = damage {
+                // One with the same digest may lie under another name, as manifests do.
+                let remedy = match self.twin(key) {
+                    Some(_) => Remedy::Rebuild,
+                    None => Remedy::Remove,
+                };
+                found.push(look.finding(self.id.clone(), damage, remedy));
+            }
+        }
+    }
+
+    fn item(&self, key: &str) -> Result<Option<Damage>, DataError> {
+        let Some(mut file) = self.open(key)? else {
+            return Ok(Some(Damage::ItemMissing {
+                key: key.to_owned(),
+            }));
+        };
+        let actual = stat_file(&file)?.size;
+        if let Some(expected) = self.sizes.get(key).copied()
+            && u64::try_from(expected) != Ok(actual)
+        {
+            let key = key.to_owned();
+            return Ok(Some(Damage::ItemSize {
+                key,
+                expected,
+                actual,
+            }));
+        }
+        let Some(expected) = self.digests.get(key).filter(|_| actual <= MAX_DIGESTED) else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::new();
+        let read = file.read_to_end(&mut bytes);
+        read.map_err(|cause| layerhold_sys::PathError::new("read", key, cause))?;
+        Ok(
+            (!has_digest(key, &bytes, expected)).then(|| Damage::ItemDigest {
+                key: key.to_owned(),
+                expected: expected.clone(),
+            }),
+        )
+    }
+
+    fn open(&self, key: &str) -> Result<Option<std::fs::File>, DataError> {
+        let Some(shelf) = self.records.shelf_of(self.id.as_str()) else {
+            return Ok(None);
+        };
+        let opened = shelf.store.open_big_data(self.id.as_str(), key);
+        opened.map_err(|source| DataError::Item {
+            kind: R::ITEM,
+            id: self.id.as_str().to_owned(),
+            source: Box::new(source),
+        })
+    }
+
+    /// Finds another item of the same record that should have the same content, and has it.
+    fn twin(&self, key: &str) -> Option<&String> {
+        twin(self.names, self.sizes, self.digests, key, &|other| {
+            matches!(self.item(other), Ok(None))
+        })
+    }
+}
+
+/// Finds another data item of a record that should have the same content as `key` and that `is_whole`.
+pub(crate) fn twin<'n>(
+    names: &'n [String],
+    sizes: &BTreeMap<String, i64>,
+    digests: &BTreeMap<String, String>,
+    key: &str,
+    is_whole: &dyn Fn(&str) -> bool,
+) -> Option<&'n String> {
+    let digest = digests.get(key)?;
+    names.iter().find(|other| {
+        *other != key
+            && digests.get(*other) == Some(digest)
+            && sizes.get(*other) == sizes.get(key)
+            && is_whole(other)
+    })
+}
+
+/// Tells whether an item has its digest. Digests of other algorithms than SHA-256 are not compared, and those of manifests of
+/// the oldest form, which leave signatures out, neither.
+fn has_digest(key: &str, bytes: &[u8], expected: &str) -> bool {
+    let Ok(expected) = expected.parse::<Digest>() else {
+        // A digest that is none would have set the record aside if it mattered.
+        return true;
+    };
+    if expected.algorithm() != layerhold_ids::Algorithm::Sha256 || digest_of(bytes) == expected {
+        return true;
+    }
+    key.starts_with(MANIFEST) && is_signed_manifest(bytes)
+}
+
+fn is_signed_manifest(bytes: &[u8]) -> bool {
+    let parsed: Result<serde_json::Value, _> = serde_json::from_slice(bytes);
+    parsed.is_ok_and(|manifest| manifest.get("schemaVersion") == Some(&1.into()))
+}

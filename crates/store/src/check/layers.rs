@@ -1,0 +1,198 @@
+//! Layers: what their records name and what belongs to them, without reading contents.
+
+use std::collections::BTreeSet;
+
+use layerhold_driver::{LayerError, Mending};
+use layerhold_ids::LayerId;
+use layerhold_schema::Timestamp;
+
+use super::damage::Damage;
+use super::look::Look;
+use super::records::incomplete_layers;
+use super::report::{Finding, Remedy};
+use crate::item::{ItemId, ItemKind};
+use crate::records::Layer;
+use crate::shelves::Parts;
+
+/// What the system says when something is in the way that is no damage: an operation that is not permitted, a busy mount.
+const IN_THE_WAY: [i32; 3] = [1, 13, 16];
+
+/// Looks at the layers that `wanted` accepts.
+pub(super) fn check(look: &Look<'_>, wanted: &dyn Fn(&ItemId) -> bool) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let used = look.used();
+    for layer in look.layers.values() {
+        if wanted(&ItemId::Layer(layer.id().clone())) {
+            let mut layer_check = LayerCheck {
+                look,
+                layer,
+                found: &mut found,
+            };
+            layer_check.run(used.contains(layer.id()));
+        }
+    }
+    for id in incomplete_layers(look) {
+        found.push(Finding::of(
+            ItemId::Layer(id),
+            Damage::Incomplete,
+            Remedy::Remove,
+        ));
+    }
+    for id in look.held.iter().flatten() {
+        if !look.records.layers.is_own(id.as_str()) {
+            let remedy = look.remove_unless_lost(&[ItemKind::Layer]);
+            found.push(Finding::of(
+                ItemId::Layer(id.clone()),
+                Damage::NoRecord,
+                remedy,
+            ));
+        }
+    }
+    found
+}
+
+/// What a layer that cannot be opened means.
+pub(super) fn unreadable(error: LayerError) -> (Damage, Remedy) {
+    let source = Box::new(error);
+    if is_in_the_way(&*source) {
+        return (Damage::Unknown(source), Remedy::Nothing);
+    }
+    (Damage::Unreadable(source), Remedy::Remove)
+}
+
+/// Tells whether the cause of a failure is no damage.
+fn is_in_the_way(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let code = error
+            .downcast_ref::<layerhold_sys::PathError>()
+            .and_then(layerhold_sys::PathError::raw_os_error)
+            .or_else(|| error.downcast_ref::<std::io::Error>()?.raw_os_error());
+        if code.is_some_and(|code| IN_THE_WAY.contains(&code)) {
+            return true;
+        }
+        next = error.source();
+    }
+    matches!(
+        error.downcast_ref::<LayerError>(),
+        Some(LayerError::Os(path)) if path.raw_os_error().is_some_and(|code| IN_THE_WAY.contains(&code))
+    )
+}
+
+struct LayerCheck<'a, 'v> {
+    look: &'a Look<'v>,
+    layer: &'a Layer,
+    found: &'a mut Vec<Finding>,
+}
+
+impl LayerCheck<'_, '_> {
+    fn run(&mut self, is_used: bool) {
+        self.parent();
+        if self.contents() {
+            self.driver_flaws();
+        }
+        self.tar_split();
+        super::items::layer(self.look, self.layer, self.found);
+        self.use_of_it(is_used);
+    }
+
+    fn add(&mut self, damage: Damage, remedy: Remedy) {
+        let id = ItemId::Layer(self.layer.id().clone());
+        self.found.push(self.look.finding(id, damage, remedy));
+    }
+
+    fn parent(&mut self) {
+        let Some(parent) = self.layer.parent() else {
+            return;
+        };
+        if !self.look.is_recorded(parent) {
+            let parent = parent.clone();
+            let remedy = self.look.remove_unless_lost(&[ItemKind::Layer]);
+            self.add(Damage::ParentMissing { parent }, remedy);
+        } else if stands_on_itself(self.look, self.layer) {
+            self.add(Damage::Loop, Remedy::Remove);
+        }
+    }
+
+    /// Tells whether there are contents.
+    fn contents(&mut self) -> bool {
+        match self.look.driver.exists(self.layer.id()) {
+            Ok(true) => true,
+            Ok(false) => {
+                self.add(Damage::NoContents, Remedy::Remove);
+                false
+            }
+            Err(error) => {
+                let (damage, remedy) = unreadable(error);
+                self.add(damage, remedy);
+                false
+            }
+        }
+    }
+
+    fn driver_flaws(&mut self) {
+        match self.look.driver.flaws(self.layer.id(), self.layer.parent()) {
+            Ok(flaws) => {
+                for flaw in flaws {
+                    let remedy = match flaw.mending {
+                        Mending::Possible => Remedy::Rebuild,
+                        Mending::Impossible => Remedy::Remove,
+                    };
+                    self.add(Damage::Driver(Box::new(flaw)), remedy);
+                }
+            }
+            Err(error) => {
+                let (damage, remedy) = unreadable(error);
+                self.add(damage, remedy);
+            }
+        }
+    }
+
+    /// A layer whose tar has a digest was imported, and then there is a record of how the tar was made. Whether it can be made
+    /// anew is found out when contents are read.
+    fn tar_split(&mut self) {
+        if self.layer.diff_id().is_none() {
+            return;
+        }
+        let layers = &self.look.records.layers;
+        match self.look.inner.open_tar_split(layers, self.layer.id()) {
+            Ok(None) => self.add(Damage::TarSplitMissing, Remedy::Nothing),
+            Ok(Some(_)) => {}
+            Err(error) => {
+                let (damage, remedy) = unreadable(error.into());
+                self.add(damage, remedy);
+            }
+        }
+    }
+
+    fn use_of_it(&mut self, is_used: bool) {
+        let limit = i64::try_from(self.look.options.unreferenced_age.as_secs()).unwrap_or(i64::MAX);
+        let created = self.layer.created();
+        let age = Timestamp::now()
+            .unix_seconds()
+            .saturating_sub(created.unix_seconds());
+        // Nobody is told of those in additional stores: nothing can be done about them, and others may use them.
+        let id = ItemId::Layer(self.layer.id().clone());
+        if !is_used && !self.look.is_read_only(&id) && (created.is_zero() || age >= limit) {
+            let remedy = self
+                .look
+                .remove_unless_lost(&[ItemKind::Image, ItemKind::Container]);
+            self.add(Damage::Unreferenced, remedy);
+        }
+    }
+}
+
+fn stands_on_itself(look: &Look<'_>, layer: &Layer) -> bool {
+    let mut seen: BTreeSet<&LayerId> = BTreeSet::new();
+    let mut next = layer.parent();
+    while let Some(id) = next {
+        if id == layer.id() {
+            return true;
+        }
+        if !seen.insert(id) {
+            return false;
+        }
+        next = look.layers.get(id).and_then(|layer| layer.parent());
+    }
+    false
+}

@@ -1,0 +1,139 @@
+//! What one look at the store goes by.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use layerhold_driver::Driver;
+use layerhold_ids::{ContainerId, ImageId, LayerId};
+
+use super::damage::Damage;
+use super::error::CheckError;
+use super::options::CheckOptions;
+use super::report::{Finding, Remedy, Subject};
+use crate::inner::Inner;
+use crate::item::{ItemId, ItemKind};
+use crate::lookup::{Item, all};
+use crate::records::{Container, Image, Layer};
+use crate::shelves::{Parts, View};
+use crate::snapshot::Snapshot;
+
+/// The records of one moment, what the driver held then, and how to look at both.
+pub(crate) struct Look<'a> {
+    pub(super) inner: &'a Inner,
+    pub(super) options: &'a CheckOptions,
+    pub(super) driver: Arc<dyn Driver>,
+    pub(super) records: Snapshot,
+    /// The layers that the driver holds, where it can say so. Those of additional stores are not among them.
+    pub(super) held: Option<BTreeSet<LayerId>>,
+    /// Kinds of records that are not all there: what they would name is no garbage, and what names them is not damaged.
+    pub(super) lost: BTreeSet<ItemKind>,
+    pub(super) layers: BTreeMap<LayerId, Arc<Layer>>,
+    pub(super) images: BTreeMap<ImageId, Arc<Image>>,
+    pub(super) containers: BTreeMap<ContainerId, Arc<Container>>,
+}
+
+impl<'a> Look<'a> {
+    pub(super) fn new(
+        inner: &'a Inner,
+        options: &'a CheckOptions,
+        records: Snapshot,
+    ) -> Result<Self, CheckError> {
+        let driver = inner.driver();
+        let held = driver.list().map_err(CheckError::Driver)?;
+        Ok(Self {
+            inner,
+            options,
+            driver,
+            held: held.map(BTreeSet::from_iter),
+            lost: BTreeSet::new(),
+            layers: usable(&records.layers, |layer| layer.id().clone()),
+            images: usable(&records.images, |image| image.id().clone()),
+            containers: usable(&records.containers, |container| container.id().clone()),
+            records,
+        })
+    }
+
+    /// Tells whether a layer has a record anywhere, be it damaged or of a layer that is not complete.
+    pub(super) fn is_recorded(&self, layer: &LayerId) -> bool {
+        self.records.layers.contains(layer.as_str())
+    }
+
+    /// Tells whether an item is in an additional store, which is only read.
+    pub(super) fn is_read_only(&self, id: &ItemId) -> bool {
+        match id {
+            ItemId::Layer(id) => self.records.layers.additional_root(id.as_str()).is_some(),
+            ItemId::Image(id) => self.records.images.additional_root(id.as_str()).is_some(),
+            ItemId::Container(_) => false,
+        }
+    }
+
+    /// A finding about an item. Nothing can be done about those of additional stores.
+    pub(super) fn finding(&self, id: ItemId, damage: Damage, remedy: Remedy) -> Finding {
+        if self.is_read_only(&id) {
+            Finding::new(Subject::ReadOnly(id), damage, Remedy::Nothing)
+        } else {
+            Finding::new(Subject::Item(id), damage, remedy)
+        }
+    }
+
+    /// Removing is right only when the records that could say otherwise are all there.
+    pub(super) fn remove_unless_lost(&self, kinds: &[ItemKind]) -> Remedy {
+        if kinds.iter().any(|kind| self.lost.contains(kind)) {
+            Remedy::Nothing
+        } else {
+            Remedy::Remove
+        }
+    }
+
+    /// A layer and all below it as far as they have usable records, that layer first.
+    pub(super) fn chain(&self, layer: &LayerId) -> Vec<&Arc<Layer>> {
+        let mut chain: Vec<&Arc<Layer>> = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut next = Some(layer);
+        while let Some(layer) = next.and_then(|id| self.layers.get(id)) {
+            if !seen.insert(layer.id()) {
+                break;
+            }
+            chain.push(layer);
+            next = layer.parent();
+        }
+        chain
+    }
+
+    /// The layers that images and containers use, with all below them.
+    pub(super) fn used(&self) -> BTreeSet<&LayerId> {
+        let of_images = self
+            .images
+            .values()
+            .flat_map(|image| image.top_layer().into_iter().chain(image.mapped_layers()));
+        let of_containers = self.containers.values().map(|container| container.layer());
+        let mut used = BTreeSet::new();
+        for top in of_images.chain(of_containers) {
+            for layer in self.chain(top) {
+                if !used.insert(layer.id()) {
+                    break;
+                }
+            }
+        }
+        used
+    }
+
+    /// The text of an item's record, as far as it is in this store.
+    pub(super) fn text(&self, id: &ItemId) -> Option<Vec<u8>> {
+        match id {
+            ItemId::Layer(id) => text(&self.records.layers, id.as_str()),
+            ItemId::Image(id) => text(&self.records.images, id.as_str()),
+            ItemId::Container(id) => text(&self.records.containers, id.as_str()),
+        }
+    }
+}
+
+/// The text of a record in this store.
+pub(crate) fn text<R: Item>(records: &impl Parts<R>, id: &str) -> Option<Vec<u8>> {
+    let mut own = records.own();
+    own.find_map(|(_, part)| part.json(id).map(<[u8]>::to_vec))
+}
+
+fn usable<R: Item, K: Ord>(records: &View<R>, key: impl Fn(&R) -> K) -> BTreeMap<K, Arc<R>> {
+    all(records).map(|record| (key(&record), record)).collect()
+}

@@ -1,0 +1,225 @@
+//! Checking a store.
+//!
+//! A check needs no quiet store and stops nobody: it goes by a snapshot, and whatever looks wrong is looked at again.
+//!
+//! | step | what is looked at | lock |
+//! |---|---|---|
+//! | 1 | record files, what records name, what lies about | none |
+//! | 2 | whatever step 1 found, again | all for reading, for as long as it takes to look at that |
+//! | 3 | contents of layers; a layer whose record changed meanwhile is read again | none |
+//! | 4 | mounts, against the kernel's table | that of the counts |
+//! | 5 | what the damage means for what stands on it, and what a repair would remove | none |
+
+mod compare;
+mod contents;
+mod damage;
+mod effects;
+mod error;
+mod items;
+mod layers;
+mod look;
+mod mounts;
+mod options;
+mod orphans;
+mod records;
+mod removals;
+mod report;
+mod tree;
+mod trees;
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use layerhold_driver::run_tasks;
+use layerhold_ids::LayerId;
+
+pub use damage::{Attribute, AttributeChange, Damage, FileChange};
+pub use error::CheckError;
+pub(crate) use items::twin;
+use look::Look;
+pub(crate) use look::text;
+pub(crate) use mounts::mounted;
+pub use options::{CheckDepth, CheckOptions};
+pub use report::{CheckReport, Containers, Finding, Remedy, Removable, Removal, Subject};
+
+use crate::inner::Inner;
+use crate::item::ItemId;
+use crate::lookup::Item;
+use crate::shelves::{Part, Parts, View};
+use crate::snapshot::Snapshot;
+use crate::store::Store;
+
+/// How often a layer is read again whose record changed while it was read.
+const ATTEMPTS: u32 = 3;
+
+impl Store {
+    /// Looks for damage: in records, in what they name, and in the contents of layers, as far as the options say.
+    ///
+    /// Others may use and change the store meanwhile. Nothing is changed, except that the next process to take the locks would
+    /// undo what dead processes left of unfinished work, and this one does so too.
+    ///
+    /// # Errors
+    ///
+    /// When records cannot be locked or read, or directories cannot be listed. Damage is no reason.
+    pub fn check(&self, options: &CheckOptions) -> Result<CheckReport, CheckError> {
+        let inner = &*self.inner;
+        let (look, mut found) = inner.quick(self.snapshot()?, options)?;
+        if options.depth >= CheckDepth::Digests {
+            settle_tar_splits(&look, &mut found);
+            found.extend(inner.read_layers(&look, &found)?);
+        }
+        found.extend(mounts::check(&look)?);
+        found.extend(orphans::areas(&look)?);
+        Ok(effects::report(&look, found))
+    }
+}
+
+impl Inner {
+    /// Steps 1 and 2: everything but contents.
+    fn quick<'a>(
+        &'a self,
+        records: Snapshot,
+        options: &'a CheckOptions,
+    ) -> Result<(Look<'a>, Vec<Finding>), CheckError> {
+        let mut look = Look::new(self, options, records)?;
+        let found = parts(&mut look, &|_| true)?;
+        if found.is_empty() {
+            return Ok((look, found));
+        }
+        let suspects: BTreeSet<ItemId> = found
+            .iter()
+            .filter_map(|finding| finding.subject.item().cloned())
+            .collect();
+        // Those of additional stores are read before ours are locked, as everywhere.
+        let (more_layers, more_images) = self.read_additional()?;
+        let layers = self.layers.read_own()?;
+        let images = self.images.read_own()?;
+        let containers = self.containers.read_own()?;
+        let records = Snapshot {
+            layers: View::new(held(&layers), more_layers),
+            images: View::new(held(&images), more_images),
+            containers: View::new(held(&containers), Vec::new()),
+        };
+        let mut look = Look::new(self, options, records)?;
+        let found = parts(&mut look, &|id| suspects.contains(id))?;
+        Ok((look, found))
+    }
+
+    /// Step 3.
+    fn read_layers(&self, look: &Look<'_>, known: &[Finding]) -> Result<Vec<Finding>, CheckError> {
+        let unusable: BTreeSet<&LayerId> = known.iter().filter_map(unusable).collect();
+        let found: Mutex<Vec<Finding>> = Mutex::default();
+        let layers: Vec<_> = look
+            .layers
+            .values()
+            .filter(|layer| !unusable.contains(layer.id()))
+            .collect();
+        // The first task hands out all others.
+        let outcome = run_tasks(look.options.threads, None, |layer, tasks| {
+            let Some(layer) = layer else {
+                tasks.add_all(layers.iter().copied().map(Some));
+                return Ok(());
+            };
+            let of_layer = settled(look, layer.id(), &|look, layer| {
+                contents::check(look, layer)
+            })?;
+            locked(&found).extend(of_layer);
+            Ok::<_, CheckError>(())
+        });
+        outcome?;
+        let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let of_trees = trees::check(look, &unusable, &found)?;
+        found.extend(of_trees);
+        Ok(found)
+    }
+}
+
+/// Everything that is looked at without reading contents.
+fn parts(
+    look: &mut Look<'_>,
+    wanted: &dyn Fn(&ItemId) -> bool,
+) -> Result<Vec<Finding>, CheckError> {
+    let mut found = records::check(look)?;
+    found.extend(orphans::check(look)?);
+    found.extend(layers::check(look, wanted));
+    found.extend(items::check(look, wanted));
+    Ok(found)
+}
+
+fn held<R: Item>(
+    guards: &[(
+        std::sync::Arc<crate::shelves::Shelf<R>>,
+        layerhold_json_store::ReadGuard<R>,
+    )],
+) -> Vec<Part<R>> {
+    let part = |(shelf, guard): &(_, layerhold_json_store::ReadGuard<R>)| Part {
+        shelf: std::sync::Arc::clone(shelf),
+        records: std::sync::Arc::clone(guard.snapshot()),
+    };
+    guards.iter().map(part).collect()
+}
+
+/// The layer that a finding says cannot be read at all.
+fn unusable(finding: &Finding) -> Option<&LayerId> {
+    let is_fatal = matches!(
+        finding.damage,
+        Damage::NoContents | Damage::Unreadable(_) | Damage::Unknown(_) | Damage::Loop
+    );
+    match finding.subject.item() {
+        Some(ItemId::Layer(id)) if is_fatal => Some(id),
+        _ => None,
+    }
+}
+
+/// Finds out of each layer whose tar-split file is missing whether it can be made anew.
+fn settle_tar_splits(look: &Look<'_>, found: &mut [Finding]) {
+    for finding in found {
+        if let (Damage::TarSplitMissing, Subject::Item(ItemId::Layer(id))) =
+            (&finding.damage, &finding.subject)
+            && let Some(layer) = look.layers.get(id)
+            && let Some(expected) = layer.diff_id()
+        {
+            finding.remedy = if contents::can_pack(look, layer, &expected) {
+                Remedy::Rebuild
+            } else {
+                Remedy::Remove
+            };
+        }
+    }
+}
+
+/// Looks at a layer until its record stays the same meanwhile: somebody may be deleting it, or applying a diff to it.
+/// What was found of a layer that is gone then is no damage.
+fn settled(
+    look: &Look<'_>,
+    id: &LayerId,
+    check: &dyn Fn(&Look<'_>, &crate::records::Layer) -> Vec<Finding>,
+) -> Result<Vec<Finding>, CheckError> {
+    let Some(layer) = look.layers.get(id) else {
+        return Ok(Vec::new());
+    };
+    let mut found = check(look, layer);
+    let mut before = look.text(&ItemId::Layer(id.clone()));
+    let mut attempts = 0;
+    while !found.is_empty() && attempts < ATTEMPTS {
+        let records = look.inner.snapshot()?;
+        let now = text(&records.layers, id.as_str());
+        let is_read_only = records.layers.additional_root(id.as_str()).is_some();
+        if now == before && (now.is_some() || is_read_only) {
+            break;
+        }
+        let look = Look::new(look.inner, look.options, records)?;
+        let Some(layer) = look.layers.get(id) else {
+            return Ok(Vec::new());
+        };
+        found = check(&look, layer);
+        before = now;
+        attempts += 1;
+    }
+    Ok(found)
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

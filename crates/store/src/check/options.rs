@@ -1,0 +1,81 @@
+//! How thoroughly a store is checked.
+
+use std::num::NonZero;
+use std::time::Duration;
+
+use layerhold_driver::default_threads;
+
+/// A layer that no image or container uses counts as forgotten after this time (Go: check.go).
+const UNREFERENCED_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How far the check goes. Each depth includes the ones before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[non_exhaustive]
+pub enum CheckDepth {
+    /// Records, and whether what they name is there. Reads no contents of layers.
+    Records,
+    /// And whether the tar of every layer can be rebuilt with the digest that is recorded, and whether its tree can be opened
+    /// (Go: `CheckMost`).
+    Digests,
+    /// And whether every tree holds exactly what its layers put there (Go: `CheckEverything`).
+    #[default]
+    Contents,
+}
+
+/// How a store is checked.
+///
+/// ```
+/// use layerhold::{CheckDepth, CheckOptions};
+///
+/// let quick = CheckOptions::new().with_depth(CheckDepth::Records);
+/// assert_eq!(quick.unreferenced_age.as_secs(), 86_400);
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CheckOptions {
+    /// How far it goes.
+    pub depth: CheckDepth,
+    /// How old a layer that nothing uses must be to be reported: a younger one may belong to an image that is being written.
+    pub unreferenced_age: Duration,
+    /// How many layers are read at the same time.
+    pub threads: NonZero<usize>,
+}
+
+impl Default for CheckOptions {
+    fn default() -> Self {
+        Self {
+            depth: CheckDepth::default(),
+            unreferenced_age: UNREFERENCED_AGE,
+            threads: default_threads(),
+        }
+    }
+}
+
+impl CheckOptions {
+    /// Checks everything.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets how far the check goes.
+    #[must_use]
+    pub fn with_depth(mut self, depth: CheckDepth) -> Self {
+        self.depth = depth;
+        self
+    }
+
+    /// Sets the age from which a layer that nothing uses is reported.
+    #[must_use]
+    pub fn with_unreferenced_age(mut self, age: Duration) -> Self {
+        self.unreferenced_age = age;
+        self
+    }
+
+    /// Sets how many layers are read at the same time.
+    #[must_use]
+    pub fn with_threads(mut self, threads: NonZero<usize>) -> Self {
+        self.threads = threads;
+        self
+    }
+}

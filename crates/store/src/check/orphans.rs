@@ -1,0 +1,125 @@
+//! What lies about and belongs to nothing.
+
+use layerhold_ids::is_canonical_id;
+use layerhold_staging::TempRoot;
+use layerhold_sys::Dir;
+
+use super::damage::Damage;
+use super::error::CheckError;
+use super::look::Look;
+use super::report::{Finding, Remedy};
+use crate::item::ItemKind;
+use crate::layout::TAR_SPLIT_SUFFIX;
+use crate::lookup::Item;
+use crate::shelves::{Parts, View};
+
+/// Looks for directories and files of items without a record.
+///
+/// Directories are only looked at when they have the name of a generated ID: others may be anybody's.
+pub(super) fn check(look: &Look<'_>) -> Result<Vec<Finding>, CheckError> {
+    let (layout, records) = (&look.inner.layout, &look.records);
+    let mut found = Vec::new();
+    for dir in layout.layer_dirs() {
+        for id_of in [dir_id as fn(&str) -> Option<&str>, tar_split_id] {
+            let is_recorded = &|id: &str| records.layers.is_own(id);
+            let kind = ItemKind::Layer;
+            let search = Search {
+                dir,
+                kind,
+                id_of,
+                is_recorded,
+            };
+            search.run(look, &mut found)?;
+        }
+    }
+    for dir in layout.image_dirs() {
+        // Callers may keep files beside an image that is in another store.
+        let is_recorded = &|id: &str| records.images.contains(id);
+        let (kind, id_of) = (ItemKind::Image, dir_id as fn(&str) -> Option<&str>);
+        let search = Search {
+            dir,
+            kind,
+            id_of,
+            is_recorded,
+        };
+        search.run(look, &mut found)?;
+    }
+    let containers = Search {
+        dir: &layout.containers,
+        kind: ItemKind::Container,
+        id_of: dir_id,
+        is_recorded: &|id: &str| records.containers.is_own(id),
+    };
+    containers.run(look, &mut found)?;
+    for flaw in look.driver.home_flaws().map_err(CheckError::Driver)? {
+        let damage = Damage::Home(Box::new(flaw));
+        found.push(Finding::of_store(damage, Remedy::Rebuild));
+    }
+    Ok(found)
+}
+
+/// Looks for temporary areas whose owners are dead. They have locks of their own, and need none of the store.
+pub(super) fn areas(look: &Look<'_>) -> Result<Vec<Finding>, CheckError> {
+    let mut found = Vec::new();
+    for root in look.inner.temp_roots() {
+        for path in TempRoot::new(root).abandoned()? {
+            found.push(Finding::of_store(
+                Damage::AbandonedArea { path },
+                Remedy::Remove,
+            ));
+        }
+    }
+    Ok(found)
+}
+
+fn dir_id(name: &str) -> Option<&str> {
+    Some(name).filter(|name| is_canonical_id(name))
+}
+
+fn tar_split_id(name: &str) -> Option<&str> {
+    name.strip_suffix(TAR_SPLIT_SUFFIX)
+        .filter(|id| !id.is_empty() && !id.starts_with('.'))
+}
+
+/// Tells whether a directory holds those of items without a record.
+pub(super) fn has_dirs<R: Item>(dir: &Dir, records: &View<R>) -> Result<bool, CheckError> {
+    for entry in dir.entries()? {
+        let name = entry?.name;
+        if name
+            .to_str()
+            .and_then(dir_id)
+            .is_some_and(|id| !records.contains(id))
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// What to look for in one directory.
+struct Search<'a> {
+    dir: &'a Dir,
+    kind: ItemKind,
+    id_of: fn(&str) -> Option<&str>,
+    is_recorded: &'a dyn Fn(&str) -> bool,
+}
+
+impl Search<'_> {
+    fn run(&self, look: &Look<'_>, found: &mut Vec<Finding>) -> Result<(), CheckError> {
+        let mut unrecorded = Vec::new();
+        for entry in self.dir.entries()? {
+            let name = entry?.name;
+            let id = name.to_str().and_then(self.id_of);
+            if let Some(id) = id.filter(|id| !(self.is_recorded)(id)) {
+                unrecorded.push((id.to_owned(), self.dir.path().join(&name)));
+            }
+        }
+        unrecorded.sort();
+        let remedy = look.remove_unless_lost(&[self.kind]);
+        found.extend(unrecorded.into_iter().map(|(id, path)| {
+            let kind = self.kind;
+            Finding::of_store(Damage::Orphan { kind, id, path }, remedy)
+        }));
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+//! The record files themselves.
+
+use layerhold_ids::LayerId;
+use layerhold_json_store::{FileState, Snapshot as Records};
+use layerhold_sys::Dir;
+
+use super::damage::Damage;
+use super::error::CheckError;
+use super::look::Look;
+use super::orphans;
+use super::report::{Finding, Remedy};
+use crate::intent::INTENT_FILE;
+use crate::item::ItemKind;
+use crate::lookup::Item;
+use crate::options::Persistence;
+use crate::shelves::{DURABLE, Parts};
+
+/// What a file that is to replace a record file begins with, as ours and Go's do (Go: pkg/ioutils/fswriters.go).
+const TEMPORARY_PREFIX: &str = ".tmp-";
+
+/// Looks at the record files, and notes the kinds whose records are not all there.
+pub(super) fn check(look: &mut Look<'_>) -> Result<Vec<Finding>, CheckError> {
+    let mut found = Vec::new();
+    files(look, &mut found)?;
+    additional(&look.records.layers, &mut found);
+    additional(&look.records.images, &mut found);
+    for finding in &found {
+        look.lost.extend(lost(&finding.damage));
+    }
+    let layout = &look.inner.layout;
+    let dirs = layout.layer_dirs().chain(layout.image_dirs());
+    for dir in dirs.chain([&layout.containers]) {
+        found.extend(temporary_files(dir)?);
+    }
+    if layout.layers.exists(INTENT_FILE)? {
+        found.push(Finding::of_store(Damage::UnfinishedChange, Remedy::Rebuild));
+    }
+    Ok(found)
+}
+
+/// The kind of records of which some are not there to be read.
+fn lost(damage: &Damage) -> Option<ItemKind> {
+    match damage {
+        Damage::RecordFileEmpty { kind, .. }
+        | Damage::RecordFileMissing { kind, .. }
+        | Damage::Record { kind, .. } => Some(*kind),
+        _ => None,
+    }
+}
+
+fn files(look: &Look<'_>, found: &mut Vec<Finding>) -> Result<(), CheckError> {
+    let (layout, records) = (&look.inner.layout, &look.records);
+    let is_transient = look.inner.options.persistence == Persistence::Transient;
+    let unrecorded_layers = {
+        let mut held = look.held.iter().flatten();
+        held.any(|id| !records.layers.is_own(id.as_str()))
+    };
+    for (position, (_, part)) in records.layers.own().enumerate() {
+        // With images in a store of their own, a transient store may have nothing else to record.
+        let may_be_missing = is_transient && layout.split.is_some() && position == DURABLE.shelf;
+        of_part(part, unrecorded_layers && !may_be_missing, found);
+    }
+    for ((_, part), dir) in records.images.own().zip(layout.image_dirs()) {
+        of_part(part, orphans::has_dirs(dir, &records.images)?, found);
+    }
+    // Records of containers are lost with the run root in a transient store, and their directories are garbage then.
+    let has_dirs = !is_transient && orphans::has_dirs(&layout.containers, &records.containers)?;
+    for (_, part) in records.containers.own() {
+        of_part(part, has_dirs, found);
+    }
+    Ok(())
+}
+
+fn of_part<R: Item>(records: &Records<R>, has_content: bool, found: &mut Vec<Finding>) {
+    for file in records.files() {
+        let (kind, path) = (R::ITEM, file.path);
+        let is_durable = file.location == DURABLE.location;
+        let damage = match file.state {
+            FileState::Empty if has_content => Damage::RecordFileEmpty { kind, path },
+            FileState::Absent if has_content && is_durable => {
+                Damage::RecordFileMissing { kind, path }
+            }
+            _ => continue,
+        };
+        found.push(Finding::of_store(damage, Remedy::Nothing));
+    }
+    for damaged in records.verify() {
+        let damage = Damage::Record {
+            kind: R::ITEM,
+            source: Box::new(damaged),
+        };
+        found.push(Finding::of_store(damage, Remedy::SetAside));
+    }
+    for conflict in records.name_conflicts() {
+        let damage = Damage::NameTwice {
+            kind: R::ITEM,
+            name: conflict.name.clone(),
+            lost_by: conflict.lost_by.clone(),
+            kept_by: conflict.kept_by.clone(),
+        };
+        found.push(Finding::of_store(damage, Remedy::Rebuild));
+    }
+}
+
+fn additional<R: Item>(records: &impl Parts<R>, found: &mut Vec<Finding>) {
+    for damaged in records.additional().flat_map(|(_, part)| part.verify()) {
+        let damage = Damage::Record {
+            kind: R::ITEM,
+            source: Box::new(damaged),
+        };
+        found.push(Finding::of_store(damage, Remedy::Nothing));
+    }
+}
+
+/// Files of saves that were cut off. A save in progress has one too, but not while the caller holds the lock.
+fn temporary_files(dir: &Dir) -> Result<Vec<Finding>, CheckError> {
+    let mut found = Vec::new();
+    for entry in dir.entries()? {
+        let name = entry?.name;
+        if name
+            .as_encoded_bytes()
+            .starts_with(TEMPORARY_PREFIX.as_bytes())
+        {
+            let path = dir.path().join(name);
+            let damage = Damage::TemporaryFile { path };
+            found.push(Finding::of_store(damage, Remedy::Remove));
+        }
+    }
+    Ok(found)
+}
+
+/// Lists the layers of this store whose records say that they are not complete.
+pub(super) fn incomplete_layers(look: &Look<'_>) -> Vec<LayerId> {
+    let mut incomplete = Vec::new();
+    for (_, part) in look.records.layers.own() {
+        let candidates = part
+            .mentioning(crate::snapshot::INCOMPLETE_MARK)
+            .into_iter();
+        let parsed = candidates.filter_map(|id| part.get(id).ok().flatten());
+        let marked = parsed.filter(|layer| layer.is_incomplete());
+        incomplete.extend(marked.map(|layer| layer.id().clone()));
+    }
+    incomplete
+}

@@ -1,0 +1,206 @@
+//! What a repair would remove, and what that frees.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::Path;
+
+use layerhold_ids::{ContainerId, ImageId, LayerId};
+use layerhold_sys::{Dir, tree_usage};
+
+use super::damage::Damage;
+use super::effects::doomed;
+use super::look::Look;
+use super::report::{Finding, Remedy, Removable, Removal};
+use crate::item::ItemId;
+use crate::layout::tar_split_name;
+use crate::records::{Container, Image};
+
+/// Lists what is removed: containers, images, layers from the top down, contents without a record, files.
+pub(super) fn plan(look: &Look<'_>, found: &[Finding]) -> Vec<Removal> {
+    let doomed = doomed(found);
+    let mut plan = Plan {
+        look,
+        removals: Vec::new(),
+    };
+    for id in &doomed.containers {
+        let what = Removable::Container(id.clone());
+        plan.add(what, plan.container_bytes(id), Some(id.clone()));
+    }
+    for id in &doomed.images {
+        let bytes = look
+            .inner
+            .layout
+            .image_dirs()
+            .map(|dir| dir_bytes(dir, id.as_ref()))
+            .sum();
+        plan.add(Removable::Image(id.clone()), bytes, plan.container_of(id));
+    }
+    let layers = unused_then(look, &doomed.layers, &doomed.images, &doomed.containers);
+    for id in from_the_top(look, layers) {
+        let held_by = plan.container_above(&id, &doomed.images);
+        let what = Removable::Layer(id.clone());
+        plan.add(what, plan.layer_bytes(&id), held_by);
+    }
+    for id in doomed.contents {
+        let bytes = look.driver.usage(&id).map_or(0, |usage| usage.bytes);
+        plan.add(Removable::Contents(id), bytes, None);
+    }
+    for finding in found.iter().filter(|f| f.remedy == Remedy::Remove) {
+        if let Damage::Orphan { path, .. }
+        | Damage::AbandonedArea { path }
+        | Damage::TemporaryFile { path } = &finding.damage
+        {
+            plan.add(Removable::Path(path.clone()), path_bytes(path), None);
+        }
+    }
+    plan.removals
+}
+
+/// The layers to be removed: those that are damaged, and those that nothing needs without the images and containers that go.
+fn unused_then(
+    look: &Look<'_>,
+    damaged: &BTreeSet<LayerId>,
+    images: &BTreeSet<ImageId>,
+    containers: &BTreeSet<ContainerId>,
+) -> BTreeSet<LayerId> {
+    let tops = |image: &Image| -> Vec<LayerId> {
+        let tops = image.top_layer().into_iter().chain(image.mapped_layers());
+        tops.cloned().collect()
+    };
+    let mut layers = damaged.clone();
+    let leaving = look
+        .images
+        .values()
+        .filter(|image| images.contains(image.id()));
+    for top in leaving.flat_map(|image| tops(image)) {
+        layers.extend(look.chain(&top).iter().map(|layer| layer.id().clone()));
+    }
+    let stays = |container: &Container| !containers.contains(container.id());
+    let staying_images = look
+        .images
+        .values()
+        .filter(|image| !images.contains(image.id()));
+    let needed = staying_images.flat_map(|image| tops(image)).chain(
+        look.containers
+            .values()
+            .filter(|container| stays(container))
+            .map(|container| container.layer().clone()),
+    );
+    // What is damaged goes in any case: whatever needs it goes too, or has a better copy.
+    for top in needed {
+        for layer in look.chain(&top) {
+            if !damaged.contains(layer.id()) {
+                layers.remove(layer.id());
+            }
+        }
+    }
+    // Layers of containers go with these.
+    let own: BTreeSet<&LayerId> = look
+        .containers
+        .values()
+        .filter(|container| !stays(container))
+        .map(|container| container.layer())
+        .collect();
+    layers.retain(|id| !look.is_read_only(&ItemId::Layer(id.clone())));
+    keep_below(look, &mut layers, damaged, &own);
+    layers.retain(|id| !own.contains(id));
+    layers
+}
+
+/// Keeps layers that others stand on which stay.
+fn keep_below(
+    look: &Look<'_>,
+    layers: &mut BTreeSet<LayerId>,
+    damaged: &BTreeSet<LayerId>,
+    own: &BTreeSet<&LayerId>,
+) {
+    for layer in look.layers.values() {
+        if layers.contains(layer.id()) || own.contains(layer.id()) {
+            continue;
+        }
+        for below in look.chain(layer.id()).iter().skip(1) {
+            if !damaged.contains(below.id()) {
+                layers.remove(below.id());
+            }
+        }
+    }
+}
+
+/// Sorts layers so that none comes before one that stands on it.
+fn from_the_top(look: &Look<'_>, layers: BTreeSet<LayerId>) -> Vec<LayerId> {
+    let mut sorted: Vec<LayerId> = layers.into_iter().collect();
+    sorted.sort_by_key(|id| std::cmp::Reverse(look.chain(id).len()));
+    sorted
+}
+
+struct Plan<'a, 'l> {
+    look: &'a Look<'l>,
+    removals: Vec<Removal>,
+}
+
+impl Plan<'_, '_> {
+    fn add(&mut self, what: Removable, bytes: u64, held_by: Option<ContainerId>) {
+        self.removals.push(Removal {
+            what,
+            bytes,
+            held_by,
+        });
+    }
+
+    fn container_of(&self, image: &ImageId) -> Option<ContainerId> {
+        let mut containers = self.look.containers.values();
+        let found = containers.find(|container| container.image() == Some(image));
+        found.map(|container| container.id().clone())
+    }
+
+    /// A container that stands on a layer, or whose image does.
+    fn container_above(&self, layer: &LayerId, images: &BTreeSet<ImageId>) -> Option<ContainerId> {
+        let look = self.look;
+        let stands_on = |top: &LayerId| look.chain(top).iter().any(|below| below.id() == layer);
+        let of_container = look
+            .containers
+            .values()
+            .find(|container| stands_on(container.layer()))
+            .map(|container| container.id().clone());
+        of_container.or_else(|| {
+            let images = images.iter().filter_map(|id| look.images.get(id));
+            let mut held = images.filter_map(|image| Some((image, self.container_of(image.id())?)));
+            held.find(|(image, _)| {
+                let mut tops = image.top_layer().into_iter().chain(image.mapped_layers());
+                tops.any(stands_on)
+            })
+            .map(|(_, container)| container)
+        })
+    }
+
+    fn layer_bytes(&self, id: &LayerId) -> u64 {
+        let contents = self.look.driver.usage(id).map_or(0, |usage| usage.bytes);
+        let dirs = self.look.inner.layout.layer_dirs();
+        let files = dirs.map(|dir| {
+            let tar_split = dir.stat(tar_split_name(id)).ok().flatten();
+            dir_bytes(dir, id.as_ref()).saturating_add(tar_split.map_or(0, |stat| stat.size))
+        });
+        files.fold(contents, u64::saturating_add)
+    }
+
+    fn container_bytes(&self, id: &ContainerId) -> u64 {
+        let container = self.look.containers.get(id);
+        let layer = container.map_or(0, |container| self.layer_bytes(container.layer()));
+        layer.saturating_add(dir_bytes(&self.look.inner.layout.containers, id.as_ref()))
+    }
+}
+
+fn dir_bytes(dir: &Dir, name: &OsStr) -> u64 {
+    let usage = dir.open_dir(name).and_then(|dir| tree_usage(&dir));
+    usage.map_or(0, |usage| usage.bytes)
+}
+
+fn path_bytes(path: &Path) -> u64 {
+    match Dir::open_ambient(path) {
+        Ok(dir) => tree_usage(&dir).map_or(0, |usage| usage.bytes),
+        Err(_) => layerhold_sys::stat_ambient(path)
+            .ok()
+            .flatten()
+            .map_or(0, |stat| stat.size),
+    }
+}

@@ -1,0 +1,202 @@
+//! Whether the trees of layers can be opened, and hold what their layers put there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use layerhold_driver::{Privilege, Stacking, run_tasks};
+use layerhold_idmap::IdMappings;
+use layerhold_ids::LayerId;
+
+use super::compare::{Comparison, Ignored};
+use super::contents::{Changes, entries};
+use super::damage::Damage;
+use super::error::CheckError;
+use super::layers::unreadable;
+use super::look::Look;
+use super::options::CheckDepth;
+use super::report::Finding;
+use super::tree::{Lookup, Tree};
+use super::{locked, settled};
+use crate::item::ItemId;
+use crate::records::Layer;
+
+/// Opens the trees of all layers that are not containers' own, and compares them if that was asked for.
+pub(super) fn check(
+    look: &Look<'_>,
+    unusable: &BTreeSet<&LayerId>,
+    known: &[Finding],
+) -> Result<Vec<Finding>, CheckError> {
+    let walk = Walk {
+        look,
+        unusable,
+        known: known_files(known),
+        children: children(look),
+        // What containers write to is theirs, and may be mounted.
+        containers: look
+            .containers
+            .values()
+            .map(|container| container.layer())
+            .collect(),
+        found: Mutex::default(),
+    };
+    let bases = look.layers.values().filter(|layer| {
+        let parent = layer.parent();
+        parent.is_none_or(|parent| !look.layers.contains_key(parent))
+    });
+    let bases: Vec<Task> = bases
+        .map(|layer| Task {
+            layer: Arc::clone(layer),
+            // Without the layers below it, nothing is known of a tree.
+            below: layer.parent().is_none().then(Tree::default),
+            depth: 0,
+        })
+        .collect();
+    run_tasks(look.options.threads, bases, |layers, tasks| {
+        for task in layers {
+            let above = walk.layer(task)?;
+            tasks.add_all(above.into_iter().map(|task| vec![task]));
+        }
+        Ok::<_, CheckError>(())
+    })?;
+    Ok(walk
+        .found
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
+/// A layer whose turn has come.
+struct Task {
+    layer: Arc<Layer>,
+    /// The tree of the layers below it, as far as it is known.
+    below: Option<Tree>,
+    depth: usize,
+}
+
+struct Walk<'a, 'l> {
+    look: &'a Look<'l>,
+    unusable: &'a BTreeSet<&'a LayerId>,
+    /// Files that were found to differ already.
+    known: BTreeMap<LayerId, BTreeSet<PathBuf>>,
+    children: BTreeMap<&'a LayerId, Vec<&'a Arc<Layer>>>,
+    containers: BTreeSet<&'a LayerId>,
+    found: Mutex<Vec<Finding>>,
+}
+
+impl Walk<'_, '_> {
+    /// Looks at a layer and returns those above it.
+    fn layer(&self, task: Task) -> Result<Vec<Task>, CheckError> {
+        let Task {
+            layer,
+            below,
+            depth,
+        } = task;
+        let id = layer.id();
+        let tree = below.and_then(|tree| self.tree(tree, &layer, depth));
+        let is_read_only = self.look.is_read_only(&ItemId::Layer(id.clone()));
+        if !self.containers.contains(id) && !self.unusable.contains(id) && !is_read_only {
+            let found = settled(self.look, id, &|look, layer| {
+                self.compare(look, layer, tree.as_ref(), depth)
+            })?;
+            locked(&self.found).extend(found);
+        }
+        let mut above = Vec::new();
+        let children = self.children.get(id).map_or(&[][..], Vec::as_slice);
+        let mut tree = tree;
+        for (position, child) in children.iter().enumerate() {
+            // The last one takes the tree over, so that a chain of layers has one tree at a time.
+            let below = if position + 1 == children.len() {
+                tree.take()
+            } else {
+                tree.clone()
+            };
+            above.push(Task {
+                layer: Arc::clone(child),
+                below,
+                depth: depth + 1,
+            });
+        }
+        Ok(above)
+    }
+
+    /// The tree that the layer should have; `None` when it is not known or not asked for.
+    fn tree(&self, mut tree: Tree, layer: &Layer, depth: usize) -> Option<Tree> {
+        if self.look.options.depth < CheckDepth::Contents || layer.diff_id().is_none() {
+            return None;
+        }
+        let entries = entries(self.look, layer, depth)?;
+        let lookup = match self.look.driver.capabilities().stacking {
+            Stacking::References => Lookup::Own,
+            _ => Lookup::Whole,
+        };
+        tree.apply(&entries, lookup);
+        Some(tree)
+    }
+
+    fn compare(
+        &self,
+        look: &Look<'_>,
+        layer: &Layer,
+        tree: Option<&Tree>,
+        depth: usize,
+    ) -> Vec<Finding> {
+        let mut changes = Changes::new(look, layer);
+        let view = match look.driver.view(layer.id(), layer.mount_label()) {
+            Ok(view) => view,
+            Err(error) => return changes.and(unreadable(error)),
+        };
+        let Some(tree) = tree else {
+            return Vec::new();
+        };
+        let maps = layer.id_maps();
+        let maps = if look.driver.supports_shifting(&maps) {
+            IdMappings::IDENTITY
+        } else {
+            maps
+        };
+        let options = &look.inner.options;
+        let has_copies = look.driver.capabilities().stacking == Stacking::Copies;
+        let comparison = Comparison {
+            root: view.root(),
+            maps: &maps,
+            ignored: Ignored::new(
+                &options.driver_options,
+                options.privilege == Privilege::UserNamespace,
+            ),
+            // Where layers are stacked, files of those below are not copies.
+            read_below: if has_copies { depth } else { 0 },
+        };
+        let known = self.known.get(layer.id());
+        let compared = comparison.run(tree, &mut |path, change| {
+            if known.is_none_or(|known| !known.contains(&path)) {
+                changes.add(path, change);
+            }
+        });
+        match compared {
+            Ok(()) => changes.finish(),
+            Err(error) => changes.and(unreadable(error.into())),
+        }
+    }
+}
+
+fn known_files(known: &[Finding]) -> BTreeMap<LayerId, BTreeSet<PathBuf>> {
+    let mut files: BTreeMap<LayerId, BTreeSet<PathBuf>> = BTreeMap::new();
+    for finding in known {
+        if let (Damage::File { path, .. }, Some(ItemId::Layer(id))) =
+            (&finding.damage, finding.subject.item())
+        {
+            files.entry(id.clone()).or_default().insert(path.clone());
+        }
+    }
+    files
+}
+
+fn children<'a>(look: &'a Look<'_>) -> BTreeMap<&'a LayerId, Vec<&'a Arc<Layer>>> {
+    let mut children: BTreeMap<&LayerId, Vec<&Arc<Layer>>> = BTreeMap::new();
+    for layer in look.layers.values() {
+        if let Some(parent) = layer.parent() {
+            children.entry(parent).or_default().push(layer);
+        }
+    }
+    children
+}

@@ -1,0 +1,162 @@
+//! Repairing a store, by the report of a check.
+//!
+//! Whatever can be made anew is made anew first. Then what is of no use any more is removed: containers, images, layers
+//! from the top down, contents without a record, files. Nothing is removed that is not in
+//! [`CheckReport::removals`]. Each step takes the locks for itself, and looks first whether the item is as it was checked.
+
+mod error;
+mod mounts;
+mod options;
+mod rebuild;
+mod remove;
+mod report;
+mod tar_split;
+
+use std::collections::BTreeMap;
+
+pub use error::RepairError;
+pub use options::{RepairMode, RepairOptions};
+pub use report::{Action, Failure, Kept, RepairReport};
+
+use crate::check::{CheckReport, Containers, Finding, Remedy, text};
+use crate::inner::Inner;
+use crate::item::ItemId;
+use crate::locks::Locks;
+use crate::store::Store;
+
+impl Store {
+    /// Repairs what a check found. What cannot be repaired is in the report, and is no reason to stop.
+    ///
+    /// With [`RepairMode::DryRun`] nothing is done.
+    pub fn repair(&self, check: &CheckReport, options: &RepairOptions) -> RepairReport {
+        let mut repair = Repair {
+            inner: &self.inner,
+            options,
+            seen: check.seen.clone(),
+            report: RepairReport::default(),
+        };
+        // Parents before children: the driver makes what it keeps of a layer from that of the layer below.
+        let mut findings: Vec<&Finding> = check.findings.iter().collect();
+        findings.sort_by_key(|finding| repair.height(finding));
+        for finding in findings {
+            match finding.remedy {
+                Remedy::Rebuild => {
+                    repair.act(rebuilding(finding), 0, |repair| repair.rebuild(finding))
+                }
+                Remedy::SetAside => repair.act(setting_aside(finding), 0, |repair| {
+                    repair.set_aside(finding)
+                }),
+                Remedy::Remove | Remedy::Nothing => {}
+            }
+        }
+        for removal in &check.removals {
+            if let Some(container) = &removal.held_by
+                && options.containers == Containers::Keep
+            {
+                repair.report.kept.push(Kept {
+                    what: removal.what.clone(),
+                    held_by: container.clone(),
+                });
+                continue;
+            }
+            let action = Action::Remove(removal.what.clone());
+            repair.act(action, removal.bytes, |repair| repair.remove(&removal.what));
+        }
+        repair.report
+    }
+}
+
+fn rebuilding(finding: &Finding) -> Action {
+    Action::Rebuild {
+        subject: finding.subject.clone(),
+        damage: finding.damage.to_string(),
+    }
+}
+
+fn setting_aside(finding: &Finding) -> Action {
+    Action::SetAside {
+        damage: finding.damage.to_string(),
+    }
+}
+
+/// A repair in progress.
+struct Repair<'a> {
+    inner: &'a Inner,
+    options: &'a RepairOptions,
+    /// What the records say as far as this repair knows.
+    seen: BTreeMap<ItemId, Vec<u8>>,
+    report: RepairReport,
+}
+
+impl Repair<'_> {
+    /// Does something, unless it is only to be told.
+    fn act(
+        &mut self,
+        action: Action,
+        bytes: u64,
+        work: impl FnOnce(&mut Self) -> Result<(), RepairError>,
+    ) {
+        let outcome = match self.options.mode {
+            RepairMode::DryRun => Ok(()),
+            RepairMode::Repair => work(self),
+        };
+        match outcome {
+            Ok(()) => {
+                self.report.bytes = self.report.bytes.saturating_add(bytes);
+                self.report.done.push(action);
+            }
+            Err(error) => self.report.failed.push(Failure { action, error }),
+        }
+    }
+
+    /// How many layers are below the one that a finding is about.
+    fn height(&self, finding: &Finding) -> usize {
+        let Some(ItemId::Layer(id)) = finding.subject.item() else {
+            return 0;
+        };
+        let Ok(layers) = self.inner.layers_view() else {
+            return 0;
+        };
+        let mut height = 1;
+        let mut next = crate::lookup::by_id(&layers, id.as_str()).ok().flatten();
+        // Records may say that a layer stands on itself.
+        while let Some(layer) = next.take().filter(|_| height < MAX_HEIGHT) {
+            height += 1;
+            if let Some(parent) = layer.parent() {
+                next = crate::lookup::by_id(&layers, parent.as_str())
+                    .ok()
+                    .flatten();
+            }
+        }
+        height
+    }
+
+    /// Makes sure that an item is as it was checked. Tells whether it is still there.
+    fn is_unchanged(&self, locks: &Locks, id: &ItemId) -> Result<bool, RepairError> {
+        let now = now(locks, id);
+        match (&now, self.seen.get(id)) {
+            (None, _) => Ok(false),
+            (Some(now), Some(seen)) if now == seen => Ok(true),
+            _ => Err(RepairError::Changed),
+        }
+    }
+
+    /// Takes note of what this repair changed itself.
+    fn note(&mut self, locks: &Locks, id: &ItemId) {
+        match now(locks, id) {
+            Some(text) => drop(self.seen.insert(id.clone(), text)),
+            None => drop(self.seen.remove(id)),
+        }
+    }
+}
+
+/// No driver stacks more layers than this.
+const MAX_HEIGHT: usize = 10_000;
+
+fn now(locks: &Locks, id: &ItemId) -> Option<Vec<u8>> {
+    match id {
+        ItemId::Layer(id) => text(&locks.layers, id.as_str()),
+        ItemId::Image(id) => text(&locks.images, id.as_str()),
+        ItemId::Container(id) => text(&locks.containers, id.as_str()),
+    }
+}

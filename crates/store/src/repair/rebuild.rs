@@ -1,0 +1,237 @@
+//! Making things anew.
+
+use layerhold_ids::{DiffId, ImageId, LayerId};
+use layerhold_json_store::Damaged;
+
+use super::Repair;
+use super::error::RepairError;
+use crate::check::{Damage, Finding, twin};
+use crate::error::DataError;
+use crate::item::{ItemId, ItemKind};
+use crate::locked::Locked;
+use crate::locks::{InContext, Locks};
+use crate::lookup::{Item, by_id, own_by_id};
+use crate::records::{Container, Image, Layer};
+use crate::shelves::Parts;
+
+/// Items up to this size are copied.
+const MAX_ITEM: u64 = 1 << 30;
+
+impl Repair<'_> {
+    /// Makes good what a finding is about.
+    pub(super) fn rebuild(&mut self, finding: &Finding) -> Result<(), RepairError> {
+        match (finding.subject.item(), &finding.damage) {
+            (_, Damage::NameTwice { .. } | Damage::UnfinishedChange) => {
+                // Whoever takes the locks resolves the one and undoes the other.
+                drop(self.inner.lock_all()?);
+                Ok(())
+            }
+            (_, Damage::Home(flaw)) => {
+                let _nobody_commits = self.inner.lock_layers()?;
+                let driver = self.inner.driver();
+                driver.mend_home(flaw).map_err(RepairError::Driver)
+            }
+            (_, Damage::MountCounts(_)) => self.count_all_mounts(),
+            (Some(ItemId::Layer(id)), damage) => self.layer(id, damage),
+            (Some(ItemId::Image(id)), damage) => self.image(id, damage),
+            (Some(id), damage) => self.item(id, damage),
+            (None, _) => Ok(()),
+        }
+    }
+
+    /// Takes bytes that are no record out of their file; the save puts them into a side file first.
+    pub(super) fn set_aside(&mut self, finding: &Finding) -> Result<(), RepairError> {
+        let Damage::Record { kind, source } = &finding.damage else {
+            return Ok(());
+        };
+        let mut locks = self.inner.lock_all()?;
+        match kind {
+            ItemKind::Layer => set_aside(&mut locks.layers, source)?,
+            ItemKind::Image => set_aside(&mut locks.images, source)?,
+            ItemKind::Container => set_aside(&mut locks.containers, source)?,
+        }
+        Ok(())
+    }
+
+    fn layer(&mut self, id: &LayerId, damage: &Damage) -> Result<(), RepairError> {
+        match damage {
+            Damage::StaleMount { path, .. } => self.forget_mount(id, path),
+            Damage::UncountedMount { .. } => self.count_mount(id),
+            Damage::Driver(_) => self.mend(id),
+            Damage::TarSplitMissing | Damage::TarSplit(_) => self.pack_again(id),
+            Damage::Size { actual, .. } => {
+                let actual = i64::try_from(*actual).unwrap_or(-1);
+                self.change_layer(id, &|layer| layer.record_mut().diff_size = actual)
+            }
+            Damage::Digest { actual, .. } => self.digest(id, actual),
+            damage => self.item(&ItemId::Layer(id.clone()), damage),
+        }
+    }
+
+    /// Lets the driver make anew what it keeps about a layer.
+    fn mend(&self, id: &LayerId) -> Result<(), RepairError> {
+        let layers = self.inner.lock_layers()?;
+        let layer = own_by_id(&layers, id.as_str()).map_err(|_| RepairError::Changed)?;
+        let Some(layer) = layer else { return Ok(()) };
+        let driver = self.inner.driver();
+        driver.mend(id, layer.parent()).map_err(RepairError::Driver)
+    }
+
+    /// A tar that came uncompressed has its digest in the record twice, and that one is right; else the tar is packed again.
+    fn digest(&mut self, id: &LayerId, actual: &DiffId) -> Result<(), RepairError> {
+        let layers = self.inner.layers_view()?;
+        let layer = by_id(&layers, id.as_str()).map_err(|_| RepairError::Changed)?;
+        let Some(layer) = layer else { return Ok(()) };
+        let as_it_came = layer.compressed_digest().map(|digest| digest.into_digest());
+        if as_it_came.as_ref() != Some(actual.digest()) {
+            return self.pack_again(id);
+        }
+        let actual = actual.to_string();
+        self.change_layer(id, &|layer| layer.record_mut().diff_digest = actual.clone())
+    }
+
+    fn change_layer(
+        &mut self,
+        id: &LayerId,
+        change: &dyn Fn(&mut Layer),
+    ) -> Result<(), RepairError> {
+        let mut locks = self.inner.lock_all()?;
+        let item = ItemId::Layer(id.clone());
+        if self.is_unchanged(&locks, &item)? {
+            locks
+                .layers
+                .update(id.as_str(), |layer| change(layer))
+                .of::<Layer>()?;
+            locks.layers.save().of::<Layer>()?;
+            self.note(&locks, &item);
+        }
+        Ok(())
+    }
+
+    fn image(&mut self, id: &ImageId, damage: &Damage) -> Result<(), RepairError> {
+        match damage {
+            Damage::CopyMissing { layer } | Damage::LayerDamaged { layer } => {
+                self.forget_copy(id, layer)
+            }
+            damage => self.item(&ItemId::Image(id.clone()), damage),
+        }
+    }
+
+    /// Lets an image forget a layer that stood in for its top layer. The next container that needs one makes it again.
+    fn forget_copy(&mut self, id: &ImageId, layer: &LayerId) -> Result<(), RepairError> {
+        let mut locks = self.inner.lock_all()?;
+        let item = ItemId::Image(id.clone());
+        if self.is_unchanged(&locks, &item)? {
+            let forget = |image: &mut Image| image.remove_mapped_layer(layer);
+            locks.images.update(id.as_str(), forget).of::<Image>()?;
+            locks.images.save().of::<Image>()?;
+            self.note(&locks, &item);
+        }
+        Ok(())
+    }
+
+    /// Replaces a data item by another one of the same record that has the same digest.
+    fn item(&mut self, id: &ItemId, damage: &Damage) -> Result<(), RepairError> {
+        let (Damage::ItemMissing { key }
+        | Damage::ItemSize { key, .. }
+        | Damage::ItemDigest { key, .. }
+        | Damage::ItemUnreadable { key, .. }) = damage
+        else {
+            return Ok(());
+        };
+        let mut locks = self.inner.lock_all()?;
+        if !self.is_unchanged(&locks, id)? {
+            return Ok(());
+        }
+        copy_item(&mut locks, id, key)?;
+        self.note(&locks, id);
+        Ok(())
+    }
+}
+
+fn copy_item(locks: &mut Locks, id: &ItemId, key: &str) -> Result<(), RepairError> {
+    let no_copy = || RepairError::NoCopy {
+        key: key.to_owned(),
+    };
+    match id {
+        ItemId::Image(image) => {
+            let record = by_id(&locks.images, image.as_str()).map_err(DataError::from)?;
+            let image = record.ok_or(RepairError::Changed)?;
+            let record = image.record();
+            let (names, sizes, digests) = (
+                &record.big_data_names,
+                &record.big_data_sizes,
+                &record.big_data_digests,
+            );
+            let is_whole =
+                |other: &str| whole(&locks.images, id, other, digests.get(other)).is_some();
+            let other = twin(names, sizes, digests, key, &is_whole).ok_or_else(no_copy)?;
+            let bytes = whole(&locks.images, id, other, digests.get(other)).ok_or_else(no_copy)?;
+            put(&mut locks.images, id, key, &bytes)
+        }
+        ItemId::Container(container) => {
+            let record = by_id(&locks.containers, container.as_str()).map_err(DataError::from)?;
+            let container = record.ok_or(RepairError::Changed)?;
+            let record = container.record();
+            let (names, sizes, digests) = (
+                &record.big_data_names,
+                &record.big_data_sizes,
+                &record.big_data_digests,
+            );
+            let is_whole =
+                |other: &str| whole(&locks.containers, id, other, digests.get(other)).is_some();
+            let other = twin(names, sizes, digests, key, &is_whole).ok_or_else(no_copy)?;
+            let bytes =
+                whole(&locks.containers, id, other, digests.get(other)).ok_or_else(no_copy)?;
+            put::<Container>(&mut locks.containers, id, key, &bytes)
+        }
+        ItemId::Layer(_) => Err(no_copy()),
+    }
+}
+
+/// The content of a data item that has its digest.
+fn whole<R: Item>(
+    records: &Locked<R>,
+    id: &ItemId,
+    key: &str,
+    digest: Option<&String>,
+) -> Option<Vec<u8>> {
+    let shelf = records.shelf_of(id.as_str())?;
+    let bytes = shelf
+        .store
+        .read_big_data(id.as_str(), key, MAX_ITEM)
+        .ok()??;
+    let is_whole = crate::transaction::digest_of(&bytes).as_str() == digest?.as_str();
+    is_whole.then_some(bytes)
+}
+
+fn put<R: Item>(
+    records: &mut Locked<R>,
+    id: &ItemId,
+    key: &str,
+    bytes: &[u8],
+) -> Result<(), RepairError> {
+    let written = records.set_big_data(id.as_str(), key, bytes, |_| ());
+    written.map_err(|source| DataError::Item {
+        kind: R::ITEM,
+        id: id.as_str().to_owned(),
+        source: Box::new(source),
+    })?;
+    Ok(records.save().of::<R>()?)
+}
+
+/// Sets aside what is damaged in the way and at the place that was found.
+fn set_aside<R: Item>(records: &mut Locked<R>, found: &Damaged) -> Result<(), RepairError> {
+    for guard in records.held_mut() {
+        let same = guard.verify().into_iter().find(|damaged| {
+            damaged.path == found.path
+                && (damaged.offset, damaged.len) == (found.offset, found.len)
+                && damaged.kind.to_string() == found.kind.to_string()
+        });
+        if let Some(damaged) = same {
+            guard.set_aside(&damaged).of::<R>()?;
+            guard.save().of::<R>()?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! Removing what is of no use any more.
+
+use std::path::Path;
+
+use layerhold_ids::is_canonical_id;
+use layerhold_staging::TempRoot;
+
+use super::Repair;
+use super::error::RepairError;
+use crate::check::Removable;
+use crate::delete::Deletion;
+use crate::error::DeleteError;
+use crate::item::ItemId;
+use crate::layout::TAR_SPLIT_SUFFIX;
+use crate::locks::Locks;
+use crate::lookup::own_by_id;
+use crate::shelves::Parts;
+
+impl Repair<'_> {
+    /// Removes one thing, provided that it is as it was checked. What is gone already is no failure.
+    pub(super) fn remove(&mut self, what: &Removable) -> Result<(), RepairError> {
+        if let Removable::Path(path) = what
+            && let Some(root) = self.area_root(path)
+        {
+            let recovered = TempRoot::new(root).recover_stale();
+            return recovered.map(drop).map_err(RepairError::Area);
+        }
+        let mut refused = None;
+        let removed = self.inner.deleting(|work, locks| {
+            match self.remove_under(work, locks, what) {
+                Err(RepairError::Delete(error)) => return Err(error),
+                Err(error) => refused = Some(error),
+                Ok(()) => {}
+            }
+            Ok(())
+        });
+        match refused {
+            Some(error) => Err(error),
+            None => Ok(removed?),
+        }
+    }
+
+    fn remove_under(
+        &self,
+        work: &mut Deletion<'_>,
+        locks: &mut Locks,
+        what: &Removable,
+    ) -> Result<(), RepairError> {
+        if let Some(id) = what.item()
+            && !self.is_unchanged(locks, &id)?
+        {
+            return Ok(());
+        }
+        match what {
+            Removable::Container(id) => {
+                if let Some(container) =
+                    own_by_id(&locks.containers, id.as_str()).map_err(DeleteError::from)?
+                {
+                    work.container(locks, &container)?;
+                }
+            }
+            Removable::Image(id) => {
+                if let Some(image) =
+                    own_by_id(&locks.images, id.as_str()).map_err(DeleteError::from)?
+                {
+                    unused_image(locks, &ItemId::Image(id.clone()))?;
+                    work.image(locks, &image)?;
+                }
+            }
+            Removable::Layer(id) => work.unused_layer(locks, id)?,
+            Removable::Contents(id) => {
+                if locks.layers.is_own(id.as_str()) {
+                    return Err(RepairError::Changed);
+                }
+                work.contents(id)?;
+            }
+            Removable::Path(path) => self.remove_path(work, locks, path)?,
+        }
+        Ok(())
+    }
+
+    /// Removes a file or directory beside records, if it still belongs to nothing.
+    fn remove_path(
+        &self,
+        work: &mut Deletion<'_>,
+        locks: &Locks,
+        path: &Path,
+    ) -> Result<(), RepairError> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(());
+        };
+        let layout = &self.inner.layout;
+        let text = name.to_string_lossy();
+        let tar_split = text.strip_suffix(TAR_SPLIT_SUFFIX);
+        if let Some(dir) = layout.layer_dirs().find(|dir| dir.path() == parent) {
+            let is_taken = locks.layers.is_own(tar_split.unwrap_or(&text));
+            return remove_unless(is_taken, || work.file(dir, name));
+        }
+        if let Some(dir) = layout.image_dirs().find(|dir| dir.path() == parent) {
+            let is_taken = is_canonical_id(&text) && locks.images.contains(&text);
+            return remove_unless(is_taken, || work.file(dir, name));
+        }
+        if layout.containers.path() == parent {
+            let is_taken = is_canonical_id(&text) && locks.containers.contains(&text);
+            return remove_unless(is_taken, || work.file(&layout.containers, name));
+        }
+        Ok(())
+    }
+
+    /// The root of temporary areas that a path is in.
+    fn area_root(&self, path: &Path) -> Option<std::path::PathBuf> {
+        let mut roots = self.inner.temp_roots();
+        roots.find(|root| path.parent() == Some(root))
+    }
+}
+
+fn remove_unless(
+    is_taken: bool,
+    remove: impl FnOnce() -> Result<(), DeleteError>,
+) -> Result<(), RepairError> {
+    if is_taken {
+        return Err(RepairError::Changed);
+    }
+    Ok(remove()?)
+}
+
+/// Refuses an image that a container was made of since the check.
+fn unused_image(locks: &Locks, id: &ItemId) -> Result<(), RepairError> {
+    let users = locks
+        .containers
+        .ids_by_key(crate::records::BY_IMAGE, id.as_str());
+    if users.is_empty() {
+        Ok(())
+    } else {
+        Err(RepairError::Changed)
+    }
+}

@@ -1,0 +1,355 @@
+//! Checking: every kind of damage is found and named, and nothing else is.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use layerhold::{
+    Attribute, BigDataItem, CheckDepth, CheckOptions, CheckReport, ContainerSpec, Damage,
+    FileChange, ImageSpec, LayerSpec, MountRequest, Recovery, Remedy, Store, Subject,
+};
+use layerhold_testkit::{TarBuilder, TarEntry};
+
+use crate::support::{Place, file_tar, id, image, import, options, reader, small_tar};
+
+/// An image of two layers with data items, and a container of it. The layers are called `a` and `b`, the image `i`, the
+/// container `c` with the layer `l`.
+pub(crate) fn furnished() -> Place {
+    let place = Place::new();
+    let mut tx = place.store.begin().unwrap();
+    let base = LayerSpec::new().id(id("a")).read_only();
+    let base = tx.import_layer(base, reader(&base_tar())).unwrap();
+    let top = LayerSpec::new().id(id("b")).parent(&base).read_only();
+    let top = tx.import_layer(top, reader(&top_tar())).unwrap();
+    let spec = ImageSpec::new()
+        .id(id("i"))
+        .name("image")
+        .top_layer(&top)
+        .big_data(BigDataItem::new("config", "{}"))
+        .big_data(BigDataItem::new("copy", "{}"))
+        .big_data(BigDataItem::new("other", "text"));
+    let image = tx.create_image(spec).unwrap();
+    let spec = ContainerSpec::new()
+        .id(id("c"))
+        .layer(id("l"))
+        .image(image)
+        .big_data(BigDataItem::new("state", "on"));
+    tx.create_container(spec).unwrap();
+    tx.commit().unwrap();
+    place
+}
+
+fn base_tar() -> Vec<u8> {
+    TarBuilder::new()
+        .entry(TarEntry::dir("usr").mtime(100))
+        .entry(TarEntry::dir("usr/lib").mtime(100))
+        .entry(TarEntry::file("usr/lib/one", "1111").mtime(100))
+        .entry(TarEntry::file("usr/lib/two", "2222").mtime(100))
+        .entry(TarEntry::symlink("lib", "/usr/lib").mtime(100))
+        .entry(TarEntry::hard_link("again", "usr/lib/one"))
+        .finish()
+}
+
+fn top_tar() -> Vec<u8> {
+    TarBuilder::new()
+        .entry(TarEntry::file("lib/three", "333").mtime(100))
+        .entry(TarEntry::file("usr/lib/.wh.two", ""))
+        .finish()
+}
+
+pub(crate) fn check(store: &Store) -> CheckReport {
+    store.check(&CheckOptions::new()).unwrap()
+}
+
+/// What a report says: subject, text and remedy of each finding.
+pub(crate) fn told(report: &CheckReport, place: &Place) -> Vec<String> {
+    let base = format!("{}/", place.dir.path().display());
+    let told = report.findings.iter().map(|finding| {
+        let subject = match &finding.subject {
+            Subject::Store => "store".to_owned(),
+            Subject::Item(id) => format!("{} {id}", id.kind()),
+            Subject::ReadOnly(id) => format!("read-only {} {id}", id.kind()),
+        };
+        let text = finding.damage.to_string().replace(&base, "");
+        format!("{subject}: {text} ({:?})", finding.remedy)
+    });
+    told.collect()
+}
+
+fn tree(place: &Place, layer: &str) -> PathBuf {
+    place.graph("vfs/dir").join(layer)
+}
+
+/// Writes a file and gives it the time it had.
+fn forge(path: &Path, content: &str) {
+    let time = fs::metadata(path).unwrap().modified().unwrap();
+    fs::write(path, content).unwrap();
+    let file = fs::File::options().write(true).open(path).unwrap();
+    file.set_modified(time).unwrap();
+}
+
+#[test]
+fn a_store_in_use_is_clean() {
+    let place = furnished();
+    assert_eq!(told(&check(&place.store), &place), Vec::<String>::new());
+    // Mounting, and what a container does in its own layer, is no damage.
+    let path = place.store.mount("c", &MountRequest::new()).unwrap();
+    fs::create_dir(path.join("run")).unwrap();
+    fs::write(path.join("usr/lib/one"), "changed").unwrap();
+    let image = place.store.mount_image("image", &MountRequest::new());
+    fs::metadata(image.unwrap().join("usr/lib/three")).unwrap();
+    // A directory that something was looked for in has another time.
+    fs::write(tree(&place, "b").join("usr/probe"), "").unwrap();
+    fs::remove_file(tree(&place, "b").join("usr/probe")).unwrap();
+    assert_eq!(told(&check(&place.store), &place), Vec::<String>::new());
+    assert!(check(&place.again()).is_clean());
+}
+
+#[test]
+fn changed_files_are_named() {
+    let place = furnished();
+    let top = tree(&place, "b");
+    // The layer's own file, one that it has from the layer below, one too much and one too few.
+    forge(&top.join("usr/lib/three"), "xxx");
+    forge(&top.join("usr/lib/one"), "1x11");
+    fs::write(top.join("extra"), "").unwrap();
+    fs::remove_file(top.join("again")).unwrap();
+    let report = check(&place.store);
+    let mut files: Vec<(String, &FileChange)> = Vec::new();
+    for finding in &report.findings {
+        if let Damage::File { path, change } = &finding.damage {
+            files.push((path.display().to_string(), change));
+        }
+    }
+    files.sort_by(|one, other| one.0.cmp(&other.0));
+    let expected = [
+        ("/again".to_owned(), &FileChange::Removed),
+        ("/extra".to_owned(), &FileChange::Added),
+        // That is how the archive calls the file; `lib` is a link.
+        ("/lib/three".to_owned(), &FileChange::Content),
+        ("/usr/lib/one".to_owned(), &FileChange::Content),
+    ];
+    assert_eq!(files, expected);
+    let others: Vec<String> = told(&report, &place)
+        .into_iter()
+        .filter(|text| !text.starts_with("layer b: /"))
+        .collect();
+    assert_eq!(
+        others,
+        [
+            "layer l: the layer below it, b, is damaged (Remove)",
+            "image i: its layer b is damaged (Remove)",
+            "container c: its image i is damaged (Remove)",
+        ]
+    );
+}
+
+#[test]
+fn changed_attributes_are_named() {
+    let place = furnished();
+    let file = tree(&place, "a").join("usr/lib/two");
+    fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(&file)
+        .unwrap()
+        .set_modified(std::time::UNIX_EPOCH + Duration::from_secs(7))
+        .unwrap();
+    let link = tree(&place, "a").join("lib");
+    fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink("/elsewhere", &link).unwrap();
+    let report = check(&place.store);
+    let changes: Vec<(Attribute, String, String)> = report
+        .findings
+        .iter()
+        .filter_map(|finding| match &finding.damage {
+            Damage::File {
+                change: FileChange::Attributes(changes),
+                ..
+            } => Some(changes),
+            _ => None,
+        })
+        .flatten()
+        .map(|change| (change.what, change.expected.clone(), change.actual.clone()))
+        .filter(|(_, _, actual)| !actual.starts_with("17"))
+        .collect();
+    let entry = |what, expected: &str, actual: &str| (what, expected.to_owned(), actual.to_owned());
+    assert_eq!(
+        changes,
+        [
+            entry(Attribute::Target, "/usr/lib", "/elsewhere"),
+            entry(Attribute::Mode, "0644", "0600"),
+            entry(Attribute::Modified, "100", "7"),
+        ]
+    );
+    // Less depth finds less.
+    let digests = CheckOptions::new().with_depth(CheckDepth::Digests);
+    assert!(place.store.check(&digests).unwrap().is_clean());
+}
+
+#[test]
+fn depths_find_what_they_read() {
+    let place = furnished();
+    forge(&tree(&place, "a").join("usr/lib/one"), "1x11");
+    let found = |depth| {
+        let options = CheckOptions::new().with_depth(depth);
+        let report = place.store.check(&options).unwrap();
+        report.findings.len()
+    };
+    assert_eq!(found(CheckDepth::Records), 0);
+    // The file and what stands on its layer: the other layers, the image, the container.
+    assert_eq!(found(CheckDepth::Digests), 5);
+}
+
+#[test]
+fn what_nothing_uses_is_reported_when_it_is_old() {
+    let place = Place::new();
+    import(&place.store, LayerSpec::new().id(id("old")), &small_tar());
+    assert!(check(&place.store).is_clean());
+    let at_once = CheckOptions::new().with_unreferenced_age(Duration::ZERO);
+    let report = place.store.check(&at_once).unwrap();
+    assert_eq!(
+        told(&report, &place),
+        ["layer old: no image or container uses it (Remove)"]
+    );
+    // A layer below a container is used, with an image or without one.
+    let mut tx = place.store.begin().unwrap();
+    let own = LayerSpec::new()
+        .id(id("above"))
+        .parent(id::<layerhold_ids::LayerId>("old"));
+    tx.create_layer(own).unwrap();
+    tx.create_image(ImageSpec::new().top_layer(id::<layerhold_ids::LayerId>("above")))
+        .unwrap();
+    tx.commit().unwrap();
+    assert!(place.store.check(&at_once).unwrap().is_clean());
+}
+
+#[test]
+fn lost_records_are_no_reason_to_call_contents_garbage() {
+    for damage in ["empty", "missing", "torn"] {
+        let place = furnished();
+        let file = place.graph("vfs-layers/layers.json");
+        let text = fs::read_to_string(&file).unwrap();
+        match damage {
+            "empty" => fs::write(&file, "").unwrap(),
+            "missing" => fs::remove_file(&file).unwrap(),
+            _ => fs::write(&file, &text[..text.len() / 2]).unwrap(),
+        }
+        let store = place.again();
+        let report = check(&store);
+        assert!(!report.is_clean());
+        for finding in &report.findings {
+            assert!(
+                matches!(finding.remedy, Remedy::Nothing | Remedy::SetAside),
+                "{damage}: {finding:?}"
+            );
+        }
+        assert!(
+            report.removals.is_empty(),
+            "{damage}: {:?}",
+            report.removals
+        );
+        let first = &told(&report, &place)[0];
+        let expected = match damage {
+            "empty" => {
+                "store: root/vfs-layers/layers.json is empty, but there is content that it should name (Nothing)"
+            }
+            "missing" => {
+                "store: root/vfs-layers/layers.json is missing, but there is content that it should name (Nothing)"
+            }
+            _ => "store: a part of a file of layer records is no usable record (SetAside)",
+        };
+        assert_eq!(first, expected);
+    }
+}
+
+#[test]
+fn leftovers_are_found_while_their_owners_are_dead() {
+    let dir = layerhold_testkit::scratch();
+    let store = Store::open(options(dir.path()).with_recovery(Recovery::Never)).unwrap();
+    let place = Place { dir, store };
+    image(&place.store, "image", &small_tar());
+    // A transaction in progress has an area, and so has an import that waits.
+    let mut tx = place.store.begin().unwrap();
+    tx.import_layer(LayerSpec::new(), reader(&file_tar("x", b"1")))
+        .unwrap();
+    assert!(check(&place.store).is_clean());
+    drop(tx);
+    for area in ["vfs-layers/tmp", "vfs/tempdirs"] {
+        let area = place.graph(area);
+        fs::create_dir_all(area.join("temp-dir-12")).unwrap();
+        fs::write(area.join("temp-dir-12/0-x"), "12345").unwrap();
+        fs::write(area.join("lock-12"), "").unwrap();
+    }
+    fs::write(place.graph("vfs-images/.tmp-images.json123"), "[").unwrap();
+    let report = check(&place.store);
+    assert_eq!(
+        told(&report, &place),
+        [
+            "store: root/vfs-images/.tmp-images.json123 was left by a save that was cut off (Remove)",
+            "store: root/vfs-layers/tmp/temp-dir-12 was left by a process that died (Remove)",
+            "store: root/vfs/tempdirs/temp-dir-12 was left by a process that died (Remove)",
+        ]
+    );
+    assert_eq!(report.bytes(layerhold::Containers::Keep), 11);
+}
+
+#[test]
+fn a_busy_store_is_clean() {
+    let place = Place::new();
+    let (image, _) = image(&place.store, "kept", &small_tar());
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for worker in 0..2 {
+            let (store, stop, image) = (place.again(), &stop, image.clone());
+            scope.spawn(move || {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    let name = format!("image-{worker}");
+                    let (made, _) =
+                        crate::support::image(&store, &name, &file_tar("x", &[1; 3000]));
+                    let mut tx = store.begin().unwrap();
+                    let spec = ContainerSpec::new().image(image.clone());
+                    let container = tx.create_container(spec).unwrap();
+                    tx.commit().unwrap();
+                    store.delete_container(container.id().as_str()).unwrap();
+                    store
+                        .delete_image(made.as_str(), layerhold::Commit::Delete)
+                        .unwrap();
+                }
+            });
+        }
+        let at_once = CheckOptions::new().with_unreferenced_age(Duration::ZERO);
+        for _ in 0..15 {
+            let report = place.store.check(&at_once).unwrap();
+            let told = told(&report, &place);
+            if !told.is_empty() {
+                stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+            assert_eq!(told, Vec::<String>::new());
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn layers_of_additional_stores_are_reported_as_such() {
+    let other = furnished();
+    fs::write(tree(&other, "a").join("usr/lib/two"), "xxxx").unwrap();
+    fs::remove_file(other.graph("vfs-images/i/other")).unwrap();
+    let dir = layerhold_testkit::scratch();
+    let option = format!("vfs.imagestore={}", other.graph("").display());
+    let store = Store::open(options(dir.path()).with_driver_option(option)).unwrap();
+    let place = Place { dir, store };
+    let own = image(&place.store, "own", &small_tar());
+    let report = check(&place.store);
+    assert_eq!(
+        told(&report, &place),
+        [
+            "read-only layer a: /usr/lib/two: has other content (Nothing)",
+            "read-only image i: the data item \"other\" is missing (Nothing)",
+            "read-only image i: its layer a is damaged (Nothing)",
+        ]
+    );
+    assert!(report.removals.is_empty());
+    drop(own);
+}

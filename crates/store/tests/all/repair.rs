@@ -1,0 +1,533 @@
+//! Repairing: each kind of damage is made, reported, repaired, and gone.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use layerhold::{
+    Action, CheckOptions, Containers, LayerSpec, MountRequest, Removable, RepairMode,
+    RepairOptions, RepairReport, Store,
+};
+
+use crate::check::{check, furnished, told};
+use crate::support::{Place, id, import, leftovers, long, small_tar};
+
+/// A kind of damage: how it is made, what a check says of it, and what is left after a repair.
+struct Case {
+    name: &'static str,
+    make: fn(&Place),
+    told: &'static [&'static str],
+    /// What a repair that keeps containers does.
+    done: &'static [&'static str],
+    /// What a check says then.
+    left: &'static [&'static str],
+}
+
+fn edit(place: &Place, file: &str, from: &str, to: &str) {
+    let text = place.records(file);
+    assert!(text.contains(from), "{from} is not in {text}");
+    fs::write(place.graph(file), text.replacen(from, to, 1)).unwrap();
+}
+
+fn shown(report: &RepairReport) -> Vec<String> {
+    let mut shown: Vec<String> = report
+        .done
+        .iter()
+        .map(|action| match action {
+            Action::Rebuild { damage, .. } => format!("rebuild: {damage}"),
+            Action::SetAside { damage } => format!("set aside: {damage}"),
+            Action::Remove(what) => match what {
+                Removable::Container(id) => format!("remove container {id}"),
+                Removable::Image(id) => format!("remove image {id}"),
+                Removable::Layer(id) => format!("remove layer {id}"),
+                Removable::Contents(id) => format!("remove contents {id}"),
+                Removable::Path(path) => {
+                    format!("remove {}", path.file_name().unwrap().to_string_lossy())
+                }
+                other => format!("{other:?}"),
+            },
+            other => format!("{other:?}"),
+        })
+        .collect();
+    for kept in &report.kept {
+        shown.push(format!("keep {:?}", kept.what));
+    }
+    for failure in &report.failed {
+        shown.push(format!("failed {:?}: {}", failure.action, failure.error));
+    }
+    shown
+}
+
+fn everything() -> RepairOptions {
+    RepairOptions::new().with_containers(Containers::Remove)
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "contents without a record",
+        make: |place| fs::create_dir_all(place.graph("vfs/dir/stray/x")).unwrap(),
+        told: &["layer stray: the driver holds a layer that has no record (Remove)"],
+        done: &["remove contents stray"],
+        left: &[],
+    },
+    Case {
+        name: "a record without contents",
+        make: |place| fs::remove_dir_all(place.graph("vfs/dir/l")).unwrap(),
+        told: &[
+            "layer l: the driver holds no contents of it (Remove)",
+            "container c: its layer l is damaged (Remove)",
+        ],
+        done: &["keep Container(ContainerId(\"c\"))"],
+        left: &[
+            "layer l: the driver holds no contents of it (Remove)",
+            "container c: its layer l is damaged (Remove)",
+        ],
+    },
+    Case {
+        name: "a tar-split file that can be made again is missing",
+        make: |place| {
+            // What this project packs is what it packs again.
+            drop(packed_layer(place));
+            fs::remove_file(place.graph("vfs-layers/p.tar-split.gz")).unwrap();
+        },
+        told: &[
+            "layer p: its tar-split file is missing (Rebuild)",
+            "image q: its layer p is damaged (Nothing)",
+        ],
+        done: &["rebuild: its tar-split file is missing"],
+        left: &[],
+    },
+    Case {
+        name: "a tar-split file that can be made again is damaged",
+        make: |place| {
+            drop(packed_layer(place));
+            fs::write(place.graph("vfs-layers/p.tar-split.gz"), "junk").unwrap();
+        },
+        told: &[
+            "layer p: its tar-split file is damaged (Rebuild)",
+            "image q: its layer p is damaged (Nothing)",
+        ],
+        done: &["rebuild: its tar-split file is damaged"],
+        left: &[],
+    },
+    Case {
+        name: "a tar-split file cannot be made again",
+        make: |place| {
+            place.store.delete_container("c").unwrap();
+            fs::write(place.graph("vfs-layers/b.tar-split.gz"), "").unwrap();
+        },
+        told: &[
+            "layer b: its tar-split file is damaged (Remove)",
+            "image i: its layer b is damaged (Remove)",
+        ],
+        done: &["remove image i", "remove layer b", "remove layer a"],
+        left: &[],
+    },
+    Case {
+        name: "the recorded size is wrong",
+        make: |place| {
+            edit(
+                place,
+                "vfs-layers/layers.json",
+                "\"diff-size\":5120",
+                "\"diff-size\":1",
+            )
+        },
+        told: &[
+            "layer a: its tar has 5120 bytes, and 1 are recorded (Rebuild)",
+            "image i: its layer a is damaged (Nothing)",
+        ],
+        done: &["rebuild: its tar has 5120 bytes, and 1 are recorded"],
+        left: &[],
+    },
+    Case {
+        name: "the recorded digest is wrong",
+        make: |place| {
+            let text = place.records("vfs-layers/layers.json");
+            let at = text.find("\"diff-digest\":\"sha256:").unwrap() + 22;
+            let wrong = format!("{}{}{}", &text[..at], long('0'), &text[at + 64..]);
+            fs::write(place.graph("vfs-layers/layers.json"), wrong).unwrap();
+        },
+        told: &[
+            "layer a: its tar has the digest DIGEST (Rebuild)",
+            "image i: its layer a is damaged (Nothing)",
+        ],
+        done: &["rebuild: its tar has the digest DIGEST"],
+        left: &[],
+    },
+    Case {
+        name: "orphans",
+        make: |place| {
+            let name = long('e');
+            for dir in ["vfs-layers", "vfs-images", "vfs-containers"] {
+                fs::create_dir(place.graph(dir).join(&name)).unwrap();
+            }
+            fs::write(place.graph("vfs-layers/gone.tar-split.gz"), "12345").unwrap();
+        },
+        told: &[
+            "store: LAYERS/EEE belongs to layer EEE, which has no record (Remove)",
+            "store: LAYERS/gone.tar-split.gz belongs to layer gone, which has no record (Remove)",
+            "store: IMAGES/EEE belongs to image EEE, which has no record (Remove)",
+            "store: CONTAINERS/EEE belongs to container EEE, which has no record (Remove)",
+        ],
+        done: &[
+            "remove EEE",
+            "remove gone.tar-split.gz",
+            "remove EEE",
+            "remove EEE",
+        ],
+        left: &[],
+    },
+    Case {
+        name: "an item with a copy",
+        make: |place| fs::remove_file(place.graph("vfs-images/i/config")).unwrap(),
+        told: &["image i: the data item \"config\" is missing (Rebuild)"],
+        done: &["rebuild: the data item \"config\" is missing"],
+        left: &[],
+    },
+    Case {
+        name: "an item with other content",
+        make: |place| fs::write(place.graph("vfs-images/i/copy"), "[]").unwrap(),
+        told: &["image i: the data item \"copy\" does not have the digest DIGEST (Rebuild)"],
+        done: &["rebuild: the data item \"copy\" does not have the digest DIGEST"],
+        left: &[],
+    },
+    Case {
+        name: "an item without a copy",
+        make: |place| {
+            place.store.delete_container("c").unwrap();
+            fs::write(place.graph("vfs-images/i/other"), "longer").unwrap();
+        },
+        told: &["image i: the data item \"other\" has 6 bytes and should have 4 (Remove)"],
+        done: &["remove image i", "remove layer b", "remove layer a"],
+        left: &[],
+    },
+    Case {
+        name: "an item of a container",
+        make: |place| fs::remove_file(place.graph("vfs-containers/c/state")).unwrap(),
+        told: &["container c: the data item \"state\" is missing (Remove)"],
+        done: &["keep Container(ContainerId(\"c\"))"],
+        left: &["container c: the data item \"state\" is missing (Remove)"],
+    },
+    Case {
+        name: "a record that is none",
+        make: |place| {
+            edit(
+                place,
+                "vfs-images/images.json",
+                "\"layer\":\"b\"",
+                "\"layer\":7",
+            )
+        },
+        told: &["store: a part of a file of image records is no usable record (SetAside)"],
+        done: &["set aside: a part of a file of image records is no usable record"],
+        // Its container had only it; the directory is not that of a generated ID, and is left alone.
+        left: &["container c: its image i is missing (Remove)"],
+    },
+    Case {
+        name: "a torn file",
+        make: |place| {
+            let text = place.records("vfs-containers/containers.json");
+            let torn = format!("{},{{\"id\":\"lost\",", text.strip_suffix(']').unwrap());
+            fs::write(place.graph("vfs-containers/containers.json"), torn).unwrap();
+        },
+        told: &["store: a part of a file of container records is no usable record (SetAside)"],
+        done: &["set aside: a part of a file of container records is no usable record"],
+        left: &[],
+    },
+    Case {
+        name: "a missing layer",
+        make: |place| {
+            place.store.delete_container("c").unwrap();
+            let text = place.records("vfs-layers/layers.json");
+            let at = text.find(",{\"id\":\"b\"").unwrap();
+            fs::write(
+                place.graph("vfs-layers/layers.json"),
+                format!("{}]", &text[..at]),
+            )
+            .unwrap();
+        },
+        told: &[
+            "store: LAYERS/b.tar-split.gz belongs to layer b, which has no record (Remove)",
+            "layer b: the driver holds a layer that has no record (Remove)",
+            "image i: its layer b is missing (Remove)",
+        ],
+        done: &[
+            "remove image i",
+            "remove contents b",
+            "remove b.tar-split.gz",
+        ],
+        left: &[],
+    },
+    Case {
+        name: "a missing copy of the top layer",
+        make: |place| {
+            edit(
+                place,
+                "vfs-images/images.json",
+                "\"created\"",
+                "\"mapped-layers\":[\"m\"],\"created\"",
+            )
+        },
+        told: &["image i: the copy m of its top layer is missing (Rebuild)"],
+        done: &["rebuild: the copy m of its top layer is missing"],
+        left: &[],
+    },
+    Case {
+        name: "a missing parent",
+        make: |place| {
+            place.store.delete_container("c").unwrap();
+            edit(
+                place,
+                "vfs-layers/layers.json",
+                "\"parent\":\"a\"",
+                "\"parent\":\"z\"",
+            );
+        },
+        told: &[
+            "layer b: the layer below it, z, is missing (Remove)",
+            "image i: its layer z is missing (Remove)",
+            "image i: its layer b is damaged (Remove)",
+        ],
+        done: &["remove image i", "remove layer b"],
+        left: &[],
+    },
+    Case {
+        name: "a missing image",
+        make: |place| {
+            place.store.delete("i").unwrap();
+        },
+        told: &["container c: its image i is missing (Remove)"],
+        done: &["keep Container(ContainerId(\"c\"))"],
+        left: &["container c: its image i is missing (Remove)"],
+    },
+    Case {
+        name: "a stale mount",
+        make: |place| {
+            let path = place.store.mount("a", &MountRequest::new()).unwrap();
+            let file = place.run("vfs-layers/mountpoints.json");
+            let text = fs::read_to_string(&file).unwrap();
+            fs::write(file, text.replace(path.to_str().unwrap(), "/nowhere")).unwrap();
+        },
+        told: &[
+            "layer a: it is counted as mounted 1 times at /nowhere, and is not mounted (Rebuild)",
+        ],
+        done: &["rebuild: it is counted as mounted 1 times at /nowhere, and is not mounted"],
+        left: &[],
+    },
+    Case {
+        name: "counts that are none",
+        make: |place| fs::write(place.run("vfs-layers/mountpoints.json"), "[{").unwrap(),
+        told: &["store: the mounts are not counted any more (Rebuild)"],
+        done: &["rebuild: the mounts are not counted any more"],
+        left: &[],
+    },
+    Case {
+        name: "a file with other content",
+        make: |place| {
+            place.store.delete_container("c").unwrap();
+            fs::write(place.graph("vfs/dir/b/usr/lib/three"), "x").unwrap();
+        },
+        told: &[
+            "layer b: /lib/three: has other content (Remove)",
+            "layer b: /usr/lib/three: its size is 1, not 3, its time is NOW, not 100 (Remove)",
+            "image i: its layer b is damaged (Remove)",
+        ],
+        done: &["remove image i", "remove layer b", "remove layer a"],
+        left: &[],
+    },
+];
+
+/// A layer `p` whose tar is the one that this project makes of its tree, and an image of it.
+fn packed_layer(place: &Place) -> Vec<u8> {
+    let mut tx = place.store.begin().unwrap();
+    tx.create_layer(LayerSpec::new().id(id("draft"))).unwrap();
+    tx.commit().unwrap();
+    let tree = place.graph("vfs/dir/draft");
+    fs::create_dir(tree.join("etc")).unwrap();
+    fs::write(tree.join("etc/file"), "content").unwrap();
+    let mut tar = Vec::new();
+    let mut diff = place
+        .store
+        .diff(None, "draft", layerhold::DiffCompression::AsImported)
+        .unwrap();
+    std::io::Read::read_to_end(&mut diff, &mut tar).unwrap();
+    let mut tx = place.store.begin().unwrap();
+    let packed = LayerSpec::new().id(id("p")).read_only();
+    let packed = tx
+        .import_layer(packed, crate::support::reader(&tar))
+        .unwrap();
+    tx.create_image(layerhold::ImageSpec::new().id(id("q")).top_layer(&packed))
+        .unwrap();
+    tx.commit().unwrap();
+    place.store.delete_layer("draft").unwrap();
+    tar
+}
+
+/// Takes out of a text what differs from run to run.
+fn plain(text: &str) -> String {
+    let mut plain = text.replace(&long('e'), "EEE");
+    for (dir, name) in [
+        ("root/vfs-layers/", "LAYERS/"),
+        ("root/vfs-images/", "IMAGES/"),
+        ("root/vfs-containers/", "CONTAINERS/"),
+    ] {
+        plain = plain.replace(dir, name);
+    }
+    if let Some(at) = plain.find("the digest sha256:") {
+        let rest = plain[at..].find(" (").map_or("", |end| &plain[at + end..]);
+        plain = format!("{}the digest DIGEST{rest}", &plain[..at]);
+    }
+    if let Some(at) = plain.find("its time is 1") {
+        let end = at + plain[at..].find(", not").unwrap();
+        plain = format!("{}its time is NOW{}", &plain[..at], &plain[end..]);
+    }
+    plain
+}
+
+fn plain_all(texts: Vec<String>) -> Vec<String> {
+    texts.iter().map(|text| plain(text)).collect()
+}
+
+#[test]
+fn every_kind_of_damage_is_found_and_repaired() {
+    for case in CASES {
+        let place = furnished();
+        (case.make)(&place);
+        let store = place.again();
+        let report = check(&store);
+        assert_eq!(plain_all(told(&report, &place)), case.told, "{}", case.name);
+        // A dry run says the same and changes nothing.
+        let dry = RepairOptions::new().with_mode(RepairMode::DryRun);
+        let promised = plain_all(shown(&store.repair(&report, &dry)));
+        let again = plain_all(told(&check(&store), &place));
+        assert_eq!(again, case.told, "{}", case.name);
+        let repaired = store.repair(&report, &RepairOptions::new());
+        assert_eq!(plain_all(shown(&repaired)), case.done, "{}", case.name);
+        assert_eq!(promised, case.done, "{}", case.name);
+        let after = plain_all(told(&check(&place.again()), &place));
+        assert_eq!(after, case.left, "{}", case.name);
+        // With containers, nothing is left.
+        let report = check(&store);
+        let everything = store.repair(&report, &everything());
+        assert!(everything.is_complete(), "{}: {everything:?}", case.name);
+        let after = told(&check(&place.again()), &place);
+        assert_eq!(after, Vec::<String>::new(), "{}", case.name);
+        assert_eq!(leftovers(&place), Vec::<String>::new(), "{}", case.name);
+    }
+}
+
+#[test]
+fn only_what_was_named_goes() {
+    let place = furnished();
+    // Another image shares the lower layer, and is in order.
+    let mut tx = place.store.begin().unwrap();
+    let base = id::<layerhold_ids::LayerId>("a");
+    tx.create_image(layerhold::ImageSpec::new().id(id("o")).top_layer(base))
+        .unwrap();
+    tx.commit().unwrap();
+    fs::write(place.graph("vfs/dir/b/usr/lib/three"), "x").unwrap();
+    let report = check(&place.store);
+    let named: Vec<String> = report
+        .removals
+        .iter()
+        .map(|r| format!("{:?}", r.what))
+        .collect();
+    assert_eq!(
+        named,
+        [
+            "Container(ContainerId(\"c\"))",
+            "Image(ImageId(\"i\"))",
+            "Layer(LayerId(\"b\"))",
+        ]
+    );
+    assert!(report.bytes(Containers::Remove) > report.bytes(Containers::Keep));
+    let repaired = place.store.repair(&report, &everything());
+    assert!(repaired.is_complete(), "{repaired:?}");
+    assert_eq!(repaired.bytes, report.bytes(Containers::Remove));
+    let view = place.store.snapshot().unwrap();
+    let left = |exists: bool| exists;
+    assert!(left(view.exists("o")) && left(view.exists("a")));
+    assert_eq!((view.layers().count(), view.images().count()), (1, 1));
+    assert!(check(&place.store).is_clean());
+}
+
+#[test]
+fn what_changed_since_the_check_is_left_alone() {
+    let place = furnished();
+    fs::remove_file(place.graph("vfs-images/i/other")).unwrap();
+    place.store.delete_container("c").unwrap();
+    let report = check(&place.store);
+    place.store.add_names("i", &["new".to_owned()]).unwrap();
+    let repaired = place.store.repair(&report, &everything());
+    assert_eq!(repaired.done, []);
+    let text = repaired.failed[0].error.to_string();
+    assert_eq!(text, "it changed since the check; check again");
+    assert!(place.store.exists("new").unwrap());
+    // What is gone already is what was wanted.
+    let report = check(&place.store);
+    place
+        .store
+        .delete_image("i", layerhold::Commit::Delete)
+        .unwrap();
+    assert!(place.store.repair(&report, &everything()).is_complete());
+}
+
+#[test]
+fn bytes_that_are_set_aside_are_kept() {
+    let place = furnished();
+    edit(
+        &place,
+        "vfs-images/images.json",
+        "\"layer\":\"b\"",
+        "\"layer\":7",
+    );
+    let store = place.again();
+    let damaged = place.records("vfs-images/images.json");
+    let repaired = store.repair(&check(&store), &RepairOptions::new());
+    assert!(repaired.is_complete(), "{repaired:?}");
+    let kept = fs::read_dir(place.graph("vfs-images")).unwrap();
+    let kept: Vec<_> = kept
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_string_lossy().contains(".damaged-"))
+        .collect();
+    assert_eq!(kept.len(), 1);
+    let element = &damaged[1..damaged.len() - 1];
+    assert!(fs::read_to_string(&kept[0]).unwrap().contains(element));
+}
+
+#[test]
+fn forgotten_layers_go_from_the_top_down() {
+    let place = Place::new();
+    let below = import(&place.store, LayerSpec::new().id(id("one")), &small_tar());
+    import(
+        &place.store,
+        LayerSpec::new().id(id("two")).parent(&below),
+        &small_tar(),
+    );
+    let at_once = CheckOptions::new().with_unreferenced_age(Duration::ZERO);
+    let report = place.store.check(&at_once).unwrap();
+    let repaired = place.store.repair(&report, &RepairOptions::new());
+    assert_eq!(shown(&repaired), ["remove layer two", "remove layer one"]);
+    assert_eq!(place.store.snapshot().unwrap().layers().count(), 0);
+}
+
+#[test]
+fn peer_go_reads_what_was_repaired() {
+    let Some(()) = layerhold_testkit::require_peer("containers-storage") else {
+        return;
+    };
+    let place = furnished();
+    drop(packed_layer(&place));
+    fs::remove_file(place.graph("vfs-layers/p.tar-split.gz")).unwrap();
+    fs::remove_file(place.graph("vfs-images/i/config")).unwrap();
+    let repaired = place.store.repair(&check(&place.store), &everything());
+    assert!(repaired.is_complete(), "{repaired:?}");
+    let go = layerhold_testkit::GoStore::new(&place.graph(""), &place.run(""), "vfs");
+    let out = place.dir.path().join("out.tar");
+    let layers: [&Path; 1] = [Path::new(&out)];
+    let ran = go.run(["diff", "-u", "-f", layers[0].to_str().unwrap(), "p"]);
+    ran.assert_success();
+    go.run(["get-image-data", "i", "config"]).assert_success();
+    let _again: Store = place.again();
+}
