@@ -124,6 +124,8 @@ pub struct LayerSpec {
     pub storage_options: BTreeMap<String, String>,
     /// What happens when the ID is taken.
     pub if_present: IfPresent,
+    /// Whether a container made by the same call writes to it.
+    pub(crate) of_container: bool,
 }
 
 impl LayerSpec {

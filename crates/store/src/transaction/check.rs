@@ -3,7 +3,7 @@
 use layerhold_ids::ImageId;
 use layerhold_json_store::Record;
 
-use super::{NewContainer, Transaction};
+use super::{NewContainer, NewLayer, Transaction};
 use crate::error::Conflict;
 use crate::item::{ItemId, ItemKind};
 use crate::locks::Locks;
@@ -73,8 +73,8 @@ fn check_layers(parts: &Transaction, locks: &Locks) -> Result<(), Conflict> {
                 parent: parent.clone(),
             });
         }
-        if let Some(container) = lookup::by_key(&locks.containers, BY_LAYER, parent.as_str()).pop()
-        {
+        let users = lookup::by_key(&locks.containers, BY_LAYER, parent.as_str());
+        if let Some(container) = users.first().filter(|_| !is_of_container(parts, new)) {
             return Err(Conflict::ParentIsContainer {
                 parent: parent.clone(),
                 container: container.id().clone(),
@@ -82,6 +82,14 @@ fn check_layers(parts: &Transaction, locks: &Locks) -> Result<(), Conflict> {
         }
     }
     Ok(())
+}
+
+/// Whether a container of the same commit writes to the layer.
+fn is_of_container(parts: &Transaction, new: &NewLayer) -> bool {
+    parts
+        .containers
+        .iter()
+        .any(|container| container.record.layer() == new.record.id())
 }
 
 fn check_images(parts: &Transaction, locks: &Locks) -> Result<(), Conflict> {

@@ -95,7 +95,11 @@ impl Transaction {
         self.check_layer_names(&view, &spec.names)?;
         let parent = match &spec.parent {
             Some(parent) => {
-                self.check_parent(&view, parent)?;
+                // An image may have the layer of a container at its top, and containers (Go: store.go, `PutLayer` asks
+                // this, `CreateContainer` does not).
+                if !spec.of_container {
+                    self.check_parent(&view, parent)?;
+                }
                 Some(self.layer_record(&view, parent)?)
             }
             None => None,
@@ -435,6 +439,7 @@ impl LayerSpec {
     pub(super) fn for_container() -> Self {
         let mut spec = Self::new();
         spec.access = Some(LayerAccess::ReadWrite);
+        spec.of_container = true;
         spec
     }
 }

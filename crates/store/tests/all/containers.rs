@@ -152,6 +152,29 @@ fn what_is_wrong_is_refused() {
 }
 
 #[test]
+fn an_image_of_the_layer_of_a_container_has_containers_too() {
+    let place = Place::new();
+    let (first, _) = image(&place.store, "image", &small_tar());
+    let mut tx = place.store.begin().unwrap();
+    let made = tx
+        .create_container(ContainerSpec::new().image(first))
+        .unwrap();
+    let top = made.layer().clone();
+    tx.commit().unwrap();
+    let mut tx = place.store.begin().unwrap();
+    let spec = ImageSpec::new().name("of the box").top_layer(top.clone());
+    let second = tx.create_image(spec).unwrap();
+    tx.commit().unwrap();
+    let mut tx = place.store.begin().unwrap();
+    let spec = ContainerSpec::new().image(second);
+    let upper = tx.create_container(spec).unwrap().layer().clone();
+    tx.commit().unwrap();
+    let view = place.store.snapshot().unwrap();
+    let upper = view.layer(upper.as_str()).unwrap();
+    assert_eq!(upper.parent(), Some(&top));
+}
+
+#[test]
 fn volatile_containers_are_recorded_where_they_may_be_lost() {
     let place = Place::new();
     let (image, _) = image(&place.store, "image", &small_tar());
