@@ -60,7 +60,8 @@ impl fmt::Display for Failure {
             Failure::Load(error) => f.write_str(&chain(error.as_ref())),
             Failure::Save(error) => f.write_str(&chain(error.as_ref())),
             Failure::File { path, source } => write!(f, "open {path}: {}", plain(source)),
-            Failure::Stream(error) => write!(f, "{}", plain(error)),
+            // A difference that cannot be made is told by the stream that it is read from.
+            Failure::Stream(error) => f.write_str(&with_causes(plain(error), error.source())),
             Failure::Value(error) => f.write_str(&chain(error.as_ref())),
             Failure::Flags(text) => f.write_str(text),
             Failure::FlagNotSupported { flag } => {
@@ -75,8 +76,10 @@ impl StdError for Failure {}
 
 /// Joins an error and its causes, leaving out causes that say what was just said.
 pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
+    with_causes(error.to_string(), error.source())
+}
+
+fn with_causes(mut text: String, mut cause: Option<&(dyn StdError + 'static)>) -> String {
     while let Some(error) = cause {
         let part = match error.downcast_ref::<io::Error>() {
             Some(error) => plain(error),
@@ -130,6 +133,8 @@ mod tests {
     fn causes_are_joined_once() {
         let inner = io::Error::new(io::ErrorKind::NotFound, "no such thing");
         assert_eq!(chain(&Outer(inner)), "cannot do it: no such thing");
+        let stream = Failure::Stream(io::Error::other(Outer(io::ErrorKind::NotFound.into())));
+        assert_eq!(stream.to_string(), "cannot do it: entity not found");
         let system = io::Error::from_raw_os_error(2);
         assert_eq!(
             Failure::File {
