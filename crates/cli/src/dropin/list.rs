@@ -12,7 +12,7 @@ use super::tree::{Node, draw};
 use crate::damage::left_out;
 use crate::failure::{Failure, stream};
 
-/// Says which records are damaged. The Go tool fails; the others are of use all the same.
+/// Says which records are damaged, when all have been looked at. The Go tool fails; the others are of use all the same.
 fn tell_damage(
     call: &mut Call<'_, '_>,
     snapshot: &Snapshot,
@@ -26,7 +26,12 @@ fn tell_damage(
 
 pub(crate) fn layers(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     let snapshot = call.store.snapshot()?;
+    let code = list_layers(call, &snapshot)?;
     tell_damage(call, &snapshot, ItemKind::Layer)?;
+    Ok(code)
+}
+
+fn list_layers(call: &mut Call<'_, '_>, snapshot: &Snapshot) -> Result<u8, Failure> {
     if call.flags.is_on("json") {
         return json_records(
             call,
@@ -39,9 +44,9 @@ pub(crate) fn layers(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
         }
         return Ok(0);
     }
-    let users = Users::of(&snapshot);
+    let users = Users::of(snapshot);
     if call.flags.is_on("tree") {
-        return tree(call, &snapshot, &users);
+        return tree(call, snapshot, &users);
     }
     for layer in snapshot.layers() {
         line(call, layer.id())?;
@@ -150,8 +155,8 @@ impl Users {
 
 pub(crate) fn images(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     let snapshot = call.store.snapshot()?;
-    tell_damage(call, &snapshot, ItemKind::Image)?;
     let images: Vec<Arc<Image>> = snapshot.images().collect();
+    tell_damage(call, &snapshot, ItemKind::Image)?;
     if images.is_empty() && call.flags.is_on("json") {
         // The Go tool has a list here that was never made, which it prints as null.
         return json(call, &());
@@ -206,11 +211,12 @@ fn show_images(call: &mut Call<'_, '_>, images: &[Arc<Image>]) -> Result<u8, Fai
 
 pub(crate) fn containers(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     let snapshot = call.store.snapshot()?;
+    let containers: Vec<Arc<Container>> = snapshot.containers().collect();
     tell_damage(call, &snapshot, ItemKind::Container)?;
     if call.flags.is_on("json") {
-        return json_records(call, snapshot.containers().map(|c| c.record().to_json()));
+        return json_records(call, containers.iter().map(|c| c.record().to_json()));
     }
-    for container in snapshot.containers() {
+    for container in containers {
         line(call, container.id())?;
         for name in container.names() {
             line(call, format_args!("\tname: {name}"))?;

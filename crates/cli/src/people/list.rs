@@ -33,7 +33,7 @@ pub(super) fn created(time: Timestamp) -> String {
         .saturating_sub(time.unix_seconds()))
 }
 
-/// Says which records are damaged.
+/// Says which records are damaged, when all have been looked at.
 fn tell_damage(
     call: &mut Call<'_, '_>,
     snapshot: &Snapshot,
@@ -51,7 +51,6 @@ fn id(full: &str, list: &List) -> String {
 
 pub(super) fn images(call: &mut Call<'_, '_>, list: &List) -> Result<(), Failure> {
     let snapshot = call.store.snapshot()?;
-    tell_damage(call, &snapshot, ItemKind::Image)?;
     let mut rows = Vec::new();
     let mut items = Vec::new();
     for image in snapshot.images() {
@@ -79,6 +78,7 @@ pub(super) fn images(call: &mut Call<'_, '_>, list: &List) -> Result<(), Failure
             ]);
         }
     }
+    tell_damage(call, &snapshot, ItemKind::Image)?;
     if call.is_json() {
         return call.json(&json!(items));
     }
@@ -93,7 +93,6 @@ pub(super) fn images(call: &mut Call<'_, '_>, list: &List) -> Result<(), Failure
 
 pub(super) fn layers(call: &mut Call<'_, '_>, list: &List) -> Result<(), Failure> {
     let snapshot = call.store.snapshot()?;
-    tell_damage(call, &snapshot, ItemKind::Layer)?;
     let mounts: HashMap<LayerId, u32> = call
         .store
         .mounts()?
@@ -134,6 +133,7 @@ pub(super) fn layers(call: &mut Call<'_, '_>, list: &List) -> Result<(), Failure
             layer.names().join(", "),
         ]);
     }
+    tell_damage(call, &snapshot, ItemKind::Layer)?;
     if call.is_json() {
         return call.json(&json!(items));
     }
@@ -150,7 +150,6 @@ pub(super) fn layers(call: &mut Call<'_, '_>, list: &List) -> Result<(), Failure
 
 pub(super) fn containers(call: &mut Call<'_, '_>, list: &List) -> Result<(), Failure> {
     let snapshot = call.store.snapshot()?;
-    tell_damage(call, &snapshot, ItemKind::Container)?;
     let mut rows = Vec::new();
     let mut items = Vec::new();
     for container in snapshot.containers() {
@@ -180,6 +179,7 @@ pub(super) fn containers(call: &mut Call<'_, '_>, list: &List) -> Result<(), Fai
             container.names().join(", "),
         ]);
     }
+    tell_damage(call, &snapshot, ItemKind::Container)?;
     if call.is_json() {
         return call.json(&json!(items));
     }
