@@ -19,7 +19,7 @@ its README or CHANGELOG or does not say there why it uses an outside crate, when
 ";
 
 /// Who may use whom. The edges point one way: from what knows more to what knows less.
-const MAP: [(&str, &[&str]); 18] = [
+const MAP: [(&str, &[&str]); 19] = [
     ("layerhold-ids", &[]),
     ("layerhold-truncindex", &[]),
     ("layerhold-idmap", &[]),
@@ -37,6 +37,10 @@ const MAP: [(&str, &[&str]); 18] = [
         &["archive", "ids", "idmap", "staging", "sys"],
     ),
     (
+        "layerhold-driver-overlay",
+        &["driver", "archive", "ids", "idmap", "staging", "sys"],
+    ),
+    (
         "layerhold-driver-vfs",
         &["driver", "archive", "ids", "idmap", "staging", "sys"],
     ),
@@ -45,6 +49,7 @@ const MAP: [(&str, &[&str]); 18] = [
         &[
             "archive",
             "driver",
+            "driver-overlay",
             "driver-vfs",
             "idmap",
             "ids",

@@ -96,7 +96,8 @@ pub(crate) fn open_driver(
         .with_image_store(options.image_store.clone())
         .with_priority(options.driver_priority.clone())
         .with_options(options.driver_options.clone())
-        .with_privilege(options.privilege);
+        .with_privilege(options.privilege)
+        .with_shifting(options.shifting);
     detect(name, &config, &registry()).map_err(|source| OpenError::Driver {
         root: options.graph_root.clone(),
         source,

@@ -120,7 +120,7 @@ pub use usage::{
 
 // Their types are in the signatures above.
 pub use layerhold_archive::{Change, ChangeKind, Codec};
-pub use layerhold_driver::{LayerAccess, Privilege, SyncMode};
+pub use layerhold_driver::{LayerAccess, Privilege, Shifting, SyncMode};
 pub use {
     layerhold_archive, layerhold_driver, layerhold_idmap, layerhold_ids, layerhold_json_store,
     layerhold_lockfile, layerhold_schema, layerhold_sys,

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use layerhold_driver::{MountDurability, MountOptions, Stacking};
+use layerhold_driver::{MountDurability, MountOptions, Shifting, Stacking};
 use layerhold_ids::LayerId;
 use layerhold_json_store::ReadGuard;
 use layerhold_sys::Dir;
@@ -290,6 +290,10 @@ fn options(target: &Target, request: &MountRequest) -> MountOptions {
         .map_or_else(|| target.layer.id_maps(), |container| container.id_maps());
     if !maps.is_identity() {
         options = options.with_id_maps(maps);
+    }
+    if !target.layer.id_maps().is_identity() {
+        // The owners on disk are those of the maps already.
+        options = options.with_shifting(Shifting::Disabled);
     }
     if let Some(container) = &target.container {
         for option in container.mount_options() {

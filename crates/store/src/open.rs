@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use layerhold_driver::{Driver, Registry, SyncMode};
+use layerhold_driver_overlay::OverlayFactory;
 use layerhold_driver_vfs::VfsFactory;
 use layerhold_json_store::Freshness;
 use layerhold_lockfile::LockFile;
@@ -47,7 +48,8 @@ const CONTAINERS: Files = Files {
 /// The drivers this crate brings along.
 pub(crate) fn registry() -> Registry {
     let mut registry = Registry::new();
-    // The only failure is a name that is taken already, and there is one name.
+    // The only failure is a name that is taken already, and no two are the same.
+    drop(registry.register(OverlayFactory));
     drop(registry.register(VfsFactory));
     registry
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use layerhold_driver::{Privilege, SyncMode};
+use layerhold_driver::{Privilege, Shifting, SyncMode};
 use layerhold_idmap::IdMappings;
 use layerhold_sys::{HostIo, MetadataIo};
 
@@ -42,6 +42,8 @@ pub struct StoreOptions {
     pub recovery: Recovery,
     /// What the process may do on the filesystem.
     pub privilege: Privilege,
+    /// Whether mounts may show the owners of a container shifted. Without it they are rewritten by copying.
+    pub shifting: Shifting,
     /// How record files are read and written; tests put something here that fails.
     pub metadata_io: Arc<dyn MetadataIo>,
 }
@@ -62,6 +64,7 @@ impl StoreOptions {
             sync: None,
             recovery: Recovery::default(),
             privilege: Privilege::default(),
+            shifting: Shifting::default(),
             metadata_io: Arc::new(HostIo),
         }
     }
@@ -112,6 +115,13 @@ impl StoreOptions {
     #[must_use]
     pub fn with_privilege(mut self, privilege: Privilege) -> Self {
         self.privilege = privilege;
+        self
+    }
+
+    /// Sets whether mounts may show owners shifted.
+    #[must_use]
+    pub fn with_shifting(mut self, shifting: Shifting) -> Self {
+        self.shifting = shifting;
         self
     }
 
