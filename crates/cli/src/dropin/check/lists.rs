@@ -1,0 +1,145 @@
+//! What a check found, in the lists of the Go tool.
+
+use std::collections::BTreeMap;
+
+use layerhold::{CheckReport, Damage, ItemId, Subject};
+use serde_json::{Value, json};
+
+use super::words;
+
+/// One of the lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Layer,
+    ReadOnlyLayer,
+    Image,
+    ReadOnlyImage,
+    Container,
+    /// What belongs to no item. The Go tool knows nothing of this kind.
+    Store,
+}
+
+/// All lists.
+pub(super) const ALL: [Kind; 6] = [
+    Kind::Layer,
+    Kind::ReadOnlyLayer,
+    Kind::Image,
+    Kind::ReadOnlyImage,
+    Kind::Container,
+    Kind::Store,
+];
+/// What a repair leaves that was told to keep containers.
+pub(super) const NOT_REPAIRED: [Kind; 3] =
+    [Kind::ReadOnlyLayer, Kind::ReadOnlyImage, Kind::Container];
+/// What a repair leaves in any case.
+pub(super) const READ_ONLY: [Kind; 2] = [Kind::ReadOnlyLayer, Kind::ReadOnlyImage];
+
+impl Kind {
+    fn of(subject: &Subject) -> Self {
+        match subject {
+            Subject::Store => Self::Store,
+            Subject::Item(ItemId::Layer(_)) => Self::Layer,
+            Subject::Item(ItemId::Image(_)) => Self::Image,
+            Subject::Item(ItemId::Container(_)) | Subject::ReadOnly(ItemId::Container(_)) => {
+                Self::Container
+            }
+            Subject::ReadOnly(ItemId::Layer(_)) => Self::ReadOnlyLayer,
+            Subject::ReadOnly(ItemId::Image(_)) => Self::ReadOnlyImage,
+        }
+    }
+
+    /// How the Go tool calls an item of the list.
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Layer => "layer",
+            Self::ReadOnlyLayer => "read-only layer",
+            Self::Image => "image",
+            Self::ReadOnlyImage => "read-only image",
+            Self::Container => "container",
+            Self::Store => "store",
+        }
+    }
+
+    /// The name of the list in JSON.
+    fn field(self) -> &'static str {
+        match self {
+            Self::Layer => "Layers",
+            Self::ReadOnlyLayer => "ROLayers",
+            Self::Image => "Images",
+            Self::ReadOnlyImage => "ROImages",
+            Self::Container => "Containers",
+            Self::Store => "Store",
+        }
+    }
+}
+
+/// Texts by list and ID.
+#[derive(Debug)]
+pub(super) struct Lists(BTreeMap<Kind, BTreeMap<String, Vec<String>>>);
+
+impl Lists {
+    pub(super) fn new(report: &CheckReport) -> Self {
+        let mut lists: BTreeMap<Kind, BTreeMap<String, Vec<String>>> = BTreeMap::new();
+        for finding in &report.findings {
+            // The Go tool has these for layers only that are damaged themselves, and nothing for what is no damage.
+            if matches!(
+                finding.damage,
+                Damage::ParentDamaged { .. } | Damage::Unknown(_)
+            ) {
+                continue;
+            }
+            let kind = Kind::of(&finding.subject);
+            let id = finding
+                .subject
+                .item()
+                .map_or(String::new(), ToString::to_string);
+            let texts = words::finding(report, finding);
+            if !texts.is_empty() {
+                let list = lists.entry(kind).or_default().entry(id).or_default();
+                list.extend(texts);
+            }
+        }
+        Self(lists)
+    }
+
+    /// The headings with what is below them.
+    pub(super) fn headings(&self) -> impl Iterator<Item = (String, &Vec<String>)> {
+        self.0.iter().flat_map(|(kind, list)| {
+            list.iter().map(|(id, texts)| {
+                let heading = format!("{} {id}", kind.noun());
+                (heading.trim_end().to_owned(), texts)
+            })
+        })
+    }
+
+    /// The lists as the Go tool has them in JSON, each error as its text. What belongs to no item is left out when there is
+    /// nothing.
+    pub(super) fn json(&self) -> Value {
+        let mut lists = serde_json::Map::new();
+        for kind in ALL {
+            let list = self.0.get(&kind);
+            if kind == Kind::Store {
+                let texts = list.and_then(|list| list.values().next());
+                lists.extend(texts.map(|texts| (kind.field().to_owned(), json!(texts))));
+            } else {
+                let list = list.map_or_else(|| json!({}), |list| json!(list));
+                drop(lists.insert(kind.field().to_owned(), list));
+            }
+        }
+        Value::Object(lists)
+    }
+
+    /// Says how many items of some lists are damaged; nothing if none is.
+    pub(super) fn counts(&self, kinds: &[Kind]) -> Option<String> {
+        let count = |kind: &Kind| self.0.get(kind).map_or(0, BTreeMap::len);
+        if kinds.iter().all(|kind| count(kind) == 0) {
+            return None;
+        }
+        let shown = kinds
+            .iter()
+            // Go has no such count.
+            .filter(|kind| **kind != Kind::Store || count(kind) > 0)
+            .map(|kind| format!("{} {} errors", count(kind), kind.noun()));
+        Some(shown.collect::<Vec<_>>().join(", "))
+    }
+}

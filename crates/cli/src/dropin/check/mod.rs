@@ -1,0 +1,106 @@
+//! `containers-storage check`.
+//!
+//! Go: `cmd/containers-storage/check.go`.
+
+mod age;
+mod lists;
+mod words;
+
+use layerhold::{CheckDepth, CheckOptions, Containers, Kept, RepairOptions, RepairReport};
+
+use super::output::{json, line, note};
+use super::{Call, FAILED};
+use crate::failure::{Failure, chain};
+use lists::Lists;
+
+/// Checks the store, and repairs it when that is asked for.
+pub(crate) fn run(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
+    let containers = if call.flags.is_on("force") {
+        Containers::Remove
+    } else {
+        Containers::Keep
+    };
+    let repairs = call.flags.is_on("repair") || containers == Containers::Remove;
+    let mut options = CheckOptions::new();
+    if call.flags.is_on("quick") {
+        options = options.with_depth(CheckDepth::Digests);
+    }
+    match call.flags.text("max") {
+        "" => {}
+        age => {
+            let age = age::parse(age).map_err(Failure::value)?;
+            options = options.with_unreferenced_age(age);
+        }
+    }
+    let report = call.store.check(&options)?;
+    let lists = Lists::new(&report);
+    print(call, &lists)?;
+    if !repairs {
+        return finish(call, lists.counts(&lists::ALL));
+    }
+    let repaired = call
+        .store
+        .repair(&report, &RepairOptions::new().with_containers(containers));
+    let failures = failures(&repaired);
+    if let Some(first) = failures.first() {
+        if call.flags.is_on("json") {
+            json(call, &failures)?;
+        } else {
+            for failure in &failures {
+                note(call, failure)?;
+            }
+        }
+        note(call, first)?;
+        return Ok(FAILED);
+    }
+    let left: &[lists::Kind] = match containers {
+        Containers::Keep => &lists::NOT_REPAIRED,
+        Containers::Remove => &lists::READ_ONLY,
+    };
+    finish(call, lists.counts(left))
+}
+
+fn print(call: &mut Call<'_, '_>, lists: &Lists) -> Result<(), Failure> {
+    if call.flags.is_on("json") {
+        return json(call, &lists.json()).map(drop);
+    }
+    for (heading, texts) in lists.headings() {
+        line(call, format_args!("{heading}:"))?;
+        for text in texts {
+            line(call, format_args!(" {text}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends with how many items are damaged, if any is.
+fn finish(call: &mut Call<'_, '_>, counts: Option<String>) -> Result<u8, Failure> {
+    match counts {
+        Some(counts) => {
+            note(call, counts)?;
+            Ok(FAILED)
+        }
+        None => Ok(0),
+    }
+}
+
+/// What could not be done. Images that a container keeps from being removed are among it, as with Go.
+fn failures(report: &RepairReport) -> Vec<String> {
+    let failed = report.failed.iter().map(|failure| {
+        let what = words::action(&failure.action);
+        format!("{what}: {}", chain(&failure.error))
+    });
+    let kept = report.kept.iter().filter_map(kept);
+    failed.chain(kept).collect()
+}
+
+fn kept(kept: &Kept) -> Option<String> {
+    match &kept.what {
+        layerhold::Removable::Image(id) => Some(format!(
+            "deleting image {id}: image is in use by container {}: image is in use by a container",
+            kept.held_by
+        )),
+        // Containers stay because nobody asked for them to be removed, and so do their layers.
+        _ => None,
+    }
+}

@@ -1,0 +1,140 @@
+//! Damage in the words of the Go tool (Go: check.go, types/errors.go).
+
+use layerhold::{
+    Action, Attribute, AttributeChange, CheckReport, Damage, FileChange, Finding, ItemId, ItemKind,
+    Removable, Subject,
+};
+
+use crate::failure::chain;
+
+/// The lines about a finding. Damage that an item has from what it stands on is shown as that of the latter.
+pub(super) fn finding(report: &CheckReport, finding: &Finding) -> Vec<String> {
+    match &finding.damage {
+        Damage::LayerDamaged { layer } => causes(report, &ItemId::Layer(layer.clone())),
+        Damage::ImageDamaged { image } => {
+            let id = ItemId::Image(image.clone());
+            let of_image = of_item(report, &id);
+            of_image
+                .flat_map(|cause| self::finding(report, cause))
+                .collect()
+        }
+        damage => vec![line(&finding.subject, damage)],
+    }
+}
+
+/// The lines about a layer that are damage of what stands on it too.
+fn causes(report: &CheckReport, layer: &ItemId) -> Vec<String> {
+    let of_layer = of_item(report, layer).filter(|cause| {
+        !matches!(
+            cause.damage,
+            Damage::Unreferenced | Damage::ParentDamaged { .. } | Damage::Unknown(_)
+        )
+    });
+    of_layer
+        .map(|cause| line(&cause.subject, &cause.damage))
+        .collect()
+}
+
+fn of_item<'r>(report: &'r CheckReport, id: &'r ItemId) -> impl Iterator<Item = &'r Finding> {
+    report
+        .findings
+        .iter()
+        .filter(move |finding| finding.subject.item() == Some(id))
+}
+
+fn line(subject: &Subject, damage: &Damage) -> String {
+    let Some(id) = subject.item() else {
+        return chain(damage);
+    };
+    let read_only = match subject {
+        Subject::ReadOnly(_) => "read-only ",
+        _ => "",
+    };
+    let text = match damage {
+        // Go names the parent in the place of the layer.
+        Damage::ParentMissing { parent } => {
+            return format!("{read_only}layer {parent}: layer is missing");
+        }
+        // Go does not name the container.
+        Damage::ImageMissing { image } => return format!("image {image}: image missing"),
+        damage => text(id.kind(), damage),
+    };
+    format!("{read_only}{} {id}: {text}", id.kind())
+}
+
+fn text(kind: ItemKind, damage: &Damage) -> String {
+    match damage {
+        Damage::NoRecord => "layer in lower level storage driver not accounted for".to_owned(),
+        Damage::Unreferenced => "layer not referenced by any images or containers".to_owned(),
+        Damage::Digest { .. } => format!("layer content incorrect digest: {damage}"),
+        Damage::Size { expected, actual } => {
+            format!("read {actual} bytes instead of {expected} bytes: layer content incorrect size")
+        }
+        Damage::File { path, change } => file(&path.display().to_string(), change),
+        Damage::LayerMissing { layer } | Damage::CopyMissing { layer } => {
+            format!("layer {layer}: image layer is missing")
+        }
+        Damage::ItemMissing { key } => format!("data item {key:?}: {kind} data item is missing"),
+        Damage::ItemSize { key, .. } => {
+            format!("data item {key:?}: {kind} data item has incorrect size")
+        }
+        damage => chain(damage),
+    }
+}
+
+fn file(path: &str, change: &FileChange) -> String {
+    const MODIFIED: &str = "layer content modified";
+    match change {
+        FileChange::Added => format!("+{path}, {MODIFIED}"),
+        FileChange::Removed => format!("-{path}, {MODIFIED}"),
+        FileChange::Attributes(changes) => {
+            let changes: Vec<String> = changes.iter().map(attribute).collect();
+            format!("{path}({}), {MODIFIED}", changes.join(","))
+        }
+        change => format!("file integrity checksum failed: {path} {change}"),
+    }
+}
+
+fn attribute(change: &AttributeChange) -> String {
+    let name = match change.what {
+        Attribute::Type => "filetype",
+        Attribute::User => "uid",
+        Attribute::Group => "gid",
+        Attribute::Mode => "mode",
+        Attribute::Size => "size",
+        Attribute::Modified => "mtime",
+        _ => "target",
+    };
+    let value = |text: &str| match (change.what, text.parse::<i64>()) {
+        (Attribute::Modified, Ok(seconds)) => format!("{seconds:#x}"),
+        _ => text.to_owned(),
+    };
+    format!(
+        "{name}:{}\u{ffeb}{}",
+        value(&change.expected),
+        value(&change.actual)
+    )
+}
+
+/// What was attempted.
+pub(super) fn action(action: &Action) -> String {
+    match action {
+        Action::Rebuild { subject, damage } => {
+            let subject = match subject.item() {
+                Some(id) => format!("{} {id}", id.kind()),
+                None => "store".to_owned(),
+            };
+            format!("rebuilding {subject}: {damage}")
+        }
+        Action::SetAside { damage } => format!("setting aside: {damage}"),
+        Action::Remove(what) => match what {
+            Removable::Container(id) => format!("deleting container {id}"),
+            Removable::Image(id) => format!("deleting image {id}"),
+            Removable::Layer(id) => format!("deleting layer {id}"),
+            Removable::Contents(id) => format!("deleting storage layer {id}"),
+            Removable::Path(path) => format!("deleting {}", path.display()),
+            _ => "deleting".to_owned(),
+        },
+        _ => "repairing".to_owned(),
+    }
+}
