@@ -1,0 +1,185 @@
+//! `layerhold check` and `layerhold repair`.
+
+mod words;
+
+use std::time::Duration;
+
+use layerhold::{
+    CheckDepth, CheckOptions, CheckReport, Containers, Remedy, RepairMode, RepairOptions,
+    RepairReport, Subject,
+};
+use serde_json::{Value, json};
+
+use super::Call;
+use super::args::{Check, DepthChoice, Repair};
+use super::units::size;
+use crate::failure::{Failure, chain};
+
+/// Checks the store; what is found makes the exit code 1.
+pub(crate) fn check(call: &mut Call<'_, '_>, check: &Check) -> Result<(), Failure> {
+    let report = call.store.check(&options(check))?;
+    if call.is_json() {
+        call.json(&found(&report))?;
+    } else {
+        show(call, &report)?;
+        if !report.removals.is_empty() {
+            let (all, now) = (
+                report.bytes(Containers::Remove),
+                report.bytes(Containers::Keep),
+            );
+            call.line(format_args!(
+                "A repair would free {}, and {} with damaged containers.",
+                size(now),
+                size(all)
+            ))?;
+        }
+    }
+    if report.is_clean() {
+        Ok(())
+    } else {
+        Err(Failure::Reported)
+    }
+}
+
+/// Checks the store, and repairs what is found.
+pub(crate) fn repair(call: &mut Call<'_, '_>, repair: &Repair) -> Result<(), Failure> {
+    let report = call.store.check(&options(&repair.check))?;
+    let mut options = RepairOptions::new();
+    if repair.containers {
+        options = options.with_containers(Containers::Remove);
+    }
+    if repair.dry_run {
+        options = options.with_mode(RepairMode::DryRun);
+    }
+    // What is wrong is said before anything is done about it.
+    if !call.is_json() {
+        show(call, &report)?;
+    }
+    let repaired = call.store.repair(&report, &options);
+    if call.is_json() {
+        let mut told = found(&report);
+        if let Some(told) = told.as_object_mut() {
+            drop(told.insert("repair".to_owned(), done(&repaired, options.mode)));
+        }
+        call.json(&told)?;
+    } else {
+        tell(call, &repaired, options.mode)?;
+    }
+    let is_left = !repaired.is_complete()
+        || report
+            .findings
+            .iter()
+            .any(|finding| finding.remedy == Remedy::Nothing && words::is_a_cause(finding));
+    if is_left {
+        Err(Failure::Reported)
+    } else {
+        Ok(())
+    }
+}
+
+fn options(check: &Check) -> CheckOptions {
+    let depth = match check.depth {
+        DepthChoice::Records => CheckDepth::Records,
+        DepthChoice::Digests => CheckDepth::Digests,
+        DepthChoice::Contents => CheckDepth::Contents,
+    };
+    let age = Duration::from_secs(u64::from(check.unused_hours) * 3600);
+    CheckOptions::new()
+        .with_depth(depth)
+        .with_unreferenced_age(age)
+}
+
+fn show(call: &mut Call<'_, '_>, report: &CheckReport) -> Result<(), Failure> {
+    let mut last: Option<&Subject> = None;
+    for finding in &report.findings {
+        if last != Some(&finding.subject) {
+            call.line(words::subject(&finding.subject))?;
+            last = Some(&finding.subject);
+        }
+        let remedy = words::remedy(finding.remedy);
+        call.line(format_args!("  {}{remedy}", chain(&finding.damage)))?;
+    }
+    if report.is_clean() {
+        call.note("Nothing is damaged.")?;
+    }
+    Ok(())
+}
+
+fn tell(call: &mut Call<'_, '_>, repaired: &RepairReport, mode: RepairMode) -> Result<(), Failure> {
+    for action in &repaired.done {
+        call.line(words::action(action, mode))?;
+    }
+    for kept in &repaired.kept {
+        call.line(format_args!(
+            "{} stays: container {} needs it; --containers removes that too",
+            words::removable(&kept.what),
+            kept.held_by
+        ))?;
+    }
+    for failure in &repaired.failed {
+        let attempt = words::attempt(&failure.action);
+        call.note(format_args!(
+            "layerhold: {attempt}: {}",
+            chain(&failure.error)
+        ))?;
+    }
+    if repaired.bytes > 0 {
+        let verb = match mode {
+            RepairMode::Repair => "Freed",
+            RepairMode::DryRun => "Would free",
+        };
+        call.line(format_args!("{verb} {}.", size(repaired.bytes)))?;
+    }
+    Ok(())
+}
+
+fn found(report: &CheckReport) -> Value {
+    let findings: Vec<Value> = report
+        .findings
+        .iter()
+        .map(|finding| {
+            json!({
+                "subject": words::subject_json(&finding.subject),
+                "damage": chain(&finding.damage),
+                "remedy": words::remedy_name(finding.remedy),
+            })
+        })
+        .collect();
+    let removals: Vec<Value> = report
+        .removals
+        .iter()
+        .map(|removal| {
+            json!({
+                "what": words::removable(&removal.what),
+                "bytes": removal.bytes,
+                "heldBy": removal.held_by.as_ref().map(ToString::to_string),
+            })
+        })
+        .collect();
+    json!({ "findings": findings, "removals": removals })
+}
+
+fn done(repaired: &RepairReport, mode: RepairMode) -> Value {
+    let done: Vec<String> = repaired.done.iter().map(words::attempt).collect();
+    let failed: Vec<Value> = repaired
+        .failed
+        .iter()
+        .map(|failure| {
+            json!({ "action": words::attempt(&failure.action), "error": chain(&failure.error) })
+        })
+        .collect();
+    let kept: Vec<Value> = repaired
+        .kept
+        .iter()
+        .map(|kept| {
+            json!({ "what": words::removable(&kept.what), "heldBy": kept.held_by.to_string() })
+        })
+        .collect();
+    json!({
+        "dryRun": mode == RepairMode::DryRun,
+        "done": done,
+        "failed": failed,
+        "kept": kept,
+        "bytes": repaired.bytes,
+    })
+}

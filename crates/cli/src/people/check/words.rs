@@ -1,0 +1,94 @@
+//! How findings and repairs read.
+
+use layerhold::{Action, Damage, Finding, Remedy, Removable, RepairMode, Subject};
+use serde_json::{Value, json};
+
+/// The line above the findings about a subject.
+pub(super) fn subject(subject: &Subject) -> String {
+    match subject {
+        Subject::Store => "the store".to_owned(),
+        Subject::Item(id) => format!("{} {id}", id.kind()),
+        Subject::ReadOnly(id) => format!("{} {id}, in an additional store", id.kind()),
+    }
+}
+
+pub(super) fn subject_json(subject: &Subject) -> Value {
+    match subject.item() {
+        None => Value::Null,
+        Some(id) => json!({
+            "kind": id.kind().to_string(),
+            "id": id.to_string(),
+            "readOnly": matches!(subject, Subject::ReadOnly(_)),
+        }),
+    }
+}
+
+/// What stands behind a finding.
+pub(super) fn remedy(remedy: Remedy) -> &'static str {
+    match remedy {
+        Remedy::Rebuild => " [can be rebuilt]",
+        Remedy::SetAside => " [can be set aside]",
+        Remedy::Remove => " [can only be removed]",
+        _ => "",
+    }
+}
+
+pub(super) fn remedy_name(remedy: Remedy) -> &'static str {
+    match remedy {
+        Remedy::Rebuild => "rebuild",
+        Remedy::SetAside => "set-aside",
+        Remedy::Remove => "remove",
+        _ => "nothing",
+    }
+}
+
+/// Tells whether a finding is damage of its own that nothing can be done about. Others go when their cause does.
+pub(super) fn is_a_cause(finding: &Finding) -> bool {
+    !matches!(
+        finding.damage,
+        Damage::LayerDamaged { .. } | Damage::ImageDamaged { .. } | Damage::ParentDamaged { .. }
+    )
+}
+
+pub(super) fn removable(what: &Removable) -> String {
+    match what {
+        Removable::Container(id) => format!("container {id}"),
+        Removable::Image(id) => format!("image {id}"),
+        Removable::Layer(id) => format!("layer {id}"),
+        Removable::Contents(id) => format!("contents of layer {id}"),
+        Removable::Path(path) => path.display().to_string(),
+        _ => "something".to_owned(),
+    }
+}
+
+/// What was done, or would be.
+pub(super) fn action(action: &Action, mode: RepairMode) -> String {
+    let is_dry = mode == RepairMode::DryRun;
+    match action {
+        Action::Rebuild { subject, damage } => {
+            let verb = if is_dry { "would rebuild" } else { "rebuilt" };
+            format!("{verb} {}: {damage}", self::subject(subject))
+        }
+        Action::SetAside { damage } => {
+            let verb = if is_dry { "would set" } else { "set" };
+            format!("{verb} aside: {damage}")
+        }
+        Action::Remove(what) => {
+            let verb = if is_dry { "would remove" } else { "removed" };
+            format!("{verb} {}", removable(what))
+        }
+        _ => String::new(),
+    }
+}
+
+/// What was attempted.
+pub(super) fn attempt(action: &Action) -> String {
+    match action {
+        Action::Rebuild { subject, damage } => {
+            format!("rebuild {}: {damage}", self::subject(subject))
+        }
+        Action::SetAside { damage } => format!("set aside: {damage}"),
+        Action::Remove(what) => format!("remove {}", removable(what)),
+        _ => "repair".to_owned(),
+    }
+}
