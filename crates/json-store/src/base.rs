@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-
-use memchr::memmem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::LocationId;
 use crate::damage::{DamageKind, Damaged, FileReport, FileState, NameConflict};
-use crate::document::{Document, Fault, Item, Span, hash};
-use crate::record::{KeySource, Record};
+use crate::document::{Document, Item, Span, hash};
+use crate::keys::{Lazy, LazyIndex};
+use crate::quarantine::tail_damage;
+use crate::record::Record;
 use crate::table::Table;
 
 /// A record by its position among all elements of all files.
@@ -41,23 +40,20 @@ impl Part {
 /// Parsed records are kept up to this number, so that memory stays bounded.
 const CACHED: usize = 1024;
 
-/// So many lookups by one key (or prefix) go through all records before an index is made.
-const LOOKUPS_WITHOUT_INDEX: u32 = 4;
-
 #[derive(Debug)]
 pub(crate) struct Base<R: Record> {
-    parts: Vec<Part>,
+    pub(crate) parts: Vec<Part>,
     total: u32,
-    /// Elements that are not served: damaged, or second ones with an identifier.
-    hidden: HashSet<Entry>,
-    damage: Vec<Damaged>,
+    /// Elements that are not served: damaged, or further ones with an identifier.
+    pub(crate) hidden: HashSet<Entry>,
+    pub(crate) damage: Vec<Damaged>,
     ids: Table,
     names: Names,
-    keys: Vec<LazyIndex>,
+    pub(crate) keys: Vec<LazyIndex>,
     sorted: Lazy<Vec<Entry>>,
     parsed: Mutex<HashMap<Entry, Arc<R>>>,
     /// Damage that came to light when a record was parsed.
-    found: Mutex<BTreeMap<Entry, Damaged>>,
+    pub(crate) found: Mutex<BTreeMap<Entry, Damaged>>,
 }
 
 /// Names by their text; positions are those of `list`.
@@ -66,39 +62,6 @@ struct Names {
     list: Vec<(Entry, Span)>,
     table: Table,
 }
-
-/// An index that is made when it pays.
-#[derive(Debug)]
-struct Lazy<T> {
-    lookups: AtomicU32,
-    made: OnceLock<T>,
-}
-
-type LazyIndex = Lazy<KeyIndex>;
-
-impl<T> Default for Lazy<T> {
-    fn default() -> Self {
-        Self {
-            lookups: AtomicU32::new(0),
-            made: OnceLock::new(),
-        }
-    }
-}
-
-impl<T> Lazy<T> {
-    /// The index, unless going through all records is still cheaper.
-    fn get(&self, make: impl FnOnce() -> T) -> Option<&T> {
-        if let Some(made) = self.made.get() {
-            return Some(made);
-        }
-        let lookups = self.lookups.fetch_add(1, Ordering::Relaxed);
-        (lookups >= LOOKUPS_WITHOUT_INDEX).then(|| self.made.get_or_init(make))
-    }
-}
-
-/// The records with each value of a key.
-#[derive(Debug, Default)]
-struct KeyIndex(HashMap<Box<str>, Vec<Entry>>);
 
 impl<R: Record> Base<R> {
     /// Joins the files of a store. The conflicts are about names that an
@@ -147,9 +110,16 @@ impl<R: Record> Base<R> {
                         known.hash == item.hash && part.document.span(known.id) == id
                     })
                 };
-                if ids.find_or_insert(item.hash, entry, same).is_some() {
+                if let Some(first) = ids.find_or_insert(item.hash, entry, same) {
                     let id = part.document.text(item.id).to_owned();
-                    self.hide(entry, DamageKind::DuplicateId { id });
+                    // The first one counts, but one that cannot be read must not hide one that can.
+                    let hidden = if !self.is_readable(first) && self.is_readable(entry) {
+                        let _first = ids.replace(item.hash, entry, |other| other == first);
+                        first
+                    } else {
+                        entry
+                    };
+                    self.hide(hidden, DamageKind::DuplicateId { id });
                 }
             }
             if matches!(part.document.state(), FileState::Torn { len, .. } if len > 0) {
@@ -157,11 +127,6 @@ impl<R: Record> Base<R> {
             }
         }
         self.ids = ids;
-    }
-
-    fn hide(&mut self, entry: Entry, kind: DamageKind) {
-        self.hidden.insert(entry);
-        self.damage.extend(self.damaged(entry, kind));
     }
 
     fn index_names(&mut self) -> Vec<(Entry, NameConflict)> {
@@ -295,81 +260,6 @@ impl<R: Record> Base<R> {
             .for_each(|entry| found(*entry));
     }
 
-    /// The records with a value of a key, in the order of the files.
-    pub(crate) fn find_key(&self, key: usize, value: &str) -> Vec<Entry> {
-        let (Some(lazy), Some(spec)) = (self.keys.get(key), R::KEYS.get(key)) else {
-            return Vec::new();
-        };
-        let index = match spec.source() {
-            KeySource::Field => lazy.get(|| self.field_index(key)),
-            KeySource::Mentioned => lazy.get(|| self.computed_index(key)),
-            // Parsing everything for every lookup would never pay.
-            KeySource::Computed => Some(lazy.made.get_or_init(|| self.computed_index(key))),
-        };
-        if let Some(index) = index {
-            return index.0.get(value).cloned().unwrap_or_default();
-        }
-        if spec.source() == KeySource::Mentioned {
-            return self.find_mentioned(key, value);
-        }
-        let column = field_column::<R>(key);
-        let mut found = Vec::new();
-        self.for_each_field(column, &mut |entry, text| {
-            if text == value.as_bytes() {
-                found.push(entry);
-            }
-        });
-        found
-    }
-
-    fn find_mentioned(&self, key: usize, value: &str) -> Vec<Entry> {
-        if value.is_empty() {
-            return Vec::new();
-        }
-        let finder = memmem::Finder::new(value);
-        let has = |entry: &Entry| {
-            let mut has = false;
-            if finder.find(self.raw(*entry)).is_some()
-                && let Ok(record) = self.record(*entry)
-            {
-                record.key_values(key, &mut |found| has |= found == value);
-            }
-            has
-        };
-        self.entries().filter(has).collect()
-    }
-
-    fn field_index(&self, key: usize) -> KeyIndex {
-        let mut index = KeyIndex::default();
-        self.for_each_field(field_column::<R>(key), &mut |entry, text| {
-            index.add(std::str::from_utf8(text).unwrap_or_default(), entry);
-        });
-        index
-    }
-
-    fn for_each_field(&self, column: usize, found: &mut dyn FnMut(Entry, &[u8])) {
-        for part in &self.parts {
-            for entry in part.entries() {
-                let text = part
-                    .document
-                    .span(part.document.key(entry - part.first, column));
-                if !text.is_empty() && !self.is_hidden(entry) {
-                    found(entry, text);
-                }
-            }
-        }
-    }
-
-    fn computed_index(&self, key: usize) -> KeyIndex {
-        let mut index = KeyIndex::default();
-        for entry in self.entries() {
-            if let Ok(record) = self.parse(entry) {
-                record.key_values(key, &mut |value| index.add(value, entry));
-            }
-        }
-        index
-    }
-
     /// A parsed record, which is then kept for the next time.
     pub(crate) fn record(&self, entry: Entry) -> Result<Arc<R>, Damaged> {
         if let Some(record) = lock(&self.parsed).get(&entry) {
@@ -392,7 +282,11 @@ impl<R: Record> Base<R> {
         self.parse(entry).map(Arc::new)
     }
 
-    fn parse(&self, entry: Entry) -> Result<R, Damaged> {
+    fn is_readable(&self, entry: Entry) -> bool {
+        R::parse(self.raw(entry)).is_ok_and(|record| record.id() == self.id(entry))
+    }
+
+    pub(crate) fn parse(&self, entry: Entry) -> Result<R, Damaged> {
         let kind = match R::parse(self.raw(entry)) {
             Ok(record) if record.id() == self.id(entry) => return Ok(record),
             Ok(_) => DamageKind::AmbiguousId,
@@ -401,63 +295,6 @@ impl<R: Record> Base<R> {
         let damaged = self.damaged(entry, kind).unwrap_or_else(|| self.nowhere());
         lock(&self.found).insert(entry, damaged.clone());
         Err(damaged)
-    }
-
-    fn damaged(&self, entry: Entry, kind: DamageKind) -> Option<Damaged> {
-        let (part, item) = self.locate(entry)?;
-        Some(Damaged {
-            record_kind: R::KIND,
-            location: part.location,
-            path: part.path.as_ref().clone(),
-            index: (entry - part.first) as usize,
-            offset: u64::from(item.start),
-            len: u64::from(item.end.saturating_sub(item.start)),
-            kind,
-        })
-    }
-
-    /// Damage of an entry that does not exist, which nobody asks for.
-    fn nowhere(&self) -> Damaged {
-        Damaged {
-            record_kind: R::KIND,
-            location: LocationId::FIRST,
-            path: self
-                .parts
-                .first()
-                .map(|part| part.path.as_ref().clone())
-                .unwrap_or_default(),
-            index: 0,
-            offset: 0,
-            len: 0,
-            kind: DamageKind::Syntax,
-        }
-    }
-
-    /// All damage that is known by now, by files and positions.
-    pub(crate) fn damage(&self) -> Vec<Damaged> {
-        let mut all = self.damage.clone();
-        all.extend(lock(&self.found).values().cloned());
-        all.sort_by_key(|damaged| (damaged.location, damaged.offset));
-        all
-    }
-
-    /// The elements that are left out because an earlier one has this identifier.
-    pub(crate) fn duplicates_of(&self, id: &str) -> Vec<Damaged> {
-        let same = |damaged: &&Damaged| matches!(&damaged.kind, DamageKind::DuplicateId { id: other } if other == id);
-        self.damage.iter().filter(same).cloned().collect()
-    }
-
-    /// The entry that damage is about; `None` for the end of a file.
-    pub(crate) fn entry_of(&self, damaged: &Damaged) -> Option<Entry> {
-        let part = self
-            .parts
-            .iter()
-            .find(|part| part.location == damaged.location)?;
-        let entry = part.first.checked_add(u32::try_from(damaged.index).ok()?)?;
-        let (_, item) = self
-            .locate(entry)
-            .filter(|(found, _)| found.location == part.location)?;
-        (u64::from(item.start) == damaged.offset).then_some(entry)
     }
 
     pub(crate) fn reports(&self) -> Vec<FileReport> {
@@ -472,52 +309,7 @@ impl<R: Record> Base<R> {
     }
 }
 
-impl KeyIndex {
-    fn add(&mut self, value: &str, entry: Entry) {
-        if value.is_empty() {
-            return;
-        }
-        if let Some(entries) = self.0.get_mut(value) {
-            if entries.last() != Some(&entry) {
-                entries.push(entry);
-            }
-        } else {
-            self.0.insert(value.into(), vec![entry]);
-        }
-    }
-}
-
-impl From<Fault> for DamageKind {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Syntax => Self::Syntax,
-            Fault::MissingId => Self::MissingId,
-        }
-    }
-}
-
-/// The column of a key among the keys that are fields.
-fn field_column<R: Record>(key: usize) -> usize {
-    let before = R::KEYS.iter().take(key);
-    before
-        .filter(|spec| spec.source() == KeySource::Field)
-        .count()
-}
-
-fn tail_damage<R: Record>(part: &Part) -> Damaged {
-    let len = part.document.tail().len() as u64;
-    Damaged {
-        record_kind: R::KIND,
-        location: part.location,
-        path: part.path.as_ref().clone(),
-        index: part.document.items().len(),
-        offset: part.document.bytes.len() as u64 - len,
-        len,
-        kind: DamageKind::Tail,
-    }
-}
-
 /// A panic elsewhere cannot leave these maps half changed.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

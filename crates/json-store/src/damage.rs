@@ -14,7 +14,8 @@ pub enum DamageKind {
     /// It is an object without a usable identifier.
     #[error("a record without an ID")]
     MissingId,
-    /// An earlier record has the same identifier. Go leaves the later one out too.
+    /// Another record has the same identifier: an earlier one, or, if this one cannot be read,
+    /// the first that can. Go leaves the later one out too.
     #[error("a second record with the ID {id}")]
     DuplicateId {
         /// The identifier.
@@ -79,7 +80,7 @@ pub enum FileState {
     },
 }
 
-/// What loading found in one location.
+/// What loading found in one location. It stays as it is when records change later.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FileReport {

@@ -72,6 +72,18 @@ pub enum ReadError {
     },
 }
 
+/// Why a record could not be looked up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LookupError {
+    /// The records could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The record is there but damaged.
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
+}
+
 /// Why a change was not made. The records are as before.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -22,6 +22,7 @@
 //! filesystem that copies on write may refuse even that; then the save fails, and
 //! the file is as after some of the steps.
 
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -29,6 +30,7 @@ use std::os::unix::fs::FileExt;
 
 use layerhold_sys::{Dir, Durability, OpenOptions, PathError};
 
+use crate::base::Part;
 use crate::damage::FileState;
 use crate::document::Document;
 use crate::options::{Location, LocationId};
@@ -59,6 +61,31 @@ pub(crate) fn save<R: Record>(
         .map_err(|source| PathError::new("change in place", location.path(), source))
 }
 
+/// For each element of a file whether it is one that is not served and was not set aside. Where it
+/// is the same, byte for byte, as one that is served, that is the first of them.
+fn damaged_items<R: Record>(draft: &Snapshot<R>, id: LocationId, document: &Document) -> Vec<bool> {
+    let mut known: HashMap<&[u8], usize> = HashMap::new();
+    let parts = draft.base.parts().iter();
+    for entry in parts
+        .filter(|part| part.location == id)
+        .flat_map(Part::entries)
+    {
+        if draft.base.is_hidden(entry) && !draft.overlay.is_replaced(entry) {
+            *known.entry(draft.base.raw(entry)).or_default() += 1;
+        }
+    }
+    let mut take = |item| match known.get_mut(document.raw(item)) {
+        Some(count) if *count > 0 => {
+            *count -= 1;
+            true
+        }
+        _ => false,
+    };
+    let mut damaged: Vec<bool> = document.items().iter().rev().map(&mut take).collect();
+    damaged.reverse();
+    damaged
+}
+
 /// What happens to the elements of a file.
 #[derive(Debug)]
 struct Plan {
@@ -84,18 +111,20 @@ impl Plan {
             removes: false,
             added: Vec::new(),
         };
-        let mut seen = std::collections::HashSet::new();
-        for item in document.items() {
+        let damaged = damaged_items(draft, id, document);
+        let mut seen = HashSet::new();
+        for (item, is_damaged) in document.items().iter().zip(damaged) {
             let range = item.start as usize..item.end as usize;
-            let name = document.text(item.id);
-            if item.fault.is_some() || !seen.insert(name) {
+            if is_damaged {
                 // Damage stays as it is.
                 plan.kept.push((range, None));
                 continue;
             }
+            let name = document.text(item.id);
             let json = draft
                 .json(name)
-                .filter(|_| draft.location_of(name) == Some(id));
+                .filter(|_| draft.location_of(name) == Some(id) && item.fault.is_none())
+                .filter(|_| seen.insert(name));
             plan.element(range, document.raw(item), json);
         }
         for name in draft

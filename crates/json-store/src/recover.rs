@@ -1,6 +1,9 @@
 //! Taking what can be taken from a record file that is not a list of records.
 //!
-//! Elements are validated one by one. Behind one that is not valid the next
+//! Elements are validated one by one. One that is not valid JSON but that the fast
+//! way (`split`) would walk over is taken as that would take it: a save that
+//! trims the torn end leaves a file that the fast way reads, and what is in it must
+//! not depend on which way was taken. Behind any other element that is not valid the next
 //! place that looks like the beginning of a record, and is one, is searched; what
 //! lies between is one damaged element. Where there is no such place the
 //! rest of the file is its torn end.
@@ -56,8 +59,11 @@ fn take(bytes: &[u8], splitter: &mut Splitter<'_>) -> Taken {
         return end(bytes, position, good);
     }
     loop {
-        if let Some(element) = element(bytes, position) {
+        let valid = element(bytes, position);
+        if let Some(element) = &valid {
             splitter.element(position, element.end);
+        }
+        if let Some(element) = valid.or_else(|| walked(bytes, position, splitter)) {
             good = element.end;
             match element.next {
                 Some(b',') => position = skip_space(bytes, element.separator + 1),
@@ -106,6 +112,16 @@ fn element(bytes: &[u8], position: usize) -> Option<Element> {
         end,
         separator,
         next,
+    })
+}
+
+/// What the fast way would take as an element, unread as it is.
+fn walked(bytes: &[u8], position: usize, splitter: &mut Splitter<'_>) -> Option<Element> {
+    let (end, separator) = splitter.walked(position)?;
+    Some(Element {
+        end,
+        separator,
+        next: bytes.get(separator).copied(),
     })
 }
 
@@ -331,6 +347,34 @@ mod tests {
             if !text.contains('\\') {
                 prop_assert_eq!(whole, valid, "{}", text);
             }
+        }
+
+        /// A save writes the elements it knows and leaves the torn end out; they must be the same
+        /// ones to whoever reads that.
+        #[test]
+        fn the_torn_end_decides_about_nothing_before_it(
+            text in "\\[(\\{\"id\":\"[ab{}\\\\\u{1}\"]{0,3}\"(,\"x\":(\\[[1\"]{0,2}\\]?|\\{[\":a]{0,4}\\}?|[1t]{1,2}))?\\}?,?){0,6}(\\]|\\{\"id\":)?",
+        ) {
+            let fields = Fields::new(&[]);
+            let document = Document::new(text.into_bytes(), &fields);
+            let mut saved = b"[".to_vec();
+            if let (Some(first), Some(last)) = (document.items().first(), document.items().last()) {
+                saved.extend_from_slice(document.range(first.start, last.end));
+                saved.push(b',');
+            }
+            saved.extend_from_slice(b"{\"id\":\"new\",\"x\":[]}]");
+            let again = Document::new(saved, &fields);
+            prop_assert_eq!(again.state(), FileState::Complete);
+            let listed = |document: &Document| -> Vec<_> {
+                let items = document.items().iter();
+                let item = |item: &crate::document::Item| {
+                    (document.raw(item).to_vec(), document.span(item.id).to_vec(), item.fault)
+                };
+                items.map(item).collect()
+            };
+            let mut expected = listed(&document);
+            expected.push((b"{\"id\":\"new\",\"x\":[]}".to_vec(), b"new".to_vec(), None));
+            prop_assert_eq!(listed(&again), expected);
         }
 
         #[test]

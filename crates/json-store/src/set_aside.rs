@@ -1,9 +1,10 @@
 //! Side files for damaged bytes that a save must replace.
 //!
 //! The bytes of `layers.json` go into `layers.json.damaged-HASH` beside it, HASH
-//! being a hash of the bytes, so that saving the same bytes twice makes one file
-//! and different bytes never replace each other. The file is durable before
-//! the record file changes. No tool reads or removes it; it may be deleted by hand.
+//! being a hash of the bytes, so that saving the same bytes twice makes one file. If a file
+//! of that name holds other bytes, a number is added (`-1`, `-2`, ...): no side file is ever
+//! replaced. It is durable before the record file changes. No tool reads or removes
+//! it; it may be deleted by hand.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -15,6 +16,9 @@ use crate::LocationId;
 use crate::document::hash;
 
 const INFIX: &str = ".damaged-";
+
+/// Permissions of side files, those of record files.
+const MODE: u32 = 0o600;
 
 /// Bytes to be put into a side file.
 #[derive(Clone, Debug)]
@@ -38,14 +42,27 @@ pub(crate) fn keep(io: &dyn MetadataIo, dir: &Dir, file: &OsStr, bytes: &[u8]) -
     if bytes.is_empty() {
         return Ok(());
     }
-    let mut name = prefix(file);
-    name.push(format!("{:016x}", hash(bytes)));
-    if let Some(stat) = dir.stat(&name)?
-        && stat.size == bytes.len() as u64
-    {
-        return Ok(());
+    let mut base = prefix(file);
+    base.push(format!("{:016x}", hash(bytes)));
+    let mut name = base.clone();
+    // Ends, because each turn finds another file that is there.
+    let mut number = 0_u64;
+    while let Some(stat) = dir.stat(&name)? {
+        if stat.is_file() && stat.size == bytes.len() as u64 && holds(io, dir, &name, bytes) {
+            // Whoever wrote it may have been stopped before its name was durable.
+            return io.sync_dir(dir);
+        }
+        number += 1;
+        name.clone_from(&base);
+        name.push(format!("-{number}"));
     }
-    io.replace(dir, &name, 0o600, &[bytes], Durability::Durable)
+    io.replace(dir, &name, MODE, &[bytes], Durability::Durable)
+}
+
+/// Whether a file holds exactly these bytes. What cannot be read is another file.
+fn holds(io: &dyn MetadataIo, dir: &Dir, name: &OsStr, bytes: &[u8]) -> bool {
+    let content = io.read(dir, name, bytes.len() as u64);
+    content.is_ok_and(|content| content.is_some_and(|content| content == bytes))
 }
 
 /// The side files of `file`.

@@ -32,6 +32,10 @@ pub struct Stored<R> {
 }
 
 impl<R> Stored<R> {
+    pub(crate) fn new(record: Arc<R>, location: LocationId) -> Self {
+        Self { record, location }
+    }
+
     /// The location whose file the record is in.
     #[must_use]
     pub fn location(&self) -> LocationId {
@@ -190,7 +194,8 @@ impl<R: Record> Snapshot<R> {
         mentioning.map(|place| self.id(place)).collect()
     }
 
-    /// What was found in each location.
+    /// What was found in each location when its file was last read. Changes since, saved or
+    /// not, do not show in the numbers.
     #[must_use]
     pub fn files(&self) -> Vec<FileReport> {
         self.base.reports()
@@ -224,12 +229,27 @@ impl<R: Record> Snapshot<R> {
     /// The bytes that were set aside.
     #[must_use]
     pub fn damaged_bytes(&self, damaged: &Damaged) -> &[u8] {
-        if let Some(entry) = self.base.entry_of(damaged) {
-            return self.base.raw(entry);
+        self.base.damaged_bytes(damaged)
+    }
+
+    /// The identifier of a damaged record, as far as it can be told: the one under which it is
+    /// found, or the one that its bytes begin with.
+    #[must_use]
+    pub fn damaged_id(&self, damaged: &Damaged) -> Option<String> {
+        self.base.claimed_id(damaged)
+    }
+
+    /// The damage that has an identifier, see [`damaged_id`](Self::damaged_id). The record that is
+    /// found by it is parsed for that. [`WriteGuard::remove`](crate::WriteGuard::remove) takes it away.
+    #[must_use]
+    pub fn damaged_with_id(&self, id: &str) -> Vec<Damaged> {
+        if let Some(place) = self.find_id(id) {
+            // Damage is remembered by the base.
+            let _parsed = self.record(place);
         }
-        let mut parts = self.base.parts().iter();
-        let part = parts.find(|part| part.location == damaged.location);
-        part.map(|part| part.document.tail()).unwrap_or_default()
+        let mut damage = self.damaged();
+        damage.retain(|damaged| self.damaged_id(damaged).as_deref() == Some(id));
+        damage
     }
 
     /// Names that were found in two records when the store was loaded. In a
@@ -408,9 +428,6 @@ impl<R: Record> Snapshot<R> {
     }
 
     fn with_location(&self, record: Arc<R>, place: Place) -> Stored<R> {
-        Stored {
-            record,
-            location: self.location(place),
-        }
+        Stored::new(record, self.location(place))
     }
 }

@@ -1,29 +1,40 @@
 //! Splitting an array of records without parsing them.
 //!
-//! The fields at the first level of each record are walked over: names and
-//! strings from quote to quote, lists and objects from bracket to bracket. That is
-//! enough to find where records begin and end and to pick out the indexed
-//! fields; numbers and what is inside brackets are checked when a record is parsed.
+//! Records are walked over (`walk`), and the indexed fields picked out on the way.
 //! A lost bracket can make one record of two, which shows in two identifiers.
 //! Anything else than a list of objects ends the attempt, and the careful way
 //! (`recover`) is taken.
 
-use memchr::memchr3;
-
 use crate::document::{Fault, Item, Name, Parts, Span, hash};
 use crate::fields::{Field, Fields};
-use crate::text::{Quoted, is_space, quoted, short_quoted, skip_space};
+use crate::text::{Quoted, quoted, skip_space};
+use crate::walk::{self, Value, Visitor, expect};
 
 /// Walks over records and collects what is to be known about them.
 #[derive(Debug)]
 pub(crate) struct Splitter<'a> {
     bytes: &'a [u8],
+    collected: Collected<'a>,
+}
+
+/// What is known so far.
+#[derive(Debug)]
+struct Collected<'a> {
     fields: &'a Fields,
     parts: Parts,
     /// The identifier of the record that is walked over.
     id: Span,
-    /// Whether only elements that are known to be valid are walked over.
-    are_valid: bool,
+    /// What a second identifier in a record means.
+    second_id: SecondId,
+}
+
+/// What a second identifier in a record means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SecondId {
+    /// That a bracket may be missing, so that the walk must end.
+    IsSuspicious,
+    /// That it counts, since the record is known to be one.
+    Counts,
 }
 
 impl<'a> Splitter<'a> {
@@ -36,72 +47,68 @@ impl<'a> Splitter<'a> {
         let expected = bytes.len() / 400;
         parts.items.reserve(expected);
         parts.keys.reserve(expected.saturating_mul(fields.keys()));
-        Self {
-            bytes,
+        let collected = Collected {
             fields,
             parts,
             id: Span::NONE,
-            are_valid: false,
-        }
+            second_id: SecondId::IsSuspicious,
+        };
+        Self { bytes, collected }
     }
 
     /// Splits a whole array; `None` if the text is not one.
     pub(crate) fn whole(mut self) -> Option<Parts> {
         let end = self.array(skip_space(self.bytes, 0))?;
-        (skip_space(self.bytes, end) == self.bytes.len()).then_some(self.parts)
+        (skip_space(self.bytes, end) == self.bytes.len()).then_some(self.collected.parts)
     }
 
-    /// Takes one element whose range is known.
+    /// Takes one element whose range is known and that is known to be valid JSON.
     pub(crate) fn element(&mut self, start: usize, end: usize) {
-        self.are_valid = true;
-        let known = self.parts.items.len();
-        if self.record(start) != Some(end) {
-            self.forget_from(known);
+        let known = self.collected.parts.items.len();
+        self.collected.second_id = SecondId::Counts;
+        let found = self.record(start);
+        self.collected.second_id = SecondId::IsSuspicious;
+        if found != Some(end) {
+            self.collected.forget_from(known);
             self.damaged(start, end);
         }
     }
 
+    /// Takes the element at a position as [`whole`](Self::whole) would, if it would go on behind
+    /// it; returns its end and the place of the comma or bracket there.
+    pub(crate) fn walked(&mut self, start: usize) -> Option<(usize, usize)> {
+        let known = self.collected.parts.items.len();
+        let found = self.record(start).and_then(|end| {
+            let separator = skip_space(self.bytes, end);
+            matches!(self.bytes.get(separator)?, b',' | b']').then_some((end, separator))
+        });
+        if found.is_none() {
+            self.collected.forget_from(known);
+        }
+        found
+    }
+
     /// Takes a range of bytes that is no record.
     pub(crate) fn damaged(&mut self, start: usize, end: usize) {
-        self.begin();
-        self.finish(start, end, Some(Fault::Syntax));
+        self.collected.begin();
+        self.collected
+            .finish(self.bytes, start, end, Some(Fault::Syntax));
     }
 
     pub(crate) fn into_parts(self) -> Parts {
-        self.parts
-    }
-
-    fn forget_from(&mut self, items: usize) {
-        let keys = items.saturating_mul(self.parts.stride);
-        self.parts.items.truncate(items);
-        self.parts.keys.truncate(keys);
-        let names = &mut self.parts.names;
-        while names.last().is_some_and(|name| name.item as usize >= items) {
-            names.pop();
-        }
-    }
-
-    #[inline]
-    fn byte(&self, position: usize) -> Option<u8> {
-        self.bytes.get(position).copied()
-    }
-
-    /// Whether a byte stands at a position.
-    #[inline]
-    fn expect(&self, position: usize, byte: u8) -> Option<()> {
-        (self.byte(position)? == byte).then_some(())
+        self.collected.parts
     }
 
     /// Walks over the array that starts at a position and returns its end.
     fn array(&mut self, start: usize) -> Option<usize> {
-        self.expect(start, b'[')?;
+        expect(self.bytes, start, b'[')?;
         let mut position = skip_space(self.bytes, start + 1);
-        if self.byte(position)? == b']' {
+        if *self.bytes.get(position)? == b']' {
             return Some(position + 1);
         }
         loop {
             let end = skip_space(self.bytes, self.record(position)?);
-            match self.byte(end)? {
+            match *self.bytes.get(end)? {
                 b',' => position = skip_space(self.bytes, end + 1),
                 b']' => return Some(end + 1),
                 _ => return None,
@@ -109,121 +116,86 @@ impl<'a> Splitter<'a> {
         }
     }
 
-    /// Walks over the record that starts at a position and returns its end.
-    fn record(&mut self, start: usize) -> Option<usize> {
-        self.expect(start, b'{')?;
-        self.begin();
-        let mut position = skip_space(self.bytes, start + 1);
-        if self.byte(position)? == b'}' {
-            self.finish(start, position + 1, None);
-            return Some(position + 1);
-        }
-        loop {
-            let end = skip_space(self.bytes, self.member(position)?);
-            match self.byte(end)? {
-                b',' => position = skip_space(self.bytes, end + 1),
-                b'}' => {
-                    self.finish(start, end + 1, None);
-                    return Some(end + 1);
-                }
-                _ => return None,
-            }
-        }
-    }
-
-    /// Walks over a name and its value and returns the end of the value.
+    /// Takes the record that starts at a position and returns its end. One that is not
+    /// whole may leave a part of its fields behind.
     #[inline]
-    fn member(&mut self, position: usize) -> Option<usize> {
-        self.expect(position, b'"')?;
-        let name = short_quoted(self.bytes, position)?;
-        let colon = skip_space(self.bytes, name.end + 1);
-        self.expect(colon, b':')?;
-        let field = self.fields.find(self.bytes, name.start, name.end);
-        let start = skip_space(self.bytes, colon + 1);
-        if let Some(field) = field {
-            if field == Field::Id && !self.id.is_none() && !self.are_valid {
-                return None;
-            }
-            self.forget(field);
+    fn record(&mut self, start: usize) -> Option<usize> {
+        self.collected.begin();
+        let end = walk::record(self.bytes, start, &mut self.collected)?;
+        self.collected.finish(self.bytes, start, end, None);
+        Some(end)
+    }
+}
+
+impl Visitor for Collected<'_> {
+    #[inline]
+    fn field(&mut self, bytes: &[u8], name: Quoted, value: Value) -> Option<()> {
+        let Some(field) = self.fields.find(bytes, name.start, name.end) else {
+            return Some(());
+        };
+        if field == Field::Id && !self.id.is_none() && self.second_id == SecondId::IsSuspicious {
+            return None;
         }
-        match self.byte(start)? {
-            b'"' => {
-                let text = quoted(self.bytes, start)?;
-                if let Some(field) = field {
-                    self.remember(field, text);
-                }
-                Some(text.end + 1)
-            }
-            b'[' => {
-                if field == Some(Field::Names) {
-                    self.names(start);
-                }
-                self.skip(start, b'[', b']')
-            }
-            b'{' => self.skip(start, b'{', b'}'),
-            _ => self.scalar(start),
+        self.forget(field);
+        match value {
+            Value::Text(text) => self.remember(bytes, field, text),
+            Value::List { start, .. } if field == Field::Names => self.names(bytes, start),
+            _ => {}
+        }
+        Some(())
+    }
+}
+
+impl Collected<'_> {
+    fn begin(&mut self) {
+        self.id = Span::NONE;
+        for _ in 0..self.parts.stride {
+            self.parts.keys.push(Span::NONE);
         }
     }
 
-    /// The end of a list or object. Brackets of the other kind are not counted.
-    fn skip(&self, start: usize, open: u8, close: u8) -> Option<usize> {
-        let mut position = start + 1;
-        let mut depth = 1;
-        loop {
-            position += memchr3(b'"', open, close, self.bytes.get(position..)?)?;
-            match self.byte(position)? {
-                b'"' => {
-                    // With a quote too many or too few, strings would begin where they end.
-                    let before = position.checked_sub(1).and_then(|at| self.byte(at))?;
-                    if !matches!(before, b'[' | b'{' | b',' | b':') && !is_space(before) {
-                        return None;
-                    }
-                    position = quoted(self.bytes, position)?.end;
-                }
-                byte if byte == open => depth += 1,
-                _ => depth -= 1,
-            }
-            position += 1;
-            if depth == 0 {
-                return Some(position);
-            }
-        }
+    fn finish(&mut self, bytes: &[u8], start: usize, end: usize, fault: Option<Fault>) {
+        let id = self.parts.span(bytes, self.id);
+        let missing = self.id.is_none() || id.is_empty();
+        let hash = hash(id);
+        self.parts.items.push(Item {
+            start: u32::try_from(start).unwrap_or(u32::MAX),
+            end: u32::try_from(end).unwrap_or(u32::MAX),
+            id: self.id,
+            hash,
+            fault: fault.or(missing.then_some(Fault::MissingId)),
+        });
     }
 
-    /// The end of a number or word.
-    fn scalar(&self, start: usize) -> Option<usize> {
-        let rest = self.bytes.get(start..)?;
-        for (len, byte) in rest.iter().enumerate() {
-            match byte {
-                b'0'..=b'9' | b'a'..=b'z' | b'-' | b'+' | b'.' | b'E' => {}
-                b',' | b'}' | b' ' | b'\t' | b'\n' | b'\r' if len > 0 => return Some(start + len),
-                _ => return None,
-            }
+    fn forget_from(&mut self, items: usize) {
+        let keys = items.saturating_mul(self.parts.stride);
+        self.parts.items.truncate(items);
+        self.parts.keys.truncate(keys);
+        self.forget_names_from(items);
+    }
+
+    fn forget_names_from(&mut self, item: usize) {
+        let names = &mut self.parts.names;
+        while names.last().is_some_and(|name| name.item as usize >= item) {
+            names.pop();
         }
-        None
     }
 
     /// Of repeated fields the last one counts.
     fn forget(&mut self, field: Field) {
         match field {
             Field::Id => self.id = Span::NONE,
-            Field::Names => {
-                let item = self.parts.items.len();
-                let names = &mut self.parts.names;
-                while names.last().is_some_and(|name| name.item as usize >= item) {
-                    names.pop();
-                }
-            }
+            Field::Names => self.forget_names_from(self.parts.items.len()),
             Field::Key(key) => self.set_key(key, Span::NONE),
         }
     }
 
-    fn remember(&mut self, field: Field, text: Quoted) {
+    fn remember(&mut self, bytes: &[u8], field: Field, text: Quoted) {
         match field {
-            Field::Id => self.id = self.parts.remember(self.bytes, text),
+            Field::Id => self.id = self.parts.remember(bytes, text),
             Field::Names => {}
             Field::Key(key) => {
-                let span = self.parts.remember_bytes(self.bytes, text);
+                let span = self.parts.remember_bytes(bytes, text);
                 self.set_key(key, span);
             }
         }
@@ -237,45 +209,25 @@ impl<'a> Splitter<'a> {
     }
 
     /// Takes the names from a list; they end at the first element that is not a string.
-    fn names(&mut self, start: usize) {
+    fn names(&mut self, bytes: &[u8], start: usize) {
         let Ok(item) = u32::try_from(self.parts.items.len()) else {
             return;
         };
-        let mut position = skip_space(self.bytes, start + 1);
-        while self.byte(position) == Some(b'"') {
-            let Some(found) = quoted(self.bytes, position) else {
+        let mut position = skip_space(bytes, start + 1);
+        while bytes.get(position) == Some(&b'"') {
+            let Some(found) = quoted(bytes, position) else {
                 return;
             };
-            let span = self.parts.remember(self.bytes, found);
+            let span = self.parts.remember(bytes, found);
             if !span.is_none() {
                 self.parts.names.push(Name { item, span });
             }
-            let comma = skip_space(self.bytes, found.end + 1);
-            if self.byte(comma) != Some(b',') {
+            let comma = skip_space(bytes, found.end + 1);
+            if bytes.get(comma) != Some(&b',') {
                 return;
             }
-            position = skip_space(self.bytes, comma + 1);
+            position = skip_space(bytes, comma + 1);
         }
-    }
-
-    fn begin(&mut self) {
-        self.id = Span::NONE;
-        for _ in 0..self.parts.stride {
-            self.parts.keys.push(Span::NONE);
-        }
-    }
-
-    fn finish(&mut self, start: usize, end: usize, fault: Option<Fault>) {
-        let id = self.parts.span(self.bytes, self.id);
-        let missing = self.id.is_none() || id.is_empty();
-        let hash = hash(id);
-        self.parts.items.push(Item {
-            start: u32::try_from(start).unwrap_or(u32::MAX),
-            end: u32::try_from(end).unwrap_or(u32::MAX),
-            id: self.id,
-            hash,
-            fault: fault.or(missing.then_some(Fault::MissingId)),
-        });
     }
 }
 

@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -43,6 +44,8 @@ pub(crate) struct Shared<R: Record> {
     pub(crate) fields: Fields,
     lock: Lock,
     known: Mutex<Option<Known<R>>>,
+    /// Whether the files were passed over without being kept, see `lookup`.
+    pub(crate) passed: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -95,6 +98,7 @@ impl<R: Record> JsonStore<R> {
             options,
             lock,
             known: Mutex::new(None),
+            passed: AtomicBool::new(false),
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -193,7 +197,7 @@ impl<R: Record> Shared<R> {
         }
     }
 
-    fn lock_read(&self) -> Result<layerhold_lockfile::ReadGuard, ReadError> {
+    pub(crate) fn lock_read(&self) -> Result<layerhold_lockfile::ReadGuard, ReadError> {
         match &self.lock {
             Lock::ReadWrite(lock) => lock.read(),
             Lock::ReadOnly(lock) => lock.read(),

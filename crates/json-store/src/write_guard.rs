@@ -164,10 +164,20 @@ impl<R: Record> WriteGuard<R> {
         })
     }
 
-    /// Removes a record, also a damaged one that has an identifier. Its side files stay.
+    /// Removes a record. Its side files stay.
+    ///
+    /// Damaged records are removed by the identifier under which they are found or that their bytes begin
+    /// with (see [`Snapshot::damaged_id`]); their bytes are kept, as by [`set_aside`](Self::set_aside). Where a
+    /// record can be read, damaged ones with its identifier stay, but for those that would take its place.
     pub fn remove(&mut self, id: &str) -> Result<(), ChangeError> {
         self.check_known()?;
-        let place = self.place(id)?;
+        let readable = self
+            .draft
+            .find_id(id)
+            .filter(|place| self.draft.record(*place).is_ok());
+        let Some(place) = readable else {
+            return self.remove_damaged(id);
+        };
         let location = self.draft.location(place);
         self.check_writable(location)?;
         let overlay = Arc::make_mut(&mut self.draft.overlay);
@@ -176,14 +186,30 @@ impl<R: Record> WriteGuard<R> {
             Place::Put(place) => overlay.remove(place),
         }
         self.dirty.insert(location);
-        self.set_duplicates_aside(id)
+        self.set_all_aside(&self.draft.base.duplicates_of(id))
     }
 
-    /// A second record with the identifier would come to life when the first is gone.
-    fn set_duplicates_aside(&mut self, id: &str) -> Result<(), ChangeError> {
-        for damage in self.draft.base.duplicates_of(id) {
+    fn remove_damaged(&mut self, id: &str) -> Result<(), ChangeError> {
+        let damage = self.draft.damaged_with_id(id);
+        let found = self
+            .draft
+            .find_id(id)
+            .map(|place| self.draft.location(place));
+        let Some(location) = found.or_else(|| damage.first().map(|damage| damage.location)) else {
+            return Err(ChangeError::NotFound {
+                record_kind: R::KIND,
+                id: id.to_owned(),
+            });
+        };
+        self.check_writable(location)?;
+        self.set_all_aside(&damage)
+    }
+
+    /// Sets damage aside where that is possible.
+    fn set_all_aside(&mut self, damage: &[Damaged]) -> Result<(), ChangeError> {
+        for damage in damage {
             if self.check_writable(damage.location).is_ok() {
-                self.set_aside(&damage)?;
+                self.set_aside(damage)?;
             }
         }
         Ok(())

@@ -164,14 +164,29 @@ impl Dir {
     /// regular file.
     pub fn read_file(&self, name: impl AsRef<OsStr>, limit: u64) -> Result<Option<Vec<u8>>> {
         let name = name.as_ref();
+        let Some((file, stat)) = self.open_regular(name, limit)? else {
+            return Ok(None);
+        };
+        read_to_end(file, &stat, limit)
+            .map(Some)
+            .context("read", || self.join(name))
+    }
+
+    /// Opens a regular file for reading; `None` if there is none. Fails like
+    /// [`read_file`](Self::read_file), but does not notice when the file grows beyond `limit` later.
+    pub fn open_to_read(&self, name: impl AsRef<OsStr>, limit: u64) -> Result<Option<File>> {
+        let opened = self.open_regular(name.as_ref(), limit)?;
+        Ok(opened.map(|(file, _)| file))
+    }
+
+    fn open_regular(&self, name: &OsStr, limit: u64) -> Result<Option<(File, Stat)>> {
         let file = match self.open_file(name) {
             Err(error) if error.is_not_found() => return Ok(None),
             other => other?,
         };
         let stat = stat_file(&file)?;
-        read_regular(file, &stat, limit)
-            .map(Some)
-            .context("read", || self.join(name))
+        check_regular(&stat, limit).context("read", || self.join(name))?;
+        Ok(Some((file, stat)))
     }
 
     /// Asks about an entry without following it; `None` if there is none.
@@ -209,7 +224,7 @@ impl Dir {
     }
 }
 
-fn read_regular(mut file: File, stat: &Stat, limit: u64) -> io::Result<Vec<u8>> {
+fn check_regular(stat: &Stat, limit: u64) -> io::Result<()> {
     if !stat.is_file() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
@@ -219,6 +234,10 @@ fn read_regular(mut file: File, stat: &Stat, limit: u64) -> io::Result<Vec<u8>> 
     if stat.size > limit {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
+    Ok(())
+}
+
+fn read_to_end(mut file: File, stat: &Stat, limit: u64) -> io::Result<Vec<u8>> {
     // One byte more than told, so that reading to the end needs no growth.
     let mut bytes = Vec::with_capacity(usize::try_from(stat.size).unwrap_or(0).saturating_add(1));
     file.by_ref()

@@ -1,17 +1,25 @@
 use std::ffi::OsStr;
 use std::fmt::Debug;
+use std::io::{Cursor, Read};
 
 use crate::dir::Dir;
 use crate::error::Result;
 use crate::publish::{Durability, Staged};
 
-/// The six operations by which record files are kept, as a seam for tests.
+/// The operations by which record files are kept, as a seam for tests.
 ///
 /// [`HostIo`] is the real one. A test wraps it, counts the calls and fails one
 /// of them, to see what a crash at that point leaves behind.
 pub trait MetadataIo: Debug + Send + Sync {
     /// Reads a whole file; `None` if there is none, an error above `limit` bytes.
     fn read(&self, dir: &Dir, name: &OsStr, limit: u64) -> Result<Option<Vec<u8>>>;
+
+    /// Opens a file to read it piece by piece; `None` if there is none, an error above `limit`
+    /// bytes. Unless told otherwise, it is [read](Self::read) as a whole.
+    fn open(&self, dir: &Dir, name: &OsStr, limit: u64) -> Result<Option<Box<dyn Read>>> {
+        let content = self.read(dir, name, limit)?;
+        Ok(content.map(|content| Box::new(Cursor::new(content)) as Box<dyn Read>))
+    }
 
     /// Writes a temporary file that will become `name`.
     fn stage(&self, dir: &Dir, name: &OsStr, mode: u32, chunks: &[&[u8]]) -> Result<Staged>;
@@ -59,6 +67,11 @@ impl MetadataIo for HostIo {
         dir.read_file(name, limit)
     }
 
+    fn open(&self, dir: &Dir, name: &OsStr, limit: u64) -> Result<Option<Box<dyn Read>>> {
+        let file = dir.open_to_read(name, limit)?;
+        Ok(file.map(|file| Box::new(file) as Box<dyn Read>))
+    }
+
     fn stage(&self, dir: &Dir, name: &OsStr, mode: u32, chunks: &[&[u8]]) -> Result<Staged> {
         Staged::create(dir, name, mode, chunks)
     }
@@ -95,12 +108,19 @@ mod tests {
         let io: &dyn MetadataIo = &HostIo;
         let name = OsStr::new("f");
         assert_eq!(io.read(&dir, name, 9).unwrap(), None);
+        assert!(io.open(&dir, name, 9).unwrap().is_none());
         io.replace(&dir, name, 0o600, &[b"one"], Durability::Durable)
             .unwrap();
         io.replace(&dir, name, 0o600, &[b"two"], Durability::Volatile)
             .unwrap();
         assert_eq!(io.read(&dir, name, 3).unwrap().unwrap(), b"two");
         let error = io.read(&dir, name, 2).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::FileTooLarge);
+        let mut content = String::new();
+        let mut file = io.open(&dir, name, 3).unwrap().unwrap();
+        file.read_to_string(&mut content).unwrap();
+        assert_eq!(content, "two");
+        let error = io.open(&dir, name, 2).err().unwrap();
         assert_eq!(error.kind(), std::io::ErrorKind::FileTooLarge);
         assert!(io.remove(&dir, name).unwrap());
         assert!(!io.remove(&dir, name).unwrap());

@@ -106,6 +106,12 @@ fn damaged_records_are_set_aside_and_kept() {
     }
 }
 
+fn set_aside(place: &Place) -> Vec<String> {
+    let files = place.open().set_aside_files().unwrap();
+    let content = |file| String::from_utf8_lossy(&std::fs::read(file).unwrap()).into_owned();
+    files.iter().map(content).collect()
+}
+
 #[test]
 fn damaged_records_are_not_changed_but_may_be_removed() {
     let place = Place::with(r#"[{"id":"a","names":7},{"id":"b"}]"#);
@@ -114,8 +120,101 @@ fn damaged_records_are_not_changed_but_may_be_removed() {
     let error = guard.update("a", |thing| thing.set("n", 1)).unwrap_err();
     assert!(matches!(error, ChangeError::Damaged { source, .. } if source.index == 0));
     guard.remove("a").unwrap();
+    assert!(!guard.contains("a"));
+    assert_eq!(guard.len(), 1);
     guard.save().unwrap();
+    drop(guard);
     assert_eq!(place.text("things.json").unwrap(), r#"[{"id":"b"}]"#);
+    assert_eq!(set_aside(&place), [r#"{"id":"a","names":7}"#]);
+}
+
+/// Records that cannot be found any more are removed by the identifier that their bytes begin with.
+#[test]
+fn what_is_no_record_is_removed_by_the_identifier_it_begins_with() {
+    let broken = r#"{"id":"a","n":}"#;
+    let cases = [
+        (format!(r#"[{broken},{{"id":"b"}}]"#), broken),
+        (format!(r#"[{{"id":"b"}},{broken},{{"id":"b"}}]"#), broken),
+        (
+            r#"[{"id":"b"},{"id":"a","names":["x"#.to_owned(),
+            r#",{"id":"a","names":["x"#,
+        ),
+    ];
+    for (content, kept) in cases {
+        let place = Place::with(&content);
+        let mut guard = place.open().write().unwrap();
+        assert!(!guard.contains("a"), "{content}");
+        let damage = guard.damaged_with_id("a");
+        assert_eq!(damage.len(), 1, "{content}");
+        assert_eq!(guard.damaged_id(&damage[0]).as_deref(), Some("a"));
+        assert_eq!(guard.damaged_bytes(&damage[0]), kept.as_bytes());
+        let other = guard.remove("c").unwrap_err();
+        assert!(matches!(other, ChangeError::NotFound { id, .. } if id == "c"));
+        guard.remove("a").unwrap();
+        guard.save().unwrap();
+        assert!(guard.damaged_with_id("a").is_empty(), "{content}");
+        let after = place.text("things.json").unwrap();
+        assert!(!after.contains(r#""a""#), "{after}");
+        assert_eq!(set_aside(&place), [kept], "{content}");
+        assert_eq!(guard.ids().collect::<Vec<_>>(), ["b"]);
+        let again = guard.remove("a").unwrap_err();
+        assert!(matches!(again, ChangeError::NotFound { .. }));
+    }
+}
+
+/// Whatever is wrong, it is the same before and after a save takes the torn end away.
+#[test]
+fn a_torn_end_decides_about_nothing_before_it() {
+    // No JSON because of the control character, but plain enough to be walked over.
+    let odd = "{\"id\":\"a\",\"note\":\"\u{0}\"}";
+    let good = r#"{"id":"a","note":"good"}"#;
+    let b = r#"{"id":"b"}"#;
+    for list in [
+        format!("[{odd},{b},{good}"),
+        format!("[{odd},{odd},{b}"),
+        format!("[{good},{odd},{b}"),
+        format!("[{b},{odd}"),
+    ] {
+        for tail in ["", ",{\"id\":\"c", ",{\"id\":\"a\":", "]]"] {
+            let place = Place::with(format!("{list}{tail}"));
+            let before = place.open().snapshot().unwrap();
+            let mut guard = place.open().write().unwrap();
+            guard.insert(Thing::new("new"), DURABLE).unwrap();
+            guard.save().unwrap();
+            drop(guard);
+            let after = place.open().snapshot().unwrap();
+            let mut expected: Vec<&str> = before.ids().collect();
+            expected.push("new");
+            assert_eq!(after.ids().collect::<Vec<_>>(), expected, "{list}{tail}");
+            for id in before.ids() {
+                assert_eq!(after.json(id), before.json(id), "{list}{tail}");
+            }
+            // The good one counts, wherever it is.
+            let found = after.get("a").ok().flatten();
+            assert_eq!(found.is_some(), list.contains(good), "{list}{tail}");
+        }
+    }
+}
+
+#[test]
+fn a_record_that_can_be_read_counts_before_one_that_cannot() {
+    let bad = r#"{"id":"a","names":7}"#;
+    let good = r#"{"id":"a","names":["x"]}"#;
+    let later = r#"{"id":"a","names":["y"]}"#;
+    let place = Place::with(format!("[{bad},{bad},{good},{later}]"));
+    let store = place.open();
+    let snapshot = store.snapshot().unwrap();
+    assert_eq!(snapshot.json("a"), Some(good.as_bytes()));
+    assert_eq!(snapshot.by_name("x"), Some("a"));
+    assert_eq!(snapshot.by_name("y"), None);
+    assert_eq!(kinds(&snapshot.verify()), ["duplicate"; 3]);
+    let mut guard = store.write().unwrap();
+    guard.remove("a").unwrap();
+    guard.save().unwrap();
+    assert_eq!(place.text("things.json").unwrap(), "[]");
+    let mut kept = set_aside(&place);
+    kept.sort();
+    assert_eq!(kept, [bad, later]);
 }
 
 /// The second record must not come to life when the first is removed.
@@ -262,6 +361,43 @@ fn different_tails_are_all_kept() {
     place.write("things.json", "[{\"id\":\"a\"},{\"x");
     add("d");
     assert_eq!(store.set_aside_files().unwrap().len(), 2);
+}
+
+/// A file that has the name of a side file but other bytes, as a weak hash can bring about.
+#[test]
+fn side_files_are_never_replaced() {
+    let damage = r#"{"n":1}"#;
+    let damaged = || {
+        let place = Place::with(format!("[{damage}]"));
+        let store = place.open();
+        let mut guard = store.write().unwrap();
+        let all = guard.damaged();
+        guard.set_aside(&all[0]).unwrap();
+        guard.save().unwrap();
+        place
+    };
+    let place = damaged();
+    let file = place.open().set_aside_files().unwrap().remove(0);
+    let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+    let taken = [(name.clone(), "1234567"), (format!("{name}-1"), "12345678")];
+
+    let place = Place::with(format!("[{damage}]"));
+    for (name, content) in &taken {
+        place.write(name, content);
+    }
+    for _ in 0..2 {
+        place.write("things.json", format!("[{damage}]"));
+        let store = place.open();
+        let mut guard = store.write().unwrap();
+        let all = guard.damaged();
+        guard.set_aside(&all[0]).unwrap();
+        guard.save().unwrap();
+        for (name, content) in &taken {
+            assert_eq!(place.text(name).unwrap(), *content);
+        }
+        assert_eq!(place.text(&format!("{name}-2")).unwrap(), damage);
+        assert_eq!(set_aside(&place).len(), 3);
+    }
 }
 
 proptest::proptest! {

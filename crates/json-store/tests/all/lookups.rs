@@ -1,6 +1,10 @@
 //! Finding records.
 
-use layerhold_json_store::{Freshness, JsonStore, Resolution};
+use std::ffi::OsStr;
+use std::sync::Arc;
+
+use layerhold_json_store::layerhold_sys::{Dir, HostIo, MetadataIo, PathError, Staged};
+use layerhold_json_store::{Freshness, JsonStore, LookupError, Resolution};
 
 use crate::support::{DURABLE, Place, Thing, VOLATILE};
 
@@ -120,14 +124,113 @@ fn hand_edits_are_seen_where_files_count() {
         JsonStore::<Thing>::open(place.options().freshness(Freshness::TokenAndFiles)).unwrap();
     assert!(by_token.snapshot().unwrap().contains("a"));
     let before = by_files.snapshot().unwrap();
-    assert!(std::sync::Arc::ptr_eq(
-        &before,
-        &by_files.snapshot().unwrap()
-    ));
+    assert!(Arc::ptr_eq(&before, &by_files.snapshot().unwrap()));
     place.write("things.json", r#"[{"id":"bb"}]"#);
     assert!(by_token.snapshot().unwrap().contains("a"));
     assert!(by_files.snapshot().unwrap().contains("bb"));
     std::fs::remove_file(place.file("things.json")).unwrap();
     assert!(by_files.snapshot().unwrap().is_empty());
     assert!(before.contains("a"));
+}
+
+/// A store of its own tells the same as a snapshot, the first time and later.
+fn agree(place: &Place, text: &str) {
+    let loaded = place.open().snapshot().unwrap().lookup(text);
+    let store = place.open();
+    for turn in 0..3 {
+        match (&loaded, store.lookup(text)) {
+            (Ok(Resolution::One(expected)), Ok(Resolution::One(found))) => {
+                assert_eq!(found.location(), expected.location(), "{text} {turn}");
+                assert_eq!(*found, **expected, "{text} {turn}");
+            }
+            (Ok(Resolution::None), Ok(Resolution::None))
+            | (Ok(Resolution::Ambiguous), Ok(Resolution::Ambiguous))
+            | (Err(_), Err(LookupError::Damaged(_))) => {}
+            (expected, found) => panic!("{text} {turn}: {expected:?}, {found:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_single_question_is_answered_as_by_a_snapshot() {
+    let contents = [
+        TEXT,
+        "",
+        "[]",
+        r#"[{"id":"abc1"},{"id":"p","names":7},{"id":"e"}"#,
+        r#"[{"id":"p","names":7},{"id":"p","x":1},{"id":"e","id":"abc1"}]"#,
+        r#"[{"id":"e","names":["one"]},{"id":"two","names":["one"]},null,{"id":"\u0070"}]"#,
+        r#"[{"id":"abd3 x","metadata":"{\"id\":\"e\"}"},{"id":"e","metadata":"\n"}]"#,
+    ];
+    let texts = [
+        "abc1", "one", "shared", "abd", "abc", "p", "e", "t1", "two", "zz", "", "abd3 x",
+    ];
+    for durable in contents {
+        for volatile in [None, Some(TEXT), Some(r#"[{"id":"e"},{"id":"zz"}]"#)] {
+            let place = Place::with(durable);
+            if let Some(volatile) = volatile {
+                place.write("volatile-things.json", volatile);
+            }
+            texts.iter().for_each(|text| agree(&place, text));
+        }
+    }
+    let place = Place::new();
+    texts.iter().for_each(|text| agree(&place, text));
+}
+
+/// Refuses to read whole files.
+#[derive(Debug)]
+struct PiecesOnly;
+
+impl MetadataIo for PiecesOnly {
+    fn read(&self, _: &Dir, name: &OsStr, _: u64) -> Result<Option<Vec<u8>>, PathError> {
+        panic!("all of {} was read", name.display());
+    }
+
+    fn open(
+        &self,
+        dir: &Dir,
+        name: &OsStr,
+        limit: u64,
+    ) -> Result<Option<Box<dyn std::io::Read>>, PathError> {
+        HostIo.open(dir, name, limit)
+    }
+
+    fn stage(
+        &self,
+        dir: &Dir,
+        name: &OsStr,
+        mode: u32,
+        chunks: &[&[u8]],
+    ) -> Result<Staged, PathError> {
+        HostIo.stage(dir, name, mode, chunks)
+    }
+
+    fn sync(&self, staged: &Staged) -> Result<(), PathError> {
+        HostIo.sync(staged)
+    }
+
+    fn publish(&self, staged: Staged) -> Result<(), PathError> {
+        HostIo.publish(staged)
+    }
+
+    fn remove(&self, dir: &Dir, name: &OsStr) -> Result<bool, PathError> {
+        HostIo.remove(dir, name)
+    }
+
+    fn sync_dir(&self, dir: &Dir) -> Result<(), PathError> {
+        HostIo.sync_dir(dir)
+    }
+}
+
+#[test]
+fn a_single_question_does_not_keep_the_file() {
+    let place = Place::with(TEXT);
+    for (text, is_there) in [("abd3 x", true), ("not-there", false)] {
+        let store = JsonStore::<Thing>::open(place.options().io(Arc::new(PiecesOnly))).unwrap();
+        let found = store.lookup(text).unwrap().one();
+        assert_eq!(found.is_some(), is_there, "{text}");
+    }
+    let limited = JsonStore::<Thing>::open(place.options().limit(20)).unwrap();
+    assert!(matches!(limited.lookup("e"), Err(LookupError::Read(_))));
 }

@@ -1,0 +1,362 @@
+//! Looking one text up in a file without keeping the file.
+//!
+//! A process that asks one question pays more for the fresh memory that a whole file takes
+//! than for walking over it. So the file goes through one small buffer, record by
+//! record, and only the one that has the text as its identifier is kept. Whatever is not as
+//! plain as that is left to those who load everything: [`Sought::Unsure`].
+
+use std::io::{self, Read};
+use std::ops::Range;
+
+use memchr::memmem::Finder;
+
+use crate::fields::{Field, Fields};
+use crate::text::{Quoted, is_space};
+use crate::walk::{self, Value, Visitor};
+
+/// Bytes that are read at once: few enough to stay in the processor's caches, and for few new pages.
+const PIECE: usize = 128 << 10;
+
+/// What a pass over a file told about a text.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Sought {
+    /// The text of the first record with this identifier.
+    Record(Vec<u8>),
+    /// The file is a whole list of records, and none of them mentions the text.
+    Nothing,
+    /// The text may be a name, a prefix, or something else; or the file is damaged.
+    Unsure,
+}
+
+/// Passes once over a file, as far as it takes to find out.
+pub(crate) fn seek(file: impl Read, text: &str, fields: &Fields) -> io::Result<Sought> {
+    if text.is_empty() {
+        return Ok(Sought::Unsure);
+    }
+    let window = Window {
+        file,
+        text: Finder::new(text),
+        buffer: vec![0; PIECE],
+        held: 0..0,
+        mention: None,
+        is_at_end: false,
+    };
+    let pass = Pass { window, fields };
+    Ok(pass.list()?.unwrap_or(Sought::Unsure))
+}
+
+#[derive(Debug)]
+struct Pass<'a, F> {
+    window: Window<'a, F>,
+    fields: &'a Fields,
+}
+
+impl<F: Read> Pass<'_, F> {
+    /// Passes over the list; `None` if there is none.
+    fn list(mut self) -> io::Result<Option<Sought>> {
+        if self.window.token()? != Some(b'[') {
+            return Ok(None);
+        }
+        if self.window.peek()? == Some(b']') {
+            self.window.token()?;
+            return self.end();
+        }
+        loop {
+            let Some(record) = self.record()? else {
+                return Ok(None);
+            };
+            if let Some(sought) = self.judge(record.clone()) {
+                return Ok(Some(sought));
+            }
+            self.window.pass_over(record.end);
+            match self.window.token()? {
+                Some(b',') => _ = self.window.peek()?,
+                Some(b']') => return self.end(),
+                _ => return Ok(None),
+            }
+        }
+    }
+
+    /// What it means that the list is at its end.
+    fn end(mut self) -> io::Result<Option<Sought>> {
+        let is_whole = self.window.peek()?.is_none();
+        Ok(is_whole.then_some(Sought::Nothing))
+    }
+
+    /// The next record, all of it in the buffer; `None` if there is none.
+    fn record(&mut self) -> io::Result<Option<Found>> {
+        loop {
+            let start = self.window.held.start;
+            let mut escapes = Escapes(false);
+            if let Some(end) = walk::record(self.window.bytes(), start, &mut escapes) {
+                let escapes = escapes.0;
+                return Ok(Some(Found {
+                    start,
+                    end,
+                    escapes,
+                }));
+            }
+            if !self.window.fill()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// What a record tells about the text; `None` if nothing.
+    fn judge(&mut self, record: Found) -> Option<Sought> {
+        let mentions = self.window.is_mentioned(record.start..record.end);
+        if !mentions && !record.escapes {
+            return None;
+        }
+        let mut meaning = Meaning {
+            fields: self.fields,
+            id: None,
+            is_hidden: false,
+        };
+        let bytes = self.window.bytes();
+        let walked = walk::record(bytes, record.start, &mut meaning);
+        if walked.is_none() || meaning.is_hidden {
+            return Some(Sought::Unsure);
+        }
+        if !mentions {
+            return None;
+        }
+        let id = meaning.id.and_then(|id| bytes.get(id.start..id.end));
+        if id == Some(self.window.text.needle()) {
+            let record = bytes.get(record.start..record.end)?;
+            return Some(Sought::Record(record.to_vec()));
+        }
+        Some(Sought::Unsure)
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Found {
+    start: usize,
+    end: usize,
+    /// Whether there are escapes in it, behind which the text could hide.
+    escapes: bool,
+}
+
+/// Notices escapes and nothing else.
+#[derive(Debug)]
+struct Escapes(bool);
+
+impl Visitor for Escapes {
+    #[inline]
+    fn field(&mut self, _: &[u8], name: Quoted, value: Value) -> Option<()> {
+        self.0 |= name.escaped | value.is_escaped();
+        Some(())
+    }
+}
+
+/// Finds out what is in the indexed fields.
+#[derive(Debug)]
+struct Meaning<'a> {
+    fields: &'a Fields,
+    id: Option<Quoted>,
+    /// Whether a field that is looked up in has escapes.
+    is_hidden: bool,
+}
+
+impl Visitor for Meaning<'_> {
+    fn field(&mut self, bytes: &[u8], name: Quoted, value: Value) -> Option<()> {
+        let Some(field) = self.fields.find(bytes, name.start, name.end) else {
+            return Some(());
+        };
+        self.is_hidden |= value.is_escaped();
+        if field == Field::Id {
+            if self.id.is_some() {
+                return None;
+            }
+            if let Value::Text(text) = value {
+                self.id = Some(text);
+            }
+        }
+        Some(())
+    }
+}
+
+/// The part of a file that is looked at.
+#[derive(Debug)]
+struct Window<'a, F> {
+    file: F,
+    text: Finder<'a>,
+    buffer: Vec<u8>,
+    /// What of the buffer is filled and not passed over.
+    held: Range<usize>,
+    /// Where the text is next, if it is in the buffer.
+    mention: Option<usize>,
+    is_at_end: bool,
+}
+
+impl<F: Read> Window<'_, F> {
+    /// The buffer up to the last byte that was read.
+    fn bytes(&self) -> &[u8] {
+        self.buffer.get(..self.held.end).unwrap_or_default()
+    }
+
+    fn pass_over(&mut self, end: usize) {
+        self.held.start = end;
+    }
+
+    /// The next byte that is no space, which is then the first one held; `None` at the end.
+    fn peek(&mut self) -> io::Result<Option<u8>> {
+        loop {
+            match self.bytes().get(self.held.start) {
+                Some(byte) if is_space(*byte) => self.held.start += 1,
+                Some(byte) => return Ok(Some(*byte)),
+                None => {
+                    if !self.fill()? {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Passes over the next byte that is no space.
+    fn token(&mut self) -> io::Result<Option<u8>> {
+        let byte = self.peek()?;
+        self.held.start += usize::from(byte.is_some());
+        Ok(byte)
+    }
+
+    /// Reads more, behind what is held; `false` at the end of the file.
+    fn fill(&mut self) -> io::Result<bool> {
+        if self.is_at_end {
+            return Ok(false);
+        }
+        self.buffer.copy_within(self.held.clone(), 0);
+        self.held = 0..self.held.len();
+        if self.held.end == self.buffer.len() {
+            // A record that is larger than all there was.
+            self.buffer.resize(self.buffer.len() * 2, 0);
+        }
+        let read = self.read()?;
+        self.held.end += read;
+        self.is_at_end = read == 0;
+        self.mention = self.text.find(self.bytes());
+        Ok(read > 0)
+    }
+
+    fn read(&mut self) -> io::Result<usize> {
+        let room = self.buffer.get_mut(self.held.end..).unwrap_or_default();
+        loop {
+            match self.file.read(room) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Whether the text is in a range of the buffer behind which nobody asked yet.
+    fn is_mentioned(&mut self, range: Range<usize>) -> bool {
+        while let Some(at) = self.mention.filter(|at| *at < range.start) {
+            let next = at + 1;
+            let rest = self.bytes().get(next..).unwrap_or_default();
+            self.mention = self.text.find(rest).map(|found| next + found);
+        }
+        self.mention.is_some_and(|at| range.contains(&at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::KeySpec;
+    use proptest::prelude::*;
+
+    fn fields() -> Fields {
+        Fields::new(const { &[KeySpec::field("parent").resolved()] })
+    }
+
+    /// Gives a few bytes at a time.
+    struct Slowly<'a>(&'a [u8], usize);
+
+    impl Read for Slowly<'_> {
+        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+            let count = self.1.min(self.0.len()).min(room.len());
+            let (now, later) = self.0.split_at(count);
+            room[..count].copy_from_slice(now);
+            self.0 = later;
+            Ok(count)
+        }
+    }
+
+    fn sought(content: &str, text: &str) -> Sought {
+        seek(content.as_bytes(), text, &fields()).unwrap()
+    }
+
+    fn record(text: &str) -> Sought {
+        Sought::Record(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn only_a_plain_identifier_is_found() {
+        let list =
+            r#"[{"id":"aa","names":["bb"],"parent":"cc","x":"dd"}, {"names":[],"id":"ee"} ] "#;
+        assert_eq!(sought(list, "ee"), record(r#"{"names":[],"id":"ee"}"#));
+        for unsure in ["a", "bb", "cc", "dd", "id", ""] {
+            assert_eq!(sought(list, unsure), Sought::Unsure, "{unsure}");
+        }
+        for nothing in ["zz", "aab", "a-long-text-that-is-nowhere"] {
+            assert_eq!(sought(list, nothing), Sought::Nothing, "{nothing}");
+        }
+        assert_eq!(sought(" [ ]\n", "a"), Sought::Nothing);
+    }
+
+    #[test]
+    fn what_hides_the_text_or_its_meaning_is_unsure() {
+        let cases = [
+            r#"[{"id":"\u0061a"}]"#,
+            r#"[{"id":"b","names":["x","\u0061a"]}]"#,
+            r#"[{"id":"b","parent":"\u0061a"}]"#,
+            r#"[{"id":"b","id":"aa"}]"#,
+            r#"[{"id":"b","x":[{"id":"aa"}]}]"#,
+            r#"[{"id":"b"},{"id":"c","#,
+            r#"[{"id":"b"}"#,
+            r#"[{"id":"b"}]x"#,
+            r#"[{"id":"b"},]"#,
+            r#"[{"id":"b"},null]"#,
+            "[",
+            "[,]",
+            "{}",
+            "null",
+            "",
+            " ",
+        ];
+        for content in cases {
+            assert_eq!(sought(content, "aa"), Sought::Unsure, "{content}");
+        }
+        // Escapes elsewhere hide nothing.
+        let content = r#"[{"id":"b","x":"\"aa\""},{"id":"c","metadata":"{\"k\":1}"}]"#;
+        assert_eq!(sought(content, "zz"), Sought::Nothing);
+    }
+
+    #[test]
+    fn what_is_behind_the_record_is_not_looked_at() {
+        let content = r#"[{"id":"aa"},{"id":"b"#;
+        assert_eq!(sought(content, "aa"), record(r#"{"id":"aa"}"#));
+    }
+
+    #[test]
+    fn records_may_be_larger_than_the_buffer() {
+        let large = "x".repeat(3 * PIECE);
+        let list = format!(r#"[{{"id":"a","x":"{large}"}},{{"id":"bb"}}]"#);
+        assert_eq!(sought(&list, "bb"), record(r#"{"id":"bb"}"#));
+        assert_eq!(sought(&list, "cc"), Sought::Nothing);
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_make_no_difference(
+            content in "\\[(\\{\"id\":\"[ab]{1,3}\"(,\"names\":\\[(\"[ab\\\\]{1,2}\",?){0,2}\\])?\\}, ?){0,5}(\\{\"id\":\"abba\"\\})?\\]?",
+            text in "[ab]{1,4}",
+            piece in 1..9_usize,
+        ) {
+            let slowly = seek(Slowly(content.as_bytes(), piece), &text, &fields()).unwrap();
+            prop_assert_eq!(slowly, sought(&content, &text));
+        }
+    }
+}
