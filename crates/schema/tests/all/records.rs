@@ -169,6 +169,24 @@ fn the_last_of_repeated_fields_counts() {
 }
 
 #[test]
+fn of_a_repeated_map_only_the_last_one_counts() {
+    let rewritten = |json: &str| {
+        let record = ImageRecord::from_json(json.as_bytes()).unwrap();
+        String::from_utf8(record.to_json()).unwrap()
+    };
+    let once = rewritten(r#"{"id":"a","big-data-sizes":{"b":2}}"#);
+    assert!(once.contains(r#""big-data-sizes":{"b":2}"#), "{once}");
+    assert_eq!(
+        rewritten(r#"{"id":"a","big-data-sizes":{"a":1},"big-data-sizes":{"b":2}}"#),
+        once
+    );
+    assert_eq!(
+        rewritten_layer(r#"{"id":"a","flags":{"a":1},"names":[],"flags":{"b":2}}"#),
+        format!(r#"{{"id":"a",{CREATED},"flags":{{"b":2}}}}"#)
+    );
+}
+
+#[test]
 fn unknown_fields_are_kept_in_order_and_as_they_were() {
     let json = r#"{"zeta":1.50,"id":"a","alpha":{"b":[ 1,"<\u0041>" ],"a":null},"é<":123456789012345678901234567890}"#;
     let expected = format!(
@@ -200,6 +218,20 @@ fn flags_are_free_form_and_sorted() {
     assert!(!layer.is_incomplete());
     layer.set_incomplete(Completeness::Incomplete);
     assert!(layer.is_incomplete());
+}
+
+/// Beyond 53 bits numbers are not what they were any more when Go has read them.
+#[test]
+fn large_integers_in_flags_keep_their_digits() {
+    for number in [
+        "9007199254740993",
+        "-9007199254740993",
+        "9223372036854775807",
+        "18446744073709551615",
+    ] {
+        let json = format!(r#"{{"id":"a",{CREATED},"flags":{{"n":{number}}}}}"#);
+        assert_eq!(rewritten_layer(&json), json);
+    }
 }
 
 #[test]
