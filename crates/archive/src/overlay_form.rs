@@ -47,7 +47,8 @@ pub(crate) enum Seen {
 /// A name that a directory says something about.
 pub(crate) struct Noted {
     pub(crate) name: OsString,
-    pub(crate) is_whiteout: bool,
+    /// A file `.wh.x` says so, and no entry does.
+    pub(crate) by_name: bool,
     /// There is a whiteout of this name too, so nothing shines through.
     pub(crate) replaces: bool,
 }
@@ -143,44 +144,34 @@ impl OverlayForm {
         }
     }
 
-    /// All names a directory says something about, sorted.
+    /// All names a directory says something about, sorted. Which of the entries
+    /// are whiteouts, [`look`](Self::look) tells.
     pub(crate) fn names(self, dir: &Dir) -> Result<Vec<Noted>, PathError> {
         let mut noted: Vec<Noted> = Vec::new();
         for entry in sorted_entries(dir)? {
-            let (name, by_name) = match self {
-                Self::Kernel(_) => (entry.name, false),
-                Self::Fuse => match meaning(entry.name.as_encoded_bytes()) {
-                    Meaning::Ordinary => (entry.name, false),
-                    Meaning::Delete(hidden) if !is_reserved(hidden) => (os(hidden).into(), true),
-                    _ => continue,
-                },
+            let meaning = match self {
+                Self::Kernel(_) => Meaning::Ordinary,
+                Self::Fuse => meaning(entry.name.as_encoded_bytes()),
             };
-            let is_whiteout = by_name || self.deletes(dir, &name, entry.file_type)?;
+            let (name, by_name) = match meaning {
+                Meaning::Ordinary => (entry.name, false),
+                Meaning::Delete(hidden) if !is_reserved(hidden) => (os(hidden).into(), true),
+                _ => continue,
+            };
             noted.push(Noted {
                 name,
-                is_whiteout,
+                by_name,
                 replaces: false,
             });
         }
         // An entry comes before a whiteout of its name.
-        noted.sort_by(|a, b| (&a.name, a.is_whiteout).cmp(&(&b.name, b.is_whiteout)));
+        noted.sort_by(|a, b| (&a.name, a.by_name).cmp(&(&b.name, b.by_name)));
         noted.dedup_by(|later, kept| {
             let same = later.name == kept.name;
             kept.replaces |= same;
             same
         });
         Ok(noted)
-    }
-
-    fn deletes(self, dir: &Dir, name: &OsStr, file_type: FileType) -> Result<bool, PathError> {
-        let may = matches!(
-            file_type,
-            FileType::CharDevice | FileType::File | FileType::Unknown
-        );
-        match if may { dir.stat(name)? } else { None } {
-            Some(stat) => self.is_whiteout(dir, name, &stat),
-            None => Ok(false),
-        }
     }
 }
 

@@ -1,13 +1,14 @@
 //! What several directories on top of each other show.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ffi::{OsStr, OsString};
 
 use layerhold_sys::{Dir, PathError, Stat};
 
 use crate::changes::ChangesError;
 use crate::entry_path::{os, shown};
-use crate::overlay_form::{OverlayForm, Seen};
+use crate::overlay_form::{Noted, OverlayForm, Seen};
 use crate::tree::push;
 
 /// Directories of one level kept open at a time. There may be hundreds of
@@ -144,11 +145,18 @@ impl Lower {
         let mut names = BTreeMap::new();
         for index in 0..self.layers.len() {
             let Some(dir) = self.open(index)? else { break };
-            for noted in self.form.names(&dir)? {
-                names.entry(noted.name).or_insert(noted.is_whiteout);
+            for Noted { name, by_name, .. } in self.form.names(&dir)? {
+                if let Entry::Vacant(new) = names.entry(name) {
+                    let hides = by_name || self.is_whiteout(&dir, new.key())?;
+                    new.insert(hides);
+                }
             }
         }
-        let visible = names.into_iter().filter(|(_, is_whiteout)| !is_whiteout);
+        let visible = names.into_iter().filter(|(_, hides)| !hides);
         Ok(visible.map(|(name, _)| name).collect())
+    }
+
+    fn is_whiteout(&self, dir: &Dir, name: &OsStr) -> Result<bool, PathError> {
+        Ok(matches!(self.form.look(dir, name)?, Seen::Whiteout))
     }
 }

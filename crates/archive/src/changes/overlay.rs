@@ -1,7 +1,7 @@
 //! The changes that the upper directory of an overlay holds (Go:
 //! `pkg/archive/changes_linux.go`, `OverlayChanges`).
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::vec::IntoIter;
 
@@ -119,28 +119,15 @@ impl Walk {
         upper: &Dir,
         hidden: Option<&mut Lower>,
     ) -> Result<IntoIter<Name>, ChangesError> {
-        let mut names = self.form.names(upper).map_err(ChangesError::New)?;
+        let own = self.form.names(upper).map_err(ChangesError::New)?;
         let hidden = hidden.map_or(Ok(Vec::new()), Lower::names);
         let hidden = hidden.map_err(ChangesError::Old)?;
-        let known: BTreeSet<_> = names.iter().map(|noted| noted.name.clone()).collect();
-        let plain = |name| Name {
-            name,
-            replaces: false,
-        };
-        let mut all: Vec<Name> = names
-            .drain(..)
-            .map(|noted| Name {
-                name: noted.name,
-                replaces: noted.replaces,
-            })
-            .collect();
-        all.extend(
-            hidden
-                .into_iter()
-                .filter(|name| !known.contains(name))
-                .map(plain),
-        );
-        Ok(all.into_iter())
+        // Of a name in both, what the upper directory says counts.
+        let mut all: BTreeMap<OsString, bool> = BTreeMap::new();
+        all.extend(hidden.into_iter().map(|name| (name, false)));
+        all.extend(own.into_iter().map(|noted| (noted.name, noted.replaces)));
+        let named = |(name, replaces)| Name { name, replaces };
+        Ok(all.into_iter().map(named).collect::<Vec<_>>().into_iter())
     }
 
     fn visit(&mut self, name: &Name) -> Result<(), ChangesError> {
