@@ -1,7 +1,7 @@
 //! What the JSON store costs at 100 to 50,000 records shaped like those of real layers.
 //!
 //! `load` opens a store and loads it; `lookup_cold` is what a short-lived process
-//! does (open, lock, read, find), `lookup_warm` what a long-lived one does.
+//! does (open, lock, read, find), `lookup_once` the same without keeping the file, `lookup_warm` what a long-lived one does.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -161,6 +161,15 @@ fn load(criterion: &mut Criterion) {
                     bencher.iter(|| {
                         let snapshot = open(scratch.path()).snapshot().expect("the store is whole");
                         black_box(snapshot.resolve(text).one().is_some())
+                    });
+                },
+            );
+            group.bench_function(
+                BenchmarkId::new(format!("lookup_once_{what}"), records),
+                |bencher| {
+                    bencher.iter(|| {
+                        let found = open(scratch.path()).lookup(text);
+                        black_box(found.expect("the store is whole").one().is_some())
                     });
                 },
             );

@@ -63,7 +63,7 @@
 //! # Damage
 //!
 //! A damaged record is set aside, not served, and kept in the file byte for byte
-//! ([`Snapshot::damaged`]). The end of a torn file is set aside too, and moved to a
+//! ([`Snapshot::damaged`]), until it is removed by its identifier ([`WriteGuard::remove`]). The end of a torn file is set aside too, and moved to a
 //! side file before a save replaces the file ([`JsonStore::set_aside_files`]).
 //! A file that is missing or empty is reported as such ([`FileState`]): only the
 //! caller knows whether records ought to be there.
@@ -74,7 +74,7 @@
 //!   Go writes them (`"ID"`, `"n\u0061mes"`) is not found by these fields.
 //! - Two damages in one file that happen to cancel out can make the records
 //!   between them one damaged record; the file is never cut in pieces that are not records.
-//! - Record files are read as a whole, and are limited to 2 GiB.
+//! - Record files are read as a whole (except for [`JsonStore::lookup`]), and are limited to 2 GiB.
 //! - Data items whose names have no file of their own with Go are refused
 //!   ([`file_name_to_write`]).
 

@@ -350,3 +350,64 @@ fn a_reader_gives_up_after_three_repairs() {
     );
     assert_eq!(spoiler.saves.load(Ordering::Relaxed), 3);
 }
+
+/// Damage stays where it is, byte for byte, also when a file is changed in place, and so does a
+/// second record whose first one is in another file.
+#[test]
+fn damage_survives_a_change_in_place() {
+    let bad = r#"{"id":"a","names":7}"#;
+    let good = r#"{"id":"a","x":1}"#;
+    let second = r#"{"id":"b","second":1}"#;
+    let mut saved_in_place = 0;
+    for failing in 2..8 {
+        let place = Place::with(format!(r#"[{bad},{{"id":"v"}},{{"id":"b"}},7,{good}]"#));
+        place.write(
+            "volatile-things.json",
+            format!(r#"[{{"id":"w"}},{second},{second}]"#),
+        );
+        let io = FaultIo::new(failing, io::ErrorKind::StorageFull);
+        let store = JsonStore::<Thing>::open(place.options().io(io.clone())).unwrap();
+        let mut guard = store.write().unwrap();
+        assert_eq!(guard.damaged().len(), 4);
+        guard.remove("v").unwrap();
+        guard.remove("w").unwrap();
+        if guard.save().is_err() {
+            continue;
+        }
+        drop(guard);
+        let (durable, volatile) = contents(&place);
+        saved_in_place += usize::from(durable.contains(' ') || volatile.contains(' '));
+        let squeezed = |text: &str| text.replace(' ', "");
+        assert_eq!(
+            squeezed(&durable),
+            format!(r#"[{bad},{{"id":"b"}},7,{good}]"#)
+        );
+        assert_eq!(squeezed(&volatile), format!("[{second},{second}]"));
+        let snapshot = place.open().snapshot().unwrap();
+        assert_eq!(snapshot.json("a"), Some(good.as_bytes()));
+        assert_eq!(snapshot.ids().collect::<Vec<_>>(), ["b", "a"]);
+        assert_eq!(snapshot.damaged().len(), 4);
+    }
+    assert!(saved_in_place >= 2, "{saved_in_place}");
+}
+
+/// What was set aside is gone after a change in place as well.
+#[test]
+fn damage_that_is_set_aside_goes_in_place() {
+    let place = Place::with(r#"[{"id":"a"},7,{"id":"a","second":1},{"id":"b"}]"#);
+    // Reads, then the three steps of each of two side files.
+    let failing = 2 + 2 * 4;
+    let io = FaultIo::new(failing, io::ErrorKind::StorageFull);
+    let store = JsonStore::<Thing>::open(place.options().io(io.clone())).unwrap();
+    let mut guard = store.write().unwrap();
+    for damage in guard.damaged() {
+        guard.set_aside(&damage).unwrap();
+    }
+    guard.save().unwrap();
+    assert_eq!(io.done.lock().unwrap()[failing], "stage");
+    drop(guard);
+    let text = place.text("things.json").unwrap();
+    assert_eq!(text.replace(' ', ""), r#"[{"id":"a"},{"id":"b"}]"#);
+    assert!(text.contains(' '));
+    assert_eq!(place.open().set_aside_files().unwrap().len(), 2);
+}
