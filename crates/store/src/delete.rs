@@ -2,29 +2,33 @@
 //!
 //! | step | what happens | a crash after it leaves |
 //! |---|---|---|
-//! | 1 | for an image or container, an intent is noted | a note without effect: everything in it is in use |
-//! | 2 | the record of the image is removed | layers that no image uses; our next writer finds the intent and removes them |
+//! | 1 | the layers that go with an image, or all when the store is wiped, are noted as an intent | a note without effect: everything in it is in use |
+//! | 2 | the record of the image is removed, its data is moved into a temporary area | layers that no image uses; our next writer finds the intent and removes them |
 //! | 3 | the layers are unmounted and recorded as incomplete | layers that the next writer, ours or Go's, removes |
-//! | 4 | trees, tar-split files and data items are moved into temporary areas | the same |
-//! | 5 | the layers' records are removed, then that of the container | temporary areas, erased by the next opener |
-//! | 6 | the intent is removed, the locks are released, the areas are erased | – |
+//! | 4 | trees, tar-split files and data items of the layers are moved into temporary areas | the same |
+//! | 5 | the layers' records are removed | a container whose layer is gone, which can be deleted again |
+//! | 6 | the data of the container is moved into a temporary area, its record is removed | temporary areas, erased by the next opener |
+//! | 7 | the intent is removed, the locks are released, the areas are erased | – |
+//!
+//! Steps 1 and 2 are those of images, step 6 is that of containers. A damaged record can be deleted by its ID; what it names cannot be
+//! known, and so layers of a damaged image or container stay and can be deleted by themselves.
 //!
 //! What is in an additional store is neither deleted nor in the way: an image that was taken over from there shows again as it is
 //! there. Nothing here needs space on the disk: where a temporary area cannot be made, things are erased at once, and record files are
 //! changed in place.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use layerhold_driver::Trash;
-use layerhold_ids::LayerId;
+use layerhold_ids::{ContainerId, ImageId, LayerId};
 use layerhold_sys::Dir;
 
+use crate::doomed::{Doomed, find_doomed, find_doomed_of_some_kind, removable, require_doomed};
 use crate::error::{DeleteError, LookupError, MountError};
 use crate::inner::Inner;
 use crate::intent::Intent;
 use crate::locks::{InContext, Locks};
-use crate::lookup::{Item, by_id, by_key, find_to_change, own_by_id};
+use crate::lookup::{by_key, own_by_id};
 use crate::mount::Unmounting;
 use crate::records::{BY_IMAGE, BY_LAYER, BY_PARENT, BY_TOP_LAYER, Container, Image, Layer};
 use crate::shelves::Parts;
@@ -49,14 +53,17 @@ impl Store {
     /// [`DeleteError::Lookup`] when the key means nothing.
     pub fn delete(&self, key: &str) -> Result<(), DeleteError> {
         self.inner.deleting(|work, locks| {
-            if let Some(container) = found(find_to_change(&locks.containers, key))? {
-                return work.container(locks, &container);
+            if let Some(container) = find_doomed_of_some_kind(&locks.containers, key)? {
+                return work.doomed_container(locks, &container);
             }
-            if let Some(image) = found(find_to_change(&locks.images, key))? {
-                return work.image(locks, &image);
+            if let Some(image) = find_doomed_of_some_kind(&locks.images, key)? {
+                return work.image_of_id(locks, image.id());
             }
-            match find_to_change(&locks.layers, key)? {
-                Some(layer) => work.layers(locks, &[layer.id().clone()]),
+            match find_doomed(&locks.layers, key)? {
+                Some(layer) => match layer.id().parse() {
+                    Ok(id) => work.layers(locks, &[id]),
+                    Err(_) => work.layer_record(locks, layer.id()),
+                },
                 None => Err(LookupError::Nothing {
                     key: key.to_owned(),
                 }
@@ -65,7 +72,8 @@ impl Store {
         })
     }
 
-    /// Deletes a layer that nothing uses. Images in which it only stands in for their top layer forget it.
+    /// Deletes a layer that nothing uses. Images in which it only stands in for their top layer forget it. A damaged record can be
+    /// deleted like any other, here and in the other methods.
     ///
     /// # Errors
     ///
@@ -73,32 +81,37 @@ impl Store {
     /// [`DeleteError::UsedByContainer`] when something uses it.
     pub fn delete_layer(&self, key: &str) -> Result<(), DeleteError> {
         self.inner.deleting(|work, locks| {
-            let layer = require(find_to_change(&locks.layers, key)?, key)?;
-            work.unused_layer(locks, layer.id())
+            let layer = require_doomed(&locks.layers, key)?;
+            match layer.id().parse() {
+                Ok(id) => work.unused_layer(locks, &id),
+                Err(_) => work.layer_record(locks, layer.id()),
+            }
         })
     }
 
     /// Deletes an image that no container uses, with those of its layers that nothing else needs. Returns these layers; with
-    /// [`Commit::ListOnly`] they are only listed.
+    /// [`Commit::ListOnly`] they are only listed. Which layers an image had whose record is damaged cannot be known: they stay.
     ///
     /// # Errors
     ///
     /// [`DeleteError::NotA`] for an unknown image; [`DeleteError::ImageUsedByContainer`].
     pub fn delete_image(&self, key: &str, commit: Commit) -> Result<Vec<LayerId>, DeleteError> {
         self.inner.deleting(|work, locks| {
-            let image = require(find_to_change(&locks.images, key)?, key)?;
-            if let Some(container) =
-                by_key(&locks.containers, BY_IMAGE, image.id().as_str()).first()
-            {
+            let image = require_doomed(&locks.images, key)?;
+            let users = by_key(&locks.containers, BY_IMAGE, image.id());
+            if let (Some(container), Ok(image)) = (users.first(), image.id().parse()) {
                 return Err(DeleteError::ImageUsedByContainer {
-                    image: image.id().clone(),
+                    image,
                     container: container.id().clone(),
                 });
             }
-            let layers = removable(&image, locks);
+            let layers = match &image {
+                Doomed::Usable(image) => removable(image, locks),
+                Doomed::Damaged(_) => Vec::new(),
+            };
             if commit == Commit::Delete {
                 work.note(&layers);
-                work.image(locks, &image)?;
+                work.image_of_id(locks, image.id())?;
                 work.layers(locks, &layers)?;
             }
             Ok(layers)
@@ -112,8 +125,8 @@ impl Store {
     /// [`DeleteError::NotA`] for an unknown container.
     pub fn delete_container(&self, key: &str) -> Result<(), DeleteError> {
         self.inner.deleting(|work, locks| {
-            let container = require(find_to_change(&locks.containers, key)?, key)?;
-            work.container(locks, &container)
+            let container = require_doomed(&locks.containers, key)?;
+            work.doomed_container(locks, &container)
         })
     }
 
@@ -247,7 +260,7 @@ impl Deletion<'_> {
     ) -> Result<(), DeleteError> {
         let present: Vec<&LayerId> = layers
             .iter()
-            .filter(|id| locks.layers.is_own(id.as_str()))
+            .filter(|id| locks.layers.can_remove(id.as_str()))
             .collect();
         self.unmount(&present)?;
         for id in &present {
@@ -279,9 +292,30 @@ impl Deletion<'_> {
         locks: &mut Locks,
         image: &Arc<Image>,
     ) -> Result<(), DeleteError> {
-        locks.images.remove(image.id().as_str()).of::<Image>()?;
+        self.image_of_id(locks, image.id().as_str())
+    }
+
+    fn image_of_id(&mut self, locks: &mut Locks, id: &str) -> Result<(), DeleteError> {
+        locks.images.remove(id).of::<Image>()?;
         locks.images.save().of::<Image>()?;
-        self.image_dirs(image.id().as_str())
+        self.image_dirs(id)
+    }
+
+    /// Removes the record of a layer that has an ID which no layer can have.
+    fn layer_record(&mut self, locks: &mut Locks, id: &str) -> Result<(), DeleteError> {
+        locks.layers.remove(id).of::<Layer>()?;
+        Ok(locks.layers.save().of::<Layer>()?)
+    }
+
+    fn doomed_container(
+        &mut self,
+        locks: &mut Locks,
+        container: &Doomed<Container>,
+    ) -> Result<(), DeleteError> {
+        match container {
+            Doomed::Usable(container) => self.container(locks, container),
+            Doomed::Damaged(id) => self.container_of_id(locks, id),
+        }
     }
 
     /// Deletes a container: the layer first, so that it is not lost track of when it cannot be removed.
@@ -291,15 +325,20 @@ impl Deletion<'_> {
         container: &Arc<Container>,
     ) -> Result<(), DeleteError> {
         self.layers(locks, std::slice::from_ref(container.layer()))?;
-        self.container_dirs(container.id().as_str())?;
-        locks
-            .containers
-            .remove(container.id().as_str())
-            .of::<Container>()?;
+        self.container_of_id(locks, container.id().as_str())
+    }
+
+    fn container_of_id(&mut self, locks: &mut Locks, id: &str) -> Result<(), DeleteError> {
+        self.container_dirs(id)?;
+        locks.containers.remove(id).of::<Container>()?;
         Ok(locks.containers.save().of::<Container>()?)
     }
 
     fn image_dirs(&mut self, id: &str) -> Result<(), DeleteError> {
+        if id.parse::<ImageId>().is_err() {
+            // Whatever is there under this name, it is not the data of an image.
+            return Ok(());
+        }
         for dir in self.inner.layout.image_dirs() {
             self.inner.discard(dir, id.as_ref(), &mut self.trash)?;
         }
@@ -307,6 +346,9 @@ impl Deletion<'_> {
     }
 
     fn container_dirs(&mut self, id: &str) -> Result<(), DeleteError> {
+        if id.parse::<ContainerId>().is_err() {
+            return Ok(());
+        }
         self.inner
             .discard(&self.inner.layout.containers, id.as_ref(), &mut self.trash)?;
         remove_below(&self.inner.layout.run_containers, id)
@@ -376,60 +418,4 @@ fn remove_below(path: &std::path::Path, id: &str) -> Result<(), DeleteError> {
         Err(error) if error.is_not_found() => Ok(()),
         Err(error) => Err(error.into()),
     }
-}
-
-/// What a key means; what is ambiguous among one kind may still mean something of the next.
-fn found<R: Item>(
-    looked_up: Result<Option<Arc<R>>, LookupError>,
-) -> Result<Option<Arc<R>>, DeleteError> {
-    match looked_up {
-        Err(LookupError::Ambiguous { .. }) => Ok(None),
-        other => Ok(other?),
-    }
-}
-
-fn require<R: Item>(found: Option<Arc<R>>, key: &str) -> Result<Arc<R>, DeleteError> {
-    found.ok_or_else(|| DeleteError::NotA {
-        kind: R::ITEM,
-        key: key.to_owned(),
-    })
-}
-
-/// Lists the layers that only an image needs, those above before those below: first the stand-ins for its top layer, then
-/// down its chain as long as nothing else uses them (Go: store.go, `DeleteImage`) and they are in this store.
-fn removable(image: &Image, locks: &Locks) -> Vec<LayerId> {
-    let mapped: BTreeSet<&LayerId> = image.mapped_layers().iter().collect();
-    let mut removable: Vec<LayerId> = Vec::new();
-    let is_doomed = |id: &str, removable: &[LayerId]| removable.iter().any(|doomed| doomed == id);
-    let is_used = |id: &LayerId, removable: &[LayerId]| {
-        let of_others = locks.images.ids_by_key(BY_TOP_LAYER, id.as_str());
-        let children = locks.layers.ids_by_key(BY_PARENT, id.as_str());
-        of_others
-            .into_iter()
-            .any(|other| other != image.id().as_str())
-            || !locks
-                .containers
-                .ids_by_key(BY_LAYER, id.as_str())
-                .is_empty()
-            || locks.layers.additional_root(id.as_str()).is_some()
-            || children
-                .into_iter()
-                .any(|child| !is_doomed(child, removable))
-    };
-    for id in &mapped {
-        // Go removes these whatever uses them.
-        if !is_used(id, &removable) {
-            removable.push((*id).clone());
-        }
-    }
-    let mut next = image.top_layer().cloned();
-    while let Some(id) = next {
-        if is_used(&id, &removable) || is_doomed(id.as_str(), &removable) {
-            break;
-        }
-        let layer = by_id(&locks.layers, id.as_str()).ok().flatten();
-        next = layer.and_then(|layer| layer.parent().cloned());
-        removable.push(id);
-    }
-    removable
 }

@@ -39,7 +39,7 @@
 //!
 //! # Limitations
 //!
-//! - User namespaces chosen by the store, check and repair are not there yet.
+//! - User namespaces chosen by the store are not there yet.
 //! - A difference taken with [`Store::diff`] fails when the layer is deleted while it is read.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
@@ -53,6 +53,7 @@ mod dedup;
 mod delete;
 mod diff;
 mod directories;
+mod doomed;
 mod error;
 mod files;
 mod inner;

@@ -123,9 +123,20 @@ impl<R: Record> Locked<R> {
         self.held_mut().try_for_each(WriteGuard::save)
     }
 
+    /// Tells whether there is a record that could be removed, if only one that is so damaged that it is none.
+    pub(crate) fn can_remove(&self, id: &str) -> bool {
+        self.find(id).is_some()
+    }
+
     fn position(&self, id: &str) -> usize {
-        let mut own = self.own.iter();
-        own.position(|held| held.guard.contains(id)).unwrap_or(0)
+        self.find(id).unwrap_or(0)
+    }
+
+    fn find(&self, id: &str) -> Option<usize> {
+        let own = || self.own.iter();
+        own()
+            .position(|held| held.guard.contains(id))
+            .or_else(|| own().position(|held| !held.guard.damaged_with_id(id).is_empty()))
     }
 
     fn at(&mut self, position: usize, id: &str) -> Result<&mut WriteGuard<R>, ChangeError> {

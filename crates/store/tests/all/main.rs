@@ -15,6 +15,7 @@ mod collect;
 mod concurrency;
 mod containers;
 mod crashes;
+mod damaged_records;
 mod dedup;
 mod deletion;
 mod differences;
