@@ -28,6 +28,8 @@ pub(crate) struct Flag {
     pub(crate) others: &'static [&'static str],
     /// What it takes.
     pub(crate) kind: Kind,
+    /// What it is when it is not given, as help texts show it.
+    pub(crate) default: &'static str,
     /// What it is for.
     pub(crate) help: &'static str,
 }
@@ -42,6 +44,7 @@ pub(crate) const fn switch(
         long,
         others,
         kind: Kind::Switch,
+        default: "",
         help,
     }
 }
@@ -56,7 +59,16 @@ pub(crate) const fn text(
         long,
         others,
         kind: Kind::Text,
+        default: "",
         help,
+    }
+}
+
+impl Flag {
+    /// Says what the flag is when it is not given.
+    pub(crate) const fn or(mut self, default: &'static str) -> Self {
+        self.default = default;
+        self
     }
 }
 
@@ -70,6 +82,7 @@ pub(crate) const fn list(
         long,
         others,
         kind: Kind::List,
+        default: "",
         help,
     }
 }
@@ -95,6 +108,12 @@ impl Values {
             .get(long)
             .and_then(|values| values.last())
             .map_or("", String::as_str)
+    }
+
+    /// The last text given, even if it is empty, or else the flag's default.
+    pub(crate) fn text_of<'a>(&'a self, flag: &'a Flag) -> &'a str {
+        let given = self.list(flag.long).last();
+        given.map_or(flag.default, String::as_str)
     }
 
     /// All texts given.
@@ -265,7 +284,7 @@ pub(crate) fn describe(flags: &[Flag], values: &Values) -> String {
                 names.push_str(", ");
                 names.push_str(other);
             }
-            let value = values.text(flag.long);
+            let value = values.text_of(flag);
             match flag.kind {
                 Kind::List => {
                     let listed = values.list(flag.long).join(" ");

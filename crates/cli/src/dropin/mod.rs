@@ -5,6 +5,7 @@
 
 mod create;
 mod data;
+mod dedup;
 mod delete;
 mod diff;
 mod directories;

@@ -4,7 +4,8 @@
 
 use super::flags::{Flag, list, switch, text};
 use super::{
-    Action, create, data, delete, diff, directories, inspect, list as lists, mount, names, whole,
+    Action, create, data, dedup, delete, diff, directories, inspect, list as lists, mount, names,
+    whole,
 };
 
 /// One command.
@@ -236,6 +237,15 @@ pub(crate) const COMMANDS: &[Command] = &[
             SUBGID_MAP,
         ],
         action: create::container,
+    },
+    Command {
+        names: &["dedup"],
+        operands: "",
+        help: "Dedup all images",
+        least: 0,
+        most: Some(0),
+        flags: &[JSON, dedup::HASH_METHOD],
+        action: dedup::run,
     },
     Command {
         names: &["delete"],

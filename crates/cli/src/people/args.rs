@@ -69,8 +69,13 @@ pub enum Command {
     Layers(List),
     /// List containers
     Containers(List),
-    /// Show which layer stands on which, and what uses them
-    Tree,
+    /// Show which layer stands on which, what they take, and what uses them
+    Tree(Tree),
+    /// Show what images and containers take on the disk
+    ///
+    /// Layers are counted when they come in, so this does not walk the store; only what containers write is looked at
+    /// each time. SHARED is what other images stand on too. With the vfs driver each layer is a full copy, and counts as such.
+    Du(Usage),
     /// Show everything that is recorded of layers, images or containers
     Inspect(Items),
     /// Create a container from an image
@@ -87,6 +92,11 @@ pub enum Command {
     Rm(Remove),
     /// Remove what killed or crashed programs left behind
     Gc,
+    /// Keep equal files of different images on the disk once
+    ///
+    /// Takes a filesystem that can share blocks: btrfs, or XFS made with reflink=1. Contents do not change, and nothing that is
+    /// in use is disturbed.
+    Dedup(Dedup),
 }
 
 /// Arguments of `load`.
@@ -160,6 +170,42 @@ pub struct Items {
     /// Layers, images or containers, by name, ID or the beginning of an ID
     #[arg(required = true)]
     pub items: Vec<String>,
+}
+
+/// Arguments of `tree`.
+#[derive(Debug, Args)]
+pub struct Tree {
+    /// Show only what these layers, images or containers stand on
+    pub items: Vec<String>,
+}
+
+/// Arguments of `du`.
+#[derive(Debug, Args)]
+pub struct Usage {
+    /// Show only these images, containers or layers
+    pub items: Vec<String>,
+    /// Count everything anew, and put right what was noted wrong
+    #[arg(long)]
+    pub verify: bool,
+}
+
+/// Arguments of `dedup`.
+#[derive(Debug, Args)]
+pub struct Dedup {
+    /// What makes two files worth comparing; in any case all their bytes are compared
+    #[arg(long, value_enum, default_value = "crc", value_name = "METHOD")]
+    pub method: HashChoice,
+}
+
+/// What makes two files worth comparing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HashChoice {
+    /// A 64-bit checksum
+    Crc,
+    /// The length alone: reads least where few files are alike
+    Size,
+    /// SHA-256
+    Sha256,
 }
 
 /// Arguments of `create`.

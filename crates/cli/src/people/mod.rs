@@ -5,7 +5,9 @@
 
 pub mod args;
 mod create;
+mod dedup;
 mod diff;
+mod du;
 mod find;
 mod inspect;
 mod list;
@@ -132,7 +134,8 @@ fn execute(
         Command::Images(list) => list::images(&mut call, &list),
         Command::Layers(list) => list::layers(&mut call, &list),
         Command::Containers(list) => list::containers(&mut call, &list),
-        Command::Tree => tree::run(&mut call),
+        Command::Tree(tree) => tree::run(&mut call, &tree),
+        Command::Du(usage) => du::run(&mut call, &usage),
         Command::Inspect(items) => inspect::run(&mut call, &items),
         Command::Create(create) => create::run(&mut call, create),
         Command::Mount(mount) => mount::mount(&mut call, &mount),
@@ -140,6 +143,7 @@ fn execute(
         Command::Diff(diff) => diff::run(&mut call, diff),
         Command::Rm(remove) => remove::run(&mut call, &remove),
         Command::Gc => remove::collect(&mut call),
+        Command::Dedup(dedup) => dedup::run(&mut call, &dedup),
     }
 }
 

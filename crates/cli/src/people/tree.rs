@@ -1,30 +1,35 @@
 //! `layerhold tree`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use layerhold::Snapshot;
+use layerhold::{Item, Layer, Snapshot};
 use layerhold_ids::LayerId;
 use serde_json::{Value, json};
 
 use super::Call;
+use super::args::Tree;
+use super::find::find;
 use super::units::{short, size};
 use crate::dropin::{Node, draw};
 use crate::failure::{Failure, stream};
 
-pub(super) fn run(call: &mut Call<'_, '_>) -> Result<(), Failure> {
+/// Whether all operands were found; otherwise it has been said which were not.
+type Outcome = Result<(), Failure>;
+
+pub(super) fn run(call: &mut Call<'_, '_>, args: &Tree) -> Result<(), Failure> {
     let snapshot = call.store.snapshot()?;
+    let (layers, outcome) = chosen(call, &snapshot, args)?;
+    let sizes = Sizes::of(call, &layers);
     if call.is_json() {
-        let tree = as_json(&snapshot);
-        return call.json(&tree);
+        let tree = as_json(&snapshot, &layers, &sizes);
+        call.json(&tree)?;
+        return outcome;
     }
     let users = users(&snapshot);
-    let nodes: Vec<Node> = snapshot
-        .layers()
+    let nodes: Vec<Node> = layers
+        .iter()
         .map(|layer| {
-            let mut name = short(layer.id().as_str()).to_owned();
-            if let Some(bytes) = layer.diff_size() {
-                name.push_str(&format!("  {}", size(bytes)));
-            }
             let mut notes: Vec<String> = layer.names().to_vec();
             notes.extend(users.get(layer.id()).into_iter().flatten().cloned());
             Node {
@@ -32,7 +37,7 @@ pub(super) fn run(call: &mut Call<'_, '_>) -> Result<(), Failure> {
                     .parent()
                     .map_or_else(String::new, |parent| parent.as_str().to_owned()),
                 name: layer.id().as_str().to_owned(),
-                label: name,
+                label: sizes.label(layer),
                 notes,
             }
         })
@@ -40,7 +45,99 @@ pub(super) fn run(call: &mut Call<'_, '_>) -> Result<(), Failure> {
     call.streams
         .out
         .write_all(draw(&nodes).as_bytes())
-        .map_err(stream)
+        .map_err(stream)?;
+    outcome
+}
+
+/// The layers to show, in the order of the store: all, or those that the operands stand on.
+fn chosen(
+    call: &mut Call<'_, '_>,
+    snapshot: &Snapshot,
+    args: &Tree,
+) -> Result<(Vec<Arc<Layer>>, Outcome), Failure> {
+    if args.items.is_empty() {
+        return Ok((snapshot.layers().collect(), Ok(())));
+    }
+    let mut wanted = HashSet::new();
+    let mut outcome = Ok(());
+    for text in &args.items {
+        let chains = find(snapshot, text).and_then(|item| chains(snapshot, &item));
+        match chains {
+            Ok(chains) => wanted.extend(chains),
+            Err(error) => {
+                outcome = Err(Failure::Reported);
+                call.complain(text, error)?;
+            }
+        }
+    }
+    let layers = snapshot.layers();
+    let layers = layers.filter(|layer| wanted.contains(layer.id()));
+    Ok((layers.collect(), outcome))
+}
+
+/// Everything that a thing stands on.
+fn chains(snapshot: &Snapshot, item: &Item) -> Result<Vec<LayerId>, layerhold::LookupError> {
+    let tops: Vec<&LayerId> = match item {
+        Item::Layer(layer) => vec![layer.id()],
+        Item::Image(image) => image
+            .top_layer()
+            .into_iter()
+            .chain(image.mapped_layers())
+            .collect(),
+        Item::Container(container) => vec![container.layer()],
+    };
+    let mut chains = Vec::new();
+    for top in tops {
+        let chain = snapshot.layer_chain(top)?;
+        chains.extend(chain.iter().map(|layer| layer.id().clone()));
+    }
+    Ok(chains)
+}
+
+/// What each layer takes, by itself and with all that it stands on.
+struct Sizes(HashMap<LayerId, (u64, u64)>);
+
+impl Sizes {
+    /// What is not known is left out.
+    fn of(call: &Call<'_, '_>, layers: &[Arc<Layer>]) -> Self {
+        let report = call.store.usage().unwrap_or_default();
+        let own: HashMap<&LayerId, u64> = report
+            .layers
+            .iter()
+            .map(|usage| (&usage.id, usage.own.bytes))
+            .collect();
+        let parents: HashMap<&LayerId, Option<&LayerId>> = layers
+            .iter()
+            .map(|layer| (layer.id(), layer.parent()))
+            .collect();
+        let mut sizes = HashMap::new();
+        for layer in layers {
+            let Some(bytes) = own.get(layer.id()).copied() else {
+                continue;
+            };
+            let mut sum = 0u64;
+            let mut next = Some(layer.id());
+            // No chain is longer than there are layers, whatever their records say.
+            for _ in 0..layers.len() {
+                let Some(id) = next else { break };
+                sum = sum.saturating_add(own.get(id).copied().unwrap_or(0));
+                next = parents.get(id).copied().flatten();
+            }
+            sizes.insert(layer.id().clone(), (bytes, sum));
+        }
+        Self(sizes)
+    }
+
+    fn label(&self, layer: &Layer) -> String {
+        let id = short(layer.id().as_str());
+        match (self.0.get(layer.id()), layer.parent()) {
+            (None, _) => id.to_owned(),
+            (Some((own, _)), None) => format!("{id}  {}", size(*own)),
+            (Some((own, sum)), Some(_)) => {
+                format!("{id}  {}, {} with those below", size(*own), size(*sum))
+            }
+        }
+    }
 }
 
 /// What stands on each layer, in words.
@@ -74,9 +171,9 @@ fn users(snapshot: &Snapshot) -> HashMap<LayerId, Vec<String>> {
     users
 }
 
-fn as_json(snapshot: &Snapshot) -> Value {
-    let layers: Vec<Value> = snapshot
-        .layers()
+fn as_json(snapshot: &Snapshot, layers: &[Arc<Layer>], sizes: &Sizes) -> Value {
+    let layers: Vec<Value> = layers
+        .iter()
         .map(|layer| {
             let images: Vec<_> = snapshot
                 .images_by_top_layer(layer.id())
@@ -84,10 +181,13 @@ fn as_json(snapshot: &Snapshot) -> Value {
                 .map(|image| image.id().as_str().to_owned())
                 .collect();
             let container = snapshot.container_by_layer(layer.id());
+            let size = sizes.0.get(layer.id());
             json!({
                 "id": layer.id().as_str(),
                 "parent": layer.parent().map(|parent| parent.as_str()),
                 "size": layer.diff_size(),
+                "own": size.map(|(own, _)| *own),
+                "withParents": size.map(|(_, sum)| *sum),
                 "images": images,
                 "container": container.map(|container| container.id().as_str().to_owned()),
             })

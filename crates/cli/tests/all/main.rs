@@ -6,6 +6,7 @@
     reason = "tests lay their fixtures out with plain file operations and may panic"
 )]
 
+mod dedup;
 mod dropin_data;
 mod dropin_differences;
 mod dropin_items;
@@ -16,3 +17,4 @@ mod people_images;
 mod streams;
 mod support;
 mod twin;
+mod usage;

@@ -187,3 +187,30 @@ fn root_loop_a_layer_that_is_deleted_meanwhile_is_no_failure() {
     assert_eq!((report.deduped, report.failed), (0, 0));
     assert_eq!(report.support, DedupSupport::Possible);
 }
+
+#[test]
+fn root_loop_layers_in_an_image_store_are_found() {
+    let Some(filesystem) = require_filesystem(FilesystemKind::Btrfs, 320) else {
+        return;
+    };
+    let images = filesystem.path().join("images");
+    let store = Store::open(options(filesystem.path()).with_image_store(images)).unwrap();
+    two_images(&store);
+    let report = store.dedup(&DedupOptions::default()).unwrap();
+    assert_eq!((report.layers, report.failed), (2, 0));
+    assert!(report.newly_shared >= 4 * MIB, "{report:?}");
+}
+
+#[test]
+fn root_loop_additional_stores_are_left_alone() {
+    let Some(filesystem) = require_filesystem(FilesystemKind::Btrfs, 320) else {
+        return;
+    };
+    let other = filesystem.path().join("other");
+    two_images(&Store::open(options(&other)).unwrap());
+    let additional = format!("vfs.imagestore={}", other.join("root").display());
+    let store = Store::open(options(filesystem.path()).with_driver_option(additional)).unwrap();
+    assert_eq!(store.snapshot().unwrap().images().count(), 2);
+    let report = store.dedup(&DedupOptions::default()).unwrap();
+    assert_eq!((report.layers, report.deduped), (0, 0));
+}

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use layerhold::layerhold_ids::LayerId;
 use layerhold::{
-    BigDataItem, Commit, ContainerSpec, ImageSpec, LayerSpec, MountRequest, UsageOrigin,
+    BigDataItem, Commit, ContainerSpec, ImageSpec, LayerSpec, MountRequest, Store, UsageOrigin,
     UsageReport,
 };
-use layerhold_testkit::{TarBuilder, TarEntry, require_peer, require_root};
+use layerhold_testkit::{TarBuilder, TarEntry, require_peer, require_root, scratch};
 
-use crate::support::{Place, file_tar, id, import, long, reader};
+use crate::support::{Place, file_tar, id, image, import, long, options, reader};
 
 const FILE: &str = "vfs-layers/layerhold-usage.jsonl";
 
@@ -347,4 +347,42 @@ fn root_peer_layers_made_and_deleted_by_go_are_counted_right() {
     go(&["wipe"]);
     assert!(place.counters().exists(), "Go does not touch it");
     assert_eq!(place.store.usage().unwrap().total.bytes(), 0);
+}
+
+#[test]
+fn stores_in_other_places_are_told_apart() {
+    let place = Place::new();
+    let images = place.dir.path().join("images");
+    let split = || Store::open(options(place.dir.path()).with_image_store(&images)).unwrap();
+    image(&split(), "here", &file_tar("f", &[1; 9]));
+    let report = split().usage().unwrap();
+    assert_eq!(origins(&report), [UsageOrigin::Recorded]);
+    assert_eq!(report.images[0].unique.bytes, 9);
+    assert!(
+        report.layers[0].beside > 0,
+        "its tar-split file is in the image store"
+    );
+    // What an additional store holds takes nothing here.
+    let other = scratch();
+    let additional = format!("vfs.imagestore={}", images.display());
+    let store = Store::open(options(other.path()).with_driver_option(additional)).unwrap();
+    assert_eq!(store.snapshot().unwrap().images().count(), 1);
+    let mut tx = store.begin().unwrap();
+    tx.create_container(
+        ContainerSpec::new().image(
+            store
+                .snapshot()
+                .unwrap()
+                .image("here")
+                .unwrap()
+                .id()
+                .clone(),
+        ),
+    )
+    .unwrap();
+    tx.commit().unwrap();
+    let report = store.usage().unwrap();
+    assert_eq!((report.layers.len(), report.images.len()), (1, 0));
+    assert_eq!(report.containers[0].own.bytes, 9, "the copy");
+    assert_eq!(report.containers[0].below, 0);
 }

@@ -1,0 +1,312 @@
+//! `layerhold du`.
+
+use layerhold::{
+    Amount, ContainerUsage, ImageUsage, Item, LayerUsage, TotalUsage, UsageReport, WrongCounter,
+};
+use serde_json::{Map, Value, json};
+
+use super::Call;
+use super::args::Usage;
+use super::find::find;
+use super::table::{Align, lay_out};
+use super::units::{short, size};
+use crate::failure::{Failure, stream};
+
+/// Whether all that was asked for was found; otherwise it has been said what was not.
+type Outcome = Result<(), Failure>;
+
+/// What is to be shown of a report.
+#[derive(Debug, Default)]
+struct Shown<'r> {
+    layers: Vec<&'r LayerUsage>,
+    images: Vec<&'r ImageUsage>,
+    containers: Vec<&'r ContainerUsage>,
+    /// Only when everything is shown.
+    total: Option<&'r TotalUsage>,
+}
+
+pub(super) fn run(call: &mut Call<'_, '_>, args: &Usage) -> Result<(), Failure> {
+    let (report, wrong) = if args.verify {
+        let (report, wrong) = call.store.verify_usage()?;
+        (report, Some(wrong))
+    } else {
+        (call.store.usage()?, None)
+    };
+    let (shown, outcome) = if args.items.is_empty() {
+        let shown = Shown {
+            layers: Vec::new(),
+            images: report.images.iter().collect(),
+            containers: report.containers.iter().collect(),
+            total: Some(&report.total),
+        };
+        (shown, Ok(()))
+    } else {
+        named(call, args, &report)?
+    };
+    if call.is_json() {
+        let value = as_json(&shown, wrong.as_deref());
+        call.json(&value)?;
+    } else {
+        let text = as_text(&shown, &report);
+        call.streams
+            .out
+            .write_all(text.as_bytes())
+            .map_err(stream)?;
+    }
+    for wrong in wrong.into_iter().flatten() {
+        call.note(format_args!(
+            "layerhold: layer {}: {} were noted, {} are there; put right",
+            short(wrong.layer.as_str()),
+            in_words(wrong.recorded),
+            in_words(wrong.found)
+        ))?;
+    }
+    outcome
+}
+
+fn in_words(amount: Amount) -> String {
+    format!("{} bytes in {} inodes", amount.bytes, amount.inodes)
+}
+
+/// What was asked for, and whether all of it was found.
+fn named<'r>(
+    call: &mut Call<'_, '_>,
+    args: &Usage,
+    report: &'r UsageReport,
+) -> Result<(Shown<'r>, Outcome), Failure> {
+    let snapshot = call.store.snapshot()?;
+    let mut shown = Shown::default();
+    let mut outcome = Ok(());
+    for text in &args.items {
+        let item = match find(&snapshot, text) {
+            Ok(item) => item,
+            Err(error) => {
+                outcome = Err(Failure::Reported);
+                call.complain(text, error)?;
+                continue;
+            }
+        };
+        let found = match &item {
+            Item::Layer(layer) => {
+                let usage = report.layers.iter().find(|usage| usage.id == *layer.id());
+                usage.map(|usage| shown.layers.push(usage))
+            }
+            Item::Image(image) => {
+                let usage = report.images.iter().find(|usage| usage.id == *image.id());
+                usage.map(|usage| shown.images.push(usage))
+            }
+            Item::Container(container) => {
+                let mut all = report.containers.iter();
+                let usage = all.find(|usage| usage.id == *container.id());
+                usage.map(|usage| shown.containers.push(usage))
+            }
+        };
+        if found.is_none() {
+            // In an additional store, or gone since.
+            outcome = Err(Failure::Reported);
+            call.note(format_args!(
+                "layerhold: {text}: takes nothing in this store"
+            ))?;
+        }
+    }
+    Ok((shown, outcome))
+}
+
+fn as_text(shown: &Shown<'_>, report: &UsageReport) -> String {
+    let mut parts = Vec::new();
+    let is_all = shown.total.is_some();
+    if is_all || !shown.images.is_empty() {
+        parts.push(images(&shown.images));
+    }
+    if !shown.containers.is_empty() {
+        parts.push(containers(&shown.containers, report));
+    }
+    if !shown.layers.is_empty() {
+        parts.push(layers(&shown.layers));
+    }
+    if let Some(total) = shown.total {
+        parts.push(totals(total));
+    }
+    parts.join("\n")
+}
+
+fn title<'n>(names: &'n [String], id: &'n str) -> &'n str {
+    names.first().map_or_else(|| short(id), String::as_str)
+}
+
+fn images(images: &[&ImageUsage]) -> String {
+    let columns = [
+        ("IMAGE", Align::Left),
+        ("ID", Align::Left),
+        ("UNIQUE", Align::Right),
+        ("SHARED", Align::Right),
+        ("TOTAL", Align::Right),
+    ];
+    let row = |image: &&ImageUsage| {
+        vec![
+            image
+                .names
+                .first()
+                .map_or("<none>", String::as_str)
+                .to_owned(),
+            short(image.id.as_str()).to_owned(),
+            size(image.unique_bytes()),
+            size(image.shared.bytes),
+            size(image.total_bytes()),
+        ]
+    };
+    lay_out(&columns, &images.iter().map(row).collect::<Vec<_>>())
+}
+
+fn containers(containers: &[&ContainerUsage], report: &UsageReport) -> String {
+    let columns = [
+        ("CONTAINER", Align::Left),
+        ("ID", Align::Left),
+        ("IMAGE", Align::Left),
+        ("OWN", Align::Right),
+        ("BELOW", Align::Right),
+    ];
+    let image = |container: &ContainerUsage| {
+        let id = container.image.as_ref()?;
+        let image = report.images.iter().find(|image| image.id == *id);
+        Some(image.map_or_else(
+            || short(id.as_str()).to_owned(),
+            |image| title(&image.names, image.id.as_str()).to_owned(),
+        ))
+    };
+    let row = |container: &&ContainerUsage| {
+        vec![
+            container
+                .names
+                .first()
+                .map_or("<none>", String::as_str)
+                .to_owned(),
+            short(container.id.as_str()).to_owned(),
+            image(container).unwrap_or_default(),
+            size(container.own_bytes()),
+            size(container.below),
+        ]
+    };
+    lay_out(&columns, &containers.iter().map(row).collect::<Vec<_>>())
+}
+
+fn layers(layers: &[&LayerUsage]) -> String {
+    let columns = [
+        ("LAYER", Align::Left),
+        ("OWN", Align::Right),
+        ("BESIDE", Align::Right),
+        ("INODES", Align::Right),
+        ("IMAGES", Align::Right),
+        ("CONTAINERS", Align::Right),
+    ];
+    let row = |layer: &&LayerUsage| {
+        vec![
+            short(layer.id.as_str()).to_owned(),
+            size(layer.own.bytes),
+            size(layer.beside),
+            layer.own.inodes.to_string(),
+            layer.images.to_string(),
+            layer.containers.to_string(),
+        ]
+    };
+    lay_out(&columns, &layers.iter().map(row).collect::<Vec<_>>())
+}
+
+fn totals(total: &TotalUsage) -> String {
+    let columns = [("ALL TOGETHER", Align::Left), ("SIZE", Align::Right)];
+    let rows = [
+        ("layers of images", total.images.bytes),
+        ("layers of containers", total.containers.bytes),
+        ("layers nothing uses", total.unused.bytes),
+        ("other data", total.data),
+        ("total", total.bytes()),
+        ("reclaimable", total.reclaimable),
+    ];
+    let row = |(what, bytes): (&str, u64)| vec![what.to_owned(), size(bytes)];
+    lay_out(&columns, &rows.map(row))
+}
+
+fn as_json(shown: &Shown<'_>, wrong: Option<&[WrongCounter]>) -> Value {
+    let mut fields = Map::new();
+    let mut put = |name: &str, value: Value| drop(fields.insert(name.to_owned(), value));
+    put(
+        "images",
+        shown.images.iter().map(|each| image_json(each)).collect(),
+    );
+    put(
+        "containers",
+        shown
+            .containers
+            .iter()
+            .map(|each| container_json(each))
+            .collect(),
+    );
+    put(
+        "layers",
+        shown.layers.iter().map(|each| layer_json(each)).collect(),
+    );
+    if let Some(total) = shown.total {
+        put("total", total_json(total));
+    }
+    if let Some(wrong) = wrong {
+        put("wrongCounters", wrong.iter().map(wrong_json).collect());
+    }
+    Value::Object(fields)
+}
+
+fn total_json(total: &TotalUsage) -> Value {
+    json!({
+        "images": amount(total.images),
+        "containers": amount(total.containers),
+        "unused": amount(total.unused),
+        "data": total.data,
+        "total": total.bytes(),
+        "reclaimable": total.reclaimable,
+    })
+}
+
+fn wrong_json(wrong: &WrongCounter) -> Value {
+    json!({
+        "layer": wrong.layer.as_str(),
+        "recorded": amount(wrong.recorded),
+        "found": amount(wrong.found),
+    })
+}
+
+fn amount(amount: Amount) -> Value {
+    json!({ "bytes": amount.bytes, "inodes": amount.inodes, "allocated": amount.allocated })
+}
+
+fn image_json(image: &ImageUsage) -> Value {
+    json!({
+        "id": image.id.as_str(),
+        "names": image.names,
+        "unique": amount(image.unique),
+        "shared": amount(image.shared),
+        "data": image.data,
+        "total": image.total_bytes(),
+        "containers": image.containers,
+    })
+}
+
+fn container_json(container: &ContainerUsage) -> Value {
+    json!({
+        "id": container.id.as_str(),
+        "names": container.names,
+        "image": container.image.as_ref().map(|image| image.as_str()),
+        "own": amount(container.own),
+        "data": container.data,
+        "below": container.below,
+    })
+}
+
+fn layer_json(layer: &LayerUsage) -> Value {
+    json!({
+        "id": layer.id.as_str(),
+        "parent": layer.parent.as_ref().map(|parent| parent.as_str()),
+        "own": amount(layer.own),
+        "beside": layer.beside,
+        "images": layer.images,
+        "containers": layer.containers,
+    })
+}
