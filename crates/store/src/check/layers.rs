@@ -20,7 +20,7 @@ const IN_THE_WAY: [i32; 3] = [1, 13, 16];
 /// Looks at the layers that `wanted` accepts.
 pub(super) fn check(look: &Look<'_>, wanted: &dyn Fn(&ItemId) -> bool) -> Vec<Finding> {
     let mut found = Vec::new();
-    let used = look.used();
+    let used = in_use(look);
     for layer in look.layers.values() {
         if wanted(&ItemId::Layer(layer.id().clone())) {
             let mut layer_check = LayerCheck {
@@ -166,20 +166,31 @@ impl LayerCheck<'_, '_> {
     }
 
     fn use_of_it(&mut self, is_used: bool) {
-        let limit = i64::try_from(self.look.options.unreferenced_age.as_secs()).unwrap_or(i64::MAX);
-        let created = self.layer.created();
-        let age = Timestamp::now()
-            .unix_seconds()
-            .saturating_sub(created.unix_seconds());
         // Nobody is told of those in additional stores: nothing can be done about them, and others may use them.
         let id = ItemId::Layer(self.layer.id().clone());
-        if !is_used && !self.look.is_read_only(&id) && (created.is_zero() || age >= limit) {
+        if !is_used && !self.look.is_read_only(&id) {
             let remedy = self
                 .look
                 .remove_unless_lost(&[ItemKind::Image, ItemKind::Container]);
             self.add(Damage::Unreferenced, remedy);
         }
     }
+}
+
+/// The layers that something uses, or may be about to: those that are young, and all below them, belong to somebody who has
+/// not made the image yet.
+fn in_use<'l>(look: &'l Look<'_>) -> BTreeSet<&'l LayerId> {
+    let mut used = look.used();
+    let limit = i64::try_from(look.options.unreferenced_age.as_secs()).unwrap_or(i64::MAX);
+    let now = Timestamp::now().unix_seconds();
+    for layer in look.layers.values() {
+        let created = layer.created();
+        let age = now.saturating_sub(created.unix_seconds());
+        if !created.is_zero() && age < limit {
+            used.extend(look.chain(layer.id()).iter().map(|below| below.id()));
+        }
+    }
+    used
 }
 
 fn stands_on_itself(look: &Look<'_>, layer: &Layer) -> bool {

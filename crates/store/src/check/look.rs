@@ -85,6 +85,19 @@ impl<'a> Look<'a> {
         }
     }
 
+    /// Tells whether images or containers of this store name layers that have no record anywhere.
+    pub(super) fn names_lost_layers(&self) -> bool {
+        let own = |image: &&Arc<Image>| self.records.images.is_own(image.id().as_str());
+        let of_images = self
+            .images
+            .values()
+            .filter(own)
+            .filter_map(|image| image.top_layer());
+        let of_containers = self.containers.values().map(|container| container.layer());
+        let mut named = of_images.chain(of_containers);
+        named.any(|layer| !self.is_recorded(layer))
+    }
+
     /// A layer and all below it as far as they have usable records, that layer first.
     pub(super) fn chain(&self, layer: &LayerId) -> Vec<&Arc<Layer>> {
         let mut chain: Vec<&Arc<Layer>> = Vec::new();

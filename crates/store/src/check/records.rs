@@ -2,7 +2,7 @@
 
 use layerhold_ids::LayerId;
 use layerhold_json_store::{FileState, Snapshot as Records};
-use layerhold_sys::Dir;
+use layerhold_sys::{Dir, stat_ambient};
 
 use super::damage::Damage;
 use super::error::CheckError;
@@ -13,7 +13,7 @@ use crate::intent::INTENT_FILE;
 use crate::item::ItemKind;
 use crate::lookup::Item;
 use crate::options::Persistence;
-use crate::shelves::{DURABLE, Parts};
+use crate::shelves::{DURABLE, Parts, Shelf};
 
 /// What a file that is to replace a record file begins with, as ours and Go's do (Go: pkg/ioutils/fswriters.go).
 const TEMPORARY_PREFIX: &str = ".tmp-";
@@ -55,29 +55,44 @@ fn files(look: &Look<'_>, found: &mut Vec<Finding>) -> Result<(), CheckError> {
         let mut held = look.held.iter().flatten();
         held.any(|id| !records.layers.is_own(id.as_str()))
     };
-    for (position, (_, part)) in records.layers.own().enumerate() {
+    let names_layers = look.names_lost_layers();
+    for (position, (shelf, part)) in records.layers.own().enumerate() {
         // With images in a store of their own, a transient store may have nothing else to record.
         let may_be_missing = is_transient && layout.split.is_some() && position == DURABLE.shelf;
-        of_part(part, unrecorded_layers && !may_be_missing, found);
+        let has_content = unrecorded_layers && !may_be_missing;
+        let was_saved = names_layers || was_saved(shelf)?;
+        of_part(part, has_content, was_saved, found);
     }
-    for ((_, part), dir) in records.images.own().zip(layout.image_dirs()) {
-        of_part(part, orphans::has_dirs(dir, &records.images)?, found);
+    for ((shelf, part), dir) in records.images.own().zip(layout.image_dirs()) {
+        let has_content = orphans::has_dirs(dir, &records.images)?;
+        of_part(part, has_content, was_saved(shelf)?, found);
     }
     // Records of containers are lost with the run root in a transient store, and their directories are garbage then.
     let has_dirs = !is_transient && orphans::has_dirs(&layout.containers, &records.containers)?;
-    for (_, part) in records.containers.own() {
-        of_part(part, has_dirs, found);
+    for (shelf, part) in records.containers.own() {
+        of_part(part, has_dirs, was_saved(shelf)?, found);
     }
     Ok(())
 }
 
-fn of_part<R: Item>(records: &Records<R>, has_content: bool, found: &mut Vec<Finding>) {
+/// Tells whether records were ever saved: whoever saves them writes to the lock file first.
+fn was_saved<R: Item>(shelf: &Shelf<R>) -> Result<bool, CheckError> {
+    let lock = shelf.dir.join(format!("{}s.lock", R::ITEM));
+    Ok(stat_ambient(&lock)?.is_some_and(|stat| stat.size > 0))
+}
+
+fn of_part<R: Item>(
+    records: &Records<R>,
+    has_content: bool,
+    was_saved: bool,
+    found: &mut Vec<Finding>,
+) {
     for file in records.files() {
         let (kind, path) = (R::ITEM, file.path);
         let is_durable = file.location == DURABLE.location;
         let damage = match file.state {
             FileState::Empty if has_content => Damage::RecordFileEmpty { kind, path },
-            FileState::Absent if has_content && is_durable => {
+            FileState::Absent if has_content && is_durable && was_saved => {
                 Damage::RecordFileMissing { kind, path }
             }
             _ => continue,

@@ -13,9 +13,12 @@ use layerhold_testkit::{TarBuilder, TarEntry};
 use crate::support::{Place, file_tar, id, image, import, options, reader, small_tar};
 
 /// An image of two layers with data items, and a container of it. The layers are called `a` and `b`, the image `i`, the
-/// container `c` with the layer `l`.
+/// container `c` with the layer `w`.
 pub(crate) fn furnished() -> Place {
-    let place = Place::new();
+    furnish(Place::new())
+}
+
+fn furnish(place: Place) -> Place {
     let mut tx = place.store.begin().unwrap();
     let base = LayerSpec::new().id(id("a")).read_only();
     let base = tx.import_layer(base, reader(&base_tar())).unwrap();
@@ -31,7 +34,7 @@ pub(crate) fn furnished() -> Place {
     let image = tx.create_image(spec).unwrap();
     let spec = ContainerSpec::new()
         .id(id("c"))
-        .layer(id("l"))
+        .layer(id("w"))
         .image(image)
         .big_data(BigDataItem::new("state", "on"));
     tx.create_container(spec).unwrap();
@@ -137,7 +140,7 @@ fn changed_files_are_named() {
     assert_eq!(
         others,
         [
-            "layer l: the layer below it, b, is damaged (Remove)",
+            "layer w: the layer below it, b, is damaged (Remove)",
             "image i: its layer b is damaged (Remove)",
             "container c: its image i is damaged (Remove)",
         ]
@@ -212,6 +215,21 @@ fn what_nothing_uses_is_reported_when_it_is_old() {
         told(&report, &place),
         ["layer old: no image or container uses it (Remove)"]
     );
+    // One that somebody builds on is not forgotten, however old it is.
+    let file = place.graph("vfs-layers/layers.json");
+    let text = fs::read_to_string(&file).unwrap();
+    let at = text.find("\"created\":\"").unwrap() + 11;
+    fs::write(&file, format!("{}1999{}", &text[..at], &text[at + 4..])).unwrap();
+    let day = CheckOptions::new();
+    assert_eq!(place.store.check(&day).unwrap().findings.len(), 1);
+    let parent = id::<layerhold_ids::LayerId>("old");
+    import(
+        &place.store,
+        LayerSpec::new().parent(parent).id(id("young")),
+        &small_tar(),
+    );
+    assert!(check(&place.store).is_clean());
+    place.store.delete_layer("young").unwrap();
     // A layer below a container is used, with an image or without one.
     let mut tx = place.store.begin().unwrap();
     let own = LayerSpec::new()
@@ -261,6 +279,16 @@ fn lost_records_are_no_reason_to_call_contents_garbage() {
         };
         assert_eq!(first, expected);
     }
+}
+
+#[test]
+fn records_that_were_never_saved_are_not_lost() {
+    let place = Place::new();
+    fs::create_dir(place.graph("vfs/dir/stray")).unwrap();
+    assert_eq!(
+        told(&check(&place.store), &place),
+        ["layer stray: the driver holds a layer that has no record (Remove)"]
+    );
 }
 
 #[test]
@@ -352,4 +380,70 @@ fn layers_of_additional_stores_are_reported_as_such() {
     );
     assert!(report.removals.is_empty());
     drop(own);
+}
+
+#[test]
+fn root_overlay_stores_are_checked_like_others() {
+    let Some(()) = layerhold_testkit::require_root() else {
+        return;
+    };
+    let dir = layerhold_testkit::scratch();
+    let options = layerhold::StoreOptions::new(dir.path().join("root"), dir.path().join("runroot"));
+    let store = Store::open(options.with_driver("overlay")).unwrap();
+    let place = furnish(Place { dir, store });
+    assert_eq!(told(&check(&place.store), &place), Vec::<String>::new());
+    let path = place.store.mount("c", &MountRequest::new()).unwrap();
+    fs::write(path.join("usr/lib/one"), "changed").unwrap();
+    assert_eq!(told(&check(&place.store), &place), Vec::<String>::new());
+    // Somebody unmounts it without telling the store.
+    let unmounted = std::process::Command::new("umount").arg(&path).status();
+    assert!(unmounted.unwrap().success());
+    let stale = format!(
+        "layer w: it is counted as mounted 1 times at {}, and is not mounted (Rebuild)",
+        path.strip_prefix(place.dir.path()).unwrap().display()
+    );
+    assert_eq!(told(&check(&place.store), &place), [stale]);
+    // What the driver keeps beside the layers, and bytes of a layer.
+    let home = place.graph("overlay");
+    fs::write(home.join("b/lower"), "").unwrap();
+    let link = fs::read_to_string(home.join("a/link")).unwrap();
+    fs::remove_file(home.join("l").join(&link)).unwrap();
+    forge(&home.join("b/diff/lib/three"), "xxx");
+    let report = check(&place.store);
+    let told = told(&report, &place).join("\n");
+    for part in [
+        "layer a: what the driver keeps",
+        "layer b: what the driver keeps",
+        "layer b: /lib/three: has other content (Remove)",
+    ] {
+        assert!(told.contains(part), "{part} is not in {told}");
+    }
+    forge(&home.join("b/diff/lib/three"), "333");
+    let report = check(&place.store);
+    let repaired = place
+        .store
+        .repair(&report, &layerhold::RepairOptions::new());
+    assert!(repaired.is_complete(), "{repaired:?}");
+    assert!(
+        repaired
+            .done
+            .iter()
+            .all(|done| !matches!(done, layerhold::Action::Remove(_))),
+        "{repaired:?}"
+    );
+    assert_eq!(
+        self::told(&check(&place.store), &place),
+        Vec::<String>::new()
+    );
+    assert_eq!(fs::read_to_string(home.join("a/link")).unwrap(), link);
+    let path = place.store.mount("c", &MountRequest::new()).unwrap();
+    assert_eq!(
+        fs::read_to_string(path.join("usr/lib/one")).unwrap(),
+        "changed"
+    );
+    place
+        .store
+        .unmount("c", layerhold::Unmounting::Once)
+        .unwrap();
+    place.store.shutdown(layerhold::Shutdown::Force).unwrap();
 }

@@ -72,15 +72,15 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "a record without contents",
-        make: |place| fs::remove_dir_all(place.graph("vfs/dir/l")).unwrap(),
+        make: |place| fs::remove_dir_all(place.graph("vfs/dir/w")).unwrap(),
         told: &[
-            "layer l: the driver holds no contents of it (Remove)",
-            "container c: its layer l is damaged (Remove)",
+            "layer w: the driver holds no contents of it (Remove)",
+            "container c: its layer w is damaged (Remove)",
         ],
         done: &["keep Container(ContainerId(\"c\"))"],
         left: &[
-            "layer l: the driver holds no contents of it (Remove)",
-            "container c: its layer l is damaged (Remove)",
+            "layer w: the driver holds no contents of it (Remove)",
+            "container c: its layer w is damaged (Remove)",
         ],
     },
     Case {
