@@ -228,17 +228,17 @@ impl Deletion<'_> {
                 child: child.id().clone(),
             });
         }
-        if let Some(container) = by_key(&locks.containers, BY_LAYER, id.as_str()).first() {
-            return Err(DeleteError::UsedByContainer {
-                layer: id.clone(),
-                container: container.id().clone(),
-            });
-        }
         let images = by_key(&locks.images, BY_TOP_LAYER, id.as_str());
         if let Some(image) = images.iter().find(|image| image.top_layer() == Some(id)) {
             return Err(DeleteError::UsedByImage {
                 layer: id.clone(),
                 image: image.id().clone(),
+            });
+        }
+        if let Some(container) = by_key(&locks.containers, BY_LAYER, id.as_str()).first() {
+            return Err(DeleteError::UsedByContainer {
+                layer: id.clone(),
+                container: container.id().clone(),
             });
         }
         self.layers(locks, std::slice::from_ref(id))?;

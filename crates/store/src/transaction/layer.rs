@@ -89,10 +89,6 @@ impl Transaction {
             Some(id) => id,
             None => fresh_id!(LayerId)?,
         };
-        if let Some(present) = self.find_present(&view, &id, &spec)? {
-            return Ok(Planned::Present(present));
-        }
-        self.check_layer_names(&view, &spec.names)?;
         let parent = match &spec.parent {
             Some(parent) => {
                 // An image may have the layer of a container at its top, and containers (Go: store.go, `PutLayer` asks
@@ -104,6 +100,11 @@ impl Transaction {
             }
             None => None,
         };
+        // After the parent, as in Go: of several things that are wrong, the same one is told.
+        if let Some(present) = self.find_present(&view, &id, &spec)? {
+            return Ok(Planned::Present(present));
+        }
+        self.check_layer_names(&view, &spec.names)?;
         let template = match &spec.template {
             Some(template) => Some(self.layer_record(&view, template)?),
             None => None,
