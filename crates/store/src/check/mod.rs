@@ -46,7 +46,7 @@ pub use report::{CheckReport, Containers, Finding, Remedy, Removable, Removal, S
 use crate::inner::Inner;
 use crate::item::ItemId;
 use crate::lookup::Item;
-use crate::shelves::{Part, Parts, View};
+use crate::shelves::{Part, Parts, Reading, View};
 use crate::snapshot::Snapshot;
 use crate::store::Store;
 
@@ -97,9 +97,9 @@ impl Inner {
         let images = self.images.read_own()?;
         let containers = self.containers.read_own()?;
         let records = Snapshot {
-            layers: View::new(held(&layers), more_layers),
-            images: View::new(held(&images), more_images),
-            containers: View::new(held(&containers), Vec::new()),
+            layers: View::new(layers.iter().map(Reading::part).collect(), more_layers),
+            images: View::new(images.iter().map(Reading::part).collect(), more_images),
+            containers: View::new(containers.iter().map(Reading::part).collect(), Vec::new()),
         };
         let mut look = Look::new(self, options, records)?;
         let found = parts(&mut look, &|id| suspects.contains(id))?;
@@ -145,19 +145,6 @@ fn parts(
     found.extend(layers::check(look, wanted));
     found.extend(items::check(look, wanted));
     Ok(found)
-}
-
-fn held<R: Item>(
-    guards: &[(
-        std::sync::Arc<crate::shelves::Shelf<R>>,
-        layerhold_json_store::ReadGuard<R>,
-    )],
-) -> Vec<Part<R>> {
-    let part = |(shelf, guard): &(_, layerhold_json_store::ReadGuard<R>)| Part {
-        shelf: std::sync::Arc::clone(shelf),
-        records: std::sync::Arc::clone(guard.snapshot()),
-    };
-    guards.iter().map(part).collect()
 }
 
 /// The layer that a finding says cannot be read at all.
