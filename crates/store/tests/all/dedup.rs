@@ -1,10 +1,15 @@
 //! Equal files of layers come to share their blocks.
 
+use std::io::Read;
 use std::process::Command;
 
-use layerhold::{DedupOptions, DedupSupport, HashMethod, ImageSpec, LayerSpec, Store};
+use layerhold::{
+    ContainerSpec, DedupOptions, DedupSupport, HashMethod, ImageSpec, LayerSpec, MountRequest,
+    Shutdown, Store, StoreOptions, Unmounting,
+};
 use layerhold_testkit::{
-    Filesystem, FilesystemKind, TarBuilder, TarEntry, Tree, require_filesystem, scratch,
+    Feature, Filesystem, FilesystemKind, TarBuilder, TarEntry, Tree, require_feature,
+    require_filesystem, scratch,
 };
 
 use crate::support::{image, options, reader};
@@ -213,4 +218,38 @@ fn root_loop_additional_stores_are_left_alone() {
     assert_eq!(store.snapshot().unwrap().images().count(), 2);
     let report = store.dedup(&DedupOptions::default()).unwrap();
     assert_eq!((report.layers, report.deduped), (0, 0));
+}
+
+#[test]
+fn root_loop_layers_that_are_mounted_are_shared_too() {
+    let Some(filesystem) = require_filesystem(FilesystemKind::Btrfs, 320) else {
+        return;
+    };
+    let Some(()) = require_feature(Feature::Overlay) else {
+        return;
+    };
+    let (root, run) = ["root", "runroot"]
+        .map(|name| filesystem.path().join(name))
+        .into();
+    let store = Store::open(StoreOptions::new(root, run).with_driver("overlay")).unwrap();
+    two_images(&store);
+    let mut tx = store.begin().unwrap();
+    let image = store.snapshot().unwrap().image("two").unwrap().id().clone();
+    tx.create_container(ContainerSpec::new().name("box").image(image))
+        .unwrap();
+    tx.commit().unwrap();
+    let path = store.mount("box", &MountRequest::new()).unwrap();
+    // Open in a container, as the text of a running program is.
+    let mut open = std::fs::File::open(path.join("d/two")).unwrap();
+    let before = Tree::of(&path);
+    let report = store.dedup(&DedupOptions::default()).unwrap();
+    assert_eq!(report.deduped, 4 * MIB + 5 + 5);
+    assert_eq!((report.layers, report.failed), (2, 0));
+    Tree::of(&path).assert_same(&before);
+    let mut content = Vec::new();
+    open.read_to_end(&mut content).unwrap();
+    assert!(content == noise(4 * MIB + 5, 1));
+    drop(open);
+    store.unmount("box", Unmounting::Force).unwrap();
+    store.shutdown(Shutdown::Refuse).unwrap();
 }

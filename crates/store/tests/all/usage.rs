@@ -4,10 +4,13 @@ use std::path::PathBuf;
 
 use layerhold::layerhold_ids::LayerId;
 use layerhold::{
-    BigDataItem, Commit, ContainerSpec, ImageSpec, LayerSpec, MountRequest, Store, UsageOrigin,
-    UsageReport,
+    BigDataItem, Commit, ContainerSpec, ImageSpec, LayerSpec, MountRequest, Shutdown, Store,
+    StoreOptions, Unmounting, UsageOrigin, UsageReport,
 };
-use layerhold_testkit::{TarBuilder, TarEntry, require_peer, require_root, scratch};
+use layerhold_testkit::{
+    Feature, FilesystemKind, TarBuilder, TarEntry, require_feature, require_filesystem,
+    require_peer, require_root, scratch,
+};
 
 use crate::support::{Place, file_tar, id, image, import, long, options, reader};
 
@@ -385,4 +388,61 @@ fn stores_in_other_places_are_told_apart() {
     assert_eq!((report.layers.len(), report.images.len()), (1, 0));
     assert_eq!(report.containers[0].own.bytes, 9, "the copy");
     assert_eq!(report.containers[0].below, 0);
+}
+
+#[test]
+fn root_loop_with_overlay_what_layers_change_is_counted() {
+    let Some(filesystem) = require_filesystem(FilesystemKind::Ext4, 64) else {
+        return;
+    };
+    let Some(()) = require_feature(Feature::Overlay) else {
+        return;
+    };
+    let options = StoreOptions::new(
+        filesystem.path().join("root"),
+        filesystem.path().join("runroot"),
+    );
+    let store = Store::open(options.with_driver("overlay")).unwrap();
+    let mut tx = store.begin().unwrap();
+    let base = TarBuilder::new()
+        .entry(TarEntry::file("a", [1; 1000]))
+        .entry(TarEntry::file("b", [1; 500]))
+        .finish();
+    let base = tx.import_layer(LayerSpec::new(), reader(&base)).unwrap();
+    let top = TarBuilder::new()
+        .whiteout("a")
+        .entry(TarEntry::file("c", [1; 70]))
+        .finish();
+    let spec = LayerSpec::new().parent(&base);
+    let top = tx.import_layer(spec, reader(&top)).unwrap();
+    let image = tx.create_image(ImageSpec::new().top_layer(&top)).unwrap();
+    let spec = ContainerSpec::new().name("box").image(image);
+    tx.create_container(spec).unwrap();
+    tx.commit().unwrap();
+
+    let path = store.mount("box", &MountRequest::new()).unwrap();
+    std::fs::write(path.join("new"), [0; 30]).unwrap();
+    // Copied up, and so in the container's layer too.
+    std::fs::write(path.join("b"), [0; 499]).unwrap();
+    let report = store.usage().unwrap();
+    let bytes: Vec<u64> = report.layers.iter().map(|layer| layer.own.bytes).collect();
+    assert_eq!(bytes, [1500, 70, 529]);
+    assert_eq!(
+        origins(&report),
+        [
+            UsageOrigin::Recorded,
+            UsageOrigin::Recorded,
+            UsageOrigin::Counted
+        ]
+    );
+    // The root, the whiteout, the file.
+    assert_eq!(report.layers[1].own.inodes, 3);
+    assert_eq!(report.images[0].unique.bytes, 1570);
+    assert_eq!(report.containers[0].own.bytes, 529);
+    assert_eq!(report.containers[0].below, 1570);
+    assert_eq!(store.verify_usage().unwrap().1, []);
+    store.unmount("box", Unmounting::Force).unwrap();
+    store.delete_container("box").unwrap();
+    assert_eq!(store.usage().unwrap().total.containers.bytes, 0);
+    store.shutdown(Shutdown::Refuse).unwrap();
 }
