@@ -29,10 +29,7 @@ impl NativeDiff {
     /// Reads the difference, if it is the one that is asked for: the request is about the layer right below, nothing in `diff`
     /// refers to layers below (directories renamed by `redirect_dir`, files without contents of `metacopy`), and owners have
     /// not been rewritten by copying (Go: drivers/overlay/overlay.go, `useNaiveDiff` and `isParent`).
-    pub(crate) fn read(
-        core: &Core,
-        request: &DiffRequest<'_>,
-    ) -> Result<Option<Self>, LayerError> {
+    pub(crate) fn read(core: &Core, request: &DiffRequest<'_>) -> Result<Option<Self>, LayerError> {
         let layer = core.homes.require(request.id)?;
         if !core.has_native_diff()
             || layer.is_rotated()?

@@ -23,7 +23,24 @@ use crate::quota::{self, Quota};
 
 /// Registers the overlay driver.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct OverlayFactory;
+pub struct OverlayFactory {
+    api: Option<OverlayApi>,
+}
+
+impl OverlayFactory {
+    /// Opens drivers that mount in the best way the kernel knows.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { api: None }
+    }
+
+    /// Opens drivers that mount in this way, whatever the kernel knows.
+    #[must_use]
+    pub const fn with_api(mut self, api: OverlayApi) -> Self {
+        self.api = Some(api);
+        self
+    }
+}
 
 impl DriverFactory for OverlayFactory {
     fn name(&self) -> &'static str {
@@ -31,7 +48,8 @@ impl DriverFactory for OverlayFactory {
     }
 
     fn open(&self, config: &DriverConfig) -> Result<Arc<dyn Driver>, OpenError> {
-        Ok(Arc::new(OverlayDriver::open(config)?))
+        let api = self.api.unwrap_or_else(OverlayApi::detect);
+        Ok(Arc::new(OverlayDriver::open_with(config, api)?))
     }
 }
 
@@ -45,6 +63,10 @@ impl OverlayDriver {
     ///
     /// A wrong option; [`OpenError::NotSupported`] and [`OpenError::IncompatibleFilesystem`] where overlay cannot work.
     pub fn open(config: &DriverConfig) -> Result<Self, OpenError> {
+        Self::open_with(config, OverlayApi::detect())
+    }
+
+    fn open_with(config: &DriverConfig, api: OverlayApi) -> Result<Self, OpenError> {
         let options = OverlayOptions::parse(&config.options)?;
         let mut core = Core {
             homes: Homes::new(config, options.additional.clone()),
@@ -52,7 +74,7 @@ impl OverlayDriver {
             mount_program: options.mount_program.clone(),
             privilege: privilege(config)?,
             shifting: config.shifting,
-            api: OverlayApi::detect(),
+            api,
             backing: backing(config)?,
             quota: None,
             found_out: FoundOut::default(),

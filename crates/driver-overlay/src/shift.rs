@@ -14,7 +14,9 @@ use crate::recipe::{Lower, Recipe};
 /// the layer is mounted: the kernel then holds on to them by itself.
 #[derive(Debug)]
 pub(crate) struct ShiftedLowers {
-    /// The directory of mount points.
+    /// The directory of the layer.
+    layer: Dir,
+    /// The directory of mount points in it.
     place: Dir,
     mounted: Vec<PathBuf>,
 }
@@ -29,6 +31,7 @@ impl ShiftedLowers {
     ) -> Result<Self, LayerError> {
         let namespace = UserNamespace::new(&ranges(&maps.uids), &ranges(&maps.gids))?;
         let mut shifted = Self {
+            layer: dir.clone(),
             place: dir.ensure_dir(MAPPED, PRIVATE_MODE)?,
             mounted: Vec::new(),
         };
@@ -72,6 +75,7 @@ impl Drop for ShiftedLowers {
                     .map(|name| self.place.remove_empty_dir(name)),
             );
         }
+        drop(self.layer.remove_empty_dir(MAPPED));
     }
 }
 
