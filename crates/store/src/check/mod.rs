@@ -45,8 +45,7 @@ pub use report::{CheckReport, Containers, Finding, Remedy, Removable, Removal, S
 
 use crate::inner::Inner;
 use crate::item::ItemId;
-use crate::lookup::Item;
-use crate::shelves::{Part, Parts, Reading, View};
+use crate::shelves::{Parts, Reading, View};
 use crate::snapshot::Snapshot;
 use crate::store::Store;
 
