@@ -20,7 +20,7 @@
 //!
 //! # Limitations
 //!
-//! - Additional layer stores, deduplication and partial pulls have no methods yet. They fit as methods with a body:
+//! - Additional layer stores and partial pulls have no methods yet. They fit as methods with a body:
 //!   a lookup that returns a [`StagedLayer`], and other ways to fill [`LayerTarget::root`].
 //! - The fallback compares whole trees; its cost is that of the layers, not of the difference.
 

@@ -6,7 +6,7 @@ use std::io::Write;
 use layerhold_driver::{
     Access, LayerError, LayerRef, MountOptions, StageRequest, Trash, Usage, fallback,
 };
-use layerhold_sys::Dir;
+use layerhold_sys::{Dir, tree_usage};
 use layerhold_testkit::TarBuilder;
 
 use crate::Rig;
@@ -152,6 +152,29 @@ pub(super) fn usage_counts_each_inode_once(rig: &Rig) {
             inodes: empty.inodes + 4
         }
     );
+}
+
+pub(super) fn own_files_are_those_that_usage_counts(rig: &Rig) {
+    let base = TarBuilder::new().file("f", 0o644, "base").finish();
+    rig.layer("base", None, &base);
+    let own = TarBuilder::new().file("own", 0o644, "12345").finish();
+    rig.layer("child", Some("base"), &own);
+    for layer in ["base", "child"] {
+        let usage = rig.driver.usage(&id(layer)).unwrap();
+        // A driver that has no such files of its own says so of every layer.
+        let Some(tree) = rig.driver.own_tree(&id(layer)).unwrap() else {
+            assert!(rig.driver.own_tree(&id("base")).unwrap().is_none());
+            continue;
+        };
+        let counted = tree_usage(&tree).unwrap();
+        assert_eq!((counted.bytes, counted.inodes), (usage.bytes, usage.inodes));
+        let file = if layer == "base" { "f" } else { "own" };
+        assert!(tree.exists(file).unwrap());
+    }
+    match rig.driver.own_tree(&id("nosuch")) {
+        Ok(None) | Err(LayerError::Unknown { .. }) => {}
+        other => panic!("{other:?}"),
+    }
 }
 
 pub(super) fn read_only_home_is_left_as_it_is(rig: &Rig) {

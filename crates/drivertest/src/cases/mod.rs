@@ -40,6 +40,7 @@ cases! { $;
         remove_while_somebody_reads,
         remove_leaves_siblings_and_children_alone,
         usage_counts_each_inode_once,
+        own_files_are_those_that_usage_counts,
         read_only_home_is_left_as_it_is,
         sync_and_cleanup_keep_layers;
     staging:
