@@ -71,12 +71,11 @@ impl OverlayForm {
             .any(|p| attribute.starts_with(p))
     }
 
-    /// Whether an attribute says that content or name are those of another
-    /// entry, which only the mounted overlay can find.
-    pub(crate) fn is_reference(self, attribute: &[u8]) -> bool {
+    /// Whether an attribute is the one of a given `word`, such as `redirect`.
+    pub(crate) fn is_word(self, attribute: &[u8], word: &str) -> bool {
         self.prefixes().iter().any(|prefix| {
-            let word = attribute.strip_prefix(prefix.as_bytes());
-            matches!(word, Some(b"redirect" | b"metacopy"))
+            let rest = attribute.strip_prefix(prefix.as_bytes());
+            rest == Some(word.as_bytes())
         })
     }
 

@@ -16,7 +16,7 @@ use crate::tree::push;
 const MOST_OPEN: usize = 32;
 
 /// One directory as the layers that have it show it together.
-pub(super) struct Lower {
+pub(crate) struct Lower {
     form: OverlayForm,
     path: Vec<u8>,
     layers: Vec<Layer>,
@@ -28,17 +28,17 @@ struct Layer {
 }
 
 /// What is found under a name.
-pub(super) struct Found {
+pub(crate) struct Found {
     /// The directory of the uppermost layer that has it.
-    pub(super) parent: Dir,
-    pub(super) stat: Stat,
+    pub(crate) parent: Dir,
+    pub(crate) stat: Stat,
     /// If it is a directory: what is in it.
-    pub(super) below: Option<Lower>,
+    pub(crate) below: Option<Lower>,
 }
 
 impl Lower {
     /// The roots of the layers, the uppermost first.
-    pub(super) fn new(layers: &[Dir], form: OverlayForm) -> Self {
+    pub(crate) fn new(layers: &[Dir], form: OverlayForm) -> Self {
         let layers = layers.iter().map(|root| Layer {
             root: root.clone(),
             dir: None,
@@ -51,7 +51,7 @@ impl Lower {
     }
 
     /// Closes what is open, until it is asked for again.
-    pub(super) fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         for layer in &mut self.layers {
             layer.dir = None;
         }
@@ -76,7 +76,7 @@ impl Lower {
     }
 
     /// Looks a name up in the layers, from above.
-    pub(super) fn find(&mut self, name: &OsStr) -> Result<Option<Found>, ChangesError> {
+    pub(crate) fn find(&mut self, name: &OsStr) -> Result<Option<Found>, ChangesError> {
         let mut found: Option<Found> = None;
         for index in 0..self.layers.len() {
             let Some(dir) = self.open(index).map_err(ChangesError::Old)? else {
@@ -141,7 +141,7 @@ impl Lower {
     }
 
     /// All names the layers show together, sorted.
-    pub(super) fn names(&mut self) -> Result<Vec<OsString>, PathError> {
+    pub(crate) fn names(&mut self) -> Result<Vec<OsString>, PathError> {
         let mut names = BTreeMap::new();
         for index in 0..self.layers.len() {
             let Some(dir) = self.open(index)? else { break };

@@ -138,8 +138,8 @@ impl Found {
     ) -> Result<(), PackError> {
         let form = options.overlay.as_ref().map(|layers| layers.form);
         let added = match &self.open {
-            Opened::File(file) => add_packed(file, header, form),
-            Opened::Dir(dir) => add_packed(dir, header, form),
+            Opened::File(file) => add_packed(file, header, form, "metacopy"),
+            Opened::Dir(dir) => add_packed(dir, header, form, "redirect"),
             // The kernel allows none of these on anything else.
             Opened::Nothing => Ok(Attributes::Own),
         };
@@ -159,14 +159,17 @@ enum Attributes {
     Reference,
 }
 
+/// Adds attributes, unless one of them says that what belongs here is elsewhere.
+/// A file that has got its content keeps a `redirect` without meaning.
 fn add_packed(
     file: &impl std::os::fd::AsFd,
     header: &mut Header,
     form: Option<OverlayForm>,
+    reference: &str,
 ) -> Result<Attributes, PathError> {
     for key in xattr::list(file)? {
         let name = key.as_bytes();
-        if form.is_some_and(|form| form.is_reference(name)) {
+        if form.is_some_and(|form| form.is_word(name, reference)) {
             return Ok(Attributes::Reference);
         }
         if is_packed(name, form)

@@ -1,11 +1,10 @@
 //! Overlayfs's whiteouts, written as those of archives (Go:
 //! `pkg/archive/archive_linux.go`, `ConvertWrite`).
 
-use std::path::Path;
-
-use layerhold_sys::{Dir, FileType, OpenOptions, PathError, stat_file};
+use layerhold_sys::{Dir, FileType, PathError};
 use layerhold_tar_format::{EntryKind, Header};
 
+use crate::changes::{ChangesError, Lower};
 use crate::entry_path::{os, split};
 use crate::pack::OverlayLayers;
 use crate::pack::entry::{Found, Opened};
@@ -62,7 +61,7 @@ fn opaque_header(
 ) -> Result<Option<Header>, PathError> {
     // A file of that name, as fuse-overlayfs makes it, is packed on its own.
     let is_marked = layers.form.marks(dir, "opaque")? && !dir.exists(OPAQUE_NAME)?;
-    if !is_marked || !hides_something(&layers.lower, path)? {
+    if !is_marked || !hides_something(layers, path)? {
         return Ok(None);
     }
     let name = [path, b"/", OPAQUE_NAME.as_bytes()].concat();
@@ -75,40 +74,21 @@ fn opaque_header(
     Ok(Some(header))
 }
 
-/// Whether a lower layer has something of this name that is not deleted by the
-/// layers above it.
-fn hides_something(lower: &[Dir], path: &[u8]) -> Result<bool, PathError> {
-    for layer in lower {
-        let mut ancestor = path;
-        while !ancestor.is_empty() {
-            match type_in(layer, ancestor)? {
-                Some(Lower::Whiteout) => return Ok(false),
-                Some(Lower::Something) if ancestor.len() == path.len() => return Ok(true),
-                _ => {}
-            }
-            ancestor = split(ancestor).0;
-        }
+/// Whether the lower layers together show something of this name.
+fn hides_something(layers: &OverlayLayers, path: &[u8]) -> Result<bool, PathError> {
+    let mut level = Some(Lower::new(&layers.lower, layers.form));
+    for component in path.split(|byte| *byte == b'/') {
+        let Some(mut here) = level else {
+            return Ok(false);
+        };
+        level = match here.find(os(component)) {
+            Ok(Some(found)) => found.below,
+            Ok(None) => return Ok(false),
+            // What a renamed directory shows is not known here; a mark that is
+            // not needed does no harm.
+            Err(ChangesError::Redirected { .. }) => return Ok(true),
+            Err(ChangesError::Old(error) | ChangesError::New(error)) => return Err(error),
+        };
     }
-    Ok(false)
-}
-
-enum Lower {
-    Whiteout,
-    Something,
-}
-
-fn type_in(layer: &Dir, path: &[u8]) -> Result<Option<Lower>, PathError> {
-    let place = match layer.open_in_root(Path::new(os(path)), OpenOptions::path_only()) {
-        Ok(place) => place,
-        Err(error) if error.is_not_found() => return Ok(None),
-        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let stat = stat_file(&place)?;
-    let is_whiteout = stat.file_type() == FileType::CharDevice && stat.rdev == 0;
-    Ok(Some(if is_whiteout {
-        Lower::Whiteout
-    } else {
-        Lower::Something
-    }))
+    Ok(true)
 }

@@ -352,6 +352,43 @@ fn root_an_opaque_directory_below_a_deleted_one() {
     assert_eq!(texts(&stack.changes().unwrap()), listed);
 }
 
+/// Links of the layers below are never followed, wherever they lead.
+#[test]
+fn root_a_directory_in_place_of_a_link() {
+    let Some(mut stack) = Stack::new(OverlayNamespace::Trusted) else {
+        return;
+    };
+    let link = |target: &str, path: PathBuf| std::os::unix::fs::symlink(target, path).unwrap();
+    stack.layer(|root| {
+        link("loop", root.join("loop"));
+        link("/proc", root.join("out"));
+        std::fs::create_dir(root.join("dir")).unwrap();
+        write(root.join("dir/sub"), b"");
+        link("dir", root.join("to-dir"));
+    });
+    stack.layer(|root| {
+        for name in ["loop", "out", "to-dir"] {
+            std::fs::remove_file(root.join(name)).unwrap();
+            std::fs::create_dir_all(root.join(name).join("sub")).unwrap();
+        }
+        std::fs::create_dir(root.join("out/self")).unwrap();
+    });
+    let listed = texts(&stack.changes().unwrap());
+    assert_eq!(
+        listed,
+        [
+            "C /loop",
+            "A /loop/sub",
+            "C /out",
+            "A /out/self",
+            "A /out/sub",
+            "C /to-dir",
+            "A /to-dir/sub",
+        ]
+    );
+    stack.check();
+}
+
 #[test]
 fn root_directories_of_which_only_attributes_change() {
     let Some(mut stack) = Stack::new(OverlayNamespace::Trusted) else {
@@ -427,6 +464,23 @@ fn root_renamed_directories_and_files_without_content_need_the_mounted_tree() {
     assert_eq!(texts(&listed), ["C /file"]);
     let error = pack(&upper, &options(form), Vec::new()).unwrap_err();
     assert!(matches!(error, PackError::Reference { entry } if entry == Path::new("file")));
+
+    // Moved, and then written: the content is here, and the name of the other stays behind.
+    let upper = renamed("metacopy=on,redirect_dir=on", &|root| {
+        let dir = Dir::open_ambient(root).unwrap();
+        dir.set_mode("file", 0o600).unwrap();
+        std::fs::rename(root.join("file"), root.join("moved")).unwrap();
+        write(root.join("moved"), b"content");
+    });
+    let moved = upper.open_file("moved").unwrap();
+    assert!(
+        xattr::get(&moved, "trusted.overlay.redirect")
+            .unwrap()
+            .is_some()
+    );
+    let listed = overlay_changes(&upper, &lower_dirs, form).unwrap();
+    assert_eq!(texts(&listed), ["D /file", "A /moved"]);
+    assert!(pack(&upper, &options(form), Vec::new()).is_ok());
 }
 
 /// The form without devices and attributes of the kernel's namespaces.
