@@ -5,10 +5,10 @@ use std::sync::Arc;
 use layerhold_json_store::{Damaged, Record, Snapshot as Records};
 use layerhold_truncindex::Resolution;
 
-use crate::error::LookupError;
+use crate::error::{AccessError, LookupError};
 use crate::item::ItemKind;
 use crate::records::{Container, Image, Layer};
-use crate::shelves::Parts;
+use crate::shelves::{Parts, Shelves, read_error};
 
 /// A record of one of the three kinds.
 pub(crate) trait Item: Record {
@@ -74,6 +74,31 @@ pub(crate) fn lookup<R: Item>(records: &impl Parts<R>, key: &str) -> Result<Arc<
         kind: R::ITEM,
         key: key.to_owned(),
     })
+}
+
+/// Tells whether a text means anything. A damaged record exists; what is ambiguous does not, as in Go.
+pub(crate) fn is_known<R: Item>(records: &impl Parts<R>, key: &str) -> bool {
+    !matches!(
+        find(records, key),
+        Ok(None) | Err(LookupError::Ambiguous { .. })
+    )
+}
+
+/// Tells whether a text means anything now, without keeping what is read if that settles it.
+pub(crate) fn is_there<R: Item>(shelves: &Shelves<R>, key: &str) -> Result<bool, AccessError> {
+    // Nothing that comes later hides what the first place has.
+    if let Some((shelf, is_only)) = shelves.first() {
+        match shelf.store.lookup(key) {
+            Ok(Resolution::One(found)) if found.is_present() => return Ok(true),
+            Ok(_) if is_only => return Ok(false),
+            Ok(_) => {}
+            Err(layerhold_json_store::LookupError::Read(source)) => {
+                return Err(read_error::<R>(source));
+            }
+            Err(_) => return Ok(true),
+        }
+    }
+    Ok(is_known(&shelves.view()?, key))
 }
 
 /// Finds what a text means, for changing it; `None` when it means nothing.

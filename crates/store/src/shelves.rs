@@ -66,6 +66,31 @@ pub(crate) struct Part<R: Record> {
     pub(crate) records: Arc<Records<R>>,
 }
 
+/// One place while nobody writes there.
+#[derive(Debug)]
+pub(crate) struct Reading<R: Record> {
+    shelf: Arc<Shelf<R>>,
+    guard: ReadGuard<R>,
+}
+
+impl<R: Record> Reading<R> {
+    /// What is there.
+    pub(crate) fn part(&self) -> Part<R> {
+        Part {
+            shelf: Arc::clone(&self.shelf),
+            records: Arc::clone(self.guard.snapshot()),
+        }
+    }
+
+    /// What is there; the lock is released.
+    pub(crate) fn into_part(self) -> Part<R> {
+        Part {
+            shelf: self.shelf,
+            records: self.guard.into_snapshot(),
+        }
+    }
+}
+
 /// The records of all places, as they were at one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct View<R: Record> {
@@ -265,6 +290,15 @@ impl<R: Item> Shelf<R> {
         }
         self.store.read().map(Some).map_err(read_error::<R>)
     }
+
+    /// As [`read`](Self::read), with the place.
+    pub(crate) fn reading(self: &Arc<Self>) -> Result<Option<Reading<R>>, AccessError> {
+        let guard = self.read()?;
+        Ok(guard.map(|guard| Reading {
+            shelf: Arc::clone(self),
+            guard,
+        }))
+    }
 }
 
 fn open<R: Item>(options: Options) -> Result<JsonStore<R>, AccessError> {
@@ -274,7 +308,7 @@ fn open<R: Item>(options: Options) -> Result<JsonStore<R>, AccessError> {
     })
 }
 
-fn read_error<R: Item>(source: ReadError) -> AccessError {
+pub(crate) fn read_error<R: Item>(source: ReadError) -> AccessError {
     AccessError::Read {
         kind: R::ITEM,
         source: Box::new(source),
@@ -298,6 +332,13 @@ impl<R: Item> Shelves<R> {
         ))
     }
 
+    /// The first place that is written, and whether it is the only place.
+    pub(crate) fn first(&self) -> Option<(&Shelf<R>, bool)> {
+        let first = self.own.first()?;
+        let is_only = self.own.len() == 1 && self.additional.is_empty();
+        Some((first, is_only))
+    }
+
     /// The places that are only read.
     pub(crate) fn additional(&self) -> impl Iterator<Item = &Arc<Shelf<R>>> {
         self.additional.iter()
@@ -309,14 +350,9 @@ impl<R: Item> Shelves<R> {
     }
 
     /// Locks the places that are written for reading.
-    pub(crate) fn read_own(&self) -> Result<Vec<(Arc<Shelf<R>>, ReadGuard<R>)>, AccessError> {
-        let mut guards = Vec::with_capacity(self.own.len());
-        for shelf in &self.own {
-            if let Some(guard) = shelf.read()? {
-                guards.push((Arc::clone(shelf), guard));
-            }
-        }
-        Ok(guards)
+    pub(crate) fn read_own(&self) -> Result<Vec<Reading<R>>, AccessError> {
+        let readings = self.own.iter().map(Shelf::reading);
+        readings.filter_map(Result::transpose).collect()
     }
 
     /// Locks the places that are written for writing. What the others have must have been read before: waiting for
@@ -353,14 +389,7 @@ impl<R: Item> Shelves<R> {
 }
 
 fn snapshots<R: Item>(shelves: &[Arc<Shelf<R>>]) -> Result<Vec<Part<R>>, AccessError> {
-    let mut parts = Vec::with_capacity(shelves.len());
-    for shelf in shelves {
-        if let Some(guard) = shelf.read()? {
-            parts.push(Part {
-                shelf: Arc::clone(shelf),
-                records: guard.into_snapshot(),
-            });
-        }
-    }
-    Ok(parts)
+    let readings = shelves.iter().map(Shelf::reading);
+    let parts = readings.filter_map(Result::transpose);
+    parts.map(|reading| Ok(reading?.into_part())).collect()
 }

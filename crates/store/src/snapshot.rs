@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use layerhold_ids::{CompressedDigest, ContainerId, DiffId, Digest, ImageId, LayerId, TocDigest};
-use layerhold_json_store::{Damaged, ReadGuard, Snapshot as Records};
+use layerhold_json_store::{Damaged, Snapshot as Records};
 
 use crate::error::{AccessError, LookupError};
 use crate::inner::Inner;
@@ -14,7 +14,7 @@ use crate::records::{
     BY_COMPRESSED_DIGEST, BY_DIFF_DIGEST, BY_DIGEST, BY_IMAGE, BY_LAYER, BY_PARENT, BY_TOC_DIGEST,
     BY_TOP_LAYER, Container, Image, Layer,
 };
-use crate::shelves::{Part, Parts, Shelf, View};
+use crate::shelves::{Part, Parts, Reading, View};
 use crate::store::Store;
 
 /// All layers, images and containers as they were at one moment.
@@ -120,9 +120,9 @@ impl Store {
     /// As [`snapshot`](Self::snapshot).
     pub fn exists(&self, key: &str) -> Result<bool, AccessError> {
         // Each file is only read when the ones before it do not settle the question.
-        Ok(is_known(&self.inner.layers_view()?, key)
-            || is_known(&self.inner.images_view()?, key)
-            || is_known(&self.inner.containers_view()?, key))
+        Ok(lookup::is_there(&self.inner.layers, key)?
+            || lookup::is_there(&self.inner.images, key)?
+            || lookup::is_there(&self.inner.containers, key)?)
     }
 }
 
@@ -149,9 +149,9 @@ impl Inner {
     pub(crate) fn read_additional(&self) -> Result<ReadOfAdditional, AccessError> {
         let mut read: ReadOfAdditional = (Vec::new(), Vec::new());
         for (layers, images) in self.layers.additional().zip(self.images.additional()) {
-            let guards = (layers.read()?, images.read()?);
-            read.0.extend(guards.0.map(|guard| part(layers, guard)));
-            read.1.extend(guards.1.map(|guard| part(images, guard)));
+            let (layers, images) = (layers.reading()?, images.reading()?);
+            read.0.extend(layers.map(Reading::into_part));
+            read.1.extend(images.map(Reading::into_part));
         }
         Ok(read)
     }
@@ -160,26 +160,8 @@ impl Inner {
 /// The layers and the images of additional stores.
 type ReadOfAdditional = (Vec<Part<Layer>>, Vec<Part<Image>>);
 
-fn part<R: lookup::Item>(shelf: &Arc<Shelf<R>>, guard: ReadGuard<R>) -> Part<R> {
-    Part {
-        shelf: Arc::clone(shelf),
-        records: guard.into_snapshot(),
-    }
-}
-
-fn parts<R: lookup::Item>(guards: Vec<(Arc<Shelf<R>>, ReadGuard<R>)>) -> Vec<Part<R>> {
-    guards
-        .into_iter()
-        .map(|(shelf, guard)| part(&shelf, guard))
-        .collect()
-}
-
-fn is_known<R: lookup::Item>(records: &View<R>, key: &str) -> bool {
-    // A damaged record exists; what is ambiguous does not, as in Go.
-    !matches!(
-        lookup::find(records, key),
-        Ok(None) | Err(LookupError::Ambiguous { .. })
-    )
+fn parts<R: lookup::Item>(readings: Vec<Reading<R>>) -> Vec<Part<R>> {
+    readings.into_iter().map(Reading::into_part).collect()
 }
 
 /// Keeps the first failure for the case that nothing else is found.
@@ -287,9 +269,9 @@ impl Snapshot {
     /// Tells whether anything has this ID, name or unique prefix.
     #[must_use]
     pub fn exists(&self, key: &str) -> bool {
-        is_known(&self.layers, key)
-            || is_known(&self.images, key)
-            || is_known(&self.containers, key)
+        lookup::is_known(&self.layers, key)
+            || lookup::is_known(&self.images, key)
+            || lookup::is_known(&self.containers, key)
     }
 
     /// Lists the layers that stand directly on a layer.
