@@ -49,7 +49,7 @@ const CONTAINERS: Files = Files {
 pub(crate) fn registry() -> Registry {
     let mut registry = Registry::new();
     // The only failure is a name that is taken already, and no two are the same.
-    drop(registry.register(OverlayFactory));
+    drop(registry.register(OverlayFactory::new()));
     drop(registry.register(VfsFactory));
     registry
 }
