@@ -3,6 +3,7 @@
 //! Flags, outputs, streams and exit codes are those of the newest Go tool
 //! (`cmd/containers-storage`); where that is a defect, `docs/differences.md` says what we do.
 
+mod check;
 mod create;
 mod data;
 mod dedup;

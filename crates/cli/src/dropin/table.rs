@@ -4,8 +4,8 @@
 
 use super::flags::{Flag, list, switch, text};
 use super::{
-    Action, create, data, dedup, delete, diff, directories, inspect, list as lists, mount, names,
-    whole,
+    Action, check, create, data, dedup, delete, diff, directories, inspect, list as lists, mount,
+    names, whole,
 };
 
 /// One command.
@@ -67,6 +67,25 @@ pub(crate) const HELP: Flag = switch("help", &[], "Print usage");
 
 /// All commands, in the order of the Go tool's help text.
 pub(crate) const COMMANDS: &[Command] = &[
+    Command {
+        names: &["check"],
+        operands: "",
+        help: "Check storage consistency",
+        least: 0,
+        most: Some(0),
+        flags: &[
+            JSON,
+            text(
+                "max",
+                &["-m"],
+                "Maximum allowed age for unreferenced layers",
+            ),
+            switch("repair", &["-r"], "Remove damaged images and layers"),
+            switch("force", &["-f"], "Remove damaged containers"),
+            switch("quick", &["-q"], "Perform only quick checks"),
+        ],
+        action: check::run,
+    },
     Command {
         names: &["container"],
         operands: "[options [...]] containerNameOrID [...]",

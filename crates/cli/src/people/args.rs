@@ -92,6 +92,14 @@ pub enum Command {
     Rm(Remove),
     /// Remove what killed or crashed programs left behind
     Gc,
+    /// Look for damage, without changing anything
+    ///
+    /// Others may use the store meanwhile. The exit code is 1 when something is found.
+    Check(Check),
+    /// Rebuild what is damaged, and remove what cannot be rebuilt
+    ///
+    /// Says what is wrong first. Nothing is removed that is not named there.
+    Repair(Repair),
     /// Keep equal files of different images on the disk once
     ///
     /// Takes a filesystem that can share blocks: btrfs, or XFS made with reflink=1. Contents do not change, and nothing that is
@@ -252,6 +260,42 @@ pub struct Diff {
     /// Where the tar goes; `-` or nothing is standard output
     #[arg(long, short, value_name = "PATH", requires = "tar")]
     pub output: Option<PathBuf>,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// How far the check goes
+    #[arg(long, value_enum, default_value = "contents")]
+    pub depth: DepthChoice,
+    /// Report layers that nothing uses when they are older than this
+    #[arg(long, value_name = "HOURS", default_value_t = 24)]
+    pub unused_hours: u32,
+}
+
+/// How far a check goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DepthChoice {
+    /// Records, and whether what they name is there
+    Records,
+    /// And the digests of layers
+    Digests,
+    /// And every file of every layer
+    Contents,
+}
+
+/// Arguments of `repair`.
+#[derive(Debug, Args)]
+pub struct Repair {
+    /// What is checked first
+    #[command(flatten)]
+    pub check: Check,
+    /// Only say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Remove damaged containers too
+    #[arg(long)]
+    pub containers: bool,
 }
 
 /// Arguments of `rm`.

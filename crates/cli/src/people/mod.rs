@@ -4,6 +4,7 @@
 //! makes no sense.
 
 pub mod args;
+mod check;
 mod create;
 mod dedup;
 mod diff;
@@ -143,6 +144,8 @@ fn execute(
         Command::Diff(diff) => diff::run(&mut call, diff),
         Command::Rm(remove) => remove::run(&mut call, &remove),
         Command::Gc => remove::collect(&mut call),
+        Command::Check(check) => check::check(&mut call, &check),
+        Command::Repair(repair) => check::repair(&mut call, &repair),
         Command::Dedup(dedup) => dedup::run(&mut call, &dedup),
     }
 }

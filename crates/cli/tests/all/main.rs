@@ -6,6 +6,7 @@
     reason = "tests lay their fixtures out with plain file operations and may panic"
 )]
 
+mod check;
 mod dedup;
 mod dropin_data;
 mod dropin_differences;

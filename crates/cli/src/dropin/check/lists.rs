@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use layerhold::{CheckReport, Damage, ItemId, Subject};
+use layerhold::{CheckReport, ItemId, Subject};
 use serde_json::{Value, json};
 
 use super::words;
@@ -81,11 +81,7 @@ impl Lists {
     pub(super) fn new(report: &CheckReport) -> Self {
         let mut lists: BTreeMap<Kind, BTreeMap<String, Vec<String>>> = BTreeMap::new();
         for finding in &report.findings {
-            // The Go tool has these for layers only that are damaged themselves, and nothing for what is no damage.
-            if matches!(
-                finding.damage,
-                Damage::ParentDamaged { .. } | Damage::Unknown(_)
-            ) {
+            if !words::is_listed(&finding.damage) {
                 continue;
             }
             let kind = Kind::of(&finding.subject);

@@ -6,7 +6,10 @@ mod age;
 mod lists;
 mod words;
 
-use layerhold::{CheckDepth, CheckOptions, Containers, Kept, RepairOptions, RepairReport};
+use layerhold::{
+    CheckDepth, CheckOptions, CheckReport, Containers, ItemId, Kept, Remedy, Removable,
+    RepairOptions, RepairReport, Snapshot, Store, Subject,
+};
 
 use super::output::{json, line, note};
 use super::{Call, FAILED};
@@ -41,7 +44,7 @@ pub(crate) fn run(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     let repaired = call
         .store
         .repair(&report, &RepairOptions::new().with_containers(containers));
-    let failures = failures(&repaired);
+    let failures = failures(call.store, &report, &repaired)?;
     if let Some(first) = failures.first() {
         if call.flags.is_on("json") {
             json(call, &failures)?;
@@ -85,22 +88,42 @@ fn finish(call: &mut Call<'_, '_>, counts: Option<String>) -> Result<u8, Failure
 }
 
 /// What could not be done. Images that a container keeps from being removed are among it, as with Go.
-fn failures(report: &RepairReport) -> Vec<String> {
-    let failed = report.failed.iter().map(|failure| {
+fn failures(
+    store: &Store,
+    report: &CheckReport,
+    repaired: &RepairReport,
+) -> Result<Vec<String>, Failure> {
+    let failed = repaired.failed.iter().map(|failure| {
         let what = words::action(&failure.action);
         format!("{what}: {}", chain(&failure.error))
     });
-    let kept = report.kept.iter().filter_map(kept);
-    failed.chain(kept).collect()
+    let view = store.snapshot()?;
+    let kept = repaired
+        .kept
+        .iter()
+        .filter_map(|kept| self::kept(&view, report, kept));
+    Ok(failed.chain(kept).collect())
 }
 
-fn kept(kept: &Kept) -> Option<String> {
+fn kept(view: &Snapshot, report: &CheckReport, kept: &Kept) -> Option<String> {
+    let container = &kept.held_by;
     match &kept.what {
-        layerhold::Removable::Image(id) => Some(format!(
-            "deleting image {id}: image is in use by container {}: image is in use by a container",
-            kept.held_by
+        Removable::Image(id) => Some(format!(
+            "deleting image {id}: image used by container {container}: image is in use by a container"
         )),
-        // Containers stay because nobody asked for them to be removed, and so do their layers.
+        // Containers stay because nobody asked for them to be removed; a layer of theirs that is damaged stays with them.
+        Removable::Container(id) => {
+            let layer = view.container_by_id(id).ok()??.layer().clone();
+            let subject = Subject::Item(ItemId::Layer(layer.clone()));
+            let mut found = report.about(&subject);
+            found
+                .any(|finding| finding.remedy == Remedy::Remove && words::is_listed(&finding.damage))
+                .then(|| {
+                    format!(
+                        "deleting layer {layer}: layer {layer} used by container {container}: layer is in use by a container"
+                    )
+                })
+        }
         _ => None,
     }
 }

@@ -22,14 +22,16 @@ pub(super) fn finding(report: &CheckReport, finding: &Finding) -> Vec<String> {
     }
 }
 
+/// Tells whether the Go tool would have anything like this in its lists: it has layers only that are damaged themselves, and
+/// nothing that is no damage.
+pub(super) fn is_listed(damage: &Damage) -> bool {
+    !matches!(damage, Damage::ParentDamaged { .. } | Damage::Unknown(_))
+}
+
 /// The lines about a layer that are damage of what stands on it too.
 fn causes(report: &CheckReport, layer: &ItemId) -> Vec<String> {
-    let of_layer = of_item(report, layer).filter(|cause| {
-        !matches!(
-            cause.damage,
-            Damage::Unreferenced | Damage::ParentDamaged { .. } | Damage::Unknown(_)
-        )
-    });
+    let of_layer = of_item(report, layer)
+        .filter(|cause| is_listed(&cause.damage) && !matches!(cause.damage, Damage::Unreferenced));
     of_layer
         .map(|cause| line(&cause.subject, &cause.damage))
         .collect()
