@@ -126,9 +126,11 @@ fn an_image_goes_with_the_layers_that_only_it_needs() {
         .map(|e| e.unwrap().file_name())
         .collect();
     assert!(
-        left.iter().all(|name| ["layers.json", "layers.lock", "tmp"]
-            .iter()
-            .any(|known| name == known)),
+        left.iter().all(
+            |name| ["layers.json", "layers.lock", "tmp", "layerhold-usage.jsonl"]
+                .iter()
+                .any(|known| name == known)
+        ),
         "{left:?}"
     );
 }
