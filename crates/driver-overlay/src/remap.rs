@@ -48,7 +48,11 @@ pub(crate) fn remap(remap: &Remap<'_>) -> Result<(), LayerError> {
         .mount_privately(&recipe, &place)?,
         None => recipe.mount_privately(&place, remap.core.api)?,
     };
-    mounted.with(|root| remap_tree(root, remap.request, HardLinks::SplitByCopyUp))?;
+    let links = match remap.core.mount_program {
+        Some(_) => HardLinks::SplitUntold,
+        None => HardLinks::SplitByCopyUp,
+    };
+    mounted.with(|root| remap_tree(root, remap.request, links))?;
     rotate(remap.core, dir, owner)?;
     renew_work(remap.core, dir, owner)?;
     Ok(())
