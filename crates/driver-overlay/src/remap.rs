@@ -49,7 +49,7 @@ pub(crate) fn remap(remap: &Remap<'_>) -> Result<(), LayerError> {
         None => recipe.mount_privately(&place, remap.core.api)?,
     };
     let links = match remap.core.mount_program {
-        Some(_) => HardLinks::SplitUntold,
+        Some(_) => HardLinks::Untold,
         None => HardLinks::SplitByCopyUp,
     };
     mounted.with(|root| remap_tree(root, remap.request, links))?;

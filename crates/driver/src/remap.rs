@@ -87,8 +87,8 @@ pub enum HardLinks {
     OneInode,
     /// Make them links to the first name again: changing an owner has split them (overlay without `index`).
     SplitByCopyUp,
-    /// The same, and the filesystem does not tell how many names there are (fuse-overlayfs).
-    SplitUntold,
+    /// Nothing, but the filesystem does not tell how many names there are (fuse-overlayfs).
+    Untold,
 }
 
 /// Rewrites the owners of everything below `root`, but not of `root` itself (Go: drivers/chown.go).
@@ -105,9 +105,9 @@ pub fn remap_tree(
     links: HardLinks,
 ) -> Result<(), LayerError> {
     let threads = match links {
-        HardLinks::OneInode => default_threads(),
+        HardLinks::OneInode | HardLinks::Untold => default_threads(),
         // A second name may only be linked when the first one has been copied up.
-        HardLinks::SplitByCopyUp | HardLinks::SplitUntold => NonZero::<usize>::MIN,
+        HardLinks::SplitByCopyUp => NonZero::<usize>::MIN,
     };
     let walk = Walk {
         request,
@@ -207,14 +207,14 @@ impl Walk<'_> {
         name: &OsStr,
         stat: &Stat,
     ) -> Result<Option<Done>, LayerError> {
-        let is_only = stat.nlink < 2 && self.links != HardLinks::SplitUntold;
+        let is_only = stat.nlink < 2 && self.links != HardLinks::Untold;
         if stat.is_dir() || is_only {
             return Ok(None);
         }
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         match seen.entry((stat.dev, stat.ino)) {
             Entry::Vacant(vacant) => {
-                let split = self.links != HardLinks::OneInode;
+                let split = self.links == HardLinks::SplitByCopyUp;
                 vacant.insert(split.then(|| (dir.clone(), name.to_owned())));
                 Ok(None)
             }
