@@ -73,7 +73,7 @@ impl Transaction {
         let mut counters: Vec<Counter> = self
             .layers
             .iter_mut()
-            .filter_map(|new| new.counter.take())
+            .filter_map(|new| new.counting.take()?.finish())
             .collect();
         let mut locks = store.inner.lock_all()?;
         let mut commit = Commit::new(&store.inner);

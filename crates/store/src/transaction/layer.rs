@@ -12,6 +12,7 @@ use layerhold_staging::StagedAddition;
 use layerhold_sys::{copy_contents, stat_file};
 use layerhold_tar_split::Recorder;
 
+use super::counting::Counting;
 use super::progress::{Counted, Reporting};
 use super::staged::Presence;
 use super::{LayerDigests, NewLayer, StagedLayer, Transaction, check, fresh_id};
@@ -23,8 +24,6 @@ use crate::records::Layer;
 use crate::shelves::{DURABLE, IMAGE_STORE, Spot, VOLATILE};
 use crate::snapshot::Snapshot;
 use crate::spec::{IfPresent, LayerSpec};
-use crate::usage::count_tree;
-use crate::usage::counters::Counter;
 
 impl Transaction {
     /// Imports a layer from a tar stream, plain or compressed with gzip, bzip2, xz or zstd.
@@ -266,10 +265,10 @@ impl Transaction {
         let record = Layer::new(record)
             .map_err(|source| StageError::Record(std::io::Error::other(source)))?;
         let tar_split_of_import = tar_split.as_ref().filter(|_| digests.is_some());
-        let counter = tar_split_of_import.and_then(|file| count(&record, &*contents, file));
+        let counting = tar_split_of_import.and_then(|file| count(&record, &*contents, file));
         let layer = StagedLayer::new(plan.id.clone(), Presence::New, digests);
         self.layers.push(NewLayer {
-            counter,
+            counting,
             record,
             spot: self.spot_for(&plan.spec),
             contents,
@@ -304,15 +303,14 @@ impl Transaction {
     }
 }
 
-/// Counts what an imported layer takes, while all of it is in the kernel's caches. One that cannot be counted is no failure: it
-/// is counted when somebody asks.
+/// Starts to count what an imported layer takes.
 fn count(
     record: &Layer,
     contents: &dyn DriverLayer,
     tar_split: &StagedAddition,
-) -> Option<Counter> {
+) -> Option<Counting> {
     let stat = tar_split.area().stat(tar_split.name()).ok()??;
-    Counter::new(record, count_tree(contents.root(), stat.size).ok()?)
+    Some(Counting::start(record, contents.root(), stat.size))
 }
 
 /// What became of the wish for a layer.

@@ -4,6 +4,7 @@ mod area;
 mod check;
 mod commit;
 mod container;
+mod counting;
 mod image;
 mod layer;
 mod progress;
@@ -22,12 +23,12 @@ use crate::shelves::Spot;
 use crate::snapshot::Snapshot;
 use crate::spec::{BigDataItem, IfPresent, ImageIfPresent, NameConflict};
 use crate::store::Store;
-use crate::usage::counters::Counter;
 
 use area::Area;
 pub(crate) use area::digest_of;
 pub use commit::Committed;
 pub(crate) use container::note_container_item;
+use counting::Counting;
 pub(crate) use image::{complete_image_digest, note_item};
 pub(crate) use layer::{digests_of_import, note_imported};
 pub use staged::{LayerDigests, StagedContainer, StagedLayer};
@@ -57,6 +58,8 @@ pub struct Transaction {
 /// A layer on its way in.
 #[derive(Debug)]
 struct NewLayer {
+    /// What it takes, if it was imported. Dropped, and so ended, before its contents are.
+    counting: Option<Counting>,
     record: Layer,
     spot: Spot,
     contents: Box<dyn DriverLayer>,
@@ -65,8 +68,6 @@ struct NewLayer {
     if_present: IfPresent,
     /// The maps of the parent at the time its contents were copied.
     parent_maps: Option<IdMappings>,
-    /// What it takes, if that was counted.
-    counter: Option<Counter>,
 }
 
 /// An image on its way in.
