@@ -13,7 +13,7 @@ use super::damage::{Damage, FileChange};
 use super::layers::unreadable;
 use super::look::Look;
 use super::report::{Finding, Remedy};
-use super::tree::Entry;
+use super::tree::{Entry, is_whiteout};
 use crate::diff::{Files, Pair};
 use crate::item::ItemId;
 use crate::records::Layer;
@@ -159,7 +159,9 @@ fn each_file(look: &Look<'_>, layer: &Layer, changes: &mut Changes<'_, '_>) -> R
             header.kind,
             EntryKind::Regular | EntryKind::GnuSparse | EntryKind::Contiguous
         );
-        let Some(expected) = recorded.checksum.filter(|_| is_file && recorded.size > 0) else {
+        // A whiteout that has content keeps the tar from being rebuilt, as it does with Go; nothing is lost by that.
+        let is_kept = is_file && recorded.size > 0 && !is_whiteout(recorded.name);
+        let Some(expected) = recorded.checksum.filter(|_| is_kept) else {
             continue;
         };
         use std::os::unix::ffi::OsStrExt;

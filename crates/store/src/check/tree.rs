@@ -319,6 +319,11 @@ enum Whiteout<'n> {
     Other,
 }
 
+/// Tells whether a path in an archive stands for a deletion, of which nothing is unpacked.
+pub(super) fn is_whiteout(name: &[u8]) -> bool {
+    whiteout(name).is_some()
+}
+
 /// Reads the last component of a path as a whiteout (Go: pkg/archive/whiteouts.go).
 fn whiteout(name: &[u8]) -> Option<Whiteout<'_>> {
     let last = *components(name).last()?;

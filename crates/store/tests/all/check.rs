@@ -109,6 +109,21 @@ fn a_store_in_use_is_clean() {
 }
 
 #[test]
+fn a_whiteout_with_content_is_no_damage() {
+    let place = Place::new();
+    let mut tx = place.store.begin().unwrap();
+    let tar = TarBuilder::new()
+        .entry(TarEntry::file("kept", "1"))
+        .entry(TarEntry::file(".wh.gone", "content"))
+        .finish();
+    let layer = LayerSpec::new().id(id("a")).read_only();
+    let layer = tx.import_layer(layer, reader(&tar)).unwrap();
+    tx.create_image(ImageSpec::new().top_layer(&layer)).unwrap();
+    tx.commit().unwrap();
+    assert_eq!(told(&check(&place.store), &place), Vec::<String>::new());
+}
+
+#[test]
 fn changed_files_are_named() {
     let place = furnished();
     let top = tree(&place, "b");
@@ -446,4 +461,42 @@ fn root_overlay_stores_are_checked_like_others() {
         .unmount("c", layerhold::Unmounting::Once)
         .unwrap();
     place.store.shutdown(layerhold::Shutdown::Force).unwrap();
+}
+
+#[test]
+fn root_peer_stores_that_go_made_are_clean() {
+    let Some(()) = layerhold_testkit::require_peer("containers-storage") else {
+        return;
+    };
+    let Some(()) = layerhold_testkit::require_root() else {
+        return;
+    };
+    for driver in ["vfs", "overlay"] {
+        let dir = layerhold_testkit::scratch();
+        let go = layerhold_testkit::GoStore::below(dir.path(), driver);
+        let tar = |name: &str, tar: &[u8]| {
+            let path = dir.path().join(name);
+            fs::write(&path, tar).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let (base, top) = (tar("base.tar", &base_tar()), tar("top.tar", &top_tar()));
+        let base = go.id(["import-layer", "-r", "-f", &base]);
+        let top = go.id(["import-layer", "-r", "-f", &top, &base]);
+        go.run(["create-image", "-n", "image", &top])
+            .assert_success();
+        let container = go.id(["create-container", "image"]);
+        let mounted = go.run(["mount", &container]);
+        mounted.assert_success();
+        let store = layerhold::StoreOptions::new(go.root(), go.runroot()).with_driver(driver);
+        let store = Store::open(store).unwrap();
+        let place = Place { dir, store };
+        assert_eq!(
+            told(&check(&place.store), &place),
+            Vec::<String>::new(),
+            "{driver}"
+        );
+        go.run(["unmount", &container]).assert_success();
+        assert!(check(&place.store).is_clean());
+        place.store.shutdown(layerhold::Shutdown::Force).unwrap();
+    }
 }
