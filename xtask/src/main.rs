@@ -14,6 +14,7 @@ mod demo;
 mod deps;
 mod files;
 mod fuzz;
+mod man;
 mod setup;
 mod shell;
 mod test;
@@ -34,7 +35,7 @@ struct Command {
     run: fn(Args) -> Result,
 }
 
-const COMMANDS: [Command; 7] = [
+const COMMANDS: [Command; 8] = [
     Command {
         name: "ci",
         about: "everything that CI checks, in its order",
@@ -70,6 +71,12 @@ const COMMANDS: [Command; 7] = [
         about: "take an image through the whole store and show each step",
         help: demo::HELP,
         run: demo::run,
+    },
+    Command {
+        name: "man",
+        about: "write the manual pages of both programs",
+        help: man::HELP,
+        run: man::run,
     },
     Command {
         name: "compare",

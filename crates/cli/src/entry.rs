@@ -1,9 +1,13 @@
 //! What both programs do around their command line.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
+
+use layerhold::Privilege;
+use layerhold_sys::{Capability, has_capability, in_user_namespace};
 
 use crate::dropin::Streams;
 use crate::environment::Environment;
@@ -19,12 +23,15 @@ pub fn main(run: CommandLine) -> ExitCode {
     let arguments: Vec<String> = std::env::args_os()
         .map(|argument| argument.to_string_lossy().into_owned())
         .collect();
+    let variables: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
     let environment = Environment {
-        variables: std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect(),
+        privilege: privilege(&variables),
+        variables,
         directory: std::env::current_dir().unwrap_or_else(|_| "/".into()),
         user: layerhold_sys::effective_user(),
+        group: layerhold_sys::effective_group(),
     };
     let code = output().and_then(|file| {
         let mut out = BufWriter::with_capacity(BUFFER, file);
@@ -44,6 +51,22 @@ pub fn main(run: CommandLine) -> ExitCode {
             let _ignored = writeln!(io::stderr(), "standard output: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// What this process may do (Go: `pkg/unshare`, `IsRootless`): less than root of the host unless it is sure to be that.
+fn privilege(variables: &BTreeMap<String, String>) -> Privilege {
+    let says = |name: &str| variables.get(name).is_some_and(|value| !value.is_empty());
+    let is_root = layerhold_sys::effective_user() == 0
+        && variables.get("_CONTAINERS_ROOTLESS_UID").is_none_or(|uid| uid.is_empty() || uid == "0")
+        && !says("_CONTAINERS_USERNS_CONFIGURED")
+        // What cannot be found out is as it usually is.
+        && has_capability(Capability::SysAdmin).unwrap_or(true)
+        && !in_user_namespace().unwrap_or(false);
+    if is_root {
+        Privilege::Full
+    } else {
+        Privilege::UserNamespace
     }
 }
 

@@ -27,11 +27,6 @@ pub enum Failure {
     Value(Box<dyn StdError + Send + Sync>),
     /// Flags that contradict each other, in Go's words.
     Flags(&'static str),
-    /// A flag whose function is not there yet.
-    FlagNotSupported {
-        /// The flag without its hyphens.
-        flag: &'static str,
-    },
     /// Nothing to say: whatever failed has been reported.
     Reported,
 }
@@ -64,9 +59,6 @@ impl fmt::Display for Failure {
             Failure::Stream(error) => f.write_str(&with_causes(plain(error), error.source())),
             Failure::Value(error) => f.write_str(&chain(error.as_ref())),
             Failure::Flags(text) => f.write_str(text),
-            Failure::FlagNotSupported { flag } => {
-                write!(f, "--{flag}: not supported")
-            }
             Failure::Reported => Ok(()),
         }
     }

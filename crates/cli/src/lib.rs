@@ -22,9 +22,7 @@
 //!
 //! # Limitations
 //!
-//! - `storage.conf` is not read yet: what flags leave open takes the defaults.
-//! - The drop-in has the commands that need one driver; those for checking, repairing and
-//!   partial pulls are to come.
+//! - The drop-in's commands for checking, repairing and partial pulls are to come.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
@@ -33,10 +31,12 @@ pub mod dropin;
 mod entry;
 mod environment;
 mod failure;
+mod options;
 pub mod people;
+mod user_namespace;
 
 pub use entry::main;
-pub use environment::{Environment, Roots};
+pub use environment::Environment;
 pub use failure::Failure;
 
 /// Compiles and runs the example of the README.

@@ -1,10 +1,11 @@
 //! The one crate of layerhold that talks to the kernel: directory handles,
 //! lookups that cannot leave a root, files replaced durably, record locks,
-//! extended attributes, mounts and fast copies.
+//! extended attributes, mounts, overlays, quotas and fast copies.
 //!
 //! Everything works relative to a [`Dir`], an open directory, and every error is
 //! a [`PathError`] that says what was attempted on which path. Nothing here
-//! knows what a container is, starts a process, or keeps global state.
+//! knows what a container is, runs a program, or keeps global state. Only
+//! [`UserNamespace::new`] has a child, for a moment and without a signal.
 //!
 //! ```
 //! use layerhold_sys::{Dir, Durability, publish};
@@ -34,6 +35,7 @@ mod d_type;
 mod dedupe;
 mod detached;
 mod dir;
+mod enter;
 mod entries;
 mod error;
 mod fs_magic;
@@ -67,6 +69,7 @@ pub use d_type::supports_d_type;
 pub use dedupe::{DedupeEnd, Deduped, dedupe_file, may_dedupe, shares_all_blocks};
 pub use detached::DetachedMount;
 pub use dir::Dir;
+pub use enter::NewUserNamespace;
 pub use entries::{DirEntry, Entries};
 pub use error::{PathError, Result};
 pub use fs_magic::{FsMagic, fs_magic};

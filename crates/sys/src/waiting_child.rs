@@ -10,6 +10,7 @@ use rustix::process::{Signal, WaitId, WaitIdOptions};
 /// It never leaves the functions below: between its first instruction and its
 /// end it makes system calls only, so it does not matter which locks other
 /// threads of this process held when its memory was copied.
+#[derive(Debug)]
 pub(crate) struct WaitingChild {
     pid: u32,
     handle: OwnedFd,

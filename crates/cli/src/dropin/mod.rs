@@ -4,6 +4,8 @@
 //! (`cmd/containers-storage`); where that is a defect, `docs/differences.md` says what we do.
 
 mod check;
+mod configuration;
+mod copy;
 mod create;
 mod data;
 mod dedup;
@@ -13,23 +15,30 @@ mod directories;
 mod flags;
 mod inspect;
 mod list;
+mod manual;
 mod maps;
 mod mount;
 mod names;
 mod output;
+mod owner;
+mod storage_layer;
 mod table;
 mod tree;
+mod unshare;
 mod whole;
 mod words;
 
 use std::io::{Read, Write};
 
-use layerhold::{Persistence, Store, StoreOptions};
+use layerhold::Store;
 
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::options::{Given, Opening, opening};
+use crate::user_namespace;
 use flags::{Flag, FlagError, Values};
-pub(crate) use output::copy;
+pub use manual::manual;
+pub(crate) use output::copy as copy_stream;
 use table::{COMMANDS, Command, GLOBAL, HELP};
 pub(crate) use tree::{Node, draw};
 
@@ -52,13 +61,27 @@ impl std::fmt::Debug for Streams<'_> {
 /// What a command is given.
 pub(crate) struct Call<'a, 'b> {
     pub(crate) store: &'a Store,
+    pub(crate) environment: &'a Environment,
     pub(crate) flags: &'a Values,
     pub(crate) operands: &'a [String],
     pub(crate) streams: &'a mut Streams<'b>,
 }
 
+/// What a command that needs no store is given.
+pub(crate) struct AloneCall<'a, 'b> {
+    pub(crate) environment: &'a Environment,
+    pub(crate) operands: &'a [String],
+    pub(crate) streams: &'a mut Streams<'b>,
+}
+
 /// A command: its exit code, or an error that is printed before exiting with 1.
-pub(crate) type Action = fn(&mut Call<'_, '_>) -> Result<u8, Failure>;
+#[derive(Clone, Copy)]
+pub(crate) enum Action {
+    /// It needs a store, which is opened first.
+    OnStore(fn(&mut Call<'_, '_>) -> Result<u8, Failure>),
+    /// It needs none.
+    Alone(fn(&mut AloneCall<'_, '_>) -> Result<u8, Failure>),
+}
 
 /// Exit code of a command that failed.
 pub(crate) const FAILED: u8 = 1;
@@ -84,16 +107,36 @@ pub fn run(
         Parsed::Exit(code) => Ok(code),
         Parsed::Run {
             command,
+            before,
             values,
             operands,
-        } => execute(command, &values, &operands, environment, streams),
+        } => execute(
+            command,
+            &Line {
+                before,
+                values,
+                operands,
+            },
+            environment,
+            streams,
+        ),
     }
+}
+
+/// What a command line says.
+struct Line {
+    /// The flags before the command word.
+    before: Values,
+    /// All flags.
+    values: Values,
+    operands: Vec<String>,
 }
 
 enum Parsed {
     Exit(u8),
     Run {
         command: &'static Command,
+        before: Values,
         values: Values,
         operands: Vec<String>,
     },
@@ -164,6 +207,7 @@ fn parse(program: &str, words: &[String], streams: &mut Streams<'_>) -> std::io:
     }
     Ok(Parsed::Run {
         command,
+        before: shown,
         values,
         operands,
     })
@@ -171,27 +215,35 @@ fn parse(program: &str, words: &[String], streams: &mut Streams<'_>) -> std::io:
 
 fn execute(
     command: &Command,
-    values: &Values,
-    operands: &[String],
+    line: &Line,
     environment: &Environment,
     streams: &mut Streams<'_>,
 ) -> std::io::Result<u8> {
-    let opened = store_options(values, environment).and_then(|options| Ok(Store::open(options)?));
-    let store = match opened {
-        Ok(store) => store,
-        Err(error) => {
-            // The Go tool prints this one to standard output, and scripts look for it there.
-            writeln!(streams.out, "error initializing: {}", words::text(error))?;
-            return Ok(FAILED);
+    let outcome = match command.action {
+        Action::Alone(action) => action(&mut AloneCall {
+            environment,
+            operands: &line.operands,
+            streams,
+        }),
+        Action::OnStore(action) => {
+            let store = match open(line, environment, streams)? {
+                Ok(store) => store,
+                Err(error) => {
+                    // The Go tool prints this one to standard output, and scripts look for it there.
+                    writeln!(streams.out, "error initializing: {}", words::text(error))?;
+                    return Ok(FAILED);
+                }
+            };
+            action(&mut Call {
+                store: &store,
+                environment,
+                flags: &line.values,
+                operands: &line.operands,
+                streams,
+            })
         }
     };
-    let mut call = Call {
-        store: &store,
-        flags: values,
-        operands,
-        streams,
-    };
-    let code = match (command.action)(&mut call) {
+    let code = match outcome {
         Ok(code) => code,
         Err(failure) => {
             if let Some(error) = failure.broken_stream() {
@@ -205,42 +257,40 @@ fn execute(
     Ok(code)
 }
 
-/// Turns the global flags into options; what they leave open takes the defaults of the user.
-fn store_options(values: &Values, environment: &Environment) -> Result<StoreOptions, Failure> {
-    if values.is_on("unshare") {
-        return Err(Failure::FlagNotSupported { flag: "unshare" });
-    }
-    let graph = values.text("graph");
-    let run = values.text("run");
-    let driver = values.text("storage-driver");
-    let options = values.list("storage-opt");
-    let mut roots = environment.default_roots();
-    if !graph.is_empty() {
-        roots.graph = environment.absolute(graph);
-    }
-    if !run.is_empty() {
-        roots.run = environment.absolute(run);
-    }
-    let mut built = StoreOptions::new(roots.graph, roots.run);
-    built.driver_options = options.to_vec();
-    let image_store = values.text("image-store");
-    if !image_store.is_empty() {
-        built.image_store = Some(environment.absolute(image_store));
-    }
-    if values.is_on("transient-store") {
-        built.persistence = Persistence::Transient;
-    }
-    let nothing_given =
-        graph.is_empty() && run.is_empty() && driver.is_empty() && options.is_empty();
-    built.driver = match driver {
-        "" if nothing_given => environment.driver(),
-        "" => None,
-        name => Some(name.to_owned()),
+/// Opens the store that flags, environment and configuration name.
+fn open(
+    line: &Line,
+    environment: &Environment,
+    streams: &mut Streams<'_>,
+) -> std::io::Result<Result<Store, Failure>> {
+    let opened = opening(&given(&line.before), &given(&line.values), environment);
+    let Opening { options, warnings } = match opened {
+        Ok(opening) => opening,
+        Err(failure) => return Ok(Err(failure)),
     };
-    if nothing_given && let Some(options) = environment.driver_options() {
-        built.driver_options = options;
+    let debug = line.values.is_on("debug");
+    for warning in warnings.iter().filter(|warning| debug || warning.is_loud()) {
+        writeln!(streams.err, "{warning}")?;
     }
-    Ok(built)
+    // To the Go tool the flag is on for everybody but root.
+    let stays = line.values.text("unshare") == "false";
+    if !stays && let Err(failure) = user_namespace::enter_if_needed(environment) {
+        return Ok(Err(failure));
+    }
+    Ok(Store::open(options).map_err(Failure::from))
+}
+
+/// The flags that say which store is meant. An empty text is none, as in the Go tool.
+fn given(values: &Values) -> Given {
+    let text = |flag| Some(values.text(flag).to_owned()).filter(|text| !text.is_empty());
+    Given {
+        graph_root: text("graph"),
+        run_root: text("run"),
+        image_store: text("image-store"),
+        driver: text("storage-driver"),
+        driver_options: values.list("storage-opt").to_vec(),
+        transient: values.is_on("transient-store"),
+    }
 }
 
 #[derive(Clone, Copy)]

@@ -5,14 +5,20 @@ use std::io::{self, Read, Write};
 
 use serde::Serialize;
 
-use super::{Call, FAILED};
+use super::{Call, FAILED, Streams};
 use crate::failure::{Failure, stream};
 
 /// Writes a value as Go's JSON encoder does: compact, with `<`, `>`, `&` and the two line
 /// separators of JavaScript escaped, and a newline at the end.
 pub(crate) fn json(call: &mut Call<'_, '_>, value: &impl Serialize) -> Result<u8, Failure> {
+    json_line(call.streams, value)
+}
+
+/// The same for commands that have no store.
+pub(crate) fn json_line(streams: &mut Streams<'_>, value: &impl Serialize) -> Result<u8, Failure> {
     let text = serde_json::to_string(value).map_err(Failure::value)?;
-    json_text(call, &text)
+    writeln!(streams.out, "{}", escape(&text)).map_err(stream)?;
+    Ok(0)
 }
 
 /// Writes JSON that is made already.

@@ -2,10 +2,11 @@
 //!
 //! Go: `cmd/containers-storage`.
 
+use super::Action::{self, Alone, OnStore};
 use super::flags::{Flag, list, switch, text};
 use super::{
-    Action, check, create, data, dedup, delete, diff, directories, inspect, list as lists, mount,
-    names, whole,
+    check, configuration, copy, create, data, dedup, delete, diff, directories, inspect,
+    list as lists, mount, names, storage_layer, unshare, whole,
 };
 
 /// One command.
@@ -84,7 +85,16 @@ pub(crate) const COMMANDS: &[Command] = &[
             switch("force", &["-f"], "Remove damaged containers"),
             switch("quick", &["-q"], "Perform only quick checks"),
         ],
-        action: check::run,
+        action: OnStore(check::run),
+    },
+    Command {
+        names: &["config"],
+        operands: "[configurationFile]",
+        help: "Print storage library configuration as JSON",
+        least: 0,
+        most: Some(1),
+        flags: &[],
+        action: Alone(configuration::run),
     },
     Command {
         names: &["container"],
@@ -93,7 +103,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: None,
         flags: &[JSON],
-        action: inspect::container,
+        action: OnStore(inspect::container),
     },
     Command {
         names: &["list-container-data", "listcontainerdata"],
@@ -102,7 +112,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: Some(1),
         flags: &[JSON],
-        action: data::list_container,
+        action: OnStore(data::list_container),
     },
     Command {
         names: &["get-container-data", "getcontainerdata"],
@@ -111,7 +121,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 2,
         most: Some(2),
         flags: &[WRITE_FILE],
-        action: data::get_container,
+        action: OnStore(data::get_container),
     },
     Command {
         names: &["get-container-data-size", "getcontainerdatasize"],
@@ -120,7 +130,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 2,
         most: Some(2),
         flags: &[],
-        action: data::container_size,
+        action: OnStore(data::container_size),
     },
     Command {
         names: &["get-container-data-digest", "getcontainerdatadigest"],
@@ -129,7 +139,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 2,
         most: Some(2),
         flags: &[],
-        action: data::container_digest,
+        action: OnStore(data::container_digest),
     },
     Command {
         names: &["set-container-data", "setcontainerdata"],
@@ -138,7 +148,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 2,
         most: Some(2),
         flags: &[READ_FILE],
-        action: data::set_container,
+        action: OnStore(data::set_container),
     },
     Command {
         names: &["get-container-dir", "getcontainerdir"],
@@ -147,7 +157,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: Some(1),
         flags: &[],
-        action: directories::container,
+        action: OnStore(directories::container),
     },
     Command {
         names: &["get-container-run-dir", "getcontainerrundir"],
@@ -156,7 +166,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: Some(1),
         flags: &[],
-        action: directories::container_run,
+        action: OnStore(directories::container_run),
     },
     Command {
         names: &["container-parent-owners"],
@@ -165,7 +175,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: None,
         flags: &[JSON],
-        action: directories::container_parent_owners,
+        action: OnStore(directories::container_parent_owners),
     },
     Command {
         names: &["containers"],
@@ -174,7 +184,36 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 0,
         most: Some(0),
         flags: &[JSON],
-        action: lists::containers,
+        action: OnStore(lists::containers),
+    },
+    Command {
+        names: &["copy"],
+        operands: "[options [...]] [sourceLayerNameOrID:]/path [...] targetLayerNameOrID:/path",
+        help: "Copy files or directories into a layer, possibly from another layer",
+        least: 2,
+        most: None,
+        flags: &[text("chown", &["-o"], "Set owner on new copies"), JSON],
+        action: OnStore(copy::copy),
+    },
+    Command {
+        names: &["create-storage-layer"],
+        operands: "[options [...]] [parentLayerNameOrID]",
+        help: "Create a new layer only in the storage driver",
+        least: 0,
+        most: Some(1),
+        flags: &[
+            LABEL,
+            text("id", &["-i"], "Layer ID"),
+            READONLY,
+            JSON,
+            HOST_UID,
+            HOST_GID,
+            UID_MAP,
+            GID_MAP,
+            SUBUID_MAP,
+            SUBGID_MAP,
+        ],
+        action: OnStore(storage_layer::create),
     },
     Command {
         names: &["create-layer", "createlayer"],
@@ -195,7 +234,7 @@ pub(crate) const COMMANDS: &[Command] = &[
             SUBUID_MAP,
             SUBGID_MAP,
         ],
-        action: create::layer,
+        action: OnStore(create::layer),
     },
     Command {
         names: &["import-layer", "importlayer"],
@@ -217,7 +256,7 @@ pub(crate) const COMMANDS: &[Command] = &[
             SUBUID_MAP,
             SUBGID_MAP,
         ],
-        action: create::import,
+        action: OnStore(create::import),
     },
     Command {
         names: &["create-image", "createimage"],
@@ -233,7 +272,7 @@ pub(crate) const COMMANDS: &[Command] = &[
             METADATA_FILE,
             JSON,
         ],
-        action: create::image,
+        action: OnStore(create::image),
     },
     Command {
         names: &["create-container", "createcontainer"],
@@ -255,7 +294,7 @@ pub(crate) const COMMANDS: &[Command] = &[
             SUBUID_MAP,
             SUBGID_MAP,
         ],
-        action: create::container,
+        action: OnStore(create::container),
     },
     Command {
         names: &["dedup"],
@@ -264,7 +303,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 0,
         most: Some(0),
         flags: &[JSON, dedup::HASH_METHOD],
-        action: dedup::run,
+        action: OnStore(dedup::run),
     },
     Command {
         names: &["delete"],
@@ -273,7 +312,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: None,
         flags: &[JSON],
-        action: delete::anything,
+        action: OnStore(delete::anything),
     },
     Command {
         names: &["delete-layer", "deletelayer"],
@@ -282,7 +321,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: None,
         flags: &[JSON],
-        action: delete::layer,
+        action: OnStore(delete::layer),
     },
     Command {
         names: &["delete-image", "deleteimage"],
@@ -291,7 +330,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: None,
         flags: &[switch("test", &["-t"], "Only test removal"), JSON],
-        action: delete::image,
+        action: OnStore(delete::image),
     },
     Command {
         names: &["delete-container", "deletecontainer"],
@@ -300,7 +339,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: None,
         flags: &[JSON],
-        action: delete::container,
+        action: OnStore(delete::container),
     },
     Command {
         names: &["changes"],
@@ -309,7 +348,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: Some(2),
         flags: &[JSON],
-        action: diff::changes,
+        action: OnStore(diff::changes),
     },
     Command {
         names: &["diffsize", "diff-size"],
@@ -318,7 +357,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: Some(2),
         flags: &[],
-        action: diff::size,
+        action: OnStore(diff::size),
     },
     Command {
         names: &["diff"],
@@ -337,7 +376,7 @@ pub(crate) const COMMANDS: &[Command] = &[
             ),
             switch("xz", &["-x"], "Compress using xz (not currently supported)"),
         ],
-        action: diff::diff,
+        action: OnStore(diff::diff),
     },
     Command {
         names: &["applydiff", "apply-diff"],
@@ -346,7 +385,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: Some(1),
         flags: &[text("file", &["-f"], "Read from file instead of stdin")],
-        action: diff::apply,
+        action: OnStore(diff::apply),
     },
     Command {
         names: &["exists"],
@@ -365,7 +404,7 @@ pub(crate) const COMMANDS: &[Command] = &[
             ),
             JSON,
         ],
-        action: inspect::exists,
+        action: OnStore(inspect::exists),
     },
     Command {
         names: &["gc"],
@@ -374,7 +413,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 0,
         most: Some(0),
         flags: &[JSON],
-        action: whole::gc,
+        action: OnStore(whole::gc),
     },
     Command {
         names: &["image"],
@@ -383,7 +422,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: None,
         flags: &[JSON],
-        action: inspect::image,
+        action: OnStore(inspect::image),
     },
     Command {
         names: &["list-image-data", "listimagedata"],
@@ -392,7 +431,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: Some(1),
         flags: &[JSON],
-        action: data::list_image,
+        action: OnStore(data::list_image),
     },
     Command {
         names: &["get-image-data", "getimagedata"],
@@ -401,7 +440,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 2,
         most: Some(2),
         flags: &[WRITE_FILE],
-        action: data::get_image,
+        action: OnStore(data::get_image),
     },
     Command {
         names: &["get-image-data-size", "getimagedatasize"],
@@ -410,7 +449,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 2,
         most: Some(2),
         flags: &[],
-        action: data::image_size,
+        action: OnStore(data::image_size),
     },
     Command {
         names: &["get-image-data-digest", "getimagedatadigest"],
@@ -419,7 +458,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 2,
         most: Some(2),
         flags: &[],
-        action: data::image_digest,
+        action: OnStore(data::image_digest),
     },
     Command {
         names: &["set-image-data", "setimagedata"],
@@ -428,7 +467,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 2,
         most: Some(2),
         flags: &[READ_FILE],
-        action: data::set_image,
+        action: OnStore(data::set_image),
     },
     Command {
         names: &["get-image-dir", "getimagedir"],
@@ -437,7 +476,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: Some(1),
         flags: &[],
-        action: directories::image,
+        action: OnStore(directories::image),
     },
     Command {
         names: &["get-image-run-dir", "getimagerundir"],
@@ -446,7 +485,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: Some(1),
         flags: &[],
-        action: directories::image_run,
+        action: OnStore(directories::image_run),
     },
     Command {
         names: &["images"],
@@ -455,7 +494,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 0,
         most: Some(0),
         flags: &[JSON, QUIET],
-        action: lists::images,
+        action: OnStore(lists::images),
     },
     Command {
         names: &["images-by-digest"],
@@ -464,7 +503,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: Some(1),
         flags: &[JSON, QUIET],
-        action: lists::images_by_digest,
+        action: OnStore(lists::images_by_digest),
     },
     Command {
         names: &["layer"],
@@ -473,7 +512,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: None,
         flags: &[JSON],
-        action: inspect::layer,
+        action: OnStore(inspect::layer),
     },
     Command {
         names: &["layer-parent-owners"],
@@ -482,7 +521,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: None,
         flags: &[JSON],
-        action: directories::layer_parent_owners,
+        action: OnStore(directories::layer_parent_owners),
     },
     Command {
         names: &["list-layer-data", "listlayerdata"],
@@ -491,7 +530,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: Some(1),
         flags: &[JSON],
-        action: data::list_layer,
+        action: OnStore(data::list_layer),
     },
     Command {
         names: &["get-layer-data", "getlayerdata"],
@@ -500,7 +539,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 2,
         most: Some(2),
         flags: &[WRITE_FILE],
-        action: data::get_layer,
+        action: OnStore(data::get_layer),
     },
     Command {
         names: &["set-layer-data", "setlayerdata"],
@@ -509,7 +548,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 2,
         most: Some(2),
         flags: &[READ_FILE],
-        action: data::set_layer,
+        action: OnStore(data::set_layer),
     },
     Command {
         names: &["layers"],
@@ -522,7 +561,16 @@ pub(crate) const COMMANDS: &[Command] = &[
             switch("quick", &["-q"], "Just the IDs"),
             JSON,
         ],
-        action: lists::layers,
+        action: OnStore(lists::layers),
+    },
+    Command {
+        names: &["storage-layers"],
+        operands: "[options [...]]",
+        help: "List storage layers",
+        least: 0,
+        most: Some(0),
+        flags: &[JSON],
+        action: OnStore(lists::storage_layers),
     },
     Command {
         names: &["metadata"],
@@ -531,7 +579,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: None,
         flags: &[switch("quiet", &["-q"], "Omit names and IDs"), JSON],
-        action: names::metadata,
+        action: OnStore(names::metadata),
     },
     Command {
         names: &["set-metadata", "setmetadata"],
@@ -540,7 +588,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: Some(1),
         flags: &[METADATA, METADATA_FILE],
-        action: names::set_metadata,
+        action: OnStore(names::set_metadata),
     },
     Command {
         names: &["mount"],
@@ -554,7 +602,7 @@ pub(crate) const COMMANDS: &[Command] = &[
             switch("read-only", &["--ro", "-r"], "Mount image readonly"),
             JSON,
         ],
-        action: mount::mount,
+        action: OnStore(mount::mount),
     },
     Command {
         names: &["unmount", "umount"],
@@ -563,7 +611,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: None,
         flags: &[JSON, switch("force", &["-f"], "Force the umount")],
-        action: mount::unmount,
+        action: OnStore(mount::unmount),
     },
     Command {
         names: &["mounted"],
@@ -572,7 +620,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: None,
         flags: &[JSON],
-        action: mount::mounted,
+        action: OnStore(mount::mounted),
     },
     Command {
         names: &["get-names", "getnames"],
@@ -581,7 +629,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: Some(1),
         flags: &[JSON],
-        action: names::get,
+        action: OnStore(names::get),
     },
     Command {
         names: &["add-names", "addnames"],
@@ -590,7 +638,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: None,
         flags: &[list("name", &["-n"], "Name to add"), JSON],
-        action: names::add,
+        action: OnStore(names::add),
     },
     Command {
         names: &["remove-names", "removenames"],
@@ -599,7 +647,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: None,
         flags: &[list("name", &["-n"], "Name to remove"), JSON],
-        action: names::remove,
+        action: OnStore(names::remove),
     },
     Command {
         names: &["set-names", "setnames"],
@@ -608,7 +656,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 1,
         most: None,
         flags: &[list("name", &["-n"], "New name"), JSON],
-        action: names::set,
+        action: OnStore(names::set),
     },
     Command {
         names: &["shutdown"],
@@ -620,7 +668,7 @@ pub(crate) const COMMANDS: &[Command] = &[
             JSON,
             switch("force", &["-f"], "Unmount mounted layers first"),
         ],
-        action: whole::shutdown,
+        action: OnStore(whole::shutdown),
     },
     Command {
         names: &["status"],
@@ -629,16 +677,16 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 0,
         most: Some(0),
         flags: &[JSON],
-        action: whole::status,
+        action: OnStore(whole::status),
     },
     Command {
-        names: &["storage-layers"],
-        operands: "[options [...]]",
-        help: "List storage layers",
+        names: &["unshare"],
+        operands: "[command [...]]",
+        help: "Run a command in a user namespace",
         least: 0,
-        most: Some(0),
-        flags: &[JSON],
-        action: lists::storage_layers,
+        most: None,
+        flags: &[],
+        action: Alone(unshare::run),
     },
     Command {
         names: &["version"],
@@ -647,7 +695,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 0,
         most: Some(0),
         flags: &[JSON],
-        action: whole::version,
+        action: OnStore(whole::version),
     },
     Command {
         names: &["wipe"],
@@ -656,6 +704,6 @@ pub(crate) const COMMANDS: &[Command] = &[
         least: 0,
         most: Some(0),
         flags: &[JSON],
-        action: whole::wipe,
+        action: OnStore(whole::wipe),
     },
 ];

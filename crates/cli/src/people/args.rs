@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "layerhold", version, max_term_width = 100)]
 pub struct Arguments {
-    /// The store's directory
+    /// The store's directory; with it, storage.conf is not read
     #[arg(long, global = true, value_name = "DIR")]
     pub root: Option<PathBuf>,
     /// The directory for what does not survive a reboot
@@ -92,6 +92,11 @@ pub enum Command {
     Rm(Remove),
     /// Remove what killed or crashed programs left behind
     Gc,
+    /// Keep equal files of different images on the disk once
+    ///
+    /// Takes a filesystem that can share blocks: btrfs, or XFS made with reflink=1. Contents do not change, and nothing that is
+    /// in use is disturbed.
+    Dedup(Dedup),
     /// Look for damage, without changing anything
     ///
     /// Others may use the store meanwhile. The exit code is 1 when something is found.
@@ -100,11 +105,12 @@ pub enum Command {
     ///
     /// Says what is wrong first. Nothing is removed that is not named there.
     Repair(Repair),
-    /// Keep equal files of different images on the disk once
+    /// Show where the store is, what says so, and what is odd about it
     ///
-    /// Takes a filesystem that can share blocks: btrfs, or XFS made with reflink=1. Contents do not change, and nothing that is
-    /// in use is disturbed.
-    Dedup(Dedup),
+    /// Reads storage.conf, its drop-ins and the environment as podman does, without opening a store.
+    Config,
+    /// Write a script that completes command lines in a shell
+    Completions(Completions),
 }
 
 /// Arguments of `load`.
@@ -162,6 +168,14 @@ pub enum CompressionChoice {
     Gzip,
     /// With zstd
     Zstd,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
 }
 
 /// Arguments of the lists.

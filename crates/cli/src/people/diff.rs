@@ -10,7 +10,7 @@ use serde_json::json;
 use super::Call;
 use super::args::Diff;
 use super::find::find;
-use crate::dropin::copy;
+use crate::dropin::copy_stream;
 use crate::failure::Failure;
 
 pub(super) fn run(call: &mut Call<'_, '_>, args: Diff) -> Result<(), Failure> {
@@ -72,13 +72,13 @@ fn write_tar(
     let compression = DiffCompression::As(Codec::Plain);
     let mut reader = call.store.diff(from, to, compression)?;
     match output.filter(|path| path.as_os_str() != "-") {
-        None => copy(&mut reader, call.streams.out),
+        None => copy_stream(&mut reader, call.streams.out),
         Some(path) => {
             let mut file = File::create(&path).map_err(|source| Failure::File {
                 path: path.display().to_string(),
                 source,
             })?;
-            copy(&mut reader, &mut file)
+            copy_stream(&mut reader, &mut file)
         }
     }
 }

@@ -5,6 +5,8 @@
 
 pub mod args;
 mod check;
+mod completions;
+mod configuration;
 mod create;
 mod dedup;
 mod diff;
@@ -22,6 +24,7 @@ mod tree;
 mod units;
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 
 use clap::Parser;
 use layerhold::{Store, StoreOptions, SyncMode};
@@ -29,6 +32,8 @@ use layerhold::{Store, StoreOptions, SyncMode};
 use crate::dropin::Streams;
 use crate::environment::Environment;
 use crate::failure::{Failure, stream, without_operand};
+use crate::options::{Given, opening};
+use crate::user_namespace::enter_if_needed;
 use args::{Arguments, Command, Format, SyncChoice};
 
 /// Exit code of a command line that makes no sense.
@@ -120,7 +125,14 @@ fn execute(
     environment: &Environment,
     streams: &mut Streams<'_>,
 ) -> Result<(), Failure> {
-    let store = Store::open(options(&arguments, environment))?;
+    match &arguments.command {
+        Command::Config => return configuration::run(arguments.format, environment, streams),
+        Command::Completions(completions) => return completions::run(completions, streams),
+        _ => {}
+    }
+    let options = options(&arguments, environment)?;
+    enter_if_needed(environment)?;
+    let store = Store::open(options)?;
     let show_progress = !arguments.quiet && std::io::stderr().is_terminal();
     let mut call = Call {
         store: &store,
@@ -144,28 +156,36 @@ fn execute(
         Command::Diff(diff) => diff::run(&mut call, diff),
         Command::Rm(remove) => remove::run(&mut call, &remove),
         Command::Gc => remove::collect(&mut call),
+        Command::Dedup(dedup) => dedup::run(&mut call, &dedup),
         Command::Check(check) => check::check(&mut call, &check),
         Command::Repair(repair) => check::repair(&mut call, &repair),
-        Command::Dedup(dedup) => dedup::run(&mut call, &dedup),
+        // Done before a store was opened.
+        Command::Config | Command::Completions(_) => Ok(()),
     }
 }
 
-fn options(arguments: &Arguments, environment: &Environment) -> StoreOptions {
-    let defaults = environment.default_roots();
-    let graph = match &arguments.root {
-        Some(root) => environment.directory.join(root),
-        None => defaults.graph,
+/// Flags that name a root stand in place of the configuration; others override single settings.
+fn options(arguments: &Arguments, environment: &Environment) -> Result<StoreOptions, Failure> {
+    let text = |path: &PathBuf| path.to_string_lossy().into_owned();
+    let all = Given {
+        graph_root: arguments.root.as_ref().map(text),
+        run_root: arguments.runroot.as_ref().map(text),
+        driver: arguments.driver.clone(),
+        driver_options: arguments.driver_option.clone(),
+        ..Given::default()
     };
-    let run = match &arguments.runroot {
-        Some(root) => environment.directory.join(root),
-        None => defaults.run,
+    let roots = Given {
+        graph_root: all.graph_root.clone(),
+        run_root: all.run_root.clone(),
+        ..Given::default()
     };
-    let mut options = StoreOptions::new(graph, run);
-    options.driver = arguments.driver.clone().or_else(|| environment.driver());
-    options.driver_options = arguments.driver_option.clone();
+    let mut options = opening(&roots, &all, environment)?.options;
+    if options.driver.is_none() {
+        options.driver = environment.get("STORAGE_DRIVER").map(str::to_owned);
+    }
     options.sync = arguments.sync.map(|sync| match sync {
         SyncChoice::None => SyncMode::None,
         SyncChoice::Filesystem => SyncMode::Filesystem,
     });
-    options
+    Ok(options)
 }

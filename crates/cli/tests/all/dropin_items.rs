@@ -301,6 +301,16 @@ fn root_the_whole_store_is_wiped_and_collected() {
     assert_eq!(twin.ours("storage-layers -j").out, "[]\n");
     assert_eq!(twin.ours("create-layer --id x").code, Some(0));
     assert_eq!(twin.ours("storage-layers").out, "x\n");
+    // Layers of the driver alone are no layers of the store, and garbage to it.
+    assert_eq!(twin.ours("create-storage-layer -i y x").out, "y\n");
+    assert_eq!(twin.ours("create-storage-layer -r -j -i z").out, "\"z\"\n");
+    assert_eq!(twin.ours("create-storage-layer").code, Some(0));
+    assert_eq!(twin.ours("storage-layers").out.lines().count(), 4);
+    assert_eq!(twin.ours("layers -q").out, "x\n");
+    assert_eq!(twin.ours("create-storage-layer -i y").code, Some(1));
+    assert_eq!(twin.ours("create-storage-layer nosuch").code, Some(1));
+    assert_eq!(twin.ours("gc").code, Some(0));
+    assert_eq!(twin.ours("storage-layers").out, "x\n");
     assert_eq!(twin.ours("layers -q").out, "x\n");
 }
 

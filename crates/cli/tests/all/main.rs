@@ -8,6 +8,8 @@
 
 mod check;
 mod dedup;
+mod dropin_config;
+mod dropin_copy;
 mod dropin_data;
 mod dropin_differences;
 mod dropin_items;
@@ -15,6 +17,7 @@ mod dropin_mounts;
 mod dropin_usage;
 mod people;
 mod people_images;
+mod shells;
 mod streams;
 mod support;
 mod twin;

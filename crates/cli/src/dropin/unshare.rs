@@ -1,0 +1,55 @@
+//! `unshare`: a command in the user namespace that a store of an ordinary user needs.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus};
+
+use super::AloneCall;
+use crate::failure::{Failure, stream};
+use crate::user_namespace::{self, Entered};
+
+/// What runs when nothing is named and `SHELL` is not set.
+const SHELL: &str = "/bin/sh";
+/// Exit codes of commands that a signal ended begin here, as shells have it.
+const SIGNALLED: i32 = 128;
+
+/// Runs the command and exits as it does; to the Go tool every failure is a 1.
+///
+/// Root has all that a store needs, so it gets no namespace; the Go tool starts itself anew then until it fails.
+pub(crate) fn run(call: &mut AloneCall<'_, '_>) -> Result<u8, Failure> {
+    let entered = user_namespace::enter_if_needed(call.environment)?;
+    let shell = call.environment.get("SHELL").unwrap_or(SHELL).to_owned();
+    let (program, arguments) = match call.operands.split_first() {
+        Some((program, arguments)) => (program, arguments),
+        None => (&shell, &[][..]),
+    };
+    let mut command = Command::new(program);
+    command.args(arguments);
+    command.env_clear().envs(&call.environment.variables);
+    if entered == Entered::Now {
+        command.envs(user_namespace::variables(call.environment));
+    }
+    call.streams.out.flush().map_err(stream)?;
+    let status = command.status().map_err(|source| Failure::File {
+        path: program.clone(),
+        source,
+    })?;
+    Ok(exit_code(status))
+}
+
+fn exit_code(status: ExitStatus) -> u8 {
+    let signalled = status.signal().map(|signal| SIGNALLED + signal);
+    let code = status.code().or(signalled).unwrap_or(1);
+    u8::try_from(code).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_those_of_a_shell() {
+        assert_eq!(exit_code(ExitStatus::from_raw(0)), 0);
+        assert_eq!(exit_code(ExitStatus::from_raw(7 << 8)), 7);
+        assert_eq!(exit_code(ExitStatus::from_raw(9)), 137);
+    }
+}

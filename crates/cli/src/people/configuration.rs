@@ -1,0 +1,108 @@
+//! `layerhold config`.
+
+use std::path::Path;
+
+use layerhold_config::Config;
+use serde_json::{Value, json};
+
+use super::args::Format;
+use crate::dropin::Streams;
+use crate::environment::Environment;
+use crate::failure::{Failure, stream};
+
+pub(super) fn run(
+    format: Format,
+    environment: &Environment,
+    streams: &mut Streams<'_>,
+) -> Result<(), Failure> {
+    let config = environment.configuration()?;
+    let text = match format {
+        Format::Json => {
+            let mut text =
+                serde_json::to_string_pretty(&as_json(&config)).map_err(Failure::value)?;
+            text.push('\n');
+            text
+        }
+        Format::Table => as_text(&config),
+    };
+    streams.out.write_all(text.as_bytes()).map_err(stream)?;
+    for warning in &config.warnings {
+        writeln!(streams.err, "layerhold: {warning}").map_err(stream)?;
+    }
+    Ok(())
+}
+
+fn as_json(config: &Config) -> Value {
+    let pull: serde_json::Map<_, _> = config
+        .pull_options
+        .iter()
+        .map(|(name, text)| (name.to_owned(), json!(text)))
+        .collect();
+    json!({
+        "root": config.graph_root,
+        "runRoot": config.run_root,
+        "imageStore": config.image_store,
+        "driver": config.driver,
+        "driverPriority": config.driver_priority,
+        "driverOptions": config.driver_options,
+        "autoUserns": {
+            "user": config.auto_userns.user,
+            "minSize": config.auto_userns.min_size,
+            "maxSize": config.auto_userns.max_size,
+        },
+        "pullOptions": pull,
+        "disableVolatile": config.disable_volatile,
+        "transientStore": config.transient_store,
+        "files": config.sources,
+        "warnings": config.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
+
+/// What is set, a line each; what is not is left out.
+fn as_text(config: &Config) -> String {
+    let path = |path: &Path| path.display().to_string();
+    let pull = config.pull_options.iter();
+    let pull: Vec<String> = pull.map(|(name, text)| format!("{name}={text}")).collect();
+    let number = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default();
+    let switch = |on| if on { "yes" } else { "" }.to_owned();
+    let files: Vec<String> = config.sources.iter().map(|file| path(file)).collect();
+    let rows = [
+        ("root", vec![path(&config.graph_root)]),
+        ("run root", vec![path(&config.run_root)]),
+        (
+            "image store",
+            config
+                .image_store
+                .as_deref()
+                .map(path)
+                .into_iter()
+                .collect(),
+        ),
+        ("driver", config.driver.iter().cloned().collect()),
+        ("drivers to try", config.driver_priority.clone()),
+        ("driver option", config.driver_options.clone()),
+        (
+            "user for namespaces",
+            config.auto_userns.user.iter().cloned().collect(),
+        ),
+        (
+            "smallest namespace",
+            vec![number(config.auto_userns.min_size)],
+        ),
+        (
+            "largest namespace",
+            vec![number(config.auto_userns.max_size)],
+        ),
+        ("pull option", pull),
+        ("no volatile mounts", vec![switch(config.disable_volatile)]),
+        ("transient", vec![switch(config.transient_store)]),
+        ("read from", files),
+    ];
+    let mut text = String::new();
+    for (name, values) in rows {
+        for value in values.iter().filter(|value| !value.is_empty()) {
+            text.push_str(&format!("{name:<20}{value}\n"));
+        }
+    }
+    text
+}
