@@ -26,6 +26,8 @@ impl Store {
     /// Unpacks a tar, plain or compressed, into an existing layer, and records its digests as those of the layer. Returns the sum
     /// of the sizes of the files in it.
     ///
+    /// Go: `Store.ApplyDiff`.
+    ///
     /// # Errors
     ///
     /// [`DiffError::Lookup`] for an unknown layer; [`DiffError::Apply`] for a stream that cannot be unpacked, of which a part may

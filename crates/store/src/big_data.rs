@@ -23,6 +23,8 @@ const MAX_ITEM: u64 = 1 << 30;
 impl Store {
     /// Lists the data items of a layer.
     ///
+    /// Go: `Store.ListLayerBigData`.
+    ///
     /// # Errors
     ///
     /// [`DataError::Lookup`] for an unknown layer.
@@ -33,6 +35,8 @@ impl Store {
     }
 
     /// Opens a data item of a layer. Setting it anew does not change what the file reads.
+    ///
+    /// Go: `Store.LayerBigData`.
     ///
     /// # Errors
     ///
@@ -47,6 +51,8 @@ impl Store {
     }
 
     /// Stores a data item of a layer, of any size.
+    ///
+    /// Go: `Store.SetLayerBigData`.
     ///
     /// # Errors
     ///
@@ -73,6 +79,8 @@ impl Store {
 
     /// Lists the data items of an image.
     ///
+    /// Go: `Store.ListImageBigData`.
+    ///
     /// # Errors
     ///
     /// [`DataError::Lookup`] for an unknown image.
@@ -84,6 +92,8 @@ impl Store {
 
     /// Reads a data item of an image.
     ///
+    /// Go: `Store.ImageBigData`.
+    ///
     /// # Errors
     ///
     /// [`DataError::NotFound`] when there is no such item.
@@ -94,6 +104,8 @@ impl Store {
     }
 
     /// Returns the size of a data item of an image in bytes.
+    ///
+    /// Go: `Store.ImageBigDataSize`.
     ///
     /// # Errors
     ///
@@ -111,6 +123,8 @@ impl Store {
 
     /// Returns the digest of a data item of an image: the recorded one, else the SHA-256 of what is there.
     ///
+    /// Go: `Store.ImageBigDataDigest`.
+    ///
     /// # Errors
     ///
     /// [`DataError::NotFound`] when there is no such item; [`DataError::DigestNeeded`] for a manifest without a recorded digest.
@@ -127,6 +141,8 @@ impl Store {
     }
 
     /// Stores a data item of an image. Its digest must be given for manifests.
+    ///
+    /// Go: `Store.SetImageBigData`.
     ///
     /// # Errors
     ///
@@ -149,6 +165,8 @@ impl Store {
 
     /// Lists the data items of a container.
     ///
+    /// Go: `Store.ListContainerBigData`.
+    ///
     /// # Errors
     ///
     /// [`DataError::Lookup`] for an unknown container.
@@ -160,6 +178,8 @@ impl Store {
 
     /// Reads a data item of a container.
     ///
+    /// Go: `Store.ContainerBigData`.
+    ///
     /// # Errors
     ///
     /// [`DataError::NotFound`] when there is no such item.
@@ -170,6 +190,8 @@ impl Store {
     }
 
     /// Returns the size of a data item of a container in bytes.
+    ///
+    /// Go: `Store.ContainerBigDataSize`.
     ///
     /// # Errors
     ///
@@ -187,6 +209,8 @@ impl Store {
 
     /// Returns the digest of a data item of a container: the recorded one, else the SHA-256 of what is there.
     ///
+    /// Go: `Store.ContainerBigDataDigest`.
+    ///
     /// # Errors
     ///
     /// [`DataError::NotFound`] when there is no such item.
@@ -203,6 +227,8 @@ impl Store {
     }
 
     /// Stores a data item of a container.
+    ///
+    /// Go: `Store.SetContainerBigData`.
     ///
     /// # Errors
     ///

@@ -47,6 +47,8 @@ impl Store {
     /// Only what has a name that this library and Go's give is looked at, and nothing is touched as long as a record file is damaged,
     /// or empty or missing although there is content: what its records named is not garbage.
     ///
+    /// Go: `Store.GarbageCollect`.
+    ///
     /// # Errors
     ///
     /// [`CollectError::Damaged`] in that case; [`CollectError::Driver`] when something cannot be removed.

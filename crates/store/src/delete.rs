@@ -48,6 +48,8 @@ impl Store {
     /// Deletes a container with its layer, else an image without its layers, else a layer. Whether anything uses it is not
     /// asked: see the other methods for that.
     ///
+    /// Go: `Store.Delete`.
+    ///
     /// # Errors
     ///
     /// [`DeleteError::Lookup`] when the key means nothing.
@@ -75,6 +77,8 @@ impl Store {
     /// Deletes a layer that nothing uses. Images in which it only stands in for their top layer forget it. A damaged record can be
     /// deleted like any other, here and in the other methods.
     ///
+    /// Go: `Store.DeleteLayer`.
+    ///
     /// # Errors
     ///
     /// [`DeleteError::NotA`] for an unknown layer; [`DeleteError::HasChildren`], [`DeleteError::UsedByImage`] and
@@ -91,6 +95,8 @@ impl Store {
 
     /// Deletes an image that no container uses, with those of its layers that nothing else needs. Returns these layers; with
     /// [`Commit::ListOnly`] they are only listed. Which layers an image had whose record is damaged cannot be known: they stay.
+    ///
+    /// Go: `Store.DeleteImage`.
     ///
     /// # Errors
     ///
@@ -120,6 +126,8 @@ impl Store {
 
     /// Deletes a container: its layer, its directories, its record. A layer that is gone already is no reason to fail.
     ///
+    /// Go: `Store.DeleteContainer`.
+    ///
     /// # Errors
     ///
     /// [`DeleteError::NotA`] for an unknown container.
@@ -132,6 +140,8 @@ impl Store {
 
     /// Deletes all containers, images and layers, the newest layers first, and whatever the driver holds without a record.
     /// What other programs keep below the graph root stays.
+    ///
+    /// Go: `Store.Wipe`.
     ///
     /// # Errors
     ///

@@ -79,6 +79,8 @@ impl Store {
     /// The tar of an imported layer is rebuilt bit for bit, and every file is checked against its checksum on the way; files
     /// that were changed since make the reader fail.
     ///
+    /// Go: `Store.Diff`.
+    ///
     /// # Errors
     ///
     /// [`DiffError::Lookup`] for unknown layers; [`DiffError::Compress`] for a compression that cannot be written.
@@ -112,6 +114,8 @@ impl Store {
 
     /// Lists what differs between two layers, sorted by path. `from` is the parent of `to` unless given.
     ///
+    /// Go: `Store.Changes`.
+    ///
     /// # Errors
     ///
     /// [`DiffError::Lookup`] for unknown layers.
@@ -124,6 +128,8 @@ impl Store {
     }
 
     /// Returns the size of the files that differ between two layers, in bytes. `from` is the parent of `to` unless given.
+    ///
+    /// Go: `Store.DiffSize`.
     ///
     /// # Errors
     ///

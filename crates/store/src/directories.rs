@@ -20,6 +20,8 @@ const MAX_FILE: u64 = 1 << 30;
 impl Store {
     /// Returns the durable directory of an image for its callers' files, made when missing.
     ///
+    /// Go: `Store.ImageDirectory`.
+    ///
     /// # Errors
     ///
     /// [`DirectoryError::Lookup`] for an unknown image.
@@ -32,6 +34,8 @@ impl Store {
     }
 
     /// Returns the directory of an image for files that may be lost at a reboot, made when missing.
+    ///
+    /// Go: `Store.ImageRunDirectory`.
     ///
     /// # Errors
     ///
@@ -46,6 +50,8 @@ impl Store {
 
     /// Returns the durable directory of a container for its callers' files, made when missing.
     ///
+    /// Go: `Store.ContainerDirectory`.
+    ///
     /// # Errors
     ///
     /// [`DirectoryError::Lookup`] for an unknown container.
@@ -58,6 +64,8 @@ impl Store {
     }
 
     /// Returns the directory of a container for files that may be lost at a reboot, made when missing.
+    ///
+    /// Go: `Store.ContainerRunDirectory`.
     ///
     /// # Errors
     ///
@@ -72,6 +80,8 @@ impl Store {
 
     /// Reads a file below [`container_directory`](Self::container_directory).
     ///
+    /// Go: `Store.FromContainerDirectory`.
+    ///
     /// # Errors
     ///
     /// A [`DirectoryError::Os`] that says "not found" when there is no such file.
@@ -81,6 +91,8 @@ impl Store {
 
     /// Writes a file below [`container_directory`](Self::container_directory): readers see the old or the new contents.
     /// The name may have several components; directories between are made.
+    ///
+    /// Go: `Store.SetContainerDirectoryFile`.
     ///
     /// # Errors
     ///
@@ -101,6 +113,8 @@ impl Store {
 
     /// Reads a file below [`container_run_directory`](Self::container_run_directory).
     ///
+    /// Go: `Store.FromContainerRunDirectory`.
+    ///
     /// # Errors
     ///
     /// As [`container_file`](Self::container_file).
@@ -109,6 +123,8 @@ impl Store {
     }
 
     /// Writes a file below [`container_run_directory`](Self::container_run_directory).
+    ///
+    /// Go: `Store.SetContainerRunDirectoryFile`.
     ///
     /// # Errors
     ///

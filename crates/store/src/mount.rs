@@ -79,6 +79,8 @@ impl Store {
     ///
     /// A layer of an additional store is only mounted with the option `ro`.
     ///
+    /// Go: `Store.Mount`.
+    ///
     /// # Errors
     ///
     /// [`MountError::Lookup`] for an unknown key, or a layer of an additional store without that option;
@@ -89,6 +91,8 @@ impl Store {
     }
 
     /// Gives the mount of a container or layer back, named like for [`mount`](Self::mount) or by the path it is mounted at.
+    ///
+    /// Go: `Store.Unmount`.
     ///
     /// # Errors
     ///
@@ -103,6 +107,8 @@ impl Store {
     }
 
     /// Returns how many uses the mount of a container or layer has.
+    ///
+    /// Go: `Store.Mounted`.
     ///
     /// # Errors
     ///

@@ -19,6 +19,8 @@ use crate::store::Store;
 impl Store {
     /// Mounts the top layer of an image for reading.
     ///
+    /// Go: `Store.MountImage`.
+    ///
     /// # Errors
     ///
     /// [`MountError::NoLayers`] for an image without layers, [`MountError::Writable`] when `rw` is asked for,
@@ -46,6 +48,8 @@ impl Store {
     }
 
     /// Gives the mount of an image's top layer back.
+    ///
+    /// Go: `Store.UnmountImage`.
     ///
     /// # Errors
     ///

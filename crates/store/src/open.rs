@@ -57,6 +57,8 @@ pub(crate) fn registry() -> Registry {
 impl Store {
     /// Opens a store, making it if it does not exist.
     ///
+    /// Go: `GetStore`.
+    ///
     /// # Errors
     ///
     /// [`OpenError::Driver`] when no driver fits or an option is wrong; [`OpenError::Directory`] when a directory cannot be

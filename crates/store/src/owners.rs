@@ -24,6 +24,8 @@ impl Store {
     /// Lists the owners of the directories above the mount of a layer that the layer's ID maps do not cover: a process
     /// in that user namespace needs their permission to reach it. Without maps there are none.
     ///
+    /// Go: `Store.LayerParentOwners`.
+    ///
     /// # Errors
     ///
     /// [`MountError::NotMounted`] when a layer with maps is not mounted.
@@ -36,6 +38,8 @@ impl Store {
     }
 
     /// As [`layer_parent_owners`](Self::layer_parent_owners), for the layer of a container.
+    ///
+    /// Go: `Store.ContainerParentOwners`.
     ///
     /// # Errors
     ///

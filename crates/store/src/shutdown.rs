@@ -24,6 +24,8 @@ impl Store {
     /// Other processes, and this handle, open the driver again when they next need it: they learn of the shutdown from
     /// `storage.lock`, which is written before anything is released.
     ///
+    /// Go: `Store.Shutdown`.
+    ///
     /// # Errors
     ///
     /// [`ShutdownError::Mounted`] when layers are mounted and [`Shutdown::Force`] was not asked for.
@@ -39,18 +41,24 @@ impl Store {
     }
 
     /// Returns facts on the driver, as rows of a table.
+    ///
+    /// Go: `Store.Status`.
     #[must_use]
     pub fn status(&self) -> Vec<(String, String)> {
         self.inner.driver().status()
     }
 
     /// Returns facts on this library, as rows of a table.
+    ///
+    /// Go: `Store.Version`.
     #[must_use]
     pub fn version(&self) -> Vec<(String, String)> {
         vec![("Version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]
     }
 
     /// Returns a lock that processes take around work on something of this digest, below the run root.
+    ///
+    /// Go: `Store.GetDigestLock`.
     ///
     /// # Errors
     ///

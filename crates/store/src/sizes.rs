@@ -15,6 +15,8 @@ use crate::store::Store;
 impl Store {
     /// Returns the size of a layer's tar in bytes, as recorded.
     ///
+    /// Go: `Store.LayerSize`.
+    ///
     /// # Errors
     ///
     /// [`DiffError::SizeUnknown`] for a layer that was not imported.
@@ -27,6 +29,8 @@ impl Store {
 
     /// Returns the size of an image in bytes: the tars of all its layers, each once, and its data items. Layers whose size is
     /// not recorded are compared with their parents, which takes long.
+    ///
+    /// Go: `Store.ImageSize`.
     ///
     /// # Errors
     ///
@@ -71,6 +75,8 @@ impl Store {
     }
 
     /// Returns the size of a container in bytes: what its layer changes, its data items, and the files in its two directories.
+    ///
+    /// Go: `Store.ContainerSize`.
     ///
     /// # Errors
     ///

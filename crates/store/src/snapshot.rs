@@ -100,6 +100,8 @@ impl Store {
     /// All three locks are held for reading at once, for as long as it takes to see whether the files changed since the last
     /// time and to read those that did.
     ///
+    /// Go: `Store.MultiList`.
+    ///
     /// # Errors
     ///
     /// When a lock cannot be taken or a file cannot be read. Damaged records are no reason.
@@ -114,6 +116,8 @@ impl Store {
     }
 
     /// Tells whether anything has this ID, name or unique prefix.
+    ///
+    /// Go: `Store.Exists`.
     ///
     /// # Errors
     ///
@@ -177,21 +181,29 @@ fn noting<T>(
 
 impl Snapshot {
     /// Goes through the layers in the order of the store, which is that of their creation. Damaged ones are left out.
+    ///
+    /// Go: `Store.Layers`.
     pub fn layers(&self) -> impl Iterator<Item = Arc<Layer>> {
         lookup::all(&self.layers)
     }
 
     /// Goes through the images in the order of the store. Damaged ones are left out.
+    ///
+    /// Go: `Store.Images`.
     pub fn images(&self) -> impl Iterator<Item = Arc<Image>> {
         lookup::all(&self.images)
     }
 
     /// Goes through the containers in the order of the store. Damaged ones are left out.
+    ///
+    /// Go: `Store.Containers`.
     pub fn containers(&self) -> impl Iterator<Item = Arc<Container>> {
         lookup::all(&self.containers)
     }
 
     /// Finds a layer by ID, name or unique prefix of an ID.
+    ///
+    /// Go: `Store.Layer`.
     ///
     /// # Errors
     ///
@@ -202,6 +214,8 @@ impl Snapshot {
 
     /// Finds an image by ID, name or unique prefix of an ID.
     ///
+    /// Go: `Store.Image`.
+    ///
     /// # Errors
     ///
     /// See [`LookupError`].
@@ -210,6 +224,8 @@ impl Snapshot {
     }
 
     /// Finds a container by ID, name, the ID of its layer, or unique prefix of an ID.
+    ///
+    /// Go: `Store.Container`.
     ///
     /// # Errors
     ///
@@ -247,6 +263,8 @@ impl Snapshot {
 
     /// Finds what a text means: a layer, else an image, else a container.
     ///
+    /// Go: `Store.Lookup`.
+    ///
     /// # Errors
     ///
     /// [`LookupError::Nothing`] when it means none of them. A prefix that several layers share may still mean one image, as in Go.
@@ -267,6 +285,8 @@ impl Snapshot {
     }
 
     /// Tells whether anything has this ID, name or unique prefix.
+    ///
+    /// Go: `Store.Exists`.
     #[must_use]
     pub fn exists(&self, key: &str) -> bool {
         lookup::is_known(&self.layers, key)
@@ -301,36 +321,48 @@ impl Snapshot {
     }
 
     /// Lists the layers that came as a stream of this digest.
+    ///
+    /// Go: `Store.LayersByCompressedDigest`.
     #[must_use]
     pub fn layers_by_compressed_digest(&self, digest: &CompressedDigest) -> Vec<Arc<Layer>> {
         lookup::by_key(&self.layers, BY_COMPRESSED_DIGEST, digest.digest().as_str())
     }
 
     /// Lists the layers whose tar has this digest.
+    ///
+    /// Go: `Store.LayersByUncompressedDigest`.
     #[must_use]
     pub fn layers_by_diff_id(&self, digest: &DiffId) -> Vec<Arc<Layer>> {
         lookup::by_key(&self.layers, BY_DIFF_DIGEST, digest.digest().as_str())
     }
 
     /// Lists the layers whose table of contents has this digest.
+    ///
+    /// Go: `Store.LayersByTOCDigest`.
     #[must_use]
     pub fn layers_by_toc_digest(&self, digest: &TocDigest) -> Vec<Arc<Layer>> {
         lookup::by_key(&self.layers, BY_TOC_DIGEST, digest.digest().as_str())
     }
 
     /// Lists the images with this digest, their own or that of one of their manifests.
+    ///
+    /// Go: `Store.ImagesByDigest`.
     #[must_use]
     pub fn images_by_digest(&self, digest: &Digest) -> Vec<Arc<Image>> {
         lookup::by_key(&self.images, BY_DIGEST, digest.as_str())
     }
 
     /// Lists the images whose top layer, or a stand-in for it under other ID maps, is this one.
+    ///
+    /// Go: `Store.ImagesByTopLayer`.
     #[must_use]
     pub fn images_by_top_layer(&self, layer: &LayerId) -> Vec<Arc<Image>> {
         lookup::by_key(&self.images, BY_TOP_LAYER, layer.as_str())
     }
 
     /// Finds the container whose own layer this is.
+    ///
+    /// Go: `Store.ContainerByLayer`.
     #[must_use]
     pub fn container_by_layer(&self, layer: &LayerId) -> Option<Arc<Container>> {
         lookup::by_key(&self.containers, BY_LAYER, layer.as_str()).pop()

@@ -27,30 +27,40 @@ pub struct Store {
 
 impl Store {
     /// Returns the directory of everything that survives a reboot.
+    ///
+    /// Go: `Store.GraphRoot`.
     #[must_use]
     pub fn graph_root(&self) -> &Path {
         &self.inner.options.graph_root
     }
 
     /// Returns the directory of what may be lost at a reboot.
+    ///
+    /// Go: `Store.RunRoot`.
     #[must_use]
     pub fn run_root(&self) -> &Path {
         &self.inner.options.run_root
     }
 
     /// Returns the name of the graph driver, which is part of most directory names of the store.
+    ///
+    /// Go: `Store.GraphDriverName`.
     #[must_use]
     pub fn driver_name(&self) -> &'static str {
         self.inner.driver_name
     }
 
     /// Returns the driver options the store was opened with.
+    ///
+    /// Go: `Store.GraphOptions`.
     #[must_use]
     pub fn driver_options(&self) -> &[String] {
         &self.inner.options.driver_options
     }
 
     /// Returns the mount options that the first driver option `mountopt` asks for, in order.
+    ///
+    /// Go: `GetMountOptions`.
     #[must_use]
     pub fn default_mount_options(&self) -> Vec<String> {
         // With or without the driver's name in front (Go: store.go, `GetMountOptions`).
@@ -66,6 +76,8 @@ impl Store {
     }
 
     /// Returns the maps that layers and containers get which are asked for without maps.
+    ///
+    /// Go: `Store.UIDMap`, `Store.GIDMap`.
     #[must_use]
     pub fn id_maps(&self) -> &IdMappings {
         &self.inner.options.id_maps
@@ -78,12 +90,16 @@ impl Store {
     }
 
     /// Returns the options the store was opened with.
+    ///
+    /// Go: `Store.ImageStore`, `Store.TransientStore`.
     #[must_use]
     pub fn options(&self) -> &StoreOptions {
         &self.inner.options
     }
 
     /// Returns the raw driver. What is done with it directly is not recorded in the store.
+    ///
+    /// Go: `Store.GraphDriver`.
     #[must_use]
     pub fn driver(&self) -> Arc<dyn Driver> {
         self.inner.driver()

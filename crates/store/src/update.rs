@@ -36,6 +36,8 @@ enum Change<'a> {
 impl Store {
     /// Lists the names of a layer, image or container.
     ///
+    /// Go: `Store.Names`.
+    ///
     /// # Errors
     ///
     /// [`UpdateError::Lookup`] when the key means nothing.
@@ -44,6 +46,8 @@ impl Store {
     }
 
     /// Replaces the names of a layer, image or container. Names that others of the same kind have move.
+    ///
+    /// Go: `Store.SetNames`.
     ///
     /// # Errors
     ///
@@ -54,6 +58,8 @@ impl Store {
 
     /// Puts names in front of those a layer, image or container has. Names that others of the same kind have move.
     ///
+    /// Go: `Store.AddNames`.
+    ///
     /// # Errors
     ///
     /// [`UpdateError::Lookup`] when the key means nothing.
@@ -62,6 +68,8 @@ impl Store {
     }
 
     /// Takes names away from a layer, image or container. Names that it does not have are passed over.
+    ///
+    /// Go: `Store.RemoveNames`.
     ///
     /// # Errors
     ///
@@ -111,6 +119,8 @@ impl Store {
 
     /// Returns the caller's free text on a layer, image or container.
     ///
+    /// Go: `Store.Metadata`.
+    ///
     /// # Errors
     ///
     /// [`UpdateError::Lookup`] when the key means nothing.
@@ -119,6 +129,8 @@ impl Store {
     }
 
     /// Replaces the caller's free text on a layer, image or container.
+    ///
+    /// Go: `Store.SetMetadata`.
     ///
     /// # Errors
     ///

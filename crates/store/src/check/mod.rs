@@ -58,6 +58,8 @@ impl Store {
     /// Others may use and change the store meanwhile. Nothing is changed, except that the next process to take the locks would
     /// undo what dead processes left of unfinished work, and this one does so too.
     ///
+    /// Go: `Store.Check`.
+    ///
     /// # Errors
     ///
     /// When records cannot be locked or read, or directories cannot be listed. Damage is no reason.

@@ -91,6 +91,8 @@ impl Store {
     /// No lock is held, contents stay what they are, and layers may be in use. A filesystem or driver that cannot share
     /// blocks is no error: the report says so.
     ///
+    /// Go: `Store.Dedup`.
+    ///
     /// # Errors
     ///
     /// When the records cannot be read.

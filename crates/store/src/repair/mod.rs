@@ -28,6 +28,8 @@ impl Store {
     /// Repairs what a check found. What cannot be repaired is in the report, and is no reason to stop.
     ///
     /// With [`RepairMode::DryRun`] nothing is done.
+    ///
+    /// Go: `Store.Repair`.
     pub fn repair(&self, check: &CheckReport, options: &RepairOptions) -> RepairReport {
         let mut repair = Repair {
             inner: &self.inner,

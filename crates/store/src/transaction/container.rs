@@ -24,6 +24,8 @@ impl Transaction {
     /// The layer stands on the top layer of the image, or on a copy of it whose owners are those of the container's ID
     /// maps. Such a copy is noted in the image and serves other containers with the same maps too.
     ///
+    /// Go: `Store.CreateContainer`.
+    ///
     /// # Errors
     ///
     /// [`StageError::Lookup`] when the image is neither in the store nor in the transaction; [`StageError::Conflict`] when an ID or

@@ -24,6 +24,8 @@ impl Transaction {
     /// An image of that ID that is only in an additional store is no hindrance: what the specification leaves open is taken
     /// over from it, and the new image hides it.
     ///
+    /// Go: `Store.CreateImage`.
+    ///
     /// # Errors
     ///
     /// [`StageError::Lookup`] when its top layer is neither in the store nor in the transaction; [`StageError::Conflict`] when its

@@ -31,6 +31,8 @@ impl Transaction {
     /// The stream is read once and to its end; both its digests are computed on the way. No lock is held. An error of the
     /// reader ends the import, which is also the way to cancel it.
     ///
+    /// Go: `Store.PutLayer`.
+    ///
     /// # Errors
     ///
     /// [`StageError::Import`] for a stream that cannot be read or unpacked, [`StageError::Conflict`] and
@@ -66,6 +68,8 @@ impl Transaction {
     }
 
     /// Creates a layer without contents of its own: empty, or equal to its parent or template.
+    ///
+    /// Go: `Store.CreateLayer`.
     ///
     /// # Errors
     ///
