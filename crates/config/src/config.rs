@@ -24,7 +24,7 @@ pub struct Config {
     pub driver_options: Vec<String>,
     /// How user namespaces are chosen for containers that ask for one.
     pub auto_userns: AutoUserns,
-    /// What is handed to those who pull images.
+    /// What is handed to those who pull images (Go: `Store.PullOptions`).
     pub pull_options: PullOptions,
     /// Whether volatile mounts are forbidden.
     pub disable_volatile: bool,
