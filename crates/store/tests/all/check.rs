@@ -500,3 +500,23 @@ fn root_peer_stores_that_go_made_are_clean() {
         place.store.shutdown(layerhold::Shutdown::Force).unwrap();
     }
 }
+
+#[test]
+fn stores_in_several_places_are_clean_and_searched_everywhere() {
+    let dir = layerhold_testkit::scratch();
+    let split = options(dir.path()).with_image_store(dir.path().join("images"));
+    let store = Store::open(split.with_persistence(layerhold::Persistence::Transient)).unwrap();
+    let place = furnish(Place { dir, store });
+    assert_eq!(told(&check(&place.store), &place), Vec::<String>::new());
+    let images = place.dir.path().join("images");
+    fs::remove_file(images.join("vfs-images/i/other")).unwrap();
+    fs::create_dir(images.join("vfs/dir/stray")).unwrap();
+    assert_eq!(
+        told(&check(&place.store), &place),
+        [
+            "layer stray: the driver holds a layer that has no record (Remove)",
+            "image i: the data item \"other\" is missing (Remove)",
+            "container c: its image i is damaged (Remove)",
+        ]
+    );
+}

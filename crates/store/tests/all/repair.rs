@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use layerhold::{
@@ -9,8 +10,10 @@ use layerhold::{
     RepairOptions, RepairReport, Store,
 };
 
+use layerhold_testkit::{Fault, FaultIo};
+
 use crate::check::{check, furnished, told};
-use crate::support::{Place, id, import, leftovers, long, small_tar};
+use crate::support::{Place, id, import, leftovers, long, options, small_tar};
 
 /// A kind of damage: how it is made, what a check says of it, and what is left after a repair.
 struct Case {
@@ -530,4 +533,54 @@ fn peer_go_reads_what_was_repaired() {
     ran.assert_success();
     go.run(["get-image-data", "i", "config"]).assert_success();
     let _again: Store = place.again();
+}
+
+/// A store with damage of several kinds, to be rebuilt and to be removed.
+fn damaged() -> Place {
+    let place = furnished();
+    drop(packed_layer(&place));
+    fs::remove_file(place.graph("vfs-layers/p.tar-split.gz")).unwrap();
+    fs::remove_file(place.graph("vfs-images/i/config")).unwrap();
+    fs::remove_file(place.graph("vfs-containers/c/state")).unwrap();
+    fs::create_dir(place.graph("vfs/dir/stray")).unwrap();
+    edit(
+        &place,
+        "vfs-layers/layers.json",
+        "\"diff-size\":5120",
+        "\"diff-size\":1",
+    );
+    place
+}
+
+#[test]
+fn a_repair_that_is_cut_off_anywhere_can_be_done_again() {
+    // Not at each operation, which would take long; the numbers have nothing in common with the steps of a save.
+    for (fault, step) in [(Fault::CRASH, 3), (Fault::NO_SPACE, 11)] {
+        let mut at = 1;
+        loop {
+            let place = damaged();
+            let io = FaultIo::failing(at, fault);
+            let options = options(place.dir.path()).with_metadata_io(Arc::new(io.clone()));
+            if let Ok(store) = Store::open(options)
+                && let Ok(report) = store.check(&CheckOptions::new())
+            {
+                // What fails is in the report of the repair, or was done in another way.
+                let _report: RepairReport = store.repair(&report, &everything());
+            }
+            let store = place.again();
+            let repaired = store.repair(&check(&store), &everything());
+            assert!(repaired.is_complete(), "operation {at}: {repaired:?}");
+            let left = told(&check(&place.again()), &place);
+            assert_eq!(left, Vec::<String>::new(), "operation {at}");
+            // The images were only rebuilt, never removed.
+            let view = store.snapshot().unwrap();
+            assert!(view.exists("i") && view.exists("q"), "operation {at}");
+            assert_eq!(leftovers(&place), Vec::<String>::new(), "operation {at}");
+            if !io.has_failed() {
+                break;
+            }
+            at += step;
+        }
+        assert!(at > 10, "{at}");
+    }
 }
