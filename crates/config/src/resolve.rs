@@ -150,6 +150,13 @@ impl Roots<'_> {
         if text.is_empty() {
             return Ok(None);
         }
+        // Files that came with older releases name the places of the system's store, which others cannot use; up to those
+        // releases they did not count for others.
+        let is_of_the_system = [roots::GRAPH_ROOT, roots::RUN_ROOT].contains(&text);
+        if is_of_the_system && self.environment.is_per_user() {
+            warnings.push(Warning::SystemRoot { key });
+            return Ok(None);
+        }
         let expanded = expand(text, self.environment);
         let unset = expanded.unset.into_iter();
         warnings.extend(unset.map(|variable| Warning::UnsetVariable { key, variable }));

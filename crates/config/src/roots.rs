@@ -7,9 +7,9 @@ use crate::error::ConfigError;
 use crate::files::Files;
 
 /// The graph root of the system.
-const GRAPH_ROOT: &str = "/var/lib/containers/storage";
+pub(crate) const GRAPH_ROOT: &str = "/var/lib/containers/storage";
 /// The run root of the system.
-const RUN_ROOT: &str = "/run/containers/storage";
+pub(crate) const RUN_ROOT: &str = "/run/containers/storage";
 
 /// The home directory: `HOME`, or what the list of users says.
 pub(crate) fn home(

@@ -31,6 +31,11 @@ pub enum Warning {
     OldDriverName,
     /// `rootless_storage_path` is overridden by `graphroot`.
     RootlessPathUnused,
+    /// A root is that of the system's store, and is not used for an ordinary user.
+    SystemRoot {
+        /// The key of the root.
+        key: &'static str,
+    },
     /// A root names a variable that is not set, and is taken for empty.
     UnsetVariable {
         /// The key of the root.
@@ -71,6 +76,12 @@ impl fmt::Display for Warning {
             Warning::OldDriverName => f.write_str("the driver overlay2 is called overlay now"),
             Warning::RootlessPathUnused => {
                 f.write_str("rootless_storage_path is not used, because graphroot is set as well")
+            }
+            Warning::SystemRoot { key } => {
+                write!(
+                    f,
+                    "{key} is the place of the system's store, and is not used for this user"
+                )
             }
             Warning::UnsetVariable { key, variable } => {
                 write!(f, "{key} names the variable {variable}, which is not set")

@@ -223,3 +223,25 @@ fn options_in_the_variable_replace_all_others() {
     let some = root().with("STORAGE_OPTS", "a.b=1,c=2");
     assert_eq!(with(text, &some).unwrap().driver_options, ["a.b=1", "c=2"]);
 }
+
+#[test]
+fn the_places_of_the_system_are_not_for_others() {
+    let text = "[storage]\ngraphroot = '/var/lib/containers/storage'\nrunroot = '/run/containers/storage'\n";
+    check(
+        text,
+        &user(),
+        "/home/u/.local/share/containers/storage",
+        "/run/user/1000/containers",
+    );
+    let warnings = with(text, &user()).unwrap().warnings;
+    let expected = ["runroot", "graphroot"].map(|key| Warning::SystemRoot { key });
+    assert_eq!(warnings, expected);
+    assert_eq!(with(text, &root()).unwrap().warnings, []);
+    // Below them may be a place for all.
+    check(
+        "[storage]\ngraphroot = '/var/lib/containers/storage/$UID'\n",
+        &user(),
+        "/var/lib/containers/storage/1000",
+        "/run/user/1000/containers",
+    );
+}
