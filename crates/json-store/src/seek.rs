@@ -65,14 +65,18 @@ impl<F: Read> Pass<'_, F> {
             let Some(record) = self.record()? else {
                 return Ok(None);
             };
-            if let Some(sought) = self.judge(record.clone()) {
-                return Ok(Some(sought));
-            }
+            let sought = self.judge(record.clone());
             self.window.pass_over(record.end);
-            match self.window.token()? {
-                Some(b',') => _ = self.window.peek()?,
-                Some(b']') => return self.end(),
-                _ => return Ok(None),
+            // Without one of these behind it, it is no element.
+            let separator = self
+                .window
+                .token()?
+                .filter(|byte| matches!(byte, b',' | b']'));
+            match (separator, sought) {
+                (None, _) => return Ok(None),
+                (Some(_), Some(sought)) => return Ok(Some(sought)),
+                (Some(b']'), None) => return self.end(),
+                (Some(_), None) => _ = self.window.peek()?,
             }
         }
     }
@@ -319,6 +323,8 @@ mod tests {
             r#"[{"id":"b"}]x"#,
             r#"[{"id":"b"},]"#,
             r#"[{"id":"b"},null]"#,
+            r#"[{"id":"aa"}}]"#,
+            r#"[{"id":"aa"}"#,
             "[",
             "[,]",
             "{}",
@@ -335,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_behind_the_record_is_not_looked_at() {
+    fn only_the_separator_behind_the_record_is_looked_at() {
         let content = r#"[{"id":"aa"},{"id":"b"#;
         assert_eq!(sought(content, "aa"), record(r#"{"id":"aa"}"#));
     }
