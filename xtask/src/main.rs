@@ -12,6 +12,7 @@ mod ci;
 mod compare;
 mod demo;
 mod deps;
+mod differential;
 mod files;
 mod fuzz;
 mod man;
@@ -84,6 +85,12 @@ const COMMANDS: [Command; 8] = [
         help: compare::HELP,
         run: compare::run,
     },
+    Command {
+        name: "differential",
+        about: "random commands through Go's tool and ours",
+        help: differential::HELP,
+        run: differential::run,
+    },
 ];
 
 fn main() -> ExitCode {
@@ -118,7 +125,7 @@ fn main() -> ExitCode {
 fn overview() {
     println!("Usage: cargo xtask COMMAND [OPTIONS]\n");
     for command in &COMMANDS {
-        println!("  {:<8} {}", command.name, command.about);
+        println!("  {:<12} {}", command.name, command.about);
     }
     println!("\n`cargo xtask COMMAND --help` tells more.");
 }

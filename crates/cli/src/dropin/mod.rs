@@ -148,7 +148,7 @@ fn parse(program: &str, words: &[String], streams: &mut Streams<'_>) -> std::io:
     let mut values = Values::default();
     if words.is_empty() {
         // The Go tool adds the flag for help only when it begins to read flags.
-        general_usage(streams, GLOBAL, &values, Stream::Error)?;
+        general_usage(streams, GLOBAL, Stream::Error)?;
         return Ok(Parsed::Exit(FAILED));
     }
     let before: Vec<_> = GLOBAL.iter().copied().chain([HELP]).collect();
@@ -156,21 +156,21 @@ fn parse(program: &str, words: &[String], streams: &mut Streams<'_>) -> std::io:
         Ok(words) => words,
         Err(error) => {
             if error == FlagError::Help {
-                general_usage(streams, &before, &values, Stream::Error)?;
+                general_usage(streams, &before, Stream::Error)?;
             } else {
                 complain(streams, program, None, &error)?;
             }
             writeln!(streams.out, "{error} while parsing arguments (1)")?;
-            general_usage(streams, &before, &values, Stream::Error)?;
+            general_usage(streams, &before, Stream::Error)?;
             return Ok(Parsed::Exit(FAILED));
         }
     };
     if values.is_on(HELP.long) {
-        general_usage(streams, &before, &values, Stream::Output)?;
+        general_usage(streams, &before, Stream::Output)?;
         return Ok(Parsed::Exit(0));
     }
     let Some((name, words)) = words.split_first() else {
-        general_usage(streams, &before, &values, Stream::Error)?;
+        general_usage(streams, &before, Stream::Error)?;
         return Ok(Parsed::Exit(FAILED));
     };
     let Some(command) = COMMANDS
@@ -300,11 +300,10 @@ enum Stream {
 }
 
 /// Prints the list of commands. The Go tool sends the table of flags elsewhere than the rest,
-/// except when help was asked for.
+/// except when help was asked for, and shows no values in it.
 fn general_usage(
     streams: &mut Streams<'_>,
     known: &[Flag],
-    values: &Values,
     table: Stream,
 ) -> std::io::Result<()> {
     writeln!(
@@ -316,7 +315,7 @@ fn general_usage(
         writeln!(streams.out, "  {name:<30}{}", command.help)?;
     }
     writeln!(streams.out, "\nOptions:")?;
-    let text = flags::describe(known, values);
+    let text = flags::describe(known, &Values::default());
     match table {
         Stream::Output => streams.out.write_all(text.as_bytes()),
         Stream::Error => streams.err.write_all(text.as_bytes()),

@@ -8,6 +8,7 @@
 
 mod check;
 mod dedup;
+mod differential;
 mod dropin_config;
 mod dropin_copy;
 mod dropin_data;
