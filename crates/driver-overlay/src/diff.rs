@@ -12,7 +12,8 @@ use layerhold_sys::Dir;
 
 use crate::chain::{below, lower_of, resolve};
 use crate::core::Core;
-use crate::layer::{LayerDir, open_diff};
+use crate::layer::LayerDir;
+use crate::stack::Contents;
 
 /// Headers and small files are joined to pieces of this size.
 const PACK_BUFFER: usize = 128 * 1024;
@@ -37,7 +38,9 @@ impl NativeDiff {
         {
             return Ok(None);
         }
-        let upper = layer.open_diff()?;
+        let Some(upper) = Contents::of(&layer).open()?.into_iter().next() else {
+            return Ok(None);
+        };
         let layers = OverlayLayers {
             form: OverlayForm::Kernel(core.namespace()),
             lower: lower_dirs(core, &layer)?,
@@ -102,10 +105,7 @@ fn is_right_below(
 fn lower_dirs(core: &Core, layer: &LayerDir) -> Result<Vec<Dir>, LayerError> {
     let mut dirs = Vec::new();
     for layer in below(&core.homes, layer)? {
-        dirs.push(open_diff(layer.dir())?);
-        for name in layer.diffs()?.iter().skip(1) {
-            dirs.push(layer.dir().open_dir(name)?);
-        }
+        dirs.extend(Contents::of(&layer).open()?);
     }
     Ok(dirs)
 }

@@ -198,7 +198,7 @@ pub(crate) fn lowers(
     layer: &Contents,
     below: &[Contents],
     has_upper: bool,
-) -> Result<Vec<Lower>, PathError> {
+) -> Result<Vec<Lower>, LayerError> {
     let mut lowers = layer.lowers()?;
     if has_upper {
         lowers.remove(0);

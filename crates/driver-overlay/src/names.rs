@@ -30,6 +30,9 @@ pub(crate) const MAPPED: &str = "mapped";
 /// The path of the layer in an additional layer store.
 pub(crate) const ADDITIONAL_LAYER: &str = "additionallayer";
 
+/// The metadata of a layer whose contents are kept by their digests.
+pub(crate) const COMPOSEFS: &str = "composefs-data";
+
 /// The mode of a base layer's root directory.
 pub(crate) const ROOT_MODE: u32 = 0o555;
 /// The mode of directories that only the driver looks into.

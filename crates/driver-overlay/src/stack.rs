@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use layerhold_driver::{LayerError, LayerRef};
-use layerhold_sys::{Dir, PathError};
+use layerhold_sys::Dir;
 
 use crate::NAME;
 use crate::chain::{below, link_of, lower_of};
 use crate::homes::{Home, Homes};
 use crate::layer::{LayerDir, diff_names, external_diff, open_diff};
 use crate::link::LinkName;
-use crate::names::LINKS;
+use crate::names::{COMPOSEFS, LINKS};
 use crate::recipe::Lower;
 use crate::staged::OverlayStaged;
 
@@ -137,8 +137,21 @@ impl Contents {
         self
     }
 
+    /// Refuses layers whose `diff` does not hold their files under their names.
+    fn check_form(&self) -> Result<(), LayerError> {
+        if self.dir.exists(COMPOSEFS)? {
+            let operation = "read composefs layers";
+            return Err(LayerError::NotSupported {
+                driver: NAME,
+                operation,
+            });
+        }
+        Ok(())
+    }
+
     /// Its directories, the uppermost first, as lower directories of a mount.
-    pub(crate) fn lowers(&self) -> Result<Vec<Lower>, PathError> {
+    pub(crate) fn lowers(&self) -> Result<Vec<Lower>, LayerError> {
+        self.check_form()?;
         if let Some(outside) = external_diff(&self.dir)? {
             return Ok(vec![Lower::outside(outside)]);
         }
@@ -158,6 +171,7 @@ impl Contents {
 
     /// Its directories, the uppermost first, opened.
     pub(crate) fn open(&self) -> Result<Vec<Dir>, LayerError> {
+        self.check_form()?;
         let mut dirs = Vec::new();
         for name in diff_names(&self.dir)? {
             dirs.push(match name.as_str() {

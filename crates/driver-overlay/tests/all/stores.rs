@@ -139,3 +139,36 @@ fn root_layers_that_another_program_has() {
         .unwrap_err();
     assert!(error.is_not_found(), "{error:?}");
 }
+
+#[test]
+fn root_layers_of_composefs_are_refused() {
+    let Some(place) = Place::new() else { return };
+    place.layer("base", None, &file("f", "x"));
+    place.writable("top", Some("base"));
+    fs::create_dir(place.home("base/composefs-data")).unwrap();
+    write(place.home("base/composefs-data/composefs.blob"), "");
+    // Their files would show under names that are digests.
+    for refused in [
+        place
+            .driver
+            .mount(&id("top"), &MountOptions::new())
+            .map(drop),
+        place
+            .driver
+            .mount(&id("base"), &MountOptions::read_only())
+            .map(drop),
+        place.driver.view(&id("base"), "").map(drop),
+        place
+            .driver
+            .diff_size(&layerhold_driver::DiffRequest::new(&id("base")))
+            .map(drop),
+    ] {
+        let error = refused.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the overlay driver cannot read composefs layers"
+        );
+    }
+    place.remove("top");
+    place.remove("base");
+}

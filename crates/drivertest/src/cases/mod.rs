@@ -73,7 +73,8 @@ cases! { $;
         nothing_changed;
     mounting:
         mounts_are_counted,
-        read_only_mounts;
+        read_only_mounts,
+        looking_is_no_use;
     mapping:
         root_mapped_root_owner,
         root_remap_staged,
