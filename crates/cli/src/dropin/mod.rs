@@ -301,11 +301,7 @@ enum Stream {
 
 /// Prints the list of commands. The Go tool sends the table of flags elsewhere than the rest,
 /// except when help was asked for, and shows no values in it.
-fn general_usage(
-    streams: &mut Streams<'_>,
-    known: &[Flag],
-    table: Stream,
-) -> std::io::Result<()> {
+fn general_usage(streams: &mut Streams<'_>, known: &[Flag], table: Stream) -> std::io::Result<()> {
     writeln!(
         streams.out,
         "Usage: containers-storage command [options [...]]\n\nCommands:\n"
