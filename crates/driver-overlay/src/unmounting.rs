@@ -27,7 +27,11 @@ pub(crate) fn unmount_layer(core: &Core, layer: &LayerDir) -> Result<(), LayerEr
         _ => unmount_if_there(&target)?,
     }
     if is_own {
-        return Ok(renew_mount_point(core, layer)?);
+        return match renew_mount_point(core, layer) {
+            // A layer that has used up its limit keeps the old directory, which is as good for this namespace.
+            Err(error) if error.is_out_of_space() => Ok(()),
+            other => Ok(other?),
+        };
     }
     // Made for this mount.
     let runs = Dir::open_ambient(core.cache.path())?;

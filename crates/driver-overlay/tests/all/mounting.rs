@@ -28,7 +28,7 @@ fn stack(place: &Place, count: usize) -> String {
 fn root_500_layers_may_be_below_another_one() {
     let Some(place) = Place::new() else { return };
     let top = stack(&place, 500);
-    for api in [OverlayApi::Context, OverlayApi::Classic] {
+    for api in [OverlayApi::detect(), OverlayApi::Classic] {
         let driver = OverlayFactory::new()
             .with_api(api)
             .open(&place.config)
@@ -219,7 +219,7 @@ fn root_looking_at_a_layer_does_not_touch_its_mount() {
         None,
         &TarBuilder::new().file("f", 0o644, "x").finish(),
     );
-    for api in [OverlayApi::Context, OverlayApi::Classic] {
+    for api in [OverlayApi::detect(), OverlayApi::Classic] {
         let driver = OverlayFactory::new()
             .with_api(api)
             .open(&place.config)
