@@ -13,6 +13,7 @@ mod compare;
 mod demo;
 mod deps;
 mod differential;
+mod faults;
 mod files;
 mod fuzz;
 mod man;
@@ -36,7 +37,7 @@ struct Command {
     run: fn(Args) -> Result,
 }
 
-const COMMANDS: [Command; 9] = [
+const COMMANDS: [Command; 10] = [
     Command {
         name: "ci",
         about: "everything that CI checks, in its order",
@@ -90,6 +91,12 @@ const COMMANDS: [Command; 9] = [
         about: "random commands through Go's tool and ours",
         help: differential::HELP,
         run: differential::run,
+    },
+    Command {
+        name: "faults",
+        about: "what Go's tool and ours make of damaged stores",
+        help: faults::HELP,
+        run: faults::run,
     },
 ];
 

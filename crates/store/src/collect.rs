@@ -12,8 +12,9 @@ use crate::inner::Inner;
 use crate::layout::TAR_SPLIT_SUFFIX;
 use crate::locked::Locked;
 use crate::locks::Locks;
-use crate::lookup::Item;
+use crate::lookup::{Item, by_key};
 use crate::options::Persistence;
+use crate::records::{BY_LAYER, BY_PARENT, BY_TOP_LAYER};
 use crate::shelves::{DURABLE, Parts};
 use crate::store::Store;
 
@@ -96,7 +97,12 @@ fn collect(inner: &Inner, locks: &Locks, trash: &mut Trash) -> Result<CollectRep
         })?,
         layers: held.unwrap_or_default(),
     };
-    report.layers.retain(|id| !locks.layers.is_own(id.as_str()));
+    report
+        .layers
+        .retain(|id| !locks.layers.is_own(id.as_str()) && !is_missed(locks, id.as_str()));
+    for ids in [&mut report.tar_splits, &mut report.layer_dirs] {
+        ids.retain(|id| !is_missed(locks, id));
+    }
     for id in &report.container_dirs {
         inner.discard(&layout.containers, id.as_ref(), trash)?;
     }
@@ -117,6 +123,14 @@ fn collect(inner: &Inner, locks: &Locks, trash: &mut Trash) -> Result<CollectRep
         inner.discard(dir, id.as_ref(), trash)?;
     }
     Ok(report)
+}
+
+/// Whether a record refers to a layer. When that has no record itself, it was lost, and what is on the disk is all there is
+/// to make it again. Go removes it.
+fn is_missed(locks: &Locks, layer: &str) -> bool {
+    !by_key(&locks.layers, BY_PARENT, layer).is_empty()
+        || !by_key(&locks.images, BY_TOP_LAYER, layer).is_empty()
+        || !by_key(&locks.containers, BY_LAYER, layer).is_empty()
 }
 
 /// Puts together what is found in several directories, sorted and each once.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use layerhold::{ItemKind, LookupError, UpdateError};
+use layerhold::{ItemKind, LookupError, Store, UpdateError};
 
 use super::Call;
 use super::create::metadata as given_metadata;
@@ -37,38 +37,35 @@ pub(crate) fn get(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Prints the names after a change, when JSON was asked for.
-fn show(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
-    if call.flags.is_on("json") {
-        let names = call.store.names(key(call))?;
-        if names.is_empty() {
-            // An empty list of names is a null to the Go tool, except in `get-names`.
-            return json(call, &());
-        }
-        return json(call, &names);
+/// Changes names, and prints those there are then, when JSON was asked for.
+fn change(
+    call: &mut Call<'_, '_>,
+    change: fn(&Store, &str, &[String]) -> Result<(), UpdateError>,
+) -> Result<u8, Failure> {
+    // The name that it is found by may be gone afterwards.
+    let found = call.store.snapshot()?.find(key(call));
+    change(call.store, key(call), call.flags.list("name")).map_err(unknown)?;
+    if !call.flags.is_on("json") {
+        return Ok(0);
     }
-    Ok(0)
+    let names = call.store.names(found?.id().as_str())?;
+    if names.is_empty() {
+        // An empty list of names is a null to the Go tool, except in `get-names`.
+        return json(call, &());
+    }
+    json(call, &names)
 }
 
 pub(crate) fn add(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
-    call.store
-        .add_names(key(call), call.flags.list("name"))
-        .map_err(unknown)?;
-    show(call)
+    change(call, Store::add_names)
 }
 
 pub(crate) fn remove(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
-    call.store
-        .remove_names(key(call), call.flags.list("name"))
-        .map_err(unknown)?;
-    show(call)
+    change(call, Store::remove_names)
 }
 
 pub(crate) fn set(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
-    call.store
-        .set_names(key(call), call.flags.list("name"))
-        .map_err(unknown)?;
-    show(call)
+    change(call, Store::set_names)
 }
 
 pub(crate) fn metadata(call: &mut Call<'_, '_>) -> Result<u8, Failure> {

@@ -192,6 +192,9 @@ fn root_peer_names_are_changed_alike() {
     for command in ["get-names", "add-names -n x", "set-names -n x"] {
         twin.same(&format!("{command} nosuch"));
     }
+    // It is found by a name that it loses.
+    twin.same("set-names -n found img");
+    twin.same("set-names -j -n lost found");
     // A name that another item of the same kind has moves.
     twin.same("create-image --id other -n taken");
     twin.same("set-names -n taken img");

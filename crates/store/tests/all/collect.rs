@@ -44,6 +44,29 @@ fn only_what_no_record_names_goes() {
 }
 
 #[test]
+fn what_records_refer_to_stays() {
+    let place = Place::new();
+    let (_, base) = image(&place.store, "image", &small_tar());
+    let upper = import(
+        &place.store,
+        LayerSpec::new().parent(base.clone()),
+        &small_tar(),
+    );
+    let path = place.graph("vfs-layers/layers.json");
+    let mut records: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let list = records.as_array_mut().unwrap();
+    list.retain(|record| record["id"] != base.as_str());
+    assert_eq!(list.len(), 1, "{upper:?}");
+    std::fs::write(&path, records.to_string()).unwrap();
+    let store = place.again();
+    assert!(store.garbage_collect().unwrap().is_empty());
+    assert!(place.graph("vfs/dir").join(base.as_str()).exists());
+    let split = format!("vfs-layers/{base}.tar-split.gz");
+    assert!(place.graph(&split).exists());
+}
+
+#[test]
 fn nothing_is_collected_beside_damaged_records() {
     for (file, kind) in [
         ("vfs-layers/layers.json", ItemKind::Layer),

@@ -171,8 +171,9 @@ const NEWER: [&str; 4] = ["--image-store", "--transient-store", "--unshare", "--
 fn table(text: &str) -> Vec<String> {
     text.lines()
         .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
-        // A newer spelling of an older flag.
+        // Newer spellings and words of older flags.
         .map(|line| line.replace("--read-only, ", ""))
+        .map(|line| line.replace("Name to add", "New name"))
         .filter(|line| !NEWER.iter().any(|flag| line.starts_with(flag)))
         .collect()
 }

@@ -125,12 +125,15 @@ pub(crate) const RULES: &[Rule] = &[
         let ours = format!("{}{}", step.ours.out, step.ours.err);
         is_it && ours.contains(" is used by ") && difference.part != Part::Archive
     }),
-    rule("`diff -c` of a layer whose contents", |step, difference| {
-        let fails = step.go.code == Some(0) && step.ours.code == Some(1);
-        let says = step.ours.err.contains("the content of ");
-        let is_it = step.command.name == "diff" && step.command.has(&["-c"]) && fails && says;
-        is_it && !matches!(difference.part, Part::State(_))
-    }),
+    rule(
+        "`diff`, when it compresses, of a layer",
+        |step, difference| {
+            let fails = step.go.code == Some(0) && step.ours.code == Some(1);
+            let says = step.ours.err.contains("the content of ");
+            let is_it = step.command.name == "diff" && fails && says;
+            is_it && !matches!(difference.part, Part::State(_))
+        },
+    ),
     rule(
         "Padding that an archive ends in is lost",
         |step, difference| {
