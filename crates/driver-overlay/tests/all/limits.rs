@@ -53,7 +53,13 @@ fn limited(place: &Place) {
     assert!((2 << 20..=4 << 20).contains(&own), "{own}");
     let many =
         "for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do : > $n || exit 1; done";
-    let made = place.mounted("own", |path| {
+    place
+        .driver
+        .stage(&request)
+        .unwrap()
+        .commit(&id("many"))
+        .unwrap();
+    let made = place.mounted("many", |path| {
         assert!(!shell(path, many).succeeded());
         std::fs::read_dir(path).unwrap().count()
     });
@@ -68,7 +74,7 @@ fn limited(place: &Place) {
         .unwrap();
     let more = place.mounted("second", fill);
     assert!((2 << 20..=4 << 20).contains(&more), "{more}");
-    for name in ["second", "own", "default", "base"] {
+    for name in ["second", "many", "own", "default", "base"] {
         place.remove(name);
     }
 }
