@@ -67,8 +67,24 @@ impl Tree {
     /// When something cannot be read.
     #[must_use]
     pub fn of(root: &Path) -> Self {
+        Self::walked(root, None)
+    }
+
+    /// Reads the tree at `root` without what is mounted in it.
+    ///
+    /// # Panics
+    /// When something cannot be read.
+    #[must_use]
+    pub fn of_one_filesystem(root: &Path) -> Self {
+        let stat = std::fs::symlink_metadata(root)
+            .unwrap_or_else(|error| panic!("{}: {error}", root.display()));
+        Self::walked(root, Some(stat.dev()))
+    }
+
+    fn walked(root: &Path, device: Option<u64>) -> Self {
         let mut walk = Walk {
             root,
+            device,
             seen: BTreeMap::new(),
             nodes: BTreeMap::new(),
         };
@@ -175,6 +191,8 @@ impl Tree {
 
 struct Walk<'a> {
     root: &'a Path,
+    /// The only filesystem to go into, when there is one.
+    device: Option<u64>,
     seen: BTreeMap<(u64, u64), PathBuf>,
     nodes: BTreeMap<PathBuf, Node>,
 }
@@ -185,11 +203,17 @@ impl Walk<'_> {
         let node = self.node(relative, &path);
         let is_directory = node.kind == NodeKind::Directory;
         self.nodes.insert(relative.to_owned(), node);
-        if is_directory {
+        if is_directory && self.goes_into(&path) {
             for name in sorted_names(&path) {
                 self.enter(&relative.join(name));
             }
         }
+    }
+
+    fn goes_into(&self, path: &Path) -> bool {
+        self.device.is_none_or(|device| {
+            std::fs::symlink_metadata(path).is_ok_and(|stat| stat.dev() == device)
+        })
     }
 
     fn node(&mut self, relative: &Path, path: &Path) -> Node {

@@ -153,9 +153,13 @@ pub(crate) fn says_the_same(go: &str, ours: &str) -> bool {
         .filter(|line| !line.starts_with("time="))
         .collect();
     let found = messages.iter().all(|message| {
-        let words = message.rsplit(": ").next().unwrap_or(message);
-        // 1.43 unpacks in a child, whose exit code nobody needs to see.
-        ours.contains(words.trim_end_matches(" exit status 1"))
+        // It unpacks in a child, whose exit code nobody needs to see.
+        let message = match message.strip_suffix("): exit status 1") {
+            Some(message) => message.replacen('(', ": ", 1),
+            None => message.trim_end_matches(" exit status 1").to_owned(),
+        };
+        let words = message.rsplit(": ").next().unwrap_or(&message);
+        ours.contains(words)
     });
     found && messages.is_empty() == ours.is_empty()
 }

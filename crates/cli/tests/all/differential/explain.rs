@@ -57,7 +57,8 @@ pub(crate) const RULES: &[Rule] = &[
             Part::Out => step.failed() && same_in_json(&step.go.out, &step.ours.out),
             // What the kernel says about a path that ours does not walk in the same way.
             Part::Err => {
-                let about_contents = step.go.err.contains("ApplyLayer stdout")
+                let about_contents = (step.go.err.contains("ApplyLayer stdout")
+                    || step.go.err.contains("processing tar file("))
                     && step.ours.err.starts_with("cannot ");
                 step.failed() && about_contents
             }
@@ -97,11 +98,14 @@ pub(crate) const RULES: &[Rule] = &[
     }),
     rule("A layer whose parent is gone", |step, difference| {
         let compares = ["changes", "diffsize", "diff"].contains(&step.command.name);
-        let ours = step.ours.err.ends_with("layer not known\n");
+        let ours = step.ours.err.ends_with("layer not known\n")
+            || step.ours.err.ends_with(", which no layer has\n");
         let is_gone = step.go.err.contains("no such file or directory");
         let compared = difference.part == Part::Err && compares && step.failed() && ours && is_gone;
         let measured = step.command.name == "container" && step.go.out.contains("\nSize unknown: ");
-        compared || measured && difference.part == Part::Out
+        let built_on = step.go.err.contains("recreating the missing symlinks");
+        let built_on = built_on && difference.part == Part::Err && step.failed();
+        compared || built_on || measured && difference.part == Part::Out
     }),
     rule(
         "`create-container` of an image whose chain",
@@ -271,6 +275,30 @@ pub(crate) const RULES: &[Rule] = &[
             step.unpacks() && is_root && same_else
         },
     ),
+    rule("Whiteouts for overlayfs", |step, difference| {
+        let is_it = step.driver == "overlay" && step.unpacks() && step.has_entry(".wh.");
+        let fails = step.go.err.contains("processing tar file(file exists)");
+        let replaced = fails && step.ours.code == Some(0) && difference.part != Part::Archive;
+        let opaque = |text: &str| text.contains(" trusted.overlay.opaque=");
+        let hides = opaque(&difference.right) && !opaque(&difference.left);
+        is_it && (replaced || hides && matches!(difference.part, Part::State(_)))
+    }),
+    rule("`status` of overlay", |step, difference| {
+        let told = |seen: &Seen| format!("{}{}", seen.out, seen.err).replace("\n", "");
+        let is_it = step.command.name == "status" && step.driver == "overlay";
+        let is_output = [Part::Out, Part::Err].contains(&difference.part);
+        let longer = told(step.ours).starts_with(told(step.go).trim_end_matches(']'));
+        is_it && is_output && longer
+    }),
+    rule("The root's entry (`./`) counts", |step, difference| {
+        let Part::State(path) = &difference.part else {
+            return false;
+        };
+        let is_root = step
+            .layer_of(path)
+            .is_some_and(|(_, inside)| inside.is_empty());
+        step.driver == "overlay" && step.unpacks() && is_root && step.has_entry("5 ./ ")
+    }),
     rule(
         "A directory that no entry describes gets owner 0",
         |step, difference| {
@@ -382,7 +410,12 @@ impl Step<'_> {
             _ => "root/vfs/dir/",
         };
         let path = path.strip_prefix(home)?;
-        Some(path.split_once('/').unwrap_or((path, "")))
+        let (layer, inside) = path.split_once('/').unwrap_or((path, ""));
+        if self.driver == "vfs" {
+            return Some((layer, inside));
+        }
+        let inside = inside.strip_prefix("diff")?;
+        Some((layer, inside.trim_start_matches('/')))
     }
 }
 

@@ -21,7 +21,7 @@ mod shrink;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use layerhold_testkit::{require_peer, require_root};
+use layerhold_testkit::{Feature, require_feature, require_peer, require_root};
 
 use command::Command;
 use compare::{Difference, Part, differences};
@@ -199,6 +199,16 @@ fn root_peer_sequences_agree_on_twin_stores() {
 fn root_peer_sequences_agree_on_a_shared_store() {
     let Some(()) = tools() else { return };
     sequences(2, 60, Mode::Shared, "vfs");
+}
+
+#[test]
+fn root_peer_sequences_agree_with_overlay() {
+    let Some(()) = tools() else { return };
+    let Some(()) = require_feature(Feature::Overlay) else {
+        return;
+    };
+    sequences(3, 40, Mode::Twin, "overlay");
+    sequences(4, 40, Mode::Shared, "overlay");
 }
 
 /// What `cargo xtask differential` runs: it says how many, with which seed, in the environment.

@@ -18,7 +18,9 @@ pub(crate) struct State {
 
 /// Directories that Go's 1.43 makes and newer ones do not (`root/mounts`, `root/tmp`), and those that one tool makes when
 /// it starts and the other when it needs them, here without a driver's name. What is in them counts.
-const OF_NO_INTEREST: [&str; 9] = [
+const OF_NO_INTEREST: [&str; 11] = [
+    "root/",
+    "runroot/",
     "root/mounts",
     "root/tmp",
     "root//dir",
@@ -39,13 +41,22 @@ impl State {
             let path = dir.join(format!("root/{driver}-{kind}s/{kind}s.json"));
             plain.learn(&fs::read_to_string(path).unwrap_or_default(), serial);
         }
+        for layer in fs::read_dir(dir.join("root/overlay"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            if let Ok(link) = fs::read_to_string(layer.path().join("link")) {
+                plain.learn_link(&layer.file_name().to_string_lossy(), &link);
+            }
+        }
         let mut parts = BTreeMap::new();
         for top in ["root", "runroot"] {
             let base = dir.join(top);
             if !base.is_dir() {
                 continue;
             }
-            let tree = Tree::of(&base);
+            let tree = Tree::of_one_filesystem(&base);
             for path in tree.paths() {
                 let relative = format!("{top}/{}", path.to_string_lossy());
                 let text = describe(&base.join(path), &relative, tree.at(path), plain, driver);
@@ -73,7 +84,12 @@ fn describe(
     driver: &str,
 ) -> Option<String> {
     let without_driver = relative.replace(driver, "");
-    if OF_NO_INTEREST.contains(&without_driver.as_str()) {
+    // Notes about what the kernel can, which the one leaves and the other does not.
+    let is_note = driver == "overlay" && relative.starts_with("runroot/overlay/");
+    // Places that mounting makes, and that may be there or not afterwards.
+    let is_place = without_driver.ends_with("/merged") || without_driver.ends_with("/work/work");
+    let is_place = is_place && driver == "overlay" && node.kind == NodeKind::Directory;
+    if is_note || is_place || OF_NO_INTEREST.contains(&without_driver.as_str()) {
         return None;
     }
     let facts = format!("{:o} {}:{}", node.mode, node.uid, node.gid);
@@ -98,8 +114,17 @@ fn describe(
         let text = plain(&fs::read(path).unwrap_or_default());
         return Some(format!("{facts} {:x}", hash(&skeleton(&text))));
     }
+    // What an overlay layer is called and stands on.
+    let name = relative.rsplit('/').next().unwrap_or_default();
+    if ["link", "lower"].contains(&name) && without_driver.matches('/').count() == 3 {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        return Some(format!("{facts} {}", plain_text.text(&text)));
+    }
     let kind = match &node.kind {
         NodeKind::File { size, hash } => format!("file {size} #{hash:x}"),
+        NodeKind::Symlink(target) => {
+            format!("link to {}", plain_text.text(&target.to_string_lossy()))
+        }
         other => format!("{other:?}"),
     };
     let time = match node.mtime {
@@ -107,7 +132,12 @@ fn describe(
         _ => "now".to_owned(),
     };
     let mut text = format!("{kind} {facts} {time}");
+    // The kernel notes where the parts of an overlay came from.
+    let by_kernel = |name: &str| name.starts_with("trusted.overlay.") && !name.ends_with(".opaque");
     for (name, value) in &node.xattrs {
+        if by_kernel(&name.to_string_lossy()) {
+            continue;
+        }
         text.push_str(&format!(" {}={:x}", name.to_string_lossy(), hash(value)));
     }
     if let Some(other) = &node.same_as {

@@ -59,6 +59,13 @@ impl Plain {
         word
     }
 
+    /// Notes the short name that an overlay layer has.
+    pub(crate) fn learn_link(&mut self, layer: &str, link: &str) {
+        let layer = self.text(layer);
+        self.ids
+            .insert(link.to_owned(), format!("<link of {layer}>"));
+    }
+
     /// Replaces everything that differs.
     pub(crate) fn text(&self, text: &str) -> String {
         let mut text = text.to_owned();
