@@ -72,7 +72,13 @@ pub fn run(data: &[u8]) {
                 .all(|option| !option.is_empty())
         );
         assert_eq!(config.sources.len(), parts.len());
-        config.mount_options();
+        // Options are split at commas, so none holds one.
+        assert!(
+            config
+                .mount_options()
+                .iter()
+                .all(|option| !option.contains(','))
+        );
         for warning in &config.warnings {
             assert!(!warning.to_string().is_empty());
         }
