@@ -16,6 +16,7 @@ mod dropin_differences;
 mod dropin_items;
 mod dropin_mounts;
 mod dropin_usage;
+mod overlay;
 mod people;
 mod people_images;
 mod shells;

@@ -1,0 +1,230 @@
+//! Stores with the overlay driver, shared with buildah and podman and compared with `umoci`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use layerhold_testkit::{
+    Buildah, GoStore, TempDir, Tree, require_peer, require_root, run, scratch,
+};
+
+use crate::support::{DROPIN, PEOPLE, digest};
+
+/// A store for all of them. The driver's home is a mount of its own while anybody uses the store.
+struct Shared {
+    dir: TempDir,
+    ours: GoStore,
+    buildah: Buildah,
+}
+
+impl Shared {
+    fn new() -> Self {
+        let dir = scratch();
+        let ours = GoStore::below(dir.path(), "overlay").with_program(Path::new(DROPIN));
+        let buildah = Buildah::beside(&ours);
+        Self { dir, ours, buildah }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn people(&self) -> Command {
+        let mut command = Command::new(PEOPLE);
+        command.arg("--root").arg(self.ours.root());
+        command.arg("--runroot").arg(self.ours.runroot());
+        command.args(["--driver", "overlay"]);
+        command
+    }
+
+    /// The tree of a layer as our mount shows it.
+    fn tree(&self, layer: &str) -> Tree {
+        let path = self.ours.run(["mount", layer]).text();
+        let tree = Tree::of(Path::new(path.trim_end()));
+        self.ours.run(["unmount", layer]).assert_success();
+        tree
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        drop(self.ours.run(["shutdown", "-f"]));
+        let home = self.ours.root().join("overlay");
+        drop(Command::new("umount").args(["-q", "-l"]).arg(home).output());
+    }
+}
+
+/// Files of every kind that the second layer does something to.
+fn lay_out(base: &Path) {
+    for dir in ["keep", "gone", "opaque/sub", "swap"] {
+        fs::create_dir_all(base.join(dir)).unwrap();
+    }
+    for file in ["keep/a", "gone/x", "opaque/sub/y", "file", "swap/z"] {
+        fs::write(base.join(file), file).unwrap();
+    }
+    fs::hard_link(base.join("keep/a"), base.join("keep/same")).unwrap();
+}
+
+/// Removals, a directory made anew, a file that becomes a directory, the reverse, and a directory that moves.
+fn change(root: &Path) {
+    fs::remove_dir_all(root.join("gone")).unwrap();
+    fs::remove_dir_all(root.join("opaque")).unwrap();
+    fs::create_dir(root.join("opaque")).unwrap();
+    fs::write(root.join("opaque/new"), "new").unwrap();
+    fs::remove_file(root.join("file")).unwrap();
+    fs::create_dir(root.join("file")).unwrap();
+    fs::write(root.join("file/in"), "in").unwrap();
+    fs::remove_dir_all(root.join("swap")).unwrap();
+    fs::write(root.join("swap"), "a file now").unwrap();
+    run(Command::new("mv")
+        .arg(root.join("keep"))
+        .arg(root.join("moved")))
+    .assert_success();
+}
+
+/// An OCI layout with an image `i` of these archives, made by umoci.
+fn layout_of(layout: &Path, layers: &[&Path]) -> String {
+    let image = format!("{}:i", layout.display());
+    let umoci = |words: &[&str], last: &Path| {
+        run(Command::new("umoci").args(words).arg(last)).assert_success();
+    };
+    umoci(&["init", "--layout"], layout);
+    umoci(&["new", "--image"], Path::new(&image));
+    for layer in layers {
+        umoci(&["raw", "add-layer", "--image", &image], layer);
+    }
+    image
+}
+
+/// What layers promise to keep. The root directory's attributes are the unpacker's affair when an archive has no entry for it.
+fn comparable(tree: Tree) -> Tree {
+    tree.retain(|path, _| !path.as_os_str().is_empty())
+        .without_directory_times()
+        .map(|_, node| node.mtime.1 = 0)
+}
+
+#[test]
+fn root_peer_a_layer_with_whiteouts_is_the_same_for_everybody() {
+    let needed = require_root()
+        .and_then(|()| require_peer("buildah"))
+        .and_then(|()| require_peer("umoci"));
+    if needed.is_none() {
+        return;
+    }
+    let shared = Shared::new();
+    let (base, first, second) = (
+        shared.path("base"),
+        shared.path("1.tar"),
+        shared.path("2.tar"),
+    );
+    lay_out(&base);
+    run(Command::new("tar")
+        .arg("-C")
+        .arg(&base)
+        .arg("-cf")
+        .arg(&first)
+        .arg("."))
+    .assert_success();
+    let lower = shared
+        .ours
+        .id(["import-layer", "-f", first.to_str().unwrap()]);
+    let upper = shared.ours.id(["create-layer", &lower]);
+    let mounted = shared.ours.run(["mount", &upper]).text();
+    change(Path::new(mounted.trim_end()));
+    shared.ours.run(["unmount", &upper]).assert_success();
+    let written = ["diff", "-u", "-f", second.to_str().unwrap(), &upper];
+    shared.ours.run(written).assert_success();
+
+    // The same two archives, unpacked by umoci, and brought back in.
+    let (layout, bundle) = (shared.path("layout"), shared.path("bundle"));
+    let image = layout_of(&layout, &[&first, &second]);
+    let unpack = ["unpack", "--image", &image];
+    run(Command::new("umoci").args(unpack).arg(&bundle)).assert_success();
+    let theirs = comparable(Tree::of(&bundle.join("rootfs")));
+    run(shared
+        .people()
+        .arg("load")
+        .arg(&layout)
+        .args(["--name", "localhost/i"]))
+    .assert_success();
+    let top = run(shared
+        .people()
+        .args(["inspect", "--format", "json", "localhost/i"]))
+    .text();
+    let top: serde_json::Value = serde_json::from_str(&top).unwrap();
+    let top = top[0]["record"]["layer"].as_str().unwrap().to_owned();
+    comparable(shared.tree(&top)).assert_same(&theirs);
+    comparable(shared.tree(&upper)).assert_same(&theirs);
+
+    let container = shared.buildah.run(["from", "localhost/i"]).text();
+    let container = container.trim_end();
+    let mounted = shared.buildah.run(["mount", container]).text();
+    let seen = comparable(Tree::of(Path::new(mounted.trim_end())));
+    shared.buildah.run(["umount", container]).assert_success();
+    seen.assert_same(&theirs);
+}
+
+#[test]
+fn root_peer_a_layer_that_buildah_commits_has_the_digest_it_is_recorded_with() {
+    let needed = require_root()
+        .and_then(|()| require_peer("buildah"))
+        .and_then(|()| require_peer("busybox"))
+        .and_then(|()| require_peer("umoci"));
+    if needed.is_none() {
+        return;
+    }
+    let shared = Shared::new();
+    let (base, first, layout) = (
+        shared.path("base"),
+        shared.path("1.tar"),
+        shared.path("layout"),
+    );
+    lay_out(&base);
+    fs::create_dir(base.join("bin")).unwrap();
+    run(Command::new("sh")
+        .args(["-c", "cp $(command -v busybox) \"$0\""])
+        .arg(base.join("bin")))
+    .assert_success();
+    run(Command::new("tar")
+        .arg("-C")
+        .arg(&base)
+        .arg("-cf")
+        .arg(&first)
+        .arg("."))
+    .assert_success();
+    drop(layout_of(&layout, &[&first]));
+    run(shared
+        .people()
+        .arg("load")
+        .arg(&layout)
+        .args(["--name", "localhost/i"]))
+    .assert_success();
+
+    let container = shared.buildah.run(["from", "localhost/i"]).text();
+    let container = container.trim_end();
+    let script = "echo hello > /hello; rm -r /gone /file; mkdir /file; mv /keep /moved";
+    let words = ["run", "--isolation", "chroot", container, "--"];
+    let words = words
+        .into_iter()
+        .chain(["/bin/busybox", "sh", "-c", script]);
+    shared.buildah.run(words).assert_success();
+    shared
+        .buildah
+        .run(["commit", "-q", container, "localhost/made"])
+        .assert_success();
+
+    let image = shared
+        .ours
+        .run(["image", "-j", "localhost/made:latest"])
+        .text();
+    let image: serde_json::Value = serde_json::from_str(&image).unwrap();
+    let top = image[0]["layer"].as_str().unwrap();
+    let layer = shared.ours.run(["layer", "-j", top]).text();
+    let layer: serde_json::Value = serde_json::from_str(&layer).unwrap();
+    let tar = shared.ours.run(["diff", "-u", top]);
+    tar.assert_success();
+    assert_eq!(
+        layer[0]["diff-digest"].as_str(),
+        Some(digest(&tar.stdout).as_str())
+    );
+}
