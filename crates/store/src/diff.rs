@@ -90,21 +90,32 @@ impl Store {
         to: &str,
         compression: DiffCompression,
     ) -> Result<Diff, DiffError> {
-        let pair = self.inner.pair(from, to)?;
+        let layers = self.inner.layers_view()?;
+        let upper = lookup(&layers, to)?;
+        // What was recorded is the difference to the parent, also when that is gone.
+        let is_recorded = match from {
+            Some(from) => Some(lookup(&layers, from)?.id()) == upper.parent(),
+            None => true,
+        };
         let codec = match compression {
-            DiffCompression::AsImported => pair.to.compression().unwrap_or(Codec::Plain),
+            DiffCompression::AsImported => upper.compression().unwrap_or(Codec::Plain),
             DiffCompression::As(codec) => codec,
         };
         if !matches!(codec, Codec::Plain | Codec::Gzip | Codec::Zstd) {
             return Err(DiffError::Compress(CodecError::WriteUnsupported { codec }));
         }
-        let layer = pair.to.id().clone();
-        let source = match (self.inner.rebuilt(&pair)?, codec) {
+        let layer = upper.id().clone();
+        let rebuilt = match is_recorded {
+            true => self.inner.rebuilt(&layers, &upper)?,
+            false => None,
+        };
+        let source = match (rebuilt, codec) {
             (Some(tar), Codec::Plain) => Source::Rebuilt(tar),
             (Some(mut tar), codec) => {
                 in_background(move |out| compress(codec, out, |out| copy(&mut tar, out)))?
             }
             (None, codec) => {
+                let pair = self.inner.pair(from, to)?;
                 let driver = self.inner.driver();
                 in_background(move |out| compress(codec, out, |out| pair.write(&*driver, out)))?
             }
@@ -173,15 +184,8 @@ impl Pair {
         }
     }
 
-    fn is_with_parent(&self) -> bool {
-        self.from.as_ref().map(|layer| layer.id()) == self.to.parent()
-    }
-
     fn failed(&self, source: layerhold_driver::LayerError) -> DiffError {
-        DiffError::Driver {
-            layer: self.to.id().clone(),
-            source: Box::new(source),
-        }
+        failed(&self.to, source)
     }
 
     pub(crate) fn write(&self, driver: &dyn Driver, out: &mut dyn Write) -> io::Result<()> {
@@ -233,20 +237,28 @@ impl Inner {
         Ok(None)
     }
 
-    /// The tar of a layer rebuilt from its record, if there is one and it is the difference asked for.
-    fn rebuilt(&self, pair: &Pair) -> Result<Option<Box<dyn Read + Send>>, DiffError> {
-        if !pair.is_with_parent() {
-            return Ok(None);
-        }
-        let Some(file) = self.open_tar_split(&self.layers_view()?, pair.to.id())? else {
+    /// The tar of a layer rebuilt from its record, if there is one.
+    fn rebuilt(
+        &self,
+        layers: &View<Layer>,
+        layer: &Layer,
+    ) -> Result<Option<Box<dyn Read + Send>>, DiffError> {
+        let Some(file) = self.open_tar_split(layers, layer.id())? else {
             return Ok(None);
         };
         let contents = self
             .driver()
-            .contents(pair.to.id())
-            .map_err(|source| pair.failed(source))?;
+            .contents(layer.id())
+            .map_err(|source| failed(layer, source))?;
         let skeleton = Skeleton::from_gzip(file);
         Ok(Some(Box::new(Rebuild::new(skeleton, Files { contents }))))
+    }
+}
+
+fn failed(layer: &Layer, source: layerhold_driver::LayerError) -> DiffError {
+    DiffError::Driver {
+        layer: layer.id().clone(),
+        source: Box::new(source),
     }
 }
 

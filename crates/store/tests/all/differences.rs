@@ -34,6 +34,20 @@ fn names(tar: &[u8]) -> Vec<String> {
 }
 
 #[test]
+fn an_imported_layer_comes_out_without_its_parent() {
+    let place = Place::new();
+    import(&place.store, LayerSpec::new().name("base"), &small_tar());
+    let base = place.store.snapshot().unwrap().layer("base").unwrap();
+    let tar = file_tar("upper", b"new");
+    let spec = LayerSpec::new().name("upper").parent(base.id().clone());
+    import(&place.store, spec, &tar);
+    place.store.delete("base").unwrap();
+    assert!(diff(&place, None, "upper", PLAIN) == tar);
+    let error = place.store.changes(None, "upper").unwrap_err();
+    assert_eq!(error.kind(), Some(ErrorKind::LayerUnknown));
+}
+
+#[test]
 fn an_imported_layer_comes_out_bit_for_bit() {
     let place = Place::new();
     let mut tar = TarBuilder::new()

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::command::Command;
 use super::compare::{Difference, Part, says_the_same};
-use super::known::Known;
+use super::known::{Item, Known};
 use super::pair::Seen;
 
 /// Everything about one command.
@@ -54,7 +54,9 @@ pub(crate) const RULES: &[Rule] = &[
     rule(
         "Errors are Go's texts",
         |step, difference| match difference.part {
-            Part::Out => step.failed() && same_in_json(&step.go.out, &step.ours.out),
+            Part::Out => {
+                step.failed() && same_in_json(&step.go.out, &step.ours.out) || step.sizes_unknown()
+            }
             // What the kernel says about a path that ours does not walk in the same way.
             Part::Err => {
                 let about_contents = (step.go.err.contains("ApplyLayer stdout")
@@ -83,9 +85,10 @@ pub(crate) const RULES: &[Rule] = &[
         },
     ),
     rule("Of several things that are wrong", |step, difference| {
-        let is_it = step.failed() && step.command.name.starts_with("set-");
-        let both = step.ours.err.starts_with("open @/") && step.go.err.contains("not known");
-        is_it && both && difference.part == Part::Err
+        let ours = &step.ours.err;
+        let other = ours.starts_with("open @/") || ours.contains(" is already in use");
+        let both = other && step.go.err.contains("not known");
+        step.failed() && both && difference.part == Part::Err
     }),
     rule("Creating a container that fails", |step, difference| {
         let is_it = step.command.name == "create-container" && step.failed();
@@ -104,7 +107,8 @@ pub(crate) const RULES: &[Rule] = &[
         let compared = difference.part == Part::Err && compares && step.failed() && ours && is_gone;
         let measured = step.command.name == "container" && step.go.out.contains("\nSize unknown: ");
         let built_on = step.go.err.contains("recreating the missing symlinks");
-        let built_on = built_on && difference.part == Part::Err && step.failed();
+        // Ours builds on what is there, unless it is mounted.
+        let built_on = built_on && (difference.part == Part::Err || step.ours.code == Some(0));
         compared || built_on || measured && difference.part == Part::Out
     }),
     rule(
@@ -247,9 +251,31 @@ pub(crate) const RULES: &[Rule] = &[
         difference.part == Part::Archive && made && step.go.out == step.ours.out
     }),
     rule("`mount NAME`, `mount PREFIX`", |step, difference| {
-        let by_other = |key: &String| !step.known.is_id(key);
+        let has = |items: &[Item], key: &str| items.iter().any(|item| item.id == key);
+        let (layers, containers) = (&step.known.layers, &step.known.containers);
+        let by_other = |key: &String| !has(layers, key) && !has(containers, key);
         let is_it = step.command.name == "mount" && step.command.operands.iter().any(by_other);
         is_it && !is_record(difference)
+    }),
+    rule("`changes` passes over directories", |step, difference| {
+        let lines = |seen: &Seen| -> Vec<String> {
+            let split = seen.out.replace("},{", "}\n{");
+            let lines = split
+                .lines()
+                .map(|line| line.trim_matches(['[', ']']).to_owned());
+            lines
+                .filter(|line| !line.is_empty() && line != "null")
+                .collect()
+        };
+        let (go, ours) = (lines(step.go), lines(step.ours));
+        let more = ours.iter().filter(|line| !go.contains(line));
+        let mut more =
+            more.map(|line| line.starts_with("Modify ") || line.ends_with("\"Kind\":0}"));
+        let has_all = go.iter().all(|line| ours.contains(line));
+        step.command.name == "changes"
+            && difference.part == Part::Out
+            && has_all
+            && more.all(|is| is)
     }),
     rule("IDs such as `a b`", |step, difference| {
         let values = step.command.values(&["-i", "--id"]);
@@ -380,6 +406,20 @@ pub(crate) const RULES: &[Rule] = &[
 impl Step<'_> {
     fn failed(&self) -> bool {
         self.go.code == Some(1) && self.ours.code == Some(1)
+    }
+
+    /// Whether what is shown differs in why a size is not known.
+    fn sizes_unknown(&self) -> bool {
+        let others = |text: &str| {
+            let lines = text
+                .lines()
+                .map(|line| line.split_once(" unknown: ").map_or(line, |(size, _)| size));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let shows = ["image", "container"].contains(&self.command.name);
+        shows
+            && self.go.out.contains("\nSize unknown: ")
+            && others(&self.go.out) == others(&self.ours.out)
     }
 
     /// Whether there is an archive with such a name in it.

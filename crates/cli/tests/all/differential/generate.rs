@@ -7,7 +7,7 @@ use super::plain_text::CHOSEN;
 use super::random::Random;
 
 /// Names that items may have. Few, so that they are taken and moved.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 8] = [
     "one",
     "two",
     "three",
@@ -16,7 +16,6 @@ const NAMES: [&str; 9] = [
     "mit Umlaut ä",
     "<&>\"",
     "K",
-    "",
 ];
 /// Keys of data items; some are written to the disk as they are, others encoded, others refused.
 const KEYS: [&str; 18] = [

@@ -161,9 +161,12 @@ impl Side {
             state,
             ..Seen::default()
         };
-        match members::list(&out).filter(|_| command.name == "diff") {
+        let plain = members::plain(&out);
+        let empty = || plain.is_empty().then(String::new);
+        let list = members::list(&out).or_else(empty);
+        match list.filter(|_| command.name == "diff") {
             Some(list) => {
-                seen.archive = members::hash(&members::plain(&out));
+                seen.archive = members::hash(&plain);
                 seen.out = list;
             }
             None => seen.out = self.plain.text(&text(&out)),
