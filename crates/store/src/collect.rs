@@ -125,9 +125,12 @@ fn collect(inner: &Inner, locks: &Locks, trash: &mut Trash) -> Result<CollectRep
     Ok(report)
 }
 
-/// Whether a record refers to a layer. When that has no record itself, it was lost, and what is on the disk is all there is
-/// to make it again. Go removes it.
+/// Whether a record refers to a layer of which there is no record: that was lost, and what is on the disk is all there is to
+/// make it again. Go removes it. A layer that an additional store has a record of is not lost.
 fn is_missed(locks: &Locks, layer: &str) -> bool {
+    if locks.layers.contains(layer) {
+        return false;
+    }
     !by_key(&locks.layers, BY_PARENT, layer).is_empty()
         || !by_key(&locks.images, BY_TOP_LAYER, layer).is_empty()
         || !by_key(&locks.containers, BY_LAYER, layer).is_empty()
