@@ -1,5 +1,6 @@
 //! Stores with the overlay driver, shared with buildah and podman and compared with `umoci`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -227,4 +228,64 @@ fn root_peer_a_layer_that_buildah_commits_has_the_digest_it_is_recorded_with() {
         layer[0]["diff-digest"].as_str(),
         Some(digest(&tar.stdout).as_str())
     );
+}
+
+/// Runs a command of ours under strace. Returns how often files called `content-…` were touched, and the store's locks that
+/// were held at such a moment.
+fn touched_under_locks(shared: &Shared, words: &[&str]) -> (usize, BTreeSet<String>) {
+    let trace = shared.path("trace");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-y", "-e", "trace=fcntl,openat,unlinkat", "-o"]);
+    command.arg(&trace).arg(DROPIN);
+    command.arg("-g").arg(shared.ours.root());
+    command.arg("-R").arg(shared.ours.runroot());
+    command.args(["-s", "overlay"]).args(words);
+    run(&mut command).assert_success();
+    let (mut held, mut seen) = (BTreeSet::new(), BTreeSet::new());
+    let (mut touched, mut taken) = (0, 0);
+    for line in fs::read_to_string(&trace).unwrap().lines() {
+        let path = line.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
+        // The locks of temporary areas, which nobody waits for, are elsewhere.
+        let is_of_store = ["layers", "images", "containers"]
+            .iter()
+            .any(|kind| path.ends_with(&format!("-{kind}/{kind}.lock")));
+        if is_of_store && line.contains("l_type=F_UNLCK") {
+            held.remove(&path);
+        } else if is_of_store && line.contains("F_OFD_SETLK") {
+            held.insert(path);
+            taken += 1;
+        } else if line.contains("\"content-") {
+            touched += 1;
+            seen.extend(held.iter().cloned());
+        }
+    }
+    assert!(taken > 0, "no lock was seen");
+    (touched, seen)
+}
+
+#[test]
+fn root_peer_contents_come_and_go_without_locks() {
+    if require_root()
+        .and_then(|()| require_peer("strace"))
+        .is_none()
+    {
+        return;
+    }
+    let shared = Shared::new();
+    let (base, tar) = (shared.path("base"), shared.path("1.tar"));
+    fs::create_dir(&base).unwrap();
+    for n in 0..5 {
+        fs::write(base.join(format!("content-{n}")), "x").unwrap();
+    }
+    run(Command::new("tar")
+        .arg("-C")
+        .arg(&base)
+        .arg("-cf")
+        .arg(&tar)
+        .arg("."))
+    .assert_success();
+    let import = ["import-layer", "-i", "a", "-f", tar.to_str().unwrap()];
+    assert_eq!(touched_under_locks(&shared, &import), (5, BTreeSet::new()));
+    let delete = ["delete-layer", "a"];
+    assert_eq!(touched_under_locks(&shared, &delete), (5, BTreeSet::new()));
 }
