@@ -95,21 +95,9 @@ impl OverlayOptions {
             }
             "mount_program" => self.mount_program = program(value)?,
             "skip_mount_home" => self.skip_mount_home = option.bool_value()?,
-            "ignore_chown_errors" => {
-                self.chown_errors = if option.bool_value()? {
-                    ChownErrors::Ignore
-                } else {
-                    ChownErrors::Fail
-                };
-            }
+            "ignore_chown_errors" => self.chown_errors = option.chown_errors_value()?,
             "force_mask" => self.force_mask = Some(parse_mask(value)?),
-            "sync" => {
-                let mode = value.parse();
-                self.sync = Some(mode.map_err(|source| OptionError::SyncMode {
-                    driver: NAME,
-                    source,
-                })?);
-            }
+            "sync" => self.sync = Some(option.sync_value(NAME)?),
             _ => return Err(option.unknown()),
         }
         Ok(())
@@ -167,9 +155,19 @@ fn program(value: &str) -> Result<Option<PathBuf>, OptionError> {
 }
 
 fn image_store(text: &str) -> Result<PathBuf, OptionError> {
+    directory(text, "image path", |path| {
+        format!("imageStore dir {}", path.display())
+    })
+}
+
+/// Reads the path of a directory that has to exist; `found_missing` words what is missing.
+fn directory(
+    text: &str,
+    what: &'static str,
+    found_missing: impl FnOnce(&Path) -> String,
+) -> Result<PathBuf, OptionError> {
     let path = clean(Path::new(text));
     if !path.is_absolute() {
-        let what = "image path";
         return Err(OptionError::Relative {
             driver: NAME,
             what,
@@ -180,38 +178,19 @@ fn image_store(text: &str) -> Result<PathBuf, OptionError> {
         Ok(Some(stat)) if stat.is_dir() => Ok(path),
         Ok(Some(_)) => Err(OptionError::NoDirectory {
             driver: NAME,
-            what: "image path",
+            what,
             path,
         }),
-        other => {
-            let what = format!("imageStore dir {}", path.display());
-            Err(missing(what, &path, other))
-        }
+        other => Err(missing(found_missing(&path), &path, other)),
     }
 }
 
 fn layer_store(text: &str) -> Result<LayerStore, OptionError> {
-    const WHAT: &str = "additionallayerstore path";
     let mut words = text.split(':');
-    let path = clean(Path::new(words.next().unwrap_or_default()));
-    if !path.is_absolute() {
-        return Err(OptionError::Relative {
-            driver: NAME,
-            what: WHAT,
-            path,
-        });
-    }
-    match stat_ambient(&path) {
-        Ok(Some(stat)) if stat.is_dir() => {}
-        Ok(Some(_)) => {
-            return Err(OptionError::NoDirectory {
-                driver: NAME,
-                what: WHAT,
-                path,
-            });
-        }
-        other => return Err(missing("additionallayerstore dir".to_owned(), &path, other)),
-    }
+    let path = words.next().unwrap_or_default();
+    let path = directory(path, "additionallayerstore path", |_| {
+        "additionallayerstore dir".to_owned()
+    })?;
     let mut with_reference = false;
     for word in words {
         let reason = match word {

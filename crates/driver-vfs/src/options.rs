@@ -33,20 +33,8 @@ impl VfsOptions {
                 .additional
                 .extend(option.list_value().map(PathBuf::from)),
             "mountopt" => return Err(OptionError::MountOptions { driver: NAME }),
-            "ignore_chown_errors" => {
-                self.chown_errors = if option.bool_value()? {
-                    ChownErrors::Ignore
-                } else {
-                    ChownErrors::Fail
-                };
-            }
-            "sync" => {
-                let mode = option.value().parse();
-                self.sync = Some(mode.map_err(|source| OptionError::SyncMode {
-                    driver: NAME,
-                    source,
-                })?);
-            }
+            "ignore_chown_errors" => self.chown_errors = option.chown_errors_value()?,
+            "sync" => self.sync = Some(option.sync_value(NAME)?),
             _ => return Err(option.unknown()),
         }
         Ok(())

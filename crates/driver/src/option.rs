@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use layerhold_archive::ChownErrors;
+
 use crate::size::InvalidSize;
-use crate::sync::InvalidSyncMode;
+use crate::sync::{InvalidSyncMode, SyncMode};
 
 /// Every driver name an option may start with, whether compiled in or not (Go: internal/driver). `overlay2` is an
 /// old name of `overlay`.
@@ -108,6 +110,28 @@ impl DriverOption {
                 value: self.value.clone(),
             }),
         }
+    }
+
+    /// Reads the value of `ignore_chown_errors`.
+    ///
+    /// # Errors
+    ///
+    /// As [`bool_value`](Self::bool_value).
+    pub fn chown_errors_value(&self) -> Result<ChownErrors, OptionError> {
+        Ok(match self.bool_value()? {
+            true => ChownErrors::Ignore,
+            false => ChownErrors::Fail,
+        })
+    }
+
+    /// Reads the value of `sync`, for the driver of this name.
+    ///
+    /// # Errors
+    ///
+    /// [`OptionError::SyncMode`].
+    pub fn sync_value(&self, driver: &'static str) -> Result<SyncMode, OptionError> {
+        let mode = self.value.parse();
+        mode.map_err(|source| OptionError::SyncMode { driver, source })
     }
 
     /// Returns the comma-separated parts of the value.
