@@ -3,7 +3,6 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use layerhold::layerhold_idmap::{IdMap, IdMappingOptions, IdRange, MapChoice};
 use layerhold::layerhold_ids::{ImageId, LayerId};
 use layerhold::{
     BigDataItem, Commit, ContainerSpec, DiffCompression, Error, ErrorKind, ImageSpec, ItemKind,
@@ -11,7 +10,7 @@ use layerhold::{
 };
 use layerhold_testkit::{FilesystemKind, TempDir, Tree, require_filesystem, require_root, scratch};
 
-use crate::support::{file_tar, id, image, import, long, options, reader, small_tar};
+use crate::support::{file_tar, id, image, import, long, options, ranges, reader, small_tar};
 
 /// A store that has others as additional ones.
 struct Stores {
@@ -292,14 +291,10 @@ fn root_a_container_with_maps_gets_them_in_its_own_layer() {
     let stores = Stores::new();
     let (theirs, base) = image(&stores.alone("there"), "theirs", &small_tar());
     let here = stores.with(&["there"]);
-    let map = || MapChoice::Explicit(IdMap::new(vec![IdRange::new(0, 100_000, 65_536)]));
     let mut tx = here.begin().unwrap();
     let spec = ContainerSpec::new()
         .image(theirs.clone())
-        .id_maps(IdMappingOptions {
-            uids: map(),
-            gids: map(),
-        });
+        .id_maps(ranges(&[(0, 100_000, 65_536)]));
     let container = tx.create_container(spec).unwrap();
     tx.commit().unwrap();
     let view = here.snapshot().unwrap();

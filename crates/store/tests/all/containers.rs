@@ -1,23 +1,9 @@
 //! Creating containers.
 
-use layerhold::layerhold_idmap::{IdMap, IdMappingOptions, IdRange, MapChoice};
 use layerhold::layerhold_ids::ImageId;
 use layerhold::{BigDataItem, ContainerSpec, ErrorKind, ImageSpec, Labels, LayerSpec, StageError};
 
-use crate::support::{Place, id, image, leftovers, reader, small_tar};
-
-fn ranges(ranges: &[(u32, u32, u32)]) -> IdMappingOptions {
-    let map = IdMap::new(
-        ranges
-            .iter()
-            .map(|(inside, host, size)| IdRange::new(*inside, *host, u64::from(*size) as _))
-            .collect(),
-    );
-    IdMappingOptions {
-        uids: MapChoice::Explicit(map.clone()),
-        gids: MapChoice::Explicit(map),
-    }
-}
+use crate::support::{Place, id, image, leftovers, ranges, reader, small_tar};
 
 #[test]
 fn a_container_has_a_layer_on_its_image() {

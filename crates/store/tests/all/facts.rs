@@ -6,7 +6,7 @@ use layerhold::{
     StoreOptions,
 };
 
-use crate::support::{Place, import, long, options, small_tar};
+use crate::support::{Place, import, long, options, ranges, small_tar};
 
 #[test]
 fn a_lock_by_digest_excludes_others() {
@@ -102,13 +102,8 @@ fn root_owners_above_a_container_are_those_its_maps_lack() {
     let Some(()) = layerhold_testkit::require_root() else {
         return;
     };
-    use layerhold::layerhold_idmap::{IdMap, IdMappingOptions, IdRange, MapChoice};
     let place = Place::new();
-    let map = IdMap::new(vec![IdRange::new(0, 100_000, 1000)]);
-    let maps = IdMappingOptions {
-        uids: MapChoice::Explicit(map.clone()),
-        gids: MapChoice::Explicit(map),
-    };
+    let maps = ranges(&[(0, 100_000, 1000)]);
     let mut tx = place.store.begin().unwrap();
     tx.create_container(ContainerSpec::new().name("box").id_maps(maps))
         .unwrap();

@@ -5,7 +5,7 @@ use layerhold::{
     StillMounted, Unmounting,
 };
 
-use crate::support::{Place, image, import, small_tar};
+use crate::support::{Place, image, import, ranges, small_tar};
 
 fn mounts_file(place: &Place) -> String {
     std::fs::read_to_string(place.run("vfs-layers/mountpoints.json"))
@@ -208,13 +208,8 @@ fn root_owners_above_a_mount_are_those_the_maps_lack() {
     let Some(()) = layerhold_testkit::require_root() else {
         return;
     };
-    use layerhold::layerhold_idmap::{IdMap, IdMappingOptions, IdRange, MapChoice};
     let place = Place::new();
-    let map = IdMap::new(vec![IdRange::new(0, 100_000, 1000)]);
-    let maps = IdMappingOptions {
-        uids: MapChoice::Explicit(map.clone()),
-        gids: MapChoice::Explicit(map),
-    };
+    let maps = ranges(&[(0, 100_000, 1000)]);
     import(
         &place.store,
         LayerSpec::new().name("base").id_maps(maps),

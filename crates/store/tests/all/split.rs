@@ -3,7 +3,6 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use layerhold::layerhold_idmap::{IdMap, IdMappingOptions, IdRange, MapChoice};
 use layerhold::layerhold_ids::LayerId;
 use layerhold::{
     BigDataItem, Commit, ContainerSpec, DiffCompression, ErrorKind, ImageSpec, LayerSpec,
@@ -11,7 +10,7 @@ use layerhold::{
 };
 use layerhold_testkit::{FilesystemKind, TempDir, require_filesystem, require_root, scratch};
 
-use crate::support::{file_tar, image, import, options, reader, small_tar};
+use crate::support::{file_tar, image, import, options, ranges, reader, small_tar};
 
 struct Split {
     dir: TempDir,
@@ -318,12 +317,10 @@ fn root_copies_of_a_top_layer_under_maps_are_image_layers() {
     let Some(()) = require_root() else { return };
     let split = Split::new();
     let (image, top) = image(&split.store, "image", &small_tar());
-    let map = || MapChoice::Explicit(IdMap::new(vec![IdRange::new(0, 100_000, 65_536)]));
     let mut tx = split.store.begin().unwrap();
-    let spec = ContainerSpec::new().image(image).id_maps(IdMappingOptions {
-        uids: map(),
-        gids: map(),
-    });
+    let spec = ContainerSpec::new()
+        .image(image)
+        .id_maps(ranges(&[(0, 100_000, 65_536)]));
     tx.create_container(spec).unwrap();
     tx.commit().unwrap();
     let view = split.store.snapshot().unwrap();

@@ -3,6 +3,7 @@
 use std::io::{Cursor, Read};
 use std::path::Path;
 
+use layerhold::layerhold_idmap::{IdMap, IdMappingOptions, IdRange, MapChoice};
 use layerhold::layerhold_ids::{ImageId, LayerId};
 use layerhold::{ImageSpec, LayerSpec, StagedLayer, Store, StoreOptions};
 use layerhold_testkit::{TarBuilder, TarEntry, TempDir};
@@ -44,6 +45,20 @@ pub(crate) fn options(base: &Path) -> StoreOptions {
     StoreOptions::new(base.join("root"), base.join("runroot"))
         .with_driver("vfs")
         .with_driver_option("vfs.ignore_chown_errors=true")
+}
+
+/// The same maps for users and groups: inside, outside, how many.
+pub(crate) fn ranges(ranges: &[(u32, u32, u32)]) -> IdMappingOptions {
+    let map = IdMap::new(
+        ranges
+            .iter()
+            .map(|(inside, host, size)| IdRange::new(*inside, *host, u64::from(*size) as _))
+            .collect(),
+    );
+    IdMappingOptions {
+        uids: MapChoice::Explicit(map.clone()),
+        gids: MapChoice::Explicit(map),
+    }
 }
 
 /// A small layer: a directory, a file, a link.
