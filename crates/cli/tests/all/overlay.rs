@@ -38,6 +38,13 @@ impl Shared {
         command
     }
 
+    /// Loads the image of a layout as `localhost/i`.
+    fn load(&self, layout: &Path) {
+        let mut load = self.people();
+        load.arg("load").arg(layout).args(["--name", "localhost/i"]);
+        run(&mut load).assert_success();
+    }
+
     /// The tree of a layer as our mount shows it.
     fn tree(&self, layer: &str) -> Tree {
         let path = self.ours.run(["mount", layer]).text();
@@ -83,6 +90,13 @@ fn change(root: &Path) {
     .assert_success();
 }
 
+/// Packs a directory.
+fn pack(dir: &Path, tar: &Path) {
+    let mut command = Command::new("tar");
+    command.arg("-C").arg(dir).arg("-cf").arg(tar).arg(".");
+    run(&mut command).assert_success();
+}
+
 /// An OCI layout with an image `i` of these archives, made by umoci.
 fn layout_of(layout: &Path, layers: &[&Path]) -> String {
     let image = format!("{}:i", layout.display());
@@ -119,13 +133,7 @@ fn root_peer_a_layer_with_whiteouts_is_the_same_for_everybody() {
         shared.path("2.tar"),
     );
     lay_out(&base);
-    run(Command::new("tar")
-        .arg("-C")
-        .arg(&base)
-        .arg("-cf")
-        .arg(&first)
-        .arg("."))
-    .assert_success();
+    pack(&base, &first);
     let lower = shared
         .ours
         .id(["import-layer", "-f", first.to_str().unwrap()]);
@@ -142,12 +150,7 @@ fn root_peer_a_layer_with_whiteouts_is_the_same_for_everybody() {
     let unpack = ["unpack", "--image", &image];
     run(Command::new("umoci").args(unpack).arg(&bundle)).assert_success();
     let theirs = comparable(Tree::of(&bundle.join("rootfs")));
-    run(shared
-        .people()
-        .arg("load")
-        .arg(&layout)
-        .args(["--name", "localhost/i"]))
-    .assert_success();
+    shared.load(&layout);
     let top = run(shared
         .people()
         .args(["inspect", "--format", "json", "localhost/i"]))
@@ -186,20 +189,9 @@ fn root_peer_a_layer_that_buildah_commits_has_the_digest_it_is_recorded_with() {
         .args(["-c", "cp $(command -v busybox) \"$0\""])
         .arg(base.join("bin")))
     .assert_success();
-    run(Command::new("tar")
-        .arg("-C")
-        .arg(&base)
-        .arg("-cf")
-        .arg(&first)
-        .arg("."))
-    .assert_success();
+    pack(&base, &first);
     drop(layout_of(&layout, &[&first]));
-    run(shared
-        .people()
-        .arg("load")
-        .arg(&layout)
-        .args(["--name", "localhost/i"]))
-    .assert_success();
+    shared.load(&layout);
 
     let container = shared.buildah.run(["from", "localhost/i"]).text();
     let container = container.trim_end();
@@ -277,13 +269,7 @@ fn root_peer_contents_come_and_go_without_locks() {
     for n in 0..5 {
         fs::write(base.join(format!("content-{n}")), "x").unwrap();
     }
-    run(Command::new("tar")
-        .arg("-C")
-        .arg(&base)
-        .arg("-cf")
-        .arg(&tar)
-        .arg("."))
-    .assert_success();
+    pack(&base, &tar);
     let import = ["import-layer", "-i", "a", "-f", tar.to_str().unwrap()];
     assert_eq!(touched_under_locks(&shared, &import), (5, BTreeSet::new()));
     let delete = ["delete-layer", "a"];
