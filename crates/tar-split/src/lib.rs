@@ -71,6 +71,7 @@
 
 mod base64_engine;
 mod crc64;
+mod crc64_blocks;
 mod error;
 mod headers;
 mod json;
