@@ -90,7 +90,8 @@ struct Pair {
     name: OsString,
     /// What it is in the new directory, if it is there.
     new: Option<FileType>,
-    in_old: bool,
+    /// What it is in the old one.
+    old: Option<FileType>,
 }
 
 impl Level {
@@ -131,12 +132,13 @@ fn merge(new: Vec<Named>, old: Vec<Named>, same_device: bool) -> Vec<Pair> {
         {
             continue;
         }
-        let (in_new, in_old) = (n.as_ref().map(|named| named.file_type), o.is_some());
+        let file_type = |named: &Option<Named>| named.as_ref().map(|named| named.file_type);
+        let (in_new, in_old) = (file_type(&n), file_type(&o));
         if let Some(named) = n.or(o) {
             pairs.push(Pair {
                 name: named.name,
                 new: in_new,
-                in_old,
+                old: in_old,
             });
         }
     }
@@ -183,23 +185,32 @@ impl Walk<'_> {
     fn visit(&mut self, pair: &Pair, has_old: bool) -> Result<(), ChangesError> {
         push(&mut self.path, &pair.name);
         let changes_before = self.changes.len();
-        let Some(file_type) = pair.new else {
-            self.list(ChangeKind::Delete);
-            return Ok(());
-        };
         let new_dir = self.new.here().map_err(ChangesError::New)?;
-        if !pair.in_old {
-            self.list(ChangeKind::Add);
-            if file_type == FileType::Dir {
-                self.descend(&pair.name, &new_dir, None, changes_before, true)?;
-            }
-            return Ok(());
-        }
         let old_dir = match &mut self.old {
-            Some(old) if has_old => old.here().map_err(ChangesError::Old)?,
-            _ => return Ok(()),
+            Some(old) if has_old => Some(old.here().map_err(ChangesError::Old)?),
+            _ => None,
         };
-        self.visit_both(&pair.name, &new_dir, &old_dir, changes_before)
+        match (pair.new, pair.old, &old_dir) {
+            (Some(_), Some(_), Some(old_dir)) => {
+                self.visit_both(&pair.name, &new_dir, old_dir, changes_before)?;
+            }
+            (Some(file_type), _, _) => {
+                if !is_there(&new_dir, &pair.name, file_type).map_err(ChangesError::New)? {
+                    return Ok(());
+                }
+                self.list(ChangeKind::Add);
+                if file_type == FileType::Dir {
+                    self.descend(&pair.name, &new_dir, None, changes_before, true)?;
+                }
+            }
+            (None, Some(file_type), Some(old_dir)) => {
+                if is_there(old_dir, &pair.name, file_type).map_err(ChangesError::Old)? {
+                    self.list(ChangeKind::Delete);
+                }
+            }
+            (None, _, _) => {}
+        }
+        Ok(())
     }
 
     /// Visits a name both directories have.
@@ -293,6 +304,12 @@ impl Walk<'_> {
         self.levels.push(level);
         Ok(())
     }
+}
+
+/// Whether a name that is listed can be looked up. Of a directory that only one of its layers has, an overlay lists whiteouts
+/// too, as the character devices that they are, and knows of none when asked.
+fn is_there(dir: &Dir, name: &OsString, file_type: FileType) -> Result<bool, PathError> {
+    Ok(file_type != FileType::CharDevice || dir.stat(name)?.is_some())
 }
 
 /// Opens and lists a directory; `None` if it vanished.

@@ -203,3 +203,36 @@ fn root_other_pairs_than_layer_and_parent_are_compared() {
     );
     assert!(place.driver.exists(&id("two")).unwrap());
 }
+
+#[test]
+fn root_whiteouts_of_nothing_are_no_files() {
+    let Some(place) = Place::new() else { return };
+    place.layer("base", None, &base());
+    let tar = TarBuilder::new()
+        .dir("n", 0o755)
+        .whiteout("n/gone")
+        .finish();
+    place.layer("alone", None, &tar);
+    // Of a directory that only one layer has, the kernel lists whiteouts.
+    place.mounted("alone", |path| assert_eq!(names(path.join("n")), ["gone"]));
+    let changes = place.changes("alone", Some("base"));
+    assert!(changes.contains(&"A /n".to_owned()), "{changes:?}");
+    assert!(!changes.contains(&"A /n/gone".to_owned()), "{changes:?}");
+    assert!(!entries(&place.diff("alone", Some("base"))).contains(&"n/gone".to_owned()));
+    place.layer(
+        "under",
+        Some("alone"),
+        &TarBuilder::new().dir("n", 0o755).finish(),
+    );
+    let changes = place.changes("base", Some("alone"));
+    assert!(
+        !changes.iter().any(|change| change.contains("gone")),
+        "{changes:?}"
+    );
+    // Once something lies on it, the kernel leaves it out itself.
+    let changes = place.changes("under", Some("alone"));
+    assert!(
+        !changes.iter().any(|change| change.contains("gone")),
+        "{changes:?}"
+    );
+}
