@@ -298,7 +298,24 @@ pub(crate) const RULES: &[Rule] = &[
                 .is_some_and(|(_, inside)| inside.is_empty());
             let mut pairs = difference.left.split(' ').zip(difference.right.split(' '));
             let same_else = pairs.all(|(left, right)| left == right || left == "now");
-            step.unpacks() && is_root && same_else
+            let takes_over = step.driver == "overlay" && step.command.name.starts_with("create-");
+            (step.unpacks() || takes_over) && is_root && same_else
+        },
+    ),
+    rule(
+        "Mounting sets the owner of the layer's root",
+        |step, difference| {
+            let Part::State(path) = &difference.part else {
+                return false;
+            };
+            let is_root = step
+                .layer_of(path)
+                .is_some_and(|(_, inside)| inside.is_empty());
+            let mounts = ["changes", "diff", "diffsize", "mount", "image", "container"];
+            let mut pairs = difference.left.split(' ').zip(difference.right.split(' '));
+            let same_else = pairs.all(|(left, right)| left == right || left.contains(':'));
+            let is_it = step.driver == "overlay" && mounts.contains(&step.command.name);
+            is_it && is_root && same_else
         },
     ),
     rule("Whiteouts for overlayfs", |step, difference| {
