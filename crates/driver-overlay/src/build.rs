@@ -1,5 +1,7 @@
 //! Making the directory of a new layer (Go: drivers/overlay/overlay.go, `create`).
 
+use std::path::PathBuf;
+
 use layerhold_archive::ChownErrors;
 use layerhold_driver::{COPY_TARGET_MODE, LayerError, StageRequest, copy_tree, is_refusal};
 use layerhold_idmap::{
@@ -7,6 +9,7 @@ use layerhold_idmap::{
 };
 use layerhold_sys::{Dir, Durability, PathError, SetTime, Stat, Times, xattr};
 
+use crate::additional::link_contents;
 use crate::core::Core;
 use crate::link::LinkName;
 use crate::names::{DIFF, EMPTY, MERGED, PRIVATE_MODE, ROOT_MODE, WORK, diff_name};
@@ -25,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) below: Below,
     /// Contents to copy, the uppermost first.
     pub(crate) copied: Vec<Contents>,
+    /// The additional layer that has the contents.
+    pub(crate) external: Option<PathBuf>,
 }
 
 /// The attributes that the root directory of a layer got before anything was unpacked.
@@ -50,6 +55,7 @@ impl Plan {
             lower: below.lower_of_child(&core.homes)?,
             below,
             copied: Vec::new(),
+            external: None,
         };
         if !matches!(template, Below::Nothing) {
             plan.copy_from(core, &template)?;
@@ -105,6 +111,9 @@ impl Plan {
     }
 
     fn build_contents(&self, core: &Core, dir: &Dir) -> Result<Dir, LayerError> {
+        if let Some(external) = &self.external {
+            return link_contents(dir, external);
+        }
         if self.copied.is_empty() {
             dir.create_dir(DIFF, COPY_TARGET_MODE)?;
             let root = dir.open_dir(DIFF)?;

@@ -6,16 +6,17 @@ use std::sync::Arc;
 
 use layerhold_archive::Change;
 use layerhold_driver::{
-    Capabilities, DiffRequest, Driver, Flaw, FsMount, LayerContents, LayerError, LayerTarget,
-    LayerView, MountCounter, MountOptions, RemapRequest, Stacking, StageRequest, StagedLayer,
-    SyncMode, Trash, Usage, UserAdded, fallback,
+    AdditionalLayer, Capabilities, DiffRequest, Driver, Flaw, FsMount, LayerContents, LayerError,
+    LayerTarget, LayerView, MountCounter, MountOptions, RemapRequest, Stacking, StageRequest,
+    StagedLayer, SyncMode, Trash, Usage, UserAdded, fallback,
 };
 use layerhold_idmap::IdMappings;
-use layerhold_ids::LayerId;
+use layerhold_ids::{LayerId, TocDigest};
 use layerhold_sys::mount::{Detach, unmount};
 use layerhold_sys::{Dir, tree_usage};
 
 use crate::NAME;
+use crate::additional::{OverlayAdditional, find, noted_path, refuse_external};
 use crate::chain::below;
 use crate::contents::OverlayContents;
 use crate::core::Core;
@@ -111,7 +112,12 @@ impl Driver for OverlayDriver {
     }
 
     fn usage(&self, id: &LayerId) -> Result<Usage, LayerError> {
-        let usage = tree_usage(&self.core.homes.require(id)?.open_diff()?)?;
+        let layer = self.core.homes.require(id)?;
+        if layer.is_external()? {
+            // It takes nothing here.
+            return Ok(Usage::default());
+        }
+        let usage = tree_usage(&layer.open_diff()?)?;
         Ok(Usage {
             bytes: usage.bytes,
             inodes: usage.inodes,
@@ -152,6 +158,7 @@ impl Driver for OverlayDriver {
 
     fn apply_target(&self, id: &LayerId, _label: &str) -> Result<Box<dyn LayerTarget>, LayerError> {
         let layer = self.core.homes.require_writable(id)?;
+        refuse_external(layer.dir())?;
         Ok(Box::new(OverlayTarget {
             root: layer.open_diff()?,
             core: Arc::clone(&self.core),
@@ -166,7 +173,11 @@ impl Driver for OverlayDriver {
     }
 
     fn own_tree(&self, id: &LayerId) -> Result<Option<Dir>, LayerError> {
-        Ok(Some(self.core.homes.require(id)?.open_diff()?))
+        let layer = self.core.homes.require(id)?;
+        Ok(match layer.is_external()? {
+            true => None,
+            false => Some(layer.open_diff()?),
+        })
     }
 
     fn changes(&self, request: &DiffRequest<'_>) -> Result<Vec<Change>, LayerError> {
@@ -207,6 +218,23 @@ impl Driver for OverlayDriver {
 
     fn supports_shifting(&self, maps: &IdMappings) -> bool {
         self.core.can_shift(maps)
+    }
+
+    fn additional_layer(
+        &self,
+        toc: &TocDigest,
+        image: &str,
+    ) -> Result<Option<Box<dyn AdditionalLayer>>, LayerError> {
+        let found = find(&self.core.options.layer_stores, toc, image);
+        Ok(found.map(|path| self.additional(path)))
+    }
+
+    fn additional_layer_of(
+        &self,
+        id: &LayerId,
+    ) -> Result<Option<Box<dyn AdditionalLayer>>, LayerError> {
+        let noted = noted_path(self.core.homes.require(id)?.dir())?;
+        Ok(noted.map(|path| self.additional(path)))
     }
 
     fn flaws(&self, id: &LayerId, parent: Option<&LayerId>) -> Result<Vec<Flaw>, LayerError> {
@@ -267,6 +295,12 @@ impl Driver for OverlayDriver {
             unmount(own.path(), Detach::Lazy)?;
         }
         Ok(())
+    }
+}
+
+impl OverlayDriver {
+    fn additional(&self, path: PathBuf) -> Box<dyn AdditionalLayer> {
+        Box::new(OverlayAdditional::new(&self.core, path))
     }
 }
 

@@ -1,11 +1,12 @@
 //! The directory of a layer, and what the driver notes there.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use layerhold_driver::LayerError;
 use layerhold_ids::LayerId;
-use layerhold_sys::{Dir, FileType, PathError, stat_ambient};
+use layerhold_sys::{Dir, PathError};
 
+use crate::additional::{external_diff, shown_diff};
 use crate::homes::Home;
 use crate::link::{LinkName, parse_lower};
 use crate::names::{DIFF, EMPTY, LINK, LOWER, MERGED, diff_name};
@@ -75,6 +76,11 @@ impl LayerDir {
         open_diff(&self.dir)
     }
 
+    /// Whether another program has the contents.
+    pub(crate) fn is_external(&self) -> Result<bool, PathError> {
+        Ok(external_diff(&self.dir)?.is_some())
+    }
+
     /// Whether owners were rewritten, so that the difference is not in `diff` alone.
     pub(crate) fn is_rotated(&self) -> Result<bool, PathError> {
         Ok(self.diffs()?.len() > 1)
@@ -113,46 +119,10 @@ pub(crate) fn diff_names(dir: &Dir) -> Result<Vec<String>, PathError> {
     Ok(names)
 }
 
-/// Opens `diff` of a layer. In layers of an additional layer store it is a symbolic link with an absolute target.
+/// Opens `diff` of a layer, also where it is in an additional layer store.
 pub(crate) fn open_diff(dir: &Dir) -> Result<Dir, LayerError> {
-    match external_diff(dir)? {
+    match shown_diff(dir)? {
         Some(target) => Ok(Dir::open_ambient(target)?),
         None => Ok(dir.open_dir(DIFF)?),
     }
-}
-
-/// Where `diff` is, when it is in an additional layer store.
-pub(crate) fn external_diff(dir: &Dir) -> Result<Option<PathBuf>, PathError> {
-    match dir.stat(DIFF)? {
-        Some(stat) if stat.file_type() == FileType::Symlink => {}
-        _ => return Ok(None),
-    }
-    let target = dir.read_link(DIFF)?;
-    if !target.is_absolute() {
-        let cause = std::io::Error::new(
-            std::io::ErrorKind::InvalidData,
-            format!("linkpath must be absolute (got: {:?})", target.display()),
-        );
-        return Err(PathError::new("follow", dir.path().join(DIFF), cause));
-    }
-    Ok(Some(target))
-}
-
-/// Fails when the layer is in an additional layer store that does not show it any more.
-pub(crate) fn check_external(dir: &Dir) -> Result<(), PathError> {
-    let Some(target) = external_diff(dir)? else {
-        return Ok(());
-    };
-    match stat_ambient(&target)? {
-        Some(_) => Ok(()),
-        None => Err(missing_layer(&target)),
-    }
-}
-
-fn missing_layer(target: &Path) -> PathError {
-    PathError::new(
-        "access the linked additional layer",
-        target,
-        std::io::ErrorKind::NotFound.into(),
-    )
 }

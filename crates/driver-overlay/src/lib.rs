@@ -8,6 +8,7 @@
 //!               /link, lower   its short name; those of all layers below
 //!               /work/, merged/   for the kernel; where the layer is mounted
 //!               /empty/        of layers without parents only
+//!               /additionallayer   the path of a layer that another program has; `diff` is a symbolic link then
 //!     tempdirs/                layers being made, and layers being erased
 //!     .has-mount-program       whether contents were made through a mount program
 //! <run root>/overlay/          what the kernel can do, as empty files
@@ -44,7 +45,6 @@
 //! # Limitations
 //!
 //! - `use_composefs` is refused; layers with a `composefs-data` directory cannot be mounted.
-//! - Layers of additional layer stores that Go's library made are used; none are looked up.
 //! - A layer whose owners were rewritten by copying, or on which Go's library put a copy, is compared file by file.
 //!
 //! [`Stacking::References`]: layerhold_driver::Stacking::References

@@ -7,11 +7,12 @@ use layerhold_idmap::{HostOwner, IdMappings};
 use layerhold_sys::mountinfo::read_mounts;
 use layerhold_sys::{Dir, FsMagic, PathError, canonical_ambient, remove_tree};
 
+use crate::additional::shown_diff;
 use crate::build::root_pair;
 use crate::chain::{lower_of, resolve};
 use crate::core::Core;
 use crate::homes::HomeKind;
-use crate::layer::{LayerDir, check_external};
+use crate::layer::LayerDir;
 use crate::mount_program::ProgramMount;
 use crate::names::{DIFF, EMPTY, MERGED, PRIVATE_MODE, ROOT_MODE, WORK, diff_name};
 use crate::recipe::{Lower, Recipe, Upper};
@@ -77,7 +78,9 @@ pub(crate) fn mount(
 ) -> Result<(), LayerError> {
     let words = mount_words(core, options);
     let is_own = layer.home().kind() == HomeKind::Own && layer.home().is_written();
-    let writing = match is_own && !words.iter().any(|word| word == "ro") {
+    // What another program has is shown, and nothing more.
+    let is_writable = is_own && !layer.is_external()?;
+    let writing = match is_writable && !words.iter().any(|word| word == "ro") {
         true => Writing::ToDiff,
         false => Writing::Never,
     };
@@ -161,7 +164,7 @@ fn recipe(
     writing: Writing,
     words: Vec<String>,
 ) -> Result<Recipe, LayerError> {
-    check_external(layer.dir())?;
+    drop(shown_diff(layer.dir())?);
     let links = lower_of(&core.homes, layer)?;
     let too_deep = |layers| LayerError::MaxDepth {
         id: layer.id().clone(),

@@ -10,6 +10,7 @@ use layerhold_driver::{HardLinks, LayerError, RemapRequest, remap_tree};
 use layerhold_idmap::{HostOwner, OVERRIDE_STAT_XATTR};
 use layerhold_sys::{Dir, PathError, RenameHow, remove_tree, xattr};
 
+use crate::additional::refuse_external;
 use crate::build::{root_pair, set_mode_and_owner};
 use crate::core::Core;
 use crate::layer::diff_names;
@@ -36,6 +37,7 @@ pub(crate) struct Remap<'a> {
 pub(crate) fn remap(remap: &Remap<'_>) -> Result<(), LayerError> {
     let owner = root_pair(remap.request.to)?;
     let dir = &remap.layer.dir;
+    refuse_external(dir)?;
     drop(dir.ensure_dir(MERGED, PRIVATE_MODE)?);
     let place = remap.place.join(MERGED);
     let recipe = remap.recipe()?;

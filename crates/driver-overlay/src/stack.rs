@@ -7,9 +7,10 @@ use layerhold_driver::{LayerError, LayerRef};
 use layerhold_sys::Dir;
 
 use crate::NAME;
+use crate::additional::shown_diff;
 use crate::chain::{below, link_of, lower_of};
 use crate::homes::{Home, Homes};
-use crate::layer::{LayerDir, diff_names, external_diff, open_diff};
+use crate::layer::{LayerDir, diff_names, open_diff};
 use crate::link::LinkName;
 use crate::names::{COMPOSEFS, LINKS};
 use crate::recipe::Lower;
@@ -152,7 +153,7 @@ impl Contents {
     /// Its directories, the uppermost first, as lower directories of a mount.
     pub(crate) fn lowers(&self) -> Result<Vec<Lower>, LayerError> {
         self.check_form()?;
-        if let Some(outside) = external_diff(&self.dir)? {
+        if let Some(outside) = shown_diff(&self.dir)? {
             return Ok(vec![Lower::outside(outside)]);
         }
         let inside = self.path.strip_prefix(&self.home).unwrap_or(&self.path);

@@ -14,6 +14,7 @@ use layerhold_staging::{StagedAddition, TempArea};
 use layerhold_sys::{Dir, PathError, RenameHow};
 
 use crate::NAME;
+use crate::additional::Hold;
 use crate::build::{Plan, RootAttributes};
 use crate::contents::OverlayContents;
 use crate::core::Core;
@@ -39,6 +40,8 @@ pub(crate) struct OverlayStaged {
     addition: StagedAddition,
     /// Held for its drop, which erases a layer that was not committed.
     area: TempArea,
+    /// The use of the additional layer that has the contents.
+    hold: Option<Hold>,
 }
 
 impl OverlayStaged {
@@ -48,9 +51,36 @@ impl OverlayStaged {
         if is_written_to && core.options.force_mask.is_some() && core.mount_program.is_none() {
             return Err(LayerError::ForceMask { driver: NAME });
         }
-        let home = core.homes.for_new(request.access);
-        drop(home.writable()?);
+        drop(core.homes.for_new(request.access).writable()?);
         let plan = Plan::new(core, request, is_written_to.then_some(limits))?;
+        Self::build(core, request.access, plan, None)
+    }
+
+    /// Stages a layer whose contents are in an additional layer store (Go: drivers/overlay/overlay.go, `CreateAs`).
+    pub(crate) fn external(
+        core: &Arc<Core>,
+        request: &StageRequest<'_>,
+        hold: Hold,
+    ) -> Result<Self, LayerError> {
+        if request.template.is_some() {
+            return Err(LayerError::NotSupported {
+                driver: NAME,
+                operation: "copy a template into an additional layer",
+            });
+        }
+        drop(core.homes.for_new(request.access).writable()?);
+        let mut plan = Plan::new(core, request, None)?;
+        plan.external = Some(hold.path().to_owned());
+        Self::build(core, request.access, plan, Some(hold))
+    }
+
+    fn build(
+        core: &Arc<Core>,
+        access: LayerAccess,
+        plan: Plan,
+        hold: Option<Hold>,
+    ) -> Result<Self, LayerError> {
+        let home = core.homes.for_new(access);
         let area = core.area(home)?;
         let addition = area.stage_addition();
         let dir = addition.create_dir(PRIVATE_MODE)?;
@@ -69,6 +99,7 @@ impl OverlayStaged {
             given,
             addition,
             area,
+            hold,
         })
     }
 
@@ -88,8 +119,9 @@ impl OverlayStaged {
             given,
             addition,
             area,
+            hold,
         } = self;
-        let back = |addition, area, error| {
+        let back = |addition, area, hold, error| {
             let staged = Self {
                 core,
                 stack: Arc::clone(&stack),
@@ -97,6 +129,7 @@ impl OverlayStaged {
                 given,
                 addition,
                 area,
+                hold,
             };
             Err(Box::new((staged, error)))
         };
@@ -108,7 +141,7 @@ impl OverlayStaged {
             } else {
                 source.into()
             };
-            return back(addition, area, error);
+            return back(addition, area, hold, error);
         }
         if let Err(source) = put_symlink(&home, &stack.link, id) {
             let addition = area.stage_addition();
@@ -119,7 +152,10 @@ impl OverlayStaged {
                 addition.name(),
                 RenameHow::NoReplace,
             ));
-            return back(addition, area, source.into());
+            return back(addition, area, hold, source.into());
+        }
+        if let Some(hold) = hold {
+            hold.pass_on();
         }
         Ok(())
     }
@@ -129,8 +165,10 @@ impl OverlayStaged {
         if !is_layer_name(id) {
             return Err(LayerError::Exists { id: id.clone() });
         }
-        self.given
-            .follow(&self.root, &self.stack.below, &self.core)?;
+        if self.hold.is_none() {
+            self.given
+                .follow(&self.root, &self.stack.below, &self.core)?;
+        }
         self.stack.home.writable()
     }
 }

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 
 use layerhold_archive::Change;
 use layerhold_idmap::IdMappings;
-use layerhold_ids::LayerId;
+use layerhold_ids::{LayerId, TocDigest};
 use layerhold_sys::Dir;
 
+use crate::additional::AdditionalLayer;
 use crate::apply::{ApplyRequest, ApplySummary, LayerTarget};
 use crate::capabilities::Capabilities;
 use crate::contents::LayerContents;
@@ -137,7 +138,8 @@ pub trait Driver: Send + Sync + Debug {
 
     /// Opens the files that a layer itself takes space with, as they lie on the disk: all of it where each layer is a full copy
     /// (vfs), what it changes where layers are stacked (overlay). For counting them and for sharing blocks among them, so
-    /// names and attributes may be those of the driver (whiteouts). `None` when the driver has no such tree.
+    /// names and attributes may be those of the driver (whiteouts). `None` when the driver has no such tree, or another program
+    /// has the contents ([`additional_layer_of`](Self::additional_layer_of)).
     ///
     /// # Errors
     ///
@@ -182,6 +184,35 @@ pub trait Driver: Send + Sync + Debug {
     /// Tells whether mounts can show a layer under these maps without owners being rewritten.
     fn supports_shifting(&self, _maps: &IdMappings) -> bool {
         false
+    }
+
+    // ---- layers of other programs -------------------------------------------------------------------
+
+    /// Looks for a layer in the additional layer stores of the driver options, in their order, by the digest of its table of
+    /// contents and the name of the image it is pulled for. `None` when no store shows it.
+    ///
+    /// # Errors
+    ///
+    /// Only when it cannot be found out.
+    fn additional_layer(
+        &self,
+        _toc: &TocDigest,
+        _image: &str,
+    ) -> Result<Option<Box<dyn AdditionalLayer>>, LayerError> {
+        Ok(None)
+    }
+
+    /// Returns the additional layer that a layer of this driver has its contents in; `None` for all others. It is not looked
+    /// whether the program still shows it.
+    ///
+    /// # Errors
+    ///
+    /// Only when it cannot be found out.
+    fn additional_layer_of(
+        &self,
+        _id: &LayerId,
+    ) -> Result<Option<Box<dyn AdditionalLayer>>, LayerError> {
+        Ok(None)
     }
 
     // ---- check and repair ---------------------------------------------------------------------------

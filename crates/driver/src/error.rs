@@ -29,6 +29,18 @@ pub enum LayerError {
         /// The additional store.
         store: PathBuf,
     },
+    /// The contents of the layer are another program's, which shows them for reading.
+    #[error("the contents of the layer are in an additional layer store, at {}", path.display())]
+    External {
+        /// Where the program shows them.
+        path: PathBuf,
+    },
+    /// The program that has the contents of the layer does not show them, now at least.
+    #[error("the additional layer at {} is not there", path.display())]
+    ExternalMissing {
+        /// Where they should be.
+        path: PathBuf,
+    },
     /// The driver was opened for reading only.
     #[error("the {driver} driver at {home} is open for reading only")]
     ReadOnlyHome {
@@ -202,7 +214,7 @@ impl LayerError {
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         match self {
-            Self::Unknown { .. } => true,
+            Self::Unknown { .. } | Self::ExternalMissing { .. } => true,
             Self::Os(error) => error.is_not_found(),
             _ => false,
         }

@@ -20,12 +20,12 @@
 //!
 //! # Limitations
 //!
-//! - Additional layer stores and partial pulls have no methods yet. They fit as methods with a body:
-//!   a lookup that returns a [`StagedLayer`], and other ways to fill [`LayerTarget::root`].
+//! - Partial pulls have no methods yet. They fit as methods with a body: other ways to fill [`LayerTarget::root`].
 //! - The fallback compares whole trees; its cost is that of the layers, not of the difference.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+mod additional;
 mod apply;
 mod capabilities;
 mod config;
@@ -50,6 +50,7 @@ mod usage;
 mod view;
 mod work;
 
+pub use additional::AdditionalLayer;
 pub use apply::{ApplyRequest, ApplySummary, LayerTarget};
 pub use capabilities::{Capabilities, Stacking};
 pub use config::{Access, DriverConfig, Privilege};

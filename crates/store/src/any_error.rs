@@ -2,8 +2,9 @@
 
 use crate::check::CheckError;
 use crate::error::{
-    AccessError, CollectError, CommitError, DataError, DeleteError, DiffError, DirectoryError,
-    LookupError, MountError, OpenError, ShutdownError, StageError, UpdateError,
+    AccessError, AdditionalLayerError, CollectError, CommitError, DataError, DeleteError,
+    DiffError, DirectoryError, LookupError, MountError, OpenError, ShutdownError, StageError,
+    UpdateError,
 };
 use crate::kind::ErrorKind;
 use crate::repair::RepairError;
@@ -43,6 +44,9 @@ pub enum Error {
     /// A difference cannot be made, measured or applied.
     #[error(transparent)]
     Diff(Box<DiffError>),
+    /// A layer cannot be looked for in the additional layer stores.
+    #[error(transparent)]
+    AdditionalLayer(Box<AdditionalLayerError>),
     /// Something cannot be deleted.
     #[error(transparent)]
     Delete(Box<DeleteError>),
@@ -80,6 +84,7 @@ impl Error {
             Self::Data(error) => error.kind(),
             Self::Mount(error) => error.kind(),
             Self::Diff(error) => error.kind(),
+            Self::AdditionalLayer(error) => error.kind(),
             Self::Delete(error) => error.kind(),
             Self::Directory(error) => error.kind(),
             Self::Collect(error) => error.kind(),
@@ -111,6 +116,7 @@ from! {
     Data(DataError),
     Mount(MountError),
     Diff(DiffError),
+    AdditionalLayer(AdditionalLayerError),
     Delete(DeleteError),
     Directory(DirectoryError),
     Collect(CollectError),

@@ -5,17 +5,18 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use layerhold_archive::{Change, Codec, CodecError, compressor};
+use layerhold_archive::{Change, Codec, CodecError, compressor, decompressor};
 use layerhold_driver::{DiffRequest, Driver, LayerContents};
 use layerhold_idmap::IdMappings;
 use layerhold_ids::LayerId;
 use layerhold_sys::{Dir, PathError};
 use layerhold_tar_split::{ContentSource, Rebuild, Skeleton};
 
+use crate::additional_layer::Blob;
 use crate::error::{DiffError, LookupError};
 use crate::inner::Inner;
 use crate::layout::tar_split_name;
@@ -24,6 +25,9 @@ use crate::pipe::{PipeReader, pipe};
 use crate::records::Layer;
 use crate::shelves::{Parts, View};
 use crate::store::Store;
+
+/// Bytes from which an archive is known to be compressed, and how.
+const SNIFFED: u64 = 512;
 
 /// How a difference is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -101,19 +105,24 @@ impl Store {
             DiffCompression::AsImported => upper.compression().unwrap_or(Codec::Plain),
             DiffCompression::As(codec) => codec,
         };
+        let layer = upper.id().clone();
+        let blob = match is_recorded {
+            true => self.inner.blob_of(&upper)?,
+            false => None,
+        };
+        if let Some(blob) = blob {
+            let source = source_of_blob(blob, compression)?;
+            return Ok(Diff { source, layer });
+        }
         if !matches!(codec, Codec::Plain | Codec::Gzip | Codec::Zstd) {
             return Err(DiffError::Compress(CodecError::WriteUnsupported { codec }));
         }
-        let layer = upper.id().clone();
         let rebuilt = match is_recorded {
             true => self.inner.rebuilt(&layers, &upper)?,
             false => None,
         };
         let source = match (rebuilt, codec) {
-            (Some(tar), Codec::Plain) => Source::Rebuilt(tar),
-            (Some(mut tar), codec) => {
-                in_background(move |out| compress(codec, out, |out| copy(&mut tar, out)))?
-            }
+            (Some(tar), codec) => recompressed(tar, codec)?,
             (None, codec) => {
                 let pair = self.inner.pair(from, to)?;
                 let driver = self.inner.driver();
@@ -318,6 +327,32 @@ fn in_background(
         .spawn(run)
         .map_err(DiffError::Thread)?;
     Ok(Source::Piped(reader))
+}
+
+/// An archive that another program has, as it is wanted. How it is compressed is seen from its beginning, not from what the
+/// program says.
+fn source_of_blob(mut blob: Blob, compression: DiffCompression) -> Result<Source, DiffError> {
+    let DiffCompression::As(wanted) = compression else {
+        return Ok(Source::Rebuilt(Box::new(blob)));
+    };
+    let mut head = Vec::new();
+    let sniffed = (&mut blob).take(SNIFFED).read_to_end(&mut head);
+    sniffed.map_err(DiffError::Blob)?;
+    let codec = Codec::sniff(&head);
+    let blob = Cursor::new(head).chain(blob);
+    if codec == wanted {
+        return Ok(Source::Rebuilt(Box::new(blob)));
+    }
+    let tar = decompressor(codec, blob).map_err(DiffError::Compress)?;
+    recompressed(tar, wanted)
+}
+
+/// A tar that is there, compressed as it is wanted.
+fn recompressed(mut tar: Box<dyn Read + Send>, codec: Codec) -> Result<Source, DiffError> {
+    match codec {
+        Codec::Plain => Ok(Source::Rebuilt(tar)),
+        codec => in_background(move |out| compress(codec, out, |out| copy(&mut tar, out))),
+    }
 }
 
 fn compress(

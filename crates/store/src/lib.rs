@@ -44,6 +44,7 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+mod additional_layer;
 mod any_error;
 mod apply;
 mod big_data;
@@ -85,6 +86,7 @@ mod transaction;
 mod update;
 mod usage;
 
+pub use additional_layer::AdditionalLayer;
 pub use any_error::Error;
 pub use check::{
     Attribute, AttributeChange, CheckDepth, CheckError, CheckOptions, CheckReport, Containers,
@@ -95,8 +97,9 @@ pub use dedup::{DedupOptions, DedupReport, DedupSupport, HashMethod, UnknownHash
 pub use delete::Commit;
 pub use diff::{Diff, DiffCompression};
 pub use error::{
-    AccessError, CollectError, CommitError, Conflict, DataError, DeleteError, DiffError,
-    DirectoryError, LookupError, MountError, OpenError, ShutdownError, StageError, UpdateError,
+    AccessError, AdditionalLayerError, CollectError, CommitError, Conflict, DataError, DeleteError,
+    DiffError, DirectoryError, LookupError, MountError, OpenError, ShutdownError, StageError,
+    UpdateError,
 };
 pub use item::{ItemId, ItemKind};
 pub use kind::ErrorKind;

@@ -146,6 +146,8 @@ impl Inner {
         let layers = self.layers_view()?;
         // Containers are also found by prefixes here, as long as no layer is meant more exactly.
         let container = find(&containers, key).unwrap_or(None);
+        let is_layer = || matches!(find(&layers, key), Ok(Some(layer)) if is_exactly(&*layer, key));
+        let container = container.filter(|it| is_exactly(&**it, key) || !is_layer());
         if let Some(container) = container {
             let layer = require(&layers, container.layer().as_str())?;
             return Ok(Target {
@@ -281,6 +283,11 @@ impl Inner {
             other => Ok(other?),
         }
     }
+}
+
+/// Whether a key is the ID or a name, and not only the beginning of the ID.
+fn is_exactly<R: layerhold_json_store::Record>(record: &R, key: &str) -> bool {
+    record.id() == key || record.names().iter().any(|name| name == key)
 }
 
 fn options(target: &Target, request: &MountRequest) -> MountOptions {

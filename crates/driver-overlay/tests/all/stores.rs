@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use layerhold_driver::{Access, Driver, LayerAccess, LayerError, MountOptions, Trash};
+use layerhold_driver::layerhold_idmap::IdMappings;
+use layerhold_driver::{
+    Access, Driver, LayerAccess, LayerError, MountOptions, RemapRequest, Trash, Usage,
+};
 use layerhold_driver_overlay::OverlayDriver;
 use layerhold_testkit::TarBuilder;
 
@@ -124,6 +127,25 @@ fn root_layers_that_another_program_has() {
     });
     assert_eq!(place.changes("linked", None), ["A /f"]);
     drop(place.stage(Some("linked"), LayerAccess::ReadWrite));
+    // Nothing is written there: not through a mount, not by unpacking, not by rewriting owners.
+    place.mounted("linked", |path| {
+        assert!(fs::File::create(path.join("g")).is_err());
+    });
+    let maps = IdMappings::IDENTITY;
+    for refused in [
+        place.driver.apply_target(&id("linked"), "").map(drop),
+        place
+            .driver
+            .update_id_map(&id("linked"), &RemapRequest::new(&maps, &maps)),
+    ] {
+        let error = refused.unwrap_err();
+        assert!(
+            matches!(&error, LayerError::External { path } if *path == theirs.join("diff")),
+            "{error:?}"
+        );
+    }
+    assert_eq!(place.driver.usage(&id("linked")).unwrap(), Usage::default());
+    assert!(place.driver.own_tree(&id("linked")).unwrap().is_none());
 
     place.remove("container");
     place.remove("linked");

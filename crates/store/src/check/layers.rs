@@ -54,7 +54,9 @@ pub(super) fn check(look: &Look<'_>, wanted: &dyn Fn(&ItemId) -> bool) -> Vec<Fi
 /// What a layer that cannot be opened means.
 pub(super) fn unreadable(error: LayerError) -> (Damage, Remedy) {
     let source = Box::new(error);
-    if is_in_the_way(&*source) {
+    // The program that has an additional layer may not have been started yet.
+    let is_elsewhere = matches!(*source, LayerError::ExternalMissing { .. });
+    if is_elsewhere || is_in_the_way(&*source) {
         return (Damage::Unknown(source), Remedy::Nothing);
     }
     (Damage::Unreadable(source), Remedy::Remove)
@@ -149,9 +151,12 @@ impl LayerCheck<'_, '_> {
     }
 
     /// A layer whose tar has a digest was imported, and then there is a record of how the tar was made. Whether it can be made
-    /// anew is found out when contents are read.
+    /// anew is found out when contents are read. Another program has the whole tar.
     fn tar_split(&mut self) {
-        if self.layer.diff_id().is_none() {
+        let id = self.layer.id();
+        if self.layer.diff_id().is_none()
+            || matches!(self.look.driver.additional_layer_of(id), Ok(Some(_)))
+        {
             return;
         }
         let layers = &self.look.records.layers;

@@ -97,8 +97,11 @@ impl Store {
     ///
     /// When the records cannot be read.
     pub fn dedup(&self, options: &DedupOptions) -> Result<DedupReport, AccessError> {
-        let layers = layers_of_images(&self.snapshot()?);
-        Ok(dedup_layers(&*self.inner.driver(), &layers, options))
+        let driver = self.inner.driver();
+        let mut layers = layers_of_images(&self.snapshot()?);
+        // What another program has takes no room here.
+        layers.retain(|id| !matches!(driver.additional_layer_of(id), Ok(Some(_))));
+        Ok(dedup_layers(&*driver, &layers, options))
     }
 }
 

@@ -8,4 +8,7 @@ mod using;
 
 pub use adding::{CommitError, StageError, UpdateError};
 pub use base::{AccessError, Conflict, DataError, LookupError, OpenError};
-pub use using::{CollectError, DeleteError, DiffError, DirectoryError, MountError, ShutdownError};
+pub use using::{
+    AdditionalLayerError, CollectError, DeleteError, DiffError, DirectoryError, MountError,
+    ShutdownError,
+};

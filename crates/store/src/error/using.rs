@@ -82,6 +82,38 @@ impl MountError {
     }
 }
 
+/// A layer cannot be looked for in the additional layer stores.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdditionalLayerError {
+    /// What the store tells about the layer is no layer's record.
+    #[error("the additional layer at {} does not tell what it is", path.display())]
+    Info {
+        /// The layer's directory.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: layerhold_schema::RecordError,
+    },
+    /// The driver cannot read it.
+    #[error("cannot read an additional layer")]
+    Driver(#[source] LayerError),
+    /// Locks or records cannot be used.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+}
+
+impl AdditionalLayerError {
+    /// The kind that Go tells apart, if any.
+    #[must_use]
+    pub fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::Access(error) => error.kind(),
+            Self::Info { .. } | Self::Driver(_) => None,
+        }
+    }
+}
+
 /// A difference cannot be made, measured or applied.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -107,6 +139,9 @@ pub enum DiffError {
     /// A directory of a container cannot be measured.
     #[error("cannot measure a directory")]
     Directory(#[source] Box<DirectoryError>),
+    /// The archive that another program has of the layer cannot be read.
+    #[error("cannot read the archive of an additional layer")]
+    Blob(#[source] std::io::Error),
     /// The tar cannot be compressed this way.
     #[error("cannot compress")]
     Compress(#[source] layerhold_archive::CodecError),

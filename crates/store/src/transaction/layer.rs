@@ -16,6 +16,7 @@ use super::counting::Counting;
 use super::progress::{Counted, Reporting};
 use super::staged::Presence;
 use super::{LayerDigests, NewLayer, StagedLayer, Transaction, check, fresh_id};
+use crate::additional_layer::AdditionalLayer;
 use crate::error::{Conflict, StageError};
 use crate::files;
 use crate::item::ItemId;
@@ -82,6 +83,43 @@ impl Transaction {
         let contents = self.stage_contents(&plan)?;
         let tar_split = self.copy_tar_split(&plan)?;
         self.add_layer(plan, contents, tar_split, None)
+    }
+
+    /// Creates a layer whose contents stay in an additional layer store.
+    ///
+    /// Digests, sizes and owners are those that the layer store tells. Of the specification count ID, parent, names, metadata,
+    /// flags, data items and what happens when the ID is taken; it is always a layer that nobody writes to.
+    ///
+    /// Go: `AdditionalLayer.PutAs`.
+    ///
+    /// # Errors
+    ///
+    /// [`StageError::Conflict`] and [`StageError::Lookup`] for IDs and names that are taken or missing, [`StageError::Driver`]
+    /// for a specification with a template, and when the layer store does not show the layer any more.
+    pub fn put_additional_layer(
+        &mut self,
+        layer: &AdditionalLayer,
+        mut spec: LayerSpec,
+    ) -> Result<StagedLayer, StageError> {
+        spec.access = Some(LayerAccess::ReadOnly);
+        let mut plan = match self.plan_layer(spec)? {
+            Planned::New(plan) => plan,
+            Planned::Present(layer) => return Ok(layer),
+        };
+        let mut request = StageRequest::new();
+        if let Some(parent) = &plan.spec.parent {
+            request = request.with_parent(self.layer_ref(parent));
+        }
+        if let Some(template) = &plan.spec.template {
+            request = request.with_template(self.layer_ref(template));
+        }
+        let contents = layer.stage(&request).map_err(StageError::Driver)?;
+        // The owners are as they are there, and so is all that is known of the contents.
+        plan.maps = layer.id_maps();
+        let known = layer.record_as(&plan.id);
+        plan.template =
+            Some(known.map_err(|source| StageError::Record(std::io::Error::other(source)))?);
+        self.add_layer(plan, contents, None, None)
     }
 
     /// Looks at everything that can stand against a layer before any work is done.

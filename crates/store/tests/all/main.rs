@@ -7,6 +7,7 @@
 )]
 
 mod additional;
+mod additional_layers;
 mod additional_peers;
 mod apply;
 mod big_data;

@@ -5,7 +5,7 @@ use layerhold::{
     StillMounted, Unmounting,
 };
 
-use crate::support::{Place, image, import, ranges, small_tar};
+use crate::support::{Place, id, image, import, ranges, small_tar};
 
 fn mounts_file(place: &Place) -> String {
     std::fs::read_to_string(place.run("vfs-layers/mountpoints.json"))
@@ -84,6 +84,26 @@ fn a_container_mounts_its_layer() {
         .store
         .unmount(made.id().as_str(), Unmounting::Once)
         .unwrap();
+}
+
+#[test]
+fn a_layer_is_not_taken_for_a_container_whose_id_begins_alike() {
+    let place = Place::new();
+    import(&place.store, LayerSpec::new().id(id("ab")), &small_tar());
+    let mut tx = place.store.begin().unwrap();
+    tx.create_container(ContainerSpec::new().id(id("abc")).layer(id("w")))
+        .unwrap();
+    tx.commit().unwrap();
+    for (key, layer) in [("ab", "ab"), ("abc", "w"), ("w", "w")] {
+        let path = place.store.mount(key, &MountRequest::new()).unwrap();
+        assert!(path.ends_with(layer), "{key}: {path:?}");
+        place.store.unmount(key, Unmounting::Once).unwrap();
+    }
+    // Nothing is called so, and so the beginning of an ID will do.
+    place.store.delete_layer("ab").unwrap();
+    let path = place.store.mount("ab", &MountRequest::new()).unwrap();
+    assert!(path.ends_with("w"));
+    place.store.unmount("ab", Unmounting::Once).unwrap();
 }
 
 #[test]
