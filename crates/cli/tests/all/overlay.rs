@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use layerhold_testkit::{
     Buildah, GoStore, TempDir, Tree, require_peer, require_root, run, scratch,
@@ -274,4 +275,64 @@ fn root_peer_contents_come_and_go_without_locks() {
     assert_eq!(touched_under_locks(&shared, &import), (5, BTreeSet::new()));
     let delete = ["delete-layer", "a"];
     assert_eq!(touched_under_locks(&shared, &delete), (5, BTreeSet::new()));
+}
+
+/// Runs a command of ours with every call of some kinds delayed, and reads the store all the while. Returns how long it took,
+/// and the median and the longest of the reads.
+fn reads_beside(shared: &Shared, calls: &str, words: &[&str]) -> (Duration, Duration, Duration) {
+    let mut command = Command::new("strace");
+    command.args(["-f", "-o", "/dev/null", "-e"]);
+    command.arg(format!("trace={calls}")).arg("-e");
+    command.arg(format!("inject={calls}:delay_enter=10000"));
+    command.arg(DROPIN).arg("-g").arg(shared.ours.root());
+    command.arg("-R").arg(shared.ours.runroot());
+    command.args(["-s", "overlay"]).args(words);
+    command.stdout(Stdio::null());
+    let begin = Instant::now();
+    let mut slow = command.spawn().unwrap();
+    let mut reads = Vec::new();
+    let status = loop {
+        if let Some(status) = slow.try_wait().unwrap() {
+            break status;
+        }
+        reads.push(read_once(shared));
+    };
+    let took = begin.elapsed();
+    assert!(status.success(), "{words:?}: {status}");
+    reads.sort();
+    assert!(reads.len() > 2, "only {} reads", reads.len());
+    (took, reads[reads.len() / 2], reads[reads.len() - 1])
+}
+
+fn read_once(shared: &Shared) -> Duration {
+    let begin = Instant::now();
+    shared.ours.run(["layers"]).assert_success();
+    begin.elapsed()
+}
+
+#[test]
+fn root_peer_reads_do_not_wait_for_a_slow_import_or_delete() {
+    let tools = require_root().and_then(|()| require_peer("strace"));
+    if tools.is_none() {
+        return;
+    }
+    let shared = Shared::new();
+    let (base, tar) = (shared.path("base"), shared.path("1.tar"));
+    fs::create_dir(&base).unwrap();
+    // With ten milliseconds for each of them, a second and a half and more.
+    for n in 0..150 {
+        fs::write(base.join(format!("content-{n}")), "x").unwrap();
+    }
+    pack(&base, &tar);
+    let mut idle: Vec<Duration> = (0..9).map(|_| read_once(&shared)).collect();
+    idle.sort();
+    let idle = idle[idle.len() / 2];
+    let import = ["import-layer", "-i", "a", "-f", tar.to_str().unwrap()];
+    let delete = ["delete-layer", "a"];
+    for (calls, words) in [("utimensat", &import[..]), ("unlinkat", &delete)] {
+        let (took, median, longest) = reads_beside(&shared, calls, words);
+        // A read that waited for a lock would take as long as what is slow. Ratios only: other tests run beside this one.
+        assert!(longest * 2 < took, "{words:?}: {longest:?} of {took:?}");
+        assert!(median < idle * 10, "{words:?}: {median:?}, idle {idle:?}");
+    }
 }

@@ -219,6 +219,7 @@ fn root_whiteouts_of_nothing_are_no_files() {
     assert!(changes.contains(&"A /n".to_owned()), "{changes:?}");
     assert!(!changes.contains(&"A /n/gone".to_owned()), "{changes:?}");
     assert!(!entries(&place.diff("alone", Some("base"))).contains(&"n/gone".to_owned()));
+    assert_eq!(place.changes("alone", None), ["A /n"]);
     place.layer(
         "under",
         Some("alone"),

@@ -326,6 +326,22 @@ pub(crate) const RULES: &[Rule] = &[
         let hides = opaque(&difference.right) && !opaque(&difference.left);
         is_it && (replaced || hides && matches!(difference.part, Part::State(_)))
     }),
+    rule(
+        "`changes` of an overlay layer lists whiteouts",
+        |step, difference| {
+            let ours: Vec<&str> = difference.right.lines().collect();
+            let mut more = difference.left.lines().filter(|line| !ours.contains(line));
+            let nothing = |line: &str| {
+                let words = ["Delete \"", "Modify \""];
+                words.iter().any(|word| line.starts_with(word))
+                    || line.ends_with("\"Kind\":2}")
+                    || line.ends_with("\"Kind\":0}")
+            };
+            let has_all = ours.iter().all(|line| difference.left.contains(line));
+            let is_it = step.driver == "overlay" && step.command.name == "changes";
+            is_it && difference.part == Part::Out && has_all && more.all(nothing)
+        },
+    ),
     rule("`status` of overlay", |step, difference| {
         let told = |seen: &Seen| format!("{}{}", seen.out, seen.err).replace("\n", "");
         let is_it = step.command.name == "status" && step.driver == "overlay";
