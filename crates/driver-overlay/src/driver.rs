@@ -1,7 +1,7 @@
 //! The driver itself.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use layerhold_archive::Change;
@@ -12,8 +12,8 @@ use layerhold_driver::{
 };
 use layerhold_idmap::IdMappings;
 use layerhold_ids::{LayerId, TocDigest};
-use layerhold_sys::mount::{Detach, unmount};
-use layerhold_sys::{Dir, tree_usage};
+use layerhold_sys::mount::{Detach, is_mount_point, unmount};
+use layerhold_sys::{Dir, canonical_ambient, mount_at, mount_of, tree_usage};
 
 use crate::NAME;
 use crate::additional::{OverlayAdditional, find, noted_path, refuse_external};
@@ -304,10 +304,20 @@ impl OverlayDriver {
     }
 }
 
-fn is_mount_of_itself(home: &std::path::Path) -> Result<bool, LayerError> {
-    let (Some(above), true) = (home.parent(), layerhold_sys::mount::is_mount_point(home)?) else {
+/// Whether the mount at the home shows the very directory that it hides, as the one made at opening does. A disk, or another
+/// directory of the same disk, is somebody else's.
+fn is_mount_of_itself(home: &Path) -> Result<bool, LayerError> {
+    let (Some(above), Some(name), true) = (home.parent(), home.file_name(), is_mount_point(home)?)
+    else {
         return Ok(false);
     };
-    let device = |path| Ok::<_, LayerError>(Dir::open_ambient(path)?.stat_self()?.dev);
-    Ok(device(above)? == device(home)?)
+    let outer = mount_of(&Dir::open_ambient(above)?)?;
+    let (Some(outer), Some(inner)) = (outer, mount_at(home)?) else {
+        return Ok(false);
+    };
+    let above = canonical_ambient(above)?;
+    let hidden = above
+        .strip_prefix(&outer.mount_point)
+        .map(|inside| outer.root.join(inside).join(name));
+    Ok(inner.device == outer.device && hidden.is_ok_and(|hidden| hidden == inner.root))
 }

@@ -13,6 +13,7 @@ use layerhold_json_store::ReadGuard;
 use layerhold_sys::Dir;
 use layerhold_sys::mount::is_mount_point;
 
+use crate::check::mounted;
 use crate::error::{AccessError, LookupError, MountError};
 use crate::inner::Inner;
 use crate::item::ItemKind;
@@ -210,9 +211,7 @@ impl Inner {
         how: Unmounting,
     ) -> Result<StillMounted, MountError> {
         let Some(mount) = counts.get(layer) else {
-            return Err(MountError::NotMounted {
-                layer: layer.clone(),
-            });
+            return self.unmount_uncounted(driver, layer);
         };
         if how == Unmounting::Once && mount.count > 1 {
             counts.set(layer, &mount.path, mount.count - 1)?;
@@ -228,6 +227,25 @@ impl Inner {
             }
             _ => counts.set(layer, &mount.path, 0)?,
         }
+        Ok(StillMounted::No)
+    }
+
+    /// Takes away a mount whose count got lost. Who made it is not known, and whoever asks is the only one who knows of it.
+    fn unmount_uncounted(
+        &self,
+        driver: &dyn layerhold_driver::Driver,
+        layer: &LayerId,
+    ) -> Result<StillMounted, MountError> {
+        if !mounted(self)?.layers.contains_key(layer) {
+            return Err(MountError::NotMounted {
+                layer: layer.clone(),
+            });
+        }
+        let unmounted = driver.unmount(layer);
+        unmounted.map_err(|error| MountError::Driver {
+            layer: layer.clone(),
+            source: Box::new(error),
+        })?;
         Ok(StillMounted::No)
     }
 

@@ -3,6 +3,7 @@
 use layerhold_ids::{Digest, LayerId};
 use layerhold_lockfile::LockFile;
 
+use crate::check::mounted as kernel_mounts;
 use crate::error::{AccessError, ShutdownError};
 use crate::inner::Inner;
 use crate::mount::Unmounting;
@@ -73,7 +74,12 @@ impl Store {
 impl Inner {
     fn unmount_all(&self, how: Shutdown) -> Result<Vec<LayerId>, ShutdownError> {
         let mut counts = self.mounts.write()?;
-        let mounted: Vec<LayerId> = counts.all().into_iter().map(|mount| mount.layer).collect();
+        let mut mounted: Vec<LayerId> = counts.all().into_iter().map(|mount| mount.layer).collect();
+        // Those whose counts got lost would go with the mount that the driver's home is.
+        let uncounted = kernel_mounts(self).map_err(AccessError::Os)?.layers;
+        let is_new = |layer: &LayerId| !mounted.contains(layer);
+        let uncounted: Vec<LayerId> = uncounted.into_keys().filter(is_new).collect();
+        mounted.extend(uncounted);
         if how == Shutdown::Refuse && !mounted.is_empty() {
             return Err(ShutdownError::Mounted { layers: mounted });
         }

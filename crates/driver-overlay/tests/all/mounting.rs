@@ -242,6 +242,66 @@ fn root_looking_at_a_layer_does_not_touch_its_mount() {
     }
 }
 
+/// Runs `mount` or `umount`.
+fn by_hand(program: &str, arguments: &[&str]) {
+    assert!(
+        Command::new(program)
+            .args(arguments)
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
+#[test]
+fn root_shutting_down_takes_away_what_opening_mounted() {
+    let Some(place) = Place::new() else { return };
+    place.layer(
+        "l1",
+        None,
+        &TarBuilder::new().file("f", 0o644, "x").finish(),
+    );
+    let home = place.home("");
+    let home = home.to_str().unwrap().trim_end_matches('/');
+    assert!(mount_line(Path::new(home)).is_some());
+    place.driver.cleanup().unwrap();
+    assert_eq!(mount_line(Path::new(home)), None);
+    place.driver.cleanup().unwrap();
+    // A directory that is a mount already is used as it is, and stays a mount: a disk, and another directory of the same disk.
+    let other = place.base().join("other");
+    fs::create_dir(&other).unwrap();
+    let other = other.to_str().unwrap();
+    for arguments in [
+        &["-t", "tmpfs", "tmpfs", home][..],
+        &["--bind", other, home],
+    ] {
+        by_hand("mount", arguments);
+        let mounted = mount_line(Path::new(home)).unwrap();
+        let place = Place::at(place.base(), &[]);
+        assert!(names(home).iter().all(|name| name != "l1"));
+        place.layer(
+            "there",
+            None,
+            &TarBuilder::new().file("g", 0o644, "y").finish(),
+        );
+        place.mounted("there", |path| assert_eq!(read(path.join("g")), "y"));
+        place.driver.cleanup().unwrap();
+        assert_eq!(
+            mounted.split(' ').next(),
+            mount_line(Path::new(home)).unwrap().split(' ').next()
+        );
+        assert!(names(home).contains(&"there".to_owned()));
+        // What a driver made beside it is its own.
+        let again = Place::at(place.base(), &[]);
+        again.mounted("there", |path| assert_eq!(read(path.join("g")), "y"));
+        std::mem::forget((place, again));
+        by_hand("umount", &[home]);
+    }
+    assert_eq!(mount_line(Path::new(home)), None);
+    let place = Place::at(place.base(), &[]);
+    place.mounted("l1", |path| assert_eq!(read(path.join("f")), "x"));
+}
+
 #[test]
 fn root_labels_are_handed_to_the_kernel() {
     let Some(place) = Place::new() else { return };

@@ -1,8 +1,11 @@
 //! Mounting and unmounting.
 
+use std::path::Path;
+
+use layerhold::layerhold_sys::mount::is_mount_point;
 use layerhold::{
     ContainerSpec, ErrorKind, ImageSpec, LayerSpec, MountError, MountRequest, Shutdown,
-    StillMounted, Unmounting,
+    ShutdownError, StillMounted, Store, StoreOptions, Unmounting,
 };
 
 use crate::support::{Place, id, image, import, ranges, small_tar};
@@ -266,4 +269,134 @@ fn the_counts_are_left_alone_by_everything_else() {
     place.again().delete_layer("other").unwrap();
     assert_eq!(inode(), before);
     assert!(mounts_file(&place).contains(layer.id().as_str()));
+}
+
+/// A store with overlay that has a layer `x`. What is mounted goes with it.
+struct Overlay(Place);
+
+impl Overlay {
+    fn new() -> Option<Self> {
+        layerhold_testkit::require_root()?;
+        let dir = layerhold_testkit::scratch();
+        let store = Store::open(Self::options(dir.path())).unwrap();
+        import(&store, LayerSpec::new().id(id("x")), &small_tar());
+        Some(Self(Place { dir, store }))
+    }
+
+    fn options(base: &Path) -> StoreOptions {
+        StoreOptions::new(base.join("root"), base.join("runroot")).with_driver("overlay")
+    }
+
+    /// Another process.
+    fn again(&self) -> Store {
+        Store::open(Self::options(self.0.dir.path())).unwrap()
+    }
+
+    fn lose_counts(&self) {
+        std::fs::remove_file(self.0.run("overlay-layers/mountpoints.json")).unwrap();
+    }
+
+    /// Whether the kernel has the layer mounted.
+    fn is_mounted(&self) -> bool {
+        is_mount_point(&self.0.graph("overlay/x/merged")).unwrap()
+    }
+}
+
+impl Drop for Overlay {
+    fn drop(&mut self) {
+        drop(self.0.store.shutdown(Shutdown::Force));
+    }
+}
+
+#[test]
+fn root_a_count_that_an_unmount_outside_left_starts_anew() {
+    let Some(place) = Overlay::new() else { return };
+    for store in [place.0.store.clone(), place.again()] {
+        let mount = || store.mount("x", &MountRequest::new()).unwrap();
+        let path = mount();
+        assert_eq!(mount(), path);
+        assert_eq!(store.mounted("x").unwrap(), 2);
+        let unmounted = std::process::Command::new("umount").arg(&path).status();
+        assert!(unmounted.unwrap().success());
+        assert_eq!(mount(), path);
+        assert_eq!(store.mounted("x").unwrap(), 1);
+        assert!(path.join("etc/hostname").exists());
+        // So that it gets back to 0.
+        let left = store.unmount("x", Unmounting::Once).unwrap();
+        assert_eq!((left, place.is_mounted()), (StillMounted::No, false));
+        // And the next ones are counted as ever.
+        mount();
+        mount();
+        assert_eq!(store.mounted("x").unwrap(), 2);
+        let left = store.unmount("x", Unmounting::Once).unwrap();
+        assert_eq!((left, place.is_mounted()), (StillMounted::Yes, true));
+        let left = store.unmount("x", Unmounting::Once).unwrap();
+        assert_eq!((left, place.is_mounted()), (StillMounted::No, false));
+    }
+}
+
+#[test]
+fn root_a_mount_that_nobody_counts_is_found_in_the_kernels_table() {
+    let Some(place) = Overlay::new() else { return };
+    let request = MountRequest::new();
+    for lose in [true, false] {
+        // Mounted by this process or by another one that has lost the count.
+        let by = || {
+            if lose {
+                place.0.store.clone()
+            } else {
+                place.again()
+            }
+        };
+        let path = by().mount("x", &request).unwrap();
+        std::fs::write(path.join("written"), "x").unwrap();
+        place.lose_counts();
+        assert_eq!(by().mounted("x").unwrap(), 0);
+        // The next user takes it over as it is.
+        let store = place.again();
+        assert_eq!(store.mount("x", &request).unwrap(), path);
+        assert_eq!(store.mounted("x").unwrap(), 1);
+        assert_eq!(std::fs::read(path.join("written")).unwrap(), b"x");
+        store.unmount("x", Unmounting::Once).unwrap();
+        assert!(!place.is_mounted());
+
+        // Whoever unmounts it, unmounts it.
+        by().mount("x", &request).unwrap();
+        place.lose_counts();
+        assert_eq!(
+            place.again().unmount("x", Unmounting::Once).unwrap(),
+            StillMounted::No
+        );
+        assert!(!place.is_mounted());
+        let error = place.again().unmount("x", Unmounting::Once).unwrap_err();
+        assert_eq!(error.kind(), Some(ErrorKind::LayerNotMounted));
+
+        // Shutting down does not pull it away from under its users unasked.
+        by().mount("x", &request).unwrap();
+        place.lose_counts();
+        let store = place.again();
+        let error = store.shutdown(Shutdown::Refuse).unwrap_err();
+        assert!(
+            matches!(&error, ShutdownError::Mounted { layers } if layers[0].as_str() == "x"),
+            "{error:?}"
+        );
+        assert!(place.is_mounted());
+        assert_eq!(store.shutdown(Shutdown::Force).unwrap().len(), 1);
+        assert!(!place.is_mounted());
+    }
+}
+
+#[test]
+fn root_a_mount_of_something_else_is_not_taken_for_the_layer() {
+    let Some(place) = Overlay::new() else { return };
+    let merged = place.0.graph("overlay/x/merged");
+    let mount = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "tmpfs"])
+        .arg(&merged)
+        .status();
+    assert!(mount.unwrap().success());
+    let path = place.0.store.mount("x", &MountRequest::new()).unwrap();
+    assert!(path.join("etc/hostname").exists());
+    place.0.store.unmount("x", Unmounting::Once).unwrap();
+    assert!(!place.is_mounted());
 }
