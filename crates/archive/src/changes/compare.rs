@@ -6,9 +6,9 @@ use layerhold_idmap::IdMappings;
 use layerhold_sys::{Dir, FileType, PathError, Stat};
 
 use crate::changes::facts::{Entry, Failed, differ};
+use crate::changes::listing::{Listing, Place};
 use crate::changes::{Change, ChangeKind, ChangesError};
-use crate::entry_path::shown;
-use crate::tree::{Descent, Named, push, sorted_entries};
+use crate::tree::{Descent, Named, sorted_entries};
 
 /// Lists what the tree `new` has changed in comparison with `old`, sorted by path.
 ///
@@ -31,8 +31,7 @@ pub fn compare(
         new_maps,
         old_maps,
         levels: Vec::new(),
-        path: Vec::new(),
-        changes: Vec::new(),
+        listing: Listing::default(),
     };
     let new_names = sorted_entries(new).map_err(ChangesError::New)?;
     let old_names = match old {
@@ -48,13 +47,10 @@ pub fn compare(
         old_names,
         same_device,
         old.is_some(),
-        0,
-        true,
+        Place::ROOT,
     ));
     walk.run()?;
-    let mut changes = walk.changes;
-    changes.sort_unstable_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
-    Ok(changes)
+    Ok(walk.listing.finish())
 }
 
 fn is_same_device(new: &Dir, old: &Dir) -> Result<bool, ChangesError> {
@@ -69,8 +65,7 @@ struct Walk<'a> {
     new_maps: &'a IdMappings,
     old_maps: &'a IdMappings,
     levels: Vec<Level>,
-    path: Vec<u8>,
-    changes: Vec<Change>,
+    listing: Listing,
 }
 
 /// A directory of the new tree being walked, and the old one of that path.
@@ -78,11 +73,7 @@ struct Level {
     names: IntoIter<Pair>,
     /// The old tree has a directory here.
     has_old: bool,
-    /// Changes listed before anything below this directory was.
-    changes_before: usize,
-    /// The directory itself is listed already.
-    listed: bool,
-    path_length: usize,
+    place: Place,
 }
 
 /// A name in one or both directories.
@@ -100,15 +91,12 @@ impl Level {
         old: Vec<Named>,
         same_device: bool,
         has_old: bool,
-        changes_before: usize,
-        listed: bool,
+        place: Place,
     ) -> Self {
         Self {
             names: merge(new, old, same_device).into_iter(),
             has_old,
-            changes_before,
-            listed,
-            path_length: 0,
+            place,
         }
     }
 }
@@ -148,25 +136,24 @@ impl Walk<'_> {
     fn run(&mut self) -> Result<(), ChangesError> {
         while let Some(level) = self.levels.last_mut() {
             let has_old = level.has_old;
-            self.path.truncate(level.path_length);
             match level.names.next() {
-                Some(pair) => self.visit(&pair, has_old)?,
+                Some(pair) => {
+                    self.listing.go_to(&level.place, &pair.name);
+                    self.visit(&pair, has_old)?;
+                }
                 None => self.leave(),
             }
         }
         Ok(())
     }
 
-    /// Lists a directory as modified if something below it was.
     fn leave(&mut self) {
         let Some(level) = self.levels.pop() else {
             return;
         };
+        self.listing.leave(&level.place);
         if self.levels.is_empty() {
             return;
-        }
-        if !level.listed && self.changes.len() > level.changes_before {
-            self.list(ChangeKind::Modify);
         }
         self.new.leave();
         if level.has_old
@@ -176,15 +163,7 @@ impl Walk<'_> {
         }
     }
 
-    fn list(&mut self, kind: ChangeKind) {
-        let path = [b"/", &*self.path].concat();
-        let path = shown(&path);
-        self.changes.push(Change { path, kind });
-    }
-
     fn visit(&mut self, pair: &Pair, has_old: bool) -> Result<(), ChangesError> {
-        push(&mut self.path, &pair.name);
-        let changes_before = self.changes.len();
         let new_dir = self.new.here().map_err(ChangesError::New)?;
         let old_dir = match &mut self.old {
             Some(old) if has_old => Some(old.here().map_err(ChangesError::Old)?),
@@ -192,20 +171,20 @@ impl Walk<'_> {
         };
         match (pair.new, pair.old, &old_dir) {
             (Some(_), Some(_), Some(old_dir)) => {
-                self.visit_both(&pair.name, &new_dir, old_dir, changes_before)?;
+                self.visit_both(&pair.name, &new_dir, old_dir)?;
             }
             (Some(file_type), _, _) => {
                 if !is_there(&new_dir, &pair.name, file_type).map_err(ChangesError::New)? {
                     return Ok(());
                 }
-                self.list(ChangeKind::Add);
+                let place = self.listing.list_dir(Some(ChangeKind::Add));
                 if file_type == FileType::Dir {
-                    self.descend(&pair.name, &new_dir, None, changes_before, true)?;
+                    self.descend(&pair.name, &new_dir, None, place)?;
                 }
             }
             (None, Some(file_type), Some(old_dir)) => {
                 if is_there(old_dir, &pair.name, file_type).map_err(ChangesError::Old)? {
-                    self.list(ChangeKind::Delete);
+                    self.listing.list(ChangeKind::Delete);
                 }
             }
             (None, _, _) => {}
@@ -219,7 +198,6 @@ impl Walk<'_> {
         name: &OsString,
         new_dir: &Dir,
         old_dir: &Dir,
-        changes_before: usize,
     ) -> Result<(), ChangesError> {
         let new = new_dir.stat(name).map_err(ChangesError::New)?;
         let old = old_dir.stat(name).map_err(ChangesError::Old)?;
@@ -231,9 +209,7 @@ impl Walk<'_> {
                 .differ(name, (new_dir, new), (old_dir, old))?
                 .then_some(ChangeKind::Modify),
         };
-        if let Some(kind) = kind {
-            self.list(kind);
-        }
+        let place = self.listing.list_dir(kind);
         let is_dir = |stat: &Option<Stat>| stat.is_some_and(|stat| stat.is_dir());
         if !is_dir(&new) {
             return Ok(());
@@ -242,7 +218,7 @@ impl Walk<'_> {
             let same_device = new.map(|stat| stat.dev) == old.map(|stat| stat.dev);
             (old_dir, same_device)
         });
-        self.descend(name, new_dir, below, changes_before, kind.is_some())
+        self.descend(name, new_dir, below, place)
     }
 
     fn differ(
@@ -279,8 +255,7 @@ impl Walk<'_> {
         name: &OsString,
         new_parent: &Dir,
         old: Option<(&Dir, bool)>,
-        changes_before: usize,
-        listed: bool,
+        place: Place,
     ) -> Result<(), ChangesError> {
         let opened = list_dir(new_parent, name).map_err(ChangesError::New)?;
         let Some((new_dir, new_names)) = opened else {
@@ -292,15 +267,14 @@ impl Walk<'_> {
                 .map(|(dir, names)| (dir, names, same_device)),
             None => None,
         };
-        self.new.enter(new_dir, &self.path);
-        let mut level = match (below, &mut self.old) {
+        self.new.enter(new_dir, self.listing.path());
+        let level = match (below, &mut self.old) {
             (Some((dir, names, same_device)), Some(side)) => {
-                side.enter(dir, &self.path);
-                Level::new(new_names, names, same_device, true, changes_before, listed)
+                side.enter(dir, self.listing.path());
+                Level::new(new_names, names, same_device, true, place)
             }
-            _ => Level::new(new_names, Vec::new(), false, false, changes_before, listed),
+            _ => Level::new(new_names, Vec::new(), false, false, place),
         };
-        level.path_length = self.path.len();
         self.levels.push(level);
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 mod compare;
 mod facts;
+mod listing;
 mod lower;
 mod overlay;
 mod size;

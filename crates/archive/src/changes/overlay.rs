@@ -9,11 +9,12 @@ use layerhold_idmap::IdMappings;
 use layerhold_sys::{Dir, Stat};
 
 use crate::changes::facts::{Entry, Failed, differ};
+use crate::changes::listing::{Listing, Place};
 use crate::changes::lower::{Found, Lower};
 use crate::changes::{Change, ChangeKind, ChangesError};
 use crate::entry_path::shown;
 use crate::overlay_form::{OverlayForm, Seen};
-use crate::tree::{Descent, push};
+use crate::tree::Descent;
 
 /// Lists what an upper directory changes in the directories below it, sorted by
 /// path, without the overlay being mounted: what [`compare`](crate::compare)
@@ -36,30 +37,24 @@ pub fn overlay_changes(
         form,
         upper: Descent::new(upper),
         levels: Vec::new(),
-        path: Vec::new(),
-        changes: Vec::new(),
+        listing: Listing::default(),
     };
     let names = walk.names(upper, None)?;
     walk.levels.push(Level {
         names,
         lower: Some(Lower::new(lower, form)),
         hides_all: false,
-        changes_before: 0,
-        listed: true,
-        path_length: 0,
+        place: Place::ROOT,
     });
     walk.run()?;
-    let mut changes = walk.changes;
-    changes.sort_unstable_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
-    Ok(changes)
+    Ok(walk.listing.finish())
 }
 
 struct Walk {
     form: OverlayForm,
     upper: Descent,
     levels: Vec<Level>,
-    path: Vec<u8>,
-    changes: Vec<Change>,
+    listing: Listing,
 }
 
 /// A directory of the upper tree that is being walked.
@@ -69,11 +64,7 @@ struct Level {
     lower: Option<Lower>,
     /// Nothing of it shines through.
     hides_all: bool,
-    /// Changes listed before anything below this directory was.
-    changes_before: usize,
-    /// The directory itself is listed already.
-    listed: bool,
-    path_length: usize,
+    place: Place,
 }
 
 struct Name {
@@ -84,33 +75,25 @@ struct Name {
 impl Walk {
     fn run(&mut self) -> Result<(), ChangesError> {
         while let Some(level) = self.levels.last_mut() {
-            self.path.truncate(level.path_length);
             match level.names.next() {
-                Some(name) => self.visit(&name)?,
+                Some(name) => {
+                    self.listing.go_to(&level.place, &name.name);
+                    self.visit(&name)?;
+                }
                 None => self.leave(),
             }
         }
         Ok(())
     }
 
-    /// Lists a directory as modified if something below it was.
     fn leave(&mut self) {
         let Some(level) = self.levels.pop() else {
             return;
         };
-        if self.levels.is_empty() {
-            return;
+        self.listing.leave(&level.place);
+        if !self.levels.is_empty() {
+            self.upper.leave();
         }
-        if !level.listed && self.changes.len() > level.changes_before {
-            self.list(ChangeKind::Modify);
-        }
-        self.upper.leave();
-    }
-
-    fn list(&mut self, kind: ChangeKind) {
-        let path = [b"/", &*self.path].concat();
-        let path = shown(&path);
-        self.changes.push(Change { path, kind });
     }
 
     /// What there is to visit in an upper directory, and in what it hides.
@@ -131,7 +114,6 @@ impl Walk {
     }
 
     fn visit(&mut self, name: &Name) -> Result<(), ChangesError> {
-        push(&mut self.path, &name.name);
         let upper = self.upper.here().map_err(ChangesError::New)?;
         let seen = self
             .form
@@ -149,11 +131,11 @@ impl Walk {
                 self.visit_present(&upper, &name.name, &stat, found, hides_all)
             }
             (Seen::Whiteout, Some(_)) => {
-                self.list(ChangeKind::Delete);
+                self.listing.list(ChangeKind::Delete);
                 Ok(())
             }
             (Seen::Nothing, Some(_)) if hides_all => {
-                self.list(ChangeKind::Delete);
+                self.listing.list(ChangeKind::Delete);
                 Ok(())
             }
             _ => Ok(()),
@@ -168,7 +150,6 @@ impl Walk {
         found: Option<Found>,
         hides_all: bool,
     ) -> Result<(), ChangesError> {
-        let changes_before = self.changes.len();
         let kind = match &found {
             None => Some(ChangeKind::Add),
             Some(found) if found.below.is_none() || !stat.is_dir() => Some(ChangeKind::Modify),
@@ -176,18 +157,10 @@ impl Walk {
                 .directory_differs(upper, name, stat, found)?
                 .then_some(ChangeKind::Modify),
         };
-        if let Some(kind) = kind {
-            self.list(kind);
-        }
+        let place = self.listing.list_dir(kind);
         if stat.is_dir() {
             let lower = found.and_then(|found| found.below);
-            self.descend(
-                upper,
-                name,
-                lower,
-                hides_all,
-                (changes_before, kind.is_some()),
-            )?;
+            self.descend(upper, name, lower, hides_all, place)?;
         }
         Ok(())
     }
@@ -220,11 +193,11 @@ impl Walk {
         name: &OsStr,
         mut lower: Option<Lower>,
         hides_all: bool,
-        (changes_before, listed): (usize, bool),
+        place: Place,
     ) -> Result<(), ChangesError> {
         let is_redirected = self.form.is_redirected(parent, name);
         if !hides_all && is_redirected.map_err(ChangesError::New)? {
-            let path = shown(&self.path);
+            let path = shown(self.listing.path());
             return Err(ChangesError::Redirected { path });
         }
         let is_opaque = self.form.is_opaque(parent, name);
@@ -237,14 +210,12 @@ impl Walk {
         {
             above.close();
         }
-        self.upper.enter(dir, &self.path);
+        self.upper.enter(dir, self.listing.path());
         self.levels.push(Level {
             names,
             lower,
             hides_all,
-            changes_before,
-            listed,
-            path_length: self.path.len(),
+            place,
         });
         Ok(())
     }

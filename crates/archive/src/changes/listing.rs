@@ -1,0 +1,78 @@
+//! The list of changes as a walk through a tree makes it.
+
+use std::ffi::OsString;
+
+use crate::changes::{Change, ChangeKind};
+use crate::entry_path::shown;
+use crate::tree::push;
+
+/// The changes found until now, and the path that the walk is at.
+#[derive(Default)]
+pub(crate) struct Listing {
+    path: Vec<u8>,
+    changes: Vec<Change>,
+}
+
+/// A directory on the way to where the walk is.
+pub(crate) struct Place {
+    /// Changes listed before anything below this directory was.
+    changes_before: usize,
+    /// The directory itself is listed already. The root never is.
+    listed: bool,
+    path_length: usize,
+}
+
+impl Place {
+    pub(crate) const ROOT: Self = Self {
+        changes_before: 0,
+        listed: true,
+        path_length: 0,
+    };
+}
+
+impl Listing {
+    /// The path of the walk, relative to the root.
+    pub(crate) fn path(&self) -> &[u8] {
+        &self.path
+    }
+
+    /// Goes to an entry of the directory, from wherever the walk was in it.
+    pub(crate) fn go_to(&mut self, directory: &Place, name: &OsString) {
+        self.path.truncate(directory.path_length);
+        push(&mut self.path, name);
+    }
+
+    pub(crate) fn list(&mut self, kind: ChangeKind) {
+        let path = [b"/", &*self.path].concat();
+        let path = shown(&path);
+        self.changes.push(Change { path, kind });
+    }
+
+    /// Lists the entry, if something happened to it, and returns it as a directory to be entered.
+    pub(crate) fn list_dir(&mut self, kind: Option<ChangeKind>) -> Place {
+        let changes_before = self.changes.len();
+        if let Some(kind) = kind {
+            self.list(kind);
+        }
+        Place {
+            changes_before,
+            listed: kind.is_some(),
+            path_length: self.path.len(),
+        }
+    }
+
+    /// Lists a directory as modified if something below it was.
+    pub(crate) fn leave(&mut self, directory: &Place) {
+        self.path.truncate(directory.path_length);
+        if !directory.listed && self.changes.len() > directory.changes_before {
+            self.list(ChangeKind::Modify);
+        }
+    }
+
+    /// All changes, sorted by path.
+    pub(crate) fn finish(self) -> Vec<Change> {
+        let mut changes = self.changes;
+        changes.sort_unstable_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
+        changes
+    }
+}
