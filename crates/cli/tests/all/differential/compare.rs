@@ -64,10 +64,10 @@ pub(crate) fn differences(
         format!("{:?}", left.code),
         format!("{:?}", right.code),
     );
-    let order = if exact {
-        |text: &str| text.to_owned()
-    } else {
-        ordering(command)
+    let order = match ordering(command) {
+        // What is generated differs in any case, and so does what is sorted by it.
+        order if !exact || is_keyed(command) => order,
+        _ => str::to_owned,
     };
     differs(Part::Out, order(&left.out), order(&right.out));
     // What an archive of our own making says about times is of the second it is made in.
@@ -116,10 +116,22 @@ fn ordering(command: &Command) -> fn(&str) -> String {
         "exists" => |text| sorted(&by_key(text), &[]),
         "changes" => |text| sorted(text, &[]),
         "layers" if command.has(&["--tree"]) => |text| sorted(text, &['├', '└', '│', '─', ' ']),
-        // Keys that are generated IDs are in another order.
-        "metadata" | "delete" | "delete-layer" | "delete-image" | "delete-container" => by_key,
+        _ if is_keyed(command) => by_key,
         _ => str::to_owned,
     }
+}
+
+/// Whether the output is sorted by keys that may be generated IDs.
+fn is_keyed(command: &Command) -> bool {
+    let names = [
+        "metadata",
+        "exists",
+        "delete",
+        "delete-layer",
+        "delete-image",
+        "delete-container",
+    ];
+    names.contains(&command.name)
 }
 
 fn sorted_elements(text: &str) -> String {

@@ -318,6 +318,29 @@ pub(crate) const RULES: &[Rule] = &[
             is_it && is_root && same_else
         },
     ),
+    rule(
+        "The root of a new overlay layer has the mode",
+        |step, difference| {
+            let Part::State(path) = &difference.part else {
+                return false;
+            };
+            let is_root = step
+                .layer_of(path)
+                .is_some_and(|(_, inside)| inside.is_empty());
+            let mode = |text: &str| {
+                let mode = text.split(' ').nth(1).unwrap_or_default();
+                u32::from_str_radix(mode, 8).unwrap_or_default()
+            };
+            let (left, right) = (mode(&difference.left), mode(&difference.right));
+            let makes = step.unpacks() || step.command.name.starts_with("create-");
+            step.driver == "overlay" && is_root && makes && left == right & 0o777 && left != right
+        },
+    ),
+    rule("A mount with shifted owners leaves", |step, difference| {
+        let is_it = step.driver == "overlay" && difference.right == "(nothing)";
+        let of_mount = |path: &str| path.ends_with("/mapped") || path.contains("/mapped/");
+        is_it && matches!(&difference.part, Part::State(path) if of_mount(path))
+    }),
     rule("Whiteouts for overlayfs", |step, difference| {
         let is_it = step.driver == "overlay" && step.unpacks() && step.has_entry(".wh.");
         let fails = step.go.err.contains("processing tar file(file exists)");
