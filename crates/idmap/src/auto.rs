@@ -35,8 +35,67 @@ pub fn auto_map(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
     use super::*;
     use crate::IdRange;
+
+    type Numbers = BTreeSet<u32>;
+
+    fn set<I: crate::Id>(numbers: &Numbers) -> IdSet<I> {
+        let single = |number: &u32| u64::from(*number)..u64::from(*number) + 1;
+        numbers.iter().map(single).collect()
+    }
+
+    /// One ID after the other: the lowest free one outside for each inside.
+    fn naive(
+        size: u32,
+        available: &Numbers,
+        used: &Numbers,
+        additional: &[(u32, u32)],
+    ) -> Option<BTreeSet<(u32, u32)>> {
+        let mut map: BTreeSet<_> = additional.iter().copied().collect();
+        for inside in (0..size).filter(|id| additional.iter().all(|pair| pair.0 != *id)) {
+            let is_free =
+                |host: &&u32| !used.contains(host) && map.iter().all(|pair| pair.1 != **host);
+            let host = *available.iter().find(is_free)?;
+            map.insert((inside, host));
+        }
+        Some(map)
+    }
+
+    fn numbers() -> impl Strategy<Value = Numbers> {
+        prop::collection::btree_set(0..40u32, 0..30)
+    }
+
+    /// Pairs of IDs inside and outside, none of them twice.
+    fn pairs() -> impl Strategy<Value = Vec<(u32, u32)>> {
+        let both = (prop::collection::btree_set(0..20u32, 0..4), numbers());
+        both.prop_map(|(inside, outside)| inside.into_iter().zip(outside).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_one_id_after_the_other(size in 0..20u32, available in numbers(), used in numbers(), additional in pairs()) {
+            let ranges = additional.iter().map(|&(inside, host)| IdRange::new(inside, host, 1));
+            let map = auto_map(u64::from(size), &set(&available), &set(&used), &ranges.collect());
+            match (map, naive(size, &available, &used, &additional)) {
+                (Ok(map), Some(expected)) => {
+                    prop_assert_eq!(map.check_overlaps(), Ok(()));
+                    let single = |range: &IdRange| {
+                        let (inside, host) = (range.container.get(), range.host.get());
+                        (0..u32::try_from(range.size).unwrap()).map(move |n| (inside + n, host + n))
+                    };
+                    let pairs: BTreeSet<_> = map.ranges().iter().flat_map(single).collect();
+                    prop_assert_eq!(pairs, expected);
+                }
+                (Err(error), None) => prop_assert!(error.available < error.wanted),
+                (map, expected) => prop_assert!(false, "{map:?} {expected:?}"),
+            }
+        }
+    }
 
     #[test]
     fn additional_ids_outside_are_not_given_twice() {

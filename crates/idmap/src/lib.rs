@@ -23,6 +23,7 @@
 
 mod auto;
 mod id;
+mod kernel;
 mod kind;
 mod map;
 mod mappings;
@@ -37,6 +38,7 @@ mod subid;
 
 pub use auto::auto_map;
 pub use id::{ContainerId32, HostId, Id};
+pub use kernel::KernelMapError;
 pub use kind::IdKind;
 pub use map::{IdMap, UnmappedError};
 pub use mappings::{ContainerOwner, DEFAULT_OVERFLOW_ID, HostOwner, IdMappings};
@@ -44,7 +46,7 @@ pub use options::{IdMappingOptions, MapChoice, MappingRequest, ResolveError};
 pub use overlap::OverlapError;
 pub use override_stat::{OVERRIDE_STAT_XATTR, OverrideKind, OverrideStat, OverrideStatError};
 pub use parse::{ParseMapError, parse_map_strings};
-pub use passwd::{uid_of_user, user_of_uid};
+pub use passwd::{ids_named, uid_of_user, user_of_uid};
 pub use range::IdRange;
 pub use set::{IdSet, NotEnoughIds};
 pub use subid::{SubIdError, SubIdFile, SubIdOwner, SubIdRange};

@@ -1,4 +1,9 @@
-//! Names and numbers of users in the text of `/etc/passwd`.
+//! Names and numbers of users in the text of `/etc/passwd`, and of groups in that of `/etc/group`.
+
+use crate::DEFAULT_OVERFLOW_ID;
+
+/// The names that stand for nobody. Whoever has them need not exist in a user namespace.
+const NOBODY: [&str; 2] = ["nobody", "nogroup"];
 
 /// Returns the ID of the user with a name, from the text of `/etc/passwd`. Malformed lines are skipped.
 ///
@@ -26,9 +31,52 @@ fn users(passwd: &str) -> impl Iterator<Item = (&str, u32)> {
     })
 }
 
+/// Returns how many IDs a user namespace has to have so that every user and group of these two texts exists in it: one more
+/// than the greatest ID, of users and groups alike. `nobody` and `nogroup` do not count, nor does the ID that is usually theirs
+/// (Go: userns.go, `parseMountedFiles`). Malformed lines and numbers count nothing.
+///
+/// ```
+/// use layerhold_idmap::ids_named;
+///
+/// let passwd = "root:x:0:0::/:\nwww:x:33:1033::/:\nnobody:x:99:99::/:\n";
+/// assert_eq!(ids_named(passwd, "games:x:60:\nbig:x:65534:\n"), 1034);
+/// assert_eq!(ids_named("", ""), 0);
+/// ```
+#[must_use]
+pub fn ids_named(passwd: &str, group: &str) -> u64 {
+    let of_users = passwd.lines().flat_map(|line| numbers(line, 2));
+    let of_groups = group.lines().flat_map(|line| numbers(line, 1));
+    let counted = of_users
+        .chain(of_groups)
+        .filter(|id| *id != DEFAULT_OVERFLOW_ID);
+    counted.map(|id| u64::from(id) + 1).max().unwrap_or(0)
+}
+
+/// The third part of a line and those that follow it, up to `count` of them, as far as they are IDs; none for `nobody`.
+fn numbers(line: &str, count: usize) -> impl Iterator<Item = u32> {
+    let name = line.split(':').next().unwrap_or_default();
+    let count = if NOBODY.contains(&name) { 0 } else { count };
+    let parts = line.split(':').skip(2).take(count);
+    parts.filter_map(|part| part.parse().ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_greatest_id_counts_wherever_it_is() {
+        let named = |passwd, group| ids_named(passwd, group);
+        assert_eq!(named("a:x:0:0::/:", ""), 1);
+        // One after the other: none of them is missed.
+        assert_eq!(named("a:x:0:0:\nb:x:1:1:\nc:x:2:2:\n", ""), 3);
+        assert_eq!(named("a:x:5:7::/:", "g:x:6:"), 8);
+        assert_eq!(named("a:x:5:5::/:", "g:x:60:5000"), 61);
+        assert_eq!(named("nobody:x:70000:70000::/:", "nogroup:x:70001:"), 0);
+        assert_eq!(named("a:x:65534:65534::/:", "b:x:65534:"), 0);
+        assert_eq!(named("a:x:-1:4294967296::/:\nb\n\n:::", "#\nc:x"), 0);
+        assert_eq!(named("a:x:4294967295:0::/:", ""), 1 << 32);
+    }
 
     #[test]
     fn malformed_lines_are_skipped() {
