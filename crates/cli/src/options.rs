@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use layerhold::{OpenError, Persistence, Shifting, StoreOptions};
-use layerhold_config::{Config, Warning};
+use layerhold::{AutoUserNsPolicy, OpenError, Persistence, Shifting, StoreOptions};
+use layerhold_config::{AutoUserns, Config, Warning};
 
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -89,10 +89,21 @@ pub(crate) fn by_configuration(
     if config.transient_store {
         options.persistence = Persistence::Transient;
     }
+    options.auto_userns = policy(config.auto_userns);
     override_by(&mut options, given, environment);
     Opening {
         options,
         warnings: config.warnings,
+    }
+}
+
+/// What is not configured is the store's choice.
+fn policy(config: AutoUserns) -> AutoUserNsPolicy {
+    let default = AutoUserNsPolicy::default();
+    AutoUserNsPolicy {
+        user: config.user.unwrap_or(default.user),
+        min_size: config.min_size.unwrap_or(default.min_size),
+        max_size: config.max_size.unwrap_or(default.max_size),
     }
 }
 
@@ -169,6 +180,23 @@ mod tests {
         assert_eq!(options.driver_priority, ["p"]);
         assert_eq!(options.driver_options, ["imagestore=/a"]);
         assert_eq!(options.persistence, Persistence::Transient);
+    }
+
+    #[test]
+    fn user_namespaces_are_as_configured() {
+        let conf = format!("{CONF}root-auto-userns-user = 'me'\nauto-userns-max-size = 4096\n");
+        let none = Given::default();
+        let of = |conf: &str| {
+            let (_dir, environment) = environment(conf);
+            opening(&none, &none, &environment)
+                .unwrap()
+                .options
+                .auto_userns
+        };
+        let policy = of(&conf);
+        assert_eq!(policy.user, "me");
+        assert_eq!((policy.min_size, policy.max_size), (1024, 4096));
+        assert_eq!(of(CONF), AutoUserNsPolicy::default());
     }
 
     #[test]

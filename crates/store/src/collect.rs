@@ -46,7 +46,9 @@ impl Store {
     /// Removes directories of containers and images, contents of layers, and files beside layers, that no record names.
     ///
     /// Only what has a name that this library and Go's give is looked at, and nothing is touched as long as a record file is damaged,
-    /// or empty or missing although there is content: what its records named is not garbage.
+    /// or empty or missing although there is content: what its records named is not garbage. What belongs to containers of a transient
+    /// opening stays also if this one is not, and the other way round; a transient opening with another run root is nothing that
+    /// anybody could know of.
     ///
     /// Go: `Store.GarbageCollect`.
     ///
@@ -66,12 +68,17 @@ impl Store {
 fn collect(inner: &Inner, locks: &Locks, trash: &mut Trash) -> Result<CollectReport, CollectError> {
     let layout = &inner.layout;
     let held = inner.driver().list().map_err(CollectError::Driver)?;
+    let elsewhere = inner.elsewhere()?;
+    let (layers, containers) = (elsewhere.layer_ids(), elsewhere.container_ids());
+    let has_layer = |id: &str| locks.layers.is_own(id) || layers.contains(id);
+    let has_container = |id: &str| locks.containers.contains(id) || containers.contains(id);
+    let container_dirs = unnamed(&layout.containers, &has_container, &generated_id)?;
     // All three are checked before anything is removed: they are about one another.
     let is_transient = inner.options.persistence == Persistence::Transient;
     for guard in locks.containers.held() {
         check(guard, || {
             // Records of containers are lost with the run root there, and their directories are garbage then.
-            Ok(!is_transient && !unnamed_dirs(&layout.containers, &locks.containers)?.is_empty())
+            Ok(!is_transient && !container_dirs.is_empty())
         })?;
     }
     for (guard, dir) in locks.images.held().zip(layout.image_dirs()) {
@@ -82,24 +89,24 @@ fn collect(inner: &Inner, locks: &Locks, trash: &mut Trash) -> Result<CollectRep
         let may_be_missing = is_transient && layout.split.is_some() && position == DURABLE.shelf;
         check(guard, || {
             let mut held = held.iter().flatten();
-            Ok(!may_be_missing && held.any(|id| !locks.layers.is_own(id.as_str())))
+            Ok(!may_be_missing && held.any(|id| !has_layer(id.as_str())))
         })?;
     }
     let mut report = CollectReport {
-        container_dirs: unnamed_dirs(&layout.containers, &locks.containers)?,
+        container_dirs,
         // Callers may keep files beside an image that is in another store.
         image_dirs: in_all(layout.image_dirs(), |dir| unnamed_dirs(dir, &locks.images))?,
         tar_splits: in_all(layout.layer_dirs(), |dir| {
-            unnamed(dir, &|id| locks.layers.is_own(id), &tar_split_id)
+            unnamed(dir, &has_layer, &tar_split_id)
         })?,
         layer_dirs: in_all(layout.layer_dirs(), |dir| {
-            unnamed(dir, &|id| locks.layers.is_own(id), &generated_id)
+            unnamed(dir, &has_layer, &generated_id)
         })?,
         layers: held.unwrap_or_default(),
     };
     report
         .layers
-        .retain(|id| !locks.layers.is_own(id.as_str()) && !is_missed(locks, id.as_str()));
+        .retain(|id| !has_layer(id.as_str()) && !is_missed(locks, id.as_str()));
     for ids in [&mut report.tar_splits, &mut report.layer_dirs] {
         ids.retain(|id| !is_missed(locks, id));
     }

@@ -25,6 +25,7 @@ pub(crate) struct Inner {
     pub(crate) containers: Shelves<Container>,
     pub(crate) mounts: MountCounts,
     pub(crate) graph_lock: LockFile,
+    pub(crate) userns_lock: LockFile,
     pub(crate) slot: Mutex<DriverSlot>,
 }
 

@@ -39,7 +39,7 @@
 //!
 //! # Limitations
 //!
-//! - User namespaces chosen by the store are not there yet.
+//! - User namespaces are chosen from the text of `/etc/subuid`; other sources of such ranges (libsubid) are not asked.
 //! - A difference taken with [`Store::diff`] fails when the layer is deleted while it is read.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
@@ -55,8 +55,10 @@ mod delete;
 mod diff;
 mod directories;
 mod doomed;
+mod elsewhere;
 mod error;
 mod files;
+mod host;
 mod inner;
 mod intent;
 mod item;
@@ -85,6 +87,7 @@ mod store;
 mod transaction;
 mod update;
 mod usage;
+mod userns;
 
 pub use additional_layer::AdditionalLayer;
 pub use any_error::Error;
@@ -99,7 +102,7 @@ pub use diff::{Diff, DiffCompression};
 pub use error::{
     AccessError, AdditionalLayerError, CollectError, CommitError, Conflict, DataError, DeleteError,
     DiffError, DirectoryError, LookupError, MountError, OpenError, ShutdownError, StageError,
-    UpdateError,
+    UpdateError, UserNsError,
 };
 pub use item::{ItemId, ItemKind};
 pub use kind::ErrorKind;
@@ -121,6 +124,7 @@ pub use usage::{
     Amount, ContainerUsage, ImageUsage, LayerUsage, TotalUsage, UsageError, UsageOrigin,
     UsageReport, WrongCounter,
 };
+pub use userns::{AutoUserNs, AutoUserNsPolicy};
 
 // Their types are in the signatures above.
 pub use layerhold_archive::{Change, ChangeKind, Codec};

@@ -100,6 +100,8 @@ impl Inner {
             guard.token().map_err(AccessError::Token)?
         };
         make_lock_file(&graph, USERNS_LOCK).map_err(in_root)?;
+        let userns_lock =
+            LockFile::new(options.graph_root.join(USERNS_LOCK)).map_err(AccessError::Lock)?;
         let driver = open_driver(&options, options.driver.as_deref())?;
         let image_store = match &options.image_store {
             Some(root) => Some(Dir::create_ambient_all(root, DIR_MODE).map_err(in_root)?),
@@ -123,6 +125,7 @@ impl Inner {
                 opened_after,
             }),
             graph_lock,
+            userns_lock,
             layout,
             options,
         })

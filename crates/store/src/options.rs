@@ -7,6 +7,8 @@ use layerhold_driver::{Privilege, Shifting, SyncMode};
 use layerhold_idmap::IdMappings;
 use layerhold_sys::{HostIo, MetadataIo};
 
+use crate::userns::AutoUserNsPolicy;
+
 /// How a store is opened.
 ///
 /// Nothing is read from the environment or from `storage.conf`: whoever wants that reads it and fills this in.
@@ -36,6 +38,11 @@ pub struct StoreOptions {
     pub driver_options: Vec<String>,
     /// Maps for new layers and containers that are asked for without maps.
     pub id_maps: IdMappings,
+    /// What containers get that let the store choose their user namespace.
+    pub auto_userns: AutoUserNsPolicy,
+    /// The root directory of the system whose files are asked about users, `/` mostly: `etc/subuid`, `etc/subgid`, `etc/passwd`,
+    /// `proc/self/uid_map` and `proc/self/gid_map`. They are read only when a user namespace is chosen.
+    pub host_root: PathBuf,
     /// When contents are flushed. `None` takes the driver option `sync`, else flushes once per commit.
     pub sync: Option<SyncMode>,
     /// Whether temporary areas of killed processes are removed while opening.
@@ -61,6 +68,8 @@ impl StoreOptions {
             driver_priority: Vec::new(),
             driver_options: Vec::new(),
             id_maps: IdMappings::default(),
+            auto_userns: AutoUserNsPolicy::default(),
+            host_root: PathBuf::from("/"),
             sync: None,
             recovery: Recovery::default(),
             privilege: Privilege::default(),
@@ -108,6 +117,20 @@ impl StoreOptions {
     #[must_use]
     pub fn with_id_maps(mut self, maps: IdMappings) -> Self {
         self.id_maps = maps;
+        self
+    }
+
+    /// Sets what containers get that let the store choose their user namespace.
+    #[must_use]
+    pub fn with_auto_userns(mut self, policy: AutoUserNsPolicy) -> Self {
+        self.auto_userns = policy;
+        self
+    }
+
+    /// Sets the root directory of the system whose files are asked.
+    #[must_use]
+    pub fn with_host_root(mut self, root: impl Into<PathBuf>) -> Self {
+        self.host_root = root.into();
         self
     }
 

@@ -7,6 +7,8 @@ use layerhold_idmap::IdMappingOptions;
 use layerhold_ids::{CompressedDigest, ContainerId, DiffId, Digest, ImageId, LayerId};
 use layerhold_schema::{Flags, Timestamp, Value};
 
+use crate::userns::AutoUserNs;
+
 /// What happens when a layer of the wanted ID exists already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IfPresent {
@@ -367,6 +369,8 @@ pub struct ContainerSpec {
     pub labels: Option<Labels>,
     /// Maps of the container's owners.
     pub id_maps: IdMappingOptions,
+    /// A user namespace to be chosen, in place of [`id_maps`](Self::id_maps).
+    pub auto_userns: Option<AutoUserNs>,
     /// Whether container and layer may be lost at a reboot.
     pub volatile: bool,
 }
@@ -419,6 +423,15 @@ impl ContainerSpec {
     #[must_use]
     pub fn id_maps(mut self, maps: IdMappingOptions) -> Self {
         self.id_maps = maps;
+        self
+    }
+
+    /// Lets the store choose the maps, so that no other container has the same IDs on the host.
+    ///
+    /// From then on until its end, the transaction holds the lock of such choices (`userns.lock`): whoever else wants to choose waits.
+    #[must_use]
+    pub fn auto_userns(mut self, wish: AutoUserNs) -> Self {
+        self.auto_userns = Some(wish);
         self
     }
 

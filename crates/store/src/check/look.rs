@@ -10,6 +10,8 @@ use super::damage::Damage;
 use super::error::CheckError;
 use super::options::CheckOptions;
 use super::report::{Finding, Remedy, Subject};
+use crate::elsewhere::Elsewhere;
+use crate::error::AccessError;
 use crate::inner::Inner;
 use crate::item::{ItemId, ItemKind};
 use crate::lookup::{Item, all};
@@ -23,7 +25,10 @@ pub(crate) struct Look<'a> {
     pub(super) options: &'a CheckOptions,
     pub(super) driver: Arc<dyn Driver>,
     pub(super) records: Snapshot,
-    /// The layers that the driver holds, where it can say so. Those of additional stores are not among them.
+    /// What only openings of the other kind have records of, transient or not.
+    pub(super) elsewhere: Elsewhere,
+    /// The layers that the driver holds, where it can say so. Those of additional stores are not among them, nor are those that
+    /// are recorded elsewhere.
     pub(super) held: Option<BTreeSet<LayerId>>,
     /// Kinds of records that are not all there: what they would name is no garbage, and what names them is not damaged.
     pub(super) lost: BTreeSet<ItemKind>,
@@ -39,13 +44,27 @@ impl<'a> Look<'a> {
         records: Snapshot,
     ) -> Result<Self, CheckError> {
         let driver = inner.driver();
+        let (elsewhere, lost) = match inner.elsewhere() {
+            // It is not for this opening to mend; what it may have named is no garbage.
+            Err(AccessError::Elsewhere { .. }) => {
+                let lost = [ItemKind::Layer, ItemKind::Container];
+                (Elsewhere::default(), BTreeSet::from(lost))
+            }
+            other => (other?, BTreeSet::new()),
+        };
         let held = driver.list().map_err(CheckError::Driver)?;
+        let held = held.map(|held| {
+            let named = elsewhere.layer_ids();
+            let ours = held.into_iter();
+            ours.filter(|id| !named.contains(id.as_str())).collect()
+        });
         Ok(Self {
             inner,
             options,
             driver,
-            held: held.map(BTreeSet::from_iter),
-            lost: BTreeSet::new(),
+            held,
+            lost,
+            elsewhere,
             layers: usable(&records.layers, |layer| layer.id().clone()),
             images: usable(&records.images, |image| image.id().clone()),
             containers: usable(&records.containers, |container| container.id().clone()),

@@ -10,8 +10,7 @@ use super::look::Look;
 use super::report::{Finding, Remedy};
 use crate::item::ItemKind;
 use crate::layout::TAR_SPLIT_SUFFIX;
-use crate::lookup::Item;
-use crate::shelves::{Parts, View};
+use crate::shelves::Parts;
 
 /// Looks for directories and files of items without a record.
 ///
@@ -19,9 +18,10 @@ use crate::shelves::{Parts, View};
 pub(super) fn check(look: &Look<'_>) -> Result<Vec<Finding>, CheckError> {
     let (layout, records) = (&look.inner.layout, &look.records);
     let mut found = Vec::new();
+    let elsewhere = look.elsewhere.layer_ids();
     for dir in layout.layer_dirs() {
         for id_of in [dir_id as fn(&str) -> Option<&str>, tar_split_id] {
-            let is_recorded = &|id: &str| records.layers.is_own(id);
+            let is_recorded = &|id: &str| records.layers.is_own(id) || elsewhere.contains(id);
             let kind = ItemKind::Layer;
             let search = Search {
                 dir,
@@ -44,11 +44,12 @@ pub(super) fn check(look: &Look<'_>) -> Result<Vec<Finding>, CheckError> {
         };
         search.run(look, &mut found)?;
     }
+    let elsewhere = look.elsewhere.container_ids();
     let containers = Search {
         dir: &layout.containers,
         kind: ItemKind::Container,
         id_of: dir_id,
-        is_recorded: &|id: &str| records.containers.is_own(id),
+        is_recorded: &|id: &str| records.containers.is_own(id) || elsewhere.contains(id),
     };
     containers.run(look, &mut found)?;
     for flaw in look.driver.home_flaws().map_err(CheckError::Driver)? {
@@ -82,13 +83,13 @@ fn tar_split_id(name: &str) -> Option<&str> {
 }
 
 /// Tells whether a directory holds those of items without a record.
-pub(super) fn has_dirs<R: Item>(dir: &Dir, records: &View<R>) -> Result<bool, CheckError> {
+pub(super) fn has_dirs(dir: &Dir, is_recorded: &dyn Fn(&str) -> bool) -> Result<bool, CheckError> {
     for entry in dir.entries()? {
         let name = entry?.name;
         if name
             .to_str()
             .and_then(dir_id)
-            .is_some_and(|id| !records.contains(id))
+            .is_some_and(|id| !is_recorded(id))
         {
             return Ok(true);
         }

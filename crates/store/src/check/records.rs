@@ -64,11 +64,13 @@ fn files(look: &Look<'_>, found: &mut Vec<Finding>) -> Result<(), CheckError> {
         of_part(part, has_content, was_saved, found);
     }
     for ((shelf, part), dir) in records.images.own().zip(layout.image_dirs()) {
-        let has_content = orphans::has_dirs(dir, &records.images)?;
+        let has_content = orphans::has_dirs(dir, &|id| records.images.contains(id))?;
         of_part(part, has_content, was_saved(shelf)?, found);
     }
     // Records of containers are lost with the run root in a transient store, and their directories are garbage then.
-    let has_dirs = !is_transient && orphans::has_dirs(&layout.containers, &records.containers)?;
+    let elsewhere = look.elsewhere.container_ids();
+    let is_recorded = |id: &str| records.containers.contains(id) || elsewhere.contains(id);
+    let has_dirs = !is_transient && orphans::has_dirs(&layout.containers, &is_recorded)?;
     for (shelf, part) in records.containers.own() {
         of_part(part, has_dirs, was_saved(shelf)?, found);
     }

@@ -7,7 +7,7 @@ use layerhold_sys::PathError;
 use crate::item::ItemId;
 use crate::kind::ErrorKind;
 
-use super::{AccessError, Conflict, DataError, LookupError};
+use super::{AccessError, Conflict, DataError, LookupError, UserNsError};
 
 /// Something cannot be added to a transaction.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,9 @@ pub enum StageError {
     /// Ranges of an ID map overlap.
     #[error("invalid mappings specified")]
     Mappings(#[source] layerhold_idmap::OverlapError),
+    /// No user namespace can be chosen.
+    #[error(transparent)]
+    UserNs(Box<UserNsError>),
     /// How the tar was made cannot be written down.
     #[error("cannot record how the layer's tar was made")]
     Record(#[source] std::io::Error),
@@ -61,9 +64,16 @@ impl StageError {
             Self::Data(error) => error.kind(),
             Self::Access(error) => error.kind(),
             Self::Mappings(_) => Some(ErrorKind::InvalidMappings),
+            Self::UserNs(error) => error.kind(),
             Self::Driver(LayerError::Unknown { .. }) => Some(ErrorKind::LayerUnknown),
             _ => None,
         }
+    }
+}
+
+impl From<UserNsError> for StageError {
+    fn from(error: UserNsError) -> Self {
+        Self::UserNs(Box::new(error))
     }
 }
 

@@ -72,6 +72,15 @@ pub enum AccessError {
         #[source]
         source: layerhold_schema::RecordError,
     },
+    /// A file of records that only a transient opening uses, or only one that is not, cannot be understood.
+    #[error("{} does not hold records", .path.display())]
+    Elsewhere {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<layerhold_schema::RecordError>,
+    },
     /// A file or directory cannot be used.
     #[error(transparent)]
     Os(#[from] PathError),
@@ -82,7 +91,7 @@ impl AccessError {
     #[must_use]
     pub fn kind(&self) -> Option<ErrorKind> {
         match self {
-            Self::Mounts { .. } => Some(ErrorKind::LoadError),
+            Self::Mounts { .. } | Self::Elsewhere { .. } => Some(ErrorKind::LoadError),
             _ => None,
         }
     }

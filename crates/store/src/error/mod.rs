@@ -4,10 +4,12 @@
 
 mod adding;
 mod base;
+mod userns;
 mod using;
 
 pub use adding::{CommitError, StageError, UpdateError};
 pub use base::{AccessError, Conflict, DataError, LookupError, OpenError};
+pub use userns::UserNsError;
 pub use using::{
     AdditionalLayerError, CollectError, DeleteError, DiffError, DirectoryError, MountError,
     ShutdownError,

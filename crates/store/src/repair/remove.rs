@@ -69,7 +69,7 @@ impl Repair<'_> {
             }
             Removable::Layer(id) => work.unused_layer(locks, id)?,
             Removable::Contents(id) => {
-                if locks.layers.is_own(id.as_str()) {
+                if self.has_layer(locks, id.as_str())? {
                     return Err(RepairError::Changed);
                 }
                 work.contents(id)?;
@@ -93,7 +93,7 @@ impl Repair<'_> {
         let text = name.to_string_lossy();
         let tar_split = text.strip_suffix(TAR_SPLIT_SUFFIX);
         if let Some(dir) = layout.layer_dirs().find(|dir| dir.path() == parent) {
-            let is_taken = locks.layers.is_own(tar_split.unwrap_or(&text));
+            let is_taken = self.has_layer(locks, tar_split.unwrap_or(&text))?;
             return remove_unless(is_taken, || work.file(dir, name));
         }
         if let Some(dir) = layout.image_dirs().find(|dir| dir.path() == parent) {
@@ -101,10 +101,22 @@ impl Repair<'_> {
             return remove_unless(is_taken, || work.file(dir, name));
         }
         if layout.containers.path() == parent {
-            let is_taken = is_canonical_id(&text) && locks.containers.contains(&text);
+            let is_taken = is_canonical_id(&text) && self.has_container(locks, &text)?;
             return remove_unless(is_taken, || work.file(&layout.containers, name));
         }
         Ok(())
+    }
+
+    /// Tells whether there is a record of a layer, if only one that an opening of the other kind has.
+    fn has_layer(&self, locks: &Locks, id: &str) -> Result<bool, RepairError> {
+        let elsewhere = self.inner.elsewhere()?;
+        Ok(locks.layers.is_own(id) || elsewhere.layer_ids().contains(id))
+    }
+
+    /// As [`has_layer`](Self::has_layer), of a container.
+    fn has_container(&self, locks: &Locks, id: &str) -> Result<bool, RepairError> {
+        let elsewhere = self.inner.elsewhere()?;
+        Ok(locks.containers.contains(id) || elsewhere.container_ids().contains(id))
     }
 
     /// The root of temporary areas that a path is in.

@@ -81,6 +81,7 @@ impl Transaction {
         let outcome = outcome.map_err(|error| commit.undo(&mut locks, error));
         // Erasing takes long; nobody has to wait for it.
         drop(locks);
+        drop(self.choosing.take());
         drop(commit);
         // Every record is saved, so a failure to erase is no failure of the commit. The next opener tries again.
         drop(self.area.close());

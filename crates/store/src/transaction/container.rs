@@ -29,11 +29,18 @@ impl Transaction {
     /// # Errors
     ///
     /// [`StageError::Lookup`] when the image is neither in the store nor in the transaction; [`StageError::Conflict`] when an ID or
-    /// a name is taken; [`StageError::Mappings`] for maps that overlap; [`StageError::Labels`].
-    pub fn create_container(
-        &mut self,
-        mut spec: ContainerSpec,
-    ) -> Result<StagedContainer, StageError> {
+    /// a name is taken; [`StageError::Mappings`] for maps that overlap; [`StageError::UserNs`] when no user namespace can be chosen;
+    /// [`StageError::Labels`].
+    pub fn create_container(&mut self, spec: ContainerSpec) -> Result<StagedContainer, StageError> {
+        let was_choosing = self.choosing.is_some();
+        let outcome = self.add_container(spec);
+        if outcome.is_err() && !was_choosing {
+            self.choosing = None;
+        }
+        outcome
+    }
+
+    fn add_container(&mut self, mut spec: ContainerSpec) -> Result<StagedContainer, StageError> {
         let view = self.store.snapshot()?;
         spec.volatile |= self.store.options().persistence == Persistence::Transient;
         spec.names = dedupe_names(std::mem::take(&mut spec.names));
@@ -42,6 +49,9 @@ impl Transaction {
             None => fresh_id!(ContainerId)?,
         };
         self.check_container(&view, &id, &spec.names)?;
+        if let Some(wish) = spec.auto_userns.take() {
+            spec.id_maps = self.choose_maps(&view, spec.image.as_ref(), &wish)?;
+        }
         let own_maps = explicit(&spec.id_maps);
         own_maps
             .uids
@@ -209,7 +219,7 @@ impl Transaction {
     }
 
     /// The record of an image of this transaction or of the store.
-    fn image_record(&self, view: &Snapshot, id: &ImageId) -> Result<Image, StageError> {
+    pub(super) fn image_record(&self, view: &Snapshot, id: &ImageId) -> Result<Image, StageError> {
         if let Some(new) = self.new_image(id) {
             return Ok(new.record.clone());
         }

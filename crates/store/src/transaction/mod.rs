@@ -10,10 +10,12 @@ mod layer;
 mod progress;
 mod pull_up;
 mod staged;
+mod user_namespace;
 
 use layerhold_driver::{LayerRef, StagedLayer as DriverLayer};
 use layerhold_idmap::IdMappings;
 use layerhold_ids::{ContainerId, ImageId, LayerId};
+use layerhold_lockfile::WriteGuard;
 use layerhold_staging::StagedAddition;
 
 use crate::error::{Conflict, StageError};
@@ -53,6 +55,8 @@ pub struct Transaction {
     containers: Vec<NewContainer>,
     mapped: Vec<MappedLayer>,
     staged: Vec<StagedLayer>,
+    /// Held from the first choice of a user namespace on: nobody else chooses before this choice is recorded.
+    choosing: Option<WriteGuard>,
 }
 
 /// A layer on its way in.
@@ -113,6 +117,7 @@ impl Store {
             containers: Vec::new(),
             mapped: Vec::new(),
             staged: Vec::new(),
+            choosing: None,
         })
     }
 }

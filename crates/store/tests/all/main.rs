@@ -10,6 +10,7 @@ mod additional;
 mod additional_layers;
 mod additional_peers;
 mod apply;
+mod auto_userns;
 mod big_data;
 mod check;
 mod collect;

@@ -143,3 +143,73 @@ fn a_volatile_container_is_recorded_apart() {
     place.store.delete_container("renamed").unwrap();
     assert_eq!(of("vfs-containers/volatile-containers.json"), "[]");
 }
+
+#[test]
+fn what_one_kind_of_opening_records_is_no_garbage_to_the_other() {
+    let place = Place::new();
+    let (image, _) = image(&place.store, "image", &small_tar());
+    let passing = ContainerSpec::new().name("passing").image(image.clone());
+    let passing = container(&place.store, passing.volatile());
+    let kept = place.store.container_directory("passing").unwrap();
+    let store = transient(place.dir.path());
+    let transient_box = container(&store, ContainerSpec::new().name("box").image(image));
+    let kept_in_box = store.container_directory("box").unwrap();
+    for store in [&place.store, &store, &place.again()] {
+        assert!(store.garbage_collect().unwrap().is_empty());
+        let report = store.check(&layerhold::CheckOptions::new()).unwrap();
+        assert!(report.is_clean(), "{report:?}");
+        assert!(kept.exists() && kept_in_box.exists());
+        for container in [&passing, &transient_box] {
+            let tree = place.graph("vfs/dir").join(container.layer().as_str());
+            assert!(tree.join("etc/hostname").exists());
+        }
+    }
+    // Garbage is collected beside them, as long as there is a file of records that last.
+    container(&place.store, ContainerSpec::new().name("lasting"));
+    std::fs::create_dir_all(place.graph("vfs/dir").join(crate::support::long('f'))).unwrap();
+    std::fs::create_dir_all(
+        place
+            .graph("vfs-containers")
+            .join(crate::support::long('e')),
+    )
+    .unwrap();
+    let report = place.store.garbage_collect().unwrap();
+    assert_eq!(
+        (report.layers.len(), report.container_dirs.len()),
+        (1, 1),
+        "{report:?}"
+    );
+    assert!(kept_in_box.exists());
+}
+
+#[test]
+fn nothing_is_collected_beside_damaged_records_of_the_other_kind() {
+    let place = Place::new();
+    let store = transient(place.dir.path());
+    let made = container(&store, ContainerSpec::new().name("box"));
+    let tree = place.graph("vfs/dir").join(made.layer().as_str());
+    for file in [
+        "vfs-layers/volatile-layers.json",
+        "vfs-containers/volatile-containers.json",
+    ] {
+        let path = place.run(file);
+        let text = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &text[..text.len() - 1]).unwrap();
+        let error = place.store.garbage_collect().unwrap_err();
+        assert_eq!(
+            error.kind(),
+            Some(layerhold::ErrorKind::LoadError),
+            "{error}"
+        );
+        assert!(
+            error.to_string().ends_with("does not hold records"),
+            "{error}"
+        );
+        // The check goes on without them, and would remove nothing that they may have named.
+        let report = place.store.check(&layerhold::CheckOptions::new()).unwrap();
+        assert!(report.removals.is_empty(), "{report:?}");
+        assert!(tree.exists());
+        std::fs::write(&path, text).unwrap();
+    }
+    assert!(place.store.garbage_collect().unwrap().is_empty());
+}

@@ -1,0 +1,102 @@
+//! User namespaces that the store chooses: what a container asks for, and what the store allows.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use layerhold_idmap::IdMappings;
+
+/// A user namespace for a container, chosen by the store: IDs on the host that no other container of the store has.
+///
+/// ```
+/// use layerhold::{AutoUserNs, ContainerSpec};
+///
+/// let spec = ContainerSpec::new().auto_userns(AutoUserNs::new().initial_size(4096));
+/// assert!(spec.auto_userns.is_some());
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AutoUserNs {
+    /// How many IDs it has. `None` finds out how many the image needs.
+    pub size: Option<NonZeroU32>,
+    /// The fewest IDs it has if the size is to be found out.
+    pub initial_size: u32,
+    /// The file to take in place of `/etc/passwd` of the image, if something is mounted there; a path on the host.
+    pub passwd_file: Option<PathBuf>,
+    /// The file to take in place of `/etc/group` of the image.
+    pub group_file: Option<PathBuf>,
+    /// Ranges to have as they are besides those that are chosen; IDs on the host may be those of other containers.
+    pub additional: IdMappings,
+}
+
+impl AutoUserNs {
+    /// Asks for as many IDs as the image needs.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets how many IDs it has, whatever the store allows; 0 stands for finding out.
+    #[must_use]
+    pub fn size(mut self, size: u32) -> Self {
+        self.size = NonZeroU32::new(size);
+        self
+    }
+
+    /// Sets the fewest IDs it has if the size is to be found out.
+    #[must_use]
+    pub fn initial_size(mut self, size: u32) -> Self {
+        self.initial_size = size;
+        self
+    }
+
+    /// Sets the file to take in place of `/etc/passwd` of the image.
+    #[must_use]
+    pub fn passwd_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.passwd_file = Some(path.into());
+        self
+    }
+
+    /// Sets the file to take in place of `/etc/group` of the image.
+    #[must_use]
+    pub fn group_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.group_file = Some(path.into());
+        self
+    }
+
+    /// Sets ranges to have besides those that are chosen.
+    #[must_use]
+    pub fn additional(mut self, maps: IdMappings) -> Self {
+        self.additional = maps;
+        self
+    }
+}
+
+/// What a store allows user namespaces that it chooses (Go: `StoreOptions`, store.go).
+///
+/// ```
+/// use layerhold::AutoUserNsPolicy;
+///
+/// let policy = AutoUserNsPolicy { max_size: 4096, ..AutoUserNsPolicy::default() };
+/// assert_eq!((policy.user.as_str(), policy.min_size), ("containers", 1024));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AutoUserNsPolicy {
+    /// The user whose ranges in `/etc/subuid` and `/etc/subgid` are shared out. A process with
+    /// [`Privilege::UserNamespace`](crate::Privilege::UserNamespace) shares out what its own user namespace has.
+    pub user: String,
+    /// The fewest IDs of a namespace whose size is found out.
+    pub min_size: u32,
+    /// The most IDs of a namespace whose size is found out; 0 for any number.
+    pub max_size: u32,
+}
+
+impl Default for AutoUserNsPolicy {
+    /// From 1024 to 65536 IDs of the user `containers`.
+    fn default() -> Self {
+        Self {
+            user: "containers".to_owned(),
+            min_size: 1024,
+            max_size: 65536,
+        }
+    }
+}
