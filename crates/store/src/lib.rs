@@ -40,6 +40,8 @@
 //! # Limitations
 //!
 //! - User namespaces are chosen from the text of `/etc/subuid`; other sources of such ranges (libsubid) are not asked.
+//! - SELinux labels are made of what the policy says and what is asked for, and nobody asks whether the policy knows the result, nor
+//!   relabels files. Contents of layers get no labels of their own.
 //! - A difference taken with [`Store::diff`] fails when the layer is deleted while it is read.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
@@ -78,6 +80,7 @@ mod records;
 mod remains;
 mod removal;
 mod repair;
+mod selinux;
 mod shelves;
 mod shutdown;
 mod sizes;
@@ -101,8 +104,8 @@ pub use delete::Commit;
 pub use diff::{Diff, DiffCompression};
 pub use error::{
     AccessError, AdditionalLayerError, CollectError, CommitError, Conflict, DataError, DeleteError,
-    DiffError, DirectoryError, LookupError, MountError, OpenError, ShutdownError, StageError,
-    UpdateError, UserNsError,
+    DiffError, DirectoryError, LabelError, LookupError, MountError, OpenError, ShutdownError,
+    StageError, UpdateError, UserNsError,
 };
 pub use item::{ItemId, ItemKind};
 pub use kind::ErrorKind;

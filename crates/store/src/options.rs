@@ -40,8 +40,9 @@ pub struct StoreOptions {
     pub id_maps: IdMappings,
     /// What containers get that let the store choose their user namespace.
     pub auto_userns: AutoUserNsPolicy,
-    /// The root directory of the system whose files are asked about users, `/` mostly: `etc/subuid`, `etc/subgid`, `etc/passwd`,
-    /// `proc/self/uid_map` and `proc/self/gid_map`. They are read only when a user namespace is chosen.
+    /// The root directory of the system whose files are asked, `/` mostly. About users: `etc/subuid`, `etc/subgid`, `etc/passwd`,
+    /// `proc/self/uid_map` and `proc/self/gid_map`, when a user namespace is chosen; and about SELinux, when a container is created:
+    /// `sys/fs/selinux/enforce`, `proc/self/attr/current`, `usr/share/containers/selinux/contexts`, `etc/selinux`.
     pub host_root: PathBuf,
     /// When contents are flushed. `None` takes the driver option `sync`, else flushes once per commit.
     pub sync: Option<SyncMode>,

@@ -365,8 +365,11 @@ pub struct ContainerSpec {
     pub mount_options: Vec<String>,
     /// Driver options for the container's layer (`size`, `inodes`).
     pub storage_options: BTreeMap<String, String>,
-    /// SELinux labels of process and mount; both or none.
+    /// SELinux labels of process and mount; both or none. `None` chooses them where SELinux is in use.
     pub labels: Option<Labels>,
+    /// What is to be different from the labels that the policy of the system gives containers, see
+    /// [`label_option`](Self::label_option). Not looked at when labels are given.
+    pub label_options: Vec<String>,
     /// Maps of the container's owners.
     pub id_maps: IdMappingOptions,
     /// A user namespace to be chosen, in place of [`id_maps`](Self::id_maps).
@@ -409,6 +412,16 @@ impl ContainerSpec {
     #[must_use]
     pub fn mount_option(mut self, option: impl Into<String>) -> Self {
         self.mount_options.push(option.into());
+        self
+    }
+
+    /// Changes the SELinux labels that the policy of the system gives containers: `user:USER`, `role:ROLE`, `type:TYPE` and
+    /// `level:LEVEL` for its processes, `filetype:TYPE` for its files, which have the same user and level; or `disable`, for
+    /// processes without a label. Without a level, one is chosen that no other container of the store has. Where SELinux is not
+    /// in use, nothing of it matters.
+    #[must_use]
+    pub fn label_option(mut self, option: impl Into<String>) -> Self {
+        self.label_options.push(option.into());
         self
     }
 

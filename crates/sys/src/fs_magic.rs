@@ -1,5 +1,7 @@
 use std::os::fd::AsFd;
 
+use rustix::fs::StatVfsMountFlags;
+
 use crate::error::{Context, Result, descriptor_path};
 
 /// The number by which the kernel tells kinds of filesystem apart.
@@ -87,6 +89,14 @@ pub fn fs_magic(file: &impl AsFd) -> Result<FsMagic> {
         clippy::unnecessary_cast
     )]
     Ok(FsMagic(stat.f_type as u32))
+}
+
+/// Tells whether nothing can be written where an open file or directory is: its filesystem, or the mount it was reached
+/// through, is read-only.
+pub fn is_read_only(file: &impl AsFd) -> Result<bool> {
+    let stat =
+        rustix::fs::fstatvfs(file).context("stat filesystem of", || descriptor_path(file))?;
+    Ok(stat.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
 #[cfg(test)]

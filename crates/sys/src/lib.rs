@@ -72,7 +72,7 @@ pub use dir::Dir;
 pub use enter::NewUserNamespace;
 pub use entries::{DirEntry, Entries};
 pub use error::{PathError, Result};
-pub use fs_magic::{FsMagic, fs_magic};
+pub use fs_magic::{FsMagic, fs_magic, is_read_only};
 pub use idmapped::{IdMapping, UserNamespace, clone_idmapped};
 pub use links::{NodeKind, RenameHow};
 pub use metadata_io::{HostIo, MetadataIo};

@@ -7,7 +7,7 @@ use layerhold_sys::PathError;
 use crate::item::ItemId;
 use crate::kind::ErrorKind;
 
-use super::{AccessError, Conflict, DataError, LookupError, UserNsError};
+use super::{AccessError, Conflict, DataError, LabelError, LookupError, UserNsError};
 
 /// Something cannot be added to a transaction.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,9 @@ pub enum StageError {
     /// Ranges of an ID map overlap.
     #[error("invalid mappings specified")]
     Mappings(#[source] layerhold_idmap::OverlapError),
+    /// No SELinux labels can be chosen.
+    #[error(transparent)]
+    LabelOptions(#[from] LabelError),
     /// No user namespace can be chosen.
     #[error(transparent)]
     UserNs(Box<UserNsError>),
@@ -99,6 +102,9 @@ pub enum CommitError {
     /// A data item could not be moved into place.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// A level that was drawn for SELinux labels was taken meanwhile, and no other can be drawn.
+    #[error(transparent)]
+    Labels(#[from] LabelError),
     /// Something staged could not be moved into place.
     #[error("cannot move what belongs to {id} into place")]
     Move {

@@ -165,6 +165,7 @@ impl<'s> Commit<'s> {
     ) -> Result<Committed, CommitError> {
         self.leave_out_present(parts, locks)?;
         check::all(parts, locks)?;
+        parts.settle_labels(locks)?;
         let committed = Committed {
             layers: parts
                 .layers

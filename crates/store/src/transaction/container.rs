@@ -14,6 +14,7 @@ use super::{
 use crate::error::{Conflict, StageError};
 use crate::options::Persistence;
 use crate::records::{Container, Image, Layer};
+use crate::selinux::Chosen;
 use crate::shelves::{DURABLE, Parts, VOLATILE};
 use crate::snapshot::Snapshot;
 use crate::spec::{BigDataItem, ContainerSpec, Labels, LayerSpec};
@@ -30,7 +31,7 @@ impl Transaction {
     ///
     /// [`StageError::Lookup`] when the image is neither in the store nor in the transaction; [`StageError::Conflict`] when an ID or
     /// a name is taken; [`StageError::Mappings`] for maps that overlap; [`StageError::UserNs`] when no user namespace can be chosen;
-    /// [`StageError::Labels`].
+    /// [`StageError::Labels`] and [`StageError::LabelOptions`].
     pub fn create_container(&mut self, spec: ContainerSpec) -> Result<StagedContainer, StageError> {
         let was_choosing = self.choosing.is_some();
         let outcome = self.add_container(spec);
@@ -61,7 +62,7 @@ impl Transaction {
             .gids
             .check_overlaps()
             .map_err(StageError::Mappings)?;
-        let labels = labels(&spec)?;
+        let Chosen { labels, pattern } = self.choose_labels(&view, &spec)?;
         let parent = self.parent_for(&view, &spec, &own_maps)?;
         let layer = self.container_layer(&spec, &labels, parent)?;
         let mut items = std::mem::take(&mut spec.big_data);
@@ -75,6 +76,7 @@ impl Transaction {
                 .map_err(|source| StageError::Record(std::io::Error::other(source)))?,
             spot: if spec.volatile { VOLATILE } else { DURABLE },
             data,
+            pattern,
         });
         Ok(StagedContainer { id, layer })
     }
@@ -242,19 +244,6 @@ fn host_unless_given(options: &IdMappingOptions) -> IdMappingOptions {
     IdMappingOptions {
         uids: choice(&options.uids),
         gids: choice(&options.gids),
-    }
-}
-
-/// The labels given as such, or left in the flags by a caller that manages them itself.
-fn labels(spec: &ContainerSpec) -> Result<Labels, StageError> {
-    let labels = spec.labels.clone().unwrap_or_else(|| Labels {
-        process: spec.flags.text("ProcessLabel").to_owned(),
-        mount: spec.flags.text("MountLabel").to_owned(),
-    });
-    if labels.process.is_empty() == labels.mount.is_empty() {
-        Ok(labels)
-    } else {
-        Err(StageError::Labels)
     }
 }
 

@@ -6,6 +6,7 @@ mod commit;
 mod container;
 mod counting;
 mod image;
+mod labels;
 mod layer;
 mod progress;
 mod pull_up;
@@ -21,6 +22,7 @@ use layerhold_staging::StagedAddition;
 use crate::error::{Conflict, StageError};
 use crate::item::ItemId;
 use crate::records::{Container, Image, Layer};
+use crate::selinux::Pattern;
 use crate::shelves::Spot;
 use crate::snapshot::Snapshot;
 use crate::spec::{BigDataItem, IfPresent, ImageIfPresent, NameConflict};
@@ -91,6 +93,8 @@ struct NewContainer {
     record: Container,
     spot: Spot,
     data: Option<StagedAddition>,
+    /// What its SELinux labels were made of, if their level was drawn.
+    pattern: Option<Pattern>,
 }
 
 /// A copy of an image's top layer under other ID maps, to be noted in the image.

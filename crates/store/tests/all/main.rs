@@ -27,6 +27,7 @@ mod faults;
 mod from_go;
 mod images;
 mod import;
+mod labels;
 mod lookups;
 mod mounting;
 mod names;

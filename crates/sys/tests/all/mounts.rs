@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use layerhold_sys::mount::{self, Depth, Detach, MountOptions, Propagation};
-use layerhold_sys::{Dir, FsMagic, fs_magic, mountinfo};
+use layerhold_sys::{Dir, FsMagic, fs_magic, is_read_only, mountinfo};
 use layerhold_testkit::{FilesystemKind, require_filesystem};
 
 fn info(path: &std::path::Path) -> mountinfo::MountInfo {
@@ -59,6 +59,7 @@ fn root_bind_mounts_become_read_only_and_private() {
     let options = MountOptions::parse("bind,ro");
     mount::mount(source.path().as_os_str(), target.path(), "", &options).unwrap();
     let inside = Dir::open_ambient(target.path()).unwrap();
+    assert!(is_read_only(&inside).unwrap() && !is_read_only(&source).unwrap());
     assert!(
         inside
             .create_file("f", 0o600)

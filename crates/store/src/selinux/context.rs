@@ -1,0 +1,54 @@
+//! Labels in parts.
+
+use std::fmt;
+
+/// A label: `user:role:type`, or `user:role:type:level`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Context {
+    pub(crate) user: String,
+    pub(crate) role: String,
+    pub(crate) kind: String,
+    /// May hold colons itself, as in `s0-s0:c1,c2`.
+    pub(crate) level: Option<String>,
+}
+
+impl Context {
+    /// Takes a label apart; `None` if it is none.
+    pub(crate) fn parse(label: &str) -> Option<Self> {
+        let mut parts = label.splitn(4, ':').map(str::to_owned);
+        Some(Self {
+            user: parts.next()?,
+            role: parts.next()?,
+            kind: parts.next()?,
+            level: parts.next().filter(|level| !level.is_empty()),
+        })
+    }
+}
+
+impl fmt::Display for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.user, self.role, self.kind)?;
+        match &self.level {
+            Some(level) => write!(f, ":{level}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_and_back() {
+        for label in ["u:r:t", "u:r:t:s0", "u:r:t:s0-s0:c1,c2", "::"] {
+            assert_eq!(Context::parse(label).unwrap().to_string(), label);
+        }
+        let level = |label| Context::parse(label).unwrap().level;
+        assert_eq!(level("u:r:t:s0:c1,c2").as_deref(), Some("s0:c1,c2"));
+        assert_eq!(level("u:r:t:"), None);
+        for wrong in ["", "u", "u:r"] {
+            assert_eq!(Context::parse(wrong), None, "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Levels that separate containers.
+
+use std::collections::BTreeSet;
+
+use layerhold_sys::random_bytes;
+
+use super::context::Context;
+use crate::error::LabelError;
+use crate::records::{Container, Layer};
+use crate::shelves::Parts;
+
+/// How many categories there are.
+const CATEGORIES: u32 = 1024;
+/// The level of the files of containers that run without separation. No other container gets it.
+pub(super) const UNCONFINED: &str = "s0:c1022,c1023";
+/// How often a pair is drawn before all are tried one after the other: there are half a million, and so hardly ever all these draws
+/// meet taken ones.
+const DRAWS: usize = 100;
+
+/// The levels that containers have.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct UsedLevels {
+    levels: BTreeSet<String>,
+}
+
+impl UsedLevels {
+    /// Those of all containers and layers that are recorded.
+    pub(crate) fn of(layers: &impl Parts<Layer>, containers: &impl Parts<Container>) -> Self {
+        let mut used = Self::default();
+        for container in crate::lookup::all(containers) {
+            used.add(container.mount_label());
+            used.add(container.process_label());
+        }
+        // Few layers have a label, and so few are parsed.
+        for id in layers.own_mentioning(b"\"mountlabel\":") {
+            if let Ok(Some(layer)) = crate::lookup::by_id(layers, id) {
+                used.add(layer.mount_label());
+            }
+        }
+        used
+    }
+
+    /// Adds the level of a label, if it has one.
+    pub(crate) fn add(&mut self, label: &str) {
+        self.levels
+            .extend(Context::parse(label).and_then(|context| context.level));
+    }
+
+    /// Tells whether somebody has the level of a label.
+    pub(crate) fn has_level_of(&self, label: &str) -> bool {
+        let level = Context::parse(label).and_then(|context| context.level);
+        level.is_some_and(|level| self.contains(&level))
+    }
+
+    /// Tells whether somebody has a level.
+    fn contains(&self, level: &str) -> bool {
+        level == UNCONFINED || self.levels.contains(level)
+    }
+
+    /// Draws a level that nobody has.
+    pub(crate) fn draw(&self) -> Result<String, LabelError> {
+        self.draw_among(CATEGORIES)
+    }
+
+    fn draw_among(&self, categories: u32) -> Result<String, LabelError> {
+        for _ in 0..DRAWS {
+            let mut bytes = [0; 4];
+            random_bytes(&mut bytes)?;
+            let [a, b, c, d] = bytes.map(u32::from);
+            let (one, other) = ((a << 8 | b) % categories, (c << 8 | d) % categories);
+            let free = (one != other).then(|| self.if_free(one.min(other), one.max(other)));
+            if let Some(level) = free.flatten() {
+                return Ok(level);
+            }
+        }
+        let pairs = (0..categories).flat_map(|high| (0..high).map(move |low| (low, high)));
+        let mut free = pairs.filter_map(|(low, high)| self.if_free(low, high));
+        free.next().ok_or(LabelError::Exhausted)
+    }
+
+    fn if_free(&self, low: u32, high: u32) -> Option<String> {
+        Some(format!("s0:c{low},c{high}")).filter(|level| !self.contains(level))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_two_categories_that_nobody_has() {
+        let mut used = UsedLevels::default();
+        used.add("u:r:t");
+        used.add("");
+        assert!(used.levels.is_empty());
+        for _ in 0..1000 {
+            let level = used.draw().unwrap();
+            let pair = level
+                .strip_prefix("s0:c")
+                .unwrap()
+                .split_once(",c")
+                .unwrap();
+            let (low, high): (u32, u32) = (pair.0.parse().unwrap(), pair.1.parse().unwrap());
+            assert!(low < high && high < CATEGORIES, "{level}");
+            assert!(!used.contains(&level));
+            used.add(&format!("u:r:t:{level}"));
+            assert!(used.contains(&level));
+        }
+        assert_eq!(used.levels.len(), 1000);
+        assert!(used.contains(UNCONFINED));
+    }
+
+    #[test]
+    fn when_all_are_taken_there_is_none() {
+        let mut used = UsedLevels::default();
+        for high in 0..100 {
+            used.levels
+                .extend((0..high).map(|low| format!("s0:c{low},c{high}")));
+        }
+        assert!(matches!(used.draw_among(100), Err(LabelError::Exhausted)));
+        assert!(used.levels.remove("s0:c5,c70"));
+        assert_eq!(used.draw_among(100).unwrap(), "s0:c5,c70");
+    }
+}

@@ -1,0 +1,149 @@
+//! The SELinux labels of containers.
+//!
+//! They are chosen when a container is added, without a lock. Whoever commits looks under the lock whether somebody took the level
+//! meanwhile, and then takes another: nothing but records holds it until then.
+
+use super::{NewContainer, Transaction};
+use crate::error::{LabelError, StageError};
+use crate::locks::Locks;
+use crate::selinux::{Chosen, UsedLevels, choose};
+use crate::snapshot::Snapshot;
+use crate::spec::{ContainerSpec, Labels};
+
+impl Transaction {
+    /// Chooses the labels of a container, unless it comes with some.
+    pub(super) fn choose_labels(
+        &self,
+        view: &Snapshot,
+        spec: &ContainerSpec,
+    ) -> Result<Chosen, StageError> {
+        if let Some(labels) = given(spec)? {
+            return Ok(Chosen {
+                labels,
+                pattern: None,
+            });
+        }
+        let used = || self.used_levels(UsedLevels::of(&view.layers, &view.containers));
+        let root = &self.store.options().host_root;
+        Ok(choose(root, &spec.label_options, used)?)
+    }
+
+    /// Draws the levels again that somebody else recorded since they were drawn.
+    pub(super) fn settle_labels(&mut self, locks: &Locks) -> Result<(), LabelError> {
+        if self.containers.iter().all(|new| new.pattern.is_none()) {
+            return Ok(());
+        }
+        let recorded = UsedLevels::of(&locks.layers, &locks.containers);
+        for position in 0..self.containers.len() {
+            let Some((pattern, label)) = self.containers.get(position).and_then(drawn) else {
+                continue;
+            };
+            if !recorded.has_level_of(label) {
+                continue;
+            }
+            let pattern = pattern.clone();
+            let level = self.used_levels(recorded.clone()).draw()?;
+            self.set_labels(position, &pattern.at(&level));
+        }
+        Ok(())
+    }
+
+    /// Adds the levels of containers on their way in.
+    fn used_levels(&self, mut used: UsedLevels) -> UsedLevels {
+        for new in &self.containers {
+            used.add(new.record.mount_label());
+        }
+        used
+    }
+
+    fn set_labels(&mut self, position: usize, labels: &Labels) {
+        let Some(new) = self.containers.get_mut(position) else {
+            return;
+        };
+        new.record
+            .record_mut()
+            .set_labels(&labels.mount, &labels.process);
+        let layer = new.record.layer();
+        let layer = self.layers.iter_mut().find(|new| new.record.id() == layer);
+        if let Some(layer) = layer {
+            layer.record.record_mut().mount_label = labels.mount.clone();
+        }
+    }
+}
+
+/// What a drawn label was made of, and the label.
+fn drawn(new: &NewContainer) -> Option<(&crate::selinux::Pattern, &str)> {
+    Some((new.pattern.as_ref()?, new.record.mount_label()))
+}
+
+/// The labels given as such, or left in the flags by a caller that manages them itself.
+fn given(spec: &ContainerSpec) -> Result<Option<Labels>, StageError> {
+    let of_flags = || Labels {
+        process: spec.flags.text("ProcessLabel").to_owned(),
+        mount: spec.flags.text("MountLabel").to_owned(),
+    };
+    let labels = spec.labels.clone().unwrap_or_else(of_flags);
+    if labels.process.is_empty() != labels.mount.is_empty() {
+        return Err(StageError::Labels);
+    }
+    let is_given = spec.labels.is_some() || !labels.process.is_empty();
+    Ok(is_given.then_some(labels))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Store, StoreOptions};
+
+    #[expect(clippy::disallowed_methods, reason = "a fixture")]
+    fn store(base: &std::path::Path) -> Store {
+        let contexts = "process=u:r:t:s0\nfile=u:r:f:s0\n";
+        for (name, text) in [
+            ("sys/fs/selinux/enforce", "1"),
+            ("usr/share/containers/selinux/contexts", contexts),
+        ] {
+            let path = base.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let options = StoreOptions::new(base.join("root"), base.join("run")).with_driver("vfs");
+        let options = options.with_driver_option("vfs.ignore_chown_errors=true");
+        Store::open(options.with_host_root(base)).unwrap()
+    }
+
+    #[test]
+    fn a_level_that_was_taken_meanwhile_is_drawn_again() {
+        let scratch = layerhold_testkit::scratch();
+        let store = store(scratch.path());
+        let mut tx = store.begin().unwrap();
+        for name in ["first", "second"] {
+            drop(
+                tx.create_container(ContainerSpec::new().name(name))
+                    .unwrap(),
+            );
+        }
+        let drawn: Vec<String> = tx
+            .containers
+            .iter()
+            .map(|new| new.record.mount_label().to_owned())
+            .collect();
+        let level = drawn[0].strip_prefix("u:r:f:").unwrap();
+        let mut rival = store.begin().unwrap();
+        let spec = ContainerSpec::new().label_option(format!("level:{level}"));
+        drop(rival.create_container(spec).unwrap());
+        rival.commit().unwrap();
+        tx.commit().unwrap();
+        let view = store.snapshot().unwrap();
+        let first = view.container("first").unwrap();
+        let second = view.container("second").unwrap();
+        assert_ne!(first.mount_label(), drawn[0]);
+        assert_eq!(second.mount_label(), drawn[1]);
+        assert_ne!(first.mount_label(), second.mount_label());
+        let level = first.mount_label().strip_prefix("u:r:f:").unwrap();
+        assert_eq!(first.process_label(), format!("u:r:t:{level}"));
+        for container in [&first, &second] {
+            let layer = view.layer(container.layer().as_str()).unwrap();
+            assert_eq!(layer.mount_label(), container.mount_label());
+        }
+    }
+}
