@@ -87,6 +87,7 @@ mod changes;
 mod codec;
 mod entry_path;
 mod ids;
+mod merged;
 mod overlay_form;
 mod pack;
 mod pipeline;
@@ -96,6 +97,7 @@ mod whiteout;
 
 pub use changes::{Change, ChangeKind, ChangesError, changes_size, compare, overlay_changes};
 pub use codec::{Codec, CodecError, Compressor, SNIFF_LEN, compressor, decompressor};
+pub use merged::{Shown, merged};
 pub use overlay_form::OverlayForm;
 pub use pack::{
     HeaderStyle, OverlayLayers, OwnerNames, PackError, PackOptions, pack, pack_changes,

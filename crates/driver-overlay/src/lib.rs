@@ -55,6 +55,7 @@ mod additional;
 mod build;
 mod chain;
 mod contents;
+mod copy_up;
 mod core;
 mod diff;
 mod driver;

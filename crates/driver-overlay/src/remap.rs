@@ -1,6 +1,7 @@
 //! Rewriting owners where mounts cannot show them shifted (Go: drivers/overlay/overlay.go, `UpdateLayerIDMap`).
 //!
-//! The layer is mounted and every file changed, so that those of the layers below are copied up. Then `diff`
+//! The layer is mounted and every file changed, so that those of the layers below are copied up; with a mount program they are
+//! [copied](crate::copy_up) without it. Then `diff`
 //! becomes `diff1`, `diff1` becomes `diff2` and so on, and a new `diff` takes what the layer itself will change.
 //! A crash in between leaves a gap, which readers pass over, or no `diff`, which [mounting](crate::mounting) makes.
 
@@ -12,9 +13,9 @@ use layerhold_sys::{Dir, PathError, RenameHow, remove_tree, xattr};
 
 use crate::additional::refuse_external;
 use crate::build::{root_pair, set_mode_and_owner};
+use crate::copy_up::copy_up;
 use crate::core::Core;
 use crate::layer::diff_names;
-use crate::mount_program::ProgramMount;
 use crate::mounting::lowers;
 use crate::names::{DIFF, MERGED, PRIVATE_MODE, WORK, diff_name};
 use crate::recipe::{Recipe, Upper};
@@ -38,29 +39,37 @@ pub(crate) fn remap(remap: &Remap<'_>) -> Result<(), LayerError> {
     let owner = root_pair(remap.request.to)?;
     let dir = &remap.layer.dir;
     refuse_external(dir)?;
-    drop(dir.ensure_dir(MERGED, PRIVATE_MODE)?);
-    let place = remap.place.join(MERGED);
-    let recipe = remap.recipe()?;
-    let mounted = match &remap.core.mount_program {
-        Some(program) => ProgramMount {
-            program,
-            maps: None,
-            keeps_permissions: remap.core.options.force_mask.is_some(),
-        }
-        .mount_privately(&recipe, &place)?,
-        None => recipe.mount_privately(&place, remap.core.api)?,
-    };
-    let links = match remap.core.mount_program {
-        Some(_) => HardLinks::Untold,
-        None => HardLinks::SplitByCopyUp,
-    };
-    mounted.with(|root| remap_tree(root, remap.request, links))?;
+    match remap.core.mount_program {
+        Some(_) => remap.by_directories()?,
+        None => remap.by_mount()?,
+    }
     rotate(remap.core, dir, owner)?;
     renew_work(remap.core, dir, owner)?;
     Ok(())
 }
 
 impl Remap<'_> {
+    /// Changes every file through a mount, so that the kernel copies up what is below.
+    fn by_mount(&self) -> Result<(), LayerError> {
+        drop(self.layer.dir.ensure_dir(MERGED, PRIVATE_MODE)?);
+        let place = self.place.join(MERGED);
+        let mounted = self.recipe()?.mount_privately(&place, self.core.api)?;
+        mounted.with(|root| remap_tree(root, self.request, HardLinks::SplitByCopyUp))
+    }
+
+    /// Copies up what is below, and changes every file.
+    fn by_directories(&self) -> Result<(), LayerError> {
+        let mut dirs = self.layer.open()?;
+        for contents in self.below {
+            dirs.extend(contents.open()?);
+        }
+        if let Some((own, lowers)) = dirs.split_first() {
+            copy_up(own, lowers, self.core.copy_rules())?;
+            remap_tree(own, self.request, HardLinks::OneInode)?;
+        }
+        Ok(())
+    }
+
     fn recipe(&self) -> Result<Recipe, LayerError> {
         Ok(Recipe {
             base: self.core.homes.own().path().to_owned(),

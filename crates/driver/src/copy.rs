@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use layerhold_archive::{ChownErrors, UnpackOptions};
@@ -111,6 +112,87 @@ pub fn copy_tree(
     })
 }
 
+/// Copies single entries into a tree that comes from several others, as [`copy_tree`] copies those of one.
+pub struct EntryCopier<'a>(TreeCopy<'a>);
+
+/// Where a directory is below the root of the tree that [`EntryCopier`] fills.
+#[derive(Clone, Debug, Default)]
+pub struct CopyPlace(Option<Arc<Place>>);
+
+impl CopyPlace {
+    /// The root.
+    #[must_use]
+    pub fn root() -> Self {
+        Self::default()
+    }
+
+    /// The directory of this name in this one.
+    #[must_use]
+    pub fn child(&self, name: &OsStr) -> Self {
+        Self(Some(Arc::new(Place {
+            parent: self.0.clone(),
+            name: name.to_owned(),
+        })))
+    }
+}
+
+impl<'a> EntryCopier<'a> {
+    /// Copies into the tree at `root`.
+    #[must_use]
+    pub fn new(root: &'a Dir, rules: CopyRules) -> Self {
+        // Nothing is known of the directories that entries are made in, which may pass their group on. So all is set.
+        Self(TreeCopy {
+            root,
+            rules,
+            copier: Copier::new(),
+            owner: (u32::MAX, u32::MAX),
+            made: 0,
+            firsts: Mutex::default(),
+        })
+    }
+
+    /// Copies an entry that is no directory. Names of one inode, wherever they are copied from and to, stay names of one inode.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read or made.
+    pub fn entry(
+        &self,
+        source: &Dir,
+        target: &Dir,
+        place: &CopyPlace,
+        name: &OsStr,
+        file_type: FileType,
+    ) -> Result<(), LayerError> {
+        let pair = Pair {
+            source: source.clone(),
+            target: target.clone(),
+            place: place.0.clone(),
+        };
+        match file_type {
+            FileType::File => self.0.file(&pair, name),
+            _ => self.0.special(&pair, name),
+        }
+    }
+
+    /// Gives a directory that was made with the attributes of another one. Its times hold until something is made in it.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read or set.
+    pub fn dress(&self, source: &Dir, target: &Dir) -> Result<(), LayerError> {
+        let stat = source.stat_self()?;
+        let xattrs = || self.0.copy_xattrs(source, target);
+        self.0.finish(target, &stat, xattrs, u32::MAX)
+    }
+}
+
+impl fmt::Debug for EntryCopier<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("EntryCopier").field(self.0.root).finish()
+    }
+}
+
 /// A directory to copy: `name` in both directories, or the two themselves.
 ///
 /// They are opened when the task's turn comes, so that the waiting tasks of one directory share two descriptors.
@@ -124,6 +206,7 @@ struct Task {
 /// Where a directory is below the target's root; `None` instead of a place is the root itself.
 ///
 /// Kept instead of an open directory for every file that has several names, of which a tree may have many.
+#[derive(Debug)]
 struct Place {
     parent: Option<Arc<Place>>,
     name: OsString,

@@ -55,7 +55,9 @@ pub use apply::{ApplyRequest, ApplySummary, LayerTarget};
 pub use capabilities::{Capabilities, Stacking};
 pub use config::{Access, DriverConfig, Privilege};
 pub use contents::{DirContents, LayerContents};
-pub use copy::{COPY_TARGET_MODE, CopiedAttributes, CopyRules, copy_tree, is_refusal};
+pub use copy::{
+    COPY_TARGET_MODE, CopiedAttributes, CopyPlace, CopyRules, EntryCopier, copy_tree, is_refusal,
+};
 pub use counter::{AnyMount, FsMount, MountChecker, MountCounter, UserAdded};
 pub use detect::{PRIORITY, detect, prior_drivers};
 pub use diff::DiffRequest;

@@ -87,8 +87,6 @@ pub enum HardLinks {
     OneInode,
     /// Make them links to the first name again: changing an owner has split them (overlay without `index`).
     SplitByCopyUp,
-    /// Nothing, but the filesystem does not tell how many names there are (fuse-overlayfs).
-    Untold,
 }
 
 /// Rewrites the owners of everything below `root`, but not of `root` itself (Go: drivers/chown.go).
@@ -105,7 +103,7 @@ pub fn remap_tree(
     links: HardLinks,
 ) -> Result<(), LayerError> {
     let threads = match links {
-        HardLinks::OneInode | HardLinks::Untold => default_threads(),
+        HardLinks::OneInode => default_threads(),
         // A second name may only be linked when the first one has been copied up.
         HardLinks::SplitByCopyUp => NonZero::<usize>::MIN,
     };
@@ -207,8 +205,7 @@ impl Walk<'_> {
         name: &OsStr,
         stat: &Stat,
     ) -> Result<Option<Done>, LayerError> {
-        let is_only = stat.nlink < 2 && self.links != HardLinks::Untold;
-        if stat.is_dir() || is_only {
+        if stat.is_dir() || stat.nlink < 2 {
             return Ok(None);
         }
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);

@@ -31,7 +31,7 @@ mod rig;
 
 pub use cases::CASES;
 pub use layerhold_testkit;
-pub use rig::{Factory, Rig};
+pub use rig::{Factory, Rig, Shows};
 
 /// One thing every driver must do.
 #[derive(Debug, Clone, Copy)]

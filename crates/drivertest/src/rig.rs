@@ -21,6 +21,22 @@ pub struct Factory {
     make: Box<dyn Fn() -> Box<dyn DriverFactory> + Send + Sync>,
     options: Vec<String>,
     place: Option<PathBuf>,
+    shows: Shows,
+}
+
+/// How true a mounted layer is to what is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Shows {
+    /// As a filesystem shows its own files.
+    #[default]
+    All,
+    /// As fuse-overlayfs 1.10 and its like do:
+    ///
+    /// - Names have at most 251 bytes, so that there is room for `.wh.` before them.
+    /// - New directories have files in them that mark them as opaque, which count like others.
+    /// - Names of one inode show one link each, and what is written to one of them may land in another.
+    LikeFuse,
 }
 
 impl Factory {
@@ -31,6 +47,7 @@ impl Factory {
             make: Box::new(make),
             options: Vec::new(),
             place: None,
+            shows: Shows::All,
         }
     }
 
@@ -38,6 +55,13 @@ impl Factory {
     #[must_use]
     pub fn with_option(mut self, option: &str) -> Self {
         self.options.push(option.to_owned());
+        self
+    }
+
+    /// Says what mounts of the driver cannot show.
+    #[must_use]
+    pub fn showing(mut self, shows: Shows) -> Self {
+        self.shows = shows;
         self
     }
 
@@ -130,6 +154,11 @@ impl<'f> Rig<'f> {
 
     pub(crate) fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// What mounts of the driver can show.
+    pub(crate) fn shows(&self) -> Shows {
+        self.factory.shows
     }
 
     /// Stages a layer on a committed parent.

@@ -4,12 +4,12 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use layerhold_driver::layerhold_idmap::{IdMap, IdMappings, IdRange};
+use layerhold_driver::layerhold_idmap::{ContainerOwner, IdMap, IdMappings, IdRange};
 use layerhold_driver::{
     Driver, LayerAccess, LayerRef, MountOptions, RemapRequest, Shifting, StageRequest,
 };
 use layerhold_driver_overlay::OverlayDriver;
-use layerhold_testkit::{TarBuilder, TarEntry};
+use layerhold_testkit::{TarBuilder, TarEntry, Tree};
 
 use crate::support::{Place, id, names, read, write};
 
@@ -175,4 +175,104 @@ fn root_copies_do_not_depend_on_what_they_are_copies_of() {
         assert_eq!(owner(path.join("own")), (100_000, 100_000));
     });
     assert_eq!(place.changes("copy", Some("base")).len(), 2);
+}
+
+/// Two ranges: the root by itself, and all others from `host`.
+fn two_ranges(host: u32) -> IdMappings {
+    let map = || {
+        IdMap::new(vec![
+            IdRange::new(0, host + 500, 1),
+            IdRange::new(1, host, 400),
+        ])
+    };
+    IdMappings::new(map(), map())
+}
+
+/// The owner in a container with `maps`, as it is on the disk.
+fn mapped(maps: &IdMappings, uid: u32) -> u32 {
+    let found = maps.to_host(ContainerOwner::new(uid, uid)).unwrap();
+    found.uid.get()
+}
+
+/// A mount program shows owners shifted for one range only, and loses track of hard links when files change their owners
+/// through it.
+#[test]
+fn root_peer_owners_are_rewritten_without_the_program() {
+    if layerhold_testkit::require_peer("fuse-overlayfs").is_none()
+        || layerhold_testkit::require_feature(layerhold_testkit::Feature::Fuse).is_none()
+    {
+        return;
+    }
+    let options = ["overlay.mount_program=/usr/bin/fuse-overlayfs"];
+    let Some(place) = Place::with(&options) else {
+        return;
+    };
+    assert!(!place.driver.supports_shifting(&two_ranges(5000)));
+    let base = TarBuilder::new()
+        .entry(TarEntry::dir("d").owner(1, 1).mtime(1000))
+        .entry(
+            TarEntry::file("d/f", "x")
+                .owner(3, 3)
+                .mode(0o6755)
+                .mtime(1000),
+        )
+        .entry(TarEntry::hard_link("again", "d/f").owner(3, 3).mode(0o6755))
+        .entry(TarEntry::hard_link("d/e", "d/f").owner(3, 3).mode(0o6755))
+        .file("gone", 0o644, "x")
+        .dir("opaque", 0o755)
+        .file("opaque/hidden", 0o644, "x")
+        .entry(TarEntry::symlink("link", "d").owner(7, 7).mtime(1000))
+        .finish();
+    let middle = TarBuilder::new()
+        .whiteout("gone")
+        .opaque("opaque")
+        .entry(TarEntry::file("opaque/new", "y").owner(9, 9).mtime(1000))
+        .entry(TarEntry::dir("d/sub").owner(2, 2).mtime(1000))
+        .finish();
+    place.layer("base", None, &base);
+    place.layer("middle", Some("base"), &middle);
+    let expected = place.mounted("middle", Tree::of);
+    assert_eq!(expected.paths().len(), 8);
+    let mut from = IdMappings::IDENTITY;
+    let mut below = "middle";
+    for (name, to) in [
+        ("first", two_ranges(5000)),
+        ("second", two_ranges(9000)),
+        ("third", IdMappings::IDENTITY),
+    ] {
+        let parent = id(below);
+        let request = StageRequest::new().with_parent(LayerRef::Committed(&parent));
+        let mut staged = place.driver.stage(&request).unwrap();
+        staged.remap(&RemapRequest::new(&from, &to)).unwrap();
+        staged.commit(&id(name)).unwrap();
+        let expected = expected.clone().map(|path, node| {
+            let is_root = path.as_os_str().is_empty();
+            if !is_root && !to.is_identity() {
+                (node.uid, node.gid) = (mapped(&to, node.uid), mapped(&to, node.gid));
+            }
+        });
+        place.mounted(name, |path| {
+            let actual = Tree::of(path).map(|path, node| {
+                if path.as_os_str().is_empty() {
+                    (node.uid, node.gid) = (0, 0);
+                }
+            });
+            actual
+                .without_directory_times()
+                .assert_same(&expected.without_directory_times());
+        });
+        // In the layer they are one inode.
+        let names = ["again", "d/f", "d/e"].map(|file| {
+            let stat = fs::metadata(place.home(name).join("diff1").join(file)).unwrap();
+            (stat.ino(), stat.nlink(), stat.uid())
+        });
+        assert_eq!(names, [(names[0].0, 3, mapped(&to, 3)); 3]);
+        assert!(
+            place
+                .changes(name, Some("middle"))
+                .iter()
+                .all(|it| it.starts_with('C'))
+        );
+        (from, below) = (to, name);
+    }
 }

@@ -3,14 +3,12 @@
 use std::fs::{self, File};
 use std::io::Write;
 
-use layerhold_driver::{
-    Access, LayerError, LayerRef, MountOptions, StageRequest, Trash, Usage, fallback,
-};
+use layerhold_driver::{Access, LayerError, LayerRef, MountOptions, StageRequest, Trash, fallback};
 use layerhold_sys::{Dir, tree_usage};
 use layerhold_testkit::TarBuilder;
 
-use crate::Rig;
 use crate::rig::{attributes, fill, id, read};
+use crate::{Rig, Shows};
 
 pub(super) fn create_exists_list_remove(rig: &Rig) {
     assert!(!rig.driver.exists(&id("empty")).unwrap());
@@ -145,13 +143,11 @@ pub(super) fn usage_counts_each_inode_once(rig: &Rig) {
     });
     let used = rig.driver.usage(&id("used")).unwrap();
     // Ten bytes once, and the five of the link's target; directory, two files and link.
-    assert_eq!(
-        used,
-        Usage {
-            bytes: empty.bytes + 15,
-            inodes: empty.inodes + 4
-        }
-    );
+    assert_eq!(used.bytes, empty.bytes + 15);
+    match rig.shows() {
+        Shows::LikeFuse => assert!(used.inodes >= empty.inodes + 4),
+        _ => assert_eq!(used.inodes, empty.inodes + 4),
+    }
 }
 
 pub(super) fn own_files_are_those_that_usage_counts(rig: &Rig) {

@@ -1,0 +1,111 @@
+//! Copying what is below a layer into the layer, by the directories themselves.
+//!
+//! Mounted by the kernel, files are copied up by changing them. A mount program does the same, but loses track of names that are
+//! one inode: after the second change of owners some of them show what was there before. Without the mount there are only
+//! plain directories, in which names of one inode are just that.
+
+use std::ffi::OsString;
+
+use layerhold_archive::{OverlayForm, merged};
+use layerhold_driver::{CopyPlace, CopyRules, EntryCopier, LayerError};
+use layerhold_sys::{Dir, FileType, PathError, SetTime, Stat, Times};
+
+/// Copies everything that `lowers` show below `target` and that `target` does not hide. Afterwards `target` shows the same
+/// with and without them.
+pub(crate) fn copy_up(target: &Dir, lowers: &[Dir], rules: CopyRules) -> Result<(), LayerError> {
+    let copier = EntryCopier::new(target, rules);
+    let root = Level {
+        dirs: std::iter::once(target).chain(lowers).cloned().collect(),
+        place: CopyPlace::root(),
+        attributes: Attributes::Keep,
+    };
+    let mut waiting = root.fill(&copier)?;
+    while let Some(task) = waiting.pop() {
+        waiting.extend(task.open()?.fill(&copier)?);
+    }
+    Ok(())
+}
+
+/// A directory as it is shown: `target` first, then what is below it.
+struct Level {
+    dirs: Vec<Dir>,
+    place: CopyPlace,
+    attributes: Attributes,
+}
+
+/// Where the attributes of a directory come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Attributes {
+    /// It has its own.
+    Keep,
+    /// It was made, and has those of the uppermost one below.
+    Below,
+}
+
+/// A directory that waits for its turn, by its name in those above. They are opened then, so that the waiting ones of one
+/// directory share descriptors.
+struct Task {
+    above: Vec<Dir>,
+    place: CopyPlace,
+    name: OsString,
+    attributes: Attributes,
+}
+
+impl Task {
+    fn open(self) -> Result<Level, PathError> {
+        let dirs = self.above.iter().map(|dir| dir.open_dir(&self.name));
+        Ok(Level {
+            dirs: dirs.collect::<Result<_, _>>()?,
+            place: self.place.child(&self.name),
+            attributes: self.attributes,
+        })
+    }
+}
+
+impl Level {
+    /// Copies the entries that are no directories, makes the directories, and returns them.
+    fn fill(self, copier: &EntryCopier<'_>) -> Result<Vec<Task>, LayerError> {
+        let Some(target) = self.dirs.first() else {
+            return Ok(Vec::new());
+        };
+        let before = target.stat_self()?;
+        let mut below = Vec::new();
+        for shown in merged(&self.dirs, OverlayForm::Fuse)? {
+            let of = |layer: &usize| self.dirs.get(*layer).cloned();
+            let mut layers: Vec<Dir> = shown.layers.iter().filter_map(of).collect();
+            let is_here = shown.layers.first() == Some(&0);
+            if shown.file_type != FileType::Dir {
+                if let (Some(source), false) = (layers.first(), is_here) {
+                    copier.entry(source, target, &self.place, &shown.name, shown.file_type)?;
+                }
+                continue;
+            }
+            if !is_here {
+                target.create_dir(&shown.name, 0o700)?;
+                layers.insert(0, target.clone());
+            }
+            below.push(Task {
+                above: layers,
+                place: self.place.clone(),
+                name: shown.name,
+                attributes: match is_here {
+                    true => Attributes::Keep,
+                    false => Attributes::Below,
+                },
+            });
+        }
+        // Nothing more is made in it.
+        match (self.attributes, self.dirs.get(1)) {
+            (Attributes::Below, Some(source)) => copier.dress(source, target)?,
+            _ => restore_times(target, &before)?,
+        }
+        Ok(below)
+    }
+}
+
+fn restore_times(dir: &Dir, before: &Stat) -> Result<(), PathError> {
+    dir.set_own_times(&Times {
+        accessed: SetTime::At(before.atime),
+        modified: SetTime::At(before.mtime),
+    })
+}
