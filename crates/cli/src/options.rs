@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use layerhold::{AutoUserNsPolicy, OpenError, Persistence, Shifting, StoreOptions};
+use layerhold::{AutoUserNsPolicy, OpenError, Persistence, Shifting, StoreOptions, VolatileMounts};
 use layerhold_config::{AutoUserns, Config, Warning};
 
 use crate::environment::Environment;
@@ -86,6 +86,12 @@ pub(crate) fn by_configuration(
     options.driver = config.driver;
     options.driver_priority = config.driver_priority;
     options.driver_options = config.driver_options;
+    for (name, value) in config.pull_options.iter() {
+        options = options.with_pull_option(name, value);
+    }
+    if config.disable_volatile {
+        options.volatile_mounts = VolatileMounts::Disabled;
+    }
     if config.transient_store {
         options.persistence = Persistence::Transient;
     }
@@ -158,7 +164,8 @@ mod tests {
 
     const CONF: &str = "[storage]\ndriver = 'vfs'\ngraphroot = '/g'\nrunroot = '/r'\nimagestore = '/i'\n\
                         driver_priority = ['p']\ntransient_store = true\n\
-                        [storage.options]\nadditionalimagestores = ['/a']\n";
+                        [storage.options]\nadditionalimagestores = ['/a']\ndisable-volatile = true\n\
+                        pull_options = {enable_partial_images = 'true'}\n";
 
     fn given(graph: Option<&str>, options: &[&str]) -> Given {
         Given {
@@ -180,6 +187,10 @@ mod tests {
         assert_eq!(options.driver_priority, ["p"]);
         assert_eq!(options.driver_options, ["imagestore=/a"]);
         assert_eq!(options.persistence, Persistence::Transient);
+        assert_eq!(options.volatile_mounts, VolatileMounts::Disabled);
+        let pull: Vec<_> = options.pull_options.into_iter().collect();
+        let wanted = ("enable_partial_images".to_owned(), "true".to_owned());
+        assert_eq!(pull, [wanted]);
     }
 
     #[test]
@@ -210,6 +221,8 @@ mod tests {
         assert_eq!((options.image_store, options.driver), (None, None));
         assert_eq!(options.driver_options, ["a=1"]);
         assert_eq!(options.persistence, Persistence::Durable);
+        assert!(options.pull_options.is_empty());
+        assert_eq!(options.volatile_mounts, VolatileMounts::Allowed);
     }
 
     #[test]

@@ -111,7 +111,7 @@ pub use item::{ItemId, ItemKind};
 pub use kind::ErrorKind;
 pub use mount::{MountRequest, StillMounted, Unmounting};
 pub use mounts::Mounted;
-pub use options::{Persistence, Recovery, StoreOptions};
+pub use options::{Persistence, Recovery, StoreOptions, VolatileMounts};
 pub use owners::ParentOwners;
 pub use records::{Container, Image, InvalidRecord, Layer};
 pub use repair::{Action, Failure, Kept, RepairError, RepairMode, RepairOptions, RepairReport};

@@ -19,6 +19,7 @@ use crate::inner::Inner;
 use crate::item::ItemKind;
 use crate::lookup::{find, lookup, refuse_additional, require};
 use crate::mounts::{CountsGuard, LayerOf, Mounted};
+use crate::options::VolatileMounts;
 use crate::records::{Container, Layer};
 use crate::shelves::Parts;
 use crate::store::Store;
@@ -169,7 +170,7 @@ impl Inner {
     ) -> Result<PathBuf, MountError> {
         let in_use = self.use_driver()?;
         let id = target.layer.id();
-        let options = options(target, request);
+        let options = options(target, request, self.options.volatile_mounts);
         let (_not_deleted, of) = self.read_layers_with(id, &options)?;
         let mut counts = self.mounts.write()?;
         let count = match counts.get(id) {
@@ -292,7 +293,7 @@ impl Inner {
     }
 
     /// Drivers that show a layer's own tree have nothing mounted, and so the count is right as long as the tree is there.
-    fn is_really_mounted(&self, path: &Path) -> Result<bool, MountError> {
+    pub(crate) fn is_really_mounted(&self, path: &Path) -> Result<bool, MountError> {
         if self.driver().capabilities().stacking == Stacking::Copies {
             return Ok(Dir::open_ambient(path).is_ok());
         }
@@ -308,7 +309,7 @@ fn is_exactly<R: layerhold_json_store::Record>(record: &R, key: &str) -> bool {
     record.id() == key || record.names().iter().any(|name| name == key)
 }
 
-fn options(target: &Target, request: &MountRequest) -> MountOptions {
+fn options(target: &Target, request: &MountRequest, volatile: VolatileMounts) -> MountOptions {
     let label = if request.label.is_empty() {
         target.layer.mount_label()
     } else {
@@ -330,7 +331,7 @@ fn options(target: &Target, request: &MountRequest) -> MountOptions {
         for option in container.mount_options() {
             options = options.with_option(option);
         }
-        if container.is_volatile() {
+        if container.is_volatile() && volatile == VolatileMounts::Allowed {
             options = options.with_durability(MountDurability::Volatile);
         }
     }

@@ -1,5 +1,6 @@
 //! How a store is opened.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -44,6 +45,12 @@ pub struct StoreOptions {
     /// `proc/self/uid_map` and `proc/self/gid_map`, when a user namespace is chosen; and about SELinux, when a container is created:
     /// `sys/fs/selinux/enforce`, `proc/self/attr/current`, `usr/share/containers/selinux/contexts`, `etc/selinux`.
     pub host_root: PathBuf,
+    /// Options for programs that pull images (`enable_partial_images`, `convert_images`, `use_hard_links`, `ostree_repos`,
+    /// `insecure_allow_unpredictable_image_contents`), as texts by name. The store hands them on, and a check does not
+    /// compare times of files where `use_hard_links` is `true`.
+    pub pull_options: BTreeMap<String, String>,
+    /// Whether volatile containers are mounted without syncing.
+    pub volatile_mounts: VolatileMounts,
     /// When contents are flushed. `None` takes the driver option `sync`, else flushes once per commit.
     pub sync: Option<SyncMode>,
     /// Whether temporary areas of killed processes are removed while opening.
@@ -71,6 +78,8 @@ impl StoreOptions {
             id_maps: IdMappings::default(),
             auto_userns: AutoUserNsPolicy::default(),
             host_root: PathBuf::from("/"),
+            pull_options: BTreeMap::new(),
+            volatile_mounts: VolatileMounts::default(),
             sync: None,
             recovery: Recovery::default(),
             privilege: Privilege::default(),
@@ -104,6 +113,20 @@ impl StoreOptions {
     #[must_use]
     pub fn with_driver_option(mut self, option: impl Into<String>) -> Self {
         self.driver_options.push(option.into());
+        self
+    }
+
+    /// Sets one option for programs that pull images.
+    #[must_use]
+    pub fn with_pull_option(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        drop(self.pull_options.insert(name.into(), value.into()));
+        self
+    }
+
+    /// Sets whether volatile containers are mounted without syncing.
+    #[must_use]
+    pub fn with_volatile_mounts(mut self, mounts: VolatileMounts) -> Self {
+        self.volatile_mounts = mounts;
         self
     }
 
@@ -174,6 +197,18 @@ pub enum Persistence {
     /// None does: the store is transient. Their records and their lock are below the run root, and nothing about them is
     /// synced to the disk. Images and their layers survive.
     Transient,
+}
+
+/// Whether the layers of containers that may be lost at a reboot are mounted without syncing (Go: `StoreOptions`,
+/// `DisableVolatile`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum VolatileMounts {
+    /// They are, where the driver can do that.
+    #[default]
+    Allowed,
+    /// They are mounted like those of other containers.
+    Disabled,
 }
 
 /// Whether opening a store removes what killed processes left behind.

@@ -1,5 +1,6 @@
 //! The handle on an open store.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -56,6 +57,14 @@ impl Store {
     #[must_use]
     pub fn driver_options(&self) -> &[String] {
         &self.inner.options.driver_options
+    }
+
+    /// Returns the options for programs that pull images, as the store was opened with them.
+    ///
+    /// Go: `Store.PullOptions`.
+    #[must_use]
+    pub fn pull_options(&self) -> &BTreeMap<String, String> {
+        &self.inner.options.pull_options
     }
 
     /// Returns the mount options that the first driver option `mountopt` asks for, in order.

@@ -5,12 +5,14 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use layerhold_driver::Privilege;
 use layerhold_idmap::{ContainerOwner, IdMappings};
 use layerhold_sys::{Dir, FileType, PathError, Stat};
 use layerhold_tar_split::{Checksum, Crc64};
 
 use super::damage::{Attribute, AttributeChange, FileChange};
 use super::tree::{Facts, Node, State, Tree};
+use crate::options::StoreOptions;
 
 /// Bytes read at a time.
 const PIECE: usize = 128 << 10;
@@ -23,17 +25,24 @@ pub(super) struct Ignored {
     pub(super) modes: bool,
     /// Device nodes were not made.
     pub(super) devices: bool,
+    /// Files may be hard links to files of other layers, whose times they then have.
+    pub(super) times: bool,
 }
 
 impl Ignored {
-    /// Reads the options of a driver (Go: check.go, `Check`).
-    pub(super) fn new(driver_options: &[String], devices: bool) -> Self {
-        let has = |text: &str| driver_options.iter().any(|option| option.contains(text));
+    /// Reads the options of a store (Go: check.go, `Check`).
+    pub(super) fn new(options: &StoreOptions) -> Self {
+        let has = |text: &str| {
+            let mut given = options.driver_options.iter();
+            given.any(|option| option.contains(text))
+        };
+        let hard_links = options.pull_options.get("use_hard_links");
         let masked = has("force_mask=");
         Self {
             owners: masked || has("ignore_chown_errors=true") || has("ignore_chown_errors=1"),
             modes: masked,
-            devices,
+            devices: options.privilege == Privilege::UserNamespace,
+            times: hard_links.is_some_and(|text| text.eq_ignore_ascii_case("true")),
         }
     }
 }
@@ -195,7 +204,7 @@ impl Comparison<'_> {
                 stat.size.to_string(),
             );
         }
-        if facts.kind != FileType::Dir && facts.kind == actual {
+        if !self.ignored.times && facts.kind != FileType::Dir && facts.kind == actual {
             let (expected, actual) = (facts.modified, stat.mtime.seconds);
             compare(
                 Attribute::Modified,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use layerhold_driver::{Privilege, Stacking, run_tasks};
+use layerhold_driver::{Stacking, run_tasks};
 use layerhold_idmap::IdMappings;
 use layerhold_ids::LayerId;
 
@@ -154,15 +154,11 @@ impl Walk<'_, '_> {
         } else {
             maps
         };
-        let options = &look.inner.options;
         let has_copies = look.driver.capabilities().stacking == Stacking::Copies;
         let comparison = Comparison {
             root: view.root(),
             maps: &maps,
-            ignored: Ignored::new(
-                &options.driver_options,
-                options.privilege == Privilege::UserNamespace,
-            ),
+            ignored: Ignored::new(&look.inner.options),
             // Where layers are stacked, files of those below are not copies.
             read_below: if has_copies { depth } else { 0 },
         };

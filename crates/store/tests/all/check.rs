@@ -206,6 +206,18 @@ fn changed_attributes_are_named() {
 }
 
 #[test]
+fn times_say_nothing_where_files_may_be_hard_links_to_others() {
+    let place = furnished();
+    let path = tree(&place, "a").join("usr/lib/one");
+    let file = fs::File::options().write(true).open(path).unwrap();
+    file.set_modified(std::time::SystemTime::now()).unwrap();
+    assert_ne!(told(&check(&place.store), &place), Vec::<String>::new());
+    let options = options(place.dir.path());
+    let store = Store::open(options.with_pull_option("use_hard_links", "true")).unwrap();
+    assert_eq!(told(&check(&store), &place), Vec::<String>::new());
+}
+
+#[test]
 fn depths_find_what_they_read() {
     let place = furnished();
     forge(&tree(&place, "a").join("usr/lib/one"), "1x11");

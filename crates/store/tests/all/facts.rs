@@ -3,7 +3,7 @@
 use layerhold::layerhold_ids::{Digest, TocDigest};
 use layerhold::{
     ContainerSpec, ErrorKind, ImageSpec, LayerSpec, MountRequest, ParentOwners, Shutdown, Store,
-    StoreOptions,
+    StoreOptions, Unmounting, VolatileMounts,
 };
 
 use crate::support::{Place, import, long, options, ranges, small_tar};
@@ -123,4 +123,52 @@ fn the_version_is_that_of_this_library() {
         rows,
         [("Version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]
     );
+}
+
+#[test]
+fn options_for_pulling_are_handed_on() {
+    let dir = layerhold_testkit::scratch();
+    let options = options(dir.path()).with_pull_option("enable_partial_images", "true");
+    let store = Store::open(options).unwrap();
+    let known: Vec<_> = store.pull_options().iter().collect();
+    let name = "enable_partial_images".to_owned();
+    assert_eq!(known, [(&name, &"true".to_owned())]);
+    assert!(Place::new().store.pull_options().is_empty());
+}
+
+/// The overlay options of what is mounted at a path.
+fn mounted_with(path: &std::path::Path) -> String {
+    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let at = format!(" {} ", path.display());
+    let line = table.lines().find(|line| line.contains(&at));
+    line.unwrap().to_owned()
+}
+
+#[test]
+fn root_volatile_mounts_can_be_forbidden() {
+    let Some(()) = layerhold_testkit::require_root() else {
+        return;
+    };
+    let dir = layerhold_testkit::scratch();
+    let options = StoreOptions::new(dir.path().join("root"), dir.path().join("runroot"))
+        .with_driver("overlay");
+    let open = |mounts| Store::open(options.clone().with_volatile_mounts(mounts)).unwrap();
+    let store = open(VolatileMounts::Allowed);
+    let mut tx = store.begin().unwrap();
+    tx.create_container(ContainerSpec::new().name("box").volatile())
+        .unwrap();
+    tx.commit().unwrap();
+    let can = store.driver().status();
+    let can = can.contains(&("Supports volatile".to_owned(), "true".to_owned()));
+    for (mounts, wanted) in [
+        (VolatileMounts::Allowed, can),
+        (VolatileMounts::Disabled, false),
+    ] {
+        let store = open(mounts);
+        let path = store.mount("box", &MountRequest::new()).unwrap();
+        let options = mounted_with(&path);
+        assert_eq!(options.contains(",volatile"), wanted, "{options}");
+        store.unmount("box", Unmounting::Once).unwrap();
+    }
+    store.shutdown(Shutdown::Force).unwrap();
 }
