@@ -137,7 +137,12 @@ impl Plan {
 
 /// Gives the root directory of a layer mode, owner and times: those of the layer below, else those of a base layer
 /// (Go: drivers/overlay/overlay.go, `getLayerPermissions`).
-fn dress_root(core: &Core, root: &Dir, below: &Below, owner: HostOwner) -> Result<(), LayerError> {
+pub(crate) fn dress_root(
+    core: &Core,
+    root: &Dir,
+    below: &Below,
+    owner: HostOwner,
+) -> Result<(), LayerError> {
     let (mut mode, mut wanted) = (ROOT_MODE, owner);
     let parent = below.open_diff()?;
     if let Some(parent) = &parent {
@@ -204,7 +209,7 @@ pub(crate) fn root_pair(maps: &IdMappings) -> Result<HostOwner, LayerError> {
 }
 
 impl RootAttributes {
-    fn of(stat: &Stat) -> Self {
+    pub(crate) fn of(stat: &Stat) -> Self {
         Self {
             mode: stat.permissions(),
             uid: stat.uid,

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use layerhold_archive::Change;
 use layerhold_driver::{
     AdditionalLayer, Capabilities, DiffRequest, Driver, Flaw, FsMount, LayerContents, LayerError,
-    LayerTarget, LayerView, MountCounter, MountOptions, RemapRequest, Stacking, StageRequest,
-    StagedLayer, SyncMode, Trash, Usage, UserAdded, fallback,
+    LayerRef, LayerTarget, LayerView, MountCounter, MountOptions, RemapRequest, Stacking,
+    StageRequest, StagedLayer, StagedTree, SyncMode, Trash, TreeRequest, TreeRoot, Usage,
+    UserAdded, fallback,
 };
 use layerhold_idmap::IdMappings;
 use layerhold_ids::{LayerId, TocDigest};
@@ -26,9 +27,10 @@ use crate::mounting::{make_mount_point, mount, mount_point, view, will_do};
 use crate::names::{DIFF, WORK};
 use crate::remap::{Remap, remap};
 use crate::removal::remove;
-use crate::stack::Contents;
+use crate::stack::{Below, Contents};
 use crate::staged::{OverlayStaged, OverlayTarget};
-use crate::staging_dirs::{Pulls, prune};
+use crate::staging_dirs::{Pulls, prune, recover};
+use crate::tree::OverlayTree;
 use crate::unmounting::unmount_layer;
 
 /// Keeps each layer as what it changes.
@@ -51,6 +53,27 @@ impl Driver for OverlayDriver {
 
     fn stage(&self, request: &StageRequest<'_>) -> Result<Box<dyn StagedLayer>, LayerError> {
         Ok(Box::new(OverlayStaged::new(&self.core, request)?))
+    }
+
+    fn stage_tree(&self, request: &TreeRequest<'_>) -> Result<Box<dyn StagedTree>, LayerError> {
+        Ok(Box::new(OverlayTree::new(&self.core, request)?))
+    }
+
+    fn replace_tree(
+        &self,
+        id: &LayerId,
+        parent: Option<&LayerId>,
+        tree: Box<dyn StagedTree>,
+        root: TreeRoot,
+        trash: &mut Trash,
+    ) -> Result<(), LayerError> {
+        let tree = OverlayTree::from(tree)?;
+        let layer = self.core.homes.require_writable(id)?;
+        let below = Below::find(parent.map(LayerRef::Committed), &self.core.homes)?;
+        tree.dress(root, &below)?;
+        tree.change_places(layer.dir())?;
+        trash.defer(move || Box::new(tree).erase());
+        Ok(())
     }
 
     fn remove(&self, id: &LayerId, trash: &mut Trash) -> Result<(), LayerError> {
@@ -256,6 +279,11 @@ impl Driver for OverlayDriver {
     fn temp_roots(&self) -> Vec<PathBuf> {
         let homes = self.core.homes.main();
         homes.map(crate::homes::Home::temp_root).collect()
+    }
+
+    fn recover(&self) -> Result<(), LayerError> {
+        let written = self.core.homes.main().filter(|home| home.is_written());
+        written.map(recover).try_for_each(|done| Ok(done?))
     }
 
     fn additional_stores(&self) -> Vec<PathBuf> {

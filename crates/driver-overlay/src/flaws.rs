@@ -10,8 +10,9 @@ use crate::core::Core;
 use crate::homes::{Home, is_no_link};
 use crate::layer::{LayerDir, LowerList};
 use crate::link::{LinkName, layer_of_target};
-use crate::names::{LINK, LINKS, LOWER};
+use crate::names::{LINK, LINKS, LOWER, STAGING};
 use crate::repair::{Survey, put_symlink, write_link, write_lower};
+use crate::staging_dirs::{abandoned, recover};
 
 /// What is wrong with a layer.
 pub(crate) fn flaws(
@@ -126,10 +127,17 @@ fn lower_from(
     Ok(std::iter::once(link).chain(below).collect())
 }
 
-/// Symbolic links to layers that are gone.
+/// Symbolic links to layers that are gone, and trees whose owners are.
 pub(crate) fn home_flaws(core: &Core) -> Result<Vec<Flaw>, LayerError> {
     let mut flaws = Vec::new();
     for home in core.homes.main() {
+        let trees = abandoned(home)?.into_iter();
+        flaws.extend(trees.map(|tree| {
+            Flaw::mendable(
+                tree,
+                "is a tree that a dead process was filling for a layer",
+            )
+        }));
         let Some(links) = home.open_links()? else {
             continue;
         };
@@ -161,9 +169,12 @@ fn is_stray(home: &Home, name: &std::path::Path) -> Result<bool, LayerError> {
     }
 }
 
-/// Removes a symbolic link if it is still one to a layer that is gone.
+/// Removes a symbolic link if it is still one to a layer that is gone, and a tree if its owner still is.
 pub(crate) fn mend_home(core: &Core, flaw: &Flaw) -> Result<(), LayerError> {
     for home in core.homes.main() {
+        if flaw.path.parent() == Some(&home.path().join(STAGING)) {
+            recover(home)?;
+        }
         let place: PathBuf = home.path().join(LINKS);
         if let Ok(name) = flaw.path.strip_prefix(&place)
             && is_stray(home, name)?

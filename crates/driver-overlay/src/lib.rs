@@ -10,6 +10,7 @@
 //!               /empty/        of layers without parents only
 //!               /additionallayer   the path of a layer that another program has; `diff` is a symbolic link then
 //!     tempdirs/                layers being made, and layers being erased
+//!     staging/<name>/dir       a tree that somebody fills, to become the diff of a layer; beside it its lock
 //!     .has-mount-program       whether contents were made through a mount program
 //! <run root>/overlay/          what the kernel can do, as empty files
 //! ```
@@ -23,7 +24,9 @@
 //! 2. After it was renamed to its place, before its symbolic link was made: a layer whose short name is in `link`. The store's
 //!    record decides whether it counts.
 //! 3. After the symbolic link of a removed layer is gone: the same. After it was renamed away: a temporary area again.
-//! 4. A layer that is mounted and counted by nobody: the next user takes the mount over.
+//! 4. While a tree is filled, or has taken the place of a layer's `diff`: its directory in `staging` with the lock free, in the second
+//!    case with the old contents in it. The next opener removes it when it is ten seconds old.
+//! 5. A layer that is mounted and counted by nobody: the next user takes the mount over.
 //!
 //! ```no_run
 //! use layerhold_driver::{Driver, DriverConfig, LayerRef, LayerTarget, MountOptions, StageRequest};
@@ -79,6 +82,7 @@ mod shift;
 mod stack;
 mod staged;
 mod staging_dirs;
+mod tree;
 mod unmounting;
 mod words;
 

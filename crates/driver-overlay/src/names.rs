@@ -4,8 +4,12 @@
 pub(crate) const LINKS: &str = "l";
 /// Temporary areas, below a home.
 pub(crate) const TEMP: &str = "tempdirs";
-/// Partial pulls of Go's library, below a home.
+/// Trees that somebody fills to become the contents of a layer, below a home.
 pub(crate) const STAGING: &str = "staging";
+/// The lock of such a tree, beside it.
+pub(crate) const STAGING_LOCK: &str = "staging.lock";
+/// The tree itself.
+pub(crate) const STAGING_TREE: &str = "dir";
 /// Tells whether contents were made through a mount program, below a home.
 pub(crate) const MOUNT_PROGRAM_FLAG: &str = ".has-mount-program";
 /// The device of the filesystem, for project quota, below a home.

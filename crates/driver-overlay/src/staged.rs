@@ -7,7 +7,7 @@ use std::sync::Arc;
 use layerhold_archive::UnpackOptions;
 use layerhold_driver::{
     CommitFailed, LayerAccess, LayerContents, LayerError, LayerTarget, RemapRequest, StageRequest,
-    StagedLayer,
+    StagedLayer, StagedTree, TreeRoot,
 };
 use layerhold_ids::LayerId;
 use layerhold_staging::{StagedAddition, TempArea};
@@ -24,6 +24,7 @@ use crate::quota::wanted;
 use crate::remap::{Remap, remap};
 use crate::repair::put_symlink;
 use crate::stack::Stack;
+use crate::tree::OverlayTree;
 
 /// A layer's directory in a temporary area of the home it will stay in.
 ///
@@ -36,7 +37,8 @@ pub(crate) struct OverlayStaged {
     stack: Arc<Stack>,
     /// `diff`.
     root: Dir,
-    given: RootAttributes,
+    /// What the root was given, unless whoever filled it decides.
+    given: Option<RootAttributes>,
     addition: StagedAddition,
     /// Held for its drop, which erases a layer that was not committed.
     area: TempArea,
@@ -96,7 +98,7 @@ impl OverlayStaged {
             core: Arc::clone(core),
             stack: Arc::new(stack),
             root,
-            given,
+            given: Some(given),
             addition,
             area,
             hold,
@@ -165,9 +167,8 @@ impl OverlayStaged {
         if !is_layer_name(id) {
             return Err(LayerError::Exists { id: id.clone() });
         }
-        if self.hold.is_none() {
-            self.given
-                .follow(&self.root, &self.stack.below, &self.core)?;
+        if let (Some(given), None) = (self.given, &self.hold) {
+            given.follow(&self.root, &self.stack.below, &self.core)?;
         }
         self.stack.home.writable()
     }
@@ -229,6 +230,20 @@ impl StagedLayer for OverlayStaged {
             request,
         })?;
         self.root = self.stack.dir.open_dir(DIFF)?;
+        Ok(())
+    }
+
+    fn adopt(&mut self, tree: Box<dyn StagedTree>, root: TreeRoot) -> Result<(), LayerError> {
+        let tree = OverlayTree::from(tree)?;
+        tree.dress(root, &self.stack.below)?;
+        tree.change_places(&self.stack.dir)?;
+        self.root = self.stack.dir.open_dir(DIFF)?;
+        self.given = match root {
+            TreeRoot::AsFilled => None,
+            _ => Some(RootAttributes::of(&self.root.stat_self()?)),
+        };
+        // What was in its place goes; if it cannot, it is found later.
+        drop(tree);
         Ok(())
     }
 

@@ -22,8 +22,12 @@ use crate::remap::RemapRequest;
 use crate::stage::{StageRequest, StagedLayer};
 use crate::sync::SyncMode;
 use crate::trash::Trash;
+use crate::tree::{StagedTree, TreeRequest, TreeRoot};
 use crate::usage::Usage;
 use crate::view::LayerView;
+
+/// What drivers that cannot [`stage_tree`](Driver::stage_tree) cannot do.
+const TAKE_TREES: &str = "take trees that somebody else fills";
 
 /// Keeps the contents of layers on disk.
 ///
@@ -65,6 +69,37 @@ pub trait Driver: Send + Sync + Debug {
     /// [`LayerError::Unknown`] when parent or template do not exist, [`LayerError::ForeignStaged`] for a staged
     /// parent of another driver, [`LayerError::StorageOptions`] for options the driver has no use for.
     fn stage(&self, request: &StageRequest<'_>) -> Result<Box<dyn StagedLayer>, LayerError>;
+
+    /// Prepares an empty tree that somebody else fills, to become the contents of a layer.
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::NotSupported`] by drivers whose layers hold more than what they change;
+    /// [`LayerError::Unknown`] and [`LayerError::ReadOnlyStore`] for the layer that it is to be for.
+    fn stage_tree(&self, _request: &TreeRequest<'_>) -> Result<Box<dyn StagedTree>, LayerError> {
+        Err(LayerError::NotSupported {
+            driver: self.name(),
+            operation: TAKE_TREES,
+        })
+    }
+
+    /// Makes a tree the contents of an existing layer, by renaming it into place. What was there goes into `trash`.
+    ///
+    /// The caller holds the layers lock for writing, and has made sure that nobody has the layer, or one above it, mounted.
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::ForeignTree`] for a tree of another driver. The tree is erased, and the layer is as it was before.
+    fn replace_tree(
+        &self,
+        _id: &LayerId,
+        _parent: Option<&LayerId>,
+        _tree: Box<dyn StagedTree>,
+        _root: TreeRoot,
+        _trash: &mut Trash,
+    ) -> Result<(), LayerError> {
+        Err(LayerError::ForeignTree)
+    }
 
     // ---- taking layers out --------------------------------------------------------------------------
 
@@ -266,6 +301,15 @@ pub trait Driver: Send + Sync + Debug {
     /// Returns the directories in which this driver makes temporary areas; an opener with write access recovers
     /// the stale areas of each.
     fn temp_roots(&self) -> Vec<PathBuf>;
+
+    /// Removes what dead processes left outside of the [temporary roots](Self::temp_roots); an opener with write access calls it.
+    ///
+    /// # Errors
+    ///
+    /// When something cannot be removed, or it cannot be found out whether there is anything.
+    fn recover(&self) -> Result<(), LayerError> {
+        Ok(())
+    }
 
     /// Returns the roots of additional, read-only image stores given by driver options, in search order.
     fn additional_stores(&self) -> Vec<PathBuf> {

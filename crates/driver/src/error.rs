@@ -55,6 +55,9 @@ pub enum LayerError {
         /// The driver that was asked.
         driver: &'static str,
     },
+    /// A tree was given to a driver that did not make it.
+    #[error("the tree was made by another driver")]
+    ForeignTree,
     /// The driver knows no per-layer options.
     #[error("--storage-opt is not supported for {driver}")]
     StorageOptions {

@@ -20,7 +20,6 @@
 //!
 //! # Limitations
 //!
-//! - Partial pulls have no methods yet. They fit as methods with a body: other ways to fill [`LayerTarget::root`].
 //! - The fallback compares whole trees; its cost is that of the layers, not of the difference.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
@@ -46,6 +45,7 @@ mod size;
 mod stage;
 mod sync;
 mod trash;
+mod tree;
 mod usage;
 mod view;
 mod work;
@@ -72,6 +72,7 @@ pub use size::{InvalidSize, parse_size};
 pub use stage::{CommitFailed, LayerAccess, LayerRef, StageRequest, StagedLayer};
 pub use sync::{InvalidSyncMode, SyncMode};
 pub use trash::Trash;
+pub use tree::{StagedTree, TreeFor, TreeRequest, TreeRoot};
 pub use usage::Usage;
 pub use view::LayerView;
 pub use work::{Tasks, default_threads, run_tasks};

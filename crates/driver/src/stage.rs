@@ -11,6 +11,7 @@ use crate::apply::LayerTarget;
 use crate::contents::LayerContents;
 use crate::error::LayerError;
 use crate::remap::RemapRequest;
+use crate::tree::{StagedTree, TreeRoot};
 
 /// A layer on which another one stands.
 #[derive(Debug, Clone, Copy)]
@@ -130,6 +131,15 @@ pub trait StagedLayer: LayerTarget {
 
     /// Rewrites the owners of everything in the layer, those inherited from its parent included.
     fn remap(&mut self, request: &RemapRequest<'_>) -> Result<(), LayerError>;
+
+    /// Takes a tree for the layer's own contents, by renaming it into place. What the layer held itself is erased.
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::ForeignTree`] for a tree that was not made by the same driver. The tree is erased then.
+    fn adopt(&mut self, _tree: Box<dyn StagedTree>, _root: TreeRoot) -> Result<(), LayerError> {
+        Err(LayerError::ForeignTree)
+    }
 
     /// Makes the layer exist as `id`, by renaming it into place.
     ///

@@ -1,7 +1,8 @@
 //! Processes that die in the middle.
 
 use layerhold_driver::{
-    Driver, LayerAccess, LayerRef, MountOptions, StageRequest, Trash, fallback,
+    Driver, LayerAccess, LayerRef, MountOptions, StageRequest, Trash, TreeFor, TreeRequest,
+    fallback,
 };
 use layerhold_driver_overlay::OverlayDriver;
 use layerhold_staging::TempRoot;
@@ -27,6 +28,14 @@ fn child_entry() {
             role.say("staged");
             role.listen();
             drop((base, top));
+        }
+        "tree" => {
+            let request = TreeRequest::new(TreeFor::New(LayerAccess::ReadOnly));
+            let tree = driver.stage_tree(&request).unwrap();
+            drop(tree.root().create_file("f", 0o644).unwrap());
+            role.say("filled");
+            role.listen();
+            drop(tree);
         }
         "mount" => {
             driver.mount(&id("l1"), &MountOptions::new()).unwrap();

@@ -17,3 +17,4 @@ mod shape;
 mod shifting;
 mod stores;
 mod support;
+mod trees;
