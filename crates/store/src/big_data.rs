@@ -65,12 +65,7 @@ impl Store {
     ) -> Result<(), DataError> {
         let mut layers = self.inner.lock_layers()?;
         let layer = lookup_to_change(&layers, key)?;
-        let note = |layer: &mut Layer, _size| {
-            let names = &mut layer.record_mut().big_data_names;
-            if !names.iter().any(|name| name == item) {
-                names.push(item.to_owned());
-            }
-        };
+        let note = |layer: &mut Layer, _size| layer.add_big_data_name(item);
         layers
             .set_big_data_from(layer.id().as_str(), item, data, note)
             .map_err(failed(&layer, item))?;
@@ -246,7 +241,7 @@ impl Store {
     }
 }
 
-fn check_name(item: &BigDataItem) -> Result<(), DataError> {
+pub(crate) fn check_name(item: &BigDataItem) -> Result<(), DataError> {
     let checked = layerhold_json_store::file_name_to_write(&item.key);
     checked.map(drop).map_err(|source| DataError::InvalidName {
         key: item.key.clone(),
@@ -262,7 +257,10 @@ fn recorded(item: &str, text: &str) -> Result<Digest, DataError> {
 }
 
 /// Which kind of record it is, and which item is meant, for errors.
-fn failed<R: Mutable>(record: &Arc<R>, item: &str) -> impl FnOnce(BigDataError) -> DataError {
+pub(crate) fn failed<R: Mutable>(
+    record: &Arc<R>,
+    item: &str,
+) -> impl FnOnce(BigDataError) -> DataError {
     let (id, key) = (record.id().to_owned(), item.to_owned());
     move |error| match error {
         BigDataError::Key { source, .. } => DataError::InvalidName { key, source },

@@ -60,8 +60,8 @@ impl Store {
         let mut trash = Trash::new();
         let outcome = collect(&self.inner, &locks, &mut trash);
         drop(locks);
-        let erased = trash.erase().map_err(CollectError::Driver);
-        outcome.and_then(|report| erased.map(|()| report))
+        let erased = trash.erase().and(self.inner.driver().recover());
+        outcome.and_then(|report| erased.map(|()| report).map_err(CollectError::Driver))
     }
 }
 

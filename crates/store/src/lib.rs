@@ -88,6 +88,7 @@ mod snapshot;
 mod spec;
 mod store;
 mod transaction;
+mod tree;
 mod update;
 mod usage;
 mod userns;
@@ -123,6 +124,7 @@ pub use spec::{
 };
 pub use store::Store;
 pub use transaction::{Committed, LayerDigests, StagedContainer, StagedLayer, Transaction};
+pub use tree::{FilledTree, TreeFacts, TreeSpec, TreeToFill};
 pub use usage::{
     Amount, ContainerUsage, ImageUsage, LayerUsage, TotalUsage, UsageError, UsageOrigin,
     UsageReport, WrongCounter,
@@ -131,7 +133,7 @@ pub use userns::{AutoUserNs, AutoUserNsPolicy};
 
 // Their types are in the signatures above.
 pub use layerhold_archive::{Change, ChangeKind, Codec};
-pub use layerhold_driver::{LayerAccess, Privilege, Shifting, SyncMode};
+pub use layerhold_driver::{LayerAccess, Privilege, Shifting, SyncMode, TreeRoot};
 pub use {
     layerhold_archive, layerhold_driver, layerhold_idmap, layerhold_ids, layerhold_json_store,
     layerhold_lockfile, layerhold_schema, layerhold_sys,

@@ -138,11 +138,12 @@ impl Inner {
             .chain(self.driver().temp_roots())
     }
 
-    /// Removes temporary areas of dead processes. What cannot be removed is left for the next time.
+    /// Removes what dead processes were making. What cannot be removed is left for the next time.
     fn recover_areas(&self) {
         for root in self.temp_roots() {
             drop(TempRoot::new(root).recover_stale());
         }
+        drop(self.driver().recover());
     }
 }
 

@@ -5,22 +5,22 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use layerhold::{MountRequest, Snapshot, Unmounting};
 use layerhold_archive::{
-    PackError, PackOptions, Replace, UnpackError, UnpackOptions, Unpacker, Whiteouts, pack,
+    PackError, PackOptions, Replace, UnpackError, UnpackOptions, Unpacker, Whiteouts,
 };
 use layerhold_idmap::IdMappings;
 use layerhold_ids::LayerId;
 use layerhold_sys::{Dir, FileType, OpenOptions, PathError, set_file_owner, stat_file};
-use layerhold_tar_format::{EntryKind, Header, ReadError, Reader, TarTime, WriteError};
+use layerhold_tar_format::{EntryKind, Header, ReadError, Reader, TarTime};
 
 use super::Call;
 use super::output::note;
 use super::owner::Owner;
+use super::packing::{Interrupted, while_packing};
 use super::words::text;
 use crate::failure::Failure;
 
@@ -200,49 +200,21 @@ fn copy_tree(source: &End, target: &End, owner: Option<Owner>) -> Result<(), Cop
     let tree = source.root.resolve_dir_in_root(&source.path)?;
     make_directories(target, &target.path, owner)?;
     let mut unpacker = unpacker(target, Replace::Any)?;
-    let (pipe, packed) = std::io::pipe().map_err(CopyError::Pipe)?;
-    std::thread::scope(|scope| {
-        let packing = scope.spawn(|| {
-            let options = PackOptions {
-                id_maps: source.maps.clone(),
-                ..PackOptions::default()
-            };
-            // The reader sees an archive without an end when this fails.
-            pack(&tree, &options, BufWriter::new(packed))?
-                .flush()
-                .map_err(lost)
-        });
-        let unpacked = unpack(pipe, &mut unpacker, target, owner);
-        let packed = packing.join().unwrap_or(Ok(()));
-        match (packed, unpacked) {
-            // What broke off first is the cause: the other side only saw the end of the stream.
-            (Err(source), unpacked) if !is_broken_pipe(&source) || unpacked.is_ok() => {
-                Err(CopyError::Pack {
-                    path: tree.path().display().to_string(),
-                    source,
-                })
-            }
-            (_, unpacked) => unpacked,
-        }
+    let options = PackOptions {
+        id_maps: source.maps.clone(),
+        ..PackOptions::default()
+    };
+    let read = |pipe| unpack(pipe, &mut unpacker, target, owner);
+    while_packing(&tree, &options, read).map_err(|error| match error {
+        Interrupted::Pipe(error) => CopyError::Pipe(error),
+        Interrupted::Pack(source) => CopyError::Pack {
+            path: tree.path().display().to_string(),
+            source,
+        },
+        Interrupted::Read(error) => error,
     })?;
     unpacker.finish().map_err(|source| failed(target, source))?;
     Ok(())
-}
-
-/// The end of the stream was not taken.
-fn lost(error: std::io::Error) -> PackError {
-    PackError::Write {
-        entry: PathBuf::new(),
-        source: WriteError::Destination(error),
-    }
-}
-
-/// Whether the reader of the stream was gone.
-fn is_broken_pipe(error: &PackError) -> bool {
-    let PackError::Write { source, .. } = error else {
-        return false;
-    };
-    matches!(source, WriteError::Destination(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// Unpacks a stream below the path of the target.

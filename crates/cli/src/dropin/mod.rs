@@ -21,6 +21,8 @@ mod mount;
 mod names;
 mod output;
 mod owner;
+mod packing;
+mod staged;
 mod storage_layer;
 mod table;
 mod tree;

@@ -6,7 +6,7 @@ use super::Action::{self, Alone, OnStore};
 use super::flags::{Flag, list, switch, text};
 use super::{
     check, configuration, copy, create, data, dedup, delete, diff, directories, inspect,
-    list as lists, mount, names, storage_layer, unshare, whole,
+    list as lists, mount, names, staged, storage_layer, unshare, whole,
 };
 
 /// One command.
@@ -386,6 +386,15 @@ pub(crate) const COMMANDS: &[Command] = &[
         most: Some(1),
         flags: &[text("file", &["-f"], "Read from file instead of stdin")],
         action: OnStore(diff::apply),
+    },
+    Command {
+        names: &["applydiff-using-staging-dir"],
+        operands: "layerNameOrID directory",
+        help: "Apply a diff to a layer using a staging directory",
+        least: 2,
+        most: Some(2),
+        flags: &[],
+        action: OnStore(staged::run),
     },
     Command {
         names: &["exists"],

@@ -161,14 +161,3 @@ fn root_newer_versions_refuse_what_1_43_ignores() {
         );
     }
 }
-
-#[test]
-fn root_a_command_that_is_not_there_yet_is_unknown() {
-    let Some(twin) = Twin::new() else { return };
-    let command = "applydiff-using-staging-dir";
-    let done = twin.ours(command);
-    let text = format!("{command}: unrecognized command.\n");
-    assert_eq!((done.code, done.out), (Some(1), text));
-    assert_eq!(done.err, "");
-    assert!(!twin.path("ours/root").exists(), "a store was made");
-}

@@ -15,6 +15,7 @@ mod dropin_data;
 mod dropin_differences;
 mod dropin_items;
 mod dropin_mounts;
+mod dropin_staged;
 mod dropin_usage;
 mod overlay;
 mod people;

@@ -69,6 +69,7 @@ impl StageError {
             Self::Mappings(_) => Some(ErrorKind::InvalidMappings),
             Self::UserNs(error) => error.kind(),
             Self::Driver(LayerError::Unknown { .. }) => Some(ErrorKind::LayerUnknown),
+            Self::Driver(LayerError::NotSupported { .. }) => Some(ErrorKind::NotSupported),
             _ => None,
         }
     }

@@ -245,6 +245,18 @@ pub enum Conflict {
         /// The layer.
         id: LayerId,
     },
+    /// The owners in a tree are mapped in another way than those of the layer.
+    #[error("the tree has other ID maps than layer {layer}")]
+    OtherMaps {
+        /// The layer.
+        layer: LayerId,
+    },
+    /// A layer is mounted, and so what it or a layer below it holds cannot be replaced.
+    #[error("layer {layer} is mounted")]
+    LayerMounted {
+        /// The layer.
+        layer: LayerId,
+    },
     /// A layer of that ID has other contents.
     #[error("the layer {id} that is already present has other contents")]
     OtherContents {
@@ -300,6 +312,8 @@ impl Conflict {
             Self::ImageGone { .. } => ErrorKind::ImageUnknown,
             Self::Gone { id } => id.kind().unknown(),
             Self::LayerTaken { .. } => ErrorKind::DuplicateId,
+            Self::LayerMounted { .. } => ErrorKind::LayerUsedByContainer,
+            Self::OtherMaps { .. } => ErrorKind::InvalidMappings,
             Self::ParentMapsChanged { .. } => return None,
         })
     }

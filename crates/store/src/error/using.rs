@@ -163,6 +163,9 @@ pub enum DiffError {
         #[source]
         source: Box<LayerError>,
     },
+    /// What is staged could not be flushed.
+    #[error("cannot flush the staged contents")]
+    Sync(#[source] LayerError),
     /// A temporary area cannot be used.
     #[error("cannot use a temporary area")]
     Staging(#[source] layerhold_staging::BeginError),

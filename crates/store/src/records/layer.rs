@@ -117,6 +117,14 @@ impl Layer {
         self.record.id_mappings().unwrap_or_default()
     }
 
+    /// Notes that there is a data item of this name.
+    pub(crate) fn add_big_data_name(&mut self, item: &str) {
+        let names = &mut self.record.big_data_names;
+        if !names.iter().any(|name| name == item) {
+            names.push(item.to_owned());
+        }
+    }
+
     /// Notes that the contents are not all there.
     pub(crate) fn set_incomplete(&mut self) {
         self.record.set_incomplete(Completeness::Incomplete);

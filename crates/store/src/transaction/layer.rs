@@ -123,7 +123,7 @@ impl Transaction {
     }
 
     /// Looks at everything that can stand against a layer before any work is done.
-    fn plan_layer(&mut self, mut spec: LayerSpec) -> Result<Planned, StageError> {
+    pub(super) fn plan_layer(&mut self, mut spec: LayerSpec) -> Result<Planned, StageError> {
         let view = self.store.snapshot()?;
         spec.names = dedupe_names(std::mem::take(&mut spec.names));
         let id = match spec.id.take() {
@@ -204,7 +204,7 @@ impl Transaction {
     }
 
     /// Lets the driver prepare the tree: a copy of the template or parent, or nothing.
-    fn stage_contents(&self, plan: &Plan) -> Result<Box<dyn DriverLayer>, StageError> {
+    pub(super) fn stage_contents(&self, plan: &Plan) -> Result<Box<dyn DriverLayer>, StageError> {
         let mut request = StageRequest::new()
             .with_access(plan.spec.access())
             .with_mount_label(&plan.spec.mount_label)
@@ -318,13 +318,14 @@ impl Transaction {
             data,
             if_present: plan.spec.if_present,
             parent_maps: plan.parent_maps,
+            _area_of_tree: None,
         });
         self.staged.push(layer.clone());
         Ok(layer)
     }
 
     /// Where the record goes (Go: layers.go, `pickStoreLocation`).
-    fn spot_for(&self, spec: &LayerSpec) -> Spot {
+    pub(super) fn spot_for(&self, spec: &LayerSpec) -> Spot {
         if spec.volatile {
             return VOLATILE;
         }
@@ -346,7 +347,7 @@ impl Transaction {
 }
 
 /// Starts to count what an imported layer takes.
-fn count(
+pub(super) fn count(
     record: &Layer,
     contents: &dyn DriverLayer,
     tar_split: &StagedAddition,
@@ -356,22 +357,22 @@ fn count(
 }
 
 /// What became of the wish for a layer.
-enum Planned {
+pub(super) enum Planned {
     New(Box<Plan>),
     Present(StagedLayer),
 }
 
 /// A layer that may be made.
-struct Plan {
-    id: LayerId,
-    spec: LayerSpec,
-    maps: IdMappings,
-    parent_maps: Option<IdMappings>,
-    template: Option<Layer>,
+pub(super) struct Plan {
+    pub(super) id: LayerId,
+    pub(super) spec: LayerSpec,
+    pub(super) maps: IdMappings,
+    pub(super) parent_maps: Option<IdMappings>,
+    pub(super) template: Option<Layer>,
 }
 
 impl Plan {
-    fn record(&self) -> LayerRecord {
+    pub(super) fn record(&self) -> LayerRecord {
         let spec = &self.spec;
         let mut record = match &self.template {
             // A copy has the same tar as what it is a copy of (Go: layers.go, `create`).

@@ -5,6 +5,7 @@ mod check;
 mod commit;
 mod container;
 mod counting;
+mod from_tree;
 mod image;
 mod labels;
 mod layer;
@@ -17,7 +18,7 @@ use layerhold_driver::{LayerRef, StagedLayer as DriverLayer};
 use layerhold_idmap::IdMappings;
 use layerhold_ids::{ContainerId, ImageId, LayerId};
 use layerhold_lockfile::WriteGuard;
-use layerhold_staging::StagedAddition;
+use layerhold_staging::{StagedAddition, TempArea};
 
 use crate::error::{Conflict, StageError};
 use crate::item::ItemId;
@@ -74,6 +75,8 @@ struct NewLayer {
     if_present: IfPresent,
     /// The maps of the parent at the time its contents were copied.
     parent_maps: Option<IdMappings>,
+    /// Where the tar-split file of a tree is, which was staged before this transaction began.
+    _area_of_tree: Option<TempArea>,
 }
 
 /// An image on its way in.

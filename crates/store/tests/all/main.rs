@@ -40,4 +40,5 @@ mod sizes;
 mod split;
 mod support;
 mod transient;
+mod trees;
 mod usage;

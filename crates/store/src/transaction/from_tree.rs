@@ -1,0 +1,67 @@
+//! Layers from trees that somebody else filled.
+
+use super::layer::{Planned, count};
+use super::staged::Presence;
+use super::{NewLayer, StagedLayer, Transaction};
+use crate::error::{Conflict, StageError};
+use crate::records::Layer;
+use crate::spec::LayerSpec;
+use crate::tree::FilledTree;
+
+impl Transaction {
+    /// Makes a layer of a tree that was filled after [`Store::stage_tree`](crate::Store::stage_tree).
+    ///
+    /// What the tree's facts say is recorded. A layer of the same ID that is there already, where the specification welcomes it,
+    /// is taken as for any other layer, and the tree is erased.
+    ///
+    /// Go: `Store.ApplyStagedLayer`.
+    ///
+    /// # Errors
+    ///
+    /// [`StageError::Conflict`] and [`StageError::Lookup`] for IDs and names that are taken or missing, and for a tree whose owners
+    /// are mapped in another way than those of the layer are to be. The tree is erased then.
+    pub fn create_layer_from_tree(
+        &mut self,
+        spec: LayerSpec,
+        tree: FilledTree,
+    ) -> Result<StagedLayer, StageError> {
+        let mut plan = match self.plan_layer(spec)? {
+            Planned::New(plan) => plan,
+            Planned::Present(layer) => return Ok(layer),
+        };
+        let (parts, facts) = tree.into_parts();
+        if plan.maps != parts.maps {
+            let layer = plan.id.clone();
+            return Err(Conflict::OtherMaps { layer }.into());
+        }
+        // A template is what a layer begins with, and nothing of that is left.
+        plan.template = None;
+        plan.spec.template = None;
+        let mut contents = self.stage_contents(&plan)?;
+        contents
+            .adopt(parts.tree, facts.root)
+            .map_err(StageError::Driver)?;
+        plan.spec.big_data.extend(facts.big_data.iter().cloned());
+        let data = self.area.data_items(&plan.spec.big_data)?;
+        let mut record = plan.record();
+        facts.note(&mut record);
+        let record = Layer::new(record)
+            .map_err(|source| StageError::Record(std::io::Error::other(source)))?;
+        let tar_split = parts.tar_split.as_ref();
+        let counting = tar_split.and_then(|file| count(&record, &*contents, file));
+        let layer = StagedLayer::new(plan.id.clone(), Presence::New, None);
+        self.layers.push(NewLayer {
+            counting,
+            record,
+            spot: self.spot_for(&plan.spec),
+            contents,
+            tar_split: parts.tar_split,
+            data,
+            if_present: plan.spec.if_present,
+            parent_maps: plan.parent_maps,
+            _area_of_tree: parts.area,
+        });
+        self.staged.push(layer.clone());
+        Ok(layer)
+    }
+}

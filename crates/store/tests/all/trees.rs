@@ -1,0 +1,481 @@
+//! Layers of trees that somebody else filled.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use layerhold::layerhold_archive::{Unpacker, compressor, decompressor};
+use layerhold::layerhold_ids::{CompressedDigest, Digest, LayerId, TocDigest};
+use layerhold::layerhold_schema::LayerRecord;
+use layerhold::{
+    BigDataItem, Codec, DiffCompression, DiffError, Error, ErrorKind, FilledTree, ImageSpec,
+    LayerAccess, LayerSpec, MountRequest, Shutdown, StageError, Store, StoreOptions, TreeFacts,
+    TreeRoot, TreeSpec, Unmounting,
+};
+use layerhold_testkit::{
+    ChildSpec, Fault, FaultIo, GoStore, TempDir, child_role, require_peer, require_root, scratch,
+};
+
+use crate::support::{Place, file_tar, import, leftovers, long, ranges, reader, small_tar};
+
+/// An overlay store; what it mounted goes with it.
+struct Overlay {
+    dir: TempDir,
+    store: Store,
+}
+
+fn options(base: &Path) -> StoreOptions {
+    StoreOptions::new(base.join("root"), base.join("runroot")).with_driver("overlay")
+}
+
+impl Overlay {
+    fn new() -> Option<Self> {
+        require_root()?;
+        let dir = scratch();
+        let store = Store::open(options(dir.path())).unwrap();
+        Some(Self { dir, store })
+    }
+
+    fn graph(&self, below: &str) -> PathBuf {
+        self.dir.path().join("root").join(below)
+    }
+
+    /// What is left of trees and in temporary areas.
+    fn leftovers(&self) -> Vec<String> {
+        leftovers_in(self.dir.path())
+    }
+
+    fn layer(&self, spec: LayerSpec) -> LayerId {
+        let mut tx = self.store.begin().unwrap();
+        let layer = tx.create_layer(spec).unwrap();
+        tx.commit().unwrap();
+        layer.id().clone()
+    }
+
+    fn record(&self, key: &str) -> LayerRecord {
+        let view = self.store.snapshot().unwrap();
+        view.layer(key).unwrap().record().clone()
+    }
+
+    /// A tree for an existing layer.
+    fn tree_for(&self, key: &str, tar: &[u8]) -> FilledTree {
+        let layer = self.store.snapshot().unwrap().layer(key).unwrap();
+        let tree = self.store.stage_tree(TreeSpec::for_layer(&layer)).unwrap();
+        tree.unpack_tar(reader(tar)).unwrap()
+    }
+
+    fn new_tree(&self, tar: &[u8]) -> FilledTree {
+        let spec = TreeSpec::for_new_layer(LayerAccess::ReadOnly);
+        let tree = self.store.stage_tree(spec).unwrap();
+        tree.unpack_tar(reader(tar)).unwrap()
+    }
+}
+
+impl Drop for Overlay {
+    fn drop(&mut self) {
+        drop(self.store.shutdown(Shutdown::Force));
+    }
+}
+
+fn leftovers_in(base: &Path) -> Vec<String> {
+    let areas = ["overlay/staging", "overlay/tempdirs", "overlay-layers/tmp"];
+    let entries = areas
+        .iter()
+        .filter_map(|area| std::fs::read_dir(base.join("root").join(area)).ok());
+    let names = entries.flatten().map(|entry| entry.unwrap().path());
+    names.map(|path| path.display().to_string()).collect()
+}
+
+fn diff_of(store: &Store, key: &str) -> Vec<u8> {
+    let mut tar = Vec::new();
+    let mut diff = store.diff(None, key, DiffCompression::AsImported).unwrap();
+    diff.read_to_end(&mut tar).unwrap();
+    tar
+}
+
+#[test]
+fn root_a_new_layer_is_as_if_it_had_been_imported() {
+    let Some(place) = Overlay::new() else { return };
+    let base = import(
+        &place.store,
+        LayerSpec::new().name("base").read_only(),
+        &small_tar(),
+    );
+    let tar = file_tar("etc/hostname", b"other");
+    let mut writer = compressor(Codec::Gzip, Vec::new()).unwrap();
+    std::io::Write::write_all(&mut writer, &tar).unwrap();
+    let stream = writer.finish().unwrap();
+    let tree = place.new_tree(&stream);
+    // Nobody is stopped while trees are about.
+    let spec = LayerSpec::new().name("usual").parent(&base).read_only();
+    import(&place.store, spec, &stream);
+    // The ID can be one that only the contents tell.
+    let digest = tree.facts().diff_id().unwrap().digest().to_string();
+    let id: LayerId = digest.strip_prefix("sha256:").unwrap().parse().unwrap();
+    let spec = LayerSpec::new().id(id.clone()).parent(&base).read_only();
+    let mut tx = place.store.begin().unwrap();
+    let layer = tx.create_layer_from_tree(spec.clone(), tree).unwrap();
+    tx.create_image(ImageSpec::new().name("image").top_layer(&layer))
+        .unwrap();
+    assert!(place.store.snapshot().unwrap().layer(id.as_str()).is_err());
+    tx.commit().unwrap();
+    assert_eq!(place.leftovers(), Vec::<String>::new());
+
+    let (ours, usual) = (place.record(id.as_str()), place.record("usual"));
+    let wanted = LayerRecord {
+        id: ours.id.clone(),
+        names: Vec::new(),
+        created: ours.created.clone(),
+        ..usual
+    };
+    assert_eq!(ours, wanted);
+    let codec = DiffCompression::As(Codec::Plain);
+    let mut plain = Vec::new();
+    let mut diff = place.store.diff(None, id.as_str(), codec).unwrap();
+    diff.read_to_end(&mut plain).unwrap();
+    assert!(plain == tar);
+    let path = place
+        .store
+        .mount_image("image", &MountRequest::new())
+        .unwrap();
+    assert_eq!(std::fs::read(path.join("etc/hostname")).unwrap(), b"other");
+    assert!(path.join("etc/link").is_symlink());
+    place
+        .store
+        .unmount_image("image", Unmounting::Once)
+        .unwrap();
+
+    // Once more, it is there already.
+    let tree = place.new_tree(&stream);
+    let mut tx = place.store.begin().unwrap();
+    let layer = tx
+        .create_layer_from_tree(spec.reuse_present(), tree)
+        .unwrap();
+    assert!(layer.is_reused());
+    tx.commit().unwrap();
+    assert_eq!(place.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn root_what_the_filler_says_is_recorded() {
+    let Some(place) = Overlay::new() else { return };
+    let tar = file_tar("f", b"12345");
+    let digest = |byte| Digest::sha256([byte; 32]);
+    let lines = {
+        let imported = import(&place.store, LayerSpec::new(), &tar);
+        let file = format!("overlay-layers/{}.tar-split.gz", imported.id());
+        let packed = std::fs::read(place.graph(&file)).unwrap();
+        let mut lines = Vec::new();
+        let mut reader = decompressor(Codec::Gzip, &*packed).unwrap();
+        reader.read_to_end(&mut lines).unwrap();
+        lines
+    };
+    let spec = TreeSpec::for_new_layer(LayerAccess::ReadOnly);
+    let mut tree = place.store.stage_tree(spec).unwrap();
+    let mut unpacker = Unpacker::new(tree.root(), tree.unpack_options()).unwrap();
+    let mut entries = layerhold_tar_format::Reader::new(&*tar);
+    while let Some(mut entry) = entries.next_entry().unwrap() {
+        let header = entry.header().clone();
+        unpacker.entry(&header, &mut entry).unwrap();
+    }
+    unpacker.finish().unwrap();
+    tree.record_tar_split(&mut &*lines).unwrap();
+    let facts = TreeFacts::new()
+        .with_toc(TocDigest::new(digest(1)))
+        .with_compressed(CompressedDigest::new(digest(2)), Some(77))
+        .with_compression(Codec::Zstd)
+        .with_owners([5, 0], [6])
+        .with_metadata("of the filler")
+        .with_flag("of-filler", true)
+        .with_flag("incomplete", true)
+        .with_root(TreeRoot::AsFilled)
+        .with_big_data(BigDataItem::new("zstd-chunked-manifest", "{}"));
+    let mut tx = place.store.begin().unwrap();
+    let spec = LayerSpec::new()
+        .name("layer")
+        .big_data(BigDataItem::new("other", "x"));
+    tx.create_layer_from_tree(spec, tree.filled(facts)).unwrap();
+    tx.commit().unwrap();
+
+    let record = place.record("layer");
+    assert_eq!(record.toc_digest, digest(1).to_string());
+    assert_eq!((record.diff_digest.as_str(), record.diff_size), ("", -1));
+    assert_eq!(record.compressed_diff_digest, digest(2).to_string());
+    assert_eq!(record.compressed_size, 77);
+    assert_eq!((record.uid_set, record.gid_set), (vec![0, 5], vec![6]));
+    assert_eq!(record.metadata, "of the filler");
+    assert_eq!(record.flags.get("of-filler"), Some(&true.into()));
+    assert_eq!(record.flags.get("incomplete"), None);
+    let mut names = place.store.layer_data_names("layer").unwrap();
+    names.sort();
+    assert_eq!(names, ["other", "zstd-chunked-manifest"]);
+    let view = place.store.snapshot().unwrap();
+    assert_eq!(
+        view.layers_by_toc_digest(&TocDigest::new(digest(1))).len(),
+        1
+    );
+    // The tar is made of the lines that were handed in.
+    let mut diff = Vec::new();
+    let plain = DiffCompression::As(Codec::Plain);
+    let mut stream = place.store.diff(None, "layer", plain).unwrap();
+    stream.read_to_end(&mut diff).unwrap();
+    assert!(diff == tar);
+}
+
+#[test]
+fn root_a_tree_replaces_what_a_layer_holds() {
+    let Some(place) = Overlay::new() else { return };
+    let spec = LayerSpec::new().name("mine").metadata("kept");
+    let id = place.layer(spec);
+    let data = BigDataItem::new("kept", "kept");
+    place
+        .store
+        .set_layer_data("mine", "kept", &mut &*data.data)
+        .unwrap();
+    for tar in [small_tar(), file_tar("second", b"12345")] {
+        let tree = place.tree_for("mine", &tar);
+        place.store.replace_tree("mine", tree).unwrap();
+        assert!(diff_of(&place.store, "mine") == tar);
+        assert_eq!(place.leftovers(), Vec::<String>::new());
+    }
+    let record = place.record("mine");
+    let sum = layerhold_testkit::run(
+        std::process::Command::new("sha256sum").arg(write(&place, &file_tar("second", b"12345"))),
+    );
+    let sum = sum.text();
+    let sum = sum.split(' ').next().unwrap();
+    assert_eq!(record.diff_digest, format!("sha256:{sum}"));
+    assert_eq!(
+        (record.metadata.as_str(), &*record.big_data_names),
+        ("kept", &["kept".to_owned()][..])
+    );
+    let diff = place.store.layer_tree_path("mine").unwrap();
+    assert_eq!(diff, place.graph(&format!("overlay/{id}/diff")));
+    let names: Vec<_> = std::fs::read_dir(&diff)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["second"]);
+
+    // A layer of which less is known than before.
+    let layer = place.store.snapshot().unwrap().layer("mine").unwrap();
+    let tree = place.store.stage_tree(TreeSpec::for_layer(&layer)).unwrap();
+    drop(tree.root().create_file("third", 0o644).unwrap());
+    place
+        .store
+        .replace_tree("mine", tree.filled(TreeFacts::new()))
+        .unwrap();
+    let record = place.record("mine");
+    assert_eq!((&*record.diff_digest, record.diff_size), ("", 0));
+    assert!(record.uid_set.is_empty());
+    let tar = diff_of(&place.store, "mine");
+    assert!(tar.starts_with(b"third\0"), "the old tar-split file counts");
+}
+
+fn write(place: &Overlay, bytes: &[u8]) -> PathBuf {
+    let path = place.dir.path().join("file");
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+#[test]
+fn root_what_stands_against_a_tree_changes_nothing() {
+    let Some(place) = Overlay::new() else { return };
+    let mine = place.layer(LayerSpec::new().name("mine"));
+    let above = place.layer(LayerSpec::new().name("above").parent(mine.clone()));
+    place.layer(
+        LayerSpec::new()
+            .name("mapped")
+            .id_maps(ranges(&[(0, 1000, 10)])),
+    );
+    let before = std::fs::read(place.graph("overlay-layers/layers.json")).unwrap();
+    let refused = |key: &str, tree| {
+        let error = place.store.replace_tree(key, tree).unwrap_err();
+        assert_eq!(place.leftovers(), Vec::<String>::new(), "{key}");
+        let now = std::fs::read(place.graph("overlay-layers/layers.json")).unwrap();
+        assert!(now == before, "{key}");
+        error
+    };
+    for mounted in ["mine", "above"] {
+        place.store.mount(mounted, &MountRequest::new()).unwrap();
+        let error = refused("mine", place.tree_for("mine", &small_tar()));
+        assert_eq!(error.kind(), Some(ErrorKind::LayerUsedByContainer));
+        assert!(matches!(error, DiffError::Conflict(_)), "{error}");
+        place.store.unmount(mounted, Unmounting::Once).unwrap();
+    }
+    let error = refused("nosuch", place.new_tree(&small_tar()));
+    assert_eq!(error.kind(), Some(ErrorKind::LayerUnknown));
+    if !place.record("mapped").uid_map.is_empty() {
+        let error = refused("mapped", place.new_tree(&small_tar()));
+        assert_eq!(error.kind(), Some(ErrorKind::InvalidMappings));
+    }
+    let item = BigDataItem::new("", "");
+    let spec = TreeSpec::for_new_layer(LayerAccess::ReadWrite);
+    let tree = place.store.stage_tree(spec).unwrap();
+    let tree = tree.filled(TreeFacts::new().with_big_data(item));
+    let error = refused("mine", tree);
+    assert_eq!(error.kind(), Some(ErrorKind::InvalidBigDataName));
+
+    let mut tx = place.store.begin().unwrap();
+    let spec = LayerSpec::new().id(above);
+    let error = tx
+        .create_layer_from_tree(spec, place.new_tree(&small_tar()))
+        .unwrap_err();
+    assert_eq!(error.kind(), Some(ErrorKind::DuplicateId));
+    drop(tx);
+    let spec = TreeSpec::for_new_layer(LayerAccess::ReadOnly);
+    let junk = place.store.stage_tree(spec).unwrap();
+    let error = junk.unpack_tar(reader(&[b'x'; 2000])).unwrap_err();
+    assert!(matches!(error, StageError::Import(_)), "{error}");
+    let tree = place.new_tree(&small_tar());
+    tree.discard().unwrap();
+    assert_eq!(place.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn a_driver_of_whole_copies_takes_no_trees() {
+    let place = Place::new();
+    let spec = TreeSpec::for_new_layer(LayerAccess::ReadOnly);
+    let error = place.store.stage_tree(spec).unwrap_err();
+    assert_eq!(error.kind(), Some(ErrorKind::NotSupported));
+    assert_eq!(leftovers(&place), Vec::<String>::new());
+    // Where its layers are it can tell.
+    let layer = import(&place.store, LayerSpec::new(), &small_tar());
+    let path = place.store.layer_tree_path(layer.id().as_str()).unwrap();
+    assert_eq!(path, place.graph("vfs/dir").join(layer.id().as_str()));
+}
+
+/// What may be found after a change that was cut off: files, and what the record says of them.
+fn is_whole(store: &Store, old: &[u8], new: &[u8]) -> bool {
+    let view = store.snapshot().unwrap();
+    let layer = view.layer("mine").unwrap();
+    let size = |tar: &[u8]| Some(tar.len() as u64);
+    let tree = store.layer_tree_path("mine").unwrap();
+    let (has_old, has_new) = (tree.join("old").exists(), tree.join("new").exists());
+    assert_ne!(has_old, has_new);
+    // It can be read in any case.
+    let tar = diff_of(store, "mine");
+    match layer.diff_size() {
+        None => true,
+        found if found == size(old) => has_old && tar == old,
+        found => found == size(new) && has_new && tar == new,
+    }
+}
+
+#[test]
+fn root_a_change_that_is_cut_off_leaves_no_record_of_other_files() {
+    let Some(()) = require_root() else { return };
+    let (old, new) = (file_tar("old", b"1"), file_tar("new", &[b'2'; 600]));
+    for fault in [Fault::CRASH, Fault::INPUT_OUTPUT] {
+        for at in 0.. {
+            let place = Overlay::new().unwrap();
+            import(&place.store, LayerSpec::new().name("mine"), &old);
+            let tree = place.tree_for("mine", &new);
+            let io = FaultIo::failing(at, fault);
+            let faulty = options(place.dir.path()).with_metadata_io(Arc::new(io.clone()));
+            let changed = Store::open(faulty)
+                .map_err(Error::from)
+                .and_then(|store| Ok(store.replace_tree("mine", tree)?));
+            let again = Store::open(options(place.dir.path())).unwrap();
+            assert!(is_whole(&again, &old, &new), "{fault:?} {at}");
+            if changed.is_ok() {
+                let size = again.snapshot().unwrap().layer("mine").unwrap().diff_size();
+                assert_eq!(size, Some(new.len() as u64));
+            }
+            assert_eq!(place.leftovers(), Vec::<String>::new());
+            if !io.has_failed() {
+                assert!(at > 3 && changed.is_ok(), "{at}");
+                break;
+            }
+        }
+    }
+}
+
+/// Fills a tree and waits, to be killed.
+#[test]
+fn child_entry() {
+    let Some(role) = child_role() else { return };
+    let store = Store::open(options(Path::new(role.argument(0)))).unwrap();
+    let spec = TreeSpec::for_new_layer(LayerAccess::ReadOnly);
+    let tree = store.stage_tree(spec).unwrap();
+    let tree = tree.unpack_tar(reader(&small_tar())).unwrap();
+    role.say("filled");
+    role.listen();
+    drop(tree);
+}
+
+#[test]
+fn root_what_a_dead_process_filled_is_removed() {
+    let Some(place) = Overlay::new() else { return };
+    let before = std::fs::read(place.graph("overlay-layers/layers.json")).ok();
+    for way in ["open", "collect"] {
+        let mut child = ChildSpec::new("trees::child_entry", "fill")
+            .argument(place.dir.path().to_str().unwrap())
+            .spawn();
+        child.expect("filled");
+        // While it lives, it is left alone.
+        drop(Store::open(options(place.dir.path())).unwrap());
+        assert_ne!(place.leftovers(), Vec::<String>::new());
+        child.kill();
+        let trees = std::fs::read_dir(place.graph("overlay/staging")).unwrap();
+        for tree in trees {
+            let old = SystemTime::now() - Duration::from_secs(60);
+            let tree = std::fs::File::open(tree.unwrap().path()).unwrap();
+            tree.set_modified(old).unwrap();
+        }
+        let never = options(place.dir.path()).with_recovery(layerhold::Recovery::Never);
+        match way {
+            "open" => drop(Store::open(options(place.dir.path())).unwrap()),
+            _ => drop(Store::open(never).unwrap().garbage_collect().unwrap()),
+        }
+        let left = std::fs::read_dir(place.graph("overlay/staging")).unwrap();
+        assert_eq!(left.count(), 0, "{way}");
+        let now = std::fs::read(place.graph("overlay-layers/layers.json")).ok();
+        assert!(now == before);
+    }
+    // What its tar-split file was in went with an opener.
+    drop(Store::open(options(place.dir.path())).unwrap());
+    assert_eq!(place.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn root_peer_go_reads_layers_of_trees() {
+    let Some(place) = Overlay::new() else { return };
+    let Some(()) = require_peer("containers-storage") else {
+        return;
+    };
+    let tar = small_tar();
+    let id = long('a');
+    let mut tx = place.store.begin().unwrap();
+    let spec = LayerSpec::new()
+        .id(id.parse().unwrap())
+        .name("made")
+        .read_only();
+    tx.create_layer_from_tree(spec, place.new_tree(&tar))
+        .unwrap();
+    tx.commit().unwrap();
+    let replaced = place.layer(
+        LayerSpec::new()
+            .name("replaced")
+            .parent(id.parse::<LayerId>().unwrap()),
+    );
+    let tree = place.tree_for("replaced", &file_tar("etc/hostname", b"other"));
+    place.store.replace_tree("replaced", tree).unwrap();
+
+    let go = GoStore::below(place.dir.path(), "overlay");
+    assert_eq!(go.root(), place.graph(""));
+    let file = place.dir.path().join("diff.tar");
+    let words = ["diff", "-u", "-f", file.to_str().unwrap(), "made"];
+    go.run(words).assert_success();
+    assert!(std::fs::read(&file).unwrap() == tar);
+    let words = ["diff", "-u", "-f", file.to_str().unwrap(), "replaced"];
+    go.run(words).assert_success();
+    assert!(std::fs::read(&file).unwrap() == file_tar("etc/hostname", b"other"));
+    let path = go.run(["mount", replaced.as_str()]).text();
+    let path = Path::new(path.trim());
+    assert_eq!(std::fs::read(path.join("etc/hostname")).unwrap(), b"other");
+    assert!(path.join("etc/link").is_symlink());
+    go.run(["unmount", replaced.as_str()]).assert_success();
+    go.run(["delete-layer", "replaced"]).assert_success();
+}
