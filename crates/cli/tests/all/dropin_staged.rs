@@ -1,6 +1,7 @@
 //! `applydiff-using-staging-dir`.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -39,13 +40,18 @@ impl Place {
         self.dir.path().join(name)
     }
 
-    fn run(&self, words: &[&str]) -> Ran {
+    fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(DROPIN);
         for name in ["STORAGE_DRIVER", "STORAGE_OPTS"] {
             command.env_remove(name);
         }
         command.env("CONTAINERS_STORAGE_CONF", self.path("storage.conf"));
-        run(command.current_dir(self.dir.path()).args(words))
+        command.current_dir(self.dir.path()).args(words);
+        command
+    }
+
+    fn run(&self, words: &[&str]) -> Ran {
+        run(&mut self.command(words))
     }
 
     #[track_caller]
@@ -153,6 +159,30 @@ fn root_peer_a_directory_becomes_a_layer_with_a_mount_program() {
     place
         .shown("mine")
         .assert_same(&comparable(&place.path("source")));
+}
+
+#[test]
+fn root_owners_are_mapped_as_in_the_layer() {
+    let Some(place) = Place::new("overlay", "") else {
+        return;
+    };
+    // Without shifting, the owners on the disk are those outside.
+    let unshifted = |words: &[&str]| {
+        let mut command = place.command(words);
+        command.env("_CONTAINERS_OVERLAY_DISABLE_IDMAP", "yes");
+        run(&mut command).assert_success();
+    };
+    let maps = ["--uidmap", "0:1000:100", "--gidmap", "0:2000:100"];
+    let create = ["create-layer", "-i", "mapped"];
+    unshifted(&[&create[..], &maps[..]].concat());
+    unshifted(&["applydiff-using-staging-dir", "mapped", "source"]);
+    for (path, mode) in [("", 0o555), ("dir/file", 0o644)] {
+        let path = place.path("root/overlay/mapped/diff").join(path);
+        let facts = fs::symlink_metadata(path).unwrap();
+        assert_eq!((facts.uid(), facts.gid()), (1000, 2000));
+        assert_eq!(facts.mode() & 0o7777, mode);
+    }
+    assert_eq!(place.record("mapped")["uidset"], serde_json::json!([0]));
 }
 
 #[test]

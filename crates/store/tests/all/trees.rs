@@ -126,7 +126,7 @@ fn root_a_new_layer_is_as_if_it_had_been_imported() {
     let wanted = LayerRecord {
         id: ours.id.clone(),
         names: Vec::new(),
-        created: ours.created.clone(),
+        created: ours.created,
         ..usual
     };
     assert_eq!(ours, wanted);
