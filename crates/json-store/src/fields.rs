@@ -1,6 +1,6 @@
 //! Recognising the few fields of a record that are indexed.
 
-use crate::record::{KeySource, KeySpec};
+use crate::record::{KeySource, KeySpec, KeyUse};
 
 /// A field that the splitter extracts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub(crate) struct Fields {
     /// place is for all longer ones.
     by_length: [u32; 32],
     keys: usize,
+    /// The keys by whose values texts are resolved, as bits.
+    resolved: u32,
 }
 
 #[derive(Debug)]
@@ -76,8 +78,13 @@ impl Fields {
         };
         let mut fields = vec![wanted(Field::Id, "id"), wanted(Field::Names, "names")];
         let keys = keys.iter().filter(|key| key.source() == KeySource::Field);
-        let keys = keys.enumerate();
-        fields.extend(keys.map(|(position, key)| wanted(Field::Key(position), key.name())));
+        let mut resolved = 0;
+        for (position, key) in keys.enumerate() {
+            fields.push(wanted(Field::Key(position), key.name()));
+            if key.usage() == KeyUse::Resolved {
+                resolved |= 1 << position;
+            }
+        }
         // Further fields would be found by nobody, which is noticed at once.
         debug_assert!(fields.len() <= 32, "too many keys for one record type");
         let mut by_length = [0; 32];
@@ -91,6 +98,15 @@ impl Fields {
             fields,
             by_length,
             keys,
+            resolved,
+        }
+    }
+
+    /// Whether a text means the record in which this field has it as a value.
+    pub(crate) fn is_resolved(&self, field: Field) -> bool {
+        match field {
+            Field::Id | Field::Names => true,
+            Field::Key(position) => self.resolved >> position & 1 == 1,
         }
     }
 

@@ -19,7 +19,7 @@ impl<R: Record> JsonStore<R> {
     /// The record that a text means now, as [`Snapshot::lookup`](crate::Snapshot::lookup) of a new snapshot tells.
     ///
     /// The first time, if nothing is loaded, the files are passed over without being kept, which takes
-    /// a third of the time and next to no memory where the text is an identifier or nothing at all.
+    /// a third of the time and next to no memory where the text is an identifier, the beginning of one only, or nothing at all.
     /// Otherwise, and where that does not settle it, this is a lookup in a snapshot.
     pub fn lookup(&self, text: &str) -> Result<Resolution<Stored<R>>, LookupError> {
         if let Some(found) = self.lookup_in_passing(text)? {
@@ -39,18 +39,28 @@ impl<R: Record> JsonStore<R> {
         if shared.known().is_some() {
             return Ok(None);
         }
+        let mut beginning = None;
         for (position, location) in shared.options.locations.iter().enumerate() {
+            let location_id = LocationId::new(position);
             match pass::<R>(&shared.options, location, text, &shared.fields)? {
                 Sought::Nothing => {}
                 Sought::Record(json) => {
-                    let location = LocationId::new(position);
-                    return Ok(plain(&json, text)
-                        .map(|record| Resolution::One(Stored::new(Arc::new(record), location))));
+                    let record = plain::<R>(&json).filter(|record| record.id() == text);
+                    return Ok(record.map(|record| found(record, location_id)));
+                }
+                Sought::Beginning(json) => {
+                    if beginning.replace((json, location_id)).is_some() {
+                        return Ok(None);
+                    }
                 }
                 Sought::Unsure => return Ok(None),
             }
         }
-        Ok(Some(Resolution::None))
+        let Some((json, location)) = beginning else {
+            return Ok(Some(Resolution::None));
+        };
+        let record = plain::<R>(&json).filter(|record| record.id().starts_with(text));
+        Ok(record.map(|record| found(record, location)))
     }
 }
 
@@ -80,7 +90,11 @@ fn pass<R: Record>(
 
 /// The record, if it is as it would be loaded: one that can be read and has no names that it may
 /// have lost to another record.
-fn plain<R: Record>(json: &[u8], id: &str) -> Option<R> {
+fn plain<R: Record>(json: &[u8]) -> Option<R> {
     let record = R::parse(json).ok()?;
-    (record.id() == id && record.names().is_empty()).then_some(record)
+    record.names().is_empty().then_some(record)
+}
+
+fn found<R: Record>(record: R, location: LocationId) -> Resolution<Stored<R>> {
+    Resolution::One(Stored::new(Arc::new(record), location))
 }

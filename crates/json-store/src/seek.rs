@@ -2,7 +2,7 @@
 //!
 //! A process that asks one question pays more for the fresh memory that a whole file takes
 //! than for walking over it. So the file goes through one small buffer, record by
-//! record, and only the one that has the text as its identifier is kept. Whatever is not as
+//! record, and only the one is kept whose identifier is the text, or begins with it. Whatever is not as
 //! plain as that is left to those who load everything: [`Sought::Unsure`].
 
 use std::io::{self, Read};
@@ -22,9 +22,12 @@ const PIECE: usize = 128 << 10;
 pub(crate) enum Sought {
     /// The text of the first record with this identifier.
     Record(Vec<u8>),
-    /// The file is a whole list of records, and none of them mentions the text.
+    /// The file is a whole list of records. The identifier of this one alone begins with the text, and none has the text as its
+    /// name or the like.
+    Beginning(Vec<u8>),
+    /// The file is a whole list of records, and the text means none of them.
     Nothing,
-    /// The text may be a name, a prefix, or something else; or the file is damaged.
+    /// The text may be a name or something else, or there are several whose identifiers begin with it; or the file is damaged.
     Unsure,
 }
 
@@ -41,7 +44,11 @@ pub(crate) fn seek(file: impl Read, text: &str, fields: &Fields) -> io::Result<S
         mention: None,
         is_at_end: false,
     };
-    let pass = Pass { window, fields };
+    let pass = Pass {
+        window,
+        fields,
+        beginning: None,
+    };
     Ok(pass.list()?.unwrap_or(Sought::Unsure))
 }
 
@@ -49,6 +56,8 @@ pub(crate) fn seek(file: impl Read, text: &str, fields: &Fields) -> io::Result<S
 struct Pass<'a, F> {
     window: Window<'a, F>,
     fields: &'a Fields,
+    /// The record passed over whose identifier begins with the text.
+    beginning: Option<Vec<u8>>,
 }
 
 impl<F: Read> Pass<'_, F> {
@@ -84,7 +93,8 @@ impl<F: Read> Pass<'_, F> {
     /// What it means that the list is at its end.
     fn end(mut self) -> io::Result<Option<Sought>> {
         let is_whole = self.window.peek()?.is_none();
-        Ok(is_whole.then_some(Sought::Nothing))
+        let sought = self.beginning.map_or(Sought::Nothing, Sought::Beginning);
+        Ok(is_whole.then_some(sought))
     }
 
     /// The next record, all of it in the buffer; `None` if there is none.
@@ -114,6 +124,8 @@ impl<F: Read> Pass<'_, F> {
         }
         let mut meaning = Meaning {
             fields: self.fields,
+            length: self.window.text.needle().len(),
+            mentions: self.window.mentions(record.start..record.end),
             id: None,
             is_hidden: false,
         };
@@ -122,15 +134,22 @@ impl<F: Read> Pass<'_, F> {
         if walked.is_none() || meaning.is_hidden {
             return Some(Sought::Unsure);
         }
-        if !mentions {
-            return None;
-        }
+        let text = self.window.text.needle();
         let id = meaning.id.and_then(|id| bytes.get(id.start..id.end));
-        if id == Some(self.window.text.needle()) {
-            let record = bytes.get(record.start..record.end)?;
-            return Some(Sought::Record(record.to_vec()));
+        let json = bytes.get(record.start..record.end)?;
+        if id == Some(text) {
+            return Some(Sought::Record(json.to_vec()));
         }
-        Some(Sought::Unsure)
+        if !meaning.mentions.is_empty() {
+            return Some(Sought::Unsure);
+        }
+        // Those with a space are found as a whole only (Go: pkg/truncindex/truncindex.go).
+        if id.is_some_and(|id| id.starts_with(text) && !id.contains(&b' ')) {
+            let json = json.to_vec();
+            let is_second = self.beginning.replace(json).is_some();
+            return is_second.then_some(Sought::Unsure);
+        }
+        None
     }
 }
 
@@ -158,14 +177,36 @@ impl Visitor for Escapes {
 #[derive(Debug)]
 struct Meaning<'a> {
     fields: &'a Fields,
+    /// How long the text is.
+    length: usize,
+    /// Where the text is in the record, but for those places where it has no meaning.
+    mentions: Vec<usize>,
     id: Option<Quoted>,
-    /// Whether a field that is looked up in has escapes.
+    /// Whether a field that is looked up in has escapes, or may be hidden by them.
     is_hidden: bool,
+}
+
+impl Meaning<'_> {
+    /// Drops the mentions inside of a string.
+    fn forget(&mut self, text: Quoted) {
+        let length = self.length;
+        self.mentions
+            .retain(|at| *at < text.start || at + length > text.end);
+    }
 }
 
 impl Visitor for Meaning<'_> {
     fn field(&mut self, bytes: &[u8], name: Quoted, value: Value) -> Option<()> {
-        let Some(field) = self.fields.find(bytes, name.start, name.end) else {
+        self.is_hidden |= name.escaped;
+        let field = self.fields.find(bytes, name.start, name.end);
+        if let Value::Text(text) = value {
+            // A text in the identifier is no more than a beginning of it, which is looked at later.
+            let is_resolved = field.is_some_and(|field| self.fields.is_resolved(field));
+            if !is_resolved || field == Some(Field::Id) {
+                self.forget(text);
+            }
+        }
+        let Some(field) = field else {
             return Some(());
         };
         self.is_hidden |= value.is_escaped();
@@ -254,6 +295,16 @@ impl<F: Read> Window<'_, F> {
         }
     }
 
+    /// All places where the text is in a range of the buffer.
+    fn mentions(&self, range: Range<usize>) -> Vec<usize> {
+        let bytes = self.buffer.get(..range.end).unwrap_or_default();
+        let after = |at: usize| {
+            let found = self.text.find(bytes.get(at..)?)?;
+            Some(at + found)
+        };
+        std::iter::successors(after(range.start), |at| after(at + 1)).collect()
+    }
+
     /// Whether the text is in a range of the buffer behind which nobody asked yet.
     fn is_mentioned(&mut self, range: Range<usize>) -> bool {
         while let Some(at) = self.mention.filter(|at| *at < range.start) {
@@ -301,13 +352,42 @@ mod tests {
         let list =
             r#"[{"id":"aa","names":["bb"],"parent":"cc","x":"dd"}, {"names":[],"id":"ee"} ] "#;
         assert_eq!(sought(list, "ee"), record(r#"{"names":[],"id":"ee"}"#));
-        for unsure in ["a", "bb", "cc", "dd", "id", ""] {
+        for unsure in ["bb", "b", "cc", "id", "\"", ""] {
             assert_eq!(sought(list, unsure), Sought::Unsure, "{unsure}");
         }
-        for nothing in ["zz", "aab", "a-long-text-that-is-nowhere"] {
+        for nothing in ["zz", "dd", "aab", "a-long-text-that-is-nowhere"] {
             assert_eq!(sought(list, nothing), Sought::Nothing, "{nothing}");
         }
         assert_eq!(sought(" [ ]\n", "a"), Sought::Nothing);
+    }
+
+    #[test]
+    fn the_only_identifier_that_begins_with_the_text_is_found() {
+        let list = r#"[{"id":"abc"},{"x":"abc ab","id":"xab"},{"id":"q","x":["qrs"]},{"id":"ba"}, {"id":"ab d"}]"#;
+        for text in ["a", "ab"] {
+            assert_eq!(
+                sought(list, text),
+                Sought::Beginning(br#"{"id":"abc"}"#.to_vec())
+            );
+        }
+        assert_eq!(sought(list, "qr"), Sought::Unsure);
+        assert_eq!(sought(list, "ba"), record(r#"{"id":"ba"}"#));
+        for (content, text) in [
+            // Two of them, a name, and what might be one.
+            (r#"[{"id":"abc"},{"id":"abd"}]"#, "ab"),
+            (r#"[{"id":"abc"},{"id":"abc"}]"#, "ab"),
+            (r#"[{"id":"abc"},{"id":"x","names":["ab"]}]"#, "ab"),
+            (r#"[{"id":"abc","parent":"ab"}]"#, "ab"),
+            (r#"[{"id":"abc"},{"\u0069d":"abd"}]"#, "ab"),
+            (r#"[{"id":"abc"},{"id":"x","y":{"ab":1}}]"#, "ab"),
+            (r#"[{"id":"abc"}"#, "ab"),
+            (r#"[{"id":"abc"}]x"#, "ab"),
+        ] {
+            assert_eq!(sought(content, text), Sought::Unsure, "{content}");
+        }
+        // An identifier as a whole comes before one that begins so.
+        let list = r#"[{"id":"abc"},{"id":"ab"}]"#;
+        assert_eq!(sought(list, "ab"), record(r#"{"id":"ab"}"#));
     }
 
     #[test]
@@ -318,6 +398,7 @@ mod tests {
             r#"[{"id":"b","parent":"\u0061a"}]"#,
             r#"[{"id":"b","id":"aa"}]"#,
             r#"[{"id":"b","x":[{"id":"aa"}]}]"#,
+            r#"[{"\u0069d":"aa"}]"#,
             r#"[{"id":"b"},{"id":"c","#,
             r#"[{"id":"b"}"#,
             r#"[{"id":"b"}]x"#,

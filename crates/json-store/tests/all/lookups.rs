@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use layerhold_json_store::layerhold_sys::{Dir, HostIo, MetadataIo, PathError, Staged};
 use layerhold_json_store::{Freshness, JsonStore, LookupError, Resolution};
+use proptest::prelude::*;
 
 use crate::support::{DURABLE, Place, Thing, VOLATILE};
 
@@ -161,9 +162,11 @@ fn a_single_question_is_answered_as_by_a_snapshot() {
         r#"[{"id":"p","names":7},{"id":"p","x":1},{"id":"e","id":"abc1"}]"#,
         r#"[{"id":"e","names":["one"]},{"id":"two","names":["one"]},null,{"id":"\u0070"}]"#,
         r#"[{"id":"abd3 x","metadata":"{\"id\":\"e\"}"},{"id":"e","metadata":"\n"}]"#,
+        r#"[{"id":"zzz"},{"id":"abd7"},{"id":"tt","names":["abc1"]},{"id":"two1","names":["x"]}]"#,
+        r#"[{"id":"zzz","text":7},{"id":"abd7","id":"abd8"},{"id":"two2 y"},{"id":"p9","x":["p9"]}]"#,
     ];
     let texts = [
-        "abc1", "one", "shared", "abd", "abc", "p", "e", "t1", "two", "zz", "", "abd3 x",
+        "abc1", "one", "shared", "abd", "abc", "p", "e", "t1", "two", "zz", "", "abd3 x", "t", "o",
     ];
     for durable in contents {
         for volatile in [None, Some(TEXT), Some(r#"[{"id":"e"},{"id":"zz"}]"#)] {
@@ -176,6 +179,47 @@ fn a_single_question_is_answered_as_by_a_snapshot() {
     }
     let place = Place::new();
     texts.iter().for_each(|text| agree(&place, text));
+}
+
+/// One record in which the letters a and b may be anywhere.
+fn any_record() -> impl Strategy<Value = String> {
+    let word = || "[ab]{1,3}";
+    let names = prop::collection::vec(word(), 0..2);
+    let optional = prop::option::weighted(0.3, word());
+    let rest = prop::sample::select(vec![
+        "",
+        r#","id":"ab""#,
+        r#","text":7"#,
+        r#","x":{"ab":"\\u0061"}"#,
+        r#","x":["ba"]"#,
+    ]);
+    (word(), names, optional.clone(), optional, rest).prop_map(
+        |(id, names, parent, alias, rest)| {
+            let names = match names.as_slice() {
+                [] => String::new(),
+                names => format!(r#","names":{names:?}"#),
+            };
+            let field = |name: &str, value: Option<String>| {
+                value.map_or_else(String::new, |value| format!(r#","{name}":"{value}""#))
+            };
+            let (parent, alias) = (field("parent", parent), field("alias", alias));
+            format!(r#"{{"id":"{id}"{names}{parent}{alias}{rest}}}"#)
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn single_questions_about_anything_are_answered_alike(
+        durable in prop::collection::vec(any_record(), 0..6),
+        volatile in prop::collection::vec(any_record(), 0..3),
+        texts in prop::collection::vec("[ab]{1,3}", 1..4),
+    ) {
+        let place = Place::with(format!("[{}]", durable.join(",")));
+        place.write("volatile-things.json", format!("[{}]", volatile.join(",")));
+        texts.iter().for_each(|text| agree(&place, text));
+    }
 }
 
 /// Refuses to read whole files.
@@ -226,7 +270,7 @@ impl MetadataIo for PiecesOnly {
 #[test]
 fn a_single_question_does_not_keep_the_file() {
     let place = Place::with(TEXT);
-    for (text, is_there) in [("abd3 x", true), ("not-there", false)] {
+    for (text, is_there) in [("abd3 x", true), ("abd", true), ("not-there", false)] {
         let store = JsonStore::<Thing>::open(place.options().io(Arc::new(PiecesOnly))).unwrap();
         let found = store.lookup(text).unwrap().one();
         assert_eq!(found.is_some(), is_there, "{text}");
