@@ -111,8 +111,13 @@ impl Store {
                     container: container.id().clone(),
                 });
             }
+            let elsewhere = self.inner.elsewhere_if_readable()?;
+            let user = elsewhere.container_of_image(image.id());
+            if let (Some(container), Ok(image)) = (user, image.id().parse()) {
+                return Err(DeleteError::ImageUsedByContainer { image, container });
+            }
             let layers = match &image {
-                Doomed::Usable(image) => removable(image, locks),
+                Doomed::Usable(image) => removable(image, locks, &elsewhere),
                 Doomed::Damaged(_) => Vec::new(),
             };
             if commit == Commit::Delete {
@@ -237,6 +242,11 @@ impl Deletion<'_> {
                 layer: id.clone(),
                 child: child.id().clone(),
             });
+        }
+        let elsewhere = self.inner.elsewhere_if_readable()?;
+        if let Some(child) = elsewhere.child_of_layer(id.as_str()) {
+            let layer = id.clone();
+            return Err(DeleteError::HasChildren { layer, child });
         }
         let images = by_key(&locks.images, BY_TOP_LAYER, id.as_str());
         if let Some(image) = images.iter().find(|image| image.top_layer() == Some(id)) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use layerhold_ids::LayerId;
 
+use crate::elsewhere::Elsewhere;
 use crate::error::{DeleteError, LookupError};
 use crate::locks::Locks;
 use crate::lookup::{Item, by_id, find_to_change};
@@ -79,7 +80,7 @@ pub(crate) fn require_doomed<R: Item>(
 
 /// Lists the layers that only an image needs, those above before those below: first the stand-ins for its top layer, then
 /// down its chain as long as nothing else uses them (Go: store.go, `DeleteImage`) and they are in this store.
-pub(crate) fn removable(image: &Image, locks: &Locks) -> Vec<LayerId> {
+pub(crate) fn removable(image: &Image, locks: &Locks, elsewhere: &Elsewhere) -> Vec<LayerId> {
     let mapped: BTreeSet<&LayerId> = image.mapped_layers().iter().collect();
     let mut removable: Vec<LayerId> = Vec::new();
     let is_doomed = |id: &str, removable: &[LayerId]| removable.iter().any(|doomed| doomed == id);
@@ -94,6 +95,7 @@ pub(crate) fn removable(image: &Image, locks: &Locks) -> Vec<LayerId> {
                 .ids_by_key(BY_LAYER, id.as_str())
                 .is_empty()
             || locks.layers.additional_root(id.as_str()).is_some()
+            || elsewhere.child_of_layer(id.as_str()).is_some()
             || children
                 .into_iter()
                 .any(|child| !is_doomed(child, removable))

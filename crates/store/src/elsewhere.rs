@@ -1,12 +1,13 @@
 //! Records that this opening of the store does not see, since the other kind of opening keeps them.
 //!
 //! An opening that is transient has its volatile records below the run root, any other in the graph root; neither looks into the
-//! other's files. Contents and directories of both are in the graph root, so that who removes what has no record, or chooses
-//! what nobody else has, must know of both. Go does not (layers.go, containers.go, `GarbageCollect`).
+//! other's files. Contents and directories of both are in the graph root, so that who removes what has no record or nobody needs, or
+//! chooses what nobody else has, must know of both. Go does not (layers.go, containers.go, `GarbageCollect`; store.go, `DeleteImage`).
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use layerhold_ids::{ContainerId, LayerId};
 use layerhold_schema::{ContainerRecord, JsonRecord, LayerRecord, read_array};
 use layerhold_sys::Dir;
 
@@ -33,6 +34,20 @@ impl Elsewhere {
         of_layers.chain(of_containers).collect()
     }
 
+    /// A container of an image.
+    pub(crate) fn container_of_image(&self, image: &str) -> Option<ContainerId> {
+        let mut containers = self.containers.iter();
+        let container = containers.find(|one| one.image == image)?;
+        container.container_id().ok()
+    }
+
+    /// A layer that stands on a layer.
+    pub(crate) fn child_of_layer(&self, layer: &str) -> Option<LayerId> {
+        let mut layers = self.layers.iter();
+        let child = layers.find(|one| one.parent == layer)?;
+        child.layer_id().ok()
+    }
+
     /// The IDs of containers.
     pub(crate) fn container_ids(&self) -> BTreeSet<&str> {
         self.containers.iter().map(|one| one.id.as_str()).collect()
@@ -52,6 +67,15 @@ impl Inner {
             layers: self.records(layers, "volatile-layers.json")?,
             containers: self.records(containers, "volatile-containers.json")?,
         })
+    }
+
+    /// As [`elsewhere`](Self::elsewhere), with nothing where there is something that cannot be understood: what is damaged does not
+    /// keep anybody from deleting.
+    pub(crate) fn elsewhere_if_readable(&self) -> Result<Elsewhere, AccessError> {
+        match self.elsewhere() {
+            Err(AccessError::Elsewhere { .. }) => Ok(Elsewhere::default()),
+            other => other,
+        }
     }
 
     fn records<R: JsonRecord>(&self, dir: &Path, file: &str) -> Result<Vec<R>, AccessError> {

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use layerhold::{BigDataItem, ContainerSpec, MountRequest, Persistence, StagedContainer, Store};
+use layerhold::{
+    BigDataItem, Commit, ContainerSpec, ErrorKind, MountRequest, Persistence, StagedContainer,
+    Store,
+};
 use layerhold_testkit::scratch;
 
 use crate::support::{Place, image, options, small_tar};
@@ -196,11 +199,7 @@ fn nothing_is_collected_beside_damaged_records_of_the_other_kind() {
         let text = std::fs::read(&path).unwrap();
         std::fs::write(&path, &text[..text.len() - 1]).unwrap();
         let error = place.store.garbage_collect().unwrap_err();
-        assert_eq!(
-            error.kind(),
-            Some(layerhold::ErrorKind::LoadError),
-            "{error}"
-        );
+        assert_eq!(error.kind(), Some(ErrorKind::LoadError), "{error}");
         assert!(
             error.to_string().ends_with("does not hold records"),
             "{error}"
@@ -212,4 +211,26 @@ fn nothing_is_collected_beside_damaged_records_of_the_other_kind() {
         std::fs::write(&path, text).unwrap();
     }
     assert!(place.store.garbage_collect().unwrap().is_empty());
+}
+
+#[test]
+fn an_image_of_a_transient_container_is_in_use_for_all() {
+    let place = Place::new();
+    let (image, top) = image(&place.store, "image", &small_tar());
+    let store = transient(place.dir.path());
+    let made = container(&store, ContainerSpec::new().name("box").image(image));
+    let tree = place.graph("vfs/dir").join(made.layer().as_str());
+    let error = place
+        .store
+        .delete_image("image", Commit::Delete)
+        .unwrap_err();
+    assert_eq!(error.kind(), Some(ErrorKind::ImageUsedByContainer));
+    // Whoever deletes the image regardless leaves the layer that the container stands on.
+    place.store.delete("image").unwrap();
+    let error = place.store.delete_layer(top.as_str()).unwrap_err();
+    assert_eq!(error.kind(), Some(ErrorKind::LayerHasChildren));
+    assert!(place.graph("vfs/dir").join(top.as_str()).exists() && tree.exists());
+    // Damaged records are in nobody's way.
+    std::fs::write(place.run("vfs-layers/volatile-layers.json"), "[").unwrap();
+    place.store.delete_layer(top.as_str()).unwrap();
 }
