@@ -76,6 +76,7 @@ mod open;
 mod options;
 mod owners;
 mod pipe;
+mod prior;
 mod records;
 mod remains;
 mod removal;

@@ -132,7 +132,7 @@ fn execute(
     }
     let options = options(&arguments, environment)?;
     enter_if_needed(environment)?;
-    let store = Store::open(options)?;
+    let store = Store::open(options.with_driver_of_contents())?;
     let show_progress = !arguments.quiet && std::io::stderr().is_terminal();
     let mut call = Call {
         store: &store,

@@ -9,6 +9,7 @@
 mod check;
 mod dedup;
 mod differential;
+mod drivers;
 mod dropin_config;
 mod dropin_copy;
 mod dropin_data;

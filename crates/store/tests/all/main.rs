@@ -33,6 +33,7 @@ mod mounting;
 mod names;
 mod opening;
 mod peers;
+mod prior;
 mod properties;
 mod recovery;
 mod repair;

@@ -1,0 +1,83 @@
+//! Which driver a store has been used with.
+
+use std::fs;
+use std::path::Path;
+
+use layerhold::{LayerSpec, Shutdown, Store, StoreOptions};
+use layerhold_testkit::{require_root, scratch};
+
+use crate::support::{id, import, small_tar};
+
+fn options(base: &Path) -> StoreOptions {
+    StoreOptions::new(base.join("root"), base.join("runroot"))
+        .with_driver_option("vfs.ignore_chown_errors=true")
+}
+
+fn found(base: &Path) -> Option<String> {
+    options(base).with_driver_of_contents().driver
+}
+
+/// Imports a layer with a driver.
+fn fill(base: &Path, driver: &str) {
+    let store = Store::open(options(base).with_driver(driver)).unwrap();
+    import(&store, LayerSpec::new().id(id("layer")), &small_tar());
+    drop(store.shutdown(Shutdown::Force));
+}
+
+#[test]
+fn a_store_of_vfs_is_opened_with_vfs() {
+    let place = scratch();
+    let base = place.path();
+    assert_eq!(found(base), None);
+    fill(base, "vfs");
+    assert_eq!(found(base).as_deref(), Some("vfs"));
+    // What overlay makes when it is opened by mistake is nothing.
+    fs::create_dir_all(base.join("root/overlay/l")).unwrap();
+    fs::create_dir_all(base.join("root/overlay-layers")).unwrap();
+    fs::write(base.join("root/overlay-layers/layers.json"), "[]").unwrap();
+    assert_eq!(found(base).as_deref(), Some("vfs"));
+    // Layers whose records are lost are there all the same, and records whose layers are lost.
+    let records = base.join("root/vfs-layers/layers.json");
+    let text = fs::read(&records).unwrap();
+    fs::remove_file(&records).unwrap();
+    assert_eq!(found(base).as_deref(), Some("vfs"));
+    fs::write(&records, text).unwrap();
+    fs::remove_dir_all(base.join("root/vfs")).unwrap();
+    assert_eq!(found(base).as_deref(), Some("vfs"));
+}
+
+#[test]
+fn a_directory_is_no_contents() {
+    let place = scratch();
+    fs::create_dir_all(place.path().join("root/vfs/dir")).unwrap();
+    assert_eq!(found(place.path()), None);
+}
+
+#[test]
+fn what_is_asked_for_counts() {
+    let place = scratch();
+    fill(place.path(), "vfs");
+    let named = options(place.path()).with_driver("overlay");
+    let named = named.with_driver_of_contents().driver;
+    assert_eq!(named.as_deref(), Some("overlay"));
+    let mut ordered = options(place.path());
+    ordered.driver_priority = vec!["overlay".to_owned()];
+    assert_eq!(ordered.with_driver_of_contents().driver, None);
+}
+
+#[test]
+fn root_contents_of_several_drivers_are_not_chosen_from() {
+    let Some(()) = require_root() else { return };
+    let place = scratch();
+    fill(place.path(), "overlay");
+    fs::create_dir_all(place.path().join("root/vfs/dir")).unwrap();
+    assert_eq!(found(place.path()).as_deref(), Some("overlay"));
+    fill(place.path(), "vfs");
+    assert_eq!(found(place.path()), None);
+    let error = Store::open(options(place.path()).with_driver_of_contents()).unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(
+        source.contains("contains several valid graphdrivers: "),
+        "{source}"
+    );
+}
