@@ -65,6 +65,7 @@ mod driver;
 mod features;
 mod flaws;
 mod homes;
+mod label;
 mod layer;
 mod link;
 mod mount_program;

@@ -6,6 +6,8 @@ use layerhold_driver::LayerError;
 use layerhold_sys::mount::{Detach, MountOptions, unmount};
 use layerhold_sys::{Dir, OverlayApi, OverlayMount};
 
+use crate::label::with_label;
+
 /// A directory of contents below others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Lower {
@@ -80,10 +82,7 @@ impl Recipe {
             parts.push(format!("workdir={}", upper.work.display()));
         }
         parts.extend(self.words.iter().cloned());
-        if !self.label.is_empty() {
-            parts.push(format!("context=\"{}\"", self.label));
-        }
-        parts.join(",")
+        with_label(parts.join(","), &self.label)
     }
 
     fn overlay(&self, api: OverlayApi) -> Result<OverlayMount, LayerError> {
