@@ -62,7 +62,18 @@ fn numbers(line: &str, count: usize) -> impl Iterator<Item = u32> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn no_text_panics(passwd in ".*\\PC*", group in "([a-z]{0,3}:x:[0-9]{1,12}:[0-9-]{1,3}\n?){0,4}") {
+            let needed = ids_named(&passwd, &group);
+            prop_assert!(needed <= 1 << 32);
+            prop_assert!(needed >= ids_named("", &group));
+        }
+    }
 
     #[test]
     fn the_greatest_id_counts_wherever_it_is() {

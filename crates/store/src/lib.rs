@@ -34,7 +34,7 @@
 //!
 //! # Lock order
 //!
-//! `storage.lock`, then the layers, the images and the containers lock, and innermost the lock of the mount counts.
+//! `storage.lock`, then `userns.lock`, then the layers, the images and the containers lock, and innermost the lock of the mount counts.
 //! One function takes them, and the guard of a later one borrows the guard of the one before.
 //!
 //! # Limitations

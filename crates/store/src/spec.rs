@@ -441,7 +441,8 @@ impl ContainerSpec {
 
     /// Lets the store choose the maps, so that no other container has the same IDs on the host.
     ///
-    /// From then on until its end, the transaction holds the lock of such choices (`userns.lock`): whoever else wants to choose waits.
+    /// From then on until its end, the transaction holds the lock of such choices (`userns.lock`): whoever else wants to choose
+    /// waits, also a second transaction of the same thread, which then waits forever.
     #[must_use]
     pub fn auto_userns(mut self, wish: AutoUserNs) -> Self {
         self.auto_userns = Some(wish);

@@ -9,7 +9,10 @@ use layerhold::{
     AutoUserNs, AutoUserNsPolicy, ContainerSpec, ErrorKind, ImageSpec, LayerSpec, Persistence,
     Privilege, StageError, Store, StoreOptions, UserNsError,
 };
-use layerhold_testkit::{TarBuilder, TarEntry, TempDir, require_root, scratch};
+use layerhold_testkit::{
+    Feature, FilesystemKind, Podman, TarBuilder, TarEntry, TempDir, require_feature,
+    require_filesystem, require_peer, require_root, scratch,
+};
 
 use crate::support::{image, options, ranges, reader};
 
@@ -452,4 +455,105 @@ fn root_a_hostile_image_makes_no_more_than_an_error() {
             .delete_image("hostile", layerhold::Commit::Delete)
             .unwrap();
     }
+}
+
+/// Runs podman where the ranges of a system are those of the host.
+fn podman_on(system: &System, podman: &Podman, args: &[&str]) -> String {
+    let script = r#"mount --bind "$1/subuid" /etc/subuid && mount --bind "$1/subgid" /etc/subgid && shift && exec "$@""#;
+    let command = podman.command();
+    let mut unshare = std::process::Command::new("unshare");
+    unshare.args(["--mount", "sh", "-c", script, "sh"]);
+    unshare.arg(system.dir.path().join("host/etc"));
+    unshare.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => unshare.env(name, value),
+            None => unshare.env_remove(name),
+        };
+    }
+    let output = unshare.args(args).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn root_peer_podman_and_we_choose_apart() {
+    let (Some(()), Some(())) = (require_root(), require_peer("podman")) else {
+        return;
+    };
+    let system = System::usual();
+    let podman = Podman::below(system.dir.path(), "vfs");
+    let file = system.dir.path().join("layer.tar");
+    std::fs::write(&file, crate::support::small_tar()).unwrap();
+    let name = "localhost/theirs:1";
+    podman
+        .run(["import", "-q", file.to_str().unwrap(), name])
+        .assert_success();
+    let store = system.open();
+    let theirs = || podman_on(&system, &podman, &["create", "--userns=auto", name, "true"]);
+    let image = store.snapshot().unwrap().image(name).unwrap().id().clone();
+    let first = theirs();
+    let ours = made(&store, spec(AutoUserNs::new()).image(image));
+    let second = theirs();
+    let view = store.snapshot().unwrap();
+    let maps = [&first, &second].map(|id| view.container(id).unwrap().id_maps());
+    assert_eq!(shown(&maps[0]), ["0:100000:1024", "0:200000:1024"]);
+    assert_eq!(shown(&ours), ["0:101024:1024", "0:201024:1024"]);
+    assert_eq!(shown(&maps[1]), ["0:102048:1024", "0:202048:1024"]);
+    for id in [&first, &second] {
+        podman.run(["rm", id.as_str()]).assert_success();
+    }
+}
+
+#[test]
+fn root_loop_with_overlay_users_are_found_in_all_layers_together() {
+    let Some(filesystem) = require_filesystem(FilesystemKind::Ext4, 64) else {
+        return;
+    };
+    let Some(()) = require_feature(Feature::Overlay) else {
+        return;
+    };
+    let system = System::usual();
+    let base = filesystem.path();
+    let options = StoreOptions::new(base.join("root"), base.join("runroot"))
+        .with_driver("overlay")
+        .with_host_root(system.dir.path().join("host"));
+    let store = Store::open(options).unwrap();
+    let layer = |name: &str, text: &str| {
+        TarBuilder::new()
+            .entry(TarEntry::dir("etc"))
+            .entry(TarEntry::file(name, text))
+            .finish()
+    };
+    let mut tx = store.begin().unwrap();
+    let lower = layer("etc/passwd", "u:x:7000:0::/:\n");
+    let lower = tx
+        .import_layer(LayerSpec::new().read_only(), reader(&lower))
+        .unwrap();
+    let upper = layer("etc/group", "g:x:8000:\n");
+    let on_lower = LayerSpec::new().parent(&lower).read_only();
+    let upper = tx.import_layer(on_lower, reader(&upper)).unwrap();
+    let image = tx.create_image(ImageSpec::new().top_layer(&upper)).unwrap();
+    let wanted = || spec(AutoUserNs::new()).image(image.clone());
+    // First while the layers are staged, then when they are there.
+    let staged = tx.create_container(wanted()).unwrap();
+    tx.commit().unwrap();
+    let view = store.snapshot().unwrap();
+    let staged = view.container(staged.id().as_str()).unwrap();
+    assert_eq!(shown(&staged.id_maps()), ["0:100000:8001", "0:200000:8001"]);
+    let committed = made(&store, wanted());
+    assert_eq!(shown(&committed), ["0:108001:8001", "0:208001:8001"]);
+    // A new user in the uppermost list hides all of the one below.
+    let mut tx = store.begin().unwrap();
+    let top = layer("etc/passwd", "u:x:5:0::/:\n");
+    let on_upper = LayerSpec::new().parent(&upper).read_only();
+    let top = tx.import_layer(on_upper, reader(&top)).unwrap();
+    let image = tx.create_image(ImageSpec::new().top_layer(&top)).unwrap();
+    let hidden = spec(AutoUserNs::new().group_file("/nowhere")).image(image);
+    let hidden = tx.create_container(hidden).unwrap();
+    tx.commit().unwrap();
+    let view = store.snapshot().unwrap();
+    let hidden = view.container(hidden.id().as_str()).unwrap();
+    assert_eq!(hidden.id_maps().uids.to_string(), "0:116002:1024");
 }
