@@ -6,6 +6,7 @@ mod lifecycle;
 mod mapping;
 mod mounting;
 mod staging;
+mod trees;
 
 use crate::Case;
 
@@ -54,6 +55,10 @@ cases! { $;
         stale_areas_are_recovered,
         live_areas_survive_recovery,
         root_full_disk_leaves_nothing_and_can_be_emptied;
+    trees:
+        trees_become_contents,
+        dropped_trees_leave_nothing,
+        foreign_trees_are_refused;
     contents:
         child_starts_as_its_parent,
         root_child_keeps_every_attribute,

@@ -1,6 +1,7 @@
 //! Layers of trees that somebody else filled.
 
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,8 +11,8 @@ use layerhold::layerhold_ids::{CompressedDigest, Digest, LayerId, TocDigest};
 use layerhold::layerhold_schema::LayerRecord;
 use layerhold::{
     BigDataItem, Codec, DiffCompression, DiffError, Error, ErrorKind, FilledTree, ImageSpec,
-    LayerAccess, LayerSpec, MountRequest, Shutdown, StageError, Store, StoreOptions, TreeFacts,
-    TreeRoot, TreeSpec, Unmounting,
+    LayerAccess, LayerSpec, MountRequest, Shifting, Shutdown, StageError, Store, StoreOptions,
+    TreeFacts, TreeRoot, TreeSpec, Unmounting,
 };
 use layerhold_testkit::{
     ChildSpec, Fault, FaultIo, GoStore, TempDir, child_role, require_peer, require_root, scratch,
@@ -44,6 +45,16 @@ impl Overlay {
     /// What is left of trees and in temporary areas.
     fn leftovers(&self) -> Vec<String> {
         leftovers_in(self.dir.path())
+    }
+
+    /// Makes trees look as if nothing had been made there for long.
+    fn age_trees(&self) {
+        let trees = std::fs::read_dir(self.graph("overlay/staging"));
+        for tree in trees.into_iter().flatten() {
+            let old = SystemTime::now() - Duration::from_secs(60);
+            let tree = std::fs::File::open(tree.unwrap().path()).unwrap();
+            tree.set_modified(old).unwrap();
+        }
     }
 
     fn layer(&self, spec: LayerSpec) -> LayerId {
@@ -284,11 +295,6 @@ fn root_what_stands_against_a_tree_changes_nothing() {
     let Some(place) = Overlay::new() else { return };
     let mine = place.layer(LayerSpec::new().name("mine"));
     let above = place.layer(LayerSpec::new().name("above").parent(mine.clone()));
-    place.layer(
-        LayerSpec::new()
-            .name("mapped")
-            .id_maps(ranges(&[(0, 1000, 10)])),
-    );
     let before = std::fs::read(place.graph("overlay-layers/layers.json")).unwrap();
     let refused = |key: &str, tree| {
         let error = place.store.replace_tree(key, tree).unwrap_err();
@@ -306,10 +312,6 @@ fn root_what_stands_against_a_tree_changes_nothing() {
     }
     let error = refused("nosuch", place.new_tree(&small_tar()));
     assert_eq!(error.kind(), Some(ErrorKind::LayerUnknown));
-    if !place.record("mapped").uid_map.is_empty() {
-        let error = refused("mapped", place.new_tree(&small_tar()));
-        assert_eq!(error.kind(), Some(ErrorKind::InvalidMappings));
-    }
     let item = BigDataItem::new("", "");
     let spec = TreeSpec::for_new_layer(LayerAccess::ReadWrite);
     let tree = place.store.stage_tree(spec).unwrap();
@@ -330,6 +332,93 @@ fn root_what_stands_against_a_tree_changes_nothing() {
     assert!(matches!(error, StageError::Import(_)), "{error}");
     let tree = place.new_tree(&small_tar());
     tree.discard().unwrap();
+    assert_eq!(place.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn root_trees_have_the_maps_of_their_layers() {
+    let Some(()) = require_root() else { return };
+    let dir = scratch();
+    let options = options(dir.path()).with_shifting(Shifting::Disabled);
+    let store = Store::open(options).unwrap();
+    let place = Overlay { dir, store };
+    let maps = ranges(&[(0, 1000, 10)]);
+    let id = place.layer(LayerSpec::new().name("mapped").id_maps(maps.clone()));
+    let error = place
+        .store
+        .replace_tree("mapped", place.new_tree(&small_tar()))
+        .unwrap_err();
+    assert_eq!(error.kind(), Some(ErrorKind::InvalidMappings));
+    let mut tx = place.store.begin().unwrap();
+    let spec = LayerSpec::new().id_maps(maps);
+    let error = tx
+        .create_layer_from_tree(spec.clone(), place.new_tree(&small_tar()))
+        .unwrap_err();
+    assert_eq!(error.kind(), Some(ErrorKind::InvalidMappings));
+
+    let layer = place.store.snapshot().unwrap().layer("mapped").unwrap();
+    let tree = TreeSpec::for_new_layer(LayerAccess::ReadOnly).id_maps(layer.id_maps());
+    let tree = place.store.stage_tree(tree).unwrap();
+    assert_eq!(*tree.id_maps(), layer.id_maps());
+    let tree = tree.unpack_tar(reader(&small_tar())).unwrap();
+    let made = tx.create_layer_from_tree(spec, tree).unwrap();
+    tx.commit().unwrap();
+    let tree = place.tree_for("mapped", &small_tar());
+    place.store.replace_tree("mapped", tree).unwrap();
+    for id in [&id, made.id()] {
+        let diff = place.store.layer_tree_path(id.as_str()).unwrap();
+        for (path, owner) in [("", (1000, 1000)), ("etc/hostname", (1007, 1008))] {
+            let facts = std::fs::symlink_metadata(diff.join(path)).unwrap();
+            assert_eq!((facts.uid(), facts.gid()), owner, "{path:?}");
+        }
+    }
+    assert_eq!(place.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn root_trees_are_where_their_layers_will_be() {
+    let Some(()) = require_root() else { return };
+    let dir = scratch();
+    let images = dir.path().join("images");
+    let store = Store::open(options(dir.path()).with_image_store(&images)).unwrap();
+    let place = Overlay { dir, store };
+    let tar = small_tar();
+    let tree = place.new_tree(&tar);
+    let staged = std::fs::read_dir(images.join("overlay/staging")).unwrap();
+    assert_eq!(staged.count(), 1);
+    let mut tx = place.store.begin().unwrap();
+    let spec = LayerSpec::new().name("image").read_only();
+    let layer = tx.create_layer_from_tree(spec, tree).unwrap();
+    tx.commit().unwrap();
+    let id = layer.id().clone();
+    assert!(images.join(format!("overlay/{id}/diff/etc")).exists());
+    let new = file_tar("f", b"new");
+    let tree = place.tree_for("image", &new);
+    place.store.replace_tree("image", tree).unwrap();
+    assert!(diff_of(&place.store, "image") == new);
+    place.layer(LayerSpec::new().name("box").parent(id));
+    let tree = place.tree_for("box", &tar);
+    place.store.replace_tree("box", tree).unwrap();
+    assert!(diff_of(&place.store, "box") == tar);
+    assert_eq!(place.leftovers(), Vec::<String>::new());
+    let staged = std::fs::read_dir(images.join("overlay/staging")).unwrap();
+    assert_eq!(staged.count(), 0);
+}
+
+#[test]
+fn root_what_the_driver_refuses_leaves_the_record() {
+    let Some(place) = Overlay::new() else { return };
+    import(&place.store, LayerSpec::new().name("mine"), &small_tar());
+    let record = place.record("mine");
+    let diff = place.store.layer_tree_path("mine").unwrap();
+    let tree = place.tree_for("mine", &file_tar("f", b"x"));
+    let aside = diff.with_file_name("aside");
+    std::fs::rename(&diff, &aside).unwrap();
+    let error = place.store.replace_tree("mine", tree).unwrap_err();
+    assert!(matches!(error, DiffError::Driver { .. }), "{error}");
+    std::fs::rename(&aside, &diff).unwrap();
+    assert_eq!(place.record("mine"), record);
+    assert!(diff_of(&place.store, "mine") == small_tar());
     assert_eq!(place.leftovers(), Vec::<String>::new());
 }
 
@@ -392,11 +481,46 @@ fn root_a_change_that_is_cut_off_leaves_no_record_of_other_files() {
     }
 }
 
-/// Fills a tree and waits, to be killed.
+/// A process that dies at each operation on a record file.
+#[test]
+fn root_a_process_that_dies_in_a_change_leaves_no_record_of_other_files() {
+    let Some(()) = require_root() else { return };
+    let (old, new) = (file_tar("old", b"1"), file_tar("new", &[b'2'; 600]));
+    for at in 0..100 {
+        let place = Overlay::new().unwrap();
+        import(&place.store, LayerSpec::new().name("mine"), &old);
+        let child = ChildSpec::new("trees::child_entry", "replace")
+            .argument(place.dir.path().to_str().unwrap())
+            .argument(at)
+            .spawn();
+        let status = child.wait();
+        place.age_trees();
+        let again = Store::open(options(place.dir.path())).unwrap();
+        assert!(is_whole(&again, &old, &new), "{at}");
+        assert_eq!(place.leftovers(), Vec::<String>::new());
+        if status.success() {
+            assert!(at > 3);
+            return;
+        }
+    }
+    panic!("the child never came to its end");
+}
+
+/// Fills a tree, and waits to be killed or dies at the operation it is told.
 #[test]
 fn child_entry() {
     let Some(role) = child_role() else { return };
-    let store = Store::open(options(Path::new(role.argument(0)))).unwrap();
+    let base = Path::new(role.argument(0));
+    if role.name() == "replace" {
+        let io = FaultIo::failing(role.argument(1).parse().unwrap(), Fault::Abort);
+        let store = Store::open(options(base).with_metadata_io(Arc::new(io))).unwrap();
+        let layer = store.snapshot().unwrap().layer("mine").unwrap();
+        let tree = store.stage_tree(TreeSpec::for_layer(&layer)).unwrap();
+        let tree = tree.unpack_tar(reader(&file_tar("new", &[b'2'; 600])));
+        store.replace_tree("mine", tree.unwrap()).unwrap();
+        return role.say("alive");
+    }
+    let store = Store::open(options(base)).unwrap();
     let spec = TreeSpec::for_new_layer(LayerAccess::ReadOnly);
     let tree = store.stage_tree(spec).unwrap();
     let tree = tree.unpack_tar(reader(&small_tar())).unwrap();
@@ -418,12 +542,7 @@ fn root_what_a_dead_process_filled_is_removed() {
         drop(Store::open(options(place.dir.path())).unwrap());
         assert_ne!(place.leftovers(), Vec::<String>::new());
         child.kill();
-        let trees = std::fs::read_dir(place.graph("overlay/staging")).unwrap();
-        for tree in trees {
-            let old = SystemTime::now() - Duration::from_secs(60);
-            let tree = std::fs::File::open(tree.unwrap().path()).unwrap();
-            tree.set_modified(old).unwrap();
-        }
+        place.age_trees();
         let never = options(place.dir.path()).with_recovery(layerhold::Recovery::Never);
         match way {
             "open" => drop(Store::open(options(place.dir.path())).unwrap()),
