@@ -42,4 +42,5 @@ mod split;
 mod support;
 mod transient;
 mod trees;
+mod trees_cut_off;
 mod usage;

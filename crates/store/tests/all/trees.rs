@@ -3,52 +3,49 @@
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use layerhold::layerhold_archive::{Unpacker, compressor, decompressor};
 use layerhold::layerhold_ids::{CompressedDigest, Digest, LayerId, TocDigest};
 use layerhold::layerhold_schema::LayerRecord;
 use layerhold::{
-    BigDataItem, Codec, DiffCompression, DiffError, Error, ErrorKind, FilledTree, ImageSpec,
-    LayerAccess, LayerSpec, MountRequest, Shifting, Shutdown, StageError, Store, StoreOptions,
-    TreeFacts, TreeRoot, TreeSpec, Unmounting,
+    BigDataItem, Codec, DiffCompression, DiffError, ErrorKind, FilledTree, ImageSpec, LayerAccess,
+    LayerSpec, MountRequest, Shifting, Shutdown, StageError, Store, StoreOptions, TreeFacts,
+    TreeRoot, TreeSpec, Unmounting,
 };
-use layerhold_testkit::{
-    ChildSpec, Fault, FaultIo, GoStore, TempDir, child_role, require_peer, require_root, scratch,
-};
+use layerhold_testkit::{GoStore, TempDir, require_peer, require_root, scratch};
 
 use crate::support::{Place, file_tar, import, leftovers, long, ranges, reader, small_tar};
 
 /// An overlay store; what it mounted goes with it.
-struct Overlay {
-    dir: TempDir,
-    store: Store,
+pub(crate) struct Overlay {
+    pub(crate) dir: TempDir,
+    pub(crate) store: Store,
 }
 
-fn options(base: &Path) -> StoreOptions {
+pub(crate) fn options(base: &Path) -> StoreOptions {
     StoreOptions::new(base.join("root"), base.join("runroot")).with_driver("overlay")
 }
 
 impl Overlay {
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         require_root()?;
         let dir = scratch();
         let store = Store::open(options(dir.path())).unwrap();
         Some(Self { dir, store })
     }
 
-    fn graph(&self, below: &str) -> PathBuf {
+    pub(crate) fn graph(&self, below: &str) -> PathBuf {
         self.dir.path().join("root").join(below)
     }
 
     /// What is left of trees and in temporary areas.
-    fn leftovers(&self) -> Vec<String> {
+    pub(crate) fn leftovers(&self) -> Vec<String> {
         leftovers_in(self.dir.path())
     }
 
     /// Makes trees look as if nothing had been made there for long.
-    fn age_trees(&self) {
+    pub(crate) fn age_trees(&self) {
         let trees = std::fs::read_dir(self.graph("overlay/staging"));
         for tree in trees.into_iter().flatten() {
             let old = SystemTime::now() - Duration::from_secs(60);
@@ -57,26 +54,26 @@ impl Overlay {
         }
     }
 
-    fn layer(&self, spec: LayerSpec) -> LayerId {
+    pub(crate) fn layer(&self, spec: LayerSpec) -> LayerId {
         let mut tx = self.store.begin().unwrap();
         let layer = tx.create_layer(spec).unwrap();
         tx.commit().unwrap();
         layer.id().clone()
     }
 
-    fn record(&self, key: &str) -> LayerRecord {
+    pub(crate) fn record(&self, key: &str) -> LayerRecord {
         let view = self.store.snapshot().unwrap();
         view.layer(key).unwrap().record().clone()
     }
 
     /// A tree for an existing layer.
-    fn tree_for(&self, key: &str, tar: &[u8]) -> FilledTree {
+    pub(crate) fn tree_for(&self, key: &str, tar: &[u8]) -> FilledTree {
         let layer = self.store.snapshot().unwrap().layer(key).unwrap();
         let tree = self.store.stage_tree(TreeSpec::for_layer(&layer)).unwrap();
         tree.unpack_tar(reader(tar)).unwrap()
     }
 
-    fn new_tree(&self, tar: &[u8]) -> FilledTree {
+    pub(crate) fn new_tree(&self, tar: &[u8]) -> FilledTree {
         let spec = TreeSpec::for_new_layer(LayerAccess::ReadOnly);
         let tree = self.store.stage_tree(spec).unwrap();
         tree.unpack_tar(reader(tar)).unwrap()
@@ -98,7 +95,7 @@ fn leftovers_in(base: &Path) -> Vec<String> {
     names.map(|path| path.display().to_string()).collect()
 }
 
-fn diff_of(store: &Store, key: &str) -> Vec<u8> {
+pub(crate) fn diff_of(store: &Store, key: &str) -> Vec<u8> {
     let mut tar = Vec::new();
     let mut diff = store.diff(None, key, DiffCompression::AsImported).unwrap();
     diff.read_to_end(&mut tar).unwrap();
@@ -433,129 +430,6 @@ fn a_driver_of_whole_copies_takes_no_trees() {
     let layer = import(&place.store, LayerSpec::new(), &small_tar());
     let path = place.store.layer_tree_path(layer.id().as_str()).unwrap();
     assert_eq!(path, place.graph("vfs/dir").join(layer.id().as_str()));
-}
-
-/// What may be found after a change that was cut off: files, and what the record says of them.
-fn is_whole(store: &Store, old: &[u8], new: &[u8]) -> bool {
-    let view = store.snapshot().unwrap();
-    let layer = view.layer("mine").unwrap();
-    let size = |tar: &[u8]| Some(tar.len() as u64);
-    let tree = store.layer_tree_path("mine").unwrap();
-    let (has_old, has_new) = (tree.join("old").exists(), tree.join("new").exists());
-    assert_ne!(has_old, has_new);
-    // It can be read in any case.
-    let tar = diff_of(store, "mine");
-    match layer.diff_size() {
-        None => true,
-        found if found == size(old) => has_old && tar == old,
-        found => found == size(new) && has_new && tar == new,
-    }
-}
-
-#[test]
-fn root_a_change_that_is_cut_off_leaves_no_record_of_other_files() {
-    let Some(()) = require_root() else { return };
-    let (old, new) = (file_tar("old", b"1"), file_tar("new", &[b'2'; 600]));
-    for fault in [Fault::CRASH, Fault::INPUT_OUTPUT] {
-        for at in 0.. {
-            let place = Overlay::new().unwrap();
-            import(&place.store, LayerSpec::new().name("mine"), &old);
-            let tree = place.tree_for("mine", &new);
-            let io = FaultIo::failing(at, fault);
-            let faulty = options(place.dir.path()).with_metadata_io(Arc::new(io.clone()));
-            let changed = Store::open(faulty)
-                .map_err(Error::from)
-                .and_then(|store| Ok(store.replace_tree("mine", tree)?));
-            let again = Store::open(options(place.dir.path())).unwrap();
-            assert!(is_whole(&again, &old, &new), "{fault:?} {at}");
-            if changed.is_ok() {
-                let size = again.snapshot().unwrap().layer("mine").unwrap().diff_size();
-                assert_eq!(size, Some(new.len() as u64));
-            }
-            assert_eq!(place.leftovers(), Vec::<String>::new());
-            if !io.has_failed() {
-                assert!(at > 3 && changed.is_ok(), "{at}");
-                break;
-            }
-        }
-    }
-}
-
-/// A process that dies at each operation on a record file.
-#[test]
-fn root_a_process_that_dies_in_a_change_leaves_no_record_of_other_files() {
-    let Some(()) = require_root() else { return };
-    let (old, new) = (file_tar("old", b"1"), file_tar("new", &[b'2'; 600]));
-    for at in 0..100 {
-        let place = Overlay::new().unwrap();
-        import(&place.store, LayerSpec::new().name("mine"), &old);
-        let child = ChildSpec::new("trees::child_entry", "replace")
-            .argument(place.dir.path().to_str().unwrap())
-            .argument(at)
-            .spawn();
-        let status = child.wait();
-        place.age_trees();
-        let again = Store::open(options(place.dir.path())).unwrap();
-        assert!(is_whole(&again, &old, &new), "{at}");
-        assert_eq!(place.leftovers(), Vec::<String>::new());
-        if status.success() {
-            assert!(at > 3);
-            return;
-        }
-    }
-    panic!("the child never came to its end");
-}
-
-/// Fills a tree, and waits to be killed or dies at the operation it is told.
-#[test]
-fn child_entry() {
-    let Some(role) = child_role() else { return };
-    let base = Path::new(role.argument(0));
-    if role.name() == "replace" {
-        let io = FaultIo::failing(role.argument(1).parse().unwrap(), Fault::Abort);
-        let store = Store::open(options(base).with_metadata_io(Arc::new(io))).unwrap();
-        let layer = store.snapshot().unwrap().layer("mine").unwrap();
-        let tree = store.stage_tree(TreeSpec::for_layer(&layer)).unwrap();
-        let tree = tree.unpack_tar(reader(&file_tar("new", &[b'2'; 600])));
-        store.replace_tree("mine", tree.unwrap()).unwrap();
-        return role.say("alive");
-    }
-    let store = Store::open(options(base)).unwrap();
-    let spec = TreeSpec::for_new_layer(LayerAccess::ReadOnly);
-    let tree = store.stage_tree(spec).unwrap();
-    let tree = tree.unpack_tar(reader(&small_tar())).unwrap();
-    role.say("filled");
-    role.listen();
-    drop(tree);
-}
-
-#[test]
-fn root_what_a_dead_process_filled_is_removed() {
-    let Some(place) = Overlay::new() else { return };
-    let before = std::fs::read(place.graph("overlay-layers/layers.json")).ok();
-    for way in ["open", "collect"] {
-        let mut child = ChildSpec::new("trees::child_entry", "fill")
-            .argument(place.dir.path().to_str().unwrap())
-            .spawn();
-        child.expect("filled");
-        // While it lives, it is left alone.
-        drop(Store::open(options(place.dir.path())).unwrap());
-        assert_ne!(place.leftovers(), Vec::<String>::new());
-        child.kill();
-        place.age_trees();
-        let never = options(place.dir.path()).with_recovery(layerhold::Recovery::Never);
-        match way {
-            "open" => drop(Store::open(options(place.dir.path())).unwrap()),
-            _ => drop(Store::open(never).unwrap().garbage_collect().unwrap()),
-        }
-        let left = std::fs::read_dir(place.graph("overlay/staging")).unwrap();
-        assert_eq!(left.count(), 0, "{way}");
-        let now = std::fs::read(place.graph("overlay-layers/layers.json")).ok();
-        assert!(now == before);
-    }
-    // What its tar-split file was in went with an opener.
-    drop(Store::open(options(place.dir.path())).unwrap());
-    assert_eq!(place.leftovers(), Vec::<String>::new());
 }
 
 #[test]
