@@ -1,8 +1,9 @@
 //! Image stores, additional stores, layers of other programs, and homes that may not be written to.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
-use layerhold_driver::layerhold_idmap::IdMappings;
+use layerhold_driver::layerhold_idmap::{IdMap, IdMappings, IdRange};
 use layerhold_driver::{
     Access, Driver, LayerAccess, LayerError, MountOptions, RemapRequest, Trash, Usage,
 };
@@ -145,6 +146,15 @@ fn root_layers_that_another_program_has() {
         );
     }
     assert_eq!(place.driver.usage(&id("linked")).unwrap(), Usage::default());
+    // In a container with ID maps its files are the container's.
+    let map = || IdMap::new(vec![IdRange::new(0, 100_000, 65536)]);
+    let maps = IdMappings::new(map(), map());
+    if place.driver.supports_shifting(&maps) {
+        let options = MountOptions::new().with_id_maps(maps);
+        place.mounted_with("container", &options, |path| {
+            assert_eq!(fs::metadata(path.join("f")).unwrap().uid(), 100_000);
+        });
+    }
     assert!(place.driver.own_tree(&id("linked")).unwrap().is_none());
 
     place.remove("container");
