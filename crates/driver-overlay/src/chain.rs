@@ -1,6 +1,7 @@
 //! The layers below a layer.
 
 use layerhold_driver::LayerError;
+use layerhold_ids::LayerId;
 
 use crate::homes::Homes;
 use crate::layer::{LayerDir, LowerList};
@@ -62,6 +63,29 @@ pub(crate) fn resolve(
 /// The layers below a layer, nearest first.
 pub(crate) fn below(homes: &Homes, layer: &LayerDir) -> Result<Vec<LayerDir>, LayerError> {
     resolve(homes, layer, &lower_of(homes, layer)?)
+}
+
+/// The layers below a layer, nearest first, as far as the files say by themselves; nothing is rebuilt for the answer.
+pub(crate) fn known_below(
+    homes: &Homes,
+    id: &LayerId,
+) -> Result<Option<Vec<LayerId>>, LayerError> {
+    let Some(layer) = homes.find(id)? else {
+        return Ok(None);
+    };
+    let links = match layer.lower()? {
+        LowerList::Base => return Ok(Some(Vec::new())),
+        LowerList::Links(links) => links,
+        LowerList::Damaged => return Ok(None),
+    };
+    let mut below = Vec::with_capacity(links.len());
+    for link in &links {
+        match layer_of_link(homes, link)? {
+            Some(layer) => below.push(layer.id().clone()),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(below))
 }
 
 fn layer_of_link(homes: &Homes, link: &LinkName) -> Result<Option<LayerDir>, LayerError> {

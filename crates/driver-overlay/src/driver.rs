@@ -18,7 +18,7 @@ use layerhold_sys::{Dir, canonical_ambient, mount_at, mount_of, tree_usage};
 
 use crate::NAME;
 use crate::additional::{OverlayAdditional, find, noted_path, refuse_external};
-use crate::chain::below;
+use crate::chain::{below, known_below};
 use crate::contents::OverlayContents;
 use crate::core::Core;
 use crate::diff::NativeDiff;
@@ -270,6 +270,10 @@ impl Driver for OverlayDriver {
 
     fn home_flaws(&self) -> Result<Vec<Flaw>, LayerError> {
         flaws::home_flaws(&self.core)
+    }
+
+    fn below(&self, id: &LayerId) -> Result<Option<Vec<LayerId>>, LayerError> {
+        known_below(&self.core.homes, id)
     }
 
     fn mend_home(&self, flaw: &Flaw) -> Result<(), LayerError> {

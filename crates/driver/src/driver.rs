@@ -252,6 +252,16 @@ pub trait Driver: Send + Sync + Debug {
 
     // ---- check and repair ---------------------------------------------------------------------------
 
+    /// Lists the layers below a layer, nearest first, by what the driver itself keeps about it, so that a lost record of the
+    /// store can be made anew. `None` when it keeps nothing (vfs), or when what it keeps is damaged. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Only when it cannot be found out.
+    fn below(&self, _id: &LayerId) -> Result<Option<Vec<LayerId>>, LayerError> {
+        Ok(None)
+    }
+
     /// Looks for damage to what the driver keeps about a layer: links between layers, the list of those below. `parent` is
     /// the layer that the store's record names. Called without locks, so what it finds may be somebody's work in progress;
     /// the caller asks again under the layers lock.

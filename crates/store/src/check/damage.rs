@@ -38,6 +38,18 @@ pub enum Damage {
         #[source]
         source: Box<layerhold_json_store::Damaged>,
     },
+    /// There is no record that can be used, and one can be made of what else is there.
+    #[error("its record is lost{}", without(unknown))]
+    RecordLost {
+        /// What of the record is not known any more, in words.
+        unknown: Vec<&'static str>,
+    },
+    /// There is no record that can be used, something may need it, and none can be made.
+    #[error("its record is lost, and none can be made: {why}")]
+    RecordBeyondHelp {
+        /// What is not known, in words.
+        why: &'static str,
+    },
     /// One name was found in two records. The later one has it.
     #[error("the name {name} is in two {kind} records, {lost_by} and {kept_by}")]
     NameTwice {
@@ -311,6 +323,13 @@ impl std::fmt::Display for Attribute {
             Self::Modified => "its time",
             Self::Target => "its target",
         })
+    }
+}
+
+fn without(unknown: &[&str]) -> String {
+    match unknown {
+        [] => String::new(),
+        unknown => format!(", and with it {}", unknown.join(", ")),
     }
 }
 

@@ -20,6 +20,7 @@ pub(super) fn report(look: &Look<'_>, mut found: Vec<Finding>) -> CheckReport {
     let mut report = CheckReport {
         removals: removals::plan(look, &found),
         findings: found,
+        remade: look.remade.clone(),
         ..CheckReport::default()
     };
     for finding in &report.findings {
@@ -60,6 +61,7 @@ fn damaged_layers(look: &Look<'_>, found: &mut Vec<Finding>) -> BTreeMap<LayerId
             Damage::Unreferenced
                 | Damage::NoRecord
                 | Damage::Incomplete
+                | Damage::RecordBeyondHelp { .. }
                 | Damage::StaleMount { .. }
                 | Damage::UncountedMount { .. }
                 | Damage::Unknown(_)

@@ -55,6 +55,18 @@ pub(super) fn check(look: &Look<'_>, wanted: &dyn Fn(&ItemId) -> bool) -> Vec<Fi
     found
 }
 
+/// Looks at what images and containers name.
+pub(super) fn references(look: &Look<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for image in look.images.values() {
+        image_layers(look, image, &mut found);
+    }
+    for container in look.containers.values() {
+        container_parts(look, container, &mut found);
+    }
+    found
+}
+
 /// Looks at the data items of a layer, of which neither sizes nor digests are recorded.
 pub(super) fn layer(look: &Look<'_>, layer: &Layer, found: &mut Vec<Finding>) {
     let items = Items {
@@ -109,7 +121,7 @@ fn first_unusable(look: &Look<'_>, top: &LayerId) -> Option<LayerId> {
 
 fn container_parts(look: &Look<'_>, container: &Container, found: &mut Vec<Finding>) {
     let id = || ItemId::Container(container.id().clone());
-    let is_known = |image: &ImageId| look.records.images.contains(image.as_str());
+    let is_known = |image: &ImageId| look.has_image(image);
     if let Some(image) = container.image().filter(|image| !is_known(image)) {
         let remedy = look.remove_unless_lost(&[ItemKind::Image]);
         let image = image.clone();

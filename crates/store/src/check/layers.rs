@@ -40,13 +40,32 @@ pub(super) fn check(look: &Look<'_>, wanted: &dyn Fn(&ItemId) -> bool) -> Vec<Fi
     }
     for id in look.held.iter().flatten() {
         if !look.records.layers.is_own(id.as_str()) {
-            let remedy = look.remove_unless_lost(&[ItemKind::Layer]);
+            let all = [ItemKind::Layer, ItemKind::Image, ItemKind::Container];
+            let remedy = look.remove_unless_lost(&all);
             found.push(Finding::of(
                 ItemId::Layer(id.clone()),
                 Damage::NoRecord,
                 remedy,
             ));
         }
+    }
+    found
+}
+
+/// Looks at what layers stand on, and at what they are good for.
+pub(super) fn references(look: &Look<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let used = in_use(look);
+    for layer in look.layers.values() {
+        let mut layer_check = LayerCheck {
+            look,
+            layer,
+            found: &mut found,
+        };
+        layer_check.parent();
+        // How old one is whose record is lost is not known.
+        let is_remade = look.remade.contains_key(&ItemId::Layer(layer.id().clone()));
+        layer_check.use_of_it(is_remade || used.contains(layer.id()));
     }
     found
 }
@@ -174,9 +193,8 @@ impl LayerCheck<'_, '_> {
         // Nobody is told of those in additional stores: nothing can be done about them, and others may use them.
         let id = ItemId::Layer(self.layer.id().clone());
         if !is_used && !self.look.is_read_only(&id) {
-            let remedy = self
-                .look
-                .remove_unless_lost(&[ItemKind::Image, ItemKind::Container]);
+            let all = [ItemKind::Layer, ItemKind::Image, ItemKind::Container];
+            let remedy = self.look.remove_unless_lost(&all);
             self.add(Damage::Unreferenced, remedy);
         }
     }

@@ -16,8 +16,16 @@ use crate::inner::Inner;
 use crate::item::{ItemId, ItemKind};
 use crate::lookup::{Item, all};
 use crate::records::{Container, Image, Layer};
-use crate::shelves::{Parts, View};
+use crate::shelves::{Parts, Spot, View};
 use crate::snapshot::Snapshot;
+
+/// A record that was made anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Remade {
+    pub(crate) json: Vec<u8>,
+    /// Where it belongs.
+    pub(crate) spot: Spot,
+}
 
 /// The records of one moment, what the driver held then, and how to look at both.
 pub(crate) struct Look<'a> {
@@ -32,6 +40,8 @@ pub(crate) struct Look<'a> {
     pub(super) held: Option<BTreeSet<LayerId>>,
     /// Kinds of records that are not all there: what they would name is no garbage, and what names them is not damaged.
     pub(super) lost: BTreeSet<ItemKind>,
+    /// Records that were made anew; they are among those below.
+    pub(super) remade: BTreeMap<ItemId, Remade>,
     pub(super) layers: BTreeMap<LayerId, Arc<Layer>>,
     pub(super) images: BTreeMap<ImageId, Arc<Image>>,
     pub(super) containers: BTreeMap<ContainerId, Arc<Container>>,
@@ -65,6 +75,7 @@ impl<'a> Look<'a> {
             held,
             lost,
             elsewhere,
+            remade: BTreeMap::new(),
             layers: usable(&records.layers, |layer| layer.id().clone()),
             images: usable(&records.images, |image| image.id().clone()),
             containers: usable(&records.containers, |container| container.id().clone()),
@@ -75,6 +86,13 @@ impl<'a> Look<'a> {
     /// Tells whether a layer has a record anywhere, be it damaged or of a layer that is not complete.
     pub(super) fn is_recorded(&self, layer: &LayerId) -> bool {
         self.records.layers.contains(layer.as_str())
+            || self.remade.contains_key(&ItemId::Layer(layer.clone()))
+    }
+
+    /// Tells whether an image has a record anywhere, be it damaged.
+    pub(super) fn has_image(&self, image: &ImageId) -> bool {
+        self.records.images.contains(image.as_str())
+            || self.remade.contains_key(&ItemId::Image(image.clone()))
     }
 
     /// Tells whether an item is in an additional store, which is only read.

@@ -6,9 +6,10 @@
 //! |---|---|---|
 //! | 1 | record files, what records name, what lies about | none |
 //! | 2 | whatever step 1 found, again | all for reading, for as long as it takes to look at that |
-//! | 3 | contents of layers; a layer whose record changed meanwhile is read again | none |
-//! | 4 | mounts, against the kernel's table | that of the counts |
-//! | 5 | what the damage means for what stands on it, and what a repair would remove | none |
+//! | 3 | what lost records said | none |
+//! | 4 | contents of layers; a layer whose record changed meanwhile is read again | none |
+//! | 5 | mounts, against the kernel's table | that of the counts |
+//! | 6 | what the damage means for what stands on it, and what a repair would remove | none |
 
 mod compare;
 mod contents;
@@ -18,6 +19,7 @@ mod error;
 mod items;
 mod layers;
 mod look;
+mod lost;
 mod mounts;
 mod options;
 mod orphans;
@@ -38,7 +40,7 @@ pub use damage::{Attribute, AttributeChange, Damage, FileChange};
 pub use error::CheckError;
 pub(crate) use items::twin;
 use look::Look;
-pub(crate) use look::text;
+pub(crate) use look::{Remade, text};
 pub(crate) use mounts::mounted;
 pub use options::{CheckDepth, CheckOptions};
 pub use report::{CheckReport, Containers, Finding, Remedy, Removable, Removal, Subject};
@@ -65,7 +67,8 @@ impl Store {
     /// When records cannot be locked or read, or directories cannot be listed. Damage is no reason.
     pub fn check(&self, options: &CheckOptions) -> Result<CheckReport, CheckError> {
         let inner = &*self.inner;
-        let (look, mut found) = inner.quick(self.snapshot()?, options)?;
+        let (mut look, mut found) = inner.quick(self.snapshot()?, options)?;
+        lost::settle(&mut look, &mut found)?;
         if options.depth >= CheckDepth::Digests {
             settle_tar_splits(&look, &mut found);
             found.extend(inner.read_layers(&look, &found)?);
@@ -107,7 +110,7 @@ impl Inner {
         Ok((look, found))
     }
 
-    /// Step 3.
+    /// Step 4.
     fn read_layers(&self, look: &Look<'_>, known: &[Finding]) -> Result<Vec<Finding>, CheckError> {
         let unusable: BTreeSet<&LayerId> = known.iter().filter_map(unusable).collect();
         let found: Mutex<Vec<Finding>> = Mutex::default();

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use layerhold_ids::{ContainerId, ImageId, LayerId};
 
 use super::damage::Damage;
+use super::look::Remade;
 use crate::item::ItemId;
 
 /// What a check found, and what [`Store::repair`](crate::Store::repair) would remove.
@@ -18,6 +19,8 @@ pub struct CheckReport {
     pub removals: Vec<Removal>,
     /// What the records of the items said when they were looked at; an item that changed since is left alone by a repair.
     pub(crate) seen: BTreeMap<ItemId, Vec<u8>>,
+    /// Records that were lost, as a repair makes them anew.
+    pub(crate) remade: BTreeMap<ItemId, Remade>,
 }
 
 /// Something that is wrong.

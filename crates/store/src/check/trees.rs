@@ -124,7 +124,7 @@ impl Walk<'_, '_> {
         if self.look.options.depth < CheckDepth::Contents || layer.diff_id().is_none() {
             return None;
         }
-        let entries = entries(self.look, layer, depth)?;
+        let entries = entries(self.look, layer.id(), depth)?;
         let lookup = match self.look.driver.capabilities().stacking {
             Stacking::References => Lookup::Own,
             _ => Lookup::Whole,
@@ -161,6 +161,7 @@ impl Walk<'_, '_> {
             ignored: Ignored::new(&look.inner.options),
             // Where layers are stacked, files of those below are not copies.
             read_below: if has_copies { depth } else { 0 },
+            is_first_enough: false,
         };
         let known = self.known.get(layer.id());
         let compared = comparison.run(tree, &mut |path, change| {

@@ -8,6 +8,7 @@ mod error;
 mod mounts;
 mod options;
 mod rebuild;
+mod remake;
 mod remove;
 mod report;
 mod tar_split;
@@ -18,10 +19,14 @@ pub use error::RepairError;
 pub use options::{RepairMode, RepairOptions};
 pub use report::{Action, Failure, Kept, RepairReport};
 
-use crate::check::{CheckReport, Containers, Finding, Remedy, text};
+use layerhold_ids::LayerId;
+use layerhold_json_store::Record as _;
+
+use crate::check::{CheckReport, Containers, Damage, Finding, Remade, Remedy, text};
 use crate::inner::Inner;
 use crate::item::ItemId;
 use crate::locks::Locks;
+use crate::records::Layer;
 use crate::store::Store;
 
 impl Store {
@@ -35,6 +40,7 @@ impl Store {
             inner: &self.inner,
             options,
             seen: check.seen.clone(),
+            remade: &check.remade,
             report: RepairReport::default(),
         };
         // Parents before children: the driver makes what it keeps of a layer from that of the layer below.
@@ -87,6 +93,8 @@ struct Repair<'a> {
     options: &'a RepairOptions,
     /// What the records say as far as this repair knows.
     seen: BTreeMap<ItemId, Vec<u8>>,
+    /// Records to be put in place.
+    remade: &'a BTreeMap<ItemId, Remade>,
     report: RepairReport,
 }
 
@@ -114,8 +122,13 @@ impl Repair<'_> {
     /// How many layers are below the one that a finding is about.
     fn height(&self, finding: &Finding) -> usize {
         let Some(ItemId::Layer(id)) = finding.subject.item() else {
-            return 0;
+            // Records of images and containers come back after those of the layers that they name.
+            let is_last = matches!(finding.damage, Damage::RecordLost { .. });
+            return if is_last { usize::MAX } else { 0 };
         };
+        if matches!(finding.damage, Damage::RecordLost { .. }) {
+            return self.lost_height(id);
+        }
         let Ok(layers) = self.inner.layers_view() else {
             return 0;
         };
@@ -129,6 +142,20 @@ impl Repair<'_> {
                     .ok()
                     .flatten();
             }
+        }
+        height
+    }
+
+    /// How many layers are below one whose record is lost, as far as theirs are lost, too.
+    fn lost_height(&self, id: &LayerId) -> usize {
+        let mut height = 1;
+        let mut next = Some(id.clone());
+        while let Some(remade) = next.and_then(|id| self.remade.get(&ItemId::Layer(id)))
+            && height < MAX_HEIGHT
+        {
+            height += 1;
+            let layer = Layer::parse(&remade.json).ok();
+            next = layer.and_then(|layer| layer.parent().cloned());
         }
         height
     }

@@ -32,6 +32,7 @@ impl Repair<'_> {
                 driver.mend_home(flaw).map_err(RepairError::Driver)
             }
             (_, Damage::MountCounts(_)) => self.count_all_mounts(),
+            (Some(id), Damage::RecordLost { .. }) => self.remake(id),
             (Some(ItemId::Layer(id)), damage) => self.layer(id, damage),
             (Some(ItemId::Image(id)), damage) => self.image(id, damage),
             (Some(id), damage) => self.item(id, damage),

@@ -1,0 +1,132 @@
+//! Records of containers.
+
+use layerhold_ids::{ContainerId, ImageId, LayerId};
+use layerhold_schema::{ContainerRecord, Timestamp};
+use serde_json::{Map, Value, json};
+
+use super::items::read;
+use super::layers::{map_entries, time};
+use super::search::{BeyondHelp, Found, Search};
+use crate::layout::USER_DATA;
+use crate::records::Container;
+use crate::shelves::DURABLE;
+
+/// The members of a record in the order in which they are written (Go: containers.go, `Container`).
+const FIELDS: [&str; 12] = [
+    "id",
+    "names",
+    "image",
+    "layer",
+    "metadata",
+    "big-data-names",
+    "big-data-sizes",
+    "big-data-digests",
+    "created",
+    "uidmap",
+    "gidmap",
+    "flags",
+];
+/// What the runtime is told, which podman and CRI-O keep with the container; it names the container's tree.
+const RUNTIME_CONFIG: &str = "config.json";
+/// No configuration is larger.
+const MAX_CONFIG: u64 = 16 << 20;
+
+impl Search<'_, '_> {
+    /// Makes a record of what is left of the old one, of the data items and of the configuration for the runtime.
+    pub(super) fn container(&mut self, id: &ContainerId) -> Result<Found<Container>, BeyondHelp> {
+        self.begin();
+        let mut scrap = self.containers.get(id.as_str()).cloned().unwrap_or_default();
+        let mut base = Map::new();
+        drop(base.insert("id".to_owned(), json!(id.as_str())));
+        // Without a layer nothing is a container; any will do for trying the other members.
+        drop(base.insert("layer".to_owned(), json!(id.as_str())));
+        scrap.keep_valid::<Container>(&base);
+        drop(scrap.members_mut().insert("id".to_owned(), json!(id.as_str())));
+        let record = ContainerRecord::from_json(&scrap.json());
+        let mut record = record.map_err(|_| BeyondHelp::Nothing)?;
+        let tells = |field: &str| scrap.tells(field, &FIELDS);
+        let config = self.runtime_config(id).unwrap_or_default();
+        if record.layer.is_empty() {
+            let layer = self.layer_of_tree(&config).ok_or(BeyondHelp::OwnLayer)?;
+            record.layer = layer.into_string();
+        }
+        if record.image.is_empty() && !tells("layer") {
+            match self.image_below(&record.layer) {
+                Some(image) => record.image = image.into_string(),
+                None => self.unknown("the image it was made of"),
+            }
+        }
+        let items = read(&self.look.inner.layout.containers, id.as_str());
+        if !tells("big-data-names") {
+            record.big_data_names = items.iter().map(|item| item.key.clone()).collect();
+        }
+        for item in items {
+            if !record.big_data_names.contains(&item.key) {
+                continue;
+            }
+            let size = i64::try_from(item.size).unwrap_or(-1);
+            let known = *record.big_data_sizes.entry(item.key.clone()).or_insert(size);
+            if let Some(digest) = item.digest.filter(|_| known == size) {
+                let digests = &mut record.big_data_digests;
+                let _kept = digests.entry(item.key).or_insert(digest.to_string());
+            }
+        }
+        if !tells("uidmap") {
+            record.uid_map = map_entries(config.pointer("/linux/uidMappings"));
+            record.gid_map = map_entries(config.pointer("/linux/gidMappings"));
+        }
+        if !tells("flags") && record.flags.is_empty() {
+            let label = |place: &str| config.pointer(place).and_then(Value::as_str).unwrap_or("");
+            record.set_labels(label("/linux/mountLabel"), label("/process/selinuxLabel"));
+        }
+        if record.created.is_zero() && !tells("created") {
+            record.created = self.container_time(id);
+            self.unknown("when it was made (the time of its files is taken)");
+        }
+        self.unknown_unless(tells("names"), "names");
+        self.unknown_unless(tells("metadata"), "metadata");
+        self.unknown_unless(tells("flags"), "mount options and other flags");
+        let container = Container::new(record).map_err(|_| BeyondHelp::Nothing)?;
+        Ok(self.found(container, scrap.spot.unwrap_or(DURABLE)))
+    }
+
+    fn runtime_config(&self, id: &ContainerId) -> Option<Value> {
+        let dir = self.look.inner.layout.containers.open_dir(id.as_str()).ok()?;
+        let dir = dir.open_dir(USER_DATA).ok()?;
+        let text = dir.read_file(RUNTIME_CONFIG, MAX_CONFIG).ok()??;
+        serde_json::from_slice(&text).ok()
+    }
+
+    /// The layer in whose directory the container's tree is.
+    fn layer_of_tree(&self, config: &Value) -> Option<LayerId> {
+        let path = config.pointer("/root/path")?.as_str()?;
+        let parts = path.split('/').filter_map(|part| part.parse::<LayerId>().ok());
+        let is_held = |id: &LayerId| {
+            let held = self.look.held.as_ref();
+            id.is_canonical() && held.is_some_and(|held| held.contains(id))
+        };
+        let mut layers = parts.filter(is_held);
+        let last = layers.next_back()?;
+        let is_taken = self.container_of(&last).is_some();
+        (!is_taken).then_some(last)
+    }
+
+    /// The only image on whose top layer a layer stands.
+    fn image_below(&self, layer: &str) -> Option<ImageId> {
+        let layer = self.look.layers.get(layer)?;
+        let top = layer.parent()?;
+        let mut images = self.look.images.values().filter(|image| {
+            image.top_layer() == Some(top) || image.mapped_layers().contains(top)
+        });
+        match (images.next(), images.next()) {
+            (Some(image), None) => Some(image.id().clone()),
+            _ => None,
+        }
+    }
+
+    fn container_time(&self, id: &ContainerId) -> Timestamp {
+        let dir = self.look.inner.layout.containers.open_dir(id.as_str());
+        let stat = dir.and_then(|dir| dir.stat_self());
+        stat.map_or(Timestamp::ZERO, |stat| time(&stat))
+    }
+}

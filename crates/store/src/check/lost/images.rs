@@ -1,0 +1,200 @@
+//! Records of images.
+
+use layerhold_ids::{DiffId, Digest, ImageId, LayerId};
+use layerhold_schema::{ImageRecord, Timestamp};
+use layerhold_sys::Dir;
+use serde_json::{Map, Value, json};
+
+use super::items::{Item, read};
+use super::layers::time;
+use super::search::{BeyondHelp, Found, Search};
+use crate::records::Image;
+use crate::shelves::{DURABLE, Spot};
+use crate::transaction::digest_of;
+
+/// The members of a record in the order in which they are written (Go: images.go, `Image`).
+const FIELDS: [&str; 12] = [
+    "id",
+    "digest",
+    "names",
+    "names-history",
+    "layer",
+    "mapped-layers",
+    "metadata",
+    "big-data-names",
+    "big-data-sizes",
+    "big-data-digests",
+    "created",
+    "flags",
+];
+/// The data item whose digest is the image's own.
+const MANIFEST: &str = "manifest";
+/// Data items whose names begin like this are other manifests; their digests are checked by whoever reads the record.
+const MANIFESTS: &str = "manifest-";
+
+impl Search<'_, '_> {
+    /// Makes a record of what is left of the old one, and of the data items in the directory of the image.
+    pub(super) fn image(&mut self, id: &ImageId) -> Result<Found<Image>, BeyondHelp> {
+        self.begin();
+        let mut scrap = self.images.get(id.as_str()).cloned().unwrap_or_default();
+        mend_digests(scrap.members_mut());
+        let mut base = Map::new();
+        drop(base.insert("id".to_owned(), json!(id.as_str())));
+        scrap.keep_valid::<Image>(&base);
+        drop(scrap.members_mut().insert("id".to_owned(), json!(id.as_str())));
+        let record = ImageRecord::from_json(&scrap.json());
+        let mut record = record.map_err(|_| BeyondHelp::Nothing)?;
+        let tells = |field: &str| scrap.tells(field, &FIELDS);
+        let (shelf, items) = self.items_of(id);
+        let config = config_of(id, &items);
+        if !tells("layer") {
+            record.layer = match self.top_layer(id, config.as_ref()) {
+                Some(top) => top.map_or(String::new(), LayerId::into_string),
+                None => return Err(BeyondHelp::TopLayer),
+            };
+        }
+        if !tells("big-data-names") {
+            record.big_data_names = items.iter().map(|item| item.key.clone()).collect();
+        }
+        note_items(&mut record, &items);
+        if record.created.is_zero() && !tells("created") {
+            record.created = match config.as_ref().and_then(created) {
+                Some(created) => created,
+                None => {
+                    self.unknown("when it was made (the time of its files is taken)");
+                    self.image_time(id)
+                }
+            };
+        }
+        self.unknown_unless(tells("names"), "names");
+        self.unknown_unless(tells("names-history"), "the history of its names");
+        self.unknown_unless(tells("metadata"), "metadata");
+        self.unknown_unless(tells("flags"), "flags");
+        let spot = scrap.spot.unwrap_or(Spot { shelf, ..DURABLE });
+        let image = Image::new(record).map_err(|_| BeyondHelp::Nothing)?;
+        Ok(self.found(image, spot))
+    }
+
+    /// The data items of an image, and the place of its directory.
+    fn items_of(&self, id: &ImageId) -> (usize, Vec<Item>) {
+        let dirs = self.look.inner.layout.image_dirs().enumerate();
+        let found = dirs.map(|(place, dir)| (place, read(dir, id.as_str())));
+        let mut found = found.filter(|(_, items)| !items.is_empty());
+        found.next().unwrap_or_default()
+    }
+
+    fn image_time(&self, id: &ImageId) -> Timestamp {
+        let mut dirs = self.look.inner.layout.image_dirs();
+        let stat = |dir: &Dir| dir.open_dir(id.as_str()).ok()?.stat_self().ok();
+        dirs.find_map(stat).map_or(Timestamp::ZERO, |stat| time(&stat))
+    }
+
+    /// The top layer: by the digests in the configuration, else by a container that was made of the image. `None` when it is
+    /// not known, which is something else than an image without layers.
+    fn top_layer(&self, id: &ImageId, config: Option<&Value>) -> Option<Option<LayerId>> {
+        let listed = config.and_then(|config| config.pointer("/rootfs/diff_ids")?.as_array());
+        if let Some(listed) = listed {
+            let diffs = listed.iter().map(|diff| diff.as_str()?.parse().ok());
+            let diffs: Vec<DiffId> = diffs.collect::<Option<_>>()?;
+            if diffs.is_empty() {
+                return Some(None);
+            }
+            if let Some(top) = self.top_of(&diffs) {
+                return Some(Some(top));
+            }
+        }
+        let mut containers = self.look.containers.values();
+        let container = containers.find(|container| container.image() == Some(id))?;
+        let layer = self.look.layers.get(container.layer())?;
+        // With maps, it may stand on a copy.
+        let is_plain = layer.record().uid_map.is_empty() && layer.record().gid_map.is_empty();
+        is_plain.then(|| layer.parent().cloned())
+    }
+
+    /// The top of a chain of layers with these digests. Those that were copied for other ID maps come last.
+    fn top_of(&self, diffs: &[DiffId]) -> Option<LayerId> {
+        let mut tops: Vec<Option<&LayerId>> = vec![None];
+        for diff in diffs {
+            let on_top = |parent: Option<&LayerId>| {
+                let layers = self.look.layers.values();
+                let fitting = layers.filter(move |layer| {
+                    layer.parent() == parent && layer.diff_id().as_ref() == Some(diff)
+                });
+                fitting.map(|layer| layer.id()).collect::<Vec<_>>()
+            };
+            tops = tops.into_iter().flat_map(on_top).map(Some).collect();
+        }
+        let mut tops: Vec<&LayerId> = tops.into_iter().flatten().collect();
+        tops.sort_by_key(|id| {
+            let layer = self.look.layers.get(*id);
+            layer.is_some_and(|layer| !layer.record().uid_map.is_empty())
+        });
+        tops.first().map(|id| (*id).clone())
+    }
+}
+
+/// The configuration of an image: the item with the digest that the ID is, else one that lists layers.
+fn config_of(id: &ImageId, items: &[Item]) -> Option<Value> {
+    let parsed = |item: &Item| {
+        let value: Value = serde_json::from_slice(&item.content).ok()?;
+        value.pointer("/rootfs/diff_ids").is_some().then_some(value)
+    };
+    let named = items
+        .iter()
+        .find(|item| item.digest.as_ref().is_some_and(|digest| digest.hex() == id.as_str()));
+    named
+        .and_then(parsed)
+        .or_else(|| items.iter().find_map(parsed))
+}
+
+fn created(config: &Value) -> Option<Timestamp> {
+    let created: Timestamp = config.get("created")?.as_str()?.parse().ok()?;
+    (!created.is_zero()).then_some(created)
+}
+
+/// Leaves out digests that are none; what they should be is found out from the items.
+fn mend_digests(members: &mut Map<String, Value>) {
+    let is_digest = |value: &Value| {
+        let parsed = value.as_str().map(str::parse::<Digest>);
+        parsed.is_some_and(|parsed| parsed.is_ok())
+    };
+    if let Some(Value::Object(digests)) = members.get_mut("big-data-digests") {
+        digests.retain(|_, digest| is_digest(digest));
+    }
+    if members.get("digest").is_some_and(|digest| !is_digest(digest)) {
+        drop(members.remove("digest"));
+    }
+}
+
+/// Notes sizes and digests of items where the record has none.
+fn note_items(record: &mut ImageRecord, items: &[Item]) {
+    for item in items {
+        let key = &item.key;
+        if !record.big_data_names.contains(key) {
+            continue;
+        }
+        let size = i64::try_from(item.size).unwrap_or(-1);
+        let known = record.big_data_sizes.entry(key.clone()).or_insert(size);
+        let Some(digest) = item.digest.as_ref().filter(|_| *known == size) else {
+            continue;
+        };
+        if !record.big_data_digests.contains_key(key) && !is_signed(key, &item.content) {
+            drop(record.big_data_digests.insert(key.clone(), digest.to_string()));
+        }
+    }
+    if record.digest.is_empty()
+        && let Some(digest) = record.big_data_digests.get(MANIFEST)
+    {
+        record.digest.clone_from(digest);
+    }
+}
+
+/// Manifests of the oldest form have a digest that leaves signatures out, which is in the name of a second copy at best.
+fn is_signed(key: &str, content: &[u8]) -> bool {
+    if key != MANIFEST && !key.starts_with(MANIFESTS) {
+        return false;
+    }
+    let parsed: Result<Value, _> = serde_json::from_slice(content);
+    let is_old = parsed.is_ok_and(|manifest| manifest.get("schemaVersion") == Some(&1.into()));
+    is_old && key.strip_prefix(MANIFESTS) != Some(digest_of(content).as_str())
+}

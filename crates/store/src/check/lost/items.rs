@@ -1,0 +1,60 @@
+//! Data items that lie beside no record.
+
+use std::io::Read;
+
+use layerhold_ids::Digest;
+use layerhold_json_store::key_of_file_name;
+use layerhold_sys::{Dir, FileType, stat_file};
+
+use crate::layout::USER_DATA;
+use crate::transaction::digest_of;
+
+/// Items up to this size are read for their digests.
+const MAX_DIGESTED: u64 = 64 << 20;
+
+/// A data item that is there.
+pub(super) struct Item {
+    pub(super) key: String,
+    pub(super) size: u64,
+    /// Its digest, if it is not too large.
+    pub(super) digest: Option<Digest>,
+    /// Its content, if it is not too large.
+    pub(super) content: Vec<u8>,
+}
+
+/// The names of the data items of one ID, sorted.
+pub(super) fn names(dir: &Dir, id: &str) -> Vec<String> {
+    let Ok(dir) = dir.open_dir(id) else {
+        return Vec::new();
+    };
+    let entries = dir.entries().into_iter().flatten().flatten();
+    let files = entries.filter(|entry| {
+        let stat = dir.stat(&entry.name).ok().flatten();
+        entry.name != USER_DATA && stat.is_some_and(|stat| stat.file_type() == FileType::File)
+    });
+    let keys = files.filter_map(|entry| key_of_file_name(entry.name.to_str()?));
+    let mut keys: Vec<String> = keys.collect();
+    keys.sort();
+    keys
+}
+
+/// Reads the data items of one ID.
+pub(super) fn read(dir: &Dir, id: &str) -> Vec<Item> {
+    let names = names(dir, id);
+    names.into_iter().filter_map(|key| item(dir, id, key)).collect()
+}
+
+fn item(dir: &Dir, id: &str, key: String) -> Option<Item> {
+    let name = layerhold_json_store::file_name_to_read(&key).ok()?;
+    let mut file = dir.open_dir(id).ok()?.open_file(name).ok()?;
+    let size = stat_file(&file).ok()?.size;
+    let mut content = Vec::new();
+    if size > MAX_DIGESTED {
+        let digest = None;
+        return Some(Item { key, size, digest, content });
+    }
+    let read = file.read_to_end(&mut content).ok()?;
+    let digest = Some(digest_of(&content));
+    let size = u64::try_from(read).ok()?;
+    Some(Item { key, size, digest, content })
+}

@@ -1,0 +1,118 @@
+//! Finding out what a layer stands on.
+
+use std::collections::BTreeSet;
+
+use layerhold_driver::Stacking;
+use layerhold_idmap::IdMappings;
+use layerhold_ids::{DiffId, LayerId};
+
+use super::search::{BeyondHelp, Search};
+use crate::check::compare::{Comparison, Ignored};
+use crate::check::contents::entries;
+use crate::check::tree::{Lookup, Tree};
+use crate::transaction::digest_of;
+
+impl Search<'_, '_> {
+    /// The layer below one. It is known from one of these, in this order: what the driver keeps (overlay), the container
+    /// whose layer it is, an ID that was worked out from it (docs/format/podman.md), or, where each layer is a full copy
+    /// (vfs), that the files in it which are not its own are those of one other layer.
+    pub(super) fn parent(
+        &self,
+        id: &LayerId,
+        diff: Option<&DiffId>,
+    ) -> Result<Option<LayerId>, BeyondHelp> {
+        if let Some(below) = self.look.driver.below(id).ok().flatten() {
+            return Ok(below.into_iter().next());
+        }
+        if let Some(container) = self.container_of(id) {
+            let Some(image) = container.image() else {
+                return Ok(None);
+            };
+            let image = self.look.images.get(image).ok_or(BeyondHelp::Parent)?;
+            // It may stand on a copy of the top layer instead.
+            return match image.mapped_layers() {
+                [] => Ok(image.top_layer().cloned()),
+                _ => Err(BeyondHelp::Parent),
+            };
+        }
+        if let Some(diff) = diff
+            && let Some(parent) = self.parent_by_id(id, diff)
+        {
+            return Ok(parent);
+        }
+        if self.look.driver.capabilities().stacking != Stacking::Copies {
+            return Err(BeyondHelp::Parent);
+        }
+        self.parent_by_tree(id)
+    }
+
+    /// The parent that was used to work the ID out.
+    fn parent_by_id(&self, id: &LayerId, diff: &DiffId) -> Option<Option<LayerId>> {
+        if id.as_str() == diff.hex() {
+            return Some(None);
+        }
+        let mut others = self.others(id).into_iter();
+        let is_parent = |other: &LayerId| {
+            let text = format!("{other}+{}", diff.hex());
+            digest_of(text.as_bytes()).hex() == id.as_str()
+        };
+        others.find(is_parent).map(Some)
+    }
+
+    /// All layers but one, with a record or without.
+    fn others(&self, id: &LayerId) -> BTreeSet<LayerId> {
+        let recorded = self.look.layers.keys();
+        let held = self.look.held.iter().flatten();
+        recorded.chain(held).filter(|other| *other != id).cloned().collect()
+    }
+
+    /// The only layer, or none at all, on which the layer's own files give the tree that it has.
+    fn parent_by_tree(&self, id: &LayerId) -> Result<Option<LayerId>, BeyondHelp> {
+        if self.is_tree(id, None) {
+            return Ok(None);
+        }
+        let mut fitting = self.look.layers.values().filter(|layer| {
+            let is_image_layer = layer.diff_id().is_some() && layer.id() != id;
+            is_image_layer && self.is_tree(id, Some(layer.id()))
+        });
+        match (fitting.next(), fitting.next()) {
+            (Some(parent), None) => Ok(Some(parent.id().clone())),
+            _ => Err(BeyondHelp::Parent),
+        }
+    }
+
+    fn is_tree(&self, id: &LayerId, parent: Option<&LayerId>) -> bool {
+        let look = &*self.look;
+        let mut chain = parent.map_or(Vec::new(), |parent| look.chain(parent));
+        if chain.last().is_some_and(|lowest| lowest.parent().is_some()) {
+            return false;
+        }
+        chain.reverse();
+        let mut tree = Tree::default();
+        for (depth, layer) in chain.iter().enumerate() {
+            match entries(look, layer.id(), depth) {
+                Some(entries) => tree.apply(&entries, Lookup::Whole),
+                None => return false,
+            }
+        }
+        // A layer without a record of its own files has none, or belongs to somebody who writes to it.
+        if let Some(entries) = entries(look, id, chain.len()) {
+            tree.apply(&entries, Lookup::Whole);
+        } else if parent.is_some() {
+            return false;
+        }
+        let Ok(view) = look.driver.view(id, "") else {
+            return false;
+        };
+        let mut is_same = true;
+        let comparison = Comparison {
+            root: view.root(),
+            maps: &IdMappings::IDENTITY,
+            ignored: Ignored::new(&look.inner.options),
+            read_below: 0,
+            is_first_enough: true,
+        };
+        let compared = comparison.run(&tree, &mut |_, _| is_same = false);
+        compared.is_ok() && is_same
+    }
+}

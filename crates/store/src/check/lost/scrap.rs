@@ -1,0 +1,200 @@
+//! What can be read of a damaged record.
+
+use std::collections::BTreeMap;
+
+use layerhold_json_store::{Record, Snapshot as Records};
+use layerhold_sys::Dir;
+use serde_json::{Map, Value};
+
+use crate::check::error::CheckError;
+use crate::lookup::Item;
+use crate::shelves::{Parts, Spot, View, read_error};
+
+/// Side files with damaged records are read up to this size.
+const MAX_SIDE_FILE: u64 = 64 << 20;
+
+/// What can be read of a damaged record.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Scrap {
+    /// The members, in the order of the text.
+    members: Map<String, Value>,
+    /// The names of those that make no record, and were left out.
+    invalid: Vec<String>,
+    /// Whether the text has all of them.
+    is_whole: bool,
+    /// Where the record was; `None` for one that was set aside.
+    pub(super) spot: Option<Spot>,
+}
+
+impl Scrap {
+    /// Reads as many members as are whole. Whatever is before the first brace is passed over.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let start = bytes.iter().position(|byte| *byte == b'{')?;
+        let mut rest = bytes.get(start + 1..)?;
+        let mut scrap = Self::default();
+        loop {
+            rest = rest.trim_ascii_start();
+            match rest.first()? {
+                b'}' => {
+                    scrap.is_whole = true;
+                    break;
+                }
+                b',' => rest = rest.get(1..)?,
+                _ => {}
+            }
+            let Some((name, value, behind)) = member(rest) else {
+                break;
+            };
+            drop(scrap.members.insert(name, value));
+            rest = behind;
+        }
+        scrap.id().is_some().then_some(scrap)
+    }
+
+    fn id(&self) -> Option<&str> {
+        self.members.get("id")?.as_str().filter(|id| !id.is_empty())
+    }
+
+    /// Tells whether the record says something, or that there is nothing to say: fields are written in the order of `fields`,
+    /// and those that are empty are left out.
+    pub(super) fn tells(&self, field: &str, fields: &[&str]) -> bool {
+        let mut later = fields.iter().skip_while(|name| **name != field);
+        let is_invalid = self.invalid.iter().any(|name| name == field);
+        !is_invalid && (self.is_whole || later.any(|name| self.members.contains_key(*name)))
+    }
+
+    /// Leaves out the members that make no record of this kind. `base` makes a record by itself.
+    pub(super) fn keep_valid<R: Record>(&mut self, base: &Map<String, Value>) {
+        let invalid = &mut self.invalid;
+        self.members.retain(|name, value| {
+            let mut alone = base.clone();
+            drop(alone.insert(name.clone(), value.clone()));
+            let is_valid = R::parse(Value::Object(alone).to_string().as_bytes()).is_ok();
+            if !is_valid {
+                invalid.push(name.clone());
+            }
+            is_valid
+        });
+    }
+
+    pub(super) fn members_mut(&mut self) -> &mut Map<String, Value> {
+        &mut self.members
+    }
+
+    /// The members as the text of a record.
+    pub(super) fn json(&self) -> Vec<u8> {
+        Value::Object(self.members.clone()).to_string().into_bytes()
+    }
+}
+
+/// The name and the value that a text begins with, and what is behind them.
+fn member(text: &[u8]) -> Option<(String, Value, &[u8])> {
+    let (name, behind) = value(text)?;
+    let Value::String(name) = name else {
+        return None;
+    };
+    let behind = behind.trim_ascii_start().strip_prefix(b":")?;
+    let (value, behind) = value(behind)?;
+    // A number at the end of a torn text may be a part of a longer one.
+    (!behind.is_empty() || !value.is_number()).then_some((name, value, behind))
+}
+
+fn value(text: &[u8]) -> Option<(Value, &[u8])> {
+    let mut values = serde_json::Deserializer::from_slice(text).into_iter::<Value>();
+    let value = values.next()?.ok()?;
+    Some((value, text.get(values.byte_offset()..)?))
+}
+
+/// What can be read of the damaged records of one kind, by ID.
+#[derive(Debug, Default)]
+pub(super) struct Scraps(BTreeMap<String, Scrap>);
+
+impl Scraps {
+    /// Looks in the record files, and in the side files to which damaged records were moved.
+    pub(super) fn gather<R: Item>(records: &View<R>) -> Result<Self, CheckError> {
+        let mut scraps = Self::default();
+        for (position, (shelf, part)) in records.own().enumerate() {
+            scraps.in_files(position, part);
+            let files = shelf.store.set_aside_files();
+            for path in files.map_err(read_error::<R>)? {
+                let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
+                    continue;
+                };
+                let bytes = Dir::open_ambient(dir)?.read_file(name, MAX_SIDE_FILE)?;
+                scraps.add(&bytes.unwrap_or_default(), None);
+            }
+        }
+        Ok(scraps)
+    }
+
+    fn in_files<R: Item>(&mut self, shelf: usize, part: &Records<R>) {
+        for damaged in part.verify() {
+            let location = damaged.location;
+            self.add(
+                part.damaged_bytes(&damaged),
+                Some(Spot { shelf, location }),
+            );
+        }
+    }
+
+    fn add(&mut self, bytes: &[u8], spot: Option<Spot>) {
+        let Some(mut scrap) = Scrap::read(bytes) else {
+            return;
+        };
+        scrap.spot = spot;
+        if let Some(id) = scrap.id().map(str::to_owned) {
+            let _first = self.0.entry(id).or_insert(scrap);
+        }
+    }
+
+    pub(super) fn get(&self, id: &str) -> Option<&Scrap> {
+        self.0.get(id)
+    }
+
+    /// The IDs of those that are still in a record file.
+    pub(super) fn in_place(&self) -> impl Iterator<Item = &str> {
+        let in_place = self.0.iter().filter(|(_, scrap)| scrap.spot.is_some());
+        in_place.map(|(id, _)| id.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Option<(String, bool)> {
+        let scrap = Scrap::read(text.as_bytes())?;
+        let json = String::from_utf8(scrap.json()).unwrap();
+        Some((json, scrap.is_whole))
+    }
+
+    #[test]
+    fn whole_members_are_read() {
+        for (text, expected) in [
+            (r#"{"id":"a","x":[1,{"y":2}]}"#, Some((r#"{"id":"a","x":[1,{"y":2}]}"#, true))),
+            (r#",{"id":"a","x":"cu"#, Some((r#"{"id":"a"}"#, false))),
+            (r#"{"id":"a","x":12"#, Some((r#"{"id":"a"}"#, false))),
+            (r#"{"id":"a","x":12,"#, Some((r#"{"id":"a","x":12}"#, false))),
+            (r#"{"id":"a","x"#, Some((r#"{"id":"a"}"#, false))),
+            (r#"{ "id" : "a" , "x" : true }"#, Some((r#"{"id":"a","x":true}"#, true))),
+            (r#"{"id":"","x":1}"#, None),
+            (r#"{"x":1,"id""#, None),
+            ("{", None),
+            ("]", None),
+            ("", None),
+        ] {
+            let expected = expected.map(|(json, is_whole)| (json.to_owned(), is_whole));
+            assert_eq!(read(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_comes_later_tells_of_what_is_not_there() {
+        let fields = ["id", "names", "parent", "created"];
+        let torn = Scrap::read(br#"{"id":"a","parent":"b","cre"#).unwrap();
+        assert!(torn.tells("names", &fields) && torn.tells("parent", &fields));
+        assert!(!torn.tells("created", &fields));
+        let whole = Scrap::read(br#"{"id":"a"}"#).unwrap();
+        assert!(whole.tells("created", &fields));
+    }
+}

@@ -1,0 +1,247 @@
+//! Looking for what lost records said.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use layerhold_ids::{ContainerId, ImageId, LayerId, is_canonical_id};
+
+use super::replay::Replay;
+use super::scrap::Scraps;
+use crate::check::error::CheckError;
+use crate::check::look::{Look, Remade};
+use crate::item::{ItemId, ItemKind};
+use crate::lookup::Item;
+use crate::records::Container;
+use crate::shelves::{Parts, Spot, View};
+
+/// Why no record can be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BeyondHelp {
+    /// The record says that the layer is not complete: it is removed as such.
+    Incomplete,
+    /// What is left of the record makes none.
+    Nothing,
+    /// What the layer stands on is not known.
+    Parent,
+    /// The owners of the layer's files were shifted, and how is not known.
+    IdMaps,
+    /// Which layers the image has is not known.
+    TopLayer,
+    /// Which layer the container writes to is not known.
+    OwnLayer,
+}
+
+impl BeyondHelp {
+    pub(super) const fn text(self) -> &'static str {
+        match self {
+            Self::Incomplete | Self::Nothing => "nothing of it can be used",
+            Self::Parent => "what it stands on is not known",
+            Self::IdMaps => "its ID maps are not known",
+            Self::TopLayer => "which layers it has is not known",
+            Self::OwnLayer => "which layer is its own is not known",
+        }
+    }
+}
+
+/// A record that was made.
+pub(super) struct Found<R> {
+    pub(super) record: Arc<R>,
+    pub(super) remade: Remade,
+    /// What of it is not known.
+    pub(super) unknown: Vec<&'static str>,
+}
+
+/// The search. Records that were found are put into the look, where they help to find others.
+pub(super) struct Search<'a, 'l> {
+    pub(super) look: &'a mut Look<'l>,
+    pub(super) layers: Scraps,
+    pub(super) images: Scraps,
+    pub(super) containers: Scraps,
+    /// What was found, and what of it is not known.
+    pub(super) told: BTreeMap<ItemId, Vec<&'static str>>,
+    replays: BTreeMap<LayerId, Option<Replay>>,
+    unknown: Vec<&'static str>,
+}
+
+impl<'a, 'l> Search<'a, 'l> {
+    pub(super) fn new(look: &'a mut Look<'l>) -> Result<Self, CheckError> {
+        Ok(Self {
+            layers: Scraps::gather(&look.records.layers)?,
+            images: Scraps::gather(&look.records.images)?,
+            containers: Scraps::gather(&look.records.containers)?,
+            look,
+            told: BTreeMap::new(),
+            replays: BTreeMap::new(),
+            unknown: Vec::new(),
+        })
+    }
+
+    /// Makes records as long as one helps to make another. Returns for which that cannot be done.
+    pub(super) fn run(&mut self) -> Result<BTreeMap<ItemId, BeyondHelp>, CheckError> {
+        loop {
+            let known = self.told.len();
+            let mut stuck = BTreeMap::new();
+            for id in self.wanted_layers() {
+                let found = self.layer(&id);
+                let (id, look) = (ItemId::Layer(id), &mut self.look.layers);
+                take(&mut self.told, &mut self.look.remade, &mut stuck, id, found)
+                    .map(|layer| look.insert(layer.id().clone(), layer));
+            }
+            for id in self.wanted_images()? {
+                let found = self.image(&id);
+                let (id, look) = (ItemId::Image(id), &mut self.look.images);
+                take(&mut self.told, &mut self.look.remade, &mut stuck, id, found)
+                    .map(|image| look.insert(image.id().clone(), image));
+            }
+            for id in self.wanted_containers()? {
+                let found = self.container(&id);
+                let (id, look) = (ItemId::Container(id), &mut self.look.containers);
+                take(&mut self.told, &mut self.look.remade, &mut stuck, id, found)
+                    .map(|container| look.insert(container.id().clone(), container));
+            }
+            self.unknown.clear();
+            if self.told.len() == known {
+                return Ok(stuck);
+            }
+        }
+    }
+
+    /// Contents without a usable record that something needs, or may need: records are lost, or a part of this one is left.
+    /// Others are garbage.
+    fn wanted_layers(&self) -> Vec<LayerId> {
+        let look = &*self.look;
+        let is_lost = look.lost.contains(&ItemKind::Layer);
+        let needed = needed(look);
+        let held = look.held.iter().flatten();
+        let wanted = held.filter(|id| {
+            let is_usable = look.layers.contains_key(*id) || is_readable(&look.records.layers, id.as_str());
+            !is_usable && (is_lost || needed.contains(*id) || self.layers.get(id.as_str()).is_some())
+        });
+        wanted.cloned().collect()
+    }
+
+    fn wanted_images(&self) -> Result<Vec<ImageId>, CheckError> {
+        let look = &*self.look;
+        let dirs: Vec<_> = look.inner.layout.image_dirs().collect();
+        let is_lost = look.lost.contains(&ItemKind::Image);
+        let ids = with_directory(&dirs)?;
+        let ids = wanted(ids, &self.images, is_lost, |id| is_readable(&look.records.images, id));
+        let parsed = ids.iter().filter_map(|id| id.parse().ok());
+        Ok(parsed.filter(|id| !look.images.contains_key(id)).collect())
+    }
+
+    fn wanted_containers(&self) -> Result<Vec<ContainerId>, CheckError> {
+        let look = &*self.look;
+        let is_lost = look.lost.contains(&ItemKind::Container);
+        let ids = with_directory(&[&look.inner.layout.containers])?;
+        let ids = wanted(ids, &self.containers, is_lost, |id| {
+            is_readable(&look.records.containers, id)
+        });
+        let parsed = ids.iter().filter_map(|id| id.parse().ok());
+        Ok(parsed.filter(|id| !look.containers.contains_key(id)).collect())
+    }
+
+    /// What the tar-split file of a layer says. It is read once.
+    pub(super) fn replay(&mut self, id: &LayerId) -> Option<Replay> {
+        let look = &*self.look;
+        let replay = self.replays.entry(id.clone());
+        replay.or_insert_with(|| Replay::of(look, id)).clone()
+    }
+
+    /// The container whose own layer this is.
+    pub(super) fn container_of(&self, layer: &LayerId) -> Option<Arc<Container>> {
+        let mut containers = self.look.containers.values();
+        containers.find(|container| container.layer() == layer).cloned()
+    }
+
+    /// Notes something that is not known of the record that is being made.
+    pub(super) fn unknown(&mut self, what: &'static str) {
+        self.unknown.push(what);
+    }
+
+    pub(super) fn unknown_unless(&mut self, is_known: bool, what: &'static str) {
+        if !is_known {
+            self.unknown(what);
+        }
+    }
+
+    /// Begins a record: nothing is unknown of it yet.
+    pub(super) fn begin(&mut self) {
+        self.unknown.clear();
+    }
+
+    pub(super) fn found<R: Item>(&mut self, record: R, spot: Spot) -> Found<R> {
+        let mut json = Vec::new();
+        record.write(&mut json);
+        Found {
+            record: Arc::new(record),
+            remade: Remade { json, spot },
+            unknown: std::mem::take(&mut self.unknown),
+        }
+    }
+}
+
+/// Notes what came of looking for a record.
+fn take<R>(
+    told: &mut BTreeMap<ItemId, Vec<&'static str>>,
+    remade: &mut BTreeMap<ItemId, Remade>,
+    stuck: &mut BTreeMap<ItemId, BeyondHelp>,
+    id: ItemId,
+    found: Result<Found<R>, BeyondHelp>,
+) -> Option<Arc<R>> {
+    match found {
+        Ok(found) => {
+            drop(told.insert(id.clone(), found.unknown));
+            drop(remade.insert(id, found.remade));
+            Some(found.record)
+        }
+        Err(BeyondHelp::Incomplete) => None,
+        Err(why) => {
+            let _before = stuck.insert(id, why);
+            None
+        }
+    }
+}
+
+/// The layers that records of others name.
+fn needed<'l>(look: &'l Look<'_>) -> BTreeSet<&'l LayerId> {
+    let parents = look.layers.values().filter_map(|layer| layer.parent());
+    let of_images = look
+        .images
+        .values()
+        .flat_map(|image| image.top_layer().into_iter().chain(image.mapped_layers()));
+    let own = look.containers.values().map(|container| container.layer());
+    parents.chain(of_images).chain(own).collect()
+}
+
+/// Tells whether there is a record that can be read, be it of something that is not complete.
+fn is_readable<R: Item>(records: &View<R>, id: &str) -> bool {
+    let mut own = records.own();
+    own.any(|(_, part)| matches!(part.get(id), Ok(Some(_))))
+}
+
+/// The IDs that have a directory.
+fn with_directory(dirs: &[&layerhold_sys::Dir]) -> Result<BTreeSet<String>, CheckError> {
+    let mut ids = BTreeSet::new();
+    for dir in dirs {
+        for entry in dir.entries()? {
+            ids.extend(entry?.name.into_string());
+        }
+    }
+    Ok(ids)
+}
+
+/// The IDs whose records are to be made: those of which something is left in a record file; and those with a directory,
+/// if a part of the record was set aside, or if records are lost and the directory has the name of a generated ID.
+fn wanted(
+    directories: BTreeSet<String>,
+    scraps: &Scraps,
+    is_lost: bool,
+    is_readable: impl Fn(&str) -> bool,
+) -> BTreeSet<String> {
+    let mut wanted = directories;
+    wanted.retain(|id| scraps.get(id).is_some() || is_lost && is_canonical_id(id));
+    wanted.extend(scraps.in_place().map(str::to_owned));
+    wanted.retain(|id| !is_readable(id));
+    wanted
+}

@@ -1,0 +1,61 @@
+//! Putting records in place that were lost.
+
+use layerhold_json_store::ChangeError;
+
+use super::Repair;
+use super::error::RepairError;
+use crate::check::Remade;
+use crate::error::AccessError;
+use crate::item::ItemId;
+use crate::locked::Locked;
+use crate::locks::InContext;
+use crate::lookup::Item;
+use crate::shelves::Parts;
+
+impl Repair<'_> {
+    /// Puts the record of an item in place, as the check made it. Whatever is left of the old one goes to a side file first.
+    ///
+    /// Somebody may have made a record since, or have removed what it would be about.
+    pub(super) fn remake(&mut self, id: &ItemId) -> Result<(), RepairError> {
+        let remade = self.remade.get(id).ok_or(RepairError::Changed)?;
+        let mut locks = self.inner.lock_all()?;
+        match id {
+            ItemId::Layer(layer) => {
+                let exists = self.inner.driver().exists(layer);
+                if !exists.map_err(RepairError::Driver)? {
+                    return Err(RepairError::Changed);
+                }
+                put_back(&mut locks.layers, id, remade)?;
+            }
+            ItemId::Image(_) => put_back(&mut locks.images, id, remade)?,
+            ItemId::Container(_) => put_back(&mut locks.containers, id, remade)?,
+        }
+        self.note(&locks, id);
+        Ok(())
+    }
+}
+
+fn put_back<R: Item>(
+    records: &mut Locked<R>,
+    id: &ItemId,
+    remade: &Remade,
+) -> Result<(), RepairError> {
+    let mut own = records.own();
+    if own.any(|(_, part)| matches!(part.get(id.as_str()), Ok(Some(_)))) {
+        return Ok(());
+    }
+    drop(own);
+    if records.can_remove(id.as_str()) {
+        records.remove(id.as_str()).of::<R>()?;
+    }
+    let mut record = R::parse(&remade.json).map_err(|_| RepairError::Changed)?;
+    // A name that something else has by now is not taken from it.
+    let names = record.names().iter();
+    let free = names.filter(|name| records.holder_of(name).is_none());
+    let free = free.cloned().collect();
+    record.set_names(free);
+    let inserted: Result<(), ChangeError> = records.insert(record, remade.spot);
+    let inserted: Result<(), AccessError> = inserted.of::<R>();
+    inserted?;
+    Ok(records.save().of::<R>()?)
+}
