@@ -66,10 +66,7 @@ pub(crate) fn below(homes: &Homes, layer: &LayerDir) -> Result<Vec<LayerDir>, La
 }
 
 /// The layers below a layer, nearest first, as far as the files say by themselves; nothing is rebuilt for the answer.
-pub(crate) fn known_below(
-    homes: &Homes,
-    id: &LayerId,
-) -> Result<Option<Vec<LayerId>>, LayerError> {
+pub(crate) fn known_below(homes: &Homes, id: &LayerId) -> Result<Option<Vec<LayerId>>, LayerError> {
     let Some(layer) = homes.find(id)? else {
         return Ok(None);
     };

@@ -39,6 +39,15 @@ pub fn list(file: &impl AsFd) -> Result<Vec<OsString>> {
     .context("list attributes of", || descriptor_path(file))
 }
 
+/// Tells whether the filesystem of an open file or directory keeps attributes like this one; it need not have it.
+pub fn is_kept(file: &impl AsFd, name: impl AsRef<OsStr>) -> Result<bool> {
+    match rustix::fs::fgetxattr(file, name.as_ref(), &mut [0u8; 0][..]) {
+        Ok(_) | Err(Errno::NODATA | Errno::RANGE) => Ok(true),
+        Err(Errno::OPNOTSUPP) => Ok(false),
+        Err(error) => Err(error).context("get attribute of", || descriptor_path(file)),
+    }
+}
+
 /// Removes one attribute of an open file or directory; tells whether it was set.
 pub fn remove(file: &impl AsFd, name: impl AsRef<OsStr>) -> Result<bool> {
     removed(rustix::fs::fremovexattr(file, name.as_ref()))

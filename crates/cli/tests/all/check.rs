@@ -84,6 +84,12 @@ fn root_the_drop_in_check_prints_as_go_does() {
         ),
         "{stderr}"
     );
+    let told = stderr.lines().next().unwrap();
+    assert!(
+        told.starts_with("container c keeps from being removed: container c, image i, layer a; check --force removes that, with all that the container wrote (")
+            && told.ends_with(" bytes)"),
+        "{stderr}"
+    );
     place.dropin(["check", "-f"]).assert_success();
     assert_eq!(place.dropin(["layers", "-q"]).text(), "");
     assert_eq!(place.dropin(["check"]).text(), "");
@@ -174,8 +180,8 @@ fn root_people_are_told_what_containers_hold() {
         "layer a\n  /dir/b: has other content [can only be removed]\n",
         &format!("layer {own}\n  the layer below it, a, is damaged [can only be removed]\n"),
         "image i\n  its layer a is damaged [can only be removed]\n",
-        "container c stays: container c needs it; --containers removes that too\n",
-        "image i stays: container c needs it; --containers removes that too\n",
+        "container c stays: container c needs it; --containers removes that too, with all that the container wrote\n",
+        "image i stays: container c needs it; --containers removes that too, with all that the container wrote\n",
     ] {
         assert!(printed.contains(part), "{part} is not in {printed}");
     }
@@ -210,4 +216,31 @@ fn root_what_belongs_to_no_item_has_a_list_of_its_own() {
     assert_eq!(told["Store"], json!([text]));
     place.dropin(["check", "-r"]).assert_success();
     assert!(!stray.exists());
+}
+
+#[test]
+fn root_lost_records_are_made_anew_and_what_is_missing_is_said() {
+    let place = furnished();
+    let own = layer_of_container(&place);
+    fs::write(place.path("root/vfs-layers/layers.json"), "").unwrap();
+    let dry = place.text(["repair", "--dry-run"]);
+    assert!(
+        dry.contains("would rebuild layer a: its record is lost, and with it "),
+        "{dry}"
+    );
+    let found = place.dropin(["check"]);
+    assert_eq!(found.code, Some(1));
+    let printed = String::from_utf8_lossy(&found.stdout).into_owned();
+    assert!(
+        printed.contains("layer a: its record is lost, and with it "),
+        "{printed}"
+    );
+    assert!(printed.contains("names, metadata, flags"), "{printed}");
+    place.dropin(["check", "-r"]).assert_success();
+    place.dropin(["check"]).assert_success();
+    assert_eq!(layer_of_container(&place), own);
+    place
+        .dropin(["diff", "-u", "-f", "/dev/null", "a"])
+        .assert_success();
+    place.dropin(["mount", "c"]).assert_success();
 }

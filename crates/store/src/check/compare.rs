@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use layerhold_driver::Privilege;
 use layerhold_idmap::{ContainerOwner, IdMappings};
-use layerhold_sys::{Dir, FileType, PathError, Stat};
+use layerhold_sys::{Dir, FileType, PathError, Stat, split_device};
 use layerhold_tar_split::{Checksum, Crc64};
 
+use super::attributes::Compared;
 use super::damage::{Attribute, AttributeChange, FileChange};
 use super::tree::{Facts, Node, State, Tree};
 use crate::options::StoreOptions;
@@ -55,6 +56,7 @@ pub(super) struct Comparison<'a> {
     /// Files of layers below this one, counted from the base, are read and compared with their checksums; the layer's own are
     /// known to be right or reported already.
     pub(super) read_below: usize,
+    pub(super) compared: Compared,
     /// Whether it may end after a directory in which something differs.
     pub(super) is_first_enough: bool,
 }
@@ -76,10 +78,16 @@ impl Comparison<'_> {
                 self.root.open_dir_nested(&path)?
             };
             let mut differs = false;
-            self.directory(expected, &dir, (&path, node), &mut pending, &mut |path, change| {
-                differs = true;
-                report(path, change);
-            })?;
+            self.directory(
+                expected,
+                &dir,
+                (&path, node),
+                &mut pending,
+                &mut |path, change| {
+                    differs = true;
+                    report(path, change);
+                },
+            )?;
             if differs && self.is_first_enough {
                 break;
             }
@@ -156,7 +164,8 @@ impl Comparison<'_> {
             return Some(FileChange::Attributes(vec![kind]));
         }
         let facts = facts?;
-        let changes = self.attributes(dir, name, facts, stat);
+        let mut changes = self.attributes(dir, name, facts, stat);
+        changes.extend(self.extended(dir, name, facts, stat));
         if !changes.is_empty() {
             return Some(FileChange::Attributes(changes));
         }
@@ -230,7 +239,39 @@ impl Comparison<'_> {
                 target.to_string_lossy().into_owned(),
             );
         }
+        let is_device = matches!(facts.kind, FileType::CharDevice | FileType::BlockDevice);
+        if is_device && facts.kind == actual && !self.ignored.modes {
+            let (major, minor) = split_device(stat.rdev);
+            let (expected, actual) = (facts.device, (i64::from(major), i64::from(minor)));
+            compare(
+                Attribute::Device,
+                format!("{}:{}", expected.0, expected.1),
+                format!("{}:{}", actual.0, actual.1),
+            );
+        }
         changes
+    }
+
+    /// The kernel has attributes of files and directories only.
+    fn extended(
+        &self,
+        dir: &Dir,
+        name: &OsStr,
+        facts: &Facts,
+        stat: &Stat,
+    ) -> Vec<AttributeChange> {
+        let kind = stat.file_type();
+        if facts.kind != kind || !matches!(kind, FileType::File | FileType::Dir) {
+            return Vec::new();
+        }
+        let compared = if facts.layer < self.read_below {
+            self.compared.of_copy()
+        } else {
+            self.compared
+        };
+        // What cannot be read by this user says nothing.
+        let changes = compared.changes(dir, name, &facts.attributes);
+        changes.unwrap_or_default()
     }
 
     /// The owner on disk; that of the archive where there is none.

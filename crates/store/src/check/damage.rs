@@ -187,6 +187,15 @@ pub enum Damage {
     #[error("it cannot be looked at")]
     Unknown(#[source] Box<LayerError>),
 
+    /// What it is counted with is not what it takes; see [`Store::usage`](crate::Store::usage).
+    #[error("it is counted with {} bytes and {} inodes, and has {} and {}", recorded.bytes, recorded.inodes, found.bytes, found.inodes)]
+    Counter {
+        /// What was noted.
+        recorded: crate::usage::Amount,
+        /// What there is.
+        found: crate::usage::Amount,
+    },
+
     // ---- data items ---------------------------------------------------------------------------------
     /// A data item has no file.
     #[error("the data item {key:?} is missing")]
@@ -310,6 +319,10 @@ pub enum Attribute {
     Modified,
     /// Target of a symbolic link.
     Target,
+    /// Major and minor number of a device node.
+    Device,
+    /// An extended attribute; its name is in both texts.
+    Extended,
 }
 
 impl std::fmt::Display for Attribute {
@@ -322,6 +335,8 @@ impl std::fmt::Display for Attribute {
             Self::Size => "its size",
             Self::Modified => "its time",
             Self::Target => "its target",
+            Self::Device => "its device number",
+            Self::Extended => "its extended attribute",
         })
     }
 }

@@ -64,6 +64,7 @@ fn damaged_layers(look: &Look<'_>, found: &mut Vec<Finding>) -> BTreeMap<LayerId
                 | Damage::RecordBeyondHelp { .. }
                 | Damage::StaleMount { .. }
                 | Damage::UncountedMount { .. }
+                | Damage::Counter { .. }
                 | Damage::Unknown(_)
         );
         let degree = match (&finding.subject, finding.remedy) {

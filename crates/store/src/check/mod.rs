@@ -11,8 +11,10 @@
 //! | 5 | mounts, against the kernel's table | that of the counts |
 //! | 6 | what the damage means for what stands on it, and what a repair would remove | none |
 
+mod attributes;
 mod compare;
 mod contents;
+mod counters;
 mod damage;
 mod effects;
 mod error;
@@ -72,6 +74,9 @@ impl Store {
         if options.depth >= CheckDepth::Digests {
             settle_tar_splits(&look, &mut found);
             found.extend(inner.read_layers(&look, &found)?);
+        }
+        if options.depth >= CheckDepth::Contents {
+            found.extend(counters::check(&look, &found));
         }
         found.extend(mounts::check(&look)?);
         found.extend(orphans::areas(&look)?);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::attributes::{self, Attributes};
 use layerhold_archive::{OPAQUE_NAME, WHITEOUT_META_PREFIX, WHITEOUT_PREFIX};
 use layerhold_sys::FileType;
 use layerhold_tar_format::{EntryKind, Header};
@@ -55,6 +56,9 @@ pub(super) struct Facts {
     pub(super) size: u64,
     pub(super) modified: i64,
     pub(super) target: Vec<u8>,
+    /// What device nodes stand for: major and minor number.
+    pub(super) device: (i64, i64),
+    pub(super) attributes: Attributes,
     pub(super) checksum: Option<Checksum>,
     /// Which layer it came with, counted from the base.
     pub(super) layer: usize,
@@ -97,6 +101,8 @@ impl Entry {
             },
             modified: modified(header, kind),
             target: header.link_name.clone(),
+            device: (header.device_major, header.device_minor),
+            attributes: attributes::stated(header),
             checksum: checksum.filter(|_| has_content),
             layer,
         };
@@ -227,6 +233,7 @@ impl Files {
             (facts.uid, facts.gid) = (entry.facts.uid, entry.facts.gid);
             if facts.kind != FileType::Symlink {
                 (facts.mode, facts.modified) = (entry.facts.mode, entry.facts.modified);
+                attributes::add(&mut facts.attributes, &entry.facts.attributes);
             }
         }
         state

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use layerhold_driver::{Stacking, run_tasks};
+use layerhold_driver::{Privilege, Stacking, run_tasks};
 use layerhold_idmap::IdMappings;
 use layerhold_ids::LayerId;
+use layerhold_sys::Dir;
 
+use super::attributes::Compared;
 use super::compare::{Comparison, Ignored};
 use super::contents::{Changes, entries};
 use super::damage::Damage;
@@ -154,6 +156,10 @@ impl Walk<'_, '_> {
         } else {
             maps
         };
+        let compared = match compared(look, view.root(), &maps) {
+            Ok(compared) => compared,
+            Err(error) => return changes.and(unreadable(error.into())),
+        };
         let has_copies = look.driver.capabilities().stacking == Stacking::Copies;
         let comparison = Comparison {
             root: view.root(),
@@ -161,6 +167,7 @@ impl Walk<'_, '_> {
             ignored: Ignored::new(&look.inner.options),
             // Where layers are stacked, files of those below are not copies.
             read_below: if has_copies { depth } else { 0 },
+            compared,
             is_first_enough: false,
         };
         let known = self.known.get(layer.id());
@@ -174,6 +181,21 @@ impl Walk<'_, '_> {
             Err(error) => changes.and(unreadable(error.into())),
         }
     }
+}
+
+/// Which attributes can be compared: a user namespace may not set all capabilities, and shifting owners takes them away.
+fn compared(
+    look: &Look<'_>,
+    root: &Dir,
+    maps: &IdMappings,
+) -> Result<Compared, layerhold_sys::PathError> {
+    let compared = Compared::of(root)?;
+    let is_plain =
+        *maps == IdMappings::IDENTITY && look.inner.options.privilege != Privilege::UserNamespace;
+    Ok(Compared {
+        capabilities: compared.capabilities && is_plain,
+        ..compared
+    })
 }
 
 fn known_files(known: &[Finding]) -> BTreeMap<LayerId, BTreeSet<PathBuf>> {

@@ -39,6 +39,9 @@ pub enum RepairError {
     /// A data item cannot be read or written.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// A layer cannot be counted.
+    #[error(transparent)]
+    Usage(#[from] crate::usage::UsageError),
     /// The driver failed.
     #[error("the graph driver failed")]
     Driver(#[source] LayerError),
@@ -64,6 +67,7 @@ impl RepairError {
             Self::Access(error) => error.kind(),
             Self::Delete(error) => error.kind(),
             Self::Data(error) => error.kind(),
+            Self::Usage(error) => error.kind(),
             _ => None,
         }
     }

@@ -58,6 +58,7 @@ impl Repair<'_> {
         match damage {
             Damage::StaleMount { path, .. } => self.forget_mount(id, path),
             Damage::UncountedMount { .. } => self.count_mount(id),
+            Damage::Counter { .. } => Ok(self.inner.count_again(id)?),
             Damage::Driver(_) => self.mend(id),
             Damage::TarSplitMissing | Damage::TarSplit(_) => self.pack_again(id),
             Damage::Size { actual, .. } => {

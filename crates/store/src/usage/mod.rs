@@ -156,6 +156,35 @@ fn wrong_counter(counters: &Counters, layer: &Layer, found: Counts) -> Option<Wr
 }
 
 impl Inner {
+    /// Counts those of some layers that have counters, and returns those that are wrong.
+    pub(crate) fn wrong_counters(
+        &self,
+        view: &Snapshot,
+        layers: &[&Layer],
+    ) -> Result<Vec<WrongCounter>, UsageError> {
+        let counters = Counters::read(&*self.options.metadata_io, &self.layout.layers);
+        let noted: Vec<&Layer> = layers
+            .iter()
+            .copied()
+            .filter(|layer| counters.get(layer).is_some() && !has_writer(view, layer))
+            .collect();
+        let counted = self.count_layers(&noted)?.into_iter();
+        let wrong = counted.filter_map(|(layer, found)| wrong_counter(&counters, layer, found));
+        Ok(wrong.collect())
+    }
+
+    /// Counts a layer anew, and notes that.
+    pub(crate) fn count_again(&self, id: &LayerId) -> Result<(), UsageError> {
+        let view = self.snapshot()?;
+        let layers = own_layers(&view);
+        let layer = layers.iter().find(|layer| layer.id() == id);
+        let layer: Vec<&Layer> = layer.into_iter().map(|layer| &**layer).collect();
+        let counted = self.count_layers(&layer)?;
+        let counters = Counters::read(&*self.options.metadata_io, &self.layout.layers);
+        self.note_counts(&view, &counters, &layers, &counted);
+        Ok(())
+    }
+
     /// Notes what was counted of those layers that do not change, unless it is noted already.
     fn note_counts(
         &self,

@@ -218,6 +218,134 @@ fn times_say_nothing_where_files_may_be_hard_links_to_others() {
 }
 
 #[test]
+fn root_changed_extended_attributes_and_devices_are_named() {
+    let Some(()) = layerhold_testkit::require_root() else {
+        return;
+    };
+    let mut capability = vec![1, 0, 0, 2];
+    capability.extend([1; 16]);
+    for driver in ["vfs", "overlay"] {
+        let dir = layerhold_testkit::scratch();
+        let (root, run) = (dir.path().join("root"), dir.path().join("runroot"));
+        let options = layerhold::StoreOptions::new(root, run).with_driver(driver);
+        let store = Store::open(options).unwrap();
+        let place = Place { dir, store };
+        let base = TarBuilder::new()
+            .entry(TarEntry::file("ping", "1").xattr("security.capability", &capability))
+            .entry(
+                TarEntry::file("noted", "2")
+                    .xattr("user.note", "text")
+                    .xattr("user.containers.override_stat", "0:0:0644")
+                    .xattr("security.selinux", "label"),
+            )
+            .entry(TarEntry::file("plain", "3"))
+            .entry(TarEntry::hard_link("again", "ping"))
+            .entry(TarEntry::char_device("null", 1, 3))
+            .finish();
+        let mut tx = place.store.begin().unwrap();
+        let layer = LayerSpec::new().id(id("a")).read_only();
+        let layer = tx.import_layer(layer, reader(&base)).unwrap();
+        let top = LayerSpec::new().id(id("b")).parent(&layer).read_only();
+        let top = tx.import_layer(top, reader(&small_tar())).unwrap();
+        tx.create_image(ImageSpec::new().top_layer(&top)).unwrap();
+        tx.commit().unwrap();
+        assert_eq!(
+            told(&check(&place.store), &place),
+            Vec::<String>::new(),
+            "{driver}"
+        );
+        let tree = match driver {
+            "vfs" => place.graph("vfs/dir/a"),
+            _ => place.graph("overlay/a/diff"),
+        };
+        let run = |program: &str, args: &[&str]| {
+            let mut command = std::process::Command::new(program);
+            assert!(
+                command
+                    .args(args)
+                    .current_dir(&tree)
+                    .status()
+                    .unwrap()
+                    .success()
+            );
+        };
+        let in_tree = layerhold_sys::Dir::open_ambient(&tree).unwrap();
+        let set = |file: &str, name: &str, value: &[u8]| {
+            layerhold_sys::xattr::set_at(&in_tree, file, name, value).unwrap();
+        };
+        assert!(layerhold_sys::xattr::remove_at(&in_tree, "ping", "security.capability").unwrap());
+        set("noted", "user.note", b"other");
+        // Somebody's own note is no damage, and a right that nobody gave is.
+        set("plain", "user.mine", b"x");
+        set("plain", "security.capability", &capability);
+        run("rm", &["null"]);
+        run("mknod", &["-m", "644", "null", "c", "1", "5"]);
+        run("touch", &["-d", "@0", "null"]);
+        let told = told(&check(&place.store), &place);
+        let of_layer: Vec<&str> = told
+            .iter()
+            .filter_map(|line| line.strip_prefix("layer a: ")?.strip_suffix(" (Remove)"))
+            .collect();
+        let rights = "security.capability=0x0100000201010101010101010101010101010101";
+        assert_eq!(
+            of_layer,
+            [
+                &format!("/again: its extended attribute is no security.capability, not {rights}"),
+                "/noted: its extended attribute is user.note=0x6f74686572, not user.note=0x74657874",
+                "/null: its device number is 1:5, not 1:3",
+                &format!("/ping: its extended attribute is no security.capability, not {rights}"),
+                &format!("/plain: its extended attribute is {rights}, not no security.capability"),
+            ],
+            "{driver}"
+        );
+        place.store.shutdown(layerhold::Shutdown::Force).unwrap();
+    }
+}
+
+#[test]
+fn root_a_mount_that_nobody_counts_is_found_and_counted() {
+    let Some(()) = layerhold_testkit::require_root() else {
+        return;
+    };
+    let dir = layerhold_testkit::scratch();
+    let (root, run) = (dir.path().join("root"), dir.path().join("runroot"));
+    let options = layerhold::StoreOptions::new(root, run).with_driver("overlay");
+    let store = Store::open(options.clone()).unwrap();
+    let place = furnish(Place { dir, store });
+    let path = place.store.mount("c", &MountRequest::new()).unwrap();
+    fs::remove_file(place.run("overlay-layers/mountpoints.json")).unwrap();
+    for entry in fs::read_dir(place.run("overlay-layers")).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_name() == "layerhold-mountpoints.json" {
+            fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    let store = Store::open(options).unwrap();
+    let report = check(&store);
+    let line = format!(
+        "layer w: it is mounted at {}, and nobody counts that (Rebuild)",
+        path.strip_prefix(place.dir.path()).unwrap().display()
+    );
+    assert_eq!(told(&report, &place), [line]);
+    let repaired = store.repair(&report, &layerhold::RepairOptions::new());
+    assert!(
+        repaired.is_complete() && repaired.done.len() == 1,
+        "{repaired:?}"
+    );
+    assert!(check(&store).is_clean());
+    // It is counted once, and so can be taken back.
+    let counts = fs::read_to_string(place.run("overlay-layers/mountpoints.json")).unwrap();
+    assert!(
+        counts.contains("\"id\":\"w\"") && counts.contains("\"count\":1"),
+        "{counts}"
+    );
+    store.unmount("c", layerhold::Unmounting::Once).unwrap();
+    assert!(!path.join("usr").exists());
+    assert!(check(&store).is_clean());
+    store.shutdown(layerhold::Shutdown::Force).unwrap();
+}
+
+#[test]
 fn depths_find_what_they_read() {
     let place = furnished();
     forge(&tree(&place, "a").join("usr/lib/one"), "1x11");
@@ -285,7 +413,10 @@ fn lost_records_are_no_reason_to_call_contents_garbage() {
         assert!(!report.is_clean());
         for finding in &report.findings {
             assert!(
-                matches!(finding.remedy, Remedy::Nothing | Remedy::SetAside),
+                matches!(
+                    finding.remedy,
+                    Remedy::Nothing | Remedy::SetAside | Remedy::Rebuild
+                ),
                 "{damage}: {finding:?}"
             );
         }
@@ -297,10 +428,10 @@ fn lost_records_are_no_reason_to_call_contents_garbage() {
         let first = &told(&report, &place)[0];
         let expected = match damage {
             "empty" => {
-                "store: root/vfs-layers/layers.json is empty, but there is content that it should name (Nothing)"
+                "store: root/vfs-layers/layers.json is empty, but there is content that it should name (Rebuild)"
             }
             "missing" => {
-                "store: root/vfs-layers/layers.json is missing, but there is content that it should name (Nothing)"
+                "store: root/vfs-layers/layers.json is missing, but there is content that it should name (Rebuild)"
             }
             _ => "store: a part of a file of layer records is no usable record (SetAside)",
         };

@@ -29,6 +29,7 @@ mod images;
 mod import;
 mod labels;
 mod lookups;
+mod lost_records;
 mod mounting;
 mod names;
 mod opening;

@@ -222,10 +222,16 @@ const CASES: &[Case] = &[
                 "\"layer\":7",
             )
         },
-        told: &["store: a part of a file of image records is no usable record (SetAside)"],
-        done: &["set aside: a part of a file of image records is no usable record"],
-        // Its container had only it; the directory is not that of a generated ID, and is left alone.
-        left: &["container c: its image i is missing (Remove)"],
+        told: &[
+            "store: a part of a file of image records is no usable record (SetAside)",
+            "image i: its record is lost (Rebuild)",
+        ],
+        // What its layer is, is known from its container.
+        done: &[
+            "set aside: a part of a file of image records is no usable record",
+            "rebuild: its record is lost",
+        ],
+        left: &[],
     },
     Case {
         name: "a torn file",
@@ -234,7 +240,10 @@ const CASES: &[Case] = &[
             let torn = format!("{},{{\"id\":\"lost\",", text.strip_suffix(']').unwrap());
             fs::write(place.graph("vfs-containers/containers.json"), torn).unwrap();
         },
-        told: &["store: a part of a file of container records is no usable record (SetAside)"],
+        told: &[
+            "store: a part of a file of container records is no usable record (SetAside)",
+            "container lost: its record is lost, and none can be made: which layer is its own is not known (Nothing)",
+        ],
         done: &["set aside: a part of a file of container records is no usable record"],
         left: &[],
     },
@@ -251,14 +260,11 @@ const CASES: &[Case] = &[
             .unwrap();
         },
         told: &[
-            "store: LAYERS/b.tar-split.gz belongs to layer b, which has no record (Remove)",
-            "layer b: the driver holds a layer that has no record (Remove)",
-            "image i: its layer b is missing (Remove)",
+            "layer b: its record is lost, and with it how it was compressed when it came, when it was made (the time of its files is taken), names, metadata, flags (Rebuild)",
+            "image i: its layer b is damaged (Nothing)",
         ],
         done: &[
-            "remove image i",
-            "remove contents b",
-            "remove b.tar-split.gz",
+            "rebuild: its record is lost, and with it how it was compressed when it came, when it was made (the time of its files is taken), names, metadata, flags",
         ],
         left: &[],
     },
@@ -316,6 +322,21 @@ const CASES: &[Case] = &[
             "layer a: it is counted as mounted 1 times at /nowhere, and is not mounted (Rebuild)",
         ],
         done: &["rebuild: it is counted as mounted 1 times at /nowhere, and is not mounted"],
+        left: &[],
+    },
+    Case {
+        name: "a layer that is counted wrongly",
+        make: |place| {
+            drop(place.store.usage().unwrap());
+            edit(
+                place,
+                "vfs-layers/layerhold-usage.jsonl",
+                "\"bytes\":16",
+                "\"bytes\":17",
+            );
+        },
+        told: &["layer a: it is counted with 17 bytes and 6 inodes, and has 16 and 6 (Rebuild)"],
+        done: &["rebuild: it is counted with 17 bytes and 6 inodes, and has 16 and 6"],
         left: &[],
     },
     Case {

@@ -3,6 +3,7 @@
 //! Go: `cmd/containers-storage/check.go`.
 
 mod age;
+mod force;
 mod lists;
 mod words;
 
@@ -44,6 +45,11 @@ pub(crate) fn run(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     let repaired = call
         .store
         .repair(&report, &RepairOptions::new().with_containers(containers));
+    if !call.flags.is_on("json") {
+        for text in force::needed(&report, &repaired) {
+            note(call, text)?;
+        }
+    }
     let failures = failures(call.store, &report, &repaired)?;
     if let Some(first) = failures.first() {
         if call.flags.is_on("json") {

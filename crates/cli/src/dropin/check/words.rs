@@ -105,6 +105,8 @@ fn attribute(change: &AttributeChange) -> String {
         Attribute::Mode => "mode",
         Attribute::Size => "size",
         Attribute::Modified => "mtime",
+        Attribute::Device => "device",
+        Attribute::Extended => "xattr",
         _ => "target",
     };
     let value = |text: &str| match (change.what, text.parse::<i64>()) {
@@ -118,6 +120,18 @@ fn attribute(change: &AttributeChange) -> String {
     )
 }
 
+/// What is removed, or would be.
+pub(super) fn removable(what: &Removable) -> String {
+    match what {
+        Removable::Container(id) => format!("container {id}"),
+        Removable::Image(id) => format!("image {id}"),
+        Removable::Layer(id) => format!("layer {id}"),
+        Removable::Contents(id) => format!("storage layer {id}"),
+        Removable::Path(path) => path.display().to_string(),
+        _ => "something".to_owned(),
+    }
+}
+
 /// What was attempted.
 pub(super) fn action(action: &Action) -> String {
     match action {
@@ -129,14 +143,7 @@ pub(super) fn action(action: &Action) -> String {
             format!("rebuilding {subject}: {damage}")
         }
         Action::SetAside { damage } => format!("setting aside: {damage}"),
-        Action::Remove(what) => match what {
-            Removable::Container(id) => format!("deleting container {id}"),
-            Removable::Image(id) => format!("deleting image {id}"),
-            Removable::Layer(id) => format!("deleting layer {id}"),
-            Removable::Contents(id) => format!("deleting storage layer {id}"),
-            Removable::Path(path) => format!("deleting {}", path.display()),
-            _ => "deleting".to_owned(),
-        },
+        Action::Remove(what) => format!("deleting {}", removable(what)),
         _ => "repairing".to_owned(),
     }
 }

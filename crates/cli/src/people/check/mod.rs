@@ -111,7 +111,7 @@ fn tell(call: &mut Call<'_, '_>, repaired: &RepairReport, mode: RepairMode) -> R
     }
     for kept in &repaired.kept {
         call.line(format_args!(
-            "{} stays: container {} needs it; --containers removes that too",
+            "{} stays: container {} needs it; --containers removes that too, with all that the container wrote",
             words::removable(&kept.what),
             kept.held_by
         ))?;

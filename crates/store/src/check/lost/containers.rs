@@ -35,13 +35,21 @@ impl Search<'_, '_> {
     /// Makes a record of what is left of the old one, of the data items and of the configuration for the runtime.
     pub(super) fn container(&mut self, id: &ContainerId) -> Result<Found<Container>, BeyondHelp> {
         self.begin();
-        let mut scrap = self.containers.get(id.as_str()).cloned().unwrap_or_default();
+        let mut scrap = self
+            .containers
+            .get(id.as_str())
+            .cloned()
+            .unwrap_or_default();
         let mut base = Map::new();
         drop(base.insert("id".to_owned(), json!(id.as_str())));
         // Without a layer nothing is a container; any will do for trying the other members.
         drop(base.insert("layer".to_owned(), json!(id.as_str())));
         scrap.keep_valid::<Container>(&base);
-        drop(scrap.members_mut().insert("id".to_owned(), json!(id.as_str())));
+        drop(
+            scrap
+                .members_mut()
+                .insert("id".to_owned(), json!(id.as_str())),
+        );
         let record = ContainerRecord::from_json(&scrap.json());
         let mut record = record.map_err(|_| BeyondHelp::Nothing)?;
         let tells = |field: &str| scrap.tells(field, &FIELDS);
@@ -53,6 +61,10 @@ impl Search<'_, '_> {
         if record.image.is_empty() && !tells("layer") {
             match self.image_below(&record.layer) {
                 Some(image) => record.image = image.into_string(),
+                // Without it, it cannot be known either what the layer stands on.
+                None if !self.look.layers.contains_key(record.layer.as_str()) => {
+                    return Err(BeyondHelp::Image);
+                }
                 None => self.unknown("the image it was made of"),
             }
         }
@@ -65,7 +77,10 @@ impl Search<'_, '_> {
                 continue;
             }
             let size = i64::try_from(item.size).unwrap_or(-1);
-            let known = *record.big_data_sizes.entry(item.key.clone()).or_insert(size);
+            let known = *record
+                .big_data_sizes
+                .entry(item.key.clone())
+                .or_insert(size);
             if let Some(digest) = item.digest.filter(|_| known == size) {
                 let digests = &mut record.big_data_digests;
                 let _kept = digests.entry(item.key).or_insert(digest.to_string());
@@ -91,7 +106,13 @@ impl Search<'_, '_> {
     }
 
     fn runtime_config(&self, id: &ContainerId) -> Option<Value> {
-        let dir = self.look.inner.layout.containers.open_dir(id.as_str()).ok()?;
+        let dir = self
+            .look
+            .inner
+            .layout
+            .containers
+            .open_dir(id.as_str())
+            .ok()?;
         let dir = dir.open_dir(USER_DATA).ok()?;
         let text = dir.read_file(RUNTIME_CONFIG, MAX_CONFIG).ok()??;
         serde_json::from_slice(&text).ok()
@@ -100,7 +121,9 @@ impl Search<'_, '_> {
     /// The layer in whose directory the container's tree is.
     fn layer_of_tree(&self, config: &Value) -> Option<LayerId> {
         let path = config.pointer("/root/path")?.as_str()?;
-        let parts = path.split('/').filter_map(|part| part.parse::<LayerId>().ok());
+        let parts = path
+            .split('/')
+            .filter_map(|part| part.parse::<LayerId>().ok());
         let is_held = |id: &LayerId| {
             let held = self.look.held.as_ref();
             id.is_canonical() && held.is_some_and(|held| held.contains(id))
@@ -115,9 +138,10 @@ impl Search<'_, '_> {
     fn image_below(&self, layer: &str) -> Option<ImageId> {
         let layer = self.look.layers.get(layer)?;
         let top = layer.parent()?;
-        let mut images = self.look.images.values().filter(|image| {
-            image.top_layer() == Some(top) || image.mapped_layers().contains(top)
-        });
+        let mut images =
+            self.look.images.values().filter(|image| {
+                image.top_layer() == Some(top) || image.mapped_layers().contains(top)
+            });
         match (images.next(), images.next()) {
             (Some(image), None) => Some(image.id().clone()),
             _ => None,

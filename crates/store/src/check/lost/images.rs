@@ -41,7 +41,11 @@ impl Search<'_, '_> {
         let mut base = Map::new();
         drop(base.insert("id".to_owned(), json!(id.as_str())));
         scrap.keep_valid::<Image>(&base);
-        drop(scrap.members_mut().insert("id".to_owned(), json!(id.as_str())));
+        drop(
+            scrap
+                .members_mut()
+                .insert("id".to_owned(), json!(id.as_str())),
+        );
         let record = ImageRecord::from_json(&scrap.json());
         let mut record = record.map_err(|_| BeyondHelp::Nothing)?;
         let tells = |field: &str| scrap.tells(field, &FIELDS);
@@ -86,7 +90,8 @@ impl Search<'_, '_> {
     fn image_time(&self, id: &ImageId) -> Timestamp {
         let mut dirs = self.look.inner.layout.image_dirs();
         let stat = |dir: &Dir| dir.open_dir(id.as_str()).ok()?.stat_self().ok();
-        dirs.find_map(stat).map_or(Timestamp::ZERO, |stat| time(&stat))
+        dirs.find_map(stat)
+            .map_or(Timestamp::ZERO, |stat| time(&stat))
     }
 
     /// The top layer: by the digests in the configuration, else by a container that was made of the image. `None` when it is
@@ -139,9 +144,11 @@ fn config_of(id: &ImageId, items: &[Item]) -> Option<Value> {
         let value: Value = serde_json::from_slice(&item.content).ok()?;
         value.pointer("/rootfs/diff_ids").is_some().then_some(value)
     };
-    let named = items
-        .iter()
-        .find(|item| item.digest.as_ref().is_some_and(|digest| digest.hex() == id.as_str()));
+    let named = items.iter().find(|item| {
+        item.digest
+            .as_ref()
+            .is_some_and(|digest| digest.hex() == id.as_str())
+    });
     named
         .and_then(parsed)
         .or_else(|| items.iter().find_map(parsed))
@@ -161,7 +168,10 @@ fn mend_digests(members: &mut Map<String, Value>) {
     if let Some(Value::Object(digests)) = members.get_mut("big-data-digests") {
         digests.retain(|_, digest| is_digest(digest));
     }
-    if members.get("digest").is_some_and(|digest| !is_digest(digest)) {
+    if members
+        .get("digest")
+        .is_some_and(|digest| !is_digest(digest))
+    {
         drop(members.remove("digest"));
     }
 }
@@ -179,7 +189,11 @@ fn note_items(record: &mut ImageRecord, items: &[Item]) {
             continue;
         };
         if !record.big_data_digests.contains_key(key) && !is_signed(key, &item.content) {
-            drop(record.big_data_digests.insert(key.clone(), digest.to_string()));
+            drop(
+                record
+                    .big_data_digests
+                    .insert(key.clone(), digest.to_string()),
+            );
         }
     }
     if record.digest.is_empty()

@@ -41,7 +41,10 @@ pub(super) fn names(dir: &Dir, id: &str) -> Vec<String> {
 /// Reads the data items of one ID.
 pub(super) fn read(dir: &Dir, id: &str) -> Vec<Item> {
     let names = names(dir, id);
-    names.into_iter().filter_map(|key| item(dir, id, key)).collect()
+    names
+        .into_iter()
+        .filter_map(|key| item(dir, id, key))
+        .collect()
 }
 
 fn item(dir: &Dir, id: &str, key: String) -> Option<Item> {
@@ -51,10 +54,20 @@ fn item(dir: &Dir, id: &str, key: String) -> Option<Item> {
     let mut content = Vec::new();
     if size > MAX_DIGESTED {
         let digest = None;
-        return Some(Item { key, size, digest, content });
+        return Some(Item {
+            key,
+            size,
+            digest,
+            content,
+        });
     }
     let read = file.read_to_end(&mut content).ok()?;
     let digest = Some(digest_of(&content));
     let size = u64::try_from(read).ok()?;
-    Some(Item { key, size, digest, content })
+    Some(Item {
+        key,
+        size,
+        digest,
+        content,
+    })
 }

@@ -40,7 +40,11 @@ impl Search<'_, '_> {
         let mut base = Map::new();
         drop(base.insert("id".to_owned(), json!(id.as_str())));
         scrap.keep_valid::<Layer>(&base);
-        drop(scrap.members_mut().insert("id".to_owned(), json!(id.as_str())));
+        drop(
+            scrap
+                .members_mut()
+                .insert("id".to_owned(), json!(id.as_str())),
+        );
         let record = LayerRecord::from_json(&scrap.json());
         let mut record = record.map_err(|_| BeyondHelp::Nothing)?;
         if record.is_incomplete() {
@@ -99,12 +103,16 @@ impl Search<'_, '_> {
         }
         if !tells("big-data-names") {
             let dirs = self.look.inner.layout.layer_dirs();
-            record.big_data_names = dirs.flat_map(|dir| super::items::names(dir, id.as_str())).collect();
+            record.big_data_names = dirs
+                .flat_map(|dir| super::items::names(dir, id.as_str()))
+                .collect();
         }
         self.unknown_unless(tells("names"), "names");
         self.unknown_unless(tells("metadata"), "metadata");
         self.unknown_unless(tells("flags"), "flags");
-        let spot = scrap.spot.unwrap_or_else(|| self.layer_spot(id, replay.is_some()));
+        let spot = scrap
+            .spot
+            .unwrap_or_else(|| self.layer_spot(id, replay.is_some()));
         let record = Layer::new(record).map_err(|_| BeyondHelp::Nothing)?;
         Ok(self.found(record, spot))
     }
@@ -131,8 +139,18 @@ impl Search<'_, '_> {
             let mut dirs = self.look.inner.layout.layer_dirs();
             dirs.find_map(|dir| dir.stat(tar_split_name(id)).ok().flatten())
         };
-        let tree = || self.look.driver.own_tree(id).ok().flatten()?.stat_self().ok();
-        tar_split.or_else(tree).map_or(Timestamp::ZERO, |stat| time(&stat))
+        let tree = || {
+            self.look
+                .driver
+                .own_tree(id)
+                .ok()
+                .flatten()?
+                .stat_self()
+                .ok()
+        };
+        tar_split
+            .or_else(tree)
+            .map_or(Timestamp::ZERO, |stat| time(&stat))
     }
 }
 

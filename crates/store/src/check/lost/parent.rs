@@ -7,6 +7,7 @@ use layerhold_idmap::IdMappings;
 use layerhold_ids::{DiffId, LayerId};
 
 use super::search::{BeyondHelp, Search};
+use crate::check::attributes::Compared;
 use crate::check::compare::{Comparison, Ignored};
 use crate::check::contents::entries;
 use crate::check::tree::{Lookup, Tree};
@@ -63,7 +64,11 @@ impl Search<'_, '_> {
     fn others(&self, id: &LayerId) -> BTreeSet<LayerId> {
         let recorded = self.look.layers.keys();
         let held = self.look.held.iter().flatten();
-        recorded.chain(held).filter(|other| *other != id).cloned().collect()
+        recorded
+            .chain(held)
+            .filter(|other| *other != id)
+            .cloned()
+            .collect()
     }
 
     /// The only layer, or none at all, on which the layer's own files give the tree that it has.
@@ -110,6 +115,10 @@ impl Search<'_, '_> {
             maps: &IdMappings::IDENTITY,
             ignored: Ignored::new(&look.inner.options),
             read_below: 0,
+            compared: Compared {
+                users: false,
+                capabilities: false,
+            },
             is_first_enough: true,
         };
         let compared = comparison.run(&tree, &mut |_, _| is_same = false);

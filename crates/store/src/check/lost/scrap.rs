@@ -130,10 +130,7 @@ impl Scraps {
     fn in_files<R: Item>(&mut self, shelf: usize, part: &Records<R>) {
         for damaged in part.verify() {
             let location = damaged.location;
-            self.add(
-                part.damaged_bytes(&damaged),
-                Some(Spot { shelf, location }),
-            );
+            self.add(part.damaged_bytes(&damaged), Some(Spot { shelf, location }));
         }
     }
 
@@ -171,12 +168,21 @@ mod tests {
     #[test]
     fn whole_members_are_read() {
         for (text, expected) in [
-            (r#"{"id":"a","x":[1,{"y":2}]}"#, Some((r#"{"id":"a","x":[1,{"y":2}]}"#, true))),
+            (
+                r#"{"id":"a","x":[1,{"y":2}]}"#,
+                Some((r#"{"id":"a","x":[1,{"y":2}]}"#, true)),
+            ),
             (r#",{"id":"a","x":"cu"#, Some((r#"{"id":"a"}"#, false))),
             (r#"{"id":"a","x":12"#, Some((r#"{"id":"a"}"#, false))),
-            (r#"{"id":"a","x":12,"#, Some((r#"{"id":"a","x":12}"#, false))),
+            (
+                r#"{"id":"a","x":12,"#,
+                Some((r#"{"id":"a","x":12}"#, false)),
+            ),
             (r#"{"id":"a","x"#, Some((r#"{"id":"a"}"#, false))),
-            (r#"{ "id" : "a" , "x" : true }"#, Some((r#"{"id":"a","x":true}"#, true))),
+            (
+                r#"{ "id" : "a" , "x" : true }"#,
+                Some((r#"{"id":"a","x":true}"#, true)),
+            ),
             (r#"{"id":"","x":1}"#, None),
             (r#"{"x":1,"id""#, None),
             ("{", None),

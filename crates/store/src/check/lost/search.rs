@@ -29,6 +29,8 @@ pub(super) enum BeyondHelp {
     TopLayer,
     /// Which layer the container writes to is not known.
     OwnLayer,
+    /// Which image the container was made of is not known, and the record of its layer is lost too.
+    Image,
 }
 
 impl BeyondHelp {
@@ -39,6 +41,7 @@ impl BeyondHelp {
             Self::IdMaps => "its ID maps are not known",
             Self::TopLayer => "which layers it has is not known",
             Self::OwnLayer => "which layer is its own is not known",
+            Self::Image => "what its layer stands on is not known",
         }
     }
 }
@@ -114,8 +117,10 @@ impl<'a, 'l> Search<'a, 'l> {
         let needed = needed(look);
         let held = look.held.iter().flatten();
         let wanted = held.filter(|id| {
-            let is_usable = look.layers.contains_key(*id) || is_readable(&look.records.layers, id.as_str());
-            !is_usable && (is_lost || needed.contains(*id) || self.layers.get(id.as_str()).is_some())
+            let is_usable =
+                look.layers.contains_key(*id) || is_readable(&look.records.layers, id.as_str());
+            !is_usable
+                && (is_lost || needed.contains(*id) || self.layers.get(id.as_str()).is_some())
         });
         wanted.cloned().collect()
     }
@@ -125,7 +130,9 @@ impl<'a, 'l> Search<'a, 'l> {
         let dirs: Vec<_> = look.inner.layout.image_dirs().collect();
         let is_lost = look.lost.contains(&ItemKind::Image);
         let ids = with_directory(&dirs)?;
-        let ids = wanted(ids, &self.images, is_lost, |id| is_readable(&look.records.images, id));
+        let ids = wanted(ids, &self.images, is_lost, |id| {
+            is_readable(&look.records.images, id)
+        });
         let parsed = ids.iter().filter_map(|id| id.parse().ok());
         Ok(parsed.filter(|id| !look.images.contains_key(id)).collect())
     }
@@ -138,7 +145,9 @@ impl<'a, 'l> Search<'a, 'l> {
             is_readable(&look.records.containers, id)
         });
         let parsed = ids.iter().filter_map(|id| id.parse().ok());
-        Ok(parsed.filter(|id| !look.containers.contains_key(id)).collect())
+        Ok(parsed
+            .filter(|id| !look.containers.contains_key(id))
+            .collect())
     }
 
     /// What the tar-split file of a layer says. It is read once.
@@ -151,7 +160,9 @@ impl<'a, 'l> Search<'a, 'l> {
     /// The container whose own layer this is.
     pub(super) fn container_of(&self, layer: &LayerId) -> Option<Arc<Container>> {
         let mut containers = self.look.containers.values();
-        containers.find(|container| container.layer() == layer).cloned()
+        containers
+            .find(|container| container.layer() == layer)
+            .cloned()
     }
 
     /// Notes something that is not known of the record that is being made.

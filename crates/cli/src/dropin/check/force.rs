@@ -1,0 +1,28 @@
+//! What stays because of containers, and what `--force` would cost. The Go tool only fails then.
+
+use std::collections::BTreeMap;
+
+use layerhold::{CheckReport, RepairReport};
+
+use super::words;
+
+/// A line for each container because of which something damaged was left.
+pub(super) fn needed(report: &CheckReport, repaired: &RepairReport) -> Vec<String> {
+    let mut held: BTreeMap<String, (Vec<String>, u64)> = BTreeMap::new();
+    for kept in &repaired.kept {
+        let (list, bytes) = held.entry(kept.held_by.to_string()).or_default();
+        list.push(words::removable(&kept.what));
+        let removal = report
+            .removals
+            .iter()
+            .find(|removal| removal.what == kept.what);
+        *bytes = bytes.saturating_add(removal.map_or(0, |removal| removal.bytes));
+    }
+    let line = |(container, (list, bytes)): (String, (Vec<String>, u64))| {
+        format!(
+            "container {container} keeps from being removed: {}; check --force removes that, with all that the container wrote ({bytes} bytes)",
+            list.join(", ")
+        )
+    };
+    held.into_iter().map(line).collect()
+}

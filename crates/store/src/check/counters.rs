@@ -1,0 +1,40 @@
+//! Whether layers take what they are counted with.
+
+use std::collections::BTreeSet;
+
+use layerhold_ids::LayerId;
+
+use super::damage::Damage;
+use super::look::Look;
+use super::report::{Finding, Remedy};
+use crate::item::ItemId;
+use crate::records::Layer;
+use crate::shelves::Parts;
+
+/// Counts the layers that have a counter. Of those in which something else is wrong the counter may be all that is right.
+pub(super) fn check(look: &Look<'_>, found: &[Finding]) -> Vec<Finding> {
+    let damaged: BTreeSet<&LayerId> = found
+        .iter()
+        .filter_map(|finding| match finding.subject.item() {
+            Some(ItemId::Layer(id)) => Some(id),
+            _ => None,
+        })
+        .collect();
+    let own = look.layers.values().map(|layer| &**layer);
+    let counted: Vec<&Layer> = own
+        .filter(|layer| look.records.layers.is_own(layer.id().as_str()))
+        .filter(|layer| !damaged.contains(layer.id()))
+        .collect();
+    // A layer that cannot be counted has no wrong counter.
+    let wrong = look.inner.wrong_counters(&look.records, &counted);
+    let wrong = wrong.unwrap_or_default().into_iter();
+    wrong
+        .map(|wrong| {
+            let damage = Damage::Counter {
+                recorded: wrong.recorded,
+                found: wrong.found,
+            };
+            Finding::of(ItemId::Layer(wrong.layer), damage, Remedy::Rebuild)
+        })
+        .collect()
+}
