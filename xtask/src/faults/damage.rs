@@ -42,6 +42,15 @@ pub(super) const DAMAGES: &[Damage] = &[
         "`layers.json` is torn in the middle",
         "f=$G/$D-layers/layers.json; truncate -s $(($(stat -c %s $f) / 2)) $f",
     ),
+    any("`images.json` is empty", ": > $G/$D-images/images.json"),
+    any(
+        "`containers.json` is empty",
+        ": > $G/$D-containers/containers.json",
+    ),
+    any(
+        "all three record files are empty",
+        "for k in layers images containers; do : > $G/$D-$k/$k.json; done",
+    ),
     any(
         "`images.json` is torn in the middle",
         "f=$G/$D-images/images.json; truncate -s $(($(stat -c %s $f) / 2)) $f",
@@ -84,6 +93,17 @@ pub(super) const DAMAGES: &[Damage] = &[
     any(
         "a file of a layer is changed",
         "printf other > $H/$TOP/$DIFF/dir/new",
+    ),
+    any(
+        "a file of a layer has got a capability",
+        r#"python3 -c 'import os,sys; os.setxattr(sys.argv[1], "security.capability", bytes([1,0,0,2]+[1]*16))' $H/$TOP/$DIFF/dir/new"#,
+    ),
+    any(
+        "a layer is counted wrongly",
+        r#"l=$(sed 's/},{/}\n{/g' $G/$D-layers/layers.json | grep "{\"id\":\"$TOP\"")
+         c=$(echo "$l" | sed 's/.*"created":"\([^"]*\)".*/\1/'); d=$(echo "$l" | sed 's/.*"diff-digest":"\([^"]*\)".*/\1/')
+         printf '\n{"id":"%s","created":"%s","digest":"%s","bytes":1,"inodes":1,"allocated":1,"tar-split":1}' \
+             $TOP "$c" "$d" > $G/$D-layers/layerhold-usage.jsonl"#,
     ),
     any("a file of a layer is gone", "rm $H/$TOP/$DIFF/dir/new"),
     any(

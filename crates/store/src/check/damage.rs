@@ -13,8 +13,8 @@ use crate::item::ItemKind;
 #[non_exhaustive]
 pub enum Damage {
     // ---- record files -------------------------------------------------------------------------------
-    /// A record file is empty although there is content that its records would name.
-    #[error("{} is empty, but there is content that it should name", path.display())]
+    /// A record file is empty: not even a list of nothing is in it.
+    #[error("{} is empty: what it named is lost", path.display())]
     RecordFileEmpty {
         /// Which records.
         kind: ItemKind,

@@ -1,5 +1,7 @@
 //! The record files themselves.
 
+use std::path::Path;
+
 use layerhold_ids::LayerId;
 use layerhold_json_store::{FileState, Snapshot as Records};
 use layerhold_sys::{Dir, stat_ambient};
@@ -61,18 +63,18 @@ fn files(look: &Look<'_>, found: &mut Vec<Finding>) -> Result<(), CheckError> {
         let may_be_missing = is_transient && layout.split.is_some() && position == DURABLE.shelf;
         let has_content = unrecorded_layers && !may_be_missing;
         let was_saved = names_layers || was_saved(shelf)?;
-        of_part(part, has_content, was_saved, found);
+        of_part(part, has_content, was_saved, found)?;
     }
     for ((shelf, part), dir) in records.images.own().zip(layout.image_dirs()) {
         let has_content = orphans::has_dirs(dir, &|id| records.images.contains(id))?;
-        of_part(part, has_content, was_saved(shelf)?, found);
+        of_part(part, has_content, was_saved(shelf)?, found)?;
     }
     // Records of containers are lost with the run root in a transient store, and their directories are garbage then.
     let elsewhere = look.elsewhere.container_ids();
     let is_recorded = |id: &str| records.containers.contains(id) || elsewhere.contains(id);
     let has_dirs = !is_transient && orphans::has_dirs(&layout.containers, &is_recorded)?;
     for (shelf, part) in records.containers.own() {
-        of_part(part, has_dirs, was_saved(shelf)?, found);
+        of_part(part, has_dirs, was_saved(shelf)?, found)?;
     }
     Ok(())
 }
@@ -83,17 +85,25 @@ fn was_saved<R: Item>(shelf: &Shelf<R>) -> Result<bool, CheckError> {
     Ok(stat_ambient(&lock)?.is_some_and(|stat| stat.size > 0))
 }
 
+/// Tells whether a file is no longer than it was when it was read; this process may have saved records since.
+fn is_unwritten(path: &Path, len: u64) -> Result<bool, CheckError> {
+    Ok(stat_ambient(path)?.is_some_and(|stat| stat.size <= len))
+}
+
 fn of_part<R: Item>(
     records: &Records<R>,
     has_content: bool,
     was_saved: bool,
     found: &mut Vec<Finding>,
-) {
+) -> Result<(), CheckError> {
     for file in records.files() {
         let (kind, path) = (R::ITEM, file.path);
         let is_durable = file.location == DURABLE.location;
         let damage = match file.state {
-            FileState::Empty if has_content => Damage::RecordFileEmpty { kind, path },
+            // No program leaves it like that: a list of nothing is two bytes long.
+            FileState::Empty if is_unwritten(&path, file.len)? => {
+                Damage::RecordFileEmpty { kind, path }
+            }
             FileState::Absent if has_content && is_durable && was_saved => {
                 Damage::RecordFileMissing { kind, path }
             }
@@ -117,6 +127,7 @@ fn of_part<R: Item>(
         };
         found.push(Finding::of_store(damage, Remedy::Rebuild));
     }
+    Ok(())
 }
 
 fn additional<R: Item>(records: &impl Parts<R>, found: &mut Vec<Finding>) {

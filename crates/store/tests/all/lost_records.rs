@@ -495,3 +495,25 @@ fn somebody_else_may_have_made_the_record_meanwhile() {
     drop(podman.again().repair(&report, &RepairOptions::new()));
     assert_eq!(fs::read_to_string(&file).unwrap(), text);
 }
+
+#[test]
+fn an_empty_list_of_containers_is_no_reason_to_remove_their_layers() {
+    // With no data items, nothing but its layer tells of a container.
+    let podman = Podman::new("vfs");
+    fs::remove_dir_all(podman.file("containers", &long(CONTAINER))).unwrap();
+    fs::write(podman.records("containers"), "").unwrap();
+    let store = podman.again();
+    let at_once = layerhold::CheckOptions::new().with_unreferenced_age(std::time::Duration::ZERO);
+    let report = store.check(&at_once).unwrap();
+    let expected = [
+        "store: root/vfs-containers/containers.json is empty: what it named is lost (Nothing)"
+            .to_owned(),
+        format!(
+            "layer {}: no image or container uses it (Nothing)",
+            long(OWN)
+        ),
+    ];
+    assert_eq!(told(&report, &podman.place), expected);
+    let everything = RepairOptions::new().with_containers(Containers::Remove);
+    assert_eq!(store.repair(&report, &everything).done, []);
+}

@@ -63,6 +63,7 @@ pub(crate) fn run(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
         return Ok(FAILED);
     }
     let left: &[lists::Kind] = match containers {
+        _ if report.findings.iter().any(words::is_beyond_help) => &lists::ALL,
         Containers::Keep => &lists::NOT_REPAIRED,
         Containers::Remove => &lists::READ_ONLY,
     };

@@ -2,7 +2,7 @@
 
 use layerhold::{
     Action, Attribute, AttributeChange, CheckReport, Damage, FileChange, Finding, ItemId, ItemKind,
-    Removable, Subject,
+    Remedy, Removable, Subject,
 };
 
 use crate::failure::chain;
@@ -26,6 +26,17 @@ pub(super) fn finding(report: &CheckReport, finding: &Finding) -> Vec<String> {
 /// nothing that is no damage.
 pub(super) fn is_listed(damage: &Damage) -> bool {
     !matches!(damage, Damage::ParentDamaged { .. } | Damage::Unknown(_))
+}
+
+/// Tells whether a finding is about records that are lost, of which no repair makes new ones.
+pub(super) fn is_beyond_help(finding: &Finding) -> bool {
+    let is_lost = matches!(
+        finding.damage,
+        Damage::RecordBeyondHelp { .. }
+            | Damage::RecordFileEmpty { .. }
+            | Damage::RecordFileMissing { .. }
+    );
+    is_lost && finding.remedy == Remedy::Nothing
 }
 
 /// The lines about a layer that are damage of what stands on it too.
