@@ -35,6 +35,8 @@ pub(crate) struct Look<'a> {
     pub(super) records: Snapshot,
     /// What only openings of the other kind have records of, transient or not.
     pub(super) elsewhere: Elsewhere,
+    /// Whether those could be read.
+    pub(super) is_elsewhere_known: bool,
     /// The layers that the driver holds, where it can say so. Those of additional stores are not among them, nor are those that
     /// are recorded elsewhere.
     pub(super) held: Option<BTreeSet<LayerId>>,
@@ -73,6 +75,7 @@ impl<'a> Look<'a> {
             options,
             driver,
             held,
+            is_elsewhere_known: lost.is_empty(),
             lost,
             elsewhere,
             remade: BTreeMap::new(),

@@ -33,7 +33,8 @@ use search::{BeyondHelp, Search};
 
 /// Finds out of which items a record can be made, puts these records into the look, and corrects the findings by them.
 pub(super) fn settle(look: &mut Look<'_>, found: &mut Vec<Finding>) -> Result<(), CheckError> {
-    if !found.iter().any(|finding| is_hint(&finding.damage)) {
+    // What another kind of opening may have a record of is not for this one to record.
+    if !look.is_elsewhere_known || !found.iter().any(|finding| is_hint(&finding.damage)) {
         return Ok(());
     }
     let mut search = Search::new(look)?;

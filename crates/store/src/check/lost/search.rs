@@ -84,7 +84,7 @@ impl<'a, 'l> Search<'a, 'l> {
         loop {
             let known = self.told.len();
             let mut stuck = BTreeMap::new();
-            for id in self.wanted_layers() {
+            for id in self.wanted_layers()? {
                 let found = self.layer(&id);
                 let (id, look) = (ItemId::Layer(id), &mut self.look.layers);
                 take(&mut self.told, &mut self.look.remade, &mut stuck, id, found)
@@ -111,18 +111,26 @@ impl<'a, 'l> Search<'a, 'l> {
 
     /// Contents without a usable record that something needs, or may need: records are lost, or a part of this one is left.
     /// Others are garbage.
-    fn wanted_layers(&self) -> Vec<LayerId> {
+    fn wanted_layers(&self) -> Result<Vec<LayerId>, CheckError> {
         let look = &*self.look;
         let is_lost = look.lost.contains(&ItemKind::Layer);
         let needed = needed(look);
-        let held = look.held.iter().flatten();
-        let wanted = held.filter(|id| {
-            let is_usable =
-                look.layers.contains_key(*id) || is_readable(&look.records.layers, id.as_str());
-            !is_usable
-                && (is_lost || needed.contains(*id) || self.layers.get(id.as_str()).is_some())
+        let elsewhere = look.elsewhere.layers.iter();
+        let elsewhere: BTreeSet<&str> = elsewhere.map(|layer| layer.id.as_str()).collect();
+        let is_usable = |id: &LayerId| {
+            look.layers.contains_key(id)
+                || elsewhere.contains(id.as_str())
+                || is_readable(&look.records.layers, id.as_str())
+        };
+        // Those that layers recorded elsewhere stand on are among these, and not among those of the look.
+        let held = look.driver.list().map_err(CheckError::Driver)?;
+        let mut wanted = held.unwrap_or_default();
+        wanted.retain(|id| {
+            let is_wanted =
+                is_lost || needed.contains(id) || self.layers.get(id.as_str()).is_some();
+            is_wanted && !is_usable(id)
         });
-        wanted.cloned().collect()
+        Ok(wanted)
     }
 
     fn wanted_images(&self) -> Result<Vec<ImageId>, CheckError> {
@@ -141,8 +149,9 @@ impl<'a, 'l> Search<'a, 'l> {
         let look = &*self.look;
         let is_lost = look.lost.contains(&ItemKind::Container);
         let ids = with_directory(&[&look.inner.layout.containers])?;
+        let elsewhere = look.elsewhere.container_ids();
         let ids = wanted(ids, &self.containers, is_lost, |id| {
-            is_readable(&look.records.containers, id)
+            elsewhere.contains(id) || is_readable(&look.records.containers, id)
         });
         let parsed = ids.iter().filter_map(|id| id.parse().ok());
         Ok(parsed
