@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use layerhold_ids::LayerId;
 
 use super::damage::Damage;
-use super::look::Look;
+use super::look::{Look, text};
 use super::report::{Finding, Remedy};
 use crate::item::ItemId;
 use crate::records::Layer;
@@ -27,7 +27,17 @@ pub(super) fn check(look: &Look<'_>, found: &[Finding]) -> Vec<Finding> {
         .collect();
     // A layer that cannot be counted has no wrong counter.
     let wrong = look.inner.wrong_counters(&look.records, &counted);
-    let wrong = wrong.unwrap_or_default().into_iter();
+    let wrong = wrong.unwrap_or_default();
+    if wrong.is_empty() {
+        return Vec::new();
+    }
+    // One that was being removed or filled meanwhile was counted in part.
+    let Ok(now) = look.inner.snapshot() else {
+        return Vec::new();
+    };
+    let is_same =
+        |id: &LayerId| text(&now.layers, id.as_str()) == look.text(&ItemId::Layer(id.clone()));
+    let wrong = wrong.into_iter().filter(|wrong| is_same(&wrong.layer));
     wrong
         .map(|wrong| {
             let damage = Damage::Counter {

@@ -18,7 +18,7 @@ pub(crate) fn furnished() -> Place {
     furnish(Place::new())
 }
 
-fn furnish(place: Place) -> Place {
+pub(crate) fn furnish(place: Place) -> Place {
     let mut tx = place.store.begin().unwrap();
     let base = LayerSpec::new().id(id("a")).read_only();
     let base = tx.import_layer(base, reader(&base_tar())).unwrap();

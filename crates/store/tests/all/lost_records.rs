@@ -12,7 +12,7 @@ use layerhold_ids::{ImageId, LayerId};
 use layerhold_testkit::{TarBuilder, TarEntry, scratch};
 use sha2::Digest as _;
 
-use crate::check::{check, told};
+use crate::check::{check, furnish, told};
 use crate::support::{Place, id, long, options, reader};
 
 /// A store like that of podman: layers and images have IDs that are worked out from their contents, and a container has a
@@ -516,4 +516,32 @@ fn an_empty_list_of_containers_is_no_reason_to_remove_their_layers() {
     assert_eq!(told(&report, &podman.place), expected);
     let everything = RepairOptions::new().with_containers(Containers::Remove);
     assert_eq!(store.repair(&report, &everything).done, []);
+}
+
+#[test]
+fn records_go_back_to_where_they_were() {
+    let dir = scratch();
+    let options = options(dir.path()).with_image_store(dir.path().join("images"));
+    let store = Store::open(options.clone()).unwrap();
+    let place = furnish(Place { dir, store });
+    let of_images = place.dir.path().join("images/vfs-layers/layers.json");
+    let own = place.graph("vfs-layers/layers.json");
+    let ids = |file: &Path| -> Vec<String> {
+        let records = without(&fs::read_to_string(file).unwrap(), &[]);
+        let ids = records
+            .iter()
+            .map(|record| record["id"].as_str().unwrap().to_owned());
+        ids.collect()
+    };
+    let before = (ids(&of_images), ids(&own));
+    assert_eq!(before.0, ["a", "b"]);
+    for file in [&of_images, &own] {
+        fs::write(file, "").unwrap();
+    }
+    let store = Store::open(options.clone()).unwrap();
+    let repaired = store.repair(&check(&store), &RepairOptions::new());
+    assert!(repaired.is_complete(), "{repaired:?}");
+    assert_eq!((ids(&of_images), ids(&own)), before);
+    let store = Store::open(options).unwrap();
+    assert_eq!(told(&check(&store), &place), Vec::<String>::new());
 }

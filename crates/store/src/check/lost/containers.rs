@@ -4,8 +4,9 @@ use layerhold_ids::{ContainerId, ImageId, LayerId};
 use layerhold_schema::{ContainerRecord, Timestamp};
 use serde_json::{Map, Value, json};
 
-use super::items::read;
+use super::items::{Item, read};
 use super::layers::{map_entries, time};
+use super::scrap::Scrap;
 use super::search::{BeyondHelp, Found, Search};
 use crate::layout::USER_DATA;
 use crate::records::Container;
@@ -45,11 +46,7 @@ impl Search<'_, '_> {
         // Without a layer nothing is a container; any will do for trying the other members.
         drop(base.insert("layer".to_owned(), json!(id.as_str())));
         scrap.keep_valid::<Container>(&base);
-        drop(
-            scrap
-                .members_mut()
-                .insert("id".to_owned(), json!(id.as_str())),
-        );
+        scrap.set_id(id.as_str());
         let record = ContainerRecord::from_json(&scrap.json());
         let mut record = record.map_err(|_| BeyondHelp::Nothing)?;
         let tells = |field: &str| scrap.tells(field, &FIELDS);
@@ -68,24 +65,11 @@ impl Search<'_, '_> {
                 None => self.unknown("the image it was made of"),
             }
         }
-        let items = read(&self.look.inner.layout.containers, id.as_str());
-        if !tells("big-data-names") {
-            record.big_data_names = items.iter().map(|item| item.key.clone()).collect();
-        }
-        for item in items {
-            if !record.big_data_names.contains(&item.key) {
-                continue;
-            }
-            let size = i64::try_from(item.size).unwrap_or(-1);
-            let known = *record
-                .big_data_sizes
-                .entry(item.key.clone())
-                .or_insert(size);
-            if let Some(digest) = item.digest.filter(|_| known == size) {
-                let digests = &mut record.big_data_digests;
-                let _kept = digests.entry(item.key).or_insert(digest.to_string());
-            }
-        }
+        note_items(
+            &mut record,
+            &scrap,
+            read(&self.look.inner.layout.containers, id.as_str()),
+        );
         if !tells("uidmap") {
             record.uid_map = map_entries(config.pointer("/linux/uidMappings"));
             record.gid_map = map_entries(config.pointer("/linux/gidMappings"));
@@ -152,5 +136,24 @@ impl Search<'_, '_> {
         let dir = self.look.inner.layout.containers.open_dir(id.as_str());
         let stat = dir.and_then(|dir| dir.stat_self());
         stat.map_or(Timestamp::ZERO, |stat| time(&stat))
+    }
+}
+
+/// Notes data items, their sizes and digests where the record says nothing.
+fn note_items(record: &mut ContainerRecord, scrap: &Scrap, items: Vec<Item>) {
+    if !scrap.tells("big-data-names", &FIELDS) {
+        record.big_data_names = items.iter().map(|item| item.key.clone()).collect();
+    }
+    for item in items {
+        if !record.big_data_names.contains(&item.key) {
+            continue;
+        }
+        let size = i64::try_from(item.size).unwrap_or(-1);
+        let sizes = &mut record.big_data_sizes;
+        let known = *sizes.entry(item.key.clone()).or_insert(size);
+        if let Some(digest) = item.digest.filter(|_| known == size) {
+            let digests = &mut record.big_data_digests;
+            let _kept = digests.entry(item.key).or_insert(digest.to_string());
+        }
     }
 }

@@ -38,14 +38,9 @@ impl Search<'_, '_> {
         self.begin();
         let mut scrap = self.images.get(id.as_str()).cloned().unwrap_or_default();
         mend_digests(scrap.members_mut());
-        let mut base = Map::new();
-        drop(base.insert("id".to_owned(), json!(id.as_str())));
+        let base = Map::from_iter([("id".to_owned(), json!(id.as_str()))]);
         scrap.keep_valid::<Image>(&base);
-        drop(
-            scrap
-                .members_mut()
-                .insert("id".to_owned(), json!(id.as_str())),
-        );
+        scrap.set_id(id.as_str());
         let record = ImageRecord::from_json(&scrap.json());
         let mut record = record.map_err(|_| BeyondHelp::Nothing)?;
         let tells = |field: &str| scrap.tells(field, &FIELDS);

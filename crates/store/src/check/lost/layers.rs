@@ -5,6 +5,8 @@ use layerhold_schema::{IdMapEntry, LayerRecord, Timestamp};
 use layerhold_sys::Stat;
 use serde_json::{Map, Value, json};
 
+use super::replay::Replay;
+use super::scrap::Scrap;
 use super::search::{BeyondHelp, Found, Search};
 use crate::layout::tar_split_name;
 use crate::records::Layer;
@@ -37,84 +39,95 @@ impl Search<'_, '_> {
     pub(super) fn layer(&mut self, id: &LayerId) -> Result<Found<Layer>, BeyondHelp> {
         self.begin();
         let mut scrap = self.layers.get(id.as_str()).cloned().unwrap_or_default();
-        let mut base = Map::new();
-        drop(base.insert("id".to_owned(), json!(id.as_str())));
+        let base = Map::from_iter([("id".to_owned(), json!(id.as_str()))]);
         scrap.keep_valid::<Layer>(&base);
-        drop(
-            scrap
-                .members_mut()
-                .insert("id".to_owned(), json!(id.as_str())),
-        );
+        scrap.set_id(id.as_str());
         let record = LayerRecord::from_json(&scrap.json());
         let mut record = record.map_err(|_| BeyondHelp::Nothing)?;
         if record.is_incomplete() {
             return Err(BeyondHelp::Incomplete);
         }
-        let tells = |field: &str| scrap.tells(field, &FIELDS);
         let replay = self.replay(id);
-        let container = self.container_of(id);
-        if !tells("diff-digest")
-            && let Some((digest, size)) = replay.as_ref().and_then(|replay| replay.tar.clone())
-        {
-            record.diff_digest = digest.to_string();
-            record.diff_size = i64::try_from(size).unwrap_or(-1);
+        if let Some(replay) = &replay {
+            self.tell_tar(&mut record, &scrap, replay);
         }
-        if !tells("diff-digest") && record.diff_digest.is_empty() && replay.is_some() {
-            self.unknown("the digest of its tar");
-        }
-        if record.parent.is_empty() && !tells("parent") {
+        if record.parent.is_empty() && !scrap.tells("parent", &FIELDS) {
             let parent = self.parent(id, record.diff_id().ok().flatten().as_ref())?;
             record.parent = parent.map_or(String::new(), LayerId::into_string);
         }
-        if let Some(replay) = &replay {
-            if !tells("uidset") {
-                record.uid_set.clone_from(&replay.uids);
-            }
-            if !tells("gidset") {
-                record.gid_set.clone_from(&replay.gids);
-            }
-            if !tells("compressed-diff-digest") {
-                self.unknown("how it was compressed when it came");
+        self.tell_owners(&mut record, &scrap, id, replay.as_ref())?;
+        self.tell_rest(&mut record, &scrap, id);
+        let spot = scrap
+            .spot
+            .unwrap_or_else(|| self.layer_spot(id, replay.is_some()));
+        let record = Layer::new(record).map_err(|_| BeyondHelp::Nothing)?;
+        Ok(self.found(record, spot))
+    }
+
+    /// What the tar-split file says.
+    fn tell_tar(&mut self, record: &mut LayerRecord, scrap: &Scrap, replay: &Replay) {
+        let tells = |field: &str| scrap.tells(field, &FIELDS);
+        if !tells("diff-digest") {
+            match &replay.tar {
+                Some((digest, size)) => {
+                    record.diff_digest = digest.to_string();
+                    record.diff_size = i64::try_from(*size).unwrap_or(-1);
+                }
+                None if record.diff_digest.is_empty() => self.unknown("the digest of its tar"),
+                None => {}
             }
         }
-        if !tells("uidmap") {
-            match (&container, &replay) {
-                (Some(container), _) => {
-                    let maps = container.id_maps();
-                    if !self.look.driver.supports_shifting(&maps) {
-                        (record.uid_map, record.gid_map) = (
-                            container.record().uid_map.clone(),
-                            container.record().gid_map.clone(),
-                        );
-                    }
-                }
-                (None, Some(replay)) if !replay.has_own_owners => {
-                    return Err(BeyondHelp::IdMaps);
-                }
-                _ => (record.uid_map, record.gid_map) = (Vec::<IdMapEntry>::new(), Vec::new()),
-            }
+        if !tells("uidset") {
+            record.uid_set.clone_from(&replay.uids);
         }
-        if let Some(container) = container.as_ref().filter(|_| !tells("mountlabel")) {
+        if !tells("gidset") {
+            record.gid_set.clone_from(&replay.gids);
+        }
+        self.unknown_unless(
+            tells("compressed-diff-digest"),
+            "how it was compressed when it came",
+        );
+    }
+
+    /// Maps and label: those of its container, if it has one.
+    fn tell_owners(
+        &self,
+        record: &mut LayerRecord,
+        scrap: &Scrap,
+        id: &LayerId,
+        replay: Option<&Replay>,
+    ) -> Result<(), BeyondHelp> {
+        let are_maps_told = scrap.tells("uidmap", &FIELDS);
+        let Some(container) = self.container_of(id) else {
+            return match replay {
+                Some(replay) if !are_maps_told && !replay.has_own_owners => Err(BeyondHelp::IdMaps),
+                _ => Ok(()),
+            };
+        };
+        if !are_maps_told && !self.look.driver.supports_shifting(&container.id_maps()) {
+            record.uid_map.clone_from(&container.record().uid_map);
+            record.gid_map.clone_from(&container.record().gid_map);
+        }
+        if !scrap.tells("mountlabel", &FIELDS) {
             record.mount_label = container.mount_label().to_owned();
         }
+        Ok(())
+    }
+
+    fn tell_rest(&mut self, record: &mut LayerRecord, scrap: &Scrap, id: &LayerId) {
+        let tells = |field: &str| scrap.tells(field, &FIELDS);
         if record.created.is_zero() && !tells("created") {
             record.created = self.layer_time(id);
             self.unknown("when it was made (the time of its files is taken)");
         }
         if !tells("big-data-names") {
             let dirs = self.look.inner.layout.layer_dirs();
-            record.big_data_names = dirs
-                .flat_map(|dir| super::items::names(dir, id.as_str()))
-                .collect();
+            let names = dirs.flat_map(|dir| super::items::names(dir, id.as_str()));
+            record.big_data_names = names.collect();
         }
-        self.unknown_unless(tells("names"), "names");
-        self.unknown_unless(tells("metadata"), "metadata");
-        self.unknown_unless(tells("flags"), "flags");
-        let spot = scrap
-            .spot
-            .unwrap_or_else(|| self.layer_spot(id, replay.is_some()));
-        let record = Layer::new(record).map_err(|_| BeyondHelp::Nothing)?;
-        Ok(self.found(record, spot))
+        for field in ["names", "metadata", "flags"] {
+            self.unknown_unless(tells(field), field);
+        }
     }
 
     /// Where new records of its kind go.

@@ -77,6 +77,12 @@ impl Scrap {
         });
     }
 
+    /// Notes the ID, which need not be among what is left.
+    pub(super) fn set_id(&mut self, id: &str) {
+        let id = Value::String(id.to_owned());
+        drop(self.members.insert("id".to_owned(), id));
+    }
+
     pub(super) fn members_mut(&mut self) -> &mut Map<String, Value> {
         &mut self.members
     }
