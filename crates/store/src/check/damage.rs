@@ -14,7 +14,7 @@ use crate::item::ItemKind;
 pub enum Damage {
     // ---- record files -------------------------------------------------------------------------------
     /// A record file is empty: not even a list of nothing is in it.
-    #[error("{} is empty: what it named is lost", path.display())]
+    #[error("{} is empty: what it named is lost (with [] in it, it would say that it names nothing)", path.display())]
     RecordFileEmpty {
         /// Which records.
         kind: ItemKind,

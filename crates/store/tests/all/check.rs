@@ -428,7 +428,7 @@ fn lost_records_are_no_reason_to_call_contents_garbage() {
         let first = &told(&report, &place)[0];
         let expected = match damage {
             "empty" => {
-                "store: root/vfs-layers/layers.json is empty: what it named is lost (Rebuild)"
+                "store: root/vfs-layers/layers.json is empty: what it named is lost (with [] in it, it would say that it names nothing) (Rebuild)"
             }
             "missing" => {
                 "store: root/vfs-layers/layers.json is missing, but there is content that it should name (Rebuild)"

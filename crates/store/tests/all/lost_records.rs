@@ -506,7 +506,7 @@ fn an_empty_list_of_containers_is_no_reason_to_remove_their_layers() {
     let at_once = layerhold::CheckOptions::new().with_unreferenced_age(std::time::Duration::ZERO);
     let report = store.check(&at_once).unwrap();
     let expected = [
-        "store: root/vfs-containers/containers.json is empty: what it named is lost (Nothing)"
+        "store: root/vfs-containers/containers.json is empty: what it named is lost (with [] in it, it would say that it names nothing) (Nothing)"
             .to_owned(),
         format!(
             "layer {}: no image or container uses it (Nothing)",
