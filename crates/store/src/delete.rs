@@ -28,7 +28,7 @@ use crate::error::{DeleteError, LookupError, MountError};
 use crate::inner::Inner;
 use crate::intent::Intent;
 use crate::locks::{InContext, Locks};
-use crate::lookup::{by_key, own_by_id};
+use crate::lookup::{by_key, is_exactly, is_exactly_container, own_by_id};
 use crate::mount::Unmounting;
 use crate::records::{BY_IMAGE, BY_LAYER, BY_PARENT, BY_TOP_LAYER, Container, Image, Layer};
 use crate::shelves::Parts;
@@ -44,9 +44,41 @@ pub enum Commit {
     ListOnly,
 }
 
+/// Something that a key means.
+enum Meant {
+    Container(Doomed<Container>),
+    Image(Doomed<Image>),
+    Layer(Doomed<Layer>),
+}
+
+impl Meant {
+    fn is_exactly(&self, key: &str) -> bool {
+        match self {
+            Self::Container(Doomed::Usable(container)) => is_exactly_container(container, key),
+            Self::Image(Doomed::Usable(image)) => is_exactly(&**image, key),
+            Self::Layer(Doomed::Usable(layer)) => is_exactly(&**layer, key),
+            Self::Container(Doomed::Damaged(id))
+            | Self::Image(Doomed::Damaged(id))
+            | Self::Layer(Doomed::Damaged(id)) => id == key,
+        }
+    }
+}
+
+/// What a key means of each kind, in the order of the kinds.
+fn meant(locks: &Locks, key: &str) -> Result<Vec<Meant>, LookupError> {
+    let container = find_doomed_of_some_kind(&locks.containers, key)?.map(Meant::Container);
+    let image = find_doomed_of_some_kind(&locks.images, key)?.map(Meant::Image);
+    let others: Vec<Meant> = container.into_iter().chain(image).collect();
+    let layer = match others.is_empty() {
+        true => find_doomed(&locks.layers, key)?,
+        false => find_doomed_of_some_kind(&locks.layers, key)?,
+    };
+    Ok(others.into_iter().chain(layer.map(Meant::Layer)).collect())
+}
+
 impl Store {
-    /// Deletes a container with its layer, else an image without its layers, else a layer. Whether anything uses it is not
-    /// asked: see the other methods for that.
+    /// Deletes a container with its layer, else an image without its layers, else a layer; before all of them, one whose whole ID
+    /// or name the key is. Whether anything uses it is not asked: see the other methods for that.
     ///
     /// Go: `Store.Delete`.
     ///
@@ -55,14 +87,13 @@ impl Store {
     /// [`DeleteError::Lookup`] when the key means nothing.
     pub fn delete(&self, key: &str) -> Result<(), DeleteError> {
         self.inner.deleting(|work, locks| {
-            if let Some(container) = find_doomed_of_some_kind(&locks.containers, key)? {
-                return work.doomed_container(locks, &container);
-            }
-            if let Some(image) = find_doomed_of_some_kind(&locks.images, key)? {
-                return work.image_of_id(locks, image.id());
-            }
-            match find_doomed(&locks.layers, key)? {
-                Some(layer) => match layer.id().parse() {
+            let exactly = |doomed: &Meant| doomed.is_exactly(key);
+            let meant = meant(locks, key)?;
+            let position = meant.iter().position(exactly).unwrap_or_default();
+            match meant.into_iter().nth(position) {
+                Some(Meant::Container(container)) => work.doomed_container(locks, &container),
+                Some(Meant::Image(image)) => work.image_of_id(locks, image.id()),
+                Some(Meant::Layer(layer)) => match layer.id().parse() {
                     Ok(id) => work.layers(locks, &[id]),
                     Err(_) => work.layer_record(locks, layer.id()),
                 },

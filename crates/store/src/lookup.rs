@@ -68,6 +68,16 @@ pub(crate) fn find<R: Item>(
     Ok(None)
 }
 
+/// Whether a key means a container in another way than by the beginning of its ID. The ID of its layer is one.
+pub(crate) fn is_exactly_container(container: &Container, key: &str) -> bool {
+    is_exactly(container, key) || container.layer().as_str() == key
+}
+
+/// Whether a key is the ID or a name, and not only the beginning of the ID.
+pub(crate) fn is_exactly<R: Record>(record: &R, key: &str) -> bool {
+    record.id() == key || record.names().iter().any(|name| name == key)
+}
+
 /// Finds what a text means.
 pub(crate) fn lookup<R: Item>(records: &impl Parts<R>, key: &str) -> Result<Arc<R>, LookupError> {
     find(records, key)?.ok_or_else(|| LookupError::Unknown {

@@ -17,7 +17,7 @@ use crate::check::mounted;
 use crate::error::{AccessError, LookupError, MountError};
 use crate::inner::Inner;
 use crate::item::ItemKind;
-use crate::lookup::{find, lookup, refuse_additional, require};
+use crate::lookup::{find, is_exactly, is_exactly_container, lookup, refuse_additional, require};
 use crate::mounts::{CountsGuard, LayerOf, Mounted};
 use crate::options::VolatileMounts;
 use crate::records::{Container, Layer};
@@ -149,7 +149,7 @@ impl Inner {
         // Containers are also found by prefixes here, as long as no layer is meant more exactly.
         let container = find(&containers, key).unwrap_or(None);
         let is_layer = || matches!(find(&layers, key), Ok(Some(layer)) if is_exactly(&*layer, key));
-        let container = container.filter(|it| is_exactly(&**it, key) || !is_layer());
+        let container = container.filter(|it| is_exactly_container(it, key) || !is_layer());
         if let Some(container) = container {
             let layer = require(&layers, container.layer().as_str())?;
             return Ok(Target {
@@ -302,11 +302,6 @@ impl Inner {
             other => Ok(other?),
         }
     }
-}
-
-/// Whether a key is the ID or a name, and not only the beginning of the ID.
-fn is_exactly<R: layerhold_json_store::Record>(record: &R, key: &str) -> bool {
-    record.id() == key || record.names().iter().any(|name| name == key)
 }
 
 fn options(target: &Target, request: &MountRequest, volatile: VolatileMounts) -> MountOptions {

@@ -1,7 +1,8 @@
 //! Deleting.
 
 use layerhold::{
-    Commit, ContainerSpec, DeleteError, ErrorKind, ImageSpec, LayerSpec, MountRequest, Store,
+    Commit, ContainerSpec, DeleteError, ErrorKind, ImageSpec, LayerSpec, LookupError, MountRequest,
+    Store,
 };
 use layerhold_ids::LayerId;
 
@@ -354,4 +355,46 @@ fn root_a_full_disk_can_be_emptied() {
     assert!(store.garbage_collect().unwrap().is_empty());
     // There is room again.
     image(&store, "again", &file_tar("smaller", &vec![7; 2 << 20]));
+}
+
+#[test]
+fn what_is_meant_exactly_is_deleted() {
+    let place = Place::new();
+    import(
+        &place.store,
+        LayerSpec::new().id("ab".parse().unwrap()),
+        &small_tar(),
+    );
+    let mut tx = place.store.begin().unwrap();
+    tx.create_container(
+        ContainerSpec::new()
+            .id("abc".parse().unwrap())
+            .layer("w".parse::<LayerId>().unwrap()),
+    )
+    .unwrap();
+    tx.create_image(ImageSpec::new().id("abd".parse().unwrap()))
+        .unwrap();
+    tx.commit().unwrap();
+    place.store.delete("ab").unwrap();
+    let view = place.store.snapshot().unwrap();
+    let left = (
+        view.layers().count(),
+        view.images().count(),
+        view.containers().count(),
+    );
+    assert_eq!(left, (1, 1, 1));
+    // Nothing is called so any more, and so the beginning of an ID will do.
+    place.store.delete("ab").unwrap();
+    let view = place.store.snapshot().unwrap();
+    let left = (
+        view.layers().count(),
+        view.images().count(),
+        view.containers().count(),
+    );
+    assert_eq!(left, (0, 1, 0));
+    place.store.delete("ab").unwrap();
+    assert!(matches!(
+        place.store.delete("ab"),
+        Err(DeleteError::Lookup(LookupError::Nothing { .. }))
+    ));
 }

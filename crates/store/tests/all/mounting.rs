@@ -102,6 +102,14 @@ fn a_layer_is_not_taken_for_a_container_whose_id_begins_alike() {
         assert!(path.ends_with(layer), "{key}: {path:?}");
         place.store.unmount(key, Unmounting::Once).unwrap();
     }
+    // The ID of its layer means the container, and so what is mounted is volatile or mapped as the container is.
+    let mut tx = place.store.begin().unwrap();
+    let spec = ContainerSpec::new().id(id("v")).layer(id("x"));
+    tx.create_container(spec.mount_option("nosuid")).unwrap();
+    tx.commit().unwrap();
+    let error = place.store.mount("x", &MountRequest::new()).unwrap_err();
+    assert!(error.to_string().contains('x'), "{error}");
+    assert!(matches!(error, MountError::Driver { .. }), "{error:?}");
     // Nothing is called so, and so the beginning of an ID will do.
     place.store.delete_layer("ab").unwrap();
     let path = place.store.mount("ab", &MountRequest::new()).unwrap();
