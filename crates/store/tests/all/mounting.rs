@@ -108,7 +108,6 @@ fn a_layer_is_not_taken_for_a_container_whose_id_begins_alike() {
     tx.create_container(spec.mount_option("nosuid")).unwrap();
     tx.commit().unwrap();
     let error = place.store.mount("x", &MountRequest::new()).unwrap_err();
-    assert!(error.to_string().contains('x'), "{error}");
     assert!(matches!(error, MountError::Driver { .. }), "{error:?}");
     // Nothing is called so, and so the beginning of an ID will do.
     place.store.delete_layer("ab").unwrap();
