@@ -11,6 +11,7 @@ use layerhold_sys::{Capability, has_capability, in_user_namespace};
 
 use crate::dropin::Streams;
 use crate::environment::Environment;
+use crate::failure::plain;
 
 /// A command line: arguments, environment and streams in, exit code out.
 type CommandLine = fn(&[String], &Environment, &mut Streams<'_>) -> io::Result<u8>;
@@ -18,11 +19,20 @@ type CommandLine = fn(&[String], &Environment, &mut Streams<'_>) -> io::Result<u
 /// The size of the buffer of standard output. Larger pieces go past it.
 const BUFFER: usize = 64 * 1024;
 
-/// Runs a command line with the arguments, environment and streams of this process.
-pub fn main(run: CommandLine) -> ExitCode {
-    let arguments: Vec<String> = std::env::args_os()
-        .map(|argument| argument.to_string_lossy().into_owned())
-        .collect();
+/// Runs a command line with the arguments, environment and streams of this process. Arguments that are not UTF-8 are refused,
+/// with `usage` as exit code: another file than the one that was named must not be used.
+pub fn main(run: CommandLine, usage: u8) -> ExitCode {
+    let mut arguments = Vec::new();
+    for argument in std::env::args_os() {
+        match argument.into_string() {
+            Ok(argument) => arguments.push(argument),
+            Err(argument) => {
+                let text = argument.to_string_lossy();
+                let _ignored = writeln!(io::stderr(), "an argument is not valid UTF-8: {text}");
+                return ExitCode::from(usage);
+            }
+        }
+    }
     let variables: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
@@ -48,7 +58,7 @@ pub fn main(run: CommandLine) -> ExitCode {
         // Nobody reads any more: say nothing, and do not succeed.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
         Err(error) => {
-            let _ignored = writeln!(io::stderr(), "standard output: {error}");
+            let _ignored = writeln!(io::stderr(), "standard output: {}", plain(&error));
             ExitCode::FAILURE
         }
     }

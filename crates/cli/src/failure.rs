@@ -21,6 +21,13 @@ pub enum Failure {
         /// Why.
         source: io::Error,
     },
+    /// A file that the caller named cannot be written to its end.
+    Output {
+        /// The file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
     /// Standard input cannot be read, or output cannot be written.
     Stream(io::Error),
     /// A value makes no sense; the text says which and why.
@@ -35,6 +42,18 @@ impl Failure {
     /// Wraps an error about a value.
     pub fn value(error: impl StdError + Send + Sync + 'static) -> Self {
         Failure::Value(Box::new(error))
+    }
+
+    /// Says which file could not be written, where the stream that failed was one. What the store cannot read is no error of
+    /// the operating system's, and stays as it is.
+    pub(crate) fn writing(self, path: impl fmt::Display) -> Self {
+        match self {
+            Failure::Stream(source) if source.raw_os_error().is_some() => Failure::Output {
+                path: path.to_string(),
+                source,
+            },
+            other => other,
+        }
     }
 
     /// The reader of our output is gone, which is no reason to complain to it.
@@ -55,6 +74,7 @@ impl fmt::Display for Failure {
             Failure::Load(error) => f.write_str(&chain(error.as_ref())),
             Failure::Save(error) => f.write_str(&chain(error.as_ref())),
             Failure::File { path, source } => write!(f, "open {path}: {}", plain(source)),
+            Failure::Output { path, source } => write!(f, "write {path}: {}", plain(source)),
             // A difference that cannot be made is told by the stream that it is read from.
             Failure::Stream(error) => f.write_str(&with_causes(plain(error), error.source())),
             Failure::Value(error) => f.write_str(&chain(error.as_ref())),
@@ -94,7 +114,7 @@ pub(crate) fn without_operand<'a>(operand: &str, text: &'a str) -> &'a str {
 }
 
 /// An I/O error as C and Go print it: without the number.
-fn plain(error: &io::Error) -> String {
+pub(crate) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error ") {
         Some(at) => text.get(..at).unwrap_or(&text).to_lowercase(),

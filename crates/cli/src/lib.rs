@@ -19,10 +19,6 @@
 //! assert_eq!(out, b"nosuch: unrecognized command.\n");
 //! # Ok::<(), std::io::Error>(())
 //! ```
-//!
-//! # Limitations
-//!
-//! - The drop-in's commands for checking, repairing and partial pulls are to come.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 

@@ -16,7 +16,7 @@ pub(crate) struct Given {
     pub(crate) image_store: Option<String>,
     pub(crate) driver: Option<String>,
     pub(crate) driver_options: Vec<String>,
-    pub(crate) transient: bool,
+    pub(crate) transient: Option<bool>,
 }
 
 impl Given {
@@ -131,8 +131,10 @@ fn override_by(options: &mut StoreOptions, given: &Given, environment: &Environm
     options
         .driver_options
         .extend(given.driver_options.iter().cloned());
-    if given.transient {
-        options.persistence = Persistence::Transient;
+    match given.transient {
+        Some(true) => options.persistence = Persistence::Transient,
+        Some(false) => options.persistence = Persistence::Durable,
+        None => {}
     }
     options.privilege = environment.privilege;
     if environment.forbids_shifting() {

@@ -96,10 +96,12 @@ pub(crate) struct Values {
 impl Values {
     /// Tells whether a switch is on.
     pub(crate) fn is_on(&self, long: &str) -> bool {
-        self.given
-            .get(long)
-            .and_then(|values| values.last())
-            .is_some_and(|value| value == "true")
+        self.switch(long) == Some(true)
+    }
+
+    /// What a switch was set to, if it was given.
+    pub(crate) fn switch(&self, long: &str) -> Option<bool> {
+        self.list(long).last().map(|value| value == "true")
     }
 
     /// The last text given, or the empty text: to the Go tool the two are the same.

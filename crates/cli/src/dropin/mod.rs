@@ -27,22 +27,24 @@ mod storage_layer;
 mod table;
 mod tree;
 mod unshare;
+mod usage;
 mod whole;
 mod words;
 
 use std::io::{Read, Write};
 
-use layerhold::Store;
+use layerhold::{Store, StoreOptions};
 
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::options::{Given, Opening, opening};
 use crate::user_namespace;
-use flags::{Flag, FlagError, Values};
+use flags::{FlagError, Values};
 pub use manual::manual;
 pub(crate) use output::copy as copy_stream;
-use table::{COMMANDS, Command, GLOBAL, HELP};
+use table::{COMMANDS, Command, GLOBAL, HELP, OLD_HELP};
 pub(crate) use tree::{Node, draw};
+use usage::{Stream, command_usage, complain, general_usage};
 
 /// The streams of a command.
 pub struct Streams<'a> {
@@ -86,7 +88,7 @@ pub(crate) enum Action {
 }
 
 /// Exit code of a command that failed.
-pub(crate) const FAILED: u8 = 1;
+pub const FAILED: u8 = 1;
 /// Exit code of flags after the command word that make no sense, and of its `--help`.
 const BAD_FLAGS: u8 = 125;
 
@@ -125,6 +127,10 @@ pub fn run(
     }
 }
 
+/// What is said of a spelling that Go's tool still takes.
+const HELP_IS_OLD: &str =
+    "Warning: '-help' is deprecated, it will be replaced by '--help' soon. See usage.";
+
 /// What a command line says.
 struct Line {
     /// The flags before the command word.
@@ -154,8 +160,15 @@ fn parse(program: &str, words: &[String], streams: &mut Streams<'_>) -> std::io:
         return Ok(Parsed::Exit(FAILED));
     }
     let before: Vec<_> = GLOBAL.iter().copied().chain([HELP]).collect();
-    let words = match flags::parse(&before, &mut values, words) {
-        Ok(words) => words,
+    let known: Vec<_> = before.iter().copied().chain([OLD_HELP]).collect();
+    let words = match flags::parse(&known, &mut values, words) {
+        Ok(rest) => {
+            let read = words.len() - rest.len();
+            if words.iter().take(read).any(|word| word == "-help") {
+                writeln!(streams.err, "{HELP_IS_OLD}")?;
+            }
+            rest
+        }
         Err(error) => {
             if error == FlagError::Help {
                 general_usage(streams, &before, Stream::Error)?;
@@ -274,12 +287,28 @@ fn open(
     for warning in warnings.iter().filter(|warning| debug || warning.is_loud()) {
         writeln!(streams.err, "{warning}")?;
     }
+    if debug {
+        debug_lines(&options, streams)?;
+    }
     // To the Go tool the flag is on for everybody but root.
     let stays = line.values.text("unshare") == "false";
     if !stays && let Err(failure) = user_namespace::enter_if_needed(environment) {
         return Ok(Err(failure));
     }
     Ok(Store::open(options).map_err(Failure::from))
+}
+
+/// Says which store is about to be opened.
+fn debug_lines(options: &StoreOptions, streams: &mut Streams<'_>) -> std::io::Result<()> {
+    let driver = options.driver.as_deref().unwrap_or_default();
+    writeln!(streams.err, "Root: {}", options.graph_root.display())?;
+    writeln!(streams.err, "Run Root: {}", options.run_root.display())?;
+    writeln!(streams.err, "Driver Name: {driver}")?;
+    writeln!(
+        streams.err,
+        "Driver Options: [{}]",
+        options.driver_options.join(" ")
+    )
 }
 
 /// The flags that say which store is meant. An empty text is none, as in the Go tool.
@@ -291,64 +320,6 @@ fn given(values: &Values) -> Given {
         image_store: text("image-store"),
         driver: text("storage-driver"),
         driver_options: values.list("storage-opt").to_vec(),
-        transient: values.is_on("transient-store"),
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Stream {
-    Output,
-    Error,
-}
-
-/// Prints the list of commands. The Go tool sends the table of flags elsewhere than the rest,
-/// except when help was asked for, and shows no values in it.
-fn general_usage(streams: &mut Streams<'_>, known: &[Flag], table: Stream) -> std::io::Result<()> {
-    writeln!(
-        streams.out,
-        "Usage: containers-storage command [options [...]]\n\nCommands:\n"
-    )?;
-    for command in COMMANDS {
-        let name = command.names.first().copied().unwrap_or_default();
-        writeln!(streams.out, "  {name:<30}{}", command.help)?;
-    }
-    writeln!(streams.out, "\nOptions:")?;
-    let text = flags::describe(known, &Values::default());
-    match table {
-        Stream::Output => streams.out.write_all(text.as_bytes()),
-        Stream::Error => streams.err.write_all(text.as_bytes()),
-    }
-}
-
-fn command_usage(
-    streams: &mut Streams<'_>,
-    name: &str,
-    command: &Command,
-    values: &Values,
-) -> std::io::Result<()> {
-    writeln!(
-        streams.out,
-        "Usage: containers-storage {name} {}\n\n{}\n\nOptions:",
-        command.operands, command.help
-    )?;
-    let all: Vec<_> = command.flags.iter().chain(GLOBAL).copied().collect();
-    streams
-        .err
-        .write_all(flags::describe(&all, values).as_bytes())
-}
-
-/// Prints what is wrong with the flags, and where help is to be had.
-fn complain(
-    streams: &mut Streams<'_>,
-    program: &str,
-    command: Option<&str>,
-    error: &FlagError,
-) -> std::io::Result<()> {
-    let set = command.unwrap_or("containers-storage");
-    writeln!(streams.err, "{error}")?;
-    if program == set {
-        writeln!(streams.err, "See '{program} --help'.")
-    } else {
-        writeln!(streams.err, "See '{program} {set} --help'.")
+        transient: values.switch("transient-store"),
     }
 }

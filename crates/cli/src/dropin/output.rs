@@ -103,7 +103,7 @@ pub(crate) fn copy_out(call: &mut Call<'_, '_>, source: &mut dyn Read) -> Result
                 path: path.to_owned(),
                 source,
             })?;
-            copy(source, &mut file)
+            copy(source, &mut file).map_err(|failure| failure.writing(path))
         }
     }
 }

@@ -66,6 +66,9 @@ pub(crate) const GLOBAL: &[Flag] = &[
 /// The flag that is known before the command word only.
 pub(crate) const HELP: Flag = switch("help", &[], "Print usage");
 
+/// Its old spelling, which no help text shows.
+pub(crate) const OLD_HELP: Flag = switch("help", &["-help"], "Print usage");
+
 /// All commands, in the order of the Go tool's help text.
 pub(crate) const COMMANDS: &[Command] = &[
     Command {
@@ -80,7 +83,8 @@ pub(crate) const COMMANDS: &[Command] = &[
                 "max",
                 &["-m"],
                 "Maximum allowed age for unreferenced layers",
-            ),
+            )
+            .or("24h"),
             switch("repair", &["-r"], "Remove damaged images and layers"),
             switch("force", &["-f"], "Remove damaged containers"),
             switch("quick", &["-q"], "Perform only quick checks"),

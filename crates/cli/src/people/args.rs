@@ -4,31 +4,38 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+/// What the codes mean that the program exits with.
+const EXIT_CODES: &str = "Exit codes: 0 when all was done, 1 when something failed or `check` found damage, \
+                          2 when the command line makes no sense.";
+
+/// The heading of the options that every command has.
+const EVERYWHERE: &str = "Options of every command";
+
 /// Keeps container layers, images and containers on disk, in the format that podman, buildah,
 /// skopeo and CRI-O share.
 #[derive(Debug, Parser)]
-#[command(name = "layerhold", version, max_term_width = 100)]
+#[command(name = "layerhold", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Arguments {
-    /// The store's directory; with it, storage.conf is not read
-    #[arg(long, global = true, value_name = "DIR")]
+    /// The store's directory; with it, nothing of storage.conf counts but the run root
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR")]
     pub root: Option<PathBuf>,
-    /// The directory for what does not survive a reboot
-    #[arg(long, global = true, value_name = "DIR")]
+    /// The directory for what does not survive a reboot; each store needs one of its own
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR")]
     pub runroot: Option<PathBuf>,
     /// The graph driver; found out from the store when not given
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "NAME")]
     pub driver: Option<String>,
     /// An option of the graph driver, as key=value
-    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "KEY=VALUE")]
     pub driver_option: Vec<String>,
     /// When contents are flushed to the disk
-    #[arg(long, global = true, value_enum, value_name = "WHEN")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_enum, value_name = "WHEN")]
     pub sync: Option<SyncChoice>,
     /// How results are printed
-    #[arg(long, global = true, value_enum, default_value = "table")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_enum, default_value = "table")]
     pub format: Format,
     /// Show no progress
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = EVERYWHERE)]
     pub quiet: bool,
     /// What to do.
     #[command(subcommand)]
@@ -89,6 +96,8 @@ pub enum Command {
     /// Show what a layer, container or image changes, or write it as a tar
     Diff(Diff),
     /// Remove containers, images or layers that nothing uses
+    ///
+    /// An image that has several names loses the one that is given. Its ID, the last name, or --force remove it.
     Rm(Remove),
     /// Remove what killed or crashed programs left behind
     Gc,
@@ -107,7 +116,8 @@ pub enum Command {
     Repair(Repair),
     /// Show where the store is, what says so, and what is odd about it
     ///
-    /// Reads storage.conf, its drop-ins and the environment as podman does, without opening a store.
+    /// Reads storage.conf, its drop-ins and the environment as podman does, without opening a store. Options that name another
+    /// store are not looked at.
     Config,
     /// Write a script that completes command lines in a shell
     Completions(Completions),

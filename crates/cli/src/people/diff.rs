@@ -1,6 +1,7 @@
 //! `layerhold diff`.
 
 use std::fs::File;
+use std::io::IsTerminal;
 
 use layerhold::{ChangeKind, DiffCompression, Item, Snapshot};
 use layerhold_archive::Codec;
@@ -10,6 +11,7 @@ use serde_json::json;
 use super::Call;
 use super::args::Diff;
 use super::find::find;
+use super::save::ARCHIVE_ON_TERMINAL;
 use crate::dropin::copy_stream;
 use crate::failure::Failure;
 
@@ -69,16 +71,20 @@ fn write_tar(
     to: &str,
     output: Option<std::path::PathBuf>,
 ) -> Result<(), Failure> {
+    let output = output.filter(|path| path.as_os_str() != "-");
+    if output.is_none() && std::io::stdout().is_terminal() {
+        return Err(Failure::Flags(ARCHIVE_ON_TERMINAL));
+    }
     let compression = DiffCompression::As(Codec::Plain);
     let mut reader = call.store.diff(from, to, compression)?;
-    match output.filter(|path| path.as_os_str() != "-") {
+    match output {
         None => copy_stream(&mut reader, call.streams.out),
         Some(path) => {
             let mut file = File::create(&path).map_err(|source| Failure::File {
                 path: path.display().to_string(),
                 source,
             })?;
-            copy_stream(&mut reader, &mut file)
+            copy_stream(&mut reader, &mut file).map_err(|failure| failure.writing(path.display()))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `layerhold load`.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use layerhold_oci::{LoadOptions, load, load_stream};
@@ -22,6 +23,11 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Load, scratch: PathBuf) -> Resu
         options = options.platform(platform.parse().map_err(Failure::value)?);
     }
     let path = args.path.filter(|path| path.as_os_str() != "-");
+    if path.is_none() && std::io::stdin().is_terminal() {
+        return Err(Failure::Flags(
+            "nobody types an archive: name a file or a directory, or redirect",
+        ));
+    }
     let loaded = match path {
         Some(path) => load(call.store, &path, &options, &call.progress),
         None => load_stream(

@@ -37,7 +37,7 @@ use crate::user_namespace::enter_if_needed;
 use args::{Arguments, Command, Format, SyncChoice};
 
 /// Exit code of a command line that makes no sense.
-const USAGE: u8 = 2;
+pub const USAGE: u8 = 2;
 
 /// What a command is given.
 pub(crate) struct Call<'a, 'b> {

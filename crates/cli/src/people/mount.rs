@@ -90,6 +90,7 @@ pub(super) fn unmount(call: &mut Call<'_, '_>, args: &Unmount) -> Result<(), Fai
     };
     let snapshot = call.store.snapshot()?;
     let mut failed = false;
+    let mut done = Vec::new();
     for text in &args.items {
         let result = match find(&snapshot, text) {
             Ok(Item::Image(image)) => call.store.unmount_image(image.id().as_str(), how),
@@ -98,6 +99,9 @@ pub(super) fn unmount(call: &mut Call<'_, '_>, args: &Unmount) -> Result<(), Fai
             Err(_) => call.store.unmount(text, how),
         };
         match result {
+            Ok(still) if call.is_json() => {
+                done.push(json!({ "item": text, "mounted": still == StillMounted::Yes }));
+            }
             Ok(StillMounted::Yes) => call.note(format_args!("{text} is still mounted"))?,
             Ok(StillMounted::No) => {}
             Err(error) => {
@@ -105,6 +109,9 @@ pub(super) fn unmount(call: &mut Call<'_, '_>, args: &Unmount) -> Result<(), Fai
                 call.complain(text, error)?;
             }
         }
+    }
+    if call.is_json() {
+        call.json(&json!(done))?;
     }
     if failed {
         Err(Failure::Reported)

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::Call;
 use super::args::Remove;
-use super::find::find;
+use super::find::{find, name_of};
 use super::units::short;
 use crate::failure::Failure;
 
@@ -37,7 +37,7 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: &Remove) -> Result<(), Failure>
     }
 }
 
-/// Removes one item and returns what is gone, as lines.
+/// Removes one item, or a name of several, and returns what is gone, as lines.
 fn remove(
     call: &Call<'_, '_>,
     snapshot: &Snapshot,
@@ -51,6 +51,14 @@ fn remove(
             gone.push(format!("container {}", container.id()));
         }
         Item::Image(image) => {
+            if !force
+                && image.names().len() > 1
+                && let Some(name) = name_of(snapshot, &image, text)
+            {
+                let id = image.id().as_str();
+                call.store.remove_names(id, std::slice::from_ref(&name))?;
+                return Ok(vec![format!("name {name}")]);
+            }
             if force {
                 for container in snapshot.containers_of_image(image.id()) {
                     remove_container(call, container.id().as_str(), true)?;

@@ -11,6 +11,10 @@ use super::args::{CompressionChoice, Save, SaveKind};
 use super::units::short;
 use crate::failure::Failure;
 
+/// Why an archive is not written to a terminal.
+pub(super) const ARCHIVE_ON_TERMINAL: &str =
+    "an archive on the terminal is of no use: use --output, or redirect";
+
 pub(super) fn run(call: &mut Call<'_, '_>, args: Save, scratch: PathBuf) -> Result<(), Failure> {
     let kind = match args.to {
         SaveKind::Oci => TargetKind::OciLayout,
@@ -32,9 +36,7 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Save, scratch: PathBuf) -> Resu
             return Err(Failure::Flags("a directory needs a path: use --output"));
         }
         if std::io::stdout().is_terminal() {
-            return Err(Failure::Flags(
-                "an archive on the terminal is of no use: use --output, or redirect",
-            ));
+            return Err(Failure::Flags(ARCHIVE_ON_TERMINAL));
         }
         let written = save_stream(
             call.store,

@@ -182,7 +182,8 @@ fn root_what_is_odd_is_told_when_debugging() {
     let debugging = conf.text(DROPIN, &["-D", "layers", "-j"]);
     assert_eq!(
         debugging,
-        "[]\n@/storage.conf:5: unknown key storage.nosuch\n"
+        "[]\n@/storage.conf:5: unknown key storage.nosuch\n\
+         Root: @/g\nRun Root: @/r\nDriver Name: vfs\nDriver Options: []\n"
     );
     let people = conf.text(PEOPLE, &["config"]);
     assert!(
@@ -304,4 +305,32 @@ fn root_ordinary_users_become_root_of_a_namespace() {
     let stat = fs::metadata(conf.path("g/vfs/dir/x")).unwrap();
     assert_eq!(std::os::unix::fs::MetadataExt::uid(&stat), STRANGER);
     assert_eq!(as_stranger(&["layers", "-q"]).text(), "x\n");
+}
+
+#[test]
+fn root_flags_before_the_command_are_not_forgotten() {
+    let Some(()) = require_root() else { return };
+    let conf = Conf::new(VFS);
+    conf.text(DROPIN, &["create-image", "-i", "image"]);
+    let create = [
+        "--transient-store",
+        "create-container",
+        "-i",
+        "box",
+        "image",
+    ];
+    conf.text(DROPIN, &create);
+    assert_eq!(conf.text(DROPIN, &["containers"]), "");
+    assert_eq!(
+        conf.text(DROPIN, &["--transient-store", "containers"]),
+        "box\n"
+    );
+    // What the configuration says can be taken back.
+    conf.write(&format!("{VFS}transient_store = true\n"));
+    assert_eq!(conf.text(DROPIN, &["containers"]), "box\n");
+    let durable = ["containers", "--transient-store=false"];
+    assert_eq!(conf.text(DROPIN, &durable), "");
+    let image_store = ["--image-store", "@/images", "create-image", "-i", "other"];
+    conf.text(DROPIN, &image_store);
+    assert!(Path::new(&conf.path("images/vfs-images/images.json")).exists());
 }

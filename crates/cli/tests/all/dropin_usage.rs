@@ -1,5 +1,6 @@
 //! Flags, help texts and exit codes, beside the Go tool.
 
+use crate::support::Place;
 use crate::twin::{Done, Twin};
 
 /// Flags that 1.43 does not have.
@@ -101,6 +102,7 @@ fn root_peer_general_help_goes_where_the_go_tool_sends_it() {
     for words in [
         &[][..],
         &["--help"],
+        &["-help"],
         &["-h"],
         &["--bogus"],
         &["-g"],
@@ -159,5 +161,16 @@ fn root_newer_versions_refuse_what_1_43_ignores() {
             ours.out
                 .starts_with(&format!("{command}: too many arguments ([x]).\n"))
         );
+    }
+}
+
+#[test]
+fn root_flags_that_are_not_given_show_what_they_are() {
+    let place = Place::new();
+    for (command, shown) in [("check", "--max, -m=24h "), ("dedup", "--hash-method=crc ")] {
+        let ran = place.dropin([command, "--help"]);
+        assert_eq!(ran.code, Some(125), "{command}");
+        let err = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert!(err.contains(shown), "{err}");
     }
 }

@@ -20,6 +20,7 @@ mod dropin_staged;
 mod dropin_usage;
 mod overlay;
 mod people;
+mod people_care;
 mod people_images;
 mod shells;
 mod streams;

@@ -148,6 +148,9 @@ fn root_peer_podman_takes_part() {
     assert_eq!(names.lines(), ["localhost/app:1"]);
     run(podman().args(["tag", "app:1", "example.com/by-podman:2"])).assert_success();
     assert!(place.text(["images"]).contains("example.com/by-podman:2"));
+    place.text(["rm", "example.com/by-podman:2"]);
+    let names = run(podman().args(["images", "--format", "{{.Repository}}:{{.Tag}}"]));
+    assert_eq!(names.lines(), ["localhost/app:1"]);
     place.text(["rm", "app:1"]);
     assert_eq!(run(podman().args(["images", "-q"])).text(), "");
 }

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    layerhold_cli::main(layerhold_cli::people::run)
+    layerhold_cli::main(layerhold_cli::people::run, layerhold_cli::people::USAGE)
 }
