@@ -102,7 +102,8 @@ pub(crate) fn removable(image: &Image, locks: &Locks, elsewhere: &Elsewhere) -> 
     };
     for id in &mapped {
         // Go removes these whatever uses them.
-        if !is_used(id, &removable) {
+        let is_there = !matches!(by_id(&locks.layers, id.as_str()), Ok(None));
+        if is_there && !is_used(id, &removable) {
             removable.push((*id).clone());
         }
     }
@@ -111,8 +112,12 @@ pub(crate) fn removable(image: &Image, locks: &Locks, elsewhere: &Elsewhere) -> 
         if is_used(&id, &removable) || is_doomed(id.as_str(), &removable) {
             break;
         }
-        let layer = by_id(&locks.layers, id.as_str()).ok().flatten();
-        next = layer.and_then(|layer| layer.parent().cloned());
+        next = match by_id(&locks.layers, id.as_str()) {
+            // There is none of this ID, and so the chain ends here.
+            Ok(None) => break,
+            Ok(Some(layer)) => layer.parent().cloned(),
+            Err(_) => None,
+        };
         removable.push(id);
     }
     removable

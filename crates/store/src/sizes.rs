@@ -84,12 +84,21 @@ impl Store {
     pub fn container_size(&self, key: &str) -> Result<u64, DiffError> {
         let view = self.snapshot()?;
         let container = view.container(key)?;
+        // First, as in Go: the directories are made where they are missing, whatever becomes of the rest.
+        let mut sum: u64 = 0;
+        for place in [Place::Durable, Place::Runtime] {
+            let dir = self
+                .inner
+                .container_user_data(container.id().as_str(), place)
+                .map_err(of_directory)?;
+            sum = sum.saturating_add(tree_usage(&dir)?.bytes);
+        }
         let layer = require(&view.layers, container.layer().as_str())?;
         let parent = match layer.parent() {
             Some(parent) => by_id(&view.layers, parent.as_str())?,
             None => None,
         };
-        let mut sum = self.inner.pair_size(&Pair::new(parent, layer))?;
+        sum = sum.saturating_add(self.inner.pair_size(&Pair::new(parent, layer))?);
         let record = container.record();
         let items = total(
             &view.containers,
@@ -98,13 +107,6 @@ impl Store {
             &record.big_data_sizes,
         )?;
         sum = sum.saturating_add(items);
-        for place in [Place::Durable, Place::Runtime] {
-            let dir = self
-                .inner
-                .container_user_data(container.id().as_str(), place)
-                .map_err(of_directory)?;
-            sum = sum.saturating_add(tree_usage(&dir)?.bytes);
-        }
         Ok(sum)
     }
 }

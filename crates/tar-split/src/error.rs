@@ -123,8 +123,10 @@ pub enum RebuildError {
     },
     /// A file is not as long as it was.
     #[error(
-        "the content of {} has {actual} bytes or more, but was recorded with {expected}",
-        String::from_utf8_lossy(name)
+        "the content of {} has {actual} bytes{}, but was recorded with {expected}",
+        String::from_utf8_lossy(name),
+        // One that is too long was not read to its end.
+        if actual > expected { " or more" } else { "" }
     )]
     Size {
         /// The name in the archive.

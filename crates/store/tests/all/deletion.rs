@@ -398,3 +398,15 @@ fn what_is_meant_exactly_is_deleted() {
         Err(DeleteError::Lookup(LookupError::Nothing { .. }))
     ));
 }
+
+#[test]
+fn an_image_whose_chain_has_a_gap_names_only_layers_that_are_there() {
+    let place = Place::new();
+    let (base, top, own) = stack(&place);
+    place.store.delete_container("box").unwrap();
+    assert!(!place.store.exists(own.as_str()).unwrap());
+    place.store.delete(base.as_str()).unwrap();
+    let deleted = place.store.delete_image("image", Commit::Delete).unwrap();
+    assert_eq!(deleted, [top]);
+    assert_eq!(held(&place), 0);
+}

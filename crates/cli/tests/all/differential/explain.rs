@@ -62,7 +62,9 @@ pub(crate) const RULES: &[Rule] = &[
                 let about_contents = (step.go.err.contains("ApplyLayer stdout")
                     || step.go.err.contains("processing tar file("))
                     && step.ours.err.starts_with("cannot ");
-                step.failed() && about_contents
+                let about_a_file = step.go.err.contains("file integrity checksum failed")
+                    && step.ours.err.contains("the content of ");
+                step.failed() && (about_contents || about_a_file)
             }
             _ => false,
         },
@@ -424,8 +426,10 @@ pub(crate) const RULES: &[Rule] = &[
     rule(
         "`delete-image` of an image whose chain",
         |step, difference| {
-            let is_it = step.command.name == "delete-image" && step.ours.code == Some(0);
-            let says = format!("{}{}", step.go.out, step.go.err).contains("layer not known");
+            let is_it = step.command.name == "delete-image";
+            let told = |seen: &Seen| format!("{}{}", seen.out, seen.err);
+            let says = told(step.go).contains("layer not known");
+            let is_it = is_it && !told(step.ours).contains("layer not known");
             is_it && says && !matches!(difference.part, Part::State(_))
         },
     ),
