@@ -16,7 +16,7 @@ const EVERYWHERE: &str = "Options of every command";
 #[derive(Debug, Parser)]
 #[command(name = "layerhold", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Arguments {
-    /// The store's directory; with it, nothing of storage.conf counts but the run root
+    /// The store's directory, which `load` makes; with it, nothing of storage.conf counts but the run root
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR")]
     pub root: Option<PathBuf>,
     /// The directory for what does not survive a reboot; each store needs one of its own

@@ -24,7 +24,7 @@ mod tree;
 mod units;
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use layerhold::{Store, StoreOptions, SyncMode};
@@ -131,6 +131,9 @@ fn execute(
         _ => {}
     }
     let options = options(&arguments, environment)?;
+    if arguments.root.is_some() && !matches!(arguments.command, Command::Load(_)) {
+        must_exist(&options.graph_root)?;
+    }
     enter_if_needed(environment)?;
     let store = Store::open(options.with_driver_of_contents())?;
     let show_progress = !arguments.quiet && std::io::stderr().is_terminal();
@@ -161,6 +164,24 @@ fn execute(
         Command::Repair(repair) => check::repair(&mut call, &repair),
         // Done before a store was opened.
         Command::Config | Command::Completions(_) => Ok(()),
+    }
+}
+
+/// Why a store that was named is not opened.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no store at {}: `load` makes one", path.display())]
+struct NoStore {
+    path: PathBuf,
+}
+
+/// Looks whether a directory that was named is there: a mistyped path is no empty store, and nothing is made at it.
+fn must_exist(path: &Path) -> Result<(), Failure> {
+    match path.try_exists() {
+        Ok(false) => Err(Failure::value(NoStore {
+            path: path.to_owned(),
+        })),
+        // Opening it says what is wrong.
+        _ => Ok(()),
     }
 }
 

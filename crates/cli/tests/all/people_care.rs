@@ -61,6 +61,37 @@ fn root_unmounting_tells_programs_what_is_still_mounted() {
 }
 
 #[test]
+fn root_a_mistyped_root_is_no_empty_store() {
+    let place = Place::new();
+    let typo = place.path("rot");
+    let people = |words: &[&str]| {
+        let mut command = Command::new(PEOPLE);
+        command.arg("--root").arg(&typo);
+        command.arg("--runroot").arg(place.path("runroot"));
+        run(command.args(["--driver", "vfs", "--quiet"]).args(words))
+    };
+    for words in [
+        &["images"][..],
+        &["check"],
+        &["gc"],
+        &["rm", "x"],
+        &["mount"],
+    ] {
+        let ran = people(words);
+        let err = String::from_utf8_lossy(&ran.stderr).into_owned();
+        let expected = format!(
+            "layerhold: there is no store at {}: `load` makes one\n",
+            typo.display()
+        );
+        assert_eq!((ran.code, err), (Some(1), expected), "{words:?}");
+        assert!(!typo.exists(), "{words:?}");
+    }
+    let archive = place.archive(&["app:1"]);
+    people(&["load", archive.to_str().unwrap()]).assert_success();
+    people(&["images"]).assert_success();
+}
+
+#[test]
 fn arguments_that_are_not_utf_8_are_refused() {
     let name = OsStr::from_bytes(b"im\xffage");
     for (program, first, code) in [(PEOPLE, "load", 2), (DROPIN, "layer", 1)] {

@@ -36,7 +36,9 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Place { dir: scratch() }
+        let place = Place { dir: scratch() };
+        fs::create_dir(place.path("root")).unwrap();
+        place
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
