@@ -33,7 +33,7 @@ use crate::dropin::Streams;
 use crate::environment::Environment;
 use crate::failure::{Failure, stream, without_operand};
 use crate::options::{Given, opening};
-use crate::user_namespace::enter_if_needed;
+use crate::user_namespace::{Entered, enter_if_needed};
 use args::{Arguments, Command, Format, SyncChoice};
 
 /// Exit code of a command line that makes no sense.
@@ -42,6 +42,7 @@ pub const USAGE: u8 = 2;
 /// What a command is given.
 pub(crate) struct Call<'a, 'b> {
     pub(crate) store: &'a Store,
+    pub(crate) entered: Entered,
     pub(crate) format: Format,
     pub(crate) progress: progress::Bar,
     pub(crate) streams: &'a mut Streams<'b>,
@@ -134,11 +135,12 @@ fn execute(
     if arguments.root.is_some() && !matches!(arguments.command, Command::Load(_)) {
         must_exist(&options.graph_root)?;
     }
-    enter_if_needed(environment)?;
+    let entered = enter_if_needed(environment)?;
     let store = Store::open(options.with_driver_of_contents())?;
     let show_progress = !arguments.quiet && std::io::stderr().is_terminal();
     let mut call = Call {
         store: &store,
+        entered,
         format: arguments.format,
         progress: progress::Bar::new(show_progress),
         streams,

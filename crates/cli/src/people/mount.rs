@@ -9,10 +9,19 @@ use super::find::find;
 use super::table::{Align, lay_out};
 use super::units::short;
 use crate::failure::{Failure, stream};
+use crate::user_namespace::Entered;
+
+/// Why an ordinary user's mounts of the overlay driver are refused: they belong to the namespace of this process, and would
+/// end with it, while the store counts them.
+const GONE_AT_ONCE: &str = "what an ordinary user mounts is gone when the command ends: run it, and what needs the mount, \
+                            in `containers-storage unshare`";
 
 pub(super) fn mount(call: &mut Call<'_, '_>, args: &Mount) -> Result<(), Failure> {
     if args.items.is_empty() {
         return list(call);
+    }
+    if call.entered == Entered::Now && call.store.driver_name() == "overlay" {
+        return Err(Failure::Flags(GONE_AT_ONCE));
     }
     let snapshot = call.store.snapshot()?;
     let mut request = MountRequest::new();

@@ -308,6 +308,36 @@ fn root_ordinary_users_become_root_of_a_namespace() {
 }
 
 #[test]
+fn root_mounts_that_would_be_gone_at_once_are_refused() {
+    let Some(()) = require_root() else { return };
+    let conf = Conf::new("[storage]\ndriver = 'overlay'\ngraphroot = '@/g'\nrunroot = '@/r'\n");
+    std::os::unix::fs::chown(conf.dir.path(), Some(STRANGER), Some(STRANGER)).unwrap();
+    let as_stranger = |program: &str, words: &[&str]| {
+        let mut command = conf.command(program, words);
+        run(command.uid(STRANGER).gid(STRANGER).current_dir("/"))
+    };
+    let ran = as_stranger(DROPIN, &["create-layer", "-i", "x"]);
+    let err = String::from_utf8_lossy(&ran.stderr).into_owned();
+    if err.contains("does the system permit them") {
+        let _skipped = layerhold_testkit::skip::<()>(
+            "user namespaces of ordinary users are forbidden",
+            layerhold_testkit::Blame::Kernel,
+        );
+        return;
+    }
+    assert_eq!(ran.text(), "x\n");
+    let ran = as_stranger(PEOPLE, &["mount", "x"]);
+    let err = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert_eq!((ran.code, &ran.stdout[..]), (Some(1), &b""[..]));
+    assert!(err.contains("in `containers-storage unshare`"), "{err}");
+    as_stranger(PEOPLE, &["check"]).assert_success();
+    // There it works, and ends without a trace when it is unmounted.
+    let script = format!("test -d $({PEOPLE} mount x) && {PEOPLE} unmount x");
+    as_stranger(DROPIN, &["unshare", "sh", "-c", &script]).assert_success();
+    as_stranger(PEOPLE, &["check"]).assert_success();
+}
+
+#[test]
 fn root_flags_before_the_command_are_not_forgotten() {
     let Some(()) = require_root() else { return };
     let conf = Conf::new(VFS);
