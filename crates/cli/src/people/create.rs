@@ -8,7 +8,30 @@ use super::Call;
 use super::args::Create;
 use crate::failure::Failure;
 
+/// Why a container is not called so. podman has the same rule.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{name:?} is no name for a container: it takes letters, digits, `_`, `.` and `-`, the first of them a letter or digit"
+)]
+struct BadName {
+    name: String,
+}
+
+fn check_name(name: &str) -> Result<(), BadName> {
+    let may_follow = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    let begins_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if begins_well && name.chars().all(may_follow) {
+        return Ok(());
+    }
+    Err(BadName {
+        name: name.to_owned(),
+    })
+}
+
 pub(super) fn run(call: &mut Call<'_, '_>, args: Create) -> Result<(), Failure> {
+    for name in &args.name {
+        check_name(name).map_err(Failure::value)?;
+    }
     let image = find_image(&call.store.snapshot()?, &args.image)?
         .id()
         .clone();

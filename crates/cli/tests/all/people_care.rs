@@ -92,6 +92,19 @@ fn root_a_mistyped_root_is_no_empty_store() {
 }
 
 #[test]
+fn root_containers_have_names_that_podman_takes() {
+    let (place, _) = named_twice();
+    for name in ["", "a b", "../x", "-x", ".x"] {
+        let ran = place.run(["create", &format!("--name={name}"), "app:1"]);
+        let err = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(ran.code, Some(1), "{name}: {err}");
+        assert!(err.contains(&format!("{name:?} is no name")), "{err}");
+    }
+    assert_eq!(place.json(["containers"]), json!([]));
+    place.text(["create", "--name", "0a_B.c-d", "app:1"]);
+}
+
+#[test]
 fn arguments_that_are_not_utf_8_are_refused() {
     let name = OsStr::from_bytes(b"im\xffage");
     for (program, first, code) in [(PEOPLE, "load", 2), (DROPIN, "layer", 1)] {
