@@ -107,11 +107,18 @@ pub(crate) const RULES: &[Rule] = &[
             || step.ours.err.ends_with(", which no layer has\n");
         let is_gone = step.go.err.contains("no such file or directory");
         let compared = difference.part == Part::Err && compares && step.failed() && ours && is_gone;
-        let measured = step.command.name == "container" && step.go.out.contains("\nSize unknown: ");
+        let unknown = |seen: &Seen| seen.out.contains("\nSize unknown: ");
+        let measured = step.command.name == "container" && unknown(step.go)
+            || step.command.name == "image" && unknown(step.ours);
         let built_on = step.go.err.contains("recreating the missing symlinks");
         // Ours builds on what is there, unless it is mounted.
         let built_on = built_on && (difference.part == Part::Err || step.ours.code == Some(0));
         compared || built_on || measured && difference.part == Part::Out
+    }),
+    rule("`delete` of a container whose layer", |step, difference| {
+        let refused = step.go.err.contains("identifier is not a layer")
+            || step.go.out.contains("identifier is not a layer");
+        step.command.name == "delete" && refused && difference.part != Part::Archive
     }),
     rule(
         "`create-container` of an image whose chain",
@@ -430,7 +437,15 @@ pub(crate) const RULES: &[Rule] = &[
             let told = |seen: &Seen| format!("{}{}", seen.out, seen.err);
             let says = told(step.go).contains("layer not known");
             let is_it = is_it && !told(step.ours).contains("layer not known");
-            is_it && says && !matches!(difference.part, Part::State(_))
+            // Or it is only asked, and the layer that is missing is among those that would go.
+            let mut listed = step.go.out.split(|c: char| c == '"' || c.is_whitespace());
+            let missing = listed.any(|word| {
+                !word.is_empty()
+                    && !step.ours.out.contains(word)
+                    && Known::find(&step.known.layers, word).is_none()
+            });
+            let asked = difference.part == Part::Out && step.command.has(&["-t", "--test"]);
+            is_it && (says && !matches!(difference.part, Part::State(_)) || asked && missing)
         },
     ),
     rule(
