@@ -14,7 +14,7 @@ use layerhold_driver::{DiffRequest, Driver, LayerContents};
 use layerhold_idmap::IdMappings;
 use layerhold_ids::LayerId;
 use layerhold_sys::{Dir, PathError};
-use layerhold_tar_split::{ContentSource, Rebuild, Skeleton};
+use layerhold_tar_split::ContentSource;
 
 use crate::additional_layer::Blob;
 use crate::error::{DiffError, LookupError};
@@ -22,12 +22,16 @@ use crate::inner::Inner;
 use crate::layout::tar_split_name;
 use crate::lookup::{lookup, require};
 use crate::pipe::{PipeReader, pipe};
+use crate::rebuilt::Rebuilt;
 use crate::records::Layer;
 use crate::shelves::{Parts, View};
 use crate::store::Store;
 
 /// Bytes from which an archive is known to be compressed, and how.
 const SNIFFED: u64 = 512;
+
+/// Bytes read at once of an archive that another program has.
+const BLOB_BUFFER: usize = 128 << 10;
 
 /// How a difference is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,15 +43,16 @@ pub enum DiffCompression {
     As(Codec),
 }
 
-/// A difference as a stream. Reading it does the work; it holds no lock.
+/// A difference as a stream. Reading it does half of the work, the other half is done by a thread of its own, as far ahead as a few
+/// buffers hold. It holds no lock.
 pub struct Diff {
     source: Source,
     layer: LayerId,
 }
 
 enum Source {
-    /// Rebuilt while it is read.
-    Rebuilt(Box<dyn Read + Send>),
+    /// Rebuilt from the record of how it was made, or had as it is.
+    Direct(Box<dyn BufRead + Send>),
     /// Made by another thread.
     Piped(PipeReader),
 }
@@ -71,8 +76,24 @@ impl fmt::Debug for Diff {
 impl Read for Diff {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &mut self.source {
-            Source::Rebuilt(reader) => reader.read(buffer),
+            Source::Direct(reader) => reader.read(buffer),
             Source::Piped(reader) => reader.read(buffer),
+        }
+    }
+}
+
+impl BufRead for Diff {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        match &mut self.source {
+            Source::Direct(reader) => reader.fill_buf(),
+            Source::Piped(reader) => reader.fill_buf(),
+        }
+    }
+
+    fn consume(&mut self, amount: usize) {
+        match &mut self.source {
+            Source::Direct(reader) => reader.consume(amount),
+            Source::Piped(reader) => reader.consume(amount),
         }
     }
 }
@@ -251,7 +272,7 @@ impl Inner {
         &self,
         layers: &View<Layer>,
         layer: &Layer,
-    ) -> Result<Option<Box<dyn Read + Send>>, DiffError> {
+    ) -> Result<Option<Box<Rebuilt>>, DiffError> {
         let Some(file) = self.open_tar_split(layers, layer.id())? else {
             return Ok(None);
         };
@@ -259,8 +280,8 @@ impl Inner {
             .driver()
             .contents(layer.id())
             .map_err(|source| failed(layer, source))?;
-        let skeleton = Skeleton::from_gzip(file);
-        Ok(Some(Box::new(Rebuild::new(skeleton, Files { contents }))))
+        let rebuilt = Rebuilt::start(file, Files { contents }).map_err(DiffError::Thread)?;
+        Ok(Some(Box::new(rebuilt)))
     }
 }
 
@@ -333,7 +354,10 @@ fn in_background(
 /// program says.
 fn source_of_blob(mut blob: Blob, compression: DiffCompression) -> Result<Source, DiffError> {
     let DiffCompression::As(wanted) = compression else {
-        return Ok(Source::Rebuilt(Box::new(blob)));
+        return Ok(Source::Direct(Box::new(BufReader::with_capacity(
+            BLOB_BUFFER,
+            blob,
+        ))));
     };
     let mut head = Vec::new();
     let sniffed = (&mut blob).take(SNIFFED).read_to_end(&mut head);
@@ -341,17 +365,20 @@ fn source_of_blob(mut blob: Blob, compression: DiffCompression) -> Result<Source
     let codec = Codec::sniff(&head);
     let blob = Cursor::new(head).chain(blob);
     if codec == wanted {
-        return Ok(Source::Rebuilt(Box::new(blob)));
+        return Ok(Source::Direct(Box::new(BufReader::with_capacity(
+            BLOB_BUFFER,
+            blob,
+        ))));
     }
     let tar = decompressor(codec, blob).map_err(DiffError::Compress)?;
-    recompressed(tar, wanted)
+    recompressed(Box::new(BufReader::with_capacity(BLOB_BUFFER, tar)), wanted)
 }
 
 /// A tar that is there, compressed as it is wanted.
-fn recompressed(mut tar: Box<dyn Read + Send>, codec: Codec) -> Result<Source, DiffError> {
+fn recompressed(mut tar: Box<dyn BufRead + Send>, codec: Codec) -> Result<Source, DiffError> {
     match codec {
-        Codec::Plain => Ok(Source::Rebuilt(tar)),
-        codec => in_background(move |out| compress(codec, out, |out| copy(&mut tar, out))),
+        Codec::Plain => Ok(Source::Direct(tar)),
+        codec => in_background(move |out| compress(codec, out, |out| copy(&mut *tar, out))),
     }
 }
 
@@ -368,8 +395,7 @@ fn compress(
     compressor.finish().map(drop)
 }
 
-fn copy(from: &mut dyn Read, out: &mut dyn Write) -> io::Result<()> {
-    let mut from = BufReader::with_capacity(128 << 10, from);
+fn copy(from: &mut dyn BufRead, out: &mut dyn Write) -> io::Result<()> {
     loop {
         let piece = match from.fill_buf() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,

@@ -77,6 +77,7 @@ mod options;
 mod owners;
 mod pipe;
 mod prior;
+mod rebuilt;
 mod records;
 mod remains;
 mod removal;

@@ -1,6 +1,6 @@
 //! A writer on one thread and a reader on another, with a bounded amount in between.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// Bytes that travel together.
@@ -80,23 +80,28 @@ impl Write for PipeWriter {
     }
 }
 
-impl Read for PipeReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.read >= self.piece.len() {
-            let Ok(piece) = self.pieces.recv() else {
-                return Ok(0);
-            };
+impl BufRead for PipeReader {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.read >= self.piece.len()
+            && let Ok(piece) = self.pieces.recv()
+        {
             let used = std::mem::replace(&mut self.piece, piece?);
             self.read = 0;
             // A writer that has ended needs no more buffers.
             drop(self.empty.try_send(used));
         }
-        let rest = self.piece.get(self.read..).unwrap_or_default();
-        let length = rest.len().min(buffer.len());
-        if let (Some(from), Some(to)) = (rest.get(..length), buffer.get_mut(..length)) {
-            to.copy_from_slice(from);
-        }
-        self.read += length;
+        Ok(self.piece.get(self.read..).unwrap_or_default())
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.read = self.read.saturating_add(amount);
+    }
+}
+
+impl Read for PipeReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.fill_buf()?.read(buffer)?;
+        self.consume(length);
         Ok(length)
     }
 }

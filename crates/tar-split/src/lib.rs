@@ -70,6 +70,7 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 mod base64_engine;
+mod blocks;
 mod crc64;
 mod crc64_blocks;
 mod error;
@@ -79,6 +80,7 @@ mod rebuild;
 mod recorder;
 mod skeleton;
 
+pub use blocks::{Block, ContentCheck};
 pub use crc64::{Checksum, Crc64};
 pub use error::{RebuildError, RecordError, SkeletonError};
 pub use headers::Headers;

@@ -2,6 +2,7 @@ use std::io::{self, BufRead, Read, Write};
 
 use layerhold_tar_format::{BLOCK_SIZE, Event, Parser, Region};
 
+use crate::blocks::{Check, Checks, Expected};
 use crate::skeleton::{Line, Skeleton};
 use crate::{Checksum, Crc64, RebuildError};
 
@@ -58,7 +59,7 @@ pub fn rebuild<R: BufRead>(
     let mut buffer = vec![0; BUFFER_SIZE];
     let mut total = 0;
     loop {
-        let length = archive.fill(&mut buffer)?;
+        let length = archive.fill(&mut buffer, None)?;
         if length == 0 {
             return Ok(total);
         }
@@ -102,6 +103,13 @@ impl std::fmt::Debug for State {
     }
 }
 
+/// Where checks that somebody else does are noted.
+struct Later<'a> {
+    checks: &'a mut Checks,
+    /// Where what is read comes to be in the block.
+    offset: usize,
+}
+
 struct OpenFile {
     name: Vec<u8>,
     content: Box<dyn Read + Send>,
@@ -135,8 +143,13 @@ impl<R: BufRead, S: ContentSource> Rebuild<R, S> {
         }
     }
 
-    /// Fills `target` as far as possible; 0 means the end.
-    fn fill(&mut self, target: &mut [u8]) -> Result<usize, RebuildError> {
+    /// Fills `target` as far as possible; 0 means the end. Contents are checked, unless somebody else does that: then what is to
+    /// be checked is noted.
+    pub(crate) fn fill(
+        &mut self,
+        target: &mut [u8],
+        mut later: Option<&mut Checks>,
+    ) -> Result<usize, RebuildError> {
         if let Some(error) = self.error.take() {
             return Err(error);
         }
@@ -145,7 +158,11 @@ impl<R: BufRead, S: ContentSource> Rebuild<R, S> {
             if room.is_empty() || (filled > 0 && room.len() < LEAST_ROOM) {
                 break;
             }
-            match self.piece(room) {
+            let later = later.as_mut().map(|checks| Later {
+                checks,
+                offset: filled,
+            });
+            match self.piece(room, later) {
                 Ok(Some(length)) => filled += length,
                 Ok(None) => break,
                 Err(error) => {
@@ -162,7 +179,11 @@ impl<R: BufRead, S: ContentSource> Rebuild<R, S> {
     }
 
     /// Delivers a piece, which may be empty; `None` at the end.
-    fn piece(&mut self, target: &mut [u8]) -> Result<Option<usize>, RebuildError> {
+    fn piece(
+        &mut self,
+        target: &mut [u8],
+        mut later: Option<Later<'_>>,
+    ) -> Result<Option<usize>, RebuildError> {
         match &mut self.state {
             State::Done => return Ok(None),
             State::Line => self.next_line()?,
@@ -176,8 +197,8 @@ impl<R: BufRead, S: ContentSource> Rebuild<R, S> {
                 return Ok(Some(length));
             }
             State::File(file) => {
-                let length = file.read(target)?;
-                if file.is_complete()? {
+                let length = file.read(target, later.as_mut())?;
+                if file.is_complete(later)? {
                     self.state = State::Line;
                 }
                 return Ok(Some(length));
@@ -237,13 +258,17 @@ impl<R: BufRead, S: ContentSource> Rebuild<R, S> {
 
 impl<R: BufRead, S: ContentSource> Read for Rebuild<R, S> {
     fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
-        self.fill(target).map_err(io::Error::from)
+        self.fill(target, None).map_err(io::Error::from)
     }
 }
 
 impl OpenFile {
     /// Reads content into `target` and keeps what the archive stores of it at its front.
-    fn read(&mut self, target: &mut [u8]) -> Result<usize, RebuildError> {
+    fn read(
+        &mut self,
+        target: &mut [u8],
+        later: Option<&mut Later<'_>>,
+    ) -> Result<usize, RebuildError> {
         // The whole room is offered, not just what is expected, so that a file that has grown
         // shows itself in the same read.
         let room = target.len() as u64;
@@ -261,8 +286,13 @@ impl OpenFile {
                 return Err(self.wrong_size());
             }
         }
-        let data = target.get(..length).unwrap_or_default();
-        self.crc.update(data);
+        match later.filter(|_| self.regions.is_none()) {
+            Some(Later { checks, offset }) => checks.push(Check {
+                range: *offset..*offset + length,
+                end: None,
+            }),
+            None => self.crc.update(target.get(..length).unwrap_or_default()),
+        }
         Ok(match &self.regions {
             None => length,
             Some(regions) => keep_regions(target, length, position, regions),
@@ -284,10 +314,19 @@ impl OpenFile {
         }
     }
 
-    /// Whether all content has been read; its checksum is verified then.
-    fn is_complete(&mut self) -> Result<bool, RebuildError> {
+    /// Whether all content has been read; its checksum is verified then, or noted.
+    fn is_complete(&mut self, later: Option<Later<'_>>) -> Result<bool, RebuildError> {
         if self.position < self.size {
             return Ok(false);
+        }
+        if let Some(later) = later.filter(|_| self.regions.is_none()) {
+            if let Some(last) = later.checks.last_mut() {
+                last.end = Some(Expected {
+                    name: std::mem::take(&mut self.name),
+                    checksum: self.expected,
+                });
+            }
+            return Ok(true);
         }
         let (expected, actual) = (self.expected, self.crc.checksum());
         if actual != expected {

@@ -1,6 +1,6 @@
 //! Data items of layers, images and containers.
 
-use std::io::Read;
+use std::io::{BufReader, Read};
 
 use layerhold::{BigDataItem, DataError, ErrorKind};
 
@@ -54,8 +54,8 @@ pub(crate) fn list_container(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
 }
 
 pub(crate) fn get_layer(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
-    let mut data = call.store.layer_data(operand(call, 0), operand(call, 1))?;
-    copy_out(call, &mut data)?;
+    let data = call.store.layer_data(operand(call, 0), operand(call, 1))?;
+    copy_out(call, &mut BufReader::new(data))?;
     Ok(0)
 }
 

@@ -1,7 +1,7 @@
 //! Printing as the Go tool prints.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 
 use serde::Serialize;
 
@@ -95,7 +95,7 @@ pub(crate) fn open(path: &str) -> Result<File, Failure> {
 }
 
 /// Copies a stream to the file that `--file` names, or to standard output.
-pub(crate) fn copy_out(call: &mut Call<'_, '_>, source: &mut dyn Read) -> Result<(), Failure> {
+pub(crate) fn copy_out(call: &mut Call<'_, '_>, source: &mut dyn BufRead) -> Result<(), Failure> {
     match call.flags.text("file") {
         "" => copy(source, call.streams.out),
         path => {
@@ -108,22 +108,19 @@ pub(crate) fn copy_out(call: &mut Call<'_, '_>, source: &mut dyn Read) -> Result
     }
 }
 
-/// The size of the pieces in which streams are copied: large enough that the calls do not count.
-const PIECE: usize = 256 * 1024;
-
-/// Copies a stream to its end.
-pub(crate) fn copy(source: &mut dyn Read, target: &mut dyn Write) -> Result<(), Failure> {
-    let mut piece = vec![0; PIECE];
+/// Copies a stream to its end, in the pieces that it comes in.
+pub(crate) fn copy(source: &mut dyn BufRead, target: &mut dyn Write) -> Result<(), Failure> {
     loop {
-        let got = match source.read(&mut piece) {
-            Ok(0) => break,
-            Ok(got) => got,
+        let length = match source.fill_buf() {
+            Ok([]) => break,
+            Ok(piece) => {
+                target.write_all(piece).map_err(stream)?;
+                piece.len()
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(Failure::Stream(error)),
         };
-        target
-            .write_all(piece.get(..got).unwrap_or_default())
-            .map_err(stream)?;
+        source.consume(length);
     }
     target.flush().map_err(stream)
 }

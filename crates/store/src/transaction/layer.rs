@@ -4,7 +4,9 @@ use std::io::{BufWriter, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use layerhold_archive::{Codec, ImportOptions, Imported, Unpacker, import};
-use layerhold_driver::{LayerAccess, RemapRequest, StageRequest, StagedLayer as DriverLayer};
+use layerhold_driver::{
+    LayerAccess, RemapRequest, StageRequest, StagedLayer as DriverLayer, SyncMode,
+};
 use layerhold_idmap::IdMappings;
 use layerhold_ids::{Algorithm, CompressedDigest, DiffId, Digest, LayerId, dedupe_names};
 use layerhold_schema::{Compression, LayerRecord, Timestamp, id_map_to_entries};
@@ -307,7 +309,10 @@ impl Transaction {
         let record = Layer::new(record)
             .map_err(|source| StageError::Record(std::io::Error::other(source)))?;
         let tar_split_of_import = tar_split.as_ref().filter(|_| digests.is_some());
-        let counting = tar_split_of_import.and_then(|file| count(&record, &*contents, file));
+        // Counting costs nothing while the flush is waited for. Without a flush, it is left to whoever asks.
+        let counting = tar_split_of_import
+            .filter(|_| self.store.inner.sync != SyncMode::None)
+            .and_then(|file| count(&record, &*contents, file));
         let layer = StagedLayer::new(plan.id.clone(), Presence::New, digests);
         self.layers.push(NewLayer {
             counting,

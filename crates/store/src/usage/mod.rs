@@ -1,6 +1,6 @@
 //! What layers, images and containers take, from counters that are kept, without walking the store.
 //!
-//! A layer is counted once: when it is imported, or when somebody asks for the first time after another program made it. The
+//! A layer is counted once: when it is imported, while the flush is waited for, or else when somebody asks for the first time. The
 //! counters are kept in a file of our own, see [`counters`]. Layers that containers write to, and others whose contents may
 //! change without their record telling, are counted each time.
 

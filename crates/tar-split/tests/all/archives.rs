@@ -1,7 +1,9 @@
 //! Archives to record, and a place for their files' content.
 
 use layerhold_tar_format::{EntryKind, Header, Limits, Reader, WriteFormat, Writer, clean_path};
-use layerhold_tar_split::{ContentSource, RebuildError, Recorder, Skeleton, rebuild};
+use layerhold_tar_split::{
+    Block, ContentCheck, ContentSource, Rebuild, RebuildError, Recorder, Skeleton, rebuild,
+};
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read};
 
@@ -36,8 +38,32 @@ pub(crate) fn record(archive: &[u8]) -> (String, Contents) {
     (String::from_utf8(lines).unwrap(), contents)
 }
 
-/// The archive that lines and contents make.
+/// The archive that lines and contents make, whoever checks them.
 pub(crate) fn rebuilt(lines: &str, contents: &Contents) -> Result<Vec<u8>, RebuildError> {
+    let (at_once, later) = (
+        checked_at_once(lines, contents),
+        checked_later(lines, contents),
+    );
+    match (&at_once, &later) {
+        (Ok(archive), Ok(other)) => assert!(archive == other, "in blocks"),
+        (Err(error), Err(other)) => assert_eq!(error.to_string(), other.to_string()),
+        _ => panic!("{at_once:?} at once, {later:?} in blocks"),
+    }
+    at_once
+}
+
+fn checked_later(lines: &str, contents: &Contents) -> Result<Vec<u8>, RebuildError> {
+    let mut archive = Rebuild::new(Skeleton::from_lines(lines.as_bytes()), contents.clone());
+    let (mut block, mut check) = (Block::default(), ContentCheck::default());
+    let mut bytes = Vec::new();
+    while archive.next_block(&mut block)? {
+        bytes.extend_from_slice(check.check(&mut block)?);
+        assert!(bytes.ends_with(block.checked()));
+    }
+    Ok(bytes)
+}
+
+fn checked_at_once(lines: &str, contents: &Contents) -> Result<Vec<u8>, RebuildError> {
     let mut archive = Vec::new();
     let mut contents = contents.clone();
     let size = rebuild(

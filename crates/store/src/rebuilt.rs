@@ -1,0 +1,99 @@
+//! The tar of a layer rebuilt on two threads: one reads the files, the other one, which the caller is on, checks what was read.
+
+use std::fs::File;
+use std::io::{self, BufRead, Read};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use layerhold_tar_split::{Block, ContentCheck, ContentSource, Rebuild, RebuildError, Skeleton};
+
+/// Blocks that may wait.
+const WAITING: usize = 3;
+
+/// A rebuilt tar. Dropping it stops the other thread at its next block.
+pub(crate) struct Rebuilt {
+    /// `None` is the end; a thread that has died says nothing.
+    blocks: Receiver<Result<Option<Block>, RebuildError>>,
+    empty: SyncSender<Block>,
+    check: ContentCheck,
+    block: Block,
+    /// How much of the block was taken.
+    taken: usize,
+    is_over: bool,
+}
+
+impl Rebuilt {
+    /// Starts to rebuild.
+    pub(crate) fn start(
+        tar_split: File,
+        source: impl ContentSource + Send + 'static,
+    ) -> io::Result<Self> {
+        let (send, blocks) = sync_channel(WAITING);
+        let (empty, to_fill) = sync_channel::<Block>(WAITING + 2);
+        let read = move || {
+            let mut archive = Rebuild::new(Skeleton::from_gzip(tar_split), source);
+            loop {
+                let mut block = to_fill.try_recv().unwrap_or_default();
+                let read = archive.next_block(&mut block);
+                let is_last = !matches!(read, Ok(true));
+                let sent = send.send(read.map(|is_block| is_block.then_some(block)));
+                if is_last || sent.is_err() {
+                    return;
+                }
+            }
+        };
+        drop(
+            std::thread::Builder::new()
+                .name("layer diff".to_owned())
+                .spawn(read)?,
+        );
+        Ok(Self {
+            blocks,
+            empty,
+            check: ContentCheck::default(),
+            block: Block::default(),
+            taken: 0,
+            is_over: false,
+        })
+    }
+
+    /// Takes the next block.
+    fn advance(&mut self) -> io::Result<()> {
+        self.taken = 0;
+        let used = std::mem::take(&mut self.block);
+        // A thread that has ended needs no more blocks.
+        drop(self.empty.try_send(used));
+        let next = self.blocks.recv();
+        self.is_over = !matches!(next, Ok(Ok(Some(_))));
+        let next =
+            next.map_err(|_| io::Error::other("the thread that reads the files has died"))?;
+        if let Some(mut block) = next.map_err(io::Error::from)? {
+            if let Err(error) = self.check.check(&mut block) {
+                self.is_over = true;
+                return Err(error.into());
+            }
+            self.block = block;
+        }
+        Ok(())
+    }
+}
+
+impl BufRead for Rebuilt {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if !self.is_over && self.taken >= self.block.checked().len() {
+            self.advance()?;
+        }
+        Ok(self.block.checked().get(self.taken..).unwrap_or_default())
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.taken = self.taken.saturating_add(amount);
+    }
+}
+
+impl Read for Rebuilt {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.fill_buf()?.read(buffer)?;
+        self.consume(length);
+        Ok(length)
+    }
+}
