@@ -298,15 +298,19 @@ fn open(
     Ok(Store::open(options).map_err(Failure::from))
 }
 
-/// Says which store is about to be opened.
+/// Says which store is about to be opened, on lines that do not begin as those of `status` do, which scripts look for.
 fn debug_lines(options: &StoreOptions, streams: &mut Streams<'_>) -> std::io::Result<()> {
     let driver = options.driver.as_deref().unwrap_or_default();
-    writeln!(streams.err, "Root: {}", options.graph_root.display())?;
-    writeln!(streams.err, "Run Root: {}", options.run_root.display())?;
-    writeln!(streams.err, "Driver Name: {driver}")?;
+    writeln!(streams.err, "debug: Root: {}", options.graph_root.display())?;
     writeln!(
         streams.err,
-        "Driver Options: [{}]",
+        "debug: Run Root: {}",
+        options.run_root.display()
+    )?;
+    writeln!(streams.err, "debug: Driver Name: {driver}")?;
+    writeln!(
+        streams.err,
+        "debug: Driver Options: [{}]",
         options.driver_options.join(" ")
     )
 }

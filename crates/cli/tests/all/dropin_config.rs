@@ -183,7 +183,7 @@ fn root_what_is_odd_is_told_when_debugging() {
     assert_eq!(
         debugging,
         "[]\n@/storage.conf:5: unknown key storage.nosuch\n\
-         Root: @/g\nRun Root: @/r\nDriver Name: vfs\nDriver Options: []\n"
+         debug: Root: @/g\ndebug: Run Root: @/r\ndebug: Driver Name: vfs\ndebug: Driver Options: []\n"
     );
     let people = conf.text(PEOPLE, &["config"]);
     assert!(
