@@ -13,6 +13,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use layerhold_driver::{AdditionalLayer, LayerError, StageRequest, StagedLayer, Trash};
 use layerhold_ids::TocDigest;
 use layerhold_sys::{Dir, Durability, FileType, PathError, publish, stat_ambient};
@@ -238,20 +239,7 @@ fn missing_at(path: &Path) -> impl FnOnce(PathError) -> LayerError {
 
 /// Encodes as RFC 4648 says, with padding.
 fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let byte = |n: usize| u32::from(group.get(n).copied().unwrap_or_default());
-        let bits = (byte(0) << 16) | (byte(1) << 8) | byte(2);
-        for letter in 0..4 {
-            let index = (bits >> (18 - 6 * letter)) & 63;
-            let known = LETTERS
-                .get(index as usize)
-                .filter(|_| letter <= group.len());
-            text.push(known.map_or('=', |known| char::from(*known)));
-        }
-    }
-    text
+    BASE64_STANDARD.encode(bytes)
 }
 
 #[cfg(test)]

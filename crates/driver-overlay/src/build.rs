@@ -7,7 +7,7 @@ use layerhold_driver::{COPY_TARGET_MODE, LayerError, StageRequest, copy_tree, is
 use layerhold_idmap::{
     ContainerOwner, HostOwner, IdMappings, OVERRIDE_STAT_XATTR, OverrideKind, OverrideStat,
 };
-use layerhold_sys::{Dir, Durability, PathError, SetTime, Stat, Times, xattr};
+use layerhold_sys::{Dir, Durability, PathError, Stat, Times, xattr};
 
 use crate::additional::link_contents;
 use crate::core::Core;
@@ -166,11 +166,7 @@ pub(crate) fn dress_root(
         None => set_mode_and_owner(core, root, mode, wanted)?,
     }
     if let Some(parent) = &parent {
-        let stat = parent.stat_self()?;
-        root.set_own_times(&Times {
-            accessed: SetTime::At(stat.atime),
-            modified: SetTime::At(stat.mtime),
-        })?;
+        root.set_own_times(&Times::of(&parent.stat_self()?))?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 
 use layerhold_archive::{OverlayForm, merged};
 use layerhold_driver::{CopyPlace, CopyRules, EntryCopier, LayerError};
-use layerhold_sys::{Dir, FileType, PathError, SetTime, Stat, Times};
+use layerhold_sys::{Dir, FileType, PathError, Times};
 
 /// Copies everything that `lowers` show below `target` and that `target` does not hide. Afterwards `target` shows the same
 /// with and without them.
@@ -97,15 +97,8 @@ impl Level {
         // Nothing more is made in it.
         match (self.attributes, self.dirs.get(1)) {
             (Attributes::Below, Some(source)) => copier.dress(source, target)?,
-            _ => restore_times(target, &before)?,
+            _ => target.set_own_times(&Times::of(&before))?,
         }
         Ok(below)
     }
-}
-
-fn restore_times(dir: &Dir, before: &Stat) -> Result<(), PathError> {
-    dir.set_own_times(&Times {
-        accessed: SetTime::At(before.atime),
-        modified: SetTime::At(before.mtime),
-    })
 }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use layerhold_archive::{ChownErrors, UnpackOptions};
 use layerhold_sys::{
-    Copier, Create, Dir, FileType, NodeKind, OpenOptions, PathError, SetTime, Stat, Times,
-    set_file_mode, set_file_owner, set_file_times, stat_file, xattr,
+    Copier, Create, Dir, FileType, NodeKind, OpenOptions, PathError, Stat, Times, set_file_mode,
+    set_file_owner, set_file_times, stat_file, xattr,
 };
 
 use crate::config::Privilege;
@@ -312,7 +312,7 @@ impl TreeCopy<'_> {
         if stat.permissions() != created_mode {
             set_file_mode(target, stat.permissions())?;
         }
-        Ok(set_file_times(target, &times_of(stat))?)
+        Ok(set_file_times(target, &Times::of(stat))?)
     }
 
     /// Copies a link, FIFO, device or socket. None of them can have an attribute of the kinds that are copied.
@@ -331,7 +331,7 @@ impl TreeCopy<'_> {
         if stat.file_type() != FileType::Symlink {
             target.set_mode(name, stat.permissions())?;
         }
-        Ok(target.set_times(name, &times_of(&stat))?)
+        Ok(target.set_times(name, &Times::of(&stat))?)
     }
 
     fn make_special(&self, pair: &Pair, name: &OsStr, stat: &Stat) -> Result<Made, PathError> {
@@ -502,11 +502,4 @@ fn open_pair(task: Task) -> Result<Pair, PathError> {
 #[must_use]
 pub fn is_refusal(error: &PathError) -> bool {
     error.is_permission_denied() || error.kind() == std::io::ErrorKind::InvalidInput
-}
-
-fn times_of(stat: &Stat) -> Times {
-    Times {
-        accessed: SetTime::At(stat.atime),
-        modified: SetTime::At(stat.mtime),
-    }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use layerhold_idmap::{ContainerOwner, HostOwner, IdMappings};
-use layerhold_sys::{Dir, FileType, SetTime, Stat, Times, xattr};
+use layerhold_sys::{Dir, FileType, Stat, Times, xattr};
 
 use crate::error::LayerError;
 use crate::work::{Tasks, default_threads, run_tasks};
@@ -162,10 +162,7 @@ impl Walk<'_> {
             }
         }
         if relinked {
-            dir.set_own_times(&Times {
-                accessed: SetTime::At(before.atime),
-                modified: SetTime::At(before.mtime),
-            })?;
+            dir.set_own_times(&Times::of(&before))?;
         }
         tasks.add_all(below);
         Ok(())

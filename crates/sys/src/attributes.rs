@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use crate::dir::Dir;
 use crate::error::{Context, Result, descriptor_path, proc_path};
 use crate::options::permission_bits;
-use crate::stat::Timestamp;
+use crate::stat::{Stat, Timestamp};
 
 /// What to do with one of the two times that can be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,17 @@ pub struct Times {
     pub accessed: SetTime,
     /// When the content was last changed.
     pub modified: SetTime,
+}
+
+impl Times {
+    /// Exactly the times that something has.
+    #[must_use]
+    pub const fn of(stat: &Stat) -> Self {
+        Self {
+            accessed: SetTime::At(stat.atime),
+            modified: SetTime::At(stat.mtime),
+        }
+    }
 }
 
 /// Sets permission, set-id and sticky bits of an open file or directory.

@@ -98,6 +98,17 @@ fn pack(dir: &Path, tar: &Path) {
     run(&mut command).assert_success();
 }
 
+/// An archive of so many files called `content-…`.
+fn small_files(shared: &Shared, count: usize) -> PathBuf {
+    let (base, tar) = (shared.path("base"), shared.path("1.tar"));
+    fs::create_dir(&base).unwrap();
+    for n in 0..count {
+        fs::write(base.join(format!("content-{n}")), "x").unwrap();
+    }
+    pack(&base, &tar);
+    tar
+}
+
 /// An OCI layout with an image `i` of these archives, made by umoci.
 fn layout_of(layout: &Path, layers: &[&Path]) -> String {
     let image = format!("{}:i", layout.display());
@@ -265,12 +276,7 @@ fn root_peer_contents_come_and_go_without_locks() {
         return;
     }
     let shared = Shared::new();
-    let (base, tar) = (shared.path("base"), shared.path("1.tar"));
-    fs::create_dir(&base).unwrap();
-    for n in 0..5 {
-        fs::write(base.join(format!("content-{n}")), "x").unwrap();
-    }
-    pack(&base, &tar);
+    let tar = small_files(&shared, 5);
     let import = ["import-layer", "-i", "a", "-f", tar.to_str().unwrap()];
     assert_eq!(touched_under_locks(&shared, &import), (5, BTreeSet::new()));
     let delete = ["delete-layer", "a"];
@@ -317,13 +323,8 @@ fn root_peer_reads_do_not_wait_for_a_slow_import_or_delete() {
         return;
     }
     let shared = Shared::new();
-    let (base, tar) = (shared.path("base"), shared.path("1.tar"));
-    fs::create_dir(&base).unwrap();
     // With ten milliseconds for each of them, a second and a half and more.
-    for n in 0..150 {
-        fs::write(base.join(format!("content-{n}")), "x").unwrap();
-    }
-    pack(&base, &tar);
+    let tar = small_files(&shared, 150);
     let mut idle: Vec<Duration> = (0..9).map(|_| read_once(&shared)).collect();
     idle.sort();
     let idle = idle[idle.len() / 2];

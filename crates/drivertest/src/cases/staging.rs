@@ -113,9 +113,9 @@ pub(super) fn staged_on_staged(rig: &Rig) {
     assert!(rig.temporary().is_empty());
 }
 
-/// A staged layer no driver made.
+/// A staged layer, or a tree, that no driver made.
 #[derive(Debug)]
-struct Foreign(Dir);
+pub(super) struct Foreign(pub(super) Dir);
 
 impl LayerTarget for Foreign {
     fn root(&self) -> &Dir {

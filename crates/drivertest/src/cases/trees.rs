@@ -2,13 +2,13 @@
 
 use std::any::Any;
 
-use layerhold_archive::UnpackOptions;
 use layerhold_driver::{
-    LayerAccess, LayerError, LayerTarget, StagedTree, Trash, TreeFor, TreeRequest, TreeRoot,
+    LayerAccess, LayerError, StagedTree, Trash, TreeFor, TreeRequest, TreeRoot,
 };
 use layerhold_sys::Dir;
 use layerhold_testkit::TarBuilder;
 
+use super::staging::Foreign;
 use crate::Rig;
 use crate::rig::{fill, id, read};
 
@@ -86,20 +86,6 @@ pub(super) fn dropped_trees_leave_nothing(rig: &Rig) {
         assert_ne!(rig.everything(), before);
         drop(tree);
         assert_eq!(rig.everything(), before);
-    }
-}
-
-/// A tree no driver made.
-#[derive(Debug)]
-struct Foreign(Dir);
-
-impl LayerTarget for Foreign {
-    fn root(&self) -> &Dir {
-        &self.0
-    }
-
-    fn unpack_options(&self) -> UnpackOptions {
-        UnpackOptions::new()
     }
 }
 

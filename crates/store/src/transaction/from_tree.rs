@@ -1,6 +1,6 @@
 //! Layers from trees that somebody else filled.
 
-use super::layer::{Planned, count};
+use super::layer::Planned;
 use super::staged::Presence;
 use super::{NewLayer, StagedLayer, Transaction};
 use crate::error::{Conflict, StageError};
@@ -48,7 +48,7 @@ impl Transaction {
         let record = Layer::new(record)
             .map_err(|source| StageError::Record(std::io::Error::other(source)))?;
         let tar_split = parts.tar_split.as_ref();
-        let counting = tar_split.and_then(|file| count(&record, &*contents, file));
+        let counting = tar_split.and_then(|file| self.count(&record, &*contents, file));
         let layer = StagedLayer::new(plan.id.clone(), Presence::New, None);
         self.layers.push(NewLayer {
             counting,

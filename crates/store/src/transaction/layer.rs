@@ -309,10 +309,7 @@ impl Transaction {
         let record = Layer::new(record)
             .map_err(|source| StageError::Record(std::io::Error::other(source)))?;
         let tar_split_of_import = tar_split.as_ref().filter(|_| digests.is_some());
-        // Counting costs nothing while the flush is waited for. Without a flush, it is left to whoever asks.
-        let counting = tar_split_of_import
-            .filter(|_| self.store.inner.sync != SyncMode::None)
-            .and_then(|file| count(&record, &*contents, file));
+        let counting = tar_split_of_import.and_then(|file| self.count(&record, &*contents, file));
         let layer = StagedLayer::new(plan.id.clone(), Presence::New, digests);
         self.layers.push(NewLayer {
             counting,
@@ -349,16 +346,21 @@ impl Transaction {
         }
         check::id_is_free(&view.layers, id.as_str())
     }
-}
 
-/// Starts to count what an imported layer takes.
-pub(super) fn count(
-    record: &Layer,
-    contents: &dyn DriverLayer,
-    tar_split: &StagedAddition,
-) -> Option<Counting> {
-    let stat = tar_split.area().stat(tar_split.name()).ok()??;
-    Some(Counting::start(record, contents.root(), stat.size))
+    /// Starts to count what an imported layer takes. That costs nothing while the flush is waited for; without a flush, it is left
+    /// to whoever asks.
+    pub(super) fn count(
+        &self,
+        record: &Layer,
+        contents: &dyn DriverLayer,
+        tar_split: &StagedAddition,
+    ) -> Option<Counting> {
+        if self.store.inner.sync == SyncMode::None {
+            return None;
+        }
+        let stat = tar_split.area().stat(tar_split.name()).ok()??;
+        Some(Counting::start(record, contents.root(), stat.size))
+    }
 }
 
 /// What became of the wish for a layer.

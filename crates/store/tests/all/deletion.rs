@@ -375,23 +375,16 @@ fn what_is_meant_exactly_is_deleted() {
     tx.create_image(ImageSpec::new().id("abd".parse().unwrap()))
         .unwrap();
     tx.commit().unwrap();
+    let left = || {
+        let view = place.store.snapshot().unwrap();
+        let layers = view.layers().count();
+        (layers, view.images().count(), view.containers().count())
+    };
     place.store.delete("ab").unwrap();
-    let view = place.store.snapshot().unwrap();
-    let left = (
-        view.layers().count(),
-        view.images().count(),
-        view.containers().count(),
-    );
-    assert_eq!(left, (1, 1, 1));
+    assert_eq!(left(), (1, 1, 1));
     // Nothing is called so any more, and so the beginning of an ID will do.
     place.store.delete("ab").unwrap();
-    let view = place.store.snapshot().unwrap();
-    let left = (
-        view.layers().count(),
-        view.images().count(),
-        view.containers().count(),
-    );
-    assert_eq!(left, (0, 1, 0));
+    assert_eq!(left(), (0, 1, 0));
     place.store.delete("ab").unwrap();
     assert!(matches!(
         place.store.delete("ab"),

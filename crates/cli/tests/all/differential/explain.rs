@@ -305,14 +305,8 @@ pub(crate) const RULES: &[Rule] = &[
     rule(
         "The modification time of a layer's root",
         |step, difference| {
-            let Part::State(path) = &difference.part else {
-                return false;
-            };
-            let is_root = step
-                .layer_of(path)
-                .is_some_and(|(_, inside)| inside.is_empty());
-            let mut pairs = difference.left.split(' ').zip(difference.right.split(' '));
-            let same_else = pairs.all(|(left, right)| left == right || left == "now");
+            let is_root = step.is_of_root(difference);
+            let same_else = same_but(difference, |left| left == "now");
             let takes_over = step.driver == "overlay" && step.command.name.starts_with("create-");
             (step.unpacks() || takes_over) && is_root && same_else
         },
@@ -320,15 +314,9 @@ pub(crate) const RULES: &[Rule] = &[
     rule(
         "Mounting sets the owner of the layer's root",
         |step, difference| {
-            let Part::State(path) = &difference.part else {
-                return false;
-            };
-            let is_root = step
-                .layer_of(path)
-                .is_some_and(|(_, inside)| inside.is_empty());
+            let is_root = step.is_of_root(difference);
             let mounts = ["changes", "diff", "diffsize", "mount", "image", "container"];
-            let mut pairs = difference.left.split(' ').zip(difference.right.split(' '));
-            let same_else = pairs.all(|(left, right)| left == right || left.contains(':'));
+            let same_else = same_but(difference, |left| left.contains(':'));
             let is_it = step.driver == "overlay" && mounts.contains(&step.command.name);
             is_it && is_root && same_else
         },
@@ -336,12 +324,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule(
         "The root of a new overlay layer has the mode",
         |step, difference| {
-            let Part::State(path) = &difference.part else {
-                return false;
-            };
-            let is_root = step
-                .layer_of(path)
-                .is_some_and(|(_, inside)| inside.is_empty());
+            let is_root = step.is_of_root(difference);
             let mode = |text: &str| {
                 let mode = text.split(' ').nth(1).unwrap_or_default();
                 u32::from_str_radix(mode, 8).unwrap_or_default()
@@ -388,12 +371,7 @@ pub(crate) const RULES: &[Rule] = &[
         is_it && is_output && longer
     }),
     rule("The root's entry (`./`) counts", |step, difference| {
-        let Part::State(path) = &difference.part else {
-            return false;
-        };
-        let is_root = step
-            .layer_of(path)
-            .is_some_and(|(_, inside)| inside.is_empty());
+        let is_root = step.is_of_root(difference);
         step.driver == "overlay" && step.unpacks() && is_root && step.has_entry("5 ./ ")
     }),
     rule(
@@ -465,8 +443,7 @@ pub(crate) const RULES: &[Rule] = &[
                 .flags
                 .iter()
                 .any(|flag| flag.ends_with("idmap"));
-            let mut pairs = difference.left.split(' ').zip(difference.right.split(' '));
-            let same_else = pairs.all(|(left, right)| left == right || left.contains(':'));
+            let same_else = same_but(difference, |left| left.contains(':'));
             let concerns = maps || step.copies_mapped();
             step.driver == "vfs" && step.layer_of(path).is_some() && concerns && same_else
         },
@@ -524,6 +501,15 @@ impl Step<'_> {
         ["applydiff", "import-layer"].contains(&self.command.name)
     }
 
+    /// Whether the root directory of a layer differs.
+    fn is_of_root(&self, difference: &Difference) -> bool {
+        let Part::State(path) = &difference.part else {
+            return false;
+        };
+        self.layer_of(path)
+            .is_some_and(|(_, inside)| inside.is_empty())
+    }
+
     /// The layer whose contents a path belongs to, and the path in them.
     fn layer_of<'p>(&self, path: &'p str) -> Option<(&'p str, &'p str)> {
         let home = match self.driver {
@@ -538,6 +524,12 @@ impl Step<'_> {
         let inside = inside.strip_prefix("diff")?;
         Some((layer, inside.trim_start_matches('/')))
     }
+}
+
+/// Whether two descriptions differ only in words that Go's tool may have in such places.
+fn same_but(difference: &Difference, of_go: impl Fn(&str) -> bool) -> bool {
+    let mut pairs = difference.left.split(' ').zip(difference.right.split(' '));
+    pairs.all(|(left, right)| left == right || of_go(left))
 }
 
 fn is_record(difference: &Difference) -> bool {

@@ -4,7 +4,7 @@ use layerhold_ids::{ContainerId, ImageId, LayerId};
 use layerhold_schema::{ContainerRecord, Timestamp};
 use serde_json::{Map, Value, json};
 
-use super::items::{Item, read};
+use super::items::{Item, Known, read};
 use super::layers::{map_entries, time};
 use super::scrap::Scrap;
 use super::search::{BeyondHelp, Found, Search};
@@ -68,7 +68,7 @@ impl Search<'_, '_> {
         note_items(
             &mut record,
             &scrap,
-            read(&self.look.inner.layout.containers, id.as_str()),
+            &read(&self.look.inner.layout.containers, id.as_str()),
         );
         if !tells("uidmap") {
             record.uid_map = map_entries(config.pointer("/linux/uidMappings"));
@@ -140,20 +140,14 @@ impl Search<'_, '_> {
 }
 
 /// Notes data items, their sizes and digests where the record says nothing.
-fn note_items(record: &mut ContainerRecord, scrap: &Scrap, items: Vec<Item>) {
+fn note_items(record: &mut ContainerRecord, scrap: &Scrap, items: &[Item]) {
     if !scrap.tells("big-data-names", &FIELDS) {
         record.big_data_names = items.iter().map(|item| item.key.clone()).collect();
     }
-    for item in items {
-        if !record.big_data_names.contains(&item.key) {
-            continue;
-        }
-        let size = i64::try_from(item.size).unwrap_or(-1);
-        let sizes = &mut record.big_data_sizes;
-        let known = *sizes.entry(item.key.clone()).or_insert(size);
-        if let Some(digest) = item.digest.filter(|_| known == size) {
-            let digests = &mut record.big_data_digests;
-            let _kept = digests.entry(item.key).or_insert(digest.to_string());
-        }
-    }
+    let known = Known {
+        names: &record.big_data_names,
+        sizes: &mut record.big_data_sizes,
+        digests: &mut record.big_data_digests,
+    };
+    known.note(items, |_| true);
 }

@@ -5,7 +5,7 @@ use layerhold_schema::{ImageRecord, Timestamp};
 use layerhold_sys::Dir;
 use serde_json::{Map, Value, json};
 
-use super::items::{Item, read};
+use super::items::{Item, Known, read};
 use super::layers::time;
 use super::search::{BeyondHelp, Found, Search};
 use crate::records::Image;
@@ -173,24 +173,12 @@ fn mend_digests(members: &mut Map<String, Value>) {
 
 /// Notes sizes and digests of items where the record has none.
 fn note_items(record: &mut ImageRecord, items: &[Item]) {
-    for item in items {
-        let key = &item.key;
-        if !record.big_data_names.contains(key) {
-            continue;
-        }
-        let size = i64::try_from(item.size).unwrap_or(-1);
-        let known = record.big_data_sizes.entry(key.clone()).or_insert(size);
-        let Some(digest) = item.digest.as_ref().filter(|_| *known == size) else {
-            continue;
-        };
-        if !record.big_data_digests.contains_key(key) && !is_signed(key, &item.content) {
-            drop(
-                record
-                    .big_data_digests
-                    .insert(key.clone(), digest.to_string()),
-            );
-        }
-    }
+    let known = Known {
+        names: &record.big_data_names,
+        sizes: &mut record.big_data_sizes,
+        digests: &mut record.big_data_digests,
+    };
+    known.note(items, |item| !is_signed(&item.key, &item.content));
     if record.digest.is_empty()
         && let Some(digest) = record.big_data_digests.get(MANIFEST)
     {

@@ -1,5 +1,6 @@
 //! Data items that lie beside no record.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 
 use layerhold_ids::Digest;
@@ -70,4 +71,29 @@ fn item(dir: &Dir, id: &str, key: String) -> Option<Item> {
         digest,
         content,
     })
+}
+
+/// Where a record has the sizes and the digests of its data items.
+pub(super) struct Known<'r> {
+    pub(super) names: &'r [String],
+    pub(super) sizes: &'r mut BTreeMap<String, i64>,
+    pub(super) digests: &'r mut BTreeMap<String, String>,
+}
+
+impl Known<'_> {
+    /// Notes sizes and digests where the record says nothing of an item that it names. Digests that are not `wanted` stay out.
+    pub(super) fn note(self, items: &[Item], wanted: impl Fn(&Item) -> bool) {
+        for item in items.iter().filter(|item| self.names.contains(&item.key)) {
+            let size = i64::try_from(item.size).unwrap_or(-1);
+            let known = *self.sizes.entry(item.key.clone()).or_insert(size);
+            // An item of another size than recorded is not the one that the digest would be for.
+            let digest = item.digest.as_ref().filter(|_| known == size);
+            if let Some(digest) = digest
+                && !self.digests.contains_key(&item.key)
+                && wanted(item)
+            {
+                drop(self.digests.insert(item.key.clone(), digest.to_string()));
+            }
+        }
+    }
 }
