@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use layerhold::Privilege;
 use layerhold_sys::{Capability, has_capability, in_user_namespace};
 
-use crate::dropin::Streams;
 use crate::environment::Environment;
 use crate::failure::plain;
+use crate::streams::{Streams, escape};
 
 /// A command line: arguments, environment and streams in, exit code out.
 type CommandLine = fn(&[String], &Environment, &mut Streams<'_>) -> io::Result<u8>;
@@ -28,7 +28,7 @@ pub fn main(run: CommandLine, usage: u8) -> ExitCode {
             Ok(argument) => arguments.push(argument),
             Err(argument) => {
                 let text = argument.to_string_lossy();
-                let _ignored = writeln!(io::stderr(), "an argument is not valid UTF-8: {text}");
+                say(&format!("an argument is not valid UTF-8: {text}"));
                 return ExitCode::from(usage);
             }
         }
@@ -45,11 +45,9 @@ pub fn main(run: CommandLine, usage: u8) -> ExitCode {
     };
     let code = output().and_then(|file| {
         let mut out = BufWriter::with_capacity(BUFFER, file);
-        let mut streams = Streams {
-            out: &mut out,
-            err: &mut io::stderr(),
-            input: input(),
-        };
+        let mut err = io::stderr();
+        let mut streams = Streams::new(&mut out, &mut err, input())
+            .on_terminals(io::stdout().is_terminal(), io::stderr().is_terminal());
         let code = run(&arguments, &environment, &mut streams)?;
         out.flush().map(|()| code)
     });
@@ -58,10 +56,15 @@ pub fn main(run: CommandLine, usage: u8) -> ExitCode {
         // Nobody reads any more: say nothing, and do not succeed.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
         Err(error) => {
-            let _ignored = writeln!(io::stderr(), "standard output: {}", plain(&error));
+            say(&format!("standard output: {}", plain(&error)));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says something where a command line has no streams yet, or has them no more.
+fn say(text: &str) {
+    let _ignored = writeln!(io::stderr(), "{}", escape(text));
 }
 
 /// What this process may do (Go: `pkg/unshare`, `IsRootless`): less than root of the host unless it is sure to be that.

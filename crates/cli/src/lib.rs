@@ -5,14 +5,10 @@
 //! process. This is the only crate of the project that prints.
 //!
 //! ```
-//! use layerhold_cli::{Environment, dropin};
+//! use layerhold_cli::{Environment, Streams, dropin};
 //!
 //! let (mut out, mut err) = (Vec::new(), Vec::new());
-//! let mut streams = dropin::Streams {
-//!     out: &mut out,
-//!     err: &mut err,
-//!     input: Box::new(std::io::empty()),
-//! };
+//! let mut streams = Streams::new(&mut out, &mut err, Box::new(std::io::empty()));
 //! let arguments = ["containers-storage".to_owned(), "nosuch".to_owned()];
 //! let code = dropin::run(&arguments, &Environment::default(), &mut streams)?;
 //! assert_eq!(code, 1);
@@ -29,11 +25,13 @@ mod environment;
 mod failure;
 mod options;
 pub mod people;
+mod streams;
 mod user_namespace;
 
 pub use entry::main;
 pub use environment::Environment;
 pub use failure::Failure;
+pub use streams::Streams;
 
 /// Compiles and runs the example of the README.
 #[cfg(doctest)]

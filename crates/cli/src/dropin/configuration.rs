@@ -52,7 +52,7 @@ pub(crate) fn run(call: &mut AloneCall<'_, '_>) -> Result<u8, Failure> {
     }
     let config = environment.configuration()?;
     for warning in &config.warnings {
-        writeln!(call.streams.err, "{warning}").map_err(stream)?;
+        call.streams.note(warning).map_err(stream)?;
     }
     json_line(call.streams, &shown(&config))
 }

@@ -5,7 +5,7 @@ use std::io::Read;
 use layerhold::{ContainerSpec, ImageSpec, LayerSpec};
 use layerhold_ids::Digest;
 
-use super::output::{input, json_text, line, open};
+use super::output::{indented, input, json_text, line, open};
 use super::{Call, maps};
 use crate::failure::{Failure, stream};
 
@@ -59,7 +59,7 @@ fn show(call: &mut Call<'_, '_>, record: &[u8], id: &str, names: &[String]) -> R
     }
     line(call, id)?;
     for name in names {
-        line(call, format_args!("\t{name}"))?;
+        indented(call, 1, name)?;
     }
     Ok(0)
 }

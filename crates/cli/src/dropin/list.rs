@@ -7,10 +7,10 @@ use layerhold::{Container, Image, ItemKind, Layer, Snapshot};
 use layerhold_ids::{Digest, LayerId};
 
 use super::Call;
-use super::output::{json, json_records, line, note};
+use super::output::{indented, json, json_records, line, note};
 use super::tree::{Node, draw};
 use crate::damage::left_out;
-use crate::failure::{Failure, stream};
+use crate::failure::Failure;
 
 /// Says which records are damaged, when all have been looked at. The Go tool fails; the others are of use all the same.
 fn tell_damage(
@@ -51,18 +51,18 @@ fn list_layers(call: &mut Call<'_, '_>, snapshot: &Snapshot) -> Result<u8, Failu
     for layer in snapshot.layers() {
         line(call, layer.id())?;
         for name in layer.names() {
-            line(call, format_args!("\tname: {name}"))?;
+            indented(call, 1, format_args!("name: {name}"))?;
         }
         for image in users.images(layer.id()) {
-            line(call, format_args!("\timage: {}", image.id()))?;
+            indented(call, 1, format_args!("image: {}", image.id()))?;
             for name in image.names() {
-                line(call, format_args!("\t\tname: {name}"))?;
+                indented(call, 2, format_args!("name: {name}"))?;
             }
         }
         if let Some(container) = users.container(layer.id()) {
-            line(call, format_args!("\tcontainer: {}", container.id()))?;
+            indented(call, 1, format_args!("container: {}", container.id()))?;
             for name in container.names() {
-                line(call, format_args!("\t\tname: {name}"))?;
+                indented(call, 2, format_args!("name: {name}"))?;
             }
         }
     }
@@ -87,10 +87,9 @@ fn tree(call: &mut Call<'_, '_>, snapshot: &Snapshot, users: &Users) -> Result<u
             notes: notes(&layer, users, mounts.get(layer.id())),
         })
         .collect();
-    call.streams
-        .out
-        .write_all(draw(&nodes).as_bytes())
-        .map_err(stream)?;
+    for drawn in draw(&nodes) {
+        line(call, drawn)?;
+    }
     Ok(0)
 }
 
@@ -197,13 +196,13 @@ fn show_images(call: &mut Call<'_, '_>, images: &[Arc<Image>]) -> Result<u8, Fai
             continue;
         }
         for name in image.names() {
-            line(call, format_args!("\tname: {name}"))?;
+            indented(call, 1, format_args!("name: {name}"))?;
         }
         for digest in image.digests() {
-            line(call, format_args!("\tdigest: {digest}"))?;
+            indented(call, 1, format_args!("digest: {digest}"))?;
         }
         for name in image.big_data_names() {
-            line(call, format_args!("\tdata: {name}"))?;
+            indented(call, 1, format_args!("data: {name}"))?;
         }
     }
     Ok(0)
@@ -219,10 +218,10 @@ pub(crate) fn containers(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     for container in containers {
         line(call, container.id())?;
         for name in container.names() {
-            line(call, format_args!("\tname: {name}"))?;
+            indented(call, 1, format_args!("name: {name}"))?;
         }
         for name in container.big_data_names() {
-            line(call, format_args!("\tdata: {name}"))?;
+            indented(call, 1, format_args!("data: {name}"))?;
         }
     }
     Ok(0)

@@ -31,13 +31,12 @@ mod usage;
 mod whole;
 mod words;
 
-use std::io::{Read, Write};
-
 use layerhold::{Store, StoreOptions};
 
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::options::{Given, Opening, opening};
+use crate::streams::Streams;
 use crate::user_namespace;
 use flags::{FlagError, Values};
 pub use manual::manual;
@@ -45,22 +44,6 @@ pub(crate) use output::copy as copy_stream;
 use table::{COMMANDS, Command, GLOBAL, HELP, OLD_HELP};
 pub(crate) use tree::{Node, draw};
 use usage::{Stream, command_usage, complain, general_usage};
-
-/// The streams of a command.
-pub struct Streams<'a> {
-    /// Results.
-    pub out: &'a mut dyn Write,
-    /// Errors and notes.
-    pub err: &'a mut dyn Write,
-    /// What a command reads when no file is named.
-    pub input: Box<dyn Read + Send>,
-}
-
-impl std::fmt::Debug for Streams<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Streams").finish_non_exhaustive()
-    }
-}
 
 /// What a command is given.
 pub(crate) struct Call<'a, 'b> {
@@ -165,7 +148,7 @@ fn parse(program: &str, words: &[String], streams: &mut Streams<'_>) -> std::io:
         Ok(rest) => {
             let read = words.len() - rest.len();
             if words.iter().take(read).any(|word| word == "-help") {
-                writeln!(streams.err, "{HELP_IS_OLD}")?;
+                streams.note(HELP_IS_OLD)?;
             }
             rest
         }
@@ -175,7 +158,7 @@ fn parse(program: &str, words: &[String], streams: &mut Streams<'_>) -> std::io:
             } else {
                 complain(streams, program, None, &error)?;
             }
-            writeln!(streams.out, "{error} while parsing arguments (1)")?;
+            streams.line(format_args!("{error} while parsing arguments (1)"))?;
             general_usage(streams, &before, Stream::Error)?;
             return Ok(Parsed::Exit(FAILED));
         }
@@ -192,7 +175,7 @@ fn parse(program: &str, words: &[String], streams: &mut Streams<'_>) -> std::io:
         .iter()
         .find(|command| command.names.contains(&name.as_str()))
     else {
-        writeln!(streams.out, "{name}: unrecognized command.")?;
+        streams.line(format_args!("{name}: unrecognized command."))?;
         return Ok(Parsed::Exit(FAILED));
     };
     // Help texts show global flags as they are before the command word, and none of its own.
@@ -210,13 +193,13 @@ fn parse(program: &str, words: &[String], streams: &mut Streams<'_>) -> std::io:
         }
     };
     if operands.len() < command.least {
-        writeln!(streams.out, "{name}: more arguments required.")?;
+        streams.line(format_args!("{name}: more arguments required."))?;
         command_usage(streams, name, command, &shown)?;
         return Ok(Parsed::Exit(FAILED));
     }
     if command.most.is_some_and(|most| operands.len() > most) {
         let listed = operands.join(" ");
-        writeln!(streams.out, "{name}: too many arguments ([{listed}]).")?;
+        streams.line(format_args!("{name}: too many arguments ([{listed}])."))?;
         command_usage(streams, name, command, &shown)?;
         return Ok(Parsed::Exit(FAILED));
     }
@@ -245,7 +228,7 @@ fn execute(
                 Ok(store) => store,
                 Err(error) => {
                     // The Go tool prints this one to standard output, and scripts look for it there.
-                    writeln!(streams.out, "error initializing: {}", words::text(error))?;
+                    streams.line(format_args!("error initializing: {}", words::text(error)))?;
                     return Ok(FAILED);
                 }
             };
@@ -264,11 +247,11 @@ fn execute(
             if let Some(error) = failure.broken_stream() {
                 return Err(error);
             }
-            writeln!(streams.err, "{}", words::text(failure))?;
+            streams.note(words::text(failure))?;
             FAILED
         }
     };
-    streams.out.flush()?;
+    streams.flush()?;
     Ok(code)
 }
 
@@ -285,7 +268,7 @@ fn open(
     };
     let debug = line.values.is_on("debug");
     for warning in warnings.iter().filter(|warning| debug || warning.is_loud()) {
-        writeln!(streams.err, "{warning}")?;
+        streams.note(warning)?;
     }
     if debug {
         debug_lines(&options, streams)?;
@@ -301,18 +284,12 @@ fn open(
 /// Says which store is about to be opened, on lines that do not begin as those of `status` do, which scripts look for.
 fn debug_lines(options: &StoreOptions, streams: &mut Streams<'_>) -> std::io::Result<()> {
     let driver = options.driver.as_deref().unwrap_or_default();
-    writeln!(streams.err, "debug: Root: {}", options.graph_root.display())?;
-    writeln!(
-        streams.err,
-        "debug: Run Root: {}",
-        options.run_root.display()
-    )?;
-    writeln!(streams.err, "debug: Driver Name: {driver}")?;
-    writeln!(
-        streams.err,
-        "debug: Driver Options: [{}]",
-        options.driver_options.join(" ")
-    )
+    let (root, run_root) = (options.graph_root.display(), options.run_root.display());
+    let driver_options = options.driver_options.join(" ");
+    streams.note(format_args!("debug: Root: {root}"))?;
+    streams.note(format_args!("debug: Run Root: {run_root}"))?;
+    streams.note(format_args!("debug: Driver Name: {driver}"))?;
+    streams.note(format_args!("debug: Driver Options: [{driver_options}]"))
 }
 
 /// The flags that say which store is meant. An empty text is none, as in the Go tool.

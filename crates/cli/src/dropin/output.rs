@@ -5,8 +5,9 @@ use std::io::{self, BufRead, Read, Write};
 
 use serde::Serialize;
 
-use super::{Call, FAILED, Streams};
+use super::{Call, FAILED};
 use crate::failure::{Failure, stream};
+use crate::streams::Streams;
 
 /// Writes a value as Go's JSON encoder does: compact, with `<`, `>`, `&` and the two line
 /// separators of JavaScript escaped, and a newline at the end.
@@ -17,13 +18,13 @@ pub(crate) fn json(call: &mut Call<'_, '_>, value: &impl Serialize) -> Result<u8
 /// The same for commands that have no store.
 pub(crate) fn json_line(streams: &mut Streams<'_>, value: &impl Serialize) -> Result<u8, Failure> {
     let text = serde_json::to_string(value).map_err(Failure::value)?;
-    writeln!(streams.out, "{}", escape(&text)).map_err(stream)?;
+    streams.json(escape(&text)).map_err(stream)?;
     Ok(0)
 }
 
 /// Writes JSON that is made already.
 pub(crate) fn json_text(call: &mut Call<'_, '_>, text: &str) -> Result<u8, Failure> {
-    writeln!(call.streams.out, "{}", escape(text)).map_err(stream)?;
+    call.streams.json(escape(text)).map_err(stream)?;
     Ok(0)
 }
 
@@ -39,8 +40,8 @@ pub(crate) fn json_records(
         }
         text.extend(record);
     }
-    text.extend(b"]\n");
-    call.streams.out.write_all(&text).map_err(stream)?;
+    text.push(b']');
+    call.streams.json(text).map_err(stream)?;
     Ok(0)
 }
 
@@ -62,12 +63,21 @@ fn escape(text: &str) -> String {
 
 /// Writes a line to standard output.
 pub(crate) fn line(call: &mut Call<'_, '_>, text: impl std::fmt::Display) -> Result<(), Failure> {
-    writeln!(call.streams.out, "{text}").map_err(stream)
+    call.streams.line(text).map_err(stream)
+}
+
+/// Writes a line to standard output, behind tabs.
+pub(crate) fn indented(
+    call: &mut Call<'_, '_>,
+    tabs: usize,
+    text: impl std::fmt::Display,
+) -> Result<(), Failure> {
+    call.streams.indented(tabs, text).map_err(stream)
 }
 
 /// Writes a line to standard error.
 pub(crate) fn note(call: &mut Call<'_, '_>, text: impl std::fmt::Display) -> Result<(), Failure> {
-    writeln!(call.streams.err, "{text}").map_err(stream)
+    call.streams.note(text).map_err(stream)
 }
 
 /// The exit code for work that failed in part.
@@ -97,7 +107,7 @@ pub(crate) fn open(path: &str) -> Result<File, Failure> {
 /// Copies a stream to the file that `--file` names, or to standard output.
 pub(crate) fn copy_out(call: &mut Call<'_, '_>, source: &mut dyn BufRead) -> Result<(), Failure> {
     match call.flags.text("file") {
-        "" => copy(source, call.streams.out),
+        "" => copy(source, call.streams.exact()),
         path => {
             let mut file = File::create(path).map_err(|source| Failure::File {
                 path: path.to_owned(),

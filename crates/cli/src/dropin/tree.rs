@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A line of the tree: a node below another, with notes under it.
+/// A node of the tree: a node below another, with notes under it.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     /// What it hangs below.
@@ -24,7 +24,7 @@ const LAST: &str = "└─";
 /// Where several such names exist (a record names a parent that is not there), the one with
 /// the fewest children comes first; the Go tool leaves equals to chance, here the smaller name
 /// wins.
-pub(crate) fn draw(nodes: &[Node]) -> String {
+pub(crate) fn draw(nodes: &[Node]) -> Vec<String> {
     let mut children: BTreeMap<&str, Vec<&Node>> = BTreeMap::new();
     for node in nodes {
         children.entry(&node.parent).or_default().push(node);
@@ -36,26 +36,25 @@ pub(crate) fn draw(nodes: &[Node]) -> String {
         .map(|(parent, below)| (*parent, below.len()))
         .collect();
     roots.sort_by_key(|(_, count)| *count);
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for (root, _) in roots {
         if !root.is_empty() {
-            text.push_str(root);
-            text.push('\n');
+            lines.push(root.to_owned());
         }
-        draw_below(&mut text, root, &children);
+        draw_below(&mut lines, root, &children);
     }
-    text
+    lines
 }
 
 /// Draws what hangs below `root`, without recursion: chains of layers can be long.
-fn draw_below(text: &mut String, root: &str, children: &BTreeMap<&str, Vec<&Node>>) {
+fn draw_below(lines: &mut Vec<String>, root: &str, children: &BTreeMap<&str, Vec<&Node>>) {
     let mut pending: Vec<(&Node, String, bool)> = Vec::new();
     push_children(&mut pending, root, "", children);
     while let Some((node, indent, last)) = pending.pop() {
         let (header, rail) = if last { (LAST, ' ') } else { (BRANCH, '│') };
-        text.push_str(&format!("{indent}{header}{}\n", node.label));
+        lines.push(format!("{indent}{header}{}", node.label));
         for note in &node.notes {
-            text.push_str(&format!("{indent}{rail} {note}\n"));
+            lines.push(format!("{indent}{rail} {note}"));
         }
         let deeper = format!("{indent}{rail} ");
         push_children(&mut pending, &node.name, &deeper, children);
@@ -98,15 +97,15 @@ mod tests {
             node("(base)", "e", &[]),
         ]);
         assert_eq!(
-            drawn,
-            "(base)\n├─a\n│ name: x\n│ ├─b\n│ │ image: i\n│ │ └─d\n│ │   name: y\n│ └─c\n└─e\n"
+            drawn.join("\n"),
+            "(base)\n├─a\n│ name: x\n│ ├─b\n│ │ image: i\n│ │ └─d\n│ │   name: y\n│ └─c\n└─e"
         );
     }
 
     #[test]
     fn a_missing_parent_is_a_root_and_a_loop_ends() {
-        assert_eq!(draw(&[node("gone", "a", &[])]), "gone\n└─a\n");
-        assert_eq!(draw(&[node("a", "b", &[]), node("b", "a", &[])]), "");
-        assert_eq!(draw(&[]), "");
+        assert_eq!(draw(&[node("gone", "a", &[])]), ["gone", "└─a"]);
+        assert_eq!(draw(&[node("a", "b", &[]), node("b", "a", &[])]), [""; 0]);
+        assert_eq!(draw(&[]), [""; 0]);
     }
 }

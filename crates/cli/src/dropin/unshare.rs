@@ -28,7 +28,7 @@ pub(crate) fn run(call: &mut AloneCall<'_, '_>) -> Result<u8, Failure> {
     if entered == Entered::Now {
         command.envs(user_namespace::variables(call.environment));
     }
-    call.streams.out.flush().map_err(stream)?;
+    call.streams.flush().map_err(stream)?;
     let status = command.status().map_err(|source| Failure::File {
         path: program.clone(),
         source,

@@ -1,8 +1,8 @@
 //! Help texts, and what is said of flags that make no sense: where Go's tool sends them.
 
-use super::Streams;
 use super::flags::{self, Flag, FlagError, Values};
 use super::table::{COMMANDS, Command, GLOBAL};
+use crate::streams::Streams;
 
 /// Where a part of a help text goes.
 #[derive(Clone, Copy)]
@@ -18,19 +18,16 @@ pub(super) fn general_usage(
     known: &[Flag],
     table: Stream,
 ) -> std::io::Result<()> {
-    writeln!(
-        streams.out,
-        "Usage: containers-storage command [options [...]]\n\nCommands:\n"
-    )?;
+    streams.lines("Usage: containers-storage command [options [...]]\n\nCommands:\n\n")?;
     for command in COMMANDS {
         let name = command.names.first().copied().unwrap_or_default();
-        writeln!(streams.out, "  {name:<30}{}", command.help)?;
+        streams.line(format_args!("  {name:<30}{}", command.help))?;
     }
-    writeln!(streams.out, "\nOptions:")?;
+    streams.lines("\nOptions:\n")?;
     let text = flags::describe(known, &Values::default());
     match table {
-        Stream::Output => streams.out.write_all(text.as_bytes()),
-        Stream::Error => streams.err.write_all(text.as_bytes()),
+        Stream::Output => streams.lines(&text),
+        Stream::Error => streams.notes(&text),
     }
 }
 
@@ -41,15 +38,12 @@ pub(super) fn command_usage(
     command: &Command,
     values: &Values,
 ) -> std::io::Result<()> {
-    writeln!(
-        streams.out,
-        "Usage: containers-storage {name} {}\n\n{}\n\nOptions:",
+    streams.lines(&format!(
+        "Usage: containers-storage {name} {}\n\n{}\n\nOptions:\n",
         command.operands, command.help
-    )?;
+    ))?;
     let all: Vec<_> = command.flags.iter().chain(GLOBAL).copied().collect();
-    streams
-        .err
-        .write_all(flags::describe(&all, values).as_bytes())
+    streams.notes(&flags::describe(&all, values))
 }
 
 /// Prints what is wrong with the flags, and where help is to be had.
@@ -60,10 +54,10 @@ pub(super) fn complain(
     error: &FlagError,
 ) -> std::io::Result<()> {
     let set = command.unwrap_or("containers-storage");
-    writeln!(streams.err, "{error}")?;
+    streams.note(error)?;
     if program == set {
-        writeln!(streams.err, "See '{program} --help'.")
+        streams.note(format_args!("See '{program} --help'."))
     } else {
-        writeln!(streams.err, "See '{program} {set} --help'.")
+        streams.note(format_args!("See '{program} {set} --help'."))
     }
 }

@@ -3,8 +3,8 @@
 use clap::CommandFactory;
 
 use super::args::{Arguments, Completions};
-use crate::dropin::Streams;
 use crate::failure::{Failure, stream};
+use crate::streams::Streams;
 
 pub(super) fn run(args: &Completions, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let mut script = Vec::new();
@@ -14,5 +14,5 @@ pub(super) fn run(args: &Completions, streams: &mut Streams<'_>) -> Result<(), F
         "layerhold",
         &mut script,
     );
-    streams.out.write_all(&script).map_err(stream)
+    streams.exact().write_all(&script).map_err(stream)
 }

@@ -6,9 +6,9 @@ use layerhold_config::Config;
 use serde_json::{Value, json};
 
 use super::args::Format;
-use crate::dropin::Streams;
 use crate::environment::Environment;
 use crate::failure::{Failure, stream};
+use crate::streams::{Streams, escape};
 
 pub(super) fn run(
     format: Format,
@@ -16,18 +16,18 @@ pub(super) fn run(
     streams: &mut Streams<'_>,
 ) -> Result<(), Failure> {
     let config = environment.configuration()?;
-    let text = match format {
+    match format {
         Format::Json => {
-            let mut text =
-                serde_json::to_string_pretty(&as_json(&config)).map_err(Failure::value)?;
-            text.push('\n');
-            text
+            let text = serde_json::to_string_pretty(&as_json(&config)).map_err(Failure::value)?;
+            streams.json(&text)
         }
-        Format::Table => as_text(&config),
-    };
-    streams.out.write_all(text.as_bytes()).map_err(stream)?;
+        Format::Table => streams.lines(&as_text(&config)),
+    }
+    .map_err(stream)?;
     for warning in &config.warnings {
-        writeln!(streams.err, "layerhold: {warning}").map_err(stream)?;
+        streams
+            .note(format_args!("layerhold: {warning}"))
+            .map_err(stream)?;
     }
     Ok(())
 }
@@ -101,7 +101,7 @@ fn as_text(config: &Config) -> String {
     let mut text = String::new();
     for (name, values) in rows {
         for value in values.iter().filter(|value| !value.is_empty()) {
-            text.push_str(&format!("{name:<20}{value}\n"));
+            text.push_str(&format!("{name:<20}{}\n", escape(value)));
         }
     }
     text

@@ -1,12 +1,12 @@
 //! `layerhold diff`.
 
 use std::fs::File;
-use std::io::IsTerminal;
+use std::os::unix::ffi::OsStrExt;
 
-use layerhold::{ChangeKind, DiffCompression, Item, Snapshot};
+use layerhold::{Change, ChangeKind, DiffCompression, Item, Snapshot};
 use layerhold_archive::Codec;
 use layerhold_ids::LayerId;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Call;
 use super::args::Diff;
@@ -14,6 +14,7 @@ use super::find::find;
 use super::save::ARCHIVE_ON_TERMINAL;
 use crate::dropin::copy_stream;
 use crate::failure::Failure;
+use crate::streams::shown;
 
 pub(super) fn run(call: &mut Call<'_, '_>, args: Diff) -> Result<(), Failure> {
     let snapshot = call.store.snapshot()?;
@@ -28,10 +29,7 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Diff) -> Result<(), Failure> {
     }
     let changes = call.store.changes(from, to.as_str())?;
     if call.is_json() {
-        let items: Vec<_> = changes
-            .iter()
-            .map(|change| json!({ "path": change.path, "kind": word(change.kind) }))
-            .collect();
+        let items: Vec<_> = changes.iter().map(as_json).collect();
         return call.json(&json!(items));
     }
     for change in &changes {
@@ -40,9 +38,20 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Diff) -> Result<(), Failure> {
             ChangeKind::Modify => 'C',
             ChangeKind::Delete => 'D',
         };
-        call.line(format_args!("{letter} {}", change.path.display()))?;
+        call.line(format_args!("{letter} {}", shown(&change.path)))?;
     }
     Ok(())
+}
+
+/// A change. JSON has no bytes: of a path that is not UTF-8, they stand beside it as digits.
+fn as_json(change: &Change) -> Value {
+    let kind = word(change.kind);
+    if let Some(path) = change.path.to_str() {
+        return json!({ "path": path, "kind": kind });
+    }
+    let bytes = change.path.as_os_str().as_bytes();
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    json!({ "path": change.path.to_string_lossy(), "kind": kind, "pathHex": digits })
 }
 
 fn word(kind: ChangeKind) -> &'static str {
@@ -72,13 +81,13 @@ fn write_tar(
     output: Option<std::path::PathBuf>,
 ) -> Result<(), Failure> {
     let output = output.filter(|path| path.as_os_str() != "-");
-    if output.is_none() && std::io::stdout().is_terminal() {
+    if output.is_none() && call.streams.out_is_terminal() {
         return Err(Failure::Flags(ARCHIVE_ON_TERMINAL));
     }
     let compression = DiffCompression::As(Codec::Plain);
     let mut reader = call.store.diff(from, to, compression)?;
     match output {
-        None => copy_stream(&mut reader, call.streams.out),
+        None => copy_stream(&mut reader, call.streams.exact()),
         Some(path) => {
             let mut file = File::create(&path).map_err(|source| Failure::File {
                 path: path.display().to_string(),

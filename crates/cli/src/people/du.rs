@@ -48,10 +48,7 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: &Usage) -> Result<(), Failure> 
         call.json(&value)?;
     } else {
         let text = as_text(&shown, &report);
-        call.streams
-            .out
-            .write_all(text.as_bytes())
-            .map_err(stream)?;
+        call.streams.lines(&text).map_err(stream)?;
     }
     for wrong in wrong.into_iter().flatten() {
         call.note(format_args!(

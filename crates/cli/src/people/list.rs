@@ -20,7 +20,7 @@ fn print(
     rows: &[Vec<String>],
 ) -> Result<(), Failure> {
     let text = lay_out(columns, rows);
-    call.streams.out.write_all(text.as_bytes()).map_err(stream)
+    call.streams.lines(&text).map_err(stream)
 }
 
 /// How long ago something was made. Images without a date say nothing.

@@ -23,16 +23,15 @@ mod table;
 mod tree;
 mod units;
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use layerhold::{Store, StoreOptions, SyncMode};
 
-use crate::dropin::Streams;
 use crate::environment::Environment;
 use crate::failure::{Failure, stream, without_operand};
 use crate::options::{Given, opening};
+use crate::streams::Streams;
 use crate::user_namespace::{Entered, enter_if_needed};
 use args::{Arguments, Command, Format, SyncChoice};
 
@@ -51,12 +50,12 @@ pub(crate) struct Call<'a, 'b> {
 impl Call<'_, '_> {
     /// Writes a line of the result.
     pub(crate) fn line(&mut self, text: impl std::fmt::Display) -> Result<(), Failure> {
-        writeln!(self.streams.out, "{text}").map_err(stream)
+        self.streams.line(text).map_err(stream)
     }
 
     /// Writes a line about the work, which is not part of the result.
     pub(crate) fn note(&mut self, text: impl std::fmt::Display) -> Result<(), Failure> {
-        writeln!(self.streams.err, "{text}").map_err(stream)
+        self.streams.note(text).map_err(stream)
     }
 
     /// Says what went wrong with one of several operands.
@@ -73,7 +72,7 @@ impl Call<'_, '_> {
     /// Writes the result as JSON, indented for people who read it.
     pub(crate) fn json(&mut self, value: &serde_json::Value) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(value).map_err(Failure::value)?;
-        self.line(text)
+        self.streams.json(&text).map_err(stream)
     }
 
     pub(crate) fn is_json(&self) -> bool {
@@ -91,15 +90,16 @@ pub fn run(
     environment: &Environment,
     streams: &mut Streams<'_>,
 ) -> std::io::Result<u8> {
+    streams.escape_everywhere();
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
             let text = error.render();
             return if error.use_stderr() {
-                write!(streams.err, "{text}")?;
+                streams.notes(&text.to_string())?;
                 Ok(USAGE)
             } else {
-                write!(streams.out, "{text}")?;
+                streams.lines(&text.to_string())?;
                 Ok(0)
             };
         }
@@ -112,12 +112,12 @@ pub fn run(
                 return Err(error);
             }
             if !matches!(failure, Failure::Reported) {
-                writeln!(streams.err, "layerhold: {failure}")?;
+                streams.note(format_args!("layerhold: {failure}"))?;
             }
             1
         }
     };
-    streams.out.flush()?;
+    streams.flush()?;
     Ok(code)
 }
 
@@ -137,7 +137,7 @@ fn execute(
     }
     let entered = enter_if_needed(environment)?;
     let store = Store::open(options.with_driver_of_contents())?;
-    let show_progress = !arguments.quiet && std::io::stderr().is_terminal();
+    let show_progress = !arguments.quiet && streams.err_is_terminal();
     let mut call = Call {
         store: &store,
         entered,

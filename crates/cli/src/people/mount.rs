@@ -9,6 +9,7 @@ use super::find::find;
 use super::table::{Align, lay_out};
 use super::units::short;
 use crate::failure::{Failure, stream};
+use crate::streams::shown;
 use crate::user_namespace::Entered;
 
 /// Why an ordinary user's mounts of the overlay driver are refused: they belong to the namespace of this process, and would
@@ -38,7 +39,7 @@ pub(super) fn mount(call: &mut Call<'_, '_>, args: &Mount) -> Result<(), Failure
         };
         match result {
             Ok(path) if call.is_json() => {
-                mounted.push(json!({ "item": text, "path": path }));
+                mounted.push(json!({ "item": text, "path": path.to_string_lossy() }));
             }
             Ok(path) => call.line(path.display())?,
             Err(error) => {
@@ -65,7 +66,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<(), Failure> {
             .map(|mount| {
                 json!({
                     "layer": mount.layer.as_str(),
-                    "path": mount.path,
+                    "path": mount.path.to_string_lossy(),
                     "count": mount.count,
                 })
             })
@@ -78,7 +79,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<(), Failure> {
             vec![
                 short(mount.layer.as_str()).to_owned(),
                 mount.count.to_string(),
-                mount.path.display().to_string(),
+                shown(&mount.path),
             ]
         })
         .collect();
@@ -88,7 +89,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<(), Failure> {
         ("PATH", Align::Left),
     ];
     let text = lay_out(&columns, &rows);
-    call.streams.out.write_all(text.as_bytes()).map_err(stream)
+    call.streams.lines(&text).map_err(stream)
 }
 
 pub(super) fn unmount(call: &mut Call<'_, '_>, args: &Unmount) -> Result<(), Failure> {

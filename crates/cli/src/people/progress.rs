@@ -4,6 +4,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use layerhold_oci::{Event, Progress};
 
 use super::units::short;
+use crate::streams::escape;
 
 /// Shows the events of loading and saving on standard error.
 #[derive(Debug)]
@@ -28,6 +29,16 @@ impl Bar {
     pub(crate) fn clear(&self) {
         self.0.finish_and_clear();
     }
+
+    /// Says in front of the bar what is being done.
+    fn doing(&self, what: &str) {
+        self.0.set_message(escape(what).into_owned());
+    }
+
+    /// Writes a line above the bar.
+    fn line(&self, text: &str) {
+        self.0.println(escape(text));
+    }
 }
 
 impl Progress for Bar {
@@ -44,14 +55,13 @@ impl Progress for Bar {
             } => {
                 self.0.set_length(size);
                 self.0.set_position(0);
-                self.0.set_message(name(index, of, digest));
+                self.doing(&name(index, of, digest));
             }
             Event::LayerAdvanced { bytes, .. } => self.0.inc(bytes),
             Event::LayerReused { index, of, digest } => {
-                self.0
-                    .println(format!("{}: already there", name(index, of, digest)));
+                self.line(&format!("{}: already there", name(index, of, digest)));
             }
-            Event::Committing => self.0.set_message("writing to disk"),
+            Event::Committing => self.doing("writing to disk"),
             _ => {}
         }
     }

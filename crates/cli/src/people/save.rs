@@ -1,6 +1,5 @@
 //! `layerhold save`.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use layerhold_oci::{Compression, SaveOptions, TargetKind, save, save_stream};
@@ -35,13 +34,13 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Save, scratch: PathBuf) -> Resu
         if kind == TargetKind::OciLayout {
             return Err(Failure::Flags("a directory needs a path: use --output"));
         }
-        if std::io::stdout().is_terminal() {
+        if call.streams.out_is_terminal() {
             return Err(Failure::Flags(ARCHIVE_ON_TERMINAL));
         }
         let written = save_stream(
             call.store,
             &args.images,
-            call.streams.out,
+            call.streams.exact(),
             &options,
             &call.progress,
         );

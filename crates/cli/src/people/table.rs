@@ -1,5 +1,9 @@
 //! Columns of text.
 
+use std::borrow::Cow;
+
+use crate::streams::escape;
+
 /// How a column is aligned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Align {
@@ -7,8 +11,12 @@ pub(crate) enum Align {
     Right,
 }
 
-/// Lays rows out below their headings. The last column is not padded.
+/// Lays rows out below their headings. Cells are escaped, so that each row is one line; the last column is not padded.
 pub(crate) fn lay_out(columns: &[(&str, Align)], rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<Cow<'_, str>>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| escape(cell)).collect())
+        .collect();
     let widths: Vec<usize> = columns
         .iter()
         .enumerate()
@@ -21,9 +29,9 @@ pub(crate) fn lay_out(columns: &[(&str, Align)], rows: &[Vec<String>]) -> String
                 .unwrap_or(0)
         })
         .collect();
-    let headings: Vec<String> = columns.iter().map(|(h, _)| (*h).to_owned()).collect();
+    let headings: Vec<Cow<'_, str>> = columns.iter().map(|(h, _)| Cow::Borrowed(*h)).collect();
     let mut text = String::new();
-    for row in std::iter::once(&headings).chain(rows) {
+    for row in std::iter::once(&headings).chain(&rows) {
         let mut line = String::new();
         for ((cell, (_, align)), width) in row.iter().zip(columns).zip(&widths) {
             if !line.is_empty() {
@@ -60,5 +68,10 @@ mod tests {
             "NAME    SIZE  ID\na       10 B  x\nlänger   5 B\n"
         );
         assert_eq!(lay_out(&columns, &[]), "NAME  SIZE  ID\n");
+        let forged = [vec!["a\nb".to_owned(), "1 B".to_owned(), "y".to_owned()]];
+        assert_eq!(
+            lay_out(&columns, &forged),
+            "NAME  SIZE  ID\na\\nb   1 B  y\n"
+        );
     }
 }

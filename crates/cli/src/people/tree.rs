@@ -12,7 +12,7 @@ use super::args::Tree;
 use super::find::find;
 use super::units::{short, size};
 use crate::dropin::{Node, draw};
-use crate::failure::{Failure, stream};
+use crate::failure::Failure;
 
 /// Whether all operands were found; otherwise it has been said which were not.
 type Outcome = Result<(), Failure>;
@@ -42,10 +42,9 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: &Tree) -> Result<(), Failure> {
             }
         })
         .collect();
-    call.streams
-        .out
-        .write_all(draw(&nodes).as_bytes())
-        .map_err(stream)?;
+    for drawn in draw(&nodes) {
+        call.line(drawn)?;
+    }
     outcome
 }
 

@@ -18,6 +18,7 @@ mod dropin_items;
 mod dropin_mounts;
 mod dropin_staged;
 mod dropin_usage;
+mod escaping;
 mod overlay;
 mod people;
 mod people_care;

@@ -1,0 +1,292 @@
+//! The only place that writes: what a command prints passes through here, and is made harmless on the way.
+//!
+//! Names come from images: a path may hold the sequences that move a terminal's cursor, or a newline that makes one line look
+//! like two. [`Streams::line`] and [`Streams::note`] write one line each, and escape whatever would make more of it
+//! ([`escape`]). What must arrive byte for byte — archives, items, JSON — takes another way, which says so.
+
+use std::borrow::Cow;
+use std::fmt::{self, Display};
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// The streams of a command.
+pub struct Streams<'a> {
+    out: Sink<'a>,
+    err: Sink<'a>,
+    /// What a command reads when no file is named.
+    pub input: Box<dyn Read + Send>,
+}
+
+/// A stream that is written to.
+struct Sink<'a> {
+    to: &'a mut dyn Write,
+    is_terminal: bool,
+    /// Whether lines are escaped.
+    escapes: bool,
+}
+
+impl<'a> Streams<'a> {
+    /// Takes the streams for results and for errors and notes; neither is a terminal.
+    pub fn new(
+        out: &'a mut dyn Write,
+        err: &'a mut dyn Write,
+        input: Box<dyn Read + Send>,
+    ) -> Self {
+        let sink = |to| Sink {
+            to,
+            is_terminal: false,
+            escapes: false,
+        };
+        Self {
+            out: sink(out),
+            err: sink(err),
+            input,
+        }
+    }
+
+    /// Says which streams are terminals. Lines are escaped there.
+    #[must_use]
+    pub fn on_terminals(mut self, out: bool, err: bool) -> Self {
+        for (sink, is_terminal) in [(&mut self.out, out), (&mut self.err, err)] {
+            sink.is_terminal = is_terminal;
+            sink.escapes |= is_terminal;
+        }
+        self
+    }
+
+    /// Has lines escaped wherever they go.
+    pub(crate) fn escape_everywhere(&mut self) {
+        self.out.escapes = true;
+        self.err.escapes = true;
+    }
+
+    /// Writes a line of the result.
+    pub(crate) fn line(&mut self, text: impl Display) -> io::Result<()> {
+        self.out.line(0, text)
+    }
+
+    /// Writes a line of the result behind tabs.
+    pub(crate) fn indented(&mut self, tabs: usize, text: impl Display) -> io::Result<()> {
+        self.out.line(tabs, text)
+    }
+
+    /// Writes a line about the work, which is not part of the result.
+    pub(crate) fn note(&mut self, text: impl Display) -> io::Result<()> {
+        self.err.line(0, text)
+    }
+
+    /// Writes several lines of the result, each of which ends in a newline.
+    pub(crate) fn lines(&mut self, text: &str) -> io::Result<()> {
+        text.lines().try_for_each(|line| self.line(line))
+    }
+
+    /// Writes several lines about the work, each of which ends in a newline.
+    pub(crate) fn notes(&mut self, text: &str) -> io::Result<()> {
+        text.lines().try_for_each(|line| self.note(line))
+    }
+
+    /// Writes JSON, which keeps its values. Where lines are escaped, its strings are, in JSON's own way.
+    pub(crate) fn json(&mut self, text: impl AsRef<[u8]>) -> io::Result<()> {
+        let text = text.as_ref();
+        if self.out.escapes {
+            let text = String::from_utf8_lossy(text);
+            self.out.to.write_all(escape_json(&text).as_bytes())?;
+        } else {
+            self.out.to.write_all(text)?;
+        }
+        self.out.to.write_all(b"\n")
+    }
+
+    /// Where archives and other contents go, byte for byte.
+    pub(crate) fn exact(&mut self) -> &mut dyn Write {
+        self.out.to
+    }
+
+    /// Whether results go to a terminal.
+    pub(crate) fn out_is_terminal(&self) -> bool {
+        self.out.is_terminal
+    }
+
+    /// Whether notes go to a terminal.
+    pub(crate) fn err_is_terminal(&self) -> bool {
+        self.err.is_terminal
+    }
+
+    /// Writes what waits in buffers.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.out.to.flush()
+    }
+}
+
+impl fmt::Debug for Streams<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Streams").finish_non_exhaustive()
+    }
+}
+
+impl Sink<'_> {
+    /// One call writes the line, so that lines of several processes do not mix.
+    fn line(&mut self, tabs: usize, text: impl Display) -> io::Result<()> {
+        let text = text.to_string();
+        let text = if self.escapes {
+            escape(&text)
+        } else {
+            Cow::Borrowed(text.as_str())
+        };
+        let line = format!("{}{text}\n", "\t".repeat(tabs));
+        self.to.write_all(line.as_bytes())
+    }
+}
+
+/// Writes control characters (C0, DEL, C1), those that change the direction of what follows, and the separators of lines and
+/// paragraphs as Go's `%q` does: `\n`, `\x1b`, `\u202e`. Everything else stays readable, backslashes too: a path can be copied.
+/// Escaping twice changes nothing more.
+pub(crate) fn escape(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_harmful) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            '\n' => escaped.push_str("\\n"),
+            '\r' => escaped.push_str("\\r"),
+            '\t' => escaped.push_str("\\t"),
+            c if c.is_ascii_control() => escaped.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c if is_harmful(c) => escaped.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => escaped.push(c),
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// A path for people: escaped, with bytes that are not UTF-8 as `\xff`.
+pub(crate) fn shown(path: &Path) -> String {
+    let mut text = String::new();
+    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
+        text.push_str(&escape(chunk.valid()));
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
+}
+
+/// The same in JSON, where such characters occur in strings only, but for newlines.
+fn escape_json(text: &str) -> Cow<'_, str> {
+    let harmful = |c: char| c != '\n' && is_harmful(c);
+    if !text.chars().any(harmful) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if harmful(c) {
+            escaped.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            escaped.push(c);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// Whether a character makes a line look like something else. None of them lies beyond U+FFFF.
+fn is_harmful(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::*;
+
+    #[test]
+    fn what_is_harmful_is_escaped_and_the_rest_stays() {
+        for (text, escaped) in [
+            ("", ""),
+            ("usr/bin/µ-größe 名前 🚀", "usr/bin/µ-größe 名前 🚀"),
+            ("dev-disk\\x2dby\\x2did", "dev-disk\\x2dby\\x2did"),
+            ("a\nD /etc", "a\\nD /etc"),
+            ("\u{1b}[2J\u{7}\r\t\0", "\\x1b[2J\\x07\\r\\t\\x00"),
+            ("\u{7f}\u{9b}31m", "\\x7f\\u009b31m"),
+            (
+                "txt.\u{202e}exe\u{2066}\u{200f}",
+                "txt.\\u202eexe\\u2066\\u200f",
+            ),
+            ("a\u{2028}b\u{2029}", "a\\u2028b\\u2029"),
+            ("e\u{301} \u{200d}", "e\u{301} \u{200d}"),
+        ] {
+            assert_eq!(escape(text), escaped, "{text:?}");
+            assert_eq!(escape(escaped), escaped, "{text:?} twice");
+        }
+        let path = Path::new(OsStr::from_bytes(b"a\xff\xfe\n\xc3\xa9\xc3"));
+        assert_eq!(shown(path), "a\\xff\\xfe\\né\\xc3");
+    }
+
+    #[test]
+    fn json_keeps_its_values() {
+        let value = serde_json::json!({ "a\u{9b}": ["\n\u{1b}\u{7f}\u{202e}é"] });
+        let text = serde_json::to_string_pretty(&value).expect("a value");
+        let escaped = escape_json(&text);
+        assert!(!escaped.chars().any(|c| c != '\n' && is_harmful(c)));
+        let read: serde_json::Value = serde_json::from_str(&escaped).expect("still JSON");
+        assert_eq!(read, value);
+    }
+
+    proptest::proptest! {
+        /// A line of any name is one line without anything that a terminal acts on, and tells harmless names as they are.
+        #[test]
+        fn any_name_is_one_harmless_line(name in "(\\PC|\\p{C}|[\\n\\t\\x1b\u{9b}\u{202e}\u{2066}]){0,40}") {
+            let act = |streams: &mut Streams<'_>| streams.line(format_args!("A {name}")).expect("memory");
+            let (text, _) = written(true, false, act);
+            let line = text.strip_suffix('\n').expect("a newline at the end");
+            proptest::prop_assert!(!line.chars().any(is_harmful));
+            if !name.chars().any(is_harmful) {
+                proptest::prop_assert_eq!(line, format!("A {name}"));
+            }
+            proptest::prop_assert_eq!(escape(line), line);
+        }
+
+        /// So is one of any path, which need not be text.
+        #[test]
+        fn any_path_is_one_harmless_line(path in proptest::collection::vec(proptest::num::u8::ANY, 0..40)) {
+            let text = shown(Path::new(OsStr::from_bytes(&path)));
+            proptest::prop_assert!(!text.chars().any(is_harmful));
+            proptest::prop_assert_eq!(escape(&text), text.as_str());
+            let harmless = std::str::from_utf8(&path).is_ok_and(|path| !path.chars().any(is_harmful));
+            proptest::prop_assert_eq!(text.as_bytes() == path, harmless);
+        }
+    }
+
+    /// What `act` writes to both streams.
+    fn written(out: bool, err: bool, act: impl Fn(&mut Streams<'_>)) -> (String, String) {
+        let (mut to_out, mut to_err) = (Vec::new(), Vec::new());
+        let mut streams =
+            Streams::new(&mut to_out, &mut to_err, Box::new(io::empty())).on_terminals(out, err);
+        act(&mut streams);
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        (text(to_out), text(to_err))
+    }
+
+    #[test]
+    fn a_line_is_one_line_where_lines_are_escaped() {
+        let act = |streams: &mut Streams<'_>| {
+            streams.indented(1, "a\nb\t\u{1b}").expect("memory");
+            streams.note("c\nd").expect("memory");
+            streams.exact().write_all(b"\x1b\n").expect("memory");
+            streams.json("[\"\u{9b}\"]").expect("memory");
+        };
+        let raw = "\ta\nb\t\u{1b}\n\u{1b}\n[\"\u{9b}\"]\n";
+        let escaped = "\ta\\nb\\t\\x1b\n\u{1b}\n[\"\\u009b\"]\n";
+        assert_eq!(written(false, false, act), (raw.into(), "c\nd\n".into()));
+        assert_eq!(written(true, false, act), (escaped.into(), "c\nd\n".into()));
+        assert_eq!(written(false, true, act), (raw.into(), "c\\nd\n".into()));
+        let everywhere = |streams: &mut Streams<'_>| {
+            streams.escape_everywhere();
+            act(streams);
+        };
+        let both = (escaped.to_owned(), "c\\nd\n".to_owned());
+        assert_eq!(written(false, false, everywhere), both);
+    }
+}
