@@ -166,14 +166,21 @@ impl Store {
     }
 }
 
-/// The flag by which layers say that they are incomplete is not the callers'.
+/// The flag by which layers say that they are incomplete: one that has it is removed.
+const RESERVED: &str = "incomplete";
+
 fn refuse_reserved(flag: &str) -> Result<(), UpdateError> {
-    if flag == "incomplete" {
+    if flag == RESERVED {
         return Err(UpdateError::ReservedFlag {
             flag: flag.to_owned(),
         });
     }
     Ok(())
+}
+
+/// The flag of a new item that is the library's own, if the caller set it.
+pub(crate) fn reserved_flag(flags: &Flags) -> Option<String> {
+    flags.get(RESERVED).map(|_| RESERVED.to_owned())
 }
 
 impl Inner {

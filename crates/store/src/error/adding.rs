@@ -6,6 +6,7 @@ use layerhold_sys::PathError;
 
 use crate::item::ItemId;
 use crate::kind::ErrorKind;
+use crate::records::InvalidRecord;
 
 use super::{AccessError, Conflict, DataError, LabelError, LookupError, UserNsError};
 
@@ -43,6 +44,21 @@ pub enum StageError {
     /// How the tar was made cannot be written down.
     #[error("cannot record how the layer's tar was made")]
     Record(#[source] std::io::Error),
+    /// What is known of the item makes no record that could be read again.
+    #[error("cannot record {} {id}", id.kind())]
+    Invalid {
+        /// The item.
+        id: ItemId,
+        /// Why not.
+        #[source]
+        source: InvalidRecord,
+    },
+    /// The flag is the library's own.
+    #[error("the flag {flag:?} is not for callers")]
+    ReservedFlag {
+        /// The flag.
+        flag: String,
+    },
     /// One of the two SELinux labels is given and the other is not.
     #[error("ProcessLabel and Mountlabel must either not be specified or both specified")]
     Labels,
@@ -58,6 +74,11 @@ pub enum StageError {
 }
 
 impl StageError {
+    /// Says that the record of an item would be invalid.
+    pub(crate) fn invalid(id: ItemId) -> impl FnOnce(InvalidRecord) -> Self {
+        |source| Self::Invalid { id, source }
+    }
+
     /// The kind that Go tells apart, if any.
     #[must_use]
     pub fn kind(&self) -> Option<ErrorKind> {
@@ -183,5 +204,25 @@ impl UpdateError {
             Self::PullUp { source, .. } => source.kind(),
             Self::ReservedFlag { .. } => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use layerhold_schema::LayerRecord;
+
+    use super::*;
+    use crate::records::Layer;
+
+    #[test]
+    fn an_invalid_record_is_called_that() {
+        let invalid = Layer::new(LayerRecord::default()).unwrap_err();
+        let id = "a".parse().unwrap();
+        let error = StageError::invalid(ItemId::Layer(id))(invalid);
+        assert_eq!(error.to_string(), "cannot record layer a");
+        let cause = error.source().map(ToString::to_string);
+        assert_eq!(cause.as_deref(), Some(r#"the field "id" cannot be used"#));
     }
 }

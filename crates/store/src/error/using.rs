@@ -133,6 +133,12 @@ pub enum DiffError {
     /// How the tar was made cannot be written down.
     #[error("cannot record how the layer's tar was made")]
     Record(#[source] std::io::Error),
+    /// The flag is the library's own.
+    #[error("the flag {flag:?} is not for callers")]
+    ReservedFlag {
+        /// The flag.
+        flag: String,
+    },
     /// The system refused a thread.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),

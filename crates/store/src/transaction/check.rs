@@ -2,15 +2,25 @@
 
 use layerhold_ids::ImageId;
 use layerhold_json_store::Record;
+use layerhold_schema::Flags;
 
 use super::{NewContainer, NewLayer, Transaction};
-use crate::error::Conflict;
+use crate::error::{Conflict, StageError};
 use crate::item::{ItemId, ItemKind};
 use crate::locks::Locks;
 use crate::lookup::{self, Item};
 use crate::records::BY_LAYER;
 use crate::shelves::Parts;
 use crate::spec::{ImageIfPresent, NameConflict};
+use crate::update::reserved_flag;
+
+/// Refuses flags that are the library's own.
+pub(super) fn refuse_reserved(flags: &Flags) -> Result<(), StageError> {
+    match reserved_flag(flags) {
+        Some(flag) => Err(StageError::ReservedFlag { flag }),
+        None => Ok(()),
+    }
+}
 
 /// Refuses a name that belongs to a record. Additional stores may have it; ours comes first then.
 pub(super) fn name_is_free<R: Item>(records: &impl Parts<R>, name: &str) -> Result<(), Conflict> {

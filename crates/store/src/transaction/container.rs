@@ -49,6 +49,7 @@ impl Transaction {
             Some(id) => id,
             None => fresh_id!(ContainerId)?,
         };
+        check::refuse_reserved(&spec.flags)?;
         self.check_container(&view, &id, &spec.names)?;
         if let Some(wish) = spec.auto_userns.take() {
             spec.id_maps = self.choose_maps(&view, spec.image.as_ref(), &wish)?;
@@ -72,8 +73,7 @@ impl Transaction {
         let data = self.area.data_items(&items)?;
         let record = record_of(&id, &layer, &spec, &labels, &own_maps, &items);
         self.containers.push(NewContainer {
-            record: Container::new(record)
-                .map_err(|source| StageError::Record(std::io::Error::other(source)))?,
+            record: Container::new(record).map_err(StageError::invalid(container_id(&id)))?,
             spot: if spec.volatile { VOLATILE } else { DURABLE },
             data,
             pattern,

@@ -2,8 +2,9 @@
 
 use super::layer::Planned;
 use super::staged::Presence;
-use super::{NewLayer, StagedLayer, Transaction};
+use super::{NewLayer, StagedLayer, Transaction, check};
 use crate::error::{Conflict, StageError};
+use crate::item::ItemId;
 use crate::records::Layer;
 use crate::spec::LayerSpec;
 use crate::tree::FilledTree;
@@ -30,6 +31,7 @@ impl Transaction {
             Planned::Present(layer) => return Ok(layer),
         };
         let (parts, facts) = tree.into_parts();
+        check::refuse_reserved(facts.flags())?;
         if plan.maps != parts.maps {
             let layer = plan.id.clone();
             return Err(Conflict::OtherMaps { layer }.into());
@@ -45,8 +47,8 @@ impl Transaction {
         let data = self.area.data_items(&plan.spec.big_data)?;
         let mut record = plan.record();
         facts.note(&mut record);
-        let record = Layer::new(record)
-            .map_err(|source| StageError::Record(std::io::Error::other(source)))?;
+        let record =
+            Layer::new(record).map_err(StageError::invalid(ItemId::Layer(plan.id.clone())))?;
         let tar_split = parts.tar_split.as_ref();
         let counting = tar_split.and_then(|file| self.count(&record, &*contents, file));
         let layer = StagedLayer::new(plan.id.clone(), Presence::New, None);

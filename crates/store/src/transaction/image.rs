@@ -37,6 +37,7 @@ impl Transaction {
             Some(id) => id,
             None => fresh_id!(ImageId)?,
         };
+        check::refuse_reserved(&spec.flags)?;
         self.check_image(&view, &id, &spec)?;
         for item in &mut spec.big_data {
             complete_digest(item)?;
@@ -48,8 +49,11 @@ impl Transaction {
             self.require_layer(&view, layer)?;
         }
         let data = self.image_area().data_items(&spec.big_data)?;
-        let mut record = Image::new(record_of(&id, &spec)).map_err(invalid)?;
-        record.refresh_digests().map_err(invalid)?;
+        let mut record = Image::new(record_of(&id, &spec))
+            .map_err(StageError::invalid(ItemId::Image(id.clone())))?;
+        record
+            .refresh_digests()
+            .map_err(StageError::invalid(ItemId::Image(id.clone())))?;
         self.images.push(NewImage {
             record,
             data,
@@ -106,10 +110,6 @@ impl Transaction {
     fn require_layer(&self, view: &Snapshot, layer: &LayerId) -> Result<(), StageError> {
         self.layer_record(view, layer).map(drop)
     }
-}
-
-fn invalid(source: crate::records::InvalidRecord) -> StageError {
-    StageError::Record(std::io::Error::other(source))
 }
 
 /// Fills in the digest that will be recorded.

@@ -119,8 +119,7 @@ impl Transaction {
         // The owners are as they are there, and so is all that is known of the contents.
         plan.maps = layer.id_maps();
         let known = layer.record_as(&plan.id);
-        plan.template =
-            Some(known.map_err(|source| StageError::Record(std::io::Error::other(source)))?);
+        plan.template = Some(known.map_err(StageError::invalid(ItemId::Layer(plan.id.clone())))?);
         self.add_layer(plan, contents, None, None)
     }
 
@@ -143,6 +142,7 @@ impl Transaction {
             }
             None => None,
         };
+        check::refuse_reserved(&spec.flags)?;
         // After the parent, as in Go: of several things that are wrong, the same one is told.
         if let Some(present) = self.find_present(&view, &id, &spec)? {
             return Ok(Planned::Present(present));
@@ -306,8 +306,8 @@ impl Transaction {
             note_imported(&mut record, &imported, &digests);
             digests
         });
-        let record = Layer::new(record)
-            .map_err(|source| StageError::Record(std::io::Error::other(source)))?;
+        let record =
+            Layer::new(record).map_err(StageError::invalid(ItemId::Layer(plan.id.clone())))?;
         let tar_split_of_import = tar_split.as_ref().filter(|_| digests.is_some());
         let counting = tar_split_of_import.and_then(|file| self.count(&record, &*contents, file));
         let layer = StagedLayer::new(plan.id.clone(), Presence::New, digests);

@@ -110,6 +110,11 @@ impl TreeFacts {
         self
     }
 
+    /// The flags to set.
+    pub(crate) fn flags(&self) -> &Flags {
+        &self.flags
+    }
+
     /// Says whether the root directory got its attributes on purpose. Without this, the layer below says what they are.
     #[must_use]
     pub fn with_root(mut self, root: TreeRoot) -> Self {

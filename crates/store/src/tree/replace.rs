@@ -33,6 +33,7 @@ use crate::locks::InContext;
 use crate::lookup::{by_id, lookup, lookup_to_change};
 use crate::records::Layer;
 use crate::store::Store;
+use crate::update::reserved_flag;
 
 impl Store {
     /// Makes a filled tree what an existing layer holds, and records what is known of it. What the layer held before is erased.
@@ -49,6 +50,9 @@ impl Store {
         let inner = &self.inner;
         let driver = Arc::clone(&inner.use_driver()?.driver);
         let (parts, facts) = tree.into_parts();
+        if let Some(flag) = reserved_flag(facts.flags()) {
+            return Err(DiffError::ReservedFlag { flag });
+        }
         facts.big_data.iter().try_for_each(check_name)?;
         flush(inner, &*driver, parts.tar_split.as_ref())?;
         let area = match parts.area {

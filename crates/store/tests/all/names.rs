@@ -1,6 +1,6 @@
 //! Names, metadata and flags.
 
-use layerhold::{ErrorKind, LayerSpec, UpdateError};
+use layerhold::{ContainerSpec, ErrorKind, ImageSpec, LayerSpec, StageError, UpdateError};
 
 use crate::support::{Place, image, import, small_tar};
 
@@ -82,6 +82,32 @@ fn flags_are_the_callers_but_for_one() {
         .set_flag("image", "incomplete", true)
         .unwrap_err();
     assert!(matches!(error, UpdateError::ReservedFlag { .. }));
+}
+
+#[test]
+fn the_flag_that_is_not_the_callers_is_refused_at_creation_too() {
+    let place = Place::new();
+    let mut tx = place.store.begin().unwrap();
+    let layer = tx.create_layer(LayerSpec::new().flag("incomplete", true));
+    let layer = layer.map(drop).unwrap_err();
+    let import = LayerSpec::new().flag("incomplete", false);
+    let import = tx.import_layer(import, small_tar().as_slice());
+    let import = import.map(drop).unwrap_err();
+    let image = ImageSpec::new().flag("incomplete", true);
+    let image = tx.create_image(image).map(drop).unwrap_err();
+    let container = ContainerSpec::new().flag("incomplete", true);
+    let container = tx.create_container(container).map(drop).unwrap_err();
+    for error in [layer, import, image, container] {
+        assert!(matches!(error, StageError::ReservedFlag { .. }), "{error}");
+        assert_eq!(
+            error.to_string(),
+            r#"the flag "incomplete" is not for callers"#
+        );
+    }
+    tx.commit().unwrap();
+    let view = place.store.snapshot().unwrap();
+    assert_eq!(view.layers().count(), 0);
+    assert_eq!(view.images().count() + view.containers().count(), 0);
 }
 
 #[test]

@@ -196,7 +196,6 @@ fn root_what_the_filler_says_is_recorded() {
         .with_owners([5, 0], [6])
         .with_metadata("of the filler")
         .with_flag("of-filler", true)
-        .with_flag("incomplete", true)
         .with_root(TreeRoot::AsFilled)
         .with_big_data(BigDataItem::new("zstd-chunked-manifest", "{}"));
     let mut tx = place.store.begin().unwrap();
@@ -214,7 +213,6 @@ fn root_what_the_filler_says_is_recorded() {
     assert_eq!((record.uid_set, record.gid_set), (vec![0, 5], vec![6]));
     assert_eq!(record.metadata, "of the filler");
     assert_eq!(record.flags.get("of-filler"), Some(&true.into()));
-    assert_eq!(record.flags.get("incomplete"), None);
     let mut names = place.store.layer_data_names("layer").unwrap();
     names.sort();
     assert_eq!(names, ["other", "zstd-chunked-manifest"]);
@@ -285,6 +283,27 @@ fn write(place: &Overlay, bytes: &[u8]) -> PathBuf {
     let path = place.dir.path().join("file");
     std::fs::write(&path, bytes).unwrap();
     path
+}
+
+#[test]
+fn root_a_filler_cannot_set_the_flag_by_which_layers_are_removed() {
+    let Some(place) = Overlay::new() else { return };
+    place.layer(LayerSpec::new().name("mine"));
+    let facts = || TreeFacts::new().with_flag("incomplete", true);
+    let layer = place.store.snapshot().unwrap().layer("mine").unwrap();
+    let tree = place.store.stage_tree(TreeSpec::for_layer(&layer)).unwrap();
+    let error = place.store.replace_tree("mine", tree.filled(facts()));
+    let error = error.unwrap_err();
+    assert!(matches!(error, DiffError::ReservedFlag { .. }), "{error}");
+    let spec = TreeSpec::for_new_layer(LayerAccess::ReadOnly);
+    let tree = place.store.stage_tree(spec).unwrap();
+    let mut tx = place.store.begin().unwrap();
+    let error = tx.create_layer_from_tree(LayerSpec::new(), tree.filled(facts()));
+    let error = error.map(drop).unwrap_err();
+    assert!(matches!(error, StageError::ReservedFlag { .. }), "{error}");
+    drop(tx);
+    assert_eq!(place.leftovers(), Vec::<String>::new());
+    assert_eq!(place.store.snapshot().unwrap().layers().count(), 1);
 }
 
 #[test]
