@@ -21,7 +21,7 @@ pub(crate) struct Given {
 
 impl Given {
     /// Whether these flags stand in place of the configuration.
-    fn replace_configuration(&self) -> bool {
+    pub(crate) fn replaces_configuration(&self) -> bool {
         self.graph_root.is_some()
             || self.run_root.is_some()
             || self.driver.is_some()
@@ -44,7 +44,7 @@ pub(crate) fn opening(
     all: &Given,
     environment: &Environment,
 ) -> Result<Opening, Failure> {
-    if before.replace_configuration() {
+    if before.replaces_configuration() {
         return by_flags(all, environment);
     }
     let config = environment.configuration()?;

@@ -123,6 +123,11 @@ impl Values {
         self.given.get(long).map_or(&[], Vec::as_slice)
     }
 
+    /// Forgets a flag.
+    pub(crate) fn forget(&mut self, flag: &Flag) {
+        self.given.remove(flag.long);
+    }
+
     /// Sets a value as if it had been given.
     pub(crate) fn set(&mut self, flag: &Flag, value: String) {
         let values = self.given.entry(flag.long).or_default();
@@ -276,9 +281,13 @@ fn trim_quotes(text: &str) -> &str {
     text
 }
 
-/// Writes the table of flags that ends a help text, sorted by name.
-pub(crate) fn describe(flags: &[Flag], values: &Values) -> String {
-    let mut rows: Vec<(String, &str)> = flags
+/// The flag whose text says what it is when it is not given.
+const UNSHARE: &str = "unshare";
+
+/// Writes the table of flags that ends a help text, sorted by name. `unshares` is whether commands enter a user namespace without
+/// being told to.
+pub(crate) fn describe(flags: &[Flag], values: &Values, unshares: bool) -> String {
+    let mut rows: Vec<(String, String)> = flags
         .iter()
         .map(|flag| {
             let mut names = format!("  --{}", flag.long);
@@ -296,9 +305,17 @@ pub(crate) fn describe(flags: &[Flag], values: &Values) -> String {
                     names.push('=');
                     names.push_str(value);
                 }
+                Kind::Switch if flag.long != UNSHARE && values.is_on(flag.long) => {
+                    names.push_str("=true");
+                }
                 _ => {}
             }
-            (names, flag.help)
+            let help = if flag.long == UNSHARE {
+                format!("{} (default {unshares})", flag.help)
+            } else {
+                flag.help.to_owned()
+            };
+            (names, help)
         })
         .collect();
     rows.sort();

@@ -7,7 +7,7 @@ use layerhold::{Container, Image, ItemKind, Layer, Snapshot};
 use layerhold_ids::{Digest, LayerId};
 
 use super::Call;
-use super::output::{indented, json, json_records, line, note};
+use super::output::{indented, json, json_records, json_records_or_null, line, note};
 use super::tree::{Node, draw};
 use crate::damage::left_out;
 use crate::failure::Failure;
@@ -33,10 +33,8 @@ pub(crate) fn layers(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
 
 fn list_layers(call: &mut Call<'_, '_>, snapshot: &Snapshot) -> Result<u8, Failure> {
     if call.flags.is_on("json") {
-        return json_records(
-            call,
-            snapshot.layers().map(|layer| layer.record().to_json()),
-        );
+        let records = snapshot.layers().map(|layer| layer.record().to_json());
+        return json_records_or_null(call, records.collect());
     }
     if call.flags.is_on("quick") && !call.flags.is_on("tree") {
         for layer in snapshot.layers() {
@@ -156,9 +154,9 @@ pub(crate) fn images(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     let snapshot = call.store.snapshot()?;
     let images: Vec<Arc<Image>> = snapshot.images().collect();
     tell_damage(call, &snapshot, ItemKind::Image)?;
-    if images.is_empty() && call.flags.is_on("json") {
-        // The Go tool has a list here that was never made, which it prints as null.
-        return json(call, &());
+    if call.flags.is_on("json") {
+        let records = images.iter().map(|image| image.record().to_json());
+        return json_records_or_null(call, records.collect());
     }
     show_images(call, &images)
 }

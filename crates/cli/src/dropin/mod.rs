@@ -90,7 +90,7 @@ pub fn run(
         .map_or(("containers-storage", &[][..]), |(first, rest)| {
             (first.as_str(), rest)
         });
-    match parse(program, words, streams)? {
+    match parse(program, words, environment, streams)? {
         Parsed::Exit(code) => Ok(code),
         Parsed::Run {
             command,
@@ -135,11 +135,16 @@ enum Parsed {
 
 /// Reads both rounds of flags, as the Go tool does: global ones up to the command word, then
 /// global ones and the command's own up to the first operand.
-fn parse(program: &str, words: &[String], streams: &mut Streams<'_>) -> std::io::Result<Parsed> {
+fn parse(
+    program: &str,
+    words: &[String],
+    environment: &Environment,
+    streams: &mut Streams<'_>,
+) -> std::io::Result<Parsed> {
     let mut values = Values::default();
     if words.is_empty() {
         // The Go tool adds the flag for help only when it begins to read flags.
-        general_usage(streams, GLOBAL, Stream::Error)?;
+        general_usage(streams, environment, GLOBAL, Stream::Error)?;
         return Ok(Parsed::Exit(FAILED));
     }
     let before: Vec<_> = GLOBAL.iter().copied().chain([HELP]).collect();
@@ -154,21 +159,21 @@ fn parse(program: &str, words: &[String], streams: &mut Streams<'_>) -> std::io:
         }
         Err(error) => {
             if error == FlagError::Help {
-                general_usage(streams, &before, Stream::Error)?;
+                general_usage(streams, environment, &before, Stream::Error)?;
             } else {
                 complain(streams, program, None, &error)?;
             }
             streams.line(format_args!("{error} while parsing arguments (1)"))?;
-            general_usage(streams, &before, Stream::Error)?;
+            general_usage(streams, environment, &before, Stream::Error)?;
             return Ok(Parsed::Exit(FAILED));
         }
     };
     if values.is_on(HELP.long) {
-        general_usage(streams, &before, Stream::Output)?;
+        general_usage(streams, environment, &before, Stream::Output)?;
         return Ok(Parsed::Exit(0));
     }
     let Some((name, words)) = words.split_first() else {
-        general_usage(streams, &before, Stream::Error)?;
+        general_usage(streams, environment, &before, Stream::Error)?;
         return Ok(Parsed::Exit(FAILED));
     };
     let Some(command) = COMMANDS
@@ -185,7 +190,7 @@ fn parse(program: &str, words: &[String], streams: &mut Streams<'_>) -> std::io:
         Ok(operands) => operands,
         Err(error) => {
             if error == FlagError::Help {
-                command_usage(streams, name, command, &shown)?;
+                command_usage(streams, environment, name, command, &shown)?;
             } else {
                 complain(streams, program, Some(name), &error)?;
             }
@@ -194,13 +199,13 @@ fn parse(program: &str, words: &[String], streams: &mut Streams<'_>) -> std::io:
     };
     if operands.len() < command.least {
         streams.line(format_args!("{name}: more arguments required."))?;
-        command_usage(streams, name, command, &shown)?;
+        command_usage(streams, environment, name, command, &shown)?;
         return Ok(Parsed::Exit(FAILED));
     }
     if command.most.is_some_and(|most| operands.len() > most) {
         let listed = operands.join(" ");
         streams.line(format_args!("{name}: too many arguments ([{listed}])."))?;
-        command_usage(streams, name, command, &shown)?;
+        command_usage(streams, environment, name, command, &shown)?;
         return Ok(Parsed::Exit(FAILED));
     }
     Ok(Parsed::Run {

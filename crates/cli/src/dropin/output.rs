@@ -45,6 +45,17 @@ pub(crate) fn json_records(
     Ok(0)
 }
 
+/// Writes records as an array, or `null` for none: the Go tool has a list in these places that was never made.
+pub(crate) fn json_records_or_null(
+    call: &mut Call<'_, '_>,
+    records: Vec<Vec<u8>>,
+) -> Result<u8, Failure> {
+    if records.is_empty() {
+        return json(call, &());
+    }
+    json_records(call, records)
+}
+
 /// The escapes that Go adds. In JSON these characters occur in strings only.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

@@ -1,7 +1,13 @@
 //! Help texts, and what is said of flags that make no sense: where Go's tool sends them.
 
+use std::path::Path;
+
+use layerhold::Privilege;
+
 use super::flags::{self, Flag, FlagError, Values};
+use super::given;
 use super::table::{COMMANDS, Command, GLOBAL};
+use crate::environment::Environment;
 use crate::streams::Streams;
 
 /// Where a part of a help text goes.
@@ -15,6 +21,7 @@ pub(super) enum Stream {
 /// except when help was asked for, and shows no values in it.
 pub(super) fn general_usage(
     streams: &mut Streams<'_>,
+    environment: &Environment,
     known: &[Flag],
     table: Stream,
 ) -> std::io::Result<()> {
@@ -24,26 +31,76 @@ pub(super) fn general_usage(
         streams.line(format_args!("  {name:<30}{}", command.help))?;
     }
     streams.lines("\nOptions:\n")?;
-    let text = flags::describe(known, &Values::default());
+    let text = flags::describe(known, &Values::default(), unshares(environment));
     match table {
         Stream::Output => streams.lines(&text),
         Stream::Error => streams.notes(&text),
     }
 }
 
-/// Prints what a command is for, its operands and flags.
+/// Prints what a command is for, its operands and flags. Flags that name a store are shown with the values that count.
 pub(super) fn command_usage(
     streams: &mut Streams<'_>,
+    environment: &Environment,
     name: &str,
     command: &Command,
-    values: &Values,
+    before: &Values,
 ) -> std::io::Result<()> {
+    let values = with_configured(before, environment);
     streams.lines(&format!(
         "Usage: containers-storage {name} {}\n\n{}\n\nOptions:\n",
         command.operands, command.help
     ))?;
     let all: Vec<_> = command.flags.iter().chain(GLOBAL).copied().collect();
-    streams.notes(&flags::describe(&all, values))
+    streams.notes(&flags::describe(&all, &values, unshares(environment)))
+}
+
+/// Whether commands enter a user namespace without being told to.
+fn unshares(environment: &Environment) -> bool {
+    environment.privilege == Privilege::UserNamespace
+}
+
+/// The flags that the configuration has something for.
+const OF_STORE: [&str; 6] = [
+    "graph",
+    "run",
+    "image-store",
+    "storage-driver",
+    "storage-opt",
+    "transient-store",
+];
+
+/// The flags before the command word, or what the configuration says in their place.
+fn with_configured(before: &Values, environment: &Environment) -> Values {
+    let mut values = before.clone();
+    if given(before).replaces_configuration() {
+        return values;
+    }
+    // Which store the help is about is not worth an error.
+    let Ok(config) = environment.configuration() else {
+        return values;
+    };
+    let path = |path: &Path| path.display().to_string();
+    let texts = [
+        ("graph", Some(path(&config.graph_root))),
+        ("run", Some(path(&config.run_root))),
+        ("image-store", config.image_store.as_deref().map(path)),
+        ("storage-driver", config.driver),
+    ];
+    let texts = texts
+        .into_iter()
+        .filter_map(|(flag, text)| Some((flag, text?)));
+    let options = config.driver_options.into_iter();
+    let options = options.map(|option| ("storage-opt", option));
+    let transient = config.transient_store.then(|| "true".to_owned());
+    let transient = transient.map(|text| ("transient-store", text));
+    let configured: Vec<(&str, String)> = texts.chain(options).chain(transient).collect();
+    for flag in GLOBAL.iter().filter(|flag| OF_STORE.contains(&flag.long)) {
+        values.forget(flag);
+        let of_flag = configured.iter().filter(|(long, _)| *long == flag.long);
+        of_flag.for_each(|(_, value)| values.set(flag, value.clone()));
+    }
+    values
 }
 
 /// Prints what is wrong with the flags, and where help is to be had.

@@ -1,6 +1,8 @@
 //! Flags, help texts and exit codes, beside the Go tool.
 
-use crate::support::Place;
+use std::process::Command;
+
+use crate::support::{DROPIN, Place};
 use crate::twin::{Done, Twin};
 
 /// Flags that 1.43 does not have.
@@ -162,6 +164,50 @@ fn root_newer_versions_refuse_what_1_43_ignores() {
                 .starts_with(&format!("{command}: too many arguments ([x]).\n"))
         );
     }
+}
+
+#[test]
+fn help_shows_the_store_that_counts() {
+    let dir = layerhold_testkit::scratch();
+    let conf = dir.path().join("storage.conf");
+    let text = "[storage]\ndriver = 'vfs'\ngraphroot = '/g'\nrunroot = '/r'\n\
+                [storage.options]\nignore_chown_errors = 'true'\nsize = '1G'\n";
+    std::fs::write(&conf, text).unwrap();
+    let help = |words: &[&str]| {
+        let mut command = Command::new(DROPIN);
+        command.env_clear().env("CONTAINERS_STORAGE_CONF", &conf);
+        let ran = layerhold_testkit::run(command.args(words));
+        assert_eq!(ran.code, Some(125));
+        let text = String::from_utf8(ran.stderr).unwrap();
+        let rows: Vec<String> = text
+            .lines()
+            .filter_map(|line| line.split_once("    "))
+            .map(|(flag, _)| flag.trim().to_owned())
+            .collect();
+        rows.join("\n")
+    };
+    assert_eq!(
+        help(&["-D", "--image-store=/i", "status", "--help"]),
+        "--debug, -D=true\n--graph, -g=/g\n--image-store\n--json, -j\n--run, -R=/r\n--storage-driver, -s=vfs\n\
+         --storage-opt=[size=1G ignore_chown_errors=true]\n--transient-store\n--unshare, -U"
+    );
+    assert_eq!(
+        help(&["-g", "/x", "status", "--help"]),
+        "--debug, -D\n--graph, -g=/x\n--image-store\n--json, -j\n--run, -R\n--storage-driver, -s\n\
+         --storage-opt=[]\n--transient-store\n--unshare, -U"
+    );
+}
+
+#[test]
+fn root_help_says_whether_commands_enter_a_namespace() {
+    let place = Place::new();
+    let help = place.dropin(["status", "--help"]);
+    let text = String::from_utf8(help.stderr).unwrap();
+    let default = !layerhold_testkit::run(&mut Command::new("id"))
+        .text()
+        .contains("uid=0");
+    let line = format!("Run in a user namespace (default {default})");
+    assert!(text.contains(&line), "{text}");
 }
 
 #[test]

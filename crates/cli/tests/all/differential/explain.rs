@@ -51,6 +51,12 @@ pub(crate) const RULES: &[Rule] = &[
                 && difference.part == Part::Err
         },
     ),
+    rule("`layers -j` of an empty store", |step, difference| {
+        let outputs = (&*step.go.out, &*step.ours.out);
+        step.command.name == "layers"
+            && difference.part == Part::Out
+            && outputs == ("[]\n", "null\n")
+    }),
     rule(
         "Errors are Go's texts",
         |step, difference| match difference.part {
