@@ -17,6 +17,7 @@ mod faults;
 mod files;
 mod fuzz;
 mod man;
+mod powercut;
 mod setup;
 mod shell;
 mod test;
@@ -37,7 +38,7 @@ struct Command {
     run: fn(Args) -> Result,
 }
 
-const COMMANDS: [Command; 10] = [
+const COMMANDS: [Command; 11] = [
     Command {
         name: "ci",
         about: "everything that CI checks, in its order",
@@ -91,6 +92,12 @@ const COMMANDS: [Command; 10] = [
         about: "random commands through Go's tool and ours",
         help: differential::HELP,
         run: differential::run,
+    },
+    Command {
+        name: "powercut",
+        about: "power cuts while a store is changed",
+        help: powercut::HELP,
+        run: powercut::run,
     },
     Command {
         name: "faults",

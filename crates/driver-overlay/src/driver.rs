@@ -311,6 +311,22 @@ impl Driver for OverlayDriver {
         Ok(())
     }
 
+    fn sync_places(&self, replaced: &[&LayerId]) -> Result<(), LayerError> {
+        for home in self.core.homes.main() {
+            let Some(dir) = home.open()?.filter(|_| home.is_written()) else {
+                continue;
+            };
+            dir.sync()?;
+            if let Some(links) = home.open_links()? {
+                links.sync()?;
+            }
+        }
+        for id in replaced {
+            self.core.homes.require(id)?.dir().sync()?;
+        }
+        Ok(())
+    }
+
     fn cleanup(&self) -> Result<(), LayerError> {
         let own = self.core.homes.own();
         if !own.is_written() {

@@ -188,6 +188,11 @@ impl Driver for VfsDriver {
         Ok(())
     }
 
+    fn sync_places(&self, _replaced: &[&LayerId]) -> Result<(), LayerError> {
+        let mut layers = self.homes.written().filter_map(|home| home.layers());
+        Ok(layers.try_for_each(Dir::sync)?)
+    }
+
     fn cleanup(&self) -> Result<(), LayerError> {
         Ok(())
     }

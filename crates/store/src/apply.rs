@@ -10,6 +10,7 @@ use std::sync::Arc;
 use layerhold_archive::{ImportOptions, Unpacker, import};
 use layerhold_driver::SyncMode;
 use layerhold_staging::TempRoot;
+use layerhold_sys::PathError;
 use layerhold_tar_split::Recorder;
 
 use crate::error::{Conflict, DiffError};
@@ -63,6 +64,9 @@ impl Store {
         drop(target);
         if inner.sync == SyncMode::Filesystem {
             driver.sync().map_err(failed)?;
+            let file = tar_split.area().open_file(tar_split.name())?;
+            file.sync_data()
+                .map_err(|cause| PathError::new("sync", tar_split.path(), cause))?;
         }
         let mut layers = inner.lock_layers()?;
         if by_id(&layers, id.as_str())?.is_none() {
@@ -77,6 +81,7 @@ impl Store {
         tar_split
             .commit(&inner.layout.layers, &name)
             .map_err(|error| error.source)?;
+        inner.sync_places(&[]).map_err(failed)?;
         let digests = digests_of_import(&imported);
         let note = |layer: &mut Layer| note_imported(layer.record_mut(), &imported, &digests);
         layers.update(id.as_str(), note).of::<Layer>()?;

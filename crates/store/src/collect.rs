@@ -1,6 +1,7 @@
 //! Removing what no record names.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use layerhold_driver::Trash;
 use layerhold_ids::{LayerId, is_canonical_id};
@@ -17,6 +18,7 @@ use crate::options::Persistence;
 use crate::records::{BY_LAYER, BY_PARENT, BY_TOP_LAYER};
 use crate::shelves::{DURABLE, Parts};
 use crate::store::Store;
+use crate::temporary::Where;
 
 /// What was removed because no record names it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,6 +34,8 @@ pub struct CollectReport {
     pub tar_splits: Vec<String>,
     /// Directories with data items of layers, by ID.
     pub layer_dirs: Vec<String>,
+    /// Files that were to replace others when their writers died.
+    pub temporary_files: Vec<PathBuf>,
 }
 
 impl CollectReport {
@@ -103,6 +107,7 @@ fn collect(inner: &Inner, locks: &Locks, trash: &mut Trash) -> Result<CollectRep
             unnamed(dir, &has_layer, &generated_id)
         })?,
         layers: held.unwrap_or_default(),
+        temporary_files: Vec::new(),
     };
     report
         .layers
@@ -129,6 +134,7 @@ fn collect(inner: &Inner, locks: &Locks, trash: &mut Trash) -> Result<CollectRep
     for (id, dir) in each(&report.layer_dirs, layout.layer_dirs()) {
         inner.discard(dir, id.as_ref(), trash)?;
     }
+    report.temporary_files = inner.discard_temporary_files(locks, Where::Everywhere, trash)?;
     Ok(report)
 }
 

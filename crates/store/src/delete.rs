@@ -2,15 +2,15 @@
 //!
 //! | step | what happens | a crash after it leaves |
 //! |---|---|---|
-//! | 1 | the layers that go with an image, or all when the store is wiped, are noted as an intent | a note without effect: everything in it is in use |
+//! | 1 | the image and the layers that go with it, or all layers when the store is wiped, are noted as an intent | a note without effect: everything in it is in use |
 //! | 2 | the record of the image is removed, its data is moved into a temporary area | layers that no image uses; our next writer finds the intent and removes them |
-//! | 3 | the layers are unmounted and recorded as incomplete | layers that the next writer, ours or Go's, removes |
-//! | 4 | trees, tar-split files and data items of the layers are moved into temporary areas | the same |
-//! | 5 | the layers' records are removed | a container whose layer is gone, which can be deleted again |
-//! | 6 | the data of the container is moved into a temporary area, its record is removed | temporary areas, erased by the next opener |
+//! | 3 | the layers are unmounted and recorded as incomplete | layers that the next writer, ours or Go's, removes; ours removes the container with its layer |
+//! | 4 | trees, tar-split files and data items of the layers are moved into temporary areas; the directories that they were in are synced | the same |
+//! | 5 | the data of the container is moved into a temporary area, its record is removed | incomplete layers, as after step 3 |
+//! | 6 | the layers' records are removed | temporary areas, erased by the next opener |
 //! | 7 | the intent is removed, the locks are released, the areas are erased | – |
 //!
-//! Steps 1 and 2 are those of images, step 6 is that of containers. A damaged record can be deleted by its ID; what it names cannot be
+//! Steps 1 and 2 are those of images, step 5 is that of containers. Each is durable before the next one begins. A damaged record can be deleted by its ID; what it names cannot be
 //! known, and so layers of a damaged image or container stay and can be deleted by themselves.
 //!
 //! What is in an additional store is neither deleted nor in the way: an image that was taken over from there shows again as it is
@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use layerhold_driver::Trash;
 use layerhold_ids::{ContainerId, ImageId, LayerId};
-use layerhold_sys::Dir;
+use layerhold_sys::{Dir, Durability};
 
 use crate::doomed::{Doomed, find_doomed, find_doomed_of_some_kind, removable, require_doomed};
 use crate::error::{DeleteError, LookupError, MountError};
@@ -31,7 +31,7 @@ use crate::locks::{InContext, Locks};
 use crate::lookup::{by_key, is_exactly, is_exactly_container, own_by_id};
 use crate::mount::Unmounting;
 use crate::records::{BY_IMAGE, BY_LAYER, BY_PARENT, BY_TOP_LAYER, Container, Image, Layer};
-use crate::shelves::Parts;
+use crate::shelves::{Parts, Spot, VOLATILE};
 use crate::store::Store;
 
 /// Whether something is done, or only found out.
@@ -152,7 +152,7 @@ impl Store {
                 Doomed::Damaged(_) => Vec::new(),
             };
             if commit == Commit::Delete {
-                work.note(&layers);
+                work.note(&layers, image.id().parse().ok());
                 work.image_of_id(locks, image.id())?;
                 work.layers(locks, &layers)?;
             }
@@ -189,7 +189,7 @@ impl Store {
                 .own_ids()
                 .filter_map(|id| id.parse().ok())
                 .collect();
-            work.note(&layers);
+            work.note(&layers, None);
             let containers: Vec<String> = locks.containers.own_ids().map(str::to_owned).collect();
             for id in &containers {
                 work.container_dirs(id)?;
@@ -233,10 +233,8 @@ impl Inner {
         let outcome = work(&mut deletion, &mut locks);
         if outcome.is_ok() && deletion.has_note {
             // Left behind it has no effect, for the layers it names are gone.
-            drop(Intent::remove(
-                &*self.options.metadata_io,
-                &self.layout.layers,
-            ));
+            let io = &*self.options.metadata_io;
+            drop(Intent::remove(io, &self.layout.layers, Durability::Durable));
         }
         drop(locks);
         // The records are gone, and so, for every user of the store, are the things. What cannot be erased now is left to the
@@ -248,18 +246,19 @@ impl Inner {
 
 impl Deletion<'_> {
     /// Notes which layers shall go with an image, in case this is interrupted. Without space for the note it goes without.
-    fn note(&mut self, layers: &[LayerId]) {
-        if layers.is_empty() {
+    fn note(&mut self, layers: &[LayerId], image: Option<ImageId>) {
+        if layers.is_empty() && image.is_none() {
             return;
         }
         let intent = Intent {
             layers: layers.iter().rev().cloned().collect(),
+            images: image.into_iter().collect(),
             deleting: true,
             ..Intent::default()
         };
-        self.has_note = intent
-            .publish(&*self.inner.options.metadata_io, &self.inner.layout.layers)
-            .is_ok();
+        let io = &*self.inner.options.metadata_io;
+        let published = intent.publish(io, &self.inner.layout.layers, Durability::Durable);
+        self.has_note = published.is_ok();
     }
 
     /// Deletes a layer that nothing uses. Images in which it only stands in for their top layer forget it.
@@ -309,6 +308,16 @@ impl Deletion<'_> {
         locks: &mut Locks,
         layers: &[LayerId],
     ) -> Result<(), DeleteError> {
+        let moved = self.move_layers(locks, layers)?;
+        forget_layers(locks, &moved)
+    }
+
+    /// Steps 3 and 4. Returns those of the layers that have a record.
+    fn move_layers<'l>(
+        &mut self,
+        locks: &mut Locks,
+        layers: &'l [LayerId],
+    ) -> Result<Vec<&'l LayerId>, DeleteError> {
         let present: Vec<&LayerId> = layers
             .iter()
             .filter(|id| locks.layers.can_remove(id.as_str()))
@@ -324,17 +333,20 @@ impl Deletion<'_> {
             }
         }
         locks.layers.save().of::<Layer>()?;
+        let failed = |layer: &LayerId, source| DeleteError::Driver {
+            layer: layer.clone(),
+            source: Box::new(source),
+        };
         for id in &present {
-            let removed = self.inner.move_out(id, &mut self.trash);
-            removed.map_err(|source| DeleteError::Driver {
-                layer: (*id).clone(),
-                source: Box::new(source),
-            })?;
+            let moved = self.inner.move_out(id, &mut self.trash);
+            moved.map_err(|source| failed(id, source))?;
         }
-        for id in present {
-            locks.layers.remove(id.as_str()).of::<Layer>()?;
+        let durable = present.iter().find(|id| !is_volatile(locks, id));
+        if let Some(id) = durable {
+            let synced = self.inner.sync_places(&[]);
+            synced.map_err(|source| failed(id, source))?;
         }
-        Ok(locks.layers.save().of::<Layer>()?)
+        Ok(present)
     }
 
     /// Deletes an image without its layers: the record first, so that its data is not missed.
@@ -369,14 +381,16 @@ impl Deletion<'_> {
         }
     }
 
-    /// Deletes a container: the layer first, so that it is not lost track of when it cannot be removed.
+    /// Deletes a container: the contents of its layer first, so that they are not lost track of when they cannot be removed, and
+    /// the layer's record last, so that there is no container without a layer at any time.
     pub(crate) fn container(
         &mut self,
         locks: &mut Locks,
         container: &Arc<Container>,
     ) -> Result<(), DeleteError> {
-        self.layers(locks, std::slice::from_ref(container.layer()))?;
-        self.container_of_id(locks, container.id().as_str())
+        let moved = self.move_layers(locks, std::slice::from_ref(container.layer()))?;
+        self.container_of_id(locks, container.id().as_str())?;
+        forget_layers(locks, &moved)
     }
 
     fn container_of_id(&mut self, locks: &mut Locks, id: &str) -> Result<(), DeleteError> {
@@ -462,8 +476,26 @@ impl Deletion<'_> {
     }
 }
 
+/// Step 6.
+fn forget_layers(locks: &mut Locks, layers: &[&LayerId]) -> Result<(), DeleteError> {
+    for id in layers {
+        locks.layers.remove(id.as_str()).of::<Layer>()?;
+    }
+    Ok(locks.layers.save().of::<Layer>()?)
+}
+
+/// Tells whether the record of a layer may be lost at a reboot.
+fn is_volatile(locks: &Locks, id: &LayerId) -> bool {
+    let own = locks.layers.own().enumerate();
+    let mut spots = own.filter_map(|(shelf, (_, records))| {
+        let location = records.location_of(id.as_str())?;
+        Some(Spot { shelf, location })
+    });
+    spots.next() == Some(VOLATILE)
+}
+
 /// Removes a directory below one of the run root, which is another filesystem than that of the temporary areas, and small.
-fn remove_below(path: &std::path::Path, id: &str) -> Result<(), DeleteError> {
+pub(crate) fn remove_below(path: &std::path::Path, id: &str) -> Result<(), DeleteError> {
     match Dir::open_ambient(path) {
         Ok(dir) => Ok(layerhold_sys::remove_tree(&dir, id)?),
         Err(error) if error.is_not_found() => Ok(()),

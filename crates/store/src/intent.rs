@@ -36,27 +36,39 @@ pub(crate) struct Intent {
 }
 
 impl Intent {
-    /// Writes the file. Syncing it alone is not needed: the records that follow are published later in the same
-    /// filesystem, which orders the two renames, and a lost note only costs the clean-up.
-    pub(crate) fn publish(&self, io: &dyn MetadataIo, layers_dir: &Dir) -> Result<()> {
+    /// Writes the file. It is as durable as the records that follow: were it less, a power cut could leave the first of them
+    /// without the note that tells what belongs to it.
+    pub(crate) fn publish(
+        &self,
+        io: &dyn MetadataIo,
+        layers_dir: &Dir,
+        durability: Durability,
+    ) -> Result<()> {
         let bytes = serde_json::to_vec(self).unwrap_or_default();
-        io.replace(
-            layers_dir,
-            INTENT_FILE.as_ref(),
-            FILE_MODE,
-            &[&bytes],
-            Durability::Volatile,
-        )
+        let name = INTENT_FILE.as_ref();
+        io.replace(layers_dir, name, FILE_MODE, &[&bytes], durability)
     }
 
-    /// Reads the file; `None` when there is none. One that cannot be understood says nothing.
+    /// Reads the file; `None` when there is none. One that cannot be understood, such as the empty one that older versions left
+    /// after a power cut, says nothing.
     pub(crate) fn read(layers_dir: &Dir) -> Result<Option<Self>> {
         let bytes = layers_dir.read_file(INTENT_FILE, MAX_INTENT)?;
         Ok(bytes.map(|bytes| serde_json::from_slice(&bytes).unwrap_or_default()))
     }
 
     /// Removes the file, if it is there.
-    pub(crate) fn remove(io: &dyn MetadataIo, layers_dir: &Dir) -> Result<()> {
-        io.remove(layers_dir, INTENT_FILE.as_ref()).map(drop)
+    ///
+    /// Durably, unless its records are not durable either: a note that came back after a power cut would speak of a store that has
+    /// changed since.
+    pub(crate) fn remove(
+        io: &dyn MetadataIo,
+        layers_dir: &Dir,
+        durability: Durability,
+    ) -> Result<()> {
+        let removed = io.remove(layers_dir, INTENT_FILE.as_ref())?;
+        match durability {
+            Durability::Durable if removed => io.sync_dir(layers_dir),
+            _ => Ok(()),
+        }
     }
 }

@@ -89,6 +89,7 @@ mod sizes;
 mod snapshot;
 mod spec;
 mod store;
+mod temporary;
 mod transaction;
 mod tree;
 mod update;

@@ -45,6 +45,13 @@ const CONTAINERS: Files = Files {
     has_volatile: true,
 };
 
+/// What dead processes left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    Areas,
+}
+
 /// The drivers this crate brings along.
 pub(crate) fn registry() -> Registry {
     let mut registry = Registry::new();
@@ -75,8 +82,11 @@ impl Store {
             .filter(|root| *root != options.graph_root);
         let inner = Inner::open(options)?;
         if inner.options.recovery == Recovery::WhenOpened {
-            inner.recover_areas();
-            inner.recover_intent_if_any();
+            match inner.recover_areas() {
+                // A process that died with an area may have left more.
+                Left::Areas => inner.recover_if_free(),
+                Left::Nothing => inner.recover_intent_if_any(),
+            }
         }
         Ok(Self {
             inner: Arc::new(inner),
@@ -139,11 +149,17 @@ impl Inner {
     }
 
     /// Removes what dead processes were making. What cannot be removed is left for the next time.
-    fn recover_areas(&self) {
+    fn recover_areas(&self) -> Left {
+        let mut left = Left::Nothing;
         for root in self.temp_roots() {
-            drop(TempRoot::new(root).recover_stale());
+            if let Ok(recovery) = TempRoot::new(root).recover_stale()
+                && !recovery.removed.is_empty()
+            {
+                left = Left::Areas;
+            }
         }
         drop(self.driver().recover());
+        left
     }
 }
 

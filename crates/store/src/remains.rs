@@ -4,22 +4,27 @@
 //! and is out of sight of readers meanwhile.
 
 use layerhold_driver::Trash;
-use layerhold_ids::LayerId;
+use layerhold_ids::{ContainerId, LayerId};
+use layerhold_sys::Durability;
 
+use crate::delete::remove_below;
 use crate::error::AccessError;
 use crate::inner::Inner;
 use crate::intent::{INTENT_FILE, Intent};
 use crate::locked::Locked;
 use crate::locks::{InContext, Locks};
-use crate::records::{BY_LAYER, BY_PARENT, BY_TOP_LAYER, Layer};
+use crate::records::{BY_LAYER, BY_PARENT, BY_TOP_LAYER, Container, Layer};
 use crate::shelves::Parts;
 use crate::snapshot::INCOMPLETE_MARK;
+use crate::temporary::Where;
 
 impl Inner {
     /// Undoes what is left, unless somebody is using the store: then it is not left, or theirs to undo.
     pub(crate) fn recover_if_free(&self) {
         if let Ok(Some(mut locks)) = self.try_lock_all() {
-            let trash = self.undo_remains(&mut locks);
+            let mut trash = self.undo_remains(&mut locks);
+            let place = Where::BesideRecords;
+            drop(self.discard_temporary_files(&locks, place, &mut trash));
             drop(locks);
             drop(trash);
         }
@@ -44,10 +49,8 @@ impl Inner {
         let removed = self.remove_quietly(locks, &doomed, &mut trash);
         if intent.is_some() && removed.is_ok() {
             // Left in place when something failed, so that the next one tries again.
-            drop(Intent::remove(
-                &*self.options.metadata_io,
-                &self.layout.layers,
-            ));
+            let io = &*self.options.metadata_io;
+            drop(Intent::remove(io, &self.layout.layers, Durability::Durable));
         }
         trash
     }
@@ -85,6 +88,15 @@ impl Inner {
                 Err(_) => outcome = Err(AccessError::Remains { layer: id.clone() }),
             }
         }
+        if !gone.is_empty() && self.sync_places(&[]).is_err() {
+            // Their records stay, so that the contents are not lost track of.
+            outcome = outcome.and(gone.first().map_or(Ok(()), |layer| {
+                let layer = (*layer).clone();
+                Err(AccessError::Remains { layer })
+            }));
+            gone.clear();
+        }
+        self.remove_containers(locks, &gone, trash)?;
         for id in gone {
             if locks.layers.is_own(id.as_str()) {
                 locks.layers.remove(id.as_str()).of::<Layer>()?;
@@ -92,6 +104,28 @@ impl Inner {
         }
         locks.layers.save().of::<Layer>()?;
         outcome
+    }
+
+    /// Removes the containers whose layers are being removed: a container is recorded after its layer is complete, so that only
+    /// its deletion makes the layer incomplete.
+    fn remove_containers(
+        &self,
+        locks: &mut Locks,
+        layers: &[&LayerId],
+        trash: &mut Trash,
+    ) -> Result<(), AccessError> {
+        let users = layers.iter().flat_map(|layer| {
+            let users = locks.containers.ids_by_key(BY_LAYER, layer.as_str());
+            users.into_iter().map(str::to_owned)
+        });
+        for id in users.collect::<Vec<_>>() {
+            if let Ok(id) = id.parse::<ContainerId>() {
+                drop(self.discard(&self.layout.containers, id.as_ref(), trash));
+                drop(remove_below(&self.layout.run_containers, id.as_str()));
+            }
+            locks.containers.remove(&id).of::<Container>()?;
+        }
+        locks.containers.save().of::<Container>()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 
-use layerhold_driver::{LayerError, Trash};
+use layerhold_driver::{LayerError, SyncMode, Trash};
 use layerhold_ids::LayerId;
 use layerhold_sys::{Dir, PathError, remove_tree};
 
@@ -10,6 +10,19 @@ use crate::inner::Inner;
 use crate::layout::tar_split_name;
 
 impl Inner {
+    /// Makes durable which layers, and files beside them, are in their places. A record that says so is saved afterwards, or a power
+    /// cut may leave the record alone: btrfs keeps what was renamed only when the directory is synced.
+    ///
+    /// Does nothing with [`SyncMode::None`].
+    pub(crate) fn sync_places(&self, replaced: &[&LayerId]) -> Result<(), LayerError> {
+        if self.sync == SyncMode::None {
+            return Ok(());
+        }
+        self.driver().sync_places(replaced)?;
+        let mut dirs = self.layout.layer_dirs();
+        Ok(dirs.try_for_each(|dir| self.options.metadata_io.sync_dir(dir))?)
+    }
+
     /// Moves the contents, the tar-split file and the data items of a layer out of the way.
     pub(crate) fn move_out(&self, id: &LayerId, trash: &mut Trash) -> Result<(), LayerError> {
         self.driver().remove(id, trash)?;

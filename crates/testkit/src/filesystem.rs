@@ -47,6 +47,17 @@ impl FilesystemKind {
         }
     }
 
+    /// Makes one of this kind in a new sparse file of `size_mib` MiB, or more if the kind needs more.
+    ///
+    /// # Errors
+    /// The text of the tool that refused; also for a kind that has no tool.
+    pub fn make(self, image: &Path, size_mib: u64) -> Result<(), String> {
+        let maker = self.maker().ok_or("tmpfs lies in no file")?;
+        make_image(image, size_mib.max(self.least_mib()) << 20)?;
+        let made = run(Command::new(maker).args(self.maker_options()).arg(image));
+        made.into_result().map(drop)
+    }
+
     /// The least size in MiB its maker accepts; smaller wishes are raised to it.
     fn least_mib(self) -> u64 {
         match self {
@@ -98,18 +109,35 @@ impl Filesystem {
     /// # Errors
     /// The text of the tool that refused.
     pub fn create_with(kind: FilesystemKind, size_mib: u64, options: &str) -> Result<Self, String> {
-        let place = scratch();
+        Self::create_in(scratch(), kind, size_mib, options)
+    }
+
+    /// As [`create`](Self::create), with the image in memory where the machine has `/dev/shm`: flushing it costs nothing.
+    ///
+    /// # Errors
+    /// The text of the tool that refused.
+    pub fn create_in_memory(kind: FilesystemKind, size_mib: u64) -> Result<Self, String> {
+        let place = tempfile::Builder::new()
+            .prefix("layerhold-")
+            .tempdir_in("/dev/shm");
+        Self::create_in(place.unwrap_or_else(|_| scratch()), kind, size_mib, "")
+    }
+
+    fn create_in(
+        place: tempfile::TempDir,
+        kind: FilesystemKind,
+        size_mib: u64,
+        options: &str,
+    ) -> Result<Self, String> {
         let size = size_mib.max(kind.least_mib()) << 20;
         let mount_point = place.path().join("mnt");
         std::fs::create_dir(&mount_point).map_err(|error| error.to_string())?;
         let mut mount = Command::new("mount");
         mount.args(["-t", kind.name(), "-o"]);
         match kind.maker() {
-            Some(maker) => {
+            Some(_) => {
                 let image = place.path().join("image");
-                make_image(&image, size)?;
-                let made = run(Command::new(maker).args(kind.maker_options()).arg(&image));
-                made.into_result()?;
+                kind.make(&image, size_mib)?;
                 mount.arg(join_options("loop", options)).arg(&image);
             }
             None => {

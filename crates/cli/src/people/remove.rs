@@ -114,12 +114,20 @@ pub(super) fn collect(call: &mut Call<'_, '_>) -> Result<(), Failure> {
     ];
     if call.is_json() {
         let fields = found.map(|(field, _, ids)| (field.to_owned(), json!(ids)));
-        return call.json(&serde_json::Value::Object(fields.into_iter().collect()));
+        let files = ("temporaryFiles".to_owned(), json!(report.temporary_files));
+        let fields = fields.into_iter().chain([files]);
+        return call.json(&serde_json::Value::Object(fields.collect()));
     }
     for (_, what, ids) in found {
         for id in ids {
             call.line(format_args!("removed {what} {}", short(id)))?;
         }
+    }
+    for path in &report.temporary_files {
+        let path = path.display();
+        call.line(format_args!(
+            "removed {path}, left by a save that was cut off"
+        ))?;
     }
     Ok(())
 }

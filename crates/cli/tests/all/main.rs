@@ -23,6 +23,7 @@ mod overlay;
 mod people;
 mod people_care;
 mod people_images;
+mod powercut;
 mod shells;
 mod streams;
 mod support;

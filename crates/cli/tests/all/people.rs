@@ -260,8 +260,18 @@ fn root_garbage_is_collected_and_named() {
             "layers": [stray],
             "tarSplits": [],
             "layerDirs": [],
+            "temporaryFiles": [],
         })
     );
+    let cut_off = place.path("root/vfs-images/.tmp-images.json123");
+    std::fs::write(&cut_off, "[").unwrap();
+    let check = place.run(["check"]);
+    assert!(check.succeeded() && check.text().contains("was left by a save that was cut off"));
+    let removed = format!(
+        "removed {}, left by a save that was cut off\n",
+        cut_off.display()
+    );
+    assert_eq!(place.text(["gc"]), removed);
     std::fs::create_dir(place.path("root/vfs/dir").join(&stray)).unwrap();
     assert_eq!(
         place.text(["gc"]),

@@ -288,6 +288,17 @@ pub enum FileChange {
     Attributes(Vec<AttributeChange>),
 }
 
+impl Damage {
+    /// Tells whether this is a leftover of a process that died, which does no harm.
+    #[must_use]
+    pub fn is_leftover(&self) -> bool {
+        matches!(
+            self,
+            Self::AbandonedArea { .. } | Self::TemporaryFile { .. }
+        )
+    }
+}
+
 /// An attribute of a file that is not what was imported.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} is {actual}, not {expected}")]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use layerhold_ids::LayerId;
 use layerhold_json_store::{FileState, Snapshot as Records};
-use layerhold_sys::{Dir, stat_ambient};
+use layerhold_sys::stat_ambient;
 
 use super::damage::Damage;
 use super::error::CheckError;
@@ -16,9 +16,7 @@ use crate::item::ItemKind;
 use crate::lookup::Item;
 use crate::options::Persistence;
 use crate::shelves::{DURABLE, Parts, Shelf};
-
-/// What a file that is to replace a record file begins with, as ours and Go's do (Go: pkg/ioutils/fswriters.go).
-const TEMPORARY_PREFIX: &str = ".tmp-";
+use crate::temporary::temporary_files;
 
 /// Looks at the record files, and notes the kinds whose records are not all there.
 pub(super) fn check(look: &mut Look<'_>) -> Result<Vec<Finding>, CheckError> {
@@ -32,7 +30,12 @@ pub(super) fn check(look: &mut Look<'_>) -> Result<Vec<Finding>, CheckError> {
     let layout = &look.inner.layout;
     let dirs = layout.layer_dirs().chain(layout.image_dirs());
     for dir in dirs.chain([&layout.containers]) {
-        found.extend(temporary_files(dir)?);
+        // A save in progress has one too, but not while the caller holds the lock.
+        for name in temporary_files(dir)? {
+            let path = dir.path().join(name);
+            let damage = Damage::TemporaryFile { path };
+            found.push(Finding::of_store(damage, Remedy::Remove));
+        }
     }
     if layout.layers.exists(INTENT_FILE)? {
         found.push(Finding::of_store(Damage::UnfinishedChange, Remedy::Rebuild));
@@ -138,23 +141,6 @@ fn additional<R: Item>(records: &impl Parts<R>, found: &mut Vec<Finding>) {
         };
         found.push(Finding::of_store(damage, Remedy::Nothing));
     }
-}
-
-/// Files of saves that were cut off. A save in progress has one too, but not while the caller holds the lock.
-fn temporary_files(dir: &Dir) -> Result<Vec<Finding>, CheckError> {
-    let mut found = Vec::new();
-    for entry in dir.entries()? {
-        let name = entry?.name;
-        if name
-            .as_encoded_bytes()
-            .starts_with(TEMPORARY_PREFIX.as_bytes())
-        {
-            let path = dir.path().join(name);
-            let damage = Damage::TemporaryFile { path };
-            found.push(Finding::of_store(damage, Remedy::Remove));
-        }
-    }
-    Ok(found)
 }
 
 /// Lists the layers of this store whose records say that they are not complete.

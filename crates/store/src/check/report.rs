@@ -118,6 +118,14 @@ impl CheckReport {
         self.findings.is_empty()
     }
 
+    /// Tells whether anything is wrong. Leftovers of dead processes are not: they are in the report, do no harm, and go with the next
+    /// repair or collection of garbage.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        let mut findings = self.findings.iter();
+        findings.any(|finding| !finding.damage.is_leftover())
+    }
+
     /// Goes through what was found about one subject.
     pub fn about(&self, subject: &Subject) -> impl Iterator<Item = &Finding> {
         self.findings

@@ -8,15 +8,20 @@
 //! | 3 | trees, tar-split files and data items of layers are moved into place | the same |
 //! | 4 | the intent is noted | the same, and a note that our next writer removes |
 //! | 5 | data items of images and containers are moved into place | the same, and directories that our next writer removes |
-//! | 6 | the layers are recorded as complete | layers that no image uses; our next writer finds the intent and removes them |
-//! | 7 | the images are recorded | with containers to come: complete images, and container layers that our next writer removes |
-//! | 8 | the containers are recorded | everything is there; the note of the intent says so to the next writer |
-//! | 9 | the intent is removed, the locks are released | everything is there |
-//! | 10 | temporary areas are erased | – |
+//! | 6 | the directories in which something was put are synced | the same |
+//! | 7 | the layers are recorded as complete | layers that no image uses; our next writer finds the intent and removes them |
+//! | 8 | the images are recorded | with containers to come: complete images, and container layers that our next writer removes |
+//! | 9 | the containers are recorded | everything is there; the note of the intent says so to the next writer |
+//! | 10 | the intent is removed, the locks are released | everything is there |
+//! | 11 | temporary areas are erased | – |
 //!
-//! Steps 2, 3 and 6 are left out without layers, 4 and 9 without images and containers. When a step fails, what the steps before
-//! it did is undone; if that fails too, what is left is what a crash would have left. An image that was there before keeps data
-//! items that were written anew.
+//! Steps 2, 3, 6 and 7 are left out without layers, 4 and 10 without images and containers. When a step fails, what the steps
+//! before it did is undone; if that fails too, what is left is what a crash would have left. An image that was there before keeps
+//! data items that were written anew.
+//!
+//! Each step that writes a record or the intent is durable before the next one begins, and so are contents (step 0) and their
+//! places (step 6) before a record says that they are there. Data directories of images and containers need no sync of their own:
+//! they are in the directory of the record file, which is synced when that is saved.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +29,7 @@ use layerhold_driver::{LayerError, SyncMode, Trash};
 use layerhold_ids::{ContainerId, ImageId, LayerId};
 use layerhold_json_store::NameChange;
 use layerhold_staging::StagedAddition;
-use layerhold_sys::{Dir, PathError};
+use layerhold_sys::{Dir, Durability, PathError};
 
 use super::area::Area;
 use super::image::note_item;
@@ -183,6 +188,10 @@ impl<'s> Commit<'s> {
                 .map(|new| new.record.id().clone())
                 .collect(),
         };
+        let durability = match parts.is_volatile() {
+            true => Durability::Volatile,
+            false => Durability::Durable,
+        };
         self.record_incomplete(parts, locks)?;
         self.move_layers(parts)?;
         let has_users = !(committed.images.is_empty() && committed.containers.is_empty());
@@ -193,18 +202,20 @@ impl<'s> Commit<'s> {
                 containers: committed.containers.clone(),
                 deleting: false,
             };
-            intent.publish(&*self.inner.options.metadata_io, &self.inner.layout.layers)?;
+            let io = &*self.inner.options.metadata_io;
+            intent.publish(io, &self.inner.layout.layers, durability)?;
         }
         self.move_data(parts, locks)?;
+        if durability == Durability::Durable && !self.done.layers.is_empty() {
+            self.inner.sync_places(&[]).map_err(CommitError::Sync)?;
+        }
         self.record_complete(locks)?;
         record_images(parts, locks)?;
         record_containers(parts, locks)?;
         if has_users {
             // Left behind it would be taken for what it is: a commit that is complete.
-            drop(Intent::remove(
-                &*self.inner.options.metadata_io,
-                &self.inner.layout.layers,
-            ));
+            let io = &*self.inner.options.metadata_io;
+            drop(Intent::remove(io, &self.inner.layout.layers, durability));
         }
         Ok(committed)
     }
@@ -351,7 +362,7 @@ impl<'s> Commit<'s> {
         Ok(())
     }
 
-    /// Step 6.
+    /// Step 7.
     fn record_complete(&self, locks: &mut Locks) -> Result<(), AccessError> {
         for id in &self.done.layers {
             locks
@@ -395,11 +406,12 @@ impl<'s> Commit<'s> {
                 source: Box::new(source),
             })?;
         }
+        if !done.moved.is_empty() {
+            self.inner.sync_places(&[]).map_err(CommitError::Sync)?;
+        }
         remove_present(&mut locks.layers, &done.layers)?;
-        Ok(Intent::remove(
-            &*self.inner.options.metadata_io,
-            &layout.layers,
-        )?)
+        let io = &*self.inner.options.metadata_io;
+        Ok(Intent::remove(io, &layout.layers, Durability::Durable)?)
     }
 }
 
@@ -428,7 +440,7 @@ fn remove_present<R: Item>(
     records.save().of::<R>()
 }
 
-/// Step 7.
+/// Step 8.
 fn record_images(parts: &Transaction, locks: &mut Locks) -> Result<(), CommitError> {
     for new in &parts.images {
         if locks.images.is_own(new.record.id().as_str()) {
@@ -512,7 +524,7 @@ fn set_item(id: &str, item: &BigDataItem, locks: &mut Locks) -> Result<(), Commi
         })
 }
 
-/// Step 8.
+/// Step 9.
 fn record_containers(parts: &Transaction, locks: &mut Locks) -> Result<(), AccessError> {
     for new in &parts.containers {
         locks

@@ -6,7 +6,7 @@
 //! | 1 | the lock is taken, everything is checked | the same |
 //! | 2 | the record forgets what it says of the layer's contents, the old tar-split file goes | the layer with its old files, of which no digest is known |
 //! | 3 | the trees change places | the layer with its new files, of which no digest is known |
-//! | 4 | tar-split file and data items are put in place | the same |
+//! | 4 | tar-split file and data items are put in place; the directories are synced | the same |
 //! | 5 | the record says what is known of the new contents | the layer as it is meant to be |
 //! | 6 | the lock is released, the old tree is erased | – |
 //!
@@ -92,6 +92,7 @@ impl Store {
                 .commit(&inner.layout.layers, tar_split_name(layer.id()))
                 .map_err(|error| error.source)?;
         }
+        inner.sync_places(&[layer.id()]).map_err(DiffError::Sync)?;
         record(&mut layers, &layer, &facts)?;
         drop(layers);
         // Every record is saved, so a failure to erase is no failure of the call. The next opener tries again.

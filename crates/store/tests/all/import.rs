@@ -556,23 +556,36 @@ fn child_entry() {
     );
 }
 
-/// The calls of a process that imports a layer: those that flush, and those that give a record file its name.
-fn calls(sync: &str) -> Vec<&'static str> {
+/// The calls of a process that imports a layer: those that flush, those that sync a directory, and those that give the contents or
+/// a record file their place.
+fn calls(sync: &str) -> Vec<String> {
     let place = layerhold_testkit::scratch();
     let trace = place.path().join("trace");
-    let wrapper = ["strace", "-f", "-qqq", "-o", trace.to_str().unwrap(), "-e"];
-    let filter = "trace=syncfs,rename,renameat,renameat2";
+    let wrapper = [
+        "strace",
+        "-f",
+        "-y",
+        "-qqq",
+        "-o",
+        trace.to_str().unwrap(),
+        "-e",
+    ];
+    let filter = "trace=syncfs,fsync,rename,renameat,renameat2";
     let child = ChildSpec::new("import::child_entry", sync)
         .argument(place.path().join("store").to_str().unwrap())
         .through(wrapper.into_iter().chain([filter]));
     assert!(child.spawn().wait().success());
     let trace = std::fs::read_to_string(trace).unwrap();
     let call = |line: &str| {
-        // `renameat2(5, ".tmp-layers.json123", 5, "layers.json", 0) = 0`
-        if line.contains("syncfs(") {
-            Some("syncfs")
-        } else {
-            (line.contains("\"layers.json\"") && line.contains("= 0")).then_some("records")
+        // `12 renameat2(5</…/vfs-layers>, ".tmp-layers.json123", 5</…/vfs-layers>, "layers.json", 0) = 0`
+        let (_, line) = line.split_once(' ')?;
+        let (name, arguments) = line.trim().split_once('(')?;
+        let dir = arguments.rsplit_once('>')?.0.rsplit_once('/')?.1;
+        match name {
+            "syncfs" => Some("syncfs".to_owned()),
+            "fsync" => Some(format!("sync {dir}")),
+            _ if arguments.contains("\"layers.json\"") => Some("records".to_owned()),
+            _ => Some(format!("move to {dir}")),
         }
     };
     trace.lines().filter_map(call).collect()
@@ -583,7 +596,13 @@ fn peer_strace_sees_contents_flushed_before_records() {
     let Some(()) = layerhold_testkit::require_peer("strace") else {
         return;
     };
-    // One flush for the whole commit; then the records as incomplete, and complete.
-    assert_eq!(calls("filesystem"), ["syncfs", "records", "records"]);
-    assert_eq!(calls("none"), ["records", "records"]);
+    let incomplete = ["records", "sync vfs-layers"];
+    let moved = ["move to vfs-layers", "move to dir"];
+    let synced = ["sync dir", "sync vfs-layers"];
+    // One flush for the whole commit; then the records as incomplete, the contents in their places, and the records as complete. Each
+    // is durable before the next.
+    let durable = [&["syncfs"], &incomplete[..], &moved, &synced, &incomplete];
+    assert_eq!(calls("filesystem"), durable.concat());
+    let none = [&incomplete[..], &moved, &incomplete];
+    assert_eq!(calls("none"), none.concat());
 }

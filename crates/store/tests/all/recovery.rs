@@ -1,6 +1,7 @@
 //! What dead processes leave, and what becomes of it.
 
-use layerhold::{ImageSpec, LayerSpec};
+use layerhold::{ContainerSpec, ImageSpec, LayerSpec};
+use layerhold_lockfile::LockFile;
 
 use crate::support::{Place, image, import, leftovers, long, reader, small_tar};
 
@@ -70,7 +71,7 @@ fn an_incomplete_layer_is_out_of_sight_while_somebody_works() {
     import(&place.store, LayerSpec::new().name("good"), &small_tar());
     mark_incomplete(&place, &long('1'));
     // A reader of another process keeps the writer's lock away.
-    let lock = layerhold_lockfile::LockFile::new(place.graph("vfs-layers/layers.lock")).unwrap();
+    let lock = LockFile::new(place.graph("vfs-layers/layers.lock")).unwrap();
     let held = lock.read().unwrap();
     let view = place.store.snapshot().unwrap();
     assert_eq!(view.layers().count(), 1);
@@ -166,4 +167,84 @@ fn a_note_that_makes_no_sense_is_removed() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn files_of_saves_that_were_cut_off_are_removed() {
+    let place = Place::new();
+    let (image, _) = image(&place.store, "image", &small_tar());
+    let of_image = place.graph("vfs-images").join(image.as_str());
+    std::fs::create_dir_all(of_image.join("userdata")).unwrap();
+    let files = [
+        // Ours and Go's, which have names of the same form.
+        place.graph("vfs-layers/.tmp-layers.json123"),
+        place.graph("vfs-layers/.tmp-layerhold-intent.json7"),
+        place.graph("vfs-images/.tmp-images.json4294967295"),
+        place.graph("vfs-containers/.tmp-containers.json5"),
+        of_image.join(".tmp-manifest8"),
+    ];
+    let write = || {
+        files
+            .iter()
+            .for_each(|file| std::fs::write(file, "[").unwrap())
+    };
+    let left = || files.iter().filter(|file| file.exists()).count();
+    // What callers keep is theirs.
+    let kept = of_image.join("userdata/.tmp-mine1");
+    std::fs::write(&kept, "x").unwrap();
+
+    write();
+    let store = place.again();
+    let report = store.check(&layerhold::CheckOptions::new()).unwrap();
+    assert!(!report.is_damaged(), "{report:?}");
+    assert_eq!(left(), 5);
+    let mut wanted = files.to_vec();
+    wanted.sort();
+    let collected = store.garbage_collect().unwrap();
+    assert_eq!((collected.temporary_files, left()), (wanted, 0));
+
+    // Opening looks for them when it finds that a process died.
+    write();
+    let area = place.graph("vfs-layers/tmp");
+    std::fs::create_dir_all(area.join("temp-dir-12")).unwrap();
+    std::fs::write(area.join("lock-12"), "").unwrap();
+    drop(place.again());
+    assert_eq!(left(), 1);
+    assert!(files[4].exists() && kept.exists());
+}
+
+#[test]
+fn files_of_a_save_in_progress_are_left_alone() {
+    let place = Place::new();
+    image(&place.store, "image", &small_tar());
+    let file = place.graph("vfs-images/.tmp-images.json123");
+    std::fs::write(&file, "[").unwrap();
+    let area = place.graph("vfs-layers/tmp");
+    std::fs::create_dir_all(area.join("temp-dir-12")).unwrap();
+    std::fs::write(area.join("lock-12"), "").unwrap();
+    // A process that saves holds this lock.
+    let lock = LockFile::new(place.graph("vfs-layers/layers.lock")).unwrap();
+    let guard = lock.write().unwrap();
+    drop(place.again());
+    assert!(file.exists());
+    drop(guard);
+}
+
+#[test]
+fn a_container_whose_deletion_was_cut_off_goes_with_its_layer() {
+    let place = Place::new();
+    let (image, _) = image(&place.store, "image", &small_tar());
+    let mut tx = place.store.begin().unwrap();
+    let spec = || ContainerSpec::new().image(image.clone());
+    let gone = tx.create_container(spec().name("gone")).unwrap();
+    tx.create_container(spec().name("kept")).unwrap();
+    tx.commit().unwrap();
+    mark_incomplete(&place, gone.layer().as_str());
+    let view = place.again().snapshot().unwrap();
+    let names: Vec<_> = view
+        .containers()
+        .flat_map(|one| one.names().to_vec())
+        .collect();
+    assert_eq!((names, view.layers().count()), (vec!["kept".to_owned()], 2));
+    assert_eq!(leftovers(&place), Vec::<String>::new());
 }

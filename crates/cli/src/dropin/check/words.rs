@@ -25,7 +25,8 @@ pub(super) fn finding(report: &CheckReport, finding: &Finding) -> Vec<String> {
 /// Tells whether the Go tool would have anything like this in its lists: it has layers only that are damaged themselves, and
 /// nothing that is no damage.
 pub(super) fn is_listed(damage: &Damage) -> bool {
-    !matches!(damage, Damage::ParentDamaged { .. } | Damage::Unknown(_))
+    let is_told_elsewhere = matches!(damage, Damage::ParentDamaged { .. } | Damage::Unknown(_));
+    !is_told_elsewhere && !damage.is_leftover()
 }
 
 /// Tells whether a finding is about records that are lost, of which no repair makes new ones.

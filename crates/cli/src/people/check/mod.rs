@@ -34,7 +34,7 @@ pub(crate) fn check(call: &mut Call<'_, '_>, check: &Check) -> Result<(), Failur
             ))?;
         }
     }
-    if report.is_clean() {
+    if !report.is_damaged() {
         Ok(())
     } else {
         Err(Failure::Reported)
@@ -99,7 +99,7 @@ fn show(call: &mut Call<'_, '_>, report: &CheckReport) -> Result<(), Failure> {
         let remedy = words::remedy(finding.remedy);
         call.line(format_args!("  {}{remedy}", chain(&finding.damage)))?;
     }
-    if report.is_clean() {
+    if !report.is_damaged() {
         call.note("Nothing is damaged.")?;
     }
     Ok(())

@@ -15,7 +15,7 @@ mod members;
 mod observe;
 mod pair;
 mod plain_text;
-mod random;
+pub(crate) mod random;
 mod shrink;
 
 use std::collections::BTreeMap;
