@@ -27,6 +27,7 @@ use crate::doomed::{Doomed, find_doomed, find_doomed_of_some_kind, removable, re
 use crate::error::{DeleteError, LookupError, MountError};
 use crate::inner::Inner;
 use crate::intent::Intent;
+use crate::locked::Locked;
 use crate::locks::{InContext, Locks};
 use crate::lookup::{by_key, is_exactly, is_exactly_container, own_by_id};
 use crate::mount::Unmounting;
@@ -322,7 +323,7 @@ impl Deletion<'_> {
             .iter()
             .filter(|id| locks.layers.can_remove(id.as_str()))
             .collect();
-        self.unmount(&present)?;
+        self.unmount(&locks.layers, &present)?;
         for id in &present {
             // A damaged record can only be removed, not changed.
             if matches!(own_by_id(&locks.layers, id.as_str()), Ok(Some(_))) {
@@ -420,12 +421,12 @@ impl Deletion<'_> {
     }
 
     /// Unmounts layers completely, however many use them.
-    fn unmount(&self, layers: &[&LayerId]) -> Result<(), DeleteError> {
+    fn unmount(&self, held: &Locked<Layer>, layers: &[&LayerId]) -> Result<(), DeleteError> {
         if layers.is_empty() {
             return Ok(());
         }
         let driver = self.inner.driver();
-        let mut counts = self.inner.mounts.write()?;
+        let mut counts = self.inner.mounts.write(held)?;
         for id in layers {
             match self
                 .inner

@@ -68,13 +68,19 @@ impl Inner {
 
     /// Takes the lock of the layers alone.
     pub(crate) fn lock_layers(&self) -> Result<Locked<Layer>, AccessError> {
-        let layers = self.layers.lock(self.layers.additional_parts()?)?;
+        let layers = self.lock_layers_as_they_are()?;
         if !self.has_remains(&layers)? {
             return Ok(layers);
         }
         // Undoing them needs the other two locks, and so all three from the beginning.
         drop(layers);
         Ok(self.lock_all()?.layers)
+    }
+
+    /// As [`lock_layers`](Self::lock_layers), and leaves alone what dead processes left unfinished: for what neither meets it
+    /// nor should wait for it.
+    pub(crate) fn lock_layers_as_they_are(&self) -> Result<Locked<Layer>, AccessError> {
+        self.layers.lock(self.layers.additional_parts()?)
     }
 
     /// Takes the lock of the images alone.

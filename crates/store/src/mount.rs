@@ -1,13 +1,13 @@
 //! Mounting and unmounting layers.
 //!
 //! A mount is counted in `mountpoints.json` after the driver has made it; a crash between the two leaves a mounted layer with
-//! too small a count, which the next mount finds mounted. The layers lock is held for reading meanwhile, so that the layer
-//! cannot be deleted under the mount.
+//! too small a count, which the next mount finds mounted. Both happen under the lock of the layers, held for writing: the layer
+//! cannot be deleted under the mount, and a Go process that saves layers does not bring an old count back (see [`crate::mounts`]).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use layerhold_driver::{MountDurability, MountOptions, Shifting, Stacking};
+use layerhold_driver::{Driver, MountDurability, MountOptions, Shifting, Stacking};
 use layerhold_ids::LayerId;
 use layerhold_json_store::ReadGuard;
 use layerhold_sys::Dir;
@@ -17,8 +17,11 @@ use crate::check::mounted;
 use crate::error::{AccessError, LookupError, MountError};
 use crate::inner::Inner;
 use crate::item::ItemKind;
-use crate::lookup::{find, is_exactly, is_exactly_container, lookup, refuse_additional, require};
-use crate::mounts::{CountsGuard, LayerOf, Mounted};
+use crate::locked::Locked;
+use crate::lookup::{
+    by_id, find, is_exactly, is_exactly_container, lookup, refuse_additional, require,
+};
+use crate::mounts::{CountsGuard, MountCounts, Mounted};
 use crate::options::VolatileMounts;
 use crate::records::{Container, Layer};
 use crate::shelves::Parts;
@@ -86,6 +89,7 @@ impl Store {
     /// # Errors
     ///
     /// [`MountError::Lookup`] for an unknown key, or a layer of an additional store without that option;
+    /// [`MountError::ShiftingNotEnabled`] for a container with ID maps whose files the driver cannot show with their owners;
     /// [`MountError::Driver`] when the driver refuses.
     pub fn mount(&self, key: &str, request: &MountRequest) -> Result<PathBuf, MountError> {
         let target = self.inner.mount_target(key)?;
@@ -171,8 +175,9 @@ impl Inner {
         let in_use = self.use_driver()?;
         let id = target.layer.id();
         let options = options(target, request, self.options.volatile_mounts);
-        let (_not_deleted, of) = self.read_layers_with(id, &options)?;
-        let mut counts = self.mounts.write()?;
+        refuse_unshifted(target, &*in_use.driver)?;
+        let held = self.hold_layer(id, &options)?;
+        let mut counts = held.counts(&self.mounts)?;
         let count = match counts.get(id) {
             // Like Go, a layer that is mounted is not mounted again. What it is mounted with stays.
             Some(mount) if self.is_really_mounted(&mount.path)? => {
@@ -187,7 +192,7 @@ impl Inner {
             source: Box::new(source),
         };
         let path = in_use.driver.mount(id, &options).map_err(failed)?;
-        if let Err(error) = counts.set_of(of, id, &path, count) {
+        if let Err(error) = counts.set(id, &path, count) {
             drop(in_use.driver.unmount(id));
             return Err(error.into());
         }
@@ -200,13 +205,14 @@ impl Inner {
         how: Unmounting,
     ) -> Result<StillMounted, MountError> {
         let in_use = self.use_driver()?;
-        let mut counts = self.mounts.write()?;
+        let layers = self.lock_layers_as_they_are()?;
+        let mut counts = self.mounts.write(&layers)?;
         self.unmount_counted(&*in_use.driver, &mut counts, layer, how)
     }
 
     pub(crate) fn unmount_counted(
         &self,
-        driver: &dyn layerhold_driver::Driver,
+        driver: &dyn Driver,
         counts: &mut CountsGuard,
         layer: &LayerId,
         how: Unmounting,
@@ -234,7 +240,7 @@ impl Inner {
     /// Takes away a mount whose count got lost. Who made it is not known, and whoever asks is the only one who knows of it.
     fn unmount_uncounted(
         &self,
-        driver: &dyn layerhold_driver::Driver,
+        driver: &dyn Driver,
         layer: &LayerId,
     ) -> Result<StillMounted, MountError> {
         if !mounted(self)?.layers.contains_key(layer) {
@@ -250,31 +256,30 @@ impl Inner {
         Ok(StillMounted::No)
     }
 
-    /// Holds the lock of the layers of a store for reading, provided that a layer is still in it and may be mounted so.
-    fn read_layers_with(
-        &self,
-        id: &LayerId,
-        options: &MountOptions,
-    ) -> Result<(ReadGuard<Layer>, LayerOf), MountError> {
+    /// Takes the lock under which a layer is mounted, provided that it may be mounted so, and is still there.
+    fn hold_layer(&self, id: &LayerId, options: &MountOptions) -> Result<HeldLayer, MountError> {
         let unknown = || LookupError::Unknown {
             kind: ItemKind::Layer,
             key: id.to_string(),
         };
         let layers = self.layers_view()?;
         let shelf = layers.shelf_of(id.as_str()).ok_or_else(unknown)?;
-        let of = match shelf.additional {
-            Some(_) if !options.is_read_only() => {
-                refuse_additional(&layers, id.as_str())?;
-                LayerOf::AdditionalStore
-            }
-            Some(_) => LayerOf::AdditionalStore,
-            None => LayerOf::ThisStore,
-        };
-        let guard = shelf.read()?.ok_or_else(unknown)?;
-        match guard.get(id.as_str()) {
+        if shelf.additional.is_none() {
+            let held = self.lock_layers_as_they_are()?;
+            return match by_id(&held, id.as_str()) {
+                Ok(Some(layer)) if layer.is_incomplete() => Err(unknown().into()),
+                Ok(None) => Err(unknown().into()),
+                _ => Ok(HeldLayer::Own(held)),
+            };
+        }
+        if !options.is_read_only() {
+            refuse_additional(&layers, id.as_str())?;
+        }
+        let held = shelf.read()?.ok_or_else(unknown)?;
+        match held.get(id.as_str()) {
             Ok(Some(layer)) if layer.is_incomplete() => Err(unknown().into()),
             Ok(None) => Err(unknown().into()),
-            _ => Ok((guard, of)),
+            _ => Ok(HeldLayer::Additional(held)),
         }
     }
 
@@ -301,6 +306,36 @@ impl Inner {
             Err(error) if error.is_not_found() => Ok(false),
             other => Ok(other?),
         }
+    }
+}
+
+/// A layer that no other process can delete now.
+#[derive(Debug)]
+enum HeldLayer {
+    Own(Locked<Layer>),
+    /// In an additional store. Locks of this store cannot be taken inside that one.
+    Additional(ReadGuard<Layer>),
+}
+
+impl HeldLayer {
+    /// The counts in which a mount of the layer is noted.
+    fn counts<'a>(&'a self, counts: &'a MountCounts) -> Result<CountsGuard<'a>, AccessError> {
+        match self {
+            Self::Own(layers) => counts.write(layers),
+            Self::Additional(layers) => counts.write_additional(layers),
+        }
+    }
+}
+
+/// Refuses a container whose files would have other owners than its ID maps say (Go: layers.go, `Mount`).
+fn refuse_unshifted(target: &Target, driver: &dyn Driver) -> Result<(), MountError> {
+    let maps = target.container.as_ref().map(|it| it.id_maps());
+    let on_disk = target.layer.id_maps();
+    match maps.filter(|maps| !maps.is_identity() && *maps != on_disk) {
+        Some(maps) if !driver.supports_shifting(&maps) => Err(MountError::ShiftingNotEnabled {
+            layer: target.layer.id().clone(),
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -4,9 +4,14 @@
 //! `mountpoints.lock`, taken innermost and for moments only. The counts are read anew each time: the file is small, and what
 //! another process changed must not be missed.
 //!
+//! Go's tools read the file after they have taken the lock of the layers, and write it back with every save of layers without
+//! reading it again (Go: layers.go, `save`). A count that changed in between would be lost. Counts are therefore changed only
+//! while the lock of the layers is held for writing, which [`MountCounts::write`] takes a borrow of.
+//!
 //! Go's tools do not mount layers of additional stores, and drop the counts of layers that they do not find in the store when
 //! they save the file (Go: layers.go, `loadMounts`). Such mounts are therefore counted in a file of our own beside it,
-//! `layerhold-mountpoints.json`, of the same form and under the same lock.
+//! `layerhold-mountpoints.json`, of the same form. No save of layers touches it, so `mountpoints.lock` alone is enough for it
+//! ([`MountCounts::write_additional`]).
 //!
 //! A crash between mounting and saving leaves a mounted layer with too small a count. The driver finds out that it is mounted
 //! already, and so the next mount counts from there.
@@ -15,12 +20,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use layerhold_ids::LayerId;
+use layerhold_json_store::ReadGuard;
 use layerhold_lockfile::{LockFile, WriteGuard};
 use layerhold_schema::{MountPointRecord, read_array, write_array};
 use layerhold_sys::{Dir, Durability, MetadataIo};
 
 use crate::error::AccessError;
 use crate::layout::{DIR_MODE, FILE_MODE};
+use crate::locked::Locked;
+use crate::records::Layer;
 
 /// The lock of the mount counts.
 const MOUNTS_LOCK: &str = "mountpoints.lock";
@@ -51,13 +59,14 @@ pub(crate) struct MountCounts {
     io: Arc<dyn MetadataIo>,
 }
 
-/// The counts while nobody else can change them.
+/// The counts while no other process can change them.
 #[derive(Debug)]
-pub(crate) struct CountsGuard {
-    dir: PathBuf,
+pub(crate) struct CountsGuard<'a> {
+    dir: &'a Path,
     lock: WriteGuard,
-    io: Arc<dyn MetadataIo>,
+    io: &'a dyn MetadataIo,
     counts: Counts,
+    new: New,
 }
 
 /// The records of both files.
@@ -67,11 +76,11 @@ struct Counts {
     additional: Vec<MountPointRecord>,
 }
 
-/// Whose layer is mounted.
+/// Where layers are that are in neither list yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LayerOf {
-    ThisStore,
-    AdditionalStore,
+enum New {
+    InThisStore,
+    InAdditionalStore,
 }
 
 impl Counts {
@@ -110,7 +119,10 @@ impl MountCounts {
     }
 
     /// Replaces files that cannot be understood by empty ones, and takes the lock for changing counts.
-    pub(crate) fn write_anew(&self) -> Result<CountsGuard, AccessError> {
+    pub(crate) fn write_anew<'a>(
+        &'a self,
+        layers: &'a Locked<Layer>,
+    ) -> Result<CountsGuard<'a>, AccessError> {
         let lock = self.lock.write()?;
         let dir = Dir::create_ambient_all(&self.dir, DIR_MODE)?;
         for file in [MOUNTS_FILE, ADDITIONAL_FILE] {
@@ -122,22 +134,38 @@ impl MountCounts {
             }
         }
         drop(lock);
-        self.write()
+        self.write(layers)
     }
 
-    /// Takes the lock for changing counts.
-    pub(crate) fn write(&self) -> Result<CountsGuard, AccessError> {
+    /// Takes the lock for changing counts, inside that of the layers.
+    pub(crate) fn write<'a>(
+        &'a self,
+        _layers: &'a Locked<Layer>,
+    ) -> Result<CountsGuard<'a>, AccessError> {
+        self.lock_for(New::InThisStore)
+    }
+
+    /// Takes the lock for changing counts of layers in additional stores, inside that of the store the layer is in.
+    pub(crate) fn write_additional<'a>(
+        &'a self,
+        _layers: &'a ReadGuard<Layer>,
+    ) -> Result<CountsGuard<'a>, AccessError> {
+        self.lock_for(New::InAdditionalStore)
+    }
+
+    fn lock_for(&self, new: New) -> Result<CountsGuard<'_>, AccessError> {
         let lock = self.lock.write()?;
         Ok(CountsGuard {
-            dir: self.dir.clone(),
+            dir: &self.dir,
             lock,
-            io: Arc::clone(&self.io),
+            io: &*self.io,
             counts: load(&self.dir)?,
+            new,
         })
     }
 }
 
-impl CountsGuard {
+impl CountsGuard<'_> {
     /// Finds a layer that is mounted.
     pub(crate) fn get(&self, layer: &LayerId) -> Option<Mounted> {
         let mut all = self.counts.all();
@@ -158,25 +186,11 @@ impl CountsGuard {
         count: u32,
     ) -> Result<(), AccessError> {
         let is_it = |record: &MountPointRecord| record.id == layer.as_str();
-        let of = if self.counts.additional.iter().any(is_it) {
-            LayerOf::AdditionalStore
-        } else {
-            LayerOf::ThisStore
-        };
-        self.set_of(of, layer, path, count)
-    }
-
-    /// As [`set`](Self::set), for a layer that may not be in a list yet.
-    pub(crate) fn set_of(
-        &mut self,
-        of: LayerOf,
-        layer: &LayerId,
-        path: &Path,
-        count: u32,
-    ) -> Result<(), AccessError> {
-        let (records, file) = match of {
-            LayerOf::ThisStore => (&mut self.counts.own, MOUNTS_FILE),
-            LayerOf::AdditionalStore => (&mut self.counts.additional, ADDITIONAL_FILE),
+        let is_additional =
+            self.new == New::InAdditionalStore || self.counts.additional.iter().any(is_it);
+        let (records, file) = match is_additional {
+            false => (&mut self.counts.own, MOUNTS_FILE),
+            true => (&mut self.counts.additional, ADDITIONAL_FILE),
         };
         let position = records.iter().position(|known| known.id == layer.as_str());
         let record = MountPointRecord {
@@ -195,7 +209,7 @@ impl CountsGuard {
             .iter()
             .filter(|record| record.count > 0 && !record.path.is_empty());
         let bytes = write_array(kept);
-        let dir = Dir::create_ambient_all(&self.dir, DIR_MODE)?;
+        let dir = Dir::create_ambient_all(self.dir, DIR_MODE)?;
         // The token first: a crash in between costs others a needless reload, and never a missed change.
         let _token = self.lock.record_write()?;
         // Mounts do not survive a reboot, and so need not the file.
@@ -257,7 +271,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let counts = MountCounts::new(place.path(), Arc::new(HostIo)).unwrap();
         assert_eq!(counts.read().unwrap(), []);
-        let mut guard = counts.write().unwrap();
+        let mut guard = counts.lock_for(New::InThisStore).unwrap();
         guard.set(&layer("a"), Path::new("/mnt/a"), 1).unwrap();
         guard.set(&layer("b"), Path::new("/mnt/b"), 1).unwrap();
         guard.set(&layer("a"), Path::new("/mnt/a"), 2).unwrap();
@@ -274,7 +288,7 @@ mod tests {
             count: 2,
         };
         assert_eq!(counts.read().unwrap().first(), Some(&expected));
-        let mut guard = counts.write().unwrap();
+        let mut guard = counts.lock_for(New::InThisStore).unwrap();
         guard.set(&layer("a"), Path::new("/mnt/a"), 0).unwrap();
         guard.set(&layer("b"), Path::new("/mnt/b"), 0).unwrap();
         guard.set(&layer("c"), Path::new("/mnt/c"), 0).unwrap();

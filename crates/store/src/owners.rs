@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use layerhold_idmap::{HostId, IdMappings};
-use layerhold_sys::Dir;
+use layerhold_sys::{lstat_ambient, stat_ambient};
 
 use crate::error::MountError;
 use crate::mount::Target;
@@ -60,26 +60,35 @@ impl Store {
             return Ok(ParentOwners::default());
         }
         let layer = target.layer.id();
+        let not_mounted = || MountError::NotMounted {
+            layer: layer.clone(),
+        };
         let mounts = self.inner.mounts.read()?;
         let Some(mount) = mounts.into_iter().find(|mount| mount.layer == *layer) else {
-            return Err(MountError::NotMounted {
-                layer: layer.clone(),
-            });
+            return Err(not_mounted());
         };
+        // It may have been unmounted, and removed, since the counts were read.
+        if lstat_ambient(&mount.path)?.is_none() {
+            return Err(not_mounted());
+        }
         uncovered(&mount.path, &maps)
     }
 }
 
-/// Looks at a directory and all above it.
+/// Looks at what is between a mount point and the root directory, neither of them included. A symbolic link counts as itself and as
+/// what it leads to: the permissions of both matter to a process on its way.
 fn uncovered(path: &Path, maps: &IdMappings) -> Result<ParentOwners, MountError> {
     let (mut uids, mut gids) = (BTreeSet::new(), BTreeSet::new());
-    for dir in path.ancestors() {
-        let stat = Dir::open_ambient(dir)?.stat_self()?;
-        if maps.uids.to_container(HostId::new(stat.uid)).is_err() {
-            uids.insert(stat.uid);
-        }
-        if maps.gids.to_container(HostId::new(stat.gid)).is_err() {
-            gids.insert(stat.gid);
+    let parents = path.ancestors().skip(1);
+    for dir in parents.filter(|dir| dir.parent().is_some()) {
+        let itself = lstat_ambient(dir)?;
+        for stat in itself.into_iter().chain(stat_ambient(dir)?) {
+            if maps.uids.to_container(HostId::new(stat.uid)).is_err() {
+                uids.insert(stat.uid);
+            }
+            if maps.gids.to_container(HostId::new(stat.gid)).is_err() {
+                gids.insert(stat.gid);
+            }
         }
     }
     Ok(ParentOwners {

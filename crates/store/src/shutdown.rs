@@ -6,7 +6,9 @@ use layerhold_lockfile::LockFile;
 use crate::check::mounted as kernel_mounts;
 use crate::error::{AccessError, ShutdownError};
 use crate::inner::Inner;
+use crate::locked::Locked;
 use crate::mount::Unmounting;
+use crate::records::Layer;
 use crate::store::Store;
 
 /// What a shutdown does about mounted layers.
@@ -34,7 +36,7 @@ impl Store {
         let inner = &self.inner;
         let guard = inner.graph_lock.write().map_err(AccessError::Lock)?;
         let layers = inner.lock_layers()?;
-        let mounted = inner.unmount_all(how)?;
+        let mounted = inner.unmount_all(&layers, how)?;
         let _token = guard.record_write().map_err(AccessError::Token)?;
         inner.driver().cleanup().map_err(ShutdownError::Driver)?;
         drop(layers);
@@ -72,8 +74,12 @@ impl Store {
 }
 
 impl Inner {
-    fn unmount_all(&self, how: Shutdown) -> Result<Vec<LayerId>, ShutdownError> {
-        let mut counts = self.mounts.write()?;
+    fn unmount_all(
+        &self,
+        layers: &Locked<Layer>,
+        how: Shutdown,
+    ) -> Result<Vec<LayerId>, ShutdownError> {
+        let mut counts = self.mounts.write(layers)?;
         let mut mounted: Vec<LayerId> = counts.all().into_iter().map(|mount| mount.layer).collect();
         // Those whose counts got lost would go with the mount that the driver's home is.
         let uncounted = kernel_mounts(self).map_err(AccessError::Os)?.layers;

@@ -29,6 +29,16 @@ pub fn stat_ambient(path: impl AsRef<Path>) -> Result<Option<Stat>> {
     }
 }
 
+/// As [`stat_ambient`], about a symbolic link itself if the last name is one.
+pub fn lstat_ambient(path: impl AsRef<Path>) -> Result<Option<Stat>> {
+    let path = path.as_ref();
+    match rustix::fs::lstat(path) {
+        Ok(stat) => Ok(Some(stat.into())),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(PathError::new("stat", path, error.into())),
+    }
+}
+
 /// Resolves every symbolic link in a path of the process, which has to exist; the
 /// result is absolute.
 pub fn canonical_ambient(path: impl AsRef<Path>) -> Result<PathBuf> {

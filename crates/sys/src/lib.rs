@@ -62,7 +62,7 @@ mod waiting_child;
 pub mod xattr;
 mod xattrat;
 
-pub use ambient::{canonical_ambient, open_ambient_file, stat_ambient};
+pub use ambient::{canonical_ambient, lstat_ambient, open_ambient_file, stat_ambient};
 pub use attributes::{SetTime, Times, set_file_mode, set_file_owner, set_file_times};
 pub use copy::{Copier, CopyMethod, copy_contents};
 pub use d_type::supports_d_type;

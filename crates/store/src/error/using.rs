@@ -51,6 +51,15 @@ pub enum MountError {
         /// The image.
         image: ImageId,
     },
+    /// The container has ID maps, its layer has not, and the driver cannot show the layer's files with owners shifted.
+    #[error(
+        "cannot mount layer {layer}: shifting not enabled; a container that is created with these ID maps now gets files with \
+         the right owners"
+    )]
+    ShiftingNotEnabled {
+        /// The layer.
+        layer: LayerId,
+    },
     /// The driver refuses.
     #[error("cannot mount or unmount layer {layer}")]
     Driver {

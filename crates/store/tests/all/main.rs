@@ -31,6 +31,7 @@ mod labels;
 mod lookups;
 mod lost_records;
 mod mounting;
+mod mounting_at_once;
 mod names;
 mod opening;
 mod peers;

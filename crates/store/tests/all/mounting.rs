@@ -4,9 +4,10 @@ use std::path::Path;
 
 use layerhold::layerhold_sys::mount::is_mount_point;
 use layerhold::{
-    ContainerSpec, ErrorKind, ImageSpec, LayerSpec, MountError, MountRequest, Shutdown,
+    ContainerSpec, ErrorKind, ImageSpec, LayerSpec, MountError, MountRequest, Shifting, Shutdown,
     ShutdownError, StillMounted, Store, StoreOptions, Unmounting,
 };
+use layerhold_testkit::Blame;
 
 use crate::support::{Place, id, image, import, ranges, small_tar};
 
@@ -250,6 +251,119 @@ fn root_owners_above_a_mount_are_those_the_maps_lack() {
     place.store.mount("base", &MountRequest::new()).unwrap();
     let owners = place.store.layer_parent_owners("base").unwrap();
     assert_eq!((owners.uids, owners.gids), (vec![0], vec![0]));
+}
+
+/// Directories on the way count, links as themselves and as what they lead to; the mount point and `/` do not.
+#[test]
+fn root_peer_owners_above_a_mount_are_those_that_go_sees() {
+    let Some(()) = layerhold_testkit::require_root() else {
+        return;
+    };
+    let Some(()) = layerhold_testkit::require_peer("containers-storage") else {
+        return;
+    };
+    let dir = layerhold_testkit::scratch();
+    let at = |below: &str| dir.path().join(below);
+    for (number, below) in [(9, "real"), (8, "real/root"), (100_007, "real/covered")] {
+        std::fs::create_dir(at(below)).unwrap();
+        std::os::unix::fs::chown(at(below), Some(number), Some(number + 10)).unwrap();
+    }
+    std::os::unix::fs::symlink("real/root", at("link")).unwrap();
+    std::os::unix::fs::lchown(at("link"), Some(7), Some(17)).unwrap();
+    let options = StoreOptions::new(at("link"), at("real/covered/run")).with_driver("vfs");
+    let store = Store::open(options).unwrap();
+    let maps = ranges(&[(0, 100_000, 1000)]);
+    let spec = LayerSpec::new().name("base").id_maps(maps);
+    let layer = import(&store, spec, &small_tar()).id().to_string();
+    store.mount("base", &MountRequest::new()).unwrap();
+    let mount_point = at("link/vfs/dir").join(&layer);
+    std::os::unix::fs::chown(mount_point, Some(5), Some(15)).unwrap();
+
+    let owners = store.layer_parent_owners("base").unwrap();
+    // The scratch directory and what the store makes belong to root.
+    assert_eq!(owners.uids, [0, 7, 8]);
+    assert_eq!(owners.gids, [0, 17, 18]);
+    let go = layerhold_testkit::GoStore::new(&at("link"), &at("real/covered/run"), "vfs");
+    let told = go.run(["layer-parent-owners", &layer]).text();
+    let expected = format!("ID: {layer}\nUIDs: [0 7 8]\nGIDs: [0 17 18]\n");
+    assert_eq!(told, expected);
+
+    // Counted, and not there any more.
+    std::fs::remove_dir_all(at("link/vfs/dir").join(&layer)).unwrap();
+    let error = store.layer_parent_owners("base").unwrap_err();
+    assert_eq!(error.kind(), Some(ErrorKind::LayerNotMounted));
+}
+
+#[test]
+fn a_container_is_not_mounted_with_owners_that_its_maps_do_not_say() {
+    let place = Place::new();
+    import(&place.store, LayerSpec::new().id(id("base")), &small_tar());
+    let mut tx = place.store.begin().unwrap();
+    let spec = ContainerSpec::new().id(id("box")).layer(id("upper"));
+    tx.create_container(spec).unwrap();
+    tx.commit().unwrap();
+    place.store.mount("box", &MountRequest::new()).unwrap();
+    place.store.unmount("box", Unmounting::Once).unwrap();
+    // As a driver that shifts owners would have left it.
+    let records = place.graph("vfs-containers/containers.json");
+    let text = std::fs::read_to_string(&records).unwrap();
+    let maps = r#"[{"container_id":0,"host_id":100000,"size":65536}]"#;
+    let mapped = format!(r#""id":"box","uidmap":{maps},"gidmap":{maps},"#);
+    std::fs::write(&records, text.replace(r#""id":"box","#, &mapped)).unwrap();
+    let store = place.again();
+    assert!(
+        !store
+            .snapshot()
+            .unwrap()
+            .container("box")
+            .unwrap()
+            .id_maps()
+            .is_identity()
+    );
+    let error = store.mount("box", &MountRequest::new()).unwrap_err();
+    assert!(
+        matches!(&error, MountError::ShiftingNotEnabled { layer } if layer.as_str() == "upper"),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains("shifting not enabled"));
+    assert_eq!(store.mounted("box").unwrap(), 0);
+}
+
+#[test]
+fn root_overlay_containers_that_were_shifted_are_refused_without_shifting() {
+    let Some(place) = Overlay::new() else { return };
+    let without = Overlay::options(place.0.dir.path()).with_shifting(Shifting::Disabled);
+    let without = Store::open(without).unwrap();
+    let (image, _) = image(&place.0.store, "image", &small_tar());
+    for (store, name) in [(&place.0.store, "shifted"), (&without, "rewritten")] {
+        let mut tx = store.begin().unwrap();
+        let maps = ranges(&[(0, 100_000, 65_536)]);
+        let spec = ContainerSpec::new().name(name).image(image.clone());
+        tx.create_container(spec.id_maps(maps)).unwrap();
+        tx.commit().unwrap();
+    }
+    let view = place.0.store.snapshot().unwrap();
+    let layer = view.container("shifted").unwrap().layer().to_string();
+    if !view.layer(&layer).unwrap().id_maps().is_identity() {
+        let why = "the kernel does not shift owners for overlay";
+        return layerhold_testkit::skip(why, Blame::Kernel).unwrap_or(());
+    }
+    let owner = |store: &Store, name: &str| {
+        use std::os::unix::fs::MetadataExt;
+        let path = store.mount(name, &MountRequest::new()).unwrap();
+        let owner = std::fs::metadata(path.join("etc/hostname")).unwrap().uid();
+        store.unmount(name, Unmounting::Once).unwrap();
+        owner
+    };
+    assert_eq!(owner(&place.0.store, "shifted"), 100_007);
+    let error = without.mount("shifted", &MountRequest::new()).unwrap_err();
+    assert!(
+        matches!(error, MountError::ShiftingNotEnabled { .. }),
+        "{error:?}"
+    );
+    assert!(without.mounts().unwrap().is_empty());
+    assert_eq!(owner(&without, "rewritten"), 100_007);
+    assert_eq!(owner(&place.0.store, "rewritten"), 100_007);
 }
 
 #[test]
