@@ -4,6 +4,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
+use layerhold_oci::{LoadError, SourceError};
+
 /// Why a command failed. Its text is one line: what was attempted, then the causes.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -11,7 +13,7 @@ pub enum Failure {
     /// The store refused.
     Store(Box<layerhold::Error>),
     /// An image could not be loaded.
-    Load(Box<layerhold_oci::LoadError>),
+    Load(Box<LoadError>),
     /// An image could not be saved.
     Save(Box<layerhold_oci::SaveError>),
     /// A file that the caller named cannot be used.
@@ -71,7 +73,13 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Store(error) => f.write_str(&chain(error.as_ref())),
-            Failure::Load(error) => f.write_str(&chain(error.as_ref())),
+            Failure::Load(error) => {
+                f.write_str(&chain(error.as_ref()))?;
+                match load_hint(error) {
+                    Some(hint) => write!(f, " ({hint})"),
+                    None => Ok(()),
+                }
+            }
             Failure::Save(error) => f.write_str(&chain(error.as_ref())),
             Failure::File { path, source } => write!(f, "open {path}: {}", plain(source)),
             Failure::Output { path, source } => write!(f, "write {path}: {}", plain(source)),
@@ -85,6 +93,23 @@ impl fmt::Display for Failure {
 }
 
 impl StdError for Failure {}
+
+/// Which flag helps against an error.
+fn load_hint(error: &LoadError) -> Option<&'static str> {
+    match error {
+        LoadError::Name(_)
+        | LoadError::NameDigest { .. }
+        | LoadError::Source(SourceError::TagWithDigest { .. }) => {
+            Some("--name gives it another name")
+        }
+        LoadError::NamesForSeveral { .. } => Some("--image takes a name or a digest"),
+        LoadError::Source(SourceError::SameName { .. }) => Some("--image takes it"),
+        LoadError::Source(SourceError::NoSuchPlatform { .. } | SourceError::NotIncluded { .. }) => {
+            Some("--platform chooses another one, and --image takes a digest")
+        }
+        _ => None,
+    }
+}
 
 /// Joins an error and its causes, leaving out causes that say what was just said.
 pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {

@@ -33,7 +33,6 @@ mod config;
 mod copy;
 mod digest;
 mod find;
-mod json;
 mod load;
 mod manifest;
 mod media;
@@ -44,6 +43,7 @@ mod save;
 mod section;
 mod source;
 mod store_error;
+mod typed;
 mod verify;
 
 pub use config::ConfigError;
@@ -55,6 +55,7 @@ pub use progress::{Event, Progress, Quiet};
 pub use reference::{ParseNameError, normalize_name};
 pub use save::{Compression, SaveError, SaveOptions, TargetKind, WrittenImage, save, save_stream};
 pub use source::{SourceError, SourceKind};
+pub use typed::FieldError;
 
 /// Compiles and runs the example of the README.
 #[cfg(doctest)]

@@ -1,12 +1,13 @@
-//! Image manifests and indices, read tolerantly and written as Go writes them.
+//! Image manifests and indices, read and written as Go reads and writes them.
 
 use std::collections::BTreeMap;
 
 use layerhold_ids::Digest;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::media;
 use crate::platform::Platform;
+use crate::typed::{self, FieldError, Shape, Typed};
 
 /// The largest manifest, index or configuration that is read, in bytes.
 ///
@@ -45,17 +46,25 @@ pub(crate) enum ManifestKind {
 pub(crate) struct Manifest {
     /// Which of the two formats it is in.
     pub(crate) kind: ManifestKind,
+    /// The media type that it gives itself; may be empty.
+    pub(crate) media_type: String,
+    /// What the image is used as, beside being an image.
+    pub(crate) artifact_type: String,
     /// The configuration blob.
     pub(crate) config: Descriptor,
     /// The layer blobs, bottom layer first.
     pub(crate) layers: Vec<Descriptor>,
+    /// The manifest that this one says something about.
+    pub(crate) subject: Option<serde_json::Value>,
+    /// Free-form notes.
+    pub(crate) annotations: BTreeMap<String, String>,
 }
 
 /// A manifest or a list of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Document {
     /// One image.
-    Manifest(Manifest),
+    Manifest(Box<Manifest>),
     /// A list to choose from.
     Index(Vec<Descriptor>),
 }
@@ -64,9 +73,9 @@ pub(crate) enum Document {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManifestError {
-    /// The text is not JSON of the expected shape.
+    /// The text is not JSON, or a field has a value of another type than it should.
     #[error("the manifest cannot be read")]
-    Json(#[source] serde_json::Error),
+    Field(#[from] FieldError),
     /// A descriptor has a malformed digest.
     #[error("{text:?} in the manifest is not a digest")]
     Digest {
@@ -85,58 +94,137 @@ pub enum ManifestError {
         /// The media type it declares.
         media_type: String,
     },
+    /// What names the document gives it another type than the document has.
+    #[error("it is named as {declared:?}, and it is {actual:?}")]
+    OtherType {
+        /// The type that it is named as.
+        declared: String,
+        /// The type that it has.
+        actual: String,
+    },
+    /// The manifest is not that of an image, but of something else that registries keep.
+    #[error("it is no image but an artifact: its configuration has the type {media_type:?}")]
+    Artifact {
+        /// The type of its configuration, or of the artifact.
+        media_type: String,
+    },
+    /// A docker manifest has parts of a type that docker manifests do not have.
+    #[error("{field}: {media_type:?} is no type of docker's, as it has to be in a docker manifest")]
+    OtherFamily {
+        /// Where in the manifest.
+        field: String,
+        /// The media type.
+        media_type: String,
+    },
+    /// A layer is encrypted.
+    #[error(
+        "layer {layer} is encrypted ({media_type}), and keys are not supported: decrypt the image first, as \
+         `skopeo copy --decryption-key` does"
+    )]
+    Encrypted {
+        /// The position of the layer, from 0.
+        layer: usize,
+        /// Its media type.
+        media_type: String,
+    },
     /// One document claims to be a manifest and an index at once, which is how digests that
     /// were checked for one are smuggled into the other (CVE-2021-41190).
-    #[error("the document has the fields of both a manifest and an index")]
-    Ambiguous,
+    #[error(
+        "the document has the field {field:?}, which a document of type {media_type:?} must not have"
+    )]
+    Ambiguous {
+        /// The field.
+        field: &'static str,
+        /// The type of the document.
+        media_type: &'static str,
+    },
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawDescriptor {
-    #[serde(default)]
-    media_type: String,
-    #[serde(default)]
-    digest: String,
-    #[serde(default)]
-    size: i64,
-    platform: Option<Platform>,
-    #[serde(default)]
-    annotations: Option<BTreeMap<String, String>>,
+impl ManifestError {
+    /// Tells whether the document is none of an image, and no damaged one either.
+    pub(crate) fn is_no_image(&self) -> bool {
+        matches!(
+            self,
+            ManifestError::Artifact { .. } | ManifestError::Unsupported { .. }
+        )
+    }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawDocument {
-    #[serde(default)]
-    schema_version: i64,
-    #[serde(default)]
-    media_type: String,
-    config: Option<RawDescriptor>,
-    layers: Option<Vec<RawDescriptor>>,
-    manifests: Option<Vec<RawDescriptor>>,
-    #[serde(rename = "fsLayers")]
-    fs_layers: Option<serde::de::IgnoredAny>,
-}
-
-impl TryFrom<RawDescriptor> for Descriptor {
-    type Error = ManifestError;
-
-    fn try_from(raw: RawDescriptor) -> Result<Self, ManifestError> {
-        let digest: Digest = raw
-            .digest
-            .parse()
-            .map_err(|_| ManifestError::Digest { text: raw.digest })?;
-        let size = u64::try_from(raw.size).map_err(|_| ManifestError::NegativeSize {
-            digest: digest.clone(),
+impl Descriptor {
+    fn new(raw: &Typed) -> Result<Self, ManifestError> {
+        let text = raw.get("digest").text();
+        let digest: Digest = text.parse().map_err(|_| ManifestError::Digest {
+            text: text.to_owned(),
         })?;
+        let size = u64::try_from(raw.get("size").integer());
         Ok(Descriptor {
-            media_type: raw.media_type,
+            media_type: raw.get("mediaType").text().to_owned(),
+            size: size.map_err(|_| ManifestError::NegativeSize {
+                digest: digest.clone(),
+            })?,
             digest,
-            size,
-            platform: raw.platform,
-            annotations: raw.annotations.unwrap_or_default(),
+            platform: Platform::named(raw.get("platform")),
+            annotations: raw.get("annotations").text_map(),
         })
+    }
+}
+
+/// What a document turns out to be, and what it must not have then.
+struct Found {
+    media_type: &'static str,
+    shape: &'static Shape,
+    forbidden: &'static [&'static str],
+}
+
+/// What documents may be named as.
+const KNOWN: &[&str] = &[
+    media::OCI_MANIFEST,
+    media::DOCKER_MANIFEST,
+    media::OCI_INDEX,
+    media::DOCKER_LIST,
+];
+
+/// Fields that no image manifest has, and those that no index has.
+const NOT_IN_MANIFESTS: &[&str] = &["fsLayers", "history", "manifests"];
+const NOT_IN_INDICES: &[&str] = &["config", "fsLayers", "history", "layers"];
+
+/// Finds out what a document is: by the media type that it gives itself where that is known, and otherwise by its parts, as Go
+/// does each time it reads one from a store (`GuessMIMEType` in `image/internal/manifest/manifest.go`).
+fn found(bytes: &[u8]) -> Result<(Found, Typed), ManifestError> {
+    let parts = typed::read(bytes, &typed::MANIFEST_TYPE)?;
+    let media_type = parts.get("mediaType").text();
+    let config = parts.get("config").get("mediaType").text();
+    let (media_type, shape) = match (media_type, parts.get("schemaVersion").integer()) {
+        (media::OCI_MANIFEST, _) => (media::OCI_MANIFEST, &typed::OCI_MANIFEST),
+        (media::DOCKER_MANIFEST, _) => (media::DOCKER_MANIFEST, &typed::DOCKER_MANIFEST),
+        (media::OCI_INDEX, _) => (media::OCI_INDEX, &typed::OCI_INDEX),
+        (media::DOCKER_LIST, _) => (media::DOCKER_LIST, &typed::DOCKER_LIST),
+        (_, 2) if config == media::OCI_CONFIG => (media::OCI_MANIFEST, &typed::OCI_MANIFEST),
+        (_, 2) if config == media::DOCKER_CONFIG => {
+            (media::DOCKER_MANIFEST, &typed::DOCKER_MANIFEST)
+        }
+        (_, 2) if parts.get("manifests").items().is_empty() => {
+            (media::OCI_MANIFEST, &typed::OCI_MANIFEST)
+        }
+        (_, 2) => (media::OCI_INDEX, &typed::OCI_INDEX),
+        ("", 1) => return Err(unsupported(media::DOCKER_SCHEMA_1)),
+        (other, _) => return Err(unsupported(other)),
+    };
+    let forbidden = match media_type {
+        media::OCI_INDEX | media::DOCKER_LIST => NOT_IN_INDICES,
+        _ => NOT_IN_MANIFESTS,
+    };
+    let found = Found {
+        media_type,
+        shape,
+        forbidden,
+    };
+    Ok((found, parts))
+}
+
+fn unsupported(media_type: &str) -> ManifestError {
+    ManifestError::Unsupported {
+        media_type: media_type.to_owned(),
     }
 }
 
@@ -146,69 +234,129 @@ impl Document {
     ///
     /// # Errors
     ///
-    /// Fails when the text is no manifest, is one of an unsupported kind, or mixes the fields
-    /// of a manifest and an index.
+    /// Fails when the text is no manifest, is one of an unsupported kind, mixes the fields
+    /// of a manifest and an index, or is something else than it was named as.
     pub(crate) fn parse(bytes: &[u8], declared: &str) -> Result<Self, ManifestError> {
-        let raw: RawDocument = crate::json::object(bytes).map_err(ManifestError::Json)?;
-        if raw.fs_layers.is_some() || raw.schema_version == 1 {
-            return Err(ManifestError::Unsupported {
-                media_type: "application/vnd.docker.distribution.manifest.v1+json".to_owned(),
+        if !declared.is_empty() && !KNOWN.contains(&declared) {
+            return Err(unsupported(declared));
+        }
+        let (found, parts) = found(bytes)?;
+        if !declared.is_empty() && declared != found.media_type {
+            return Err(ManifestError::OtherType {
+                declared: declared.to_owned(),
+                actual: found.media_type.to_owned(),
             });
         }
-        let media_type = if raw.media_type.is_empty() {
-            declared
-        } else {
-            &raw.media_type
-        };
-        let has_image = raw.config.is_some() || raw.layers.is_some();
-        match media_type {
-            media::OCI_MANIFEST
-            | media::DOCKER_MANIFEST
-            | media::OCI_INDEX
-            | media::DOCKER_LIST
-            | "" => {}
-            other => {
-                return Err(ManifestError::Unsupported {
-                    media_type: other.to_owned(),
-                });
+        let ambiguous = found
+            .forbidden
+            .iter()
+            .find(|name| parts.get(name).is_given());
+        if let Some(field) = ambiguous {
+            return Err(ManifestError::Ambiguous {
+                field,
+                media_type: found.media_type,
+            });
+        }
+        let document = typed::read(bytes, found.shape)?;
+        match found.media_type {
+            media::OCI_INDEX | media::DOCKER_LIST => index(&document),
+            _ => {
+                let manifest = Manifest::new(&document, found.media_type)?;
+                Ok(Document::Manifest(Box::new(manifest)))
             }
         }
-        let wants_index = match media_type {
-            media::OCI_INDEX | media::DOCKER_LIST => true,
-            "" => raw.manifests.is_some(),
-            _ => false,
+    }
+
+    /// Reads the `index.json` of a layout, which says less of itself than other indices do.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the text is no index.
+    pub(crate) fn parse_layout_index(bytes: &[u8]) -> Result<Vec<Descriptor>, ManifestError> {
+        descriptors(typed::read(bytes, &typed::OCI_INDEX)?.get("manifests"))
+    }
+}
+
+fn index(document: &Typed) -> Result<Document, ManifestError> {
+    descriptors(document.get("manifests")).map(Document::Index)
+}
+
+fn descriptors(list: &Typed) -> Result<Vec<Descriptor>, ManifestError> {
+    list.items().iter().map(Descriptor::new).collect()
+}
+
+impl Manifest {
+    fn new(document: &Typed, media_type: &str) -> Result<Self, ManifestError> {
+        let kind = match media_type {
+            media::DOCKER_MANIFEST => ManifestKind::Docker,
+            _ => ManifestKind::Oci,
         };
-        if has_image && raw.manifests.is_some() {
-            return Err(ManifestError::Ambiguous);
+        let config = document.get("config");
+        if kind == ManifestKind::Oci && config.get("digest").text().is_empty() {
+            // The document is read as an image manifest for want of anything else.
+            let media_type = document.get("mediaType").text();
+            if !media_type.is_empty() && media_type != media::OCI_MANIFEST {
+                return Err(unsupported(media_type));
+            }
         }
-        if wants_index {
-            let entries = raw.manifests.unwrap_or_default();
-            return entries
-                .into_iter()
-                .map(Descriptor::try_from)
-                .collect::<Result<_, _>>()
-                .map(Document::Index);
-        }
-        let config = raw.config.ok_or(ManifestError::Unsupported {
-            media_type: media_type.to_owned(),
-        })?;
-        let kind = if media_type == media::DOCKER_MANIFEST
-            || (media_type.is_empty() && config.media_type == media::DOCKER_CONFIG)
-        {
-            ManifestKind::Docker
-        } else {
-            ManifestKind::Oci
-        };
-        Ok(Document::Manifest(Manifest {
+        Ok(Manifest {
             kind,
-            config: config.try_into()?,
-            layers: raw
-                .layers
-                .unwrap_or_default()
-                .into_iter()
-                .map(Descriptor::try_from)
-                .collect::<Result<_, _>>()?,
-        }))
+            media_type: document.get("mediaType").text().to_owned(),
+            artifact_type: document.get("artifactType").text().to_owned(),
+            config: Descriptor::new(config)?,
+            layers: descriptors(document.get("layers"))?,
+            subject: document.get("subject").to_json(&typed::OCI_DESCRIPTOR),
+            annotations: document.get("annotations").text_map(),
+        })
+    }
+
+    /// Tells what keeps podman, buildah and skopeo from reading an image of this manifest in a store.
+    ///
+    /// # Errors
+    ///
+    /// Fails for artifacts, for docker manifests with parts of other types, and for images with encrypted layers.
+    pub(crate) fn check_readable(&self) -> Result<(), ManifestError> {
+        let media_types = self.layers.iter().map(|layer| &layer.media_type);
+        if let Some((layer, media_type)) = media_types
+            .enumerate()
+            .find(|(_, media_type)| media_type.ends_with(media::ENCRYPTED))
+        {
+            return Err(ManifestError::Encrypted {
+                layer,
+                media_type: media_type.clone(),
+            });
+        }
+        match self.kind {
+            ManifestKind::Oci if self.config.media_type != media::OCI_CONFIG => {
+                let media_type = if self.artifact_type.is_empty() {
+                    &self.config.media_type
+                } else {
+                    &self.artifact_type
+                };
+                Err(ManifestError::Artifact {
+                    media_type: media_type.clone(),
+                })
+            }
+            ManifestKind::Oci => Ok(()),
+            ManifestKind::Docker => self.check_family(),
+        }
+    }
+
+    fn check_family(&self) -> Result<(), ManifestError> {
+        let check = |field: String, media_type: &str| {
+            if media::IN_DOCKER_MANIFESTS.contains(&media_type) {
+                return Ok(());
+            }
+            Err(ManifestError::OtherFamily {
+                field,
+                media_type: media_type.to_owned(),
+            })
+        };
+        check("mediaType".to_owned(), &self.media_type)?;
+        for (index, layer) in self.layers.iter().enumerate() {
+            check(format!("layers[{index}].mediaType"), &layer.media_type)?;
+        }
+        Ok(())
     }
 }
 
@@ -217,8 +365,14 @@ impl Document {
 struct OciManifestOut<'a> {
     schema_version: u32,
     media_type: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    artifact_type: &'a str,
     config: OciDescriptorOut<'a>,
     layers: Vec<OciDescriptorOut<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: &'a Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: &'a BTreeMap<String, String>,
 }
 
 #[derive(Serialize)]
@@ -257,8 +411,11 @@ impl Manifest {
             ManifestKind::Oci => serde_json::to_vec(&OciManifestOut {
                 schema_version: 2,
                 media_type: media::OCI_MANIFEST,
+                artifact_type: &self.artifact_type,
                 config: oci_out(&self.config),
                 layers: self.layers.iter().map(oci_out).collect(),
+                subject: &self.subject,
+                annotations: &self.annotations,
             }),
             ManifestKind::Docker => serde_json::to_vec(&DockerManifestOut {
                 schema_version: 2,
@@ -319,7 +476,10 @@ mod tests {
         let text = docker_text().replace("\"layers\"", "\"manifests\":[],\"layers\"");
         assert!(matches!(
             Document::parse(text.as_bytes(), ""),
-            Err(ManifestError::Ambiguous)
+            Err(ManifestError::Ambiguous {
+                field: "manifests",
+                ..
+            })
         ));
     }
 
@@ -327,7 +487,7 @@ mod tests {
     fn malformed_documents_have_exact_errors() {
         assert!(matches!(
             Document::parse(b"{", ""),
-            Err(ManifestError::Json(_))
+            Err(ManifestError::Field(_))
         ));
         assert!(matches!(
             Document::parse(b"{\"schemaVersion\":1}", ""),
@@ -388,9 +548,18 @@ mod tests {
                 },
             };
             let mut parts: Vec<_> = sizes.iter().enumerate().map(descriptor).collect();
-            let manifest = Manifest { kind, config: parts.remove(0), layers: parts };
+            let is_oci = kind == ManifestKind::Oci;
+            let manifest = Manifest {
+                kind,
+                media_type: if is_oci { media::OCI_MANIFEST } else { media::DOCKER_MANIFEST }.to_owned(),
+                artifact_type: String::new(),
+                config: parts.remove(0),
+                layers: parts,
+                subject: is_oci.then(|| serde_json::json!({ "mediaType": "a/b", "digest": EMPTY, "size": 3 })),
+                annotations: if is_oci { notes } else { BTreeMap::new() },
+            };
             let read = Document::parse(&manifest.to_json(), "").unwrap();
-            proptest::prop_assert_eq!(read, Document::Manifest(manifest));
+            proptest::prop_assert_eq!(read, Document::Manifest(Box::new(manifest)));
         }
     }
 }

@@ -25,3 +25,27 @@ pub(crate) const OCI_LAYOUT_VERSION: &str = "{\"imageLayoutVersion\": \"1.0.0\"}
 pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// The annotation that containerd and docker use for the full name.
 pub(crate) const CONTAINERD_NAME: &str = "io.containerd.image.name";
+/// Docker's oldest manifests.
+pub(crate) const DOCKER_SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+json";
+/// How the media types of encrypted layers end.
+pub(crate) const ENCRYPTED: &str = "+encrypted";
+/// The types that Go takes in a docker manifest, for itself and for its layers (`SupportedSchema2MediaType` in
+/// `image/manifest/manifest.go`). Newer versions take zstd too; one image of theirs makes all commands of older ones fail.
+pub(crate) const IN_DOCKER_MANIFESTS: &[&str] = &[
+    DOCKER_LIST,
+    DOCKER_SCHEMA_1,
+    "application/vnd.docker.distribution.manifest.v1+prettyjws",
+    DOCKER_CONFIG,
+    "application/vnd.docker.image.rootfs.foreign.diff.tar",
+    "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+    DOCKER_LAYER,
+    DOCKER_MANIFEST,
+    "application/vnd.docker.image.rootfs.diff.tar",
+];
+/// How the names of annotations begin that say where parts of a compressed blob are: zstd:chunked (Go:
+/// `storage/pkg/chunked/internal/minimal/compression.go`) and estargz. They hold for that one blob only.
+pub(crate) const OF_ONE_BLOB: &[&str] = &[
+    "io.github.containers.zstd-chunked.",
+    "containerd.io/snapshot/stargz/",
+    "io.containers.estargz.",
+];

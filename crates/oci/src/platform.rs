@@ -3,22 +3,19 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Deserialize;
+use crate::typed::Typed;
 
 /// An operating system, an architecture and, where it matters, a variant of it.
 ///
 /// Names are those of the OCI image index specification, which are Go's (`linux`, `amd64`,
 /// `arm64`, …).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Platform {
     /// The architecture, for example `amd64`.
-    #[serde(default)]
     pub architecture: String,
     /// The operating system, for example `linux`.
-    #[serde(default)]
     pub os: String,
     /// The variant of the architecture, for example `v8`; empty when there is none.
-    #[serde(default)]
     pub variant: String,
 }
 
@@ -48,6 +45,22 @@ impl Platform {
             os: "linux".to_owned(),
             variant: variant.to_owned(),
         }
+    }
+
+    /// The platform that a document gives, texts left empty where it gives none.
+    pub(crate) fn of(fields: &Typed) -> Self {
+        let text = |name| fields.get(name).text().to_owned();
+        Platform {
+            architecture: text("architecture"),
+            os: text("os"),
+            variant: text("variant"),
+        }
+    }
+
+    /// The platform that a descriptor names; an empty one names none.
+    pub(crate) fn named(fields: &Typed) -> Option<Self> {
+        let platform = Self::of(fields);
+        (!platform.os.is_empty() || !platform.architecture.is_empty()).then_some(platform)
     }
 
     /// Tells how well an image for `offered` runs where this platform is wanted: `None` when it

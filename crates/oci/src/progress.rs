@@ -2,10 +2,19 @@
 
 use layerhold_ids::Digest;
 
+use crate::manifest::ManifestError;
+
 /// Something that happened while an image was moved.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
+    /// The source has something beside its images that is not loaded.
+    Skipped {
+        /// The digest that names it.
+        digest: &'a Digest,
+        /// Why it is no image.
+        reason: &'a ManifestError,
+    },
     /// A layer is about to be read or written. Layers are announced in order, bottom first.
     LayerStarted {
         /// The position of the layer, from 0.

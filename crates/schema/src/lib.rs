@@ -64,6 +64,7 @@ pub use extra::{ExtraFields, RawJson};
 pub use flags::Flags;
 pub use id_map::{IdMapEntry, IdMapEntryError, id_map_from_entries, id_map_to_entries};
 pub use image::{ImageDigestError, ImageRecord};
+pub use json::{JsonError, JsonText};
 pub use layer::{Completeness, LayerRecord};
 pub use mount_point::MountPointRecord;
 pub use record::{JsonRecord, read_array, write_array};

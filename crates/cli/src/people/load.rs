@@ -2,14 +2,15 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
-use layerhold_oci::{LoadOptions, load, load_stream};
+use layerhold_oci::{Event, LoadOptions, Progress, load, load_stream};
 use serde_json::json;
 
 use super::Call;
 use super::args::Load;
 use super::units::short;
-use crate::failure::Failure;
+use crate::failure::{Failure, chain};
 
 pub(super) fn run(call: &mut Call<'_, '_>, args: Load, scratch: PathBuf) -> Result<(), Failure> {
     let mut options = LoadOptions::new().scratch(scratch);
@@ -28,17 +29,24 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Load, scratch: PathBuf) -> Resu
             "nobody types an archive: name a file or a directory, or redirect",
         ));
     }
+    let skipped = Mutex::new(Vec::new());
+    let progress = |event: Event<'_>| match event {
+        Event::Skipped { digest, reason } => {
+            let text = format!("layerhold: {digest} is not loaded: {}", chain(reason));
+            let mut skipped = skipped.lock().unwrap_or_else(PoisonError::into_inner);
+            skipped.push(text);
+        }
+        other => call.progress.event(other),
+    };
     let loaded = match path {
-        Some(path) => load(call.store, &path, &options, &call.progress),
-        None => load_stream(
-            call.store,
-            &mut call.streams.input,
-            &options,
-            &call.progress,
-        ),
+        Some(path) => load(call.store, &path, &options, &progress),
+        None => load_stream(call.store, &mut call.streams.input, &options, &progress),
     };
     call.progress.clear();
     let loaded = loaded.map_err(|error| Failure::Load(Box::new(error)))?;
+    for text in skipped.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        call.note(text)?;
+    }
     if call.is_json() {
         let images: Vec<_> = loaded
             .iter()
@@ -54,6 +62,12 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Load, scratch: PathBuf) -> Resu
         return call.json(&json!(images));
     }
     for image in loaded {
+        if image.names.is_empty() {
+            let id = short(image.id.as_str());
+            call.note(format_args!(
+                "layerhold: {id} has no name: load it with --name to give it one"
+            ))?;
+        }
         let name = image.names.first().cloned().unwrap_or_default();
         let new = count(image.imported, "new layer");
         let old = count(image.reused, "known layer");

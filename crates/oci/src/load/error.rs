@@ -18,6 +18,14 @@ pub enum LoadError {
     /// A name is malformed.
     #[error(transparent)]
     Name(#[from] ParseNameError),
+    /// A name has the digest of another image.
+    #[error("the image cannot be called {name:?}: {}", has_digests(digests))]
+    NameDigest {
+        /// The name.
+        name: String,
+        /// The digests that the image has.
+        digests: Vec<String>,
+    },
     /// Names were given for several images at once.
     #[error("the source holds {count} images, and the names given are for one: choose one")]
     NamesForSeveral {
@@ -84,4 +92,12 @@ pub enum LoadError {
     /// The digest of the configuration cannot be an image ID.
     #[error("the digest of the configuration cannot be an image ID")]
     ImageId,
+}
+
+/// Which digests a name may have.
+fn has_digests(digests: &[String]) -> String {
+    match digests {
+        [] => "it has no digest before it is in a store".to_owned(),
+        digests => format!("its digest is {}", digests.join(" or ")),
+    }
 }

@@ -10,10 +10,10 @@ use std::io::Read;
 use std::path::Path;
 
 use layerhold::{BigDataItem, ImageSpec, Store, Transaction};
-use layerhold_ids::ImageId;
+use layerhold_ids::{Digest, ImageId};
 
 use crate::progress::{Event, Progress};
-use crate::source::{FoundImage, OpenSource, SourceKind};
+use crate::source::{FoundImage, OpenSource, SourceKind, Wish};
 pub use error::LoadError;
 use layer::{Step, StoredLayer};
 use names::complete;
@@ -64,7 +64,15 @@ fn load_source(
     options: &LoadOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<LoadedImage>, LoadError> {
-    let images = by_configuration(source.images(options.image.as_deref(), &options.platform)?);
+    let contents = source.contents(Wish {
+        image: options.image.as_deref(),
+        platform: options.platform.as_ref(),
+        renames: options.names.is_some(),
+    })?;
+    for (digest, reason) in &contents.others {
+        progress.event(Event::Skipped { digest, reason });
+    }
+    let images = by_configuration(contents.images);
     if options.names.is_some() && images.len() > 1 {
         return Err(LoadError::NamesForSeveral {
             count: images.len(),
@@ -119,12 +127,18 @@ impl Incoming {
                 .collect()
         };
         let names: Vec<String> = options.names.clone().unwrap_or_else(found);
+        let manifests = entries.iter().filter_map(|entry| entry.manifest.as_ref());
+        let indices = entries.iter().filter_map(|entry| entry.index.as_ref());
+        let digests: Vec<&Digest> = manifests
+            .map(|manifest| &manifest.digest)
+            .chain(indices.map(|(digest, _)| digest))
+            .collect();
         let digest = entries.first().map(|entry| &entry.config_digest);
         let id = digest.and_then(|digest| digest.hex().parse().ok());
         Ok(Incoming {
             // The digits of a digest are always a valid ID, and there is at least one entry.
             id: id.ok_or(LoadError::ImageId)?,
-            names: complete(&names)?,
+            names: complete(&names, &digests)?,
             kind: source.kind(),
         })
     }

@@ -15,8 +15,9 @@ pub struct LoadOptions {
     /// Which image of a source with several: a name as the source has it, or a digest.
     /// `None` loads all of them.
     pub image: Option<String>,
-    /// The platform of images that exist for several.
-    pub platform: Platform,
+    /// The platform of images that exist for several. Without one it is that of this machine, and
+    /// an image that exists for one platform only is loaded whichever it is.
+    pub platform: Option<Platform>,
     /// Names for the image instead of those in the source. Only for one image at a time.
     pub names: Option<Vec<String>>,
     /// A directory for large temporary files: archives that come compressed or from a pipe are
@@ -28,7 +29,7 @@ impl Default for LoadOptions {
     fn default() -> Self {
         LoadOptions {
             image: None,
-            platform: Platform::host(),
+            platform: None,
             names: None,
             scratch: PathBuf::from("/var/tmp"),
         }
@@ -52,7 +53,7 @@ impl LoadOptions {
     /// Chooses the platform.
     #[must_use]
     pub fn platform(mut self, platform: Platform) -> Self {
-        self.platform = platform;
+        self.platform = Some(platform);
         self
     }
 

@@ -98,6 +98,8 @@ fn docker_manifest(
     };
     let manifest = Manifest {
         kind: ManifestKind::Docker,
+        media_type: media::DOCKER_MANIFEST.to_owned(),
+        artifact_type: String::new(),
         config: descriptor(
             media::DOCKER_CONFIG,
             config_digest.clone(),
@@ -114,6 +116,8 @@ fn docker_manifest(
                 )
             })
             .collect(),
+        subject: None,
+        annotations: Default::default(),
     };
     let bytes = manifest.to_json();
     FoundManifest {

@@ -16,7 +16,7 @@ pub(super) struct SavedImage {
     pub(super) id: ImageId,
     /// The names it is written under.
     pub(super) names: Vec<String>,
-    pub(super) manifest: Manifest,
+    pub(super) manifest: Box<Manifest>,
     pub(super) manifest_bytes: Vec<u8>,
     pub(super) config_digest: Digest,
     pub(super) config_bytes: Vec<u8>,

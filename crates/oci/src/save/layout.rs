@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::blob::{Blob, write_layer};
 use super::docker_archive::Tar;
 use super::image::{SavedImage, SavedLayer};
-use super::{SaveError, SaveOptions, WrittenImage, announce, codec};
+use super::{Compression, SaveError, SaveOptions, WrittenImage, announce, codec};
 use crate::copy::{CopyError, PIECE, copy};
 use crate::digest::sha256;
 use crate::manifest::{Descriptor, Manifest, ManifestKind};
@@ -92,7 +92,7 @@ pub(super) fn write<T: Target>(
         if !target.has(&image.config_digest) {
             target.add(&image.config_digest, &image.config_bytes)?;
         }
-        let manifest = manifest(image, &blobs);
+        let manifest = manifest(image, &blobs, options.compression);
         let digest = sha256(&manifest);
         if !target.has(&digest) {
             target.add(&digest, &manifest)?;
@@ -118,47 +118,63 @@ fn suffix(codec: Codec) -> &'static str {
 
 /// The manifest for the blobs as written: the image's own, byte for byte, when it names just
 /// these, and otherwise one that does.
-fn manifest(image: &SavedImage, blobs: &[(Blob, Codec)]) -> Vec<u8> {
+fn manifest(image: &SavedImage, blobs: &[(Blob, Codec)], compression: Compression) -> Vec<u8> {
     let original = &image.manifest;
-    let unchanged = original.kind == ManifestKind::Oci
-        && original.layers.len() == blobs.len()
+    let known = |index: usize| original.layers.get(index);
+    let layers: Vec<Descriptor> = blobs
+        .iter()
+        .enumerate()
+        .map(|(index, (blob, codec))| layer(known(index), blob, *codec))
+        .collect();
+    let same_blobs = original.layers.len() == blobs.len()
         && original
             .layers
             .iter()
-            .zip(blobs)
-            .all(|(descriptor, (blob, _))| descriptor.digest == blob.digest);
-    if unchanged {
+            .zip(&layers)
+            .all(|(before, after)| before.digest == after.digest);
+    // A wrong label is kept with the manifest that has it, and not where a compression was asked for.
+    let same_labels = compression == Compression::Keep
+        || original
+            .layers
+            .iter()
+            .zip(&layers)
+            .all(|(before, after)| before.media_type == after.media_type);
+    if original.kind == ManifestKind::Oci && same_blobs && same_labels {
         return image.manifest_bytes.clone();
     }
-    let annotations = |index: usize| {
-        original
-            .layers
-            .get(index)
-            .map(|layer| layer.annotations.clone())
-            .unwrap_or_default()
-    };
-    let layers = blobs
-        .iter()
-        .enumerate()
-        .map(|(index, (blob, codec))| Descriptor {
-            media_type: format!("{}{}", media::OCI_LAYER, suffix(*codec)),
-            digest: blob.digest.clone(),
-            size: blob.size,
-            platform: None,
-            annotations: annotations(index),
-        });
     Manifest {
         kind: ManifestKind::Oci,
+        media_type: media::OCI_MANIFEST.to_owned(),
+        artifact_type: original.artifact_type.clone(),
         config: Descriptor {
             media_type: media::OCI_CONFIG.to_owned(),
             digest: image.config_digest.clone(),
             size: image.config_bytes.len() as u64,
             platform: None,
-            annotations: BTreeMap::new(),
+            annotations: original.config.annotations.clone(),
         },
-        layers: layers.collect(),
+        layers,
+        subject: original.subject.clone(),
+        annotations: original.annotations.clone(),
     }
     .to_json()
+}
+
+/// Describes a layer as it was written: with its own annotations but those that hold for the blob that came in only.
+fn layer(known: Option<&Descriptor>, blob: &Blob, codec: Codec) -> Descriptor {
+    let mut annotations = known
+        .map(|layer| layer.annotations.clone())
+        .unwrap_or_default();
+    if known.is_none_or(|layer| layer.digest != blob.digest) {
+        annotations.retain(|key, _| !media::OF_ONE_BLOB.iter().any(|one| key.starts_with(one)));
+    }
+    Descriptor {
+        media_type: format!("{}{}", media::OCI_LAYER, suffix(codec)),
+        digest: blob.digest.clone(),
+        size: blob.size,
+        platform: None,
+        annotations,
+    }
 }
 
 /// One entry for each name, or one without a name.

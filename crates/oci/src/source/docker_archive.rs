@@ -6,13 +6,13 @@
 use std::path::{Path, PathBuf};
 
 use layerhold_ids::Algorithm;
-use serde::Deserialize;
 
-use super::{FoundImage, FoundLayer, SourceError, TarIndex, read_manifest, read_small};
+use super::{FoundImage, FoundLayer, SourceError, TarIndex, Wish, read_manifest, read_small};
 use crate::config::Config;
 use crate::digest::digest_of;
 use crate::manifest::MAX_CONFIG_SIZE;
 use crate::section::Section;
+use crate::typed::{self, FieldError, Typed};
 
 /// An opened archive.
 #[derive(Debug)]
@@ -21,14 +21,36 @@ pub(crate) struct DockerArchive {
     index: TarIndex,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Item {
-    config: String,
-    #[serde(default)]
-    repo_tags: Option<Vec<String>>,
-    #[serde(default)]
-    layers: Option<Vec<String>>,
+/// An image as `manifest.json` lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Item {
+    pub(super) config: String,
+    pub(super) repo_tags: Vec<String>,
+    layers: Vec<String>,
+}
+
+impl Item {
+    fn new(fields: &Typed) -> Self {
+        Item {
+            config: fields.get("Config").text().to_owned(),
+            repo_tags: fields.get("RepoTags").texts(),
+            layers: fields.get("Layers").texts(),
+        }
+    }
+
+    /// The names of the image. A name with a digest would be believed later, and nothing here proves it.
+    pub(super) fn names(&self) -> Result<Vec<String>, SourceError> {
+        match self.repo_tags.iter().find(|name| name.contains('@')) {
+            Some(name) => Err(SourceError::TagWithDigest { name: name.clone() }),
+            None => Ok(self.repo_tags.clone()),
+        }
+    }
+}
+
+/// Reads a `manifest.json`.
+pub(super) fn items(bytes: &[u8]) -> Result<Vec<Item>, FieldError> {
+    let list = typed::read(bytes, &typed::ARCHIVE_ITEMS)?;
+    Ok(list.items().iter().map(Item::new).collect())
 }
 
 impl DockerArchive {
@@ -47,10 +69,9 @@ impl DockerArchive {
         })
     }
 
-    pub(crate) fn images(&self, wanted: Option<&str>) -> Result<Vec<FoundImage>, SourceError> {
+    pub(crate) fn images(&self, wish: Wish<'_>) -> Result<Vec<FoundImage>, SourceError> {
         let bytes = read_manifest("manifest.json", self.member("manifest.json")?)?;
-        let items: Vec<Item> =
-            serde_json::from_slice(&bytes).map_err(SourceError::DockerManifest)?;
+        let items = items(&bytes).map_err(SourceError::DockerManifest)?;
         if items.is_empty() {
             return Err(SourceError::Empty {
                 path: self.path.clone(),
@@ -58,14 +79,14 @@ impl DockerArchive {
         }
         let offered: Vec<String> = items
             .iter()
-            .flat_map(|item| item.repo_tags.iter().flatten().cloned())
+            .flat_map(|item| item.repo_tags.iter().cloned())
             .collect();
         let found: Vec<FoundImage> = items
             .into_iter()
-            .filter(|item| wanted.is_none_or(|wanted| is_called(item, wanted)))
-            .map(|item| self.image(item))
+            .filter(|item| wish.image.is_none_or(|wanted| is_called(item, wanted)))
+            .map(|item| self.image(item, wish))
             .collect::<Result<_, _>>()?;
-        match wanted {
+        match wish.image {
             Some(wanted) if found.is_empty() => Err(SourceError::NoSuchImage {
                 wanted: wanted.to_owned(),
                 offered,
@@ -74,16 +95,29 @@ impl DockerArchive {
         }
     }
 
-    fn image(&self, item: Item) -> Result<FoundImage, SourceError> {
+    fn image(&self, item: Item, wish: Wish<'_>) -> Result<FoundImage, SourceError> {
+        let repo_tags = match wish.renames {
+            true => Vec::new(),
+            false => item.names()?,
+        };
+        if item.config.is_empty() {
+            return Err(SourceError::NoConfig {
+                names: item.repo_tags,
+            });
+        }
         let config_bytes = read_small(&item.config, self.member(&item.config)?, MAX_CONFIG_SIZE)?;
         // The archive names the configuration by its digest but nothing depends on that name:
         // the digest that counts is the one computed here.
         let config_digest = digest_of(Algorithm::Sha256, &config_bytes);
         let config = Config::parse(&config_bytes).map_err(|source| SourceError::Config {
-            name: item.config,
+            name: item.config.clone(),
             source,
         })?;
-        let names = item.layers.unwrap_or_default();
+        if !config.has_root {
+            return Err(SourceError::NoRoot { name: item.config });
+        }
+        wish.check_platform(&config)?;
+        let names = item.layers;
         if config.diff_ids.len() != names.len() {
             return Err(SourceError::LayerCount {
                 layers: names.len(),
@@ -103,7 +137,7 @@ impl DockerArchive {
             })
             .collect::<Result<_, SourceError>>()?;
         Ok(FoundImage {
-            names: item.repo_tags.unwrap_or_default(),
+            names: repo_tags,
             manifest: None,
             index: None,
             config_bytes,
@@ -117,7 +151,7 @@ impl DockerArchive {
 /// Names match as written, or once both are completed.
 fn is_called(item: &Item, wanted: &str) -> bool {
     let full = crate::reference::normalize_name(wanted).ok();
-    item.repo_tags.iter().flatten().any(|tag| {
+    item.repo_tags.iter().any(|tag| {
         tag == wanted || full.is_some() && crate::reference::normalize_name(tag).ok() == full
     })
 }

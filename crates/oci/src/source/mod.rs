@@ -1,5 +1,6 @@
 //! Where images come from: OCI layouts and docker archives, as directories or tar files.
 
+mod choose;
 mod docker_archive;
 mod oci_layout;
 mod tar_index;
@@ -18,6 +19,7 @@ use crate::copy::{CopyError, copy};
 use crate::manifest::{MAX_MANIFEST_SIZE, ManifestError};
 use crate::platform::Platform;
 use crate::section::Section;
+use crate::typed::FieldError;
 pub(crate) use tar_index::TarIndex;
 
 /// What an image is read from.
@@ -156,6 +158,61 @@ pub enum SourceError {
         /// The source.
         path: PathBuf,
     },
+    /// The image for the wanted platform is listed, and its parts are not there.
+    #[error(
+        "the image for {wanted} is listed, but its manifest {digest} is not in the source{}",
+        having(offered)
+    )]
+    NotIncluded {
+        /// The platform that was wanted.
+        wanted: Box<Platform>,
+        /// The digest of its manifest.
+        digest: Digest,
+        /// The platforms whose manifests are there.
+        offered: Vec<String>,
+    },
+    /// Several images of a source have one name.
+    #[error("several images are called {name:?}: choose one by its digest, of {}", digests.join(", "))]
+    SameName {
+        /// The name.
+        name: String,
+        /// The digests of the manifests that have it.
+        digests: Vec<String>,
+    },
+    /// A docker archive gives an image a name with a digest, of which it has no proof.
+    #[error("manifest.json calls an image {name:?}, and names there have tags and no digests")]
+    TagWithDigest {
+        /// The name.
+        name: String,
+    },
+    /// The configuration has another size than its manifest says.
+    #[error("the configuration {digest} has {actual} bytes, not {expected} as the manifest says")]
+    ConfigSize {
+        /// The configuration.
+        digest: Digest,
+        /// The size in the manifest, in bytes.
+        expected: u64,
+        /// The size of the blob, in bytes.
+        actual: u64,
+    },
+    /// The digest of the configuration is of another kind than IDs of images.
+    #[error("the configuration {digest} is named by a {} digest, and stores name images by sha256 only", digest.algorithm())]
+    ConfigAlgorithm {
+        /// The configuration.
+        digest: Digest,
+    },
+    /// A docker archive names no configuration for an image.
+    #[error("manifest.json names no configuration for the image called {names:?}")]
+    NoConfig {
+        /// The names of the image.
+        names: Vec<String>,
+    },
+    /// The configuration of an image in a docker archive says nothing of layers.
+    #[error("the configuration {name} has no rootfs")]
+    NoRoot {
+        /// The file.
+        name: String,
+    },
     /// An image names more or fewer layers than its configuration has.
     #[error("the manifest lists {layers} layers and the configuration {diff_ids} diff IDs")]
     LayerCount {
@@ -166,7 +223,59 @@ pub enum SourceError {
     },
     /// A `manifest.json` that is not one.
     #[error("manifest.json is unusable")]
-    DockerManifest(#[source] serde_json::Error),
+    DockerManifest(#[source] FieldError),
+}
+
+/// What there is instead, for messages.
+fn having(offered: &[String]) -> String {
+    match offered {
+        [] => String::new(),
+        offered => format!(": it has {}", offered.join(", ")),
+    }
+}
+
+/// Which images of a source are wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish<'a> {
+    /// A name or a digest; all images when absent.
+    pub(crate) image: Option<&'a str>,
+    /// The platform that was asked for.
+    pub(crate) platform: Option<&'a Platform>,
+    /// Whether the images get other names than those in the source.
+    pub(crate) renames: bool,
+}
+
+impl Wish<'_> {
+    /// The platform to choose by: that of this machine when none was asked for.
+    fn platform(&self) -> Platform {
+        self.platform.cloned().unwrap_or_else(Platform::host)
+    }
+
+    /// Checks that an image is for the platform that was asked for, by what it says itself.
+    fn check_platform(&self, config: &Config) -> Result<(), SourceError> {
+        let says = &config.platform;
+        let differs = |wanted: &str, says: &str| !says.is_empty() && wanted != says;
+        match self.platform {
+            Some(wanted)
+                if differs(&wanted.os, &says.os)
+                    || differs(&wanted.architecture, &says.architecture) =>
+            {
+                Err(SourceError::NoSuchPlatform {
+                    wanted: wanted.clone(),
+                    offered: vec![says.to_string()],
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The images of a source, and what it has beside them.
+#[derive(Debug, Default)]
+pub(crate) struct Contents {
+    pub(crate) images: Vec<FoundImage>,
+    /// What is no image, with the reason.
+    pub(crate) others: Vec<(Digest, ManifestError)>,
 }
 
 /// One image of a source, with everything but its layers in memory.
@@ -263,8 +372,9 @@ impl OpenSource {
             file = spool(path, &mut plain, scratch)?;
         }
         let index = TarIndex::read(path, Arc::new(file))?;
-        // Newer docker writes both forms into one archive; the OCI one says more.
-        if index.has("index.json") && index.has("oci-layout") {
+        // Newer docker writes both forms into one archive; the OCI one says more. Like podman, this
+        // does not insist on the file `oci-layout`.
+        if index.has("index.json") {
             oci_layout::OciLayout::from_tar(path, index).map(Self::Oci)
         } else if index.has("manifest.json") {
             Ok(Self::Docker(docker_archive::DockerArchive::new(
@@ -284,16 +394,15 @@ impl OpenSource {
         }
     }
 
-    /// Finds the images: all of them, or the one called `wanted`; of those that exist for
-    /// several platforms, the one that fits `platform` best.
-    pub(crate) fn images(
-        &self,
-        wanted: Option<&str>,
-        platform: &Platform,
-    ) -> Result<Vec<FoundImage>, SourceError> {
+    /// Finds the images: all of them, or the one that is wished for; of those that exist for
+    /// several platforms, the one that fits best.
+    pub(crate) fn contents(&self, wish: Wish<'_>) -> Result<Contents, SourceError> {
         match self {
-            Self::Oci(layout) => layout.images(wanted, platform),
-            Self::Docker(archive) => archive.images(wanted),
+            Self::Oci(layout) => layout.contents(wish),
+            Self::Docker(archive) => Ok(Contents {
+                images: archive.images(wish)?,
+                others: Vec::new(),
+            }),
         }
     }
 

@@ -3,18 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use layerhold_ids::Digest;
+use layerhold_ids::{Algorithm, Digest};
 use layerhold_sys::Dir;
 
+use super::choose::{self, Group};
 use super::{
-    FoundImage, FoundLayer, FoundManifest, SourceError, SourceKind, TarIndex, read_manifest,
-    read_small,
+    Contents, FoundImage, FoundLayer, FoundManifest, SourceError, SourceKind, TarIndex, Wish,
+    docker_archive, read_manifest, read_small,
 };
 use crate::config::Config;
-use crate::digest::digest_of;
-use crate::manifest::{Descriptor, Document, MAX_CONFIG_SIZE};
+use crate::digest::{digest_of, sha256};
+use crate::manifest::{Descriptor, Document, MAX_CONFIG_SIZE, MAX_MANIFEST_SIZE};
 use crate::media;
-use crate::platform::Platform;
 use crate::section::Section;
 
 /// How deep indices may point at indices. Real ones nest once.
@@ -35,9 +35,8 @@ enum Files {
 
 /// A document of the layout, and the index it was chosen from.
 struct Chosen {
-    digest: Digest,
     bytes: Vec<u8>,
-    manifest: crate::manifest::Manifest,
+    manifest: Box<crate::manifest::Manifest>,
     index: Option<(Digest, Vec<u8>)>,
 }
 
@@ -100,46 +99,110 @@ impl OciLayout {
         Ok(bytes)
     }
 
-    pub(crate) fn images(
-        &self,
-        wanted: Option<&str>,
-        platform: &Platform,
-    ) -> Result<Vec<FoundImage>, SourceError> {
+    fn has(&self, digest: &Digest) -> bool {
+        self.blob(digest).is_ok()
+    }
+
+    pub(crate) fn contents(&self, wish: Wish<'_>) -> Result<Contents, SourceError> {
+        let entries = self.entries()?;
+        let groups = match wish.image {
+            None => choose::groups(entries),
+            Some(wanted) => self.wanted(entries, wanted)?,
+        };
+        let mut contents = Contents::default();
+        for group in &groups {
+            for entry in choose::candidates(&group.entries, wish, &|digest| self.has(digest))? {
+                match self.image(group.name.clone(), entry, wish) {
+                    Ok(image) => contents.images.push(image),
+                    Err(SourceError::Manifest { source, .. })
+                        if wish.image.is_none() && source.is_no_image() =>
+                    {
+                        contents.others.push((entry.digest.clone(), source));
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        if contents.images.is_empty()
+            && let Some((digest, source)) = contents.others.pop()
+        {
+            let name = digest.to_string();
+            return Err(SourceError::Manifest { name, source });
+        }
+        if !wish.renames {
+            self.add_tags(&mut contents.images)?;
+            choose::check_names(&contents.images)?;
+        }
+        Ok(contents)
+    }
+
+    /// What `index.json` lists.
+    fn entries(&self) -> Result<Vec<Descriptor>, SourceError> {
         let index = self.open(&["index.json"])?.ok_or(SourceError::Missing {
             path: self.path.clone(),
             name: "index.json".to_owned(),
         })?;
         let bytes = read_manifest("index.json", index)?;
-        let entries = match parse("index.json", &bytes, media::OCI_INDEX)? {
-            Document::Index(entries) => entries,
-            Document::Manifest(_) => Vec::new(),
-        };
+        let entries = Document::parse_layout_index(&bytes).map_err(|source| {
+            let name = "index.json".to_owned();
+            SourceError::Manifest { name, source }
+        })?;
         if entries.is_empty() {
             return Err(SourceError::Empty {
                 path: self.path.clone(),
             });
         }
-        let groups = group(entries, wanted)?;
-        groups
-            .into_iter()
-            .map(|(name, entries)| self.image(name, &entries, platform))
-            .collect()
+        Ok(entries)
+    }
+
+    /// The entries of a name, or the one of a digest, which may be in an index.
+    fn wanted(&self, entries: Vec<Descriptor>, wanted: &str) -> Result<Vec<Group>, SourceError> {
+        if let Ok(digest) = wanted.parse() {
+            for entry in &entries {
+                if let Some(found) = self.find(entry, &digest, MAX_DEPTH) {
+                    return Ok(vec![Group {
+                        name: choose::name_of(entry).map(str::to_owned),
+                        entries: vec![found],
+                    }]);
+                }
+            }
+        }
+        choose::called(entries, wanted)
+    }
+
+    /// Finds a digest in an entry and, where that is an index, below it. Indices that are not there or cannot be read are passed
+    /// over.
+    fn find(&self, entry: &Descriptor, digest: &Digest, depth: usize) -> Option<Descriptor> {
+        if entry.digest == *digest {
+            return Some(entry.clone());
+        }
+        let is_index = matches!(
+            entry.media_type.as_str(),
+            media::OCI_INDEX | media::DOCKER_LIST | ""
+        );
+        let deeper = depth.checked_sub(1).filter(|_| is_index)?;
+        let bytes = self.small_blob(&entry.digest, MAX_MANIFEST_SIZE).ok()?;
+        let Ok(Document::Index(entries)) = Document::parse(&bytes, &entry.media_type) else {
+            return None;
+        };
+        let mut below = entries.iter();
+        below.find_map(|entry| self.find(entry, digest, deeper))
     }
 
     fn image(
         &self,
         name: Option<String>,
-        entries: &[Descriptor],
-        platform: &Platform,
+        entry: &Descriptor,
+        wish: Wish<'_>,
     ) -> Result<FoundImage, SourceError> {
-        let entry = choose(entries, platform)?;
-        let chosen = self.resolve(entry, platform)?;
+        let chosen = self.resolve(entry, wish)?;
         let config_digest = chosen.manifest.config.digest.clone();
-        let config_bytes = self.small_blob(&config_digest, MAX_CONFIG_SIZE)?;
+        let config_bytes = self.config(&chosen.manifest.config)?;
         let config = Config::parse(&config_bytes).map_err(|source| SourceError::Config {
             name: config_digest.to_string(),
             source,
         })?;
+        wish.check_platform(&config)?;
         if config.diff_ids.len() != chosen.manifest.layers.len() {
             return Err(SourceError::LayerCount {
                 layers: chosen.manifest.layers.len(),
@@ -155,7 +218,7 @@ impl OciLayout {
             names: name.into_iter().collect(),
             layers: layers.collect(),
             manifest: Some(FoundManifest {
-                digest: chosen.digest,
+                digest: sha256(&chosen.bytes),
                 bytes: chosen.bytes,
             }),
             index: chosen.index,
@@ -165,37 +228,73 @@ impl OciLayout {
         })
     }
 
+    /// Reads a configuration, of which other tools believe the size that the manifest gives it.
+    fn config(&self, config: &Descriptor) -> Result<Vec<u8>, SourceError> {
+        if config.digest.algorithm() != Algorithm::Sha256 {
+            return Err(SourceError::ConfigAlgorithm {
+                digest: config.digest.clone(),
+            });
+        }
+        let bytes = self.small_blob(&config.digest, MAX_CONFIG_SIZE)?;
+        if bytes.len() as u64 != config.size {
+            return Err(SourceError::ConfigSize {
+                digest: config.digest.clone(),
+                expected: config.size,
+                actual: bytes.len() as u64,
+            });
+        }
+        Ok(bytes)
+    }
+
     /// Follows indices down to a manifest. The topmost index is kept, as skopeo keeps it.
-    fn resolve(&self, entry: &Descriptor, platform: &Platform) -> Result<Chosen, SourceError> {
+    fn resolve(&self, entry: &Descriptor, wish: Wish<'_>) -> Result<Chosen, SourceError> {
         let mut entry = entry.clone();
         let mut top = None;
         for _ in 0..MAX_DEPTH {
             let digest = entry.digest.clone();
-            let bytes = self.small_blob(&digest, crate::manifest::MAX_MANIFEST_SIZE)?;
-            match parse(digest.as_str(), &bytes, &entry.media_type)? {
+            let bytes = self.small_blob(&digest, MAX_MANIFEST_SIZE)?;
+            let unusable = |source| SourceError::Manifest {
+                name: digest.to_string(),
+                source,
+            };
+            match Document::parse(&bytes, &entry.media_type).map_err(unusable)? {
                 Document::Manifest(manifest) => {
+                    manifest.check_readable().map_err(unusable)?;
                     return Ok(Chosen {
-                        digest,
                         bytes,
                         manifest,
                         index: top,
                     });
                 }
                 Document::Index(entries) => {
-                    entry = choose(&entries, platform)?.clone();
-                    top.get_or_insert((digest, bytes));
+                    entry = choose::best(&entries, wish, &|digest| self.has(digest))?.clone();
+                    top.get_or_insert_with(|| (sha256(&bytes), bytes));
                 }
             }
         }
         Err(SourceError::TooDeep { limit: MAX_DEPTH })
     }
-}
 
-fn parse(name: &str, bytes: &[u8], declared: &str) -> Result<Document, SourceError> {
-    Document::parse(bytes, declared).map_err(|source| SourceError::Manifest {
-        name: name.to_owned(),
-        source,
-    })
+    /// Gives images without names those that `manifest.json` has for them, in archives that are docker archives too.
+    fn add_tags(&self, images: &mut [FoundImage]) -> Result<(), SourceError> {
+        let Files::Tar(index) = &self.files else {
+            return Ok(());
+        };
+        let Some(section) = index.open("manifest.json") else {
+            return Ok(());
+        };
+        let bytes = read_manifest("manifest.json", section)?;
+        let items = docker_archive::items(&bytes).map_err(SourceError::DockerManifest)?;
+        for image in images.iter_mut().filter(|image| image.names.is_empty()) {
+            let digest = &image.config_digest;
+            let path = format!("blobs/{}/{}", digest.algorithm(), digest.hex());
+            let known = items.iter().filter(|item| item.config == path);
+            for item in known {
+                image.names.extend(item.names()?);
+            }
+        }
+        Ok(())
+    }
 }
 
 fn open_below(dir: &Dir, components: &[&str]) -> Result<Option<Section>, SourceError> {
@@ -229,80 +328,4 @@ fn open_below(dir: &Dir, components: &[&str]) -> Result<Option<Section>, SourceE
         });
     }
     Ok(Some(Section::new(Arc::new(file), 0, metadata.len())))
-}
-
-/// The name an index entry gives its image, in full where the entry has that.
-fn name_of(entry: &Descriptor) -> Option<&str> {
-    [media::CONTAINERD_NAME, media::REF_NAME]
-        .into_iter()
-        .find_map(|key| entry.annotations.get(key))
-        .map(String::as_str)
-        .filter(|name| !name.is_empty())
-}
-
-type Group = (Option<String>, Vec<Descriptor>);
-
-/// Puts entries of one name together: they are one image for several platforms.
-fn group(entries: Vec<Descriptor>, wanted: Option<&str>) -> Result<Vec<Group>, SourceError> {
-    let mut groups: Vec<Group> = Vec::new();
-    for entry in entries {
-        let name = name_of(&entry).map(str::to_owned);
-        match groups.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, entries)) => entries.push(entry),
-            None => groups.push((name, vec![entry])),
-        }
-    }
-    let Some(wanted) = wanted else {
-        return Ok(groups);
-    };
-    let offered = groups
-        .iter()
-        .flat_map(|(name, entries)| match name {
-            Some(name) => vec![name.clone()],
-            None => entries.iter().map(|e| e.digest.to_string()).collect(),
-        })
-        .collect();
-    let matches = |entry: &Descriptor| {
-        entry.digest.to_string() == wanted
-            || entry.annotations.get(media::REF_NAME).map(String::as_str) == Some(wanted)
-            || name_of(entry) == Some(wanted)
-    };
-    let found: Vec<Group> = groups
-        .into_iter()
-        .filter_map(|(name, entries)| {
-            let entries: Vec<_> = entries.into_iter().filter(|e| matches(e)).collect();
-            (!entries.is_empty()).then_some((name, entries))
-        })
-        .collect();
-    if found.is_empty() {
-        return Err(SourceError::NoSuchImage {
-            wanted: wanted.to_owned(),
-            offered,
-        });
-    }
-    Ok(found)
-}
-
-/// Chooses the entry that runs best on `platform`. An entry that names no platform fits any,
-/// but only when nothing else does.
-fn choose<'a>(
-    entries: &'a [Descriptor],
-    platform: &Platform,
-) -> Result<&'a Descriptor, SourceError> {
-    let ranked = entries
-        .iter()
-        .filter_map(|entry| Some((platform.rank(entry.platform.as_ref()?)?, entry)))
-        .min_by_key(|(rank, _)| *rank)
-        .map(|(_, entry)| entry);
-    let unnamed = || entries.iter().find(|entry| entry.platform.is_none());
-    ranked
-        .or_else(unnamed)
-        .ok_or_else(|| SourceError::NoSuchPlatform {
-            wanted: platform.clone(),
-            offered: entries
-                .iter()
-                .filter_map(|entry| entry.platform.as_ref())
-                .map(ToString::to_string)
-                .collect(),
-        })
 }

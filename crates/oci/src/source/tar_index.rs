@@ -10,7 +10,7 @@ use std::sync::Arc;
 use layerhold_tar_format::{EntryKind, Event, Header, ParseError, Parser, clean_path};
 
 use super::SourceError;
-use crate::section::Section;
+use crate::section::{Run, Section};
 
 /// How many links are followed from one member to the next.
 const MAX_LINKS: usize = 16;
@@ -28,7 +28,8 @@ pub(crate) struct TarIndex {
 #[derive(Debug)]
 enum Member {
     File {
-        offset: u64,
+        /// Where its bytes are in the archive; between the runs of a sparse member are zeros.
+        runs: Vec<Run>,
         size: u64,
     },
     /// The name of another member, from the root of the archive.
@@ -42,8 +43,8 @@ impl TarIndex {
         scan(path, &file, |header, offset| {
             let name = absolute(&header.name);
             let member = match header.kind {
-                EntryKind::Regular if header.sparse().is_none() => Member::File {
-                    offset,
+                EntryKind::Regular | EntryKind::Contiguous | EntryKind::GnuSparse => Member::File {
+                    runs: runs(header, offset),
                     size: header.content_size(),
                 },
                 EntryKind::HardLink => Member::Link(absolute(&header.link_name)),
@@ -62,20 +63,43 @@ impl TarIndex {
 
     /// Opens a member; links are followed inside the archive.
     pub(crate) fn open(&self, name: &str) -> Option<Section> {
-        let (offset, size) = self.find(name)?;
-        Some(Section::new(Arc::clone(&self.file), offset, size))
+        let (runs, size) = self.find(name)?;
+        Some(Section::sparse(Arc::clone(&self.file), runs.to_vec(), size))
     }
 
-    fn find(&self, name: &str) -> Option<(u64, u64)> {
+    fn find(&self, name: &str) -> Option<(&[Run], u64)> {
         let mut member = self.members.get(&absolute(name.as_bytes()))?;
         for _ in 0..MAX_LINKS {
             match member {
-                Member::File { offset, size } => return Some((*offset, *size)),
+                Member::File { runs, size } => return Some((runs, *size)),
                 Member::Link(target) => member = self.members.get(target)?,
             }
         }
         None
     }
+}
+
+/// Where the bytes of a member are that begin at `offset` of the archive. `tar -S` leaves holes out.
+fn runs(header: &Header, mut offset: u64) -> Vec<Run> {
+    let Some(map) = header.sparse() else {
+        return vec![Run {
+            start: 0,
+            length: header.content_size(),
+            offset,
+        }];
+    };
+    let regions = map.regions().iter();
+    regions
+        .map(|region| {
+            let run = Run {
+                start: region.offset,
+                length: region.length,
+                offset,
+            };
+            offset += region.length;
+            run
+        })
+        .collect()
 }
 
 /// The one name of a member, whether it is written `a`, `./a` or `/a`.

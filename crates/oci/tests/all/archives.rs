@@ -4,7 +4,7 @@ use std::fs;
 
 use layerhold_archive::Codec;
 use layerhold_oci::{LoadError, SourceError, SourceKind, load};
-use layerhold_testkit::{TarBuilder, TarEntry};
+use layerhold_testkit::{TarBuilder, TarEntry, require_peer, require_root};
 use serde_json::json;
 
 use crate::support::{DockerArchive, Place, compress, config, records, sha256, tar, two_layers};
@@ -232,4 +232,105 @@ fn root_impossible_archives_are_refused() {
     let mut packed = compress(Codec::Gzip, &whole);
     packed.truncate(packed.len() / 2);
     check(packed, "cannot be read");
+}
+
+/// Writes a file with holes in place of zeros.
+fn write_sparse(path: &std::path::Path, bytes: &[u8]) {
+    use std::os::unix::fs::FileExt;
+    let file = fs::File::create(path).unwrap();
+    for (block, piece) in bytes.chunks(4096).enumerate() {
+        if piece.iter().any(|byte| *byte != 0) {
+            file.write_all_at(piece, block as u64 * 4096).unwrap();
+        }
+    }
+    file.set_len(bytes.len() as u64).unwrap();
+}
+
+#[test]
+fn root_peer_tar_leaves_holes_out_of_layers_that_are_read_whole() {
+    if require_root().is_none() || require_peer("tar").is_none() {
+        return;
+    }
+    let mut content = vec![0; 300_000];
+    content[70_000] = 1;
+    content[200_000] = 2;
+    let layer = TarBuilder::new().file("a", 0o644, content).finish();
+    let config = config(std::slice::from_ref(&layer), "amd64");
+    for format in ["gnu", "posix", "oldgnu"] {
+        let place = Place::new();
+        let dir = place.path("parts");
+        fs::create_dir(&dir).unwrap();
+        write_sparse(&dir.join("layer.tar"), &layer);
+        fs::write(dir.join("config.json"), &config).unwrap();
+        let items = json!([{ "Config": "config.json", "RepoTags": null, "Layers": ["layer.tar"] }]);
+        fs::write(dir.join("manifest.json"), items.to_string()).unwrap();
+        let archive = place.path("archive.tar");
+        let status = std::process::Command::new("tar")
+            .arg(format!("--format={format}"))
+            .args(["-S", "-c", "-f"])
+            .arg(&archive)
+            .arg("-C")
+            .arg(&dir)
+            .args(["layer.tar", "config.json", "manifest.json"])
+            .status()
+            .unwrap();
+        assert!(status.success());
+        assert!(fs::metadata(&archive).unwrap().len() < 200_000, "no holes");
+        let loaded = place.load(&archive).unwrap();
+        assert_eq!(loaded[0].imported, 1, "{format}");
+    }
+}
+
+#[test]
+fn root_null_and_names_in_other_case_are_read_as_go_reads_them() {
+    let layer = tar("a", "b");
+    let config = config(std::slice::from_ref(&layer), "amd64");
+    let hex = &sha256(&layer)["sha256:".len()..];
+    for items in [
+        json!([{ "CONFIG": "c.json", "repotags": ["app:1"], "LAYERS": [format!("{hex}.tar")] }]),
+        json!([{ "Config": "c.json", "RepoTags": null, "Layers": [format!("{hex}.tar")], "Parent": null }]),
+    ] {
+        let place = Place::new();
+        let path = place.path("archive.tar");
+        let archive = TarBuilder::new()
+            .file(format!("{hex}.tar"), 0o644, &layer)
+            .file("c.json", 0o644, &config)
+            .file("manifest.json", 0o644, items.to_string());
+        fs::write(&path, archive.finish()).unwrap();
+        assert_eq!(place.load(&path).unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn root_a_malformed_manifest_json_is_refused_with_its_place() {
+    let layer = tar("a", "b");
+    let config = config(std::slice::from_ref(&layer), "amd64");
+    for (items, text) in [
+        ("null", "holds no image"),
+        ("[null]", "manifest.json names no configuration"),
+        (
+            r#"[{"Config":"c.json","Layers":"x"}]"#,
+            "manifest.json is unusable: [0].Layers: expected a list, found text",
+        ),
+        (
+            r#"[{"Config":"c.json","LayerSources":{"x":1}}]"#,
+            "manifest.json is unusable: [0].LayerSources.x: expected an object, found a number",
+        ),
+        (
+            "{}",
+            "manifest.json is unusable: expected a list, found an object",
+        ),
+        ("[", "manifest.json is unusable: it is no JSON: at byte 1"),
+    ] {
+        let place = Place::new();
+        let path = place.path("archive.tar");
+        let archive =
+            TarBuilder::new()
+                .file("c.json", 0o644, &config)
+                .file("manifest.json", 0o644, items);
+        fs::write(&path, archive.finish()).unwrap();
+        let error = crate::support::chain(&place.load(&path).unwrap_err());
+        assert!(error.contains(text), "{items}: {error}");
+        place.assert_empty();
+    }
 }

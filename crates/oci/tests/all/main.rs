@@ -9,9 +9,11 @@
 mod archives;
 mod layouts;
 mod load;
+mod names;
 mod peer_load;
 mod peer_save;
 mod platforms;
+mod readable;
 mod refusals;
 mod save;
 mod support;

@@ -235,7 +235,10 @@ fn root_manifests_of_other_kinds_are_refused() {
             matches!(
                 error,
                 LoadError::Source(SourceError::Manifest {
-                    source: ManifestError::Ambiguous,
+                    source: ManifestError::Ambiguous {
+                        field: "manifests",
+                        ..
+                    },
                     ..
                 })
             )

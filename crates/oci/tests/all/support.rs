@@ -13,6 +13,10 @@ use sha2::Digest as _;
 
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub(crate) const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+pub(crate) const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+pub(crate) const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 pub(crate) const CREATED: &str = "2024-01-02T03:04:05.6Z";
 
@@ -172,7 +176,7 @@ impl Layout {
     }
 
     pub(crate) fn image_of(&self, config: &[u8], layers: Vec<Value>) -> Value {
-        let config = self.blob("application/vnd.oci.image.config.v1+json", config);
+        let config = self.blob(OCI_CONFIG, config);
         let manifest = json!({
             "schemaVersion": 2,
             "mediaType": MANIFEST,

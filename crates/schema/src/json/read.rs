@@ -32,7 +32,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Skips white space and returns the next byte without taking it.
-    fn peek(&mut self) -> Option<u8> {
+    pub(crate) fn peek(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek_raw() {
             self.at += 1;
         }
@@ -52,7 +52,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Says what would have gone on here.
-    fn unexpected(&self, expected: &'static str) -> Fault {
+    pub(crate) fn unexpected(&self, expected: &'static str) -> Fault {
         self.fault(match self.peek_raw() {
             None => RecordErrorKind::End { expected },
             Some(found) => RecordErrorKind::Syntax {
@@ -309,7 +309,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a number and returns its text, and whether it is an integer by its form.
-    fn number_text(&mut self) -> Result<(&'a str, bool)> {
+    pub(crate) fn number_text(&mut self) -> Result<(&'a str, bool)> {
         if !matches!(self.peek(), Some(b'-' | b'0'..=b'9')) {
             return Err(self.wrong_type("a number"));
         }
