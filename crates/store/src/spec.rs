@@ -110,11 +110,12 @@ pub struct LayerSpec {
     pub access: Option<LayerAccess>,
     /// Maps of the layer's owners.
     pub id_maps: IdMappingOptions,
-    /// Digest of the stream as it comes in, vouched for by the caller: it is recorded and not computed.
+    /// Digest of the stream as it comes in, vouched for by the caller: it is recorded and not computed. Nothing is recorded of a
+    /// layer that comes without a stream.
     pub trusted_compressed: Option<CompressedDigest>,
     /// Size of the stream, to be recorded with [`trusted_compressed`](Self::trusted_compressed).
     pub trusted_compressed_size: Option<u64>,
-    /// Digest of the tar inside, vouched for by the caller: it is recorded and not computed.
+    /// Digest of the tar inside, vouched for by the caller: it is recorded and not computed, as the one of the stream is.
     pub trusted_diff_id: Option<DiffId>,
     /// Whether the record may be lost at a reboot.
     pub volatile: bool,
@@ -172,7 +173,7 @@ impl LayerSpec {
         self
     }
 
-    /// Vouches for the digest and the size of the incoming stream. Nobody checks them.
+    /// Vouches for the digest and the size of the incoming stream, which are not checked. Without a stream they mean nothing.
     #[must_use]
     pub fn trusted_compressed(mut self, digest: CompressedDigest, size: Option<u64>) -> Self {
         self.trusted_compressed = Some(digest);
@@ -180,7 +181,7 @@ impl LayerSpec {
         self
     }
 
-    /// Vouches for the digest of the tar inside the stream. Nobody checks it.
+    /// Vouches for the digest of the tar inside the stream, which is not checked. Without a stream it means nothing.
     #[must_use]
     pub fn trusted_diff_id(mut self, digest: DiffId) -> Self {
         self.trusted_diff_id = Some(digest);

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use crate::support::{base_tar, upper_tar};
+use layerhold_testkit::{GoStore, TarBuilder, require_peer, require_root, scratch};
+
+use crate::support::{DROPIN, base_tar, upper_tar};
 use crate::twin::Twin;
 
 /// Name, kind, permissions, size and content of every member.
@@ -128,4 +130,53 @@ fn root_peer_archives_are_applied_alike() {
     }
     let (go, ours) = twin.both(&["layer", "-j", "kid"], b"");
     assert_eq!(go.out, ours.out);
+}
+
+/// What `changes` prints of a layer with an opaque directory, by one tool and driver.
+fn changes_of_an_opaque_directory(driver: &str, program: Option<&str>) -> Vec<String> {
+    let dir = scratch();
+    let mut store = GoStore::below(dir.path(), driver);
+    if let Some(program) = program {
+        store = store.with_program(program.as_ref());
+    }
+    let base = TarBuilder::new()
+        .dir("d", 0o755)
+        .file("d/a", 0o644, "x")
+        .dir("d/sub", 0o755)
+        .file("d/sub/f", 0o644, "y")
+        .finish();
+    let top = TarBuilder::new()
+        .dir("d", 0o755)
+        .file("d/.wh..wh..opq", 0o644, "")
+        .file("d/new", 0o644, "n")
+        .finish();
+    for (id, tar, parent) in [("base", base, None), ("top", top, Some("base"))] {
+        let words = ["import-layer", "--id", id].into_iter().chain(parent);
+        store.run_with_input(words, &tar).assert_success();
+    }
+    let mut lines = store.run(["changes", "top"]).lines();
+    store.run(["shutdown"]).assert_success();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn root_peer_an_opaque_directory_is_there_on_every_driver() {
+    if require_root().is_none() || require_peer("containers-storage").is_none() {
+        return;
+    }
+    let expected = [
+        "Add \"/d/new\"",
+        "Delete \"/d/a\"",
+        "Delete \"/d/sub\"",
+        "Modify \"/d\"",
+    ];
+    for driver in ["overlay", "vfs"] {
+        let ours = changes_of_an_opaque_directory(driver, Some(DROPIN));
+        assert_eq!(ours, expected, "{driver}");
+    }
+    // So has Go it with vfs.
+    assert_eq!(changes_of_an_opaque_directory("vfs", None), expected);
+    let go = changes_of_an_opaque_directory("overlay", None);
+    assert_eq!(go, ["Add \"/d/new\"", "Delete \"/d\""]);
 }

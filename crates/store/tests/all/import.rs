@@ -300,6 +300,30 @@ fn digests_that_are_vouched_for_are_taken_over() {
 }
 
 #[test]
+fn digests_without_a_stream_are_not_recorded() {
+    let place = Place::new();
+    let vouched = || {
+        LayerSpec::new()
+            .trusted_compressed(CompressedDigest::new(digest(b"c")), Some(77))
+            .trusted_diff_id(DiffId::new(digest(b"d")))
+    };
+    let template = import(&place.store, LayerSpec::new(), &small_tar());
+    let mut tx = place.store.begin().unwrap();
+    tx.create_layer(vouched().name("empty")).unwrap();
+    let copy = vouched().name("copy").template(template.id().clone());
+    tx.create_layer(copy).unwrap();
+    tx.commit().unwrap();
+    let view = place.store.snapshot().unwrap();
+    let empty = view.layer("empty").unwrap();
+    assert_eq!((empty.compressed_digest(), empty.diff_id()), (None, None));
+    assert_eq!((empty.compressed_size(), empty.diff_size()), (None, None));
+    // A copy has the tar of what it is a copy of.
+    let copy = view.layer("copy").unwrap();
+    assert_eq!(copy.diff_id().unwrap().digest(), &digest(&small_tar()));
+    assert_eq!(copy.diff_size(), Some(small_tar().len() as u64));
+}
+
+#[test]
 fn created_layers_are_empty_or_equal_to_their_parent_or_template() {
     let place = Place::new();
     let base = import(

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use layerhold::{
-    BigDataItem, Commit, ContainerSpec, ErrorKind, MountRequest, Persistence, StagedContainer,
-    Store,
+    BigDataItem, Commit, ContainerSpec, ErrorKind, LayerSpec, MountRequest, Persistence,
+    StagedContainer, Store,
 };
 use layerhold_testkit::scratch;
 
@@ -80,6 +80,24 @@ fn a_transient_store_has_its_containers_below_the_run_root() {
     store.delete_container("box").unwrap();
     assert!(!place.path().join("root/vfs-containers").join(id).exists());
     assert!(!place.path().join("root/vfs/dir").join(own).exists());
+}
+
+#[test]
+fn a_layer_by_itself_is_recorded_where_it_says() {
+    let place = scratch();
+    let store = transient(place.path());
+    let mut tx = store.begin().unwrap();
+    tx.create_layer(LayerSpec::new().name("durable")).unwrap();
+    tx.create_layer(LayerSpec::new().name("volatile").volatile())
+        .unwrap();
+    tx.commit().unwrap();
+    let names = |file: &str| {
+        let text = std::fs::read_to_string(place.path().join(file)).unwrap();
+        ["durable", "volatile"].map(|name| text.contains(name))
+    };
+    assert_eq!(names("root/vfs-layers/layers.json"), [true, false]);
+    let volatile = "runroot/vfs-layers/volatile-layers.json";
+    assert_eq!(names(volatile), [false, true]);
 }
 
 #[test]
