@@ -139,7 +139,7 @@ fn root_peer_broken_configurations_are_told_alike() {
         assert_eq!(ran.code, Some(1));
         // With both roots on the command line nobody needs the file.
         let words = ["-g", "@/g", "-R", "@/r", "-s", "vfs", "layers", "-j"];
-        assert_eq!(conf.text(DROPIN, &words), "[]\n");
+        assert_eq!(conf.text(DROPIN, &words), "null\n");
     }
     let conf = Conf::new(VFS);
     fs::remove_file(conf.path("storage.conf")).unwrap();
@@ -178,11 +178,11 @@ fn root_variables_override_the_configuration() {
 fn root_what_is_odd_is_told_when_debugging() {
     let Some(()) = require_root() else { return };
     let conf = Conf::new(&format!("{VFS}nosuch = 1\n"));
-    assert_eq!(conf.text(DROPIN, &["layers", "-j"]), "[]\n");
+    assert_eq!(conf.text(DROPIN, &["layers", "-j"]), "null\n");
     let debugging = conf.text(DROPIN, &["-D", "layers", "-j"]);
     assert_eq!(
         debugging,
-        "[]\n@/storage.conf:5: unknown key storage.nosuch\n\
+        "null\n@/storage.conf:5: unknown key storage.nosuch\n\
          debug: Root: @/g\ndebug: Run Root: @/r\ndebug: Driver Name: vfs\ndebug: Driver Options: []\n"
     );
     let people = conf.text(PEOPLE, &["config"]);
@@ -266,7 +266,7 @@ fn root_commands_are_run_as_they_are() {
     );
     // Nor does the flag change anything for root.
     conf.write(VFS);
-    assert_eq!(conf.text(DROPIN, &["-U", "layers", "-j"]), "[]\n");
+    assert_eq!(conf.text(DROPIN, &["-U", "layers", "-j"]), "null\n");
 }
 
 /// A user that nothing is known about: neither a home nor any subordinate IDs.
