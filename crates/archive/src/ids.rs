@@ -1,6 +1,11 @@
-//! Owners between archive and disk.
+//! Owners between archive and disk, those in file capabilities included.
 
-use layerhold_idmap::{ContainerOwner, HostOwner, IdMappings};
+use layerhold_idmap::{
+    ContainerId32, ContainerOwner, HostId, HostOwner, IdMappings, capability_for,
+};
+
+/// The attribute that gives a program rights, and may name the superuser for whom.
+pub(crate) const CAPABILITY: &[u8] = b"security.capability";
 
 /// The owner on disk of an owner in an archive; `None` if it has no mapping.
 pub(crate) fn to_host(maps: &IdMappings, uid: u32, gid: u32) -> Option<(u32, u32)> {
@@ -18,6 +23,30 @@ pub(crate) fn to_container(maps: &IdMappings, uid: u32, gid: u32) -> Option<(u32
     }
     let container = maps.to_container(HostOwner::new(uid, gid)).ok()?;
     Some((container.uid.get(), container.gid.get()))
+}
+
+/// The owner in an archive of an owner on disk, as the kernel shows it in the container.
+pub(crate) fn seen_inside(maps: &IdMappings, uid: u32, gid: u32) -> (u32, u32) {
+    let seen = maps.to_container_or_overflow(HostOwner::new(uid, gid));
+    (seen.uid.get(), seen.gid.get())
+}
+
+/// A file capability as it is on disk.
+pub(crate) fn capability_to_host(maps: &IdMappings, value: &[u8]) -> Option<Vec<u8>> {
+    if maps.uids.is_identity() {
+        return None;
+    }
+    let to_host = |id| maps.uids.to_host(ContainerId32::new(id)).ok();
+    capability_for(value, |id| Some(to_host(id)?.get()))
+}
+
+/// A file capability as it is in the archive.
+pub(crate) fn capability_to_container(maps: &IdMappings, value: &[u8]) -> Option<Vec<u8>> {
+    if maps.uids.is_identity() {
+        return None;
+    }
+    let to_container = |id| maps.uids.to_container(HostId::new(id)).ok();
+    capability_for(value, |id| Some(to_container(id)?.get()))
 }
 
 /// The owner on disk that is root in the archive, where a mapping says so.

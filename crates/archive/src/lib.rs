@@ -100,7 +100,8 @@ pub use codec::{Codec, CodecError, Compressor, SNIFF_LEN, compressor, decompress
 pub use merged::{Shown, merged};
 pub use overlay_form::OverlayForm;
 pub use pack::{
-    HeaderStyle, OverlayLayers, OwnerNames, PackError, PackOptions, pack, pack_changes,
+    HeaderStyle, OverlayLayers, OwnerNames, PackError, PackOptions, UnmappedOwners, pack,
+    pack_changes,
 };
 pub use pipeline::{Cancel, ContentSum, ImportError, ImportOptions, Imported, import};
 pub use unpack::{

@@ -3,8 +3,8 @@
 use std::io::{BufWriter, Write};
 
 use layerhold_archive::{
-    Change, ChangesError, OverlayForm, OverlayLayers, PackOptions, changes_size, overlay_changes,
-    pack,
+    Change, ChangesError, OverlayForm, OverlayLayers, PackOptions, UnmappedOwners, changes_size,
+    overlay_changes, pack,
 };
 use layerhold_driver::{DiffRequest, LayerError};
 use layerhold_ids::LayerId;
@@ -75,6 +75,7 @@ impl NativeDiff {
     ) -> Result<(), LayerError> {
         let options = PackOptions {
             id_maps: request.id_maps.clone(),
+            unmapped: UnmappedOwners::Overflow,
             overlay: Some(self.layers),
             ..PackOptions::default()
         };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use layerhold_archive::Change;
 use layerhold_driver::{
     AdditionalLayer, Capabilities, DiffRequest, Driver, Flaw, FsMount, LayerContents, LayerError,
-    LayerRef, LayerTarget, LayerView, MountCounter, MountOptions, RemapRequest, Stacking,
+    LayerRef, LayerTarget, LayerView, MountCounter, MountOptions, OwnFiles, RemapRequest, Stacking,
     StageRequest, StagedLayer, StagedTree, SyncMode, Trash, TreeRequest, TreeRoot, Usage,
     UserAdded, fallback,
 };
@@ -23,7 +23,7 @@ use crate::contents::OverlayContents;
 use crate::core::Core;
 use crate::diff::NativeDiff;
 use crate::flaws;
-use crate::mounting::{make_mount_point, mount, mount_point, view, will_do};
+use crate::mounting::{Shift, make_mount_point, mount, mount_point, view, will_do};
 use crate::names::{DIFF, WORK};
 use crate::remap::{Remap, remap};
 use crate::removal::remove;
@@ -176,7 +176,26 @@ impl Driver for OverlayDriver {
     }
 
     fn view(&self, id: &LayerId, mount_label: &str) -> Result<LayerView<'_>, LayerError> {
-        view(&self.core, &self.core.homes.require(id)?, mount_label)
+        let layer = self.core.homes.require(id)?;
+        view(&self.core, &layer, mount_label, None)
+    }
+
+    fn view_shifted(
+        &self,
+        id: &LayerId,
+        mount_label: &str,
+        maps: &IdMappings,
+        own_files: OwnFiles,
+    ) -> Result<LayerView<'_>, LayerError> {
+        if !self.core.can_shift(maps) {
+            return Err(LayerError::NotSupported {
+                driver: NAME,
+                operation: "show owners shifted here",
+            });
+        }
+        let layer = self.core.homes.require(id)?;
+        let shift = Shift { maps, own_files };
+        view(&self.core, &layer, mount_label, Some(shift))
     }
 
     fn apply_target(&self, id: &LayerId, _label: &str) -> Result<Box<dyn LayerTarget>, LayerError> {
@@ -241,6 +260,10 @@ impl Driver for OverlayDriver {
 
     fn supports_shifting(&self, maps: &IdMappings) -> bool {
         self.core.can_shift(maps)
+    }
+
+    fn writes_ids_outside(&self) -> bool {
+        self.core.mount_program.is_none()
     }
 
     fn additional_layer(

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use layerhold_driver::{LayerError, LayerView, MountOptions, Shifting};
-use layerhold_idmap::{HostOwner, IdMappings};
+use layerhold_driver::{LayerError, LayerView, MountOptions, OwnFiles, Shifting};
+use layerhold_idmap::{ContainerOwner, HostOwner, IdMappings};
 use layerhold_sys::mountinfo::read_mounts;
 use layerhold_sys::{Dir, FsMagic, PathError, canonical_ambient, remove_tree};
 
@@ -91,7 +91,11 @@ pub(crate) fn mount(
         .as_ref()
         .filter(|maps| !maps.is_identity() && options.shifting == Shifting::Allowed)
         .filter(|maps| core.can_shift(maps));
-    if let (Some(maps), Writing::ToDiff) = (maps, writing) {
+    let is_written_outside = writing == Writing::ToDiff || options.own_files == OwnFiles::Outside;
+    if let Some(maps) = maps
+        && is_writable
+        && is_written_outside
+    {
         shift_root(core, layer, maps)?;
     }
     if let Some(program) = &core.mount_program {
@@ -108,7 +112,11 @@ pub(crate) fn mount(
                 true => layer.dir().clone(),
                 false => Dir::create_ambient_all(run_dir(core, layer), PRIVATE_MODE)?,
             };
-            Some(ShiftedLowers::put(&mut recipe, maps, &dir)?)
+            let as_they_are = match writing {
+                Writing::Never => own_lowers(options.own_files),
+                Writing::ToDiff => 0,
+            };
+            Some(ShiftedLowers::put(&mut recipe, as_they_are, maps, &dir)?)
         }
         None => None,
     };
@@ -117,17 +125,35 @@ pub(crate) fn mount(
     outcome
 }
 
+/// How many of the lower directories show their owners as they are: the first one where the layer's own files belong to IDs
+/// outside.
+fn own_lowers(own_files: OwnFiles) -> usize {
+    match own_files {
+        OwnFiles::Inside => 0,
+        OwnFiles::Outside => 1,
+    }
+}
+
+/// By which maps a view shows owners shifted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shift<'a> {
+    pub(crate) maps: &'a IdMappings,
+    pub(crate) own_files: OwnFiles,
+}
+
 /// Opens the merged tree of a layer for reading where nobody else sees it.
 pub(crate) fn view<'a>(
     core: &'a Core,
     layer: &LayerDir,
     label: &str,
+    shift: Option<Shift<'_>>,
 ) -> Result<LayerView<'a>, LayerError> {
     let words = mount_words(core, &MountOptions::read_only());
     let mut recipe = recipe(core, layer, Writing::Never, words)?;
     recipe.label = label.to_owned();
-    let is_placeless =
-        core.mount_program.is_none() && core.api == layerhold_sys::OverlayApi::Context;
+    let is_placeless = core.mount_program.is_none()
+        && core.api == layerhold_sys::OverlayApi::Context
+        && shift.is_none();
     let area = match is_placeless {
         true => None,
         false => Some(core.area_for_views()?),
@@ -139,14 +165,21 @@ pub(crate) fn view<'a>(
         }
         None => layer.merged(),
     };
-    let mounted = match &core.mount_program {
-        Some(program) => ProgramMount {
+    let mounted = match (&core.mount_program, shift, &area) {
+        (Some(program), shift, _) => ProgramMount {
             program,
-            maps: None,
+            maps: shift.map(|shift| shift.maps),
             keeps_permissions: core.options.force_mask.is_some(),
         }
         .mount_privately(&recipe, &place)?,
-        None => recipe.mount_privately(&place, core.api)?,
+        (None, Some(Shift { maps, own_files }), Some(area)) => {
+            let as_they_are = own_lowers(own_files);
+            let shifted = ShiftedLowers::put(&mut recipe, as_they_are, maps, area.dir())?;
+            let mounted = recipe.mount_privately(&place, core.api)?;
+            drop(shifted);
+            mounted
+        }
+        (None, _, _) => recipe.mount_privately(&place, core.api)?,
     };
     let root = mounted.root().ok_or_else(|| LayerError::Unknown {
         id: layer.id().clone(),
@@ -248,23 +281,58 @@ fn forget_volatile(work: &Dir) -> Result<(), PathError> {
     }
 }
 
-/// The upper directory holds owners as they are outside. Its root was made before anybody knew who would be root.
+/// Gives the root of the upper directory its owner in the container. It was made with the one of the layer below, before
+/// it was known by which maps the layer would be mounted.
+///
+/// The kernel shows the upper directory as it is, so IDs outside belong there. That an owner has a place in the maps says nothing
+/// before the first mount: the ID of root in the image may be the one of a user outside.
 fn shift_root(core: &Core, layer: &LayerDir, maps: &IdMappings) -> Result<(), LayerError> {
     let root = layer.open_diff()?;
     let stat = root.stat_self()?;
-    if maps
-        .to_container(HostOwner::new(stat.uid, stat.gid))
-        .is_ok()
-    {
+    let now = HostOwner::new(stat.uid, stat.gid);
+    let inside = ContainerOwner::new(stat.uid, stat.gid);
+    let shifts_upper = core.mount_program.is_some();
+    let has_place = match shifts_upper {
+        true => maps.to_host(inside).is_ok(),
+        false => maps.to_container(now).is_ok(),
+    };
+    if has_place && (shifts_upper || was_mounted(layer)?) {
         return Ok(());
     }
-    let owner = root_pair(maps)?;
+    let given = owner_below(core, layer)?;
+    if has_place && now != HostOwner::new(given.uid.get(), given.gid.get()) {
+        return Ok(());
+    }
+    let owner = match shifts_upper {
+        true => HostOwner::new(given.uid.get(), given.gid.get()),
+        false => maps.to_host(given).or_else(|_| root_pair(maps))?,
+    };
     Ok(crate::build::set_mode_and_owner(
         core,
         &root,
         stat.permissions(),
         owner,
     )?)
+}
+
+/// Whether the layer has been mounted for writing: overlayfs then makes a directory that is named like the work directory in it.
+fn was_mounted(layer: &LayerDir) -> Result<bool, PathError> {
+    match layer.dir().open_dir_nested("work/work") {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whom the root directory of the layer below belongs to, in an image: root, where there is none below.
+fn owner_below(core: &Core, layer: &LayerDir) -> Result<ContainerOwner, LayerError> {
+    let links = lower_of(&core.homes, layer)?;
+    let nearest = links.get(..1).unwrap_or_default();
+    let Some(below) = resolve(&core.homes, layer, nearest)?.pop() else {
+        return Ok(ContainerOwner::default());
+    };
+    let stat = below.open_diff()?.stat_self()?;
+    Ok(ContainerOwner::new(stat.uid, stat.gid))
 }
 
 /// Whether a mount that somebody else made will do: one that nothing can be written to is not what a container needs.

@@ -43,7 +43,7 @@ pub(crate) fn remap(remap: &Remap<'_>) -> Result<(), LayerError> {
         Some(_) => remap.by_directories()?,
         None => remap.by_mount()?,
     }
-    rotate(remap.core, dir, owner)?;
+    rotate(remap.core, dir, remap.request)?;
     renew_work(remap.core, dir, owner)?;
     Ok(())
 }
@@ -85,7 +85,7 @@ impl Remap<'_> {
 }
 
 /// Moves all directories of contents one down and makes a new one on top.
-fn rotate(core: &Core, dir: &Dir, owner: HostOwner) -> Result<(), PathError> {
+fn rotate(core: &Core, dir: &Dir, request: &RemapRequest<'_>) -> Result<(), LayerError> {
     let names = diff_names(dir)?;
     for (n, name) in names.iter().enumerate().rev() {
         let next = diff_name(n.saturating_add(1));
@@ -94,16 +94,18 @@ fn rotate(core: &Core, dir: &Dir, owner: HostOwner) -> Result<(), PathError> {
         }
     }
     let old = dir.open_dir(diff_name(1))?;
-    let mode = match core.options.force_mask {
-        Some(mask) => mask,
-        None => old.stat_self()?.permissions(),
-    };
+    let stat = old.stat_self()?;
+    let owner = request.owner_of_root(HostOwner::new(stat.uid, stat.gid))?;
+    let mode = core
+        .options
+        .force_mask
+        .unwrap_or_else(|| stat.permissions());
     dir.create_dir(DIFF, PRIVATE_MODE)?;
     let new = dir.open_dir(DIFF)?;
     if let Some(real) = xattr::get(&old, OVERRIDE_STAT_XATTR)? {
         xattr::set(&new, OVERRIDE_STAT_XATTR, &real)?;
     }
-    set_mode_and_owner(core, &new, mode, owner)
+    Ok(set_mode_and_owner(core, &new, mode, owner)?)
 }
 
 /// The kernel's notes in the work directory are about the old upper directory.

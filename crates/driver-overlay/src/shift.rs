@@ -22,10 +22,11 @@ pub(crate) struct ShiftedLowers {
 }
 
 impl ShiftedLowers {
-    /// Puts shifted directories in place of the lower ones. There is one mount for each home, however many layers are in
+    /// Puts shifted directories in place of the lower ones, but for the first `as_they_are`. There is one mount for each home, however many layers are in
     /// it; mount points are made in [`MAPPED`] of `dir`.
     pub(crate) fn put(
         recipe: &mut Recipe,
+        as_they_are: usize,
         maps: &IdMappings,
         dir: &Dir,
     ) -> Result<Self, LayerError> {
@@ -36,7 +37,7 @@ impl ShiftedLowers {
             mounted: Vec::new(),
         };
         let mut known: Vec<(PathBuf, PathBuf)> = Vec::new();
-        for lower in &mut recipe.lowers {
+        for lower in recipe.lowers.iter_mut().skip(as_they_are) {
             let copy = match known.iter().find(|(home, _)| *home == lower.home) {
                 Some((_, copy)) => copy.clone(),
                 None => {

@@ -140,13 +140,15 @@ fn set_root_owner(root: &Dir, owner: HostOwner, rules: CopyRules) -> Result<(), 
     }
 }
 
-/// Rewrites the owners of a whole layer, its root directory included (Go: drivers/vfs/driver.go, `UpdateLayerIDMap`).
+/// Rewrites the owners of a whole layer, its root directory included (Go: drivers/vfs/driver.go, `UpdateLayerIDMap`, which
+/// gives the root directory to the mapped superuser whoever has it in the image).
 pub(crate) fn remap_layer(
     root: &Dir,
     request: &RemapRequest<'_>,
     rules: CopyRules,
 ) -> Result<(), LayerError> {
-    let owner = request.to.root_pair().map_err(LayerError::RootPair)?;
+    let stat = root.stat_self()?;
+    let owner = request.owner_of_root(HostOwner::new(stat.uid, stat.gid))?;
     remap_tree(root, request, HardLinks::OneInode)?;
     Ok(set_root_owner(root, owner, rules)?)
 }

@@ -3,6 +3,17 @@
 use layerhold_idmap::IdMappings;
 use layerhold_ids::LayerId;
 
+/// Which files of the tree that a layer shows lie on disk under its maps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TreeOwners {
+    /// All of them: their owners were written or rewritten so.
+    #[default]
+    OnDisk,
+    /// Only those that the layer itself holds: it is that of a container whose mount shows the owners of the layers below shifted
+    /// by these maps ([`Driver::writes_ids_outside`](crate::Driver::writes_ids_outside)).
+    OfContainer,
+}
+
 /// The difference between a layer and its parent.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -11,10 +22,14 @@ pub struct DiffRequest<'a> {
     pub id: &'a LayerId,
     /// The maps under which the layer's owners are on disk.
     pub id_maps: IdMappings,
+    /// What these maps apply to.
+    pub owners: TreeOwners,
     /// The layer compared with; `None` compares with nothing.
     pub parent: Option<&'a LayerId>,
     /// The maps under which the parent's owners are on disk.
     pub parent_maps: IdMappings,
+    /// What the parent's maps apply to.
+    pub parent_owners: TreeOwners,
     /// The SELinux label for mounts; empty for none.
     pub mount_label: &'a str,
 }
@@ -26,8 +41,10 @@ impl<'a> DiffRequest<'a> {
         Self {
             id,
             id_maps: IdMappings::default(),
+            owners: TreeOwners::OnDisk,
             parent: None,
             parent_maps: IdMappings::default(),
+            parent_owners: TreeOwners::OnDisk,
             mount_label: "",
         }
     }
@@ -43,6 +60,20 @@ impl<'a> DiffRequest<'a> {
     #[must_use]
     pub fn with_id_maps(mut self, maps: IdMappings) -> Self {
         self.id_maps = maps;
+        self
+    }
+
+    /// Sets what the layer's maps apply to.
+    #[must_use]
+    pub fn with_owners(mut self, owners: TreeOwners) -> Self {
+        self.owners = owners;
+        self
+    }
+
+    /// Sets what the parent's maps apply to.
+    #[must_use]
+    pub fn with_parent_owners(mut self, owners: TreeOwners) -> Self {
+        self.parent_owners = owners;
         self
     }
 

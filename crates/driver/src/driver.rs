@@ -17,7 +17,7 @@ use crate::diff::DiffRequest;
 use crate::error::LayerError;
 use crate::fallback;
 use crate::flaw::Flaw;
-use crate::mount::MountOptions;
+use crate::mount::{MountOptions, OwnFiles};
 use crate::remap::RemapRequest;
 use crate::stage::{StageRequest, StagedLayer};
 use crate::sync::SyncMode;
@@ -28,6 +28,8 @@ use crate::view::LayerView;
 
 /// What drivers that cannot [`stage_tree`](Driver::stage_tree) cannot do.
 const TAKE_TREES: &str = "take trees that somebody else fills";
+/// What drivers that cannot [`view_shifted`](Driver::view_shifted) cannot do.
+const SHOW_SHIFTED: &str = "show owners shifted";
 
 /// Keeps the contents of layers on disk.
 ///
@@ -171,6 +173,24 @@ pub trait Driver: Send + Sync + Debug {
         LayerView::of_mount(self, id, mount_label)
     }
 
+    /// As [`view`](Self::view), with owners shifted by `maps` as a mount for a container shows them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`view`](Self::view), and [`LayerError::NotSupported`] where this driver cannot shift owners by these maps.
+    fn view_shifted(
+        &self,
+        _id: &LayerId,
+        _mount_label: &str,
+        _maps: &IdMappings,
+        _own_files: OwnFiles,
+    ) -> Result<LayerView<'_>, LayerError> {
+        Err(LayerError::NotSupported {
+            driver: self.name(),
+            operation: SHOW_SHIFTED,
+        })
+    }
+
     /// Opens the files that a layer itself takes space with, as they lie on the disk: all of it where each layer is a full copy
     /// (vfs), what it changes where layers are stacked (overlay). For counting them and for sharing blocks among them, so
     /// names and attributes may be those of the driver (whiteouts). `None` when the driver has no such tree, or another program
@@ -218,6 +238,13 @@ pub trait Driver: Send + Sync + Debug {
 
     /// Tells whether mounts can show a layer under these maps without owners being rewritten.
     fn supports_shifting(&self, _maps: &IdMappings) -> bool {
+        false
+    }
+
+    /// Tells whether what is written to a mount that shows owners shifted belongs to IDs outside on disk, unlike the files of
+    /// the layers below. That is so where the kernel shifts lower directories; a program that shifts the upper one too writes
+    /// IDs inside.
+    fn writes_ids_outside(&self) -> bool {
         false
     }
 

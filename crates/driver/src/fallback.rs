@@ -4,14 +4,17 @@ use std::io::{BufWriter, Read, Write};
 
 use layerhold_archive::layerhold_tar_format::Reader;
 use layerhold_archive::{
-    Change, ChownErrors, PackOptions, Unpacker, changes_size, compare, pack, pack_changes,
+    Change, ChownErrors, PackOptions, UnmappedOwners, Unpacker, changes_size, compare, pack,
+    pack_changes,
 };
 use layerhold_idmap::IdMappings;
+use layerhold_ids::LayerId;
 
 use crate::apply::{ApplyRequest, ApplySummary, LayerTarget};
-use crate::diff::DiffRequest;
+use crate::diff::{DiffRequest, TreeOwners};
 use crate::driver::Driver;
 use crate::error::LayerError;
+use crate::mount::OwnFiles;
 use crate::view::LayerView;
 
 /// Headers and small files are joined to pieces of this size.
@@ -19,8 +22,14 @@ const PACK_BUFFER: usize = 128 * 1024;
 
 /// The layer and, when there is one, its parent.
 struct Trees<'a> {
-    layer: LayerView<'a>,
-    parent: Option<LayerView<'a>>,
+    layer: Tree<'a>,
+    parent: Option<Tree<'a>>,
+}
+
+/// What a layer shows, and the maps that its owners are under.
+struct Tree<'a> {
+    view: LayerView<'a>,
+    maps: IdMappings,
 }
 
 impl<'a> Trees<'a> {
@@ -28,22 +37,65 @@ impl<'a> Trees<'a> {
         driver: &'a D,
         request: &DiffRequest<'_>,
     ) -> Result<Self, LayerError> {
-        let view = |id| driver.view(id, request.mount_label);
-        Ok(Self {
-            layer: view(request.id)?,
-            parent: request.parent.map(view).transpose()?,
-        })
+        let layer = Tree::open(
+            driver,
+            request,
+            request.id,
+            &request.id_maps,
+            request.owners,
+        )?;
+        let parent = match request.parent {
+            Some(parent) => Some(Self::open_parent(driver, request, parent)?),
+            None => None,
+        };
+        Ok(Self { layer, parent })
     }
 
-    fn compare(&self, request: &DiffRequest<'_>) -> Result<Vec<Change>, LayerError> {
-        let old = self.parent.as_ref().map(LayerView::root);
-        compare(
-            self.layer.root(),
-            &request.id_maps,
-            old,
-            &request.parent_maps,
-        )
-        .map_err(LayerError::Compare)
+    /// A parent without maps is looked at as the container sees it. Owners that have no place in its maps are one and
+    /// the same there, and must not count as changed.
+    fn open_parent<D: Driver + ?Sized>(
+        driver: &'a D,
+        request: &DiffRequest<'_>,
+        parent: &LayerId,
+    ) -> Result<Tree<'a>, LayerError> {
+        let (maps, owners) = (&request.parent_maps, request.parent_owners);
+        if request.owners == TreeOwners::OfContainer && maps.is_identity() {
+            let (maps, label) = (&request.id_maps, request.mount_label);
+            return Ok(Tree {
+                view: driver.view_shifted(parent, label, maps, OwnFiles::Inside)?,
+                maps: maps.clone(),
+            });
+        }
+        Tree::open(driver, request, parent, maps, owners)
+    }
+
+    fn compare(&self) -> Result<Vec<Change>, LayerError> {
+        let (old, old_maps) = match &self.parent {
+            Some(parent) => (Some(parent.view.root()), &parent.maps),
+            None => (None, &IdMappings::IDENTITY),
+        };
+        compare(self.layer.view.root(), &self.layer.maps, old, old_maps)
+            .map_err(LayerError::Compare)
+    }
+}
+
+impl<'a> Tree<'a> {
+    fn open<D: Driver + ?Sized>(
+        driver: &'a D,
+        request: &DiffRequest<'_>,
+        id: &LayerId,
+        maps: &IdMappings,
+        owners: TreeOwners,
+    ) -> Result<Self, LayerError> {
+        let label = request.mount_label;
+        let view = match owners {
+            TreeOwners::OnDisk => driver.view(id, label)?,
+            TreeOwners::OfContainer => driver.view_shifted(id, label, maps, OwnFiles::Outside)?,
+        };
+        Ok(Self {
+            view,
+            maps: maps.clone(),
+        })
     }
 }
 
@@ -56,7 +108,7 @@ pub fn changes<D: Driver + ?Sized>(
     driver: &D,
     request: &DiffRequest<'_>,
 ) -> Result<Vec<Change>, LayerError> {
-    Trees::open(driver, request)?.compare(request)
+    Trees::open(driver, request)?.compare()
 }
 
 /// Adds up the files that differ.
@@ -69,8 +121,8 @@ pub fn diff_size<D: Driver + ?Sized>(
     request: &DiffRequest<'_>,
 ) -> Result<u64, LayerError> {
     let trees = Trees::open(driver, request)?;
-    let changes = trees.compare(request)?;
-    changes_size(trees.layer.root(), &changes).map_err(LayerError::Compare)
+    let changes = trees.compare()?;
+    changes_size(trees.layer.view.root(), &changes).map_err(LayerError::Compare)
 }
 
 /// Packs what differs; the whole tree when there is no parent.
@@ -85,15 +137,16 @@ pub fn diff<D: Driver + ?Sized>(
 ) -> Result<(), LayerError> {
     let trees = Trees::open(driver, request)?;
     let (root, out) = (
-        trees.layer.root(),
+        trees.layer.view.root(),
         BufWriter::with_capacity(PACK_BUFFER, out),
     );
     let options = PackOptions {
         id_maps: request.id_maps.clone(),
+        unmapped: UnmappedOwners::Overflow,
         ..PackOptions::default()
     };
     let packed = match trees.parent {
-        Some(_) => pack_changes(root, &trees.compare(request)?, &options, out),
+        Some(_) => pack_changes(root, &trees.compare()?, &options, out),
         None => pack(root, &options, out),
     };
     packed

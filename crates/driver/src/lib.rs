@@ -60,11 +60,11 @@ pub use copy::{
 };
 pub use counter::{AnyMount, FsMount, MountChecker, MountCounter, UserAdded};
 pub use detect::{PRIORITY, detect, prior_drivers};
-pub use diff::DiffRequest;
+pub use diff::{DiffRequest, TreeOwners};
 pub use driver::Driver;
 pub use error::LayerError;
 pub use flaw::{Flaw, Mending};
-pub use mount::{MountDurability, MountOptions, Shifting};
+pub use mount::{MountDurability, MountOptions, OwnFiles, Shifting};
 pub use option::{DriverOption, OptionError};
 pub use registry::{AlreadyRegistered, DriverFactory, OpenError, Registry};
 pub use remap::{HardLinks, RemapRequest, remap_tree};

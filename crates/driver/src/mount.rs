@@ -16,6 +16,21 @@ pub struct MountOptions {
     pub durability: MountDurability,
     /// Whether the driver may show owners shifted.
     pub shifting: Shifting,
+    /// Whose IDs own the files of the layer itself where owners are shown shifted.
+    pub own_files: OwnFiles,
+}
+
+/// Whose IDs own the files that a layer itself holds, where a mount shows owners shifted. Those of the layers below always are
+/// IDs inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OwnFiles {
+    /// IDs inside of the container, like those of an image: they are shifted too.
+    #[default]
+    Inside,
+    /// IDs outside: they were written by the container, through a mount with shifted owners
+    /// ([`Driver::writes_ids_outside`](crate::Driver::writes_ids_outside)). What a mount for writing changes is written so
+    /// in any case.
+    Outside,
 }
 
 /// Whether what is written to a mount has to survive a crash.
@@ -86,6 +101,13 @@ impl MountOptions {
     #[must_use]
     pub fn with_shifting(mut self, shifting: Shifting) -> Self {
         self.shifting = shifting;
+        self
+    }
+
+    /// Sets whose IDs own the layer's own files.
+    #[must_use]
+    pub fn with_own_files(mut self, own_files: OwnFiles) -> Self {
+        self.own_files = own_files;
         self
     }
 

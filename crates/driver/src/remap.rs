@@ -7,7 +7,9 @@ use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use layerhold_idmap::{ContainerOwner, HostOwner, IdMappings};
+use layerhold_idmap::{
+    ContainerOwner, HostId, HostOwner, IdMap, IdMappings, UnmappedError, capability_for,
+};
 use layerhold_sys::{Dir, FileType, Stat, Times, xattr};
 
 use crate::error::LayerError;
@@ -54,29 +56,66 @@ impl<'a> RemapRequest<'a> {
     /// Returns the owner on disk for one that is there now (Go: drivers/chown_unix.go).
     ///
     /// An owner without a container ID is an error, but root's passes: a parent that should have been mapped and was not
-    /// is repaired that way. A container ID without a host ID becomes the overflow ID.
-    fn map(&self, stat: &Stat, path: impl FnOnce() -> PathBuf) -> Result<(u32, u32), LayerError> {
-        let mut owner = ContainerOwner::new(stat.uid, stat.gid);
-        if !self.from.is_identity() {
-            match self.from.to_container(HostOwner::new(stat.uid, stat.gid)) {
-                Ok(inside) => owner = inside,
-                Err(_) if (stat.uid, stat.gid) == (0, 0) => {}
-                Err(source) => {
-                    let path = path();
-                    return Err(LayerError::Map {
-                        path,
-                        uid: stat.uid,
-                        gid: stat.gid,
-                        source,
-                    });
-                }
-            }
+    /// is repaired that way; and so does what an earlier rewriting put in place of a container ID without a host ID. Such an ID
+    /// becomes [`IdMap::overflow`] of the new maps.
+    fn map(&self, owner: HostOwner) -> Result<HostOwner, UnmappedError> {
+        Ok(self.to.to_host_or_overflow(self.inside(owner)?))
+    }
+
+    /// Returns the new owner of the root directory of a layer, which [`remap_tree`] leaves to the driver: that of an image
+    /// goes through the maps as every other does; one that has no place in them becomes the superuser inside.
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::RootPair`] for maps without a superuser.
+    pub fn owner_of_root(&self, now: HostOwner) -> Result<HostOwner, LayerError> {
+        let root = self.to.root_pair().map_err(LayerError::RootPair)?;
+        Ok(match self.inside(now) {
+            Ok(inside) => self.to.to_host(inside).unwrap_or(root),
+            Err(_) => root,
+        })
+    }
+
+    fn inside(&self, owner: HostOwner) -> Result<ContainerOwner, UnmappedError> {
+        if owner == HostOwner::new(0, 0) {
+            let root = |map: &IdMap| map.to_container(HostId::ROOT).unwrap_or_default();
+            return Ok(ContainerOwner {
+                uid: root(&self.from.uids),
+                gid: root(&self.from.gids),
+            });
         }
-        if self.to.is_identity() {
-            return Ok((owner.uid.get(), owner.gid.get()));
+        let inside = |map: &IdMap, id: HostId| match map.to_container(id) {
+            Err(_) if id == map.overflow() => Ok(map.to_container_or_overflow(id)),
+            other => other,
+        };
+        Ok(ContainerOwner {
+            uid: inside(&self.from.uids, owner.uid)?,
+            gid: inside(&self.from.gids, owner.gid)?,
+        })
+    }
+
+    /// Returns a file capability for the new maps; `None` if it is the same.
+    fn map_capability(&self, value: &[u8]) -> Option<Vec<u8>> {
+        capability_for(value, |id| {
+            let inside = self.from.uids.to_container(HostId::new(id)).ok()?;
+            Some(self.to.uids.to_host(inside).ok()?.get())
+        })
+    }
+
+    fn map_at(
+        &self,
+        stat: &Stat,
+        path: impl FnOnce() -> PathBuf,
+    ) -> Result<(u32, u32), LayerError> {
+        match self.map(HostOwner::new(stat.uid, stat.gid)) {
+            Ok(owner) => Ok((owner.uid.get(), owner.gid.get())),
+            Err(source) => Err(LayerError::Map {
+                path: path(),
+                uid: stat.uid,
+                gid: stat.gid,
+                source,
+            }),
         }
-        let outside = self.to.to_host_overflow(owner, HostOwner::OVERFLOW);
-        Ok((outside.uid.get(), outside.gid.get()))
     }
 }
 
@@ -175,7 +214,7 @@ impl Walk<'_> {
         if let Some(done) = self.second_name(dir, name, &stat)? {
             return Ok(done);
         }
-        let (uid, gid) = self.request.map(&stat, || dir.path().join(name))?;
+        let (uid, gid) = self.request.map_at(&stat, || dir.path().join(name))?;
         if (uid, gid) == (stat.uid, stat.gid) {
             return Ok(Done::OwnerOnly);
         }
@@ -190,7 +229,13 @@ impl Walk<'_> {
             dir.set_mode(name, stat.permissions())?;
         }
         if let Some(capability) = capability {
-            xattr::set_at(dir, name, CAPABILITY, &capability)?;
+            let mapped = self.request.map_capability(&capability);
+            xattr::set_at(
+                dir,
+                name,
+                CAPABILITY,
+                mapped.as_ref().unwrap_or(&capability),
+            )?;
         }
         Ok(Done::OwnerOnly)
     }

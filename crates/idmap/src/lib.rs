@@ -22,6 +22,7 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 mod auto;
+mod capability;
 mod id;
 mod kernel;
 mod kind;
@@ -37,11 +38,12 @@ mod set;
 mod subid;
 
 pub use auto::auto_map;
+pub use capability::capability_for;
 pub use id::{ContainerId32, HostId, Id};
 pub use kernel::KernelMapError;
 pub use kind::IdKind;
-pub use map::{IdMap, UnmappedError};
-pub use mappings::{ContainerOwner, DEFAULT_OVERFLOW_ID, HostOwner, IdMappings};
+pub use map::{DEFAULT_OVERFLOW_ID, IdMap, UnmappedError};
+pub use mappings::{ContainerOwner, HostOwner, IdMappings};
 pub use options::{IdMappingOptions, MapChoice, MappingRequest, ResolveError};
 pub use overlap::OverlapError;
 pub use override_stat::{OVERRIDE_STAT_XATTR, OverrideKind, OverrideStat, OverrideStatError};

@@ -18,6 +18,10 @@ pub enum UnmappedError {
     Container(ContainerId32),
 }
 
+/// The ID that stands for what a map lacks. The kernel's own value can be set in `/proc/sys/kernel/overflowuid`, but Go
+/// reads that file with its line end and so always falls back to this one (Go: pkg/idtools/idtools.go, `getOverflowUID`).
+pub const DEFAULT_OVERFLOW_ID: u32 = 65534;
+
 /// A map between the IDs inside and outside of a user namespace; without ranges, the identity.
 ///
 /// Where ranges overlap, the first one counts. Overlaps are accepted because stored records may have them; they are
@@ -83,6 +87,47 @@ impl IdMap {
             .iter()
             .find_map(|range| range.to_container(id))
             .ok_or(UnmappedError::Host(id))
+    }
+
+    /// Translates an ID from inside to outside, with [`overflow`](Self::overflow) for what is not mapped.
+    #[must_use]
+    pub fn to_host_or_overflow(&self, id: ContainerId32) -> HostId {
+        self.to_host(id).unwrap_or_else(|_| self.overflow())
+    }
+
+    /// Translates an ID from outside to inside as the kernel shows it there: as 65534 if it is not mapped.
+    #[must_use]
+    pub fn to_container_or_overflow(&self, id: HostId) -> ContainerId32 {
+        self.to_container(id)
+            .unwrap_or(ContainerId32::new(DEFAULT_OVERFLOW_ID))
+    }
+
+    /// Returns the ID outside for what has no place in the map: one that is seen as 65534 inside.
+    ///
+    /// That is 65534 outside too, as in Go, unless the map gives that ID to somebody else inside, who would own what is not
+    /// theirs. Then it is an ID that is not mapped, so that the kernel shows it as 65534.
+    #[must_use]
+    pub fn overflow(&self) -> HostId {
+        let is_free = |id: HostId| {
+            self.to_container_or_overflow(id) == ContainerId32::new(DEFAULT_OVERFLOW_ID)
+        };
+        let usual = HostId::new(DEFAULT_OVERFLOW_ID);
+        if is_free(usual) {
+            return usual;
+        }
+        // Where ranges do not cover all IDs, one of them ends beside an ID that no range has.
+        let beside = self.ranges.iter().flat_map(|range| {
+            let span = range.host_span();
+            [Some(span.end), span.start.checked_sub(1)]
+        });
+        beside
+            .flatten()
+            .filter_map(|id| u32::try_from(id).ok())
+            // The kernel takes the largest number for "leave alone".
+            .filter(|id| *id != u32::MAX)
+            .map(HostId::new)
+            .find(|id| is_free(*id))
+            .unwrap_or(usual)
     }
 
     /// Returns the ID outside that stands for the superuser inside.
@@ -242,6 +287,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_mapped_belongs_to_nobody_inside() {
+        let cases: [(Ranges<'_>, u32); 7] = [
+            (&[], 65534),
+            (&[(0, 100_000, 1000)], 65534),
+            // Inside it is 65534 too.
+            (&[(0, 0, 65536)], 65534),
+            (&[(0, 65_000, 1000)], 66_000),
+            (&[(0, 65_000, 1000), (1000, 64_990, 10)], 66_000),
+            (&[(0, 65_000, 1000), (1000, 66_000, 5)], 64_999),
+            (&[(0, 5, u64::from(u32::MAX) - 5)], 4),
+        ];
+        for (ranges, expected) in cases {
+            let map = map(ranges);
+            assert_eq!(map.overflow(), HostId::new(expected), "{ranges:?}");
+            let seen = map.to_container_or_overflow(map.overflow());
+            assert_eq!(seen, ContainerId32::new(65534), "{ranges:?}");
+        }
+    }
+
+    #[test]
     fn contiguous() {
         let cases: [(Ranges<'_>, bool); 8] = [
             (&[], true),
@@ -287,6 +352,7 @@ mod tests {
         fn no_numbers_panic(ranges in prop::collection::vec((any::<u32>(), any::<u32>(), any::<u64>()), 0..5), id: u32) {
             let map = map(&ranges);
             let _results = (map.to_host(ContainerId32::new(id)), map.to_container(HostId::new(id)), map.root());
+            let _overflows = (map.overflow(), map.to_host_or_overflow(ContainerId32::new(id)));
             let _checks = (map.is_contiguous(), map.check_overlaps(), map.host_ids(), map.container_ids());
         }
     }

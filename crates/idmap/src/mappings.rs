@@ -2,10 +2,6 @@
 
 use crate::{ContainerId32, HostId, IdMap, UnmappedError};
 
-/// The ID that stands for what a map lacks. The kernel's own value can be set in `/proc/sys/kernel/overflowuid`, but Go
-/// reads that file with its line end and so always falls back to this one (Go: pkg/idtools/idtools.go, `getOverflowUID`).
-pub const DEFAULT_OVERFLOW_ID: u32 = 65534;
-
 /// The owner of a file as the filesystem holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct HostOwner {
@@ -33,9 +29,6 @@ impl HostOwner {
             gid: HostId::new(gid),
         }
     }
-
-    /// The owner that stands for what a map lacks.
-    pub const OVERFLOW: Self = Self::new(DEFAULT_OVERFLOW_ID, DEFAULT_OVERFLOW_ID);
 }
 
 impl ContainerOwner {
@@ -101,15 +94,24 @@ impl IdMappings {
         })
     }
 
-    /// Translates an owner from inside to outside, with `overflow` for what is not mapped.
+    /// Translates an owner from inside to outside, with [`IdMap::overflow`] for what is not mapped.
     ///
-    /// An ID whose number already is that of the mapped superuser stays as it is: Go takes it for translated
-    /// (Go: pkg/idtools/idtools.go, `ToHostOverflow`).
+    /// Go leaves an ID alone whose number is that of the mapped superuser outside, and so makes the superuser inside the
+    /// owner of another user's files (Go: pkg/idtools/idtools.go, `ToHostOverflow`). Here every ID goes through the map.
     #[must_use]
-    pub fn to_host_overflow(&self, owner: ContainerOwner, overflow: HostOwner) -> HostOwner {
+    pub fn to_host_or_overflow(&self, owner: ContainerOwner) -> HostOwner {
         HostOwner {
-            uid: to_host_overflow(&self.uids, owner.uid, overflow.uid),
-            gid: to_host_overflow(&self.gids, owner.gid, overflow.gid),
+            uid: self.uids.to_host_or_overflow(owner.uid),
+            gid: self.gids.to_host_or_overflow(owner.gid),
+        }
+    }
+
+    /// Translates an owner from outside to inside as the kernel shows it there: as 65534 what is not mapped.
+    #[must_use]
+    pub fn to_container_or_overflow(&self, owner: HostOwner) -> ContainerOwner {
+        ContainerOwner {
+            uid: self.uids.to_container_or_overflow(owner.uid),
+            gid: self.gids.to_container_or_overflow(owner.gid),
         }
     }
 
@@ -123,13 +125,6 @@ impl IdMappings {
             uid: self.uids.root()?,
             gid: self.gids.root()?,
         })
-    }
-}
-
-fn to_host_overflow(map: &IdMap, id: ContainerId32, overflow: HostId) -> HostId {
-    match map.root() {
-        Ok(root) if root.get() == id.get() => root,
-        _ => map.to_host(id).unwrap_or(overflow),
     }
 }
 
@@ -163,20 +158,17 @@ mod tests {
 
     #[test]
     fn overflow() {
-        let over = |uid, gid| {
-            mappings().to_host_overflow(ContainerOwner::new(uid, gid), HostOwner::OVERFLOW)
-        };
+        let over = |uid, gid| mappings().to_host_or_overflow(ContainerOwner::new(uid, gid));
         assert_eq!(over(1, 99), HostOwner::new(1001, 65534));
         assert_eq!(over(99, 1), HostOwner::new(65534, 2001));
-        assert_eq!(over(1000, 1000), HostOwner::new(1000, 65534));
+        // The number of the mapped superuser outside is an ID like any other inside.
+        assert_eq!(over(1000, 2000), HostOwner::new(65534, 65534));
         let no_root = IdMappings::new(IdMap::new(vec![IdRange::new(5, 50, 2)]), IdMap::IDENTITY);
-        assert_eq!(
-            no_root.to_host_overflow(ContainerOwner::new(5, 5), HostOwner::new(7, 8)),
-            HostOwner::new(50, 5)
-        );
-        assert_eq!(
-            no_root.to_host_overflow(ContainerOwner::new(0, 0), HostOwner::new(7, 8)),
-            HostOwner::new(7, 0)
-        );
+        let over = |uid, gid| no_root.to_host_or_overflow(ContainerOwner::new(uid, gid));
+        assert_eq!(over(5, 5), HostOwner::new(50, 5));
+        assert_eq!(over(0, 0), HostOwner::new(65534, 0));
+        let inside = |uid, gid| no_root.to_container_or_overflow(HostOwner::new(uid, gid));
+        assert_eq!(inside(51, 51), ContainerOwner::new(6, 51));
+        assert_eq!(inside(5, 5), ContainerOwner::new(65534, 5));
     }
 }

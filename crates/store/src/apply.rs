@@ -52,7 +52,7 @@ impl Store {
         let tar_split = area.stage_addition();
         let mut recorder = Recorder::new(BufWriter::new(tar_split.create_file(FILE_MODE)?));
         let mut unpack_options = target.unpack_options();
-        unpack_options.id_maps = layer.id_maps();
+        unpack_options.id_maps = inner.owners_on_disk(&layer)?.maps;
         let unpacker = Unpacker::new(target.root(), unpack_options)?;
         let imported = import(reader, &mut recorder, unpacker, &ImportOptions::default()).map_err(
             |source| DiffError::Apply {

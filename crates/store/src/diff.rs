@@ -11,16 +11,16 @@ use std::sync::Arc;
 
 use layerhold_archive::{Change, Codec, CodecError, compressor, decompressor};
 use layerhold_driver::{DiffRequest, Driver, LayerContents};
-use layerhold_idmap::IdMappings;
 use layerhold_ids::LayerId;
 use layerhold_sys::{Dir, PathError};
 use layerhold_tar_split::ContentSource;
 
 use crate::additional_layer::Blob;
-use crate::error::{DiffError, LookupError};
+use crate::error::{AccessError, DiffError, LookupError};
 use crate::inner::Inner;
 use crate::layout::tar_split_name;
 use crate::lookup::{lookup, require};
+use crate::on_disk::OnDisk;
 use crate::pipe::{PipeReader, pipe};
 use crate::rebuilt::Rebuilt;
 use crate::records::Layer;
@@ -185,28 +185,17 @@ impl Store {
 pub(crate) struct Pair {
     pub(crate) to: Arc<Layer>,
     from: Option<Arc<Layer>>,
-    from_maps: IdMappings,
-    to_maps: IdMappings,
+    from_owners: OnDisk,
+    to_owners: OnDisk,
 }
 
 impl Pair {
-    pub(crate) fn new(from: Option<Arc<Layer>>, to: Arc<Layer>) -> Self {
-        let from_maps = from
-            .as_ref()
-            .map(|layer| layer.id_maps())
-            .unwrap_or_default();
-        Self {
-            to_maps: to.id_maps(),
-            from_maps,
-            from,
-            to,
-        }
-    }
-
     fn request(&self) -> DiffRequest<'_> {
         let request = DiffRequest::new(self.to.id())
-            .with_id_maps(self.to_maps.clone())
-            .with_parent_maps(self.from_maps.clone())
+            .with_id_maps(self.to_owners.maps.clone())
+            .with_owners(self.to_owners.applies_to)
+            .with_parent_maps(self.from_owners.maps.clone())
+            .with_parent_owners(self.from_owners.applies_to)
             .with_mount_label(self.to.mount_label());
         match &self.from {
             Some(from) => request.with_parent(from.id()),
@@ -232,7 +221,25 @@ impl Inner {
             (None, Some(parent)) => Some(require(&layers, parent.as_str())?),
             (None, None) => None,
         };
-        Ok(Pair::new(from, to))
+        Ok(self.pair_of(from, to)?)
+    }
+
+    /// Two layers with what is known of their owners.
+    pub(crate) fn pair_of(
+        &self,
+        from: Option<Arc<Layer>>,
+        to: Arc<Layer>,
+    ) -> Result<Pair, AccessError> {
+        let from_owners = match &from {
+            Some(from) => self.owners_on_disk(from)?,
+            None => OnDisk::default(),
+        };
+        Ok(Pair {
+            to_owners: self.owners_on_disk(&to)?,
+            from_owners,
+            from,
+            to,
+        })
     }
 
     pub(crate) fn pair_size(&self, pair: &Pair) -> Result<u64, DiffError> {
@@ -310,7 +317,7 @@ impl ContentSource for Files {
 #[derive(Debug)]
 pub(crate) enum LookupErrorOrAccess {
     Lookup(LookupError),
-    Access(crate::error::AccessError),
+    Access(AccessError),
 }
 
 impl From<LookupError> for LookupErrorOrAccess {
@@ -319,8 +326,8 @@ impl From<LookupError> for LookupErrorOrAccess {
     }
 }
 
-impl From<crate::error::AccessError> for LookupErrorOrAccess {
-    fn from(error: crate::error::AccessError) -> Self {
+impl From<AccessError> for LookupErrorOrAccess {
+    fn from(error: AccessError) -> Self {
         Self::Access(error)
     }
 }

@@ -72,6 +72,7 @@ mod lookup;
 mod mount;
 mod mount_image;
 mod mounts;
+mod on_disk;
 mod open;
 mod options;
 mod owners;

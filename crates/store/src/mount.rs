@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use layerhold_driver::{Driver, MountDurability, MountOptions, Shifting, Stacking};
+use layerhold_driver::{Driver, MountDurability, MountOptions, OwnFiles, Shifting, Stacking};
 use layerhold_ids::LayerId;
 use layerhold_json_store::ReadGuard;
 use layerhold_sys::Dir;
@@ -22,6 +22,7 @@ use crate::lookup::{
     by_id, find, is_exactly, is_exactly_container, lookup, refuse_additional, require,
 };
 use crate::mounts::{CountsGuard, MountCounts, Mounted};
+use crate::on_disk::mapped_container;
 use crate::options::VolatileMounts;
 use crate::records::{Container, Layer};
 use crate::shelves::Parts;
@@ -161,10 +162,13 @@ impl Inner {
                 container: Some(container),
             });
         }
-        Ok(Target {
-            layer: lookup(&layers, key)?,
-            container: None,
-        })
+        let layer = lookup(&layers, key)?;
+        // There is one mount, whichever of the two is named: it shows what the container is to see.
+        let container = match layer.id_maps().is_identity() {
+            true => mapped_container(&containers, layer.id()),
+            false => None,
+        };
+        Ok(Target { layer, container })
     }
 
     pub(crate) fn mount(
@@ -358,6 +362,7 @@ fn options(target: &Target, request: &MountRequest, volatile: VolatileMounts) ->
         options = options.with_shifting(Shifting::Disabled);
     }
     if let Some(container) = &target.container {
+        options = options.with_own_files(OwnFiles::Outside);
         for option in container.mount_options() {
             options = options.with_option(option);
         }

@@ -6,7 +6,6 @@ use layerhold_ids::LayerId;
 use layerhold_sys::tree_usage;
 
 use crate::big_data::total;
-use crate::diff::Pair;
 use crate::directories::Place;
 use crate::error::{DiffError, DirectoryError};
 use crate::lookup::{by_id, lookup, require};
@@ -58,7 +57,8 @@ impl Store {
                         .parent()
                         .map(|parent| require(&view.layers, parent.as_str()))
                         .transpose()?;
-                    self.inner.pair_size(&Pair::new(parent, layer.clone()))?
+                    self.inner
+                        .pair_size(&self.inner.pair_of(parent, layer.clone())?)?
                 }
             };
             sum = sum.saturating_add(size);
@@ -98,7 +98,7 @@ impl Store {
             Some(parent) => by_id(&view.layers, parent.as_str())?,
             None => None,
         };
-        sum = sum.saturating_add(self.inner.pair_size(&Pair::new(parent, layer))?);
+        sum = sum.saturating_add(self.inner.pair_size(&self.inner.pair_of(parent, layer)?)?);
         let record = container.record();
         let items = total(
             &view.containers,

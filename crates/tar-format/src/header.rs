@@ -91,11 +91,12 @@ impl Header {
 
     /// Extended attributes (`SCHILY.xattr.` records), sorted by name.
     ///
-    /// Empty values are left out: Go's reader drops them from its attribute map.
+    /// Values may be empty, but for those that mean something to the kernel: there an empty one is none, and setting it fails.
     pub fn xattrs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.records.iter().filter_map(|(key, value)| {
             let name = key.strip_prefix(crate::pax::XATTR_PREFIX)?;
-            (!value.is_empty()).then_some((name, value))
+            let is_kernels = name.starts_with(b"security.") || name.starts_with(b"system.");
+            (!value.is_empty() || !is_kernels).then_some((name, value))
         })
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use layerhold_idmap::IdMappings;
+use layerhold_idmap::{ContainerId32, HostId, IdMap, IdMappings};
 use layerhold_sys::{Dir, FileType, PathError, Stat, Timestamp, xattr};
 
 use crate::overlay_form::OverlayForm;
@@ -71,16 +71,23 @@ fn compared_xattrs(entry: &Entry<'_>) -> Result<BTreeMap<OsString, Vec<u8>>, Pat
 }
 
 /// Owners are compared as seen in the containers; where one has no counterpart
-/// there, as they are on disk.
+/// there, as they are on disk, and with what rewriting owners puts in its place.
 fn owners_differ(new: &Stat, new_maps: &IdMappings, old: &Stat, old_maps: &IdMappings) -> bool {
-    let on_disk = (old.uid, old.gid);
-    match crate::ids::to_container(new_maps, new.uid, new.gid) {
-        Some(new) => {
-            let old = crate::ids::to_container(old_maps, old.uid, old.gid);
-            new != old.unwrap_or(on_disk)
+    let differs = |new_map: &IdMap, new: u32, old_map: &IdMap, old: u32| match old_map
+        .to_container(HostId::new(old))
+    {
+        Ok(inside) => {
+            let expected = new_map.to_host_or_overflow(inside).get();
+            let is_unmapped = new_map.to_container(HostId::new(new)).is_err();
+            new != expected && !(is_unmapped && new == old)
         }
-        None => (new.uid, new.gid) != on_disk,
-    }
+        Err(_) => {
+            let inside = new_map.to_container(HostId::new(new));
+            old != inside.map_or(new, ContainerId32::get)
+        }
+    };
+    differs(&new_maps.uids, new.uid, &old_maps.uids, old.uid)
+        || differs(&new_maps.gids, new.gid, &old_maps.gids, old.gid)
 }
 
 /// A time without a fraction may be one that lost it in an archive.

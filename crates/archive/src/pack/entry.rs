@@ -5,12 +5,14 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 
+use layerhold_idmap::IdMappings;
 use layerhold_sys::{Dir, FileType, OpenOptions, PathError, Stat, split_device, stat_file, xattr};
 use layerhold_tar_format::{EntryKind, Header, TarTime};
 
 use crate::entry_path::shown;
+use crate::ids::CAPABILITY;
 use crate::overlay_form::{OverlayForm, USER_PREFIX};
-use crate::pack::{HeaderStyle, PackError, PackOptions};
+use crate::pack::{HeaderStyle, PackError, PackOptions, UnmappedOwners};
 use crate::whiteout::WHITEOUT_PREFIX;
 
 /// Something found in the tree, open where it has content or attributes.
@@ -137,9 +139,10 @@ impl Found {
         options: &PackOptions,
     ) -> Result<(), PackError> {
         let form = options.overlay.as_ref().map(|layers| layers.form);
+        let maps = &options.id_maps;
         let added = match &self.open {
-            Opened::File(file) => add_packed(file, header, form, "metacopy"),
-            Opened::Dir(dir) => add_packed(dir, header, form, "redirect"),
+            Opened::File(file) => add_packed(file, header, form, "metacopy", maps),
+            Opened::Dir(dir) => add_packed(dir, header, form, "redirect", maps),
             // The kernel allows none of these on anything else.
             Opened::Nothing => Ok(Attributes::Own),
         };
@@ -166,6 +169,7 @@ fn add_packed(
     header: &mut Header,
     form: Option<OverlayForm>,
     reference: &str,
+    maps: &IdMappings,
 ) -> Result<Attributes, PathError> {
     for key in xattr::list(file)? {
         let name = key.as_bytes();
@@ -175,36 +179,49 @@ fn add_packed(
         if is_packed(name, form)
             && let Some(value) = xattr::get(file, &key)?
         {
-            header.set_xattr(name, &value);
+            let inside = match name == CAPABILITY {
+                true => crate::ids::capability_to_container(maps, &value),
+                false => None,
+            };
+            header.set_xattr(name, inside.as_ref().unwrap_or(&value));
         }
     }
     Ok(Attributes::Own)
 }
 
 fn is_packed(name: &[u8], form: Option<OverlayForm>) -> bool {
-    matches!(name, b"security.capability" | b"security.ima")
+    name == CAPABILITY
+        || name == b"security.ima"
         || (name.starts_with(b"user.")
             && !name.starts_with(USER_PREFIX.as_bytes())
             && !form.is_some_and(|form| form.owns(name)))
 }
 
-/// Whiteouts belong to whoever made them, so theirs is not translated.
+/// Whiteouts belong to the process that mounted, so their owner is not translated.
 fn archived_owner(
     stat: &Stat,
     path: &[u8],
     options: &PackOptions,
 ) -> Result<(u32, u32), PackError> {
     let name = crate::entry_path::split(path).1;
-    if name.starts_with(WHITEOUT_PREFIX.as_bytes()) {
+    let is_device =
+        options.overlay.is_some() && stat.file_type() == FileType::CharDevice && stat.rdev == 0;
+    if is_device || name.starts_with(WHITEOUT_PREFIX.as_bytes()) {
         return Ok((stat.uid, stat.gid));
     }
-    crate::ids::to_container(&options.id_maps, stat.uid, stat.gid).ok_or_else(|| {
-        PackError::UnmappedOwner {
+    match crate::ids::to_container(&options.id_maps, stat.uid, stat.gid) {
+        Some(owner) => Ok(owner),
+        None if options.unmapped == UnmappedOwners::Overflow => Ok(crate::ids::seen_inside(
+            &options.id_maps,
+            stat.uid,
+            stat.gid,
+        )),
+        None => Err(PackError::UnmappedOwner {
             entry: shown(path),
             uid: stat.uid,
             gid: stat.gid,
-        }
-    })
+        }),
+    }
 }
 
 fn kind(file_type: FileType) -> EntryKind {

@@ -7,5 +7,5 @@ mod overlay;
 mod packer;
 
 pub use error::PackError;
-pub use options::{HeaderStyle, OverlayLayers, OwnerNames, PackOptions};
+pub use options::{HeaderStyle, OverlayLayers, OwnerNames, PackOptions, UnmappedOwners};
 pub use packer::{pack, pack_changes};

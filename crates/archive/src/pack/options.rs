@@ -71,12 +71,24 @@ fn names(text: &str) -> BTreeMap<u32, String> {
     found
 }
 
+/// What becomes of an owner on disk that has no place in the mappings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnmappedOwners {
+    /// Packing fails.
+    #[default]
+    Fail,
+    /// It is 65534 in the archive, as the kernel shows it in the container.
+    Overflow,
+}
+
 /// How to pack.
 #[derive(Clone, Debug, Default)]
 pub struct PackOptions {
     /// Owners on disk become owners in a container by these mappings; empty
     /// ones leave them as they are.
     pub id_maps: IdMappings,
+    /// What becomes of owners that have no place in them.
+    pub unmapped: UnmappedOwners,
     /// With this, the tree is the upper directory of an overlay.
     pub overlay: Option<OverlayLayers>,
     /// Stands for every modification time, for archives that come out the same.

@@ -5,10 +5,10 @@ use std::os::fd::AsFd;
 
 use layerhold_sys::{Dir, PathError, Stat, xattr};
 
-use crate::entry_path::os;
+use crate::entry_path::{os, shown};
 use crate::unpack::unpacker::{Place, Result, Unpacker, refused};
 use crate::unpack::wanted::{Wanted, Xattrs};
-use crate::unpack::{ChownErrors, UserNamespace};
+use crate::unpack::{ChownErrors, UnpackError, UserNamespace};
 
 /// Which attributes may be lost.
 #[derive(Clone, Copy, Debug)]
@@ -52,11 +52,12 @@ impl Unpacker {
     pub(super) fn check_owner(
         &mut self,
         path: &[u8],
+        (uid, gid): (u32, u32),
         done: std::result::Result<(), PathError>,
     ) -> Result<()> {
         match done {
             Err(source) if self.options.chown_errors == ChownErrors::Fail => {
-                Err(refused(path, source))
+                Err(owner_refused(path, (uid, gid), source))
             }
             Err(_) => {
                 self.summary.skipped_owners += 1;
@@ -134,7 +135,7 @@ impl Unpacker {
         match wanted.owner {
             Some((uid, gid)) if (stat.uid, stat.gid) != (uid, gid) => {
                 let done = dir.set_owner(name, Some(uid), Some(gid));
-                self.check_owner(path, done)?;
+                self.check_owner(path, (uid, gid), done)?;
                 Ok(true)
             }
             _ => Ok(false),
@@ -152,5 +153,40 @@ impl Unpacker {
     }
 }
 
+/// Says what would help where the owner is none of the user namespace, which the kernel tells by "invalid argument".
+pub(super) fn owner_refused(path: &[u8], (uid, gid): (u32, u32), source: PathError) -> UnpackError {
+    match source.kind() {
+        std::io::ErrorKind::InvalidInput => UnpackError::OwnerNotAvailable {
+            entry: shown(path),
+            uid,
+            gid,
+            source,
+        },
+        _ => refused(path, source),
+    }
+}
+
 /// "Operation not permitted", the same number on every Linux.
 const EPERM: i32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(number: i32) -> UnpackError {
+        let cause = std::io::Error::from_raw_os_error(number);
+        let source = PathError::new("set owner of", "/g/d/f", cause);
+        owner_refused(b"d/f", (5, 6), source)
+    }
+
+    #[test]
+    fn an_owner_that_the_namespace_lacks_is_told_with_what_helps() {
+        let invalid = 22;
+        assert_eq!(
+            refusal(invalid).to_string(),
+            "cannot give d/f the owner 5:6, which this user namespace does not have: the user needs more IDs in /etc/subuid \
+             and /etc/subgid, or the driver the option ignore_chown_errors=true"
+        );
+        assert_eq!(refusal(EPERM).to_string(), "unpack d/f");
+    }
+}

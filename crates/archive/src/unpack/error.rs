@@ -15,6 +15,22 @@ pub enum UnpackError {
         /// What was refused.
         source: PathError,
     },
+    /// The user namespace that this process is in has no such owner.
+    #[error(
+        "cannot give {} the owner {uid}:{gid}, which this user namespace does not have: \
+         the user needs more IDs in /etc/subuid and /etc/subgid, or the driver the option ignore_chown_errors=true",
+        entry.display()
+    )]
+    OwnerNotAvailable {
+        /// The cleaned path of the entry.
+        entry: PathBuf,
+        /// The user ID on disk.
+        uid: u32,
+        /// The group ID on disk.
+        gid: u32,
+        /// What was refused.
+        source: PathError,
+    },
     /// The content of an entry could not be written.
     #[error("write the content of {}", entry.display())]
     Write {

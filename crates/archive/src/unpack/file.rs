@@ -100,7 +100,7 @@ impl Unpacker {
             && (stat.uid, stat.gid) != (uid, gid)
         {
             let done = set_file_owner(&file, Some(uid), Some(gid));
-            self.check_owner(path, done)?;
+            self.check_owner(path, (uid, gid), done)?;
         }
         Ok(OpenFile {
             file,

@@ -152,7 +152,7 @@ impl Unpacker {
             && (stat.uid, stat.gid) != (uid, gid)
         {
             let done = dir.set_own_owner(Some(uid), Some(gid));
-            self.check_owner(path, done)?;
+            self.check_owner(path, (uid, gid), done)?;
             owner_changed = true;
         }
         if owner_changed || stat.permissions() != mode {

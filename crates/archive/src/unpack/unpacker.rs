@@ -306,7 +306,7 @@ impl Unpacker {
         dir: Dir,
     ) -> Result<Place<'h>> {
         let owner = owner(header, &self.options.id_maps, path)?;
-        let mut xattrs = xattrs(header, self.options.whiteouts);
+        let mut xattrs = xattrs(header, &self.options);
         if self.options.force_mask.is_some()
             && !matches!(header.kind, EntryKind::Symlink | EntryKind::HardLink)
         {

@@ -5,6 +5,7 @@ use layerhold_sys::{SetTime, Times, Timestamp};
 use layerhold_tar_format::{EntryKind, Header, TarTime};
 
 use crate::entry_path::shown;
+use crate::ids::CAPABILITY;
 use crate::overlay_form::OverlayForm;
 use crate::unpack::{UnpackError, UnpackOptions, Whiteouts};
 
@@ -91,11 +92,18 @@ fn times(header: &Header) -> Times {
 const NEVER_WRITTEN: &[u8] = b"security.selinux";
 
 /// The attributes to set, without those that archives have no say in.
-pub(crate) fn xattrs(header: &Header, whiteouts: Whiteouts) -> Xattrs {
+pub(crate) fn xattrs(header: &Header, options: &UnpackOptions) -> Xattrs {
+    let on_disk = |name: &[u8], value: &[u8]| {
+        let mapped = match name == CAPABILITY {
+            true => crate::ids::capability_to_host(&options.id_maps, value),
+            false => None,
+        };
+        mapped.unwrap_or_else(|| value.to_vec())
+    };
     header
         .xattrs()
-        .filter(|(name, _)| !is_refused(name, whiteouts))
-        .map(|(name, value)| (name.to_vec(), value.to_vec()))
+        .filter(|(name, _)| !is_refused(name, options.whiteouts))
+        .map(|(name, value)| (name.to_vec(), on_disk(name, value)))
         .collect()
 }
 
@@ -193,7 +201,9 @@ mod tests {
             header.set_xattr(name.as_bytes(), b"v");
         }
         let names = |whiteouts| -> Vec<Vec<u8>> {
-            let set = xattrs(&header, whiteouts);
+            let mut options = UnpackOptions::new();
+            options.whiteouts = whiteouts;
+            let set = xattrs(&header, &options);
             set.into_iter().map(|(name, _)| name).collect()
         };
         assert_eq!(names(Whiteouts::Keep), [b"user.a".to_vec()]);

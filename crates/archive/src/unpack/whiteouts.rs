@@ -59,7 +59,7 @@ impl Unpacker {
         match (found, wanted.owner) {
             (Some(stat), Some((uid, gid))) if (stat.uid, stat.gid) != (uid, gid) => {
                 let done = dir.set_owner(name, Some(uid), Some(gid));
-                self.check_owner(path, done)
+                self.check_owner(path, (uid, gid), done)
             }
             _ => Ok(()),
         }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use layerhold_archive::layerhold_idmap::{IdMap, IdMappings, IdRange};
 use layerhold_archive::layerhold_sys::{OpenOptions, stat_file};
-use layerhold_archive::{Replace, UnpackError, UnpackOptions, UserNamespace};
+use layerhold_archive::{PackOptions, Replace, UnpackError, UnpackOptions, UserNamespace, pack};
 use layerhold_testkit::{NodeKind, TarBuilder, TarEntry, TarKind, require_peer, require_root, run};
 
 use crate::support::{Place, unpack_error};
@@ -404,6 +404,31 @@ fn root_attributes() {
         (tree.at("d").xattrs.len(), tree.at("d").mtime),
         (1, (50, 0))
     );
+}
+
+/// What is packed comes back.
+#[test]
+fn attributes_with_empty_values_are_set() {
+    let place = Place::new();
+    let tar = TarBuilder::new()
+        .entry(own(TarEntry::file("f", "x")).xattr("user.empty", ""))
+        .entry(own(TarEntry::file("g", "x")).xattr("security.capability", ""))
+        .entry(own(TarEntry::dir("d")).xattr("user.empty", ""))
+        .finish();
+    place.unpack(&tar).unwrap();
+    let tree = place.tree();
+    for name in ["f", "d"] {
+        let set: Vec<_> = tree.at(name).xattrs.iter().collect();
+        assert_eq!(set.len(), 1, "{name}");
+        assert!(set[0].1.is_empty());
+    }
+    // No capability is none.
+    assert!(tree.at("g").xattrs.is_empty());
+    let packed = pack(&place.dir, &PackOptions::default(), Vec::new()).unwrap();
+    let again = Place::new();
+    again.unpack(&packed).unwrap();
+    tree.without_directory_times()
+        .assert_same(&again.tree().without_directory_times());
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use layerhold_archive::layerhold_idmap::{IdMap, IdMappings, IdRange};
 use layerhold_archive::layerhold_tar_format::{EntryKind, Reader, TarTime};
 use layerhold_archive::{
-    OverlayForm, OverlayLayers, OverlayNamespace, PackError, PackOptions, UnpackOptions, Whiteouts,
-    compare, pack, pack_changes,
+    OverlayForm, OverlayLayers, OverlayNamespace, PackError, PackOptions, UnmappedOwners,
+    UnpackOptions, Whiteouts, compare, pack, pack_changes,
 };
 use layerhold_testkit::{TarBuilder, TarEntry, require_root};
 
@@ -129,6 +129,17 @@ fn root_owners_are_mapped_back() {
         error,
         PackError::UnmappedOwner { uid: 0, gid: 0, .. }
     ));
+    let options = PackOptions {
+        unmapped: UnmappedOwners::Overflow,
+        ..options
+    };
+    let packed = pack(&place.dir, &options, Vec::new()).unwrap();
+    let mut reader = Reader::new(&packed[..]);
+    let mut owners = Vec::new();
+    while let Some(entry) = reader.next_entry().unwrap() {
+        owners.push((entry.header().uid, entry.header().gid));
+    }
+    assert_eq!(owners, [(5, 6), (65534, 65534)]);
 }
 
 #[test]

@@ -131,7 +131,7 @@ fn end(
         root: Dir::open_ambient(place).map_err(Failure::value)?,
         path: PathBuf::from(path),
         is_directory,
-        maps: layer.id_maps(),
+        maps: snapshot.shown_id_maps(&layer),
     })
 }
 

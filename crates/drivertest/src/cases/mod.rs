@@ -5,6 +5,8 @@ mod differences;
 mod lifecycle;
 mod mapping;
 mod mounting;
+mod owners;
+mod owners_model;
 mod staging;
 mod trees;
 
@@ -87,4 +89,8 @@ cases! { $;
         root_remap_refuses_unmapped_owners,
         root_mapped_diff_has_container_owners,
         root_mapped_copy_has_no_changes;
+    owners:
+        root_owners_imported_under_maps,
+        root_owners_rewritten,
+        root_owners_shifted;
 }

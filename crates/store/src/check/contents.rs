@@ -14,7 +14,7 @@ use super::layers::unreadable;
 use super::look::Look;
 use super::report::{Finding, Remedy};
 use super::tree::{Entry, is_whiteout};
-use crate::diff::{Files, Pair};
+use crate::diff::Files;
 use crate::item::ItemId;
 use crate::records::Layer;
 
@@ -266,7 +266,10 @@ pub(super) fn can_pack(look: &Look<'_>, layer: &Layer, expected: &DiffId) -> boo
     if parent.is_none() && layer.parent().is_some() {
         return false;
     }
-    let pair = Pair::new(parent.cloned(), std::sync::Arc::new(layer.clone()));
+    let layer = std::sync::Arc::new(layer.clone());
+    let Ok(pair) = look.inner.pair_of(parent.cloned(), layer) else {
+        return false;
+    };
     let mut hash = Hash::new(expected.digest().algorithm());
     pair.write(&*look.driver, &mut hash).is_ok()
         && hash.finish().as_ref() == Some(expected.digest())

@@ -21,6 +21,7 @@ use super::report::Finding;
 use super::tree::{Lookup, Tree};
 use super::{locked, settled};
 use crate::item::ItemId;
+use crate::on_disk::OnDisk;
 use crate::records::Layer;
 
 /// Opens the trees of all layers that are not containers' own, and compares them if that was asked for.
@@ -150,12 +151,8 @@ impl Walk<'_, '_> {
         let Some(tree) = tree else {
             return Vec::new();
         };
-        let maps = layer.id_maps();
-        let maps = if look.driver.supports_shifting(&maps) {
-            IdMappings::IDENTITY
-        } else {
-            maps
-        };
+        // A view shows owners as they lie on disk, whatever a mount can do.
+        let maps = OnDisk::of(layer, &look.records.containers, &*look.driver).maps;
         let compared = match compared(look, view.root(), &maps) {
             Ok(compared) => compared,
             Err(error) => return changes.and(unreadable(error.into())),

@@ -11,7 +11,6 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 use super::Repair;
 use super::error::RepairError;
-use crate::diff::Pair;
 use crate::files;
 use crate::item::ItemId;
 use crate::layout::{FILE_MODE, tar_split_name};
@@ -74,7 +73,7 @@ impl Repair<'_> {
         algorithm: layerhold_ids::Algorithm,
     ) -> Result<(Recorder<W>, Vec<u8>), RepairError> {
         let driver = self.inner.driver();
-        let pair = Pair::new(parent, layer);
+        let pair = self.inner.pair_of(parent, layer)?;
         let (mut writer, reader) = pipe();
         std::thread::scope(|scope| {
             let pack = move || {

@@ -30,6 +30,7 @@ mod import;
 mod labels;
 mod lookups;
 mod lost_records;
+mod mapped;
 mod mounting;
 mod mounting_at_once;
 mod names;

@@ -144,6 +144,7 @@ fn pax_records_override_fields() {
                 ("SCHILY.xattr.user.b", "2"),
                 ("SCHILY.xattr.user.a", "1"),
                 ("SCHILY.xattr.user.empty", ""),
+                ("SCHILY.xattr.security.capability", ""),
                 ("LIBARCHIVE.xattr.user.c", "Mw=="),
                 ("comment", "none"),
             ],
@@ -176,7 +177,9 @@ fn pax_records_override_fields() {
     );
     assert_eq!(header.ctime, Some(TarTime::from_seconds(2)));
     let xattrs: Vec<_> = header.xattrs().collect();
-    assert_eq!(xattrs, [(&b"user.a"[..], &b"1"[..]), (b"user.b", b"2")]);
+    let expected: [(&[u8], &[u8]); 3] =
+        [(b"user.a", b"1"), (b"user.b", b"2"), (b"user.empty", b"")];
+    assert_eq!(xattrs, expected);
     assert_eq!(header.records.get(b"comment"), Some(&b"none"[..]));
     assert_eq!(entries[1].0.name, b"next");
     assert!(entries[1].0.records.is_empty());
