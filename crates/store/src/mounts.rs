@@ -130,7 +130,7 @@ impl MountCounts {
                 let _token = lock.record_write()?;
                 let empty: [&[u8]; 1] = [b"[]"];
                 self.io
-                    .replace(&dir, file.as_ref(), FILE_MODE, &empty, Durability::Volatile)?;
+                    .replace(&dir, file.as_ref(), FILE_MODE, &empty, Durability::Durable)?;
             }
         }
         drop(lock);
@@ -212,13 +212,14 @@ impl CountsGuard<'_> {
         let dir = Dir::create_ambient_all(self.dir, DIR_MODE)?;
         // The token first: a crash in between costs others a needless reload, and never a missed change.
         let _token = self.lock.record_write()?;
-        // Mounts do not survive a reboot, and so need not the file.
+        // Mounts do not survive a reboot, but where the run root does, a file that a power cut left torn would stand in the way of
+        // every mount. In memory, where run roots are, syncing costs nothing.
         Ok(self.io.replace(
             &dir,
             file.as_ref(),
             FILE_MODE,
             &[&bytes],
-            Durability::Volatile,
+            Durability::Durable,
         )?)
     }
 }

@@ -98,18 +98,19 @@ impl Transaction {
         outcome
     }
 
-    /// Step 0. One flush of the filesystem costs less than one per file; records alone are flushed one by one.
+    /// Step 0. One flush of the filesystem costs less than one per file. Without layers, or when their contents are not to be flushed,
+    /// what lies beside records is flushed one by one: it is part of them, and an image with an empty manifest keeps podman from
+    /// reading any.
     fn flush(&self) -> Result<(), CommitError> {
         let inner = &self.store.inner;
-        if inner.sync == SyncMode::None {
-            return Ok(());
-        }
         if self.is_volatile() {
             return Ok(());
         }
-        if self.layers.is_empty() {
+        if self.layers.is_empty() || inner.sync == SyncMode::None {
             self.area.sync_data()?;
-            return Ok(self.image_area.as_ref().map_or(Ok(()), Area::sync_data)?);
+            self.image_area.as_ref().map_or(Ok(()), Area::sync_data)?;
+            let tar_splits = self.layers.iter().filter_map(|new| new.tar_split.as_ref());
+            return Ok(tar_splits.map(sync_file).collect::<Result<(), _>>()?);
         }
         inner.driver().sync().map_err(CommitError::Sync)?;
         let of_contents = self
@@ -457,6 +458,13 @@ fn record_images(parts: &Transaction, locks: &mut Locks) -> Result<(), CommitErr
             .of::<Image>()?;
     }
     Ok(locks.images.save().of::<Image>()?)
+}
+
+/// Makes the contents of a staged file durable.
+fn sync_file(staged: &StagedAddition) -> Result<(), PathError> {
+    let file = staged.area().open_file(staged.name())?;
+    let synced = file.sync_data();
+    synced.map_err(|cause| PathError::new("sync", staged.path(), cause))
 }
 
 /// Moves an addition to its place, if there is one.
