@@ -7,6 +7,8 @@ use layerhold_driver::{COPY_TARGET_MODE, LayerError, StageRequest, copy_tree, is
 use layerhold_idmap::{
     ContainerOwner, HostOwner, IdMappings, OVERRIDE_STAT_XATTR, OverrideKind, OverrideStat,
 };
+use layerhold_ids::LayerId;
+use layerhold_staging::{StagedAddition, TempArea};
 use layerhold_sys::{Dir, Durability, PathError, Stat, Times, xattr};
 
 use crate::additional::link_contents;
@@ -26,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) link: LinkName,
     pub(crate) lower: Vec<LinkName>,
     pub(crate) below: Below,
+    /// The ID the layer will most likely get.
+    pub(crate) id: Option<LayerId>,
     /// Contents to copy, the uppermost first.
     pub(crate) copied: Vec<Contents>,
     /// The additional layer that has the contents.
@@ -54,6 +58,7 @@ impl Plan {
             link: LinkName::generate()?,
             lower: below.lower_of_child(&core.homes)?,
             below,
+            id: request.id.cloned(),
             copied: Vec::new(),
             external: None,
         };
@@ -61,6 +66,14 @@ impl Plan {
             plan.copy_from(core, &template)?;
         }
         Ok(plan)
+    }
+
+    /// Reserves a name for the layer in an area.
+    pub(crate) fn addition(&self, area: &TempArea) -> StagedAddition {
+        match &self.id {
+            Some(id) => area.stage_addition_for(id),
+            None => area.stage_addition(),
+        }
     }
 
     /// Takes over what the template has above the parent. Usually that is the template's own contents; a template that

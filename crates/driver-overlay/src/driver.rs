@@ -1,5 +1,6 @@
 //! The driver itself.
 
+use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use crate::flaws;
 use crate::mounting::{Shift, make_mount_point, mount, mount_point, view, will_do};
 use crate::names::{DIFF, WORK};
 use crate::remap::{Remap, remap};
-use crate::removal::remove;
+use crate::removal::{put_back, remove};
 use crate::stack::{Below, Contents};
 use crate::staged::{OverlayStaged, OverlayTarget};
 use crate::staging_dirs::{Pulls, prune, recover};
@@ -306,6 +307,10 @@ impl Driver for OverlayDriver {
     fn temp_roots(&self) -> Vec<PathBuf> {
         let homes = self.core.homes.main();
         homes.map(crate::homes::Home::temp_root).collect()
+    }
+
+    fn put_back(&self, area: &Dir, name: &OsStr, id: &LayerId) -> Result<bool, LayerError> {
+        put_back(&self.core, area, name, id)
     }
 
     fn recover(&self) -> Result<(), LayerError> {

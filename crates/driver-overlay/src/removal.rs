@@ -3,15 +3,18 @@
 //! The symbolic link goes first, the layer is renamed away next. A crash in between leaves a layer whose short name is in its
 //! `link` file only, as good as before; if the rename fails, the link is made again.
 
+use std::ffi::OsStr;
+
 use layerhold_driver::{LayerError, Trash};
 use layerhold_ids::LayerId;
-use layerhold_sys::{Dir, FileType, remove_tree};
+use layerhold_sys::{Dir, FileType, PathError, RenameHow, remove_tree};
 
 use crate::additional::release_layer;
 use crate::core::Core;
 use crate::homes::{Home, optional};
 use crate::layer::{LayerDir, read_link_file};
 use crate::link::{LinkName, layer_of_target};
+use crate::names::DIFF;
 use crate::repair::put_symlink;
 use crate::unmounting::unmount_unused;
 
@@ -50,6 +53,41 @@ fn move_away(home: &Home, dir: &Dir, id: &LayerId, trash: &mut Trash) -> Result<
     // No room for the area, or not to be reached by a rename: slower, under the lock, but a full disk must stay
     // emptiable.
     Ok(remove_tree(dir, id.as_str())?)
+}
+
+/// Puts a layer back that a dead process was removing, or had not put in its place yet.
+pub(crate) fn put_back(
+    core: &Core,
+    area: &Dir,
+    name: &OsStr,
+    id: &LayerId,
+) -> Result<bool, LayerError> {
+    let is_of = |home: &&Home| area.path().parent() == Some(&home.temp_root());
+    let Some(home) = core.homes.main().find(is_of) else {
+        return Ok(false);
+    };
+    let Some(layer) = optional_dir(area, name)? else {
+        return Ok(false);
+    };
+    if !layer.exists(DIFF)? || core.homes.find(id)?.is_some() {
+        return Ok(false);
+    }
+    let dir = home.writable()?;
+    // By its path, as the home may be a mount of its own.
+    let area = Dir::open_ambient(area.path())?;
+    area.rename(name, &dir, id.as_str(), RenameHow::NoReplace)?;
+    if let Some(link) = read_link_file(&layer)? {
+        put_symlink(&dir, &link, id)?;
+    }
+    dir.sync()?;
+    Ok(true)
+}
+
+fn optional_dir(area: &Dir, name: &OsStr) -> Result<Option<Dir>, PathError> {
+    match area.stat(name)? {
+        Some(stat) if stat.is_dir() => optional(area.open_dir(name)),
+        _ => Ok(None),
+    }
 }
 
 /// Removes the symbolic links to a layer: the one it names, or any if it names none.

@@ -84,7 +84,7 @@ impl OverlayStaged {
     ) -> Result<Self, LayerError> {
         let home = core.homes.for_new(access);
         let area = core.area(home)?;
-        let addition = area.stage_addition();
+        let addition = plan.addition(&area);
         let dir = addition.create_dir(PRIVATE_MODE)?;
         let (root, given) = plan.build(core, &dir)?;
         let stack = Stack {

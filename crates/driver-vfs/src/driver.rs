@@ -1,5 +1,6 @@
 //! The driver itself.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,10 +10,10 @@ use layerhold_driver::{
     StagedLayer, SyncMode, Trash, Usage,
 };
 use layerhold_ids::LayerId;
-use layerhold_sys::{Dir, FileType, remove_tree, tree_usage};
+use layerhold_sys::{Dir, FileType, RenameHow, remove_tree, tree_usage};
 
 use crate::NAME;
-use crate::homes::Homes;
+use crate::homes::{Home, Homes};
 use crate::options::VfsOptions;
 use crate::staged::{VfsStaged, VfsTarget, remap_layer};
 
@@ -166,6 +167,21 @@ impl Driver for VfsDriver {
 
     fn temp_roots(&self) -> Vec<PathBuf> {
         self.homes.written().map(|home| home.temp_root()).collect()
+    }
+
+    fn put_back(&self, area: &Dir, name: &OsStr, id: &LayerId) -> Result<bool, LayerError> {
+        let is_of = |home: &&Home| area.path().parent() == Some(&home.temp_root());
+        let Some(home) = self.homes.written().find(is_of) else {
+            return Ok(false);
+        };
+        let is_dir = area.stat(name)?.is_some_and(|stat| stat.is_dir());
+        if !is_dir || self.homes.find(id)?.is_some() {
+            return Ok(false);
+        }
+        let layers = home.writable()?;
+        area.rename(name, layers, id.as_str(), RenameHow::NoReplace)?;
+        layers.sync()?;
+        Ok(true)
     }
 
     fn additional_stores(&self) -> Vec<PathBuf> {

@@ -51,7 +51,10 @@ impl VfsStaged {
         let area = TempRoot::new(home.temp_root())
             .begin()
             .map_err(LayerError::TempArea)?;
-        let addition = area.stage_addition();
+        let addition = match request.id {
+            Some(id) => area.stage_addition_for(id),
+            None => area.stage_addition(),
+        };
         let root = addition.create_dir(COPY_TARGET_MODE)?;
         let made = root.stat_self()?;
         match source {

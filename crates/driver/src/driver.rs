@@ -1,5 +1,6 @@
 //! The trait every graph driver implements.
 
+use std::ffi::OsStr;
 use std::fmt::Debug;
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -338,6 +339,18 @@ pub trait Driver: Send + Sync + Debug {
     /// Returns the directories in which this driver makes temporary areas; an opener with write access recovers
     /// the stale areas of each.
     fn temp_roots(&self) -> Vec<PathBuf>;
+
+    /// Puts a layer back from a temporary area of a dead process: a directory of this name in an area below one of the
+    /// [temporary roots](Self::temp_roots). Nothing happens when the layer is in its place. Tells whether it was put back.
+    ///
+    /// The caller holds the lock of the area and has seen a record that says that the layer is complete.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be put back. It is where it was then.
+    fn put_back(&self, _area: &Dir, _name: &OsStr, _id: &LayerId) -> Result<bool, LayerError> {
+        Ok(false)
+    }
 
     /// Removes what dead processes left outside of the [temporary roots](Self::temp_roots); an opener with write access calls it.
     ///

@@ -50,6 +50,9 @@ pub struct StageRequest<'a> {
     /// A layer with the same parent whose contents the new layer starts with (a copy that is then
     /// [remapped](StagedLayer::remap)).
     pub template: Option<LayerRef<'a>>,
+    /// The ID it will most likely be committed as. By it the contents are known if a power cut takes their place and leaves
+    /// the temporary area ([`Driver::put_back`](crate::Driver::put_back)).
+    pub id: Option<&'a LayerId>,
     /// Image layer or container layer.
     pub access: LayerAccess,
     /// The SELinux label for mounts made while staging; empty for none.
@@ -79,6 +82,13 @@ impl<'a> StageRequest<'a> {
     #[must_use]
     pub fn with_template(mut self, template: LayerRef<'a>) -> Self {
         self.template = Some(template);
+        self
+    }
+
+    /// Says which ID the layer will most likely get.
+    #[must_use]
+    pub fn with_id(mut self, id: &'a LayerId) -> Self {
+        self.id = Some(id);
         self
     }
 

@@ -100,6 +100,9 @@ pub enum StagedDeletion {
     Missing,
 }
 
+/// What an addition is called of which it is not known what it will be, as Go
+/// calls all of them.
+const ADDITION: &[u8] = b"addition";
 /// How often a name may be taken by an abandoned directory.
 const ATTEMPTS: u32 = 1000;
 /// The longest name a filesystem takes (`NAME_MAX`).
@@ -212,7 +215,14 @@ impl TempArea {
     /// Reserves a name for something to be prepared inside the area and moved
     /// out when it is complete. Nothing is made yet.
     pub fn stage_addition(&self) -> StagedAddition {
-        StagedAddition::new(self.dir.clone(), self.next_name(b"addition"))
+        StagedAddition::new(self.dir.clone(), self.next_name(ADDITION))
+    }
+
+    /// As [`stage_addition`](Self::stage_addition), with the name that it is to
+    /// have in its place as a part of its own: should the place be lost in a
+    /// power cut and the addition not, it can be told what it was.
+    pub fn stage_addition_for(&self, name: impl AsRef<OsStr>) -> StagedAddition {
+        StagedAddition::new(self.dir.clone(), self.next_name(name.as_ref().as_bytes()))
     }
 
     /// Names are a number and the name from before, cut off where both together
@@ -245,6 +255,27 @@ impl TempArea {
             source,
         })
     }
+}
+
+/// The name that an entry of an area had or was to have elsewhere; `None` for
+/// one that does not tell.
+///
+/// ```
+/// use std::ffi::OsStr;
+///
+/// let name = |entry| layerhold_staging::name_elsewhere(OsStr::new(entry));
+/// assert_eq!(name("3-abc"), Some(OsStr::new("abc")));
+/// assert_eq!(name("0-addition"), None);
+/// assert_eq!(name("abc"), None);
+/// ```
+#[must_use]
+pub fn name_elsewhere(entry: &OsStr) -> Option<&OsStr> {
+    let bytes = entry.as_bytes();
+    let dash = bytes.iter().position(|byte| *byte == b'-')?;
+    let (number, name) = bytes.split_at_checked(dash)?;
+    let name = name.strip_prefix(b"-")?;
+    let is_number = !number.is_empty() && number.iter().all(u8::is_ascii_digit);
+    (is_number && name != ADDITION).then(|| OsStr::from_bytes(name))
 }
 
 impl Drop for TempArea {

@@ -65,7 +65,7 @@ mod lock;
 mod root;
 
 pub use addition::{CommitError, StagedAddition};
-pub use area::{BeginError, CloseError, StageError, StagedDeletion, TempArea};
+pub use area::{BeginError, CloseError, StageError, StagedDeletion, TempArea, name_elsewhere};
 pub use lock::StagingLock;
 pub use root::{RecoverError, RecoverFailure, Recovery, TempRoot};
 

@@ -30,6 +30,8 @@ pub struct Recovery {
     pub removed: Vec<OsString>,
     /// Areas whose owner is alive, or that somebody else is removing.
     pub in_use: Vec<OsString>,
+    /// Areas without an owner that hold something that is needed.
+    pub kept: Vec<OsString>,
     /// Areas that could not be removed; they stay for the next time.
     pub failed: Vec<RecoverFailure>,
 }
@@ -75,6 +77,16 @@ impl TempRoot {
     /// Removes the areas whose owners died. Areas in use are left alone,
     /// whichever process, thread or library made them.
     pub fn recover_stale(&self) -> Result<Recovery, RecoverError> {
+        self.recover_stale_unless(&mut |_| false)
+    }
+
+    /// As [`recover_stale`](Self::recover_stale), and asks before an area is
+    /// removed whether something in it is needed. The area is locked then, and
+    /// what is needed may be moved to its place.
+    pub fn recover_stale_unless(
+        &self,
+        is_needed: &mut dyn FnMut(&Dir) -> bool,
+    ) -> Result<Recovery, RecoverError> {
         let failed = |source| RecoverError {
             path: self.path.clone(),
             source,
@@ -85,9 +97,10 @@ impl TempRoot {
         };
         let mut recovery = Recovery::default();
         for area in areas(&root).map_err(failed)? {
-            match recover(&root, &area) {
-                Ok(true) => recovery.removed.push(area),
-                Ok(false) => recovery.in_use.push(area),
+            match recover(&root, &area, is_needed) {
+                Ok(Outcome::Removed) => recovery.removed.push(area),
+                Ok(Outcome::InUse) => recovery.in_use.push(area),
+                Ok(Outcome::Kept) => recovery.kept.push(area),
                 Err(source) => recovery.failed.push(RecoverFailure { area, source }),
             }
         }
@@ -149,17 +162,33 @@ fn areas(root: &Dir) -> Result<BTreeSet<OsString>, PathError> {
     Ok(areas)
 }
 
-/// Removes one area; tells whether it was free to be removed.
+/// What became of an area.
+enum Outcome {
+    Removed,
+    InUse,
+    Kept,
+}
+
+/// Removes one area that is free and not needed.
 ///
 /// The directory goes first and the lock file last, so that an interrupted
 /// removal is taken up by the next one who looks.
-fn recover(root: &Dir, area: &OsStr) -> Result<bool, PathError> {
+fn recover(
+    root: &Dir,
+    area: &OsStr,
+    is_needed: &mut dyn FnMut(&Dir) -> bool,
+) -> Result<Outcome, PathError> {
     let Some(lock) = StagingLock::try_lock(root, &joined(LOCK_PREFIX, area))? else {
-        return Ok(false);
+        return Ok(Outcome::InUse);
     };
-    remove_tree(root, joined(DIR_PREFIX, area))?;
+    let name = joined(DIR_PREFIX, area);
+    let is_dir = root.stat(&name)?.is_some_and(|stat| stat.is_dir());
+    if is_dir && is_needed(&root.open_dir(&name)?) {
+        return Ok(Outcome::Kept);
+    }
+    remove_tree(root, name)?;
     lock.delete()?;
-    Ok(true)
+    Ok(Outcome::Removed)
 }
 
 pub(crate) fn joined(prefix: &str, area: &OsStr) -> OsString {

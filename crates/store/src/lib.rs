@@ -83,6 +83,7 @@ mod records;
 mod remains;
 mod removal;
 mod repair;
+mod rescue;
 mod selinux;
 mod shelves;
 mod shutdown;

@@ -11,7 +11,6 @@ use layerhold_driver_overlay::OverlayFactory;
 use layerhold_driver_vfs::VfsFactory;
 use layerhold_json_store::Freshness;
 use layerhold_lockfile::LockFile;
-use layerhold_staging::TempRoot;
 use layerhold_sys::{Create, Dir, OpenOptions};
 
 use crate::error::{AccessError, OpenError};
@@ -152,7 +151,7 @@ impl Inner {
     fn recover_areas(&self) -> Left {
         let mut left = Left::Nothing;
         for root in self.temp_roots() {
-            if let Ok(recovery) = TempRoot::new(root).recover_stale()
+            if let Ok(recovery) = self.recover_area_root(root)
                 && !recovery.removed.is_empty()
             {
                 left = Left::Areas;

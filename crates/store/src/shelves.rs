@@ -332,6 +332,21 @@ impl<R: Item> Shelves<R> {
         ))
     }
 
+    /// The records that are written here, as they are now, if nobody is writing any of them.
+    pub(crate) fn try_view(&self) -> Result<Option<View<R>>, AccessError> {
+        let mut parts = Vec::with_capacity(self.own.len());
+        for shelf in &self.own {
+            let Some(guard) = shelf.store.try_read().map_err(read_error::<R>)? else {
+                return Ok(None);
+            };
+            parts.push(Part {
+                shelf: Arc::clone(shelf),
+                records: guard.into_snapshot(),
+            });
+        }
+        Ok(Some(View::new(parts, Vec::new())))
+    }
+
     /// The first place that is written, and whether it is the only place.
     pub(crate) fn first(&self) -> Option<(&Shelf<R>, bool)> {
         let first = self.own.first()?;

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use layerhold_ids::is_canonical_id;
-use layerhold_staging::TempRoot;
 
 use super::Repair;
 use super::error::RepairError;
@@ -22,7 +21,7 @@ impl Repair<'_> {
         if let Removable::Path(path) = what
             && let Some(root) = self.area_root(path)
         {
-            let recovered = TempRoot::new(root).recover_stale();
+            let recovered = self.inner.recover_area_root(root);
             return recovered.map(drop).map_err(RepairError::Area);
         }
         let mut refused = None;

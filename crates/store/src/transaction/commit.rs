@@ -109,8 +109,8 @@ impl Transaction {
         if self.layers.is_empty() || inner.sync == SyncMode::None {
             self.area.sync_data()?;
             self.image_area.as_ref().map_or(Ok(()), Area::sync_data)?;
-            let tar_splits = self.layers.iter().filter_map(|new| new.tar_split.as_ref());
-            return Ok(tar_splits.map(sync_file).collect::<Result<(), _>>()?);
+            let mut tar_splits = self.layers.iter().filter_map(|new| new.tar_split.as_ref());
+            return Ok(tar_splits.try_for_each(sync_file)?);
         }
         inner.driver().sync().map_err(CommitError::Sync)?;
         let of_contents = self

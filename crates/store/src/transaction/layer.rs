@@ -108,7 +108,7 @@ impl Transaction {
             Planned::New(plan) => plan,
             Planned::Present(layer) => return Ok(layer),
         };
-        let mut request = StageRequest::new();
+        let mut request = StageRequest::new().with_id(&plan.id);
         if let Some(parent) = &plan.spec.parent {
             request = request.with_parent(self.layer_ref(parent));
         }
@@ -208,6 +208,7 @@ impl Transaction {
     /// Lets the driver prepare the tree: a copy of the template or parent, or nothing.
     pub(super) fn stage_contents(&self, plan: &Plan) -> Result<Box<dyn DriverLayer>, StageError> {
         let mut request = StageRequest::new()
+            .with_id(&plan.id)
             .with_access(plan.spec.access())
             .with_mount_label(&plan.spec.mount_label)
             .with_id_maps(plan.maps.clone())

@@ -1,6 +1,8 @@
 //! What dead processes leave, and what becomes of it.
 
-use layerhold::{ContainerSpec, ImageSpec, LayerSpec};
+use std::path::Path;
+
+use layerhold::{ContainerSpec, ImageSpec, LayerSpec, Store, StoreOptions};
 use layerhold_lockfile::LockFile;
 
 use crate::support::{Place, image, import, leftovers, long, reader, small_tar};
@@ -247,4 +249,90 @@ fn a_container_whose_deletion_was_cut_off_goes_with_its_layer() {
         .collect();
     assert_eq!((names, view.layers().count()), (vec!["kept".to_owned()], 2));
     assert_eq!(leftovers(&place), Vec::<String>::new());
+}
+
+/// Moves the contents of a layer into the area of a dead process, as a power cut leaves them that took only their place.
+fn lose_place(home: &Path, areas: &Path, id: &str, name: &str) {
+    let area = areas.join("temp-dir-12");
+    std::fs::create_dir_all(&area).unwrap();
+    std::fs::rename(home.join(id), area.join(name)).unwrap();
+    std::fs::write(areas.join("lock-12"), "").unwrap();
+}
+
+#[test]
+fn contents_that_lost_their_place_are_put_back() {
+    let place = Place::new();
+    let layer = import(&place.store, LayerSpec::new(), &small_tar());
+    let id = layer.id().as_str();
+    let (home, areas) = (place.graph("vfs/dir"), place.graph("vfs/tempdirs"));
+    lose_place(&home, &areas, id, &format!("1-{id}"));
+    // What nothing needs goes with the area.
+    let other = long('7');
+    std::fs::create_dir(areas.join(format!("temp-dir-12/0-{other}"))).unwrap();
+    let store = place.again();
+    let report = store.check(&layerhold::CheckOptions::new()).unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!(std::fs::read_dir(&areas).unwrap().count(), 0);
+}
+
+#[test]
+fn contents_that_do_not_tell_what_they_are_are_kept_while_some_are_missing() {
+    let place = Place::new();
+    let layer = import(&place.store, LayerSpec::new().name("one"), &small_tar());
+    let id = layer.id().as_str();
+    let (home, areas) = (place.graph("vfs/dir"), place.graph("vfs/tempdirs"));
+    lose_place(&home, &areas, id, "1-addition");
+    drop(place.again());
+    let kept = areas.join("temp-dir-12/1-addition");
+    assert!(kept.exists());
+    // Nothing needs them any more when the record is gone.
+    place.again().delete_layer("one").unwrap();
+    drop(place.again());
+    assert!(!kept.exists() && std::fs::read_dir(&areas).unwrap().count() == 0);
+}
+
+#[test]
+fn while_records_are_written_areas_with_contents_are_left_alone() {
+    let place = Place::new();
+    let layer = import(&place.store, LayerSpec::new(), &small_tar());
+    let id = layer.id().as_str();
+    let (home, areas) = (place.graph("vfs/dir"), place.graph("vfs/tempdirs"));
+    lose_place(&home, &areas, id, &format!("1-{id}"));
+    let lock = LockFile::new(place.graph("vfs-layers/layers.lock")).unwrap();
+    let guard = lock.write().unwrap();
+    drop(place.again());
+    assert!(areas.join(format!("temp-dir-12/1-{id}")).exists());
+    drop(guard);
+    drop(place.again());
+    assert!(home.join(id).exists());
+}
+
+#[test]
+fn root_overlay_contents_that_lost_their_place_are_put_back() {
+    let Some(()) = layerhold_testkit::require_root() else {
+        return;
+    };
+    let Some(()) = layerhold_testkit::require_feature(layerhold_testkit::Feature::Overlay) else {
+        return;
+    };
+    let scratch = layerhold_testkit::scratch();
+    let root = |name: &str| scratch.path().join(name);
+    let open = || {
+        let options = StoreOptions::new(root("root"), root("run")).with_driver("overlay");
+        Store::open(options).unwrap()
+    };
+    let store = open();
+    let layer = import(&store, LayerSpec::new(), &small_tar());
+    store.shutdown(layerhold::Shutdown::Force).unwrap();
+    let id = layer.id().as_str();
+    let home = root("root/overlay");
+    lose_place(&home, &home.join("tempdirs"), id, &format!("1-{id}"));
+    for link in std::fs::read_dir(home.join("l")).unwrap() {
+        std::fs::remove_file(link.unwrap().path()).unwrap();
+    }
+    let store = open();
+    let report = store.check(&layerhold::CheckOptions::new()).unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!(std::fs::read_dir(home.join("l")).unwrap().count(), 1);
+    store.shutdown(layerhold::Shutdown::Force).unwrap();
 }
