@@ -177,7 +177,7 @@ struct Found {
 }
 
 /// What documents may be named as.
-const KNOWN: &[&str] = &[
+pub(crate) const KNOWN: &[&str] = &[
     media::OCI_MANIFEST,
     media::DOCKER_MANIFEST,
     media::OCI_INDEX,

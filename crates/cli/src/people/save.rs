@@ -1,6 +1,7 @@
 //! `layerhold save`.
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use layerhold_oci::{Compression, SaveOptions, TargetKind, save, save_stream};
 use serde_json::json;
@@ -29,7 +30,9 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Save, scratch: PathBuf) -> Resu
     let options = SaveOptions::new(kind)
         .compression(compression)
         .scratch(scratch);
-    let path = args.output.filter(|path| path.as_os_str() != "-");
+    let path = args
+        .output
+        .filter(|path| path.as_os_str() != "-" && !is_standard_output(path));
     let Some(path) = path else {
         if kind == TargetKind::OciLayout {
             return Err(Failure::Flags("a directory needs a path: use --output"));
@@ -70,4 +73,14 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Save, scratch: PathBuf) -> Resu
         call.line(format!("{id} {name}").trim_end())?;
     }
     Ok(())
+}
+
+/// Tells whether a path leads to where standard output goes. The archive is all that is written there then.
+fn is_standard_output(path: &Path) -> bool {
+    let identity = |path: &Path| {
+        let found = std::fs::metadata(path).ok()?;
+        Some((found.dev(), found.ino(), found.rdev()))
+    };
+    let stream = Path::new("/dev/stdout");
+    path == stream || identity(path).is_some_and(|named| identity(stream) == Some(named))
 }

@@ -154,3 +154,41 @@ fn root_peer_podman_takes_part() {
     place.text(["rm", "app:1"]);
     assert_eq!(run(podman().args(["images", "-q"])).text(), "");
 }
+
+#[test]
+fn root_an_archive_on_standard_output_has_nothing_else_in_it() {
+    let place = Place::new();
+    let archive = place.archive(&["app:1"]);
+    place.text(["load".as_ref(), archive.as_os_str()]);
+    let plain = place.run(["save", "app:1"]);
+    for path in ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"] {
+        for format in ["table", "json"] {
+            let ran = place.run(["--format", format, "save", "app:1", "-o", path]);
+            assert_eq!(ran.code, Some(0), "{path}");
+            assert!(ran.stdout == plain.stdout, "{path}, {format}");
+        }
+    }
+    assert!(
+        std::fs::symlink_metadata("/dev/stdout")
+            .unwrap()
+            .is_symlink()
+    );
+}
+
+#[test]
+fn root_what_helps_is_said_when_loading() {
+    let place = Place::new();
+    let archive = place.archive(&["Bad"]);
+    let archive = archive.to_str().unwrap();
+    let ran = place.run(["load", archive]);
+    let err = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(err.ends_with(" (--name gives it another name)\n"), "{err}");
+    place.text(["load", archive, "--name", "good"]);
+    let ran = place.run(["load", archive, "--platform", "linux/none"]);
+    let err = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(err.contains("--platform chooses another one"), "{err}");
+    let nameless = place.archive(&[]);
+    let ran = place.run(["load", nameless.to_str().unwrap()]);
+    let err = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(err.contains("has no name: load it with --name"), "{err}");
+}

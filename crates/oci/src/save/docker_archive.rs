@@ -115,24 +115,25 @@ pub(super) fn write(
     let mut tar = Tar::new(path, target);
     let mut present = BTreeSet::new();
     let mut items = Vec::new();
-    let mut repositories: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
+    let mut repositories: BTreeMap<String, BTreeMap<String, &str>> = BTreeMap::new();
     for image in images {
         write_layers(store, image, &mut tar, &mut present, progress)?;
         let config = format!("{}.json", image.config_digest.hex());
         if present.insert(config.clone()) {
             tar.add(&config, READ_ONLY, &image.config_bytes)?;
         }
+        let names = image.tagged_names();
         if let Some(top) = image.layers.last() {
-            for (repository, tag) in image.names.iter().filter_map(|name| name.rsplit_once(':')) {
+            for (repository, tag) in names.iter().filter_map(|name| name.rsplit_once(':')) {
                 repositories
-                    .entry(repository)
+                    .entry(repository.to_owned())
                     .or_default()
-                    .insert(tag, top.diff_id.hex());
+                    .insert(tag.to_owned(), top.diff_id.hex());
             }
         }
         items.push(Item {
             config,
-            repo_tags: image.names.clone(),
+            repo_tags: names,
             layers: image
                 .layers
                 .iter()
@@ -160,7 +161,7 @@ pub(super) fn write(
         .iter()
         .map(|image| WrittenImage {
             id: image.id.clone(),
-            names: image.names.clone(),
+            names: image.tagged_names(),
             digest: None,
         })
         .collect())

@@ -79,6 +79,21 @@ impl SavedImage {
         })
     }
 
+    /// The names that a docker archive has room for: those with tags.
+    pub(super) fn tagged_names(&self) -> Vec<String> {
+        let names = self.names.iter();
+        names.filter(|name| !name.contains('@')).cloned().collect()
+    }
+
+    /// The names that are true of the image when its manifest has this digest.
+    pub(super) fn names_of(&self, digest: &Digest) -> Vec<String> {
+        let is_true = |name: &&String| {
+            name.split_once('@')
+                .is_none_or(|(_, named)| named == digest.as_str())
+        };
+        self.names.iter().filter(is_true).cloned().collect()
+    }
+
     pub(super) fn add_names(&mut self, names: Vec<String>) {
         for name in names {
             if !self.names.contains(&name) {

@@ -97,10 +97,11 @@ pub(super) fn write<T: Target>(
         if !target.has(&digest) {
             target.add(&digest, &manifest)?;
         }
-        entries.extend(index_entries(image, &digest, manifest.len()));
+        let names = image.names_of(&digest);
+        entries.extend(index_entries(&names, &digest, manifest.len()));
         written.push(WrittenImage {
             id: image.id.clone(),
-            names: image.names.clone(),
+            names,
             digest: Some(digest),
         });
     }
@@ -178,7 +179,7 @@ fn layer(known: Option<&Descriptor>, blob: &Blob, codec: Codec) -> Descriptor {
 }
 
 /// One entry for each name, or one without a name.
-fn index_entries(image: &SavedImage, digest: &Digest, size: usize) -> Vec<Value> {
+fn index_entries(names: &[String], digest: &Digest, size: usize) -> Vec<Value> {
     let entry = |name: Option<&String>| {
         let mut entry = json!({
             "mediaType": media::OCI_MANIFEST,
@@ -190,10 +191,10 @@ fn index_entries(image: &SavedImage, digest: &Digest, size: usize) -> Vec<Value>
         }
         entry
     };
-    if image.names.is_empty() {
+    if names.is_empty() {
         vec![entry(None)]
     } else {
-        image.names.iter().map(|name| entry(Some(name))).collect()
+        names.iter().map(|name| entry(Some(name))).collect()
     }
 }
 

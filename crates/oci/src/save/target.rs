@@ -1,7 +1,8 @@
 //! A file that appears under its name when it is complete.
 
+use std::fs::Metadata;
 use std::io::{BufWriter, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -20,9 +21,12 @@ pub(super) struct FileTarget {
 enum Kind {
     /// A regular file, still under a temporary name.
     Temporary(BufWriter<NamedTempFile>),
-    /// A pipe, a terminal or a device, which is written to as it is.
+    /// A pipe, a terminal, a device or a file without a name, which is written to as it is.
     Direct(BufWriter<std::fs::File>),
 }
+
+/// How many links are followed from one to the next, as the kernel does.
+const MAX_LINKS: usize = 40;
 
 impl FileTarget {
     pub(super) fn create(path: &Path) -> Result<Self, SaveError> {
@@ -30,15 +34,16 @@ impl FileTarget {
             path: path.to_owned(),
             source,
         };
-        let special = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
-        let kind = if special {
+        let place = followed(path).map_err(error)?;
+        let kind = if is_written_as_it_is(path, &place) {
             let file = std::fs::OpenOptions::new()
                 .write(true)
+                .truncate(true)
                 .open(path)
                 .map_err(error)?;
             Kind::Direct(BufWriter::with_capacity(PIECE, file))
         } else {
-            let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+            let parent = place.parent().filter(|p| !p.as_os_str().is_empty());
             let file = tempfile::Builder::new()
                 .prefix(".layerhold-save-")
                 .permissions(std::fs::Permissions::from_mode(0o644))
@@ -46,10 +51,7 @@ impl FileTarget {
                 .map_err(error)?;
             Kind::Temporary(BufWriter::with_capacity(PIECE, file))
         };
-        Ok(FileTarget {
-            path: path.to_owned(),
-            kind,
-        })
+        Ok(FileTarget { path: place, kind })
     }
 
     pub(super) fn writer(&mut self) -> &mut dyn Write {
@@ -76,4 +78,30 @@ impl FileTarget {
             }
         }
     }
+}
+
+/// Where a path leads when symbolic links at its end are followed: the link stays, and what it points at is replaced.
+fn followed(path: &Path) -> std::io::Result<PathBuf> {
+    let mut place = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let Ok(target) = std::fs::read_link(&place) else {
+            return Ok(place);
+        };
+        place = match place.parent() {
+            Some(parent) => parent.join(target),
+            None => target,
+        };
+    }
+    // Links that go round: the kernel has the words for it.
+    std::fs::metadata(path).map(|_| place)
+}
+
+/// Tells whether a file cannot be replaced by another one of its name: pipes and devices, and files that have no name any more,
+/// which links in `/proc` lead to.
+fn is_written_as_it_is(path: &Path, place: &Path) -> bool {
+    let Ok(there) = std::fs::metadata(path) else {
+        return false;
+    };
+    let is_same = |named: Metadata| (named.dev(), named.ino()) == (there.dev(), there.ino());
+    !there.is_file() || !std::fs::metadata(place).is_ok_and(is_same)
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::config::Config;
 use crate::digest::{digest_of, sha256};
-use crate::manifest::{Descriptor, Document, MAX_CONFIG_SIZE, MAX_MANIFEST_SIZE};
+use crate::manifest::{Descriptor, Document, KNOWN, MAX_CONFIG_SIZE, MAX_MANIFEST_SIZE};
 use crate::media;
 use crate::section::Section;
 
@@ -268,6 +268,10 @@ impl OciLayout {
                 }
                 Document::Index(entries) => {
                     entry = choose::best(&entries, wish, &|digest| self.has(digest))?.clone();
+                    // Go goes by the document itself from here on.
+                    if !KNOWN.contains(&entry.media_type.as_str()) {
+                        entry.media_type.clear();
+                    }
                     top.get_or_insert_with(|| (sha256(&bytes), bytes));
                 }
             }

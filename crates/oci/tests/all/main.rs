@@ -16,4 +16,6 @@ mod platforms;
 mod readable;
 mod refusals;
 mod save;
+mod saved_manifests;
+mod saved_places;
 mod support;

@@ -243,3 +243,108 @@ fn root_peer_we_save_what_podman_put_there() {
     let theirs = timeless_layers(&place.path("root"));
     assert_eq!(timeless_layers(&again.path("root")), theirs[..2]);
 }
+
+/// The digest of the only image of a store, as the Go tool tells it.
+fn digest_of(listed: &[String]) -> String {
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    listed[0].clone()
+}
+
+/// Whatever is saved is loaded by the others, and has the digest that we printed.
+#[test]
+fn root_peer_what_we_save_has_the_digest_that_we_print() {
+    let Some(()) = needs(&["podman", "buildah", "skopeo"]) else {
+        return;
+    };
+    for codec in [Codec::Plain, Codec::Zstd] {
+        let place = Place::new();
+        let (source, _) = crate::saved_manifests::rich(place.path("layout"), codec);
+        let id = place.load(&source).unwrap().remove(0).id.to_string();
+        let by_digest = place
+            .store
+            .snapshot()
+            .unwrap()
+            .images()
+            .next()
+            .unwrap()
+            .names()
+            .to_vec();
+        let by_digest = by_digest
+            .into_iter()
+            .find(|name| name.contains('@'))
+            .unwrap();
+        for (number, compression) in [
+            Compression::Keep,
+            Compression::None,
+            Compression::Gzip,
+            Compression::Zstd,
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let target = place.path(&format!("saved{number}"));
+            let what = format!("{codec:?}, {compression:?}");
+            let options = SaveOptions::new(TargetKind::OciArchive)
+                .compression(compression)
+                .scratch(place.base());
+            let names = [by_digest.clone()];
+            let written = save(&place.store, &names, &target, &options, &Quiet).unwrap();
+            let printed = written[0].digest.as_ref().unwrap().to_string();
+            let target = target.to_str().unwrap();
+
+            let podman = Podman::below(&place.path(&format!("podman{number}")), "vfs");
+            podman.run(["load", "-q", "-i", target]).assert_success();
+            let listed = podman
+                .run(["images", "--digests", "--format", "{{.Digest}}"])
+                .lines();
+            assert_eq!(digest_of(&listed), printed, "podman, {what}");
+            let listed = podman.run(["images", "--no-trunc", "-q"]).lines();
+            assert_eq!(digest_of(&listed), format!("sha256:{id}"), "podman, {what}");
+
+            let archive = format!("oci-archive:{target}");
+            let skopeo = Skopeo::below(&place.path(&format!("skopeo{number}")), "vfs");
+            let digest = skopeo
+                .run(["inspect", "--format", "{{.Digest}}", &archive])
+                .lines();
+            assert_eq!(digest_of(&digest), printed, "skopeo, {what}");
+            let copy = skopeo.reference("example.com/copy:1");
+            skopeo
+                .run(["copy", "-q", "--preserve-digests", &archive, &copy])
+                .assert_success();
+
+            let buildah = Buildah::below(&place.path(&format!("buildah{number}")), "vfs");
+            buildah.run(["pull", "-q", &archive]).assert_success();
+            let listed = buildah
+                .run(["images", "--digests", "--format", "{{.Digest}}"])
+                .lines();
+            assert_eq!(digest_of(&listed), printed, "buildah, {what}");
+        }
+    }
+}
+
+#[test]
+fn root_peer_podman_loads_a_docker_archive_of_a_name_with_a_digest() {
+    let Some(()) = needs(&["podman"]) else { return };
+    let place = Place::new();
+    let (source, _) = crate::saved_manifests::rich(place.path("layout"), Codec::Gzip);
+    let image = place.load(&source).unwrap().remove(0);
+    let name = image.names.iter().find(|name| name.contains('@')).unwrap();
+    let target = place.path("saved");
+    let options = SaveOptions::new(TargetKind::DockerArchive).scratch(place.base());
+    save(
+        &place.store,
+        std::slice::from_ref(name),
+        &target,
+        &options,
+        &Quiet,
+    )
+    .unwrap();
+    let podman = Podman::below(&place.path("podman"), "vfs");
+    podman
+        .run(["load", "-q", "-i", target.to_str().unwrap()])
+        .assert_success();
+    assert_eq!(
+        podman.run(["images", "--no-trunc", "-q"]).lines(),
+        [format!("sha256:{}", image.id)]
+    );
+}

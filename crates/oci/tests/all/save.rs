@@ -22,14 +22,19 @@ const KINDS: [TargetKind; 3] = [
     TargetKind::DockerArchive,
 ];
 
-fn save_all(place: &Place, names: &[&str], path: &Path, options: SaveOptions) -> Vec<WrittenImage> {
+pub(crate) fn save_all(
+    place: &Place,
+    names: &[&str],
+    path: &Path,
+    options: SaveOptions,
+) -> Vec<WrittenImage> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let options = options.scratch(place.base());
     save(&place.store, &names, path, &options, &Quiet).unwrap()
 }
 
 /// The members of a tar.
-fn members(path: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn members(path: &Path) -> BTreeMap<String, Vec<u8>> {
     let file = fs::File::open(path).unwrap();
     let mut archive = tar::Archive::new(file);
     let mut members = BTreeMap::new();
@@ -60,7 +65,7 @@ fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     files
 }
 
-fn manifest_of(files: &BTreeMap<String, Vec<u8>>) -> (String, Value) {
+pub(crate) fn manifest_of(files: &BTreeMap<String, Vec<u8>>) -> (String, Value) {
     let index: Value = serde_json::from_slice(&files["index.json"]).unwrap();
     let manifest = digest(&index["manifests"][0]).to_owned();
     let bytes = &files[&format!("blobs/{}", manifest.replace(':', "/"))];

@@ -1,0 +1,112 @@
+//! Where an archive is written: through links, to pipes, and to files without a name.
+
+use std::fs;
+use std::io::Read;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use layerhold_archive::Codec;
+use layerhold_oci::{SaveOptions, TargetKind};
+
+use crate::save::save_all;
+use crate::support::{Place, simple_layout};
+
+fn place() -> Place {
+    let place = Place::new();
+    let source = simple_layout(place.path("in"), Codec::Plain, "one:1");
+    place.load(&source).unwrap();
+    place
+}
+
+fn save_to(place: &Place, path: &Path) {
+    let options = SaveOptions::new(TargetKind::DockerArchive);
+    save_all(place, &["one:1"], path, options);
+}
+
+#[test]
+fn root_a_link_stays_and_its_target_is_written() {
+    let place = place();
+    let whole = place.path("whole");
+    save_to(&place, &whole);
+    let whole = fs::read(whole).unwrap();
+    fs::create_dir(place.path("dir")).unwrap();
+    fs::write(place.path("dir/old"), "old").unwrap();
+    for (link, to, file) in [
+        ("there", "dir/old", "dir/old"),
+        ("missing", "dir/new", "dir/new"),
+        ("twice", "missing", "dir/new"),
+    ] {
+        let link = place.path(link);
+        symlink(to, &link).unwrap();
+        save_to(&place, &link);
+        assert_eq!(fs::read_link(&link).unwrap(), Path::new(to));
+        assert!(fs::read(place.path(file)).unwrap() == whole, "{file}");
+        fs::write(place.path(file), "old").unwrap();
+    }
+    // The parts of a target that cannot be made are the target's.
+    symlink("nosuch/new", place.path("astray")).unwrap();
+    let options = SaveOptions::new(TargetKind::DockerArchive);
+    let names = ["one:1".to_owned()];
+    let quiet = layerhold_oci::Quiet;
+    let error = layerhold_oci::save(
+        &place.store,
+        &names,
+        &place.path("astray"),
+        &options,
+        &quiet,
+    );
+    assert!(error.is_err());
+    symlink("loop", place.path("loop")).unwrap();
+    let error = layerhold_oci::save(&place.store, &names, &place.path("loop"), &options, &quiet);
+    assert!(error.is_err());
+    assert!(
+        fs::symlink_metadata(place.path("loop"))
+            .unwrap()
+            .is_symlink()
+    );
+}
+
+#[test]
+fn root_a_pipe_is_written_to() {
+    let place = place();
+    let whole = place.path("whole");
+    save_to(&place, &whole);
+    let pipe = place.path("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let reader = {
+        let pipe = pipe.clone();
+        std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            fs::File::open(pipe)
+                .unwrap()
+                .read_to_end(&mut bytes)
+                .unwrap();
+            bytes
+        })
+    };
+    save_to(&place, &pipe);
+    assert!(reader.join().unwrap() == fs::read(whole).unwrap());
+    use std::os::unix::fs::FileTypeExt;
+    assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+}
+
+#[test]
+fn root_a_file_without_a_name_is_written_to() {
+    let place = place();
+    let whole = place.path("whole");
+    save_to(&place, &whole);
+    let path = place.path("gone");
+    fs::write(&path, vec![b'x'; 1_000_000]).unwrap();
+    let mut file = fs::File::open(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    save_to(
+        &place,
+        Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())),
+    );
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).unwrap();
+    assert!(bytes == fs::read(whole).unwrap());
+    assert!(!fs::exists(place.path("gone (deleted)")).unwrap());
+}
