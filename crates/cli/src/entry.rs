@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use layerhold::Privilege;
-use layerhold_sys::{Capability, has_capability, in_user_namespace};
+use layerhold_sys::{Capability, has_capability, in_user_namespace, raise_open_files};
 
 use crate::environment::Environment;
 use crate::failure::plain;
@@ -22,6 +22,8 @@ const BUFFER: usize = 64 * 1024;
 /// Runs a command line with the arguments, environment and streams of this process. Arguments that are not UTF-8 are refused,
 /// with `usage` as exit code: another file than the one that was named must not be used.
 pub fn main(run: CommandLine, usage: u8) -> ExitCode {
+    // A check opens many files at once. Where the kernel refuses, it goes on with those there may be.
+    let open_files = raise_open_files().ok();
     let mut arguments = Vec::new();
     for argument in std::env::args_os() {
         match argument.into_string() {
@@ -40,6 +42,7 @@ pub fn main(run: CommandLine, usage: u8) -> ExitCode {
         privilege: privilege(&variables),
         variables,
         directory: std::env::current_dir().unwrap_or_else(|_| "/".into()),
+        open_files,
         user: layerhold_sys::effective_user(),
         group: layerhold_sys::effective_group(),
     };

@@ -21,6 +21,8 @@ pub struct Environment {
     pub group: u32,
     /// What the process may do.
     pub privilege: Privilege,
+    /// How many open files programs may have that this one starts; `None` when this one's number was not changed.
+    pub open_files: Option<u64>,
 }
 
 impl Environment {

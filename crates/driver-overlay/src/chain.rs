@@ -40,6 +40,17 @@ pub(crate) fn resolve(
     above: &LayerDir,
     links: &[LinkName],
 ) -> Result<Vec<LayerDir>, LayerError> {
+    resolve_each(homes, above, links, |layer, _| Ok(layer))
+}
+
+/// Finds the layers below `above` by their short names, and keeps of each what `take` makes of it. There may be hundreds; a process
+/// may have few files open.
+pub(crate) fn resolve_each<T>(
+    homes: &Homes,
+    above: &LayerDir,
+    links: &[LinkName],
+    mut take: impl FnMut(LayerDir, &LinkName) -> Result<T, LayerError>,
+) -> Result<Vec<T>, LayerError> {
     let mut found = Vec::with_capacity(links.len());
     let mut survey = None;
     for link in links {
@@ -52,10 +63,11 @@ pub(crate) fn resolve(
             };
             layer = survey.layer_of(link)?;
         }
-        found.push(layer.ok_or_else(|| LayerError::LinkLost {
+        let layer = layer.ok_or_else(|| LayerError::LinkLost {
             id: above.id().clone(),
             link: link.to_string(),
-        })?);
+        })?;
+        found.push(take(layer, link)?);
     }
     Ok(found)
 }
@@ -83,6 +95,22 @@ pub(crate) fn known_below(homes: &Homes, id: &LayerId) -> Result<Option<Vec<Laye
         }
     }
     Ok(Some(below))
+}
+
+/// Whether any of the layers below a layer is in one of the homes, by the list of that layer.
+pub(crate) fn knows_any_below(homes: &Homes, id: &LayerId) -> Result<Option<bool>, LayerError> {
+    let Some(layer) = homes.find(id)? else {
+        return Ok(None);
+    };
+    let LowerList::Links(links) = layer.lower()? else {
+        return Ok(None);
+    };
+    for link in &links {
+        if layer_of_link(homes, link)?.is_some() {
+            return Ok(Some(true));
+        }
+    }
+    Ok(Some(false))
 }
 
 fn layer_of_link(homes: &Homes, link: &LinkName) -> Result<Option<LayerDir>, LayerError> {

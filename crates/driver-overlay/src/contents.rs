@@ -2,62 +2,108 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 use layerhold_driver::{DirContents, LayerContents, LayerError};
 use layerhold_sys::{Dir, FileType, PathError};
 
+use crate::chain::{lower_of, resolve};
+use crate::core::Core;
+use crate::layer::LayerDir;
+use crate::link::LinkName;
 use crate::stack::Contents;
+
+/// Directories of this many layers stay open. A file that is in none of them is rare, and a process may have few files open.
+const KEPT: usize = 8;
 
 /// The files of a layer: in `diff`, in `diff1` and so on, and for layers that Go made as copies in the layers below.
 ///
 /// Directories further down are only opened when a file is not found above them.
 #[derive(Debug)]
 pub(crate) struct OverlayContents {
-    opened: Vec<(Dir, DirContents)>,
-    /// Layers not looked into yet, the nearest last.
-    waiting: Vec<Contents>,
+    /// The nearest first.
+    places: Vec<Place>,
+    /// The directories of the first of them.
+    opened: Vec<Vec<(Dir, DirContents)>>,
+}
+
+/// A layer in which a file may be.
+#[derive(Debug)]
+enum Place {
+    Found(Contents),
+    /// One that is looked for when it is needed.
+    Below {
+        core: Arc<Core>,
+        above: Arc<LayerDir>,
+        link: LinkName,
+    },
 }
 
 impl OverlayContents {
     /// Reads these layers, the nearest first.
-    pub(crate) fn new(mut layers: Vec<Contents>) -> Self {
-        layers.reverse();
+    pub(crate) fn new(layers: Vec<Contents>) -> Self {
         Self {
+            places: layers.into_iter().map(Place::Found).collect(),
             opened: Vec::new(),
-            waiting: layers,
         }
     }
 
-    /// Opens the next layer down; tells whether there was one.
-    fn open_more(&mut self) -> Result<bool, LayerError> {
-        let Some(layer) = self.waiting.pop() else {
-            return Ok(false);
+    /// Reads a layer, and where that does not have a file those below it.
+    pub(crate) fn of(core: &Arc<Core>, layer: LayerDir) -> Result<Self, LayerError> {
+        let links = lower_of(&core.homes, &layer)?;
+        let mut contents = Self::new(vec![Contents::of(&layer)]);
+        let above = Arc::new(layer);
+        contents
+            .places
+            .extend(links.into_iter().map(|link| Place::Below {
+                core: Arc::clone(core),
+                above: Arc::clone(&above),
+                link,
+            }));
+        Ok(contents)
+    }
+}
+
+impl Place {
+    fn open(&self) -> Result<Vec<(Dir, DirContents)>, LayerError> {
+        let dirs = match self {
+            Self::Found(contents) => contents.open()?,
+            Self::Below { core, above, link } => {
+                let found = resolve(&core.homes, above, std::slice::from_ref(link))?;
+                let mut dirs = Vec::new();
+                for layer in &found {
+                    dirs.extend(Contents::of(layer).open()?);
+                }
+                dirs
+            }
         };
-        for dir in layer.open()? {
-            self.opened.push((dir.clone(), DirContents::new(dir)));
-        }
-        Ok(true)
+        let with_contents = |dir: Dir| (dir.clone(), DirContents::new(dir));
+        Ok(dirs.into_iter().map(with_contents).collect())
     }
 }
 
 impl LayerContents for OverlayContents {
     fn open(&mut self, path: &Path) -> Result<File, LayerError> {
         let mut first = None;
-        let mut n = 0;
-        loop {
-            let Some((root, contents)) = self.opened.get_mut(n) else {
-                if self.open_more()? {
-                    continue;
+        for (n, place) in self.places.iter().enumerate() {
+            let mut passing;
+            let dirs = if n < KEPT {
+                if self.opened.len() <= n {
+                    self.opened.push(place.open()?);
                 }
-                break;
+                self.opened.get_mut(n)
+            } else {
+                passing = place.open()?;
+                Some(&mut passing)
             };
-            n += 1;
-            match contents.open(path) {
-                Ok(file) => return Ok(file),
-                Err(error) if is_elsewhere(&error, root, path)? => {
-                    first.get_or_insert(error);
+            for (root, contents) in dirs.into_iter().flatten() {
+                match contents.open(path) {
+                    Ok(file) => return Ok(file),
+                    Err(error) if is_elsewhere(&error, root, path)? => {
+                        first.get_or_insert(error);
+                    }
+                    Err(error) => return Err(error),
                 }
-                Err(error) => return Err(error),
             }
         }
         Err(first.unwrap_or_else(|| {

@@ -19,7 +19,7 @@ use layerhold_sys::{Dir, canonical_ambient, mount_at, mount_of, tree_usage};
 
 use crate::NAME;
 use crate::additional::{OverlayAdditional, find, noted_path, refuse_external};
-use crate::chain::{below, known_below};
+use crate::chain::{below, known_below, knows_any_below, lower_of, resolve_each};
 use crate::contents::OverlayContents;
 use crate::core::Core;
 use crate::diff::NativeDiff;
@@ -103,10 +103,10 @@ impl Driver for OverlayDriver {
     fn metadata(&self, id: &LayerId) -> Result<Vec<(String, String)>, LayerError> {
         let layer = self.core.homes.require(id)?;
         let text = |path: PathBuf| path.to_string_lossy().into_owned();
-        let lowers: Vec<_> = below(&self.core.homes, &layer)?
-            .iter()
-            .map(|layer| text(layer.path().join(DIFF)))
-            .collect();
+        let links = lower_of(&self.core.homes, &layer)?;
+        let lowers = resolve_each(&self.core.homes, &layer, &links, |layer, _| {
+            Ok(text(layer.path().join(DIFF)))
+        })?;
         let mut facts = Vec::with_capacity(4);
         if !lowers.is_empty() {
             facts.push(("LowerDir".to_owned(), lowers.join(":")));
@@ -210,9 +210,7 @@ impl Driver for OverlayDriver {
 
     fn contents(&self, id: &LayerId) -> Result<Box<dyn LayerContents>, LayerError> {
         let layer = self.core.homes.require(id)?;
-        let mut places = vec![Contents::of(&layer)];
-        places.extend(below(&self.core.homes, &layer)?.iter().map(Contents::of));
-        Ok(Box::new(OverlayContents::new(places)))
+        Ok(Box::new(OverlayContents::of(&self.core, layer)?))
     }
 
     fn own_tree(&self, id: &LayerId) -> Result<Option<Dir>, LayerError> {
@@ -298,6 +296,10 @@ impl Driver for OverlayDriver {
 
     fn below(&self, id: &LayerId) -> Result<Option<Vec<LayerId>>, LayerError> {
         known_below(&self.core.homes, id)
+    }
+
+    fn knows_any_below(&self, id: &LayerId) -> Result<Option<bool>, LayerError> {
+        knows_any_below(&self.core.homes, id)
     }
 
     fn mend_home(&self, flaw: &Flaw) -> Result<(), LayerError> {

@@ -9,7 +9,7 @@ use layerhold_sys::{Dir, FsMagic, PathError, canonical_ambient, remove_tree};
 
 use crate::additional::shown_diff;
 use crate::build::root_pair;
-use crate::chain::{lower_of, resolve};
+use crate::chain::{lower_of, resolve, resolve_each};
 use crate::core::Core;
 use crate::homes::HomeKind;
 use crate::layer::LayerDir;
@@ -207,16 +207,15 @@ fn recipe(
     if links.len() > MAX_DEPTH {
         return Err(too_deep(links.len()));
     }
-    let below: Vec<_> = resolve(&core.homes, layer, &links)?
-        .iter()
-        .zip(&links)
-        .map(|(layer, link)| Contents::of(layer).with_link(link))
-        .collect();
+    let below = resolve_each(&core.homes, layer, &links, |layer, link| {
+        Contents::of(&layer).with_link(link).lowers()
+    })?;
     let upper = match writing {
         Writing::ToDiff => Some(upper(layer)?),
         Writing::Never => None,
     };
-    let lowers = lowers(&Contents::of(layer), &below, upper.is_some())?;
+    let below = below.into_iter().flatten().collect();
+    let lowers = lowers(&Contents::of(layer), below, upper.is_some())?;
     if core.mount_program.is_none() && lowers.len() > MAX_DEPTH {
         return Err(too_deep(lowers.len()));
     }
@@ -232,16 +231,14 @@ fn recipe(
 /// The lower directories of a mount: the layer's own older ones, and all of the layers below.
 pub(crate) fn lowers(
     layer: &Contents,
-    below: &[Contents],
+    below: Vec<Lower>,
     has_upper: bool,
 ) -> Result<Vec<Lower>, LayerError> {
     let mut lowers = layer.lowers()?;
     if has_upper {
         lowers.remove(0);
     }
-    for contents in below {
-        lowers.extend(contents.lowers()?);
-    }
+    lowers.extend(below);
     let least = if has_upper { 1 } else { 2 };
     if lowers.len() < least {
         // The kernel wants two directories in all.

@@ -71,9 +71,13 @@ impl Remap<'_> {
     }
 
     fn recipe(&self) -> Result<Recipe, LayerError> {
+        let mut below = Vec::new();
+        for contents in self.below {
+            below.extend(contents.lowers()?);
+        }
         Ok(Recipe {
             base: self.core.homes.own().path().to_owned(),
-            lowers: lowers(self.layer, self.below, true)?,
+            lowers: lowers(self.layer, below, true)?,
             upper: Some(Upper {
                 diff: self.place.join(DIFF),
                 work: self.place.join(WORK),

@@ -290,6 +290,16 @@ pub trait Driver: Send + Sync + Debug {
         Ok(None)
     }
 
+    /// Tells whether any of the layers that the driver has listed below a layer is in a store that was named. `None` when it keeps no
+    /// list (vfs), when that is damaged, or when it lists none.
+    ///
+    /// # Errors
+    ///
+    /// Only when it cannot be found out.
+    fn knows_any_below(&self, _id: &LayerId) -> Result<Option<bool>, LayerError> {
+        Ok(None)
+    }
+
     /// Looks for damage to what the driver keeps about a layer: links between layers, the list of those below. `parent` is
     /// the layer that the store's record names. Called without locks, so what it finds may be somebody's work in progress;
     /// the caller asks again under the layers lock.

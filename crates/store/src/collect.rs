@@ -15,9 +15,10 @@ use crate::locked::Locked;
 use crate::locks::Locks;
 use crate::lookup::{Item, by_key};
 use crate::options::Persistence;
-use crate::records::{BY_LAYER, BY_PARENT, BY_TOP_LAYER};
+use crate::records::{BY_LAYER, BY_PARENT, BY_TOP_LAYER, Image};
 use crate::shelves::{DURABLE, Parts};
 use crate::store::Store;
+use crate::strangers::holds_files_of_a_caller;
 use crate::temporary::Where;
 
 /// What was removed because no record names it.
@@ -51,8 +52,9 @@ impl Store {
     ///
     /// Only what has a name that this library and Go's give is looked at, and nothing is touched as long as a record file is damaged,
     /// or empty or missing although there is content: what its records named is not garbage. What belongs to containers of a transient
-    /// opening stays also if this one is not, and the other way round; a transient opening with another run root is nothing that
-    /// anybody could know of.
+    /// opening stays also if this one is not, and the other way round. What may belong to an opening that names an image store, an additional
+    /// store or another run root stays too: files of a layer without contents here, directories of images in which a caller keeps
+    /// files, directories of containers that are not older than the machine runs, with all contents beside these, and whatever is mounted.
     ///
     /// Go: `Store.GarbageCollect`.
     ///
@@ -76,17 +78,29 @@ fn collect(inner: &Inner, locks: &Locks, trash: &mut Trash) -> Result<CollectRep
     let (layers, containers) = (elsewhere.layer_ids(), elsewhere.container_ids());
     let has_layer = |id: &str| locks.layers.is_own(id) || layers.contains(id);
     let has_container = |id: &str| locks.containers.contains(id) || containers.contains(id);
-    let container_dirs = unnamed(&layout.containers, &has_container, &generated_id)?;
+    let strangers = inner.strangers(&has_container)?;
+    let mut container_dirs = unnamed(&layout.containers, &has_container, &generated_id)?;
+    let has_container_dirs = !container_dirs.is_empty();
+    container_dirs.retain(|id| !strangers.may_have_container(id));
     // All three are checked before anything is removed: they are about one another.
     let is_transient = inner.options.persistence == Persistence::Transient;
-    for guard in locks.containers.held() {
+    for (guard, (shelf, _)) in locks.containers.held().zip(locks.containers.own()) {
         check(guard, || {
             // Records of containers are lost with the run root there, and their directories are garbage then.
-            Ok(!is_transient && !container_dirs.is_empty())
+            let is_lost =
+                !container_dirs.is_empty() || (has_container_dirs && shelf.was_saved()?);
+            Ok(!is_transient && is_lost)
         })?;
     }
-    for (guard, dir) in locks.images.held().zip(layout.image_dirs()) {
-        check(guard, || Ok(!unnamed_dirs(dir, &locks.images)?.is_empty()))?;
+    let of_images = locks.images.held().zip(locks.images.own());
+    for ((guard, (shelf, _)), dir) in of_images.zip(layout.image_dirs()) {
+        check(guard, || {
+            let has_image = |id: &str| locks.images.contains(id);
+            let is_any = |dir| unnamed(dir, &has_image, &generated_id);
+            let is_lost = !unnamed_dirs(dir, &locks.images)?.is_empty()
+                || (!is_any(dir)?.is_empty() && shelf.was_saved()?);
+            Ok(is_lost)
+        })?;
     }
     for (position, guard) in locks.layers.held().enumerate() {
         // With images in a store of their own, a transient store may have nothing else to record.
@@ -98,7 +112,6 @@ fn collect(inner: &Inner, locks: &Locks, trash: &mut Trash) -> Result<CollectRep
     }
     let mut report = CollectReport {
         container_dirs,
-        // Callers may keep files beside an image that is in another store.
         image_dirs: in_all(layout.image_dirs(), |dir| unnamed_dirs(dir, &locks.images))?,
         tar_splits: in_all(layout.layer_dirs(), |dir| {
             unnamed(dir, &has_layer, &tar_split_id)
@@ -109,11 +122,23 @@ fn collect(inner: &Inner, locks: &Locks, trash: &mut Trash) -> Result<CollectRep
         layers: held.unwrap_or_default(),
         temporary_files: Vec::new(),
     };
-    report
-        .layers
-        .retain(|id| !has_layer(id.as_str()) && !is_missed(locks, id.as_str()));
-    for ids in [&mut report.tar_splits, &mut report.layer_dirs] {
-        ids.retain(|id| !is_missed(locks, id));
+    report.layers.retain(|id| {
+        let is_named = has_layer(id.as_str()) || is_missed(locks, id.as_str());
+        !is_named && !strangers.may_have_layer(id)
+    });
+    // Without contents, they may be those of a layer that is in an image store.
+    let gone: BTreeSet<&str> = report.layers.iter().map(LayerId::as_str).collect();
+    let in_image_store = layout.split.as_ref().map(|split| &split.layers);
+    for (ids, suffix) in [
+        (&mut report.tar_splits, TAR_SPLIT_SUFFIX),
+        (&mut report.layer_dirs, ""),
+    ] {
+        ids.retain(|id| {
+            let name = format!("{id}{suffix}");
+            let is_there = |dir: &Dir| dir.exists(&name).unwrap_or(false);
+            let is_garbage = gone.contains(id.as_str()) || in_image_store.is_some_and(is_there);
+            is_garbage && !is_missed(locks, id)
+        });
     }
     for id in &report.container_dirs {
         inner.discard(&layout.containers, id.as_ref(), trash)?;
@@ -204,10 +229,16 @@ fn check<R: Item>(
     Ok(())
 }
 
-/// Lists entries whose name is that of a generated ID without a record in any store. IDs that callers chose are left alone,
-/// as in Go: nobody knows whose directory that is.
-fn unnamed_dirs<R: Item>(dir: &Dir, records: &Locked<R>) -> Result<Vec<String>, CollectError> {
-    unnamed(dir, &|id| records.contains(id), &generated_id)
+/// Lists directories of images whose name is that of a generated ID without a record in any store. IDs that callers chose are left
+/// alone, as in Go: nobody knows whose directory that is. So are those in which a caller keeps files.
+fn unnamed_dirs(dir: &Dir, records: &Locked<Image>) -> Result<Vec<String>, CollectError> {
+    let mut dirs = Vec::new();
+    for id in unnamed(dir, &|id| records.contains(id), &generated_id)? {
+        if !holds_files_of_a_caller(dir, &id)? {
+            dirs.push(id);
+        }
+    }
+    Ok(dirs)
 }
 
 fn generated_id(name: &str) -> Option<&str> {

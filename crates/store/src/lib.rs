@@ -91,6 +91,7 @@ mod sizes;
 mod snapshot;
 mod spec;
 mod store;
+mod strangers;
 mod temporary;
 mod transaction;
 mod tree;
@@ -102,7 +103,7 @@ pub use additional_layer::AdditionalLayer;
 pub use any_error::Error;
 pub use check::{
     Attribute, AttributeChange, CheckDepth, CheckError, CheckOptions, CheckReport, Containers,
-    Damage, FileChange, Finding, Remedy, Removable, Removal, Subject,
+    Damage, FileChange, Finding, Remedy, Removable, Removal, Subject, Verdict,
 };
 pub use collect::CollectReport;
 pub use dedup::{DedupOptions, DedupReport, DedupSupport, HashMethod, UnknownHashMethod};

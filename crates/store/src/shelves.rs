@@ -11,7 +11,7 @@ use layerhold_json_store::{
     Freshness, JsonStore, Location, LocationId, Options, ReadError, ReadGuard, Record,
     Snapshot as Records,
 };
-use layerhold_sys::{MetadataIo, stat_ambient};
+use layerhold_sys::{MetadataIo, PathError, stat_ambient};
 
 use crate::error::AccessError;
 use crate::locked::{Held, Locked};
@@ -289,6 +289,12 @@ impl<R: Item> Shelf<R> {
             return Ok(None);
         }
         self.store.read().map(Some).map_err(read_error::<R>)
+    }
+
+    /// Tells whether records were ever saved: who saves them writes to the lock file first.
+    pub(crate) fn was_saved(&self) -> Result<bool, PathError> {
+        let lock = self.dir.join(format!("{}s.lock", R::ITEM));
+        Ok(stat_ambient(&lock)?.is_some_and(|stat| stat.size > 0))
     }
 
     /// As [`read`](Self::read), with the place.

@@ -80,7 +80,10 @@ pub use mount_of::{MountSummary, mount_at, mount_of};
 pub use mount_users::{Hold, Holder, mount_users};
 pub use options::{Create, OpenOptions};
 pub use overlay_mount::{OverlayApi, OverlayMount, OverlayMountError};
-pub use process::{Capability, effective_group, effective_user, has_capability, in_user_namespace};
+pub use process::{
+    Capability, boot_time, effective_group, effective_user, has_capability, in_user_namespace,
+    raise_open_files, set_open_files,
+};
 pub use project_quota::{Project, ProjectQuota, QuotaLimits, QuotaUsage, project, set_project};
 pub use publish::{Durability, Staged, publish, random_suffix};
 pub use random::random_bytes;

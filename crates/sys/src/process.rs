@@ -1,5 +1,6 @@
 //! What this process is and may do.
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::CapabilitySet;
 
 use crate::error::{Context, Result};
@@ -14,6 +15,39 @@ pub fn effective_user() -> u32 {
 #[must_use]
 pub fn effective_group() -> u32 {
     rustix::process::getegid().as_raw()
+}
+
+/// When this machine was started, in whole seconds since 1970, as its clock has it now; `None` when that is not known.
+#[must_use]
+pub fn boot_time() -> Option<i64> {
+    use rustix::time::{ClockId, clock_gettime};
+    let now = clock_gettime(ClockId::Realtime).tv_sec;
+    now.checked_sub(clock_gettime(ClockId::Boottime).tv_sec)
+}
+
+/// Lets this process have as many open files as it may give itself, and returns how many it had been given. A process that
+/// starts others should give them that number again, with [`set_open_files`]: some go through all numbers that there may be.
+///
+/// # Errors
+///
+/// When the kernel refuses.
+pub fn raise_open_files() -> Result<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let former = limit.current.unwrap_or(u64::MAX);
+    set_open_files(limit.maximum.unwrap_or(u64::MAX))?;
+    Ok(former)
+}
+
+/// Sets how many open files this process and those that it starts may have, as far as it may.
+///
+/// # Errors
+///
+/// When the kernel refuses.
+pub fn set_open_files(number: u64) -> Result<()> {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let current = Some(maximum.map_or(number, |maximum| number.min(maximum)));
+    setrlimit(Resource::Nofile, Rlimit { current, maximum })
+        .context("set the number of open files of", || "this process".into())
 }
 
 /// A privilege of the calling thread in its user namespace.

@@ -29,6 +29,9 @@ pub(crate) fn run(call: &mut AloneCall<'_, '_>) -> Result<u8, Failure> {
         command.envs(user_namespace::variables(call.environment));
     }
     call.streams.flush().map_err(stream)?;
+    if let Some(number) = call.environment.open_files {
+        layerhold_sys::set_open_files(number).map_err(Failure::value)?;
+    }
     let status = command.status().map_err(|source| Failure::File {
         path: program.clone(),
         source,

@@ -214,8 +214,9 @@ fn root_what_belongs_to_no_item_has_a_list_of_its_own() {
     let found = place.dropin(["check", "-j"]);
     let told: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap();
     assert_eq!(told["Store"], json!([text]));
-    place.dropin(["check", "-r"]).assert_success();
-    assert!(!stray.exists());
+    // Its layer may be in an image store that was not named.
+    assert_eq!(place.dropin(["check", "-r"]).code, Some(1));
+    assert!(stray.exists());
 }
 
 #[test]

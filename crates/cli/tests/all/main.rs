@@ -6,6 +6,7 @@
     reason = "tests lay their fixtures out with plain file operations and may panic"
 )]
 
+mod cannot_judge;
 mod check;
 mod dedup;
 mod differential;

@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use layerhold_ids::{Algorithm, DiffId, Digest, LayerId};
+use layerhold_sys::PathError;
 use layerhold_tar_format::EntryKind;
 use layerhold_tar_split::{Headers, Rebuild, RebuildError, Skeleton, SkeletonError};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
@@ -14,8 +15,10 @@ use super::layers::unreadable;
 use super::look::Look;
 use super::report::{Finding, Remedy};
 use super::tree::{Entry, is_whiteout};
+use super::verdict::Verdict;
 use crate::diff::Files;
 use crate::item::ItemId;
+use crate::layout::tar_split_name;
 use crate::records::Layer;
 
 /// Bytes rebuilt at a time.
@@ -34,27 +37,43 @@ pub(super) fn check(look: &Look<'_>, layer: &Layer) -> Vec<Finding> {
         Ok(Some(tar)) => {
             return wrong_sum(look, layer, &expected, tar)
                 .into_iter()
-                .map(|(damage, remedy)| look.finding(id(), damage, remedy))
+                .map(|(damage, remedy)| look.finding(id(), damage, Verdict::Damaged(remedy)))
                 .collect();
         }
         Err(Failed::Driver(error)) => {
-            let (damage, remedy) = unreadable(error);
-            return vec![look.finding(id(), damage, remedy)];
+            let (damage, verdict) = unreadable(error);
+            return vec![look.finding(id(), damage, verdict)];
         }
         Err(Failed::Rebuild(error)) => error,
     };
     match damage {
         RebuildError::SparseMapMissing { .. } => Vec::new(),
         RebuildError::Skeleton(_) => {
-            let remedy = if can_pack(look, layer, &expected) {
-                Remedy::Rebuild
-            } else {
-                Remedy::Remove
+            let (damage, verdict) = tar_split(look, layer, damage);
+            let verdict = match verdict {
+                Verdict::Damaged(_) if can_pack(look, layer, &expected) => verdict.mendable(),
+                other => other,
             };
-            vec![look.finding(id(), Damage::TarSplit(Box::new(damage)), remedy)]
+            vec![look.finding(id(), damage, verdict)]
         }
         // It stopped at the first file; the others are looked at one by one.
         _ => files(look, layer),
+    }
+}
+
+/// What a tar-split file means that cannot be used. The files of the layer may be whole, so that it stays in any case.
+fn tar_split(look: &Look<'_>, layer: &Layer, error: RebuildError) -> (Damage, Verdict) {
+    match Verdict::of_error(&error) {
+        Verdict::Damaged(_) => {
+            let verdict = Verdict::Damaged(Remedy::Nothing);
+            (Damage::TarSplit(Box::new(error)), verdict)
+        }
+        verdict => {
+            let file = look.inner.layout.layers.path();
+            let file = file.join(tar_split_name(layer.id()));
+            let error = PathError::new("read", file, io::Error::other(error));
+            (Damage::Unknown(Box::new(error.into())), verdict)
+        }
     }
 }
 
@@ -140,12 +159,12 @@ fn wrong_sum(
 fn files(look: &Look<'_>, layer: &Layer) -> Vec<Finding> {
     let mut changes = Changes::new(look, layer);
     if let Err(error) = each_file(look, layer, &mut changes) {
-        let (damage, remedy) = match error {
+        let (damage, verdict) = match error {
             Failed::Driver(error) => unreadable(error),
-            Failed::Rebuild(error) => (Damage::TarSplit(Box::new(error)), Remedy::Remove),
+            Failed::Rebuild(error) => tar_split(look, layer, error),
         };
         let id = ItemId::Layer(layer.id().clone());
-        changes.findings.push(look.finding(id, damage, remedy));
+        changes.findings.push(look.finding(id, damage, verdict));
     }
     changes.finish()
 }
@@ -170,22 +189,24 @@ fn each_file(look: &Look<'_>, layer: &Layer, changes: &mut Changes<'_, '_>) -> R
         };
         use std::os::unix::ffi::OsStrExt;
         let path = Path::new(std::ffi::OsStr::from_bytes(recorded.name));
-        let change = match contents.open(path) {
-            Ok(mut file) => match checksum_of(&mut file) {
-                Ok((actual, length))
-                    if actual == expected && i64::try_from(length) == Ok(recorded.size) =>
-                {
-                    continue;
-                }
-                Ok(_) => FileChange::Content,
-                Err(error) => FileChange::Unreadable {
-                    reason: error.to_string(),
-                },
-            },
+        let read = contents.open(path).and_then(|mut file| {
+            let failed = |error| PathError::new("read", path, error).into();
+            checksum_of(&mut file).map_err(failed)
+        });
+        let change = match read {
+            Ok((actual, length))
+                if actual == expected && i64::try_from(length) == Ok(recorded.size) =>
+            {
+                continue;
+            }
+            Ok(_) => FileChange::Content,
             Err(error) if error.is_not_found() => FileChange::Removed,
-            Err(error) => FileChange::Unreadable {
-                reason: error.to_string(),
-            },
+            Err(error) => {
+                let reason = error.to_string();
+                let change = FileChange::Unreadable { reason };
+                changes.add_as(shown(path), change, Verdict::of_error(&error));
+                continue;
+            }
         };
         changes.add(shown(path), change);
     }
@@ -206,7 +227,10 @@ pub(super) struct Changes<'a, 'l> {
     look: &'a Look<'l>,
     id: ItemId,
     pub(super) findings: Vec<Finding>,
+    /// Those that are not listed.
     more: u64,
+    /// The worst verdict on them.
+    worst: Verdict,
 }
 
 impl<'a, 'l> Changes<'a, 'l> {
@@ -216,33 +240,39 @@ impl<'a, 'l> Changes<'a, 'l> {
             id: ItemId::Layer(layer.id().clone()),
             findings: Vec::new(),
             more: 0,
+            worst: Verdict::Note,
         }
     }
 
     pub(super) fn add(&mut self, path: PathBuf, change: FileChange) {
+        let verdict = Verdict::of_change(&change);
+        self.add_as(path, change, verdict);
+    }
+
+    pub(super) fn add_as(&mut self, path: PathBuf, change: FileChange, verdict: Verdict) {
         if self.findings.len() >= MAX_FILES {
             self.more += 1;
+            self.worst = self.worst.worse(verdict);
             return;
         }
-        self.push(Damage::File { path, change });
+        self.push(Damage::File { path, change }, verdict);
     }
 
     pub(super) fn finish(mut self) -> Vec<Finding> {
         if self.more > 0 {
-            self.push(Damage::MoreFiles { count: self.more });
+            self.push(Damage::MoreFiles { count: self.more }, self.worst);
         }
         self.findings
     }
 
     /// Adds what kept the rest from being looked at.
-    pub(super) fn and(mut self, (damage, remedy): (Damage, Remedy)) -> Vec<Finding> {
-        let finding = self.look.finding(self.id.clone(), damage, remedy);
-        self.findings.push(finding);
+    pub(super) fn and(mut self, (damage, verdict): (Damage, Verdict)) -> Vec<Finding> {
+        self.push(damage, verdict);
         self.finish()
     }
 
-    fn push(&mut self, damage: Damage) {
-        let finding = self.look.finding(self.id.clone(), damage, Remedy::Remove);
+    fn push(&mut self, damage: Damage, verdict: Verdict) {
+        let finding = self.look.finding(self.id.clone(), damage, verdict);
         self.findings.push(finding);
     }
 }

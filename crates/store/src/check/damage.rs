@@ -182,10 +182,18 @@ pub enum Damage {
     /// The tree of the layer cannot be opened.
     #[error("its tree cannot be opened")]
     Unreadable(#[source] Box<LayerError>),
-    /// Whether the layer is damaged cannot be found out: something is in the way that is no damage, such as a missing
-    /// permission or a mount that is busy.
+    /// Whether the layer is damaged cannot be found out: what was to be read could not be, and the error shows no damage. A
+    /// permission or a descriptor may be missing, the disk may fail, the layer may be of a form that is not known here.
     #[error("it cannot be looked at")]
     Unknown(#[source] Box<LayerError>),
+    /// More layers are below it than can be mounted. It can be saved.
+    #[error("{layers} layers are below it, and no more than {limit} can be mounted")]
+    TooDeep {
+        /// How many there are.
+        layers: usize,
+        /// How many there may be.
+        limit: usize,
+    },
 
     /// What it is counted with is not what it takes; see [`Store::usage`](crate::Store::usage).
     #[error("it is counted with {} bytes and {} inodes, and has {} and {}", recorded.bytes, recorded.inodes, found.bytes, found.inodes)]

@@ -8,6 +8,7 @@ use super::damage::Damage;
 use super::look::Look;
 use super::removals;
 use super::report::{CheckReport, Finding, Remedy, Subject};
+use super::verdict::Verdict;
 use crate::item::ItemId;
 
 /// Puts the report together.
@@ -40,6 +41,9 @@ pub(super) fn report(look: &Look<'_>, mut found: Vec<Finding>) -> CheckReport {
     report
 }
 
+/// What is damaged because what it stands on is.
+const REMOVED: Verdict = Verdict::Damaged(Remedy::Remove);
+
 /// How bad the damage to a layer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Degree {
@@ -65,10 +69,10 @@ fn damaged_layers(look: &Look<'_>, found: &mut Vec<Finding>) -> BTreeMap<LayerId
                 | Damage::StaleMount { .. }
                 | Damage::UncountedMount { .. }
                 | Damage::Counter { .. }
-                | Damage::Unknown(_)
         );
-        let degree = match (&finding.subject, finding.remedy) {
-            (Subject::ReadOnly(_), _) | (_, Remedy::Remove) => Degree::Fatal,
+        let degree = match (&finding.subject, finding.verdict) {
+            (_, Verdict::Unjudged | Verdict::Note) => continue,
+            (Subject::ReadOnly(_), _) | (_, Verdict::Damaged(Remedy::Remove)) => Degree::Fatal,
             _ => Degree::Mendable,
         };
         if is_damage {
@@ -90,7 +94,7 @@ fn damaged_layers(look: &Look<'_>, found: &mut Vec<Finding>) -> BTreeMap<LayerId
                 parent: parent.clone(),
             };
             if !look.is_read_only(&id) {
-                found.push(look.finding(id, damage, Remedy::Remove));
+                found.push(look.finding(id, damage, REMOVED));
             }
         }
     }
@@ -118,7 +122,8 @@ fn images(look: &Look<'_>, damaged: &BTreeMap<LayerId, Degree>, found: &mut Vec<
                 };
                 let id = ItemId::Image(image.id().clone());
                 let layer = layer.id().clone();
-                found.push(look.finding(id, Damage::LayerDamaged { layer }, remedy));
+                let damage = Damage::LayerDamaged { layer };
+                found.push(look.finding(id, damage, Verdict::Damaged(remedy)));
             }
         }
     }
@@ -131,13 +136,13 @@ fn containers(look: &Look<'_>, damaged: &BTreeMap<LayerId, Degree>, found: &mut 
         let image = container.image();
         if let Some(image) = image.filter(|image| bad_images.contains(*image)) {
             let image = image.clone();
-            found.push(look.finding(id(), Damage::ImageDamaged { image }, Remedy::Remove));
+            found.push(look.finding(id(), Damage::ImageDamaged { image }, REMOVED));
             continue;
         }
         for layer in look.chain(container.layer()) {
             if damaged.get(layer.id()) == Some(&Degree::Fatal) {
                 let layer = layer.id().clone();
-                found.push(look.finding(id(), Damage::LayerDamaged { layer }, Remedy::Remove));
+                found.push(look.finding(id(), Damage::LayerDamaged { layer }, REMOVED));
             }
         }
     }
@@ -146,8 +151,7 @@ fn containers(look: &Look<'_>, damaged: &BTreeMap<LayerId, Degree>, found: &mut 
 /// The images that are damaged for good, those of additional stores among them.
 fn to_remove_images(found: &[Finding]) -> BTreeSet<ImageId> {
     let of_images = found.iter().filter_map(|finding| {
-        let is_bad =
-            finding.remedy == Remedy::Remove || matches!(finding.subject, Subject::ReadOnly(_));
+        let is_bad = finding.remedy() == Remedy::Remove || is_of_no_use_elsewhere(finding);
         match finding.subject.item() {
             Some(ItemId::Image(id)) if is_bad => Some(id.clone()),
             _ => None,
@@ -156,11 +160,19 @@ fn to_remove_images(found: &[Finding]) -> BTreeSet<ImageId> {
     of_images.collect()
 }
 
+/// Whether an item of an additional store is damaged for good.
+fn is_of_no_use_elsewhere(finding: &Finding) -> bool {
+    matches!(
+        (&finding.subject, finding.verdict),
+        (Subject::ReadOnly(_), Verdict::Damaged(_))
+    )
+}
+
 /// The items of one kind that a repair removes because of themselves.
 pub(super) fn doomed(found: &[Finding]) -> Doomed {
     let mut doomed = Doomed::default();
     for finding in found {
-        if finding.remedy != Remedy::Remove {
+        if finding.remedy() != Remedy::Remove {
             continue;
         }
         match (&finding.subject, &finding.damage) {

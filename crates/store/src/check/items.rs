@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use layerhold_ids::{Digest, ImageId, LayerId};
-use layerhold_sys::stat_file;
+use layerhold_sys::{Dir, stat_file};
 
 use super::damage::Damage;
 use super::look::Look;
 use super::report::{Finding, Remedy};
+use super::verdict::Verdict;
 use crate::error::DataError;
 use crate::item::{ItemId, ItemKind};
 use crate::lookup::Item;
@@ -81,21 +82,19 @@ pub(super) fn layer(look: &Look<'_>, layer: &Layer, found: &mut Vec<Finding>) {
 
 fn image_layers(look: &Look<'_>, image: &Image, found: &mut Vec<Finding>) {
     let id = || ItemId::Image(image.id().clone());
-    let remedy = look.remove_unless_lost(&[ItemKind::Layer]);
+    let verdict = look.without_layer(image);
     if let Some(layer) = image.top_layer().and_then(|top| first_missing(look, top)) {
-        found.push(look.finding(id(), Damage::LayerMissing { layer }, remedy));
+        found.push(look.finding(id(), Damage::LayerMissing { layer }, verdict));
     }
     if let Some(layer) = image.top_layer().and_then(|top| first_unusable(look, top)) {
-        found.push(look.finding(id(), Damage::LayerDamaged { layer }, Remedy::Nothing));
+        let damage = Damage::LayerDamaged { layer };
+        found.push(look.finding(id(), damage, Verdict::Damaged(Remedy::Nothing)));
     }
     for copy in image.mapped_layers() {
         if !look.is_recorded(copy) {
-            let remedy = match remedy {
-                Remedy::Remove => Remedy::Rebuild,
-                other => other,
-            };
             let layer = copy.clone();
-            found.push(look.finding(id(), Damage::CopyMissing { layer }, remedy));
+            let damage = Damage::CopyMissing { layer };
+            found.push(look.finding(id(), damage, verdict.mendable()));
         }
     }
 }
@@ -123,13 +122,16 @@ fn container_parts(look: &Look<'_>, container: &Container, found: &mut Vec<Findi
     let id = || ItemId::Container(container.id().clone());
     let is_known = |image: &ImageId| look.has_image(image);
     if let Some(image) = container.image().filter(|image| !is_known(image)) {
-        let remedy = look.remove_unless_lost(&[ItemKind::Image]);
+        let verdict = look.without_image(container);
         let image = image.clone();
-        found.push(look.finding(id(), Damage::ImageMissing { image }, remedy));
+        found.push(look.finding(id(), Damage::ImageMissing { image }, verdict));
     }
     if let Some(layer) = first_missing(look, container.layer()) {
-        let remedy = look.remove_unless_lost(&[ItemKind::Layer]);
-        found.push(look.finding(id(), Damage::LayerMissing { layer }, remedy));
+        let verdict = match look.chain(container.layer()).last() {
+            Some(lowest) => look.without_parent(lowest),
+            None => look.damaged_unless_lost(&[ItemKind::Layer]),
+        };
+        found.push(look.finding(id(), Damage::LayerMissing { layer }, verdict));
     }
 }
 
@@ -145,18 +147,30 @@ struct Items<'a, R: Item> {
 impl<R: Item> Items<'_, R> {
     fn check(&self, look: &Look<'_>, found: &mut Vec<Finding>) {
         for key in self.names {
-            let damage = self.item(key).unwrap_or_else(|source| {
-                let (key, source) = (key.clone(), Box::new(source));
-                Some(Damage::ItemUnreadable { key, source })
-            });
-            if let Some(damage) = damage {
-                // One with the same digest may lie under another name, as manifests do.
-                let remedy = match self.twin(key) {
-                    Some(_) => Remedy::Rebuild,
-                    None => Remedy::Remove,
-                };
-                found.push(look.finding(self.id.clone(), damage, remedy));
-            }
+            let (damage, verdict) = match self.item(key) {
+                Ok(None) => continue,
+                Ok(Some(damage)) => (damage, self.verdict(look)),
+                Err(source) => {
+                    let verdict = Verdict::of_error(&source);
+                    let (key, source) = (key.clone(), Box::new(source));
+                    (Damage::ItemUnreadable { key, source }, verdict)
+                }
+            };
+            // One with the same digest may lie under another name, as manifests do.
+            let verdict = match self.twin(key) {
+                Some(_) => verdict.mendable(),
+                None => verdict,
+            };
+            found.push(look.finding(self.id.clone(), damage, verdict));
+        }
+    }
+
+    /// What damage of an item means. Without their directory, items of a layer may be in a store that this opening does not name.
+    fn verdict(&self, look: &Look<'_>) -> Verdict {
+        let is_here = |dir: &Dir| !matches!(dir.exists(self.id.as_str()), Ok(false));
+        match &self.id {
+            ItemId::Layer(_) if !look.inner.layout.layer_dirs().any(is_here) => Verdict::Unjudged,
+            _ => Verdict::Damaged(Remedy::Remove),
         }
     }
 

@@ -9,13 +9,11 @@ use layerhold_schema::Timestamp;
 use super::damage::Damage;
 use super::look::Look;
 use super::records::incomplete_layers;
-use super::report::{Finding, Remedy};
+use super::report::{Finding, Remedy, Subject};
+use super::verdict::Verdict;
 use crate::item::{ItemId, ItemKind};
 use crate::records::Layer;
 use crate::shelves::Parts;
-
-/// What the system says when something is in the way that is no damage: an operation that is not permitted, a busy mount.
-const IN_THE_WAY: [i32; 3] = [1, 13, 16];
 
 /// Looks at the layers that `wanted` accepts.
 pub(super) fn check(look: &Look<'_>, wanted: &dyn Fn(&ItemId) -> bool) -> Vec<Finding> {
@@ -40,13 +38,9 @@ pub(super) fn check(look: &Look<'_>, wanted: &dyn Fn(&ItemId) -> bool) -> Vec<Fi
     }
     for id in look.held.iter().flatten() {
         if !look.records.layers.is_own(id.as_str()) {
-            let all = [ItemKind::Layer, ItemKind::Image, ItemKind::Container];
-            let remedy = look.remove_unless_lost(&all);
-            found.push(Finding::of(
-                ItemId::Layer(id.clone()),
-                Damage::NoRecord,
-                remedy,
-            ));
+            let subject = Subject::Item(ItemId::Layer(id.clone()));
+            let verdict = look.without_record(id);
+            found.push(Finding::new(subject, Damage::NoRecord, verdict));
         }
     }
     found
@@ -71,33 +65,19 @@ pub(super) fn references(look: &Look<'_>) -> Vec<Finding> {
 }
 
 /// What a layer that cannot be opened means.
-pub(super) fn unreadable(error: LayerError) -> (Damage, Remedy) {
-    let source = Box::new(error);
-    // The program that has an additional layer may not have been started yet.
-    let is_elsewhere = matches!(*source, LayerError::ExternalMissing { .. });
-    if is_elsewhere || is_in_the_way(&*source) {
-        return (Damage::Unknown(source), Remedy::Nothing);
-    }
-    (Damage::Unreadable(source), Remedy::Remove)
-}
-
-/// Tells whether the cause of a failure is no damage.
-fn is_in_the_way(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let code = error
-            .downcast_ref::<layerhold_sys::PathError>()
-            .and_then(layerhold_sys::PathError::raw_os_error)
-            .or_else(|| error.downcast_ref::<std::io::Error>()?.raw_os_error());
-        if code.is_some_and(|code| IN_THE_WAY.contains(&code)) {
-            return true;
+pub(super) fn unreadable(error: LayerError) -> (Damage, Verdict) {
+    let verdict = match &error {
+        LayerError::MaxDepth { layers, limit, .. } => {
+            let (layers, limit) = (*layers, *limit);
+            return (Damage::TooDeep { layers, limit }, Verdict::Note);
         }
-        next = error.source();
+        error => Verdict::of_error(error),
+    };
+    let source = Box::new(error);
+    match verdict {
+        Verdict::Damaged(_) => (Damage::Unreadable(source), verdict),
+        _ => (Damage::Unknown(source), verdict),
     }
-    matches!(
-        error.downcast_ref::<LayerError>(),
-        Some(LayerError::Os(path)) if path.raw_os_error().is_some_and(|code| IN_THE_WAY.contains(&code))
-    )
 }
 
 struct LayerCheck<'a, 'v> {
@@ -117,9 +97,9 @@ impl LayerCheck<'_, '_> {
         self.use_of_it(is_used);
     }
 
-    fn add(&mut self, damage: Damage, remedy: Remedy) {
+    fn add(&mut self, damage: Damage, verdict: Verdict) {
         let id = ItemId::Layer(self.layer.id().clone());
-        self.found.push(self.look.finding(id, damage, remedy));
+        self.found.push(self.look.finding(id, damage, verdict));
     }
 
     fn parent(&mut self) {
@@ -128,10 +108,10 @@ impl LayerCheck<'_, '_> {
         };
         if !self.look.is_recorded(parent) {
             let parent = parent.clone();
-            let remedy = self.look.remove_unless_lost(&[ItemKind::Layer]);
-            self.add(Damage::ParentMissing { parent }, remedy);
+            let verdict = self.look.without_parent(self.layer);
+            self.add(Damage::ParentMissing { parent }, verdict);
         } else if stands_on_itself(self.look, self.layer) {
-            self.add(Damage::Loop, Remedy::Remove);
+            self.add(Damage::Loop, Verdict::Damaged(Remedy::Remove));
         }
     }
 
@@ -140,12 +120,12 @@ impl LayerCheck<'_, '_> {
         match self.look.driver.exists(self.layer.id()) {
             Ok(true) => true,
             Ok(false) => {
-                self.add(Damage::NoContents, Remedy::Remove);
+                self.add(Damage::NoContents, self.look.without_contents());
                 false
             }
             Err(error) => {
-                let (damage, remedy) = unreadable(error);
-                self.add(damage, remedy);
+                let (damage, verdict) = unreadable(error);
+                self.add(damage, verdict);
                 false
             }
         }
@@ -159,12 +139,12 @@ impl LayerCheck<'_, '_> {
                         Mending::Possible => Remedy::Rebuild,
                         Mending::Impossible => Remedy::Remove,
                     };
-                    self.add(Damage::Driver(Box::new(flaw)), remedy);
+                    self.add(Damage::Driver(Box::new(flaw)), Verdict::Damaged(remedy));
                 }
             }
             Err(error) => {
-                let (damage, remedy) = unreadable(error);
-                self.add(damage, remedy);
+                let (damage, verdict) = unreadable(error);
+                self.add(damage, verdict);
             }
         }
     }
@@ -180,11 +160,11 @@ impl LayerCheck<'_, '_> {
         }
         let layers = &self.look.records.layers;
         match self.look.inner.open_tar_split(layers, self.layer.id()) {
-            Ok(None) => self.add(Damage::TarSplitMissing, Remedy::Nothing),
+            Ok(None) => self.add(Damage::TarSplitMissing, Verdict::Unjudged),
             Ok(Some(_)) => {}
             Err(error) => {
-                let (damage, remedy) = unreadable(error.into());
-                self.add(damage, remedy);
+                let (damage, verdict) = unreadable(error.into());
+                self.add(damage, verdict);
             }
         }
     }
@@ -194,8 +174,8 @@ impl LayerCheck<'_, '_> {
         let id = ItemId::Layer(self.layer.id().clone());
         if !is_used && !self.look.is_read_only(&id) {
             let all = [ItemKind::Layer, ItemKind::Image, ItemKind::Container];
-            let remedy = self.look.remove_unless_lost(&all);
-            self.add(Damage::Unreferenced, remedy);
+            let verdict = self.look.damaged_unless_lost(&all);
+            self.add(Damage::Unreferenced, verdict);
         }
     }
 }

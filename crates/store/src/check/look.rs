@@ -10,6 +10,7 @@ use super::damage::Damage;
 use super::error::CheckError;
 use super::options::CheckOptions;
 use super::report::{Finding, Remedy, Subject};
+use super::verdict::Verdict;
 use crate::elsewhere::Elsewhere;
 use crate::error::AccessError;
 use crate::inner::Inner;
@@ -18,6 +19,7 @@ use crate::lookup::{Item, all};
 use crate::records::{Container, Image, Layer};
 use crate::shelves::{Parts, Spot, View};
 use crate::snapshot::Snapshot;
+use crate::strangers::Strangers;
 
 /// A record that was made anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +39,10 @@ pub(crate) struct Look<'a> {
     pub(super) elsewhere: Elsewhere,
     /// Whether those could be read.
     pub(super) is_elsewhere_known: bool,
+    /// What may belong to openings that are not known.
+    pub(super) strangers: Strangers,
+    /// Whether records seem to be in stores that this opening does not see.
+    pub(super) is_part_of_more: bool,
     /// The layers that the driver holds, where it can say so. Those of additional stores are not among them, nor are those that
     /// are recorded elsewhere.
     pub(super) held: Option<BTreeSet<LayerId>>,
@@ -68,12 +74,27 @@ impl<'a> Look<'a> {
         let held = held.map(|held| {
             let named = elsewhere.layer_ids();
             let ours = held.into_iter();
-            ours.filter(|id| !named.contains(id.as_str())).collect()
+            let ours = ours.filter(|id| !named.contains(id.as_str()));
+            ours.collect::<BTreeSet<_>>()
         });
+        let recorded = elsewhere.container_ids();
+        let is_recorded = |id: &str| records.containers.contains(id) || recorded.contains(id);
+        let strangers = inner.strangers(&is_recorded)?;
+        let is_part_of_more = {
+            let held = held.as_ref();
+            let recorded = elsewhere.layer_ids();
+            inner.is_part_of_more(&|id| {
+                records.layers.contains(id.as_str())
+                    || recorded.contains(id.as_str())
+                    || held.is_none_or(|held| held.contains(id))
+            })?
+        };
         Ok(Self {
             inner,
             options,
             driver,
+            strangers,
+            is_part_of_more,
             held,
             is_elsewhere_known: lost.is_empty(),
             lost,
@@ -107,21 +128,52 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// A finding about an item. Nothing can be done about those of additional stores.
-    pub(super) fn finding(&self, id: ItemId, damage: Damage, remedy: Remedy) -> Finding {
-        if self.is_read_only(&id) {
-            Finding::new(Subject::ReadOnly(id), damage, Remedy::Nothing)
+    /// A finding about an item. Nothing can be done about those of additional stores: what is of no use there is so for what
+    /// stands on it here, and whatever can be made good is for the owner of that store.
+    pub(super) fn finding(&self, id: ItemId, damage: Damage, verdict: Verdict) -> Finding {
+        if !self.is_read_only(&id) {
+            return Finding::new(Subject::Item(id), damage, verdict);
+        }
+        let verdict = match verdict {
+            Verdict::Damaged(Remedy::Remove) => Verdict::Damaged(Remedy::Nothing),
+            Verdict::Damaged(_) => Verdict::Note,
+            other => other,
+        };
+        Finding::new(Subject::ReadOnly(id), damage, verdict)
+    }
+
+    /// Tells whether the driver holds contents of a layer, of which no stranger can be the owner.
+    pub(super) fn is_held_alone(&self, layer: &str) -> bool {
+        let is_held = |id: &LayerId| self.held.as_ref().is_some_and(|held| held.contains(id));
+        let id: Result<LayerId, _> = layer.parse();
+        id.is_ok_and(|id| is_held(&id) && !self.strangers.may_have_layer(&id))
+    }
+
+    /// What contents without a record mean.
+    pub(super) fn without_record(&self, layer: &LayerId) -> Verdict {
+        if self.strangers.may_have_layer(layer) {
+            return Verdict::Unjudged;
+        }
+        self.damaged_unless_lost(&[ItemKind::Layer, ItemKind::Image, ItemKind::Container])
+    }
+
+    /// What a record means of which the driver has no contents. When it has those of no layer at all, its home is not where it
+    /// should be: the disk that it is on may not be mounted.
+    pub(super) fn without_contents(&self) -> Verdict {
+        let has_any = |held: &BTreeSet<LayerId>| held.iter().any(|id| self.layers.contains_key(id));
+        if self.held.as_ref().is_none_or(has_any) {
+            Verdict::Damaged(Remedy::Remove)
         } else {
-            Finding::new(Subject::Item(id), damage, remedy)
+            Verdict::Unjudged
         }
     }
 
     /// Removing is right only when the records that could say otherwise are all there.
-    pub(super) fn remove_unless_lost(&self, kinds: &[ItemKind]) -> Remedy {
+    pub(super) fn damaged_unless_lost(&self, kinds: &[ItemKind]) -> Verdict {
         if kinds.iter().any(|kind| self.lost.contains(kind)) {
-            Remedy::Nothing
+            Verdict::Unjudged
         } else {
-            Remedy::Remove
+            Verdict::Damaged(Remedy::Remove)
         }
     }
 

@@ -22,6 +22,7 @@ mod items;
 mod layers;
 mod look;
 mod lost;
+mod missing;
 mod mounts;
 mod options;
 mod orphans;
@@ -30,6 +31,7 @@ mod removals;
 mod report;
 mod tree;
 mod trees;
+mod verdict;
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -46,6 +48,7 @@ pub(crate) use look::{Remade, text};
 pub(crate) use mounts::mounted;
 pub use options::{CheckDepth, CheckOptions};
 pub use report::{CheckReport, Containers, Finding, Remedy, Removable, Removal, Subject};
+pub use verdict::Verdict;
 
 use crate::inner::Inner;
 use crate::item::ItemId;
@@ -168,19 +171,17 @@ fn unusable(finding: &Finding) -> Option<&LayerId> {
     }
 }
 
-/// Finds out of each layer whose tar-split file is missing whether it can be made anew.
+/// Finds out of each layer whose tar-split file is missing whether it can be made anew. If not, the layer stays as it is: its
+/// files may be whole, and the file may lie in a store that this opening does not name.
 fn settle_tar_splits(look: &Look<'_>, found: &mut [Finding]) {
     for finding in found {
         if let (Damage::TarSplitMissing, Subject::Item(ItemId::Layer(id))) =
             (&finding.damage, &finding.subject)
             && let Some(layer) = look.layers.get(id)
             && let Some(expected) = layer.diff_id()
+            && contents::can_pack(look, layer, &expected)
         {
-            finding.remedy = if contents::can_pack(look, layer, &expected) {
-                Remedy::Rebuild
-            } else {
-                Remedy::Remove
-            };
+            finding.verdict = Verdict::Damaged(Remedy::Rebuild);
         }
     }
 }

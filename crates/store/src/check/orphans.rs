@@ -7,10 +7,12 @@ use layerhold_sys::Dir;
 use super::damage::Damage;
 use super::error::CheckError;
 use super::look::Look;
-use super::report::{Finding, Remedy};
+use super::report::{Finding, Remedy, Subject};
+use super::verdict::Verdict;
 use crate::item::ItemKind;
 use crate::layout::TAR_SPLIT_SUFFIX;
 use crate::shelves::Parts;
+use crate::strangers::holds_files_of_a_caller;
 
 /// Looks for directories and files of items without a record.
 ///
@@ -19,28 +21,30 @@ pub(super) fn check(look: &Look<'_>) -> Result<Vec<Finding>, CheckError> {
     let (layout, records) = (&look.inner.layout, &look.records);
     let mut found = Vec::new();
     let elsewhere = look.elsewhere.layer_ids();
+    let in_image_store = layout.split.as_ref().map(|split| split.layers.path());
     for dir in layout.layer_dirs() {
         for id_of in [dir_id as fn(&str) -> Option<&str>, tar_split_id] {
-            let is_recorded = &|id: &str| records.layers.is_own(id) || elsewhere.contains(id);
-            let kind = ItemKind::Layer;
             let search = Search {
                 dir,
-                kind,
+                kind: ItemKind::Layer,
                 id_of,
-                is_recorded,
+                is_recorded: &|id| records.layers.is_own(id) || elsewhere.contains(id),
+                // Without contents, they may be those of a layer that is in an image store.
+                may_be_anothers: &|id| {
+                    Ok(in_image_store != Some(dir.path()) && !look.is_held_alone(id))
+                },
             };
             search.run(look, &mut found)?;
         }
     }
     for dir in layout.image_dirs() {
-        // Callers may keep files beside an image that is in another store.
-        let is_recorded = &|id: &str| records.images.contains(id);
-        let (kind, id_of) = (ItemKind::Image, dir_id as fn(&str) -> Option<&str>);
         let search = Search {
             dir,
-            kind,
-            id_of,
-            is_recorded,
+            kind: ItemKind::Image,
+            id_of: dir_id,
+            is_recorded: &|id| records.images.contains(id),
+            // Callers may keep files beside an image that is in another store.
+            may_be_anothers: &|id| Ok(holds_files_of_a_caller(dir, id)?),
         };
         search.run(look, &mut found)?;
     }
@@ -50,6 +54,7 @@ pub(super) fn check(look: &Look<'_>) -> Result<Vec<Finding>, CheckError> {
         kind: ItemKind::Container,
         id_of: dir_id,
         is_recorded: &|id: &str| records.containers.is_own(id) || elsewhere.contains(id),
+        may_be_anothers: &|id| Ok(look.strangers.may_have_container(id)),
     };
     containers.run(look, &mut found)?;
     for flaw in look.driver.home_flaws().map_err(CheckError::Driver)? {
@@ -103,6 +108,8 @@ struct Search<'a> {
     kind: ItemKind,
     id_of: fn(&str) -> Option<&str>,
     is_recorded: &'a dyn Fn(&str) -> bool,
+    /// Whether an entry may belong to an opening that this one knows nothing of.
+    may_be_anothers: &'a dyn Fn(&str) -> Result<bool, CheckError>,
 }
 
 impl Search<'_> {
@@ -116,11 +123,15 @@ impl Search<'_> {
             }
         }
         unrecorded.sort();
-        let remedy = look.remove_unless_lost(&[self.kind]);
-        found.extend(unrecorded.into_iter().map(|(id, path)| {
+        for (id, path) in unrecorded {
+            let verdict = match (self.may_be_anothers)(&id)? {
+                true => Verdict::Unjudged,
+                false => look.damaged_unless_lost(&[self.kind]),
+            };
             let kind = self.kind;
-            Finding::of_store(Damage::Orphan { kind, id, path }, remedy)
-        }));
+            let damage = Damage::Orphan { kind, id, path };
+            found.push(Finding::new(Subject::Store, damage, verdict));
+        }
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ use crate::intent::INTENT_FILE;
 use crate::item::ItemKind;
 use crate::lookup::Item;
 use crate::options::Persistence;
-use crate::shelves::{DURABLE, Parts, Shelf};
+use crate::shelves::{DURABLE, Parts};
 use crate::temporary::temporary_files;
 
 /// Looks at the record files, and notes the kinds whose records are not all there.
@@ -65,27 +65,21 @@ fn files(look: &Look<'_>, found: &mut Vec<Finding>) -> Result<(), CheckError> {
         // With images in a store of their own, a transient store may have nothing else to record.
         let may_be_missing = is_transient && layout.split.is_some() && position == DURABLE.shelf;
         let has_content = unrecorded_layers && !may_be_missing;
-        let was_saved = names_layers || was_saved(shelf)?;
+        let was_saved = names_layers || shelf.was_saved()?;
         of_part(part, has_content, was_saved, found)?;
     }
     for ((shelf, part), dir) in records.images.own().zip(layout.image_dirs()) {
         let has_content = orphans::has_dirs(dir, &|id| records.images.contains(id))?;
-        of_part(part, has_content, was_saved(shelf)?, found)?;
+        of_part(part, has_content, shelf.was_saved()?, found)?;
     }
     // Records of containers are lost with the run root in a transient store, and their directories are garbage then.
     let elsewhere = look.elsewhere.container_ids();
     let is_recorded = |id: &str| records.containers.contains(id) || elsewhere.contains(id);
     let has_dirs = !is_transient && orphans::has_dirs(&layout.containers, &is_recorded)?;
     for (shelf, part) in records.containers.own() {
-        of_part(part, has_dirs, was_saved(shelf)?, found)?;
+        of_part(part, has_dirs, shelf.was_saved()?, found)?;
     }
     Ok(())
-}
-
-/// Tells whether records were ever saved: whoever saves them writes to the lock file first.
-fn was_saved<R: Item>(shelf: &Shelf<R>) -> Result<bool, CheckError> {
-    let lock = shelf.dir.join(format!("{}s.lock", R::ITEM));
-    Ok(stat_ambient(&lock)?.is_some_and(|stat| stat.size > 0))
 }
 
 /// Tells whether a file is no longer than it was when it was read; this process may have saved records since.

@@ -45,7 +45,7 @@ pub(super) fn plan(look: &Look<'_>, found: &[Finding]) -> Vec<Removal> {
         let bytes = look.driver.usage(&id).map_or(0, |usage| usage.bytes);
         plan.add(Removable::Contents(id), bytes, None);
     }
-    for finding in found.iter().filter(|f| f.remedy == Remedy::Remove) {
+    for finding in found.iter().filter(|f| f.remedy() == Remedy::Remove) {
         if let Damage::Orphan { path, .. }
         | Damage::AbandonedArea { path }
         | Damage::TemporaryFile { path } = &finding.damage

@@ -7,6 +7,7 @@ use layerhold_ids::{ContainerId, ImageId, LayerId};
 
 use super::damage::Damage;
 use super::look::Remade;
+use super::verdict::Verdict;
 use crate::item::ItemId;
 
 /// What a check found, and what [`Store::repair`](crate::Store::repair) would remove.
@@ -31,8 +32,8 @@ pub struct Finding {
     pub subject: Subject,
     /// What.
     pub damage: Damage,
-    /// What a repair does about it.
-    pub remedy: Remedy,
+    /// Whether it is damage, and what a repair does about it then.
+    pub verdict: Verdict,
 }
 
 /// What a finding is about.
@@ -57,7 +58,7 @@ impl Subject {
     }
 }
 
-/// What a repair does about a finding.
+/// What a repair does about damage. There is none for anything else; see [`Verdict`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Remedy {
@@ -118,12 +119,12 @@ impl CheckReport {
         self.findings.is_empty()
     }
 
-    /// Tells whether anything is wrong. Leftovers of dead processes are not: they are in the report, do no harm, and go with the next
+    /// Tells whether anything is damaged, or could not be judged. Leftovers of dead processes are in the report, do no harm, and go with the next
     /// repair or collection of garbage.
     #[must_use]
     pub fn is_damaged(&self) -> bool {
         let mut findings = self.findings.iter();
-        findings.any(|finding| !finding.damage.is_leftover())
+        findings.any(|finding| finding.verdict != Verdict::Note && !finding.damage.is_leftover())
     }
 
     /// Goes through what was found about one subject.
@@ -164,19 +165,27 @@ pub enum Containers {
 }
 
 impl Finding {
-    pub(crate) fn new(subject: Subject, damage: Damage, remedy: Remedy) -> Self {
+    /// What a repair does about it.
+    #[must_use]
+    pub fn remedy(&self) -> Remedy {
+        self.verdict.remedy()
+    }
+
+    pub(crate) fn new(subject: Subject, damage: Damage, verdict: Verdict) -> Self {
         Self {
             subject,
             damage,
-            remedy,
+            verdict,
         }
     }
 
+    /// Damage of an item.
     pub(crate) fn of(id: ItemId, damage: Damage, remedy: Remedy) -> Self {
-        Self::new(Subject::Item(id), damage, remedy)
+        Self::new(Subject::Item(id), damage, Verdict::Damaged(remedy))
     }
 
+    /// Damage of the store as a whole.
     pub(crate) fn of_store(damage: Damage, remedy: Remedy) -> Self {
-        Self::new(Subject::Store, damage, remedy)
+        Self::new(Subject::Store, damage, Verdict::Damaged(remedy))
     }
 }

@@ -47,7 +47,7 @@ impl Store {
         let mut findings: Vec<&Finding> = check.findings.iter().collect();
         findings.sort_by_key(|finding| repair.height(finding));
         for finding in findings {
-            match finding.remedy {
+            match finding.remedy() {
                 Remedy::Rebuild => {
                     repair.act(rebuilding(finding), 0, |repair| repair.rebuild(finding))
                 }

@@ -458,6 +458,38 @@ fn contents_without_a_record_of_ours_do_not_hide_theirs() {
 }
 
 #[test]
+fn what_is_in_a_store_that_is_not_named_or_not_there_is_not_missing() {
+    let stores = Stores::new();
+    let (theirs, _) = image_with_data(&stores.alone("there"), "theirs", &small_tar());
+    let here = stores.with(&["there"]);
+    // A name makes a record of the image here; a container has its own layer here.
+    here.add_names("theirs", &["mine".to_owned()]).unwrap();
+    let spec = ContainerSpec::new().name("box").image(theirs.clone());
+    let mut tx = here.begin().unwrap();
+    tx.create_container(spec).unwrap();
+    tx.commit().unwrap();
+    let away = stores.base("away");
+    let repair = |store: &Store| {
+        let report = store.check(&layerhold::CheckOptions::new()).unwrap();
+        assert!(!report.is_clean());
+        assert!(report.removals.is_empty(), "{report:?}");
+        let everything =
+            layerhold::RepairOptions::new().with_containers(layerhold::Containers::Remove);
+        let repaired = store.repair(&report, &everything);
+        assert_eq!(repaired.done, []);
+        assert!(store.garbage_collect().unwrap().is_empty());
+    };
+    repair(&stores.alone("here"));
+    std::fs::rename(stores.base("there"), &away).unwrap();
+    repair(&here);
+    std::fs::rename(&away, stores.base("there")).unwrap();
+    let report = here.check(&layerhold::CheckOptions::new()).unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    assert!(here.mount("box", &MountRequest::new()).is_ok());
+    assert_eq!(images(&here), [theirs]);
+}
+
+#[test]
 fn a_name_given_twice_there_keeps_nothing_from_being_read() {
     let stores = Stores::new();
     let there = stores.alone("there");

@@ -11,7 +11,7 @@ use layerhold::layerhold_ids::{LayerId, TocDigest};
 use layerhold::{
     AdditionalLayer, AdditionalLayerError, CheckDepth, CheckOptions, Codec, Conflict,
     ContainerSpec, Damage, DedupOptions, DedupSupport, DiffCompression, Error, ImageSpec,
-    LayerSpec, MountRequest, Remedy, Shutdown, StageError, Store, StoreOptions, Unmounting,
+    LayerSpec, MountRequest, Shutdown, StageError, Store, StoreOptions, Unmounting, Verdict,
 };
 use layerhold_testkit::{
     ChildSpec, GoStore, TarBuilder, TempDir, child_role, require_peer, require_root, scratch,
@@ -58,11 +58,13 @@ impl Place {
         toc
     }
 
-    fn check(&self) -> Vec<(Damage, Remedy)> {
+    fn check(&self) -> Vec<(Damage, Verdict)> {
         let options = CheckOptions::new().with_depth(CheckDepth::Contents);
         let report = self.store.check(&options).unwrap();
         let findings = report.findings.into_iter();
-        findings.map(|found| (found.damage, found.remedy)).collect()
+        findings
+            .map(|found| (found.damage, found.verdict))
+            .collect()
     }
 }
 
@@ -443,9 +445,9 @@ fn root_a_program_that_is_not_there_is_no_damage() {
     let found = place.check();
     assert!(!found.is_empty());
     // Removing would be the wrong thing to do.
-    for (damage, remedy) in &found {
+    for (damage, verdict) in &found {
         assert!(matches!(damage, Damage::Unknown(_)), "{damage:?}");
-        assert_eq!(*remedy, Remedy::Nothing);
+        assert_eq!(*verdict, Verdict::Unjudged);
     }
     fs::rename(&away, &layers).unwrap();
     assert!(place.check().is_empty());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use layerhold::{
     Attribute, BigDataItem, CheckDepth, CheckOptions, CheckReport, ContainerSpec, Damage,
-    FileChange, ImageSpec, LayerSpec, MountRequest, Recovery, Remedy, Store, Subject,
+    FileChange, ImageSpec, LayerSpec, MountRequest, Recovery, Remedy, Store, Subject, Verdict,
 };
 use layerhold_testkit::{TarBuilder, TarEntry};
 
@@ -74,7 +74,10 @@ pub(crate) fn told(report: &CheckReport, place: &Place) -> Vec<String> {
             Subject::ReadOnly(id) => format!("read-only {} {id}", id.kind()),
         };
         let text = finding.damage.to_string().replace(&base, "");
-        format!("{subject}: {text} ({:?})", finding.remedy)
+        match finding.verdict {
+            Verdict::Damaged(remedy) => format!("{subject}: {text} ({remedy:?})"),
+            other => format!("{subject}: {text} ({other:?})"),
+        }
     });
     told.collect()
 }
@@ -414,7 +417,7 @@ fn lost_records_are_no_reason_to_call_contents_garbage() {
         for finding in &report.findings {
             assert!(
                 matches!(
-                    finding.remedy,
+                    finding.remedy(),
                     Remedy::Nothing | Remedy::SetAside | Remedy::Rebuild
                 ),
                 "{damage}: {finding:?}"

@@ -2,7 +2,7 @@
 
 use layerhold::{CollectError, ContainerSpec, ErrorKind, ItemKind, LayerSpec};
 
-use crate::support::{Place, image, import, leftovers, long, small_tar};
+use crate::support::{Place, age, image, import, leftovers, long, small_tar};
 
 #[test]
 fn only_what_no_record_names_goes() {
@@ -17,6 +17,7 @@ fn only_what_no_record_names_goes() {
     for dir in ["vfs/dir", "vfs-layers", "vfs-images", "vfs-containers"] {
         std::fs::create_dir_all(place.graph(dir).join(&stray).join("x")).unwrap();
     }
+    age(&place.graph("vfs-containers").join(&stray));
     std::fs::write(
         place.graph(&format!("vfs-layers/{stray}.tar-split.gz")),
         "x",
@@ -131,4 +132,26 @@ fn a_new_store_has_no_garbage() {
     assert!(place.store.garbage_collect().unwrap().is_empty());
     import(&place.store, LayerSpec::new(), &small_tar());
     assert!(place.store.garbage_collect().unwrap().is_empty());
+}
+
+#[test]
+fn files_of_layers_that_may_be_in_an_image_store_stay() {
+    let place = Place::new();
+    image(&place.store, "image", &small_tar());
+    let stray = long('f');
+    let split = place.graph(&format!("vfs-layers/{stray}.tar-split.gz"));
+    std::fs::write(&split, "x").unwrap();
+    std::fs::create_dir_all(place.graph("vfs-layers").join(&stray)).unwrap();
+    // So do those that a caller keeps beside the image of another store.
+    let data = place.graph("vfs-images").join(&stray).join("userdata/x");
+    std::fs::create_dir_all(&data).unwrap();
+    assert!(place.store.garbage_collect().unwrap().is_empty());
+    let report = place.store.check(&layerhold::CheckOptions::new()).unwrap();
+    assert_eq!(report.findings.len(), 3, "{report:?}");
+    assert!(report.removals.is_empty(), "{report:?}");
+    // With contents in this store, they are its own.
+    std::fs::create_dir_all(place.graph("vfs/dir").join(&stray)).unwrap();
+    let report = place.store.garbage_collect().unwrap();
+    assert_eq!((report.tar_splits.len(), report.layer_dirs.len()), (1, 1));
+    assert!(!split.exists() && data.exists());
 }

@@ -120,11 +120,15 @@ const CASES: &[Case] = &[
             fs::write(place.graph("vfs-layers/b.tar-split.gz"), "").unwrap();
         },
         told: &[
-            "layer b: its tar-split file is damaged (Remove)",
-            "image i: its layer b is damaged (Remove)",
+            "layer b: its tar-split file is damaged (Nothing)",
+            "image i: its layer b is damaged (Nothing)",
         ],
-        done: &["remove image i", "remove layer b", "remove layer a"],
-        left: &[],
+        // The files are whole.
+        done: &[],
+        left: &[
+            "layer b: its tar-split file is damaged (Nothing)",
+            "image i: its layer b is damaged (Nothing)",
+        ],
     },
     Case {
         name: "the recorded size is wrong",
@@ -168,18 +172,17 @@ const CASES: &[Case] = &[
             fs::write(place.graph("vfs-layers/gone.tar-split.gz"), "12345").unwrap();
         },
         told: &[
-            "store: LAYERS/EEE belongs to layer EEE, which has no record (Remove)",
-            "store: LAYERS/gone.tar-split.gz belongs to layer gone, which has no record (Remove)",
+            // Their records may be in an image store.
+            "store: LAYERS/EEE belongs to layer EEE, which has no record (Unjudged)",
+            "store: LAYERS/gone.tar-split.gz belongs to layer gone, which has no record (Unjudged)",
             "store: IMAGES/EEE belongs to image EEE, which has no record (Remove)",
             "store: CONTAINERS/EEE belongs to container EEE, which has no record (Remove)",
         ],
-        done: &[
-            "remove EEE",
-            "remove gone.tar-split.gz",
-            "remove EEE",
-            "remove EEE",
+        done: &["remove EEE", "remove EEE"],
+        left: &[
+            "store: LAYERS/EEE belongs to layer EEE, which has no record (Unjudged)",
+            "store: LAYERS/gone.tar-split.gz belongs to layer gone, which has no record (Unjudged)",
         ],
-        left: &[],
     },
     Case {
         name: "an item with a copy",
@@ -431,12 +434,14 @@ fn every_kind_of_damage_is_found_and_repaired() {
         assert_eq!(promised, case.done, "{}", case.name);
         let after = plain_all(told(&check(&place.again()), &place));
         assert_eq!(after, case.left, "{}", case.name);
-        // With containers, nothing is left.
+        // With containers, nothing is left but what no repair removes.
         let report = check(&store);
         let everything = store.repair(&report, &everything());
         assert!(everything.is_complete(), "{}: {everything:?}", case.name);
-        let after = told(&check(&place.again()), &place);
-        assert_eq!(after, Vec::<String>::new(), "{}", case.name);
+        let after = plain_all(told(&check(&place.again()), &place));
+        let stays = |line: &&&str| line.ends_with("(Unjudged)") || line.ends_with("(Nothing)");
+        let left: Vec<&str> = case.left.iter().filter(stays).copied().collect();
+        assert_eq!(after, left, "{}", case.name);
         assert_eq!(leftovers(&place), Vec::<String>::new(), "{}", case.name);
     }
 }

@@ -228,6 +228,51 @@ fn a_name_belongs_to_one_of_them() {
     assert_eq!(holder(), moved);
 }
 
+/// How much a check finds that can only be removed, and how much a repair would remove.
+fn judged(store: &Store) -> (usize, usize) {
+    let report = store.check(&layerhold::CheckOptions::new()).unwrap();
+    let is_damage = |finding: &&layerhold::Finding| {
+        finding.verdict == layerhold::Verdict::Damaged(layerhold::Remedy::Remove)
+    };
+    let removals = report.removals.len();
+    store.repair(
+        &report,
+        &layerhold::RepairOptions::new().with_containers(layerhold::Containers::Remove),
+    );
+    (report.findings.iter().filter(is_damage).count(), removals)
+}
+
+#[test]
+fn an_opening_of_half_the_store_takes_nothing_for_garbage() {
+    let split = Split::new();
+    let (image, layer) = image(&split.store, "image", &small_tar());
+    let container = container(&split.store, "image");
+    let kept = split.store.image_directory("image").unwrap();
+    std::fs::write(kept.join("file"), "x").unwrap();
+    let data = &mut &b"v"[..];
+    split
+        .store
+        .set_layer_data(layer.as_str(), "k", data)
+        .unwrap();
+    for half in [split.graph_alone(), split.images_alone()] {
+        assert!(half.garbage_collect().unwrap().is_empty());
+        assert_eq!(judged(&half), (0, 0));
+    }
+    let diff = split
+        .store
+        .diff(None, layer.as_str(), DiffCompression::AsImported);
+    assert_eq!(contents(diff.unwrap()), small_tar());
+    assert!(kept.join("file").exists());
+    assert!(split.store.exists(image.as_str()).unwrap());
+    assert!(
+        split
+            .store
+            .mount(container.id().as_str(), &MountRequest::new())
+            .is_ok()
+    );
+    assert_eq!(judged(&split.store), (0, 0));
+}
+
 #[test]
 fn garbage_is_collected_in_both() {
     let split = Split::new();

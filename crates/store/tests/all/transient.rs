@@ -8,7 +8,7 @@ use layerhold::{
 };
 use layerhold_testkit::scratch;
 
-use crate::support::{Place, image, options, small_tar};
+use crate::support::{Place, age, image, options, small_tar};
 
 fn transient(base: &Path) -> Store {
     Store::open(options(base).with_persistence(Persistence::Transient)).unwrap()
@@ -119,10 +119,48 @@ fn after_a_reboot_images_are_left_and_the_rest_is_garbage() {
         [layer]
     );
     assert!(view.image("image").is_ok());
+    // Without a reboot, those records could be below another run root.
+    assert!(store.garbage_collect().unwrap().is_empty());
+    let report = store.check(&layerhold::CheckOptions::new()).unwrap();
+    assert!(
+        !report.is_clean() && report.removals.is_empty(),
+        "{report:?}"
+    );
+    let dir = place.path().join("root/vfs-containers");
+    age(&dir.join(container.id().as_str()));
     let report = store.garbage_collect().unwrap();
     assert_eq!(report.container_dirs, [container.id().as_str()]);
     assert_eq!(report.layers, std::slice::from_ref(container.layer()));
     assert!(store.garbage_collect().unwrap().is_empty());
+}
+
+#[test]
+fn containers_of_another_run_root_are_no_garbage() {
+    let place = scratch();
+    let elsewhere = options(place.path());
+    let elsewhere = layerhold::StoreOptions::new(&elsewhere.graph_root, place.path().join("run2"))
+        .with_driver("vfs")
+        .with_persistence(Persistence::Transient);
+    let elsewhere = Store::open(elsewhere).unwrap();
+    let (image, _) = image(&elsewhere, "image", &small_tar());
+    let made = container(&elsewhere, ContainerSpec::new().name("box").image(image));
+    let kept = elsewhere.container_directory("box").unwrap();
+    for store in [
+        transient(place.path()),
+        Store::open(options(place.path())).unwrap(),
+    ] {
+        assert!(store.garbage_collect().unwrap().is_empty());
+        let report = store.check(&layerhold::CheckOptions::new()).unwrap();
+        assert!(report.removals.is_empty(), "{report:?}");
+        store.repair(&report, &layerhold::RepairOptions::new());
+    }
+    assert!(kept.exists());
+    let tree = place
+        .path()
+        .join("root/vfs/dir")
+        .join(made.layer().as_str());
+    assert!(tree.join("etc/hostname").exists());
+    assert!(elsewhere.mount("box", &MountRequest::new()).is_ok());
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl Lists {
     pub(super) fn new(report: &CheckReport) -> Self {
         let mut lists: BTreeMap<Kind, BTreeMap<String, Vec<String>>> = BTreeMap::new();
         for finding in &report.findings {
-            if !words::is_listed(&finding.damage) {
+            if !words::is_listed(finding) {
                 continue;
             }
             let kind = Kind::of(&finding.subject);

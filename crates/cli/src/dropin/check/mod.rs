@@ -124,7 +124,7 @@ fn kept(view: &Snapshot, report: &CheckReport, kept: &Kept) -> Option<String> {
             let subject = Subject::Item(ItemId::Layer(layer.clone()));
             let mut found = report.about(&subject);
             found
-                .any(|finding| finding.remedy == Remedy::Remove && words::is_listed(&finding.damage))
+                .any(|finding| finding.remedy() == Remedy::Remove && words::is_listed(finding))
                 .then(|| {
                     format!(
                         "deleting layer {layer}: layer {layer} used by container {container}: layer is in use by a container"

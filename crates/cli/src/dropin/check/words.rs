@@ -2,7 +2,7 @@
 
 use layerhold::{
     Action, Attribute, AttributeChange, CheckReport, Damage, FileChange, Finding, ItemId, ItemKind,
-    Remedy, Removable, Subject,
+    Remedy, Removable, Subject, Verdict,
 };
 
 use crate::failure::chain;
@@ -24,26 +24,28 @@ pub(super) fn finding(report: &CheckReport, finding: &Finding) -> Vec<String> {
 
 /// Tells whether the Go tool would have anything like this in its lists: it has layers only that are damaged themselves, and
 /// nothing that is no damage.
-pub(super) fn is_listed(damage: &Damage) -> bool {
-    let is_told_elsewhere = matches!(damage, Damage::ParentDamaged { .. } | Damage::Unknown(_));
-    !is_told_elsewhere && !damage.is_leftover()
+pub(super) fn is_listed(finding: &Finding) -> bool {
+    let is_told_elsewhere = matches!(finding.damage, Damage::ParentDamaged { .. });
+    finding.verdict != Verdict::Note && !is_told_elsewhere && !finding.damage.is_leftover()
 }
 
-/// Tells whether a finding is about records that are lost, of which no repair makes new ones.
+/// Tells whether a finding stays after a repair: what could not be judged, a tar-split file that cannot be made anew, and records
+/// that are lost, of which no repair makes new ones.
 pub(super) fn is_beyond_help(finding: &Finding) -> bool {
-    let is_lost = matches!(
+    let stays = matches!(
         finding.damage,
         Damage::RecordBeyondHelp { .. }
             | Damage::RecordFileEmpty { .. }
             | Damage::RecordFileMissing { .. }
+            | Damage::TarSplit(_)
     );
-    is_lost && finding.remedy == Remedy::Nothing
+    finding.verdict == Verdict::Unjudged || (stays && finding.remedy() == Remedy::Nothing)
 }
 
 /// The lines about a layer that are damage of what stands on it too.
 fn causes(report: &CheckReport, layer: &ItemId) -> Vec<String> {
     let of_layer = of_item(report, layer)
-        .filter(|cause| is_listed(&cause.damage) && !matches!(cause.damage, Damage::Unreferenced));
+        .filter(|cause| is_listed(cause) && !matches!(cause.damage, Damage::Unreferenced));
     of_layer
         .map(|cause| line(&cause.subject, &cause.damage))
         .collect()

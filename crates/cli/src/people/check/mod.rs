@@ -5,8 +5,8 @@ mod words;
 use std::time::Duration;
 
 use layerhold::{
-    CheckDepth, CheckOptions, CheckReport, Containers, Remedy, RepairMode, RepairOptions,
-    RepairReport, Subject,
+    CheckDepth, CheckOptions, CheckReport, Containers, RepairMode, RepairOptions, RepairReport,
+    Subject,
 };
 use serde_json::{Value, json};
 
@@ -65,11 +65,7 @@ pub(crate) fn repair(call: &mut Call<'_, '_>, repair: &Repair) -> Result<(), Fai
     } else {
         tell(call, &repaired, options.mode)?;
     }
-    let is_left = !repaired.is_complete()
-        || report
-            .findings
-            .iter()
-            .any(|finding| finding.remedy == Remedy::Nothing && words::is_a_cause(finding));
+    let is_left = !repaired.is_complete() || report.findings.iter().any(words::stays);
     if is_left {
         Err(Failure::Reported)
     } else {
@@ -96,8 +92,8 @@ fn show(call: &mut Call<'_, '_>, report: &CheckReport) -> Result<(), Failure> {
             call.line(words::subject(&finding.subject))?;
             last = Some(&finding.subject);
         }
-        let remedy = words::remedy(finding.remedy);
-        call.line(format_args!("  {}{remedy}", chain(&finding.damage)))?;
+        let verdict = words::verdict(finding.verdict);
+        call.line(format_args!("  {}{verdict}", chain(&finding.damage)))?;
     }
     if !report.is_damaged() {
         call.note("Nothing is damaged.")?;
@@ -141,7 +137,8 @@ fn found(report: &CheckReport) -> Value {
             json!({
                 "subject": words::subject_json(&finding.subject),
                 "damage": chain(&finding.damage),
-                "remedy": words::remedy_name(finding.remedy),
+                "verdict": words::verdict_name(finding.verdict),
+                "remedy": words::remedy_name(finding.remedy()),
             })
         })
         .collect();

@@ -1,6 +1,6 @@
 //! How findings and repairs read.
 
-use layerhold::{Action, Damage, Finding, Remedy, Removable, RepairMode, Subject};
+use layerhold::{Action, Damage, Finding, Remedy, Removable, RepairMode, Subject, Verdict};
 use serde_json::{Value, json};
 
 /// The line above the findings about a subject.
@@ -24,12 +24,22 @@ pub(super) fn subject_json(subject: &Subject) -> Value {
 }
 
 /// What stands behind a finding.
-pub(super) fn remedy(remedy: Remedy) -> &'static str {
-    match remedy {
-        Remedy::Rebuild => " [can be rebuilt]",
-        Remedy::SetAside => " [can be set aside]",
-        Remedy::Remove => " [can only be removed]",
-        _ => "",
+pub(super) fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Damaged(Remedy::Rebuild) => " [can be rebuilt]",
+        Verdict::Damaged(Remedy::SetAside) => " [can be set aside]",
+        Verdict::Damaged(Remedy::Remove) => " [can only be removed]",
+        Verdict::Damaged(_) => "",
+        Verdict::Unjudged => " [could not be judged, and stays]",
+        Verdict::Note => " [no damage]",
+    }
+}
+
+pub(super) fn verdict_name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Damaged(_) => "damaged",
+        Verdict::Unjudged => "unjudged",
+        Verdict::Note => "note",
     }
 }
 
@@ -42,8 +52,15 @@ pub(super) fn remedy_name(remedy: Remedy) -> &'static str {
     }
 }
 
-/// Tells whether a finding is damage of its own that nothing can be done about. Others go when their cause does.
-pub(super) fn is_a_cause(finding: &Finding) -> bool {
+/// Tells whether a finding stays after a repair: one that could not be judged, and damage of its own that nothing can be done
+/// about. What an item has from what it stands on goes when that does.
+pub(super) fn stays(finding: &Finding) -> bool {
+    match finding.verdict {
+        Verdict::Note => return false,
+        Verdict::Unjudged => return true,
+        Verdict::Damaged(remedy) if remedy != Remedy::Nothing => return false,
+        Verdict::Damaged(_) => {}
+    }
     !matches!(
         finding.damage,
         Damage::LayerDamaged { .. } | Damage::ImageDamaged { .. } | Damage::ParentDamaged { .. }

@@ -28,6 +28,7 @@ use super::damage::Damage;
 use super::error::CheckError;
 use super::look::Look;
 use super::report::{Finding, Remedy};
+use super::verdict::Verdict;
 use crate::item::{ItemId, ItemKind};
 use search::{BeyondHelp, Search};
 
@@ -105,13 +106,13 @@ fn correct(
     match &finding.damage {
         Damage::RecordFileEmpty { kind, .. } | Damage::RecordFileMissing { kind, .. } => {
             if told.keys().any(|id| id.kind() == *kind) {
-                finding.remedy = Remedy::Rebuild;
+                finding.verdict = Verdict::Damaged(Remedy::Rebuild);
             }
         }
         damage => {
             let id = item(damage, finding.subject.item());
             if id.is_some_and(|id| stuck.contains_key(&id)) {
-                finding.remedy = Remedy::Nothing;
+                finding.verdict = Verdict::Damaged(Remedy::Nothing);
             }
         }
     }

@@ -1,0 +1,140 @@
+//! What cannot be read is not removed: few open files, and system calls that fail.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use layerhold_testkit::{Ran, TarBuilder, require_peer, require_root, run};
+
+use crate::support::{PEOPLE, Place, base_tar, digest};
+
+/// A docker archive whose image has this many layers.
+fn deep_archive(place: &Place, layers: usize) -> String {
+    let layer = |n: usize| {
+        let mut tar = TarBuilder::new().dir("d", 0o755);
+        tar = tar.file(format!("d/{n}"), 0o644, n.to_string());
+        tar.finish()
+    };
+    let tars: Vec<Vec<u8>> = (0..layers).map(layer).collect();
+    let all: Vec<String> = tars.iter().map(|tar| digest(tar)).collect();
+    let config = serde_json::json!({
+        "architecture": "amd64",
+        "os": "linux",
+        "rootfs": { "type": "layers", "diff_ids": all },
+    });
+    let names: Vec<String> = (0..layers).map(|n| format!("{n}.tar")).collect();
+    let manifest = serde_json::json!([
+        { "Config": "c.json", "RepoTags": ["deep:1"], "Layers": names }
+    ]);
+    let mut archive = TarBuilder::new();
+    for (name, tar) in names.iter().zip(tars) {
+        archive = archive.file(name, 0o644, tar);
+    }
+    let archive = archive.file("c.json", 0o644, config.to_string()).file(
+        "manifest.json",
+        0o644,
+        manifest.to_string(),
+    );
+    let path = place.path("deep.tar");
+    fs::write(&path, archive.finish()).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// `layerhold` on an overlay store, with as many open files as are given.
+fn overlay(place: &Place, open_files: usize, words: &[&str]) -> Ran {
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n $0; exec \"$@\""]);
+    command.arg(open_files.to_string()).arg(PEOPLE);
+    command.arg("--root").arg(place.path("root"));
+    command.arg("--runroot").arg(place.path("runroot"));
+    command.args(["--driver", "overlay", "--sync", "none"]);
+    run(command.args(words))
+}
+
+#[test]
+fn root_overlay_a_deep_image_needs_few_open_files() {
+    let Some(()) = require_root() else { return };
+    let place = Place::new();
+    let archive = deep_archive(&place, 60);
+    overlay(&place, 1024, &["load", &archive]).assert_success();
+    overlay(&place, 1024, &["create", "--name", "box", "deep:1"]).assert_success();
+    let saved = place.path("saved.tar");
+    let saved = saved.to_str().unwrap();
+    for words in [
+        &["repair"][..],
+        &["save", "--output", saved, "deep:1"],
+        &["mount", "box"],
+        &["diff", "box"],
+        &["unmount", "box"],
+        &["check"],
+    ] {
+        overlay(&place, 32, words).assert_success();
+    }
+    let images = overlay(&place, 1024, &["images"]).text();
+    assert!(images.contains("deep"), "{images}");
+}
+
+/// How often a program makes a system call.
+fn count(place: &Place, call: &str) -> usize {
+    let trace = place.path("trace");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qqq", "-o"]).arg(&trace);
+    command.arg("-e").arg(format!("trace={call}"));
+    run(command.arg(PEOPLE).args(words(place))).assert_success();
+    fs::read_to_string(&trace).unwrap().lines().count()
+}
+
+fn words(place: &Place) -> Vec<String> {
+    let path = |name: &str| place.path(name).to_str().unwrap().to_owned();
+    let mut words = vec!["--root".to_owned(), path("root")];
+    words.extend(["--runroot".to_owned(), path("runroot")]);
+    words.extend(["--driver", "vfs", "repair", "--containers"].map(str::to_owned));
+    words
+}
+
+fn records(place: &Place) -> Vec<Vec<u8>> {
+    let files = ["layers", "images", "containers"];
+    let path = |kind: &str| place.path(&format!("root/vfs-{kind}/{kind}.json"));
+    files.map(|kind| fs::read(path(kind)).unwrap()).into()
+}
+
+fn is_whole(root: &Path) -> bool {
+    ["vfs/dir/a/dir/b", "vfs-layers/a.tar-split.gz"]
+        .iter()
+        .all(|file| root.join(file).exists())
+}
+
+#[test]
+fn root_peer_strace_nothing_is_removed_because_a_call_fails() {
+    let (Some(()), Some(())) = (require_root(), require_peer("strace")) else {
+        return;
+    };
+    let place = Place::new();
+    let tar = place.path("base.tar");
+    fs::write(&tar, base_tar()).unwrap();
+    let tar = tar.to_str().unwrap();
+    for words in [
+        &["import-layer", "-i", "a", "-f", tar][..],
+        &["create-image", "-i", "i", "a"],
+        &["create-container", "-i", "c", "i"],
+    ] {
+        place.dropin(words).assert_success();
+    }
+    let before = records(&place);
+    let errors = ["EMFILE", "ENFILE", "ENOMEM", "EIO", "EACCES", "ELOOP"];
+    let calls = ["openat", "openat2", "read", "statx", "getdents64"];
+    for (n, call) in calls.iter().enumerate() {
+        let calls = count(&place, call);
+        // From a call in the second half of the work on, each fails.
+        for (m, error) in errors.iter().enumerate().skip(n % 2).step_by(2) {
+            let from = calls / 2 + calls * m / 16;
+            let mut command = Command::new("strace");
+            command.args(["-f", "-qqq", "-o", "/dev/null", "-e"]);
+            command.arg(format!("inject={call}:error={error}:when={from}+"));
+            let ran = run(command.arg(PEOPLE).args(words(&place)));
+            let told = format!("{call} {error} {from}: {ran:?}");
+            assert_eq!(records(&place), before, "{told}");
+            assert!(is_whole(&place.path("root")), "{told}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What it means that something is missing which a record names.
+//!
+//! It may be gone, or be in a store that this opening does not name: an image store, an additional store. Records do not say which.
+//! It is taken for gone unless something speaks against that:
+//!
+//! - a tar-split file of a layer that has neither record nor contents here: those are in an image store;
+//! - a store that is named and is not there, because its disk is not mounted;
+//! - for an opening that names no other store: an image with data items of which no layer is here; a container of which neither
+//!   image nor parent is here; a layer of which the driver knows none of the layers below.
+
+use layerhold_ids::{ImageId, LayerId};
+use layerhold_sys::{PathError, stat_ambient};
+
+use super::look::Look;
+use super::verdict::Verdict;
+use crate::inner::Inner;
+use crate::item::ItemKind;
+use crate::layout::TAR_SPLIT_SUFFIX;
+use crate::records::{Container, Image, Layer};
+
+impl Look<'_> {
+    /// What a layer means whose parent has no record.
+    pub(super) fn without_parent(&self, layer: &Layer) -> Verdict {
+        let is_of_stranger = |container: &Container| {
+            let image = container.image();
+            container.layer() == layer.id()
+                && image.is_some_and(|image| self.is_image_elsewhere(image))
+        };
+        let is_elsewhere = self.names_no_other()
+            && (self.containers.values().any(|one| is_of_stranger(one))
+                || matches!(self.driver.knows_any_below(layer.id()), Ok(Some(false))));
+        self.missing(ItemKind::Layer, is_elsewhere)
+    }
+
+    /// What an image means of which a layer has no record.
+    pub(super) fn without_layer(&self, image: &Image) -> Verdict {
+        let chain = image.top_layer().map(|top| self.chain(top));
+        match chain.as_ref().and_then(|chain| chain.last()) {
+            Some(lowest) => self.without_parent(lowest),
+            None => {
+                let is_elsewhere = self.names_no_other() && self.has_no_layer(image);
+                self.missing(ItemKind::Layer, is_elsewhere)
+            }
+        }
+    }
+
+    /// Tells whether an image has no record, or one that names data items and layers of which none is here.
+    fn is_image_elsewhere(&self, image: &ImageId) -> bool {
+        match self.images.get(image) {
+            Some(image) => self.has_no_layer(image),
+            None => !self.has_image(image),
+        }
+    }
+
+    fn has_no_layer(&self, image: &Image) -> bool {
+        let is_whole = !image.record().big_data_names.is_empty();
+        is_whole && image.top_layer().is_some_and(|top| !self.is_recorded(top))
+    }
+
+    /// What a container means whose image has no record.
+    pub(super) fn without_image(&self, container: &Container) -> Verdict {
+        let own = self.layers.get(container.layer());
+        let parent = own.and_then(|layer| layer.parent());
+        let has_no_parent = parent.is_some_and(|parent| !self.is_recorded(parent));
+        let is_elsewhere = self.names_no_other() && has_no_parent;
+        self.missing(ItemKind::Image, is_elsewhere)
+    }
+
+    fn missing(&self, kind: ItemKind, is_elsewhere: bool) -> Verdict {
+        if is_elsewhere || self.is_part_of_more {
+            return Verdict::Unjudged;
+        }
+        self.damaged_unless_lost(&[kind])
+    }
+
+    /// Tells whether the opening names no store but its own.
+    fn names_no_other(&self) -> bool {
+        let inner = self.inner;
+        inner.layout.split.is_none() && inner.layers.additional().next().is_none()
+    }
+}
+
+impl Inner {
+    /// Tells whether there are signs that records are in stores that this opening does not see: files of layers of which nothing
+    /// else is here, or a store that is named and is not there.
+    pub(super) fn is_part_of_more(
+        &self,
+        is_here: &dyn Fn(&LayerId) -> bool,
+    ) -> Result<bool, PathError> {
+        for shelf in self.layers.additional() {
+            if stat_ambient(&shelf.dir)?.is_none() {
+                return Ok(true);
+            }
+        }
+        for entry in self.layout.layers.entries()? {
+            let name = entry?.name;
+            let id = name
+                .to_str()
+                .and_then(|name| name.strip_suffix(TAR_SPLIT_SUFFIX));
+            let id: Option<LayerId> = id.and_then(|id| id.parse().ok());
+            if id.is_some_and(|id| !is_here(&id)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
