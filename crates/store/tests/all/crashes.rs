@@ -15,7 +15,8 @@ fn child_entry() {
     assert_eq!(role.name(), "work");
     let store = Store::open(options(Path::new(role.argument(0)))).unwrap();
     role.say("begun");
-    for round in 0u32.. {
+    let first: u32 = role.argument(1).parse().unwrap();
+    for round in first.. {
         work(&store, round).unwrap();
     }
 }
@@ -88,8 +89,10 @@ fn a_killed_process_leaves_a_store_that_fits_together() {
     let place = scratch();
     // Spread over a round of work, which takes some hundredths of a second, without being a multiple of it.
     for step in 0..25u64 {
-        let child =
-            ChildSpec::new("crashes::child_entry", "work").argument(place.path().to_str().unwrap());
+        let child = ChildSpec::new("crashes::child_entry", "work")
+            .argument(place.path().to_str().unwrap())
+            // Names of its own: those of the last child may be there.
+            .argument(step * 1000);
         let mut child = child.spawn();
         child.expect("begun");
         std::thread::sleep(Duration::from_millis(7 + step * 13 % 101));

@@ -91,6 +91,11 @@ fn listed(store: &Store) -> Result<Listed, String> {
     })
 }
 
+/// A worker's part of the store as it is now.
+pub(super) fn part_of(store: &Store, worker: usize, fixtures: &Fixtures) -> Result<State, String> {
+    Ok(of_worker(&listed(store)?, worker, fixtures))
+}
+
 fn is_possible(
     listed: &Listed,
     worker: usize,

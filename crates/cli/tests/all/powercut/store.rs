@@ -9,6 +9,13 @@ use serde_json::Value;
 
 use crate::support::{DROPIN, PEOPLE};
 
+/// One of the command lines.
+#[derive(Clone, Copy)]
+pub(super) enum Program {
+    People,
+    DropIn,
+}
+
 /// A store with both command lines.
 #[derive(Clone)]
 pub(super) struct Store {
@@ -36,22 +43,38 @@ impl Store {
         }
     }
 
-    /// `layerhold`.
+    /// Runs `layerhold`.
     pub(super) fn people<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ran {
-        let mut command = Command::new(&self.people);
-        command.arg("--root").arg(&self.root);
-        command.arg("--runroot").arg(&self.run_root);
-        command.args(["--driver", &self.driver, "--quiet"]);
-        run_in(command, args)
+        run(self.command(Program::People).args(args))
     }
 
-    /// `containers-storage`.
+    /// Runs `containers-storage`.
     pub(super) fn dropin<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ran {
-        let mut command = Command::new(&self.dropin);
-        command.arg("-g").arg(&self.root);
-        command.arg("-R").arg(&self.run_root);
-        command.args(["-s", &self.driver]);
-        run_in(command, args)
+        run(self.command(Program::DropIn).args(args))
+    }
+
+    /// A program with the options that name the store.
+    pub(super) fn command(&self, program: Program) -> Command {
+        let mut command = match program {
+            Program::People => {
+                let mut command = Command::new(&self.people);
+                command.arg("--root").arg(&self.root);
+                command.arg("--runroot").arg(&self.run_root);
+                command.args(["--driver", &self.driver, "--quiet"]);
+                command
+            }
+            Program::DropIn => {
+                let mut command = Command::new(&self.dropin);
+                command.arg("-g").arg(&self.root);
+                command.arg("-R").arg(&self.run_root);
+                command.args(["-s", &self.driver]);
+                command
+            }
+        };
+        for name in ["STORAGE_DRIVER", "STORAGE_OPTS", "RUST_BACKTRACE"] {
+            command.env_remove(name);
+        }
+        command
     }
 
     /// What a list has, in JSON.
@@ -63,11 +86,4 @@ impl Store {
             _ => Err(format!("{what}: {}", String::from_utf8_lossy(&bytes))),
         }
     }
-}
-
-fn run_in<S: AsRef<OsStr>>(mut command: Command, args: impl IntoIterator<Item = S>) -> Ran {
-    for name in ["STORAGE_DRIVER", "STORAGE_OPTS", "RUST_BACKTRACE"] {
-        command.env_remove(name);
-    }
-    run(command.args(args))
 }

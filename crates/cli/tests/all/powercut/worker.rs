@@ -1,13 +1,17 @@
 //! A worker: a random sequence of changes to its part of the store, each noted before it begins and when it is done.
 
 use std::collections::BTreeSet;
+use std::process::Stdio;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::fixtures::{Fixtures, Supply};
+use super::judge::part_of;
 use super::model::{Box_, Imported, State};
-use super::store::Store;
+use super::store::{Program, Store};
 use crate::differential::random::Random;
+use layerhold_testkit::run;
 
 /// What a worker has done, as others may look at it at any time.
 #[derive(Default)]
@@ -30,23 +34,23 @@ impl History {
         self.0.lock().unwrap().running = Some((command.to_owned(), after.clone()));
     }
 
-    fn end(&self) {
+    /// The change in progress is over, and has left this state.
+    fn end(&self, state: &State) {
         let mut past = self.0.lock().unwrap();
         let done = past.running.take();
+        let done = done.map(|(command, _)| (command, state.clone()));
         past.done.extend(done);
     }
 }
+
+/// So many of a hundred commands are killed on their way.
+const KILLED: usize = 15;
 
 /// A change: the words of a command, and the state after it.
 struct Change {
     program: Program,
     words: Vec<String>,
     after: State,
-}
-
-enum Program {
-    People,
-    DropIn,
 }
 
 pub(super) struct Worker<'a> {
@@ -67,17 +71,45 @@ impl Worker<'_> {
             let Some(change) = self.next(&state, serial) else {
                 continue;
             };
-            let after = change.after.completed(self.fixtures);
+            let after = change.after.clone().completed(self.fixtures);
             self.history.begin(&change.words.join(" "), &after);
-            let ran = match change.program {
-                Program::People => self.store.people(&change.words),
-                Program::DropIn => self.store.dropin(&change.words),
+            state = match self.random.chance(KILLED) {
+                true => self.run_and_kill(&change, state, after)?,
+                false => {
+                    let mut command = self.store.command(change.program);
+                    run(command.args(&change.words)).into_result()?;
+                    after
+                }
             };
-            ran.into_result()?;
-            self.history.end();
-            state = after;
+            self.history.end(&state);
         }
         Ok(())
+    }
+
+    /// Kills a command on its way, and finds out whether it was done.
+    fn run_and_kill(
+        &mut self,
+        change: &Change,
+        before: State,
+        after: State,
+    ) -> Result<State, String> {
+        let mut command = self.store.command(change.program);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let command = command.stderr(Stdio::null()).args(&change.words);
+        let mut child = command.spawn().map_err(|error| error.to_string())?;
+        let pause = self.random.below(60_000);
+        std::thread::sleep(Duration::from_micros(pause as u64));
+        drop(child.kill());
+        child.wait().map_err(|error| error.to_string())?;
+        self.store.people(["gc"]).into_result()?;
+        let found = part_of(self.store, self.number, self.fixtures)?;
+        if found == after || found == before {
+            return Ok(found);
+        }
+        Err(format!(
+            "killed after {pause} µs, {} left\n  {found:?}\nof\n  {before:?}\nor\n  {after:?}",
+            change.words.join(" ")
+        ))
     }
 
     fn supply(&self) -> &Supply {
@@ -94,7 +126,7 @@ impl Worker<'_> {
 
     /// Chooses a change that will succeed; none when the choice does not fit the state.
     fn next(&mut self, state: &State, serial: usize) -> Option<Change> {
-        match self.random.below(16) {
+        match self.random.below(17) {
             0..=3 => self.load(state, serial),
             4..=6 => self.import(state, serial),
             7..=9 => self.create(state, serial),
@@ -103,6 +135,7 @@ impl Worker<'_> {
             12 => self.rename_container(state, serial),
             13 => self.remove_container(state),
             14 => self.remove_image(state),
+            15 => Some(people(["gc"], state.clone())),
             _ => self.remove_layer(state),
         }
     }
