@@ -8,13 +8,16 @@ use layerhold_ids::Digest;
 use layerhold_json_store::{BigDataError, JsonStore};
 
 use crate::error::DataError;
+use crate::locked::Locked;
 use crate::locks::InContext;
 use crate::lookup::{lookup, lookup_to_change};
 use crate::records::{Container, Image, Layer};
 use crate::shelves::{Parts, View};
 use crate::spec::BigDataItem;
 use crate::store::Store;
-use crate::transaction::{complete_image_digest, digest_of, note_container_item, note_item};
+use crate::transaction::{
+    complete_image_digest, digest_of, forget_in, note_container_item, note_item,
+};
 use crate::update::Mutable;
 
 /// The largest item that is read into memory.
@@ -147,14 +150,7 @@ impl Store {
         complete_image_digest(&mut item)?;
         let mut images = self.inner.lock_images()?;
         let image = lookup_to_change(&images, key)?;
-        let note = |image: &mut Image| {
-            note_item(image.record_mut(), &item);
-            // The digests of a record that was served are valid, and so is that of the item.
-            drop(image.refresh_digests());
-        };
-        images
-            .set_big_data(image.id().as_str(), &item.key, &item.data, note)
-            .map_err(failed(&image, &item.key))?;
+        set_image_item(&mut images, &image, &item)?;
         Ok(images.save().of::<Image>()?)
     }
 
@@ -233,12 +229,67 @@ impl Store {
         item.digest.get_or_insert_with(|| digest_of(&item.data));
         let mut containers = self.inner.lock_containers()?;
         let container = lookup_to_change(&containers, key)?;
+        forget_container_item(&mut containers, &container, &item)?;
         let note = |container: &mut Container| note_container_item(container.record_mut(), &item);
         containers
             .set_big_data(container.id().as_str(), &item.key, &item.data, note)
             .map_err(failed(&container, &item.key))?;
         Ok(containers.save().of::<Container>()?)
     }
+}
+
+/// Writes a data item of an image, and notes it in the record. The record is not saved afterwards.
+pub(crate) fn set_image_item(
+    images: &mut Locked<Image>,
+    image: &Arc<Image>,
+    item: &BigDataItem,
+) -> Result<(), DataError> {
+    let id = image.id().as_str();
+    let forget = |image: &mut Image| {
+        let record = image.record_mut();
+        let (sizes, digests) = (&mut record.big_data_sizes, &mut record.big_data_digests);
+        let had_any = forget_in(sizes, digests, item);
+        drop(image.refresh_digests());
+        had_any
+    };
+    if forget(&mut image.as_ref().clone()) {
+        let forget = |image: &mut Image| {
+            let _had_any = forget(image);
+        };
+        drop(images.update(id, forget).of::<Image>()?);
+        images.save().of::<Image>()?;
+    }
+    let note = |image: &mut Image| {
+        note_item(image.record_mut(), item);
+        // The digests of a record that was served are valid, and so is that of the item.
+        drop(image.refresh_digests());
+    };
+    let set = images.set_big_data(id, &item.key, &item.data, note);
+    set.map_err(failed(image, &item.key))
+}
+
+fn forget_container_item(
+    containers: &mut Locked<Container>,
+    container: &Arc<Container>,
+    item: &BigDataItem,
+) -> Result<(), DataError> {
+    let forget = |container: &mut Container| {
+        let record = container.record_mut();
+        forget_in(
+            &mut record.big_data_sizes,
+            &mut record.big_data_digests,
+            item,
+        )
+    };
+    if forget(&mut container.as_ref().clone()) {
+        let id = container.id().as_str();
+        let forget = |container: &mut Container| {
+            let _had_any = forget(container);
+        };
+        drop(containers.update(id, forget).of::<Container>()?);
+        containers.save().of::<Container>()?;
+    }
+    Ok(())
 }
 
 pub(crate) fn check_name(item: &BigDataItem) -> Result<(), DataError> {

@@ -32,12 +32,12 @@ use layerhold_staging::StagedAddition;
 use layerhold_sys::{Dir, Durability, PathError};
 
 use super::area::Area;
-use super::image::note_item;
 use super::{NewImage, NewLayer, Transaction, check};
-use crate::error::{AccessError, CommitError, Conflict, DataError};
+use crate::big_data::set_image_item;
+use crate::error::{AccessError, CommitError, Conflict};
 use crate::inner::Inner;
 use crate::intent::Intent;
-use crate::item::{ItemId, ItemKind};
+use crate::item::ItemId;
 use crate::layout::tar_split_name;
 use crate::locked::Locked;
 use crate::locks::{InContext, Locks};
@@ -514,22 +514,11 @@ fn update_image(new: &NewImage, locks: &mut Locks) -> Result<(), CommitError> {
 }
 
 fn set_item(id: &str, item: &BigDataItem, locks: &mut Locks) -> Result<(), CommitError> {
-    let note = |image: &mut Image| {
-        note_item(image.record_mut(), item);
-        // The digests of a record that was served are valid, and so is that of the item.
-        drop(image.refresh_digests());
-    };
-    locks
-        .images
-        .set_big_data(id, &item.key, &item.data, note)
-        .map_err(|source| {
-            DataError::Item {
-                kind: ItemKind::Image,
-                id: id.to_owned(),
-                source: Box::new(source),
-            }
-            .into()
-        })
+    let image = lookup::own_by_id(&locks.images, id).ok().flatten();
+    match image {
+        Some(image) => Ok(set_image_item(&mut locks.images, &image, item)?),
+        None => Ok(()),
+    }
 }
 
 /// Step 9.

@@ -172,6 +172,27 @@ pub(crate) fn note_item(record: &mut ImageRecord, item: &BigDataItem) {
     );
 }
 
+/// Takes out what is noted of a data item that is about to be replaced, unless the same is to be noted of what replaces it. Tells whether
+/// there was anything: then the record is to be saved before the item is written, or a crash could leave a record that says of the new
+/// data what was true of the old.
+pub(crate) fn forget_in(
+    sizes: &mut BTreeMap<String, i64>,
+    digests: &mut BTreeMap<String, String>,
+    item: &BigDataItem,
+) -> bool {
+    let size = i64::try_from(item.data.len()).unwrap_or(i64::MAX);
+    let digest = item.digest.as_ref().map(ToString::to_string);
+    let is_other_size = sizes.get(&item.key).is_some_and(|known| *known != size);
+    let is_other = digests
+        .get(&item.key)
+        .is_some_and(|known| Some(known) != digest.as_ref());
+    if is_other || is_other_size {
+        drop(digests.remove(&item.key));
+        let _size = sizes.remove(&item.key);
+    }
+    is_other || is_other_size
+}
+
 /// Notes a data item in the three fields that records of images and containers have for them.
 pub(super) fn note_in(
     names: &mut Vec<String>,

@@ -34,7 +34,7 @@ pub(crate) use area::digest_of;
 pub use commit::Committed;
 pub(crate) use container::note_container_item;
 use counting::Counting;
-pub(crate) use image::{complete_image_digest, note_item};
+pub(crate) use image::{complete_image_digest, forget_in, note_item};
 pub(crate) use layer::{digests_of_import, note_imported};
 pub use staged::{LayerDigests, StagedContainer, StagedLayer};
 

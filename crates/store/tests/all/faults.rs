@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use layerhold::{
-    BigDataItem, Commit, ContainerSpec, Error, ImageSpec, LayerSpec, Persistence, Store,
-    StoreOptions,
+    BigDataItem, CheckDepth, CheckOptions, Commit, ContainerSpec, Error, ImageSpec, LayerSpec,
+    Persistence, Store, StoreOptions,
 };
 use layerhold_testkit::{ChildSpec, Fault, FaultIo, child_role, scratch};
 
@@ -61,6 +61,9 @@ fn state(kind: Kind, base: &Path) -> State {
     store.garbage_collect().unwrap();
     let view = store.snapshot().unwrap();
     assert!(view.damaged().is_empty(), "{:?}", view.damaged());
+    let records = CheckOptions::new().with_depth(CheckDepth::Records);
+    let report = store.check(&records).unwrap();
+    assert!(!report.is_damaged(), "{report:?}");
     let mut held: BTreeSet<String> = BTreeSet::new();
     for root in kind.roots(base) {
         let entries = std::fs::read_dir(root.join("vfs/dir")).unwrap();
@@ -265,6 +268,24 @@ fn names_metadata_and_data_are_old_or_new() {
     fn change(store: &Store) -> Result<(), Error> {
         store.set_names("image", &["new".to_owned()])?;
         store.set_image_data("new", BigDataItem::new("k", "v"))?;
+        Ok(())
+    }
+    for fault in [Fault::INPUT_OUTPUT, Fault::CRASH] {
+        each_fault(prepare, change, fault, before_or_after);
+    }
+}
+
+/// The record says nothing of an item while the old or the new data may be there, rather than something wrong.
+#[test]
+fn an_item_that_is_replaced_is_not_told_wrong() {
+    fn prepare(store: &Store) -> Result<(), Error> {
+        bring_in(store)?;
+        store.set_container_data("box", BigDataItem::new("state", "old"))?;
+        Ok(())
+    }
+    fn change(store: &Store) -> Result<(), Error> {
+        store.set_image_data("image", BigDataItem::new("config", "{\"newer\":1}"))?;
+        store.set_container_data("box", BigDataItem::new("state", "new"))?;
         Ok(())
     }
     for fault in [Fault::INPUT_OUTPUT, Fault::CRASH] {

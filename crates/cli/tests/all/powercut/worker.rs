@@ -205,7 +205,8 @@ impl Worker<'_> {
         let id = self.a_container(state)?;
         let position = self.random.below(self.supply().layers.len());
         let file = self.supply().layers[position].path.display().to_string();
-        let key = format!("item{serial}");
+        // Some are there already, and are replaced.
+        let key = format!("item{}", serial % 3);
         let words = ["set-container-data", "-f", &file, &id, &key];
         let words = words.map(str::to_owned).to_vec();
         let mut after = state.clone();
