@@ -24,6 +24,8 @@ const BUFFER: usize = 64 * 1024;
 pub fn main(run: CommandLine, usage: u8) -> ExitCode {
     // A check opens many files at once. Where the kernel refuses, it goes on with those there may be.
     let open_files = raise_open_files().ok();
+    // A write beyond the limit of file sizes fails then, as one to a full disk does. Where that is not to be had, it kills.
+    let _ignored = layerhold_sys::let_large_writes_fail();
     let mut arguments = Vec::new();
     for argument in std::env::args_os() {
         match argument.into_string() {
@@ -66,7 +68,7 @@ pub fn main(run: CommandLine, usage: u8) -> ExitCode {
 }
 
 /// Says something where a command line has no streams yet, or has them no more.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     let _ignored = writeln!(io::stderr(), "{}", escape(text));
 }
 

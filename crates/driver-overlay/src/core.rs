@@ -7,7 +7,7 @@ use layerhold_archive::{OverlayNamespace, UnpackOptions, Whiteouts};
 use layerhold_driver::{CopiedAttributes, CopyRules, LayerError, Privilege, Shifting};
 use layerhold_idmap::IdMappings;
 use layerhold_staging::{TempArea, TempRoot};
-use layerhold_sys::{FsMagic, OverlayApi, effective_user};
+use layerhold_sys::{FsMagic, OverlayApi, effective_user, under_lock_on_purpose};
 
 use crate::features::{Answer, FeatureCache};
 use crate::homes::{Home, Homes};
@@ -104,7 +104,11 @@ impl Core {
     /// Asks the cache, then the kernel. Where nothing may be written nothing can be tried, and the answer is no.
     fn ask(&self, feature: &str, find_out: impl FnOnce(Probe<'_>) -> Answer) -> bool {
         let answer = if self.homes.own().is_written() {
-            self.cache.ask(feature, || find_out(self.probe()))
+            self.cache.ask(feature, || {
+                under_lock_on_purpose("a few files are tried out, once for each run root", || {
+                    find_out(self.probe())
+                })
+            })
         } else {
             self.cache
                 .get(feature)

@@ -30,7 +30,7 @@ use crate::remap::{Remap, remap};
 use crate::removal::{put_back, remove};
 use crate::stack::{Below, Contents};
 use crate::staged::{OverlayStaged, OverlayTarget};
-use crate::staging_dirs::{Pulls, prune, recover};
+use crate::staging_dirs::{Pulls, abandoned, prune, recover};
 use crate::tree::OverlayTree;
 use crate::unmounting::unmount_layer;
 
@@ -69,12 +69,10 @@ impl Driver for OverlayDriver {
         trash: &mut Trash,
     ) -> Result<(), LayerError> {
         let tree = OverlayTree::from(tree)?;
-        let layer = self.core.homes.require_writable(id)?;
-        let below = Below::find(parent.map(LayerRef::Committed), &self.core.homes)?;
-        tree.dress(root, &below)?;
-        tree.change_places(layer.dir())?;
+        let replaced = self.replace_by(id, parent, &tree, root);
+        // Holds the old files, or if that failed the new ones: nothing is erased under the caller's lock.
         trash.defer(move || Box::new(tree).erase());
-        Ok(())
+        replaced
     }
 
     fn remove(&self, id: &LayerId, trash: &mut Trash) -> Result<(), LayerError> {
@@ -320,6 +318,14 @@ impl Driver for OverlayDriver {
         written.map(recover).try_for_each(|done| Ok(done?))
     }
 
+    fn abandoned(&self) -> Result<Vec<PathBuf>, LayerError> {
+        let mut found = Vec::new();
+        for home in self.core.homes.main().filter(|home| home.is_written()) {
+            found.extend(abandoned(home)?);
+        }
+        Ok(found)
+    }
+
     fn additional_stores(&self) -> Vec<PathBuf> {
         self.core.homes.additional().to_vec()
     }
@@ -379,6 +385,19 @@ impl Driver for OverlayDriver {
 impl OverlayDriver {
     fn additional(&self, path: PathBuf) -> Box<dyn AdditionalLayer> {
         Box::new(OverlayAdditional::new(&self.core, path))
+    }
+
+    fn replace_by(
+        &self,
+        id: &LayerId,
+        parent: Option<&LayerId>,
+        tree: &OverlayTree,
+        root: TreeRoot,
+    ) -> Result<(), LayerError> {
+        let layer = self.core.homes.require_writable(id)?;
+        let below = Below::find(parent.map(LayerRef::Committed), &self.core.homes)?;
+        tree.dress(root, &below)?;
+        tree.change_places(layer.dir())
     }
 }
 

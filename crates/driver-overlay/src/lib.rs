@@ -20,12 +20,12 @@
 //!
 //! # What a crash leaves
 //!
-//! 1. While a layer is staged: a temporary area, recovered by the next opener.
+//! 1. While a layer is staged: a temporary area, recovered by the next writer.
 //! 2. After it was renamed to its place, before its symbolic link was made: a layer whose short name is in `link`. The store's
 //!    record decides whether it counts.
 //! 3. After the symbolic link of a removed layer is gone: the same. After it was renamed away: a temporary area again.
 //! 4. While a tree is filled, or has taken the place of a layer's `diff`: its directory in `staging` with the lock free, in the second
-//!    case with the old contents in it. The next opener removes it when it is ten seconds old.
+//!    case with the old contents in it. The next writer removes it when it is ten seconds old.
 //! 5. A layer that is mounted and counted by nobody: the next user takes the mount over.
 //!
 //! ```no_run

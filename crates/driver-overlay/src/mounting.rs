@@ -5,7 +5,9 @@ use std::path::Path;
 use layerhold_driver::{LayerError, LayerView, MountOptions, OwnFiles, Shifting};
 use layerhold_idmap::{ContainerOwner, HostOwner, IdMappings};
 use layerhold_sys::mountinfo::read_mounts;
-use layerhold_sys::{Dir, FsMagic, PathError, canonical_ambient, remove_tree};
+use layerhold_sys::{
+    Dir, FsMagic, PathError, canonical_ambient, remove_tree, under_lock_on_purpose,
+};
 
 use crate::additional::shown_diff;
 use crate::build::root_pair;
@@ -272,7 +274,9 @@ fn upper(layer: &LayerDir) -> Result<Upper, LayerError> {
 /// mounts a container that way does not mind. The kernel repeats the name of the work directory.
 fn forget_volatile(work: &Dir) -> Result<(), PathError> {
     match work.open_dir_nested("work/incompat") {
-        Ok(incompat) => remove_tree(&incompat, "volatile"),
+        Ok(incompat) => under_lock_on_purpose("the kernel keeps one file there", || {
+            remove_tree(&incompat, "volatile")
+        }),
         Err(error) if error.is_not_found() => Ok(()),
         Err(error) => Err(error),
     }

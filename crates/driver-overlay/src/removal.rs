@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 
 use layerhold_driver::{LayerError, Trash};
 use layerhold_ids::LayerId;
-use layerhold_sys::{Dir, FileType, PathError, RenameHow, remove_tree};
+use layerhold_sys::{Dir, FileType, PathError, RenameHow, remove_tree, under_lock_on_purpose};
 
 use crate::additional::release_layer;
 use crate::core::Core;
@@ -52,7 +52,11 @@ fn move_away(home: &Home, dir: &Dir, id: &LayerId, trash: &mut Trash) -> Result<
     }
     // No room for the area, or not to be reached by a rename: slower, under the lock, but a full disk must stay
     // emptiable.
-    Ok(remove_tree(dir, id.as_str())?)
+    let erase = || remove_tree(dir, id.as_str());
+    Ok(under_lock_on_purpose(
+        "a full disk must stay emptiable",
+        erase,
+    )?)
 }
 
 /// Puts a layer back that a dead process was removing, or had not put in its place yet.

@@ -10,7 +10,7 @@ use layerhold_driver::{
     StagedLayer, SyncMode, Trash, Usage,
 };
 use layerhold_ids::LayerId;
-use layerhold_sys::{Dir, FileType, RenameHow, remove_tree, tree_usage};
+use layerhold_sys::{Dir, FileType, RenameHow, remove_tree, tree_usage, under_lock_on_purpose};
 
 use crate::NAME;
 use crate::homes::{Home, Homes};
@@ -86,7 +86,9 @@ impl Driver for VfsDriver {
         if !moved {
             // No room for the area, or not to be reached by a rename: slower, under the lock, but a full disk
             // must stay emptiable.
-            remove_tree(layers, id.as_str())?;
+            under_lock_on_purpose("a full disk must stay emptiable", || {
+                remove_tree(layers, id.as_str())
+            })?;
         }
         Ok(())
     }

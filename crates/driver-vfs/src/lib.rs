@@ -13,7 +13,7 @@
 //!
 //! # What a crash leaves
 //!
-//! 1. While a layer is staged: a temporary area, recovered by the next opener.
+//! 1. While a layer is staged: a temporary area, recovered by the next writer.
 //! 2. After it was renamed to `dir/<id>`: the layer. The store's record decides whether it counts.
 //! 3. After a removed layer was renamed away: a temporary area again.
 //!

@@ -65,7 +65,7 @@ pub trait Driver: Send + Sync + Debug {
     ///
     /// The layer starts as the request's template, else as its parent, else empty. The caller then fills it
     /// ([`LayerTarget::root`]), and [commits](StagedLayer::commit) it under an ID. Dropping it instead leaves nothing
-    /// behind; so does a crash, once the next opener has recovered the [`temp_roots`](Self::temp_roots).
+    /// behind; so does a crash, once the next writer has recovered the [`temp_roots`](Self::temp_roots).
     ///
     /// # Errors
     ///
@@ -346,8 +346,7 @@ pub trait Driver: Send + Sync + Debug {
 
     // ---- the home -----------------------------------------------------------------------------------
 
-    /// Returns the directories in which this driver makes temporary areas; an opener with write access recovers
-    /// the stale areas of each.
+    /// Returns the directories in which this driver makes temporary areas; a writer recovers the stale areas of each.
     fn temp_roots(&self) -> Vec<PathBuf>;
 
     /// Puts a layer back from a temporary area of a dead process: a directory of this name in an area below one of the
@@ -362,13 +361,22 @@ pub trait Driver: Send + Sync + Debug {
         Ok(false)
     }
 
-    /// Removes what dead processes left outside of the [temporary roots](Self::temp_roots); an opener with write access calls it.
+    /// Removes what dead processes left outside of the [temporary roots](Self::temp_roots); a writer calls it, without a lock.
     ///
     /// # Errors
     ///
     /// When something cannot be removed, or it cannot be found out whether there is anything.
     fn recover(&self) -> Result<(), LayerError> {
         Ok(())
+    }
+
+    /// Lists what [`recover`](Self::recover) would remove, without changing anything.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be found out.
+    fn abandoned(&self) -> Result<Vec<PathBuf>, LayerError> {
+        Ok(Vec::new())
     }
 
     /// Returns the roots of additional, read-only image stores given by driver options, in search order.

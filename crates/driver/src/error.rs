@@ -120,7 +120,7 @@ pub enum LayerError {
     /// No temporary area could be made.
     #[error("cannot make a temporary area for the layer")]
     TempArea(#[source] layerhold_staging::BeginError),
-    /// Removed layers could not be erased completely; the next opener tries again.
+    /// Removed layers could not be erased completely; the next writer tries again.
     #[error("cannot erase removed layers")]
     Erase(#[source] layerhold_staging::CloseError),
     /// More layers than can be put together.

@@ -131,8 +131,7 @@ impl<'a> StageRequest<'a> {
 ///
 /// It is filled through [`LayerTarget`], which takes no lock. Dropping it erases it.
 ///
-/// What a crash leaves: before [`commit`](Self::commit) a temporary area whose lock is free, removed by the next opener with write
-/// access; after it a driver directory under `id`, which is a layer when the store's record is there,
+/// What a crash leaves: before [`commit`](Self::commit) a temporary area whose lock is free, removed by the next writer; after it a driver directory under `id`, which is a layer when the store's record is there,
 /// an incomplete one when the record says so, and garbage for the collector when there is none.
 #[must_use = "a staged layer that is dropped is erased"]
 pub trait StagedLayer: LayerTarget {

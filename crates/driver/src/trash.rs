@@ -16,7 +16,7 @@ type Eraser = Box<dyn FnOnce() -> Result<(), LayerError> + Send>;
 ///
 /// Make one per operation, hand it to [`Driver::remove`](crate::Driver::remove) as often as needed while the store is
 /// locked, unlock, then [`erase`](Self::erase). A process that dies in between leaves
-/// temporary areas that the next opener recovers.
+/// temporary areas that the next writer recovers.
 #[derive(Default)]
 #[must_use = "erase it after the locks are released, to see errors; dropping erases silently"]
 pub struct Trash {
@@ -58,6 +58,18 @@ impl Trash {
         self.erase_all()
     }
 
+    /// Does what was deferred and leaves the temporary areas to the next recovery, which takes no time: for readers, who find
+    /// what a dead process left and do not make their callers wait for its erasing.
+    pub fn abandon(mut self) {
+        for work in self.erasers.drain(..) {
+            // As when it is dropped, there is nobody to tell.
+            let _unreported = work();
+        }
+        for (_, area) in std::mem::take(&mut self.areas) {
+            area.abandon();
+        }
+    }
+
     fn erase_all(&mut self) -> Result<(), LayerError> {
         let mut outcome = Ok(());
         for work in self.erasers.drain(..) {
@@ -72,7 +84,7 @@ impl Trash {
 
 impl Drop for Trash {
     fn drop(&mut self) {
-        // Nobody to tell. Whatever stays behind is recovered by the next opener.
+        // Nobody to tell. Whatever stays behind is recovered by the next writer.
         let _unreported = self.erase_all();
     }
 }

@@ -4,6 +4,8 @@ use std::num::NonZero;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use layerhold_sys::no_brief_lock;
+
 /// More threads than this only wait for the filesystem's own locks.
 const MAX_THREADS: usize = 8;
 
@@ -43,6 +45,7 @@ where
     E: Send,
     F: Fn(T, &Tasks<'_, T, E>) -> Result<(), E> + Sync,
 {
+    no_brief_lock("a tree is walked");
     let state = State {
         queue: Mutex::new(Queue {
             waiting: vec![first],

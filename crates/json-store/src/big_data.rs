@@ -4,10 +4,12 @@
 //! between leaves a file that no record names, which the next write of the
 //! same item replaces.
 
+use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read};
 
-use layerhold_sys::{Dir, Durability, PathError, remove_tree, stat_file};
+use layerhold_sys::{
+    Dir, Durability, PathError, RenameHow, remove_tree, stat_file, under_lock_on_purpose,
+};
 
 use crate::error::{BigDataError, ReadError};
 use crate::file_name::{KeyError, file_name_to_read, file_name_to_write};
@@ -19,9 +21,6 @@ use crate::write_guard::WriteGuard;
 /// Permissions of the directory of a record, and of the files in it.
 const DIR_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
-
-/// Content is copied in pieces of this size.
-const PIECE: usize = 128 * 1024;
 
 impl<R: Record> JsonStore<R> {
     /// Opens a data item for reading; `None` if there is no such file. Writing
@@ -94,22 +93,33 @@ impl<R: Record> WriteGuard<R> {
         content: &[u8],
         note: impl FnOnce(&mut R),
     ) -> Result<(), BigDataError> {
-        self.set_big_data_from(id, key, &mut &*content, |record, _size| note(record))
+        let name = file_name_to_write(key).map_err(|source| key_error(key, source))?;
+        self.check_can_change(id)
+            .map_err(|source| record_error(key, source))?;
+        let durability = self.durability_of(id);
+        write(&self.shared.options, id, &name, content, durability)
+            .map_err(|source| io_error(id, key, source))?;
+        self.update(id, note)
+            .map_err(|source| record_error(key, source))?;
+        Ok(())
     }
 
-    /// Like [`set_big_data`](Self::set_big_data) with content of any size; `note` is told the size.
-    pub fn set_big_data_from(
+    /// Like [`set_big_data`](Self::set_big_data) with content of any size, which was written before the lock was taken: the
+    /// file `name` in `dir`, on the filesystem of the data items, is moved into place. It should be synced, and have the
+    /// mode 0600. `note` is told its size.
+    pub fn put_big_data(
         &mut self,
         id: &str,
         key: &str,
-        content: &mut dyn Read,
+        (dir, file): (&Dir, &OsStr),
         note: impl FnOnce(&mut R, u64),
     ) -> Result<(), BigDataError> {
         let name = file_name_to_write(key).map_err(|source| key_error(key, source))?;
         self.check_can_change(id)
             .map_err(|source| record_error(key, source))?;
         let durability = self.durability_of(id);
-        let size = write(&self.shared.options, id, key, &name, content, durability)?;
+        let size = put(&self.shared.options, id, &name, (dir, file), durability)
+            .map_err(|source| io_error(id, key, source))?;
         self.update(id, |record| note(record, size))
             .map_err(|source| record_error(key, source))?;
         Ok(())
@@ -131,7 +141,10 @@ impl<R: Record> WriteGuard<R> {
     pub fn remove_data(&mut self, id: &str) -> Result<(), BigDataError> {
         let remove = || match Dir::open_ambient(&self.shared.options.data_dir) {
             Err(error) if error.is_not_found() => Ok(()),
-            dir => remove_tree(&dir?, id),
+            dir => {
+                let dir = dir?;
+                under_lock_on_purpose("it is small", || remove_tree(&dir, id))
+            }
         };
         remove().map_err(|source| io_error(id, "", source))
     }
@@ -175,54 +188,37 @@ fn create_data_dir(options: &Options, id: &str, durability: Durability) -> Resul
 fn write(
     options: &Options,
     id: &str,
-    key: &str,
     name: &str,
-    content: &mut dyn Read,
+    content: &[u8],
     durability: Durability,
-) -> Result<u64, BigDataError> {
-    let failed = |source| io_error(id, key, source);
-    let dir = create_data_dir(options, id, durability).map_err(failed)?;
+) -> Result<(), PathError> {
+    let dir = create_data_dir(options, id, durability)?;
     let io = &options.io;
-    let staged = io
-        .stage(&dir, name.as_ref(), FILE_MODE, &[])
-        .map_err(failed)?;
-    let size = copy(content, staged.file()).map_err(|error| match error {
-        CopyError::Source(source) => BigDataError::Source {
-            id: id.to_owned(),
-            key: key.to_owned(),
-            source,
-        },
-        CopyError::File(source) => failed(PathError::new("write", dir.path().join(name), source)),
-    })?;
+    let staged = io.stage(&dir, name.as_ref(), FILE_MODE, &[content])?;
     if durability == Durability::Durable {
-        io.sync(&staged).map_err(failed)?;
+        io.sync(&staged)?;
     }
-    io.publish(staged).map_err(failed)?;
+    io.publish(staged)?;
     if durability == Durability::Durable {
-        io.sync_dir(&dir).map_err(failed)?;
+        io.sync_dir(&dir)?;
+    }
+    Ok(())
+}
+
+fn put(
+    options: &Options,
+    id: &str,
+    name: &str,
+    (from, file): (&Dir, &OsStr),
+    durability: Durability,
+) -> Result<u64, PathError> {
+    let size = from.stat(file)?.map_or(0, |stat| stat.size);
+    let dir = create_data_dir(options, id, durability)?;
+    from.rename(file, &dir, name, RenameHow::Replace)?;
+    if durability == Durability::Durable {
+        options.io.sync_dir(&dir)?;
     }
     Ok(size)
-}
-
-enum CopyError {
-    Source(io::Error),
-    File(io::Error),
-}
-
-fn copy(content: &mut dyn Read, mut file: &File) -> Result<u64, CopyError> {
-    let mut piece = vec![0; PIECE];
-    let mut size = 0;
-    loop {
-        let read = match content.read(&mut piece) {
-            Ok(0) => return Ok(size),
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(CopyError::Source(error)),
-        };
-        let filled = piece.get(..read).unwrap_or_default();
-        io::Write::write_all(&mut file, filled).map_err(CopyError::File)?;
-        size += filled.len() as u64;
-    }
 }
 
 fn key_error(key: &str, source: KeyError) -> BigDataError {

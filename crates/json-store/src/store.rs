@@ -90,8 +90,8 @@ impl<R: Record> JsonStore<R> {
             return Err(OpenError::NoLocation);
         }
         let lock = match options.access {
-            Access::ReadWrite => Lock::ReadWrite(LockFile::new(&options.lock)?),
-            Access::ReadOnly => Lock::ReadOnly(ReadOnlyLockFile::new(&options.lock)?),
+            Access::ReadWrite => Lock::ReadWrite(LockFile::brief(&options.lock)?),
+            Access::ReadOnly => Lock::ReadOnly(ReadOnlyLockFile::brief(&options.lock)?),
         };
         let shared = Shared {
             fields: Fields::new(R::KEYS),

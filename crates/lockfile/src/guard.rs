@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use layerhold_sys::{RecordLock, random_bytes};
+use layerhold_sys::{HeldLock, RecordLock, random_bytes};
 
 use crate::error::TokenError;
 use crate::lock_file::Shared;
@@ -29,6 +29,7 @@ pub enum Protection {
 pub struct ReadGuard {
     shared: Arc<Shared>,
     lock: Option<RecordLock>,
+    _held: Option<HeldLock>,
 }
 
 /// Proof that nobody else reads or writes.
@@ -39,11 +40,16 @@ pub struct ReadGuard {
 pub struct WriteGuard {
     shared: Arc<Shared>,
     lock: RecordLock,
+    _held: HeldLock,
 }
 
 impl ReadGuard {
     pub(crate) fn new(shared: Arc<Shared>, lock: Option<RecordLock>) -> Self {
-        Self { shared, lock }
+        Self {
+            _held: lock.as_ref().map(|_| shared.note_held()),
+            shared,
+            lock,
+        }
     }
 
     /// The token of the last write. Where there is no lock file it is empty,
@@ -73,7 +79,11 @@ impl ReadGuard {
 
 impl WriteGuard {
     pub(crate) fn new(shared: Arc<Shared>, lock: RecordLock) -> Self {
-        Self { shared, lock }
+        Self {
+            _held: shared.note_held(),
+            shared,
+            lock,
+        }
     }
 
     /// The token of the last write.

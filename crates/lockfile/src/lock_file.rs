@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use layerhold_sys::{LockKind, RecordLock};
+use layerhold_sys::{HeldFor, HeldLock, LockKind, RecordLock, is_held_by_this_thread};
 
 use crate::error::LockError;
 use crate::file::{self, Access};
@@ -29,16 +29,23 @@ pub(crate) struct Shared {
     pub(crate) path: PathBuf,
     /// Writes recorded through this handle, as a part of their tokens.
     pub(crate) writes: AtomicU64,
+    pub(crate) held_for: HeldFor,
     queue: WriterQueue,
 }
 
 impl Shared {
-    pub(crate) fn new(path: &Path) -> Result<Arc<Self>, LockError> {
+    pub(crate) fn new(path: &Path, held_for: HeldFor) -> Result<Arc<Self>, LockError> {
         Ok(Arc::new(Self {
             path: file::absolute(path)?,
+            held_for,
             writes: AtomicU64::new(0),
             queue: WriterQueue::default(),
         }))
+    }
+
+    /// Notes that this thread took the lock.
+    pub(crate) fn note_held(&self) -> HeldLock {
+        HeldLock::note(&self.path, self.held_for)
     }
 }
 
@@ -47,8 +54,23 @@ impl LockFile {
     /// process is in now.
     pub fn new(path: impl AsRef<Path>) -> Result<Self, LockError> {
         Ok(Self {
-            shared: Shared::new(path.as_ref())?,
+            shared: Shared::new(path.as_ref(), HeldFor::AnyTime)?,
         })
+    }
+
+    /// Names a lock file whose locks are held for moments only. Long work must not be done under them: in builds with debug
+    /// assertions [`no_brief_lock`](layerhold_sys::no_brief_lock) panics on a thread that holds one.
+    pub fn brief(path: impl AsRef<Path>) -> Result<Self, LockError> {
+        Ok(Self {
+            shared: Shared::new(path.as_ref(), HeldFor::Moments)?,
+        })
+    }
+
+    /// Tells whether this thread took a lock of this path, through this handle or another one, and has not given it back. If
+    /// so, waiting for a lock that excludes it would be waiting for itself.
+    #[must_use]
+    pub fn is_held_by_this_thread(&self) -> bool {
+        is_held_by_this_thread(self.path())
     }
 
     /// The absolute path of the lock file.

@@ -2,7 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use layerhold_sys::{LockKind, PathError, RecordLock};
+use layerhold_sys::{HeldFor, LockKind, PathError, RecordLock};
 
 use crate::error::LockError;
 use crate::file::{self, Access};
@@ -25,7 +25,14 @@ impl ReadOnlyLockFile {
     /// process is in now.
     pub fn new(path: impl AsRef<Path>) -> Result<Self, LockError> {
         Ok(Self {
-            shared: Shared::new(path.as_ref())?,
+            shared: Shared::new(path.as_ref(), HeldFor::AnyTime)?,
+        })
+    }
+
+    /// Names a lock file whose locks are held for moments only, as [`LockFile::brief`](crate::LockFile::brief) does.
+    pub fn brief(path: impl AsRef<Path>) -> Result<Self, LockError> {
+        Ok(Self {
+            shared: Shared::new(path.as_ref(), HeldFor::Moments)?,
         })
     }
 

@@ -1,13 +1,16 @@
 //! Data items beside records: manifests, configurations, signatures, whatever callers keep there.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use layerhold_ids::Digest;
 use layerhold_json_store::{BigDataError, JsonStore};
+use layerhold_staging::{StagedAddition, TempArea, TempRoot};
+use layerhold_sys::PathError;
 
 use crate::error::DataError;
+use crate::layout::FILE_MODE;
 use crate::locked::Locked;
 use crate::locks::InContext;
 use crate::lookup::{lookup, lookup_to_change};
@@ -22,6 +25,8 @@ use crate::update::Mutable;
 
 /// The largest item that is read into memory.
 const MAX_ITEM: u64 = 1 << 30;
+/// How much of what a caller hands in is read at a time.
+const PIECE: usize = 128 * 1024;
 
 impl Store {
     /// Lists the data items of a layer.
@@ -66,11 +71,17 @@ impl Store {
         item: &str,
         data: &mut dyn Read,
     ) -> Result<(), DataError> {
+        check_key(item)?;
+        layerhold_sys::no_brief_lock("a caller's data is read");
+        let layer = lookup_to_change(&self.inner.layers_view()?, key)?;
+        // Declared before the guard, and so erased after it is released when something fails.
+        let area = TempRoot::new(self.inner.layout.temp_root()).begin();
+        let area = area.map_err(DataError::Staging)?;
+        let staged = write_down(&area, &layer, item, data)?;
         let mut layers = self.inner.lock_layers()?;
-        let layer = lookup_to_change(&layers, key)?;
-        let note = |layer: &mut Layer, _size| layer.add_big_data_name(item);
+        let note = |layer: &mut Layer| layer.add_big_data_name(item);
         layers
-            .set_big_data_from(layer.id().as_str(), item, data, note)
+            .put_big_data(layer.id().as_str(), item, &staged, note)
             .map_err(failed(&layer, item))?;
         Ok(layers.save().of::<Layer>()?)
     }
@@ -292,10 +303,48 @@ fn forget_container_item(
     Ok(())
 }
 
+/// Writes what a caller hands in down where it can be renamed from, before a lock is taken.
+fn write_down(
+    area: &TempArea,
+    layer: &Arc<Layer>,
+    item: &str,
+    data: &mut dyn Read,
+) -> Result<StagedAddition, DataError> {
+    let staged = area.stage_addition();
+    let mut file = staged.create_file(FILE_MODE)?;
+    let mut piece = vec![0; PIECE];
+    loop {
+        let read = match data.read(&mut piece) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(source) => {
+                let id = layer.id().to_string();
+                let key = item.to_owned();
+                return Err(failed(layer, item)(BigDataError::Source {
+                    id,
+                    key,
+                    source,
+                }));
+            }
+        };
+        let filled = piece.get(..read).unwrap_or_default();
+        file.write_all(filled)
+            .map_err(|cause| PathError::new("write", staged.path(), cause))?;
+    }
+    file.sync_data()
+        .map_err(|cause| PathError::new("sync", staged.path(), cause))?;
+    Ok(staged)
+}
+
 pub(crate) fn check_name(item: &BigDataItem) -> Result<(), DataError> {
-    let checked = layerhold_json_store::file_name_to_write(&item.key);
+    check_key(&item.key)
+}
+
+fn check_key(key: &str) -> Result<(), DataError> {
+    let checked = layerhold_json_store::file_name_to_write(key);
     checked.map(drop).map_err(|source| DataError::InvalidName {
-        key: item.key.clone(),
+        key: key.to_owned(),
         source,
     })
 }

@@ -37,6 +37,8 @@ pub struct CollectReport {
     pub layer_dirs: Vec<String>,
     /// Files that were to replace others when their writers died.
     pub temporary_files: Vec<PathBuf>,
+    /// Temporary areas of killed processes.
+    pub areas: Vec<PathBuf>,
 }
 
 impl CollectReport {
@@ -48,7 +50,8 @@ impl CollectReport {
 }
 
 impl Store {
-    /// Removes directories of containers and images, contents of layers, and files beside layers, that no record names.
+    /// Removes directories of containers and images, contents of layers, and files beside layers, that no record names, and what
+    /// killed processes left in temporary areas.
     ///
     /// Only what has a name that this library and Go's give is looked at, and nothing is touched as long as a record file is damaged,
     /// or empty or missing although there is content: what its records named is not garbage. What belongs to containers of a transient
@@ -66,8 +69,10 @@ impl Store {
         let mut trash = Trash::new();
         let outcome = collect(&self.inner, &locks, &mut trash);
         drop(locks);
-        let erased = trash.erase().and(self.inner.driver().recover());
-        outcome.and_then(|report| erased.map(|()| report).map_err(CollectError::Driver))
+        let erased = trash.erase().and_then(|()| self.inner.erase_leftovers());
+        let mut report = outcome?;
+        report.areas = erased.map_err(CollectError::Driver)?;
+        Ok(report)
     }
 }
 
@@ -119,6 +124,7 @@ fn collect(inner: &Inner, locks: &Locks, trash: &mut Trash) -> Result<CollectRep
         layer_dirs: in_all(layout.layer_dirs(), |dir| {
             unnamed(dir, &has_layer, &generated_id)
         })?,
+        areas: Vec::new(),
         layers: held.unwrap_or_default(),
         temporary_files: Vec::new(),
     };

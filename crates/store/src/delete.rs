@@ -7,7 +7,7 @@
 //! | 3 | the layers are unmounted and recorded as incomplete | layers that the next writer, ours or Go's, removes; ours removes the container with its layer |
 //! | 4 | trees, tar-split files and data items of the layers are moved into temporary areas; the directories that they were in are synced | the same |
 //! | 5 | the data of the container is moved into a temporary area, its record is removed | incomplete layers, as after step 3 |
-//! | 6 | the layers' records are removed | temporary areas, erased by the next opener |
+//! | 6 | the layers' records are removed | temporary areas, erased by the next writer |
 //! | 7 | the intent is removed, the locks are released, the areas are erased | – |
 //!
 //! Steps 1 and 2 are those of images, step 5 is that of containers. Each is durable before the next one begins. A damaged record can be deleted by its ID; what it names cannot be
@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use layerhold_driver::Trash;
 use layerhold_ids::{ContainerId, ImageId, LayerId};
-use layerhold_sys::{Dir, Durability};
+use layerhold_sys::{Dir, Durability, under_lock_on_purpose};
 
 use crate::doomed::{Doomed, find_doomed, find_doomed_of_some_kind, removable, require_doomed};
 use crate::error::{DeleteError, LookupError, MountError};
@@ -239,8 +239,9 @@ impl Inner {
         }
         drop(locks);
         // The records are gone, and so, for every user of the store, are the things. What cannot be erased now is left to the
-        // next opener, but the caller is told.
+        // next writer, but the caller is told.
         let erased = deletion.trash.erase().map_err(DeleteError::Erase);
+        self.erase_leftovers_by_writer();
         outcome.and_then(|value| erased.map(|()| value))
     }
 }
@@ -498,7 +499,9 @@ fn is_volatile(locks: &Locks, id: &LayerId) -> bool {
 /// Removes a directory below one of the run root, which is another filesystem than that of the temporary areas, and small.
 pub(crate) fn remove_below(path: &std::path::Path, id: &str) -> Result<(), DeleteError> {
     match Dir::open_ambient(path) {
-        Ok(dir) => Ok(layerhold_sys::remove_tree(&dir, id)?),
+        Ok(dir) => Ok(under_lock_on_purpose("it is small", || {
+            layerhold_sys::remove_tree(&dir, id)
+        })?),
         Err(error) if error.is_not_found() => Ok(()),
         Err(error) => Err(error.into()),
     }

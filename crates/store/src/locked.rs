@@ -1,11 +1,11 @@
 //! Records while they may be changed.
 
-use std::io::Read;
 use std::sync::Arc;
 
 use layerhold_json_store::{
     BigDataError, ChangeError, NameChange, Record, SaveError, Snapshot as Records, WriteGuard,
 };
+use layerhold_staging::StagedAddition;
 
 use crate::shelves::{Part, Parts, Shelf, Spot};
 
@@ -97,25 +97,30 @@ impl<R: Record> Locked<R> {
         data: &[u8],
         note: impl FnOnce(&mut R),
     ) -> Result<(), BigDataError> {
-        self.set_big_data_from(id, key, &mut &*data, |record, _size| note(record))
+        let guard = self.at_with_data(id, key)?;
+        guard.set_big_data(id, key, data, note)
     }
 
-    /// As [`set_big_data`](Self::set_big_data), with data of any size.
-    pub(crate) fn set_big_data_from(
+    /// Moves a file that was written before the lock was taken into place as a data item, and lets the record take note of it.
+    pub(crate) fn put_big_data(
         &mut self,
         id: &str,
         key: &str,
-        data: &mut dyn Read,
-        note: impl FnOnce(&mut R, u64),
+        data: &StagedAddition,
+        note: impl FnOnce(&mut R),
     ) -> Result<(), BigDataError> {
+        let guard = self.at_with_data(id, key)?;
+        let place = (data.area(), data.name());
+        guard.put_big_data(id, key, place, |record, _size| note(record))
+    }
+
+    fn at_with_data(&mut self, id: &str, key: &str) -> Result<&mut WriteGuard<R>, BigDataError> {
         let position = self.position(id);
-        let guard = self
-            .at(position, id)
+        self.at(position, id)
             .map_err(|source| BigDataError::Record {
                 key: key.to_owned(),
                 source,
-            })?;
-        guard.set_big_data_from(id, key, data, note)
+            })
     }
 
     /// Saves what changed.

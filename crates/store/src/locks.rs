@@ -30,11 +30,12 @@ pub(crate) struct Locks {
 }
 
 impl Inner {
-    /// Takes all three locks, after whatever a dead process left unfinished has been undone.
+    /// Takes all three locks, and undoes what a dead process left unfinished. Its files are only moved out of the way:
+    /// [`erase_leftovers`](Self::erase_leftovers) erases them.
     pub(crate) fn lock_all(&self) -> Result<Locks, AccessError> {
         let mut locks = self.lock_all_as_they_are()?;
-        let remains = self.undo_remains(&mut locks);
-        drop(remains);
+        // Out of the way now. Erasing it takes long, and is done by a writer when no lock is held.
+        self.undo_remains(&mut locks).abandon();
         Ok(locks)
     }
 
@@ -74,7 +75,9 @@ impl Inner {
         }
         // Undoing them needs the other two locks, and so all three from the beginning.
         drop(layers);
-        Ok(self.lock_all()?.layers)
+        drop(self.lock_all()?);
+        // What could not be undone stays as it is.
+        self.layers.lock(self.layers.additional_parts()?)
     }
 
     /// As [`lock_layers`](Self::lock_layers), and leaves alone what dead processes left unfinished: for what neither meets it

@@ -93,7 +93,7 @@ impl MountCounts {
     pub(crate) fn new(dir: &Path, io: Arc<dyn MetadataIo>) -> Result<Self, AccessError> {
         Ok(Self {
             dir: dir.to_owned(),
-            lock: LockFile::new(dir.join(MOUNTS_LOCK))?,
+            lock: LockFile::brief(dir.join(MOUNTS_LOCK))?,
             io,
         })
     }

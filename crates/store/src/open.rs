@@ -1,7 +1,8 @@
 //! Opening a store.
 //!
-//! Opening makes the directories and lock files that are missing, finds the driver, and removes what killed processes
-//! left in temporary areas. It reads no record file and waits for nobody but a shutdown in progress.
+//! Opening makes the directories and lock files that are missing and finds the driver. A commit or a deletion that was killed
+//! halfway is undone, if nobody has the locks; files that this makes superfluous are erased by the next writer. Otherwise opening reads
+//! no record file and waits for nobody but a shutdown in progress.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -44,13 +45,6 @@ const CONTAINERS: Files = Files {
     has_volatile: true,
 };
 
-/// What dead processes left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Left {
-    Nothing,
-    Areas,
-}
-
 /// The drivers this crate brings along.
 pub(crate) fn registry() -> Registry {
     let mut registry = Registry::new();
@@ -80,12 +74,9 @@ impl Store {
             .map(|root| absolute(&root))
             .filter(|root| *root != options.graph_root);
         let inner = Inner::open(options)?;
-        if inner.options.recovery == Recovery::WhenOpened {
-            match inner.recover_areas() {
-                // A process that died with an area may have left more.
-                Left::Areas => inner.recover_if_free(),
-                Left::Nothing => inner.recover_intent_if_any(),
-            }
+        if inner.options.recovery == Recovery::ByWriters {
+            inner.rescue();
+            inner.recover_intent_if_any();
         }
         Ok(Self {
             inner: Arc::new(inner),
@@ -103,7 +94,7 @@ impl Inner {
         let run = Dir::create_ambient_all(&options.run_root, DIR_MODE).map_err(in_root)?;
         let graph = Dir::create_ambient_all(&options.graph_root, DIR_MODE).map_err(in_root)?;
         let graph_lock =
-            LockFile::new(options.graph_root.join(STORAGE_LOCK)).map_err(AccessError::Lock)?;
+            LockFile::brief(options.graph_root.join(STORAGE_LOCK)).map_err(AccessError::Lock)?;
         let opened_after = {
             let guard = graph_lock.read().map_err(AccessError::Lock)?;
             guard.token().map_err(AccessError::Token)?
@@ -145,20 +136,6 @@ impl Inner {
         std::iter::once(self.layout.temp_root())
             .chain(self.layout.image_temp_root())
             .chain(self.driver().temp_roots())
-    }
-
-    /// Removes what dead processes were making. What cannot be removed is left for the next time.
-    fn recover_areas(&self) -> Left {
-        let mut left = Left::Nothing;
-        for root in self.temp_roots() {
-            if let Ok(recovery) = self.recover_area_root(root)
-                && !recovery.removed.is_empty()
-            {
-                left = Left::Areas;
-            }
-        }
-        drop(self.driver().recover());
-        left
     }
 }
 

@@ -8,6 +8,7 @@ use layerhold_driver::{Privilege, Shifting, SyncMode};
 use layerhold_idmap::IdMappings;
 use layerhold_sys::{HostIo, MetadataIo};
 
+use crate::notices::{Notice, Notices};
 use crate::userns::AutoUserNsPolicy;
 
 /// How a store is opened.
@@ -53,8 +54,10 @@ pub struct StoreOptions {
     pub volatile_mounts: VolatileMounts,
     /// When contents are flushed. `None` takes the driver option `sync`, else flushes once per commit.
     pub sync: Option<SyncMode>,
-    /// Whether temporary areas of killed processes are removed while opening.
+    /// Whether writers erase temporary areas of killed processes.
     pub recovery: Recovery,
+    /// Who is told of work that takes time and was not asked for.
+    pub notices: Notices,
     /// What the process may do on the filesystem.
     pub privilege: Privilege,
     /// Whether mounts may show the owners of a container shifted. Without it they are rewritten by copying.
@@ -82,6 +85,7 @@ impl StoreOptions {
             volatile_mounts: VolatileMounts::default(),
             sync: None,
             recovery: Recovery::default(),
+            notices: Notices::default(),
             privilege: Privilege::default(),
             shifting: Shifting::default(),
             metadata_io: Arc::new(HostIo),
@@ -179,10 +183,27 @@ impl StoreOptions {
         self
     }
 
-    /// Sets whether opening removes what killed processes left.
+    /// Sets whether writers erase what killed processes left.
     #[must_use]
     pub fn with_recovery(mut self, recovery: Recovery) -> Self {
         self.recovery = recovery;
+        self
+    }
+
+    /// Has a function called before work that takes time and was not asked for.
+    ///
+    /// ```
+    /// use layerhold::{Notice, StoreOptions};
+    ///
+    /// let options = StoreOptions::new("/graph", "/run").with_notices(|notice| match notice {
+    ///     Notice::ErasingLeftovers { areas } => eprintln!("erasing {} areas of killed processes", areas.len()),
+    ///     _ => {}
+    /// });
+    /// # drop(options);
+    /// ```
+    #[must_use]
+    pub fn with_notices(mut self, listener: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
+        self.notices = Notices::new(listener);
         self
     }
 }
@@ -211,13 +232,14 @@ pub enum VolatileMounts {
     Disabled,
 }
 
-/// Whether opening a store removes what killed processes left behind.
+/// Whether what killed processes left behind is erased. Readers never do it, and neither does opening.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Recovery {
-    /// Temporary areas whose owner is gone are erased; failing to do so never stops the opening.
+    /// A transaction erases temporary areas whose owner is gone when it begins, and so does a deletion when it is done; failing to do
+    /// so never stops them.
     #[default]
-    WhenOpened,
-    /// Nothing is removed. The first change to the store still cleans up incomplete layers.
+    ByWriters,
+    /// Only [`Store::garbage_collect`](crate::Store::garbage_collect) and a repair do it.
     Never,
 }

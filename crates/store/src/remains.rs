@@ -1,11 +1,18 @@
 //! Undoing what a dead process left unfinished: incomplete layers, and commits and deletions that got only halfway.
 //!
-//! Nothing here can fail an operation. What cannot be removed stays as it is, is tried again by whoever takes the lock next,
-//! and is out of sight of readers meanwhile.
+//! Nothing here can fail an operation. What cannot be removed stays as it is, is tried again by the process that takes the lock
+//! next, and is out of sight of readers until then.
+//!
+//! Files of what is undone are moved into temporary areas without an owner. Erasing those, and the areas of processes that were
+//! killed before they committed, may take long: readers leave it alone. A writer does it before it adds something and after it
+//! removed something, without any lock, and says so first ([`Notice::ErasingLeftovers`]).
 
-use layerhold_driver::Trash;
+use std::path::PathBuf;
+
+use layerhold_driver::{LayerError, Trash};
 use layerhold_ids::{ContainerId, LayerId};
-use layerhold_sys::Durability;
+use layerhold_staging::TempRoot;
+use layerhold_sys::{Durability, no_brief_lock};
 
 use crate::delete::remove_below;
 use crate::error::AccessError;
@@ -13,6 +20,8 @@ use crate::inner::Inner;
 use crate::intent::{INTENT_FILE, Intent};
 use crate::locked::Locked;
 use crate::locks::{InContext, Locks};
+use crate::notices::Notice;
+use crate::options::Recovery;
 use crate::records::{BY_LAYER, BY_PARENT, BY_TOP_LAYER, Container, Layer};
 use crate::shelves::Parts;
 use crate::snapshot::INCOMPLETE_MARK;
@@ -26,7 +35,7 @@ impl Inner {
             let place = Where::BesideRecords;
             drop(self.discard_temporary_files(&locks, place, &mut trash));
             drop(locks);
-            drop(trash);
+            trash.abandon();
         }
     }
 
@@ -37,7 +46,42 @@ impl Inner {
         }
     }
 
-    /// Undoes what is left. The trash may be erased when the locks are released.
+    /// Erases what killed processes left in temporary areas, if the options let writers do that.
+    pub(crate) fn erase_leftovers_by_writer(&self) {
+        if self.options.recovery == Recovery::ByWriters {
+            // What cannot be erased is left for the next time.
+            drop(self.erase_leftovers());
+        }
+    }
+
+    /// Erases what killed processes left in temporary areas, and tells which areas it found. No lock may be held.
+    pub(crate) fn erase_leftovers(&self) -> Result<Vec<PathBuf>, LayerError> {
+        no_brief_lock("leftovers are erased");
+        let mut areas = self.abandoned_areas()?;
+        if !areas.is_empty() {
+            // A process that died with an area may have left more, which gets areas of its own.
+            self.recover_if_free();
+            areas = self.abandoned_areas()?;
+            let areas = areas.clone();
+            let notice = Notice::ErasingLeftovers { areas };
+            self.options.notices.tell(&notice);
+        }
+        for root in self.temp_roots() {
+            drop(self.recover_area_root(root));
+        }
+        self.driver().recover()?;
+        Ok(areas)
+    }
+
+    fn abandoned_areas(&self) -> Result<Vec<PathBuf>, LayerError> {
+        let mut areas = self.driver().abandoned()?;
+        for root in self.temp_roots() {
+            areas.extend(TempRoot::new(root).abandoned().unwrap_or_default());
+        }
+        Ok(areas)
+    }
+
+    /// Undoes what is left. The trash is erased or abandoned when the locks are released.
     pub(crate) fn undo_remains(&self, locks: &mut Locks) -> Trash {
         let mut trash = Trash::new();
         let mut doomed = incomplete(&locks.layers);

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 use layerhold_driver::{LayerError, SyncMode, Trash};
 use layerhold_ids::LayerId;
-use layerhold_sys::{Dir, PathError, remove_tree};
+use layerhold_sys::{Dir, PathError, remove_tree, under_lock_on_purpose};
 
 use crate::inner::Inner;
 use crate::layout::tar_split_name;
@@ -55,7 +55,9 @@ impl Inner {
             .map(|area| area.stage_deletion(dir, name));
         match moved {
             Ok(Ok(_)) => Ok(()),
-            _ => remove_tree(dir, name),
+            _ => {
+                under_lock_on_purpose("a full disk must stay emptiable", || remove_tree(dir, name))
+            }
         }
     }
 }

@@ -8,7 +8,8 @@
 //! - a directory in it whose name tells a layer that is recorded as complete and has no contents is put in its place;
 //! - one that does not tell what it is (Go's `N-addition`) is kept as long as any such layer is without contents.
 //!
-//! When the records are locked by a writer, or cannot be read, it is not known what they need, and the area is left to the next opener.
+//! When the records are locked by a writer, or cannot be read, it is not known what they need, and the area is left to the next writer.
+//! Openers put back what is needed, so that what they list is whole, and erase nothing.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -24,7 +25,22 @@ use crate::shelves::Parts;
 type Missed = Option<BTreeSet<LayerId>>;
 
 impl Inner {
-    /// Removes the areas of dead processes below one root, but for what a complete record needs.
+    /// Puts what complete records need back from the areas of dead processes, and erases nothing: for openers.
+    pub(crate) fn rescue(&self) {
+        let mut missed: Option<Missed> = None;
+        for root in self.driver().temp_roots() {
+            let put_back = &mut |area: &Dir| {
+                if has_dirs(area).unwrap_or(false) {
+                    let missed = missed.get_or_insert_with(|| self.missed_layers());
+                    drop(self.is_needed(area, missed));
+                }
+                true
+            };
+            drop(TempRoot::new(root).recover_stale_unless(put_back));
+        }
+    }
+
+    /// Removes the areas of dead processes below one root, but for what a complete record needs. No lock may be held.
     pub(crate) fn recover_area_root(&self, root: PathBuf) -> Result<Recovery, RecoverError> {
         let is_of_contents = self.driver().temp_roots().contains(&root);
         let mut missed: Option<Missed> = None;

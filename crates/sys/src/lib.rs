@@ -4,8 +4,8 @@
 //!
 //! Everything works relative to a [`Dir`], an open directory, and every error is
 //! a [`PathError`] that says what was attempted on which path. Nothing here
-//! knows what a container is, runs a program, or keeps global state. Only
-//! [`UserNamespace::new`] has a child, for a moment and without a signal.
+//! knows what a container is or runs a program. The only global state is the list of
+//! [held locks](HeldLock). Only [`UserNamespace::new`] has a child, for a moment and without a signal.
 //!
 //! ```
 //! use layerhold_sys::{Dir, Durability, publish};
@@ -39,6 +39,7 @@ mod enter;
 mod entries;
 mod error;
 mod fs_magic;
+mod held;
 mod idmapped;
 mod in_directory;
 mod links;
@@ -56,6 +57,7 @@ mod random;
 mod record_lock;
 mod remove_tree;
 mod resolve;
+mod signals;
 mod stat;
 mod usage;
 mod waiting_child;
@@ -73,6 +75,7 @@ pub use enter::NewUserNamespace;
 pub use entries::{DirEntry, Entries};
 pub use error::{PathError, Result};
 pub use fs_magic::{FsMagic, fs_magic, is_read_only};
+pub use held::{HeldFor, HeldLock, is_held_by_this_thread, no_brief_lock, under_lock_on_purpose};
 pub use idmapped::{IdMapping, UserNamespace, clone_idmapped};
 pub use links::{NodeKind, RenameHow};
 pub use metadata_io::{HostIo, MetadataIo};
@@ -89,6 +92,7 @@ pub use publish::{Durability, Staged, publish, random_suffix};
 pub use random::random_bytes;
 pub use record_lock::{LockKind, RecordLock};
 pub use remove_tree::{remove_contents, remove_tree};
+pub use signals::let_large_writes_fail;
 pub use stat::{FileType, Stat, Timestamp, make_device, split_device, stat_file};
 pub use usage::{TreeUsage, tree_usage};
 

@@ -20,6 +20,7 @@ use crate::attributes::chmod_place;
 use crate::dir::{DIR_FLAGS, Dir};
 use crate::entries::EntryBuffer;
 use crate::error::{PathError, Result, proc_path};
+use crate::held::no_brief_lock;
 use crate::links::RenameHow;
 use crate::mount::{Detach, unmount_once};
 use crate::mountinfo::read_mounts;
@@ -30,14 +31,16 @@ use crate::stat::FileType;
 pub fn remove_tree(dir: &Dir, name: impl AsRef<OsStr>) -> Result<()> {
     let name = name.as_ref();
     dir.check("remove tree", name)?;
-    if remove_leaf(dir, name)? == Leaf::Gone {
+    if remove_leaf(dir, name)? == Leaf::Gone || is_removed_empty(dir, name) {
         return Ok(());
     }
+    no_brief_lock("a tree is erased");
     Remover::default().remove(dir, name)
 }
 
 /// Removes everything in a directory but not the directory itself.
 pub fn remove_contents(dir: &Dir) -> Result<()> {
+    no_brief_lock("a tree is erased");
     let mut remover = Remover::default();
     for name in remover.remove_leaves(&dir.reopen()?)? {
         remover.remove(dir, &name)?;
@@ -158,6 +161,11 @@ fn move_up(here: &Dir, name: &OsStr, levels: &mut [Level]) -> Result<bool> {
         // deals with either.
         Err(_) => Ok(false),
     }
+}
+
+/// Removes a directory that is empty, which takes a moment. Why another one is not removed, the walk finds out.
+fn is_removed_empty(dir: &Dir, name: &OsStr) -> bool {
+    rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR).is_ok()
 }
 
 #[derive(PartialEq, Eq)]

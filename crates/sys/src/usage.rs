@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use crate::dir::Dir;
 use crate::entries::EntryBuffer;
 use crate::error::Result;
+use crate::held::no_brief_lock;
 use crate::stat::{FileType, Stat};
 
 /// What a tree takes.
@@ -22,6 +23,7 @@ pub struct TreeUsage {
 /// blocks; symbolic links count the length of their target; directories count
 /// as inodes only. What vanishes meanwhile is left out.
 pub fn tree_usage(dir: &Dir) -> Result<TreeUsage> {
+    no_brief_lock("a tree is measured");
     let mut counter = Counter::default();
     counter.add_entries(&dir.reopen()?, Path::new(""))?;
     while let Some(path) = counter.pending.pop() {

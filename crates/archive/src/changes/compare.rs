@@ -3,7 +3,7 @@ use std::ffi::OsString;
 use std::vec::IntoIter;
 
 use layerhold_idmap::IdMappings;
-use layerhold_sys::{Dir, FileType, PathError, Stat};
+use layerhold_sys::{Dir, FileType, PathError, Stat, no_brief_lock};
 
 use crate::changes::facts::{Entry, Failed, differ};
 use crate::changes::listing::{Listing, Place};
@@ -25,6 +25,7 @@ pub fn compare(
     old: Option<&Dir>,
     old_maps: &IdMappings,
 ) -> Result<Vec<Change>, ChangesError> {
+    no_brief_lock("trees are compared");
     let mut walk = Walk {
         new: Descent::new(new),
         old: old.map(Descent::new),

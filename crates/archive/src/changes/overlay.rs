@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::vec::IntoIter;
 
 use layerhold_idmap::IdMappings;
-use layerhold_sys::{Dir, Stat};
+use layerhold_sys::{Dir, Stat, no_brief_lock};
 
 use crate::changes::facts::{Entry, Failed, differ};
 use crate::changes::listing::{Listing, Place};
@@ -33,6 +33,7 @@ pub fn overlay_changes(
     lower: &[Dir],
     form: OverlayForm,
 ) -> Result<Vec<Change>, ChangesError> {
+    no_brief_lock("trees are compared");
     let mut walk = Walk {
         form,
         upper: Descent::new(upper),

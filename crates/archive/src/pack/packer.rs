@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 use std::vec::IntoIter;
 
-use layerhold_sys::{Dir, PathError};
+use layerhold_sys::{Dir, PathError, no_brief_lock};
 use layerhold_tar_format::{EntryKind, Header, TarTime, Writer};
 
 use crate::changes::{Change, ChangeKind, LastParent};
@@ -30,6 +30,7 @@ const READ_BUFFER: usize = 256 * 1024;
 /// # Errors
 /// See [`PackError`].
 pub fn pack<W: Write>(root: &Dir, options: &PackOptions, writer: W) -> Result<W, PackError> {
+    no_brief_lock("a tree is packed");
     let mut packer = Packer::new(options, writer);
     packer.pack_tree(root)?;
     packer.finish()
@@ -49,6 +50,7 @@ pub fn pack_changes<W: Write>(
     options: &PackOptions,
     writer: W,
 ) -> Result<W, PackError> {
+    no_brief_lock("a tree is packed");
     let mut packer = Packer::new(options, writer);
     packer.pack_changes(root, changes)?;
     packer.finish()

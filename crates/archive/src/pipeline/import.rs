@@ -3,6 +3,7 @@ use std::panic::resume_unwind;
 use std::sync::mpsc::sync_channel;
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
+use layerhold_sys::no_brief_lock;
 use layerhold_tar_format::{EventSink, Parser};
 
 use crate::codec::Codec;
@@ -52,6 +53,7 @@ pub fn import(
     unpacker: Unpacker,
     options: &ImportOptions,
 ) -> Result<Imported, ImportError> {
+    no_brief_lock("an archive is read and hashed");
     let mut stored = Pool::new(STORED.0, STORED.1);
     let mut first = stored.take();
     let at_end = first.fill(&mut reader).map_err(ImportError::Read)?;

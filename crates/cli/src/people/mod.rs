@@ -26,8 +26,9 @@ mod units;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use layerhold::{Store, StoreOptions, SyncMode};
+use layerhold::{Notice, Store, StoreOptions, SyncMode};
 
+use crate::entry::say;
 use crate::environment::Environment;
 use crate::failure::{Failure, stream, without_operand};
 use crate::options::{Given, opening};
@@ -136,7 +137,7 @@ fn execute(
         must_exist(&options.graph_root)?;
     }
     let entered = enter_if_needed(environment)?;
-    let store = Store::open(options.with_driver_of_contents())?;
+    let store = Store::open(options.with_driver_of_contents().with_notices(notice))?;
     let show_progress = !arguments.quiet && streams.err_is_terminal();
     let mut call = Call {
         store: &store,
@@ -166,6 +167,17 @@ fn execute(
         Command::Repair(repair) => check::repair(&mut call, &repair),
         // Done before a store was opened.
         Command::Config | Command::Completions(_) => Ok(()),
+    }
+}
+
+/// Says what takes time and was not asked for, before the command has streams to write to.
+fn notice(notice: &Notice) {
+    if let Notice::ErasingLeftovers { areas } = notice {
+        let plural = if areas.len() == 1 { "" } else { "es" };
+        say(&format!(
+            "layerhold: erasing what {} killed process{plural} left",
+            areas.len()
+        ));
     }
 }
 

@@ -114,9 +114,13 @@ pub(super) fn collect(call: &mut Call<'_, '_>) -> Result<(), Failure> {
     ];
     if call.is_json() {
         let fields = found.map(|(field, _, ids)| (field.to_owned(), json!(ids)));
-        let files = ("temporaryFiles".to_owned(), json!(report.temporary_files));
-        let fields = fields.into_iter().chain([files]);
-        return call.json(&serde_json::Value::Object(fields.collect()));
+        let mut fields: serde_json::Map<_, _> = fields.into_iter().collect();
+        let more = [
+            ("temporaryFiles", json!(report.temporary_files)),
+            ("areas", json!(report.areas)),
+        ];
+        fields.extend(more.map(|(field, paths)| (field.to_owned(), paths)));
+        return call.json(&serde_json::Value::Object(fields));
     }
     for (_, what, ids) in found {
         for id in ids {
@@ -127,6 +131,12 @@ pub(super) fn collect(call: &mut Call<'_, '_>) -> Result<(), Failure> {
         let path = path.display();
         call.line(format_args!(
             "removed {path}, left by a save that was cut off"
+        ))?;
+    }
+    for area in &report.areas {
+        call.line(format_args!(
+            "removed what a killed process left in {}",
+            area.display()
         ))?;
     }
     Ok(())

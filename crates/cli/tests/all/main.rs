@@ -26,6 +26,7 @@ mod people_care;
 mod people_images;
 mod powercut;
 mod shells;
+mod signals;
 mod streams;
 mod support;
 mod twin;

@@ -261,6 +261,7 @@ fn root_garbage_is_collected_and_named() {
             "tarSplits": [],
             "layerDirs": [],
             "temporaryFiles": [],
+            "areas": [],
         })
     );
     let cut_off = place.path("root/vfs-images/.tmp-images.json123");

@@ -155,5 +155,6 @@ fn root_trees_are_for_layers_that_can_be_changed() {
         .driver
         .replace_tree(&nosuch, None, tree, TreeRoot::LikeParent, &mut trash);
     assert!(replaced.unwrap_err().is_not_found());
+    trash.erase().unwrap();
     assert_eq!(names(place.home("staging")), Vec::<String>::new());
 }

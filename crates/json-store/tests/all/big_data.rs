@@ -1,6 +1,6 @@
 //! Data items beside the records.
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 
 use layerhold_json_store::{BigDataError, ChangeError, KeyError};
@@ -65,9 +65,10 @@ fn the_record_takes_note_after_the_file_is_there() {
     let place = Place::with(r#"[{"id":"a"}]"#);
     let store = place.open();
     let mut guard = store.write().unwrap();
-    let mut content = io::repeat(b'x').take(300_000);
+    std::fs::write(place.file("staged"), vec![b'x'; 300_000]).unwrap();
+    let dir = layerhold_sys::Dir::open_ambient(place.file("")).unwrap();
     guard
-        .set_big_data_from("a", "k1", &mut content, |thing, size| {
+        .put_big_data("a", "k1", (&dir, "staged".as_ref()), |thing, size| {
             assert_eq!(
                 std::fs::metadata(place.file("data/a/k1")).unwrap().len(),
                 size
@@ -95,27 +96,25 @@ fn the_record_takes_note_after_the_file_is_there() {
 }
 
 #[test]
-fn a_failing_source_leaves_the_old_item() {
-    struct Failing;
-    impl Read for Failing {
-        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-            Err(io::ErrorKind::ConnectionReset.into())
-        }
-    }
+fn a_staged_item_without_a_record_stays_where_it_is() {
     let place = Place::with(r#"[{"id":"a"}]"#);
     let store = place.open();
     let mut guard = store.write().unwrap();
     guard.set_big_data("a", "k1", b"old", |_| {}).unwrap();
-    let mut content = (&b"half"[..]).chain(Failing);
+    let dir = layerhold_sys::Dir::open_ambient(place.file("")).unwrap();
+    std::fs::write(place.file("staged"), "new").unwrap();
+    let staged = (&dir, "staged".as_ref());
     let error = guard
-        .set_big_data_from("a", "k1", &mut content, |thing, _| thing.set("n", 1))
+        .put_big_data("b", "k1", staged, |_, _| {})
         .unwrap_err();
-    assert!(
-        matches!(error, BigDataError::Source { source, .. } if source.kind() == io::ErrorKind::ConnectionReset)
-    );
+    assert!(matches!(error, BigDataError::Record { .. }));
+    let missing = (&dir, "missing".as_ref());
+    let error = guard
+        .put_big_data("a", "k1", missing, |thing, _| thing.set("n", 1))
+        .unwrap_err();
+    assert!(matches!(error, BigDataError::Io { .. }));
     assert_eq!(store.read_big_data("a", "k1", 10).unwrap().unwrap(), b"old");
-    assert_eq!(std::fs::read_dir(place.file("data/a")).unwrap().count(), 1);
-    assert!(!guard.is_dirty());
+    assert!(place.file("staged").exists() && !guard.is_dirty());
 }
 
 #[test]

@@ -5,7 +5,8 @@
 //! | step | what is looked at | lock |
 //! |---|---|---|
 //! | 1 | record files, what records name, what lies about | none |
-//! | 2 | whatever step 1 found, again | all for reading, for as long as it takes to look at that |
+//! | 2 | whatever step 1 found, again | all for reading, for as long as it takes to look whether things are there |
+//! | 2a | what images, containers and data items lack, until their records stay the same: items are hashed | none |
 //! | 3 | what lost records said | none |
 //! | 4 | contents of layers; a layer whose record changed meanwhile is read again | none |
 //! | 5 | mounts, against the kernel's table | that of the counts |
@@ -95,7 +96,8 @@ impl Inner {
         options: &'a CheckOptions,
     ) -> Result<(Look<'a>, Vec<Finding>), CheckError> {
         let mut look = Look::new(self, options, records)?;
-        let found = parts(&mut look, &|_| true)?;
+        let mut found = places(&mut look, &|_| true)?;
+        found.extend(items::check(&look, &|_| true));
         if found.is_empty() {
             return Ok((look, found));
         }
@@ -114,7 +116,10 @@ impl Inner {
             containers: View::new(containers.iter().map(Reading::part).collect(), Vec::new()),
         };
         let mut look = Look::new(self, options, records)?;
-        let found = parts(&mut look, &|id| suspects.contains(id))?;
+        let is_suspect = |id: &ItemId| suspects.contains(id);
+        let mut found = places(&mut look, &is_suspect)?;
+        drop((layers, images, containers));
+        found.extend(settled_items(&look, &is_suspect)?);
         Ok((look, found))
     }
 
@@ -147,16 +152,42 @@ impl Inner {
     }
 }
 
-/// Everything that is looked at without reading contents.
-fn parts(
+/// Everything but contents of layers and data items.
+fn places(
     look: &mut Look<'_>,
     wanted: &dyn Fn(&ItemId) -> bool,
 ) -> Result<Vec<Finding>, CheckError> {
     let mut found = records::check(look)?;
     found.extend(orphans::check(look)?);
     found.extend(layers::check(look, wanted));
-    found.extend(items::check(look, wanted));
     Ok(found)
+}
+
+/// Looks at images, containers and data items until the records of those with damage stay the same while it is looked for.
+/// A writer of an item holds a lock from before the file changes until the record does, and taking a snapshot waits for that.
+fn settled_items(
+    look: &Look<'_>,
+    wanted: &dyn Fn(&ItemId) -> bool,
+) -> Result<Vec<Finding>, CheckError> {
+    let mut found = items::check(look, wanted);
+    let mut before = texts(look, &found);
+    let mut attempts = 0;
+    while !found.is_empty() && attempts < ATTEMPTS {
+        let now = Look::new(look.inner, look.options, look.inner.snapshot()?)?;
+        if texts(&now, &found) == before {
+            break;
+        }
+        found = items::check(&now, wanted);
+        before = texts(&now, &found);
+        attempts += 1;
+    }
+    Ok(found)
+}
+
+/// The texts of the records that findings are about.
+fn texts(look: &Look<'_>, found: &[Finding]) -> Vec<Option<Vec<u8>>> {
+    let items = found.iter().map(|finding| finding.subject.item());
+    items.map(|item| look.text(item?)).collect()
 }
 
 /// The layer that a finding says cannot be read at all.

@@ -142,7 +142,7 @@ pub enum CommitError {
     /// A file cannot be used.
     #[error(transparent)]
     Os(#[from] PathError),
-    /// A step failed, and undoing the steps before it failed too: incomplete layers are left for the next opener.
+    /// A step failed, and undoing the steps before it failed too: incomplete layers are left for the next writer.
     #[error("the commit failed and could not be undone completely: {rollback}")]
     Rollback {
         /// What failed while undoing.

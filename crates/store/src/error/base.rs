@@ -342,6 +342,9 @@ pub enum DataError {
         /// The item.
         key: String,
     },
+    /// No temporary area can be made for data that a caller hands in.
+    #[error("cannot use a temporary area")]
+    Staging(#[source] layerhold_staging::BeginError),
     /// The item's digest was not given and cannot be computed here.
     #[error("the digest of {key:?} depends on its type and was not given")]
     DigestNeeded {

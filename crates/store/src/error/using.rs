@@ -272,7 +272,7 @@ pub enum DeleteError {
     /// The driver cannot list its layers.
     #[error("cannot list the layers of the driver")]
     List(#[source] LayerError),
-    /// What was removed from the store cannot be erased from the disk. The next opener tries again.
+    /// What was removed from the store cannot be erased from the disk. The next writer tries again.
     #[error("removed, but not yet erased from the disk")]
     Erase(#[source] LayerError),
     /// Locks or records cannot be used.

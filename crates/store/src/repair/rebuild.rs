@@ -1,5 +1,7 @@
 //! Making things anew.
 
+use std::collections::BTreeMap;
+
 use layerhold_ids::{DiffId, ImageId, LayerId};
 use layerhold_json_store::Damaged;
 
@@ -9,10 +11,10 @@ use crate::check::{Damage, Finding, twin};
 use crate::error::DataError;
 use crate::item::{ItemId, ItemKind};
 use crate::locked::Locked;
-use crate::locks::{InContext, Locks};
+use crate::locks::InContext;
 use crate::lookup::{Item, by_id, own_by_id};
-use crate::records::{Container, Image, Layer};
-use crate::shelves::Parts;
+use crate::records::{Image, Layer};
+use crate::shelves::{Parts, View};
 
 /// Items up to this size are copied.
 const MAX_ITEM: u64 = 1 << 30;
@@ -141,59 +143,73 @@ impl Repair<'_> {
         else {
             return Ok(());
         };
+        // Found and hashed without a lock; that the record is as it was checked is made sure of with one.
+        let bytes = self.copy_of_item(id, key)?;
         let mut locks = self.inner.lock_all()?;
         if !self.is_unchanged(&locks, id)? {
             return Ok(());
         }
-        copy_item(&mut locks, id, key)?;
+        match id {
+            ItemId::Image(_) => put(&mut locks.images, id, key, &bytes)?,
+            ItemId::Container(_) => put(&mut locks.containers, id, key, &bytes)?,
+            ItemId::Layer(_) => {}
+        }
         self.note(&locks, id);
         Ok(())
     }
+
+    /// The content of another data item of the same record that has the digest of this one.
+    fn copy_of_item(&self, id: &ItemId, key: &str) -> Result<Vec<u8>, RepairError> {
+        let copy = match id {
+            ItemId::Image(image) => {
+                let images = self.inner.images_view()?;
+                let image = by_id(&images, image.as_str()).map_err(DataError::from)?;
+                let image = image.ok_or(RepairError::Changed)?;
+                let record = image.record();
+                copy_of(
+                    &images,
+                    id,
+                    key,
+                    &record.big_data_names,
+                    (&record.big_data_sizes, &record.big_data_digests),
+                )
+            }
+            ItemId::Container(container) => {
+                let containers = self.inner.containers_view()?;
+                let container = by_id(&containers, container.as_str()).map_err(DataError::from)?;
+                let container = container.ok_or(RepairError::Changed)?;
+                let record = container.record();
+                copy_of(
+                    &containers,
+                    id,
+                    key,
+                    &record.big_data_names,
+                    (&record.big_data_sizes, &record.big_data_digests),
+                )
+            }
+            ItemId::Layer(_) => None,
+        };
+        copy.ok_or_else(|| RepairError::NoCopy {
+            key: key.to_owned(),
+        })
+    }
 }
 
-fn copy_item(locks: &mut Locks, id: &ItemId, key: &str) -> Result<(), RepairError> {
-    let no_copy = || RepairError::NoCopy {
-        key: key.to_owned(),
-    };
-    match id {
-        ItemId::Image(image) => {
-            let record = by_id(&locks.images, image.as_str()).map_err(DataError::from)?;
-            let image = record.ok_or(RepairError::Changed)?;
-            let record = image.record();
-            let (names, sizes, digests) = (
-                &record.big_data_names,
-                &record.big_data_sizes,
-                &record.big_data_digests,
-            );
-            let is_whole =
-                |other: &str| whole(&locks.images, id, other, digests.get(other)).is_some();
-            let other = twin(names, sizes, digests, key, &is_whole).ok_or_else(no_copy)?;
-            let bytes = whole(&locks.images, id, other, digests.get(other)).ok_or_else(no_copy)?;
-            put(&mut locks.images, id, key, &bytes)
-        }
-        ItemId::Container(container) => {
-            let record = by_id(&locks.containers, container.as_str()).map_err(DataError::from)?;
-            let container = record.ok_or(RepairError::Changed)?;
-            let record = container.record();
-            let (names, sizes, digests) = (
-                &record.big_data_names,
-                &record.big_data_sizes,
-                &record.big_data_digests,
-            );
-            let is_whole =
-                |other: &str| whole(&locks.containers, id, other, digests.get(other)).is_some();
-            let other = twin(names, sizes, digests, key, &is_whole).ok_or_else(no_copy)?;
-            let bytes =
-                whole(&locks.containers, id, other, digests.get(other)).ok_or_else(no_copy)?;
-            put::<Container>(&mut locks.containers, id, key, &bytes)
-        }
-        ItemId::Layer(_) => Err(no_copy()),
-    }
+fn copy_of<R: Item>(
+    records: &View<R>,
+    id: &ItemId,
+    key: &str,
+    names: &[String],
+    (sizes, digests): (&BTreeMap<String, i64>, &BTreeMap<String, String>),
+) -> Option<Vec<u8>> {
+    let whole = |other: &str| whole(records, id, other, digests.get(other));
+    let other = twin(names, sizes, digests, key, &|other| whole(other).is_some())?;
+    whole(other)
 }
 
 /// The content of a data item that has its digest.
 fn whole<R: Item>(
-    records: &Locked<R>,
+    records: &View<R>,
     id: &ItemId,
     key: &str,
     digest: Option<&String>,

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use layerhold_ids::Digest;
 use layerhold_json_store::file_name_to_write;
 use layerhold_staging::{CloseError, StagedAddition, TempArea, TempRoot};
-use layerhold_sys::{Dir, Durability, PathError, publish};
+use layerhold_sys::{
+    Dir, Durability, PathError, no_brief_lock, publish, remove_tree, under_lock_on_purpose,
+};
 use sha2::Digest as _;
 
 use crate::error::{DataError, StageError};
@@ -86,7 +88,10 @@ impl Area {
                 .stage_deletion(dir, name)
                 .map(drop)
                 .map_err(|error| error.source),
-            None => layerhold_sys::remove_tree(dir, name),
+            // Without an area of its own a transaction has nothing that could be in the way of much.
+            None => {
+                under_lock_on_purpose("there is no area to move it to", || remove_tree(dir, name))
+            }
         }
     }
 
@@ -97,5 +102,6 @@ impl Area {
 
 /// Computes the digest that is recorded for a data item.
 pub(crate) fn digest_of(data: &[u8]) -> Digest {
+    no_brief_lock("a data item is hashed");
     Digest::sha256(sha2::Sha256::digest(data).into())
 }

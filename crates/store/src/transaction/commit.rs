@@ -2,7 +2,7 @@
 //!
 //! | step | what happens | a crash after it leaves |
 //! |---|---|---|
-//! | 0 | contents are flushed, without a lock | temporary areas, erased by the next opener |
+//! | 0 | contents are flushed, without a lock | temporary areas, erased by the next writer |
 //! | 1 | locks are taken, everything is checked again | the same |
 //! | 2 | the layers are recorded as incomplete | records that the next writer, ours or Go's, removes with what belongs to them |
 //! | 3 | trees, tar-split files and data items of layers are moved into place | the same |
@@ -25,10 +25,10 @@
 
 use std::collections::BTreeSet;
 
-use layerhold_driver::{LayerError, SyncMode, Trash};
+use layerhold_driver::{CommitFailed, LayerError, StagedLayer, SyncMode, Trash};
 use layerhold_ids::{ContainerId, ImageId, LayerId};
 use layerhold_json_store::NameChange;
-use layerhold_staging::StagedAddition;
+use layerhold_staging::{StagedAddition, TempArea};
 use layerhold_sys::{Dir, Durability, PathError};
 
 use super::area::Area;
@@ -88,7 +88,7 @@ impl Transaction {
         drop(locks);
         drop(self.choosing.take());
         drop(commit);
-        // Every record is saved, so a failure to erase is no failure of the commit. The next opener tries again.
+        // Every record is saved, so a failure to erase is no failure of the commit. The next writer tries again.
         drop(self.area.close());
         drop(self.image_area.as_mut().map(Area::close));
         if let Ok(committed) = &outcome {
@@ -142,6 +142,9 @@ struct Commit<'s> {
     trash: Trash,
     /// Trees that turned out not to be needed; erased when no lock is held.
     spare: Vec<NewLayer>,
+    /// Trees that could not be moved into place, and areas that are empty now; erased when no lock is held.
+    refused: Vec<Box<dyn StagedLayer>>,
+    areas: Vec<TempArea>,
     done: Done,
 }
 
@@ -160,6 +163,8 @@ impl<'s> Commit<'s> {
             inner,
             trash: Trash::new(),
             spare: Vec::new(),
+            refused: Vec::new(),
+            areas: Vec::new(),
             done: Done::default(),
         }
     }
@@ -227,20 +232,20 @@ impl<'s> Commit<'s> {
         parts: &mut Transaction,
         locks: &Locks,
     ) -> Result<(), Conflict> {
+        let mut outcome = Ok(());
         for new in std::mem::take(&mut parts.layers) {
             let present = lookup::by_id(&locks.layers, new.record.id().as_str())
                 .ok()
                 .flatten();
             match present {
                 Some(present) if new.if_present == IfPresent::Reuse => {
-                    let same = is_same(&present, &new.record);
+                    outcome = outcome.and(is_same(&present, &new.record));
                     self.spare.push(new);
-                    same?;
                 }
                 _ => parts.layers.push(new),
             }
         }
-        Ok(())
+        outcome
     }
 
     /// Step 2.
@@ -267,17 +272,24 @@ impl<'s> Commit<'s> {
 
     /// Step 3.
     fn move_layers(&mut self, parts: &mut Transaction) -> Result<(), CommitError> {
-        for new in std::mem::take(&mut parts.layers) {
-            let id = new.record.id().clone();
-            self.done.moved.push(id.clone());
-            let moved = self.move_layer_files(parts, &id, new.tar_split, new.data);
-            moved.map_err(|source| CommitError::Move {
-                id: ItemId::Layer(id.clone()),
-                source,
-            })?;
-            self.move_contents(&id, new.contents)?;
+        let mut layers = std::mem::take(&mut parts.layers).into_iter();
+        let moved = layers.try_for_each(|new| self.move_layer(parts, new));
+        // What was not reached is erased when no lock is held.
+        self.spare.extend(layers);
+        moved
+    }
+
+    fn move_layer(&mut self, parts: &Transaction, new: NewLayer) -> Result<(), CommitError> {
+        let id = new.record.id().clone();
+        self.done.moved.push(id.clone());
+        self.areas.extend(new.area_of_tree);
+        let moved = self.move_layer_files(parts, &id, new.tar_split, new.data);
+        if let Err(source) = moved {
+            self.refused.push(new.contents);
+            let id = ItemId::Layer(id);
+            return Err(CommitError::Move { id, source });
         }
-        Ok(())
+        self.move_contents(&id, new.contents)
     }
 
     fn move_layer_files(
@@ -298,7 +310,7 @@ impl<'s> Commit<'s> {
     fn move_contents(
         &mut self,
         id: &LayerId,
-        contents: Box<dyn layerhold_driver::StagedLayer>,
+        contents: Box<dyn StagedLayer>,
     ) -> Result<(), CommitError> {
         let failed = |source| CommitError::Layer {
             id: id.clone(),
@@ -312,13 +324,17 @@ impl<'s> Commit<'s> {
                     .driver()
                     .remove(id, &mut self.trash)
                     .map_err(failed)?;
-                refused
-                    .staged
-                    .commit(id)
-                    .map_err(|refused| failed(refused.into()))
+                let again = refused.staged.commit(id);
+                again.map_err(|refused| failed(self.keep_refused(*refused)))
             }
-            Err(refused) => Err(failed(refused.into())),
+            Err(refused) => Err(failed(self.keep_refused(*refused))),
         }
+    }
+
+    /// Keeps a tree that could not be moved until no lock is held, and returns why.
+    fn keep_refused(&mut self, refused: CommitFailed) -> LayerError {
+        self.refused.push(refused.staged);
+        refused.source
     }
 
     /// Step 5.

@@ -61,7 +61,7 @@ impl Transaction {
             data,
             if_present: plan.spec.if_present,
             parent_maps: plan.parent_maps,
-            _area_of_tree: parts.area,
+            area_of_tree: parts.area,
         });
         self.staged.push(layer.clone());
         Ok(layer)

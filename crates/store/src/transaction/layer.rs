@@ -321,7 +321,7 @@ impl Transaction {
             data,
             if_present: plan.spec.if_present,
             parent_maps: plan.parent_maps,
-            _area_of_tree: None,
+            area_of_tree: None,
         });
         self.staged.push(layer.clone());
         Ok(layer)

@@ -43,7 +43,7 @@ pub use staged::{LayerDigests, StagedContainer, StagedLayer};
 /// What is added is prepared at once: layers are unpacked, data items are written, all of it in temporary areas and without
 /// a store lock, so that other processes are neither stopped nor see anything. [`commit`](Self::commit) then flushes the
 /// filesystem once, takes the locks for a moment, and moves everything into place. Dropping a transaction, or being
-/// killed, leaves nothing behind but temporary areas, which are erased by the drop or by the next opener.
+/// killed, leaves nothing behind but temporary areas, which are erased by the drop or by the next writer.
 ///
 /// A step that fails leaves the transaction as it was before that step.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ struct NewLayer {
     /// The maps of the parent at the time its contents were copied.
     parent_maps: Option<IdMappings>,
     /// Where the tar-split file of a tree is, which was staged before this transaction began.
-    _area_of_tree: Option<TempArea>,
+    area_of_tree: Option<TempArea>,
 }
 
 /// An image on its way in.
@@ -108,13 +108,15 @@ struct MappedLayer {
 }
 
 impl Store {
-    /// Begins a transaction. Nothing is locked, read or written yet.
+    /// Begins a transaction. Nothing is locked, read or written yet; what killed processes left is erased, so that there is
+    /// room for what comes ([`Recovery`](crate::Recovery)).
     ///
     /// # Errors
     ///
     /// When the driver was shut down by another process and cannot be opened again.
     pub fn begin(&self) -> Result<Transaction, StageError> {
         drop(self.inner.use_driver()?);
+        self.inner.erase_leftovers_by_writer();
         Ok(Transaction {
             area: Area::new(self.inner.layout.temp_root()),
             image_area: self.inner.layout.image_temp_root().map(Area::new),

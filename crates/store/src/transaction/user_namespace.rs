@@ -1,7 +1,8 @@
 //! Choosing a user namespace for a container (Go: userns.go).
 //!
 //! The choice is made under `userns.lock`, which the transaction holds until it is recorded, as Go does: so no two processes choose the
-//! same IDs. How many IDs an image needs is found out before, without a lock.
+//! same IDs. How many IDs an image needs is found out before, without a lock. A thread that holds the lock for one transaction
+//! would wait for itself with a second one, and so it gets an error.
 
 use std::collections::BTreeSet;
 
@@ -34,6 +35,10 @@ impl Transaction {
         let size = self.size_of_namespace(view, image, wish)?;
         let available = available_ids(self.store.options())?;
         if self.choosing.is_none() {
+            if self.store.inner.userns_lock.is_held_by_this_thread() {
+                let path = self.store.inner.userns_lock.path().to_owned();
+                return Err(UserNsError::ChosenByThisThread { path }.into());
+            }
             let lock = self.store.inner.userns_lock.write();
             self.choosing = Some(lock.map_err(AccessError::Lock)?);
         }

@@ -123,7 +123,7 @@ impl TreeToFill {
     ///
     /// # Errors
     ///
-    /// [`StageError::Driver`] when something cannot be removed. What is left is removed by the next opener.
+    /// [`StageError::Driver`] when something cannot be removed. What is left is removed by the next writer.
     pub fn discard(self) -> Result<(), StageError> {
         self.filled(TreeFacts::new()).discard()
     }

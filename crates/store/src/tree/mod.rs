@@ -3,7 +3,7 @@
 //!
 //! | step | what happens | a crash after it leaves |
 //! |---|---|---|
-//! | 1 | [`Store::stage_tree`] makes an empty tree | a tree whose lock is free, removed by an opener |
+//! | 1 | [`Store::stage_tree`] makes an empty tree | a tree whose lock is free, removed by a writer |
 //! | 2 | the caller fills it and says what it found out: [`TreeToFill::filled`] | the same |
 //! | 3 | it becomes a layer: a new one with a [`Transaction`](crate::Transaction), or what an existing one holds ([`replace`]) | the layer as it was before, or as it is meant to be |
 //!
@@ -108,7 +108,7 @@ impl FilledTree {
     ///
     /// # Errors
     ///
-    /// [`StageError::Driver`] when something cannot be removed. What is left is removed by the next opener.
+    /// [`StageError::Driver`] when something cannot be removed. What is left is removed by the next writer.
     pub fn discard(self) -> Result<(), StageError> {
         self.parts.tree.erase().map_err(StageError::Driver)
     }

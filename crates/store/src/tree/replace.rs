@@ -2,7 +2,7 @@
 //!
 //! | step | what happens | a crash after it leaves |
 //! |---|---|---|
-//! | 0 | the tree is flushed, without a lock | the layer, and a tree that an opener removes |
+//! | 0 | the tree is flushed, without a lock | the layer, and a tree that a writer removes |
 //! | 1 | the lock is taken, everything is checked | the same |
 //! | 2 | the record forgets what it says of the layer's contents, the old tar-split file goes | the layer with its old files, of which no digest is known |
 //! | 3 | the trees change places | the layer with its new files, of which no digest is known |
@@ -61,6 +61,8 @@ impl Store {
                 .begin()
                 .map_err(DiffError::Staging)?,
         };
+        // Erased when the lock is released, also on the way out of a failure.
+        let mut trash = Trash::new();
         let mut layers = inner.lock_layers()?;
         let layer = lookup_to_change(&layers, key)?;
         if layer.id_maps() != parts.maps {
@@ -70,7 +72,6 @@ impl Store {
             .into());
         }
         refuse_mounted(inner, &layers, layer.id())?;
-        let mut trash = Trash::new();
         let forgotten = Forgotten::take_out(inner, &mut layers, &layer, &area)?;
         let replaced = driver.replace_tree(
             layer.id(),
@@ -95,7 +96,7 @@ impl Store {
         inner.sync_places(&[layer.id()]).map_err(DiffError::Sync)?;
         record(&mut layers, &layer, &facts)?;
         drop(layers);
-        // Every record is saved, so a failure to erase is no failure of the call. The next opener tries again.
+        // Every record is saved, so a failure to erase is no failure of the call. The next writer tries again.
         drop(trash.erase());
         drop(area);
         Ok(())

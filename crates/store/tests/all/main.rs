@@ -28,6 +28,7 @@ mod from_go;
 mod images;
 mod import;
 mod labels;
+mod locks;
 mod lookups;
 mod lost_records;
 mod mapped;

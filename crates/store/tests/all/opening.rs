@@ -109,15 +109,18 @@ fn getters_say_what_was_asked_for() {
 fn areas_of_dead_processes_are_removed_and_those_of_living_ones_stay() {
     let place = Place::new();
     let area = place.graph("vfs-layers/tmp");
-    std::fs::create_dir_all(area.join("temp-dir-1/0-x")).unwrap();
-    std::fs::write(area.join("lock-1"), "").unwrap();
     let mut tx = place.store.begin().unwrap();
     tx.import_layer(LayerSpec::new(), crate::support::reader(&small_tar()))
         .unwrap();
+    std::fs::create_dir_all(area.join("temp-dir-1/0-x")).unwrap();
+    std::fs::write(area.join("lock-1"), "").unwrap();
     let careful = options(place.dir.path()).with_recovery(Recovery::Never);
-    drop(Store::open(careful).unwrap());
+    drop(Store::open(careful).unwrap().begin().unwrap());
     assert!(area.join("temp-dir-1").exists());
-    drop(place.again());
+    // Opening and reading leave it alone, as does a writer that is told to.
+    drop(place.again().snapshot().unwrap());
+    assert!(area.join("temp-dir-1").exists());
+    drop(place.again().begin().unwrap());
     assert!(!area.join("temp-dir-1").exists() && !area.join("lock-1").exists());
     tx.commit().unwrap();
     assert_eq!(place.store.snapshot().unwrap().layers().count(), 1);

@@ -71,6 +71,7 @@ fn root_a_process_that_dies_in_a_change_leaves_no_record_of_other_files() {
         place.age_trees();
         let again = Store::open(options(place.dir.path())).unwrap();
         assert!(is_whole(&again, &old, &new), "{at}");
+        drop(again.begin().unwrap());
         assert_eq!(place.leftovers(), Vec::<String>::new());
         if status.success() {
             assert!(at > 3);
@@ -107,19 +108,29 @@ fn child_entry() {
 fn root_what_a_dead_process_filled_is_removed() {
     let Some(place) = Overlay::new() else { return };
     let before = std::fs::read(place.graph("overlay-layers/layers.json")).ok();
-    for way in ["open", "collect"] {
+    for way in ["begin", "collect"] {
         let mut child = ChildSpec::new("trees_cut_off::child_entry", "fill")
             .argument(place.dir.path().to_str().unwrap())
             .spawn();
         child.expect("filled");
         // While it lives, it is left alone.
-        drop(Store::open(options(place.dir.path())).unwrap());
+        drop(
+            Store::open(options(place.dir.path()))
+                .unwrap()
+                .begin()
+                .unwrap(),
+        );
         assert_ne!(place.leftovers(), Vec::<String>::new());
         child.kill();
         place.age_trees();
         let never = options(place.dir.path()).with_recovery(layerhold::Recovery::Never);
         match way {
-            "open" => drop(Store::open(options(place.dir.path())).unwrap()),
+            "begin" => drop(
+                Store::open(options(place.dir.path()))
+                    .unwrap()
+                    .begin()
+                    .unwrap(),
+            ),
             _ => drop(Store::open(never).unwrap().garbage_collect().unwrap()),
         }
         let left = std::fs::read_dir(place.graph("overlay/staging")).unwrap();
@@ -127,7 +138,5 @@ fn root_what_a_dead_process_filled_is_removed() {
         let now = std::fs::read(place.graph("overlay-layers/layers.json")).ok();
         assert!(now == before);
     }
-    // What its tar-split file was in went with an opener.
-    drop(Store::open(options(place.dir.path())).unwrap());
     assert_eq!(place.leftovers(), Vec::<String>::new());
 }
