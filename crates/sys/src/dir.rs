@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
@@ -48,8 +49,20 @@ impl AsFd for Dir {
     }
 }
 
+thread_local! {
+    static OPENED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Returns how many directories this thread has opened. A walk through a tree should open each of them a bounded number of
+/// times, however deep it is: tests count this instead of measuring time.
+#[must_use]
+pub fn directories_opened() -> u64 {
+    OPENED.get()
+}
+
 impl Dir {
     pub(crate) fn from_descriptor(descriptor: OwnedFd, path: PathBuf) -> Self {
+        OPENED.set(OPENED.get() + 1);
         Self(Arc::new(Inner { descriptor, path }))
     }
 

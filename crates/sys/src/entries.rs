@@ -3,7 +3,7 @@ use std::fmt;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, RawDir, ResolveFlags};
 use rustix::io::Errno;
@@ -11,6 +11,9 @@ use rustix::io::Errno;
 use crate::dir::{DIR_FLAGS, Dir};
 use crate::error::{Context, PathError, Result};
 use crate::stat::FileType;
+
+/// The longest path that the kernel takes in one call (`PATH_MAX`, with the zero at its end).
+const LONGEST_PATH: usize = 4095;
 
 /// One entry of a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,9 +78,30 @@ impl Dir {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
         match rustix::fs::openat2(self, path, DIR_FLAGS, Mode::empty(), resolve) {
             Ok(descriptor) => Ok(Self::from_descriptor(descriptor, self.path().join(path))),
-            Err(Errno::NAMETOOLONG | Errno::NOSYS | Errno::PERM) => self.open_step_by_step(path),
+            Err(Errno::NAMETOOLONG) => self.open_in_pieces(path),
+            Err(Errno::NOSYS | Errno::PERM) => self.open_step_by_step(path),
             Err(error) => Err(error).context("open directory", || self.path().join(path)),
         }
+    }
+
+    /// Opens a path longer than the kernel takes in one call, as much of it at a time as it takes.
+    fn open_in_pieces(&self, path: &Path) -> Result<Self> {
+        let mut dir = self.clone();
+        let mut piece = PathBuf::new();
+        for component in path.components() {
+            if !piece.as_os_str().is_empty()
+                && piece.as_os_str().len() + component.as_os_str().len() + 1 > LONGEST_PATH
+            {
+                dir = dir.open_dir_nested(&piece)?;
+                piece.clear();
+            }
+            piece.push(component);
+        }
+        if piece == path {
+            // A single name that no filesystem takes.
+            return self.open_step_by_step(path);
+        }
+        dir.open_dir_nested(&piece)
     }
 
     fn open_step_by_step(&self, path: &Path) -> Result<Self> {
@@ -219,5 +243,28 @@ mod tests {
             })
             .unwrap();
         assert_eq!(visited, 2002);
+    }
+
+    #[test]
+    fn a_path_longer_than_the_kernel_takes_is_opened_in_few_pieces() {
+        let scratch = tempfile::tempdir().unwrap();
+        let top = Dir::open_ambient(scratch.path()).unwrap();
+        let name = "n".repeat(99);
+        let mut dir = top.clone();
+        for _ in 0..100 {
+            dir = dir.ensure_dir(&name, 0o700).unwrap();
+        }
+        let path = vec![name.as_str(); 100].join("/");
+        let before = crate::directories_opened();
+        let found = top.open_dir_nested(&path).unwrap();
+        assert_eq!(crate::directories_opened() - before, 3);
+        let stats = [&found, &dir].map(|dir| dir.stat_self().unwrap());
+        assert!(stats[0].is_same_inode(&stats[1]));
+        assert_eq!(found.path(), dir.path());
+        let missing = top.open_dir_nested(format!("{path}/missing")).unwrap_err();
+        assert!(missing.is_not_found());
+        let long = top.open_dir_nested("n".repeat(5000)).unwrap_err();
+        assert_eq!(long.raw_os_error(), Some(libc::ENAMETOOLONG));
+        crate::remove_tree(&top, &name).unwrap();
     }
 }

@@ -33,6 +33,7 @@ mod attributes;
 mod copy;
 mod d_type;
 mod dedupe;
+mod descent;
 mod detached;
 mod dir;
 mod enter;
@@ -69,8 +70,9 @@ pub use attributes::{SetTime, Times, set_file_mode, set_file_owner, set_file_tim
 pub use copy::{Copier, CopyMethod, copy_contents};
 pub use d_type::supports_d_type;
 pub use dedupe::{DedupeEnd, Deduped, dedupe_file, may_dedupe, shares_all_blocks};
+pub use descent::Descent;
 pub use detached::DetachedMount;
-pub use dir::Dir;
+pub use dir::{Dir, directories_opened};
 pub use enter::NewUserNamespace;
 pub use entries::{DirEntry, Entries};
 pub use error::{PathError, Result};

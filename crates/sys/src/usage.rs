@@ -1,6 +1,7 @@
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
 
+use crate::descent::Descent;
 use crate::dir::Dir;
 use crate::entries::EntryBuffer;
 use crate::error::Result;
@@ -25,10 +26,19 @@ pub struct TreeUsage {
 pub fn tree_usage(dir: &Dir) -> Result<TreeUsage> {
     no_brief_lock("a tree is measured");
     let mut counter = Counter::default();
-    counter.add_entries(&dir.reopen()?, Path::new(""))?;
-    while let Some(path) = counter.pending.pop() {
-        match dir.open_dir_nested(&path) {
-            Ok(dir) => counter.add_entries(&dir, &path)?,
+    let mut descent = Descent::new(dir);
+    let mut levels = vec![counter.add_entries(&dir.reopen()?)?];
+    while let Some(left) = levels.last_mut() {
+        let Some(name) = left.pop() else {
+            levels.pop();
+            descent.leave();
+            continue;
+        };
+        match descent.here().and_then(|here| here.open_dir(&name)) {
+            Ok(dir) => {
+                levels.push(counter.add_entries(&dir)?);
+                descent.enter(name, dir)?;
+            }
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error),
         }
@@ -41,28 +51,26 @@ struct Counter {
     usage: TreeUsage,
     /// Inodes with several names that were counted already.
     linked: HashSet<(u64, u64)>,
-    /// Directories still to read, by path: a hostile tree may be deeper than a
-    /// stack, or the number of descriptors, allows.
-    pending: Vec<PathBuf>,
     buffer: EntryBuffer,
 }
 
 impl Counter {
-    /// Counts a freshly opened directory itself and what is directly in it.
-    fn add_entries(&mut self, dir: &Dir, path: &Path) -> Result<()> {
+    /// Counts a freshly opened directory itself and what is directly in it, and returns the names of the directories in it.
+    fn add_entries(&mut self, dir: &Dir) -> Result<Vec<OsString>> {
         self.usage.inodes += 1;
         self.add_blocks(&dir.stat_self()?);
+        let mut below = Vec::new();
         let mut buffer = std::mem::take(&mut self.buffer);
         let result = buffer.visit(dir, |name, file_type| {
             if file_type == FileType::Dir {
-                self.pending.push(path.join(name));
+                below.push(name.to_owned());
             } else if let Some(stat) = dir.stat(name)? {
                 self.add_file(&stat);
             }
             Ok(())
         });
         self.buffer = buffer;
-        result
+        result.map(|()| below)
     }
 
     fn add_file(&mut self, stat: &Stat) {
@@ -124,5 +132,25 @@ mod tests {
         let usage = tree_usage(&top).unwrap();
         assert_eq!((usage.bytes, usage.inodes), (0, 1 + 2 * 60));
         crate::remove_tree(&top, "d".repeat(200)).unwrap();
+    }
+
+    #[test]
+    fn each_directory_is_opened_a_bounded_number_of_times() {
+        const DEPTH: u64 = 1200;
+        let scratch = tempfile::tempdir().unwrap();
+        let top = Dir::open_ambient(scratch.path()).unwrap();
+        let mut dir = top.clone();
+        for _ in 0..DEPTH {
+            // What comes after a deep directory needs the way back to be open.
+            for side in ["a", "z"] {
+                dir.create_dir(side, 0o700).unwrap();
+            }
+            dir = dir.ensure_dir("directory", 0o700).unwrap();
+        }
+        let before = crate::directories_opened();
+        let usage = tree_usage(&top).unwrap();
+        assert_eq!(usage.inodes, 1 + 3 * DEPTH);
+        assert!(crate::directories_opened() - before <= 4 * DEPTH + 2);
+        crate::remove_tree(&top, "directory").unwrap();
     }
 }

@@ -3,12 +3,12 @@ use std::ffi::OsString;
 use std::vec::IntoIter;
 
 use layerhold_idmap::IdMappings;
-use layerhold_sys::{Dir, FileType, PathError, Stat, no_brief_lock};
+use layerhold_sys::{Descent, Dir, FileType, PathError, Stat, no_brief_lock};
 
 use crate::changes::facts::{Entry, Failed, differ};
 use crate::changes::listing::{Listing, Place};
 use crate::changes::{Change, ChangeKind, ChangesError};
-use crate::tree::{Descent, Named, sorted_entries};
+use crate::tree::{Named, sorted_entries};
 
 /// Lists what the tree `new` has changed in comparison with `old`, sorted by path.
 ///
@@ -268,10 +268,11 @@ impl Walk<'_> {
                 .map(|(dir, names)| (dir, names, same_device)),
             None => None,
         };
-        self.new.enter(new_dir, self.listing.path());
+        let entered = self.new.enter(name, new_dir);
+        entered.map_err(ChangesError::New)?;
         let level = match (below, &mut self.old) {
             (Some((dir, names, same_device)), Some(side)) => {
-                side.enter(dir, self.listing.path());
+                side.enter(name, dir).map_err(ChangesError::Old)?;
                 Level::new(new_names, names, same_device, true, place)
             }
             _ => Level::new(new_names, Vec::new(), false, false, place),

@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::vec::IntoIter;
 
 use layerhold_idmap::IdMappings;
-use layerhold_sys::{Dir, Stat, no_brief_lock};
+use layerhold_sys::{Descent, Dir, Stat, no_brief_lock};
 
 use crate::changes::facts::{Entry, Failed, differ};
 use crate::changes::listing::{Listing, Place};
@@ -14,7 +14,6 @@ use crate::changes::lower::{Found, Lower};
 use crate::changes::{Change, ChangeKind, ChangesError};
 use crate::entry_path::shown;
 use crate::overlay_form::{OverlayForm, Seen};
-use crate::tree::Descent;
 
 /// Lists what an upper directory changes in the directories below it, sorted by
 /// path, without the overlay being mounted: what [`compare`](crate::compare)
@@ -211,7 +210,7 @@ impl Walk {
         {
             above.close();
         }
-        self.upper.enter(dir, self.listing.path());
+        self.upper.enter(name, dir).map_err(ChangesError::New)?;
         self.levels.push(Level {
             names,
             lower,

@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use layerhold_sys::{Dir, PathError};
+use layerhold_sys::{Descent, Dir, PathError};
 
 use crate::changes::{Change, ChangeKind, ChangesError};
 
@@ -28,19 +28,13 @@ pub fn changes_size(root: &Dir, changes: &[Change]) -> Result<u64, ChangesError>
     Ok(sum)
 }
 
-/// Opens the directories of sorted paths, each once.
+/// Opens the directories of sorted paths, each from the one above it.
 #[derive(Debug)]
-pub(crate) struct LastParent {
-    root: Dir,
-    last: Option<(std::path::PathBuf, Dir)>,
-}
+pub(crate) struct LastParent(Descent);
 
 impl LastParent {
     pub(crate) fn new(root: &Dir) -> Self {
-        Self {
-            root: root.clone(),
-            last: None,
-        }
+        Self(Descent::new(root))
     }
 
     /// Calls with the open directory of a path and its name; `None` if the
@@ -62,21 +56,9 @@ impl LastParent {
     }
 
     fn open(&mut self, parent: &Path) -> Result<Option<Dir>, PathError> {
-        if parent.as_os_str().is_empty() {
-            return Ok(Some(self.root.clone()));
-        }
-        if let Some((path, dir)) = &self.last
-            && path == parent
-        {
-            return Ok(Some(dir.clone()));
-        }
-        match self.root.open_dir_nested(parent) {
-            Ok(dir) => {
-                self.last = Some((parent.to_owned(), dir.clone()));
-                Ok(Some(dir))
-            }
+        match self.0.go_to(parent) {
             Err(error) if is_absent(&error) => Ok(None),
-            Err(error) => Err(error),
+            other => other.map(Some),
         }
     }
 }

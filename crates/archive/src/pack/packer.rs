@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 use std::vec::IntoIter;
 
-use layerhold_sys::{Dir, PathError, no_brief_lock};
+use layerhold_sys::{Descent, Dir, PathError, no_brief_lock};
 use layerhold_tar_format::{EntryKind, Header, TarTime, Writer};
 
 use crate::changes::{Change, ChangeKind, LastParent};
@@ -14,7 +14,7 @@ use crate::entry_path::{shown, split};
 use crate::pack::entry::{Found, Opened, find};
 use crate::pack::overlay::convert;
 use crate::pack::{PackError, PackOptions};
-use crate::tree::{Descent, Named, push, sorted_entries};
+use crate::tree::{Named, push, sorted_entries};
 use crate::whiteout::WHITEOUT_PREFIX;
 
 /// How much of a file is read at a time.
@@ -111,7 +111,7 @@ impl<'o, W: Write> Packer<'o, W> {
                     Err(error) if error.is_not_found() => Vec::new(),
                     other => other.map_err(refused)?,
                 };
-                descent.enter(dir, &path);
+                descent.enter(name, dir).map_err(refused)?;
                 levels.push((names.into_iter(), path.len()));
             }
         }

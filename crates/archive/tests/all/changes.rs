@@ -159,6 +159,51 @@ fn deep_trees_need_few_descriptors() {
     assert_eq!(deleted.len(), 1);
 }
 
+/// In a tree whose paths are longer than the kernel takes, nothing may be looked up by its path.
+#[test]
+fn each_directory_of_a_deep_tree_is_opened_a_bounded_number_of_times() {
+    const DEPTH: u64 = 1000;
+    let place = Place::new();
+    let mut dir = place.dir.clone();
+    for _ in 0..DEPTH {
+        for side in ["a", "z"] {
+            drop(dir.create_file(side, 0o644).unwrap());
+        }
+        dir.create_dir("directory", 0o755).unwrap();
+        dir = dir.open_dir("directory").unwrap();
+    }
+    let maps = IdMappings::IDENTITY;
+    let opened = |work: &dyn Fn()| {
+        let before = layerhold_sys::directories_opened();
+        work();
+        layerhold_sys::directories_opened() - before
+    };
+    let changes = compare(&place.dir, &maps, None, &maps).unwrap();
+    assert_eq!(changes.len() as u64, 3 * DEPTH);
+    let options = layerhold_archive::PackOptions::default();
+    let works: [(&str, &dyn Fn()); 4] = [
+        ("compare", &|| {
+            drop(compare(&place.dir, &maps, None, &maps).unwrap())
+        }),
+        ("size", &|| {
+            assert_eq!(changes_size(&place.dir, &changes).unwrap(), 0);
+        }),
+        ("pack", &|| {
+            drop(layerhold_archive::pack(&place.dir, &options, Vec::new()).unwrap())
+        }),
+        ("pack changes", &|| {
+            let packed =
+                layerhold_archive::pack_changes(&place.dir, &changes, &options, Vec::new());
+            drop(packed.unwrap());
+        }),
+    ];
+    for (name, work) in works {
+        let opened = opened(work);
+        assert!(opened <= 5 * DEPTH, "{name}: {opened}");
+    }
+    layerhold_sys::remove_contents(&place.dir).unwrap();
+}
+
 #[test]
 fn sizes_of_changes() {
     let (new, old) = twins();

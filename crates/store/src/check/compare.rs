@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use layerhold_driver::Privilege;
 use layerhold_idmap::{ContainerOwner, IdMappings};
-use layerhold_sys::{Dir, FileType, PathError, Stat, split_device};
+use layerhold_sys::{Descent, Dir, FileType, PathError, Stat, split_device};
 use layerhold_tar_split::{Checksum, Crc64};
 
 use super::attributes::Compared;
@@ -71,12 +71,9 @@ impl Comparison<'_> {
         report: &mut dyn FnMut(PathBuf, FileChange),
     ) -> Result<(), PathError> {
         let mut pending: Vec<(PathBuf, &Node)> = vec![(PathBuf::new(), &expected.root)];
+        let mut descent = Descent::new(self.root);
         while let Some((path, node)) = pending.pop() {
-            let dir = if path.as_os_str().is_empty() {
-                self.root.clone()
-            } else {
-                self.root.open_dir_nested(&path)?
-            };
+            let dir = descent.go_to(&path)?;
             let mut differs = false;
             self.directory(
                 expected,
