@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::process::{Command, Output};
 
-use layerhold_idmap::{IdMap, SubIdFile, SubIdOwner, user_of_uid};
+use layerhold_idmap::{IdMap, SubIdError, SubIdFile, SubIdOwner, SubIdRange, user_of_uid};
 use layerhold_sys::{NewUserNamespace, PathError};
 
 use crate::environment::Environment;
-use crate::failure::Failure;
+use crate::failure::{Failure, chain};
 
 /// Whether the process is in a new namespace now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,76 +31,157 @@ enum NamespaceError {
         program: &'static str,
         source: io::Error,
     },
+    #[error("cannot write {path}")]
+    Map { path: String, source: io::Error },
+}
+
+/// Why a namespace has fewer IDs than it could: of one kind there is only the user's own, so that files of other owners cannot be
+/// made.
+#[derive(Debug, thiserror::Error)]
+#[error("the user namespace has only the own {what} ID of {user}")]
+struct OneId {
+    what: &'static str,
+    user: String,
+    source: NoRanges,
+}
+
+/// Why there are no subordinate IDs.
+#[derive(Debug, thiserror::Error)]
+enum NoRanges {
+    #[error("{path} sets no IDs aside for it")]
+    None { path: &'static str },
+    #[error("cannot read {path}")]
+    Read {
+        path: &'static str,
+        source: io::Error,
+    },
+    #[error("cannot use {path}")]
+    Malformed {
+        path: &'static str,
+        source: SubIdError,
+    },
     #[error("{program} failed: {words}")]
     Refused {
         program: &'static str,
         words: String,
     },
-    #[error("cannot write {path}")]
-    Map { path: String, source: io::Error },
 }
+
+/// User IDs or group IDs.
+struct Kind {
+    what: &'static str,
+    /// Where subordinate IDs are set aside.
+    file: &'static str,
+    /// The privileged program that maps them.
+    program: &'static str,
+    /// The file of a process below `/proc` that says which are mapped.
+    map: &'static str,
+}
+
+const USERS: Kind = Kind {
+    what: "user",
+    file: "/etc/subuid",
+    program: "newuidmap",
+    map: "uid_map",
+};
+const GROUPS: Kind = Kind {
+    what: "group",
+    file: "/etc/subgid",
+    program: "newgidmap",
+    map: "gid_map",
+};
 
 /// Brings this process, which must have one thread, into a new user namespace, unless it is root already.
 ///
-/// There, the user is root. The other IDs are those that `/etc/subuid` and `/etc/subgid` give to the user; without any,
-/// there are no others.
-pub(crate) fn enter_if_needed(environment: &Environment) -> Result<Entered, Failure> {
+/// There, the user is root. The other IDs are those that `/etc/subuid` and `/etc/subgid` give to the user. Where there are none, or they
+/// cannot be had, there are no others, which is told.
+pub(crate) fn enter_if_needed(
+    environment: &Environment,
+    tell: &mut dyn FnMut(&str),
+) -> Result<Entered, Failure> {
     if environment.user == 0 {
         return Ok(Entered::NoNeed);
     }
-    enter(environment).map_err(Failure::value)?;
+    enter(environment, tell).map_err(Failure::value)?;
     Ok(Entered::Now)
 }
 
+/// The variable that tells buildah how to run commands.
+const ISOLATION: &str = "BUILDAH_ISOLATION";
+
 /// What tells programs in the namespace where they are.
-pub(crate) fn variables(environment: &Environment) -> [(&'static str, String); 3] {
-    [
+pub(crate) fn variables(environment: &Environment) -> Vec<(&'static str, String)> {
+    let mut variables = vec![
         ("_CONTAINERS_USERNS_CONFIGURED", "done".to_owned()),
         ("_CONTAINERS_ROOTLESS_UID", environment.user.to_string()),
         ("_CONTAINERS_ROOTLESS_GID", environment.group.to_string()),
-    ]
+    ];
+    // How buildah is to run commands there, unless it was told already.
+    if !environment.variables.contains_key(ISOLATION) {
+        variables.push((ISOLATION, "rootless".to_owned()));
+    }
+    variables
 }
 
-fn enter(environment: &Environment) -> Result<(), NamespaceError> {
+fn enter(environment: &Environment, tell: &mut dyn FnMut(&str)) -> Result<(), NamespaceError> {
     let namespace = NewUserNamespace::new().map_err(NamespaceError::Create)?;
     let pid = namespace.pid();
-    let users = subordinate("/etc/subuid", environment.user);
-    let groups = subordinate("/etc/subgid", environment.user);
-    if users.is_empty() || groups.is_empty() {
-        // The kernel lets nobody map a group who could leave one in this way.
-        write(format!("/proc/{pid}/setgroups"), "deny")?;
-        write(
-            format!("/proc/{pid}/uid_map"),
-            &format!("0 {} 1\n", environment.user),
-        )?;
-        write(
-            format!("/proc/{pid}/gid_map"),
-            &format!("0 {} 1\n", environment.group),
-        )?;
-    } else {
-        map("newuidmap", pid, environment.user, users)?;
-        map("newgidmap", pid, environment.group, groups)?;
+    let passwd = read("/etc/passwd").unwrap_or_default();
+    let name = user_of_uid(&passwd, environment.user).unwrap_or_default();
+    for (kind, own) in [(GROUPS, environment.group), (USERS, environment.user)] {
+        let mapped = match subordinate(&kind, name, environment.user) {
+            Ok(ranges) => map(kind.program, pid, own, ranges)?,
+            Err(why) => Err(why),
+        };
+        if let Err(source) = mapped {
+            map_own(&kind, pid, own)?;
+            let user = match name {
+                "" => environment.user.to_string(),
+                name => name.to_owned(),
+            };
+            tell(&chain(&OneId {
+                what: kind.what,
+                user,
+                source,
+            }));
+        }
     }
     namespace.enter().map_err(NamespaceError::Enter)
 }
 
-/// The ranges that a file gives a user. A file that is missing or makes no sense gives none.
-fn subordinate(path: &str, user: u32) -> Vec<layerhold_idmap::SubIdRange> {
-    let passwd = read("/etc/passwd");
-    let name = user_of_uid(&passwd, user).unwrap_or_default();
-    let text = read(path);
+/// Maps the own ID alone, which needs no privilege.
+fn map_own(kind: &Kind, pid: u32, own: u32) -> Result<(), NamespaceError> {
+    if kind.map == GROUPS.map {
+        // The kernel lets nobody map a group who could leave one in this way.
+        write(format!("/proc/{pid}/setgroups"), "deny")?;
+    }
+    write(format!("/proc/{pid}/{}", kind.map), &format!("0 {own} 1\n"))
+}
+
+/// The ranges that a file gives a user.
+fn subordinate(kind: &Kind, name: &str, user: u32) -> Result<Vec<SubIdRange>, NoRanges> {
+    let path = kind.file;
+    let text = match read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(source) => return Err(NoRanges::Read { path, source }),
+    };
     let owner = SubIdOwner {
         name,
         uid: Some(user),
     };
     let ranges = SubIdFile::parse(&text).and_then(|file| file.ranges_for(owner));
-    ranges.unwrap_or_default()
+    match ranges {
+        Ok(ranges) if ranges.is_empty() => Err(NoRanges::None { path }),
+        Ok(ranges) => Ok(ranges),
+        Err(source) => Err(NoRanges::Malformed { path, source }),
+    }
 }
 
-fn read(path: &str) -> String {
+fn read(path: &str) -> io::Result<String> {
     let mut text = String::new();
-    let read = File::open(path).and_then(|mut file| file.read_to_string(&mut text));
-    read.map(|_| text).unwrap_or_default()
+    File::open(path)?.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn write(path: String, text: &str) -> Result<(), NamespaceError> {
@@ -110,13 +191,13 @@ fn write(path: String, text: &str) -> Result<(), NamespaceError> {
         .map_err(|source| NamespaceError::Map { path, source })
 }
 
-/// Has a privileged program set a map: the own ID becomes 0, the ranges follow from 1 on.
+/// Has a privileged program set a map: the own ID becomes 0, the ranges follow from 1 on. It may refuse.
 fn map(
     program: &'static str,
     pid: u32,
     own: u32,
-    ranges: Vec<layerhold_idmap::SubIdRange>,
-) -> Result<(), NamespaceError> {
+    ranges: Vec<SubIdRange>,
+) -> Result<Result<(), NoRanges>, NamespaceError> {
     let mut command = Command::new(program);
     command.args([pid.to_string(), "0".into(), own.to_string(), "1".into()]);
     for range in IdMap::contiguous_from_zero(ranges).ranges() {
@@ -131,10 +212,10 @@ fn map(
         .output()
         .map_err(|source| NamespaceError::Run { program, source })?;
     if output.status.success() {
-        return Ok(());
+        return Ok(Ok(()));
     }
     let words = last_words(&output);
-    Err(NamespaceError::Refused { program, words })
+    Ok(Err(NoRanges::Refused { program, words }))
 }
 
 fn last_words(output: &Output) -> String {

@@ -280,8 +280,12 @@ fn open(
     }
     // To the Go tool the flag is on for everybody but root.
     let stays = line.values.text("unshare") == "false";
-    if !stays && let Err(failure) = user_namespace::enter_if_needed(environment) {
-        return Ok(Err(failure));
+    if !stays {
+        // A line that cannot be written changes nothing.
+        let mut tell = |what: &str| drop(streams.note(what));
+        if let Err(failure) = user_namespace::enter_if_needed(environment, &mut tell) {
+            return Ok(Err(failure));
+        }
     }
     Ok(Store::open(options).map_err(Failure::from))
 }

@@ -1,5 +1,6 @@
 //! `unshare`: a command in the user namespace that a store of an ordinary user needs.
 
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
 
@@ -12,11 +13,35 @@ const SHELL: &str = "/bin/sh";
 /// Exit codes of commands that a signal ended begin here, as shells have it.
 const SIGNALLED: i32 = 128;
 
+/// Why a command does not run, in Go's words.
+#[derive(Debug, thiserror::Error)]
+enum NoProgram {
+    #[error("exec: {name:?}: executable file not found in $PATH")]
+    NotInPath { name: String },
+    #[error("fork/exec {path}")]
+    Start { path: String, source: io::Error },
+}
+
+impl NoProgram {
+    /// A name without a slash was looked for, and what was found but may not be run does not count.
+    fn new(program: &str, source: io::Error) -> Self {
+        use io::ErrorKind::{NotFound, PermissionDenied};
+        if !program.contains('/') && matches!(source.kind(), NotFound | PermissionDenied) {
+            let name = program.to_owned();
+            return Self::NotInPath { name };
+        }
+        let path = program.to_owned();
+        Self::Start { path, source }
+    }
+}
+
 /// Runs the command and exits as it does; to the Go tool every failure is a 1.
 ///
 /// Root has all that a store needs, so it gets no namespace; the Go tool starts itself anew then until it fails.
 pub(crate) fn run(call: &mut AloneCall<'_, '_>) -> Result<u8, Failure> {
-    let entered = user_namespace::enter_if_needed(call.environment)?;
+    // A line that cannot be written changes nothing.
+    let mut tell = |what: &str| drop(call.streams.note(what));
+    let entered = user_namespace::enter_if_needed(call.environment, &mut tell)?;
     let shell = call.environment.get("SHELL").unwrap_or(SHELL).to_owned();
     let (program, arguments) = match call.operands.split_first() {
         Some((program, arguments)) => (program, arguments),
@@ -32,10 +57,9 @@ pub(crate) fn run(call: &mut AloneCall<'_, '_>) -> Result<u8, Failure> {
     if let Some(number) = call.environment.open_files {
         layerhold_sys::set_open_files(number).map_err(Failure::value)?;
     }
-    let status = command.status().map_err(|source| Failure::File {
-        path: program.clone(),
-        source,
-    })?;
+    let status = command
+        .status()
+        .map_err(|error| Failure::value(NoProgram::new(program, error)))?;
     Ok(exit_code(status))
 }
 

@@ -136,7 +136,9 @@ fn execute(
     if arguments.root.is_some() && !matches!(arguments.command, Command::Load(_)) {
         must_exist(&options.graph_root)?;
     }
-    let entered = enter_if_needed(environment)?;
+    // A line that cannot be written changes nothing.
+    let mut tell = |what: &str| drop(streams.note(format_args!("layerhold: {what}")));
+    let entered = enter_if_needed(environment, &mut tell)?;
     let store = Store::open(options.with_driver_of_contents().with_notices(notice))?;
     let show_progress = !arguments.quiet && streams.err_is_terminal();
     let mut call = Call {

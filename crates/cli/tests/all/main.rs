@@ -30,4 +30,5 @@ mod signals;
 mod streams;
 mod support;
 mod twin;
+mod unshare;
 mod usage;
