@@ -10,12 +10,14 @@ use crate::settings::Settings;
 use crate::warning::Warning;
 
 /// Keys of `[storage.options]` that do nothing: removed by Go, or read by it and then not used.
-const WITHOUT_EFFECT: [(&str, Option<&str>); 7] = [
+const WITHOUT_EFFECT: [(&str, Option<&str>); 8] = [
     ("remap-uids", None),
     ("remap-gids", None),
     ("remap-user", None),
     ("remap-group", None),
     ("ostree_repo", None),
+    // The device mapper's table is still in the files that came with old releases.
+    ("thinpool", None),
     ("imagestore", Some("storage.imagestore")),
     (
         "use_composefs",
@@ -91,8 +93,6 @@ fn options(
         below.finish(warnings);
     }
     section.ignore(&WITHOUT_EFFECT, warnings);
-    // The device mapper's table is still in the files that came with old releases; it means nothing and no harm.
-    drop(section.take("thinpool"));
     section.finish(warnings);
     Ok(())
 }

@@ -33,6 +33,7 @@ use crate::staged::{OverlayStaged, OverlayTarget};
 use crate::staging_dirs::{Pulls, abandoned, prune, recover};
 use crate::tree::OverlayTree;
 use crate::unmounting::unmount_layer;
+use crate::words;
 
 /// Keeps each layer as what it changes.
 #[derive(Debug)]
@@ -144,6 +145,10 @@ impl Driver for OverlayDriver {
             bytes: usage.bytes,
             inodes: usage.inodes,
         })
+    }
+
+    fn ignored_mount_words(&self, options: &MountOptions) -> Vec<String> {
+        words::ignored(&self.core, options)
     }
 
     fn mount(&self, id: &LayerId, options: &MountOptions) -> Result<PathBuf, LayerError> {

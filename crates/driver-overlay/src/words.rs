@@ -11,6 +11,20 @@ const READ_ONLY: &str = "ro";
 
 /// The words for a mount (Go: drivers/overlay/overlay.go, `get`): those of the call, else the configured ones.
 pub(crate) fn mount_words(core: &Core, options: &MountOptions) -> Vec<String> {
+    complete(core, wanted(core, options), options.durability)
+}
+
+/// Those that are left out because the kernel, or the mount program, cannot do what they ask for.
+pub(crate) fn ignored(core: &Core, options: &MountOptions) -> Vec<String> {
+    let mut words = wanted(core, options);
+    words.retain(|word| word == METACOPY);
+    if words.is_empty() || core.uses_metacopy() {
+        return Vec::new();
+    }
+    words
+}
+
+fn wanted(core: &Core, options: &MountOptions) -> Vec<String> {
     let configured = &core.options.mount_options;
     let is_configured = configured.iter().any(|word| word == METACOPY);
     let mut words = options.options.clone();
@@ -19,7 +33,7 @@ pub(crate) fn mount_words(core: &Core, options: &MountOptions) -> Vec<String> {
     } else if is_configured {
         push(&mut words, METACOPY);
     }
-    complete(core, words, options.durability)
+    words
 }
 
 /// The words for a mount of the driver's own, on which owners are rewritten.

@@ -278,6 +278,12 @@ pub trait Driver: Send + Sync + Debug {
         Ok(None)
     }
 
+    /// Tells which words of a mount, or of the configuration for all mounts, the driver leaves out, because the system cannot do
+    /// what they ask for. It may try that out, unless it is known already.
+    fn ignored_mount_words(&self, _options: &MountOptions) -> Vec<String> {
+        Vec::new()
+    }
+
     // ---- check and repair ---------------------------------------------------------------------------
 
     /// Lists the layers below a layer, nearest first, by what the driver itself keeps about it, so that a lost record of the

@@ -85,6 +85,12 @@ impl DriverOption {
             || (driver == "overlay" && self.driver == "overlay2")
     }
 
+    /// The driver that it names; empty when it names none.
+    #[must_use]
+    pub fn driver(&self) -> &str {
+        &self.driver
+    }
+
     /// The key, in lower case, without the driver's name.
     #[must_use]
     pub fn key(&self) -> &str {

@@ -61,6 +61,7 @@ mod elsewhere;
 mod error;
 mod files;
 mod host;
+mod ignored;
 mod inner;
 mod intent;
 mod item;
@@ -115,6 +116,7 @@ pub use error::{
     DiffError, DirectoryError, LabelError, LookupError, MountError, OpenError, ShutdownError,
     StageError, UpdateError, UserNsError,
 };
+pub use ignored::Ignored;
 pub use item::{ItemId, ItemKind};
 pub use kind::ErrorKind;
 pub use mount::{MountRequest, StillMounted, Unmounting};

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::AloneCall;
 use super::output::json_line;
 use crate::failure::{Failure, stream};
+use crate::options::{Given, by_configuration};
 
 /// The options in the form and order of the Go tool (Go: `types/options.go`, `StoreOptions`).
 #[derive(Serialize)]
@@ -53,6 +54,12 @@ pub(crate) fn run(call: &mut AloneCall<'_, '_>) -> Result<u8, Failure> {
     let config = environment.configuration()?;
     for warning in &config.warnings {
         call.streams.note(warning).map_err(stream)?;
+    }
+    for ignored in by_configuration(config.clone(), &Given::default(), &environment)
+        .options
+        .ignored()
+    {
+        call.streams.note(ignored).map_err(stream)?;
     }
     json_line(call.streams, &shown(&config))
 }

@@ -276,6 +276,9 @@ fn open(
         streams.note(warning)?;
     }
     if debug {
+        for ignored in options.ignored() {
+            streams.note(ignored)?;
+        }
         debug_lines(&options, streams)?;
     }
     // To the Go tool the flag is on for everybody but root.

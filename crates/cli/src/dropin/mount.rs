@@ -26,6 +26,11 @@ pub(crate) fn mount(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     for option in call.flags.text("opt").split(',').filter(|o| !o.is_empty()) {
         request = request.option(option);
     }
+    if call.flags.is_on("debug") {
+        for ignored in call.store.ignored_mount_options(&request) {
+            note(call, ignored)?;
+        }
+    }
     let mut results = Vec::new();
     for operand in call.operands {
         let result = if call.flags.is_on("read-only") {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::args::Format;
 use crate::environment::Environment;
 use crate::failure::{Failure, stream};
+use crate::options::{Given, by_configuration};
 use crate::streams::{Streams, escape};
 
 pub(super) fn run(
@@ -16,15 +17,22 @@ pub(super) fn run(
     streams: &mut Streams<'_>,
 ) -> Result<(), Failure> {
     let config = environment.configuration()?;
+    let opening = by_configuration(config.clone(), &Given::default(), environment);
+    let ignored = opening.options.ignored();
+    let warnings = config.warnings.iter().map(ToString::to_string);
+    let warnings: Vec<String> = warnings
+        .chain(ignored.iter().map(ToString::to_string))
+        .collect();
     match format {
         Format::Json => {
-            let text = serde_json::to_string_pretty(&as_json(&config)).map_err(Failure::value)?;
+            let text = serde_json::to_string_pretty(&as_json(&config, &warnings))
+                .map_err(Failure::value)?;
             streams.json(&text)
         }
         Format::Table => streams.lines(&as_text(&config)),
     }
     .map_err(stream)?;
-    for warning in &config.warnings {
+    for warning in warnings {
         streams
             .note(format_args!("layerhold: {warning}"))
             .map_err(stream)?;
@@ -32,7 +40,7 @@ pub(super) fn run(
     Ok(())
 }
 
-fn as_json(config: &Config) -> Value {
+fn as_json(config: &Config, warnings: &[String]) -> Value {
     let pull: serde_json::Map<_, _> = config
         .pull_options
         .iter()
@@ -54,7 +62,7 @@ fn as_json(config: &Config) -> Value {
         "disableVolatile": config.disable_volatile,
         "transientStore": config.transient_store,
         "files": config.sources,
-        "warnings": config.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "warnings": warnings,
     })
 }
 

@@ -133,6 +133,7 @@ fn execute(
         _ => {}
     }
     let options = options(&arguments, environment)?;
+    tell_ignored(&arguments, streams)?;
     if arguments.root.is_some() && !matches!(arguments.command, Command::Load(_)) {
         must_exist(&options.graph_root)?;
     }
@@ -181,6 +182,17 @@ fn notice(notice: &Notice) {
             areas.len()
         ));
     }
+}
+
+/// Says which driver options of the command line do nothing. Those of the configuration are told by `config`.
+fn tell_ignored(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    let mut given = StoreOptions::new("", "");
+    given.driver_options.clone_from(&arguments.driver_option);
+    for ignored in given.ignored() {
+        let line = format_args!("layerhold: {ignored}");
+        streams.note(line).map_err(stream)?;
+    }
+    Ok(())
 }
 
 /// Why a store that was named is not opened.

@@ -29,6 +29,9 @@ pub(super) fn mount(call: &mut Call<'_, '_>, args: &Mount) -> Result<(), Failure
     for option in &args.option {
         request = request.option(option);
     }
+    for ignored in call.store.ignored_mount_options(&request) {
+        call.note(format_args!("layerhold: {ignored}"))?;
+    }
     let mut failed = false;
     let mut mounted = Vec::new();
     for text in &args.items {

@@ -201,15 +201,15 @@ fn root_what_is_odd_is_told_when_debugging() {
 fn the_configuration_is_shown_in_the_form_of_go() {
     let conf = Conf::new(
         "[storage]\ndriver = 'overlay'\ngraphroot = '@/g'\nrunroot = '@/r'\nimagestore = '@/<i>'\n\
-         driver_priority = ['a', 'b']\ntransient_store = true\n\
+         driver_priority = ['vfs', 'overlay']\ntransient_store = true\n\
          [storage.options]\nsize = '1G'\nroot-auto-userns-user = 'u'\nauto-userns-min-size = 1\n\
-         auto-userns-max-size = 2\ndisable-volatile = true\npull_options = {b = '2', a = '1'}\n",
+         auto-userns-max-size = 2\ndisable-volatile = true\npull_options = {use_hard_links = '2', ostree_repos = ''}\n",
     );
     assert_eq!(
         conf.text(DROPIN, &["config"]),
         "{\"runroot\":\"@/r\",\"root\":\"@/g\",\"imagestore\":\"@/\\u003ci\\u003e\",\"driver\":\"overlay\",\
-         \"driver-priority\":[\"a\",\"b\"],\"driver-options\":[\"size=1G\"],\"root_auto_ns_user\":\"u\",\
-         \"auto_userns_min_size\":1,\"auto_userns_max_size\":2,\"PullOptions\":{\"a\":\"1\",\"b\":\"2\"},\
+         \"driver-priority\":[\"vfs\",\"overlay\"],\"driver-options\":[\"size=1G\"],\"root_auto_ns_user\":\"u\",\
+         \"auto_userns_min_size\":1,\"auto_userns_max_size\":2,\"PullOptions\":{\"ostree_repos\":\"\",\"use_hard_links\":\"2\"},\
          \"disable-volatile\":true,\"transient_store\":true}\n"
     );
     let people: serde_json::Value =

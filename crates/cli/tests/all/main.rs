@@ -20,6 +20,7 @@ mod dropin_mounts;
 mod dropin_staged;
 mod dropin_usage;
 mod escaping;
+mod every_option;
 mod overlay;
 mod people;
 mod people_care;

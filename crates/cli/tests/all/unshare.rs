@@ -214,3 +214,27 @@ fn commands_that_cannot_run_are_told_as_in_go() {
         assert_eq!((ran.code, last), (Some(1), Some(words)), "{command}");
     }
 }
+
+#[test]
+fn root_metacopy_that_cannot_work_is_told_when_mounting() {
+    if can_map().is_none() {
+        return;
+    }
+    let system = System::new(RANGES, RANGES);
+    let store = system.0.path().join("home").display().to_string();
+    // The kernel takes the option for mounts of root only.
+    let script = format!(
+        "{DROPIN} -g {store}/g -R {store}/r -s overlay create-layer -i x && cd {store} && \
+         layerhold() {{ {PEOPLE} --root g --runroot r --driver overlay \"$@\"; }} && \
+         layerhold --driver-option mountopt=metacopy=on mount x && layerhold unmount x && \
+         layerhold mount -o metacopy=on x && layerhold unmount x && \
+         layerhold --driver-option mountopt=nodev mount x && layerhold unmount x"
+    );
+    let Some(ran) = system.run("true", &[DROPIN, "unshare", "sh", "-e", "-c", &script]) else {
+        return;
+    };
+    let err = String::from_utf8(ran.stderr.clone()).unwrap();
+    let told = "layerhold: the mount option metacopy=on is left out: neither kernel nor mount program can do it here\n";
+    assert_eq!((ran.code, err), (Some(0), told.repeat(2)));
+    assert_eq!(ran.text().lines().count(), 4);
+}

@@ -146,6 +146,7 @@ basesize = 10
             "storage.options.remap-uids has no effect",
             "storage.options.remap-user has no effect",
             "storage.options.ostree_repo has no effect",
+            "storage.options.thinpool has no effect",
             "storage.options.imagestore has no effect; use storage.imagestore",
             "storage.options.use_composefs has no effect; use storage.options.overlay.use_composefs",
         ]
