@@ -15,7 +15,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     Target {
         name: "lock_token",
         run: targets::lock_token::run,
@@ -30,6 +30,11 @@ pub const TARGETS: [Target; 12] = [
         name: "images_json",
         run: targets::images_json::run,
         seeds: seeds::images_json,
+    },
+    Target {
+        name: "image_json",
+        run: targets::image_json::run,
+        seeds: seeds::image_json,
     },
     Target {
         name: "containers_json",

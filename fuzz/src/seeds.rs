@@ -323,3 +323,39 @@ pub fn storage_conf() -> Vec<Vec<u8>> {
         .map(|text| text.as_bytes().to_vec())
         .collect()
 }
+
+/// Configurations and manifests of both families, and documents that are nearly such.
+#[must_use]
+pub fn image_json() -> Vec<Vec<u8>> {
+    const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let configuration = r#"{"created":"2024-01-02T03:04:05.6+02:00","architecture":"amd64","os":"linux","config":{"User":"1:1","ExposedPorts":{"80/tcp":{}},"Env":["A=b"],"Entrypoint":["/e"],"Cmd":["/c"],"Volumes":{"/v":{}},"WorkingDir":"/","Labels":{"k":"v"},"StopSignal":"TERM","StopTimeout":3,"Shell":["sh","-c"],"Healthcheck":{"Test":["NONE"],"Interval":1000,"Retries":3},"OnBuild":[]},"container_config":{"Cmd":"sh"},"rootfs":{"type":"layers","diff_ids":["DIGEST"]},"history":[{"created":"2024-01-02T03:04:05Z","created_by":"x","empty_layer":true}]}"#;
+    let oci = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","artifactType":"a/b","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"DIGEST","size":1,"data":"e30="},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"DIGEST","size":2,"urls":[],"annotations":{"a":"b"}}],"subject":{"digest":"DIGEST"},"annotations":{"k":"v"}}"#;
+    let docker = r#"{"schemaVersion":2,"mediaType":"application/vnd.docker.distribution.manifest.v2+json","config":{"mediaType":"application/vnd.docker.container.image.v1+json","size":1,"digest":"DIGEST"},"layers":[{"mediaType":"application/vnd.docker.image.rootfs.diff.tar.gzip","size":2,"digest":"DIGEST"}]}"#;
+    let index = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"DIGEST","size":1,"platform":{"architecture":"arm","os":"linux","variant":"v7","os.features":["x"]}}]}"#;
+    let mut texts: Vec<String> = [configuration, oci, docker, index]
+        .into_iter()
+        .map(|text| text.replace("DIGEST", DIGEST))
+        .collect();
+    for whole in texts.clone() {
+        texts.push(whole.replace("\"os\":\"linux\"", "\"OS\":null,\"os\":5"));
+        texts.push(whole.replace("\"layers\"", "\"Layers\""));
+        texts.push(whole.replace(":[", ":[null,"));
+        texts.push(whole.replace(":1,", ":1.0,"));
+        texts.push(whole.replace(
+            "\"schemaVersion\":2,",
+            "\"schemaVersion\":2,\"history\":[],",
+        ));
+        texts.push(whole[..whole.len() / 2].to_owned());
+    }
+    for text in [
+        "",
+        "null",
+        "[]",
+        "{}",
+        "{\"schemaVersion\":1}",
+        "{\"o\u{17f}\":\"\\ud800\"}",
+    ] {
+        texts.push(text.to_owned());
+    }
+    texts.into_iter().map(String::into_bytes).collect()
+}

@@ -2,6 +2,7 @@
 
 pub mod containers_json;
 pub mod idmap_strings;
+pub mod image_json;
 pub mod images_json;
 pub mod import;
 pub mod layers_json;

@@ -29,6 +29,7 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 mod chain;
+mod check;
 mod config;
 mod copy;
 mod digest;
@@ -46,6 +47,7 @@ mod store_error;
 mod typed;
 mod verify;
 
+pub use check::{check_configuration, check_manifest};
 pub use config::ConfigError;
 pub use find::find_image;
 pub use load::{LoadError, LoadOptions, LoadedImage, load, load_stream};

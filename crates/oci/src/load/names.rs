@@ -17,6 +17,12 @@ pub(super) fn complete(names: &[String], digests: &[&Digest]) -> Result<Vec<Stri
             text: name.clone(),
             ..error
         })?;
+        // One such name makes every command of podman 4 and of tools of its time fail.
+        if completed.starts_with('[') {
+            let reason = "its registry is an IPv6 address, which not all tools can read";
+            let text = name.clone();
+            return Err(ParseNameError { text, reason }.into());
+        }
         let completed = match completed.split_once('@') {
             None => completed,
             Some((_, digest)) if !digests.iter().any(|known| known.as_str() == digest) => {
@@ -83,6 +89,14 @@ mod tests {
     fn an_error_shows_the_name_as_it_was_given() {
         let error = complete(&["../../etc".to_owned()], &[]).unwrap_err();
         assert!(matches!(error, LoadError::Name(error) if error.text == "../../etc"));
+    }
+
+    #[test]
+    fn a_registry_that_podman_cannot_read_is_refused() {
+        for name in ["[::1]/x", "[fe80::1]:5000/x:1"] {
+            let error = complete(&[name.to_owned()], &[]).unwrap_err();
+            assert!(matches!(error, LoadError::Name(error) if error.text == name));
+        }
     }
 
     #[test]

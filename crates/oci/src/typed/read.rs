@@ -64,6 +64,12 @@ fn fit(json: &JsonText<'_>, shape: &'static Shape, before: Typed) -> Result<Type
         (Shape::Text, JsonText::String(text)) => Ok(Typed::Text(text.clone().into_owned())),
         (Shape::Integer, JsonText::Number(text)) => integer(text),
         (Shape::Bytes, JsonText::String(text)) => base64(text),
+        // Go takes a list of bytes too.
+        (Shape::Bytes, JsonText::Array(items)) => items
+            .iter()
+            .enumerate()
+            .try_for_each(|(position, item)| is_byte(item, position))
+            .map(|()| Typed::Given),
         (Shape::Time, JsonText::String(text)) => time(text),
         (Shape::Words, JsonText::String(_)) => Ok(Typed::Given),
         (Shape::Words, JsonText::Array(items)) => list(items, &Shape::Text, before),
@@ -170,6 +176,14 @@ fn base64(encoded: &str) -> Result<Typed, FieldError> {
         Ok(Typed::Text(encoded.to_owned()))
     } else {
         Err(wrong("base64", "other text".to_owned()))
+    }
+}
+
+fn is_byte(json: &JsonText<'_>, position: usize) -> Result<(), FieldError> {
+    match json {
+        JsonText::Null => Ok(()),
+        JsonText::Number(text) if text.parse::<u8>().is_ok() => Ok(()),
+        other => Err(wrong("a byte", kind(other).to_owned()).inside(&format!("[{position}]"))),
     }
 }
 
@@ -365,6 +379,16 @@ mod tests {
         ] {
             let json = format!(r#"{{"config":{{"data":"{text}"}}}}"#);
             assert_eq!(read(json.as_bytes(), &OCI_MANIFEST).is_ok(), fits, "{text}");
+        }
+        for (list, fits) in [
+            ("[]", true),
+            ("[0,null,255]", true),
+            ("[256]", false),
+            ("[-1]", false),
+            ("[\"a\"]", false),
+        ] {
+            let json = format!(r#"{{"config":{{"data":{list}}}}}"#);
+            assert_eq!(read(json.as_bytes(), &OCI_MANIFEST).is_ok(), fits, "{list}");
         }
     }
 

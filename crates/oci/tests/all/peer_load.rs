@@ -221,3 +221,20 @@ fn root_peer_podman_loads_docker_archives_as_we_do() {
             .finish()
     });
 }
+
+/// The manifest is named by another kind of digest; the store knows it by sha256.
+#[test]
+fn root_peer_podman_records_a_manifest_that_is_named_by_sha512_as_we_do() {
+    use sha2::Digest as _;
+    check_podman(|work| {
+        let layout = Layout::new(work.to_owned());
+        let mut image = layout.image(&two_layers(), Codec::Gzip);
+        let sha256 = crate::support::digest(&image).to_owned();
+        let bytes = fs::read(layout.blob_path(&sha256)).unwrap();
+        let sha512 = format!("sha512:{}", hex::encode(sha2::Sha512::digest(&bytes)));
+        fs::create_dir(layout.dir.join("blobs/sha512")).unwrap();
+        fs::write(layout.blob_path(&sha512), bytes).unwrap();
+        image["digest"] = serde_json::json!(sha512);
+        pack(&layout.finish(&[named(image, "example.com/app:1")]))
+    });
+}

@@ -239,6 +239,68 @@ fn root_peer_podman_reads_all_that_was_loaded() {
     podman.run(arguments).assert_success();
 }
 
+/// Names at the edges of the grammar: what we take, podman lists.
+#[test]
+fn root_peer_podman_reads_all_names_that_we_take() {
+    if require_root().is_none() || require_peer("podman").is_none() {
+        return;
+    }
+    let place = Place::new();
+    let layout = layout_of(place.path("layout"), &config());
+    let (hex, tag) = ("a".repeat(64), "t".repeat(128));
+    let long = format!("a.b/{}", "x".repeat(251));
+    let tagged = format!("x:{tag}");
+    let mut taken = Vec::new();
+    for name in [
+        "a.b/c",
+        "A.example.com/x",
+        "x__y",
+        "x--y",
+        "x.-y",
+        &hex,
+        &tagged,
+        &long,
+        "localhost:0/x",
+        "localhost:99999999/x",
+        "a.b:/x",
+        "-a.b/x",
+        "docker.io/x",
+        "index.docker.io/library/x",
+        "LOCALHOST/x",
+        "a.b/x_",
+        "a.b//x",
+        "1.2.3.4/x",
+        "[::1]/x",
+        "[::1]:5000/x:1",
+        "xn--a.b/x",
+        "a_b.c/d",
+        "a.b/c:_x",
+        "a.b/c:-x",
+        "localhost",
+        "docker.io",
+        "docker.io/library",
+    ] {
+        let options = place.options().names([name]);
+        if let Ok(loaded) = load(&place.store, &layout, &options, &Quiet) {
+            taken.extend(loaded[0].names.clone());
+        }
+    }
+    assert!(taken.len() > 10, "{taken:?}");
+    let podman = Podman::beside(&GoStore::new(
+        &place.path("root"),
+        &place.path("runroot"),
+        "vfs",
+    ));
+    let listed = podman
+        .run(["images", "--format", "{{.Repository}}:{{.Tag}}"])
+        .lines();
+    taken.sort();
+    taken.dedup();
+    for name in taken {
+        assert!(listed.contains(&name), "{name}: {listed:?}");
+    }
+}
+
 #[test]
 fn root_a_wrong_value_is_named_by_its_field() {
     for (pointer, value, text) in [
