@@ -92,6 +92,7 @@ mod shutdown;
 mod sizes;
 mod snapshot;
 mod spec;
+mod stale;
 mod store;
 mod strangers;
 mod temporary;

@@ -7,11 +7,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use layerhold_driver::{Driver, MountDurability, MountOptions, OwnFiles, Shifting, Stacking};
+use layerhold_driver::{Driver, MountDurability, MountOptions, OwnFiles, Shifting};
 use layerhold_ids::LayerId;
 use layerhold_json_store::ReadGuard;
-use layerhold_sys::Dir;
-use layerhold_sys::mount::is_mount_point;
 
 use crate::check::mounted;
 use crate::error::{AccessError, LookupError, MountError};
@@ -182,22 +180,29 @@ impl Inner {
         refuse_unshifted(target, &*in_use.driver)?;
         let held = self.hold_layer(id, &options)?;
         let mut counts = held.counts(&self.mounts)?;
-        let count = match counts.get(id) {
+        let counted = counts.get(id);
+        if let Some(mount) = &counted
+            && self.is_mounted_here(&mount.path)?
+        {
             // Like Go, a layer that is mounted is not mounted again. What it is mounted with stays.
-            Some(mount) if self.is_really_mounted(&mount.path)? => {
-                counts.set(id, &mount.path, mount.count.saturating_add(1))?;
-                return Ok(mount.path);
-            }
-            // A count that a kernel-side unmount left behind counts nothing.
-            _ => 1,
+            counts.set(id, &mount.path, mount.count.saturating_add(1))?;
+            return Ok(mount.path.clone());
+        }
+        // A count that a kernel-side unmount left behind counts nothing. Another one counts users in other mount namespaces.
+        let elsewhere = match counted {
+            Some(mount) if self.stale(vec![mount.clone()])?.is_empty() => mount.count,
+            _ => 0,
         };
         let failed = |source| MountError::Driver {
             layer: id.clone(),
             source: Box::new(source),
         };
         let path = in_use.driver.mount(id, &options).map_err(failed)?;
-        if let Err(error) = counts.set(id, &path, count) {
-            drop(in_use.driver.unmount(id));
+        if let Err(error) = counts.set(id, &path, elsewhere.saturating_add(1)) {
+            // That would end the mounts of the other namespaces too.
+            if elsewhere == 0 {
+                drop(in_use.driver.unmount(id));
+            }
             return Err(error.into());
         }
         Ok(path)
@@ -247,7 +252,7 @@ impl Inner {
         driver: &dyn Driver,
         layer: &LayerId,
     ) -> Result<StillMounted, MountError> {
-        if !mounted(self)?.layers.contains_key(layer) {
+        if !mounted(self)?.contains_key(layer) {
             return Err(MountError::NotMounted {
                 layer: layer.clone(),
             });
@@ -298,17 +303,6 @@ impl Inner {
             None => Err(MountError::NotMountedAt {
                 path: path.to_owned(),
             }),
-        }
-    }
-
-    /// Drivers that show a layer's own tree have nothing mounted, and so the count is right as long as the tree is there.
-    pub(crate) fn is_really_mounted(&self, path: &Path) -> Result<bool, MountError> {
-        if self.driver().capabilities().stacking == Stacking::Copies {
-            return Ok(Dir::open_ambient(path).is_ok());
-        }
-        match is_mount_point(path) {
-            Err(error) if error.is_not_found() => Ok(false),
-            other => Ok(other?),
         }
     }
 }

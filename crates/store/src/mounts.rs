@@ -109,13 +109,13 @@ impl MountCounts {
     /// Reads the counts, and asks something while nobody can change them.
     pub(crate) fn read_with<T>(
         &self,
-        ask: impl FnOnce() -> T,
+        ask: impl FnOnce(&[Mounted]) -> T,
     ) -> Result<(Vec<Mounted>, T), AccessError> {
         let guard = self.lock.read()?;
-        let counts = load(&self.dir)?;
-        let answer = ask();
+        let counts: Vec<Mounted> = load(&self.dir)?.all().filter_map(mounted).collect();
+        let answer = ask(&counts);
         drop(guard);
-        Ok((counts.all().filter_map(mounted).collect(), answer))
+        Ok((counts, answer))
     }
 
     /// Replaces files that cannot be understood by empty ones, and takes the lock for changing counts.

@@ -82,7 +82,7 @@ impl Inner {
         let mut counts = self.mounts.write(layers)?;
         let mut mounted: Vec<LayerId> = counts.all().into_iter().map(|mount| mount.layer).collect();
         // Those whose counts got lost would go with the mount that the driver's home is.
-        let uncounted = kernel_mounts(self).map_err(AccessError::Os)?.layers;
+        let uncounted = kernel_mounts(self).map_err(AccessError::Os)?;
         let is_new = |layer: &LayerId| !mounted.contains(layer);
         let uncounted: Vec<LayerId> = uncounted.into_keys().filter(is_new).collect();
         mounted.extend(uncounted);

@@ -46,6 +46,7 @@ mod in_directory;
 mod links;
 mod metadata_io;
 pub mod mount;
+mod mount_namespaces;
 mod mount_of;
 mod mount_users;
 pub mod mountinfo;
@@ -81,6 +82,7 @@ pub use held::{HeldFor, HeldLock, is_held_by_this_thread, no_brief_lock, under_l
 pub use idmapped::{IdMapping, UserNamespace, clone_idmapped};
 pub use links::{NodeKind, RenameHow};
 pub use metadata_io::{HostIo, MetadataIo};
+pub use mount_namespaces::{Coverage, visit_mounts_everywhere};
 pub use mount_of::{MountSummary, mount_at, mount_of};
 pub use mount_users::{Hold, Holder, mount_users};
 pub use options::{Create, OpenOptions};

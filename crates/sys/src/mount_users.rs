@@ -68,7 +68,7 @@ pub fn mount_users(path: &Path) -> Result<Vec<Holder>> {
     Ok(holders)
 }
 
-fn processes() -> Result<Vec<u32>> {
+pub(crate) fn processes() -> Result<Vec<u32>> {
     let path = Path::new("/proc");
     let entries = path
         .read_dir()

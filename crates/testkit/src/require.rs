@@ -19,6 +19,8 @@ pub enum Feature {
     UserNamespaces,
     /// Loop devices, for mounted filesystem images.
     LoopDevices,
+    /// A view of all processes, which a container does not have.
+    AllProcesses,
 }
 
 impl Feature {
@@ -28,6 +30,9 @@ impl Feature {
             Self::Fuse => Path::new("/dev/fuse").exists(),
             Self::UserNamespaces => succeeds(Command::new("unshare").args(["--user", "true"])),
             Self::LoopDevices => Path::new("/dev/loop-control").exists(),
+            // The number of the PID namespace that the kernel started with.
+            Self::AllProcesses => std::fs::read_link("/proc/self/ns/pid")
+                .is_ok_and(|name| name == Path::new("pid:[4026531836]")),
         }
     }
 }

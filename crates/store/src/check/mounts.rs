@@ -1,11 +1,13 @@
 //! Whether what is counted as mounted is mounted, and the reverse.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
 use layerhold_driver::Stacking;
 use layerhold_ids::LayerId;
-use layerhold_sys::mountinfo::read_mounts;
+use layerhold_sys::mountinfo::{MountInfo, read_mounts};
+use layerhold_sys::visit_mounts_everywhere;
 
 use super::damage::Damage;
 use super::error::CheckError;
@@ -15,31 +17,32 @@ use crate::inner::Inner;
 use crate::item::ItemId;
 use crate::mounts::Mounted;
 
-/// Compares the counts with the kernel's table, under the lock of the counts: nobody mounts meanwhile.
+/// Compares the counts with what the kernel has mounted, under the lock of the counts, so that none changes in between.
 ///
-/// The table is that of this process. A user without rights sees the mounts of a rootless store only where they were made, as in
-/// `podman unshare`; elsewhere nothing can be told, and nothing is reported.
+/// A count is reported when its mount is in no mount namespace; when that cannot be told from here, it is believed. A mount that is
+/// not counted is found only in the namespace of this process.
 pub(super) fn check(look: &Look<'_>) -> Result<Vec<Finding>, CheckError> {
     let mut found = Vec::new();
-    let (counted, mounted) = match look.inner.mounts.read_with(|| mounted(look.inner)) {
-        Ok((counted, mounted)) => (counted, mounted?),
+    let ask = |counted: &[Mounted]| -> Result<_, CheckError> {
+        Ok((look.inner.stale(counted.to_vec())?, mounted(look.inner)?))
+    };
+    let (counted, stale, mounted) = match look.inner.mounts.read_with(ask) {
+        Ok((counted, Ok((stale, mounted)))) => (counted, stale, mounted),
+        Ok((_, Err(error))) => return Err(error),
         Err(error @ crate::error::AccessError::Mounts { .. }) => {
             let damage = Damage::MountCounts(Box::new(error));
             return Ok(vec![Finding::of_store(damage, Remedy::Rebuild)]);
         }
         Err(error) => return Err(error.into()),
     };
-    for Mounted { layer, path, count } in &counted {
-        if !look.inner.may_be_mounted(path, &mounted) {
-            let (path, count) = (path.clone(), *count);
-            found.push(Finding::of(
-                ItemId::Layer(layer.clone()),
-                Damage::StaleMount { path, count },
-                Remedy::Rebuild,
-            ));
-        }
+    for Mounted { layer, path, count } in stale {
+        found.push(Finding::of(
+            ItemId::Layer(layer),
+            Damage::StaleMount { path, count },
+            Remedy::Rebuild,
+        ));
     }
-    for (layer, path) in mounted.layers {
+    for (layer, path) in mounted {
         let is_counted = counted.iter().any(|mount| mount.layer == layer);
         if !is_counted && look.layers.contains_key(&layer) {
             found.push(Finding::of(
@@ -52,46 +55,40 @@ pub(super) fn check(look: &Look<'_>) -> Result<Vec<Finding>, CheckError> {
     Ok(found)
 }
 
-/// What the kernel has mounted in the driver's home.
-#[derive(Debug, Default)]
-pub(crate) struct KernelMounts {
-    /// Whether this process can see the mounts of the store.
-    is_visible: bool,
-    /// The layers that are mounted, and where.
-    pub(crate) layers: BTreeMap<LayerId, PathBuf>,
-}
-
-/// Reads the kernel's table.
-pub(crate) fn mounted(inner: &Inner) -> layerhold_sys::Result<KernelMounts> {
+/// Finds the layers that are mounted in the mount namespace of this process, and where.
+pub(crate) fn mounted(inner: &Inner) -> layerhold_sys::Result<BTreeMap<LayerId, PathBuf>> {
     if inner.driver().capabilities().stacking == Stacking::Copies {
-        return Ok(KernelMounts::default());
+        return Ok(BTreeMap::new());
     }
-    let home = inner.options.graph_root.join(inner.driver_name);
-    let mut mounts = KernelMounts {
-        is_visible: layerhold_sys::effective_user() == 0,
-        ..KernelMounts::default()
-    };
-    for mount in read_mounts()? {
-        let below = mount.mount_point.strip_prefix(&home).ok();
-        // HOME/ID/merged; what lies deeper was mounted by whoever uses the layer.
-        let mut parts = below.into_iter().flatten();
-        let id = parts.next().and_then(|id| id.to_str()?.parse().ok());
-        if let (Some(id), 1) = (id, parts.count()) {
-            mounts.layers.insert(id, mount.mount_point);
-        }
-    }
-    Ok(mounts)
+    let home = home(inner);
+    let mounts = read_mounts()?;
+    Ok(mounts
+        .iter()
+        .filter_map(|mount| layer_at(&home, mount))
+        .collect())
 }
 
-impl Inner {
-    /// Tells whether a counted mount is there as far as can be told. Drivers that show a layer's own tree have nothing mounted:
-    /// their count is right as long as the tree is there.
-    pub(crate) fn may_be_mounted(&self, path: &std::path::Path, kernel: &KernelMounts) -> bool {
-        if self.driver().capabilities().stacking == Stacking::Copies {
-            return layerhold_sys::Dir::open_ambient(path).is_ok();
-        }
-        !kernel.is_visible
-            || layerhold_sys::mount::is_mount_point(path)
-                .unwrap_or_else(|error| !error.is_not_found())
+/// Finds the layers that are mounted in any mount namespace, as far as this process can look into them.
+pub(crate) fn mounted_anywhere(inner: &Inner) -> layerhold_sys::Result<BTreeMap<LayerId, PathBuf>> {
+    let mut found = BTreeMap::new();
+    if inner.driver().capabilities().stacking == Stacking::Copies {
+        return Ok(found);
     }
+    let home = home(inner);
+    let _coverage = visit_mounts_everywhere(&mut |mount| {
+        found.extend(layer_at(&home, mount));
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
+}
+
+fn home(inner: &Inner) -> PathBuf {
+    inner.options.graph_root.join(inner.driver_name)
+}
+
+/// The layer whose mount point this is: HOME/ID/merged. What lies deeper was mounted by users of the layer.
+fn layer_at(home: &Path, mount: &MountInfo) -> Option<(LayerId, PathBuf)> {
+    let mut below = mount.mount_point.strip_prefix(home).ok()?.iter();
+    let id = below.next()?.to_str()?.parse().ok()?;
+    (below.count() == 1).then(|| (id, mount.mount_point.clone()))
 }

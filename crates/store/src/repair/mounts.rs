@@ -6,17 +6,15 @@ use layerhold_ids::LayerId;
 
 use super::Repair;
 use super::error::RepairError;
-use crate::check::mounted;
+use crate::check::{mounted, mounted_anywhere};
 
 impl Repair<'_> {
-    /// Forgets a count, if the layer still is not mounted there.
+    /// Forgets a count, if the layer still is mounted nowhere.
     pub(super) fn forget_mount(&self, layer: &LayerId, path: &Path) -> Result<(), RepairError> {
         let layers = self.inner.lock_layers_as_they_are()?;
         let mut counts = self.inner.mounts.write(&layers)?;
-        let kernel = mounted(self.inner)?;
-        let is_stale = counts.get(layer).is_some_and(|mount| mount.path == path)
-            && !self.inner.may_be_mounted(path, &kernel);
-        if is_stale {
+        let counted = counts.get(layer).filter(|mount| mount.path == path);
+        if !self.inner.stale(counted.into_iter().collect())?.is_empty() {
             counts.set(layer, path, 0)?;
         }
         Ok(())
@@ -26,8 +24,7 @@ impl Repair<'_> {
     pub(super) fn count_mount(&self, layer: &LayerId) -> Result<(), RepairError> {
         let layers = self.inner.lock_layers_as_they_are()?;
         let mut counts = self.inner.mounts.write(&layers)?;
-        let kernel = mounted(self.inner)?;
-        if let Some(path) = kernel.layers.get(layer)
+        if let Some(path) = mounted(self.inner)?.get(layer)
             && counts.get(layer).is_none()
         {
             counts.set(layer, path, 1)?;
@@ -35,11 +32,11 @@ impl Repair<'_> {
         Ok(())
     }
 
-    /// Counts all mounts from the kernel's table, in place of a file that cannot be understood.
+    /// Counts all mounts from the kernel's tables, in place of a file that cannot be understood.
     pub(super) fn count_all_mounts(&self) -> Result<(), RepairError> {
         let layers = self.inner.lock_layers_as_they_are()?;
         let mut counts = self.inner.mounts.write_anew(&layers)?;
-        for (layer, path) in mounted(self.inner)?.layers {
+        for (layer, path) in mounted_anywhere(self.inner)? {
             let is_known = matches!(crate::lookup::by_id(&layers, layer.as_str()), Ok(Some(_)));
             if is_known && counts.get(&layer).is_none() {
                 counts.set(&layer, &path, 1)?;

@@ -149,13 +149,13 @@ fn flush(
 /// Refuses a layer whose files are seen through a mount, its own or that of a layer above: the kernel does not take their being
 /// exchanged well.
 fn refuse_mounted(inner: &Inner, layers: &Locked<Layer>, layer: &LayerId) -> Result<(), DiffError> {
-    for mount in inner.mounts.read()? {
-        let is_mounted = || inner.is_really_mounted(&mount.path).unwrap_or(true);
-        if stands_on(layers, &mount.layer, layer) && is_mounted() {
-            return Err(Conflict::LayerMounted { layer: mount.layer }.into());
-        }
+    let mut mounts = inner.mounts.read()?;
+    mounts.retain(|mount| stands_on(layers, &mount.layer, layer));
+    let stale = inner.stale(mounts.clone())?;
+    match mounts.into_iter().find(|mount| !stale.contains(mount)) {
+        Some(mount) => Err(Conflict::LayerMounted { layer: mount.layer }.into()),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Whether a layer is another one or somewhere above it.

@@ -32,6 +32,7 @@ mod locks;
 mod lookups;
 mod lost_records;
 mod mapped;
+mod mount_namespaces;
 mod mounting;
 mod mounting_at_once;
 mod names;

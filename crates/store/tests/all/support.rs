@@ -120,6 +120,15 @@ pub(crate) fn age(dir: &Path) {
     dir.set_modified(std::time::UNIX_EPOCH).unwrap();
 }
 
+/// Unmounts a layer without telling the store. Namespaces that other tests make at this moment have copies of the mount, which
+/// go with its directory.
+pub(crate) fn unmount_outside(path: &Path) {
+    let unmounted = std::process::Command::new("umount").arg(path).status();
+    assert!(unmounted.unwrap().success());
+    std::fs::remove_dir(path).unwrap();
+    std::fs::create_dir(path).unwrap();
+}
+
 /// What is left in temporary areas.
 pub(crate) fn leftovers(place: &Place) -> Vec<String> {
     let mut found = Vec::new();
