@@ -9,12 +9,14 @@
 //! Without a record those look like garbage. They are none as long as this cannot be ruled out. Records below a run root do not
 //! outlive the machine, so a directory of a container that is older than that is nothing of a running one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use layerhold_ids::{LayerId, is_canonical_id};
 use layerhold_sys::{Dir, PathError, Stat, boot_time};
 
-use crate::check::mounted;
+use crate::check::{home_of_mounts, mounted_anywhere};
 use crate::inner::Inner;
 use crate::layout::USER_DATA;
 
@@ -22,7 +24,10 @@ use crate::layout::USER_DATA;
 #[derive(Debug, Default)]
 pub(crate) struct Strangers {
     container_dirs: BTreeSet<String>,
-    mounted: BTreeSet<LayerId>,
+    /// Where the driver mounts layers.
+    home: Option<PathBuf>,
+    /// The layers that are mounted, in whatever mount namespace; `None` when that cannot be told. Looked for when asked for.
+    mounted: OnceLock<Option<BTreeMap<LayerId, PathBuf>>>,
 }
 
 impl Inner {
@@ -47,7 +52,8 @@ impl Inner {
         }
         Ok(Strangers {
             container_dirs,
-            mounted: mounted(self)?.layers.into_keys().collect(),
+            home: home_of_mounts(self),
+            mounted: OnceLock::new(),
         })
     }
 }
@@ -60,7 +66,15 @@ impl Strangers {
 
     /// Tells whether contents without a record may be a stranger's. Which layer a container has that is not known cannot be told.
     pub(crate) fn may_have_layer(&self, id: &LayerId) -> bool {
-        !self.container_dirs.is_empty() || self.mounted.contains(id)
+        !self.container_dirs.is_empty() || self.may_be_mounted(id)
+    }
+
+    fn may_be_mounted(&self, id: &LayerId) -> bool {
+        let Some(home) = &self.home else { return false };
+        let mounted = self.mounted.get_or_init(|| mounted_anywhere(home).ok());
+        mounted
+            .as_ref()
+            .is_none_or(|layers| layers.contains_key(id))
     }
 }
 

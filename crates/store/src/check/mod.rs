@@ -46,7 +46,7 @@ pub use error::CheckError;
 pub(crate) use items::twin;
 use look::Look;
 pub(crate) use look::{Remade, text};
-pub(crate) use mounts::{mounted, mounted_anywhere};
+pub(crate) use mounts::{home_of_mounts, mounted, mounted_anywhere};
 pub use options::{CheckDepth, CheckOptions};
 pub use report::{CheckReport, Containers, Finding, Remedy, Removable, Removal, Subject};
 pub use verdict::Verdict;

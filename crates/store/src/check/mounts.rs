@@ -57,10 +57,9 @@ pub(super) fn check(look: &Look<'_>) -> Result<Vec<Finding>, CheckError> {
 
 /// Finds the layers that are mounted in the mount namespace of this process, and where.
 pub(crate) fn mounted(inner: &Inner) -> layerhold_sys::Result<BTreeMap<LayerId, PathBuf>> {
-    if inner.driver().capabilities().stacking == Stacking::Copies {
+    let Some(home) = home_of_mounts(inner) else {
         return Ok(BTreeMap::new());
-    }
-    let home = home(inner);
+    };
     let mounts = read_mounts()?;
     Ok(mounts
         .iter()
@@ -68,22 +67,21 @@ pub(crate) fn mounted(inner: &Inner) -> layerhold_sys::Result<BTreeMap<LayerId, 
         .collect())
 }
 
-/// Finds the layers that are mounted in any mount namespace, as far as this process can look into them.
-pub(crate) fn mounted_anywhere(inner: &Inner) -> layerhold_sys::Result<BTreeMap<LayerId, PathBuf>> {
+/// Finds the layers that are mounted below a [home](home_of_mounts) in any mount namespace, as far as this process can look into
+/// them.
+pub(crate) fn mounted_anywhere(home: &Path) -> layerhold_sys::Result<BTreeMap<LayerId, PathBuf>> {
     let mut found = BTreeMap::new();
-    if inner.driver().capabilities().stacking == Stacking::Copies {
-        return Ok(found);
-    }
-    let home = home(inner);
     let _coverage = visit_mounts_everywhere(&mut |mount| {
-        found.extend(layer_at(&home, mount));
+        found.extend(layer_at(home, mount));
         ControlFlow::Continue(())
     })?;
     Ok(found)
 }
 
-fn home(inner: &Inner) -> PathBuf {
-    inner.options.graph_root.join(inner.driver_name)
+/// The directory below which the driver mounts layers; `None` for drivers that show a layer's own tree.
+pub(crate) fn home_of_mounts(inner: &Inner) -> Option<PathBuf> {
+    let mounts = inner.driver().capabilities().stacking != Stacking::Copies;
+    mounts.then(|| inner.options.graph_root.join(inner.driver_name))
 }
 
 /// The layer whose mount point this is: HOME/ID/merged. What lies deeper was mounted by users of the layer.

@@ -6,7 +6,7 @@ use layerhold_ids::LayerId;
 
 use super::Repair;
 use super::error::RepairError;
-use crate::check::{mounted, mounted_anywhere};
+use crate::check::{home_of_mounts, mounted, mounted_anywhere};
 
 impl Repair<'_> {
     /// Forgets a count, if the layer still is mounted nowhere.
@@ -36,7 +36,10 @@ impl Repair<'_> {
     pub(super) fn count_all_mounts(&self) -> Result<(), RepairError> {
         let layers = self.inner.lock_layers_as_they_are()?;
         let mut counts = self.inner.mounts.write_anew(&layers)?;
-        for (layer, path) in mounted_anywhere(self.inner)? {
+        let Some(home) = home_of_mounts(self.inner) else {
+            return Ok(());
+        };
+        for (layer, path) in mounted_anywhere(&home)? {
             let is_known = matches!(crate::lookup::by_id(&layers, layer.as_str()), Ok(Some(_)));
             if is_known && counts.get(&layer).is_none() {
                 counts.set(&layer, &path, 1)?;
