@@ -72,8 +72,7 @@ impl Area {
     }
 
     fn make_as(staging: &Dir, name: OsString) -> Result<Option<Self>, PathError> {
-        staging.create_dir(&name, PRIVATE_MODE)?;
-        let dir = staging.open_dir(&name)?;
+        let dir = staging.create_plain_dir(&name, PRIVATE_MODE)?;
         let Some(lock) = StagingLock::try_lock(&dir, STAGING_LOCK.as_ref())? else {
             return Ok(None);
         };

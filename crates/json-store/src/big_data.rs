@@ -178,7 +178,7 @@ fn create_data_dir(options: &Options, id: &str, durability: Durability) -> Resul
         return Ok(dir);
     }
     let all = Dir::create_ambient_all(&options.data_dir, DIR_MODE)?;
-    let dir = all.ensure_dir(id, DIR_MODE)?;
+    let dir = all.ensure_plain_dir(id, DIR_MODE)?;
     if durability == Durability::Durable {
         options.io.sync_dir(&all)?;
     }

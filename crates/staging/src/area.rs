@@ -140,10 +140,8 @@ impl TempArea {
         let bytes = lock.name().as_bytes();
         let area = bytes.strip_prefix(LOCK_PREFIX.as_bytes()).unwrap_or(bytes);
         let dir_name = joined(DIR_PREFIX, OsStr::from_bytes(area));
-        let made = root
-            .create_dir(&dir_name, DIR_MODE)
-            .and_then(|()| root.open_dir(&dir_name));
-        match made {
+        // What is staged must not inherit what a directory above passes on.
+        match root.create_plain_dir(&dir_name, DIR_MODE) {
             Ok(dir) => Ok(Self {
                 root: root.clone(),
                 dir,

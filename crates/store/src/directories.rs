@@ -178,8 +178,8 @@ impl Inner {
 
 fn user_data_below(parent: &Dir, id: &OsStr) -> Result<Dir, DirectoryError> {
     Ok(parent
-        .ensure_dir(id, DIR_MODE)?
-        .ensure_dir(USER_DATA, DIR_MODE)?)
+        .ensure_plain_dir(id, DIR_MODE)?
+        .ensure_plain_dir(USER_DATA, DIR_MODE)?)
 }
 
 /// Refuses names that lead out of the directory. What is below belongs to the caller, links included; they are

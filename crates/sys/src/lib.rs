@@ -28,6 +28,7 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+mod acl;
 mod ambient;
 mod attributes;
 mod copy;
@@ -66,6 +67,7 @@ mod waiting_child;
 pub mod xattr;
 mod xattrat;
 
+pub use acl::{Inherited, has_default_acl, remove_acl_at, remove_acls};
 pub use ambient::{canonical_ambient, lstat_ambient, open_ambient_file, stat_ambient};
 pub use attributes::{SetTime, Times, set_file_mode, set_file_owner, set_file_times};
 pub use copy::{Copier, CopyMethod, copy_contents};

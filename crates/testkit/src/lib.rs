@@ -42,6 +42,7 @@
     reason = "tests stand outside the library's rules: they read the environment, print skips and check files by themselves"
 )]
 
+mod acl;
 mod child;
 mod fault;
 mod filesystem;
@@ -53,6 +54,7 @@ mod require;
 mod tar_builder;
 mod tree;
 
+pub use acl::{DEFAULT_ACL, generous_acl};
 pub use child::{Child, ChildRole, ChildSpec, child_role};
 pub use fault::{Fault, FaultIo, Operation};
 pub use filesystem::{Filesystem, FilesystemKind, scratch};

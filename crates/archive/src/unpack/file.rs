@@ -6,7 +6,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use layerhold_sys::{
-    Create, FileType, OpenOptions, set_file_mode, set_file_owner, set_file_times, stat_file,
+    Create, FileType, OpenOptions, remove_acls, set_file_mode, set_file_owner, set_file_times,
+    stat_file,
 };
 
 use crate::entry_path::shown;
@@ -93,6 +94,9 @@ impl Unpacker {
             other => other,
         }
         .map_err(|source| refused(path, source))?;
+        if self.parents.inherits() {
+            remove_acls(&file).map_err(|source| refused(path, source))?;
+        }
         // The umask, a set-group-id directory or a default ACL may have changed
         // what was asked for; asking costs less than setting it again.
         let stat = stat_file(&file).map_err(|source| refused(path, source))?;

@@ -2,7 +2,9 @@
 
 use std::ffi::OsStr;
 
-use layerhold_sys::{Dir, FileType, NodeKind, PathError, make_device, xattr};
+use layerhold_sys::{
+    Dir, FileType, NodeKind, PathError, Stat, make_device, remove_acl_at, remove_acls, xattr,
+};
 use layerhold_tar_format::{EntryKind, Header};
 
 use crate::entry_path::{clean_into, os, shown, split};
@@ -13,6 +15,17 @@ use crate::unpack::{UnpackError, Whiteouts};
 /// Restrictive modes of directories come last: who is not root could not create
 /// anything below a directory without them.
 pub(super) const OWNER_BITS: u32 = 0o700;
+
+/// What was where a directory was to be made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// Nothing that still is there or matters.
+    Nothing,
+    /// A directory, which stays.
+    Directory,
+    /// An overlay whiteout, which was removed.
+    Whiteout,
+}
 
 impl Unpacker {
     /// Makes something by name, and anew if something else is in its way.
@@ -53,6 +66,9 @@ impl Unpacker {
         self.make(path, &place.dir, name, incoming, || {
             place.dir.make_node(name, kind, place.wanted.mode, device)
         })?;
+        if self.parents.inherits() {
+            remove_acl_at(&place.dir, name).map_err(|source| refused(path, source))?;
+        }
         self.settle_by_name(path, name, place)
     }
 
@@ -91,11 +107,11 @@ impl Unpacker {
 
     pub(super) fn directory(&mut self, path: &[u8], name: &OsStr, place: Place<'_>) -> Result<()> {
         let mode = place.wanted.mode | OWNER_BITS;
-        let mut replaced_whiteout = false;
+        let mut found = Found::Nothing;
         match place.dir.create_dir(name, mode) {
             Ok(()) => {}
             Err(error) if error.already_exists() => {
-                replaced_whiteout = self.make_room_for_directory(path, name, &place, mode)?;
+                found = self.make_room_for_directory(path, name, &place, mode)?;
             }
             Err(source) => return Err(refused(path, source)),
         }
@@ -103,7 +119,12 @@ impl Unpacker {
             .dir
             .open_dir(name)
             .map_err(|source| refused(path, source))?;
-        if replaced_whiteout && let Whiteouts::Overlay(namespace) = self.options.whiteouts {
+        if self.parents.inherits() && found != Found::Directory {
+            remove_acls(&made).map_err(|source| refused(path, source))?;
+        }
+        if found == Found::Whiteout
+            && let Whiteouts::Overlay(namespace) = self.options.whiteouts
+        {
             // What the whiteout hid must stay hidden behind the directory.
             xattr::set(&made, namespace.opaque_attribute(), b"y")
                 .map_err(|source| refused(path, source))?;
@@ -114,28 +135,31 @@ impl Unpacker {
         Ok(())
     }
 
-    /// A directory merges with one that is there and replaces anything else;
-    /// tells whether that was an overlay whiteout.
+    /// A directory merges with one that is there and replaces anything else.
     fn make_room_for_directory(
         &mut self,
         path: &[u8],
         name: &OsStr,
         place: &Place<'_>,
         mode: u32,
-    ) -> Result<bool> {
+    ) -> Result<Found> {
         let there = place
             .dir
             .stat(name)
             .map_err(|source| refused(path, source))?;
         if there.is_some_and(|stat| stat.is_dir()) {
-            return Ok(false);
+            return Ok(Found::Directory);
         }
         let removed = self.clear_way(path, &place.dir, name, FileType::Dir)?;
         place
             .dir
             .create_dir(name, mode)
             .map_err(|source| refused(path, source))?;
-        Ok(removed.is_some_and(|stat| stat.file_type() == FileType::CharDevice && stat.rdev == 0))
+        let is_whiteout = |stat: Stat| stat.file_type() == FileType::CharDevice && stat.rdev == 0;
+        Ok(match removed.is_some_and(is_whiteout) {
+            true => Found::Whiteout,
+            false => Found::Nothing,
+        })
     }
 
     /// Owner and mode of a directory that was just made or merged.

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use layerhold_sys::{Dir, PathError};
+use layerhold_sys::{Dir, PathError, has_default_acl, remove_acls};
 
 use crate::entry_path::{os, split};
 
@@ -52,20 +52,29 @@ pub(crate) struct Parents {
     root: Dir,
     /// Owner of directories that no entry describes, where it is not the creator's.
     implied_owner: Option<(u32, u32)>,
+    /// Whether one of the directories entered passes an access control list on.
+    inherits: bool,
     open: HashMap<Vec<u8>, Dir>,
     last_path: Vec<u8>,
     last: Dir,
 }
 
 impl Parents {
-    pub(crate) fn new(root: &Dir, implied_owner: Option<(u32, u32)>) -> Self {
-        Self {
+    pub(crate) fn new(root: &Dir, implied_owner: Option<(u32, u32)>) -> Result<Self, PathError> {
+        Ok(Self {
+            inherits: has_default_acl(root)?,
             root: root.clone(),
             implied_owner,
             open: HashMap::new(),
             last_path: Vec::new(),
             last: root.clone(),
-        }
+        })
+    }
+
+    /// Whether what is made may have an access control list that the archive does not ask for: one of the directories that
+    /// were there before passes it on. Those of the archive get their own in the end, when nothing is made in them any more.
+    pub(crate) fn inherits(&self) -> bool {
+        self.inherits
     }
 
     pub(crate) fn root(&self) -> &Dir {
@@ -115,7 +124,14 @@ impl Parents {
             let length = rest.iter().position(|&byte| byte == b'/');
             let end = start + length.unwrap_or(rest.len());
             let prefix = path.get(..end).unwrap_or(path);
-            dir = self.step(&dir, prefix, missing)?;
+            dir = match self.step(&dir, prefix)? {
+                Some(found) => {
+                    self.inherits |= has_default_acl(&found)?;
+                    found
+                }
+                None if missing == Missing::Create => self.create(&dir, prefix)?,
+                None => return Err(not_found(&dir, prefix).into()),
+            };
             self.remember(prefix, dir.clone());
             done = end;
         }
@@ -134,17 +150,17 @@ impl Parents {
         (self.root.clone(), 0)
     }
 
-    /// Opens the last component of `path`; `dir` is what the rest of it leads to.
-    fn step(&self, dir: &Dir, path: &[u8], missing: Missing) -> Result<Dir, EnterError> {
+    /// Opens the last component of `path`; `dir` is what the rest of it leads to. `None` if there is nothing.
+    fn step(&self, dir: &Dir, path: &[u8]) -> Result<Option<Dir>, EnterError> {
         let name = os(split(path).1);
         match dir.open_dir(name) {
-            Ok(found) => Ok(found),
-            Err(error) if error.is_not_found() && missing == Missing::Create => {
-                Ok(self.create(dir, path)?)
-            }
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.is_not_found() => Ok(None),
             // Something that is no directory, a link perhaps: let the kernel
             // follow it, with the root of the tree as its root.
-            Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => self.follow(path),
+            Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
+                self.follow(path).map(Some)
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -165,6 +181,9 @@ impl Parents {
             _ => {}
         }
         let made = dir.open_dir(name)?;
+        if self.inherits {
+            remove_acls(&made)?;
+        }
         let stat = made.stat_self()?;
         if let Some((uid, gid)) = self.implied_owner
             && (stat.uid, stat.gid) != (uid, gid)
@@ -176,4 +195,9 @@ impl Parents {
         }
         Ok(made)
     }
+}
+
+fn not_found(dir: &Dir, path: &[u8]) -> PathError {
+    let path = dir.path().join(os(split(path).1));
+    PathError::new("open directory", path, std::io::ErrorKind::NotFound.into())
 }

@@ -118,7 +118,7 @@ impl Unpacker {
         let applies = options.whiteouts == Whiteouts::Apply;
         let put = (applies && has_content).then(PutPaths::default);
         Ok(Self {
-            parents: Parents::new(root, implied_owner),
+            parents: Parents::new(root, implied_owner)?,
             options,
             put,
             deferred: Deferred::default(),

@@ -1,5 +1,6 @@
 //! The cases, by what they are about.
 
+mod acls;
 mod contents;
 mod differences;
 mod lifecycle;
@@ -93,4 +94,7 @@ cases! { $;
         root_owners_imported_under_maps,
         root_owners_rewritten,
         root_owners_shifted;
+    acls:
+        root_lists_above_the_store_are_not_inherited,
+        root_lists_of_the_image_are_not_passed_on;
 }

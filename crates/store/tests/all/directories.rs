@@ -3,7 +3,9 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use layerhold::{ContainerSpec, DirectoryError, ErrorKind};
+use layerhold::{BigDataItem, ContainerSpec, DirectoryError, ErrorKind};
+use layerhold_sys::{Dir, xattr};
+use layerhold_testkit::{Blame, DEFAULT_ACL, generous_acl, skip};
 
 use crate::support::{Place, image, small_tar};
 
@@ -42,6 +44,52 @@ fn directories_are_made_for_known_items_only() {
     let error = place.store.image_directory("nosuch").unwrap_err();
     assert_eq!(error.kind(), Some(ErrorKind::ImageUnknown));
     assert!(!place.graph("vfs-images/nosuch").exists());
+}
+
+#[test]
+fn data_inherits_no_access_list() {
+    let place = Place::new();
+    drop(image(&place.store, "image", &small_tar()));
+    let mut tx = place.store.begin().unwrap();
+    let spec = ContainerSpec::new().name("box");
+    let early = tx.create_container(spec).unwrap();
+    tx.commit().unwrap();
+    let run = place.run("vfs-containers");
+    std::fs::create_dir_all(&run).unwrap();
+    for above in [
+        place.graph("vfs-containers"),
+        place.graph("vfs-images"),
+        run,
+    ] {
+        let above = Dir::open_ambient(above).unwrap();
+        match xattr::set(&above, DEFAULT_ACL, &generous_acl()) {
+            Err(error) if error.is_unsupported() => {
+                return skip("no access control lists here", Blame::Kernel).unwrap_or_default();
+            }
+            other => other.unwrap(),
+        }
+    }
+    let item = || BigDataItem::new("k", "v");
+    place.store.set_container_data("box", item()).unwrap();
+    let mut tx = place.store.begin().unwrap();
+    let spec = ContainerSpec::new().name("late").big_data(item());
+    let late = tx.create_container(spec).unwrap();
+    tx.commit().unwrap();
+    let mut made = vec![
+        place.store.container_directory("late").unwrap(),
+        place.store.container_run_directory("late").unwrap(),
+        place.store.image_directory("image").unwrap(),
+    ];
+    for container in [&early, &late] {
+        let dir = place.graph("vfs-containers").join(container.id().as_str());
+        made.extend([dir.join("k"), dir]);
+    }
+    for path in made {
+        let dir = Dir::open_ambient(path.parent().unwrap()).unwrap();
+        let set = xattr::list_at(&dir, path.file_name().unwrap()).unwrap();
+        let mut set = set.iter().filter_map(|name| name.to_str());
+        assert!(!set.any(|name| name.starts_with("system.")), "{path:?}");
+    }
 }
 
 #[test]
