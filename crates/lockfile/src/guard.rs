@@ -61,6 +61,17 @@ impl ReadGuard {
         }
     }
 
+    /// Whether the lock file was written to after a moment, by its modification time: a write was recorded, or something touched it.
+    /// Where there is no lock file, nothing did. Unlike the token this depends on clocks.
+    ///
+    /// Go: `LockFile.TouchedSince`.
+    pub fn touched_since(&self, when: SystemTime) -> Result<bool, TokenError> {
+        match &self.lock {
+            Some(lock) => touched_since(&self.shared.path, lock, when),
+            None => Ok(false),
+        }
+    }
+
     /// Whether a lock is really held.
     #[must_use]
     pub fn protection(&self) -> Protection {
@@ -89,6 +100,11 @@ impl WriteGuard {
     /// The token of the last write.
     pub fn token(&self) -> Result<Token, TokenError> {
         read_token(&self.shared.path, &self.lock)
+    }
+
+    /// Whether the lock file was written to after a moment; see [`ReadGuard::touched_since`].
+    pub fn touched_since(&self, when: SystemTime) -> Result<bool, TokenError> {
+        touched_since(&self.shared.path, &self.lock, when)
     }
 
     /// Announces a change of the protected data, and returns the token that
@@ -140,6 +156,15 @@ impl WriteGuard {
     pub fn path(&self) -> &Path {
         &self.shared.path
     }
+}
+
+fn touched_since(path: &Path, lock: &RecordLock, when: SystemTime) -> Result<bool, TokenError> {
+    let failed = |source| TokenError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let touched = lock.file().metadata().and_then(|file| file.modified());
+    Ok(touched.map_err(failed)? > when)
 }
 
 fn read_token(path: &Path, lock: &RecordLock) -> Result<Token, TokenError> {

@@ -21,15 +21,17 @@ pub enum ErrorKind {
     ImageUnknown,
     /// No layer of that ID, name or prefix.
     LayerUnknown,
-    /// The parent that a layer's record names has no record.
+    /// The parent that a layer's record names has no record. No error of this library is of that kind: such a layer is told to
+    /// be unknown where it is needed, and found by a check.
     ParentUnknown,
     /// The ID asked for a new item is taken.
     DuplicateId,
     /// A name asked for a new item is taken.
     DuplicateName,
-    /// A read-only store gives one name to several images.
+    /// A read-only store gives one name to several images. No error of this library is of that kind: the names are put right in
+    /// memory.
     DuplicateImageNames,
-    /// A read-only store gives one name to several layers.
+    /// A read-only store gives one name to several layers; as for images.
     DuplicateLayerNames,
     /// The image has a container.
     ImageUsedByContainer,

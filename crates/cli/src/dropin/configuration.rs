@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use layerhold_config::Config;
 use serde::Serialize;
 
-use super::AloneCall;
 use super::output::json_line;
+use super::{AloneCall, FAILED, words};
 use crate::failure::{Failure, stream};
 use crate::options::{Given, by_configuration};
 
@@ -51,7 +51,17 @@ pub(crate) fn run(call: &mut AloneCall<'_, '_>) -> Result<u8, Failure> {
         let name = "CONTAINERS_STORAGE_CONF".to_owned();
         environment.variables.insert(name, file.clone());
     }
-    let config = environment.configuration()?;
+    let config = match environment.configuration() {
+        Ok(config) => config,
+        // To the Go tool this is a store that cannot be opened, which it tells on standard output.
+        Err(failure) if call.operands.is_empty() => {
+            let text = words::text(failure);
+            let line = format_args!("error initializing: {text}");
+            call.streams.line(line).map_err(stream)?;
+            return Ok(FAILED);
+        }
+        Err(failure) => return Err(failure),
+    };
     for warning in &config.warnings {
         call.streams.note(warning).map_err(stream)?;
     }

@@ -132,9 +132,13 @@ fn root_peer_broken_configurations_are_told_alike() {
             // 1.43 has said so before, in words of its own.
             assert!(out.contains("error initializing: "), "{text}: {out}");
         }
-        let out = conf.run(DROPIN, &["layers"]).stdout;
-        let out = String::from_utf8_lossy(&out).into_owned();
-        assert!(out.contains(&conf.path("storage.conf")), "{out}");
+        for command in ["layers", "config"] {
+            let ran = conf.run(DROPIN, &[command]);
+            let out = String::from_utf8_lossy(&ran.stdout).into_owned();
+            assert!(out.starts_with("error initializing: "), "{out}");
+            assert!(out.contains(&conf.path("storage.conf")), "{out}");
+            assert_eq!((ran.code, &*ran.stderr), (Some(1), &b""[..]));
+        }
         let ran = conf.run(PEOPLE, &["layers"]);
         assert_eq!(ran.code, Some(1));
         // With both roots on the command line nobody needs the file.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use layerhold_lockfile::LockFile;
 use layerhold_testkit::scratch;
@@ -111,4 +112,24 @@ fn guards_can_be_stored_and_sent() {
     assert!(lock.try_read().unwrap().is_none());
     drop(guard);
     assert!(lock.try_read().unwrap().is_some());
+}
+
+#[test]
+fn a_lock_file_was_touched_since_when_it_was_written() {
+    let place = scratch();
+    let path = place.path().join("x.lock");
+    let lock = LockFile::new(&path).unwrap();
+    let guard = lock.write().unwrap();
+    guard.record_write().unwrap();
+    let written = std::fs::metadata(&path).unwrap().modified().unwrap();
+    let moment = Duration::from_nanos(1);
+    assert!(guard.touched_since(written - moment).unwrap());
+    assert!(!guard.touched_since(written).unwrap());
+    drop(guard);
+    let later = written + Duration::from_secs(5);
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    file.set_modified(later).unwrap();
+    let guard = lock.read().unwrap();
+    assert!(guard.touched_since(later - moment).unwrap());
+    assert!(!guard.touched_since(later + moment).unwrap());
 }
