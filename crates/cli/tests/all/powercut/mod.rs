@@ -47,10 +47,13 @@ impl Session {
         let fixtures = Fixtures::make(&self.disk.kept("fixtures"), WORKERS, self.seed);
         self.disk.mount();
         let store = Store::new(self.disk.path(), self.disk.kept("run"), &self.driver);
-        let cuts = self.work(count, &store, &fixtures);
+        // A store that is there, so that a killed command leaves one.
+        if let Err(why) = store.list("layers") {
+            return vec![why];
+        }
+        let (cuts, mut failures) = self.work(count, &store, &fixtures);
         self.disk.unmount();
         let scratch = self.disk.kept("scratch");
-        let mut failures = Vec::new();
         for (number, cut) in cuts.iter().enumerate() {
             let what = format!("seed {}, cut {number}", self.seed);
             if let Err(why) = self.disk.mount_copy(&cut.copy) {
@@ -68,8 +71,8 @@ impl Session {
         failures
     }
 
-    /// Cuts while the workers work.
-    fn work(&self, count: usize, store: &Store, fixtures: &Fixtures) -> Vec<Cut> {
+    /// Cuts while the workers work; returns what went wrong with them too.
+    fn work(&self, count: usize, store: &Store, fixtures: &Fixtures) -> (Vec<Cut>, Vec<String>) {
         let mut random = Random::new(self.seed);
         let histories: [History; WORKERS] = Default::default();
         let stop = AtomicBool::new(false);
@@ -101,10 +104,10 @@ impl Session {
                 })
                 .collect();
             stop.store(true, Ordering::Relaxed);
-            for worker in workers {
-                worker.join().unwrap().unwrap();
-            }
-            cuts
+            let outcomes = workers.into_iter().map(|worker| worker.join().unwrap());
+            let failures = outcomes.filter_map(Result::err);
+            let failures = failures.map(|why| format!("seed {}: {why}", self.seed));
+            (cuts, failures.collect())
         })
     }
 }
@@ -123,8 +126,15 @@ fn cuts(kind: FilesystemKind, driver: &str, seed: u64, count: usize) -> Option<V
             driver: driver.to_owned(),
             seed,
         };
-        failures.extend(session.cuts(left.min(CUTS)));
-        left -= left.min(CUTS);
+        let now = left.min(CUTS);
+        failures.extend(session.cuts(now));
+        left -= now;
+        println!(
+            "{} {driver}: {} cuts, {} failures, last seed {seed}",
+            kind.name(),
+            count - left,
+            failures.len()
+        );
         seed += 1;
     }
     Some(failures)
