@@ -24,10 +24,10 @@ use crate::contents::OverlayContents;
 use crate::core::Core;
 use crate::diff::NativeDiff;
 use crate::flaws;
-use crate::mounting::{Shift, make_mount_point, mount, mount_point, view, will_do};
+use crate::mounting::{MAX_DEPTH, Shift, make_mount_point, mount, mount_point, view, will_do};
 use crate::names::{DIFF, WORK};
 use crate::remap::{Remap, remap};
-use crate::removal::{put_back, remove};
+use crate::removal::{put_back, remove, set_aside};
 use crate::stack::{Below, Contents};
 use crate::staged::{OverlayStaged, OverlayTarget};
 use crate::staging_dirs::{Pulls, abandoned, prune, recover};
@@ -49,6 +49,7 @@ impl Driver for OverlayDriver {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities::new(Stacking::References)
+            .with_max_depth(MAX_DEPTH)
             .with_native_diff(self.core.has_native_diff())
             .with_quotas(self.core.quota.is_some())
     }
@@ -78,6 +79,10 @@ impl Driver for OverlayDriver {
 
     fn remove(&self, id: &LayerId, trash: &mut Trash) -> Result<(), LayerError> {
         remove(&self.core, id, trash)
+    }
+
+    fn quarantine(&self, id: &LayerId) -> Result<PathBuf, LayerError> {
+        set_aside(&self.core, id)
     }
 
     fn exists(&self, id: &LayerId) -> Result<bool, LayerError> {

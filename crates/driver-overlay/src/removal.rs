@@ -4,12 +4,13 @@
 //! `link` file only, as good as before; if the rename fails, the link is made again.
 
 use std::ffi::OsStr;
+use std::path::PathBuf;
 
-use layerhold_driver::{LayerError, Trash};
+use layerhold_driver::{LayerError, Trash, quarantine};
 use layerhold_ids::LayerId;
 use layerhold_sys::{Dir, FileType, PathError, RenameHow, remove_tree, under_lock_on_purpose};
 
-use crate::additional::release_layer;
+use crate::additional::{refuse_external, release_layer};
 use crate::core::Core;
 use crate::homes::{Home, optional};
 use crate::layer::{LayerDir, read_link_file};
@@ -39,6 +40,22 @@ pub(crate) fn remove(core: &Core, id: &LayerId, trash: &mut Trash) -> Result<(),
         for link in &links {
             // The layer is still there, and so are those on top of it.
             drop(put_symlink(&dir, link, id));
+        }
+    }
+    moved
+}
+
+/// Moves a layer to the quarantine of its home.
+pub(crate) fn set_aside(core: &Core, id: &LayerId) -> Result<PathBuf, LayerError> {
+    let layer = core.homes.require_writable(id)?;
+    refuse_external(layer.dir())?;
+    unmount_unused(core, &layer)?;
+    let home = layer.home().writable()?;
+    let links = remove_links(&home, &layer)?;
+    let moved = quarantine(&layer.home().temp_root(), &home, id.as_str());
+    if moved.is_err() {
+        for link in &links {
+            drop(put_symlink(&home, link, id));
         }
     }
     moved

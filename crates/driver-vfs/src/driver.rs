@@ -7,7 +7,7 @@ use std::sync::Arc;
 use layerhold_driver::{
     Capabilities, CopyRules, DirContents, Driver, DriverConfig, DriverFactory, LayerContents,
     LayerError, LayerTarget, MountOptions, OpenError, RemapRequest, Stacking, StageRequest,
-    StagedLayer, SyncMode, Trash, Usage,
+    StagedLayer, SyncMode, Trash, Usage, quarantine,
 };
 use layerhold_ids::LayerId;
 use layerhold_sys::{Dir, FileType, RenameHow, remove_tree, tree_usage, under_lock_on_purpose};
@@ -91,6 +91,11 @@ impl Driver for VfsDriver {
             })?;
         }
         Ok(())
+    }
+
+    fn quarantine(&self, id: &LayerId) -> Result<PathBuf, LayerError> {
+        let home = self.homes.require_writable(id)?;
+        quarantine(&home.temp_root(), home.writable()?, id.as_str())
     }
 
     fn exists(&self, id: &LayerId) -> Result<bool, LayerError> {

@@ -22,6 +22,8 @@ pub struct Capabilities {
     pub quotas: bool,
     /// Whether [`Driver::list`](crate::Driver::list) can answer.
     pub listing: bool,
+    /// How many layers may be below one that is mounted, if there is a limit.
+    pub max_depth: Option<usize>,
 }
 
 impl Capabilities {
@@ -34,6 +36,7 @@ impl Capabilities {
             native_diff: false,
             quotas: false,
             listing: true,
+            max_depth: None,
         }
     }
 
@@ -48,6 +51,13 @@ impl Capabilities {
     #[must_use]
     pub const fn with_quotas(mut self, quotas: bool) -> Self {
         self.quotas = quotas;
+        self
+    }
+
+    /// Sets [`max_depth`](Self::max_depth).
+    #[must_use]
+    pub const fn with_max_depth(mut self, layers: usize) -> Self {
+        self.max_depth = Some(layers);
         self
     }
 

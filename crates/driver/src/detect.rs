@@ -12,6 +12,9 @@ use crate::registry::{OpenError, Registry};
 /// The order in which drivers are tried when the configuration names none.
 pub const PRIORITY: [&str; 4] = ["overlay", "btrfs", "zfs", "vfs"];
 
+/// Drivers of Go's library that keep contents in another form than those here.
+const OTHERS: [&str; 2] = ["btrfs", "zfs"];
+
 /// Opens the driver a store uses (Go: drivers/driver.go, `New`).
 ///
 /// 1. A requested name is opened, whatever is on disk.
@@ -20,9 +23,12 @@ pub const PRIORITY: [&str; 4] = ["overlay", "btrfs", "zfs", "vfs"];
 ///    unless the configuration's own list names it, though its directory counts as one.
 /// 3. Else the first driver of the priority list that works here is opened, then any registered one.
 ///
+/// A directory of `btrfs` or `zfs` counts as well where those are not registered, whatever the list: beside what they keep,
+/// another driver would begin an empty store.
+///
 /// # Errors
 ///
-/// [`OpenError::Several`], [`OpenError::NoneUsable`], or that of the driver that decided.
+/// [`OpenError::Several`], [`OpenError::OtherDriver`], [`OpenError::NoneUsable`], or that of the driver that decided.
 pub fn detect(
     requested: Option<&str>,
     config: &DriverConfig,
@@ -42,6 +48,7 @@ pub fn detect(
             return open_prior(name, &prior, config, registry);
         }
     }
+    refuse_others(&config.root, &prior, registry)?;
     for name in registry.names() {
         order.push(name);
     }
@@ -61,6 +68,7 @@ fn open_prior(
     config: &DriverConfig,
     registry: &Registry,
 ) -> Result<Arc<dyn Driver>, OpenError> {
+    refuse_others(&config.root, std::slice::from_ref(&name), registry)?;
     let driver = registry.open(name, config)?;
     if prior.len() > 1 {
         return Err(OpenError::Several {
@@ -71,7 +79,34 @@ fn open_prior(
     Ok(driver)
 }
 
-/// Lists the registered drivers that have something of their name below the graph root, whatever it holds.
+/// Refuses a store of a driver that is not registered.
+fn refuse_others(root: &Path, prior: &[&str], registry: &Registry) -> Result<(), OpenError> {
+    let is_known = |name: &str| registry.names().any(|known| known == name);
+    match prior.iter().find(|name| !is_known(name)) {
+        Some(name) => Err(OpenError::OtherDriver {
+            name: (*name).to_owned(),
+            root: root.to_owned(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a graph root of which only drivers that are not registered have kept something. Changes nothing.
+///
+/// # Errors
+///
+/// [`OpenError::OtherDriver`], or when the graph root cannot be read.
+pub fn refuse_other_drivers(root: &Path, registry: &Registry) -> Result<(), OpenError> {
+    let prior = prior_drivers(root, registry)?;
+    let mut known = registry.names();
+    if known.any(|name| prior.contains(&name)) {
+        return Ok(());
+    }
+    refuse_others(root, &prior, registry)
+}
+
+/// Lists the drivers that have something of their name below the graph root, whatever it holds: those that are registered, and those
+/// of Go's library that are not.
 ///
 /// # Errors
 ///
@@ -83,7 +118,9 @@ pub fn prior_drivers(root: &Path, registry: &Registry) -> Result<Vec<&'static st
         Err(error) => return Err(error.into()),
     };
     let mut found = Vec::new();
-    for name in registry.names() {
+    let known = |name: &str| registry.names().any(|known| known == name);
+    let others = OTHERS.into_iter().filter(|name| !known(name));
+    for name in registry.names().chain(others) {
         if dir.stat(name)?.is_some() {
             found.push(name);
         }

@@ -296,6 +296,19 @@ pub trait Driver: Send + Sync + Debug {
         Ok(None)
     }
 
+    /// Moves everything that is held of a layer to a place where no layers are looked for, for people to look at; returns that place.
+    /// Called as [`remove`](Self::remove) is, with the lock of the layers.
+    ///
+    /// # Errors
+    ///
+    /// When the layer is unknown or cannot be moved. It is where it was then.
+    fn quarantine(&self, _id: &LayerId) -> Result<PathBuf, LayerError> {
+        Err(LayerError::NotSupported {
+            driver: self.name(),
+            operation: "set layers aside",
+        })
+    }
+
     /// Tells whether any of the layers that the driver has listed below a layer is in a store that was named. `None` when it keeps no
     /// list (vfs), when that is damaged, or when it lists none.
     ///

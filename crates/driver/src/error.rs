@@ -124,7 +124,7 @@ pub enum LayerError {
     #[error("cannot erase removed layers")]
     Erase(#[source] layerhold_staging::CloseError),
     /// More layers than can be put together.
-    #[error("max depth exceeded")]
+    #[error("max depth exceeded: {layers} layers are below layer {id}, and {limit} can be mounted")]
     MaxDepth {
         /// The layer.
         id: LayerId,

@@ -39,6 +39,7 @@ pub mod fallback;
 mod flaw;
 mod mount;
 mod option;
+mod quarantine;
 mod registry;
 mod remap;
 mod size;
@@ -59,13 +60,14 @@ pub use copy::{
     COPY_TARGET_MODE, CopiedAttributes, CopyPlace, CopyRules, EntryCopier, copy_tree, is_refusal,
 };
 pub use counter::{AnyMount, FsMount, MountChecker, MountCounter, UserAdded};
-pub use detect::{PRIORITY, detect, prior_drivers};
+pub use detect::{PRIORITY, detect, prior_drivers, refuse_other_drivers};
 pub use diff::{DiffRequest, TreeOwners};
 pub use driver::Driver;
 pub use error::LayerError;
 pub use flaw::{Flaw, Mending};
 pub use mount::{MountDurability, MountOptions, OwnFiles, Shifting};
 pub use option::{DriverOption, OptionError};
+pub use quarantine::{QUARANTINE, quarantine};
 pub use registry::{AlreadyRegistered, DriverFactory, OpenError, Registry};
 pub use remap::{HardLinks, RemapRequest, remap_tree};
 pub use size::{InvalidSize, parse_size};

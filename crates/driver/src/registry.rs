@@ -113,6 +113,17 @@ pub enum OpenError {
         /// The graph root.
         root: PathBuf,
     },
+    /// The graph root is a store of a driver that was not registered.
+    #[error(
+        "cannot use {}: it is a store of the {name} driver, which is not in this program, and nothing in it was changed; use podman or buildah for it, name another root, or give another driver by name to begin a second store there: driver not supported",
+        root.display()
+    )]
+    OtherDriver {
+        /// The driver.
+        name: String,
+        /// The graph root.
+        root: PathBuf,
+    },
     /// The driver cannot work on this system at all (Go: `ErrNotSupported`).
     #[error("{reason}: driver not supported")]
     NotSupported {

@@ -263,12 +263,13 @@ impl Deletion<'_> {
         self.has_note = published.is_ok();
     }
 
-    /// Deletes a layer that nothing uses. Images in which it only stands in for their top layer forget it.
-    pub(crate) fn unused_layer(
-        &mut self,
-        locks: &mut Locks,
-        id: &LayerId,
-    ) -> Result<(), DeleteError> {
+    /// Unmounts one layer completely.
+    pub(crate) fn unmount_layer(&self, locks: &Locks, id: &LayerId) -> Result<(), DeleteError> {
+        self.unmount(&locks.layers, &[id])
+    }
+
+    /// Refuses a layer that something uses, be it as a parent.
+    pub(crate) fn require_unused(&self, locks: &Locks, id: &LayerId) -> Result<(), DeleteError> {
         if let Some(child) = by_key(&locks.layers, BY_PARENT, id.as_str()).first() {
             return Err(DeleteError::HasChildren {
                 layer: id.clone(),
@@ -293,6 +294,17 @@ impl Deletion<'_> {
                 container: container.id().clone(),
             });
         }
+        Ok(())
+    }
+
+    /// Deletes a layer that nothing uses. Images in which it only stands in for their top layer forget it.
+    pub(crate) fn unused_layer(
+        &mut self,
+        locks: &mut Locks,
+        id: &LayerId,
+    ) -> Result<(), DeleteError> {
+        self.require_unused(locks, id)?;
+        let images = by_key(&locks.images, BY_TOP_LAYER, id.as_str());
         self.layers(locks, std::slice::from_ref(id))?;
         for image in images {
             let forget = |image: &mut Image| image.remove_mapped_layer(id);

@@ -106,7 +106,7 @@ pub use additional_layer::AdditionalLayer;
 pub use any_error::Error;
 pub use check::{
     Attribute, AttributeChange, CheckDepth, CheckError, CheckOptions, CheckReport, Containers,
-    Damage, FileChange, Finding, Remedy, Removable, Removal, Subject, Verdict,
+    Damage, Disposal, FileChange, Finding, Remedy, Removable, Removal, Subject, Verdict,
 };
 pub use collect::CollectReport;
 pub use dedup::{DedupOptions, DedupReport, DedupSupport, HashMethod, UnknownHashMethod};

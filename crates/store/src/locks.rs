@@ -17,8 +17,8 @@ use crate::intent::INTENT_FILE;
 use crate::locked::Locked;
 use crate::lookup::Item;
 use crate::records::{Container, Image, Layer};
-use crate::shelves::{Part, Parts};
-use crate::snapshot::INCOMPLETE_MARK;
+use crate::shelves::Part;
+use crate::snapshot::incomplete_layers;
 
 /// All records, while nobody else reads or writes them.
 #[derive(Debug)]
@@ -98,8 +98,7 @@ impl Inner {
 
     /// Tells whether a dead process left something unfinished. Nobody else can be at it while the guard is held.
     pub(crate) fn has_remains(&self, layers: &Locked<Layer>) -> Result<bool, AccessError> {
-        Ok(!layers.own_mentioning(INCOMPLETE_MARK).is_empty()
-            || self.layout.layers.exists(INTENT_FILE)?)
+        Ok(!incomplete_layers(layers).is_empty() || self.layout.layers.exists(INTENT_FILE)?)
     }
 }
 

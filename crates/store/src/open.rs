@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use layerhold_driver::{Driver, Registry, SyncMode};
+use layerhold_driver::{Driver, Registry, SyncMode, refuse_other_drivers};
 use layerhold_driver_overlay::OverlayFactory;
 use layerhold_driver_vfs::VfsFactory;
 use layerhold_json_store::Freshness;
@@ -91,6 +91,12 @@ impl Inner {
             root: root.clone(),
             source,
         };
+        if options.driver.as_deref().unwrap_or_default().is_empty() {
+            refuse_other_drivers(&root, &registry()).map_err(|source| OpenError::Driver {
+                root: root.clone(),
+                source,
+            })?;
+        }
         let run = Dir::create_ambient_all(&options.run_root, DIR_MODE).map_err(in_root)?;
         let graph = Dir::create_ambient_all(&options.graph_root, DIR_MODE).map_err(in_root)?;
         let graph_lock =

@@ -18,13 +18,12 @@ use crate::delete::remove_below;
 use crate::error::AccessError;
 use crate::inner::Inner;
 use crate::intent::{INTENT_FILE, Intent};
-use crate::locked::Locked;
 use crate::locks::{InContext, Locks};
 use crate::notices::Notice;
 use crate::options::Recovery;
 use crate::records::{BY_LAYER, BY_PARENT, BY_TOP_LAYER, Container, Layer};
 use crate::shelves::Parts;
-use crate::snapshot::INCOMPLETE_MARK;
+use crate::snapshot::incomplete_layers;
 use crate::temporary::Where;
 
 impl Inner {
@@ -84,7 +83,7 @@ impl Inner {
     /// Undoes what is left. The trash is erased or abandoned when the locks are released.
     pub(crate) fn undo_remains(&self, locks: &mut Locks) -> Trash {
         let mut trash = Trash::new();
-        let mut doomed = incomplete(&locks.layers);
+        let mut doomed = incomplete_layers(&locks.layers);
         let intent = Intent::read(&self.layout.layers).ok().flatten();
         if let Some(intent) = &intent {
             doomed.extend(unwanted(intent, locks));
@@ -171,18 +170,6 @@ impl Inner {
         }
         locks.containers.save().of::<Container>()
     }
-}
-
-/// Lists the layers whose records say that they are incomplete.
-fn incomplete(layers: &Locked<Layer>) -> Vec<LayerId> {
-    let mut incomplete = Vec::new();
-    for guard in layers.held() {
-        let candidates = guard.mentioning(INCOMPLETE_MARK).into_iter();
-        let parsed = candidates.filter_map(|id| guard.get(id).ok().flatten());
-        let marked = parsed.filter(|layer| layer.is_incomplete());
-        incomplete.extend(marked.map(|layer| layer.id().clone()));
-    }
-    incomplete
 }
 
 /// Lists the layers of an intent that nothing uses, children before parents.

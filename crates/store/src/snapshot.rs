@@ -107,7 +107,7 @@ impl Store {
     /// When a lock cannot be taken or a file cannot be read. Damaged records are no reason.
     pub fn snapshot(&self) -> Result<Snapshot, AccessError> {
         let snapshot = self.inner.snapshot()?;
-        if snapshot.layers.own_mentioning(INCOMPLETE_MARK).is_empty() {
+        if incomplete_layers(&snapshot.layers).is_empty() {
             return Ok(snapshot);
         }
         // Whoever made these layers holds the write lock while their records say so, except if it died.
@@ -130,8 +130,21 @@ impl Store {
     }
 }
 
-/// What the file says of a layer that is not complete, as Go and we write it.
-pub(crate) const INCOMPLETE_MARK: &[u8] = b"\"incomplete\":true";
+/// What occurs in the record of a layer that is not complete, whatever spaces it was written with. Few others have it, and only those
+/// that do are parsed.
+const INCOMPLETE_MARK: &[u8] = b"\"incomplete\"";
+
+/// Lists the layers that are not complete, in all places that are written.
+pub(crate) fn incomplete_layers(layers: &impl Parts<Layer>) -> Vec<LayerId> {
+    let mut incomplete = Vec::new();
+    for (_, part) in layers.own() {
+        let candidates = part.mentioning(INCOMPLETE_MARK).into_iter();
+        let parsed = candidates.filter_map(|id| part.get(id).ok().flatten());
+        let marked = parsed.filter(|layer| layer.is_incomplete());
+        incomplete.extend(marked.map(|layer| layer.id().clone()));
+    }
+    incomplete
+}
 
 impl Inner {
     pub(crate) fn snapshot(&self) -> Result<Snapshot, AccessError> {

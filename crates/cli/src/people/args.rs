@@ -100,7 +100,7 @@ pub enum Command {
     /// An image that has several names loses the one that is given. Its ID, the last name, or --force remove it.
     Rm(Remove),
     /// Remove what killed or crashed programs left behind
-    Gc,
+    Gc(Gc),
     /// Keep equal files of different images on the disk once
     ///
     /// Takes a filesystem that can share blocks: btrfs, or XFS made with reflink=1. Contents do not change, and nothing that is
@@ -320,6 +320,14 @@ pub struct Repair {
     /// Remove damaged containers too
     #[arg(long)]
     pub containers: bool,
+}
+
+/// Arguments of `gc`.
+#[derive(Debug, Args)]
+pub struct Gc {
+    /// Remove the damaged layers, too, that repairs have set aside
+    #[arg(long)]
+    pub quarantine: bool,
 }
 
 /// Arguments of `rm`.

@@ -35,11 +35,13 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Create) -> Result<(), Failure> 
     let image = find_image(&call.store.snapshot()?, &args.image)?
         .id()
         .clone();
+    let image_id = image.clone();
     let mut transaction = call.store.begin()?;
     let staged =
         transaction.create_container(ContainerSpec::new().names(args.name).image(image))?;
     let (id, layer) = (staged.id().clone(), staged.layer().clone());
     transaction.commit()?;
+    super::load::warn_of_depth(call, image_id.as_str())?;
     if call.is_json() {
         return call.json(&json!({ "id": id.as_str(), "layer": layer.as_str() }));
     }

@@ -47,6 +47,9 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Load, scratch: PathBuf) -> Resu
     for text in skipped.into_inner().unwrap_or_else(PoisonError::into_inner) {
         call.note(text)?;
     }
+    for image in &loaded {
+        warn_of_depth(call, image.id.as_str())?;
+    }
     if call.is_json() {
         let images: Vec<_> = loaded
             .iter()
@@ -76,6 +79,25 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Load, scratch: PathBuf) -> Resu
                 .to_string()
                 .replace("  ", " "),
         )?;
+    }
+    Ok(())
+}
+
+/// Says so when no container of an image could be mounted.
+pub(super) fn warn_of_depth(call: &mut Call<'_, '_>, image: &str) -> Result<(), Failure> {
+    let Some(limit) = call.store.driver().capabilities().max_depth else {
+        return Ok(());
+    };
+    let snapshot = call.store.snapshot()?;
+    let Some(top) = snapshot.image(image)?.top_layer().cloned() else {
+        return Ok(());
+    };
+    let layers = snapshot.layer_chain(&top)?.len();
+    if layers > limit {
+        let image = short(image);
+        call.note(format_args!(
+            "layerhold: image {image} has {layers} layers, and the driver mounts no container with more than {limit} below; it can be saved"
+        ))?;
     }
     Ok(())
 }

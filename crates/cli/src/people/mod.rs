@@ -164,7 +164,7 @@ fn execute(
         Command::Unmount(unmount) => mount::unmount(&mut call, &unmount),
         Command::Diff(diff) => diff::run(&mut call, diff),
         Command::Rm(remove) => remove::run(&mut call, &remove),
-        Command::Gc => remove::collect(&mut call),
+        Command::Gc(args) => remove::collect(&mut call, args.quarantine),
         Command::Dedup(dedup) => dedup::run(&mut call, &dedup),
         Command::Check(check) => check::check(&mut call, &check),
         Command::Repair(repair) => check::repair(&mut call, &repair),

@@ -94,8 +94,12 @@ fn remove_container(call: &Call<'_, '_>, id: &str, force: bool) -> Result<(), Fa
     Ok(())
 }
 
-pub(super) fn collect(call: &mut Call<'_, '_>) -> Result<(), Failure> {
+pub(super) fn collect(call: &mut Call<'_, '_>, quarantine: bool) -> Result<(), Failure> {
     let report = call.store.garbage_collect()?;
+    let erased = match quarantine {
+        true => call.store.erase_quarantine()?,
+        false => Vec::new(),
+    };
     let layers: Vec<String> = report.layers.iter().map(ToString::to_string).collect();
     let found = [
         (
@@ -118,6 +122,7 @@ pub(super) fn collect(call: &mut Call<'_, '_>) -> Result<(), Failure> {
         let more = [
             ("temporaryFiles", json!(report.temporary_files)),
             ("areas", json!(report.areas)),
+            ("quarantine", json!(erased)),
         ];
         fields.extend(more.map(|(field, paths)| (field.to_owned(), paths)));
         return call.json(&serde_json::Value::Object(fields));
@@ -138,6 +143,10 @@ pub(super) fn collect(call: &mut Call<'_, '_>) -> Result<(), Failure> {
             "removed what a killed process left in {}",
             area.display()
         ))?;
+    }
+    for path in &erased {
+        let path = path.display();
+        call.line(format_args!("removed damaged layers set aside in {path}"))?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use layerhold_testkit::{Ran, TarBuilder, require_peer, require_root, run};
 
-use crate::support::{PEOPLE, Place, base_tar, digest};
+use crate::support::{PEOPLE, Place, base_tar};
 
 /// A docker archive whose image has this many layers.
 fn deep_archive(place: &Place, layers: usize) -> String {
@@ -16,7 +16,7 @@ fn deep_archive(place: &Place, layers: usize) -> String {
         tar.finish()
     };
     let tars: Vec<Vec<u8>> = (0..layers).map(layer).collect();
-    let all: Vec<String> = tars.iter().map(|tar| digest(tar)).collect();
+    let all = digests(place, &tars);
     let config = serde_json::json!({
         "architecture": "amd64",
         "os": "linux",
@@ -38,6 +38,19 @@ fn deep_archive(place: &Place, layers: usize) -> String {
     let path = place.path("deep.tar");
     fs::write(&path, archive.finish()).unwrap();
     path.to_str().unwrap().to_owned()
+}
+
+/// The digests of many tars, by one program.
+fn digests(place: &Place, tars: &[Vec<u8>]) -> Vec<String> {
+    let mut command = Command::new("sha256sum");
+    for (n, tar) in tars.iter().enumerate() {
+        let path = place.path(&format!("{n}.tar"));
+        fs::write(&path, tar).unwrap();
+        command.arg(path);
+    }
+    let text = run(&mut command).text();
+    let sums = text.lines().filter_map(|line| line.split(' ').next());
+    sums.map(|sum| format!("sha256:{sum}")).collect()
 }
 
 /// `layerhold` on an overlay store, with as many open files as are given.
@@ -72,6 +85,31 @@ fn root_overlay_a_deep_image_needs_few_open_files() {
     }
     let images = overlay(&place, 1024, &["images"]).text();
     assert!(images.contains("deep"), "{images}");
+}
+
+#[test]
+fn root_overlay_an_image_that_is_too_deep_to_mount_is_no_damage() {
+    let Some(()) = require_root() else { return };
+    let place = Place::new();
+    let archive = deep_archive(&place, 501);
+    let loaded = overlay(&place, 8192, &["load", &archive]);
+    let told = String::from_utf8_lossy(&loaded.stderr);
+    let warning = "has 501 layers, and the driver mounts no container with more than 500 below";
+    assert!(told.contains(warning), "{told}");
+    loaded.assert_success();
+    let repaired = overlay(&place, 8192, &["repair", "--depth", "records"]);
+    let text = repaired.text();
+    assert!(text.contains("it has 501 layers"), "{text}");
+    assert!(
+        text.contains("[no damage]") && !text.contains("remov"),
+        "{text}"
+    );
+    repaired.assert_success();
+    let created = overlay(&place, 8192, &["create", "--name", "box", "deep:1"]);
+    assert!(String::from_utf8_lossy(&created.stderr).contains(warning));
+    let mounted = overlay(&place, 8192, &["mount", "box"]).failure();
+    let told = "max depth exceeded: 501 layers are below layer ";
+    assert!(mounted.contains(told), "{mounted}");
 }
 
 /// How often a program makes a system call.

@@ -169,6 +169,26 @@ fn root_people_see_what_is_wrong_before_it_is_repaired() {
 }
 
 #[test]
+fn root_images_that_a_repair_removes_are_named() {
+    let place = furnished();
+    place.dropin(["delete-container", "c"]).assert_success();
+    place
+        .dropin(["set-names", "-n", "example.com/app:1", "i"])
+        .assert_success();
+    forge(&file(&place));
+    let repaired = place.run(["repair"]);
+    let printed = repaired.text();
+    for part in [
+        "image i (example.com/app:1)\n  its layer a is damaged [can only be removed]\n",
+        "removed image i (example.com/app:1)\n",
+        "removed layer a; its contents are in ",
+        "example.com/app:1 is gone: pull or load it again\n",
+    ] {
+        assert!(printed.contains(part), "{part} is not in {printed}");
+    }
+}
+
+#[test]
 fn root_people_are_told_what_containers_hold() {
     let place = furnished();
     forge(&file(&place));
@@ -188,8 +208,22 @@ fn root_people_are_told_what_containers_hold() {
     let told = place.json(["repair", "--containers", "--depth", "digests"]);
     assert_eq!(
         told["repair"]["done"],
-        json!(["remove container c", "remove image i", "remove layer a"])
+        json!(["remove container c", "remove image i", "set layer a aside"])
     );
+    // What was damaged can be looked at until it is erased.
+    assert_eq!(told["removals"][2]["setAside"], json!(true));
+    let place_of_a = told["repair"]["setAside"][0]["place"].as_str().unwrap();
+    let kept = Path::new(place_of_a);
+    assert_eq!(
+        fs::read_to_string(kept.join("dir/b")).unwrap(),
+        "y".repeat(5000)
+    );
+    assert!(place_of_a.ends_with("root/vfs/tempdirs/layerhold-quarantine/a"));
+    place.run(["gc"]).assert_success();
+    assert!(kept.exists());
+    let erased = place.text(["gc", "--quarantine"]);
+    assert_eq!(erased.lines().count(), 2, "{erased}");
+    assert!(!kept.exists());
     place.run(["check"]).assert_success();
 }
 

@@ -42,7 +42,10 @@ fn root_500_layers_may_be_below_another_one() {
         .driver
         .mount(&id("n501"), &MountOptions::new())
         .unwrap_err();
-    assert_eq!(error.to_string(), "max depth exceeded");
+    assert_eq!(
+        error.to_string(),
+        "max depth exceeded: 501 layers are below layer n501, and 500 can be mounted"
+    );
     assert!(
         matches!(
             error,

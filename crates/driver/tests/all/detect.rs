@@ -167,3 +167,21 @@ fn names_are_registered_once() {
     );
     assert!(registry.names().eq(["vfs"]));
 }
+
+#[test]
+fn a_store_of_a_driver_that_is_not_registered_is_refused() {
+    let few = [("overlay", Opens::Fine), ("vfs", Opens::Fine)];
+    for other in ["btrfs", "zfs"] {
+        let told = format!(
+            "cannot use ROOT: it is a store of the {other} driver, which is not in this program, and nothing in it was changed; use podman or buildah for it, name another root, or give another driver by name to begin a second store there: driver not supported"
+        );
+        store(&[other], &few).check(None, Err(&told));
+        store(&[other, "vfs"], &few).check(None, Err(&told));
+        store(&[other], &few).check(Some("vfs"), Ok("vfs"));
+        let both = store(&[other, "overlay"], &few);
+        let told = format!(
+            "ROOT contains several valid graphdrivers: overlay, {other}; Please cleanup or explicitly choose storage driver (-s <DRIVER>)"
+        );
+        both.check(None, Err(&told));
+    }
+}

@@ -186,8 +186,10 @@ pub enum Damage {
     /// permission or a descriptor may be missing, the disk may fail, the layer may be of a form that is not known here.
     #[error("it cannot be looked at")]
     Unknown(#[source] Box<LayerError>),
-    /// More layers are below it than can be mounted. It can be saved.
-    #[error("{layers} layers are below it, and no more than {limit} can be mounted")]
+    /// A container, or one made of the image, has more layers below than can be mounted. The image can be saved.
+    #[error(
+        "it has {layers} layers, and containers with more than {limit} below cannot be mounted"
+    )]
     TooDeep {
         /// How many there are.
         layers: usize,

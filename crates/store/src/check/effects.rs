@@ -31,6 +31,7 @@ pub(super) fn report(look: &Look<'_>, mut found: Vec<Finding>) -> CheckReport {
             report.seen.insert(id.clone(), text);
         }
     }
+    note_names(look, &mut report);
     for removal in &report.removals {
         if let Some(id) = removal.what.item()
             && let Some(text) = look.text(&id)
@@ -39,6 +40,24 @@ pub(super) fn report(look: &Look<'_>, mut found: Vec<Finding>) -> CheckReport {
         }
     }
     report
+}
+
+/// Notes how images and containers of the report are called.
+fn note_names(look: &Look<'_>, report: &mut CheckReport) {
+    let of_findings = report.findings.iter().filter_map(|one| one.subject.item());
+    let removed = report.removals.iter();
+    let removed = removed.filter_map(|removal| removal.what.item());
+    let ids: BTreeSet<ItemId> = of_findings.cloned().chain(removed).collect();
+    for id in ids {
+        let names = match &id {
+            ItemId::Image(id) => look.images.get(id).map(|image| image.names().to_vec()),
+            ItemId::Container(id) => look.containers.get(id).map(|one| one.names().to_vec()),
+            ItemId::Layer(_) => None,
+        };
+        if let Some(names) = names.filter(|names| !names.is_empty()) {
+            report.names.insert(id, names);
+        }
+    }
 }
 
 /// What is damaged because what it stands on is.
@@ -179,7 +198,14 @@ pub(super) fn doomed(found: &[Finding]) -> Doomed {
             (Subject::Item(ItemId::Layer(id)), Damage::NoRecord) => {
                 doomed.contents.push(id.clone())
             }
-            (Subject::Item(ItemId::Layer(id)), _) => drop(doomed.layers.insert(id.clone())),
+            (Subject::Item(ItemId::Layer(id)), damage) => {
+                doomed.layers.insert(id.clone());
+                match damage {
+                    Damage::NoContents => drop(doomed.empty.insert(id.clone())),
+                    damage if is_of_contents(damage) => drop(doomed.broken.insert(id.clone())),
+                    _ => {}
+                }
+            }
             (Subject::Item(ItemId::Image(id)), _) => drop(doomed.images.insert(id.clone())),
             (Subject::Item(ItemId::Container(id)), _) => drop(doomed.containers.insert(id.clone())),
             _ => {}
@@ -195,4 +221,28 @@ pub(super) struct Doomed {
     pub(super) images: BTreeSet<ImageId>,
     pub(super) layers: BTreeSet<LayerId>,
     pub(super) contents: Vec<LayerId>,
+    /// Layers of which the driver holds nothing.
+    empty: BTreeSet<LayerId>,
+    /// Layers whose own contents are damaged.
+    broken: BTreeSet<LayerId>,
+}
+
+impl Doomed {
+    /// Tells whether people may want to look at what a layer holds: it is damaged, and there is something.
+    pub(super) fn has_contents_to_keep(&self, layer: &LayerId) -> bool {
+        self.broken.contains(layer) && !self.empty.contains(layer)
+    }
+}
+
+/// Whether damage of a layer is that of its contents, and not that it is of no use.
+fn is_of_contents(damage: &Damage) -> bool {
+    !matches!(
+        damage,
+        Damage::NoContents
+            | Damage::Unreferenced
+            | Damage::Incomplete
+            | Damage::ParentMissing { .. }
+            | Damage::ParentDamaged { .. }
+            | Damage::Loop
+    )
 }

@@ -90,6 +90,9 @@ fn image_layers(look: &Look<'_>, image: &Image, found: &mut Vec<Finding>) {
         let damage = Damage::LayerDamaged { layer };
         found.push(look.finding(id(), damage, Verdict::Damaged(Remedy::Nothing)));
     }
+    if let Some(damage) = image.top_layer().and_then(|top| too_deep(look, top, 0)) {
+        found.push(look.finding(id(), damage, Verdict::Note));
+    }
     for copy in image.mapped_layers() {
         if !look.is_recorded(copy) {
             let layer = copy.clone();
@@ -97,6 +100,13 @@ fn image_layers(look: &Look<'_>, image: &Image, found: &mut Vec<Finding>) {
             found.push(look.finding(id(), damage, verdict.mendable()));
         }
     }
+}
+
+/// Whether more layers are below a container than can be mounted. `own` are the first ones of a chain that are its own.
+fn too_deep(look: &Look<'_>, top: &LayerId, own: usize) -> Option<Damage> {
+    let limit = look.driver.capabilities().max_depth?;
+    let layers = look.chain(top).len().saturating_sub(own);
+    (layers > limit).then_some(Damage::TooDeep { layers, limit })
 }
 
 /// The first layer of a chain that has no record.
@@ -125,6 +135,9 @@ fn container_parts(look: &Look<'_>, container: &Container, found: &mut Vec<Findi
         let verdict = look.without_image(container);
         let image = image.clone();
         found.push(look.finding(id(), Damage::ImageMissing { image }, verdict));
+    }
+    if let Some(damage) = too_deep(look, container.layer(), 1) {
+        found.push(look.finding(id(), damage, Verdict::Note));
     }
     if let Some(layer) = first_missing(look, container.layer()) {
         let verdict = match look.chain(container.layer()).last() {

@@ -8,12 +8,12 @@ use layerhold_schema::Timestamp;
 
 use super::damage::Damage;
 use super::look::Look;
-use super::records::incomplete_layers;
 use super::report::{Finding, Remedy, Subject};
 use super::verdict::Verdict;
 use crate::item::{ItemId, ItemKind};
 use crate::records::Layer;
 use crate::shelves::Parts;
+use crate::snapshot::incomplete_layers;
 
 /// Looks at the layers that `wanted` accepts.
 pub(super) fn check(look: &Look<'_>, wanted: &dyn Fn(&ItemId) -> bool) -> Vec<Finding> {
@@ -29,7 +29,7 @@ pub(super) fn check(look: &Look<'_>, wanted: &dyn Fn(&ItemId) -> bool) -> Vec<Fi
             layer_check.run(used.contains(layer.id()));
         }
     }
-    for id in incomplete_layers(look) {
+    for id in incomplete_layers(&look.records.layers) {
         found.push(Finding::of(
             ItemId::Layer(id),
             Damage::Incomplete,
@@ -66,13 +66,7 @@ pub(super) fn references(look: &Look<'_>) -> Vec<Finding> {
 
 /// What a layer that cannot be opened means.
 pub(super) fn unreadable(error: LayerError) -> (Damage, Verdict) {
-    let verdict = match &error {
-        LayerError::MaxDepth { layers, limit, .. } => {
-            let (layers, limit) = (*layers, *limit);
-            return (Damage::TooDeep { layers, limit }, Verdict::Note);
-        }
-        error => Verdict::of_error(error),
-    };
+    let verdict = Verdict::of_error(&error);
     let source = Box::new(error);
     match verdict {
         Verdict::Damaged(_) => (Damage::Unreadable(source), verdict),

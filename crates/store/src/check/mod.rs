@@ -48,7 +48,7 @@ use look::Look;
 pub(crate) use look::{Remade, text};
 pub(crate) use mounts::{home_of_mounts, mounted, mounted_anywhere};
 pub use options::{CheckDepth, CheckOptions};
-pub use report::{CheckReport, Containers, Finding, Remedy, Removable, Removal, Subject};
+pub use report::{CheckReport, Containers, Disposal, Finding, Remedy, Removable, Removal, Subject};
 pub use verdict::Verdict;
 
 use crate::inner::Inner;

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use layerhold_ids::LayerId;
 use layerhold_json_store::{FileState, Snapshot as Records};
 use layerhold_sys::stat_ambient;
 
@@ -135,18 +134,4 @@ fn additional<R: Item>(records: &impl Parts<R>, found: &mut Vec<Finding>) {
         };
         found.push(Finding::of_store(damage, Remedy::Nothing));
     }
-}
-
-/// Lists the layers of this store whose records say that they are not complete.
-pub(super) fn incomplete_layers(look: &Look<'_>) -> Vec<LayerId> {
-    let mut incomplete = Vec::new();
-    for (_, part) in look.records.layers.own() {
-        let candidates = part
-            .mentioning(crate::snapshot::INCOMPLETE_MARK)
-            .into_iter();
-        let parsed = candidates.filter_map(|id| part.get(id).ok().flatten());
-        let marked = parsed.filter(|layer| layer.is_incomplete());
-        incomplete.extend(marked.map(|layer| layer.id().clone()));
-    }
-    incomplete
 }

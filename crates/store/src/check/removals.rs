@@ -10,7 +10,7 @@ use layerhold_sys::{Dir, tree_usage};
 use super::damage::Damage;
 use super::effects::doomed;
 use super::look::Look;
-use super::report::{Finding, Remedy, Removable, Removal};
+use super::report::{Disposal, Finding, Remedy, Removable, Removal};
 use crate::item::ItemId;
 use crate::layout::tar_split_name;
 use crate::records::{Container, Image};
@@ -39,9 +39,18 @@ pub(super) fn plan(look: &Look<'_>, found: &[Finding]) -> Vec<Removal> {
     for id in from_the_top(look, layers) {
         let held_by = plan.container_above(&id, &doomed.images);
         let what = Removable::Layer(id.clone());
-        plan.add(what, plan.layer_bytes(&id), held_by);
+        if doomed.has_contents_to_keep(&id) {
+            plan.removals.push(Removal {
+                what,
+                bytes: 0,
+                disposal: Disposal::Quarantine,
+                held_by,
+            });
+        } else {
+            plan.add(what, plan.layer_bytes(&id), held_by);
+        }
     }
-    for id in doomed.contents {
+    for id in doomed.contents.clone() {
         let bytes = look.driver.usage(&id).map_or(0, |usage| usage.bytes);
         plan.add(Removable::Contents(id), bytes, None);
     }
@@ -143,6 +152,7 @@ impl Plan<'_, '_> {
         self.removals.push(Removal {
             what,
             bytes,
+            disposal: Disposal::Erase,
             held_by,
         });
     }

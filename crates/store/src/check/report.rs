@@ -18,6 +18,8 @@ pub struct CheckReport {
     pub findings: Vec<Finding>,
     /// Everything that a repair would remove, in that order.
     pub removals: Vec<Removal>,
+    /// The names of images and containers that something was found about, or that a repair would remove.
+    pub names: BTreeMap<ItemId, Vec<String>>,
     /// What the records of the items said when they were looked at; an item that changed since is left alone by a repair.
     pub(crate) seen: BTreeMap<ItemId, Vec<u8>>,
     /// Records that were lost, as a repair makes them anew.
@@ -78,10 +80,22 @@ pub enum Remedy {
 pub struct Removal {
     /// What.
     pub what: Removable,
-    /// The bytes that are free then: lengths of files, hard links once.
+    /// The bytes that are free then: lengths of files, hard links once. What is set aside frees none.
     pub bytes: u64,
+    /// What becomes of its contents.
+    pub disposal: Disposal,
     /// A container that has to be removed first. Containers are removed only when that is asked for.
     pub held_by: Option<ContainerId>,
+}
+
+/// What becomes of what is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Disposal {
+    /// It is erased.
+    Erase,
+    /// It is set aside, where people can look at it, until [`Store::erase_quarantine`](crate::Store::erase_quarantine).
+    Quarantine,
 }
 
 /// What can be removed.

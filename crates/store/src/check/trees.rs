@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use layerhold_driver::{Privilege, Stacking, run_tasks};
+use layerhold_driver::{LayerError, Privilege, Stacking, run_tasks};
 use layerhold_idmap::IdMappings;
 use layerhold_ids::LayerId;
 use layerhold_sys::Dir;
@@ -146,6 +146,8 @@ impl Walk<'_, '_> {
         let mut changes = Changes::new(look, layer);
         let view = match look.driver.view(layer.id(), layer.mount_label()) {
             Ok(view) => view,
+            // That is noted for the image.
+            Err(LayerError::MaxDepth { .. }) => return Vec::new(),
             Err(error) => return changes.and(unreadable(error)),
         };
         let Some(tree) = tree else {

@@ -7,6 +7,7 @@
 mod error;
 mod mounts;
 mod options;
+mod quarantine;
 mod rebuild;
 mod remake;
 mod remove;
@@ -22,7 +23,9 @@ pub use report::{Action, Failure, Kept, RepairReport};
 use layerhold_ids::LayerId;
 use layerhold_json_store::Record as _;
 
-use crate::check::{CheckReport, Containers, Damage, Finding, Remade, Remedy, text};
+use crate::check::{
+    CheckReport, Containers, Damage, Disposal, Finding, Remade, Remedy, Removable, text,
+};
 use crate::inner::Inner;
 use crate::item::ItemId;
 use crate::locks::Locks;
@@ -65,6 +68,11 @@ impl Store {
                     what: removal.what.clone(),
                     held_by: container.clone(),
                 });
+                continue;
+            }
+            if let (Disposal::Quarantine, Removable::Layer(id)) = (removal.disposal, &removal.what)
+            {
+                repair.set_layer_aside(id);
                 continue;
             }
             let action = Action::Remove(removal.what.clone());
@@ -116,6 +124,25 @@ impl Repair<'_> {
                 self.report.done.push(action);
             }
             Err(error) => self.report.failed.push(Failure { action, error }),
+        }
+    }
+
+    /// Sets a damaged layer aside, unless it is only to be told.
+    fn set_layer_aside(&mut self, id: &LayerId) {
+        let action = |place| Action::Quarantine {
+            layer: id.clone(),
+            place,
+        };
+        let outcome = match self.options.mode {
+            RepairMode::DryRun => Ok(None),
+            RepairMode::Repair => self.quarantine(id),
+        };
+        match outcome {
+            Ok(place) => self.report.done.push(action(place)),
+            Err(error) => {
+                let action = action(None);
+                self.report.failed.push(Failure { action, error });
+            }
         }
     }
 

@@ -1,6 +1,8 @@
 //! What a repair did.
 
-use layerhold_ids::ContainerId;
+use std::path::PathBuf;
+
+use layerhold_ids::{ContainerId, LayerId};
 
 use super::error::RepairError;
 use crate::check::{Removable, Subject};
@@ -34,6 +36,13 @@ pub enum Action {
     SetAside {
         /// What is wrong with them.
         damage: String,
+    },
+    /// A layer is removed, and what it held is moved to where people can look at it.
+    Quarantine {
+        /// The layer.
+        layer: LayerId,
+        /// Where it is now; `None` when it was not moved.
+        place: Option<PathBuf>,
     },
     /// Something is removed.
     Remove(Removable),

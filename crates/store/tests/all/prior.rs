@@ -84,3 +84,32 @@ fn root_contents_of_several_drivers_are_not_chosen_from() {
         "{source}"
     );
 }
+
+#[test]
+fn a_store_of_a_driver_that_is_not_here_is_not_touched() {
+    for driver in ["btrfs", "zfs"] {
+        let place = scratch();
+        let base = place.path();
+        for dir in [driver.to_owned(), format!("{driver}-layers")] {
+            fs::create_dir_all(base.join("root").join(dir)).unwrap();
+        }
+        for priority in [&[][..], &["overlay".to_owned()], &["vfs".to_owned()]] {
+            let mut options = options(base).with_driver_of_contents();
+            options.driver_priority = priority.to_vec();
+            let error = Store::open(options).unwrap_err();
+            let error = std::error::Error::source(&error).unwrap().to_string();
+            let told = format!("it is a store of the {driver} driver");
+            assert!(error.contains(&told), "{error}");
+            assert!(error.ends_with("driver not supported"), "{error}");
+        }
+        let names = fs::read_dir(base.join("root")).unwrap();
+        let mut names: Vec<String> = names
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(names, [driver.to_owned(), format!("{driver}-layers")]);
+        assert!(!base.join("runroot").exists());
+        // Who names a driver gets it.
+        fill(base, "vfs");
+    }
+}

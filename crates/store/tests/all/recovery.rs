@@ -26,6 +26,38 @@ fn mark_incomplete(place: &Place, id: &str) {
 }
 
 #[test]
+fn incomplete_layers_are_removed_however_their_records_are_written() {
+    let place = Place::new();
+    let good = import(
+        &place.store,
+        LayerSpec::new().name("incomplete"),
+        &small_tar(),
+    );
+    let id = long('1');
+    import(
+        &place.store,
+        LayerSpec::new().id(id.parse().unwrap()),
+        &small_tar(),
+    );
+    mark_incomplete(&place, &id);
+    // As `jq` and others write it.
+    let file = place.graph("vfs-layers/layers.json");
+    let records: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    std::fs::write(&file, format!("{records:#}")).unwrap();
+    assert!(
+        place
+            .records("vfs-layers/layers.json")
+            .contains("\"incomplete\": true")
+    );
+    let view = place.again().snapshot().unwrap();
+    let ids: Vec<_> = view.layers().map(|layer| layer.id().clone()).collect();
+    assert_eq!(ids, [good.id().clone()]);
+    assert!(!place.graph("vfs/dir").join(&id).exists());
+    assert!(!place.records("vfs-layers/layers.json").contains(&id));
+}
+
+#[test]
 fn incomplete_layers_are_removed_by_whoever_looks() {
     let place = Place::new();
     let good = import(&place.store, LayerSpec::new().name("good"), &small_tar());

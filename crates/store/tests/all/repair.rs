@@ -13,7 +13,7 @@ use layerhold::{
 use layerhold_testkit::{Fault, FaultIo};
 
 use crate::check::{check, furnished, told};
-use crate::support::{Place, id, import, leftovers, long, options, small_tar};
+use crate::support::{Place, id, import, leftovers, long, options, reader, small_tar};
 
 /// A kind of damage: how it is made, what a check says of it, and what is left after a repair.
 struct Case {
@@ -39,6 +39,7 @@ fn shown(report: &RepairReport) -> Vec<String> {
         .map(|action| match action {
             Action::Rebuild { damage, .. } => format!("rebuild: {damage}"),
             Action::SetAside { damage } => format!("set aside: {damage}"),
+            Action::Quarantine { layer, .. } => format!("quarantine layer {layer}"),
             Action::Remove(what) => match what {
                 Removable::Container(id) => format!("remove container {id}"),
                 Removable::Image(id) => format!("remove image {id}"),
@@ -360,7 +361,7 @@ const CASES: &[Case] = &[
             "layer b: /usr/lib/three: its size is 1, not 3, its time is NOW, not 100 (Remove)",
             "image i: its layer b is damaged (Remove)",
         ],
-        done: &["remove image i", "remove layer b", "remove layer a"],
+        done: &["remove image i", "quarantine layer b", "remove layer a"],
         left: &[],
     },
 ];
@@ -381,9 +382,7 @@ fn packed_layer(place: &Place) -> Vec<u8> {
     std::io::Read::read_to_end(&mut diff, &mut tar).unwrap();
     let mut tx = place.store.begin().unwrap();
     let packed = LayerSpec::new().id(id("p")).read_only();
-    let packed = tx
-        .import_layer(packed, crate::support::reader(&tar))
-        .unwrap();
+    let packed = tx.import_layer(packed, reader(&tar)).unwrap();
     tx.create_image(layerhold::ImageSpec::new().id(id("q")).top_layer(&packed))
         .unwrap();
     tx.commit().unwrap();
@@ -609,4 +608,95 @@ fn a_repair_that_is_cut_off_anywhere_can_be_done_again() {
         }
         assert!(at > 10, "{at}");
     }
+}
+
+/// Damages the file of a layer, repairs, and looks at what becomes of the layer.
+fn quarantine(base: &Path, driver: &str, file: &str) {
+    let open = || {
+        let (graph, run) = (base.join("root"), base.join("runroot"));
+        Store::open(layerhold::StoreOptions::new(graph, run).with_driver(driver)).unwrap()
+    };
+    let store = open();
+    let mut tx = store.begin().unwrap();
+    let mut layers: Vec<layerhold::StagedLayer> = Vec::new();
+    for name in ["a", "b"] {
+        let mut spec = LayerSpec::new().id(id(name)).read_only();
+        if let Some(parent) = layers.last() {
+            spec = spec.parent(parent);
+        }
+        let tar = crate::support::file_tar(name, b"content");
+        layers.push(tx.import_layer(spec, reader(&tar)).unwrap());
+    }
+    let spec = layerhold::ImageSpec::new()
+        .id(id("i"))
+        .name("example.com/app:1");
+    tx.create_image(spec.top_layer(layers.last().unwrap()))
+        .unwrap();
+    tx.commit().unwrap();
+    let item = &mut &b"data"[..];
+    store.set_layer_data("b", "key", item).unwrap();
+    fs::write(base.join("root").join(file), "CONTENT").unwrap();
+    let report = check(&store);
+    let image = layerhold::ItemId::Image(id("i"));
+    assert_eq!(report.names[&image], ["example.com/app:1"]);
+    let repaired = store.repair(&report, &RepairOptions::new());
+    assert!(repaired.is_complete(), "{repaired:?}");
+    let place = repaired.done.iter().find_map(|action| match action {
+        Action::Quarantine { layer, place } if layer.as_str() == "b" => place.clone(),
+        _ => None,
+    });
+    let place = place.unwrap();
+    let holds = |dir: &Path| {
+        let tree = if driver == "overlay" {
+            dir.join("diff")
+        } else {
+            dir.to_owned()
+        };
+        fs::read(tree.join("b")).ok()
+    };
+    assert_eq!(holds(&place).as_deref(), Some(&b"CONTENT"[..]));
+    let beside = base.join(format!("root/{driver}-layers/layerhold-quarantine/b"));
+    let record = fs::read_to_string(beside.join("layer.json")).unwrap();
+    assert!(record.contains("\"id\":\"b\""), "{record}");
+    assert!(beside.join("tar-split.gz").exists() && beside.join("data").is_dir());
+    // It is in nobody's way, and stays.
+    let store = open();
+    assert!(check(&store).is_clean());
+    assert!(store.garbage_collect().unwrap().is_empty());
+    assert_eq!(store.snapshot().unwrap().layers().count(), 0);
+    if let Some(()) = layerhold_testkit::require_peer("containers-storage") {
+        let peer =
+            layerhold_testkit::GoStore::new(&base.join("root"), &base.join("runroot"), driver);
+        assert_eq!(peer.run(["layers"]).text(), "");
+        peer.run(["create-layer"]).assert_success();
+        peer.run(["shutdown"]).assert_success();
+    }
+    assert!(holds(&place).is_some());
+    assert_eq!(open().erase_quarantine().unwrap().len(), 2);
+    assert!(!place.exists() && !beside.exists());
+}
+
+#[test]
+fn root_peer_a_damaged_layer_is_set_aside() {
+    let Some(()) = layerhold_testkit::require_root() else {
+        return;
+    };
+    let place = layerhold_testkit::scratch();
+    quarantine(place.path(), "vfs", "vfs/dir/b/b");
+}
+
+#[test]
+fn root_overlay_peer_a_damaged_layer_is_set_aside() {
+    let Some(()) = layerhold_testkit::require_root() else {
+        return;
+    };
+    let place = layerhold_testkit::scratch();
+    quarantine(place.path(), "overlay", "overlay/b/diff/b");
+    let store =
+        layerhold::StoreOptions::new(place.path().join("root"), place.path().join("runroot"));
+    drop(
+        Store::open(store.with_driver("overlay"))
+            .unwrap()
+            .shutdown(layerhold::Shutdown::Force),
+    );
 }

@@ -129,7 +129,7 @@ pub(crate) fn unmount_outside(path: &Path) {
     std::fs::create_dir(path).unwrap();
 }
 
-/// What is left in temporary areas.
+/// What is left in temporary areas, but for damaged layers that a repair has set aside.
 pub(crate) fn leftovers(place: &Place) -> Vec<String> {
     let mut found = Vec::new();
     for area in ["vfs-layers/tmp", "vfs/tempdirs"] {
@@ -137,6 +137,7 @@ pub(crate) fn leftovers(place: &Place) -> Vec<String> {
             found.extend(entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()));
         }
     }
+    found.retain(|name| name != "layerhold-quarantine");
     found.sort();
     found
 }

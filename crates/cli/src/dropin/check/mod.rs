@@ -49,6 +49,9 @@ pub(crate) fn run(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
         for text in force::needed(&report, &repaired) {
             note(call, text)?;
         }
+        for text in words::done(&report, &repaired) {
+            note(call, text)?;
+        }
     }
     let failures = failures(call.store, &report, &repaired)?;
     if let Some(first) = failures.first() {

@@ -2,7 +2,7 @@
 
 use layerhold::{
     Action, Attribute, AttributeChange, CheckReport, Damage, FileChange, Finding, ItemId, ItemKind,
-    Remedy, Removable, Subject, Verdict,
+    Remedy, Removable, RepairReport, Subject, Verdict,
 };
 
 use crate::failure::chain;
@@ -158,6 +158,29 @@ pub(super) fn action(action: &Action) -> String {
         }
         Action::SetAside { damage } => format!("setting aside: {damage}"),
         Action::Remove(what) => format!("deleting {}", removable(what)),
+        Action::Quarantine { layer, .. } => format!("setting aside layer {layer}"),
         _ => "repairing".to_owned(),
     }
+}
+
+/// What a repair should say that Go's does not: which images are gone, by their names, and where damaged layers are.
+pub(super) fn done(report: &CheckReport, repaired: &RepairReport) -> Vec<String> {
+    let line = |action: &Action| match action {
+        Action::Remove(Removable::Image(id)) => {
+            let names = report.names.get(&ItemId::Image(id.clone()))?;
+            let names = names.join(", ");
+            Some(format!(
+                "image {id} ({names}) is gone: pull or load it again"
+            ))
+        }
+        Action::Quarantine {
+            layer,
+            place: Some(place),
+        } => Some(format!(
+            "the contents of damaged layer {layer} are in {} until `layerhold gc --quarantine`",
+            place.display()
+        )),
+        _ => None,
+    };
+    repaired.done.iter().filter_map(line).collect()
 }

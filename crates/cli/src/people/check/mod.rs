@@ -5,8 +5,8 @@ mod words;
 use std::time::Duration;
 
 use layerhold::{
-    CheckDepth, CheckOptions, CheckReport, Containers, RepairMode, RepairOptions, RepairReport,
-    Subject,
+    Action, CheckDepth, CheckOptions, CheckReport, Containers, Disposal, RepairMode, RepairOptions,
+    RepairReport, Subject,
 };
 use serde_json::{Value, json};
 
@@ -63,7 +63,7 @@ pub(crate) fn repair(call: &mut Call<'_, '_>, repair: &Repair) -> Result<(), Fai
         }
         call.json(&told)?;
     } else {
-        tell(call, &repaired, options.mode)?;
+        tell(call, &report, &repaired, options.mode)?;
     }
     let is_left = !repaired.is_complete() || report.findings.iter().any(words::stays);
     if is_left {
@@ -89,7 +89,7 @@ fn show(call: &mut Call<'_, '_>, report: &CheckReport) -> Result<(), Failure> {
     let mut last: Option<&Subject> = None;
     for finding in &report.findings {
         if last != Some(&finding.subject) {
-            call.line(words::subject(&finding.subject))?;
+            call.line(words::heading(report, &finding.subject))?;
             last = Some(&finding.subject);
         }
         let verdict = words::verdict(finding.verdict);
@@ -101,9 +101,21 @@ fn show(call: &mut Call<'_, '_>, report: &CheckReport) -> Result<(), Failure> {
     Ok(())
 }
 
-fn tell(call: &mut Call<'_, '_>, repaired: &RepairReport, mode: RepairMode) -> Result<(), Failure> {
+fn tell(
+    call: &mut Call<'_, '_>,
+    report: &CheckReport,
+    repaired: &RepairReport,
+    mode: RepairMode,
+) -> Result<(), Failure> {
     for action in &repaired.done {
-        call.line(words::action(action, mode))?;
+        call.line(words::action(report, action, mode))?;
+    }
+    for name in words::to_load(report, repaired) {
+        let then = match mode {
+            RepairMode::Repair => "is gone: pull or load it again",
+            RepairMode::DryRun => "would have to be pulled or loaded again",
+        };
+        call.line(format_args!("{name} {then}"))?;
     }
     for kept in &repaired.kept {
         call.line(format_args!(
@@ -136,6 +148,7 @@ fn found(report: &CheckReport) -> Value {
         .map(|finding| {
             json!({
                 "subject": words::subject_json(&finding.subject),
+                "names": finding.subject.item().and_then(|id| report.names.get(id)),
                 "damage": chain(&finding.damage),
                 "verdict": words::verdict_name(finding.verdict),
                 "remedy": words::remedy_name(finding.remedy()),
@@ -148,6 +161,7 @@ fn found(report: &CheckReport) -> Value {
         .map(|removal| {
             json!({
                 "what": words::removable(&removal.what),
+                "setAside": removal.disposal == Disposal::Quarantine,
                 "bytes": removal.bytes,
                 "heldBy": removal.held_by.as_ref().map(ToString::to_string),
             })
@@ -172,7 +186,18 @@ fn done(repaired: &RepairReport, mode: RepairMode) -> Value {
             json!({ "what": words::removable(&kept.what), "heldBy": kept.held_by.to_string() })
         })
         .collect();
+    let set_aside: Vec<Value> = repaired
+        .done
+        .iter()
+        .filter_map(|action| match action {
+            Action::Quarantine { layer, place } => {
+                Some(json!({ "layer": layer.to_string(), "place": place }))
+            }
+            _ => None,
+        })
+        .collect();
     json!({
+        "setAside": set_aside,
         "dryRun": mode == RepairMode::DryRun,
         "done": done,
         "failed": failed,

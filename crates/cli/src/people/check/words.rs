@@ -1,10 +1,35 @@
 //! How findings and repairs read.
 
-use layerhold::{Action, Damage, Finding, Remedy, Removable, RepairMode, Subject, Verdict};
+use layerhold::{
+    Action, CheckReport, Damage, Finding, ItemId, Remedy, Removable, RepairMode, RepairReport,
+    Subject, Verdict,
+};
 use serde_json::{Value, json};
 
 /// The line above the findings about a subject.
-pub(super) fn subject(subject: &Subject) -> String {
+pub(super) fn heading(report: &CheckReport, subject: &Subject) -> String {
+    let names = subject.item().map_or(String::new(), |id| names(report, id));
+    format!("{}{names}", self::subject(subject))
+}
+
+/// What the names of an image or a container add to its ID.
+fn names(report: &CheckReport, id: &ItemId) -> String {
+    match report.names.get(id) {
+        Some(names) => format!(" ({})", names.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// What is to be loaded again after a repair: the images that are gone, by their names.
+pub(super) fn to_load(report: &CheckReport, repaired: &RepairReport) -> Vec<String> {
+    let gone = repaired.done.iter().filter_map(|action| match action {
+        Action::Remove(Removable::Image(id)) => report.names.get(&ItemId::Image(id.clone())),
+        _ => None,
+    });
+    gone.flatten().cloned().collect()
+}
+
+fn subject(subject: &Subject) -> String {
     match subject {
         Subject::Store => "the store".to_owned(),
         Subject::Item(id) => format!("{} {id}", id.kind()),
@@ -79,7 +104,7 @@ pub(super) fn removable(what: &Removable) -> String {
 }
 
 /// What was done, or would be.
-pub(super) fn action(action: &Action, mode: RepairMode) -> String {
+pub(super) fn action(report: &CheckReport, action: &Action, mode: RepairMode) -> String {
     let is_dry = mode == RepairMode::DryRun;
     match action {
         Action::Rebuild { subject, damage } => {
@@ -92,8 +117,23 @@ pub(super) fn action(action: &Action, mode: RepairMode) -> String {
         }
         Action::Remove(what) => {
             let verb = if is_dry { "would remove" } else { "removed" };
-            format!("{verb} {}", removable(what))
+            let names = match what {
+                Removable::Image(id) => names(report, &ItemId::Image(id.clone())),
+                Removable::Container(id) => names(report, &ItemId::Container(id.clone())),
+                _ => String::new(),
+            };
+            format!("{verb} {}{names}", removable(what))
         }
+        Action::Quarantine { layer, .. } if is_dry => {
+            format!("would remove layer {layer}, and set its contents aside")
+        }
+        Action::Quarantine { layer, place } => match place {
+            Some(place) => format!(
+                "removed layer {layer}; its contents are in {} until `gc --quarantine`",
+                place.display()
+            ),
+            None => format!("removed layer {layer}"),
+        },
         _ => String::new(),
     }
 }
@@ -106,6 +146,7 @@ pub(super) fn attempt(action: &Action) -> String {
         }
         Action::SetAside { damage } => format!("set aside: {damage}"),
         Action::Remove(what) => format!("remove {}", removable(what)),
+        Action::Quarantine { layer, .. } => format!("set layer {layer} aside"),
         _ => "repair".to_owned(),
     }
 }

@@ -129,5 +129,6 @@ fn is_reference(damage: &Damage) -> bool {
             | Damage::LayerDamaged { .. }
             | Damage::CopyMissing { .. }
             | Damage::ImageMissing { .. }
+            | Damage::TooDeep { .. }
     )
 }

@@ -1,0 +1,115 @@
+//! Setting damaged layers aside, where people can look at them.
+//!
+//! What the driver holds of a layer is renamed within the driver's home, so that it takes no space and no time; what lies beside its
+//! record goes to a directory of ours beside the records. Then the record goes.
+
+use std::path::PathBuf;
+
+use layerhold_driver::QUARANTINE;
+use layerhold_ids::LayerId;
+use layerhold_sys::{Dir, Durability, RenameHow, remove_tree};
+
+use super::Repair;
+use super::error::RepairError;
+use crate::error::{CollectError, DeleteError};
+use crate::item::ItemId;
+use crate::layout::{DIR_MODE, FILE_MODE, tar_split_name};
+use crate::store::Store;
+
+/// The record of the layer.
+const RECORD: &str = "layer.json";
+/// How its tar was made.
+const TAR_SPLIT: &str = "tar-split.gz";
+/// Its data items.
+const DATA: &str = "data";
+
+impl Repair<'_> {
+    /// Sets a layer aside that nothing uses any more, provided that it is as it was checked. Returns its place; `None` when it is gone.
+    pub(super) fn quarantine(&mut self, id: &LayerId) -> Result<Option<PathBuf>, RepairError> {
+        let item = ItemId::Layer(id.clone());
+        let record = self.seen.get(&item).cloned();
+        let mut refused = None;
+        let mut place = None;
+        self.inner.deleting(|work, locks| {
+            match self.is_unchanged(locks, &item) {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(error) => {
+                    refused = Some(error);
+                    return Ok(());
+                }
+            }
+            work.require_unused(locks, id)?;
+            work.unmount_layer(locks, id)?;
+            let moved = self.inner.driver().quarantine(id);
+            place = Some(moved.map_err(|source| DeleteError::Driver {
+                layer: id.clone(),
+                source: Box::new(source),
+            })?);
+            self.set_files_aside(id, record.as_deref().unwrap_or_default())?;
+            work.unused_layer(locks, id)
+        })?;
+        match refused {
+            Some(error) => Err(error),
+            None => Ok(place),
+        }
+    }
+
+    /// Moves what lies beside a record, and writes down the record. What is in another filesystem stays, and is removed with
+    /// the record.
+    fn set_files_aside(&self, id: &LayerId, record: &[u8]) -> Result<(), layerhold_sys::PathError> {
+        let layout = &self.inner.layout;
+        let quarantine = layout.layers.ensure_dir(QUARANTINE, DIR_MODE)?;
+        let dir = quarantine.ensure_dir(id.as_str(), DIR_MODE)?;
+        for beside in layout.layer_dirs() {
+            drop(set_aside(beside, &tar_split_name(id), &dir, TAR_SPLIT));
+            drop(set_aside(beside, id.as_ref(), &dir, DATA));
+        }
+        let io = &self.inner.options.metadata_io;
+        io.replace(
+            &dir,
+            RECORD.as_ref(),
+            FILE_MODE,
+            &[record],
+            Durability::Durable,
+        )
+    }
+}
+
+/// Moves one thing, if it is there.
+fn set_aside(
+    from: &Dir,
+    name: &std::ffi::OsStr,
+    to: &Dir,
+    new_name: &str,
+) -> Result<(), layerhold_sys::PathError> {
+    if from.exists(name)? {
+        remove_tree(to, new_name)?;
+        from.rename(name, to, new_name, RenameHow::NoReplace)?;
+    }
+    Ok(())
+}
+
+impl Store {
+    /// Removes the damaged layers that repairs have set aside, and returns the directories that they were in.
+    ///
+    /// # Errors
+    ///
+    /// When something cannot be removed.
+    pub fn erase_quarantine(&self) -> Result<Vec<PathBuf>, CollectError> {
+        let inner = &self.inner;
+        let beside = inner.layout.layers.path().to_owned();
+        let mut erased = Vec::new();
+        for root in inner.driver().temp_roots().into_iter().chain([beside]) {
+            let root = match Dir::open_ambient(&root) {
+                Err(error) if error.is_not_found() => continue,
+                other => other?,
+            };
+            if root.exists(QUARANTINE)? {
+                remove_tree(&root, QUARANTINE)?;
+                erased.push(root.path().join(QUARANTINE));
+            }
+        }
+        Ok(erased)
+    }
+}
