@@ -220,6 +220,8 @@ fn check<R: Item>(
             // The file of records that may be lost is usually not there.
             (_, None) => is_missing |= file.location == DURABLE.location,
             (FileState::Absent | FileState::Empty, Some(size)) if size > file.len => {}
+            // Records that may be lost are, by a power cut, and what they named is garbage.
+            (FileState::Empty, _) if file.location != DURABLE.location => {}
             (FileState::Torn { .. }, _) => {
                 return damaged(format!("{} is torn", file.path.display()));
             }

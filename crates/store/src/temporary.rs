@@ -3,7 +3,7 @@
 //! Every file beside records is written under a name `.tmp-NAMEdigits` and renamed, by this library and by Go's
 //! (Go: pkg/ioutils/fswriters.go). The writer holds the lock of the directory's records: `layers.lock` for record files, side files,
 //! intents and, in older releases of Go's library, tar-split files; `images.lock` and `containers.lock` for theirs and for the data
-//! items below. So what a process finds that holds these locks for writing has no living writer. The one exception is the file of
+//! items below; `mountpoints.lock` for counts of mounts. So what a process finds that holds these locks for writing has no living writer. The one exception is the file of
 //! counters of layers ([`crate::usage`]), whose writer holds no lock: should it lose its temporary file, it leaves the old file as it is.
 //!
 //! Files that callers keep in `userdata` are not looked at: no lock tells who writes them.
@@ -17,6 +17,7 @@ use layerhold_sys::{Dir, FileType, PathError};
 
 use crate::inner::Inner;
 use crate::locks::Locks;
+use crate::options::Persistence;
 
 /// What their names begin with.
 const PREFIX: &[u8] = b".tmp-";
@@ -34,7 +35,7 @@ impl Inner {
     /// Moves all of them out of the way, and returns where they were.
     pub(crate) fn discard_temporary_files(
         &self,
-        _no_writer: &Locks,
+        no_writer: &Locks,
         place: Where,
         trash: &mut Trash,
     ) -> Result<Vec<PathBuf>, PathError> {
@@ -49,8 +50,36 @@ impl Inner {
                 }
             }
         }
+        if place == Where::Everywhere {
+            self.remove_in_run_root(no_writer, &mut found)?;
+        }
         found.sort();
         Ok(found)
+    }
+
+    /// As for the graph root, for what was to replace counts of mounts, and records of a transient opening. They are not on the
+    /// filesystem of the temporary areas, and small.
+    fn remove_in_run_root(
+        &self,
+        no_writer: &Locks,
+        found: &mut Vec<PathBuf>,
+    ) -> Result<(), PathError> {
+        let Ok(_no_count_changes) = self.mounts.write(&no_writer.layers) else {
+            return Ok(());
+        };
+        let containers = Some(&self.layout.run_containers)
+            .filter(|_| self.options.persistence == Persistence::Transient);
+        for path in [&self.layout.run_layers].into_iter().chain(containers) {
+            let dir = match Dir::open_ambient(path) {
+                Err(error) if error.is_not_found() => continue,
+                other => other?,
+            };
+            for name in temporary_files(&dir)? {
+                dir.remove_file(&name)?;
+                found.push(path.join(name));
+            }
+        }
+        Ok(())
     }
 
     fn discard_in(

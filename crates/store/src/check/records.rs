@@ -96,8 +96,8 @@ fn of_part<R: Item>(
         let (kind, path) = (R::ITEM, file.path);
         let is_durable = file.location == DURABLE.location;
         let damage = match file.state {
-            // No program leaves it like that: a list of nothing is two bytes long.
-            FileState::Empty if is_unwritten(&path, file.len)? => {
+            // No program leaves it like that: a list of nothing is two bytes long. A power cut does with records that may be lost.
+            FileState::Empty if is_durable && is_unwritten(&path, file.len)? => {
                 Damage::RecordFileEmpty { kind, path }
             }
             FileState::Absent if has_content && is_durable && was_saved => {

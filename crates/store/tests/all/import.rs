@@ -567,17 +567,15 @@ fn a_name_given_twice_is_recorded_once() {
 #[test]
 fn child_entry() {
     let Some(role) = child_role() else { return };
-    let sync = match role.name() {
-        "filesystem" => SyncMode::Filesystem,
-        "none" => SyncMode::None,
+    let base = Path::new(role.argument(0));
+    let options = match role.name() {
+        "filesystem" => options(base).with_sync(SyncMode::Filesystem),
+        "none" => options(base).with_sync(SyncMode::None),
+        "image-store" => options(base).with_image_store(base.join("images")),
         other => panic!("unknown role {other}"),
     };
-    let options = options(Path::new(role.argument(0))).with_sync(sync);
-    import(
-        &Store::open(options).unwrap(),
-        LayerSpec::new(),
-        &small_tar(),
-    );
+    let spec = LayerSpec::new().read_only();
+    import(&Store::open(options).unwrap(), spec, &small_tar());
 }
 
 /// The calls of a process that imports a layer: those that flush, those that sync a directory, and those that give the contents or
@@ -629,4 +627,8 @@ fn peer_strace_sees_contents_flushed_before_records() {
     assert_eq!(calls("filesystem"), durable.concat());
     let none = [&incomplete[..], &moved, &incomplete];
     assert_eq!(calls("none"), none.concat());
+    // Either place may be on a filesystem of its own, and so both are synced.
+    let synced = ["sync dir", "sync dir", "sync vfs-layers", "sync vfs-layers"];
+    let split = [&["syncfs"], &incomplete[..], &moved, &synced, &incomplete];
+    assert_eq!(calls("image-store"), split.concat());
 }

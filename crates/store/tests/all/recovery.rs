@@ -218,6 +218,7 @@ fn files_of_saves_that_were_cut_off_are_removed() {
         place.graph("vfs-images/.tmp-images.json4294967295"),
         place.graph("vfs-containers/.tmp-containers.json5"),
         of_image.join(".tmp-manifest8"),
+        place.run("vfs-layers/.tmp-mountpoints.json9"),
     ];
     let write = || {
         files
@@ -233,7 +234,7 @@ fn files_of_saves_that_were_cut_off_are_removed() {
     let store = place.again();
     let report = store.check(&layerhold::CheckOptions::new()).unwrap();
     assert!(!report.is_damaged(), "{report:?}");
-    assert_eq!(left(), 5);
+    assert_eq!(left(), 6);
     let mut wanted = files.to_vec();
     wanted.sort();
     let collected = store.garbage_collect().unwrap();
@@ -245,10 +246,10 @@ fn files_of_saves_that_were_cut_off_are_removed() {
     std::fs::create_dir_all(area.join("temp-dir-12")).unwrap();
     std::fs::write(area.join("lock-12"), "").unwrap();
     drop(place.again());
-    assert_eq!(left(), 5);
+    assert_eq!(left(), 6);
     drop(place.again().begin().unwrap());
-    assert_eq!(left(), 1);
-    assert!(files[4].exists() && kept.exists());
+    assert_eq!(left(), 2);
+    assert!(files[4].exists() && files[5].exists() && kept.exists());
 }
 
 #[test]
@@ -373,4 +374,28 @@ fn root_overlay_contents_that_lost_their_place_are_put_back() {
     assert!(!report.is_damaged(), "{report:?}");
     assert_eq!(std::fs::read_dir(home.join("l")).unwrap().count(), 1);
     store.shutdown(layerhold::Shutdown::Force).unwrap();
+}
+
+#[test]
+fn volatile_records_that_a_power_cut_took_leave_garbage_and_no_damage() {
+    let place = Place::new();
+    let (image, _) = image(&place.store, "image", &small_tar());
+    let mut tx = place.store.begin().unwrap();
+    let spec = ContainerSpec::new().image(image).name("lost").volatile();
+    let lost = tx.create_container(spec).unwrap();
+    tx.commit().unwrap();
+    // They are not synced, and so the files may be there without their contents.
+    for file in [
+        "vfs-layers/volatile-layers.json",
+        "vfs-containers/volatile-containers.json",
+    ] {
+        assert!(place.graph(file).exists());
+        std::fs::write(place.graph(file), "").unwrap();
+    }
+    let store = place.again();
+    let collected = store.garbage_collect().unwrap();
+    assert_eq!(collected.layers, [lost.layer().clone()]);
+    let report = store.check(&layerhold::CheckOptions::new()).unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!(store.snapshot().unwrap().containers().count(), 0);
 }
