@@ -1,6 +1,6 @@
 //! `layerhold config`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use layerhold_config::Config;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use super::args::Format;
 use crate::environment::Environment;
 use crate::failure::{Failure, stream};
 use crate::options::{Given, by_configuration};
-use crate::streams::{Streams, escape};
+use crate::streams::{Streams, escape, shown};
 
 pub(super) fn run(
     format: Format,
@@ -46,10 +46,12 @@ fn as_json(config: &Config, warnings: &[String]) -> Value {
         .iter()
         .map(|(name, text)| (name.to_owned(), json!(text)))
         .collect();
+    // JSON has no bytes, and a path need not be text.
+    let text = |path: &PathBuf| path.to_string_lossy().into_owned();
     json!({
-        "root": config.graph_root,
-        "runRoot": config.run_root,
-        "imageStore": config.image_store,
+        "root": text(&config.graph_root),
+        "runRoot": text(&config.run_root),
+        "imageStore": config.image_store.as_ref().map(text),
         "driver": config.driver,
         "driverPriority": config.driver_priority,
         "driverOptions": config.driver_options,
@@ -61,14 +63,14 @@ fn as_json(config: &Config, warnings: &[String]) -> Value {
         "pullOptions": pull,
         "disableVolatile": config.disable_volatile,
         "transientStore": config.transient_store,
-        "files": config.sources,
+        "files": config.sources.iter().map(text).collect::<Vec<_>>(),
         "warnings": warnings,
     })
 }
 
 /// What is set, a line each; what is not is left out.
 fn as_text(config: &Config) -> String {
-    let path = |path: &Path| path.display().to_string();
+    let path = |path: &Path| shown(path);
     let pull = config.pull_options.iter();
     let pull: Vec<String> = pull.map(|(name, text)| format!("{name}={text}")).collect();
     let number = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default();

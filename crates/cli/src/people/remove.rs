@@ -1,5 +1,7 @@
 //! `layerhold rm` and `gc`.
 
+use std::path::PathBuf;
+
 use layerhold::{Commit, Item, Snapshot, Unmounting};
 use serde_json::json;
 
@@ -8,6 +10,7 @@ use super::args::Remove;
 use super::find::{find, name_of};
 use super::units::short;
 use crate::failure::Failure;
+use crate::streams::shown;
 
 pub(super) fn run(call: &mut Call<'_, '_>, args: &Remove) -> Result<(), Failure> {
     let mut failed = false;
@@ -119,10 +122,15 @@ pub(super) fn collect(call: &mut Call<'_, '_>, quarantine: bool) -> Result<(), F
     if call.is_json() {
         let fields = found.map(|(field, _, ids)| (field.to_owned(), json!(ids)));
         let mut fields: serde_json::Map<_, _> = fields.into_iter().collect();
+        // JSON has no bytes, and a path need not be text.
+        let texts = |paths: &[PathBuf]| {
+            let texts = paths.iter().map(|path| path.to_string_lossy().into_owned());
+            json!(texts.collect::<Vec<_>>())
+        };
         let more = [
-            ("temporaryFiles", json!(report.temporary_files)),
-            ("areas", json!(report.areas)),
-            ("quarantine", json!(erased)),
+            ("temporaryFiles", texts(&report.temporary_files)),
+            ("areas", texts(&report.areas)),
+            ("quarantine", texts(&erased)),
         ];
         fields.extend(more.map(|(field, paths)| (field.to_owned(), paths)));
         return call.json(&serde_json::Value::Object(fields));
@@ -133,7 +141,7 @@ pub(super) fn collect(call: &mut Call<'_, '_>, quarantine: bool) -> Result<(), F
         }
     }
     for path in &report.temporary_files {
-        let path = path.display();
+        let path = shown(path);
         call.line(format_args!(
             "removed {path}, left by a save that was cut off"
         ))?;
@@ -141,11 +149,11 @@ pub(super) fn collect(call: &mut Call<'_, '_>, quarantine: bool) -> Result<(), F
     for area in &report.areas {
         call.line(format_args!(
             "removed what a killed process left in {}",
-            area.display()
+            shown(area)
         ))?;
     }
     for path in &erased {
-        let path = path.display();
+        let path = shown(path);
         call.line(format_args!("removed damaged layers set aside in {path}"))?;
     }
     Ok(())

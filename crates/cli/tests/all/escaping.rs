@@ -1,13 +1,16 @@
 //! Names from images on their way to people: none makes a line look like another one.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::process::Command;
 
 use layerhold_cli::{Environment, Streams, dropin};
-use layerhold_testkit::TarBuilder;
+use layerhold_testkit::{TarBuilder, run};
 use serde_json::json;
 
-use crate::support::Place;
+use crate::support::{PEOPLE, Place};
 
 /// Names that act on a terminal, and how they are shown.
 const NAMES: [(&[u8], &str); 6] = [
@@ -125,6 +128,28 @@ fn root_the_drop_in_escapes_on_a_terminal_only() {
     assert!(missing(true).starts_with("a\\x1bb: "));
     let archive = |terminal| dropin_on(&place, terminal, &["diff", "-u", "y"]).0;
     assert_eq!(archive(true), archive(false));
+}
+
+#[test]
+fn paths_that_are_not_text_are_shown_with_their_bytes() {
+    let place = layerhold_testkit::scratch();
+    let dir = place.path().join(OsStr::from_bytes(b"d\xff"));
+    fs::create_dir(&dir).unwrap();
+    let conf = "[storage]\ngraphroot = '/g'\nrunroot = '/r'\nimagestore = 'i'\n";
+    fs::write(dir.join("conf"), conf).unwrap();
+    let config = |format| {
+        let mut command = Command::new(PEOPLE);
+        command.env("CONTAINERS_STORAGE_CONF", "conf");
+        run(command
+            .args(["--format", format, "config"])
+            .current_dir(&dir))
+        .text()
+    };
+    let line = format!("image store         {}/d\\xff/i\n", place.path().display());
+    assert!(config("table").contains(&line), "{}", config("table"));
+    let json: serde_json::Value = serde_json::from_str(&config("json")).unwrap();
+    let lossy = format!("{}/d\u{fffd}/i", place.path().display());
+    assert_eq!(json["imageStore"], json!(lossy));
 }
 
 /// Every file of the sources below a directory.
