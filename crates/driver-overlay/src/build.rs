@@ -190,8 +190,19 @@ fn real_attributes(dir: &Dir) -> Result<Option<OverrideStat>, PathError> {
     Ok(text.and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok()))
 }
 
-/// Sets mode and owner of a directory, each only if it is another one: an ordinary user may not even ask.
+/// Sets mode and owner of a directory.
 pub(crate) fn set_mode_and_owner(
+    core: &Core,
+    dir: &Dir,
+    mode: u32,
+    owner: HostOwner,
+) -> Result<(), LayerError> {
+    dress_dir(core, dir, mode, owner)
+        .map_err(|source| LayerError::of_owner(source, owner.uid.get(), owner.gid.get()))
+}
+
+/// Sets mode and owner of a directory, each only if it is another one: an ordinary user may not even ask.
+pub(crate) fn dress_dir(
     core: &Core,
     dir: &Dir,
     mode: u32,

@@ -308,12 +308,7 @@ fn shift_root(core: &Core, layer: &LayerDir, maps: &IdMappings) -> Result<(), La
         true => HostOwner::new(given.uid.get(), given.gid.get()),
         false => maps.to_host(given).or_else(|_| root_pair(maps))?,
     };
-    Ok(crate::build::set_mode_and_owner(
-        core,
-        &root,
-        stat.permissions(),
-        owner,
-    )?)
+    crate::build::set_mode_and_owner(core, &root, stat.permissions(), owner)
 }
 
 /// Whether the layer has been mounted for writing: overlayfs then makes a directory that is named like the work directory in it.

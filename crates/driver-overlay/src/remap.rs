@@ -9,7 +9,7 @@ use std::path::Path;
 
 use layerhold_driver::{HardLinks, LayerError, RemapRequest, remap_tree};
 use layerhold_idmap::{HostOwner, OVERRIDE_STAT_XATTR};
-use layerhold_sys::{Dir, PathError, RenameHow, remove_tree, xattr};
+use layerhold_sys::{Dir, RenameHow, remove_tree, xattr};
 
 use crate::additional::refuse_external;
 use crate::build::{root_pair, set_mode_and_owner};
@@ -109,11 +109,11 @@ fn rotate(core: &Core, dir: &Dir, request: &RemapRequest<'_>) -> Result<(), Laye
     if let Some(real) = xattr::get(&old, OVERRIDE_STAT_XATTR)? {
         xattr::set(&new, OVERRIDE_STAT_XATTR, &real)?;
     }
-    Ok(set_mode_and_owner(core, &new, mode, owner)?)
+    set_mode_and_owner(core, &new, mode, owner)
 }
 
 /// The kernel's notes in the work directory are about the old upper directory.
-fn renew_work(core: &Core, dir: &Dir, owner: HostOwner) -> Result<(), PathError> {
+fn renew_work(core: &Core, dir: &Dir, owner: HostOwner) -> Result<(), LayerError> {
     remove_tree(dir, WORK)?;
     dir.create_dir(WORK, PRIVATE_MODE)?;
     set_mode_and_owner(core, &dir.open_dir(WORK)?, PRIVATE_MODE, owner)

@@ -131,7 +131,7 @@ fn make_base(root: &Dir, maps: &IdMappings, rules: CopyRules) -> Result<(), Laye
 }
 
 /// Sets the owner of a layer's root directory, unless it is right already: an ordinary user may not even ask.
-fn set_root_owner(root: &Dir, owner: HostOwner, rules: CopyRules) -> Result<(), PathError> {
+fn set_root_owner(root: &Dir, owner: HostOwner, rules: CopyRules) -> Result<(), LayerError> {
     let (uid, gid) = (owner.uid.get(), owner.gid.get());
     let stat = root.stat_self()?;
     if (stat.uid, stat.gid) == (uid, gid) {
@@ -139,7 +139,7 @@ fn set_root_owner(root: &Dir, owner: HostOwner, rules: CopyRules) -> Result<(), 
     }
     match root.set_own_owner(Some(uid), Some(gid)) {
         Err(error) if rules.chown_errors == ChownErrors::Ignore && is_refusal(&error) => Ok(()),
-        other => other,
+        other => other.map_err(|source| LayerError::of_owner(source, uid, gid)),
     }
 }
 
@@ -153,7 +153,7 @@ pub(crate) fn remap_layer(
     let stat = root.stat_self()?;
     let owner = request.owner_of_root(HostOwner::new(stat.uid, stat.gid))?;
     remap_tree(root, request, HardLinks::OneInode)?;
-    Ok(set_root_owner(root, owner, rules)?)
+    set_root_owner(root, owner, rules)
 }
 
 impl LayerTarget for VfsStaged {

@@ -93,6 +93,22 @@ pub enum LayerError {
         #[source]
         source: layerhold_idmap::UnmappedError,
     },
+    /// The user namespace that this process is in has no such owner.
+    #[error(
+        "cannot give {} the owner {uid}:{gid}, which this user namespace does not have: \
+         the user needs more IDs in /etc/subuid and /etc/subgid, or the ID maps must keep to those that it has",
+        path.display()
+    )]
+    OwnerNotAvailable {
+        /// The file.
+        path: PathBuf,
+        /// Its user on disk.
+        uid: u32,
+        /// Its group on disk.
+        gid: u32,
+        /// What was refused.
+        source: PathError,
+    },
     /// The root of a user namespace has no counterpart on the host.
     #[error("cannot find the host owner of the layer's root directory")]
     RootPair(#[source] layerhold_idmap::UnmappedError),
@@ -213,6 +229,20 @@ fn by(users: &[String]) -> String {
 }
 
 impl LayerError {
+    /// Says what would help where an owner is none of the user namespace, which the kernel tells by "invalid argument".
+    #[must_use]
+    pub fn of_owner(source: PathError, uid: u32, gid: u32) -> Self {
+        match source.kind() {
+            std::io::ErrorKind::InvalidInput => Self::OwnerNotAvailable {
+                path: source.path().to_owned(),
+                uid,
+                gid,
+                source,
+            },
+            _ => source.into(),
+        }
+    }
+
     /// Tells whether the cause is that something is not there.
     #[must_use]
     pub fn is_not_found(&self) -> bool {

@@ -224,7 +224,8 @@ impl Walk<'_> {
         } else {
             None
         };
-        dir.set_owner(name, Some(uid), Some(gid))?;
+        dir.set_owner(name, Some(uid), Some(gid))
+            .map_err(|source| LayerError::of_owner(source, uid, gid))?;
         if stat.file_type() != FileType::Symlink && stat.mode & SET_ID_BITS != 0 {
             dir.set_mode(name, stat.permissions())?;
         }

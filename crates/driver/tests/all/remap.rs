@@ -4,9 +4,9 @@ use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
-use layerhold_driver::{HardLinks, RemapRequest, remap_tree};
+use layerhold_driver::{HardLinks, LayerError, RemapRequest, remap_tree};
 use layerhold_idmap::{IdMap, IdMappings, IdRange};
-use layerhold_sys::Dir;
+use layerhold_sys::{Dir, PathError};
 
 fn maps(host: u32, size: u64) -> IdMappings {
     let map = || IdMap::new(vec![IdRange::new(0, host, size)]);
@@ -105,4 +105,20 @@ fn identity_changes_nothing_and_needs_no_right() {
         (after.ctime(), after.ctime_nsec()),
         (before.ctime(), before.ctime_nsec())
     );
+}
+
+#[test]
+fn an_owner_that_the_namespace_lacks_is_told_with_what_helps() {
+    let invalid = std::io::Error::from(std::io::ErrorKind::InvalidInput);
+    let source = PathError::new("set owner of", "/g/d/f", invalid);
+    let error = LayerError::of_owner(source, 5, 6);
+    assert!(matches!(
+        error,
+        LayerError::OwnerNotAvailable { uid: 5, gid: 6, .. }
+    ));
+    assert!(error.to_string().contains("/etc/subuid"), "{error}");
+    let refused = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+    let source = PathError::new("set owner of", "/g/d/f", refused);
+    let error = LayerError::of_owner(source, 5, 6);
+    assert!(!error.to_string().contains("/etc/subuid"), "{error}");
 }
