@@ -36,7 +36,12 @@ fn verdicts_agree(data: &[u8], check: Check) {
     }
     let accepted = check(written.as_bytes());
     let mut changed = value;
-    change_names(&mut changed, 0);
+    if !in_upper_case(&mut changed) {
+        return;
+    }
+    if let Value::Object(fields) = &mut changed {
+        let _none = fields.insert("?unknown".to_owned(), serde_json::json!([{ "a": 1.5 }]));
+    }
     let changed = changed.to_string();
     assert_eq!(
         check(changed.as_bytes()),
@@ -45,62 +50,24 @@ fn verdicts_agree(data: &[u8], check: Check) {
     );
 }
 
-/// Puts the names of fields in other case, and adds one that nobody knows. The names in maps are left alone: they may not be the
-/// same in other case.
-fn change_names(value: &mut Value, depth: usize) {
+/// Puts all names in upper case; `false` where two would become one.
+fn in_upper_case(value: &mut Value) -> bool {
     match value {
-        Value::Object(fields) if is_record(fields) => {
+        Value::Object(fields) => {
             let mut changed = Map::new();
             for (name, mut value) in std::mem::take(fields) {
-                change_names(&mut value, depth + 1);
-                let name = name.to_ascii_uppercase();
-                // Two names that differ in case only would become one.
-                if changed.insert(name, value).is_some() {
-                    return;
+                if !in_upper_case(&mut value)
+                    || changed.insert(name.to_ascii_uppercase(), value).is_some()
+                {
+                    return false;
                 }
             }
-            if depth < 100 {
-                changed.insert("?unknown".to_owned(), serde_json::json!([{ "a": 1.5 }]));
-            }
             *fields = changed;
+            true
         }
-        Value::Array(items) => items
-            .iter_mut()
-            .for_each(|item| change_names(item, depth + 1)),
-        _ => {}
+        Value::Array(items) => items.iter_mut().all(in_upper_case),
+        _ => true,
     }
-}
-
-/// Tells whether an object has fields rather than keys, as far as that shows.
-fn is_record(fields: &Map<String, Value>) -> bool {
-    const KNOWN: [&str; 12] = [
-        "config",
-        "rootfs",
-        "history",
-        "created",
-        "Env",
-        "layers",
-        "mediaType",
-        "digest",
-        "schemaVersion",
-        "os",
-        "diff_ids",
-        "created_by",
-    ];
-    fields.keys().any(|name| KNOWN.contains(&name.as_str()))
-        && fields.keys().all(|name| {
-            name.bytes()
-                .all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
-        })
-        && {
-            let mut lower: Vec<String> = fields
-                .keys()
-                .map(|name| name.to_ascii_lowercase())
-                .collect();
-            lower.sort();
-            lower.dedup();
-            lower.len() == fields.len()
-        }
 }
 
 fn types_fit(fields: &Map<String, Value>) {

@@ -5,11 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
-use layerhold_ids::Algorithm;
-
 use super::{FoundImage, FoundLayer, SourceError, TarIndex, Wish, read_manifest, read_small};
 use crate::config::Config;
-use crate::digest::digest_of;
+use crate::digest::sha256;
 use crate::manifest::MAX_CONFIG_SIZE;
 use crate::section::Section;
 use crate::typed::{self, FieldError, Typed};
@@ -77,22 +75,38 @@ impl DockerArchive {
                 path: self.path.clone(),
             });
         }
-        let offered: Vec<String> = items
-            .iter()
-            .flat_map(|item| item.repo_tags.iter().cloned())
-            .collect();
+        let Some(wanted) = wish.image else {
+            return items
+                .into_iter()
+                .map(|item| self.image(item, wish))
+                .collect();
+        };
+        let offered: Vec<String> = items.iter().flat_map(|item| self.called(item)).collect();
         let found: Vec<FoundImage> = items
             .into_iter()
-            .filter(|item| wish.image.is_none_or(|wanted| is_called(item, wanted)))
+            .filter(|item| is_called(item, wanted) || self.digest(item).as_deref() == Some(wanted))
             .map(|item| self.image(item, wish))
             .collect::<Result<_, _>>()?;
-        match wish.image {
-            Some(wanted) if found.is_empty() => Err(SourceError::NoSuchImage {
-                wanted: wanted.to_owned(),
-                offered,
-            }),
-            _ => Ok(found),
+        if found.is_empty() {
+            let wanted = wanted.to_owned();
+            return Err(SourceError::NoSuchImage { wanted, offered });
         }
+        Ok(found)
+    }
+
+    /// What an image can be asked for by: its names, or the digest of its configuration.
+    fn called(&self, item: &Item) -> Vec<String> {
+        match item.repo_tags.as_slice() {
+            [] => self.digest(item).into_iter().collect(),
+            names => names.to_vec(),
+        }
+    }
+
+    /// The digest of a configuration that can be read.
+    fn digest(&self, item: &Item) -> Option<String> {
+        let section = self.index.open(&item.config)?;
+        let bytes = read_small(&item.config, section, MAX_CONFIG_SIZE).ok()?;
+        Some(sha256(&bytes).to_string())
     }
 
     fn image(&self, item: Item, wish: Wish<'_>) -> Result<FoundImage, SourceError> {
@@ -108,7 +122,7 @@ impl DockerArchive {
         let config_bytes = read_small(&item.config, self.member(&item.config)?, MAX_CONFIG_SIZE)?;
         // The archive names the configuration by its digest but nothing depends on that name:
         // the digest that counts is the one computed here.
-        let config_digest = digest_of(Algorithm::Sha256, &config_bytes);
+        let config_digest = sha256(&config_bytes);
         let config = Config::parse(&config_bytes).map_err(|source| SourceError::Config {
             name: item.config.clone(),
             source,

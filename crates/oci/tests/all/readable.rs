@@ -173,12 +173,12 @@ fn root_peer_podman_and_we_take_the_same_configurations() {
     let all = mutated(&config());
     let mut taken = 0;
     // A step that is no divisor of the number of changes to each value comes by all of them.
-    for (label, changed) in all.iter().step_by(101) {
+    for (label, changed) in all.iter().step_by(151) {
         let layout = layout_of(place.path("layout"), changed);
         taken += usize::from(check(&place, &layout, label));
         std::fs::remove_dir_all(layout).unwrap();
     }
-    assert!(taken > 2, "{taken} of {}", all.len());
+    assert!(taken > 1, "{taken} of {}", all.len());
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn root_peer_podman_and_we_take_the_same_manifests() {
     for docker in [false, true] {
         let sample = Layout::new(place.path("sample"));
         let all = mutated(&manifest(&sample, docker));
-        for (label, changed) in all.iter().step_by(43) {
+        for (label, changed) in all.iter().step_by(71) {
             // Sizes of layers are checked here and not by podman, which compares digests only.
             if label.starts_with("/layers/0/size") {
                 continue;
@@ -214,19 +214,19 @@ fn root_peer_podman_reads_all_that_was_loaded() {
         taken += usize::from(load(&place.store, &layout, &options, &Quiet).is_ok());
         std::fs::remove_dir_all(layout).unwrap();
     };
-    for (number, (_, changed)) in mutated(&config()).into_iter().step_by(7).enumerate() {
+    for (number, (_, changed)) in mutated(&config()).into_iter().step_by(13).enumerate() {
         load_from(layout_of(place.path("layout"), &changed), number);
     }
     let sample = Layout::new(place.path("sample"));
     for (number, (_, changed)) in mutated(&manifest(&sample, false))
         .into_iter()
-        .step_by(5)
+        .step_by(11)
         .enumerate()
     {
         let layout = layout_of_manifest(place.path("layout"), false, |_| changed.clone());
         load_from(layout, 10_000 + number);
     }
-    assert!(taken > 40, "{taken}");
+    assert!(taken > 20, "{taken}");
     let podman = Podman::beside(&GoStore::new(
         &place.path("root"),
         &place.path("runroot"),
