@@ -6,8 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use layerhold_driver::Privilege;
-use layerhold_idmap::{ContainerOwner, IdMappings};
-use layerhold_sys::{Descent, Dir, FileType, PathError, Stat, split_device};
+use layerhold_idmap::{ContainerOwner, IdMappings, OVERRIDE_STAT_XATTR};
+use layerhold_sys::{Descent, Dir, FileType, PathError, Stat, split_device, xattr};
 use layerhold_tar_split::{Checksum, Crc64};
 
 use super::attributes::Compared;
@@ -31,6 +31,16 @@ pub(super) struct Ignored {
 }
 
 impl Ignored {
+    /// As [`new`](Self::new), for a layer: with `force_mask` files carry what they really are in an attribute, whether the option is
+    /// given now or not.
+    pub(super) fn of_layer(options: &StoreOptions, root: &Dir) -> Self {
+        let mut ignored = Self::new(options);
+        let is_masked = matches!(xattr::get(root, OVERRIDE_STAT_XATTR), Ok(Some(_)));
+        ignored.owners |= is_masked;
+        ignored.modes |= is_masked;
+        ignored
+    }
+
     /// Reads the options of a store (Go: check.go, `Check`).
     pub(super) fn new(options: &StoreOptions) -> Self {
         let has = |text: &str| {
@@ -228,13 +238,12 @@ impl Comparison<'_> {
             );
         }
         if facts.kind == FileType::Symlink && actual == FileType::Symlink {
-            let target = dir.read_link(name).unwrap_or_default();
             let expected = String::from_utf8_lossy(&facts.target).into_owned();
-            compare(
-                Attribute::Target,
-                expected,
-                target.to_string_lossy().into_owned(),
-            );
+            // What cannot be read says nothing.
+            if let Ok(target) = dir.read_link(name) {
+                let actual = target.to_string_lossy().into_owned();
+                compare(Attribute::Target, expected, actual);
+            }
         }
         let is_device = matches!(facts.kind, FileType::CharDevice | FileType::BlockDevice);
         if is_device && facts.kind == actual && !self.ignored.modes {

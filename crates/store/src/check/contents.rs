@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use layerhold_driver::LayerError;
 use layerhold_ids::{Algorithm, DiffId, Digest, LayerId};
 use layerhold_sys::PathError;
 use layerhold_tar_format::EntryKind;
@@ -84,7 +85,7 @@ pub(super) struct Sum {
 }
 
 pub(super) enum Failed {
-    Driver(layerhold_driver::LayerError),
+    Driver(LayerError),
     Rebuild(RebuildError),
 }
 
@@ -200,7 +201,9 @@ fn each_file(look: &Look<'_>, layer: &Layer, changes: &mut Changes<'_, '_>) -> R
                 continue;
             }
             Ok(_) => FileChange::Content,
-            Err(error) if error.is_not_found() => FileChange::Removed,
+            Err(LayerError::Os(error)) if error.is_not_found() => FileChange::Removed,
+            // It is the layer that cannot be read, and not this file.
+            Err(error @ LayerError::NotSupported { .. }) => return Err(Failed::Driver(error)),
             Err(error) => {
                 let reason = error.to_string();
                 let change = FileChange::Unreadable { reason };
@@ -229,6 +232,8 @@ pub(super) struct Changes<'a, 'l> {
     pub(super) findings: Vec<Finding>,
     /// Those that are not listed.
     more: u64,
+    /// Files that belong to the owner of the store, and should not.
+    unowned: u64,
     /// The worst verdict on them.
     worst: Verdict,
 }
@@ -240,6 +245,7 @@ impl<'a, 'l> Changes<'a, 'l> {
             id: ItemId::Layer(layer.id().clone()),
             findings: Vec::new(),
             more: 0,
+            unowned: 0,
             worst: Verdict::Note,
         }
     }
@@ -258,7 +264,16 @@ impl<'a, 'l> Changes<'a, 'l> {
         self.push(Damage::File { path, change }, verdict);
     }
 
+    /// Counts a file that differs in its owner only, in a way that `ignore_chown_errors` explains.
+    pub(super) fn add_unowned(&mut self) {
+        self.unowned += 1;
+    }
+
     pub(super) fn finish(mut self) -> Vec<Finding> {
+        if self.unowned > 0 {
+            let files = self.unowned;
+            self.push(Damage::OwnersIgnored { files }, Verdict::Note);
+        }
         if self.more > 0 {
             self.push(Damage::MoreFiles { count: self.more }, self.worst);
         }

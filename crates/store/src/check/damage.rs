@@ -176,6 +176,14 @@ pub enum Damage {
         /// How many are not listed.
         count: u64,
     },
+    /// Files belong to the owner of the store instead of whom the image says, as with `ignore_chown_errors`, which is not given.
+    #[error(
+        "{files} files belong to the owner of the store, as with ignore_chown_errors, and not to the owners in the image"
+    )]
+    OwnersIgnored {
+        /// How many.
+        files: u64,
+    },
     /// What the driver keeps about the layer is damaged.
     #[error("what the driver keeps about it is damaged")]
     Driver(#[source] Box<Flaw>),

@@ -35,7 +35,8 @@ pub enum CheckDepth {
 pub struct CheckOptions {
     /// How far it goes.
     pub depth: CheckDepth,
-    /// How old a layer that nothing uses must be to be reported: a younger one may belong to an image that is being written.
+    /// How old a layer that nothing uses must be to be reported: a younger one may belong to an image that is being written. With
+    /// [`Duration::MAX`] none is reported (Go: `LayerUnreferencedMaximumAge` of nil).
     pub unreferenced_age: Duration,
     /// How many layers are read at the same time.
     pub threads: NonZero<usize>,

@@ -12,7 +12,7 @@ use layerhold_sys::Dir;
 use super::attributes::Compared;
 use super::compare::{Comparison, Ignored};
 use super::contents::{Changes, entries};
-use super::damage::Damage;
+use super::damage::{Attribute, Damage, FileChange};
 use super::error::CheckError;
 use super::layers::unreadable;
 use super::look::Look;
@@ -159,11 +159,13 @@ impl Walk<'_, '_> {
             Ok(compared) => compared,
             Err(error) => return changes.and(unreadable(error.into())),
         };
+        let ignored = Ignored::of_layer(&look.inner.options, view.root());
+        let owner = owner_of_store(look);
         let has_copies = look.driver.capabilities().stacking == Stacking::Copies;
         let comparison = Comparison {
             root: view.root(),
             maps: &maps,
-            ignored: Ignored::new(&look.inner.options),
+            ignored,
             // Where layers are stacked, files of those below are not copies.
             read_below: if has_copies { depth } else { 0 },
             compared,
@@ -171,7 +173,9 @@ impl Walk<'_, '_> {
         };
         let known = self.known.get(layer.id());
         let compared = comparison.run(tree, &mut |path, change| {
-            if known.is_none_or(|known| !known.contains(&path)) {
+            if is_of_ignored_owner(&change, owner.as_ref()) {
+                changes.add_unowned();
+            } else if known.is_none_or(|known| !known.contains(&path)) {
                 changes.add(path, change);
             }
         });
@@ -180,6 +184,26 @@ impl Walk<'_, '_> {
             Err(error) => changes.and(unreadable(error.into())),
         }
     }
+}
+
+/// The owner of the graph root, as text.
+fn owner_of_store(look: &Look<'_>) -> Option<(String, String)> {
+    let stat = layerhold_sys::stat_ambient(&look.inner.options.graph_root);
+    let stat = stat.ok().flatten()?;
+    Some((stat.uid.to_string(), stat.gid.to_string()))
+}
+
+/// Tells whether a file differs in its owner only, which is that of the store: so does every file whose owner could not be set while
+/// `ignore_chown_errors` was given.
+fn is_of_ignored_owner(change: &FileChange, store: Option<&(String, String)>) -> bool {
+    let (FileChange::Attributes(changes), Some((user, group))) = (change, store) else {
+        return false;
+    };
+    changes.iter().all(|change| match change.what {
+        Attribute::User => change.actual == *user,
+        Attribute::Group => change.actual == *group,
+        _ => false,
+    })
 }
 
 /// Which attributes can be compared: a user namespace may not set all capabilities, and shifting owners takes them away.

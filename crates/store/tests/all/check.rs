@@ -669,3 +669,69 @@ fn stores_in_several_places_are_clean_and_searched_everywhere() {
         ]
     );
 }
+
+/// A store of one layer, with a file of another owner, and how it is opened without options.
+fn with_owners(driver: &str, option: &str) -> (layerhold_testkit::TempDir, Store) {
+    let place = layerhold_testkit::scratch();
+    let base = place.path();
+    let options = || {
+        layerhold::StoreOptions::new(base.join("root"), base.join("runroot")).with_driver(driver)
+    };
+    let store = match option {
+        "" => options(),
+        option => options().with_driver_option(option),
+    };
+    let store = Store::open(store).unwrap();
+    let mut tx = store.begin().unwrap();
+    let layer = LayerSpec::new().id(id("a")).read_only();
+    let layer = tx.import_layer(layer, reader(&small_tar())).unwrap();
+    let spec = ImageSpec::new().id(id("i")).name("image").top_layer(&layer);
+    tx.create_image(spec).unwrap();
+    tx.commit().unwrap();
+    drop(store);
+    let store = Store::open(options()).unwrap();
+    (place, store)
+}
+
+#[test]
+fn root_owners_that_an_option_explains_are_noted() {
+    let Some(()) = layerhold_testkit::require_root() else {
+        return;
+    };
+    let (place, store) = with_owners("vfs", "");
+    assert!(check(&store).is_clean());
+    // As the option leaves it when the owner cannot be set.
+    let file = place.path().join("root/vfs/dir/a/etc/hostname");
+    std::os::unix::fs::chown(&file, Some(0), Some(0)).unwrap();
+    let report = check(&store);
+    let told: Vec<_> = report.findings.iter().map(|one| one.verdict).collect();
+    assert_eq!(told, [Verdict::Note]);
+    assert!(report.removals.is_empty() && !report.is_damaged());
+    // Any other owner is damage.
+    std::os::unix::fs::chown(&file, Some(9), Some(0)).unwrap();
+    assert!(check(&store).is_damaged());
+}
+
+#[test]
+fn root_overlay_layers_of_other_forms_are_not_judged() {
+    let Some(()) = layerhold_testkit::require_root() else {
+        return;
+    };
+    // The contents of a composefs layer are elsewhere, under other names.
+    let (place, store) = with_owners("overlay", "");
+    let layer = place.path().join("root/overlay/a");
+    fs::create_dir(layer.join("composefs-data")).unwrap();
+    fs::remove_dir_all(layer.join("diff/etc")).unwrap();
+    let report = check(&store);
+    assert!(!report.findings.is_empty());
+    for finding in &report.findings {
+        assert_eq!(finding.verdict, Verdict::Unjudged, "{finding:?}");
+    }
+    assert!(report.removals.is_empty());
+    drop(store.shutdown(layerhold::Shutdown::Force));
+    // With a mask, files carry in an attribute what they are.
+    let (_place, store) = with_owners("overlay", "overlay.force_mask=700");
+    let report = check(&store);
+    assert!(report.is_clean(), "{report:?}");
+    drop(store.shutdown(layerhold::Shutdown::Force));
+}
