@@ -7,10 +7,13 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use layerhold::Privilege;
-use layerhold_sys::{Capability, has_capability, in_user_namespace, raise_open_files};
+use layerhold_sys::{
+    Cancel, CancellableReader, Capability, has_capability, in_user_namespace, raise_open_files,
+};
 
 use crate::environment::Environment;
 use crate::failure::plain;
+use crate::interruption::Interruption;
 use crate::streams::{Streams, escape};
 
 /// A command line: arguments, environment and streams in, exit code out.
@@ -19,9 +22,9 @@ type CommandLine = fn(&[String], &Environment, &mut Streams<'_>) -> io::Result<u
 /// The size of the buffer of standard output. Larger pieces go past it.
 const BUFFER: usize = 64 * 1024;
 
-/// Runs a command line with the arguments, environment and streams of this process. Arguments that are not UTF-8 are refused,
+/// Runs a command line of a program with the arguments, environment and streams of this process. Arguments that are not UTF-8 are refused,
 /// with `usage` as exit code: another file than the one that was named must not be used.
-pub fn main(run: CommandLine, usage: u8) -> ExitCode {
+pub fn main(program: &'static str, run: CommandLine, usage: u8) -> ExitCode {
     // A check opens many files at once. Where the kernel refuses, it goes on with those there may be.
     let open_files = raise_open_files().ok();
     // A write beyond the limit of file sizes fails then, as one to a full disk does. Where that is not to be had, it kills.
@@ -41,6 +44,7 @@ pub fn main(run: CommandLine, usage: u8) -> ExitCode {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     let environment = Environment {
+        interruption: Interruption::of(program),
         privilege: privilege(&variables),
         variables,
         directory: std::env::current_dir().unwrap_or_else(|_| "/".into()),
@@ -51,11 +55,15 @@ pub fn main(run: CommandLine, usage: u8) -> ExitCode {
     let code = output().and_then(|file| {
         let mut out = BufWriter::with_capacity(BUFFER, file);
         let mut err = io::stderr();
-        let mut streams = Streams::new(&mut out, &mut err, input())
-            .on_terminals(io::stdout().is_terminal(), io::stderr().is_terminal());
+        let mut streams =
+            Streams::new(&mut out, &mut err, input(environment.interruption.cancel()))
+                .on_terminals(io::stdout().is_terminal(), io::stderr().is_terminal());
         let code = run(&arguments, &environment, &mut streams)?;
         out.flush().map(|()| code)
     });
+    if let Some(code) = environment.interruption.conclude(matches!(code, Ok(0))) {
+        return ExitCode::from(code);
+    }
     match code {
         Ok(code) => ExitCode::from(code),
         // Nobody reads any more: say nothing, and do not succeed.
@@ -95,9 +103,9 @@ fn output() -> io::Result<File> {
 }
 
 /// Standard input as a file, for large reads without a copy in between.
-fn input() -> Box<dyn Read + Send> {
+fn input(cancel: Cancel) -> Box<dyn Read + Send> {
     match io::stdin().as_fd().try_clone_to_owned() {
-        Ok(file) => Box::new(File::from(file)),
+        Ok(file) => Box::new(CancellableReader::new(File::from(file), cancel)),
         Err(_) => Box::new(io::stdin()),
     }
 }

@@ -7,6 +7,7 @@ use layerhold::Privilege;
 use layerhold_config::{Config, HostFiles, load};
 
 use crate::failure::Failure;
+use crate::interruption::Interruption;
 
 /// The environment of a process, as values: only the entry points read the real one.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,8 @@ pub struct Environment {
     pub group: u32,
     /// What the process may do.
     pub privilege: Privilege,
+    /// Whether it is asked to stop.
+    pub interruption: Interruption,
     /// How many open files programs may have that this one starts; `None` when this one's number was not changed.
     pub open_files: Option<u64>,
 }

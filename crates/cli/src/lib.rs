@@ -23,6 +23,7 @@ pub mod dropin;
 mod entry;
 mod environment;
 mod failure;
+mod interruption;
 mod options;
 pub mod people;
 mod streams;
@@ -31,6 +32,7 @@ mod user_namespace;
 pub use entry::main;
 pub use environment::Environment;
 pub use failure::Failure;
+pub use interruption::Interruption;
 pub use streams::Streams;
 
 /// Compiles and runs the example of the README.

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use layerhold_sys::Durability;
-use layerhold_sys::{HostIo, MetadataIo};
+use layerhold_sys::{Cancel, HostIo, MetadataIo};
 
 /// Whether something may be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +98,7 @@ pub struct Options {
     pub(crate) freshness: Freshness,
     pub(crate) limit: u64,
     pub(crate) io: Arc<dyn MetadataIo>,
+    pub(crate) cancel: Cancel,
 }
 
 /// Larger files are refused by default: 1 GiB, a million records and more.
@@ -118,6 +119,7 @@ impl Options {
             freshness: Freshness::Token,
             limit: DEFAULT_LIMIT,
             io: Arc::new(HostIo),
+            cancel: Cancel::new(),
         }
     }
 
@@ -148,6 +150,13 @@ impl Options {
     #[must_use]
     pub fn limit(mut self, limit: u64) -> Self {
         self.limit = limit.min(LARGEST_LIMIT);
+        self
+    }
+
+    /// Has waits for the lock end when they are asked to.
+    #[must_use]
+    pub fn cancelled_by(mut self, cancel: Cancel) -> Self {
+        self.cancel = cancel;
         self
     }
 

@@ -90,8 +90,14 @@ impl<R: Record> JsonStore<R> {
             return Err(OpenError::NoLocation);
         }
         let lock = match options.access {
-            Access::ReadWrite => Lock::ReadWrite(LockFile::brief(&options.lock)?),
-            Access::ReadOnly => Lock::ReadOnly(ReadOnlyLockFile::brief(&options.lock)?),
+            Access::ReadWrite => {
+                let lock = LockFile::brief(&options.lock)?;
+                Lock::ReadWrite(lock.cancelled_by(options.cancel.clone()))
+            }
+            Access::ReadOnly => {
+                let lock = ReadOnlyLockFile::brief(&options.lock)?;
+                Lock::ReadOnly(lock.cancelled_by(options.cancel.clone()))
+            }
         };
         let shared = Shared {
             fields: Fields::new(R::KEYS),

@@ -44,6 +44,12 @@ pub enum LockError {
         /// The lock file.
         path: PathBuf,
     },
+    /// The wait was given up because it was asked to.
+    #[error("the wait for lock file {} was cancelled", path.display())]
+    Cancelled {
+        /// The lock file.
+        path: PathBuf,
+    },
     /// The path names no file.
     #[error("{} is no path of a lock file", path.display())]
     InvalidPath {

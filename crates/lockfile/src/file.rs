@@ -3,10 +3,11 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
 
 use layerhold_sys::{
-    Create, Dir, LockKind, OpenOptions, PathError, RecordLock, open_ambient_file, stat_ambient,
-    stat_file,
+    CANCEL_INTERVAL, Cancel, Create, Dir, LockKind, OpenOptions, PathError, RecordLock,
+    open_ambient_file, stat_ambient, stat_file,
 };
 
 use crate::error::LockError;
@@ -35,13 +36,51 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf, LockError> {
 }
 
 /// Waits for the lock.
-pub(crate) fn lock(path: &Path, access: Access, kind: LockKind) -> Result<RecordLock, LockError> {
-    until_current(path, access, |file| RecordLock::lock(file, kind).map(Some))?.ok_or_else(|| {
-        // Waiting never ends with the lock in other hands.
-        LockError::KeepsChanging {
-            path: path.to_owned(),
-        }
+pub(crate) fn lock(
+    path: &Path,
+    access: Access,
+    kind: LockKind,
+    cancel: Option<&Cancel>,
+) -> Result<RecordLock, LockError> {
+    let lock = until_current(path, access, |file| match cancel {
+        None => RecordLock::lock(file, kind).map(Some),
+        Some(cancel) => wait_or_cancel(file, kind, cancel),
+    })?;
+    // Without a request to stop, waiting never ends with the lock in other hands.
+    lock.ok_or_else(|| LockError::Cancelled {
+        path: path.to_owned(),
     })
+}
+
+/// Waits until it has the lock, or is asked to stop; `None` then.
+///
+/// The kernel serves those who wait in turn, and so a lock that is in use is waited for in the kernel, by a thread of its own.
+/// When that gets the lock after the wait was given up, it gives the lock back at once.
+fn wait_or_cancel(
+    file: File,
+    kind: LockKind,
+    cancel: &Cancel,
+) -> Result<Option<RecordLock>, PathError> {
+    if cancel.is_cancelled() {
+        return Ok(None);
+    }
+    let file = match RecordLock::try_lock(file, kind)? {
+        Ok(lock) => return Ok(Some(lock)),
+        Err(file) => file,
+    };
+    let (sender, receiver) = sync_channel(1);
+    let waiting = move || drop(sender.send(RecordLock::lock(file, kind)));
+    std::thread::Builder::new()
+        .spawn(waiting)
+        .map(drop)
+        .map_err(|cause| PathError::new("start a thread that waits for a lock", "", cause))?;
+    loop {
+        match receiver.recv_timeout(CANCEL_INTERVAL) {
+            Ok(outcome) => return outcome.map(Some),
+            Err(_) if cancel.is_cancelled() => return Ok(None),
+            Err(_) => {}
+        }
+    }
 }
 
 /// Takes the lock if it is free.

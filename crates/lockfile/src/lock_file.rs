@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use layerhold_sys::{HeldFor, HeldLock, LockKind, RecordLock, is_held_by_this_thread};
+use layerhold_sys::{Cancel, HeldFor, HeldLock, LockKind, RecordLock, is_held_by_this_thread};
 
 use crate::error::LockError;
 use crate::file::{self, Access};
@@ -22,6 +22,7 @@ use crate::queue::WriterQueue;
 #[derive(Clone, Debug)]
 pub struct LockFile {
     shared: Arc<Shared>,
+    cancel: Option<Cancel>,
 }
 
 #[derive(Debug)]
@@ -55,6 +56,7 @@ impl LockFile {
     pub fn new(path: impl AsRef<Path>) -> Result<Self, LockError> {
         Ok(Self {
             shared: Shared::new(path.as_ref(), HeldFor::AnyTime)?,
+            cancel: None,
         })
     }
 
@@ -63,7 +65,19 @@ impl LockFile {
     pub fn brief(path: impl AsRef<Path>) -> Result<Self, LockError> {
         Ok(Self {
             shared: Shared::new(path.as_ref(), HeldFor::Moments)?,
+            cancel: None,
         })
+    }
+
+    /// Has waits without bound end with [`LockError::Cancelled`] when they are asked to.
+    #[must_use]
+    pub fn cancelled_by(mut self, cancel: Cancel) -> Self {
+        self.cancel = Some(cancel);
+        self
+    }
+
+    fn cancel(&self) -> Option<&Cancel> {
+        self.cancel.as_ref()
     }
 
     /// Tells whether this thread took a lock of this path, through this handle or another one, and has not given it back. If
@@ -82,14 +96,24 @@ impl LockFile {
     /// Waits for a read lock, without bound.
     pub fn read(&self) -> Result<ReadGuard, LockError> {
         self.shared.queue.let_writers_pass();
-        let lock = file::lock(self.path(), Access::ReadWrite, LockKind::Shared)?;
+        let lock = file::lock(
+            self.path(),
+            Access::ReadWrite,
+            LockKind::Shared,
+            self.cancel(),
+        )?;
         Ok(self.read_guard(lock))
     }
 
     /// Waits for a write lock, without bound.
     pub fn write(&self) -> Result<WriteGuard, LockError> {
         let waiting = self.shared.queue.enter();
-        let lock = file::lock(self.path(), Access::ReadWrite, LockKind::Exclusive)?;
+        let lock = file::lock(
+            self.path(),
+            Access::ReadWrite,
+            LockKind::Exclusive,
+            self.cancel(),
+        )?;
         drop(waiting);
         Ok(self.write_guard(lock))
     }

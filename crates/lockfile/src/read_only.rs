@@ -2,7 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use layerhold_sys::{HeldFor, LockKind, PathError, RecordLock};
+use layerhold_sys::{Cancel, HeldFor, LockKind, PathError, RecordLock};
 
 use crate::error::LockError;
 use crate::file::{self, Access};
@@ -18,6 +18,7 @@ use crate::lock_file::{Shared, poll};
 #[derive(Clone, Debug)]
 pub struct ReadOnlyLockFile {
     shared: Arc<Shared>,
+    cancel: Option<Cancel>,
 }
 
 impl ReadOnlyLockFile {
@@ -26,6 +27,7 @@ impl ReadOnlyLockFile {
     pub fn new(path: impl AsRef<Path>) -> Result<Self, LockError> {
         Ok(Self {
             shared: Shared::new(path.as_ref(), HeldFor::AnyTime)?,
+            cancel: None,
         })
     }
 
@@ -33,7 +35,16 @@ impl ReadOnlyLockFile {
     pub fn brief(path: impl AsRef<Path>) -> Result<Self, LockError> {
         Ok(Self {
             shared: Shared::new(path.as_ref(), HeldFor::Moments)?,
+            cancel: None,
         })
+    }
+
+    /// Has waits without bound end when they are asked to, as
+    /// [`LockFile::cancelled_by`](crate::LockFile::cancelled_by) does.
+    #[must_use]
+    pub fn cancelled_by(mut self, cancel: Cancel) -> Self {
+        self.cancel = Some(cancel);
+        self
     }
 
     /// The absolute path of the lock file.
@@ -44,7 +55,12 @@ impl ReadOnlyLockFile {
 
     /// Waits for a read lock, without bound.
     pub fn read(&self) -> Result<ReadGuard, LockError> {
-        let lock = file::lock(self.path(), Access::ReadOnly, LockKind::Shared);
+        let lock = file::lock(
+            self.path(),
+            Access::ReadOnly,
+            LockKind::Shared,
+            self.cancel.as_ref(),
+        );
         unprotected_if_impossible(lock.map(Some)).map(|lock| self.guard(lock))
     }
 

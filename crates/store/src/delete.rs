@@ -240,7 +240,15 @@ impl Inner {
         drop(locks);
         // The records are gone, and so, for every user of the store, are the things. What cannot be erased now is left to the
         // next writer, but the caller is told.
-        let erased = deletion.trash.erase().map_err(DeleteError::Erase);
+        let cancel = &self.options.cancel;
+        if cancel.is_cancelled() {
+            // Out of the way it is, and the next writer erases it.
+            deletion.trash.abandon();
+            return outcome;
+        }
+        let trash = deletion.trash;
+        let erased = cancel.expendable(|| trash.erase());
+        let erased = erased.map_err(DeleteError::Erase);
         self.erase_leftovers_by_writer();
         outcome.and_then(|value| erased.map(|()| value))
     }

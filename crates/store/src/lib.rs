@@ -32,6 +32,13 @@
 //! - *One damaged record never stops the store*: it is set aside and listed by [`Snapshot::damaged`].
 //! - *No global state*: two stores opened on one directory behave like two processes.
 //!
+//! # Signals and limits of the process
+//!
+//! The library handles no signals and sets no limits. A program that embeds it hands a [`Cancel`](layerhold_sys::Cancel) in
+//! ([`StoreOptions::with_cancel`]) to stop work that has begun; what was staged is erased then. Under a limit of file sizes
+//! (`RLIMIT_FSIZE`) the kernel kills the program with `SIGXFSZ`, unless it ignores or handles that signal
+//! ([`let_large_writes_fail`](layerhold_sys::let_large_writes_fail) does); then the write is an error, after which everything is undone.
+//!
 //! # Lock order
 //!
 //! `storage.lock`, then `userns.lock`, then the layers, the images and the containers lock, and innermost the lock of the mount counts.

@@ -101,6 +101,7 @@ impl Inner {
         let graph = Dir::create_ambient_all(&options.graph_root, DIR_MODE).map_err(in_root)?;
         let graph_lock =
             LockFile::brief(options.graph_root.join(STORAGE_LOCK)).map_err(AccessError::Lock)?;
+        let graph_lock = graph_lock.cancelled_by(options.cancel.clone());
         let opened_after = {
             let guard = graph_lock.read().map_err(AccessError::Lock)?;
             guard.token().map_err(AccessError::Token)?
@@ -108,6 +109,7 @@ impl Inner {
         make_lock_file(&graph, USERNS_LOCK).map_err(in_root)?;
         let userns_lock =
             LockFile::new(options.graph_root.join(USERNS_LOCK)).map_err(AccessError::Lock)?;
+        let userns_lock = userns_lock.cancelled_by(options.cancel.clone());
         let driver = open_driver(&options, options.driver.as_deref())?;
         let image_store = match &options.image_store {
             Some(root) => Some(Dir::create_ambient_all(root, DIR_MODE).map_err(in_root)?),
@@ -180,15 +182,14 @@ fn layer_shelves(
         // The lock stays: others may have this store as an additional one, and look for it there.
         dirs.volatile = Some(&layout.run_layers);
     }
-    let io = &options.metadata_io;
-    let mut own = vec![Shelf::own(LAYERS, dirs, io)?];
+    let mut own = vec![Shelf::own(LAYERS, dirs, options)?];
     if let Some(split) = &layout.split {
         let dirs = Dirs {
             volatile: None,
             data: dir,
             ..Dirs::all_in(split.layers.path())
         };
-        own.push(Shelf::own(LAYERS, dirs, io)?);
+        own.push(Shelf::own(LAYERS, dirs, options)?);
     }
     Ok(Shelves::new(
         own,
@@ -203,7 +204,7 @@ fn image_shelves(
     options: &StoreOptions,
 ) -> Result<Shelves<Image>, AccessError> {
     let dirs = layout.image_dirs().map(|dir| Dirs::all_in(dir.path()));
-    let own = dirs.map(|dirs| Shelf::own(IMAGES, dirs, &options.metadata_io));
+    let own = dirs.map(|dirs| Shelf::own(IMAGES, dirs, options));
     Ok(Shelves::new(
         own.collect::<Result<_, _>>()?,
         additional_shelves(IMAGES, additional, driver, options)?,
@@ -219,7 +220,7 @@ fn container_shelves(
         dirs.volatile = Some(&layout.run_containers);
         dirs.lock = &layout.run_containers;
     }
-    let own = Shelf::own(CONTAINERS, dirs, &options.metadata_io)?;
+    let own = Shelf::own(CONTAINERS, dirs, options)?;
     Ok(Shelves::new(vec![own], Vec::new()))
 }
 
@@ -231,7 +232,7 @@ fn additional_shelves<R: Item>(
 ) -> Result<Vec<Shelf<R>>, AccessError> {
     let shelf = |root: &PathBuf| {
         let dir = root.join(format!("{driver}-{}", files.plural));
-        Shelf::additional(files, root, dir, &options.metadata_io)
+        Shelf::additional(files, root, dir, options)
     };
     roots.iter().map(shelf).collect()
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use layerhold_driver::{Privilege, Shifting, SyncMode};
 use layerhold_idmap::IdMappings;
-use layerhold_sys::{HostIo, MetadataIo};
+use layerhold_sys::{Cancel, HostIo, MetadataIo};
 
 use crate::notices::{Notice, Notices};
 use crate::userns::AutoUserNsPolicy;
@@ -58,6 +58,8 @@ pub struct StoreOptions {
     pub recovery: Recovery,
     /// Who is told of work that takes time and was not asked for.
     pub notices: Notices,
+    /// Asks imports and waits for locks to stop.
+    pub cancel: Cancel,
     /// What the process may do on the filesystem.
     pub privilege: Privilege,
     /// Whether mounts may show the owners of a container shifted. Without it they are rewritten by copying.
@@ -86,6 +88,7 @@ impl StoreOptions {
             sync: None,
             recovery: Recovery::default(),
             notices: Notices::default(),
+            cancel: Cancel::new(),
             privilege: Privilege::default(),
             shifting: Shifting::default(),
             metadata_io: Arc::new(HostIo),
@@ -187,6 +190,18 @@ impl StoreOptions {
     #[must_use]
     pub fn with_recovery(mut self, recovery: Recovery) -> Self {
         self.recovery = recovery;
+        self
+    }
+
+    /// Hands in a request to stop, which may be made at any time later, from any thread.
+    ///
+    /// An import then fails between two buffers, a commit that has not begun to change the store fails, and waits for locks
+    /// end; what was staged is erased as after any failure. A commit or deletion that has begun comes to its end, but what a deletion
+    /// removed is left for the next writer to erase. A reader that the caller hands in has to end by itself
+    /// ([`CancellableReader`](layerhold_sys::CancellableReader)).
+    #[must_use]
+    pub fn with_cancel(mut self, cancel: Cancel) -> Self {
+        self.cancel = cancel;
         self
     }
 

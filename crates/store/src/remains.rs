@@ -65,10 +65,12 @@ impl Inner {
             let notice = Notice::ErasingLeftovers { areas };
             self.options.notices.tell(&notice);
         }
-        for root in self.temp_roots() {
-            drop(self.recover_area_root(root));
-        }
-        self.driver().recover()?;
+        self.options.cancel.expendable(|| {
+            for root in self.temp_roots() {
+                drop(self.recover_area_root(root));
+            }
+            self.driver().recover()
+        })?;
         Ok(areas)
     }
 

@@ -11,11 +11,12 @@ use layerhold_json_store::{
     Freshness, JsonStore, Location, LocationId, Options, ReadError, ReadGuard, Record,
     Snapshot as Records,
 };
-use layerhold_sys::{MetadataIo, PathError, stat_ambient};
+use layerhold_sys::{PathError, stat_ambient};
 
 use crate::error::AccessError;
 use crate::locked::{Held, Locked};
 use crate::lookup::Item;
+use crate::options::StoreOptions;
 
 /// One place.
 #[derive(Debug)]
@@ -244,12 +245,13 @@ impl<R: Item> Shelf<R> {
     pub(crate) fn own(
         files: Files,
         dirs: Dirs<'_>,
-        io: &Arc<dyn MetadataIo>,
+        opening: &StoreOptions,
     ) -> Result<Self, AccessError> {
         let mut options = Options::new(dirs.lock.join(files.lock()), dirs.data)
             .location(Location::durable(dirs.durable, files.durable()))
             .freshness(files.freshness)
-            .io(Arc::clone(io));
+            .io(Arc::clone(&opening.metadata_io))
+            .cancelled_by(opening.cancel.clone());
         if let Some(dir) = dirs.volatile.filter(|_| files.has_volatile) {
             options = options.location(Location::volatile(dir, files.volatile()));
         }
@@ -265,14 +267,15 @@ impl<R: Item> Shelf<R> {
         files: Files,
         root: &Path,
         dir: PathBuf,
-        io: &Arc<dyn MetadataIo>,
+        opening: &StoreOptions,
     ) -> Result<Self, AccessError> {
         // Whoever writes there may be on another host, or have replaced the file by hand: the token alone is not enough.
         let mut options = Options::new(dir.join(files.lock()), &dir)
             .read_only()
             .location(Location::read_only(&dir, files.durable()))
             .freshness(Freshness::TokenAndFiles)
-            .io(Arc::clone(io));
+            .io(Arc::clone(&opening.metadata_io))
+            .cancelled_by(opening.cancel.clone());
         if files.has_volatile {
             options = options.location(Location::read_only(&dir, files.volatile()));
         }

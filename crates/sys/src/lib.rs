@@ -5,7 +5,7 @@
 //! Everything works relative to a [`Dir`], an open directory, and every error is
 //! a [`PathError`] that says what was attempted on which path. Nothing here
 //! knows what a container is or runs a program. The only global state is the list of
-//! [held locks](HeldLock). Only [`UserNamespace::new`] has a child, for a moment and without a signal.
+//! [held locks](HeldLock), and what a program asks its signals to do ([`EndingSignals`]). Only [`UserNamespace::new`] has a child, for a moment and without a signal.
 //!
 //! ```
 //! use layerhold_sys::{Dir, Durability, publish};
@@ -31,6 +31,7 @@
 mod acl;
 mod ambient;
 mod attributes;
+mod cancel;
 mod copy;
 mod d_type;
 mod dedupe;
@@ -70,6 +71,7 @@ mod xattrat;
 pub use acl::{Inherited, has_default_acl, remove_acl_at, remove_acls};
 pub use ambient::{canonical_ambient, lstat_ambient, open_ambient_file, stat_ambient};
 pub use attributes::{SetTime, Times, set_file_mode, set_file_owner, set_file_times};
+pub use cancel::{CANCEL_INTERVAL, Cancel, CancellableReader};
 pub use copy::{Copier, CopyMethod, copy_contents};
 pub use d_type::supports_d_type;
 pub use dedupe::{DedupeEnd, Deduped, dedupe_file, may_dedupe, shares_all_blocks};
@@ -98,7 +100,7 @@ pub use publish::{Durability, Staged, publish, random_suffix};
 pub use random::random_bytes;
 pub use record_lock::{LockKind, RecordLock};
 pub use remove_tree::{remove_contents, remove_tree};
-pub use signals::let_large_writes_fail;
+pub use signals::{Ending, EndingSignals, let_large_writes_fail};
 pub use stat::{FileType, Stat, Timestamp, make_device, split_device, stat_file};
 pub use usage::{TreeUsage, tree_usage};
 

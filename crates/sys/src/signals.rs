@@ -1,5 +1,9 @@
 //! What signals do to this process. Only programs use this: a library leaves the signals of its process alone.
 
+use std::io::{PipeReader, Read};
+use std::os::fd::IntoRawFd;
+use std::sync::atomic::{AtomicI32, Ordering};
+
 use rustix::io::Errno;
 
 use crate::error::{PathError, Result};
@@ -11,6 +15,74 @@ use crate::error::{PathError, Result};
 /// runs.
 pub fn let_large_writes_fail() -> Result<()> {
     handle(libc::SIGXFSZ, do_nothing)
+}
+
+/// A signal that asks a program to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// `SIGINT`, as from a terminal.
+    Interrupt,
+    /// `SIGTERM`.
+    Terminate,
+}
+
+impl Ending {
+    /// The exit code by which shells tell that a program was ended by the signal.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Interrupt => 130,
+            Self::Terminate => 143,
+        }
+    }
+}
+
+/// The signals that ask a program to end, as they arrive. From the making of this on they do nothing else.
+#[derive(Debug)]
+pub struct EndingSignals(PipeReader);
+
+/// Where the handler writes to; negative before there is such a place.
+static TOLD: AtomicI32 = AtomicI32::new(-1);
+
+impl EndingSignals {
+    /// Begins to receive the signals. Only one part of a program can do that.
+    pub fn watch() -> Result<Self> {
+        let failed = |cause| PathError::new("watch signals", "", cause);
+        let (reader, writer) = std::io::pipe().map_err(failed)?;
+        // The handler may run at any later time, so that end stays open.
+        TOLD.store(writer.into_raw_fd(), Ordering::SeqCst);
+        handle(libc::SIGINT, tell)?;
+        handle(libc::SIGTERM, tell)?;
+        Ok(Self(reader))
+    }
+
+    /// Waits for the next signal.
+    pub fn wait(&mut self) -> Result<Ending> {
+        let mut number = [0];
+        self.0
+            .read_exact(&mut number)
+            .map_err(|cause| PathError::new("wait for signals", "", cause))?;
+        Ok(match i32::from(number[0]) {
+            libc::SIGINT => Ending::Interrupt,
+            _ => Ending::Terminate,
+        })
+    }
+}
+
+/// Writes the number of the signal into the pipe. Signals that come faster than they are read may get lost, which does no harm.
+extern "C" fn tell(signal: libc::c_int) {
+    let number = u8::try_from(signal).unwrap_or(0);
+    // SAFETY: `write` may be called in a handler, the buffer is valid, and the descriptor is never closed. The errno that the
+    // interrupted code may be about to read is put back.
+    #[expect(
+        unsafe_code,
+        reason = "only bare system calls may be made in a handler"
+    )]
+    unsafe {
+        let errno = *libc::__errno_location();
+        libc::write(TOLD.load(Ordering::SeqCst), (&raw const number).cast(), 1);
+        *libc::__errno_location() = errno;
+    }
 }
 
 extern "C" fn do_nothing(_signal: libc::c_int) {}

@@ -13,4 +13,5 @@ mod unpacking;
 pub use digest::ContentSum;
 pub use error::ImportError;
 pub use import::{Imported, import};
-pub use options::{Cancel, ImportOptions};
+pub use layerhold_sys::Cancel;
+pub use options::ImportOptions;

@@ -39,6 +39,9 @@ fn each(
 ) -> Result<u8, Failure> {
     let mut outcomes = BTreeMap::new();
     for operand in call.operands {
+        if call.environment.interruption.is_asked() {
+            break;
+        }
         let error = match delete(call.store, operand) {
             Ok(()) => String::new(),
             Err(error) => about(operand, error),

@@ -70,6 +70,21 @@ pub(crate) enum Action {
     Alone(fn(&mut AloneCall<'_, '_>) -> Result<u8, Failure>),
 }
 
+/// The commands that undo what they have not finished when a signal asks them to end.
+const UNDONE: [&str; 11] = [
+    "create-storage-layer",
+    "create-layer",
+    "import-layer",
+    "create-image",
+    "create-container",
+    "delete",
+    "delete-layer",
+    "delete-image",
+    "delete-container",
+    "gc",
+    "wipe",
+];
+
 /// Exit code of a command that failed.
 pub const FAILED: u8 = 1;
 /// Exit code of flags after the command word that make no sense, and of its `--help`.
@@ -237,6 +252,10 @@ fn execute(
                     return Ok(FAILED);
                 }
             };
+            // Not before: a process with several threads cannot enter a user namespace.
+            if command.names.iter().any(|name| UNDONE.contains(name)) {
+                environment.interruption.watch();
+            }
             action(&mut Call {
                 store: &store,
                 environment,
@@ -290,6 +309,7 @@ fn open(
             return Ok(Err(failure));
         }
     }
+    let options = options.with_cancel(environment.interruption.cancel());
     Ok(Store::open(options).map_err(Failure::from))
 }
 

@@ -5,6 +5,8 @@ use std::io::{self, BufRead, Read, Write};
 
 use serde::Serialize;
 
+use layerhold_sys::CancellableReader;
+
 use super::{Call, FAILED};
 use crate::failure::{Failure, stream};
 use crate::streams::Streams;
@@ -103,7 +105,10 @@ pub(crate) fn input(call: &mut Call<'_, '_>) -> Result<Box<dyn Read + Send>, Fai
             &mut call.streams.input,
             Box::new(io::empty()),
         )),
-        path => Ok(Box::new(open(path)?)),
+        path => {
+            let cancel = call.environment.interruption.cancel();
+            Ok(Box::new(CancellableReader::new(open(path)?, cancel)))
+        }
     }
 }
 

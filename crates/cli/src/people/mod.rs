@@ -31,6 +31,7 @@ use layerhold::{Notice, Store, StoreOptions, SyncMode};
 use crate::entry::say;
 use crate::environment::Environment;
 use crate::failure::{Failure, stream, without_operand};
+use crate::interruption::Interruption;
 use crate::options::{Given, opening};
 use crate::streams::Streams;
 use crate::user_namespace::{Entered, enter_if_needed};
@@ -45,6 +46,7 @@ pub(crate) struct Call<'a, 'b> {
     pub(crate) entered: Entered,
     pub(crate) format: Format,
     pub(crate) progress: progress::Bar,
+    pub(crate) interruption: Interruption,
     pub(crate) streams: &'a mut Streams<'b>,
 }
 
@@ -140,13 +142,26 @@ fn execute(
     // A line that cannot be written changes nothing.
     let mut tell = |what: &str| drop(streams.note(format_args!("layerhold: {what}")));
     let entered = enter_if_needed(environment, &mut tell)?;
-    let store = Store::open(options.with_driver_of_contents().with_notices(notice))?;
+    let interruption = &environment.interruption;
+    let options = options
+        .with_driver_of_contents()
+        .with_notices(notice)
+        .with_cancel(interruption.cancel());
+    let store = Store::open(options)?;
+    // Not before: a process with several threads cannot enter a user namespace.
+    match &arguments.command {
+        Command::Load(_) | Command::Create(_) | Command::Rm(_) | Command::Gc(_) => {
+            interruption.watch()
+        }
+        _ => {}
+    }
     let show_progress = !arguments.quiet && streams.err_is_terminal();
     let mut call = Call {
         store: &store,
         entered,
         format: arguments.format,
         progress: progress::Bar::new(show_progress),
+        interruption: interruption.clone(),
         streams,
     };
     let scratch = environment.scratch();

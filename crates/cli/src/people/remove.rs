@@ -16,6 +16,10 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: &Remove) -> Result<(), Failure>
     let mut failed = false;
     let mut removed = Vec::new();
     for text in &args.items {
+        if call.interruption.is_asked() {
+            failed = true;
+            break;
+        }
         // Each removal changes what the next one finds.
         let snapshot = call.store.snapshot()?;
         match remove(call, &snapshot, text, args.force) {

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking and looks at files by itself"
 )]
 
+mod cancel;
 mod media;
 mod model;
 mod peers;

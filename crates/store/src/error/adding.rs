@@ -109,6 +109,9 @@ pub enum CommitError {
     /// The store changed since the transaction began.
     #[error(transparent)]
     Conflict(#[from] Conflict),
+    /// It was asked to stop, and nothing was changed yet.
+    #[error("cancelled before anything was changed")]
+    Cancelled,
     /// The contents could not be flushed.
     #[error("cannot flush the staged contents")]
     Sync(#[source] LayerError),

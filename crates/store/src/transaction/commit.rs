@@ -68,7 +68,7 @@ impl Transaction {
     /// # Errors
     ///
     /// [`CommitError::Conflict`] when the store changed since the parts were added: names and IDs that were taken, parents
-    /// that are gone. The store is as it was before.
+    /// that are gone. [`CommitError::Cancelled`] when it was asked to stop before it began. The store is as it was before.
     pub fn commit(mut self) -> Result<Committed, CommitError> {
         if self.layers.is_empty() && self.images.is_empty() && self.containers.is_empty() {
             return Ok(Committed::default());
@@ -80,6 +80,9 @@ impl Transaction {
             .iter_mut()
             .filter_map(|new| new.counting.take()?.finish())
             .collect();
+        if store.options().cancel.is_cancelled() {
+            return Err(CommitError::Cancelled);
+        }
         let mut locks = store.inner.lock_all()?;
         let mut commit = Commit::new(&store.inner);
         let outcome = commit.run(&mut self, &mut locks);

@@ -3,7 +3,7 @@
 use std::io::{BufWriter, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use layerhold_archive::{Codec, ImportOptions, Imported, Unpacker, import};
+use layerhold_archive::{Cancel, Codec, ImportOptions, Imported, Unpacker, import};
 use layerhold_driver::{
     LayerAccess, RemapRequest, StageRequest, StagedLayer as DriverLayer, SyncMode,
 };
@@ -257,7 +257,7 @@ impl Transaction {
             told: 0,
             advance,
         };
-        let options = import_options(&plan.spec);
+        let options = import_options(&plan.spec, &self.store.options().cancel);
         let reader = Counted {
             inner: reader,
             count: &count,
@@ -421,7 +421,7 @@ impl Plan {
     }
 }
 
-fn import_options(spec: &LayerSpec) -> ImportOptions {
+fn import_options(spec: &LayerSpec, cancel: &Cancel) -> ImportOptions {
     let trusted = |digest: Option<&Digest>| digest.and_then(sha256);
     ImportOptions {
         known_compressed: trusted(
@@ -430,6 +430,7 @@ fn import_options(spec: &LayerSpec) -> ImportOptions {
                 .map(CompressedDigest::digest),
         ),
         known_uncompressed: trusted(spec.trusted_diff_id.as_ref().map(DiffId::digest)),
+        cancel: cancel.clone(),
         ..ImportOptions::default()
     }
 }

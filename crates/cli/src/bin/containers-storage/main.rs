@@ -3,5 +3,9 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    layerhold_cli::main(layerhold_cli::dropin::run, layerhold_cli::dropin::FAILED)
+    layerhold_cli::main(
+        "containers-storage",
+        layerhold_cli::dropin::run,
+        layerhold_cli::dropin::FAILED,
+    )
 }

@@ -3,5 +3,9 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    layerhold_cli::main(layerhold_cli::people::run, layerhold_cli::people::USAGE)
+    layerhold_cli::main(
+        "layerhold",
+        layerhold_cli::people::run,
+        layerhold_cli::people::USAGE,
+    )
 }
