@@ -112,8 +112,15 @@ impl Session {
     }
 }
 
-/// Makes so many cuts, with the seeds from `seed` on; returns how many were made, and what was wrong. None without what it needs.
-fn cuts(kind: FilesystemKind, driver: &str, seed: u64, count: usize) -> Option<Vec<String>> {
+/// Makes so many cuts, with the seeds from `seed` on, and tells after each disk how far it is; returns what was wrong. None without what
+/// it needs.
+fn cuts(
+    kind: FilesystemKind,
+    driver: &str,
+    seed: u64,
+    count: usize,
+    tell: &dyn Fn(&str),
+) -> Option<Vec<String>> {
     if driver == "overlay" {
         require_feature(Feature::Overlay)?;
     }
@@ -129,12 +136,12 @@ fn cuts(kind: FilesystemKind, driver: &str, seed: u64, count: usize) -> Option<V
         let now = left.min(CUTS);
         failures.extend(session.cuts(now));
         left -= now;
-        println!(
+        tell(&format!(
             "{} {driver}: {} cuts, {} failures, last seed {seed}",
             kind.name(),
             count - left,
             failures.len()
-        );
+        ));
         seed += 1;
     }
     Some(failures)
@@ -142,7 +149,7 @@ fn cuts(kind: FilesystemKind, driver: &str, seed: u64, count: usize) -> Option<V
 
 #[track_caller]
 fn check(kind: FilesystemKind, driver: &str, seed: u64, count: usize) {
-    let Some(failures) = cuts(kind, driver, seed, count) else {
+    let Some(failures) = cuts(kind, driver, seed, count, &|_| ()) else {
         return;
     };
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
@@ -182,7 +189,8 @@ fn root_cuts_as_told() {
     let driver = told("POWERCUT_DRIVER", "overlay");
     let count = usize::try_from(number("POWERCUT_CUTS", "20")).unwrap();
     let seed = number("POWERCUT_SEED", "1");
-    let Some(failures) = cuts(kind, &driver, seed, count) else {
+    let tell = |line: &str| println!("{line}");
+    let Some(failures) = cuts(kind, &driver, seed, count, &tell) else {
         return;
     };
     println!(
