@@ -234,7 +234,7 @@ impl Inner {
             return Ok(StillMounted::Yes);
         }
         match driver.unmount(layer) {
-            // Somebody unmounted it in the kernel, or the layer is gone: that is what was wanted.
+            // It was unmounted in the kernel, or the layer is gone: that is what was wanted.
             Err(error) if !error.is_not_found() => {
                 return Err(MountError::Driver {
                     layer: layer.clone(),
@@ -246,7 +246,7 @@ impl Inner {
         Ok(StillMounted::No)
     }
 
-    /// Takes away a mount whose count got lost. Who made it is not known, and whoever asks is the only one who knows of it.
+    /// Unmounts a layer whose count got lost. Which processes use it is not known; the caller is the only one that asked.
     fn unmount_uncounted(
         &self,
         driver: &dyn Driver,

@@ -1,6 +1,6 @@
 //! Mounting images.
 //!
-//! What is mounted of an image has no ID maps: whoever looks at it sees the owners that its archive named. An image
+//! What is mounted of an image has no ID maps: every process sees the owners that its archive named. An image
 //! that was committed from a mapped container has a mapped top layer; a copy without maps is made for the first mount,
 //! noted in the image, and serves from then on (Go: store.go, `MountImage`).
 

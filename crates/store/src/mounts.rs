@@ -106,7 +106,7 @@ impl MountCounts {
         Ok(counts.all().filter_map(mounted).collect())
     }
 
-    /// Reads the counts, and asks something while nobody can change them.
+    /// Reads the counts, and asks something while no process can change them.
     pub(crate) fn read_with<T>(
         &self,
         ask: impl FnOnce(&[Mounted]) -> T,

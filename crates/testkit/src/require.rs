@@ -19,8 +19,8 @@ pub enum Feature {
     UserNamespaces,
     /// Loop devices, for mounted filesystem images.
     LoopDevices,
-    /// A view of all processes, which a container does not have.
-    AllProcesses,
+    /// A view of the mounts of all namespaces, which a container does not have.
+    AllMounts,
 }
 
 impl Feature {
@@ -30,9 +30,7 @@ impl Feature {
             Self::Fuse => Path::new("/dev/fuse").exists(),
             Self::UserNamespaces => succeeds(Command::new("unshare").args(["--user", "true"])),
             Self::LoopDevices => Path::new("/dev/loop-control").exists(),
-            // The number of the PID namespace that the kernel started with.
-            Self::AllProcesses => std::fs::read_link("/proc/self/ns/pid")
-                .is_ok_and(|name| name == Path::new("pid:[4026531836]")),
+            Self::AllMounts => sees_all_processes() && !keeps_mount_namespaces(),
         }
     }
 }
@@ -142,6 +140,18 @@ fn is_on_path(program: &str) -> bool {
     std::env::split_paths(&path)
         .chain(["/usr/sbin", "/sbin"].map(Into::into))
         .any(|directory| directory.join(program).is_file())
+}
+
+fn sees_all_processes() -> bool {
+    // The number of the PID namespace that the kernel started with.
+    let first = Path::new("pid:[4026531836]");
+    std::fs::read_link("/proc/self/ns/pid").is_ok_and(|name| name == first)
+}
+
+/// Whether mount namespaces are mounted somewhere, as snapd does: no process need be in them.
+fn keeps_mount_namespaces() -> bool {
+    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    table.contains(" mnt:[")
 }
 
 fn kernel_knows(filesystem: &str) -> bool {

@@ -21,6 +21,7 @@ mod dropin_staged;
 mod dropin_usage;
 mod escaping;
 mod every_option;
+mod mounted_elsewhere;
 mod overlay;
 mod people;
 mod people_care;

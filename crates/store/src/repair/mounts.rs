@@ -20,7 +20,7 @@ impl Repair<'_> {
         Ok(())
     }
 
-    /// Counts a mount that nobody counts, so that it can be taken back.
+    /// Counts a mount whose count got lost, so that it can be given back.
     pub(super) fn count_mount(&self, layer: &LayerId) -> Result<(), RepairError> {
         let layers = self.inner.lock_layers_as_they_are()?;
         let mut counts = self.inner.mounts.write(&layers)?;

@@ -550,7 +550,7 @@ fn root_overlay_stores_are_checked_like_others() {
     let Some(()) = layerhold_testkit::require_root() else {
         return;
     };
-    let Some(()) = layerhold_testkit::require_feature(Feature::AllProcesses) else {
+    let Some(()) = layerhold_testkit::require_feature(Feature::AllMounts) else {
         return;
     };
     let dir = layerhold_testkit::scratch();

@@ -212,7 +212,7 @@ fn root_mounts_that_no_namespace_has_are_gone() {
     let Some(()) = require_overlay_and_unshare() else {
         return;
     };
-    let Some(()) = require_feature(Feature::AllProcesses) else {
+    let Some(()) = require_feature(Feature::AllMounts) else {
         return;
     };
     let other = words(&["unshare", "--mount"]);

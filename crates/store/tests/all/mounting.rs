@@ -431,7 +431,7 @@ impl Drop for Overlay {
 
 #[test]
 fn root_a_count_that_an_unmount_outside_left_starts_anew() {
-    let Some(()) = layerhold_testkit::require_feature(Feature::AllProcesses) else {
+    let Some(()) = layerhold_testkit::require_feature(Feature::AllMounts) else {
         return;
     };
     let Some(place) = Overlay::new() else { return };
