@@ -262,6 +262,7 @@ fn root_garbage_is_collected_and_named() {
             "layerDirs": [],
             "temporaryFiles": [],
             "areas": [],
+            "quarantine": [],
         })
     );
     let cut_off = place.path("root/vfs-images/.tmp-images.json123");
