@@ -96,12 +96,31 @@ fn followed(path: &Path) -> std::io::Result<PathBuf> {
     std::fs::metadata(path).map(|_| place)
 }
 
-/// Tells whether a file cannot be replaced by another one of its name: pipes and devices, and files that have no name any more,
-/// which links in `/proc` lead to.
+/// Tells whether a file is not replaced by another one of its name: pipes and devices, and open files, which links in `/proc`
+/// lead to. Their names may be gone, and what reads them reads the file that is open.
 fn is_written_as_it_is(path: &Path, place: &Path) -> bool {
     let Ok(there) = std::fs::metadata(path) else {
         return false;
     };
     let is_same = |named: Metadata| (named.dev(), named.ino()) == (there.dev(), there.ino());
-    !there.is_file() || !std::fs::metadata(place).is_ok_and(is_same)
+    !there.is_file() || is_open_file(path) || !std::fs::metadata(place).is_ok_and(is_same)
+}
+
+/// Tells whether a path leads through the open files of a process, as `/dev/fd/3` does.
+fn is_open_file(path: &Path) -> bool {
+    let in_proc = |path: &Path| {
+        let parent = path.parent().and_then(|parent| parent.canonicalize().ok());
+        parent.is_some_and(|parent| parent.starts_with("/proc"))
+    };
+    let mut place = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        if in_proc(&place) {
+            return true;
+        }
+        match (std::fs::read_link(&place), place.parent()) {
+            (Ok(target), Some(parent)) => place = parent.join(target),
+            _ => return false,
+        }
+    }
+    false
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use layerhold_archive::Codec;
 use layerhold_oci::{LoadError, ManifestError, Quiet, SourceError, load};
-use layerhold_testkit::{GoStore, Podman, require_peer, require_root};
+use layerhold_testkit::{Buildah, GoStore, Podman, require_peer, require_root};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -237,6 +237,10 @@ fn root_peer_podman_reads_all_that_was_loaded() {
     let ids: Vec<String> = view.images().map(|image| image.id().to_string()).collect();
     let arguments = ["inspect".to_owned()].into_iter().chain(ids);
     podman.run(arguments).assert_success();
+    if require_peer("buildah").is_some() {
+        let go = GoStore::new(&place.path("root"), &place.path("runroot"), "vfs");
+        Buildah::beside(&go).run(["images", "-a"]).assert_success();
+    }
 }
 
 /// Names at the edges of the grammar: what we take, podman lists.

@@ -93,14 +93,22 @@ fn root_a_pipe_is_written_to() {
 }
 
 #[test]
-fn root_a_file_without_a_name_is_written_to() {
+fn root_an_open_file_is_written_to_with_and_without_a_name() {
+    for has_name in [true, false] {
+        check_open_file(has_name);
+    }
+}
+
+fn check_open_file(has_name: bool) {
     let place = place();
     let whole = place.path("whole");
     save_to(&place, &whole);
     let path = place.path("gone");
     fs::write(&path, vec![b'x'; 1_000_000]).unwrap();
     let mut file = fs::File::open(&path).unwrap();
-    fs::remove_file(&path).unwrap();
+    if !has_name {
+        fs::remove_file(&path).unwrap();
+    }
     save_to(
         &place,
         Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())),
