@@ -15,11 +15,16 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     Target {
         name: "lock_token",
         run: targets::lock_token::run,
         seeds: seeds::lock_token,
+    },
+    Target {
+        name: "layers",
+        run: targets::layers::run,
+        seeds: seeds::layers,
     },
     Target {
         name: "layers_json",

@@ -48,6 +48,21 @@ pub fn layers_json() -> Vec<Vec<u8>> {
     with_edges(examples(LAYERS))
 }
 
+/// Choices that make layers: none, the same again and again, and some that look random.
+#[must_use]
+pub fn layers() -> Vec<Vec<u8>> {
+    let mut seeds = vec![Vec::new(), vec![0; 64], vec![0xff; 64]];
+    let mut state = 1_u32;
+    for _ in 0..5 {
+        let mut choose = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.to_be_bytes()[0]
+        };
+        seeds.push((0..400).map(|_| choose()).collect());
+    }
+    seeds
+}
+
 /// Record files of layers, whole, cut off, and with damage in the middle.
 #[must_use]
 pub fn record_store() -> Vec<Vec<u8>> {

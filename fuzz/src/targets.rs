@@ -5,6 +5,7 @@ pub mod idmap_strings;
 pub mod image_json;
 pub mod images_json;
 pub mod import;
+pub mod layers;
 pub mod layers_json;
 pub mod lock_token;
 pub mod mountpoints_json;

@@ -29,6 +29,33 @@ pub(crate) fn clean_into(path: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Cleans an entry's path as unpacking does: the path below the root, without links followed; empty for the root itself.
+///
+/// ```
+/// let cleaned = layerhold_archive::clean_entry_path("/a/missing/../../../b//c".as_ref());
+/// assert_eq!(cleaned, std::path::Path::new("b/c"));
+/// ```
+#[must_use]
+pub fn clean_entry_path(path: &OsStr) -> PathBuf {
+    let mut cleaned = Vec::with_capacity(path.len());
+    clean_into(path.as_bytes(), &mut cleaned);
+    shown(&cleaned)
+}
+
+/// The components of an entry's path, cleaned as for unpacking.
+#[must_use]
+pub fn entry_components(path: &[u8]) -> Vec<&[u8]> {
+    let mut components: Vec<&[u8]> = Vec::new();
+    for component in path.split(|&byte| byte == b'/') {
+        match component {
+            b"" | b"." => {}
+            b".." => drop(components.pop()),
+            name => components.push(name),
+        }
+    }
+    components
+}
+
 /// Splits a cleaned, non-empty path into its parent (empty at the top) and its name.
 pub(crate) fn split(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().rposition(|&byte| byte == b'/') {
@@ -94,7 +121,9 @@ mod tests {
         fn cleaned_paths_stay_inside_and_are_stable(path in "[ab./]{0,24}") {
             let once = clean(&path);
             prop_assert!(once.is_empty() || once.split('/').all(|part| !matches!(part, "" | "." | "..")));
-            prop_assert_eq!(clean(&once), once);
+            prop_assert_eq!(clean(&once), &*once);
+            let components = entry_components(path.as_bytes());
+            prop_assert_eq!(components.join(&b'/'), once.into_bytes());
         }
     }
 }

@@ -57,11 +57,13 @@
 //!   harmless, since nothing is looked up through them but inside.
 //! - The whiteouts `.wh.`, `.wh..` and `.wh...` are refused; Go deletes the
 //!   directory they are in, or its parent.
-//! - An opaque whiteout keeps what its own layer put below directories that the
-//!   layer has no entry for; Go deletes it if the whiteout comes last.
-//! - With overlay whiteouts, a directory that follows its own whiteout becomes
-//!   opaque, so that it does not show what was deleted; a whiteout of something
-//!   the same layer put replaces it, where Go fails.
+//! - Whiteouts delete what layers below have and nothing of their own layer, wherever they stand; Go deletes what came
+//!   before them, or fails. They make nothing, not even directories. A character device 0:0 is a whiteout, whatever the driver.
+//! - A link of a layer below that is on the path of an entry is replaced by a directory, as in Go where layers are stacked.
+//! - With overlay whiteouts, a directory in the place of something that it deletes becomes opaque, so that it does not
+//!   show what was deleted.
+//! - A layer that was unpacked into an empty directory is [settled](Unsettled) when those below it are complete.
+//! - Files below `.wh..wh.plnk` are files, as in Go where layers are stacked.
 //! - In a tree for overlayfs or fuse-overlayfs, their own attributes
 //!   (`trusted.overlay.`, `user.overlay.`, `user.fuseoverlayfs.`) are not set from
 //!   the archive.
@@ -97,6 +99,7 @@ mod whiteout;
 
 pub use changes::{Change, ChangeKind, ChangesError, changes_size, compare, overlay_changes};
 pub use codec::{Codec, CodecError, Compressor, SNIFF_LEN, compressor, decompressor};
+pub use entry_path::{clean_entry_path, entry_components};
 pub use merged::{Shown, merged};
 pub use overlay_form::OverlayForm;
 pub use pack::{
@@ -105,8 +108,8 @@ pub use pack::{
 };
 pub use pipeline::{Cancel, ContentSum, ImportError, ImportOptions, Imported, import};
 pub use unpack::{
-    ChownErrors, OverlayNamespace, Replace, Summary, UnpackError, UnpackOptions, Unpacker,
-    UserNamespace, Whiteouts,
+    ChownErrors, OverlayNamespace, OwnFiles, Replace, Summary, UnpackError, UnpackOptions,
+    Unpacker, Unsettled, UserNamespace, Whiteouts,
 };
-pub use whiteout::{OPAQUE_NAME, WHITEOUT_META_PREFIX, WHITEOUT_PREFIX};
+pub use whiteout::{Meaning, OPAQUE_NAME, WHITEOUT_META_PREFIX, WHITEOUT_PREFIX, meaning};
 pub use {layerhold_idmap, layerhold_sys, layerhold_tar_format};

@@ -8,7 +8,7 @@ use layerhold_sys::{Dir, FileType, PathError, Stat, xattr};
 use crate::entry_path::os;
 use crate::tree::sorted_entries;
 use crate::unpack::OverlayNamespace;
-use crate::whiteout::{Meaning, OPAQUE_NAME, WHITEOUT_PREFIX, meaning};
+use crate::whiteout::{Meaning, OPAQUE_NAME, WHITEOUT_PREFIX, meaning_of_name};
 
 /// Whose directories they are. A character device 0:0 deletes what lower
 /// directories have of its name in all of them.
@@ -150,7 +150,7 @@ impl OverlayForm {
         for entry in sorted_entries(dir)? {
             let meaning = match self {
                 Self::Kernel(_) => Meaning::Ordinary,
-                Self::Fuse => meaning(entry.name.as_encoded_bytes()),
+                Self::Fuse => meaning_of_name(entry.name.as_encoded_bytes()),
             };
             let (name, by_name) = match meaning {
                 Meaning::Ordinary => (entry.name, false),

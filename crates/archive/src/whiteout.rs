@@ -4,18 +4,19 @@
 //! directory hides everything lower layers had there (Go: `pkg/archive/whiteouts.go`;
 //! OCI image specification, `layer.md`).
 
+use layerhold_tar_format::{EntryKind, Header};
+
 /// What the name of a deletion begins with.
 pub const WHITEOUT_PREFIX: &str = ".wh.";
 /// What names with another meaning than deleting one entry begin with.
 pub const WHITEOUT_META_PREFIX: &str = ".wh..wh.";
 /// The name that makes its directory opaque.
 pub const OPAQUE_NAME: &str = ".wh..wh..opq";
-/// Below this top-level directory AUFS kept the targets of hard links.
-pub(crate) const LINK_STORE: &[u8] = b".wh..wh.plnk";
 
-/// What the last component of an entry's path asks for.
+/// What an entry asks for, going by the last component of its path. Unpacking goes by it, and whatever says what is to come of that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Meaning<'n> {
+#[non_exhaustive]
+pub enum Meaning<'n> {
     /// An ordinary entry.
     Ordinary,
     /// Delete the sibling of this name.
@@ -26,8 +27,22 @@ pub(crate) enum Meaning<'n> {
     Malformed,
 }
 
-/// Reads the meaning of one component.
-pub(crate) fn meaning(name: &[u8]) -> Meaning<'_> {
+/// Reads the meaning of an entry from the last component of its cleaned path.
+#[must_use]
+pub fn meaning<'n>(name: &'n [u8], header: &Header) -> Meaning<'n> {
+    match meaning_of_name(name) {
+        // What overlayfs takes for a whiteout is one, whatever the driver.
+        Meaning::Ordinary if is_null_device(header) => Meaning::Delete(name),
+        meaning => meaning,
+    }
+}
+
+fn is_null_device(header: &Header) -> bool {
+    header.kind == EntryKind::CharDevice && (header.device_major, header.device_minor) == (0, 0)
+}
+
+/// Reads the meaning of one component by itself.
+pub(crate) fn meaning_of_name(name: &[u8]) -> Meaning<'_> {
     let Some(hidden) = name.strip_prefix(WHITEOUT_PREFIX.as_bytes()) else {
         return Meaning::Ordinary;
     };
@@ -57,14 +72,17 @@ mod tests {
 
     #[test]
     fn names_and_their_meaning() {
-        assert_eq!(meaning(b"x"), Meaning::Ordinary);
-        assert_eq!(meaning(b".wh"), Meaning::Ordinary);
-        assert_eq!(meaning(b".wh.x"), Meaning::Delete(b"x"));
-        assert_eq!(meaning(b".wh..x"), Meaning::Delete(b".x"));
-        assert_eq!(meaning(b".wh..wh..opq"), Meaning::Opaque);
-        assert_eq!(meaning(b".wh..wh.aufs"), Meaning::Delete(b".wh.aufs"));
+        assert_eq!(meaning_of_name(b"x"), Meaning::Ordinary);
+        assert_eq!(meaning_of_name(b".wh"), Meaning::Ordinary);
+        assert_eq!(meaning_of_name(b".wh.x"), Meaning::Delete(b"x"));
+        assert_eq!(meaning_of_name(b".wh..x"), Meaning::Delete(b".x"));
+        assert_eq!(meaning_of_name(b".wh..wh..opq"), Meaning::Opaque);
+        assert_eq!(
+            meaning_of_name(b".wh..wh.aufs"),
+            Meaning::Delete(b".wh.aufs")
+        );
         for name in [&b".wh."[..], b".wh..", b".wh..."] {
-            assert_eq!(meaning(name), Meaning::Malformed);
+            assert_eq!(meaning_of_name(name), Meaning::Malformed);
         }
     }
 

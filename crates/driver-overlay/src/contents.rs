@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+use layerhold_archive::clean_entry_path;
 use layerhold_driver::{DirContents, LayerContents, LayerError};
 use layerhold_sys::{Dir, FileType, PathError};
 
@@ -84,6 +85,8 @@ impl Place {
 
 impl LayerContents for OverlayContents {
     fn open(&mut self, path: &Path) -> Result<File, LayerError> {
+        let path = clean_entry_path(path.as_os_str());
+        let path = path.as_path();
         let mut first = None;
         for (n, place) in self.places.iter().enumerate() {
             let mut passing;

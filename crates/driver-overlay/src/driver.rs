@@ -213,6 +213,7 @@ impl Driver for OverlayDriver {
         Ok(Box::new(OverlayTarget {
             root: layer.open_diff()?,
             core: Arc::clone(&self.core),
+            layer,
         }))
     }
 

@@ -67,6 +67,12 @@ impl Below {
         }
     }
 
+    /// What a committed layer is on.
+    pub(crate) fn above(homes: &Homes, layer: &LayerDir) -> Result<Self, LayerError> {
+        let nearest = below(homes, layer)?.into_iter().next();
+        Ok(nearest.map_or(Self::Nothing, Self::Committed))
+    }
+
     pub(crate) fn dir(&self) -> Option<&Dir> {
         match self {
             Self::Nothing => None,

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::path::Path;
 use std::sync::Arc;
 
-use layerhold_archive::UnpackOptions;
+use layerhold_archive::{UnpackOptions, Unsettled};
 use layerhold_driver::{
     CommitFailed, LayerAccess, LayerContents, LayerError, LayerTarget, RemapRequest, StageRequest,
     StagedLayer, StagedTree, TreeRoot,
@@ -19,11 +19,12 @@ use crate::build::{Plan, RootAttributes};
 use crate::contents::OverlayContents;
 use crate::core::Core;
 use crate::homes::is_layer_name;
+use crate::layer::LayerDir;
 use crate::names::{DIFF, PRIVATE_MODE};
 use crate::quota::wanted;
 use crate::remap::{Remap, remap};
 use crate::repair::put_symlink;
-use crate::stack::Stack;
+use crate::stack::{Below, Stack};
 use crate::tree::OverlayTree;
 
 /// A layer's directory in a temporary area of the home it will stay in.
@@ -211,6 +212,10 @@ impl LayerTarget for OverlayStaged {
     fn unpack_options(&self) -> UnpackOptions {
         self.core.unpack_options()
     }
+
+    fn settle(&self, unsettled: &Unsettled) -> Result<(), LayerError> {
+        settle(&self.core, &self.root, &self.stack.below, unsettled)
+    }
 }
 
 impl StagedLayer for OverlayStaged {
@@ -268,6 +273,7 @@ impl StagedLayer for OverlayStaged {
 pub(crate) struct OverlayTarget {
     pub(crate) root: Dir,
     pub(crate) core: Arc<Core>,
+    pub(crate) layer: LayerDir,
 }
 
 impl LayerTarget for OverlayTarget {
@@ -278,4 +284,30 @@ impl LayerTarget for OverlayTarget {
     fn unpack_options(&self) -> UnpackOptions {
         self.core.unpack_options()
     }
+
+    fn settle(&self, unsettled: &Unsettled) -> Result<(), LayerError> {
+        let below = Below::above(&self.core.homes, &self.layer)?;
+        settle(&self.core, &self.root, &below, unsettled)
+    }
+}
+
+/// Does what unpacking left open, above the layers below.
+pub(crate) fn settle(
+    core: &Core,
+    root: &Dir,
+    below: &Below,
+    unsettled: &Unsettled,
+) -> Result<(), LayerError> {
+    if unsettled.is_empty() {
+        return Ok(());
+    }
+    let mut lower = Vec::new();
+    if unsettled.is_about_root() {
+        lower.extend(below.open_diff()?);
+    } else {
+        for contents in below.contents(&core.homes)? {
+            lower.extend(contents.open()?);
+        }
+    }
+    Ok(unsettled.settle(root, &lower, core.namespace())?)
 }

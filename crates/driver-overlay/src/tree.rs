@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-use layerhold_archive::UnpackOptions;
+use layerhold_archive::{UnpackOptions, Unsettled};
 use layerhold_driver::{LayerError, LayerTarget, StagedTree, TreeFor, TreeRequest, TreeRoot};
 use layerhold_idmap::HostOwner;
 use layerhold_staging::StagingLock;
@@ -18,8 +18,10 @@ use crate::additional::refuse_external;
 use crate::build::{dress_root, root_pair};
 use crate::core::Core;
 use crate::homes::Home;
+use crate::layer::LayerDir;
 use crate::names::{DIFF, PRIVATE_MODE, STAGING, STAGING_LOCK, STAGING_TREE};
 use crate::stack::Below;
+use crate::staged::settle;
 
 /// How often a staging directory may be taken away before its lock is held.
 const ATTEMPTS: u32 = 100;
@@ -34,6 +36,8 @@ pub(crate) struct OverlayTree {
     /// Whom the root belongs to where no parent says otherwise.
     owner: HostOwner,
     area: Area,
+    /// The layer that it is for, if that is there already.
+    layer: Option<LayerDir>,
 }
 
 /// A staging directory that is ours.
@@ -103,12 +107,12 @@ impl Drop for Area {
 impl OverlayTree {
     pub(crate) fn new(core: &Arc<Core>, request: &TreeRequest<'_>) -> Result<Self, LayerError> {
         let owner = root_pair(&request.id_maps)?;
-        let area = match request.wanted {
-            TreeFor::New(access) => Area::make(core.homes.for_new(access))?,
+        let (area, layer) = match request.wanted {
+            TreeFor::New(access) => (Area::make(core.homes.for_new(access))?, None),
             TreeFor::Layer(id) => {
                 let layer = core.homes.require_writable(id)?;
                 refuse_external(layer.dir())?;
-                Area::make(layer.home())?
+                (Area::make(layer.home())?, Some(layer))
             }
         };
         area.dir.create_dir(STAGING_TREE, PRIVATE_MODE)?;
@@ -119,6 +123,7 @@ impl OverlayTree {
             root,
             owner,
             area,
+            layer,
         })
     }
 
@@ -178,6 +183,17 @@ impl LayerTarget for OverlayTree {
 
     fn unpack_options(&self) -> UnpackOptions {
         self.core.unpack_options()
+    }
+
+    /// Of a layer to come, the layers below are not known; then it is settled when it is staged.
+    fn settle(&self, unsettled: &Unsettled) -> Result<(), LayerError> {
+        match &self.layer {
+            Some(layer) => {
+                let below = Below::above(&self.core.homes, layer)?;
+                settle(&self.core, &self.root, &below, unsettled)
+            }
+            None => Ok(()),
+        }
     }
 }
 

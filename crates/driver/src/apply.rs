@@ -2,10 +2,12 @@
 
 use std::fmt::Debug;
 
-use layerhold_archive::{ChownErrors, UnpackOptions, Whiteouts};
+use layerhold_archive::{ChownErrors, UnpackOptions, Unsettled, Whiteouts};
 use layerhold_idmap::IdMappings;
 use layerhold_ids::LayerId;
 use layerhold_sys::Dir;
+
+use crate::error::LayerError;
 
 /// A directory into which the entries of a diff are unpacked, and the driver's rules for doing so.
 ///
@@ -30,6 +32,15 @@ pub trait LayerTarget: Send + Sync + Debug {
     /// because it is the whole tree (vfs), or written down, because it is only the difference (overlay); whether owners that cannot be
     /// set matter; what the process may do.
     fn unpack_options(&self) -> UnpackOptions;
+
+    /// Does what unpacking had to leave open, because it depends on the layers below. These are complete when it is called.
+    ///
+    /// # Errors
+    ///
+    /// When the layer or one below it cannot be read or changed.
+    fn settle(&self, _unsettled: &Unsettled) -> Result<(), LayerError> {
+        Ok(())
+    }
 
     /// How deletions of lower files are expressed below [`root`](Self::root).
     fn whiteouts(&self) -> Whiteouts {

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use layerhold_archive::clean_entry_path;
 use layerhold_sys::{Dir, PathError};
 
 use crate::error::LayerError;
@@ -15,8 +16,8 @@ use crate::error::LayerError;
 pub trait LayerContents: Send + Debug {
     /// Opens a regular file for reading.
     ///
-    /// `path` is as a tar names it; it is taken below the layer's root however many `..` or absolute links are in
-    /// it. The last component is not followed.
+    /// `path` is as a tar names it: it is cleaned by text, as it is for unpacking, so that `..` stops at the root and what is
+    /// before it need not exist. Links lead where they lead inside. The last component is not followed.
     ///
     /// # Errors
     ///
@@ -56,7 +57,8 @@ impl DirContents {
 
 impl LayerContents for DirContents {
     fn open(&mut self, path: &Path) -> Result<File, LayerError> {
-        let (dir, name) = self.parent(path)?;
+        let cleaned = clean_entry_path(path.as_os_str());
+        let (dir, name) = self.parent(&cleaned)?;
         match dir.stat(name)? {
             Some(stat) if !stat.is_file() => Err(LayerError::NotRegular {
                 path: path.to_owned(),

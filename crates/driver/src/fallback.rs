@@ -202,5 +202,6 @@ fn unpack_with(
             .map_err(LayerError::Unpack)?;
     }
     let summary = unpacker.finish().map_err(LayerError::Unpack)?;
+    target.settle(&summary.unsettled)?;
     Ok(ApplySummary::new(summary.bytes, summary.uids, summary.gids))
 }

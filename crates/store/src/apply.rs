@@ -7,7 +7,7 @@
 use std::io::{BufWriter, Read};
 use std::sync::Arc;
 
-use layerhold_archive::{ImportOptions, Unpacker, import};
+use layerhold_archive::{ImportOptions, OwnFiles, Unpacker, import};
 use layerhold_driver::SyncMode;
 use layerhold_staging::TempRoot;
 use layerhold_sys::PathError;
@@ -53,6 +53,7 @@ impl Store {
         let mut recorder = Recorder::new(BufWriter::new(tar_split.create_file(FILE_MODE)?));
         let mut unpack_options = target.unpack_options();
         unpack_options.id_maps = inner.owners_on_disk(&layer)?.maps;
+        unpack_options.own_files = OwnFiles::Keep;
         let unpacker = Unpacker::new(target.root(), unpack_options)?;
         let imported = import(reader, &mut recorder, unpacker, &ImportOptions::default()).map_err(
             |source| DiffError::Apply {
@@ -61,6 +62,9 @@ impl Store {
             },
         )?;
         files::finish(recorder, &tar_split.path()).map_err(DiffError::Record)?;
+        target
+            .settle(&imported.unpacked.unsettled)
+            .map_err(failed)?;
         drop(target);
         if inner.sync == SyncMode::Filesystem {
             driver.sync().map_err(failed)?;

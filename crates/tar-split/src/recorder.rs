@@ -46,7 +46,7 @@ pub struct Recorder<W: Write> {
     crc: Crc64,
     /// Payload of the current entry so far, unless it goes into a segment.
     size: u64,
-    /// The segment a sparse file's payload goes into.
+    /// The segment that a payload goes into which no tree has as it is: that of a sparse file, and that of a whiteout.
     open: Option<OpenSegment>,
     trailing: Vec<u8>,
 }
@@ -133,7 +133,10 @@ impl<W: Write> Recorder<W> {
     ///
     /// As [`record`](Self::record).
     pub fn entry(&mut self, header: &Header, raw: &[u8]) -> Result<(), RecordError> {
-        if !self.names.insert(clean_path(&header.name)) {
+        let path = clean_path(&header.name);
+        let is_in_no_tree =
+            header.sparse().is_some() || (header.stored_size() > 0 && is_whiteout(&path));
+        if !self.names.insert(path) {
             return Err(RecordError::DuplicateName {
                 name: header.name.clone(),
             });
@@ -142,7 +145,7 @@ impl<W: Write> Recorder<W> {
         self.name.extend_from_slice(&header.name);
         self.crc = Crc64::new();
         self.size = 0;
-        if header.sparse().is_some() {
+        if is_in_no_tree {
             let lines = &mut self.output.lines;
             let mut open = OpenSegment::start(lines);
             open.push(lines, raw);
@@ -264,6 +267,12 @@ impl<W: Write> Recorder<W> {
         }
         self.output.flush_lines()
     }
+}
+
+/// Whether nothing is unpacked for an entry, because its name stands for a deletion. Whiteouts are empty, as a rule.
+fn is_whiteout(path: &[u8]) -> bool {
+    let name = path.rsplit(|&byte| byte == b'/').next();
+    name.is_some_and(|name| name.starts_with(b".wh."))
 }
 
 /// Records every event; the error holds a [`RecordError`] as its inner error.

@@ -47,6 +47,7 @@ mod child;
 mod fault;
 mod filesystem;
 pub mod hostile;
+pub mod layers;
 mod namespace;
 mod peers;
 mod ran;

@@ -92,6 +92,11 @@ impl Tree {
         Self { nodes: walk.nodes }
     }
 
+    /// The tree of these nodes.
+    pub(crate) fn from_nodes(nodes: BTreeMap<PathBuf, Node>) -> Self {
+        Self { nodes }
+    }
+
     /// The node at a relative path.
     #[must_use]
     pub fn get(&self, path: impl AsRef<Path>) -> Option<&Node> {

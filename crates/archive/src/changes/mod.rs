@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use layerhold_sys::PathError;
 
 pub use compare::compare;
-pub(crate) use lower::Lower;
+pub(crate) use lower::{Found, Lower};
 pub use overlay::overlay_changes;
 pub(crate) use size::LastParent;
 pub use size::changes_size;

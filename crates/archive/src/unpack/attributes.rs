@@ -33,7 +33,11 @@ impl XattrPolicy {
 
     /// Filesystems without attributes lose them silently, and so does a user
     /// namespace for those it may not set (Go: `extractTarFileEntry`).
-    fn check(self, path: &[u8], done: std::result::Result<(), PathError>) -> Result<u64> {
+    pub(super) fn check(
+        self,
+        path: &[u8],
+        done: std::result::Result<(), PathError>,
+    ) -> Result<u64> {
         let Err(error) = done else {
             return Ok(0);
         };

@@ -8,19 +8,22 @@ use layerhold_sys::{Dir, Times};
 
 use crate::entry_path::{os, split};
 use crate::unpack::nodes::OWNER_BITS;
-use crate::unpack::parents::{EnterError, Missing};
 use crate::unpack::unpacker::{Place, Result, Unpacker, refused};
+use crate::unpack::unsettled::is_no_directory;
 use crate::unpack::wanted::Xattrs;
 
 /// Directories waiting for the end, in the order of the archive.
 #[derive(Debug, Default)]
 pub(super) struct Deferred {
     directories: Vec<Directory>,
+    /// The directory that the latest one was in.
+    parent: Option<(Vec<u8>, Dir)>,
 }
 
 #[derive(Debug)]
 struct Directory {
-    path: Box<[u8]>,
+    /// The path without links.
+    path: Vec<u8>,
     times: Times,
     /// The mode, where it lacks permissions for the owner.
     mode: u32,
@@ -34,9 +37,9 @@ impl Directory {
 }
 
 impl Unpacker {
-    pub(super) fn defer(&mut self, path: &[u8], place: Place<'_>) {
+    pub(super) fn defer(&mut self, path: Vec<u8>, place: Place<'_>) {
         self.deferred.directories.push(Directory {
-            path: path.into(),
+            path,
             times: place.wanted.times,
             mode: place.wanted.mode,
             xattrs: place.xattrs,
@@ -82,11 +85,22 @@ impl Unpacker {
     /// a later entry of the archive may have removed or replaced it.
     fn parent_of_directory(&mut self, path: &[u8]) -> Result<Option<Dir>> {
         let (parent, name) = split(path);
-        let dir = match self.parents.enter(parent, Missing::Fail) {
-            Ok(dir) => dir,
-            Err(EnterError::Refused(source)) => return Err(refused(path, source)),
-            Err(_) => return Ok(None),
+        let dir = match &self.deferred.parent {
+            Some((known, dir)) if known == parent => dir.clone(),
+            _ => {
+                let root = self.parents.root();
+                let dir = match parent.is_empty() {
+                    true => Ok(root.clone()),
+                    false => root.open_dir_nested(os(parent)),
+                };
+                match dir {
+                    Ok(dir) => dir,
+                    Err(error) if is_no_directory(&error) => return Ok(None),
+                    Err(source) => return Err(refused(path, source)),
+                }
+            }
         };
+        self.deferred.parent = Some((parent.to_vec(), dir.clone()));
         let stat = dir.stat(os(name)).map_err(|source| refused(path, source))?;
         Ok(stat.is_some_and(|stat| stat.is_dir()).then_some(dir))
     }
@@ -99,7 +113,7 @@ impl Unpacker {
         }
         let mut seen = std::collections::HashSet::new();
         for directory in directories.iter().rev() {
-            let path = &*directory.path;
+            let path = directory.path.as_slice();
             if !seen.insert(path) || !directory.is_restricted() {
                 continue;
             }

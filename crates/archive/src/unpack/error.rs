@@ -76,6 +76,18 @@ pub enum UnpackError {
         /// The cleaned path of the entry.
         entry: PathBuf,
     },
+    /// An entry is the same file as an earlier one, reached by another path, and would replace its content.
+    #[error("{} would replace a file of the same layer, which could not be exported any more", entry.display())]
+    ReplacesOwn {
+        /// The cleaned path of the entry.
+        entry: PathBuf,
+    },
+    /// A file was put through a link that a later entry of the same layer replaced.
+    #[error("{} cannot be found any more after a later entry of the same layer, and so could not be exported", entry.display())]
+    LostOnTheWay {
+        /// The cleaned path of the entry.
+        entry: PathBuf,
+    },
     /// A kind of entry that has no meaning in a layer.
     #[error("{} has the unsupported entry type {flag:#04x}", entry.display())]
     UnsupportedKind {

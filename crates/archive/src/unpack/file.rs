@@ -88,7 +88,7 @@ impl Unpacker {
             .mode(wanted.mode & 0o777);
         let file = match place.dir.open_with(name, options) {
             Err(error) if error.already_exists() => {
-                self.clear_way(path, &place.dir, name, FileType::File)?;
+                self.clear_way(path, &place.entered, name, FileType::File)?;
                 place.dir.open_with(name, options)
             }
             other => other,
@@ -97,9 +97,12 @@ impl Unpacker {
         if self.parents.inherits() {
             remove_acls(&file).map_err(|source| refused(path, source))?;
         }
+        self.parents
+            .note_own(&place.entered, name.as_encoded_bytes());
         // The umask, a set-group-id directory or a default ACL may have changed
         // what was asked for; asking costs less than setting it again.
         let stat = stat_file(&file).map_err(|source| refused(path, source))?;
+        self.note_file(path, &place.entered, stat.ino);
         if let Some((uid, gid)) = wanted.owner
             && (stat.uid, stat.gid) != (uid, gid)
         {

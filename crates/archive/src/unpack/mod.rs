@@ -4,18 +4,19 @@ mod attributes;
 mod deferred;
 mod error;
 mod file;
-mod link_store;
 mod nodes;
 mod options;
+mod own;
 mod parents;
-mod put;
 mod unpacker;
+mod unsettled;
 mod wanted;
 mod whiteouts;
 
 pub use error::UnpackError;
 pub(crate) use file::OpenFile;
 pub use options::{
-    ChownErrors, OverlayNamespace, Replace, UnpackOptions, UserNamespace, Whiteouts,
+    ChownErrors, OverlayNamespace, OwnFiles, Replace, UnpackOptions, UserNamespace, Whiteouts,
 };
 pub use unpacker::{Summary, Unpacker};
+pub use unsettled::Unsettled;

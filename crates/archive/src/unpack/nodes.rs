@@ -2,15 +2,13 @@
 
 use std::ffi::OsStr;
 
-use layerhold_sys::{
-    Dir, FileType, NodeKind, PathError, Stat, make_device, remove_acl_at, remove_acls, xattr,
-};
+use layerhold_sys::{Dir, FileType, NodeKind, PathError, make_device, remove_acl_at, remove_acls};
 use layerhold_tar_format::{EntryKind, Header};
 
 use crate::entry_path::{clean_into, os, shown, split};
-use crate::unpack::parents::{EnterError, Missing};
+use crate::unpack::UnpackError;
+use crate::unpack::parents::Entered;
 use crate::unpack::unpacker::{Place, Result, Unpacker, refused};
-use crate::unpack::{UnpackError, Whiteouts};
 
 /// Restrictive modes of directories come last: who is not root could not create
 /// anything below a directory without them.
@@ -19,12 +17,12 @@ pub(super) const OWNER_BITS: u32 = 0o700;
 /// What was where a directory was to be made.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Found {
-    /// Nothing that still is there or matters.
+    /// Nothing.
     Nothing,
     /// A directory, which stays.
     Directory,
-    /// An overlay whiteout, which was removed.
-    Whiteout,
+    /// Something else, which was removed.
+    Something,
 }
 
 impl Unpacker {
@@ -32,25 +30,27 @@ impl Unpacker {
     pub(super) fn make(
         &mut self,
         path: &[u8],
-        dir: &Dir,
+        place: &Entered,
         name: &OsStr,
         incoming: FileType,
         make: impl Fn() -> std::result::Result<(), PathError>,
     ) -> Result<()> {
         match make() {
             Err(error) if error.already_exists() => {
-                self.clear_way(path, dir, name, incoming)?;
+                self.clear_way(path, place, name, incoming)?;
                 make()
             }
             other => other,
         }
-        .map_err(|source| refused(path, source))
+        .map_err(|source| refused(path, source))?;
+        self.parents.note_own(place, name.as_encoded_bytes());
+        Ok(())
     }
 
     /// The target is data: whatever it says, lookups below the root stay there.
     pub(super) fn symlink(&mut self, path: &[u8], name: &OsStr, place: &Place<'_>) -> Result<()> {
         let target = os(&place.header.link_name);
-        self.make(path, &place.dir, name, FileType::Symlink, || {
+        self.make(path, &place.entered, name, FileType::Symlink, || {
             place.dir.symlink(target, name)
         })?;
         self.settle_by_name(path, name, place)
@@ -63,7 +63,7 @@ impl Unpacker {
             _ => (NodeKind::Fifo, FileType::Fifo),
         };
         let device = device(place.header, path)?;
-        self.make(path, &place.dir, name, incoming, || {
+        self.make(path, &place.entered, name, incoming, || {
             place.dir.make_node(name, kind, place.wanted.mode, device)
         })?;
         if self.parents.inherits() {
@@ -81,31 +81,37 @@ impl Unpacker {
             entry: shown(path),
             target: shown(&target),
         };
-        let (target_dir, target_name) = match self.stored_link(&target) {
-            Some(found) => found,
-            None if target.is_empty() => return Err(missing()),
-            None => {
-                let (parent, target_name) = split(&target);
-                let dir = match self.parents.enter(parent, Missing::Fail) {
-                    Ok(dir) => dir,
-                    Err(EnterError::Refused(source)) => return Err(refused(path, source)),
-                    Err(_) => return Err(missing()),
-                };
-                (dir, os(target_name).to_owned())
-            }
+        let (parent, target_name) = split(&target);
+        let target_name = os(target_name);
+        let found = match target.is_empty() {
+            true => None,
+            false => self
+                .parents
+                .find(parent)
+                .map_err(|source| refused(path, source))?,
         };
+        let target_dir = found.ok_or_else(missing)?;
+        let stat = target_dir.stat(target_name);
+        let stat = stat.map_err(|source| refused(path, source))?;
+        let stat = stat
+            .filter(|stat| !self.is_hidden(stat))
+            .ok_or_else(missing)?;
         let exists = |source: &PathError| source.is_not_found();
-        self.make(path, &place.dir, name, FileType::File, || {
-            target_dir.hard_link(&target_name, &place.dir, name)
+        self.make(path, &place.entered, name, FileType::File, || {
+            target_dir.hard_link(target_name, &place.dir, name)
         })
         .map_err(|error| match error {
             UnpackError::Entry { source, .. } if exists(&source) => missing(),
             other => other,
         })?;
+        if stat.is_file() {
+            self.note_file(path, &place.entered, stat.ino);
+        }
         self.settle_by_name(path, name, place)
     }
 
     pub(super) fn directory(&mut self, path: &[u8], name: &OsStr, place: Place<'_>) -> Result<()> {
+        let failed = |source| refused(path, source);
         let mode = place.wanted.mode | OWNER_BITS;
         let mut found = Found::Nothing;
         match place.dir.create_dir(name, mode) {
@@ -115,23 +121,23 @@ impl Unpacker {
             }
             Err(source) => return Err(refused(path, source)),
         }
-        let made = place
-            .dir
-            .open_dir(name)
-            .map_err(|source| refused(path, source))?;
+        let made = place.dir.open_dir(name).map_err(failed)?;
         if self.parents.inherits() && found != Found::Directory {
-            remove_acls(&made).map_err(|source| refused(path, source))?;
+            remove_acls(&made).map_err(failed)?;
         }
-        if found == Found::Whiteout
-            && let Whiteouts::Overlay(namespace) = self.options.whiteouts
-        {
-            // What the whiteout hid must stay hidden behind the directory.
-            xattr::set(&made, namespace.opaque_attribute(), b"y")
-                .map_err(|source| refused(path, source))?;
+        if found == Found::Something {
+            self.parents.cut_off(&made).map_err(failed)?;
         }
+        let bytes = name.as_encoded_bytes();
+        self.parents.note_own(&place.entered, bytes);
         self.settle_new_directory(path, &made, &place)?;
-        self.parents.remember(path, made);
-        self.defer(path, place);
+        let entered = self.parents.entered(&place.entered, bytes, made);
+        let entered = entered.map_err(failed)?;
+        self.defer(entered.path.to_vec(), place);
+        // What it replaces may have been a link on its own path, which leads elsewhere now.
+        if found != Found::Something {
+            self.parents.remember(path, entered);
+        }
         Ok(())
     }
 
@@ -150,16 +156,12 @@ impl Unpacker {
         if there.is_some_and(|stat| stat.is_dir()) {
             return Ok(Found::Directory);
         }
-        let removed = self.clear_way(path, &place.dir, name, FileType::Dir)?;
+        self.clear_way(path, &place.entered, name, FileType::Dir)?;
         place
             .dir
             .create_dir(name, mode)
             .map_err(|source| refused(path, source))?;
-        let is_whiteout = |stat: Stat| stat.file_type() == FileType::CharDevice && stat.rdev == 0;
-        Ok(match removed.is_some_and(is_whiteout) {
-            true => Found::Whiteout,
-            false => Found::Nothing,
-        })
+        Ok(Found::Something)
     }
 
     /// Owner and mode of a directory that was just made or merged.
@@ -170,6 +172,11 @@ impl Unpacker {
         place: &Place<'_>,
     ) -> Result<()> {
         let stat = dir.stat_self().map_err(|source| refused(path, source))?;
+        self.parents.unsettled.state(stat.ino);
+        let own = self.parents.own.as_mut();
+        if own.is_some_and(|own| own.state(stat.ino)) {
+            self.drop_xattrs(path, dir)?;
+        }
         let mode = place.wanted.mode | OWNER_BITS;
         let mut owner_changed = false;
         if let Some((uid, gid)) = place.wanted.owner

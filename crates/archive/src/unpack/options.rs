@@ -48,6 +48,16 @@ pub enum Replace {
     SameKind,
 }
 
+/// Whether an entry may replace a regular file that came with the same archive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OwnFiles {
+    /// The later entry counts.
+    #[default]
+    Replace,
+    /// Unpacking fails: the archive could not be made again from the tree.
+    Keep,
+}
+
 /// What happens when owner and group cannot be set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ChownErrors {
@@ -83,6 +93,8 @@ pub struct UnpackOptions {
     pub chown_errors: ChownErrors,
     /// Which kinds may replace each other.
     pub replace: Replace,
+    /// Whether two entries may be one file.
+    pub own_files: OwnFiles,
     /// With a mask, every file and directory gets exactly these permissions and
     /// keeps the owner it was created with; real owner, mode and type go into the
     /// attribute `user.containers.override_stat`, and device nodes and pipes

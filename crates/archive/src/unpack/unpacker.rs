@@ -9,11 +9,11 @@ use layerhold_tar_format::{EntryKind, Header};
 use crate::entry_path::{clean_into, os, shown, split};
 use crate::unpack::deferred::Deferred;
 use crate::unpack::file::OpenFile;
-use crate::unpack::link_store::LinkStore;
-use crate::unpack::parents::{EnterError, Missing, Parents};
-use crate::unpack::put::PutPaths;
+use crate::unpack::own::Own;
+use crate::unpack::parents::{EnterError, Entered, Parents, joined};
+use crate::unpack::unsettled::Unsettled;
 use crate::unpack::wanted::{Wanted, Xattrs, override_value, owner, xattrs};
-use crate::unpack::{Replace, UnpackError, UnpackOptions, UserNamespace, Whiteouts};
+use crate::unpack::{OwnFiles, Replace, UnpackError, UnpackOptions, UserNamespace, Whiteouts};
 use crate::whiteout::{Meaning, is_whiteout_path, meaning};
 
 pub(crate) type Result<T> = std::result::Result<T, UnpackError>;
@@ -44,6 +44,8 @@ pub struct Summary {
     pub skipped_xattrs: u64,
     /// Entries whose owner could not be set, where that is ignored.
     pub skipped_owners: u64,
+    /// What depends on the layers below, where whiteouts are written down for overlayfs.
+    pub unsettled: Unsettled,
 }
 
 /// Unpacks the entries of an archive, one after the other, below a directory.
@@ -62,11 +64,10 @@ pub struct Summary {
 pub struct Unpacker {
     pub(super) options: UnpackOptions,
     pub(super) parents: Parents,
-    /// What this layer has put, if the tree had anything before.
-    pub(super) put: Option<PutPaths>,
     pub(super) deferred: Deferred,
-    pub(super) link_store: Option<LinkStore>,
     pub(super) summary: Summary,
+    /// Regular files that were put through links: their paths and inodes.
+    through_links: Vec<(Vec<u8>, u64)>,
     /// The cleaned path of the current entry.
     pub(super) path: Vec<u8>,
     current: Option<OpenFile>,
@@ -97,6 +98,8 @@ impl Owners {
 
 /// What an entry that goes into a directory needs to be made.
 pub(super) struct Place<'h> {
+    /// The directory that the entry goes into.
+    pub(super) entered: Entered,
     pub(super) dir: Dir,
     pub(super) header: &'h Header,
     pub(super) wanted: Wanted,
@@ -114,16 +117,19 @@ impl Unpacker {
             Some(entry) => entry.map(|_| true)?,
             None => false,
         };
-        // In an empty tree there is nothing an opaque whiteout could remove.
-        let applies = options.whiteouts == Whiteouts::Apply;
-        let put = (applies && has_content).then(PutPaths::default);
+        // In an empty tree there is nothing a whiteout could remove.
+        let keeps = options.whiteouts == Whiteouts::Keep;
+        let own = (!keeps && has_content).then(Own::default);
+        let overlay = match options.whiteouts {
+            Whiteouts::Overlay(namespace) => Some(namespace),
+            _ => None,
+        };
         Ok(Self {
-            parents: Parents::new(root, implied_owner)?,
+            parents: Parents::new(root, implied_owner, own, overlay)?,
             options,
-            put,
             deferred: Deferred::default(),
-            link_store: None,
             summary: Summary::default(),
+            through_links: Vec::new(),
             path: Vec::new(),
             current: None,
             owners: Owners::default(),
@@ -220,13 +226,16 @@ impl Unpacker {
     /// See [`UnpackError`].
     pub fn finish(mut self) -> Result<Summary> {
         self.end()?;
-        self.drop_link_store()?;
+        self.find_again()?;
         self.settle_directories()?;
         if self.options.force_mask.is_some() && !self.root_seen {
             self.override_root(b"0:0:0755:dir")?;
         }
         self.summary.uids = self.owners.uids.into_iter().collect();
         self.summary.gids = self.owners.gids.into_iter().collect();
+        if self.parents.overlay.is_some() {
+            self.summary.unsettled = self.parents.unsettled;
+        }
         Ok(self.summary)
     }
 
@@ -236,11 +245,10 @@ impl Unpacker {
         }
         let (parent, name) = split(path);
         if self.options.whiteouts != Whiteouts::Keep {
-            if self.is_link_store_matter(header, path)? {
-                return Ok(());
-            }
-            match meaning(name) {
+            match meaning(name, header) {
                 Meaning::Ordinary => {}
+                // The file that stands for a device says what it is.
+                Meaning::Delete(hidden) if hidden == name && self.options.force_mask.is_some() => {}
                 Meaning::Delete(hidden) => return self.white_out(header, path, parent, hidden),
                 Meaning::Opaque => return self.make_opaque(path, parent),
                 Meaning::Malformed => {
@@ -260,9 +268,6 @@ impl Unpacker {
         name: &OsStr,
     ) -> Result<()> {
         let place = self.place(header, path, parent)?;
-        if let Some(put) = &mut self.put {
-            put.insert(path);
-        }
         match header.kind {
             EntryKind::Directory => self.directory(path, name, place),
             EntryKind::Symlink => self.symlink(path, name, &place),
@@ -279,7 +284,7 @@ impl Unpacker {
                 if self.options.user_namespace == UserNamespace::Child =>
             {
                 self.summary.skipped_devices += 1;
-                self.clear_way(path, &place.dir, name, FileType::CharDevice)
+                self.clear_way(path, &place.entered, name, FileType::CharDevice)
                     .map(drop)
             }
             EntryKind::CharDevice | EntryKind::BlockDevice | EntryKind::Fifo => {
@@ -294,17 +299,7 @@ impl Unpacker {
     }
 
     fn place<'h>(&mut self, header: &'h Header, path: &[u8], parent: &[u8]) -> Result<Place<'h>> {
-        let dir = self.enter(path, parent, Missing::Create)?;
-        self.place_in(header, path, dir)
-    }
-
-    /// What an entry in an open directory needs.
-    pub(super) fn place_in<'h>(
-        &self,
-        header: &'h Header,
-        path: &[u8],
-        dir: Dir,
-    ) -> Result<Place<'h>> {
+        let entered = self.enter(path, parent)?;
         let owner = owner(header, &self.options.id_maps, path)?;
         let mut xattrs = xattrs(header, &self.options);
         if self.options.force_mask.is_some()
@@ -313,7 +308,8 @@ impl Unpacker {
             xattrs.push((OVERRIDE_STAT_XATTR.into(), override_value(header, owner)));
         }
         Ok(Place {
-            dir,
+            dir: entered.dir.clone(),
+            entered,
             header,
             wanted: Wanted::new(header, owner, &self.options),
             xattrs,
@@ -321,18 +317,13 @@ impl Unpacker {
     }
 
     /// Opens the directory `parent` for the entry `path`.
-    pub(super) fn enter(&mut self, path: &[u8], parent: &[u8], missing: Missing) -> Result<Dir> {
-        if let Some(put) = &mut self.put
-            && !self.parents.is_last(parent)
-        {
-            put.insert_with_parents(parent);
-        }
-        self.parents
-            .enter(parent, missing)
-            .map_err(|error| match error {
-                EnterError::NotDirectory => UnpackError::ParentNotDirectory { entry: shown(path) },
-                EnterError::NotFound(source) | EnterError::Refused(source) => refused(path, source),
-            })
+    fn enter(&mut self, path: &[u8], parent: &[u8]) -> Result<Entered> {
+        self.parents.enter(parent).map_err(|error| match error {
+            EnterError::NotDirectory | EnterError::Dangling => {
+                UnpackError::ParentNotDirectory { entry: shown(path) }
+            }
+            EnterError::Refused(source) => refused(path, source),
+        })
     }
 
     /// The entry of the root itself: it has attributes, and nothing else changes.
@@ -341,10 +332,11 @@ impl Unpacker {
             return Err(UnpackError::RootNotDirectory);
         }
         self.root_seen = true;
+        self.parents.unsettled.state_root();
         let root = self.parents.root().clone();
         let place = self.place(header, b"", b"")?;
         self.settle_new_directory(b"", &root, &place)?;
-        self.defer(b"", place);
+        self.defer(Vec::new(), place);
         Ok(())
     }
 
@@ -360,26 +352,94 @@ impl Unpacker {
         Ok(())
     }
 
+    /// Notes a file that may not be found by its path any more when links on it are replaced.
+    pub(super) fn note_file(&mut self, path: &[u8], place: &Entered, inode: u64) {
+        if self.options.own_files == OwnFiles::Keep && *place.path != *split(path).0 {
+            self.through_links.push((path.to_vec(), inode));
+        }
+    }
+
+    /// Makes sure that files put through links are still where their paths lead.
+    fn find_again(&mut self) -> Result<()> {
+        self.parents.forget();
+        for (path, inode) in std::mem::take(&mut self.through_links) {
+            let failed = |source| refused(&path, source);
+            let (parent, name) = split(&path);
+            let found = match self.parents.find(parent).map_err(failed)? {
+                Some(dir) => dir.stat(os(name)).map_err(failed)?,
+                None => None,
+            };
+            if found.is_none_or(|stat| stat.ino != inode) {
+                return Err(UnpackError::LostOnTheWay {
+                    entry: shown(&path),
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Removes what is in the way of a new entry; tells what that was.
     ///
     /// A directory in the way of a directory is the caller's business.
     pub(super) fn clear_way(
         &mut self,
         path: &[u8],
-        dir: &Dir,
+        place: &Entered,
         name: &OsStr,
         incoming: FileType,
     ) -> Result<Option<Stat>> {
-        let found = dir.stat(name).map_err(|source| refused(path, source))?;
+        let found = place
+            .dir
+            .stat(name)
+            .map_err(|source| refused(path, source))?;
         let Some(stat) = found else {
             return Ok(None);
         };
         let differs = stat.is_dir() != (incoming == FileType::Dir);
-        if differs && self.options.replace == Replace::SameKind {
+        if differs && self.options.replace == Replace::SameKind && !self.is_hidden(&stat) {
             return Err(UnpackError::KindDiffers { entry: shown(path) });
         }
-        self.remove(path, dir, name, &stat)?;
+        if self.options.own_files == OwnFiles::Keep
+            && self.has_own_file(path, place, name, &stat)?
+        {
+            return Err(UnpackError::ReplacesOwn { entry: shown(path) });
+        }
+        self.remove(path, &place.dir, name, &stat)?;
         Ok(Some(stat))
+    }
+
+    /// Whether a name is, or has below it, a regular file that this layer has put.
+    fn has_own_file(
+        &self,
+        path: &[u8],
+        place: &Entered,
+        name: &OsStr,
+        stat: &Stat,
+    ) -> Result<bool> {
+        let failed = |source| refused(path, source);
+        if !self.parents.is_own(place, name.as_encoded_bytes()) {
+            return Ok(false);
+        }
+        if !stat.is_dir() {
+            return Ok(stat.is_file());
+        }
+        let mut pending = vec![joined(&place.path, name.as_encoded_bytes())];
+        while let Some(directory) = pending.pop() {
+            let Some(here) = self.parents.at(&directory).map_err(failed)? else {
+                continue;
+            };
+            for entry in here.dir.entries().map_err(failed)? {
+                let entry = entry.map_err(failed)?;
+                let name = entry.name.as_encoded_bytes();
+                match entry.file_type {
+                    _ if !self.parents.is_own(&here, name) => {}
+                    FileType::File => return Ok(true),
+                    FileType::Dir => pending.push(joined(&directory, name)),
+                    _ => {}
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Removes an entry of any kind and forgets lookups that may have led through it.

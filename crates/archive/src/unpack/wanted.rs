@@ -91,6 +91,11 @@ fn times(header: &Header) -> Times {
 /// Labels belong to the machine, not to the image.
 const NEVER_WRITTEN: &[u8] = b"security.selinux";
 
+/// Whether an attribute is no affair of archives: a label, or what an overlay keeps for itself.
+pub(crate) fn is_of_machine(name: &[u8]) -> bool {
+    name == NEVER_WRITTEN || OverlayForm::Fuse.owns(name)
+}
+
 /// The attributes to set, without those that archives have no say in.
 pub(crate) fn xattrs(header: &Header, options: &UnpackOptions) -> Xattrs {
     let on_disk = |name: &[u8], value: &[u8]| {

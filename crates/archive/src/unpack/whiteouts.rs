@@ -1,15 +1,17 @@
 //! Deletions, carried out or written down for overlayfs.
+//!
+//! They are about the layers below: nothing that the layer itself has put goes, wherever in the archive they stand.
 
 use std::ffi::OsStr;
 
-use layerhold_sys::{Dir, FileType, NodeKind, PathError, remove_tree, xattr};
+use layerhold_sys::{Dir, FileType, NodeKind, remove_tree, xattr};
 use layerhold_tar_format::Header;
 
-use crate::entry_path::{os, split};
-use crate::unpack::parents::Missing;
+use crate::entry_path::{os, shown};
+use crate::unpack::parents::{EnterError, Entered, is_whiteout, joined};
 use crate::unpack::unpacker::{Result, Unpacker, refused};
 use crate::unpack::wanted::{Wanted, owner};
-use crate::unpack::{OverlayNamespace, UnpackError, Whiteouts};
+use crate::unpack::{UnpackError, Whiteouts};
 
 impl Unpacker {
     /// Hides `hidden`, a sibling of the whiteout at `path`.
@@ -20,31 +22,46 @@ impl Unpacker {
         parent: &[u8],
         hidden: &[u8],
     ) -> Result<()> {
-        let dir = match self.enter(path, parent, Missing::Create) {
-            // Its directory was deleted itself, or is a file now: nothing is
-            // left to hide (Go: pkg/archive/archive_linux.go, ENOTDIR).
-            Err(UnpackError::ParentNotDirectory { .. }) => return Ok(()),
-            other => other?,
+        let Some(place) = self.directory_of_whiteout(path, parent)? else {
+            return Ok(());
         };
         let name = os(hidden);
-        match self.options.whiteouts {
-            Whiteouts::Apply => {
-                let found = dir.stat(name).map_err(|source| refused(path, source))?;
-                match found {
-                    Some(stat) => self.remove(path, &dir, name, &stat),
-                    None => Ok(()),
-                }
+        let found = place.dir.stat(name).map_err(|error| refused(path, error))?;
+        match found {
+            Some(stat) if self.parents.unsettled.is_attempt(stat.ino) && stat.is_dir() => {
+                self.remove(path, &place.dir, name, &stat)?;
+                self.write_down(header, path, &place, name)
             }
-            _ => {
-                let owner = owner(header, &self.options.id_maps, path)?;
-                self.make(path, &dir, name, FileType::CharDevice, || {
-                    dir.make_node(name, NodeKind::CharDevice, 0, 0)
-                })?;
-                let mut wanted = Wanted::new(header, owner, &self.options);
-                wanted.mode = 0;
-                self.settle_whiteout(path, name, &dir, &wanted)
+            Some(stat) if self.parents.is_own(&place, hidden) => match stat.is_dir() {
+                true => self.renew(path, &place, hidden),
+                false => Ok(()),
+            },
+            Some(stat) => {
+                self.remove(path, &place.dir, name, &stat)?;
+                self.write_down(header, path, &place, name)
             }
+            None => self.write_down(header, path, &place, name),
         }
+    }
+
+    /// Leaves a whiteout where they are written down.
+    fn write_down(
+        &mut self,
+        header: &Header,
+        path: &[u8],
+        place: &Entered,
+        name: &OsStr,
+    ) -> Result<()> {
+        if self.options.whiteouts == Whiteouts::Apply {
+            return Ok(());
+        }
+        let owner = owner(header, &self.options.id_maps, path)?;
+        let made = place.dir.make_node(name, NodeKind::CharDevice, 0, 0);
+        made.map_err(|source| refused(path, source))?;
+        self.parents.unsettled.note_whiteout(&place.path);
+        let mut wanted = Wanted::new(header, owner, &self.options);
+        wanted.mode = 0;
+        self.settle_whiteout(path, name, &place.dir, &wanted)
     }
 
     /// A whiteout has an owner and nothing else.
@@ -65,79 +82,109 @@ impl Unpacker {
         }
     }
 
-    /// Hides everything lower layers have in `parent`.
-    pub(super) fn make_opaque(&mut self, path: &[u8], parent: &[u8]) -> Result<()> {
-        let dir = match self.enter(path, parent, Missing::Create) {
-            Err(UnpackError::ParentNotDirectory { .. }) => return Ok(()),
-            other => other?,
-        };
-        match self.options.whiteouts {
-            Whiteouts::Overlay(namespace) => self.mark_opaque(path, &dir, namespace),
-            _ if self.put.is_none() => Ok(()),
-            _ => self.clear_lower(path, parent),
-        }
-    }
-
-    fn mark_opaque(&mut self, path: &[u8], dir: &Dir, namespace: OverlayNamespace) -> Result<()> {
-        xattr::set(dir, namespace.opaque_attribute(), b"y").map_err(|source| refused(path, source))
-    }
-
-    /// Removes what this layer has not put below `top`.
-    ///
-    /// Directories this layer has put, or has put something into, stay, and are
-    /// searched. A link in place of `top` is not followed: the whiteout is for
-    /// the directory of that name, and there is none (Go walks without following).
-    fn clear_lower(&mut self, path: &[u8], top: &[u8]) -> Result<()> {
-        let mut pending = vec![top.to_vec()];
-        while let Some(directory) = pending.pop() {
-            let Some(dir) = self.open_unfollowed(path, &directory)? else {
-                continue;
-            };
-            let mut names = Vec::new();
-            for entry in dir.entries().map_err(|source| refused(path, source))? {
-                let entry = entry.map_err(|source| refused(path, source))?;
-                names.push((entry.name, entry.file_type));
+    /// The directory that a whiteout is in; `None` where there is nothing to be hidden (Go: pkg/archive/archive_linux.go, ENOTDIR).
+    fn directory_of_whiteout(&mut self, path: &[u8], parent: &[u8]) -> Result<Option<Entered>> {
+        self.parents.seek(parent).map_err(|error| match error {
+            EnterError::NotDirectory | EnterError::Dangling => {
+                UnpackError::ParentNotDirectory { entry: shown(path) }
             }
-            for (name, file_type) in names {
-                let mut child = directory.clone();
-                if !child.is_empty() {
-                    child.push(b'/');
-                }
-                child.extend_from_slice(name.as_encoded_bytes());
-                if self.stays(&child) {
-                    if file_type == FileType::Dir {
-                        pending.push(child);
-                    }
-                    continue;
-                }
-                self.parents.forget();
-                remove_tree(&dir, &name).map_err(|source| refused(path, source))?;
+            EnterError::Refused(source) => refused(path, source),
+        })
+    }
+
+    /// Makes a directory that the layer has put, or has put something into, another one than that of the layers below.
+    fn renew(&mut self, path: &[u8], place: &Entered, name: &[u8]) -> Result<()> {
+        let failed = |source| refused(path, source);
+        let dir = place.dir.open_dir(os(name)).map_err(failed)?;
+        self.parents.cut_off(&dir).map_err(failed)?;
+        let entered = self.parents.entered(place, name, dir).map_err(failed)?;
+        self.undress(path, &entered)?;
+        self.clear_lower(path, entered)
+    }
+
+    /// Takes the attributes that layers below have given to a directory which no entry of this one describes.
+    fn undress(&mut self, path: &[u8], entered: &Entered) -> Result<()> {
+        let failed = |source| refused(path, source);
+        match &self.parents.own {
+            Some(own) if own.is_stated(entered.inode) => return Ok(()),
+            Some(_) => {
+                self.drop_xattrs(path, &entered.dir)?;
+                self.parents.dress(&entered.dir).map_err(failed)?;
+            }
+            None => {}
+        }
+        let stat = entered.dir.stat_self().map_err(failed)?;
+        self.parents.unsettled.state(stat.ino);
+        Ok(())
+    }
+
+    /// Removes attributes that came with layers below. Labels stay, and what drivers keep for themselves.
+    pub(super) fn drop_xattrs(&mut self, path: &[u8], dir: &Dir) -> Result<()> {
+        let names = xattr::list(dir).map_err(|source| refused(path, source))?;
+        for name in names {
+            if !super::wanted::is_of_machine(name.as_encoded_bytes()) {
+                let done = xattr::remove(dir, &name).map(drop);
+                self.summary.skipped_xattrs += self.xattr_policy().check(path, done)?;
             }
         }
         Ok(())
     }
 
-    fn stays(&self, path: &[u8]) -> bool {
-        self.put.as_ref().is_none_or(|put| put.contains(path)) || self.is_link_store(path)
+    /// Hides everything lower layers have in `parent`.
+    pub(super) fn make_opaque(&mut self, path: &[u8], parent: &[u8]) -> Result<()> {
+        let Some(place) = self.directory_of_whiteout(path, parent)? else {
+            return Ok(());
+        };
+        if place.path.is_empty() {
+            self.parents.unsettled.make_root_opaque();
+        }
+        let marked = self.parents.cut_off(&place.dir);
+        marked.map_err(|source| refused(path, source))?;
+        self.clear_lower(path, place)
     }
 
-    fn open_unfollowed(&mut self, path: &[u8], directory: &[u8]) -> Result<Option<Dir>> {
-        if directory.is_empty() {
-            return Ok(Some(self.parents.root().clone()));
+    /// Removes what this layer has not put below a directory. Directories this layer has put, or has put something into,
+    /// stay, and are searched; of those below they are no longer a part.
+    fn clear_lower(&mut self, path: &[u8], top: Entered) -> Result<()> {
+        // Of the layers below, directories further down do not even have the attributes then.
+        self.parents.unsettled.state_below(&top.path);
+        if self.parents.own.is_none() {
+            return Ok(());
         }
-        let (parent, name) = split(directory);
-        let above = self.enter(path, parent, Missing::Fail)?;
-        match above.open_dir(os(name)) {
-            Ok(dir) => Ok(Some(dir)),
-            Err(error) if is_no_directory(&error) => Ok(None),
-            Err(source) => Err(refused(path, source)),
+        let mut pending = vec![(top.path.to_vec(), true)];
+        while let Some((place, is_top)) = pending.pop() {
+            let here = self
+                .parents
+                .at(&place)
+                .map_err(|source| refused(path, source))?;
+            let Some(here) = here else {
+                continue;
+            };
+            if !is_top {
+                self.undress(path, &here)?;
+            }
+            let mut names = Vec::new();
+            for entry in here.dir.entries().map_err(|source| refused(path, source))? {
+                let entry = entry.map_err(|source| refused(path, source))?;
+                names.push((entry.name, entry.file_type));
+            }
+            for (name, file_type) in names {
+                let bytes = name.as_encoded_bytes();
+                if self.parents.is_own(&here, bytes) {
+                    if file_type == FileType::Dir {
+                        pending.push((joined(&here.path, bytes), false));
+                    }
+                    continue;
+                }
+                self.parents.forget();
+                remove_tree(&here.dir, &name).map_err(|source| refused(path, source))?;
+            }
         }
+        Ok(())
     }
-}
 
-fn is_no_directory(error: &PathError) -> bool {
-    matches!(
-        error.kind(),
-        std::io::ErrorKind::NotADirectory | std::io::ErrorKind::NotFound
-    )
+    /// Whether a name in the tree is hidden by this layer.
+    pub(super) fn is_hidden(&self, stat: &layerhold_sys::Stat) -> bool {
+        self.parents.overlay.is_some() && is_whiteout(stat)
+    }
 }

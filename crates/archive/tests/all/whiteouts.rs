@@ -1,6 +1,6 @@
 //! Deletions: carried out on a whole tree, written down for overlayfs, or kept.
 
-use layerhold_archive::{OverlayNamespace, UnpackError, UnpackOptions, Whiteouts};
+use layerhold_archive::{OverlayNamespace, OwnFiles, UnpackError, UnpackOptions, Whiteouts};
 use layerhold_testkit::{NodeKind, TarBuilder, TarEntry, require_root};
 
 use crate::support::{Place, unpack_error};
@@ -42,7 +42,7 @@ fn root_whiteouts_delete_what_they_name() {
             .whiteout("link")
             .whiteout("never/there"),
     );
-    assert_eq!(left, ["d", "d/b", "never", "top"]);
+    assert_eq!(left, ["d", "d/b", "top"]);
 }
 
 #[test]
@@ -60,6 +60,136 @@ fn root_an_opaque_directory_keeps_only_what_its_layer_put() {
     let expected = ["d", "d/new", "d/sub", "d/sub/below", "link", "top"];
     assert_eq!(applied(after), expected);
     assert_eq!(applied(before), expected);
+    // By whatever path that came there.
+    let aliased = TarBuilder::new()
+        .symlink("alias", "d")
+        .file("alias/new", 0o644, "n")
+        .file("d/sub/below", 0o644, "n")
+        .opaque("d");
+    let expected = ["alias", "d", "d/new", "d/sub", "d/sub/below", "link", "top"];
+    assert_eq!(applied(aliased), expected);
+}
+
+#[test]
+fn root_whiteouts_are_about_layers_below_wherever_they_stand() {
+    let Some(()) = require_root() else { return };
+    let after = TarBuilder::new()
+        .file("d/new", 0o644, "n")
+        .file("top", 0o644, "n")
+        .whiteout("d")
+        .whiteout("top");
+    let before = TarBuilder::new()
+        .whiteout("d")
+        .whiteout("top")
+        .file("d/new", 0o644, "n")
+        .file("top", 0o644, "n");
+    let expected = ["d", "d/new", "link", "top"];
+    assert_eq!(applied(after), expected);
+    assert_eq!(applied(before), expected);
+}
+
+#[test]
+fn root_links_of_layers_below_are_replaced_by_directories() {
+    let Some(()) = require_root() else { return };
+    let upper = TarBuilder::new()
+        .file("link/x", 0o644, "x")
+        .whiteout("link/a");
+    let left = applied(upper);
+    assert_eq!(
+        left,
+        [
+            "d", "d/a", "d/b", "d/sub", "d/sub/c", "link", "link/x", "top"
+        ]
+    );
+}
+
+#[test]
+fn root_a_whiteout_makes_nothing() {
+    let Some(()) = require_root() else { return };
+    let upper = TarBuilder::new()
+        .whiteout("link/a")
+        .whiteout("top/x")
+        .whiteout("new/x")
+        .opaque("other")
+        .whiteout("d/a")
+        .whiteout("d/a/x");
+    let left = applied(upper);
+    assert_eq!(left, ["d", "d/b", "d/sub", "d/sub/c", "link", "top"]);
+}
+
+#[test]
+fn root_a_directory_of_a_layer_below_loses_the_attributes_of_that() {
+    let Some(()) = require_root() else { return };
+    let place = Place::new();
+    let below = TarEntry::dir("d")
+        .mode(0o700)
+        .owner(3, 4)
+        .xattr("user.a", "1");
+    place
+        .unpack(&TarBuilder::new().entry(below).finish())
+        .unwrap();
+    let implied = TarBuilder::new().file("d/f", 0o644, "f").finish();
+    place.unpack(&implied).unwrap();
+    let tree = place.tree();
+    assert_eq!(
+        (
+            tree.at("d").mode,
+            tree.at("d").uid,
+            tree.at("d").xattrs.len()
+        ),
+        (0o700, 3, 1)
+    );
+    let deleted = TarBuilder::new()
+        .file("d/g", 0o644, "g")
+        .whiteout("d")
+        .finish();
+    place.unpack(&deleted).unwrap();
+    let tree = place.tree();
+    assert_eq!(
+        (
+            tree.at("d").mode,
+            tree.at("d").uid,
+            tree.at("d").xattrs.len()
+        ),
+        (0o755, 0, 0)
+    );
+    assert!(tree.get("d/f").is_none() && tree.get("d/g").is_some());
+}
+
+#[test]
+fn root_files_that_could_not_be_exported_are_refused() {
+    let Some(()) = require_root() else { return };
+    let options = || UnpackOptions {
+        own_files: OwnFiles::Keep,
+        ..UnpackOptions::default()
+    };
+    let alias = || {
+        TarBuilder::new()
+            .file("d/f", 0o644, "one")
+            .symlink("l", "d")
+    };
+    let error = Place::new().unpack_with(&alias().file("l/f", 0o644, "two").finish(), options());
+    assert!(matches!(
+        unpack_error(error),
+        UnpackError::ReplacesOwn { entry } if entry.to_str() == Some("l/f")
+    ));
+    let replaced = TarBuilder::new()
+        .symlink("l", ".")
+        .file("/l/d/f", 0o644, "one")
+        .entry(TarEntry::fifo("l/l"));
+    let error = Place::new().unpack_with(&replaced.finish(), options());
+    assert!(matches!(
+        unpack_error(error),
+        UnpackError::LostOnTheWay { entry } if entry.to_str() == Some("l/d/f")
+    ));
+    // What has no content may be replaced.
+    let pipes = TarBuilder::new()
+        .entry(TarEntry::fifo("d/p"))
+        .symlink("l", "d")
+        .entry(TarEntry::fifo("l/p"));
+    Place::new()
+        .unpack_with(&pipes.finish(), options())
+        .unwrap();
 }
 
 #[test]
@@ -112,7 +242,11 @@ fn root_the_link_store_of_aufs() {
         .entry(TarEntry::hard_link("two", ".wh..wh.plnk/1.1").mode(0o640))
         .finish();
     place.unpack(&tar).unwrap();
-    assert_eq!(paths(&place), ["one", "two"]);
+    // The files stay, so that the layer can be exported.
+    assert_eq!(
+        paths(&place),
+        [".wh..wh.plnk", ".wh..wh.plnk/1.1", "one", "two"]
+    );
     assert_eq!(std::fs::read(place.root.join("two")).unwrap(), b"shared");
 }
 
@@ -141,13 +275,15 @@ fn root_whiteouts_for_overlayfs() {
             .entry(TarEntry::dir("e").xattr("trusted.overlay.redirect", "/etc"))
             .whiteout("gone")
             .whiteout("gone/below")
+            .whiteout("here/inner")
+            .whiteout("here")
             .finish();
         place.unpack_with(&tar, options).unwrap();
         let tree = place.tree();
         let white = |path: &str| tree.at(path).kind == NodeKind::CharDevice(0);
-        assert!(white("d/gone") && white("then") && white("gone"));
+        assert!(white("d/gone") && white("here") && white("gone"));
         assert_eq!((tree.at("d/gone").uid, tree.at("d/gone").gid), (3, 4));
-        assert!(!white("file") && !white("back"));
+        assert!(!white("file") && !white("back") && !white("then"));
         let opaque = |path: &str| {
             let found = tree
                 .at(path)
@@ -161,7 +297,9 @@ fn root_whiteouts_for_overlayfs() {
         assert!(tree.at("e").xattrs.is_empty());
         assert_eq!(
             paths(&place),
-            ["back", "d", "d/gone", "d/new", "e", "file", "gone", "then"]
+            [
+                "back", "d", "d/gone", "d/new", "e", "file", "gone", "here", "then"
+            ]
         );
     }
 }

@@ -15,7 +15,7 @@ use super::damage::{Damage, FileChange};
 use super::layers::unreadable;
 use super::look::Look;
 use super::report::{Finding, Remedy};
-use super::tree::{Entry, is_whiteout};
+use super::tree::{Entry, is_for_aufs, is_whiteout};
 use super::verdict::Verdict;
 use crate::diff::Files;
 use crate::item::ItemId;
@@ -201,6 +201,7 @@ fn each_file(look: &Look<'_>, layer: &Layer, changes: &mut Changes<'_, '_>) -> R
                 continue;
             }
             Ok(_) => FileChange::Content,
+            Err(error) if error.is_not_found() && is_for_aufs(recorded.name) => continue,
             Err(LayerError::Os(error)) if error.is_not_found() => FileChange::Removed,
             // It is the layer that cannot be read, and not this file.
             Err(error @ LayerError::NotSupported { .. }) => return Err(Failed::Driver(error)),

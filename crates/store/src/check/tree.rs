@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::attributes::{self, Attributes};
-use layerhold_archive::{OPAQUE_NAME, WHITEOUT_META_PREFIX, WHITEOUT_PREFIX};
+use layerhold_archive::{
+    Meaning, WHITEOUT_META_PREFIX, WHITEOUT_PREFIX, entry_components, meaning,
+};
 use layerhold_sys::FileType;
 use layerhold_tar_format::{EntryKind, Header};
 use layerhold_tar_split::Checksum;
@@ -21,6 +23,8 @@ const LAST_SECOND: i64 = i64::MAX / 1_000_000_000;
 pub(super) struct Tree {
     pub(super) root: Node,
     files: Files,
+    /// How many layers it consists of.
+    layers: usize,
 }
 
 /// The files of a tree, by number.
@@ -31,7 +35,13 @@ struct Files(Vec<Facts>);
 #[derive(Debug, Clone, Default)]
 pub(super) struct Node {
     pub(super) state: State,
+    /// Whether it is there depends on what unpacked the layer.
+    pub(super) optional: bool,
     pub(super) children: BTreeMap<Vec<u8>, Node>,
+    /// The latest layer that put it here, or put something into it, counted from one.
+    put_by: usize,
+    /// The latest layer that has an entry for it.
+    stated_by: usize,
 }
 
 /// What is known about a place.
@@ -69,16 +79,24 @@ pub(super) struct Facts {
 pub(super) struct Entry {
     name: Vec<u8>,
     kind: EntryKind,
+    deletes: Option<Deletion>,
     facts: Facts,
 }
 
-/// How the entries of a layer find their directories.
+/// What a whiteout deletes of the layers below.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Deletion {
+    Name(Vec<u8>),
+    Everything,
+}
+
+/// Which links on the path of an entry are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lookup {
-    /// In the whole tree, with the links of the layers below.
-    Whole,
-    /// Among the layer's own entries; layers are stacked when they are mounted.
-    Own,
+pub(super) enum Links {
+    /// Those that came with the same layer, as here.
+    OfLayer,
+    /// All, as the Go library has it where layers are copies.
+    OfAll,
 }
 
 impl Entry {
@@ -106,9 +124,16 @@ impl Entry {
             checksum: checksum.filter(|_| has_content),
             layer,
         };
+        let name = entry_components(&header.name).last().copied();
+        let deletes = match meaning(name.unwrap_or_default(), header) {
+            Meaning::Delete(hidden) => Some(Deletion::Name(hidden.to_vec())),
+            Meaning::Opaque => Some(Deletion::Everything),
+            _ => None,
+        };
         Some(Self {
             name: header.name.clone(),
             kind: header.kind,
+            deletes,
             facts,
         })
     }
@@ -142,39 +167,139 @@ impl Tree {
         self.files.facts(state)
     }
 
-    /// Puts a layer on top of the tree of the layers below it.
-    pub(super) fn apply(&mut self, entries: &[Entry], lookup: Lookup) {
-        let Self { root, files } = self;
-        let mut own = Node::default();
-        // Whiteouts are about the layers below, wherever they stand in the archive.
+    /// Puts a layer on top of the tree of the layers below it: its entries in their order, of which whiteouts are about those
+    /// layers only.
+    pub(super) fn apply(&mut self, entries: &[Entry], links: Links) {
+        self.layers += 1;
         for entry in entries {
-            if let Some(hidden) = whiteout(&entry.name) {
-                let path = components(&entry.name);
-                let dirs = path.split_last().map_or(&[][..], |(_, dirs)| dirs);
-                let place = match lookup {
-                    Lookup::Whole => files.resolve(root, dirs),
-                    Lookup::Own => files.resolve(&own, dirs),
-                };
-                if let Some(parent) = place.and_then(|place| root.find_mut(&place)) {
-                    match hidden {
-                        Whiteout::Opaque => parent.children.clear(),
-                        Whiteout::Name(name) => drop(parent.children.remove(name)),
-                        Whiteout::Other => {}
-                    }
+            let path = entry_components(&entry.name);
+            let Some((name, dirs)) = path.split_last() else {
+                continue;
+            };
+            let place = match entry.deletes {
+                Some(_) => self.seek(dirs, links),
+                None => self.enter(dirs, links),
+            };
+            match (place, &entry.deletes) {
+                (None, _) => {}
+                (Some(place), Some(Deletion::Name(hidden))) => self.delete(&place, hidden),
+                (Some(place), Some(Deletion::Everything)) => self.delete_all(&place),
+                (Some(place), None) => self.put(&place, name, entry),
+            }
+        }
+    }
+
+    /// Finds the directory of a whiteout. Where there is none, the Go library makes one.
+    fn seek(&mut self, dirs: &[&[u8]], links: Links) -> Option<Vec<Vec<u8>>> {
+        let layer = self.layers;
+        let mut place: Vec<Vec<u8>> = Vec::new();
+        for dir in dirs {
+            let known = self.root.find(&place)?.children.get(*dir);
+            let is_own = known.is_some_and(|node| node.put_by == layer);
+            let is_there = known.is_some();
+            let state = known.map(|node| node.state).unwrap_or_default();
+            place.push(dir.to_vec());
+            if self.files.is_dir(state) {
+                let node = self.root.make(&place);
+                node.optional |= !is_there;
+                continue;
+            }
+            let is_link = self
+                .facts(state)
+                .is_some_and(|facts| facts.kind == FileType::Symlink);
+            if is_link && (is_own || links == Links::OfAll) {
+                place = self.files.resolve(&self.root, &place)?;
+                self.root.find(&place)?;
+                continue;
+            }
+            if !is_own {
+                self.root.make(&place).optional = true;
+            }
+            return None;
+        }
+        Some(place)
+    }
+
+    /// Finds the directory of an entry, and adds what is missing of it. Below something that is no directory there is none.
+    fn enter(&mut self, dirs: &[&[u8]], links: Links) -> Option<Vec<Vec<u8>>> {
+        let layer = self.layers;
+        let mut place: Vec<Vec<u8>> = Vec::new();
+        for dir in dirs {
+            let known = self.root.find(&place)?.children.get(*dir);
+            let is_own = known.is_some_and(|node| node.put_by == layer);
+            let state = known.map(|node| node.state);
+            let is_dir = state.is_some_and(|state| self.files.is_dir(state));
+            let kind = state
+                .and_then(|state| self.facts(state))
+                .map(|facts| facts.kind);
+            place.push(dir.to_vec());
+            if !is_dir && kind == Some(FileType::Symlink) && (is_own || links == Links::OfAll) {
+                place = self.files.resolve(&self.root, &place)?;
+                // It has been made if it led nowhere, by a tool that does so.
+                for length in 1..=place.len() {
+                    let way = place.get(..length).unwrap_or_default();
+                    self.root.make(way).put_by = layer;
                 }
+                continue;
             }
+            if !is_dir && is_own {
+                return None;
+            }
+            let node = self.root.make(&place);
+            if !is_dir {
+                *node = Node::default();
+            }
+            (node.put_by, node.optional) = (layer, false);
+            // Where layers are stacked, tools differ in the attributes that it has then.
+            node.forget_below(layer);
         }
-        let target = match lookup {
-            Lookup::Whole => &mut *root,
-            Lookup::Own => &mut own,
+        Some(place)
+    }
+
+    fn delete(&mut self, place: &[Vec<u8>], name: &[u8]) {
+        let layer = self.layers;
+        let Some(parent) = self.root.find_mut(place) else {
+            return;
         };
-        for entry in entries {
-            if whiteout(&entry.name).is_none() && !is_for_aufs(&entry.name) {
-                files.put(target, entry);
+        match parent.children.get_mut(name) {
+            Some(node) if node.put_by == layer => {
+                node.forget_below(layer);
+                node.clear(layer);
             }
+            _ => drop(parent.children.remove(name)),
         }
-        if lookup == Lookup::Own {
-            files.cover(root, own);
+    }
+
+    fn delete_all(&mut self, place: &[Vec<u8>]) {
+        let layer = self.layers;
+        if place.is_empty() {
+            // Neither the Go library nor older versions could do that where layers are stacked.
+            self.root.make_optional(layer);
+        } else if let Some(node) = self.root.find_mut(place) {
+            node.clear(layer);
+        }
+    }
+
+    fn put(&mut self, place: &[Vec<u8>], name: &[u8], entry: &Entry) {
+        let state = match (entry.facts.kind, entry.kind) {
+            (FileType::Unknown, EntryKind::HardLink) => self.files.link(&self.root, entry),
+            (FileType::Unknown, _) => State::Unknown,
+            _ => {
+                self.files.0.push(entry.facts.clone());
+                State::Stated(self.files.0.len() - 1)
+            }
+        };
+        let node = self.root.make(place).children.entry(name.to_vec());
+        let node = node.or_default();
+        if !(self.files.is_dir(state) && self.files.is_dir(node.state)) {
+            node.children.clear();
+        }
+        (node.state, node.optional) = (state, false);
+        (node.put_by, node.stated_by) = (self.layers, self.layers);
+        if is_for_aufs(&entry.name)
+            && let Some(first) = place.first()
+        {
+            self.root.make(std::slice::from_ref(first)).optional = true;
         }
     }
 }
@@ -196,34 +321,12 @@ impl Files {
         }
     }
 
-    fn put(&mut self, root: &mut Node, entry: &Entry) {
-        let path = components(&entry.name);
-        let Some((name, dirs)) = path.split_last() else {
-            return;
-        };
-        let Some(place) = self.resolve(root, dirs) else {
-            return;
-        };
-        let state = match (entry.facts.kind, entry.kind) {
-            (FileType::Unknown, EntryKind::HardLink) => self.link(root, entry),
-            (FileType::Unknown, _) => State::Unknown,
-            _ => {
-                self.0.push(entry.facts.clone());
-                State::Stated(self.0.len() - 1)
-            }
-        };
-        let node = root.make(&place).children.entry(name.to_vec()).or_default();
-        if !(self.is_dir(state) && self.is_dir(node.state)) {
-            node.children.clear();
-        }
-        node.state = state;
-    }
-
     /// What a hard link leads to. The file gets the attributes that the link states.
     fn link(&mut self, root: &Node, entry: &Entry) -> State {
-        let path = components(&entry.facts.target);
+        let path = entry_components(&entry.facts.target);
         let found = path.split_last().and_then(|(name, dirs)| {
-            let place = self.resolve(root, dirs)?;
+            let dirs: Vec<Vec<u8>> = dirs.iter().map(|dir| dir.to_vec()).collect();
+            let place = self.resolve(root, &dirs)?;
             root.find(&place)?.children.get(*name)
         });
         let state = found.map_or(State::Unknown, |node| node.state);
@@ -231,38 +334,18 @@ impl Files {
             && let Some(facts) = self.0.get_mut(number)
         {
             (facts.uid, facts.gid) = (entry.facts.uid, entry.facts.gid);
+            facts.modified = entry.facts.modified;
             if facts.kind != FileType::Symlink {
-                (facts.mode, facts.modified) = (entry.facts.mode, entry.facts.modified);
+                facts.mode = entry.facts.mode;
                 attributes::add(&mut facts.attributes, &entry.facts.attributes);
             }
         }
         state
     }
 
-    /// Shows another layer's own tree on top of one, as overlayfs does.
-    fn cover(&self, root: &mut Node, own: Node) {
-        let mut pending: Vec<(Vec<Vec<u8>>, Node)> = vec![(Vec::new(), own)];
-        while let Some((path, upper)) = pending.pop() {
-            let lower = root.make(&path);
-            if !(self.is_dir(upper.state) && self.is_dir(lower.state)) {
-                *lower = upper;
-                continue;
-            }
-            // A directory that the layer has only for what is in it hides the attributes of the one below.
-            if !path.is_empty() {
-                lower.state = upper.state;
-            }
-            for (name, child) in upper.children {
-                let mut path = path.clone();
-                path.push(name);
-                pending.push((path, child));
-            }
-        }
-    }
-
-    /// Follows the links on the way to a directory; `None` when they lead nowhere.
-    fn resolve(&self, root: &Node, dirs: &[&[u8]]) -> Option<Vec<Vec<u8>>> {
-        let mut waiting: Vec<Vec<u8>> = dirs.iter().rev().map(|part| part.to_vec()).collect();
+    /// Follows all links on the way to a directory; `None` when there are too many.
+    fn resolve(&self, root: &Node, dirs: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
+        let mut waiting: Vec<Vec<u8>> = dirs.iter().rev().cloned().collect();
         let mut place: Vec<Vec<u8>> = Vec::new();
         let mut links = 0;
         while let Some(part) = waiting.pop() {
@@ -311,50 +394,51 @@ impl Node {
             node.children.entry(part.clone()).or_default()
         })
     }
+
+    /// Removes what layers below the given one have put below here.
+    fn clear(&mut self, layer: usize) {
+        let mut pending = vec![self];
+        while let Some(node) = pending.pop() {
+            node.children.retain(|_, child| child.put_by == layer);
+            for child in node.children.values_mut() {
+                child.forget_below(layer);
+                pending.push(child);
+            }
+        }
+    }
+
+    /// Forgets what layers below the given one say of a directory.
+    fn forget_below(&mut self, layer: usize) {
+        if self.stated_by != layer && matches!(self.state, State::Stated(_)) {
+            self.state = State::Implied;
+        }
+    }
+
+    /// Notes of what layers below the given one have put below here that it may be gone.
+    fn make_optional(&mut self, layer: usize) {
+        let mut pending = vec![self];
+        while let Some(node) = pending.pop() {
+            for child in node.children.values_mut() {
+                match child.put_by == layer {
+                    true => child.forget_below(layer),
+                    false => child.optional = true,
+                }
+                pending.push(child);
+            }
+        }
+    }
 }
 
-/// Tells whether a path is in a directory that AUFS kept for itself, and so is not unpacked.
-fn is_for_aufs(name: &[u8]) -> bool {
-    let first = components(name).first().copied();
+/// Tells whether a path is in a directory that AUFS kept for itself. Where layers are copies, the Go library removes it.
+pub(super) fn is_for_aufs(name: &[u8]) -> bool {
+    let first = entry_components(name).first().copied();
     first.is_some_and(|first| first.starts_with(WHITEOUT_META_PREFIX.as_bytes()))
-}
-
-enum Whiteout<'n> {
-    Name(&'n [u8]),
-    Opaque,
-    /// One of the names that AUFS kept for itself.
-    Other,
 }
 
 /// Tells whether a path in an archive stands for a deletion, of which nothing is unpacked.
 pub(super) fn is_whiteout(name: &[u8]) -> bool {
-    whiteout(name).is_some()
-}
-
-/// Reads the last component of a path as a whiteout (Go: pkg/archive/whiteouts.go).
-fn whiteout(name: &[u8]) -> Option<Whiteout<'_>> {
-    let last = *components(name).last()?;
-    let hidden = last.strip_prefix(WHITEOUT_PREFIX.as_bytes())?;
-    if last == OPAQUE_NAME.as_bytes() {
-        return Some(Whiteout::Opaque);
-    }
-    if last.starts_with(WHITEOUT_META_PREFIX.as_bytes()) {
-        return Some(Whiteout::Other);
-    }
-    Some(Whiteout::Name(hidden))
-}
-
-/// The components of a path in an archive, cleaned: without empty ones, `.` and `..`, which stop at the root.
-fn components(path: &[u8]) -> Vec<&[u8]> {
-    let mut parts: Vec<&[u8]> = Vec::new();
-    for part in path.split(|byte| *byte == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => drop(parts.pop()),
-            name => parts.push(name),
-        }
-    }
-    parts
+    let last = entry_components(name).last().copied();
+    last.is_some_and(|last| last.starts_with(WHITEOUT_PREFIX.as_bytes()))
 }
 
 #[cfg(test)]
@@ -389,59 +473,94 @@ mod tests {
         found
     }
 
-    fn layered(layers: &[&[Entry]], lookup: Lookup) -> Vec<String> {
+    fn layered(layers: &[&[Entry]], links: Links) -> Vec<String> {
         let mut tree = Tree::default();
         for layer in layers {
-            tree.apply(layer, lookup);
+            tree.apply(layer, links);
         }
         paths(&tree.root)
     }
 
     #[test]
     fn whiteouts_are_about_the_layers_below() {
-        for lookup in [Lookup::Whole, Lookup::Own] {
-            let base = [dir("a"), file("a/one"), file("a/two"), file("b")];
+        for links in [Links::OfLayer, Links::OfAll] {
+            let base = [
+                dir("a"),
+                file("a/one"),
+                file("a/two"),
+                file("b"),
+                dir("c"),
+                file("c/old"),
+            ];
             let top = [
                 file("a/new"),
                 file("a/.wh..wh..opq"),
                 file(".wh.b"),
-                file(".wh..wh.plnk"),
+                file("c/new"),
+                file(".wh.c"),
             ];
-            assert_eq!(
-                layered(&[&base, &top], lookup),
-                ["/a", "/a/new"],
-                "{lookup:?}"
-            );
-            let again = [file(".wh.b"), file("b")];
-            let expected = ["/a", "/a/one", "/a/two", "/b"];
-            assert_eq!(layered(&[&base, &again], lookup), expected);
+            let expected = ["/a", "/a/new", "/c", "/c/new"];
+            assert_eq!(layered(&[&base, &top], links), expected, "{links:?}");
+            let again = [file(".wh.b"), file("b"), file(".wh.a"), file(".wh.c")];
+            assert_eq!(layered(&[&base, &again], links), ["/b"]);
         }
     }
 
     #[test]
-    fn entries_follow_links_where_the_driver_does() {
+    fn entries_imply_directories_and_whiteouts_may() {
+        let mut tree = Tree::default();
+        let layer = [
+            file("a/b/.wh.c"),
+            file("d/.wh..wh..opq"),
+            file("e/f"),
+            file("d/g/h"),
+        ];
+        tree.apply(&layer, Links::OfLayer);
+        let expected = ["/a", "/a/b", "/d", "/d/g", "/d/g/h", "/e", "/e/f"];
+        assert_eq!(paths(&tree.root), expected);
+        let optional = |name: &str| tree.root.children[name.as_bytes()].optional;
+        assert!(optional("a") && !optional("d") && !optional("e"));
+    }
+
+    #[test]
+    fn what_an_opaque_root_hides_may_be_there() {
+        let mut tree = Tree::default();
+        tree.apply(&[dir("a"), file("a/old"), file("b")], Links::OfLayer);
+        tree.apply(&[file("a/new"), file(".wh..wh..opq")], Links::OfLayer);
+        let optional = |place: &[&str]| {
+            let place: Vec<_> = place.iter().map(|part| part.as_bytes().to_vec()).collect();
+            tree.root.find(&place).unwrap().optional
+        };
+        assert!(optional(&["b"]) && optional(&["a", "old"]));
+        assert!(!optional(&["a"]) && !optional(&["a", "new"]));
+    }
+
+    #[test]
+    fn links_of_layers_below_are_replaced_or_followed() {
         let base = [
             dir("usr"),
             dir("usr/lib"),
             entry(EntryKind::Symlink, "lib", "/usr/lib"),
         ];
         let top = [file("lib/x"), file("./../y/")];
-        let whole = ["/lib", "/usr", "/usr/lib", "/usr/lib/x", "/y"];
-        assert_eq!(layered(&[&base, &top], Lookup::Whole), whole);
-        let stacked = ["/lib", "/lib/x", "/usr", "/usr/lib", "/y"];
-        assert_eq!(layered(&[&base, &top], Lookup::Own), stacked);
+        let followed = ["/lib", "/usr", "/usr/lib", "/usr/lib/x", "/y"];
+        assert_eq!(layered(&[&base, &top], Links::OfAll), followed);
+        let replaced = ["/lib", "/lib/x", "/usr", "/usr/lib", "/y"];
+        assert_eq!(layered(&[&base, &top], Links::OfLayer), replaced);
+        let one: Vec<Entry> = base.iter().chain(&top).cloned().collect();
+        assert_eq!(layered(&[&one], Links::OfLayer), followed);
         let circle = [entry(EntryKind::Symlink, "l", "l"), file("l/x")];
-        assert_eq!(layered(&[&circle], Lookup::Whole), ["/l"]);
+        assert_eq!(layered(&[&circle], Links::OfLayer), ["/l"]);
     }
 
     #[test]
     fn files_and_directories_replace_each_other() {
-        for lookup in [Lookup::Whole, Lookup::Own] {
+        for links in [Links::OfLayer, Links::OfAll] {
             let base = [dir("a"), file("a/one"), file("b")];
             let top = [file("a"), dir("b"), file("b/x")];
-            assert_eq!(layered(&[&base, &top], lookup), ["/a", "/b", "/b/x"]);
+            assert_eq!(layered(&[&base, &top], links), ["/a", "/b", "/b/x"]);
             assert_eq!(
-                layered(&[&base, &[dir("a")]], lookup),
+                layered(&[&base, &[dir("a")]], links),
                 ["/a", "/a/one", "/b"]
             );
         }
@@ -454,7 +573,7 @@ mod tests {
         again.facts.mode = 0o600;
         tree.apply(
             &[file("a"), again, entry(EntryKind::HardLink, "c", "gone")],
-            Lookup::Whole,
+            Links::OfLayer,
         );
         let state = |name: &str| tree.root.children.get(name.as_bytes()).unwrap().state;
         for name in ["a", "b"] {

@@ -18,7 +18,7 @@ use super::layers::unreadable;
 use super::look::Look;
 use super::options::CheckDepth;
 use super::report::Finding;
-use super::tree::{Lookup, Tree};
+use super::tree::{Links, Tree};
 use super::{locked, settled};
 use crate::item::ItemId;
 use crate::on_disk::OnDisk;
@@ -128,11 +128,20 @@ impl Walk<'_, '_> {
             return None;
         }
         let entries = entries(self.look, layer.id(), depth)?;
-        let lookup = match self.look.driver.capabilities().stacking {
-            Stacking::References => Lookup::Own,
-            _ => Lookup::Whole,
-        };
-        tree.apply(&entries, lookup);
+        tree.apply(&entries, Links::OfLayer);
+        Some(tree)
+    }
+
+    /// The tree that the layer has where the Go library unpacked it into a copy of the layer below.
+    fn tree_of_copies(&self, layer: &Layer) -> Option<Tree> {
+        if self.look.driver.capabilities().stacking != Stacking::Copies {
+            return None;
+        }
+        let mut tree = Tree::default();
+        let chain = self.look.chain(layer.id());
+        for (depth, layer) in chain.iter().rev().enumerate() {
+            tree.apply(&entries(self.look, layer.id(), depth)?, Links::OfAll);
+        }
         Some(tree)
     }
 
@@ -179,10 +188,28 @@ impl Walk<'_, '_> {
                 changes.add(path, change);
             }
         });
-        match compared {
-            Ok(()) => changes.finish(),
-            Err(error) => changes.and(unreadable(error.into())),
+        if let Err(error) = compared {
+            return changes.and(unreadable(error.into()));
         }
+        let found = changes.finish();
+        if !found.is_empty() && self.is_of_copies(layer, comparison) {
+            return Vec::new();
+        }
+        found
+    }
+
+    /// Whether a tree is right by the rules of the Go library, if not by ours.
+    fn is_of_copies(&self, layer: &Layer, comparison: Comparison<'_>) -> bool {
+        let Some(tree) = self.tree_of_copies(layer) else {
+            return false;
+        };
+        let comparison = Comparison {
+            is_first_enough: true,
+            ..comparison
+        };
+        let mut differs = false;
+        let compared = comparison.run(&tree, &mut |_, _| differs = true);
+        compared.is_ok() && !differs
     }
 }
 

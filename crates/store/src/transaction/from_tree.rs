@@ -43,6 +43,9 @@ impl Transaction {
         contents
             .adopt(parts.tree, facts.root)
             .map_err(StageError::Driver)?;
+        if let Some(unsettled) = &facts.unsettled {
+            contents.settle(unsettled).map_err(StageError::Driver)?;
+        }
         plan.spec.big_data.extend(facts.big_data.iter().cloned());
         let data = self.area.data_items(&plan.spec.big_data)?;
         let mut record = plan.record();

@@ -3,7 +3,7 @@
 use std::io::{BufWriter, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use layerhold_archive::{Cancel, Codec, ImportOptions, Imported, Unpacker, import};
+use layerhold_archive::{Cancel, Codec, ImportOptions, Imported, OwnFiles, Unpacker, import};
 use layerhold_driver::{
     LayerAccess, RemapRequest, StageRequest, StagedLayer as DriverLayer, SyncMode,
 };
@@ -249,6 +249,7 @@ impl Transaction {
         let file = BufWriter::new(tar_split.create_file(FILE_MODE)?);
         let mut unpack_options = contents.unpack_options();
         unpack_options.id_maps = plan.maps.clone();
+        unpack_options.own_files = OwnFiles::Keep;
         let unpacker = Unpacker::new(contents.root(), unpack_options)?;
         let count = AtomicU64::new(0);
         let mut sink = Reporting {
@@ -264,6 +265,8 @@ impl Transaction {
         };
         let imported = import(reader, &mut sink, unpacker, &options)
             .map_err(|error| StageError::Import(Box::new(error)))?;
+        let settled = contents.settle(&imported.unpacked.unsettled);
+        settled.map_err(StageError::Driver)?;
         (sink.advance)(count.load(Ordering::Relaxed));
         files::finish(sink.inner, &tar_split.path()).map_err(StageError::Record)?;
         Ok((imported, tar_split))

@@ -1,6 +1,6 @@
 //! What whoever filled a tree found out about it.
 
-use layerhold_archive::{Codec, Imported};
+use layerhold_archive::{Codec, Imported, Unsettled};
 use layerhold_driver::TreeRoot;
 use layerhold_ids::{CompressedDigest, DiffId, Digest, TocDigest};
 use layerhold_schema::{Compression, Flags, LayerRecord, Value};
@@ -32,6 +32,7 @@ pub struct TreeFacts {
     pub(crate) big_data: Vec<BigDataItem>,
     flags: Flags,
     pub(crate) root: TreeRoot,
+    pub(crate) unsettled: Option<Unsettled>,
 }
 
 impl TreeFacts {
@@ -122,6 +123,13 @@ impl TreeFacts {
         self
     }
 
+    /// Says what an [`Unpacker`](layerhold_archive::Unpacker) had to leave open, for when the layers below are known.
+    #[must_use]
+    pub fn with_unsettled(mut self, unsettled: Unsettled) -> Self {
+        self.unsettled = Some(unsettled);
+        self
+    }
+
     /// Returns the digest of the layer's tar, if known.
     #[must_use]
     pub fn diff_id(&self) -> Option<&DiffId> {
@@ -154,6 +162,7 @@ impl TreeFacts {
             .with_diff(DiffId::new(Digest::sha256(tar.sha256)), tar.bytes)
             .with_compressed(compressed, Some(stored.bytes))
             .with_compression(imported.codec)
+            .with_unsettled(imported.unpacked.unsettled.clone())
             .with_owners(
                 imported.unpacked.uids.iter().copied(),
                 imported.unpacked.gids.iter().copied(),

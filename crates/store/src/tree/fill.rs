@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 
 use layerhold_archive::{
-    Codec, ImportOptions, UnpackOptions, Unpacker, compressor, import as import_tar,
+    Codec, ImportOptions, OwnFiles, UnpackOptions, Unpacker, compressor, import as import_tar,
 };
 use layerhold_driver::TreeRoot;
 use layerhold_idmap::IdMappings;
@@ -106,11 +106,15 @@ impl TreeToFill {
         let before = attributes(self.root())?;
         let (addition, file) = self.tar_split_file()?;
         let mut recorder = Recorder::new(BufWriter::new(file));
-        let unpacker = Unpacker::new(self.root(), self.unpack_options())?;
+        let mut options = self.unpack_options();
+        options.own_files = OwnFiles::Keep;
+        let unpacker = Unpacker::new(self.root(), options)?;
         let imported = import_tar(reader, &mut recorder, unpacker, &ImportOptions::default())
             .map_err(|error| StageError::Import(Box::new(error)))?;
         files::finish(recorder, &addition.path()).map_err(StageError::Record)?;
         self.parts.tar_split = Some(addition);
+        let settled = self.parts.tree.settle(&imported.unpacked.unsettled);
+        settled.map_err(StageError::Driver)?;
         let root = if attributes(self.root())? == before {
             TreeRoot::LikeParent
         } else {

@@ -8,6 +8,7 @@ use layerhold::{
     Attribute, BigDataItem, CheckDepth, CheckOptions, CheckReport, ContainerSpec, Damage,
     FileChange, ImageSpec, LayerSpec, MountRequest, Recovery, Remedy, Store, Subject, Verdict,
 };
+use layerhold_sys::{Dir, Times};
 use layerhold_testkit::{Feature, TarBuilder, TarEntry};
 
 use crate::support::{
@@ -105,12 +106,33 @@ fn a_store_in_use_is_clean() {
     fs::create_dir(path.join("run")).unwrap();
     fs::write(path.join("usr/lib/one"), "changed").unwrap();
     let image = place.store.mount_image("image", &MountRequest::new());
-    fs::metadata(image.unwrap().join("usr/lib/three")).unwrap();
+    fs::metadata(image.unwrap().join("lib/three")).unwrap();
     // A directory that something was looked for in has another time.
     fs::write(tree(&place, "b").join("usr/probe"), "").unwrap();
     fs::remove_file(tree(&place, "b").join("usr/probe")).unwrap();
     assert_eq!(told(&check(&place.store), &place), Vec::<String>::new());
     assert!(check(&place.again()).is_clean());
+}
+
+#[test]
+fn a_copy_as_go_unpacks_it_is_no_damage() {
+    let place = furnished();
+    let top = tree(&place, "b");
+    fs::rename(top.join("lib/three"), top.join("usr/lib/three")).unwrap();
+    fs::remove_dir(top.join("lib")).unwrap();
+    std::os::unix::fs::symlink("/usr/lib", top.join("lib")).unwrap();
+    let open = |layer| Dir::open_ambient(tree(&place, layer)).unwrap();
+    let below = open("a").stat("lib").unwrap().unwrap();
+    open("b").set_times("lib", &Times::of(&below)).unwrap();
+    // The link counts with the length of its target, which the counter does not know of.
+    let mut found = told(&check(&place.store), &place);
+    found.retain(|text| !text.starts_with("layer b: it is counted with "));
+    assert_eq!(found, Vec::<String>::new());
+    // What is wrong by both rules is damage.
+    fs::remove_file(top.join("usr/lib/one")).unwrap();
+    let found = told(&check(&place.store), &place);
+    let is_named = |text: &String| text.starts_with("layer b: /usr/lib/one: ");
+    assert!(found.iter().any(is_named), "{found:?}");
 }
 
 #[test]
@@ -133,7 +155,7 @@ fn changed_files_are_named() {
     let place = furnished();
     let top = tree(&place, "b");
     // The layer's own file, one that it has from the layer below, one too much and one too few.
-    forge(&top.join("usr/lib/three"), "xxx");
+    forge(&top.join("lib/three"), "xxx");
     forge(&top.join("usr/lib/one"), "1x11");
     fs::write(top.join("extra"), "").unwrap();
     fs::remove_file(top.join("again")).unwrap();
@@ -148,7 +170,6 @@ fn changed_files_are_named() {
     let expected = [
         ("/again".to_owned(), &FileChange::Removed),
         ("/extra".to_owned(), &FileChange::Added),
-        // That is how the archive calls the file; `lib` is a link.
         ("/lib/three".to_owned(), &FileChange::Content),
         ("/usr/lib/one".to_owned(), &FileChange::Content),
     ];
@@ -274,7 +295,7 @@ fn root_changed_extended_attributes_and_devices_are_named() {
                     .success()
             );
         };
-        let in_tree = layerhold_sys::Dir::open_ambient(&tree).unwrap();
+        let in_tree = Dir::open_ambient(&tree).unwrap();
         let set = |file: &str, name: &str, value: &[u8]| {
             layerhold_sys::xattr::set_at(&in_tree, file, name, value).unwrap();
         };

@@ -28,6 +28,7 @@ mod from_go;
 mod images;
 mod import;
 mod labels;
+mod layers;
 mod locks;
 mod lookups;
 mod lost_records;

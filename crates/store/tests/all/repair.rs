@@ -354,11 +354,10 @@ const CASES: &[Case] = &[
         name: "a file with other content",
         make: |place| {
             place.store.delete_container("c").unwrap();
-            fs::write(place.graph("vfs/dir/b/usr/lib/three"), "x").unwrap();
+            fs::write(place.graph("vfs/dir/b/lib/three"), "x").unwrap();
         },
         told: &[
             "layer b: /lib/three: has other content (Remove)",
-            "layer b: /usr/lib/three: its size is 1, not 3, its time is NOW, not 100 (Remove)",
             "image i: its layer b is damaged (Remove)",
         ],
         done: &["remove image i", "quarantine layer b", "remove layer a"],
@@ -454,7 +453,7 @@ fn only_what_was_named_goes() {
     tx.create_image(layerhold::ImageSpec::new().id(id("o")).top_layer(base))
         .unwrap();
     tx.commit().unwrap();
-    fs::write(place.graph("vfs/dir/b/usr/lib/three"), "x").unwrap();
+    fs::write(place.graph("vfs/dir/b/lib/three"), "x").unwrap();
     let report = check(&place.store);
     let named: Vec<String> = report
         .removals

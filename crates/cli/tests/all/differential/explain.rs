@@ -345,14 +345,17 @@ pub(crate) const RULES: &[Rule] = &[
         let of_mount = |path: &str| path.ends_with("/mapped") || path.contains("/mapped/");
         is_it && matches!(&difference.part, Part::State(path) if of_mount(path))
     }),
-    rule("Whiteouts for overlayfs", |step, difference| {
-        let is_it = step.driver == "overlay" && step.unpacks() && step.has_entry(".wh.");
-        let fails = step.go.err.contains("processing tar file(file exists)");
-        let replaced = fails && step.ours.code == Some(0) && difference.part != Part::Archive;
-        let opaque = |text: &str| text.contains(" trusted.overlay.opaque=");
-        let hides = opaque(&difference.right) && !opaque(&difference.left);
-        is_it && (replaced || hides && matches!(difference.part, Part::State(_)))
-    }),
+    rule(
+        "A whiteout, opaque or not, that comes after",
+        |step, difference| {
+            let is_it = step.driver == "overlay" && step.unpacks() && step.has_entry(".wh.");
+            let fails = step.go.err.contains("processing tar file(file exists)");
+            let replaced = fails && step.ours.code == Some(0) && difference.part != Part::Archive;
+            let opaque = |text: &str| text.contains(" trusted.overlay.opaque=");
+            let hides = opaque(&difference.right) && !opaque(&difference.left);
+            is_it && (replaced || hides && matches!(difference.part, Part::State(_)))
+        },
+    ),
     rule(
         "`changes` of an overlay layer lists whiteouts",
         |step, difference| {
@@ -461,13 +464,50 @@ pub(crate) const RULES: &[Rule] = &[
             && step.go.err.contains("chtimes /")
             && difference.part != Part::Archive
     }),
-    rule("An opaque whiteout that comes last", |step, difference| {
-        let has_one = step.has_entry(".wh..wh..opq");
-        step.unpacks() && has_one && step.ours.code == Some(0) && difference.part != Part::Archive
-    }),
+    rule(
+        "A whiteout makes the directories on its path",
+        |step, difference| {
+            let of_whiteout = step.has_entry(".wh.") && step.ours.code == Some(0);
+            step.unpacks() && of_whiteout && difference.part != Part::Archive
+        },
+    ),
+    rule(
+        "With overlay, a directory that a layer has no entry for",
+        |step, difference| {
+            let are = |text: &str| text.starts_with("Directory");
+            let both = are(&difference.left) && are(&difference.right);
+            step.driver == "overlay" && step.unpacks() && both && step.is_inside(difference)
+        },
+    ),
+    rule(
+        "With vfs, a directory with an entry keeps",
+        |step, difference| {
+            let are = |text: &str| text.starts_with("Directory");
+            let both = are(&difference.left) && are(&difference.right);
+            let has = difference.left.contains(" user.") && !difference.right.contains(" user.");
+            step.driver == "vfs" && step.unpacks() && both && has && step.is_inside(difference)
+        },
+    ),
+    rule(
+        "With vfs, entries below a link of a layer below",
+        |step, difference| {
+            let is_output = [Part::Out, Part::Err, Part::Code].contains(&difference.part);
+            let told = is_output && step.go.code == Some(1);
+            let came = step.ours.code == Some(0);
+            step.unpacks() && came && (told || step.is_inside(difference) || is_record(difference))
+        },
+    ),
 ];
 
 impl Step<'_> {
+    /// Whether it is about something in a layer.
+    fn is_inside(&self, difference: &Difference) -> bool {
+        let Part::State(path) = &difference.part else {
+            return false;
+        };
+        self.layer_of(path).is_some()
+    }
+
     fn failed(&self) -> bool {
         self.go.code == Some(1) && self.ours.code == Some(1)
     }

@@ -10,7 +10,7 @@ use super::search::{BeyondHelp, Search};
 use crate::check::attributes::Compared;
 use crate::check::compare::{Comparison, Ignored};
 use crate::check::contents::entries;
-use crate::check::tree::{Lookup, Tree};
+use crate::check::tree::{Links, Tree};
 use crate::transaction::digest_of;
 
 impl Search<'_, '_> {
@@ -86,7 +86,14 @@ impl Search<'_, '_> {
         }
     }
 
+    /// Whether a layer is what its own entries make of a parent, by our rules or by those of the Go library.
     fn is_tree(&self, id: &LayerId, parent: Option<&LayerId>) -> bool {
+        let all = [Links::OfLayer, Links::OfAll];
+        all.into_iter()
+            .any(|links| self.is_tree_by(id, parent, links))
+    }
+
+    fn is_tree_by(&self, id: &LayerId, parent: Option<&LayerId>, links: Links) -> bool {
         let look = &*self.look;
         let mut chain = parent.map_or(Vec::new(), |parent| look.chain(parent));
         if chain.last().is_some_and(|lowest| lowest.parent().is_some()) {
@@ -96,13 +103,13 @@ impl Search<'_, '_> {
         let mut tree = Tree::default();
         for (depth, layer) in chain.iter().enumerate() {
             match entries(look, layer.id(), depth) {
-                Some(entries) => tree.apply(&entries, Lookup::Whole),
+                Some(entries) => tree.apply(&entries, links),
                 None => return false,
             }
         }
         // A layer without a record of its own files has none, or belongs to somebody who writes to it.
         if let Some(entries) = entries(look, id, chain.len()) {
-            tree.apply(&entries, Lookup::Whole);
+            tree.apply(&entries, links);
         } else if parent.is_some() {
             return false;
         }

@@ -1,0 +1,327 @@
+//! Any layers, on every driver, against a model of the rules.
+
+mod bench;
+
+use std::time::Instant;
+
+use layerhold_testkit::layers::{Chain, Entry, EntryKind, Layer};
+use layerhold_testkit::require_root;
+
+use bench::{Bench, DRIVERS, judge};
+
+/// Chains in one pair of stores.
+const CHAINS: usize = 40;
+/// Bytes that make a chain.
+const BYTES: usize = 400;
+
+/// Numbers that look random, the same ones for the same seed (xorshift64*).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count.div_ceil(8))
+            .flat_map(|_| self.next().to_be_bytes())
+            .collect()
+    }
+}
+
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
+}
+
+/// The smallest chain that still fails, and how it does.
+fn minimised(drivers: &[&'static str], chain: &Chain) -> Option<String> {
+    let mut message = judge(drivers, chain).err()?;
+    let mut chain = chain.clone();
+    loop {
+        let found = chain.smaller().into_iter().find_map(|smaller| {
+            let message = judge(drivers, &smaller).err()?;
+            Some((smaller, message))
+        });
+        match found {
+            Some(smaller) => (chain, message) = smaller,
+            None => return Some(message),
+        }
+    }
+}
+
+/// `LAYERHOLD_LAYERS` says how many layers have to come in, `LAYERHOLD_LAYERS_SEED` which ones are tried.
+#[test]
+fn root_any_layers_are_what_the_model_says() {
+    let Some(()) = require_root() else { return };
+    let wanted = number("LAYERHOLD_LAYERS", 300);
+    let mut random = Random(number("LAYERHOLD_LAYERS_SEED", 1) | 1 << 63);
+    let start = Instant::now();
+    let (mut accepted, mut refused, mut told) = (0, 0, 0);
+    while accepted < wanted {
+        if accepted / 5000 > told {
+            told = accepted / 5000;
+            println!(
+                "{accepted} layers, {refused} refused, {:?}",
+                start.elapsed()
+            );
+        }
+        let mut bench = Bench::new(&DRIVERS);
+        let mut chains = Vec::new();
+        let mut outcome = Ok(());
+        for _ in 0..CHAINS {
+            let chain = Chain::from_bytes(&random.bytes(BYTES));
+            outcome = bench.add(&chain);
+            chains.push(chain);
+            if outcome.is_err() {
+                break;
+            }
+        }
+        if let Err(message) = outcome.and_then(|()| bench.check()) {
+            drop(bench);
+            let smallest = chains
+                .iter()
+                .rev()
+                .find_map(|chain| minimised(&DRIVERS, chain));
+            panic!("after {accepted} layers: {}", smallest.unwrap_or(message));
+        }
+        accepted += bench.accepted;
+        refused += bench.refused;
+    }
+    println!(
+        "{accepted} layers came in, {refused} were refused, in {:?}",
+        start.elapsed()
+    );
+}
+
+/// Chains that were found to come out wrong once, by a name that says what was wrong. Every layer of them is to come in.
+fn found() -> Vec<(&'static str, Vec<Vec<Entry>>)> {
+    let marker = |name: &str| Entry::file(name, "");
+    let device = |name: &str| Entry::new(name, EntryKind::CharDevice(0, 0));
+    let fifo = |name: &str| Entry::new(name, EntryKind::Fifo);
+    let private = |name: &str| Entry::dir(name).mode(0o700).owner(1, 2).xattr("a", "1");
+    vec![
+        (
+            "whiteouts without a directory",
+            vec![vec![marker("a/d/.wh.d")]],
+        ),
+        (
+            "an opaque marker without a directory",
+            vec![vec![marker("b/a/.wh..wh..opq")]],
+        ),
+        (
+            "an opaque directory with a whiteout in it",
+            vec![
+                vec![Entry::file("x/y", "1")],
+                vec![Entry::dir("x"), marker("x/.wh..wh..opq"), marker("x/.wh.y")],
+            ],
+        ),
+        (
+            "a whiteout in a directory of this layer only",
+            vec![
+                vec![Entry::dir("a")],
+                vec![Entry::dir("n"), marker("n/.wh.g")],
+            ],
+        ),
+        (
+            "a file after its own whiteout, and before",
+            vec![
+                vec![Entry::file("a", "1"), Entry::file("b", "1")],
+                vec![
+                    marker(".wh.a"),
+                    Entry::file("a", "2"),
+                    Entry::file("b", "2"),
+                    marker(".wh.b"),
+                ],
+            ],
+        ),
+        (
+            "what is in a directory after the whiteout of that",
+            vec![
+                vec![private("d"), Entry::file("d/old", "1")],
+                vec![marker(".wh.d"), Entry::file("d/new", "2")],
+            ],
+        ),
+        (
+            "what is in a directory before the whiteout of that",
+            vec![
+                vec![private("d"), Entry::file("d/old", "1")],
+                vec![Entry::file("d/new", "2"), marker(".wh.d")],
+            ],
+        ),
+        (
+            "a name by way of a directory that is not there",
+            vec![vec![
+                Entry::file("dir/sub/../harmless", "1"),
+                Entry::file("../../up", "2"),
+            ]],
+        ),
+        (
+            "a device that is a whiteout",
+            vec![
+                vec![Entry::file("a", "1"), device("b")],
+                vec![device("a"), device("n/b")],
+            ],
+        ),
+        (
+            "an opaque root",
+            vec![
+                vec![
+                    Entry::file("a", "1"),
+                    private("d"),
+                    Entry::file("d/old", "1"),
+                ],
+                vec![Entry::file("d/new", "2"), marker(".wh..wh..opq")],
+                vec![Entry::file("e", "3")],
+            ],
+        ),
+        (
+            "links of AUFS",
+            vec![vec![
+                Entry::dir(".wh..wh.plnk"),
+                Entry::file(".wh..wh.plnk/1.2", "shared"),
+                Entry::hard_link("one", ".wh..wh.plnk/1.2"),
+                marker(".wh..wh.aufs"),
+            ]],
+        ),
+        (
+            "a whiteout by way of a link of a layer below",
+            vec![
+                vec![
+                    Entry::file("usr/lib/x", "1"),
+                    Entry::symlink("lib", "usr/lib"),
+                ],
+                vec![marker("lib/.wh.x")],
+            ],
+        ),
+        (
+            "a whiteout by way of a link of its layer",
+            vec![
+                vec![Entry::file("d/x", "1")],
+                vec![Entry::dir("d"), Entry::symlink("l", "d"), marker("l/.wh.x")],
+            ],
+        ),
+        (
+            "a file by way of a link of a layer below",
+            vec![
+                vec![
+                    Entry::file("usr/lib/x", "1"),
+                    Entry::symlink("lib", "usr/lib"),
+                ],
+                vec![Entry::file("lib/y", "2")],
+            ],
+        ),
+        (
+            "directories that are not mentioned keep what they are",
+            vec![
+                vec![private("d"), private("d/e")],
+                vec![Entry::file("d/e/f", "1")],
+            ],
+        ),
+        (
+            "a directory that is mentioned loses attributes",
+            vec![vec![private("d")], vec![Entry::dir("d")]],
+        ),
+        (
+            "a directory below one that gives its group on",
+            vec![vec![
+                Entry::dir("a").mode(0o2775).owner(1000, 1000),
+                Entry::dir("a/b/c"),
+            ]],
+        ),
+        (
+            "an opaque directory that is not mentioned",
+            vec![
+                vec![private("b"), Entry::file("b/old", "1")],
+                vec![marker("b/.wh..wh..opq")],
+            ],
+        ),
+        (
+            "whiteouts with content",
+            vec![
+                vec![Entry::file("a", "1")],
+                vec![
+                    Entry::file(".wh.a", "why"),
+                    Entry::file(".wh..wh..opq", "that"),
+                ],
+            ],
+        ),
+        (
+            "a link to a directory that is there for a whiteout",
+            vec![
+                vec![Entry::dir("b")],
+                vec![
+                    marker("b/.wh.x"),
+                    Entry::dir("b"),
+                    Entry::symlink("a", "b"),
+                    Entry::file("a/f", "1"),
+                ],
+            ],
+        ),
+        (
+            "a directory in the place of a link on its own path",
+            vec![vec![
+                Entry::symlink("a", "/"),
+                Entry::dir("a/a"),
+                Entry::dir("/a/a/b"),
+            ]],
+        ),
+        (
+            "two paths to one pipe",
+            vec![vec![fifo("d/p"), Entry::symlink("l", "d"), fifo("l/p")]],
+        ),
+        (
+            "the attributes of the root",
+            vec![
+                vec![Entry::dir("./").mode(0o711).owner(3, 4).xattr("a", "1")],
+                vec![Entry::file("f", "1")],
+            ],
+        ),
+    ]
+}
+
+#[test]
+fn root_what_was_wrong_once() {
+    let Some(()) = require_root() else { return };
+    let mut wrong = String::new();
+    for (name, layers) in found() {
+        let count = layers.len() as u64;
+        let chain = Chain::new(layers.into_iter().map(Layer::new));
+        match judge(&DRIVERS, &chain) {
+            Ok((accepted, _)) if accepted == count => {}
+            Ok(counts) => wrong.push_str(&format!("{name}: {counts:?}\n")),
+            Err(message) => wrong.push_str(&format!("{name}: {message}\n")),
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// What the tree could not be exported from is refused: one file that two entries want, and one that its name leads to no more.
+#[test]
+fn root_what_could_not_be_exported_is_refused() {
+    let Some(()) = require_root() else { return };
+    let refused = [
+        vec![
+            Entry::file("d/f", "1"),
+            Entry::symlink("l", "d"),
+            Entry::file("l/f", "2"),
+        ],
+        vec![Entry::file("f", "1"), Entry::file("/f", "2")],
+        vec![
+            Entry::symlink("a", ".."),
+            Entry::file("/a/b/a", "1"),
+            Entry::new("a/a", EntryKind::Fifo),
+        ],
+    ];
+    for entries in refused {
+        let chain = Chain::new([Layer::new(entries)]);
+        assert_eq!(
+            judge(&DRIVERS, &chain),
+            Ok((0, 1)),
+            "{}",
+            chain.layers()[0].listing()
+        );
+    }
+}

@@ -1,0 +1,27 @@
+//! Layers of every shape, and what they are to be: a generator of archives from any bytes, and a small model of the rules
+//! by which layers on top of each other make a tree.
+//!
+//! The model shares no code with the library and knows nothing of drivers: every driver has to show the tree that it says.
+//!
+//! ```
+//! use layerhold_testkit::layers::{Chain, Layers};
+//!
+//! // The same bytes always make the same layers; a fuzzer or a property test gives them.
+//! let chain = Chain::from_bytes(b"any bytes at all");
+//! let mut layers = Layers::new();
+//! for layer in chain.layers() {
+//!     let archive = layer.archive();
+//!     assert_eq!(archive.len() % 512, 0);
+//!     if layers.add(layer).is_ok() {
+//!         assert!(layers.tree().get("").is_some());
+//!     }
+//! }
+//! ```
+
+mod choices;
+mod generator;
+mod model;
+
+pub use choices::Choices;
+pub use generator::{Chain, Entry, EntryKind, Layer};
+pub use model::{Layers, Refused};
