@@ -38,7 +38,9 @@ and no `gc`, and podman 4.3 neither; newer releases have, and are not packaged. 
   *check -f*, and what is left then.
 
 What stands still after `check -r` is used by a container, which goes only with `check -f` (`--force`), as with Go; `check -r` says
-what that would remove, and how many bytes. What cannot be known stays in any case: the store of these tables was not made by podman, and
+what that would remove, and how many bytes. Layers whose tar-split file is gone or damaged
+stay with their images: their files are whole. A tar-split file of no layer stays, since its layer may be in an image store that was not named. Damaged layers that go
+are [set aside](format/layerhold.md#layerhold-quarantine). What cannot be known stays in any case: the store of these tables was not made by podman, and
 has no configurations of images and containers from which lost records could be made.
 ";
 

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use layerhold_testkit::{Ran, TarBuilder, require_peer, require_root, run};
 
-use crate::support::{PEOPLE, Place, base_tar};
+use crate::support::{DROPIN, PEOPLE, Place, base_tar};
 
 /// A docker archive whose image has this many layers.
 fn deep_archive(place: &Place, layers: usize) -> String {
@@ -64,6 +64,14 @@ fn overlay(place: &Place, open_files: usize, words: &[&str]) -> Ran {
     run(command.args(words))
 }
 
+/// Takes the mount away that the driver's home is.
+fn shut_down(place: &Place) {
+    let mut command = Command::new(DROPIN);
+    command.arg("-g").arg(place.path("root"));
+    command.arg("-R").arg(place.path("runroot"));
+    drop(run(command.args(["-s", "overlay", "shutdown", "-f"])));
+}
+
 #[test]
 fn root_overlay_a_deep_image_needs_few_open_files() {
     let Some(()) = require_root() else { return };
@@ -85,6 +93,7 @@ fn root_overlay_a_deep_image_needs_few_open_files() {
     }
     let images = overlay(&place, 1024, &["images"]).text();
     assert!(images.contains("deep"), "{images}");
+    shut_down(&place);
 }
 
 #[test]
@@ -110,6 +119,7 @@ fn root_overlay_an_image_that_is_too_deep_to_mount_is_no_damage() {
     let mounted = overlay(&place, 8192, &["mount", "box"]).failure();
     let told = "max depth exceeded: 501 layers are below layer ";
     assert!(mounted.contains(told), "{mounted}");
+    shut_down(&place);
 }
 
 /// How often a program makes a system call.
