@@ -144,7 +144,7 @@ fn set_root_owner(root: &Dir, owner: HostOwner, rules: CopyRules) -> Result<(), 
 }
 
 /// Rewrites the owners of a whole layer, its root directory included (Go: drivers/vfs/driver.go, `UpdateLayerIDMap`, which
-/// gives the root directory to the mapped superuser whoever has it in the image).
+/// gives the root directory to the mapped superuser whichever owner it has in the image).
 pub(crate) fn remap_layer(
     root: &Dir,
     request: &RemapRequest<'_>,

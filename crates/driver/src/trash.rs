@@ -62,7 +62,7 @@ impl Trash {
     /// what a dead process left and do not make their callers wait for its erasing.
     pub fn abandon(mut self) {
         for work in self.erasers.drain(..) {
-            // As when it is dropped, there is nobody to tell.
+            // As in `drop`, the error has no receiver.
             let _unreported = work();
         }
         for (_, area) in std::mem::take(&mut self.areas) {
@@ -84,7 +84,7 @@ impl Trash {
 
 impl Drop for Trash {
     fn drop(&mut self) {
-        // Nobody to tell. Whatever stays behind is recovered by the next writer.
+        // The error has no receiver. What stays behind is recovered by the next writer.
         let _unreported = self.erase_all();
     }
 }

@@ -9,7 +9,7 @@ const REVISION_2: u32 = 0x0200_0000;
 const REVISION_3: u32 = 0x0300_0000;
 
 /// Returns a `security.capability` for other IDs: `translate` gives the new ID of the superuser that it names, 0 for the one of
-/// the initial user namespace. `None` when it stays as it is, because it names nobody or `translate` knows no ID.
+/// the initial user namespace. `None` when it stays as it is, because it names no ID or `translate` knows no ID.
 ///
 /// A container's process writes no ID, but the kernel adds that of the container's superuser outside, and shows none inside.
 #[must_use]

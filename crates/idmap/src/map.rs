@@ -104,7 +104,7 @@ impl IdMap {
 
     /// Returns the ID outside for what has no place in the map: one that is seen as 65534 inside.
     ///
-    /// That is 65534 outside too, as in Go, unless the map gives that ID to somebody else inside, who would own what is not
+    /// That is 65534 outside too, as in Go, unless the map gives that ID to another ID inside, which would own what is not
     /// theirs. Then it is an ID that is not mapped, so that the kernel shows it as 65534.
     #[must_use]
     pub fn overflow(&self) -> HostId {

@@ -238,7 +238,7 @@ fn check<R: Item>(
 }
 
 /// Lists directories of images whose name is that of a generated ID without a record in any store. IDs that callers chose are left
-/// alone, as in Go: nobody knows whose directory that is. So are those in which a caller keeps files.
+/// alone, as in Go: no record tells whose directory that is. So are those in which a caller keeps files.
 fn unnamed_dirs(dir: &Dir, records: &Locked<Image>) -> Result<Vec<String>, CollectError> {
     let mut dirs = Vec::new();
     for id in unnamed(dir, &|id| records.contains(id), &generated_id)? {

@@ -1,8 +1,8 @@
 //! Opening a store.
 //!
 //! Opening makes the directories and lock files that are missing and finds the driver. A commit or a deletion that was killed
-//! halfway is undone, if nobody has the locks; files that this makes superfluous are erased by the next writer. Otherwise opening reads
-//! no record file and waits for nobody but a shutdown in progress.
+//! halfway is undone, if the locks are free; files that this makes superfluous are erased by the next writer. Otherwise opening reads
+//! no record file and waits for nothing but a shutdown in progress.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};

@@ -341,7 +341,7 @@ impl<R: Item> Shelves<R> {
         ))
     }
 
-    /// The records that are written here, as they are now, if nobody is writing any of them.
+    /// The records that are written here, as they are now, if no process is writing any of them.
     pub(crate) fn try_view(&self) -> Result<Option<View<R>>, AccessError> {
         let mut parts = Vec::with_capacity(self.own.len());
         for shelf in &self.own {

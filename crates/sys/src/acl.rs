@@ -93,7 +93,7 @@ mod tests {
     use crate::OpenOptions;
 
     /// A list for what is made in a directory (linux/posix_acl_xattr.h): version 2; owner `r-x`, user 1234 `rwx`, group and mask `rwx`,
-    /// nobody else.
+    /// others nothing.
     fn list() -> Vec<u8> {
         let none = u32::MAX;
         let mut value = 2u32.to_le_bytes().to_vec();

@@ -15,7 +15,7 @@ const MOST_OPEN: usize = 32;
 ///
 /// Each is opened in the one above, and so no path is looked up, whose length would grow with the depth. Those that are far up
 /// are closed; on the way back they are opened as `..` of the one below, and must be the same directory as before. One
-/// whose child was moved elsewhere meanwhile is looked up from the root, name by name.
+/// whose child was moved elsewhere during the walk is looked up from the root, name by name.
 ///
 /// ```
 /// use layerhold_sys::{Descent, Dir};

@@ -178,7 +178,7 @@ fn write_as_container(model: &Model, path: &Path) -> Vec<(String, ContainerOwner
         }
         files.push((new, *owner));
     }
-    // The host's root has no place in most maps, and is nobody then.
+    // The host's root has no place in most maps, and shows as the overflow ID then.
     fs::write(path.join("by-host-root"), "x").unwrap();
     fs::set_permissions(path.join("by-host-root"), fs::Permissions::from_mode(0o644)).unwrap();
     files.push(("by-host-root".to_owned(), model.seen_of((0, 0))));

@@ -60,7 +60,7 @@ fn note_names(look: &Look<'_>, report: &mut CheckReport) {
     }
 }
 
-/// What is damaged because what it stands on is.
+/// The verdict on an item that needs a damaged one.
 const REMOVED: Verdict = Verdict::Damaged(Remedy::Remove);
 
 /// How bad the damage to a layer is.

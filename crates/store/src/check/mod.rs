@@ -202,7 +202,7 @@ fn unusable(finding: &Finding) -> Option<&LayerId> {
     }
 }
 
-/// Finds out of each layer whose tar-split file is missing whether it can be made anew. If not, the layer stays as it is: its
+/// Finds out of each layer whose tar-split file is missing whether it can be rebuilt. If not, the layer stays as it is: its
 /// files may be whole, and the file may lie in a store that this opening does not name.
 fn settle_tar_splits(look: &Look<'_>, found: &mut [Finding]) {
     for finding in found {

@@ -658,7 +658,7 @@ fn quarantine(base: &Path, driver: &str, file: &str) {
     let record = fs::read_to_string(beside.join("layer.json")).unwrap();
     assert!(record.contains("\"id\":\"b\""), "{record}");
     assert!(beside.join("tar-split.gz").exists() && beside.join("data").is_dir());
-    // It is in nobody's way, and stays.
+    // It is in no way, and stays.
     let store = open();
     assert!(check(&store).is_clean());
     assert!(store.garbage_collect().unwrap().is_empty());

@@ -29,7 +29,7 @@ pub(super) fn is_listed(finding: &Finding) -> bool {
     finding.verdict != Verdict::Note && !is_told_elsewhere && !finding.damage.is_leftover()
 }
 
-/// Tells whether a finding stays after a repair: what could not be judged, a tar-split file that cannot be made anew, and records
+/// Tells whether a finding stays after a repair: what could not be judged, a tar-split file that cannot be rebuilt, and records
 /// that are lost, of which no repair makes new ones.
 pub(super) fn is_beyond_help(finding: &Finding) -> bool {
     let stays = matches!(

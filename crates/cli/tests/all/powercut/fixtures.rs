@@ -17,7 +17,7 @@ const LAYERS: usize = 8;
 /// Everything that workers bring in, as files.
 pub(super) struct Fixtures {
     pub(super) workers: Vec<Supply>,
-    /// What nobody brings in before the cut.
+    /// What no worker brings in before the cut.
     pub(super) next: Image,
     layers: BTreeMap<String, Vec<String>>,
 }
