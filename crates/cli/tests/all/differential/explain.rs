@@ -491,10 +491,9 @@ pub(crate) const RULES: &[Rule] = &[
     rule(
         "With vfs, entries below a link of a layer below",
         |step, difference| {
-            let is_output = [Part::Out, Part::Err, Part::Code].contains(&difference.part);
-            let told = is_output && step.go.code == Some(1);
-            let came = step.ours.code == Some(0);
-            step.unpacks() && came && (told || step.is_inside(difference) || is_record(difference))
+            let came = step.ours.code == Some(0) && difference.part != Part::Archive;
+            let fails = step.go.code == Some(1);
+            step.unpacks() && came && (fails || step.is_inside(difference) || is_record(difference))
         },
     ),
 ];
