@@ -6,14 +6,14 @@ pub const DEFAULT_ACL: &str = "system.posix_acl_default";
 #[must_use]
 pub fn generous_acl() -> Vec<u8> {
     let everything = 7u16;
-    let nobody = u32::MAX;
+    let undefined = u32::MAX;
     let mut value = 2u32.to_le_bytes().to_vec();
     let entries = [
-        (1u16, nobody),
+        (1u16, undefined),
         (2, 1234),
-        (4, nobody),
-        (0x10, nobody),
-        (0x20, nobody),
+        (4, undefined),
+        (0x10, undefined),
+        (0x20, undefined),
     ];
     for (tag, id) in entries {
         value.extend(tag.to_le_bytes());
