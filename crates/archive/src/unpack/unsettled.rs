@@ -1,6 +1,7 @@
 //! What of an unpacked layer depends on the layers below it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 
 use layerhold_idmap::OVERRIDE_STAT_XATTR;
 use layerhold_sys::{Dir, FileType, NodeKind, PathError, Times, remove_tree, xattr};
@@ -198,18 +199,21 @@ struct Settling<'a> {
 impl Settling<'_> {
     fn hide_all_in_root(&self) -> Result<(), PathError> {
         let mut lower = Lower::new(self.lower, self.form);
-        for name in lower.names()? {
-            let there = self.upper.stat(&name)?;
-            match there {
-                None => self.upper.make_node(&name, NodeKind::CharDevice, 0, 0),
-                Some(stat) if stat.is_dir() => self
-                    .upper
-                    .open_dir(&name)
-                    .and_then(|dir| xattr::set(&dir, self.namespace.opaque_attribute(), b"y")),
-                Some(_) => Ok(()),
-            }?;
+        let names = lower.names()?;
+        keeping_times(self.upper, || {
+            names.iter().try_for_each(|name| self.hide_in_root(name))
+        })
+    }
+
+    fn hide_in_root(&self, name: &OsStr) -> Result<(), PathError> {
+        match self.upper.stat(name)? {
+            None => self.upper.make_node(name, NodeKind::CharDevice, 0, 0),
+            Some(stat) if stat.is_dir() => {
+                let dir = self.upper.open_dir(name)?;
+                xattr::set(&dir, self.namespace.opaque_attribute(), b"y")
+            }
+            Some(_) => Ok(()),
         }
-        Ok(())
     }
 
     /// Removes a directory that is there for whiteouts only, if the layers below have none.
@@ -224,7 +228,7 @@ impl Settling<'_> {
         }
         let (parent, name) = split(path);
         match self.open(parent)? {
-            Some(parent) => Ok(remove_tree(&parent, os(name))?),
+            Some(parent) => Ok(keeping_times(&parent, || remove_tree(&parent, os(name)))?),
             None => Ok(()),
         }
     }
@@ -285,13 +289,11 @@ impl Settling<'_> {
                 names.push(entry.name);
             }
         }
-        for name in names {
-            let stat = dir.stat(&name)?;
-            if stat.is_some_and(|stat| is_whiteout(&stat)) {
-                dir.remove_file(&name)?;
-            }
-        }
-        Ok(())
+        Ok(keeping_times(&dir, || {
+            names
+                .iter()
+                .try_for_each(|name| remove_whiteout(&dir, name))
+        })?)
     }
 
     /// A directory of the layer; `None` if there is none any more.
@@ -332,6 +334,23 @@ impl Settling<'_> {
             found = Some(here);
         }
         Ok(found)
+    }
+}
+
+/// Changes what is in a directory, and sets its times back: they are those of the archive, or of the layers below.
+fn keeping_times(
+    dir: &Dir,
+    change: impl FnOnce() -> Result<(), PathError>,
+) -> Result<(), PathError> {
+    let before = dir.stat_self()?;
+    change()?;
+    dir.set_own_times(&Times::of(&before))
+}
+
+fn remove_whiteout(dir: &Dir, name: &OsStr) -> Result<(), PathError> {
+    match dir.stat(name)? {
+        Some(stat) if is_whiteout(&stat) => dir.remove_file(name),
+        _ => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use layerhold_driver::layerhold_archive::layerhold_tar_format::Reader;
 use layerhold_driver::layerhold_sys::{Dir, xattr};
 use layerhold_driver::{Driver, MountOptions};
-use layerhold_testkit::{Feature, TarBuilder, Tree, require_feature, require_peer};
+use layerhold_testkit::{Feature, TarBuilder, TarEntry, Tree, require_feature, require_peer};
 
 use crate::support::{Place, id, names, write};
 
@@ -203,6 +203,33 @@ fn root_other_pairs_than_layer_and_parent_are_compared() {
         [".wh.file", "one"]
     );
     assert!(place.driver.exists(&id("two")).unwrap());
+}
+
+#[test]
+fn root_directories_keep_their_times_when_whiteouts_in_them_are_settled() {
+    let Some(place) = Place::new() else { return };
+    place.layer("base", None, &base());
+    let (time, marker) = (1_000_000, |name| TarEntry::file(name, ""));
+    let dir = |name| TarEntry::dir(name).mode(0o755).mtime(time);
+    let tar = TarBuilder::new()
+        .entry(dir("./"))
+        .entry(marker(".wh..wh..opq"))
+        .entry(dir("n"))
+        .entry(marker("n/.wh.gone"))
+        .entry(dir("p"))
+        .entry(marker("p/q/.wh.gone"))
+        .finish();
+    for parent in [None, Some("base")] {
+        let name = format!("on-{}", parent.unwrap_or("nothing"));
+        place.layer(&name, parent, &tar);
+        place.mounted(&name, |path| {
+            assert_eq!(names(path), ["n", "p"], "{name}");
+            for shown in ["", "n", "p"] {
+                let found = fs::metadata(path.join(shown)).unwrap().mtime();
+                assert_eq!(found, time, "{shown:?} of {name}");
+            }
+        });
+    }
 }
 
 #[test]
