@@ -4,6 +4,8 @@
 //! permission would keep whoever is not root from creating any; default ACLs
 //! among the attributes would change the modes of what is created.
 
+use std::collections::HashMap;
+
 use layerhold_sys::{Dir, Times};
 
 use crate::entry_path::{os, split};
@@ -16,6 +18,8 @@ use crate::unpack::wanted::Xattrs;
 #[derive(Debug, Default)]
 pub(super) struct Deferred {
     directories: Vec<Directory>,
+    /// Paths without links at which directories were removed, and how many directories were waiting then.
+    removed: HashMap<Vec<u8>, usize>,
     /// The directory that the latest one was in.
     parent: Option<(Vec<u8>, Dir)>,
 }
@@ -36,6 +40,38 @@ impl Directory {
     }
 }
 
+impl Deferred {
+    /// A directory was removed: what waits for it and for those below does not apply to what gets their names later.
+    pub(super) fn remove(&mut self, path: Vec<u8>) {
+        self.removed.insert(path, self.directories.len());
+    }
+
+    /// Takes out the directories that are still there.
+    fn take(&mut self) -> Vec<Directory> {
+        let removed = std::mem::take(&mut self.removed);
+        let mut number = 0;
+        let mut directories = std::mem::take(&mut self.directories);
+        directories.retain(|directory| {
+            let was_removed = |path| removed.get(path).is_some_and(|count| number < *count);
+            let is_there =
+                removed.is_empty() || !with_those_above(&directory.path).any(was_removed);
+            number += 1;
+            is_there
+        });
+        directories
+    }
+}
+
+/// A path, and those of the directories above it.
+fn with_those_above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut next = Some(path).filter(|path| !path.is_empty());
+    std::iter::from_fn(move || {
+        let path = next?;
+        next = Some(split(path).0).filter(|above| !above.is_empty());
+        Some(path)
+    })
+}
+
 impl Unpacker {
     pub(super) fn defer(&mut self, path: Vec<u8>, place: Place<'_>) {
         self.deferred.directories.push(Directory {
@@ -47,7 +83,7 @@ impl Unpacker {
     }
 
     pub(super) fn settle_directories(&mut self) -> Result<()> {
-        let directories = std::mem::take(&mut self.deferred.directories);
+        let directories = self.deferred.take();
         for directory in &directories {
             self.settle_directory(directory)?;
         }

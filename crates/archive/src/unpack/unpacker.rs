@@ -66,8 +66,9 @@ pub struct Unpacker {
     pub(super) parents: Parents,
     pub(super) deferred: Deferred,
     pub(super) summary: Summary,
-    /// Regular files that were put through links: their paths and inodes.
-    through_links: Vec<(Vec<u8>, u64)>,
+    /// Regular files whose paths may not lead to them any more, since links on them may be replaced or names of theirs were: paths
+    /// and inodes.
+    to_be_found: Vec<(Vec<u8>, u64)>,
     /// The cleaned path of the current entry.
     pub(super) path: Vec<u8>,
     current: Option<OpenFile>,
@@ -129,7 +130,7 @@ impl Unpacker {
             options,
             deferred: Deferred::default(),
             summary: Summary::default(),
-            through_links: Vec::new(),
+            to_be_found: Vec::new(),
             path: Vec::new(),
             current: None,
             owners: Owners::default(),
@@ -355,14 +356,14 @@ impl Unpacker {
     /// Notes a file that may not be found by its path any more when links on it are replaced.
     pub(super) fn note_file(&mut self, path: &[u8], place: &Entered, inode: u64) {
         if self.options.own_files == OwnFiles::Keep && *place.path != *split(path).0 {
-            self.through_links.push((path.to_vec(), inode));
+            self.to_be_found.push((path.to_vec(), inode));
         }
     }
 
     /// Makes sure that files put through links are still where their paths lead.
     fn find_again(&mut self) -> Result<()> {
         self.parents.forget();
-        for (path, inode) in std::mem::take(&mut self.through_links) {
+        for (path, inode) in std::mem::take(&mut self.to_be_found) {
             let failed = |source| refused(&path, source);
             let (parent, name) = split(&path);
             let found = match self.parents.find(parent).map_err(failed)? {
@@ -404,13 +405,14 @@ impl Unpacker {
         {
             return Err(UnpackError::ReplacesOwn { entry: shown(path) });
         }
-        self.remove(path, &place.dir, name, &stat)?;
+        self.remove(path, place, name, &stat)?;
         Ok(Some(stat))
     }
 
-    /// Whether a name is, or has below it, a regular file that this layer has put.
+    /// Whether a name is, or has below it, a regular file that this layer has put, and that is nowhere else. Of one with other
+    /// names it is found out at the end whether its path leads to one of them.
     fn has_own_file(
-        &self,
+        &mut self,
         path: &[u8],
         place: &Entered,
         name: &OsStr,
@@ -420,10 +422,11 @@ impl Unpacker {
         if !self.parents.is_own(place, name.as_encoded_bytes()) {
             return Ok(false);
         }
+        let top = joined(&place.path, name.as_encoded_bytes());
         if !stat.is_dir() {
-            return Ok(stat.is_file());
+            return Ok(stat.is_file() && self.is_only_name(top, stat));
         }
-        let mut pending = vec![joined(&place.path, name.as_encoded_bytes())];
+        let mut pending = vec![top];
         while let Some(directory) = pending.pop() {
             let Some(here) = self.parents.at(&directory).map_err(failed)? else {
                 continue;
@@ -433,7 +436,13 @@ impl Unpacker {
                 let name = entry.name.as_encoded_bytes();
                 match entry.file_type {
                     _ if !self.parents.is_own(&here, name) => {}
-                    FileType::File => return Ok(true),
+                    FileType::File => {
+                        let stat = here.dir.stat(&entry.name).map_err(failed)?;
+                        let path = joined(&directory, name);
+                        if stat.is_some_and(|stat| self.is_only_name(path, &stat)) {
+                            return Ok(true);
+                        }
+                    }
                     FileType::Dir => pending.push(joined(&directory, name)),
                     _ => {}
                 }
@@ -442,18 +451,30 @@ impl Unpacker {
         Ok(false)
     }
 
+    /// Tells whether a file would be gone with this name. If not, its path is to lead to it in the end all the same.
+    fn is_only_name(&mut self, path: Vec<u8>, stat: &Stat) -> bool {
+        if stat.nlink > 1 {
+            self.to_be_found.push((path, stat.ino));
+        }
+        stat.nlink <= 1
+    }
+
     /// Removes an entry of any kind and forgets lookups that may have led through it.
     pub(super) fn remove(
         &mut self,
         path: &[u8],
-        dir: &Dir,
+        place: &Entered,
         name: &OsStr,
         stat: &Stat,
     ) -> Result<()> {
         if matches!(stat.file_type(), FileType::Dir | FileType::Symlink) {
             self.parents.forget();
         }
-        remove_tree(dir, name).map_err(|source| refused(path, source))
+        if stat.is_dir() {
+            let removed = joined(&place.path, name.as_encoded_bytes());
+            self.deferred.remove(removed);
+        }
+        remove_tree(&place.dir, name).map_err(|source| refused(path, source))
     }
 }
 

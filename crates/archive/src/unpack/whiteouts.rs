@@ -29,7 +29,7 @@ impl Unpacker {
         let found = place.dir.stat(name).map_err(|error| refused(path, error))?;
         match found {
             Some(stat) if self.parents.unsettled.is_attempt(stat.ino) && stat.is_dir() => {
-                self.remove(path, &place.dir, name, &stat)?;
+                self.remove(path, &place, name, &stat)?;
                 self.write_down(header, path, &place, name)
             }
             Some(stat) if self.parents.is_own(&place, hidden) => match stat.is_dir() {
@@ -37,7 +37,7 @@ impl Unpacker {
                 false => Ok(()),
             },
             Some(stat) => {
-                self.remove(path, &place.dir, name, &stat)?;
+                self.remove(path, &place, name, &stat)?;
                 self.write_down(header, path, &place, name)
             }
             None => self.write_down(header, path, &place, name),

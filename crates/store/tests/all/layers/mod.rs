@@ -104,6 +104,22 @@ fn found() -> Vec<(&'static str, Vec<Vec<Entry>>)> {
     let private = |name: &str| Entry::dir(name).mode(0o700).owner(1, 2).xattr("a", "1");
     vec![
         (
+            "a directory that a link takes the place of, and a directory the link's",
+            vec![vec![
+                private("a"),
+                Entry::new("../a", EntryKind::Symlink(b"..".to_vec())),
+                Entry::dir("./a/a/a"),
+            ]],
+        ),
+        (
+            "a name of a file that a link takes the place of, by which it is found again",
+            vec![vec![
+                Entry::file("b", "2"),
+                Entry::new("a/b/b", EntryKind::HardLink(b"b".to_vec())),
+                Entry::new("./a/b", EntryKind::Symlink(b"/".to_vec())),
+            ]],
+        ),
+        (
             "whiteouts without a directory",
             vec![vec![marker("a/d/.wh.d")]],
         ),
