@@ -61,7 +61,7 @@ enum Purpose {
 #[derive(Clone, Debug)]
 pub(crate) struct Entered {
     pub(crate) dir: Dir,
-    /// Its inode, if somebody asks for the layer that has put something.
+    /// Its inode, if the caller wants to know which layer put something.
     pub(crate) inode: u64,
     /// Its path without links; empty for the root.
     pub(crate) path: Arc<[u8]>,
@@ -471,8 +471,8 @@ pub(super) fn joined(path: &[u8], name: &[u8]) -> Vec<u8> {
     joined
 }
 
-/// The same path with links in it replaced by what they lead to. Nothing depends on what happens when somebody else changes
-/// the tree meanwhile: what is found by the result is compared by its inode.
+/// The same path with links in it replaced by what they lead to. Another process may change the
+/// tree at any time, so what is found by the result is compared by its inode.
 fn without_links(root: &Dir, path: &[u8]) -> Result<Vec<u8>, PathError> {
     let mut waiting: Vec<Vec<u8>> = path
         .rsplit(|&byte| byte == b'/')
