@@ -263,15 +263,7 @@ fn root_peer_what_we_save_has_the_digest_that_we_print() {
         let place = Place::new();
         let (source, _) = crate::saved_manifests::rich(place.path("layout"), codec);
         let id = place.load(&source).unwrap().remove(0).id.to_string();
-        let by_digest = place
-            .store
-            .snapshot()
-            .unwrap()
-            .images()
-            .next()
-            .unwrap()
-            .names()
-            .to_vec();
+        let by_digest = place.only_image().names().to_vec();
         let by_digest = by_digest
             .into_iter()
             .find(|name| name.contains('@'))

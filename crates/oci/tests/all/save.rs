@@ -225,15 +225,7 @@ fn root_a_docker_archive_has_what_docker_reads() {
     let options = place.options().names(["other:2"]);
     load(&place.store, &source, &options, &Quiet).unwrap();
     let target = place.path("out.tar");
-    let id = place
-        .store
-        .snapshot()
-        .unwrap()
-        .images()
-        .next()
-        .unwrap()
-        .id()
-        .to_string();
+    let id = place.only_image().id().to_string();
     let options = SaveOptions::new(TargetKind::DockerArchive);
     let written = save_all(&place, &[&id[..12]], &target, options);
     assert_eq!(written[0].digest, None);

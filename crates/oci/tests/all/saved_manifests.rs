@@ -134,15 +134,7 @@ fn names(written: &[WrittenImage]) -> Vec<String> {
 fn root_a_name_with_a_digest_goes_out_where_it_is_still_true() {
     let (place, _, digest) = loaded(Codec::Plain);
     let by_digest = format!("example.com/app@{digest}");
-    let id = place
-        .store
-        .snapshot()
-        .unwrap()
-        .images()
-        .next()
-        .unwrap()
-        .id()
-        .to_string();
+    let id = place.only_image().id().to_string();
     let tagged = "example.com/app:1".to_owned();
     for (text, compression, expected) in [
         (
@@ -173,15 +165,7 @@ fn root_a_name_with_a_digest_goes_out_where_it_is_still_true() {
 fn root_a_docker_archive_has_names_with_tags_only() {
     let (place, _, digest) = loaded(Codec::Gzip);
     let by_digest = format!("example.com/app@{digest}");
-    let id = place
-        .store
-        .snapshot()
-        .unwrap()
-        .images()
-        .next()
-        .unwrap()
-        .id()
-        .to_string();
+    let id = place.only_image().id().to_string();
     for (text, expected) in [(by_digest, json!([])), (id, json!(["example.com/app:1"]))] {
         let target = place.path("out.tar");
         let options = SaveOptions::new(TargetKind::DockerArchive);

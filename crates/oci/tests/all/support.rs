@@ -3,8 +3,9 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use layerhold::{Store, StoreOptions, SyncMode};
+use layerhold::{Image, Store, StoreOptions, SyncMode};
 use layerhold_archive::{Codec, compressor};
 use layerhold_oci::{LoadError, LoadOptions, LoadedImage, Quiet, load};
 use layerhold_testkit::{TarBuilder, TempDir, scratch};
@@ -39,6 +40,16 @@ impl Place {
 
     pub(crate) fn base(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// The image of a store that has one.
+    #[track_caller]
+    pub(crate) fn only_image(&self) -> Arc<Image> {
+        let snapshot = self.store.snapshot().unwrap();
+        let mut images = snapshot.images();
+        let image = images.next().unwrap();
+        assert!(images.next().is_none());
+        image
     }
 
     pub(crate) fn load(&self, source: &Path) -> Result<Vec<LoadedImage>, LoadError> {
