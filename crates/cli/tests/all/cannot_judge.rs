@@ -6,7 +6,8 @@ use std::process::Command;
 
 use layerhold_testkit::{Ran, TarBuilder, require_peer, require_root, run};
 
-use crate::support::{DROPIN, PEOPLE, Place, base_tar};
+use crate::check::furnished;
+use crate::support::{DROPIN, PEOPLE, Place};
 
 /// A docker archive whose image has this many layers.
 fn deep_archive(place: &Place, layers: usize) -> String {
@@ -157,17 +158,7 @@ fn root_peer_strace_nothing_is_removed_because_a_call_fails() {
     let (Some(()), Some(())) = (require_root(), require_peer("strace")) else {
         return;
     };
-    let place = Place::new();
-    let tar = place.path("base.tar");
-    fs::write(&tar, base_tar()).unwrap();
-    let tar = tar.to_str().unwrap();
-    for words in [
-        &["import-layer", "-i", "a", "-f", tar][..],
-        &["create-image", "-i", "i", "a"],
-        &["create-container", "-i", "c", "i"],
-    ] {
-        place.dropin(words).assert_success();
-    }
+    let place = furnished();
     let before = records(&place);
     let errors = ["EMFILE", "ENFILE", "ENOMEM", "EIO", "EACCES", "ELOOP"];
     let calls = ["openat", "openat2", "read", "statx", "getdents64"];

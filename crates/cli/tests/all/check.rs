@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::{Place, base_tar};
 
 /// An image `i` of the layer `a`, and a container `c` of it with the layer `w`, in a clean store.
-fn furnished() -> Place {
+pub(crate) fn furnished() -> Place {
     let place = Place::new();
     let tar = place.path("base.tar");
     fs::write(&tar, base_tar()).unwrap();
