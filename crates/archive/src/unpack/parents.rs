@@ -218,14 +218,16 @@ impl Parents {
         {
             return Ok(Some(dir.clone()));
         }
-        match self.root.dir.resolve_dir_in_root(os(path)) {
-            Ok(dir) => {
-                self.target = Some((path.to_vec(), dir.clone()));
-                Ok(Some(dir))
-            }
-            Err(error) if is_no_directory(&error) => Ok(None),
-            Err(error) => Err(error),
+        let dir = match self.root.dir.resolve_dir_in_root(os(path)) {
+            Ok(dir) => dir,
+            Err(error) if is_no_directory(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if self.unsettled.has_attempts() && self.without_links(path)?.is_none() {
+            return Ok(None);
         }
+        self.target = Some((path.to_vec(), dir.clone()));
+        Ok(Some(dir))
     }
 
     /// Remembers a directory that was just opened for its own entry.
@@ -385,18 +387,63 @@ impl Parents {
             Err(error) if is_no_directory(&error) => return Err(EnterError::Dangling),
             Err(error) => return Err(error.into()),
         };
+        let real = self.without_links(path)?.ok_or(EnterError::Dangling)?;
         self.inherits |= has_default_acl(&dir)?;
-        let inode = dir.stat_self()?.ino;
-        if self.unsettled.is_attempt(inode) {
-            return Err(EnterError::Dangling);
-        }
-        let real = without_links(&self.root.dir, path)?;
         Ok(Entered {
+            inode: dir.stat_self()?.ino,
             dir,
-            inode,
             path: real.into(),
             tentative: false,
         })
+    }
+
+    /// The same path with the links in it replaced by their targets; `None` if it leads through a directory that is only there for
+    /// whiteouts. Such a directory counts as missing, even where the path leaves it again by `..`.
+    ///
+    /// Another process may change the tree at any time, so callers compare what they find by the result by its inode.
+    fn without_links(&self, path: &[u8]) -> Result<Option<Vec<u8>>, PathError> {
+        let root = &self.root.dir;
+        let mut waiting: Vec<Vec<u8>> = path
+            .rsplit(|&byte| byte == b'/')
+            .map(<[u8]>::to_vec)
+            .collect();
+        let mut real: Vec<u8> = Vec::new();
+        let mut links = 0;
+        while let Some(name) = waiting.pop() {
+            match name.as_slice() {
+                b"" | b"." => continue,
+                b".." => {
+                    real.truncate(split(&real).0.len());
+                    continue;
+                }
+                _ => {}
+            }
+            let above = if real.is_empty() {
+                root.clone()
+            } else {
+                root.open_dir_nested(os(&real))?
+            };
+            let stat = above.stat(os(&name))?;
+            if stat
+                .as_ref()
+                .is_some_and(|stat| self.unsettled.is_attempt(stat.ino))
+            {
+                return Ok(None);
+            }
+            let is_link = stat.is_some_and(|stat| stat.file_type() == FileType::Symlink);
+            if !is_link || links == MOST_LINKS {
+                real = joined(&real, &name);
+                continue;
+            }
+            links += 1;
+            let target: OsString = above.read_link(os(&name))?.into();
+            let target = target.as_encoded_bytes();
+            if target.starts_with(b"/") {
+                real.clear();
+            }
+            waiting.extend(target.rsplit(|&byte| byte == b'/').map(<[u8]>::to_vec));
+        }
+        Ok(Some(real))
     }
 
     /// Notes of every directory on a path without links that the layer has put something into it.
@@ -469,45 +516,4 @@ pub(super) fn joined(path: &[u8], name: &[u8]) -> Vec<u8> {
     }
     joined.extend_from_slice(name);
     joined
-}
-
-/// The same path with links in it replaced by what they lead to. Another process may change the
-/// tree at any time, so what is found by the result is compared by its inode.
-fn without_links(root: &Dir, path: &[u8]) -> Result<Vec<u8>, PathError> {
-    let mut waiting: Vec<Vec<u8>> = path
-        .rsplit(|&byte| byte == b'/')
-        .map(<[u8]>::to_vec)
-        .collect();
-    let mut real: Vec<u8> = Vec::new();
-    let mut links = 0;
-    while let Some(name) = waiting.pop() {
-        match name.as_slice() {
-            b"" | b"." => continue,
-            b".." => {
-                real.truncate(split(&real).0.len());
-                continue;
-            }
-            _ => {}
-        }
-        let above = if real.is_empty() {
-            root.clone()
-        } else {
-            root.open_dir_nested(os(&real))?
-        };
-        let is_link = above
-            .stat(os(&name))?
-            .is_some_and(|stat| stat.file_type() == FileType::Symlink);
-        if !is_link || links == MOST_LINKS {
-            real = joined(&real, &name);
-            continue;
-        }
-        links += 1;
-        let target: OsString = above.read_link(os(&name))?.into();
-        let target = target.as_encoded_bytes();
-        if target.starts_with(b"/") {
-            real.clear();
-        }
-        waiting.extend(target.rsplit(|&byte| byte == b'/').map(<[u8]>::to_vec));
-    }
-    Ok(real)
 }

@@ -330,6 +330,18 @@ fn root_what_could_not_be_exported_is_refused() {
             Entry::file("/a/b/a", "1"),
             Entry::new("a/a", EntryKind::Fifo),
         ],
+        // The whiteout makes no directory, so that the link leads nowhere.
+        vec![
+            Entry::file("a/b/.wh.c", ""),
+            Entry::symlink("a/c", "b/.."),
+            Entry::symlink("a/c/b", "/b"),
+        ],
+        vec![
+            Entry::file("a/f", "1"),
+            Entry::file("a/b/.wh.c", ""),
+            Entry::symlink("a/c", "b/.."),
+            Entry::hard_link("a/g", "a/c/f"),
+        ],
     ];
     for entries in refused {
         let chain = Chain::new([Layer::new(entries)]);
