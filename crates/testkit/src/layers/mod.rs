@@ -24,4 +24,4 @@ mod model;
 
 pub use choices::Choices;
 pub use generator::{Chain, Entry, EntryKind, Layer};
-pub use model::{Layers, Refused};
+pub use model::{ANY_TIME, Layers, Refused};

@@ -11,8 +11,8 @@
 //! 5. Symbolic links on the path are followed when the layer itself has made them. One of a layer below is replaced by a directory.
 //! 6. A hard link is one more name of an inode; it replaces the attributes of that.
 //! 7. In the end, every regular file of the layer must be found by its name, or the archive could not be made again.
-//!
-//! Times of directories are left out: what is in them changes them.
+//! 8. A directory that its layer describes keeps the time of its entry, whatever the layer puts into it or deletes there. A
+//!    later layer that changes what is in it, or the root directory of a later layer, may have any time ([`ANY_TIME`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -33,6 +33,9 @@ type Step = (Inode, Name, Inode);
 /// The most links that are followed on one path, as in the kernel.
 const MOST_LINKS: u32 = 40;
 const ROOT: Inode = 0;
+
+/// The time of a directory that may have any; no clock shows it.
+pub const ANY_TIME: (i64, i64) = (0, -1);
 
 /// Why a layer cannot be unpacked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +72,8 @@ enum Kind {
 struct Directory {
     /// The layer being put has an entry for it.
     stated: bool,
+    /// Seconds, while the rules say them.
+    time: Option<i64>,
     names: BTreeMap<Name, Place>,
 }
 
@@ -128,7 +133,7 @@ impl Layers {
         self.looks_below
     }
 
-    /// The tree that the layers show. Times of directories are 0.
+    /// The tree that the layers show.
     #[must_use]
     pub fn tree(&self) -> Tree {
         let mut nodes = BTreeMap::new();
@@ -150,6 +155,7 @@ impl Layers {
                     .for_each(|place| place.own = false);
             }
         }
+        self.disturb(ROOT);
     }
 
     fn put(&mut self, entry: &Entry) -> Result<(), Refused> {
@@ -235,6 +241,7 @@ impl Layers {
             return Err(Refused("a hard link to itself"));
         }
         self.looks_below |= !is_own || !found.own;
+        self.disturb(parent);
         self.names(parent).remove(name);
         let own = Place {
             inode: found.inode,
@@ -267,6 +274,7 @@ impl Layers {
             if !std::mem::replace(&mut directory.stated, true) {
                 file.xattrs.clear();
             }
+            directory.time = Some(stated.mtime);
         }
         (file.mode, file.owner) = (stated.mode, stated.owner);
         file.xattrs.extend(stated.xattrs);
@@ -278,6 +286,7 @@ impl Layers {
             return;
         };
         if !found.own {
+            self.disturb(parent);
             self.names(parent).remove(name);
         } else if self.is_directory(found.inode) {
             self.renew(found.inode);
@@ -291,12 +300,17 @@ impl Layers {
         if !matches!(&file.kind, Kind::Directory(directory) if directory.stated) {
             let new = File::directory(0o755);
             (file.mode, file.owner, file.xattrs) = (new.mode, new.owner, new.xattrs);
+            self.disturb(inode);
         }
     }
 
     /// Deletes what layers below have in a directory.
     fn clear(&mut self, inode: Inode) {
+        let count = self.names(inode).len();
         self.names(inode).retain(|_, place| place.own);
+        if self.names(inode).len() != count {
+            self.disturb(inode);
+        }
         let below: Vec<Inode> = self
             .names(inode)
             .values()
@@ -432,7 +446,17 @@ impl Layers {
         }
     }
 
+    /// What is in a directory changes, and with it the time of one that the layer has no entry for.
+    fn disturb(&mut self, inode: Inode) {
+        if let Kind::Directory(directory) = &mut self.inodes[inode].kind
+            && !directory.stated
+        {
+            directory.time = None;
+        }
+    }
+
     fn place(&mut self, parent: Inode, name: &[u8], file: File) -> Inode {
+        self.disturb(parent);
         self.inodes.push(file);
         let inode = self.inodes.len() - 1;
         let place = Place { inode, own: true };
@@ -524,19 +548,22 @@ impl File {
 
     fn node(&self, same_as: Option<PathBuf>) -> Node {
         let (kind, mtime) = match &self.kind {
-            Kind::Directory(_) => (NodeKind::Directory, 0),
+            Kind::Directory(directory) => {
+                let time = directory.time.map_or(ANY_TIME, |seconds| (seconds, 0));
+                (NodeKind::Directory, time)
+            }
             Kind::Symlink(target) => {
                 let target = OsString::from_vec(target.clone());
-                (NodeKind::Symlink(target), self.mtime)
+                (NodeKind::Symlink(target), (self.mtime, 0))
             }
-            Kind::Other(kind) => (kind.clone(), self.mtime),
+            Kind::Other(kind) => (kind.clone(), (self.mtime, 0)),
         };
         Node {
             kind,
             mode: self.mode,
             uid: self.owner.0,
             gid: self.owner.1,
-            mtime: (mtime, 0),
+            mtime,
             xattrs: self.xattrs.clone(),
             same_as,
         }
