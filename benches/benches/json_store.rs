@@ -1,7 +1,8 @@
 //! What the JSON store costs at 100 to 50,000 records shaped like those of real layers.
 //!
-//! `load` opens a store and loads it; `lookup_cold` is what a short-lived process
-//! does (open, lock, read, find), `lookup_once` the same without keeping the file, `lookup_warm` what a long-lived one does.
+//! `load` opens a store and loads it; `lookup_cold` is what a short-lived process does (open, lock,
+//! read, find), `lookup_once` the same without keeping the file, `lookup_warm` what a long-lived
+//! one does.
 
 use std::hint::black_box;
 use std::path::Path;

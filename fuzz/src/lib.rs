@@ -1,4 +1,5 @@
-//! Fuzz targets as ordinary functions, so that the fuzzer, the tests over kept inputs and a debugger run the same code.
+//! Fuzz targets as ordinary functions, so that the fuzzer, the tests over kept inputs and a
+//! debugger run the same code.
 
 pub mod seeds;
 pub mod targets;

@@ -1,4 +1,5 @@
-//! Inputs to begin with, made by code: the examples of the format's description, and small archives of every kind.
+//! Inputs to begin with, made by code: the examples of the format's description, and small archives
+//! of every kind.
 
 use std::process::{Command, Stdio};
 
@@ -231,7 +232,8 @@ fn read_into(archive: &[u8], recorder: &mut Recorder<Vec<u8>>) -> Option<()> {
     reader.drain().ok().map(drop)
 }
 
-/// Bytes that decide on operations: hand-made ones would say nothing, so a few patterns of the right length.
+/// Bytes that decide on operations: hand-made ones would say nothing, so a few patterns of the
+/// right length.
 #[must_use]
 pub fn tar_unpack() -> Vec<Vec<u8>> {
     operations(600)

@@ -47,7 +47,8 @@ impl Args {
         found.and_then(|at| self.words.remove(at)).is_some()
     }
 
-    /// Takes an option's value, given as `--name VALUE` or `--name=VALUE`. Options come off before words do.
+    /// Takes an option's value, given as `--name VALUE` or `--name=VALUE`. Options come off before
+    /// words do.
     pub(crate) fn value<T: FromStr>(&mut self, name: &str) -> Result<Option<T>> {
         let prefix = format!("{name}=");
         let Some(at) = self

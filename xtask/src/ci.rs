@@ -62,7 +62,8 @@ fn dependencies() -> Result {
         "licenses",
         "sources",
     ]))?;
-    // The advisory database is on the network, and a new advisory must not stop work that has nothing to do with it.
+    // The advisory database is on the network, and a new advisory must not stop work that has
+    // nothing to do with it.
     if let Err(why) = step(cargo().args(["deny", "--log-level", "error", "check", "advisories"])) {
         eprintln!("advisories not checked or not clean, which does not fail this run: {why}");
     }

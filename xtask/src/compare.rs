@@ -1,16 +1,20 @@
-//! `cargo xtask compare`: the store against Go's own command line, workload by workload, on this machine, in one run.
+//! `cargo xtask compare`: the store against Go's own command line, workload by workload, on this
+//! machine, in one run.
 //!
 //! What makes such figures lie, and what is done about it:
-//! - ext4 does not hand out recently freed inodes again and searches past them: right after 30,000 files were deleted,
-//!   creating files takes ten times as long. Every timed import gets a filesystem made for it ([`scratch`]).
-//! - A virtual machine whose free pages went back to the host pays for the first touch of each. Memory is touched and
-//!   given back before every timed run ([`measure::touch_memory`]).
-//! - Other work on the machine changes from minute to minute: contestants alternate (A B C, then C B A), ratios are taken
-//!   within a round, and the median of the ratios is printed.
-//! - A child's peak memory starts from that of the process which forked it: peaks are read through GNU time, which is small.
+//! - ext4 does not hand out recently freed inodes again and searches past them: right after 30,000
+//!   files were deleted, creating files takes ten times as long. Every timed import gets a
+//!   filesystem made for it ([`scratch`]).
+//! - A virtual machine whose free pages went back to the host pays for the first touch of each.
+//!   Memory is touched and given back before every timed run ([`measure::touch_memory`]).
+//! - Other work on the machine changes from minute to minute: contestants alternate (A B C, then C
+//!   B A), ratios are taken within a round, and the median of the ratios is printed.
+//! - A child's peak memory starts from that of the process which forked it: peaks are read through
+//!   GNU time, which is small.
 //! - The first start of anything is slower: one untimed round comes first.
 //!
-//! A wrong result is a failure, never a time: digests, bytes and answers are checked outside the timed part.
+//! A wrong result is a failure, never a time: digests, bytes and answers are checked outside the
+//! timed part.
 
 mod data;
 mod measure;

@@ -245,7 +245,8 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// Removes what an earlier run left. An unpacked tree can hold directories that even their owner may not enter.
+/// Removes what an earlier run left. An unpacked tree can hold directories that even their owner
+/// may not enter.
 fn erase(place: &Path) -> Result {
     if !place.exists() {
         return Ok(());

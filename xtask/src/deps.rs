@@ -197,7 +197,8 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or_default()
 }
 
-/// Whether a crate may use another one in its tests: what stands below it on the map, which cannot use it in turn.
+/// Whether a crate may use another one in its tests: what stands below it on the map, which cannot
+/// use it in turn.
 fn may_test_with(name: &str, other: &str) -> bool {
     let place = |name: &str| MAP.iter().position(|(listed, _)| *listed == name);
     place(other).is_some_and(|other| Some(other) < place(name))
@@ -237,7 +238,8 @@ fn check_edges(package: &Package, packages: &[Package], wrong: &mut Vec<String>)
     }
 }
 
-/// A published crate must say which version it needs; a path alone is for crates that are never published.
+/// A published crate must say which version it needs; a path alone is for crates that are never
+/// published.
 fn check_requirement(
     package: &Package,
     dependency: &Dependency,
@@ -314,7 +316,8 @@ fn check_unsafe(package: &Package, wrong: &mut Vec<String>) -> Result {
     Ok(())
 }
 
-/// Whether a line of code opens something unsafe. The compiler forbids it as well, unless a crate changes its lints.
+/// Whether a line of code opens something unsafe. The compiler forbids it as well, unless a crate
+/// changes its lints.
 fn has_unsafe(line: &str) -> bool {
     let code = line.split("//").next().unwrap_or_default();
     let openings = ["{", "fn ", "impl ", "extern ", "trait "];

@@ -1,4 +1,5 @@
-//! `cargo xtask COMMAND`: the project's own commands. One file per command; what they share is in `args` and `shell`.
+//! `cargo xtask COMMAND`: the project's own commands. One file per command; what they share is in
+//! `args` and `shell`.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stderr,

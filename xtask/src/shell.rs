@@ -63,7 +63,8 @@ pub(crate) fn last(command: &mut Command) -> Result {
     }
 }
 
-/// Runs a program without showing anything; its standard output, or its standard error as the reason.
+/// Runs a program without showing anything; its standard output, or its standard error as the
+/// reason.
 pub(crate) fn capture(command: &mut Command) -> Result<Vec<u8>> {
     let shown = show(command);
     let output = command

@@ -29,7 +29,8 @@ pub(crate) fn clean_into(path: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Cleans an entry's path as unpacking does: the path below the root, without links followed; empty for the root itself.
+/// Cleans an entry's path as unpacking does: the path below the root, without links followed; empty
+/// for the root itself.
 ///
 /// ```
 /// let cleaned = layerhold_archive::clean_entry_path("/a/missing/../../../b//c".as_ref());

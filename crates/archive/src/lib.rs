@@ -57,12 +57,15 @@
 //!   harmless, since nothing is looked up through them but inside.
 //! - The whiteouts `.wh.`, `.wh..` and `.wh...` are refused; Go deletes the
 //!   directory they are in, or its parent.
-//! - Whiteouts delete what layers below have and nothing of their own layer, wherever they stand; Go deletes what came
-//!   before them, or fails. They make nothing, not even directories. A character device 0:0 is a whiteout, whatever the driver.
-//! - A link of a layer below that is on the path of an entry is replaced by a directory, as in Go where layers are stacked.
-//! - With overlay whiteouts, a directory in the place of something that it deletes becomes opaque, so that it does not
-//!   show what was deleted.
-//! - A layer that was unpacked into an empty directory is [settled](Unsettled) when those below it are complete.
+//! - Whiteouts delete what layers below have and nothing of their own layer, wherever they stand;
+//!   Go deletes what came before them, or fails. They make nothing, not even directories. A
+//!   character device 0:0 is a whiteout, whatever the driver.
+//! - A link of a layer below that is on the path of an entry is replaced by a directory, as in Go
+//!   where layers are stacked.
+//! - With overlay whiteouts, a directory in the place of something that it deletes becomes opaque,
+//!   so that it does not show what was deleted.
+//! - A layer that was unpacked into an empty directory is [settled](Unsettled) when those below it
+//!   are complete.
 //! - Files below `.wh..wh.plnk` are files, as in Go where layers are stacked.
 //! - In a tree for overlayfs or fuse-overlayfs, their own attributes
 //!   (`trusted.overlay.`, `user.overlay.`, `user.fuseoverlayfs.`) are not set from

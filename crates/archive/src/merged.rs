@@ -12,16 +12,16 @@ use crate::overlay_form::{OverlayForm, Seen};
 pub struct Shown {
     /// The name.
     pub name: OsString,
-    /// Which directories have it, by their positions, the uppermost first: for a directory all that are merged, for anything
-    /// else the one that has it.
+    /// Which directories have it, by their positions, the uppermost first: for a directory all that
+    /// are merged, for anything else the one that has it.
     pub layers: Vec<usize>,
     /// What it is in the uppermost of them.
     pub file_type: FileType,
 }
 
-/// Lists what directories on top of each other show, the uppermost given first: their entries without whiteouts and without what
-/// those and other entries hide. What is in a directory is found by asking again, with the directories of this name that are
-/// [merged](Shown::layers).
+/// Lists what directories on top of each other show, the uppermost given first: their entries
+/// without whiteouts and without what those and other entries hide. What is in a directory is found
+/// by asking again, with the directories of this name that are [merged](Shown::layers).
 ///
 /// Renamed directories (`redirect_dir`) are not followed.
 ///

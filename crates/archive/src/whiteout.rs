@@ -13,7 +13,8 @@ pub const WHITEOUT_META_PREFIX: &str = ".wh..wh.";
 /// The name that makes its directory opaque.
 pub const OPAQUE_NAME: &str = ".wh..wh..opq";
 
-/// What an entry asks for, going by the last component of its path. Unpacking goes by it, and whatever says what is to come of that.
+/// What an entry asks for, going by the last component of its path. Unpacking goes by it, and
+/// whatever says what is to come of that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Meaning<'n> {

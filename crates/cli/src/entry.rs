@@ -22,12 +22,15 @@ type CommandLine = fn(&[String], &Environment, &mut Streams<'_>) -> io::Result<u
 /// The size of the buffer of standard output. Larger pieces go past it.
 const BUFFER: usize = 64 * 1024;
 
-/// Runs a command line of a program with the arguments, environment and streams of this process. Arguments that are not UTF-8 are refused,
-/// with `usage` as exit code: another file than the one that was named must not be used.
+/// Runs a command line of a program with the arguments, environment and streams of this process.
+/// Arguments that are not UTF-8 are refused, with `usage` as exit code: another file than the one
+/// that was named must not be used.
 pub fn main(program: &'static str, run: CommandLine, usage: u8) -> ExitCode {
-    // A check opens many files at once. Where the kernel refuses, it goes on with those there may be.
+    // A check opens many files at once. Where the kernel refuses, it goes on with those there may
+    // be.
     let open_files = raise_open_files().ok();
-    // A write beyond the limit of file sizes fails then, as one to a full disk does. Where that is not to be had, it kills.
+    // A write beyond the limit of file sizes fails then, as one to a full disk does. Where that is
+    // not to be had, it kills.
     let _ignored = layerhold_sys::let_large_writes_fail();
     let mut arguments = Vec::new();
     for argument in std::env::args_os() {
@@ -80,7 +83,8 @@ pub(crate) fn say(text: &str) {
     let _ignored = writeln!(io::stderr(), "{}", escape(text));
 }
 
-/// What this process may do (Go: `pkg/unshare`, `IsRootless`): less than root of the host unless it is sure to be that.
+/// What this process may do (Go: `pkg/unshare`, `IsRootless`): less than root of the host unless it
+/// is sure to be that.
 fn privilege(variables: &BTreeMap<String, String>) -> Privilege {
     let says = |name: &str| variables.get(name).is_some_and(|value| !value.is_empty());
     let is_root = layerhold_sys::effective_user() == 0

@@ -24,7 +24,8 @@ pub struct Environment {
     pub privilege: Privilege,
     /// Whether it is asked to stop.
     pub interruption: Interruption,
-    /// How many open files programs may have that this one starts; `None` when this one's number was not changed.
+    /// How many open files programs may have that this one starts; `None` when this one's number
+    /// was not changed.
     pub open_files: Option<u64>,
 }
 

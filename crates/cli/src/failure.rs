@@ -46,8 +46,8 @@ impl Failure {
         Failure::Value(Box::new(error))
     }
 
-    /// Says which file could not be written, where the stream that failed was one. What the store cannot read is no error of
-    /// the operating system's, and stays as it is.
+    /// Says which file could not be written, where the stream that failed was one. What the store
+    /// cannot read is no error of the operating system's, and stays as it is.
     pub(crate) fn writing(self, path: impl fmt::Display) -> Self {
         match self {
             Failure::Stream(source) if source.raw_os_error().is_some() => Failure::Output {

@@ -1,8 +1,9 @@
 //! INT and TERM during commands that change a store.
 //!
-//! The first signal asks the command to stop: what it has not finished is undone, and the exit code is the one by which shells tell a
-//! program that was ended by the signal. A second signal ends the program at once, and what is left then is undone by the next
-//! command that changes the store. Commands that change nothing are ended by the first signal, as programs usually are.
+//! The first signal asks the command to stop: what it has not finished is undone, and the exit code
+//! is the one by which shells tell a program that was ended by the signal. A second signal ends the
+//! program at once, and what is left then is undone by the next command that changes the store.
+//! Commands that change nothing are ended by the first signal, as programs usually are.
 
 use std::sync::{Arc, OnceLock};
 
@@ -70,7 +71,8 @@ impl Interruption {
         }
     }
 
-    /// Says at the end of a command that was asked to stop what came of it, and returns the exit code; `None` for others.
+    /// Says at the end of a command that was asked to stop what came of it, and returns the exit
+    /// code; `None` for others.
     pub(crate) fn conclude(&self, succeeded: bool) -> Option<u8> {
         let ending = self.ending.get()?;
         let program = self.program.unwrap_or_default();

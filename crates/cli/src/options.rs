@@ -36,9 +36,10 @@ pub(crate) struct Opening {
     pub(crate) warnings: Vec<Warning>,
 }
 
-/// Finds out how to open the store, as the Go tool does (`cmd/containers-storage/main.go`, `GetStore` in `store.go`): flags
-/// before the command word that name a store, a driver or its options stand in place of the whole configuration, except
-/// for a root that they leave open; flags behind it override single settings.
+/// Finds out how to open the store, as the Go tool does (`cmd/containers-storage/main.go`,
+/// `GetStore` in `store.go`): flags before the command word that name a store, a driver or its
+/// options stand in place of the whole configuration, except for a root that they leave open; flags
+/// behind it override single settings.
 pub(crate) fn opening(
     before: &Given,
     all: &Given,

@@ -1,8 +1,10 @@
-//! The only place that writes: what a command prints passes through here, and is made harmless on the way.
+//! The only place that writes: what a command prints passes through here, and is made harmless on
+//! the way.
 //!
-//! Names come from images: a path may hold the sequences that move a terminal's cursor, or a newline that makes one line look
-//! like two. [`Streams::line`] and [`Streams::note`] write one line each, and escape whatever would make more of it
-//! ([`escape`]). What must arrive byte for byte — archives, items, JSON — takes another way, which says so.
+//! Names come from images: a path may hold the sequences that move a terminal's cursor, or a
+//! newline that makes one line look like two. [`Streams::line`] and [`Streams::note`] write one
+//! line each, and escape whatever would make more of it ([`escape`]). What must arrive byte for
+//! byte — archives, items, JSON — takes another way, which says so.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
@@ -86,7 +88,8 @@ impl<'a> Streams<'a> {
         text.lines().try_for_each(|line| self.note(line))
     }
 
-    /// Writes JSON, which keeps its values. Where lines are escaped, its strings are, in JSON's own way.
+    /// Writes JSON, which keeps its values. Where lines are escaped, its strings are, in JSON's own
+    /// way.
     pub(crate) fn json(&mut self, text: impl AsRef<[u8]>) -> io::Result<()> {
         let text = text.as_ref();
         if self.out.escapes {
@@ -139,9 +142,9 @@ impl Sink<'_> {
     }
 }
 
-/// Writes control characters (C0, DEL, C1), those that change the direction of what follows, and the separators of lines and
-/// paragraphs as Go's `%q` does: `\n`, `\x1b`, `\u202e`. Everything else stays readable, backslashes too: a path can be copied.
-/// Escaping twice changes nothing more.
+/// Writes control characters (C0, DEL, C1), those that change the direction of what follows, and
+/// the separators of lines and paragraphs as Go's `%q` does: `\n`, `\x1b`, `\u202e`. Everything
+/// else stays readable, backslashes too: a path can be copied. Escaping twice changes nothing more.
 pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_harmful) {
         return Cow::Borrowed(text);
@@ -235,7 +238,8 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// A line of any name is one line without anything that a terminal acts on, and tells harmless names as they are.
+        /// A line of any name is one line without anything that a terminal acts on, and tells
+        /// harmless names as they are.
         #[test]
         fn any_name_is_one_harmless_line(name in "(\\PC|\\p{C}|[\\n\\t\\x1b\u{9b}\u{202e}\u{2066}]){0,40}") {
             let act = |streams: &mut Streams<'_>| streams.line(format_args!("A {name}")).expect("memory");

@@ -1,4 +1,5 @@
-//! The user namespace in which an ordinary user's store can hold files of several owners (Go: `pkg/unshare`).
+//! The user namespace in which an ordinary user's store can hold files of several owners (Go:
+//! `pkg/unshare`).
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -35,8 +36,8 @@ enum NamespaceError {
     Map { path: String, source: io::Error },
 }
 
-/// Why a namespace has fewer IDs than it could: of one kind there is only the user's own, so that files of other owners cannot be
-/// made.
+/// Why a namespace has fewer IDs than it could: of one kind there is only the user's own, so that
+/// files of other owners cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[error("the user namespace has only the own {what} ID of {user}")]
 struct OneId {
@@ -91,10 +92,11 @@ const GROUPS: Kind = Kind {
     map: "gid_map",
 };
 
-/// Brings this process, which must have one thread, into a new user namespace, unless it is root already.
+/// Brings this process, which must have one thread, into a new user namespace, unless it is root
+/// already.
 ///
-/// There, the user is root. The other IDs are those that `/etc/subuid` and `/etc/subgid` give to the user. Where there are none, or they
-/// cannot be had, there are no others, which is told.
+/// There, the user is root. The other IDs are those that `/etc/subuid` and `/etc/subgid` give to
+/// the user. Where there are none, or they cannot be had, there are no others, which is told.
 pub(crate) fn enter_if_needed(
     environment: &Environment,
     tell: &mut dyn FnMut(&str),
@@ -191,7 +193,8 @@ fn write(path: String, text: &str) -> Result<(), NamespaceError> {
         .map_err(|source| NamespaceError::Map { path, source })
 }
 
-/// Has a privileged program set a map: the own ID becomes 0, the ranges follow from 1 on. It may refuse.
+/// Has a privileged program set a map: the own ID becomes 0, the ranges follow from 1 on. It may
+/// refuse.
 fn map(
     program: &'static str,
     pid: u32,

@@ -14,7 +14,8 @@ pub struct Config {
     pub graph_root: PathBuf,
     /// Directory of what may be lost at a reboot. Absolute.
     pub run_root: PathBuf,
-    /// Directory of images, where they are kept apart from containers. Absolute, never the graph root.
+    /// Directory of images, where they are kept apart from containers. Absolute, never the graph
+    /// root.
     pub image_store: Option<PathBuf>,
     /// The graph driver; `None` is to be found out.
     pub driver: Option<String>,
@@ -44,7 +45,8 @@ impl Config {
     }
 }
 
-/// How user namespaces are chosen for containers that ask for one. What is `None` is left to the store.
+/// How user namespaces are chosen for containers that ask for one. What is `None` is left to the
+/// store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AutoUserns {
@@ -73,7 +75,8 @@ impl PullOptions {
         self.texts.get(name).map(String::as_str)
     }
 
-    /// Whether an option is `true`, in letters of any case (Go: `pkg/chunked`, `parseBooleanPullOption`).
+    /// Whether an option is `true`, in letters of any case (Go: `pkg/chunked`,
+    /// `parseBooleanPullOption`).
     #[must_use]
     pub fn is_on(&self, name: &str) -> bool {
         self.get(name)

@@ -37,7 +37,8 @@ impl Document {
         }
     }
 
-    /// Overrides settings with what this file says. When it fails, `settings` may be changed in part and are of no use.
+    /// Overrides settings with what this file says. When it fails, `settings` may be changed in
+    /// part and are of no use.
     ///
     /// # Errors
     ///

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::settings::Settings;
 
-/// Keys of `[storage.options]` that drivers know, in the order in which Go hands them on (`types/options.go`).
-/// `force_mask`, a number, comes behind the fourth.
+/// Keys of `[storage.options]` that drivers know, in the order in which Go hands them on
+/// (`types/options.go`). `force_mask`, a number, comes behind the fourth.
 pub(crate) const GENERAL: [&str; 5] = [
     "size",
     "mount_program",
@@ -64,8 +64,8 @@ pub(crate) fn emit(settings: &Settings) -> Vec<String> {
     options
 }
 
-/// The mount options for a driver: of the first option that says some (Go: `GetMountOptions`). Options that make no
-/// sense are for whoever opens the driver to refuse.
+/// The mount options for a driver: of the first option that says some (Go: `GetMountOptions`).
+/// Options that make no sense are for whoever opens the driver to refuse.
 pub(crate) fn mount_options(driver: Option<&str>, options: &[String]) -> Vec<String> {
     let value = options.iter().find_map(|option| {
         let (key, value) = option.split_once('=')?;

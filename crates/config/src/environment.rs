@@ -56,8 +56,8 @@ impl Environment {
             .filter(|value| !value.is_empty())
     }
 
-    /// The user this is done for: outside of a user namespace that podman, buildah or we made, if we are in one
-    /// (Go: `pkg/unshare`, `GetRootlessUID`).
+    /// The user this is done for: outside of a user namespace that podman, buildah or we made, if
+    /// we are in one (Go: `pkg/unshare`, `GetRootlessUID`).
     #[must_use]
     pub fn owner(&self) -> u32 {
         match self.get("_CONTAINERS_ROOTLESS_UID") {

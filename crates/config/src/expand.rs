@@ -9,9 +9,11 @@ pub(crate) struct Expanded {
     pub(crate) unset: Vec<String>,
 }
 
-/// Replaces `$UID` by the owner, then `$NAME` and `${NAME}` by the variables. What is not set is empty.
+/// Replaces `$UID` by the owner, then `$NAME` and `${NAME}` by the variables. What is not set is
+/// empty.
 pub(crate) fn expand(text: &str, environment: &Environment) -> Expanded {
-    // In this order and regardless of what follows, as in Go: the UID is not usually a variable that is exported.
+    // In this order and regardless of what follows, as in Go: the UID is not usually a variable
+    // that is exported.
     let text = text.replace("$UID", &environment.owner().to_string());
     let mut expanded = Expanded::default();
     let mut rest = text.as_str();

@@ -33,8 +33,8 @@ impl Listed {
     }
 }
 
-/// The few things that have to be known of a filesystem. [`HostFiles`] is the real one; others make tests, images that
-/// are not booted, or sandboxes possible.
+/// The few things that have to be known of a filesystem. [`HostFiles`] is the real one; others make
+/// tests, images that are not booted, or sandboxes possible.
 pub trait Files: fmt::Debug {
     /// Reads a file, following links; `None` if there is none.
     ///
@@ -57,7 +57,8 @@ pub trait Files: fmt::Debug {
     /// When it does not exist or cannot be looked up.
     fn resolve(&self, path: &Path) -> io::Result<PathBuf>;
 
-    /// Whether a directory belongs to a user and nobody else can write to it; a link to one does not count.
+    /// Whether a directory belongs to a user and nobody else can write to it; a link to one does
+    /// not count.
     fn is_private_directory(&self, path: &Path, user: u32) -> bool;
 
     /// Makes a directory of mode 0700, unless there is something already. Failing to shows in what
@@ -119,8 +120,8 @@ impl Files for HostFiles {
     }
 }
 
-/// Whether nothing is there. A parent that is a file, such as the home `/dev/null` of some services, is nothing too; the
-/// Go library fails then.
+/// Whether nothing is there. A parent that is a file, such as the home `/dev/null` of some
+/// services, is nothing too; the Go library fails then.
 fn is_absent(error: &PathError) -> bool {
     error.is_not_found() || error.kind() == io::ErrorKind::NotADirectory
 }

@@ -1,8 +1,8 @@
 //! `storage.conf`, its drop-ins and the environment, read as typed options of a container store.
 //!
-//! [`load`] finds the files that podman, buildah, skopeo and CRI-O read, merges them, applies the variables that override
-//! them, and returns a [`Config`]. The environment comes in as a value ([`Environment`]) and files through [`Files`], so
-//! that nothing depends on the process.
+//! [`load`] finds the files that podman, buildah, skopeo and CRI-O read, merges them, applies the
+//! variables that override them, and returns a [`Config`]. The environment comes in as a value
+//! ([`Environment`]) and files through [`Files`], so that nothing depends on the process.
 //!
 //! ```
 //! use layerhold_config::{Environment, HostFiles, load};
@@ -18,10 +18,13 @@
 //!
 //! # Promises
 //!
-//! - What cannot be read as TOML, or holds a value of the wrong type, is an error with file and line; no setting of it is
-//!   used. Keys that nobody knows are [`Warning`]s, as new releases add some and old ones remain in files.
-//! - Driver options come out in the order of the Go library, where later ones win over earlier ones.
-//! - Nothing is opened, and nothing is created but the last resort for the run root of an ordinary user.
+//! - What cannot be read as TOML, or holds a value of the wrong type, is an error with file and
+//!   line; no setting of it is used. Keys that nobody knows are [`Warning`]s, as new releases add
+//!   some and old ones remain in files.
+//! - Driver options come out in the order of the Go library, where later ones win over earlier
+//!   ones.
+//! - Nothing is opened, and nothing is created but the last resort for the run root of an ordinary
+//!   user.
 //!
 //! # Limitations
 //!

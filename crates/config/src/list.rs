@@ -8,10 +8,11 @@ use crate::section::Value;
 /// The strings of a list, over all files.
 pub(crate) type List = Vec<String>;
 
-/// Reads a list: strings, and tables of attributes between them. With `{append = true}` it adds to what is there.
+/// Reads a list: strings, and tables of attributes between them. With `{append = true}` it adds to
+/// what is there.
 ///
-/// The attribute counts in the list that it stands in. To Go it counts for all later files as well, which then cannot
-/// tell whether they replace or add.
+/// The attribute counts in the list that it stands in. To Go it counts for all later files as well,
+/// which then cannot tell whether they replace or add.
 pub(crate) fn read(value: &Value<'_>, target: &mut List) -> Result<(), ConfigError> {
     let items = value
         .value

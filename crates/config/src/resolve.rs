@@ -150,8 +150,8 @@ impl Roots<'_> {
         if text.is_empty() {
             return Ok(None);
         }
-        // Files that came with older releases name the places of the system's store, which others cannot use; up to those
-        // releases they did not count for others.
+        // Files that came with older releases name the places of the system's store, which others
+        // cannot use; up to those releases they did not count for others.
         let is_of_the_system = [roots::GRAPH_ROOT, roots::RUN_ROOT].contains(&text);
         if is_of_the_system && self.environment.is_per_user() {
             warnings.push(Warning::SystemRoot { key });

@@ -28,7 +28,8 @@ pub(crate) fn home(
     Ok(home_in(&users, environment.owner()))
 }
 
-/// The home directory of a user in the text of `/etc/passwd`: name, password, UID, GID, comment, home, shell.
+/// The home directory of a user in the text of `/etc/passwd`: name, password, UID, GID, comment,
+/// home, shell.
 fn home_in(users: &str, user: u32) -> Option<PathBuf> {
     users
         .lines()
@@ -87,7 +88,8 @@ fn runtime_directory(environment: &Environment, files: &dyn Files) -> Result<Pat
         .directory
         .join(temporary)
         .join(format!("storage-run-{owner}"));
-    // Where everybody can write, only who makes the directory knows whose it is: so it is made before it is looked at.
+    // Where everybody can write, only who makes the directory knows whose it is: so it is made
+    // before it is looked at.
     files.make_private_directory(&last);
     if files.is_private_directory(&last, environment.user) {
         return Ok(last);

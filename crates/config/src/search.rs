@@ -94,7 +94,8 @@ fn named(
 
 /// The user's own directory, which root has as well.
 ///
-/// An `XDG_CONFIG_HOME` that is set and empty means what an unset one does; Go looks into the working directory then.
+/// An `XDG_CONFIG_HOME` that is set and empty means what an unset one does; Go looks into the
+/// working directory then.
 fn user_directory(
     environment: &Environment,
     files: &dyn Files,

@@ -47,7 +47,8 @@ impl<'d> Section<'d> {
         }
     }
 
-    /// Takes a key. Letters of the other case will do when there is no better one, as in Go's parser.
+    /// Takes a key. Letters of the other case will do when there is no better one, as in Go's
+    /// parser.
     pub(crate) fn take(&mut self, key: &str) -> Option<Value<'d>> {
         let exact = self.entries.iter().position(|entry| entry.key == key);
         let similar = || {

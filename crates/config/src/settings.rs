@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use crate::driver_options::DriverTexts;
 use crate::list::List;
 
-/// What all files say together; empty texts and zeros are what nobody said, as in Go (`types/options.go`, `TomlConfig`).
+/// What all files say together; empty texts and zeros are what nobody said, as in Go
+/// (`types/options.go`, `TomlConfig`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     pub(crate) driver: String,

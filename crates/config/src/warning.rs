@@ -51,7 +51,8 @@ pub enum Warning {
 }
 
 impl Warning {
-    /// Whether the Go library says this too, to everybody; all else it keeps for debugging, or to itself.
+    /// Whether the Go library says this too, to everybody; all else it keeps for debugging, or to
+    /// itself.
     #[must_use]
     pub fn is_loud(&self) -> bool {
         matches!(self, Warning::OldDriverName | Warning::RootlessPathUnused)

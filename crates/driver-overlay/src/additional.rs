@@ -1,11 +1,13 @@
-//! Layers that another program shows in a directory of its own (Go: drivers/overlay/overlay.go, `additionalLayer`).
+//! Layers that another program shows in a directory of its own (Go: drivers/overlay/overlay.go,
+//! `additionalLayer`).
 //!
-//! `<store>/[<image in base64>/]<digest>` has the tree in `diff`, what is known about the layer in `info`, and the archive in
-//! `blob`. A layer that is made of one has a symbolic link to the tree in place of its `diff`, and the path in the file
-//! `additionallayer`.
+//! `<store>/[<image in base64>/]<digest>` has the tree in `diff`, what is known about the layer in
+//! `info`, and the archive in `blob`. A layer that is made of one has a symbolic link to the tree
+//! in place of its `diff`, and the path in the file `additionallayer`.
 //!
-//! The program counts who uses a layer: one more when somebody tries to create `use` in its directory, one less when
-//! somebody tries to remove the directory. It lets neither happen. What a crash leaves is a count that is too high.
+//! The program counts who uses a layer: one more when somebody tries to create `use` in its
+//! directory, one less when somebody tries to remove the directory. It lets neither happen. What a
+//! crash leaves is a count that is too high.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -45,8 +47,8 @@ pub(crate) struct Hold {
 impl Hold {
     /// Tells the program that the layer is in use.
     pub(crate) fn new(path: PathBuf) -> Self {
-        // A program that counts says that there is no such file. One that does not, and a plain directory, may let it be
-        // made, or refuse in any other way.
+        // A program that counts says that there is no such file. One that does not, and a plain
+        // directory, may let it be made, or refuse in any other way.
         if let Ok(dir) = Dir::open_ambient(&path)
             && dir.create_file(USE, 0o666).is_ok()
         {
@@ -76,8 +78,8 @@ impl Drop for Hold {
     }
 }
 
-/// Tells the program that one use has ended, by trying to remove the directory. A plain directory refuses, because there
-/// is something in it.
+/// Tells the program that one use has ended, by trying to remove the directory. A plain directory
+/// refuses, because there is something in it.
 fn release(path: &Path) {
     if let (true, Some(above), Some(name)) = (path.is_absolute(), path.parent(), path.file_name()) {
         drop(Dir::open_ambient(above).and_then(|above| above.remove_empty_dir(name)));
@@ -148,8 +150,8 @@ pub(crate) fn find(stores: &[LayerStore], toc: &TocDigest, image: &str) -> Optio
     None
 }
 
-/// Whether the parts of a layer are there. What cannot be looked at is not, as in Go: a store whose program is dead must
-/// not stand in the way of the others.
+/// Whether the parts of a layer are there. What cannot be looked at is not, as in Go: a store whose
+/// program is dead must not stand in the way of the others.
 fn is_layer(path: &Path) -> bool {
     let is_there = |part| matches!(stat_ambient(path.join(part)), Ok(Some(_)));
     [DIFF, INFO, BLOB].into_iter().all(is_there)

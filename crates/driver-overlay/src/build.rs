@@ -76,9 +76,9 @@ impl Plan {
         }
     }
 
-    /// Takes over what the template has above the parent. Usually that is the template's own contents; a template that
-    /// Go made as a copy has a layer of its own below it that the parent does not have, and that is taken over too, so that
-    /// the new layer does not depend on it.
+    /// Takes over what the template has above the parent. Usually that is the template's own
+    /// contents; a template that Go made as a copy has a layer of its own below it that the parent
+    /// does not have, and that is taken over too, so that the new layer does not depend on it.
     fn copy_from(&mut self, core: &Core, template: &Below) -> Result<(), LayerError> {
         let names = template.lower_of_child(&core.homes)?;
         let mut contents = template.contents(&core.homes)?;
@@ -87,7 +87,8 @@ impl Plan {
             .get(contents.len()..)
             .is_some_and(|rest| rest == self.lower);
         if !ends_with_parent {
-            // The template is on other layers: what it shows is more important than whom the record names.
+            // The template is on other layers: what it shows is more important than whom the record
+            // names.
             self.below = match template {
                 Below::Staged(stack) => stack.below.clone(),
                 _ => self.below.clone(),
@@ -148,8 +149,8 @@ impl Plan {
     }
 }
 
-/// Gives the root directory of a layer mode, owner and times: those of the layer below, else those of a base layer
-/// (Go: drivers/overlay/overlay.go, `getLayerPermissions`).
+/// Gives the root directory of a layer mode, owner and times: those of the layer below, else those
+/// of a base layer (Go: drivers/overlay/overlay.go, `getLayerPermissions`).
 pub(crate) fn dress_root(
     core: &Core,
     root: &Dir,
@@ -201,7 +202,8 @@ pub(crate) fn set_mode_and_owner(
         .map_err(|source| LayerError::of_owner(source, owner.uid.get(), owner.gid.get()))
 }
 
-/// Sets mode and owner of a directory, each only if it is another one: an ordinary user may not even ask.
+/// Sets mode and owner of a directory, each only if it is another one: an ordinary user may not
+/// even ask.
 pub(crate) fn dress_dir(
     core: &Core,
     dir: &Dir,
@@ -237,8 +239,8 @@ impl RootAttributes {
         }
     }
 
-    /// Takes over what the layer below has got since this one was staged, unless this layer's own archive has said
-    /// something else. Layers of an image may be filled at the same time.
+    /// Takes over what the layer below has got since this one was staged, unless this layer's own
+    /// archive has said something else. Layers of an image may be filled at the same time.
     pub(crate) fn follow(self, root: &Dir, below: &Below, core: &Core) -> Result<(), LayerError> {
         let Below::Staged(_) = below else {
             return Ok(());

@@ -43,8 +43,8 @@ pub(crate) fn resolve(
     resolve_each(homes, above, links, |layer, _| Ok(layer))
 }
 
-/// Finds the layers below `above` by their short names, and keeps of each what `take` makes of it. There may be hundreds; a process
-/// may have few files open.
+/// Finds the layers below `above` by their short names, and keeps of each what `take` makes of it.
+/// There may be hundreds; a process may have few files open.
 pub(crate) fn resolve_each<T>(
     homes: &Homes,
     above: &LayerDir,
@@ -56,7 +56,8 @@ pub(crate) fn resolve_each<T>(
     for link in links {
         let mut layer = layer_of_link(homes, link)?;
         if layer.is_none() {
-            // All that is lost is rebuilt at once; where nothing can be written the answer is used nevertheless.
+            // All that is lost is rebuilt at once; where nothing can be written the answer is used
+            // nevertheless.
             let survey = match &survey {
                 Some(survey) => survey,
                 None => survey.insert(Survey::mended(homes)?),
@@ -77,7 +78,8 @@ pub(crate) fn below(homes: &Homes, layer: &LayerDir) -> Result<Vec<LayerDir>, La
     resolve(homes, layer, &lower_of(homes, layer)?)
 }
 
-/// The layers below a layer, nearest first, as far as the files say by themselves; nothing is rebuilt for the answer.
+/// The layers below a layer, nearest first, as far as the files say by themselves; nothing is
+/// rebuilt for the answer.
 pub(crate) fn known_below(homes: &Homes, id: &LayerId) -> Result<Option<Vec<LayerId>>, LayerError> {
     let Some(layer) = homes.find(id)? else {
         return Ok(None);

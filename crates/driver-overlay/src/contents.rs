@@ -14,10 +14,12 @@ use crate::layer::LayerDir;
 use crate::link::LinkName;
 use crate::stack::Contents;
 
-/// Directories of this many layers stay open. A file that is in none of them is rare, and a process may have few files open.
+/// Directories of this many layers stay open. A file that is in none of them is rare, and a process
+/// may have few files open.
 const KEPT: usize = 8;
 
-/// The files of a layer: in `diff`, in `diff1` and so on, and for layers that Go made as copies in the layers below.
+/// The files of a layer: in `diff`, in `diff1` and so on, and for layers that Go made as copies in
+/// the layers below.
 ///
 /// Directories further down are only opened when a file is not found above them.
 #[derive(Debug)]

@@ -1,8 +1,9 @@
 //! Copying what is below a layer into the layer, by the directories themselves.
 //!
-//! Mounted by the kernel, files are copied up by changing them. A mount program does the same, but loses track of names that are
-//! one inode: after the second change of owners some of them show what was there before. Without the mount there are only
-//! plain directories, in which names of one inode are just that.
+//! Mounted by the kernel, files are copied up by changing them. A mount program does the same, but
+//! loses track of names that are one inode: after the second change of owners some of them show
+//! what was there before. Without the mount there are only plain directories, in which names of one
+//! inode are just that.
 
 use std::ffi::OsString;
 
@@ -10,8 +11,8 @@ use layerhold_archive::{OverlayForm, merged};
 use layerhold_driver::{CopyPlace, CopyRules, EntryCopier, LayerError};
 use layerhold_sys::{Dir, FileType, PathError, Times};
 
-/// Copies everything that `lowers` show below `target` and that `target` does not hide. Afterwards `target` shows the same
-/// with and without them.
+/// Copies everything that `lowers` show below `target` and that `target` does not hide. Afterwards
+/// `target` shows the same with and without them.
 pub(crate) fn copy_up(target: &Dir, lowers: &[Dir], rules: CopyRules) -> Result<(), LayerError> {
     let copier = EntryCopier::new(target, rules);
     let root = Level {
@@ -42,8 +43,8 @@ enum Attributes {
     Below,
 }
 
-/// A directory that waits for its turn, by its name in those above. They are opened then, so that the waiting ones of one
-/// directory share descriptors.
+/// A directory that waits for its turn, by its name in those above. They are opened then, so that
+/// the waiting ones of one directory share descriptors.
 struct Task {
     above: Vec<Dir>,
     place: CopyPlace,

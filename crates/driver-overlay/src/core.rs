@@ -90,7 +90,8 @@ impl Core {
             .map_err(LayerError::TempArea)
     }
 
-    // ---- what the kernel can do ---------------------------------------------------------------------
+    // ---- what the kernel can do
+    // ---------------------------------------------------------------------
 
     fn probe(&self) -> Probe<'_> {
         Probe {
@@ -101,7 +102,8 @@ impl Core {
         }
     }
 
-    /// Asks the cache, then the kernel. Where nothing may be written nothing can be tried, and the answer is no.
+    /// Asks the cache, then the kernel. Where nothing may be written nothing can be tried, and the
+    /// answer is no.
     fn ask(&self, feature: &str, find_out: impl FnOnce(Probe<'_>) -> Answer) -> bool {
         let answer = if self.homes.own().is_written() {
             self.cache.ask(feature, || {

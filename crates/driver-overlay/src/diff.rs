@@ -19,8 +19,8 @@ use crate::stack::Contents;
 /// Headers and small files are joined to pieces of this size.
 const PACK_BUFFER: usize = 128 * 1024;
 
-/// With more layers than this below a layer, these are not opened one by one, but seen through a mount. A process may have few files
-/// open.
+/// With more layers than this below a layer, these are not opened one by one, but seen through a
+/// mount. A process may have few files open.
 const OPENED: usize = 16;
 
 /// A layer whose `diff` is the difference that is asked for.
@@ -34,9 +34,10 @@ pub(crate) struct NativeDiff<'a> {
 }
 
 impl<'a> NativeDiff<'a> {
-    /// Reads the difference, if it is the one that is asked for: the request is about the layer right below, nothing in `diff`
-    /// refers to layers below (directories renamed by `redirect_dir`, files without contents of `metacopy`), and owners have
-    /// not been rewritten by copying (Go: drivers/overlay/overlay.go, `useNaiveDiff` and `isParent`).
+    /// Reads the difference, if it is the one that is asked for: the request is about the layer
+    /// right below, nothing in `diff` refers to layers below (directories renamed by
+    /// `redirect_dir`, files without contents of `metacopy`), and owners have not been rewritten by
+    /// copying (Go: drivers/overlay/overlay.go, `useNaiveDiff` and `isParent`).
     pub(crate) fn read(
         core: &'a Core,
         request: &DiffRequest<'_>,

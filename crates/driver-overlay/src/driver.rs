@@ -72,7 +72,8 @@ impl Driver for OverlayDriver {
     ) -> Result<(), LayerError> {
         let tree = OverlayTree::from(tree)?;
         let replaced = self.replace_by(id, parent, &tree, root);
-        // Holds the old files, or if that failed the new ones: nothing is erased under the caller's lock.
+        // Holds the old files, or if that failed the new ones: nothing is erased under the caller's
+        // lock.
         trash.defer(move || Box::new(tree).erase());
         replaced
     }
@@ -385,7 +386,8 @@ impl Driver for OverlayDriver {
                 pulls = Pulls::InProgress;
             }
         }
-        // A mount of the home on itself is ours; a disk of its own that somebody mounted here is not.
+        // A mount of the home on itself is ours; a disk of its own that somebody mounted here is
+        // not.
         if pulls == Pulls::None && is_mount_of_itself(own.path())? {
             unmount(own.path(), Detach::Lazy)?;
         }
@@ -412,8 +414,8 @@ impl OverlayDriver {
     }
 }
 
-/// Whether the mount at the home shows the very directory that it hides, as the one made at opening does. A disk, or another
-/// directory of the same disk, is somebody else's.
+/// Whether the mount at the home shows the very directory that it hides, as the one made at opening
+/// does. A disk, or another directory of the same disk, is somebody else's.
 fn is_mount_of_itself(home: &Path) -> Result<bool, LayerError> {
     let (Some(above), Some(name), true) = (home.parent(), home.file_name(), is_mount_point(home)?)
     else {

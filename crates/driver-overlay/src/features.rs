@@ -1,7 +1,8 @@
 //! What the kernel can do, found out once per run root.
 //!
-//! Answers are kept as names of files, as Go keeps them (drivers/overlay/overlay.go, `cachedFeatureRecord`): `NAME-true`
-//! or `NAME-false`, empty, or with the reason as text. They may be deleted at any time.
+//! Answers are kept as names of files, as Go keeps them (drivers/overlay/overlay.go,
+//! `cachedFeatureRecord`): `NAME-true` or `NAME-false`, empty, or with the reason as text. They may
+//! be deleted at any time.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -64,8 +64,9 @@ fn has_symlink(layer: &LayerDir, link: &LinkName) -> Result<bool, LayerError> {
     }
 }
 
-/// Whether the parent is among the layers below. It need not be the nearest: copies that Go makes of layers have the layer
-/// they are copies of below them. A parent that has lost its name is no reason to change its children.
+/// Whether the parent is among the layers below. It need not be the nearest: copies that Go makes
+/// of layers have the layer they are copies of below them. A parent that has lost its name is no
+/// reason to change its children.
 fn is_on(core: &Core, links: &[LinkName], parent: Option<&LayerId>) -> Result<bool, LayerError> {
     let Some(parent) = parent else {
         return Ok(true);
@@ -169,7 +170,8 @@ fn is_stray(home: &Home, name: &std::path::Path) -> Result<bool, LayerError> {
     }
 }
 
-/// Removes a symbolic link if it is still one to a layer that is gone, and a tree if its owner still is.
+/// Removes a symbolic link if it is still one to a layer that is gone, and a tree if its owner
+/// still is.
 pub(crate) fn mend_home(core: &Core, flaw: &Flaw) -> Result<(), LayerError> {
     for home in core.homes.main() {
         if flaw.path.parent() == Some(&home.path().join(STAGING)) {

@@ -13,8 +13,9 @@ use crate::names::{LINKS, STAGING, TEMP};
 
 /// One `overlay` directory.
 ///
-/// It is opened anew for each operation: whoever shuts the store down takes away the mount that the home is, and
-/// directories opened before would then belong to another mount than those opened afterwards.
+/// It is opened anew for each operation: whoever shuts the store down takes away the mount that the
+/// home is, and directories opened before would then belong to another mount than those opened
+/// afterwards.
 #[derive(Debug, Clone)]
 pub(crate) struct Home {
     path: PathBuf,

@@ -3,8 +3,8 @@
 /// Appends the label to options, as its own kind of option; an empty label is none
 /// (Go: opencontainers/selinux go-selinux/label, `FormatMountLabel`).
 ///
-/// The label is in quotes, because it has commas in it. What would end the quotes is escaped as Go's `%q` does, so that no label
-/// becomes further options.
+/// The label is in quotes, because it has commas in it. What would end the quotes is escaped as
+/// Go's `%q` does, so that no label becomes further options.
 pub(crate) fn with_label(mut options: String, label: &str) -> String {
     if label.is_empty() {
         return options;

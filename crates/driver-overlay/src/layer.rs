@@ -101,7 +101,8 @@ pub(crate) fn read_lower_file(dir: &Dir) -> Result<LowerList, PathError> {
     }
 }
 
-/// The names of the directories of contents, the uppermost first. While they are moved down one by one there is a gap.
+/// The names of the directories of contents, the uppermost first. While they are moved down one by
+/// one there is a gap.
 pub(crate) fn diff_names(dir: &Dir) -> Result<Vec<String>, PathError> {
     let mut names = vec![DIFF.to_owned()];
     let mut missing = 0;

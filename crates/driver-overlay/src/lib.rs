@@ -1,4 +1,5 @@
-//! The overlay graph driver: a layer is what it changes, and the kernel's overlay filesystem puts the layers together.
+//! The overlay graph driver: a layer is what it changes, and the kernel's overlay filesystem puts
+//! the layers together.
 //!
 //! ```text
 //! <graph root>/overlay/
@@ -15,17 +16,20 @@
 //! <run root>/overlay/          what the kernel can do, as empty files
 //! ```
 //!
-//! Layers are stacked by reference: making one costs nothing of the size of those below, and the layers of
-//! an image can be filled at the same time, before any of them has its ID ([`Stacking::References`]).
+//! Layers are stacked by reference: making one costs nothing of the size of those below, and the
+//! layers of an image can be filled at the same time, before any of them has its ID
+//! ([`Stacking::References`]).
 //!
 //! # What a crash leaves
 //!
 //! 1. While a layer is staged: a temporary area, recovered by the next writer.
-//! 2. After it was renamed to its place, before its symbolic link was made: a layer whose short name is in `link`. The store's
-//!    record decides whether it counts.
-//! 3. After the symbolic link of a removed layer is gone: the same. After it was renamed away: a temporary area again.
-//! 4. While a tree is filled, or has taken the place of a layer's `diff`: its directory in `staging` with the lock free, in the second
-//!    case with the old contents in it. The next writer removes it when it is ten seconds old.
+//! 2. After it was renamed to its place, before its symbolic link was made: a layer whose short
+//!    name is in `link`. The store's record decides whether it counts.
+//! 3. After the symbolic link of a removed layer is gone: the same. After it was renamed away: a
+//!    temporary area again.
+//! 4. While a tree is filled, or has taken the place of a layer's `diff`: its directory in
+//!    `staging` with the lock free, in the second case with the old contents in it. The next writer
+//!    removes it when it is ten seconds old.
 //! 5. A layer that is mounted and counted by nobody: the next user takes the mount over.
 //!
 //! ```no_run
@@ -48,7 +52,8 @@
 //! # Limitations
 //!
 //! - `use_composefs` is refused; layers with a `composefs-data` directory cannot be mounted.
-//! - A layer whose owners were rewritten by copying, or on which Go's library put a copy, is compared file by file.
+//! - A layer whose owners were rewritten by copying, or on which Go's library put a copy, is
+//!   compared file by file.
 //!
 //! [`Stacking::References`]: layerhold_driver::Stacking::References
 

@@ -43,8 +43,8 @@ impl LinkName {
         Ok(Self(name))
     }
 
-    /// Reads the content of a `link` file, or the name of a symbolic link; `None` for what no library writes, such as
-    /// the empty or zeroed file that a power cut leaves.
+    /// Reads the content of a `link` file, or the name of a symbolic link; `None` for what no
+    /// library writes, such as the empty or zeroed file that a power cut leaves.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?.trim_end_matches('\n');
         let is_one = (1..=255).contains(&text.len())
@@ -80,7 +80,8 @@ pub(crate) fn lower_text(lower: &[LinkName]) -> String {
     entries.join(":")
 }
 
-/// Reads a `lower` file; `None` when it is damaged. There is no file for a layer without parents, so an empty one is.
+/// Reads a `lower` file; `None` when it is damaged. There is no file for a layer without parents,
+/// so an empty one is.
 pub(crate) fn parse_lower(text: &[u8]) -> Option<Vec<LinkName>> {
     let text = text.strip_suffix(b"\n").unwrap_or(text);
     text.split(|byte| *byte == b':')

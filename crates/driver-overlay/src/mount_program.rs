@@ -135,7 +135,8 @@ pub(crate) fn unmount_program(target: &Path) -> Result<(), PathError> {
             return Ok(());
         }
     }
-    // What is not written yet would be lost with the program; a failure here says nothing about the unmounting.
+    // What is not written yet would be lost with the program; a failure here says nothing about the
+    // unmounting.
     drop(Dir::open_ambient(target).and_then(|dir| dir.sync_filesystem()));
     unmount(target, Detach::Lazy)
 }
@@ -147,7 +148,8 @@ pub(crate) enum Made {
     ByKernel,
 }
 
-/// Reads the note, or looks for the answer and notes it (Go: drivers/overlay/overlay.go, `SupportsNativeOverlay`).
+/// Reads the note, or looks for the answer and notes it (Go: drivers/overlay/overlay.go,
+/// `SupportsNativeOverlay`).
 pub(crate) fn how_made(home: &Dir) -> Result<Made, PathError> {
     let note = home.read_file(MOUNT_PROGRAM_FLAG, 64)?.unwrap_or_default();
     let made = match note.trim_ascii() {
@@ -174,8 +176,8 @@ pub(crate) fn note_made(home: &Dir, made: Made) -> Result<(), PathError> {
     )
 }
 
-/// Looks for what only a mount program leaves: whiteouts that are files, and its attributes on directories
-/// (Go: drivers/overlay/check_116.go).
+/// Looks for what only a mount program leaves: whiteouts that are files, and its attributes on
+/// directories (Go: drivers/overlay/check_116.go).
 fn look_for_marks(home: &Dir) -> Result<Made, PathError> {
     let mut waiting = vec![PathBuf::new()];
     while let Some(path) = waiting.pop() {

@@ -22,8 +22,8 @@ use crate::shift::ShiftedLowers;
 use crate::stack::Contents;
 use crate::words::mount_words;
 
-/// The most layers that may be below another one (Go: drivers/overlay/overlay.go, `maxDepth`; the kernel takes no more
-/// lower directories either).
+/// The most layers that may be below another one (Go: drivers/overlay/overlay.go, `maxDepth`; the
+/// kernel takes no more lower directories either).
 pub(crate) const MAX_DEPTH: usize = 500;
 
 /// Whether a mount shows what is written to it in `diff`.
@@ -62,7 +62,8 @@ pub(crate) fn mount_point(core: &Core, layer: &LayerDir) -> std::path::PathBuf {
     }
 }
 
-/// The directory in the run root of a layer that is not in the driver's home, or may not be written to.
+/// The directory in the run root of a layer that is not in the driver's home, or may not be written
+/// to.
 pub(crate) fn run_dir(core: &Core, layer: &LayerDir) -> std::path::PathBuf {
     core.cache.path().join(layer.id().as_str())
 }
@@ -127,8 +128,8 @@ pub(crate) fn mount(
     outcome
 }
 
-/// How many of the lower directories show their owners as they are: the first one where the layer's own files belong to IDs
-/// outside.
+/// How many of the lower directories show their owners as they are: the first one where the layer's
+/// own files belong to IDs outside.
 fn own_lowers(own_files: OwnFiles) -> usize {
     match own_files {
         OwnFiles::Inside => 0,
@@ -270,8 +271,9 @@ fn upper(layer: &LayerDir) -> Result<Upper, LayerError> {
     })
 }
 
-/// Overlayfs refuses directories that were mounted with `volatile` before, because a crash may have lost something. Whoever
-/// mounts a container that way does not mind. The kernel repeats the name of the work directory.
+/// Overlayfs refuses directories that were mounted with `volatile` before, because a crash may have
+/// lost something. Whoever mounts a container that way does not mind. The kernel repeats the name
+/// of the work directory.
 fn forget_volatile(work: &Dir) -> Result<(), PathError> {
     match work.open_dir_nested("work/incompat") {
         Ok(incompat) => under_lock_on_purpose("the kernel keeps one file there", || {
@@ -282,11 +284,12 @@ fn forget_volatile(work: &Dir) -> Result<(), PathError> {
     }
 }
 
-/// Gives the root of the upper directory its owner in the container. It was made with the one of the layer below, before
-/// it was known by which maps the layer would be mounted.
+/// Gives the root of the upper directory its owner in the container. It was made with the one of
+/// the layer below, before it was known by which maps the layer would be mounted.
 ///
-/// The kernel shows the upper directory as it is, so IDs outside belong there. That an owner has a place in the maps says nothing
-/// before the first mount: the ID of root in the image may be the one of a user outside.
+/// The kernel shows the upper directory as it is, so IDs outside belong there. That an owner has a
+/// place in the maps says nothing before the first mount: the ID of root in the image may be the
+/// one of a user outside.
 fn shift_root(core: &Core, layer: &LayerDir, maps: &IdMappings) -> Result<(), LayerError> {
     let root = layer.open_diff()?;
     let stat = root.stat_self()?;
@@ -311,7 +314,8 @@ fn shift_root(core: &Core, layer: &LayerDir, maps: &IdMappings) -> Result<(), La
     crate::build::set_mode_and_owner(core, &root, stat.permissions(), owner)
 }
 
-/// Whether the layer has been mounted for writing: overlayfs then makes a directory that is named like the work directory in it.
+/// Whether the layer has been mounted for writing: overlayfs then makes a directory that is named
+/// like the work directory in it.
 fn was_mounted(layer: &LayerDir) -> Result<bool, PathError> {
     match layer.dir().open_dir_nested("work/work") {
         Ok(_) => Ok(true),
@@ -320,7 +324,8 @@ fn was_mounted(layer: &LayerDir) -> Result<bool, PathError> {
     }
 }
 
-/// Whom the root directory of the layer below belongs to, in an image: root, where there is none below.
+/// Whom the root directory of the layer below belongs to, in an image: root, where there is none
+/// below.
 fn owner_below(core: &Core, layer: &LayerDir) -> Result<ContainerOwner, LayerError> {
     let links = lower_of(&core.homes, layer)?;
     let nearest = links.get(..1).unwrap_or_default();
@@ -331,7 +336,8 @@ fn owner_below(core: &Core, layer: &LayerDir) -> Result<ContainerOwner, LayerErr
     Ok(ContainerOwner::new(stat.uid, stat.gid))
 }
 
-/// Whether a mount that somebody else made will do: one that nothing can be written to is not what a container needs.
+/// Whether a mount that somebody else made will do: one that nothing can be written to is not what
+/// a container needs.
 pub(crate) fn will_do(target: &Path, options: &MountOptions) -> Result<bool, PathError> {
     let root = Dir::open_ambient(target)?;
     if options.is_read_only() || layerhold_sys::fs_magic(&root)? != FsMagic::OVERLAY {

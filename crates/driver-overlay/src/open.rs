@@ -56,12 +56,14 @@ impl DriverFactory for OverlayFactory {
 impl OverlayDriver {
     /// Opens the driver at `root/overlay` (Go: drivers/overlay/overlay.go, `Init`).
     ///
-    /// With write access the directory is made, what the kernel can do is tried unless the run root has the answers, and
-    /// the directory becomes a mount of its own. With read access nothing is changed or tried.
+    /// With write access the directory is made, what the kernel can do is tried unless the run root
+    /// has the answers, and the directory becomes a mount of its own. With read access nothing is
+    /// changed or tried.
     ///
     /// # Errors
     ///
-    /// A wrong option; [`OpenError::NotSupported`] and [`OpenError::IncompatibleFilesystem`] where overlay cannot work.
+    /// A wrong option; [`OpenError::NotSupported`] and [`OpenError::IncompatibleFilesystem`] where
+    /// overlay cannot work.
     pub fn open(config: &DriverConfig) -> Result<Self, OpenError> {
         Self::open_with(config, OverlayApi::detect())
     }
@@ -225,8 +227,8 @@ fn quota(core: &Core) -> Result<Option<Quota>, OpenError> {
     }
 }
 
-/// Filesystems of other machines, on which a user namespace cannot work (Go: drivers/overlay/overlay.go,
-/// `isNetworkFileSystem`, with the numbers of drivers/driver_linux.go).
+/// Filesystems of other machines, on which a user namespace cannot work (Go:
+/// drivers/overlay/overlay.go, `isNetworkFileSystem`, with the numbers of drivers/driver_linux.go).
 fn is_network(kind: FsMagic) -> bool {
     const NUMBERS: [u32; 19] = [
         0x0000_6969, // NFS

@@ -1,6 +1,8 @@
-//! Finding out by trying what overlayfs can do in a home (Go: drivers/overlay/check.go and overlay.go, `supportsOverlay`).
+//! Finding out by trying what overlayfs can do in a home (Go: drivers/overlay/check.go and
+//! overlay.go, `supportsOverlay`).
 //!
-//! Everything is tried in a temporary area, so that a crash leaves nothing that could be taken for a layer.
+//! Everything is tried in a temporary area, so that a crash leaves nothing that could be taken for
+//! a layer.
 
 use std::path::PathBuf;
 
@@ -96,8 +98,8 @@ fn attribute(privilege: Privilege, name: &str) -> String {
 }
 
 impl Probe<'_> {
-    /// Whether `diff` is the difference: not when directories are renamed by reference, and not on kernels that copy the
-    /// mark of opaque directories up.
+    /// Whether `diff` is the difference: not when directories are renamed by reference, and not on
+    /// kernels that copy the mark of opaque directories up.
     pub(crate) fn native_diff(&self) -> Answer {
         match self.try_native_diff() {
             Ok(None) => Answer::Yes,
@@ -252,7 +254,8 @@ fn without_types(filesystem: &str) -> String {
     )
 }
 
-/// A label that container files have, when SELinux is on and knows it: mounts with labels are then tried too.
+/// A label that container files have, when SELinux is on and knows it: mounts with labels are then
+/// tried too.
 fn test_label() -> String {
     const LABEL: &str = "system_u:object_r:container_file_t:s0";
     // The kernel says whether a label means something when it is written here.

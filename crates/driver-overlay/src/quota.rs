@@ -55,8 +55,8 @@ impl Quota {
         })
     }
 
-    /// Gives an empty directory a project of its own, with these limits. Without limits what it takes is counted all the
-    /// same.
+    /// Gives an empty directory a project of its own, with these limits. Without limits what it
+    /// takes is counted all the same.
     pub(crate) fn limit(&self, dir: &Dir, wanted: Limits) -> Result<(), PathError> {
         let id = self.take_id()?;
         set_project(dir, Project { id, inherits: true })?;
@@ -113,8 +113,8 @@ pub(crate) fn may_have(backing: FsMagic) -> bool {
     [FsMagic::XFS, FsMagic::EXT].contains(&backing)
 }
 
-/// What limits a new layer is to have: its own, else those of the driver options (Go: drivers/overlay/overlay.go,
-/// `CreateReadWrite` and `Create`).
+/// What limits a new layer is to have: its own, else those of the driver options (Go:
+/// drivers/overlay/overlay.go, `CreateReadWrite` and `Create`).
 pub(crate) fn wanted(
     request: &StageRequest<'_>,
     defaults: Limits,

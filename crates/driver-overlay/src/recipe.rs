@@ -126,8 +126,8 @@ impl Recipe {
             .map_err(self.failed(target))
     }
 
-    /// Mounts where nobody sees it, as far as the kernel can: without a place in the tree, else at `place`, a directory
-    /// that is the caller's alone.
+    /// Mounts where nobody sees it, as far as the kernel can: without a place in the tree, else at
+    /// `place`, a directory that is the caller's alone.
     pub(crate) fn mount_privately(
         &self,
         place: &Path,

@@ -1,9 +1,11 @@
-//! Rewriting owners where mounts cannot show them shifted (Go: drivers/overlay/overlay.go, `UpdateLayerIDMap`).
+//! Rewriting owners where mounts cannot show them shifted (Go: drivers/overlay/overlay.go,
+//! `UpdateLayerIDMap`).
 //!
-//! The layer is mounted and every file changed, so that those of the layers below are copied up; with a mount program they are
-//! [copied](crate::copy_up) without it. Then `diff`
-//! becomes `diff1`, `diff1` becomes `diff2` and so on, and a new `diff` takes what the layer itself will change.
-//! A crash in between leaves a gap, which readers pass over, or no `diff`, which [mounting](crate::mounting) makes.
+//! The layer is mounted and every file changed, so that those of the layers below are copied up;
+//! with a mount program they are [copied](crate::copy_up) without it. Then `diff` becomes `diff1`,
+//! `diff1` becomes `diff2` and so on, and a new `diff` takes what the layer itself will change. A
+//! crash in between leaves a gap, which readers pass over, or no `diff`, which
+//! [mounting](crate::mounting) makes.
 
 use std::path::Path;
 

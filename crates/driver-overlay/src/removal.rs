@@ -1,7 +1,8 @@
 //! Removing layers (Go: drivers/overlay/overlay.go, `removeCommon`).
 //!
-//! The symbolic link goes first, the layer is renamed away next. A crash in between leaves a layer whose short name is in its
-//! `link` file only, as good as before; if the rename fails, the link is made again.
+//! The symbolic link goes first, the layer is renamed away next. A crash in between leaves a layer
+//! whose short name is in its `link` file only, as good as before; if the rename fails, the link is
+//! made again.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -67,8 +68,8 @@ fn move_away(home: &Home, dir: &Dir, id: &LayerId, trash: &mut Trash) -> Result<
     {
         return Ok(());
     }
-    // No room for the area, or not to be reached by a rename: slower, under the lock, but a full disk must stay
-    // emptiable.
+    // No room for the area, or not to be reached by a rename: slower, under the lock, but a full
+    // disk must stay emptiable.
     let erase = || remove_tree(dir, id.as_str());
     Ok(under_lock_on_purpose(
         "a full disk must stay emptiable",

@@ -1,5 +1,5 @@
-//! Rebuilding lost short names and lists of lower layers from what is there (Go: drivers/overlay/overlay.go,
-//! `recreateSymlinks`, which knows of lost links only).
+//! Rebuilding lost short names and lists of lower layers from what is there (Go:
+//! drivers/overlay/overlay.go, `recreateSymlinks`, which knows of lost links only).
 //!
 //! The same things are said in several places:
 //!
@@ -93,7 +93,8 @@ impl Survey {
         let owned: BTreeSet<_> = self.layers.iter().filter_map(|l| l.link.clone()).collect();
         for layer in &mut self.layers {
             if layer.link.is_none() {
-                // A name that layers above use is the right one; any other will do if there is none.
+                // A name that layers above use is the right one; any other will do if there is
+                // none.
                 let used = layer
                     .symlinks
                     .iter()

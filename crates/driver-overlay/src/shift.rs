@@ -10,8 +10,8 @@ use layerhold_sys::{Dir, IdMapping, PathError, UserNamespace, clone_idmapped};
 use crate::names::{MAPPED, PRIVATE_MODE};
 use crate::recipe::{Lower, Recipe};
 
-/// Copies of the mounts that lower directories are on, which show owners shifted. They are needed only until
-/// the layer is mounted: the kernel then holds on to them by itself.
+/// Copies of the mounts that lower directories are on, which show owners shifted. They are needed
+/// only until the layer is mounted: the kernel then holds on to them by itself.
 #[derive(Debug)]
 pub(crate) struct ShiftedLowers {
     /// The directory of the layer.
@@ -22,8 +22,9 @@ pub(crate) struct ShiftedLowers {
 }
 
 impl ShiftedLowers {
-    /// Puts shifted directories in place of the lower ones, but for the first `as_they_are`. There is one mount for each home, however many layers are in
-    /// it; mount points are made in [`MAPPED`] of `dir`.
+    /// Puts shifted directories in place of the lower ones, but for the first `as_they_are`. There
+    /// is one mount for each home, however many layers are in it; mount points are made in
+    /// [`MAPPED`] of `dir`.
     pub(crate) fn put(
         recipe: &mut Recipe,
         as_they_are: usize,

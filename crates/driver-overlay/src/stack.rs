@@ -18,8 +18,8 @@ use crate::staged::OverlayStaged;
 
 /// A layer that is staged, as those staged above it know it.
 ///
-/// Its short name is chosen when it is staged. Those above it have that name in their lists before it has an ID: the ID
-/// is only in the symbolic link, which is made when it is committed.
+/// Its short name is chosen when it is staged. Those above it have that name in their lists before
+/// it has an ID: the ID is only in the symbolic link, which is made when it is committed.
 #[derive(Debug)]
 pub(crate) struct Stack {
     /// The home it will be in.

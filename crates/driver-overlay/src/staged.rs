@@ -29,9 +29,9 @@ use crate::tree::OverlayTree;
 
 /// A layer's directory in a temporary area of the home it will stay in.
 ///
-/// What a crash during [`commit`](StagedLayer::commit) leaves: (1) before the rename, a temporary area; (2) before the
-/// symbolic link is made, a layer whose short name is in its `link` file only, from which the link is made
-/// when it is missed; (3) after it, the layer.
+/// What a crash during [`commit`](StagedLayer::commit) leaves: (1) before the rename, a temporary
+/// area; (2) before the symbolic link is made, a layer whose short name is in its `link` file only,
+/// from which the link is made when it is missed; (3) after it, the layer.
 #[derive(Debug)]
 pub(crate) struct OverlayStaged {
     core: Arc<Core>,
@@ -59,7 +59,8 @@ impl OverlayStaged {
         Self::build(core, request.access, plan, None)
     }
 
-    /// Stages a layer whose contents are in an additional layer store (Go: drivers/overlay/overlay.go, `CreateAs`).
+    /// Stages a layer whose contents are in an additional layer store (Go:
+    /// drivers/overlay/overlay.go, `CreateAs`).
     pub(crate) fn external(
         core: &Arc<Core>,
         request: &StageRequest<'_>,
@@ -177,9 +178,9 @@ impl OverlayStaged {
 
 /// Moves the layer to its place.
 ///
-/// The home is a mount of its own, which whoever shuts the store down takes away and the next opener makes anew. A
-/// directory cannot be renamed from one to the other, although they are one filesystem; but by its path it is
-/// reached in the new one too.
+/// The home is a mount of its own, which whoever shuts the store down takes away and the next
+/// opener makes anew. A directory cannot be renamed from one to the other, although they are one
+/// filesystem; but by its path it is reached in the new one too.
 fn move_in(
     addition: StagedAddition,
     home: &Dir,

@@ -11,8 +11,8 @@ use layerhold_sys::{Dir, FileType, OpenOptions, PathError, RecordLock, remove_tr
 use crate::homes::{Home, optional};
 use crate::names::{STAGING, STAGING_LOCK};
 
-/// Go's library makes the directory before the lock. Whoever looks in between finds a directory that nobody holds, and so one
-/// that has just been made is left alone.
+/// Go's library makes the directory before the lock. Whoever looks in between finds a directory
+/// that nobody holds, and so one that has just been made is left alone.
 const YOUNG: Duration = Duration::from_secs(10);
 
 /// Whether somebody is filling a tree.

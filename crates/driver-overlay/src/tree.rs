@@ -1,7 +1,9 @@
-//! Trees that somebody else fills, in `staging/<name>/dir` (Go: drivers/overlay/overlay.go, `ApplyDiffWithDiffer`).
+//! Trees that somebody else fills, in `staging/<name>/dir` (Go: drivers/overlay/overlay.go,
+//! `ApplyDiffWithDiffer`).
 //!
-//! What a crash leaves: (1) while a tree is filled, its staging directory, whose lock is free then; (2) after it changed places
-//! with `diff`, the same with the old contents in it. Both are removed by [`recover`](crate::staging_dirs::recover).
+//! What a crash leaves: (1) while a tree is filled, its staging directory, whose lock is free then;
+//! (2) after it changed places with `diff`, the same with the old contents in it. Both are removed
+//! by [`recover`](crate::staging_dirs::recover).
 
 use std::any::Any;
 use std::ffi::OsString;
@@ -133,7 +135,8 @@ impl OverlayTree {
         tree.map(|tree| *tree).map_err(|_| LayerError::ForeignTree)
     }
 
-    /// Gives the root the attributes of the layer below, if there is one and they are not its own affair.
+    /// Gives the root the attributes of the layer below, if there is one and they are not its own
+    /// affair.
     pub(crate) fn dress(&self, how: TreeRoot, below: &Below) -> Result<(), LayerError> {
         if how == TreeRoot::AsFilled || matches!(below, Below::Nothing) {
             return Ok(());
@@ -141,12 +144,14 @@ impl OverlayTree {
         dress_root(&self.core, &self.root, below, self.owner)
     }
 
-    /// Puts the tree in the place of the `diff` of a layer's directory. What was there takes the place of the tree.
+    /// Puts the tree in the place of the `diff` of a layer's directory. What was there takes the
+    /// place of the tree.
     pub(crate) fn change_places(&self, layer: &Dir) -> Result<(), LayerError> {
         refuse_external(layer)?;
         let outcome = exchange(&self.area.dir, layer);
         match outcome {
-            // Shutting the store down takes the mount away that the home is. By their paths both are in the same one again.
+            // Shutting the store down takes the mount away that the home is. By their paths both
+            // are in the same one again.
             Err(error) if error.crosses_devices() => {
                 let area = Dir::open_ambient(self.area.dir.path())?;
                 Ok(exchange(&area, &Dir::open_ambient(layer.path())?)?)

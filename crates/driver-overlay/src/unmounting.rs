@@ -28,7 +28,8 @@ pub(crate) fn unmount_layer(core: &Core, layer: &LayerDir) -> Result<(), LayerEr
     }
     if is_own {
         return match renew_mount_point(core, layer) {
-            // A layer that has used up its limit keeps the old directory, which is as good for this namespace.
+            // A layer that has used up its limit keeps the old directory, which is as good for this
+            // namespace.
             Err(error) if error.is_out_of_space() => Ok(()),
             other => Ok(other?),
         };
@@ -49,8 +50,8 @@ fn unmount_if_there(target: &Path) -> Result<(), PathError> {
     }
 }
 
-/// Puts a new directory in place of the mount point. Other mount namespaces may have a copy of the mount there; it goes
-/// with the old directory.
+/// Puts a new directory in place of the mount point. Other mount namespaces may have a copy of the
+/// mount there; it goes with the old directory.
 fn renew_mount_point(core: &Core, layer: &LayerDir) -> Result<(), PathError> {
     let dir = layer.dir();
     let Some(old) = dir.stat(MERGED)? else {

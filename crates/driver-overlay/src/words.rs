@@ -4,12 +4,14 @@ use layerhold_driver::{MountDurability, MountOptions, Privilege};
 
 use crate::core::Core;
 
-/// Changes of metadata without copies, which overlayfs also has to be told to follow those made before.
+/// Changes of metadata without copies, which overlayfs also has to be told to follow those made
+/// before.
 const METACOPY: &str = "metacopy=on";
 const VOLATILE: &str = "volatile";
 const READ_ONLY: &str = "ro";
 
-/// The words for a mount (Go: drivers/overlay/overlay.go, `get`): those of the call, else the configured ones.
+/// The words for a mount (Go: drivers/overlay/overlay.go, `get`): those of the call, else the
+/// configured ones.
 pub(crate) fn mount_words(core: &Core, options: &MountOptions) -> Vec<String> {
     complete(core, wanted(core, options), options.durability)
 }

@@ -84,8 +84,8 @@ impl Driver for VfsDriver {
             Err(_) => false,
         };
         if !moved {
-            // No room for the area, or not to be reached by a rename: slower, under the lock, but a full disk
-            // must stay emptiable.
+            // No room for the area, or not to be reached by a rename: slower, under the lock, but a
+            // full disk must stay emptiable.
             under_lock_on_purpose("a full disk must stay emptiable", || {
                 remove_tree(layers, id.as_str())
             })?;

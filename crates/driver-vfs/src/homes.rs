@@ -89,8 +89,8 @@ impl Home {
 pub(crate) struct Homes {
     own: Home,
     image_store: Option<Home>,
-    /// Roots of additional stores, as configured. They are opened when asked, because they may be mounted later than
-    /// the driver is opened.
+    /// Roots of additional stores, as configured. They are opened when asked, because they may be
+    /// mounted later than the driver is opened.
     additional: Vec<PathBuf>,
 }
 
@@ -129,7 +129,8 @@ impl Homes {
         }
     }
 
-    /// Looks for a layer: in the home, then the image store, then the additional stores in their order.
+    /// Looks for a layer: in the home, then the image store, then the additional stores in their
+    /// order.
     pub(crate) fn find(&self, id: &LayerId) -> Result<Option<Found>, LayerError> {
         for home in self.written() {
             if home.holds(id)? {

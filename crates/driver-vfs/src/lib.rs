@@ -1,8 +1,8 @@
 //! The vfs graph driver: every layer is a full directory tree.
 //!
-//! A child starts as a copy of its parent, sharing file contents where the filesystem can. That costs the most space
-//! and time of all drivers and needs nothing from the kernel, so it works everywhere: for ordinary users, on any
-//! filesystem, inside containers.
+//! A child starts as a copy of its parent, sharing file contents where the filesystem can. That
+//! costs the most space and time of all drivers and needs nothing from the kernel, so it works
+//! everywhere: for ordinary users, on any filesystem, inside containers.
 //!
 //! ```text
 //! <graph root>/vfs/            0700
@@ -41,9 +41,11 @@
 //! # Limitations
 //!
 //! - Neither per-layer options (quotas) nor mount options other than `ro`.
-//! - Directories get no SELinux label of their own (Go gives a layer's root the label `level:s0` of the policy).
-//! - For an ordinary user outside of a user namespace, files of the parent that their owner may not read cannot be
-//!   copied, and the root directory of a writable layer is writable for its owner whatever the parent's is.
+//! - Directories get no SELinux label of their own (Go gives a layer's root the label `level:s0` of
+//!   the policy).
+//! - For an ordinary user outside of a user namespace, files of the parent that their owner may not
+//!   read cannot be copied, and the root directory of a writable layer is writable for its owner
+//!   whatever the parent's is.
 //! - Labels and access lists of a parent's files are not copied, as in Go.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]

@@ -14,7 +14,8 @@ pub(crate) struct VfsOptions {
     pub(crate) additional: Vec<PathBuf>,
     /// `ignore_chown_errors`.
     pub(crate) chown_errors: ChownErrors,
-    /// `sync`. Go's released versions write this option into their own configuration and refuse it then.
+    /// `sync`. Go's released versions write this option into their own configuration and refuse it
+    /// then.
     pub(crate) sync: Option<SyncMode>,
 }
 

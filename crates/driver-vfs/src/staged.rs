@@ -16,7 +16,8 @@ use layerhold_sys::{Dir, PathError, Stat};
 use crate::NAME;
 use crate::homes::{Home, Homes};
 
-/// The mode of a base layer's root until an archive says otherwise (Go: drivers/vfs/driver.go, `defaultPerms`).
+/// The mode of a base layer's root until an archive says otherwise (Go: drivers/vfs/driver.go,
+/// `defaultPerms`).
 const ROOT_MODE: u32 = 0o555;
 
 /// A layer's tree in a temporary area of the home it will stay in.
@@ -74,7 +75,8 @@ impl VfsStaged {
 }
 
 impl VfsStaged {
-    /// Gives the root directory the mode it is to have, unless an archive has said another; returns where to put it.
+    /// Gives the root directory the mode it is to have, unless an archive has said another; returns
+    /// where to put it.
     fn finished(&self) -> Result<Dir, LayerError> {
         let layers = self.home.writable()?.clone();
         if let Some(mode) = self.wanted_mode
@@ -86,14 +88,15 @@ impl VfsStaged {
     }
 }
 
-/// The mode of a root directory that has to be made fillable; one that no archive gives a directory.
+/// The mode of a root directory that has to be made fillable; one that no archive gives a
+/// directory.
 const FILLABLE: u32 = 0o1700;
 /// What its owner needs to change a directory.
 const OWNER_CHANGES: u32 = 0o300;
 
-/// Lets an ordinary user fill a layer whose root directory its owner may not change, as is the rule; returns the mode
-/// to set in the end. Root, in a user namespace too, needs no such right. An ordinary user's writable layer would be of
-/// little use without it, and keeps it.
+/// Lets an ordinary user fill a layer whose root directory its owner may not change, as is the
+/// rule; returns the mode to set in the end. Root, in a user namespace too, needs no such right. An
+/// ordinary user's writable layer would be of little use without it, and keeps it.
 fn make_fillable(root: &Dir, made: &Stat, access: LayerAccess) -> Result<Option<u32>, PathError> {
     if made.uid == 0 {
         return Ok(None);
@@ -130,7 +133,8 @@ fn make_base(root: &Dir, maps: &IdMappings, rules: CopyRules) -> Result<(), Laye
     Ok(root.set_own_mode(ROOT_MODE)?)
 }
 
-/// Sets the owner of a layer's root directory, unless it is right already: an ordinary user may not even ask.
+/// Sets the owner of a layer's root directory, unless it is right already: an ordinary user may not
+/// even ask.
 fn set_root_owner(root: &Dir, owner: HostOwner, rules: CopyRules) -> Result<(), LayerError> {
     let (uid, gid) = (owner.uid.get(), owner.gid.get());
     let stat = root.stat_self()?;
@@ -143,8 +147,9 @@ fn set_root_owner(root: &Dir, owner: HostOwner, rules: CopyRules) -> Result<(), 
     }
 }
 
-/// Rewrites the owners of a whole layer, its root directory included (Go: drivers/vfs/driver.go, `UpdateLayerIDMap`, which
-/// gives the root directory to the mapped superuser whichever owner it has in the image).
+/// Rewrites the owners of a whole layer, its root directory included (Go: drivers/vfs/driver.go,
+/// `UpdateLayerIDMap`, which gives the root directory to the mapped superuser whichever owner it
+/// has in the image).
 pub(crate) fn remap_layer(
     root: &Dir,
     request: &RemapRequest<'_>,

@@ -13,10 +13,11 @@
 pub struct Capabilities {
     /// What a child needs of its parent at the moment it is staged.
     pub stacking: Stacking,
-    /// Whether a diff is byte for byte the tar that was applied, so that no tar-split need be kept. No known driver does.
+    /// Whether a diff is byte for byte the tar that was applied, so that no tar-split need be kept.
+    /// No known driver does.
     pub exact_diffs: bool,
-    /// Whether the difference to the parent is kept as such, so that listing it costs its own size and not that
-    /// of the whole tree.
+    /// Whether the difference to the parent is kept as such, so that listing it costs its own size
+    /// and not that of the whole tree.
     pub native_diff: bool,
     /// Whether `size` and `inodes` of a layer can be limited.
     pub quotas: bool,
@@ -73,9 +74,10 @@ impl Capabilities {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stacking {
-    /// The parent's finished contents: they are copied or snapshotted (vfs, btrfs, zfs). The layers of an image
-    /// are staged and filled one after the other.
+    /// The parent's finished contents: they are copied or snapshotted (vfs, btrfs, zfs). The layers
+    /// of an image are staged and filled one after the other.
     Copies,
-    /// Only its name: layers are stacked by the mount (overlay). The layers of an image can be filled at the same time.
+    /// Only its name: layers are stacked by the mount (overlay). The layers of an image can be
+    /// filled at the same time.
     References,
 }

@@ -115,7 +115,8 @@ pub enum Privilege {
     /// It is root on the host: it makes device nodes and sets `trusted.*` attributes.
     #[default]
     Full,
-    /// It runs in a user namespace or as an ordinary user: device nodes and `trusted.*` attributes are left out.
+    /// It runs in a user namespace or as an ordinary user: device nodes and `trusted.*` attributes
+    /// are left out.
     UserNamespace,
 }
 

@@ -16,19 +16,21 @@ use crate::error::LayerError;
 pub trait LayerContents: Send + Debug {
     /// Opens a regular file for reading.
     ///
-    /// `path` is as a tar names it: it is cleaned by text, as it is for unpacking, so that `..` stops at the root and what is
-    /// before it need not exist. Links lead where they lead inside. The last component is not followed.
+    /// `path` is as a tar names it: it is cleaned by text, as it is for unpacking, so that `..`
+    /// stops at the root and what is before it need not exist. Links lead where they lead inside.
+    /// The last component is not followed.
     ///
     /// # Errors
     ///
-    /// [`LayerError::NotRegular`] for anything but a regular file: a device or FIFO is never opened.
+    /// [`LayerError::NotRegular`] for anything but a regular file: a device or FIFO is never
+    /// opened.
     fn open(&mut self, path: &Path) -> Result<File, LayerError>;
 }
 
 /// The files of a layer whose tree is one directory.
 ///
-/// Remembers the directory of the file opened last, because a tar names the files of a directory one after
-/// the other.
+/// Remembers the directory of the file opened last, because a tar names the files of a directory
+/// one after the other.
 #[derive(Debug)]
 pub struct DirContents {
     root: Dir,

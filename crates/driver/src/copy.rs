@@ -61,7 +61,8 @@ impl CopyRules {
         self
     }
 
-    /// The same rules for unpacking. Whiteouts are carried out, because the directory is the whole tree.
+    /// The same rules for unpacking. Whiteouts are carried out, because the directory is the whole
+    /// tree.
     #[must_use]
     pub fn unpack_options(self) -> UnpackOptions {
         let mut options = UnpackOptions::new();
@@ -73,16 +74,17 @@ impl CopyRules {
 
 /// The mode with which the target of [`copy_tree`] is made.
 ///
-/// All permissions, because what is missing of them afterwards is the umask, which cannot be read otherwise
-/// without changing it for the whole process.
+/// All permissions, because what is missing of them afterwards is the umask, which cannot be read
+/// otherwise without changing it for the whole process.
 pub const COPY_TARGET_MODE: u32 = 0o777;
 
-/// Copies everything in `source`, and its attributes, to the empty directory `target`, which was just made with
-/// [`COPY_TARGET_MODE`] and is described by `made`.
+/// Copies everything in `source`, and its attributes, to the empty directory `target`, which was
+/// just made with [`COPY_TARGET_MODE`] and is described by `made`.
 ///
-/// Contents are shared where the filesystem can, holes stay holes, names of one inode stay so. Owners,
-/// modes, times to the nanosecond and the extended attributes Go copies (drivers/copy) are
-/// kept. Each file costs nine system calls when nothing about it is unusual. Directories are spread over threads.
+/// Contents are shared where the filesystem can, holes stay holes, names of one inode stay so.
+/// Owners, modes, times to the nanosecond and the extended attributes Go copies (drivers/copy) are
+/// kept. Each file costs nine system calls when nothing about it is unusual. Directories are spread
+/// over threads.
 ///
 /// # Errors
 ///
@@ -112,7 +114,8 @@ pub fn copy_tree(
     })
 }
 
-/// Copies single entries into a tree that comes from several others, as [`copy_tree`] copies those of one.
+/// Copies single entries into a tree that comes from several others, as [`copy_tree`] copies those
+/// of one.
 pub struct EntryCopier<'a>(TreeCopy<'a>);
 
 /// Where a directory is below the root of the tree that [`EntryCopier`] fills.
@@ -140,7 +143,8 @@ impl<'a> EntryCopier<'a> {
     /// Copies into the tree at `root`.
     #[must_use]
     pub fn new(root: &'a Dir, rules: CopyRules) -> Self {
-        // Nothing is known of the directories that entries are made in, which may pass their group on. So all is set.
+        // Nothing is known of the directories that entries are made in, which may pass their group
+        // on. So all is set.
         Self(TreeCopy {
             root,
             rules,
@@ -151,7 +155,8 @@ impl<'a> EntryCopier<'a> {
         })
     }
 
-    /// Copies an entry that is no directory. Names of one inode, wherever they are copied from and to, stay names of one inode.
+    /// Copies an entry that is no directory. Names of one inode, wherever they are copied from and
+    /// to, stay names of one inode.
     ///
     /// # Errors
     ///
@@ -175,7 +180,8 @@ impl<'a> EntryCopier<'a> {
         }
     }
 
-    /// Gives a directory that was made with the attributes of another one. Its times hold until something is made in it.
+    /// Gives a directory that was made with the attributes of another one. Its times hold until
+    /// something is made in it.
     ///
     /// # Errors
     ///
@@ -195,7 +201,8 @@ impl fmt::Debug for EntryCopier<'_> {
 
 /// A directory to copy: `name` in both directories, or the two themselves.
 ///
-/// They are opened when the task's turn comes, so that the waiting tasks of one directory share two descriptors.
+/// They are opened when the task's turn comes, so that the waiting tasks of one directory share two
+/// descriptors.
 struct Task {
     source: Dir,
     target: Dir,
@@ -205,7 +212,8 @@ struct Task {
 
 /// Where a directory is below the target's root; `None` instead of a place is the root itself.
 ///
-/// Kept instead of an open directory for every file that has several names, of which a tree may have many.
+/// Kept instead of an open directory for every file that has several names, of which a tree may
+/// have many.
 #[derive(Debug)]
 struct Place {
     parent: Option<Arc<Place>>,
@@ -252,7 +260,8 @@ impl TreeCopy<'_> {
                 _ => self.special(&pair, &entry.name)?,
             }
         }
-        // Nothing is made in this directory any more, so its times can be set before those below are filled.
+        // Nothing is made in this directory any more, so its times can be set before those below
+        // are filled.
         let made = if pair.place.is_none() {
             self.made
         } else {
@@ -291,13 +300,14 @@ impl TreeCopy<'_> {
         )
     }
 
-    /// The mode something made with `mode` has got: less the umask, and with the set-group bit where directories
-    /// pass that on.
+    /// The mode something made with `mode` has got: less the umask, and with the set-group bit
+    /// where directories pass that on.
     fn created(&self, mode: u32) -> u32 {
         mode & self.made | self.made & !COPY_TARGET_MODE
     }
 
-    /// Sets what was not right from the start: owner, then what a change of owner clears, then the times.
+    /// Sets what was not right from the start: owner, then what a change of owner clears, then the
+    /// times.
     fn finish(
         &self,
         target: &impl std::os::fd::AsFd,
@@ -315,7 +325,8 @@ impl TreeCopy<'_> {
         Ok(set_file_times(target, &Times::of(stat))?)
     }
 
-    /// Copies a link, FIFO, device or socket. None of them can have an attribute of the kinds that are copied.
+    /// Copies a link, FIFO, device or socket. None of them can have an attribute of the kinds that
+    /// are copied.
     fn special(&self, pair: &Pair, name: &OsStr) -> Result<(), LayerError> {
         let Some(stat) = pair.source.stat(name)? else {
             return Ok(());
@@ -358,8 +369,8 @@ impl TreeCopy<'_> {
 
     /// Makes an entry, or links it when its inode was made under another name; `None` then.
     ///
-    /// An inode with several names is made under the lock, so that it exists when another thread links to it; it
-    /// is filled outside.
+    /// An inode with several names is made under the lock, so that it exists when another thread
+    /// links to it; it is filled outside.
     fn once<T>(
         &self,
         pair: &Pair,

@@ -36,12 +36,14 @@ impl MountChecker for FsMount {
     }
 }
 
-/// Counts the users of mounts within one process, corrected by what the kernel says (Go: drivers/counter.go).
+/// Counts the users of mounts within one process, corrected by what the kernel says (Go:
+/// drivers/counter.go).
 ///
-/// The count that survives processes is the store's (`mountpoints.json`). This one decides when a driver really mounts and
-/// unmounts. Whoever asks for a mount holds the lock of the store's counts, and so a mount that nobody in this process
-/// has made, and that the store counts no users of, is left over from a crash: it is taken over by its first user. Go counts
-/// an unknown user besides, and then never unmounts it.
+/// The count that survives processes is the store's (`mountpoints.json`). This one decides when a
+/// driver really mounts and unmounts. Whoever asks for a mount holds the lock of the store's
+/// counts, and so a mount that nobody in this process has made, and that the store counts no users
+/// of, is left over from a crash: it is taken over by its first user. Go counts an unknown user
+/// besides, and then never unmounts it.
 ///
 /// ```
 /// use layerhold_driver::{MountChecker, MountCounter, UserAdded};
@@ -87,7 +89,8 @@ impl<C: MountChecker> MountCounter<C> {
 
     /// Adds a user and tells what there is to do for it.
     ///
-    /// A path known to be in use that is mounted no more has no users: another process (conmon's cleanup) unmounted it.
+    /// A path known to be in use that is mounted no more has no users: another process (conmon's
+    /// cleanup) unmounted it.
     pub fn increment(&self, path: &Path) -> UserAdded {
         let mut counts = self.lock();
         let mounted = self.checker.is_mounted(path);
@@ -100,8 +103,8 @@ impl<C: MountChecker> MountCounter<C> {
         }
     }
 
-    /// Takes a user away and returns how many are left; 0 means that the caller has to unmount, which may find nothing
-    /// to do. A mount of another process has one user.
+    /// Takes a user away and returns how many are left; 0 means that the caller has to unmount,
+    /// which may find nothing to do. A mount of another process has one user.
     pub fn decrement(&self, path: &Path) -> u64 {
         let mut counts = self.lock();
         let mounted = self.checker.is_mounted(path);

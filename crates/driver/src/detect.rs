@@ -18,17 +18,20 @@ const OTHERS: [&str; 2] = ["btrfs", "zfs"];
 /// Opens the driver a store uses (Go: drivers/driver.go, `New`).
 ///
 /// 1. A requested name is opened, whatever is on disk.
-/// 2. Else the drivers of the priority list that have a directory below the graph root are tried. The first
-///    one decides: it must work, and it must be the only driver with a directory. vfs is passed over here
-///    unless the configuration's own list names it, though its directory counts as one.
-/// 3. Else the first driver of the priority list that works here is opened, then any registered one.
+/// 2. Else the drivers of the priority list that have a directory below the graph root are tried.
+///    The first one decides: it must work, and it must be the only driver with a directory. vfs is
+///    passed over here unless the configuration's own list names it, though its directory counts as
+///    one.
+/// 3. Else the first driver of the priority list that works here is opened, then any registered
+///    one.
 ///
-/// A directory of `btrfs` or `zfs` counts as well where those are not registered, whatever the list: beside what they keep,
-/// another driver would begin an empty store.
+/// A directory of `btrfs` or `zfs` counts as well where those are not registered, whatever the
+/// list: beside what they keep, another driver would begin an empty store.
 ///
 /// # Errors
 ///
-/// [`OpenError::Several`], [`OpenError::OtherDriver`], [`OpenError::NoneUsable`], or that of the driver that decided.
+/// [`OpenError::Several`], [`OpenError::OtherDriver`], [`OpenError::NoneUsable`], or that of the
+/// driver that decided.
 pub fn detect(
     requested: Option<&str>,
     config: &DriverConfig,
@@ -61,7 +64,8 @@ pub fn detect(
     Err(OpenError::NoneUsable)
 }
 
-/// Opens the driver whose state was found. It failing is an error: passing over it would make all images vanish.
+/// Opens the driver whose state was found. It failing is an error: passing over it would make all
+/// images vanish.
 fn open_prior(
     name: &str,
     prior: &[&'static str],
@@ -91,7 +95,8 @@ fn refuse_others(root: &Path, prior: &[&str], registry: &Registry) -> Result<(),
     }
 }
 
-/// Refuses a graph root of which only drivers that are not registered have kept something. Changes nothing.
+/// Refuses a graph root of which only drivers that are not registered have kept something. Changes
+/// nothing.
 ///
 /// # Errors
 ///
@@ -105,8 +110,8 @@ pub fn refuse_other_drivers(root: &Path, registry: &Registry) -> Result<(), Open
     refuse_others(root, &prior, registry)
 }
 
-/// Lists the drivers that have something of their name below the graph root, whatever it holds: those that are registered, and those
-/// of Go's library that are not.
+/// Lists the drivers that have something of their name below the graph root, whatever it holds:
+/// those that are registered, and those of Go's library that are not.
 ///
 /// # Errors
 ///

@@ -9,8 +9,9 @@ pub enum TreeOwners {
     /// All of them: their owners were written or rewritten so.
     #[default]
     OnDisk,
-    /// Only those that the layer itself holds: it is that of a container whose mount shows the owners of the layers below shifted
-    /// by these maps ([`Driver::writes_ids_outside`](crate::Driver::writes_ids_outside)).
+    /// Only those that the layer itself holds: it is that of a container whose mount shows the
+    /// owners of the layers below shifted by these maps
+    /// ([`Driver::writes_ids_outside`](crate::Driver::writes_ids_outside)).
     OfContainer,
 }
 

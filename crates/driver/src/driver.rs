@@ -34,24 +34,25 @@ const SHOW_SHIFTED: &str = "show owners shifted";
 
 /// Keeps the contents of layers on disk.
 ///
-/// A driver knows layers by ID and by the parent it is told; names, digests, counts of mounts that must
-/// survive the process, and all JSON belong to the store. A value is opened once per store by a
-/// [`DriverFactory`](crate::DriverFactory) and shared between threads.
+/// A driver knows layers by ID and by the parent it is told; names, digests, counts of mounts that
+/// must survive the process, and all JSON belong to the store. A value is opened once per store by
+/// a [`DriverFactory`](crate::DriverFactory) and shared between threads.
 ///
 /// # Which calls need the store's lock
 ///
-/// No method takes a store lock. The caller holds the layers lock for writing around the calls that change what
-/// exists under an ID — [`StagedLayer::commit`] and [`remove`](Self::remove) — and both are renames, whose
-/// cost does not depend on the size of the layer. Everything long ([`stage`](Self::stage), unpacking into
-/// [`LayerTarget::root`], [`StagedLayer::remap`], [`diff`](Self::diff), [`changes`](Self::changes),
-/// [`Trash::erase`]) is called without it.
+/// No method takes a store lock. The caller holds the layers lock for writing around the calls that
+/// change what exists under an ID — [`StagedLayer::commit`] and [`remove`](Self::remove) — and both
+/// are renames, whose cost does not depend on the size of the layer. Everything long
+/// ([`stage`](Self::stage), unpacking into [`LayerTarget::root`], [`StagedLayer::remap`],
+/// [`diff`](Self::diff), [`changes`](Self::changes), [`Trash::erase`]) is called without it.
 ///
 /// # What a driver adds on its own
 ///
-/// The methods with a body are right for a driver whose mounted layers are plain directory trees (vfs, btrfs,
-/// zfs): they go through [`mount`](Self::mount) and the [`fallback`] module. A driver with a native form
-/// (overlay, whose upper directory *is* the difference) overrides them. Later optional abilities are added as
-/// methods with a body that says "none", so that no existing driver changes.
+/// The methods with a body are right for a driver whose mounted layers are plain directory trees
+/// (vfs, btrfs, zfs): they go through [`mount`](Self::mount) and the [`fallback`] module. A driver
+/// with a native form (overlay, whose upper directory *is* the difference) overrides them. Later
+/// optional abilities are added as methods with a body that says "none", so that no existing driver
+/// changes.
 pub trait Driver: Send + Sync + Debug {
     /// Returns the driver's name, which is also the name of its directory below the graph root.
     fn name(&self) -> &'static str;
@@ -59,18 +60,21 @@ pub trait Driver: Send + Sync + Debug {
     /// Says what this driver can do beyond the required methods.
     fn capabilities(&self) -> Capabilities;
 
-    // ---- bringing layers in -------------------------------------------------------------------------
+    // ---- bringing layers in
+    // -------------------------------------------------------------------------
 
     /// Prepares a new layer where no reader sees it, on the filesystem on which it will stay.
     ///
-    /// The layer starts as the request's template, else as its parent, else empty. The caller then fills it
-    /// ([`LayerTarget::root`]), and [commits](StagedLayer::commit) it under an ID. Dropping it instead leaves nothing
-    /// behind; so does a crash, once the next writer has recovered the [`temp_roots`](Self::temp_roots).
+    /// The layer starts as the request's template, else as its parent, else empty. The caller then
+    /// fills it ([`LayerTarget::root`]), and [commits](StagedLayer::commit) it under an ID.
+    /// Dropping it instead leaves nothing behind; so does a crash, once the next writer has
+    /// recovered the [`temp_roots`](Self::temp_roots).
     ///
     /// # Errors
     ///
-    /// [`LayerError::Unknown`] when parent or template do not exist, [`LayerError::ForeignStaged`] for a staged
-    /// parent of another driver, [`LayerError::StorageOptions`] for options the driver has no use for.
+    /// [`LayerError::Unknown`] when parent or template do not exist, [`LayerError::ForeignStaged`]
+    /// for a staged parent of another driver, [`LayerError::StorageOptions`] for options the driver
+    /// has no use for.
     fn stage(&self, request: &StageRequest<'_>) -> Result<Box<dyn StagedLayer>, LayerError>;
 
     /// Prepares an empty tree that somebody else fills, to become the contents of a layer.
@@ -78,7 +82,8 @@ pub trait Driver: Send + Sync + Debug {
     /// # Errors
     ///
     /// [`LayerError::NotSupported`] by drivers whose layers hold more than what they change;
-    /// [`LayerError::Unknown`] and [`LayerError::ReadOnlyStore`] for the layer that it is to be for.
+    /// [`LayerError::Unknown`] and [`LayerError::ReadOnlyStore`] for the layer that it is to be
+    /// for.
     fn stage_tree(&self, _request: &TreeRequest<'_>) -> Result<Box<dyn StagedTree>, LayerError> {
         Err(LayerError::NotSupported {
             driver: self.name(),
@@ -86,13 +91,16 @@ pub trait Driver: Send + Sync + Debug {
         })
     }
 
-    /// Makes a tree the contents of an existing layer, by renaming it into place. What was there goes into `trash`.
+    /// Makes a tree the contents of an existing layer, by renaming it into place. What was there
+    /// goes into `trash`.
     ///
-    /// The caller holds the layers lock for writing, and has made sure that nobody has the layer, or one above it, mounted.
+    /// The caller holds the layers lock for writing, and has made sure that nobody has the layer,
+    /// or one above it, mounted.
     ///
     /// # Errors
     ///
-    /// [`LayerError::ForeignTree`] for a tree of another driver. The tree is erased, and the layer is as it was before.
+    /// [`LayerError::ForeignTree`] for a tree of another driver. The tree is erased, and the layer
+    /// is as it was before.
     fn replace_tree(
         &self,
         _id: &LayerId,
@@ -104,20 +112,23 @@ pub trait Driver: Send + Sync + Debug {
         Err(LayerError::ForeignTree)
     }
 
-    // ---- taking layers out --------------------------------------------------------------------------
+    // ---- taking layers out
+    // --------------------------------------------------------------------------
 
     /// Makes a layer disappear: from here on its ID is free.
     ///
-    /// The contents are renamed into `trash` and erased with it, outside all locks. Where that cannot be done
-    /// (no space for the temporary area, a read-only temporary root, another filesystem) they are erased at once, because a full
-    /// disk must stay emptiable. Removing a layer that does not exist succeeds, as it does in Go.
+    /// The contents are renamed into `trash` and erased with it, outside all locks. Where that
+    /// cannot be done (no space for the temporary area, a read-only temporary root, another
+    /// filesystem) they are erased at once, because a full disk must stay emptiable. Removing a
+    /// layer that does not exist succeeds, as it does in Go.
     ///
     /// # Errors
     ///
     /// [`LayerError::ReadOnlyStore`] when the layer belongs to an additional store.
     fn remove(&self, id: &LayerId, trash: &mut Trash) -> Result<(), LayerError>;
 
-    // ---- asking -------------------------------------------------------------------------------------
+    // ---- asking
+    // -------------------------------------------------------------------------------------
 
     /// Tells whether the driver has a layer of this ID, in its own home or in an additional store.
     ///
@@ -126,24 +137,29 @@ pub trait Driver: Send + Sync + Debug {
     /// Only when the answer cannot be found out; Go reports "no" then.
     fn exists(&self, id: &LayerId) -> Result<bool, LayerError>;
 
-    /// Lists the layers of the driver's own home and of a split-off image store (not those of additional stores), in an
-    /// order in which they could be removed one after the other. `None` when the driver cannot list (zfs).
+    /// Lists the layers of the driver's own home and of a split-off image store (not those of
+    /// additional stores), in an order in which they could be removed one after the other. `None`
+    /// when the driver cannot list (zfs).
     fn list(&self) -> Result<Option<Vec<LayerId>>, LayerError>;
 
-    /// Returns low-level facts on one layer, in a fixed order (overlay: `WorkDir`, `MergedDir`, …; vfs: none).
+    /// Returns low-level facts on one layer, in a fixed order (overlay: `WorkDir`, `MergedDir`, …;
+    /// vfs: none).
     fn metadata(&self, id: &LayerId) -> Result<Vec<(String, String)>, LayerError>;
 
     /// Returns low-level facts on the driver, as rows of the `status` command.
     fn status(&self) -> Vec<(String, String)>;
 
-    /// Returns what the writable part of a layer takes on disk: file sizes with each inode once, and inodes.
+    /// Returns what the writable part of a layer takes on disk: file sizes with each inode once,
+    /// and inodes.
     fn usage(&self, id: &LayerId) -> Result<Usage, LayerError>;
 
-    // ---- using --------------------------------------------------------------------------------------
+    // ---- using
+    // --------------------------------------------------------------------------------------
 
     /// Makes the merged tree of a layer visible and returns its path.
     ///
-    /// Each successful call needs one [`unmount`](Self::unmount). Drivers without mounts return the tree itself.
+    /// Each successful call needs one [`unmount`](Self::unmount). Drivers without mounts return the
+    /// tree itself.
     ///
     /// # Errors
     ///
@@ -165,7 +181,8 @@ pub trait Driver: Send + Sync + Debug {
     /// Opens the files a layer itself holds, for rebuilding its recorded tar.
     fn contents(&self, id: &LayerId) -> Result<Box<dyn LayerContents>, LayerError>;
 
-    /// Opens the merged tree of a layer for reading, without counting it as a use of the layer's mount.
+    /// Opens the merged tree of a layer for reading, without counting it as a use of the layer's
+    /// mount.
     ///
     /// # Errors
     ///
@@ -174,11 +191,13 @@ pub trait Driver: Send + Sync + Debug {
         LayerView::of_mount(self, id, mount_label)
     }
 
-    /// As [`view`](Self::view), with owners shifted by `maps` as a mount for a container shows them.
+    /// As [`view`](Self::view), with owners shifted by `maps` as a mount for a container shows
+    /// them.
     ///
     /// # Errors
     ///
-    /// Those of [`view`](Self::view), and [`LayerError::NotSupported`] where this driver cannot shift owners by these maps.
+    /// Those of [`view`](Self::view), and [`LayerError::NotSupported`] where this driver cannot
+    /// shift owners by these maps.
     fn view_shifted(
         &self,
         _id: &LayerId,
@@ -192,10 +211,11 @@ pub trait Driver: Send + Sync + Debug {
         })
     }
 
-    /// Opens the files that a layer itself takes space with, as they lie on the disk: all of it where each layer is a full copy
-    /// (vfs), what it changes where layers are stacked (overlay). For counting them and for sharing blocks among them, so
-    /// names and attributes may be those of the driver (whiteouts). `None` when the driver has no such tree, or another program
-    /// has the contents ([`additional_layer_of`](Self::additional_layer_of)).
+    /// Opens the files that a layer itself takes space with, as they lie on the disk: all of it
+    /// where each layer is a full copy (vfs), what it changes where layers are stacked (overlay).
+    /// For counting them and for sharing blocks among them, so names and attributes may be those of
+    /// the driver (whiteouts). `None` when the driver has no such tree, or another program has the
+    /// contents ([`additional_layer_of`](Self::additional_layer_of)).
     ///
     /// # Errors
     ///
@@ -204,9 +224,11 @@ pub trait Driver: Send + Sync + Debug {
         Ok(None)
     }
 
-    // ---- differences --------------------------------------------------------------------------------
+    // ---- differences
+    // --------------------------------------------------------------------------------
 
-    /// Lists what a layer changes relative to its parent, sorted by path; all additions when there is no parent.
+    /// Lists what a layer changes relative to its parent, sorted by path; all additions when there
+    /// is no parent.
     fn changes(&self, request: &DiffRequest<'_>) -> Result<Vec<Change>, LayerError> {
         fallback::changes(self, request)
     }
@@ -216,8 +238,8 @@ pub trait Driver: Send + Sync + Debug {
         fallback::diff_size(self, request)
     }
 
-    /// Writes the difference to the parent as an uncompressed tar with AUFS whiteouts (`.wh.NAME`), owners
-    /// mapped into the container.
+    /// Writes the difference to the parent as an uncompressed tar with AUFS whiteouts (`.wh.NAME`),
+    /// owners mapped into the container.
     fn diff(&self, request: &DiffRequest<'_>, out: &mut dyn Write) -> Result<(), LayerError> {
         fallback::diff(self, request, out)
     }
@@ -231,10 +253,11 @@ pub trait Driver: Send + Sync + Debug {
         fallback::apply_diff(self, request, tar)
     }
 
-    // ---- ownership ----------------------------------------------------------------------------------
+    // ---- ownership
+    // ----------------------------------------------------------------------------------
 
-    /// Rewrites the owners of a committed layer that has not been used yet. [`StagedLayer::remap`] does the
-    /// same before anybody can see the layer, without a lock: prefer it.
+    /// Rewrites the owners of a committed layer that has not been used yet. [`StagedLayer::remap`]
+    /// does the same before anybody can see the layer, without a lock: prefer it.
     fn update_id_map(&self, id: &LayerId, request: &RemapRequest<'_>) -> Result<(), LayerError>;
 
     /// Tells whether mounts can show a layer under these maps without owners being rewritten.
@@ -242,17 +265,19 @@ pub trait Driver: Send + Sync + Debug {
         false
     }
 
-    /// Tells whether what is written to a mount that shows owners shifted belongs to IDs outside on disk, unlike the files of
-    /// the layers below. That is so where the kernel shifts lower directories; a program that shifts the upper one too writes
-    /// IDs inside.
+    /// Tells whether what is written to a mount that shows owners shifted belongs to IDs outside on
+    /// disk, unlike the files of the layers below. That is so where the kernel shifts lower
+    /// directories; a program that shifts the upper one too writes IDs inside.
     fn writes_ids_outside(&self) -> bool {
         false
     }
 
-    // ---- layers of other programs -------------------------------------------------------------------
+    // ---- layers of other programs
+    // -------------------------------------------------------------------
 
-    /// Looks for a layer in the additional layer stores of the driver options, in their order, by the digest of its table of
-    /// contents and the name of the image it is pulled for. `None` when no store shows it.
+    /// Looks for a layer in the additional layer stores of the driver options, in their order, by
+    /// the digest of its table of contents and the name of the image it is pulled for. `None` when
+    /// no store shows it.
     ///
     /// # Errors
     ///
@@ -265,8 +290,8 @@ pub trait Driver: Send + Sync + Debug {
         Ok(None)
     }
 
-    /// Returns the additional layer that a layer of this driver has its contents in; `None` for all others. It is not looked
-    /// whether the program still shows it.
+    /// Returns the additional layer that a layer of this driver has its contents in; `None` for all
+    /// others. It is not looked whether the program still shows it.
     ///
     /// # Errors
     ///
@@ -278,16 +303,19 @@ pub trait Driver: Send + Sync + Debug {
         Ok(None)
     }
 
-    /// Tells which words of a mount, or of the configuration for all mounts, the driver leaves out, because the system cannot do
-    /// what they ask for. It may try that out, unless it is known already.
+    /// Tells which words of a mount, or of the configuration for all mounts, the driver leaves out,
+    /// because the system cannot do what they ask for. It may try that out, unless it is known
+    /// already.
     fn ignored_mount_words(&self, _options: &MountOptions) -> Vec<String> {
         Vec::new()
     }
 
-    // ---- check and repair ---------------------------------------------------------------------------
+    // ---- check and repair
+    // ---------------------------------------------------------------------------
 
-    /// Lists the layers below a layer, nearest first, by what the driver itself keeps about it, so that a lost record of the
-    /// store can be made anew. `None` when it keeps nothing (vfs), or when what it keeps is damaged. Changes nothing.
+    /// Lists the layers below a layer, nearest first, by what the driver itself keeps about it, so
+    /// that a lost record of the store can be made anew. `None` when it keeps nothing (vfs), or
+    /// when what it keeps is damaged. Changes nothing.
     ///
     /// # Errors
     ///
@@ -296,8 +324,9 @@ pub trait Driver: Send + Sync + Debug {
         Ok(None)
     }
 
-    /// Moves everything that is held of a layer to a place where no layers are looked for, for people to look at; returns that place.
-    /// Called as [`remove`](Self::remove) is, with the lock of the layers.
+    /// Moves everything that is held of a layer to a place where no layers are looked for, for
+    /// people to look at; returns that place. Called as [`remove`](Self::remove) is, with the lock
+    /// of the layers.
     ///
     /// # Errors
     ///
@@ -309,8 +338,8 @@ pub trait Driver: Send + Sync + Debug {
         })
     }
 
-    /// Tells whether any of the layers that the driver has listed below a layer is in a store that was named. `None` when it keeps no
-    /// list (vfs), when that is damaged, or when it lists none.
+    /// Tells whether any of the layers that the driver has listed below a layer is in a store that
+    /// was named. `None` when it keeps no list (vfs), when that is damaged, or when it lists none.
     ///
     /// # Errors
     ///
@@ -319,9 +348,10 @@ pub trait Driver: Send + Sync + Debug {
         Ok(None)
     }
 
-    /// Looks for damage to what the driver keeps about a layer: links between layers, the list of those below. `parent` is
-    /// the layer that the store's record names. Called without locks, so what it finds may be somebody's work in progress;
-    /// the caller asks again under the layers lock.
+    /// Looks for damage to what the driver keeps about a layer: links between layers, the list of
+    /// those below. `parent` is the layer that the store's record names. Called without locks, so
+    /// what it finds may be somebody's work in progress; the caller asks again under the layers
+    /// lock.
     ///
     /// A layer that the driver does not hold has no flaws.
     ///
@@ -332,8 +362,8 @@ pub trait Driver: Send + Sync + Debug {
         Ok(Vec::new())
     }
 
-    /// Makes anew what [`flaws`](Self::flaws) says can be. The caller holds the layers lock for writing and mends parents before
-    /// their children.
+    /// Makes anew what [`flaws`](Self::flaws) says can be. The caller holds the layers lock for
+    /// writing and mends parents before their children.
     ///
     /// # Errors
     ///
@@ -342,9 +372,9 @@ pub trait Driver: Send + Sync + Debug {
         Ok(())
     }
 
-    /// Looks for what lies in the driver's home without belonging to any layer: links of layers that are gone, directories of
-    /// dead processes that no [temporary root](Self::temp_roots) holds. All of it can be removed by
-    /// [`mend_home`](Self::mend_home).
+    /// Looks for what lies in the driver's home without belonging to any layer: links of layers
+    /// that are gone, directories of dead processes that no [temporary root](Self::temp_roots)
+    /// holds. All of it can be removed by [`mend_home`](Self::mend_home).
     ///
     /// # Errors
     ///
@@ -353,8 +383,8 @@ pub trait Driver: Send + Sync + Debug {
         Ok(Vec::new())
     }
 
-    /// Removes one of the [`home_flaws`](Self::home_flaws), provided that it still is one. The caller holds the layers lock for
-    /// writing.
+    /// Removes one of the [`home_flaws`](Self::home_flaws), provided that it still is one. The
+    /// caller holds the layers lock for writing.
     ///
     /// # Errors
     ///
@@ -363,15 +393,19 @@ pub trait Driver: Send + Sync + Debug {
         Ok(())
     }
 
-    // ---- the home -----------------------------------------------------------------------------------
+    // ---- the home
+    // -----------------------------------------------------------------------------------
 
-    /// Returns the directories in which this driver makes temporary areas; a writer recovers the stale areas of each.
+    /// Returns the directories in which this driver makes temporary areas; a writer recovers the
+    /// stale areas of each.
     fn temp_roots(&self) -> Vec<PathBuf>;
 
-    /// Puts a layer back from a temporary area of a dead process: a directory of this name in an area below one of the
-    /// [temporary roots](Self::temp_roots). Nothing happens when the layer is in its place. Tells whether it was put back.
+    /// Puts a layer back from a temporary area of a dead process: a directory of this name in an
+    /// area below one of the [temporary roots](Self::temp_roots). Nothing happens when the layer is
+    /// in its place. Tells whether it was put back.
     ///
-    /// The caller holds the lock of the area and has seen a record that says that the layer is complete.
+    /// The caller holds the lock of the area and has seen a record that says that the layer is
+    /// complete.
     ///
     /// # Errors
     ///
@@ -380,7 +414,8 @@ pub trait Driver: Send + Sync + Debug {
         Ok(false)
     }
 
-    /// Removes what dead processes left outside of the [temporary roots](Self::temp_roots); a writer calls it, without a lock.
+    /// Removes what dead processes left outside of the [temporary roots](Self::temp_roots); a
+    /// writer calls it, without a lock.
     ///
     /// # Errors
     ///
@@ -398,7 +433,8 @@ pub trait Driver: Send + Sync + Debug {
         Ok(Vec::new())
     }
 
-    /// Returns the roots of additional, read-only image stores given by driver options, in search order.
+    /// Returns the roots of additional, read-only image stores given by driver options, in search
+    /// order.
     fn additional_stores(&self) -> Vec<PathBuf> {
         Vec::new()
     }
@@ -408,15 +444,17 @@ pub trait Driver: Send + Sync + Debug {
         None
     }
 
-    /// Flushes every filesystem the driver writes to: the one barrier between contents and the records naming them.
+    /// Flushes every filesystem the driver writes to: the one barrier between contents and the
+    /// records naming them.
     fn sync(&self) -> Result<(), LayerError>;
 
-    /// Makes durable which layers are where: every layer that was committed or removed before this call is in its place, or out of
-    /// it, after a power cut too. Contents are not flushed, which is what [`sync`](Self::sync) does before the commit. `replaced` are
-    /// layers that got other contents by [`replace_tree`](Self::replace_tree).
+    /// Makes durable which layers are where: every layer that was committed or removed before this
+    /// call is in its place, or out of it, after a power cut too. Contents are not flushed, which
+    /// is what [`sync`](Self::sync) does before the commit. `replaced` are layers that got other
+    /// contents by [`replace_tree`](Self::replace_tree).
     ///
-    /// The caller may hold the locks of the store, and calls it before it saves the records that say the same. The journals of
-    /// ext4 and XFS keep that order by themselves; btrfs does not.
+    /// The caller may hold the locks of the store, and calls it before it saves the records that
+    /// say the same. The journals of ext4 and XFS keep that order by themselves; btrfs does not.
     ///
     /// # Errors
     ///

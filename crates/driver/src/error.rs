@@ -229,7 +229,8 @@ fn by(users: &[String]) -> String {
 }
 
 impl LayerError {
-    /// Says what would help where an owner is none of the user namespace, which the kernel tells by "invalid argument".
+    /// Says what would help where an owner is none of the user namespace, which the kernel tells by
+    /// "invalid argument".
     #[must_use]
     pub fn of_owner(source: PathError, uid: u32, gid: u32) -> Self {
         match source.kind() {

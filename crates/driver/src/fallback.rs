@@ -1,4 +1,5 @@
-//! Differences for drivers that do not keep them: mount both trees and compare (Go: drivers/fsdiff.go).
+//! Differences for drivers that do not keep them: mount both trees and compare (Go:
+//! drivers/fsdiff.go).
 
 use std::io::{BufWriter, Read, Write};
 
@@ -51,8 +52,8 @@ impl<'a> Trees<'a> {
         Ok(Self { layer, parent })
     }
 
-    /// A parent without maps is looked at as the container sees it. Owners that have no place in its maps are one and
-    /// the same there, and must not count as changed.
+    /// A parent without maps is looked at as the container sees it. Owners that have no place in
+    /// its maps are one and the same there, and must not count as changed.
     fn open_parent<D: Driver + ?Sized>(
         driver: &'a D,
         request: &DiffRequest<'_>,

@@ -2,16 +2,19 @@
 
 use std::path::PathBuf;
 
-/// Something wrong with what a driver itself keeps about a layer, or about its home: a link between layers, a list of parents.
+/// Something wrong with what a driver itself keeps about a layer, or about its home: a link between
+/// layers, a list of parents.
 ///
-/// Files of layers are not its subject: whether they are what was imported is found out by whoever has the record of that.
+/// Files of layers are not its subject: whether they are what was imported is found out by whoever
+/// has the record of that.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {what}", path.display())]
 #[non_exhaustive]
 pub struct Flaw {
     /// The file or directory.
     pub path: PathBuf,
-    /// What is wrong with it, as the end of a sentence that begins with its name, such as `is empty`.
+    /// What is wrong with it, as the end of a sentence that begins with its name, such as `is
+    /// empty`.
     pub what: String,
     /// Whether it can be made anew.
     pub mending: Mending,

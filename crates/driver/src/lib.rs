@@ -1,13 +1,14 @@
 //! The graph driver trait: what a store asks of the code that keeps layer contents on disk.
 //!
-//! A [`Driver`] brings layers in ([`Driver::stage`], [`StagedLayer`]), takes them out ([`Driver::remove`],
-//! [`Trash`]), shows them ([`Driver::mount`]) and tells how they differ. [`detect`] chooses one from a [`Registry`]. What
-//! drivers share is here too: options ([`DriverOption`]), mount counts ([`MountCounter`]), rewriting owners
-//! ([`remap_tree`]), and differences for those that keep none ([`fallback`]).
+//! A [`Driver`] brings layers in ([`Driver::stage`], [`StagedLayer`]), takes them out
+//! ([`Driver::remove`], [`Trash`]), shows them ([`Driver::mount`]) and tells how they differ.
+//! [`detect`] chooses one from a [`Registry`]. What drivers share is here too: options
+//! ([`DriverOption`]), mount counts ([`MountCounter`]), rewriting owners ([`remap_tree`]), and
+//! differences for those that keep none ([`fallback`]).
 //!
-//! Two rules shape the trait. Long work holds no lock: a layer is filled where nobody sees it and appears by a
-//! rename; it disappears by a rename and is erased later. And a layer may be staged on one that is not
-//! committed yet, so that an image appears as a whole.
+//! Two rules shape the trait. Long work holds no lock: a layer is filled where nobody sees it and
+//! appears by a rename; it disappears by a rename and is erased later. And a layer may be staged on
+//! one that is not committed yet, so that an image appears as a whole.
 //!
 //! ```
 //! use layerhold_driver::{DriverConfig, OpenError, Registry, detect};

@@ -20,16 +20,16 @@ pub struct MountOptions {
     pub own_files: OwnFiles,
 }
 
-/// Whose IDs own the files that a layer itself holds, where a mount shows owners shifted. Those of the layers below always are
-/// IDs inside.
+/// Whose IDs own the files that a layer itself holds, where a mount shows owners shifted. Those of
+/// the layers below always are IDs inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OwnFiles {
     /// IDs inside of the container, like those of an image: they are shifted too.
     #[default]
     Inside,
     /// IDs outside: they were written by the container, through a mount with shifted owners
-    /// ([`Driver::writes_ids_outside`](crate::Driver::writes_ids_outside)). What a mount for writing changes is written so
-    /// in any case.
+    /// ([`Driver::writes_ids_outside`](crate::Driver::writes_ids_outside)). What a mount for
+    /// writing changes is written so in any case.
     Outside,
 }
 

@@ -7,8 +7,8 @@ use layerhold_archive::ChownErrors;
 use crate::size::InvalidSize;
 use crate::sync::{InvalidSyncMode, SyncMode};
 
-/// Every driver name an option may start with, whether compiled in or not (Go: internal/driver). `overlay2` is an
-/// old name of `overlay`.
+/// Every driver name an option may start with, whether compiled in or not (Go: internal/driver).
+/// `overlay2` is an old name of `overlay`.
 const KNOWN_DRIVERS: [&str; 5] = ["overlay", "overlay2", "btrfs", "zfs", "vfs"];
 
 /// One parsed driver option.
@@ -33,12 +33,13 @@ pub struct DriverOption {
 }
 
 impl DriverOption {
-    /// Parses `key=value`. Blanks around key and value are dropped, the key is case-folded, and the first `=` separates.
+    /// Parses `key=value`. Blanks around key and value are dropped, the key is case-folded, and the
+    /// first `=` separates.
     ///
     /// # Errors
     ///
-    /// [`OptionError::Syntax`] without `=`, [`OptionError::UnknownDriver`] when what stands before the first dot is no
-    /// driver's name.
+    /// [`OptionError::Syntax`] without `=`, [`OptionError::UnknownDriver`] when what stands before
+    /// the first dot is no driver's name.
     pub fn parse(text: &str) -> Result<Self, OptionError> {
         let Some((key, value)) = text.split_once('=') else {
             return Err(OptionError::Syntax {

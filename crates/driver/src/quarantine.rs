@@ -6,13 +6,13 @@ use layerhold_sys::{Dir, RenameHow};
 
 use crate::error::LayerError;
 
-/// The directory in the root of temporary areas that damaged layers are moved to. Go's tools and ours look for layers nowhere below
-/// that root, and for abandoned areas under other names.
+/// The directory in the root of temporary areas that damaged layers are moved to. Go's tools and
+/// ours look for layers nowhere below that root, and for abandoned areas under other names.
 pub const QUARANTINE: &str = "layerhold-quarantine";
 const MODE: u32 = 0o700;
 
-/// Moves the directory of a layer, `name` in `layers`, into the quarantine below a root of temporary areas, which must be in the same
-/// filesystem: nothing is copied. Returns its place.
+/// Moves the directory of a layer, `name` in `layers`, into the quarantine below a root of
+/// temporary areas, which must be in the same filesystem: nothing is copied. Returns its place.
 ///
 /// # Errors
 ///

@@ -15,7 +15,8 @@ pub trait DriverFactory: Send + Sync {
     /// The name under which the driver is chosen.
     fn name(&self) -> &'static str;
 
-    /// Opens the driver at [`config.home(name)`](DriverConfig::home), making the home when writing is allowed.
+    /// Opens the driver at [`config.home(name)`](DriverConfig::home), making the home when writing
+    /// is allowed.
     fn open(&self, config: &DriverConfig) -> Result<Arc<dyn Driver>, OpenError>;
 }
 
@@ -165,8 +166,8 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// Tells whether detection may go on to the next driver: this one is not supported, lacks a prerequisite or
-    /// does not suit the filesystem. Anything else is an error to report.
+    /// Tells whether detection may go on to the next driver: this one is not supported, lacks a
+    /// prerequisite or does not suit the filesystem. Anything else is an error to report.
     #[must_use]
     pub fn is_unsuitable(&self) -> bool {
         matches!(

@@ -22,8 +22,8 @@ const SET_ID_BITS: u32 = 0o6000;
 
 /// Which maps the owners of a layer go through.
 ///
-/// An owner on disk is a host ID of `from`; the container ID it stands for is looked up in `to`, whose host ID is
-/// written. Empty maps stand for "the same".
+/// An owner on disk is a host ID of `from`; the container ID it stands for is looked up in `to`,
+/// whose host ID is written. Empty maps stand for "the same".
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct RemapRequest<'a> {
@@ -55,15 +55,17 @@ impl<'a> RemapRequest<'a> {
 
     /// Returns the owner on disk for one that is there now (Go: drivers/chown_unix.go).
     ///
-    /// An owner without a container ID is an error, but root's passes: a parent that should have been mapped and was not
-    /// is repaired that way; and so does what an earlier rewriting put in place of a container ID without a host ID. Such an ID
-    /// becomes [`IdMap::overflow`] of the new maps.
+    /// An owner without a container ID is an error, but root's passes: a parent that should have
+    /// been mapped and was not is repaired that way; and so does what an earlier rewriting put in
+    /// place of a container ID without a host ID. Such an ID becomes [`IdMap::overflow`] of the new
+    /// maps.
     fn map(&self, owner: HostOwner) -> Result<HostOwner, UnmappedError> {
         Ok(self.to.to_host_or_overflow(self.inside(owner)?))
     }
 
-    /// Returns the new owner of the root directory of a layer, which [`remap_tree`] leaves to the driver: that of an image
-    /// goes through the maps as every other does; one that has no place in them becomes the superuser inside.
+    /// Returns the new owner of the root directory of a layer, which [`remap_tree`] leaves to the
+    /// driver: that of an image goes through the maps as every other does; one that has no place in
+    /// them becomes the superuser inside.
     ///
     /// # Errors
     ///
@@ -124,18 +126,20 @@ impl<'a> RemapRequest<'a> {
 pub enum HardLinks {
     /// Nothing: all names are one inode, whatever happens to it.
     OneInode,
-    /// Make them links to the first name again: changing an owner has split them (overlay without `index`).
+    /// Make them links to the first name again: changing an owner has split them (overlay without
+    /// `index`).
     SplitByCopyUp,
 }
 
 /// Rewrites the owners of everything below `root`, but not of `root` itself (Go: drivers/chown.go).
 ///
-/// Set-id bits and file capabilities survive; an inode is changed once however many names it has. Symbolic
-/// links are changed, not followed. Runs on several threads of this process.
+/// Set-id bits and file capabilities survive; an inode is changed once however many names it has.
+/// Symbolic links are changed, not followed. Runs on several threads of this process.
 ///
 /// # Errors
 ///
-/// [`LayerError::Map`] when an owner is outside the maps. Files visited before keep their new owners.
+/// [`LayerError::Map`] when an owner is outside the maps. Files visited before keep their new
+/// owners.
 pub fn remap_tree(
     root: &Dir,
     request: &RemapRequest<'_>,

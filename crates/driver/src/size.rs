@@ -1,6 +1,7 @@
 //! Sizes as options give them: `10G`, `1.5 MiB`.
 
-/// Reads a size in bytes with an optional suffix, in powers of 1024 (Go: docker/go-units, `RAMInBytes`).
+/// Reads a size in bytes with an optional suffix, in powers of 1024 (Go: docker/go-units,
+/// `RAMInBytes`).
 ///
 /// ```
 /// use layerhold_driver::parse_size;

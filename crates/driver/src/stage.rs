@@ -18,9 +18,9 @@ use crate::tree::{StagedTree, TreeRoot};
 pub enum LayerRef<'a> {
     /// A layer that has its ID, in the driver's home or in an additional store.
     Committed(&'a LayerId),
-    /// A layer staged earlier by the same driver and not committed yet, as when an image comes in as a whole. It must be
-    /// committed before the layer standing on it. Whether it must be complete is said by
-    /// [`Stacking`](crate::Stacking).
+    /// A layer staged earlier by the same driver and not committed yet, as when an image comes in
+    /// as a whole. It must be committed before the layer standing on it. Whether it must be
+    /// complete is said by [`Stacking`](crate::Stacking).
     Staged(&'a dyn StagedLayer),
 }
 
@@ -50,15 +50,16 @@ pub struct StageRequest<'a> {
     /// A layer with the same parent whose contents the new layer starts with (a copy that is then
     /// [remapped](StagedLayer::remap)).
     pub template: Option<LayerRef<'a>>,
-    /// The ID it will most likely be committed as. By it the contents are known if a power cut takes their place and leaves
-    /// the temporary area ([`Driver::put_back`](crate::Driver::put_back)).
+    /// The ID it will most likely be committed as. By it the contents are known if a power cut
+    /// takes their place and leaves the temporary area
+    /// ([`Driver::put_back`](crate::Driver::put_back)).
     pub id: Option<&'a LayerId>,
     /// Image layer or container layer.
     pub access: LayerAccess,
     /// The SELinux label for mounts made while staging; empty for none.
     pub mount_label: &'a str,
-    /// The maps that decide who owns the root directory of a base layer. A layer with a parent or template
-    /// inherits that one's owner.
+    /// The maps that decide who owns the root directory of a base layer. A layer with a parent or
+    /// template inherits that one's owner.
     pub id_maps: IdMappings,
     /// Per-layer options (`size`, `inodes`), from `--storage-opt`.
     pub storage_options: BTreeMap<String, String>,
@@ -131,8 +132,10 @@ impl<'a> StageRequest<'a> {
 ///
 /// It is filled through [`LayerTarget`], which takes no lock. Dropping it erases it.
 ///
-/// What a crash leaves: before [`commit`](Self::commit) a temporary area whose lock is free, removed by the next writer; after it a driver directory under `id`, which is a layer when the store's record is there,
-/// an incomplete one when the record says so, and garbage for the collector when there is none.
+/// What a crash leaves: before [`commit`](Self::commit) a temporary area whose lock is free,
+/// removed by the next writer; after it a driver directory under `id`, which is a layer when the
+/// store's record is there, an incomplete one when the record says so, and garbage for the
+/// collector when there is none.
 #[must_use = "a staged layer that is dropped is erased"]
 pub trait StagedLayer: LayerTarget {
     /// Opens the files this layer holds so far, for rebuilding or reading back before the commit.
@@ -141,24 +144,27 @@ pub trait StagedLayer: LayerTarget {
     /// Rewrites the owners of everything in the layer, those inherited from its parent included.
     fn remap(&mut self, request: &RemapRequest<'_>) -> Result<(), LayerError>;
 
-    /// Takes a tree for the layer's own contents, by renaming it into place. What the layer held itself is erased.
+    /// Takes a tree for the layer's own contents, by renaming it into place. What the layer held
+    /// itself is erased.
     ///
     /// # Errors
     ///
-    /// [`LayerError::ForeignTree`] for a tree that was not made by the same driver. The tree is erased then.
+    /// [`LayerError::ForeignTree`] for a tree that was not made by the same driver. The tree is
+    /// erased then.
     fn adopt(&mut self, _tree: Box<dyn StagedTree>, _root: TreeRoot) -> Result<(), LayerError> {
         Err(LayerError::ForeignTree)
     }
 
     /// Makes the layer exist as `id`, by renaming it into place.
     ///
-    /// The contents are not synced: call [`Driver::sync`](crate::Driver::sync) once for all layers of a
-    /// transaction before, without a lock. The caller holds the layers lock for writing, and has committed a staged parent earlier.
+    /// The contents are not synced: call [`Driver::sync`](crate::Driver::sync) once for all layers
+    /// of a transaction before, without a lock. The caller holds the layers lock for writing, and
+    /// has committed a staged parent earlier.
     ///
     /// # Errors
     ///
-    /// [`CommitFailed`] carries the layer, still staged: the call may be repeated, with another ID too.
-    /// [`LayerError::Exists`] when the ID is taken.
+    /// [`CommitFailed`] carries the layer, still staged: the call may be repeated, with another ID
+    /// too. [`LayerError::Exists`] when the ID is taken.
     fn commit(self: Box<Self>, id: &LayerId) -> Result<(), Box<CommitFailed>>;
 
     /// Lets a driver recognise its own staged layers when they come back as [`LayerRef::Staged`].

@@ -14,9 +14,9 @@ type Eraser = Box<dyn FnOnce() -> Result<(), LayerError> + Send>;
 
 /// Removed layers that are renamed away but not erased yet.
 ///
-/// Make one per operation, hand it to [`Driver::remove`](crate::Driver::remove) as often as needed while the store is
-/// locked, unlock, then [`erase`](Self::erase). A process that dies in between leaves
-/// temporary areas that the next writer recovers.
+/// Make one per operation, hand it to [`Driver::remove`](crate::Driver::remove) as often as needed
+/// while the store is locked, unlock, then [`erase`](Self::erase). A process that dies in between
+/// leaves temporary areas that the next writer recovers.
 #[derive(Default)]
 #[must_use = "erase it after the locks are released, to see errors; dropping erases silently"]
 pub struct Trash {
@@ -44,7 +44,8 @@ impl Trash {
         })
     }
 
-    /// Leaves work for [`erase`](Self::erase) that is more than erasing a directory tree (a subvolume, a dataset).
+    /// Leaves work for [`erase`](Self::erase) that is more than erasing a directory tree (a
+    /// subvolume, a dataset).
     pub fn defer(&mut self, work: impl FnOnce() -> Result<(), LayerError> + Send + 'static) {
         self.erasers.push(Box::new(work));
     }
@@ -53,13 +54,15 @@ impl Trash {
     ///
     /// # Errors
     ///
-    /// The first one. The rest is erased nevertheless; what could not be erased is left to the next recovery.
+    /// The first one. The rest is erased nevertheless; what could not be erased is left to the next
+    /// recovery.
     pub fn erase(mut self) -> Result<(), LayerError> {
         self.erase_all()
     }
 
-    /// Does what was deferred and leaves the temporary areas to the next recovery, which takes no time: for readers, who find
-    /// what a dead process left and do not make their callers wait for its erasing.
+    /// Does what was deferred and leaves the temporary areas to the next recovery, which takes no
+    /// time: for readers, who find what a dead process left and do not make their callers wait for
+    /// its erasing.
     pub fn abandon(mut self) {
         for work in self.erasers.drain(..) {
             // As in `drop`, the error has no receiver.

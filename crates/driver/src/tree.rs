@@ -49,7 +49,8 @@ impl<'a> TreeRequest<'a> {
 /// Who says what attributes the root directory of a layer has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TreeRoot {
-    /// The layer below; without one, the driver. This is right when what the tree was filled from does not mention the root.
+    /// The layer below; without one, the driver. This is right when what the tree was filled from
+    /// does not mention the root.
     #[default]
     LikeParent,
     /// Whoever filled the tree.
@@ -58,11 +59,13 @@ pub enum TreeRoot {
 
 /// A tree that belongs to no layer yet, made by [`Driver::stage_tree`](crate::Driver::stage_tree).
 ///
-/// Nothing in it depends on the layers below, so it can be filled before ID, parent and even the existence of its layer are
-/// known. It becomes the contents of a new layer by [`StagedLayer::adopt`](crate::StagedLayer::adopt), of an existing one by
+/// Nothing in it depends on the layers below, so it can be filled before ID, parent and even the
+/// existence of its layer are known. It becomes the contents of a new layer by
+/// [`StagedLayer::adopt`](crate::StagedLayer::adopt), of an existing one by
 /// [`Driver::replace_tree`](crate::Driver::replace_tree). Dropping it erases it.
 ///
-/// What a crash leaves: a directory whose lock is free, removed by [`Driver::recover`](crate::Driver::recover).
+/// What a crash leaves: a directory whose lock is free, removed by
+/// [`Driver::recover`](crate::Driver::recover).
 #[must_use = "a tree that is dropped is erased"]
 pub trait StagedTree: LayerTarget {
     /// Erases the tree and tells what went wrong, which dropping cannot.

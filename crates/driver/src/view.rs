@@ -11,7 +11,8 @@ use crate::mount::MountOptions;
 
 /// The merged tree of a layer, for reading, for as long as this lives.
 ///
-/// It is not counted among the users of the layer's mount, so that looking needs no lock and disturbs nobody.
+/// It is not counted among the users of the layer's mount, so that looking needs no lock and
+/// disturbs nobody.
 pub struct LayerView<'a> {
     root: Dir,
     release: Option<Box<dyn FnOnce() + Send + 'a>>,
@@ -52,7 +53,8 @@ impl<'a> LayerView<'a> {
     ) -> Result<Self, LayerError> {
         let path = driver.mount(id, &MountOptions::read_only().with_label(label))?;
         let id = id.clone();
-        // What was read is right; a mount that stays is found by the next check of counts against the kernel.
+        // What was read is right; a mount that stays is found by the next check of counts against
+        // the kernel.
         let unmount = move || drop(driver.unmount(&id));
         match Dir::open_ambient(&path) {
             Ok(root) => Ok(Self::new(root).on_release(unmount)),

@@ -16,10 +16,11 @@ pub fn default_threads() -> NonZero<usize> {
     NonZero::new(available.min(MAX_THREADS)).unwrap_or(NonZero::<usize>::MIN)
 }
 
-/// Does a task and all the tasks it leads to, on up to `threads` threads, and returns when none is left.
+/// Does a task and all the tasks it leads to, on up to `threads` threads, and returns when none is
+/// left.
 ///
-/// Tasks are taken last in, first out, so that a tree is walked depth first and few directories are open at
-/// a time. After the first error no further task is begun.
+/// Tasks are taken last in, first out, so that a tree is walked depth first and few directories are
+/// open at a time. After the first error no further task is begun.
 ///
 /// ```
 /// use std::num::NonZero;
@@ -117,7 +118,8 @@ impl<T, E> Tasks<'_, T, E> {
 
     fn serve(&self, work: &impl Fn(T, &Self) -> Result<(), E>) {
         while let Some(task) = self.take() {
-            // Counts the task as done also when it panics, so that the other threads do not wait for ever.
+            // Counts the task as done also when it panics, so that the other threads do not wait
+            // for ever.
             let done = Done(self);
             let outcome = work(task, self);
             drop(done);

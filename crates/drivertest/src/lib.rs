@@ -10,8 +10,9 @@
 //! layerhold_drivertest::conformance!(factory());
 //! ```
 //!
-//! Each case opens the driver on a store of its own and checks behaviour the store relies on, whatever the driver
-//! keeps on disk. Names starting with `root_` need root and skip visibly without.
+//! Each case opens the driver on a store of its own and checks behaviour the store relies on,
+//! whatever the driver keeps on disk. Names starting with `root_` need root and skip visibly
+//! without.
 //!
 //! ```
 //! assert!(layerhold_drivertest::CASES.iter().any(|case| case.name == "deep_chain"));
@@ -19,7 +20,8 @@
 //!
 //! # Limitations
 //!
-//! Shapes on disk are the driver's own and tested beside it; so are its options and errors of its own.
+//! Shapes on disk are the driver's own and tested beside it; so are its options and errors of its
+//! own.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,

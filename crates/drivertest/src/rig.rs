@@ -35,7 +35,8 @@ pub enum Shows {
     ///
     /// - Names have at most 251 bytes, so that there is room for `.wh.` before them.
     /// - New directories have files in them that mark them as opaque, which count like others.
-    /// - Names of one inode show one link each, and what is written to one of them may land in another.
+    /// - Names of one inode show one link each, and what is written to one of them may land in
+    ///   another.
     LikeFuse,
 }
 
@@ -310,7 +311,8 @@ impl<'f> Rig<'f> {
 
 impl Drop for Rig<'_> {
     fn drop(&mut self) {
-        // An ordinary user cannot remove what is in read-only directories with the means of the temporary directory.
+        // An ordinary user cannot remove what is in read-only directories with the means of the
+        // temporary directory.
         if let (Some(above), Some(name)) = (self.root.parent(), self.root.file_name())
             && let Ok(above) = Dir::open_ambient(above)
         {

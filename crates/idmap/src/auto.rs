@@ -4,8 +4,9 @@ use crate::{ContainerId32, HostId, IdMap, IdSet, NotEnoughIds};
 
 /// Chooses the map of users, or of groups, of a new user namespace of `size` IDs.
 ///
-/// The lowest IDs that are `available` and not in use by other containers are joined to the IDs from 0 on inside. The
-/// ranges of `additional` are kept apart on both sides and put behind (Go: userns.go, `getAutoUserNSIDMappings`).
+/// The lowest IDs that are `available` and not in use by other containers are joined to the IDs
+/// from 0 on inside. The ranges of `additional` are kept apart on both sides and put behind (Go:
+/// userns.go, `getAutoUserNSIDMappings`).
 ///
 /// ```
 /// use layerhold_idmap::{IdMap, IdRange, IdSet, auto_map};

@@ -1,6 +1,7 @@
 //! File capabilities, which name the superuser for whom they hold.
 
-/// The size of the attribute in revision 2, which holds for everybody, and what is before its sets (linux/capability.h).
+/// The size of the attribute in revision 2, which holds for everybody, and what is before its sets
+/// (linux/capability.h).
 const PLAIN: usize = 20;
 /// The size in revision 3, which ends in the ID of a superuser outside.
 const OF_NAMESPACE: usize = 24;
@@ -8,10 +9,12 @@ const REVISION_MASK: u32 = 0xff00_0000;
 const REVISION_2: u32 = 0x0200_0000;
 const REVISION_3: u32 = 0x0300_0000;
 
-/// Returns a `security.capability` for other IDs: `translate` gives the new ID of the superuser that it names, 0 for the one of
-/// the initial user namespace. `None` when it stays as it is, because it names no ID or `translate` knows no ID.
+/// Returns a `security.capability` for other IDs: `translate` gives the new ID of the superuser
+/// that it names, 0 for the one of the initial user namespace. `None` when it stays as it is,
+/// because it names no ID or `translate` knows no ID.
 ///
-/// A container's process writes no ID, but the kernel adds that of the container's superuser outside, and shows none inside.
+/// A container's process writes no ID, but the kernel adds that of the container's superuser
+/// outside, and shows none inside.
 #[must_use]
 pub fn capability_for(value: &[u8], translate: impl FnOnce(u32) -> Option<u32>) -> Option<Vec<u8>> {
     let word = |at: usize| {

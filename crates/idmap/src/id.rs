@@ -70,10 +70,12 @@ macro_rules! id_type {
 }
 
 id_type! {
-    /// A user or group ID as the filesystem holds it and as processes outside the user namespace see it.
+    /// A user or group ID as the filesystem holds it and as processes outside the user namespace
+    /// see it.
     HostId
 }
 id_type! {
-    /// A user or group ID as processes inside the user namespace see it, and as layer archives hold it.
+    /// A user or group ID as processes inside the user namespace see it, and as layer archives hold
+    /// it.
     ContainerId32
 }

@@ -15,7 +15,8 @@ pub struct KernelMapError {
 }
 
 impl IdMap {
-    /// Reads the map of a user namespace as the kernel shows it: lines of the first ID inside, the first ID outside, and how many.
+    /// Reads the map of a user namespace as the kernel shows it: lines of the first ID inside, the
+    /// first ID outside, and how many.
     ///
     /// ```
     /// use layerhold_idmap::IdMap;

@@ -18,14 +18,15 @@ pub enum UnmappedError {
     Container(ContainerId32),
 }
 
-/// The ID that stands for what a map lacks. The kernel's own value can be set in `/proc/sys/kernel/overflowuid`, but Go
-/// reads that file with its line end and so always falls back to this one (Go: pkg/idtools/idtools.go, `getOverflowUID`).
+/// The ID that stands for what a map lacks. The kernel's own value can be set in
+/// `/proc/sys/kernel/overflowuid`, but Go reads that file with its line end and so always falls
+/// back to this one (Go: pkg/idtools/idtools.go, `getOverflowUID`).
 pub const DEFAULT_OVERFLOW_ID: u32 = 65534;
 
 /// A map between the IDs inside and outside of a user namespace; without ranges, the identity.
 ///
-/// Where ranges overlap, the first one counts. Overlaps are accepted because stored records may have them; they are
-/// refused where a new container gets its map, with [`Self::check_overlaps`].
+/// Where ranges overlap, the first one counts. Overlaps are accepted because stored records may
+/// have them; they are refused where a new container gets its map, with [`Self::check_overlaps`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct IdMap {
     ranges: Vec<IdRange>,
@@ -89,13 +90,15 @@ impl IdMap {
             .ok_or(UnmappedError::Host(id))
     }
 
-    /// Translates an ID from inside to outside, with [`overflow`](Self::overflow) for what is not mapped.
+    /// Translates an ID from inside to outside, with [`overflow`](Self::overflow) for what is not
+    /// mapped.
     #[must_use]
     pub fn to_host_or_overflow(&self, id: ContainerId32) -> HostId {
         self.to_host(id).unwrap_or_else(|_| self.overflow())
     }
 
-    /// Translates an ID from outside to inside as the kernel shows it there: as 65534 if it is not mapped.
+    /// Translates an ID from outside to inside as the kernel shows it there: as 65534 if it is not
+    /// mapped.
     #[must_use]
     pub fn to_container_or_overflow(&self, id: HostId) -> ContainerId32 {
         self.to_container(id)
@@ -104,8 +107,9 @@ impl IdMap {
 
     /// Returns the ID outside for what has no place in the map: one that is seen as 65534 inside.
     ///
-    /// That is 65534 outside too, as in Go, unless the map gives that ID to another ID inside, which would own what is not
-    /// theirs. Then it is an ID that is not mapped, so that the kernel shows it as 65534.
+    /// That is 65534 outside too, as in Go, unless the map gives that ID to another ID inside,
+    /// which would own what is not theirs. Then it is an ID that is not mapped, so that the kernel
+    /// shows it as 65534.
     #[must_use]
     pub fn overflow(&self) -> HostId {
         let is_free = |id: HostId| {
@@ -132,7 +136,8 @@ impl IdMap {
 
     /// Returns the ID outside that stands for the superuser inside.
     ///
-    /// A map of a single ID yields that ID, whatever it is inside (Go: pkg/idtools/idtools.go, `GetRootUIDGID`).
+    /// A map of a single ID yields that ID, whatever it is inside (Go: pkg/idtools/idtools.go,
+    /// `GetRootUIDGID`).
     ///
     /// # Errors
     ///
@@ -144,7 +149,8 @@ impl IdMap {
         }
     }
 
-    /// Tells whether the ranges follow one another without a hole on both sides, in whatever order each side needs.
+    /// Tells whether the ranges follow one another without a hole on both sides, in whatever order
+    /// each side needs.
     ///
     /// Fewer than two ranges always do (Go: pkg/idtools/idtools.go, `IsContiguous`).
     #[must_use]
@@ -338,7 +344,8 @@ mod tests {
                 next += u32::try_from(size).unwrap();
                 IdRange::new(start, base.wrapping_add(start * 2), size)
             }).collect();
-            // Where the host side wraps around, overlapping ranges are possible, and no way back is promised.
+            // Where the host side wraps around, overlapping ranges are possible, and no way back is
+            // promised.
             prop_assume!(map.check_overlaps().is_ok());
             if let Ok(host) = map.to_host(ContainerId32::new(id)) {
                 prop_assert_eq!(map.to_container(host), Ok(ContainerId32::new(id)));

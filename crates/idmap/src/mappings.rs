@@ -96,8 +96,9 @@ impl IdMappings {
 
     /// Translates an owner from inside to outside, with [`IdMap::overflow`] for what is not mapped.
     ///
-    /// Go leaves an ID alone whose number is that of the mapped superuser outside, and so makes the superuser inside the
-    /// owner of another user's files (Go: pkg/idtools/idtools.go, `ToHostOverflow`). Here every ID goes through the map.
+    /// Go leaves an ID alone whose number is that of the mapped superuser outside, and so makes the
+    /// superuser inside the owner of another user's files (Go: pkg/idtools/idtools.go,
+    /// `ToHostOverflow`). Here every ID goes through the map.
     #[must_use]
     pub fn to_host_or_overflow(&self, owner: ContainerOwner) -> HostOwner {
         HostOwner {
@@ -106,7 +107,8 @@ impl IdMappings {
         }
     }
 
-    /// Translates an owner from outside to inside as the kernel shows it there: as 65534 what is not mapped.
+    /// Translates an owner from outside to inside as the kernel shows it there: as 65534 what is
+    /// not mapped.
     #[must_use]
     pub fn to_container_or_overflow(&self, owner: HostOwner) -> ContainerOwner {
         ContainerOwner {

@@ -57,8 +57,8 @@ pub struct MappingRequest<'a> {
     pub sub_uid: &'a str,
     /// The group whose `/etc/subgid` ranges to take; empty for none.
     pub sub_gid: &'a str,
-    /// The user and group ID of the calling process unless it is the superuser: they become a map of one ID each where
-    /// nothing is asked for.
+    /// The user and group ID of the calling process unless it is the superuser: they become a map
+    /// of one ID each where nothing is asked for.
     pub unprivileged: Option<(u32, u32)>,
 }
 
@@ -91,9 +91,10 @@ pub enum ResolveError<E: Error + 'static> {
 impl MappingRequest<'_> {
     /// Fills the gaps of a request and makes the maps (Go: types/idmappings.go, `ParseIDMapping`).
     ///
-    /// Of map strings and of names, what is given for users counts for groups too if nothing is given for them, and the
-    /// other way round. Ranges found by name come before those of map strings. `lookup` returns the map made of the
-    /// ranges of a user or group, see [`IdMap::contiguous_from_zero`]; it must fail where there are none.
+    /// Of map strings and of names, what is given for users counts for groups too if nothing is
+    /// given for them, and the other way round. Ranges found by name come before those of map
+    /// strings. `lookup` returns the map made of the ranges of a user or group, see
+    /// [`IdMap::contiguous_from_zero`]; it must fail where there are none.
     ///
     /// # Errors
     ///

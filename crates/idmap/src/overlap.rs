@@ -6,7 +6,8 @@ use thiserror::Error;
 
 use crate::{ContainerId32, HostId, IdRange, IdSet};
 
-/// Some ranges of one map share IDs on either side. The words are Go's (Go: idset.go, `hasOverlappingRanges`).
+/// Some ranges of one map share IDs on either side. The words are Go's (Go: idset.go,
+/// `hasOverlappingRanges`).
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub struct OverlapError {
     /// The ranges that meet an earlier one, in their order.

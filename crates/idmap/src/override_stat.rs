@@ -92,7 +92,8 @@ const MODE_MASK: u32 = 0o7777;
 impl FromStr for OverrideStat {
     type Err = OverrideStatError;
 
-    /// Reads the text of the attribute; parts behind the kind, and text behind a known kind, are ignored, as Go does.
+    /// Reads the text of the attribute; parts behind the kind, and text behind a known kind, are
+    /// ignored, as Go does.
     fn from_str(text: &str) -> Result<Self, OverrideStatError> {
         let mut parts = text.split(':');
         let (Some(uid), Some(gid), Some(mode)) = (parts.next(), parts.next(), parts.next()) else {

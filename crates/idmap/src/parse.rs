@@ -56,9 +56,10 @@ fn write_quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     f.write_str("\"")
 }
 
-/// Reads map strings. Each holds one or more `container:host:size` triples of 32-bit numbers, joined by `:`; empty
-/// strings are skipped. `setting` goes into the message of an error: an [`IdKind`](crate::IdKind), or the name of the
-/// option that the strings come from, as Go's callers give it.
+/// Reads map strings. Each holds one or more `container:host:size` triples of 32-bit numbers,
+/// joined by `:`; empty strings are skipped. `setting` goes into the message of an error: an
+/// [`IdKind`](crate::IdKind), or the name of the option that the strings come from, as Go's callers
+/// give it.
 ///
 /// ```
 /// use layerhold_idmap::{IdKind, IdRange, parse_map_strings};

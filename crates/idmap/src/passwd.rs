@@ -5,7 +5,8 @@ use crate::DEFAULT_OVERFLOW_ID;
 /// The names that stand for nobody. Whoever has them need not exist in a user namespace.
 const NOBODY: [&str; 2] = ["nobody", "nogroup"];
 
-/// Returns the ID of the user with a name, from the text of `/etc/passwd`. Malformed lines are skipped.
+/// Returns the ID of the user with a name, from the text of `/etc/passwd`. Malformed lines are
+/// skipped.
 ///
 /// ```
 /// let text = "root:x:0:0:root:/root:/bin/bash\nalice:x:1000:1000::/home/alice:/bin/sh\n";
@@ -17,7 +18,8 @@ pub fn uid_of_user(passwd: &str, name: &str) -> Option<u32> {
     users(passwd).find_map(|(user, uid)| (user == name).then_some(uid))
 }
 
-/// Returns the name of the first user with an ID, from the text of `/etc/passwd`. Malformed lines are skipped.
+/// Returns the name of the first user with an ID, from the text of `/etc/passwd`. Malformed lines
+/// are skipped.
 #[must_use]
 pub fn user_of_uid(passwd: &str, uid: u32) -> Option<&str> {
     users(passwd).find_map(|(user, id)| (id == uid).then_some(user))
@@ -31,9 +33,10 @@ fn users(passwd: &str) -> impl Iterator<Item = (&str, u32)> {
     })
 }
 
-/// Returns how many IDs a user namespace has to have so that every user and group of these two texts exists in it: one more
-/// than the greatest ID, of users and groups alike. `nobody` and `nogroup` do not count, nor does the ID that is usually theirs
-/// (Go: userns.go, `parseMountedFiles`). Malformed lines and numbers count nothing.
+/// Returns how many IDs a user namespace has to have so that every user and group of these two
+/// texts exists in it: one more than the greatest ID, of users and groups alike. `nobody` and
+/// `nogroup` do not count, nor does the ID that is usually theirs (Go: userns.go,
+/// `parseMountedFiles`). Malformed lines and numbers count nothing.
 ///
 /// ```
 /// use layerhold_idmap::ids_named;
@@ -52,7 +55,8 @@ pub fn ids_named(passwd: &str, group: &str) -> u64 {
     counted.map(|id| u64::from(id) + 1).max().unwrap_or(0)
 }
 
-/// The third part of a line and those that follow it, up to `count` of them, as far as they are IDs; none for `nobody`.
+/// The third part of a line and those that follow it, up to `count` of them, as far as they are
+/// IDs; none for `nobody`.
 fn numbers(line: &str, count: usize) -> impl Iterator<Item = u32> {
     let name = line.split(':').next().unwrap_or_default();
     let count = if NOBODY.contains(&name) { 0 } else { count };

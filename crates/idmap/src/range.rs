@@ -6,8 +6,8 @@ use crate::{ContainerId32, HostId};
 
 /// Joins `size` consecutive IDs inside a user namespace to as many outside of it.
 ///
-/// Any numbers are allowed, as in Go: the part of a range that would pass the greatest ID (2^32-1) on either side maps
-/// nothing, and neither does a range of size 0.
+/// Any numbers are allowed, as in Go: the part of a range that would pass the greatest ID (2^32-1)
+/// on either side maps nothing, and neither does a range of size 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IdRange {
     /// The first ID inside.

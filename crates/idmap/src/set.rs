@@ -11,7 +11,8 @@ use crate::{ContainerId32, HostId, Id, IdMap, IdRange};
 /// One more than the greatest ID.
 const END: u64 = 1 << 32;
 
-/// Fewer IDs are free than are wanted. The words are Go's (Go: types/errors.go, `ErrNoAvailableIDs`).
+/// Fewer IDs are free than are wanted. The words are Go's (Go: types/errors.go,
+/// `ErrNoAvailableIDs`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("not enough unused IDs in user namespace")]
 pub struct NotEnoughIds {
@@ -39,7 +40,8 @@ pub struct IdSet<I> {
 }
 
 impl<I: Id> IdSet<I> {
-    /// Makes a set of the IDs from the start up to but without the end. What lies past the greatest ID is left out.
+    /// Makes a set of the IDs from the start up to but without the end. What lies past the greatest
+    /// ID is left out.
     #[must_use]
     pub fn from_interval(interval: Range<u64>) -> Self {
         std::iter::once(interval).collect()
@@ -178,7 +180,8 @@ impl<I: Id> IdSet<I> {
 }
 
 impl IdSet<HostId> {
-    /// Joins the lowest ID of this set to the lowest of the other, and so on until one of them ends.
+    /// Joins the lowest ID of this set to the lowest of the other, and so on until one of them
+    /// ends.
     #[must_use]
     pub fn zip(&self, container: &IdSet<ContainerId32>) -> IdMap {
         let (mut outside, mut inside) = (

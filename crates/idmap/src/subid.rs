@@ -13,7 +13,8 @@ const END: u64 = 1 << 32;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SubIdError {
-    /// A line is not of the form `owner:start:length`. Go refuses the whole file for it, whoever the line is about.
+    /// A line is not of the form `owner:start:length`. Go refuses the whole file for it, whoever
+    /// the line is about.
     #[error("cannot parse subuid/gid information: format not correct in line {line}: {text:?}")]
     Format {
         /// The number of the line, from 1.
@@ -45,8 +46,8 @@ pub struct SubIdRange {
 pub struct SubIdOwner<'a> {
     /// The name of the user or group. `ALL` takes every line.
     pub name: &'a str,
-    /// The user's numeric ID if it is known; lines that begin with it count too. Go looks the *user* of that name up even
-    /// for groups (Go: pkg/idtools/idtools.go, `parseSubidFile`).
+    /// The user's numeric ID if it is known; lines that begin with it count too. Go looks the
+    /// *user* of that name up even for groups (Go: pkg/idtools/idtools.go, `parseSubidFile`).
     pub uid: Option<u32>,
 }
 
@@ -65,7 +66,8 @@ struct Line<'a> {
 }
 
 impl<'a> SubIdFile<'a> {
-    /// Splits the text of a file. Empty lines and lines that begin with `#` are skipped, and space around lines is dropped.
+    /// Splits the text of a file. Empty lines and lines that begin with `#` are skipped, and space
+    /// around lines is dropped.
     ///
     /// # Errors
     ///

@@ -92,7 +92,8 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// Makes a digest of the bytes that a hasher returned, or `None` if their number is not the algorithm's.
+    /// Makes a digest of the bytes that a hasher returned, or `None` if their number is not the
+    /// algorithm's.
     #[must_use]
     pub fn from_bytes(algorithm: Algorithm, hash: &[u8]) -> Option<Self> {
         (hash.len() == algorithm.size()).then(|| Self::encode(algorithm, hash))

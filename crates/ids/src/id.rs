@@ -21,7 +21,8 @@ pub enum IdError {
     /// The text is empty.
     #[error("an ID can't be empty")]
     Empty,
-    /// The text holds a space. Go refuses to index such an ID, with these words (Go: pkg/truncindex/truncindex.go).
+    /// The text holds a space. Go refuses to index such an ID, with these words (Go:
+    /// pkg/truncindex/truncindex.go).
     #[error("illegal character: ' ' in ID {id:?}")]
     Space {
         /// The refused text.
@@ -83,9 +84,11 @@ fn is_lower_hex(text: &str) -> bool {
         .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Returns the part of an ID or digest that is shown to people: what follows the first `:`, cut to 12 bytes.
+/// Returns the part of an ID or digest that is shown to people: what follows the first `:`, cut to
+/// 12 bytes.
 ///
-/// Two records may share it. A text in which byte 12 is inside a character is cut before that character.
+/// Two records may share it. A text in which byte 12 is inside a character is cut before that
+/// character.
 #[must_use]
 pub fn truncate_id(id: &str) -> &str {
     let rest = id.split_once(':').map_or(id, |(_, rest)| rest);
@@ -99,8 +102,9 @@ macro_rules! id_type {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         ///
-        /// Holds any non-empty text without space, `/` and NUL that is neither `.` nor `..`: callers choose their own
-        /// IDs, so the usual 64 hexadecimal digits are not demanded (see [`Self::is_canonical`]).
+        /// Holds any non-empty text without space, `/` and NUL that is neither `.` nor `..`:
+        /// callers choose their own IDs, so the usual 64 hexadecimal digits are not demanded (see
+        /// [`Self::is_canonical`]).
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
@@ -119,17 +123,20 @@ macro_rules! id_type {
 
             /// Makes an ID of 32 random bytes.
             ///
-            /// Returns `None` when the 12 characters that people see would be decimal digits only: as a host name
-            /// such a text is taken for a number, so another draw is needed (Go: pkg/stringid/stringid.go).
+            /// Returns `None` when the 12 characters that people see would be decimal digits only:
+            /// as a host name such a text is taken for a number, so another draw is needed (Go:
+            /// pkg/stringid/stringid.go).
             #[must_use]
             pub fn from_random(bytes: [u8; 32]) -> Option<Self> {
                 generate::from_random(bytes).map(Self)
             }
 
-            /// Makes a new random ID; `fill` must overwrite its whole buffer with unpredictable bytes.
+            /// Makes a new random ID; `fill` must overwrite its whole buffer with unpredictable
+            /// bytes.
             ///
-            /// `fill` is called again until the result is acceptable, which is on average 1.004 times. If it keeps
-            /// returning the same unacceptable bytes, this ends with `None` after 256 calls instead of looping forever.
+            /// `fill` is called again until the result is acceptable, which is on average 1.004
+            /// times. If it keeps returning the same unacceptable bytes, this ends with `None`
+            /// after 256 calls instead of looping forever.
             #[must_use]
             pub fn generate(fill: impl FnMut(&mut [u8])) -> Option<Self> {
                 generate::generate(fill).map(Self)

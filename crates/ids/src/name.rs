@@ -33,7 +33,8 @@ impl CheckedName for str {
     }
 }
 
-/// Drops repeated names and keeps the first of each, in their order (Go: utils.go, `dedupeStrings`).
+/// Drops repeated names and keeps the first of each, in their order (Go: utils.go,
+/// `dedupeStrings`).
 #[must_use]
 pub fn dedupe_names<I>(names: I) -> Vec<String>
 where

@@ -104,9 +104,9 @@ impl<R: Record> WriteGuard<R> {
         Ok(())
     }
 
-    /// Like [`set_big_data`](Self::set_big_data) with content of any size, which was written before the lock was taken: the
-    /// file `name` in `dir`, on the filesystem of the data items, is moved into place. It should be synced, and have the
-    /// mode 0600. `note` is told its size.
+    /// Like [`set_big_data`](Self::set_big_data) with content of any size, which was written before
+    /// the lock was taken: the file `name` in `dir`, on the filesystem of the data items, is moved
+    /// into place. It should be synced, and have the mode 0600. `note` is told its size.
     pub fn put_big_data(
         &mut self,
         id: &str,

@@ -63,10 +63,10 @@
 //! # Damage
 //!
 //! A damaged record is set aside, not served, and kept in the file byte for byte
-//! ([`Snapshot::damaged`]), until it is removed by its identifier ([`WriteGuard::remove`]). The end of a torn file is set aside too, and moved to a
-//! side file before a save replaces the file ([`JsonStore::set_aside_files`]).
-//! A file that is missing or empty is reported as such ([`FileState`]): only the
-//! caller knows whether records ought to be there.
+//! ([`Snapshot::damaged`]), until it is removed by its identifier ([`WriteGuard::remove`]). The end
+//! of a torn file is set aside too, and moved to a side file before a save replaces the file
+//! ([`JsonStore::set_aside_files`]). A file that is missing or empty is reported as such
+//! ([`FileState`]): only the caller knows whether records ought to be there.
 //!
 //! # Limitations
 //!

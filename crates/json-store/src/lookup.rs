@@ -16,11 +16,13 @@ use crate::snapshot::Stored;
 use crate::store::JsonStore;
 
 impl<R: Record> JsonStore<R> {
-    /// The record that a text means now, as [`Snapshot::lookup`](crate::Snapshot::lookup) of a new snapshot tells.
+    /// The record that a text means now, as [`Snapshot::lookup`](crate::Snapshot::lookup) of a new
+    /// snapshot tells.
     ///
-    /// The first time, if nothing is loaded, the files are passed over without being kept, which takes
-    /// a third of the time and next to no memory where the text is an identifier, the beginning of one only, or nothing at all.
-    /// Otherwise, and where that does not settle it, this is a lookup in a snapshot.
+    /// The first time, if nothing is loaded, the files are passed over without being kept, which
+    /// takes a third of the time and next to no memory where the text is an identifier, the
+    /// beginning of one only, or nothing at all. Otherwise, and where that does not settle it, this
+    /// is a lookup in a snapshot.
     pub fn lookup(&self, text: &str) -> Result<Resolution<Stored<R>>, LookupError> {
         if let Some(found) = self.lookup_in_passing(text)? {
             return Ok(found);

@@ -1,9 +1,9 @@
 //! Looking one text up in a file without keeping the file.
 //!
-//! A process that asks one question pays more for the fresh memory that a whole file takes
-//! than for walking over it. So the file goes through one small buffer, record by
-//! record, and only the one is kept whose identifier is the text, or begins with it. Whatever is not as
-//! plain as that is left to those who load everything: [`Sought::Unsure`].
+//! A process that asks one question pays more for the fresh memory that a whole file takes than for
+//! walking over it. So the file goes through one small buffer, record by record, and only the one
+//! is kept whose identifier is the text, or begins with it. Whatever is not as plain as that is
+//! left to those who load everything: [`Sought::Unsure`].
 
 use std::io::{self, Read};
 use std::ops::Range;
@@ -14,7 +14,8 @@ use crate::fields::{Field, Fields};
 use crate::text::{Quoted, is_space};
 use crate::walk::{self, Value, Visitor};
 
-/// Bytes that are read at once: few enough to stay in the processor's caches, and for few new pages.
+/// Bytes that are read at once: few enough to stay in the processor's caches, and for few new
+/// pages.
 const PIECE: usize = 128 << 10;
 
 /// What a pass over a file told about a text.
@@ -22,12 +23,13 @@ const PIECE: usize = 128 << 10;
 pub(crate) enum Sought {
     /// The text of the first record with this identifier.
     Record(Vec<u8>),
-    /// The file is a whole list of records. The identifier of this one alone begins with the text, and none has the text as its
-    /// name or the like.
+    /// The file is a whole list of records. The identifier of this one alone begins with the text,
+    /// and none has the text as its name or the like.
     Beginning(Vec<u8>),
     /// The file is a whole list of records, and the text means none of them.
     Nothing,
-    /// The text may be a name or something else, or there are several whose identifiers begin with it; or the file is damaged.
+    /// The text may be a name or something else, or there are several whose identifiers begin with
+    /// it; or the file is damaged.
     Unsure,
 }
 

@@ -240,7 +240,8 @@ impl<R: Record> Snapshot<R> {
     }
 
     /// The damage that has an identifier, see [`damaged_id`](Self::damaged_id). The record that is
-    /// found by it is parsed for that. [`WriteGuard::remove`](crate::WriteGuard::remove) takes it away.
+    /// found by it is parsed for that. [`WriteGuard::remove`](crate::WriteGuard::remove) takes it
+    /// away.
     #[must_use]
     pub fn damaged_with_id(&self, id: &str) -> Vec<Damaged> {
         if let Some(place) = self.find_id(id) {

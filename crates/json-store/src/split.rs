@@ -43,7 +43,8 @@ impl<'a> Splitter<'a> {
             stride: fields.keys(),
             ..Parts::default()
         };
-        // Records of image layers take 450 bytes and more. Room for a few too many is never touched; growing copies.
+        // Records of image layers take 450 bytes and more. Room for a few too many is never
+        // touched; growing copies.
         let expected = bytes.len() / 400;
         parts.items.reserve(expected);
         parts.keys.reserve(expected.saturating_mul(fields.keys()));

@@ -94,7 +94,8 @@ fn field(bytes: &[u8], position: usize, visitor: &mut impl Visitor) -> Option<us
     Some(end)
 }
 
-/// The end of a list or object, and whether there are escapes in it. Brackets of the other kind are not counted.
+/// The end of a list or object, and whether there are escapes in it. Brackets of the other kind are
+/// not counted.
 fn skip(bytes: &[u8], start: usize, open: u8, close: u8) -> Option<(usize, bool)> {
     let mut position = start + 1;
     let mut depth = 1;

@@ -166,9 +166,10 @@ impl<R: Record> WriteGuard<R> {
 
     /// Removes a record. Its side files stay.
     ///
-    /// Damaged records are removed by the identifier under which they are found or that their bytes begin
-    /// with (see [`Snapshot::damaged_id`]); their bytes are kept, as by [`set_aside`](Self::set_aside). Where a
-    /// record can be read, damaged ones with its identifier stay, but for those that would take its place.
+    /// Damaged records are removed by the identifier under which they are found or that their bytes
+    /// begin with (see [`Snapshot::damaged_id`]); their bytes are kept, as by
+    /// [`set_aside`](Self::set_aside). Where a record can be read, damaged ones with its identifier
+    /// stay, but for those that would take its place.
     pub fn remove(&mut self, id: &str) -> Result<(), ChangeError> {
         self.check_known()?;
         let readable = self

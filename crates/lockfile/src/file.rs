@@ -54,8 +54,9 @@ pub(crate) fn lock(
 
 /// Waits until it has the lock, or is asked to stop; `None` then.
 ///
-/// The kernel serves those who wait in turn, and so a lock that is in use is waited for in the kernel, by a thread of its own.
-/// When that gets the lock after the wait was given up, it gives the lock back at once.
+/// The kernel serves those who wait in turn, and so a lock that is in use is waited for in the
+/// kernel, by a thread of its own. When that gets the lock after the wait was given up, it gives
+/// the lock back at once.
 fn wait_or_cancel(
     file: File,
     kind: LockKind,

@@ -61,8 +61,9 @@ impl ReadGuard {
         }
     }
 
-    /// Whether the lock file was written to after a moment, by its modification time: a write was recorded, or something touched it.
-    /// Where there is no lock file, nothing did. Unlike the token this depends on clocks.
+    /// Whether the lock file was written to after a moment, by its modification time: a write was
+    /// recorded, or something touched it. Where there is no lock file, nothing did. Unlike the
+    /// token this depends on clocks.
     ///
     /// Go: `LockFile.TouchedSince`.
     pub fn touched_since(&self, when: SystemTime) -> Result<bool, TokenError> {

@@ -60,8 +60,9 @@ impl LockFile {
         })
     }
 
-    /// Names a lock file whose locks are held for moments only. Long work must not be done under them: in builds with debug
-    /// assertions [`no_brief_lock`](layerhold_sys::no_brief_lock) panics on a thread that holds one.
+    /// Names a lock file whose locks are held for moments only. Long work must not be done under
+    /// them: in builds with debug assertions [`no_brief_lock`](layerhold_sys::no_brief_lock) panics
+    /// on a thread that holds one.
     pub fn brief(path: impl AsRef<Path>) -> Result<Self, LockError> {
         Ok(Self {
             shared: Shared::new(path.as_ref(), HeldFor::Moments)?,
@@ -80,8 +81,9 @@ impl LockFile {
         self.cancel.as_ref()
     }
 
-    /// Tells whether this thread took a lock of this path, through this handle or another one, and has not given it back. If
-    /// so, waiting for a lock that excludes it would be waiting for itself.
+    /// Tells whether this thread took a lock of this path, through this handle or another one, and
+    /// has not given it back. If so, waiting for a lock that excludes it would be waiting for
+    /// itself.
     #[must_use]
     pub fn is_held_by_this_thread(&self) -> bool {
         is_held_by_this_thread(self.path())

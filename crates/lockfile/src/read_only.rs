@@ -31,7 +31,8 @@ impl ReadOnlyLockFile {
         })
     }
 
-    /// Names a lock file whose locks are held for moments only, as [`LockFile::brief`](crate::LockFile::brief) does.
+    /// Names a lock file whose locks are held for moments only, as
+    /// [`LockFile::brief`](crate::LockFile::brief) does.
     pub fn brief(path: impl AsRef<Path>) -> Result<Self, LockError> {
         Ok(Self {
             shared: Shared::new(path.as_ref(), HeldFor::Moments)?,

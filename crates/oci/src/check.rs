@@ -5,11 +5,13 @@ use crate::manifest::{Document, ManifestError};
 
 /// Checks that podman, buildah and skopeo can read a configuration of an image in a store.
 ///
-/// One image whose configuration they cannot read makes each of their commands fail for the whole store.
+/// One image whose configuration they cannot read makes each of their commands fail for the whole
+/// store.
 ///
 /// # Errors
 ///
-/// Fails when it is no JSON, when a field has a value of another type than they expect, and when a diff ID is none.
+/// Fails when it is no JSON, when a field has a value of another type than they expect, and when a
+/// diff ID is none.
 ///
 /// ```
 /// let error = layerhold_oci::check_configuration(br#"{"config":{"Env":["A=b",5]}}"#).unwrap_err();
@@ -24,7 +26,8 @@ pub fn check_configuration(bytes: &[u8]) -> Result<(), ConfigError> {
 ///
 /// # Errors
 ///
-/// Fails when they cannot read it, and for manifests of artifacts and of images with encrypted layers.
+/// Fails when they cannot read it, and for manifests of artifacts and of images with encrypted
+/// layers.
 pub fn check_manifest(bytes: &[u8]) -> Result<(), ManifestError> {
     match Document::parse(bytes, "")? {
         Document::Manifest(manifest) => manifest.check_readable(),

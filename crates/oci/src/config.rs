@@ -48,7 +48,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Fails when the text is not JSON, a field has a value of a wrong type, or a diff ID is malformed.
+    /// Fails when the text is not JSON, a field has a value of a wrong type, or a diff ID is
+    /// malformed.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
         let config = typed::read(bytes, &typed::CONFIG)?;
         let root = config.get("rootfs");

@@ -188,8 +188,9 @@ pub(crate) const KNOWN: &[&str] = &[
 const NOT_IN_MANIFESTS: &[&str] = &["fsLayers", "history", "manifests"];
 const NOT_IN_INDICES: &[&str] = &["config", "fsLayers", "history", "layers"];
 
-/// Finds out what a document is: by the media type that it gives itself where that is known, and otherwise by its parts, as Go
-/// does each time it reads one from a store (`GuessMIMEType` in `image/internal/manifest/manifest.go`).
+/// Finds out what a document is: by the media type that it gives itself where that is known, and
+/// otherwise by its parts, as Go does each time it reads one from a store (`GuessMIMEType` in
+/// `image/internal/manifest/manifest.go`).
 fn found(bytes: &[u8]) -> Result<(Found, Typed), ManifestError> {
     let parts = typed::read(bytes, &typed::MANIFEST_TYPE)?;
     let media_type = parts.get("mediaType").text();
@@ -310,11 +311,13 @@ impl Manifest {
         })
     }
 
-    /// Tells what keeps podman, buildah and skopeo from reading an image of this manifest in a store.
+    /// Tells what keeps podman, buildah and skopeo from reading an image of this manifest in a
+    /// store.
     ///
     /// # Errors
     ///
-    /// Fails for artifacts, for docker manifests with parts of other types, and for images with encrypted layers.
+    /// Fails for artifacts, for docker manifests with parts of other types, and for images with
+    /// encrypted layers.
     pub(crate) fn check_readable(&self) -> Result<(), ManifestError> {
         let media_types = self.layers.iter().map(|layer| &layer.media_type);
         if let Some((layer, media_type)) = media_types

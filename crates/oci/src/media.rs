@@ -29,8 +29,9 @@ pub(crate) const CONTAINERD_NAME: &str = "io.containerd.image.name";
 pub(crate) const DOCKER_SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+json";
 /// How the media types of encrypted layers end.
 pub(crate) const ENCRYPTED: &str = "+encrypted";
-/// The types that Go takes in a docker manifest, for itself and for its layers (`SupportedSchema2MediaType` in
-/// `image/manifest/manifest.go`). Newer versions take zstd too; one image of theirs makes all commands of older ones fail.
+/// The types that Go takes in a docker manifest, for itself and for its layers
+/// (`SupportedSchema2MediaType` in `image/manifest/manifest.go`). Newer versions take zstd too; one
+/// image of theirs makes all commands of older ones fail.
 pub(crate) const IN_DOCKER_MANIFESTS: &[&str] = &[
     DOCKER_LIST,
     DOCKER_SCHEMA_1,
@@ -42,8 +43,9 @@ pub(crate) const IN_DOCKER_MANIFESTS: &[&str] = &[
     DOCKER_MANIFEST,
     "application/vnd.docker.image.rootfs.diff.tar",
 ];
-/// How the names of annotations begin that say where parts of a compressed blob are: zstd:chunked (Go:
-/// `storage/pkg/chunked/internal/minimal/compression.go`) and estargz. They hold for that one blob only.
+/// How the names of annotations begin that say where parts of a compressed blob are: zstd:chunked
+/// (Go: `storage/pkg/chunked/internal/minimal/compression.go`) and estargz. They hold for that one
+/// blob only.
 pub(crate) const OF_ONE_BLOB: &[&str] = &[
     "io.github.containers.zstd-chunked.",
     "containerd.io/snapshot/stargz/",

@@ -1,6 +1,7 @@
 //! How a layer was compressed when it came.
 
-/// The compression of a layer's stream, stored as a number (Go: pkg/archive/archive.go, `Compression`).
+/// The compression of a layer's stream, stored as a number (Go: pkg/archive/archive.go,
+/// `Compression`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Compression {

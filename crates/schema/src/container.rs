@@ -96,7 +96,8 @@ impl ContainerRecord {
         self.flags.text(PROCESS_LABEL)
     }
 
-    /// Returns the mount options; none if the flag is missing or no list, and without items that are no texts.
+    /// Returns the mount options; none if the flag is missing or no list, and without items that
+    /// are no texts.
     pub fn mount_options(&self) -> impl Iterator<Item = &str> {
         self.flags.texts(MOUNT_OPTIONS)
     }

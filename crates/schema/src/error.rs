@@ -12,7 +12,8 @@ use crate::TimestampError;
 pub struct RecordError {
     /// What kind of record was read: `layer`, `image`, `container` or `mount point`.
     pub record: &'static str,
-    /// Where in the record: names of fields and positions, like `uidmap[0].size`; empty for the record itself.
+    /// Where in the record: names of fields and positions, like `uidmap[0].size`; empty for the
+    /// record itself.
     pub path: String,
     /// The position in the bytes given, from 0.
     pub offset: usize,

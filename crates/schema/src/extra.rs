@@ -27,8 +27,9 @@ impl fmt::Debug for RawJson {
 
 /// The fields of a record that this version does not know, in their order.
 ///
-/// They are written again behind the known ones. Every Go version drops such fields when it rewrites a file; a future one
-/// may depend on fields that it has written itself, so they must survive us.
+/// They are written again behind the known ones. Every Go version drops such fields when it
+/// rewrites a file; a future one may depend on fields that it has written itself, so they must
+/// survive us.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ExtraFields {
     fields: Vec<(String, RawJson)>,

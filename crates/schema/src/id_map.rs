@@ -7,7 +7,8 @@ use crate::error::Fault;
 use crate::field::Field;
 use crate::json::{Reader, write};
 
-/// One range of a layer's or container's ID map, with the numbers that the file has (Go: pkg/idtools/idtools.go, `IDMap`).
+/// One range of a layer's or container's ID map, with the numbers that the file has (Go:
+/// pkg/idtools/idtools.go, `IDMap`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct IdMapEntry {
     /// The first ID inside.

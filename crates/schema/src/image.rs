@@ -18,7 +18,8 @@ record! {
         names: Vec<String> = "names" omitempty,
         /// Names it has or had, the newest first; see [`Self::add_name_to_history`].
         names_history: Vec<String> = "names-history" omitempty,
-        /// The ID of the topmost layer; empty for an image without layers. See [`Self::top_layer_id`].
+        /// The ID of the topmost layer; empty for an image without layers. See
+        /// [`Self::top_layer_id`].
         layer: String = "layer" omitempty,
         /// Layers with the same content as the topmost one and other ID maps.
         mapped_layers: Vec<String> = "mapped-layers" omitempty,
@@ -87,10 +88,12 @@ impl ImageRecord {
         given.map(str::parse).transpose()
     }
 
-    /// Returns all digests that the image can be found by, without repetition: its own, and those of its manifests.
+    /// Returns all digests that the image can be found by, without repetition: its own, and those
+    /// of its manifests.
     ///
-    /// Go takes the manifests in random order and makes the first one the image's own if it has none
-    /// (Go: images.go, `recomputeDigests`); here they are sorted by name, so that the plain `manifest` comes first.
+    /// Go takes the manifests in random order and makes the first one the image's own if it has
+    /// none (Go: images.go, `recomputeDigests`); here they are sorted by name, so that the plain
+    /// `manifest` comes first.
     ///
     /// # Errors
     ///
@@ -127,7 +130,8 @@ impl ImageRecord {
         all.filter(|(item, _)| item.starts_with(MANIFEST_PREFIX))
     }
 
-    /// Notes a name as the newest one that the image has or had (Go: images.go, `addNameToHistory`).
+    /// Notes a name as the newest one that the image has or had (Go: images.go,
+    /// `addNameToHistory`).
     pub fn add_name_to_history(&mut self, name: &str) {
         let older = std::mem::take(&mut self.names_history);
         self.names_history = dedupe_names(std::iter::once(name.to_owned()).chain(older));

@@ -8,7 +8,8 @@ use crate::{Compression, Flags, IdMapEntry, IdMapEntryError, Timestamp, id_map_f
 record! {
     /// A layer (Go: layers.go, `Layer`).
     ///
-    /// Where a layer is mounted, how often, and in which store and file its record is, is not part of the record.
+    /// Where a layer is mounted, how often, and in which store and file its record is, is not part
+    /// of the record.
     LayerRecord ("layer") {
         /// The ID, unchecked; see [`Self::layer_id`].
         id: String = "id" always,
@@ -28,10 +29,11 @@ record! {
         compressed_size: i64 = "compressed-size" omitempty,
         /// The digest of the unpacked tar stream; see [`Self::diff_id`].
         diff_digest: String = "diff-digest" omitempty,
-        /// The digest of the table of contents of a partially pulled layer; see [`Self::toc_digest_checked`].
+        /// The digest of the table of contents of a partially pulled layer; see
+        /// [`Self::toc_digest_checked`].
         toc_digest: String = "toc-digest" omitempty,
-        /// The bytes of the unpacked tar stream. Means nothing without one of the two digests before it, and may be -1
-        /// where only that of the table of contents is known.
+        /// The bytes of the unpacked tar stream. Means nothing without one of the two digests
+        /// before it, and may be -1 where only that of the table of contents is known.
         diff_size: i64 = "diff-size" omitempty,
         /// How the layer was compressed when it came.
         compression: Compression = "compression" omitempty,
@@ -113,7 +115,8 @@ impl LayerRecord {
         ))
     }
 
-    /// Tells whether the content is not all there, because whoever made the layer has not finished or was killed.
+    /// Tells whether the content is not all there, because whoever made the layer has not finished
+    /// or was killed.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
         self.flags.is_true(INCOMPLETE)

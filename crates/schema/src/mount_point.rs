@@ -5,8 +5,8 @@ use layerhold_ids::{IdError, LayerId};
 record! {
     /// A mounted layer (Go: layers.go, `layerMountPoint`).
     ///
-    /// The file lies below the run root, so that it does not survive a reboot. Layers without a path or with a count of
-    /// zero are not in it.
+    /// The file lies below the run root, so that it does not survive a reboot. Layers without a
+    /// path or with a count of zero are not in it.
     MountPointRecord ("mount point") {
         /// The ID of the layer, unchecked; see [`Self::layer_id`].
         id: String = "id" always,

@@ -42,7 +42,8 @@ pub trait JsonRecord: sealed::Sealed + Clone {
 
 /// Reads the bytes of a whole file: an array of records.
 ///
-/// No bytes at all, or `null`, are no records, as in Go. Whether an empty file is damage is for the caller to judge.
+/// No bytes at all, or `null`, are no records, as in Go. Whether an empty file is damage is for the
+/// caller to judge.
 ///
 /// ```
 /// use layerhold_schema::{MountPointRecord, read_array, write_array};
@@ -56,7 +57,8 @@ pub trait JsonRecord: sealed::Sealed + Clone {
 ///
 /// # Errors
 ///
-/// Fails at the first damaged record. To live with damaged ones, split the array first and read each record by itself.
+/// Fails at the first damaged record. To live with damaged ones, split the array first and read
+/// each record by itself.
 pub fn read_array<R: JsonRecord>(json: &[u8]) -> Result<Vec<R>, RecordError> {
     let mut records = Vec::new();
     let mut reader = Reader::new(json);
@@ -94,8 +96,8 @@ pub(crate) fn separate(out: &mut Vec<u8>) {
     }
 }
 
-/// Declares a record: its fields in the order in which Go writes them, their names in the file, and whether they are
-/// written when they are empty.
+/// Declares a record: its fields in the order in which Go writes them, their names in the file, and
+/// whether they are written when they are empty.
 macro_rules! record {
     (
         $(#[$doc:meta])*
@@ -116,7 +118,8 @@ macro_rules! record {
             ///
             /// # Errors
             ///
-            /// Says what is wrong and where, if the bytes are no JSON or a field has the wrong type.
+            /// Says what is wrong and where, if the bytes are no JSON or a field has the wrong
+            /// type.
             pub fn from_json(json: &[u8]) -> Result<Self, $crate::RecordError> {
                 $crate::JsonRecord::from_json(json)
             }
@@ -163,7 +166,8 @@ macro_rules! record {
                 Ok(())
             }
 
-            /// Finds the field that Go would store a value in: by exact name, else without regard to case.
+            /// Finds the field that Go would store a value in: by exact name, else without regard
+            /// to case.
             fn known_name(name: &str) -> Option<&'static str> {
                 match name {
                     $($name => Some($name),)*

@@ -20,8 +20,9 @@ pub struct TimestampError {
 
 /// A moment with nanoseconds and the offset from UTC it was noted in.
 ///
-/// The offset is kept because Go keeps it: images carry times like `2024-05-01T12:00:00+02:00`. An offset of zero is
-/// always written as `Z`. The default is Go's zero time, `0001-01-01T00:00:00Z`, which stands for an unknown time.
+/// The offset is kept because Go keeps it: images carry times like `2024-05-01T12:00:00+02:00`. An
+/// offset of zero is always written as `Z`. The default is Go's zero time, `0001-01-01T00:00:00Z`,
+/// which stands for an unknown time.
 ///
 /// Sorted by moment, then by offset.
 ///
@@ -50,7 +51,8 @@ impl Timestamp {
         offset_minutes: 0,
     };
 
-    /// Makes a time in UTC of seconds since 1970 and nanoseconds; `None` outside the years 0 to 9999.
+    /// Makes a time in UTC of seconds since 1970 and nanoseconds; `None` outside the years 0 to
+    /// 9999.
     #[must_use]
     pub fn from_unix(seconds: i64, nanos: u32) -> Option<Self> {
         let time = Self {
@@ -61,7 +63,8 @@ impl Timestamp {
         (nanos < 1_000_000_000 && time.has_year()).then_some(time)
     }
 
-    /// Returns the present time in UTC, or the zero time if the clock is outside the years 0 to 9999.
+    /// Returns the present time in UTC, or the zero time if the clock is outside the years 0 to
+    /// 9999.
     #[must_use]
     pub fn now() -> Self {
         Self::try_from(SystemTime::now()).unwrap_or_default()
@@ -114,7 +117,8 @@ fn first_second(year: i64) -> i64 {
     days_from_civil(year, 1, 1) * SECONDS_PER_DAY
 }
 
-/// Days from 1970-01-01 to a day of the Gregorian calendar. Years begin in March here, so that leap days end them.
+/// Days from 1970-01-01 to a day of the Gregorian calendar. Years begin in March here, so that leap
+/// days end them.
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 {
         (year, month - 3)
@@ -122,7 +126,8 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
         (year - 1, month + 9)
     };
     let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    // 719468 days lie between 0000-03-01 and 1970-01-01. From March on, months have 153 days in each five.
+    // 719468 days lie between 0000-03-01 and 1970-01-01. From March on, months have 153 days in
+    // each five.
     year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468
 }
 
@@ -269,7 +274,8 @@ fn parse(text: &[u8]) -> Option<Timestamp> {
 impl FromStr for Timestamp {
     type Err = TimestampError;
 
-    /// Reads exactly the form that Go accepts in JSON: `T` and `Z` in capitals, a point before fractions.
+    /// Reads exactly the form that Go accepts in JSON: `T` and `Z` in capitals, a point before
+    /// fractions.
     fn from_str(text: &str) -> Result<Self, TimestampError> {
         parse(text.as_bytes()).ok_or_else(|| TimestampError {
             text: text.to_owned(),

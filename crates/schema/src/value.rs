@@ -219,7 +219,8 @@ fn float_text(float: f64) -> String {
     let Some((digits, exponent)) = text.split_once('e') else {
         return text;
     };
-    // json-iterator keeps the two digits that Go's exponents have at least, where Go's own JSON writer drops a zero.
+    // json-iterator keeps the two digits that Go's exponents have at least, where Go's own JSON
+    // writer drops a zero.
     match exponent.strip_prefix('-') {
         Some(exponent) => format!("{digits}e-{exponent:0>2}"),
         None => format!("{digits}e+{exponent:0>2}"),

@@ -237,8 +237,8 @@ impl TempArea {
         self.erase()
     }
 
-    /// Gives the area up as if its owner had died: the next one who looks for abandoned areas erases it. That takes no time, and
-    /// so it may be done under a lock.
+    /// Gives the area up as if its owner had died: the next one who looks for abandoned areas
+    /// erases it. That takes no time, and so it may be done under a lock.
     pub fn abandon(mut self) {
         drop(self.lock.take());
     }

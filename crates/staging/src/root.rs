@@ -109,8 +109,8 @@ impl TempRoot {
 }
 
 impl TempRoot {
-    /// Lists the areas whose owners died, without removing anything. An area without a directory is not among them: all
-    /// that is left of it is an empty lock file.
+    /// Lists the areas whose owners died, without removing anything. An area without a directory is
+    /// not among them: all that is left of it is an empty lock file.
     pub fn abandoned(&self) -> Result<Vec<PathBuf>, RecoverError> {
         let failed = |source| RecoverError {
             path: self.path.clone(),
@@ -132,7 +132,8 @@ impl TempRoot {
 
 /// Tells whether an area is there and nobody holds its lock.
 ///
-/// The lock is the first thing that is made and the last that goes, and so a directory without one has no owner.
+/// The lock is the first thing that is made and the last that goes, and so a directory without one
+/// has no owner.
 fn is_abandoned(root: &Dir, area: &OsStr) -> Result<bool, PathError> {
     if !root.exists(joined(DIR_PREFIX, area))? {
         return Ok(false);

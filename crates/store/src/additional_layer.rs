@@ -1,7 +1,8 @@
 //! Layers that another program has, and shows in an additional layer store.
 //!
-//! An additional *image* store is a store like this one. An additional *layer* store only has layers: usually it is a filesystem
-//! that fetches what is read, so that a container runs before its image is there.
+//! An additional *image* store is a store like this one. An additional *layer* store only has
+//! layers: usually it is a filesystem that fetches what is read, so that a container runs before
+//! its image is there.
 
 use std::fmt;
 use std::fs::File;
@@ -22,8 +23,8 @@ use crate::store::Store;
 
 /// A layer that an additional layer store shows, and that is in no store yet.
 ///
-/// The program behind it knows that the layer is in use for as long as this lives. A layer that was [put](Self::put_as) counts for
-/// itself.
+/// The program behind it knows that the layer is in use for as long as this lives. A layer that was
+/// [put](Self::put_as) counts for itself.
 pub struct AdditionalLayer {
     store: Store,
     held: Box<dyn driver::AdditionalLayer>,
@@ -31,9 +32,10 @@ pub struct AdditionalLayer {
 }
 
 impl Store {
-    /// Looks for a layer in the additional layer stores of the driver options (`additionallayerstore`), by the digest of its
-    /// table of contents. Stores that tell images apart have it under the name that the image is pulled by. `None` when no
-    /// store shows it, and when the driver knows no such stores.
+    /// Looks for a layer in the additional layer stores of the driver options
+    /// (`additionallayerstore`), by the digest of its table of contents. Stores that tell images
+    /// apart have it under the name that the image is pulled by. `None` when no store shows it, and
+    /// when the driver knows no such stores.
     ///
     /// Go: `Store.LookupAdditionalLayer`.
     ///
@@ -85,7 +87,8 @@ impl AdditionalLayer {
     /// Go: `AdditionalLayer.CompressedSize`.
     #[must_use]
     pub fn compressed_size(&self) -> Option<u64> {
-        // Here the size counts without the digest too: it is the program's, which knows what it fetches.
+        // Here the size counts without the digest too: it is the program's, which knows what it
+        // fetches.
         u64::try_from(self.record.compressed_size)
             .ok()
             .filter(|size| *size > 0)
@@ -110,7 +113,8 @@ impl AdditionalLayer {
     }
 
     /// Creates a layer whose contents stay where they are, in a transaction of its own. See
-    /// [`Transaction::put_additional_layer`](crate::Transaction::put_additional_layer) for what of the specification counts.
+    /// [`Transaction::put_additional_layer`](crate::Transaction::put_additional_layer) for what of
+    /// the specification counts.
     ///
     /// Go: `AdditionalLayer.PutAs`.
     ///
@@ -131,8 +135,8 @@ impl AdditionalLayer {
         drop(self);
     }
 
-    /// What is recorded of a layer that has its contents here: digests, sizes, owners and the free text. Names, flags, labels and
-    /// data items are this store's business.
+    /// What is recorded of a layer that has its contents here: digests, sizes, owners and the free
+    /// text. Names, flags, labels and data items are this store's business.
     pub(crate) fn record_as(&self, id: &LayerId) -> Result<Layer, crate::records::InvalidRecord> {
         Layer::new(LayerRecord {
             id: id.to_string(),
@@ -175,7 +179,8 @@ impl Read for Blob {
 }
 
 impl Inner {
-    /// Opens the archive of a layer that another program has; `None` for all others (Go: layers.go, `Diff`).
+    /// Opens the archive of a layer that another program has; `None` for all others (Go: layers.go,
+    /// `Diff`).
     pub(crate) fn blob_of(&self, layer: &Layer) -> Result<Option<Blob>, DiffError> {
         let failed = |source| DiffError::Driver {
             layer: layer.id().clone(),

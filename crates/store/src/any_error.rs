@@ -12,8 +12,9 @@ use crate::usage::UsageError;
 
 /// Any error of this crate.
 ///
-/// Each operation returns its own, smaller type; all of them convert into this one, so that callers which do many
-/// different things can use `?` throughout. It holds them in a box, so that its size costs nobody anything.
+/// Each operation returns its own, smaller type; all of them convert into this one, so that callers
+/// which do many different things can use `?` throughout. It holds them in a box, so that its size
+/// costs nobody anything.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

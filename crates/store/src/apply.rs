@@ -1,8 +1,9 @@
 //! Unpacking a diff into a layer that is there already.
 //!
-//! The tree is changed in place, because it may be mounted; that takes no store lock. Then, under the layers lock, the new
-//! tar-split file replaces the old one, and the record is saved. A crash before leaves the layer's old record with more or
-//! fewer of the new files, as it does in Go; a crash between leaves a tar-split file that is newer than the record.
+//! The tree is changed in place, because it may be mounted; that takes no store lock. Then, under
+//! the layers lock, the new tar-split file replaces the old one, and the record is saved. A crash
+//! before leaves the layer's old record with more or fewer of the new files, as it does in Go; a
+//! crash between leaves a tar-split file that is newer than the record.
 
 use std::io::{BufWriter, Read};
 use std::sync::Arc;
@@ -24,18 +25,20 @@ use crate::store::Store;
 use crate::transaction::{digests_of_import, note_imported};
 
 impl Store {
-    /// Unpacks a tar, plain or compressed, into an existing layer, and records its digests as those of the layer. Returns the sum
-    /// of the sizes of the files in it.
+    /// Unpacks a tar, plain or compressed, into an existing layer, and records its digests as those
+    /// of the layer. Returns the sum of the sizes of the files in it.
     ///
     /// Go: `Store.ApplyDiff`.
     ///
     /// # Errors
     ///
-    /// [`DiffError::Lookup`] for an unknown layer; [`DiffError::Apply`] for a stream that cannot be unpacked, of which a part may
-    /// have been unpacked then; [`DiffError::Conflict`] when the layer was deleted meanwhile.
+    /// [`DiffError::Lookup`] for an unknown layer; [`DiffError::Apply`] for a stream that cannot be
+    /// unpacked, of which a part may have been unpacked then; [`DiffError::Conflict`] when the
+    /// layer was deleted meanwhile.
     pub fn apply_diff(&self, to: &str, reader: impl Read + Send) -> Result<u64, DiffError> {
         let inner = &self.inner;
-        // Not held on to: who waits to shut the store down, or to mount with Go's tools, need not wait for the unpacking.
+        // Not held on to: who waits to shut the store down, or to mount with Go's tools, need not
+        // wait for the unpacking.
         let driver = Arc::clone(&inner.use_driver()?.driver);
         let layer = lookup_to_change(&inner.layers_view()?, to)?;
         let id = layer.id();

@@ -130,13 +130,15 @@ impl Store {
         )
     }
 
-    /// Returns the digest of a data item of an image: the recorded one, else the SHA-256 of what is there.
+    /// Returns the digest of a data item of an image: the recorded one, else the SHA-256 of what is
+    /// there.
     ///
     /// Go: `Store.ImageBigDataDigest`.
     ///
     /// # Errors
     ///
-    /// [`DataError::NotFound`] when there is no such item; [`DataError::DigestNeeded`] for a manifest without a recorded digest.
+    /// [`DataError::NotFound`] when there is no such item; [`DataError::DigestNeeded`] for a
+    /// manifest without a recorded digest.
     pub fn image_data_digest(&self, key: &str, item: &str) -> Result<Digest, DataError> {
         let images = self.inner.images_view()?;
         let image = lookup(&images, key)?;
@@ -155,7 +157,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`DataError::DigestNeeded`] for a manifest without one, [`DataError::Item`] for a name that no item can have.
+    /// [`DataError::DigestNeeded`] for a manifest without one, [`DataError::Item`] for a name that
+    /// no item can have.
     pub fn set_image_data(&self, key: &str, mut item: BigDataItem) -> Result<(), DataError> {
         check_name(&item)?;
         complete_image_digest(&mut item)?;
@@ -209,7 +212,8 @@ impl Store {
         )
     }
 
-    /// Returns the digest of a data item of a container: the recorded one, else the SHA-256 of what is there.
+    /// Returns the digest of a data item of a container: the recorded one, else the SHA-256 of what
+    /// is there.
     ///
     /// Go: `Store.ContainerBigDataDigest`.
     ///

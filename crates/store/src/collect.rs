@@ -50,20 +50,24 @@ impl CollectReport {
 }
 
 impl Store {
-    /// Removes directories of containers and images, contents of layers, and files beside layers, that no record names, and what
-    /// killed processes left in temporary areas.
+    /// Removes directories of containers and images, contents of layers, and files beside layers,
+    /// that no record names, and what killed processes left in temporary areas.
     ///
-    /// Only what has a name that this library and Go's give is looked at, and nothing is touched as long as a record file is damaged,
-    /// or empty or missing although there is content: what its records named is not garbage. What belongs to containers of a transient
-    /// opening stays also if this one is not, and the other way round. What may belong to an opening that names an image store, an additional
-    /// store or another run root stays too: files of a layer without contents here, directories of images in which a caller keeps
-    /// files, directories of containers that are not older than the machine runs, with all contents beside these, and whatever is mounted.
+    /// Only what has a name that this library and Go's give is looked at, and nothing is touched as
+    /// long as a record file is damaged, or empty or missing although there is content: what its
+    /// records named is not garbage. What belongs to containers of a transient opening stays also
+    /// if this one is not, and the other way round. What may belong to an opening that names an
+    /// image store, an additional store or another run root stays too: files of a layer without
+    /// contents here, directories of images in which a caller keeps files, directories of
+    /// containers that are not older than the machine runs, with all contents beside these, and
+    /// whatever is mounted.
     ///
     /// Go: `Store.GarbageCollect`.
     ///
     /// # Errors
     ///
-    /// [`CollectError::Damaged`] in that case; [`CollectError::Driver`] when something cannot be removed.
+    /// [`CollectError::Damaged`] in that case; [`CollectError::Driver`] when something cannot be
+    /// removed.
     pub fn garbage_collect(&self) -> Result<CollectReport, CollectError> {
         let locks = self.inner.lock_all()?;
         let mut trash = Trash::new();
@@ -91,7 +95,8 @@ fn collect(inner: &Inner, locks: &Locks, trash: &mut Trash) -> Result<CollectRep
     let is_transient = inner.options.persistence == Persistence::Transient;
     for (guard, (shelf, _)) in locks.containers.held().zip(locks.containers.own()) {
         check(guard, || {
-            // Records of containers are lost with the run root there, and their directories are garbage then.
+            // Records of containers are lost with the run root there, and their directories are
+            // garbage then.
             let is_lost =
                 !container_dirs.is_empty() || (has_container_dirs && shelf.was_saved()?);
             Ok(!is_transient && is_lost)
@@ -169,8 +174,9 @@ fn collect(inner: &Inner, locks: &Locks, trash: &mut Trash) -> Result<CollectRep
     Ok(report)
 }
 
-/// Whether a record refers to a layer of which there is no record: that was lost, and what is on the disk is all there is to
-/// make it again. Go removes it. A layer that an additional store has a record of is not lost.
+/// Whether a record refers to a layer of which there is no record: that was lost, and what is on
+/// the disk is all there is to make it again. Go removes it. A layer that an additional store has a
+/// record of is not lost.
 fn is_missed(locks: &Locks, layer: &str) -> bool {
     if locks.layers.contains(layer) {
         return false;
@@ -213,7 +219,8 @@ fn check<R: Item>(
     };
     let mut is_missing = false;
     for file in records.files() {
-        // The report is that of the loading; a file that this handle has saved since is there and complete.
+        // The report is that of the loading; a file that this handle has saved since is there and
+        // complete.
         let size = stat_ambient(&file.path)?.map(|stat| stat.size);
         match (file.state, size) {
             (FileState::Complete, Some(_)) => {}
@@ -237,8 +244,9 @@ fn check<R: Item>(
     Ok(())
 }
 
-/// Lists directories of images whose name is that of a generated ID without a record in any store. IDs that callers chose are left
-/// alone, as in Go: no record tells whose directory that is. So are those in which a caller keeps files.
+/// Lists directories of images whose name is that of a generated ID without a record in any store.
+/// IDs that callers chose are left alone, as in Go: no record tells whose directory that is. So are
+/// those in which a caller keeps files.
 fn unnamed_dirs(dir: &Dir, records: &Locked<Image>) -> Result<Vec<String>, CollectError> {
     let mut dirs = Vec::new();
     for id in unnamed(dir, &|id| records.contains(id), &generated_id)? {

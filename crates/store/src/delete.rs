@@ -10,12 +10,13 @@
 //! | 6 | the layers' records are removed | temporary areas, erased by the next writer |
 //! | 7 | the intent is removed, the locks are released, the areas are erased | – |
 //!
-//! Steps 1 and 2 are those of images, step 5 is that of containers. Each is durable before the next one begins. A damaged record can be deleted by its ID; what it names cannot be
-//! known, and so layers of a damaged image or container stay and can be deleted by themselves.
+//! Steps 1 and 2 are those of images, step 5 is that of containers. Each is durable before the next
+//! one begins. A damaged record can be deleted by its ID; what it names cannot be known, and so
+//! layers of a damaged image or container stay and can be deleted by themselves.
 //!
-//! What is in an additional store is neither deleted nor in the way: an image that was taken over from there shows again as it is
-//! there. Nothing here needs space on the disk: where a temporary area cannot be made, things are erased at once, and record files are
-//! changed in place.
+//! What is in an additional store is neither deleted nor in the way: an image that was taken over
+//! from there shows again as it is there. Nothing here needs space on the disk: where a temporary
+//! area cannot be made, things are erased at once, and record files are changed in place.
 
 use std::sync::Arc;
 
@@ -78,8 +79,9 @@ fn meant(locks: &Locks, key: &str) -> Result<Vec<Meant>, LookupError> {
 }
 
 impl Store {
-    /// Deletes a container with its layer, else an image without its layers, else a layer; before all of them, one whose whole ID
-    /// or name the key is. Whether anything uses it is not asked: see the other methods for that.
+    /// Deletes a container with its layer, else an image without its layers, else a layer; before
+    /// all of them, one whose whole ID or name the key is. Whether anything uses it is not asked:
+    /// see the other methods for that.
     ///
     /// Go: `Store.Delete`.
     ///
@@ -106,15 +108,15 @@ impl Store {
         })
     }
 
-    /// Deletes a layer that nothing uses. Images in which it only stands in for their top layer forget it. A damaged record can be
-    /// deleted like any other, here and in the other methods.
+    /// Deletes a layer that nothing uses. Images in which it only stands in for their top layer
+    /// forget it. A damaged record can be deleted like any other, here and in the other methods.
     ///
     /// Go: `Store.DeleteLayer`.
     ///
     /// # Errors
     ///
-    /// [`DeleteError::NotA`] for an unknown layer; [`DeleteError::HasChildren`], [`DeleteError::UsedByImage`] and
-    /// [`DeleteError::UsedByContainer`] when something uses it.
+    /// [`DeleteError::NotA`] for an unknown layer; [`DeleteError::HasChildren`],
+    /// [`DeleteError::UsedByImage`] and [`DeleteError::UsedByContainer`] when something uses it.
     pub fn delete_layer(&self, key: &str) -> Result<(), DeleteError> {
         self.inner.deleting(|work, locks| {
             let layer = require_doomed(&locks.layers, key)?;
@@ -125,8 +127,9 @@ impl Store {
         })
     }
 
-    /// Deletes an image that no container uses, with those of its layers that nothing else needs. Returns these layers; with
-    /// [`Commit::ListOnly`] they are only listed. Which layers an image had whose record is damaged cannot be known: they stay.
+    /// Deletes an image that no container uses, with those of its layers that nothing else needs.
+    /// Returns these layers; with [`Commit::ListOnly`] they are only listed. Which layers an image
+    /// had whose record is damaged cannot be known: they stay.
     ///
     /// Go: `Store.DeleteImage`.
     ///
@@ -161,7 +164,8 @@ impl Store {
         })
     }
 
-    /// Deletes a container: its layer, its directories, its record. A layer that is gone already is no reason to fail.
+    /// Deletes a container: its layer, its directories, its record. A layer that is gone already is
+    /// no reason to fail.
     ///
     /// Go: `Store.DeleteContainer`.
     ///
@@ -175,8 +179,8 @@ impl Store {
         })
     }
 
-    /// Deletes all containers, images and layers, the newest layers first, and whatever the driver holds without a record.
-    /// What other programs keep below the graph root stays.
+    /// Deletes all containers, images and layers, the newest layers first, and whatever the driver
+    /// holds without a record. What other programs keep below the graph root stays.
     ///
     /// Go: `Store.Wipe`.
     ///
@@ -238,8 +242,8 @@ impl Inner {
             drop(Intent::remove(io, &self.layout.layers, Durability::Durable));
         }
         drop(locks);
-        // The records are gone, and so, for every user of the store, are the things. What cannot be erased now is left to the
-        // next writer, but the caller is told.
+        // The records are gone, and so, for every user of the store, are the things. What cannot be
+        // erased now is left to the next writer, but the caller is told.
         let cancel = &self.options.cancel;
         if cancel.is_cancelled() {
             // Out of the way it is, and the next writer erases it.
@@ -255,7 +259,8 @@ impl Inner {
 }
 
 impl Deletion<'_> {
-    /// Notes which layers shall go with an image, in case this is interrupted. Without space for the note it goes without.
+    /// Notes which layers shall go with an image, in case this is interrupted. Without space for
+    /// the note it goes without.
     fn note(&mut self, layers: &[LayerId], image: Option<ImageId>) {
         if layers.is_empty() && image.is_none() {
             return;
@@ -305,7 +310,8 @@ impl Deletion<'_> {
         Ok(())
     }
 
-    /// Deletes a layer that nothing uses. Images in which it only stands in for their top layer forget it.
+    /// Deletes a layer that nothing uses. Images in which it only stands in for their top layer
+    /// forget it.
     pub(crate) fn unused_layer(
         &mut self,
         locks: &mut Locks,
@@ -403,8 +409,9 @@ impl Deletion<'_> {
         }
     }
 
-    /// Deletes a container: the contents of its layer first, so that they are not lost track of when they cannot be removed, and
-    /// the layer's record last, so that there is no container without a layer at any time.
+    /// Deletes a container: the contents of its layer first, so that they are not lost track of
+    /// when they cannot be removed, and the layer's record last, so that there is no container
+    /// without a layer at any time.
     pub(crate) fn container(
         &mut self,
         locks: &mut Locks,
@@ -516,7 +523,8 @@ fn is_volatile(locks: &Locks, id: &LayerId) -> bool {
     spots.next() == Some(VOLATILE)
 }
 
-/// Removes a directory below one of the run root, which is another filesystem than that of the temporary areas, and small.
+/// Removes a directory below one of the run root, which is another filesystem than that of the
+/// temporary areas, and small.
 pub(crate) fn remove_below(path: &std::path::Path, id: &str) -> Result<(), DeleteError> {
     match Dir::open_ambient(path) {
         Ok(dir) => Ok(under_lock_on_purpose("it is small", || {

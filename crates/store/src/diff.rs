@@ -1,7 +1,8 @@
 //! What a layer changes: as a tar, as a list, as a size.
 //!
-//! A layer that was imported has a record of how its tar was made, and the tar is rebuilt from that, bit for bit. For other
-//! layers, and for other pairs than a layer and its parent, the driver compares the trees.
+//! A layer that was imported has a record of how its tar was made, and the tar is rebuilt from
+//! that, bit for bit. For other layers, and for other pairs than a layer and its parent, the driver
+//! compares the trees.
 
 use std::fmt;
 use std::fs::File;
@@ -43,8 +44,8 @@ pub enum DiffCompression {
     As(Codec),
 }
 
-/// A difference as a stream. Reading it does half of the work, the other half is done by a thread of its own, as far ahead as a few
-/// buffers hold. It holds no lock.
+/// A difference as a stream. Reading it does half of the work, the other half is done by a thread
+/// of its own, as far ahead as a few buffers hold. It holds no lock.
 pub struct Diff {
     source: Source,
     layer: LayerId,
@@ -99,16 +100,18 @@ impl BufRead for Diff {
 }
 
 impl Store {
-    /// Returns the difference between two layers as a tar with AUFS whiteouts. `from` is the parent of `to` unless given.
+    /// Returns the difference between two layers as a tar with AUFS whiteouts. `from` is the parent
+    /// of `to` unless given.
     ///
-    /// The tar of an imported layer is rebuilt bit for bit, and every file is checked against its checksum on the way; files
-    /// that were changed since make the reader fail.
+    /// The tar of an imported layer is rebuilt bit for bit, and every file is checked against its
+    /// checksum on the way; files that were changed since make the reader fail.
     ///
     /// Go: `Store.Diff`.
     ///
     /// # Errors
     ///
-    /// [`DiffError::Lookup`] for unknown layers; [`DiffError::Compress`] for a compression that cannot be written.
+    /// [`DiffError::Lookup`] for unknown layers; [`DiffError::Compress`] for a compression that
+    /// cannot be written.
     pub fn diff(
         &self,
         from: Option<&str>,
@@ -153,7 +156,8 @@ impl Store {
         Ok(Diff { source, layer })
     }
 
-    /// Lists what differs between two layers, sorted by path. `from` is the parent of `to` unless given.
+    /// Lists what differs between two layers, sorted by path. `from` is the parent of `to` unless
+    /// given.
     ///
     /// Go: `Store.Changes`.
     ///
@@ -168,7 +172,8 @@ impl Store {
             .map_err(|source| pair.failed(source))
     }
 
-    /// Returns the size of the files that differ between two layers, in bytes. `from` is the parent of `to` unless given.
+    /// Returns the size of the files that differ between two layers, in bytes. `from` is the parent
+    /// of `to` unless given.
     ///
     /// Go: `Store.DiffSize`.
     ///
@@ -248,8 +253,9 @@ impl Inner {
             .map_err(|source| pair.failed(source))
     }
 
-    /// Opens the record of how the tar of a layer was made, if there is one. It lies with the records of the store that the layer
-    /// is in; with a split-off image store that is the graph root, unless the layer is from a time when there was no such split.
+    /// Opens the record of how the tar of a layer was made, if there is one. It lies with the
+    /// records of the store that the layer is in; with a split-off image store that is the graph
+    /// root, unless the layer is from a time when there was no such split.
     pub(crate) fn open_tar_split(
         &self,
         layers: &View<Layer>,
@@ -341,7 +347,8 @@ impl From<LookupErrorOrAccess> for DiffError {
     }
 }
 
-/// Runs a writer on a thread of its own and returns what it writes. A reader that is dropped stops it.
+/// Runs a writer on a thread of its own and returns what it writes. A reader that is dropped stops
+/// it.
 fn in_background(
     work: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
 ) -> Result<Source, DiffError> {
@@ -357,8 +364,8 @@ fn in_background(
     Ok(Source::Piped(reader))
 }
 
-/// An archive that another program has, as it is wanted. How it is compressed is seen from its beginning, not from what the
-/// program says.
+/// An archive that another program has, as it is wanted. How it is compressed is seen from its
+/// beginning, not from what the program says.
 fn source_of_blob(mut blob: Blob, compression: DiffCompression) -> Result<Source, DiffError> {
     let DiffCompression::As(wanted) = compression else {
         return Ok(Source::Direct(Box::new(BufReader::with_capacity(

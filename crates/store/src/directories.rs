@@ -1,8 +1,8 @@
 //! Directories and files that callers keep beside images and containers.
 //!
-//! `GRAPH/DRIVER-containers/ID/userdata` survives a reboot, `RUN/DRIVER-containers/ID/userdata` does not; images have
-//! the same. They are made when asked for. Unlike Go's, the calls for images resolve names and refuse unknown images
-//! instead of making a directory that nobody ever removes.
+//! `GRAPH/DRIVER-containers/ID/userdata` survives a reboot, `RUN/DRIVER-containers/ID/userdata`
+//! does not; images have the same. They are made when asked for. Unlike Go's, the calls for images
+//! resolve names and refuse unknown images instead of making a directory that nobody ever removes.
 
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
@@ -63,7 +63,8 @@ impl Store {
             .to_owned())
     }
 
-    /// Returns the directory of a container for files that may be lost at a reboot, made when missing.
+    /// Returns the directory of a container for files that may be lost at a reboot, made when
+    /// missing.
     ///
     /// Go: `Store.ContainerRunDirectory`.
     ///
@@ -89,8 +90,8 @@ impl Store {
         read_below(&self.inner.container_user_data(key, Place::Durable)?, name)
     }
 
-    /// Writes a file below [`container_directory`](Self::container_directory): readers see the old or the new contents.
-    /// The name may have several components; directories between are made.
+    /// Writes a file below [`container_directory`](Self::container_directory): readers see the old
+    /// or the new contents. The name may have several components; directories between are made.
     ///
     /// Go: `Store.SetContainerDirectoryFile`.
     ///
@@ -182,8 +183,8 @@ fn user_data_below(parent: &Dir, id: &OsStr) -> Result<Dir, DirectoryError> {
         .ensure_plain_dir(USER_DATA, DIR_MODE)?)
 }
 
-/// Refuses names that lead out of the directory. What is below belongs to the caller, links included; they are
-/// followed inside it only.
+/// Refuses names that lead out of the directory. What is below belongs to the caller, links
+/// included; they are followed inside it only.
 fn check_name(name: &Path) -> Result<(), DirectoryError> {
     let inside = name.file_name().is_some()
         && name

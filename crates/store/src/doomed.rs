@@ -56,7 +56,8 @@ pub(crate) fn find_doomed<R: Item>(
     }
 }
 
-/// As [`find_doomed`], for one of several kinds: what is ambiguous among one kind may still mean something of the next.
+/// As [`find_doomed`], for one of several kinds: what is ambiguous among one kind may still mean
+/// something of the next.
 pub(crate) fn find_doomed_of_some_kind<R: Item>(
     records: &impl Parts<R>,
     key: &str,
@@ -78,8 +79,9 @@ pub(crate) fn require_doomed<R: Item>(
     })
 }
 
-/// Lists the layers that only an image needs, those above before those below: first the stand-ins for its top layer, then
-/// down its chain as long as nothing else uses them (Go: store.go, `DeleteImage`) and they are in this store.
+/// Lists the layers that only an image needs, those above before those below: first the stand-ins
+/// for its top layer, then down its chain as long as nothing else uses them (Go: store.go,
+/// `DeleteImage`) and they are in this store.
 pub(crate) fn removable(image: &Image, locks: &Locks, elsewhere: &Elsewhere) -> Vec<LayerId> {
     let mapped: BTreeSet<&LayerId> = image.mapped_layers().iter().collect();
     let mut removable: Vec<LayerId> = Vec::new();

@@ -1,8 +1,10 @@
 //! Records that this opening of the store does not see, since the other kind of opening keeps them.
 //!
-//! An opening that is transient has its volatile records below the run root, any other in the graph root; neither looks into the
-//! other's files. Contents and directories of both are in the graph root, so that who removes what has no record or nobody needs, or
-//! chooses what nobody else has, must know of both. Go does not (layers.go, containers.go, `GarbageCollect`; store.go, `DeleteImage`).
+//! An opening that is transient has its volatile records below the run root, any other in the graph
+//! root; neither looks into the other's files. Contents and directories of both are in the graph
+//! root, so that who removes what has no record or nobody needs, or chooses what nobody else has,
+//! must know of both. Go does not (layers.go, containers.go, `GarbageCollect`; store.go,
+//! `DeleteImage`).
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -55,8 +57,8 @@ impl Elsewhere {
 }
 
 impl Inner {
-    /// Reads them. Files appear whole, and who adds a layer or a container holds the layers lock, which is one for both kinds
-    /// of opening: with that lock, nothing is added meanwhile.
+    /// Reads them. Files appear whole, and who adds a layer or a container holds the layers lock,
+    /// which is one for both kinds of opening: with that lock, nothing is added meanwhile.
     pub(crate) fn elsewhere(&self) -> Result<Elsewhere, AccessError> {
         let layout = &self.layout;
         let (layers, containers): (&Path, &Path) = match self.options.persistence {
@@ -69,8 +71,8 @@ impl Inner {
         })
     }
 
-    /// As [`elsewhere`](Self::elsewhere), with nothing where there is something that cannot be understood: what is damaged does not
-    /// keep anybody from deleting.
+    /// As [`elsewhere`](Self::elsewhere), with nothing where there is something that cannot be
+    /// understood: what is damaged does not keep anybody from deleting.
     pub(crate) fn elsewhere_if_readable(&self) -> Result<Elsewhere, AccessError> {
         match self.elsewhere() {
             Err(AccessError::Elsewhere { .. }) => Ok(Elsewhere::default()),

@@ -22,8 +22,9 @@ pub(crate) struct AvailableIds {
 
 /// Reads which IDs containers may be given (Go: userns.go, `getAvailableIDs`).
 ///
-/// Root takes those of a user in `/etc/subuid` and `/etc/subgid`. Whoever is in a user namespace already takes those that it has, but
-/// for the first, which is the user's own. Go goes by the user's lines in these files there too, wherever the namespace came from.
+/// Root takes those of a user in `/etc/subuid` and `/etc/subgid`. Whoever is in a user namespace
+/// already takes those that it has, but for the first, which is the user's own. Go goes by the
+/// user's lines in these files there too, wherever the namespace came from.
 pub(crate) fn available_ids(options: &StoreOptions) -> Result<AvailableIds, UserNsError> {
     let of = |kind| match options.privilege {
         Privilege::Full => subordinate_ids(options, kind),

@@ -124,8 +124,8 @@ fn pull_option(name: &str, value: &str) -> Option<Ignored> {
 }
 
 impl Store {
-    /// Tells which words of a mount the driver leaves out, because the system cannot do what they ask for. The words are those
-    /// of the request and of the driver options.
+    /// Tells which words of a mount the driver leaves out, because the system cannot do what they
+    /// ask for. The words are those of the request and of the driver options.
     ///
     /// Go logs a warning when it mounts.
     #[must_use]

@@ -48,7 +48,8 @@ impl Inner {
         Arc::clone(&self.slot().driver)
     }
 
-    /// Returns the driver for mounting: opened anew if somebody shut the store down since, and not shut down meanwhile.
+    /// Returns the driver for mounting: opened anew if somebody shut the store down since, and not
+    /// shut down meanwhile.
     pub(crate) fn use_driver(&self) -> Result<DriverInUse, AccessError> {
         let guard = self.graph_lock.read()?;
         let token = guard.token()?;

@@ -1,11 +1,12 @@
 //! What an unfinished commit or deletion would leave, noted where the next one finds it.
 //!
-//! Records live in three files that cannot be replaced in one step, and the format leaves no room for a journal in
-//! them. So before the first of several files is replaced, a small file of our own is put beside `layers.json`:
-//! the layers concerned, and the images and containers whose records make them wanted. It is there only while
-//! the layers lock is held. Whoever takes that lock for writing and finds it knows that its writer died, and removes
-//! the layers unless every image and container named in it is recorded; layers that anything else uses stay in any
-//! case. Go tools do not know the file; for them such layers are layers that no image uses, as after a killed pull.
+//! Records live in three files that cannot be replaced in one step, and the format leaves no room
+//! for a journal in them. So before the first of several files is replaced, a small file of our own
+//! is put beside `layers.json`: the layers concerned, and the images and containers whose records
+//! make them wanted. It is there only while the layers lock is held. Whoever takes that lock for
+//! writing and finds it knows that its writer died, and removes the layers unless every image and
+//! container named in it is recorded; layers that anything else uses stay in any case. Go tools do
+//! not know the file; for them such layers are layers that no image uses, as after a killed pull.
 //!
 //! The file may be deleted at any time; nothing but the clean-up is lost.
 
@@ -36,8 +37,8 @@ pub(crate) struct Intent {
 }
 
 impl Intent {
-    /// Writes the file. It is as durable as the records that follow: were it less, a power cut could leave the first of them
-    /// without the note that tells what belongs to it.
+    /// Writes the file. It is as durable as the records that follow: were it less, a power cut
+    /// could leave the first of them without the note that tells what belongs to it.
     pub(crate) fn publish(
         &self,
         io: &dyn MetadataIo,
@@ -49,8 +50,8 @@ impl Intent {
         io.replace(layers_dir, name, FILE_MODE, &[&bytes], durability)
     }
 
-    /// Reads the file; `None` when there is none. One that cannot be understood, such as the empty one that older versions left
-    /// after a power cut, says nothing.
+    /// Reads the file; `None` when there is none. One that cannot be understood, such as the empty
+    /// one that older versions left after a power cut, says nothing.
     pub(crate) fn read(layers_dir: &Dir) -> Result<Option<Self>> {
         let bytes = layers_dir.read_file(INTENT_FILE, MAX_INTENT)?;
         Ok(bytes.map(|bytes| serde_json::from_slice(&bytes).unwrap_or_default()))
@@ -58,8 +59,8 @@ impl Intent {
 
     /// Removes the file, if it is there.
     ///
-    /// Durably, unless its records are not durable either: a note that came back after a power cut would speak of a store that has
-    /// changed since.
+    /// Durably, unless its records are not durable either: a note that came back after a power cut
+    /// would speak of a store that has changed since.
     pub(crate) fn remove(
         io: &dyn MetadataIo,
         layers_dir: &Dir,

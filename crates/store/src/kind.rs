@@ -4,8 +4,8 @@ use std::fmt;
 
 /// A kind of failure that the Go library gives a text of its own (Go: types/errors.go, errors.go).
 ///
-/// Every error of this crate answers `kind()`; tools that have to print what Go prints take the text from here and
-/// never from a message.
+/// Every error of this crate answers `kind()`; tools that have to print what Go prints take the
+/// text from here and never from a message.
 ///
 /// ```
 /// use layerhold::ErrorKind;
@@ -21,15 +21,15 @@ pub enum ErrorKind {
     ImageUnknown,
     /// No layer of that ID, name or prefix.
     LayerUnknown,
-    /// The parent that a layer's record names has no record. No error of this library is of that kind: such a layer is told to
-    /// be unknown where it is needed, and found by a check.
+    /// The parent that a layer's record names has no record. No error of this library is of that
+    /// kind: such a layer is told to be unknown where it is needed, and found by a check.
     ParentUnknown,
     /// The ID asked for a new item is taken.
     DuplicateId,
     /// A name asked for a new item is taken.
     DuplicateName,
-    /// A read-only store gives one name to several images. No error of this library is of that kind: the names are put right in
-    /// memory.
+    /// A read-only store gives one name to several images. No error of this library is of that
+    /// kind: the names are put right in memory.
     DuplicateImageNames,
     /// A read-only store gives one name to several layers; as for images.
     DuplicateLayerNames,

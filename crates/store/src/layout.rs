@@ -17,9 +17,11 @@
 //! RUN/DRIVER-locks/DIGEST                    locks by digest
 //! ```
 //!
-//! In a transient store, `containers.lock`, `volatile-containers.json` and `volatile-layers.json` are below the run root.
+//! In a transient store, `containers.lock`, `volatile-containers.json` and `volatile-layers.json`
+//! are below the run root.
 //!
-//! A split-off image store has the driver's contents of image layers and these (Go: store.go, layers.go):
+//! A split-off image store has the driver's contents of image layers and these (Go: store.go,
+//! layers.go):
 //!
 //! ```text
 //! IMAGES/DRIVER-layers/layers.lock           and layers.json, of image layers; their files stay in GRAPH/DRIVER-layers

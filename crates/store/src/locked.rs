@@ -9,11 +9,11 @@ use layerhold_staging::StagedAddition;
 
 use crate::shelves::{Part, Parts, Shelf, Spot};
 
-/// The records of one kind while nobody else reads or writes them. Those of additional stores are as they were when the
-/// locks were taken, and cannot be changed.
+/// The records of one kind while nobody else reads or writes them. Those of additional stores are
+/// as they were when the locks were taken, and cannot be changed.
 ///
-/// A change goes to the place where the record is; a record that is nowhere is looked for in the first place, which then says
-/// that it is not there.
+/// A change goes to the place where the record is; a record that is nowhere is looked for in the
+/// first place, which then says that it is not there.
 #[derive(Debug)]
 pub(crate) struct Locked<R: Record> {
     own: Vec<Held<R>>,
@@ -101,7 +101,8 @@ impl<R: Record> Locked<R> {
         guard.set_big_data(id, key, data, note)
     }
 
-    /// Moves a file that was written before the lock was taken into place as a data item, and lets the record take note of it.
+    /// Moves a file that was written before the lock was taken into place as a data item, and lets
+    /// the record take note of it.
     pub(crate) fn put_big_data(
         &mut self,
         id: &str,
@@ -128,7 +129,8 @@ impl<R: Record> Locked<R> {
         self.held_mut().try_for_each(WriteGuard::save)
     }
 
-    /// Tells whether there is a record that could be removed, if only one that is so damaged that it is none.
+    /// Tells whether there is a record that could be removed, if only one that is so damaged that
+    /// it is none.
     pub(crate) fn can_remove(&self, id: &str) -> bool {
         self.find(id).is_some()
     }
@@ -152,7 +154,8 @@ impl<R: Record> Locked<R> {
         })
     }
 
-    /// Takes the names of a record from records in other places. In its own place that has been done.
+    /// Takes the names of a record from records in other places. In its own place that has been
+    /// done.
     fn take_names(&mut self, position: usize, record: &R) -> Result<(), ChangeError> {
         for (other, held) in self.own.iter_mut().enumerate() {
             if other == position {

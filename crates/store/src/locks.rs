@@ -1,13 +1,15 @@
 //! Taking the locks of the records, always in one order: layers, images, containers.
 //!
-//! [`Locks`] holds all three for writing. It is the only way to hold more than one, its fields are released in the
-//! reverse order, and what needs a lock taken before takes a borrow of it. The lock of the mount counts
-//! ([`MountCounts::write`](crate::mounts::MountCounts::write)) is taken inside and given back first.
+//! [`Locks`] holds all three for writing. It is the only way to hold more than one, its fields are
+//! released in the reverse order, and what needs a lock taken before takes a borrow of it. The lock
+//! of the mount counts ([`MountCounts::write`](crate::mounts::MountCounts::write)) is taken inside
+//! and given back first.
 //!
-//! With a split-off image store, layers are locked in the graph root and then in the image store, and images the other way
-//! round, as in Go. Locks of additional stores are only taken while no other lock is held: their owner may have this store as an
-//! additional one, and two that wait for each other would wait forever. What is read of them may be out of date a
-//! moment later either way.
+//! With a split-off image store, layers are locked in the graph root and then in the image store,
+//! and images the other way round, as in Go. Locks of additional stores are only taken while no
+//! other lock is held: their owner may have this store as an additional one, and two that wait for
+//! each other would wait forever. What is read of them may be out of date a moment later either
+//! way.
 
 use layerhold_json_store::{ChangeError, SaveError};
 
@@ -30,8 +32,8 @@ pub(crate) struct Locks {
 }
 
 impl Inner {
-    /// Takes all three locks, and undoes what a dead process left unfinished. Its files are only moved out of the way:
-    /// [`erase_leftovers`](Self::erase_leftovers) erases them.
+    /// Takes all three locks, and undoes what a dead process left unfinished. Its files are only
+    /// moved out of the way: [`erase_leftovers`](Self::erase_leftovers) erases them.
     pub(crate) fn lock_all(&self) -> Result<Locks, AccessError> {
         let mut locks = self.lock_all_as_they_are()?;
         // Out of the way now. Erasing it takes long, and is done by a writer when no lock is held.
@@ -80,8 +82,8 @@ impl Inner {
         self.layers.lock(self.layers.additional_parts()?)
     }
 
-    /// As [`lock_layers`](Self::lock_layers), and leaves alone what dead processes left unfinished: for what neither meets it
-    /// nor should wait for it.
+    /// As [`lock_layers`](Self::lock_layers), and leaves alone what dead processes left unfinished:
+    /// for what neither meets it nor should wait for it.
     pub(crate) fn lock_layers_as_they_are(&self) -> Result<Locked<Layer>, AccessError> {
         self.layers.lock(self.layers.additional_parts()?)
     }
@@ -96,7 +98,8 @@ impl Inner {
         self.containers.lock(Vec::new())
     }
 
-    /// Tells whether a dead process left something unfinished. Nobody else can be at it while the guard is held.
+    /// Tells whether a dead process left something unfinished. Nobody else can be at it while the
+    /// guard is held.
     pub(crate) fn has_remains(&self, layers: &Locked<Layer>) -> Result<bool, AccessError> {
         Ok(!incomplete_layers(layers).is_empty() || self.layout.layers.exists(INTENT_FILE)?)
     }

@@ -39,8 +39,8 @@ impl Item for Container {
 
 /// Finds what a text means; `None` when it means nothing.
 ///
-/// Each place is asked for everything that a text can mean before the next one is, as in Go: a prefix of an ID in this store
-/// comes before a name in an additional one.
+/// Each place is asked for everything that a text can mean before the next one is, as in Go: a
+/// prefix of an ID in this store comes before a name in an additional one.
 pub(crate) fn find<R: Item>(
     records: &impl Parts<R>,
     key: &str,
@@ -68,7 +68,8 @@ pub(crate) fn find<R: Item>(
     Ok(None)
 }
 
-/// Whether a key means a container in another way than by the beginning of its ID. The ID of its layer is one.
+/// Whether a key means a container in another way than by the beginning of its ID. The ID of its
+/// layer is one.
 pub(crate) fn is_exactly_container(container: &Container, key: &str) -> bool {
     is_exactly(container, key) || container.layer().as_str() == key
 }
@@ -86,7 +87,8 @@ pub(crate) fn lookup<R: Item>(records: &impl Parts<R>, key: &str) -> Result<Arc<
     })
 }
 
-/// Tells whether a text means anything. A damaged record exists; what is ambiguous does not, as in Go.
+/// Tells whether a text means anything. A damaged record exists; what is ambiguous does not, as in
+/// Go.
 pub(crate) fn is_known<R: Item>(records: &impl Parts<R>, key: &str) -> bool {
     !matches!(
         find(records, key),

@@ -1,8 +1,9 @@
 //! Mounting and unmounting layers.
 //!
-//! A mount is counted in `mountpoints.json` after the driver has made it; a crash between the two leaves a mounted layer with
-//! too small a count, which the next mount finds mounted. Both happen under the lock of the layers, held for writing: the layer
-//! cannot be deleted under the mount, and a Go process that saves layers does not bring an old count back (see [`crate::mounts`]).
+//! A mount is counted in `mountpoints.json` after the driver has made it; a crash between the two
+//! leaves a mounted layer with too small a count, which the next mount finds mounted. Both happen
+//! under the lock of the layers, held for writing: the layer cannot be deleted under the mount, and
+//! a Go process that saves layers does not bring an old count back (see [`crate::mounts`]).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -87,15 +88,16 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`MountError::Lookup`] for an unknown key, or a layer of an additional store without that option;
-    /// [`MountError::ShiftingNotEnabled`] for a container with ID maps whose files the driver cannot show with their owners;
-    /// [`MountError::Driver`] when the driver refuses.
+    /// [`MountError::Lookup`] for an unknown key, or a layer of an additional store without that
+    /// option; [`MountError::ShiftingNotEnabled`] for a container with ID maps whose files the
+    /// driver cannot show with their owners; [`MountError::Driver`] when the driver refuses.
     pub fn mount(&self, key: &str, request: &MountRequest) -> Result<PathBuf, MountError> {
         let target = self.inner.mount_target(key)?;
         self.inner.mount(&target, request)
     }
 
-    /// Gives the mount of a container or layer back, named like for [`mount`](Self::mount) or by the path it is mounted at.
+    /// Gives the mount of a container or layer back, named like for [`mount`](Self::mount) or by
+    /// the path it is mounted at.
     ///
     /// Go: `Store.Unmount`.
     ///
@@ -188,7 +190,8 @@ impl Inner {
             counts.set(id, &mount.path, mount.count.saturating_add(1))?;
             return Ok(mount.path.clone());
         }
-        // A count that a kernel-side unmount left behind counts nothing. Another one counts users in other mount namespaces.
+        // A count that a kernel-side unmount left behind counts nothing. Another one counts users
+        // in other mount namespaces.
         let elsewhere = match counted {
             Some(mount) if self.stale(vec![mount.clone()])?.is_empty() => mount.count,
             _ => 0,
@@ -246,7 +249,8 @@ impl Inner {
         Ok(StillMounted::No)
     }
 
-    /// Unmounts a layer whose count got lost. Which processes use it is not known; the caller is the only one that asked.
+    /// Unmounts a layer whose count got lost. Which processes use it is not known; the caller is
+    /// the only one that asked.
     fn unmount_uncounted(
         &self,
         driver: &dyn Driver,
@@ -265,7 +269,8 @@ impl Inner {
         Ok(StillMounted::No)
     }
 
-    /// Takes the lock under which a layer is mounted, provided that it may be mounted so, and is still there.
+    /// Takes the lock under which a layer is mounted, provided that it may be mounted so, and is
+    /// still there.
     fn hold_layer(&self, id: &LayerId, options: &MountOptions) -> Result<HeldLayer, MountError> {
         let unknown = || LookupError::Unknown {
             kind: ItemKind::Layer,
@@ -325,7 +330,8 @@ impl HeldLayer {
     }
 }
 
-/// Refuses a container whose files would have other owners than its ID maps say (Go: layers.go, `Mount`).
+/// Refuses a container whose files would have other owners than its ID maps say (Go: layers.go,
+/// `Mount`).
 fn refuse_unshifted(target: &Target, driver: &dyn Driver) -> Result<(), MountError> {
     let maps = target.container.as_ref().map(|it| it.id_maps());
     let on_disk = target.layer.id_maps();

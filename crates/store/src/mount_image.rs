@@ -1,8 +1,9 @@
 //! Mounting images.
 //!
-//! What is mounted of an image has no ID maps: every process sees the owners that its archive named. An image
-//! that was committed from a mapped container has a mapped top layer; a copy without maps is made for the first mount,
-//! noted in the image, and serves from then on (Go: store.go, `MountImage`).
+//! What is mounted of an image has no ID maps: every process sees the owners that its archive
+//! named. An image that was committed from a mapped container has a mapped top layer; a copy
+//! without maps is made for the first mount, noted in the image, and serves from then on (Go:
+//! store.go, `MountImage`).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,8 +24,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`MountError::NoLayers`] for an image without layers, [`MountError::Writable`] when `rw` is asked for,
-    /// [`MountError::Copy`] when the copy without ID maps that has to be mounted cannot be made.
+    /// [`MountError::NoLayers`] for an image without layers, [`MountError::Writable`] when `rw` is
+    /// asked for, [`MountError::Copy`] when the copy without ID maps that has to be mounted cannot
+    /// be made.
     pub fn mount_image(&self, key: &str, request: &MountRequest) -> Result<PathBuf, MountError> {
         let image = lookup(&self.inner.images_view()?, key)?;
         if request.options.iter().any(|option| option == "rw") {
@@ -95,7 +97,8 @@ impl Store {
         let copy = copy.as_ref().unwrap_or(top_layer(image)?);
         let copy = require(&self.inner.layers_view()?, copy.as_str())?;
         if !copy.id_maps().is_identity() {
-            // Neither the image nor its layer can be changed, and a copy that is noted nowhere would never be removed.
+            // Neither the image nor its layer can be changed, and a copy that is noted nowhere
+            // would never be removed.
             refuse_additional(&self.inner.images_view()?, image.id().as_str())?;
             refuse_additional(&self.inner.layers_view()?, copy.id().as_str())?;
         }

@@ -1,20 +1,22 @@
 //! Who has which layer mounted: `RUN/DRIVER-layers/mountpoints.json`.
 //!
-//! The file lists layers with a path and a count above zero, and nothing else. It has a lock of its own,
-//! `mountpoints.lock`, taken innermost and for moments only. The counts are read anew each time: the file is small, and what
-//! another process changed must not be missed.
+//! The file lists layers with a path and a count above zero, and nothing else. It has a lock of its
+//! own, `mountpoints.lock`, taken innermost and for moments only. The counts are read anew each
+//! time: the file is small, and what another process changed must not be missed.
 //!
-//! Go's tools read the file after they have taken the lock of the layers, and write it back with every save of layers without
-//! reading it again (Go: layers.go, `save`). A count that changed in between would be lost. Counts are therefore changed only
-//! while the lock of the layers is held for writing, which [`MountCounts::write`] takes a borrow of.
+//! Go's tools read the file after they have taken the lock of the layers, and write it back with
+//! every save of layers without reading it again (Go: layers.go, `save`). A count that changed in
+//! between would be lost. Counts are therefore changed only while the lock of the layers is held
+//! for writing, which [`MountCounts::write`] takes a borrow of.
 //!
-//! Go's tools do not mount layers of additional stores, and drop the counts of layers that they do not find in the store when
-//! they save the file (Go: layers.go, `loadMounts`). Such mounts are therefore counted in a file of our own beside it,
-//! `layerhold-mountpoints.json`, of the same form. No save of layers touches it, so `mountpoints.lock` alone is enough for it
+//! Go's tools do not mount layers of additional stores, and drop the counts of layers that they do
+//! not find in the store when they save the file (Go: layers.go, `loadMounts`). Such mounts are
+//! therefore counted in a file of our own beside it, `layerhold-mountpoints.json`, of the same
+//! form. No save of layers touches it, so `mountpoints.lock` alone is enough for it
 //! ([`MountCounts::write_additional`]).
 //!
-//! A crash between mounting and saving leaves a mounted layer with too small a count. The driver finds out that it is mounted
-//! already, and so the next mount counts from there.
+//! A crash between mounting and saving leaves a mounted layer with too small a count. The driver
+//! finds out that it is mounted already, and so the next mount counts from there.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -118,7 +120,8 @@ impl MountCounts {
         Ok((counts, answer))
     }
 
-    /// Replaces files that cannot be understood by empty ones, and takes the lock for changing counts.
+    /// Replaces files that cannot be understood by empty ones, and takes the lock for changing
+    /// counts.
     pub(crate) fn write_anew<'a>(
         &'a self,
         layers: &'a Locked<Layer>,
@@ -145,7 +148,8 @@ impl MountCounts {
         self.lock_for(New::InThisStore)
     }
 
-    /// Takes the lock for changing counts of layers in additional stores, inside that of the store the layer is in.
+    /// Takes the lock for changing counts of layers in additional stores, inside that of the store
+    /// the layer is in.
     pub(crate) fn write_additional<'a>(
         &'a self,
         _layers: &'a ReadGuard<Layer>,
@@ -210,10 +214,12 @@ impl CountsGuard<'_> {
             .filter(|record| record.count > 0 && !record.path.is_empty());
         let bytes = write_array(kept);
         let dir = Dir::create_ambient_all(self.dir, DIR_MODE)?;
-        // The token first: a crash in between costs others a needless reload, and never a missed change.
+        // The token first: a crash in between costs others a needless reload, and never a missed
+        // change.
         let _token = self.lock.record_write()?;
-        // Mounts do not survive a reboot, but where the run root does, a file that a power cut left torn would stand in the way of
-        // every mount. In memory, where run roots are, syncing costs nothing.
+        // Mounts do not survive a reboot, but where the run root does, a file that a power cut left
+        // torn would stand in the way of every mount. In memory, where run roots are, syncing costs
+        // nothing.
         Ok(self.io.replace(
             &dir,
             file.as_ref(),

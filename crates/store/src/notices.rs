@@ -8,7 +8,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
-    /// What killed processes left is about to be erased, which takes the longer the more files there are.
+    /// What killed processes left is about to be erased, which takes the longer the more files
+    /// there are.
     ErasingLeftovers {
         /// The temporary areas.
         areas: Vec<PathBuf>,
@@ -22,7 +23,8 @@ pub struct Notices(Option<Arc<Listener>>);
 type Listener = dyn Fn(&Notice) + Send + Sync;
 
 impl Notices {
-    /// Calls a function on the thread that does the work, before it begins. No lock of the store is held then.
+    /// Calls a function on the thread that does the work, before it begins. No lock of the store is
+    /// held then.
     pub fn new(listener: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(listener)))
     }

@@ -22,9 +22,10 @@ pub(crate) struct OnDisk {
 impl OnDisk {
     /// Finds out how the owners of a layer lie on disk.
     ///
-    /// Go records no maps for the layer of a container whose mount shows owners shifted, and takes what the container wrote
-    /// for unmapped in its differences: files of the container's root then come out as those of a user outside
-    /// (Go: layers.go, `layerMappings`). The maps are those of the container's record.
+    /// Go records no maps for the layer of a container whose mount shows owners shifted, and takes
+    /// what the container wrote for unmapped in its differences: files of the container's root then
+    /// come out as those of a user outside (Go: layers.go, `layerMappings`). The maps are those of
+    /// the container's record.
     pub(crate) fn of(layer: &Layer, containers: &View<Container>, driver: &dyn Driver) -> Self {
         let maps = layer.id_maps();
         if maps.is_identity()
@@ -51,8 +52,8 @@ impl Inner {
 }
 
 impl Snapshot {
-    /// Returns the maps by which the owners in a mount of a layer are seen: those of the layer, or those of the container
-    /// that it belongs to.
+    /// Returns the maps by which the owners in a mount of a layer are seen: those of the layer, or
+    /// those of the container that it belongs to.
     #[must_use]
     pub fn shown_id_maps(&self, layer: &Layer) -> IdMappings {
         let maps = layer.id_maps();

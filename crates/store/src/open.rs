@@ -1,8 +1,9 @@
 //! Opening a store.
 //!
-//! Opening makes the directories and lock files that are missing and finds the driver. A commit or a deletion that was killed
-//! halfway is undone, if the locks are free; files that this makes superfluous are erased by the next writer. Otherwise opening reads
-//! no record file and waits for nothing but a shutdown in progress.
+//! Opening makes the directories and lock files that are missing and finds the driver. A commit or
+//! a deletion that was killed halfway is undone, if the locks are free; files that this makes
+//! superfluous are erased by the next writer. Otherwise opening reads no record file and waits for
+//! nothing but a shutdown in progress.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -61,8 +62,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`OpenError::Driver`] when no driver fits or an option is wrong; [`OpenError::Directory`] when a directory cannot be
-    /// made. Damaged records and leftovers of killed processes are no reason to fail.
+    /// [`OpenError::Driver`] when no driver fits or an option is wrong; [`OpenError::Directory`]
+    /// when a directory cannot be made. Damaged records and leftovers of killed processes are no
+    /// reason to fail.
     pub fn open(mut options: StoreOptions) -> Result<Self, OpenError> {
         if options.graph_root.as_os_str().is_empty() || options.run_root.as_os_str().is_empty() {
             return Err(OpenError::IncompleteOptions);

@@ -13,7 +13,8 @@ use crate::userns::AutoUserNsPolicy;
 
 /// How a store is opened.
 ///
-/// Nothing is read from the environment or from `storage.conf`: whoever wants that reads it and fills this in.
+/// Nothing is read from the environment or from `storage.conf`: whoever wants that reads it and
+/// fills this in.
 ///
 /// ```
 /// use layerhold::StoreOptions;
@@ -26,13 +27,16 @@ use crate::userns::AutoUserNsPolicy;
 pub struct StoreOptions {
     /// Directory of everything that has to survive a reboot. Made when missing, with mode 0700.
     pub graph_root: PathBuf,
-    /// Directory of everything that may be lost at a reboot: mount counts, run-time files of containers.
+    /// Directory of everything that may be lost at a reboot: mount counts, run-time files of
+    /// containers.
     pub run_root: PathBuf,
-    /// Directory of a store of their own for images and their layers. New ones go there; those in the graph root stay in use.
+    /// Directory of a store of their own for images and their layers. New ones go there; those in
+    /// the graph root stay in use.
     pub image_store: Option<PathBuf>,
     /// Whether containers survive a reboot.
     pub persistence: Persistence,
-    /// Graph driver by name; `None` finds the one the store was made with, else the first usable one.
+    /// Graph driver by name; `None` finds the one the store was made with, else the first usable
+    /// one.
     pub driver: Option<String>,
     /// Drivers to try, in order, when none is named and the store is new.
     pub driver_priority: Vec<String>,
@@ -42,17 +46,21 @@ pub struct StoreOptions {
     pub id_maps: IdMappings,
     /// What containers get that let the store choose their user namespace.
     pub auto_userns: AutoUserNsPolicy,
-    /// The root directory of the system whose files are asked, `/` mostly. About users: `etc/subuid`, `etc/subgid`, `etc/passwd`,
-    /// `proc/self/uid_map` and `proc/self/gid_map`, when a user namespace is chosen; and about SELinux, when a container is created:
-    /// `sys/fs/selinux/enforce`, `proc/self/attr/current`, `usr/share/containers/selinux/contexts`, `etc/selinux`.
+    /// The root directory of the system whose files are asked, `/` mostly. About users:
+    /// `etc/subuid`, `etc/subgid`, `etc/passwd`, `proc/self/uid_map` and `proc/self/gid_map`, when
+    /// a user namespace is chosen; and about SELinux, when a container is created:
+    /// `sys/fs/selinux/enforce`, `proc/self/attr/current`, `usr/share/containers/selinux/contexts`,
+    /// `etc/selinux`.
     pub host_root: PathBuf,
-    /// Options for programs that pull images (`enable_partial_images`, `convert_images`, `use_hard_links`, `ostree_repos`,
-    /// `insecure_allow_unpredictable_image_contents`), as texts by name. The store hands them on, and a check does not
-    /// compare times of files where `use_hard_links` is `true`.
+    /// Options for programs that pull images (`enable_partial_images`, `convert_images`,
+    /// `use_hard_links`, `ostree_repos`, `insecure_allow_unpredictable_image_contents`), as texts
+    /// by name. The store hands them on, and a check does not compare times of files where
+    /// `use_hard_links` is `true`.
     pub pull_options: BTreeMap<String, String>,
     /// Whether volatile containers are mounted without syncing.
     pub volatile_mounts: VolatileMounts,
-    /// When contents are flushed. `None` takes the driver option `sync`, else flushes once per commit.
+    /// When contents are flushed. `None` takes the driver option `sync`, else flushes once per
+    /// commit.
     pub sync: Option<SyncMode>,
     /// Whether writers erase temporary areas of killed processes.
     pub recovery: Recovery,
@@ -62,7 +70,8 @@ pub struct StoreOptions {
     pub cancel: Cancel,
     /// What the process may do on the filesystem.
     pub privilege: Privilege,
-    /// Whether mounts may show the owners of a container shifted. Without it they are rewritten by copying.
+    /// Whether mounts may show the owners of a container shifted. Without it they are rewritten by
+    /// copying.
     pub shifting: Shifting,
     /// How record files are read and written; tests put something here that fails.
     pub metadata_io: Arc<dyn MetadataIo>,
@@ -195,9 +204,10 @@ impl StoreOptions {
 
     /// Hands in a request to stop, which may be made at any time later, from any thread.
     ///
-    /// An import then fails between two buffers, a commit that has not begun to change the store fails, and waits for locks
-    /// end; what was staged is erased as after any failure. A commit or deletion that has begun comes to its end, but what a deletion
-    /// removed is left for the next writer to erase. A reader that the caller hands in has to end by itself
+    /// An import then fails between two buffers, a commit that has not begun to change the store
+    /// fails, and waits for locks end; what was staged is erased as after any failure. A commit or
+    /// deletion that has begun comes to its end, but what a deletion removed is left for the next
+    /// writer to erase. A reader that the caller hands in has to end by itself
     /// ([`CancellableReader`](layerhold_sys::CancellableReader)).
     #[must_use]
     pub fn with_cancel(mut self, cancel: Cancel) -> Self {
@@ -230,13 +240,13 @@ pub enum Persistence {
     /// They do, unless they are asked to be volatile.
     #[default]
     Durable,
-    /// None does: the store is transient. Their records and their lock are below the run root, and nothing about them is
-    /// synced to the disk. Images and their layers survive.
+    /// None does: the store is transient. Their records and their lock are below the run root, and
+    /// nothing about them is synced to the disk. Images and their layers survive.
     Transient,
 }
 
-/// Whether the layers of containers that may be lost at a reboot are mounted without syncing (Go: `StoreOptions`,
-/// `DisableVolatile`).
+/// Whether the layers of containers that may be lost at a reboot are mounted without syncing (Go:
+/// `StoreOptions`, `DisableVolatile`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum VolatileMounts {
@@ -247,12 +257,13 @@ pub enum VolatileMounts {
     Disabled,
 }
 
-/// Whether what killed processes left behind is erased. Readers never do it, and neither does opening.
+/// Whether what killed processes left behind is erased. Readers never do it, and neither does
+/// opening.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Recovery {
-    /// A transaction erases temporary areas whose owner is gone when it begins, and so does a deletion when it is done; failing to do
-    /// so never stops them.
+    /// A transaction erases temporary areas whose owner is gone when it begins, and so does a
+    /// deletion when it is done; failing to do so never stops them.
     #[default]
     ByWriters,
     /// Only [`Store::garbage_collect`](crate::Store::garbage_collect) and a repair do it.

@@ -21,8 +21,9 @@ pub struct ParentOwners {
 }
 
 impl Store {
-    /// Lists the owners of the directories above the mount of a layer that the layer's ID maps do not cover: a process
-    /// in that user namespace needs their permission to reach it. Without maps there are none.
+    /// Lists the owners of the directories above the mount of a layer that the layer's ID maps do
+    /// not cover: a process in that user namespace needs their permission to reach it. Without maps
+    /// there are none.
     ///
     /// Go: `Store.LayerParentOwners`.
     ///
@@ -75,8 +76,9 @@ impl Store {
     }
 }
 
-/// Looks at what is between a mount point and the root directory, neither of them included. A symbolic link counts as itself and as
-/// what it leads to: the permissions of both matter to a process on its way.
+/// Looks at what is between a mount point and the root directory, neither of them included. A
+/// symbolic link counts as itself and as what it leads to: the permissions of both matter to a
+/// process on its way.
 fn uncovered(path: &Path, maps: &IdMappings) -> Result<ParentOwners, MountError> {
     let (mut uids, mut gids) = (BTreeSet::new(), BTreeSet::new());
     let parents = path.ancestors().skip(1);

@@ -19,11 +19,13 @@ const RECORDS: [(&str, &[&str]); 3] = [
 const NO_RECORDS: u64 = 8;
 
 impl StoreOptions {
-    /// Names the driver that the store has contents of, unless a driver or an order of drivers is given. A graph root that has
-    /// contents of several drivers or of none is left to [`Store::open`](crate::Store::open).
+    /// Names the driver that the store has contents of, unless a driver or an order of drivers is
+    /// given. A graph root that has contents of several drivers or of none is left to
+    /// [`Store::open`](crate::Store::open).
     ///
-    /// Opening a store without naming a driver follows Go, which does not look for contents but for directories, and passes vfs
-    /// over: what vfs has kept is then not seen, and overlay puts its own beside it. Programs for people better ask for this.
+    /// Opening a store without naming a driver follows Go, which does not look for contents but for
+    /// directories, and passes vfs over: what vfs has kept is then not seen, and overlay puts its
+    /// own beside it. Programs for people better ask for this.
     #[must_use]
     pub fn with_driver_of_contents(mut self) -> Self {
         if self.driver.as_deref().unwrap_or_default().is_empty() && self.driver_priority.is_empty()
@@ -56,8 +58,8 @@ impl StoreOptions {
         })
     }
 
-    /// Whether there are layers, also without records. A driver that cannot be opened is asked for nothing here: when it is
-    /// opened for use, it says why.
+    /// Whether there are layers, also without records. A driver that cannot be opened is asked for
+    /// nothing here: when it is opened for use, it says why.
     fn has_layers(&self, registry: &Registry, driver: &str) -> bool {
         let config = DriverConfig::new(&self.graph_root, &self.run_root)
             .with_access(Access::ReadOnly)

@@ -1,4 +1,5 @@
-//! The tar of a layer rebuilt on two threads: one reads the files, the other one, which the caller is on, checks what was read.
+//! The tar of a layer rebuilt on two threads: one reads the files, the other one, which the caller
+//! is on, checks what was read.
 
 use std::fs::File;
 use std::io::{self, BufRead, Read};

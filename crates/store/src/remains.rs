@@ -1,11 +1,13 @@
-//! Undoing what a dead process left unfinished: incomplete layers, and commits and deletions that got only halfway.
+//! Undoing what a dead process left unfinished: incomplete layers, and commits and deletions that
+//! got only halfway.
 //!
-//! Nothing here can fail an operation. What cannot be removed stays as it is, is tried again by the process that takes the lock
-//! next, and is out of sight of readers until then.
+//! Nothing here can fail an operation. What cannot be removed stays as it is, is tried again by the
+//! process that takes the lock next, and is out of sight of readers until then.
 //!
-//! Files of what is undone are moved into temporary areas without an owner. Erasing those, and the areas of processes that were
-//! killed before they committed, may take long: readers leave it alone. A writer does it before it adds something and after it
-//! removed something, without any lock, and says so first ([`Notice::ErasingLeftovers`]).
+//! Files of what is undone are moved into temporary areas without an owner. Erasing those, and the
+//! areas of processes that were killed before they committed, may take long: readers leave it
+//! alone. A writer does it before it adds something and after it removed something, without any
+//! lock, and says so first ([`Notice::ErasingLeftovers`]).
 
 use std::path::PathBuf;
 
@@ -27,7 +29,8 @@ use crate::snapshot::incomplete_layers;
 use crate::temporary::Where;
 
 impl Inner {
-    /// Undoes what is left, unless somebody is using the store: then it is not left, or theirs to undo.
+    /// Undoes what is left, unless somebody is using the store: then it is not left, or theirs to
+    /// undo.
     pub(crate) fn recover_if_free(&self) {
         if let Ok(Some(mut locks)) = self.try_lock_all() {
             let mut trash = self.undo_remains(&mut locks);
@@ -38,7 +41,8 @@ impl Inner {
         }
     }
 
-    /// As [`recover_if_free`](Self::recover_if_free), at the price of one `stat` when there is no intent.
+    /// As [`recover_if_free`](Self::recover_if_free), at the price of one `stat` when there is no
+    /// intent.
     pub(crate) fn recover_intent_if_any(&self) {
         if self.layout.layers.exists(INTENT_FILE).unwrap_or(false) {
             self.recover_if_free();
@@ -53,7 +57,8 @@ impl Inner {
         }
     }
 
-    /// Erases what killed processes left in temporary areas, and tells which areas it found. No lock may be held.
+    /// Erases what killed processes left in temporary areas, and tells which areas it found. No
+    /// lock may be held.
     pub(crate) fn erase_leftovers(&self) -> Result<Vec<PathBuf>, LayerError> {
         no_brief_lock("leftovers are erased");
         let mut areas = self.abandoned_areas()?;
@@ -151,8 +156,8 @@ impl Inner {
         outcome
     }
 
-    /// Removes the containers whose layers are being removed: a container is recorded after its layer is complete, so that only
-    /// its deletion makes the layer incomplete.
+    /// Removes the containers whose layers are being removed: a container is recorded after its
+    /// layer is complete, so that only its deletion makes the layer incomplete.
     fn remove_containers(
         &self,
         locks: &mut Locks,

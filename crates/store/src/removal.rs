@@ -1,4 +1,5 @@
-//! Moving what belongs to a layer, an image or a container out of the way, to be erased when no lock is held.
+//! Moving what belongs to a layer, an image or a container out of the way, to be erased when no
+//! lock is held.
 
 use std::ffi::OsStr;
 
@@ -10,8 +11,9 @@ use crate::inner::Inner;
 use crate::layout::tar_split_name;
 
 impl Inner {
-    /// Makes durable which layers, and files beside them, are in their places. A record that says so is saved afterwards, or a power
-    /// cut may leave the record alone: btrfs keeps what was renamed only when the directory is synced.
+    /// Makes durable which layers, and files beside them, are in their places. A record that says
+    /// so is saved afterwards, or a power cut may leave the record alone: btrfs keeps what was
+    /// renamed only when the directory is synced.
     ///
     /// Does nothing with [`SyncMode::None`].
     pub(crate) fn sync_places(&self, replaced: &[&LayerId]) -> Result<(), LayerError> {

@@ -1,15 +1,19 @@
 //! What a dead process staged and a complete record needs.
 //!
-//! Contents, their place and the record become durable in that order, so that what lies in a temporary area belongs to no complete
-//! record. That is so unless `sync=none` was asked for, Go's library wrote the record, or the disk lies about what it has written. Then a
-//! power cut can leave the record and the area without the place between them, and to erase the area would be to erase the only
-//! copy. So before an area is erased:
+//! Contents, their place and the record become durable in that order, so that what lies in a
+//! temporary area belongs to no complete record. That is so unless `sync=none` was asked for, Go's
+//! library wrote the record, or the disk lies about what it has written. Then a power cut can leave
+//! the record and the area without the place between them, and to erase the area would be to erase
+//! the only copy. So before an area is erased:
 //!
-//! - a directory in it whose name tells a layer that is recorded as complete and has no contents is put in its place;
-//! - one that does not tell what it is (Go's `N-addition`) is kept as long as any such layer is without contents.
+//! - a directory in it whose name tells a layer that is recorded as complete and has no contents is
+//!   put in its place;
+//! - one that does not tell what it is (Go's `N-addition`) is kept as long as any such layer is
+//!   without contents.
 //!
-//! When the records are locked by a writer, or cannot be read, it is not known what they need, and the area is left to the next writer.
-//! Openers put back what is needed, so that what they list is whole, and erase nothing.
+//! When the records are locked by a writer, or cannot be read, it is not known what they need, and
+//! the area is left to the next writer. Openers put back what is needed, so that what they list is
+//! whole, and erase nothing.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -25,7 +29,8 @@ use crate::shelves::Parts;
 type Missed = Option<BTreeSet<LayerId>>;
 
 impl Inner {
-    /// Puts what complete records need back from the areas of dead processes, and erases nothing: for openers.
+    /// Puts what complete records need back from the areas of dead processes, and erases nothing:
+    /// for openers.
     pub(crate) fn rescue(&self) {
         let mut missed: Option<Missed> = None;
         for root in self.driver().temp_roots() {
@@ -40,7 +45,8 @@ impl Inner {
         }
     }
 
-    /// Removes the areas of dead processes below one root, but for what a complete record needs. No lock may be held.
+    /// Removes the areas of dead processes below one root, but for what a complete record needs. No
+    /// lock may be held.
     pub(crate) fn recover_area_root(&self, root: PathBuf) -> Result<Recovery, RecoverError> {
         let is_of_contents = self.driver().temp_roots().contains(&root);
         let mut missed: Option<Missed> = None;

@@ -1,8 +1,9 @@
 //! Where the records of one kind are kept.
 //!
-//! Mostly that is one place. A split-off image store is a second place that is written, and each additional store is one
-//! that is only read. Everybody looks at all of them as one list, [`Parts`]: what is in a place hides whatever has the same
-//! ID in a later place, so that an image that was pulled up from an additional store is there once.
+//! Mostly that is one place. A split-off image store is a second place that is written, and each
+//! additional store is one that is only read. Everybody looks at all of them as one list,
+//! [`Parts`]: what is in a place hides whatever has the same ID in a later place, so that an image
+//! that was pulled up from an additional store is there once.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -269,7 +270,8 @@ impl<R: Item> Shelf<R> {
         dir: PathBuf,
         opening: &StoreOptions,
     ) -> Result<Self, AccessError> {
-        // Whoever writes there may be on another host, or have replaced the file by hand: the token alone is not enough.
+        // Whoever writes there may be on another host, or have replaced the file by hand: the token
+        // alone is not enough.
         let mut options = Options::new(dir.join(files.lock()), &dir)
             .read_only()
             .location(Location::read_only(&dir, files.durable()))
@@ -286,7 +288,8 @@ impl<R: Item> Shelf<R> {
         })
     }
 
-    /// Waits for the lock for reading. `None` for an additional store that is not there: nothing is made in it.
+    /// Waits for the lock for reading. `None` for an additional store that is not there: nothing is
+    /// made in it.
     pub(crate) fn read(&self) -> Result<Option<ReadGuard<R>>, AccessError> {
         if self.additional.is_some() && stat_ambient(&self.dir)?.is_none() {
             return Ok(None);
@@ -379,8 +382,8 @@ impl<R: Item> Shelves<R> {
         readings.filter_map(Result::transpose).collect()
     }
 
-    /// Locks the places that are written for writing. What the others have must have been read before: waiting for
-    /// somebody else's lock with ours in hand could be waiting for each other.
+    /// Locks the places that are written for writing. What the others have must have been read
+    /// before: waiting for somebody else's lock with ours in hand could be waiting for each other.
     pub(crate) fn lock(&self, additional: Vec<Part<R>>) -> Result<Locked<R>, AccessError> {
         let mut held = Vec::with_capacity(self.own.len());
         for shelf in &self.own {

@@ -22,16 +22,18 @@ pub enum Shutdown {
 }
 
 impl Store {
-    /// Releases what the driver holds in the kernel. Returns the layers that were mounted and have been unmounted.
+    /// Releases what the driver holds in the kernel. Returns the layers that were mounted and have
+    /// been unmounted.
     ///
-    /// Other processes, and this handle, open the driver again when they next need it: they learn of the shutdown from
-    /// `storage.lock`, which is written before anything is released.
+    /// Other processes, and this handle, open the driver again when they next need it: they learn
+    /// of the shutdown from `storage.lock`, which is written before anything is released.
     ///
     /// Go: `Store.Shutdown`.
     ///
     /// # Errors
     ///
-    /// [`ShutdownError::Mounted`] when layers are mounted and [`Shutdown::Force`] was not asked for.
+    /// [`ShutdownError::Mounted`] when layers are mounted and [`Shutdown::Force`] was not asked
+    /// for.
     pub fn shutdown(&self, how: Shutdown) -> Result<Vec<LayerId>, ShutdownError> {
         let inner = &self.inner;
         let guard = inner.graph_lock.write().map_err(AccessError::Lock)?;
@@ -59,7 +61,8 @@ impl Store {
         vec![("Version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]
     }
 
-    /// Returns a lock that processes take around work on something of this digest, below the run root.
+    /// Returns a lock that processes take around work on something of this digest, below the run
+    /// root.
     ///
     /// Go: `Store.GetDigestLock`.
     ///

@@ -26,8 +26,8 @@ impl Store {
         })
     }
 
-    /// Returns the size of an image in bytes: the tars of all its layers, each once, and its data items. Layers whose size is
-    /// not recorded are compared with their parents, which takes long.
+    /// Returns the size of an image in bytes: the tars of all its layers, each once, and its data
+    /// items. Layers whose size is not recorded are compared with their parents, which takes long.
     ///
     /// Go: `Store.ImageSize`.
     ///
@@ -74,7 +74,8 @@ impl Store {
         Ok(sum.saturating_add(items))
     }
 
-    /// Returns the size of a container in bytes: what its layer changes, its data items, and the files in its two directories.
+    /// Returns the size of a container in bytes: what its layer changes, its data items, and the
+    /// files in its two directories.
     ///
     /// Go: `Store.ContainerSize`.
     ///
@@ -84,7 +85,8 @@ impl Store {
     pub fn container_size(&self, key: &str) -> Result<u64, DiffError> {
         let view = self.snapshot()?;
         let container = view.container(key)?;
-        // First, as in Go: the directories are made where they are missing, whatever becomes of the rest.
+        // First, as in Go: the directories are made where they are missing, whatever becomes of the
+        // rest.
         let mut sum: u64 = 0;
         for place in [Place::Durable, Place::Runtime] {
             let dir = self

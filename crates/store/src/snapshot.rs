@@ -19,11 +19,12 @@ use crate::store::Store;
 
 /// All layers, images and containers as they were at one moment.
 ///
-/// It holds no lock and never changes. Records are parsed when they are asked for, so that a question about one of ten
-/// thousand layers costs little more than reading the file. Layers that are not complete yet, or never will be, are left out.
+/// It holds no lock and never changes. Records are parsed when they are asked for, so that a
+/// question about one of ten thousand layers costs little more than reading the file. Layers that
+/// are not complete yet, or never will be, are left out.
 ///
-/// What additional stores have comes after what this store has. A layer or image that is in several stores is there once, as
-/// the first of them has it; Go lists it once for each.
+/// What additional stores have comes after what this store has. A layer or image that is in several
+/// stores is there once, as the first of them has it; Go lists it once for each.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     pub(crate) layers: View<Layer>,
@@ -97,8 +98,8 @@ pub struct DamagedRecord {
 impl Store {
     /// Takes a snapshot: layers, images and containers as they are at one moment.
     ///
-    /// All three locks are held for reading at once, for as long as it takes to see whether the files changed since the last
-    /// time and to read those that did.
+    /// All three locks are held for reading at once, for as long as it takes to see whether the
+    /// files changed since the last time and to read those that did.
     ///
     /// Go: `Store.MultiList`.
     ///
@@ -110,7 +111,8 @@ impl Store {
         if incomplete_layers(&snapshot.layers).is_empty() {
             return Ok(snapshot);
         }
-        // Whoever made these layers holds the write lock while their records say so, except if it died.
+        // Whoever made these layers holds the write lock while their records say so, except if it
+        // died.
         self.inner.recover_if_free();
         self.inner.snapshot()
     }
@@ -130,8 +132,8 @@ impl Store {
     }
 }
 
-/// What occurs in the record of a layer that is not complete, whatever spaces it was written with. Few others have it, and only those
-/// that do are parsed.
+/// What occurs in the record of a layer that is not complete, whatever spaces it was written with.
+/// Few others have it, and only those that do are parsed.
 const INCOMPLETE_MARK: &[u8] = b"\"incomplete\"";
 
 /// Lists the layers that are not complete, in all places that are written.
@@ -193,7 +195,8 @@ fn noting<T>(
 }
 
 impl Snapshot {
-    /// Goes through the layers in the order of the store, which is that of their creation. Damaged ones are left out.
+    /// Goes through the layers in the order of the store, which is that of their creation. Damaged
+    /// ones are left out.
     ///
     /// Go: `Store.Layers`.
     pub fn layers(&self) -> impl Iterator<Item = Arc<Layer>> {
@@ -280,7 +283,8 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// [`LookupError::Nothing`] when it means none of them. A prefix that several layers share may still mean one image, as in Go.
+    /// [`LookupError::Nothing`] when it means none of them. A prefix that several layers share may
+    /// still mean one image, as in Go.
     pub fn find(&self, key: &str) -> Result<Item, LookupError> {
         let mut unclear = None;
         if let Some(layer) = noting(lookup::find(&self.layers, key), &mut unclear) {
@@ -387,15 +391,15 @@ impl Snapshot {
         lookup::by_key(&self.containers, BY_IMAGE, image.as_str())
     }
 
-    /// Returns the root of the additional store that a layer is in, which is only read; `None` for a layer of this store, and
-    /// for an unknown one.
+    /// Returns the root of the additional store that a layer is in, which is only read; `None` for
+    /// a layer of this store, and for an unknown one.
     #[must_use]
     pub fn additional_store_of_layer(&self, layer: &LayerId) -> Option<&Path> {
         self.layers.additional_root(layer.as_str())
     }
 
-    /// Returns the root of the additional store that an image is in, which is only read; `None` for an image of this store,
-    /// and for an unknown one.
+    /// Returns the root of the additional store that an image is in, which is only read; `None` for
+    /// an image of this store, and for an unknown one.
     #[must_use]
     pub fn additional_store_of_image(&self, image: &ImageId) -> Option<&Path> {
         self.images.additional_root(image.as_str())
@@ -407,9 +411,10 @@ impl Snapshot {
         self.damage(&Records::verify, &Records::verify, &Records::verify)
     }
 
-    /// Lists the damage that is known so far: whatever keeps a file from being a list of records, and the records that turned
-    /// out to be unusable when they were asked for. Parses nothing; whoever has gone through all records of a kind, as for a
-    /// list, learns here of all that were left out.
+    /// Lists the damage that is known so far: whatever keeps a file from being a list of records,
+    /// and the records that turned out to be unusable when they were asked for. Parses nothing;
+    /// whoever has gone through all records of a kind, as for a list, learns here of all that were
+    /// left out.
     #[must_use]
     pub fn damage_seen(&self) -> Vec<DamagedRecord> {
         self.damage(&Records::damaged, &Records::damaged, &Records::damaged)

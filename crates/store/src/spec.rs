@@ -15,15 +15,17 @@ pub enum IfPresent {
     /// Creating it fails with [`ErrorKind::DuplicateId`](crate::ErrorKind::DuplicateId).
     #[default]
     Refuse,
-    /// The existing layer is used, provided that it stands on the same parent; also when it appears only while ours
-    /// is being staged. Right for IDs that are derived from the contents, as those of image layers are.
+    /// The existing layer is used, provided that it stands on the same parent; also when it appears
+    /// only while ours is being staged. Right for IDs that are derived from the contents, as those
+    /// of image layers are.
     Reuse,
 }
 
 /// What happens when a wanted name belongs to another item of the same kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum NameConflict {
-    /// Creating fails with [`ErrorKind::DuplicateName`](crate::ErrorKind::DuplicateName), as in Go's creating calls.
+    /// Creating fails with [`ErrorKind::DuplicateName`](crate::ErrorKind::DuplicateName), as in
+    /// Go's creating calls.
     #[default]
     Refuse,
     /// The name moves to the new item, as in Go's `SetNames` and `AddNames`.
@@ -106,16 +108,18 @@ pub struct LayerSpec {
     pub metadata: String,
     /// SELinux mount label; empty for none.
     pub mount_label: String,
-    /// Whether it is to be written to. `None` means [`LayerAccess::ReadWrite`], which is the Go command line's default.
+    /// Whether it is to be written to. `None` means [`LayerAccess::ReadWrite`], which is the Go
+    /// command line's default.
     pub access: Option<LayerAccess>,
     /// Maps of the layer's owners.
     pub id_maps: IdMappingOptions,
-    /// Digest of the stream as it comes in, vouched for by the caller: it is recorded and not computed. Nothing is recorded of a
-    /// layer that comes without a stream.
+    /// Digest of the stream as it comes in, vouched for by the caller: it is recorded and not
+    /// computed. Nothing is recorded of a layer that comes without a stream.
     pub trusted_compressed: Option<CompressedDigest>,
     /// Size of the stream, to be recorded with [`trusted_compressed`](Self::trusted_compressed).
     pub trusted_compressed_size: Option<u64>,
-    /// Digest of the tar inside, vouched for by the caller: it is recorded and not computed, as the one of the stream is.
+    /// Digest of the tar inside, vouched for by the caller: it is recorded and not computed, as the
+    /// one of the stream is.
     pub trusted_diff_id: Option<DiffId>,
     /// Whether the record may be lost at a reboot.
     pub volatile: bool,
@@ -173,7 +177,8 @@ impl LayerSpec {
         self
     }
 
-    /// Vouches for the digest and the size of the incoming stream, which are not checked. Without a stream they mean nothing.
+    /// Vouches for the digest and the size of the incoming stream, which are not checked. Without a
+    /// stream they mean nothing.
     #[must_use]
     pub fn trusted_compressed(mut self, digest: CompressedDigest, size: Option<u64>) -> Self {
         self.trusted_compressed = Some(digest);
@@ -181,7 +186,8 @@ impl LayerSpec {
         self
     }
 
-    /// Vouches for the digest of the tar inside the stream, which is not checked. Without a stream it means nothing.
+    /// Vouches for the digest of the tar inside the stream, which is not checked. Without a stream
+    /// it means nothing.
     #[must_use]
     pub fn trusted_diff_id(mut self, digest: DiffId) -> Self {
         self.trusted_diff_id = Some(digest);
@@ -216,8 +222,9 @@ pub struct BigDataItem {
     pub key: String,
     /// The contents.
     pub data: Vec<u8>,
-    /// The digest to record. `None` computes SHA-256, which is refused for items of images whose name starts with
-    /// `manifest`: how those are digested depends on their type, which only the caller knows.
+    /// The digest to record. `None` computes SHA-256, which is refused for items of images whose
+    /// name starts with `manifest`: how those are digested depends on their type, which only the
+    /// caller knows.
     pub digest: Option<Digest>,
 }
 
@@ -239,8 +246,9 @@ impl BigDataItem {
         self
     }
 
-    /// An item digested as plain bytes with SHA-256, also when its name says that it is a manifest. For callers that
-    /// cannot tell the types of manifests apart; for all but the oldest type it is the right digest.
+    /// An item digested as plain bytes with SHA-256, also when its name says that it is a manifest.
+    /// For callers that cannot tell the types of manifests apart; for all but the oldest type it is
+    /// the right digest.
     #[must_use]
     pub fn with_plain_digest(mut self) -> Self {
         self.digest = Some(crate::transaction::digest_of(&self.data));
@@ -289,8 +297,8 @@ pub enum ImageIfPresent {
     /// Creating it fails with [`ErrorKind::DuplicateId`](crate::ErrorKind::DuplicateId).
     #[default]
     Refuse,
-    /// The image gets the names, the data items and the metadata of the new one added to its own, provided that it
-    /// has the same top layer. That is what loading an image again does.
+    /// The image gets the names, the data items and the metadata of the new one added to its own,
+    /// provided that it has the same top layer. That is what loading an image again does.
     Update,
 }
 
@@ -352,7 +360,8 @@ pub struct ContainerSpec {
     pub id: Option<ContainerId>,
     /// Names, in order; duplicates are dropped.
     pub names: Vec<String>,
-    /// The image whose top layer the container's layer stands on; committed or created in the same transaction.
+    /// The image whose top layer the container's layer stands on; committed or created in the same
+    /// transaction.
     pub image: Option<ImageId>,
     /// The ID for the container's layer; a random one when absent.
     pub layer: Option<LayerId>,
@@ -366,7 +375,8 @@ pub struct ContainerSpec {
     pub mount_options: Vec<String>,
     /// Driver options for the container's layer (`size`, `inodes`).
     pub storage_options: BTreeMap<String, String>,
-    /// SELinux labels of process and mount; both or none. `None` chooses them where SELinux is in use.
+    /// SELinux labels of process and mount; both or none. `None` chooses them where SELinux is in
+    /// use.
     pub labels: Option<Labels>,
     /// What is to be different from the labels that the policy of the system gives containers, see
     /// [`label_option`](Self::label_option). Not looked at when labels are given.
@@ -416,10 +426,11 @@ impl ContainerSpec {
         self
     }
 
-    /// Changes the SELinux labels that the policy of the system gives containers: `user:USER`, `role:ROLE`, `type:TYPE` and
-    /// `level:LEVEL` for its processes, `filetype:TYPE` for its files, which have the same user and level; or `disable`, for
-    /// processes without a label. Without a level, one is chosen that no other container of the store has. Where SELinux is not
-    /// in use, nothing of it matters.
+    /// Changes the SELinux labels that the policy of the system gives containers: `user:USER`,
+    /// `role:ROLE`, `type:TYPE` and `level:LEVEL` for its processes, `filetype:TYPE` for its files,
+    /// which have the same user and level; or `disable`, for processes without a label. Without a
+    /// level, one is chosen that no other container of the store has. Where SELinux is not in use,
+    /// nothing of it matters.
     #[must_use]
     pub fn label_option(mut self, option: impl Into<String>) -> Self {
         self.label_options.push(option.into());
@@ -442,8 +453,9 @@ impl ContainerSpec {
 
     /// Lets the store choose the maps, so that no other container has the same IDs on the host.
     ///
-    /// From then on until its end, the transaction holds the lock of such choices (`userns.lock`): whoever else wants to choose
-    /// waits, also a second transaction of the same thread, which then waits forever.
+    /// From then on until its end, the transaction holds the lock of such choices (`userns.lock`):
+    /// whoever else wants to choose waits, also a second transaction of the same thread, which then
+    /// waits forever.
     #[must_use]
     pub fn auto_userns(mut self, wish: AutoUserNs) -> Self {
         self.auto_userns = Some(wish);

@@ -1,9 +1,10 @@
 //! Which counts of mounts are stale.
 //!
-//! A mount belongs to a mount namespace: what podman mounts for an ordinary user is seen in the namespace of its containers only,
-//! and what is mounted there is not seen by a service with a namespace of its own. That a mount is not seen is therefore no proof
-//! that it is gone. A count is stale when no mount namespace has the mount, and the kernel let this process look into all of them;
-//! any other count is believed.
+//! A mount belongs to a mount namespace: what podman mounts for an ordinary user is seen in the
+//! namespace of its containers only, and what is mounted there is not seen by a service with a
+//! namespace of its own. That a mount is not seen is therefore no proof that it is gone. A count is
+//! stale when no mount namespace has the mount, and the kernel let this process look into all of
+//! them; any other count is believed.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,8 @@ use crate::inner::Inner;
 use crate::mounts::Mounted;
 
 impl Inner {
-    /// Finds those of counted mounts that are proven to be gone. Only while the counts are locked does that stay so.
+    /// Finds those of counted mounts that are proven to be gone. Only while the counts are locked
+    /// does that stay so.
     pub(crate) fn stale(&self, counted: Vec<Mounted>) -> Result<Vec<Mounted>, PathError> {
         let unseen = counted.into_iter().filter(|mount| !self.may_be_here(mount));
         if self.driver().capabilities().stacking == Stacking::Copies {
@@ -45,8 +47,8 @@ impl Inner {
         is_here.unwrap_or(true)
     }
 
-    /// Tells whether a counted mount is seen by this process. Drivers that show a layer's own tree have nothing mounted, and so the
-    /// count is right as long as the tree is there.
+    /// Tells whether a counted mount is seen by this process. Drivers that show a layer's own tree
+    /// have nothing mounted, and so the count is right as long as the tree is there.
     pub(crate) fn is_mounted_here(&self, path: &Path) -> Result<bool, PathError> {
         let is_there = match self.driver().capabilities().stacking {
             Stacking::Copies => Dir::open_ambient(path).map(|_| true),
@@ -79,7 +81,8 @@ impl Sought {
         }
     }
 
-    /// Whether a mount, in whatever namespace, is this one or a copy of it. A container has it as its root directory.
+    /// Whether a mount, in whatever namespace, is this one or a copy of it. A container has it as
+    /// its root directory.
     fn is_shown_by(&self, mount: &MountInfo) -> bool {
         let at = &mount.mount_point;
         *at == self.mount.path

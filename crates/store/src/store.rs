@@ -13,14 +13,14 @@ use crate::options::StoreOptions;
 
 /// An open store: a graph root, a run root and a graph driver.
 ///
-/// Cloning is cheap and gives another handle on the same opening. Everything takes `&self` and may be called from any
-/// thread. Two stores opened on the same directories behave like two processes.
+/// Cloning is cheap and gives another handle on the same opening. Everything takes `&self` and may
+/// be called from any thread. Two stores opened on the same directories behave like two processes.
 ///
 /// # What the keys are
 ///
-/// Where a method takes `key: &str` it may be an ID, a name, or the beginning of one ID only; typed IDs lend
-/// themselves as such through `as_str()`. What several kinds of items share (names, metadata, flags) is looked up as
-/// Go does: layers first, then images, then containers.
+/// Where a method takes `key: &str` it may be an ID, a name, or the beginning of one ID only; typed
+/// IDs lend themselves as such through `as_str()`. What several kinds of items share (names,
+/// metadata, flags) is looked up as Go does: layers first, then images, then containers.
 #[derive(Clone)]
 pub struct Store {
     pub(crate) inner: Arc<Inner>,

@@ -2,12 +2,15 @@
 //!
 //! Not all that lies in a graph root has its record there or below the run root that was named:
 //!
-//! - a tar-split file and data items of a layer are in the graph root, its record and its contents in an image store;
+//! - a tar-split file and data items of a layer are in the graph root, its record and its contents
+//!   in an image store;
 //! - files of a caller are beside the images of an additional store;
-//! - contents and directories of containers are in the graph root, their records below the run root of a transient opening.
+//! - contents and directories of containers are in the graph root, their records below the run root
+//!   of a transient opening.
 //!
-//! Without a record those look like garbage. They are none as long as this cannot be ruled out. Records below a run root do not
-//! outlive the machine, so a directory of a container that is older than that is nothing of a running one.
+//! Without a record those look like garbage. They are none as long as this cannot be ruled out.
+//! Records below a run root do not outlive the machine, so a directory of a container that is older
+//! than that is nothing of a running one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -26,12 +29,14 @@ pub(crate) struct Strangers {
     container_dirs: BTreeSet<String>,
     /// Where the driver mounts layers.
     home: Option<PathBuf>,
-    /// The layers that are mounted, in whatever mount namespace; `None` when that cannot be told. Looked for when asked for.
+    /// The layers that are mounted, in whatever mount namespace; `None` when that cannot be told.
+    /// Looked for when asked for.
     mounted: OnceLock<Option<BTreeMap<LayerId, PathBuf>>>,
 }
 
 impl Inner {
-    /// Looks for directories of containers that this opening has no record of, and for layers that are mounted.
+    /// Looks for directories of containers that this opening has no record of, and for layers that
+    /// are mounted.
     pub(crate) fn strangers(
         &self,
         is_recorded: &dyn Fn(&str) -> bool,
@@ -64,7 +69,8 @@ impl Strangers {
         self.container_dirs.contains(id)
     }
 
-    /// Tells whether contents without a record may be a stranger's. Which layer a container has that is not known cannot be told.
+    /// Tells whether contents without a record may be a stranger's. Which layer a container has
+    /// that is not known cannot be told.
     pub(crate) fn may_have_layer(&self, id: &LayerId) -> bool {
         !self.container_dirs.is_empty() || self.may_be_mounted(id)
     }
@@ -78,7 +84,8 @@ impl Strangers {
     }
 }
 
-/// Tells whether a caller keeps files in the directory of an image, as callers also do beside images of other stores.
+/// Tells whether a caller keeps files in the directory of an image, as callers also do beside
+/// images of other stores.
 pub(crate) fn holds_files_of_a_caller(images: &Dir, id: &str) -> Result<bool, PathError> {
     match images.open_dir(id) {
         Ok(dir) if dir.exists(USER_DATA)? => holds_any(&dir, USER_DATA),

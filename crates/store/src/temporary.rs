@@ -1,10 +1,13 @@
 //! Files that were to replace others when their writers died.
 //!
-//! Every file beside records is written under a name `.tmp-NAMEdigits` and renamed, by this library and by Go's
-//! (Go: pkg/ioutils/fswriters.go). The writer holds the lock of the directory's records: `layers.lock` for record files, side files,
-//! intents and, in older releases of Go's library, tar-split files; `images.lock` and `containers.lock` for theirs and for the data
-//! items below; `mountpoints.lock` for counts of mounts. So what a process finds that holds these locks for writing has no living writer. The one exception is the file of
-//! counters of layers ([`crate::usage`]), whose writer holds no lock: should it lose its temporary file, it leaves the old file as it is.
+//! Every file beside records is written under a name `.tmp-NAMEdigits` and renamed, by this library
+//! and by Go's (Go: pkg/ioutils/fswriters.go). The writer holds the lock of the directory's
+//! records: `layers.lock` for record files, side files, intents and, in older releases of Go's
+//! library, tar-split files; `images.lock` and `containers.lock` for theirs and for the data items
+//! below; `mountpoints.lock` for counts of mounts. So what a process finds that holds these locks
+//! for writing has no living writer. The one exception is the file of counters of layers
+//! ([`crate::usage`]), whose writer holds no lock: should it lose its temporary file, it leaves the
+//! old file as it is.
 //!
 //! Files that callers keep in `userdata` are not looked at: no lock tells who writes them.
 
@@ -57,8 +60,8 @@ impl Inner {
         Ok(found)
     }
 
-    /// As for the graph root, for what was to replace counts of mounts, and records of a transient opening. They are not on the
-    /// filesystem of the temporary areas, and small.
+    /// As for the graph root, for what was to replace counts of mounts, and records of a transient
+    /// opening. They are not on the filesystem of the temporary areas, and small.
     fn remove_in_run_root(
         &self,
         no_writer: &Locks,

@@ -1,8 +1,8 @@
 //! Changing names, metadata and flags of records.
 //!
-//! What a key means is looked for among the layers, then the images, then the containers, each under its own write lock
-//! and no other, as Go does. What is in an additional store cannot be changed, but an image there can be given names: it is
-//! first taken over into this store.
+//! What a key means is looked for among the layers, then the images, then the containers, each
+//! under its own write lock and no other, as Go does. What is in an additional store cannot be
+//! changed, but an image there can be given names: it is first taken over into this store.
 
 use layerhold_json_store::NameChange;
 use layerhold_schema::{Flags, Value};
@@ -45,7 +45,8 @@ impl Store {
         Ok(self.snapshot()?.find(key)?.names().to_vec())
     }
 
-    /// Replaces the names of a layer, image or container. Names that others of the same kind have move.
+    /// Replaces the names of a layer, image or container. Names that others of the same kind have
+    /// move.
     ///
     /// Go: `Store.SetNames`.
     ///
@@ -56,7 +57,8 @@ impl Store {
         self.change_names(key, NameChange::Set, names)
     }
 
-    /// Puts names in front of those a layer, image or container has. Names that others of the same kind have move.
+    /// Puts names in front of those a layer, image or container has. Names that others of the same
+    /// kind have move.
     ///
     /// Go: `Store.AddNames`.
     ///
@@ -67,7 +69,8 @@ impl Store {
         self.change_names(key, NameChange::Add, names)
     }
 
-    /// Takes names away from a layer, image or container. Names that it does not have are passed over.
+    /// Takes names away from a layer, image or container. Names that it does not have are passed
+    /// over.
     ///
     /// Go: `Store.RemoveNames`.
     ///
@@ -143,8 +146,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`UpdateError::Lookup`] when the key means nothing, [`UpdateError::ReservedFlag`] for the flag of layers that are
-    /// not complete.
+    /// [`UpdateError::Lookup`] when the key means nothing, [`UpdateError::ReservedFlag`] for the
+    /// flag of layers that are not complete.
     pub fn set_flag(
         &self,
         key: &str,
@@ -185,7 +188,8 @@ pub(crate) fn reserved_flag(flags: &Flags) -> Option<String> {
 
 impl Inner {
     fn change(&self, key: &str, change: &Change<'_>) -> Result<(), UpdateError> {
-        // A look without waiting for writers tells which store it is; the answer is checked again under its lock.
+        // A look without waiting for writers tells which store it is; the answer is checked again
+        // under its lock.
         let mut refused = None;
         let done = change_if_found(
             &self.layers_view()?,
@@ -217,8 +221,8 @@ impl Inner {
     }
 }
 
-/// Makes a change if the key means something of this kind. What it means in an additional store is noted: the key may still mean
-/// something of the next kind that can be changed.
+/// Makes a change if the key means something of this kind. What it means in an additional store is
+/// noted: the key may still mean something of the next kind that can be changed.
 fn change_if_found<R: Mutable>(
     view: &View<R>,
     lock: impl FnOnce() -> Result<Locked<R>, AccessError>,

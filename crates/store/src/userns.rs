@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use layerhold_idmap::IdMappings;
 
-/// A user namespace for a container, chosen by the store: IDs on the host that no other container of the store has.
+/// A user namespace for a container, chosen by the store: IDs on the host that no other container
+/// of the store has.
 ///
 /// ```
 /// use layerhold::{AutoUserNs, ContainerSpec};
@@ -20,11 +21,13 @@ pub struct AutoUserNs {
     pub size: Option<NonZeroU32>,
     /// The fewest IDs it has if the size is to be found out.
     pub initial_size: u32,
-    /// The file to take in place of `/etc/passwd` of the image, if something is mounted there; a path on the host.
+    /// The file to take in place of `/etc/passwd` of the image, if something is mounted there; a
+    /// path on the host.
     pub passwd_file: Option<PathBuf>,
     /// The file to take in place of `/etc/group` of the image.
     pub group_file: Option<PathBuf>,
-    /// Ranges to have as they are besides those that are chosen; IDs on the host may be those of other containers.
+    /// Ranges to have as they are besides those that are chosen; IDs on the host may be those of
+    /// other containers.
     pub additional: IdMappings,
 }
 
@@ -82,7 +85,8 @@ impl AutoUserNs {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AutoUserNsPolicy {
     /// The user whose ranges in `/etc/subuid` and `/etc/subgid` are shared out. A process with
-    /// [`Privilege::UserNamespace`](crate::Privilege::UserNamespace) shares out what its own user namespace has.
+    /// [`Privilege::UserNamespace`](crate::Privilege::UserNamespace) shares out what its own user
+    /// namespace has.
     pub user: String,
     /// The fewest IDs of a namespace whose size is found out.
     pub min_size: u32,

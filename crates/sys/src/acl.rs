@@ -1,6 +1,7 @@
 //! Access control lists that something new has taken over from the directory it was made in.
 //!
-//! A directory may have a default list: what is made in it gets that as its own, and a mode by it instead of by the umask.
+//! A directory may have a default list: what is made in it gets that as its own, and a mode by it
+//! instead of by the umask.
 
 use std::ffi::OsStr;
 use std::os::fd::AsFd;
@@ -52,8 +53,8 @@ pub fn remove_acl_at(dir: &Dir, entry: impl AsRef<OsStr>) -> Result<Inherited> {
 }
 
 impl Dir {
-    /// Creates a directory without an access control list and with exactly this mode, whatever the directory that it is made in
-    /// passes on. What is made in it inherits nothing.
+    /// Creates a directory without an access control list and with exactly this mode, whatever the
+    /// directory that it is made in passes on. What is made in it inherits nothing.
     pub fn create_plain_dir(&self, name: impl AsRef<OsStr>, mode: u32) -> Result<Self> {
         let name = name.as_ref();
         self.create_dir(name, mode)?;
@@ -64,7 +65,8 @@ impl Dir {
         Ok(made)
     }
 
-    /// Opens a directory, and makes it as [`create_plain_dir`](Self::create_plain_dir) does if it does not exist.
+    /// Opens a directory, and makes it as [`create_plain_dir`](Self::create_plain_dir) does if it
+    /// does not exist.
     pub fn ensure_plain_dir(&self, name: impl AsRef<OsStr>, mode: u32) -> Result<Self> {
         let name = name.as_ref();
         match self.open_dir(name) {
@@ -92,8 +94,8 @@ mod tests {
     use super::*;
     use crate::OpenOptions;
 
-    /// A list for what is made in a directory (linux/posix_acl_xattr.h): version 2; owner `r-x`, user 1234 `rwx`, group and mask `rwx`,
-    /// others nothing.
+    /// A list for what is made in a directory (linux/posix_acl_xattr.h): version 2; owner `r-x`,
+    /// user 1234 `rwx`, group and mask `rwx`, others nothing.
     fn list() -> Vec<u8> {
         let none = u32::MAX;
         let mut value = 2u32.to_le_bytes().to_vec();

@@ -14,7 +14,8 @@ pub const CANCEL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Asks work to stop, from any thread. Clones are the same request.
 ///
-/// Who works looks at it again and again: between two buffers, two files, or every [`CANCEL_INTERVAL`] of a wait.
+/// Who works looks at it again and again: between two buffers, two files, or every
+/// [`CANCEL_INTERVAL`] of a wait.
 #[derive(Clone, Debug, Default)]
 pub struct Cancel(Arc<Shared>);
 
@@ -42,8 +43,8 @@ impl Cancel {
         self.0.is_cancelled.load(Ordering::SeqCst)
     }
 
-    /// Does work that does not look whether it shall stop, because the process may end anywhere in it without harm: what it leaves
-    /// is taken up by another process.
+    /// Does work that does not look whether it shall stop, because the process may end anywhere in
+    /// it without harm: what it leaves is taken up by another process.
     pub fn expendable<T>(&self, work: impl FnOnce() -> T) -> T {
         self.0.expendable.fetch_add(1, Ordering::SeqCst);
         let result = work();
@@ -77,7 +78,8 @@ impl CancellableReader {
 }
 
 impl Read for CancellableReader {
-    /// Fails with [`io::ErrorKind::Other`] when it is asked to stop: an interrupted read would be tried again.
+    /// Fails with [`io::ErrorKind::Other`] when it is asked to stop: an interrupted read would be
+    /// tried again.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let interval = Timespec::try_from(CANCEL_INTERVAL).ok();
         loop {

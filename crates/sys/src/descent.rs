@@ -8,14 +8,16 @@ use rustix::fs::Mode;
 use crate::dir::{DIR_FLAGS, Dir};
 use crate::error::Result;
 
-/// Directories kept open on the way down, so that no tree is too deep for the descriptors of a process.
+/// Directories kept open on the way down, so that no tree is too deep for the descriptors of a
+/// process.
 const MOST_OPEN: usize = 32;
 
 /// The directories on the way from a root to where a walk is.
 ///
-/// Each is opened in the one above, and so no path is looked up, whose length would grow with the depth. Those that are far up
-/// are closed; on the way back they are opened as `..` of the one below, and must be the same directory as before. One
-/// whose child was moved elsewhere during the walk is looked up from the root, name by name.
+/// Each is opened in the one above, and so no path is looked up, whose length would grow with the
+/// depth. Those that are far up are closed; on the way back they are opened as `..` of the one
+/// below, and must be the same directory as before. One whose child was moved elsewhere during the
+/// walk is looked up from the root, name by name.
 ///
 /// ```
 /// use layerhold_sys::{Descent, Dir};
@@ -93,8 +95,9 @@ impl Descent {
         }
     }
 
-    /// Goes from wherever it is to a directory below the root, by a path of plain names: up to the directory that both ways have in
-    /// common, and down from there. Where the ways follow one another in the order of a walk, that is a step or two.
+    /// Goes from wherever it is to a directory below the root, by a path of plain names: up to the
+    /// directory that both ways have in common, and down from there. Where the ways follow one
+    /// another in the order of a walk, that is a step or two.
     ///
     /// # Errors
     ///

@@ -53,8 +53,8 @@ thread_local! {
     static OPENED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Returns how many directories this thread has opened. A walk through a tree should open each of them a bounded number of
-/// times, however deep it is: tests count this instead of measuring time.
+/// Returns how many directories this thread has opened. A walk through a tree should open each of
+/// them a bounded number of times, however deep it is: tests count this instead of measuring time.
 #[must_use]
 pub fn directories_opened() -> u64 {
     OPENED.get()
@@ -186,7 +186,8 @@ impl Dir {
     }
 
     /// Opens a regular file for reading; `None` if there is none. Fails like
-    /// [`read_file`](Self::read_file), but does not notice when the file grows beyond `limit` later.
+    /// [`read_file`](Self::read_file), but does not notice when the file grows beyond `limit`
+    /// later.
     pub fn open_to_read(&self, name: impl AsRef<OsStr>, limit: u64) -> Result<Option<File>> {
         let opened = self.open_regular(name.as_ref(), limit)?;
         Ok(opened.map(|(file, _)| file))

@@ -91,8 +91,8 @@ pub fn fs_magic(file: &impl AsFd) -> Result<FsMagic> {
     Ok(FsMagic(stat.f_type as u32))
 }
 
-/// Tells whether nothing can be written where an open file or directory is: its filesystem, or the mount it was reached
-/// through, is read-only.
+/// Tells whether nothing can be written where an open file or directory is: its filesystem, or the
+/// mount it was reached through, is read-only.
 pub fn is_read_only(file: &impl AsFd) -> Result<bool> {
     let stat =
         rustix::fs::fstatvfs(file).context("stat filesystem of", || descriptor_path(file))?;

@@ -1,11 +1,12 @@
 //! Which locks the threads of this process hold, so that long work under a lock is noticed.
 //!
-//! A lock that every process of a store waits for is to be held for moments. Erasing a tree, reading what a caller hands in and
-//! hashing take as long as they like, and so they begin with [`no_brief_lock`]. In builds with debug assertions that
-//! panics on a thread that holds such a lock: every test of every crate is a test of the rule. Release builds look at
-//! nothing.
+//! A lock that every process of a store waits for is to be held for moments. Erasing a tree,
+//! reading what a caller hands in and hashing take as long as they like, and so they begin with
+//! [`no_brief_lock`]. In builds with debug assertions that panics on a thread that holds such a
+//! lock: every test of every crate is a test of the rule. Release builds look at nothing.
 //!
-//! The list of held locks is the one thing that all handles of a process share. It decides nothing but what its two readers ask.
+//! The list of held locks is the one thing that all handles of a process share. It decides nothing
+//! but what its two readers ask.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -23,8 +24,8 @@ pub enum HeldFor {
     Moments,
 }
 
-/// An entry in the list of held locks, for as long as it exists. It belongs to the thread that made it, also when it is
-/// dropped by another one.
+/// An entry in the list of held locks, for as long as it exists. It belongs to the thread that made
+/// it, also when it is dropped by another one.
 #[derive(Debug)]
 #[must_use = "the lock counts as held for as long as this exists"]
 pub struct HeldLock {
@@ -65,7 +66,8 @@ impl Drop for HeldLock {
     }
 }
 
-/// Tells whether this thread took the lock at a path, through whatever handle, and has not given it back.
+/// Tells whether this thread took the lock at a path, through whatever handle, and has not given it
+/// back.
 #[must_use]
 pub fn is_held_by_this_thread(path: &Path) -> bool {
     let thread = std::thread::current().id();
@@ -74,8 +76,8 @@ pub fn is_held_by_this_thread(path: &Path) -> bool {
         .any(|entry| entry.thread == thread && entry.path == path)
 }
 
-/// Says that long work begins, of which `work` is the name. In builds with debug assertions it panics on a thread that holds a
-/// lock which is meant to be held [for moments](HeldFor::Moments).
+/// Says that long work begins, of which `work` is the name. In builds with debug assertions it
+/// panics on a thread that holds a lock which is meant to be held [for moments](HeldFor::Moments).
 pub fn no_brief_lock(work: &str) {
     if !cfg!(debug_assertions) || ON_PURPOSE.get() || std::thread::panicking() {
         return;
@@ -89,7 +91,8 @@ pub fn no_brief_lock(work: &str) {
     debug_assert!(held.is_empty(), "{work} while {} is held", held.join(", "));
 }
 
-/// Does long work under a lock all the same; the reason stands at the call. [`no_brief_lock`] is silent during it.
+/// Does long work under a lock all the same; the reason stands at the call. [`no_brief_lock`] is
+/// silent during it.
 pub fn under_lock_on_purpose<T>(_reason: &'static str, work: impl FnOnce() -> T) -> T {
     let before = ON_PURPOSE.replace(true);
     let result = work();

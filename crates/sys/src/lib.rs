@@ -2,10 +2,11 @@
 //! lookups that cannot leave a root, files replaced durably, record locks,
 //! extended attributes, mounts, overlays, quotas and fast copies.
 //!
-//! Everything works relative to a [`Dir`], an open directory, and every error is
-//! a [`PathError`] that says what was attempted on which path. Nothing here
-//! knows what a container is or runs a program. The only global state is the list of
-//! [held locks](HeldLock), and what a program asks its signals to do ([`EndingSignals`]). Only [`UserNamespace::new`] has a child, for a moment and without a signal.
+//! Everything works relative to a [`Dir`], an open directory, and every error is a [`PathError`]
+//! that says what was attempted on which path. Nothing here knows what a container is or runs a
+//! program. The only global state is the list of [held locks](HeldLock), and what a program asks
+//! its signals to do ([`EndingSignals`]). Only [`UserNamespace::new`] has a child, for a moment and
+//! without a signal.
 //!
 //! ```
 //! use layerhold_sys::{Dir, Durability, publish};

@@ -1,14 +1,18 @@
 //! The mounts of all mount namespaces.
 //!
-//! Every process may read the mount tables of all processes that it sees in procfs. A mount that is in none of them is gone,
-//! provided that no namespace was missed, and [`Coverage`] says whether one may have been. A namespace is missed when
+//! Every process may read the mount tables of all processes that it sees in procfs. A mount that is
+//! in none of them is gone, provided that no namespace was missed, and [`Coverage`] says whether
+//! one may have been. A namespace is missed when
 //!
-//! - its processes are hidden from this one: by a PID namespace, or by the option `hidepid` of procfs;
-//! - a table cannot be read, or only by way of processes that have changed their root directory, which hides mounts;
-//! - no process is in it, and a mount (`unshare --mount=FILE`) or an open descriptor keeps it. Descriptors are seen only of
-//!   processes that this one may look into.
+//! - its processes are hidden from this one: by a PID namespace, or by the option `hidepid` of
+//!   procfs;
+//! - a table cannot be read, or only by way of processes that have changed their root directory,
+//!   which hides mounts;
+//! - no process is in it, and a mount (`unshare --mount=FILE`) or an open descriptor keeps it.
+//!   Descriptors are seen only of processes that this one may look into.
 //!
-//! Threads that have left the namespace of their process are not looked for: what they mount ends with them.
+//! Threads that have left the namespace of their process are not looked for: what they mount ends
+//! with them.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -30,15 +34,17 @@ pub enum Coverage {
     Incomplete,
 }
 
-/// Shows the mounts of all mount namespaces that this process can look into, until the caller has seen enough.
+/// Shows the mounts of all mount namespaces that this process can look into, until the caller has
+/// seen enough.
 ///
-/// Mount points are paths from the root directory of some process of the namespace, and need not mean the same to this process.
-/// The same mount may be shown more than once.
+/// Mount points are paths from the root directory of some process of the namespace, and need not
+/// mean the same to this process. The same mount may be shown more than once.
 pub fn visit_mounts_everywhere(
     look: &mut dyn FnMut(&MountInfo) -> ControlFlow<()>,
 ) -> Result<Coverage> {
     let mut survey = Survey::new(look);
-    // A namespace that is new in a round may be that of a child whose parent ended before it was looked at.
+    // A namespace that is new in a round may be that of a child whose parent ended before it was
+    // looked at.
     for _ in 0..MOST_ROUNDS {
         match survey.look_at_processes()? {
             ControlFlow::Break(()) => return Ok(Coverage::Complete),
@@ -52,7 +58,8 @@ pub fn visit_mounts_everywhere(
 /// How often processes are listed. Namespaces do not come so fast.
 const MOST_ROUNDS: usize = 8;
 
-/// The PID namespace that the kernel started with (`PROC_PID_INIT_INO` in the kernel's `proc_ns.h`).
+/// The PID namespace that the kernel started with (`PROC_PID_INIT_INO` in the kernel's
+/// `proc_ns.h`).
 const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 
 #[derive(Clone, Copy, PartialEq, Eq)]

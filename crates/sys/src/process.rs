@@ -17,7 +17,8 @@ pub fn effective_group() -> u32 {
     rustix::process::getegid().as_raw()
 }
 
-/// When this machine was started, in whole seconds since 1970, as its clock has it now; `None` when that is not known.
+/// When this machine was started, in whole seconds since 1970, as its clock has it now; `None` when
+/// that is not known.
 #[must_use]
 pub fn boot_time() -> Option<i64> {
     use rustix::time::{ClockId, clock_gettime};
@@ -25,8 +26,9 @@ pub fn boot_time() -> Option<i64> {
     now.checked_sub(clock_gettime(ClockId::Boottime).tv_sec)
 }
 
-/// Lets this process have as many open files as it may give itself, and returns how many it had been given. A process that
-/// starts others should give them that number again, with [`set_open_files`]: some go through all numbers that there may be.
+/// Lets this process have as many open files as it may give itself, and returns how many it had
+/// been given. A process that starts others should give them that number again, with
+/// [`set_open_files`]: some go through all numbers that there may be.
 ///
 /// # Errors
 ///

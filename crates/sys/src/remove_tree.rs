@@ -163,7 +163,8 @@ fn move_up(here: &Dir, name: &OsStr, levels: &mut [Level]) -> Result<bool> {
     }
 }
 
-/// Removes a directory that is empty, which takes a moment. Why another one is not removed, the walk finds out.
+/// Removes a directory that is empty, which takes a moment. Why another one is not removed, the
+/// walk finds out.
 fn is_removed_empty(dir: &Dir, name: &OsStr) -> bool {
     rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR).is_ok()
 }

@@ -1,4 +1,5 @@
-//! What signals do to this process. Only programs use this: a library leaves the signals of its process alone.
+//! What signals do to this process. Only programs use this: a library leaves the signals of its
+//! process alone.
 
 use std::io::{PipeReader, Read};
 use std::os::fd::IntoRawFd;
@@ -8,11 +9,11 @@ use rustix::io::Errno;
 
 use crate::error::{PathError, Result};
 
-/// Has a write beyond the limit of file sizes (`RLIMIT_FSIZE`) fail with `EFBIG`, instead of killing the process with
-/// `SIGXFSZ` in the middle of what it does.
+/// Has a write beyond the limit of file sizes (`RLIMIT_FSIZE`) fail with `EFBIG`, instead of
+/// killing the process with `SIGXFSZ` in the middle of what it does.
 ///
-/// The signal gets a handler that does nothing. Unlike a signal that is ignored, it is as it was in programs that this process
-/// runs.
+/// The signal gets a handler that does nothing. Unlike a signal that is ignored, it is as it was in
+/// programs that this process runs.
 pub fn let_large_writes_fail() -> Result<()> {
     handle(libc::SIGXFSZ, do_nothing)
 }
@@ -37,7 +38,8 @@ impl Ending {
     }
 }
 
-/// The signals that ask a program to end, as they arrive. From the making of this on they do nothing else.
+/// The signals that ask a program to end, as they arrive. From the making of this on they do
+/// nothing else.
 #[derive(Debug)]
 pub struct EndingSignals(PipeReader);
 
@@ -69,11 +71,12 @@ impl EndingSignals {
     }
 }
 
-/// Writes the number of the signal into the pipe. Signals that come faster than they are read may get lost, which does no harm.
+/// Writes the number of the signal into the pipe. Signals that come faster than they are read may
+/// get lost, which does no harm.
 extern "C" fn tell(signal: libc::c_int) {
     let number = u8::try_from(signal).unwrap_or(0);
-    // SAFETY: `write` may be called in a handler, the buffer is valid, and the descriptor is never closed. The errno that the
-    // interrupted code may be about to read is put back.
+    // SAFETY: `write` may be called in a handler, the buffer is valid, and the descriptor is never
+    // closed. The errno that the interrupted code may be about to read is put back.
     #[expect(
         unsafe_code,
         reason = "only bare system calls may be made in a handler"
@@ -94,7 +97,8 @@ fn handle(signal: libc::c_int, handler: extern "C" fn(libc::c_int)) -> Result<()
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = handler as *const () as libc::sighandler_t;
     action.sa_flags = libc::SA_RESTART;
-    // SAFETY: the structure is valid for the call, and the handlers of this module only do what a handler may.
+    // SAFETY: the structure is valid for the call, and the handlers of this module only do what a
+    // handler may.
     #[expect(unsafe_code, reason = "the standard library has no handlers")]
     let outcome = unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
     match outcome {

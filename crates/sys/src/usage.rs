@@ -55,7 +55,8 @@ struct Counter {
 }
 
 impl Counter {
-    /// Counts a freshly opened directory itself and what is directly in it, and returns the names of the directories in it.
+    /// Counts a freshly opened directory itself and what is directly in it, and returns the names
+    /// of the directories in it.
     fn add_entries(&mut self, dir: &Dir) -> Result<Vec<OsString>> {
         self.usage.inodes += 1;
         self.add_blocks(&dir.stat_self()?);

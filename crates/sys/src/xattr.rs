@@ -39,7 +39,8 @@ pub fn list(file: &impl AsFd) -> Result<Vec<OsString>> {
     .context("list attributes of", || descriptor_path(file))
 }
 
-/// Tells whether the filesystem of an open file or directory keeps attributes like this one; it need not have it.
+/// Tells whether the filesystem of an open file or directory keeps attributes like this one; it
+/// need not have it.
 pub fn is_kept(file: &impl AsFd, name: impl AsRef<OsStr>) -> Result<bool> {
     match rustix::fs::fgetxattr(file, name.as_ref(), &mut [0u8; 0][..]) {
         Ok(_) | Err(Errno::NODATA | Errno::RANGE) => Ok(true),

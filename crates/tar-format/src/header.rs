@@ -91,7 +91,8 @@ impl Header {
 
     /// Extended attributes (`SCHILY.xattr.` records), sorted by name.
     ///
-    /// Values may be empty, but for those that mean something to the kernel: there an empty one is none, and setting it fails.
+    /// Values may be empty, but for those that mean something to the kernel: there an empty one is
+    /// none, and setting it fails.
     pub fn xattrs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.records.iter().filter_map(|(key, value)| {
             let name = key.strip_prefix(crate::pax::XATTR_PREFIX)?;

@@ -1,4 +1,5 @@
-//! A rebuilt archive in blocks whose contents are checked by somebody else than who reads them, on another thread.
+//! A rebuilt archive in blocks whose contents are checked by somebody else than who reads them, on
+//! another thread.
 
 use std::io::BufRead;
 use std::ops::Range;
@@ -36,14 +37,16 @@ pub(crate) struct Expected {
 }
 
 impl<R: BufRead, S: ContentSource> Rebuild<R, S> {
-    /// Reads the next part of the archive without checking the contents in it. Tells whether there was one.
+    /// Reads the next part of the archive without checking the contents in it. Tells whether there
+    /// was one.
     ///
-    /// A block may be used again and again, which saves its memory. All blocks have to go through one [`ContentCheck`], in
-    /// their order.
+    /// A block may be used again and again, which saves its memory. All blocks have to go through
+    /// one [`ContentCheck`], in their order.
     ///
     /// # Errors
     ///
-    /// When the tar-split file is damaged, or a file is missing, cannot be read or has another size.
+    /// When the tar-split file is damaged, or a file is missing, cannot be read or has another
+    /// size.
     pub fn next_block(&mut self, block: &mut Block) -> Result<bool, RebuildError> {
         block.data.resize(SIZE, 0);
         block.checks.clear();

@@ -1,9 +1,10 @@
 //! CRC-64 of long data without tables, shifts or special instructions.
 //!
-//! The polynomial says x^64 = x^4 + x^3 + x + 1. Squaring only doubles the exponents in this arithmetic, so nine times of it
-//! give x^32768 = x^2048 + x^1536 + x^512 + 1. In lines of 512 bits: instead of a line, the same line may be added to those
-//! that come 60, 61, 63 and 64 lines after it. Whole lines are added to whole lines, which every vector unit does, until only
-//! the last 64 are left.
+//! The polynomial says x^64 = x^4 + x^3 + x + 1. Squaring only doubles the exponents in this
+//! arithmetic, so nine times of it give x^32768 = x^2048 + x^1536 + x^512 + 1. In lines of 512
+//! bits: instead of a line, the same line may be added to those that come 60, 61, 63 and 64 lines
+//! after it. Whole lines are added to whole lines, which every vector unit does, until only the
+//! last 64 are left.
 
 /// Bytes of 64 lines, the furthest that a line is carried.
 pub(crate) const BLOCK: usize = 4096;
@@ -19,8 +20,8 @@ pub(crate) type Group = [Line; GROUP_LINES];
 
 const NOTHING: Group = [[0; LINE_WORDS]; GROUP_LINES];
 
-/// Takes all of the data but its last block, and returns the words that stand in for it and that block: a register of 0
-/// becomes the same by taking these. `register` is the one before the data.
+/// Takes all of the data but its last block, and returns the words that stand in for it and that
+/// block: a register of 0 becomes the same by taking these. `register` is the one before the data.
 #[inline(never)]
 pub(crate) fn shorten(
     register: u64,

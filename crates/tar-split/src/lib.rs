@@ -60,8 +60,8 @@
 //!
 //! # Limitations
 //!
-//! - A sparse file with more than 16 MiB stored takes several segments, which the `check` command of
-//!   containers-storage takes for damage; rebuilding is not affected.
+//! - A sparse file with more than 16 MiB stored takes several segments, which the `check` command
+//!   of containers-storage takes for damage; rebuilding is not affected.
 //! - An archive with two entries of the same cleaned name is refused, as Go refuses it.
 //! - The compressed bytes are not those Go's pgzip writes, only the gzip header is.
 //! - From lines that Go wrote for a PAX 1.0 sparse file the archive cannot be rebuilt;

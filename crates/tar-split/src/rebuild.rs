@@ -143,8 +143,8 @@ impl<R: BufRead, S: ContentSource> Rebuild<R, S> {
         }
     }
 
-    /// Fills `target` as far as possible; 0 means the end. Contents are checked, unless somebody else does that: then what is to
-    /// be checked is noted.
+    /// Fills `target` as far as possible; 0 means the end. Contents are checked, unless somebody
+    /// else does that: then what is to be checked is noted.
     pub(crate) fn fill(
         &mut self,
         target: &mut [u8],

@@ -46,7 +46,8 @@ pub struct Recorder<W: Write> {
     crc: Crc64,
     /// Payload of the current entry so far, unless it goes into a segment.
     size: u64,
-    /// The segment that a payload goes into which no tree has as it is: that of a sparse file, and that of a whiteout.
+    /// The segment that a payload goes into which no tree has as it is: that of a sparse file, and
+    /// that of a whiteout.
     open: Option<OpenSegment>,
     trailing: Vec<u8>,
 }
@@ -269,7 +270,8 @@ impl<W: Write> Recorder<W> {
     }
 }
 
-/// Whether nothing is unpacked for an entry, because its name stands for a deletion. Whiteouts are empty, as a rule.
+/// Whether nothing is unpacked for an entry, because its name stands for a deletion. Whiteouts are
+/// empty, as a rule.
 fn is_whiteout(path: &[u8]) -> bool {
     let name = path.rsplit(|&byte| byte == b'/').next();
     name.is_some_and(|name| name.starts_with(b".wh."))

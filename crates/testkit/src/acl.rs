@@ -1,8 +1,8 @@
 /// The attribute by which a directory passes an access control list on to what is made in it.
 pub const DEFAULT_ACL: &str = "system.posix_acl_default";
 
-/// An access control list, as the value of its attribute: user 1234 may do everything, as owner, group and others may
-/// (`linux/posix_acl_xattr.h`, version 2).
+/// An access control list, as the value of its attribute: user 1234 may do everything, as owner,
+/// group and others may (`linux/posix_acl_xattr.h`, version 2).
 #[must_use]
 pub fn generous_acl() -> Vec<u8> {
     let everything = 7u16;

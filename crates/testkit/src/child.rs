@@ -1,4 +1,5 @@
-//! Child processes of a test that run a part of the same test binary: for locks between processes, and to be killed.
+//! Child processes of a test that run a part of the same test binary: for locks between processes,
+//! and to be killed.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -82,8 +83,8 @@ impl ChildRole {
     /// # Panics
     /// When the parent is gone.
     pub fn say(&self, message: &str) {
-        // One write, so that the harness's own output cannot come in the middle; the line break before it ends
-        // whatever the harness left unfinished.
+        // One write, so that the harness's own output cannot come in the middle; the line break
+        // before it ends whatever the harness left unfinished.
         let line = format!("\n{MARK}{message}\n");
         std::io::stdout()
             .write_all(line.as_bytes())
@@ -114,7 +115,8 @@ pub struct ChildSpec {
 }
 
 impl ChildSpec {
-    /// A child that enters at the test called `entry` (its full path in the binary, as `module::child_entry`) with `role`.
+    /// A child that enters at the test called `entry` (its full path in the binary, as
+    /// `module::child_entry`) with `role`.
     #[must_use]
     pub fn new(entry: &str, role: &str) -> Self {
         Self {
@@ -132,7 +134,8 @@ impl ChildSpec {
         self
     }
 
-    /// Runs the child through another program, such as `["setpriv", "--reuid=1000", "--clear-groups"]` or `["unshare", "-m"]`.
+    /// Runs the child through another program, such as `["setpriv", "--reuid=1000",
+    /// "--clear-groups"]` or `["unshare", "-m"]`.
     #[must_use]
     pub fn through<S: ToString>(mut self, program: impl IntoIterator<Item = S>) -> Self {
         self.wrapper = program.into_iter().map(|word| word.to_string()).collect();

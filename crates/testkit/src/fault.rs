@@ -13,7 +13,8 @@ use layerhold_sys::{Dir, HostIo, MetadataIo, PathError, Staged};
 pub enum Fault {
     /// It fails with this error number, once; later operations work.
     Error(i32),
-    /// It fails with this error number, and so does every later one: as after a crash, nothing more reaches the disk.
+    /// It fails with this error number, and so does every later one: as after a crash, nothing more
+    /// reaches the disk.
     Crash(i32),
     /// The process ends at once, without unwinding; for children of a test.
     Abort,
@@ -48,8 +49,8 @@ pub enum Operation {
 
 /// [`HostIo`] that counts its operations and fails the chosen one. Clones share the count.
 ///
-/// Run a scenario once with [`counting`](Self::counting), then once for each number below [`count`](Self::count) with
-/// [`failing`](Self::failing), and look each time at what is left:
+/// Run a scenario once with [`counting`](Self::counting), then once for each number below
+/// [`count`](Self::count) with [`failing`](Self::failing), and look each time at what is left:
 ///
 /// ```
 /// use layerhold_sys::{Dir, Durability, MetadataIo};

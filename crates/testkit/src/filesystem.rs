@@ -47,7 +47,8 @@ impl FilesystemKind {
         }
     }
 
-    /// Makes one of this kind in a new sparse file of `size_mib` MiB, or more if the kind needs more.
+    /// Makes one of this kind in a new sparse file of `size_mib` MiB, or more if the kind needs
+    /// more.
     ///
     /// # Errors
     /// The text of the tool that refused; also for a kind that has no tool.
@@ -112,7 +113,8 @@ impl Filesystem {
         Self::create_in(scratch(), kind, size_mib, options)
     }
 
-    /// As [`create`](Self::create), with the image in memory where the machine has `/dev/shm`: flushing it costs nothing.
+    /// As [`create`](Self::create), with the image in memory where the machine has `/dev/shm`:
+    /// flushing it costs nothing.
     ///
     /// # Errors
     /// The text of the tool that refused.
@@ -181,8 +183,8 @@ impl Filesystem {
 
 impl Drop for Filesystem {
     fn drop(&mut self) {
-        // Detached, so that a file a failed test left open does not keep the mount in sight; whatever was mounted below
-        // goes with it.
+        // Detached, so that a file a failed test left open does not keep the mount in sight;
+        // whatever was mounted below goes with it.
         let unmounted = run(Command::new("umount")
             .args(["--recursive", "--lazy"])
             .arg(&self.mount_point));

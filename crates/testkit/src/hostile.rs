@@ -1,7 +1,8 @@
 //! Archives that try to reach outside the directory they are unpacked in, or to break the reader.
 //!
-//! Every case names the trick. A test unpacks it into a directory beside a [`sentinel`] and then checks that the sentinel
-//! is as it was; whether the archive is refused or unpacked harmlessly is for the test to say.
+//! Every case names the trick. A test unpacks it into a directory beside a [`sentinel`] and then
+//! checks that the sentinel is as it was; whether the archive is refused or unpacked harmlessly is
+//! for the test to say.
 
 use std::path::Path;
 
@@ -17,9 +18,11 @@ pub struct HostileTar {
     pub bytes: Vec<u8>,
 }
 
-/// Makes the directory that must not change: `base/outside` with a file, a subdirectory and fixed modes.
+/// Makes the directory that must not change: `base/outside` with a file, a subdirectory and fixed
+/// modes.
 ///
-/// The archives of [`escapes`] reach for it as `../outside` seen from `base/root`, and by its absolute path.
+/// The archives of [`escapes`] reach for it as `../outside` seen from `base/root`, and by its
+/// absolute path.
 ///
 /// # Panics
 /// When it cannot be made.
@@ -36,7 +39,8 @@ pub fn sentinel(base: &Path) {
     }
 }
 
-/// Archives that try to write, link, chmod or delete below `base/outside` when unpacked in `base/root`.
+/// Archives that try to write, link, chmod or delete below `base/outside` when unpacked in
+/// `base/root`.
 ///
 /// # Panics
 /// When `base` is not UTF-8.
@@ -269,8 +273,8 @@ fn by_whiteouts(case: &mut Case<'_>) {
 
 fn by_attributes(case: &mut Case<'_>) {
     case("chmod through a symlink", {
-        // A symlink entry, then a directory entry of the same name: a writer that applies the mode by path changes
-        // what the link points to (as in RUSTSEC-2026-0067).
+        // A symlink entry, then a directory entry of the same name: a writer that applies the mode
+        // by path changes what the link points to (as in RUSTSEC-2026-0067).
         TarBuilder::new()
             .symlink("l", "../outside")
             .entry(TarEntry::dir("l").mode(0o777).owner(1234, 1234))
@@ -293,7 +297,8 @@ fn by_attributes(case: &mut Case<'_>) {
     );
 }
 
-/// Archives whose bytes are wrong: each must be refused or read without a panic, in bounded memory and time.
+/// Archives whose bytes are wrong: each must be refused or read without a panic, in bounded memory
+/// and time.
 #[must_use]
 pub fn malformed() -> Vec<HostileTar> {
     let mut cases = Vec::new();
@@ -356,7 +361,8 @@ pub fn malformed() -> Vec<HostileTar> {
         case(name, TarBuilder::new().entry(header).entry(file()).finish());
     }
     case("extended header before an extended header", {
-        // Applying the first to the second, as one reader did, moves the reading position (GHSA-3cv2-h65g-fgmm).
+        // Applying the first to the second, as one reader did, moves the reading position
+        // (GHSA-3cv2-h65g-fgmm).
         let first = TarEntry::new(TarKind::Other(b'x'), "pax").content(b"11 size=64\n");
         let second = TarEntry::new(TarKind::Other(b'x'), "pax").content(b"13 path=real\n");
         TarBuilder::new()

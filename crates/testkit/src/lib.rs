@@ -1,7 +1,8 @@
 //! Fixtures, faults, real peers and child runners for layerhold's own tests.
 //!
-//! This crate is never published and only ever a dev-dependency. It may do what the library crates may not: read the
-//! environment, print, panic, and use `std::fs` directly, so that a test does not check the code with itself.
+//! This crate is never published and only ever a dev-dependency. It may do what the library crates
+//! may not: read the environment, print, panic, and use `std::fs` directly, so that a test does not
+//! check the code with itself.
 //!
 //! ```
 //! use layerhold_testkit::{TarBuilder, TarEntry, Tree};
@@ -20,7 +21,8 @@
 //! ```
 //!
 //! # What a test needs, and how it says so
-//! A test that needs root, a peer or a filesystem asks for it first and returns when the answer is `None`:
+//! A test that needs root, a peer or a filesystem asks for it first and returns when the answer is
+//! `None`:
 //!
 //! ```
 //! # fn body() {
@@ -29,12 +31,13 @@
 //! # }
 //! ```
 //!
-//! The skip is printed as `SKIP name: why`. With `CI=true` in the environment it is a failure, except when the running
-//! kernel itself lacks the feature, which no set-up could change.
+//! The skip is printed as `SKIP name: why`. With `CI=true` in the environment it is a failure,
+//! except when the running kernel itself lacks the feature, which no set-up could change.
 //!
 //! # Limitations
-//! Linux only. Loop-mounted filesystems are visible in the mount namespace of the test and are detached when their
-//! handle is dropped; a killed test leaves them mounted below the temporary directory.
+//! Linux only. Loop-mounted filesystems are visible in the mount namespace of the test and are
+//! detached when their handle is dropped; a killed test leaves them mounted below the temporary
+//! directory.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stderr,

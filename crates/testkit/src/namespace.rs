@@ -77,8 +77,8 @@ impl UserNamespace {
         Ok(())
     }
 
-    /// Words to put before a command, so that it runs as root of the namespace, in the current directory; for
-    /// [`ChildSpec::through`](crate::ChildSpec::through).
+    /// Words to put before a command, so that it runs as root of the namespace, in the current
+    /// directory; for [`ChildSpec::through`](crate::ChildSpec::through).
     #[must_use]
     pub fn wrapper(&self) -> Vec<String> {
         let target = format!("--target={}", self.holder.id());

@@ -1,4 +1,5 @@
-//! The tools that share the format, run as they are installed: `containers-storage`, podman, buildah, skopeo.
+//! The tools that share the format, run as they are installed: `containers-storage`, podman,
+//! buildah, skopeo.
 
 use std::ffi::{OsStr, OsString};
 use std::ops::Deref;
@@ -117,7 +118,8 @@ macro_rules! peer {
 }
 
 peer!(
-    /// A store seen through Go's own command line, `containers-storage` (or any binary that takes the same arguments).
+    /// A store seen through Go's own command line, `containers-storage` (or any binary that takes
+    /// the same arguments).
     GoStore,
     "containers-storage",
     |place| options(place, ["-g", "-R", "-s"])
@@ -143,8 +145,9 @@ peer!(
 );
 
 peer!(
-    /// skopeo; it names stores inside image references, see [`reference`](Self::reference). Its policy is the one that
-    /// accepts everything, since signatures are not what tests here are about.
+    /// skopeo; it names stores inside image references, see [`reference`](Self::reference). Its
+    /// policy is the one that accepts everything, since signatures are not what tests here are
+    /// about.
     Skopeo,
     "skopeo",
     |_| vec!["--insecure-policy".into()]
@@ -217,7 +220,8 @@ impl Skopeo {
 
 /// Keeps settings of the machine and of the person running the tests away from the peers.
 fn quiet_environment(command: &mut Command) {
-    // The roots and the driver are on the command line, and with them the machine's own storage.conf is not asked.
+    // The roots and the driver are on the command line, and with them the machine's own
+    // storage.conf is not asked.
     for name in [
         "STORAGE_DRIVER",
         "STORAGE_OPTS",

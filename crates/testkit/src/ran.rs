@@ -106,7 +106,8 @@ pub(crate) fn run_with_input(command: &mut Command, input: &[u8]) -> Ran {
         .unwrap_or_else(|error| panic!("cannot start {shown}: {error}"));
     let mut stdin = child.stdin.take().expect("stdin is piped");
     let output = std::thread::scope(|scope| {
-        // A program that stops reading early closes the pipe; its exit code tells whether that was right.
+        // A program that stops reading early closes the pipe; its exit code tells whether that was
+        // right.
         scope.spawn(move || drop(stdin.write_all(input)));
         child
             .wait_with_output()

@@ -44,7 +44,8 @@ pub fn require_root() -> Option<()> {
     skip("needs root", Blame::SetUp)
 }
 
-/// Asks for a program on the `PATH`, such as `containers-storage`. `None` means: skip (already reported).
+/// Asks for a program on the `PATH`, such as `containers-storage`. `None` means: skip (already
+/// reported).
 #[must_use]
 pub fn require_peer(program: &str) -> Option<()> {
     if is_on_path(program) {

@@ -1,4 +1,5 @@
-//! Tar archives made byte by byte, so that a test can say exactly what is in them, and can also say what nobody should.
+//! Tar archives made byte by byte, so that a test can say exactly what is in them, and can also say
+//! what nobody should.
 
 use std::fmt::Write as _;
 
@@ -178,7 +179,8 @@ impl TarEntry {
         self
     }
 
-    /// Sets the modification time with nanoseconds, which takes an extended header. Not before 1970.
+    /// Sets the modification time with nanoseconds, which takes an extended header. Not before
+    /// 1970.
     pub fn mtime_nanos(self, seconds: u32, nanos: u32) -> Self {
         let text = format!("{seconds}.{nanos:09}");
         self.mtime(seconds.into())
@@ -316,7 +318,8 @@ impl TarEntry {
         if value < 1 << (3 * digits) {
             put(field, format!("{value:0digits$o}").as_bytes());
         } else if self.format == TarFormat::Gnu || digits == 11 {
-            // Base-256: the top bit of the field marks it. Sizes past 8 GiB are written so in every dialect here.
+            // Base-256: the top bit of the field marks it. Sizes past 8 GiB are written so in every
+            // dialect here.
             let bytes = value.to_be_bytes();
             let room = bytes.len().min(digits);
             let start = field.len() - room;

@@ -132,7 +132,8 @@ impl Tree {
         self
     }
 
-    /// The tree with every node passed through `change`, for comparing without what does not matter (times, owners).
+    /// The tree with every node passed through `change`, for comparing without what does not matter
+    /// (times, owners).
     #[must_use]
     pub fn map(mut self, mut change: impl FnMut(&Path, &mut Node)) -> Self {
         self.nodes
@@ -141,7 +142,8 @@ impl Tree {
         self
     }
 
-    /// The tree with the modification times of all directories set to 0: unpacking in another order changes them.
+    /// The tree with the modification times of all directories set to 0: unpacking in another order
+    /// changes them.
     #[must_use]
     pub fn without_directory_times(self) -> Self {
         self.map(|_, node| {
@@ -297,7 +299,8 @@ fn hash_of(path: &Path) -> u64 {
         if length == 0 {
             return hasher.finish();
         }
-        // Byte by byte would hash short reads differently; `write` of slices does not, since the hasher only buffers.
+        // Byte by byte would hash short reads differently; `write` of slices does not, since the
+        // hasher only buffers.
         hasher.write(&buffer[..length]);
     }
 }

@@ -9,7 +9,8 @@ use thiserror::Error;
 
 use crate::Resolution;
 
-/// The reason why a prefix does not name one key. The words are Go's (Go: pkg/truncindex/truncindex.go).
+/// The reason why a prefix does not name one key. The words are Go's (Go:
+/// pkg/truncindex/truncindex.go).
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum LookupError {
@@ -55,9 +56,9 @@ pub struct RemoveError {
 
 /// Finds keys by unique prefixes.
 ///
-/// Building it stores the keys only; they are sorted when the first lookup or change needs it, once. Lookups and changes
-/// take a logarithmic number of comparisons after that. Lookups do not allocate, except for an error that says which
-/// prefix was ambiguous.
+/// Building it stores the keys only; they are sorted when the first lookup or change needs it,
+/// once. Lookups and changes take a logarithmic number of comparisons after that. Lookups do not
+/// allocate, except for an error that says which prefix was ambiguous.
 ///
 /// `K` must order as its text does, which [`Borrow`] demands and which IDs and strings do.
 #[derive(Debug)]
@@ -89,8 +90,8 @@ impl<K: Borrow<str> + Ord> TruncIndex<K> {
         }
     }
 
-    /// Makes an index of many keys. Empty keys and keys with a space are left out silently, as Go does, and repeated
-    /// ones are kept once.
+    /// Makes an index of many keys. Empty keys and keys with a space are left out silently, as Go
+    /// does, and repeated ones are kept once.
     #[must_use]
     pub fn from_keys(keys: impl IntoIterator<Item = K>) -> Self {
         let good = keys
@@ -252,7 +253,8 @@ mod tests {
         }
     }
 
-    /// The steps of Go's own test of this index (Go: pkg/truncindex/truncindex_test.go), as behaviour.
+    /// The steps of Go's own test of this index (Go: pkg/truncindex/truncindex_test.go), as
+    /// behaviour.
     #[test]
     fn a_life_of_an_index() {
         let (first, second) = (

@@ -33,8 +33,9 @@ impl<T> Resolution<T> {
 
 /// Looks a prefix up in keys sorted by their bytes, and returns the position of the match.
 ///
-/// Takes a logarithmic number of comparisons and allocates nothing. Equal keys are ambiguous under a shorter prefix, and
-/// the first of them is found by the whole text. In a slice that is not sorted the result is some key or none.
+/// Takes a logarithmic number of comparisons and allocates nothing. Equal keys are ambiguous under
+/// a shorter prefix, and the first of them is found by the whole text. In a slice that is not
+/// sorted the result is some key or none.
 #[must_use]
 pub fn resolve_sorted<K: AsRef<str>>(keys: &[K], prefix: &str) -> Resolution {
     if prefix.is_empty() {

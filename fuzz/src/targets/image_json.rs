@@ -3,7 +3,8 @@
 //! - No text makes the reader panic.
 //! - The verdict does not depend on the case of names, nor on fields that no tool knows.
 //! - What is accepted is accepted again as another writer writes it.
-//! - What is accepted has text where text belongs, numbers where numbers belong, by a reader that shares no code with ours.
+//! - What is accepted has text where text belongs, numbers where numbers belong, by a reader that
+//!   shares no code with ours.
 
 use layerhold_oci::{check_configuration, check_manifest};
 use serde_json::{Map, Value};

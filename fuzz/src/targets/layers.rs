@@ -1,4 +1,5 @@
-//! Layers on top of each other, made of any bytes, against a model of the rules, with overlay and with vfs:
+//! Layers on top of each other, made of any bytes, against a model of the rules, with overlay and
+//! with vfs:
 //!
 //! - What the model says is to be refused is refused, and nothing else is.
 //! - A layer that came in is exported byte for byte.

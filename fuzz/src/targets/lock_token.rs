@@ -3,7 +3,8 @@
 //! - Any content is accepted; the token is its first 64 bytes.
 //! - Two contents have equal tokens exactly when their first 64 bytes are equal.
 //! - Read through a lock file, the token is the same as from the bytes.
-//! - Recording a write gives 64 bytes that differ from the ones before, and leaves what lies beyond them.
+//! - Recording a write gives 64 bytes that differ from the ones before, and leaves what lies beyond
+//!   them.
 
 use std::cell::RefCell;
 

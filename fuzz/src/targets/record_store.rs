@@ -1,10 +1,13 @@
 //! A store of layer records over a file with any content:
 //!
 //! - Opening never panics and never fails because of what the file holds: damage is set aside.
-//! - Whatever is listed can be asked for, by ID and by name, and answers with its own ID or as damaged.
-//! - A file in the form it is written in, without damage, is listed completely, in order, and byte for byte.
+//! - Whatever is listed can be asked for, by ID and by name, and answers with its own ID or as
+//!   damaged.
+//! - A file in the form it is written in, without damage, is listed completely, in order, and byte
+//!   for byte.
 //! - A single question is answered without loading the file as it is after loading it.
-//! - A new record can be added and saved beside any damage; exactly the others are there as before, and so is the damage.
+//! - A new record can be added and saved beside any damage; exactly the others are there as before,
+//!   and so is the damage.
 //! - Whatever has an ID can be removed by it; damaged bytes are kept in side files.
 
 use std::cell::RefCell;
@@ -157,7 +160,8 @@ fn ask_names(snapshot: &Arc<Snapshot<Layer>>, id: &str, found: &Layer) {
     }
 }
 
-/// Whether the text has its names where Go writes them. Others are found by ID only, as the store's crate says.
+/// Whether the text has its names where Go writes them. Others are found by ID only, as the store's
+/// crate says.
 fn is_plain(json: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(json) else {
         return false;
@@ -203,7 +207,8 @@ fn add_one(store: &JsonStore<Layer>, place: &TempDir, before: &[String]) {
     remove_all(store, place);
 }
 
-/// Everything that has an ID can be removed by it, damaged or not, and does not come back; what was damaged is kept.
+/// Everything that has an ID can be removed by it, damaged or not, and does not come back; what was
+/// damaged is kept.
 fn remove_all(store: &JsonStore<Layer>, place: &TempDir) {
     let mut guard = store.write().expect("damage does not stop a writer");
     let mut ids: BTreeSet<String> = guard.ids().map(str::to_owned).collect();

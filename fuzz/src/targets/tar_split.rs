@@ -1,8 +1,11 @@
 //! tar-split files and archives:
 //!
-//! - Reading a tar-split file, plain or gzip, never panics, whatever the bytes, and keeps to its line limit.
-//! - Rebuilding from any such file never panics and never writes more than its segments and contents hold.
-//! - An archive that can be read to its end is rebuilt byte for byte from its tar-split file and its contents.
+//! - Reading a tar-split file, plain or gzip, never panics, whatever the bytes, and keeps to its
+//!   line limit.
+//! - Rebuilding from any such file never panics and never writes more than its segments and
+//!   contents hold.
+//! - An archive that can be read to its end is rebuilt byte for byte from its tar-split file and
+//!   its contents.
 //! - Recording it in pieces of any size gives the same tar-split file.
 
 use std::collections::BTreeMap;

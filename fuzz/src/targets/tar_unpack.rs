@@ -1,8 +1,11 @@
-//! Unpacking archives made of entries over a tiny alphabet of paths, so that links, directories and whiteouts meet:
+//! Unpacking archives made of entries over a tiny alphabet of paths, so that links, directories and
+//! whiteouts meet:
 //!
-//! - Nothing outside of the directory changes: not the sentinel beside it, not the list of its siblings.
+//! - Nothing outside of the directory changes: not the sentinel beside it, not the list of its
+//!   siblings.
 //! - Unpacking never panics; it may refuse.
-//! - What was unpacked, packed and unpacked again is the same tree (without whiteouts, which a tree cannot hold).
+//! - What was unpacked, packed and unpacked again is the same tree (without whiteouts, which a tree
+//!   cannot hold).
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -174,7 +177,8 @@ impl Fixture {
         Dir::open_ambient(&path).unwrap()
     }
 
-    /// Panics when anything beside the directory is not as it was, after making it so again for the next input.
+    /// Panics when anything beside the directory is not as it was, after making it so again for the
+    /// next input.
     fn check(&self, context: &dyn std::fmt::Debug) {
         let outside = Tree::of(&self.place.path().join("outside"));
         let found = outside.differences(&self.outside);
@@ -250,7 +254,8 @@ fn unpack(root: &Dir, archive: &[u8], options: UnpackOptions) -> Option<()> {
 
 fn round_trip(fixture: &Fixture, root: &Dir, input: &Input) {
     let left = Tree::of(&fixture.place.path().join("root"));
-    // A marker that ended up as a file, below a directory of markers, is a marker again when it is unpacked.
+    // A marker that ended up as a file, below a directory of markers, is a marker again when it is
+    // unpacked.
     if left
         .paths()
         .iter()

@@ -25,7 +25,8 @@ pub(super) struct Contestant<'a> {
 /// The samples of one contestant, one for each round; the reason when it failed.
 pub(super) type Outcome = Result<Vec<Sample>>;
 
-/// Lets the contestants run in turns, the order turned round every time. One round before is not counted.
+/// Lets the contestants run in turns, the order turned round every time. One round before is not
+/// counted.
 pub(super) fn rounds(contestants: &mut [Contestant<'_>], rounds: usize) -> Vec<Outcome> {
     let mut outcomes: Vec<Outcome> = contestants.iter().map(|_| Ok(Vec::new())).collect();
     for round in 0..=rounds {
@@ -113,7 +114,8 @@ fn check(command: &Command, code: Option<i32>, expected: i32) -> Result {
     ))
 }
 
-/// Touches this much memory and gives it back, so that no contestant pays for pages the host had taken away.
+/// Touches this much memory and gives it back, so that no contestant pays for pages the host had
+/// taken away.
 pub(super) fn touch_memory(mib: usize) {
     let mut memory = vec![0_u8; mib << 20];
     memory.iter_mut().step_by(4096).for_each(|byte| *byte = 1);

@@ -27,7 +27,8 @@ pub(super) const NAMES: [&str; 9] = [
 
 /// Touched before each import: as much as its page cache and its process take, and some more.
 const TOUCHED_MIB: usize = 1200;
-/// Switches our durability off, for rows that compare like with like: the peer never syncs contents.
+/// Switches our durability off, for rows that compare like with like: the peer never syncs
+/// contents.
 const WITHOUT_SYNC: &[&str] = &["--storage-opt", "sync=none"];
 
 pub(super) fn run(plan: &Plan) -> Result {

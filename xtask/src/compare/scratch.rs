@@ -56,8 +56,9 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // Nothing in it is worth writing back: shutting the filesystem down spares the disk hundreds of megabytes, which
-        // would otherwise be written while the next contestant is timed.
+        // Nothing in it is worth writing back: shutting the filesystem down spares the disk
+        // hundreds of megabytes, which would otherwise be written while the next contestant is
+        // timed.
         if find("xfs_io").is_some() {
             drop(capture(
                 program("xfs_io")

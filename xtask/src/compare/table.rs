@@ -2,8 +2,8 @@
 
 use super::measure::{Outcome, Sample, median};
 
-/// One workload with the outcomes of ours, ours with its usual durability (where that makes a difference), the peer and
-/// the limit.
+/// One workload with the outcomes of ours, ours with its usual durability (where that makes a
+/// difference), the peer and the limit.
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) name: String,

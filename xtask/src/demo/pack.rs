@@ -1,4 +1,5 @@
-//! An image made of this machine's own files, as an OCI layout, with GNU tar, gzip and sha256sum: none of our code.
+//! An image made of this machine's own files, as an OCI layout, with GNU tar, gzip and sha256sum:
+//! none of our code.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -87,7 +88,8 @@ fn first_layer(work: &Path) -> Result<PathBuf> {
     Ok(archive)
 }
 
-/// What a build step leaves: something gone, something replaced, a directory emptied and filled again.
+/// What a build step leaves: something gone, something replaced, a directory emptied and filled
+/// again.
 fn second_layer(work: &Path) -> Result<PathBuf> {
     let change = work.join("change");
     let odd = change.join("odd");

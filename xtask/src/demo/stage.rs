@@ -39,7 +39,8 @@ impl Stage {
             "vfs".into(),
         ];
         if !is_root() {
-            // An ordinary user cannot give files away: they stay the user's, and the archive's owners are kept aside.
+            // An ordinary user cannot give files away: they stay the user's, and the archive's
+            // owners are kept aside.
             options.extend([
                 "--driver-option".into(),
                 "vfs.ignore_chown_errors=true".into(),

@@ -4,9 +4,10 @@
 pub(super) struct Damage {
     /// For people.
     pub(super) what: &'static str,
-    /// Run by `sh` with `G` and `R`, the roots; `D`, the driver; `H`, the directory of its layers; `BASE`, `TOP`, `EXTRA`,
-    /// `IMAGE`, `CONTAINER` and `UPPER`, the IDs of three layers, the image, the container and its layer; `ORPHAN`, an ID
-    /// that nothing has. The helper `incomplete` marks the layer `EXTRA`.
+    /// Run by `sh` with `G` and `R`, the roots; `D`, the driver; `H`, the directory of its layers;
+    /// `BASE`, `TOP`, `EXTRA`, `IMAGE`, `CONTAINER` and `UPPER`, the IDs of three layers, the
+    /// image, the container and its layer; `ORPHAN`, an ID that nothing has. The helper
+    /// `incomplete` marks the layer `EXTRA`.
     pub(super) script: &'static str,
     /// The only driver it makes sense for.
     only: Option<&'static str>,

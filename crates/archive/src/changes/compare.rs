@@ -282,8 +282,9 @@ impl Walk<'_> {
     }
 }
 
-/// Whether a name that is listed can be looked up. Of a directory that only one of its layers has, an overlay lists whiteouts
-/// too, as the character devices that they are, and knows of none when asked.
+/// Whether a name that is listed can be looked up. Of a directory that only one of its layers has,
+/// an overlay lists whiteouts too, as the character devices that they are, and knows of none when
+/// asked.
 fn is_there(dir: &Dir, name: &OsString, file_type: FileType) -> Result<bool, PathError> {
     Ok(file_type != FileType::CharDevice || dir.stat(name)?.is_some())
 }

@@ -11,7 +11,7 @@ pub struct ImportOptions {
     pub known_uncompressed: Option<[u8; 32]>,
     /// How much memory the archive's headers may take.
     pub limits: Limits,
-    /// Stops the import when asked to, between two buffers and so within a few milliseconds, unless its source is waiting for
-    /// something itself.
+    /// Stops the import when asked to, between two buffers and so within a few milliseconds, unless
+    /// its source is waiting for something itself.
     pub cancel: Cancel,
 }

@@ -157,7 +157,8 @@ impl Unpacker {
     }
 }
 
-/// Says what would help where the owner is none of the user namespace, which the kernel tells by "invalid argument".
+/// Says what would help where the owner is none of the user namespace, which the kernel tells by
+/// "invalid argument".
 pub(super) fn owner_refused(path: &[u8], (uid, gid): (u32, u32), source: PathError) -> UnpackError {
     match source.kind() {
         std::io::ErrorKind::InvalidInput => UnpackError::OwnerNotAvailable {

@@ -18,7 +18,8 @@ use crate::unpack::wanted::Xattrs;
 #[derive(Debug, Default)]
 pub(super) struct Deferred {
     directories: Vec<Directory>,
-    /// Paths without links at which directories were removed, and how many directories were waiting then.
+    /// Paths without links at which directories were removed, and how many directories were waiting
+    /// then.
     removed: HashMap<Vec<u8>, usize>,
     /// The directory that the latest one was in.
     parent: Option<(Vec<u8>, Dir)>,
@@ -41,7 +42,8 @@ impl Directory {
 }
 
 impl Deferred {
-    /// A directory was removed: what waits for it and for those below does not apply to what gets their names later.
+    /// A directory was removed: what waits for it and for those below does not apply to what gets
+    /// their names later.
     pub(super) fn remove(&mut self, path: Vec<u8>) {
         self.removed.insert(path, self.directories.len());
     }

@@ -76,7 +76,8 @@ pub enum UnpackError {
         /// The cleaned path of the entry.
         entry: PathBuf,
     },
-    /// An entry is the same file as an earlier one, reached by another path, and would replace its content.
+    /// An entry is the same file as an earlier one, reached by another path, and would replace its
+    /// content.
     #[error("{} would replace a file of the same layer, which could not be exported any more", entry.display())]
     ReplacesOwn {
         /// The cleaned path of the entry.

@@ -5,10 +5,11 @@ use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 
 /// What tells layers apart in one tree.
 ///
-/// Whiteouts delete what layers below have, wherever in the archive they stand, so it must be known what is of this
-/// layer. A place is named by the inode of its directory and its name in there: two paths may lead to one place by way of
-/// links. Only hashes are kept, eight bytes a place, so that a layer of a million files costs little; the hash is keyed at
-/// random, so that no archive can aim at a collision (one would keep a file that should go).
+/// Whiteouts delete what layers below have, wherever in the archive they stand, so it must be known
+/// what is of this layer. A place is named by the inode of its directory and its name in there: two
+/// paths may lead to one place by way of links. Only hashes are kept, eight bytes a place, so that
+/// a layer of a million files costs little; the hash is keyed at random, so that no archive can aim
+/// at a collision (one would keep a file that should go).
 #[derive(Debug, Default)]
 pub(crate) struct Own {
     keys: RandomState,

@@ -6,8 +6,9 @@
 //! [`Parents::forget`]. Creating new entries cannot redirect a path that was
 //! resolved before, because all of its components existed.
 //!
-//! Links that the layer has made itself are followed. Anything else but a directory that layers below have on the path is
-//! replaced by one, as it is where layers are stacked and the layer has a directory of its own only.
+//! Links that the layer has made itself are followed. Anything else but a directory that layers
+//! below have on the path is replaced by one, as it is where layers are stacked and the layer has a
+//! directory of its own only.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -119,8 +120,9 @@ impl Parents {
         })
     }
 
-    /// Whether what is made may have an access control list that the archive does not ask for: one of the directories that
-    /// were there before passes it on. Those of the archive get their own in the end, when nothing is made in them any more.
+    /// Whether what is made may have an access control list that the archive does not ask for: one
+    /// of the directories that were there before passes it on. Those of the archive get their own
+    /// in the end, when nothing is made in them any more.
     pub(crate) fn inherits(&self) -> bool {
         self.inherits
     }
@@ -129,7 +131,8 @@ impl Parents {
         &self.root.dir
     }
 
-    /// Whether the layer has put what a directory has of a name; all that is there, if the tree was empty before.
+    /// Whether the layer has put what a directory has of a name; all that is there, if the tree was
+    /// empty before.
     pub(crate) fn is_own(&self, directory: &Entered, name: &[u8]) -> bool {
         let own = self.own.as_ref();
         own.is_none_or(|own| own.contains(directory.inode, name))
@@ -151,8 +154,9 @@ impl Parents {
         Ok(self.last.clone())
     }
 
-    /// Opens the directory of a whiteout; `None` where there cannot be anything to delete. A whiteout makes nothing: a directory
-    /// that is made here, because the layers below may have it, is tentative.
+    /// Opens the directory of a whiteout; `None` where there cannot be anything to delete. A
+    /// whiteout makes nothing: a directory that is made here, because the layers below may have it,
+    /// is tentative.
     pub(crate) fn seek(&mut self, path: &[u8]) -> Result<Option<Entered>, EnterError> {
         if let Some((known, entered)) = &self.sought
             && known == path
@@ -211,7 +215,8 @@ impl Parents {
         Ok(self.unsettled.has_attempts() && self.unsettled.is_attempt(dir.stat_self()?.ino))
     }
 
-    /// Opens a directory by a cleaned path, with all links followed inside the root; `None` if it leads to no directory.
+    /// Opens a directory by a cleaned path, with all links followed inside the root; `None` if it
+    /// leads to no directory.
     pub(crate) fn find(&mut self, path: &[u8]) -> Result<Option<Dir>, PathError> {
         if let Some((known, dir)) = &self.target
             && known == path
@@ -397,10 +402,12 @@ impl Parents {
         })
     }
 
-    /// The same path with the links in it replaced by their targets; `None` if it leads through a directory that is only there for
-    /// whiteouts. Such a directory counts as missing, even where the path leaves it again by `..`.
+    /// The same path with the links in it replaced by their targets; `None` if it leads through a
+    /// directory that is only there for whiteouts. Such a directory counts as missing, even where
+    /// the path leaves it again by `..`.
     ///
-    /// Another process may change the tree at any time, so callers compare what they find by the result by its inode.
+    /// Another process may change the tree at any time, so callers compare what they find by the
+    /// result by its inode.
     fn without_links(&self, path: &[u8]) -> Result<Option<Vec<u8>>, PathError> {
         let root = &self.root.dir;
         let mut waiting: Vec<Vec<u8>> = path

@@ -66,8 +66,8 @@ pub struct Unpacker {
     pub(super) parents: Parents,
     pub(super) deferred: Deferred,
     pub(super) summary: Summary,
-    /// Regular files whose paths may not lead to them any more, since links on them may be replaced or names of theirs were: paths
-    /// and inodes.
+    /// Regular files whose paths may not lead to them any more, since links on them may be replaced
+    /// or names of theirs were: paths and inodes.
     to_be_found: Vec<(Vec<u8>, u64)>,
     /// The cleaned path of the current entry.
     pub(super) path: Vec<u8>,
@@ -409,8 +409,9 @@ impl Unpacker {
         Ok(Some(stat))
     }
 
-    /// Whether a name is, or has below it, a regular file that this layer has put, and that is nowhere else. Of one with other
-    /// names it is found out at the end whether its path leads to one of them.
+    /// Whether a name is, or has below it, a regular file that this layer has put, and that is
+    /// nowhere else. Of one with other names it is found out at the end whether its path leads to
+    /// one of them.
     fn has_own_file(
         &mut self,
         path: &[u8],
@@ -451,7 +452,8 @@ impl Unpacker {
         Ok(false)
     }
 
-    /// Tells whether a file would be gone with this name. If not, its path is to lead to it in the end all the same.
+    /// Tells whether a file would be gone with this name. If not, its path is to lead to it in the
+    /// end all the same.
     fn is_only_name(&mut self, path: Vec<u8>, stat: &Stat) -> bool {
         if stat.nlink > 1 {
             self.to_be_found.push((path, stat.ino));

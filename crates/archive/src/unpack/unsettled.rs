@@ -15,14 +15,16 @@ use crate::unpack::wanted::is_of_machine;
 
 /// What of a layer cannot be decided without the layers below it, where they are stacked.
 ///
-/// A layer's own directory is filled without a look at those below, which may come in at the same time. When they are
-/// complete, [`settle`](Self::settle) does the rest:
+/// A layer's own directory is filled without a look at those below, which may come in at the same
+/// time. When they are complete, [`settle`](Self::settle) does the rest:
 ///
 /// - A directory that no entry describes gets the attributes that the layers below give it.
-/// - A directory goes that is there for whiteouts only, if the layers below have none: whiteouts make nothing.
-/// - Whiteouts in a directory that only this layer has go: nothing is there to be hidden, and overlayfs would list them.
-/// - Whatever the layers below have in the root directory gets a whiteout where the root is to be opaque: overlayfs knows no
-///   opaque roots.
+/// - A directory goes that is there for whiteouts only, if the layers below have none: whiteouts
+///   make nothing.
+/// - Whiteouts in a directory that only this layer has go: nothing is there to be hidden, and
+///   overlayfs would list them.
+/// - Whatever the layers below have in the root directory gets a whiteout where the root is to be
+///   opaque: overlayfs knows no opaque roots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unsettled {
     /// Directories that no entry describes: inodes and paths without links.
@@ -59,7 +61,8 @@ impl Unsettled {
         self.attempts.remove(&inode);
     }
 
-    /// An entry describes the directory after all, or it is another one now than that below; tells whether none did before.
+    /// An entry describes the directory after all, or it is another one now than that below; tells
+    /// whether none did before.
     pub(super) fn state(&mut self, inode: u64) -> bool {
         self.confirm(inode);
         self.implied.remove(&inode).is_some()
@@ -101,7 +104,8 @@ impl Unsettled {
             && self.whiteouts.is_empty()
     }
 
-    /// Whether of the layers below only the nearest one matters, for the attributes of its root directory.
+    /// Whether of the layers below only the nearest one matters, for the attributes of its root
+    /// directory.
     #[must_use]
     pub fn is_about_root(&self) -> bool {
         let rest = Self {
@@ -111,8 +115,8 @@ impl Unsettled {
         rest.is_empty()
     }
 
-    /// Does what was left to do in the directory of a layer. `lower` are those of the layers below, which are complete, the
-    /// uppermost first.
+    /// Does what was left to do in the directory of a layer. `lower` are those of the layers below,
+    /// which are complete, the uppermost first.
     ///
     /// # Errors
     /// If one of the directories cannot be read or changed.
@@ -255,7 +259,8 @@ impl Settling<'_> {
         Ok(dir.set_own_times(&Times::of(stat))?)
     }
 
-    /// Copies attributes; what the filesystem or a user namespace does not accept is left out, as in unpacking.
+    /// Copies attributes; what the filesystem or a user namespace does not accept is left out, as
+    /// in unpacking.
     fn copy_xattrs(&self, from: &Dir, to: &Dir, but: &[&str]) -> Result<(), PathError> {
         for name in xattr::list(from)? {
             if is_of_machine(name.as_encoded_bytes()) || but.iter().any(|but| name == *but) {
@@ -337,7 +342,8 @@ impl Settling<'_> {
     }
 }
 
-/// Changes what is in a directory, and sets its times back: they are those of the archive, or of the layers below.
+/// Changes what is in a directory, and sets its times back: they are those of the archive, or of
+/// the layers below.
 fn keeping_times(
     dir: &Dir,
     change: impl FnOnce() -> Result<(), PathError>,

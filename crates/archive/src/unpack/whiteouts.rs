@@ -1,6 +1,7 @@
 //! Deletions, carried out or written down for overlayfs.
 //!
-//! They are about the layers below: nothing that the layer itself has put goes, wherever in the archive they stand.
+//! They are about the layers below: nothing that the layer itself has put goes, wherever in the
+//! archive they stand.
 
 use std::ffi::OsStr;
 
@@ -82,7 +83,8 @@ impl Unpacker {
         }
     }
 
-    /// The directory that a whiteout is in; `None` where there is nothing to be hidden (Go: pkg/archive/archive_linux.go, ENOTDIR).
+    /// The directory that a whiteout is in; `None` where there is nothing to be hidden (Go:
+    /// pkg/archive/archive_linux.go, ENOTDIR).
     fn directory_of_whiteout(&mut self, path: &[u8], parent: &[u8]) -> Result<Option<Entered>> {
         self.parents.seek(parent).map_err(|error| match error {
             EnterError::NotDirectory | EnterError::Dangling => {
@@ -92,7 +94,8 @@ impl Unpacker {
         })
     }
 
-    /// Makes a directory that the layer has put, or has put something into, another one than that of the layers below.
+    /// Makes a directory that the layer has put, or has put something into, another one than that
+    /// of the layers below.
     fn renew(&mut self, path: &[u8], place: &Entered, name: &[u8]) -> Result<()> {
         let failed = |source| refused(path, source);
         let dir = place.dir.open_dir(os(name)).map_err(failed)?;
@@ -102,7 +105,8 @@ impl Unpacker {
         self.clear_lower(path, entered)
     }
 
-    /// Takes the attributes that layers below have given to a directory which no entry of this one describes.
+    /// Takes the attributes that layers below have given to a directory which no entry of this one
+    /// describes.
     fn undress(&mut self, path: &[u8], entered: &Entered) -> Result<()> {
         let failed = |source| refused(path, source);
         match &self.parents.own {
@@ -118,7 +122,8 @@ impl Unpacker {
         Ok(())
     }
 
-    /// Removes attributes that came with layers below. Labels stay, and what drivers keep for themselves.
+    /// Removes attributes that came with layers below. Labels stay, and what drivers keep for
+    /// themselves.
     pub(super) fn drop_xattrs(&mut self, path: &[u8], dir: &Dir) -> Result<()> {
         let names = xattr::list(dir).map_err(|source| refused(path, source))?;
         for name in names {
@@ -143,8 +148,8 @@ impl Unpacker {
         self.clear_lower(path, place)
     }
 
-    /// Removes what this layer has not put below a directory. Directories this layer has put, or has put something into,
-    /// stay, and are searched; of those below they are no longer a part.
+    /// Removes what this layer has not put below a directory. Directories this layer has put, or
+    /// has put something into, stay, and are searched; of those below they are no longer a part.
     fn clear_lower(&mut self, path: &[u8], top: Entered) -> Result<()> {
         // Of the layers below, directories further down do not even have the attributes then.
         self.parents.unsettled.state_below(&top.path);

@@ -295,7 +295,8 @@ fn peak_kib() -> u64 {
     number.parse().unwrap()
 }
 
-/// One file of 160 MiB: the buffers take 5 MiB, and whatever grew with the layer would be seen beside them.
+/// One file of 160 MiB: the buffers take 5 MiB, and whatever grew with the layer would be seen
+/// beside them.
 #[test]
 fn memory_does_not_grow_with_the_layer() {
     let mut layer = own(TarEntry::file("f", "")).claim_size(160 << 20);

@@ -43,8 +43,8 @@ fn is_off(value: &bool) -> bool {
     !value
 }
 
-/// Prints what files and environment say. A file that is named is read in place of all others; the Go tool has read the
-/// configuration by then, and prints that.
+/// Prints what files and environment say. A file that is named is read in place of all others; the
+/// Go tool has read the configuration by then, and prints that.
 pub(crate) fn run(call: &mut AloneCall<'_, '_>) -> Result<u8, Failure> {
     let mut environment = call.environment.clone();
     if let Some(file) = call.operands.first() {

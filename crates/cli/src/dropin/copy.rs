@@ -1,7 +1,8 @@
 //! `copy`: files and directories into a layer, possibly from another layer.
 //!
-//! Paths inside of a layer are looked up with the layer as the root, links included, so that nothing a layer holds makes
-//! this read or write elsewhere. The Go tool joins paths and follows links of the layer out of it.
+//! Paths inside of a layer are looked up with the layer as the root, links included, so that
+//! nothing a layer holds makes this read or write elsewhere. The Go tool joins paths and follows
+//! links of the layer out of it.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -149,7 +150,8 @@ fn copy_one(source: &End, target: &End, owner: Option<Owner>) -> Result<(), Copy
     }
 }
 
-/// Copies a file to a path, or into a directory if the path ends in a slash (Go: `CopyFileWithTar`).
+/// Copies a file to a path, or into a directory if the path ends in a slash (Go:
+/// `CopyFileWithTar`).
 fn copy_file(source: &End, target: &End, owner: Option<Owner>) -> Result<(), CopyError> {
     let mut path = target.path.clone();
     if target.is_directory {
@@ -195,7 +197,8 @@ fn set_owner(header: &mut Header, owner: Owner) {
     (header.uid, header.gid) = (owner.uid.into(), owner.gid.into());
 }
 
-/// Copies what is in a directory into another one, which is made if it is missing (Go: `CopyWithTar`).
+/// Copies what is in a directory into another one, which is made if it is missing (Go:
+/// `CopyWithTar`).
 fn copy_tree(source: &End, target: &End, owner: Option<Owner>) -> Result<(), CopyError> {
     let tree = source.root.resolve_dir_in_root(&source.path)?;
     make_directories(target, &target.path, owner)?;
@@ -269,7 +272,8 @@ fn failed(target: &End, source: UnpackError) -> CopyError {
     }
 }
 
-/// Makes a directory with all above it; new ones belong to the owner asked for, or to who is root in the layer.
+/// Makes a directory with all above it; new ones belong to the owner asked for, or to who is root
+/// in the layer.
 fn make_directories(target: &End, path: &Path, owner: Option<Owner>) -> Result<(), CopyError> {
     let wanted = owner.unwrap_or(Owner { uid: 0, gid: 0 });
     let outside = outside(target, wanted)?;

@@ -284,8 +284,8 @@ fn trim_quotes(text: &str) -> &str {
 /// The flag whose text says what it is when it is not given.
 const UNSHARE: &str = "unshare";
 
-/// Writes the table of flags that ends a help text, sorted by name. `unshares` is whether commands enter a user namespace without
-/// being told to.
+/// Writes the table of flags that ends a help text, sorted by name. `unshares` is whether commands
+/// enter a user namespace without being told to.
 pub(crate) fn describe(flags: &[Flag], values: &Values, unshares: bool) -> String {
     let mut rows: Vec<(String, String)> = flags
         .iter()

@@ -12,7 +12,8 @@ use super::tree::{Node, draw};
 use crate::damage::left_out;
 use crate::failure::Failure;
 
-/// Says which records are damaged, when all have been looked at. The Go tool fails; the others are of use all the same.
+/// Says which records are damaged, when all have been looked at. The Go tool fails; the others are
+/// of use all the same.
 fn tell_damage(
     call: &mut Call<'_, '_>,
     snapshot: &Snapshot,

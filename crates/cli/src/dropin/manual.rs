@@ -150,8 +150,8 @@ fn prose(page: &mut String, words: &str) {
     page.push_str(&format!(".PP\n{}\n", escape(words)));
 }
 
-/// Takes the meaning from what the language would take for its own: backslashes, hyphens that it would break lines at, and
-/// dots and quotes where a line begins.
+/// Takes the meaning from what the language would take for its own: backslashes, hyphens that it
+/// would break lines at, and dots and quotes where a line begins.
 fn escape(words: &str) -> String {
     let escaped = words.replace('\\', "\\e").replace('-', "\\-");
     if escaped.starts_with(['.', '\'']) {

@@ -247,7 +247,8 @@ fn execute(
             let store = match open(line, environment, streams)? {
                 Ok(store) => store,
                 Err(error) => {
-                    // The Go tool prints this one to standard output, and scripts look for it there.
+                    // The Go tool prints this one to standard output, and scripts look for it
+                    // there.
                     streams.line(format_args!("error initializing: {}", words::text(error)))?;
                     return Ok(FAILED);
                 }
@@ -313,7 +314,8 @@ fn open(
     Ok(Store::open(options).map_err(Failure::from))
 }
 
-/// Says which store is about to be opened, on lines that do not begin as those of `status` do, which scripts look for.
+/// Says which store is about to be opened, on lines that do not begin as those of `status` do,
+/// which scripts look for.
 fn debug_lines(options: &StoreOptions, streams: &mut Streams<'_>) -> std::io::Result<()> {
     let driver = options.driver.as_deref().unwrap_or_default();
     let (root, run_root) = (options.graph_root.display(), options.run_root.display());

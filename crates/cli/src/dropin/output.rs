@@ -47,7 +47,8 @@ pub(crate) fn json_records(
     Ok(0)
 }
 
-/// Writes records as an array, or `null` for none: the Go tool has a list in these places that was never made.
+/// Writes records as an array, or `null` for none: the Go tool has a list in these places that was
+/// never made.
 pub(crate) fn json_records_or_null(
     call: &mut Call<'_, '_>,
     records: Vec<Vec<u8>>,

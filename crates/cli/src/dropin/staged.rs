@@ -1,7 +1,8 @@
 //! `applydiff-using-staging-dir`: what is in a directory becomes what is in a layer.
 //!
-//! Go has this command to try out how layers come in parts: it packs the directory as a zstd:chunked blob, has its own code for
-//! pulling in parts take that apart again, and throws the blob away. So it asks for the option of such pulls, and so do we.
+//! Go has this command to try out how layers come in parts: it packs the directory as a
+//! zstd:chunked blob, has its own code for pulling in parts take that apart again, and throws the
+//! blob away. So it asks for the option of such pulls, and so do we.
 
 use std::io::PipeReader;
 
@@ -13,7 +14,8 @@ use super::Call;
 use super::packing::{Interrupted, while_packing};
 use crate::failure::Failure;
 
-/// The option without which nothing is pulled in parts (Go: pkg/chunked/storage_linux.go, `parsePullOptions`).
+/// The option without which nothing is pulled in parts (Go: pkg/chunked/storage_linux.go,
+/// `parsePullOptions`).
 const PARTIAL: &str = "enable_partial_images";
 
 /// Why the directory does not become a layer.

@@ -10,8 +10,8 @@ use super::output::{json, line};
 use super::{Call, maps};
 use crate::failure::Failure;
 
-/// Makes a layer behind the back of the store, which is for tests of checking and repairing: the store takes it for a
-/// leftover. So the parent is named by its ID, and no lock is taken.
+/// Makes a layer behind the back of the store, which is for tests of checking and repairing: the
+/// store takes it for a leftover. So the parent is named by its ID, and no lock is taken.
 pub(crate) fn create(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     let id: LayerId = match call.flags.text("id") {
         "" => random_id()?,

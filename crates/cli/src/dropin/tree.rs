@@ -1,4 +1,5 @@
-//! The tree of `layers --tree`, drawn as the Go tool draws it (Go: `cmd/containers-storage/tree.go`).
+//! The tree of `layers --tree`, drawn as the Go tool draws it (Go:
+//! `cmd/containers-storage/tree.go`).
 
 use std::collections::{BTreeMap, BTreeSet};
 

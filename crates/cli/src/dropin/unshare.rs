@@ -37,7 +37,8 @@ impl NoProgram {
 
 /// Runs the command and exits as it does; to the Go tool every failure is a 1.
 ///
-/// Root has all that a store needs, so it gets no namespace; the Go tool starts itself anew then until it fails.
+/// Root has all that a store needs, so it gets no namespace; the Go tool starts itself anew then
+/// until it fails.
 pub(crate) fn run(call: &mut AloneCall<'_, '_>) -> Result<u8, Failure> {
     // A line that cannot be written changes nothing.
     let mut tell = |what: &str| drop(call.streams.note(what));

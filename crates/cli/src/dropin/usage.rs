@@ -38,7 +38,8 @@ pub(super) fn general_usage(
     }
 }
 
-/// Prints what a command is for, its operands and flags. Flags that name a store are shown with the values that count.
+/// Prints what a command is for, its operands and flags. Flags that name a store are shown with the
+/// values that count.
 pub(super) fn command_usage(
     streams: &mut Streams<'_>,
     environment: &Environment,

@@ -16,7 +16,8 @@ const EVERYWHERE: &str = "Options of every command";
 #[derive(Debug, Parser)]
 #[command(name = "layerhold", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Arguments {
-    /// The store's directory, which `load` makes; with it, nothing of storage.conf counts but the run root
+    /// The store's directory, which `load` makes; with it, nothing of storage.conf counts but the
+    /// run root
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR")]
     pub root: Option<PathBuf>,
     /// The directory for what does not survive a reboot; each store needs one of its own
@@ -80,8 +81,9 @@ pub enum Command {
     Tree(Tree),
     /// Show what images and containers take on the disk
     ///
-    /// Layers are counted when they come in, so this does not walk the store; only what containers write is looked at
-    /// each time. SHARED is what other images stand on too. With the vfs driver each layer is a full copy, and counts as such.
+    /// Layers are counted when they come in, so this does not walk the store; only what containers
+    /// write is looked at each time. SHARED is what other images stand on too. With the vfs driver
+    /// each layer is a full copy, and counts as such.
     Du(Usage),
     /// Show everything that is recorded of layers, images or containers
     Inspect(Items),
@@ -97,14 +99,15 @@ pub enum Command {
     Diff(Diff),
     /// Remove containers, images or layers that nothing uses
     ///
-    /// An image that has several names loses the one that is given. Its ID, the last name, or --force remove it.
+    /// An image that has several names loses the one that is given. Its ID, the last name, or
+    /// --force remove it.
     Rm(Remove),
     /// Remove what killed or crashed programs left behind
     Gc(Gc),
     /// Keep equal files of different images on the disk once
     ///
-    /// Takes a filesystem that can share blocks: btrfs, or XFS made with reflink=1. Contents do not change, and nothing that is
-    /// in use is disturbed.
+    /// Takes a filesystem that can share blocks: btrfs, or XFS made with reflink=1. Contents do not
+    /// change, and nothing that is in use is disturbed.
     Dedup(Dedup),
     /// Look for damage, without changing anything
     ///
@@ -116,8 +119,8 @@ pub enum Command {
     Repair(Repair),
     /// Show where the store is, what says so, and what is odd about it
     ///
-    /// Reads storage.conf, its drop-ins and the environment as podman does, without opening a store. Options that name another
-    /// store are not looked at.
+    /// Reads storage.conf, its drop-ins and the environment as podman does, without opening a
+    /// store. Options that name another store are not looked at.
     Config,
     /// Write a script that completes command lines in a shell
     Completions(Completions),

@@ -199,7 +199,8 @@ fn notice(notice: &Notice) {
     }
 }
 
-/// Says which driver options of the command line do nothing. Those of the configuration are told by `config`.
+/// Says which driver options of the command line do nothing. Those of the configuration are told by
+/// `config`.
 fn tell_ignored(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let mut given = StoreOptions::new("", "");
     given.driver_options.clone_from(&arguments.driver_option);
@@ -217,7 +218,8 @@ struct NoStore {
     path: PathBuf,
 }
 
-/// Looks whether a directory that was named is there: a mistyped path is no empty store, and nothing is made at it.
+/// Looks whether a directory that was named is there: a mistyped path is no empty store, and
+/// nothing is made at it.
 fn must_exist(path: &Path) -> Result<(), Failure> {
     match path.try_exists() {
         Ok(false) => Err(Failure::value(NoStore {

@@ -12,8 +12,8 @@ use crate::failure::{Failure, stream};
 use crate::streams::shown;
 use crate::user_namespace::Entered;
 
-/// Why an ordinary user's mounts of the overlay driver are refused: they belong to the namespace of this process, and would
-/// end with it, while the store counts them.
+/// Why an ordinary user's mounts of the overlay driver are refused: they belong to the namespace of
+/// this process, and would end with it, while the store counts them.
 const GONE_AT_ONCE: &str = "what an ordinary user mounts is gone when the command ends: run it, and what needs the mount, \
                             in `containers-storage unshare`";
 

@@ -75,7 +75,8 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Save, scratch: PathBuf) -> Resu
     Ok(())
 }
 
-/// Tells whether a path leads to where standard output goes. The archive is all that is written there then.
+/// Tells whether a path leads to where standard output goes. The archive is all that is written
+/// there then.
 fn is_standard_output(path: &Path) -> bool {
     let identity = |path: &Path| {
         let found = std::fs::metadata(path).ok()?;

@@ -11,7 +11,8 @@ pub(crate) enum Align {
     Right,
 }
 
-/// Lays rows out below their headings. Cells are escaped, so that each row is one line; the last column is not padded.
+/// Lays rows out below their headings. Cells are escaped, so that each row is one line; the last
+/// column is not padded.
 pub(crate) fn lay_out(columns: &[(&str, Align)], rows: &[Vec<String>]) -> String {
     let rows: Vec<Vec<Cow<'_, str>>> = rows
         .iter()

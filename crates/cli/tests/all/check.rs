@@ -69,7 +69,8 @@ fn root_the_drop_in_check_prints_as_go_does() {
         String::from_utf8_lossy(&damaged.stderr),
         "1 layer errors, 0 read-only layer errors, 1 image errors, 0 read-only image errors, 1 container errors\n"
     );
-    // Errors have texts in JSON, where Go has `{}`. Without contents, what is too much is not found.
+    // Errors have texts in JSON, where Go has `{}`. Without contents, what is too much is not
+    // found.
     let told = place.dropin(["check", "-j", "-q"]);
     let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
     assert_eq!(told["Layers"], json!({ "a": [sum] }));

@@ -30,7 +30,8 @@ fn root_people_get_the_driver_that_has_the_contents() {
     let images = || run(unnamed(PEOPLE, &place).arg("images")).text();
     assert!(images().contains("localhost/app:1"));
     assert!(!place.path("root/overlay").exists());
-    // The drop-in does as Go does: it opens what is best on this machine, and makes that driver's directories.
+    // The drop-in does as Go does: it opens what is best on this machine, and makes that driver's
+    // directories.
     let theirs = run(unnamed(DROPIN, &place).args(["images", "-q"]));
     let has_overlay = place.path("root/overlay").exists();
     assert!(!has_overlay || theirs.text().is_empty());

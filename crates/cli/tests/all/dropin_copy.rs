@@ -35,7 +35,8 @@ fn tree(root: &Path) -> Vec<String> {
     lines
 }
 
-/// A twin with the layers `plain`, `low` and `high`, of which the last two have maps, and some files to copy.
+/// A twin with the layers `plain`, `low` and `high`, of which the last two have maps, and some
+/// files to copy.
 fn prepared() -> Option<Twin> {
     let twin = Twin::new()?;
     twin.same("create-layer --id plain");

@@ -1,4 +1,5 @@
-//! Every key of `storage.conf` and every driver option: it acts, it is refused, or it is told that it does nothing.
+//! Every key of `storage.conf` and every driver option: it acts, it is refused, or it is told that
+//! it does nothing.
 
 use std::fs;
 use std::process::Command;
@@ -10,7 +11,8 @@ use crate::support::{DROPIN, PEOPLE};
 
 /// What becomes of a key.
 enum Fate {
-    /// `layerhold config --format json` shows it at a pointer; what reads it there is tested where it lives.
+    /// `layerhold config --format json` shows it at a pointer; what reads it there is tested where
+    /// it lives.
     Shown(&'static str, Value),
     /// `layerhold config` says that it does nothing.
     Told(&'static str),
@@ -19,7 +21,8 @@ enum Fate {
 }
 use Fate::{Refused, Shown, Told};
 
-/// All keys of the manual, those of older releases, and options of drivers. Values are such that something becomes of them.
+/// All keys of the manual, those of older releases, and options of drivers. Values are such that
+/// something becomes of them.
 fn every_key() -> Vec<(&'static str, &'static str, Fate)> {
     let option = |text: &str| Shown("/driverOptions", json!([text]));
     let pull = |name: &'static str| format!("/pullOptions/{name}");

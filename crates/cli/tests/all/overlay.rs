@@ -74,7 +74,8 @@ fn lay_out(base: &Path) {
     fs::hard_link(base.join("keep/a"), base.join("keep/same")).unwrap();
 }
 
-/// Removals, a directory made anew, a file that becomes a directory, the reverse, and a directory that moves.
+/// Removals, a directory made anew, a file that becomes a directory, the reverse, and a directory
+/// that moves.
 fn change(root: &Path) {
     fs::remove_dir_all(root.join("gone")).unwrap();
     fs::remove_dir_all(root.join("opaque")).unwrap();
@@ -123,7 +124,8 @@ fn layout_of(layout: &Path, layers: &[&Path]) -> String {
     image
 }
 
-/// What layers promise to keep. The root directory's attributes are the unpacker's affair when an archive has no entry for it.
+/// What layers promise to keep. The root directory's attributes are the unpacker's affair when an
+/// archive has no entry for it.
 fn comparable(tree: Tree) -> Tree {
     tree.retain(|path, _| !path.as_os_str().is_empty())
         .without_directory_times()
@@ -234,8 +236,8 @@ fn root_peer_a_layer_that_buildah_commits_has_the_digest_it_is_recorded_with() {
     );
 }
 
-/// Runs a command of ours under strace. Returns how often files called `content-…` were touched, and the store's locks that
-/// were held at such a moment.
+/// Runs a command of ours under strace. Returns how often files called `content-…` were touched,
+/// and the store's locks that were held at such a moment.
 fn touched_under_locks(shared: &Shared, words: &[&str]) -> (usize, BTreeSet<String>) {
     let trace = shared.path("trace");
     let mut command = Command::new("strace");
@@ -283,8 +285,8 @@ fn root_peer_contents_come_and_go_without_locks() {
     assert_eq!(touched_under_locks(&shared, &delete), (5, BTreeSet::new()));
 }
 
-/// Runs a command of ours with every call of some kinds delayed, and reads the store all the while. Returns how long it took,
-/// and the median and the longest of the reads.
+/// Runs a command of ours with every call of some kinds delayed, and reads the store all the while.
+/// Returns how long it took, and the median and the longest of the reads.
 fn reads_beside(shared: &Shared, calls: &str, words: &[&str]) -> (Duration, Duration, Duration) {
     let mut command = Command::new("strace");
     command.args(["-f", "-o", "/dev/null", "-e"]);
@@ -332,7 +334,8 @@ fn root_peer_reads_do_not_wait_for_a_slow_import_or_delete() {
     let delete = ["delete-layer", "a"];
     for (calls, words) in [("utimensat", &import[..]), ("unlinkat", &delete)] {
         let (took, median, longest) = reads_beside(&shared, calls, words);
-        // A read that waited for a lock would take as long as what is slow. Ratios only: other tests run beside this one.
+        // A read that waited for a lock would take as long as what is slow. Ratios only: other
+        // tests run beside this one.
         assert!(longest * 2 < took, "{words:?}: {longest:?} of {took:?}");
         assert!(median < idle * 10, "{words:?}: {median:?}, idle {idle:?}");
     }

@@ -110,7 +110,8 @@ fn importing(place: &Place) -> Child {
         .file("file", 0o644, "y".repeat(3_000_000))
         .finish();
     let half = &tar[..2_000_000];
-    // More than the pipe holds: when all of it is written, the command reads, and watches its signals.
+    // More than the pipe holds: when all of it is written, the command reads, and watches its
+    // signals.
     child.stdin.as_mut().unwrap().write_all(half).unwrap();
     child
 }

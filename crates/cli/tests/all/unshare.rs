@@ -29,7 +29,8 @@ impl System {
         System(dir)
     }
 
-    /// Runs a program as the user. `before` is a command of root's that changes the system a little more.
+    /// Runs a program as the user. `before` is a command of root's that changes the system a little
+    /// more.
     fn run(&self, before: &str, words: &[&str]) -> Option<Ran> {
         let etc = self.0.path().join("etc").display().to_string();
         let home = self.0.path().join("home").display().to_string();

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::support::Place;
 
-/// A store with an image called `localhost/app:1`, one that shares its lower layer, and a container.
+/// A store with an image called `localhost/app:1`, one that shares its lower layer, and a
+/// container.
 fn loaded() -> Place {
     let place = Place::new();
     let archive = place.archive(&["app:1"]);

@@ -1,4 +1,5 @@
-//! The Go tool beside ours. Debian's 1.43 has no command that prints the configuration, but `status` shows what came of it.
+//! The Go tool beside ours. Debian's 1.43 has no command that prints the configuration, but
+//! `status` shows what came of it.
 
 use std::collections::BTreeMap;
 use std::fs;

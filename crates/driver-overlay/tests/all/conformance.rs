@@ -1,4 +1,5 @@
-//! What every driver must do: mounted by the kernel in its new way, in its old one, and by a program.
+//! What every driver must do: mounted by the kernel in its new way, in its old one, and by a
+//! program.
 
 use layerhold_driver::layerhold_sys::OverlayApi;
 use layerhold_driver_overlay::OverlayFactory;
@@ -24,7 +25,8 @@ fn factory(api: Option<OverlayApi>) -> Factory {
     })
 }
 
-/// The suite with a mount program, which is slower: in one test, so that its cases do not all run at the same time.
+/// The suite with a mount program, which is slower: in one test, so that its cases do not all run
+/// at the same time.
 #[test]
 fn root_peer_program() {
     if layerhold_testkit::require_root().is_none()

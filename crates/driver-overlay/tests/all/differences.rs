@@ -149,7 +149,8 @@ fn root_renamed_directories_are_found_by_comparing() {
             .is_some()
     );
 
-    // Looking has to follow such references as well, which is the kernel's choice without the option.
+    // Looking has to follow such references as well, which is the kernel's choice without the
+    // option.
     let configured = Place::at(place.base(), &["overlay.mountopt=redirect_dir=on"]);
     assert!(!configured.driver.capabilities().native_diff);
     let expected = ["A /new", "A /new/g", "D /old"];
@@ -241,7 +242,8 @@ fn root_whiteouts_of_nothing_are_no_files() {
         .whiteout("n/gone")
         .finish();
     place.layer("alone", None, &tar);
-    // Of a directory that only one layer has, the kernel lists whiteouts, so none is made. Layers of Go's tools have them.
+    // Of a directory that only one layer has, the kernel lists whiteouts, so none is made. Layers
+    // of Go's tools have them.
     place.mounted("alone", |path| assert_eq!(names(path.join("n")), [""; 0]));
     let whiteout = place.home("alone/diff/n/gone");
     let mut mknod = Command::new("mknod");

@@ -44,7 +44,8 @@ fn root_loop_tmpfs() {
     on(FilesystemKind::Tmpfs);
 }
 
-/// Cases that make devices or set attributes that only the host's root may, or owners outside of the namespace.
+/// Cases that make devices or set attributes that only the host's root may, or owners outside of
+/// the namespace.
 const NOT_IN_NAMESPACES: [&str; 8] = [
     "root_child_keeps_every_attribute",
     "root_diff_apply_round_trip_of_every_kind",

@@ -83,7 +83,8 @@ fn root_options_reach_the_kernel() {
         "{configured}"
     );
     assert!(configured.contains("upperdir="), "{configured}");
-    // Those of the call stand in place of the configured ones, except for the one that has to be the same always.
+    // Those of the call stand in place of the configured ones, except for the one that has to be
+    // the same always.
     let called = line(&MountOptions::new().with_option("noexec"));
     assert!(
         called.contains("noexec") && !called.contains("nodev"),
@@ -270,7 +271,8 @@ fn root_shutting_down_takes_away_what_opening_mounted() {
     place.driver.cleanup().unwrap();
     assert_eq!(mount_line(Path::new(home)), None);
     place.driver.cleanup().unwrap();
-    // A directory that is a mount already is used as it is, and stays a mount: a disk, and another directory of the same disk.
+    // A directory that is a mount already is used as it is, and stays a mount: a disk, and another
+    // directory of the same disk.
     let other = place.base().join("other");
     fs::create_dir(&other).unwrap();
     let other = other.to_str().unwrap();
@@ -313,7 +315,8 @@ fn root_labels_are_handed_to_the_kernel() {
     }
     place.writable("l1", None);
     let label = "system_u:object_r:container_file_t:s0:c1,c2";
-    // Without SELinux the kernel does not know what to do with one, which is how we see that it got it.
+    // Without SELinux the kernel does not know what to do with one, which is how we see that it got
+    // it.
     let options = MountOptions::new().with_label(label);
     let error = place.driver.mount(&id("l1"), &options).unwrap_err();
     assert!(

@@ -194,8 +194,8 @@ fn mapped(maps: &IdMappings, uid: u32) -> u32 {
     found.uid.get()
 }
 
-/// A mount program shows owners shifted for one range only, and loses track of hard links when files change their owners
-/// through it.
+/// A mount program shows owners shifted for one range only, and loses track of hard links when
+/// files change their owners through it.
 #[test]
 fn root_peer_owners_are_rewritten_without_the_program() {
     if layerhold_testkit::require_peer("fuse-overlayfs").is_none()

@@ -334,7 +334,8 @@ fn access_times_are_copied() {
     );
 }
 
-/// Everything is copied by sharing blocks where the filesystem can; here only that the copies are right and independent.
+/// Everything is copied by sharing blocks where the filesystem can; here only that the copies are
+/// right and independent.
 #[test]
 fn root_reflinks_on_btrfs() {
     let Some(btrfs) = require_filesystem(FilesystemKind::Btrfs, 256) else {
@@ -458,8 +459,8 @@ fn root_peer_copies_as_we_do() {
 
 /// The headers and contents of an archive.
 ///
-/// Releases of Go's tool differ in two things that are left out here: whether headers name the owners as well, and
-/// whether the mode repeats the kind of file.
+/// Releases of Go's tool differ in two things that are left out here: whether headers name the
+/// owners as well, and whether the mode repeats the kind of file.
 fn entries(tar: &[u8]) -> Vec<(Header, Vec<u8>)> {
     let mut reader = Reader::new(tar);
     let mut found = Vec::new();

@@ -286,7 +286,8 @@ pub(super) fn deep_chain(rig: &Rig) {
 }
 
 pub(super) fn deep_directories(rig: &Rig) {
-    // More than a process may have descriptors open by default, and nearly as long as a path may be.
+    // More than a process may have descriptors open by default, and nearly as long as a path may
+    // be.
     const DEPTH: usize = 1500;
     rig.writable("deep", None);
     rig.mounted("deep", |path| {

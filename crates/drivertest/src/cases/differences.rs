@@ -94,7 +94,8 @@ pub(super) fn changes_are_exact(rig: &Rig) {
     assert_eq!(rig.diff_size("base", None), 6 + 4 + 4 + 4 + 6 + 6 + 4 + 4);
 }
 
-/// What the archive of a difference keeps of a tree: whole seconds, no sockets, and nothing on the root directory.
+/// What the archive of a difference keeps of a tree: whole seconds, no sockets, and nothing on the
+/// root directory.
 fn as_archived(tree: Tree) -> Tree {
     tree.without_directory_times()
         .retain(|path, node| path != Path::new("") && node.kind != NodeKind::Socket)

@@ -13,7 +13,8 @@ const OWNERS: usize = 12;
 /// The ID that the kernel shows where there is none.
 pub(super) const NOBODY: u32 = 65534;
 
-/// Runs a test for each of the maps that this process may use: in a user namespace, not for IDs that it lacks.
+/// Runs a test for each of the maps that this process may use: in a user namespace, not for IDs
+/// that it lacks.
 pub(super) fn for_all(mut run: impl FnMut(&Model)) {
     let wanted = std::env::var("LAYERHOLD_OWNERS_CASES").ok();
     let wanted = wanted.map_or(CASES, |number| number.parse().expect("a number"));
@@ -89,7 +90,8 @@ impl Model {
         }
     }
 
-    /// Whether a process whose own IDs are `own` can give files to all owners, in the image and outside.
+    /// Whether a process whose own IDs are `own` can give files to all owners, in the image and
+    /// outside.
     fn is_within(&self, own: &IdMappings) -> bool {
         let has = |own: &IdMap, map: &IdMap| {
             let ids = own.container_ids();

@@ -8,8 +8,9 @@ use crate::reference::{ParseNameError, normalize_name};
 /// Completes names as podman does: those without a registry belong to this machine, also in
 /// archives that docker wrote, where they mean docker's registry.
 ///
-/// A name with a digest is what others trust without looking: it has to be one of `digests`, those of the image's manifests and
-/// of the indices they were chosen from. A tag beside it is dropped, as podman does.
+/// A name with a digest is what others trust without looking: it has to be one of `digests`, those
+/// of the image's manifests and of the indices they were chosen from. A tag beside it is dropped,
+/// as podman does.
 pub(super) fn complete(names: &[String], digests: &[&Digest]) -> Result<Vec<String>, LoadError> {
     let mut full: Vec<String> = Vec::new();
     for name in names {

@@ -133,7 +133,8 @@ fn manifest(image: &SavedImage, blobs: &[(Blob, Codec)], compression: Compressio
             .iter()
             .zip(&layers)
             .all(|(before, after)| before.digest == after.digest);
-    // A wrong label is kept with the manifest that has it, and not where a compression was asked for.
+    // A wrong label is kept with the manifest that has it, and not where a compression was asked
+    // for.
     let same_labels = compression == Compression::Keep
         || original
             .layers
@@ -161,7 +162,8 @@ fn manifest(image: &SavedImage, blobs: &[(Blob, Codec)], compression: Compressio
     .to_json()
 }
 
-/// Describes a layer as it was written: with its own annotations but those that hold for the blob that came in only.
+/// Describes a layer as it was written: with its own annotations but those that hold for the blob
+/// that came in only.
 fn layer(known: Option<&Descriptor>, blob: &Blob, codec: Codec) -> Descriptor {
     let mut annotations = known
         .map(|layer| layer.annotations.clone())

@@ -80,7 +80,8 @@ impl FileTarget {
     }
 }
 
-/// Where a path leads when symbolic links at its end are followed: the link stays, and what it points at is replaced.
+/// Where a path leads when symbolic links at its end are followed: the link stays, and what it
+/// points at is replaced.
 fn followed(path: &Path) -> std::io::Result<PathBuf> {
     let mut place = path.to_owned();
     for _ in 0..MAX_LINKS {
@@ -96,8 +97,9 @@ fn followed(path: &Path) -> std::io::Result<PathBuf> {
     std::fs::metadata(path).map(|_| place)
 }
 
-/// Tells whether a file is not replaced by another one of its name: pipes and devices, and open files, which links in `/proc`
-/// lead to. Their names may be gone, and what reads them reads the file that is open.
+/// Tells whether a file is not replaced by another one of its name: pipes and devices, and open
+/// files, which links in `/proc` lead to. Their names may be gone, and what reads them reads the
+/// file that is open.
 fn is_written_as_it_is(path: &Path, place: &Path) -> bool {
     let Ok(there) = std::fs::metadata(path) else {
         return false;

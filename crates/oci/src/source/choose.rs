@@ -26,8 +26,8 @@ pub(super) fn name_of(entry: &Descriptor) -> Option<&str> {
         .filter(|name| !name.is_empty())
 }
 
-/// Puts entries together that are one image: those of one name. Those without a name are one image when each of them is for
-/// another platform, and otherwise each is an image of its own.
+/// Puts entries together that are one image: those of one name. Those without a name are one image
+/// when each of them is for another platform, and otherwise each is an image of its own.
 pub(super) fn groups(entries: Vec<Descriptor>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut nameless: Vec<Descriptor> = Vec::new();
@@ -98,8 +98,8 @@ pub(super) fn called(entries: Vec<Descriptor>, wanted: &str) -> Result<Vec<Group
     Ok(found)
 }
 
-/// The entries of a group that are to be loaded. An image that is there for one platform only is the wanted one, unless another
-/// platform was asked for.
+/// The entries of a group that are to be loaded. An image that is there for one platform only is
+/// the wanted one, unless another platform was asked for.
 pub(super) fn candidates<'a>(
     entries: &'a [Descriptor],
     wish: Wish<'_>,
@@ -124,7 +124,8 @@ pub(super) fn best<'a>(
         .ok_or_else(|| no_platform(entries, &wish.platform()))
 }
 
-/// The entries that run best on the platform. An entry that names no platform fits any, but only when nothing else does.
+/// The entries that run best on the platform. An entry that names no platform fits any, but only
+/// when nothing else does.
 fn equally_good<'a>(
     entries: &'a [Descriptor],
     wish: Wish<'_>,

@@ -36,7 +36,8 @@ impl Item {
         }
     }
 
-    /// The names of the image. A name with a digest would be believed later, and nothing here proves it.
+    /// The names of the image. A name with a digest would be believed later, and nothing here
+    /// proves it.
     pub(super) fn names(&self) -> Result<Vec<String>, SourceError> {
         match self.repo_tags.iter().find(|name| name.contains('@')) {
             Some(name) => Err(SourceError::TagWithDigest { name: name.clone() }),

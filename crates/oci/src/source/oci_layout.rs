@@ -170,8 +170,8 @@ impl OciLayout {
         choose::called(entries, wanted)
     }
 
-    /// Finds a digest in an entry and, where that is an index, below it. Indices that are not there or cannot be read are passed
-    /// over.
+    /// Finds a digest in an entry and, where that is an index, below it. Indices that are not there
+    /// or cannot be read are passed over.
     fn find(&self, entry: &Descriptor, digest: &Digest, depth: usize) -> Option<Descriptor> {
         if entry.digest == *digest {
             return Some(entry.clone());
@@ -279,7 +279,8 @@ impl OciLayout {
         Err(SourceError::TooDeep { limit: MAX_DEPTH })
     }
 
-    /// Gives images without names those that `manifest.json` has for them, in archives that are docker archives too.
+    /// Gives images without names those that `manifest.json` has for them, in archives that are
+    /// docker archives too.
     fn add_tags(&self, images: &mut [FoundImage]) -> Result<(), SourceError> {
         let Files::Tar(index) = &self.files else {
             return Ok(());

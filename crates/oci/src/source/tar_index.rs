@@ -79,7 +79,8 @@ impl TarIndex {
     }
 }
 
-/// Where the bytes of a member are that begin at `offset` of the archive. `tar -S` leaves holes out.
+/// Where the bytes of a member are that begin at `offset` of the archive. `tar -S` leaves holes
+/// out.
 fn runs(header: &Header, mut offset: u64) -> Vec<Run> {
     let Some(map) = header.sparse() else {
         return vec![Run {

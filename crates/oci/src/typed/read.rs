@@ -1,8 +1,9 @@
 //! Fitting a JSON text to a type by the rules of Go's `encoding/json`.
 //!
-//! Names of fields count in any case, fields that the type lacks are passed over, and `null` fits every type. Of a field that is
-//! there twice, the last value counts, and structures and maps are merged; a list that is there twice is refused, because what
-//! becomes of its items depends on the version of Go.
+//! Names of fields count in any case, fields that the type lacks are passed over, and `null` fits
+//! every type. Of a field that is there twice, the last value counts, and structures and maps are
+//! merged; a list that is there twice is refused, because what becomes of its items depends on the
+//! version of Go.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +21,8 @@ pub enum FieldError {
     /// A value has another type than the readers of such documents expect.
     #[error("{}expected {expected}, found {found}", before(path))]
     Type {
-        /// Where in the document: names and positions, like `config.Env[3]`; empty for the document itself.
+        /// Where in the document: names and positions, like `config.Env[3]`; empty for the document
+        /// itself.
         path: String,
         /// What belongs there.
         expected: &'static str,
@@ -131,8 +133,8 @@ fn record(
     Ok(Typed::Record(fitted))
 }
 
-/// Tells whether a name is that of a field but for case. Two letters outside ASCII count as the `s` and the `k` that they are
-/// forms of (Go: `foldName` in `encoding/json/fold.go`).
+/// Tells whether a name is that of a field but for case. Two letters outside ASCII count as the `s`
+/// and the `k` that they are forms of (Go: `foldName` in `encoding/json/fold.go`).
 fn same_name(field: &str, name: &str) -> bool {
     let plain = |letter: char| match letter {
         '\u{17f}' => 's',

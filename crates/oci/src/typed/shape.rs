@@ -106,7 +106,8 @@ impl Typed {
         }
     }
 
-    /// The value as JSON, its fields in the order of the table; `None` when absent. Truth values are not kept.
+    /// The value as JSON, its fields in the order of the table; `None` when absent. Truth values
+    /// are not kept.
     pub(crate) fn to_json(&self, shape: &Shape) -> Option<Value> {
         match (self, shape) {
             (_, Shape::Other(shape)) => self.to_json(shape),

@@ -1,7 +1,8 @@
 //! The types that podman, buildah and skopeo decode documents into.
 //!
-//! Where several types are decoded from one document (a configuration is read as OCI's and as docker's), a table has the fields
-//! of all of them. Go: `github.com/opencontainers/image-spec/specs-go/v1`, and `manifest/docker_schema2.go` and
+//! Where several types are decoded from one document (a configuration is read as OCI's and as
+//! docker's), a table has the fields of all of them. Go:
+//! `github.com/opencontainers/image-spec/specs-go/v1`, and `manifest/docker_schema2.go` and
 //! `docker/internal/tarfile/types.go` of the `image` library.
 
 use super::shape::Shape::{
@@ -137,7 +138,8 @@ static RUN: Shape = Record(&[
     ("Shell", Words),
 ]);
 
-/// How the container ran that the image was made of: docker's `Config` alone, which takes a command that is one text.
+/// How the container ran that the image was made of: docker's `Config` alone, which takes a command
+/// that is one text.
 static BUILT: Shape = Record(&[
     ("Hostname", Text),
     ("Domainname", Text),

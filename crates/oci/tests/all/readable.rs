@@ -1,5 +1,5 @@
-//! What podman cannot read does not come in, and what it can read does: one record that it cannot read makes its every command
-//! fail for the whole store.
+//! What podman cannot read does not come in, and what it can read does: one record that it cannot
+//! read makes its every command fail for the whole store.
 
 use std::path::{Path, PathBuf};
 

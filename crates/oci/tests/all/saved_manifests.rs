@@ -1,4 +1,5 @@
-//! What a manifest says after its layers were written in another form, and the names that go with it.
+//! What a manifest says after its layers were written in another form, and the names that go with
+//! it.
 
 use std::path::PathBuf;
 

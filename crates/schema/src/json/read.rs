@@ -230,7 +230,8 @@ impl<'a> Reader<'a> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let special = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
         let plain = rest.get(..special).unwrap_or_default();
-        // Without an early end the check compares many bytes at once, and control characters are all but never there.
+        // Without an early end the check compares many bytes at once, and control characters are
+        // all but never there.
         let control = plain
             .iter()
             .fold(false, |found, byte| found | (*byte < b' '));

@@ -7,9 +7,11 @@ use thiserror::Error;
 use super::Reader;
 use crate::error::{Fault, RecordErrorKind};
 
-/// A JSON text that borrows from its bytes: members in their order, repeated ones too, and numbers as they are written.
+/// A JSON text that borrows from its bytes: members in their order, repeated ones too, and numbers
+/// as they are written.
 ///
-/// For readers that have to take a text exactly as Go takes it, where a map of the members would have lost something.
+/// For readers that have to take a text exactly as Go takes it, where a map of the members would
+/// have lost something.
 ///
 /// ```
 /// use layerhold_schema::JsonText;
@@ -50,8 +52,8 @@ pub struct JsonError {
 }
 
 impl<'a> JsonText<'a> {
-    /// Reads a text with nothing but white space around it. Bytes that are not UTF-8, and lone surrogates, become U+FFFD as in
-    /// Go.
+    /// Reads a text with nothing but white space around it. Bytes that are not UTF-8, and lone
+    /// surrogates, become U+FFFD as in Go.
     ///
     /// # Errors
     ///

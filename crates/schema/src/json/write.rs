@@ -10,7 +10,8 @@ const fn hex_digit(half: u8) -> u8 {
     }
 }
 
-/// Whether a byte stands for itself in a string. Bytes of longer characters do, except in two of them.
+/// Whether a byte stands for itself in a string. Bytes of longer characters do, except in two of
+/// them.
 const fn is_plain(byte: u8) -> bool {
     let special =
         (byte == b'"') | (byte == b'\\') | (byte == b'<') | (byte == b'>') | (byte == b'&');
@@ -21,7 +22,8 @@ const fn is_plain(byte: u8) -> bool {
 pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut rest = text.as_bytes();
-    // Without an early end the check compares many bytes at once, and most strings are digits or names.
+    // Without an early end the check compares many bytes at once, and most strings are digits or
+    // names.
     if !rest
         .iter()
         .fold(true, |plain, byte| plain & is_plain(*byte))

@@ -152,7 +152,8 @@ fn root_peer_files_of_podman_are_written_as_they_were() {
     assert_eq!(counts, (2, 1, 1, 0));
 }
 
-/// Files that no program wrote: both sides read them, one adds a name, and the results are the same.
+/// Files that no program wrote: both sides read them, one adds a name, and the results are the
+/// same.
 #[test]
 fn root_peer_go_reads_odd_files_as_we_do() {
     let Some(()) = required("containers-storage") else {
@@ -172,7 +173,8 @@ fn root_peer_go_reads_odd_files_as_we_do() {
     let mut expected: Vec<LayerRecord> = read_array(odd).unwrap();
     go.run(["add-names", "-n", "added", "first"])
         .assert_success();
-    // The tool writes the escape of U+FFFD for bytes that are no text; read again, it is the same text.
+    // The tool writes the escape of U+FFFD for bytes that are no text; read again, it is the same
+    // text.
     let written = String::from_utf8(fs::read(&file).unwrap())
         .unwrap()
         .replace("\\ufffd", "\u{fffd}");
@@ -192,7 +194,8 @@ fn root_peer_go_reads_odd_files_as_we_do() {
         "{:?}",
         expected[0].names
     );
-    // Digests of layers by table of contents came after the installed version, which drops the field.
+    // Digests of layers by table of contents came after the installed version, which drops the
+    // field.
     if !written.contains("toc-digest") {
         expected[1].toc_digest.clear();
     }

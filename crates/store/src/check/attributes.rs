@@ -1,8 +1,9 @@
 //! Extended attributes, as far as images have them.
 //!
-//! Compared are file capabilities and what users set; labels belong to the machine, `trusted` attributes to whoever mounts, and
-//! those of overlay and fuse-overlayfs to these. An attribute that the filesystem or a user namespace did not let be set is
-//! no damage, and neither is one that somebody set beside those of the image, unless it gives rights.
+//! Compared are file capabilities and what users set; labels belong to the machine, `trusted`
+//! attributes to whoever mounts, and those of overlay and fuse-overlayfs to these. An attribute
+//! that the filesystem or a user namespace did not let be set is no damage, and neither is one that
+//! somebody set beside those of the image, unless it gives rights.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -62,7 +63,8 @@ impl Compared {
         })
     }
 
-    /// Without those of users: they were not copied from the layers below by older versions of the Go library.
+    /// Without those of users: they were not copied from the layers below by older versions of the
+    /// Go library.
     pub(super) const fn of_copy(self) -> Self {
         Self {
             users: false,
@@ -106,8 +108,9 @@ impl Compared {
     }
 }
 
-/// What of a value counts. That of capabilities may be of a form for a user namespace, which has the ID of its root at the end
-/// (`linux/capability.h`): the kernel turns one form into the other as it is needed.
+/// What of a value counts. That of capabilities may be of a form for a user namespace, which has
+/// the ID of its root at the end (`linux/capability.h`): the kernel turns one form into the other
+/// as it is needed.
 fn rights(is_capability: bool, value: &[u8]) -> (u8, &[u8]) {
     const EFFECTIVE: u8 = 1;
     match (is_capability, value.first(), value.get(4..20)) {

@@ -31,8 +31,8 @@ pub(super) struct Ignored {
 }
 
 impl Ignored {
-    /// As [`new`](Self::new), for a layer: with `force_mask` files carry what they really are in an attribute, whether the option is
-    /// given now or not.
+    /// As [`new`](Self::new), for a layer: with `force_mask` files carry what they really are in an
+    /// attribute, whether the option is given now or not.
     pub(super) fn of_layer(options: &StoreOptions, root: &Dir) -> Self {
         let mut ignored = Self::new(options);
         let is_masked = matches!(xattr::get(root, OVERRIDE_STAT_XATTR), Ok(Some(_)));
@@ -63,8 +63,8 @@ pub(super) struct Comparison<'a> {
     pub(super) root: &'a Dir,
     pub(super) maps: &'a IdMappings,
     pub(super) ignored: Ignored,
-    /// Files of layers below this one, counted from the base, are read and compared with their checksums; the layer's own are
-    /// known to be right or reported already.
+    /// Files of layers below this one, counted from the base, are read and compared with their
+    /// checksums; the layer's own are known to be right or reported already.
     pub(super) read_below: usize,
     pub(super) compared: Compared,
     /// Whether it may end after a directory in which something differs.
@@ -74,7 +74,8 @@ pub(super) struct Comparison<'a> {
 impl Comparison<'_> {
     /// Tells `report` of everything that differs.
     ///
-    /// Times and sizes of directories are not compared: they change when something is mounted, or looked for, in them.
+    /// Times and sizes of directories are not compared: they change when something is mounted, or
+    /// looked for, in them.
     pub(super) fn run(
         &self,
         expected: &Tree,

@@ -1,4 +1,5 @@
-//! Reading the contents of layers: whether their tars can be rebuilt, and whether their trees are what the tars say.
+//! Reading the contents of layers: whether their tars can be rebuilt, and whether their trees are
+//! what the tars say.
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -62,7 +63,8 @@ pub(super) fn check(look: &Look<'_>, layer: &Layer) -> Vec<Finding> {
     }
 }
 
-/// What a tar-split file means that cannot be used. The files of the layer may be whole, so that it stays in any case.
+/// What a tar-split file means that cannot be used. The files of the layer may be whole, so that it
+/// stays in any case.
 fn tar_split(look: &Look<'_>, layer: &Layer, error: RebuildError) -> (Damage, Verdict) {
     match Verdict::of_error(&error) {
         Verdict::Damaged(_) => {
@@ -183,7 +185,8 @@ fn each_file(look: &Look<'_>, layer: &Layer, changes: &mut Changes<'_, '_>) -> R
             header.kind,
             EntryKind::Regular | EntryKind::GnuSparse | EntryKind::Contiguous
         );
-        // A whiteout that has content keeps the tar from being rebuilt, as it does with Go; nothing is lost by that.
+        // A whiteout that has content keeps the tar from being rebuilt, as it does with Go; nothing
+        // is lost by that.
         let is_kept = is_file && recorded.size > 0 && !is_whiteout(recorded.name);
         let Some(expected) = recorded.checksum.filter(|_| is_kept) else {
             continue;
@@ -305,8 +308,8 @@ pub(super) fn entries(look: &Look<'_>, id: &LayerId, depth: usize) -> Option<Vec
     Some(entries)
 }
 
-/// Tells whether the tar of a layer, packed anew from its tree, has the digest that is recorded. If so, everything that was
-/// lost of the old one can be made anew.
+/// Tells whether the tar of a layer, packed anew from its tree, has the digest that is recorded. If
+/// so, everything that was lost of the old one can be made anew.
 pub(super) fn can_pack(look: &Look<'_>, layer: &Layer, expected: &DiffId) -> bool {
     let parent = layer.parent().and_then(|parent| look.layers.get(parent));
     if parent.is_none() && layer.parent().is_some() {

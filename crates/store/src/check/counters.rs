@@ -11,7 +11,8 @@ use crate::item::ItemId;
 use crate::records::Layer;
 use crate::shelves::Parts;
 
-/// Counts the layers that have a counter. Of those in which something else is wrong the counter may be all that is right.
+/// Counts the layers that have a counter. Of those in which something else is wrong the counter may
+/// be all that is right.
 pub(super) fn check(look: &Look<'_>, found: &[Finding]) -> Vec<Finding> {
     let damaged: BTreeSet<&LayerId> = found
         .iter()

@@ -12,7 +12,8 @@ use crate::item::ItemKind;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Damage {
-    // ---- record files -------------------------------------------------------------------------------
+    // ---- record files
+    // -------------------------------------------------------------------------------
     /// A record file is empty: not even a list of nothing is in it.
     #[error("{} is empty: what it named is lost (with [] in it, it would say that it names nothing)", path.display())]
     RecordFileEmpty {
@@ -29,7 +30,8 @@ pub enum Damage {
         /// The file.
         path: PathBuf,
     },
-    /// A part of a record file is no usable record: the end of a torn file, or one element of the list.
+    /// A part of a record file is no usable record: the end of a torn file, or one element of the
+    /// list.
     #[error("a part of a file of {kind} records is no usable record")]
     Record {
         /// Which records.
@@ -63,7 +65,8 @@ pub enum Damage {
         kept_by: String,
     },
 
-    // ---- leftovers ----------------------------------------------------------------------------------
+    // ---- leftovers
+    // ----------------------------------------------------------------------------------
     /// A temporary area whose owner is dead.
     #[error("{} was left by a process that died", path.display())]
     AbandonedArea {
@@ -93,7 +96,8 @@ pub enum Damage {
     #[error("the driver's home is damaged")]
     Home(#[source] Box<Flaw>),
 
-    // ---- mounts -------------------------------------------------------------------------------------
+    // ---- mounts
+    // -------------------------------------------------------------------------------------
     /// A layer is counted as mounted and is not.
     #[error("it is counted as mounted {count} times at {}, and is not mounted", path.display())]
     StaleMount {
@@ -112,7 +116,8 @@ pub enum Damage {
         path: PathBuf,
     },
 
-    // ---- layers -------------------------------------------------------------------------------------
+    // ---- layers
+    // -------------------------------------------------------------------------------------
     /// The driver holds contents that no record names.
     #[error("the driver holds a layer that has no record")]
     NoRecord,
@@ -176,7 +181,8 @@ pub enum Damage {
         /// How many are not listed.
         count: u64,
     },
-    /// Files belong to the owner of the store instead of whom the image says, as with `ignore_chown_errors`, which is not given.
+    /// Files belong to the owner of the store instead of whom the image says, as with
+    /// `ignore_chown_errors`, which is not given.
     #[error(
         "{files} files belong to the owner of the store, as with ignore_chown_errors, and not to the owners in the image"
     )]
@@ -190,11 +196,13 @@ pub enum Damage {
     /// The tree of the layer cannot be opened.
     #[error("its tree cannot be opened")]
     Unreadable(#[source] Box<LayerError>),
-    /// Whether the layer is damaged cannot be found out: what was to be read could not be, and the error shows no damage. A
-    /// permission or a descriptor may be missing, the disk may fail, the layer may be of a form that is not known here.
+    /// Whether the layer is damaged cannot be found out: what was to be read could not be, and the
+    /// error shows no damage. A permission or a descriptor may be missing, the disk may fail, the
+    /// layer may be of a form that is not known here.
     #[error("it cannot be looked at")]
     Unknown(#[source] Box<LayerError>),
-    /// A container, or one made of the image, has more layers below than can be mounted. The image can be saved.
+    /// A container, or one made of the image, has more layers below than can be mounted. The image
+    /// can be saved.
     #[error(
         "it has {layers} layers, and containers with more than {limit} below cannot be mounted"
     )]
@@ -214,7 +222,8 @@ pub enum Damage {
         found: crate::usage::Amount,
     },
 
-    // ---- data items ---------------------------------------------------------------------------------
+    // ---- data items
+    // ---------------------------------------------------------------------------------
     /// A data item has no file.
     #[error("the data item {key:?} is missing")]
     ItemMissing {
@@ -249,7 +258,8 @@ pub enum Damage {
         source: Box<crate::error::DataError>,
     },
 
-    // ---- images and containers ----------------------------------------------------------------------
+    // ---- images and containers
+    // ----------------------------------------------------------------------
     /// A layer of it has no record.
     #[error("its layer {layer} is missing")]
     LayerMissing {

@@ -228,7 +228,8 @@ pub(super) struct Doomed {
 }
 
 impl Doomed {
-    /// Tells whether people may want to look at what a layer holds: it is damaged, and there is something.
+    /// Tells whether people may want to look at what a layer holds: it is damaged, and there is
+    /// something.
     pub(super) fn has_contents_to_keep(&self, layer: &LayerId) -> bool {
         self.broken.contains(layer) && !self.empty.contains(layer)
     }

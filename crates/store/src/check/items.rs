@@ -102,7 +102,8 @@ fn image_layers(look: &Look<'_>, image: &Image, found: &mut Vec<Finding>) {
     }
 }
 
-/// Whether more layers are below a container than can be mounted. `own` are the first ones of a chain that are its own.
+/// Whether more layers are below a container than can be mounted. `own` are the first ones of a
+/// chain that are its own.
 fn too_deep(look: &Look<'_>, top: &LayerId, own: usize) -> Option<Damage> {
     let limit = look.driver.capabilities().max_depth?;
     let layers = look.chain(top).len().saturating_sub(own);
@@ -178,7 +179,8 @@ impl<R: Item> Items<'_, R> {
         }
     }
 
-    /// What damage of an item means. Without their directory, items of a layer may be in a store that this opening does not name.
+    /// What damage of an item means. Without their directory, items of a layer may be in a store
+    /// that this opening does not name.
     fn verdict(&self, look: &Look<'_>) -> Verdict {
         let is_here = |dir: &Dir| !matches!(dir.exists(self.id.as_str()), Ok(false));
         match &self.id {
@@ -238,7 +240,8 @@ impl<R: Item> Items<'_, R> {
     }
 }
 
-/// Finds another data item of a record that should have the same content as `key` and that `is_whole`.
+/// Finds another data item of a record that should have the same content as `key` and that
+/// `is_whole`.
 pub(crate) fn twin<'n>(
     names: &'n [String],
     sizes: &BTreeMap<String, i64>,
@@ -255,8 +258,8 @@ pub(crate) fn twin<'n>(
     })
 }
 
-/// Tells whether an item has its digest. Digests of other algorithms than SHA-256 are not compared, and those of manifests of
-/// the oldest form, which leave signatures out, neither.
+/// Tells whether an item has its digest. Digests of other algorithms than SHA-256 are not compared,
+/// and those of manifests of the oldest form, which leave signatures out, neither.
 fn has_digest(key: &str, bytes: &[u8], expected: &str) -> bool {
     let Ok(expected) = expected.parse::<Digest>() else {
         // A digest that is none would have set the record aside if it mattered.

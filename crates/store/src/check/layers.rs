@@ -143,8 +143,9 @@ impl LayerCheck<'_, '_> {
         }
     }
 
-    /// A layer whose tar has a digest was imported, and then there is a record of how the tar was made. Whether it can be made
-    /// anew is found out when contents are read. Another program has the whole tar.
+    /// A layer whose tar has a digest was imported, and then there is a record of how the tar was
+    /// made. Whether it can be made anew is found out when contents are read. Another program has
+    /// the whole tar.
     fn tar_split(&mut self) {
         let id = self.layer.id();
         if self.layer.diff_id().is_none()
@@ -164,7 +165,8 @@ impl LayerCheck<'_, '_> {
     }
 
     fn use_of_it(&mut self, is_used: bool) {
-        // Nobody is told of those in additional stores: nothing can be done about them, and others may use them.
+        // Nobody is told of those in additional stores: nothing can be done about them, and others
+        // may use them.
         let id = ItemId::Layer(self.layer.id().clone());
         if !is_used && !self.look.is_read_only(&id) {
             let all = [ItemKind::Layer, ItemKind::Image, ItemKind::Container];
@@ -174,8 +176,8 @@ impl LayerCheck<'_, '_> {
     }
 }
 
-/// The layers that something uses, or may be about to: those that are young, and all below them, belong to somebody who has
-/// not made the image yet.
+/// The layers that something uses, or may be about to: those that are young, and all below them,
+/// belong to somebody who has not made the image yet.
 fn in_use<'l>(look: &'l Look<'_>) -> BTreeSet<&'l LayerId> {
     let mut used = look.used();
     let limit = i64::try_from(look.options.unreferenced_age.as_secs()).unwrap_or(i64::MAX);

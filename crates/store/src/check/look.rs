@@ -43,10 +43,11 @@ pub(crate) struct Look<'a> {
     pub(super) strangers: Strangers,
     /// Whether records seem to be in stores that this opening does not see.
     pub(super) is_part_of_more: bool,
-    /// The layers that the driver holds, where it can say so. Those of additional stores are not among them, nor are those that
-    /// are recorded elsewhere.
+    /// The layers that the driver holds, where it can say so. Those of additional stores are not
+    /// among them, nor are those that are recorded elsewhere.
     pub(super) held: Option<BTreeSet<LayerId>>,
-    /// Kinds of records that are not all there: what they would name is no garbage, and what names them is not damaged.
+    /// Kinds of records that are not all there: what they would name is no garbage, and what names
+    /// them is not damaged.
     pub(super) lost: BTreeSet<ItemKind>,
     /// Records that were made anew; they are among those below.
     pub(super) remade: BTreeMap<ItemId, Remade>,
@@ -107,7 +108,8 @@ impl<'a> Look<'a> {
         })
     }
 
-    /// Tells whether a layer has a record anywhere, be it damaged or of a layer that is not complete.
+    /// Tells whether a layer has a record anywhere, be it damaged or of a layer that is not
+    /// complete.
     pub(super) fn is_recorded(&self, layer: &LayerId) -> bool {
         self.records.layers.contains(layer.as_str())
             || self.remade.contains_key(&ItemId::Layer(layer.clone()))
@@ -128,8 +130,9 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// A finding about an item. Nothing can be done about those of additional stores: what is of no use there is so for what
-    /// stands on it here, and whatever can be made good is for the owner of that store.
+    /// A finding about an item. Nothing can be done about those of additional stores: what is of no
+    /// use there is so for what stands on it here, and whatever can be made good is for the owner
+    /// of that store.
     pub(super) fn finding(&self, id: ItemId, damage: Damage, verdict: Verdict) -> Finding {
         if !self.is_read_only(&id) {
             return Finding::new(Subject::Item(id), damage, verdict);
@@ -157,8 +160,8 @@ impl<'a> Look<'a> {
         self.damaged_unless_lost(&[ItemKind::Layer, ItemKind::Image, ItemKind::Container])
     }
 
-    /// What a record means of which the driver has no contents. When it has those of no layer at all, its home is not where it
-    /// should be: the disk that it is on may not be mounted.
+    /// What a record means of which the driver has no contents. When it has those of no layer at
+    /// all, its home is not where it should be: the disk that it is on may not be mounted.
     pub(super) fn without_contents(&self) -> Verdict {
         let has_any = |held: &BTreeSet<LayerId>| held.iter().any(|id| self.layers.contains_key(id));
         if self.held.as_ref().is_none_or(has_any) {

@@ -1,12 +1,14 @@
 //! What it means that something is missing which a record names.
 //!
-//! It may be gone, or be in a store that this opening does not name: an image store, an additional store. Records do not say which.
-//! It is taken for gone unless something speaks against that:
+//! It may be gone, or be in a store that this opening does not name: an image store, an additional
+//! store. Records do not say which. It is taken for gone unless something speaks against that:
 //!
-//! - a tar-split file of a layer that has neither record nor contents here: those are in an image store;
+//! - a tar-split file of a layer that has neither record nor contents here: those are in an image
+//!   store;
 //! - a store that is named and is not there, because its disk is not mounted;
-//! - for an opening that names no other store: an image with data items of which no layer is here; a container of which neither
-//!   image nor parent is here; a layer of which the driver knows none of the layers below.
+//! - for an opening that names no other store: an image with data items of which no layer is here;
+//!   a container of which neither image nor parent is here; a layer of which the driver knows none
+//!   of the layers below.
 
 use layerhold_ids::{ImageId, LayerId};
 use layerhold_sys::{PathError, stat_ambient};
@@ -44,7 +46,8 @@ impl Look<'_> {
         }
     }
 
-    /// Tells whether an image has no record, or one that names data items and layers of which none is here.
+    /// Tells whether an image has no record, or one that names data items and layers of which none
+    /// is here.
     fn is_image_elsewhere(&self, image: &ImageId) -> bool {
         match self.images.get(image) {
             Some(image) => self.has_no_layer(image),
@@ -81,8 +84,8 @@ impl Look<'_> {
 }
 
 impl Inner {
-    /// Tells whether there are signs that records are in stores that this opening does not see: files of layers of which nothing
-    /// else is here, or a store that is named and is not there.
+    /// Tells whether there are signs that records are in stores that this opening does not see:
+    /// files of layers of which nothing else is here, or a store that is named and is not there.
     pub(super) fn is_part_of_more(
         &self,
         is_here: &dyn Fn(&LayerId) -> bool,

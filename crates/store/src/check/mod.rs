@@ -1,6 +1,7 @@
 //! Checking a store.
 //!
-//! A check needs no quiet store and stops nobody: it goes by a snapshot, and whatever looks wrong is looked at again.
+//! A check needs no quiet store and stops nobody: it goes by a snapshot, and whatever looks wrong
+//! is looked at again.
 //!
 //! | step | what is looked at | lock |
 //! |---|---|---|
@@ -61,10 +62,12 @@ use crate::store::Store;
 const ATTEMPTS: u32 = 3;
 
 impl Store {
-    /// Looks for damage: in records, in what they name, and in the contents of layers, as far as the options say.
+    /// Looks for damage: in records, in what they name, and in the contents of layers, as far as
+    /// the options say.
     ///
-    /// Others may use and change the store meanwhile. Nothing is changed, except that the next process to take the locks would
-    /// undo what dead processes left of unfinished work, and this one does so too.
+    /// Others may use and change the store meanwhile. Nothing is changed, except that the next
+    /// process to take the locks would undo what dead processes left of unfinished work, and this
+    /// one does so too.
     ///
     /// Go: `Store.Check`.
     ///
@@ -163,8 +166,9 @@ fn places(
     Ok(found)
 }
 
-/// Looks at images, containers and data items until the records of those with damage stay the same while it is looked for.
-/// A writer of an item holds a lock from before the file changes until the record does, and taking a snapshot waits for that.
+/// Looks at images, containers and data items until the records of those with damage stay the same
+/// while it is looked for. A writer of an item holds a lock from before the file changes until the
+/// record does, and taking a snapshot waits for that.
 fn settled_items(
     look: &Look<'_>,
     wanted: &dyn Fn(&ItemId) -> bool,
@@ -202,8 +206,9 @@ fn unusable(finding: &Finding) -> Option<&LayerId> {
     }
 }
 
-/// Finds out of each layer whose tar-split file is missing whether it can be rebuilt. If not, the layer stays as it is: its
-/// files may be whole, and the file may lie in a store that this opening does not name.
+/// Finds out of each layer whose tar-split file is missing whether it can be rebuilt. If not, the
+/// layer stays as it is: its files may be whole, and the file may lie in a store that this opening
+/// does not name.
 fn settle_tar_splits(look: &Look<'_>, found: &mut [Finding]) {
     for finding in found {
         if let (Damage::TarSplitMissing, Subject::Item(ItemId::Layer(id))) =
@@ -217,8 +222,8 @@ fn settle_tar_splits(look: &Look<'_>, found: &mut [Finding]) {
     }
 }
 
-/// Looks at a layer until its record stays the same meanwhile: somebody may be deleting it, or applying a diff to it.
-/// What was found of a layer that is gone then is no damage.
+/// Looks at a layer until its record stays the same meanwhile: somebody may be deleting it, or
+/// applying a diff to it. What was found of a layer that is gone then is no damage.
 fn settled(
     look: &Look<'_>,
     id: &LayerId,

@@ -17,10 +17,11 @@ use crate::inner::Inner;
 use crate::item::ItemId;
 use crate::mounts::Mounted;
 
-/// Compares the counts with what the kernel has mounted, under the lock of the counts, so that none changes in between.
+/// Compares the counts with what the kernel has mounted, under the lock of the counts, so that none
+/// changes in between.
 ///
-/// A count is reported when its mount is in no mount namespace; when that cannot be told from here, it is believed. A mount that is
-/// not counted is found only in the namespace of this process.
+/// A count is reported when its mount is in no mount namespace; when that cannot be told from here,
+/// it is believed. A mount that is not counted is found only in the namespace of this process.
 pub(super) fn check(look: &Look<'_>) -> Result<Vec<Finding>, CheckError> {
     let mut found = Vec::new();
     let ask = |counted: &[Mounted]| -> Result<_, CheckError> {
@@ -67,8 +68,8 @@ pub(crate) fn mounted(inner: &Inner) -> layerhold_sys::Result<BTreeMap<LayerId, 
         .collect())
 }
 
-/// Finds the layers that are mounted below a [home](home_of_mounts) in any mount namespace, as far as this process can look into
-/// them.
+/// Finds the layers that are mounted below a [home](home_of_mounts) in any mount namespace, as far
+/// as this process can look into them.
 pub(crate) fn mounted_anywhere(home: &Path) -> layerhold_sys::Result<BTreeMap<LayerId, PathBuf>> {
     let mut found = BTreeMap::new();
     let _coverage = visit_mounts_everywhere(&mut |mount| {
@@ -78,13 +79,15 @@ pub(crate) fn mounted_anywhere(home: &Path) -> layerhold_sys::Result<BTreeMap<La
     Ok(found)
 }
 
-/// The directory below which the driver mounts layers; `None` for drivers that show a layer's own tree.
+/// The directory below which the driver mounts layers; `None` for drivers that show a layer's own
+/// tree.
 pub(crate) fn home_of_mounts(inner: &Inner) -> Option<PathBuf> {
     let mounts = inner.driver().capabilities().stacking != Stacking::Copies;
     mounts.then(|| inner.options.graph_root.join(inner.driver_name))
 }
 
-/// The layer whose mount point this is: HOME/ID/merged. What lies deeper was mounted by users of the layer.
+/// The layer whose mount point this is: HOME/ID/merged. What lies deeper was mounted by users of
+/// the layer.
 fn layer_at(home: &Path, mount: &MountInfo) -> Option<(LayerId, PathBuf)> {
     let mut below = mount.mount_point.strip_prefix(home).ok()?.iter();
     let id = below.next()?.to_str()?.parse().ok()?;

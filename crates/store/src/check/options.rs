@@ -14,8 +14,8 @@ const UNREFERENCED_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 pub enum CheckDepth {
     /// Records, and whether what they name is there. Reads no contents of layers.
     Records,
-    /// And whether the tar of every layer can be rebuilt with the digest that is recorded, and whether its tree can be opened
-    /// (Go: `CheckMost`).
+    /// And whether the tar of every layer can be rebuilt with the digest that is recorded, and
+    /// whether its tree can be opened (Go: `CheckMost`).
     Digests,
     /// And whether every tree holds exactly what its layers put there (Go: `CheckEverything`).
     #[default]
@@ -35,8 +35,9 @@ pub enum CheckDepth {
 pub struct CheckOptions {
     /// How far it goes.
     pub depth: CheckDepth,
-    /// How old a layer that nothing uses must be to be reported: a younger one may belong to an image that is being written. With
-    /// [`Duration::MAX`] none is reported (Go: `LayerUnreferencedMaximumAge` of nil).
+    /// How old a layer that nothing uses must be to be reported: a younger one may belong to an
+    /// image that is being written. With [`Duration::MAX`] none is reported (Go:
+    /// `LayerUnreferencedMaximumAge` of nil).
     pub unreferenced_age: Duration,
     /// How many layers are read at the same time.
     pub threads: NonZero<usize>,

@@ -16,7 +16,8 @@ use crate::strangers::holds_files_of_a_caller;
 
 /// Looks for directories and files of items without a record.
 ///
-/// Directories are only looked at when they have the name of a generated ID: others may be anybody's.
+/// Directories are only looked at when they have the name of a generated ID: others may be
+/// anybody's.
 pub(super) fn check(look: &Look<'_>) -> Result<Vec<Finding>, CheckError> {
     let (layout, records) = (&look.inner.layout, &look.records);
     let mut found = Vec::new();
@@ -64,7 +65,8 @@ pub(super) fn check(look: &Look<'_>) -> Result<Vec<Finding>, CheckError> {
     Ok(found)
 }
 
-/// Looks for temporary areas whose owners are dead. They have locks of their own, and need none of the store.
+/// Looks for temporary areas whose owners are dead. They have locks of their own, and need none of
+/// the store.
 pub(super) fn areas(look: &Look<'_>) -> Result<Vec<Finding>, CheckError> {
     let mut found = Vec::new();
     for root in look.inner.temp_roots() {

@@ -71,7 +71,8 @@ fn files(look: &Look<'_>, found: &mut Vec<Finding>) -> Result<(), CheckError> {
         let has_content = orphans::has_dirs(dir, &|id| records.images.contains(id))?;
         of_part(part, has_content, shelf.was_saved()?, found)?;
     }
-    // Records of containers are lost with the run root in a transient store, and their directories are garbage then.
+    // Records of containers are lost with the run root in a transient store, and their directories
+    // are garbage then.
     let elsewhere = look.elsewhere.container_ids();
     let is_recorded = |id: &str| records.containers.contains(id) || elsewhere.contains(id);
     let has_dirs = !is_transient && orphans::has_dirs(&layout.containers, &is_recorded)?;
@@ -81,7 +82,8 @@ fn files(look: &Look<'_>, found: &mut Vec<Finding>) -> Result<(), CheckError> {
     Ok(())
 }
 
-/// Tells whether a file is no longer than it was when it was read; this process may have saved records since.
+/// Tells whether a file is no longer than it was when it was read; this process may have saved
+/// records since.
 fn is_unwritten(path: &Path, len: u64) -> Result<bool, CheckError> {
     Ok(stat_ambient(path)?.is_some_and(|stat| stat.size <= len))
 }
@@ -96,7 +98,8 @@ fn of_part<R: Item>(
         let (kind, path) = (R::ITEM, file.path);
         let is_durable = file.location == DURABLE.location;
         let damage = match file.state {
-            // No program leaves it like that: a list of nothing is two bytes long. A power cut does with records that may be lost.
+            // No program leaves it like that: a list of nothing is two bytes long. A power cut does
+            // with records that may be lost.
             FileState::Empty if is_durable && is_unwritten(&path, file.len)? => {
                 Damage::RecordFileEmpty { kind, path }
             }

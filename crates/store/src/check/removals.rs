@@ -15,7 +15,8 @@ use crate::item::ItemId;
 use crate::layout::tar_split_name;
 use crate::records::{Container, Image};
 
-/// Lists what is removed: containers, images, layers from the top down, contents without a record, files.
+/// Lists what is removed: containers, images, layers from the top down, contents without a record,
+/// files.
 pub(super) fn plan(look: &Look<'_>, found: &[Finding]) -> Vec<Removal> {
     let doomed = doomed(found);
     let mut plan = Plan {
@@ -65,7 +66,8 @@ pub(super) fn plan(look: &Look<'_>, found: &[Finding]) -> Vec<Removal> {
     plan.removals
 }
 
-/// The layers to be removed: those that are damaged, and those that nothing needs without the images and containers that go.
+/// The layers to be removed: those that are damaged, and those that nothing needs without the
+/// images and containers that go.
 fn unused_then(
     look: &Look<'_>,
     damaged: &BTreeSet<LayerId>,

@@ -18,9 +18,11 @@ pub struct CheckReport {
     pub findings: Vec<Finding>,
     /// Everything that a repair would remove, in that order.
     pub removals: Vec<Removal>,
-    /// The names of images and containers that something was found about, or that a repair would remove.
+    /// The names of images and containers that something was found about, or that a repair would
+    /// remove.
     pub names: BTreeMap<ItemId, Vec<String>>,
-    /// What the records of the items said when they were looked at; an item that changed since is left alone by a repair.
+    /// What the records of the items said when they were looked at; an item that changed since is
+    /// left alone by a repair.
     pub(crate) seen: BTreeMap<ItemId, Vec<u8>>,
     /// Records that were lost, as a repair makes them anew.
     pub(crate) remade: BTreeMap<ItemId, Remade>,
@@ -70,7 +72,8 @@ pub enum Remedy {
     SetAside,
     /// It removes the subject. What goes with it is in [`CheckReport::removals`].
     Remove,
-    /// Nothing: it goes away when the cause does, or nothing is known that would help, or it is no damage.
+    /// Nothing: it goes away when the cause does, or nothing is known that would help, or it is no
+    /// damage.
     Nothing,
 }
 
@@ -80,11 +83,13 @@ pub enum Remedy {
 pub struct Removal {
     /// What.
     pub what: Removable,
-    /// The bytes that are free then: lengths of files, hard links once. What is set aside frees none.
+    /// The bytes that are free then: lengths of files, hard links once. What is set aside frees
+    /// none.
     pub bytes: u64,
     /// What becomes of its contents.
     pub disposal: Disposal,
-    /// A container that has to be removed first. Containers are removed only when that is asked for.
+    /// A container that has to be removed first. Containers are removed only when that is asked
+    /// for.
     pub held_by: Option<ContainerId>,
 }
 
@@ -94,7 +99,8 @@ pub struct Removal {
 pub enum Disposal {
     /// It is erased.
     Erase,
-    /// It is set aside, where people can look at it, until [`Store::erase_quarantine`](crate::Store::erase_quarantine).
+    /// It is set aside, where people can look at it, until
+    /// [`Store::erase_quarantine`](crate::Store::erase_quarantine).
     Quarantine,
 }
 
@@ -133,8 +139,8 @@ impl CheckReport {
         self.findings.is_empty()
     }
 
-    /// Tells whether anything is damaged, or could not be judged. Leftovers of dead processes are in the report, do no harm, and go with the next
-    /// repair or collection of garbage.
+    /// Tells whether anything is damaged, or could not be judged. Leftovers of dead processes are
+    /// in the report, do no harm, and go with the next repair or collection of garbage.
     #[must_use]
     pub fn is_damaged(&self) -> bool {
         let mut findings = self.findings.iter();
@@ -157,7 +163,8 @@ impl CheckReport {
             .collect()
     }
 
-    /// Adds up the bytes that a repair would free. With containers, that is with those held by them too.
+    /// Adds up the bytes that a repair would free. With containers, that is with those held by them
+    /// too.
     #[must_use]
     pub fn bytes(&self, containers: Containers) -> u64 {
         let counted = self

@@ -14,8 +14,8 @@ use layerhold_tar_split::Checksum;
 const MAX_LINKS: u32 = 255;
 /// No file has a longer path; tar headers may claim one.
 const MAX_PATH: usize = 4096;
-/// The last second that is set as it is; a time outside becomes 1970, except that of a symbolic link (Go:
-/// pkg/system/chtimes.go).
+/// The last second that is set as it is; a time outside becomes 1970, except that of a symbolic
+/// link (Go: pkg/system/chtimes.go).
 const LAST_SECOND: i64 = i64::MAX / 1_000_000_000;
 
 /// A tree, and the files in it. Hard links are several places of one file.
@@ -167,8 +167,8 @@ impl Tree {
         self.files.facts(state)
     }
 
-    /// Puts a layer on top of the tree of the layers below it: its entries in their order, of which whiteouts are about those
-    /// layers only.
+    /// Puts a layer on top of the tree of the layers below it: its entries in their order, of which
+    /// whiteouts are about those layers only.
     pub(super) fn apply(&mut self, entries: &[Entry], links: Links) {
         self.layers += 1;
         for entry in entries {
@@ -220,7 +220,8 @@ impl Tree {
         Some(place)
     }
 
-    /// Finds the directory of an entry, and adds what is missing of it. Below something that is no directory there is none.
+    /// Finds the directory of an entry, and adds what is missing of it. Below something that is no
+    /// directory there is none.
     fn enter(&mut self, dirs: &[&[u8]], links: Links) -> Option<Vec<Vec<u8>>> {
         let layer = self.layers;
         let mut place: Vec<Vec<u8>> = Vec::new();
@@ -429,7 +430,8 @@ impl Node {
     }
 }
 
-/// Tells whether a path is in a directory that AUFS kept for itself. Where layers are copies, the Go library removes it.
+/// Tells whether a path is in a directory that AUFS kept for itself. Where layers are copies, the
+/// Go library removes it.
 pub(super) fn is_for_aufs(name: &[u8]) -> bool {
     let first = entry_components(name).first().copied();
     first.is_some_and(|first| first.starts_with(WHITEOUT_META_PREFIX.as_bytes()))

@@ -24,7 +24,8 @@ use crate::item::ItemId;
 use crate::on_disk::OnDisk;
 use crate::records::Layer;
 
-/// Opens the trees of all layers that are not containers' own, and compares them if that was asked for.
+/// Opens the trees of all layers that are not containers' own, and compares them if that was asked
+/// for.
 pub(super) fn check(
     look: &Look<'_>,
     unusable: &BTreeSet<&LayerId>,
@@ -220,8 +221,8 @@ fn owner_of_store(look: &Look<'_>) -> Option<(String, String)> {
     Some((stat.uid.to_string(), stat.gid.to_string()))
 }
 
-/// Tells whether a file differs in its owner only, which is that of the store: so does every file whose owner could not be set while
-/// `ignore_chown_errors` was given.
+/// Tells whether a file differs in its owner only, which is that of the store: so does every file
+/// whose owner could not be set while `ignore_chown_errors` was given.
 fn is_of_ignored_owner(change: &FileChange, store: Option<&(String, String)>) -> bool {
     let (FileChange::Attributes(changes), Some((user, group))) = (change, store) else {
         return false;
@@ -233,7 +234,8 @@ fn is_of_ignored_owner(change: &FileChange, store: Option<&(String, String)>) ->
     })
 }
 
-/// Which attributes can be compared: a user namespace may not set all capabilities, and shifting owners takes them away.
+/// Which attributes can be compared: a user namespace may not set all capabilities, and shifting
+/// owners takes them away.
 fn compared(
     look: &Look<'_>,
     root: &Dir,

@@ -1,9 +1,10 @@
 //! What a finding amounts to, and what of it follows from an error.
 //!
-//! A repair removes only what was shown to be damaged. That is a matter of types: a [`Remedy`] exists only within
-//! [`Verdict::Damaged`], and of errors there is one function that finds out which of them show anything,
-//! [`Verdict::of_error`]. All others say that a thing could not be judged: a process that has no descriptors left, no memory, or
-//! no permission knows nothing about what it could not read.
+//! A repair removes only what was shown to be damaged. That is a matter of types: a [`Remedy`]
+//! exists only within [`Verdict::Damaged`], and of errors there is one function that finds out
+//! which of them show anything, [`Verdict::of_error`]. All others say that a thing could not be
+//! judged: a process that has no descriptors left, no memory, or no permission knows nothing about
+//! what it could not read.
 
 use std::error::Error;
 use std::io;
@@ -25,8 +26,8 @@ pub enum Verdict {
     Note,
 }
 
-/// The error numbers that say something about the thing itself. Every other one is about the process, the system or
-/// the disk; of those of the disk a check of the filesystem comes first.
+/// The error numbers that say something about the thing itself. Every other one is about the
+/// process, the system or the disk; of those of the disk a check of the filesystem comes first.
 const PROOF: [i32; 3] = [ENOENT, ENOTDIR, EISDIR];
 /// What must be there is not.
 const ENOENT: i32 = 2;
@@ -127,8 +128,8 @@ fn of_layer(error: &LayerError) -> Option<bool> {
     match error {
         LayerError::NotRegular { .. } => Some(true),
         LayerError::Os(_) => None,
-        // The kernel refuses mounts for many reasons, and the driver whatever it does not know. A layer that is not found may
-        // be in a store that this opening does not name.
+        // The kernel refuses mounts for many reasons, and the driver whatever it does not know. A
+        // layer that is not found may be in a store that this opening does not name.
         _ => Some(false),
     }
 }

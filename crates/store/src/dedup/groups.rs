@@ -76,7 +76,8 @@ impl<'a> Groups<'a> {
         }
     }
 
-    /// Puts files into their groups, and makes them share blocks with equal ones that were there before.
+    /// Puts files into their groups, and makes them share blocks with equal ones that were there
+    /// before.
     pub(super) fn take(&self, mut found: Found<'_>) -> Result<(), Stop> {
         self.lengths.retain_shared(&mut found.files);
         let mut links = lock(&self.links);
@@ -126,7 +127,8 @@ impl<'a> Groups<'a> {
         Ok(())
     }
 
-    /// Computes checksums of a whole group and of a candidate for it, if there are many files that only have a length in common.
+    /// Computes checksums of a whole group and of a candidate for it, if there are many files that
+    /// only have a length in common.
     fn crc_if_many(
         &self,
         originals: &mut Vec<Original>,
@@ -171,7 +173,8 @@ impl<'a> Groups<'a> {
             }
             let done = share(&source, candidate)?;
             if done.end == DedupeEnd::Complete {
-                // Small files lie in the metadata of some filesystems: equal, but there is nothing to share.
+                // Small files lie in the metadata of some filesystems: equal, but there is nothing
+                // to share.
                 if shares_all_blocks(&source, candidate.file) {
                     self.tally.is_shared(done.bytes);
                 } else {
@@ -196,8 +199,8 @@ impl<'a> Groups<'a> {
     }
 }
 
-/// Shares blocks; with the target open for writing if the kernel wants that. It usually does not, and a program that is running
-/// cannot be opened so.
+/// Shares blocks; with the target open for writing if the kernel wants that. It usually does not,
+/// and a program that is running cannot be opened so.
 fn share(source: &File, candidate: &Candidate<'_>) -> Result<Deduped, PathError> {
     match dedupe_file(source, candidate.file, candidate.size) {
         Err(error) if error.is_permission_denied() => {

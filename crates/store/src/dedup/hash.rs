@@ -8,8 +8,8 @@ use std::str::FromStr;
 use layerhold_tar_split::Crc64;
 use sha2::{Digest, Sha256};
 
-/// What makes two files of one length worth comparing. It decides how much is read, and never what is shared: the kernel
-/// compares all bytes in any case.
+/// What makes two files of one length worth comparing. It decides how much is read, and never what
+/// is shared: the kernel compares all bytes in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum HashMethod {
@@ -33,7 +33,8 @@ pub struct UnknownHashMethod {
 impl FromStr for HashMethod {
     type Err = UnknownHashMethod;
 
-    /// Reads `crc`, `size` or `sha256`, the names of the Go tool (Go: cmd/containers-storage/dedup.go).
+    /// Reads `crc`, `size` or `sha256`, the names of the Go tool (Go:
+    /// cmd/containers-storage/dedup.go).
     fn from_str(text: &str) -> Result<Self, UnknownHashMethod> {
         match text {
             "crc" => Ok(Self::Crc64),

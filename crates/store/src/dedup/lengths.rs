@@ -38,7 +38,8 @@ impl Lengths {
         let Some((name, first)) = found.files.first() else {
             return Ok(());
         };
-        // A tree may have a filesystem of another one in it only where somebody mounted it: the first file speaks for all.
+        // A tree may have a filesystem of another one in it only where somebody mounted it: the
+        // first file speaks for all.
         if self.state().asked.insert(first.dev)
             && let Ok(file) = found.dir.open_file(name)
             && let Ok(false) = may_dedupe(&file)

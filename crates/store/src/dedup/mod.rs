@@ -1,13 +1,14 @@
 //! Equal files of different layers kept on the disk once, where the filesystem can share blocks.
 //!
-//! Two walks over the layers of images, on several threads and without any lock. The first notes the lengths of files: one whose
-//! length nobody else has is like no other. The second goes through the rest, groups them by a checksum, and
-//! has the kernel make each file of a group share the blocks of the group's first one. The kernel compares every byte before and
-//! lets nobody write meanwhile, so neither a wrong checksum nor a layer that is in use can harm; that a layer is
+//! Two walks over the layers of images, on several threads and without any lock. The first notes
+//! the lengths of files: one whose length nobody else has is like no other. The second goes through
+//! the rest, groups them by a checksum, and has the kernel make each file of a group share the
+//! blocks of the group's first one. The kernel compares every byte before and lets nobody write
+//! meanwhile, so neither a wrong checksum nor a layer that is in use can harm; that a layer is
 //! deleted in the middle does not matter either.
 //!
-//! Memory grows with the files that have a length in common, about a hundred bytes and their path each
-//! (Go: internal/dedup, which keeps all paths).
+//! Memory grows with the files that have a length in common, about a hundred bytes and their path
+//! each (Go: internal/dedup, which keeps all paths).
 
 mod groups;
 mod hash;
@@ -67,11 +68,11 @@ pub enum DedupSupport {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct DedupReport {
-    /// Bytes in files that are equal to another one and share its blocks, whether they did before or do now. This is what Go
-    /// counts. Files so small that they have no blocks are among them.
+    /// Bytes in files that are equal to another one and share its blocks, whether they did before
+    /// or do now. This is what Go counts. Files so small that they have no blocks are among them.
     pub deduped: u64,
-    /// Bytes of these of which it is known that they share blocks only now. Not known where files are compressed or in many
-    /// pieces.
+    /// Bytes of these of which it is known that they share blocks only now. Not known where files
+    /// are compressed or in many pieces.
     pub newly_shared: u64,
     /// Files that are equal to another one and share its blocks.
     pub files: u64,
@@ -88,8 +89,8 @@ pub struct DedupReport {
 impl Store {
     /// Makes equal files in the layers of this store's images share their blocks.
     ///
-    /// No lock is held, contents stay what they are, and layers may be in use. A filesystem or driver that cannot share
-    /// blocks is no error: the report says so.
+    /// No lock is held, contents stay what they are, and layers may be in use. A filesystem or
+    /// driver that cannot share blocks is no error: the report says so.
     ///
     /// Go: `Store.Dedup`.
     ///
@@ -105,7 +106,8 @@ impl Store {
     }
 }
 
-/// Lists the layers that images stand on, without those of additional stores (Go: store.go, `Dedup`).
+/// Lists the layers that images stand on, without those of additional stores (Go: store.go,
+/// `Dedup`).
 fn layers_of_images(view: &Snapshot) -> Vec<LayerId> {
     let mut seen = BTreeSet::new();
     let mut layers = Vec::new();

@@ -44,7 +44,8 @@ enum Task {
 
 /// Goes through all regular files that are not empty. What cannot be read is tallied and left out.
 ///
-/// A tree is open only while somebody works on it, and the tasks are taken depth first, so that few are open at a time.
+/// A tree is open only while somebody works on it, and the tasks are taken depth first, so that few
+/// are open at a time.
 pub(super) fn walk(
     driver: &dyn Driver,
     layers: &[LayerId],

@@ -102,7 +102,8 @@ impl From<UserNsError> for StageError {
     }
 }
 
-/// A transaction cannot be committed. The store is as it was before, unless `rollback` says otherwise.
+/// A transaction cannot be committed. The store is as it was before, unless `rollback` says
+/// otherwise.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommitError {
@@ -145,7 +146,8 @@ pub enum CommitError {
     /// A file cannot be used.
     #[error(transparent)]
     Os(#[from] PathError),
-    /// A step failed, and undoing the steps before it failed too: incomplete layers are left for the next writer.
+    /// A step failed, and undoing the steps before it failed too: incomplete layers are left for
+    /// the next writer.
     #[error("the commit failed and could not be undone completely: {rollback}")]
     Rollback {
         /// What failed while undoing.

@@ -72,7 +72,8 @@ pub enum AccessError {
         #[source]
         source: layerhold_schema::RecordError,
     },
-    /// A file of records that only a transient opening uses, or only one that is not, cannot be understood.
+    /// A file of records that only a transient opening uses, or only one that is not, cannot be
+    /// understood.
     #[error("{} does not hold records", .path.display())]
     Elsewhere {
         /// The file.
@@ -323,7 +324,8 @@ impl Conflict {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// Items may not have this name: it is empty, or its file would lie outside the item's directory.
+    /// Items may not have this name: it is empty, or its file would lie outside the item's
+    /// directory.
     #[error("{key:?} is not a valid name for a big data item")]
     InvalidName {
         /// The name.

@@ -58,8 +58,9 @@ pub enum UserNsError {
         #[source]
         source: KernelMapError,
     },
-    /// Another transaction chose a user namespace on this thread, and holds the lock until it is committed or dropped. Waiting
-    /// for it would never end. It counts as that of the thread on which it chose first.
+    /// Another transaction chose a user namespace on this thread, and holds the lock until it is
+    /// committed or dropped. Waiting for it would never end. It counts as that of the thread on
+    /// which it chose first.
     #[error(
         "cannot choose a user namespace while another transaction of this thread holds {}; commit or drop that one first",
         .path.display()

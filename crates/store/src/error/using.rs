@@ -36,7 +36,8 @@ pub enum MountError {
         /// The image.
         image: ImageId,
     },
-    /// The image's top layer has ID maps, and the copy without them that is mounted instead cannot be made.
+    /// The image's top layer has ID maps, and the copy without them that is mounted instead cannot
+    /// be made.
     #[error("cannot copy the top layer of image {image} without its ID maps")]
     Copy {
         /// The image.
@@ -51,7 +52,8 @@ pub enum MountError {
         /// The image.
         image: ImageId,
     },
-    /// The container has ID maps, its layer has not, and the driver cannot show the layer's files with owners shifted.
+    /// The container has ID maps, its layer has not, and the driver cannot show the layer's files
+    /// with owners shifted.
     #[error(
         "cannot mount layer {layer}: shifting not enabled; a container that is created with these ID maps now gets files with \
          the right owners"
@@ -365,7 +367,8 @@ impl DirectoryError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CollectError {
-    /// A record file is damaged, empty or missing beside content. What it does not name is not garbage.
+    /// A record file is damaged, empty or missing beside content. What it does not name is not
+    /// garbage.
     #[error("refusing to collect garbage: the {kind} records are damaged: {reason}")]
     Damaged {
         /// Which records.

@@ -1,5 +1,5 @@
-//! What the three kinds of records have in common. The fields are those of three types of JSON records, and so this is written
-//! with macros.
+//! What the three kinds of records have in common. The fields are those of three types of JSON
+//! records, and so this is written with macros.
 
 /// Gives a kind of record the accessors that all kinds have.
 macro_rules! common_accessors {

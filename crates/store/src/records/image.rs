@@ -32,7 +32,8 @@ impl Image {
             mapped_layers: mapped
                 .collect::<Result<_, _>>()
                 .map_err(InvalidRecord::field("mapped-layers"))?,
-            // One malformed digest keeps every Go tool from using any image; here it only sets this record aside.
+            // One malformed digest keeps every Go tool from using any image; here it only sets this
+            // record aside.
             digests: record.digests().map_err(InvalidRecord::field("digest"))?,
             record,
         })
@@ -68,8 +69,8 @@ impl Image {
         &self.digests
     }
 
-    /// Takes the digests of the manifests up into what is derived from the record, and makes the first the image's own
-    /// where it has none, as Go does (Go: images.go, `recomputeDigests`).
+    /// Takes the digests of the manifests up into what is derived from the record, and makes the
+    /// first the image's own where it has none, as Go does (Go: images.go, `recomputeDigests`).
     pub(crate) fn refresh_digests(&mut self) -> Result<(), InvalidRecord> {
         self.digests = self
             .record

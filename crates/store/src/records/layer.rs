@@ -105,7 +105,8 @@ impl Layer {
         &self.record.gid_set
     }
 
-    /// Tells whether its contents are not all there: whoever made it has not finished or was killed.
+    /// Tells whether its contents are not all there: whoever made it has not finished or was
+    /// killed.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
         self.record.is_incomplete()

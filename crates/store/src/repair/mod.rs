@@ -1,8 +1,9 @@
 //! Repairing a store, by the report of a check.
 //!
-//! Whatever can be made anew is made anew first. Then what is of no use any more is removed: containers, images, layers
-//! from the top down, contents without a record, files. Nothing is removed that is not in
-//! [`CheckReport::removals`]. Each step takes the locks for itself, and looks first whether the item is as it was checked.
+//! Whatever can be made anew is made anew first. Then what is of no use any more is removed:
+//! containers, images, layers from the top down, contents without a record, files. Nothing is
+//! removed that is not in [`CheckReport::removals`]. Each step takes the locks for itself, and
+//! looks first whether the item is as it was checked.
 
 mod error;
 mod mounts;
@@ -33,7 +34,8 @@ use crate::records::Layer;
 use crate::store::Store;
 
 impl Store {
-    /// Repairs what a check found. What cannot be repaired is in the report, and is no reason to stop.
+    /// Repairs what a check found. What cannot be repaired is in the report, and is no reason to
+    /// stop.
     ///
     /// With [`RepairMode::DryRun`] nothing is done.
     ///
@@ -46,7 +48,8 @@ impl Store {
             remade: &check.remade,
             report: RepairReport::default(),
         };
-        // Parents before children: the driver makes what it keeps of a layer from that of the layer below.
+        // Parents before children: the driver makes what it keeps of a layer from that of the layer
+        // below.
         let mut findings: Vec<&Finding> = check.findings.iter().collect();
         findings.sort_by_key(|finding| repair.height(finding));
         for finding in findings {

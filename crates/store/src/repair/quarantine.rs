@@ -1,7 +1,8 @@
 //! Setting damaged layers aside, where people can look at them.
 //!
-//! What the driver holds of a layer is renamed within the driver's home, so that it takes no space and no time; what lies beside its
-//! record goes to a directory of ours beside the records. Then the record goes.
+//! What the driver holds of a layer is renamed within the driver's home, so that it takes no space
+//! and no time; what lies beside its record goes to a directory of ours beside the records. Then
+//! the record goes.
 
 use std::path::PathBuf;
 
@@ -24,7 +25,8 @@ const TAR_SPLIT: &str = "tar-split.gz";
 const DATA: &str = "data";
 
 impl Repair<'_> {
-    /// Sets a layer aside that nothing uses any more, provided that it is as it was checked. Returns its place; `None` when it is gone.
+    /// Sets a layer aside that nothing uses any more, provided that it is as it was checked.
+    /// Returns its place; `None` when it is gone.
     pub(super) fn quarantine(&mut self, id: &LayerId) -> Result<Option<PathBuf>, RepairError> {
         let item = ItemId::Layer(id.clone());
         let record = self.seen.get(&item).cloned();
@@ -55,8 +57,8 @@ impl Repair<'_> {
         }
     }
 
-    /// Moves what lies beside a record, and writes down the record. What is in another filesystem stays, and is removed with
-    /// the record.
+    /// Moves what lies beside a record, and writes down the record. What is in another filesystem
+    /// stays, and is removed with the record.
     fn set_files_aside(&self, id: &LayerId, record: &[u8]) -> Result<(), layerhold_sys::PathError> {
         let layout = &self.inner.layout;
         let quarantine = layout.layers.ensure_dir(QUARANTINE, DIR_MODE)?;
@@ -91,7 +93,8 @@ fn set_aside(
 }
 
 impl Store {
-    /// Removes the damaged layers that repairs have set aside, and returns the directories that they were in.
+    /// Removes the damaged layers that repairs have set aside, and returns the directories that
+    /// they were in.
     ///
     /// # Errors
     ///

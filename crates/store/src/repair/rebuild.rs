@@ -81,7 +81,8 @@ impl Repair<'_> {
         driver.mend(id, layer.parent()).map_err(RepairError::Driver)
     }
 
-    /// A tar that came uncompressed has its digest in the record twice, and that one is right; else the tar is packed again.
+    /// A tar that came uncompressed has its digest in the record twice, and that one is right; else
+    /// the tar is packed again.
     fn digest(&mut self, id: &LayerId, actual: &DiffId) -> Result<(), RepairError> {
         let layers = self.inner.layers_view()?;
         let layer = by_id(&layers, id.as_str()).map_err(|_| RepairError::Changed)?;
@@ -121,7 +122,8 @@ impl Repair<'_> {
         }
     }
 
-    /// Lets an image forget a layer that stood in for its top layer. The next container that needs one makes it again.
+    /// Lets an image forget a layer that stood in for its top layer. The next container that needs
+    /// one makes it again.
     fn forget_copy(&mut self, id: &ImageId, layer: &LayerId) -> Result<(), RepairError> {
         let mut locks = self.inner.lock_all()?;
         let item = ItemId::Image(id.clone());
@@ -143,7 +145,8 @@ impl Repair<'_> {
         else {
             return Ok(());
         };
-        // Found and hashed without a lock; that the record is as it was checked is made sure of with one.
+        // Found and hashed without a lock; that the record is as it was checked is made sure of
+        // with one.
         let bytes = self.copy_of_item(id, key)?;
         let mut locks = self.inner.lock_all()?;
         if !self.is_unchanged(&locks, id)? {

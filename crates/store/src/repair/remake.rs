@@ -13,7 +13,8 @@ use crate::lookup::Item;
 use crate::shelves::Parts;
 
 impl Repair<'_> {
-    /// Puts the record of an item in place, as the check made it. Whatever is left of the old one goes to a side file first.
+    /// Puts the record of an item in place, as the check made it. Whatever is left of the old one
+    /// goes to a side file first.
     ///
     /// Somebody may have made a record since, or have removed what it would be about.
     pub(super) fn remake(&mut self, id: &ItemId) -> Result<(), RepairError> {

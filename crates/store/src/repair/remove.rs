@@ -16,7 +16,8 @@ use crate::lookup::own_by_id;
 use crate::shelves::Parts;
 
 impl Repair<'_> {
-    /// Removes one thing, provided that it is as it was checked. What is gone already is no failure.
+    /// Removes one thing, provided that it is as it was checked. What is gone already is no
+    /// failure.
     pub(super) fn remove(&mut self, what: &Removable) -> Result<(), RepairError> {
         if let Removable::Path(path) = what
             && let Some(root) = self.area_root(path)
@@ -106,7 +107,8 @@ impl Repair<'_> {
         Ok(())
     }
 
-    /// Tells whether there is a record of a layer, if only one that an opening of the other kind has.
+    /// Tells whether there is a record of a layer, if only one that an opening of the other kind
+    /// has.
     fn has_layer(&self, locks: &Locks, id: &str) -> Result<bool, RepairError> {
         let elsewhere = self.inner.elsewhere()?;
         Ok(locks.layers.is_own(id) || elsewhere.layer_ids().contains(id))

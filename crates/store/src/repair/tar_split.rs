@@ -19,8 +19,8 @@ use crate::pipe::pipe;
 use crate::records::Layer;
 
 impl Repair<'_> {
-    /// Packs a layer again. If that gives the tar that was imported, the record of how is put in the place of the old one.
-    /// The old file, if there is one, is kept beside it.
+    /// Packs a layer again. If that gives the tar that was imported, the record of how is put in
+    /// the place of the old one. The old file, if there is one, is kept beside it.
     pub(super) fn pack_again(&mut self, id: &LayerId) -> Result<(), RepairError> {
         let layers = self.inner.layers_view()?;
         let find = |id: &LayerId| by_id(&layers, id.as_str()).map_err(|_| RepairError::Changed);

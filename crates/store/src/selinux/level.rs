@@ -13,8 +13,8 @@ use crate::shelves::Parts;
 const CATEGORIES: u32 = 1024;
 /// The level of the files of containers that run without separation. No other container gets it.
 pub(super) const UNCONFINED: &str = "s0:c1022,c1023";
-/// How often a pair is drawn before all are tried one after the other: there are half a million, and so hardly ever all these draws
-/// meet taken ones.
+/// How often a pair is drawn before all are tried one after the other: there are half a million,
+/// and so hardly ever all these draws meet taken ones.
 const DRAWS: usize = 100;
 
 /// The levels that containers have.

@@ -16,8 +16,8 @@ pub(super) struct Policy {
 }
 
 impl Policy {
-    /// Reads the labels for containers from the files below a root directory; `None` where SELinux is not in use, or has no label
-    /// for them.
+    /// Reads the labels for containers from the files below a root directory; `None` where SELinux
+    /// is not in use, or has no label for them.
     pub(super) fn read(root: &Path) -> Result<Option<Self>, LabelError> {
         if !is_enabled(root)? {
             return Ok(None);
@@ -43,7 +43,8 @@ impl Policy {
     }
 }
 
-/// Tells whether SELinux is in use: its filesystem is there and not read-only, as it is shown to containers, and a policy is loaded.
+/// Tells whether SELinux is in use: its filesystem is there and not read-only, as it is shown to
+/// containers, and a policy is loaded.
 fn is_enabled(root: &Path) -> Result<bool, PathError> {
     let enforce = open_ambient_file(
         root.join("sys/fs/selinux/enforce"),
@@ -82,7 +83,8 @@ fn if_there(path: &Path) -> Result<Option<String>, PathError> {
     }
 }
 
-/// The last value of a name in lines of `name=value`, with the quotes around it taken off. Nothing counts as not set.
+/// The last value of a name in lines of `name=value`, with the quotes around it taken off. Nothing
+/// counts as not set.
 fn setting<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     let lines = text.lines().map(str::trim);
     let lines = lines.filter(|line| !line.starts_with(['#', ';']));

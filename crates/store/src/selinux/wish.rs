@@ -37,7 +37,8 @@ impl Pattern {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Chosen {
     pub(crate) labels: Labels,
-    /// With this, other labels can be made should the level turn out to be taken. `None` if the level was not drawn.
+    /// With this, other labels can be made should the level turn out to be taken. `None` if the
+    /// level was not drawn.
     pub(crate) pattern: Option<Pattern>,
 }
 
@@ -50,7 +51,8 @@ impl Chosen {
     }
 }
 
-/// Chooses the labels of a container: those of the policy of the system at `root`, changed by options.
+/// Chooses the labels of a container: those of the policy of the system at `root`, changed by
+/// options.
 pub(crate) fn choose(
     root: &Path,
     options: &[String],

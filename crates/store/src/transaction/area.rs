@@ -19,7 +19,8 @@ use crate::spec::BigDataItem;
 pub(super) struct Area {
     root: PathBuf,
     area: Option<TempArea>,
-    /// Directories whose files are only synced one by one when nothing else calls for a sync of the filesystem.
+    /// Directories whose files are only synced one by one when nothing else calls for a sync of the
+    /// filesystem.
     written: Vec<Dir>,
 }
 
@@ -43,7 +44,8 @@ impl Area {
         Ok(self.area.insert(area).stage_addition())
     }
 
-    /// Writes data items as they will lie in the directory of their record; `None` when there are no items.
+    /// Writes data items as they will lie in the directory of their record; `None` when there are
+    /// no items.
     pub(super) fn data_items(
         &mut self,
         items: &[BigDataItem],
@@ -78,7 +80,8 @@ impl Area {
         Ok(())
     }
 
-    /// Moves something that stands in the way of an addition into the area, so that it is erased with it.
+    /// Moves something that stands in the way of an addition into the area, so that it is erased
+    /// with it.
     pub(super) fn clear_the_way(&self, dir: &Dir, name: &std::ffi::OsStr) -> Result<(), PathError> {
         if !dir.exists(name)? {
             return Ok(());
@@ -88,7 +91,8 @@ impl Area {
                 .stage_deletion(dir, name)
                 .map(drop)
                 .map_err(|error| error.source),
-            // Without an area of its own a transaction has nothing that could be in the way of much.
+            // Without an area of its own a transaction has nothing that could be in the way of
+            // much.
             None => {
                 under_lock_on_purpose("there is no area to move it to", || remove_tree(dir, name))
             }

@@ -1,4 +1,5 @@
-//! What stands against a change, asked of a snapshot before and of the locked records when it counts.
+//! What stands against a change, asked of a snapshot before and of the locked records when it
+//! counts.
 
 use layerhold_ids::ImageId;
 use layerhold_json_store::Record;
@@ -33,7 +34,8 @@ pub(super) fn name_is_free<R: Item>(records: &impl Parts<R>, name: &str) -> Resu
     }
 }
 
-/// Refuses an ID that belongs to a record, also one in an additional store: whatever stands on that there would change.
+/// Refuses an ID that belongs to a record, also one in an additional store: whatever stands on that
+/// there would change.
 pub(super) fn id_is_free<R: Item>(records: &impl Parts<R>, id: &str) -> Result<(), Conflict> {
     match records.contains(id).then(|| item_id::<R>(id)).flatten() {
         Some(id) => Err(Conflict::Id { id }),

@@ -15,13 +15,14 @@
 //! | 10 | the intent is removed, the locks are released | everything is there |
 //! | 11 | temporary areas are erased | – |
 //!
-//! Steps 2, 3, 6 and 7 are left out without layers, 4 and 10 without images and containers. When a step fails, what the steps
-//! before it did is undone; if that fails too, what is left is what a crash would have left. An image that was there before keeps
-//! data items that were written anew.
+//! Steps 2, 3, 6 and 7 are left out without layers, 4 and 10 without images and containers. When a
+//! step fails, what the steps before it did is undone; if that fails too, what is left is what a
+//! crash would have left. An image that was there before keeps data items that were written anew.
 //!
-//! Each step that writes a record or the intent is durable before the next one begins, and so are contents (step 0) and their
-//! places (step 6) before a record says that they are there. Data directories of images and containers need no sync of their own:
-//! they are in the directory of the record file, which is synced when that is saved.
+//! Each step that writes a record or the intent is durable before the next one begins, and so are
+//! contents (step 0) and their places (step 6) before a record says that they are there. Data
+//! directories of images and containers need no sync of their own: they are in the directory of the
+//! record file, which is synced when that is saved.
 
 use std::collections::BTreeSet;
 
@@ -62,13 +63,15 @@ pub struct Committed {
 impl Transaction {
     /// Makes everything visible at once.
     ///
-    /// Flushes the filesystem first, unless [`SyncMode::None`] was asked for; what is visible survives a power cut. Takes the
-    /// locks of layers, images and containers for as long as it takes to rename and to save the records.
+    /// Flushes the filesystem first, unless [`SyncMode::None`] was asked for; what is visible
+    /// survives a power cut. Takes the locks of layers, images and containers for as long as it
+    /// takes to rename and to save the records.
     ///
     /// # Errors
     ///
-    /// [`CommitError::Conflict`] when the store changed since the parts were added: names and IDs that were taken, parents
-    /// that are gone. [`CommitError::Cancelled`] when it was asked to stop before it began. The store is as it was before.
+    /// [`CommitError::Conflict`] when the store changed since the parts were added: names and IDs
+    /// that were taken, parents that are gone. [`CommitError::Cancelled`] when it was asked to stop
+    /// before it began. The store is as it was before.
     pub fn commit(mut self) -> Result<Committed, CommitError> {
         if self.layers.is_empty() && self.images.is_empty() && self.containers.is_empty() {
             return Ok(Committed::default());
@@ -91,7 +94,8 @@ impl Transaction {
         drop(locks);
         drop(self.choosing.take());
         drop(commit);
-        // Every record is saved, so a failure to erase is no failure of the commit. The next writer tries again.
+        // Every record is saved, so a failure to erase is no failure of the commit. The next writer
+        // tries again.
         drop(self.area.close());
         drop(self.image_area.as_mut().map(Area::close));
         if let Ok(committed) = &outcome {
@@ -101,9 +105,9 @@ impl Transaction {
         outcome
     }
 
-    /// Step 0. One flush of the filesystem costs less than one per file. Without layers, or when their contents are not to be flushed,
-    /// what lies beside records is flushed one by one: it is part of them, and an image with an empty manifest keeps podman from
-    /// reading any.
+    /// Step 0. One flush of the filesystem costs less than one per file. Without layers, or when
+    /// their contents are not to be flushed, what lies beside records is flushed one by one: it is
+    /// part of them, and an image with an empty manifest keeps podman from reading any.
     fn flush(&self) -> Result<(), CommitError> {
         let inner = &self.store.inner;
         if self.is_volatile() {
@@ -145,7 +149,8 @@ struct Commit<'s> {
     trash: Trash,
     /// Trees that turned out not to be needed; erased when no lock is held.
     spare: Vec<NewLayer>,
-    /// Trees that could not be moved into place, and areas that are empty now; erased when no lock is held.
+    /// Trees that could not be moved into place, and areas that are empty now; erased when no lock
+    /// is held.
     refused: Vec<Box<dyn StagedLayer>>,
     areas: Vec<TempArea>,
     done: Done,
@@ -229,7 +234,8 @@ impl<'s> Commit<'s> {
         Ok(committed)
     }
 
-    /// Takes layers out that somebody else brought in meanwhile, where that is welcome and they are the same.
+    /// Takes layers out that somebody else brought in meanwhile, where that is welcome and they are
+    /// the same.
     fn leave_out_present(
         &mut self,
         parts: &mut Transaction,
@@ -407,8 +413,8 @@ impl<'s> Commit<'s> {
     fn try_to_undo(&mut self, locks: &mut Locks) -> Result<(), CommitError> {
         let done = std::mem::take(&mut self.done);
         let layout = &self.inner.layout;
-        // A save that failed may have reached the disk nevertheless; the guards say what is there. What uses the layers goes
-        // first, and when it cannot go the layers stay.
+        // A save that failed may have reached the disk nevertheless; the guards say what is there.
+        // What uses the layers goes first, and when it cannot go the layers stay.
         remove_present(&mut locks.containers, &done.container_dirs)?;
         remove_present(&mut locks.images, &done.image_dirs)?;
         for id in &done.container_dirs {

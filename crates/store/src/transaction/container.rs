@@ -22,15 +22,17 @@ use crate::spec::{BigDataItem, ContainerSpec, Labels, LayerSpec};
 impl Transaction {
     /// Adds a container, and the layer that it writes to.
     ///
-    /// The layer stands on the top layer of the image, or on a copy of it whose owners are those of the container's ID
-    /// maps. Such a copy is noted in the image and serves other containers with the same maps too.
+    /// The layer stands on the top layer of the image, or on a copy of it whose owners are those of
+    /// the container's ID maps. Such a copy is noted in the image and serves other containers with
+    /// the same maps too.
     ///
     /// Go: `Store.CreateContainer`.
     ///
     /// # Errors
     ///
-    /// [`StageError::Lookup`] when the image is neither in the store nor in the transaction; [`StageError::Conflict`] when an ID or
-    /// a name is taken; [`StageError::Mappings`] for maps that overlap; [`StageError::UserNs`] when no user namespace can be chosen;
+    /// [`StageError::Lookup`] when the image is neither in the store nor in the transaction;
+    /// [`StageError::Conflict`] when an ID or a name is taken; [`StageError::Mappings`] for maps
+    /// that overlap; [`StageError::UserNs`] when no user namespace can be chosen;
     /// [`StageError::Labels`] and [`StageError::LabelOptions`].
     pub fn create_container(&mut self, spec: ContainerSpec) -> Result<StagedContainer, StageError> {
         let was_choosing = self.choosing.is_some();
@@ -106,9 +108,9 @@ impl Transaction {
         Ok(())
     }
 
-    /// Finds the top layer of an image, or a copy of it, that has no ID maps. Where there is none, such a copy is added
-    /// and noted in the image; for an image that cannot take note of it, the layer with ID maps is returned. `None` for an image
-    /// without layers.
+    /// Finds the top layer of an image, or a copy of it, that has no ID maps. Where there is none,
+    /// such a copy is added and noted in the image; for an image that cannot take note of it, the
+    /// layer with ID maps is returned. `None` for an image without layers.
     pub(crate) fn unmapped_top_layer(
         &mut self,
         image: &ImageId,
@@ -148,8 +150,8 @@ impl Transaction {
         }
         let first = first.ok_or_else(|| unknown_layer(top))?;
         if !self.is_own(view, &image, &first) {
-            // What is only read cannot take note of a copy, and so the container's own layer is given its maps (Go: store.go,
-            // `imageTopLayerForMapping`).
+            // What is only read cannot take note of a copy, and so the container's own layer is
+            // given its maps (Go: store.go, `imageTopLayerForMapping`).
             return Ok(Some(first.id().clone()));
         }
         self.mapped_copy(&image, &first, spec).map(Some)
@@ -162,7 +164,8 @@ impl Transaction {
             && (self.new_layer(layer).is_some() || view.layers.is_own(layer.as_str()))
     }
 
-    /// Tells whether a container with these maps can stand on a layer as it is (Go: store.go, `imageTopLayerForMapping`).
+    /// Tells whether a container with these maps can stand on a layer as it is (Go: store.go,
+    /// `imageTopLayerForMapping`).
     fn serves(&self, layer: &Layer, maps: &IdMappings, choice: &IdMappingOptions) -> bool {
         let of_layer = layer.id_maps();
         if of_layer.is_identity() && self.store.driver().supports_shifting(maps) {
@@ -229,7 +232,8 @@ impl Transaction {
     }
 }
 
-/// The maps that were asked for by their ranges; everything else counts as none (Go: store.go, `CreateContainer`).
+/// The maps that were asked for by their ranges; everything else counts as none (Go: store.go,
+/// `CreateContainer`).
 fn explicit(options: &IdMappingOptions) -> IdMappings {
     let map = |choice: &MapChoice| choice.resolve(&IdMap::IDENTITY);
     IdMappings::new(map(&options.uids), map(&options.gids))

@@ -1,7 +1,8 @@
 //! Counting what an imported layer takes, beside other work.
 //!
-//! All of the layer is in the kernel's caches then, and the transaction usually has something to wait for: the next layer, or
-//! the flush before its commit. What cannot be counted is no failure; it is counted when somebody asks.
+//! All of the layer is in the kernel's caches then, and the transaction usually has something to
+//! wait for: the next layer, or the flush before its commit. What cannot be counted is no failure;
+//! it is counted when somebody asks.
 
 use std::thread::{Builder, JoinHandle};
 
@@ -11,7 +12,8 @@ use crate::records::Layer;
 use crate::usage::count_tree;
 use crate::usage::counters::Counter;
 
-/// A layer that is being counted. Dropping it waits for the end, so that nothing of the layer stays open.
+/// A layer that is being counted. Dropping it waits for the end, so that nothing of the layer stays
+/// open.
 #[derive(Debug)]
 pub(super) struct Counting(Option<JoinHandle<Option<Counter>>>);
 

@@ -10,17 +10,19 @@ use crate::spec::LayerSpec;
 use crate::tree::FilledTree;
 
 impl Transaction {
-    /// Makes a layer of a tree that was filled after [`Store::stage_tree`](crate::Store::stage_tree).
+    /// Makes a layer of a tree that was filled after
+    /// [`Store::stage_tree`](crate::Store::stage_tree).
     ///
-    /// What the tree's facts say is recorded. A layer of the same ID that is there already, where the specification welcomes it,
-    /// is taken as for any other layer, and the tree is erased.
+    /// What the tree's facts say is recorded. A layer of the same ID that is there already, where
+    /// the specification welcomes it, is taken as for any other layer, and the tree is erased.
     ///
     /// Go: `Store.ApplyStagedLayer`.
     ///
     /// # Errors
     ///
-    /// [`StageError::Conflict`] and [`StageError::Lookup`] for IDs and names that are taken or missing, and for a tree whose owners
-    /// are mapped in another way than those of the layer are to be. The tree is erased then.
+    /// [`StageError::Conflict`] and [`StageError::Lookup`] for IDs and names that are taken or
+    /// missing, and for a tree whose owners are mapped in another way than those of the layer are
+    /// to be. The tree is erased then.
     pub fn create_layer_from_tree(
         &mut self,
         spec: LayerSpec,

@@ -21,15 +21,16 @@ const MANIFEST_PREFIX: &str = "manifest";
 impl Transaction {
     /// Adds an image.
     ///
-    /// An image of that ID that is only in an additional store is no hindrance: what the specification leaves open is taken
-    /// over from it, and the new image hides it.
+    /// An image of that ID that is only in an additional store is no hindrance: what the
+    /// specification leaves open is taken over from it, and the new image hides it.
     ///
     /// Go: `Store.CreateImage`.
     ///
     /// # Errors
     ///
-    /// [`StageError::Lookup`] when its top layer is neither in the store nor in the transaction; [`StageError::Conflict`] when its
-    /// ID or a name is taken; [`StageError::Data`] for a data item of an impossible name, or a manifest without a digest.
+    /// [`StageError::Lookup`] when its top layer is neither in the store nor in the transaction;
+    /// [`StageError::Conflict`] when its ID or a name is taken; [`StageError::Data`] for a data
+    /// item of an impossible name, or a manifest without a digest.
     pub fn create_image(&mut self, mut spec: ImageSpec) -> Result<ImageId, StageError> {
         let view = self.store.snapshot()?;
         spec.names = dedupe_names(std::mem::take(&mut spec.names));
@@ -151,7 +152,8 @@ fn record_of(id: &ImageId, spec: &ImageSpec) -> ImageRecord {
         ..ImageRecord::default()
     };
     if spec.name_conflict == NameConflict::Move {
-        // Names that move are given as Go's `AddNames` gives them, which also notes them in the history.
+        // Names that move are given as Go's `AddNames` gives them, which also notes them in the
+        // history.
         spec.names
             .iter()
             .for_each(|name| record.add_name_to_history(name));
@@ -172,9 +174,10 @@ pub(crate) fn note_item(record: &mut ImageRecord, item: &BigDataItem) {
     );
 }
 
-/// Takes out what is noted of a data item that is about to be replaced, unless the same is to be noted of what replaces it. Tells whether
-/// there was anything: then the record is to be saved before the item is written, or a crash could leave a record that says of the new
-/// data what was true of the old.
+/// Takes out what is noted of a data item that is about to be replaced, unless the same is to be
+/// noted of what replaces it. Tells whether there was anything: then the record is to be saved
+/// before the item is written, or a crash could leave a record that says of the new data what was
+/// true of the old.
 pub(crate) fn forget_in(
     sizes: &mut BTreeMap<String, i64>,
     digests: &mut BTreeMap<String, String>,

@@ -1,7 +1,8 @@
 //! The SELinux labels of containers.
 //!
-//! They are chosen when a container is added, without a lock. Whoever commits looks under the lock whether somebody took the level
-//! meanwhile, and then takes another: nothing but records holds it until then.
+//! They are chosen when a container is added, without a lock. Whoever commits looks under the lock
+//! whether somebody took the level meanwhile, and then takes another: nothing but records holds it
+//! until then.
 
 use super::{NewContainer, Transaction};
 use crate::error::{LabelError, StageError};

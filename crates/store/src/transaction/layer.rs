@@ -31,15 +31,16 @@ use crate::spec::{IfPresent, LayerSpec};
 impl Transaction {
     /// Imports a layer from a tar stream, plain or compressed with gzip, bzip2, xz or zstd.
     ///
-    /// The stream is read once and to its end; both its digests are computed on the way. No lock is held. An error of the
-    /// reader ends the import, which is also the way to cancel it.
+    /// The stream is read once and to its end; both its digests are computed on the way. No lock is
+    /// held. An error of the reader ends the import, which is also the way to cancel it.
     ///
     /// Go: `Store.PutLayer`.
     ///
     /// # Errors
     ///
-    /// [`StageError::Import`] for a stream that cannot be read or unpacked, [`StageError::Conflict`] and
-    /// [`StageError::Lookup`] for IDs and names that are taken or missing. The latter are found before anything is read.
+    /// [`StageError::Import`] for a stream that cannot be read or unpacked,
+    /// [`StageError::Conflict`] and [`StageError::Lookup`] for IDs and names that are taken or
+    /// missing. The latter are found before anything is read.
     pub fn import_layer(
         &mut self,
         spec: LayerSpec,
@@ -48,8 +49,8 @@ impl Transaction {
         self.import_layer_with(spec, reader, &mut |_| ())
     }
 
-    /// Imports a layer as [`import_layer`](Self::import_layer) does, and tells `advance` from time to time how many bytes of
-    /// the stream have come in so far.
+    /// Imports a layer as [`import_layer`](Self::import_layer) does, and tells `advance` from time
+    /// to time how many bytes of the stream have come in so far.
     ///
     /// # Errors
     ///
@@ -76,7 +77,8 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// [`StageError::Conflict`] and [`StageError::Lookup`] for IDs and names that are taken or missing.
+    /// [`StageError::Conflict`] and [`StageError::Lookup`] for IDs and names that are taken or
+    /// missing.
     pub fn create_layer(&mut self, spec: LayerSpec) -> Result<StagedLayer, StageError> {
         let plan = match self.plan_layer(spec)? {
             Planned::New(plan) => plan,
@@ -89,15 +91,17 @@ impl Transaction {
 
     /// Creates a layer whose contents stay in an additional layer store.
     ///
-    /// Digests, sizes and owners are those that the layer store tells. Of the specification count ID, parent, names, metadata,
-    /// flags, data items and what happens when the ID is taken; it is always a layer that nobody writes to.
+    /// Digests, sizes and owners are those that the layer store tells. Of the specification count
+    /// ID, parent, names, metadata, flags, data items and what happens when the ID is taken; it is
+    /// always a layer that nobody writes to.
     ///
     /// Go: `AdditionalLayer.PutAs`.
     ///
     /// # Errors
     ///
-    /// [`StageError::Conflict`] and [`StageError::Lookup`] for IDs and names that are taken or missing, [`StageError::Driver`]
-    /// for a specification with a template, and when the layer store does not show the layer any more.
+    /// [`StageError::Conflict`] and [`StageError::Lookup`] for IDs and names that are taken or
+    /// missing, [`StageError::Driver`] for a specification with a template, and when the layer
+    /// store does not show the layer any more.
     pub fn put_additional_layer(
         &mut self,
         layer: &AdditionalLayer,
@@ -133,8 +137,8 @@ impl Transaction {
         };
         let parent = match &spec.parent {
             Some(parent) => {
-                // An image may have the layer of a container at its top, and containers (Go: store.go, `PutLayer` asks
-                // this, `CreateContainer` does not).
+                // An image may have the layer of a container at its top, and containers (Go:
+                // store.go, `PutLayer` asks this, `CreateContainer` does not).
                 if !spec.of_container {
                     self.check_parent(&view, parent)?;
                 }
@@ -237,7 +241,8 @@ impl Transaction {
         Ok(contents)
     }
 
-    /// Reads the stream once: both digests, the tar-split file, and the tree come from the same pass.
+    /// Reads the stream once: both digests, the tar-split file, and the tree come from the same
+    /// pass.
     fn unpack(
         &mut self,
         plan: &Plan,
@@ -351,8 +356,8 @@ impl Transaction {
         check::id_is_free(&view.layers, id.as_str())
     }
 
-    /// Starts to count what an imported layer takes. That costs nothing while the flush is waited for; without a flush, it is left
-    /// to whoever asks.
+    /// Starts to count what an imported layer takes. That costs nothing while the flush is waited
+    /// for; without a flush, it is left to whoever asks.
     pub(super) fn count(
         &self,
         record: &Layer,

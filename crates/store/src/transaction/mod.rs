@@ -40,10 +40,11 @@ pub use staged::{LayerDigests, StagedContainer, StagedLayer};
 
 /// Changes that become visible together, or not at all.
 ///
-/// What is added is prepared at once: layers are unpacked, data items are written, all of it in temporary areas and without
-/// a store lock, so that other processes are neither stopped nor see anything. [`commit`](Self::commit) then flushes the
-/// filesystem once, takes the locks for a moment, and moves everything into place. Dropping a transaction, or being
-/// killed, leaves nothing behind but temporary areas, which are erased by the drop or by the next writer.
+/// What is added is prepared at once: layers are unpacked, data items are written, all of it in
+/// temporary areas and without a store lock, so that other processes are neither stopped nor see
+/// anything. [`commit`](Self::commit) then flushes the filesystem once, takes the locks for a
+/// moment, and moves everything into place. Dropping a transaction, or being killed, leaves nothing
+/// behind but temporary areas, which are erased by the drop or by the next writer.
 ///
 /// A step that fails leaves the transaction as it was before that step.
 #[derive(Debug)]
@@ -58,7 +59,8 @@ pub struct Transaction {
     containers: Vec<NewContainer>,
     mapped: Vec<MappedLayer>,
     staged: Vec<StagedLayer>,
-    /// Held from the first choice of a user namespace on: nobody else chooses before this choice is recorded.
+    /// Held from the first choice of a user namespace on: nobody else chooses before this choice is
+    /// recorded.
     choosing: Option<WriteGuard>,
 }
 
@@ -108,8 +110,8 @@ struct MappedLayer {
 }
 
 impl Store {
-    /// Begins a transaction. Nothing is locked, read or written yet; what killed processes left is erased, so that there is
-    /// room for what comes ([`Recovery`](crate::Recovery)).
+    /// Begins a transaction. Nothing is locked, read or written yet; what killed processes left is
+    /// erased, so that there is room for what comes ([`Recovery`](crate::Recovery)).
     ///
     /// # Errors
     ///

@@ -1,8 +1,9 @@
 //! Taking an image over from an additional store, where it cannot be changed.
 //!
-//! Go does the same when such an image gets a name, or is created anew under its ID (Go: store.go, `CreateImage`,
-//! `updateNames`). There it fails or takes names away when another image has one of its names by now; here names that belong to
-//! other images of this store stay theirs, as they were for everybody who looked them up before.
+//! Go does the same when such an image gets a name, or is created anew under its ID (Go: store.go,
+//! `CreateImage`, `updateNames`). There it fails or takes names away when another image has one of
+//! its names by now; here names that belong to other images of this store stay theirs, as they were
+//! for everybody who looked them up before.
 
 use std::sync::Arc;
 

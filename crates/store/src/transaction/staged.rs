@@ -5,7 +5,8 @@ use layerhold_ids::{CompressedDigest, ContainerId, DiffId, LayerId};
 
 /// A layer of a transaction that is not visible yet.
 ///
-/// It serves wherever a layer ID is asked for: as the parent of another layer, as the top layer of an image.
+/// It serves wherever a layer ID is asked for: as the parent of another layer, as the top layer of
+/// an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StagedLayer {
     id: LayerId,

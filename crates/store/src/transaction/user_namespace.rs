@@ -1,8 +1,9 @@
 //! Choosing a user namespace for a container (Go: userns.go).
 //!
-//! The choice is made under `userns.lock`, which the transaction holds until it is recorded, as Go does: so no two processes choose the
-//! same IDs. How many IDs an image needs is found out before, without a lock. A thread that holds the lock for one transaction
-//! would wait for itself with a second one, and so it gets an error.
+//! The choice is made under `userns.lock`, which the transaction holds until it is recorded, as Go
+//! does: so no two processes choose the same IDs. How many IDs an image needs is found out before,
+//! without a lock. A thread that holds the lock for one transaction would wait for itself with a
+//! second one, and so it gets an error.
 
 use std::collections::BTreeSet;
 
@@ -111,7 +112,8 @@ impl Transaction {
             .iter()
             .flat_map(|layer| layer.uids().iter().chain(layer.gids()));
         let of_files = of_files.max().map_or(0, |id| u64::from(*id) + 1);
-        // A file on the host that cannot be read says nothing, as in Go: the size is a guess anyway.
+        // A file on the host that cannot be read says nothing, as in Go: the size is a guess
+        // anyway.
         let given = [&wish.passwd_file, &wish.group_file];
         let given = given.map(|path| path.as_ref().map(|path| text(path).unwrap_or_default()));
         let [passwd, group] = self.user_files(&chain, given)?;

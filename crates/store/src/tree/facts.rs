@@ -7,7 +7,8 @@ use layerhold_schema::{Compression, Flags, LayerRecord, Value};
 
 use crate::spec::BigDataItem;
 
-/// What is to be recorded of a layer that somebody filled (Go: drivers/driver.go, `DriverWithDifferOutput`).
+/// What is to be recorded of a layer that somebody filled (Go: drivers/driver.go,
+/// `DriverWithDifferOutput`).
 ///
 /// Nobody checks it: whoever fills a tree vouches for what he says of it.
 ///
@@ -57,7 +58,8 @@ impl TreeFacts {
         self
     }
 
-    /// Sets the digest of the stream that the layer came as, and its size in bytes if that is known.
+    /// Sets the digest of the stream that the layer came as, and its size in bytes if that is
+    /// known.
     #[must_use]
     pub fn with_compressed(mut self, digest: CompressedDigest, size: Option<u64>) -> Self {
         self.compressed = Some((digest, size));
@@ -116,14 +118,16 @@ impl TreeFacts {
         &self.flags
     }
 
-    /// Says whether the root directory got its attributes on purpose. Without this, the layer below says what they are.
+    /// Says whether the root directory got its attributes on purpose. Without this, the layer below
+    /// says what they are.
     #[must_use]
     pub fn with_root(mut self, root: TreeRoot) -> Self {
         self.root = root;
         self
     }
 
-    /// Says what an [`Unpacker`](layerhold_archive::Unpacker) had to leave open, for when the layers below are known.
+    /// Says what an [`Unpacker`](layerhold_archive::Unpacker) had to leave open, for when the
+    /// layers below are known.
     #[must_use]
     pub fn with_unsettled(mut self, unsettled: Unsettled) -> Self {
         self.unsettled = Some(unsettled);
@@ -169,7 +173,8 @@ impl TreeFacts {
             )
     }
 
-    /// Notes in a record what is known, in place of what it said before (Go: layers.go, `applyDiffFromStagingDirectory`).
+    /// Notes in a record what is known, in place of what it said before (Go: layers.go,
+    /// `applyDiffFromStagingDirectory`).
     pub(crate) fn note(&self, record: &mut LayerRecord) {
         forget(record);
         if let Some(digest) = &self.diff_id {

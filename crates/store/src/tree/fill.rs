@@ -19,8 +19,9 @@ use crate::layout::FILE_MODE;
 
 /// An empty tree that belongs to no layer yet.
 ///
-/// Whatever is put below [`root`](Self::root) must be in the form that the driver keeps layers in, which
-/// [`unpack_options`](Self::unpack_options) describe; an [`Unpacker`] with these options makes it so.
+/// Whatever is put below [`root`](Self::root) must be in the form that the driver keeps layers in,
+/// which [`unpack_options`](Self::unpack_options) describe; an [`Unpacker`] with these options
+/// makes it so.
 ///
 /// ```no_run
 /// use layerhold::layerhold_archive::Unpacker;
@@ -55,7 +56,8 @@ impl TreeToFill {
         self.parts.tree.root()
     }
 
-    /// Says how archives are unpacked below the root: how deletions are written down, how owners are mapped.
+    /// Says how archives are unpacked below the root: how deletions are written down, how owners
+    /// are mapped.
     #[must_use]
     pub fn unpack_options(&self) -> UnpackOptions {
         let mut options = self.parts.tree.unpack_options();
@@ -69,8 +71,8 @@ impl TreeToFill {
         &self.parts.maps
     }
 
-    /// Stores how the tar of the layer was made, as lines of tar-split that are not compressed. With it the tar can be had again,
-    /// bit for bit; nobody checks that it is about this tree.
+    /// Stores how the tar of the layer was made, as lines of tar-split that are not compressed.
+    /// With it the tar can be had again, bit for bit; nobody checks that it is about this tree.
     ///
     /// # Errors
     ///
@@ -96,12 +98,13 @@ impl TreeToFill {
         }
     }
 
-    /// Fills the tree from a tar, plain or compressed, and finds out what is to be recorded of it. The stream is read once and to
-    /// its end.
+    /// Fills the tree from a tar, plain or compressed, and finds out what is to be recorded of it.
+    /// The stream is read once and to its end.
     ///
     /// # Errors
     ///
-    /// [`StageError::Import`] for a stream that cannot be read or unpacked. The tree is erased then.
+    /// [`StageError::Import`] for a stream that cannot be read or unpacked. The tree is erased
+    /// then.
     pub fn unpack_tar(mut self, reader: impl Read + Send) -> Result<FilledTree, StageError> {
         let before = attributes(self.root())?;
         let (addition, file) = self.tar_split_file()?;
@@ -127,7 +130,8 @@ impl TreeToFill {
     ///
     /// # Errors
     ///
-    /// [`StageError::Driver`] when something cannot be removed. What is left is removed by the next writer.
+    /// [`StageError::Driver`] when something cannot be removed. What is left is removed by the next
+    /// writer.
     pub fn discard(self) -> Result<(), StageError> {
         self.filled(TreeFacts::new()).discard()
     }

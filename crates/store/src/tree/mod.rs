@@ -1,5 +1,5 @@
-//! Trees that somebody else fills, to become the contents of a layer: from parts of an archive, from another store, from
-//! anywhere.
+//! Trees that somebody else fills, to become the contents of a layer: from parts of an archive,
+//! from another store, from anywhere.
 //!
 //! | step | what happens | a crash after it leaves |
 //! |---|---|---|
@@ -7,10 +7,11 @@
 //! | 2 | the caller fills it and says what it found out: [`TreeToFill::filled`] | the same |
 //! | 3 | it becomes a layer: a new one with a [`Transaction`](crate::Transaction), or what an existing one holds ([`replace`]) | the layer as it was before, or as it is meant to be |
 //!
-//! Only the third step takes a lock, for as long as it takes to rename and to save records. What is dropped before is erased.
+//! Only the third step takes a lock, for as long as it takes to rename and to save records. What is
+//! dropped before is erased.
 //!
-//! Go: `Store.PrepareStagedLayer`, `Store.ApplyStagedLayer`, `Store.CleanupStagedLayer`, where the caller hands in an object that
-//! fills the tree, and has to call the third on every way out.
+//! Go: `Store.PrepareStagedLayer`, `Store.ApplyStagedLayer`, `Store.CleanupStagedLayer`, where the
+//! caller hands in an object that fills the tree, and has to call the third on every way out.
 
 mod facts;
 mod fill;
@@ -51,7 +52,8 @@ enum Wanted {
 }
 
 impl TreeSpec {
-    /// A tree for a layer that is still to be made. Its ID, its parent and all else can be decided when the tree is filled.
+    /// A tree for a layer that is still to be made. Its ID, its parent and all else can be decided
+    /// when the tree is filled.
     #[must_use]
     pub fn for_new_layer(access: LayerAccess) -> Self {
         Self {
@@ -69,7 +71,8 @@ impl TreeSpec {
         }
     }
 
-    /// Sets the maps of the owners in a new layer; without this they are those of a layer without a parent.
+    /// Sets the maps of the owners in a new layer; without this they are those of a layer without a
+    /// parent.
     #[must_use]
     pub fn id_maps(mut self, maps: IdMappings) -> Self {
         self.id_maps = Some(maps);
@@ -108,7 +111,8 @@ impl FilledTree {
     ///
     /// # Errors
     ///
-    /// [`StageError::Driver`] when something cannot be removed. What is left is removed by the next writer.
+    /// [`StageError::Driver`] when something cannot be removed. What is left is removed by the next
+    /// writer.
     pub fn discard(self) -> Result<(), StageError> {
         self.parts.tree.erase().map_err(StageError::Driver)
     }
@@ -125,8 +129,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StageError::Driver`] with [`ErrorKind::NotSupported`](crate::ErrorKind::NotSupported) by drivers whose layers hold
-    /// more than what they change (vfs), and for a layer that is unknown or in an additional store.
+    /// [`StageError::Driver`] with [`ErrorKind::NotSupported`](crate::ErrorKind::NotSupported) by
+    /// drivers whose layers hold more than what they change (vfs), and for a layer that is unknown
+    /// or in an additional store.
     pub fn stage_tree(&self, spec: TreeSpec) -> Result<TreeToFill, StageError> {
         let driver = Arc::clone(&self.inner.use_driver()?.driver);
         let maps = spec.id_maps.unwrap_or_else(|| self.id_maps().clone());

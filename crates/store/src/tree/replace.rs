@@ -10,8 +10,8 @@
 //! | 5 | the record says what is known of the new contents | the layer as it is meant to be |
 //! | 6 | the lock is released, the old tree is erased | – |
 //!
-//! So at no moment does a record vouch for files that are not there. Go's library moves the tree first and keeps the old digests
-//! until it saves the new ones.
+//! So at no moment does a record vouch for files that are not there. Go's library moves the tree
+//! first and keeps the old digests until it saves the new ones.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -36,16 +36,18 @@ use crate::store::Store;
 use crate::update::reserved_flag;
 
 impl Store {
-    /// Makes a filled tree what an existing layer holds, and records what is known of it. What the layer held before is erased.
+    /// Makes a filled tree what an existing layer holds, and records what is known of it. What the
+    /// layer held before is erased.
     ///
     /// Go: `Store.ApplyStagedLayer`, for a layer that exists.
     ///
     /// # Errors
     ///
-    /// [`DiffError::Lookup`] for a layer that is unknown or in an additional store; [`DiffError::Conflict`] when its ID maps are
-    /// not those of the tree, or when it, or a layer above it, is mounted; [`DiffError::Driver`] when the driver refuses. The tree
-    /// is erased then, and the layer is as it was. When records cannot be saved after that, the layer is left as a crash would
-    /// leave it.
+    /// [`DiffError::Lookup`] for a layer that is unknown or in an additional store;
+    /// [`DiffError::Conflict`] when its ID maps are not those of the tree, or when it, or a layer
+    /// above it, is mounted; [`DiffError::Driver`] when the driver refuses. The tree is erased
+    /// then, and the layer is as it was. When records cannot be saved after that, the layer is left
+    /// as a crash would leave it.
     pub fn replace_tree(&self, key: &str, tree: FilledTree) -> Result<(), DiffError> {
         let inner = &self.inner;
         let driver = Arc::clone(&inner.use_driver()?.driver);
@@ -96,20 +98,23 @@ impl Store {
         inner.sync_places(&[layer.id()]).map_err(DiffError::Sync)?;
         record(&mut layers, &layer, &facts)?;
         drop(layers);
-        // Every record is saved, so a failure to erase is no failure of the call. The next writer tries again.
+        // Every record is saved, so a failure to erase is no failure of the call. The next writer
+        // tries again.
         drop(trash.erase());
         drop(area);
         Ok(())
     }
 
-    /// Returns the path of the directory with the files that a layer itself holds, in the form in which the driver keeps them. It
-    /// is there as long as the layer is; what is changed in it is not recorded.
+    /// Returns the path of the directory with the files that a layer itself holds, in the form in
+    /// which the driver keeps them. It is there as long as the layer is; what is changed in it is
+    /// not recorded.
     ///
     /// Go: `Store.DifferTarget`.
     ///
     /// # Errors
     ///
-    /// [`DiffError::Lookup`] for an unknown layer, [`DiffError::Driver`] by drivers that have no such directory.
+    /// [`DiffError::Lookup`] for an unknown layer, [`DiffError::Driver`] by drivers that have no
+    /// such directory.
     pub fn layer_tree_path(&self, key: &str) -> Result<PathBuf, DiffError> {
         let layer = lookup(&self.inner.layers_view()?, key)?;
         let driver = self.inner.driver();
@@ -146,8 +151,8 @@ fn flush(
     Ok(())
 }
 
-/// Refuses a layer whose files are seen through a mount, its own or that of a layer above: the kernel does not take their being
-/// exchanged well.
+/// Refuses a layer whose files are seen through a mount, its own or that of a layer above: the
+/// kernel does not take their being exchanged well.
 fn refuse_mounted(inner: &Inner, layers: &Locked<Layer>, layer: &LayerId) -> Result<(), DiffError> {
     let mut mounts = inner.mounts.read()?;
     mounts.retain(|mount| stands_on(layers, &mount.layer, layer));

@@ -1,13 +1,15 @@
 //! The file of counters: what each layer takes, as it was once counted.
 //!
-//! One line of JSON for each layer, only ever appended to, so that nobody needs a lock or has to read it for adding to it: a
-//! write of whole lines to the end of a file is not mixed with another one. Each line begins with the line break, so that a
-//! line that was torn by a full disk or a crash spoils no other. Of several lines about one layer the last one counts.
+//! One line of JSON for each layer, only ever appended to, so that nobody needs a lock or has to
+//! read it for adding to it: a write of whole lines to the end of a file is not mixed with another
+//! one. Each line begins with the line break, so that a line that was torn by a full disk or a
+//! crash spoils no other. Of several lines about one layer the last one counts.
 //!
-//! A line holds for a layer whose record has the same ID, creation time and digest. A layer that was deleted and made anew
-//! by any program has another creation time, and one that a diff was applied to another digest; both are counted again.
-//! Lines that hold for no layer stay until there are more of them than others; then the file is replaced. A line that
-//! somebody appends at that very moment is lost, and so is counted again.
+//! A line holds for a layer whose record has the same ID, creation time and digest. A layer that
+//! was deleted and made anew by any program has another creation time, and one that a diff was
+//! applied to another digest; both are counted again. Lines that hold for no layer stay until there
+//! are more of them than others; then the file is replaced. A line that somebody appends at that
+//! very moment is lost, and so is counted again.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -28,7 +30,8 @@ pub(crate) const USAGE_FILE: &str = "layerhold-usage.jsonl";
 const MAX_FILE: u64 = 512 << 20;
 /// A file shorter than this is not worth replacing.
 const SMALL_FILE: u64 = 64 << 10;
-/// A line is about 300 bytes long. Files with this much for each layer consist of stale lines mostly.
+/// A line is about 300 bytes long. Files with this much for each layer consist of stale lines
+/// mostly.
 const MUCH_FOR_A_LAYER: u64 = 1024;
 
 /// What was counted in a layer.
@@ -74,7 +77,8 @@ impl State {
 }
 
 impl Counter {
-    /// Notes what a layer takes; `None` for one whose contents may change without its record telling.
+    /// Notes what a layer takes; `None` for one whose contents may change without its record
+    /// telling.
     pub(crate) fn new(layer: &Layer, counts: Counts) -> Option<Self> {
         Some(Self {
             id: layer.id().clone(),
@@ -124,8 +128,8 @@ impl Counters {
         (State::of(layer).as_ref() == Some(&counter.state)).then_some(counter.counts)
     }
 
-    /// Adds what was counted now, and leaves out what became stale if that is most of the file. `layers` are all there are.
-    /// A failure is of no account: what is not noted is counted again.
+    /// Adds what was counted now, and leaves out what became stale if that is most of the file.
+    /// `layers` are all there are. A failure is of no account: what is not noted is counted again.
     pub(crate) fn note<'l>(
         &self,
         io: &dyn MetadataIo,
@@ -166,7 +170,8 @@ fn text<'c>(counters: impl Iterator<Item = &'c Counter>) -> Vec<u8> {
     text
 }
 
-/// Adds counters to the end of the file. Returns whether the file is longer than so many layers need.
+/// Adds counters to the end of the file. Returns whether the file is longer than so many layers
+/// need.
 pub(crate) fn append(layers_dir: &Dir, counters: &[Counter]) -> Result<Length> {
     if counters.is_empty() {
         return Ok(Length::Short);

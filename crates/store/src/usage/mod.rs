@@ -1,8 +1,9 @@
 //! What layers, images and containers take, from counters that are kept, without walking the store.
 //!
-//! A layer is counted once: when it is imported, while the flush is waited for, or else when somebody asks for the first time. The
-//! counters are kept in a file of our own, see [`counters`]. Layers that containers write to, and others whose contents may
-//! change without their record telling, are counted each time.
+//! A layer is counted once: when it is imported, while the flush is waited for, or else when
+//! somebody asks for the first time. The counters are kept in a file of our own, see [`counters`].
+//! Layers that containers write to, and others whose contents may change without their record
+//! telling, are counted each time.
 
 pub(crate) mod counters;
 mod measure;
@@ -68,8 +69,9 @@ impl UsageError {
 impl Store {
     /// Returns what everything in this store takes, all at one moment.
     ///
-    /// Takes no longer than reading the records and one small file, except for layers that were never counted before and
-    /// those that containers write to: their files are looked at one by one. No lock is held meanwhile.
+    /// Takes no longer than reading the records and one small file, except for layers that were
+    /// never counted before and those that containers write to: their files are looked at one by
+    /// one. No lock is held meanwhile.
     ///
     /// # Errors
     ///
@@ -98,7 +100,8 @@ impl Store {
         self.inner.sum_up(&view, &Measured::new(measured))
     }
 
-    /// Counts everything anew, and puts the counters right that turn out to be wrong. Returns them too.
+    /// Counts everything anew, and puts the counters right that turn out to be wrong. Returns them
+    /// too.
     ///
     /// Blocks that were allocated are not compared: filesystems change them on their own.
     ///
@@ -205,7 +208,8 @@ impl Inner {
         counters.note(io, &self.layout.layers, all, &new);
     }
 
-    /// Notes what was counted while layers were imported. Without space or permission it goes without.
+    /// Notes what was counted while layers were imported. Without space or permission it goes
+    /// without.
     pub(crate) fn note_imported_counts(&self, new: &[Counter]) {
         let directory = &self.layout.layers;
         let Ok(counters::Length::Enough { layers: enough }) = counters::append(directory, new)

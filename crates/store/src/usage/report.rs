@@ -14,8 +14,8 @@ pub struct Amount {
     pub bytes: u64,
     /// Files, directories and whatever else has an inode.
     pub inodes: u64,
-    /// Bytes of the blocks that were allocated when it was counted, directories included. Blocks that are shared with
-    /// another file count fully.
+    /// Bytes of the blocks that were allocated when it was counted, directories included. Blocks
+    /// that are shared with another file count fully.
     pub allocated: u64,
 }
 
@@ -139,7 +139,8 @@ pub struct TotalUsage {
     pub unused: Amount,
     /// Bytes of data items and other files of layers, images and containers.
     pub data: u64,
-    /// Bytes that would come free if all images without containers, and all layers that nothing uses, were removed.
+    /// Bytes that would come free if all images without containers, and all layers that nothing
+    /// uses, were removed.
     pub reclaimable: u64,
 }
 

@@ -113,7 +113,8 @@ impl Inner {
     }
 }
 
-/// Lists layers and all that they stand on, each once. A record that is damaged or gone ends a chain.
+/// Lists layers and all that they stand on, each once. A record that is damaged or gone ends a
+/// chain.
 fn chain(view: &Snapshot, tops: impl IntoIterator<Item = LayerId>) -> Vec<LayerId> {
     let mut seen = HashSet::new();
     let mut chain = Vec::new();

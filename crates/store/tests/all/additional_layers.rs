@@ -1,4 +1,5 @@
-//! Layers of other programs: directories in the shape of an additional layer store stand for the filesystem such a program shows.
+//! Layers of other programs: directories in the shape of an additional layer store stand for the
+//! filesystem such a program shows.
 
 use std::fs;
 use std::io::{Cursor, Read, Write};
@@ -102,7 +103,8 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     packed
 }
 
-/// Makes a directory as a program shows a layer (Go: drivers/overlay/overlay.go, `validateOneAdditionalLayerPath`).
+/// Makes a directory as a program shows a layer (Go: drivers/overlay/overlay.go,
+/// `validateOneAdditionalLayerPath`).
 fn show(dir: &Path, name: &str) {
     fs::create_dir_all(dir.join("diff")).unwrap();
     fs::write(dir.join("diff").join(name), name).unwrap();

@@ -339,7 +339,8 @@ fn root_nobody_chooses_between_a_choice_and_its_record() {
         .create_container(spec(AutoUserNs::new().size(10)))
         .unwrap();
     assert!(lock.try_write().unwrap().is_none());
-    // A failure of a later step takes nothing back, and two of one transaction have nothing in common.
+    // A failure of a later step takes nothing back, and two of one transaction have nothing in
+    // common.
     drop(
         tx.create_container(spec(AutoUserNs::new().size(70000)))
             .unwrap_err(),

@@ -15,8 +15,8 @@ use crate::support::{
     Place, file_tar, id, image, import, options, reader, small_tar, unmount_outside,
 };
 
-/// An image of two layers with data items, and a container of it. The layers are called `a` and `b`, the image `i`, the
-/// container `c` with the layer `w`.
+/// An image of two layers with data items, and a container of it. The layers are called `a` and
+/// `b`, the image `i`, the container `c` with the layer `w`.
 pub(crate) fn furnished() -> Place {
     furnish(Place::new())
 }

@@ -40,7 +40,8 @@ fn work(store: &Store, round: u32) -> Result<(), Error> {
     Ok(())
 }
 
-/// Every image has all its layers, every layer has its contents and a user, and nothing else is there.
+/// Every image has all its layers, every layer has its contents and a user, and nothing else is
+/// there.
 fn check(base: &Path) {
     let store = Store::open(options(base)).unwrap();
     let report = store.garbage_collect().unwrap();
@@ -87,7 +88,8 @@ fn check(base: &Path) {
 #[test]
 fn a_killed_process_leaves_a_store_that_fits_together() {
     let place = scratch();
-    // Spread over a round of work, which takes some hundredths of a second, without being a multiple of it.
+    // Spread over a round of work, which takes some hundredths of a second, without being a
+    // multiple of it.
     for step in 0..25u64 {
         let child = ChildSpec::new("crashes::child_entry", "work")
             .argument(place.path().to_str().unwrap())

@@ -47,7 +47,8 @@ fn free(filesystem: &Filesystem) -> u64 {
     text.lines().nth(1).unwrap().trim().parse().unwrap()
 }
 
-/// Two images that have a large file, a small one and a hard link in common, and others of the same lengths that differ.
+/// Two images that have a large file, a small one and a hard link in common, and others of the same
+/// lengths that differ.
 fn two_images(store: &Store) {
     let large = noise(4 * MIB + 5, 1);
     for (name, seed) in [("one", 2), ("two", 3)] {

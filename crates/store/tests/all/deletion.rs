@@ -204,7 +204,8 @@ fn mapped_copies_in_use_stay() {
         .id()
         .clone();
     let spare = import(&place.store, LayerSpec::new(), &small_tar());
-    // The image names the container's layer and a spare one as copies, and the container has another image.
+    // The image names the container's layer and a spare one as copies, and the container has
+    // another image.
     let mapped = format!(
         "\"mapped-layers\":[\"{own}\",\"{}\"],\"created\"",
         spare.id()

@@ -1,4 +1,5 @@
-//! Every operation on a record file fails once, and the store is as before or as after, wherever its records are kept.
+//! Every operation on a record file fails once, and the store is as before or as after, wherever
+//! its records are kept.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -154,8 +155,8 @@ fn take_out(store: &Store) -> Result<(), Error> {
     Ok(())
 }
 
-/// Runs a scenario once cleanly and then with a fault at each of its operations; with crashes, which leave everything a fault can
-/// leave, in every kind of store.
+/// Runs a scenario once cleanly and then with a fault at each of its operations; with crashes,
+/// which leave everything a fault can leave, in every kind of store.
 fn each_fault(
     prepare: fn(&Store) -> Result<(), Error>,
     scenario: fn(&Store) -> Result<(), Error>,
@@ -219,8 +220,8 @@ fn a_commit_on_a_full_disk_changes_nothing_or_everything() {
     each_fault(nothing, bring_in, Fault::NO_SPACE, before_or_after);
 }
 
-/// After a crash that keeps even the clean-up from happening, whole images are there or not; a container that was to come
-/// with its image may be missing.
+/// After a crash that keeps even the clean-up from happening, whole images are there or not; a
+/// container that was to come with its image may be missing.
 #[test]
 fn a_commit_cut_off_leaves_whole_images() {
     each_fault(
@@ -275,7 +276,8 @@ fn names_metadata_and_data_are_old_or_new() {
     }
 }
 
-/// The record says nothing of an item while the old or the new data may be there, rather than something wrong.
+/// The record says nothing of an item while the old or the new data may be there, rather than
+/// something wrong.
 #[test]
 fn an_item_that_is_replaced_is_not_told_wrong() {
     fn prepare(store: &Store) -> Result<(), Error> {

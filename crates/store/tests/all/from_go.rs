@@ -47,7 +47,8 @@ fn code(cell: &str) -> Vec<String> {
         .collect()
 }
 
-/// Everything public that the sources of all crates declare, as `Type::name` and `crate_name::function`, with its docs.
+/// Everything public that the sources of all crates declare, as `Type::name` and
+/// `crate_name::function`, with its docs.
 ///
 /// The sources are formatted, so that what a line belongs to is told by how far it is indented.
 fn declared() -> BTreeMap<String, String> {
@@ -83,7 +84,8 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
 }
 
 fn declared_in(text: &str, crate_name: &str, found: &mut BTreeMap<String, String>) {
-    // The type that is being declared or implemented, and whether its parts are public without saying so.
+    // The type that is being declared or implemented, and whether its parts are public without
+    // saying so.
     let mut owner: Option<(String, bool)> = None;
     let mut docs = String::new();
     for line in text.lines() {

@@ -578,8 +578,8 @@ fn child_entry() {
     import(&Store::open(options).unwrap(), spec, &small_tar());
 }
 
-/// The calls of a process that imports a layer: those that flush, those that sync a directory, and those that give the contents or
-/// a record file their place.
+/// The calls of a process that imports a layer: those that flush, those that sync a directory, and
+/// those that give the contents or a record file their place.
 fn calls(sync: &str) -> Vec<String> {
     let place = layerhold_testkit::scratch();
     let trace = place.path().join("trace");
@@ -599,7 +599,8 @@ fn calls(sync: &str) -> Vec<String> {
     assert!(child.spawn().wait().success());
     let trace = std::fs::read_to_string(trace).unwrap();
     let call = |line: &str| {
-        // `12 renameat2(5</…/vfs-layers>, ".tmp-layers.json123", 5</…/vfs-layers>, "layers.json", 0) = 0`
+        // `12 renameat2(5</…/vfs-layers>, ".tmp-layers.json123", 5</…/vfs-layers>, "layers.json",
+        // 0) = 0`
         let (_, line) = line.split_once(' ')?;
         let (name, arguments) = line.trim().split_once('(')?;
         let dir = arguments.rsplit_once('>')?.0.rsplit_once('/')?.1;
@@ -621,8 +622,8 @@ fn peer_strace_sees_contents_flushed_before_records() {
     let incomplete = ["records", "sync vfs-layers"];
     let moved = ["move to vfs-layers", "move to dir"];
     let synced = ["sync dir", "sync vfs-layers"];
-    // One flush for the whole commit; then the records as incomplete, the contents in their places, and the records as complete. Each
-    // is durable before the next.
+    // One flush for the whole commit; then the records as incomplete, the contents in their places,
+    // and the records as complete. Each is durable before the next.
     let durable = [&["syncfs"], &incomplete[..], &moved, &synced, &incomplete];
     assert_eq!(calls("filesystem"), durable.concat());
     let none = [&incomplete[..], &moved, &incomplete];

@@ -1,7 +1,8 @@
 //! What is done while locks are held, and what is not.
 //!
-//! In builds with debug assertions, erasing, hashing, and reading what a caller hands in panic on a thread that holds a lock of
-//! records (`layerhold_sys::no_brief_lock`): every test of this crate is a test of that.
+//! In builds with debug assertions, erasing, hashing, and reading what a caller hands in panic on a
+//! thread that holds a lock of records (`layerhold_sys::no_brief_lock`): every test of this crate
+//! is a test of that.
 
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
@@ -197,7 +198,8 @@ fn two_transactions_of_one_thread_that_choose_a_user_namespace() {
     let (first, second) = (open(), open());
     let mut one = first.begin().unwrap();
     one.create_container(spec()).unwrap();
-    // More of the same transaction are fine; a second one on this thread, through whatever handle, is not.
+    // More of the same transaction are fine; a second one on this thread, through whatever handle,
+    // is not.
     one.create_container(spec()).unwrap();
     let mut two = second.begin().unwrap();
     let error = two.create_container(spec()).unwrap_err();

@@ -1,4 +1,5 @@
-//! Records that are lost are made anew from what else is there, and nothing is removed for want of them.
+//! Records that are lost are made anew from what else is there, and nothing is removed for want of
+//! them.
 
 use std::fs;
 use std::io::Read;
@@ -15,8 +16,8 @@ use sha2::Digest as _;
 use crate::check::{check, furnish, told};
 use crate::support::{Place, id, long, options, reader};
 
-/// A store like that of podman: layers and images have IDs that are worked out from their contents, and a container has a
-/// configuration for the runtime.
+/// A store like that of podman: layers and images have IDs that are worked out from their contents,
+/// and a container has a configuration for the runtime.
 struct Podman {
     place: Place,
     driver: &'static str,
@@ -302,7 +303,8 @@ fn what_a_full_copy_stands_on_is_not_guessed() {
     let view = podman.again().snapshot().unwrap();
     let image = view.image(podman.image.as_str()).unwrap();
     assert_eq!(image.top_layer(), Some(&podman.top));
-    // The container's tree says nothing: it may have been changed. It stays, however often one repairs.
+    // The container's tree says nothing: it may have been changed. It stays, however often one
+    // repairs.
     for _ in 0..2 {
         let store = podman.again();
         let report = check(&store);

@@ -1,4 +1,5 @@
-//! The store as its users see it: alone, beside other processes, beside the tools that share its format, and after crashes.
+//! The store as its users see it: alone, beside other processes, beside the tools that share its
+//! format, and after crashes.
 
 #![allow(
     clippy::unwrap_used,

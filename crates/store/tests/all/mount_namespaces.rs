@@ -1,4 +1,5 @@
-//! Mounts in several mount namespaces: what podman mounts for an ordinary user is seen in the namespace of its containers only.
+//! Mounts in several mount namespaces: what podman mounts for an ordinary user is seen in the
+//! namespace of its containers only.
 
 use std::path::Path;
 

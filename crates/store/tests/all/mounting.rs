@@ -103,7 +103,8 @@ fn a_layer_is_not_taken_for_a_container_whose_id_begins_alike() {
         assert!(path.ends_with(layer), "{key}: {path:?}");
         place.store.unmount(key, Unmounting::Once).unwrap();
     }
-    // The ID of its layer means the container, and so what is mounted is volatile or mapped as the container is.
+    // The ID of its layer means the container, and so what is mounted is volatile or mapped as the
+    // container is.
     let mut tx = place.store.begin().unwrap();
     let spec = ContainerSpec::new().id(id("v")).layer(id("x"));
     tx.create_container(spec.mount_option("nosuid")).unwrap();
@@ -253,7 +254,8 @@ fn root_owners_above_a_mount_are_those_the_maps_lack() {
     assert_eq!((owners.uids, owners.gids), (vec![0], vec![0]));
 }
 
-/// Directories on the way count, links as themselves and as what they lead to; the mount point and `/` do not.
+/// Directories on the way count, links as themselves and as what they lead to; the mount point and
+/// `/` do not.
 #[test]
 fn root_peer_owners_above_a_mount_are_those_that_go_sees() {
     let Some(()) = layerhold_testkit::require_root() else {

@@ -198,7 +198,8 @@ fn root_peer_records_are_byte_for_byte_those_of_go() {
             "{file}"
         );
     }
-    // What differs: places where the one keeps what the other does not, and the directories of one version only.
+    // What differs: places where the one keeps what the other does not, and the directories of one
+    // version only.
     let names = |root: &Path| {
         let list = std::process::Command::new("find")
             .args([".", "-printf", "%P %m %y\n"])

@@ -166,7 +166,8 @@ impl Model {
         Ok(())
     }
 
-    /// What the store should say: names of layers, names of images with the name of their top layer, names of containers.
+    /// What the store should say: names of layers, names of images with the name of their top
+    /// layer, names of containers.
     fn shape(&self) -> Shape {
         let layer_name = |layer: usize| self.layers.get(&layer).and_then(|layer| layer.0);
         let mut shape = Shape {
@@ -253,7 +254,8 @@ fn run(store: &Store, op: &Op) -> Outcome {
                 let mut tx = store.begin()?;
                 let mut spec = LayerSpec::new().name(text(name)).read_only();
                 if let Some(parent) = parent {
-                    // Names are checked before parents in the model, and ours are looked up by the caller.
+                    // Names are checked before parents in the model, and ours are looked up by the
+                    // caller.
                     if view.layer(&text(name)).is_err() || view.layer(&text(parent)).is_ok() {
                         spec = spec.parent(view.layer(&text(parent))?.id().clone());
                     }

@@ -289,7 +289,8 @@ fn a_container_whose_deletion_was_cut_off_goes_with_its_layer() {
     assert_eq!(leftovers(&place), Vec::<String>::new());
 }
 
-/// Moves the contents of a layer into the area of a dead process, as a power cut leaves them that took only their place.
+/// Moves the contents of a layer into the area of a dead process, as a power cut leaves them that
+/// took only their place.
 fn lose_place(home: &Path, areas: &Path, id: &str, name: &str) {
     let area = areas.join("temp-dir-12");
     std::fs::create_dir_all(&area).unwrap();

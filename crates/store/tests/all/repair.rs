@@ -578,7 +578,8 @@ fn damaged() -> Place {
 
 #[test]
 fn a_repair_that_is_cut_off_anywhere_can_be_done_again() {
-    // Not at each operation, which would take long; the numbers have nothing in common with the steps of a save.
+    // Not at each operation, which would take long; the numbers have nothing in common with the
+    // steps of a save.
     for (fault, step) in [(Fault::CRASH, 3), (Fault::NO_SPACE, 11)] {
         let mut at = 1;
         loop {

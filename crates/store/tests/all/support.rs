@@ -120,8 +120,8 @@ pub(crate) fn age(dir: &Path) {
     dir.set_modified(std::time::UNIX_EPOCH).unwrap();
 }
 
-/// Unmounts a layer without telling the store. Namespaces that other tests make at this moment have copies of the mount, which
-/// go with its directory.
+/// Unmounts a layer without telling the store. Namespaces that other tests make at this moment have
+/// copies of the mount, which go with its directory.
 pub(crate) fn unmount_outside(path: &Path) {
     let unmounted = std::process::Command::new("umount").arg(path).status();
     assert!(unmounted.unwrap().success());

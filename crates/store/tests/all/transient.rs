@@ -1,4 +1,5 @@
-//! Containers that do not survive a reboot: in a transient store all, elsewhere those that are asked to be volatile.
+//! Containers that do not survive a reboot: in a transient store all, elsewhere those that are
+//! asked to be volatile.
 
 use std::path::Path;
 

@@ -27,8 +27,8 @@ impl Place {
     }
 }
 
-/// A base with 5 bytes in one inode with two names and a link; on it two images with 3 and 7 bytes more, one of them with a
-/// data item of 10 bytes; and a container on the first.
+/// A base with 5 bytes in one inode with two names and a link; on it two images with 3 and 7 bytes
+/// more, one of them with a data item of 10 bytes; and a container on the first.
 struct Sample {
     place: Place,
     base: LayerId,

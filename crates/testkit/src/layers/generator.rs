@@ -39,7 +39,8 @@ pub struct Entry {
 pub enum EntryKind {
     /// A regular file with this content.
     File(Vec<u8>),
-    /// A regular file of which only the middle is in the archive: so many zeros, the content, as many zeros again.
+    /// A regular file of which only the middle is in the archive: so many zeros, the content, as
+    /// many zeros again.
     Sparse(u16, Vec<u8>),
     /// A directory.
     Directory,
@@ -99,7 +100,8 @@ impl Chain {
         }
     }
 
-    /// The chains that lack one entry or one layer of this one, for finding what matters about a chain that fails.
+    /// The chains that lack one entry or one layer of this one, for finding what matters about a
+    /// chain that fails.
     #[must_use]
     pub fn smaller(&self) -> Vec<Self> {
         let mut smaller = Vec::new();

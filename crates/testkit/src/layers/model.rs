@@ -3,16 +3,21 @@
 //! The rules, of the OCI image specification (`layer.md`) where it has any:
 //!
 //! 1. Entries are taken in their order. Paths are cleaned by text, and `..` stops at the root.
-//! 2. A whiteout `.wh.NAME`, or a character device 0:0, deletes what the layers below have of that name; `.wh..wh..opq` deletes
-//!    what they have in its directory. Neither deletes anything of its own layer, wherever in the archive it stands.
-//! 3. A directory becomes one with a directory that is there, whose attributes it replaces. Anything else replaces what is there.
-//! 4. An entry implies the directories on its path: one that the layers below have stays as it is, a new one has mode 0755 and
-//!    belongs to root. A whiteout implies nothing.
-//! 5. Symbolic links on the path are followed when the layer itself has made them. One of a layer below is replaced by a directory.
+//! 2. A whiteout `.wh.NAME`, or a character device 0:0, deletes what the layers below have of that
+//!    name; `.wh..wh..opq` deletes what they have in its directory. Neither deletes anything of its
+//!    own layer, wherever in the archive it stands.
+//! 3. A directory becomes one with a directory that is there, whose attributes it replaces.
+//!    Anything else replaces what is there.
+//! 4. An entry implies the directories on its path: one that the layers below have stays as it is,
+//!    a new one has mode 0755 and belongs to root. A whiteout implies nothing.
+//! 5. Symbolic links on the path are followed when the layer itself has made them. One of a layer
+//!    below is replaced by a directory.
 //! 6. A hard link is one more name of an inode; it replaces the attributes of that.
-//! 7. In the end, every regular file of the layer must be found by its name, or the archive could not be made again.
-//! 8. A directory that its layer describes keeps the time of its entry, whatever the layer puts into it or deletes there. A
-//!    later layer that changes what is in it, or the root directory of a later layer, may have any time ([`ANY_TIME`]).
+//! 7. In the end, every regular file of the layer must be found by its name, or the archive could
+//!    not be made again.
+//! 8. A directory that its layer describes keeps the time of its entry, whatever the layer puts
+//!    into it or deletes there. A later layer that changes what is in it, or the root directory of
+//!    a later layer, may have any time ([`ANY_TIME`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -47,7 +52,8 @@ pub struct Layers {
     inodes: Vec<File>,
     /// Regular files of the uppermost layer: the names of their entries, and their inodes.
     files: Vec<(Vec<Name>, Inode)>,
-    /// Whether the uppermost layer can only be unpacked by who sees the layers below it: its own links lead there.
+    /// Whether the uppermost layer can only be unpacked by who sees the layers below it: its own
+    /// links lead there.
     looks_below: bool,
 }
 
@@ -293,7 +299,8 @@ impl Layers {
         }
     }
 
-    /// Makes a directory another one than that of the layers below, which is gone with what they have in it.
+    /// Makes a directory another one than that of the layers below, which is gone with what they
+    /// have in it.
     fn renew(&mut self, inode: Inode) {
         self.clear(inode);
         let file = &mut self.inodes[inode];
@@ -369,8 +376,8 @@ impl Layers {
         Some(here)
     }
 
-    /// What a path leads to, links of all layers followed, and whether it leads there by what this layer has put alone. A path
-    /// that does not lead to a directory leads nowhere.
+    /// What a path leads to, links of all layers followed, and whether it leads there by what this
+    /// layer has put alone. A path that does not lead to a directory leads nowhere.
     fn look(&self, path: &[Name]) -> Option<(Inode, bool)> {
         let (way, is_own) = self.way(path)?;
         Some((way.last().map_or(ROOT, |(_, _, inode)| *inode), is_own))

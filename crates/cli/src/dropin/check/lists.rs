@@ -108,8 +108,8 @@ impl Lists {
         })
     }
 
-    /// The lists as the Go tool has them in JSON, each error as its text. What belongs to no item is left out when there is
-    /// nothing.
+    /// The lists as the Go tool has them in JSON, each error as its text. What belongs to no item
+    /// is left out when there is nothing.
     pub(super) fn json(&self) -> Value {
         let mut lists = serde_json::Map::new();
         for kind in ALL {

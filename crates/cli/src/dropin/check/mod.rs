@@ -97,7 +97,8 @@ fn finish(call: &mut Call<'_, '_>, counts: Option<String>) -> Result<u8, Failure
     }
 }
 
-/// What could not be done. Images that a container keeps from being removed are among it, as with Go.
+/// What could not be done. Images that a container keeps from being removed are among it, as with
+/// Go.
 fn failures(
     store: &Store,
     report: &CheckReport,
@@ -121,7 +122,8 @@ fn kept(view: &Snapshot, report: &CheckReport, kept: &Kept) -> Option<String> {
         Removable::Image(id) => Some(format!(
             "deleting image {id}: image used by container {container}: image is in use by a container"
         )),
-        // Containers stay because nobody asked for them to be removed; a layer of theirs that is damaged stays with them.
+        // Containers stay because nobody asked for them to be removed; a layer of theirs that is
+        // damaged stays with them.
         Removable::Container(id) => {
             let layer = view.container_by_id(id).ok()??.layer().clone();
             let subject = Subject::Item(ItemId::Layer(layer.clone()));

@@ -7,7 +7,8 @@ use layerhold::{
 
 use crate::failure::chain;
 
-/// The lines about a finding. Damage that an item has from what it stands on is shown as that of the latter.
+/// The lines about a finding. Damage that an item has from what it stands on is shown as that of
+/// the latter.
 pub(super) fn finding(report: &CheckReport, finding: &Finding) -> Vec<String> {
     match &finding.damage {
         Damage::LayerDamaged { layer } => causes(report, &ItemId::Layer(layer.clone())),
@@ -22,15 +23,15 @@ pub(super) fn finding(report: &CheckReport, finding: &Finding) -> Vec<String> {
     }
 }
 
-/// Tells whether the Go tool would have anything like this in its lists: it has layers only that are damaged themselves, and
-/// nothing that is no damage.
+/// Tells whether the Go tool would have anything like this in its lists: it has layers only that
+/// are damaged themselves, and nothing that is no damage.
 pub(super) fn is_listed(finding: &Finding) -> bool {
     let is_told_elsewhere = matches!(finding.damage, Damage::ParentDamaged { .. });
     finding.verdict != Verdict::Note && !is_told_elsewhere && !finding.damage.is_leftover()
 }
 
-/// Tells whether a finding stays after a repair: what could not be judged, a tar-split file that cannot be rebuilt, and records
-/// that are lost, of which no repair makes new ones.
+/// Tells whether a finding stays after a repair: what could not be judged, a tar-split file that
+/// cannot be rebuilt, and records that are lost, of which no repair makes new ones.
 pub(super) fn is_beyond_help(finding: &Finding) -> bool {
     let stays = matches!(
         finding.damage,
@@ -163,7 +164,8 @@ pub(super) fn action(action: &Action) -> String {
     }
 }
 
-/// What a repair should say that Go's does not: which images are gone, by their names, and where damaged layers are.
+/// What a repair should say that Go's does not: which images are gone, by their names, and where
+/// damaged layers are.
 pub(super) fn done(report: &CheckReport, repaired: &RepairReport) -> Vec<String> {
     let line = |action: &Action| match action {
         Action::Remove(Removable::Image(id)) => {

@@ -77,8 +77,9 @@ pub(super) fn remedy_name(remedy: Remedy) -> &'static str {
     }
 }
 
-/// Tells whether a finding stays after a repair: one that could not be judged, and damage of its own that nothing can be done
-/// about. Damage that an item has from a layer below goes with that layer.
+/// Tells whether a finding stays after a repair: one that could not be judged, and damage of its
+/// own that nothing can be done about. Damage that an item has from a layer below goes with that
+/// layer.
 pub(super) fn stays(finding: &Finding) -> bool {
     match finding.verdict {
         Verdict::Note => return false,

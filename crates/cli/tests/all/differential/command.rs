@@ -4,8 +4,8 @@ use std::fmt;
 
 /// A command, in parts that rules can look at.
 ///
-/// `%/` in a word is the directory of the store that the command runs on, `@/` the directory of `files`; a generated
-/// ID is written `<id N.M>`: the M-th that the N-th command brought up.
+/// `%/` in a word is the directory of the store that the command runs on, `@/` the directory of
+/// `files`; a generated ID is written `<id N.M>`: the M-th that the N-th command brought up.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Command {
     /// Its place in the sequence that it was made for.

@@ -102,7 +102,8 @@ pub(crate) fn differences(
     found
 }
 
-/// How the output is put in order, where Go leaves the order to chance, the directory or generated IDs.
+/// How the output is put in order, where Go leaves the order to chance, the directory or generated
+/// IDs.
 fn ordering(command: &Command) -> fn(&str) -> String {
     match command.name {
         "changes"

@@ -1,8 +1,10 @@
-//! Seeded sequences of commands through Go's tool and ours: exit codes, output and the disk must agree.
+//! Seeded sequences of commands through Go's tool and ours: exit codes, output and the disk must
+//! agree.
 //!
-//! Two stores go through the same commands ([`Mode::Twin`]), or either tool works on one store, by turns, and ours
-//! alone on another ([`Mode::Shared`]). What differs has a rule in `explain.rs`, which names the row of
-//! `docs/differences.md` that gives the reason, or it is a failure. `cargo xtask differential` runs longer ones.
+//! Two stores go through the same commands ([`Mode::Twin`]), or either tool works on one store, by
+//! turns, and ours alone on another ([`Mode::Shared`]). What differs has a rule in `explain.rs`,
+//! which names the row of `docs/differences.md` that gives the reason, or it is a failure. `cargo
+//! xtask differential` runs longer ones.
 
 mod archives;
 mod choices;

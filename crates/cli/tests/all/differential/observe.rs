@@ -16,8 +16,9 @@ pub(crate) struct State {
     pub(crate) parts: BTreeMap<String, String>,
 }
 
-/// Directories that Go's 1.43 makes and newer ones do not (`root/mounts`, `root/tmp`), and those that one tool makes when
-/// it starts and the other when it needs them, here without a driver's name. What is in them counts.
+/// Directories that Go's 1.43 makes and newer ones do not (`root/mounts`, `root/tmp`), and those
+/// that one tool makes when it starts and the other when it needs them, here without a driver's
+/// name. What is in them counts.
 const OF_NO_INTEREST: [&str; 11] = [
     "root/",
     "runroot/",
@@ -153,7 +154,8 @@ fn sorted_elements(list: &str) -> String {
     format!("[{}]", elements.join(","))
 }
 
-/// The entries of a tar-split file and the bytes between them. How these are cut into segments is up to the writer.
+/// The entries of a tar-split file and the bytes between them. How these are cut into segments is
+/// up to the writer.
 fn skeleton(text: &[u8]) -> Vec<u8> {
     let mut found = Vec::new();
     for line in String::from_utf8_lossy(text).lines() {

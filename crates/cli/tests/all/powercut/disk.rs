@@ -1,12 +1,14 @@
 //! A disk that can be copied at an instant.
 //!
-//! The filesystem under test lies in an image file, which lies on a btrfs of its own and is mounted by a loop device. A cut is a
-//! reflink of that file. btrfs takes the file's lock for all of it, as it does for each write, and writes out what it has in
-//! memory of it before: so the copy holds exactly the writes that the filesystem under test had been told are done, and none after.
-//! What that filesystem still had in memory alone is lost, as in a power cut.
+//! The filesystem under test lies in an image file, which lies on a btrfs of its own and is mounted
+//! by a loop device. A cut is a reflink of that file. btrfs takes the file's lock for all of it, as
+//! it does for each write, and writes out what it has in memory of it before: so the copy holds
+//! exactly the writes that the filesystem under test had been told are done, and none after. What
+//! that filesystem still had in memory alone is lost, as in a power cut.
 //!
-//! What it is not: a disk that loses or reorders what it took without being flushed. Filesystems guard against such disks by
-//! themselves, when they are asked to make something durable; whether we ask is what is tested here.
+//! What it is not: a disk that loses or reorders what it took without being flushed. Filesystems
+//! guard against such disks by themselves, when they are asked to make something durable; whether
+//! we ask is what is tested here.
 
 use std::fs;
 use std::path::{Path, PathBuf};

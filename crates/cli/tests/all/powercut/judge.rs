@@ -1,4 +1,5 @@
-//! What a copy of the disk is asked: what was reported is there, what is listed is whole, the next command works.
+//! What a copy of the disk is asked: what was reported is there, what is listed is whole, the next
+//! command works.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -21,7 +22,8 @@ struct Listed {
 
 /// The states a worker's part may have.
 pub(super) struct Possible {
-    /// What was reported before the cut, and then each change that came after it or was not reported yet.
+    /// What was reported before the cut, and then each change that came after it or was not
+    /// reported yet.
     states: Vec<(String, State)>,
 }
 
@@ -155,7 +157,8 @@ fn of_worker(listed: &Listed, worker: usize, fixtures: &Fixtures) -> State {
     state
 }
 
-/// Every layer has its parent, every image and container its layer, and no layer is left that only a container could have.
+/// Every layer has its parent, every image and container its layer, and no layer is left that only
+/// a container could have.
 fn belongs_together(listed: &Listed) -> Result<(), String> {
     let layers: BTreeMap<&str, &Value> = listed
         .layers

@@ -1,8 +1,8 @@
-//! Power cuts: a store is changed by both command lines, the disk it lies on is copied at random instants, and each copy is mounted
-//! and judged.
+//! Power cuts: a store is changed by both command lines, the disk it lies on is copied at random
+//! instants, and each copy is mounted and judged.
 //!
-//! See [`disk`] for what such a cut is, [`worker`] for what is done, [`judge`] for what is asked. `cargo xtask powercut` makes many
-//! more of them.
+//! See [`disk`] for what such a cut is, [`worker`] for what is done, [`judge`] for what is asked.
+//! `cargo xtask powercut` makes many more of them.
 
 mod disk;
 mod fixtures;
@@ -112,8 +112,8 @@ impl Session {
     }
 }
 
-/// Makes so many cuts, with the seeds from `seed` on, and tells after each disk how far it is; returns what was wrong. None without what
-/// it needs.
+/// Makes so many cuts, with the seeds from `seed` on, and tells after each disk how far it is;
+/// returns what was wrong. None without what it needs.
 fn cuts(
     kind: FilesystemKind,
     driver: &str,
@@ -175,7 +175,8 @@ fn root_xfs_what_was_reported_survives_a_power_cut() {
     check(FilesystemKind::Xfs, "overlay", 4, 3);
 }
 
-/// What `cargo xtask powercut` runs: it says how many, where, and with which seed, in the environment.
+/// What `cargo xtask powercut` runs: it says how many, where, and with which seed, in the
+/// environment.
 #[test]
 #[ignore = "as long as one likes: cargo xtask powercut"]
 fn root_cuts_as_told() {

@@ -27,7 +27,8 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// One in this filesystem. `POWERCUT_BIN` names a directory with other programs than those just built.
+    /// One in this filesystem. `POWERCUT_BIN` names a directory with other programs than those just
+    /// built.
     pub(super) fn new(filesystem: &Path, run_root: PathBuf, driver: &str) -> Self {
         let programs = std::env::var_os("POWERCUT_BIN").map(PathBuf::from);
         let program = |built: &str, name: &str| match &programs {

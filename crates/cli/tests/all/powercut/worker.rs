@@ -1,4 +1,5 @@
-//! A worker: a random sequence of changes to its part of the store, each noted before it begins and when it is done.
+//! A worker: a random sequence of changes to its part of the store, each noted before it begins and
+//! when it is done.
 
 use std::collections::BTreeSet;
 use std::process::Stdio;

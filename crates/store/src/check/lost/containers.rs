@@ -27,13 +27,15 @@ const FIELDS: [&str; 12] = [
     "gidmap",
     "flags",
 ];
-/// What the runtime is told, which podman and CRI-O keep with the container; it names the container's tree.
+/// What the runtime is told, which podman and CRI-O keep with the container; it names the
+/// container's tree.
 const RUNTIME_CONFIG: &str = "config.json";
 /// No configuration is larger.
 const MAX_CONFIG: u64 = 16 << 20;
 
 impl Search<'_, '_> {
-    /// Makes a record of what is left of the old one, of the data items and of the configuration for the runtime.
+    /// Makes a record of what is left of the old one, of the data items and of the configuration
+    /// for the runtime.
     pub(super) fn container(&mut self, id: &ContainerId) -> Result<Found<Container>, BeyondHelp> {
         self.begin();
         let mut scrap = self

@@ -29,11 +29,13 @@ const FIELDS: [&str; 12] = [
 ];
 /// The data item whose digest is the image's own.
 const MANIFEST: &str = "manifest";
-/// Data items whose names begin like this are other manifests; their digests are checked by whoever reads the record.
+/// Data items whose names begin like this are other manifests; their digests are checked by whoever
+/// reads the record.
 const MANIFESTS: &str = "manifest-";
 
 impl Search<'_, '_> {
-    /// Makes a record of what is left of the old one, and of the data items in the directory of the image.
+    /// Makes a record of what is left of the old one, and of the data items in the directory of the
+    /// image.
     pub(super) fn image(&mut self, id: &ImageId) -> Result<Found<Image>, BeyondHelp> {
         self.begin();
         let mut scrap = self.images.get(id.as_str()).cloned().unwrap_or_default();
@@ -89,8 +91,8 @@ impl Search<'_, '_> {
             .map_or(Timestamp::ZERO, |stat| time(&stat))
     }
 
-    /// The top layer: by the digests in the configuration, else by a container that was made of the image. `None` when it is
-    /// not known, which is something else than an image without layers.
+    /// The top layer: by the digests in the configuration, else by a container that was made of the
+    /// image. `None` when it is not known, which is something else than an image without layers.
     fn top_layer(&self, id: &ImageId, config: Option<&Value>) -> Option<Option<LayerId>> {
         let listed = config.and_then(|config| config.pointer("/rootfs/diff_ids")?.as_array());
         if let Some(listed) = listed {
@@ -111,7 +113,8 @@ impl Search<'_, '_> {
         is_plain.then(|| layer.parent().cloned())
     }
 
-    /// The top of a chain of layers with these digests. Those that were copied for other ID maps come last.
+    /// The top of a chain of layers with these digests. Those that were copied for other ID maps
+    /// come last.
     fn top_of(&self, diffs: &[DiffId]) -> Option<LayerId> {
         let mut tops: Vec<Option<&LayerId>> = vec![None];
         for diff in diffs {
@@ -133,7 +136,8 @@ impl Search<'_, '_> {
     }
 }
 
-/// The configuration of an image: the item with the digest that the ID is, else one that lists layers.
+/// The configuration of an image: the item with the digest that the ID is, else one that lists
+/// layers.
 fn config_of(id: &ImageId, items: &[Item]) -> Option<Value> {
     let parsed = |item: &Item| {
         let value: Value = serde_json::from_slice(&item.content).ok()?;
@@ -186,7 +190,8 @@ fn note_items(record: &mut ImageRecord, items: &[Item]) {
     }
 }
 
-/// Manifests of the oldest form have a digest that leaves signatures out, which is in the name of a second copy at best.
+/// Manifests of the oldest form have a digest that leaves signatures out, which is in the name of a
+/// second copy at best.
 fn is_signed(key: &str, content: &[u8]) -> bool {
     if key != MANIFEST && !key.starts_with(MANIFESTS) {
         return false;

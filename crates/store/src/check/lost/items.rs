@@ -81,7 +81,8 @@ pub(super) struct Known<'r> {
 }
 
 impl Known<'_> {
-    /// Notes sizes and digests where the record says nothing of an item that it names. Digests that are not `wanted` stay out.
+    /// Notes sizes and digests where the record says nothing of an item that it names. Digests that
+    /// are not `wanted` stay out.
     pub(super) fn note(self, items: &[Item], wanted: impl Fn(&Item) -> bool) {
         for item in items.iter().filter(|item| self.names.contains(&item.key)) {
             let size = i64::try_from(item.size).unwrap_or(-1);

@@ -35,7 +35,8 @@ const FIELDS: [&str; 18] = [
 ];
 
 impl Search<'_, '_> {
-    /// Makes a record of what is left of the old one, of what the driver has, and of the tar-split file.
+    /// Makes a record of what is left of the old one, of what the driver has, and of the tar-split
+    /// file.
     pub(super) fn layer(&mut self, id: &LayerId) -> Result<Found<Layer>, BeyondHelp> {
         self.begin();
         let mut scrap = self.layers.get(id.as_str()).cloned().unwrap_or_default();

@@ -11,7 +11,8 @@
 //! | container: own layer, ID maps, labels | the configuration for the runtime in its directory |
 //! | container: image | what its layer stands on |
 //!
-//! Nothing is guessed. What cannot be known is in the report, and what cannot be done without it is left as it is.
+//! Nothing is guessed. What cannot be known is in the report, and what cannot be done without it is
+//! left as it is.
 
 mod containers;
 mod images;
@@ -32,7 +33,8 @@ use super::verdict::Verdict;
 use crate::item::{ItemId, ItemKind};
 use search::{BeyondHelp, Search};
 
-/// Finds out of which items a record can be made, puts these records into the look, and corrects the findings by them.
+/// Finds out of which items a record can be made, puts these records into the look, and corrects
+/// the findings by them.
 pub(super) fn settle(look: &mut Look<'_>, found: &mut Vec<Finding>) -> Result<(), CheckError> {
     // What another kind of opening may have a record of is not for this one to record.
     if !look.is_elsewhere_known || !found.iter().any(|finding| is_hint(&finding.damage)) {
@@ -97,7 +99,8 @@ fn is_replaced(finding: &Finding, stuck: &BTreeMap<ItemId, BeyondHelp>, id: &Ite
     matches!(finding.damage, Damage::NoRecord) && stuck.contains_key(id)
 }
 
-/// Sees to it that nothing of an item without a record is removed, and that a file which gets records again counts as repaired.
+/// Sees to it that nothing of an item without a record is removed, and that a file which gets
+/// records again counts as repaired.
 fn correct(
     finding: &mut Finding,
     told: &BTreeMap<ItemId, Vec<&'static str>>,

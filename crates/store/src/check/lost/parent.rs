@@ -14,9 +14,10 @@ use crate::check::tree::{Links, Tree};
 use crate::transaction::digest_of;
 
 impl Search<'_, '_> {
-    /// The layer below one. It is known from one of these, in this order: what the driver keeps (overlay), the container
-    /// whose layer it is, an ID that was worked out from it (docs/format/podman.md), or, where each layer is a full copy
-    /// (vfs), that the files in it which are not its own are those of one other layer.
+    /// The layer below one. It is known from one of these, in this order: what the driver keeps
+    /// (overlay), the container whose layer it is, an ID that was worked out from it
+    /// (docs/format/podman.md), or, where each layer is a full copy (vfs), that the files in it
+    /// which are not its own are those of one other layer.
     pub(super) fn parent(
         &self,
         id: &LayerId,
@@ -86,7 +87,8 @@ impl Search<'_, '_> {
         }
     }
 
-    /// Whether a layer is what its own entries make of a parent, by our rules or by those of the Go library.
+    /// Whether a layer is what its own entries make of a parent, by our rules or by those of the Go
+    /// library.
     fn is_tree(&self, id: &LayerId, parent: Option<&LayerId>) -> bool {
         let all = [Links::OfLayer, Links::OfAll];
         all.into_iter()
@@ -107,7 +109,8 @@ impl Search<'_, '_> {
                 None => return false,
             }
         }
-        // A layer without a record of its own files has none, or belongs to somebody who writes to it.
+        // A layer without a record of its own files has none, or belongs to somebody who writes to
+        // it.
         if let Some(entries) = entries(look, id, chain.len()) {
             tree.apply(&entries, links);
         } else if parent.is_some() {

@@ -73,8 +73,8 @@ impl Replay {
     }
 }
 
-/// Tells whether a file has the owner that its header says. What is not there, or may have been changed by another entry or a
-/// layer below, says nothing.
+/// Tells whether a file has the owner that its header says. What is not there, or may have been
+/// changed by another entry or a layer below, says nothing.
 fn has_owner(root: &Dir, header: &Header) -> bool {
     if matches!(header.kind, EntryKind::HardLink | EntryKind::Directory) {
         return true;

@@ -55,8 +55,8 @@ impl Scrap {
         self.members.get("id")?.as_str().filter(|id| !id.is_empty())
     }
 
-    /// Tells whether the record says something, or that there is nothing to say: fields are written in the order of `fields`,
-    /// and those that are empty are left out.
+    /// Tells whether the record says something, or that there is nothing to say: fields are written
+    /// in the order of `fields`, and those that are empty are left out.
     pub(super) fn tells(&self, field: &str, fields: &[&str]) -> bool {
         let mut later = fields.iter().skip_while(|name| **name != field);
         let is_invalid = self.invalid.iter().any(|name| name == field);

@@ -109,8 +109,8 @@ impl<'a, 'l> Search<'a, 'l> {
         }
     }
 
-    /// Contents without a usable record that something needs, or may need: records are lost, or a part of this one is left.
-    /// Others are garbage.
+    /// Contents without a usable record that something needs, or may need: records are lost, or a
+    /// part of this one is left. Others are garbage.
     fn wanted_layers(&self) -> Result<Vec<LayerId>, CheckError> {
         let look = &*self.look;
         let is_lost = look.lost.contains(&ItemKind::Layer);
@@ -122,7 +122,8 @@ impl<'a, 'l> Search<'a, 'l> {
                 || elsewhere.contains(id.as_str())
                 || is_readable(&look.records.layers, id.as_str())
         };
-        // Those that layers recorded elsewhere stand on are among these, and not among those of the look.
+        // Those that layers recorded elsewhere stand on are among these, and not among those of the
+        // look.
         let held = look.driver.list().map_err(CheckError::Driver)?;
         let mut wanted = held.unwrap_or_default();
         wanted.retain(|id| {
@@ -251,8 +252,9 @@ fn with_directory(dirs: &[&layerhold_sys::Dir]) -> Result<BTreeSet<String>, Chec
     Ok(ids)
 }
 
-/// The IDs whose records are to be made: those of which something is left in a record file; and those with a directory,
-/// if a part of the record was set aside, or if records are lost and the directory has the name of a generated ID.
+/// The IDs whose records are to be made: those of which something is left in a record file; and
+/// those with a directory, if a part of the record was set aside, or if records are lost and the
+/// directory has the name of a generated ID.
 fn wanted(
     directories: BTreeSet<String>,
     scraps: &Scraps,

@@ -1,4 +1,5 @@
-//! Imports chains of layers into a store of each driver, and holds what comes of them against the model.
+//! Imports chains of layers into a store of each driver, and holds what comes of them against the
+//! model.
 
 use std::fmt::Write as _;
 use std::io::{Cursor, Read};
@@ -101,7 +102,8 @@ fn add(driver: &str, store: &Store, chain: &Chain, number: usize) -> Result<(u64
     let mut model = Layers::new();
     let mut made: Vec<(LayerId, Vec<u8>, Tree)> = Vec::new();
     let mut refused = 0;
-    // Every second chain comes in at once, as an image does; its layers are on parents that are staged.
+    // Every second chain comes in at once, as an image does; its layers are on parents that are
+    // staged.
     let at_once = number % 2 == 1;
     let mut transaction = store.begin().unwrap();
     for (position, layer) in chain.layers().iter().enumerate() {

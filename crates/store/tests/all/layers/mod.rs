@@ -52,7 +52,8 @@ fn minimised(drivers: &[&'static str], chain: &Chain) -> Option<String> {
     }
 }
 
-/// `LAYERHOLD_LAYERS` says how many layers have to come in, `LAYERHOLD_LAYERS_SEED` which ones are tried.
+/// `LAYERHOLD_LAYERS` says how many layers have to come in, `LAYERHOLD_LAYERS_SEED` which ones are
+/// tried.
 #[test]
 fn root_any_layers_are_what_the_model_says() {
     let Some(()) = require_root() else { return };
@@ -96,7 +97,8 @@ fn root_any_layers_are_what_the_model_says() {
     );
 }
 
-/// Chains that were found to come out wrong once, by a name that says what was wrong. Every layer of them is to come in.
+/// Chains that were found to come out wrong once, by a name that says what was wrong. Every layer
+/// of them is to come in.
 fn found() -> Vec<(&'static str, Vec<Vec<Entry>>)> {
     let marker = |name: &str| Entry::file(name, "");
     let device = |name: &str| Entry::new(name, EntryKind::CharDevice(0, 0));
@@ -314,7 +316,8 @@ fn root_what_was_wrong_once() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
-/// What the tree could not be exported from is refused: one file that two entries want, and one that its name leads to no more.
+/// What the tree could not be exported from is refused: one file that two entries want, and one
+/// that its name leads to no more.
 #[test]
 fn root_what_could_not_be_exported_is_refused() {
     let Some(()) = require_root() else { return };
