@@ -90,8 +90,7 @@ impl Core {
             .map_err(LayerError::TempArea)
     }
 
-    // ---- what the kernel can do
-    // ---------------------------------------------------------------------
+    // ---- what the kernel can do ----
 
     fn probe(&self) -> Probe<'_> {
         Probe {

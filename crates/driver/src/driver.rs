@@ -60,8 +60,7 @@ pub trait Driver: Send + Sync + Debug {
     /// Says what this driver can do beyond the required methods.
     fn capabilities(&self) -> Capabilities;
 
-    // ---- bringing layers in
-    // -------------------------------------------------------------------------
+    // ---- bringing layers in ----
 
     /// Prepares a new layer where no reader sees it, on the filesystem on which it will stay.
     ///
@@ -112,8 +111,7 @@ pub trait Driver: Send + Sync + Debug {
         Err(LayerError::ForeignTree)
     }
 
-    // ---- taking layers out
-    // --------------------------------------------------------------------------
+    // ---- taking layers out ----
 
     /// Makes a layer disappear: from here on its ID is free.
     ///
@@ -127,8 +125,7 @@ pub trait Driver: Send + Sync + Debug {
     /// [`LayerError::ReadOnlyStore`] when the layer belongs to an additional store.
     fn remove(&self, id: &LayerId, trash: &mut Trash) -> Result<(), LayerError>;
 
-    // ---- asking
-    // -------------------------------------------------------------------------------------
+    // ---- asking ----
 
     /// Tells whether the driver has a layer of this ID, in its own home or in an additional store.
     ///
@@ -153,8 +150,7 @@ pub trait Driver: Send + Sync + Debug {
     /// and inodes.
     fn usage(&self, id: &LayerId) -> Result<Usage, LayerError>;
 
-    // ---- using
-    // --------------------------------------------------------------------------------------
+    // ---- using ----
 
     /// Makes the merged tree of a layer visible and returns its path.
     ///
@@ -224,8 +220,7 @@ pub trait Driver: Send + Sync + Debug {
         Ok(None)
     }
 
-    // ---- differences
-    // --------------------------------------------------------------------------------
+    // ---- differences ----
 
     /// Lists what a layer changes relative to its parent, sorted by path; all additions when there
     /// is no parent.
@@ -253,8 +248,7 @@ pub trait Driver: Send + Sync + Debug {
         fallback::apply_diff(self, request, tar)
     }
 
-    // ---- ownership
-    // ----------------------------------------------------------------------------------
+    // ---- ownership ----
 
     /// Rewrites the owners of a committed layer that has not been used yet. [`StagedLayer::remap`]
     /// does the same before anybody can see the layer, without a lock: prefer it.
@@ -272,8 +266,7 @@ pub trait Driver: Send + Sync + Debug {
         false
     }
 
-    // ---- layers of other programs
-    // -------------------------------------------------------------------
+    // ---- layers of other programs ----
 
     /// Looks for a layer in the additional layer stores of the driver options, in their order, by
     /// the digest of its table of contents and the name of the image it is pulled for. `None` when
@@ -310,8 +303,7 @@ pub trait Driver: Send + Sync + Debug {
         Vec::new()
     }
 
-    // ---- check and repair
-    // ---------------------------------------------------------------------------
+    // ---- check and repair ----
 
     /// Lists the layers below a layer, nearest first, by what the driver itself keeps about it, so
     /// that a lost record of the store can be made anew. `None` when it keeps nothing (vfs), or
@@ -393,8 +385,7 @@ pub trait Driver: Send + Sync + Debug {
         Ok(())
     }
 
-    // ---- the home
-    // -----------------------------------------------------------------------------------
+    // ---- the home ----
 
     /// Returns the directories in which this driver makes temporary areas; a writer recovers the
     /// stale areas of each.

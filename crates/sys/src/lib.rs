@@ -32,6 +32,7 @@
 mod acl;
 mod ambient;
 mod attributes;
+mod best_effort;
 mod cancel;
 mod copy;
 mod d_type;
@@ -72,6 +73,7 @@ mod xattrat;
 pub use acl::{Inherited, has_default_acl, remove_acl_at, remove_acls};
 pub use ambient::{canonical_ambient, lstat_ambient, open_ambient_file, stat_ambient};
 pub use attributes::{SetTime, Times, set_file_mode, set_file_owner, set_file_times};
+pub use best_effort::best_effort;
 pub use cancel::{CANCEL_INTERVAL, Cancel, CancellableReader};
 pub use copy::{Copier, CopyMethod, copy_contents};
 pub use d_type::supports_d_type;

@@ -12,8 +12,7 @@ use crate::item::ItemKind;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Damage {
-    // ---- record files
-    // -------------------------------------------------------------------------------
+    // ---- record files ----
     /// A record file is empty: not even a list of nothing is in it.
     #[error("{} is empty: what it named is lost (with [] in it, it would say that it names nothing)", path.display())]
     RecordFileEmpty {
@@ -65,8 +64,7 @@ pub enum Damage {
         kept_by: String,
     },
 
-    // ---- leftovers
-    // ----------------------------------------------------------------------------------
+    // ---- leftovers ----
     /// A temporary area whose owner is dead.
     #[error("{} was left by a process that died", path.display())]
     AbandonedArea {
@@ -96,8 +94,7 @@ pub enum Damage {
     #[error("the driver's home is damaged")]
     Home(#[source] Box<Flaw>),
 
-    // ---- mounts
-    // -------------------------------------------------------------------------------------
+    // ---- mounts ----
     /// A layer is counted as mounted and is not.
     #[error("it is counted as mounted {count} times at {}, and is not mounted", path.display())]
     StaleMount {
@@ -116,8 +113,7 @@ pub enum Damage {
         path: PathBuf,
     },
 
-    // ---- layers
-    // -------------------------------------------------------------------------------------
+    // ---- layers ----
     /// The driver holds contents that no record names.
     #[error("the driver holds a layer that has no record")]
     NoRecord,
@@ -222,8 +218,7 @@ pub enum Damage {
         found: crate::usage::Amount,
     },
 
-    // ---- data items
-    // ---------------------------------------------------------------------------------
+    // ---- data items ----
     /// A data item has no file.
     #[error("the data item {key:?} is missing")]
     ItemMissing {
@@ -258,8 +253,7 @@ pub enum Damage {
         source: Box<crate::error::DataError>,
     },
 
-    // ---- images and containers
-    // ----------------------------------------------------------------------
+    // ---- images and containers ----
     /// A layer of it has no record.
     #[error("its layer {layer} is missing")]
     LayerMissing {
