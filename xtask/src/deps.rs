@@ -7,12 +7,16 @@ use serde_json::Value;
 
 use crate::Result;
 use crate::args::Args;
+use crate::floors::{self, Floors, LARGEST_CIRCLE};
 use crate::shell::{capture, cargo};
 
 pub(crate) const HELP: &str = "
-Usage: cargo xtask deps
+Usage: cargo xtask deps [CRATE [--uses]]
 
-Fails when a crate uses another one against the map in `xtask/src/deps.rs`, when a crate that is not published is more
+With a crate, prints the circles of its files and the uses that go up, with `--uses` all of them.
+
+Fails when a crate uses another one against the map in `xtask/src/deps.rs`, when a module uses one that is listed before
+it in `lib.rs` or `mod.rs`, when more than three files of a crate use each other, when a crate that is not published is more
 than a dev-dependency, when an internal dependency lacks its version (or a dev-dependency has one), when a crate lacks
 its README or CHANGELOG or does not say there why it uses an outside crate, when it does not inherit the lints, or when
 `unsafe` appears outside `layerhold-sys`.
@@ -104,9 +108,95 @@ const FOR_TESTS: [&str; 2] = ["layerhold-testkit", "layerhold-drivertest"];
 /// The one crate that talks to the kernel.
 const UNSAFE_CRATE: &str = "layerhold-sys";
 
-pub(crate) fn run(args: Args) -> Result {
+/// Crates whose modules do not keep to their order yet.
+const UNORDERED: &[&str] = &[
+    "layerhold",
+    "layerhold-archive",
+    "layerhold-cli",
+    "layerhold-config",
+    "layerhold-driver",
+    "layerhold-driver-overlay",
+    "layerhold-driver-vfs",
+    "layerhold-drivertest",
+    "layerhold-idmap",
+    "layerhold-ids",
+    "layerhold-json-store",
+    "layerhold-lockfile",
+    "layerhold-oci",
+    "layerhold-schema",
+    "layerhold-staging",
+    "layerhold-sys",
+    "layerhold-tar-format",
+    "layerhold-tar-split",
+    "layerhold-testkit",
+];
+
+pub(crate) fn run(mut args: Args) -> Result {
+    let (all, one) = (args.flag("--uses"), args.word());
     args.end()?;
-    check()
+    match one {
+        Some(name) => show_floors(&name, all),
+        None => check(),
+    }
+}
+
+/// Prints the circles of a crate and the uses that go up in it.
+fn show_floors(name: &str, all: bool) -> Result {
+    let full = format!("layerhold-{name}");
+    let packages = packages()?;
+    let package = packages
+        .iter()
+        .find(|package| package.name == name || package.name == full);
+    let package = package.ok_or_else(|| format!("there is no crate {name}"))?;
+    let Some(sources) = floors::sources(&package.directory) else {
+        return Err(format!("{name} has no library"));
+    };
+    let floors = Floors::read(&sources)?;
+    for (from, to) in floors.uses.iter().filter(|_| all) {
+        println!("use: {from} uses {to}");
+    }
+    for circle in &floors.circles {
+        println!(
+            "{} files use each other: {}",
+            circle.len(),
+            circle.join(", ")
+        );
+    }
+    for (from, to) in &floors.upward {
+        println!("up: {from} uses {to}");
+    }
+    println!(
+        "largest circle {}, uses that go up {}",
+        floors.largest_circle(),
+        floors.upward.len()
+    );
+    Ok(())
+}
+
+fn check_floors(package: &Package, wrong: &mut Vec<String>) -> Result {
+    let Some(sources) = floors::sources(&package.directory) else {
+        return Ok(());
+    };
+    if UNORDERED.contains(&package.name.as_str()) {
+        return Ok(());
+    }
+    let (name, floors) = (&package.name, Floors::read(&sources)?);
+    let large = floors
+        .circles
+        .iter()
+        .filter(|circle| circle.len() > LARGEST_CIRCLE);
+    wrong.extend(large.map(|circle| {
+        format!(
+            "{name}: {} files use each other: {}",
+            circle.len(),
+            circle.join(", ")
+        )
+    }));
+    let upward = floors.upward.iter();
+    wrong.extend(
+        upward.map(|(from, to)| format!("{name}: {from} uses {to}, which is listed before it")),
+    );
+    Ok(())
 }
 
 /// Checks everything and tells all that is wrong.
@@ -118,6 +208,7 @@ pub(crate) fn check() -> Result {
         check_papers(package, &mut wrong);
         check_manifest(package, &mut wrong);
         check_unsafe(package, &mut wrong)?;
+        check_floors(package, &mut wrong)?;
     }
     for (name, _) in MAP {
         if !packages.iter().any(|package| package.name == name) {

@@ -16,6 +16,7 @@ mod deps;
 mod differential;
 mod faults;
 mod files;
+mod floors;
 mod fuzz;
 mod man;
 mod powercut;
