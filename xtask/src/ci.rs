@@ -4,13 +4,14 @@ use std::time::Instant;
 
 use crate::args::Args;
 use crate::shell::{cargo, find, project, step};
-use crate::{Result, deps};
+use crate::{Result, deps, words};
 
 pub(crate) const HELP: &str = "
 Usage: cargo xtask ci
 
-Runs, in this order: formatting, lints, the map of crates, licences and versions of dependencies, the tests, the
-checked-in inputs of the fuzz targets, the documentation, and each crate alone. Tests may skip nothing (CI=true).
+Runs, in this order: formatting, lints, the map of crates, the wording, licences and versions of dependencies, the
+tests, the checked-in inputs of the fuzz targets, the documentation, and each crate alone. Tests may skip nothing
+(CI=true).
 `.ci/run` does the same after installing what the tests need.
 ";
 
@@ -30,6 +31,8 @@ pub(crate) fn run(args: Args) -> Result {
     ]))?;
     eprintln!("\n$ cargo xtask deps");
     deps::check()?;
+    eprintln!("\n$ cargo xtask words");
+    words::check()?;
     dependencies()?;
     step(
         cargo()

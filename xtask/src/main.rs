@@ -23,6 +23,7 @@ mod powercut;
 mod setup;
 mod shell;
 mod test;
+mod words;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -40,7 +41,7 @@ struct Command {
     run: fn(Args) -> Result,
 }
 
-const COMMANDS: [Command; 11] = [
+const COMMANDS: [Command; 12] = [
     Command {
         name: "ci",
         about: "everything that CI checks, in its order",
@@ -58,6 +59,12 @@ const COMMANDS: [Command; 11] = [
         about: "check the crates against the map of who may use whom",
         help: deps::HELP,
         run: deps::run,
+    },
+    Command {
+        name: "words",
+        about: "find wording and comments that are hard to read",
+        help: words::HELP,
+        run: words::run,
     },
     Command {
         name: "fuzz",
