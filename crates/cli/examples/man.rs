@@ -9,15 +9,18 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use clap::CommandFactory;
-use layerhold_cli::dropin;
-use layerhold_cli::people::args::Arguments;
+use layerhold_cli::containers_storage;
+use layerhold_cli::layerhold::args::Arguments;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let directory = std::env::args_os().nth(1).map(PathBuf::from);
     let directory = directory.ok_or("which directory?")?;
     std::fs::create_dir_all(&directory)?;
     clap_mangen::generate_to(Arguments::command(), &directory)?;
-    std::fs::write(directory.join("containers-storage.1"), dropin::manual())?;
+    std::fs::write(
+        directory.join("containers-storage.1"),
+        containers_storage::manual(),
+    )?;
     println!("{}", directory.display());
     Ok(())
 }

@@ -1,16 +1,16 @@
-//! Two command lines over one library: [`people`] is `layerhold`, [`dropin`] is
+//! Two command lines over one library: [`layerhold`] is `layerhold`, [`containers_storage`] is
 //! `containers-storage`.
 //!
 //! Both are functions of arguments, environment and streams; only the entry points touch the
 //! process. This is the only crate of the project that prints.
 //!
 //! ```
-//! use layerhold_cli::{Environment, Streams, dropin};
+//! use layerhold_cli::{Environment, Streams, containers_storage};
 //!
 //! let (mut out, mut err) = (Vec::new(), Vec::new());
 //! let mut streams = Streams::new(&mut out, &mut err, Box::new(std::io::empty()));
 //! let arguments = ["containers-storage".to_owned(), "nosuch".to_owned()];
-//! let code = dropin::run(&arguments, &Environment::default(), &mut streams)?;
+//! let code = containers_storage::run(&arguments, &Environment::default(), &mut streams)?;
 //! assert_eq!(code, 1);
 //! assert_eq!(out, b"nosuch: unrecognized command.\n");
 //! # Ok::<(), std::io::Error>(())
@@ -18,14 +18,14 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+pub mod containers_storage;
 mod damage;
-pub mod dropin;
 mod entry;
 mod environment;
 mod failure;
 mod interruption;
+pub mod layerhold;
 mod options;
-pub mod people;
 mod streams;
 mod user_namespace;
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use layerhold_testkit::{Ran, TarBuilder, require_peer, require_root, run};
 
 use crate::check::furnished;
-use crate::support::{DROPIN, PEOPLE, Place};
+use crate::support::{CONTAINERS_STORAGE, LAYERHOLD, Place};
 
 /// A docker archive whose image has this many layers.
 fn deep_archive(place: &Place, layers: usize) -> String {
@@ -58,7 +58,7 @@ fn digests(place: &Place, tars: &[Vec<u8>]) -> Vec<String> {
 fn overlay(place: &Place, open_files: usize, words: &[&str]) -> Ran {
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -n $0; exec \"$@\""]);
-    command.arg(open_files.to_string()).arg(PEOPLE);
+    command.arg(open_files.to_string()).arg(LAYERHOLD);
     command.arg("--root").arg(place.path("root"));
     command.arg("--runroot").arg(place.path("runroot"));
     command.args(["--driver", "overlay", "--sync", "none"]);
@@ -67,7 +67,7 @@ fn overlay(place: &Place, open_files: usize, words: &[&str]) -> Ran {
 
 /// Takes the mount away that the driver's home is.
 fn shut_down(place: &Place) {
-    let mut command = Command::new(DROPIN);
+    let mut command = Command::new(CONTAINERS_STORAGE);
     command.arg("-g").arg(place.path("root"));
     command.arg("-R").arg(place.path("runroot"));
     drop(run(command.args(["-s", "overlay", "shutdown", "-f"])));
@@ -129,7 +129,7 @@ fn count(place: &Place, call: &str) -> usize {
     let mut command = Command::new("strace");
     command.args(["-f", "-qqq", "-o"]).arg(&trace);
     command.arg("-e").arg(format!("trace={call}"));
-    run(command.arg(PEOPLE).args(words(place))).assert_success();
+    run(command.arg(LAYERHOLD).args(words(place))).assert_success();
     fs::read_to_string(&trace).unwrap().lines().count()
 }
 
@@ -170,7 +170,7 @@ fn root_peer_strace_nothing_is_removed_because_a_call_fails() {
             let mut command = Command::new("strace");
             command.args(["-f", "-qqq", "-o", "/dev/null", "-e"]);
             command.arg(format!("inject={call}:error={error}:when={from}+"));
-            let ran = run(command.arg(PEOPLE).args(words(&place)));
+            let ran = run(command.arg(LAYERHOLD).args(words(&place)));
             let told = format!("{call} {error} {from}: {ran:?}");
             assert_eq!(records(&place), before, "{told}");
             assert!(is_whole(&place.path("root")), "{told}");

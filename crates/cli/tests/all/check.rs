@@ -18,7 +18,7 @@ pub(crate) fn furnished() -> Place {
         &["create-image", "-i", "i", "a"],
         &["create-container", "-i", "c", "i"],
     ] {
-        place.dropin(words).assert_success();
+        place.containers_storage(words).assert_success();
     }
     place
 }
@@ -36,7 +36,7 @@ fn forge(path: &Path) {
 }
 
 fn layer_of_container(place: &Place) -> String {
-    let shown = place.dropin(["container", "c"]).text();
+    let shown = place.containers_storage(["container", "c"]).text();
     let line = shown
         .lines()
         .find(|line| line.starts_with("Layer: "))
@@ -47,17 +47,17 @@ fn layer_of_container(place: &Place) -> String {
 #[test]
 fn root_the_drop_in_check_prints_as_go_does() {
     let place = furnished();
-    let clean = place.dropin(["check"]);
+    let clean = place.containers_storage(["check"]);
     clean.assert_success();
     assert_eq!(clean.text(), "");
-    let clean = place.dropin(["check", "-j", "-q"]).text();
+    let clean = place.containers_storage(["check", "-j", "-q"]).text();
     assert_eq!(
         clean,
         "{\"Layers\":{},\"ROLayers\":{},\"Images\":{},\"ROImages\":{},\"Containers\":{}}\n"
     );
     forge(&file(&place));
     fs::write(place.path("root/vfs/dir/a/extra"), "").unwrap();
-    let damaged = place.dropin(["check"]);
+    let damaged = place.containers_storage(["check"]);
     assert_eq!(damaged.code, Some(1));
     let sum = "layer a: file integrity checksum failed: /dir/b has other content";
     let extra = "layer a: +/extra, layer content modified";
@@ -71,12 +71,12 @@ fn root_the_drop_in_check_prints_as_go_does() {
     );
     // Errors have texts in JSON, where Go has `{}`. Without contents, what is too much is not
     // found.
-    let told = place.dropin(["check", "-j", "-q"]);
+    let told = place.containers_storage(["check", "-j", "-q"]);
     let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
     assert_eq!(told["Layers"], json!({ "a": [sum] }));
     assert_eq!(told["Containers"], json!({ "c": [sum] }));
     // A container keeps its image.
-    let kept = place.dropin(["check", "-r"]);
+    let kept = place.containers_storage(["check", "-r"]);
     assert_eq!(kept.code, Some(1));
     let stderr = String::from_utf8_lossy(&kept.stderr).into_owned();
     assert!(
@@ -91,19 +91,19 @@ fn root_the_drop_in_check_prints_as_go_does() {
             && told.ends_with(" bytes)"),
         "{stderr}"
     );
-    place.dropin(["check", "-f"]).assert_success();
-    assert_eq!(place.dropin(["layers", "-q"]).text(), "");
-    assert_eq!(place.dropin(["check"]).text(), "");
+    place.containers_storage(["check", "-f"]).assert_success();
+    assert_eq!(place.containers_storage(["layers", "-q"]).text(), "");
+    assert_eq!(place.containers_storage(["check"]).text(), "");
 }
 
 #[test]
 fn root_the_drop_in_check_leaves_mounts_alone() {
     let place = furnished();
-    place.dropin(["mount", "c"]).assert_success();
-    place.dropin(["check"]).assert_success();
+    place.containers_storage(["mount", "c"]).assert_success();
+    place.containers_storage(["check"]).assert_success();
     assert!(
         place
-            .dropin(["mounted", "c"])
+            .containers_storage(["mounted", "c"])
             .text()
             .starts_with("c mounted")
     );
@@ -112,22 +112,28 @@ fn root_the_drop_in_check_leaves_mounts_alone() {
 #[test]
 fn root_the_age_of_forgotten_layers_is_read_as_go_does() {
     let place = Place::new();
-    place.dropin(["create-layer", "-i", "x"]).assert_success();
-    place.dropin(["check"]).assert_success();
-    place.dropin(["check", "-m", "1h30m"]).assert_success();
-    let wrong = place.dropin(["check", "-m", "soon"]);
+    place
+        .containers_storage(["create-layer", "-i", "x"])
+        .assert_success();
+    place.containers_storage(["check"]).assert_success();
+    place
+        .containers_storage(["check", "-m", "1h30m"])
+        .assert_success();
+    let wrong = place.containers_storage(["check", "-m", "soon"]);
     assert_eq!(wrong.code, Some(1));
     assert_eq!(
         String::from_utf8_lossy(&wrong.stderr),
         "time: invalid duration \"soon\"\n"
     );
-    let found = place.dropin(["check", "-m", "0"]);
+    let found = place.containers_storage(["check", "-m", "0"]);
     assert_eq!(
         String::from_utf8_lossy(&found.stdout),
         "layer x:\n layer x: layer not referenced by any images or containers\n"
     );
-    place.dropin(["check", "-r", "-m", "0"]).assert_success();
-    assert_eq!(place.dropin(["layers", "-q"]).text(), "");
+    place
+        .containers_storage(["check", "-r", "-m", "0"])
+        .assert_success();
+    assert_eq!(place.containers_storage(["layers", "-q"]).text(), "");
 }
 
 #[test]
@@ -172,9 +178,11 @@ fn root_people_see_what_is_wrong_before_it_is_repaired() {
 #[test]
 fn root_images_that_a_repair_removes_are_named() {
     let place = furnished();
-    place.dropin(["delete-container", "c"]).assert_success();
     place
-        .dropin(["set-names", "-n", "example.com/app:1", "i"])
+        .containers_storage(["delete-container", "c"])
+        .assert_success();
+    place
+        .containers_storage(["set-names", "-n", "example.com/app:1", "i"])
         .assert_success();
     forge(&file(&place));
     let repaired = place.run(["repair"]);
@@ -233,7 +241,7 @@ fn root_what_belongs_to_no_item_has_a_list_of_its_own() {
     let place = furnished();
     let stray = place.path("root/vfs-layers/gone.tar-split.gz");
     fs::write(&stray, "").unwrap();
-    let found = place.dropin(["check"]);
+    let found = place.containers_storage(["check"]);
     let text = format!(
         "{} belongs to layer gone, which has no record",
         stray.display()
@@ -246,11 +254,11 @@ fn root_what_belongs_to_no_item_has_a_list_of_its_own() {
         String::from_utf8_lossy(&found.stderr),
         "0 layer errors, 0 read-only layer errors, 0 image errors, 0 read-only image errors, 0 container errors, 1 store errors\n"
     );
-    let found = place.dropin(["check", "-j"]);
+    let found = place.containers_storage(["check", "-j"]);
     let told: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap();
     assert_eq!(told["Store"], json!([text]));
     // Its layer may be in an image store that was not named.
-    assert_eq!(place.dropin(["check", "-r"]).code, Some(1));
+    assert_eq!(place.containers_storage(["check", "-r"]).code, Some(1));
     assert!(stray.exists());
 }
 
@@ -264,7 +272,7 @@ fn root_lost_records_are_made_anew_and_what_is_missing_is_said() {
         dry.contains("would rebuild layer a: its record is lost, and with it "),
         "{dry}"
     );
-    let found = place.dropin(["check"]);
+    let found = place.containers_storage(["check"]);
     assert_eq!(found.code, Some(1));
     let printed = String::from_utf8_lossy(&found.stdout).into_owned();
     assert!(
@@ -272,11 +280,11 @@ fn root_lost_records_are_made_anew_and_what_is_missing_is_said() {
         "{printed}"
     );
     assert!(printed.contains("names, metadata, flags"), "{printed}");
-    place.dropin(["check", "-r"]).assert_success();
-    place.dropin(["check"]).assert_success();
+    place.containers_storage(["check", "-r"]).assert_success();
+    place.containers_storage(["check"]).assert_success();
     assert_eq!(layer_of_container(&place), own);
     place
-        .dropin(["diff", "-u", "-f", "/dev/null", "a"])
+        .containers_storage(["diff", "-u", "-f", "/dev/null", "a"])
         .assert_success();
-    place.dropin(["mount", "c"]).assert_success();
+    place.containers_storage(["mount", "c"]).assert_success();
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 use layerhold_testkit::{Filesystem, FilesystemKind, Ran, TarBuilder, require_filesystem, run};
 use serde_json::{Value, json};
 
-use crate::support::{DROPIN, PEOPLE};
+use crate::support::{CONTAINERS_STORAGE, LAYERHOLD};
 
 const LENGTH: usize = 100_000;
 
@@ -23,8 +23,8 @@ fn store(kind: FilesystemKind) -> Option<Filesystem> {
         std::fs::write(&path, tar).unwrap();
         let layer = number.to_string().repeat(64);
         let import = ["import-layer", "-i", &layer, "-f", path.to_str().unwrap()];
-        dropin(filesystem.path(), import).assert_success();
-        dropin(filesystem.path(), ["create-image", &layer]).assert_success();
+        containers_storage(filesystem.path(), import).assert_success();
+        containers_storage(filesystem.path(), ["create-image", &layer]).assert_success();
     }
     Some(filesystem)
 }
@@ -42,12 +42,12 @@ fn on<S: AsRef<OsStr>>(
     run(command.args(args))
 }
 
-fn dropin<S: AsRef<OsStr>>(base: &Path, args: impl IntoIterator<Item = S>) -> Ran {
-    on(DROPIN, ["-g", "-R", "-s"], base, args)
+fn containers_storage<S: AsRef<OsStr>>(base: &Path, args: impl IntoIterator<Item = S>) -> Ran {
+    on(CONTAINERS_STORAGE, ["-g", "-R", "-s"], base, args)
 }
 
-fn people<S: AsRef<OsStr>>(base: &Path, args: impl IntoIterator<Item = S>) -> Ran {
-    on(PEOPLE, ["--root", "--runroot", "--driver"], base, args)
+fn layerhold<S: AsRef<OsStr>>(base: &Path, args: impl IntoIterator<Item = S>) -> Ran {
+    on(LAYERHOLD, ["--root", "--runroot", "--driver"], base, args)
 }
 
 #[test]
@@ -57,15 +57,15 @@ fn root_loop_equal_files_are_kept_once() {
     };
     let base = filesystem.path();
     assert_eq!(
-        people(base, ["dedup"]).text(),
+        layerhold(base, ["dedup"]).text(),
         "100 kB shared now; 100 kB in all, in 1 file of 2 layers\n"
     );
     assert_eq!(
-        people(base, ["dedup", "--method", "sha256"]).text(),
+        layerhold(base, ["dedup", "--method", "sha256"]).text(),
         "0 B shared now; 100 kB in all, in 1 file of 2 layers\n"
     );
     let json: Value =
-        serde_json::from_str(&people(base, ["--format", "json", "dedup"]).text()).unwrap();
+        serde_json::from_str(&layerhold(base, ["--format", "json", "dedup"]).text()).unwrap();
     assert_eq!(
         json,
         json!({ "deduped": LENGTH, "newlyShared": 0, "files": 1, "layers": 2, "failed": 0 })
@@ -76,8 +76,11 @@ fn root_loop_equal_files_are_kept_once() {
         &["--hash-method", "sha256"],
     ] {
         let text = format!("Deduplicated {LENGTH} bytes\n");
-        assert_eq!(dropin(base, [&["dedup"], flags].concat()).text(), text);
-        let json = dropin(base, [&["dedup", "-j"], flags].concat()).text();
+        assert_eq!(
+            containers_storage(base, [&["dedup"], flags].concat()).text(),
+            text
+        );
+        let json = containers_storage(base, [&["dedup", "-j"], flags].concat()).text();
         assert_eq!(json, format!("{{\"Deduped\":{LENGTH}}}\n"));
     }
 }
@@ -88,7 +91,7 @@ fn root_loop_where_it_cannot_be_done_people_are_told_and_scripts_are_not() {
         return;
     };
     let base = filesystem.path();
-    let ran = people(base, ["dedup"]);
+    let ran = layerhold(base, ["dedup"]);
     assert_eq!(ran.code, Some(1));
     let err = String::from_utf8_lossy(&ran.stderr).into_owned();
     assert!(err.starts_with("layerhold: the filesystem of /"), "{err}");
@@ -98,7 +101,10 @@ fn root_loop_where_it_cannot_be_done_people_are_told_and_scripts_are_not() {
         ),
         "{err}"
     );
-    assert_eq!(dropin(base, ["dedup"]).text(), "Deduplicated 0 bytes\n");
+    assert_eq!(
+        containers_storage(base, ["dedup"]).text(),
+        "Deduplicated 0 bytes\n"
+    );
 }
 
 #[test]
@@ -106,16 +112,16 @@ fn root_loop_methods_are_those_of_the_go_tool() {
     let Some(filesystem) = store(FilesystemKind::Tmpfs) else {
         return;
     };
-    let ran = dropin(filesystem.path(), ["dedup", "--hash-method=md5"]);
+    let ran = containers_storage(filesystem.path(), ["dedup", "--hash-method=md5"]);
     assert_eq!(ran.code, Some(1));
     assert_eq!(
         String::from_utf8_lossy(&ran.stderr),
         "invalid hash method: md5\n"
     );
-    let ran = dropin(filesystem.path(), ["dedup", "more"]);
+    let ran = containers_storage(filesystem.path(), ["dedup", "more"]);
     assert_eq!(ran.code, Some(1));
     // The help has the method that is meant when none is given.
-    let ran = dropin(filesystem.path(), ["dedup", "--help"]);
+    let ran = containers_storage(filesystem.path(), ["dedup", "--help"]);
     let help = String::from_utf8_lossy(&ran.stderr).into_owned();
     assert!(help.contains("  --hash-method=crc "), "{help}");
 }

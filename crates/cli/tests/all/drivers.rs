@@ -4,13 +4,13 @@ use std::process::Command;
 
 use layerhold_testkit::{require_root, run};
 
-use crate::support::{DROPIN, PEOPLE, Place};
+use crate::support::{CONTAINERS_STORAGE, LAYERHOLD, Place};
 
 /// A command line on the store of a place, without a driver.
 fn unnamed(program: &str, place: &Place) -> Command {
     let mut command = Command::new(program);
     let [graph, runtime] = match program {
-        PEOPLE => ["--root", "--runroot"],
+        LAYERHOLD => ["--root", "--runroot"],
         _ => ["-g", "-R"],
     };
     command.arg(graph).arg(place.path("root"));
@@ -27,15 +27,15 @@ fn root_people_get_the_driver_that_has_the_contents() {
     let place = Place::new();
     let archive = place.archive(&["app:1"]);
     place.text(["load".as_ref(), archive.as_os_str()]);
-    let images = || run(unnamed(PEOPLE, &place).arg("images")).text();
+    let images = || run(unnamed(LAYERHOLD, &place).arg("images")).text();
     assert!(images().contains("localhost/app:1"));
     assert!(!place.path("root/overlay").exists());
     // The drop-in does as Go does: it opens what is best on this machine, and makes that driver's
     // directories.
-    let theirs = run(unnamed(DROPIN, &place).args(["images", "-q"]));
+    let theirs = run(unnamed(CONTAINERS_STORAGE, &place).args(["images", "-q"]));
     let has_overlay = place.path("root/overlay").exists();
     assert!(!has_overlay || theirs.text().is_empty());
-    drop(run(unnamed(DROPIN, &place).args([
+    drop(run(unnamed(CONTAINERS_STORAGE, &place).args([
         "--storage-driver",
         "overlay",
         "shutdown",
@@ -44,10 +44,10 @@ fn root_people_get_the_driver_that_has_the_contents() {
     assert!(images().contains("localhost/app:1"));
     // An empty store gets the best driver.
     let empty = Place::new();
-    let text = run(unnamed(PEOPLE, &empty).arg("images")).text();
+    let text = run(unnamed(LAYERHOLD, &empty).arg("images")).text();
     assert_eq!(text, "NAME  ID  CREATED  SIZE\n");
     assert_eq!(empty.path("root/overlay").exists(), has_overlay);
-    drop(run(unnamed(DROPIN, &empty).args([
+    drop(run(unnamed(CONTAINERS_STORAGE, &empty).args([
         "--storage-driver",
         "overlay",
         "shutdown",

@@ -1,4 +1,4 @@
-//! Names from images on their way to people: none makes a line look like another one.
+//! Names from images on their way to layerhold: none makes a line look like another one.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -6,11 +6,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
 
-use layerhold_cli::{Environment, Streams, dropin};
+use layerhold_cli::{Environment, Streams, containers_storage};
 use layerhold_testkit::{TarBuilder, run};
 use serde_json::json;
 
-use crate::support::{PEOPLE, Place};
+use crate::support::{LAYERHOLD, Place};
 
 /// Names that act on a terminal, and how they are shown.
 const NAMES: [(&[u8], &str); 6] = [
@@ -31,7 +31,7 @@ fn place() -> Place {
     let path = place.path("x.tar");
     fs::write(&path, tar.finish()).unwrap();
     let import = ["import-layer", "--id", "x", "-f", path.to_str().unwrap()];
-    place.dropin(import).assert_success();
+    place.containers_storage(import).assert_success();
     place
 }
 
@@ -80,7 +80,7 @@ fn root_names_do_not_forge_rows_of_tables() {
     let place = place();
     let name = "n\nroot\u{202e}";
     place
-        .dropin(["create-layer", "--id", "y", "-n", name])
+        .containers_storage(["create-layer", "--id", "y", "-n", name])
         .assert_success();
     let text = place.text(["layers"]);
     assert!(text.ends_with("  n\\nroot\\u202e\n"), "{text}");
@@ -90,7 +90,7 @@ fn root_names_do_not_forge_rows_of_tables() {
 }
 
 /// What the drop-in prints in this process, where streams may be terminals.
-fn dropin_on(place: &Place, terminal: bool, words: &[&str]) -> (String, String) {
+fn containers_storage_on(place: &Place, terminal: bool, words: &[&str]) -> (String, String) {
     let path = |name| place.path(name).to_str().unwrap().to_owned();
     let store = [
         "containers-storage".to_owned(),
@@ -108,7 +108,7 @@ fn dropin_on(place: &Place, terminal: bool, words: &[&str]) -> (String, String) 
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let input = Box::new(std::io::empty());
     let mut streams = Streams::new(&mut out, &mut err, input).on_terminals(terminal, terminal);
-    dropin::run(&arguments, &Environment::default(), &mut streams).unwrap();
+    containers_storage::run(&arguments, &Environment::default(), &mut streams).unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (text(out), text(err))
 }
@@ -118,15 +118,15 @@ fn root_the_drop_in_escapes_on_a_terminal_only() {
     let place = place();
     let name = "n\n\tname: root";
     place
-        .dropin(["create-layer", "--id", "y", "-n", name])
+        .containers_storage(["create-layer", "--id", "y", "-n", name])
         .assert_success();
-    let layers = |terminal| dropin_on(&place, terminal, &["layers"]).0;
+    let layers = |terminal| containers_storage_on(&place, terminal, &["layers"]).0;
     assert_eq!(layers(false), format!("x\ny\n\tname: {name}\n"));
     assert_eq!(layers(true), "x\ny\n\tname: n\\n\\tname: root\n");
-    let missing = |terminal| dropin_on(&place, terminal, &["layer", "a\u{1b}b"]).1;
+    let missing = |terminal| containers_storage_on(&place, terminal, &["layer", "a\u{1b}b"]).1;
     assert!(missing(false).starts_with("a\u{1b}b: "));
     assert!(missing(true).starts_with("a\\x1bb: "));
-    let archive = |terminal| dropin_on(&place, terminal, &["diff", "-u", "y"]).0;
+    let archive = |terminal| containers_storage_on(&place, terminal, &["diff", "-u", "y"]).0;
     assert_eq!(archive(true), archive(false));
 }
 
@@ -138,7 +138,7 @@ fn paths_that_are_not_text_are_shown_with_their_bytes() {
     let conf = "[storage]\ngraphroot = '/g'\nrunroot = '/r'\nimagestore = 'i'\n";
     fs::write(dir.join("conf"), conf).unwrap();
     let config = |format| {
-        let mut command = Command::new(PEOPLE);
+        let mut command = Command::new(LAYERHOLD);
         command.env("CONTAINERS_STORAGE_CONF", "conf");
         run(command
             .args(["--format", format, "config"])

@@ -7,7 +7,7 @@ use std::process::Command;
 use layerhold_testkit::{Ran, TempDir, require_root, run, scratch};
 use serde_json::{Value, json};
 
-use crate::support::{DROPIN, PEOPLE};
+use crate::support::{CONTAINERS_STORAGE, LAYERHOLD};
 
 /// What becomes of a key.
 enum Fate {
@@ -300,7 +300,7 @@ impl Conf {
     fn open(&self, driver: &str) -> Ran {
         let root = self.0.path().join("root").display().to_string();
         let words = ["layers", "-g", &root, "-R", &root, "-s", driver];
-        self.run(DROPIN, &words)
+        self.run(CONTAINERS_STORAGE, &words)
     }
 }
 
@@ -311,7 +311,7 @@ fn root_every_key_acts_or_is_refused_or_told() {
     }
     for (table, line, fate) in every_key() {
         let conf = Conf::new(table, line);
-        let shown = conf.run(PEOPLE, &["--format", "json", "config"]);
+        let shown = conf.run(LAYERHOLD, &["--format", "json", "config"]);
         let value: Value = serde_json::from_slice(&shown.stdout).unwrap();
         let err = String::from_utf8(shown.stderr.clone()).unwrap();
         let context = format!("[{table}] {line}: {value} {err}");
@@ -373,28 +373,34 @@ fn root_options_of_the_command_line_are_told_too() {
     }
     let conf = Conf::new("storage", "driver = 'vfs'");
     fs::create_dir(conf.0.path().join("root")).unwrap();
-    let people = |option| {
+    let layerhold = |option| {
         let words = ["--root", "root", "--runroot", "run", "--driver", "vfs"];
         let words = words
             .into_iter()
             .chain(["--driver-option", option, "images"]);
-        let ran = conf.run(PEOPLE, &words.collect::<Vec<_>>());
+        let ran = conf.run(LAYERHOLD, &words.collect::<Vec<_>>());
         let err = String::from_utf8(ran.stderr).unwrap();
         (ran.code, err)
     };
     let told = "layerhold: the driver option zfs.fsname=x has no effect: there is no driver zfs\n";
-    assert_eq!(people("zfs.fsname=x"), (Some(0), told.to_owned()));
-    assert_eq!(people("overlay.mountopt=nodev"), (Some(0), String::new()));
+    assert_eq!(layerhold("zfs.fsname=x"), (Some(0), told.to_owned()));
+    assert_eq!(
+        layerhold("overlay.mountopt=nodev"),
+        (Some(0), String::new())
+    );
     // The drop-in keeps it for debugging, as Go does, and its output is Go's in any case.
-    let dropin = |debug| {
+    let containers_storage = |debug| {
         let words = ["-g", "root", "-R", "run", "-s", "vfs", debug];
         let words = words
             .into_iter()
             .chain(["--storage-opt", "zfs.fsname=x", "layers"]);
-        let ran = conf.run(DROPIN, &words.collect::<Vec<_>>());
+        let ran = conf.run(CONTAINERS_STORAGE, &words.collect::<Vec<_>>());
         assert_eq!((ran.code, &*ran.stdout), (Some(0), &b""[..]));
         let err = String::from_utf8(ran.stderr).unwrap();
         err.contains("the driver option zfs.fsname=x has no effect")
     };
-    assert_eq!((dropin("-D=false"), dropin("-D")), (false, true));
+    assert_eq!(
+        (containers_storage("-D=false"), containers_storage("-D")),
+        (false, true)
+    );
 }

@@ -8,24 +8,15 @@
 
 mod cannot_judge;
 mod check;
+mod containers_storage;
 mod dedup;
 mod differential;
 mod drivers;
-mod dropin_config;
-mod dropin_copy;
-mod dropin_data;
-mod dropin_differences;
-mod dropin_items;
-mod dropin_mounts;
-mod dropin_staged;
-mod dropin_usage;
 mod escaping;
 mod every_option;
+mod layerhold;
 mod mounted_elsewhere;
 mod overlay;
-mod people;
-mod people_care;
-mod people_images;
 mod powercut;
 mod shells;
 mod signals;

@@ -8,7 +8,7 @@ use layerhold_testkit::{
     Feature, GoStore, TempDir, require_feature, require_peer, require_root, run, scratch,
 };
 
-use crate::support::{DROPIN, PEOPLE};
+use crate::support::{CONTAINERS_STORAGE, LAYERHOLD};
 
 /// A mount namespace that a process keeps.
 struct Namespace(Child);
@@ -50,7 +50,7 @@ struct Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        let ours = self.go.clone().with_program(Path::new(DROPIN));
+        let ours = self.go.clone().with_program(Path::new(CONTAINERS_STORAGE));
         drop(ours.run(["shutdown", "-f"]));
     }
 }
@@ -82,13 +82,13 @@ fn root_peer_a_container_in_use_elsewhere_is_left_alone() {
         command.arg(names[0]).arg(go.root());
         command.arg(names[1]).arg(go.runroot());
     };
-    let dropin = |words: &[&str]| {
-        let mut command = other.command(DROPIN);
+    let containers_storage = |words: &[&str]| {
+        let mut command = other.command(CONTAINERS_STORAGE);
         roots(&mut command, ["-g", "-R"]);
         run(command.args(["-s", "overlay"]).args(words)).text()
     };
-    let people = |words: &[&str]| {
-        let mut command = other.command(PEOPLE);
+    let layerhold = |words: &[&str]| {
+        let mut command = other.command(LAYERHOLD);
         roots(&mut command, ["--root", "--runroot"]);
         run(command.args(["--driver", "overlay"]).args(words))
     };
@@ -98,16 +98,16 @@ fn root_peer_a_container_in_use_elsewhere_is_left_alone() {
         counts.rsplit_once(r#""count":"#).unwrap().1.to_owned()
     };
 
-    people(&["check"]).assert_success();
-    people(&["repair"]).assert_success();
+    layerhold(&["check"]).assert_success();
+    layerhold(&["repair"]).assert_success();
     assert_eq!(counts(), "1}]");
-    let ran = people(&["rm", "box"]);
+    let ran = layerhold(&["rm", "box"]);
     assert_eq!(ran.code, Some(1));
     let told = String::from_utf8(ran.stderr).unwrap();
     assert!(told.contains("it is mounted"), "{told}");
-    dropin(&["mount", "box"]);
+    containers_storage(&["mount", "box"]);
     assert_eq!(counts(), "2}]");
-    assert_eq!(dropin(&["unmount", "box"]), "");
+    assert_eq!(containers_storage(&["unmount", "box"]), "");
     assert_eq!(counts(), "1}]");
     assert!(kept.exists());
     assert_eq!(

@@ -10,7 +10,7 @@ use layerhold_testkit::{
     Buildah, GoStore, TempDir, Tree, require_peer, require_root, run, scratch,
 };
 
-use crate::support::{DROPIN, PEOPLE, digest};
+use crate::support::{CONTAINERS_STORAGE, LAYERHOLD, digest};
 
 /// A store for all of them. The driver's home is a mount of its own while anybody uses the store.
 struct Shared {
@@ -22,7 +22,8 @@ struct Shared {
 impl Shared {
     fn new() -> Self {
         let dir = scratch();
-        let ours = GoStore::below(dir.path(), "overlay").with_program(Path::new(DROPIN));
+        let ours =
+            GoStore::below(dir.path(), "overlay").with_program(Path::new(CONTAINERS_STORAGE));
         let buildah = Buildah::beside(&ours);
         Self { dir, ours, buildah }
     }
@@ -31,8 +32,8 @@ impl Shared {
         self.dir.path().join(name)
     }
 
-    fn people(&self) -> Command {
-        let mut command = Command::new(PEOPLE);
+    fn layerhold(&self) -> Command {
+        let mut command = Command::new(LAYERHOLD);
         command.arg("--root").arg(self.ours.root());
         command.arg("--runroot").arg(self.ours.runroot());
         command.args(["--driver", "overlay"]);
@@ -41,7 +42,7 @@ impl Shared {
 
     /// Loads the image of a layout as `localhost/i`.
     fn load(&self, layout: &Path) {
-        let mut load = self.people();
+        let mut load = self.layerhold();
         load.arg("load").arg(layout).args(["--name", "localhost/i"]);
         run(&mut load).assert_success();
     }
@@ -166,7 +167,7 @@ fn root_peer_a_layer_with_whiteouts_is_the_same_for_everybody() {
     let theirs = comparable(Tree::of(&bundle.join("rootfs")));
     shared.load(&layout);
     let top = run(shared
-        .people()
+        .layerhold()
         .args(["inspect", "--format", "json", "localhost/i"]))
     .text();
     let top: serde_json::Value = serde_json::from_str(&top).unwrap();
@@ -242,7 +243,7 @@ fn touched_under_locks(shared: &Shared, words: &[&str]) -> (usize, BTreeSet<Stri
     let trace = shared.path("trace");
     let mut command = Command::new("strace");
     command.args(["-f", "-y", "-e", "trace=fcntl,openat,unlinkat", "-o"]);
-    command.arg(&trace).arg(DROPIN);
+    command.arg(&trace).arg(CONTAINERS_STORAGE);
     command.arg("-g").arg(shared.ours.root());
     command.arg("-R").arg(shared.ours.runroot());
     command.args(["-s", "overlay"]).args(words);
@@ -292,7 +293,10 @@ fn reads_beside(shared: &Shared, calls: &str, words: &[&str]) -> (Duration, Dura
     command.args(["-f", "-o", "/dev/null", "-e"]);
     command.arg(format!("trace={calls}")).arg("-e");
     command.arg(format!("inject={calls}:delay_enter=10000"));
-    command.arg(DROPIN).arg("-g").arg(shared.ours.root());
+    command
+        .arg(CONTAINERS_STORAGE)
+        .arg("-g")
+        .arg(shared.ours.root());
     command.arg("-R").arg(shared.ours.runroot());
     command.args(["-s", "overlay"]).args(words);
     command.stdout(Stdio::null());

@@ -3,13 +3,13 @@
 use std::process::Command;
 
 use clap::CommandFactory;
-use layerhold_cli::people::args::Arguments;
+use layerhold_cli::layerhold::args::Arguments;
 use layerhold_testkit::{run, scratch};
 
-use crate::support::PEOPLE;
+use crate::support::LAYERHOLD;
 
 fn script(shell: &str) -> String {
-    let ran = run(Command::new(PEOPLE).args(["completions", shell]));
+    let ran = run(Command::new(LAYERHOLD).args(["completions", shell]));
     assert_eq!(
         (ran.code, ran.stderr.as_slice()),
         (Some(0), &b""[..]),
@@ -28,7 +28,7 @@ fn every_shell_learns_every_command() {
             assert!(script.contains(name), "{shell}: {name}");
         }
     }
-    let ran = run(Command::new(PEOPLE).args(["completions", "nosuch"]));
+    let ran = run(Command::new(LAYERHOLD).args(["completions", "nosuch"]));
     assert_eq!(ran.code, Some(2));
 }
 

@@ -61,7 +61,7 @@ fn root_leftovers_are_erased_by_writers_who_say_so() {
     );
     // The Go tool says nothing of it, and scripts read what its namesake prints.
     leave_something(&place);
-    let done = place.dropin(["gc"]);
+    let done = place.containers_storage(["gc"]);
     assert_eq!(words(&done), (String::new(), String::new()));
     assert_eq!(leftovers(&place), Vec::<String>::new());
 }
@@ -83,7 +83,7 @@ fn root_a_limit_of_file_sizes_is_an_error_that_is_undone() {
         shell.current_dir(place.path(""));
         shell
     };
-    let mut import = Command::new(crate::support::DROPIN);
+    let mut import = Command::new(crate::support::CONTAINERS_STORAGE);
     import.arg("-g").arg(place.path("root"));
     import.arg("-R").arg(place.path("runroot"));
     import.args(["-s", "vfs", "import-layer", "-f", "layer.tar"]);
@@ -97,7 +97,7 @@ fn root_a_limit_of_file_sizes_is_an_error_that_is_undone() {
 
 /// Starts a command whose input never ends, and waits until it has staged something.
 fn importing(place: &Place) -> Child {
-    let mut command = Command::new(crate::support::DROPIN);
+    let mut command = Command::new(crate::support::CONTAINERS_STORAGE);
     command.arg("-g").arg(place.path("root"));
     command.arg("-R").arg(place.path("runroot"));
     command.args(["-s", "vfs", "import-layer"]);
@@ -152,7 +152,7 @@ fn root_a_signal_ends_a_wait_for_a_lock() {
     let Some(()) = require_root() else { return };
     let place = Place::new();
     place
-        .dropin(["create-layer", "--id", "one"])
+        .containers_storage(["create-layer", "--id", "one"])
         .assert_success();
     // Another process holds the lock for as long as its input is open.
     let lock = place.path("root/vfs-layers/layers.lock");
@@ -171,7 +171,7 @@ fn root_a_signal_ends_a_wait_for_a_lock() {
         .unwrap()
         .read_exact(&mut held)
         .unwrap();
-    let mut command = Command::new(crate::support::DROPIN);
+    let mut command = Command::new(crate::support::CONTAINERS_STORAGE);
     command.arg("-g").arg(place.path("root"));
     command.arg("-R").arg(place.path("runroot"));
     command.args(["-s", "vfs", "delete-layer", "one"]);
@@ -194,9 +194,9 @@ fn root_commands_that_change_nothing_are_ended_by_the_signal_itself() {
     let Some(()) = require_root() else { return };
     let place = Place::new();
     place
-        .dropin(["create-layer", "--id", "one"])
+        .containers_storage(["create-layer", "--id", "one"])
         .assert_success();
-    let mut command = Command::new(crate::support::DROPIN);
+    let mut command = Command::new(crate::support::CONTAINERS_STORAGE);
     command.arg("-g").arg(place.path("root"));
     command.arg("-R").arg(place.path("runroot"));
     command.args(["-s", "vfs", "set-layer-data", "one", "key"]);

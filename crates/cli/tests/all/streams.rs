@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use layerhold_testkit::run;
 
-use crate::support::{DROPIN, PEOPLE, Place, base_tar};
+use crate::support::{CONTAINERS_STORAGE, LAYERHOLD, Place, base_tar};
 
 /// Runs a program whose reader goes away after the first bytes.
 fn with_gone_reader(command: &mut Command) -> (Option<i32>, String) {
@@ -39,14 +39,14 @@ fn root_a_reader_that_goes_away_is_no_reason_to_complain() {
     let tar = place.path("big.tar");
     std::fs::write(&tar, big).unwrap();
     let import = ["import-layer", "--id", "big", "-f", tar.to_str().unwrap()];
-    place.dropin(import).assert_success();
-    let mut dropin = Command::new(DROPIN);
-    dropin.arg("-g").arg(place.path("root"));
-    dropin.arg("-R").arg(place.path("runroot"));
-    dropin.args(["-s", "vfs", "diff", "-u", "big"]);
-    let mut people = place.command();
-    people.args(["diff", "--tar", "big"]);
-    for command in [&mut dropin, &mut people] {
+    place.containers_storage(import).assert_success();
+    let mut containers_storage = Command::new(CONTAINERS_STORAGE);
+    containers_storage.arg("-g").arg(place.path("root"));
+    containers_storage.arg("-R").arg(place.path("runroot"));
+    containers_storage.args(["-s", "vfs", "diff", "-u", "big"]);
+    let mut layerhold = place.command();
+    layerhold.args(["diff", "--tar", "big"]);
+    for command in [&mut containers_storage, &mut layerhold] {
         assert_eq!(with_gone_reader(command), (Some(1), String::new()));
     }
 }
@@ -54,14 +54,16 @@ fn root_a_reader_that_goes_away_is_no_reason_to_complain() {
 #[test]
 fn root_a_full_device_is_an_error() {
     let place = Place::new();
-    place.dropin(["create-layer", "--id", "x"]).assert_success();
+    place
+        .containers_storage(["create-layer", "--id", "x"])
+        .assert_success();
     let full = || File::options().write(true).open("/dev/full").unwrap();
-    let mut people = place.command();
-    let mut dropin = Command::new(DROPIN);
-    dropin.arg("-g").arg(place.path("root"));
-    dropin.arg("-R").arg(place.path("runroot"));
-    dropin.args(["-s", "vfs", "layers"]);
-    for command in [people.arg("layers"), &mut dropin] {
+    let mut layerhold = place.command();
+    let mut containers_storage = Command::new(CONTAINERS_STORAGE);
+    containers_storage.arg("-g").arg(place.path("root"));
+    containers_storage.arg("-R").arg(place.path("runroot"));
+    containers_storage.args(["-s", "vfs", "layers"]);
+    for command in [layerhold.arg("layers"), &mut containers_storage] {
         let output = command
             .stdout(full())
             .stderr(Stdio::piped())
@@ -89,14 +91,14 @@ fn root_archives_are_read_from_standard_input() {
         text.ends_with(" localhost/app:1 (2 new layers, 0 known layers)\n"),
         "{text}"
     );
-    let mut import = Command::new(DROPIN);
+    let mut import = Command::new(CONTAINERS_STORAGE);
     import.arg("-g").arg(place.path("root"));
     import.arg("-R").arg(place.path("runroot"));
     import.args(["-s", "vfs", "import-layer", "--id", "in"]);
     std::fs::write(place.path("in.tar"), base_tar()).unwrap();
     import.stdin(File::open(place.path("in.tar")).unwrap());
     assert!(import.output().unwrap().status.success());
-    let diff = place.dropin(["diff", "in"]);
+    let diff = place.containers_storage(["diff", "in"]);
     assert!(diff.stdout == base_tar());
 }
 
@@ -109,11 +111,11 @@ fn help_and_versions_need_no_store() {
         &["--version"],
         &["help", "save"],
     ] {
-        let ran = run(Command::new(PEOPLE).args(words));
+        let ran = run(Command::new(LAYERHOLD).args(words));
         assert_eq!(ran.code, Some(0), "{words:?}");
         assert!(!ran.stdout.is_empty() && ran.stderr.is_empty(), "{words:?}");
     }
-    let version = run(Command::new(PEOPLE).arg("--version")).text();
+    let version = run(Command::new(LAYERHOLD).arg("--version")).text();
     assert_eq!(
         version,
         format!("layerhold {}\n", env!("CARGO_PKG_VERSION"))
@@ -134,7 +136,7 @@ fn command_lines_that_make_no_sense_are_told_with_code_2() {
         &["diff", "x", "--output", "y"],
         &["--format", "yaml", "images"],
     ] {
-        let ran = run(Command::new(PEOPLE).args(words));
+        let ran = run(Command::new(LAYERHOLD).args(words));
         assert_eq!(ran.code, Some(2), "{words:?}");
         assert!(ran.stdout.is_empty() && !ran.stderr.is_empty(), "{words:?}");
     }

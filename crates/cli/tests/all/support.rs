@@ -8,8 +8,8 @@ use std::process::Command;
 use layerhold_testkit::{Ran, TarBuilder, TempDir, run, scratch};
 use serde_json::Value;
 
-pub(crate) const DROPIN: &str = env!("CARGO_BIN_EXE_containers-storage");
-pub(crate) const PEOPLE: &str = env!("CARGO_BIN_EXE_layerhold");
+pub(crate) const CONTAINERS_STORAGE: &str = env!("CARGO_BIN_EXE_containers-storage");
+pub(crate) const LAYERHOLD: &str = env!("CARGO_BIN_EXE_layerhold");
 
 /// A tar with a few files.
 pub(crate) fn base_tar() -> Vec<u8> {
@@ -29,7 +29,7 @@ pub(crate) fn upper_tar() -> Vec<u8> {
         .finish()
 }
 
-/// A store for the command line of people.
+/// A store for the command line of layerhold.
 pub(crate) struct Place {
     dir: TempDir,
 }
@@ -47,7 +47,7 @@ impl Place {
 
     /// `layerhold` on the store.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(PEOPLE);
+        let mut command = Command::new(LAYERHOLD);
         command.arg("--root").arg(self.path("root"));
         command.arg("--runroot").arg(self.path("runroot"));
         command.args(["--driver", "vfs", "--sync", "none"]);
@@ -79,8 +79,11 @@ impl Place {
     }
 
     /// Imports a layer with the other command line, which has a command for that.
-    pub(crate) fn dropin<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ran {
-        let mut command = Command::new(DROPIN);
+    pub(crate) fn containers_storage<S: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = S>,
+    ) -> Ran {
+        let mut command = Command::new(CONTAINERS_STORAGE);
         command.arg("-g").arg(self.path("root"));
         command.arg("-R").arg(self.path("runroot"));
         command.args(["-s", "vfs"]);

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use layerhold_testkit::{GoStore, Ran, TempDir, require_peer, require_root, scratch};
 
-use crate::support::{DROPIN, base_tar, upper_tar};
+use crate::support::{CONTAINERS_STORAGE, base_tar, upper_tar};
 
 /// What a command did, with everything that differs between any two runs replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Twin {
         };
         let (go, ours) = (side("go"), side("ours"));
         let ours = Side {
-            store: ours.store.with_program(DROPIN.as_ref()),
+            store: ours.store.with_program(CONTAINERS_STORAGE.as_ref()),
             ..ours
         };
         Some(Twin { dir, go, ours })
@@ -165,7 +165,10 @@ impl Twin {
             let ran = layerhold_testkit::run(&mut command);
             side.done(&ran, self.dir.path().to_str().unwrap())
         };
-        (run(&self.go, "containers-storage"), run(&self.ours, DROPIN))
+        (
+            run(&self.go, "containers-storage"),
+            run(&self.ours, CONTAINERS_STORAGE),
+        )
     }
 
     /// The raw output of a command on both.
@@ -209,7 +212,7 @@ impl Side {
         let text = text
             .replace(&format!("{base}/{}", self.name), "<store>")
             .replace(base, "<files>")
-            .replace(DROPIN, "containers-storage");
+            .replace(CONTAINERS_STORAGE, "containers-storage");
         let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
         let mut plain = String::new();
         for word in split_words(&text) {

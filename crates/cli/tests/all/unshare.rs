@@ -6,7 +6,7 @@ use std::process::Command;
 
 use layerhold_testkit::{Blame, Ran, TempDir, require_root, run, scratch, skip};
 
-use crate::support::{DROPIN, PEOPLE};
+use crate::support::{CONTAINERS_STORAGE, LAYERHOLD};
 
 /// The user, who is in no file of this system.
 const USER: &str = "54321";
@@ -50,7 +50,10 @@ impl System {
     /// The maps of a namespace, and what was said on the way.
     fn maps(&self, before: &str) -> Option<(String, String)> {
         let files = ["cat", "/proc/self/uid_map", "/proc/self/gid_map"];
-        let words: Vec<&str> = [DROPIN, "unshare"].into_iter().chain(files).collect();
+        let words: Vec<&str> = [CONTAINERS_STORAGE, "unshare"]
+            .into_iter()
+            .chain(files)
+            .collect();
         let ran = self.run(before, &words)?;
         assert_eq!(
             ran.code,
@@ -151,7 +154,7 @@ fn root_why_there_is_one_id_is_said() {
     let words = ["--root", root, "--runroot", root, "--driver", "vfs", "gc"];
     fs::create_dir(root).unwrap();
     std::os::unix::fs::chown(root, Some(54321), Some(54321)).unwrap();
-    let words: Vec<&str> = [PEOPLE].into_iter().chain(words).collect();
+    let words: Vec<&str> = [LAYERHOLD].into_iter().chain(words).collect();
     let Some(ran) = system.run("true", &words) else {
         return;
     };
@@ -174,7 +177,7 @@ fn root_buildah_is_told_how_to_run_commands() {
         "-c",
         "echo $BUILDAH_ISOLATION $_CONTAINERS_ROOTLESS_UID",
     ];
-    let unshare = [DROPIN, "unshare"].into_iter().chain(shows);
+    let unshare = [CONTAINERS_STORAGE, "unshare"].into_iter().chain(shows);
     let words: Vec<&str> = unshare.clone().collect();
     let Some(ran) = system.run("true", &words) else {
         return;
@@ -204,7 +207,7 @@ fn commands_that_cannot_run_are_told_as_in_go() {
         ),
         ("/", "fork/exec /: permission denied\n"),
     ] {
-        let mut unshare = Command::new(DROPIN);
+        let mut unshare = Command::new(CONTAINERS_STORAGE);
         unshare
             .env("PATH", "/usr/bin:/bin")
             .env("CONTAINERS_STORAGE_CONF", "/dev/null");
@@ -225,13 +228,16 @@ fn root_metacopy_that_cannot_work_is_told_when_mounting() {
     let store = system.0.path().join("home").display().to_string();
     // The kernel takes the option for mounts of root only.
     let script = format!(
-        "{DROPIN} -g {store}/g -R {store}/r -s overlay create-layer -i x && cd {store} && \
-         layerhold() {{ {PEOPLE} --root g --runroot r --driver overlay \"$@\"; }} && \
+        "{CONTAINERS_STORAGE} -g {store}/g -R {store}/r -s overlay create-layer -i x && cd {store} && \
+         layerhold() {{ {LAYERHOLD} --root g --runroot r --driver overlay \"$@\"; }} && \
          layerhold --driver-option mountopt=metacopy=on mount x && layerhold unmount x && \
          layerhold mount -o metacopy=on x && layerhold unmount x && \
          layerhold --driver-option mountopt=nodev mount x && layerhold unmount x"
     );
-    let Some(ran) = system.run("true", &[DROPIN, "unshare", "sh", "-e", "-c", &script]) else {
+    let Some(ran) = system.run(
+        "true",
+        &[CONTAINERS_STORAGE, "unshare", "sh", "-e", "-c", &script],
+    ) else {
         return;
     };
     let err = String::from_utf8(ran.stderr.clone()).unwrap();

@@ -13,7 +13,7 @@ fn loaded() -> Place {
     let layers = place.json(["layers"]);
     let base = text(&layers[0]["id"]);
     place
-        .dropin(["create-image", "-n", "other", &base])
+        .containers_storage(["create-image", "-n", "other", &base])
         .assert_success();
     place.text(["create", "app:1", "--name", "box"]);
     place
@@ -162,7 +162,7 @@ fn root_layers_are_inspected_by_id_name_and_prefix() {
     let layers = place.json(["layers"]);
     let base = text(&layers[0]["id"]);
     place
-        .dropin(["add-names", "-n", "mine", &base])
+        .containers_storage(["add-names", "-n", "mine", &base])
         .assert_success();
     for key in [&base[..], &base[..10], "mine"] {
         let shown = place.json(["inspect", key]);

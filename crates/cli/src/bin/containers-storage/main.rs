@@ -5,7 +5,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     layerhold_cli::main(
         "containers-storage",
-        layerhold_cli::dropin::run,
-        layerhold_cli::dropin::FAILED,
+        layerhold_cli::containers_storage::run,
+        layerhold_cli::containers_storage::FAILED,
     )
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     layerhold_cli::main(
         "layerhold",
-        layerhold_cli::people::run,
-        layerhold_cli::people::USAGE,
+        layerhold_cli::layerhold::run,
+        layerhold_cli::layerhold::USAGE,
     )
 }

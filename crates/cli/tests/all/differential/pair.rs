@@ -12,7 +12,7 @@ use super::command::Command;
 use super::members;
 use super::observe::State;
 use super::plain_text::Plain;
-use crate::support::DROPIN;
+use crate::support::CONTAINERS_STORAGE;
 
 /// Seconds after which a command counts as stuck.
 const PATIENCE: &str = "60";
@@ -60,7 +60,11 @@ impl Pair {
         fs::create_dir(&files).unwrap();
         // The name that a program is called by is in what it prints.
         fs::create_dir(dir.path().join("bin")).unwrap();
-        symlink(DROPIN, dir.path().join("bin/containers-storage")).unwrap();
+        symlink(
+            CONTAINERS_STORAGE,
+            dir.path().join("bin/containers-storage"),
+        )
+        .unwrap();
         let side = |name: &str| {
             let dir = dir.path().join(name);
             fs::create_dir(&dir).unwrap();

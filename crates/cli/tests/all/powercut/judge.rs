@@ -56,7 +56,7 @@ pub(super) fn judge(
         is_possible(&listed, worker, possible, fixtures)?;
     }
     belongs_together(&listed)?;
-    store.people(["gc"]).into_result()?;
+    store.layerhold(["gc"]).into_result()?;
     let after = self::listed(store)?;
     if after != listed {
         return Err(format!(
@@ -194,7 +194,7 @@ fn belongs_together(listed: &Listed) -> Result<(), String> {
 
 /// Every file of every layer is as it was recorded.
 fn is_whole(store: &Store) -> Result<(), String> {
-    let check = store.people(["--format", "json", "check"]);
+    let check = store.layerhold(["--format", "json", "check"]);
     if check.succeeded() {
         return Ok(());
     }
@@ -212,7 +212,7 @@ fn has_its_bytes(store: &Store, layer: &Value, scratch: &Path) -> Result<(), Str
     let path = file.display().to_string();
     let id = text(layer, "id");
     store
-        .dropin(["diff", "-u", "-f", &path, id])
+        .containers_storage(["diff", "-u", "-f", &path, id])
         .into_result()?;
     let sum = run(std::process::Command::new("sha256sum").arg(&file)).into_result()?;
     let sum = String::from_utf8_lossy(&sum);
@@ -223,10 +223,10 @@ fn has_its_bytes(store: &Store, layer: &Value, scratch: &Path) -> Result<(), Str
 }
 
 fn can_be_mounted(store: &Store, id: &str) -> Result<(), String> {
-    let place = store.dropin(["mount", id]).into_result()?;
+    let place = store.containers_storage(["mount", id]).into_result()?;
     let place = String::from_utf8_lossy(&place).trim().to_owned();
     let outcome = std::fs::read(Path::new(&place).join("name"));
-    store.dropin(["unmount", id]).into_result()?;
+    store.containers_storage(["unmount", id]).into_result()?;
     outcome
         .map(drop)
         .map_err(|error| format!("{place}: {error}"))
@@ -235,14 +235,14 @@ fn can_be_mounted(store: &Store, id: &str) -> Result<(), String> {
 fn next_commands(store: &Store, fixtures: &Fixtures) -> Result<(), String> {
     let path = fixtures.next.path.display().to_string();
     store
-        .people(["load", "--name", "localhost/next", &path])
+        .layerhold(["load", "--name", "localhost/next", &path])
         .into_result()?;
     store
-        .people(["create", "--name", "next-box", "localhost/next"])
+        .layerhold(["create", "--name", "next-box", "localhost/next"])
         .into_result()?;
     is_whole(store)?;
-    store.people(["rm", "next-box"]).into_result()?;
-    store.people(["rm", &fixtures.next.id]).into_result()?;
+    store.layerhold(["rm", "next-box"]).into_result()?;
+    store.layerhold(["rm", &fixtures.next.id]).into_result()?;
     Ok(())
 }
 

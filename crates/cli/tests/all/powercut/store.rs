@@ -7,7 +7,7 @@ use std::process::Command;
 use layerhold_testkit::{Ran, run};
 use serde_json::Value;
 
-use crate::support::{DROPIN, PEOPLE};
+use crate::support::{CONTAINERS_STORAGE, LAYERHOLD};
 
 /// One of the command lines.
 #[derive(Clone, Copy)]
@@ -22,8 +22,8 @@ pub(super) struct Store {
     root: PathBuf,
     run_root: PathBuf,
     driver: String,
-    people: PathBuf,
-    dropin: PathBuf,
+    layerhold: PathBuf,
+    containers_storage: PathBuf,
 }
 
 impl Store {
@@ -39,18 +39,21 @@ impl Store {
             root: filesystem.join("root"),
             run_root,
             driver: driver.to_owned(),
-            people: program(PEOPLE, "layerhold"),
-            dropin: program(DROPIN, "containers-storage"),
+            layerhold: program(LAYERHOLD, "layerhold"),
+            containers_storage: program(CONTAINERS_STORAGE, "containers-storage"),
         }
     }
 
     /// Runs `layerhold`.
-    pub(super) fn people<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ran {
+    pub(super) fn layerhold<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ran {
         run(self.command(Program::People).args(args))
     }
 
     /// Runs `containers-storage`.
-    pub(super) fn dropin<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ran {
+    pub(super) fn containers_storage<S: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = S>,
+    ) -> Ran {
         run(self.command(Program::DropIn).args(args))
     }
 
@@ -58,14 +61,14 @@ impl Store {
     pub(super) fn command(&self, program: Program) -> Command {
         let mut command = match program {
             Program::People => {
-                let mut command = Command::new(&self.people);
+                let mut command = Command::new(&self.layerhold);
                 command.arg("--root").arg(&self.root);
                 command.arg("--runroot").arg(&self.run_root);
                 command.args(["--driver", &self.driver, "--quiet"]);
                 command
             }
             Program::DropIn => {
-                let mut command = Command::new(&self.dropin);
+                let mut command = Command::new(&self.containers_storage);
                 command.arg("-g").arg(&self.root);
                 command.arg("-R").arg(&self.run_root);
                 command.args(["-s", &self.driver]);
@@ -80,7 +83,7 @@ impl Store {
 
     /// What a list has, in JSON.
     pub(super) fn list(&self, what: &str) -> Result<Vec<Value>, String> {
-        let bytes = self.dropin([what, "-j"]).into_result()?;
+        let bytes = self.containers_storage([what, "-j"]).into_result()?;
         match serde_json::from_slice(&bytes) {
             Ok(Value::Array(list)) => Ok(list),
             Ok(Value::Null) => Ok(Vec::new()),

@@ -102,7 +102,7 @@ impl Worker<'_> {
         std::thread::sleep(Duration::from_micros(pause as u64));
         drop(child.kill());
         child.wait().map_err(|error| error.to_string())?;
-        self.store.people(["gc"]).into_result()?;
+        self.store.layerhold(["gc"]).into_result()?;
         let found = part_of(self.store, self.number, self.fixtures)?;
         if found == after || found == before {
             return Ok(found);
@@ -136,7 +136,7 @@ impl Worker<'_> {
             12 => self.rename_container(state, serial),
             13 => self.remove_container(state),
             14 => self.remove_image(state),
-            15 => Some(people(["gc"], state.clone())),
+            15 => Some(layerhold(["gc"], state.clone())),
             _ => self.remove_layer(state),
         }
     }
@@ -152,7 +152,7 @@ impl Worker<'_> {
             .or_default()
             .insert(name.clone());
         let path = image.path.display().to_string();
-        Some(people(["load", "--name", &name, &path], after))
+        Some(layerhold(["load", "--name", &name, &path], after))
     }
 
     fn import(&mut self, state: &State, serial: usize) -> Option<Change> {
@@ -175,7 +175,7 @@ impl Worker<'_> {
         words.extend(Some(parent.clone()).filter(|parent| !parent.is_empty()));
         let mut after = state.clone();
         after.imported.insert(id, Imported { digest, parent });
-        Some(dropin(words, after))
+        Some(containers_storage(words, after))
     }
 
     fn create(&mut self, state: &State, serial: usize) -> Option<Change> {
@@ -194,7 +194,7 @@ impl Worker<'_> {
             data: BTreeSet::new(),
         };
         after.containers.insert(id, one);
-        Some(dropin(words, after))
+        Some(containers_storage(words, after))
     }
 
     fn a_container(&mut self, state: &State) -> Option<String> {
@@ -212,7 +212,7 @@ impl Worker<'_> {
         let words = words.map(str::to_owned).to_vec();
         let mut after = state.clone();
         after.containers.get_mut(&id)?.data.insert(key);
-        Some(dropin(words, after))
+        Some(containers_storage(words, after))
     }
 
     fn rename_image(&mut self, state: &State, serial: usize) -> Option<Change> {
@@ -233,7 +233,7 @@ impl Worker<'_> {
         };
         names.insert(name.clone());
         let words = [command, "-n", &name, &id].map(str::to_owned);
-        Some(dropin(words.to_vec(), after))
+        Some(containers_storage(words.to_vec(), after))
     }
 
     fn rename_container(&mut self, state: &State, serial: usize) -> Option<Change> {
@@ -242,14 +242,14 @@ impl Worker<'_> {
         let mut after = state.clone();
         after.containers.get_mut(&id)?.names = BTreeSet::from([name.clone()]);
         let words = ["set-names", "-n", &name, &id].map(str::to_owned);
-        Some(dropin(words.to_vec(), after))
+        Some(containers_storage(words.to_vec(), after))
     }
 
     fn remove_container(&mut self, state: &State) -> Option<Change> {
         let id = self.a_container(state)?;
         let mut after = state.clone();
         drop(after.containers.remove(&id));
-        Some(people(["rm", &id], after))
+        Some(layerhold(["rm", &id], after))
     }
 
     fn remove_image(&mut self, state: &State) -> Option<Change> {
@@ -260,7 +260,7 @@ impl Worker<'_> {
         let id = self.random.pick(&unused).clone();
         let mut after = state.clone();
         drop(after.images.remove(&id));
-        Some(people(["rm", &id], after))
+        Some(layerhold(["rm", &id], after))
     }
 
     fn remove_layer(&mut self, state: &State) -> Option<Change> {
@@ -271,11 +271,14 @@ impl Worker<'_> {
         let id = self.random.pick(&leaves).clone();
         let mut after = state.clone();
         drop(after.imported.remove(&id));
-        Some(dropin(vec!["delete-layer".to_owned(), id], after))
+        Some(containers_storage(
+            vec!["delete-layer".to_owned(), id],
+            after,
+        ))
     }
 }
 
-fn people<const N: usize>(words: [&str; N], after: State) -> Change {
+fn layerhold<const N: usize>(words: [&str; N], after: State) -> Change {
     Change {
         program: Program::People,
         words: words.map(str::to_owned).to_vec(),
@@ -283,7 +286,7 @@ fn people<const N: usize>(words: [&str; N], after: State) -> Change {
     }
 }
 
-fn dropin(words: Vec<String>, after: State) -> Change {
+fn containers_storage(words: Vec<String>, after: State) -> Change {
     Change {
         program: Program::DropIn,
         words,

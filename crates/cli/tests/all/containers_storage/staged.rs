@@ -8,7 +8,7 @@ use std::process::Command;
 use layerhold_testkit::{GoStore, Ran, TempDir, Tree, require_peer, require_root, run, scratch};
 use serde_json::Value;
 
-use crate::support::DROPIN;
+use crate::support::CONTAINERS_STORAGE;
 
 /// A store with a configuration, and a directory to be taken in.
 struct Place {
@@ -41,7 +41,7 @@ impl Place {
     }
 
     fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(DROPIN);
+        let mut command = Command::new(CONTAINERS_STORAGE);
         for name in ["STORAGE_DRIVER", "STORAGE_OPTS"] {
             command.env_remove(name);
         }

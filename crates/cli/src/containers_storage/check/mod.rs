@@ -5,7 +5,7 @@
 mod age;
 mod force;
 mod lists;
-mod words;
+mod messages;
 
 use layerhold::{
     CheckDepth, CheckOptions, CheckReport, Containers, ItemId, Kept, Remedy, Removable,
@@ -49,7 +49,7 @@ pub(crate) fn run(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
         for text in force::needed(&report, &repaired) {
             note(call, text)?;
         }
-        for text in words::done(&report, &repaired) {
+        for text in messages::done(&report, &repaired) {
             note(call, text)?;
         }
     }
@@ -66,7 +66,7 @@ pub(crate) fn run(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
         return Ok(FAILED);
     }
     let left: &[lists::Kind] = match containers {
-        _ if report.findings.iter().any(words::is_beyond_help) => &lists::ALL,
+        _ if report.findings.iter().any(messages::is_beyond_help) => &lists::ALL,
         Containers::Keep => &lists::NOT_REPAIRED,
         Containers::Remove => &lists::READ_ONLY,
     };
@@ -105,7 +105,7 @@ fn failures(
     repaired: &RepairReport,
 ) -> Result<Vec<String>, Failure> {
     let failed = repaired.failed.iter().map(|failure| {
-        let what = words::action(&failure.action);
+        let what = messages::action(&failure.action);
         format!("{what}: {}", chain(&failure.error))
     });
     let view = store.snapshot()?;
@@ -129,7 +129,7 @@ fn kept(view: &Snapshot, report: &CheckReport, kept: &Kept) -> Option<String> {
             let subject = Subject::Item(ItemId::Layer(layer.clone()));
             let mut found = report.about(&subject);
             found
-                .any(|finding| finding.remedy() == Remedy::Remove && words::is_listed(finding))
+                .any(|finding| finding.remedy() == Remedy::Remove && messages::is_listed(finding))
                 .then(|| {
                     format!(
                         "deleting layer {layer}: layer {layer} used by container {container}: layer is in use by a container"

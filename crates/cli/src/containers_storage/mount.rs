@@ -4,8 +4,8 @@ use layerhold::{ErrorKind, MountError, MountRequest, StillMounted, Store, Unmoun
 use serde::Serialize;
 
 use super::Call;
+use super::messages::about;
 use super::output::{code, json, line, note};
-use super::words::about;
 use crate::failure::Failure;
 
 #[derive(Serialize)]

@@ -6,8 +6,8 @@ use layerhold::{Commit, DeleteError, ItemKind, LookupError, Store};
 use serde::Serialize;
 
 use super::Call;
+use super::messages::about;
 use super::output::{code, json, note};
-use super::words::about;
 use crate::failure::Failure;
 
 pub(crate) fn anything(call: &mut Call<'_, '_>) -> Result<u8, Failure> {

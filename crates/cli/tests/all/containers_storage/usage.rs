@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{DROPIN, Place};
+use crate::support::{CONTAINERS_STORAGE, Place};
 use crate::twin::{Done, Twin};
 
 /// Flags that 1.43 does not have.
@@ -174,7 +174,7 @@ fn help_shows_the_store_that_counts() {
                 [storage.options]\nignore_chown_errors = 'true'\nsize = '1G'\n";
     std::fs::write(&conf, text).unwrap();
     let help = |words: &[&str]| {
-        let mut command = Command::new(DROPIN);
+        let mut command = Command::new(CONTAINERS_STORAGE);
         command.env_clear().env("CONTAINERS_STORAGE_CONF", &conf);
         let ran = layerhold_testkit::run(command.args(words));
         assert_eq!(ran.code, Some(125));
@@ -201,7 +201,7 @@ fn help_shows_the_store_that_counts() {
 #[test]
 fn root_help_says_whether_commands_enter_a_namespace() {
     let place = Place::new();
-    let help = place.dropin(["status", "--help"]);
+    let help = place.containers_storage(["status", "--help"]);
     let text = String::from_utf8(help.stderr).unwrap();
     let default = !layerhold_testkit::run(&mut Command::new("id"))
         .text()
@@ -214,7 +214,7 @@ fn root_help_says_whether_commands_enter_a_namespace() {
 fn root_flags_that_are_not_given_show_what_they_are() {
     let place = Place::new();
     for (command, shown) in [("check", "--max, -m=24h "), ("dedup", "--hash-method=crc ")] {
-        let ran = place.dropin([command, "--help"]);
+        let ran = place.containers_storage([command, "--help"]);
         assert_eq!(ran.code, Some(125), "{command}");
         let err = String::from_utf8_lossy(&ran.stderr).into_owned();
         assert!(err.contains(shown), "{err}");

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use layerhold::{CheckReport, RepairReport};
 
-use super::words;
+use super::messages;
 
 /// A line for each container because of which something damaged was left.
 pub(super) fn needed(report: &CheckReport, repaired: &RepairReport) -> Vec<String> {
     let mut held: BTreeMap<String, (Vec<String>, u64)> = BTreeMap::new();
     for kept in &repaired.kept {
         let (list, bytes) = held.entry(kept.held_by.to_string()).or_default();
-        list.push(words::removable(&kept.what));
+        list.push(messages::removable(&kept.what));
         let removal = report
             .removals
             .iter()

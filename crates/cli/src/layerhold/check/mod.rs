@@ -1,6 +1,6 @@
 //! `layerhold check` and `layerhold repair`.
 
-mod words;
+mod messages;
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ pub(crate) fn repair(call: &mut Call<'_, '_>, repair: &Repair) -> Result<(), Fai
     } else {
         tell(call, &report, &repaired, options.mode)?;
     }
-    let is_left = !repaired.is_complete() || report.findings.iter().any(words::stays);
+    let is_left = !repaired.is_complete() || report.findings.iter().any(messages::stays);
     if is_left {
         Err(Failure::Reported)
     } else {
@@ -89,10 +89,10 @@ fn show(call: &mut Call<'_, '_>, report: &CheckReport) -> Result<(), Failure> {
     let mut last: Option<&Subject> = None;
     for finding in &report.findings {
         if last != Some(&finding.subject) {
-            call.line(words::heading(report, &finding.subject))?;
+            call.line(messages::heading(report, &finding.subject))?;
             last = Some(&finding.subject);
         }
-        let verdict = words::verdict(finding.verdict);
+        let verdict = messages::verdict(finding.verdict);
         call.line(format_args!("  {}{verdict}", chain(&finding.damage)))?;
     }
     if !report.is_damaged() {
@@ -108,9 +108,9 @@ fn tell(
     mode: RepairMode,
 ) -> Result<(), Failure> {
     for action in &repaired.done {
-        call.line(words::action(report, action, mode))?;
+        call.line(messages::action(report, action, mode))?;
     }
-    for name in words::to_load(report, repaired) {
+    for name in messages::to_load(report, repaired) {
         let then = match mode {
             RepairMode::Repair => "is gone: pull or load it again",
             RepairMode::DryRun => "would have to be pulled or loaded again",
@@ -120,12 +120,12 @@ fn tell(
     for kept in &repaired.kept {
         call.line(format_args!(
             "{} stays: container {} needs it; --containers removes that too, with all that the container wrote",
-            words::removable(&kept.what),
+            messages::removable(&kept.what),
             kept.held_by
         ))?;
     }
     for failure in &repaired.failed {
-        let attempt = words::attempt(&failure.action);
+        let attempt = messages::attempt(&failure.action);
         call.note(format_args!(
             "layerhold: {attempt}: {}",
             chain(&failure.error)
@@ -147,11 +147,11 @@ fn found(report: &CheckReport) -> Value {
         .iter()
         .map(|finding| {
             json!({
-                "subject": words::subject_json(&finding.subject),
+                "subject": messages::subject_json(&finding.subject),
                 "names": finding.subject.item().and_then(|id| report.names.get(id)),
                 "damage": chain(&finding.damage),
-                "verdict": words::verdict_name(finding.verdict),
-                "remedy": words::remedy_name(finding.remedy()),
+                "verdict": messages::verdict_name(finding.verdict),
+                "remedy": messages::remedy_name(finding.remedy()),
             })
         })
         .collect();
@@ -160,7 +160,7 @@ fn found(report: &CheckReport) -> Value {
         .iter()
         .map(|removal| {
             json!({
-                "what": words::removable(&removal.what),
+                "what": messages::removable(&removal.what),
                 "setAside": removal.disposal == Disposal::Quarantine,
                 "bytes": removal.bytes,
                 "heldBy": removal.held_by.as_ref().map(ToString::to_string),
@@ -171,19 +171,19 @@ fn found(report: &CheckReport) -> Value {
 }
 
 fn done(repaired: &RepairReport, mode: RepairMode) -> Value {
-    let done: Vec<String> = repaired.done.iter().map(words::attempt).collect();
+    let done: Vec<String> = repaired.done.iter().map(messages::attempt).collect();
     let failed: Vec<Value> = repaired
         .failed
         .iter()
         .map(|failure| {
-            json!({ "action": words::attempt(&failure.action), "error": chain(&failure.error) })
+            json!({ "action": messages::attempt(&failure.action), "error": chain(&failure.error) })
         })
         .collect();
     let kept: Vec<Value> = repaired
         .kept
         .iter()
         .map(|kept| {
-            json!({ "what": words::removable(&kept.what), "heldBy": kept.held_by.to_string() })
+            json!({ "what": messages::removable(&kept.what), "heldBy": kept.held_by.to_string() })
         })
         .collect();
     let set_aside: Vec<Value> = repaired

@@ -17,6 +17,7 @@ mod inspect;
 mod list;
 mod manual;
 mod maps;
+mod messages;
 mod mount;
 mod names;
 mod output;
@@ -29,7 +30,6 @@ mod tree;
 mod unshare;
 mod usage;
 mod whole;
-mod words;
 
 use layerhold::{Store, StoreOptions};
 
@@ -249,7 +249,10 @@ fn execute(
                 Err(error) => {
                     // The Go tool prints this one to standard output, and scripts look for it
                     // there.
-                    streams.line(format_args!("error initializing: {}", words::text(error)))?;
+                    streams.line(format_args!(
+                        "error initializing: {}",
+                        messages::text(error)
+                    ))?;
                     return Ok(FAILED);
                 }
             };
@@ -272,7 +275,7 @@ fn execute(
             if let Some(error) = failure.broken_stream() {
                 return Err(error);
             }
-            streams.note(words::text(failure))?;
+            streams.note(messages::text(failure))?;
             FAILED
         }
     };

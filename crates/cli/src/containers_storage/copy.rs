@@ -19,10 +19,10 @@ use layerhold_sys::{Dir, FileType, OpenOptions, PathError, set_file_owner, stat_
 use layerhold_tar_format::{EntryKind, Header, ReadError, Reader, TarTime};
 
 use super::Call;
+use super::messages::text;
 use super::output::note;
 use super::owner::Owner;
 use super::packing::{Interrupted, while_packing};
-use super::words::text;
 use crate::failure::Failure;
 
 /// Mode of directories that have to be made on the way.

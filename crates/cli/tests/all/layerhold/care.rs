@@ -7,7 +7,7 @@ use std::process::Command;
 use layerhold_testkit::{require_peer, run};
 use serde_json::json;
 
-use crate::support::{DROPIN, PEOPLE, Place};
+use crate::support::{CONTAINERS_STORAGE, LAYERHOLD, Place};
 
 /// A store with an image that has two names.
 fn named_twice() -> (Place, String) {
@@ -64,8 +64,8 @@ fn root_unmounting_tells_programs_what_is_still_mounted() {
 fn root_a_mistyped_root_is_no_empty_store() {
     let place = Place::new();
     let typo = place.path("rot");
-    let people = |words: &[&str]| {
-        let mut command = Command::new(PEOPLE);
+    let layerhold = |words: &[&str]| {
+        let mut command = Command::new(LAYERHOLD);
         command.arg("--root").arg(&typo);
         command.arg("--runroot").arg(place.path("runroot"));
         run(command.args(["--driver", "vfs", "--quiet"]).args(words))
@@ -77,7 +77,7 @@ fn root_a_mistyped_root_is_no_empty_store() {
         &["rm", "x"],
         &["mount"],
     ] {
-        let ran = people(words);
+        let ran = layerhold(words);
         let err = String::from_utf8_lossy(&ran.stderr).into_owned();
         let expected = format!(
             "layerhold: there is no store at {}: `load` makes one\n",
@@ -87,8 +87,8 @@ fn root_a_mistyped_root_is_no_empty_store() {
         assert!(!typo.exists(), "{words:?}");
     }
     let archive = place.archive(&["app:1"]);
-    people(&["load", archive.to_str().unwrap()]).assert_success();
-    people(&["images"]).assert_success();
+    layerhold(&["load", archive.to_str().unwrap()]).assert_success();
+    layerhold(&["images"]).assert_success();
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn root_containers_have_names_that_podman_takes() {
 #[test]
 fn arguments_that_are_not_utf_8_are_refused() {
     let name = OsStr::from_bytes(b"im\xffage");
-    for (program, first, code) in [(PEOPLE, "load", 2), (DROPIN, "layer", 1)] {
+    for (program, first, code) in [(LAYERHOLD, "load", 2), (CONTAINERS_STORAGE, "layer", 1)] {
         let ran = run(Command::new(program).arg(first).arg(name));
         assert_eq!((ran.code, &ran.stdout[..]), (Some(code), &b""[..]));
         let err = String::from_utf8_lossy(&ran.stderr).into_owned();
@@ -125,7 +125,7 @@ fn root_what_cannot_be_written_is_named() {
         String::from_utf8_lossy(&ran.stderr),
         format!("layerhold: {expected}")
     );
-    let ran = place.dropin(["get-image-data", "-f", "/dev/full", &id, "manifest"]);
+    let ran = place.containers_storage(["get-image-data", "-f", "/dev/full", &id, "manifest"]);
     assert_eq!(ran.code, Some(1));
     assert_eq!(String::from_utf8_lossy(&ran.stderr), expected);
 }
@@ -137,7 +137,7 @@ fn root_peer_script_archives_neither_come_from_a_terminal_nor_go_to_one() {
     };
     let (place, _) = named_twice();
     let store = format!(
-        "{PEOPLE} --root {} --runroot {} --driver vfs",
+        "{LAYERHOLD} --root {} --runroot {} --driver vfs",
         place.path("root").display(),
         place.path("runroot").display()
     );
@@ -157,7 +157,7 @@ fn root_peer_script_archives_neither_come_from_a_terminal_nor_go_to_one() {
 
 #[test]
 fn help_tells_options_of_a_command_from_those_of_all_and_says_what_codes_mean() {
-    let help = run(Command::new(PEOPLE).args(["repair", "-h"])).text();
+    let help = run(Command::new(LAYERHOLD).args(["repair", "-h"])).text();
     let (own, everywhere) = help.split_once("\nOptions of every command:\n").unwrap();
     for option in ["--depth", "--unused-hours", "--dry-run", "--containers"] {
         assert!(own.contains(option), "{help}");
@@ -175,7 +175,7 @@ fn help_tells_options_of_a_command_from_those_of_all_and_says_what_codes_mean() 
             "{help}"
         );
     }
-    let help = run(Command::new(PEOPLE).arg("--help")).text();
+    let help = run(Command::new(LAYERHOLD).arg("--help")).text();
     assert!(
         help.contains("Exit codes: 0 when all was done, 1 when"),
         "{help}"

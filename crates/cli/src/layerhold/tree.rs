@@ -11,7 +11,7 @@ use super::Call;
 use super::args::Tree;
 use super::find::find;
 use super::units::{short, size};
-use crate::dropin::{Node, draw};
+use crate::containers_storage::{Node, draw};
 use crate::failure::Failure;
 
 /// Whether all operands were found; otherwise it has been said which were not.

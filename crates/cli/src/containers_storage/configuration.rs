@@ -6,7 +6,7 @@ use layerhold_config::Config;
 use serde::Serialize;
 
 use super::output::json_line;
-use super::{AloneCall, FAILED, words};
+use super::{AloneCall, FAILED, messages};
 use crate::failure::{Failure, stream};
 use crate::options::{Given, by_configuration};
 
@@ -55,7 +55,7 @@ pub(crate) fn run(call: &mut AloneCall<'_, '_>) -> Result<u8, Failure> {
         Ok(config) => config,
         // To the Go tool this is a store that cannot be opened, which it tells on standard output.
         Err(failure) if call.operands.is_empty() => {
-            let text = words::text(failure);
+            let text = messages::text(failure);
             let line = format_args!("error initializing: {text}");
             call.streams.line(line).map_err(stream)?;
             return Ok(FAILED);

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use layerhold_testkit::{Ran, TempDir, require_peer, require_root, run, scratch};
 
-use crate::support::{DROPIN, PEOPLE};
+use crate::support::{CONTAINERS_STORAGE, LAYERHOLD};
 
 /// A directory with a `storage.conf` of its own.
 struct Conf {
@@ -78,14 +78,19 @@ fn root_peer_both_tools_find_the_same_store() {
         "theirs\n"
     );
     assert_eq!(
-        conf.text(DROPIN, &["create-layer", "-i", "ours", "theirs"]),
+        conf.text(
+            CONTAINERS_STORAGE,
+            &["create-layer", "-i", "ours", "theirs"]
+        ),
         "ours\n"
     );
     assert_eq!(
-        conf.text(PEOPLE, &["layers", "--no-trunc"]).lines().count(),
+        conf.text(LAYERHOLD, &["layers", "--no-trunc"])
+            .lines()
+            .count(),
         3
     );
-    let both = ["containers-storage", DROPIN];
+    let both = ["containers-storage", CONTAINERS_STORAGE];
     for words in [
         &["layers", "-j"][..],
         &["status"],
@@ -125,7 +130,7 @@ fn root_peer_broken_configurations_are_told_alike() {
     };
     for text in ["[storage", "[storage]\ndriver = 1\n"] {
         let conf = Conf::new(text);
-        for program in ["containers-storage", DROPIN] {
+        for program in ["containers-storage", CONTAINERS_STORAGE] {
             let ran = conf.run(program, &["layers"]);
             let out = String::from_utf8_lossy(&ran.stdout).into_owned();
             assert_eq!(ran.code, Some(1), "{text}: {ran:?}");
@@ -133,21 +138,21 @@ fn root_peer_broken_configurations_are_told_alike() {
             assert!(out.contains("error initializing: "), "{text}: {out}");
         }
         for command in ["layers", "config"] {
-            let ran = conf.run(DROPIN, &[command]);
+            let ran = conf.run(CONTAINERS_STORAGE, &[command]);
             let out = String::from_utf8_lossy(&ran.stdout).into_owned();
             assert!(out.starts_with("error initializing: "), "{out}");
             assert!(out.contains(&conf.path("storage.conf")), "{out}");
             assert_eq!((ran.code, &*ran.stderr), (Some(1), &b""[..]));
         }
-        let ran = conf.run(PEOPLE, &["layers"]);
+        let ran = conf.run(LAYERHOLD, &["layers"]);
         assert_eq!(ran.code, Some(1));
         // With both roots on the command line nobody needs the file.
         let words = ["-g", "@/g", "-R", "@/r", "-s", "vfs", "layers", "-j"];
-        assert_eq!(conf.text(DROPIN, &words), "null\n");
+        assert_eq!(conf.text(CONTAINERS_STORAGE, &words), "null\n");
     }
     let conf = Conf::new(VFS);
     fs::remove_file(conf.path("storage.conf")).unwrap();
-    let ran = conf.run(DROPIN, &["layers"]);
+    let ran = conf.run(CONTAINERS_STORAGE, &["layers"]);
     assert_eq!(ran.code, Some(1));
     let out = String::from_utf8_lossy(&ran.stdout).into_owned();
     assert!(out.contains("CONTAINERS_STORAGE_CONF names"), "{out}");
@@ -160,17 +165,17 @@ fn root_variables_override_the_configuration() {
         "{VFS}[storage.options.vfs]\nignore_chown_errors = 'true'\n"
     ));
     assert!(
-        conf.text(DROPIN, &["status"])
+        conf.text(CONTAINERS_STORAGE, &["status"])
             .contains("Driver Options: [vfs.ignore_chown_errors=true]\n")
     );
-    let mut command = conf.command(DROPIN, &["status"]);
+    let mut command = conf.command(CONTAINERS_STORAGE, &["status"]);
     let ran = run(command.env("STORAGE_OPTS", ""));
     assert!(
         String::from_utf8_lossy(&ran.stderr).contains("Driver Options: []\n"),
         "{ran:?}"
     );
     conf.write(&VFS.replace("'vfs'", "'nosuch'"));
-    let mut command = conf.command(DROPIN, &["status"]);
+    let mut command = conf.command(CONTAINERS_STORAGE, &["status"]);
     let ran = run(command.env("STORAGE_DRIVER", "vfs"));
     assert!(
         String::from_utf8_lossy(&ran.stderr).contains("Driver Name: vfs\n"),
@@ -182,20 +187,20 @@ fn root_variables_override_the_configuration() {
 fn root_what_is_odd_is_told_when_debugging() {
     let Some(()) = require_root() else { return };
     let conf = Conf::new(&format!("{VFS}nosuch = 1\n"));
-    assert_eq!(conf.text(DROPIN, &["layers", "-j"]), "null\n");
-    let debugging = conf.text(DROPIN, &["-D", "layers", "-j"]);
+    assert_eq!(conf.text(CONTAINERS_STORAGE, &["layers", "-j"]), "null\n");
+    let debugging = conf.text(CONTAINERS_STORAGE, &["-D", "layers", "-j"]);
     assert_eq!(
         debugging,
         "null\n@/storage.conf:5: unknown key storage.nosuch\n\
          debug: Root: @/g\ndebug: Run Root: @/r\ndebug: Driver Name: vfs\ndebug: Driver Options: []\n"
     );
-    let people = conf.text(PEOPLE, &["config"]);
+    let layerhold = conf.text(LAYERHOLD, &["config"]);
     assert!(
-        people.ends_with("layerhold: @/storage.conf:5: unknown key storage.nosuch\n"),
-        "{people}"
+        layerhold.ends_with("layerhold: @/storage.conf:5: unknown key storage.nosuch\n"),
+        "{layerhold}"
     );
     // Go says this one to everybody.
-    let mut command = conf.command(DROPIN, &["config"]);
+    let mut command = conf.command(CONTAINERS_STORAGE, &["config"]);
     let ran = run(command.env("STORAGE_DRIVER", "overlay2"));
     let err = String::from_utf8_lossy(&ran.stderr).into_owned();
     assert!(err.contains("overlay2 is called overlay now"), "{err}");
@@ -210,18 +215,18 @@ fn the_configuration_is_shown_in_the_form_of_go() {
          auto-userns-max-size = 2\ndisable-volatile = true\npull_options = {use_hard_links = '2', ostree_repos = ''}\n",
     );
     assert_eq!(
-        conf.text(DROPIN, &["config"]),
+        conf.text(CONTAINERS_STORAGE, &["config"]),
         "{\"runroot\":\"@/r\",\"root\":\"@/g\",\"imagestore\":\"@/\\u003ci\\u003e\",\"driver\":\"overlay\",\
          \"driver-priority\":[\"vfs\",\"overlay\"],\"driver-options\":[\"size=1G\"],\"root_auto_ns_user\":\"u\",\
          \"auto_userns_min_size\":1,\"auto_userns_max_size\":2,\"PullOptions\":{\"ostree_repos\":\"\",\"use_hard_links\":\"2\"},\
          \"disable-volatile\":true,\"transient_store\":true}\n"
     );
-    let people: serde_json::Value =
-        serde_json::from_str(&conf.text(PEOPLE, &["--format", "json", "config"])).unwrap();
-    assert_eq!(people["root"], "@/g");
-    assert_eq!(people["driverOptions"], serde_json::json!(["size=1G"]));
-    assert_eq!(people["files"], serde_json::json!(["@/storage.conf"]));
-    let table = conf.text(PEOPLE, &["config"]);
+    let layerhold: serde_json::Value =
+        serde_json::from_str(&conf.text(LAYERHOLD, &["--format", "json", "config"])).unwrap();
+    assert_eq!(layerhold["root"], "@/g");
+    assert_eq!(layerhold["driverOptions"], serde_json::json!(["size=1G"]));
+    assert_eq!(layerhold["files"], serde_json::json!(["@/storage.conf"]));
+    let table = conf.text(LAYERHOLD, &["config"]);
     assert!(
         table.starts_with("root                @/g\nrun root            @/r\n"),
         "{table}"
@@ -235,8 +240,8 @@ fn the_configuration_is_shown_in_the_form_of_go() {
     )
     .unwrap();
     let other = "{\"runroot\":\"/y\",\"root\":\"/x\",\"PullOptions\":null}\n";
-    assert_eq!(conf.text(DROPIN, &["config", "@/other"]), other);
-    let ran = conf.run(DROPIN, &["config", "@/nosuch"]);
+    assert_eq!(conf.text(CONTAINERS_STORAGE, &["config", "@/other"]), other);
+    let ran = conf.run(CONTAINERS_STORAGE, &["config", "@/nosuch"]);
     assert_eq!((ran.code, ran.stdout.as_slice()), (Some(1), &b""[..]));
 }
 
@@ -244,23 +249,27 @@ fn the_configuration_is_shown_in_the_form_of_go() {
 fn root_commands_are_run_as_they_are() {
     let Some(()) = require_root() else { return };
     let conf = Conf::new("broken");
-    assert_eq!(conf.text(DROPIN, &["unshare", "echo", "a b"]), "a b\n");
     assert_eq!(
-        conf.run(DROPIN, &["unshare", "sh", "-c", "exit 7"]).code,
+        conf.text(CONTAINERS_STORAGE, &["unshare", "echo", "a b"]),
+        "a b\n"
+    );
+    assert_eq!(
+        conf.run(CONTAINERS_STORAGE, &["unshare", "sh", "-c", "exit 7"])
+            .code,
         Some(7)
     );
     assert_eq!(
-        conf.run(DROPIN, &["unshare", "sh", "-c", "kill -9 $$"])
+        conf.run(CONTAINERS_STORAGE, &["unshare", "sh", "-c", "kill -9 $$"])
             .code,
         Some(137)
     );
-    let ran = conf.run(DROPIN, &["unshare", "/nosuch"]);
+    let ran = conf.run(CONTAINERS_STORAGE, &["unshare", "/nosuch"]);
     assert_eq!(ran.code, Some(1));
     assert!(
         String::from_utf8_lossy(&ran.stderr).contains("/nosuch"),
         "{ran:?}"
     );
-    let mut command = conf.command(DROPIN, &["unshare"]);
+    let mut command = conf.command(CONTAINERS_STORAGE, &["unshare"]);
     let shell = run(command
         .env("SHELL", "/bin/pwd")
         .current_dir(conf.dir.path()));
@@ -270,7 +279,10 @@ fn root_commands_are_run_as_they_are() {
     );
     // Nor does the flag change anything for root.
     conf.write(VFS);
-    assert_eq!(conf.text(DROPIN, &["-U", "layers", "-j"]), "null\n");
+    assert_eq!(
+        conf.text(CONTAINERS_STORAGE, &["-U", "layers", "-j"]),
+        "null\n"
+    );
 }
 
 /// A user that nothing is known about: neither a home nor any subordinate IDs.
@@ -282,7 +294,7 @@ fn root_ordinary_users_become_root_of_a_namespace() {
     let conf = Conf::new("[storage]\ndriver = 'vfs'\ngraphroot = '@/g'\nrunroot = '@/r'\n");
     std::os::unix::fs::chown(conf.dir.path(), Some(STRANGER), Some(STRANGER)).unwrap();
     let as_stranger = |words: &[&str]| {
-        let mut command = conf.command(DROPIN, words);
+        let mut command = conf.command(CONTAINERS_STORAGE, words);
         run(command.uid(STRANGER).gid(STRANGER).current_dir("/"))
     };
     let ran = as_stranger(&[
@@ -320,7 +332,7 @@ fn root_mounts_that_would_be_gone_at_once_are_refused() {
         let mut command = conf.command(program, words);
         run(command.uid(STRANGER).gid(STRANGER).current_dir("/"))
     };
-    let ran = as_stranger(DROPIN, &["create-layer", "-i", "x"]);
+    let ran = as_stranger(CONTAINERS_STORAGE, &["create-layer", "-i", "x"]);
     let err = String::from_utf8_lossy(&ran.stderr).into_owned();
     if err.contains("does the system permit them") {
         let _skipped = layerhold_testkit::skip::<()>(
@@ -330,22 +342,22 @@ fn root_mounts_that_would_be_gone_at_once_are_refused() {
         return;
     }
     assert_eq!(ran.text(), "x\n");
-    let ran = as_stranger(PEOPLE, &["mount", "x"]);
+    let ran = as_stranger(LAYERHOLD, &["mount", "x"]);
     let err = String::from_utf8_lossy(&ran.stderr).into_owned();
     assert_eq!((ran.code, &ran.stdout[..]), (Some(1), &b""[..]));
     assert!(err.contains("in `containers-storage unshare`"), "{err}");
-    as_stranger(PEOPLE, &["check"]).assert_success();
+    as_stranger(LAYERHOLD, &["check"]).assert_success();
     // There it works, and ends without a trace when it is unmounted.
-    let script = format!("test -d $({PEOPLE} mount x) && {PEOPLE} unmount x");
-    as_stranger(DROPIN, &["unshare", "sh", "-c", &script]).assert_success();
-    as_stranger(PEOPLE, &["check"]).assert_success();
+    let script = format!("test -d $({LAYERHOLD} mount x) && {LAYERHOLD} unmount x");
+    as_stranger(CONTAINERS_STORAGE, &["unshare", "sh", "-c", &script]).assert_success();
+    as_stranger(LAYERHOLD, &["check"]).assert_success();
 }
 
 #[test]
 fn root_flags_before_the_command_are_not_forgotten() {
     let Some(()) = require_root() else { return };
     let conf = Conf::new(VFS);
-    conf.text(DROPIN, &["create-image", "-i", "image"]);
+    conf.text(CONTAINERS_STORAGE, &["create-image", "-i", "image"]);
     let create = [
         "--transient-store",
         "create-container",
@@ -353,18 +365,18 @@ fn root_flags_before_the_command_are_not_forgotten() {
         "box",
         "image",
     ];
-    conf.text(DROPIN, &create);
-    assert_eq!(conf.text(DROPIN, &["containers"]), "");
+    conf.text(CONTAINERS_STORAGE, &create);
+    assert_eq!(conf.text(CONTAINERS_STORAGE, &["containers"]), "");
     assert_eq!(
-        conf.text(DROPIN, &["--transient-store", "containers"]),
+        conf.text(CONTAINERS_STORAGE, &["--transient-store", "containers"]),
         "box\n"
     );
     // What the configuration says can be taken back.
     conf.write(&format!("{VFS}transient_store = true\n"));
-    assert_eq!(conf.text(DROPIN, &["containers"]), "box\n");
+    assert_eq!(conf.text(CONTAINERS_STORAGE, &["containers"]), "box\n");
     let durable = ["containers", "--transient-store=false"];
-    assert_eq!(conf.text(DROPIN, &durable), "");
+    assert_eq!(conf.text(CONTAINERS_STORAGE, &durable), "");
     let image_store = ["--image-store", "@/images", "create-image", "-i", "other"];
-    conf.text(DROPIN, &image_store);
+    conf.text(CONTAINERS_STORAGE, &image_store);
     assert!(Path::new(&conf.path("images/vfs-images/images.json")).exists());
 }

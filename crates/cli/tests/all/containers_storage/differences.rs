@@ -5,7 +5,7 @@ use std::io::Read;
 
 use layerhold_testkit::{GoStore, TarBuilder, require_peer, require_root, scratch};
 
-use crate::support::{DROPIN, base_tar, upper_tar};
+use crate::support::{CONTAINERS_STORAGE, base_tar, upper_tar};
 use crate::twin::Twin;
 
 /// Name, kind, permissions, size and content of every member.
@@ -172,7 +172,7 @@ fn root_peer_an_opaque_directory_is_there_on_every_driver() {
         "Modify \"/d\"",
     ];
     for driver in ["overlay", "vfs"] {
-        let ours = changes_of_an_opaque_directory(driver, Some(DROPIN));
+        let ours = changes_of_an_opaque_directory(driver, Some(CONTAINERS_STORAGE));
         assert_eq!(ours, expected, "{driver}");
     }
     // So has Go it with vfs.

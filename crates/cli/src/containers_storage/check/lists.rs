@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use layerhold::{CheckReport, ItemId, Subject};
 use serde_json::{Value, json};
 
-use super::words;
+use super::messages;
 
 /// One of the lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,7 +81,7 @@ impl Lists {
     pub(super) fn new(report: &CheckReport) -> Self {
         let mut lists: BTreeMap<Kind, BTreeMap<String, Vec<String>>> = BTreeMap::new();
         for finding in &report.findings {
-            if !words::is_listed(finding) {
+            if !messages::is_listed(finding) {
                 continue;
             }
             let kind = Kind::of(&finding.subject);
@@ -89,7 +89,7 @@ impl Lists {
                 .subject
                 .item()
                 .map_or(String::new(), ToString::to_string);
-            let texts = words::finding(report, finding);
+            let texts = messages::finding(report, finding);
             if !texts.is_empty() {
                 let list = lists.entry(kind).or_default().entry(id).or_default();
                 list.extend(texts);

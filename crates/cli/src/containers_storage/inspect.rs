@@ -8,8 +8,8 @@ use std::sync::Arc;
 use layerhold::{Container, DiffError, Image, Layer};
 
 use super::Call;
+use super::messages::{about, text as message};
 use super::output::{code, json, json_records, line};
-use super::words::{about, text as words};
 use crate::failure::Failure;
 
 pub(crate) fn exists(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
@@ -190,7 +190,7 @@ fn show_size(
     match size {
         Ok(size) => line(call, format_args!("Size: {size}")),
         Err(error) => {
-            let text = words(error);
+            let text = message(error);
             line(call, format_args!("Size unknown: {text}"))
         }
     }

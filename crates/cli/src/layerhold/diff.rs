@@ -12,7 +12,7 @@ use super::Call;
 use super::args::Diff;
 use super::find::find;
 use super::save::ARCHIVE_ON_TERMINAL;
-use crate::dropin::copy_stream;
+use crate::containers_storage::copy_stream;
 use crate::failure::Failure;
 use crate::streams::shown;
 

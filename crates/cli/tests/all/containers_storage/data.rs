@@ -2,7 +2,7 @@
 
 use layerhold_testkit::{GoStore, require_peer, require_root, scratch};
 
-use crate::support::DROPIN;
+use crate::support::CONTAINERS_STORAGE;
 use crate::twin::Twin;
 
 #[test]
@@ -111,7 +111,7 @@ fn root_peer_each_tool_finds_the_data_items_of_the_other() {
     };
     let dir = scratch();
     let go = GoStore::below(dir.path(), "vfs");
-    let ours = go.clone().with_program(DROPIN.as_ref());
+    let ours = go.clone().with_program(CONTAINERS_STORAGE.as_ref());
     go.run(["create-layer", "--id", "base"]).assert_success();
     go.run(["create-image", "--id", "img", "base"])
         .assert_success();

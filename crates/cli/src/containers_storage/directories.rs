@@ -6,8 +6,8 @@ use layerhold::{DirectoryError, ParentOwners};
 use serde::Serialize;
 
 use super::Call;
+use super::messages::about;
 use super::output::{code, json, line, note};
-use super::words::about;
 use crate::failure::Failure;
 
 fn show(

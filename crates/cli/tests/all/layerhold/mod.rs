@@ -1,0 +1,5 @@
+//! `layerhold`, command by command.
+
+mod care;
+mod commands;
+mod images;
