@@ -14,9 +14,9 @@ use layerhold_sys::{Dir, Durability, PathError, Stat, Times, xattr};
 use crate::additional::link_contents;
 use crate::core::Core;
 use crate::link::LinkName;
+use crate::link_index::{write_link, write_lower};
 use crate::names::{DIFF, EMPTY, MERGED, PRIVATE_MODE, ROOT_MODE, WORK, diff_name};
 use crate::options::Limits;
-use crate::repair::{write_link, write_lower};
 use crate::stack::{Below, Contents};
 
 /// What a new layer is made of.
@@ -131,7 +131,7 @@ impl Plan {
         if self.copied.is_empty() {
             dir.create_dir(DIFF, COPY_TARGET_MODE)?;
             let root = dir.open_dir(DIFF)?;
-            dress_root(core, &root, &self.below, self.owner)?;
+            set_root_attributes(core, &root, &self.below, self.owner)?;
             return Ok(root);
         }
         let sources = self
@@ -151,7 +151,7 @@ impl Plan {
 
 /// Gives the root directory of a layer mode, owner and times: those of the layer below, else those
 /// of a base layer (Go: drivers/overlay/overlay.go, `getLayerPermissions`).
-pub(crate) fn dress_root(
+pub(crate) fn set_root_attributes(
     core: &Core,
     root: &Dir,
     below: &Below,
@@ -198,13 +198,13 @@ pub(crate) fn set_mode_and_owner(
     mode: u32,
     owner: HostOwner,
 ) -> Result<(), LayerError> {
-    dress_dir(core, dir, mode, owner)
+    try_set_mode_and_owner(core, dir, mode, owner)
         .map_err(|source| LayerError::of_owner(source, owner.uid.get(), owner.gid.get()))
 }
 
 /// Sets mode and owner of a directory, each only if it is another one: an ordinary user may not
 /// even ask.
-pub(crate) fn dress_dir(
+pub(crate) fn try_set_mode_and_owner(
     core: &Core,
     dir: &Dir,
     mode: u32,

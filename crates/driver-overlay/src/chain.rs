@@ -6,19 +6,17 @@ use layerhold_ids::LayerId;
 use crate::homes::Homes;
 use crate::layer::{LayerDir, LowerList};
 use crate::link::LinkName;
-use crate::repair::Survey;
+use crate::link_index::LinkIndex;
 
 /// The short name of a layer, rebuilt if it is lost.
 pub(crate) fn link_of(homes: &Homes, layer: &LayerDir) -> Result<LinkName, LayerError> {
     if let Some(link) = layer.link()? {
         return Ok(link);
     }
-    let survey = Survey::mended(homes)?;
-    survey
-        .link_of(layer)
-        .ok_or_else(|| LayerError::LinkUnknown {
-            id: layer.id().clone(),
-        })
+    let index = LinkIndex::repaired(homes)?;
+    index.link_of(layer).ok_or_else(|| LayerError::LinkUnknown {
+        id: layer.id().clone(),
+    })
 }
 
 /// The short names of the layers below a layer, nearest first, rebuilt if they are lost.
@@ -28,8 +26,8 @@ pub(crate) fn lower_of(homes: &Homes, layer: &LayerDir) -> Result<Vec<LinkName>,
         LowerList::Links(links) => return Ok(links),
         LowerList::Damaged => {}
     }
-    let survey = Survey::mended(homes)?;
-    survey.lower_of(layer).ok_or_else(|| LayerError::LowerLost {
+    let index = LinkIndex::repaired(homes)?;
+    index.lower_of(layer).ok_or_else(|| LayerError::LowerLost {
         id: layer.id().clone(),
     })
 }
@@ -52,17 +50,17 @@ pub(crate) fn resolve_each<T>(
     mut take: impl FnMut(LayerDir, &LinkName) -> Result<T, LayerError>,
 ) -> Result<Vec<T>, LayerError> {
     let mut found = Vec::with_capacity(links.len());
-    let mut survey = None;
+    let mut index = None;
     for link in links {
         let mut layer = layer_of_link(homes, link)?;
         if layer.is_none() {
             // All that is lost is rebuilt at once; where nothing can be written the answer is used
             // nevertheless.
-            let survey = match &survey {
-                Some(survey) => survey,
-                None => survey.insert(Survey::mended(homes)?),
+            let index = match &index {
+                Some(index) => index,
+                None => index.insert(LinkIndex::repaired(homes)?),
             };
-            layer = survey.layer_of(link)?;
+            layer = index.layer_of(link)?;
         }
         let layer = layer.ok_or_else(|| LayerError::LinkLost {
             id: above.id().clone(),
@@ -80,7 +78,10 @@ pub(crate) fn below(homes: &Homes, layer: &LayerDir) -> Result<Vec<LayerDir>, La
 
 /// The layers below a layer, nearest first, as far as the files say by themselves; nothing is
 /// rebuilt for the answer.
-pub(crate) fn known_below(homes: &Homes, id: &LayerId) -> Result<Option<Vec<LayerId>>, LayerError> {
+pub(crate) fn known_parents(
+    homes: &Homes,
+    id: &LayerId,
+) -> Result<Option<Vec<LayerId>>, LayerError> {
     let Some(layer) = homes.find(id)? else {
         return Ok(None);
     };
@@ -100,7 +101,7 @@ pub(crate) fn known_below(homes: &Homes, id: &LayerId) -> Result<Option<Vec<Laye
 }
 
 /// Whether any of the layers below a layer is in one of the homes, by the list of that layer.
-pub(crate) fn knows_any_below(homes: &Homes, id: &LayerId) -> Result<Option<bool>, LayerError> {
+pub(crate) fn knows_any_parent(homes: &Homes, id: &LayerId) -> Result<Option<bool>, LayerError> {
     let Some(layer) = homes.find(id)? else {
         return Ok(None);
     };

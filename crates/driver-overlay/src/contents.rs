@@ -104,7 +104,7 @@ impl LayerContents for OverlayContents {
             for (root, contents) in dirs.into_iter().flatten() {
                 match contents.open(path) {
                     Ok(file) => return Ok(file),
-                    Err(error) if is_elsewhere(&error, root, path)? => {
+                    Err(error) if may_be_further_down(&error, root, path)? => {
                         first.get_or_insert(error);
                     }
                     Err(error) => return Err(error),
@@ -118,7 +118,7 @@ impl LayerContents for OverlayContents {
 }
 
 /// Whether a file may still be further down: it is not here, or it was deleted since.
-fn is_elsewhere(error: &LayerError, root: &Dir, path: &Path) -> Result<bool, LayerError> {
+fn may_be_further_down(error: &LayerError, root: &Dir, path: &Path) -> Result<bool, LayerError> {
     match error {
         LayerError::Os(error) => {
             Ok(error.is_not_found() || error.kind() == std::io::ErrorKind::NotADirectory)

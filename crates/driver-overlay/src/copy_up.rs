@@ -97,7 +97,7 @@ impl Level {
         }
         // Nothing more is made in it.
         match (self.attributes, self.dirs.get(1)) {
-            (Attributes::Below, Some(source)) => copier.dress(source, target)?,
+            (Attributes::Below, Some(source)) => copier.copy_attributes(source, target)?,
             _ => target.set_own_times(&Times::of(&before))?,
         }
         Ok(below)

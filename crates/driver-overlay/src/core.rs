@@ -30,12 +30,12 @@ pub(crate) struct Core {
     pub(crate) backing: FsMagic,
     /// Where layers can be limited.
     pub(crate) quota: Option<Quota>,
-    pub(crate) found_out: FoundOut,
+    pub(crate) probed: ProbedFeatures,
 }
 
 /// Answers that have been needed so far.
 #[derive(Debug, Default)]
-pub(crate) struct FoundOut {
+pub(crate) struct ProbedFeatures {
     metacopy: OnceLock<bool>,
     native_diff: OnceLock<bool>,
     volatile: OnceLock<bool>,
@@ -123,7 +123,7 @@ impl Core {
         if self.mount_program.is_some() {
             return false;
         }
-        *self.found_out.metacopy.get_or_init(|| {
+        *self.probed.metacopy.get_or_init(|| {
             let feature = format!("metacopy({})", self.options.mount_option_text);
             self.ask(&feature, |probe| probe.metacopy())
         })
@@ -134,7 +134,7 @@ impl Core {
         if self.mount_program.is_some() {
             return false;
         }
-        *self.found_out.native_diff.get_or_init(|| {
+        *self.probed.native_diff.get_or_init(|| {
             let feature = format!("native-diff({})", self.options.mount_option_text);
             self.ask(&feature, |probe| probe.native_diff())
         })
@@ -146,7 +146,7 @@ impl Core {
             return true;
         }
         *self
-            .found_out
+            .probed
             .volatile
             .get_or_init(|| self.ask("volatile", |probe| probe.volatile()))
     }
@@ -161,7 +161,7 @@ impl Core {
             // fuse-overlayfs maps the upper layer too, and can do so for one range only.
             return maps.uids.is_contiguous() && maps.gids.is_contiguous();
         }
-        *self.found_out.shifts.get_or_init(|| {
+        *self.probed.shifts.get_or_init(|| {
             effective_user() == 0 && self.ask("idmapped-lower-dir", |probe| probe.shifted_lower())
         })
     }

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use layerhold_archive::Change;
 use layerhold_driver::{
-    AdditionalLayer, Capabilities, DiffRequest, Driver, Flaw, FsMount, LayerContents, LayerError,
-    LayerRef, LayerTarget, LayerView, MountCounter, MountOptions, OwnFiles, RemapRequest, Stacking,
-    StageRequest, StagedLayer, StagedTree, SyncMode, Trash, TreeRequest, TreeRoot, Usage,
-    UserAdded, fallback,
+    AdditionalLayer, Capabilities, DiffRequest, Driver, DriverDamage, FsMount, LayerContents,
+    LayerError, LayerRef, LayerTarget, LayerView, Maintenance, MountCounter, MountOptions,
+    OwnFiles, RemapRequest, Stacking, StageRequest, StagedLayer, StagedTree, SyncMode, Trash,
+    TreeRequest, TreeRoot, Usage, UserAdded, fallback,
 };
 use layerhold_idmap::IdMappings;
 use layerhold_ids::{LayerId, TocDigest};
@@ -19,21 +19,23 @@ use layerhold_sys::{Dir, canonical_ambient, mount_at, mount_of, tree_usage};
 
 use crate::NAME;
 use crate::additional::{OverlayAdditional, find, noted_path, refuse_external};
-use crate::chain::{below, known_below, knows_any_below, lower_of, resolve_each};
+use crate::chain::{below, known_parents, knows_any_parent, lower_of, resolve_each};
 use crate::contents::OverlayContents;
 use crate::core::Core;
+use crate::damage;
 use crate::diff::NativeDiff;
-use crate::flaws;
-use crate::mounting::{MAX_DEPTH, Shift, make_mount_point, mount, mount_point, view, will_do};
+use crate::mount_options;
+use crate::mounting::{
+    MAX_DEPTH, Shift, is_mount_suitable, make_mount_point, mount, mount_point, view,
+};
 use crate::names::{DIFF, WORK};
 use crate::remap::{Remap, remap};
-use crate::removal::{put_back, remove, set_aside};
+use crate::removal::{put_back, quarantine_layer, remove};
 use crate::stack::{Below, Contents};
 use crate::staged::{OverlayStaged, OverlayTarget};
 use crate::staging_dirs::{Pulls, abandoned, prune, recover};
 use crate::tree::OverlayTree;
 use crate::unmounting::unmount_layer;
-use crate::words;
 
 /// Keeps each layer as what it changes.
 #[derive(Debug)]
@@ -80,10 +82,6 @@ impl Driver for OverlayDriver {
 
     fn remove(&self, id: &LayerId, trash: &mut Trash) -> Result<(), LayerError> {
         remove(&self.core, id, trash)
-    }
-
-    fn quarantine(&self, id: &LayerId) -> Result<PathBuf, LayerError> {
-        set_aside(&self.core, id)
     }
 
     fn exists(&self, id: &LayerId) -> Result<bool, LayerError> {
@@ -153,8 +151,8 @@ impl Driver for OverlayDriver {
         })
     }
 
-    fn ignored_mount_words(&self, options: &MountOptions) -> Vec<String> {
-        words::ignored(&self.core, options)
+    fn ignored_mount_options(&self, options: &MountOptions) -> Vec<String> {
+        mount_options::ignored(&self.core, options)
     }
 
     fn mount(&self, id: &LayerId, options: &MountOptions) -> Result<PathBuf, LayerError> {
@@ -163,7 +161,7 @@ impl Driver for OverlayDriver {
         let is_mounted = match self.counter.increment(&target) {
             UserAdded::Joined => true,
             UserAdded::First => false,
-            UserAdded::TookOver => will_do(&target, options)?,
+            UserAdded::TookOver => is_mount_suitable(&target, options)?,
         };
         if is_mounted {
             return Ok(target);
@@ -223,7 +221,7 @@ impl Driver for OverlayDriver {
         Ok(Box::new(OverlayContents::of(&self.core, layer)?))
     }
 
-    fn own_tree(&self, id: &LayerId) -> Result<Option<Dir>, LayerError> {
+    fn diff_dir(&self, id: &LayerId) -> Result<Option<Dir>, LayerError> {
         let layer = self.core.homes.require(id)?;
         Ok(match layer.is_external()? {
             true => None,
@@ -292,50 +290,13 @@ impl Driver for OverlayDriver {
         Ok(noted.map(|path| self.additional(path)))
     }
 
-    fn flaws(&self, id: &LayerId, parent: Option<&LayerId>) -> Result<Vec<Flaw>, LayerError> {
-        flaws::flaws(&self.core, id, parent)
-    }
-
-    fn mend(&self, id: &LayerId, parent: Option<&LayerId>) -> Result<(), LayerError> {
-        flaws::mend(&self.core, id, parent)
-    }
-
-    fn home_flaws(&self) -> Result<Vec<Flaw>, LayerError> {
-        flaws::home_flaws(&self.core)
-    }
-
-    fn below(&self, id: &LayerId) -> Result<Option<Vec<LayerId>>, LayerError> {
-        known_below(&self.core.homes, id)
-    }
-
-    fn knows_any_below(&self, id: &LayerId) -> Result<Option<bool>, LayerError> {
-        knows_any_below(&self.core.homes, id)
-    }
-
-    fn mend_home(&self, flaw: &Flaw) -> Result<(), LayerError> {
-        flaws::mend_home(&self.core, flaw)
+    fn maintenance(&self) -> &dyn Maintenance {
+        self
     }
 
     fn temp_roots(&self) -> Vec<PathBuf> {
         let homes = self.core.homes.main();
         homes.map(crate::homes::Home::temp_root).collect()
-    }
-
-    fn put_back(&self, area: &Dir, name: &OsStr, id: &LayerId) -> Result<bool, LayerError> {
-        put_back(&self.core, area, name, id)
-    }
-
-    fn recover(&self) -> Result<(), LayerError> {
-        let written = self.core.homes.main().filter(|home| home.is_written());
-        written.map(recover).try_for_each(|done| Ok(done?))
-    }
-
-    fn abandoned(&self) -> Result<Vec<PathBuf>, LayerError> {
-        let mut found = Vec::new();
-        for home in self.core.homes.main().filter(|home| home.is_written()) {
-            found.extend(abandoned(home)?);
-        }
-        Ok(found)
     }
 
     fn additional_stores(&self) -> Vec<PathBuf> {
@@ -395,6 +356,57 @@ impl Driver for OverlayDriver {
     }
 }
 
+impl Maintenance for OverlayDriver {
+    fn damage(
+        &self,
+        id: &LayerId,
+        parent: Option<&LayerId>,
+    ) -> Result<Vec<DriverDamage>, LayerError> {
+        damage::damage(&self.core, id, parent)
+    }
+
+    fn repair(&self, id: &LayerId, parent: Option<&LayerId>) -> Result<(), LayerError> {
+        damage::repair(&self.core, id, parent)
+    }
+
+    fn home_damage(&self) -> Result<Vec<DriverDamage>, LayerError> {
+        damage::home_damage(&self.core)
+    }
+
+    fn parents(&self, id: &LayerId) -> Result<Option<Vec<LayerId>>, LayerError> {
+        known_parents(&self.core.homes, id)
+    }
+
+    fn knows_any_parent(&self, id: &LayerId) -> Result<Option<bool>, LayerError> {
+        knows_any_parent(&self.core.homes, id)
+    }
+
+    fn repair_home(&self, found: &DriverDamage) -> Result<(), LayerError> {
+        damage::repair_home(&self.core, found)
+    }
+
+    fn quarantine(&self, id: &LayerId) -> Result<PathBuf, LayerError> {
+        quarantine_layer(&self.core, id)
+    }
+
+    fn put_back(&self, area: &Dir, name: &OsStr, id: &LayerId) -> Result<bool, LayerError> {
+        put_back(&self.core, area, name, id)
+    }
+
+    fn recover(&self) -> Result<(), LayerError> {
+        let written = self.core.homes.main().filter(|home| home.is_written());
+        written.map(recover).try_for_each(|done| Ok(done?))
+    }
+
+    fn abandoned(&self) -> Result<Vec<PathBuf>, LayerError> {
+        let mut found = Vec::new();
+        for home in self.core.homes.main().filter(|home| home.is_written()) {
+            found.extend(abandoned(home)?);
+        }
+        Ok(found)
+    }
+}
+
 impl OverlayDriver {
     fn additional(&self, path: PathBuf) -> Box<dyn AdditionalLayer> {
         Box::new(OverlayAdditional::new(&self.core, path))
@@ -409,7 +421,7 @@ impl OverlayDriver {
     ) -> Result<(), LayerError> {
         let layer = self.core.homes.require_writable(id)?;
         let below = Below::find(parent.map(LayerRef::Committed), &self.core.homes)?;
-        tree.dress(root, &below)?;
+        tree.set_root_attributes(root, &below)?;
         tree.change_places(layer.dir())
     }
 }

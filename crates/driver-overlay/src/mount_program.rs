@@ -9,7 +9,7 @@ use layerhold_sys::mount::{Detach, unmount};
 use layerhold_sys::{Dir, FileType, PathError, publish, stat_ambient, xattr};
 
 use crate::names::{LINKS, MOUNT_PROGRAM_FLAG};
-use crate::recipe::{PrivateMount, Recipe};
+use crate::plan::{OverlayPlan, PrivateMount};
 
 /// The program that is used where the kernel cannot mount.
 const USUAL: &str = "fuse-overlayfs";
@@ -37,7 +37,7 @@ fn find(name: &str) -> Option<PathBuf> {
         .find(|path| matches!(stat_ambient(path), Ok(Some(stat)) if stat.is_file()))
 }
 
-/// What a program is told beyond the recipe.
+/// What a program is told beyond the plan.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProgramMount<'a> {
     pub(crate) program: &'a Path,
@@ -49,8 +49,8 @@ pub(crate) struct ProgramMount<'a> {
 
 impl ProgramMount<'_> {
     /// Mounts at `target`. The program stays in the background until the mount is gone.
-    pub(crate) fn mount(self, recipe: &Recipe, target: &Path) -> Result<(), LayerError> {
-        let mut data = recipe.data();
+    pub(crate) fn mount(self, plan: &OverlayPlan, target: &Path) -> Result<(), LayerError> {
+        let mut data = plan.data();
         if let Some(maps) = self.maps {
             data.push_str(&map_option("uid", &maps.uids));
             data.push_str(&map_option("gid", &maps.gids));
@@ -67,7 +67,7 @@ impl ProgramMount<'_> {
             .arg("-o")
             .arg(&data)
             .arg(target)
-            .current_dir(&recipe.base)
+            .current_dir(&plan.base)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -90,10 +90,10 @@ impl ProgramMount<'_> {
     /// Mounts at a directory that is the caller's alone.
     pub(crate) fn mount_privately(
         self,
-        recipe: &Recipe,
+        plan: &OverlayPlan,
         place: &Path,
     ) -> Result<PrivateMount, LayerError> {
-        self.mount(recipe, place)?;
+        self.mount(plan, place)?;
         PrivateMount::at(place)
     }
 }

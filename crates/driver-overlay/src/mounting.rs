@@ -15,12 +15,12 @@ use crate::chain::{lower_of, resolve, resolve_each};
 use crate::core::Core;
 use crate::homes::HomeKind;
 use crate::layer::LayerDir;
+use crate::mount_options::mount_options;
 use crate::mount_program::ProgramMount;
 use crate::names::{DIFF, EMPTY, MERGED, PRIVATE_MODE, ROOT_MODE, WORK, diff_name};
-use crate::recipe::{Lower, Recipe, Upper};
+use crate::plan::{Lower, OverlayPlan, Upper};
 use crate::shift::ShiftedLowers;
 use crate::stack::Contents;
-use crate::words::mount_words;
 
 /// The most layers that may be below another one (Go: drivers/overlay/overlay.go, `maxDepth`; the
 /// kernel takes no more lower directories either).
@@ -79,16 +79,16 @@ pub(crate) fn mount(
     target: &Path,
     options: &MountOptions,
 ) -> Result<(), LayerError> {
-    let words = mount_words(core, options);
+    let mount_options = mount_options(core, options);
     let is_own = layer.home().kind() == HomeKind::Own && layer.home().is_written();
     // What another program has is shown, and nothing more.
     let is_writable = is_own && !layer.is_external()?;
-    let writing = match is_writable && !words.iter().any(|word| word == "ro") {
+    let writing = match is_writable && !mount_options.iter().any(|option| option == "ro") {
         true => Writing::ToDiff,
         false => Writing::Never,
     };
-    let mut recipe = recipe(core, layer, writing, words)?;
-    recipe.label.clone_from(&options.label);
+    let mut plan = plan(core, layer, writing, mount_options)?;
+    plan.label.clone_from(&options.label);
     let maps = options
         .id_maps
         .as_ref()
@@ -107,7 +107,7 @@ pub(crate) fn mount(
             maps,
             keeps_permissions: core.options.force_mask.is_some(),
         };
-        return program.mount(&recipe, target);
+        return program.mount(&plan, target);
     }
     let shifted = match maps {
         Some(maps) => {
@@ -119,11 +119,11 @@ pub(crate) fn mount(
                 Writing::Never => own_lowers(options.own_files),
                 Writing::ToDiff => 0,
             };
-            Some(ShiftedLowers::put(&mut recipe, as_they_are, maps, &dir)?)
+            Some(ShiftedLowers::put(&mut plan, as_they_are, maps, &dir)?)
         }
         None => None,
     };
-    let outcome = recipe.mount(target, core.api);
+    let outcome = plan.mount(target, core.api);
     drop(shifted);
     outcome
 }
@@ -151,9 +151,9 @@ pub(crate) fn view<'a>(
     label: &str,
     shift: Option<Shift<'_>>,
 ) -> Result<LayerView<'a>, LayerError> {
-    let words = mount_words(core, &MountOptions::read_only());
-    let mut recipe = recipe(core, layer, Writing::Never, words)?;
-    recipe.label = label.to_owned();
+    let options = mount_options(core, &MountOptions::read_only());
+    let mut plan = plan(core, layer, Writing::Never, options)?;
+    plan.label = label.to_owned();
     let is_placeless = core.mount_program.is_none()
         && core.api == layerhold_sys::OverlayApi::Context
         && shift.is_none();
@@ -174,15 +174,15 @@ pub(crate) fn view<'a>(
             maps: shift.map(|shift| shift.maps),
             keeps_permissions: core.options.force_mask.is_some(),
         }
-        .mount_privately(&recipe, &place)?,
+        .mount_privately(&plan, &place)?,
         (None, Some(Shift { maps, own_files }), Some(area)) => {
             let as_they_are = own_lowers(own_files);
-            let shifted = ShiftedLowers::put(&mut recipe, as_they_are, maps, area.dir())?;
-            let mounted = recipe.mount_privately(&place, core.api)?;
+            let shifted = ShiftedLowers::put(&mut plan, as_they_are, maps, area.dir())?;
+            let mounted = plan.mount_privately(&place, core.api)?;
             drop(shifted);
             mounted
         }
-        (None, _, _) => recipe.mount_privately(&place, core.api)?,
+        (None, _, _) => plan.mount_privately(&place, core.api)?,
     };
     let root = mounted.root().ok_or_else(|| LayerError::Unknown {
         id: layer.id().clone(),
@@ -194,12 +194,12 @@ pub(crate) fn view<'a>(
 }
 
 /// Puts together what a layer shows.
-fn recipe(
+fn plan(
     core: &Core,
     layer: &LayerDir,
     writing: Writing,
-    words: Vec<String>,
-) -> Result<Recipe, LayerError> {
+    options: Vec<String>,
+) -> Result<OverlayPlan, LayerError> {
     drop(shown_diff(layer.dir())?);
     let links = lower_of(&core.homes, layer)?;
     let too_deep = |layers| LayerError::MaxDepth {
@@ -222,11 +222,11 @@ fn recipe(
     if core.mount_program.is_none() && lowers.len() > MAX_DEPTH {
         return Err(too_deep(lowers.len()));
     }
-    Ok(Recipe {
+    Ok(OverlayPlan {
         base: core.homes.own().path().to_owned(),
         lowers,
         upper,
-        words,
+        options,
         label: String::new(),
     })
 }
@@ -338,7 +338,7 @@ fn owner_below(core: &Core, layer: &LayerDir) -> Result<ContainerOwner, LayerErr
 
 /// Whether a mount that somebody else made will do: one that nothing can be written to is not what
 /// a container needs.
-pub(crate) fn will_do(target: &Path, options: &MountOptions) -> Result<bool, PathError> {
+pub(crate) fn is_mount_suitable(target: &Path, options: &MountOptions) -> Result<bool, PathError> {
     let root = Dir::open_ambient(target)?;
     if options.is_read_only() || layerhold_sys::fs_magic(&root)? != FsMagic::OVERLAY {
         return Ok(true);
@@ -348,6 +348,8 @@ pub(crate) fn will_do(target: &Path, options: &MountOptions) -> Result<bool, Pat
     let mount = mounts.iter().rfind(|mount| mount.mount_point == target);
     Ok(mount.is_none_or(|mount| {
         let options = mount.super_options.to_string_lossy();
-        options.split(',').any(|word| word.starts_with("upperdir="))
+        options
+            .split(',')
+            .any(|option| option.starts_with("upperdir="))
     }))
 }

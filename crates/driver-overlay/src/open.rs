@@ -12,7 +12,7 @@ use layerhold_sys::{
 };
 
 use crate::NAME;
-use crate::core::{Core, FoundOut};
+use crate::core::{Core, ProbedFeatures};
 use crate::driver::OverlayDriver;
 use crate::features::FeatureCache;
 use crate::homes::Homes;
@@ -79,7 +79,7 @@ impl OverlayDriver {
             api,
             backing: backing(config)?,
             quota: None,
-            found_out: FoundOut::default(),
+            probed: ProbedFeatures::default(),
             options,
         };
         if config.access == Access::ReadWrite {

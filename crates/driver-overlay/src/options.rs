@@ -11,7 +11,7 @@ use crate::NAME;
 /// What the driver options say (Go: drivers/overlay/overlay.go, `parseOptions`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct OverlayOptions {
-    /// `mountopt`: words for every mount.
+    /// `mountopt`: options of every mount.
     pub(crate) mount_options: Vec<String>,
     /// `mountopt` as it was given, which is part of the names of the feature cache.
     pub(crate) mount_option_text: String,
@@ -72,8 +72,8 @@ impl OverlayOptions {
             "override_kernel_check" => {}
             "mountopt" => {
                 self.mount_option_text = value.to_owned();
-                let words = value.split(',').filter(|word| !word.is_empty());
-                self.mount_options = words.map(str::to_owned).collect();
+                let options = value.split(',').filter(|option| !option.is_empty());
+                self.mount_options = options.map(str::to_owned).collect();
             }
             "size" => self.limits.size = parse_size(value)?,
             "inodes" => self.limits.inodes = parse_count(value)?,
@@ -186,20 +186,20 @@ fn directory(
 }
 
 fn layer_store(text: &str) -> Result<LayerStore, OptionError> {
-    let mut words = text.split(':');
-    let path = words.next().unwrap_or_default();
+    let mut parts = text.split(':');
+    let path = parts.next().unwrap_or_default();
     let path = directory(path, "additionallayerstore path", |_| {
         "additionallayerstore dir".to_owned()
     })?;
     let mut with_reference = false;
-    for word in words {
-        let reason = match word {
+    for part in parts {
+        let reason = match part {
             "ref" if !with_reference => {
                 with_reference = true;
                 continue;
             }
             "ref" => format!("of {:?} contains \"ref\" option twice", path.display()),
-            _ => format!("{:?} contains unknown option {word:?}", path.display()),
+            _ => format!("{:?} contains unknown option {part:?}", path.display()),
         };
         return Err(OptionError::LayerStore {
             driver: NAME,

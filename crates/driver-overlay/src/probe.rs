@@ -16,7 +16,7 @@ use layerhold_sys::{
 
 use crate::features::{Answer, FeatureCache};
 use crate::homes::Home;
-use crate::recipe::{Lower, Recipe, Upper};
+use crate::plan::{Lower, OverlayPlan, Upper};
 
 /// What is tried, and where.
 #[derive(Debug, Clone, Copy)]
@@ -52,12 +52,12 @@ impl<'a> Try<'a> {
         self.area.dir().path().join(name)
     }
 
-    fn recipe(&self, lowers: &[&str], words: &[String]) -> Recipe {
-        let mut words = words.to_vec();
+    fn plan(&self, lowers: &[&str], options: &[String]) -> OverlayPlan {
+        let mut options = options.to_vec();
         if self.probe.privilege == Privilege::UserNamespace {
-            words.push("userxattr".to_owned());
+            options.push("userxattr".to_owned());
         }
-        Recipe {
+        OverlayPlan {
             base: self.area.dir().path().to_owned(),
             lowers: lowers
                 .iter()
@@ -67,7 +67,7 @@ impl<'a> Try<'a> {
                 diff: self.path("upper"),
                 work: self.path("work"),
             }),
-            words,
+            options,
             label: String::new(),
         }
     }
@@ -75,11 +75,10 @@ impl<'a> Try<'a> {
     /// Mounts and does something with the mounted tree.
     fn mounted<T>(
         &self,
-        recipe: &Recipe,
+        plan: &OverlayPlan,
         work: impl FnOnce(&Dir) -> Result<T, LayerError>,
     ) -> Result<T, LayerError> {
-        recipe
-            .mount_privately(&self.path("merged"), self.probe.api)?
+        plan.mount_privately(&self.path("merged"), self.probe.api)?
             .with(work)
     }
 
@@ -117,8 +116,8 @@ impl Probe<'_> {
         middle.create_dir("d", 0o755)?;
         let opaque = attempt.attribute("opaque");
         xattr::set(&middle.open_dir("d")?, &opaque, b"y")?;
-        let recipe = attempt.recipe(&["middle", "lower"], self.mount_options);
-        attempt.mounted(&recipe, |merged| {
+        let plan = attempt.plan(&["middle", "lower"], self.mount_options);
+        attempt.mounted(&plan, |merged| {
             drop(merged.open_dir("d")?.create_file("f", 0o644)?);
             let upper = attempt.dir("upper")?;
             if xattr::get(&upper.open_dir("d")?, &opaque)?.as_deref() == Some(b"y") {
@@ -144,8 +143,8 @@ impl Probe<'_> {
     fn try_metacopy(&self) -> Result<bool, LayerError> {
         let attempt = Try::new(self)?;
         drop(attempt.dir("lower")?.create_file("f", 0o700)?);
-        let recipe = attempt.recipe(&["lower"], self.mount_options);
-        attempt.mounted(&recipe, |merged| {
+        let plan = attempt.plan(&["lower"], self.mount_options);
+        attempt.mounted(&plan, |merged| {
             merged.set_mode("f", 0o600)?;
             let mark = xattr::get_at(&attempt.dir("upper")?, "f", attempt.attribute("metacopy"))?;
             Ok(mark.is_some())
@@ -155,8 +154,8 @@ impl Probe<'_> {
     /// Whether the option `volatile` is known.
     pub(crate) fn volatile(&self) -> Answer {
         answer(Try::new(self).and_then(|attempt| {
-            let recipe = attempt.recipe(&["lower"], &["volatile".to_owned()]);
-            attempt.mounted(&recipe, |_| Ok(true))
+            let plan = attempt.plan(&["lower"], &["volatile".to_owned()]);
+            attempt.mounted(&plan, |_| Ok(true))
         }))
     }
 
@@ -176,8 +175,8 @@ impl Probe<'_> {
         let shifted = attempt.path("middle");
         clone_idmapped(&attempt.dir("lower")?, &namespace, mount::Depth::Single)?
             .attach(&shifted)?;
-        let recipe = attempt.recipe(&["middle"], &[]);
-        let outcome = attempt.mounted(&recipe, |_| Ok(true));
+        let plan = attempt.plan(&["middle"], &[]);
+        let outcome = attempt.mounted(&plan, |_| Ok(true));
         mount::unmount(&shifted, mount::Detach::Lazy)?;
         outcome
     }
@@ -200,9 +199,9 @@ impl Probe<'_> {
                 error.into_source()
             )));
         }
-        let mut recipe = attempt.recipe(&["lower", "middle"], &[]);
-        recipe.label = test_label();
-        let removed = attempt.mounted(&recipe, |merged| {
+        let mut plan = attempt.plan(&["lower", "middle"], &[]);
+        plan.label = test_label();
+        let removed = attempt.mounted(&plan, |merged| {
             let subdir = merged.open_dir("subdir")?;
             Ok(subdir
                 .remove_file("file")

@@ -18,11 +18,11 @@ use crate::build::{root_pair, set_mode_and_owner};
 use crate::copy_up::copy_up;
 use crate::core::Core;
 use crate::layer::diff_names;
+use crate::mount_options::remap_options;
 use crate::mounting::lowers;
 use crate::names::{DIFF, MERGED, PRIVATE_MODE, WORK, diff_name};
-use crate::recipe::{Recipe, Upper};
+use crate::plan::{OverlayPlan, Upper};
 use crate::stack::Contents;
-use crate::words::internal_words;
 
 /// What is to be rewritten.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Remap<'_> {
     fn by_mount(&self) -> Result<(), LayerError> {
         drop(self.layer.dir.ensure_dir(MERGED, PRIVATE_MODE)?);
         let place = self.place.join(MERGED);
-        let mounted = self.recipe()?.mount_privately(&place, self.core.api)?;
+        let mounted = self.plan()?.mount_privately(&place, self.core.api)?;
         mounted.with(|root| remap_tree(root, self.request, HardLinks::SplitByCopyUp))
     }
 
@@ -72,19 +72,19 @@ impl Remap<'_> {
         Ok(())
     }
 
-    fn recipe(&self) -> Result<Recipe, LayerError> {
+    fn plan(&self) -> Result<OverlayPlan, LayerError> {
         let mut below = Vec::new();
         for contents in self.below {
             below.extend(contents.lowers()?);
         }
-        Ok(Recipe {
+        Ok(OverlayPlan {
             base: self.core.homes.own().path().to_owned(),
             lowers: lowers(self.layer, below, true)?,
             upper: Some(Upper {
                 diff: self.place.join(DIFF),
                 work: self.place.join(WORK),
             }),
-            words: internal_words(self.core),
+            options: remap_options(self.core),
             label: self.request.mount_label.to_owned(),
         })
     }

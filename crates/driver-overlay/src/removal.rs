@@ -16,8 +16,8 @@ use crate::core::Core;
 use crate::homes::{Home, optional};
 use crate::layer::{LayerDir, read_link_file};
 use crate::link::{LinkName, layer_of_target};
+use crate::link_index::put_symlink;
 use crate::names::DIFF;
-use crate::repair::put_symlink;
 use crate::unmounting::unmount_unused;
 
 /// Makes a layer disappear; nothing happens when there is none.
@@ -47,7 +47,7 @@ pub(crate) fn remove(core: &Core, id: &LayerId, trash: &mut Trash) -> Result<(),
 }
 
 /// Moves a layer to the quarantine of its home.
-pub(crate) fn set_aside(core: &Core, id: &LayerId) -> Result<PathBuf, LayerError> {
+pub(crate) fn quarantine_layer(core: &Core, id: &LayerId) -> Result<PathBuf, LayerError> {
     let layer = core.homes.require_writable(id)?;
     refuse_external(layer.dir())?;
     unmount_unused(core, &layer)?;

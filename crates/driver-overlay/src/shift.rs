@@ -8,7 +8,7 @@ use layerhold_sys::mount::{Depth, Detach, unmount};
 use layerhold_sys::{Dir, IdMapping, PathError, UserNamespace, clone_idmapped};
 
 use crate::names::{MAPPED, PRIVATE_MODE};
-use crate::recipe::{Lower, Recipe};
+use crate::plan::{Lower, OverlayPlan};
 
 /// Copies of the mounts that lower directories are on, which show owners shifted. They are needed
 /// only until the layer is mounted: the kernel then holds on to them by itself.
@@ -26,7 +26,7 @@ impl ShiftedLowers {
     /// is one mount for each home, however many layers are in it; mount points are made in
     /// [`MAPPED`] of `dir`.
     pub(crate) fn put(
-        recipe: &mut Recipe,
+        plan: &mut OverlayPlan,
         as_they_are: usize,
         maps: &IdMappings,
         dir: &Dir,
@@ -38,7 +38,7 @@ impl ShiftedLowers {
             mounted: Vec::new(),
         };
         let mut known: Vec<(PathBuf, PathBuf)> = Vec::new();
-        for lower in recipe.lowers.iter_mut().skip(as_they_are) {
+        for lower in plan.lowers.iter_mut().skip(as_they_are) {
             let copy = match known.iter().find(|(home, _)| *home == lower.home) {
                 Some((_, copy)) => copy.clone(),
                 None => {

@@ -13,7 +13,7 @@ use crate::homes::{Home, Homes};
 use crate::layer::{LayerDir, diff_names, open_diff};
 use crate::link::LinkName;
 use crate::names::{COMPOSEFS, LINKS};
-use crate::recipe::Lower;
+use crate::plan::Lower;
 use crate::staged::OverlayStaged;
 
 /// A layer that is staged, as those staged above it know it.

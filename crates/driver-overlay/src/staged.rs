@@ -20,10 +20,10 @@ use crate::contents::OverlayContents;
 use crate::core::Core;
 use crate::homes::is_layer_name;
 use crate::layer::LayerDir;
+use crate::link_index::put_symlink;
 use crate::names::{DIFF, PRIVATE_MODE};
 use crate::quota::wanted;
 use crate::remap::{Remap, remap};
-use crate::repair::put_symlink;
 use crate::stack::{Below, Stack};
 use crate::tree::OverlayTree;
 
@@ -241,7 +241,7 @@ impl StagedLayer for OverlayStaged {
 
     fn adopt(&mut self, tree: Box<dyn StagedTree>, root: TreeRoot) -> Result<(), LayerError> {
         let tree = OverlayTree::from(tree)?;
-        tree.dress(root, &self.stack.below)?;
+        tree.set_root_attributes(root, &self.stack.below)?;
         tree.change_places(&self.stack.dir)?;
         self.root = self.stack.dir.open_dir(DIFF)?;
         self.given = match root {

@@ -17,7 +17,7 @@ use layerhold_staging::StagingLock;
 use layerhold_sys::{Dir, PathError, RenameHow, random_suffix, remove_tree};
 
 use crate::additional::refuse_external;
-use crate::build::{dress_root, root_pair};
+use crate::build::{root_pair, set_root_attributes};
 use crate::core::Core;
 use crate::homes::Home;
 use crate::layer::LayerDir;
@@ -119,7 +119,7 @@ impl OverlayTree {
         };
         area.dir.create_dir(STAGING_TREE, PRIVATE_MODE)?;
         let root = area.dir.open_dir(STAGING_TREE)?;
-        dress_root(core, &root, &Below::Nothing, owner)?;
+        set_root_attributes(core, &root, &Below::Nothing, owner)?;
         Ok(Self {
             core: Arc::clone(core),
             root,
@@ -137,11 +137,15 @@ impl OverlayTree {
 
     /// Gives the root the attributes of the layer below, if there is one and they are not its own
     /// affair.
-    pub(crate) fn dress(&self, how: TreeRoot, below: &Below) -> Result<(), LayerError> {
+    pub(crate) fn set_root_attributes(
+        &self,
+        how: TreeRoot,
+        below: &Below,
+    ) -> Result<(), LayerError> {
         if how == TreeRoot::AsFilled || matches!(below, Below::Nothing) {
             return Ok(());
         }
-        dress_root(&self.core, &self.root, below, self.owner)
+        set_root_attributes(&self.core, &self.root, below, self.owner)
     }
 
     /// Puts the tree in the place of the `diff` of a layer's directory. What was there takes the

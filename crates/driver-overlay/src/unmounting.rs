@@ -6,7 +6,7 @@ use layerhold_driver::LayerError;
 use layerhold_sys::mount::{Detach, is_mount_point, unmount};
 use layerhold_sys::{Dir, Hold, Holder, PathError, RenameHow, mount_users, remove_tree};
 
-use crate::build::dress_dir;
+use crate::build::try_set_mode_and_owner;
 use crate::core::Core;
 use crate::homes::HomeKind;
 use crate::layer::LayerDir;
@@ -60,7 +60,7 @@ fn renew_mount_point(core: &Core, layer: &LayerDir) -> Result<(), PathError> {
     };
     let new = dir.ensure_dir(NEXT_MERGED, PRIVATE_MODE)?;
     let owner = layerhold_idmap::HostOwner::new(old.uid, old.gid);
-    dress_dir(core, &new, PRIVATE_MODE, owner)?;
+    try_set_mode_and_owner(core, &new, PRIVATE_MODE, owner)?;
     dir.rename(NEXT_MERGED, dir, MERGED, RenameHow::Replace)
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use layerhold_driver::{
     Capabilities, CopyRules, DirContents, Driver, DriverConfig, DriverFactory, LayerContents,
-    LayerError, LayerTarget, MountOptions, OpenError, RemapRequest, Stacking, StageRequest,
-    StagedLayer, SyncMode, Trash, Usage, quarantine,
+    LayerError, LayerTarget, Maintenance, MountOptions, OpenError, RemapRequest, Stacking,
+    StageRequest, StagedLayer, SyncMode, Trash, Usage, quarantine,
 };
 use layerhold_ids::LayerId;
 use layerhold_sys::{Dir, FileType, RenameHow, remove_tree, tree_usage, under_lock_on_purpose};
@@ -93,11 +93,6 @@ impl Driver for VfsDriver {
         Ok(())
     }
 
-    fn quarantine(&self, id: &LayerId) -> Result<PathBuf, LayerError> {
-        let home = self.homes.require_writable(id)?;
-        quarantine(&home.temp_root(), home.writable()?, id.as_str())
-    }
-
     fn exists(&self, id: &LayerId) -> Result<bool, LayerError> {
         Ok(self.homes.find(id)?.is_some())
     }
@@ -133,7 +128,7 @@ impl Driver for VfsDriver {
         })
     }
 
-    fn own_tree(&self, id: &LayerId) -> Result<Option<Dir>, LayerError> {
+    fn diff_dir(&self, id: &LayerId) -> Result<Option<Dir>, LayerError> {
         Ok(Some(self.homes.require(id)?.home.open_layer(id)?))
     }
 
@@ -172,23 +167,12 @@ impl Driver for VfsDriver {
         remap_layer(&root, request, self.rules)
     }
 
-    fn temp_roots(&self) -> Vec<PathBuf> {
-        self.homes.written().map(|home| home.temp_root()).collect()
+    fn maintenance(&self) -> &dyn Maintenance {
+        self
     }
 
-    fn put_back(&self, area: &Dir, name: &OsStr, id: &LayerId) -> Result<bool, LayerError> {
-        let is_of = |home: &&Home| area.path().parent() == Some(&home.temp_root());
-        let Some(home) = self.homes.written().find(is_of) else {
-            return Ok(false);
-        };
-        let is_dir = area.stat(name)?.is_some_and(|stat| stat.is_dir());
-        if !is_dir || self.homes.find(id)?.is_some() {
-            return Ok(false);
-        }
-        let layers = home.writable()?;
-        area.rename(name, layers, id.as_str(), RenameHow::NoReplace)?;
-        layers.sync()?;
-        Ok(true)
+    fn temp_roots(&self) -> Vec<PathBuf> {
+        self.homes.written().map(|home| home.temp_root()).collect()
     }
 
     fn additional_stores(&self) -> Vec<PathBuf> {
@@ -218,5 +202,27 @@ impl Driver for VfsDriver {
 
     fn cleanup(&self) -> Result<(), LayerError> {
         Ok(())
+    }
+}
+
+impl Maintenance for VfsDriver {
+    fn quarantine(&self, id: &LayerId) -> Result<PathBuf, LayerError> {
+        let home = self.homes.require_writable(id)?;
+        quarantine(&home.temp_root(), home.writable()?, id.as_str())
+    }
+
+    fn put_back(&self, area: &Dir, name: &OsStr, id: &LayerId) -> Result<bool, LayerError> {
+        let is_of = |home: &&Home| area.path().parent() == Some(&home.temp_root());
+        let Some(home) = self.homes.written().find(is_of) else {
+            return Ok(false);
+        };
+        let is_dir = area.stat(name)?.is_some_and(|stat| stat.is_dir());
+        if !is_dir || self.homes.find(id)?.is_some() {
+            return Ok(false);
+        }
+        let layers = home.writable()?;
+        area.rename(name, layers, id.as_str(), RenameHow::NoReplace)?;
+        layers.sync()?;
+        Ok(true)
     }
 }

@@ -186,7 +186,7 @@ impl<'a> EntryCopier<'a> {
     /// # Errors
     ///
     /// When they cannot be read or set.
-    pub fn dress(&self, source: &Dir, target: &Dir) -> Result<(), LayerError> {
+    pub fn copy_attributes(&self, source: &Dir, target: &Dir) -> Result<(), LayerError> {
         let stat = source.stat_self()?;
         let xattrs = || self.0.copy_xattrs(source, target);
         self.0.finish(target, &stat, xattrs, u32::MAX)

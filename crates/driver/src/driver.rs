@@ -1,6 +1,5 @@
 //! The trait every graph driver implements.
 
-use std::ffi::OsStr;
 use std::fmt::Debug;
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -17,7 +16,7 @@ use crate::contents::LayerContents;
 use crate::diff::DiffRequest;
 use crate::error::LayerError;
 use crate::fallback;
-use crate::flaw::Flaw;
+use crate::maintenance::Maintenance;
 use crate::mount::{MountOptions, OwnFiles};
 use crate::remap::RemapRequest;
 use crate::stage::{StageRequest, StagedLayer};
@@ -216,7 +215,7 @@ pub trait Driver: Send + Sync + Debug {
     /// # Errors
     ///
     /// [`LayerError::Unknown`].
-    fn own_tree(&self, _id: &LayerId) -> Result<Option<Dir>, LayerError> {
+    fn diff_dir(&self, _id: &LayerId) -> Result<Option<Dir>, LayerError> {
         Ok(None)
     }
 
@@ -296,133 +295,23 @@ pub trait Driver: Send + Sync + Debug {
         Ok(None)
     }
 
-    /// Tells which words of a mount, or of the configuration for all mounts, the driver leaves out,
-    /// because the system cannot do what they ask for. It may try that out, unless it is known
-    /// already.
-    fn ignored_mount_words(&self, _options: &MountOptions) -> Vec<String> {
+    /// Returns those mount options, of the request or configured for all mounts, that the driver
+    /// leaves out because neither kernel nor mount program supports them. The driver may have to
+    /// try that out.
+    fn ignored_mount_options(&self, _options: &MountOptions) -> Vec<String> {
         Vec::new()
     }
 
     // ---- check and repair ----
 
-    /// Lists the layers below a layer, nearest first, by what the driver itself keeps about it, so
-    /// that a lost record of the store can be made anew. `None` when it keeps nothing (vfs), or
-    /// when what it keeps is damaged. Changes nothing.
-    ///
-    /// # Errors
-    ///
-    /// Only when it cannot be found out.
-    fn below(&self, _id: &LayerId) -> Result<Option<Vec<LayerId>>, LayerError> {
-        Ok(None)
-    }
-
-    /// Moves everything that is held of a layer to a place where no layers are looked for, for
-    /// people to look at; returns that place. Called as [`remove`](Self::remove) is, with the lock
-    /// of the layers.
-    ///
-    /// # Errors
-    ///
-    /// When the layer is unknown or cannot be moved. It is where it was then.
-    fn quarantine(&self, _id: &LayerId) -> Result<PathBuf, LayerError> {
-        Err(LayerError::NotSupported {
-            driver: self.name(),
-            operation: "set layers aside",
-        })
-    }
-
-    /// Tells whether any of the layers that the driver has listed below a layer is in a store that
-    /// was named. `None` when it keeps no list (vfs), when that is damaged, or when it lists none.
-    ///
-    /// # Errors
-    ///
-    /// Only when it cannot be found out.
-    fn knows_any_below(&self, _id: &LayerId) -> Result<Option<bool>, LayerError> {
-        Ok(None)
-    }
-
-    /// Looks for damage to what the driver keeps about a layer: links between layers, the list of
-    /// those below. `parent` is the layer that the store's record names. Called without locks, so
-    /// what it finds may be somebody's work in progress; the caller asks again under the layers
-    /// lock.
-    ///
-    /// A layer that the driver does not hold has no flaws.
-    ///
-    /// # Errors
-    ///
-    /// Only when it cannot be found out.
-    fn flaws(&self, _id: &LayerId, _parent: Option<&LayerId>) -> Result<Vec<Flaw>, LayerError> {
-        Ok(Vec::new())
-    }
-
-    /// Makes anew what [`flaws`](Self::flaws) says can be. The caller holds the layers lock for
-    /// writing and mends parents before their children.
-    ///
-    /// # Errors
-    ///
-    /// When something cannot be made anew; nothing is removed then.
-    fn mend(&self, _id: &LayerId, _parent: Option<&LayerId>) -> Result<(), LayerError> {
-        Ok(())
-    }
-
-    /// Looks for what lies in the driver's home without belonging to any layer: links of layers
-    /// that are gone, directories of dead processes that no [temporary root](Self::temp_roots)
-    /// holds. All of it can be removed by [`mend_home`](Self::mend_home).
-    ///
-    /// # Errors
-    ///
-    /// Only when it cannot be found out.
-    fn home_flaws(&self) -> Result<Vec<Flaw>, LayerError> {
-        Ok(Vec::new())
-    }
-
-    /// Removes one of the [`home_flaws`](Self::home_flaws), provided that it still is one. The
-    /// caller holds the layers lock for writing.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be removed.
-    fn mend_home(&self, _flaw: &Flaw) -> Result<(), LayerError> {
-        Ok(())
-    }
+    /// What is needed to check a store, to repair it, and to clean up after processes that died.
+    fn maintenance(&self) -> &dyn Maintenance;
 
     // ---- the home ----
 
-    /// Returns the directories in which this driver makes temporary areas; a writer recovers the
+    /// Returns the directories in which this driver makes temporary areas. A writer recovers the
     /// stale areas of each.
     fn temp_roots(&self) -> Vec<PathBuf>;
-
-    /// Puts a layer back from a temporary area of a dead process: a directory of this name in an
-    /// area below one of the [temporary roots](Self::temp_roots). Nothing happens when the layer is
-    /// in its place. Tells whether it was put back.
-    ///
-    /// The caller holds the lock of the area and has seen a record that says that the layer is
-    /// complete.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be put back. It is where it was then.
-    fn put_back(&self, _area: &Dir, _name: &OsStr, _id: &LayerId) -> Result<bool, LayerError> {
-        Ok(false)
-    }
-
-    /// Removes what dead processes left outside of the [temporary roots](Self::temp_roots); a
-    /// writer calls it, without a lock.
-    ///
-    /// # Errors
-    ///
-    /// When something cannot be removed, or it cannot be found out whether there is anything.
-    fn recover(&self) -> Result<(), LayerError> {
-        Ok(())
-    }
-
-    /// Lists what [`recover`](Self::recover) would remove, without changing anything.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be found out.
-    fn abandoned(&self) -> Result<Vec<PathBuf>, LayerError> {
-        Ok(Vec::new())
-    }
 
     /// Returns the roots of additional, read-only image stores given by driver options, in search
     /// order.

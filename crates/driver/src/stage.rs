@@ -52,7 +52,7 @@ pub struct StageRequest<'a> {
     pub template: Option<LayerRef<'a>>,
     /// The ID it will most likely be committed as. By it the contents are known if a power cut
     /// takes their place and leaves the temporary area
-    /// ([`Driver::put_back`](crate::Driver::put_back)).
+    /// ([`Maintenance::put_back`](crate::Maintenance::put_back)).
     pub id: Option<&'a LayerId>,
     /// Image layer or container layer.
     pub access: LayerAccess,

@@ -65,7 +65,7 @@ pub enum TreeRoot {
 /// [`Driver::replace_tree`](crate::Driver::replace_tree). Dropping it erases it.
 ///
 /// What a crash leaves: a directory whose lock is free, removed by
-/// [`Driver::recover`](crate::Driver::recover).
+/// [`Maintenance::recover`](crate::Maintenance::recover).
 #[must_use = "a tree that is dropped is erased"]
 pub trait StagedTree: LayerTarget {
     /// Erases the tree and tells what went wrong, which dropping cannot.

@@ -134,7 +134,7 @@ impl Store {
         for option in &request.options {
             options = options.with_option(option);
         }
-        let words = self.driver().ignored_mount_words(&options).into_iter();
+        let words = self.driver().ignored_mount_options(&options).into_iter();
         words.map(|word| Ignored::MountOption { word }).collect()
     }
 }

@@ -74,13 +74,13 @@ impl Inner {
             for root in self.temp_roots() {
                 drop(self.recover_area_root(root));
             }
-            self.driver().recover()
+            self.driver().maintenance().recover()
         })?;
         Ok(areas)
     }
 
     fn abandoned_areas(&self) -> Result<Vec<PathBuf>, LayerError> {
-        let mut areas = self.driver().abandoned()?;
+        let mut areas = self.driver().maintenance().abandoned()?;
         for root in self.temp_roots() {
             areas.extend(TempRoot::new(root).abandoned().unwrap_or_default());
         }

@@ -75,7 +75,7 @@ impl Inner {
             let Some(id) = id.filter(|id| missed.contains(id)) else {
                 continue;
             };
-            match self.driver().put_back(area, &name, &id) {
+            match self.driver().maintenance().put_back(area, &name, &id) {
                 Ok(true) => {
                     let _was_missed = missed.remove(&id);
                 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use layerhold_driver::{Driver, LayerAccess, LayerError, Mending, MountOptions};
+use layerhold_driver::{Driver, LayerAccess, LayerError, MountOptions, Repairable};
 use layerhold_testkit::TarBuilder;
 
 use crate::support::{Place, id, names, read, write};
@@ -137,18 +137,27 @@ fn root_a_list_that_nobody_knows_is_reported() {
         "{error:?}"
     );
     // The record of the store says what the parent is.
-    let flaws = place.driver.flaws(&id("c"), Some(&id("b"))).unwrap();
-    assert_eq!(flaws.len(), 1);
+    let damage = place
+        .driver
+        .maintenance()
+        .damage(&id("c"), Some(&id("b")))
+        .unwrap();
+    assert_eq!(damage.len(), 1);
     assert_eq!(
-        (flaws[0].path.clone(), flaws[0].mending),
-        (place.home("c/lower"), Mending::Possible)
+        (damage[0].path.clone(), damage[0].repairable),
+        (place.home("c/lower"), Repairable::Yes)
     );
-    place.driver.mend(&id("c"), Some(&id("b"))).unwrap();
+    place
+        .driver
+        .maintenance()
+        .repair(&id("c"), Some(&id("b")))
+        .unwrap();
     assert_eq!(read(place.home("c/lower")), right);
     assert!(
         place
             .driver
-            .flaws(&id("c"), Some(&id("b")))
+            .maintenance()
+            .damage(&id("c"), Some(&id("b")))
             .unwrap()
             .is_empty()
     );
@@ -180,16 +189,22 @@ fn root_a_name_that_nobody_knows_is_given_anew() {
         assert_eq!(
             place
                 .driver
-                .flaws(&id(name), Some(&id(parent)))
+                .maintenance()
+                .damage(&id(name), Some(&id(parent)))
                 .unwrap()
                 .len(),
             1
         );
-        place.driver.mend(&id(name), Some(&id(parent))).unwrap();
+        place
+            .driver
+            .maintenance()
+            .repair(&id(name), Some(&id(parent)))
+            .unwrap();
         assert!(
             place
                 .driver
-                .flaws(&id(name), Some(&id(parent)))
+                .maintenance()
+                .damage(&id(name), Some(&id(parent)))
                 .unwrap()
                 .is_empty()
         );
@@ -203,16 +218,16 @@ fn root_a_name_that_nobody_knows_is_given_anew() {
 #[test]
 fn root_links_to_nothing_are_removed() {
     let Some(place) = place() else { return };
-    assert!(place.driver.home_flaws().unwrap().is_empty());
+    assert!(place.driver.maintenance().home_damage().unwrap().is_empty());
     let stray = place.home("l/STRAY");
     std::os::unix::fs::symlink("../gone/diff", &stray).unwrap();
-    let flaws = place.driver.home_flaws().unwrap();
-    assert_eq!(flaws.len(), 1);
-    assert_eq!(flaws[0].path, stray);
-    place.driver.mend_home(&flaws[0]).unwrap();
+    let damage = place.driver.maintenance().home_damage().unwrap();
+    assert_eq!(damage.len(), 1);
+    assert_eq!(damage[0].path, stray);
+    place.driver.maintenance().repair_home(&damage[0]).unwrap();
     assert!(fs::symlink_metadata(&stray).is_err());
-    // A flaw that is none any more changes nothing.
+    // Damage that is repaired already changes nothing.
     std::os::unix::fs::symlink("../a/diff", &stray).unwrap();
-    place.driver.mend_home(&flaws[0]).unwrap();
+    place.driver.maintenance().repair_home(&damage[0]).unwrap();
     assert!(fs::symlink_metadata(&stray).is_ok());
 }

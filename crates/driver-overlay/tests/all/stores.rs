@@ -155,7 +155,7 @@ fn root_layers_that_another_program_has() {
             assert_eq!(fs::metadata(path.join("f")).unwrap().uid(), 100_000);
         });
     }
-    assert!(place.driver.own_tree(&id("linked")).unwrap().is_none());
+    assert!(place.driver.diff_dir(&id("linked")).unwrap().is_none());
 
     place.remove("container");
     place.remove("linked");

@@ -104,8 +104,8 @@ fn root_a_tree_in_use_is_left_alone_and_a_dropped_one_is_gone() {
     write(staged(&place).join("dir/f"), "x");
     age(&staged(&place));
     let other = place.reopen();
-    other.recover().unwrap();
-    assert_eq!(other.home_flaws().unwrap(), []);
+    other.maintenance().recover().unwrap();
+    assert_eq!(other.maintenance().home_damage().unwrap(), []);
     other.cleanup().unwrap();
     assert_eq!(read(staged(&place).join("dir/f")), "x");
     drop(tree);
@@ -126,19 +126,19 @@ fn root_trees_of_the_dead_are_removed() {
     child.kill();
     let path = staged(&place);
     // Somebody may be about to lock it.
-    place.driver.recover().unwrap();
+    place.driver.maintenance().recover().unwrap();
     assert!(path.join("dir/f").exists());
-    assert_eq!(place.driver.home_flaws().unwrap(), []);
+    assert_eq!(place.driver.maintenance().home_damage().unwrap(), []);
     age(&path);
-    let flaws = place.driver.home_flaws().unwrap();
-    assert_eq!(flaws.len(), 1, "{flaws:?}");
-    assert_eq!(flaws[0].path, path);
-    place.driver.mend_home(&flaws[0]).unwrap();
+    let damage = place.driver.maintenance().home_damage().unwrap();
+    assert_eq!(damage.len(), 1, "{damage:?}");
+    assert_eq!(damage[0].path, path);
+    place.driver.maintenance().repair_home(&damage[0]).unwrap();
     assert_eq!(names(place.home("staging")), Vec::<String>::new());
     // What Go's library leaves of a tree that it has moved away.
     fs::create_dir(place.home("staging/1")).unwrap();
     age(&place.home("staging/1"));
-    place.reopen().recover().unwrap();
+    place.reopen().maintenance().recover().unwrap();
     assert_eq!(names(place.home("staging")), Vec::<String>::new());
 }
 

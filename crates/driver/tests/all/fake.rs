@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use layerhold_driver::{
     Capabilities, DirContents, Driver, DriverConfig, DriverFactory, LayerContents, LayerError,
-    LayerTarget, MountOptions, OpenError, RemapRequest, Stacking, StageRequest, StagedLayer, Trash,
-    Usage,
+    LayerTarget, Maintenance, MountOptions, OpenError, RemapRequest, Stacking, StageRequest,
+    StagedLayer, Trash, Usage,
 };
 use layerhold_ids::LayerId;
 use layerhold_sys::Dir;
@@ -129,6 +129,10 @@ impl Driver for Fake {
         self.cannot("remap")
     }
 
+    fn maintenance(&self) -> &dyn Maintenance {
+        self
+    }
+
     fn temp_roots(&self) -> Vec<PathBuf> {
         Vec::new()
     }
@@ -139,5 +143,11 @@ impl Driver for Fake {
 
     fn cleanup(&self) -> Result<(), LayerError> {
         Ok(())
+    }
+}
+
+impl Maintenance for Fake {
+    fn quarantine(&self, _: &LayerId) -> Result<PathBuf, LayerError> {
+        self.cannot("quarantine layers")
     }
 }

@@ -158,8 +158,8 @@ pub(super) fn own_files_are_those_that_usage_counts(rig: &Rig) {
     for layer in ["base", "child"] {
         let usage = rig.driver.usage(&id(layer)).unwrap();
         // A driver that has no such files of its own says so of every layer.
-        let Some(tree) = rig.driver.own_tree(&id(layer)).unwrap() else {
-            assert!(rig.driver.own_tree(&id("base")).unwrap().is_none());
+        let Some(tree) = rig.driver.diff_dir(&id(layer)).unwrap() else {
+            assert!(rig.driver.diff_dir(&id("base")).unwrap().is_none());
             continue;
         };
         let counted = tree_usage(&tree).unwrap();
@@ -167,7 +167,7 @@ pub(super) fn own_files_are_those_that_usage_counts(rig: &Rig) {
         let file = if layer == "base" { "f" } else { "own" };
         assert!(tree.exists(file).unwrap());
     }
-    match rig.driver.own_tree(&id("nosuch")) {
+    match rig.driver.diff_dir(&id("nosuch")) {
         Ok(None) | Err(LayerError::Unknown { .. }) => {}
         other => panic!("{other:?}"),
     }

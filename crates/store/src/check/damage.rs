@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use layerhold_driver::{Flaw, LayerError};
+use layerhold_driver::{DriverDamage, LayerError};
 use layerhold_ids::{DiffId, ImageId, LayerId};
 use layerhold_tar_split::RebuildError;
 
@@ -92,7 +92,7 @@ pub enum Damage {
     },
     /// The driver found something wrong with its home.
     #[error("the driver's home is damaged")]
-    Home(#[source] Box<Flaw>),
+    Home(#[source] Box<DriverDamage>),
 
     // ---- mounts ----
     /// A layer is counted as mounted and is not.
@@ -188,7 +188,7 @@ pub enum Damage {
     },
     /// What the driver keeps about the layer is damaged.
     #[error("what the driver keeps about it is damaged")]
-    Driver(#[source] Box<Flaw>),
+    Driver(#[source] Box<DriverDamage>),
     /// The tree of the layer cannot be opened.
     #[error("its tree cannot be opened")]
     Unreadable(#[source] Box<LayerError>),

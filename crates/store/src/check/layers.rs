@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use layerhold_driver::{LayerError, Mending};
+use layerhold_driver::{LayerError, Repairable};
 use layerhold_ids::LayerId;
 use layerhold_schema::Timestamp;
 
@@ -84,7 +84,7 @@ impl LayerCheck<'_, '_> {
     fn run(&mut self, is_used: bool) {
         self.parent();
         if self.contents() {
-            self.driver_flaws();
+            self.driver_damage();
         }
         self.tar_split();
         super::items::layer(self.look, self.layer, self.found);
@@ -125,15 +125,20 @@ impl LayerCheck<'_, '_> {
         }
     }
 
-    fn driver_flaws(&mut self) {
-        match self.look.driver.flaws(self.layer.id(), self.layer.parent()) {
-            Ok(flaws) => {
-                for flaw in flaws {
-                    let remedy = match flaw.mending {
-                        Mending::Possible => Remedy::Rebuild,
-                        Mending::Impossible => Remedy::Remove,
+    fn driver_damage(&mut self) {
+        match self
+            .look
+            .driver
+            .maintenance()
+            .damage(self.layer.id(), self.layer.parent())
+        {
+            Ok(found) => {
+                for damage in found {
+                    let remedy = match damage.repairable {
+                        Repairable::Yes => Remedy::Rebuild,
+                        Repairable::No => Remedy::Remove,
                     };
-                    self.add(Damage::Driver(Box::new(flaw)), Verdict::Damaged(remedy));
+                    self.add(Damage::Driver(Box::new(damage)), Verdict::Damaged(remedy));
                 }
             }
             Err(error) => {

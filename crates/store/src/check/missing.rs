@@ -30,7 +30,10 @@ impl Look<'_> {
         };
         let is_elsewhere = self.names_no_other()
             && (self.containers.values().any(|one| is_of_stranger(one))
-                || matches!(self.driver.knows_any_below(layer.id()), Ok(Some(false))));
+                || matches!(
+                    self.driver.maintenance().knows_any_parent(layer.id()),
+                    Ok(Some(false))
+                ));
         self.missing(ItemKind::Layer, is_elsewhere)
     }
 

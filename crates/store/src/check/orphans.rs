@@ -58,8 +58,13 @@ pub(super) fn check(look: &Look<'_>) -> Result<Vec<Finding>, CheckError> {
         may_be_anothers: &|id| Ok(look.strangers.may_have_container(id)),
     };
     containers.run(look, &mut found)?;
-    for flaw in look.driver.home_flaws().map_err(CheckError::Driver)? {
-        let damage = Damage::Home(Box::new(flaw));
+    for found_damage in look
+        .driver
+        .maintenance()
+        .home_damage()
+        .map_err(CheckError::Driver)?
+    {
+        let damage = Damage::Home(Box::new(found_damage));
         found.push(Finding::of_store(damage, Remedy::Rebuild));
     }
     Ok(found)

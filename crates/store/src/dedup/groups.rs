@@ -192,7 +192,7 @@ impl<'a> Groups<'a> {
             path: original.path.clone(),
         };
         let id = self.layers.get(original.layer).ok_or_else(gone)?;
-        let tree = self.driver.own_tree(id)?.ok_or_else(gone)?;
+        let tree = self.driver.diff_dir(id)?.ok_or_else(gone)?;
         let parent = original.path.parent().ok_or_else(gone)?;
         let name = original.path.file_name().ok_or_else(gone)?;
         Ok(open_below(&tree, parent)?.open_file(name)?)

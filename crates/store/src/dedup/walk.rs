@@ -61,7 +61,7 @@ pub(super) fn walk(
             let Some(id) = layers.get(layer) else {
                 return Ok(());
             };
-            match driver.own_tree(id) {
+            match driver.diff_dir(id) {
                 Ok(Some(tree)) => go_through(layer, &tree, Path::new(""), tasks, tally, &visit),
                 Ok(None) => Err(Stop::Driver),
                 Err(error) => {

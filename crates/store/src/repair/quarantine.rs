@@ -43,7 +43,7 @@ impl Repair<'_> {
             }
             work.require_unused(locks, id)?;
             work.unmount_layer(locks, id)?;
-            let moved = self.inner.driver().quarantine(id);
+            let moved = self.inner.driver().maintenance().quarantine(id);
             place = Some(moved.map_err(|source| DeleteError::Driver {
                 layer: id.clone(),
                 source: Box::new(source),

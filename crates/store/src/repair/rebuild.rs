@@ -28,10 +28,13 @@ impl Repair<'_> {
                 drop(self.inner.lock_all()?);
                 Ok(())
             }
-            (_, Damage::Home(flaw)) => {
+            (_, Damage::Home(found)) => {
                 let _nobody_commits = self.inner.lock_layers()?;
                 let driver = self.inner.driver();
-                driver.mend_home(flaw).map_err(RepairError::Driver)
+                driver
+                    .maintenance()
+                    .repair_home(found)
+                    .map_err(RepairError::Driver)
             }
             (_, Damage::MountCounts(_)) => self.count_all_mounts(),
             (Some(id), Damage::RecordLost { .. }) => self.remake(id),
@@ -61,7 +64,7 @@ impl Repair<'_> {
             Damage::StaleMount { path, .. } => self.forget_mount(id, path),
             Damage::UncountedMount { .. } => self.count_mount(id),
             Damage::Counter { .. } => Ok(self.inner.count_again(id)?),
-            Damage::Driver(_) => self.mend(id),
+            Damage::Driver(_) => self.repair_driver_damage(id),
             Damage::TarSplitMissing | Damage::TarSplit(_) => self.pack_again(id),
             Damage::Size { actual, .. } => {
                 let actual = i64::try_from(*actual).unwrap_or(-1);
@@ -72,13 +75,16 @@ impl Repair<'_> {
         }
     }
 
-    /// Lets the driver make anew what it keeps about a layer.
-    fn mend(&self, id: &LayerId) -> Result<(), RepairError> {
+    /// Lets the driver repair what it keeps about a layer.
+    fn repair_driver_damage(&self, id: &LayerId) -> Result<(), RepairError> {
         let layers = self.inner.lock_layers()?;
         let layer = own_by_id(&layers, id.as_str()).map_err(|_| RepairError::Changed)?;
         let Some(layer) = layer else { return Ok(()) };
         let driver = self.inner.driver();
-        driver.mend(id, layer.parent()).map_err(RepairError::Driver)
+        driver
+            .maintenance()
+            .repair(id, layer.parent())
+            .map_err(RepairError::Driver)
     }
 
     /// A tar that came uncompressed has its digest in the record twice, and that one is right; else

@@ -122,7 +122,7 @@ impl Store {
             layer: layer.id().clone(),
             source: Box::new(source),
         };
-        let tree = driver.own_tree(layer.id()).map_err(failed)?;
+        let tree = driver.diff_dir(layer.id()).map_err(failed)?;
         let tree = tree.ok_or_else(|| {
             failed(LayerError::NotSupported {
                 driver: driver.name(),

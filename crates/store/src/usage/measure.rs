@@ -61,7 +61,7 @@ impl Inner {
 
     fn count_layer(&self, driver: &dyn Driver, id: &LayerId) -> Result<Counts, LayerError> {
         let tar_split = self.tar_split_size(id)?;
-        if let Some(tree) = driver.own_tree(id)? {
+        if let Some(tree) = driver.diff_dir(id)? {
             return Ok(count_tree(&tree, tar_split)?);
         }
         // Not known which blocks it has; its bytes are the best guess.

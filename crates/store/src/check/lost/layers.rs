@@ -156,7 +156,7 @@ impl Search<'_, '_> {
         let tree = || {
             self.look
                 .driver
-                .own_tree(id)
+                .diff_dir(id)
                 .ok()
                 .flatten()?
                 .stat_self()

@@ -23,8 +23,8 @@ impl Search<'_, '_> {
         id: &LayerId,
         diff: Option<&DiffId>,
     ) -> Result<Option<LayerId>, BeyondHelp> {
-        if let Some(below) = self.look.driver.below(id).ok().flatten() {
-            return Ok(below.into_iter().next());
+        if let Some(parents) = self.look.driver.maintenance().parents(id).ok().flatten() {
+            return Ok(parents.into_iter().next());
         }
         if let Some(container) = self.container_of(id) {
             let Some(image) = container.image() else {

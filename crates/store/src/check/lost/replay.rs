@@ -48,7 +48,7 @@ impl Replay {
         let mut headers = Headers::new(Skeleton::from_gzip(file.ok()??));
         let options = &look.inner.options;
         let is_compared = !Ignored::new(options).owners;
-        let tree = look.driver.own_tree(id).ok().flatten();
+        let tree = look.driver.diff_dir(id).ok().flatten();
         let mut tree = tree.filter(|_| is_compared);
         let (mut uids, mut gids) = (BTreeSet::new(), BTreeSet::new());
         let mut compared = 0;

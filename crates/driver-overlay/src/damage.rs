@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use layerhold_driver::{Flaw, LayerError};
+use layerhold_driver::{DriverDamage, LayerError};
 use layerhold_ids::LayerId;
 use layerhold_sys::Durability;
 
@@ -10,47 +10,49 @@ use crate::core::Core;
 use crate::homes::{Home, is_no_link};
 use crate::layer::{LayerDir, LowerList};
 use crate::link::{LinkName, layer_of_target};
+use crate::link_index::{LinkIndex, put_symlink, write_link, write_lower};
 use crate::names::{LINK, LINKS, LOWER, STAGING};
-use crate::repair::{Survey, put_symlink, write_link, write_lower};
 use crate::staging_dirs::{abandoned, recover};
 
 /// What is wrong with a layer.
-pub(crate) fn flaws(
+pub(crate) fn damage(
     core: &Core,
     id: &LayerId,
     parent: Option<&LayerId>,
-) -> Result<Vec<Flaw>, LayerError> {
+) -> Result<Vec<DriverDamage>, LayerError> {
     let Some(layer) = core.homes.find(id)? else {
         return Ok(Vec::new());
     };
-    let mut flaws = Vec::new();
+    let mut found = Vec::new();
     match layer.link()? {
-        None => flaws.push(Flaw::mendable(
+        None => found.push(DriverDamage::repairable(
             layer.path().join(LINK),
             "holds no short name",
         )),
-        Some(link) if !has_symlink(&layer, &link)? => flaws.push(Flaw::mendable(
+        Some(link) if !has_symlink(&layer, &link)? => found.push(DriverDamage::repairable(
             layer.home().path().join(LINKS).join(link.as_str()),
             format!("is no link to layer {id}"),
         )),
         Some(_) => {}
     }
     match layer.lower()? {
-        LowerList::Damaged => flaws.push(Flaw::mendable(
+        LowerList::Damaged => found.push(DriverDamage::repairable(
             layer.path().join(LOWER),
             "does not list the layers below",
         )),
-        LowerList::Base if parent.is_some() => flaws.push(Flaw::mendable(
+        LowerList::Base if parent.is_some() => found.push(DriverDamage::repairable(
             layer.path().join(LOWER),
             "is missing, although the layer has a parent",
         )),
-        LowerList::Links(links) if !is_on(core, &links, parent)? => flaws.push(Flaw::mendable(
-            layer.path().join(LOWER),
-            "does not lead to the parent of the layer",
-        )),
+        LowerList::Links(links) if !is_on(core, &links, parent)? => {
+            found.push(DriverDamage::repairable(
+                layer.path().join(LOWER),
+                "does not lead to the parent of the layer",
+            ))
+        }
         _ => {}
     }
-    Ok(flaws)
+    Ok(found)
 }
 
 fn has_symlink(layer: &LayerDir, link: &LinkName) -> Result<bool, LayerError> {
@@ -78,13 +80,17 @@ fn is_on(core: &Core, links: &[LinkName], parent: Option<&LayerId>) -> Result<bo
 }
 
 /// Makes short name, symbolic link and list anew.
-pub(crate) fn mend(core: &Core, id: &LayerId, parent: Option<&LayerId>) -> Result<(), LayerError> {
+pub(crate) fn repair(
+    core: &Core,
+    id: &LayerId,
+    parent: Option<&LayerId>,
+) -> Result<(), LayerError> {
     if core.homes.home_for_change(id)?.is_none() {
         return Ok(());
     }
     let layer = core.homes.require_writable(id)?;
     // Whatever the other layers tell comes first; the parent's word is for what they do not tell.
-    drop(Survey::mended(&core.homes)?);
+    drop(LinkIndex::repaired(&core.homes)?);
     let link = match layer.link()? {
         Some(link) => link,
         None => {
@@ -129,12 +135,12 @@ fn lower_from(
 }
 
 /// Symbolic links to layers that are gone, and trees whose owners are.
-pub(crate) fn home_flaws(core: &Core) -> Result<Vec<Flaw>, LayerError> {
-    let mut flaws = Vec::new();
+pub(crate) fn home_damage(core: &Core) -> Result<Vec<DriverDamage>, LayerError> {
+    let mut found = Vec::new();
     for home in core.homes.main() {
         let trees = abandoned(home)?.into_iter();
-        flaws.extend(trees.map(|tree| {
-            Flaw::mendable(
+        found.extend(trees.map(|tree| {
+            DriverDamage::repairable(
                 tree,
                 "is a tree that a dead process was filling for a layer",
             )
@@ -145,15 +151,15 @@ pub(crate) fn home_flaws(core: &Core) -> Result<Vec<Flaw>, LayerError> {
         for entry in links.entries()? {
             let name = entry?.name;
             if is_stray(home, name.as_ref())? {
-                flaws.push(Flaw::mendable(
+                found.push(DriverDamage::repairable(
                     links.path().join(&name),
                     "is a link to a layer that does not exist",
                 ));
             }
         }
     }
-    flaws.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(flaws)
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
 }
 
 fn is_stray(home: &Home, name: &std::path::Path) -> Result<bool, LayerError> {
@@ -172,13 +178,13 @@ fn is_stray(home: &Home, name: &std::path::Path) -> Result<bool, LayerError> {
 
 /// Removes a symbolic link if it is still one to a layer that is gone, and a tree if its owner
 /// still is.
-pub(crate) fn mend_home(core: &Core, flaw: &Flaw) -> Result<(), LayerError> {
+pub(crate) fn repair_home(core: &Core, found: &DriverDamage) -> Result<(), LayerError> {
     for home in core.homes.main() {
-        if flaw.path.parent() == Some(&home.path().join(STAGING)) {
+        if found.path.parent() == Some(&home.path().join(STAGING)) {
             recover(home)?;
         }
         let place: PathBuf = home.path().join(LINKS);
-        if let Ok(name) = flaw.path.strip_prefix(&place)
+        if let Ok(name) = found.path.strip_prefix(&place)
             && is_stray(home, name)?
         {
             home.writable()?.open_dir(LINKS)?.remove_file(name)?;

@@ -19,13 +19,13 @@ use crate::names::{EMPTY, FILE_MODE, LINK, LINKS, LOWER, PRIVATE_MODE, SHARED_MO
 
 /// What is known about the layers of all homes.
 #[derive(Debug, Default)]
-pub(crate) struct Survey {
-    layers: Vec<Surveyed>,
+pub(crate) struct LinkIndex {
+    layers: Vec<IndexedLayer>,
 }
 
 /// What is known about a layer.
 #[derive(Debug)]
-struct Surveyed {
+struct IndexedLayer {
     layer: Place,
     link: Option<LinkName>,
     lower: LowerList,
@@ -47,15 +47,15 @@ struct News {
     lower: bool,
 }
 
-impl Survey {
+impl LinkIndex {
     /// Looks at everything, finds out what is lost, and writes it down where it may.
-    pub(crate) fn mended(homes: &Homes) -> Result<Self, LayerError> {
-        let mut survey = Self::read(homes)?;
-        survey.find_out();
-        for layer in &survey.layers {
+    pub(crate) fn repaired(homes: &Homes) -> Result<Self, LayerError> {
+        let mut index = Self::read(homes)?;
+        index.find_out();
+        for layer in &index.layers {
             layer.write()?;
         }
-        Ok(survey)
+        Ok(index)
     }
 
     fn read(homes: &Homes) -> Result<Self, PathError> {
@@ -67,7 +67,7 @@ impl Survey {
                 let Some(layer) = optional(dir.open_dir(id.as_str()))? else {
                     continue;
                 };
-                layers.push(Surveyed {
+                layers.push(IndexedLayer {
                     link: read_link_file(&layer)?,
                     lower: read_lower_file(&layer)?,
                     symlinks: symlinks.remove(&id).unwrap_or_default(),
@@ -165,7 +165,7 @@ impl Survey {
         mentioned
     }
 
-    fn get(&self, layer: &LayerDir) -> Option<&Surveyed> {
+    fn get(&self, layer: &LayerDir) -> Option<&IndexedLayer> {
         self.layers.iter().find(|known| {
             known.layer.id == *layer.id() && known.layer.home.path() == layer.home().path()
         })
@@ -196,7 +196,7 @@ impl Survey {
     }
 }
 
-impl Surveyed {
+impl IndexedLayer {
     fn take_link(&mut self, link: LinkName) {
         self.link = Some(link);
         self.news.link = true;

@@ -56,19 +56,19 @@ pub(crate) struct Upper {
 
 /// What is to be mounted.
 #[derive(Debug, Clone)]
-pub(crate) struct Recipe {
+pub(crate) struct OverlayPlan {
     /// The home that short names are relative to.
     pub(crate) base: PathBuf,
     /// Nearest first.
     pub(crate) lowers: Vec<Lower>,
     pub(crate) upper: Option<Upper>,
-    /// Mount flags and words for overlayfs.
-    pub(crate) words: Vec<String>,
+    /// Mount flags and options of overlayfs.
+    pub(crate) options: Vec<String>,
     /// The SELinux label; empty for none.
     pub(crate) label: String,
 }
 
-impl Recipe {
+impl OverlayPlan {
     /// The options as one text: for mount programs and for messages.
     pub(crate) fn data(&self) -> String {
         let lowers: Vec<_> = self
@@ -81,7 +81,7 @@ impl Recipe {
             parts.push(format!("upperdir={}", upper.diff.display()));
             parts.push(format!("workdir={}", upper.work.display()));
         }
-        parts.extend(self.words.iter().cloned());
+        parts.extend(self.options.iter().cloned());
         with_label(parts.join(","), &self.label)
     }
 
@@ -93,7 +93,7 @@ impl Recipe {
         });
         let mut overlay = OverlayMount::new(&base)
             .lowers(lowers)
-            .options(MountOptions::parse(&self.words.join(",")));
+            .options(MountOptions::parse(&self.options.join(",")));
         if let Some(upper) = &self.upper {
             let short = |path: &PathBuf| match (api, path.strip_prefix(&self.base)) {
                 (OverlayApi::Classic, Ok(short)) => short.to_owned(),
