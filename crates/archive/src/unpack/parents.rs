@@ -431,10 +431,10 @@ impl Parents {
                 root.open_dir_nested(os(&real))?
             };
             let stat = above.stat(os(&name))?;
-            if stat
-                .as_ref()
-                .is_some_and(|stat| self.unsettled.is_attempt(stat.ino))
-            {
+            if stat.as_ref().is_some_and(|stat| {
+                // Anything else may have got the inode number of an attempt that is gone.
+                stat.is_dir() && self.unsettled.is_attempt(stat.ino)
+            }) {
                 return Ok(None);
             }
             let is_link = stat.is_some_and(|stat| stat.file_type() == FileType::Symlink);
