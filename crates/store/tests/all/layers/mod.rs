@@ -4,6 +4,11 @@ mod bench;
 
 use std::time::Instant;
 
+use proptest::collection::vec;
+use proptest::prelude::any;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
 use layerhold_testkit::layers::{Chain, Entry, EntryKind, Layer};
 use layerhold_testkit::require_root;
 
@@ -13,24 +18,6 @@ use bench::{Bench, DRIVERS, judge};
 const CHAINS: usize = 40;
 /// Bytes that make a chain.
 const BYTES: usize = 400;
-
-/// Numbers that look random, the same ones for the same seed (xorshift64*).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count.div_ceil(8))
-            .flat_map(|_| self.next().to_be_bytes())
-            .collect()
-    }
-}
 
 fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
@@ -52,16 +39,49 @@ fn minimised(drivers: &[&'static str], chain: &Chain) -> Option<String> {
     }
 }
 
-/// `LAYERHOLD_LAYERS` says how many layers have to come in, `LAYERHOLD_LAYERS_SEED` which ones are
-/// tried.
+/// Chains of one pair of stores.
+fn chains() -> impl Strategy<Value = Vec<Chain>> {
+    let chain = vec(any::<u8>(), BYTES).prop_map(|bytes| Chain::from_bytes(&bytes));
+    vec(chain, CHAINS)
+}
+
+/// Holds chains against the model in one pair of stores. An error shows the smallest chain that still fails.
+fn judge_together(chains: &[Chain]) -> Result<(u64, u64), String> {
+    let mut bench = Bench::new(&DRIVERS);
+    let added = chains.iter().try_for_each(|chain| bench.add(chain));
+    match added.and_then(|()| bench.check()) {
+        Ok(()) => Ok((bench.accepted, bench.refused)),
+        Err(message) => {
+            drop(bench);
+            let smallest = chains
+                .iter()
+                .rev()
+                .find_map(|chain| minimised(&DRIVERS, chain));
+            Err(smallest.unwrap_or(message))
+        }
+    }
+}
+
+/// `LAYERHOLD_LAYERS` sets how many layers have to come in, `LAYERHOLD_LAYERS_SEED` which ones are tried.
 #[test]
 fn root_any_layers_are_what_the_model_says() {
     let Some(()) = require_root() else { return };
     let wanted = number("LAYERHOLD_LAYERS", 300);
-    let mut random = Random(number("LAYERHOLD_LAYERS_SEED", 1) | 1 << 63);
+    let seed = number("LAYERHOLD_LAYERS_SEED", 1);
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let mut runner = TestRunner::new_with_rng(
+        Config::default(),
+        TestRng::from_seed(RngAlgorithm::ChaCha, &bytes),
+    );
     let start = Instant::now();
     let (mut accepted, mut refused, mut told) = (0, 0, 0);
     while accepted < wanted {
+        let chains = chains().new_tree(&mut runner).unwrap().current();
+        match judge_together(&chains) {
+            Ok(counts) => (accepted, refused) = (accepted + counts.0, refused + counts.1),
+            Err(message) => panic!("after {accepted} layers: {message}"),
+        }
         if accepted / 5000 > told {
             told = accepted / 5000;
             println!(
@@ -69,27 +89,6 @@ fn root_any_layers_are_what_the_model_says() {
                 start.elapsed()
             );
         }
-        let mut bench = Bench::new(&DRIVERS);
-        let mut chains = Vec::new();
-        let mut outcome = Ok(());
-        for _ in 0..CHAINS {
-            let chain = Chain::from_bytes(&random.bytes(BYTES));
-            outcome = bench.add(&chain);
-            chains.push(chain);
-            if outcome.is_err() {
-                break;
-            }
-        }
-        if let Err(message) = outcome.and_then(|()| bench.check()) {
-            drop(bench);
-            let smallest = chains
-                .iter()
-                .rev()
-                .find_map(|chain| minimised(&DRIVERS, chain));
-            panic!("after {accepted} layers: {}", smallest.unwrap_or(message));
-        }
-        accepted += bench.accepted;
-        refused += bench.refused;
     }
     println!(
         "{accepted} layers came in, {refused} were refused, in {:?}",
@@ -124,6 +123,14 @@ fn found() -> Vec<(&'static str, Vec<Vec<Entry>>)> {
         (
             "whiteouts without a directory",
             vec![vec![marker("a/d/.wh.d")]],
+        ),
+        (
+            "a link in the place of a directory that was there for a whiteout",
+            vec![vec![
+                marker("a/c/.wh.a"),
+                Entry::new("a", EntryKind::Symlink(b"..".to_vec())),
+                Entry::dir("a/b/a"),
+            ]],
         ),
         (
             "an opaque marker without a directory",
