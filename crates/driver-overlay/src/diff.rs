@@ -118,7 +118,7 @@ fn is_right_below(
         .is_some_and(|nearest| nearest.id() == parent))
 }
 
-/// Shows the layers below through a mount if they are many, and not more than can be mounted.
+/// MountFidelity the layers below through a mount if they are many, and not more than can be mounted.
 fn view_of_many<'a>(
     core: &'a Core,
     layer: &LayerDir,

@@ -12,8 +12,7 @@ use layerhold_driver::{
 use layerhold_ids::LayerId;
 use layerhold_sys::{Dir, FileType, RenameHow, remove_tree, tree_usage, under_lock_on_purpose};
 
-use crate::NAME;
-use crate::homes::{Home, Homes};
+use crate::homes::{Home, Homes, NAME};
 use crate::options::VfsOptions;
 use crate::staged::{VfsStaged, VfsTarget, remap_layer};
 

@@ -6,8 +6,8 @@ use layerhold_driver::{Access, DriverConfig, LayerAccess, LayerError};
 use layerhold_ids::LayerId;
 use layerhold_sys::{Dir, PathError};
 
-use crate::NAME;
-
+/// The driver's name, and the name of its directory below the graph root.
+pub const NAME: &str = "vfs";
 /// The directory of layers below a driver home.
 const LAYERS: &str = "dir";
 /// The root of temporary areas below a driver home (Go: drivers/vfs/driver.go, `tempDirName`).

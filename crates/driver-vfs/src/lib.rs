@@ -51,14 +51,12 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 mod driver;
-mod homes;
-mod options;
 mod staged;
+mod options;
+mod homes;
 
 pub use driver::{VfsDriver, VfsFactory};
-
-/// The driver's name.
-pub const NAME: &str = "vfs";
+pub use homes::NAME;
 
 /// Keeps the example of the README right.
 #[cfg(doctest)]

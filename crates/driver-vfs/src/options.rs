@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::homes::NAME;
 use layerhold_archive::ChownErrors;
 use layerhold_driver::{DriverOption, OptionError, SyncMode};
-
-use crate::NAME;
 
 /// What the driver options say (Go: drivers/vfs/driver.go, `Init`).
 #[derive(Debug, Default, PartialEq, Eq)]

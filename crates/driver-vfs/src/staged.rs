@@ -13,8 +13,7 @@ use layerhold_ids::LayerId;
 use layerhold_staging::{CommitError, StagedAddition, TempArea, TempRoot};
 use layerhold_sys::{Dir, PathError, Stat};
 
-use crate::NAME;
-use crate::homes::{Home, Homes};
+use crate::homes::{Home, Homes, NAME};
 
 /// The mode of a base layer's root until an archive says otherwise (Go: drivers/vfs/driver.go,
 /// `defaultPerms`).

@@ -25,32 +25,32 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+mod detect;
+mod registry;
+mod driver;
+pub mod fallback;
+mod view;
 mod additional;
+mod maintenance;
+mod stage;
+mod tree;
 mod apply;
+mod trash;
+mod quarantine;
+mod contents;
+mod diff;
+mod remap;
+mod copy;
+mod work;
+mod counter;
 mod capabilities;
 mod config;
-mod contents;
-mod copy;
-mod counter;
-mod detect;
-mod diff;
-mod driver;
-mod error;
-pub mod fallback;
-mod maintenance;
-mod mount;
 mod option;
-mod quarantine;
-mod registry;
-mod remap;
+mod mount;
 mod size;
-mod stage;
 mod sync;
-mod trash;
-mod tree;
 mod usage;
-mod view;
-mod work;
+mod error;
 
 pub use additional::AdditionalLayer;
 pub use apply::{ApplyRequest, ApplySummary, LayerTarget};

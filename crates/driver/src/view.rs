@@ -19,7 +19,7 @@ pub struct LayerView<'a> {
 }
 
 impl<'a> LayerView<'a> {
-    /// Shows `root`.
+    /// MountFidelity `root`.
     #[must_use]
     pub fn new(root: Dir) -> Self {
         Self {

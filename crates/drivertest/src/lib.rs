@@ -10,9 +10,9 @@
 //! layerhold_drivertest::conformance!(factory());
 //! ```
 //!
-//! Each case opens the driver on a store of its own and checks behaviour the store relies on,
-//! whatever the driver keeps on disk. Names starting with `root_` need root and skip visibly
-//! without.
+//! Each case opens the driver on a store of its own and checks behaviour that the store relies on,
+//! whatever the driver keeps on disk. Cases whose names start with `root_` need root, and report
+//! that they are skipped without it.
 //!
 //! ```
 //! assert!(layerhold_drivertest::CASES.iter().any(|case| case.name == "deep_chain"));
@@ -20,8 +20,7 @@
 //!
 //! # Limitations
 //!
-//! Shapes on disk are the driver's own and tested beside it; so are its options and errors of its
-//! own.
+//! What a driver keeps on disk, its options and its own errors are tested beside the driver.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -29,36 +28,13 @@
 )]
 
 mod cases;
-mod rig;
+mod case;
+mod fixture;
 
+pub use case::Case;
 pub use cases::CASES;
+pub use fixture::{DriverFixture, Factory, MountFidelity};
 pub use layerhold_testkit;
-pub use rig::{Factory, Rig, Shows};
-
-/// One thing every driver must do.
-#[derive(Debug, Clone, Copy)]
-pub struct Case {
-    /// The name of the test.
-    pub name: &'static str,
-    /// The test; it panics when the driver is wrong.
-    pub body: fn(&Rig),
-}
-
-impl Case {
-    /// Runs the case on a fresh store, or reports why it is skipped.
-    ///
-    /// # Panics
-    ///
-    /// When the driver does not behave.
-    pub fn run(&self, factory: &Factory) {
-        if self.name.starts_with("root_") && layerhold_testkit::require_root().is_none() {
-            return;
-        }
-        if let Some(rig) = Rig::open(factory) {
-            (self.body)(&rig);
-        }
-    }
-}
 
 /// Runs all cases.
 ///

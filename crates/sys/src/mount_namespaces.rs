@@ -34,7 +34,7 @@ pub enum Coverage {
     Incomplete,
 }
 
-/// Shows the mounts of all mount namespaces that this process can look into, until the caller has
+/// MountFidelity the mounts of all mount namespaces that this process can look into, until the caller has
 /// seen enough.
 ///
 /// Mount points are paths from the root directory of some process of the namespace, and need not

@@ -244,7 +244,7 @@ mod tests {
             // The only way on this kernel is covered by the other tests.
             let why = "the kernel has no listxattrat";
             let skipped: Option<()> =
-                layerhold_testkit::skip(why, layerhold_testkit::Blame::Kernel);
+                layerhold_testkit::skip(why, layerhold_testkit::SkipReason::Kernel);
             assert_eq!(skipped, None);
             return;
         }

@@ -66,7 +66,7 @@ pub use namespace::UserNamespace;
 pub use peers::{Buildah, GoStore, Podman, Skopeo, Tool};
 pub use ran::{Ran, run};
 pub use require::{
-    Blame, Feature, require_feature, require_filesystem, require_peer, require_root,
+    Feature, SkipReason, require_feature, require_filesystem, require_peer, require_root,
     require_user_namespace, skip,
 };
 pub use tar_builder::{TarBuilder, TarEntry, TarFormat, TarKind};

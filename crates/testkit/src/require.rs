@@ -41,7 +41,7 @@ pub fn require_root() -> Option<()> {
     if effective_uid() == 0 {
         return Some(());
     }
-    skip("needs root", Blame::SetUp)
+    skip("needs root", SkipReason::SetUp)
 }
 
 /// Asks for a program on the `PATH`, such as `containers-storage`. `None` means: skip (already
@@ -51,7 +51,7 @@ pub fn require_peer(program: &str) -> Option<()> {
     if is_on_path(program) {
         return Some(());
     }
-    skip(&format!("needs the program {program}"), Blame::SetUp)
+    skip(&format!("needs the program {program}"), SkipReason::SetUp)
 }
 
 /// Asks for a freshly made filesystem of `kind`, `size_mib` large, mounted in a private place.
@@ -66,12 +66,13 @@ pub fn require_filesystem(kind: FilesystemKind, size_mib: u64) -> Option<Filesys
     }
     match Filesystem::create(kind, size_mib) {
         Ok(filesystem) => Some(filesystem),
-        Err(_) if !kernel_knows(kind.name()) => {
-            skip(&format!("the kernel has no {}", kind.name()), Blame::Kernel)
-        }
+        Err(_) if !kernel_knows(kind.name()) => skip(
+            &format!("the kernel has no {}", kind.name()),
+            SkipReason::Kernel,
+        ),
         Err(why) => skip(
             &format!("no {} filesystem: {why}", kind.name()),
-            Blame::SetUp,
+            SkipReason::SetUp,
         ),
     }
 }
@@ -88,7 +89,7 @@ pub fn require_user_namespace() -> Option<UserNamespace> {
     require_feature(Feature::UserNamespaces)?;
     match UserNamespace::create() {
         Ok(namespace) => Some(namespace),
-        Err(why) => skip(&format!("no user namespace: {why}"), Blame::SetUp),
+        Err(why) => skip(&format!("no user namespace: {why}"), SkipReason::SetUp),
     }
 }
 
@@ -98,15 +99,18 @@ pub fn require_feature(feature: Feature) -> Option<()> {
     if feature.is_present() {
         return Some(());
     }
-    skip(&format!("the kernel has no {feature:?}"), Blame::Kernel)
+    skip(
+        &format!("the kernel has no {feature:?}"),
+        SkipReason::Kernel,
+    )
 }
 
-/// Who could make the test run: decides whether CI accepts the skip.
+/// What a skipped test lacks, which decides whether CI accepts the skip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Blame {
-    /// Something to install or a privilege to give.
+pub enum SkipReason {
+    /// A program or a privilege that can be provided.
     SetUp,
-    /// The kernel that happens to run.
+    /// A feature of the running kernel.
     Kernel,
 }
 
@@ -115,14 +119,14 @@ pub enum Blame {
 /// Always returns `None`, so that a `require_…` function can end with it.
 ///
 /// # Panics
-/// With `CI=true` in the environment and [`Blame::SetUp`].
+/// With `CI=true` in the environment and [`SkipReason::SetUp`].
 #[must_use]
-pub fn skip<T>(why: &str, blame: Blame) -> Option<T> {
+pub fn skip<T>(why: &str, reason: SkipReason) -> Option<T> {
     let thread = std::thread::current();
     let name = thread.name().unwrap_or("test");
     let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
     assert!(
-        !in_ci || blame == Blame::Kernel,
+        !in_ci || reason == SkipReason::Kernel,
         "{name} would be skipped, which CI does not accept: {why}"
     );
     // Past the test harness, which shows nothing of what `eprintln` says in tests that pass.

@@ -13,7 +13,7 @@ use layerhold_archive::{
     PackOptions, UnpackOptions, Whiteouts, compare, overlay_changes, pack,
 };
 use layerhold_testkit::{
-    Blame, Feature, TempDir, Tree, require_feature, require_root, run, scratch, skip,
+    Feature, SkipReason, TempDir, Tree, require_feature, require_root, run, scratch, skip,
 };
 use proptest::prelude::*;
 
@@ -596,7 +596,7 @@ fn root_whiteouts_that_are_files_with_an_attribute() {
         let mounted = stack.mount("with", None, &stack.layers);
         if mounted.0.join("dir/file").exists() {
             let why = "the kernel knows no whiteouts that are files";
-            let skipped: Option<()> = skip(why, Blame::Kernel);
+            let skipped: Option<()> = skip(why, SkipReason::Kernel);
             assert_eq!(skipped, None);
             return;
         }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use layerhold_testkit::{Blame, Ran, TempDir, require_root, run, scratch, skip};
+use layerhold_testkit::{Ran, SkipReason, TempDir, require_root, run, scratch, skip};
 
 use crate::support::{CONTAINERS_STORAGE, LAYERHOLD};
 
@@ -42,7 +42,7 @@ impl System {
         let ran = run(command.args(words).current_dir("/"));
         if String::from_utf8_lossy(&ran.stderr).contains("does the system permit them") {
             let why = "user namespaces of ordinary users are forbidden";
-            return skip(why, Blame::Kernel);
+            return skip(why, SkipReason::Kernel);
         }
         Some(ran)
     }
@@ -77,7 +77,7 @@ fn can_map() -> Option<()> {
     if Path::new("/usr/bin/newuidmap").exists() && Path::new("/usr/bin/newgidmap").exists() {
         return Some(());
     }
-    skip("newuidmap and newgidmap are missing", Blame::SetUp)
+    skip("newuidmap and newgidmap are missing", SkipReason::SetUp)
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use layerhold_driver::layerhold_sys::OverlayApi;
 use layerhold_driver_overlay::OverlayFactory;
-use layerhold_drivertest::{Factory, Shows};
+use layerhold_drivertest::{Factory, MountFidelity};
 
 mod context {
     layerhold_drivertest::conformance!(super::factory(None));
@@ -37,6 +37,6 @@ fn root_peer_program() {
     }
     let factory = Factory::new(|| Box::new(OverlayFactory::new()))
         .with_option("overlay.mount_program=/usr/bin/fuse-overlayfs")
-        .showing(Shows::LikeFuse);
+        .with_mount_fidelity(MountFidelity::LikeFuse);
     layerhold_drivertest::run(&factory);
 }

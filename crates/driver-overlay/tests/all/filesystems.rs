@@ -21,7 +21,7 @@ fn on(kind: FilesystemKind) {
     let Some(disk) = require_filesystem(kind, 320) else {
         return;
     };
-    suite(&Factory::new(|| Box::new(OverlayFactory::new())).below(disk.path()));
+    suite(&Factory::new(|| Box::new(OverlayFactory::new())).in_dir(disk.path()));
 }
 
 #[test]
@@ -66,7 +66,7 @@ pub(crate) fn in_namespace(role: &ChildRole) {
         Ok(driver) => drop(layerhold_driver::Driver::cleanup(&driver)),
         Err(error) => return role.say(&format!("skip: {error}")),
     }
-    let factory = Factory::new(|| Box::new(OverlayFactory::new())).below(&place);
+    let factory = Factory::new(|| Box::new(OverlayFactory::new())).in_dir(&place);
     for case in CASES {
         if !ELSEWHERE.contains(&case.name) && !NOT_IN_NAMESPACES.contains(&case.name) {
             case.run(&factory);

@@ -8,7 +8,8 @@ use layerhold_driver::{
 };
 use layerhold_driver_overlay::OverlayDriver;
 use layerhold_testkit::{
-    Blame, Filesystem, FilesystemKind, Ran, TarBuilder, require_filesystem, require_root, run, skip,
+    Filesystem, FilesystemKind, Ran, SkipReason, TarBuilder, require_filesystem, require_root, run,
+    skip,
 };
 
 use crate::support::{Place, id};
@@ -87,7 +88,7 @@ fn limited_on(kind: FilesystemKind) {
         Ok(disk) => limited(&Place::at(disk.path(), &["overlay.size=8M"])),
         Err(_) => {
             let why = format!("the kernel mounts no {} with prjquota", kind.name());
-            let skipped: Option<()> = skip(&why, Blame::Kernel);
+            let skipped: Option<()> = skip(&why, SkipReason::Kernel);
             assert_eq!(skipped, None);
         }
     }

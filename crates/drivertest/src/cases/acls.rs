@@ -8,18 +8,18 @@ use layerhold_driver::{ApplyRequest, LayerAccess, LayerRef, RemapRequest, StageR
 use layerhold_idmap::{IdMap, IdMappings, IdRange};
 use layerhold_sys::{Dir, xattr};
 use layerhold_testkit::{
-    Blame, DEFAULT_ACL, TarBuilder, TarEntry, Tree, generous_acl, scratch, skip,
+    DEFAULT_ACL, SkipReason, TarBuilder, TarEntry, Tree, generous_acl, scratch, skip,
 };
 
-use crate::rig::{fill, id};
-use crate::{Rig, Shows};
+use crate::fixture::{fill, id};
+use crate::{DriverFixture, MountFidelity};
 
 /// Makes a directory pass a list on; `None` (reported) where the filesystem cannot.
 fn pass_on(path: &Path) -> Option<()> {
     let dir = Dir::open_ambient(path).unwrap();
     match xattr::set(&dir, DEFAULT_ACL, &generous_acl()) {
         Err(error) if error.is_unsupported() => {
-            return skip("no access control lists here", Blame::Kernel);
+            return skip("no access control lists here", SkipReason::Kernel);
         }
         other => other.unwrap(),
     }
@@ -38,24 +38,24 @@ fn tar() -> Vec<u8> {
 }
 
 /// Makes the same layers in every way, and shows what they are.
-fn furnish(rig: &Rig) -> Vec<Tree> {
-    rig.layer("base", None, &tar());
+fn furnish(fixture: &DriverFixture) -> Vec<Tree> {
+    fixture.layer("base", None, &tar());
     let base = id("base");
     let map = || IdMap::new(vec![IdRange::new(0, 5000, 1000)]);
     let request = StageRequest::new()
         .with_template(LayerRef::Committed(&base))
         .with_access(LayerAccess::ReadOnly);
-    let mut staged = rig.driver.stage(&request).unwrap();
+    let mut staged = fixture.driver.stage(&request).unwrap();
     let maps = IdMappings::new(map(), map());
     let same = IdMappings::IDENTITY;
     staged.remap(&RemapRequest::new(&same, &maps)).unwrap();
     staged.commit(&id("mapped")).unwrap();
-    rig.changed("rw", "base", |path| {
+    fixture.changed("rw", "base", |path| {
         fs::create_dir(path.join("new")).unwrap();
         fs::write(path.join("new/f"), "x").unwrap();
         fs::write(path.join("d/g"), "x").unwrap();
     });
-    let trees = ["base", "mapped", "rw"].map(|name| rig.tree(name).without_directory_times());
+    let trees = ["base", "mapped", "rw"].map(|name| fixture.tree(name).without_directory_times());
     let forget_times = |tree: Tree| {
         tree.map(|path, node| {
             if path.ends_with("new/f") || path.ends_with("d/g") {
@@ -66,15 +66,15 @@ fn furnish(rig: &Rig) -> Vec<Tree> {
     trees.map(forget_times).into()
 }
 
-pub(super) fn root_lists_above_the_store_are_not_inherited(rig: &Rig) {
+pub(super) fn root_lists_above_the_store_are_not_inherited(fixture: &DriverFixture) {
     let above = scratch();
     let Some(()) = pass_on(above.path()) else {
         return;
     };
-    let Some(other) = rig.at(&above.path().join("graph")) else {
+    let Some(other) = fixture.at(&above.path().join("graph")) else {
         return;
     };
-    for (tree, expected) in furnish(&other).iter().zip(furnish(rig)) {
+    for (tree, expected) in furnish(&other).iter().zip(furnish(fixture)) {
         tree.assert_same(&expected);
     }
     let made = |path: &Path| {
@@ -90,11 +90,11 @@ pub(super) fn root_lists_above_the_store_are_not_inherited(rig: &Rig) {
     }
 }
 
-pub(super) fn root_lists_of_the_image_are_not_passed_on(rig: &Rig) {
+pub(super) fn root_lists_of_the_image_are_not_passed_on(fixture: &DriverFixture) {
     let Some(()) = pass_on(scratch().path()) else {
         return;
     };
-    if rig.shows() == Shows::LikeFuse {
+    if fixture.mount_fidelity() == MountFidelity::LikeFuse {
         // It shows no lists.
         return;
     }
@@ -105,7 +105,7 @@ pub(super) fn root_lists_of_the_image_are_not_passed_on(rig: &Rig) {
                 .xattr(DEFAULT_ACL, generous_acl()),
         )
         .finish();
-    let staged = rig.stage(None);
+    let staged = fixture.stage(None);
     fill(&*staged, &base);
     staged.commit(&id("base")).unwrap();
     let more = TarBuilder::new()
@@ -114,10 +114,11 @@ pub(super) fn root_lists_of_the_image_are_not_passed_on(rig: &Rig) {
         .entry(TarEntry::file("d/implied/f", "x").mode(0o600))
         .entry(TarEntry::fifo("d/pipe").mode(0o600))
         .finish();
-    rig.driver
+    fixture
+        .driver
         .apply_diff(&ApplyRequest::new(&id("base")), &mut &*more)
         .unwrap();
-    let tree = rig.tree("base");
+    let tree = fixture.tree("base");
     // XFS lists it a second time, under a name of its own.
     let own = tree.at("d").xattrs.get(OsStr::new(DEFAULT_ACL));
     assert_eq!(own, Some(&generous_acl()));

@@ -9,14 +9,14 @@ use layerhold_driver::LayerError;
 use layerhold_sys::{Dir, NodeKind, SetTime, Times, Timestamp, make_device, xattr};
 use layerhold_testkit::{TarBuilder, TarEntry};
 
-use crate::rig::{fill, id, read, read_open};
-use crate::{Rig, Shows};
+use crate::fixture::{fill, id, read, read_open};
+use crate::{DriverFixture, MountFidelity};
 
 /// `cap_net_bind_service+ep`, revision 2 (linux/capability.h).
 const CAPABILITY: [u8; 20] = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// Makes one of everything an ordinary user can make.
-fn furnish(rig: &Rig, root: &Path) {
+fn furnish(fixture: &DriverFixture, root: &Path) {
     fs::create_dir_all(root.join("dir/below")).unwrap();
     fs::create_dir(root.join("closed")).unwrap();
     for (path, content) in [
@@ -36,8 +36,8 @@ fn furnish(rig: &Rig, root: &Path) {
     let dir = Dir::open_ambient(root).unwrap();
     dir.make_node("pipe", NodeKind::Fifo, 0o640, 0).unwrap();
     dir.make_node("socket", NodeKind::Socket, 0o600, 0).unwrap();
-    let longest = match rig.shows() {
-        Shows::LikeFuse => 251,
+    let longest = match fixture.mount_fidelity() {
+        MountFidelity::LikeFuse => 251,
         _ => 255,
     };
     File::create(root.join("x".repeat(longest))).unwrap();
@@ -87,25 +87,28 @@ fn date(root: &Path) {
     }
 }
 
-pub(super) fn child_starts_as_its_parent(rig: &Rig) {
-    rig.writable("parent", None);
-    rig.mounted("parent", |path| {
+pub(super) fn child_starts_as_its_parent(fixture: &DriverFixture) {
+    fixture.writable("parent", None);
+    fixture.mounted("parent", |path| {
         fs::set_permissions(path, fs::Permissions::from_mode(0o711)).unwrap();
-        furnish(rig, path);
+        furnish(fixture, path);
         date(path);
     });
-    rig.stage(Some(&id("parent"))).commit(&id("child")).unwrap();
-    let (child, parent) = (rig.tree("child"), rig.tree("parent"));
+    fixture
+        .stage(Some(&id("parent")))
+        .commit(&id("child"))
+        .unwrap();
+    let (child, parent) = (fixture.tree("child"), fixture.tree("parent"));
     assert!(child.at("also the same").same_as.is_none() && child.at("dir/file").same_as.is_some());
     assert_eq!(child.at("").mode, 0o711);
     assert_eq!(child.at("link").mtime.1, 987_654_321);
     child.assert_same(&parent);
 }
 
-pub(super) fn root_child_keeps_every_attribute(rig: &Rig) {
-    rig.writable("parent", None);
-    rig.mounted("parent", |path| {
-        furnish(rig, path);
+pub(super) fn root_child_keeps_every_attribute(fixture: &DriverFixture) {
+    fixture.writable("parent", None);
+    fixture.mounted("parent", |path| {
+        furnish(fixture, path);
         let dir = Dir::open_ambient(path).unwrap();
         dir.make_node("null", NodeKind::CharDevice, 0o666, make_device(1, 3))
             .unwrap();
@@ -136,26 +139,32 @@ pub(super) fn root_child_keeps_every_attribute(rig: &Rig) {
         dir.set_mode("dir", 0o2775).unwrap();
         date(path);
     });
-    rig.stage(Some(&id("parent"))).commit(&id("child")).unwrap();
-    let (child, parent) = (rig.tree("child"), rig.tree("parent"));
+    fixture
+        .stage(Some(&id("parent")))
+        .commit(&id("child"))
+        .unwrap();
+    let (child, parent) = (fixture.tree("child"), fixture.tree("parent"));
     assert_eq!(child.at("run").mode, 0o6755);
     assert_eq!(child.at("run").xattrs.len(), 2);
     assert_eq!((child.at("link").uid, child.at("link").gid), (3, 4));
     child.assert_same(&parent);
 }
 
-pub(super) fn sparse_files_stay_sparse(rig: &Rig) {
+pub(super) fn sparse_files_stay_sparse(fixture: &DriverFixture) {
     const SIZE: u64 = 64 << 20;
-    rig.writable("parent", None);
-    let blocks = rig.mounted("parent", |path| {
+    fixture.writable("parent", None);
+    let blocks = fixture.mounted("parent", |path| {
         let file = File::create(path.join("sparse")).unwrap();
         file.set_len(SIZE).unwrap();
         file.write_all_at(b"in the middle", SIZE / 2).unwrap();
         file.sync_all().unwrap();
         file.metadata().unwrap().blocks()
     });
-    rig.stage(Some(&id("parent"))).commit(&id("child")).unwrap();
-    rig.mounted("child", |path| {
+    fixture
+        .stage(Some(&id("parent")))
+        .commit(&id("child"))
+        .unwrap();
+    fixture.mounted("child", |path| {
         let file = File::open(path.join("sparse")).unwrap();
         file.sync_all().unwrap();
         let stat = file.metadata().unwrap();
@@ -174,15 +183,15 @@ pub(super) fn sparse_files_stay_sparse(rig: &Rig) {
     });
 }
 
-pub(super) fn siblings_do_not_share_writes(rig: &Rig) {
+pub(super) fn siblings_do_not_share_writes(fixture: &DriverFixture) {
     let tar = TarBuilder::new().file("f", 0o644, "base");
-    let tar = match rig.shows() {
-        Shows::LikeFuse => tar.file("g", 0o644, "base"),
+    let tar = match fixture.mount_fidelity() {
+        MountFidelity::LikeFuse => tar.file("g", 0o644, "base"),
         _ => tar.hard_link("g", "f"),
     };
-    rig.layer("base", None, &tar.finish());
+    fixture.layer("base", None, &tar.finish());
     for name in ["left", "right"] {
-        rig.changed(name, "base", |path| {
+        fixture.changed(name, "base", |path| {
             let mut file = OpenOptions::new()
                 .append(true)
                 .open(path.join("f"))
@@ -190,7 +199,7 @@ pub(super) fn siblings_do_not_share_writes(rig: &Rig) {
             file.write_all(name.as_bytes()).unwrap();
         });
     }
-    rig.changed("third", "left", |path| {
+    fixture.changed("third", "left", |path| {
         let mut file = OpenOptions::new()
             .append(true)
             .open(path.join("g"))
@@ -198,14 +207,14 @@ pub(super) fn siblings_do_not_share_writes(rig: &Rig) {
         file.write_all(b"third").unwrap();
     });
     let content =
-        |name: &str| rig.mounted(name, |path| [read(path.join("f")), read(path.join("g"))]);
+        |name: &str| fixture.mounted(name, |path| [read(path.join("f")), read(path.join("g"))]);
     assert_eq!(content("base"), ["base", "base"]);
     assert_eq!(content("right")[0], "baseright");
     assert_eq!(content("left")[0], "baseleft");
     assert!(content("third")[1].ends_with("third"));
 }
 
-pub(super) fn recorded_files_are_read(rig: &Rig) {
+pub(super) fn recorded_files_are_read(fixture: &DriverFixture) {
     let tar = TarBuilder::new()
         .dir("a", 0o755)
         .file("a/f", 0o600, "in a")
@@ -215,14 +224,14 @@ pub(super) fn recorded_files_are_read(rig: &Rig) {
         .symlink("to-f", "a/f")
         .entry(TarEntry::fifo("pipe"))
         .finish();
-    let staged = rig.stage(None);
+    let staged = fixture.stage(None);
     fill(&*staged, &tar);
     let mut before = staged.contents().unwrap();
     assert_eq!(read_open(before.open(Path::new("a/f")).unwrap()), "in a");
     drop(before);
     staged.commit(&id("recorded")).unwrap();
 
-    let mut contents = rig.driver.contents(&id("recorded")).unwrap();
+    let mut contents = fixture.driver.contents(&id("recorded")).unwrap();
     let mut check = |path: &str, expected: &str| {
         assert_eq!(
             read_open(contents.open(Path::new(path)).unwrap()),
@@ -251,15 +260,15 @@ pub(super) fn recorded_files_are_read(rig: &Rig) {
     }
 }
 
-pub(super) fn deep_chain(rig: &Rig) {
+pub(super) fn deep_chain(fixture: &DriverFixture) {
     // As many as Go's own suite stacks.
     const LAYERS: usize = 125;
-    let layers = match rig.shows() {
+    let layers = match fixture.mount_fidelity() {
         // A program reads the directories of all layers by itself.
-        Shows::LikeFuse => 25,
+        MountFidelity::LikeFuse => 25,
         _ => LAYERS,
     };
-    rig.layer(
+    fixture.layer(
         "0",
         None,
         &TarBuilder::new()
@@ -273,46 +282,49 @@ pub(super) fn deep_chain(rig: &Rig) {
             .dir("all", 0o755)
             .file(format!("all/{n}"), 0o644, n.to_string())
             .finish();
-        rig.layer(&n.to_string(), Some(&(n - 1).to_string()), &tar);
+        fixture.layer(&n.to_string(), Some(&(n - 1).to_string()), &tar);
     }
-    rig.mounted(&layers.to_string(), |path| {
+    fixture.mounted(&layers.to_string(), |path| {
         assert_eq!(read(path.join("bottom")), "here");
         assert_eq!(read(path.join("latest")), layers.to_string());
         for n in 1..=layers {
             assert_eq!(read(path.join(format!("all/{n}"))), n.to_string());
         }
     });
-    assert_eq!(rig.mounted("7", |path| read(path.join("latest"))), "7");
+    assert_eq!(fixture.mounted("7", |path| read(path.join("latest"))), "7");
 }
 
-pub(super) fn deep_directories(rig: &Rig) {
+pub(super) fn deep_directories(fixture: &DriverFixture) {
     // More than a process may have descriptors open by default, and nearly as long as a path may
     // be.
     const DEPTH: usize = 1500;
-    rig.writable("deep", None);
-    rig.mounted("deep", |path| {
+    fixture.writable("deep", None);
+    fixture.mounted("deep", |path| {
         let mut dir = Dir::open_ambient(path).unwrap();
         for _ in 0..DEPTH {
             dir = dir.ensure_dir("d", 0o755).unwrap();
         }
         drop(dir.create_file("bottom", 0o640).unwrap());
     });
-    rig.stage(Some(&id("deep"))).commit(&id("copy")).unwrap();
-    rig.mounted("copy", |path| {
+    fixture
+        .stage(Some(&id("deep")))
+        .commit(&id("copy"))
+        .unwrap();
+    fixture.mounted("copy", |path| {
         let bottom = path.join("d/".repeat(DEPTH)).join("bottom");
         assert_eq!(fs::metadata(bottom).unwrap().mode() & 0o7777, 0o640);
     });
     for name in ["copy", "deep"] {
-        rig.remove(name);
+        fixture.remove(name);
     }
-    assert!(rig.temporary().is_empty());
+    assert!(fixture.temporary().is_empty());
 }
 
-pub(super) fn hard_links_across_directories(rig: &Rig) {
+pub(super) fn hard_links_across_directories(fixture: &DriverFixture) {
     const DIRECTORIES: usize = 60;
     const INODES: usize = 20;
-    rig.writable("links", None);
-    rig.mounted("links", |path| {
+    fixture.writable("links", None);
+    fixture.mounted("links", |path| {
         for d in 0..DIRECTORIES {
             let dir = path.join(format!("{}/{d}", d % 7));
             fs::create_dir_all(&dir).unwrap();
@@ -329,11 +341,14 @@ pub(super) fn hard_links_across_directories(rig: &Rig) {
             }
         }
     });
-    rig.stage(Some(&id("links"))).commit(&id("copy")).unwrap();
-    rig.mounted("copy", |path| {
+    fixture
+        .stage(Some(&id("links")))
+        .commit(&id("copy"))
+        .unwrap();
+    fixture.mounted("copy", |path| {
         for n in 0..INODES {
             let stat = fs::metadata(path.join(format!("0/0/{n}"))).unwrap();
-            let told = rig.shows() != Shows::LikeFuse;
+            let told = fixture.mount_fidelity() != MountFidelity::LikeFuse;
             assert!(!told || stat.nlink() == DIRECTORIES as u64);
             for d in 0..DIRECTORIES {
                 let other = path.join(format!("{}/{d}/{n}", d % 7));

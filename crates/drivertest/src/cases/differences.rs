@@ -9,8 +9,8 @@ use layerhold_driver::{ApplyRequest, ApplySummary};
 use layerhold_sys::{Dir, make_device, xattr};
 use layerhold_testkit::{NodeKind, TarBuilder, TarEntry, Tree};
 
-use crate::Rig;
-use crate::rig::{fill, id, read};
+use crate::DriverFixture;
+use crate::fixture::{fill, id, read};
 
 fn base() -> Vec<u8> {
     TarBuilder::new()
@@ -68,13 +68,16 @@ const CHANGES: [&str; 12] = [
     "C /mode",
 ];
 
-pub(super) fn changes_are_exact(rig: &Rig) {
-    rig.layer("base", None, &base());
-    rig.changed("upper", "base", change);
-    assert_eq!(rig.changes("upper", Some("base")), CHANGES);
+pub(super) fn changes_are_exact(fixture: &DriverFixture) {
+    fixture.layer("base", None, &base());
+    fixture.changed("upper", "base", change);
+    assert_eq!(fixture.changes("upper", Some("base")), CHANGES);
     // afterwards, new, added (once), 12, a/change (the link's target), 1234.
-    assert_eq!(rig.diff_size("upper", Some("base")), 10 + 3 + 5 + 2 + 8 + 4);
-    let all: Vec<_> = rig.changes("base", None);
+    assert_eq!(
+        fixture.diff_size("upper", Some("base")),
+        10 + 3 + 5 + 2 + 8 + 4
+    );
+    let all: Vec<_> = fixture.changes("base", None);
     assert_eq!(
         all,
         [
@@ -91,7 +94,10 @@ pub(super) fn changes_are_exact(rig: &Rig) {
             "A /untouched/f",
         ]
     );
-    assert_eq!(rig.diff_size("base", None), 6 + 4 + 4 + 4 + 6 + 6 + 4 + 4);
+    assert_eq!(
+        fixture.diff_size("base", None),
+        6 + 4 + 4 + 4 + 6 + 6 + 4 + 4
+    );
 }
 
 /// What the archive of a difference keeps of a tree: whole seconds, no sockets, and nothing on the
@@ -103,30 +109,30 @@ fn as_archived(tree: Tree) -> Tree {
 }
 
 /// Puts the difference of `upper` on `base` again and compares.
-fn round_trip(rig: &Rig) {
-    let staged = rig.stage(Some(&id("base")));
-    fill(&*staged, &rig.diff("upper", Some("base")));
+fn round_trip(fixture: &DriverFixture) {
+    let staged = fixture.stage(Some(&id("base")));
+    fill(&*staged, &fixture.diff("upper", Some("base")));
     staged.commit(&id("again")).unwrap();
-    as_archived(rig.tree("again")).assert_same(&as_archived(rig.tree("upper")));
+    as_archived(fixture.tree("again")).assert_same(&as_archived(fixture.tree("upper")));
     assert_eq!(
-        rig.changes("again", Some("base")),
-        rig.changes("upper", Some("base"))
+        fixture.changes("again", Some("base")),
+        fixture.changes("upper", Some("base"))
     );
     assert_eq!(
-        rig.diff_size("again", Some("base")),
-        rig.diff_size("upper", Some("base"))
+        fixture.diff_size("again", Some("base")),
+        fixture.diff_size("upper", Some("base"))
     );
 }
 
-pub(super) fn diff_apply_round_trip(rig: &Rig) {
-    rig.layer("base", None, &base());
-    rig.changed("upper", "base", change);
-    round_trip(rig);
+pub(super) fn diff_apply_round_trip(fixture: &DriverFixture) {
+    fixture.layer("base", None, &base());
+    fixture.changed("upper", "base", change);
+    round_trip(fixture);
 }
 
-pub(super) fn root_diff_apply_round_trip_of_every_kind(rig: &Rig) {
-    rig.layer("base", None, &base());
-    rig.changed("upper", "base", |path| {
+pub(super) fn root_diff_apply_round_trip_of_every_kind(fixture: &DriverFixture) {
+    fixture.layer("base", None, &base());
+    fixture.changed("upper", "base", |path| {
         change(path);
         let dir = Dir::open_ambient(path).unwrap();
         dir.make_node(
@@ -159,20 +165,20 @@ pub(super) fn root_diff_apply_round_trip_of_every_kind(rig: &Rig) {
         fs::create_dir_all(&long).unwrap();
         write(long.join("file with spaces and \u{fc}\u{1f9ed}"), "x");
     });
-    round_trip(rig);
+    round_trip(fixture);
 }
 
-pub(super) fn diff_without_parent(rig: &Rig) {
-    rig.layer("base", None, &base());
-    rig.changed("upper", "base", change);
-    let staged = rig.stage(None);
-    fill(&*staged, &rig.diff("upper", None));
+pub(super) fn diff_without_parent(fixture: &DriverFixture) {
+    fixture.layer("base", None, &base());
+    fixture.changed("upper", "base", change);
+    let staged = fixture.stage(None);
+    fill(&*staged, &fixture.diff("upper", None));
     staged.commit(&id("flat")).unwrap();
-    as_archived(rig.tree("flat")).assert_same(&as_archived(rig.tree("upper")));
+    as_archived(fixture.tree("flat")).assert_same(&as_archived(fixture.tree("upper")));
 }
 
-pub(super) fn whiteouts_take_effect(rig: &Rig) {
-    rig.layer("base", None, &base());
+pub(super) fn whiteouts_take_effect(fixture: &DriverFixture) {
+    fixture.layer("base", None, &base());
     let tar = TarBuilder::new()
         .whiteout("link")
         .whiteout("b")
@@ -181,8 +187,8 @@ pub(super) fn whiteouts_take_effect(rig: &Rig) {
         .opaque("a")
         .file("a/too", 0o644, "put after")
         .finish();
-    rig.layer("upper", Some("base"), &tar);
-    let paths: Vec<_> = rig
+    fixture.layer("upper", Some("base"), &tar);
+    let paths: Vec<_> = fixture
         .tree("upper")
         .paths()
         .iter()
@@ -201,36 +207,39 @@ pub(super) fn whiteouts_take_effect(rig: &Rig) {
         ]
     );
     // Nothing of it reaches the parent.
-    assert_eq!(rig.tree("base").paths().len(), 11);
+    assert_eq!(fixture.tree("base").paths().len(), 11);
 }
 
-pub(super) fn apply_to_an_existing_layer(rig: &Rig) {
-    rig.layer("base", None, &base());
-    rig.writable("upper", Some("base"));
+pub(super) fn apply_to_an_existing_layer(fixture: &DriverFixture) {
+    fixture.layer("base", None, &base());
+    fixture.writable("upper", Some("base"));
     let tar = TarBuilder::new()
         .entry(TarEntry::file("mode", "rewritten"))
         .whiteout("kind")
         .entry(TarEntry::file("new", "12345"))
         .finish();
     let layer = id("upper");
-    let summary = rig
+    let summary = fixture
         .driver
         .apply_diff(&ApplyRequest::new(&layer), &mut tar.as_slice())
         .unwrap();
     assert_eq!(summary, ApplySummary::new(14, vec![0], vec![0]));
     assert_eq!(
-        rig.changes("upper", Some("base")),
+        fixture.changes("upper", Some("base")),
         ["D /kind", "C /mode", "A /new"]
     );
-    rig.mounted("upper", |path| {
+    fixture.mounted("upper", |path| {
         assert_eq!(read(path.join("mode")), "rewritten")
     });
 }
 
-pub(super) fn nothing_changed(rig: &Rig) {
-    rig.layer("base", None, &base());
-    rig.stage(Some(&id("base"))).commit(&id("same")).unwrap();
-    assert_eq!(rig.changes("same", Some("base")), [""; 0]);
-    assert_eq!(rig.diff_size("same", Some("base")), 0);
-    assert_eq!(rig.diff("same", Some("base")), [0; 1024]);
+pub(super) fn nothing_changed(fixture: &DriverFixture) {
+    fixture.layer("base", None, &base());
+    fixture
+        .stage(Some(&id("base")))
+        .commit(&id("same"))
+        .unwrap();
+    assert_eq!(fixture.changes("same", Some("base")), [""; 0]);
+    assert_eq!(fixture.diff_size("same", Some("base")), 0);
+    assert_eq!(fixture.diff("same", Some("base")), [0; 1024]);
 }

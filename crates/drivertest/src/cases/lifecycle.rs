@@ -7,29 +7,29 @@ use layerhold_driver::{Access, LayerError, LayerRef, MountOptions, StageRequest,
 use layerhold_sys::{Dir, tree_usage};
 use layerhold_testkit::TarBuilder;
 
-use crate::rig::{attributes, fill, id, read};
-use crate::{Rig, Shows};
+use crate::fixture::{attributes, fill, id, read};
+use crate::{DriverFixture, MountFidelity};
 
-pub(super) fn create_exists_list_remove(rig: &Rig) {
-    assert!(!rig.driver.exists(&id("empty")).unwrap());
-    assert!(!rig.lists() || rig.list().is_empty());
-    rig.stage(None).commit(&id("empty")).unwrap();
-    assert!(rig.driver.exists(&id("empty")).unwrap());
-    assert!(!rig.lists() || rig.list() == ["empty"]);
-    rig.mounted("empty", |path| {
+pub(super) fn create_exists_list_remove(fixture: &DriverFixture) {
+    assert!(!fixture.driver.exists(&id("empty")).unwrap());
+    assert!(!fixture.lists() || fixture.list().is_empty());
+    fixture.stage(None).commit(&id("empty")).unwrap();
+    assert!(fixture.driver.exists(&id("empty")).unwrap());
+    assert!(!fixture.lists() || fixture.list() == ["empty"]);
+    fixture.mounted("empty", |path| {
         assert_eq!(attributes(path).0, 0o555);
         assert_eq!(fs::read_dir(path).unwrap().count(), 0);
     });
 
     let mut trash = Trash::new();
-    rig.driver.remove(&id("empty"), &mut trash).unwrap();
-    assert!(!rig.driver.exists(&id("empty")).unwrap());
-    assert!(!rig.lists() || rig.list().is_empty());
+    fixture.driver.remove(&id("empty"), &mut trash).unwrap();
+    assert!(!fixture.driver.exists(&id("empty")).unwrap());
+    assert!(!fixture.lists() || fixture.list().is_empty());
     trash.erase().unwrap();
-    assert_eq!(rig.temporary(), [""; 0].map(std::path::PathBuf::from));
+    assert_eq!(fixture.temporary(), [""; 0].map(std::path::PathBuf::from));
 }
 
-pub(super) fn unknown_layers_are_reported(rig: &Rig) {
+pub(super) fn unknown_layers_are_reported(fixture: &DriverFixture) {
     #[track_caller]
     fn check<T>(outcome: Result<T, LayerError>) {
         match outcome {
@@ -38,7 +38,7 @@ pub(super) fn unknown_layers_are_reported(rig: &Rig) {
             Ok(_) => panic!("found a layer that does not exist"),
         }
     }
-    let (unknown, driver) = (id("nosuch"), &rig.driver);
+    let (unknown, driver) = (id("nosuch"), &fixture.driver);
     check(driver.mount(&unknown, &MountOptions::new()));
     check(driver.usage(&unknown));
     check(driver.contents(&unknown));
@@ -50,13 +50,13 @@ pub(super) fn unknown_layers_are_reported(rig: &Rig) {
     trash.erase().unwrap();
 }
 
-pub(super) fn commit_to_a_taken_id_keeps_the_stage(rig: &Rig) {
-    rig.layer(
+pub(super) fn commit_to_a_taken_id_keeps_the_stage(fixture: &DriverFixture) {
+    fixture.layer(
         "taken",
         None,
         &TarBuilder::new().file("who", 0o644, "first").finish(),
     );
-    let staged = rig.stage(None);
+    let staged = fixture.stage(None);
     fill(
         &*staged,
         &TarBuilder::new().file("who", 0o644, "second").finish(),
@@ -66,72 +66,84 @@ pub(super) fn commit_to_a_taken_id_keeps_the_stage(rig: &Rig) {
         matches!(&failed.source, LayerError::Exists { id: taken } if *taken == id("taken")),
         "{failed:?}"
     );
-    assert_eq!(rig.mounted("taken", |path| read(path.join("who"))), "first");
+    assert_eq!(
+        fixture.mounted("taken", |path| read(path.join("who"))),
+        "first"
+    );
 
     failed.staged.commit(&id("free")).unwrap();
-    assert_eq!(rig.mounted("free", |path| read(path.join("who"))), "second");
-    assert_eq!(rig.mounted("taken", |path| read(path.join("who"))), "first");
+    assert_eq!(
+        fixture.mounted("free", |path| read(path.join("who"))),
+        "second"
+    );
+    assert_eq!(
+        fixture.mounted("taken", |path| read(path.join("who"))),
+        "first"
+    );
 }
 
-pub(super) fn remove_while_somebody_reads(rig: &Rig) {
-    rig.layer(
+pub(super) fn remove_while_somebody_reads(fixture: &DriverFixture) {
+    fixture.layer(
         "doomed",
         None,
         &TarBuilder::new().file("f", 0o644, "still here").finish(),
     );
-    let path = rig
+    let path = fixture
         .driver
         .mount(&id("doomed"), &MountOptions::new())
         .unwrap();
     let reader = Dir::open_ambient(&path).unwrap();
-    rig.driver.unmount(&id("doomed")).unwrap();
+    fixture.driver.unmount(&id("doomed")).unwrap();
 
     let mut trash = Trash::new();
-    rig.driver.remove(&id("doomed"), &mut trash).unwrap();
+    fixture.driver.remove(&id("doomed"), &mut trash).unwrap();
     // The ID is free although the contents are not erased yet.
-    rig.layer(
+    fixture.layer(
         "doomed",
         None,
         &TarBuilder::new().file("f", 0o644, "new").finish(),
     );
     drop(reader);
     trash.erase().unwrap();
-    assert_eq!(rig.mounted("doomed", |path| read(path.join("f"))), "new");
-    assert!(rig.temporary().is_empty());
+    assert_eq!(
+        fixture.mounted("doomed", |path| read(path.join("f"))),
+        "new"
+    );
+    assert!(fixture.temporary().is_empty());
 }
 
-pub(super) fn remove_leaves_siblings_and_children_alone(rig: &Rig) {
-    rig.layer(
+pub(super) fn remove_leaves_siblings_and_children_alone(fixture: &DriverFixture) {
+    fixture.layer(
         "base",
         None,
         &TarBuilder::new().file("f", 0o644, "base").finish(),
     );
-    rig.layer(
+    fixture.layer(
         "left",
         Some("base"),
         &TarBuilder::new().file("g", 0o644, "left").finish(),
     );
-    rig.layer(
+    fixture.layer(
         "right",
         Some("base"),
         &TarBuilder::new().file("g", 0o644, "right").finish(),
     );
-    let before = rig.tree("left");
-    rig.remove("right");
-    before.assert_same(&rig.tree("left"));
+    let before = fixture.tree("left");
+    fixture.remove("right");
+    before.assert_same(&fixture.tree("left"));
     // One trash takes any number of layers.
     let mut trash = Trash::new();
-    rig.driver.remove(&id("left"), &mut trash).unwrap();
-    rig.driver.remove(&id("base"), &mut trash).unwrap();
+    fixture.driver.remove(&id("left"), &mut trash).unwrap();
+    fixture.driver.remove(&id("base"), &mut trash).unwrap();
     trash.erase().unwrap();
-    assert!(!rig.lists() || rig.list().is_empty());
-    assert!(rig.temporary().is_empty());
+    assert!(!fixture.lists() || fixture.list().is_empty());
+    assert!(fixture.temporary().is_empty());
 }
 
-pub(super) fn usage_counts_each_inode_once(rig: &Rig) {
-    rig.writable("used", None);
-    let empty = rig.driver.usage(&id("used")).unwrap();
-    rig.mounted("used", |path| {
+pub(super) fn usage_counts_each_inode_once(fixture: &DriverFixture) {
+    fixture.writable("used", None);
+    let empty = fixture.driver.usage(&id("used")).unwrap();
+    fixture.mounted("used", |path| {
         fs::create_dir(path.join("d")).unwrap();
         File::create(path.join("d/ten"))
             .unwrap()
@@ -141,25 +153,25 @@ pub(super) fn usage_counts_each_inode_once(rig: &Rig) {
         File::create(path.join("empty")).unwrap();
         std::os::unix::fs::symlink("d/ten", path.join("link")).unwrap();
     });
-    let used = rig.driver.usage(&id("used")).unwrap();
+    let used = fixture.driver.usage(&id("used")).unwrap();
     // Ten bytes once, and the five of the link's target; directory, two files and link.
     assert_eq!(used.bytes, empty.bytes + 15);
-    match rig.shows() {
-        Shows::LikeFuse => assert!(used.inodes >= empty.inodes + 4),
+    match fixture.mount_fidelity() {
+        MountFidelity::LikeFuse => assert!(used.inodes >= empty.inodes + 4),
         _ => assert_eq!(used.inodes, empty.inodes + 4),
     }
 }
 
-pub(super) fn own_files_are_those_that_usage_counts(rig: &Rig) {
+pub(super) fn own_files_are_those_that_usage_counts(fixture: &DriverFixture) {
     let base = TarBuilder::new().file("f", 0o644, "base").finish();
-    rig.layer("base", None, &base);
+    fixture.layer("base", None, &base);
     let own = TarBuilder::new().file("own", 0o644, "12345").finish();
-    rig.layer("child", Some("base"), &own);
+    fixture.layer("child", Some("base"), &own);
     for layer in ["base", "child"] {
-        let usage = rig.driver.usage(&id(layer)).unwrap();
+        let usage = fixture.driver.usage(&id(layer)).unwrap();
         // A driver that has no such files of its own says so of every layer.
-        let Some(tree) = rig.driver.diff_dir(&id(layer)).unwrap() else {
-            assert!(rig.driver.diff_dir(&id("base")).unwrap().is_none());
+        let Some(tree) = fixture.driver.diff_dir(&id(layer)).unwrap() else {
+            assert!(fixture.driver.diff_dir(&id("base")).unwrap().is_none());
             continue;
         };
         let counted = tree_usage(&tree).unwrap();
@@ -167,22 +179,22 @@ pub(super) fn own_files_are_those_that_usage_counts(rig: &Rig) {
         let file = if layer == "base" { "f" } else { "own" };
         assert!(tree.exists(file).unwrap());
     }
-    match rig.driver.diff_dir(&id("nosuch")) {
+    match fixture.driver.diff_dir(&id("nosuch")) {
         Ok(None) | Err(LayerError::Unknown { .. }) => {}
         other => panic!("{other:?}"),
     }
 }
 
-pub(super) fn read_only_home_is_left_as_it_is(rig: &Rig) {
-    rig.layer(
+pub(super) fn read_only_home_is_left_as_it_is(fixture: &DriverFixture) {
+    fixture.layer(
         "kept",
         None,
         &TarBuilder::new().file("f", 0o644, "x").finish(),
     );
-    let before = rig.everything();
-    let driver = rig.reopen(Access::ReadOnly);
+    let before = fixture.everything();
+    let driver = fixture.reopen(Access::ReadOnly);
     assert!(driver.exists(&id("kept")).unwrap());
-    assert_eq!(driver.list().unwrap(), rig.driver.list().unwrap());
+    assert_eq!(driver.list().unwrap(), fixture.driver.list().unwrap());
     assert!(matches!(
         driver.stage(&StageRequest::new()),
         Err(LayerError::ReadOnlyHome { .. })
@@ -194,24 +206,24 @@ pub(super) fn read_only_home_is_left_as_it_is(rig: &Rig) {
         "{refused:?}"
     );
     trash.erase().unwrap();
-    assert_eq!(rig.everything(), before);
+    assert_eq!(fixture.everything(), before);
 
-    let nowhere = rig.root().join("nothing-here");
+    let nowhere = fixture.root().join("nothing-here");
     fs::create_dir(&nowhere).unwrap();
-    let driver = rig.open_at(&nowhere, Access::ReadOnly);
+    let driver = fixture.open_at(&nowhere, Access::ReadOnly);
     assert!(!driver.exists(&id("kept")).unwrap());
     assert_eq!(fs::read_dir(&nowhere).unwrap().count(), 0);
 }
 
-pub(super) fn sync_and_cleanup_keep_layers(rig: &Rig) {
-    rig.layer(
+pub(super) fn sync_and_cleanup_keep_layers(fixture: &DriverFixture) {
+    fixture.layer(
         "kept",
         None,
         &TarBuilder::new().file("f", 0o644, "x").finish(),
     );
-    rig.driver.sync().unwrap();
-    rig.driver.cleanup().unwrap();
-    let driver = rig.reopen(Access::ReadWrite);
+    fixture.driver.sync().unwrap();
+    fixture.driver.cleanup().unwrap();
+    let driver = fixture.reopen(Access::ReadWrite);
     assert!(driver.exists(&id("kept")).unwrap());
     let staged = driver
         .stage(&StageRequest::new().with_parent(LayerRef::Committed(&id("kept"))))
@@ -220,7 +232,7 @@ pub(super) fn sync_and_cleanup_keep_layers(rig: &Rig) {
     fallback::unpack(&*staged, Default::default(), &mut tar.as_slice()).unwrap();
     staged.commit(&id("after")).unwrap();
     assert_eq!(
-        rig.mounted("after", |path| read(path.join("f")) + &read(path.join("g"))),
+        fixture.mounted("after", |path| read(path.join("f")) + &read(path.join("g"))),
         "xy"
     );
 }

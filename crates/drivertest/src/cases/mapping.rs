@@ -8,8 +8,8 @@ use layerhold_idmap::{IdMap, IdMappings, IdRange};
 use layerhold_sys::{Dir, xattr};
 use layerhold_testkit::{TarBuilder, TarEntry};
 
-use crate::Rig;
-use crate::rig::{attributes, fill_mapped, id};
+use crate::DriverFixture;
+use crate::fixture::{attributes, fill_mapped, id};
 
 /// Containers' IDs from 0 are the host's from `uid` and `gid`.
 fn maps(uid: u32, gid: u32, size: u32) -> IdMappings {
@@ -36,9 +36,9 @@ fn tar() -> Vec<u8> {
 }
 
 /// Makes the layer of [`tar`], with a file capability.
-fn furnish(rig: &Rig, name: &str) {
-    rig.layer(name, None, &tar());
-    rig.mounted(name, |path| {
+fn furnish(fixture: &DriverFixture, name: &str) {
+    fixture.layer(name, None, &tar());
+    fixture.mounted(name, |path| {
         let file = File::open(path.join("d/capable")).unwrap();
         xattr::set(&file, "security.capability", &CAPABILITY).unwrap();
     });
@@ -46,24 +46,25 @@ fn furnish(rig: &Rig, name: &str) {
 
 /// Checks that every owner in `name` is that of `unmapped` shifted, and all else is the same.
 #[track_caller]
-fn check_shifted(rig: &Rig, name: &str, unmapped: &str, by: (u32, u32)) {
-    let expected = rig.tree(unmapped).map(|_, node| {
+fn check_shifted(fixture: &DriverFixture, name: &str, unmapped: &str, by: (u32, u32)) {
+    let expected = fixture.tree(unmapped).map(|_, node| {
         node.uid += by.0;
         node.gid += by.1;
     });
-    rig.tree(name)
+    fixture
+        .tree(name)
         .without_directory_times()
         .assert_same(&expected.without_directory_times());
 }
 
-pub(super) fn root_mapped_root_owner(rig: &Rig) {
-    let staged = rig
+pub(super) fn root_mapped_root_owner(fixture: &DriverFixture) {
+    let staged = fixture
         .driver
         .stage(&StageRequest::new().with_id_maps(maps(1000, 2000, 10)))
         .unwrap();
     fill_mapped(&*staged, maps(1000, 2000, 10), &tar());
     staged.commit(&id("mapped")).unwrap();
-    rig.mounted("mapped", |path| {
+    fixture.mounted("mapped", |path| {
         assert_eq!(attributes(path), (0o555, 1000, 2000));
         assert_eq!(attributes(path.join("d/setuid")), (0o6755, 1003, 2004));
         assert_eq!(attributes(path.join("link")), (0o777, 1007, 2008));
@@ -71,24 +72,24 @@ pub(super) fn root_mapped_root_owner(rig: &Rig) {
     });
 }
 
-pub(super) fn root_remap_staged(rig: &Rig) {
-    furnish(rig, "plain");
+pub(super) fn root_remap_staged(fixture: &DriverFixture) {
+    furnish(fixture, "plain");
     let plain = id("plain");
     let request = StageRequest::new().with_template(LayerRef::Committed(&plain));
-    let mut staged = rig.driver.stage(&request).unwrap();
+    let mut staged = fixture.driver.stage(&request).unwrap();
     let target = maps(100_000, 200_000, 1000);
     staged
         .remap(&RemapRequest::new(&IdMappings::IDENTITY, &target))
         .unwrap();
     staged.commit(&id("mapped")).unwrap();
-    check_shifted(rig, "mapped", "plain", (100_000, 200_000));
-    assert_eq!(rig.tree("mapped").at("d/capable").xattrs.len(), 1);
-    assert_eq!(rig.tree("mapped").at("d/setuid").mode, 0o6755);
-    assert!(rig.tree("mapped").at("linked").same_as.is_some());
+    check_shifted(fixture, "mapped", "plain", (100_000, 200_000));
+    assert_eq!(fixture.tree("mapped").at("d/capable").xattrs.len(), 1);
+    assert_eq!(fixture.tree("mapped").at("d/setuid").mode, 0o6755);
+    assert!(fixture.tree("mapped").at("linked").same_as.is_some());
 }
 
-pub(super) fn root_remap_committed(rig: &Rig) {
-    furnish(rig, "plain");
+pub(super) fn root_remap_committed(fixture: &DriverFixture) {
+    furnish(fixture, "plain");
     for (name, from, to) in [
         ("first", IdMappings::IDENTITY, maps(100_000, 200_000, 1000)),
         (
@@ -103,19 +104,20 @@ pub(super) fn root_remap_committed(rig: &Rig) {
             "second" => "first",
             _ => "second",
         };
-        rig.stage(Some(&id(below))).commit(&id(name)).unwrap();
-        rig.driver
+        fixture.stage(Some(&id(below))).commit(&id(name)).unwrap();
+        fixture
+            .driver
             .update_id_map(&id(name), &RemapRequest::new(&from, &to))
             .unwrap();
     }
-    check_shifted(rig, "first", "plain", (100_000, 200_000));
-    check_shifted(rig, "second", "plain", (5000, 6000));
-    check_shifted(rig, "back", "plain", (0, 0));
+    check_shifted(fixture, "first", "plain", (100_000, 200_000));
+    check_shifted(fixture, "second", "plain", (5000, 6000));
+    check_shifted(fixture, "back", "plain", (0, 0));
 }
 
-pub(super) fn root_remap_refuses_unmapped_owners(rig: &Rig) {
-    furnish(rig, "plain");
-    let mut staged = rig.stage(Some(&id("plain")));
+pub(super) fn root_remap_refuses_unmapped_owners(fixture: &DriverFixture) {
+    furnish(fixture, "plain");
+    let mut staged = fixture.stage(Some(&id("plain")));
     // Owner 1:2 of the directory is outside of what the layer is said to be mapped by; root passes.
     let (from, to) = (maps(100_000, 100_000, 10), IdMappings::IDENTITY);
     let error = staged.remap(&RemapRequest::new(&from, &to)).unwrap_err();
@@ -128,7 +130,7 @@ pub(super) fn root_remap_refuses_unmapped_owners(rig: &Rig) {
     drop(staged);
 
     // What the new maps lack gets the overflow ID.
-    let mut staged = rig.stage(Some(&id("plain")));
+    let mut staged = fixture.stage(Some(&id("plain")));
     staged
         .remap(&RemapRequest::new(
             &IdMappings::IDENTITY,
@@ -136,7 +138,7 @@ pub(super) fn root_remap_refuses_unmapped_owners(rig: &Rig) {
         ))
         .unwrap();
     staged.commit(&id("overflow")).unwrap();
-    rig.mounted("overflow", |path| {
+    fixture.mounted("overflow", |path| {
         let root = Dir::open_ambient(path).unwrap().stat_self().unwrap();
         assert_eq!((root.uid, root.gid), (1000, 1000));
         assert_eq!(attributes(path.join("d/setuid")), (0o6755, 1003, 65534));
@@ -144,9 +146,9 @@ pub(super) fn root_remap_refuses_unmapped_owners(rig: &Rig) {
     });
 }
 
-pub(super) fn root_mapped_diff_has_container_owners(rig: &Rig) {
+pub(super) fn root_mapped_diff_has_container_owners(fixture: &DriverFixture) {
     let target = maps(100_000, 200_000, 1000);
-    let staged = rig
+    let staged = fixture
         .driver
         .stage(&StageRequest::new().with_id_maps(target.clone()))
         .unwrap();
@@ -154,7 +156,8 @@ pub(super) fn root_mapped_diff_has_container_owners(rig: &Rig) {
     staged.commit(&id("mapped")).unwrap();
     let layer = id("mapped");
     let mut out = Vec::new();
-    rig.driver
+    fixture
+        .driver
         .diff(&DiffRequest::new(&layer).with_id_maps(target), &mut out)
         .unwrap();
     let mut reader = Reader::new(out.as_slice());
@@ -179,10 +182,10 @@ pub(super) fn root_mapped_diff_has_container_owners(rig: &Rig) {
     assert_eq!(find("roots"), Some((0, 0)));
 }
 
-pub(super) fn root_mapped_copy_has_no_changes(rig: &Rig) {
-    furnish(rig, "plain");
+pub(super) fn root_mapped_copy_has_no_changes(fixture: &DriverFixture) {
+    furnish(fixture, "plain");
     let target = maps(100_000, 200_000, 1000);
-    let mut staged = rig.stage(Some(&id("plain")));
+    let mut staged = fixture.stage(Some(&id("plain")));
     staged
         .remap(&RemapRequest::new(&IdMappings::IDENTITY, &target))
         .unwrap();
@@ -191,8 +194,8 @@ pub(super) fn root_mapped_copy_has_no_changes(rig: &Rig) {
     let request = DiffRequest::new(&mapped)
         .with_parent(&plain)
         .with_id_maps(target);
-    assert_eq!(rig.driver.changes(&request).unwrap(), []);
+    assert_eq!(fixture.driver.changes(&request).unwrap(), []);
     // Without the maps, every owner is another one.
     let request = DiffRequest::new(&mapped).with_parent(&plain);
-    assert_eq!(rig.driver.changes(&request).unwrap().len(), 6);
+    assert_eq!(fixture.driver.changes(&request).unwrap().len(), 6);
 }

@@ -8,10 +8,10 @@ mod mapping;
 mod mounting;
 mod owners;
 mod owners_model;
-mod staging;
 mod trees;
+mod staging;
 
-use crate::Case;
+use crate::case::Case;
 
 /// Makes the list of cases, and the macro that turns each into a test.
 macro_rules! cases {

@@ -12,8 +12,8 @@ use layerhold_driver::{
 use layerhold_idmap::{ContainerOwner, IdMappings};
 
 use super::owners_model::{CAPABILITY, Model, Said, for_all, mode, said};
-use crate::Rig;
-use crate::rig::{attributes, fill, fill_mapped, id};
+use crate::DriverFixture;
+use crate::fixture::{attributes, fill, fill_mapped, id};
 
 /// A name of a layer of this case.
 fn name(model: &Model, layer: &str) -> String {
@@ -46,13 +46,13 @@ fn check_exported(model: &Model, tar: &[u8], files: &[(String, ContainerOwner)])
 }
 
 /// Stages the image as it is.
-fn base(rig: &Rig, model: &Model) -> String {
+fn base(fixture: &DriverFixture, model: &Model) -> String {
     let base = name(model, "base");
-    rig.layer(&base, None, &model.tar(|_| true));
+    fixture.layer(&base, None, &model.tar(|_| true));
     base
 }
 
-pub(super) fn root_owners_imported_under_maps(rig: &Rig) {
+pub(super) fn root_owners_imported_under_maps(fixture: &DriverFixture) {
     for_all(|model| {
         let mut model = Model {
             files: model.files.clone(),
@@ -63,7 +63,7 @@ pub(super) fn root_owners_imported_under_maps(rig: &Rig) {
             model.root = ContainerOwner::new(0, 0);
         }
         let request = StageRequest::new().with_id_maps(model.maps.clone());
-        let staged = rig.driver.stage(&request).unwrap();
+        let staged = fixture.driver.stage(&request).unwrap();
         let tar = model.tar(|owner| model.has(owner));
         fill_mapped(&*staged, model.maps.clone(), &tar);
         let layer = name(&model, "imported");
@@ -74,7 +74,7 @@ pub(super) fn root_owners_imported_under_maps(rig: &Rig) {
             .filter(|(_, owner)| model.has(**owner))
             .map(|(file, owner)| (file.clone(), *owner))
             .collect();
-        rig.mounted(&layer, |path| {
+        fixture.mounted(&layer, |path| {
             let check = |path: &Path, owner| {
                 let (_, uid, gid) = attributes(path);
                 assert_eq!((uid, gid), model.outside(owner), "{path:?} in {model:?}");
@@ -87,25 +87,30 @@ pub(super) fn root_owners_imported_under_maps(rig: &Rig) {
         let layer = id(&layer);
         let request = DiffRequest::new(&layer).with_id_maps(model.maps.clone());
         let mut tar = Vec::new();
-        rig.driver.diff(&request, &mut tar).unwrap();
+        fixture.driver.diff(&request, &mut tar).unwrap();
         check_exported(&model, &tar, &files);
     });
 }
 
 /// Stages a child whose owners are rewritten.
-fn rewritten(rig: &Rig, layer: &str, parent: &str, (from, to): (&IdMappings, &IdMappings)) {
-    let mut staged = rig.stage(Some(&id(parent)));
+fn rewritten(
+    fixture: &DriverFixture,
+    layer: &str,
+    parent: &str,
+    (from, to): (&IdMappings, &IdMappings),
+) {
+    let mut staged = fixture.stage(Some(&id(parent)));
     staged.remap(&RemapRequest::new(from, to)).unwrap();
     staged.commit(&id(layer)).unwrap();
 }
 
-pub(super) fn root_owners_rewritten(rig: &Rig) {
+pub(super) fn root_owners_rewritten(fixture: &DriverFixture) {
     for_all(|model| {
-        let base = base(rig, model);
+        let base = base(fixture, model);
         let (mapped, back) = (name(model, "mapped"), name(model, "back"));
         let same = IdMappings::IDENTITY;
-        rewritten(rig, &mapped, &base, (&same, &model.maps));
-        rig.mounted(&mapped, |path| {
+        rewritten(fixture, &mapped, &base, (&same, &model.maps));
+        fixture.mounted(&mapped, |path| {
             for (file, owner) in &model.files {
                 let (bits, uid, gid) = attributes(path.join(file));
                 let seen = model.seen_of((uid, gid));
@@ -120,23 +125,23 @@ pub(super) fn root_owners_rewritten(rig: &Rig) {
         let request = DiffRequest::new(&layer)
             .with_parent(&parent)
             .with_id_maps(model.maps.clone());
-        assert_eq!(rig.driver.changes(&request).unwrap(), [], "{model:?}");
+        assert_eq!(fixture.driver.changes(&request).unwrap(), [], "{model:?}");
 
         // What the container changes comes out with the owners that it sees.
         let container = name(model, "container");
-        rig.writable(&container, Some(&mapped));
-        let files = rig.mounted(&container, |path| write_as_container(model, path));
+        fixture.writable(&container, Some(&mapped));
+        let files = fixture.mounted(&container, |path| write_as_container(model, path));
         let (layer, parent) = (id(&container), id(&mapped));
         let request = DiffRequest::new(&layer)
             .with_parent(&parent)
             .with_id_maps(model.maps.clone())
             .with_parent_maps(model.maps.clone());
         let mut tar = Vec::new();
-        rig.driver.diff(&request, &mut tar).unwrap();
+        fixture.driver.diff(&request, &mut tar).unwrap();
         check_exported(model, &tar, &files);
 
-        rewritten(rig, &back, &mapped, (&model.maps, &same));
-        rig.mounted(&back, |path| {
+        rewritten(fixture, &back, &mapped, (&model.maps, &same));
+        fixture.mounted(&back, |path| {
             for (file, owner) in &model.files {
                 let (bits, uid, gid) = attributes(path.join(file));
                 let seen = ContainerOwner::new(uid, gid);
@@ -189,7 +194,7 @@ fn write_as_container(model: &Model, path: &Path) -> Vec<(String, ContainerOwner
 
 /// Mounts a layer as that of a container with the maps.
 fn mounted<T>(
-    rig: &Rig,
+    fixture: &DriverFixture,
     model: &Model,
     layer: &str,
     options: MountOptions,
@@ -198,9 +203,9 @@ fn mounted<T>(
     let options = options
         .with_id_maps(model.maps.clone())
         .with_own_files(OwnFiles::Outside);
-    let path = rig.driver.mount(&id(layer), &options).unwrap();
+    let path = fixture.driver.mount(&id(layer), &options).unwrap();
     let done = work(&path);
-    rig.driver.unmount(&id(layer)).unwrap();
+    fixture.driver.unmount(&id(layer)).unwrap();
     done
 }
 
@@ -213,19 +218,25 @@ fn check_seen(model: &Model, path: &Path, file: &str, owner: ContainerOwner) {
     }
 }
 
-pub(super) fn root_owners_shifted(rig: &Rig) {
+pub(super) fn root_owners_shifted(fixture: &DriverFixture) {
     for_all(|model| {
-        if !rig.driver.supports_shifting(&model.maps) {
+        if !fixture.driver.supports_shifting(&model.maps) {
             return;
         }
-        let base = base(rig, model);
+        let base = base(fixture, model);
         let container = name(model, "container");
-        rig.writable(&container, Some(&base));
+        fixture.writable(&container, Some(&base));
         // Looked at for reading first: nothing of the layer's own is there yet.
-        mounted(rig, model, &container, MountOptions::read_only(), |path| {
-            check_seen(model, path, "", root_seen(model));
-        });
-        let files = mounted(rig, model, &container, MountOptions::new(), |path| {
+        mounted(
+            fixture,
+            model,
+            &container,
+            MountOptions::read_only(),
+            |path| {
+                check_seen(model, path, "", root_seen(model));
+            },
+        );
+        let files = mounted(fixture, model, &container, MountOptions::new(), |path| {
             check_seen(model, path, "", root_seen(model));
             for (file, owner) in &model.files {
                 check_seen(model, path, file, *owner);
@@ -233,7 +244,7 @@ pub(super) fn root_owners_shifted(rig: &Rig) {
             write_as_container(model, path)
         });
         for options in [MountOptions::new(), MountOptions::read_only()] {
-            mounted(rig, model, &container, options, |path| {
+            mounted(fixture, model, &container, options, |path| {
                 check_seen(model, path, "", root_seen(model));
                 for (file, owner) in files.iter().filter(|(file, _)| file != "by-host-root") {
                     check_seen(model, path, file, *owner);
@@ -242,29 +253,29 @@ pub(super) fn root_owners_shifted(rig: &Rig) {
         }
         let (layer, parent) = (id(&container), id(&base));
         let mut request = DiffRequest::new(&layer).with_parent(&parent);
-        if rig.driver.writes_ids_outside() {
+        if fixture.driver.writes_ids_outside() {
             request = request
                 .with_id_maps(model.maps.clone())
                 .with_owners(TreeOwners::OfContainer);
         }
         let mut tar = Vec::new();
-        rig.driver.diff(&request, &mut tar).unwrap();
+        fixture.driver.diff(&request, &mut tar).unwrap();
         check_exported(model, &tar, &files);
         let mut compared = Vec::new();
-        fallback::diff(&*rig.driver, &request, &mut compared).unwrap();
+        fallback::diff(&*fixture.driver, &request, &mut compared).unwrap();
         check_exported(model, &compared, &files);
 
         // An image made of it, and a container on that, see the same.
         let (committed, second) = (name(model, "committed"), name(model, "second"));
-        let staged = rig.stage(Some(&parent));
+        let staged = fixture.stage(Some(&parent));
         fill(&*staged, &tar);
         staged.commit(&id(&committed)).unwrap();
         let committed = id(&committed);
         let mut request = StageRequest::new().with_access(LayerAccess::ReadWrite);
         request.parent = Some(LayerRef::Committed(&committed));
-        let staged = rig.driver.stage(&request).unwrap();
+        let staged = fixture.driver.stage(&request).unwrap();
         staged.commit(&id(&second)).unwrap();
-        mounted(rig, model, &second, MountOptions::new(), |path| {
+        mounted(fixture, model, &second, MountOptions::new(), |path| {
             check_seen(model, path, "", root_seen(model));
             for (file, owner) in &files {
                 check_seen(model, path, file, *owner);

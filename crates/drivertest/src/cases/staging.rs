@@ -15,50 +15,51 @@ use layerhold_staging::TempRoot;
 use layerhold_sys::Dir;
 use layerhold_testkit::{FilesystemKind, TarBuilder, require_filesystem};
 
-use crate::Rig;
-use crate::rig::{fill, id, read};
+use crate::DriverFixture;
+use crate::fixture::{fill, id, read};
 
 fn file(name: &str, content: &str) -> Vec<u8> {
     TarBuilder::new().file(name, 0o644, content).finish()
 }
 
-pub(super) fn staged_layers_are_invisible(rig: &Rig) {
-    let staged = rig.stage(None);
+pub(super) fn staged_layers_are_invisible(fixture: &DriverFixture) {
+    let staged = fixture.stage(None);
     fill(&*staged, &file("f", "x"));
-    assert!(!rig.lists() || rig.list().is_empty());
+    assert!(!fixture.lists() || fixture.list().is_empty());
     staged.commit(&id("seen")).unwrap();
-    assert!(!rig.lists() || rig.list() == ["seen"]);
+    assert!(!fixture.lists() || fixture.list() == ["seen"]);
 }
 
-pub(super) fn dropped_stage_leaves_nothing(rig: &Rig) {
-    rig.layer("base", None, &file("f", "x"));
-    let before = rig.everything();
-    let staged = rig.stage(Some(&id("base")));
+pub(super) fn dropped_stage_leaves_nothing(fixture: &DriverFixture) {
+    fixture.layer("base", None, &file("f", "x"));
+    let before = fixture.everything();
+    let staged = fixture.stage(Some(&id("base")));
     fill(&*staged, &file("g", "y"));
-    assert_ne!(rig.everything(), before);
+    assert_ne!(fixture.everything(), before);
     drop(staged);
-    assert_eq!(rig.everything(), before);
+    assert_eq!(fixture.everything(), before);
 }
 
-pub(super) fn failed_stage_leaves_nothing(rig: &Rig) {
-    rig.layer("base", None, &file("f", "x"));
-    let before = rig.everything();
+pub(super) fn failed_stage_leaves_nothing(fixture: &DriverFixture) {
+    fixture.layer("base", None, &file("f", "x"));
+    let before = fixture.everything();
     let unknown = id("nosuch");
-    rig.driver
+    fixture
+        .driver
         .stage(&StageRequest::new().with_parent(LayerRef::Committed(&unknown)))
         .unwrap_err();
-    let staged = rig.stage(Some(&id("base")));
+    let staged = fixture.stage(Some(&id("base")));
     let spoiled = TarBuilder::new()
         .file("g", 0o644, "y")
         .hard_link("h", "not/there")
         .finish();
     fallback::unpack(&*staged, Default::default(), &mut spoiled.as_slice()).unwrap_err();
     drop(staged);
-    assert_eq!(rig.everything(), before);
+    assert_eq!(fixture.everything(), before);
 }
 
-pub(super) fn staged_on_staged(rig: &Rig) {
-    let base = rig.stage(None);
+pub(super) fn staged_on_staged(fixture: &DriverFixture) {
+    let base = fixture.stage(None);
     fill(
         &*base,
         &TarBuilder::new()
@@ -66,7 +67,7 @@ pub(super) fn staged_on_staged(rig: &Rig) {
             .file("b", 0o644, "base")
             .finish(),
     );
-    let middle = rig
+    let middle = fixture
         .driver
         .stage(&StageRequest::new().with_parent(LayerRef::Staged(&*base)))
         .unwrap();
@@ -80,7 +81,7 @@ pub(super) fn staged_on_staged(rig: &Rig) {
     let request = StageRequest::new()
         .with_parent(LayerRef::Staged(&*middle))
         .with_access(LayerAccess::ReadWrite);
-    let top = rig.driver.stage(&request).unwrap();
+    let top = fixture.driver.stage(&request).unwrap();
     fill(
         &*top,
         &TarBuilder::new()
@@ -88,29 +89,29 @@ pub(super) fn staged_on_staged(rig: &Rig) {
             .file("c", 0o644, "top")
             .finish(),
     );
-    assert!(!rig.lists() || rig.list().is_empty());
+    assert!(!fixture.lists() || fixture.list().is_empty());
 
     base.commit(&id("base")).unwrap();
     middle.commit(&id("middle")).unwrap();
     top.commit(&id("top")).unwrap();
-    rig.mounted("base", |path| {
+    fixture.mounted("base", |path| {
         assert_eq!(read(path.join("a")) + &read(path.join("b")), "basebase")
     });
-    rig.mounted("middle", |path| {
+    fixture.mounted("middle", |path| {
         assert_eq!(
             ["a", "b", "c"].map(|name| read(path.join(name))),
             ["base", "middle", "middle"]
         );
     });
-    rig.mounted("top", |path| {
+    fixture.mounted("top", |path| {
         assert!(!path.join("a").exists());
         assert_eq!(
             ["b", "c"].map(|name| read(path.join(name))),
             ["middle", "top"]
         );
     });
-    assert_eq!(rig.changes("top", Some("middle")), ["D /a", "C /c"]);
-    assert!(rig.temporary().is_empty());
+    assert_eq!(fixture.changes("top", Some("middle")), ["D /a", "C /c"]);
+    assert!(fixture.temporary().is_empty());
 }
 
 /// A staged layer, or a tree, that no driver made.
@@ -148,22 +149,22 @@ impl StagedLayer for Foreign {
     }
 }
 
-pub(super) fn staged_on_foreign_is_refused(rig: &Rig) {
-    let foreign = Foreign(Dir::open_ambient(rig.root()).unwrap());
-    let outcome = rig
+pub(super) fn staged_on_foreign_is_refused(fixture: &DriverFixture) {
+    let foreign = Foreign(Dir::open_ambient(fixture.root()).unwrap());
+    let outcome = fixture
         .driver
         .stage(&StageRequest::new().with_parent(LayerRef::Staged(&foreign)));
     assert!(
         matches!(outcome, Err(LayerError::ForeignStaged { .. })),
         "{outcome:?}"
     );
-    assert!(rig.temporary().is_empty());
+    assert!(fixture.temporary().is_empty());
 }
 
-pub(super) fn template_gives_contents(rig: &Rig) {
+pub(super) fn template_gives_contents(fixture: &DriverFixture) {
     let (base, snap) = (id("base"), id("snap"));
-    rig.layer("base", None, &file("f", "base"));
-    rig.layer(
+    fixture.layer("base", None, &file("f", "base"));
+    fixture.layer(
         "snap",
         Some("base"),
         &TarBuilder::new()
@@ -179,34 +180,35 @@ pub(super) fn template_gives_contents(rig: &Rig) {
             .with_parent(LayerRef::Committed(&base))
             .with_template(LayerRef::Committed(&snap))
             .with_access(access);
-        rig.driver
+        fixture
+            .driver
             .stage(&request)
             .unwrap()
             .commit(&id(name))
             .unwrap();
         // An ordinary user's writable layer may have a root directory its owner can write to.
-        let below = |name| rig.tree(name).retain(|path, _| path != Path::new(""));
+        let below = |name| fixture.tree(name).retain(|path, _| path != Path::new(""));
         below(name).assert_same(&below("snap"));
-        assert_eq!(rig.changes(name, Some("snap")), [""; 0]);
-        assert_eq!(rig.changes(name, Some("base")), ["D /f", "A /g"]);
+        assert_eq!(fixture.changes(name, Some("snap")), [""; 0]);
+        assert_eq!(fixture.changes(name, Some("base")), ["D /f", "A /g"]);
     }
 }
 
-pub(super) fn concurrent_staging(rig: &Rig) {
+pub(super) fn concurrent_staging(fixture: &DriverFixture) {
     const EACH: usize = 4;
     let content: TarBuilder = (0..40).fold(TarBuilder::new(), |tar, n| {
         tar.dir(format!("d{n}"), 0o755)
             .file(format!("d{n}/f"), 0o644, n.to_string())
     });
-    rig.layer("base", None, &content.finish());
+    fixture.layer("base", None, &content.finish());
     thread::scope(|scope| {
         for worker in 0..4 {
             scope.spawn(move || {
                 for n in 0..EACH {
                     let name = format!("layer-{worker}-{n}");
-                    rig.layer(&name, Some("base"), &file("own", &name));
+                    fixture.layer(&name, Some("base"), &file("own", &name));
                     if n % 2 == 1 {
-                        rig.remove(&name);
+                        fixture.remove(&name);
                     }
                 }
             });
@@ -215,18 +217,18 @@ pub(super) fn concurrent_staging(rig: &Rig) {
     for worker in 0..4 {
         for n in (0..EACH).step_by(2) {
             let name = format!("layer-{worker}-{n}");
-            rig.mounted(&name, |path| {
+            fixture.mounted(&name, |path| {
                 assert_eq!(read(path.join("own")), name);
                 assert_eq!(read(path.join("d39/f")), "39");
             });
         }
     }
-    assert!(!rig.lists() || rig.list().len() == 1 + 4 * EACH / 2);
-    assert!(rig.temporary().is_empty());
+    assert!(!fixture.lists() || fixture.list().len() == 1 + 4 * EACH / 2);
+    assert!(fixture.temporary().is_empty());
 }
 
-pub(super) fn stale_areas_are_recovered(rig: &Rig) {
-    for root in rig.driver.temp_roots() {
+pub(super) fn stale_areas_are_recovered(fixture: &DriverFixture) {
+    for root in fixture.driver.temp_roots() {
         // What a process leaves that died while it staged a layer.
         let tree = root.join("temp-dir-1234/0-addition/usr/bin");
         fs::create_dir_all(&tree).unwrap();
@@ -235,16 +237,16 @@ pub(super) fn stale_areas_are_recovered(rig: &Rig) {
         let recovery = TempRoot::new(&root).recover_stale().unwrap();
         assert_eq!((recovery.removed.len(), recovery.failed.len()), (1, 0));
     }
-    assert!(rig.temporary().is_empty());
+    assert!(fixture.temporary().is_empty());
 }
 
-pub(super) fn live_areas_survive_recovery(rig: &Rig) {
-    let staged = rig.stage(None);
+pub(super) fn live_areas_survive_recovery(fixture: &DriverFixture) {
+    let staged = fixture.stage(None);
     fill(&*staged, &file("f", "x"));
-    rig.layer("doomed", None, &file("f", "y"));
+    fixture.layer("doomed", None, &file("f", "y"));
     let mut trash = Trash::new();
-    rig.driver.remove(&id("doomed"), &mut trash).unwrap();
-    for root in rig.driver.temp_roots() {
+    fixture.driver.remove(&id("doomed"), &mut trash).unwrap();
+    for root in fixture.driver.temp_roots() {
         let recovery = TempRoot::new(root).recover_stale().unwrap();
         assert!(
             recovery.removed.is_empty() && recovery.failed.is_empty(),
@@ -253,15 +255,15 @@ pub(super) fn live_areas_survive_recovery(rig: &Rig) {
     }
     staged.commit(&id("kept")).unwrap();
     trash.erase().unwrap();
-    assert_eq!(rig.mounted("kept", |path| read(path.join("f"))), "x");
-    assert!(rig.temporary().is_empty());
+    assert_eq!(fixture.mounted("kept", |path| read(path.join("f"))), "x");
+    assert!(fixture.temporary().is_empty());
 }
 
-pub(super) fn root_full_disk_leaves_nothing_and_can_be_emptied(rig: &Rig) {
+pub(super) fn root_full_disk_leaves_nothing_and_can_be_emptied(fixture: &DriverFixture) {
     let Some(small) = require_filesystem(FilesystemKind::Ext4, 16) else {
         return;
     };
-    let Some(rig) = rig.at(&small.path().join("graph")) else {
+    let Some(fixture) = fixture.at(&small.path().join("graph")) else {
         return;
     };
     let big = |name: &str, mib: usize| {
@@ -269,30 +271,30 @@ pub(super) fn root_full_disk_leaves_nothing_and_can_be_emptied(rig: &Rig) {
             .file(name, 0o644, vec![7; mib << 20])
             .finish()
     };
-    rig.layer("half", None, &big("f", 5));
-    let before = rig.everything();
+    fixture.layer("half", None, &big("f", 5));
+    let before = fixture.everything();
 
     // Unpacking runs out of space.
-    let staged = rig.stage(None);
+    let staged = fixture.stage(None);
     fallback::unpack(&*staged, Default::default(), &mut big("g", 20).as_slice()).unwrap_err();
     drop(staged);
-    assert_eq!(rig.everything(), before);
+    assert_eq!(fixture.everything(), before);
 
     // Copying the parent does, for drivers that copy; the others run out while the child is filled.
     let half = id("half");
-    let child = rig
+    let child = fixture
         .driver
         .stage(&StageRequest::new().with_parent(LayerRef::Committed(&half)));
     if let Ok(child) = child {
         fallback::unpack(&*child, Default::default(), &mut big("g", 12).as_slice()).unwrap_err();
     }
-    assert_eq!(rig.everything(), before);
+    assert_eq!(fixture.everything(), before);
 
     // With no block left a layer can still be removed.
     fill_up(small.path());
-    rig.remove("half");
-    assert!(!rig.driver.exists(&half).unwrap());
-    rig.layer("again", None, &big("f", 4));
+    fixture.remove("half");
+    assert!(!fixture.driver.exists(&half).unwrap());
+    fixture.layer("again", None, &big("f", 4));
 }
 
 /// Writes a file until nothing more fits.

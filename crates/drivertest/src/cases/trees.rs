@@ -9,54 +9,55 @@ use layerhold_sys::Dir;
 use layerhold_testkit::TarBuilder;
 
 use super::staging::Foreign;
-use crate::Rig;
-use crate::rig::{fill, id, read};
+use crate::DriverFixture;
+use crate::fixture::{fill, id, read};
 
 /// A tree; `None` when the driver takes none.
-fn tree(rig: &Rig, wanted: TreeFor<'_>) -> Option<Box<dyn StagedTree>> {
-    match rig.driver.stage_tree(&TreeRequest::new(wanted)) {
+fn tree(fixture: &DriverFixture, wanted: TreeFor<'_>) -> Option<Box<dyn StagedTree>> {
+    match fixture.driver.stage_tree(&TreeRequest::new(wanted)) {
         Err(LayerError::NotSupported { .. }) => None,
         other => Some(other.unwrap()),
     }
 }
 
-pub(super) fn trees_become_contents(rig: &Rig) {
+pub(super) fn trees_become_contents(fixture: &DriverFixture) {
     let below = TarBuilder::new()
         .file("a", 0o644, "base")
         .file("b", 0o644, "base")
         .dir("dir", 0o755)
         .file("dir/gone", 0o644, "x")
         .finish();
-    let base = rig.layer("base", None, &below);
+    let base = fixture.layer("base", None, &below);
     let old = TarBuilder::new().file("old", 0o644, "x").finish();
-    let top = rig.layer("top", Some("base"), &old);
-    let before = rig.everything();
+    let top = fixture.layer("top", Some("base"), &old);
+    let before = fixture.everything();
     let above = TarBuilder::new()
         .whiteout("a")
         .file("c", 0o644, "top")
         .opaque("dir")
         .file("dir/new", 0o644, "y")
         .finish();
-    let Some(tree) = tree(rig, TreeFor::Layer(&top)) else {
-        assert_eq!(rig.everything(), before);
+    let Some(tree) = tree(fixture, TreeFor::Layer(&top)) else {
+        assert_eq!(fixture.everything(), before);
         return;
     };
     fill(&*tree, &above);
-    rig.mounted("top", |path| assert!(path.join("old").exists()));
+    fixture.mounted("top", |path| assert!(path.join("old").exists()));
     let mut trash = Trash::new();
-    rig.driver
+    fixture
+        .driver
         .replace_tree(&top, Some(&base), tree, TreeRoot::LikeParent, &mut trash)
         .unwrap();
     trash.erase().unwrap();
 
-    let tree = self::tree(rig, TreeFor::New(LayerAccess::ReadOnly)).unwrap();
+    let tree = self::tree(fixture, TreeFor::New(LayerAccess::ReadOnly)).unwrap();
     fill(&*tree, &above);
-    let mut new = rig.stage(Some(&base));
+    let mut new = fixture.stage(Some(&base));
     fill(&*new, &old);
     new.adopt(tree, TreeRoot::LikeParent).unwrap();
     new.commit(&id("new")).unwrap();
     for name in ["top", "new"] {
-        rig.mounted(name, |path| {
+        fixture.mounted(name, |path| {
             assert!(!path.join("a").exists() && !path.join("old").exists());
             assert!(!path.join("dir/gone").exists());
             assert_eq!(
@@ -65,27 +66,27 @@ pub(super) fn trees_become_contents(rig: &Rig) {
             );
         });
     }
-    rig.remove("new");
-    assert!(rig.temporary().is_empty());
+    fixture.remove("new");
+    assert!(fixture.temporary().is_empty());
 }
 
-pub(super) fn dropped_trees_leave_nothing(rig: &Rig) {
-    let top = rig.layer(
+pub(super) fn dropped_trees_leave_nothing(fixture: &DriverFixture) {
+    let top = fixture.layer(
         "top",
         None,
         &TarBuilder::new().file("f", 0o644, "x").finish(),
     );
     // The directory in which trees are may be made by the first one, and stay.
-    drop(tree(rig, TreeFor::Layer(&top)));
-    let before = rig.everything();
+    drop(tree(fixture, TreeFor::Layer(&top)));
+    let before = fixture.everything();
     for wanted in [TreeFor::Layer(&top), TreeFor::New(LayerAccess::ReadWrite)] {
-        let Some(tree) = tree(rig, wanted) else {
+        let Some(tree) = tree(fixture, wanted) else {
             return;
         };
         fill(&*tree, &TarBuilder::new().file("g", 0o644, "y").finish());
-        assert_ne!(rig.everything(), before);
+        assert_ne!(fixture.everything(), before);
         drop(tree);
-        assert_eq!(rig.everything(), before);
+        assert_eq!(fixture.everything(), before);
     }
 }
 
@@ -99,23 +100,23 @@ impl StagedTree for Foreign {
     }
 }
 
-pub(super) fn foreign_trees_are_refused(rig: &Rig) {
-    let top = rig.layer(
+pub(super) fn foreign_trees_are_refused(fixture: &DriverFixture) {
+    let top = fixture.layer(
         "top",
         None,
         &TarBuilder::new().file("f", 0o644, "x").finish(),
     );
-    let foreign = || Box::new(Foreign(Dir::open_ambient(rig.root()).unwrap()));
+    let foreign = || Box::new(Foreign(Dir::open_ambient(fixture.root()).unwrap()));
     let mut trash = Trash::new();
     let root = TreeRoot::AsFilled;
-    let replaced = rig
+    let replaced = fixture
         .driver
         .replace_tree(&top, None, foreign(), root, &mut trash);
     assert!(
         matches!(replaced, Err(LayerError::ForeignTree)),
         "{replaced:?}"
     );
-    let mut new = rig.stage(None);
+    let mut new = fixture.stage(None);
     fill(&*new, &TarBuilder::new().file("f", 0o644, "x").finish());
     let adopted = new.adopt(foreign(), root);
     assert!(
@@ -124,6 +125,6 @@ pub(super) fn foreign_trees_are_refused(rig: &Rig) {
     );
     new.commit(&id("new")).unwrap();
     for name in ["top", "new"] {
-        rig.mounted(name, |path| assert_eq!(read(path.join("f")), "x"));
+        fixture.mounted(name, |path| assert_eq!(read(path.join("f")), "x"));
     }
 }

@@ -244,7 +244,7 @@ fn immutable_files_are_deleted_too() {
     if !marked.is_ok_and(|status| status.success()) {
         let _skipped: Option<()> = layerhold_testkit::skip(
             "the filesystem knows no immutable files",
-            layerhold_testkit::Blame::SetUp,
+            layerhold_testkit::SkipReason::SetUp,
         );
         return;
     }

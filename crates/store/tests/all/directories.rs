@@ -5,7 +5,7 @@ use std::path::Path;
 
 use layerhold::{BigDataItem, ContainerSpec, DirectoryError, ErrorKind};
 use layerhold_sys::{Dir, xattr};
-use layerhold_testkit::{Blame, DEFAULT_ACL, generous_acl, skip};
+use layerhold_testkit::{DEFAULT_ACL, SkipReason, generous_acl, skip};
 
 use crate::support::{Place, image, small_tar};
 
@@ -64,7 +64,8 @@ fn data_inherits_no_access_list() {
         let above = Dir::open_ambient(above).unwrap();
         match xattr::set(&above, DEFAULT_ACL, &generous_acl()) {
             Err(error) if error.is_unsupported() => {
-                return skip("no access control lists here", Blame::Kernel).unwrap_or_default();
+                return skip("no access control lists here", SkipReason::Kernel)
+                    .unwrap_or_default();
             }
             other => other.unwrap(),
         }

@@ -7,7 +7,7 @@ use layerhold::{
     ContainerSpec, ErrorKind, ImageSpec, LayerSpec, MountError, MountRequest, Shifting, Shutdown,
     ShutdownError, StillMounted, Store, StoreOptions, Unmounting,
 };
-use layerhold_testkit::{Blame, Feature};
+use layerhold_testkit::{Feature, SkipReason};
 
 use crate::support::{Place, id, image, import, ranges, small_tar, unmount_outside};
 
@@ -348,7 +348,7 @@ fn root_overlay_containers_that_were_shifted_are_refused_without_shifting() {
     let layer = view.container("shifted").unwrap().layer().to_string();
     if !view.layer(&layer).unwrap().id_maps().is_identity() {
         let why = "the kernel does not shift owners for overlay";
-        return layerhold_testkit::skip(why, Blame::Kernel).unwrap_or(());
+        return layerhold_testkit::skip(why, SkipReason::Kernel).unwrap_or(());
     }
     let owner = |store: &Store, name: &str| {
         use std::os::unix::fs::MetadataExt;

@@ -139,7 +139,7 @@ fn an_incomplete_layer_that_cannot_be_removed_stops_nothing() {
     ]);
     if !done.is_ok_and(|status| status.success()) {
         let _skipped: Option<()> =
-            layerhold_testkit::skip("cannot mount", layerhold_testkit::Blame::SetUp);
+            layerhold_testkit::skip("cannot mount", layerhold_testkit::SkipReason::SetUp);
         return;
     }
     let store = place.again();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use layerhold_sys::mount::{self, Depth, Detach};
 use layerhold_sys::{Dir, IdMapping, UserNamespace, clone_idmapped};
-use layerhold_testkit::{Blame, FilesystemKind, require_filesystem, require_root, skip};
+use layerhold_testkit::{FilesystemKind, SkipReason, require_filesystem, require_root, skip};
 
 fn map(inside: u32, outside: u32, count: u32) -> IdMapping {
     IdMapping {
@@ -37,7 +37,7 @@ fn shows_shifted_owners(kind: FilesystemKind) {
         // Since Linux 6.3.
         Err(error) if kind == FilesystemKind::Tmpfs && error.raw_os_error() == Some(22) => {
             let why = "the kernel shifts no owners of tmpfs";
-            let skipped: Option<()> = skip(why, Blame::Kernel);
+            let skipped: Option<()> = skip(why, SkipReason::Kernel);
             assert_eq!(skipped, None);
             return;
         }

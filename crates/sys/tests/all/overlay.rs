@@ -4,7 +4,9 @@ use std::path::Path;
 
 use layerhold_sys::mount::{self, Detach, MountOptions};
 use layerhold_sys::{Dir, OverlayApi, OverlayMount, OverlayMountError, mountinfo};
-use layerhold_testkit::{Blame, Feature, TempDir, require_feature, require_root, scratch, skip};
+use layerhold_testkit::{
+    Feature, SkipReason, TempDir, require_feature, require_root, scratch, skip,
+};
 
 /// A directory with `target`, `upper` and `work`, on which overlays are taken away at the end.
 struct Place {
@@ -61,7 +63,7 @@ impl Drop for Place {
 fn apis() -> Vec<OverlayApi> {
     match OverlayApi::detect() {
         OverlayApi::Classic => {
-            let skipped: Option<()> = skip("the kernel has no lowerdir+", Blame::Kernel);
+            let skipped: Option<()> = skip("the kernel has no lowerdir+", SkipReason::Kernel);
             assert_eq!(skipped, None);
             vec![OverlayApi::Classic]
         }
@@ -188,7 +190,10 @@ fn root_absolute_paths_and_targets_elsewhere() {
 #[test]
 fn root_data_only_lowers() {
     if OverlayApi::detect() == OverlayApi::Classic {
-        let skipped: Option<()> = skip("the kernel may have no data-only lowers", Blame::Kernel);
+        let skipped: Option<()> = skip(
+            "the kernel may have no data-only lowers",
+            SkipReason::Kernel,
+        );
         assert_eq!(skipped, None);
         return;
     }
@@ -225,7 +230,7 @@ fn root_data_only_lowers() {
 fn root_a_detached_overlay_needs_no_target() {
     let Some(place) = Place::new() else { return };
     if OverlayApi::detect() == OverlayApi::Classic {
-        let skipped: Option<()> = skip("the kernel has no lowerdir+", Blame::Kernel);
+        let skipped: Option<()> = skip("the kernel has no lowerdir+", SkipReason::Kernel);
         assert_eq!(skipped, None);
         return;
     }

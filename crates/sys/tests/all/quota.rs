@@ -4,7 +4,7 @@ use std::process::Command;
 
 use layerhold_sys::{Dir, Project, ProjectQuota, QuotaLimits, project, set_project};
 use layerhold_testkit::{
-    Blame, Filesystem, FilesystemKind, require_filesystem, require_root, run, skip,
+    Filesystem, FilesystemKind, SkipReason, require_filesystem, require_root, run, skip,
 };
 
 #[test]
@@ -103,7 +103,7 @@ fn limits_hold(kind: FilesystemKind, options: &str) {
     let Some(()) = require_root() else { return };
     let Ok(filesystem) = Filesystem::create_with(kind, 320, options) else {
         let why = format!("the kernel mounts no {} with {options}", kind.name());
-        let skipped: Option<()> = skip(&why, Blame::Kernel);
+        let skipped: Option<()> = skip(&why, SkipReason::Kernel);
         assert_eq!(skipped, None);
         return;
     };

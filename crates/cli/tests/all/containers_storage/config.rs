@@ -306,7 +306,7 @@ fn root_ordinary_users_become_root_of_a_namespace() {
     if String::from_utf8_lossy(&ran.stderr).contains("does the system permit them") {
         let _skipped = layerhold_testkit::skip::<()>(
             "user namespaces of ordinary users are forbidden",
-            layerhold_testkit::Blame::Kernel,
+            layerhold_testkit::SkipReason::Kernel,
         );
         return;
     }
@@ -337,7 +337,7 @@ fn root_mounts_that_would_be_gone_at_once_are_refused() {
     if err.contains("does the system permit them") {
         let _skipped = layerhold_testkit::skip::<()>(
             "user namespaces of ordinary users are forbidden",
-            layerhold_testkit::Blame::Kernel,
+            layerhold_testkit::SkipReason::Kernel,
         );
         return;
     }

@@ -14,23 +14,23 @@ use layerhold_driver::{
 use layerhold_idmap::IdMappings;
 use layerhold_ids::LayerId;
 use layerhold_sys::{Dir, remove_tree};
-use layerhold_testkit::{Blame, TempDir, Tree, scratch, skip};
+use layerhold_testkit::{SkipReason, TempDir, Tree, scratch, skip};
 
 /// How a suite opens the driver under test.
 pub struct Factory {
     make: Box<dyn Fn() -> Box<dyn DriverFactory> + Send + Sync>,
     options: Vec<String>,
     place: Option<PathBuf>,
-    shows: Shows,
+    mount_fidelity: MountFidelity,
 }
 
 /// How true a mounted layer is to what is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub enum Shows {
+pub enum MountFidelity {
     /// As a filesystem shows its own files.
     #[default]
-    All,
+    Exact,
     /// As fuse-overlayfs 1.10 and its like do:
     ///
     /// - Names have at most 251 bytes, so that there is room for `.wh.` before them.
@@ -48,7 +48,7 @@ impl Factory {
             make: Box::new(make),
             options: Vec::new(),
             place: None,
-            shows: Shows::All,
+            mount_fidelity: MountFidelity::Exact,
         }
     }
 
@@ -61,14 +61,14 @@ impl Factory {
 
     /// Says what mounts of the driver cannot show.
     #[must_use]
-    pub fn showing(mut self, shows: Shows) -> Self {
-        self.shows = shows;
+    pub fn with_mount_fidelity(mut self, fidelity: MountFidelity) -> Self {
+        self.mount_fidelity = fidelity;
         self
     }
 
     /// Puts the stores below `place`, on another filesystem for instance.
     #[must_use]
-    pub fn below(mut self, place: &Path) -> Self {
+    pub fn in_dir(mut self, place: &Path) -> Self {
         self.place = Some(place.to_owned());
         self
     }
@@ -105,7 +105,7 @@ impl fmt::Debug for Factory {
 
 /// A driver on a store of its own.
 #[derive(Debug)]
-pub struct Rig<'f> {
+pub struct DriverFixture<'f> {
     factory: &'f Factory,
     /// The driver under test.
     pub driver: Arc<dyn Driver>,
@@ -118,7 +118,7 @@ pub(crate) fn id(name: &str) -> LayerId {
     name.parse().expect("a valid ID")
 }
 
-impl<'f> Rig<'f> {
+impl<'f> DriverFixture<'f> {
     /// Opens the driver on an empty store; `None` (reported) when it cannot work here.
     pub fn open(factory: &'f Factory) -> Option<Self> {
         let place = factory.scratch();
@@ -133,7 +133,7 @@ impl<'f> Rig<'f> {
                 root,
                 _place: place,
             }),
-            Err(error) if error.is_unsuitable() => skip(&error.to_string(), Blame::Kernel),
+            Err(error) if error.is_unsuitable() => skip(&error.to_string(), SkipReason::Kernel),
             Err(error) => panic!("cannot open the driver: {error}"),
         }
     }
@@ -148,7 +148,7 @@ impl<'f> Rig<'f> {
         self.factory.open(root, access).unwrap()
     }
 
-    /// Makes a rig for a store at `root`; `None` (reported) when the driver cannot work there.
+    /// Makes a fixture for a store at `root`; `None` (reported) when the driver cannot work there.
     pub(crate) fn at(&self, root: &Path) -> Option<Self> {
         Self::on(self.factory, root.to_owned(), scratch())
     }
@@ -158,8 +158,8 @@ impl<'f> Rig<'f> {
     }
 
     /// What mounts of the driver can show.
-    pub(crate) fn shows(&self) -> Shows {
-        self.factory.shows
+    pub(crate) fn mount_fidelity(&self) -> MountFidelity {
+        self.factory.mount_fidelity
     }
 
     /// Stages a layer on a committed parent.
@@ -309,7 +309,7 @@ impl<'f> Rig<'f> {
     }
 }
 
-impl Drop for Rig<'_> {
+impl Drop for DriverFixture<'_> {
     fn drop(&mut self) {
         // An ordinary user cannot remove what is in read-only directories with the means of the
         // temporary directory.
