@@ -1,8 +1,8 @@
-//! Imports one layer into a directory and says what it took:
+//! Imports one layer into a directory and prints time and memory:
 //! `unpack LAYER DIRECTORY [--no-record]`.
 //!
-//! The structure of the archive is recorded in memory, as a store would in a
-//! file. Timings are those of one run, so prepare a fresh filesystem for each.
+//! The structure of the archive is recorded in memory; a store writes it to a file. The times are
+//! those of one run, so prepare a fresh filesystem for each.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,

@@ -1,15 +1,15 @@
-//! Paths of archive entries, cleaned.
+//! Cleans the paths of archive entries.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-/// Cleans an entry's path into `out`: components joined by single slashes, none
-/// of them empty, `.` or `..`; empty for the root itself.
+/// Cleans an entry's path into `out`: components joined by single slashes, without empty ones, `.`
+/// or `..`. The root is the empty path.
 ///
-/// `..` removes the component before it and stops at the root, and a leading
-/// slash means nothing. That is what Go arrives at: it cleans lexically, inside a
-/// directory it changed its root to (`pkg/archive/diff.go`, `UnpackLayer`).
+/// `..` removes the component before it and stops at the root; a leading slash means nothing. Go
+/// gets the same result: it cleans lexically, inside a changed root (`pkg/archive/diff.go`,
+/// `UnpackLayer`).
 pub(crate) fn clean_into(path: &[u8], out: &mut Vec<u8>) {
     out.clear();
     for component in path.split(|&byte| byte == b'/') {
@@ -29,8 +29,8 @@ pub(crate) fn clean_into(path: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Cleans an entry's path as unpacking does: the path below the root, without links followed; empty
-/// for the root itself.
+/// Cleans an entry's path as unpacking does. The result is relative to the root, with no links
+/// followed; it is empty for the root.
 ///
 /// ```
 /// let cleaned = layerhold_archive::clean_entry_path("/a/missing/../../../b//c".as_ref());
@@ -43,7 +43,7 @@ pub fn clean_entry_path(path: &OsStr) -> PathBuf {
     shown(&cleaned)
 }
 
-/// The components of an entry's path, cleaned as for unpacking.
+/// The components of an entry's cleaned path.
 #[must_use]
 pub fn entry_components(path: &[u8]) -> Vec<&[u8]> {
     let mut components: Vec<&[u8]> = Vec::new();
@@ -68,12 +68,12 @@ pub(crate) fn split(path: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// Views a component as the operating system's string type.
+/// A component as the operating system's string type.
 pub(crate) fn os(name: &[u8]) -> &OsStr {
     OsStr::from_bytes(name)
 }
 
-/// A path for messages.
+/// A path for error messages.
 pub(crate) fn shown(path: &[u8]) -> PathBuf {
     PathBuf::from(os(path))
 }

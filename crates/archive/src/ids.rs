@@ -1,13 +1,14 @@
-//! Owners between archive and disk, those in file capabilities included.
+//! Maps owners between archive and disk, including those in file capabilities.
 
 use layerhold_idmap::{
     ContainerId32, ContainerOwner, HostId, HostOwner, IdMappings, capability_for,
 };
 
-/// The attribute that gives a program rights, and may name the superuser for whom.
+/// The attribute with a program's capabilities. It may name the user namespace root that they are
+/// for.
 pub(crate) const CAPABILITY: &[u8] = b"security.capability";
 
-/// The owner on disk of an owner in an archive; `None` if it has no mapping.
+/// The owner on disk for one in an archive; `None` if it has no mapping.
 pub(crate) fn to_host(maps: &IdMappings, uid: u32, gid: u32) -> Option<(u32, u32)> {
     if maps.is_identity() {
         return Some((uid, gid));
@@ -16,7 +17,7 @@ pub(crate) fn to_host(maps: &IdMappings, uid: u32, gid: u32) -> Option<(u32, u32
     Some((host.uid.get(), host.gid.get()))
 }
 
-/// The owner in an archive of an owner on disk; `None` if it has no mapping.
+/// The owner in an archive for one on disk; `None` if it has no mapping.
 pub(crate) fn to_container(maps: &IdMappings, uid: u32, gid: u32) -> Option<(u32, u32)> {
     if maps.is_identity() {
         return Some((uid, gid));
@@ -25,13 +26,13 @@ pub(crate) fn to_container(maps: &IdMappings, uid: u32, gid: u32) -> Option<(u32
     Some((container.uid.get(), container.gid.get()))
 }
 
-/// The owner in an archive of an owner on disk, as the kernel shows it in the container.
+/// The owner in an archive for one on disk, as the kernel shows it in the container.
 pub(crate) fn seen_inside(maps: &IdMappings, uid: u32, gid: u32) -> (u32, u32) {
     let seen = maps.to_container_or_overflow(HostOwner::new(uid, gid));
     (seen.uid.get(), seen.gid.get())
 }
 
-/// A file capability as it is on disk.
+/// A file capability for the disk.
 pub(crate) fn capability_to_host(maps: &IdMappings, value: &[u8]) -> Option<Vec<u8>> {
     if maps.uids.is_identity() {
         return None;
@@ -40,7 +41,7 @@ pub(crate) fn capability_to_host(maps: &IdMappings, value: &[u8]) -> Option<Vec<
     capability_for(value, |id| Some(to_host(id)?.get()))
 }
 
-/// A file capability as it is in the archive.
+/// A file capability for the archive.
 pub(crate) fn capability_to_container(maps: &IdMappings, value: &[u8]) -> Option<Vec<u8>> {
     if maps.uids.is_identity() {
         return None;
@@ -49,7 +50,7 @@ pub(crate) fn capability_to_container(maps: &IdMappings, value: &[u8]) -> Option
     capability_for(value, |id| Some(to_container(id)?.get()))
 }
 
-/// The owner on disk that is root in the archive, where a mapping says so.
+/// The owner on disk that is root in the archive, if it has a mapping.
 pub(crate) fn root_pair(maps: &IdMappings) -> Option<(u32, u32)> {
     if maps.is_identity() {
         return None;

@@ -1,13 +1,13 @@
-//! Layer archives to directory trees and back: compression, whiteouts, links,
-//! extended attributes, owners, change lists.
+//! Unpacks layer archives into directory trees, and packs trees into archives: compression,
+//! whiteouts, links, extended attributes, owners, change lists.
 //!
-//! [`import`] takes a layer in one pass: it recognises the compression, hashes
-//! what is stored and what is unpacked, parses the archive once, shows every byte
-//! to a recorder, and unpacks it with an [`Unpacker`], which works relative to an
-//! open directory that nothing in the archive can leave. [`pack`] and
-//! [`pack_changes`] write archives byte for byte as Go's containers/storage does;
-//! [`compare`] lists what one tree changes in comparison with another, and
-//! [`overlay_changes`] what the upper directory of an overlay does.
+//! [`import`] reads a layer in one pass. It recognises the compression, hashes the stored and the
+//! uncompressed stream, parses the archive once, passes every byte to a recorder, and unpacks with
+//! an [`Unpacker`], which works relative to an open directory and cannot leave it.
+//!
+//! [`pack`] and [`pack_changes`] write archives byte for byte as Go's containers/storage does.
+//! [`compare`] lists the changes between two trees, and [`overlay_changes`] those in the upper
+//! directory of an overlay.
 //!
 //! ```
 //! use layerhold_archive::layerhold_idmap::IdMappings;
@@ -39,52 +39,47 @@
 //! # }
 //! ```
 //!
-//! # How an archive is kept inside
+//! # Why no archive can reach outside the tree
 //!
-//! The path of an entry is cleaned lexically: `..` stops at the root and a
-//! leading slash means nothing. The directories on it are opened with the root of
-//! the tree as the root of the lookup (`openat2` with `RESOLVE_IN_ROOT`, or an
-//! equivalent walk), so that symbolic links lead where they would lead inside a
-//! container, `/var/run -> /run` included, and never out. The last component is
-//! created new and not followed; owner, mode, attributes and times are set on the
-//! descriptor that creating it gave. Both ends of a hard link are looked up the
-//! same way. The targets of symbolic links are data.
+//! An entry's path is cleaned lexically: `..` stops at the root, and a leading slash means nothing.
+//! The directories on it are looked up with the root of the tree as root (`openat2` with
+//! `RESOLVE_IN_ROOT`, or an equivalent walk). So symbolic links, `/var/run -> /run` included, lead
+//! where they would inside a container, and never out. The last component is newly created and not
+//! followed; owner, mode, attributes and times are set on the descriptor of the new entry. Both
+//! ends of a hard link are looked up the same way. Targets of symbolic links are not checked.
 //!
 //! # Differences from Go
 //!
-//! - A symbolic link may point anywhere, as it does in Go below a changed root.
-//!   Without one, Go refuses targets that climb out of the tree; here they are
-//!   harmless, since nothing is looked up through them but inside.
-//! - The whiteouts `.wh.`, `.wh..` and `.wh...` are refused; Go deletes the
-//!   directory they are in, or its parent.
-//! - Whiteouts delete what layers below have and nothing of their own layer, wherever they stand;
-//!   Go deletes what came before them, or fails. They make nothing, not even directories. A
-//!   character device 0:0 is a whiteout, whatever the driver.
-//! - A link of a layer below that is on the path of an entry is replaced by a directory, as in Go
-//!   where layers are stacked.
-//! - With overlay whiteouts, a directory in the place of something that it deletes becomes opaque,
-//!   so that it does not show what was deleted.
-//! - A layer that was unpacked into an empty directory is [settled](Unsettled) when those below it
-//!   are complete.
-//! - Files below `.wh..wh.plnk` are files, as in Go where layers are stacked.
-//! - In a tree for overlayfs or fuse-overlayfs, their own attributes
-//!   (`trusted.overlay.`, `user.overlay.`, `user.fuseoverlayfs.`) are not set from
-//!   the archive.
-//! - The entry of the root applies whatever the whiteouts become.
-//! - Directories that no entry describes belong to the mapped root.
-//! - Directories without a stated access time get their modification time, as
-//!   files do; Go sets 1970.
+//! - A symbolic link may have any target, as in Go below a changed root. Without one, Go refuses
+//!   targets outside the tree; here they are harmless, because all lookups stay inside.
+//! - The whiteouts `.wh.`, `.wh..` and `.wh...` are refused; Go deletes their directory or its
+//!   parent.
+//! - Whiteouts delete entries of lower layers and never of their own layer, wherever they stand; Go
+//!   deletes the layer's earlier entries, or fails. They create nothing, not even directories. A
+//!   character device 0:0 is a whiteout with every driver.
+//! - A lower layer's link on the path of an entry is replaced by a directory, as in Go where layers
+//!   are stacked.
+//! - With overlay whiteouts, a directory that replaces something it deletes becomes opaque, so that
+//!   it does not show the deleted entries.
+//! - A layer that was unpacked into an empty directory is [settled](Unsettled) once its lower
+//!   layers are complete.
+//! - Files below `.wh..wh.plnk` are ordinary files, as in Go where layers are stacked.
+//! - In a tree for overlayfs or fuse-overlayfs, an archive cannot set their own attributes
+//!   (`trusted.overlay.`, `user.overlay.`, `user.fuseoverlayfs.`).
+//! - The entry of the root applies with every treatment of whiteouts.
+//! - Directories without an entry belong to the mapped root.
+//! - Directories without an access time get their modification time, as files do; Go sets 1970.
 //! - GNU sparse and contiguous files are unpacked; Go refuses them. Holes stay holes.
 //! - Packing fails on owners without a mapping; Go leaves those files out.
 //!
 //! # Limitations
 //!
-//! - bzip2 and xz are read and not written.
-//! - A zstd window may be 128 MiB, an xz dictionary 256 MiB; more is refused.
-//! - Paths longer than the kernel takes (4095 bytes) are refused.
-//! - An import cannot be cancelled while its source waits for something.
-//! - A layer on top of others keeps eight bytes of memory for each of its entries,
-//!   and every layer about a hundred for each directory.
+//! - bzip2 and xz can be read but not written.
+//! - A zstd window is at most 128 MiB, an xz dictionary at most 256 MiB.
+//! - Paths are at most 4095 bytes, the limit of the kernel.
+//! - An import cannot be cancelled while its source blocks.
+//! - A layer unpacked over others takes eight bytes of memory for each entry, and every layer about
+//!   a hundred for each directory.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 

@@ -1,4 +1,4 @@
-//! What directories on top of each other show, one level at a time.
+//! Lists the merged contents of stacked directories, one level at a time.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -7,27 +7,27 @@ use layerhold_sys::{Dir, FileType, PathError};
 
 use crate::overlay_form::{OverlayForm, Seen};
 
-/// A name that directories on top of each other show.
+/// An entry of stacked directories.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
-    /// The name.
+    /// Its name.
     pub name: OsString,
-    /// Which directories have it, by their positions, the uppermost first: for a directory all that
-    /// are merged, for anything else the one that has it.
+    /// Positions of the directories that have it, uppermost first: all merged ones for a directory,
+    /// the uppermost for anything else.
     pub layers: Vec<usize>,
-    /// What it is in the uppermost of them.
+    /// Its type in the uppermost of them.
     pub file_type: FileType,
 }
 
-/// Lists what directories on top of each other show, the uppermost given first: their entries
-/// without whiteouts and without what those and other entries hide. What is in a directory is found
-/// by asking again, with the directories of this name that are [merged](Shown::layers).
+/// Lists the merged contents of stacked directories, the uppermost given first, without whiteouts
+/// and without hidden entries. To list a subdirectory, call this again with the subdirectories of
+/// this name in its [`layers`](Shown::layers).
 ///
 /// Renamed directories (`redirect_dir`) are not followed.
 ///
 /// # Errors
 ///
-/// When a directory cannot be read.
+/// If a directory cannot be read.
 pub fn merged(dirs: &[Dir], form: OverlayForm) -> Result<Vec<Shown>, PathError> {
     let mut decided = BTreeSet::new();
     let mut shown = Vec::new();
@@ -55,7 +55,7 @@ pub fn merged(dirs: &[Dir], form: OverlayForm) -> Result<Vec<Shown>, PathError> 
     Ok(shown)
 }
 
-/// The directories of this name that one above them continues.
+/// The lower directories of this name that the upper one continues.
 fn below_of(dirs: &[Dir], form: OverlayForm, name: &OsStr) -> Result<Vec<usize>, PathError> {
     let mut found = Vec::new();
     for (layer, dir) in dirs.iter().enumerate() {
@@ -79,7 +79,7 @@ mod tests {
 
     use super::*;
 
-    /// Makes entries: `name/` is a directory, anything else an empty file.
+    /// Creates entries: `name/` is a directory, anything else an empty file.
     fn layer(root: &Path, entries: &[&str]) -> Dir {
         let dir = |path: &Path| Dir::create_ambient_all(path, 0o755).unwrap();
         for entry in entries {
@@ -121,7 +121,7 @@ mod tests {
         );
         check(&[&["d/"], &[], &["d/"]], &[("d", &[0, 2])]);
         check(&[&["d"], &["d/"]], &[("d", &[0])]);
-        // A file in between cuts a directory off.
+        // A file in between hides the directory below it.
         check(&[&["d/"], &["d"], &["d/"]], &[("d", &[0])]);
     }
 
@@ -129,7 +129,7 @@ mod tests {
     fn what_is_deleted_is_not_shown() {
         check(&[&[".wh.a"], &["a", "b"]], &[("b", &[1])]);
         check(&[&["d/"], &[".wh.d"], &["d/"]], &[("d", &[0])]);
-        // Deleted and made again by the same layer.
+        // Deleted and recreated by the same layer.
         check(&[&["d/", ".wh.d"], &["d/"]], &[("d", &[0])]);
         check(
             &[&["d/"], &["d/", "d/.wh..wh..opq"], &["d/"]],

@@ -1,4 +1,4 @@
-//! How overlay filesystems note deletions in the directories they work on.
+//! How overlay filesystems represent deletions in their directories.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::AsFd;
@@ -10,16 +10,16 @@ use crate::tree::sorted_entries;
 use crate::unpack::OverlayNamespace;
 use crate::whiteout::{Meaning, OPAQUE_NAME, WHITEOUT_PREFIX, meaning_of_name};
 
-/// Whose directories they are. A character device 0:0 deletes what lower
-/// directories have of its name in all of them.
+/// Which overlay implementation wrote a directory. In both forms, a character device 0:0 deletes
+/// the lower entry of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OverlayForm {
-    /// The kernel's. Attributes mark opaque directories, and empty files that
-    /// are whiteouts (Linux 6.7).
+    /// The kernel: attributes mark opaque directories and, since Linux 6.7, empty files as
+    /// whiteouts.
     Kernel(OverlayNamespace),
-    /// fuse-overlayfs's: attributes of any namespace, files `.wh.x`, and
-    /// `.wh..wh..opq` in opaque directories, as it could make them.
+    /// fuse-overlayfs: attributes of any namespace, files `.wh.x`, and `.wh..wh..opq` in opaque
+    /// directories, as its privileges allow.
     Fuse,
 }
 
@@ -29,27 +29,27 @@ impl From<OverlayNamespace> for OverlayForm {
     }
 }
 
-/// Where fuse-overlayfs keeps what it has to remember.
+/// Prefix of fuse-overlayfs's own attributes.
 pub(crate) const FUSE_PREFIX: &str = "user.fuseoverlayfs.";
 const TRUSTED_PREFIX: &str = "trusted.overlay.";
 pub(crate) const USER_PREFIX: &str = "user.overlay.";
 
-/// What one directory has of a name.
+/// A name in one layer's directory.
 pub(crate) enum Seen {
-    /// Nothing: it is as in the directories below.
+    /// Not in this layer; lower ones decide.
     Nothing,
-    /// It is deleted.
+    /// Deleted.
     Whiteout,
-    /// It is this; if it is a directory, it may be cut off from those below.
+    /// Present. A directory that `replaces` hides those below it.
     Present { stat: Stat, replaces: bool },
 }
 
-/// A name that a directory says something about.
+/// A name that a layer's directory mentions.
 pub(crate) struct Noted {
     pub(crate) name: OsString,
-    /// A file `.wh.x` says so, and no entry does.
+    /// Only a file `.wh.x` mentions it.
     pub(crate) by_name: bool,
-    /// There is a whiteout of this name too, so nothing shines through.
+    /// It has a whiteout too, so it hides lower entries.
     pub(crate) replaces: bool,
 }
 
@@ -62,8 +62,7 @@ impl OverlayForm {
         }
     }
 
-    /// Whether an attribute is one of those by which this overlay keeps its own
-    /// affairs.
+    /// Whether this overlay uses the attribute internally.
     pub(crate) fn owns(self, attribute: &[u8]) -> bool {
         let prefixes = self.prefixes().iter();
         prefixes
@@ -71,7 +70,7 @@ impl OverlayForm {
             .any(|p| attribute.starts_with(p))
     }
 
-    /// Whether an attribute is the one of a given `word`, such as `redirect`.
+    /// Whether an attribute is the overlay's own one called `word`, such as `redirect`.
     pub(crate) fn is_word(self, attribute: &[u8], word: &str) -> bool {
         self.prefixes().iter().any(|prefix| {
             let rest = attribute.strip_prefix(prefix.as_bytes());
@@ -79,8 +78,7 @@ impl OverlayForm {
         })
     }
 
-    /// Whether an open file or directory carries one of the marks `opaque` and
-    /// `whiteout`.
+    /// Whether an open file or directory has the mark `opaque` or `whiteout`.
     pub(crate) fn marks(self, file: &impl AsFd, mark: &str) -> Result<bool, PathError> {
         for prefix in self.prefixes() {
             let value = xattr::get(file, format!("{prefix}{mark}"))?;
@@ -101,7 +99,7 @@ impl OverlayForm {
         Ok(None)
     }
 
-    /// Whether the directory `name` hides what lower ones have there.
+    /// Whether the directory `name` hides the contents of lower ones.
     pub(crate) fn is_opaque(self, dir: &Dir, name: &OsStr) -> Result<bool, PathError> {
         if self.get(dir, name, "opaque")?.as_deref() == Some(b"y") {
             return Ok(true);
@@ -117,7 +115,7 @@ impl OverlayForm {
         Ok(self.get(dir, name, "redirect")?.is_some())
     }
 
-    /// Whether an entry, of which `stat` was just asked, deletes what is below it.
+    /// Whether an entry, whose `stat` is current, is a whiteout.
     fn is_whiteout(self, dir: &Dir, name: &OsStr, stat: &Stat) -> Result<bool, PathError> {
         match stat.file_type() {
             FileType::CharDevice => Ok(stat.rdev == 0),
@@ -126,7 +124,7 @@ impl OverlayForm {
         }
     }
 
-    /// Looks for one name in one directory.
+    /// Looks up one name in one layer's directory.
     pub(crate) fn look(self, dir: &Dir, name: &OsStr) -> Result<Seen, PathError> {
         let hides = match self {
             Self::Kernel(_) => false,
@@ -143,8 +141,8 @@ impl OverlayForm {
         }
     }
 
-    /// All names a directory says something about, sorted. Which of the entries
-    /// are whiteouts, [`look`](Self::look) tells.
+    /// All names that a layer's directory mentions, sorted. [`look`](Self::look) tells which of
+    /// them are whiteouts.
     pub(crate) fn names(self, dir: &Dir) -> Result<Vec<Noted>, PathError> {
         let mut noted: Vec<Noted> = Vec::new();
         for entry in sorted_entries(dir)? {
@@ -180,7 +178,7 @@ fn whiteout_of(name: &OsStr) -> OsString {
     whiteout
 }
 
-/// `.wh..wh.x` is no whiteout of `.wh.x`: such names are kept for other uses.
+/// `.wh..wh.x` is not a whiteout of `.wh.x`: such names are reserved.
 fn is_reserved(hidden: &[u8]) -> bool {
     hidden.starts_with(WHITEOUT_PREFIX.as_bytes())
 }

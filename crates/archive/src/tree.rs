@@ -1,10 +1,10 @@
-//! What is in the directories of a tree that is walked.
+//! Sorted directory listings for walks.
 
 use std::ffi::OsString;
 
 use layerhold_sys::{Dir, FileType, PathError};
 
-/// One name in a directory.
+/// An entry of a directory.
 #[derive(Clone, Debug)]
 pub(crate) struct Named {
     pub(crate) name: OsString,
@@ -27,7 +27,7 @@ pub(crate) fn sorted_entries(dir: &Dir) -> Result<Vec<Named>, PathError> {
     Ok(names)
 }
 
-/// Adds a name to a path.
+/// Appends a name to a path.
 pub(crate) fn push(path: &mut Vec<u8>, name: &OsString) {
     if !path.is_empty() {
         path.push(b'/');

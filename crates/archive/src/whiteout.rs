@@ -1,20 +1,19 @@
-//! Names that stand for deletions in layer archives.
+//! Whiteouts of layer archives: names that delete entries of lower layers.
 //!
-//! Archives use the names AUFS used: `.wh.x` deletes `x`, and `.wh..wh..opq` in a
-//! directory hides everything lower layers had there (Go: `pkg/archive/whiteouts.go`;
-//! OCI image specification, `layer.md`).
+//! The names are those of AUFS: `.wh.x` deletes `x`, and `.wh..wh..opq` hides everything that lower
+//! layers have in its directory (Go: `pkg/archive/whiteouts.go`; OCI image specification,
+//! `layer.md`).
 
 use layerhold_tar_format::{EntryKind, Header};
 
-/// What the name of a deletion begins with.
+/// Prefix of the whiteout of an entry.
 pub const WHITEOUT_PREFIX: &str = ".wh.";
-/// What names with another meaning than deleting one entry begin with.
+/// Prefix of reserved names, which delete no single entry.
 pub const WHITEOUT_META_PREFIX: &str = ".wh..wh.";
 /// The name that makes its directory opaque.
 pub const OPAQUE_NAME: &str = ".wh..wh..opq";
 
-/// What an entry asks for, going by the last component of its path. Unpacking goes by it, and
-/// whatever says what is to come of that.
+/// What an entry does, judged by the last component of its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Meaning<'n> {
@@ -22,17 +21,17 @@ pub enum Meaning<'n> {
     Ordinary,
     /// Delete the sibling of this name.
     Delete(&'n [u8]),
-    /// Hide what lower layers have in this directory.
+    /// Hide everything that lower layers have in this directory.
     Opaque,
-    /// Deleting an entry that cannot be one: empty, `.` or `..`.
+    /// A whiteout with an impossible name: empty, `.` or `..`.
     Malformed,
 }
 
-/// Reads the meaning of an entry from the last component of its cleaned path.
+/// The meaning of an entry, by the last component of its cleaned path.
 #[must_use]
 pub fn meaning<'n>(name: &'n [u8], header: &Header) -> Meaning<'n> {
     match meaning_of_name(name) {
-        // What overlayfs takes for a whiteout is one, whatever the driver.
+        // overlayfs takes it for a whiteout, so every driver does.
         Meaning::Ordinary if is_null_device(header) => Meaning::Delete(name),
         meaning => meaning,
     }
@@ -42,7 +41,7 @@ fn is_null_device(header: &Header) -> bool {
     header.kind == EntryKind::CharDevice && (header.device_major, header.device_minor) == (0, 0)
 }
 
-/// Reads the meaning of one component by itself.
+/// The meaning of a component alone.
 pub(crate) fn meaning_of_name(name: &[u8]) -> Meaning<'_> {
     let Some(hidden) = name.strip_prefix(WHITEOUT_PREFIX.as_bytes()) else {
         return Meaning::Ordinary;
@@ -57,7 +56,7 @@ pub(crate) fn meaning_of_name(name: &[u8]) -> Meaning<'_> {
     }
 }
 
-/// Whether the last component of an uncleaned path is a whiteout of any sort.
+/// Whether the last component of an uncleaned path is any whiteout.
 pub(crate) fn is_whiteout_path(path: &[u8]) -> bool {
     let trimmed = match path.iter().rposition(|&byte| byte != b'/') {
         Some(end) => path.get(..=end).unwrap_or(path),

@@ -1,7 +1,7 @@
-//! Access control lists that something new has taken over from the directory it was made in.
+//! Removes access control lists that a new entry inherited from its directory.
 //!
-//! A directory may have a default list: what is made in it gets that as its own, and a mode by it
-//! instead of by the umask.
+//! A directory may have a default list: a new entry gets it as its own list, and its mode from it
+//! instead of from the umask.
 
 use std::ffi::OsStr;
 use std::os::fd::AsFd;
@@ -12,21 +12,21 @@ use crate::dir::Dir;
 use crate::error::{Context, Result, descriptor_path};
 use crate::xattr;
 
-/// The list of a file or directory itself.
+/// The access list of a file or directory.
 const ACCESS: &str = "system.posix_acl_access";
-/// The list for what is made in a directory.
+/// The default list of a directory, which new entries inherit.
 const DEFAULT: &str = "system.posix_acl_default";
 
-/// Whether something had a list of its own.
+/// Whether an entry had an access control list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inherited {
-    /// It had, and its mode may be another one than was asked for.
+    /// It had one, and its mode may differ from the one asked for.
     Acl,
     /// It had none.
     Nothing,
 }
 
-/// Tells whether a directory passes a list on to what is made in it.
+/// Whether new entries of a directory inherit a list.
 pub fn has_default_acl(dir: &Dir) -> Result<bool> {
     is_set(dir, DEFAULT)
 }
@@ -43,7 +43,7 @@ pub fn remove_acls(file: &impl AsFd) -> Result<Inherited> {
     Ok(found)
 }
 
-/// Removes the list of an entry that is no directory and cannot be opened without doing something.
+/// Removes the list of an entry that must not be opened, such as a device. Not for directories.
 pub fn remove_acl_at(dir: &Dir, entry: impl AsRef<OsStr>) -> Result<Inherited> {
     let entry = entry.as_ref();
     match xattr::get_at(dir, entry, ACCESS)? {
@@ -53,8 +53,8 @@ pub fn remove_acl_at(dir: &Dir, entry: impl AsRef<OsStr>) -> Result<Inherited> {
 }
 
 impl Dir {
-    /// Creates a directory without an access control list and with exactly this mode, whatever the
-    /// directory that it is made in passes on. What is made in it inherits nothing.
+    /// Creates a directory without access control lists and with exactly this mode, whatever its
+    /// parent passes on. Its own entries inherit nothing.
     pub fn create_plain_dir(&self, name: impl AsRef<OsStr>, mode: u32) -> Result<Self> {
         let name = name.as_ref();
         self.create_dir(name, mode)?;
@@ -65,7 +65,7 @@ impl Dir {
         Ok(made)
     }
 
-    /// Opens a directory, and makes it as [`create_plain_dir`](Self::create_plain_dir) does if it
+    /// Opens a directory; creates it as [`create_plain_dir`](Self::create_plain_dir) does if it
     /// does not exist.
     pub fn ensure_plain_dir(&self, name: impl AsRef<OsStr>, mode: u32) -> Result<Self> {
         let name = name.as_ref();
@@ -80,7 +80,7 @@ impl Dir {
     }
 }
 
-/// Removing says nothing about what was there.
+/// Removing a list does not tell whether there was one.
 fn is_set(file: &impl AsFd, name: &str) -> Result<bool> {
     match rustix::fs::fgetxattr(file, name, &mut [0u8; 0][..]) {
         Ok(_) | Err(Errno::RANGE) => Ok(true),
@@ -94,8 +94,8 @@ mod tests {
     use super::*;
     use crate::OpenOptions;
 
-    /// A list for what is made in a directory (linux/posix_acl_xattr.h): version 2; owner `r-x`,
-    /// user 1234 `rwx`, group and mask `rwx`, others nothing.
+    /// A default list (linux/posix_acl_xattr.h): version 2; owner `r-x`, user 1234 `rwx`, group and
+    /// mask `rwx`, others nothing.
     fn list() -> Vec<u8> {
         let none = u32::MAX;
         let mut value = 2u32.to_le_bytes().to_vec();

@@ -1,5 +1,5 @@
-//! Access by paths of the process, for the few files that are named that way:
-//! lock files and what users pass on a command line. Symbolic links are followed.
+//! Access by ordinary paths, for the few files that are named that way: lock files, and paths from
+//! the command line. Symbolic links are followed.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::error::{Context, PathError, Result};
 use crate::options::OpenOptions;
 use crate::stat::Stat;
 
-/// Opens a file by a path of the process.
+/// Opens a file by an ordinary path.
 pub fn open_ambient_file(path: impl AsRef<Path>, options: OpenOptions) -> Result<File> {
     let path = path.as_ref();
     rustix::fs::openat(CWD, path, options.flags(), options.creation_mode())
@@ -19,7 +19,7 @@ pub fn open_ambient_file(path: impl AsRef<Path>, options: OpenOptions) -> Result
         .context("open", || path.to_owned())
 }
 
-/// Asks about a path of the process; `None` if nothing is there.
+/// The metadata of a path; `None` if it does not exist.
 pub fn stat_ambient(path: impl AsRef<Path>) -> Result<Option<Stat>> {
     let path = path.as_ref();
     match rustix::fs::stat(path) {
@@ -29,7 +29,7 @@ pub fn stat_ambient(path: impl AsRef<Path>) -> Result<Option<Stat>> {
     }
 }
 
-/// As [`stat_ambient`], about a symbolic link itself if the last name is one.
+/// Like [`stat_ambient`], but does not follow a symbolic link in the last component.
 pub fn lstat_ambient(path: impl AsRef<Path>) -> Result<Option<Stat>> {
     let path = path.as_ref();
     match rustix::fs::lstat(path) {
@@ -39,8 +39,7 @@ pub fn lstat_ambient(path: impl AsRef<Path>) -> Result<Option<Stat>> {
     }
 }
 
-/// Resolves every symbolic link in a path of the process, which has to exist; the
-/// result is absolute.
+/// Resolves all symbolic links of an existing path; the result is absolute.
 pub fn canonical_ambient(path: impl AsRef<Path>) -> Result<PathBuf> {
     let path = path.as_ref();
     std::fs::canonicalize(path).context("resolve", || path.to_owned())

@@ -1,4 +1,4 @@
-//! Permissions, owners and times, on open descriptors and by name.
+//! Sets permissions, owners and times, on open descriptors and by name.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,7 +13,7 @@ use crate::error::{Context, Result, descriptor_path, proc_path};
 use crate::options::permission_bits;
 use crate::stat::{Stat, Timestamp};
 
-/// What to do with one of the two times that can be set.
+/// How to set one of the two times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetTime {
     /// Leave it as it is.
@@ -34,7 +34,7 @@ pub struct Times {
 }
 
 impl Times {
-    /// Exactly the times that something has.
+    /// Exactly the times in a [`Stat`].
     #[must_use]
     pub const fn of(stat: &Stat) -> Self {
         Self {
@@ -49,7 +49,7 @@ pub fn set_file_mode(file: &impl AsFd, mode: u32) -> Result<()> {
     rustix::fs::fchmod(file, permission_bits(mode)).context("set mode of", || descriptor_path(file))
 }
 
-/// Sets owner and group of an open file or directory; `None` leaves one alone.
+/// Sets owner and group of an open file or directory; `None` keeps the present one.
 ///
 /// The kernel clears set-id bits and file capabilities, so set those afterwards.
 pub fn set_file_owner(file: &impl AsFd, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
@@ -73,8 +73,8 @@ impl Dir {
             .context("set mode of", || self.join(name))
     }
 
-    /// Sets owner and group of an entry, also of a symbolic link itself; `None`
-    /// leaves one alone.
+    /// Sets owner and group of an entry, or of a symbolic link itself; `None` keeps the present
+    /// one.
     pub fn set_owner(
         &self,
         name: impl AsRef<OsStr>,
@@ -90,7 +90,7 @@ impl Dir {
             .context("set owner of", || self.join(name))
     }
 
-    /// Sets the times of an entry, also of a symbolic link itself.
+    /// Sets the times of an entry, or of a symbolic link itself.
     pub fn set_times(&self, name: impl AsRef<OsStr>, times: &Times) -> Result<()> {
         let name = name.as_ref();
         self.check("set times of", name)?;
@@ -104,7 +104,7 @@ impl Dir {
         set_file_mode(self, mode)
     }
 
-    /// Sets owner and group of this directory itself; `None` leaves one alone.
+    /// Sets owner and group of this directory itself; `None` keeps the present one.
     pub fn set_own_owner(&self, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
         set_file_owner(self, uid, gid)
     }
@@ -114,18 +114,17 @@ impl Dir {
         set_file_times(self, times)
     }
 
-    /// Opens a reference to an entry of any type, without following it.
+    /// Opens a reference to an entry of any type, without following links.
     pub(crate) fn open_place(&self, name: &OsStr) -> rustix::io::Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         rustix::fs::openat(self, name, flags, Mode::empty())
     }
 }
 
-/// Changes the mode of what an `O_PATH` descriptor refers to.
+/// Changes the mode of the entry that an `O_PATH` descriptor refers to.
 ///
-/// `fchmod` refuses such descriptors, and `fchmodat` without following exists
-/// only in recent kernels; through procfs it works everywhere, and the kernel
-/// refuses symbolic links there.
+/// `fchmod` refuses such descriptors, and `fchmodat` without following exists only in recent
+/// kernels. The path through procfs works everywhere, and the kernel refuses symbolic links there.
 pub(crate) fn chmod_place(place: &OwnedFd, mode: Mode) -> rustix::io::Result<()> {
     rustix::fs::chmodat(CWD, proc_path(place), mode, AtFlags::empty())
 }
@@ -133,7 +132,7 @@ pub(crate) fn chmod_place(place: &OwnedFd, mode: Mode) -> rustix::io::Result<()>
 type Owner = (Option<Uid>, Option<Gid>);
 
 fn owner(uid: Option<u32>, gid: Option<u32>) -> rustix::io::Result<Owner> {
-    // The kernel takes this number for "leave alone"; nobody can own a file by it.
+    // For the kernel, this number means "leave alone"; no file can have it as owner.
     if uid == Some(u32::MAX) || gid == Some(u32::MAX) {
         return Err(Errno::INVAL);
     }
@@ -155,8 +154,8 @@ fn timespec(time: SetTime) -> Timespec {
     let (tv_sec, tv_nsec) = match time {
         SetTime::Keep => (0, UTIME_OMIT as _),
         SetTime::Now => (0, UTIME_NOW as _),
-        // The two values above are special to the kernel and no times; turn
-        // them, like everything out of range, into a value it refuses.
+        // The two values above have a special meaning for the kernel and are no times. Turn them,
+        // like all values out of range, into one that it refuses.
         SetTime::At(at) if at.nanoseconds >= 1_000_000_000 => (at.seconds, -1),
         SetTime::At(at) => (at.seconds, at.nanoseconds as _),
     };

@@ -1,4 +1,4 @@
-//! Asking long work to stop.
+//! Cancels long work.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,13 +9,13 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-/// How often a wait looks whether it shall end.
+/// How often a wait checks whether it is cancelled.
 pub const CANCEL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Asks work to stop, from any thread. Clones are the same request.
+/// Asks work to stop, from any thread. Clones share one request.
 ///
-/// Who works looks at it again and again: between two buffers, two files, or every
-/// [`CANCEL_INTERVAL`] of a wait.
+/// The work checks it regularly: between two buffers, between two files, or every
+/// [`CANCEL_INTERVAL`] while it waits.
 #[derive(Clone, Debug, Default)]
 pub struct Cancel(Arc<Shared>);
 
@@ -26,25 +26,25 @@ struct Shared {
 }
 
 impl Cancel {
-    /// A request that is not made yet.
+    /// A request that has not been made yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Asks to stop; cannot be taken back.
+    /// Asks the work to stop. This cannot be undone.
     pub fn cancel(&self) {
         self.0.is_cancelled.store(true, Ordering::SeqCst);
     }
 
-    /// Whether a stop was asked for.
+    /// Whether the work was asked to stop.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.0.is_cancelled.load(Ordering::SeqCst)
     }
 
-    /// Does work that does not look whether it shall stop, because the process may end anywhere in
-    /// it without harm: what it leaves is taken up by another process.
+    /// Runs work that does not check for cancellation, because the process may be killed in it
+    /// without harm: another process completes what it leaves.
     pub fn expendable<T>(&self, work: impl FnOnce() -> T) -> T {
         self.0.expendable.fetch_add(1, Ordering::SeqCst);
         let result = work();
@@ -52,17 +52,17 @@ impl Cancel {
         result
     }
 
-    /// Whether the process may end now, because it does [such work](Self::expendable).
+    /// Whether the process runs [such work](Self::expendable), and so may be killed.
     #[must_use]
     pub fn is_expendable(&self) -> bool {
         self.0.expendable.load(Ordering::SeqCst) > 0
     }
 }
 
-/// The text of reads that were cancelled.
+/// Error text of cancelled reads.
 const CANCELLED: &str = "cancelled";
 
-/// Reads a file, a pipe or a terminal until asked to stop, also while nothing comes.
+/// A reader of a file, a pipe or a terminal that can be cancelled, even while it waits for data.
 #[derive(Debug)]
 pub struct CancellableReader {
     file: File,
@@ -70,7 +70,7 @@ pub struct CancellableReader {
 }
 
 impl CancellableReader {
-    /// Reads `file` until `cancel`.
+    /// Reads `file` until `cancel` asks it to stop.
     #[must_use]
     pub fn new(file: File, cancel: Cancel) -> Self {
         Self { file, cancel }
@@ -78,8 +78,7 @@ impl CancellableReader {
 }
 
 impl Read for CancellableReader {
-    /// Fails with [`io::ErrorKind::Other`] when it is asked to stop: an interrupted read would be
-    /// tried again.
+    /// Fails with [`io::ErrorKind::Other`] if cancelled: an interrupted read would be retried.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let interval = Timespec::try_from(CANCEL_INTERVAL).ok();
         loop {

@@ -7,26 +7,25 @@ use rustix::io::{Errno, Result as Raw};
 use crate::error::{Context, Result, descriptor_path};
 use crate::stat::Stat;
 
-/// How the bytes of a file got into its copy.
+/// How a file's content was copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CopyMethod {
     /// The copy shares the blocks of the original until one of them is written.
     Reflink,
-    /// The kernel copied, without a detour through this process.
+    /// The kernel copied it.
     CopyFileRange,
-    /// Read and written by this process.
+    /// This process read and wrote it.
     ReadWrite,
 }
 
-/// Copies file contents between two trees in the cheapest way that works there.
+/// Copies file contents between two trees in the cheapest way that works.
 ///
-/// It tries sharing blocks, then copying inside the kernel, then reading and
-/// writing, and remembers what the pair of filesystems refused, so that a tree
-/// of many files pays for a refusal once. Use one value per pair of trees; it
-/// may be shared by threads.
+/// It tries sharing blocks, then copying in the kernel, then reading and writing. It remembers what
+/// the pair of filesystems refused, so a tree of many files pays for a refusal once. Use one value
+/// per pair of trees; threads may share it.
 #[derive(Debug, Default)]
 pub struct Copier {
-    /// The first method worth trying: 0 reflink, 1 copy_file_range, 2 read and write.
+    /// The first method to try: 0 reflink, 1 copy_file_range, 2 read and write.
     first: AtomicU8,
 }
 
@@ -36,17 +35,17 @@ const TRY_READ: u8 = 2;
 const BUFFER: usize = 256 * 1024;
 
 impl Copier {
-    /// Knows nothing about the filesystems yet.
+    /// A copier that tries every method first.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Copies the content of `source`, whose state is `stat`, into the empty
-    /// file `target`. Holes stay holes.
+    /// Copies the content of `source`, whose metadata is `stat`, into the empty file `target`.
+    /// Holes stay holes.
     ///
-    /// Only the first `stat.size` bytes are copied; a source that shrinks
-    /// meanwhile gives a shorter copy.
+    /// At most `stat.size` bytes are copied; if the source shrinks during the copy, the copy is
+    /// shorter.
     pub fn copy(&self, source: &impl AsFd, target: &impl AsFd, stat: &Stat) -> Result<CopyMethod> {
         if stat.size == 0 {
             return Ok(self.first_method());
@@ -75,7 +74,7 @@ impl Copier {
     }
 
     fn copy_bytes(&self, source: &impl AsFd, target: &impl AsFd, stat: &Stat) -> Raw<CopyMethod> {
-        // 512-byte units; fewer than the length needs means that there are holes.
+        // In units of 512 bytes; fewer than the length needs means that there are holes.
         if stat.blocks.saturating_mul(512) >= stat.size {
             return self.copy_range(source, target, 0, stat.size);
         }
@@ -109,7 +108,7 @@ impl Copier {
                 Some(&mut to),
                 length,
             ) {
-                // Some virtual filesystems claim an end of file where there is none.
+                // Some virtual filesystems report an end of file where there is none.
                 Ok(0) => break,
                 Ok(copied) => position += copied as u64,
                 Err(Errno::INTR) => {}
@@ -125,7 +124,7 @@ impl Copier {
     }
 }
 
-/// Refusals that are about the pair of files or filesystems, not about the disk.
+/// Whether a refusal is due to the pair of files or filesystems, not to the disk.
 fn cannot_clone(error: Errno) -> bool {
     matches!(
         error,
@@ -147,7 +146,7 @@ fn cannot_copy_range(error: Errno) -> bool {
     )
 }
 
-/// The next stretch that is not a hole, cut off at `size`.
+/// The next range of data at or after `position`, cut off at `size`.
 fn next_data(source: &impl AsFd, position: u64, size: u64) -> Raw<Option<(u64, u64)>> {
     if position >= size {
         return Ok(None);
@@ -155,7 +154,7 @@ fn next_data(source: &impl AsFd, position: u64, size: u64) -> Raw<Option<(u64, u
     let start = match rustix::fs::seek(source, SeekFrom::Data(position)) {
         Ok(start) => start,
         Err(Errno::NXIO) => return Ok(None),
-        // A filesystem that knows no holes: everything is data.
+        // The filesystem does not know holes: everything is data.
         Err(Errno::INVAL | Errno::OPNOTSUPP) => return Ok(Some((position, size))),
         Err(error) => return Err(error),
     };
@@ -199,7 +198,7 @@ fn write_all(target: &impl AsFd, mut bytes: &[u8], mut position: u64) -> Raw<()>
     Ok(())
 }
 
-/// Copies one file with a [`Copier`] of its own; for a whole tree keep one.
+/// Copies one file with a [`Copier`] of its own. For a whole tree keep one copier.
 pub fn copy_contents(source: &impl AsFd, target: &impl AsFd, stat: &Stat) -> Result<CopyMethod> {
     Copier::new().copy(source, target, stat)
 }
@@ -211,7 +210,7 @@ mod tests {
     use crate::stat::stat_file;
     use std::os::unix::fs::FileExt;
 
-    /// Pieces of content and where they are in the file.
+    /// Pieces of content and their offsets.
     type Content<'c> = &'c [(u64, &'c [u8])];
 
     fn check(copier: &Copier, content: Content<'_>, size: u64) -> CopyMethod {

@@ -3,11 +3,11 @@ use crate::error::{Context, Result};
 use crate::publish::random_suffix;
 use crate::remove_tree::remove_tree;
 
-/// Whether the filesystem tells the types of entries when a directory is read.
+/// Whether listing a directory of this filesystem gives the types of its entries.
 ///
-/// Overlay needs that of its directories; XFS made with `ftype=0` does not do it
-/// (Go: drivers/overlay/overlay.go, pkg/fsutils). Tried with a file and a
-/// directory in a new directory `.d-type-…`, which is removed again.
+/// overlayfs needs that; XFS made with `ftype=0` lacks it (Go: drivers/overlay/overlay.go,
+/// pkg/fsutils). The test creates a file and a directory in a new directory `.d-type-…`, and
+/// removes them again.
 pub fn supports_d_type(dir: &Dir) -> Result<bool> {
     let name = format!(".d-type-{}", random_suffix()?);
     dir.create_dir(&name, 0o700)?;

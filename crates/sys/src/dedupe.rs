@@ -1,5 +1,4 @@
-//! Equal contents kept once: files that share blocks after the kernel has
-//! compared them, and finding out whether they share them already.
+//! Makes equal files share their blocks, and finds out whether they share them already.
 
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -8,53 +7,49 @@ use rustix::ioctl::{Opcode, Updater, ioctl, opcode};
 
 use crate::error::{Context, Result, descriptor_path};
 
-/// What became of an attempt to make two files share blocks.
+/// The result of making two files share blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deduped {
-    /// Bytes from the beginning that are shared now, whether or not they were
-    /// before.
+    /// Length of the shared beginning in bytes, whether or not it was shared before.
     pub bytes: u64,
-    /// How it ended.
+    /// Why sharing ended.
     pub end: DedupeEnd,
 }
 
-/// How an attempt to make two files share blocks ended.
+/// Why sharing ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DedupeEnd {
-    /// All that was asked for is shared.
+    /// The whole range is shared.
     Complete,
-    /// What follows the shared bytes differs.
+    /// The contents differ after the shared bytes.
     Different,
-    /// What follows is equal as far as known, but the filesystem shares no more.
+    /// The filesystem shares no more, though the contents are equal as far as known.
     Short,
 }
 
-/// Some filesystems do no more than this in one call; it is also as long as one
-/// call should keep a signal waiting.
+/// Some filesystems share no more than this in one call, and a longer call would delay signals.
 const CHUNK: u64 = 16 << 20;
 
-/// Makes the first `length` bytes of `target` share the blocks of `source`, as
-/// far as they are equal. The kernel compares while nobody can write to either,
-/// so contents never change, whoever else uses the files.
+/// Makes the first `length` bytes of `target` share the blocks of `source`, as far as they are
+/// equal. The kernel compares them and blocks writers to both files while it does, so contents
+/// never change, even if other processes use the files.
 ///
-/// Blocks are shared whole. A last one that is not full is shared where both
-/// files end in it; where one goes on it is not, although the kernel counts it.
+/// Only whole blocks are shared. A partial last block is shared if both files end in it; if one of
+/// them continues, it is not, although the kernel counts it.
 ///
-/// `target` need not be open for writing when the caller owns it, may write to
-/// it or is root (Linux 4.19).
+/// `target` need not be open for writing if the caller owns it, may write to it or is root (Linux
+/// 4.19).
 ///
-/// Fails with [`is_unsupported`](crate::PathError::is_unsupported) where the
-/// filesystem cannot share blocks, with
-/// [`crosses_devices`](crate::PathError::crosses_devices) for files of two
-/// filesystems, and with `EPERM` or, before Linux 4.19, `EINVAL` for a target
-/// that the caller may not change.
+/// Fails with [`is_unsupported`](crate::PathError::is_unsupported) if the filesystem cannot share
+/// blocks, with [`crosses_devices`](crate::PathError::crosses_devices) for files of two
+/// filesystems, and with `EPERM` or, before Linux 4.19, `EINVAL` for a target that the caller may
+/// not change.
 pub fn dedupe_file(source: &impl AsFd, target: &impl AsFd, length: u64) -> Result<Deduped> {
     dedupe(source, target, length).context("share blocks with", || descriptor_path(target))
 }
 
-/// Whether the kernel knows a way for the filesystem of a regular file to share
-/// blocks. A `true` may still turn out wrong for the particular filesystem, such
-/// as an XFS that was made without reflinks.
+/// Whether the kernel supports sharing blocks on the type of filesystem that a regular file is on.
+/// `true` may be wrong for a particular filesystem, such as XFS made without reflinks.
 pub fn may_dedupe(file: &impl AsFd) -> Result<bool> {
     match call(file, &mut Request::default()) {
         Ok(()) => Ok(true),
@@ -88,7 +83,7 @@ fn dedupe(source: &impl AsFd, target: &impl AsFd, length: u64) -> Raw<Deduped> {
         if let Some(end) = end {
             return Ok(Deduped { bytes, end });
         }
-        // Never more than was asked for, whatever a filesystem claims.
+        // Never count more than was asked for, whatever the filesystem reports.
         bytes += request.shared.min(wanted);
     }
     Ok(Deduped {
@@ -97,7 +92,7 @@ fn dedupe(source: &impl AsFd, target: &impl AsFd, length: u64) -> Raw<Deduped> {
     })
 }
 
-/// Turns the status of a target into an error.
+/// The status of a target as an error number.
 fn errno(status: i32) -> Errno {
     status
         .checked_neg()
@@ -123,24 +118,23 @@ struct Request {
 
 const SAME: i32 = 0;
 const DIFFERS: i32 = 1;
-/// `FIDEDUPERANGE`, whose number holds the size of the struct without targets.
+/// `FIDEDUPERANGE`; the number includes the size of the struct without targets.
 const DEDUPE: Opcode = opcode::read_write::<[u64; 3]>(0x94, 54);
 
 #[expect(unsafe_code, reason = "rustix has no function for this ioctl")]
 fn call(source: &impl AsFd, request: &mut Request) -> Raw<()> {
-    // SAFETY: this operation reads and fills in this struct, which consists of
-    // integers and has room for the one target that it announces at most.
+    // SAFETY: this operation reads and writes this struct, which consists of integers and has room
+    // for the one target that it announces.
     let done = unsafe { ioctl(source, Updater::<DEDUPE, Request>::new(request)) };
-    // A filesystem without any ioctl says that it is no terminal.
+    // A filesystem without any ioctl answers that it is not a terminal.
     done.map_err(|error| match error {
         Errno::NOTTY | Errno::NOSYS => Errno::OPNOTSUPP,
         error => error,
     })
 }
 
-/// Whether two files are known to consist of the same blocks throughout, so that
-/// nothing is left to share. `false` also stands for "hard to tell": contents
-/// that are not on the disk yet, inside metadata, compressed, or in many pieces.
+/// Whether two files are known to consist of the same blocks. `false` includes unclear cases:
+/// contents that are not on the disk yet, inside metadata, compressed, or in many extents.
 #[must_use]
 pub fn shares_all_blocks(one: &impl AsFd, other: &impl AsFd) -> bool {
     match (extents(one), extents(other)) {
@@ -149,7 +143,7 @@ pub fn shares_all_blocks(one: &impl AsFd, other: &impl AsFd) -> bool {
     }
 }
 
-/// Where the pieces of a file are; `None` where that is hard to tell.
+/// The extents of a file; `None` in unclear cases.
 fn extents(file: &impl AsFd) -> Option<Vec<(u64, u64, u64)>> {
     let mut map = ExtentMap::new();
     read_extents(file, &mut map).ok()?;
@@ -163,7 +157,7 @@ fn extents(file: &impl AsFd) -> Option<Vec<(u64, u64, u64)>> {
     })
 }
 
-/// More pieces than this are not worth looking at.
+/// The most extents that are compared.
 const MAX_EXTENTS: usize = 64;
 
 /// `struct fiemap_extent` of <linux/fiemap.h>.
@@ -205,17 +199,17 @@ impl ExtentMap {
     }
 }
 
-/// The last extent of the file.
+/// Flag of the last extent of a file.
 const LAST: u32 = 0x1;
-/// What may be said of blocks that their place identifies: last, merged, shared.
+/// Flags of extents whose address identifies their blocks: last, merged, shared.
 const PLAIN: u32 = LAST | 0x1000 | 0x2000;
-/// `FS_IOC_FIEMAP`, whose number holds the size of the struct without extents.
+/// `FS_IOC_FIEMAP`; the number includes the size of the struct without extents.
 const READ_EXTENTS: Opcode = opcode::read_write::<[u64; 4]>(b'f', 11);
 
 #[expect(unsafe_code, reason = "rustix has no function for this ioctl")]
 fn read_extents(file: &impl AsFd, map: &mut ExtentMap) -> Raw<()> {
-    // SAFETY: this operation reads and fills in this struct, which consists of
-    // integers and has the room that it announces.
+    // SAFETY: this operation reads and writes this struct, which consists of integers and has the
+    // room that it announces.
     unsafe { ioctl(file, Updater::<READ_EXTENTS, ExtentMap>::new(map)) }
 }
 

@@ -1,4 +1,4 @@
-//! Walking a tree by handles, however deep it is.
+//! Walks trees of any depth by directory handles.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -8,16 +8,15 @@ use rustix::fs::Mode;
 use crate::dir::{DIR_FLAGS, Dir};
 use crate::error::Result;
 
-/// Directories kept open on the way down, so that no tree is too deep for the descriptors of a
-/// process.
+/// Directories kept open on the way down, which bounds the descriptors that a walk takes.
 const MOST_OPEN: usize = 32;
 
-/// The directories on the way from a root to where a walk is.
+/// The directories from a root to the current position of a walk.
 ///
-/// Each is opened in the one above, and so no path is looked up, whose length would grow with the
-/// depth. Those that are far up are closed; on the way back they are opened as `..` of the one
-/// below, and must be the same directory as before. One whose child was moved elsewhere during the
-/// walk is looked up from the root, name by name.
+/// Each directory is opened in its parent, so no path is looked up, whose length would grow with
+/// the depth. Handles far up are closed; on the way back they are reopened as `..` of the directory
+/// below, and must be the same directory as before. If that directory was moved elsewhere during
+/// the walk, its parent is looked up from the root, name by name.
 ///
 /// ```
 /// use layerhold_sys::{Descent, Dir};
@@ -43,7 +42,7 @@ pub struct Descent {
 #[derive(Debug)]
 struct Level {
     name: OsString,
-    /// Open, or closed with the numbers by which it is recognised.
+    /// Open, or closed with the numbers that identify it.
     dir: Held,
 }
 
@@ -54,7 +53,7 @@ enum Held {
 }
 
 impl Descent {
-    /// Begins at a root.
+    /// Begins at `root`.
     #[must_use]
     pub fn new(root: &Dir) -> Self {
         Self {
@@ -63,7 +62,7 @@ impl Descent {
         }
     }
 
-    /// Goes down into a directory that was opened by its name in [`here`](Self::here).
+    /// Enters a directory that was opened by its name in [`here`](Self::here).
     pub fn enter(&mut self, name: impl Into<OsString>, dir: Dir) -> Result<()> {
         let far = self.levels.len().checked_sub(MOST_OPEN - 1);
         if let Some(far) = far.and_then(|index| self.levels.get_mut(index))
@@ -82,7 +81,7 @@ impl Descent {
         Ok(())
     }
 
-    /// Goes back up.
+    /// Returns to the parent directory.
     pub fn leave(&mut self) {
         let Some(below) = self.levels.pop() else {
             return;
@@ -95,13 +94,14 @@ impl Descent {
         }
     }
 
-    /// Goes from wherever it is to a directory below the root, by a path of plain names: up to the
-    /// directory that both ways have in common, and down from there. Where the ways follow one
-    /// another in the order of a walk, that is a step or two.
+    /// Goes from the current position to a directory below the root, by a path of plain names: up
+    /// to the common ancestor, then down. If directories are visited in the order of a walk, that
+    /// takes a step or two.
     ///
     /// # Errors
     ///
-    /// When a directory is not there, or is none; the walk is in the one above it then.
+    /// If a directory on the path does not exist or is no directory; the walk is in its parent
+    /// then.
     pub fn go_to(&mut self, path: &Path) -> Result<Dir> {
         let common = self
             .levels
@@ -119,17 +119,17 @@ impl Descent {
         self.here()
     }
 
-    /// How many directories below the root the walk is.
+    /// Number of directories between the root and the current position.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.levels.len()
     }
 
-    /// The directory the walk is in.
+    /// The directory at the current position.
     ///
     /// # Errors
     ///
-    /// One that is not found was moved or removed after the walk came through it.
+    /// Fails if the directory was moved or removed after the walk entered it.
     pub fn here(&mut self) -> Result<Dir> {
         match self.levels.last() {
             None => return Ok(self.root.clone()),
@@ -150,7 +150,7 @@ impl Descent {
     }
 }
 
-/// Opens the directory above another one if it is the one with these numbers.
+/// Opens the parent of a directory if it has these numbers.
 fn parent_if(below: &Dir, dev: u64, ino: u64) -> Option<Dir> {
     let path = below.path().parent()?.to_owned();
     let above = rustix::fs::openat(below, c"..", DIR_FLAGS, Mode::empty()).ok()?;
@@ -206,7 +206,7 @@ mod tests {
         chain(&top);
         let mut descent = Descent::new(&top);
         go_down(&mut descent, DEPTH);
-        // What is 100 levels deep, and was closed, comes to lie elsewhere.
+        // A directory 100 levels deep, which was closed, is moved.
         let mut above = top.clone();
         for _ in 0..99 {
             above = above.open_dir("d").unwrap();
@@ -219,7 +219,7 @@ mod tests {
         }
         assert_eq!(descent.depth(), 100);
         assert!(descent.here().is_ok());
-        // The one above it is where it was, and is found by its names.
+        // Its parent was not moved and is found by its names.
         descent.leave();
         assert!(
             descent

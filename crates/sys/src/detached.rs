@@ -1,4 +1,4 @@
-//! Mounts that are nowhere yet.
+//! Mounts without a mount point.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -9,10 +9,10 @@ use rustix::mount::MoveMountFlags;
 use crate::dir::{DIR_FLAGS, Dir};
 use crate::error::{Context, Result};
 
-/// A mount that exists but is not part of the tree: it has no path.
+/// A mount that is not in the tree and so has no path.
 ///
-/// It lasts as long as this handle, a directory opened in it, or, once
-/// attached, until it is unmounted.
+/// It exists as long as this handle or a directory opened in it; once attached, until it is
+/// unmounted.
 #[derive(Debug)]
 #[must_use = "a mount that is not attached ends with its handle"]
 pub struct DetachedMount {
@@ -30,15 +30,14 @@ impl DetachedMount {
         Self { descriptor }
     }
 
-    /// Makes the mount visible at `target`; a symbolic link there is not followed.
+    /// Attaches the mount at `target`; a symbolic link there is not followed.
     pub fn attach(&self, target: &Path) -> Result<()> {
         let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
         rustix::mount::move_mount(&self.descriptor, c"", CWD, target, flags)
             .context("mount on", || target.to_owned())
     }
 
-    /// Opens the root directory of the mount, which works without a target too.
-    /// `name` is what messages call it.
+    /// Opens the root directory of the mount, attached or not. Error messages call it `name`.
     pub fn open(&self, name: &Path) -> Result<Dir> {
         rustix::fs::openat(&self.descriptor, c".", DIR_FLAGS, Mode::empty())
             .map(|descriptor| Dir::from_descriptor(descriptor, name.to_owned()))

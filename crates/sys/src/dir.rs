@@ -19,14 +19,12 @@ pub(crate) const DIR_FLAGS: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
 
-/// An open directory, and the path it was opened by for messages.
+/// An open directory, and the path by which it was opened, for messages.
 ///
-/// Everything happens relative to the open descriptor, so a directory that is
-/// renamed or replaced meanwhile cannot redirect an operation. Names passed to
-/// its methods are one component: a name that is empty, `.`, `..` or contains
-/// `/` is refused with [`io::ErrorKind::InvalidInput`], and a symbolic link is
-/// never followed. For untrusted paths of several components see
-/// [`Dir::open_in_root`].
+/// All operations are relative to the open descriptor, so renaming or replacing the directory
+/// cannot redirect them. Names passed to its methods are one component: an empty name, `.`, `..`
+/// and names with `/` are refused with [`io::ErrorKind::InvalidInput`], and symbolic links are
+/// never followed. For untrusted paths of several components see [`Dir::open_in_root`].
 ///
 /// Cloning is cheap and shares the descriptor.
 #[derive(Clone)]
@@ -53,8 +51,9 @@ thread_local! {
     static OPENED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Returns how many directories this thread has opened. A walk through a tree should open each of
-/// them a bounded number of times, however deep it is: tests count this instead of measuring time.
+/// The number of directories that this thread has opened. A walk of a tree should open each
+/// directory a bounded number of times, however deep it is; tests check that by this number instead
+/// of by time.
 #[must_use]
 pub fn directories_opened() -> u64 {
     OPENED.get()
@@ -66,7 +65,7 @@ impl Dir {
         Self(Arc::new(Inner { descriptor, path }))
     }
 
-    /// Opens a directory by a path of the process, following symbolic links.
+    /// Opens a directory by an ordinary path, following symbolic links.
     pub fn open_ambient(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         rustix::fs::openat(CWD, path, DIR_FLAGS, Mode::empty())
@@ -74,8 +73,8 @@ impl Dir {
             .context("open directory", || path.to_owned())
     }
 
-    /// Opens a directory by a path of the process, making it and its parents
-    /// with `mode` (before the umask) where they are missing.
+    /// Opens a directory by an ordinary path; creates it and missing parents with `mode` (before
+    /// the umask).
     pub fn create_ambient_all(path: impl AsRef<Path>, mode: u32) -> Result<Self> {
         let path = path.as_ref();
         match Self::open_ambient(path) {
@@ -86,26 +85,26 @@ impl Dir {
         Self::open_ambient(path)
     }
 
-    /// Returns a second handle on the same open directory.
+    /// A second handle for the same open directory.
     ///
-    /// It cannot fail today; the type leaves room for a descriptor of its own.
+    /// It cannot fail today; the return type leaves room for a descriptor of its own.
     pub fn try_clone(&self) -> Result<Self> {
         Ok(self.clone())
     }
 
-    /// The path the directory was opened by. Only for messages and for tools
-    /// that insist on a path: the directory may have moved since.
+    /// The path by which the directory was opened. Only for messages, and for programs that need a
+    /// path: the directory may have moved since.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0.path
     }
 
-    /// Builds the path of an entry, for messages.
+    /// The path of an entry, for messages.
     pub(crate) fn join(&self, name: &OsStr) -> PathBuf {
         self.0.path.join(name)
     }
 
-    /// Refuses what is not exactly one component.
+    /// Refuses a name that is not exactly one component.
     pub(crate) fn check(&self, operation: &'static str, name: &OsStr) -> Result<()> {
         let bytes = name.as_bytes();
         if bytes.is_empty() || bytes == b"." || bytes == b".." || bytes.contains(&b'/') {
@@ -127,7 +126,7 @@ impl Dir {
             .context("open directory", || self.join(name))
     }
 
-    /// Makes a directory that must not exist yet; `mode` is subject to the umask.
+    /// Creates a directory that must not exist yet; `mode` is subject to the umask.
     pub fn create_dir(&self, name: impl AsRef<OsStr>, mode: u32) -> Result<()> {
         let name = name.as_ref();
         self.check("create directory", name)?;
@@ -135,7 +134,7 @@ impl Dir {
             .context("create directory", || self.join(name))
     }
 
-    /// Opens a directory, making it first if it is missing.
+    /// Opens a directory; creates it if it is missing.
     pub fn ensure_dir(&self, name: impl AsRef<OsStr>, mode: u32) -> Result<Self> {
         let name = name.as_ref();
         match self.open_dir(name) {
@@ -148,8 +147,8 @@ impl Dir {
         }
     }
 
-    /// Opens a file for reading. Never waits, even for a FIFO; the caller checks
-    /// the type if it matters.
+    /// Opens a file for reading. Never blocks, even on a FIFO; the caller checks the type if it
+    /// matters.
     pub fn open_file(&self, name: impl AsRef<OsStr>) -> Result<File> {
         self.open_with(name, OpenOptions::read())
     }
@@ -160,7 +159,7 @@ impl Dir {
         self.open_with(name, options)
     }
 
-    /// Opens an entry as the options say, never following a symbolic link.
+    /// Opens an entry with the given options, never following a symbolic link.
     pub fn open_with(&self, name: impl AsRef<OsStr>, options: OpenOptions) -> Result<File> {
         let name = name.as_ref();
         self.check("open", name)?;
@@ -170,11 +169,10 @@ impl Dir {
             .context("open", || self.join(name))
     }
 
-    /// Reads a whole regular file; `None` if there is none.
+    /// Reads a whole regular file; `None` if it does not exist.
     ///
-    /// Fails with [`io::ErrorKind::FileTooLarge`] when it holds more than
-    /// `limit` bytes and with [`io::ErrorKind::InvalidInput`] when it is not a
-    /// regular file.
+    /// Fails with [`io::ErrorKind::FileTooLarge`] if it holds more than `limit` bytes, and with
+    /// [`io::ErrorKind::InvalidInput`] if it is not a regular file.
     pub fn read_file(&self, name: impl AsRef<OsStr>, limit: u64) -> Result<Option<Vec<u8>>> {
         let name = name.as_ref();
         let Some((file, stat)) = self.open_regular(name, limit)? else {
@@ -185,9 +183,8 @@ impl Dir {
             .context("read", || self.join(name))
     }
 
-    /// Opens a regular file for reading; `None` if there is none. Fails like
-    /// [`read_file`](Self::read_file), but does not notice when the file grows beyond `limit`
-    /// later.
+    /// Opens a regular file for reading; `None` if it does not exist. Fails like
+    /// [`read_file`](Self::read_file), but does not notice if the file grows beyond `limit` later.
     pub fn open_to_read(&self, name: impl AsRef<OsStr>, limit: u64) -> Result<Option<File>> {
         let opened = self.open_regular(name.as_ref(), limit)?;
         Ok(opened.map(|(file, _)| file))
@@ -203,7 +200,7 @@ impl Dir {
         Ok(Some((file, stat)))
     }
 
-    /// Asks about an entry without following it; `None` if there is none.
+    /// The metadata of an entry, without following links; `None` if it does not exist.
     pub fn stat(&self, name: impl AsRef<OsStr>) -> Result<Option<Stat>> {
         let name = name.as_ref();
         self.check("stat", name)?;
@@ -214,25 +211,25 @@ impl Dir {
         }
     }
 
-    /// Asks about this directory itself.
+    /// The metadata of this directory itself.
     pub fn stat_self(&self) -> Result<Stat> {
         rustix::fs::fstat(self)
             .map(Stat::from)
             .context("stat", || self.path().to_owned())
     }
 
-    /// Whether the directory holds a given entry, whatever it is.
+    /// Whether the directory has an entry of this name, of any type.
     pub fn exists(&self, name: impl AsRef<OsStr>) -> Result<bool> {
         Ok(self.stat(name)?.is_some())
     }
 
-    /// Makes the entries of this directory durable: created, renamed and
-    /// removed names survive a power cut once this returns.
+    /// Makes the entries of this directory durable: created, renamed and removed names survive a
+    /// power cut.
     pub fn sync(&self) -> Result<()> {
         rustix::fs::fsync(self).context("sync directory", || self.path().to_owned())
     }
 
-    /// Writes everything of the filesystem this directory is on to the disk.
+    /// Writes the whole filesystem of this directory to the disk.
     pub fn sync_filesystem(&self) -> Result<()> {
         rustix::fs::syncfs(self).context("sync filesystem", || self.path().to_owned())
     }
@@ -252,7 +249,7 @@ fn check_regular(stat: &Stat, limit: u64) -> io::Result<()> {
 }
 
 fn read_to_end(mut file: File, stat: &Stat, limit: u64) -> io::Result<Vec<u8>> {
-    // One byte more than told, so that reading to the end needs no growth.
+    // One byte more than the size, so that reading to the end needs no growth.
     let mut bytes = Vec::with_capacity(usize::try_from(stat.size).unwrap_or(0).saturating_add(1));
     file.by_ref()
         .take(limit.saturating_add(1))
@@ -368,7 +365,7 @@ mod tests {
             dir.read_file("d", 4).unwrap_err().kind(),
             io::ErrorKind::InvalidInput
         );
-        // Opening a FIFO without a writer would wait for ever.
+        // Opening a FIFO without a writer must not block.
         dir.make_node("fifo", crate::NodeKind::Fifo, 0o600, 0)
             .unwrap();
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Going into a user namespace of one's own.
+//! Moves this process into a new user namespace.
 
 use std::path::PathBuf;
 
@@ -10,35 +10,32 @@ use crate::error::{Context, Result};
 use crate::mount::{Depth, Propagation, set_propagation};
 use crate::waiting_child::WaitingChild;
 
-/// A user namespace without maps, which is gone when this is dropped before anybody has entered it.
+/// A user namespace without ID maps. It is removed when dropped, unless a process has entered it.
 ///
-/// Its maps are set from outside, through `/proc/PID/uid_map` and `gid_map`: by
-/// whoever has the right to, such as the programs `newuidmap` and `newgidmap`,
-/// which know what `/etc/subuid` permits.
+/// Its maps are set from outside, through `/proc/PID/uid_map` and `gid_map`, by a process with the
+/// privilege to do so, such as `newuidmap` and `newgidmap`, which follow `/etc/subuid`.
 #[derive(Debug)]
 pub struct NewUserNamespace {
     child: WaitingChild,
 }
 
 impl NewUserNamespace {
-    /// Makes the namespace. Needs no right, except where the system forbids it to
-    /// ordinary users.
+    /// Creates the namespace. Needs no privilege, unless the system forbids it to ordinary users.
     pub fn new() -> Result<Self> {
         let child = WaitingChild::start().context("create", || "a user namespace".into())?;
         Ok(Self { child })
     }
 
-    /// The process that keeps the namespace, by which its maps are set.
+    /// The process that keeps the namespace alive, whose maps are to be set.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.pid()
     }
 
-    /// Moves this process into the namespace, and into a mount namespace of it
-    /// whose mounts nobody else sees. From here on it has all rights over what
-    /// the two namespaces own.
+    /// Moves this process into the namespace, and into a private mount namespace of it. From then
+    /// on it has all privileges over what the two namespaces own.
     ///
-    /// The kernel permits this to processes with a single thread only (`EINVAL`).
+    /// The kernel permits this to single-threaded processes only (`EINVAL`).
     pub fn enter(self) -> Result<()> {
         let path = PathBuf::from(format!("/proc/{}/ns/user", self.pid()));
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
@@ -51,15 +48,15 @@ impl NewUserNamespace {
             })
             .context("enter", || path.clone())?;
         leave_mounts().context("leave the mount namespace of", || "this process".into())?;
-        // What others mount still appears here, what is mounted here appears nowhere else.
+        // New mounts outside still appear here; new mounts here appear nowhere else.
         set_propagation("/".as_ref(), Propagation::Slave, Depth::Recursive)
     }
 }
 
 #[expect(unsafe_code, reason = "rustix cannot know which flags are given")]
 fn leave_mounts() -> Raw<()> {
-    // SAFETY: only a new table of descriptors could break a promise that other
-    // threads rely on, and none is asked for.
+    // SAFETY: only a new table of descriptors could break a promise that other threads rely on, and
+    // none is asked for.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }
 }
 
@@ -69,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_process_with_threads_stays_where_it_is() {
-        // Tests have threads of their own, so that the kernel refuses.
+        // The test runner has threads, so the kernel refuses.
         let Ok(namespace) = NewUserNamespace::new() else {
             // Not permitted here.
             return;

@@ -12,7 +12,7 @@ use crate::dir::{DIR_FLAGS, Dir};
 use crate::error::{Context, PathError, Result};
 use crate::stat::FileType;
 
-/// The longest path that the kernel takes in one call (`PATH_MAX`, with the zero at its end).
+/// The longest path of one system call (`PATH_MAX`, without the NUL at its end).
 const LONGEST_PATH: usize = 4095;
 
 /// One entry of a directory.
@@ -21,7 +21,7 @@ const LONGEST_PATH: usize = 4095;
 pub struct DirEntry {
     /// Its name, one component.
     pub name: OsString,
-    /// What it is; asked for separately where the filesystem does not tell.
+    /// Its type; looked up if the filesystem does not give it.
     pub file_type: FileType,
     /// Its inode number.
     pub ino: u64,
@@ -29,7 +29,7 @@ pub struct DirEntry {
 
 /// Iterator over the entries of a directory, without `.` and `..`.
 ///
-/// Names appear in the order of the filesystem, which is no order.
+/// The order is that of the filesystem, which is arbitrary.
 pub struct Entries {
     dir: Dir,
     stream: rustix::fs::Dir,
@@ -42,10 +42,10 @@ impl fmt::Debug for Entries {
 }
 
 impl Dir {
-    /// Starts reading the entries, from the first one on.
+    /// Starts reading the entries from the first one.
     pub fn entries(&self) -> Result<Entries> {
-        // A descriptor of its own, because the position belongs to the open
-        // directory and two readers of one handle would share it.
+        // A descriptor of its own: the position belongs to the open directory, so two readers of
+        // one handle would share it.
         let stream = self
             .open_again()
             .and_then(rustix::fs::Dir::new)
@@ -62,7 +62,7 @@ impl Dir {
         rustix::fs::openat(self, c".", DIR_FLAGS, Mode::empty())
     }
 
-    /// Opens the same directory once more, with a position of its own.
+    /// Opens the same directory again, with a position of its own.
     pub(crate) fn reopen(&self) -> Result<Self> {
         self.open_again()
             .map(|descriptor| Self::from_descriptor(descriptor, self.path().to_owned()))
@@ -71,8 +71,8 @@ impl Dir {
 
     /// Opens a directory some levels below, by a path of plain names.
     ///
-    /// No component may be a symbolic link, `.` or `..`. The path may be longer
-    /// than the kernel takes in one call.
+    /// No component may be a symbolic link, `.` or `..`. The path may be longer than the kernel
+    /// accepts in one call.
     pub fn open_dir_nested(&self, path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
@@ -84,7 +84,7 @@ impl Dir {
         }
     }
 
-    /// Opens a path longer than the kernel takes in one call, as much of it at a time as it takes.
+    /// Opens a path that is too long for one call, in pieces of the longest possible length.
     fn open_in_pieces(&self, path: &Path) -> Result<Self> {
         let mut dir = self.clone();
         let mut piece = PathBuf::new();
@@ -98,7 +98,7 @@ impl Dir {
             piece.push(component);
         }
         if piece == path {
-            // A single name that no filesystem takes.
+            // A single name that is too long for every filesystem.
             return self.open_step_by_step(path);
         }
         dir.open_dir_nested(&piece)
@@ -142,7 +142,7 @@ impl Iterator for Entries {
 }
 
 impl Entries {
-    /// Converts an entry; `None` if it vanished while its type was asked for.
+    /// Converts an entry; `None` if it vanished before its type was looked up.
     fn resolve(&self, entry: &rustix::fs::DirEntry) -> Result<Option<DirEntry>> {
         let name = OsString::from_vec(entry.file_name().to_bytes().to_vec());
         let mut file_type = FileType::from(entry.file_type());
@@ -160,7 +160,7 @@ impl Entries {
     }
 }
 
-/// Memory for reading directories without an allocation per entry.
+/// A buffer for reading directories without an allocation per entry.
 #[derive(Default)]
 pub(crate) struct EntryBuffer(Vec<MaybeUninit<u8>>);
 
@@ -168,10 +168,10 @@ pub(crate) struct EntryBuffer(Vec<MaybeUninit<u8>>);
 const BUFFER: usize = 32 * 1024;
 
 impl EntryBuffer {
-    /// Visits what is left to read in a directory, without `.` and `..`.
+    /// Visits the remaining entries of a directory, without `.` and `..`.
     ///
-    /// It reads on from the position of the handle, so nobody else may be
-    /// reading that. What vanished before its type was known is `Unknown`.
+    /// It continues at the position of the handle, which must have no other reader. The type of an
+    /// entry that vanished before its lookup is `Unknown`.
     pub(crate) fn visit(
         &mut self,
         dir: &Dir,
@@ -219,7 +219,7 @@ mod tests {
         }
         dir.create_dir("sub", 0o700).unwrap();
         dir.symlink("sub", "link").unwrap();
-        // Two readers of one handle do not disturb each other.
+        // Two readers of one handle do not affect each other.
         let mut first = dir.entries().unwrap();
         drop(first.next().unwrap().unwrap());
         let second: Vec<_> = dir.entries().unwrap().map(|e| e.unwrap()).collect();

@@ -2,9 +2,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 
-/// A failed operation, together with the path it was about.
+/// A failed operation, with its path.
 ///
-/// The message names the operation and the path; the cause is the
+/// The message names the operation and the path. The cause is the
 /// [`source`](std::error::Error::source) and is not repeated in the message.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} {}", path.display())]
@@ -14,11 +14,11 @@ pub struct PathError {
     source: io::Error,
 }
 
-/// What every fallible function of this crate returns.
+/// The result of all fallible functions of this crate.
 pub type Result<T> = std::result::Result<T, PathError>;
 
 impl PathError {
-    /// Joins what was attempted, on which path, and why it failed.
+    /// An error of `operation` on `path`.
     pub fn new(operation: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         Self {
             operation,
@@ -27,13 +27,13 @@ impl PathError {
         }
     }
 
-    /// What was attempted, as a short verb phrase such as "open".
+    /// The operation, as a short verb phrase such as "open".
     #[must_use]
     pub fn operation(&self) -> &'static str {
         self.operation
     }
 
-    /// What it was attempted on.
+    /// The path of the operation.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -45,19 +45,19 @@ impl PathError {
         self.source.kind()
     }
 
-    /// The error number of the kernel, if the kernel was the one to refuse.
+    /// The kernel's error number, if the error came from the kernel.
     #[must_use]
     pub fn raw_os_error(&self) -> Option<i32> {
         self.source.raw_os_error()
     }
 
-    /// Whether something named did not exist.
+    /// Whether the path did not exist.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.kind() == io::ErrorKind::NotFound
     }
 
-    /// Whether something that was to be created was there already.
+    /// Whether an entry that was to be created existed already.
     #[must_use]
     pub fn already_exists(&self) -> bool {
         self.kind() == io::ErrorKind::AlreadyExists
@@ -90,21 +90,21 @@ impl PathError {
         self.kind() == io::ErrorKind::CrossesDevices
     }
 
-    /// Whether the filesystem or kernel does not know the operation.
+    /// Whether the filesystem or the kernel does not support the operation.
     #[must_use]
     pub fn is_unsupported(&self) -> bool {
         self.kind() == io::ErrorKind::Unsupported
             || self.raw_os_error() == Some(rustix::io::Errno::OPNOTSUPP.raw_os_error())
     }
 
-    /// The cause, for callers that pass it on without the path.
+    /// The underlying error, for callers that drop the path.
     #[must_use]
     pub fn into_source(self) -> io::Error {
         self.source
     }
 }
 
-/// Adds operation and path to a bare error; the path is only built on failure.
+/// Adds operation and path to an error; the path is only built on failure.
 pub(crate) trait Context<T> {
     fn context(self, operation: &'static str, path: impl FnOnce() -> PathBuf) -> Result<T>;
 }
@@ -115,10 +115,10 @@ impl<T, E: Into<io::Error>> Context<T> for std::result::Result<T, E> {
     }
 }
 
-/// The path the kernel knows for an open descriptor, for messages only.
+/// The path that the kernel knows for an open descriptor, for messages only.
 ///
-/// Descriptor operations would otherwise have to carry a path on every call of
-/// a hot loop just in case one fails.
+/// Without it, operations on descriptors would have to carry a path through hot loops in case one
+/// fails.
 pub(crate) fn descriptor_path(file: &impl AsFd) -> PathBuf {
     let link = proc_path(file);
     match rustix::fs::readlink(&link, Vec::new()) {
@@ -130,7 +130,7 @@ pub(crate) fn descriptor_path(file: &impl AsFd) -> PathBuf {
     }
 }
 
-/// The name under which procfs offers an open descriptor.
+/// The procfs path of an open descriptor.
 pub(crate) fn proc_path(file: &impl AsFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()))
 }

@@ -4,7 +4,7 @@ use rustix::fs::StatVfsMountFlags;
 
 use crate::error::{Context, Result, descriptor_path};
 
-/// The number by which the kernel tells kinds of filesystem apart.
+/// The kernel's number for a type of filesystem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FsMagic(u32);
 
@@ -34,7 +34,7 @@ impl FsMagic {
     /// ZFS.
     pub const ZFS: Self = Self(0x2FC1_2FC1);
 
-    /// Wraps a number as `statfs` reports it.
+    /// The number that `statfs` reports.
     #[must_use]
     pub const fn new(number: u32) -> Self {
         Self(number)
@@ -46,8 +46,8 @@ impl FsMagic {
         self.0
     }
 
-    /// The name the Go library shows (Go: drivers/driver_linux.go, `FsNames`),
-    /// `None` for the kinds it has no name for.
+    /// The name that the Go library shows (Go: drivers/driver_linux.go, `FsNames`); `None` if it
+    /// has none.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
         NAMES
@@ -79,7 +79,7 @@ const NAMES: [(u32, &str); 19] = [
     (0x2FC1_2FC1, "zfs"),
 ];
 
-/// Tells what kind of filesystem an open file or directory is on.
+/// The type of filesystem that an open file or directory is on.
 pub fn fs_magic(file: &impl AsFd) -> Result<FsMagic> {
     let stat = rustix::fs::fstatfs(file).context("stat filesystem of", || descriptor_path(file))?;
     // The field is signed and wider on most architectures; the number has 32 bits.
@@ -91,8 +91,8 @@ pub fn fs_magic(file: &impl AsFd) -> Result<FsMagic> {
     Ok(FsMagic(stat.f_type as u32))
 }
 
-/// Tells whether nothing can be written where an open file or directory is: its filesystem, or the
-/// mount it was reached through, is read-only.
+/// Whether the filesystem of an open file or directory, or the mount through which it was opened,
+/// is read-only.
 pub fn is_read_only(file: &impl AsFd) -> Result<bool> {
     let stat =
         rustix::fs::fstatvfs(file).context("stat filesystem of", || descriptor_path(file))?;

@@ -1,12 +1,12 @@
-//! Which locks the threads of this process hold, so that long work under a lock is noticed.
+//! Tracks the locks that this process's threads hold, so that long work under a lock is noticed.
 //!
-//! A lock that every process of a store waits for is to be held for moments. Erasing a tree,
-//! reading what a caller hands in and hashing take as long as they like, and so they begin with
-//! [`no_brief_lock`]. In builds with debug assertions that panics on a thread that holds such a
-//! lock: every test of every crate is a test of the rule. Release builds look at nothing.
+//! A lock that all processes of a store wait for should be held for moments. Erasing a tree,
+//! reading a caller's input and hashing take any amount of time, so they begin with
+//! [`no_brief_lock`]. In builds with debug assertions it panics on a thread that holds such a lock,
+//! so every test of every crate tests the rule. Release builds check nothing.
 //!
-//! The list of held locks is the one thing that all handles of a process share. It decides nothing
-//! but what its two readers ask.
+//! The list of held locks is the only state that all handles in a process share. It has no other
+//! effect.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -14,18 +14,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
-/// For how long a lock is meant to be held.
+/// How long a lock may be held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HeldFor {
-    /// As long as its holder likes.
+    /// Any time.
     #[default]
     AnyTime,
-    /// Moments: others wait for it, and so long work may not be done under it.
+    /// Moments: other processes wait for it, so no long work is allowed under it.
     Moments,
 }
 
-/// An entry in the list of held locks, for as long as it exists. It belongs to the thread that made
-/// it, also when it is dropped by another one.
+/// An entry of the list of held locks, removed on drop. It belongs to the thread that created it,
+/// even if another thread drops it.
 #[derive(Debug)]
 #[must_use = "the lock counts as held for as long as this exists"]
 pub struct HeldLock {
@@ -47,7 +47,7 @@ thread_local! {
 }
 
 impl HeldLock {
-    /// Notes that this thread has taken the lock at `path`.
+    /// Notes that this thread has locked `path`.
     pub fn note(path: &Path, held_for: HeldFor) -> Self {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         entries().push(Entry {
@@ -66,8 +66,7 @@ impl Drop for HeldLock {
     }
 }
 
-/// Tells whether this thread took the lock at a path, through whatever handle, and has not given it
-/// back.
+/// Whether this thread holds the lock of a path, through any handle.
 #[must_use]
 pub fn is_held_by_this_thread(path: &Path) -> bool {
     let thread = std::thread::current().id();
@@ -76,8 +75,8 @@ pub fn is_held_by_this_thread(path: &Path) -> bool {
         .any(|entry| entry.thread == thread && entry.path == path)
 }
 
-/// Says that long work begins, of which `work` is the name. In builds with debug assertions it
-/// panics on a thread that holds a lock which is meant to be held [for moments](HeldFor::Moments).
+/// Marks the beginning of long work called `work`. In builds with debug assertions, panics on a
+/// thread that holds a lock [for moments](HeldFor::Moments).
 pub fn no_brief_lock(work: &str) {
     if !cfg!(debug_assertions) || ON_PURPOSE.get() || std::thread::panicking() {
         return;
@@ -91,8 +90,8 @@ pub fn no_brief_lock(work: &str) {
     debug_assert!(held.is_empty(), "{work} while {} is held", held.join(", "));
 }
 
-/// Does long work under a lock all the same; the reason stands at the call. [`no_brief_lock`] is
-/// silent during it.
+/// Runs long work under a lock on purpose, for the given reason; [`no_brief_lock`] does not panic
+/// in it.
 pub fn under_lock_on_purpose<T>(_reason: &'static str, work: impl FnOnce() -> T) -> T {
     let before = ON_PURPOSE.replace(true);
     let result = work();
@@ -101,7 +100,7 @@ pub fn under_lock_on_purpose<T>(_reason: &'static str, work: impl FnOnce() -> T)
 }
 
 fn entries() -> MutexGuard<'static, Vec<Entry>> {
-    // A list is never left half changed by a panic.
+    // A panic never leaves the list half changed.
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -1,5 +1,4 @@
-//! Mounts that show owners shifted through a user namespace
-//! (Go: pkg/idmap/idmapped_utils.go).
+//! Mounts that map owners through a user namespace (Go: pkg/idmap/idmapped_utils.go).
 
 use std::fmt::Write as _;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -15,18 +14,18 @@ use crate::error::{Context, Result};
 use crate::mount::{Depth, PRIVATE};
 use crate::waiting_child::WaitingChild;
 
-/// A range of IDs and what they are outside of the namespace.
+/// A range of IDs, inside and outside of a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdMapping {
     /// First ID in the namespace.
     pub inside: u32,
     /// First ID outside of it.
     pub outside: u32,
-    /// How many IDs follow each other.
+    /// Length of the range.
     pub count: u32,
 }
 
-/// A user namespace that nobody is in, kept for its two ID maps.
+/// A user namespace without processes, kept for its two ID maps.
 #[derive(Debug)]
 pub struct UserNamespace {
     descriptor: OwnedFd,
@@ -39,12 +38,11 @@ impl AsFd for UserNamespace {
 }
 
 impl UserNamespace {
-    /// Makes a namespace with the given maps of users and groups.
+    /// Creates a namespace with the given maps of users and groups.
     ///
-    /// Needs the right to set both (`CAP_SETUID`, `CAP_SETGID`) in the current
-    /// namespace. Starts a child for a moment, which runs nothing of this
-    /// program, shares its descriptors instead of copying them, sends no
-    /// signal when it ends, and is gone when this returns.
+    /// Needs the privilege to set both (`CAP_SETUID`, `CAP_SETGID`) in the current namespace. It
+    /// starts a child process that runs no code of this program, shares its descriptors instead of
+    /// copying them, and sends no signal at its end; the child has ended when this returns.
     pub fn new(users: &[IdMapping], groups: &[IdMapping]) -> Result<Self> {
         let child = WaitingChild::start().context("create", || "a user namespace".into())?;
         let proc = |file: &str| PathBuf::from(format!("/proc/{}/{file}", child.pid()));
@@ -59,11 +57,11 @@ impl UserNamespace {
     }
 }
 
-/// The kernel takes a map in one write only.
+/// The kernel accepts a map in a single write only.
 fn write_map(path: &PathBuf, map: &[IdMapping]) -> Raw<()> {
     let mut text = String::new();
     for range in map {
-        // Writing to a String does not fail.
+        // Writing to a String cannot fail.
         let _ = writeln!(text, "{} {} {}", range.inside, range.outside, range.count);
     }
     let file = rustix::fs::openat(CWD, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
@@ -75,12 +73,11 @@ fn write_map(path: &PathBuf, map: &[IdMapping]) -> Raw<()> {
     }
 }
 
-/// Copies the mount that `source` is on, with `source` as its root, so that the
-/// copy shows owners as the maps of `namespace` say: who is stored as `inside`
-/// appears as `outside`.
+/// Clones the mount that `source` is on, with `source` as its root, so that the clone shows owners
+/// through the maps of `namespace`: a file stored with the owner `inside` appears with `outside`.
 ///
-/// Fails with `EINVAL` on filesystems that cannot do that (Linux 5.12 and
-/// later, for overlay 6.1).
+/// Fails with `EINVAL` on filesystems that do not support it (Linux 5.12 and later; for overlay
+/// 6.1).
 pub fn clone_idmapped(
     source: &Dir,
     namespace: &UserNamespace,
@@ -118,8 +115,8 @@ fn shift_owners(tree: &OwnedFd, namespace: &UserNamespace) -> Raw<()> {
         propagation: u64::from(PRIVATE),
         namespace: u64::try_from(descriptor).map_err(|_| Errno::BADF)?,
     };
-    // SAFETY: path and struct live across the call, which only reads them; the
-    // descriptors are borrowed.
+    // SAFETY: path and struct live across the call, which only reads them; the descriptors are
+    // borrowed.
     #[expect(unsafe_code, reason = "neither rustix nor libc has this call")]
     let result = unsafe {
         libc::syscall(

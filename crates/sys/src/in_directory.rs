@@ -1,4 +1,4 @@
-//! Work with a current directory of its own.
+//! Runs work with a current directory of its own.
 
 use std::thread::Builder;
 
@@ -9,9 +9,9 @@ use crate::error::{Context, Result};
 
 /// Runs `work` with `dir` as its current directory.
 ///
-/// Some calls of the kernel resolve names only relative to the current
-/// directory, which belongs to the whole process. A thread of its own that
-/// first stops sharing it can change it without anybody else noticing.
+/// Some system calls resolve names only relative to the current directory, which all threads of a
+/// process share. A thread that first stops sharing it can change its own without affecting the
+/// others.
 pub(crate) fn in_directory<T: Send>(dir: &Dir, work: impl FnOnce() -> T + Send) -> Result<T> {
     let body = || {
         leave_shared_directory()
@@ -36,8 +36,8 @@ pub(crate) fn in_directory<T: Send>(dir: &Dir, work: impl FnOnce() -> T + Send) 
     reason = "rustix marks the whole call unsafe because of flags that are not used here"
 )]
 fn leave_shared_directory() -> rustix::io::Result<()> {
-    // SAFETY: what makes this call unsafe is a descriptor table of one's own
-    // (CLONE_FILES). This flag takes root, current directory and umask only.
+    // SAFETY: the danger of this call is a descriptor table of one's own (CLONE_FILES). This flag
+    // covers root, current directory and umask only.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::FS) }
 }
 
@@ -60,7 +60,7 @@ mod tests {
             (current(), other)
         })
         .unwrap();
-        // A thread that is started inside belongs to the work.
+        // A thread started inside shares its directory.
         assert_eq!((inside, outside), (real.clone(), real));
         assert_eq!(current(), before);
     }

@@ -1,12 +1,12 @@
-//! The one crate of layerhold that talks to the kernel: directory handles,
-//! lookups that cannot leave a root, files replaced durably, record locks,
-//! extended attributes, mounts, overlays, quotas and fast copies.
+//! The crate of layerhold that talks to the kernel: directory handles, lookups that cannot leave a
+//! root, files replaced durably, record locks, extended attributes, mounts, overlays, quotas and
+//! fast copies.
 //!
-//! Everything works relative to a [`Dir`], an open directory, and every error is a [`PathError`]
-//! that says what was attempted on which path. Nothing here knows what a container is or runs a
-//! program. The only global state is the list of [held locks](HeldLock), and what a program asks
-//! its signals to do ([`EndingSignals`]). Only [`UserNamespace::new`] has a child, for a moment and
-//! without a signal.
+//! Operations are relative to a [`Dir`], an open directory. Every error is a [`PathError`], which
+//! names operation and path. This crate does not know containers and runs no programs. Its only
+//! global state is the list of [held locks](HeldLock) and the signal handlers that a program asks
+//! for ([`EndingSignals`]). Only [`UserNamespace::new`] starts a child process, briefly and without
+//! a signal at its end.
 //!
 //! ```
 //! use layerhold_sys::{Dir, Durability, publish};
@@ -22,10 +22,10 @@
 //!
 //! # Limitations
 //!
-//! - Linux only; procfs must be mounted for modes by name, for mounts and, before
-//!   Linux 6.13, for extended attributes by name.
-//! - Where the kernel has no `openat2`, lookups below a root refuse every
-//!   symbolic link on procfs, not only those that lead elsewhere.
+//! - Linux only. procfs must be mounted for setting modes by name, for mounts and, before Linux
+//!   6.13, for extended attributes by name.
+//! - If the kernel has no `openat2`, lookups below a root refuse every symbolic link on procfs, not
+//!   only those that lead elsewhere.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 

@@ -1,4 +1,4 @@
-//! Entries that are not files with content: links, nodes, renames, removals.
+//! Links, nodes, renames and removals.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
@@ -11,7 +11,7 @@ use crate::dir::Dir;
 use crate::error::{Context, PathError, Result};
 use crate::options::permission_bits;
 
-/// The kinds of node that [`Dir::make_node`] makes.
+/// The types of node that [`Dir::make_node`] creates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NodeKind {
@@ -21,24 +21,24 @@ pub enum NodeKind {
     CharDevice,
     /// A block device.
     BlockDevice,
-    /// A socket without anybody behind it; the device number is ignored.
+    /// A socket that is not bound to a process; the device number is ignored.
     Socket,
 }
 
-/// What a rename does when the new name is taken.
+/// What a rename does if the new name exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RenameHow {
-    /// The entry there is replaced, atomically.
+    /// Replaces the entry, atomically.
     Replace,
-    /// The rename fails with `AlreadyExists`.
+    /// Fails with `AlreadyExists`.
     NoReplace,
-    /// The two entries swap their places.
+    /// Swaps the two entries.
     Exchange,
 }
 
 impl Dir {
-    /// Reads where a symbolic link points.
+    /// Reads the target of a symbolic link.
     pub fn read_link(&self, name: impl AsRef<OsStr>) -> Result<PathBuf> {
         let name = name.as_ref();
         self.check("read link", name)?;
@@ -47,7 +47,7 @@ impl Dir {
             .context("read link", || self.join(name))
     }
 
-    /// Makes a symbolic link; the target is stored as it is and not checked.
+    /// Creates a symbolic link; the target is stored as it is and not checked.
     pub fn symlink(&self, target: impl AsRef<OsStr>, name: impl AsRef<OsStr>) -> Result<()> {
         let name = name.as_ref();
         self.check("create symbolic link", name)?;
@@ -55,7 +55,7 @@ impl Dir {
             .context("create symbolic link", || self.join(name))
     }
 
-    /// Gives an entry (not what it may link to) a second name.
+    /// Gives an entry a second name; a symbolic link is not followed.
     pub fn hard_link(
         &self,
         name: impl AsRef<OsStr>,
@@ -69,7 +69,7 @@ impl Dir {
             .context("create hard link", || new_dir.join(new_name))
     }
 
-    /// Makes a FIFO, device or socket; `mode` is subject to the umask.
+    /// Creates a FIFO, device or socket; `mode` is subject to the umask.
     pub fn make_node(
         &self,
         name: impl AsRef<OsStr>,
@@ -91,8 +91,8 @@ impl Dir {
 
     /// Moves an entry, possibly to another directory of the same filesystem.
     ///
-    /// On a filesystem without `renameat2`, [`RenameHow::NoReplace`] looks first
-    /// and renames then, which is not atomic.
+    /// Without `renameat2`, [`RenameHow::NoReplace`] checks first and then renames, which is not
+    /// atomic.
     pub fn rename(
         &self,
         name: impl AsRef<OsStr>,

@@ -6,16 +6,17 @@ use crate::dir::Dir;
 use crate::error::Result;
 use crate::publish::{Durability, Staged};
 
-/// The operations by which record files are kept, as a seam for tests.
+/// The operations on record files, as a seam for tests.
 ///
-/// [`HostIo`] is the real one. A test wraps it, counts the calls and fails one
-/// of them, to see what a crash at that point leaves behind.
+/// [`HostIo`] is the real implementation. A test wraps it, counts the calls and fails one of them,
+/// to see what a crash at that point leaves behind.
 pub trait MetadataIo: Debug + Send + Sync {
-    /// Reads a whole file; `None` if there is none, an error above `limit` bytes.
+    /// Reads a whole file; `None` if it does not exist, an error if it is longer than `limit`
+    /// bytes.
     fn read(&self, dir: &Dir, name: &OsStr, limit: u64) -> Result<Option<Vec<u8>>>;
 
-    /// Opens a file to read it piece by piece; `None` if there is none, an error above `limit`
-    /// bytes. Unless told otherwise, it is [read](Self::read) as a whole.
+    /// Opens a file for reading it piece by piece; `None` if it does not exist, an error if it is
+    /// longer than `limit` bytes. By default, it is [read](Self::read) as a whole.
     fn open(&self, dir: &Dir, name: &OsStr, limit: u64) -> Result<Option<Box<dyn Read>>> {
         let content = self.read(dir, name, limit)?;
         Ok(content.map(|content| Box::new(Cursor::new(content)) as Box<dyn Read>))
@@ -30,14 +31,13 @@ pub trait MetadataIo: Debug + Send + Sync {
     /// Renames a staged file to its name.
     fn publish(&self, staged: Staged) -> Result<()>;
 
-    /// Removes a file; tells whether there was one.
+    /// Removes a file; returns whether it existed.
     fn remove(&self, dir: &Dir, name: &OsStr) -> Result<bool>;
 
-    /// Makes names created, replaced and removed in a directory durable.
+    /// Makes created, replaced and removed names of a directory durable.
     fn sync_dir(&self, dir: &Dir) -> Result<()>;
 
-    /// Replaces a file through the operations above, in the order of
-    /// [`publish`](crate::publish()).
+    /// Replaces a file by the operations above, in the order of [`publish`](crate::publish()).
     fn replace(
         &self,
         dir: &Dir,

@@ -11,16 +11,16 @@ use rustix::mount::{MountAttrFlags, MountFlags, MountPropagationFlags, UnmountFl
 use crate::error::{Context, PathError, Result};
 use crate::mountinfo::read_mounts;
 
-/// How a mount is taken away.
+/// How to unmount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detach {
-    /// At once from the tree, completely when its last user is gone.
+    /// Detach from the tree at once; the mount ends with its last user.
     Lazy,
-    /// Only if nobody uses it.
+    /// Only if it is not busy.
     WhenUnused,
 }
 
-/// Whether mounts below the one named are included.
+/// Whether an operation includes the mounts below.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
     /// Only the one named.
@@ -29,21 +29,20 @@ pub enum Depth {
     Recursive,
 }
 
-/// How mounts and unmounts travel to copies of a mount.
+/// How mounts and unmounts propagate between copies of a mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Propagation {
-    /// Both ways.
+    /// In both directions.
     Shared,
     /// Not at all.
     Private,
-    /// From the original to the copy only.
+    /// From the original to the copy.
     Slave,
     /// Not at all, and it cannot be bind-mounted.
     Unbindable,
 }
 
-/// Mount options in the form the kernel takes: numbered flags, changes of
-/// propagation, and text for the filesystem.
+/// Mount options for the kernel: flags, changes of propagation, and text for the filesystem.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MountOptions {
     flags: u32,
@@ -69,12 +68,11 @@ const SHARED: u32 = 1 << 20;
 const RELATIME: u32 = 1 << 21;
 const STRICTATIME: u32 = 1 << 24;
 const PROPAGATION: u32 = UNBINDABLE | PRIVATE | SLAVE | SHARED;
-/// What changes a mount that exists, or copies one.
+/// Flags that change or copy an existing mount.
 pub(crate) const REMOUNT_OR_MOVE: u32 = PROPAGATION | REMOUNT | BIND | REC;
 
-/// Option words, the flag they mean, and whether they clear it.
-/// Go: pkg/mount/flags.go (the word "defaults" is in its table but, having no
-/// flag, ends up in the text for the filesystem; here too).
+/// Option words, their flags, and whether they clear the flag. Go: pkg/mount/flags.go (its table
+/// has "defaults" without a flag, so that word becomes text for the filesystem; here too).
 const WORDS: [(&str, u32, bool); 32] = [
     ("ro", RDONLY, false),
     ("rw", RDONLY, true),
@@ -111,8 +109,8 @@ const WORDS: [(&str, u32, bool); 32] = [
 ];
 
 impl MountOptions {
-    /// Splits a comma-separated list as `/etc/fstab` has it. Words that are not
-    /// in the table are left, in order, as text for the filesystem.
+    /// Splits a comma-separated list as in `/etc/fstab`. Unknown words are kept, in order, as text
+    /// for the filesystem.
     #[must_use]
     pub fn parse(options: &str) -> Self {
         let mut parsed = Self::default();
@@ -140,13 +138,13 @@ impl MountOptions {
         self.flags
     }
 
-    /// Whether an existing mount is to be changed.
+    /// Whether the options change an existing mount.
     #[must_use]
     pub fn is_remount(&self) -> bool {
         self.flags & REMOUNT != 0
     }
 
-    /// The flags that belong to the mount, as `fsmount` takes them.
+    /// The flags of the mount, for `fsmount`.
     pub(crate) fn attributes(&self) -> MountAttrFlags {
         ATTRIBUTES
             .iter()
@@ -155,7 +153,7 @@ impl MountOptions {
             .collect()
     }
 
-    /// The flags that belong to the filesystem, as words that `fsconfig` takes.
+    /// The flags of the filesystem, as words for `fsconfig`.
     pub(crate) fn superblock_words(&self) -> impl Iterator<Item = &'static str> {
         SUPERBLOCK
             .iter()
@@ -181,11 +179,11 @@ const SUPERBLOCK: [(u32, &str); 4] = [
     (MANDLOCK, "mand"),
 ];
 
-/// Mounts a filesystem. Propagation, and read-only for bind mounts, which the
-/// kernel does not take together with the rest, are set by further calls.
+/// Mounts a filesystem. Further calls set the propagation, and read-only for bind mounts, which the
+/// kernel does not accept together with the rest.
 pub fn mount(source: &OsStr, target: &Path, fs_type: &str, options: &MountOptions) -> Result<()> {
     let flags = options.flags & !PROPAGATION;
-    // Without a source only an existing mount can be meant (Go: pkg/mount/mounter_linux.go).
+    // Without a source, the options are for an existing mount (Go: pkg/mount/mounter_linux.go).
     let changes_existing = options.is_remount() || source.is_empty() || source == "none";
     if !changes_existing || !options.data.is_empty() {
         raw_mount(source, target, fs_type, flags, &options.data)?;
@@ -199,7 +197,7 @@ pub fn mount(source: &OsStr, target: &Path, fs_type: &str, options: &MountOption
     Ok(())
 }
 
-/// Makes a directory or file visible at a second place.
+/// Mounts a directory or file at a second place.
 pub fn bind_mount(source: &Path, target: &Path, depth: Depth) -> Result<()> {
     match depth {
         Depth::Single => rustix::mount::mount_bind(source, target),
@@ -208,12 +206,12 @@ pub fn bind_mount(source: &Path, target: &Path, depth: Depth) -> Result<()> {
     .context("bind mount on", || target.to_owned())
 }
 
-/// Makes an existing mount read-only, keeping its other options apart from times.
+/// Makes an existing mount read-only. Keeps its other options, except those about access times.
 pub fn remount_read_only(target: &Path) -> Result<()> {
     raw_mount(OsStr::new(""), target, "", BIND | REMOUNT | RDONLY, "")
 }
 
-/// Changes how mounts and unmounts below a mount travel.
+/// Changes the propagation of a mount.
 pub fn set_propagation(target: &Path, propagation: Propagation, depth: Depth) -> Result<()> {
     let flag = match propagation {
         Propagation::Shared => SHARED,
@@ -228,8 +226,8 @@ pub fn set_propagation(target: &Path, propagation: Propagation, depth: Depth) ->
     change(target, flag | depth)
 }
 
-/// Makes sure that a directory is a mount of its own and that what is mounted
-/// below it stays in this namespace (Go: pkg/mount/sharedsubtree_linux.go).
+/// Makes a directory a mount point whose mounts below stay in this namespace (Go:
+/// pkg/mount/sharedsubtree_linux.go).
 pub fn make_private(target: &Path) -> Result<()> {
     if !is_mount_point(target)? {
         bind_mount(target, target, Depth::Single)?;
@@ -251,14 +249,13 @@ fn change(target: &Path, flags: u32) -> Result<()> {
         .context("change propagation of", || target.to_owned())
 }
 
-/// Go's patience with a busy mount (Go: pkg/mount/unmount_unix.go).
+/// Attempts to unmount a busy mount, as in Go (pkg/mount/unmount_unix.go).
 const BUSY_ATTEMPTS: u32 = 50;
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
-/// Takes the topmost mount at `target` away; a symbolic link is not followed.
+/// Unmounts the topmost mount at `target`; a symbolic link is not followed.
 ///
-/// Nothing mounted there is success. A busy mount is tried again for about
-/// 2.5 seconds.
+/// Succeeds if nothing is mounted there. A busy mount is retried for about 2.5 seconds.
 pub fn unmount(target: &Path, detach: Detach) -> Result<()> {
     let mut attempts = 0;
     loop {
@@ -281,10 +278,10 @@ pub(crate) fn unmount_once(target: &Path, detach: Detach) -> rustix::io::Result<
     rustix::mount::unmount(target, flags)
 }
 
-/// Takes away everything mounted at or below `target`, the deepest first.
+/// Unmounts everything at or below `target`, the deepest first.
 ///
-/// A failure below is only reported if it is the last one, as the mounts above
-/// it then fail too.
+/// Of several failures, the last one is reported: a mount that cannot be unmounted keeps those
+/// above it busy.
 pub fn unmount_recursive(target: &Path, detach: Detach) -> Result<()> {
     let mut points: Vec<_> = read_mounts()?
         .into_iter()
@@ -299,8 +296,8 @@ pub fn unmount_recursive(target: &Path, detach: Detach) -> Result<()> {
     result
 }
 
-/// Whether something is mounted exactly at `path`. What does not exist is no
-/// mount point; a symbolic link is followed.
+/// Whether something is mounted exactly at `path`, following a symbolic link. A path that does not
+/// exist is no mount point.
 pub fn is_mount_point(path: &Path) -> Result<bool> {
     let flags = StatxFlags::empty();
     match rustix::fs::statx(CWD, path, AtFlags::empty(), flags) {
@@ -311,7 +308,7 @@ pub fn is_mount_point(path: &Path) -> Result<bool> {
         {
             Ok(answer.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
         }
-        // Kernels before 5.8 do not answer this question.
+        // Kernels before 5.8 do not report it.
         Ok(_) | Err(Errno::NOSYS | Errno::PERM) => is_listed(path),
         Err(Errno::NOENT) => Ok(false),
         Err(error) => Err(PathError::new("stat", path, error.into())),

@@ -1,18 +1,18 @@
-//! The mounts of all mount namespaces.
+//! Lists the mounts of all mount namespaces.
 //!
 //! Every process may read the mount tables of all processes that it sees in procfs. A mount that is
-//! in none of them is gone, provided that no namespace was missed, and [`Coverage`] says whether
-//! one may have been. A namespace is missed when
+//! in none of them is gone, unless a namespace was missed; [`Coverage`] says whether that is
+//! possible. A namespace is missed if
 //!
 //! - its processes are hidden from this one: by a PID namespace, or by the option `hidepid` of
 //!   procfs;
-//! - a table cannot be read, or only by way of processes that have changed their root directory,
+//! - a table cannot be read, or only through processes that have changed their root directory,
 //!   which hides mounts;
 //! - no process is in it, and a mount (`unshare --mount=FILE`) or an open descriptor keeps it.
-//!   Descriptors are seen only of processes that this one may look into.
+//!   Descriptors are seen only of processes that this one may inspect.
 //!
-//! Threads that have left the namespace of their process are not looked for: what they mount ends
-//! with them.
+//! Threads that have left the namespace of their process are not considered: their mounts end with
+//! them.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -25,26 +25,25 @@ use crate::error::{Context, Result};
 use crate::mount_users::processes;
 use crate::mountinfo::{MountInfo, parse, read_mounts};
 
-/// Whether a look at all mount namespaces may have missed some.
+/// Whether a listing of all mount namespaces may be incomplete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coverage {
-    /// None was missed, or there was no need to see all.
+    /// No namespace was missed, or the caller stopped early.
     Complete,
-    /// There may be namespaces that this process could not look into.
+    /// There may be namespaces that this process cannot read.
     Incomplete,
 }
 
-/// MountFidelity the mounts of all mount namespaces that this process can look into, until the caller has
-/// seen enough.
+/// Visits the mounts of all mount namespaces that this process can read, until the visitor stops.
 ///
-/// Mount points are paths from the root directory of some process of the namespace, and need not
-/// mean the same to this process. The same mount may be shown more than once.
+/// Mount points are relative to the root directory of some process of the namespace, and may mean
+/// something else in this process. A mount may be visited more than once.
 pub fn visit_mounts_everywhere(
     look: &mut dyn FnMut(&MountInfo) -> ControlFlow<()>,
 ) -> Result<Coverage> {
     let mut survey = Survey::new(look);
-    // A namespace that is new in a round may be that of a child whose parent ended before it was
-    // looked at.
+    // A namespace that is new in a round may belong to a child whose parent ended before it was
+    // read.
     for _ in 0..MOST_ROUNDS {
         match survey.look_at_processes()? {
             ControlFlow::Break(()) => return Ok(Coverage::Complete),
@@ -55,11 +54,10 @@ pub fn visit_mounts_everywhere(
     Ok(Coverage::Incomplete)
 }
 
-/// How often processes are listed. Namespaces do not come so fast.
+/// How often processes are listed at most.
 const MOST_ROUNDS: usize = 8;
 
-/// The PID namespace that the kernel started with (`PROC_PID_INIT_INO` in the kernel's
-/// `proc_ns.h`).
+/// The initial PID namespace (`PROC_PID_INIT_INO` in the kernel's `proc_ns.h`).
 const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,15 +68,15 @@ enum Seen {
 
 struct Survey<'a> {
     look: &'a mut dyn FnMut(&MountInfo) -> ControlFlow<()>,
-    /// Processes that were looked at.
+    /// Processes that were read.
     processes: BTreeSet<u32>,
-    /// Namespaces that were seen from their root directory.
+    /// Namespaces that were read from their root directory.
     whole: BTreeSet<PathBuf>,
-    /// Namespaces that were seen from another directory, and which.
+    /// Namespaces that were read from another directory, and that directory.
     in_part: BTreeSet<(PathBuf, PathBuf)>,
-    /// Tables of processes that do not tell which namespace they are in.
+    /// Tables of processes whose namespace is unknown.
     unnamed: BTreeSet<Vec<u8>>,
-    /// Namespaces that something keeps.
+    /// Namespaces that a mount or a descriptor keeps.
     kept: BTreeSet<PathBuf>,
     has_unreadable: bool,
 }
@@ -96,7 +94,7 @@ impl<'a> Survey<'a> {
         }
     }
 
-    /// Looks at the tables of all processes.
+    /// Reads the tables of all processes.
     fn look_at_processes(&mut self) -> Result<ControlFlow<(), Seen>> {
         let mut seen = Seen::Before;
         for pid in processes()? {
@@ -144,7 +142,7 @@ impl<'a> Survey<'a> {
         ControlFlow::Continue(Seen::Now)
     }
 
-    /// Notes a namespace if the text names a mount namespace.
+    /// Notes a namespace if `text` is the name of a mount namespace.
     fn keep(&mut self, text: &OsStr) {
         if text.as_bytes().starts_with(b"mnt:[") {
             self.kept.insert(text.into());
@@ -171,7 +169,7 @@ impl<'a> Survey<'a> {
     }
 }
 
-/// The paths in a directory of procfs; none when it may not be listed or is gone.
+/// The paths in a procfs directory; none if it is gone or cannot be listed.
 fn names_in(dir: &Path) -> Vec<PathBuf> {
     let entries = dir.read_dir().into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).collect()
@@ -185,7 +183,7 @@ fn read_table(process: &Path) -> io::Result<Vec<u8>> {
     std::fs::read(process.join("mountinfo"))
 }
 
-/// Whether a process could not be looked at because it is gone, or is in no namespace any more.
+/// Whether a process could not be read because it has ended or is in no namespace any more.
 fn has_ended(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let kinds = [Errno::NOENT, Errno::SRCH, Errno::INVAL];
@@ -194,7 +192,7 @@ fn has_ended(error: &io::Error) -> bool {
         .any(|kind| error.raw_os_error() == Some(kind.raw_os_error()))
 }
 
-/// Whether procfs shows this process all others.
+/// Whether procfs shows all processes to this one.
 fn sees_all_processes() -> Result<bool> {
     let path = Path::new("/proc/self/ns/pid");
     let name = path.read_link().context("read link", || path.to_owned())?;
@@ -206,7 +204,7 @@ fn sees_all_processes() -> Result<bool> {
     Ok(procfs.all(|mount| !hides_processes(&mount.super_options)))
 }
 
-/// Whether options of procfs are about hiding processes, even if not from everyone.
+/// Whether procfs's options hide processes, even if only from some users.
 fn hides_processes(options: &OsStr) -> bool {
     let words = options.as_bytes().split(|byte| *byte == b',');
     words

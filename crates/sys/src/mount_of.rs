@@ -1,5 +1,5 @@
-//! The mount that a file is on, without reading the whole table where the
-//! kernel can be asked for a single mount (Linux 6.8).
+//! Describes the mount of one file, without reading the whole table if the kernel can be asked for
+//! a single mount (Linux 6.8).
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,11 +12,11 @@ use rustix::io::{Errno, Result as Raw};
 use crate::error::{Context, PathError, Result, descriptor_path};
 use crate::mountinfo::{MountInfo, read_mounts};
 
-/// What one mount is.
+/// A description of one mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MountSummary {
-    /// Number of the mount, unique while it exists; the `id` of [`MountInfo`].
+    /// Number of the mount, unique while it exists; the same as [`MountInfo::id`].
     pub id: u32,
     /// Device numbers of the filesystem.
     pub device: (u32, u32),
@@ -24,7 +24,7 @@ pub struct MountSummary {
     pub fs_type: OsString,
     /// The directory of the filesystem that is the root of this mount.
     pub root: PathBuf,
-    /// Where it is mounted, relative to this process's root.
+    /// The mount point, relative to this process's root.
     pub mount_point: PathBuf,
 }
 
@@ -40,14 +40,14 @@ impl From<MountInfo> for MountSummary {
     }
 }
 
-/// Describes the mount that an open file is on; `None` if that mount has no
-/// place in this process's tree, such as a lazily unmounted one.
+/// Describes the mount of an open file; `None` if that mount is not in this process's tree, for
+/// example after a lazy unmount.
 pub fn mount_of(file: &impl AsFd) -> Result<Option<MountSummary>> {
     let path = || descriptor_path(file);
     match by_unique_id(file) {
         Ok(found) => return Ok(Some(found)),
-        // Not this kernel, or a sandbox that knows nothing of it, or names that
-        // are longer than the buffer; or a mount that is not in the tree.
+        // The kernel lacks the call, a sandbox refuses it, the names are longer than the buffer, or
+        // the mount is not in the tree.
         Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::OVERFLOW | Errno::NOENT) => {}
         Err(error) => return Err(PathError::new("find the mount of", path(), error.into())),
     }
@@ -64,8 +64,8 @@ pub fn mount_of(file: &impl AsFd) -> Result<Option<MountSummary>> {
         .map(MountSummary::from))
 }
 
-/// Describes what is mounted exactly at `path`, following a symbolic link;
-/// `None` if nothing is, or if nothing is there.
+/// Describes the mount exactly at `path`, following a symbolic link; `None` if nothing is mounted
+/// there or the path does not exist.
 pub fn mount_at(path: &Path) -> Result<Option<MountSummary>> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let file = match rustix::fs::openat(CWD, path, flags, Mode::empty()) {
@@ -85,7 +85,7 @@ fn is_mount_root(file: &OwnedFd) -> Raw<bool> {
     {
         return Ok(answer.stx_attributes.contains(StatxAttributes::MOUNT_ROOT));
     }
-    // Kernels before 5.8 do not tell.
+    // Kernels before 5.8 do not report it.
     Err(Errno::NOSYS)
 }
 
@@ -94,14 +94,14 @@ fn ask(file: &impl AsFd, what: StatxFlags) -> Raw<Statx> {
     statx(file, c"", flags, what)
 }
 
-/// The number that the table of mounts has; `None` from kernels before 5.8.
+/// The mount's number in the mount table; `None` from kernels before 5.8.
 fn mount_id(file: &impl AsFd) -> Raw<Option<u64>> {
     let answer = ask(file, StatxFlags::MNT_ID)?;
     let told = answer.stx_mask & StatxFlags::MNT_ID.bits() != 0;
     Ok(told.then_some(answer.stx_mnt_id))
 }
 
-/// `STATX_MNT_ID_UNIQUE`: a number that no later mount gets again.
+/// `STATX_MNT_ID_UNIQUE`: a number that is never reused.
 const UNIQUE_ID: StatxFlags = StatxFlags::from_bits_retain(0x4000);
 
 fn by_unique_id(file: &impl AsFd) -> Raw<MountSummary> {
@@ -111,7 +111,7 @@ fn by_unique_id(file: &impl AsFd) -> Raw<MountSummary> {
     }
     let mut reply = Box::new(Reply::EMPTY);
     stat_mount(answer.stx_mnt_id, &mut reply)?;
-    // A mount outside of the tree has no mount point.
+    // A mount outside the tree has no mount point.
     if reply.mask & WANTED != WANTED {
         return Err(Errno::NOENT);
     }
@@ -139,7 +139,7 @@ struct Request {
 
 const TEXT_SIZE: usize = 2 * 4096 + 256;
 
-/// The kernel's `struct statmount`, with room for the texts.
+/// The kernel's `struct statmount`, with room for the strings.
 #[repr(C)]
 struct Reply {
     size: u32,
@@ -192,7 +192,7 @@ impl Reply {
         text: [0; TEXT_SIZE],
     };
 
-    /// The text that begins at an offset and ends before a NUL.
+    /// The string that begins at an offset and ends before a NUL.
     fn text(&self, offset: u32) -> Option<&OsStr> {
         let rest = self.text.get(usize::try_from(offset).ok()?..)?;
         let end = rest.iter().position(|byte| *byte == 0)?;
@@ -200,8 +200,8 @@ impl Reply {
     }
 }
 
-/// `statmount(2)`; the number is the same on all architectures but Alpha and MIPS,
-/// where the call fails and the table is read.
+/// `statmount(2)`. The number is the same on all architectures except Alpha and MIPS, where the
+/// call fails and the table is read instead.
 #[expect(unsafe_code, reason = "neither rustix nor libc has this call")]
 fn stat_mount(id: u64, reply: &mut Reply) -> Raw<()> {
     const STATMOUNT: libc::c_long = 457;
@@ -214,9 +214,8 @@ fn stat_mount(id: u64, reply: &mut Reply) -> Raw<()> {
         id,
         wanted: WANTED,
     };
-    // SAFETY: both structs live across the call; the kernel reads the first and
-    // writes at most `size_of::<Reply>()` bytes, of which each value is valid,
-    // to the second.
+    // SAFETY: both structs live across the call; the kernel reads the first and writes at most
+    // `size_of::<Reply>()` bytes, of which each value is valid, to the second.
     let result = unsafe {
         libc::syscall(
             STATMOUNT,
@@ -233,7 +232,7 @@ fn stat_mount(id: u64, reply: &mut Reply) -> Raw<()> {
     Err(Errno::from_raw_os_error(code.unwrap_or(libc::EIO)))
 }
 
-/// As [`mount_id`], of what a path leads to, for those who look at other processes.
+/// Like [`mount_id`], by a path, for reading the procfs files of other processes.
 pub(crate) fn mount_id_at(path: &Path) -> Option<u64> {
     let answer = statx(CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::MNT_ID).ok()?;
     (answer.stx_mask & StatxFlags::MNT_ID.bits() != 0).then_some(answer.stx_mnt_id)

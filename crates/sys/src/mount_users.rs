@@ -1,4 +1,4 @@
-//! Who keeps a mount busy.
+//! Finds the processes that keep a mount busy.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -9,20 +9,20 @@ use crate::error::{Context, Result};
 use crate::mount_of::{mount_at, mount_id_at};
 use crate::mountinfo::{MountInfo, parse};
 
-/// In which way a process holds on to a mount.
+/// How a process keeps a mount busy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Hold {
-    /// Its current directory is there.
+    /// Its current directory is in the mount.
     CurrentDirectory,
-    /// Its root directory is there.
+    /// Its root directory is in the mount.
     RootDirectory,
-    /// It has a file open; this is the number of the descriptor.
+    /// It has a file open, with this descriptor.
     OpenFile(u32),
     /// It has a file mapped into memory, such as the program it runs.
     MappedFile(PathBuf),
-    /// It is in another mount namespace, which has the filesystem mounted at
-    /// this place. One process is named for each namespace.
+    /// Its mount namespace has the filesystem mounted at this path. One process is listed for each
+    /// namespace.
     MountNamespace(PathBuf),
 }
 
@@ -30,20 +30,19 @@ pub enum Hold {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Holder {
-    /// Its number in this process's procfs.
+    /// Its process ID in this process's procfs.
     pub pid: u32,
-    /// Its name, as the kernel has it: 15 bytes at most.
+    /// Its name in the kernel, 15 bytes at most.
     pub command: String,
-    /// All ways in which it holds on to the mount.
+    /// How it keeps the mount busy.
     pub holds: Vec<Hold>,
 }
 
-/// Finds the processes that use what is mounted at `path`, or copies of that
-/// mount elsewhere; sorted by number. Empty if nothing is mounted there.
+/// Finds the processes that use the mount at `path` or copies of it elsewhere, sorted by process
+/// ID. Empty if nothing is mounted there.
 ///
-/// For messages to people: processes come and go meanwhile, and what this
-/// process may not look at is left out (without privileges, all processes of
-/// others).
+/// The result is for messages: processes start and end at any time, and processes that this one may
+/// not inspect are left out (without privileges, those of all other users).
 pub fn mount_users(path: &Path) -> Result<Vec<Holder>> {
     let Some(mount) = mount_at(path)? else {
         return Ok(Vec::new());
@@ -126,7 +125,7 @@ impl Search {
         holds
     }
 
-    /// The mounts of the filesystem as a process sees them.
+    /// The mounts of the filesystem that a process sees.
     fn copies(&self, process: &Path) -> Copies {
         let mut copies = Copies::default();
         for mount in mounts_of(process) {
@@ -139,7 +138,7 @@ impl Search {
     }
 }
 
-/// What names the mount namespace of a process: `mnt:[4026531841]`.
+/// The name of a process's mount namespace, such as `mnt:[4026531841]`.
 fn namespace(process: &Path) -> Option<PathBuf> {
     process.join("ns/mnt").read_link().ok()
 }
@@ -148,7 +147,7 @@ fn mounts_of(process: &Path) -> Vec<MountInfo> {
     parse(&read(&process.join("mountinfo")))
 }
 
-/// Reads a file of procfs; what cannot be read counts as empty.
+/// Reads a procfs file; an unreadable one counts as empty.
 fn read(path: &Path) -> Vec<u8> {
     #[expect(
         clippy::disallowed_methods,
@@ -175,7 +174,7 @@ fn open_files(process: &Path, is_there: &impl Fn(&Path) -> bool) -> Vec<Hold> {
     numbers.into_iter().map(Hold::OpenFile).collect()
 }
 
-/// Mapped files whose path, as this process would say it, is below one of `places`.
+/// Mapped files below one of `places`, as this process names them.
 fn mapped_files(process: &Path, places: &[PathBuf]) -> BTreeSet<Hold> {
     let maps = read(&process.join("maps"));
     maps.split(|byte| *byte == b'\n')
@@ -185,7 +184,7 @@ fn mapped_files(process: &Path, places: &[PathBuf]) -> BTreeSet<Hold> {
         .collect()
 }
 
-/// The path is the sixth column, and may contain spaces.
+/// The path is the sixth column and may contain spaces.
 fn mapped_path(line: &[u8]) -> Option<&Path> {
     let start = line.iter().position(|byte| *byte == b'/')?;
     let path = Path::new(OsStr::from_bytes(line.get(start..)?));

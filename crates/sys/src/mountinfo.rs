@@ -1,4 +1,4 @@
-//! The table of mounts, `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
+//! Reads the mount table, `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -12,13 +12,13 @@ use crate::error::{Context, Result};
 pub struct MountInfo {
     /// Number of this mount, unique while it exists.
     pub id: u32,
-    /// Number of the mount it is mounted on.
+    /// Number of the mount that it is mounted on.
     pub parent: u32,
     /// Device numbers of the filesystem.
     pub device: (u32, u32),
     /// The directory of the filesystem that is the root of this mount.
     pub root: PathBuf,
-    /// Where it is mounted, relative to this process's root.
+    /// The mount point, relative to this process's root.
     pub mount_point: PathBuf,
     /// Options of this mount, comma-separated.
     pub options: OsString,
@@ -26,14 +26,14 @@ pub struct MountInfo {
     pub propagation: Vec<OsString>,
     /// Type of the filesystem.
     pub fs_type: OsString,
-    /// What is mounted: a device, a share, or an arbitrary word.
+    /// The source: a device, a share, or an arbitrary word.
     pub source: OsString,
     /// Options of the filesystem, comma-separated.
     pub super_options: OsString,
 }
 
-/// Parses the whole table. Lines that do not have its form are left out, since
-/// a later kernel may add kinds of line but not change this one.
+/// Parses the whole table. Lines in another form are skipped: a later kernel may add kinds of line
+/// but not change this one.
 #[must_use]
 pub fn parse(table: &[u8]) -> Vec<MountInfo> {
     table
@@ -79,7 +79,7 @@ fn parse_line(line: &[u8]) -> Option<MountInfo> {
         propagation,
         fs_type: unescape(fields.next()?),
         source: unescape(fields.next()?),
-        // The last field may be missing for filesystems without options.
+        // The last field is missing for filesystems without options.
         super_options: unescape(fields.next().unwrap_or_default()),
     })
 }
@@ -88,7 +88,7 @@ fn number(field: &[u8]) -> Option<u32> {
     std::str::from_utf8(field).ok()?.parse().ok()
 }
 
-/// Undoes the escapes of the kernel: a backslash and three octal digits.
+/// Decodes the kernel's escapes: a backslash and three octal digits.
 fn unescape(field: &[u8]) -> OsString {
     let mut plain = Vec::with_capacity(field.len());
     let mut rest = field;

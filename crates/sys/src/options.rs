@@ -6,7 +6,7 @@ pub enum Create {
     /// The file must exist.
     #[default]
     Never,
-    /// Made when it is missing.
+    /// Created if it is missing.
     IfMissing,
     /// It must not exist yet.
     New,
@@ -14,8 +14,8 @@ pub enum Create {
 
 /// How to open a file.
 ///
-/// Descriptors are never inherited by children, never become a controlling
-/// terminal, and opening never waits (a FIFO without a peer does not block).
+/// Descriptors are never inherited by children and never become a controlling terminal. Opening
+/// never blocks, not even on a FIFO without a peer.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenOptions {
     access: OFlags,
@@ -48,7 +48,7 @@ impl OpenOptions {
         Self::with_access(OFlags::WRONLY)
     }
 
-    /// Opens for writing at the end, wherever that is by then.
+    /// Opens for appending.
     #[must_use]
     pub fn append() -> Self {
         Self::with_access(OFlags::WRONLY.union(OFlags::APPEND))
@@ -60,13 +60,13 @@ impl OpenOptions {
         Self::with_access(OFlags::RDWR)
     }
 
-    /// Opens only a reference to the place: nothing can be read or written.
+    /// Opens only a reference to the entry: nothing can be read or written.
     #[must_use]
     pub fn path_only() -> Self {
         Self::with_access(OFlags::PATH)
     }
 
-    /// Says whether the file may be created; the default is [`Create::Never`].
+    /// Whether the file may be created; the default is [`Create::Never`].
     #[must_use]
     pub fn create(mut self, create: Create) -> Self {
         self.create = create;
@@ -80,8 +80,8 @@ impl OpenOptions {
         self
     }
 
-    /// Refuses a symbolic link as the last component (only for lookups below a
-    /// root; single names are never followed).
+    /// Refuses a symbolic link as the last component. Only lookups below a root need this; single
+    /// names are never followed.
     #[must_use]
     pub fn no_follow(mut self) -> Self {
         self.follow = false;
@@ -122,7 +122,7 @@ impl OpenOptions {
     }
 }
 
-/// The bits that `chmod` accepts; anything above is the file type.
+/// The bits that `chmod` accepts; the bits above are the file type.
 pub(crate) fn permission_bits(mode: u32) -> Mode {
     Mode::from_raw_mode(mode & 0o7777)
 }

@@ -1,24 +1,23 @@
-//! What this process is and may do.
+//! Properties, limits and privileges of this process.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::CapabilitySet;
 
 use crate::error::{Context, Result};
 
-/// The user that the kernel takes this process for when it asks for files.
+/// The effective user ID, which the kernel checks for file access.
 #[must_use]
 pub fn effective_user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// The group that the kernel takes this process for when it makes files.
+/// The effective group ID, which new files get.
 #[must_use]
 pub fn effective_group() -> u32 {
     rustix::process::getegid().as_raw()
 }
 
-/// When this machine was started, in whole seconds since 1970, as its clock has it now; `None` when
-/// that is not known.
+/// The boot time in whole seconds since 1970, by the present clock; `None` if it is unknown.
 #[must_use]
 pub fn boot_time() -> Option<i64> {
     use rustix::time::{ClockId, clock_gettime};
@@ -26,13 +25,13 @@ pub fn boot_time() -> Option<i64> {
     now.checked_sub(clock_gettime(ClockId::Boottime).tv_sec)
 }
 
-/// Lets this process have as many open files as it may give itself, and returns how many it had
-/// been given. A process that starts others should give them that number again, with
+/// Raises this process's limit of open files to its maximum and returns the former limit. A process
+/// that starts others should restore that limit for them, with
 /// [`set_open_files`]: some go through all numbers that there may be.
 ///
 /// # Errors
 ///
-/// When the kernel refuses.
+/// If the kernel refuses.
 pub fn raise_open_files() -> Result<u64> {
     let limit = getrlimit(Resource::Nofile);
     let former = limit.current.unwrap_or(u64::MAX);
@@ -40,11 +39,11 @@ pub fn raise_open_files() -> Result<u64> {
     Ok(former)
 }
 
-/// Sets how many open files this process and those that it starts may have, as far as it may.
+/// Sets the limit of open files of this process and its children, up to its maximum.
 ///
 /// # Errors
 ///
-/// When the kernel refuses.
+/// If the kernel refuses.
 pub fn set_open_files(number: u64) -> Result<()> {
     let maximum = getrlimit(Resource::Nofile).maximum;
     let current = Some(maximum.map_or(number, |maximum| number.min(maximum)));
@@ -58,28 +57,28 @@ pub fn set_open_files(number: u64) -> Result<()> {
 pub enum Capability {
     /// Changing owners.
     Chown,
-    /// Reading and writing files whatever their permissions say.
+    /// Reading and writing files regardless of their permissions.
     DacOverride,
-    /// Changing attributes of files of others.
+    /// Changing attributes of other users' files.
     Fowner,
-    /// Making device nodes.
+    /// Creating device nodes.
     Mknod,
     /// Setting file capabilities.
     Setfcap,
-    /// Setting group IDs, and maps of them.
+    /// Setting group IDs and their maps.
     Setgid,
-    /// Setting user IDs, and maps of them.
+    /// Setting user IDs and their maps.
     Setuid,
-    /// Mounting, and attributes in `trusted.`.
+    /// Mounting, and attributes of the `trusted.` namespace.
     SysAdmin,
     /// Exceeding quotas and reserved blocks.
     SysResource,
 }
 
-/// Whether the calling thread has a privilege in effect.
+/// Whether the calling thread has a privilege.
 ///
-/// In a user namespace this is about what the namespace owns: device nodes, for
-/// one, cannot be made there even with [`Capability::Mknod`].
+/// In a user namespace, a privilege covers what the namespace owns: [`Capability::Mknod`] does not
+/// allow device nodes there, for example.
 pub fn has_capability(capability: Capability) -> Result<bool> {
     let bit = match capability {
         Capability::Chown => CapabilitySet::CHOWN,
@@ -97,8 +96,8 @@ pub fn has_capability(capability: Capability) -> Result<bool> {
         .context("read privileges of", || "this thread".into())
 }
 
-/// Whether this process is in another user namespace than the one the kernel
-/// started with: whether its map of users is not "all as they are".
+/// Whether this process is in a child user namespace: whether its user map is not the full identity
+/// map.
 pub fn in_user_namespace() -> Result<bool> {
     let path = "/proc/self/uid_map";
     #[expect(

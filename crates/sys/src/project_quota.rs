@@ -1,9 +1,8 @@
-//! Limits for directory trees: project IDs and project quotas of XFS and ext4
-//! (Go: drivers/quota/projectquota_supported.go, which allows XFS only).
+//! Limits the size of directory trees by project IDs and project quotas of XFS and ext4 (Go:
+//! drivers/quota/projectquota_supported.go, which supports XFS only).
 //!
-//! A directory with a project ID and the inherit flag gives the ID to all that
-//! is made below it; the filesystem counts blocks and inodes for each ID. It
-//! has to be mounted with `prjquota`.
+//! A directory with a project ID and the inherit flag passes the ID to all new entries below it;
+//! the filesystem counts blocks and inodes for each ID. It has to be mounted with `prjquota`.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd};
@@ -16,10 +15,10 @@ use crate::dir::Dir;
 use crate::error::{Context, PathError, Result, descriptor_path, proc_path};
 use crate::links::{NodeKind, RenameHow};
 
-/// The project a file or directory belongs to.
+/// The project of a file or directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Project {
-    /// Its number; 0 is the project of all that was given none.
+    /// The project ID; 0 is the default project.
     pub id: u32,
     /// Whether new entries of this directory get the same project.
     pub inherits: bool,
@@ -28,28 +27,27 @@ pub struct Project {
 /// Limits of a project.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QuotaLimits {
-    /// Most bytes, rounded down to 512; 0 is no limit. When setting, `None`
-    /// leaves the limit as it is.
+    /// Limit in bytes, rounded down to 512; 0 means no limit. When setting, `None` keeps the
+    /// present limit.
     pub bytes: Option<u64>,
-    /// Most files, directories and others; as above.
+    /// Limit of inodes, likewise.
     pub inodes: Option<u64>,
 }
 
-/// What a project takes and may take.
+/// The usage and limits of a project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuotaUsage {
     /// Bytes on the disk.
     pub bytes: u64,
-    /// Files, directories and others.
+    /// Number of inodes.
     pub inodes: u64,
-    /// Limits; `None` where there is none.
+    /// The limits; `None` means no limit.
     pub limits: QuotaLimits,
 }
 
 /// Reads the project of a file or directory.
 ///
-/// Fails on filesystems without projects, see [`PathError::is_unsupported`] and
-/// `ENOTTY`.
+/// Fails on filesystems without projects; see [`PathError::is_unsupported`] and `ENOTTY`.
 pub fn project(file: &impl AsFd) -> Result<Project> {
     let attributes = attributes(file).context("read project of", || descriptor_path(file))?;
     Ok(Project {
@@ -58,8 +56,7 @@ pub fn project(file: &impl AsFd) -> Result<Project> {
     })
 }
 
-/// Sets the project of a file or directory. What is in the directory already
-/// keeps its own.
+/// Sets the project of a file or directory. Existing entries of the directory keep theirs.
 pub fn set_project(file: &impl AsFd, project: Project) -> Result<()> {
     let set = || {
         let mut attributes = attributes(file)?;
@@ -73,7 +70,7 @@ pub fn set_project(file: &impl AsFd, project: Project) -> Result<()> {
     set().context("set project of", || descriptor_path(file))
 }
 
-/// The project quotas of the filesystem that a directory is on.
+/// The project quotas of a filesystem.
 #[derive(Clone, Debug)]
 pub struct ProjectQuota {
     home: Dir,
@@ -81,9 +78,9 @@ pub struct ProjectQuota {
 }
 
 impl ProjectQuota {
-    /// For the filesystem of `home`. Kernels before 5.14 want the block device
-    /// of the filesystem; `node` is the name of a device node that is made in
-    /// `home` for them when it is needed. Go's name is `backingFsBlockDev`.
+    /// The quotas of the filesystem of `home`. Kernels before 5.14 need its block device; if
+    /// necessary, a device node called `node` is created in `home` for them. Go calls it
+    /// `backingFsBlockDev`.
     #[must_use]
     pub fn new(home: &Dir, node: impl Into<OsString>) -> Self {
         Self {
@@ -92,8 +89,7 @@ impl ProjectQuota {
         }
     }
 
-    /// Sets limits of a project. Fails with `ESRCH` or `ENOSYS` where project
-    /// quotas are not on.
+    /// Sets the limits of a project. Fails with `ESRCH` or `ENOSYS` if project quotas are off.
     pub fn set_limits(&self, project: u32, limits: QuotaLimits) -> Result<()> {
         let mut quota = DiskQuota::for_project(project);
         if let Some(bytes) = limits.bytes {
@@ -110,8 +106,7 @@ impl ProjectQuota {
             .context("set quota in", || self.home.path().to_owned())
     }
 
-    /// What a project takes and may take; `None` if the filesystem has never
-    /// counted for it.
+    /// The usage and limits of a project; `None` if the filesystem has never counted for it.
     pub fn usage(&self, project: u32) -> Result<Option<QuotaUsage>> {
         let mut quota = DiskQuota::for_project(project);
         match self.call(GET_QUOTA, project, &mut quota) {
@@ -126,7 +121,7 @@ impl ProjectQuota {
 
     fn call(&self, command: u32, project: u32, quota: &mut DiskQuota) -> Raw<()> {
         match quota_by_descriptor(&self.home, command, project, quota) {
-            // Sandboxes answer EPERM to calls they do not know.
+            // Sandboxes answer EPERM to unknown calls.
             Err(Errno::NOSYS | Errno::PERM) => self.call_by_node(command, project, quota),
             other => other,
         }
@@ -140,8 +135,8 @@ impl ProjectQuota {
         quota_by_node(path.as_os_str(), command, project, quota)
     }
 
-    /// Makes the device node, also if there is one: the directory may have been
-    /// copied from another device.
+    /// Creates the device node, and replaces an existing one: the directory may have been copied
+    /// from another device.
     pub fn make_node(&self) -> Result<()> {
         let mut temporary = self.node.clone();
         temporary.push(".tmp");
@@ -208,8 +203,8 @@ const INODE_LIMITS: u16 = 1 | 2;
 /// `FS_DQ_BSOFT | FS_DQ_BHARD`.
 const BLOCK_LIMITS: u16 = 4 | 8;
 
-/// The kernel's `struct fs_disk_quota`. These commands were made for XFS; the
-/// kernel serves them for every filesystem with quotas (fs/quota/quota.c).
+/// The kernel's `struct fs_disk_quota`. The commands were made for XFS, but the kernel serves them
+/// for every filesystem with quotas (fs/quota/quota.c).
 #[repr(C)]
 #[derive(Default)]
 struct DiskQuota {
@@ -223,7 +218,7 @@ struct DiskQuota {
     inode_soft_limit: u64,
     blocks: u64,
     inodes: u64,
-    /// Times, warnings and real-time blocks, which nobody here sets.
+    /// Times, warnings and real-time blocks, which are never set here.
     others: [u64; 7],
 }
 
@@ -263,8 +258,8 @@ fn quota_by_descriptor(
     project: u32,
     quota: &mut DiskQuota,
 ) -> Raw<()> {
-    // SAFETY: the struct lives across the call and consists of integers. It is
-    // the one that both commands read or fill in.
+    // SAFETY: the struct lives across the call and consists of integers. Both commands read or
+    // write this struct.
     let result = unsafe {
         libc::syscall(
             libc::SYS_quotactl_fd,

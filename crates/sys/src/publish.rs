@@ -1,11 +1,10 @@
-//! Replacing a file so that every reader sees the old or the new content.
+//! Replaces a file atomically: a reader sees the old or the new content.
 //!
-//! Steps, and what a crash after each leaves: (1) a temporary `.tmp-NAMEdigits`
-//! is created in the same directory and written: the old file and a stray
-//! temporary; (2) its content is synced: the same; (3) it is renamed over the
-//! name: old or new file, after a power cut either; (4) the directory is
-//! synced: the new file. Name and steps 1 to 3 are those of the Go library
-//! (Go: pkg/ioutils/fswriters.go), which has no step 4.
+//! The steps, and what a crash after each leaves: (1) create a temporary file `.tmp-NAMEdigits` in
+//! the same directory and write it: the old file and a stray temporary; (2) sync its content: the
+//! same; (3) rename it over the name: the old or the new file, after a power cut either; (4) sync
+//! the directory: the new file. The name and steps 1 to 3 are those of the Go library (Go:
+//! pkg/ioutils/fswriters.go), which has no step 4.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -19,19 +18,19 @@ use crate::error::{Context, Result};
 use crate::links::RenameHow;
 use crate::random::random_bytes;
 
-/// Whether a published file must survive a power cut.
+/// Whether a published file survives a power cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
     /// Content and name are on the disk when publishing returns.
     Durable,
-    /// Only the replacement is atomic; what a power cut leaves is undefined.
+    /// Only the replacement is atomic; after a power cut the content is undefined.
     Volatile,
 }
 
-/// Replaces (or creates) the file `name` with the concatenation of `chunks`.
+/// Creates or replaces the file `name` with the concatenation of `chunks`.
 ///
-/// The file gets exactly the permissions `mode`, whatever the umask. On failure
-/// the old file is untouched and the temporary is gone.
+/// The file gets exactly the permissions `mode`, whatever the umask. On failure the old file is
+/// unchanged and the temporary is removed.
 pub fn publish(
     dir: &Dir,
     name: impl AsRef<OsStr>,
@@ -50,7 +49,7 @@ pub fn publish(
     }
 }
 
-/// A complete temporary file that is not yet visible under its name.
+/// A complete temporary file, not yet visible under its final name.
 ///
 /// Dropping it removes the temporary.
 #[derive(Debug)]
@@ -64,7 +63,7 @@ pub struct Staged {
 }
 
 impl Staged {
-    /// Writes the temporary file.
+    /// Creates and writes the temporary file.
     pub fn create(dir: &Dir, name: &OsStr, mode: u32, chunks: &[&[u8]]) -> Result<Self> {
         dir.check("publish", name)?;
         let (temporary, file) = create_temporary(dir, name)?;
@@ -85,7 +84,7 @@ impl Staged {
         rustix::fs::fdatasync(&self.file).context("sync", || self.dir.join(&self.temporary))
     }
 
-    /// Makes the file visible under its name.
+    /// Makes the file visible under its final name.
     pub fn publish(mut self) -> Result<()> {
         self.dir
             .rename(&self.temporary, &self.dir, &self.name, RenameHow::Replace)?;
@@ -93,13 +92,13 @@ impl Staged {
         Ok(())
     }
 
-    /// The name it will have.
+    /// Its final name.
     #[must_use]
     pub fn name(&self) -> &OsStr {
         &self.name
     }
 
-    /// The open temporary.
+    /// The open temporary file.
     #[must_use]
     pub fn file(&self) -> &File {
         &self.file
@@ -109,14 +108,13 @@ impl Staged {
 impl Drop for Staged {
     fn drop(&mut self) {
         if !self.published {
-            // Nothing can be done about a failure here; the name says that
-            // the file is a leftover.
+            // A failure here cannot be handled; the name marks the file as a leftover.
             let _ = rustix::fs::unlinkat(&self.dir, &self.temporary, AtFlags::empty());
         }
     }
 }
 
-/// Taken names are as unlikely as equal random numbers; this only bounds the loop.
+/// A name is taken only if two random numbers are equal; this bounds the loop.
 const ATTEMPTS: u32 = 100;
 
 fn create_temporary(dir: &Dir, name: &OsStr) -> Result<(OsString, File)> {
@@ -133,7 +131,7 @@ fn create_temporary(dir: &Dir, name: &OsStr) -> Result<(OsString, File)> {
     }
 }
 
-/// A random decimal number, the form Go's `os.CreateTemp` gives.
+/// A random decimal number, in the form of Go's `os.CreateTemp`.
 pub fn random_suffix() -> Result<String> {
     let mut bytes = [0; 4];
     random_bytes(&mut bytes)?;
@@ -143,7 +141,7 @@ pub fn random_suffix() -> Result<String> {
 fn write_chunks(file: &mut File, chunks: &[&[u8]]) -> io::Result<()> {
     let mut slices: Vec<IoSlice<'_>> = chunks.iter().map(|chunk| IoSlice::new(chunk)).collect();
     let mut left = slices.as_mut_slice();
-    // Skips leading empty slices, for which a write would report nothing written.
+    // Skips leading empty slices: writing one returns 0, which looks like a failure.
     IoSlice::advance_slices(&mut left, 0);
     while !left.is_empty() {
         match file.write_vectored(left) {

@@ -2,7 +2,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::error::{Context, Result};
 
-/// Fills a buffer with random bytes of the kernel, fit for secrets.
+/// Fills a buffer with the kernel's random bytes, which are fit for secrets.
 pub fn random_bytes(mut buffer: &mut [u8]) -> Result<()> {
     while !buffer.is_empty() {
         let filled = match getrandom(&mut *buffer, GetRandomFlags::empty()) {

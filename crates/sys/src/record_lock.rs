@@ -1,10 +1,9 @@
 //! Whole-file record locks that belong to an open file, not to a process.
 //!
-//! Classic record locks (`F_SETLK`) belong to the process: a second open file
-//! of the same process does not conflict, and closing *any* descriptor of the
-//! file drops them. Open-file-description locks have neither trap, and the two
-//! kinds conflict with each other as they should, so a Go process that uses the
-//! classic kind is excluded and excludes us (Go: internal/rawfilelock).
+//! Classic record locks (`F_SETLK`) belong to the process: a second open file of the same process
+//! does not conflict, and closing *any* descriptor of the file drops them. Open-file-description
+//! locks have neither trap. Both kinds conflict with each other as they should, so locks of Go
+//! processes, which are classic ones, exclude ours and the reverse (Go: internal/rawfilelock).
 
 use std::fs::File;
 use std::io;
@@ -12,7 +11,7 @@ use std::os::fd::AsRawFd;
 
 use crate::error::{Context, Result, descriptor_path};
 
-/// Whether a lock admits others of its kind.
+/// Whether a lock can be shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockKind {
     /// Any number of holders; the file must be open for reading.
@@ -21,10 +20,10 @@ pub enum LockKind {
     Exclusive,
 }
 
-/// A held lock on a whole file. Released when dropped.
+/// A held lock on a whole file, released on drop.
 ///
-/// A child made by `fork` shares the open file but not the lock's lifetime:
-/// dropping here releases it, even if the child still has the descriptor.
+/// A child made by `fork` shares the open file but does not keep the lock: dropping it here
+/// releases it, even if the child still has the descriptor.
 #[derive(Debug)]
 #[must_use = "the lock is released as soon as this is dropped"]
 pub struct RecordLock {
@@ -33,7 +32,7 @@ pub struct RecordLock {
 }
 
 impl RecordLock {
-    /// Waits for the lock, without bound.
+    /// Waits for the lock, without limit.
     pub fn lock(file: File, kind: LockKind) -> Result<Self> {
         loop {
             match set_lock(&file, raw_kind(kind), Wait::Forever) {
@@ -44,7 +43,7 @@ impl RecordLock {
         }
     }
 
-    /// Takes the lock if it is free; gives the file back if it is not.
+    /// Takes the lock if it is free; otherwise returns the file.
     pub fn try_lock(file: File, kind: LockKind) -> Result<std::result::Result<Self, File>> {
         match set_lock(&file, raw_kind(kind), Wait::Never) {
             Ok(()) => Ok(Ok(Self { file, kind })),
@@ -63,17 +62,17 @@ impl RecordLock {
         Self::lock(file, LockKind::Exclusive)
     }
 
-    /// Takes a shared lock if nobody holds an exclusive one.
+    /// Takes a shared lock unless an exclusive one is held.
     pub fn try_lock_shared(file: File) -> Result<std::result::Result<Self, File>> {
         Self::try_lock(file, LockKind::Shared)
     }
 
-    /// Takes an exclusive lock if nobody holds any.
+    /// Takes an exclusive lock unless any lock is held.
     pub fn try_lock_exclusive(file: File) -> Result<std::result::Result<Self, File>> {
         Self::try_lock(file, LockKind::Exclusive)
     }
 
-    /// Releases the lock, like dropping does.
+    /// Releases the lock, as dropping it does.
     pub fn unlock(self) {
         drop(self);
     }
@@ -84,7 +83,7 @@ impl RecordLock {
         &self.file
     }
 
-    /// What kind of lock is held.
+    /// The kind of the lock.
     #[must_use]
     pub fn kind(&self) -> LockKind {
         self.kind
@@ -93,8 +92,8 @@ impl RecordLock {
 
 impl Drop for RecordLock {
     fn drop(&mut self) {
-        // Closing alone would leave the lock with a forked child that still
-        // has the descriptor. Unlocking what is held does not fail.
+        // Closing alone would leave the lock with a forked child that still has the descriptor.
+        // Releasing a held lock cannot fail.
         drop(set_lock(&self.file, libc::F_UNLCK, Wait::Never));
     }
 }
@@ -116,8 +115,8 @@ fn is_held_by_another(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES))
 }
 
-/// One `fcntl` call over the whole file: from offset 0, length 0 for "to the
-/// end", the same range the Go library locks.
+/// One `fcntl` call for the whole file: offset 0 and length 0, which means "to the end", the same
+/// range that the Go library locks.
 #[expect(
     unsafe_code,
     reason = "rustix has no open-file-description locks; one fcntl with a struct on the stack"

@@ -1,10 +1,9 @@
-//! Erasing a tree whatever is in its way.
+//! Removes trees that resist removal.
 //!
-//! Promises: symbolic links are not followed; mounts below are detached and
-//! *their content is never touched*; immutable and append-only flags and
-//! missing permissions are put aside; what vanished meanwhile is fine; busy
-//! entries are tried again for a bounded time. A tree may be deeper than the
-//! number of descriptors or the length of a path allows.
+//! Guarantees: symbolic links are not followed. Mounts in the tree are detached and *their content
+//! is never touched*. Immutable and append-only flags and missing permissions are cleared. Entries
+//! that vanish during the removal are ignored. Busy entries are retried for a limited time. A tree
+//! may be deeper than the number of descriptors or the length of a path allows.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
@@ -27,7 +26,7 @@ use crate::mountinfo::read_mounts;
 use crate::publish::random_suffix;
 use crate::stat::FileType;
 
-/// Removes `name` and everything below it; nothing there is success.
+/// Removes `name` and everything below it; succeeds if it does not exist.
 pub fn remove_tree(dir: &Dir, name: impl AsRef<OsStr>) -> Result<()> {
     let name = name.as_ref();
     dir.check("remove tree", name)?;
@@ -38,7 +37,7 @@ pub fn remove_tree(dir: &Dir, name: impl AsRef<OsStr>) -> Result<()> {
     Remover::default().remove(dir, name)
 }
 
-/// Removes everything in a directory but not the directory itself.
+/// Removes everything in a directory, but not the directory itself.
 pub fn remove_contents(dir: &Dir) -> Result<()> {
     no_brief_lock("a tree is erased");
     let mut remover = Remover::default();
@@ -48,12 +47,12 @@ pub fn remove_contents(dir: &Dir) -> Result<()> {
     Ok(())
 }
 
-/// How many directories are open at the same time; deeper ones are moved up.
+/// The most directories open at a time; deeper ones are moved up.
 const DEPTH: usize = 128;
-/// How often a busy entry is tried, as the Go library has it (Go: pkg/system/rm.go).
+/// Attempts to remove a busy entry, as in Go (pkg/system/rm.go).
 const BUSY_ATTEMPTS: u32 = 1000;
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
-/// How often a directory that fills up while it is emptied is emptied again.
+/// How often a directory that is refilled while it is emptied is emptied again.
 const REFILLS: u32 = 1000;
 
 #[derive(Default)]
@@ -61,7 +60,7 @@ struct Remover {
     buffer: EntryBuffer,
 }
 
-/// A directory being emptied: its handle, and the directories left in it.
+/// A directory that is being emptied, and its remaining subdirectories.
 struct Level {
     name: OsString,
     dir: Dir,
@@ -70,7 +69,7 @@ struct Level {
 }
 
 impl Remover {
-    /// Removes one directory with all its content.
+    /// Removes one directory with its contents.
     fn remove(&mut self, parent: &Dir, name: &OsStr) -> Result<()> {
         let Some(top) = self.enter(parent, name)? else {
             return Ok(());
@@ -97,7 +96,7 @@ impl Remover {
         Ok(())
     }
 
-    /// Opens a directory and removes everything in it but directories.
+    /// Opens a directory and removes everything in it except subdirectories.
     fn enter(&mut self, parent: &Dir, name: &OsStr) -> Result<Option<Level>> {
         let Some(dir) = open_to_empty(parent, name)? else {
             return Ok(None);
@@ -122,7 +121,7 @@ impl Remover {
         Ok(directories)
     }
 
-    /// Removes the emptied last directory, or empties it again if it filled up.
+    /// Removes the last directory, which is empty now, or empties it again if it was refilled.
     fn leave(&mut self, parent: &Dir, levels: &mut Vec<Level>) -> Result<()> {
         let Some(level) = levels.last_mut() else {
             return Ok(());
@@ -145,8 +144,8 @@ impl Remover {
     }
 }
 
-/// Moves a directory to the topmost one that is being emptied, so that depth
-/// costs no descriptors. Tells whether it did.
+/// Moves a directory to the topmost one that is being emptied, so that depth costs no descriptors.
+/// Returns whether it did.
 fn move_up(here: &Dir, name: &OsStr, levels: &mut [Level]) -> Result<bool> {
     let Some(top) = levels.first_mut() else {
         return Ok(false);
@@ -157,14 +156,12 @@ fn move_up(here: &Dir, name: &OsStr, levels: &mut [Level]) -> Result<bool> {
             top.left.push(target);
             Ok(true)
         }
-        // A mount point, or a lack of permission: go down as usual, which
-        // deals with either.
+        // A mount point or a missing permission: enter it as usual, which handles both.
         Err(_) => Ok(false),
     }
 }
 
-/// Removes a directory that is empty, which takes a moment. Why another one is not removed, the
-/// walk finds out.
+/// Removes a directory if it is empty, which is quick. If that fails, the walk finds out why.
 fn is_removed_empty(dir: &Dir, name: &OsStr) -> bool {
     rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR).is_ok()
 }
@@ -196,7 +193,7 @@ fn remove_dir(dir: &Dir, name: &OsStr) -> Result<()> {
     }
 }
 
-/// Tries again after removing what stood in the way.
+/// Retries after clearing what prevents the removal.
 fn insist(dir: &Dir, name: &OsStr, flags: AtFlags, first: Errno) -> Result<()> {
     let mut error = first;
     let mut freed = false;
@@ -222,17 +219,16 @@ fn insist(dir: &Dir, name: &OsStr, flags: AtFlags, first: Errno) -> Result<()> {
     }
 }
 
-/// Clears what makes the kernel refuse a removal: flags on the entry and on its
-/// directory, and missing permissions of the directory. Best effort: the next
-/// attempt tells whether it helped.
+/// Clears what makes the kernel refuse a removal: flags of the entry and of its directory, and
+/// missing permissions of the directory. Errors are ignored: the next attempt shows whether it
+/// helped.
 fn free(dir: &Dir, name: &OsStr, refusal: Errno) {
     if refusal == Errno::ACCESS {
         let _ = rustix::fs::fchmod(dir, Mode::RWXU);
         return;
     }
     clear_flags(dir);
-    // Only files and directories have these flags, and opening anything else
-    // could do harm.
+    // Only files and directories have these flags, and opening anything else could do harm.
     let plain = dir.stat(name).ok().flatten();
     if plain.is_some_and(|stat| stat.is_file() || stat.is_dir()) {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -251,8 +247,8 @@ fn clear_flags(file: &impl AsFd) {
     }
 }
 
-/// Opens a directory for emptying it; `None` if it is gone. What is mounted on
-/// it is detached first, so that its content is out of reach.
+/// Opens a directory for emptying it; `None` if it does not exist. A mount on it is detached first,
+/// so that the mount's content is out of reach.
 fn open_to_empty(parent: &Dir, name: &OsStr) -> Result<Option<Dir>> {
     let mut attempts = 0;
     let mut permitted = false;
@@ -275,7 +271,7 @@ fn open_to_empty(parent: &Dir, name: &OsStr) -> Result<Option<Dir>> {
                 attempts += 1;
                 detach(parent, name)?;
             }
-            // It was replaced by something that is no directory.
+            // It was replaced by something that is not a directory.
             Errno::NOTDIR | Errno::LOOP if attempts < BUSY_ATTEMPTS => {
                 attempts += 1;
                 if remove_leaf(parent, name)? == Leaf::Gone {
@@ -295,13 +291,13 @@ fn open_to_empty(parent: &Dir, name: &OsStr) -> Result<Option<Dir>> {
 
 fn detach(parent: &Dir, name: &OsStr) -> Result<()> {
     match unmount_once(&proc_path(parent).join(name), Detach::Lazy) {
-        // Nothing is mounted any more.
+        // The mount is gone.
         Ok(()) | Err(Errno::INVAL | Errno::NOENT) => Ok(()),
         Err(error) => Err(PathError::new("unmount", parent.join(name), error.into())),
     }
 }
 
-/// Opens a directory; fails with `EXDEV` if something is mounted on it.
+/// Opens a directory; fails with `EXDEV` if it is a mount point.
 fn open_unmounted(parent: &Dir, name: &OsStr) -> Raw<OwnedFd> {
     let flags = DIR_FLAGS | OFlags::NOFOLLOW;
     let resolve = ResolveFlags::NO_XDEV | ResolveFlags::BENEATH;
@@ -311,7 +307,7 @@ fn open_unmounted(parent: &Dir, name: &OsStr) -> Raw<OwnedFd> {
     }
 }
 
-/// The same for kernels without `openat2`.
+/// Like [`open_unmounted`], for kernels without `openat2`.
 fn open_and_check(parent: &Dir, name: &OsStr, flags: OFlags) -> Raw<OwnedFd> {
     let descriptor = rustix::fs::openat(parent, name, flags, Mode::empty())?;
     if is_mount_root(&descriptor)? {
@@ -334,7 +330,7 @@ fn is_mount_root(directory: &OwnedFd) -> Raw<bool> {
     }
 }
 
-/// Kernels that answer nothing else still have the table of mounts.
+/// Kernels without a better way still have the mount table.
 fn is_listed(directory: &OwnedFd) -> Raw<bool> {
     let path = crate::error::descriptor_path(directory);
     let mounts = read_mounts().map_err(|_| Errno::IO)?;
@@ -380,7 +376,7 @@ mod tests {
     fn deeper_than_descriptors_and_paths_allow() {
         let (_scratch, dir) = scratch();
         let mut level = dir.ensure_dir("tree", 0o700).unwrap();
-        // More levels than a process may usually have descriptors (1024).
+        // More levels than a process usually may have descriptors (1024).
         for depth in 0..1100 {
             if depth % 20 == 0 {
                 drop(level.create_file("f", 0o600).unwrap());

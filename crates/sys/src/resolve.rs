@@ -1,9 +1,8 @@
-//! Looking up untrusted paths as if a directory were the root of everything.
+//! Looks up untrusted paths with a directory as the root, as if by `chroot`.
 //!
-//! The kernel does it with `openat2` and `RESOLVE_IN_ROOT`: `..` stops at the
-//! root, absolute symbolic links start there, and a rename in the middle of the
-//! lookup cannot lead out. Kernels before 5.6, and sandboxes that hide the
-//! call, get a walk over single components with the same results.
+//! The kernel does it by `openat2` with `RESOLVE_IN_ROOT`: `..` stops at the root, absolute
+//! symbolic links start there, and a rename during the lookup cannot lead out. For kernels before
+//! 5.6, and sandboxes that hide the call, a walk over single components gives the same results.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -22,8 +21,8 @@ use crate::options::{OpenOptions, permission_bits};
 impl Dir {
     /// Opens a path with this directory as the root of the lookup.
     ///
-    /// Symbolic links are followed inside; nothing leads outside. An absolute
-    /// path starts at this directory too, and so does an empty one.
+    /// Symbolic links are followed inside and never lead outside. An absolute or empty path starts
+    /// at this directory too.
     pub fn open_in_root(&self, path: impl AsRef<Path>, options: OpenOptions) -> Result<File> {
         let path = path.as_ref();
         open(self.as_fd(), path, options.flags(), options.creation_mode())
@@ -39,11 +38,10 @@ impl Dir {
             .context("open directory", || self.below(path))
     }
 
-    /// Opens the directory that a path's last component is in, and returns that
-    /// component, so that the entry itself can be created, replaced or removed
-    /// without following it.
+    /// Opens the directory of a path's last component and returns that component, so that the entry
+    /// itself can be created, replaced or removed without following it.
     ///
-    /// Fails with `InvalidInput` if the last component is missing or `..`.
+    /// Fails with `InvalidInput` if there is no last component or it is `..`.
     pub fn resolve_parent_in_root<'p>(&self, path: &'p Path) -> Result<(Self, &'p OsStr)> {
         let Some(name) = path.file_name() else {
             let cause = Errno::INVAL.into();
@@ -56,8 +54,8 @@ impl Dir {
         Ok((self.resolve_dir_in_root(parent)?, name))
     }
 
-    /// Opens a directory with this directory as the root of the lookup, making
-    /// what is missing with `mode`; calls `created` for each directory it made.
+    /// Opens a directory with this directory as the root of the lookup. Creates missing directories
+    /// with `mode`, and calls `created` for each of them.
     pub fn create_dir_all_in_root(
         &self,
         path: impl AsRef<Path>,
@@ -69,8 +67,8 @@ impl Dir {
             Err(error) if error.is_not_found() => {}
             other => return other,
         }
-        // One component at a time from the root, because a missing one may come
-        // before a `..` that the next lookup would otherwise not get past.
+        // One component at a time from the root, because a missing one may come before a `..`,
+        // which the next lookup could not pass otherwise.
         let mut prefix = PathBuf::new();
         let mut dir = self.clone();
         for component in path.components() {
@@ -94,7 +92,7 @@ impl Dir {
         Ok(dir)
     }
 
-    /// Path for messages of something below this directory.
+    /// The path of an entry below this directory, for messages.
     fn below(&self, path: &Path) -> PathBuf {
         self.path().join(path.strip_prefix("/").unwrap_or(path))
     }
@@ -103,21 +101,20 @@ impl Dir {
 fn make_in(dir: &Dir, name: &OsStr, mode: u32) -> Result<bool> {
     match rustix::fs::mkdirat(dir, name, permission_bits(mode)) {
         Ok(()) => Ok(true),
-        // Somebody else made it, or it is a link that leads nowhere; the
-        // lookup that follows tells which.
+        // Another process created it, or it is a dangling link; the following lookup tells which.
         Err(Errno::EXIST) => Ok(false),
         Err(error) => Err(error).context("create directory", || dir.path().join(name)),
     }
 }
 
-/// How often a lookup is repeated after the kernel saw a rename cross it.
+/// How often a lookup is retried after the kernel saw a concurrent rename.
 const RACES: u32 = 64;
 
 fn open(root: BorrowedFd<'_>, path: &Path, flags: OFlags, mode: Mode) -> Raw<OwnedFd> {
     match open_by_kernel(root, path, flags, mode) {
         // The kernel lacks the call, or a sandbox pretends so.
         Err(Errno::NOSYS | Errno::PERM) => open_by_walk(root, path, flags, mode),
-        // Too many renames crossed the lookup; the walk is immune to them.
+        // Too many concurrent renames; the walk is immune to them.
         Err(Errno::AGAIN) => open_by_walk(root, path, flags, mode),
         other => other,
     }
@@ -143,17 +140,17 @@ fn non_empty(path: &Path) -> &Path {
     }
 }
 
-/// The number of symbolic links the kernel follows in one lookup (`MAXSYMLINKS`).
+/// The most symbolic links that the kernel follows in one lookup (`MAXSYMLINKS`).
 const MAX_LINKS: u32 = 40;
-/// The longest path the kernel takes, with the final NUL (`PATH_MAX`).
+/// The longest path that the kernel accepts, with the final NUL (`PATH_MAX`).
 const MAX_PATH: usize = 4096;
 
-/// A lookup in progress: where it is, and what is left to go.
+/// A lookup in progress: the current directory, and the remaining components.
 struct Walk<'r> {
     root: BorrowedFd<'r>,
-    /// The directories entered, so that `..` goes back the way it came.
+    /// The directories entered, so that `..` returns to the previous one.
     entered: Vec<OwnedFd>,
-    /// Components still to go; an empty one (from a trailing slash) demands a directory.
+    /// The remaining components; an empty one, from a trailing slash, requires a directory.
     pending: VecDeque<OsString>,
     links: u32,
 }
@@ -174,7 +171,7 @@ fn open_by_walk(root: BorrowedFd<'_>, path: &Path, flags: OFlags, mode: Mode) ->
 }
 
 impl Walk<'_> {
-    /// Puts the components of a path or link target before what is left.
+    /// Puts the components of a path or link target before the remaining ones.
     fn prepend(&mut self, path: &OsStr) {
         if path.as_bytes().first() == Some(&b'/') {
             self.entered.clear();
@@ -210,7 +207,7 @@ impl Walk<'_> {
                         return Ok(found);
                     }
                 }
-                // The kernel makes no file where a directory is asked for.
+                // The kernel does not create a file where a directory is required.
                 _ if slash_follows && flags.contains(OFlags::CREATE) => return Err(Errno::ISDIR),
                 _ => self.enter(&name)?,
             }
@@ -218,12 +215,12 @@ impl Walk<'_> {
         self.open_here(flags, mode)
     }
 
-    /// `.` and `..` need the right to search the directory they start from.
+    /// `.` and `..` require search permission on the directory they start from.
     fn check_search(&self) -> Raw<()> {
         rustix::fs::statat(self.here(), c".", AtFlags::empty()).map(drop)
     }
 
-    /// The lookup ended at a directory that is open already.
+    /// Ends the lookup at a directory that is open already.
     fn open_here(&self, flags: OFlags, mode: Mode) -> Raw<OwnedFd> {
         if flags.contains(OFlags::CREATE) {
             return Err(if flags.contains(OFlags::EXCL) {
@@ -235,7 +232,7 @@ impl Walk<'_> {
         rustix::fs::openat(self.here(), c".", flags, mode)
     }
 
-    /// Goes one component down, or replaces it by what the link there says.
+    /// Enters a component, or replaces it by the target of the link there.
     fn enter(&mut self, name: &OsStr) -> Raw<()> {
         let place = open_place(self.here(), name)?;
         match file_type(&place)? {
@@ -261,7 +258,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Opens the last component; `None` if it was a link that was followed.
+    /// Opens the last component; `None` if it was a link, which is followed next.
     fn open_last(&mut self, name: &OsStr, flags: OFlags, mode: Mode) -> Raw<Option<OwnedFd>> {
         let exclusive = flags.contains(OFlags::CREATE | OFlags::EXCL);
         if !flags.contains(OFlags::NOFOLLOW) && !exclusive {
@@ -274,7 +271,7 @@ impl Walk<'_> {
                 Err(error) => return Err(error),
             }
         }
-        // A link that appears only now is refused (ELOOP) instead of followed.
+        // A link that appears only now is refused (ELOOP), not followed.
         rustix::fs::openat(self.here(), name, flags | OFlags::NOFOLLOW, mode).map(Some)
     }
 }
@@ -289,8 +286,8 @@ fn file_type(place: &OwnedFd) -> Raw<rustix::fs::FileType> {
     Ok(rustix::fs::FileType::from_raw_mode(stat.st_mode))
 }
 
-/// Links in procfs may lead anywhere whatever their text says; the kernel tells
-/// those apart, the walk refuses them all.
+/// Links in procfs may lead anywhere, whatever their text says; the kernel recognizes those, the
+/// walk refuses them all.
 fn is_on_procfs(place: &OwnedFd) -> Raw<bool> {
     Ok(rustix::fs::fstatfs(place)?.f_type == rustix::fs::PROC_SUPER_MAGIC)
 }
@@ -305,8 +302,7 @@ mod tests {
     type Opener = fn(BorrowedFd<'_>, &Path, OFlags, Mode) -> Raw<OwnedFd>;
     const OPENERS: [(&str, Opener); 2] = [("kernel", open_by_kernel), ("walk", open_by_walk)];
 
-    /// A root with links of every kind, inside a directory with things that
-    /// must stay out of reach.
+    /// A root with links of every kind, in a directory with entries that must stay out of reach.
     fn tree() -> (tempfile::TempDir, Dir) {
         let scratch = tempfile::tempdir().unwrap();
         let outer = Dir::open_ambient(scratch.path()).unwrap();

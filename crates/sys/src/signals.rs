@@ -1,5 +1,4 @@
-//! What signals do to this process. Only programs use this: a library leaves the signals of its
-//! process alone.
+//! Signal handlers. For programs only: a library leaves the signals of its process alone.
 
 use std::io::{PipeReader, Read};
 use std::os::fd::IntoRawFd;
@@ -9,11 +8,11 @@ use rustix::io::Errno;
 
 use crate::error::{PathError, Result};
 
-/// Has a write beyond the limit of file sizes (`RLIMIT_FSIZE`) fail with `EFBIG`, instead of
-/// killing the process with `SIGXFSZ` in the middle of what it does.
+/// Lets a write beyond the file size limit (`RLIMIT_FSIZE`) fail with `EFBIG`. By default `SIGXFSZ`
+/// kills the process in the middle of its work.
 ///
-/// The signal gets a handler that does nothing. Unlike a signal that is ignored, it is as it was in
-/// programs that this process runs.
+/// The signal gets an empty handler. Unlike ignoring it, that does not affect programs that this
+/// process runs.
 pub fn let_large_writes_fail() -> Result<()> {
     handle(libc::SIGXFSZ, do_nothing)
 }
@@ -28,7 +27,7 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// The exit code by which shells tell that a program was ended by the signal.
+    /// The exit code by which shells report the signal.
     #[must_use]
     pub fn exit_code(self) -> u8 {
         match self {
@@ -38,20 +37,19 @@ impl Ending {
     }
 }
 
-/// The signals that ask a program to end, as they arrive. From the making of this on they do
-/// nothing else.
+/// Receives the signals that ask a program to end. While this exists, they have no other effect.
 #[derive(Debug)]
 pub struct EndingSignals(PipeReader);
 
-/// Where the handler writes to; negative before there is such a place.
+/// The descriptor that the handler writes to; negative before there is one.
 static TOLD: AtomicI32 = AtomicI32::new(-1);
 
 impl EndingSignals {
-    /// Begins to receive the signals. Only one part of a program can do that.
+    /// Begins to receive the signals. Only one part of a program may do so.
     pub fn watch() -> Result<Self> {
         let failed = |cause| PathError::new("watch signals", "", cause);
         let (reader, writer) = std::io::pipe().map_err(failed)?;
-        // The handler may run at any later time, so that end stays open.
+        // The handler may run at any later time, so the writing end stays open.
         TOLD.store(writer.into_raw_fd(), Ordering::SeqCst);
         handle(libc::SIGINT, tell)?;
         handle(libc::SIGTERM, tell)?;
@@ -71,12 +69,12 @@ impl EndingSignals {
     }
 }
 
-/// Writes the number of the signal into the pipe. Signals that come faster than they are read may
-/// get lost, which does no harm.
+/// Writes the number of the signal into the pipe. A signal may get lost if the pipe is full, which
+/// does no harm.
 extern "C" fn tell(signal: libc::c_int) {
     let number = u8::try_from(signal).unwrap_or(0);
     // SAFETY: `write` may be called in a handler, the buffer is valid, and the descriptor is never
-    // closed. The errno that the interrupted code may be about to read is put back.
+    // closed. The errno that the interrupted code may be about to read is restored.
     #[expect(
         unsafe_code,
         reason = "only bare system calls may be made in a handler"
@@ -90,7 +88,7 @@ extern "C" fn tell(signal: libc::c_int) {
 
 extern "C" fn do_nothing(_signal: libc::c_int) {}
 
-/// Sets the handler of a signal. System calls that it interrupts are begun again.
+/// Sets the handler of a signal. Interrupted system calls are restarted.
 fn handle(signal: libc::c_int, handler: extern "C" fn(libc::c_int)) -> Result<()> {
     // SAFETY: all zeros is a valid value: no flags, and an empty mask.
     #[expect(unsafe_code, reason = "a plain structure of the C library")]
@@ -98,7 +96,7 @@ fn handle(signal: libc::c_int, handler: extern "C" fn(libc::c_int)) -> Result<()
     action.sa_sigaction = handler as *const () as libc::sighandler_t;
     action.sa_flags = libc::SA_RESTART;
     // SAFETY: the structure is valid for the call, and the handlers of this module only do what a
-    // handler may.
+    // handler may do.
     #[expect(unsafe_code, reason = "the standard library has no handlers")]
     let outcome = unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
     match outcome {

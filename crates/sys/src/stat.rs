@@ -2,8 +2,8 @@ use std::os::fd::AsFd;
 
 use crate::error::{Context, Result, descriptor_path};
 
-/// A point in time as filesystems keep it: seconds since 1970 (UTC, negative
-/// before it) and the nanoseconds to add, always below 1,000,000,000.
+/// A time of a file: seconds since 1970 (UTC, negative before) and the nanoseconds to add, always
+/// below 1,000,000,000.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp {
     /// Whole seconds since the epoch.
@@ -12,7 +12,7 @@ pub struct Timestamp {
     pub nanoseconds: u32,
 }
 
-/// What a directory entry is.
+/// The type of a directory entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FileType {
@@ -30,12 +30,12 @@ pub enum FileType {
     BlockDevice,
     /// A socket.
     Socket,
-    /// Something this version does not know.
+    /// A type that this version does not know.
     Unknown,
 }
 
 impl FileType {
-    /// The type recorded in the upper bits of a mode as `stat` reports it.
+    /// The type in the upper bits of `st_mode`.
     #[must_use]
     pub fn from_mode(mode: u32) -> Self {
         rustix::fs::FileType::from_raw_mode(mode).into()
@@ -57,7 +57,7 @@ impl From<rustix::fs::FileType> for FileType {
     }
 }
 
-/// What the kernel tells about a file, directory, link or node.
+/// The metadata of a file, directory, link or node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stat {
@@ -69,15 +69,15 @@ pub struct Stat {
     pub gid: u32,
     /// Length in bytes.
     pub size: u64,
-    /// Units of 512 bytes that are allocated.
+    /// Allocated size in units of 512 bytes.
     pub blocks: u64,
-    /// The filesystem this inode is on.
+    /// The device of its filesystem.
     pub dev: u64,
     /// Inode number, unique within `dev`.
     pub ino: u64,
-    /// Number of names.
+    /// Number of hard links.
     pub nlink: u64,
-    /// The device a device node stands for.
+    /// The device number of a device node.
     pub rdev: u64,
     /// Last change of the content.
     pub mtime: Timestamp,
@@ -88,7 +88,7 @@ pub struct Stat {
 }
 
 impl Stat {
-    /// The type in `mode`.
+    /// The file type.
     #[must_use]
     pub fn file_type(&self) -> FileType {
         FileType::from_mode(self.mode)
@@ -112,7 +112,7 @@ impl Stat {
         self.mode & 0o7777
     }
 
-    /// Whether both describe the same inode.
+    /// Whether both are the same inode.
     #[must_use]
     pub fn is_same_inode(&self, other: &Self) -> bool {
         self.dev == other.dev && self.ino == other.ino
@@ -144,7 +144,7 @@ impl From<rustix::fs::Stat> for Stat {
     }
 }
 
-/// Asks about the file behind an open descriptor.
+/// The metadata of an open descriptor.
 pub fn stat_file(file: &impl AsFd) -> Result<Stat> {
     rustix::fs::fstat(file)
         .map(Stat::from)

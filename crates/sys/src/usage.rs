@@ -8,21 +8,21 @@ use crate::error::Result;
 use crate::held::no_brief_lock;
 use crate::stat::{FileType, Stat};
 
-/// What a tree takes.
+/// The size of a tree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TreeUsage {
-    /// Sum of the lengths of everything but directories, hard links once.
+    /// Total length of everything except directories, hard links once.
     pub bytes: u64,
-    /// Inodes, the top directory included, hard links once.
+    /// Number of inodes, the top directory included, hard links once.
     pub inodes: u64,
-    /// Bytes of the blocks of all inodes, directories included. Blocks that
-    /// several files share are counted with each of them.
+    /// Size of the blocks of all inodes in bytes, directories included. Blocks that several files
+    /// share count for each of them.
     pub allocated: u64,
 }
 
-/// Adds up a tree as the Go library does (Go: pkg/directory): lengths, not
-/// blocks; symbolic links count the length of their target; directories count
-/// as inodes only. What vanishes meanwhile is left out.
+/// Adds up a tree as the Go library does (Go: pkg/directory): lengths, not blocks; for symbolic
+/// links the length of the target; directories as inodes only. Entries that vanish during the walk
+/// are left out.
 pub fn tree_usage(dir: &Dir) -> Result<TreeUsage> {
     no_brief_lock("a tree is measured");
     let mut counter = Counter::default();
@@ -49,14 +49,13 @@ pub fn tree_usage(dir: &Dir) -> Result<TreeUsage> {
 #[derive(Default)]
 struct Counter {
     usage: TreeUsage,
-    /// Inodes with several names that were counted already.
+    /// Inodes with several names that are counted already.
     linked: HashSet<(u64, u64)>,
     buffer: EntryBuffer,
 }
 
 impl Counter {
-    /// Counts a freshly opened directory itself and what is directly in it, and returns the names
-    /// of the directories in it.
+    /// Counts an open directory and its entries, and returns the names of its subdirectories.
     fn add_entries(&mut self, dir: &Dir) -> Result<Vec<OsString>> {
         self.usage.inodes += 1;
         self.add_blocks(&dir.stat_self()?);
@@ -77,7 +76,7 @@ impl Counter {
     fn add_file(&mut self, stat: &Stat) {
         if stat.nlink <= 1 || self.linked.insert((stat.dev, stat.ino)) {
             self.usage.inodes += 1;
-            // A sparse file may claim any length.
+            // A sparse file may have any length.
             self.usage.bytes = self.usage.bytes.saturating_add(stat.size);
             self.add_blocks(stat);
         }
@@ -142,7 +141,7 @@ mod tests {
         let top = Dir::open_ambient(scratch.path()).unwrap();
         let mut dir = top.clone();
         for _ in 0..DEPTH {
-            // What comes after a deep directory needs the way back to be open.
+            // An entry after a deep directory requires the way back to be open.
             for side in ["a", "z"] {
                 dir.create_dir(side, 0o700).unwrap();
             }

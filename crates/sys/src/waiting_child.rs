@@ -1,15 +1,15 @@
-//! A child that does nothing, for a namespace that needs somebody in it.
+//! A child process that only waits, to keep a namespace alive.
 
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 
 use rustix::io::{Errno, Result as Raw};
 use rustix::process::{Signal, WaitId, WaitIdOptions};
 
-/// A child in a user namespace of its own. Ends when dropped.
+/// A child process in a new user namespace, ended on drop.
 ///
-/// It never leaves the functions below: between its first instruction and its
-/// end it makes system calls only, so it does not matter which locks other
-/// threads of this process held when its memory was copied.
+/// It never leaves the functions below. From its first instruction to its end it makes system calls
+/// only, so the locks that other threads of this process held when its memory was copied do not
+/// matter.
 #[derive(Debug)]
 pub(crate) struct WaitingChild {
     pid: u32,
@@ -20,22 +20,21 @@ impl WaitingChild {
     pub(crate) fn start() -> Raw<Self> {
         let mut handle: libc::c_int = -1;
         let arguments = CloneArguments {
-            // Descriptors are shared, so that the child keeps no lock or pipe of
-            // other threads; it has none of our signal handlers.
+            // Descriptors are shared, so that the child keeps no lock or pipe of other threads
+            // open; it has none of our signal handlers.
             flags: CLONE_NEWUSER | CLONE_FILES | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
             pidfd: (&raw mut handle) as u64,
             child_tid: 0,
             parent_tid: 0,
-            // No SIGCHLD: whoever embeds us need not know of this child, and
-            // its `wait` does not find it.
+            // No SIGCHLD: a program that embeds this library need not know of the child, and its
+            // `wait` does not return it.
             exit_signal: 0,
             stack: 0,
             stack_size: 0,
             tls: 0,
         };
         let pid = clone_child(&arguments)?;
-        // SAFETY: the kernel has just put a new descriptor there, and nobody
-        // else knows it.
+        // SAFETY: the kernel has just created this descriptor, and nothing else owns it.
         #[expect(unsafe_code, reason = "the call hands out a bare number")]
         let handle = unsafe { OwnedFd::from_raw_fd(handle) };
         Ok(Self { pid, handle })
@@ -48,7 +47,7 @@ impl WaitingChild {
 
 impl Drop for WaitingChild {
     fn drop(&mut self) {
-        // It cannot have been reaped by anybody else, so neither call fails.
+        // Only this code can reap the child, so neither call fails.
         let _ = rustix::process::pidfd_send_signal(&self.handle, Signal::KILL);
         let options = WaitIdOptions::EXITED | WaitIdOptions::from_bits_retain(ANY_CHILD);
         let wait = || rustix::process::waitid(WaitId::PidFd(self.handle.as_fd()), options);
@@ -60,7 +59,7 @@ const CLONE_NEWUSER: u64 = 0x1000_0000;
 const CLONE_FILES: u64 = 0x0000_0400;
 const CLONE_PIDFD: u64 = 0x0000_1000;
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
-/// `__WALL`: children that send no signal are waited for only if this is said.
+/// `__WALL`: children without a signal at their end are only waited for with this flag.
 const ANY_CHILD: u32 = 0x4000_0000;
 
 /// The first version of the kernel's `struct clone_args`.
@@ -81,10 +80,9 @@ const _: () = assert!(size_of::<CloneArguments>() == 64);
 #[expect(unsafe_code, reason = "neither rustix nor libc has this call")]
 fn clone_child(arguments: &CloneArguments) -> Raw<u32> {
     let parent = std::process::id();
-    // SAFETY: the struct lives across the call, and the one pointer in it leads
-    // to an integer of the caller. Without CLONE_VM the child has a copy of all
-    // memory, so it can change nothing here, and it never returns from the
-    // branch below.
+    // SAFETY: the struct lives across the call, and the one pointer in it leads to an integer of
+    // the caller. Without CLONE_VM the child has a copy of all memory, so it can change nothing
+    // here, and it never returns from the branch below.
     let result = unsafe {
         libc::syscall(
             libc::SYS_clone3,
@@ -101,8 +99,8 @@ fn clone_child(arguments: &CloneArguments) -> Raw<u32> {
     })
 }
 
-/// What the child does. Only bare system calls: another thread may have been in
-/// the middle of anything else.
+/// The code of the child. Only bare system calls: another thread may have been in the middle of
+/// anything else.
 #[expect(unsafe_code, reason = "bare system calls")]
 fn wait_for_the_end(parent: u32) -> ! {
     const NONE: libc::c_long = 0;
@@ -110,7 +108,7 @@ fn wait_for_the_end(parent: u32) -> ! {
     // SAFETY: none of these calls touches memory.
     unsafe {
         libc::syscall(libc::SYS_prctl, option, signal, NONE, NONE, NONE);
-        // If the parent ended before that call, nobody will send the signal.
+        // If the parent ended before that call, the signal is never sent.
         if libc::syscall(libc::SYS_getppid) != libc::c_long::from(parent) {
             libc::syscall(libc::SYS_exit_group, NONE);
         }

@@ -1,8 +1,8 @@
-//! Extended attributes, on open descriptors and by name without following.
+//! Extended attributes, on open descriptors and by name without following links.
 //!
-//! A filesystem without extended attributes has none: listing gives an empty
-//! list and getting gives `None`. Setting there is an error that
-//! [`PathError::is_unsupported`](crate::PathError::is_unsupported) recognizes.
+//! On a filesystem without extended attributes, listing gives an empty list and getting gives
+//! `None`. Setting is an error that [`PathError::is_unsupported`](crate::PathError::is_unsupported)
+//! recognizes.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::AsFd;
@@ -39,8 +39,7 @@ pub fn list(file: &impl AsFd) -> Result<Vec<OsString>> {
     .context("list attributes of", || descriptor_path(file))
 }
 
-/// Tells whether the filesystem of an open file or directory keeps attributes like this one; it
-/// need not have it.
+/// Whether the filesystem of an open file or directory supports this attribute, set or not.
 pub fn is_kept(file: &impl AsFd, name: impl AsRef<OsStr>) -> Result<bool> {
     match rustix::fs::fgetxattr(file, name.as_ref(), &mut [0u8; 0][..]) {
         Ok(_) | Err(Errno::NODATA | Errno::RANGE) => Ok(true),
@@ -49,13 +48,13 @@ pub fn is_kept(file: &impl AsFd, name: impl AsRef<OsStr>) -> Result<bool> {
     }
 }
 
-/// Removes one attribute of an open file or directory; tells whether it was set.
+/// Removes one attribute of an open file or directory; returns whether it was set.
 pub fn remove(file: &impl AsFd, name: impl AsRef<OsStr>) -> Result<bool> {
     removed(rustix::fs::fremovexattr(file, name.as_ref()))
         .context("remove attribute of", || descriptor_path(file))
 }
 
-/// Reads one attribute of an entry, also of a symbolic link itself.
+/// Reads one attribute of an entry, or of a symbolic link itself.
 pub fn get_at(
     dir: &Dir,
     entry: impl AsRef<OsStr>,
@@ -75,7 +74,7 @@ pub fn get_at(
     optional(value).context("get attribute of", || dir.join(entry))
 }
 
-/// Sets one attribute of an entry, also of a symbolic link itself.
+/// Sets one attribute of an entry, or of a symbolic link itself.
 pub fn set_at(
     dir: &Dir,
     entry: impl AsRef<OsStr>,
@@ -94,7 +93,7 @@ pub fn set_at(
     result.context("set attribute of", || dir.join(entry))
 }
 
-/// Names of all attributes of an entry, also of a symbolic link itself.
+/// Names of all attributes of an entry, or of a symbolic link itself.
 pub fn list_at(dir: &Dir, entry: impl AsRef<OsStr>) -> Result<Vec<OsString>> {
     let entry = entry.as_ref();
     dir.check("list attributes of", entry)?;
@@ -108,7 +107,7 @@ pub fn list_at(dir: &Dir, entry: impl AsRef<OsStr>) -> Result<Vec<OsString>> {
     names(list).context("list attributes of", || dir.join(entry))
 }
 
-/// Removes one attribute of an entry; tells whether it was set.
+/// Removes one attribute of an entry; returns whether it was set.
 pub fn remove_at(dir: &Dir, entry: impl AsRef<OsStr>, name: impl AsRef<OsStr>) -> Result<bool> {
     let (entry, name) = (entry.as_ref(), name.as_ref());
     dir.check("remove attribute of", entry)?;
@@ -119,18 +118,17 @@ pub fn remove_at(dir: &Dir, entry: impl AsRef<OsStr>, name: impl AsRef<OsStr>) -
     removed(result).context("remove attribute of", || dir.join(entry))
 }
 
-/// Most files have no attribute or one short name.
+/// Most files have no attribute or one with a short name.
 const LIST_GUESS: usize = 256;
 /// A file capability is 20 or 24 bytes, a label rarely more than 100.
 const VALUE_GUESS: usize = 256;
-/// The kernel allows neither values nor name lists above this
-/// (`XATTR_SIZE_MAX`, `XATTR_LIST_MAX`).
+/// The kernel's limit for values and lists of names (`XATTR_SIZE_MAX`, `XATTR_LIST_MAX`).
 const LARGEST: usize = 65_536;
 
-/// Uses the calls of recent kernels, or the way through procfs without them.
+/// Uses the calls of recent kernels, or procfs if they are missing.
 ///
-/// Sandboxes answer `EPERM` to calls they do not know; it may also be a true
-/// answer, and then the second way gives it again.
+/// Sandboxes answer `EPERM` to unknown calls. It may also be the real answer; then procfs gives it
+/// again.
 fn either<T>(recent: impl FnOnce() -> Raw<T>, procfs: impl FnOnce() -> Raw<T>) -> Raw<T> {
     match recent() {
         Err(Errno::NOSYS | Errno::PERM) => procfs(),
@@ -138,15 +136,14 @@ fn either<T>(recent: impl FnOnce() -> Raw<T>, procfs: impl FnOnce() -> Raw<T>) -
     }
 }
 
-/// The path through procfs by which an entry of an open directory is reached.
+/// The procfs path of an entry of an open directory.
 ///
-/// Its first part is the open directory itself, so nothing that moves meanwhile
-/// can redirect the access.
+/// It begins with the open descriptor, so renames cannot redirect the access.
 fn entry_path(dir: &Dir, entry: &OsStr) -> PathBuf {
     proc_path(dir).join(entry)
 }
 
-/// Calls with a buffer that grows once to the largest size if the first was too small.
+/// Calls with a buffer that grows once to the largest size if it was too small.
 fn fill(guess: usize, mut call: impl FnMut(&mut [u8]) -> Raw<usize>) -> Raw<Vec<u8>> {
     let mut buffer = vec![0; guess];
     let length = match call(&mut buffer) {
@@ -224,7 +221,7 @@ mod tests {
         assert_eq!(list_at(&dir, "f").unwrap(), ["user.a"]);
         assert_eq!(get_at(&dir, "f", "user.a").unwrap().unwrap(), b"x");
         assert_eq!(list_at(&dir, "l").unwrap(), Vec::<OsString>::new());
-        // The kernel allows no user attributes on links, and none were found behind it.
+        // The kernel allows no user attributes on links, and those of the target must not appear.
         assert!(
             set_at(&dir, "l", "user.a", b"x")
                 .unwrap_err()
@@ -241,7 +238,7 @@ mod tests {
         dir.symlink("f", "l").unwrap();
         let (f, user) = (OsStr::new("f"), OsStr::new("user.a"));
         if xattrat::list(&dir, f, &mut []) == Err(Errno::NOSYS) {
-            // The only way on this kernel is covered by the other tests.
+            // The other tests cover the only way that this kernel has.
             let why = "the kernel has no listxattrat";
             let skipped: Option<()> =
                 layerhold_testkit::skip(why, layerhold_testkit::SkipReason::Kernel);

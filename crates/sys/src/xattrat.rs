@@ -1,9 +1,8 @@
-//! Extended attributes of entries of an open directory in one call.
+//! Extended attributes of entries of an open directory, in one call.
 //!
-//! Linux 6.13 added calls that take a directory and a name. The way through
-//! procfs, which works everywhere, looks up four components more; on a walk
-//! over a tree that is most of the cost. These wrappers report `ENOSYS` where
-//! the kernel, a sandbox or this architecture lacks the calls.
+//! Linux 6.13 added calls that take a directory and a name. The path through procfs, which works
+//! everywhere, costs four more lookups, which dominates a walk of a tree. These wrappers report
+//! `ENOSYS` if the kernel, a sandbox or this architecture lacks the calls.
 
 use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, AsRawFd};
@@ -11,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use rustix::io::{Errno, Result as Raw};
 
-/// The same on all architectures but Alpha and MIPS.
+/// The same on all architectures except Alpha and MIPS.
 const SETXATTRAT: libc::c_long = 463;
 const GETXATTRAT: libc::c_long = 464;
 const LISTXATTRAT: libc::c_long = 465;
@@ -59,8 +58,8 @@ pub(crate) fn get(dir: &impl AsFd, entry: &OsStr, name: &OsStr, value: &mut [u8]
 
 pub(crate) fn list(dir: &impl AsFd, entry: &OsStr, names: &mut [u8]) -> Raw<usize> {
     let entry = text(entry)?;
-    // SAFETY: the path ends with NUL and lives across the call; the kernel
-    // writes at most `len` bytes to the buffer, which is exclusively borrowed.
+    // SAFETY: the path ends with NUL and lives across the call; the kernel writes at most `len`
+    // bytes to the buffer, which is exclusively borrowed.
     #[expect(unsafe_code, reason = "neither rustix nor libc has this call")]
     let result = unsafe {
         libc::syscall(
@@ -91,7 +90,7 @@ pub(crate) fn remove(dir: &impl AsFd, entry: &OsStr, name: &OsStr) -> Raw<()> {
     outcome(result).map(drop)
 }
 
-/// The common form of setting and getting.
+/// The common part of setting and getting.
 fn with_arguments(
     call: libc::c_long,
     dir: &impl AsFd,

@@ -10,15 +10,14 @@ use crate::changes::listing::{Listing, Place};
 use crate::changes::{Change, ChangeKind, ChangesError};
 use crate::tree::{Named, sorted_entries};
 
-/// Lists what the tree `new` has changed in comparison with `old`, sorted by path.
+/// Lists what the tree `new` changes in comparison with `old`, sorted by path.
 ///
-/// Without an old tree everything is added. Of a deleted directory only itself is
-/// listed; a directory something was changed in is listed as modified. Entries
-/// that are the same inode in both trees are not looked at. Owners are translated
-/// by each tree's mappings before they are compared.
+/// Without an old tree, everything is added. A deleted directory is listed without its contents. A
+/// directory in which something changed is listed as modified. Entries that are the same inode in
+/// both trees are skipped. Owners are translated by each tree's mappings before they are compared.
 ///
 /// # Errors
-/// If one of the trees cannot be read. What vanishes meanwhile counts as absent.
+/// If one of the trees cannot be read. An entry that vanishes during the walk counts as absent.
 pub fn compare(
     new: &Dir,
     new_maps: &IdMappings,
@@ -69,7 +68,7 @@ struct Walk<'a> {
     listing: Listing,
 }
 
-/// A directory of the new tree being walked, and the old one of that path.
+/// A directory of the new tree that is being walked, and the old directory of the same path.
 struct Level {
     names: IntoIter<Pair>,
     /// The old tree has a directory here.
@@ -77,12 +76,12 @@ struct Level {
     place: Place,
 }
 
-/// A name in one or both directories.
+/// A name in one directory or both.
 struct Pair {
     name: OsString,
-    /// What it is in the new directory, if it is there.
+    /// Its type in the new directory, if present.
     new: Option<FileType>,
-    /// What it is in the old one.
+    /// Its type in the old directory, if present.
     old: Option<FileType>,
 }
 
@@ -102,7 +101,7 @@ impl Level {
     }
 }
 
-/// Joins two sorted lists, leaving out what is one inode in both.
+/// Joins two sorted lists and leaves out entries that are one inode in both.
 fn merge(new: Vec<Named>, old: Vec<Named>, same_device: bool) -> Vec<Pair> {
     let (mut new, mut old) = (new.into_iter().peekable(), old.into_iter().peekable());
     let mut pairs = Vec::new();
@@ -193,7 +192,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Visits a name both directories have.
+    /// Visits a name that both directories have.
     fn visit_both(
         &mut self,
         name: &OsString,
@@ -244,7 +243,7 @@ impl Walk<'_> {
         };
         match differ(&new, &old) {
             Ok(differ) => Ok(differ),
-            // It vanished between two looks, which is a difference.
+            // It vanished between listing and opening, which is a difference.
             Err(Failed::New(error) | Failed::Old(error)) if error.is_not_found() => Ok(true),
             Err(Failed::New(error)) => Err(ChangesError::New(error)),
             Err(Failed::Old(error)) => Err(ChangesError::Old(error)),
@@ -282,9 +281,8 @@ impl Walk<'_> {
     }
 }
 
-/// Whether a name that is listed can be looked up. Of a directory that only one of its layers has,
-/// an overlay lists whiteouts too, as the character devices that they are, and knows of none when
-/// asked.
+/// Whether a listed name can be looked up. In a directory that only one of its layers has, an
+/// overlay lists whiteouts as character devices, but a lookup does not find them.
 fn is_there(dir: &Dir, name: &OsString, file_type: FileType) -> Result<bool, PathError> {
     Ok(file_type != FileType::CharDevice || dir.stat(name)?.is_some())
 }

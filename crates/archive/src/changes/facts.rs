@@ -1,5 +1,5 @@
-//! What is compared of one entry (Go: `pkg/archive/changes_linux.go`, `walkchunk`,
-//! and `changes_unix.go`, `statDifferent`).
+//! Which properties of an entry are compared (Go: `pkg/archive/changes_linux.go`, `walkchunk`, and
+//! `changes_unix.go`, `statDifferent`).
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -10,28 +10,27 @@ use layerhold_sys::{Dir, FileType, PathError, Stat, Timestamp, xattr};
 
 use crate::overlay_form::OverlayForm;
 
-/// An entry of one of the trees, and where it is.
+/// An entry of one of the trees, and its place.
 pub(super) struct Entry<'a> {
     pub(super) dir: &'a Dir,
     pub(super) name: &'a OsStr,
     pub(super) stat: Stat,
     pub(super) maps: &'a IdMappings,
-    /// With this, it is in a directory below an overlay, whose own attributes
-    /// the mounted tree does not show.
+    /// If given, the entry is in the directory of an overlay layer, whose own attributes the
+    /// mounted tree does not show.
     pub(super) overlay: Option<OverlayForm>,
 }
 
-/// In which tree looking failed, and why.
+/// The tree that could not be read, and why.
 pub(super) enum Failed {
     New(PathError),
     Old(PathError),
 }
 
-/// Whether the two entries, of the same path, count as different.
+/// Whether two entries of the same path count as different.
 ///
-/// Inode numbers and change times are not compared: they differ between a tree
-/// and its copy. The size of a directory says nothing. What needs more calls is
-/// only looked at if the rest is equal.
+/// Not compared: inode numbers and change times, which differ between a tree and its copy, and
+/// sizes of directories. Properties that need more system calls are compared last.
 pub(super) fn differ(new: &Entry<'_>, old: &Entry<'_>) -> Result<bool, Failed> {
     let (n, o) = (&new.stat, &old.stat);
     if n.mode != o.mode
@@ -55,8 +54,8 @@ pub(super) fn differ(new: &Entry<'_>, old: &Entry<'_>) -> Result<bool, Failed> {
     })
 }
 
-/// File capabilities and everything in the user namespace. The kernel allows
-/// neither on anything but files and directories.
+/// Reads file capabilities and everything in the `user.` namespace. The kernel allows neither on
+/// anything but files and directories.
 fn compared_xattrs(entry: &Entry<'_>) -> Result<BTreeMap<OsString, Vec<u8>>, PathError> {
     let mut found = BTreeMap::new();
     for key in xattr::list_at(entry.dir, entry.name)? {
@@ -70,8 +69,8 @@ fn compared_xattrs(entry: &Entry<'_>) -> Result<BTreeMap<OsString, Vec<u8>>, Pat
     Ok(found)
 }
 
-/// Owners are compared as seen in the containers; where one has no counterpart
-/// there, as they are on disk, and with what rewriting owners puts in its place.
+/// Owners are compared as the containers see them. An owner without a mapping is compared as it is
+/// on disk, and with the owner that rewriting puts in its place.
 fn owners_differ(new: &Stat, new_maps: &IdMappings, old: &Stat, old_maps: &IdMappings) -> bool {
     let differs = |new_map: &IdMap, new: u32, old_map: &IdMap, old: u32| match old_map
         .to_container(HostId::new(old))
@@ -90,7 +89,7 @@ fn owners_differ(new: &Stat, new_maps: &IdMappings, old: &Stat, old_maps: &IdMap
         || differs(&new_maps.gids, new.gid, &old_maps.gids, old.gid)
 }
 
-/// A time without a fraction may be one that lost it in an archive.
+/// A time without a fraction matches one with a fraction: archives may drop it.
 fn is_same_time(a: Timestamp, b: Timestamp) -> bool {
     a.seconds == b.seconds
         && (a.nanoseconds == b.nanoseconds || a.nanoseconds == 0 || b.nanoseconds == 0)

@@ -1,4 +1,4 @@
-//! The list of changes as a walk through a tree makes it.
+//! Builds the list of changes during the walk of a tree.
 
 use std::ffi::OsString;
 
@@ -6,18 +6,18 @@ use crate::changes::{Change, ChangeKind};
 use crate::entry_path::shown;
 use crate::tree::push;
 
-/// The changes found until now, and the path that the walk is at.
+/// The changes so far, and the path of the walk.
 #[derive(Default)]
 pub(crate) struct Listing {
     path: Vec<u8>,
     changes: Vec<Change>,
 }
 
-/// A directory on the way to where the walk is.
+/// A directory on the path of the walk.
 pub(crate) struct Place {
-    /// Changes listed before anything below this directory was.
+    /// Number of changes listed before the walk entered this directory.
     changes_before: usize,
-    /// The directory itself is listed already. The root never is.
+    /// The directory itself is listed already. The root is never listed.
     listed: bool,
     path_length: usize,
 }
@@ -36,7 +36,7 @@ impl Listing {
         &self.path
     }
 
-    /// Goes to an entry of the directory, from wherever the walk was in it.
+    /// Moves the walk to an entry of `directory`.
     pub(crate) fn go_to(&mut self, directory: &Place, name: &OsString) {
         self.path.truncate(directory.path_length);
         push(&mut self.path, name);
@@ -48,7 +48,7 @@ impl Listing {
         self.changes.push(Change { path, kind });
     }
 
-    /// Lists the entry, if something happened to it, and returns it as a directory to be entered.
+    /// Lists the entry if it changed, and enters it as a directory.
     pub(crate) fn list_dir(&mut self, kind: Option<ChangeKind>) -> Place {
         let changes_before = self.changes.len();
         if let Some(kind) = kind {
@@ -61,7 +61,7 @@ impl Listing {
         }
     }
 
-    /// Lists a directory as modified if something below it was.
+    /// Leaves a directory: lists it as modified if something below it changed.
     pub(crate) fn leave(&mut self, directory: &Place) {
         self.path.truncate(directory.path_length);
         if !directory.listed && self.changes.len() > directory.changes_before {

@@ -1,4 +1,4 @@
-//! What several directories on top of each other show.
+//! Looks names up in the stacked directories of lower layers.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -11,11 +11,11 @@ use crate::entry_path::{os, shown};
 use crate::overlay_form::{Noted, OverlayForm, Seen};
 use crate::tree::push;
 
-/// Directories of one level kept open at a time. There may be hundreds of
-/// layers, and as many descriptors in all.
+/// Directories of one level kept open at a time. There may be hundreds of layers, and each open
+/// directory takes a descriptor.
 const MOST_OPEN: usize = 32;
 
-/// One directory as the layers that have it show it together.
+/// One directory, merged from all layers that have it.
 pub(crate) struct Lower {
     form: OverlayForm,
     path: Vec<u8>,
@@ -27,17 +27,17 @@ struct Layer {
     dir: Option<Dir>,
 }
 
-/// What is found under a name.
+/// The entry that a lookup found.
 pub(crate) struct Found {
     /// The directory of the uppermost layer that has it.
     pub(crate) parent: Dir,
     pub(crate) stat: Stat,
-    /// If it is a directory: what is in it.
+    /// Its merged contents, if it is a directory.
     pub(crate) below: Option<Lower>,
 }
 
 impl Lower {
-    /// The roots of the layers, the uppermost first.
+    /// The merged root of `layers`, the uppermost first.
     pub(crate) fn new(layers: &[Dir], form: OverlayForm) -> Self {
         let layers = layers.iter().map(|root| Layer {
             root: root.clone(),
@@ -50,7 +50,7 @@ impl Lower {
         }
     }
 
-    /// Closes what is open, until it is asked for again.
+    /// Closes all handles; the next lookup opens them again.
     pub(crate) fn close(&mut self) {
         for layer in &mut self.layers {
             layer.dir = None;
@@ -75,7 +75,7 @@ impl Lower {
         Ok(Some(dir))
     }
 
-    /// Looks a name up in the layers, from above.
+    /// Looks a name up, from the uppermost layer down.
     pub(crate) fn find(&mut self, name: &OsStr) -> Result<Option<Found>, ChangesError> {
         let mut found: Option<Found> = None;
         for index in 0..self.layers.len() {
@@ -88,7 +88,7 @@ impl Lower {
                 Seen::Present { stat, replaces } => (stat, replaces),
             };
             if !stat.is_dir() {
-                // Below a directory it is hidden, as everything after it.
+                // A file below a directory is hidden, with everything below it.
                 return Ok(found.or(Some(Found {
                     parent: dir,
                     stat,
@@ -114,7 +114,7 @@ impl Lower {
         Ok(found)
     }
 
-    /// Whether no layer below this one shines through its directory `name`.
+    /// Whether this layer's directory `name` hides all layers below it.
     fn ends_here(&self, dir: &Dir, name: &OsStr, index: usize) -> Result<bool, ChangesError> {
         if index + 1 == self.layers.len() {
             return Ok(true);
@@ -140,7 +140,7 @@ impl Lower {
         }
     }
 
-    /// All names the layers show together, sorted.
+    /// All visible names, sorted.
     pub(crate) fn names(&mut self) -> Result<Vec<OsString>, PathError> {
         let mut names = BTreeMap::new();
         for index in 0..self.layers.len() {

@@ -1,4 +1,4 @@
-//! What differs between two trees.
+//! Differences between two trees.
 
 mod compare;
 mod facts;
@@ -62,14 +62,14 @@ impl fmt::Display for Change {
 #[non_exhaustive]
 pub enum ChangesError {
     /// Something in the new tree cannot be read.
-    #[error("read the new tree")]
+    #[error("cannot read the new tree")]
     New(#[source] PathError),
     /// Something in the old tree cannot be read.
-    #[error("read the old tree")]
+    #[error("cannot read the old tree")]
     Old(#[source] PathError),
     /// A directory of an overlay was renamed, and what it holds is still below
     /// its old name.
-    #[error("{} continues a directory of another name, which only the mounted tree shows", path.display())]
+    #[error("cannot list {}: it continues a directory of another name, which only the mounted tree shows", path.display())]
     Redirected {
         /// The directory, relative to the root.
         path: PathBuf,

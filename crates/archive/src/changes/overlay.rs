@@ -1,5 +1,5 @@
-//! The changes that the upper directory of an overlay holds (Go:
-//! `pkg/archive/changes_linux.go`, `OverlayChanges`).
+//! Lists the changes in the upper directory of an overlay (Go: `pkg/archive/changes_linux.go`,
+//! `OverlayChanges`).
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -15,18 +15,19 @@ use crate::changes::{Change, ChangeKind, ChangesError};
 use crate::entry_path::shown;
 use crate::overlay_form::{OverlayForm, Seen};
 
-/// Lists what an upper directory changes in the directories below it, sorted by
-/// path, without the overlay being mounted: what [`compare`](crate::compare)
-/// would list of the mounted trees with and without the upper directory. Only
-/// what is not a directory and was copied up counts as modified, whatever
-/// became of it, as its content may be another with the same size and time.
+/// Lists what an upper directory changes in its lower directories, sorted by path, without mounting
+/// the overlay.
 ///
-/// `lower` begins with the uppermost. Reads the upper directory, and of the
-/// lower ones only what has the same names, so the time does not grow with them.
+/// The result is what [`compare`](crate::compare) lists for the mounted trees with and without the
+/// upper directory, with one exception: a file that was copied up always counts as modified,
+/// because its content may differ at equal size and time.
+///
+/// `lower` begins with the uppermost. The upper directory is read as a whole; of the lower ones
+/// only the names that it has are looked up, so the time does not grow with their size.
 ///
 /// # Errors
-/// If one of the directories cannot be read, and [`ChangesError::Redirected`]
-/// where a directory was renamed: then the trees have to be mounted and compared.
+/// If a directory cannot be read. [`ChangesError::Redirected`] if a directory was renamed: the
+/// trees have to be mounted and compared then.
 pub fn overlay_changes(
     upper: &Dir,
     lower: &[Dir],
@@ -60,9 +61,9 @@ struct Walk {
 /// A directory of the upper tree that is being walked.
 struct Level {
     names: IntoIter<Name>,
-    /// What the layers below show here; nothing if that is no directory.
+    /// The merged lower directory of the same path, if there is one.
     lower: Option<Lower>,
-    /// Nothing of it shines through.
+    /// The upper directory is opaque.
     hides_all: bool,
     place: Place,
 }
@@ -96,7 +97,7 @@ impl Walk {
         }
     }
 
-    /// What there is to visit in an upper directory, and in what it hides.
+    /// The names to visit: those of the upper directory, and those that an opaque one hides.
     fn names(
         &self,
         upper: &Dir,
@@ -105,7 +106,7 @@ impl Walk {
         let own = self.form.names(upper).map_err(ChangesError::New)?;
         let hidden = hidden.map_or(Ok(Vec::new()), Lower::names);
         let hidden = hidden.map_err(ChangesError::Old)?;
-        // Of a name in both, what the upper directory says counts.
+        // The upper directory's statement about a name overrides that of the lower ones.
         let mut all: BTreeMap<OsString, bool> = BTreeMap::new();
         all.extend(hidden.into_iter().map(|name| (name, false)));
         all.extend(own.into_iter().map(|noted| (noted.name, noted.replaces)));

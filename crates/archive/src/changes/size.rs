@@ -5,12 +5,11 @@ use layerhold_sys::{Descent, Dir, PathError};
 
 use crate::changes::{Change, ChangeKind, ChangesError};
 
-/// Adds up what changes would take: the sizes of everything added or modified
-/// that is no directory, in bytes; a file of several names counts once (Go:
-/// `pkg/archive/changes.go`, `ChangesSize`).
+/// Adds up the sizes of everything added or modified except directories, in bytes. A file with
+/// several names counts once (Go: `pkg/archive/changes.go`, `ChangesSize`).
 ///
 /// # Errors
-/// If the tree cannot be read. What vanished counts nothing.
+/// If the tree cannot be read. Entries that vanished count nothing.
 pub fn changes_size(root: &Dir, changes: &[Change]) -> Result<u64, ChangesError> {
     let mut lookup = LastParent::new(root);
     let mut linked = HashSet::new();
@@ -28,7 +27,7 @@ pub fn changes_size(root: &Dir, changes: &[Change]) -> Result<u64, ChangesError>
     Ok(sum)
 }
 
-/// Opens the directories of sorted paths, each from the one above it.
+/// Opens the directories of sorted paths, each from its parent.
 #[derive(Debug)]
 pub(crate) struct LastParent(Descent);
 
@@ -37,8 +36,8 @@ impl LastParent {
         Self(Descent::new(root))
     }
 
-    /// Calls with the open directory of a path and its name; `None` if the
-    /// directory is not there.
+    /// Calls `with` the open directory of a path and the last component; returns `None` if the
+    /// directory is missing.
     pub(crate) fn with<T>(
         &mut self,
         path: &Path,

@@ -3,12 +3,12 @@ use std::io::{self, Write};
 
 use crate::codec::{Codec, CodecError};
 
-/// What the `zstd` program uses when nothing is said.
+/// The default of the `zstd` program.
 const ZSTD_LEVEL: i32 = 3;
 
-/// Compresses what is written into another writer.
+/// Compresses what is written to it into another writer.
 ///
-/// [`Compressor::finish`] must be called, or the stream lacks its end.
+/// Without [`Compressor::finish`] the stream is incomplete.
 #[must_use = "call finish, or the compressed stream has no end"]
 pub struct Compressor<W: Write>(Kind<W>);
 
@@ -29,10 +29,10 @@ impl<W: Write> fmt::Debug for Compressor<W> {
     }
 }
 
-/// Makes a compressor that writes into `writer`.
+/// Creates a compressor that writes to `writer`.
 ///
 /// # Errors
-/// [`CodecError::WriteUnsupported`] for bzip2 and xz, which are only read.
+/// [`CodecError::WriteUnsupported`] for bzip2 and xz, which can only be read.
 pub fn compressor<W: Write>(codec: Codec, writer: W) -> Result<Compressor<W>, CodecError> {
     Ok(Compressor(match codec {
         Codec::Plain => Kind::Plain(writer),
@@ -49,7 +49,7 @@ pub fn compressor<W: Write>(codec: Codec, writer: W) -> Result<Compressor<W>, Co
 }
 
 impl<W: Write> Compressor<W> {
-    /// Writes the end of the stream and gives the writer back.
+    /// Writes the end of the stream and returns the writer.
     pub fn finish(self) -> io::Result<W> {
         match self.0 {
             Kind::Plain(mut writer) => {
@@ -108,7 +108,7 @@ mod tests {
             assert!(matches!(error, CodecError::WriteUnsupported { codec: c } if c == codec));
             assert_eq!(
                 error.to_string(),
-                format!("writing {codec} is not supported")
+                format!("cannot write {codec}: it can only be read")
             );
         }
     }

@@ -2,24 +2,24 @@ use std::io::{BufRead, BufReader, Read};
 
 use crate::codec::{Codec, CodecError};
 
-/// A zstd frame may ask for a window of up to two to this power, 128 MiB: what
-/// the `zstd` program accepts by default. More is refused as corrupt.
+/// Base-two logarithm of the largest window of a zstd frame: 128 MiB, the default limit of the
+/// `zstd` program. A frame that asks for more is refused as corrupt.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
-/// An xz block may ask for this much memory: four times what `xz -9` needs.
+/// Memory limit of an xz block: four times what `xz -9` needs.
 const XZ_MEMORY_LIMIT_KIB: u32 = 256 * 1024;
 
-/// How much compressed input is buffered.
+/// Size of the buffer for compressed input.
 const INPUT_BUFFER: usize = 128 * 1024;
 
-/// Wraps a compressed stream so that reading gives the content.
+/// Wraps a compressed stream in a reader of its content.
 ///
-/// Everything happens in this process. Concatenated members, streams and frames
-/// are read one after the other; bytes after the last that do not begin another
-/// are an error, as is a stream that ends early. All checksums are verified.
+/// Decompresses in this process. Concatenated members, streams and frames are read one after the
+/// other. A stream that ends early is an error, and so are trailing bytes that begin no further
+/// member. All checksums are verified.
 ///
 /// # Errors
-/// Only if the codec cannot be set up; bad input shows when reading.
+/// If the codec cannot be set up. Damaged input is an error of reading.
 pub fn decompressor<'a, R: Read + Send + 'a>(
     codec: Codec,
     reader: R,
@@ -30,7 +30,7 @@ pub fn decompressor<'a, R: Read + Send + 'a>(
     }
 }
 
-/// The same for a reader that has a buffer of its own.
+/// Like [`decompressor`], for a reader with a buffer of its own.
 pub(crate) fn decompressor_from_buffered<'a, R: BufRead + Send + 'a>(
     codec: Codec,
     reader: R,
@@ -159,7 +159,7 @@ mod tests {
         for (codec, pack) in all() {
             let mut bytes = pack(&TEXT.repeat(100));
             if codec == Codec::Zstd {
-                // Frames of this crate carry no checksum; damage the structure.
+                // Frames of this crate have no checksum, so damage the structure.
                 bytes.truncate(bytes.len() / 2);
             } else {
                 let middle = bytes.len() / 2;
@@ -176,8 +176,8 @@ mod tests {
         assert!(read(&bytes).is_err());
     }
 
-    /// The beginning of an xz stream whose block wants a dictionary of a size
-    /// that is coded in one byte (XZ file format 1.0.4, 5.3.1).
+    /// The beginning of an xz stream whose block needs a dictionary of a size that is coded in one
+    /// byte (XZ file format 1.0.4, 5.3.1).
     fn xz_head(dictionary: u8) -> Vec<u8> {
         let with_sum = |bytes: &[u8]| {
             let mut crc = flate2::Crc::new();
@@ -198,7 +198,7 @@ mod tests {
             ("4 GiB", 40, false),
         ] {
             let error = read(&xz_head(dictionary)).unwrap_err();
-            // What is accepted goes on to the content, which is not there.
+            // An accepted header leads to the missing content.
             let went_on = error.kind() == ErrorKind::UnexpectedEof;
             assert_eq!(went_on, accepted, "{name}: {error}");
         }

@@ -1,4 +1,4 @@
-//! Recognising, undoing and applying compression.
+//! Recognises, decompresses and compresses gzip, bzip2, xz and zstd.
 
 mod compress;
 mod decompress;
@@ -13,7 +13,7 @@ pub(crate) use decompress::decompressor_from_buffered;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Codec {
-    /// Not compressed, or nothing that is recognised.
+    /// Not compressed, or in an unknown format.
     #[default]
     Plain,
     /// RFC 1952, one or several members.
@@ -26,15 +26,15 @@ pub enum Codec {
     Zstd,
 }
 
-/// As many bytes of the beginning as [`Codec::sniff`] ever looks at.
+/// The most bytes that [`Codec::sniff`] looks at.
 pub const SNIFF_LEN: usize = 6;
 
 impl Codec {
-    /// Recognises a codec by the first bytes of a stream; six are enough.
+    /// Recognises a codec by the first [`SNIFF_LEN`] bytes of a stream.
     ///
-    /// What is not recognised, an empty stream included, counts as plain: whether
-    /// it is a tar archive is found out by reading it (Go: `pkg/archive/archive.go`,
-    /// `DetectCompression`, which does not know skippable zstd frames).
+    /// An unknown or empty beginning counts as plain; reading it shows whether it is a tar archive
+    /// (Go: `pkg/archive/archive.go`, `DetectCompression`, which does not know skippable zstd
+    /// frames).
     #[must_use]
     pub fn sniff(start: &[u8]) -> Self {
         match start {
@@ -49,8 +49,8 @@ impl Codec {
         }
     }
 
-    /// The number that stands for the codec in `layers.json` (Go:
-    /// `pkg/archive/archive.go`, the `Compression` constants).
+    /// The codec's number in `layers.json` (Go: `pkg/archive/archive.go`, the `Compression`
+    /// constants).
     #[must_use]
     pub fn number(self) -> u8 {
         match self {
@@ -62,7 +62,7 @@ impl Codec {
         }
     }
 
-    /// The codec a number in `layers.json` stands for.
+    /// The codec of a number in `layers.json`.
     #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {
         match number {
@@ -92,18 +92,18 @@ impl fmt::Display for Codec {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CodecError {
-    /// Only plain, gzip and zstd are written (as in Go).
-    #[error("writing {codec} is not supported")]
+    /// The codec can only be read, as in Go: plain, gzip and zstd are written.
+    #[error("cannot write {codec}: it can only be read")]
     WriteUnsupported {
         /// The codec asked for.
         codec: Codec,
     },
     /// The codec could not be set up.
-    #[error("set up {codec}")]
+    #[error("cannot set up {codec}")]
     SetUp {
         /// The codec asked for.
         codec: Codec,
-        /// What the codec said.
+        /// The codec's own error.
         source: std::io::Error,
     },
 }

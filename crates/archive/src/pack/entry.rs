@@ -1,5 +1,4 @@
-//! What the archive says about one file (Go: `pkg/archive/archive.go`,
-//! `prepareAddFile`).
+//! Builds the header of one file (Go: `pkg/archive/archive.go`, `prepareAddFile`).
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -15,7 +14,7 @@ use crate::overlay_form::{OverlayForm, USER_PREFIX};
 use crate::pack::{HeaderStyle, PackError, PackOptions, UnmappedOwners};
 use crate::whiteout::WHITEOUT_PREFIX;
 
-/// Something found in the tree, open where it has content or attributes.
+/// An entry of the tree, open if it has content or attributes.
 pub(super) struct Found {
     pub(super) stat: Stat,
     pub(super) open: Opened,
@@ -28,8 +27,8 @@ pub(super) enum Opened {
     Nothing,
 }
 
-/// Opens an entry, or at least looks at it; `None` for what vanished and for
-/// sockets, which no archive can hold.
+/// Opens an entry, or reads its attributes; returns `None` if it vanished, and for sockets, which
+/// archives cannot hold.
 pub(super) fn find(
     dir: &Dir,
     name: &OsStr,
@@ -42,7 +41,7 @@ pub(super) fn find(
     };
     match found {
         Err(error) if error.is_not_found() => Ok(None),
-        // It is of another type by now: look again, without expecting any.
+        // Its type has changed: look again, with any type accepted.
         Err(error) if expected != FileType::Unknown && is_other_type(&error) => {
             let stat = dir.stat(name)?;
             stat.map_or(Ok(None), |stat| find(dir, name, stat.file_type()))
@@ -51,7 +50,7 @@ pub(super) fn find(
     }
 }
 
-/// A link where a file was expected, or no directory where one was.
+/// A link instead of a file, or something else instead of a directory.
 fn is_other_type(error: &PathError) -> bool {
     error.kind() == std::io::ErrorKind::NotADirectory
 }
@@ -95,7 +94,7 @@ fn find_other(dir: &Dir, name: &OsStr) -> Result<Option<Found>, PathError> {
 }
 
 impl Found {
-    /// The header for it under a name relative to the root.
+    /// The header, with a name relative to the root.
     pub(super) fn header(&self, name: &[u8], options: &PackOptions) -> Result<Header, PackError> {
         let stat = &self.stat;
         let mut header = Header::new(kind(stat.file_type()), name);
@@ -115,8 +114,8 @@ impl Found {
         let (uid, gid) = archived_owner(stat, name, options)?;
         header.uid = uid.into();
         header.gid = gid.into();
-        // Fractions are cut off, so that a later comparison of the tree with what
-        // was unpacked from here finds the same second.
+        // Fractions are cut off, so that comparing this tree with one unpacked from the archive
+        // finds equal times.
         header.mtime = options.timestamp.unwrap_or(TarTime {
             seconds: stat.mtime.seconds,
             nanoseconds: 0,
@@ -130,8 +129,8 @@ impl Found {
         Ok(header)
     }
 
-    /// File capabilities, integrity measurements and what users set; other
-    /// attributes belong to the machine.
+    /// Adds file capabilities, integrity measurements and the `user.` namespace; other attributes
+    /// belong to the machine.
     fn add_xattrs(
         &self,
         path: &[u8],
@@ -143,7 +142,7 @@ impl Found {
         let added = match &self.open {
             Opened::File(file) => add_packed(file, header, form, "metacopy", maps),
             Opened::Dir(dir) => add_packed(dir, header, form, "redirect", maps),
-            // The kernel allows none of these on anything else.
+            // The kernel allows none of these on other types.
             Opened::Nothing => Ok(Attributes::Own),
         };
         match added {
@@ -162,8 +161,8 @@ enum Attributes {
     Reference,
 }
 
-/// Adds attributes, unless one of them says that what belongs here is elsewhere.
-/// A file that has got its content keeps a `redirect` without meaning.
+/// Adds attributes, unless one of them says that the content is in another layer. A file whose
+/// content was copied up keeps a `redirect` without meaning.
 fn add_packed(
     file: &impl std::os::fd::AsFd,
     header: &mut Header,
@@ -197,7 +196,7 @@ fn is_packed(name: &[u8], form: Option<OverlayForm>) -> bool {
             && !form.is_some_and(|form| form.owns(name)))
 }
 
-/// Whiteouts belong to the process that mounted, so their owner is not translated.
+/// Whiteouts belong to the process that mounted the overlay, so their owner is not mapped.
 fn archived_owner(
     stat: &Stat,
     path: &[u8],

@@ -9,22 +9,22 @@ use layerhold_tar_format::WriteError;
 #[non_exhaustive]
 pub enum PackError {
     /// Something in the tree cannot be read.
-    #[error("pack {}", entry.display())]
+    #[error("cannot pack {}", entry.display())]
     Entry {
         /// The path in the archive.
         entry: PathBuf,
-        /// What the filesystem refused.
+        /// The error of the filesystem.
         source: PathError,
     },
-    /// A file or directory of an overlay refers to one of another layer, so its
-    /// content is only seen in the mounted tree.
-    #[error("{} refers to another layer, whose content only the mounted tree shows", entry.display())]
+    /// An overlay's file or directory refers to another layer, so only the mounted tree shows its
+    /// content.
+    #[error("cannot pack {}: its content is in another layer, which only the mounted tree shows", entry.display())]
     Reference {
         /// The path in the archive.
         entry: PathBuf,
     },
     /// The content of a file cannot be read.
-    #[error("read the content of {}", entry.display())]
+    #[error("cannot read the content of {}", entry.display())]
     Read {
         /// The path in the archive.
         entry: PathBuf,
@@ -32,15 +32,15 @@ pub enum PackError {
         source: io::Error,
     },
     /// A file became shorter while it was packed.
-    #[error("{} lost {missing} bytes while it was packed", entry.display())]
+    #[error("cannot pack {}: it lost {missing} bytes in the meantime", entry.display())]
     Shrunk {
         /// The path in the archive.
         entry: PathBuf,
-        /// Bytes that were announced and are gone.
+        /// The number of missing bytes.
         missing: u64,
     },
     /// Owner or group of a file is outside the ID mappings.
-    #[error("owner {uid}:{gid} of {} has no mapping", entry.display())]
+    #[error("cannot pack {}: its owner {uid}:{gid} has no mapping", entry.display())]
     UnmappedOwner {
         /// The path in the archive.
         entry: PathBuf,
@@ -50,7 +50,7 @@ pub enum PackError {
         gid: u32,
     },
     /// The archive cannot be written, or cannot hold an entry.
-    #[error("write the archive entry {}", entry.display())]
+    #[error("cannot write the archive entry {}", entry.display())]
     Write {
         /// The path in the archive; empty for its end.
         entry: PathBuf,

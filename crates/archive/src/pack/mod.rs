@@ -1,4 +1,4 @@
-//! From a tree of files to an archive, byte for byte as Go writes it.
+//! Packs a tree of files into an archive, byte for byte as Go does.
 
 mod entry;
 mod error;

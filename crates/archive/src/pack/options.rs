@@ -6,27 +6,26 @@ use layerhold_tar_format::TarTime;
 
 use crate::overlay_form::OverlayForm;
 
-/// What it takes to write overlayfs's whiteouts as those of archives.
+/// An overlay's upper directory, whose whiteouts are converted to those of archives.
 #[derive(Clone, Debug)]
 pub struct OverlayLayers {
-    /// How deletions are noted in them.
+    /// How its deletions are represented.
     pub form: OverlayForm,
-    /// The layers below, uppermost first. A directory is only told to be opaque
-    /// if one of them has something of its name.
+    /// The lower directories, uppermost first. A directory is packed as opaque only if one of them
+    /// has its name.
     pub lower: Vec<Dir>,
 }
 
-/// Which version of the Go library the headers are to be like.
+/// Which version of the Go library the headers match.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum HeaderStyle {
-    /// Permission bits only, and no names of users, which differ between
-    /// machines: what the library writes today (Go: `pkg/archive/archive.go`,
-    /// `nosysFileInfo`).
+    /// Permission bits only, and no user names, which differ between machines: what the library
+    /// writes today (Go: `pkg/archive/archive.go`, `nosysFileInfo`).
     #[default]
     Current,
-    /// With the file type in the mode, and the names that users have on this
-    /// machine: what it wrote up to version 1.43 at least, as in Debian 12.
+    /// With the file type in the mode, and with this machine's user names: what it wrote up to
+    /// version 1.43 at least, as in Debian 12.
     Legacy(OwnerNames),
 }
 
@@ -38,8 +37,8 @@ pub struct OwnerNames {
 }
 
 impl OwnerNames {
-    /// Reads them from the texts of `/etc/passwd` and `/etc/group`; lines that
-    /// make no sense are skipped, and the first of several names counts.
+    /// Parses the texts of `/etc/passwd` and `/etc/group`. Malformed lines are skipped, and the
+    /// first name of an ID counts.
     #[must_use]
     pub fn parse(passwd: &str, group: &str) -> Self {
         Self {
@@ -57,7 +56,7 @@ impl OwnerNames {
     }
 }
 
-/// Both files begin their lines with name, password and number.
+/// Both files begin their lines with name, password and ID.
 fn names(text: &str) -> BTreeMap<u32, String> {
     let mut found = BTreeMap::new();
     for line in text.lines() {
@@ -71,27 +70,26 @@ fn names(text: &str) -> BTreeMap<u32, String> {
     found
 }
 
-/// What becomes of an owner on disk that has no place in the mappings.
+/// How owners outside the ID mappings are packed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UnmappedOwners {
     /// Packing fails.
     #[default]
     Fail,
-    /// It is 65534 in the archive, as the kernel shows it in the container.
+    /// They become 65534, as the kernel shows them in the container.
     Overflow,
 }
 
 /// How to pack.
 #[derive(Clone, Debug, Default)]
 pub struct PackOptions {
-    /// Owners on disk become owners in a container by these mappings; empty
-    /// ones leave them as they are.
+    /// Maps owners on disk to those in a container. Empty mappings change nothing.
     pub id_maps: IdMappings,
-    /// What becomes of owners that have no place in them.
+    /// How owners outside the ID mappings are packed.
     pub unmapped: UnmappedOwners,
-    /// With this, the tree is the upper directory of an overlay.
+    /// If given, the tree is the upper directory of an overlay.
     pub overlay: Option<OverlayLayers>,
-    /// Stands for every modification time, for archives that come out the same.
+    /// Replaces every modification time, for reproducible archives.
     pub timestamp: Option<TarTime>,
     /// What the headers look like.
     pub style: HeaderStyle,

@@ -1,5 +1,5 @@
-//! Overlayfs's whiteouts, written as those of archives (Go:
-//! `pkg/archive/archive_linux.go`, `ConvertWrite`).
+//! Converts whiteouts of an overlay to those of archives (Go: `pkg/archive/archive_linux.go`,
+//! `ConvertWrite`).
 
 use layerhold_sys::{Dir, FileType, PathError};
 use layerhold_tar_format::{EntryKind, Header};
@@ -10,8 +10,8 @@ use crate::pack::OverlayLayers;
 use crate::pack::entry::{Found, Opened};
 use crate::whiteout::{OPAQUE_NAME, WHITEOUT_PREFIX};
 
-/// Rewrites the header of a whiteout, and gives the header of the opaque whiteout
-/// that has to follow a directory.
+/// Rewrites the header of a whiteout, and returns the header of the opaque whiteout that has to
+/// follow a directory.
 pub(super) fn convert(
     layers: &OverlayLayers,
     found: &Found,
@@ -49,7 +49,7 @@ fn become_whiteout(path: &[u8], header: &mut Header) {
     header.kind = EntryKind::Regular;
     header.mode = 0;
     header.size = 0;
-    // All whiteouts of an overlay are one inode with many names.
+    // All whiteouts of an overlay are hard links to one inode.
     header.link_name.clear();
 }
 
@@ -59,7 +59,7 @@ fn opaque_header(
     path: &[u8],
     of: &Header,
 ) -> Result<Option<Header>, PathError> {
-    // A file of that name, as fuse-overlayfs makes it, is packed on its own.
+    // A file of that name, which fuse-overlayfs creates, is packed by itself.
     let is_marked = layers.form.marks(dir, "opaque")? && !dir.exists(OPAQUE_NAME)?;
     if !is_marked || !hides_something(layers, path)? {
         return Ok(None);
@@ -74,7 +74,7 @@ fn opaque_header(
     Ok(Some(header))
 }
 
-/// Whether the lower layers together show something of this name.
+/// Whether the merged lower layers have this name.
 fn hides_something(layers: &OverlayLayers, path: &[u8]) -> Result<bool, PathError> {
     let mut level = Some(Lower::new(&layers.lower, layers.form));
     for component in path.split(|byte| *byte == b'/') {
@@ -84,8 +84,7 @@ fn hides_something(layers: &OverlayLayers, path: &[u8]) -> Result<bool, PathErro
         level = match here.find(os(component)) {
             Ok(Some(found)) => found.below,
             Ok(None) => return Ok(false),
-            // What a renamed directory shows is not known here; a mark that is
-            // not needed does no harm.
+            // The contents of a renamed directory are unknown here; a mark too many does no harm.
             Err(ChangesError::Redirected { .. }) => return Ok(true),
             Err(ChangesError::Old(error) | ChangesError::New(error)) => return Err(error),
         };

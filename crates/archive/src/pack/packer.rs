@@ -17,15 +17,15 @@ use crate::pack::{PackError, PackOptions};
 use crate::tree::{Named, push, sorted_entries};
 use crate::whiteout::WHITEOUT_PREFIX;
 
-/// How much of a file is read at a time.
+/// Size of the buffer for file contents.
 const READ_BUFFER: usize = 256 * 1024;
 
-/// Packs a whole tree, without an entry for its root: depth first, the names of
-/// each directory sorted, further names of a file as hard links to the first
-/// (Go: `pkg/archive/archive.go`, `TarWithOptions`).
+/// Packs a whole tree, without an entry for its root: depth first, names sorted in each directory,
+/// further names of a file as hard links to the first (Go: `pkg/archive/archive.go`,
+/// `TarWithOptions`).
 ///
-/// Sockets are left out, and so is what vanishes while it is packed. Headers and
-/// content go to `writer` as they come, so it should be buffered.
+/// Sockets, and entries that vanish during packing, are left out. Headers and content are written
+/// piece by piece, so `writer` should be buffered.
 ///
 /// # Errors
 /// See [`PackError`].
@@ -36,11 +36,10 @@ pub fn pack<W: Write>(root: &Dir, options: &PackOptions, writer: W) -> Result<W,
     packer.finish()
 }
 
-/// Packs what changes name: additions and modifications as they are in the tree,
-/// deletions as whiteouts with the time of the call (Go:
-/// `pkg/archive/changes.go`, `ExportChanges`).
+/// Packs a list of changes: additions and modifications as they are in the tree, deletions as
+/// whiteouts with the current time (Go: `pkg/archive/changes.go`, `ExportChanges`).
 ///
-/// The order is that of the sorted paths, whatever the order of the changes.
+/// Entries are sorted by path, whatever the order of the changes.
 ///
 /// # Errors
 /// See [`PackError`].
@@ -59,7 +58,7 @@ pub fn pack_changes<W: Write>(
 struct Packer<'o, W> {
     options: &'o PackOptions,
     writer: Writer<W>,
-    /// The first name of each inode that has several.
+    /// The first name of each inode with several names.
     linked: HashMap<(u64, u64), Vec<u8>>,
     buffer: Vec<u8>,
 }
@@ -193,7 +192,7 @@ impl<'o, W: Write> Packer<'o, W> {
             })
     }
 
-    /// Exactly as much as the header says, even if the file grows meanwhile.
+    /// Writes exactly as much as the header says, even if the file grows in the meantime.
     fn write_content(&mut self, path: &[u8], mut file: &File, size: u64) -> Result<(), PackError> {
         let mut left = size;
         while left > 0 {
@@ -242,7 +241,7 @@ fn relative(path: &OsStr) -> &[u8] {
 }
 
 fn now() -> TarTime {
-    // A clock before 1970 is no reason to fail.
+    // A clock before 1970 must not make packing fail.
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -1,32 +1,31 @@
-//! Buffers that travel between threads and come back.
+//! Reusable buffers for passing data between threads.
 
 use std::fmt;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-/// Fresh buffers for one thread that fills them.
+/// A pool of buffers for the thread that fills them.
 ///
-/// There are only so many, and asking for one waits until a consumer has let go
-/// of another: that is what bounds the memory of an import, and what slows a fast
-/// stage down to the speed of a slow one.
+/// Their number is limited: [`Pool::take`] waits until a consumer has released one. That bounds the
+/// memory of an import, and slows a fast stage down to the speed of a slow one.
 #[derive(Debug)]
 pub(crate) struct Pool {
     free: Receiver<Vec<u8>>,
     home: SyncSender<Vec<u8>>,
-    /// Buffers not made yet.
+    /// Buffers that may still be allocated.
     unmade: usize,
     size: usize,
 }
 
-/// A filled buffer; it returns to its pool when the last user drops it.
+/// A filled buffer, which returns to its pool when the last user drops it.
 pub(crate) struct Block {
     bytes: Vec<u8>,
     length: usize,
     home: SyncSender<Vec<u8>>,
 }
 
-/// A buffer shared by the stages that only look at it.
+/// A buffer shared by the stages that only read it.
 pub(crate) type Shared = Arc<Block>;
 
 impl Pool {
@@ -40,7 +39,7 @@ impl Pool {
         }
     }
 
-    /// A buffer to fill, of the pool's size; waits for one.
+    /// Returns an empty buffer; waits until one is free.
     pub(crate) fn take(&mut self) -> Block {
         let bytes = match self.free.try_recv() {
             Ok(bytes) => bytes,
@@ -48,8 +47,8 @@ impl Pool {
                 self.unmade -= 1;
                 vec![0; self.size]
             }
-            // The pool holds a sender itself, so the channel cannot be closed;
-            // a fresh buffer would be right in any case.
+            // The pool holds a sender itself, so the channel cannot be closed; a new buffer would
+            // be right in any case.
             Err(_) => self.free.recv().unwrap_or_else(|_| vec![0; self.size]),
         };
         Block {
@@ -66,7 +65,7 @@ impl Block {
         self.bytes.get(..self.length).unwrap_or_default()
     }
 
-    /// Reads until the buffer is full or the source ends; tells whether it ended.
+    /// Reads until the buffer is full or the source ends; returns whether it ended.
     pub(crate) fn fill(&mut self, source: &mut (impl Read + ?Sized)) -> io::Result<bool> {
         loop {
             let space = self.bytes.get_mut(self.length..).unwrap_or_default();
@@ -85,7 +84,7 @@ impl Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        // Nobody to take it back is fine: then the pool is gone too.
+        // If this fails, the pool is gone, and the buffer is not needed.
         drop(self.home.try_send(std::mem::take(&mut self.bytes)));
     }
 }
@@ -98,12 +97,12 @@ impl fmt::Debug for Block {
     }
 }
 
-/// What one stage hands to the next.
+/// A message from one stage to the next.
 #[derive(Debug)]
 pub(crate) enum Piece<T> {
     /// Something to work on.
     Next(T),
-    /// Nothing more will come, and all was well. A channel that closes without
-    /// this was abandoned by a stage that failed.
+    /// The stream is complete. A channel that closes without this message was abandoned by a stage
+    /// that failed.
     End,
 }

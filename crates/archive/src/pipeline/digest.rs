@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 pub struct ContentSum {
     /// The digest.
     pub sha256: [u8; 32],
-    /// How many bytes.
+    /// The length in bytes.
     pub bytes: u64,
 }
 
@@ -37,7 +37,7 @@ impl fmt::Debug for ContentSum {
     }
 }
 
-/// Adds up a stream; the digest is left out where it is known already.
+/// Sums a stream up; skips hashing if the digest is known already.
 #[derive(Debug)]
 pub(crate) struct Summer {
     state: State,

@@ -10,32 +10,32 @@ use crate::unpack::UnpackError;
 #[non_exhaustive]
 pub enum ImportError {
     /// The source of the layer failed.
-    #[error("read the layer")]
+    #[error("cannot read the layer")]
     Read(#[source] io::Error),
     /// The compressed stream is damaged.
-    #[error("decompress the layer ({codec})")]
+    #[error("cannot decompress the layer ({codec})")]
     Decompress {
         /// How it is compressed.
         codec: Codec,
-        /// What is wrong.
+        /// The decompressor's error.
         source: io::Error,
     },
     /// The codec could not be set up.
-    #[error("prepare to decompress the layer")]
+    #[error("cannot prepare to decompress the layer")]
     Codec(#[source] CodecError),
-    /// The content is no tar archive.
+    /// The content is not a tar archive.
     #[error("the layer is not a valid tar archive")]
     Archive(#[source] ParseError),
     /// The recorder of the archive failed.
-    #[error("record the structure of the layer")]
+    #[error("cannot record the structure of the layer")]
     Record(#[source] io::Error),
     /// The tree could not be written.
-    #[error("unpack the layer")]
+    #[error("cannot unpack the layer")]
     Unpack(#[source] UnpackError),
     /// The import was cancelled.
     #[error("the import was cancelled")]
     Cancelled,
-    /// The system refused a thread.
-    #[error("start a thread")]
+    /// The system refused to start a thread.
+    #[error("cannot start a thread")]
     Thread(#[source] io::Error),
 }

@@ -12,16 +12,16 @@ use crate::pipeline::digest::{ContentSum, Summer};
 use crate::pipeline::{Cancel, ImportError, ImportOptions, parse, source, unpacking};
 use crate::unpack::{Summary, Unpacker};
 
-/// Buffers of the stream as stored, if that is compressed: 1 MiB together.
+/// Number and size of the buffers of a compressed stream: 1 MiB together.
 const STORED: (usize, usize) = (4, 256 * 1024);
-/// Buffers of the uncompressed stream: 4 MiB together. Larger ones make fewer
-/// and longer writes, which is slower where the page cache answers with large
-/// folios on a machine short of contiguous memory.
+/// Number and size of the buffers of the uncompressed stream: 4 MiB together. Larger ones make
+/// fewer and longer writes, which are slower if the page cache allocates large folios on a machine
+/// short of contiguous memory.
 const CONTENT: (usize, usize) = (16, 256 * 1024);
-/// Blocks that may wait between two stages; the pools are the real bound.
+/// Blocks that may wait between two stages; the pools set the real limit.
 const WAITING: usize = 32;
 
-/// What an import found out.
+/// The result of an import.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Imported {
@@ -29,24 +29,22 @@ pub struct Imported {
     pub codec: Codec,
     /// Digest and length as stored.
     pub compressed: ContentSum,
-    /// Digest and length of the uncompressed archive, everything after its end
-    /// included. The same as `compressed` if the layer is not compressed.
+    /// Digest and length of the uncompressed archive, including everything after its end marker.
+    /// The same as `compressed` if the layer is not compressed.
     pub uncompressed: ContentSum,
     /// What was unpacked.
     pub unpacked: Summary,
 }
 
-/// Reads a layer once and to its end: recognises its compression, hashes it as
-/// stored and as unpacked, parses it, shows every byte to `sink` (which may
-/// record its structure) and unpacks it.
+/// Reads a layer once, to its end. Recognises its compression, hashes it as stored and
+/// uncompressed, parses it, passes every byte to `sink` (which may record its structure) and
+/// unpacks it.
 ///
-/// The work is done by threads that end before this returns; `sink` is called
-/// on the calling thread. Between them are about 5 MiB of buffers, whatever
-/// the size of the layer.
+/// The stages run on threads that end before this returns; `sink` is called on the calling thread.
+/// Their buffers take about 5 MiB, whatever the size of the layer.
 ///
 /// # Errors
-/// See [`ImportError`]. The tree is incomplete then, and what the sink saw is
-/// only the beginning.
+/// See [`ImportError`]. The tree is incomplete then, and `sink` has seen only the beginning.
 pub fn import(
     mut reader: impl Read + Send,
     sink: &mut dyn EventSink,
@@ -101,7 +99,7 @@ fn run<'scope, 'env>(
     })?;
     let plain = codec == Codec::Plain;
     let (known_stored, known) = match plain {
-        // It is one stream, which the other thread adds up; here it is only counted.
+        // Both streams are the same; the other thread hashes it, and this one only counts.
         true => (
             Some([0; 32]),
             options.known_uncompressed.or(options.known_compressed),
@@ -129,12 +127,12 @@ fn run<'scope, 'env>(
         &to_unpacker,
         cancel,
     );
-    // Without these ends, whoever still waits to send notices and stops.
+    // Dropping these ends stops stages that still wait to send.
     drop(from_content);
     drop(to_unpacker);
 
-    // The order decides which error is told if several stages failed: the one
-    // furthest upstream, since the others may only be its consequences.
+    // If several stages failed, the error of the one furthest upstream is returned: the others may
+    // follow from it.
     let stored_sum = join(reading)?;
     decompressing.map_or(Ok(()), join)?;
     let parsed = parsed?;
@@ -152,8 +150,8 @@ fn run<'scope, 'env>(
                 unpacked,
             })
         }
-        // Stages only stop without an error of their own when another has one,
-        // which was returned above; the one exception is this.
+        // Apart from this one case, a stage stops without an error only because another one has an
+        // error, which was returned above.
         _ => Err(ImportError::Cancelled),
     }
 }
@@ -171,7 +169,7 @@ fn spawn<'scope, T: Send + 'scope>(
         .map_err(ImportError::Thread)
 }
 
-/// Waits for a stage. A panic can only come from the reader that was passed in.
+/// Waits for a stage to end. Only the caller's reader can have caused a panic.
 fn join<T>(handle: Joined<'_, T>) -> Result<T, ImportError> {
     handle.join().unwrap_or_else(|panic| resume_unwind(panic))
 }

@@ -1,5 +1,5 @@
-//! One pass over a layer: hashed as stored, decompressed, hashed as unpacked,
-//! parsed once, shown to a recorder and unpacked, each on its own thread.
+//! Imports a layer in one pass: reads, hashes, decompresses, parses, records and unpacks, each
+//! stage on its own thread.
 
 mod block;
 mod digest;

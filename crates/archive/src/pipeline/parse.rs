@@ -1,4 +1,4 @@
-//! The stage that understands the archive.
+//! The stage that parses the archive.
 
 use std::sync::mpsc::{Receiver, SyncSender};
 
@@ -7,18 +7,18 @@ use layerhold_tar_format::{Event, EventSink, Header, Parser};
 use crate::pipeline::block::{Piece, Shared};
 use crate::pipeline::{Cancel, ImportError};
 
-/// What unpacking one block takes.
+/// The unpacker's steps for one block.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) block: Shared,
     pub(crate) steps: Vec<Step>,
 }
 
-/// One thing to do, in the order of the archive.
+/// One step, in the order of the archive.
 #[derive(Debug)]
 pub(crate) enum Step {
     Begin(Box<Header>),
-    /// A part of the block, and where it belongs in the file.
+    /// Write a part of the block at an offset of the file.
     Write {
         offset: u64,
         start: usize,
@@ -27,8 +27,8 @@ pub(crate) enum Step {
     End,
 }
 
-/// Parses the stream, shows every byte of it to the sink and every entry to the
-/// unpacker. Tells whether it got to the end.
+/// Parses the stream, and passes every byte to the sink and every entry to the unpacker. Returns
+/// whether it reached the end.
 pub(crate) fn parse(
     mut parser: Parser,
     inlet: &Receiver<Piece<Shared>>,
@@ -53,7 +53,7 @@ pub(crate) fn parse(
     if let Some(event) = parser.finish().map_err(ImportError::Archive)? {
         sink.event(&event).map_err(ImportError::Record)?;
     }
-    // If the unpacker is gone, it has failed and says so itself.
+    // If the unpacker is gone, it has failed and reports its own error.
     Ok(outlet.send(Piece::End).is_ok())
 }
 
@@ -72,7 +72,7 @@ fn parse_block(
         sink.event(&event).map_err(ImportError::Record)?;
         match event {
             Event::Entry { header, .. } => steps.push(Step::Begin(Box::new(header.clone()))),
-            // The data is the last of what was consumed.
+            // The data is the end of the consumed part.
             Event::Payload { data, offset } => steps.push(Step::Write {
                 offset,
                 start: block.len() - rest.len() - data.len(),

@@ -1,4 +1,4 @@
-//! The stages that bring bytes in: reading, and decompressing where needed.
+//! The stages that read and decompress the layer.
 
 use std::io::{self, BufRead, Read};
 use std::sync::mpsc::{Receiver, SyncSender};
@@ -8,10 +8,10 @@ use crate::pipeline::block::{Block, Piece, Pool, Shared};
 use crate::pipeline::digest::{ContentSum, Summer};
 use crate::pipeline::{Cancel, ImportError};
 
-/// Receivers of everything a stage produces.
+/// The receivers of a stage's output.
 pub(crate) type Outlets = Vec<SyncSender<Piece<Shared>>>;
 
-/// Hands a block to all receivers; tells whether all of them are still there.
+/// Sends a block to all receivers; returns whether all of them still exist.
 fn hand_on(outlets: &Outlets, block: Block) -> bool {
     let block = Shared::new(block);
     outlets
@@ -21,13 +21,13 @@ fn hand_on(outlets: &Outlets, block: Block) -> bool {
 
 fn end(outlets: &Outlets) {
     for outlet in outlets {
-        // Whoever is gone has failed and says so itself.
+        // A receiver that is gone has failed and reports its own error.
         drop(outlet.send(Piece::End));
     }
 }
 
-/// Reads the source to its end, beginning with a block that is filled already,
-/// and adds it up on the way; `None` if a receiver is gone.
+/// Reads the source to its end, beginning with a block that is filled already, and hashes it on the
+/// way; returns `None` if a receiver is gone.
 pub(crate) fn read(
     mut source: impl Read,
     first: (Block, bool),
@@ -55,7 +55,7 @@ pub(crate) fn read(
     Ok(Some(summer.finish()))
 }
 
-/// Adds up all blocks; `None` if the stream was abandoned.
+/// Hashes all blocks; returns `None` if the stream was abandoned.
 pub(crate) fn sum(inlet: &Receiver<Piece<Shared>>, known: Option<[u8; 32]>) -> Option<ContentSum> {
     let mut summer = Summer::new(known);
     loop {
@@ -75,14 +75,14 @@ pub(crate) fn decompress(
 ) -> Result<(), ImportError> {
     let mut input = Input::new(inlet);
     let decompressed = decompress_to(codec, &mut input, &mut pool, &outlets);
-    // The stage before this one failed, and says so itself.
+    // The previous stage failed, and reports its own error.
     if !input.abandoned && decompressed? {
         end(&outlets);
     }
     Ok(())
 }
 
-/// Tells whether all of it found a receiver.
+/// Returns whether all output found a receiver.
 fn decompress_to(
     codec: Codec,
     input: &mut Input,
@@ -110,7 +110,7 @@ struct Input {
     block: Option<Shared>,
     position: usize,
     ended: bool,
-    /// The stage before this one failed.
+    /// The previous stage failed.
     abandoned: bool,
 }
 

@@ -1,10 +1,10 @@
 //! The stages that write the tree.
 //!
-//! Creating an entry and filling a file cost the kernel about the same, so they
-//! are two stages: one goes through the entries in order and creates what has a
-//! name, the other writes the files that the first has opened. Only a hard link
-//! can tell the difference, because it gives a file attributes that its own entry
-//! would then override; before a link, the first stage waits for the second.
+//! Creating an entry costs the kernel about as much as filling a file, so these are two stages: the
+//! first goes through the entries in order and creates them by name, the second writes the files
+//! that the first has opened. Their order is visible only to a hard link, which gives a file
+//! attributes that its own entry would then overwrite. So the first stage waits for the second
+//! before it creates a hard link.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -14,23 +14,23 @@ use crate::pipeline::{Cancel, ImportError};
 use crate::unpack::{OpenFile, Summary, UnpackError, Unpacker};
 use layerhold_tar_format::EntryKind;
 
-/// Open files handed over together.
+/// Open files in one message.
 const FILES: usize = 16;
-/// Handed over and waiting; with [`FILES`] this bounds the open descriptors.
+/// Messages that may wait; with [`FILES`] this limits the open descriptors.
 pub(crate) const BODIES_WAITING: usize = 4;
 
-/// File contents to write.
+/// A message with file contents to write.
 #[derive(Debug)]
 pub(crate) enum Bodies {
     Write {
         block: Shared,
         steps: Vec<Body>,
     },
-    /// Tell when everything before this is done.
+    /// Answer once everything before this is done.
     Sync(SyncSender<()>),
 }
 
-/// One thing to do with a file.
+/// One step for a file.
 #[derive(Debug)]
 pub(crate) enum Body {
     Open(OpenFile),
@@ -42,7 +42,7 @@ pub(crate) enum Body {
     End,
 }
 
-/// Creates all entries; `None` if the stream was abandoned, or the other stage gone.
+/// Creates all entries; returns `None` if the stream was abandoned or the other stage is gone.
 pub(crate) fn unpack(
     unpacker: Unpacker,
     inlet: &Receiver<Piece<Batch>>,
@@ -79,13 +79,13 @@ struct Names {
     outlet: SyncSender<Bodies>,
     steps: Vec<Body>,
     files: usize,
-    /// The current entry has a file, which the other stage has or will have.
+    /// The current entry has a file, which the other stage has or will get.
     has_file: bool,
-    /// Nothing was handed over since the last wait.
+    /// Nothing was sent since the last wait.
     is_synced: bool,
 }
 
-/// Without a value, the other stage has failed.
+/// `None` if the other stage has failed.
 type Handed = Option<()>;
 
 impl Names {
@@ -150,11 +150,11 @@ impl Names {
     }
 }
 
-/// Writes all files handed over; tells how many extended attributes were skipped.
+/// Writes all received files; returns how many extended attributes were skipped.
 pub(crate) fn write(inlet: &Receiver<Bodies>, cancel: &Cancel) -> Result<u64, ImportError> {
     let mut current = None;
     let mut skipped = 0;
-    // The other stage closes the channel when it is done, or has failed.
+    // The other stage closes the channel when it is done or has failed.
     while let Ok(bodies) = inlet.recv() {
         if cancel.is_cancelled() {
             return Err(ImportError::Cancelled);

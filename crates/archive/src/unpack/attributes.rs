@@ -1,4 +1,4 @@
-//! Attributes of what was just created.
+//! Sets owner, mode, times and extended attributes of an entry that was just created.
 
 use std::ffi::OsStr;
 use std::os::fd::AsFd;
@@ -10,14 +10,14 @@ use crate::unpack::unpacker::{Place, Result, Unpacker, refused};
 use crate::unpack::wanted::{Wanted, Xattrs};
 use crate::unpack::{ChownErrors, UnpackError, UserNamespace};
 
-/// Which attributes may be lost.
+/// Which extended attributes may be skipped.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct XattrPolicy {
     user_namespace: UserNamespace,
 }
 
 impl XattrPolicy {
-    /// Sets attributes on something open; tells how many were skipped.
+    /// Sets attributes of an open file; returns how many were skipped.
     pub(super) fn set(
         self,
         path: &[u8],
@@ -31,8 +31,8 @@ impl XattrPolicy {
         Ok(skipped)
     }
 
-    /// Filesystems without attributes lose them silently, and so does a user
-    /// namespace for those it may not set (Go: `extractTarFileEntry`).
+    /// Skips attributes that the filesystem does not support, and those that a user namespace may
+    /// not set (Go: `extractTarFileEntry`).
     pub(super) fn check(
         self,
         path: &[u8],
@@ -42,7 +42,7 @@ impl XattrPolicy {
             return Ok(0);
         };
         let in_namespace = self.user_namespace == UserNamespace::Child;
-        // EPERM only; the kernel says EACCES for other reasons.
+        // EPERM only; EACCES has other causes.
         let not_permitted = error.raw_os_error() == Some(EPERM);
         if error.is_unsupported() || (in_namespace && not_permitted) {
             return Ok(1);
@@ -52,7 +52,7 @@ impl XattrPolicy {
 }
 
 impl Unpacker {
-    /// Decides about a failed change of ownership.
+    /// Fails or counts a refused change of ownership, as the options say.
     pub(super) fn check_owner(
         &mut self,
         path: &[u8],
@@ -77,7 +77,7 @@ impl Unpacker {
         }
     }
 
-    /// Sets attributes on something open.
+    /// Sets extended attributes of an open file.
     pub(super) fn set_xattrs(
         &mut self,
         path: &[u8],
@@ -88,7 +88,7 @@ impl Unpacker {
         Ok(())
     }
 
-    /// Gives an entry without an open file its attributes, by name.
+    /// Sets all attributes of an entry without an open file, by name.
     pub(super) fn settle_by_name(
         &mut self,
         path: &[u8],
@@ -127,7 +127,7 @@ impl Unpacker {
         Ok(())
     }
 
-    /// Sets the owner of an entry where it differs; tells whether it did.
+    /// Sets the owner of an entry if it differs; returns whether it did.
     fn own_by_name(
         &mut self,
         path: &[u8],
@@ -157,8 +157,8 @@ impl Unpacker {
     }
 }
 
-/// Says what would help where the owner is none of the user namespace, which the kernel tells by
-/// "invalid argument".
+/// The kernel answers "invalid argument" for an owner outside the user namespace; the error then
+/// says what helps.
 pub(super) fn owner_refused(path: &[u8], (uid, gid): (u32, u32), source: PathError) -> UnpackError {
     match source.kind() {
         std::io::ErrorKind::InvalidInput => UnpackError::OwnerNotAvailable {
@@ -192,6 +192,6 @@ mod tests {
             "cannot give d/f the owner 5:6, which this user namespace does not have: the user needs more IDs in /etc/subuid \
              and /etc/subgid, or the driver the option ignore_chown_errors=true"
         );
-        assert_eq!(refusal(EPERM).to_string(), "unpack d/f");
+        assert_eq!(refusal(EPERM).to_string(), "cannot unpack d/f");
     }
 }

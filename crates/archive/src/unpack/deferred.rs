@@ -1,8 +1,8 @@
-//! What directories get when everything else is done.
+//! Attributes of directories that have to be set last.
 //!
-//! Creating an entry changes the times of its directory, and a mode without write
-//! permission would keep whoever is not root from creating any; default ACLs
-//! among the attributes would change the modes of what is created.
+//! Creating an entry changes the times of its directory; a mode without write permission would stop
+//! an unprivileged process from creating entries; a default ACL would change the modes of new
+//! entries.
 
 use std::collections::HashMap;
 
@@ -14,23 +14,23 @@ use crate::unpack::unpacker::{Place, Result, Unpacker, refused};
 use crate::unpack::unsettled::is_no_directory;
 use crate::unpack::wanted::Xattrs;
 
-/// Directories waiting for the end, in the order of the archive.
+/// Directories whose attributes are deferred, in the order of the archive.
 #[derive(Debug, Default)]
 pub(super) struct Deferred {
     directories: Vec<Directory>,
-    /// Paths without links at which directories were removed, and how many directories were waiting
+    /// Real paths at which directories were removed, and how many directories were deferred by
     /// then.
     removed: HashMap<Vec<u8>, usize>,
-    /// The directory that the latest one was in.
+    /// The parent directory that was opened last.
     parent: Option<(Vec<u8>, Dir)>,
 }
 
 #[derive(Debug)]
 struct Directory {
-    /// The path without links.
+    /// The path with all links resolved.
     path: Vec<u8>,
     times: Times,
-    /// The mode, where it lacks permissions for the owner.
+    /// The mode, if it lacks permissions for the owner.
     mode: u32,
     xattrs: Xattrs,
 }
@@ -42,13 +42,13 @@ impl Directory {
 }
 
 impl Deferred {
-    /// A directory was removed: what waits for it and for those below does not apply to what gets
-    /// their names later.
+    /// Notes that a directory was removed. Attributes deferred for it and for its descendants do
+    /// not apply to later entries of the same names.
     pub(super) fn remove(&mut self, path: Vec<u8>) {
         self.removed.insert(path, self.directories.len());
     }
 
-    /// Takes out the directories that are still there.
+    /// Removes and returns the directories that still exist.
     fn take(&mut self) -> Vec<Directory> {
         let removed = std::mem::take(&mut self.removed);
         let mut number = 0;
@@ -64,7 +64,7 @@ impl Deferred {
     }
 }
 
-/// A path, and those of the directories above it.
+/// A path and its ancestors, deepest first.
 fn with_those_above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut next = Some(path).filter(|path| !path.is_empty());
     std::iter::from_fn(move || {
@@ -92,7 +92,7 @@ impl Unpacker {
         self.restrict_directories(&directories)
     }
 
-    /// Attributes and times; a later entry of the same directory overrides an earlier.
+    /// Sets extended attributes and times. Of several entries for one directory, the last one wins.
     fn settle_directory(&mut self, directory: &Directory) -> Result<()> {
         let Directory {
             path,
@@ -119,8 +119,8 @@ impl Unpacker {
             .map_err(|source| refused(path, source))
     }
 
-    /// Opens the directory a directory is in; `None` if it is none any more, since
-    /// a later entry of the archive may have removed or replaced it.
+    /// Opens the parent of a directory. Returns `None` if the path is no directory any more,
+    /// because a later entry removed or replaced it.
     fn parent_of_directory(&mut self, path: &[u8]) -> Result<Option<Dir>> {
         let (parent, name) = split(path);
         let dir = match &self.deferred.parent {
@@ -143,8 +143,8 @@ impl Unpacker {
         Ok(stat.is_some_and(|stat| stat.is_dir()).then_some(dir))
     }
 
-    /// Takes permissions away, deepest directories first, so that those above
-    /// can still be searched; only the last entry of a directory counts.
+    /// Sets restrictive modes, deepest directories first, so that their parents can still be
+    /// searched. Of several entries for one directory, the last one wins.
     fn restrict_directories(&mut self, directories: &[Directory]) -> Result<()> {
         if !directories.iter().any(Directory::is_restricted) {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Regular files.
+//! Creates and writes regular files.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -16,20 +16,20 @@ use crate::unpack::attributes::XattrPolicy;
 use crate::unpack::unpacker::{Place, Result, Unpacker, refused};
 use crate::unpack::wanted::{Wanted, Xattrs};
 
-/// A regular file that was created and waits for its content.
+/// A regular file that was created and is to be written.
 ///
-/// It needs nothing of the unpacker any more, so that another thread can write it.
+/// It holds nothing of the unpacker, so another thread can write it.
 #[derive(Debug)]
 pub(crate) struct OpenFile {
     file: File,
     /// The cleaned path of its entry, for messages.
     path: Box<[u8]>,
-    /// Permissions it has now.
+    /// The permissions that the file has now.
     mode: u32,
     wanted: Wanted,
     xattrs: Xattrs,
     xattr_policy: XattrPolicy,
-    /// The length it ends with, if holes may be left at its end.
+    /// The final length, if the file may end with a hole.
     sparse_length: Option<u64>,
 }
 
@@ -41,8 +41,8 @@ impl OpenFile {
             .map_err(|source| self.write_error(source))
     }
 
-    /// Gives the file its final attributes and closes it; tells how many extended
-    /// attributes had to be skipped.
+    /// Sets the final attributes and closes the file; returns how many extended attributes were
+    /// skipped.
     pub(crate) fn settle(self) -> Result<u64> {
         let refused = |source| refused(&self.path, source);
         if let Some(length) = self.sparse_length {
@@ -72,10 +72,10 @@ impl OpenFile {
 }
 
 impl Unpacker {
-    /// Creates a file, and anew if something is in its way.
+    /// Creates a file and replaces an existing entry.
     ///
-    /// The owner is set at once, the mode as far as it gives no set-id bits:
-    /// writing may clear those. [`OpenFile::settle`] does the rest.
+    /// Sets the owner at once, and the mode without set-id bits, because a write may clear those.
+    /// [`OpenFile::settle`] does the rest.
     pub(super) fn create_file(
         &mut self,
         path: &[u8],
@@ -99,8 +99,8 @@ impl Unpacker {
         }
         self.parents
             .note_own(&place.entered, name.as_encoded_bytes());
-        // The umask, a set-group-id directory or a default ACL may have changed
-        // what was asked for; asking costs less than setting it again.
+        // The umask, a set-group-id directory or a default ACL may have changed the mode; checking
+        // costs less than setting it again.
         let stat = stat_file(&file).map_err(|source| refused(path, source))?;
         self.note_file(path, &place.entered, stat.ino);
         if let Some((uid, gid)) = wanted.owner

@@ -1,4 +1,4 @@
-//! From archive entries to a tree of files, relative to an open directory.
+//! Unpacks archive entries relative to an open directory.
 
 mod attributes;
 mod deferred;

@@ -1,4 +1,4 @@
-//! Everything that is made by name: links, device nodes, pipes, directories.
+//! Creates entries by name: links, device nodes, pipes, directories.
 
 use std::ffi::OsStr;
 
@@ -10,14 +10,13 @@ use crate::unpack::UnpackError;
 use crate::unpack::parents::Entered;
 use crate::unpack::unpacker::{Place, Result, Unpacker, refused};
 
-/// Restrictive modes of directories come last: who is not root could not create
-/// anything below a directory without them.
+/// Owner permissions that directories keep until all entries are unpacked: without them, an
+/// unprivileged process could not create anything in the directory.
 pub(super) const OWNER_BITS: u32 = 0o700;
 
-/// What was where a directory was to be made.
+/// What existed where a directory was to be created.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Found {
-    /// Nothing.
     Nothing,
     /// A directory, which stays.
     Directory,
@@ -26,7 +25,7 @@ enum Found {
 }
 
 impl Unpacker {
-    /// Makes something by name, and anew if something else is in its way.
+    /// Creates an entry by name and replaces an existing one.
     pub(super) fn make(
         &mut self,
         path: &[u8],
@@ -47,7 +46,7 @@ impl Unpacker {
         Ok(())
     }
 
-    /// The target is data: whatever it says, lookups below the root stay there.
+    /// The target is not checked: lookups below the root stay there whatever it says.
     pub(super) fn symlink(&mut self, path: &[u8], name: &OsStr, place: &Place<'_>) -> Result<()> {
         let target = os(&place.header.link_name);
         self.make(path, &place.entered, name, FileType::Symlink, || {
@@ -72,8 +71,8 @@ impl Unpacker {
         self.settle_by_name(path, name, place)
     }
 
-    /// Both ends are looked up below the root; the target itself is not followed,
-    /// so that a link to a symbolic link is one more name of that.
+    /// Both ends are looked up below the root. The target itself is not followed, so a link to a
+    /// symbolic link is another name of that link.
     pub(super) fn hard_link(&mut self, path: &[u8], name: &OsStr, place: &Place<'_>) -> Result<()> {
         let mut target = Vec::new();
         clean_into(&place.header.link_name, &mut target);
@@ -134,14 +133,14 @@ impl Unpacker {
         let entered = self.parents.entered(&place.entered, bytes, made);
         let entered = entered.map_err(failed)?;
         self.defer(entered.path.to_vec(), place);
-        // What it replaces may have been a link on its own path, which leads elsewhere now.
+        // The replaced entry may have been a link on its own path, which now leads elsewhere.
         if found != Found::Something {
             self.parents.remember(path, entered);
         }
         Ok(())
     }
 
-    /// A directory merges with one that is there and replaces anything else.
+    /// A directory merges with an existing directory and replaces anything else.
     fn make_room_for_directory(
         &mut self,
         path: &[u8],
@@ -164,7 +163,7 @@ impl Unpacker {
         Ok(Found::Something)
     }
 
-    /// Owner and mode of a directory that was just made or merged.
+    /// Sets owner and mode of a directory that was just created or merged.
     pub(super) fn settle_new_directory(
         &mut self,
         path: &[u8],

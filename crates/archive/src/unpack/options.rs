@@ -1,16 +1,16 @@
 use layerhold_idmap::IdMappings;
 
-/// The namespace of the attributes by which overlayfs marks directories.
+/// The namespace of overlayfs's own attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OverlayNamespace {
-    /// `trusted.overlay.`, for mounts made by root.
+    /// `trusted.overlay.`, for mounts by root.
     Trusted,
-    /// `user.overlay.`, for mounts made in a user namespace (`userxattr`).
+    /// `user.overlay.`, for mounts in a user namespace (`userxattr`).
     User,
 }
 
 impl OverlayNamespace {
-    /// The attribute that makes a directory opaque.
+    /// The attribute that marks a directory as opaque.
     #[must_use]
     pub fn opaque_attribute(self) -> &'static str {
         match self {
@@ -20,61 +20,58 @@ impl OverlayNamespace {
     }
 }
 
-/// What happens to the whiteouts of an archive.
+/// How whiteouts of an archive are treated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Whiteouts {
-    /// They are carried out: what they name is removed from the tree. For
-    /// drivers whose layer directory is the whole tree.
+    /// Remove what they name from the tree. For drivers whose layer directory holds the whole tree.
     #[default]
     Apply,
-    /// They become what overlayfs understands: a character device 0:0, and an
-    /// attribute on opaque directories. For drivers whose layer directory holds
-    /// only what the layer changed.
+    /// Convert them for overlayfs: to character devices 0:0, and to an attribute of opaque
+    /// directories. For drivers whose layer directory holds only the layer's changes.
     Overlay(OverlayNamespace),
-    /// They are unpacked as the empty files they are. For fuse-overlayfs without
-    /// the right to make devices.
+    /// Unpack them as empty files. For fuse-overlayfs without permission to create devices.
     Keep,
 }
 
-/// Whether an entry may replace one of another kind.
+/// Whether an entry may replace one of another type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Replace {
     /// Anything may replace anything.
     #[default]
     Any,
-    /// A directory replaces only a directory, everything else only what is no
-    /// directory (Go's `NoOverwriteDirNonDir`).
+    /// A directory replaces only a directory, anything else only a non-directory (Go's
+    /// `NoOverwriteDirNonDir`).
     SameKind,
 }
 
-/// Whether an entry may replace a regular file that came with the same archive.
+/// Whether an entry may replace a regular file of the same archive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OwnFiles {
-    /// The later entry counts.
+    /// The later entry wins.
     #[default]
     Replace,
-    /// Unpacking fails: the archive could not be made again from the tree.
+    /// Unpacking fails, because the archive could not be rebuilt from the tree.
     Keep,
 }
 
-/// What happens when owner and group cannot be set.
+/// What happens if an owner cannot be set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ChownErrors {
     /// Unpacking fails.
     #[default]
     Fail,
-    /// They stay as the file was created (`ignore_chown_errors`).
+    /// The file keeps the owner that it was created with (`ignore_chown_errors`).
     Ignore,
 }
 
-/// Whether this process lives in a user namespace.
+/// Whether this process runs in a user namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UserNamespace {
-    /// The initial one: everything the archive holds can be made.
+    /// It runs in the initial one: all entries can be created.
     #[default]
     Initial,
-    /// Another one: device nodes are left out, and attributes the kernel does
+    /// It runs in a child namespace: device nodes are left out, and attributes that the kernel does
     /// not permit are skipped.
     Child,
 }
@@ -82,23 +79,23 @@ pub enum UserNamespace {
 /// How to unpack.
 #[derive(Clone, Debug, Default)]
 pub struct UnpackOptions {
-    /// Owners in the archive are those of a container; these mappings give the
-    /// owners on disk. Empty mappings leave them as they are.
+    /// Maps owners in the archive, as a container sees them, to owners on disk. Empty mappings
+    /// change nothing.
     pub id_maps: IdMappings,
-    /// What to do with whiteouts.
+    /// How whiteouts are treated.
     pub whiteouts: Whiteouts,
-    /// Where this process lives.
+    /// Whether this process runs in a user namespace.
     pub user_namespace: UserNamespace,
-    /// What to do when ownership cannot be set.
+    /// What happens if an owner cannot be set.
     pub chown_errors: ChownErrors,
-    /// Which kinds may replace each other.
+    /// Whether an entry may replace one of another type.
     pub replace: Replace,
-    /// Whether two entries may be one file.
+    /// Whether an entry may replace a regular file of the same archive.
     pub own_files: OwnFiles,
-    /// With a mask, every file and directory gets exactly these permissions and
-    /// keeps the owner it was created with; real owner, mode and type go into the
-    /// attribute `user.containers.override_stat`, and device nodes and pipes
-    /// become empty files (`force_mask` in storage.conf).
+    /// If set, every file and directory gets exactly these permissions and keeps the owner it was
+    /// created with. The real owner, mode and type go into the attribute
+    /// `user.containers.override_stat`; device nodes and pipes become empty files (`force_mask` in
+    /// storage.conf).
     pub force_mask: Option<u32>,
 }
 

@@ -1,20 +1,20 @@
-//! What the layer being unpacked has put into a tree that held something before.
+//! Tells a layer's own entries from those of its lower layers in one tree.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 
-/// What tells layers apart in one tree.
+/// The entries that this layer created.
 ///
-/// Whiteouts delete what layers below have, wherever in the archive they stand, so it must be known
-/// what is of this layer. A place is named by the inode of its directory and its name in there: two
-/// paths may lead to one place by way of links. Only hashes are kept, eight bytes a place, so that
-/// a layer of a million files costs little; the hash is keyed at random, so that no archive can aim
-/// at a collision (one would keep a file that should go).
+/// A whiteout deletes entries of lower layers only, wherever in the archive it stands, so the
+/// layer's own entries have to be known. An entry is identified by the inode of its directory and
+/// its name: links may give it several paths. Only hashes are kept, eight bytes an entry, so a
+/// layer of a million files costs little. The hash has a random key, so an archive cannot provoke a
+/// collision, which would keep a file that should be deleted.
 #[derive(Debug, Default)]
 pub(crate) struct Own {
     keys: RandomState,
     places: HashSet<u64, BuildHasherDefault<AsIs>>,
-    /// Inodes of directories for which the layer has an entry.
+    /// Inodes of directories that the layer has an entry for.
     stated: HashSet<u64>,
 }
 
@@ -27,7 +27,7 @@ impl Own {
         self.places.contains(&self.keys.hash_one((directory, name)))
     }
 
-    /// Notes that the layer has an entry for a directory; tells whether it is the first.
+    /// Notes that the layer has an entry for a directory; returns whether it is the first.
     pub(crate) fn state(&mut self, inode: u64) -> bool {
         self.stated.insert(inode)
     }
@@ -37,7 +37,7 @@ impl Own {
     }
 }
 
-/// The values are hashes already.
+/// Passes values through, because they are hashes already.
 #[derive(Debug, Default)]
 pub(crate) struct AsIs(u64);
 

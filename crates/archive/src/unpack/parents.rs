@@ -1,14 +1,13 @@
-//! Open handles on the directories that entries go into.
+//! Opens the directories that entries are created in, and caches their handles.
 //!
-//! Archives list a directory's entries together, so nearly every entry finds its
-//! directory open already and costs no lookup. A handle stays right until an
-//! entry on its path is removed or replaced; whoever does that calls
-//! [`Parents::forget`]. Creating new entries cannot redirect a path that was
-//! resolved before, because all of its components existed.
+//! Archives list a directory's entries together, so nearly every entry finds its directory open
+//! already and costs no lookup. A handle is valid until an entry on its path is removed or
+//! replaced; the code that does so calls [`Parents::forget`]. A new entry cannot redirect a path
+//! that was resolved before, because all components of that path existed.
 //!
-//! Links that the layer has made itself are followed. Anything else but a directory that layers
-//! below have on the path is replaced by one, as it is where layers are stacked and the layer has a
-//! directory of its own only.
+//! Links that the layer itself created are followed. Any other non-directory on the path belongs to
+//! a lower layer and is replaced by a directory, as when layers are stacked and the upper one has a
+//! directory there.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -24,14 +23,14 @@ use crate::unpack::OverlayNamespace;
 use crate::unpack::own::Own;
 use crate::unpack::unsettled::{Unsettled, is_no_directory};
 
-/// Handles kept open at most. The usual limit of a process is 1024 descriptors,
-/// and an embedder may unpack several layers at once.
+/// The most handles kept open. A process usually has 1024 descriptors, and a program may unpack
+/// several layers at once.
 const MOST_OPEN: usize = 96;
 
 /// Permissions of directories that no entry describes.
 pub(super) const IMPLIED_MODE: u32 = 0o755;
 
-/// Links followed on one path at most, as in the kernel.
+/// The most links followed on one path, as in the kernel.
 const MOST_LINKS: usize = 40;
 
 /// Why a directory cannot be entered.
@@ -39,9 +38,9 @@ const MOST_LINKS: usize = 40;
 pub(crate) enum EnterError {
     /// A component is neither a directory nor a link.
     NotDirectory,
-    /// A component is a link that leads to no directory.
+    /// A component is a link that does not lead to a directory.
     Dangling,
-    /// The kernel refused otherwise.
+    /// Any other error.
     Refused(PathError),
 }
 
@@ -51,7 +50,7 @@ impl From<PathError> for EnterError {
     }
 }
 
-/// What a directory is opened for.
+/// Why a directory is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
     Put,
@@ -62,32 +61,32 @@ enum Purpose {
 #[derive(Clone, Debug)]
 pub(crate) struct Entered {
     pub(crate) dir: Dir,
-    /// Its inode, if the caller wants to know which layer put something.
+    /// Its inode, if a layer's own entries are tracked.
     pub(crate) inode: u64,
-    /// Its path without links; empty for the root.
+    /// Its path with all links resolved; empty for the root.
     pub(crate) path: Arc<[u8]>,
-    /// It is only there for whiteouts.
+    /// It exists only for the whiteouts in it.
     tentative: bool,
 }
 
 #[derive(Debug)]
 pub(crate) struct Parents {
     root: Entered,
-    /// What this layer has put, if the tree had anything before.
+    /// The layer's own entries, if the tree was not empty before.
     pub(super) own: Option<Own>,
     pub(super) unsettled: Unsettled,
-    /// The form of whiteouts, if they are written down.
+    /// The namespace of overlay attributes, if whiteouts are converted for overlayfs.
     pub(super) overlay: Option<OverlayNamespace>,
-    /// Owner of directories that no entry describes, where it is not the creator's.
+    /// Owner of directories that no entry describes, if it is not the creating process's.
     implied_owner: Option<(u32, u32)>,
-    /// Whether one of the directories entered passes an access control list on.
+    /// Whether a directory on a path has a default access control list.
     inherits: bool,
     open: HashMap<Vec<u8>, Entered>,
     last_path: Vec<u8>,
     last: Entered,
-    /// The directory of the latest target of a hard link.
+    /// The directory of the latest hard link target.
     target: Option<(Vec<u8>, Dir)>,
-    /// The directory of the latest whiteout, where these are carried out.
+    /// The directory of the latest whiteout, if whiteouts are applied.
     sought: Option<(Vec<u8>, Entered)>,
 }
 
@@ -120,9 +119,8 @@ impl Parents {
         })
     }
 
-    /// Whether what is made may have an access control list that the archive does not ask for: one
-    /// of the directories that were there before passes it on. Those of the archive get their own
-    /// in the end, when nothing is made in them any more.
+    /// Whether new entries may inherit an access control list from a directory that existed before.
+    /// Directories of the archive get theirs at the end, when nothing is created in them any more.
     pub(crate) fn inherits(&self) -> bool {
         self.inherits
     }
@@ -131,8 +129,8 @@ impl Parents {
         &self.root.dir
     }
 
-    /// Whether the layer has put what a directory has of a name; all that is there, if the tree was
-    /// empty before.
+    /// Whether this layer created the entry `name` of a directory. True for every entry if the tree
+    /// was empty before.
     pub(crate) fn is_own(&self, directory: &Entered, name: &[u8]) -> bool {
         let own = self.own.as_ref();
         own.is_none_or(|own| own.contains(directory.inode, name))
@@ -144,7 +142,7 @@ impl Parents {
         }
     }
 
-    /// Opens the directory of a cleaned path, and makes what is missing of it.
+    /// Opens the directory of a cleaned path and creates missing components.
     pub(crate) fn enter(&mut self, path: &[u8]) -> Result<Entered, EnterError> {
         if self.last_path != path || self.last.tentative {
             self.last = self.look_up(path)?;
@@ -154,9 +152,9 @@ impl Parents {
         Ok(self.last.clone())
     }
 
-    /// Opens the directory of a whiteout; `None` where there cannot be anything to delete. A
-    /// whiteout makes nothing: a directory that is made here, because the layers below may have it,
-    /// is tentative.
+    /// Opens the directory of a whiteout; returns `None` if there cannot be anything to delete. A
+    /// whiteout creates nothing: a directory that is created here, because a lower layer may have
+    /// it, is tentative.
     pub(crate) fn seek(&mut self, path: &[u8]) -> Result<Option<Entered>, EnterError> {
         if let Some((known, entered)) = &self.sought
             && known == path
@@ -202,7 +200,7 @@ impl Parents {
                 }
                 match self.follow(path) {
                     Ok(entered) => Ok(Some(entered)),
-                    // The layers below may have what it leads to.
+                    // A lower layer may have the target of the link.
                     Err(EnterError::Dangling) if self.overlay.is_none() => Ok(None),
                     Err(error) => Err(error),
                 }
@@ -215,8 +213,8 @@ impl Parents {
         Ok(self.unsettled.has_attempts() && self.unsettled.is_attempt(dir.stat_self()?.ino))
     }
 
-    /// Opens a directory by a cleaned path, with all links followed inside the root; `None` if it
-    /// leads to no directory.
+    /// Opens a directory by a cleaned path, following links inside the root; returns `None` if the
+    /// path does not lead to a directory.
     pub(crate) fn find(&mut self, path: &[u8]) -> Result<Option<Dir>, PathError> {
         if let Some((known, dir)) = &self.target
             && known == path
@@ -235,20 +233,20 @@ impl Parents {
         Ok(Some(dir))
     }
 
-    /// Remembers a directory that was just opened for its own entry.
+    /// Caches the handle of a directory that its own entry opened.
     pub(crate) fn remember(&mut self, path: &[u8], entered: Entered) {
         if self.open.len() >= MOST_OPEN {
             self.open.clear();
         }
         self.open.insert(path.to_vec(), entered);
         if self.last_path == path {
-            // The handle may be of a directory that has been replaced.
+            // The cached handle may be of a directory that has been replaced.
             self.last_path.clear();
             self.last = self.root.clone();
         }
     }
 
-    /// Forgets all handles, because something on a path may have been removed.
+    /// Drops all cached handles, because a component of a path may have been removed.
     pub(crate) fn forget(&mut self) {
         self.open.clear();
         self.last_path.clear();
@@ -257,7 +255,7 @@ impl Parents {
         self.sought = None;
     }
 
-    /// A directory of the tree by its path without links; `None` if there is none.
+    /// Opens a directory by a path without links; returns `None` if it does not exist.
     pub(crate) fn at(&self, path: &[u8]) -> Result<Option<Entered>, PathError> {
         let dir = match path.is_empty() {
             true => Ok(self.root.dir.clone()),
@@ -276,7 +274,7 @@ impl Parents {
         }))
     }
 
-    /// A directory of a directory, and where it is.
+    /// The child `name` of a directory, with its path and inode.
     pub(crate) fn entered(
         &self,
         above: &Entered,
@@ -307,7 +305,7 @@ impl Parents {
         Ok(entered)
     }
 
-    /// The longest prefix of a path that is open, and its length.
+    /// The longest prefix of a path whose handle is cached, and its length.
     fn deepest_open(&self, path: &[u8], purpose: Purpose) -> (Entered, usize) {
         let mut prefix = path;
         while !prefix.is_empty() {
@@ -321,7 +319,7 @@ impl Parents {
         (self.root.clone(), 0)
     }
 
-    /// Opens the last component of `path`; `above` is what the rest of it leads to.
+    /// Opens the last component of `path`; `above` is its parent.
     fn step(&mut self, above: &Entered, path: &[u8]) -> Result<Entered, EnterError> {
         let name = split(path).1;
         match above.dir.open_dir(os(name)) {
@@ -336,7 +334,7 @@ impl Parents {
             Err(error) if error.is_not_found() => {
                 let made = self.create(above, name)?;
                 let inode = made.dir.stat_self()?.ino;
-                // The number may be that of a directory which is gone.
+                // The number may be that of a directory that was removed.
                 self.unsettled.confirm(inode);
                 self.unsettled.imply(inode, &made.path);
                 Ok(made)
@@ -348,7 +346,8 @@ impl Parents {
         }
     }
 
-    /// Gets past something on a path that is no directory.
+    /// Enters a component that is not a directory: follows the layer's own link, or replaces an
+    /// entry of a lower layer.
     fn past_something(
         &mut self,
         above: &Entered,
@@ -377,7 +376,7 @@ impl Parents {
         Ok(made)
     }
 
-    /// Hides what layers below have of a directory that has taken the place of something else.
+    /// Makes a directory opaque after it replaced an entry of another type.
     pub(super) fn cut_off(&self, dir: &Dir) -> Result<(), PathError> {
         self.overlay.map_or(Ok(()), |namespace| {
             xattr::set(dir, namespace.opaque_attribute(), b"y")
@@ -388,7 +387,7 @@ impl Parents {
     fn follow(&mut self, path: &[u8]) -> Result<Entered, EnterError> {
         let dir = match self.root.dir.resolve_dir_in_root(os(path)) {
             Ok(dir) => dir,
-            // It is there, so it cannot be made, only replaced.
+            // It exists, so it cannot be created, only replaced.
             Err(error) if is_no_directory(&error) => return Err(EnterError::Dangling),
             Err(error) => return Err(error.into()),
         };
@@ -402,12 +401,11 @@ impl Parents {
         })
     }
 
-    /// The same path with the links in it replaced by their targets; `None` if it leads through a
-    /// directory that is only there for whiteouts. Such a directory counts as missing, even where
-    /// the path leaves it again by `..`.
+    /// Resolves the links of a path. Returns `None` if it leads through a tentative directory: such
+    /// a directory counts as missing, even if the path leaves it again by `..`.
     ///
-    /// Another process may change the tree at any time, so callers compare what they find by the
-    /// result by its inode.
+    /// Another process may change the tree at any time, so callers check the inode of what they
+    /// open by the result.
     fn without_links(&self, path: &[u8]) -> Result<Option<Vec<u8>>, PathError> {
         let root = &self.root.dir;
         let mut waiting: Vec<Vec<u8>> = path
@@ -453,7 +451,7 @@ impl Parents {
         Ok(Some(real))
     }
 
-    /// Notes of every directory on a path without links that the layer has put something into it.
+    /// Notes every directory on a path without links as the layer's own.
     fn note_way(&mut self, path: &[u8]) -> Result<(), PathError> {
         if self.own.is_none() {
             return Ok(());
@@ -484,10 +482,10 @@ impl Parents {
         self.entered(above, name, made)
     }
 
-    /// Gives a directory the attributes of one that no entry describes.
+    /// Sets the attributes of a directory that no entry describes.
     pub(super) fn dress(&self, dir: &Dir) -> Result<(), PathError> {
         let stat = dir.stat_self()?;
-        // A directory with the set-group-ID bit gives its group on.
+        // A directory with the set-group-ID bit passes its group on.
         let (uid, gid) = self
             .implied_owner
             .unwrap_or_else(|| (effective_user(), effective_group()));
@@ -501,7 +499,7 @@ impl Parents {
     }
 }
 
-/// One component more of a path than the first bytes of it, which end with a component.
+/// The first `done` bytes of a path and its next component.
 fn next_prefix(path: &[u8], done: usize) -> &[u8] {
     let start = if done == 0 { 0 } else { done + 1 };
     let rest = path.get(start..).unwrap_or_default();
@@ -510,12 +508,12 @@ fn next_prefix(path: &[u8], done: usize) -> &[u8] {
     path.get(..end).unwrap_or(path)
 }
 
-/// Whether a name in a directory below an overlay deletes what is below it.
+/// Whether an entry of an overlay's directory is a whiteout.
 pub(super) fn is_whiteout(stat: &Stat) -> bool {
     stat.file_type() == FileType::CharDevice && stat.rdev == 0
 }
 
-/// A name in the directory of a path.
+/// Appends a name to a path.
 pub(super) fn joined(path: &[u8], name: &[u8]) -> Vec<u8> {
     let mut joined = path.to_vec();
     if !joined.is_empty() {

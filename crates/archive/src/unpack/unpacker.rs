@@ -18,56 +18,53 @@ use crate::whiteout::{Meaning, is_whiteout_path, meaning};
 
 pub(crate) type Result<T> = std::result::Result<T, UnpackError>;
 
-/// The longest path the kernel takes is 4096 bytes with the final NUL
-/// (`PATH_MAX`). What is deeper could never be reached by a path again.
+/// The longest path that the kernel accepts: 4096 bytes with the final NUL (`PATH_MAX`).
 const LONGEST_PATH: usize = 4095;
 
-/// How much content is read at a time by [`Unpacker::entry`].
+/// Size of the buffer of [`Unpacker::entry`].
 const READ_BUFFER: usize = 128 * 1024;
 
-/// What has been unpacked.
+/// What was unpacked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Summary {
-    /// Sum of the sizes of all entries' contents, in bytes, holes included.
+    /// Total size of all entries' contents in bytes, holes included.
     pub bytes: u64,
     /// Number of entries, whiteouts included.
     pub entries: u64,
-    /// User IDs in the headers of all entries that are not whiteouts, ascending,
-    /// as they are in the archive.
+    /// User IDs in the archive's headers, ascending, without those of whiteouts.
     pub uids: Vec<u32>,
-    /// Group IDs likewise.
+    /// Group IDs, likewise.
     pub gids: Vec<u32>,
     /// Device nodes left out because of the user namespace.
     pub skipped_devices: u64,
-    /// Extended attributes the filesystem or the user namespace did not accept.
+    /// Extended attributes that the filesystem or the user namespace did not accept.
     pub skipped_xattrs: u64,
-    /// Entries whose owner could not be set, where that is ignored.
+    /// Entries whose owner could not be set, if that is ignored.
     pub skipped_owners: u64,
-    /// What depends on the layers below, where whiteouts are written down for overlayfs.
+    /// What depends on the lower layers, if whiteouts are converted for overlayfs.
     pub unsettled: Unsettled,
 }
 
-/// Unpacks the entries of an archive, one after the other, below a directory.
+/// Unpacks the entries of an archive below a directory.
 ///
-/// Nothing an archive says reaches anything outside of that directory: paths are
-/// looked up with the directory as the root, as if by `chroot`; the last component
-/// is created new and never followed; attributes are set on what was just
-/// created. Symbolic links keep their targets, wherever those point.
+/// No archive can reach outside that directory. Paths are looked up with the directory as the root,
+/// as if by `chroot`. The last component is newly created and never followed. Attributes are set on
+/// the entry just created. Symbolic links keep their targets.
 ///
-/// Entries are given either whole, by [`Unpacker::entry`], or in pieces as a
-/// parser finds them, by [`Unpacker::begin`], [`Unpacker::write_at`] and
-/// [`Unpacker::end`]. [`Unpacker::finish`] sets what must come last.
+/// Entries are given whole, by [`Unpacker::entry`], or in pieces as a parser finds them, by
+/// [`Unpacker::begin`], [`Unpacker::write_at`] and [`Unpacker::end`]. [`Unpacker::finish`]
+/// completes the tree.
 ///
-/// After an error the tree is incomplete, and only dropping the value is useful.
+/// After an error the tree is incomplete, and the value can only be dropped.
 #[derive(Debug)]
 pub struct Unpacker {
     pub(super) options: UnpackOptions,
     pub(super) parents: Parents,
     pub(super) deferred: Deferred,
     pub(super) summary: Summary,
-    /// Regular files whose paths may not lead to them any more, since links on them may be replaced
-    /// or names of theirs were: paths and inodes.
+    /// Paths and inodes of regular files that a later entry may have made unreachable, by replacing
+    /// a link on the path or another name of the file.
     to_be_found: Vec<(Vec<u8>, u64)>,
     /// The cleaned path of the current entry.
     pub(super) path: Vec<u8>,
@@ -76,7 +73,7 @@ pub struct Unpacker {
     root_seen: bool,
 }
 
-/// The owners seen, without a set operation for each of a thousand equal ones.
+/// The owners seen. Consecutive equal ones cost no set operation.
 #[derive(Debug, Default)]
 struct Owners {
     last: Option<(i64, i64)>,
@@ -97,7 +94,7 @@ impl Owners {
     }
 }
 
-/// What an entry that goes into a directory needs to be made.
+/// An entry to be created, and its directory.
 pub(super) struct Place<'h> {
     /// The directory that the entry goes into.
     pub(super) entered: Entered,
@@ -118,7 +115,7 @@ impl Unpacker {
             Some(entry) => entry.map(|_| true)?,
             None => false,
         };
-        // In an empty tree there is nothing a whiteout could remove.
+        // In an empty tree, whiteouts have nothing to remove.
         let keeps = options.whiteouts == Whiteouts::Keep;
         let own = (!keeps && has_content).then(Own::default);
         let overlay = match options.whiteouts {
@@ -138,13 +135,12 @@ impl Unpacker {
         })
     }
 
-    /// Unpacks one entry with its whole content, holes expanded to zeros and
-    /// written as such: of a hostile archive, an enormous hole would fill the disk.
-    /// Whoever has the pieces of a parser keeps holes by [`Unpacker::write_at`],
-    /// as [`import`](crate::import) does.
+    /// Unpacks one entry with its whole content. Holes are written as zeros, so a huge hole in a
+    /// hostile archive fills the disk. A caller that has a parser's pieces keeps holes with
+    /// [`Unpacker::write_at`], as [`import`](crate::import) does.
     ///
     /// # Errors
-    /// See [`UnpackError`]; what remains of `content` is not read then.
+    /// See [`UnpackError`]. The rest of `content` is not read then.
     pub fn entry(&mut self, header: &Header, content: &mut dyn Read) -> Result<()> {
         self.begin(header)?;
         let mut buffer =
@@ -166,7 +162,7 @@ impl Unpacker {
         self.end()
     }
 
-    /// Begins an entry; everything but a file's content is done here.
+    /// Begins an entry: does everything except writing a file's content.
     ///
     /// # Errors
     /// See [`UnpackError`].
@@ -185,15 +181,15 @@ impl Unpacker {
             let length = header.name.len();
             return Err(UnpackError::PathTooLong { length });
         }
-        // Taken out so that its parts can be borrowed beside `self`.
+        // Taken out so that it can be borrowed beside `self`.
         let path = std::mem::take(&mut self.path);
         let result = self.begin_at(header, &path);
         self.path = path;
         result
     }
 
-    /// Writes a part of the current entry's content; of no effect for an entry
-    /// without a file. What is left out between the parts becomes a hole.
+    /// Writes a part of the current entry's content. Has no effect on an entry without a file. Gaps
+    /// between the parts become holes.
     ///
     /// # Errors
     /// [`UnpackError::Write`] if the filesystem refuses.
@@ -204,7 +200,7 @@ impl Unpacker {
         }
     }
 
-    /// Ends the current entry: a file gets its final attributes and is closed.
+    /// Ends the current entry: sets the final attributes of its file and closes it.
     ///
     /// # Errors
     /// See [`UnpackError`].
@@ -215,13 +211,12 @@ impl Unpacker {
         Ok(())
     }
 
-    /// Takes over writing and settling the current file, if the entry has one.
+    /// Hands the current file to the caller, which writes and finishes it.
     pub(crate) fn take_file(&mut self) -> Option<OpenFile> {
         self.current.take()
     }
 
-    /// Sets what must come last, such as the times of directories, and tells
-    /// what was done.
+    /// Sets what has to be set last, such as the times of directories.
     ///
     /// # Errors
     /// See [`UnpackError`].
@@ -248,7 +243,7 @@ impl Unpacker {
         if self.options.whiteouts != Whiteouts::Keep {
             match meaning(name, header) {
                 Meaning::Ordinary => {}
-                // The file that stands for a device says what it is.
+                // Under `force_mask`, a file stands for the device and its attribute says so.
                 Meaning::Delete(hidden) if hidden == name && self.options.force_mask.is_some() => {}
                 Meaning::Delete(hidden) => return self.white_out(header, path, parent, hidden),
                 Meaning::Opaque => return self.make_opaque(path, parent),
@@ -327,7 +322,7 @@ impl Unpacker {
         })
     }
 
-    /// The entry of the root itself: it has attributes, and nothing else changes.
+    /// Sets the attributes of the root from its own entry.
     fn root_entry(&mut self, header: &Header) -> Result<()> {
         if header.kind != EntryKind::Directory {
             return Err(UnpackError::RootNotDirectory);
@@ -347,20 +342,19 @@ impl Unpacker {
         self.set_xattrs(b"", &root, &set)
     }
 
-    /// Begins a regular file.
     pub(super) fn open_file(&mut self, path: &[u8], name: &OsStr, place: Place<'_>) -> Result<()> {
         self.current = Some(self.create_file(path, name, place)?);
         Ok(())
     }
 
-    /// Notes a file that may not be found by its path any more when links on it are replaced.
+    /// Notes a file whose path leads through links, which later entries may replace.
     pub(super) fn note_file(&mut self, path: &[u8], place: &Entered, inode: u64) {
         if self.options.own_files == OwnFiles::Keep && *place.path != *split(path).0 {
             self.to_be_found.push((path.to_vec(), inode));
         }
     }
 
-    /// Makes sure that files put through links are still where their paths lead.
+    /// Checks that noted files are still where their paths lead.
     fn find_again(&mut self) -> Result<()> {
         self.parents.forget();
         for (path, inode) in std::mem::take(&mut self.to_be_found) {
@@ -379,9 +373,9 @@ impl Unpacker {
         Ok(())
     }
 
-    /// Removes what is in the way of a new entry; tells what that was.
+    /// Removes what a new entry replaces, and returns what that was.
     ///
-    /// A directory in the way of a directory is the caller's business.
+    /// The caller handles a directory that meets a directory.
     pub(super) fn clear_way(
         &mut self,
         path: &[u8],
@@ -409,9 +403,8 @@ impl Unpacker {
         Ok(Some(stat))
     }
 
-    /// Whether a name is, or has below it, a regular file that this layer has put, and that is
-    /// nowhere else. Of one with other names it is found out at the end whether its path leads to
-    /// one of them.
+    /// Whether removing a name would remove the last name of one of this layer's own regular files,
+    /// at it or below it. Files with other names are checked at the end.
     fn has_own_file(
         &mut self,
         path: &[u8],
@@ -452,8 +445,7 @@ impl Unpacker {
         Ok(false)
     }
 
-    /// Tells whether a file would be gone with this name. If not, its path is to lead to it in the
-    /// end all the same.
+    /// Whether this is the file's last name. If not, its path is checked at the end.
     fn is_only_name(&mut self, path: Vec<u8>, stat: &Stat) -> bool {
         if stat.nlink > 1 {
             self.to_be_found.push((path, stat.ino));
@@ -461,7 +453,7 @@ impl Unpacker {
         stat.nlink <= 1
     }
 
-    /// Removes an entry of any kind and forgets lookups that may have led through it.
+    /// Removes an entry of any type and the cached handles that may lead through it.
     pub(super) fn remove(
         &mut self,
         path: &[u8],
@@ -480,7 +472,7 @@ impl Unpacker {
     }
 }
 
-/// Names the entry at which the filesystem refused.
+/// An error that names the entry.
 pub(super) fn refused(path: &[u8], source: PathError) -> UnpackError {
     UnpackError::Entry {
         entry: shown(path),

@@ -1,4 +1,4 @@
-//! What of an unpacked layer depends on the layers below it.
+//! Decisions about an unpacked layer that need its lower layers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -13,28 +13,28 @@ use crate::unpack::OverlayNamespace;
 use crate::unpack::parents::is_whiteout;
 use crate::unpack::wanted::is_of_machine;
 
-/// What of a layer cannot be decided without the layers below it, where they are stacked.
+/// Decisions about a layer that need its lower layers.
 ///
-/// A layer's own directory is filled without a look at those below, which may come in at the same
-/// time. When they are complete, [`settle`](Self::settle) does the rest:
+/// A layer's directory is filled without reading the lower layers, which may be unpacked at the
+/// same time. Once they are complete, [`settle`](Self::settle) does the rest:
 ///
-/// - A directory that no entry describes gets the attributes that the layers below give it.
-/// - A directory goes that is there for whiteouts only, if the layers below have none: whiteouts
-///   make nothing.
-/// - Whiteouts in a directory that only this layer has go: nothing is there to be hidden, and
+/// - A directory that no entry describes gets the attributes of the lower layers' directory.
+/// - A directory that exists only for whiteouts is removed if no lower layer has it: whiteouts
+///   create nothing.
+/// - Whiteouts are removed from a directory that only this layer has: they hide nothing, and
 ///   overlayfs would list them.
-/// - Whatever the layers below have in the root directory gets a whiteout where the root is to be
-///   opaque: overlayfs knows no opaque roots.
+/// - If the root is to be opaque, every entry of the lower layers' root gets a whiteout: overlayfs
+///   knows no opaque roots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unsettled {
     /// Directories that no entry describes: inodes and paths without links.
     implied: BTreeMap<u64, Vec<u8>>,
-    /// Those of them that are there for whiteouts only.
+    /// Those of them that exist only for whiteouts.
     attempts: BTreeMap<u64, Vec<u8>>,
     /// Paths of directories with whiteouts in them.
     whiteouts: BTreeSet<Vec<u8>>,
     opaque_root: bool,
-    /// There is an entry for the root.
+    /// The archive has an entry for the root.
     root_stated: bool,
 }
 
@@ -43,7 +43,7 @@ impl Unsettled {
         self.implied.insert(inode, path.to_vec());
     }
 
-    /// A directory is only there because of a whiteout in it.
+    /// Notes a directory that exists only for a whiteout in it.
     pub(super) fn attempt(&mut self, inode: u64, path: &[u8]) {
         self.attempts.insert(inode, path.to_vec());
     }
@@ -56,19 +56,19 @@ impl Unsettled {
         self.attempts.contains_key(&inode)
     }
 
-    /// Something else than a whiteout is in the directory.
+    /// Notes that a directory holds something else than whiteouts.
     pub(super) fn confirm(&mut self, inode: u64) {
         self.attempts.remove(&inode);
     }
 
-    /// An entry describes the directory after all, or it is another one now than that below; tells
-    /// whether none did before.
+    /// Notes that an entry describes the directory, or that it no longer continues a lower one.
+    /// Returns whether no entry did before.
     pub(super) fn state(&mut self, inode: u64) -> bool {
         self.confirm(inode);
         self.implied.remove(&inode).is_some()
     }
 
-    /// The directories below one are other ones now than those of the layers below.
+    /// Notes that no directory below this one continues a lower one.
     pub(super) fn state_below(&mut self, directory: &[u8]) {
         self.implied.retain(|_, path| {
             let rest = path.strip_prefix(directory);
@@ -94,7 +94,7 @@ impl Unsettled {
         self.root_stated = true;
     }
 
-    /// Whether nothing depends on other layers.
+    /// Whether nothing depends on the lower layers.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.root_stated
@@ -104,8 +104,8 @@ impl Unsettled {
             && self.whiteouts.is_empty()
     }
 
-    /// Whether of the layers below only the nearest one matters, for the attributes of its root
-    /// directory.
+    /// Whether only the attributes of the root directory are missing, which come from the nearest
+    /// lower layer.
     #[must_use]
     pub fn is_about_root(&self) -> bool {
         let rest = Self {
@@ -115,8 +115,8 @@ impl Unsettled {
         rest.is_empty()
     }
 
-    /// Does what was left to do in the directory of a layer. `lower` are those of the layers below,
-    /// which are complete, the uppermost first.
+    /// Completes a layer's directory. `lower` are the directories of the lower layers, the
+    /// uppermost first; they have to be complete.
     ///
     /// # Errors
     /// If one of the directories cannot be read or changed.
@@ -155,10 +155,10 @@ impl Unsettled {
     }
 }
 
-/// Why something stays as it is.
+/// Why a step is skipped or fails.
 enum Stop {
     Failed(PathError),
-    /// A layer below has a directory that continues one of another name; no image layer has.
+    /// A lower layer has a redirected directory, which no image layer has.
     Redirected,
 }
 
@@ -186,7 +186,7 @@ impl From<ChangesError> for Stop {
     }
 }
 
-/// Whether an opaque directory is another one than those below.
+/// Whether an opaque directory continues the lower one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Opaque {
     Same,
@@ -220,7 +220,7 @@ impl Settling<'_> {
         }
     }
 
-    /// Removes a directory that is there for whiteouts only, if the layers below have none.
+    /// Removes a tentative directory if no lower layer has it.
     fn attempt(&self, inode: u64, path: &[u8], hides_all: bool) -> Result<(), Stop> {
         let Some(dir) = self.open(path)? else {
             return Ok(());
@@ -237,7 +237,7 @@ impl Settling<'_> {
         }
     }
 
-    /// Gives a directory what the layers below say of it.
+    /// Copies the lower layers' attributes to a directory.
     fn imply(&self, inode: u64, path: &[u8]) -> Result<(), Stop> {
         let Some(dir) = self.open(path)? else {
             return Ok(());
@@ -246,7 +246,7 @@ impl Settling<'_> {
         if own.ino != inode {
             return Ok(());
         }
-        // An opaque directory is the one below nevertheless, just without what is in that.
+        // An opaque directory continues the lower one without its contents.
         let Some(found) = self.below(path, Opaque::Same)? else {
             return Ok(());
         };
@@ -259,8 +259,8 @@ impl Settling<'_> {
         Ok(dir.set_own_times(&Times::of(stat))?)
     }
 
-    /// Copies attributes; what the filesystem or a user namespace does not accept is left out, as
-    /// in unpacking.
+    /// Copies extended attributes; skips those that the filesystem or the user namespace does not
+    /// accept, as unpacking does.
     fn copy_xattrs(&self, from: &Dir, to: &Dir, but: &[&str]) -> Result<(), PathError> {
         for name in xattr::list(from)? {
             if is_of_machine(name.as_encoded_bytes()) || but.iter().any(|but| name == *but) {
@@ -279,7 +279,7 @@ impl Settling<'_> {
         Ok(())
     }
 
-    /// Removes whiteouts of which the kernel would show the names.
+    /// Removes whiteouts that the kernel would list.
     fn whiteouts(&self, path: &[u8]) -> Result<(), Stop> {
         let Some(dir) = self.open(path)? else {
             return Ok(());
@@ -301,7 +301,7 @@ impl Settling<'_> {
         })?)
     }
 
-    /// A directory of the layer; `None` if there is none any more.
+    /// Opens a directory of the layer; returns `None` if it no longer exists.
     fn open(&self, path: &[u8]) -> Result<Option<Dir>, PathError> {
         if path.is_empty() {
             return Ok(Some(self.upper.clone()));
@@ -313,7 +313,7 @@ impl Settling<'_> {
         }
     }
 
-    /// The directory of this path that the layers below show through this one.
+    /// The lower directory that this path of the layer continues.
     fn below(&self, path: &[u8], opaque: Opaque) -> Result<Option<Found>, Stop> {
         let mut upper = self.upper.clone();
         let mut lower = Lower::new(self.lower, self.form);
@@ -342,8 +342,8 @@ impl Settling<'_> {
     }
 }
 
-/// Changes what is in a directory, and sets its times back: they are those of the archive, or of
-/// the layers below.
+/// Changes the contents of a directory and restores its times, which are those of the archive or of
+/// the lower layers.
 fn keeping_times(
     dir: &Dir,
     change: impl FnOnce() -> Result<(), PathError>,
@@ -360,7 +360,7 @@ fn remove_whiteout(dir: &Dir, name: &OsStr) -> Result<(), PathError> {
     }
 }
 
-/// Whether a lookup failed only because it led to no directory.
+/// Whether a lookup failed because the path does not lead to a directory.
 pub(super) fn is_no_directory(error: &PathError) -> bool {
     error.is_not_found()
         || error.kind() == std::io::ErrorKind::NotADirectory

@@ -1,4 +1,4 @@
-//! What an entry's header asks for, in terms of this system.
+//! Turns an entry's header into attributes on disk.
 
 use layerhold_idmap::{ContainerOwner, IdMappings, OverrideKind, OverrideStat};
 use layerhold_sys::{SetTime, Times, Timestamp};
@@ -15,10 +15,10 @@ pub(crate) const ALL_BITS: i64 = 0o7777;
 /// Names and values of extended attributes.
 pub(crate) type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// Attributes for an entry on disk.
+/// Attributes of an entry on disk.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted {
-    /// Owner and group; `None` leaves what creation gave.
+    /// Owner and group; `None` keeps those of creation.
     pub(crate) owner: Option<(u32, u32)>,
     pub(crate) mode: u32,
     pub(crate) times: Times,
@@ -40,14 +40,14 @@ pub(crate) fn bits(header: &Header) -> u32 {
     u32::try_from(header.mode & ALL_BITS).unwrap_or(0)
 }
 
-/// Owner and group on disk.
+/// Maps owner and group to those on disk.
 pub(crate) fn owner(
     header: &Header,
     maps: &IdMappings,
     path: &[u8],
 ) -> Result<(u32, u32), UnpackError> {
     let number = |what, value: i64| match u32::try_from(value) {
-        // The kernel takes the largest number for "leave alone".
+        // For the kernel, the largest number means "leave alone".
         Ok(id) if id != u32::MAX => Ok(id),
         _ => Err(UnpackError::NumberOutOfRange {
             entry: shown(path),
@@ -63,13 +63,12 @@ pub(crate) fn owner(
     })
 }
 
-/// The largest second Go still sets (`pkg/system/chtimes.go`: a time of more
-/// nanoseconds than fit 63 bits counts as undefined).
+/// The last second that Go sets (`pkg/system/chtimes.go`: a time of more nanoseconds than fit 63
+/// bits counts as undefined).
 const LAST_SECOND: i64 = i64::MAX / 1_000_000_000;
 
-/// Modification time as it is, access time never before it (Go:
-/// `pkg/archive/archive.go`, `extractTarFileEntry`). Except for symbolic links,
-/// times before 1970 or after 2262 become 1970.
+/// The modification time as it is, and an access time not before it (Go: `pkg/archive/archive.go`,
+/// `extractTarFileEntry`). Times before 1970 or after 2262 become 1970, except for symbolic links.
 fn times(header: &Header) -> Times {
     let modified = header.mtime;
     let accessed = header.atime.unwrap_or(modified).max(modified);
@@ -88,15 +87,15 @@ fn times(header: &Header) -> Times {
     }
 }
 
-/// Labels belong to the machine, not to the image.
+/// SELinux labels belong to the machine, not to the image.
 const NEVER_WRITTEN: &[u8] = b"security.selinux";
 
-/// Whether an attribute is no affair of archives: a label, or what an overlay keeps for itself.
+/// Whether an attribute does not go into archives: a label, or an overlay's own attribute.
 pub(crate) fn is_of_machine(name: &[u8]) -> bool {
     name == NEVER_WRITTEN || OverlayForm::Fuse.owns(name)
 }
 
-/// The attributes to set, without those that archives have no say in.
+/// The extended attributes to set, without those that an archive may not set.
 pub(crate) fn xattrs(header: &Header, options: &UnpackOptions) -> Xattrs {
     let on_disk = |name: &[u8], value: &[u8]| {
         let mapped = match name == CAPABILITY {
@@ -112,15 +111,14 @@ pub(crate) fn xattrs(header: &Header, options: &UnpackOptions) -> Xattrs {
         .collect()
 }
 
-/// In a directory that overlayfs or fuse-overlayfs will read, their own attributes are instructions
-/// to them (redirects, metadata-only copies); an archive gives instructions by
-/// whiteouts only.
+/// overlayfs and fuse-overlayfs treat their own attributes as instructions (redirects,
+/// metadata-only copies). An archive may instruct them by whiteouts only.
 fn is_refused(name: &[u8], whiteouts: Whiteouts) -> bool {
     let overlay = OverlayForm::Fuse.owns(name);
     name == NEVER_WRITTEN || (overlay && whiteouts != Whiteouts::Apply)
 }
 
-/// What `force_mask` hides, as the value of its attribute.
+/// The value of the attribute that keeps what `force_mask` hides.
 pub(crate) fn override_value(header: &Header, owner: (u32, u32)) -> Vec<u8> {
     let part = |value: i64| u32::try_from(value).unwrap_or(0);
     let (major, minor) = (part(header.device_major), part(header.device_minor));

@@ -1,7 +1,7 @@
-//! Deletions, carried out or written down for overlayfs.
+//! Applies whiteouts, or converts them for overlayfs.
 //!
-//! They are about the layers below: nothing that the layer itself has put goes, wherever in the
-//! archive they stand.
+//! Whiteouts concern the lower layers: the layer's own entries stay, wherever in the archive the
+//! whiteouts stand.
 
 use std::ffi::OsStr;
 
@@ -45,7 +45,7 @@ impl Unpacker {
         }
     }
 
-    /// Leaves a whiteout where they are written down.
+    /// Creates a whiteout, unless whiteouts are applied.
     fn write_down(
         &mut self,
         header: &Header,
@@ -65,7 +65,7 @@ impl Unpacker {
         self.settle_whiteout(path, name, &place.dir, &wanted)
     }
 
-    /// A whiteout has an owner and nothing else.
+    /// Sets the owner of a whiteout, its only attribute.
     fn settle_whiteout(
         &mut self,
         path: &[u8],
@@ -83,7 +83,7 @@ impl Unpacker {
         }
     }
 
-    /// The directory that a whiteout is in; `None` where there is nothing to be hidden (Go:
+    /// Opens the directory of a whiteout; returns `None` if there is nothing to hide (Go:
     /// pkg/archive/archive_linux.go, ENOTDIR).
     fn directory_of_whiteout(&mut self, path: &[u8], parent: &[u8]) -> Result<Option<Entered>> {
         self.parents.seek(parent).map_err(|error| match error {
@@ -94,8 +94,8 @@ impl Unpacker {
         })
     }
 
-    /// Makes a directory that the layer has put, or has put something into, another one than that
-    /// of the layers below.
+    /// Makes one of the layer's own directories opaque, so that it no longer continues that of the
+    /// lower layers.
     fn renew(&mut self, path: &[u8], place: &Entered, name: &[u8]) -> Result<()> {
         let failed = |source| refused(path, source);
         let dir = place.dir.open_dir(os(name)).map_err(failed)?;
@@ -105,8 +105,7 @@ impl Unpacker {
         self.clear_lower(path, entered)
     }
 
-    /// Takes the attributes that layers below have given to a directory which no entry of this one
-    /// describes.
+    /// Resets the attributes that a directory without an entry took from lower layers.
     fn undress(&mut self, path: &[u8], entered: &Entered) -> Result<()> {
         let failed = |source| refused(path, source);
         match &self.parents.own {
@@ -122,8 +121,7 @@ impl Unpacker {
         Ok(())
     }
 
-    /// Removes attributes that came with layers below. Labels stay, and what drivers keep for
-    /// themselves.
+    /// Removes attributes of lower layers, except for labels and the drivers' own.
     pub(super) fn drop_xattrs(&mut self, path: &[u8], dir: &Dir) -> Result<()> {
         let names = xattr::list(dir).map_err(|source| refused(path, source))?;
         for name in names {
@@ -135,7 +133,7 @@ impl Unpacker {
         Ok(())
     }
 
-    /// Hides everything lower layers have in `parent`.
+    /// Hides all entries of lower layers in `parent`.
     pub(super) fn make_opaque(&mut self, path: &[u8], parent: &[u8]) -> Result<()> {
         let Some(place) = self.directory_of_whiteout(path, parent)? else {
             return Ok(());
@@ -148,10 +146,10 @@ impl Unpacker {
         self.clear_lower(path, place)
     }
 
-    /// Removes what this layer has not put below a directory. Directories this layer has put, or
-    /// has put something into, stay, and are searched; of those below they are no longer a part.
+    /// Removes entries of lower layers below a directory. The layer's own directories stay and are
+    /// searched; they no longer continue those of lower layers.
     fn clear_lower(&mut self, path: &[u8], top: Entered) -> Result<()> {
-        // Of the layers below, directories further down do not even have the attributes then.
+        // So they do not take attributes of lower layers either.
         self.parents.unsettled.state_below(&top.path);
         if self.parents.own.is_none() {
             return Ok(());
@@ -188,7 +186,7 @@ impl Unpacker {
         Ok(())
     }
 
-    /// Whether a name in the tree is hidden by this layer.
+    /// Whether this layer hides the entry.
     pub(super) fn is_hidden(&self, stat: &layerhold_sys::Stat) -> bool {
         self.parents.overlay.is_some() && is_whiteout(stat)
     }

@@ -68,7 +68,7 @@ fn equal_trees_and_no_tree() {
 fn what_counts_as_a_change() {
     let (new, old) = twins();
     let path = |name: &str| new.root.join(name);
-    // Only a mode, deep below: its directories are listed too.
+    // Only the mode of an entry deep below: its directories are listed too.
     std::fs::set_permissions(path("d/e/g"), std::fs::Permissions::from_mode(0o600)).unwrap();
     std::fs::remove_dir_all(path("gone")).unwrap();
     std::fs::remove_file(path("l")).unwrap();
@@ -98,7 +98,7 @@ fn sizes_times_and_attributes() {
         "C /i",
     ];
     assert_eq!(listed(&new, Some(&old)), expected);
-    // A fraction that is missing on one side may have been lost in an archive.
+    // A fraction that one side lacks may have been lost in an archive.
     set_time(&new, "d/e/g", 1000, 0);
     assert_eq!(
         listed(&new, Some(&old)),
@@ -159,7 +159,7 @@ fn deep_trees_need_few_descriptors() {
     assert_eq!(deleted.len(), 1);
 }
 
-/// In a tree whose paths are longer than the kernel takes, nothing may be looked up by its path.
+/// No path is looked up as a whole: the paths of this tree are longer than the kernel accepts.
 #[test]
 fn each_directory_of_a_deep_tree_is_opened_a_bounded_number_of_times() {
     const DEPTH: u64 = 1000;

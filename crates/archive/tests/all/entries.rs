@@ -1,4 +1,4 @@
-//! Every kind of entry, and what becomes of its attributes.
+//! Every type of entry, and its attributes.
 
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -95,7 +95,7 @@ fn sparse_files_of_old_gnu_tar_keep_their_holes() {
         return;
     };
     let (source, place) = (Place::new(), Place::new());
-    // More holes than one header has room for, data at both ends, and a hole at the end.
+    // More holes than one header can hold, data at both ends, and a hole at the end.
     let path = source.root.join("sparse");
     let file = std::fs::File::create(&path).unwrap();
     for piece in 0..30_u64 {
@@ -406,7 +406,7 @@ fn root_attributes() {
     );
 }
 
-/// What is packed comes back.
+/// Packing and unpacking gives the same tree.
 #[test]
 fn attributes_with_empty_values_are_set() {
     let place = Place::new();
@@ -422,7 +422,7 @@ fn attributes_with_empty_values_are_set() {
         assert_eq!(set.len(), 1, "{name}");
         assert!(set[0].1.is_empty());
     }
-    // No capability is none.
+    // An empty capability is none.
     assert!(tree.at("g").xattrs.is_empty());
     let packed = pack(&place.dir, &PackOptions::default(), Vec::new()).unwrap();
     let again = Place::new();

@@ -1,4 +1,4 @@
-//! Archives unpacked, packed and compared, on real filesystems and beside the Go tool.
+//! Unpacks, packs and compares archives on real filesystems and against the Go tool.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,

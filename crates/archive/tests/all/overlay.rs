@@ -1,4 +1,4 @@
-//! Changes of overlay layers, against what really mounted overlays show.
+//! Changes of overlay layers, compared with those of mounted overlays.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -29,7 +29,7 @@ struct Stack {
     layers: Vec<String>,
 }
 
-/// An overlay that is mounted as long as this lives.
+/// An overlay that is unmounted on drop.
 struct Mounted(PathBuf);
 
 impl Drop for Mounted {
@@ -53,7 +53,7 @@ impl Stack {
         })
     }
 
-    /// Adds a layer with what `work` does in the mounted tree.
+    /// Adds a layer with the changes that `work` makes in the mounted tree.
     fn layer(&mut self, work: impl FnOnce(&Path)) {
         let mounted = self.add_and_mount();
         work(&mounted.0);
@@ -110,7 +110,7 @@ impl Stack {
         overlay_changes(&upper, &lower, self.form())
     }
 
-    /// What it changes, by a walk over both mounted trees.
+    /// The same changes, found by walking both mounted trees.
     fn compared(&self) -> Vec<Change> {
         let with = self.mount("with", None, &self.layers);
         let without = self.mount("without", None, &self.layers[1..]);
@@ -129,14 +129,14 @@ impl Stack {
         pack(&upper, &options, Vec::new())
     }
 
-    /// Checks list and archive of the uppermost layer.
+    /// Checks the change list and the archive of the uppermost layer.
     fn check(&self) {
         assert_eq!(texts(&self.changes().unwrap()), texts(&self.compared()));
         let archive = self.packed().unwrap();
         let with = self.mount("with", None, &self.layers);
         let expected = seen(&with.0);
 
-        // Carried out on a copy of the tree below, it gives the same tree.
+        // Applied to a copy of the lower tree, the archive gives the same tree.
         let without = self.mount("without", None, &self.layers[1..]);
         let below = pack(
             &Dir::open_ambient(&without.0).unwrap(),
@@ -148,7 +148,7 @@ impl Stack {
         place.unpack(&archive).unwrap();
         seen(&place.root).assert_same(&expected);
 
-        // And noted for overlayfs in a layer of its own.
+        // Converted for overlayfs, it does so too.
         drop(self.base.ensure_dir("again", 0o755).unwrap());
         let again = Place::new();
         let options = UnpackOptions {
@@ -173,8 +173,8 @@ fn texts(changes: &[Change]) -> Vec<String> {
     changes.iter().map(ToString::to_string).collect()
 }
 
-/// A tree without what archives do not keep: times of directories, fractions
-/// of other times, and the root's own attributes.
+/// A tree without what archives lose: times of directories, fractions of other times, and
+/// attributes of the root.
 fn seen(root: &Path) -> Tree {
     Tree::of(root)
         .without_directory_times()
@@ -236,7 +236,7 @@ fn root_each_kind_of_change() {
             write(root.join("to-dir/inside"), b"");
             std::fs::remove_dir_all(root.join("to-file")).unwrap();
             write(root.join("to-file"), b"");
-            // Deleted and made again: some old names are in it, some new ones.
+            // Deleted and recreated, with some old names and some new ones.
             std::fs::remove_dir_all(root.join("renewed")).unwrap();
             std::fs::create_dir(root.join("renewed")).unwrap();
             write(root.join("renewed/both"), b"other");
@@ -290,8 +290,8 @@ fn root_deletions_in_several_layers() {
             std::fs::remove_file(root.join("dir/file")).unwrap();
         });
         stack.check();
-        // What a layer below has deleted is new when it comes back, and only
-        // what the opaque directory in the middle shows can be deleted.
+        // An entry that a lower layer deleted is an addition; of the lower layers, only what the
+        // opaque directory in the middle shows can be deleted.
         stack.layer(|root| {
             std::fs::create_dir_all(root.join("gone/sub")).unwrap();
             write(root.join("gone/sub/file"), b"");
@@ -341,7 +341,7 @@ fn root_an_opaque_directory_below_a_deleted_one() {
         ]
     );
     stack.check();
-    // Whiteouts of what is not there mean nothing, wherever they are.
+    // Whiteouts of missing entries mean nothing, wherever they are.
     let (upper, _) = stack.dirs();
     let whiteout = |dir: &Dir| {
         dir.make_node("nothing", NodeKind::CharDevice, 0, 0)
@@ -465,7 +465,7 @@ fn root_renamed_directories_and_files_without_content_need_the_mounted_tree() {
     let error = pack(&upper, &options(form), Vec::new()).unwrap_err();
     assert!(matches!(error, PackError::Reference { entry } if entry == Path::new("file")));
 
-    // Moved, and then written: the content is here, and the name of the other stays behind.
+    // Moved and then written: the upper directory has the content, and a redirect remains.
     let upper = renamed("metacopy=on,redirect_dir=on", &|root| {
         let dir = Dir::open_ambient(root).unwrap();
         dir.set_mode("file", 0o600).unwrap();
@@ -483,7 +483,7 @@ fn root_renamed_directories_and_files_without_content_need_the_mounted_tree() {
     assert!(pack(&upper, &options(form), Vec::new()).is_ok());
 }
 
-/// The form without devices and attributes of the kernel's namespaces.
+/// The form without devices and without attributes of the kernel's namespaces.
 #[test]
 fn root_fuse_overlayfs_agrees() {
     let Some(()) = require_root() else { return };
@@ -626,7 +626,7 @@ fn any_step() -> impl Strategy<Value = Step> {
 }
 
 fn take(step: &Step, root: &Path, counter: u64) {
-    // Whatever is impossible is left out.
+    // Impossible steps are left out.
     let time = |path: &Path| touch(path, 1_000_000_000 + counter as i64);
     match step {
         Step::Write(path, n) => {

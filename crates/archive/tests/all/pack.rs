@@ -1,4 +1,4 @@
-//! Packing trees, read back with another implementation.
+//! Packs trees and reads the archives with another implementation.
 
 use std::collections::BTreeMap;
 
@@ -100,7 +100,7 @@ fn changes_become_whiteouts() {
     while let Some(entry) = reader.next_entry().unwrap() {
         assert_eq!(entry.header().mtime, TarTime::from_seconds(99));
     }
-    // Applied to the old tree, they give the new one.
+    // Applied to the old tree, the changes give the new one.
     old.unpack(&tar).unwrap();
     assert_eq!(old.tree().paths(), new.tree().paths());
 }
@@ -169,7 +169,7 @@ fn root_overlay_whiteouts_become_those_of_archives() {
         ..PackOptions::default()
     };
     let tar = pack(&upper.dir, &options, Vec::new()).unwrap();
-    // Nothing below is hidden by "new", so it needs no marker.
+    // "new" hides nothing, so it needs no marker.
     assert_eq!(names(&tar), ["d/", "d/.wh..wh..opq", "d/.wh.gone", "new/"]);
     let mut modes = BTreeMap::new();
     let mut reader = Reader::new(&tar[..]);

@@ -1,4 +1,4 @@
-//! The Go tool, given the same archives and trees, as the judge.
+//! Compares archives and trees with those of the Go tool.
 
 use layerhold_archive::layerhold_idmap::IdMappings;
 use layerhold_archive::layerhold_sys::Dir;
@@ -86,7 +86,7 @@ fn like_debian() -> PackOptions {
     }
 }
 
-/// Directory times are not compared where no entry gives them: they are when the test ran.
+/// Leaves out times of directories without an entry: they are those of the test run.
 fn comparable(tree: Tree) -> Tree {
     tree.without_directory_times()
 }
@@ -116,7 +116,7 @@ fn peer_unpacks_the_same_trees() {
     comparable(place.tree()).assert_same(&comparable(theirs(&upper)));
 }
 
-/// A tree with what Go treats specially when it packs.
+/// A tree with everything that Go packs in a special way.
 fn tree_to_pack() -> Place {
     let place = Place::new();
     place.unpack(&base_layer().finish()).unwrap();
@@ -131,7 +131,7 @@ fn peer_packs_the_same_bytes() {
     let base = scratch();
     let go = GoStore::below(base.path(), "vfs");
     let source = tree_to_pack();
-    // A layer made by hand has no recorded archive, so Go has to pack it.
+    // A layer made by hand has no tar-split, so Go has to pack it.
     let id = go.id(["create-layer"]);
     let directory = go.root().join("vfs/dir").join(&id);
     let copied = std::process::Command::new("cp")
@@ -183,7 +183,7 @@ fn peer_exports_the_same_changes() {
     assert_eq!(ours, theirs);
 
     let theirs = go.run(["diff", "-u", &upper]).into_result().unwrap();
-    // Deletions carry the time of the call; take theirs.
+    // Deletions carry the time of the call; take that of Go.
     let mut reader = Reader::new(&theirs[..]);
     let mut now = None;
     while let Some(entry) = reader.next_entry().unwrap() {
@@ -207,8 +207,8 @@ fn describe(change: &layerhold_archive::Change) -> String {
     format!("{word} {:?}", change.path)
 }
 
-/// Compares header by header, so that a difference is told by name; the times of
-/// whiteouts are those of the call.
+/// Compares header by header, so that a failure names the entry; whiteouts carry the time of the
+/// call.
 fn assert_same_archive(ours: &[u8], theirs: &[u8]) {
     let list = |tar: &[u8]| {
         let mut reader = Reader::new(tar);

@@ -1,4 +1,4 @@
-//! One pass: digests, lengths, the recorder's view, errors and cancelling.
+//! Imports: digests, lengths, the recorder's view, errors and cancelling.
 
 use std::io::{self, Read, Write};
 use std::process::Command;
@@ -234,7 +234,7 @@ fn failures_leave_neither_threads_nor_descriptors() {
         let cut = tar.get(..length).unwrap();
         drop(run(&Place::new(), cut, &mut (), &ImportOptions::default()));
     }
-    // Other tests run at the same time in this process when not each has its own.
+    // Other tests may run in this process at the same time.
     assert!(threads() <= before.0 + 40 && open_descriptors() <= before.1 + 40);
 }
 
@@ -287,7 +287,7 @@ fn child_entry() {
     }
 }
 
-/// Most memory that this process had at once.
+/// Peak memory of this process.
 fn peak_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -295,8 +295,7 @@ fn peak_kib() -> u64 {
     number.parse().unwrap()
 }
 
-/// One file of 160 MiB: the buffers take 5 MiB, and whatever grew with the layer would be seen
-/// beside them.
+/// One file of 160 MiB: the buffers take 5 MiB, so anything that grows with the layer would show.
 #[test]
 fn memory_does_not_grow_with_the_layer() {
     let mut layer = own(TarEntry::file("f", "")).claim_size(160 << 20);
@@ -317,7 +316,7 @@ fn memory_does_not_grow_with_the_layer() {
         let mut child = spec.spawn();
         let grown: u64 = child.hear().unwrap().parse().unwrap();
         assert!(child.wait().success());
-        // A zstd window of its usual level takes 2 MiB more.
+        // The window of zstd's default level takes 2 MiB more.
         assert!((1024..10 * 1024).contains(&grown), "{codec}: {grown} KiB");
     }
 }

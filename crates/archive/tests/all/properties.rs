@@ -1,4 +1,4 @@
-//! Laws that hold for every archive and every tree.
+//! Properties of all archives and all trees.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -12,7 +12,7 @@ use layerhold_testkit::{TarBuilder, TarEntry, TarKind, Tree, hostile, require_ro
 
 use crate::support::Place;
 
-/// Names over a tiny alphabet, so that entries meet.
+/// Names over a tiny alphabet, so that entries collide.
 fn any_name() -> impl Strategy<Value = String> {
     let part = prop::sample::select(vec![
         "a",
@@ -64,7 +64,7 @@ fn any_whiteouts() -> impl Strategy<Value = Whiteouts> {
     ])
 }
 
-/// A tree's entries that unpack without a fuss: directories before what is in them.
+/// Entries of a tree that unpack without conflicts: directories before their contents.
 fn any_tree() -> impl Strategy<Value = Vec<TarEntry>> {
     let name = prop::sample::select(vec!["a", "a/b", "a/b/c", "a.x", "a-y", "d", "d/e", "f"]);
     let entry = (
@@ -95,7 +95,7 @@ fn archive(entries: Vec<TarEntry>) -> Vec<u8> {
         .finish()
 }
 
-/// Unpacks what it can; entries below files are refused, which ends the archive.
+/// Unpacks up to the first entry that is refused, such as one below a file.
 fn plant(place: &Place, entries: Vec<TarEntry>) {
     for entry in entries {
         drop(place.unpack(&archive(vec![entry])));
@@ -121,7 +121,7 @@ proptest! {
             user_namespace: if in_namespace { UserNamespace::Child } else { UserNamespace::Initial },
             ..UnpackOptions::default()
         };
-        // At once, and one by one so that a refused entry does not hide the rest.
+        // All at once, and one by one, so that a refused entry does not end the archive.
         drop(place.unpack_with(&archive(entries.clone()), options.clone()));
         for entry in entries {
             drop(place.unpack_with(&archive(vec![entry]), options.clone()));

@@ -1,4 +1,4 @@
-//! Somebody changes the tree while an archive is unpacked into it.
+//! Another process changes the tree while an archive is unpacked into it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -38,7 +38,7 @@ fn root_a_swapped_directory_leads_nowhere() {
                     .file(format!("a/secret{file}-{round}"), 0o644, "bad")
                     .file(format!("a/.wh.secret{}", file + 100), 0o644, "");
             }
-            // Whether a round succeeds depends on the race; where it leads does not.
+            // Whether a round succeeds depends on the race; where its files go does not.
             drop(place.unpack(&tar.file("a/secret", 0o644, "bad").finish()));
         }
         done.store(true, Ordering::Relaxed);

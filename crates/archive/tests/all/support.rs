@@ -42,7 +42,7 @@ impl Place {
         import(tar, &mut (), unpacker, &ImportOptions::default())
     }
 
-    /// Unpacks through the reader, entry by entry, as a caller without the pipeline would.
+    /// Unpacks entry by entry, as a caller without the pipeline does.
     pub(crate) fn unpack_by_entry(&self, tar: &[u8]) -> Result<(), UnpackError> {
         let mut reader = Reader::new(tar);
         let mut unpacker = Unpacker::new(&self.dir, UnpackOptions::new()).unwrap();
@@ -54,7 +54,7 @@ impl Place {
     }
 }
 
-/// The error of unpacking, taken out of that of importing.
+/// The error of unpacking inside that of importing.
 #[track_caller]
 pub(crate) fn unpack_error(result: Result<Imported, ImportError>) -> UnpackError {
     match result {
@@ -63,7 +63,7 @@ pub(crate) fn unpack_error(result: Result<Imported, ImportError>) -> UnpackError
     }
 }
 
-/// Keeps every byte of the archive it is shown.
+/// Records every byte of the archive.
 #[derive(Default)]
 pub(crate) struct Copy(pub(crate) Vec<u8>);
 

@@ -1,4 +1,4 @@
-//! Deletions: carried out on a whole tree, written down for overlayfs, or kept.
+//! Whiteouts: applied to a tree, converted for overlayfs, or kept.
 
 use layerhold_archive::{OverlayNamespace, OwnFiles, UnpackError, UnpackOptions, Whiteouts};
 use layerhold_testkit::{NodeKind, TarBuilder, TarEntry, require_root};
@@ -48,7 +48,7 @@ fn root_whiteouts_delete_what_they_name() {
 #[test]
 fn root_an_opaque_directory_keeps_only_what_its_layer_put() {
     let Some(()) = require_root() else { return };
-    // Whether the marker comes before or after what the layer puts makes no difference.
+    // It makes no difference whether the whiteout comes before or after the layer's own entries.
     let after = TarBuilder::new()
         .file("d/new", 0o644, "n")
         .file("d/sub/below", 0o644, "n")
@@ -60,7 +60,7 @@ fn root_an_opaque_directory_keeps_only_what_its_layer_put() {
     let expected = ["d", "d/new", "d/sub", "d/sub/below", "link", "top"];
     assert_eq!(applied(after), expected);
     assert_eq!(applied(before), expected);
-    // By whatever path that came there.
+    // Whatever the path of the entry.
     let aliased = TarBuilder::new()
         .symlink("alias", "d")
         .file("alias/new", 0o644, "n")
@@ -182,7 +182,7 @@ fn root_files_that_could_not_be_exported_are_refused() {
         unpack_error(error),
         UnpackError::LostOnTheWay { entry } if entry.to_str() == Some("l/d/f")
     ));
-    // What has no content may be replaced.
+    // Entries without content may be replaced.
     let pipes = TarBuilder::new()
         .entry(TarEntry::fifo("d/p"))
         .symlink("l", "d")
@@ -197,7 +197,7 @@ fn root_an_opaque_root_and_an_opaque_link() {
     let Some(()) = require_root() else { return };
     let root = TarBuilder::new().file("new", 0o644, "n").opaque("");
     assert_eq!(applied(root), ["new"]);
-    // What stands there is a link and no directory, so nothing is hidden.
+    // The path is a link and not a directory, so nothing is hidden.
     let link = TarBuilder::new().opaque("link");
     assert_eq!(applied(link).len(), 7);
 }
@@ -292,7 +292,7 @@ fn root_whiteouts_for_overlayfs() {
             found.is_some_and(|value| value == b"y")
         };
         assert!(opaque("d"), "{:?}", tree.at("d"));
-        // A directory after its own whiteout must not show what is below it.
+        // A directory after its own whiteout must not show the lower one.
         assert!(opaque("back"));
         assert!(tree.at("e").xattrs.is_empty());
         assert_eq!(

@@ -1,9 +1,8 @@
-//! Mounting by `mount(2)` with all options in one text.
+//! Mounts an overlay by `mount(2)`, with all options in one string.
 //!
-//! The text is tried with the names as they were given. Where it is too long
-//! for the kernel, every directory is opened and named by the number of its
-//! descriptor, with `/proc/self/fd` as the current directory. Both are what Go
-//! does (Go: drivers/overlay/mount.go), which starts a process for it.
+//! The names are first used as they were given. If the string is too long for the kernel, every
+//! directory is opened and named by the number of its descriptor, with `/proc/self/fd` as the
+//! current directory. Go does the same (Go: drivers/overlay/mount.go), in a child process.
 
 use std::ffi::CString;
 use std::fmt::Write as _;
@@ -25,7 +24,7 @@ pub(super) fn mount(mount: &OverlayMount, target: &Path) -> Result<(), OverlayMo
         escape(path.as_os_str().as_bytes(), text);
         Ok(())
     })?;
-    // The kernel copies a page and ends it with a NUL.
+    // The kernel copies one page and puts a NUL at its end.
     let limit = rustix::param::page_size() - 1;
     if text.len() <= limit {
         return call(mount, &mount.base, target, target, text);
@@ -85,7 +84,7 @@ fn number(directory: &OwnedFd) -> String {
     directory.as_raw_fd().to_string()
 }
 
-/// Puts the options together, in the order Go has them.
+/// Joins the options in Go's order.
 fn option_text(
     mount: &OverlayMount,
     mut name: impl FnMut(&Path, &mut Vec<u8>) -> Result<(), OverlayMountError>,
@@ -113,14 +112,14 @@ fn option_text(
         rest.push_str(mount.options.data());
     }
     if let Some(label) = &mount.label {
-        // Labels contain commas, hence the quotes. Writing to a String does not fail.
+        // Labels contain commas, hence the quotes. Writing to a String cannot fail.
         let _ = write!(rest, ",context=\"{label}\"");
     }
     text.extend_from_slice(rest.as_bytes());
     Ok(text)
 }
 
-/// Puts a backslash before what separates options and directories.
+/// Escapes separators of options and directories with a backslash.
 fn escape(path: &[u8], text: &mut Vec<u8>) {
     for byte in path {
         if matches!(byte, b'\\' | b',' | b':') {

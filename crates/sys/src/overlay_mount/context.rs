@@ -1,4 +1,4 @@
-//! Mounting through a filesystem context: `fsopen(2)` and what belongs to it.
+//! Mounts an overlay through a filesystem context (`fsopen(2)`).
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -17,13 +17,13 @@ use super::{OverlayMount, OverlayMountError};
 use crate::detached::DetachedMount;
 use crate::mount::MountOptions;
 
-/// The kernel copies no longer value than this (fs/fsopen.c: 256 with the end).
+/// The longest value that the kernel accepts (fs/fsopen.c: 256 with the NUL).
 const LONGEST_VALUE: usize = 255;
 
 pub(super) fn is_supported() -> bool {
     let Ok(context) = open() else { return false };
-    // Any directory will do, nothing is mounted. Before Linux 6.5 the kernel
-    // collected options without knowing them, so it took any word.
+    // Any directory will do, because nothing is mounted. Before Linux 6.5 the kernel collected
+    // options without checking them and accepted any word.
     let takes = |key: &str| fsconfig_set_string(&context, key, "/").is_ok();
     takes("lowerdir+") && !takes("layerhold-no-such-option")
 }
@@ -32,7 +32,7 @@ fn open() -> Raw<OwnedFd> {
     fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)
 }
 
-/// Makes the mount. The base directory has to be the current one.
+/// Creates the mount. The current directory must be the base directory.
 pub(super) fn detached(
     mount: &OverlayMount,
     place: &Path,
@@ -51,7 +51,7 @@ pub(super) fn detached(
 struct Configuration<'a> {
     context: OwnedFd,
     place: &'a Path,
-    /// Directories that are named by their descriptors.
+    /// Directories named by their descriptors.
     opened: Vec<OwnedFd>,
 }
 
@@ -102,8 +102,8 @@ impl Configuration<'_> {
         self.text(key, path.as_os_str())
     }
 
-    /// A path that the kernel takes: some are too long for one value, and of
-    /// some values it removes backslashes, which depends on key and version.
+    /// A path that the kernel accepts: some are too long for one value, and depending on key and
+    /// version it removes backslashes.
     fn acceptable(&mut self, path: &Path) -> Raw<PathBuf> {
         let bytes = path.as_os_str().as_bytes();
         if bytes.len() <= LONGEST_VALUE && !bytes.contains(&b'\\') {
@@ -136,11 +136,11 @@ impl Configuration<'_> {
     }
 }
 
-/// The kernel keeps eight messages at most (fs/fs_context.c).
+/// The kernel keeps at most eight messages (fs/fs_context.c).
 const MOST_MESSAGES: usize = 8;
 
-/// What the kernel has to say about a context. Each read gives one message,
-/// which begins with a letter for its severity and a space.
+/// The kernel's messages about a context. Each read returns one, which begins with a letter for its
+/// severity and a space.
 fn messages(context: &OwnedFd) -> Vec<String> {
     let mut messages = Vec::new();
     let mut buffer = [0; 1024];

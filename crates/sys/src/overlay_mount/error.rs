@@ -8,18 +8,17 @@ use crate::error::PathError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OverlayMountError {
-    /// The classic way has no room for so many or so long names. Counted with
-    /// the shortest names there are.
+    /// The options are too long for the classic way, even with the shortest names.
     #[error(
         "the options of the overlay for {} take {length} bytes of {limit}; fewer layers are needed",
         target.display()
     )]
     OptionsTooLong {
-        /// Where it was to be mounted.
+        /// The intended mount point.
         target: PathBuf,
-        /// Bytes that the options take.
+        /// Length of the options in bytes.
         length: usize,
-        /// Bytes that the kernel takes: a page without its last byte.
+        /// The kernel's limit in bytes: a page without its last byte.
         limit: usize,
     },
     /// The kernel refused one step.
@@ -27,32 +26,32 @@ pub enum OverlayMountError {
     Refused {
         /// The target, or the base directory if there is no target.
         place: PathBuf,
-        /// What was asked for, such as `lowerdir+=l/ABC`.
+        /// The step, such as `lowerdir+=l/ABC`.
         step: String,
-        /// What the kernel said about it, if it said anything.
+        /// The kernel's messages about it, if any.
         messages: Vec<String>,
         /// The error number.
         source: io::Error,
     },
-    /// Options that change an existing mount, such as `remount` or `private`.
+    /// The options are for an existing mount, such as `remount` or `private`.
     #[error("mount options with the flags {flags:#x} are not for new mounts")]
     NotForNewMounts {
         /// The flags, as numbers of `mount(2)`.
         flags: u32,
     },
-    /// A label that cannot be written into options.
+    /// The label cannot be written into options.
     #[error("{label:?} is no SELinux label")]
     BadLabel {
-        /// The text.
+        /// The label.
         label: String,
     },
-    /// A directory could not be opened or entered, or the target not be covered.
+    /// A directory could not be opened, or the target could not be mounted on.
     #[error(transparent)]
     Path(#[from] PathError),
 }
 
 impl OverlayMountError {
-    /// The error number of the kernel, if the kernel was the one to refuse.
+    /// The kernel's error number, if the error came from the kernel.
     #[must_use]
     pub fn raw_os_error(&self) -> Option<i32> {
         match self {

@@ -1,4 +1,4 @@
-//! Overlay mounts of any depth the kernel takes.
+//! Mounts overlays with as many layers as the kernel supports.
 
 mod classic;
 mod context;
@@ -13,20 +13,20 @@ use crate::dir::Dir;
 use crate::in_directory::in_directory;
 use crate::mount::{MountOptions, REMOUNT_OR_MOVE};
 
-/// Which of the kernel's two ways to mount an overlay is used.
+/// Which of the kernel's two interfaces mounts an overlay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OverlayApi {
-    /// `fsopen`, and one call for each directory (`lowerdir+`, Linux 6.8): no
-    /// limit on the length of all together, and the kernel says what it dislikes.
+    /// `fsopen`, with one call for each directory (`lowerdir+`, Linux 6.8): no limit on the total
+    /// length, and the kernel explains refusals.
     Context,
-    /// `mount(2)`, where all options share less than a page of memory.
+    /// `mount(2)`, whose options have to fit into one page.
     Classic,
 }
 
 impl OverlayApi {
-    /// Asks the kernel. Costs four system calls; whoever mounts often keeps
-    /// the answer. A process that may not mount is told [`Classic`](Self::Classic).
+    /// Asks the kernel. This takes four system calls, so a caller that mounts often keeps the
+    /// answer. A process that may not mount gets [`Classic`](Self::Classic).
     #[must_use]
     pub fn detect() -> Self {
         if context::is_supported() {
@@ -37,10 +37,10 @@ impl OverlayApi {
     }
 }
 
-/// An overlay to be mounted: its directories and options.
+/// The directories and options of an overlay mount.
 ///
-/// Relative paths are relative to the base directory, and the table of mounts
-/// shows them as they were given. No character in them needs escaping.
+/// Relative paths are relative to the base directory, and the mount table shows them as given. They
+/// may contain any character, without escaping.
 #[derive(Clone, Debug)]
 pub struct OverlayMount {
     base: Dir,
@@ -58,7 +58,7 @@ struct Upper {
 }
 
 impl OverlayMount {
-    /// An overlay without any directory yet.
+    /// An overlay without directories.
     #[must_use]
     pub fn new(base: &Dir) -> Self {
         Self {
@@ -71,22 +71,22 @@ impl OverlayMount {
         }
     }
 
-    /// Adds a directory below all that were added before.
+    /// Adds a lower directory below all that were added before.
     #[must_use]
     pub fn lower(mut self, path: impl Into<PathBuf>) -> Self {
         self.lowers.push(path.into());
         self
     }
 
-    /// Adds directories, the nearest first, below all that were added before.
+    /// Adds lower directories, the uppermost first, below all that were added before.
     #[must_use]
     pub fn lowers<P: Into<PathBuf>>(mut self, paths: impl IntoIterator<Item = P>) -> Self {
         self.lowers.extend(paths.into_iter().map(Into::into));
         self
     }
 
-    /// Adds a directory whose files are only seen through `redirect`
-    /// attributes of those above (Linux 6.5).
+    /// Adds a data-only lower directory: its files are visible only through `redirect` attributes
+    /// of upper ones (Linux 6.5).
     #[must_use]
     pub fn data_lower(mut self, path: impl Into<PathBuf>) -> Self {
         self.data_lowers.push(path.into());
@@ -104,15 +104,15 @@ impl OverlayMount {
         self
     }
 
-    /// Sets the mount flags (`nodev`, `ro`) and the words for overlayfs
-    /// (`metacopy=on`, `volatile`, `userxattr`).
+    /// Sets the mount flags (`nodev`, `ro`) and overlayfs's own options (`metacopy=on`, `volatile`,
+    /// `userxattr`).
     #[must_use]
     pub fn options(mut self, options: MountOptions) -> Self {
         self.options = options;
         self
     }
 
-    /// Sets the SELinux label that all files of the mount get (`context=`).
+    /// Sets the SELinux label of all files of the mount (`context=`).
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
@@ -131,8 +131,7 @@ impl OverlayMount {
         }
     }
 
-    /// Makes the mount without a place in the tree, which only
-    /// [`OverlayApi::Context`] can.
+    /// Creates the mount without a mount point, which needs [`OverlayApi::Context`].
     pub fn detached(&self) -> Result<DetachedMount, OverlayMountError> {
         self.check()?;
         in_directory(&self.base, || context::detached(self, self.base.path()))?

@@ -50,7 +50,7 @@ fn root_across_filesystems_content_is_copied() {
     let copier = Copier::new();
     let first = copy_between(&from, &to, &copier);
     assert_ne!(first, CopyMethod::Reflink);
-    // What the first file taught holds for the second.
+    // The copier remembers for the second file what the first one needed.
     from.remove_file("source").unwrap();
     to.remove_file("target").unwrap();
     assert_eq!(copy_between(&from, &to, &copier), first);

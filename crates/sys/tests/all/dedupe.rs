@@ -1,4 +1,4 @@
-//! Sharing blocks on filesystems that can and cannot.
+//! Sharing blocks on filesystems with and without support for it.
 
 use std::fs::File;
 use std::io::Write;
@@ -31,13 +31,13 @@ fn free(filesystem: &Filesystem) -> u64 {
     text.lines().nth(1).unwrap().trim().parse().unwrap()
 }
 
-/// Equal files come to share their blocks, and the space of one is free again.
+/// Equal files share their blocks afterwards, and the space of one is free again.
 fn shares(kind: FilesystemKind) {
     let Some(filesystem) = require_filesystem(kind, 320) else {
         return;
     };
     let dir = Dir::open_ambient(filesystem.path()).unwrap();
-    // More than one call does, and an end inside of a block.
+    // Longer than one call handles, and with a partial last block.
     let content = b"0123456789abcdef".repeat(40 * MIB / 16 + 1);
     let length = content.len() as u64;
     let one = file(&dir, "one", &content);
@@ -57,7 +57,7 @@ fn shares(kind: FilesystemKind) {
     assert!(freed > 35 << 20, "only {freed} bytes came free");
     assert!(shares_all_blocks(&one, &two));
     assert!(dir.read_file("two", 1 << 30).unwrap().unwrap() == content);
-    // Once more changes nothing, and says the same.
+    // Repeating it changes nothing and gives the same result.
     assert_eq!(dedupe_file(&one, &two, length).unwrap(), done);
 }
 

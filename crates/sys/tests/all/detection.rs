@@ -1,4 +1,4 @@
-//! Finding out what a place is and who uses it.
+//! Detects what a path is on and which processes use it.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -46,7 +46,7 @@ fn root_the_mount_of_a_file_with_strange_names() {
     assert_ne!(above.id, found.id);
     let inside = Dir::open_ambient(target.path()).unwrap();
     mount::unmount(target.path(), Detach::Lazy).unwrap();
-    // Still open, and nowhere in the tree.
+    // Still open, but not in the tree.
     assert_eq!(mount_of(&inside).unwrap(), None);
 }
 
@@ -86,7 +86,7 @@ impl Drop for Overlay {
     }
 }
 
-/// A child that is ended with the test.
+/// A child process that is killed on drop.
 struct Ended(Child);
 
 impl Ended {
@@ -97,7 +97,7 @@ impl Ended {
             .spawn()
             .unwrap();
         let mut started = Self(child);
-        // Each of them says one line when it is where it should be.
+        // Each of them prints one line when it is ready.
         use std::io::BufRead;
         let mut line = String::new();
         let stdout = started.0.stdout.take().unwrap();
@@ -164,7 +164,7 @@ fn root_who_keeps_a_mount_busy() {
             .map(|user| (user.pid, user.holds))
             .collect()
     };
-    // The third says that it is ready before it becomes the other program.
+    // The third prints its line before it becomes the other program.
     let mut attempts = 0;
     while found() != expected && attempts < 100 {
         attempts += 1;

@@ -47,7 +47,7 @@ fn shows_shifted_owners(kind: FilesystemKind) {
     let inside = mapped.open(Path::new("mapped")).unwrap();
     assert_eq!(owner(&inside, "root"), (100_000, 200_000));
     assert_eq!(owner(&inside, "user"), (300_002, 200_008));
-    // Those that the maps leave out belong to nobody.
+    // IDs without a mapping show as the overflow ID.
     assert_eq!(owner(&inside, "outside"), (65_534, 65_534));
 
     let target = root.path().join("target");
@@ -55,7 +55,7 @@ fn shows_shifted_owners(kind: FilesystemKind) {
     drop((inside, mapped, namespace));
     let attached = Dir::open_ambient(&target).unwrap();
     assert_eq!(owner(&attached, "root"), (100_000, 200_000));
-    // And back: who writes there as the shifted owner is stored unshifted.
+    // The reverse: a file created there by the shifted owner is stored unshifted.
     drop(attached.create_dir("made", 0o755));
     std::os::unix::fs::chown(target.join("user"), Some(100_001), Some(200_001)).unwrap();
     assert_eq!(owner(&source, "user"), (1, 1));
@@ -87,7 +87,7 @@ fn root_loop_a_detached_copy_has_no_place_and_ends_with_its_handle() {
     let root = Dir::open_ambient(filesystem.path()).unwrap();
     let namespace = UserNamespace::new(&[map(0, 5, 1)], &[map(0, 5, 1)]).unwrap();
     drop(clone_idmapped(&root, &namespace, Depth::Recursive).unwrap());
-    // Other tests mount at the same time, but nothing here.
+    // Other tests mount at the same time, but not here.
     let here = |mounts: Vec<layerhold_sys::mountinfo::MountInfo>| {
         let mounts = mounts.into_iter();
         mounts
@@ -128,7 +128,7 @@ fn root_maps_that_the_kernel_refuses() {
 #[test]
 fn root_namespaces_may_be_made_by_many_threads() {
     let Some(()) = require_root() else { return };
-    // Threads that keep the allocator busy while others copy the process.
+    // Threads that keep the allocator busy while the process is copied.
     std::thread::scope(|scope| {
         for thread in 0..4 {
             scope.spawn(move || {

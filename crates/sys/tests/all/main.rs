@@ -1,4 +1,4 @@
-//! Tests that need root or a filesystem of their own; the rest is beside the code.
+//! Tests that need root or a filesystem of their own; other tests are beside the code.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(

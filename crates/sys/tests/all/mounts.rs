@@ -1,4 +1,4 @@
-//! Mounting, and looking at mounts.
+//! Mounts and the mount table.
 
 use std::ffi::OsStr;
 
@@ -41,7 +41,7 @@ fn root_mounts_come_and_go() {
     let inside = Dir::open_ambient(path).unwrap();
     assert_eq!(fs_magic(&inside).unwrap(), FsMagic::TMPFS);
     assert_eq!(inside.stat_self().unwrap().permissions(), 0o711);
-    // In use, so only a lazy unmount succeeds at once.
+    // Busy, so only a lazy unmount succeeds at once.
     mount::unmount(path, Detach::Lazy).unwrap();
     assert!(!mount::is_mount_point(path).unwrap());
     mount::unmount(path, Detach::Lazy).unwrap();
@@ -93,7 +93,7 @@ fn root_bind_mounts_become_read_only_and_private() {
 
     mount::unmount_recursive(filesystem.path(), Detach::Lazy).unwrap();
     assert!(!mount::is_mount_point(filesystem.path()).unwrap());
-    // Something for the handle to unmount when it goes.
+    // A mount for the handle to unmount on drop.
     mount::make_private(filesystem.path()).unwrap();
 }
 

@@ -1,4 +1,4 @@
-//! Overlay mounts, in both ways the kernel has.
+//! Overlay mounts, by both interfaces of the kernel.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use layerhold_testkit::{
     Feature, SkipReason, TempDir, require_feature, require_root, scratch, skip,
 };
 
-/// A directory with `target`, `upper` and `work`, on which overlays are taken away at the end.
+/// A directory with `target`, `upper` and `work`, whose overlays are unmounted on drop.
 struct Place {
     scratch: TempDir,
     base: Dir,
@@ -59,7 +59,7 @@ impl Drop for Place {
     }
 }
 
-/// Both ways, or the classic one alone where the kernel has no other.
+/// Both interfaces, or the classic one alone if the kernel has no other.
 fn apis() -> Vec<OverlayApi> {
     match OverlayApi::detect() {
         OverlayApi::Classic => {
@@ -135,7 +135,7 @@ fn root_depth_500_fits_in_both_ways() {
         assert_eq!(place.read("upper/new"), "new");
         assert_eq!(std::env::current_dir().unwrap(), current);
 
-        // One more than the kernel takes.
+        // One more than the kernel supports.
         let error = overlay
             .lower("upper")
             .mount(Path::new("work"), api)
@@ -215,7 +215,7 @@ fn root_data_only_lowers() {
         redirect("/own-data2");
         std::fs::write(place.scratch.path().join("data2/own-data2"), "hello").unwrap();
         overlay.mount(Path::new("target"), api).unwrap();
-        // Only what is redirected is seen of the data, and what is seen is the content.
+        // Only redirected files of the data layer are visible, with their content.
         assert_eq!(entries(&place.scratch.path().join("target")), 3);
         assert_eq!(place.read("target/file"), "hello", "{api:?}");
         let denied = std::fs::write(place.scratch.path().join("target/x"), "");

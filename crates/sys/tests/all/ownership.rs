@@ -1,4 +1,4 @@
-//! Owners, devices and attributes only root may set.
+//! Owners, devices and attributes that only root may set.
 
 use layerhold_sys::{
     Dir, FileType, NodeKind, make_device, set_file_mode, set_file_owner, split_device, xattr,
@@ -19,7 +19,7 @@ fn root_owners_are_set_without_following() {
         dir.stat("l").unwrap().unwrap(),
     );
     assert_eq!((f.uid, f.gid, l.uid, l.gid), (21, 0, 11, 12));
-    // The largest number there can be below the one that means "none".
+    // The largest ID, one below the number that means "leave alone".
     dir.set_owner("f", Some(u32::MAX - 1), Some(u32::MAX - 1))
         .unwrap();
     assert_eq!(dir.stat("f").unwrap().unwrap().uid, u32::MAX - 1);

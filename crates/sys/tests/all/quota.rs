@@ -78,7 +78,7 @@ fn root_the_device_node_is_that_of_the_filesystem() {
     };
     let home = Dir::open_ambient(filesystem.path()).unwrap();
     let quota = ProjectQuota::new(&home, "backingFsBlockDev");
-    // Remains of a process that died in between.
+    // A leftover of a process that was killed in between.
     drop(home.create_file("backingFsBlockDev.tmp", 0o600).unwrap());
     for _ in 0..2 {
         quota.make_node().unwrap();
@@ -140,7 +140,7 @@ fn limits_hold(kind: FilesystemKind, options: &str) {
     );
     drop(home.create_file("not-limited", 0o600).unwrap());
 
-    // One limit changed, the other kept; then none.
+    // Change one limit and keep the other; then remove both.
     let more = QuotaLimits {
         bytes: Some(8 << 20),
         inodes: None,

@@ -1,4 +1,4 @@
-//! Erasing trees that resist.
+//! Removing trees that resist.
 
 use std::process::Command;
 
@@ -59,8 +59,8 @@ fn root_mounts_below_are_detached_and_their_content_stays() {
     );
     let tree = dir.ensure_dir("tree", 0o700).unwrap();
     let twice = tree.ensure_dir("twice", 0o700).unwrap();
-    // A bind mount of the same filesystem has the same device number, so only
-    // looking for mounts tells it from a directory.
+    // A bind mount of the same filesystem has the same device number, so only checking for mounts
+    // tells it from a directory.
     mount::bind_mount(kept.path(), twice.path(), Depth::Single).unwrap();
     mount::bind_mount(kept.path(), twice.path(), Depth::Single).unwrap();
     drop(tree.create_file("file", 0o600).unwrap());
