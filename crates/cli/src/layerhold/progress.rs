@@ -6,7 +6,7 @@ use layerhold_oci::{Event, Progress};
 use super::units::short;
 use crate::streams::escape;
 
-/// MountFidelity the events of loading and saving on standard error.
+/// Shows the events of loading and saving on standard error.
 #[derive(Debug)]
 pub(crate) struct Bar(ProgressBar);
 

@@ -51,7 +51,7 @@ impl Place {
         found.unwrap()
     }
 
-    /// MountFidelity a layer with one file and puts it into the store.
+    /// Shows a layer with one file and puts it into the store.
     fn put(&self, name: &str, spec: LayerSpec) -> TocDigest {
         let toc = toc(name);
         show(&self.shown(&toc), name);
