@@ -117,7 +117,6 @@ const UNORDERED: &[&str] = &[
     "layerhold-driver-overlay",
     "layerhold-idmap",
     "layerhold-ids",
-    "layerhold-json-store",
     "layerhold-lockfile",
     "layerhold-oci",
     "layerhold-schema",

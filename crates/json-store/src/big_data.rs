@@ -11,76 +11,94 @@ use layerhold_sys::{
     Dir, Durability, PathError, RenameHow, remove_tree, stat_file, under_lock_on_purpose,
 };
 
-use crate::error::{BigDataError, ReadError};
 use crate::file_name::{KeyError, file_name_to_read, file_name_to_write};
 use crate::options::Options;
 use crate::record::Record;
-use crate::store::JsonStore;
-use crate::write_guard::WriteGuard;
+use crate::write_guard::{ChangeError, WriteGuard};
 
 /// Permissions of the directory of a record, and of the files in it.
 const DIR_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
-impl<R: Record> JsonStore<R> {
-    /// Opens a data item for reading; `None` if there is no such file. Writing
-    /// the item anew does not change what an open file reads.
-    pub fn open_big_data(&self, id: &str, key: &str) -> Result<Option<File>, BigDataError> {
-        let name = file_name_to_read(key).map_err(|source| key_error(key, source))?;
-        open(&self.shared.options, id, &name).map_err(|source| io_error(id, key, source))
-    }
-
-    /// Reads a whole data item, which must not be larger than `limit` bytes.
-    pub fn read_big_data(
-        &self,
-        id: &str,
-        key: &str,
-        limit: u64,
-    ) -> Result<Option<Vec<u8>>, BigDataError> {
-        let name = file_name_to_read(key).map_err(|source| key_error(key, source))?;
-        let options = &self.shared.options;
-        let read = || match data_dir(options, id)? {
-            Some(dir) => options.io.read(&dir, name.as_ref(), limit),
-            None => Ok(None),
-        };
-        read().map_err(|source| io_error(id, key, source))
-    }
-
-    /// The size of the file of a data item in bytes.
-    pub fn big_data_size(&self, id: &str, key: &str) -> Result<Option<u64>, BigDataError> {
-        let Some(file) = self.open_big_data(id, key)? else {
-            return Ok(None);
-        };
-        let stat = stat_file(&file).map_err(|source| io_error(id, key, source))?;
-        Ok(Some(stat.size))
-    }
-
-    /// Removes a record in one go: record first, then its side files.
-    pub fn delete(&self, id: &str) -> Result<(), DeleteError> {
-        let mut guard = self.write()?;
-        guard.remove(id)?;
-        guard.save()?;
-        guard.remove_data(id)?;
-        Ok(())
-    }
-}
-
-/// Why a record was not deleted.
+/// Why a side file could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum DeleteError {
-    /// The records could not be locked or loaded.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The record could not be removed.
-    #[error(transparent)]
-    Change(#[from] crate::error::ChangeError),
-    /// The records could not be saved.
-    #[error(transparent)]
-    Save(#[from] crate::error::SaveError),
-    /// The record is gone, but its side files are not.
-    #[error(transparent)]
-    Data(#[from] BigDataError),
+pub enum BigDataError {
+    /// The key cannot name a data item.
+    #[error("{key:?} cannot name a data item")]
+    Key {
+        /// The key.
+        key: String,
+        /// Why not.
+        source: KeyError,
+    },
+    /// The system refused.
+    #[error("cannot access data item {key:?} of {id}")]
+    Io {
+        /// The record.
+        id: String,
+        /// The key.
+        key: String,
+        /// Why.
+        source: PathError,
+    },
+    /// The content could not be read from where it comes from.
+    #[error("cannot read the content for data item {key:?} of {id}")]
+    Source {
+        /// The record.
+        id: String,
+        /// The key.
+        key: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The record could not be changed.
+    #[error("cannot note data item {key:?} in its record")]
+    Record {
+        /// The key.
+        key: String,
+        /// Why.
+        source: ChangeError,
+    },
+}
+
+/// Opens a big data item; `None` if there is no such file.
+pub(crate) fn open(options: &Options, id: &str, key: &str) -> Result<Option<File>, BigDataError> {
+    let name = file_name_to_read(key).map_err(|source| key_error(key, source))?;
+    let open = || {
+        let Some(dir) = data_dir(options, id)? else {
+            return Ok(None);
+        };
+        match dir.open_file(&name) {
+            Err(error) if error.is_not_found() => Ok(None),
+            other => other.map(Some),
+        }
+    };
+    open().map_err(|source| io_error(id, key, source))
+}
+
+/// Reads a whole big data item of at most `limit` bytes.
+pub(crate) fn read(
+    options: &Options,
+    id: &str,
+    key: &str,
+    limit: u64,
+) -> Result<Option<Vec<u8>>, BigDataError> {
+    let name = file_name_to_read(key).map_err(|source| key_error(key, source))?;
+    let read = || match data_dir(options, id)? {
+        Some(dir) => options.io.read(&dir, name.as_ref(), limit),
+        None => Ok(None),
+    };
+    read().map_err(|source| io_error(id, key, source))
+}
+
+/// The size of the file of a big data item.
+pub(crate) fn size(options: &Options, id: &str, key: &str) -> Result<Option<u64>, BigDataError> {
+    let Some(file) = open(options, id, key)? else {
+        return Ok(None);
+    };
+    let stat = stat_file(&file).map_err(|source| io_error(id, key, source))?;
+    Ok(Some(stat.size))
 }
 
 impl<R: Record> WriteGuard<R> {
@@ -163,16 +181,6 @@ fn data_dir(options: &Options, id: &str) -> Result<Option<Dir>, PathError> {
     }
 }
 
-fn open(options: &Options, id: &str, name: &str) -> Result<Option<File>, PathError> {
-    let Some(dir) = data_dir(options, id)? else {
-        return Ok(None);
-    };
-    match dir.open_file(name) {
-        Err(error) if error.is_not_found() => Ok(None),
-        other => other.map(Some),
-    }
-}
-
 fn create_data_dir(options: &Options, id: &str, durability: Durability) -> Result<Dir, PathError> {
     if let Some(dir) = data_dir(options, id)? {
         return Ok(dir);
@@ -236,7 +244,7 @@ fn io_error(id: &str, key: &str, source: PathError) -> BigDataError {
     }
 }
 
-fn record_error(key: &str, source: crate::error::ChangeError) -> BigDataError {
+fn record_error(key: &str, source: ChangeError) -> BigDataError {
     BigDataError::Record {
         key: key.to_owned(),
         source,

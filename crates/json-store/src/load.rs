@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use layerhold_sys::{Dir, Stat, Timestamp, stat_ambient};
+use layerhold_sys::{Dir, PathError, Stat, Timestamp, stat_ambient};
 
-use crate::base::{Base, Entry};
 use crate::damage::{Damaged, NameConflict};
 use crate::document::Document;
-use crate::error::ReadError;
 use crate::fields::Fields;
+use crate::loaded::{Entry, LoadedRecords};
 use crate::location::LocationSet;
 use crate::options::{Location, LocationId, Options};
 use crate::record::Record;
@@ -38,17 +37,17 @@ impl From<Stat> for Stamp {
 }
 
 /// The stamps of all locations; a missing file has none.
-pub(crate) fn stamps<R: Record>(options: &Options) -> Result<Vec<Option<Stamp>>, ReadError> {
+pub(crate) fn stamps(options: &Options) -> Result<Vec<Option<Stamp>>, PathError> {
     let stamp = |location: &Location| {
-        let stat = stat_ambient(location.path()).map_err(file_error::<R>)?;
+        let stat = stat_ambient(location.path())?;
         Ok(stat.map(Stamp::from))
     };
     options.locations.iter().map(stamp).collect()
 }
 
-/// What loading gives.
+/// All records, as the files of a store together say.
 #[derive(Debug)]
-pub(crate) struct Loaded<R: Record> {
+pub(crate) struct Joined<R: Record> {
     /// The records, with names taken from all but the last holder.
     pub(crate) snapshot: Snapshot<R>,
     /// The locations that have to be saved for that.
@@ -56,9 +55,9 @@ pub(crate) struct Loaded<R: Record> {
 }
 
 /// Reads and joins all locations.
-pub(crate) fn load<R: Record>(options: &Options, fields: &Fields) -> Result<Loaded<R>, ReadError> {
+pub(crate) fn load<R: Record>(options: &Options, fields: &Fields) -> Result<Joined<R>, PathError> {
     let document = |(position, location): (usize, &Location)| {
-        let document = read::<R>(options, location, fields)?;
+        let document = read(options, location, fields)?;
         Ok((
             LocationId::new(position),
             Arc::new(location.path()),
@@ -72,10 +71,8 @@ pub(crate) fn load<R: Record>(options: &Options, fields: &Fields) -> Result<Load
 }
 
 /// Joins documents and resolves what they disagree about.
-pub(crate) fn join<R: Record>(
-    documents: Vec<(LocationId, Arc<PathBuf>, Arc<Document>)>,
-) -> Loaded<R> {
-    let (base, conflicts) = Base::new(documents);
+fn join<R: Record>(documents: Vec<(LocationId, Arc<PathBuf>, Arc<Document>)>) -> Joined<R> {
+    let (loaded, conflicts) = LoadedRecords::new(documents);
     let mut losers: Vec<Entry> = conflicts.iter().map(|(loser, _)| *loser).collect();
     losers.sort_unstable();
     losers.dedup();
@@ -83,8 +80,8 @@ pub(crate) fn join<R: Record>(
         .into_iter()
         .map(|(_, conflict)| conflict)
         .collect();
-    let mut loaded = Loaded {
-        snapshot: Snapshot::new(base, all),
+    let mut loaded = Joined {
+        snapshot: Snapshot::new(loaded, all),
         repairs: LocationSet::default(),
     };
     for loser in losers {
@@ -94,13 +91,24 @@ pub(crate) fn join<R: Record>(
     loaded
 }
 
-impl<R: Record> Loaded<R> {
+impl<R: Record> Snapshot<R> {
+    /// Takes the content of one record file for a whole store, without any file.
+    /// Content that is no list of records is treated as damage, as it would be in a store.
+    #[must_use]
+    pub fn from_bytes(content: Vec<u8>) -> Self {
+        let document = Document::new(content, &Fields::new(R::KEYS));
+        let file = (LocationId::FIRST, Arc::default(), Arc::new(document));
+        join(vec![file]).snapshot
+    }
+}
+
+impl<R: Record> Joined<R> {
     /// Takes the names from a record that other records hold.
     fn take_names(&mut self, loser: Entry) -> Result<(), Damaged> {
         let snapshot = &mut self.snapshot;
-        let mut record = snapshot.base.record(loser)?.as_ref().clone();
+        let mut record = snapshot.loaded.record(loser)?.as_ref().clone();
         let kept = record.names().iter().filter(|name| {
-            let holder = snapshot.base.find_name(name);
+            let holder = snapshot.loaded.find_name(name);
             holder.is_none_or(|holder| holder == loser)
         });
         let kept: Vec<String> = kept.cloned().collect();
@@ -108,38 +116,27 @@ impl<R: Record> Loaded<R> {
             return Ok(());
         }
         record.set_names(kept);
-        let Some((part, _)) = snapshot.base.locate(loser) else {
+        let Some((file, _)) = snapshot.loaded.locate(loser) else {
             return Ok(());
         };
-        let location = part.location;
+        let location = file.location;
         // The file of the loser is the one to be saved; Go marks that of the
         // holder, so that the repair may never get to the disk (Go: containers.go).
         self.repairs.insert(location);
-        let _record = Arc::make_mut(&mut snapshot.overlay).put(record, location, Some(loser));
+        let _record = Arc::make_mut(&mut snapshot.pending).put(record, location, Some(loser));
         Ok(())
     }
 }
 
-fn read<R: Record>(
-    options: &Options,
-    location: &Location,
-    fields: &Fields,
-) -> Result<Document, ReadError> {
+fn read(options: &Options, location: &Location, fields: &Fields) -> Result<Document, PathError> {
     let dir = match Dir::open_ambient(&location.dir) {
         Err(error) if error.is_not_found() => return Ok(Document::absent()),
-        other => other.map_err(file_error::<R>)?,
+        other => other?,
     };
     let bytes = options.io.read(&dir, &location.file, options.limit);
-    let document = match bytes.map_err(file_error::<R>)? {
+    let document = match bytes? {
         Some(bytes) => Document::new(bytes, fields),
         None => Document::absent(),
     };
     Ok(document)
-}
-
-pub(crate) fn file_error<R: Record>(source: layerhold_sys::PathError) -> ReadError {
-    ReadError::File {
-        record_kind: R::KIND,
-        source,
-    }
 }

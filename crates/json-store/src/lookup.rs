@@ -1,4 +1,4 @@
-//! A question that a process asks once.
+//! Looking a record up once, by a scan of the files that keeps nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -6,64 +6,61 @@ use std::sync::atomic::Ordering;
 use layerhold_sys::{Dir, PathError};
 use layerhold_truncindex::Resolution;
 
-use crate::error::{LookupError, ReadError};
+use crate::damage::Damaged;
 use crate::fields::Fields;
-use crate::load::file_error;
 use crate::options::{Location, LocationId, Options};
 use crate::record::{KeySource, KeyUse, Record};
-use crate::seek::{Sought, seek};
+use crate::scan::{ScanResult, scan};
+use crate::shared::{ReadError, Shared, file_error};
 use crate::snapshot::Stored;
-use crate::store::JsonStore;
 
-impl<R: Record> JsonStore<R> {
-    /// The record that a text means now, as [`Snapshot::lookup`](crate::Snapshot::lookup) of a new
-    /// snapshot tells.
-    ///
-    /// The first time, if nothing is loaded, the files are passed over without being kept, which
-    /// takes a third of the time and next to no memory where the text is an identifier, the
-    /// beginning of one only, or nothing at all. Otherwise, and where that does not settle it, this
-    /// is a lookup in a snapshot.
-    pub fn lookup(&self, text: &str) -> Result<Resolution<Stored<R>>, LookupError> {
-        if let Some(found) = self.lookup_in_passing(text)? {
-            return Ok(found);
-        }
-        Ok(self.snapshot()?.lookup(text)?)
+/// Why a record could not be looked up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LookupError {
+    /// The records could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The record is there but damaged.
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
+}
+
+/// `None` if what is in the files must be loaded to know.
+pub(crate) fn in_passing<R: Record>(
+    shared: &Shared<R>,
+    text: &str,
+) -> Result<Option<Resolution<Stored<R>>>, ReadError> {
+    // A second lookup pays for an index.
+    if is_computed::<R>() || shared.passed.swap(true, Ordering::Relaxed) {
+        return Ok(None);
     }
-
-    /// `None` if what is in the files must be loaded to know.
-    fn lookup_in_passing(&self, text: &str) -> Result<Option<Resolution<Stored<R>>>, ReadError> {
-        let shared = &self.shared;
-        // Who asks again is better off with an index.
-        if is_computed::<R>() || shared.passed.swap(true, Ordering::Relaxed) {
-            return Ok(None);
-        }
-        let _lock = shared.lock_read()?;
-        if shared.known().is_some() {
-            return Ok(None);
-        }
-        let mut beginning = None;
-        for (position, location) in shared.options.locations.iter().enumerate() {
-            let location_id = LocationId::new(position);
-            match pass::<R>(&shared.options, location, text, &shared.fields)? {
-                Sought::Nothing => {}
-                Sought::Record(json) => {
-                    let record = plain::<R>(&json).filter(|record| record.id() == text);
-                    return Ok(record.map(|record| found(record, location_id)));
-                }
-                Sought::Beginning(json) => {
-                    if beginning.replace((json, location_id)).is_some() {
-                        return Ok(None);
-                    }
-                }
-                Sought::Unsure => return Ok(None),
+    let _lock = shared.lock_read()?;
+    if shared.cached().is_some() {
+        return Ok(None);
+    }
+    let mut beginning = None;
+    for (position, location) in shared.options.locations.iter().enumerate() {
+        let location_id = LocationId::new(position);
+        match pass::<R>(&shared.options, location, text, &shared.fields)? {
+            ScanResult::Nothing => {}
+            ScanResult::Record(json) => {
+                let record = plain::<R>(&json).filter(|record| record.id() == text);
+                return Ok(record.map(|record| found(record, location_id)));
             }
+            ScanResult::Beginning(json) => {
+                if beginning.replace((json, location_id)).is_some() {
+                    return Ok(None);
+                }
+            }
+            ScanResult::Unsure => return Ok(None),
         }
-        let Some((json, location)) = beginning else {
-            return Ok(Some(Resolution::None));
-        };
-        let record = plain::<R>(&json).filter(|record| record.id().starts_with(text));
-        Ok(record.map(|record| found(record, location)))
     }
+    let Some((json, location)) = beginning else {
+        return Ok(Some(Resolution::None));
+    };
+    let record = plain::<R>(&json).filter(|record| record.id().starts_with(text));
+    Ok(record.map(|record| found(record, location)))
 }
 
 /// Whether there are keys by which texts are resolved that need not stand in a record.
@@ -77,16 +74,16 @@ fn pass<R: Record>(
     location: &Location,
     text: &str,
     fields: &Fields,
-) -> Result<Sought, ReadError> {
+) -> Result<ScanResult, ReadError> {
     let dir = match Dir::open_ambient(&location.dir) {
-        Err(error) if error.is_not_found() => return Ok(Sought::Nothing),
+        Err(error) if error.is_not_found() => return Ok(ScanResult::Nothing),
         other => other.map_err(file_error::<R>)?,
     };
     let file = options.io.open(&dir, &location.file, options.limit);
     let Some(file) = file.map_err(file_error::<R>)? else {
-        return Ok(Sought::Nothing);
+        return Ok(ScanResult::Nothing);
     };
-    seek(file, text, fields)
+    scan(file, text, fields)
         .map_err(|source| file_error::<R>(PathError::new("read", location.path(), source)))
 }
 

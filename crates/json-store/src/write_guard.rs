@@ -1,18 +1,88 @@
+//! Changing records under the write lock.
+
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use layerhold_lockfile::Protection;
+use layerhold_lockfile::{Protection, Token, TokenError};
+use layerhold_sys::best_effort;
 
 use crate::damage::Damaged;
-use crate::error::{ChangeError, ReadError};
-use crate::load::load;
 use crate::location::LocationSet;
 use crate::names::{NameChange, deduplicated};
 use crate::options::{Access, LocationId};
 use crate::record::Record;
-use crate::set_aside::SetAside;
-use crate::snapshot::{Place, Snapshot};
-use crate::store::{Known, Shared, may_stay_unsaved, token_error};
+use crate::save::{Changes, SaveError, Saved, SetAside};
+use crate::shared::{Cached, ReadError, Shared};
+use crate::snapshot::{Slot, Snapshot};
+
+/// Why a change was not made. The records are as before.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChangeError {
+    /// No record has this identifier.
+    #[error("no {record_kind} has the ID {id}")]
+    NotFound {
+        /// What the store keeps.
+        record_kind: &'static str,
+        /// The identifier.
+        id: String,
+    },
+    /// A record with this identifier exists.
+    #[error("a {record_kind} with the ID {id} already exists")]
+    IdInUse {
+        /// What the store keeps.
+        record_kind: &'static str,
+        /// The identifier.
+        id: String,
+    },
+    /// A new record may not take the name of another one.
+    #[error("the name {name} is in use by the {record_kind} {id}")]
+    NameInUse {
+        /// What the store keeps.
+        record_kind: &'static str,
+        /// The name.
+        name: String,
+        /// The record that has it.
+        id: String,
+    },
+    /// The identifier is empty, or the change replaced it.
+    #[error("the ID of a {record_kind} cannot be changed from {from:?} to {to:?}")]
+    IdChanged {
+        /// What the store keeps.
+        record_kind: &'static str,
+        /// The identifier before.
+        from: String,
+        /// The identifier after.
+        to: String,
+    },
+    /// The store has no such location, or it is read-only.
+    #[error("{record_kind} records cannot be written to {}", path.display())]
+    ReadOnly {
+        /// What the store keeps.
+        record_kind: &'static str,
+        /// The file, or the lock file if there is no such location.
+        path: PathBuf,
+    },
+    /// The record is damaged.
+    #[error("cannot change a damaged {record_kind}")]
+    Damaged {
+        /// What the store keeps.
+        record_kind: &'static str,
+        /// What is wrong with it.
+        source: Box<Damaged>,
+    },
+    /// An earlier save failed and the records could not be loaded again.
+    #[error("the {record_kind} records are unknown since a save failed")]
+    Unknown {
+        /// What the store keeps.
+        record_kind: &'static str,
+    },
+}
+
+/// With more changes than this on top of what was loaded, the files are read
+/// again, so that looking through the changes stays cheap.
+const MOST_CHANGES: usize = 512;
 
 /// The records of a store while nobody else reads or writes.
 ///
@@ -25,10 +95,10 @@ pub struct WriteGuard<R: Record> {
     pub(crate) draft: Snapshot<R>,
     /// Locations whose files differ from the draft.
     pub(crate) dirty: LocationSet,
-    /// Bytes that the next save puts into side files.
+    /// Bytes that the next save records into side files.
     pub(crate) set_aside: Vec<SetAside>,
     /// False after a failed save until the records could be loaded again.
-    pub(crate) is_known: bool,
+    pub(crate) is_loaded: bool,
     // Last, so that it is released last.
     pub(crate) lock: layerhold_lockfile::WriteGuard,
 }
@@ -47,13 +117,13 @@ impl<R: Record> WriteGuard<R> {
         shared: Arc<Shared<R>>,
         lock: layerhold_lockfile::WriteGuard,
     ) -> Result<Self, ReadError> {
-        let (draft, dirty) = fresh(&shared, &lock)?;
+        let (draft, dirty) = shared.loaded(&lock)?;
         let mut guard = Self {
             shared,
             draft,
             dirty,
             set_aside: Vec::new(),
-            is_known: true,
+            is_loaded: true,
             lock,
         };
         if guard.dirty.is_empty() {
@@ -70,13 +140,13 @@ impl<R: Record> WriteGuard<R> {
 
     /// Loads again after a failed save, so that memory says what the disk says.
     pub(crate) fn reload(&mut self) -> Result<(), ReadError> {
-        self.is_known = false;
+        self.is_loaded = false;
         self.set_aside.clear();
-        *self.shared.known() = None;
-        let (draft, dirty) = fresh(&self.shared, &self.lock)?;
+        *self.shared.cached() = None;
+        let (draft, dirty) = self.shared.loaded(&self.lock)?;
         self.draft = draft;
         self.dirty = dirty;
-        self.is_known = true;
+        self.is_loaded = true;
         Ok(())
     }
 
@@ -94,7 +164,7 @@ impl<R: Record> WriteGuard<R> {
 
     /// Adds a record at the end of a location. Repeated names are kept once.
     pub fn insert(&mut self, mut record: R, location: LocationId) -> Result<(), ChangeError> {
-        self.check_known()?;
+        self.check_loaded()?;
         self.check_writable(location)?;
         let id = record.id().to_owned();
         if id.is_empty() {
@@ -118,7 +188,7 @@ impl<R: Record> WriteGuard<R> {
         if let Some(names) = deduplicated(record.names()) {
             record.set_names(names);
         }
-        let _record = Arc::make_mut(&mut self.draft.overlay).put(record, location, None);
+        let _record = Arc::make_mut(&mut self.draft.pending).put(record, location, None);
         self.dirty.insert(location);
         Ok(())
     }
@@ -126,11 +196,11 @@ impl<R: Record> WriteGuard<R> {
     /// Changes a record and returns it. Names that it has afterwards are taken
     /// from whoever had them. A change that leaves the JSON text as it was needs no save.
     pub fn update(&mut self, id: &str, change: impl FnOnce(&mut R)) -> Result<Arc<R>, ChangeError> {
-        self.check_known()?;
-        let place = self.place(id)?;
-        let location = self.draft.location(place);
+        self.check_loaded()?;
+        let slot = self.slot(id)?;
+        let location = self.draft.location(slot);
         self.check_writable(location)?;
-        let before = self.draft.record(place).map_err(damaged::<R>)?;
+        let before = self.draft.record(slot).map_err(damaged::<R>)?;
         let mut record = before.as_ref().clone();
         change(&mut record);
         if record.id() != id {
@@ -142,11 +212,11 @@ impl<R: Record> WriteGuard<R> {
         if is_same(before.as_ref(), &record) {
             return Ok(before);
         }
-        let losers = self.losers(place, &record)?;
+        let losers = self.losers(slot, &record)?;
         for (loser, location, changed) in losers {
             self.replace(loser, location, changed);
         }
-        let record = self.replace(place, location, record);
+        let record = self.replace(slot, location, record);
         Ok(record)
     }
 
@@ -167,35 +237,32 @@ impl<R: Record> WriteGuard<R> {
     /// Removes a record. Its side files stay.
     ///
     /// Damaged records are removed by the identifier under which they are found or that their bytes
-    /// begin with (see [`Snapshot::damaged_id`]); their bytes are kept, as by
+    /// begin with (see [`Damaged::id`]); their bytes are kept, as by
     /// [`set_aside`](Self::set_aside). Where a record can be read, damaged ones with its identifier
     /// stay, but for those that would take its place.
     pub fn remove(&mut self, id: &str) -> Result<(), ChangeError> {
-        self.check_known()?;
+        self.check_loaded()?;
         let readable = self
             .draft
             .find_id(id)
-            .filter(|place| self.draft.record(*place).is_ok());
-        let Some(place) = readable else {
+            .filter(|slot| self.draft.record(*slot).is_ok());
+        let Some(slot) = readable else {
             return self.remove_damaged(id);
         };
-        let location = self.draft.location(place);
+        let location = self.draft.location(slot);
         self.check_writable(location)?;
-        let overlay = Arc::make_mut(&mut self.draft.overlay);
-        match place {
-            Place::Loaded(entry) => overlay.remove_entry(entry),
-            Place::Put(place) => overlay.remove(place),
+        let pending = Arc::make_mut(&mut self.draft.pending);
+        match slot {
+            Slot::Loaded(entry) => pending.remove_entry(entry),
+            Slot::Pending(position) => pending.remove(position),
         }
         self.dirty.insert(location);
-        self.set_all_aside(&self.draft.base.duplicates_of(id))
+        self.set_all_aside(&self.draft.loaded.duplicates_of(id))
     }
 
     fn remove_damaged(&mut self, id: &str) -> Result<(), ChangeError> {
         let damage = self.draft.damaged_with_id(id);
-        let found = self
-            .draft
-            .find_id(id)
-            .map(|place| self.draft.location(place));
+        let found = self.draft.find_id(id).map(|slot| self.draft.location(slot));
         let Some(location) = found.or_else(|| damage.first().map(|damage| damage.location)) else {
             return Err(ChangeError::NotFound {
                 record_kind: R::KIND,
@@ -216,41 +283,100 @@ impl<R: Record> WriteGuard<R> {
         Ok(())
     }
 
-    /// Takes damaged bytes out of their file. The next save first puts them into
+    /// Takes damaged bytes out of their file. The next save first records them into
     /// a side file (see [`JsonStore::set_aside_files`](crate::JsonStore::set_aside_files)).
     /// The torn end of a file is set aside by every save without being asked to.
     pub fn set_aside(&mut self, damage: &Damaged) -> Result<(), ChangeError> {
-        self.check_known()?;
+        self.check_loaded()?;
         self.check_writable(damage.location)?;
-        if let Some(entry) = self.draft.base.entry_of(damage) {
-            if self.draft.overlay.is_replaced(entry) {
+        if let Some(entry) = self.draft.loaded.entry_of(damage) {
+            if self.draft.pending.is_replaced(entry) {
                 return Ok(());
             }
-            let bytes = self.draft.base.raw(entry).to_vec();
+            let bytes = self.draft.loaded.raw(entry).to_vec();
             self.set_aside.push(SetAside::new(damage.location, bytes));
-            let hidden = self.draft.base.is_hidden(entry);
-            let overlay = Arc::make_mut(&mut self.draft.overlay);
+            let hidden = self.draft.loaded.is_hidden(entry);
+            let pending = Arc::make_mut(&mut self.draft.pending);
             if hidden {
-                overlay.remove_hidden(entry);
+                pending.remove_hidden(entry);
             } else {
-                overlay.remove_entry(entry);
+                pending.remove_entry(entry);
             }
         }
         self.dirty.insert(damage.location);
         Ok(())
     }
 
+    /// Writes the changes since the last save, only to the locations they are in.
+    /// Records that did not change are written byte for byte as they were.
+    ///
+    /// # Errors
+    ///
+    /// After a failure the changes since the last save are gone: what is on the
+    /// disk, which may be a part of them if there are several locations, was loaded
+    /// again. The guard can be used on.
+    pub fn save(&mut self) -> Result<(), SaveError> {
+        if !self.is_loaded {
+            return Err(SaveError::Unknown {
+                record_kind: R::KIND,
+            });
+        }
+        self.dirty.retain_writable(&self.shared.options);
+        if self.dirty.is_empty() {
+            return Ok(());
+        }
+        // Whatever happens below, a panic included: what was loaded is not used again.
+        *self.shared.cached() = None;
+        let changes = Changes {
+            options: &self.shared.options,
+            fields: &self.shared.fields,
+            draft: &self.draft,
+            dirty: &self.dirty,
+            set_aside: &self.set_aside,
+        };
+        match changes.write_out(&mut self.lock) {
+            Ok(saved) => {
+                self.after_save(saved);
+                Ok(())
+            }
+            Err(error) => {
+                // A failure to load shows in every later use of the guard.
+                best_effort(self.reload());
+                Err(error)
+            }
+        }
+    }
+
+    fn after_save(&mut self, (token, saved): (Token, Saved)) {
+        self.dirty.clear();
+        self.set_aside.clear();
+        if saved == Saved::Rearranged || self.draft.pending.size() > MOST_CHANGES {
+            // The save itself worked; a failure to load shows in later uses.
+            best_effort(self.reload());
+            return;
+        }
+        let stamps = self.shared.stamps(Protection::Locked);
+        // Without stamps the next use loads everything, which is right as well.
+        let Ok(stamps) = stamps else { return };
+        *self.shared.cached() = Some(Cached {
+            snapshot: Arc::new(self.draft.clone()),
+            token,
+            stamps,
+            repairs: self.dirty.clone(),
+        });
+    }
+
     /// Whether the record is there and may be changed.
     pub(crate) fn check_can_change(&self, id: &str) -> Result<(), ChangeError> {
-        self.check_known()?;
-        let place = self.place(id)?;
-        self.check_writable(self.draft.location(place))?;
-        self.draft.record(place).map_err(damaged::<R>)?;
+        self.check_loaded()?;
+        let slot = self.slot(id)?;
+        self.check_writable(self.draft.location(slot))?;
+        self.draft.record(slot).map_err(damaged::<R>)?;
         Ok(())
     }
 
-    fn check_known(&self) -> Result<(), ChangeError> {
-        if self.is_known {
+    fn check_loaded(&self) -> Result<(), ChangeError> {
+        if self.is_loaded {
             return Ok(());
         }
         Err(ChangeError::Unknown {
@@ -271,7 +397,7 @@ impl<R: Record> WriteGuard<R> {
         })
     }
 
-    fn place(&self, id: &str) -> Result<Place, ChangeError> {
+    fn slot(&self, id: &str) -> Result<Slot, ChangeError> {
         self.draft.find_id(id).ok_or_else(|| ChangeError::NotFound {
             record_kind: R::KIND,
             id: id.to_owned(),
@@ -279,10 +405,10 @@ impl<R: Record> WriteGuard<R> {
     }
 
     /// The records that lose names to `record`, without these names.
-    fn losers(&self, place: Place, record: &R) -> Result<Vec<(Place, LocationId, R)>, ChangeError> {
-        let mut losers: Vec<(Place, LocationId, R)> = Vec::new();
+    fn losers(&self, slot: Slot, record: &R) -> Result<Vec<(Slot, LocationId, R)>, ChangeError> {
+        let mut losers: Vec<(Slot, LocationId, R)> = Vec::new();
         for name in record.names() {
-            let Some(holder) = self.draft.find_name(name).filter(|holder| *holder != place) else {
+            let Some(holder) = self.draft.find_name(name).filter(|holder| *holder != slot) else {
                 continue;
             };
             if losers.iter().any(|(known, ..)| *known == holder) {
@@ -302,39 +428,15 @@ impl<R: Record> WriteGuard<R> {
         Ok(losers)
     }
 
-    fn replace(&mut self, place: Place, location: LocationId, record: R) -> Arc<R> {
-        let overlay = Arc::make_mut(&mut self.draft.overlay);
-        let record = match place {
-            Place::Loaded(entry) => overlay.put(record, location, Some(entry)),
-            Place::Put(place) => overlay.change(place, record),
+    fn replace(&mut self, slot: Slot, location: LocationId, record: R) -> Arc<R> {
+        let pending = Arc::make_mut(&mut self.draft.pending);
+        let record = match slot {
+            Slot::Loaded(entry) => pending.put(record, location, Some(entry)),
+            Slot::Pending(position) => pending.change(position, record),
         };
         self.dirty.insert(location);
         record
     }
-}
-
-/// What is on the disk: as it is known, or loaded now.
-fn fresh<R: Record>(
-    shared: &Shared<R>,
-    lock: &layerhold_lockfile::WriteGuard,
-) -> Result<(Snapshot<R>, LocationSet), ReadError> {
-    let token = lock.token().map_err(token_error::<R>)?;
-    let stamps = shared.stamps(Protection::Locked)?;
-    let mut known = shared.known();
-    if let Some(known) = known
-        .as_ref()
-        .filter(|known| known.is_fresh(&token, &stamps))
-    {
-        return Ok((known.snapshot.as_ref().clone(), known.repairs.clone()));
-    }
-    let loaded = load::<R>(&shared.options, &shared.fields)?;
-    *known = Some(Known {
-        snapshot: Arc::new(loaded.snapshot.clone()),
-        token,
-        stamps,
-        repairs: loaded.repairs.clone(),
-    });
-    Ok((loaded.snapshot, loaded.repairs))
 }
 
 fn is_same<R: Record>(one: &R, other: &R) -> bool {
@@ -342,6 +444,24 @@ fn is_same<R: Record>(one: &R, other: &R) -> bool {
     one.write(&mut one_json);
     other.write(&mut other_json);
     one_json == other_json
+}
+
+/// Whether a repair may stay in memory: nothing on this disk can be changed now,
+/// which must not keep anybody from reading.
+pub(crate) fn may_stay_unsaved(error: &SaveError) -> bool {
+    let io = match error {
+        _ if error.is_out_of_space() => return true,
+        SaveError::File { source, .. } | SaveError::SetAside { source, .. } => source.kind(),
+        SaveError::Token {
+            source: TokenError::Write { source, .. },
+            ..
+        } => source.kind(),
+        _ => return false,
+    };
+    matches!(
+        io,
+        std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied
+    )
 }
 
 fn damaged<R: Record>(source: Damaged) -> ChangeError {

@@ -58,6 +58,25 @@ pub enum LockError {
     },
 }
 
+impl LockError {
+    /// Whether the wait was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Cancelled { .. })
+    }
+
+    /// Whether the disk is full (or a quota used up).
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        match self {
+            Self::CreateParent { source, .. } | Self::Open { source, .. } => {
+                source.is_out_of_space()
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Why a last-write token could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -95,4 +114,19 @@ pub enum TokenError {
         /// What the system said.
         source: PathError,
     },
+}
+
+impl TokenError {
+    /// Whether the disk is full (or a quota used up).
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        match self {
+            Self::Write { source, .. } => matches!(
+                source.kind(),
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+            ),
+            Self::Short { .. } => true,
+            _ => false,
+        }
+    }
 }

@@ -214,7 +214,7 @@ fn remove_all(store: &JsonStore<Layer>, place: &TempDir) {
     let mut ids: BTreeSet<String> = guard.ids().map(str::to_owned).collect();
     let mut bytes = Vec::new();
     for damaged in guard.verify() {
-        if let Some(id) = guard.damaged_id(&damaged) {
+        if let Some(id) = damaged.id.clone() {
             ids.insert(id);
             bytes.push(guard.damaged_bytes(&damaged).to_vec());
         }

@@ -146,7 +146,7 @@ fn what_is_no_record_is_removed_by_the_identifier_it_begins_with() {
         assert!(!guard.contains("a"), "{content}");
         let damage = guard.damaged_with_id("a");
         assert_eq!(damage.len(), 1, "{content}");
-        assert_eq!(guard.damaged_id(&damage[0]).as_deref(), Some("a"));
+        assert_eq!(damage[0].id.as_deref(), Some("a"));
         assert_eq!(guard.damaged_bytes(&damage[0]), kept.as_bytes());
         let other = guard.remove("c").unwrap_err();
         assert!(matches!(other, ChangeError::NotFound { id, .. } if id == "c"));

@@ -386,7 +386,7 @@ fn root_lists_say_which_records_they_leave_out() {
         let done = twin.ours(&command);
         assert_eq!(done.code, Some(0), "{done:?}");
         assert!(!done.out.contains(id), "{done:?}");
-        let start = format!("left out: damaged {kind} at byte ");
+        let start = format!("left out: cannot read the {kind} record at byte ");
         assert!(done.err.starts_with(&start), "{}", done.err);
         assert_eq!(done.err.lines().count(), 1, "{}", done.err);
     }

@@ -5,8 +5,9 @@
 //! Anything else than a list of objects ends the attempt, and the careful way
 //! (`recover`) is taken.
 
-use crate::document::{Fault, Item, Name, Parts, Span, hash};
+use super::outline::{Element, ElementFault, Name, Outline, Span};
 use crate::fields::{Field, Fields};
+use crate::hash::hash;
 use crate::text::{Quoted, quoted, skip_space};
 use crate::walk::{self, Value, Visitor, expect};
 
@@ -21,7 +22,7 @@ pub(crate) struct Splitter<'a> {
 #[derive(Debug)]
 struct Collected<'a> {
     fields: &'a Fields,
-    parts: Parts,
+    outline: Outline,
     /// The identifier of the record that is walked over.
     id: Span,
     /// What a second identifier in a record means.
@@ -39,18 +40,18 @@ enum SecondId {
 
 impl<'a> Splitter<'a> {
     pub(crate) fn new(bytes: &'a [u8], fields: &'a Fields) -> Self {
-        let mut parts = Parts {
+        let mut outline = Outline {
             stride: fields.keys(),
-            ..Parts::default()
+            ..Outline::default()
         };
         // Records of image layers take 450 bytes and more. Room for a few too many is never
         // touched; growing copies.
         let expected = bytes.len() / 400;
-        parts.items.reserve(expected);
-        parts.keys.reserve(expected.saturating_mul(fields.keys()));
+        outline.elements.reserve(expected);
+        outline.keys.reserve(expected.saturating_mul(fields.keys()));
         let collected = Collected {
             fields,
-            parts,
+            outline,
             id: Span::NONE,
             second_id: SecondId::IsSuspicious,
         };
@@ -58,14 +59,14 @@ impl<'a> Splitter<'a> {
     }
 
     /// Splits a whole array; `None` if the text is not one.
-    pub(crate) fn whole(mut self) -> Option<Parts> {
+    pub(crate) fn whole(mut self) -> Option<Outline> {
         let end = self.array(skip_space(self.bytes, 0))?;
-        (skip_space(self.bytes, end) == self.bytes.len()).then_some(self.collected.parts)
+        (skip_space(self.bytes, end) == self.bytes.len()).then_some(self.collected.outline)
     }
 
     /// Takes one element whose range is known and that is known to be valid JSON.
     pub(crate) fn element(&mut self, start: usize, end: usize) {
-        let known = self.collected.parts.items.len();
+        let known = self.collected.outline.elements.len();
         self.collected.second_id = SecondId::Counts;
         let found = self.record(start);
         self.collected.second_id = SecondId::IsSuspicious;
@@ -78,7 +79,7 @@ impl<'a> Splitter<'a> {
     /// Takes the element at a position as [`whole`](Self::whole) would, if it would go on behind
     /// it; returns its end and the place of the comma or bracket there.
     pub(crate) fn walked(&mut self, start: usize) -> Option<(usize, usize)> {
-        let known = self.collected.parts.items.len();
+        let known = self.collected.outline.elements.len();
         let found = self.record(start).and_then(|end| {
             let separator = skip_space(self.bytes, end);
             matches!(self.bytes.get(separator)?, b',' | b']').then_some((end, separator))
@@ -93,11 +94,11 @@ impl<'a> Splitter<'a> {
     pub(crate) fn damaged(&mut self, start: usize, end: usize) {
         self.collected.begin();
         self.collected
-            .finish(self.bytes, start, end, Some(Fault::Syntax));
+            .finish(self.bytes, start, end, Some(ElementFault::Syntax));
     }
 
-    pub(crate) fn into_parts(self) -> Parts {
-        self.collected.parts
+    pub(crate) fn into_outline(self) -> Outline {
+        self.collected.outline
     }
 
     /// Walks over the array that starts at a position and returns its end.
@@ -150,34 +151,37 @@ impl Visitor for Collected<'_> {
 impl Collected<'_> {
     fn begin(&mut self) {
         self.id = Span::NONE;
-        for _ in 0..self.parts.stride {
-            self.parts.keys.push(Span::NONE);
+        for _ in 0..self.outline.stride {
+            self.outline.keys.push(Span::NONE);
         }
     }
 
-    fn finish(&mut self, bytes: &[u8], start: usize, end: usize, fault: Option<Fault>) {
-        let id = self.parts.span(bytes, self.id);
+    fn finish(&mut self, bytes: &[u8], start: usize, end: usize, fault: Option<ElementFault>) {
+        let id = self.outline.span(bytes, self.id);
         let missing = self.id.is_none() || id.is_empty();
         let hash = hash(id);
-        self.parts.items.push(Item {
+        self.outline.elements.push(Element {
             start: u32::try_from(start).unwrap_or(u32::MAX),
             end: u32::try_from(end).unwrap_or(u32::MAX),
             id: self.id,
             hash,
-            fault: fault.or(missing.then_some(Fault::MissingId)),
+            fault: fault.or(missing.then_some(ElementFault::MissingId)),
         });
     }
 
-    fn forget_from(&mut self, items: usize) {
-        let keys = items.saturating_mul(self.parts.stride);
-        self.parts.items.truncate(items);
-        self.parts.keys.truncate(keys);
-        self.forget_names_from(items);
+    fn forget_from(&mut self, elements: usize) {
+        let keys = elements.saturating_mul(self.outline.stride);
+        self.outline.elements.truncate(elements);
+        self.outline.keys.truncate(keys);
+        self.forget_names_from(elements);
     }
 
-    fn forget_names_from(&mut self, item: usize) {
-        let names = &mut self.parts.names;
-        while names.last().is_some_and(|name| name.item as usize >= item) {
+    fn forget_names_from(&mut self, element: usize) {
+        let names = &mut self.outline.names;
+        while names
+            .last()
+            .is_some_and(|name| name.element as usize >= element)
+        {
             names.pop();
         }
     }
@@ -186,32 +190,32 @@ impl Collected<'_> {
     fn forget(&mut self, field: Field) {
         match field {
             Field::Id => self.id = Span::NONE,
-            Field::Names => self.forget_names_from(self.parts.items.len()),
+            Field::Names => self.forget_names_from(self.outline.elements.len()),
             Field::Key(key) => self.set_key(key, Span::NONE),
         }
     }
 
     fn remember(&mut self, bytes: &[u8], field: Field, text: Quoted) {
         match field {
-            Field::Id => self.id = self.parts.remember(bytes, text),
+            Field::Id => self.id = self.outline.remember(bytes, text),
             Field::Names => {}
             Field::Key(key) => {
-                let span = self.parts.remember_bytes(bytes, text);
+                let span = self.outline.remember_bytes(bytes, text);
                 self.set_key(key, span);
             }
         }
     }
 
     fn set_key(&mut self, key: usize, span: Span) {
-        let position = self.parts.items.len() * self.parts.stride + key;
-        if let Some(known) = self.parts.keys.get_mut(position) {
+        let position = self.outline.elements.len() * self.outline.stride + key;
+        if let Some(known) = self.outline.keys.get_mut(position) {
             *known = span;
         }
     }
 
     /// Takes the names from a list; they end at the first element that is not a string.
     fn names(&mut self, bytes: &[u8], start: usize) {
-        let Ok(item) = u32::try_from(self.parts.items.len()) else {
+        let Ok(element) = u32::try_from(self.outline.elements.len()) else {
             return;
         };
         let mut position = skip_space(bytes, start + 1);
@@ -219,9 +223,9 @@ impl Collected<'_> {
             let Some(found) = quoted(bytes, position) else {
                 return;
             };
-            let span = self.parts.remember(bytes, found);
+            let span = self.outline.remember(bytes, found);
             if !span.is_none() {
-                self.parts.names.push(Name { item, span });
+                self.outline.names.push(Name { element, span });
             }
             let comma = skip_space(bytes, found.end + 1);
             if bytes.get(comma) != Some(&b',') {
@@ -244,20 +248,21 @@ mod tests {
     /// Identifier, names and parent of each element, or `None` if the text is refused.
     fn split(text: &str) -> Option<Vec<(String, Vec<String>, String)>> {
         let fields = fields();
-        let parts = Splitter::new(text.as_bytes(), &fields).whole()?;
-        let string = |span| String::from_utf8(parts.span(text.as_bytes(), span).to_vec()).unwrap();
-        let item = |(position, item): (usize, &Item)| {
-            let names = parts
+        let outline = Splitter::new(text.as_bytes(), &fields).whole()?;
+        let string =
+            |span| String::from_utf8(outline.span(text.as_bytes(), span).to_vec()).unwrap();
+        let element = |(position, element): (usize, &Element)| {
+            let names = outline
                 .names
                 .iter()
-                .filter(|name| name.item as usize == position);
+                .filter(|name| name.element as usize == position);
             (
-                string(item.id),
+                string(element.id),
                 names.map(|name| string(name.span)).collect(),
-                string(parts.keys[position]),
+                string(outline.keys[position]),
             )
         };
-        Some(parts.items.iter().enumerate().map(item).collect())
+        Some(outline.elements.iter().enumerate().map(element).collect())
     }
 
     fn entry(id: &str, names: &[&str], parent: &str) -> (String, Vec<String>, String) {
@@ -316,8 +321,8 @@ mod tests {
         let fields = fields();
         let mut splitter = Splitter::new(text.as_bytes(), &fields);
         splitter.element(1, text.len() - 1);
-        let parts = splitter.into_parts();
-        assert_eq!(parts.span(text.as_bytes(), parts.items[0].id), b"b");
+        let outline = splitter.into_outline();
+        assert_eq!(outline.span(text.as_bytes(), outline.elements[0].id), b"b");
     }
 
     #[test]

@@ -10,10 +10,10 @@
 
 use memchr::memmem;
 
+use super::outline::Outline;
+use super::split::Splitter;
 use crate::damage::FileState;
-use crate::document::Parts;
 use crate::fields::Fields;
-use crate::split::Splitter;
 use crate::text::{quoted, skip_space};
 
 /// Deeper nesting is no record that anybody wrote (and serde does not read it).
@@ -23,7 +23,7 @@ const DEPTH: usize = 128;
 const BEGINNING: &[u8] = b"{\"id\":";
 
 /// Takes a file apart.
-pub(crate) fn recover(bytes: &[u8], fields: &Fields) -> (Parts, FileState) {
+pub(crate) fn recover(bytes: &[u8], fields: &Fields) -> (Outline, FileState) {
     let mut splitter = Splitter::new(bytes, fields);
     let taken = take(bytes, &mut splitter);
     let state = match taken {
@@ -33,7 +33,7 @@ pub(crate) fn recover(bytes: &[u8], fields: &Fields) -> (Parts, FileState) {
             len: (bytes.len() - offset) as u64,
         },
     };
-    (splitter.into_parts(), state)
+    (splitter.into_outline(), state)
 }
 
 enum Taken {
@@ -90,7 +90,7 @@ fn end(bytes: &[u8], bracket: usize, good: usize) -> Taken {
     }
 }
 
-struct Element {
+struct ElementEnd {
     end: usize,
     /// Where the comma or bracket behind it is.
     separator: usize,
@@ -98,7 +98,7 @@ struct Element {
 }
 
 /// A valid value that is followed by a comma, a closing bracket or nothing.
-fn element(bytes: &[u8], position: usize) -> Option<Element> {
+fn element(bytes: &[u8], position: usize) -> Option<ElementEnd> {
     let end = value_end(bytes, position)?;
     let separator = skip_space(bytes, end);
     let next = bytes.get(separator).copied();
@@ -108,7 +108,7 @@ fn element(bytes: &[u8], position: usize) -> Option<Element> {
         Some(_) => false,
         None => bytes.get(position) == Some(&b'{'),
     };
-    whole.then_some(Element {
+    whole.then_some(ElementEnd {
         end,
         separator,
         next,
@@ -116,9 +116,9 @@ fn element(bytes: &[u8], position: usize) -> Option<Element> {
 }
 
 /// What the fast way would take as an element, unread as it is.
-fn walked(bytes: &[u8], position: usize, splitter: &mut Splitter<'_>) -> Option<Element> {
+fn walked(bytes: &[u8], position: usize, splitter: &mut Splitter<'_>) -> Option<ElementEnd> {
     let (end, separator) = splitter.walked(position)?;
-    Some(Element {
+    Some(ElementEnd {
         end,
         separator,
         next: bytes.get(separator).copied(),
@@ -270,9 +270,9 @@ mod tests {
 
     fn taken(text: &[u8]) -> (Vec<String>, FileState) {
         let document = Document::new(text.to_vec(), &Fields::new(&[]));
-        let item = |item| String::from_utf8_lossy(document.raw(item)).into_owned();
-        let items = document.items().iter().map(item).collect();
-        (items, document.state())
+        let element = |element| String::from_utf8_lossy(document.raw(element)).into_owned();
+        let elements = document.elements().iter().map(element).collect();
+        (elements, document.state())
     }
 
     const fn torn(offset: u64, len: u64) -> FileState {
@@ -292,11 +292,11 @@ mod tests {
             (format!("[{a},{{]}},{a}]"), vec![a, "{]}", a]),
             (format!("[{a},,{a}]"), vec![a, "", a]),
         ];
-        for (text, items) in cases {
+        for (text, elements) in cases {
             assert_eq!(
                 taken(text.as_bytes()),
                 (
-                    items.iter().map(ToString::to_string).collect(),
+                    elements.iter().map(ToString::to_string).collect(),
                     FileState::Complete
                 ),
                 "{text}"
@@ -321,9 +321,9 @@ mod tests {
                 torn(11, 9),
             ),
         ];
-        for (text, items, state) in cases {
-            let items = items.iter().map(ToString::to_string).collect();
-            assert_eq!(taken(text.as_bytes()), (items, state), "{text}");
+        for (text, elements, state) in cases {
+            let elements = elements.iter().map(ToString::to_string).collect();
+            assert_eq!(taken(text.as_bytes()), (elements, state), "{text}");
         }
         assert_eq!(taken(b" null\n"), (vec![], FileState::Complete));
         assert_eq!(taken(b" \n"), (vec![], FileState::Empty));
@@ -358,7 +358,7 @@ mod tests {
             let fields = Fields::new(&[]);
             let document = Document::new(text.into_bytes(), &fields);
             let mut saved = b"[".to_vec();
-            if let (Some(first), Some(last)) = (document.items().first(), document.items().last()) {
+            if let (Some(first), Some(last)) = (document.elements().first(), document.elements().last()) {
                 saved.extend_from_slice(document.range(first.start, last.end));
                 saved.push(b',');
             }
@@ -366,11 +366,11 @@ mod tests {
             let again = Document::new(saved, &fields);
             prop_assert_eq!(again.state(), FileState::Complete);
             let listed = |document: &Document| -> Vec<_> {
-                let items = document.items().iter();
-                let item = |item: &crate::document::Item| {
-                    (document.raw(item).to_vec(), document.span(item.id).to_vec(), item.fault)
+                let elements = document.elements().iter();
+                let element = |element: &crate::document::Element| {
+                    (document.raw(element).to_vec(), document.span(element.id).to_vec(), element.fault)
                 };
-                items.map(item).collect()
+                elements.map(element).collect()
             };
             let mut expected = listed(&document);
             expected.push((b"{\"id\":\"new\",\"x\":[]}".to_vec(), b"new".to_vec(), None));
@@ -381,9 +381,9 @@ mod tests {
         fn nothing_is_lost_or_invented(text in "[\\[\\]{}\",:a ]{0,40}|\\[(\\{\"id\":\"[a:{}]{0,3}\"?\\}?,?){0,5}\\]?") {
             let document = Document::new(text.clone().into_bytes(), &Fields::new(&[]));
             let mut previous = 0;
-            for item in document.items() {
-                prop_assert!(item.start >= previous && item.end >= item.start);
-                previous = item.end;
+            for element in document.elements() {
+                prop_assert!(element.start >= previous && element.end >= element.start);
+                previous = element.end;
             }
             prop_assert!(previous as usize + document.tail().len() <= text.len());
             if let FileState::Torn { offset, len } = document.state() {

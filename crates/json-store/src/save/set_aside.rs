@@ -7,13 +7,14 @@
 //! it; it may be deleted by hand.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use layerhold_sys::{Dir, Durability, MetadataIo, Result};
 
 use crate::LocationId;
-use crate::document::hash;
+use crate::hash::hash;
 
 const INFIX: &str = ".damaged-";
 
@@ -21,10 +22,19 @@ const INFIX: &str = ".damaged-";
 const MODE: u32 = 0o600;
 
 /// Bytes to be put into a side file.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct SetAside {
     pub(crate) location: LocationId,
     bytes: Vec<u8>,
+}
+
+impl fmt::Debug for SetAside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SetAside")
+            .field("location", &self.location)
+            .field("bytes", &String::from_utf8_lossy(&self.bytes))
+            .finish()
+    }
 }
 
 impl SetAside {

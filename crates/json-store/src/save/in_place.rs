@@ -30,29 +30,30 @@ use std::os::unix::fs::FileExt;
 
 use layerhold_sys::{Dir, Durability, OpenOptions, PathError};
 
-use crate::base::Part;
 use crate::damage::FileState;
 use crate::document::Document;
-use crate::options::{Location, LocationId};
+use crate::fields::Fields;
+use crate::loaded::LoadedFile;
+use crate::options::{Location, LocationId, Options};
 use crate::record::Record;
 use crate::snapshot::Snapshot;
-use crate::write_guard::WriteGuard;
 
 /// Changes a file into what the draft has for a location. `full` says why it
 /// could not be replaced, and is the error if this does not work either.
 pub(crate) fn save<R: Record>(
-    guard: &WriteGuard<R>,
+    options: &Options,
+    fields: &Fields,
+    draft: &Snapshot<R>,
     dir: &Dir,
     location: &Location,
     id: LocationId,
     full: PathError,
 ) -> Result<(), PathError> {
-    let options = &guard.shared.options;
     let Some(bytes) = options.io.read(dir, &location.file, options.limit)? else {
         return Err(full);
     };
-    let document = Document::new(bytes, &guard.shared.fields);
-    let plan = match Plan::new(&guard.draft, id, &document) {
+    let document = Document::new(bytes, fields);
+    let plan = match Plan::new(draft, id, &document) {
         Some(plan) => plan,
         None => return Err(full),
     };
@@ -63,25 +64,29 @@ pub(crate) fn save<R: Record>(
 
 /// For each element of a file whether it is one that is not served and was not set aside. Where it
 /// is the same, byte for byte, as one that is served, that is the first of them.
-fn damaged_items<R: Record>(draft: &Snapshot<R>, id: LocationId, document: &Document) -> Vec<bool> {
+fn damaged_elements<R: Record>(
+    draft: &Snapshot<R>,
+    id: LocationId,
+    document: &Document,
+) -> Vec<bool> {
     let mut known: HashMap<&[u8], usize> = HashMap::new();
-    let parts = draft.base.parts().iter();
-    for entry in parts
-        .filter(|part| part.location == id)
-        .flat_map(Part::entries)
+    let files = draft.loaded.files().iter();
+    for entry in files
+        .filter(|file| file.location == id)
+        .flat_map(LoadedFile::entries)
     {
-        if draft.base.is_hidden(entry) && !draft.overlay.is_replaced(entry) {
-            *known.entry(draft.base.raw(entry)).or_default() += 1;
+        if draft.loaded.is_hidden(entry) && !draft.pending.is_replaced(entry) {
+            *known.entry(draft.loaded.raw(entry)).or_default() += 1;
         }
     }
-    let mut take = |item| match known.get_mut(document.raw(item)) {
+    let mut take = |element| match known.get_mut(document.raw(element)) {
         Some(count) if *count > 0 => {
             *count -= 1;
             true
         }
         _ => false,
     };
-    let mut damaged: Vec<bool> = document.items().iter().rev().map(&mut take).collect();
+    let mut damaged: Vec<bool> = document.elements().iter().rev().map(&mut take).collect();
     damaged.reverse();
     damaged
 }
@@ -111,21 +116,21 @@ impl Plan {
             removes: false,
             added: Vec::new(),
         };
-        let damaged = damaged_items(draft, id, document);
+        let damaged = damaged_elements(draft, id, document);
         let mut seen = HashSet::new();
-        for (item, is_damaged) in document.items().iter().zip(damaged) {
-            let range = item.start as usize..item.end as usize;
+        for (element, is_damaged) in document.elements().iter().zip(damaged) {
+            let range = element.start as usize..element.end as usize;
             if is_damaged {
                 // Damage stays as it is.
                 plan.kept.push((range, None));
                 continue;
             }
-            let name = document.text(item.id);
+            let name = document.text(element.id);
             let json = draft
                 .json(name)
-                .filter(|_| draft.location_of(name) == Some(id) && item.fault.is_none())
+                .filter(|_| draft.location_of(name) == Some(id) && element.fault.is_none())
                 .filter(|_| seen.insert(name));
-            plan.element(range, document.raw(item), json);
+            plan.element(range, document.raw(element), json);
         }
         for name in draft
             .ids()
@@ -135,7 +140,7 @@ impl Plan {
                 plan.add(draft.json(name)?);
             }
         }
-        plan.removes |= plan.kept.len() < document.items().len();
+        plan.removes |= plan.kept.len() < document.elements().len();
         Some(plan)
     }
 
@@ -197,7 +202,7 @@ impl Plan {
 
     /// Makes the added elements a part of the list.
     fn join(&self, document: &Document) -> Write {
-        let separator = if document.items().is_empty() {
+        let separator = if document.elements().is_empty() {
             b' '
         } else {
             b','
@@ -266,11 +271,11 @@ impl Write {
 }
 
 fn holds_element(document: &Document, gap: &Range<usize>) -> bool {
-    let items = document.items();
-    let first = items.partition_point(|item| (item.start as usize) < gap.start);
+    let items = document.elements();
+    let first = items.partition_point(|element| (element.start as usize) < gap.start);
     items
         .get(first)
-        .is_some_and(|item| item.end as usize <= gap.end && item.start < item.end)
+        .is_some_and(|element| element.end as usize <= gap.end && element.start < element.end)
 }
 
 #[cfg(test)]
@@ -289,10 +294,14 @@ mod tests {
     /// Identifiers and objects; of two with one identifier the first counts.
     fn records(document: &Document) -> Records {
         let mut records = Records::new();
-        for item in document.items().iter().filter(|item| item.fault.is_none()) {
-            let json = String::from_utf8_lossy(document.raw(item)).into_owned();
+        for element in document
+            .elements()
+            .iter()
+            .filter(|element| element.fault.is_none())
+        {
+            let json = String::from_utf8_lossy(document.raw(element)).into_owned();
             records
-                .entry(document.text(item.id).to_owned())
+                .entry(document.text(element.id).to_owned())
                 .or_insert(json);
         }
         records
@@ -309,13 +318,13 @@ mod tests {
             removes: false,
             added: Vec::new(),
         };
-        for item in document.items() {
+        for element in document.elements() {
             let json = wanted
-                .get(document.text(item.id))
+                .get(document.text(element.id))
                 .map(|json| json.as_bytes());
             plan.element(
-                item.start as usize..item.end as usize,
-                document.raw(item),
+                element.start as usize..element.end as usize,
+                document.raw(element),
                 json,
             );
         }
@@ -327,7 +336,7 @@ mod tests {
         {
             plan.add(json.as_bytes());
         }
-        plan.removes |= plan.kept.len() < document.items().len();
+        plan.removes |= plan.kept.len() < document.elements().len();
         plan
     }
 

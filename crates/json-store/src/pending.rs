@@ -1,15 +1,16 @@
 //! Changes on top of loaded records.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
 use crate::LocationId;
-use crate::base::Entry;
+use crate::loaded::Entry;
 use crate::record::Record;
 
 /// A record that was added or changed.
-#[derive(Clone, Debug)]
-pub(crate) struct Put<R> {
+#[derive(Clone)]
+pub(crate) struct PendingRecord<R> {
     pub(crate) record: Arc<R>,
     /// What it is in the file.
     pub(crate) json: Arc<[u8]>,
@@ -20,11 +21,22 @@ pub(crate) struct Put<R> {
     pub(crate) live: bool,
 }
 
+impl<R: fmt::Debug> fmt::Debug for PendingRecord<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PendingRecord")
+            .field("record", &self.record)
+            .field("location", &self.location)
+            .field("entry", &self.entry)
+            .field("live", &self.live)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What differs from the loaded records.
 #[derive(Clone, Debug)]
-pub(crate) struct Overlay<R> {
-    pub(crate) puts: Vec<Put<R>>,
-    /// For loaded entries that are gone or changed, the place in `puts` of what replaced them.
+pub(crate) struct Pending<R> {
+    pub(crate) records: Vec<PendingRecord<R>>,
+    /// For loaded entries that are gone or changed, the place in `records` of what replaced them.
     pub(crate) replaced: BTreeMap<Entry, Option<usize>>,
     /// How many of the replaced entries were served.
     pub(crate) replaced_records: usize,
@@ -32,10 +44,10 @@ pub(crate) struct Overlay<R> {
     names: HashMap<String, usize>,
 }
 
-impl<R> Default for Overlay<R> {
+impl<R> Default for Pending<R> {
     fn default() -> Self {
         Self {
-            puts: Vec::new(),
+            records: Vec::new(),
             replaced: BTreeMap::new(),
             replaced_records: 0,
             ids: HashMap::new(),
@@ -44,24 +56,27 @@ impl<R> Default for Overlay<R> {
     }
 }
 
-impl<R: Record> Overlay<R> {
+impl<R: Record> Pending<R> {
     pub(crate) fn is_replaced(&self, entry: Entry) -> bool {
         !self.replaced.is_empty() && self.replaced.contains_key(&entry)
     }
 
     /// How much there is to go through.
     pub(crate) fn size(&self) -> usize {
-        self.puts.len() + self.replaced.len()
+        self.records.len() + self.replaced.len()
     }
 
-    pub(crate) fn live(&self) -> impl Iterator<Item = &Put<R>> {
-        self.puts.iter().filter(|put| put.live)
+    pub(crate) fn live(&self) -> impl Iterator<Item = &PendingRecord<R>> {
+        self.records.iter().filter(|put| put.live)
     }
 
     /// New records of a location, in the order they were added.
-    pub(crate) fn added(&self, location: LocationId) -> impl Iterator<Item = (usize, &Put<R>)> {
-        let puts = self.puts.iter().enumerate();
-        puts.filter(move |(_, put)| put.live && put.entry.is_none() && put.location == location)
+    pub(crate) fn added(
+        &self,
+        location: LocationId,
+    ) -> impl Iterator<Item = (usize, &PendingRecord<R>)> {
+        let records = self.records.iter().enumerate();
+        records.filter(move |(_, put)| put.live && put.entry.is_none() && put.location == location)
     }
 
     pub(crate) fn find_id(&self, id: &str) -> Option<usize> {
@@ -74,12 +89,12 @@ impl<R: Record> Overlay<R> {
 
     /// Adds a record, or replaces a loaded one.
     pub(crate) fn put(&mut self, record: R, location: LocationId, entry: Option<Entry>) -> Arc<R> {
-        let place = self.puts.len();
-        self.ids.insert(record.id().to_owned(), place);
-        self.hold_names(&record, place);
+        let position = self.records.len();
+        self.ids.insert(record.id().to_owned(), position);
+        self.hold_names(&record, position);
         let json = json(&record);
         let record = Arc::new(record);
-        self.puts.push(Put {
+        self.records.push(PendingRecord {
             json,
             record: Arc::clone(&record),
             location,
@@ -87,29 +102,29 @@ impl<R: Record> Overlay<R> {
             live: true,
         });
         if let Some(entry) = entry {
-            self.replaced.insert(entry, Some(place));
+            self.replaced.insert(entry, Some(position));
             self.replaced_records += 1;
         }
         record
     }
 
-    /// Changes a record that is in the overlay.
-    pub(crate) fn change(&mut self, place: usize, record: R) -> Arc<R> {
-        self.release_names(place);
-        self.hold_names(&record, place);
+    /// Changes a record that is in the pending.
+    pub(crate) fn change(&mut self, position: usize, record: R) -> Arc<R> {
+        self.release_names(position);
+        self.hold_names(&record, position);
         let json = json(&record);
         let record = Arc::new(record);
-        if let Some(put) = self.puts.get_mut(place) {
+        if let Some(put) = self.records.get_mut(position) {
             put.json = json;
             put.record = Arc::clone(&record);
         }
         record
     }
 
-    /// Removes a record that is in the overlay.
-    pub(crate) fn remove(&mut self, place: usize) {
-        self.release_names(place);
-        let Some(put) = self.puts.get_mut(place) else {
+    /// Removes a record that is in the pending.
+    pub(crate) fn remove(&mut self, position: usize) {
+        self.release_names(position);
+        let Some(put) = self.records.get_mut(position) else {
             return;
         };
         put.live = false;
@@ -131,14 +146,14 @@ impl<R: Record> Overlay<R> {
         self.replaced.insert(entry, None);
     }
 
-    fn hold_names(&mut self, record: &R, place: usize) {
+    fn hold_names(&mut self, record: &R, position: usize) {
         for name in record.names() {
-            self.names.insert(name.clone(), place);
+            self.names.insert(name.clone(), position);
         }
     }
 
-    fn release_names(&mut self, place: usize) {
-        self.names.retain(|_, holder| *holder != place);
+    fn release_names(&mut self, position: usize) {
+        self.names.retain(|_, holder| *holder != position);
     }
 }
 

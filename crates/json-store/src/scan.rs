@@ -3,8 +3,9 @@
 //! A process that asks one question pays more for the fresh memory that a whole file takes than for
 //! walking over it. So the file goes through one small buffer, record by record, and only the one
 //! is kept whose identifier is the text, or begins with it. Whatever is not as plain as that is
-//! left to those who load everything: [`Sought::Unsure`].
+//! left to those who load everything: [`ScanResult::Unsure`].
 
+use std::fmt;
 use std::io::{self, Read};
 use std::ops::Range;
 
@@ -19,8 +20,8 @@ use crate::walk::{self, Value, Visitor};
 const PIECE: usize = 128 << 10;
 
 /// What a pass over a file told about a text.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Sought {
+#[derive(PartialEq, Eq)]
+pub(crate) enum ScanResult {
     /// The text of the first record with this identifier.
     Record(Vec<u8>),
     /// The file is a whole list of records. The identifier of this one alone begins with the text,
@@ -33,10 +34,24 @@ pub(crate) enum Sought {
     Unsure,
 }
 
+impl fmt::Debug for ScanResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, json) = match self {
+            Self::Record(json) => ("Record", json),
+            Self::Beginning(json) => ("Beginning", json),
+            Self::Nothing => return f.write_str("Nothing"),
+            Self::Unsure => return f.write_str("Unsure"),
+        };
+        f.debug_tuple(name)
+            .field(&String::from_utf8_lossy(json))
+            .finish()
+    }
+}
+
 /// Passes once over a file, as far as it takes to find out.
-pub(crate) fn seek(file: impl Read, text: &str, fields: &Fields) -> io::Result<Sought> {
+pub(crate) fn scan(file: impl Read, text: &str, fields: &Fields) -> io::Result<ScanResult> {
     if text.is_empty() {
-        return Ok(Sought::Unsure);
+        return Ok(ScanResult::Unsure);
     }
     let window = Window {
         file,
@@ -51,7 +66,7 @@ pub(crate) fn seek(file: impl Read, text: &str, fields: &Fields) -> io::Result<S
         fields,
         beginning: None,
     };
-    Ok(pass.list()?.unwrap_or(Sought::Unsure))
+    Ok(pass.list()?.unwrap_or(ScanResult::Unsure))
 }
 
 #[derive(Debug)]
@@ -64,7 +79,7 @@ struct Pass<'a, F> {
 
 impl<F: Read> Pass<'_, F> {
     /// Passes over the list; `None` if there is none.
-    fn list(mut self) -> io::Result<Option<Sought>> {
+    fn list(mut self) -> io::Result<Option<ScanResult>> {
         if self.window.token()? != Some(b'[') {
             return Ok(None);
         }
@@ -76,16 +91,16 @@ impl<F: Read> Pass<'_, F> {
             let Some(record) = self.record()? else {
                 return Ok(None);
             };
-            let sought = self.judge(record.clone());
+            let result = self.judge(record.clone());
             self.window.pass_over(record.end);
             // Without one of these behind it, it is no element.
             let separator = self
                 .window
                 .token()?
                 .filter(|byte| matches!(byte, b',' | b']'));
-            match (separator, sought) {
+            match (separator, result) {
                 (None, _) => return Ok(None),
-                (Some(_), Some(sought)) => return Ok(Some(sought)),
+                (Some(_), Some(result)) => return Ok(Some(result)),
                 (Some(b']'), None) => return self.end(),
                 (Some(_), None) => _ = self.window.peek()?,
             }
@@ -93,20 +108,22 @@ impl<F: Read> Pass<'_, F> {
     }
 
     /// What it means that the list is at its end.
-    fn end(mut self) -> io::Result<Option<Sought>> {
+    fn end(mut self) -> io::Result<Option<ScanResult>> {
         let is_whole = self.window.peek()?.is_none();
-        let sought = self.beginning.map_or(Sought::Nothing, Sought::Beginning);
-        Ok(is_whole.then_some(sought))
+        let result = self
+            .beginning
+            .map_or(ScanResult::Nothing, ScanResult::Beginning);
+        Ok(is_whole.then_some(result))
     }
 
     /// The next record, all of it in the buffer; `None` if there is none.
-    fn record(&mut self) -> io::Result<Option<Found>> {
+    fn record(&mut self) -> io::Result<Option<RecordSpan>> {
         loop {
             let start = self.window.held.start;
             let mut escapes = Escapes(false);
             if let Some(end) = walk::record(self.window.bytes(), start, &mut escapes) {
                 let escapes = escapes.0;
-                return Ok(Some(Found {
+                return Ok(Some(RecordSpan {
                     start,
                     end,
                     escapes,
@@ -119,12 +136,12 @@ impl<F: Read> Pass<'_, F> {
     }
 
     /// What a record tells about the text; `None` if nothing.
-    fn judge(&mut self, record: Found) -> Option<Sought> {
+    fn judge(&mut self, record: RecordSpan) -> Option<ScanResult> {
         let mentions = self.window.is_mentioned(record.start..record.end);
         if !mentions && !record.escapes {
             return None;
         }
-        let mut meaning = Meaning {
+        let mut reader = FieldReader {
             fields: self.fields,
             length: self.window.text.needle().len(),
             mentions: self.window.mentions(record.start..record.end),
@@ -132,31 +149,31 @@ impl<F: Read> Pass<'_, F> {
             is_hidden: false,
         };
         let bytes = self.window.bytes();
-        let walked = walk::record(bytes, record.start, &mut meaning);
-        if walked.is_none() || meaning.is_hidden {
-            return Some(Sought::Unsure);
+        let walked = walk::record(bytes, record.start, &mut reader);
+        if walked.is_none() || reader.is_hidden {
+            return Some(ScanResult::Unsure);
         }
         let text = self.window.text.needle();
-        let id = meaning.id.and_then(|id| bytes.get(id.start..id.end));
+        let id = reader.id.and_then(|id| bytes.get(id.start..id.end));
         let json = bytes.get(record.start..record.end)?;
         if id == Some(text) {
-            return Some(Sought::Record(json.to_vec()));
+            return Some(ScanResult::Record(json.to_vec()));
         }
-        if !meaning.mentions.is_empty() {
-            return Some(Sought::Unsure);
+        if !reader.mentions.is_empty() {
+            return Some(ScanResult::Unsure);
         }
         // Those with a space are found as a whole only (Go: pkg/truncindex/truncindex.go).
         if id.is_some_and(|id| id.starts_with(text) && !id.contains(&b' ')) {
             let json = json.to_vec();
             let is_second = self.beginning.replace(json).is_some();
-            return is_second.then_some(Sought::Unsure);
+            return is_second.then_some(ScanResult::Unsure);
         }
         None
     }
 }
 
 #[derive(Clone, Debug)]
-struct Found {
+struct RecordSpan {
     start: usize,
     end: usize,
     /// Whether there are escapes in it, behind which the text could hide.
@@ -177,7 +194,7 @@ impl Visitor for Escapes {
 
 /// Finds out what is in the indexed fields.
 #[derive(Debug)]
-struct Meaning<'a> {
+struct FieldReader<'a> {
     fields: &'a Fields,
     /// How long the text is.
     length: usize,
@@ -188,7 +205,7 @@ struct Meaning<'a> {
     is_hidden: bool,
 }
 
-impl Meaning<'_> {
+impl FieldReader<'_> {
     /// Drops the mentions inside of a string.
     fn forget(&mut self, text: Quoted) {
         let length = self.length;
@@ -197,7 +214,7 @@ impl Meaning<'_> {
     }
 }
 
-impl Visitor for Meaning<'_> {
+impl Visitor for FieldReader<'_> {
     fn field(&mut self, bytes: &[u8], name: Quoted, value: Value) -> Option<()> {
         self.is_hidden |= name.escaped;
         let field = self.fields.find(bytes, name.start, name.end);
@@ -341,26 +358,26 @@ mod tests {
         }
     }
 
-    fn sought(content: &str, text: &str) -> Sought {
-        seek(content.as_bytes(), text, &fields()).unwrap()
+    fn scanned(content: &str, text: &str) -> ScanResult {
+        scan(content.as_bytes(), text, &fields()).unwrap()
     }
 
-    fn record(text: &str) -> Sought {
-        Sought::Record(text.as_bytes().to_vec())
+    fn record(text: &str) -> ScanResult {
+        ScanResult::Record(text.as_bytes().to_vec())
     }
 
     #[test]
     fn only_a_plain_identifier_is_found() {
         let list =
             r#"[{"id":"aa","names":["bb"],"parent":"cc","x":"dd"}, {"names":[],"id":"ee"} ] "#;
-        assert_eq!(sought(list, "ee"), record(r#"{"names":[],"id":"ee"}"#));
+        assert_eq!(scanned(list, "ee"), record(r#"{"names":[],"id":"ee"}"#));
         for unsure in ["bb", "b", "cc", "id", "\"", ""] {
-            assert_eq!(sought(list, unsure), Sought::Unsure, "{unsure}");
+            assert_eq!(scanned(list, unsure), ScanResult::Unsure, "{unsure}");
         }
         for nothing in ["zz", "dd", "aab", "a-long-text-that-is-nowhere"] {
-            assert_eq!(sought(list, nothing), Sought::Nothing, "{nothing}");
+            assert_eq!(scanned(list, nothing), ScanResult::Nothing, "{nothing}");
         }
-        assert_eq!(sought(" [ ]\n", "a"), Sought::Nothing);
+        assert_eq!(scanned(" [ ]\n", "a"), ScanResult::Nothing);
     }
 
     #[test]
@@ -368,12 +385,12 @@ mod tests {
         let list = r#"[{"id":"abc"},{"x":"abc ab","id":"xab"},{"id":"q","x":["qrs"]},{"id":"ba"}, {"id":"ab d"}]"#;
         for text in ["a", "ab"] {
             assert_eq!(
-                sought(list, text),
-                Sought::Beginning(br#"{"id":"abc"}"#.to_vec())
+                scanned(list, text),
+                ScanResult::Beginning(br#"{"id":"abc"}"#.to_vec())
             );
         }
-        assert_eq!(sought(list, "qr"), Sought::Unsure);
-        assert_eq!(sought(list, "ba"), record(r#"{"id":"ba"}"#));
+        assert_eq!(scanned(list, "qr"), ScanResult::Unsure);
+        assert_eq!(scanned(list, "ba"), record(r#"{"id":"ba"}"#));
         for (content, text) in [
             // Two of them, a name, and what might be one.
             (r#"[{"id":"abc"},{"id":"abd"}]"#, "ab"),
@@ -385,11 +402,11 @@ mod tests {
             (r#"[{"id":"abc"}"#, "ab"),
             (r#"[{"id":"abc"}]x"#, "ab"),
         ] {
-            assert_eq!(sought(content, text), Sought::Unsure, "{content}");
+            assert_eq!(scanned(content, text), ScanResult::Unsure, "{content}");
         }
         // An identifier as a whole comes before one that begins so.
         let list = r#"[{"id":"abc"},{"id":"ab"}]"#;
-        assert_eq!(sought(list, "ab"), record(r#"{"id":"ab"}"#));
+        assert_eq!(scanned(list, "ab"), record(r#"{"id":"ab"}"#));
     }
 
     #[test]
@@ -416,25 +433,25 @@ mod tests {
             " ",
         ];
         for content in cases {
-            assert_eq!(sought(content, "aa"), Sought::Unsure, "{content}");
+            assert_eq!(scanned(content, "aa"), ScanResult::Unsure, "{content}");
         }
         // Escapes elsewhere hide nothing.
         let content = r#"[{"id":"b","x":"\"aa\""},{"id":"c","metadata":"{\"k\":1}"}]"#;
-        assert_eq!(sought(content, "zz"), Sought::Nothing);
+        assert_eq!(scanned(content, "zz"), ScanResult::Nothing);
     }
 
     #[test]
     fn only_the_separator_behind_the_record_is_looked_at() {
         let content = r#"[{"id":"aa"},{"id":"b"#;
-        assert_eq!(sought(content, "aa"), record(r#"{"id":"aa"}"#));
+        assert_eq!(scanned(content, "aa"), record(r#"{"id":"aa"}"#));
     }
 
     #[test]
     fn records_may_be_larger_than_the_buffer() {
         let large = "x".repeat(3 * PIECE);
         let list = format!(r#"[{{"id":"a","x":"{large}"}},{{"id":"bb"}}]"#);
-        assert_eq!(sought(&list, "bb"), record(r#"{"id":"bb"}"#));
-        assert_eq!(sought(&list, "cc"), Sought::Nothing);
+        assert_eq!(scanned(&list, "bb"), record(r#"{"id":"bb"}"#));
+        assert_eq!(scanned(&list, "cc"), ScanResult::Nothing);
     }
 
     proptest! {
@@ -444,8 +461,8 @@ mod tests {
             text in "[ab]{1,4}",
             piece in 1..9_usize,
         ) {
-            let slowly = seek(Slowly(content.as_bytes(), piece), &text, &fields()).unwrap();
-            prop_assert_eq!(slowly, sought(&content, &text));
+            let slowly = scan(Slowly(content.as_bytes(), piece), &text, &fields()).unwrap();
+            prop_assert_eq!(slowly, scanned(&content, &text));
         }
     }
 }

@@ -4,20 +4,18 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::claimed_id::claimed_id;
+use super::index::{Entry, Lazy, LazyIndex};
+use super::table::Table;
 use crate::LocationId;
 use crate::damage::{DamageKind, Damaged, FileReport, FileState, NameConflict};
-use crate::document::{Document, Item, Span, hash};
-use crate::keys::{Lazy, LazyIndex};
-use crate::quarantine::tail_damage;
+use crate::document::{Document, Element, ElementFault, Span};
+use crate::hash::hash;
 use crate::record::Record;
-use crate::table::Table;
-
-/// A record by its position among all elements of all files.
-pub(crate) type Entry = u32;
 
 /// The content of one location.
 #[derive(Clone, Debug)]
-pub(crate) struct Part {
+pub(crate) struct LoadedFile {
     pub(crate) location: LocationId,
     pub(crate) path: Arc<PathBuf>,
     pub(crate) document: Arc<Document>,
@@ -25,15 +23,31 @@ pub(crate) struct Part {
     pub(crate) first: Entry,
 }
 
-impl Part {
+impl LoadedFile {
     fn end(&self) -> Entry {
         self.first
-            .saturating_add(u32::try_from(self.document.items().len()).unwrap_or(u32::MAX))
+            .saturating_add(u32::try_from(self.document.elements().len()).unwrap_or(u32::MAX))
     }
 
     /// Its elements as entries.
     pub(crate) fn entries(&self) -> std::ops::Range<Entry> {
         self.first..self.end()
+    }
+
+    /// What is wrong with the end of a torn file.
+    fn tail_damage(&self, record_kind: &'static str) -> Damaged {
+        let tail = self.document.tail();
+        let len = tail.len() as u64;
+        Damaged {
+            record_kind,
+            id: claimed_id(tail),
+            location: self.location,
+            path: self.path.as_ref().clone(),
+            index: self.document.elements().len(),
+            offset: self.document.bytes.len() as u64 - len,
+            len,
+            kind: DamageKind::Tail,
+        }
     }
 }
 
@@ -41,8 +55,8 @@ impl Part {
 const CACHED: usize = 1024;
 
 #[derive(Debug)]
-pub(crate) struct Base<R: Record> {
-    pub(crate) parts: Vec<Part>,
+pub(crate) struct LoadedRecords<R: Record> {
+    pub(crate) files: Vec<LoadedFile>,
     total: u32,
     /// Elements that are not served: damaged, or further ones with an identifier.
     pub(crate) hidden: HashSet<Entry>,
@@ -63,14 +77,14 @@ struct Names {
     table: Table,
 }
 
-impl<R: Record> Base<R> {
+impl<R: Record> LoadedRecords<R> {
     /// Joins the files of a store. The conflicts are about names that an
     /// earlier record still has but a later one holds.
     pub(crate) fn new(
         documents: Vec<(LocationId, Arc<PathBuf>, Arc<Document>)>,
     ) -> (Self, Vec<(Entry, NameConflict)>) {
-        let mut base = Self {
-            parts: Vec::with_capacity(documents.len()),
+        let mut loaded = Self {
+            files: Vec::with_capacity(documents.len()),
             total: 0,
             hidden: HashSet::new(),
             damage: Vec::new(),
@@ -82,39 +96,39 @@ impl<R: Record> Base<R> {
             found: Mutex::default(),
         };
         for (location, path, document) in documents {
-            let part = Part {
+            let file = LoadedFile {
                 location,
                 path,
                 document,
-                first: base.total,
+                first: loaded.total,
             };
-            base.total = part.end();
-            base.parts.push(part);
+            loaded.total = file.end();
+            loaded.files.push(file);
         }
-        base.index_ids();
-        let conflicts = base.index_names();
-        (base, conflicts)
+        loaded.index_ids();
+        let conflicts = loaded.index_names();
+        (loaded, conflicts)
     }
 
     fn index_ids(&mut self) {
         let mut ids = Table::with_capacity(self.total as usize);
-        for part in self.parts.clone() {
-            for (entry, item) in part.entries().zip(part.document.items()) {
-                if let Some(fault) = item.fault {
+        for file in self.files.clone() {
+            for (entry, element) in file.entries().zip(file.document.elements()) {
+                if let Some(fault) = element.fault {
                     self.hide(entry, fault.into());
                     continue;
                 }
-                let id = part.document.span(item.id);
+                let id = file.document.span(element.id);
                 let same = |other| {
-                    self.locate(other).is_some_and(|(part, known)| {
-                        known.hash == item.hash && part.document.span(known.id) == id
+                    self.locate(other).is_some_and(|(file, known)| {
+                        known.hash == element.hash && file.document.span(known.id) == id
                     })
                 };
-                if let Some(first) = ids.find_or_insert(item.hash, entry, same) {
-                    let id = part.document.text(item.id).to_owned();
+                if let Some(first) = ids.find_or_insert(element.hash, entry, same) {
+                    let id = file.document.text(element.id).to_owned();
                     // The first one counts, but one that cannot be read must not hide one that can.
                     let hidden = if !self.is_readable(first) && self.is_readable(entry) {
-                        let _first = ids.replace(item.hash, entry, |other| other == first);
+                        let _first = ids.replace(element.hash, entry, |other| other == first);
                         first
                     } else {
                         entry
@@ -122,32 +136,70 @@ impl<R: Record> Base<R> {
                     self.hide(hidden, DamageKind::DuplicateId { id });
                 }
             }
-            if matches!(part.document.state(), FileState::Torn { len, .. } if len > 0) {
-                self.damage.push(tail_damage::<R>(&part));
+            if matches!(file.document.state(), FileState::Torn { len, .. } if len > 0) {
+                self.damage.push(file.tail_damage(R::KIND));
             }
         }
         self.ids = ids;
     }
 
+    fn hide(&mut self, entry: Entry, kind: DamageKind) {
+        self.hidden.insert(entry);
+        self.damage.extend(self.damaged(entry, kind));
+    }
+
+    fn damaged(&self, entry: Entry, kind: DamageKind) -> Option<Damaged> {
+        let (file, element) = self.locate(entry)?;
+        let id = match self.id(entry) {
+            "" => claimed_id(file.document.raw(element)),
+            id => Some(id.to_owned()),
+        };
+        Some(Damaged {
+            record_kind: R::KIND,
+            id,
+            location: file.location,
+            path: file.path.as_ref().clone(),
+            index: (entry - file.first) as usize,
+            offset: u64::from(element.start),
+            len: u64::from(element.end.saturating_sub(element.start)),
+            kind,
+        })
+    }
+
+    /// Damage of an entry that does not exist. No caller asks for one.
+    fn nowhere(&self) -> Damaged {
+        let path = self.files.first().map(|file| file.path.as_ref().clone());
+        Damaged {
+            record_kind: R::KIND,
+            id: None,
+            location: LocationId::FIRST,
+            path: path.unwrap_or_default(),
+            index: 0,
+            offset: 0,
+            len: 0,
+            kind: DamageKind::Syntax,
+        }
+    }
+
     fn index_names(&mut self) -> Vec<(Entry, NameConflict)> {
         let count = self
-            .parts
+            .files
             .iter()
-            .map(|part| part.document.parts.names.len())
+            .map(|file| file.document.outline.names.len())
             .sum();
         let mut names = Names {
             list: Vec::with_capacity(count),
             table: Table::with_capacity(count),
         };
         let mut conflicts = Vec::new();
-        for part in &self.parts {
-            for name in &part.document.parts.names {
-                let entry = part.first.saturating_add(name.item);
+        for file in &self.files {
+            for name in &file.document.outline.names {
+                let entry = file.first.saturating_add(name.element);
                 if self.hidden.contains(&entry) {
                     continue;
                 }
                 let position = u32::try_from(names.list.len()).unwrap_or(u32::MAX);
-                let text = part.document.span(name.span);
+                let text = file.document.span(name.span);
                 names.list.push((entry, name.span));
                 let list = &names.list;
                 let same = |other: u32| {
@@ -158,7 +210,7 @@ impl<R: Record> Base<R> {
                 let holder = before.and_then(|before| names.list.get(before as usize));
                 if let Some((loser, _)) = holder.filter(|(loser, _)| *loser != entry) {
                     let conflict = NameConflict {
-                        name: part.document.text(name.span).to_owned(),
+                        name: file.document.text(name.span).to_owned(),
                         lost_by: self.id(*loser).to_owned(),
                         kept_by: self.id(entry).to_owned(),
                     };
@@ -170,8 +222,8 @@ impl<R: Record> Base<R> {
         conflicts
     }
 
-    pub(crate) fn parts(&self) -> &[Part] {
-        &self.parts
+    pub(crate) fn files(&self) -> &[LoadedFile] {
+        &self.files
     }
 
     /// Number of records that are served.
@@ -184,36 +236,36 @@ impl<R: Record> Base<R> {
     }
 
     /// The file an entry is in, and its element there.
-    pub(crate) fn locate(&self, entry: Entry) -> Option<(&Part, &Item)> {
-        let part = self.parts.iter().rev().find(|part| part.first <= entry)?;
-        let item = part.document.item(entry.checked_sub(part.first)?)?;
-        Some((part, item))
+    pub(crate) fn locate(&self, entry: Entry) -> Option<(&LoadedFile, &Element)> {
+        let file = self.files.iter().rev().find(|file| file.first <= entry)?;
+        let element = file.document.element(entry.checked_sub(file.first)?)?;
+        Some((file, element))
     }
 
     fn span_bytes(&self, entry: Entry, span: Span) -> &[u8] {
         match self.locate(entry) {
-            Some((part, _)) => part.document.span(span),
+            Some((file, _)) => file.document.span(span),
             None => &[],
         }
     }
 
     fn id_bytes(&self, entry: Entry) -> &[u8] {
         match self.locate(entry) {
-            Some((part, item)) => part.document.span(item.id),
+            Some((file, element)) => file.document.span(element.id),
             None => &[],
         }
     }
 
     pub(crate) fn id(&self, entry: Entry) -> &str {
         match self.locate(entry) {
-            Some((part, item)) => part.document.text(item.id),
+            Some((file, element)) => file.document.text(element.id),
             None => "",
         }
     }
 
     pub(crate) fn raw(&self, entry: Entry) -> &[u8] {
         match self.locate(entry) {
-            Some((part, item)) => part.document.raw(item),
+            Some((file, element)) => file.document.raw(element),
             None => &[],
         }
     }
@@ -298,14 +350,23 @@ impl<R: Record> Base<R> {
     }
 
     pub(crate) fn reports(&self) -> Vec<FileReport> {
-        let report = |part: &Part| FileReport {
-            location: part.location,
-            path: part.path.as_ref().clone(),
-            state: part.document.state(),
-            len: part.document.bytes.len() as u64,
-            elements: part.document.items().len(),
+        let report = |file: &LoadedFile| FileReport {
+            location: file.location,
+            path: file.path.as_ref().clone(),
+            state: file.document.state(),
+            len: file.document.bytes.len() as u64,
+            elements: file.document.elements().len(),
         };
-        self.parts.iter().map(report).collect()
+        self.files.iter().map(report).collect()
+    }
+}
+
+impl From<ElementFault> for DamageKind {
+    fn from(fault: ElementFault) -> Self {
+        match fault {
+            ElementFault::Syntax => Self::Syntax,
+            ElementFault::MissingId => Self::MissingId,
+        }
     }
 }
 
