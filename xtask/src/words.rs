@@ -20,6 +20,8 @@ const CLEAN: &[&str] = &[
     "crates/README.md",
     "crates/archive",
     "crates/ids",
+    "crates/lockfile",
+    "crates/staging",
     "crates/sys",
     "crates/truncindex",
 ];

@@ -1,3 +1,5 @@
+//! Guards: proof that a lock is held, and access to the last-write token.
+
 use std::fmt;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -7,21 +9,20 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use layerhold_sys::{HeldLock, RecordLock, random_bytes};
 
-use crate::error::TokenError;
-use crate::lock_file::Shared;
-use crate::token::{TOKEN_LENGTH, Token};
+use crate::shared::Shared;
+use crate::token::{TOKEN_LENGTH, Token, TokenError};
 
-/// What a guard of a read-only lock file rests on.
+/// Whether a guard of a read-only lock file holds a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protection {
-    /// A lock is held; nobody writes.
+    /// A lock is held; no process writes.
     Locked,
-    /// There is no lock file and none can be made, as on read-only media;
-    /// whoever can write there is not kept from it.
+    /// There is no lock file and none can be created, as on read-only media. A process that can
+    /// write there is not kept from it.
     None,
 }
 
-/// Proof that nobody writes: any number of readers may hold one.
+/// Proof that no process or thread writes: any number of readers may hold one.
 ///
 /// Owns all it needs, so it can be stored and sent to another thread. Dropping
 /// it releases the lock.
@@ -32,7 +33,7 @@ pub struct ReadGuard {
     _held: Option<HeldLock>,
 }
 
-/// Proof that nobody else reads or writes.
+/// Proof that no other process or thread reads or writes.
 ///
 /// Owns all it needs, so it can be stored and sent to another thread. Dropping
 /// it releases the lock.
@@ -111,9 +112,9 @@ impl WriteGuard {
     /// Announces a change of the protected data, and returns the token that
     /// stands for it.
     ///
-    /// Call it *before* the data changes: a crash in between then costs others
-    /// a needless reload, never a missed change. After a failure the token in
-    /// the file is open; keep the one from before, and a reload puts things right.
+    /// Call it *before* the data changes: a crash in between then costs other processes a needless
+    /// reload, never a missed change. After a failure the token in the file is undefined; keep the
+    /// one from before, so that the next comparison leads to a reload.
     pub fn record_write(&self) -> Result<Token, TokenError> {
         let path = &self.shared.path;
         let token = self.next_token()?;

@@ -47,26 +47,26 @@
 //!
 //! - The kernel wakes waiters in no promised order. Within one handle readers
 //!   let waiting writers pass; between processes nothing prevents starvation.
-//! - Timed waits look again every few milliseconds, since the kernel has none.
+//! - Timed waits try again every few milliseconds, since the kernel has none.
 //! - Locks on network filesystems are as good as their servers.
 //! - A process of the Go library does not notice when a lock file is removed
 //!   while it waits for it; we do.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
-mod error;
-mod file;
-mod guard;
 mod lock_file;
-mod queue;
 mod read_only;
+mod guard;
+mod shared;
+mod acquire;
+mod queue;
 mod token;
 
-pub use error::{LockError, TokenError};
+pub use acquire::LockError;
 pub use guard::{Protection, ReadGuard, WriteGuard};
 pub use lock_file::LockFile;
 pub use read_only::ReadOnlyLockFile;
-pub use token::Token;
+pub use token::{Token, TokenError};
 
 /// Compiles and runs the example of the README.
 #[cfg(doctest)]

@@ -1,3 +1,5 @@
+//! Letting writers pass readers.
+
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -5,9 +7,9 @@ use std::time::Duration;
 ///
 /// The kernel lets a reader in whenever only readers hold the lock, so readers
 /// that overlap could keep a writer out for ever. Readers of this handle
-/// therefore step back while one of its writers waits, but only for a while: a
-/// thread that holds a read guard and takes a second one while a writer waits
-/// for the first must not wait for that writer without end.
+/// therefore step back while one of its writers waits, but not for long: a thread
+/// that holds a read guard and takes a second one while a writer waits for the
+/// first must not wait for that writer without end.
 #[derive(Debug, Default)]
 pub(crate) struct WriterQueue {
     waiting: Mutex<usize>,
@@ -18,7 +20,7 @@ pub(crate) struct WriterQueue {
 #[derive(Debug)]
 pub(crate) struct Waiting<'q>(&'q WriterQueue);
 
-/// Longer than readers usually hold the lock, short for one that waits in vain.
+/// Longer than readers usually hold the lock, short for a reader that waits in vain.
 const COURTESY: Duration = Duration::from_millis(50);
 
 impl WriterQueue {

@@ -1,20 +1,20 @@
+//! A lock file that is only locked for reading.
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use layerhold_sys::{Cancel, HeldFor, LockKind, PathError, RecordLock};
 
-use crate::error::LockError;
-use crate::file::{self, Access};
+use crate::acquire::{Access, LockError, lock, poll, try_lock};
 use crate::guard::ReadGuard;
-use crate::lock_file::{Shared, poll};
+use crate::shared::Shared;
 
-/// A lock file that is only ever locked for reading, as for an additional store
-/// that belongs to somebody else. It has no methods to write.
+/// A lock file that is only ever locked for reading, as that of an additional store. It has no
+/// methods to write.
 ///
-/// Where there is no lock file and none can be made, on read-only media or for
-/// lack of permission, the guards protect nothing and say so
-/// ([`Protection::None`](crate::Protection::None)).
+/// Where there is no lock file and none can be created, on read-only media or without permission,
+/// the guards protect nothing and say so ([`Protection::None`](crate::Protection::None)).
 #[derive(Clone, Debug)]
 pub struct ReadOnlyLockFile {
     shared: Arc<Shared>,
@@ -56,7 +56,7 @@ impl ReadOnlyLockFile {
 
     /// Waits for a read lock, without bound.
     pub fn read(&self) -> Result<ReadGuard, LockError> {
-        let lock = file::lock(
+        let lock = lock(
             self.path(),
             Access::ReadOnly,
             LockKind::Shared,
@@ -65,7 +65,7 @@ impl ReadOnlyLockFile {
         unprotected_if_impossible(lock.map(Some)).map(|lock| self.guard(lock))
     }
 
-    /// Takes a read lock if nobody writes.
+    /// Takes a read lock unless another process or thread writes.
     pub fn try_read(&self) -> Result<Option<ReadGuard>, LockError> {
         Ok(self.attempt()?.map(|lock| self.guard(lock)))
     }
@@ -78,7 +78,7 @@ impl ReadOnlyLockFile {
 
     /// One attempt: outside whether it is over, inside whether there is a lock.
     fn attempt(&self) -> Result<Option<Option<RecordLock>>, LockError> {
-        match file::try_lock(self.path(), Access::ReadOnly, LockKind::Shared) {
+        match try_lock(self.path(), Access::ReadOnly, LockKind::Shared) {
             Ok(None) => Ok(None),
             other => unprotected_if_impossible(other).map(Some),
         }
@@ -89,10 +89,9 @@ impl ReadOnlyLockFile {
     }
 }
 
-/// Turns the impossibility to make a lock file into the lack of a lock.
+/// Returns no lock where a lock file cannot be created.
 ///
-/// An existing lock file that cannot be read stays an error, because somebody
-/// may be relying on it.
+/// An existing lock file that cannot be read stays an error: other processes may rely on it.
 fn unprotected_if_impossible(
     lock: Result<Option<RecordLock>, LockError>,
 ) -> Result<Option<RecordLock>, LockError> {

@@ -1,14 +1,73 @@
+//! The last-write token.
+
 use std::fmt;
+use std::path::PathBuf;
+
+use layerhold_sys::PathError;
 
 /// Length of the tokens written today. Very old releases of the Go library
 /// wrote 64 hexadecimal characters, which is the same length.
 pub(crate) const TOKEN_LENGTH: usize = 64;
 
+/// Why a last-write token could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// The lock file could not be read.
+    #[error("cannot read the last-write token from lock file {}", path.display())]
+    Read {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The lock file could not be written. Other processes may or may not see a change; at worst
+    /// they reload needlessly.
+    #[error("cannot write the last-write token to lock file {}", path.display())]
+    Write {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Not all bytes of the token were written, as on a full disk.
+    #[error("cannot write more than {written} bytes of the last-write token to lock file {}", path.display())]
+    Short {
+        /// The lock file.
+        path: PathBuf,
+        /// How many bytes were written.
+        written: usize,
+    },
+    /// The system gave no random bytes.
+    #[error("cannot generate a last-write token for lock file {}", path.display())]
+    Random {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        source: PathError,
+    },
+}
+
+impl TokenError {
+    /// Whether the disk is full (or a quota used up).
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        match self {
+            Self::Write { source, .. } => matches!(
+                source.kind(),
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+            ),
+            Self::Short { .. } => true,
+            _ => false,
+        }
+    }
+}
+
 /// What the lock file says about the last write to the protected data.
 ///
-/// Opaque: equal tokens mean that nobody recorded a write in between, anything
-/// else means that the data has to be read again. It is empty where nobody ever
-/// recorded a write, and where there is no lock file.
+/// Opaque: equal tokens mean that no write was recorded in between, anything else means that the
+/// data has to be read again. It is empty where no write was ever recorded, and where there is no
+/// lock file.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Token {
     bytes: [u8; TOKEN_LENGTH],
@@ -39,8 +98,7 @@ impl Token {
             .unwrap_or_default()
     }
 
-    /// Takes the first bytes of a lock file for a token; what is beyond the 64th
-    /// belongs to nobody.
+    /// Takes the first bytes of a lock file for a token; bytes beyond the 64th are ignored.
     #[must_use]
     pub fn from_file(content: &[u8]) -> Self {
         let mut token = Self::empty();

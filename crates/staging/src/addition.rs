@@ -1,3 +1,5 @@
+//! Something that is prepared in an area and then moved to its place.
+
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::path::PathBuf;
@@ -23,6 +25,20 @@ pub struct CommitError {
     pub source: PathError,
 }
 
+impl CommitError {
+    /// Whether the disk is full (or a quota used up).
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        self.source.is_out_of_space()
+    }
+
+    /// Whether something has the name already.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        self.source.already_exists()
+    }
+}
+
 impl StagedAddition {
     pub(crate) fn new(area: Dir, name: OsString) -> Self {
         Self { area, name }
@@ -46,13 +62,13 @@ impl StagedAddition {
         self.area.path().join(&self.name)
     }
 
-    /// Makes the addition as a directory; `mode` is subject to the umask.
+    /// Creates the addition as a directory; `mode` is subject to the umask.
     pub fn create_dir(&self, mode: u32) -> Result<Dir, PathError> {
         self.area.create_dir(&self.name, mode)?;
         self.area.open_dir(&self.name)
     }
 
-    /// Makes the addition as a file, open for reading and writing.
+    /// Creates the addition as a file, open for reading and writing.
     pub fn create_file(&self, mode: u32) -> Result<File, PathError> {
         self.area.create_file(&self.name, mode)
     }
@@ -79,8 +95,8 @@ impl StagedAddition {
             .rename(&self.name, dir, name, RenameHow::NoReplace)
     }
 
-    /// Moving a directory changes its `..`, for which one needs to be allowed
-    /// to write it, unless one is privileged; it is made so for the moment.
+    /// Moving a directory changes its `..`, which takes permission to write it without privileges.
+    /// It is writable only while it is moved.
     fn move_unwritable(
         &self,
         dir: &Dir,

@@ -1,20 +1,22 @@
+//! An area: what it takes in, what it gives out, and how it ends.
+
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use layerhold_sys::{Dir, PathError, RenameHow, remove_tree};
+use layerhold_sys::{Dir, PathError, RenameHow, best_effort, remove_tree};
 
 use crate::addition::StagedAddition;
+use crate::layout::{DIR_MODE, DIR_PREFIX, LOCK_PREFIX, joined};
 use crate::lock::StagingLock;
-use crate::root::{DIR_MODE, DIR_PREFIX, LOCK_PREFIX, joined};
 
-/// A directory of one's own whose content disappears with its owner.
+/// A private directory whose content disappears with its owner.
 ///
-/// Things to delete are moved in, which is quick, and erased when the area is
-/// closed or dropped, which may take long and should happen outside locks.
-/// Things to add are prepared inside and moved out when they are complete. If
-/// the process dies, whoever looks for abandoned areas next removes it.
+/// Things to delete are moved in, which is quick. They are erased when the area is closed or
+/// dropped, which may take long and should happen outside locks. Things to add are prepared inside
+/// and moved out when they are complete. If the process dies, the next search for abandoned areas
+/// removes it.
 ///
 /// Methods take `&self`; threads may share an area.
 #[derive(Debug)]
@@ -28,19 +30,19 @@ pub struct TempArea {
     lock: Option<StagingLock>,
 }
 
-/// Why no area could be made.
+/// Why an area could not begin.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BeginError {
-    /// The directory for areas could not be made or opened.
-    #[error("cannot make the directory for temporary areas {}", path.display())]
+    /// The directory for areas could not be created or opened.
+    #[error("cannot create the directory for temporary areas {}", path.display())]
     Root {
         /// The root.
         path: PathBuf,
         /// What the system said.
         source: PathError,
     },
-    /// The lock file of the area could not be made.
+    /// The lock file of the area could not be created.
     #[error("cannot lock a temporary area in {}", path.display())]
     Lock {
         /// The root.
@@ -48,8 +50,8 @@ pub enum BeginError {
         /// What the system said.
         source: PathError,
     },
-    /// The directory of the area could not be made.
-    #[error("cannot make a temporary area in {}", path.display())]
+    /// The directory of the area could not be created.
+    #[error("cannot create a temporary area in {}", path.display())]
     Dir {
         /// The root.
         path: PathBuf,
@@ -68,8 +70,28 @@ pub struct StageError {
     pub source: PathError,
 }
 
-/// Why a closed area is not completely gone. What is left is removed by the
-/// next one who looks for abandoned areas.
+impl BeginError {
+    /// Whether the disk is full (or a quota used up).
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        match self {
+            Self::Root { source, .. } | Self::Lock { source, .. } | Self::Dir { source, .. } => {
+                source.is_out_of_space()
+            }
+        }
+    }
+}
+
+impl StageError {
+    /// Whether the disk is full (or a quota used up).
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        self.source.is_out_of_space()
+    }
+}
+
+/// Why a closed area is not completely gone. The next search for abandoned areas removes what is
+/// left.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CloseError {
@@ -100,10 +122,9 @@ pub enum StagedDeletion {
     Missing,
 }
 
-/// What an addition is called of which it is not known what it will be, as Go
-/// calls all of them.
+/// The name of an addition whose final name is not known; Go gives it to all of them.
 const ADDITION: &[u8] = b"addition";
-/// How often a name may be taken by an abandoned directory.
+/// How many names may be taken by abandoned directories.
 const ATTEMPTS: u32 = 1000;
 /// The longest name a filesystem takes (`NAME_MAX`).
 const LONGEST_NAME: usize = 255;
@@ -123,8 +144,8 @@ impl TempArea {
                 })?;
             match Self::begin_locked(&root, lock) {
                 Ok(area) => return Ok(area),
-                // An abandoned directory without a lock file; it is left to
-                // those who look for such, with the lock file we just made.
+                // An abandoned directory without a lock file. The next search for abandoned areas
+                // removes it, with the lock file just created.
                 Err(error) if error.already_exists() && attempt < ATTEMPTS => attempt += 1,
                 Err(source) => {
                     return Err(BeginError::Dir {
@@ -140,7 +161,7 @@ impl TempArea {
         let bytes = lock.name().as_bytes();
         let area = bytes.strip_prefix(LOCK_PREFIX.as_bytes()).unwrap_or(bytes);
         let dir_name = joined(DIR_PREFIX, OsStr::from_bytes(area));
-        // What is staged must not inherit what a directory above passes on.
+        // What is staged must not inherit access control lists of a directory above.
         match root.create_plain_dir(&dir_name, DIR_MODE) {
             Ok(dir) => Ok(Self {
                 root: root.clone(),
@@ -152,7 +173,7 @@ impl TempArea {
             Err(error) => {
                 if !error.already_exists() {
                     // The first failure is the one to report.
-                    drop(lock.delete());
+                    best_effort(lock.delete());
                 }
                 Err(error)
             }
@@ -192,8 +213,8 @@ impl TempArea {
         }
     }
 
-    /// Moving a directory changes its `..`, for which one needs to be allowed
-    /// to write it; what is to be deleted may be made writable.
+    /// Moving a directory changes its `..`, which takes permission to write it. What is to be
+    /// deleted may be made writable.
     fn move_unwritable(
         &self,
         dir: &Dir,
@@ -210,15 +231,15 @@ impl TempArea {
         }
     }
 
-    /// Reserves a name for something to be prepared inside the area and moved
-    /// out when it is complete. Nothing is made yet.
+    /// Reserves a name for something to be prepared inside the area and moved out when it is
+    /// complete. Nothing is created yet.
     pub fn stage_addition(&self) -> StagedAddition {
         StagedAddition::new(self.dir.clone(), self.next_name(ADDITION))
     }
 
-    /// As [`stage_addition`](Self::stage_addition), with the name that it is to
-    /// have in its place as a part of its own: should the place be lost in a
-    /// power cut and the addition not, it can be told what it was.
+    /// As [`stage_addition`](Self::stage_addition), with the final name as a part of the reserved
+    /// one. It tells what the addition was if a power cut loses the final place and not the
+    /// addition.
     pub fn stage_addition_for(&self, name: impl AsRef<OsStr>) -> StagedAddition {
         StagedAddition::new(self.dir.clone(), self.next_name(name.as_ref().as_bytes()))
     }
@@ -232,13 +253,13 @@ impl TempArea {
         OsString::from_vec(name)
     }
 
-    /// Erases the area and tells what went wrong, which dropping cannot.
+    /// Erases the area, and returns what went wrong, which dropping cannot.
     pub fn close(mut self) -> Result<(), CloseError> {
         self.erase()
     }
 
-    /// Gives the area up as if its owner had died: the next one who looks for abandoned areas
-    /// erases it. That takes no time, and so it may be done under a lock.
+    /// Gives the area up as if its owner had died: the next search for abandoned areas erases it.
+    /// That takes no time, and so it may be done under a lock.
     pub fn abandon(mut self) {
         drop(self.lock.take());
     }
@@ -248,8 +269,8 @@ impl TempArea {
             return Ok(());
         };
         let path = self.dir.path();
-        // If this fails the lock file stays, without its lock, beside the
-        // directory, for whoever looks for abandoned areas.
+        // If this fails the lock file stays, unlocked, beside the directory, for the next search
+        // for abandoned areas.
         remove_tree(&self.root, &self.dir_name).map_err(|source| CloseError::Erase {
             path: path.to_owned(),
             source,
@@ -284,7 +305,7 @@ pub fn name_elsewhere(entry: &OsStr) -> Option<&OsStr> {
 
 impl Drop for TempArea {
     fn drop(&mut self) {
-        // Whoever wants to know calls `close`; what is left is found later.
-        drop(self.erase());
+        // `close` reports failures. The next search for abandoned areas finds what is left.
+        best_effort(self.erase());
     }
 }

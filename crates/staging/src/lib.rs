@@ -1,6 +1,5 @@
-//! Temporary areas that survive crashes: content is erased and prepared in
-//! directories of one's own, and what a dead process leaves behind is found and
-//! removed by the next one.
+//! Temporary areas that survive crashes: content is erased and prepared in private directories, and
+//! the next process finds and removes what a dead one left.
 //!
 //! ```
 //! use layerhold_staging::TempRoot;
@@ -30,7 +29,7 @@
 //! # What is on the disk
 //!
 //! ```text
-//! ROOT/                  0700, made when the first area begins
+//! ROOT/                  0700, created when the first area begins
 //!     lock-NUMBER        exclusively locked for as long as the owner lives
 //!     temp-dir-NUMBER/   0700
 //!         0-NAME         something to be erased, moved here
@@ -40,29 +39,29 @@
 //! Layout and protocol are those of the Go library (Go: internal/tempdir,
 //! internal/staging_lockfile), so each side removes what the other leaves.
 //!
-//! Beginning: (1) the lock file is made, (2) locked, (3) the directory is made.
+//! Beginning: (1) the lock file is created, (2) locked, (3) the directory is created.
 //! A crash after (1) or (2) leaves a lock file, after (3) both. Ending: (1) the
 //! directory is erased, (2) the lock file is deleted, (3) the lock is released.
-//! A crash after any step leaves something whose lock is free. Whoever looks
-//! for abandoned areas takes their locks and ends them likewise.
+//! A crash after any step leaves something whose lock is free. A search for
+//! abandoned areas takes their locks and ends them likewise.
 //!
-//! After taking a lock we look whether the file still has its name, which Go
+//! After taking a lock we check that the file still has its name, which Go
 //! does not: another process may have taken the file for abandoned and deleted
 //! it before it was locked.
 //!
 //! # Limitations
 //!
-//! - An area of a process of the Go library can lose its lock file if somebody,
-//!   they or we, looks for abandoned areas in the instant between its making
-//!   and its locking of the file.
-//! - Nothing is synced; content that has to last is synced by who commits it.
+//! - An area of a process of the Go library can lose its lock file to a search for
+//!   abandoned areas in the instant between creating and locking the file.
+//! - Nothing is synced. The caller that commits content syncs what has to last.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
-mod addition;
-mod area;
-mod lock;
 mod root;
+mod area;
+mod addition;
+mod lock;
+mod layout;
 
 pub use addition::{CommitError, StagedAddition};
 pub use area::{BeginError, CloseError, StageError, StagedDeletion, TempArea, name_elsewhere};

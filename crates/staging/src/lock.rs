@@ -7,9 +7,9 @@ use layerhold_sys::{Create, Dir, OpenOptions, PathError, RecordLock, random_suff
 
 /// A locked file that is deleted when the lock is given up.
 ///
-/// A process that dies loses the lock but leaves the file: whoever can lock it
-/// knows that what it stands for has no owner. Compatible with the staging lock
-/// files of the Go library (Go: internal/staging_lockfile).
+/// A process that dies loses the lock but leaves the file: a process that can lock it knows that
+/// what it stands for has no owner. Compatible with the staging lock files of the Go library (Go:
+/// internal/staging_lockfile).
 #[derive(Debug)]
 #[must_use = "dropping the lock declares what it protects to be abandoned"]
 pub struct StagingLock {
@@ -20,14 +20,12 @@ pub struct StagingLock {
 
 /// How often creating a lock is tried before giving up, as in the Go library.
 const ATTEMPTS: u32 = 1000;
-/// Permissions of a lock file made by its owner and by somebody who recovers;
-/// Go makes them with these.
+/// Permissions of a lock file created by its owner and by a recovery; those of Go.
 const OWNER_MODE: u32 = 0o600;
 const RECOVERY_MODE: u32 = 0o644;
 
 impl StagingLock {
-    /// Makes a new lock file with a random name that starts with `prefix`, and
-    /// locks it.
+    /// Creates a new lock file with a random name that starts with `prefix`, and locks it.
     pub fn create(dir: &Dir, prefix: &str) -> Result<Self, PathError> {
         let mut attempt = 0;
         loop {
@@ -51,8 +49,8 @@ impl StagingLock {
         Self::lock_current(dir, name, file)
     }
 
-    /// Locks the file of that name, making it if it is missing; `None` if its
-    /// owner is alive, or if somebody else is deleting it right now.
+    /// Locks the file of that name, and creates it if it is missing; `None` if its owner is alive,
+    /// or if another process is deleting it right now.
     pub fn try_lock(dir: &Dir, name: &OsStr) -> Result<Option<Self>, PathError> {
         let options = OpenOptions::read_write()
             .create(Create::IfMissing)
@@ -61,11 +59,10 @@ impl StagingLock {
         Self::lock_current(dir, name.to_owned(), file)
     }
 
-    /// Locks a file, and looks whether it still has its name.
+    /// Locks a file, and checks that it still has its name.
     ///
-    /// Between making a file and locking it somebody may take it for abandoned
-    /// and delete it. A lock on a file without a name protects nothing, because
-    /// the next one to look makes a new file.
+    /// Before a new file is locked, another process may take it for abandoned and delete it. A lock
+    /// on an unlinked file protects nothing: the next process creates a new file.
     fn lock_current(dir: &Dir, name: OsString, file: File) -> Result<Option<Self>, PathError> {
         let Ok(lock) = RecordLock::try_lock_exclusive(file)? else {
             return Ok(None);
@@ -87,8 +84,8 @@ impl StagingLock {
         &self.name
     }
 
-    /// Deletes the file and gives up the lock, in this order, so that nobody can
-    /// lock a file that is about to vanish without noticing.
+    /// Deletes the file and releases the lock, in this order, so that no process locks a file that
+    /// is about to vanish without noticing.
     pub fn delete(self) -> Result<(), PathError> {
         let removed = self.dir.remove_file(&self.name);
         self.lock.unlock();

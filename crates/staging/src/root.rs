@@ -1,3 +1,5 @@
+//! The directory that holds temporary areas, and the removal of abandoned ones.
+
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -6,14 +8,10 @@ use std::path::{Path, PathBuf};
 use layerhold_sys::{Dir, OpenOptions, PathError, RecordLock, remove_tree};
 
 use crate::area::{BeginError, TempArea};
+use crate::layout::{DIR_PREFIX, LOCK_PREFIX, joined};
 use crate::lock::StagingLock;
 
-pub(crate) const LOCK_PREFIX: &str = "lock-";
-pub(crate) const DIR_PREFIX: &str = "temp-dir-";
-/// Permissions of the root and of the areas (Go: internal/tempdir).
-pub(crate) const DIR_MODE: u32 = 0o700;
-
-/// A directory that temporary areas are made in.
+/// A directory that holds temporary areas.
 ///
 /// Must be on the filesystem of the things that are moved into its areas.
 #[derive(Clone, Debug)]
@@ -21,14 +19,14 @@ pub struct TempRoot {
     path: PathBuf,
 }
 
-/// What looking for abandoned areas found.
+/// What the search for abandoned areas found.
 #[derive(Debug, Default)]
 #[must_use = "failures to remove something are only reported here"]
 #[non_exhaustive]
 pub struct Recovery {
     /// Areas that had no owner any more and were removed.
     pub removed: Vec<OsString>,
-    /// Areas whose owner is alive, or that somebody else is removing.
+    /// Areas whose owner is alive, or that another process is removing.
     pub in_use: Vec<OsString>,
     /// Areas without an owner that hold something that is needed.
     pub kept: Vec<OsString>,
@@ -46,7 +44,7 @@ pub struct RecoverFailure {
     pub source: PathError,
 }
 
-/// Why abandoned areas could not be looked for.
+/// Why abandoned areas could not be searched for.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot list the temporary areas in {}", path.display())]
 pub struct RecoverError {
@@ -57,7 +55,7 @@ pub struct RecoverError {
 }
 
 impl TempRoot {
-    /// Names a root. It is made when the first area begins.
+    /// Names a root. It is created when the first area begins.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
@@ -69,13 +67,13 @@ impl TempRoot {
         &self.path
     }
 
-    /// Makes an area of one's own.
+    /// Begins an area that belongs to the caller.
     pub fn begin(&self) -> Result<TempArea, BeginError> {
         TempArea::begin(&self.path)
     }
 
-    /// Removes the areas whose owners died. Areas in use are left alone,
-    /// whichever process, thread or library made them.
+    /// Removes the areas whose owners died. Areas in use are left alone, whichever process, thread
+    /// or library created them.
     pub fn recover_stale(&self) -> Result<Recovery, RecoverError> {
         self.recover_stale_unless(&mut |_| false)
     }
@@ -106,9 +104,7 @@ impl TempRoot {
         }
         Ok(recovery)
     }
-}
 
-impl TempRoot {
     /// Lists the areas whose owners died, without removing anything. An area without a directory is
     /// not among them: all that is left of it is an empty lock file.
     pub fn abandoned(&self) -> Result<Vec<PathBuf>, RecoverError> {
@@ -130,16 +126,15 @@ impl TempRoot {
     }
 }
 
-/// Tells whether an area is there and nobody holds its lock.
+/// Tells whether an area is there and its lock is free.
 ///
-/// The lock is the first thing that is made and the last that goes, and so a directory without one
-/// has no owner.
+/// The lock file is created first and deleted last, and so a directory without one has no owner.
 fn is_abandoned(root: &Dir, area: &OsStr) -> Result<bool, PathError> {
     if !root.exists(joined(DIR_PREFIX, area))? {
         return Ok(false);
     }
     let lock = match root.open_with(joined(LOCK_PREFIX, area), OpenOptions::read()) {
-        // Looked at once more: its owner may have finished in between.
+        // Its owner may have finished in between, and so it is looked at again.
         Err(error) if error.is_not_found() => return root.exists(joined(DIR_PREFIX, area)),
         other => other?,
     };
@@ -172,8 +167,8 @@ enum Outcome {
 
 /// Removes one area that is free and not needed.
 ///
-/// The directory goes first and the lock file last, so that an interrupted
-/// removal is taken up by the next one who looks.
+/// The directory goes first and the lock file last, so that the next search takes up an interrupted
+/// removal.
 fn recover(
     root: &Dir,
     area: &OsStr,
@@ -190,10 +185,4 @@ fn recover(
     remove_tree(root, name)?;
     lock.delete()?;
     Ok(Outcome::Removed)
-}
-
-pub(crate) fn joined(prefix: &str, area: &OsStr) -> OsString {
-    let mut name = OsString::from(prefix);
-    name.push(area);
-    name
 }

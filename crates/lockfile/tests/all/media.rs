@@ -110,7 +110,7 @@ fn root_without_permission_to_make_a_lock_file_there_is_no_protection() {
         .spawn();
     child.expect("None");
     child.expect("Locked");
-    // It exists, so somebody may rely on it.
+    // It exists, so other processes may rely on it.
     child.expect("PermissionDenied");
     assert!(child.wait().success());
 }

@@ -14,8 +14,8 @@ enum Step {
     ReleaseWrite,
     Record,
     CheckTokens,
-    /// Removes the file, as somebody who recreates the directory does: locks
-    /// held on it no longer matter to those who come.
+    /// Removes the file, as a process that recreates the directory does: locks
+    /// held on it no longer matter to later ones.
     RemoveFile,
     /// Removes the directory with it.
     RemoveDir,

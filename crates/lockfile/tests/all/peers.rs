@@ -137,7 +137,7 @@ fn peer_we_read_but_do_not_write_while_go_reads() {
     let ran = store.run_with_input(["import-layer"], &tar);
     let layer = ran.lines().remove(0);
     let lock = layers_lock(&store);
-    // More than a pipe holds, so that it is stuck until somebody reads.
+    // More than a pipe holds, so that it is stuck until its output is read.
     let mut command = store.command();
     command.args(["diff", "-u", &layer]).stdout(Stdio::piped());
     let mut diff = Running::start(&mut command);

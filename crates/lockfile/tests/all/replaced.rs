@@ -68,8 +68,8 @@ fn threads_exclude_each_other_while_the_file_is_being_removed() {
                     let guard = lock.write().unwrap();
                     let before = inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
                     assert_eq!(before, 0, "two writers at once");
-                    // Removed only by the one who holds it, as the one who
-                    // holds a removed file protects nothing any more.
+                    // Removed only by its holder: a lock of a removed file
+                    // protects nothing any more.
                     inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
                     std::fs::remove_file(lock.path()).unwrap();
                     drop(guard);

@@ -17,7 +17,7 @@ pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Whether somebody waits for a lock on the file: lines with an arrow.
+/// Whether a process or thread waits for a lock on the file: lines with an arrow.
 pub(crate) fn is_waited_for(path: &Path) -> bool {
     lines_about(path).iter().any(|line| line.contains("->"))
 }

@@ -183,7 +183,7 @@ fn abandoned_areas_of_every_form_are_removed() {
 fn one_area_that_cannot_be_removed_does_not_keep_the_others() {
     let place = scratch();
     let root = TempRoot::new(place.path());
-    // Nobody makes a directory of this name, and nothing can be locked there.
+    // No tool creates a directory of this name, and it cannot be locked.
     std::fs::create_dir(place.path().join("lock-1")).unwrap();
     std::os::unix::fs::symlink("/", place.path().join("lock-2")).unwrap();
     std::fs::write(place.path().join("lock-3"), "").unwrap();

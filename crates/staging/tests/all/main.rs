@@ -1,4 +1,4 @@
-//! Temporary areas: their life, their owners' death, and those who share them.
+//! Temporary areas: their life, the death of their owners, and sharing.
 
 #![allow(
     clippy::unwrap_used,

@@ -8,7 +8,7 @@ use layerhold_testkit::{ChildSpec, child_role, scratch};
 
 use super::support::names;
 
-/// Begins, uses and ends areas; nobody may take them away meanwhile.
+/// Begins, uses and ends areas; no other thread may remove them until then.
 fn work(root: &TempRoot, dir: &Dir, worker: &str, rounds: usize) {
     for round in 0..rounds {
         let area = root.begin().unwrap();

@@ -1,16 +1,89 @@
-//! Opening the lock file, and making sure that the one locked is the one that
-//! others will find.
+//! Taking a lock, and making sure that the file locked is the one that other processes find.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant};
 
 use layerhold_sys::{
     CANCEL_INTERVAL, Cancel, Create, Dir, LockKind, OpenOptions, PathError, RecordLock,
-    open_ambient_file, stat_ambient, stat_file,
+    best_effort, open_ambient_file, stat_ambient, stat_file,
 };
 
-use crate::error::LockError;
+/// Why a lock could not be taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LockError {
+    /// The directory of the lock file is missing and cannot be created.
+    #[error("cannot create the directory of lock file {}", path.display())]
+    CreateParent {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        source: PathError,
+    },
+    /// The lock file cannot be opened or created.
+    #[error("cannot open lock file {}", path.display())]
+    Open {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        source: PathError,
+    },
+    /// The system refused the lock, other than by a wait.
+    #[error("cannot lock file {}", path.display())]
+    Lock {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        source: PathError,
+    },
+    /// The locked file could not be compared with the one that has its name.
+    #[error("cannot check whether lock file {} was replaced", path.display())]
+    Check {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        source: PathError,
+    },
+    /// The lock file was removed and created again each time while the lock was taken.
+    #[error("cannot lock file {}: it is replaced again and again", path.display())]
+    KeepsChanging {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The wait was cancelled.
+    #[error("cannot lock file {}: the wait was cancelled", path.display())]
+    Cancelled {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The path names no file.
+    #[error("cannot use {} as the path of a lock file", path.display())]
+    InvalidPath {
+        /// What was given.
+        path: PathBuf,
+    },
+}
+
+impl LockError {
+    /// Whether the wait was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Cancelled { .. })
+    }
+
+    /// Whether the disk is full (or a quota used up).
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        match self {
+            Self::CreateParent { source, .. } | Self::Open { source, .. } => {
+                source.is_out_of_space()
+            }
+            _ => false,
+        }
+    }
+}
 
 /// Which access a lock file is opened with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,9 +92,9 @@ pub(crate) enum Access {
     ReadOnly,
 }
 
-/// How often a lock file may be replaced under our hands before we say so.
+/// How often a lock file may be replaced while it is being locked.
 const REPLACEMENTS: u32 = 1000;
-/// Permissions of the files and directories made (Go: pkg/lockfile/lockfile.go).
+/// Permissions of new files and directories (Go: pkg/lockfile/lockfile.go).
 const FILE_MODE: u32 = 0o644;
 const DIR_MODE: u32 = 0o700;
 
@@ -46,17 +119,16 @@ pub(crate) fn lock(
         None => RecordLock::lock(file, kind).map(Some),
         Some(cancel) => wait_or_cancel(file, kind, cancel),
     })?;
-    // Without a request to stop, waiting never ends with the lock in other hands.
+    // Only a request to stop ends the wait without the lock.
     lock.ok_or_else(|| LockError::Cancelled {
         path: path.to_owned(),
     })
 }
 
-/// Waits until it has the lock, or is asked to stop; `None` then.
+/// Waits for the lock, or until it is asked to stop; `None` then.
 ///
-/// The kernel serves those who wait in turn, and so a lock that is in use is waited for in the
-/// kernel, by a thread of its own. When that gets the lock after the wait was given up, it gives
-/// the lock back at once.
+/// The kernel serves waiters in turn, and so a thread of its own waits in the kernel for a lock
+/// that is in use. If it gets the lock after the wait was given up, it releases it at once.
 fn wait_or_cancel(
     file: File,
     kind: LockKind,
@@ -70,7 +142,7 @@ fn wait_or_cancel(
         Err(file) => file,
     };
     let (sender, receiver) = sync_channel(1);
-    let waiting = move || drop(sender.send(RecordLock::lock(file, kind)));
+    let waiting = move || best_effort(sender.send(RecordLock::lock(file, kind)));
     std::thread::Builder::new()
         .spawn(waiting)
         .map(drop)
@@ -95,12 +167,37 @@ pub(crate) fn try_lock(
     })
 }
 
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+
+/// Tries until it works or the time is over, with pauses that double.
+///
+/// The kernel has no timed wait for these locks, and a thread left waiting would take the lock
+/// later, when it is not wanted any more.
+pub(crate) fn poll<T>(
+    patience: Duration,
+    mut attempt: impl FnMut() -> Result<Option<T>, LockError>,
+) -> Result<Option<T>, LockError> {
+    let start = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        if let Some(taken) = attempt()? {
+            return Ok(Some(taken));
+        }
+        let left = patience.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            return Ok(None);
+        }
+        std::thread::sleep(pause.min(left));
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
 /// Repeats locking until the locked file is the one the path names.
 ///
-/// Somebody may remove the file (or a directory above it) between our open
-/// and our lock; the next one to come would then make a new file and lock
-/// that, and both of us would believe to be alone. The Go library does not
-/// look (Go: pkg/lockfile); that we do only makes us lock what it locks.
+/// A process blocked on a lock file that is then unlinked ends up holding a lock no other process
+/// can see: the next process creates a new file and locks that. The Go library does not look for
+/// this (Go: pkg/lockfile); looking only makes us lock what it locks.
 fn until_current(
     path: &Path,
     access: Access,
@@ -133,12 +230,11 @@ fn is_current(path: &Path, lock: &RecordLock) -> Result<bool, LockError> {
     })
 }
 
-/// Opens the lock file, making it and the directories above it when missing.
+/// Opens the lock file. It and the directories above it are created if they are missing.
 fn open(path: &Path, access: Access) -> Result<File, LockError> {
     let existing = match access {
         Access::ReadWrite => OpenOptions::read_write(),
-        // Read-only media have no use for a file that has to be made; so look
-        // first, and make one only where there is none.
+        // On read-only media nothing can be created: look first, and create only a missing file.
         Access::ReadOnly => OpenOptions::read(),
     };
     let create = existing.create(Create::IfMissing).mode(FILE_MODE);
