@@ -112,7 +112,6 @@ const UNSAFE_CRATE: &str = "layerhold-sys";
 const UNORDERED: &[&str] = &[
     "layerhold",
     "layerhold-archive",
-    "layerhold-cli",
     "layerhold-config",
     "layerhold-driver-overlay",
     "layerhold-idmap",

@@ -14,7 +14,7 @@ use layerhold_sys::{
 use crate::environment::Environment;
 use crate::failure::plain;
 use crate::interruption::Interruption;
-use crate::streams::{Streams, escape};
+use crate::streams::{Streams, say};
 
 /// A command line: arguments, environment and streams in, exit code out.
 type CommandLine = fn(&[String], &Environment, &mut Streams<'_>) -> io::Result<u8>;
@@ -76,11 +76,6 @@ pub fn main(program: &'static str, run: CommandLine, usage: u8) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Says something where a command line has no streams yet, or has them no more.
-pub(crate) fn say(text: &str) {
-    let _ignored = writeln!(io::stderr(), "{}", escape(text));
 }
 
 /// What this process may do (Go: `pkg/unshare`, `IsRootless`): less than root of the host unless it

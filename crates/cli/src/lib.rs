@@ -18,16 +18,17 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
-pub mod containers_storage;
-mod damage;
 mod entry;
-mod environment;
-mod failure;
-mod interruption;
 pub mod layerhold;
-mod options;
-mod streams;
+pub mod containers_storage;
 mod user_namespace;
+mod options;
+mod environment;
+mod interruption;
+mod streams;
+mod damage;
+mod failure;
+mod tree;
 
 pub use entry::main;
 pub use environment::Environment;

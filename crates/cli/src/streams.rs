@@ -8,9 +8,11 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+
+use crate::failure::{Failure, stream};
 
 /// The streams of a command.
 pub struct Streams<'a> {
@@ -196,6 +198,28 @@ fn escape_json(text: &str) -> Cow<'_, str> {
 fn is_harmful(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Copies a stream to its end, in the pieces that it comes in.
+pub(crate) fn copy(source: &mut dyn BufRead, target: &mut dyn Write) -> Result<(), Failure> {
+    loop {
+        let length = match source.fill_buf() {
+            Ok([]) => break,
+            Ok(piece) => {
+                target.write_all(piece).map_err(stream)?;
+                piece.len()
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Failure::Stream(error)),
+        };
+        source.consume(length);
+    }
+    target.flush().map_err(stream)
+}
+
+/// Says something where a command line has no streams yet, or has them no more.
+pub(crate) fn say(text: &str) {
+    let _ignored = writeln!(io::stderr(), "{}", escape(text));
 }
 
 #[cfg(test)]

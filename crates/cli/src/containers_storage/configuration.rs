@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use layerhold_config::Config;
 use serde::Serialize;
 
+use super::call::{AloneCall, FAILED};
+use super::messages;
 use super::output::json_line;
-use super::{AloneCall, FAILED, messages};
 use crate::failure::{Failure, stream};
 use crate::options::{Given, by_configuration};
 

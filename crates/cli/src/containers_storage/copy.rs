@@ -18,7 +18,7 @@ use layerhold_ids::LayerId;
 use layerhold_sys::{Dir, FileType, OpenOptions, PathError, set_file_owner, stat_file};
 use layerhold_tar_format::{EntryKind, Header, ReadError, Reader, TarTime};
 
-use super::Call;
+use super::call::Call;
 use super::messages::text;
 use super::output::note;
 use super::owner::Owner;

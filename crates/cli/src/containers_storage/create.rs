@@ -5,8 +5,9 @@ use std::io::Read;
 use layerhold::{ContainerSpec, ImageSpec, LayerSpec};
 use layerhold_ids::Digest;
 
+use super::call::Call;
+use super::maps;
 use super::output::{indented, input, json_text, line, open};
-use super::{Call, maps};
 use crate::failure::{Failure, stream};
 
 pub(crate) fn layer(call: &mut Call<'_, '_>) -> Result<u8, Failure> {

@@ -4,7 +4,7 @@ use std::io::{BufReader, Read};
 
 use layerhold::{BigDataItem, DataError, ErrorKind};
 
-use super::Call;
+use super::call::Call;
 use super::output::{copy_out, input, json, line};
 use crate::failure::{Failure, stream};
 

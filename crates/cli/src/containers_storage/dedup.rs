@@ -3,7 +3,7 @@
 use layerhold::DedupOptions;
 use serde_json::json;
 
-use super::Call;
+use super::call::Call;
 use super::flags::{Flag, text};
 use super::output::{json, line};
 use crate::failure::Failure;

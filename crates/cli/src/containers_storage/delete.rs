@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use layerhold::{Commit, DeleteError, ItemKind, LookupError, Store};
 use serde::Serialize;
 
-use super::Call;
+use super::call::Call;
 use super::messages::about;
 use super::output::{code, json, note};
 use crate::failure::Failure;

@@ -4,7 +4,7 @@ use layerhold::{ChangeKind, DiffCompression};
 use layerhold_archive::Codec;
 use serde::Serialize;
 
-use super::Call;
+use super::call::Call;
 use super::output::{copy_out, input, json, line};
 use crate::failure::Failure;
 

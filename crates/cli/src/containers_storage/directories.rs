@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use layerhold::{DirectoryError, ParentOwners};
 use serde::Serialize;
 
-use super::Call;
+use super::call::Call;
 use super::messages::about;
 use super::output::{code, json, line, note};
 use crate::failure::Failure;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use layerhold::{Container, DiffError, Image, Layer};
 
-use super::Call;
+use super::call::Call;
 use super::messages::{about, text as message};
 use super::output::{code, json, json_records, line};
 use crate::failure::Failure;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use layerhold::{Container, Image, ItemKind, Layer, Snapshot};
 use layerhold_ids::{Digest, LayerId};
 
-use super::Call;
+use super::call::Call;
 use super::output::{indented, json, json_records, json_records_or_null, line, note};
-use super::tree::{Node, draw};
 use crate::damage::left_out;
 use crate::failure::Failure;
+use crate::tree::{Node, draw};
 
 /// Says which records are damaged, when all have been looked at. The Go tool fails; the others are
 /// of use all the same.

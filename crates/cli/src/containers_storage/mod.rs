@@ -3,72 +3,45 @@
 //! Flags, outputs, streams and exit codes are those of the newest Go tool
 //! (`cmd/containers-storage`); where that is a defect, `docs/differences.md` says what we do.
 
-mod check;
-mod configuration;
-mod copy;
-mod create;
-mod data;
-mod dedup;
-mod delete;
-mod diff;
-mod directories;
-mod flags;
-mod inspect;
-mod list;
+mod usage;
 mod manual;
-mod maps;
-mod messages;
-mod mount;
+mod table;
 mod names;
-mod output;
-mod owner;
-mod packing;
+mod create;
 mod staged;
 mod storage_layer;
-mod table;
-mod tree;
-mod unshare;
-mod usage;
+mod diff;
+mod copy;
+mod data;
+mod directories;
+mod inspect;
+mod list;
+mod mount;
+mod delete;
 mod whole;
+mod dedup;
+mod check;
+mod configuration;
+mod unshare;
+mod output;
+mod messages;
+mod open;
+mod call;
+mod maps;
+mod packing;
+mod owner;
+mod flags;
 
-use layerhold::{Store, StoreOptions};
-
+use self::call::{Action, AloneCall, Call};
+use self::flags::{FlagError, Values};
+use self::open::open;
+use self::table::{COMMANDS, Command, GLOBAL, HELP, OLD_HELP};
+use self::usage::{Stream, command_usage, complain, general_usage};
 use crate::environment::Environment;
-use crate::failure::Failure;
-use crate::options::{Given, Opening, opening};
 use crate::streams::Streams;
-use crate::user_namespace;
-use flags::{FlagError, Values};
-pub use manual::manual;
-pub(crate) use output::copy as copy_stream;
-use table::{COMMANDS, Command, GLOBAL, HELP, OLD_HELP};
-pub(crate) use tree::{Node, draw};
-use usage::{Stream, command_usage, complain, general_usage};
 
-/// What a command is given.
-pub(crate) struct Call<'a, 'b> {
-    pub(crate) store: &'a Store,
-    pub(crate) environment: &'a Environment,
-    pub(crate) flags: &'a Values,
-    pub(crate) operands: &'a [String],
-    pub(crate) streams: &'a mut Streams<'b>,
-}
-
-/// What a command that needs no store is given.
-pub(crate) struct AloneCall<'a, 'b> {
-    pub(crate) environment: &'a Environment,
-    pub(crate) operands: &'a [String],
-    pub(crate) streams: &'a mut Streams<'b>,
-}
-
-/// A command: its exit code, or an error that is printed before exiting with 1.
-#[derive(Clone, Copy)]
-pub(crate) enum Action {
-    /// It needs a store, which is opened first.
-    OnStore(fn(&mut Call<'_, '_>) -> Result<u8, Failure>),
-    /// It needs none.
-    Alone(fn(&mut AloneCall<'_, '_>) -> Result<u8, Failure>),
-}
+pub use self::call::FAILED;
+pub use self::manual::manual;
 
 /// The commands that undo what they have not finished when a signal asks them to end.
 const UNDONE: [&str; 11] = [
@@ -85,8 +58,6 @@ const UNDONE: [&str; 11] = [
     "wipe",
 ];
 
-/// Exit code of a command that failed.
-pub const FAILED: u8 = 1;
 /// Exit code of flags after the command word that make no sense, and of its `--help`.
 const BAD_FLAGS: u8 = 125;
 
@@ -244,7 +215,7 @@ fn execute(
             streams,
         }),
         Action::OnStore(action) => {
-            let store = match open(line, environment, streams)? {
+            let store = match open(&line.before, &line.values, environment, streams)? {
                 Ok(store) => store,
                 Err(error) => {
                     // The Go tool prints this one to standard output, and scripts look for it
@@ -281,63 +252,4 @@ fn execute(
     };
     streams.flush()?;
     Ok(code)
-}
-
-/// Opens the store that flags, environment and configuration name.
-fn open(
-    line: &Line,
-    environment: &Environment,
-    streams: &mut Streams<'_>,
-) -> std::io::Result<Result<Store, Failure>> {
-    let opened = opening(&given(&line.before), &given(&line.values), environment);
-    let Opening { options, warnings } = match opened {
-        Ok(opening) => opening,
-        Err(failure) => return Ok(Err(failure)),
-    };
-    let debug = line.values.is_on("debug");
-    for warning in warnings.iter().filter(|warning| debug || warning.is_loud()) {
-        streams.note(warning)?;
-    }
-    if debug {
-        for ignored in options.ignored() {
-            streams.note(ignored)?;
-        }
-        debug_lines(&options, streams)?;
-    }
-    // To the Go tool the flag is on for everybody but root.
-    let stays = line.values.text("unshare") == "false";
-    if !stays {
-        // A line that cannot be written changes nothing.
-        let mut tell = |what: &str| drop(streams.note(what));
-        if let Err(failure) = user_namespace::enter_if_needed(environment, &mut tell) {
-            return Ok(Err(failure));
-        }
-    }
-    let options = options.with_cancel(environment.interruption.cancel());
-    Ok(Store::open(options).map_err(Failure::from))
-}
-
-/// Says which store is about to be opened, on lines that do not begin as those of `status` do,
-/// which scripts look for.
-fn debug_lines(options: &StoreOptions, streams: &mut Streams<'_>) -> std::io::Result<()> {
-    let driver = options.driver.as_deref().unwrap_or_default();
-    let (root, run_root) = (options.graph_root.display(), options.run_root.display());
-    let driver_options = options.driver_options.join(" ");
-    streams.note(format_args!("debug: Root: {root}"))?;
-    streams.note(format_args!("debug: Run Root: {run_root}"))?;
-    streams.note(format_args!("debug: Driver Name: {driver}"))?;
-    streams.note(format_args!("debug: Driver Options: [{driver_options}]"))
-}
-
-/// The flags that say which store is meant. An empty text is none, as in the Go tool.
-fn given(values: &Values) -> Given {
-    let text = |flag| Some(values.text(flag).to_owned()).filter(|text| !text.is_empty());
-    Given {
-        graph_root: text("graph"),
-        run_root: text("run"),
-        image_store: text("image-store"),
-        driver: text("storage-driver"),
-        driver_options: values.list("storage-opt").to_vec(),
-        transient: values.switch("transient-store"),
-    }
 }

@@ -3,7 +3,7 @@
 use layerhold::{ErrorKind, MountError, MountRequest, StillMounted, Store, Unmounting};
 use serde::Serialize;
 
-use super::Call;
+use super::call::Call;
 use super::messages::about;
 use super::output::{code, json, line, note};
 use crate::failure::Failure;

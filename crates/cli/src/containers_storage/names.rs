@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use layerhold::{ItemKind, LookupError, Store, UpdateError};
 
-use super::Call;
+use super::call::Call;
 use super::create::metadata as given_metadata;
 use super::output::{code, json, line};
 use crate::failure::Failure;

@@ -1,15 +1,15 @@
 //! Printing as the Go tool prints.
 
 use std::fs::File;
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, Read};
 
 use serde::Serialize;
 
 use layerhold_sys::CancellableReader;
 
-use super::{Call, FAILED};
+use super::call::{Call, FAILED};
 use crate::failure::{Failure, stream};
-use crate::streams::Streams;
+use crate::streams::{Streams, copy};
 
 /// Writes a value as Go's JSON encoder does: compact, with `<`, `>`, `&` and the two line
 /// separators of JavaScript escaped, and a newline at the end.
@@ -133,23 +133,6 @@ pub(crate) fn copy_out(call: &mut Call<'_, '_>, source: &mut dyn BufRead) -> Res
             copy(source, &mut file).map_err(|failure| failure.writing(path))
         }
     }
-}
-
-/// Copies a stream to its end, in the pieces that it comes in.
-pub(crate) fn copy(source: &mut dyn BufRead, target: &mut dyn Write) -> Result<(), Failure> {
-    loop {
-        let length = match source.fill_buf() {
-            Ok([]) => break,
-            Ok(piece) => {
-                target.write_all(piece).map_err(stream)?;
-                piece.len()
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(Failure::Stream(error)),
-        };
-        source.consume(length);
-    }
-    target.flush().map_err(stream)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use layerhold::{Error, ErrorKind, FilledTree, LayerAccess, LayerSpec, Store, Tre
 use layerhold_archive::{PackError, PackOptions};
 use layerhold_sys::{Dir, PathError};
 
-use super::Call;
+use super::call::Call;
 use super::packing::{Interrupted, while_packing};
 use crate::failure::Failure;
 

@@ -6,8 +6,9 @@ use layerhold_idmap::IdMappings;
 use layerhold_ids::LayerId;
 use layerhold_sys::{PathError, random_bytes};
 
+use super::call::Call;
+use super::maps;
 use super::output::{json, line};
-use super::{Call, maps};
 use crate::failure::Failure;
 
 /// Makes a layer behind the back of the store, which is for tests of checking and repairing: the

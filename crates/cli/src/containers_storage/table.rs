@@ -2,7 +2,7 @@
 //!
 //! Go: `cmd/containers-storage`.
 
-use super::Action::{self, Alone, OnStore};
+use super::call::Action::{self, Alone, OnStore};
 use super::flags::{Flag, list, switch, text};
 use super::{
     check, configuration, copy, create, data, dedup, delete, diff, directories, inspect,

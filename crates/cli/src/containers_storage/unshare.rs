@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
 
-use super::AloneCall;
+use super::call::AloneCall;
 use crate::failure::{Failure, stream};
 use crate::user_namespace::{self, Entered};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use layerhold::Privilege;
 
 use super::flags::{self, Flag, FlagError, Values};
-use super::given;
+use super::open::given;
 use super::table::{COMMANDS, Command, GLOBAL};
 use crate::environment::Environment;
 use crate::streams::Streams;

@@ -2,7 +2,7 @@
 
 use layerhold::Shutdown;
 
-use super::Call;
+use super::call::Call;
 use super::output::{json, note};
 use crate::failure::Failure;
 

@@ -4,8 +4,8 @@ use layerhold::ContainerSpec;
 use layerhold_oci::find_image;
 use serde_json::json;
 
-use super::Call;
 use super::args::Create;
+use super::call::Call;
 use crate::failure::Failure;
 
 /// Why a container is not called so. podman has the same rule.

@@ -3,8 +3,8 @@
 use layerhold::{DedupOptions, DedupReport, DedupSupport};
 use serde_json::json;
 
-use super::Call;
 use super::args::{Dedup, HashChoice};
+use super::call::Call;
 use super::units::size;
 use crate::failure::{Failure, chain};
 

@@ -8,12 +8,12 @@ use layerhold_archive::Codec;
 use layerhold_ids::LayerId;
 use serde_json::{Value, json};
 
-use super::Call;
 use super::args::Diff;
+use super::call::Call;
 use super::find::find;
 use super::save::ARCHIVE_ON_TERMINAL;
-use crate::containers_storage::copy_stream;
 use crate::failure::Failure;
+use crate::streams::copy;
 use crate::streams::shown;
 
 pub(super) fn run(call: &mut Call<'_, '_>, args: Diff) -> Result<(), Failure> {
@@ -87,13 +87,13 @@ fn write_tar(
     let compression = DiffCompression::As(Codec::Plain);
     let mut reader = call.store.diff(from, to, compression)?;
     match output {
-        None => copy_stream(&mut reader, call.streams.exact()),
+        None => copy(&mut reader, call.streams.exact()),
         Some(path) => {
             let mut file = File::create(&path).map_err(|source| Failure::File {
                 path: path.display().to_string(),
                 source,
             })?;
-            copy_stream(&mut reader, &mut file).map_err(|failure| failure.writing(path.display()))
+            copy(&mut reader, &mut file).map_err(|failure| failure.writing(path.display()))
         }
     }
 }

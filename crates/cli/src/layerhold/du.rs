@@ -5,8 +5,8 @@ use layerhold::{
 };
 use serde_json::{Map, Value, json};
 
-use super::Call;
 use super::args::Usage;
+use super::call::Call;
 use super::find::find;
 use super::table::{Align, lay_out};
 use super::units::{short, size};

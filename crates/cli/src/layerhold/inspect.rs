@@ -3,8 +3,8 @@
 use layerhold::Item;
 use serde_json::{Value, json};
 
-use super::Call;
 use super::args::Items;
+use super::call::Call;
 use super::find::find;
 use crate::failure::Failure;
 

@@ -7,8 +7,8 @@ use layerhold_ids::LayerId;
 use layerhold_schema::Timestamp;
 use serde_json::json;
 
-use super::Call;
 use super::args::List;
+use super::call::Call;
 use super::table::{Align, lay_out};
 use super::units::{age, short, size};
 use crate::damage::left_out;

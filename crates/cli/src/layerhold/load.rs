@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use layerhold_oci::{Event, LoadOptions, Progress, load, load_stream};
 use serde_json::json;
 
-use super::Call;
 use super::args::Load;
+use super::call::Call;
 use super::units::short;
 use crate::failure::{Failure, chain};
 

@@ -3,85 +3,42 @@
 //! Exit codes: 0 when everything was done, 1 when something failed, 2 when the command line
 //! makes no sense.
 
-pub mod args;
-mod check;
-mod completions;
-mod configuration;
 mod create;
-mod dedup;
-mod diff;
-mod du;
-mod find;
-mod inspect;
-mod list;
 mod load;
-mod mount;
-mod progress;
-mod remove;
+mod diff;
 mod save;
-mod table;
+mod list;
 mod tree;
+mod du;
+mod inspect;
+mod mount;
+mod remove;
+mod dedup;
+mod check;
+mod configuration;
+mod completions;
+mod call;
+mod progress;
+mod find;
+mod table;
 mod units;
+pub mod args;
 
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use layerhold::{Notice, Store, StoreOptions, SyncMode};
 
-use crate::entry::say;
+use self::args::{Arguments, Command, SyncChoice};
+use self::call::Call;
 use crate::environment::Environment;
-use crate::failure::{Failure, stream, without_operand};
-use crate::interruption::Interruption;
+use crate::failure::{Failure, stream};
 use crate::options::{Given, opening};
-use crate::streams::Streams;
-use crate::user_namespace::{Entered, enter_if_needed};
-use args::{Arguments, Command, Format, SyncChoice};
+use crate::streams::{Streams, say};
+use crate::user_namespace::enter_if_needed;
 
 /// Exit code of a command line that makes no sense.
 pub const USAGE: u8 = 2;
-
-/// What a command is given.
-pub(crate) struct Call<'a, 'b> {
-    pub(crate) store: &'a Store,
-    pub(crate) entered: Entered,
-    pub(crate) format: Format,
-    pub(crate) progress: progress::Bar,
-    pub(crate) interruption: Interruption,
-    pub(crate) streams: &'a mut Streams<'b>,
-}
-
-impl Call<'_, '_> {
-    /// Writes a line of the result.
-    pub(crate) fn line(&mut self, text: impl std::fmt::Display) -> Result<(), Failure> {
-        self.streams.line(text).map_err(stream)
-    }
-
-    /// Writes a line about the work, which is not part of the result.
-    pub(crate) fn note(&mut self, text: impl std::fmt::Display) -> Result<(), Failure> {
-        self.streams.note(text).map_err(stream)
-    }
-
-    /// Says what went wrong with one of several operands.
-    pub(crate) fn complain(
-        &mut self,
-        operand: &str,
-        failure: impl Into<Failure>,
-    ) -> Result<(), Failure> {
-        let reason = failure.into().to_string();
-        let reason = without_operand(operand, &reason);
-        self.note(format_args!("layerhold: {operand}: {reason}"))
-    }
-
-    /// Writes the result as JSON, indented for people who read it.
-    pub(crate) fn json(&mut self, value: &serde_json::Value) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(value).map_err(Failure::value)?;
-        self.streams.json(&text).map_err(stream)
-    }
-
-    pub(crate) fn is_json(&self) -> bool {
-        self.format == Format::Json
-    }
-}
 
 /// Runs one command line; `arguments` begin with the name that the program was called by.
 ///

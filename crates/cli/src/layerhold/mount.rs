@@ -3,8 +3,8 @@
 use layerhold::{Item, MountRequest, StillMounted, Unmounting};
 use serde_json::json;
 
-use super::Call;
 use super::args::{Mount, Unmount};
+use super::call::Call;
 use super::find::find;
 use super::table::{Align, lay_out};
 use super::units::short;

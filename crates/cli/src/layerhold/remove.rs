@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use layerhold::{Commit, Item, Snapshot, Unmounting};
 use serde_json::json;
 
-use super::Call;
 use super::args::Remove;
+use super::call::Call;
 use super::find::{find, name_of};
 use super::units::short;
 use crate::failure::Failure;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use layerhold_oci::{Compression, SaveOptions, TargetKind, save, save_stream};
 use serde_json::json;
 
-use super::Call;
 use super::args::{CompressionChoice, Save, SaveKind};
+use super::call::Call;
 use super::units::short;
 use crate::failure::Failure;
 

@@ -7,12 +7,12 @@ use layerhold::{Item, Layer, Snapshot};
 use layerhold_ids::LayerId;
 use serde_json::{Value, json};
 
-use super::Call;
 use super::args::Tree;
+use super::call::Call;
 use super::find::find;
 use super::units::{short, size};
-use crate::containers_storage::{Node, draw};
 use crate::failure::Failure;
+use crate::tree::{Node, draw};
 
 /// Whether all operands were found; otherwise it has been said which were not.
 type Outcome = Result<(), Failure>;

@@ -12,8 +12,8 @@ use layerhold::{
     RepairOptions, RepairReport, Snapshot, Store, Subject,
 };
 
+use super::call::{Call, FAILED};
 use super::output::{json, line, note};
-use super::{Call, FAILED};
 use crate::failure::{Failure, chain};
 use lists::Lists;
 

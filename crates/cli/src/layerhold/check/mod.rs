@@ -10,8 +10,8 @@ use layerhold::{
 };
 use serde_json::{Value, json};
 
-use super::Call;
 use super::args::{Check, DepthChoice, Repair};
+use super::call::Call;
 use super::units::size;
 use crate::failure::{Failure, chain};
 
