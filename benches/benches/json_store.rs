@@ -1,8 +1,8 @@
-//! What the JSON store costs at 100 to 50,000 records shaped like those of real layers.
+//! Measures the JSON store with 100 to 50,000 records in the form of real layers.
 //!
-//! `load` opens a store and loads it; `lookup_cold` is what a short-lived process does (open, lock,
-//! read, find), `lookup_once` the same without keeping the file, `lookup_warm` what a long-lived
-//! one does.
+//! `load` opens a store and loads it. `lookup_cold` is the work of a short-lived process (open,
+//! lock, read, find), `lookup_once` the same without keeping the file, `lookup_warm` that of a
+//! long-lived process.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -223,7 +223,7 @@ fn change(criterion: &mut Criterion) {
                     number
                 },
                 |number| {
-                    let mut guard = store.write().expect("nobody else locks");
+                    let mut guard = store.write().expect("no other process locks");
                     guard
                         .update(&id, |layer| layer.diff_size = number)
                         .expect("the record is there");
@@ -237,7 +237,7 @@ fn change(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("insert_volatile", records), |bencher| {
             bencher.iter(|| {
                 number += 1;
-                let mut guard = store.write().expect("nobody else locks");
+                let mut guard = store.write().expect("no other process locks");
                 let layer = Layer {
                     id: hex(number + 5_000_000),
                     ..Layer::default()

@@ -1,17 +1,17 @@
-//! Fuzz targets as ordinary functions, so that the fuzzer, the tests over kept inputs and a
+//! Fuzz targets as ordinary functions, so that the fuzzer, the tests with past findings and a
 //! debugger run the same code.
 
 pub mod seeds;
 pub mod targets;
 
-/// A target: its name, what runs it, what makes its seeds.
+/// A fuzz target.
 #[derive(Debug, Clone, Copy)]
 pub struct Target {
-    /// The name on the command line and of the module.
+    /// Its name on the command line, and that of its module.
     pub name: &'static str,
-    /// Checks one input; panics when an invariant does not hold.
+    /// Checks one input; panics if an invariant does not hold.
     pub run: fn(&[u8]),
-    /// Inputs to begin with.
+    /// Makes the initial inputs.
     pub seeds: fn() -> Vec<Vec<u8>>,
 }
 

@@ -1,5 +1,5 @@
-//! Inputs to begin with, made by code: the examples of the format's description, and small archives
-//! of every kind.
+//! Makes the initial inputs: the examples of the format's description, and small archives of every
+//! kind.
 
 use std::process::{Command, Stdio};
 
@@ -49,7 +49,7 @@ pub fn layers_json() -> Vec<Vec<u8>> {
     with_edges(examples(LAYERS))
 }
 
-/// Choices that make layers: none, the same again and again, and some that look random.
+/// Bytes that generate layers: none, repeated ones, and pseudo-random ones.
 #[must_use]
 pub fn layers() -> Vec<Vec<u8>> {
     let mut seeds = vec![Vec::new(), vec![0; 64], vec![0xff; 64]];
@@ -64,7 +64,7 @@ pub fn layers() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// Record files of layers, whole, cut off, and with damage in the middle.
+/// Record files of layers: complete, truncated, and damaged in the middle.
 #[must_use]
 pub fn record_store() -> Vec<Vec<u8>> {
     let mut seeds = layers_json();
@@ -121,7 +121,7 @@ pub fn lock_token() -> Vec<Vec<u8>> {
     ]
 }
 
-/// Small archives in every dialect, whole and broken.
+/// Small archives in every format, valid and malformed.
 #[must_use]
 pub fn archives() -> Vec<Vec<u8>> {
     let dialects = [
@@ -177,7 +177,7 @@ fn archive(format: TarFormat) -> Vec<u8> {
         .finish()
 }
 
-/// GNU tar's sparse files; only where GNU tar is.
+/// Sparse files of GNU tar, if it is installed.
 fn sparse() -> Vec<Vec<u8>> {
     let place = layerhold_testkit::scratch();
     let file = std::fs::File::create(place.path().join("sparse")).unwrap();
@@ -232,7 +232,7 @@ fn read_into(archive: &[u8], recorder: &mut Recorder<Vec<u8>>) -> Option<()> {
     reader.drain().ok().map(drop)
 }
 
-/// Bytes that decide on operations: hand-made ones would say nothing, so a few patterns of the
+/// Bytes that choose operations: hand-made ones would have no meaning, so a few patterns of the
 /// right length.
 #[must_use]
 pub fn tar_unpack() -> Vec<Vec<u8>> {
@@ -259,7 +259,7 @@ fn operations(length: usize) -> Vec<Vec<u8>> {
     (0..32).map(pattern).collect()
 }
 
-/// Layers, plain and through the compressors that are installed.
+/// Layers, plain and compressed by the installed programs.
 #[must_use]
 pub fn import() -> Vec<Vec<u8>> {
     let plain = archives();
@@ -341,7 +341,7 @@ pub fn storage_conf() -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Configurations and manifests of both families, and documents that are nearly such.
+/// Configurations and manifests of both formats, and slightly invalid ones.
 #[must_use]
 pub fn image_json() -> Vec<Vec<u8>> {
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";

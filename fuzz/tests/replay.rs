@@ -1,4 +1,4 @@
-//! Seeds and past findings through every target, without a fuzzer.
+//! Runs seeds and past findings through every target, without a fuzzer.
 
 use std::path::Path;
 
@@ -55,8 +55,7 @@ fn every_target_of_the_fuzzer_is_replayed() {
     assert_eq!(files, known);
 }
 
-/// The description of the format shows real files; reading and writing them again must not change a
-/// byte.
+/// The format's description shows real files; reading and writing them must not change a byte.
 #[test]
 fn examples_of_the_description_come_back_byte_for_byte() {
     fn check<R: JsonRecord>(page: &str, expected: usize) {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::Result;
 
-/// Arguments not taken yet.
+/// Arguments that were not taken yet.
 #[derive(Debug)]
 pub(crate) struct Args {
     words: VecDeque<String>,
@@ -28,13 +28,13 @@ impl Args {
         Self { words, rest }
     }
 
-    /// Takes the first word that is no option.
+    /// Takes the first argument that is not an option.
     pub(crate) fn word(&mut self) -> Option<String> {
         let at = self.words.iter().position(|word| !word.starts_with('-'))?;
         self.words.remove(at)
     }
 
-    /// Whether help is asked for.
+    /// Whether `--help` was given.
     pub(crate) fn wants_help(&self) -> bool {
         self.words
             .iter()
@@ -47,8 +47,8 @@ impl Args {
         found.and_then(|at| self.words.remove(at)).is_some()
     }
 
-    /// Takes an option's value, given as `--name VALUE` or `--name=VALUE`. Options come off before
-    /// words do.
+    /// Takes an option's value, given as `--name VALUE` or `--name=VALUE`. Take options before
+    /// other arguments.
     pub(crate) fn value<T: FromStr>(&mut self, name: &str) -> Result<Option<T>> {
         let prefix = format!("{name}=");
         let Some(at) = self
@@ -76,7 +76,7 @@ impl Args {
         std::mem::take(&mut self.rest)
     }
 
-    /// Ends the reading: what is left is a mistake.
+    /// Fails if arguments are left.
     pub(crate) fn end(self) -> Result {
         match self.words.into_iter().chain(self.rest).next() {
             Some(word) => Err(format!("unexpected argument {word}; see --help")),

@@ -7,10 +7,10 @@ use crate::shell::{cargo, last};
 pub(crate) const HELP: &str = "
 Usage: cargo xtask bench [FILTER] [--quick] [-- ARGUMENTS OF CRITERION]
 
-Runs the criterion benchmarks in `benches/`. Results of the last run are kept below `target/criterion`, so that the
-next run tells what changed. Whole-tool timings against other programs are `cargo xtask compare`.
+Runs the criterion benchmarks in `benches/`. Results are kept in `target/criterion`, and each run is
+compared with the last. `cargo xtask compare` measures whole programs.
 
-  --quick   fewer samples: does it run, and about how fast
+  --quick   fewer samples, for a rough result
 ";
 
 pub(crate) fn run(mut args: Args) -> Result {

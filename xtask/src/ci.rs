@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: what CI runs once `.ci/run` has set the machine up.
+//! `cargo xtask ci`: all checks of CI. `.ci/run` sets the machine up first.
 
 use std::time::Instant;
 
@@ -10,8 +10,8 @@ pub(crate) const HELP: &str = "
 Usage: cargo xtask ci
 
 Runs, in this order: formatting, lints, the map of crates, the wording, licences and versions of dependencies, the
-tests, the checked-in inputs of the fuzz targets, the documentation, and each crate alone. Tests may skip nothing
-(CI=true).
+tests, the checked-in inputs of the fuzz targets, the documentation, and each crate alone. With CI=true, no
+test may be skipped.
 `.ci/run` does the same after installing what the tests need.
 ";
 
@@ -19,7 +19,7 @@ pub(crate) fn run(args: Args) -> Result {
     args.end()?;
     let start = Instant::now();
     step(cargo().args(["fmt", "--all", "--check"]))?;
-    // `--all-targets` compiles tests, examples and benches too, so that none of them rots.
+    // `--all-targets` includes tests, examples and benches, so that they keep compiling.
     step(cargo().args([
         "clippy",
         "--workspace",
@@ -65,15 +65,14 @@ fn dependencies() -> Result {
         "licenses",
         "sources",
     ]))?;
-    // The advisory database is on the network, and a new advisory must not stop work that has
-    // nothing to do with it.
+    // The advisory database needs the network, and a new advisory must not stop unrelated work.
     if let Err(why) = step(cargo().args(["deny", "--log-level", "error", "check", "advisories"])) {
         eprintln!("advisories not checked or not clean, which does not fail this run: {why}");
     }
     Ok(())
 }
 
-/// The fuzz targets as ordinary tests: seeds and past findings go through each of them once.
+/// Runs the fuzz targets as ordinary tests, with seeds and past findings.
 fn fuzz_inputs() -> Result {
     let manifest = project().join("fuzz/Cargo.toml");
     step(
@@ -102,12 +101,13 @@ fn fuzz_inputs() -> Result {
 
 fn documentation() -> Result {
     let mut command = cargo();
-    // Libraries only: the binary `layerhold` would overwrite the pages of the library of that name.
+    // Libraries only: the pages of the binary `layerhold` would overwrite those of the library with
+    // that name.
     command.args(["doc", "--workspace", "--no-deps", "--lib", "--locked"]);
     step(command.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
-/// Builds every crate by itself, so that none lives on features which only a neighbour turns on.
+/// Builds every crate alone, so that none depends on features that another crate turns on.
 fn each_alone() -> Result {
     for name in deps::published_crates()? {
         step(cargo().args([

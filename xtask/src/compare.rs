@@ -1,19 +1,19 @@
-//! `cargo xtask compare`: the store against Go's own command line, workload by workload, on this
-//! machine, in one run.
+//! `cargo xtask compare`: measures the store against Go's own command line, workload by workload,
+//! in one run.
 //!
-//! What makes such figures lie, and what is done about it:
-//! - ext4 does not hand out recently freed inodes again and searches past them: right after 30,000
-//!   files were deleted, creating files takes ten times as long. Every timed import gets a
-//!   filesystem made for it ([`scratch`]).
-//! - A virtual machine whose free pages went back to the host pays for the first touch of each.
-//!   Memory is touched and given back before every timed run ([`measure::touch_memory`]).
+//! What distorts such measurements, and the remedies:
+//! - ext4 does not reuse recently freed inodes and searches past them: after deleting 30,000 files,
+//!   creating files takes ten times as long. Every timed import gets a new filesystem
+//!   ([`scratch`]).
+//! - A virtual machine whose free pages went back to the host pays for the first access to each.
+//!   Memory is touched and released before every timed run ([`measure::touch_memory`]).
 //! - Other work on the machine changes from minute to minute: contestants alternate (A B C, then C
 //!   B A), ratios are taken within a round, and the median of the ratios is printed.
-//! - A child's peak memory starts from that of the process which forked it: peaks are read through
+//! - A child's peak memory starts from that of the process that forked it: peaks are read through
 //!   GNU time, which is small.
-//! - The first start of anything is slower: one untimed round comes first.
+//! - The first start of a program is slower: one untimed round comes first.
 //!
-//! A wrong result is a failure, never a time: digests, bytes and answers are checked outside the
+//! A wrong result is an error, never a time: digests, bytes and answers are checked outside the
 //! timed part.
 
 mod data;
@@ -31,22 +31,22 @@ use crate::shell::{cargo, find, is_root, project, step};
 pub(crate) const HELP: &str = "
 Usage: cargo xtask compare [OPTIONS]
 
-Measures import, diff and exists with our drop-in `containers-storage`, with Go's, and with the physical limit (what
-`tar -x` beside `sha256sum`, or reading the files once, costs), all on the vfs driver, and prints a table in Markdown.
-Needs root (every timed run has a loop-mounted filesystem of its own, in a private mount namespace), GNU tar, gzip,
-zstd, GNU time, mkfs.ext4 and xfs_io. Takes about 15 minutes, and 8 GB of disk below the working directory.
+Measures import, diff and exists with our drop-in `containers-storage`, with Go's, and with the lower limit (the cost of
+`tar -x` beside `sha256sum`, or of reading the files once), all on the vfs driver, and prints a Markdown table.
+Needs root (every timed run has a loop-mounted filesystem, in a private mount namespace), GNU tar, gzip, zstd,
+GNU time, mkfs.ext4 and xfs_io. Takes about 15 minutes, and 8 GB of disk below the working directory.
 
-  --rounds N       timed rounds; 5
-  --quick          small sizes and 1 round: does it work at all
-  --only TEXT      only rows whose name contains TEXT; --only help names them
-  --files N        small files in the first layer; 36000
-  --small-mb N     their total size in MB, about; 225
-  --big-mb N       total size of the layer of big files in MB; 409
-  --layers N       layers in the large store; 10000
-  --ours PATH      our binary; built when not given
-  --peer PATH      the peer; containers-storage on the PATH
-  --work DIR       where data and filesystem images go; target/compare
-  --samples        print each round's times as well
+  --rounds N       timed rounds (5)
+  --quick          small sizes and 1 round, for a rough result
+  --only TEXT      only rows whose name contains TEXT; --only help lists them
+  --files N        small files in the first layer (36000)
+  --small-mb N     their approximate total size in MB (225)
+  --big-mb N       total size of the layer of big files in MB (409)
+  --layers N       layers in the large store (10000)
+  --ours PATH      our binary; built by default
+  --peer PATH      the peer (containers-storage on the PATH)
+  --work DIR       directory for data and filesystem images (target/compare)
+  --samples        also print the times of each round
 ";
 
 /// What is measured, and how often.
@@ -89,7 +89,7 @@ const QUICK: Sizes = Sizes {
     layers: 500,
 };
 
-/// Tells the second start of this program, in its own mount namespace, from the first.
+/// Set in the second start of this program, in its own mount namespace.
 const INSIDE: &str = "LAYERHOLD_COMPARE_INSIDE";
 
 pub(crate) fn run(args: Args) -> Result {
@@ -104,7 +104,7 @@ pub(crate) fn run(args: Args) -> Result {
     rows::run(&plan)
 }
 
-/// Starts this program again where its mounts disappear with it, whatever happens to it.
+/// Starts this program again in a mount namespace, which removes its mounts when it ends.
 fn run_in_private_namespace(mut args: Args) -> Result {
     if !is_root() {
         return Err("needs root, to mount a fresh filesystem for each timed run".to_owned());
@@ -118,7 +118,7 @@ fn run_in_private_namespace(mut args: Args) -> Result {
     unshare
         .args(["--mount", "--propagation", "private", "--"])
         .arg(myself);
-    // The arguments as they came: what was taken from `args` here is read again inside.
+    // All arguments: those taken from `args` here are parsed again inside.
     unshare.args(std::env::args_os().skip(1)).env(INSIDE, "1");
     let status = unshare
         .status()

@@ -1,4 +1,4 @@
-//! `cargo xtask demo [IMAGE]`: the main job on a real image, step by step.
+//! `cargo xtask demo [IMAGE]`: takes an image through the store, step by step.
 
 mod pack;
 mod stage;
@@ -17,19 +17,19 @@ use crate::shell::{capture_text, cargo, find, is_root, program, project, step};
 pub(crate) const HELP: &str = "
 Usage: cargo xtask demo [IMAGE] [--dir DIR] [--keep] [--no-build]
 
-Takes an image through a store of its own and shows each command with its output, time and memory: it is loaded, listed,
-mounted, changed in a container, diffed and saved, and the layers that come out are compared with those that went in. Needs no
-root and no configuration; the store is in a directory of its own, on the vfs driver.
+Takes an image through a new store and shows each command with its output, time and memory: loads, lists and mounts it,
+changes it in a container, diffs and saves it, and compares the saved layers with the original ones. Needs no root and no
+configuration; the store is in its own directory, on the vfs driver.
 
-IMAGE is an OCI layout (a directory, or a tar of one) or a docker archive. Without one, an image of about 16,000 files is packed
-from this machine's own.
+IMAGE is an OCI layout (a directory, or a tar of one) or a docker archive. By default, an image is made of about 16,000
+files of this machine.
 
-  --dir DIR    where to work; target/demo. What is there is erased
-  --keep       leave the store and the image there
-  --no-build   use the binary that is there
+  --dir DIR    working directory, emptied first (target/demo)
+  --keep       keep the store and the image
+  --no-build   use the existing binary
 ";
 
-/// What the image is called in the store.
+/// The name of the image in the store.
 const NAME: &str = "localhost/demo:latest";
 
 pub(crate) fn run(mut args: Args) -> Result {
@@ -144,7 +144,8 @@ fn save_and_compare(stage: &mut Stage, place: &Path) -> Result {
     ])?;
     let index = read_json(&layout.join("index.json"))?;
     let manifest = read_json(&blob(&layout, text(&index["manifests"][0]["digest"])))?;
-    // The configuration is the image's identity and names the digest of every layer, uncompressed.
+    // The configuration is the image's identity and contains the digest of every uncompressed
+    // layer.
     let config_digest = text(&manifest["config"]["digest"]);
     let config = blob(&layout, config_digest);
     same("configuration", &sha256(&config)?, config_digest)?;
@@ -171,7 +172,7 @@ fn save_and_compare(stage: &mut Stage, place: &Path) -> Result {
     Ok(())
 }
 
-/// The same store through podman, where that is to be had.
+/// Shows the same store in podman, if it is installed.
 fn ask_podman(stage: &mut Stage, place: &Path) -> Result {
     if !is_root() || find("podman").is_none() {
         return Ok(());
@@ -231,7 +232,7 @@ fn sha256(file: &Path) -> Result<String> {
     ))
 }
 
-/// Where a layout keeps what has this digest.
+/// The path of a digest in a layout.
 fn blob(layout: &Path, digest: &str) -> PathBuf {
     layout.join("blobs").join(digest.replacen(':', "/", 1))
 }
@@ -245,8 +246,8 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// Removes what an earlier run left. An unpacked tree can hold directories that even their owner
-/// may not enter.
+/// Removes the leftovers of an earlier run. An unpacked tree may have directories that even their
+/// owner may not enter.
 fn erase(place: &Path) -> Result {
     if !place.exists() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! `cargo xtask differential`: long sequences of commands through Go's tool and ours.
+//! `cargo xtask differential`: runs long sequences of commands through Go's tool and ours.
 
 use crate::Result;
 use crate::args::Args;
@@ -8,14 +8,14 @@ pub(crate) const HELP: &str = "
 Usage: cargo xtask differential [--seed N] [--commands N] [--driver vfs|overlay] [--mode twin|shared]
 
 Runs random commands through Go's `containers-storage` and ours, and compares exit codes, output and everything on the
-disk after each one. A difference without a rule in `crates/cli/tests/all/differential/explain.rs`, which names its row
-of docs/differences.md, is a failure; the shortest sequence that shows it is printed. Needs root.
+disk after each one. A difference is a failure, unless a rule in `crates/cli/tests/all/differential/explain.rs` names its
+row of docs/differences.md. Prints the shortest sequence that shows the difference. Needs root.
 
   --seed N       the first seed; each hundred commands use the next one (1)
-  --commands N   how many commands (1000)
+  --commands N   number of commands (1000)
   --driver NAME  the graph driver (vfs)
-  --mode MODE    twin: either tool has a store of its own; shared: either works on one store by turns, and ours alone
-                 on another; both, with half of the commands each, when nothing is said
+  --mode MODE    twin: each tool has its own store; shared: the tools take turns on one store, and ours works alone on
+                 another. By default both, with half of the commands each
 ";
 
 pub(crate) fn run(mut args: Args) -> Result {

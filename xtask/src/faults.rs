@@ -1,4 +1,4 @@
-//! `cargo xtask faults`: what either tool makes of a damaged store.
+//! `cargo xtask faults`: runs both tools on damaged stores.
 
 mod damage;
 mod place;
@@ -17,11 +17,11 @@ pub(crate) const HELP: &str = "
 Usage: cargo xtask faults [--driver vfs|overlay] [--write] [--binary PATH]
 
 Makes a small store with Go's `containers-storage`, and for each kind of damage three copies of it: one for Go's tool, one
-for ours, and one for our check, garbage collection and repair. Prints what each says and what is left. Needs root.
+for ours, and one for our check, garbage collection and repair. Prints the output of each and what is left. Needs root.
 
-  --driver NAME  only this driver; both when nothing is said
-  --write        put the tables into docs/faults.md
-  --binary PATH  our `containers-storage`; nothing is built then
+  --driver NAME  only this driver; by default both
+  --write        write the tables to docs/faults.md
+  --binary PATH  our `containers-storage`; built by default
 ";
 
 const PREFACE: &str = "\

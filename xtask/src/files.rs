@@ -1,4 +1,4 @@
-//! This machine's own files, as input that nobody made up.
+//! This machine's own files as test input.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use crate::Result;
 
-/// Visits regular files with one link and an ASCII name, in a fixed order, until told to stop.
+/// Visits regular files with one link and an ASCII name, in a fixed order, until `visit` returns
+/// false.
 pub(crate) fn visit_files(tops: &[&str], visit: &mut dyn FnMut(&Path, u64) -> bool) -> Result {
     for top in tops {
         if !enter(Path::new(top), visit)? {

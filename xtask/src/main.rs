@@ -1,4 +1,4 @@
-//! `cargo xtask COMMAND`: the project's own commands. One file per command; what they share is in
+//! `cargo xtask COMMAND`: the project's own commands, one file per command. Shared code is in
 //! `args` and `shell`.
 #![allow(
     clippy::disallowed_methods,
@@ -30,7 +30,7 @@ use std::process::ExitCode;
 
 use args::Args;
 
-/// What a command does when it fails: says why, in words for the person who typed it.
+/// The result of a command; the error is for the user.
 type Result<T = ()> = std::result::Result<T, String>;
 
 struct Command {
@@ -44,19 +44,19 @@ struct Command {
 const COMMANDS: [Command; 12] = [
     Command {
         name: "ci",
-        about: "everything that CI checks, in its order",
+        about: "run all checks of CI",
         help: ci::HELP,
         run: ci::run,
     },
     Command {
         name: "test",
-        about: "set the machine up and pass all tests",
+        about: "set the machine up and run all tests",
         help: test::HELP,
         run: test::run,
     },
     Command {
         name: "deps",
-        about: "check the crates against the map of who may use whom",
+        about: "check the dependencies of crates and modules",
         help: deps::HELP,
         run: deps::run,
     },
@@ -80,7 +80,7 @@ const COMMANDS: [Command; 12] = [
     },
     Command {
         name: "demo",
-        about: "take an image through the whole store and show each step",
+        about: "take an image through a store and show each step",
         help: demo::HELP,
         run: demo::run,
     },
@@ -98,19 +98,19 @@ const COMMANDS: [Command; 12] = [
     },
     Command {
         name: "differential",
-        about: "random commands through Go's tool and ours",
+        about: "run random commands through Go's tool and ours",
         help: differential::HELP,
         run: differential::run,
     },
     Command {
         name: "powercut",
-        about: "power cuts while a store is changed",
+        about: "simulate power cuts while a store is changed",
         help: powercut::HELP,
         run: powercut::run,
     },
     Command {
         name: "faults",
-        about: "what Go's tool and ours make of damaged stores",
+        about: "run Go's tool and ours on damaged stores",
         help: faults::HELP,
         run: faults::run,
     },
@@ -132,7 +132,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     if args.wants_help() {
-        // Whoever reads only the first lines closes the pipe, which is no failure.
+        // A reader of the first lines only may close the pipe, which is not an error.
         drop(writeln!(std::io::stdout(), "{}", command.help.trim()));
         return ExitCode::SUCCESS;
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask man`: the manual pages of both programs.
+//! `cargo xtask man`: writes the manual pages of both programs.
 
 use std::path::PathBuf;
 
@@ -9,10 +9,10 @@ use crate::shell::{cargo, last, project};
 pub(crate) const HELP: &str = "
 Usage: cargo xtask man [--dir DIR]
 
-Writes the manual pages of both programs, made from their tables of commands: `man -l target/man/layerhold.1` shows one.
-Nothing of it is kept in the repository.
+Writes the manual pages of both programs, generated from their tables of commands. `man -l target/man/layerhold.1` shows
+one. They are not part of the repository.
 
-  --dir DIR   where they go; target/man
+  --dir DIR   output directory (target/man)
 ";
 
 pub(crate) fn run(mut args: Args) -> Result {

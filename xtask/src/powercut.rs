@@ -1,4 +1,4 @@
-//! `cargo xtask powercut`: power cuts while a store is changed.
+//! `cargo xtask powercut`: simulates power cuts while a store is changed.
 
 use crate::Result;
 use crate::args::Args;
@@ -7,17 +7,17 @@ use crate::shell::{cargo, last};
 pub(crate) const HELP: &str = "
 Usage: cargo xtask powercut [--filesystem NAME] [--driver NAME] [--cuts N] [--seed N] [--binaries DIR]
 
-Makes a store on a filesystem of its own, has two programs change it (images are loaded, layers imported, containers
-created, all of them named anew and removed), and copies the disk at random instants, as a power cut would leave it. Each
-copy is mounted and judged: what was reported is there and whole, what is listed is whole, the next command works. Needs
-root, loop devices, btrfs and the filesystem in question. What such a cut is and what it is not is told in
-`crates/cli/tests/all/powercut/disk.rs`.
+Makes a store on a new filesystem, lets two programs change it (load images, import layers, create, rename and remove
+images, layers and containers), and copies the disk at random instants, as a power cut leaves it. Each copy is mounted and
+checked: everything that a command reported exists and is complete, everything listed is complete, and the next command
+works. Needs root, loop devices, btrfs and the filesystem in question. `crates/cli/tests/all/powercut/disk.rs` describes
+what such a cut covers.
 
-  --filesystem NAME  btrfs, ext4 or xfs; one after the other when nothing is said
-  --driver NAME      overlay or vfs; one after the other when nothing is said
-  --cuts N           how many, for each filesystem and driver (200)
+  --filesystem NAME  btrfs, ext4 or xfs; by default one after the other
+  --driver NAME      overlay or vfs; by default one after the other
+  --cuts N           number of cuts for each filesystem and driver (200)
   --seed N           the first seed; each ten cuts use the next one (1)
-  --binaries DIR     where `layerhold` and `containers-storage` are, to judge others than those just built
+  --binaries DIR     directory of `layerhold` and `containers-storage`, to check other builds
 ";
 
 pub(crate) fn run(mut args: Args) -> Result {
@@ -43,7 +43,8 @@ pub(crate) fn run(mut args: Args) -> Result {
             if let Some(dir) = &binaries {
                 test.env("POWERCUT_BIN", dir);
             }
-            // The others are cut all the same: what fails on one filesystem may hold on the next.
+            // The other combinations are still tried: a failure on one filesystem may not occur on
+            // the next.
             if last(&mut test).is_err() {
                 failed.push(format!("{filesystem} with {driver}"));
             }
@@ -55,7 +56,7 @@ pub(crate) fn run(mut args: Args) -> Result {
     }
 }
 
-/// The one that is asked for, or all.
+/// The requested one, or all.
 fn one_of<'a>(wanted: Option<&'a str>, all: &[&'a str]) -> Result<Vec<&'a str>> {
     match wanted {
         None => Ok(all.to_vec()),

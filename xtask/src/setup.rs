@@ -1,14 +1,14 @@
-//! What the tests need on the machine besides Rust.
+//! Installs what the tests need on the machine besides Rust.
 
 use std::process::Command;
 
 use crate::Result;
 use crate::shell::{capture, find, is_root, program, step};
 
-/// The packages of Debian and its relatives; `.ci/run` reads the same file.
+/// The packages of Debian and its derivatives; `.ci/run` reads the same file.
 const PACKAGES: &str = include_str!("../../.ci/packages");
 
-/// Installs what is missing when that is possible, else says what is missing.
+/// Installs what is missing if possible; otherwise reports it.
 pub(crate) fn set_up() -> Result {
     if find("dpkg-query").is_none() {
         eprintln!(

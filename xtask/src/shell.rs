@@ -1,4 +1,4 @@
-//! Running programs: shown, timed, and failing loudly.
+//! Runs programs: shows them, times them, and reports failures.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -20,12 +20,12 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// A program, found on the `PATH` or in the places for administrators.
+/// A program, from the `PATH` or the administrator's directories.
 pub(crate) fn program(name: &str) -> Command {
     Command::new(find(name).unwrap_or_else(|| name.into()))
 }
 
-/// Where a program is.
+/// Finds a program.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
@@ -49,7 +49,7 @@ pub(crate) fn step(command: &mut Command) -> Result {
     Ok(())
 }
 
-/// Runs a program as the last thing: its closing line stays the closing line.
+/// Runs a program as the last step, without printing anything after it.
 pub(crate) fn last(command: &mut Command) -> Result {
     let shown = show(command);
     eprintln!("\n$ {shown}");
@@ -63,8 +63,8 @@ pub(crate) fn last(command: &mut Command) -> Result {
     }
 }
 
-/// Runs a program without showing anything; its standard output, or its standard error as the
-/// reason.
+/// Runs a program without showing it; returns its standard output, or its standard error as the
+/// error.
 pub(crate) fn capture(command: &mut Command) -> Result<Vec<u8>> {
     let shown = show(command);
     let output = command
@@ -82,12 +82,12 @@ pub(crate) fn capture(command: &mut Command) -> Result<Vec<u8>> {
     ))
 }
 
-/// As [`capture`], as text.
+/// Like [`capture`], as text.
 pub(crate) fn capture_text(command: &mut Command) -> Result<String> {
     String::from_utf8(capture(command)?).map_err(|error| format!("{}: {error}", show(command)))
 }
 
-/// The command line for people.
+/// The command line as it would be typed.
 pub(crate) fn show(command: &Command) -> String {
     let name = Path::new(command.get_program())
         .file_name()
@@ -113,6 +113,6 @@ fn quote(word: &OsStr) -> String {
 /// Whether this process is root.
 pub(crate) fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
-    // The owner of a process's own proc directory is its effective user; std has no geteuid.
+    // The owner of a process's proc directory is its effective user; std has no geteuid.
     std::fs::metadata("/proc/self").is_ok_and(|stat| stat.uid() == 0)
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: from a fresh machine with Rust to all tests passed.
+//! `cargo xtask test`: sets up a machine that has only Rust, and runs all tests.
 
 use crate::args::Args;
 use crate::shell::{cargo, is_root, last};
@@ -7,9 +7,9 @@ use crate::{Result, setup};
 pub(crate) const HELP: &str = "
 Usage: cargo xtask test [--no-setup] [-- ARGUMENTS OF CARGO TEST]
 
-Installs the packages the tests need (on Debian and its relatives, when root), then runs all unit, property,
-integration and documentation tests. A test that cannot run here prints `SKIP name: why` (see them with
-`-- -- --nocapture`); with CI=true in the environment such a skip is a failure.
+Installs the packages that the tests need (on Debian and its derivatives, as root), then runs all unit, property,
+integration and documentation tests. A test that cannot run prints `SKIP name: why` (shown with `-- -- --nocapture`);
+with CI=true in the environment a skip is a failure.
 
   --no-setup   install nothing
 ";

@@ -1,4 +1,4 @@
-//! The result.
+//! The resulting configuration.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,34 +6,33 @@ use std::path::PathBuf;
 use crate::driver_options::mount_options;
 use crate::warning::Warning;
 
-/// How a store is to be opened, as files and environment say (Go: `StoreOptions`).
+/// How to open a store, from files and environment (Go: `StoreOptions`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
-    /// Directory of what has to survive a reboot. Absolute.
+    /// Directory of persistent data. Absolute.
     pub graph_root: PathBuf,
-    /// Directory of what may be lost at a reboot. Absolute.
+    /// Directory of data that may be lost at a reboot. Absolute.
     pub run_root: PathBuf,
-    /// Directory of images, where they are kept apart from containers. Absolute, never the graph
-    /// root.
+    /// Directory of a separate image store. Absolute, never the graph root.
     pub image_store: Option<PathBuf>,
-    /// The graph driver; `None` is to be found out.
+    /// The graph driver; `None` to choose one automatically.
     pub driver: Option<String>,
-    /// Drivers to try, in order, when none is named and the store is new.
+    /// Drivers to try, in order, if none is named and the store is new.
     pub driver_priority: Vec<String>,
-    /// Options of drivers as `key=value`; later ones win.
+    /// Driver options as `key=value`; later ones win.
     pub driver_options: Vec<String>,
-    /// How user namespaces are chosen for containers that ask for one.
+    /// How user namespaces are chosen for containers with automatic ones.
     pub auto_userns: AutoUserns,
-    /// What is handed to those who pull images (Go: `Store.PullOptions`).
+    /// Options for pulling images (Go: `Store.PullOptions`).
     pub pull_options: PullOptions,
     /// Whether volatile mounts are forbidden.
     pub disable_volatile: bool,
-    /// Whether containers are forgotten at a reboot.
+    /// Whether container records are lost at a reboot.
     pub transient_store: bool,
     /// The files that were read, in order.
     pub sources: Vec<PathBuf>,
-    /// What is odd about them.
+    /// Warnings about the configuration.
     pub warnings: Vec<Warning>,
 }
 
@@ -45,20 +44,20 @@ impl Config {
     }
 }
 
-/// How user namespaces are chosen for containers that ask for one. What is `None` is left to the
-/// store.
+/// How user namespaces are chosen for containers with automatic ones. `None` leaves the choice to
+/// the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AutoUserns {
-    /// The name in `/etc/subuid` whose ranges are shared out. The store's choice is `containers`.
+    /// The name in `/etc/subuid` whose ranges are used. The store's default is `containers`.
     pub user: Option<String>,
-    /// The fewest IDs of a namespace. The store's choice is 1024.
+    /// The smallest size of a namespace. The store's default is 1024.
     pub min_size: Option<u32>,
-    /// The most IDs of a namespace. The store's choice is 65536.
+    /// The largest size of a namespace. The store's default is 65536.
     pub max_size: Option<u32>,
 }
 
-/// The table `pull_options`: texts by name.
+/// The table `pull_options`: strings by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PullOptions {
     texts: BTreeMap<String, String>,
@@ -69,14 +68,13 @@ impl PullOptions {
         PullOptions { texts }
     }
 
-    /// The text of an option, when it is set.
+    /// The value of an option, if it is set.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.texts.get(name).map(String::as_str)
     }
 
-    /// Whether an option is `true`, in letters of any case (Go: `pkg/chunked`,
-    /// `parseBooleanPullOption`).
+    /// Whether an option is `true`, in any case (Go: `pkg/chunked`, `parseBooleanPullOption`).
     #[must_use]
     pub fn is_on(&self, name: &str) -> bool {
         self.get(name)
@@ -90,7 +88,7 @@ impl PullOptions {
             .map(|(name, text)| (name.as_str(), text.as_str()))
     }
 
-    /// Whether none is set.
+    /// Whether no option is set.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.texts.is_empty()

@@ -1,4 +1,4 @@
-//! One file, parsed.
+//! Parses one configuration file.
 
 use std::path::{Path, PathBuf};
 
@@ -17,11 +17,11 @@ pub struct Document {
 }
 
 impl Document {
-    /// Takes the bytes of a file. The path is for messages.
+    /// Decodes the bytes of a file. The path is for messages.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Encoding`] when they are not UTF-8.
+    /// [`ConfigError::Encoding`] if they are not UTF-8.
     pub fn new(path: impl Into<PathBuf>, bytes: Vec<u8>) -> Result<Self, ConfigError> {
         let path = path.into();
         match String::from_utf8(bytes) {
@@ -37,12 +37,11 @@ impl Document {
         }
     }
 
-    /// Overrides settings with what this file says. When it fails, `settings` may be changed in
-    /// part and are of no use.
+    /// Overrides settings with those of this file. After an error, `settings` are incomplete.
     ///
     /// # Errors
     ///
-    /// When the text is not TOML, or a value is of a wrong type.
+    /// If the text is not TOML, or a value has the wrong type.
     pub fn merge_into(
         &self,
         settings: &mut Settings,
@@ -56,13 +55,13 @@ impl Document {
         merge(self, table.get_ref(), settings, warnings)
     }
 
-    /// The path given.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The line, from 1, that a byte is on.
+    /// The line of a byte, counted from 1.
     pub(crate) fn line(&self, offset: usize) -> usize {
         let bytes = self.text.as_bytes();
         lines(bytes.get(..offset).unwrap_or(bytes))

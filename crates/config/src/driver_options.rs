@@ -1,11 +1,11 @@
-//! Settings that become options of graph drivers, in the order of the Go library.
+//! Turns settings into driver options, in the order of the Go library.
 
 use std::collections::BTreeMap;
 
 use crate::settings::Settings;
 
-/// Keys of `[storage.options]` that drivers know, in the order in which Go hands them on
-/// (`types/options.go`). `force_mask`, a number, comes behind the fourth.
+/// Driver options of `[storage.options]`, in Go's order (`types/options.go`). `force_mask`, a
+/// number, comes after the fourth.
 pub(crate) const GENERAL: [&str; 5] = [
     "size",
     "mount_program",
@@ -35,7 +35,7 @@ pub(crate) const OF_DRIVERS: [(&str, &[&str]); 4] = [
     ("zfs", &["fsname", "mountopt", "size"]),
 ];
 
-/// The texts of these keys, by option name: `mountopt` or `overlay.mountopt`.
+/// The values of these keys by option name: `mountopt` or `overlay.mountopt`.
 pub(crate) type DriverTexts = BTreeMap<String, String>;
 
 /// All options as `key=value`. Later ones win, so those of a driver's own table come last.
@@ -64,8 +64,8 @@ pub(crate) fn emit(settings: &Settings) -> Vec<String> {
     options
 }
 
-/// The mount options for a driver: of the first option that says some (Go: `GetMountOptions`).
-/// Options that make no sense are for whoever opens the driver to refuse.
+/// The mount options for a driver: those of the first option that has some (Go: `GetMountOptions`).
+/// Opening the driver refuses invalid options.
 pub(crate) fn mount_options(driver: Option<&str>, options: &[String]) -> Vec<String> {
     let value = options.iter().find_map(|option| {
         let (key, value) = option.split_once('=')?;

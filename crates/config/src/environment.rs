@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// What this crate has to know of the process it works for. It never asks the process itself.
+/// The environment that a configuration is loaded for. This crate never reads that of the process
+/// itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Environment {
     /// The variables.
     pub variables: BTreeMap<String, String>,
-    /// The working directory, where relative paths begin.
+    /// The working directory, for relative paths.
     pub directory: PathBuf,
     /// The effective user.
     pub user: u32,
@@ -56,18 +57,18 @@ impl Environment {
             .filter(|value| !value.is_empty())
     }
 
-    /// The user this is done for: outside of a user namespace that podman, buildah or we made, if
-    /// we are in one (Go: `pkg/unshare`, `GetRootlessUID`).
+    /// The user that the store belongs to: in a user namespace made by podman, buildah or
+    /// layerhold, the user outside (Go: `pkg/unshare`, `GetRootlessUID`).
     #[must_use]
     pub fn owner(&self) -> u32 {
         match self.get("_CONTAINERS_ROOTLESS_UID") {
-            // A text that is no number is 0 to Go.
+            // Go takes a malformed number for 0.
             Some(text) => text.parse().unwrap_or(0),
             None => self.user,
         }
     }
 
-    /// Whether the store is a user's own, below the home directory, rather than the system's.
+    /// Whether the store is a user's own, in the home directory, and not the system's.
     #[must_use]
     pub fn is_per_user(&self) -> bool {
         self.owner() != 0

@@ -1,18 +1,18 @@
-//! What can be wrong with a configuration.
+//! Errors of a configuration.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why there is no configuration.
+/// Why a configuration cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A file or directory is there and cannot be read.
+    /// A file or directory exists and cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
         /// The file or directory.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// A variable names a file that does not exist.
@@ -38,10 +38,10 @@ pub enum ConfigError {
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What the parser says.
+        /// The parser's message.
         message: String,
     },
-    /// A value has a type that its key does not take.
+    /// A value has the wrong type.
     #[error("{}:{line}: {key} is {found}, which should be {expected}{}", path.display(), hint(expected, found))]
     Type {
         /// The file.
@@ -50,9 +50,9 @@ pub enum ConfigError {
         line: usize,
         /// The key with its tables, such as `storage.driver`.
         key: String,
-        /// What it takes.
+        /// The right type.
         expected: &'static str,
-        /// What it is.
+        /// The type in the file.
         found: &'static str,
     },
     /// A number is negative or too large.
@@ -65,7 +65,7 @@ pub enum ConfigError {
         /// The key with its tables.
         key: String,
     },
-    /// A list has an attribute that is not `append`.
+    /// A list has another attribute than `append`.
     #[error("{}:{line}: {key} has the attribute {attribute:?}; lists only take \"append\"", path.display())]
     Attribute {
         /// The file.
@@ -77,21 +77,21 @@ pub enum ConfigError {
         /// The attribute.
         attribute: String,
     },
-    /// A root is empty once its variables are put in.
+    /// A root is empty after expanding its variables.
     #[error("{key} must be set: {value:?} is empty here")]
     EmptyRoot {
         /// The key: `graphroot` or `runroot`.
         key: &'static str,
-        /// What the file says.
+        /// The value in the file.
         value: String,
     },
-    /// The image store is the graph root (Go's words).
+    /// The image store is the graph root (Go's message).
     #[error("imagestore {} must either be not set or be different than graphroot", path.display())]
     SameRoots {
-        /// Both of them.
+        /// The common path.
         path: PathBuf,
     },
-    /// An ordinary user has no home directory, so there is no place for a store.
+    /// An unprivileged user has no home directory for a store.
     #[error(
         "user {user} has no home directory: set HOME, XDG_DATA_HOME, or graphroot in storage.conf"
     )]
@@ -99,25 +99,25 @@ pub enum ConfigError {
         /// The user.
         user: u32,
     },
-    /// `XDG_RUNTIME_DIR` is of no use.
+    /// `XDG_RUNTIME_DIR` is not usable.
     #[error("XDG_RUNTIME_DIR is {}", path.display())]
     RuntimeDirectory {
-        /// What it says.
+        /// Its value.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         source: io::Error,
     },
-    /// An ordinary user has no directory for what may be lost at a reboot.
+    /// An unprivileged user has no directory for the run root.
     #[error("{} is not a directory that only user {user} can write to: set XDG_RUNTIME_DIR, or runroot in storage.conf", path.display())]
     NoRuntimeDirectory {
-        /// The last directory that was tried.
+        /// The last candidate.
         path: PathBuf,
         /// The user.
         user: u32,
     },
 }
 
-/// What to do about the commonest mistake: options that are truth values in quotes.
+/// A hint for the most common mistake: booleans in quotes.
 fn hint(expected: &str, found: &str) -> &'static str {
     if expected == "a string" && found == "a boolean" {
         ": put it in quotes"

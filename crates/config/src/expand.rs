@@ -1,19 +1,18 @@
-//! Variables in paths, as Go's `os.ExpandEnv` puts them in.
+//! Expands variables in paths, as Go's `os.ExpandEnv` does.
 
 use crate::environment::Environment;
 
-/// A text with its variables replaced, and the names of those that are not set.
+/// An expanded text, and the names of variables that are not set.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Expanded {
     pub(crate) text: String,
     pub(crate) unset: Vec<String>,
 }
 
-/// Replaces `$UID` by the owner, then `$NAME` and `${NAME}` by the variables. What is not set is
+/// Replaces `$UID` by the owner, then `$NAME` and `${NAME}` by the variables. Unset variables are
 /// empty.
 pub(crate) fn expand(text: &str, environment: &Environment) -> Expanded {
-    // In this order and regardless of what follows, as in Go: the UID is not usually a variable
-    // that is exported.
+    // In this order and whatever follows, as in Go: the UID is usually not exported as a variable.
     let text = text.replace("$UID", &environment.owner().to_string());
     let mut expanded = Expanded::default();
     let mut rest = text.as_str();
@@ -36,12 +35,12 @@ pub(crate) fn expand(text: &str, environment: &Environment) -> Expanded {
 
 enum Name<'a> {
     Variable(&'a str),
-    /// An opening brace without a name or an end, which vanishes.
+    /// A brace without a name or an end, which is dropped.
     Malformed,
     None,
 }
 
-/// Splits a name off the text behind a dollar sign.
+/// Splits a name off the text after a dollar sign.
 fn name(text: &str) -> (Name<'_>, &str) {
     if let Some(inner) = text.strip_prefix('{') {
         return match inner.split_once('}') {
@@ -63,7 +62,7 @@ fn name(text: &str) -> (Name<'_>, &str) {
     }
 }
 
-/// The names of one character that a shell knows.
+/// The shell's special names of one character.
 fn is_special(c: char) -> bool {
     matches!(c, '*' | '#' | '$' | '@' | '!' | '?' | '-') || c.is_ascii_digit()
 }
@@ -89,7 +88,7 @@ mod tests {
         check("${HOME}c/$A_1/", "/home/uc/x/", &[]);
         check("/run/$UID/$UIDs", "/run/1000/1000s", &[]);
         check("$NO/x", "/x", &["NO"]);
-        // Not the same as `$UID`: a variable of that name is not usually set.
+        // Not the same as `$UID`: a variable of that name is usually not set.
         check("${UID}", "", &["UID"]);
     }
 

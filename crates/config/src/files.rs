@@ -1,4 +1,4 @@
-//! Where configuration files come from.
+//! Access to configuration files.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -9,21 +9,21 @@ use layerhold_sys::{
     Dir, FileType, OpenOptions, PathError, Stat, canonical_ambient, open_ambient_file, stat_ambient,
 };
 
-/// The largest file that is read. Real ones have a few thousand bytes.
+/// The largest file that is read. Usual ones have a few thousand bytes.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
 
 /// An entry of a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Listed {
-    /// Its name.
+    /// The name of the entry.
     pub name: OsString,
-    /// Whether it is a regular file, and no link to one either.
+    /// Whether it is a regular file itself; a link to one is not.
     pub is_file: bool,
 }
 
 impl Listed {
-    /// An entry.
+    /// An entry with this name.
     #[must_use]
     pub fn new(name: impl Into<OsString>, is_file: bool) -> Self {
         Listed {
@@ -33,36 +33,36 @@ impl Listed {
     }
 }
 
-/// The few things that have to be known of a filesystem. [`HostFiles`] is the real one; others make
-/// tests, images that are not booted, or sandboxes possible.
+/// The filesystem access that loading needs. [`HostFiles`] is the real one; other implementations
+/// serve tests, images that are not booted, and sandboxes.
 pub trait Files: fmt::Debug {
-    /// Reads a file, following links; `None` if there is none.
+    /// Reads a file, following links; `None` if it does not exist.
     ///
     /// # Errors
     ///
-    /// When there is one and it cannot be read.
+    /// If it exists and cannot be read.
     fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>>;
 
-    /// Lists a directory, in any order; `None` if there is none.
+    /// Lists a directory, in any order; `None` if it does not exist.
     ///
     /// # Errors
     ///
-    /// When there is something and it cannot be listed.
+    /// If the path exists and cannot be listed.
     fn list(&self, directory: &Path) -> io::Result<Option<Vec<Listed>>>;
 
-    /// Resolves all links of a path that exists.
+    /// Resolves all links of an existing path.
     ///
     /// # Errors
     ///
-    /// When it does not exist or cannot be looked up.
+    /// If it does not exist or cannot be looked up.
     fn resolve(&self, path: &Path) -> io::Result<PathBuf>;
 
-    /// Whether a directory belongs to a user and nobody else can write to it; a link to one does
-    /// not count.
+    /// Whether a path is a directory that belongs to a user and that no other user can write to; a
+    /// link to one does not count.
     fn is_private_directory(&self, path: &Path, user: u32) -> bool;
 
-    /// Makes a directory of mode 0700, unless there is something already. Failing to shows in what
-    /// [`is_private_directory`](Self::is_private_directory) says.
+    /// Creates a directory with mode 0700, unless the path exists. A failure shows in the result of
+    /// [`is_private_directory`](Self::is_private_directory).
     fn make_private_directory(&self, path: &Path);
 }
 
@@ -86,7 +86,7 @@ impl Files for HostFiles {
 
     fn list(&self, directory: &Path) -> io::Result<Option<Vec<Listed>>> {
         let entries = match Dir::open_ambient(directory).and_then(|dir| dir.entries()) {
-            // A file in its place is a mistake, a file above it is not.
+            // A file at this path is an error, a file above it is not.
             Err(error) if is_absent(&error) && !matches!(stat_ambient(directory), Ok(Some(_))) => {
                 return Ok(None);
             }
@@ -120,8 +120,8 @@ impl Files for HostFiles {
     }
 }
 
-/// Whether nothing is there. A parent that is a file, such as the home `/dev/null` of some
-/// services, is nothing too; the Go library fails then.
+/// Whether a path does not exist. A parent that is a file, such as the home `/dev/null` of some
+/// services, counts as such too; the Go library fails then.
 fn is_absent(error: &PathError) -> bool {
     error.is_not_found() || error.kind() == io::ErrorKind::NotADirectory
 }

@@ -1,8 +1,8 @@
-//! `storage.conf`, its drop-ins and the environment, read as typed options of a container store.
+//! Reads `storage.conf`, its drop-ins and the environment into typed options of a container store.
 //!
 //! [`load`] finds the files that podman, buildah, skopeo and CRI-O read, merges them, applies the
-//! variables that override them, and returns a [`Config`]. The environment comes in as a value
-//! ([`Environment`]) and files through [`Files`], so that nothing depends on the process.
+//! variables that override them, and returns a [`Config`]. The environment is a value
+//! ([`Environment`]) and files are read through [`Files`], so nothing depends on the process.
 //!
 //! ```
 //! use layerhold_config::{Environment, HostFiles, load};
@@ -18,18 +18,17 @@
 //!
 //! # Promises
 //!
-//! - What cannot be read as TOML, or holds a value of the wrong type, is an error with file and
-//!   line; no setting of it is used. Keys that nobody knows are [`Warning`]s, as new releases add
-//!   some and old ones remain in files.
-//! - Driver options come out in the order of the Go library, where later ones win over earlier
-//!   ones.
-//! - Nothing is opened, and nothing is created but the last resort for the run root of an ordinary
-//!   user.
+//! - A file that is not TOML, or a value of the wrong type, is an error with file and line, and no
+//!   setting is used. Unknown keys are [`Warning`]s, because new releases add keys and old ones
+//!   remain in files.
+//! - Driver options have the order of the Go library, in which later ones win.
+//! - No store is opened, and nothing is created except the last candidate for the run root of an
+//!   unprivileged user.
 //!
 //! # Limitations
 //!
-//! - Values of driver options are not looked at: the drivers do.
-//! - Only what `storage.conf` says; `containers.conf` and `registries.conf` are other people's.
+//! - Values of driver options are not checked; the drivers do that.
+//! - Only `storage.conf` is read, not `containers.conf` or `registries.conf`.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 

@@ -1,18 +1,18 @@
-//! Lists that may add to those of earlier files (Go: `pkg/configfile/slice.go`).
+//! Lists that can extend those of earlier files (Go: `pkg/configfile/slice.go`).
 
 use toml::de::DeValue;
 
 use crate::error::ConfigError;
 use crate::section::Value;
 
-/// The strings of a list, over all files.
+/// The merged strings of a list.
 pub(crate) type List = Vec<String>;
 
-/// Reads a list: strings, and tables of attributes between them. With `{append = true}` it adds to
-/// what is there.
+/// Reads a list of strings, which may contain tables of attributes. With `{append = true}` it
+/// extends the present list.
 ///
-/// The attribute counts in the list that it stands in. To Go it counts for all later files as well,
-/// which then cannot tell whether they replace or add.
+/// The attribute applies to its own list. In Go it also applies to those of all later files, which
+/// then cannot choose between replacing and extending.
 pub(crate) fn read(value: &Value<'_>, target: &mut List) -> Result<(), ConfigError> {
     let items = value
         .value

@@ -1,4 +1,4 @@
-//! Which keys there are, and what they set (Go: `types/options.go` and `pkg/config`).
+//! The known keys, and the settings that they change (Go: `types/options.go` and `pkg/config`).
 
 use toml::de::DeTable;
 
@@ -9,14 +9,14 @@ use crate::section::Section;
 use crate::settings::Settings;
 use crate::warning::Warning;
 
-/// Keys of `[storage.options]` that do nothing: removed by Go, or read by it and then not used.
+/// Keys of `[storage.options]` without effect: removed from Go, or read there and not used.
 const WITHOUT_EFFECT: [(&str, Option<&str>); 8] = [
     ("remap-uids", None),
     ("remap-gids", None),
     ("remap-user", None),
     ("remap-group", None),
     ("ostree_repo", None),
-    // The device mapper's table is still in the files that came with old releases.
+    // Files of old releases still have the device mapper's table.
     ("thinpool", None),
     ("imagestore", Some("storage.imagestore")),
     (
@@ -25,7 +25,7 @@ const WITHOUT_EFFECT: [(&str, Option<&str>); 8] = [
     ),
 ];
 
-/// Overrides settings by what a file says.
+/// Overrides settings with those of a file.
 pub(crate) fn merge(
     document: &Document,
     table: &DeTable<'_>,

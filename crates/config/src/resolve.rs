@@ -1,4 +1,4 @@
-//! From files and environment to options (Go: `types/options.go`, `LoadStoreOptions`).
+//! Loads a configuration from files and environment (Go: `types/options.go`, `LoadStoreOptions`).
 
 use std::path::{Component, Path, PathBuf};
 
@@ -14,16 +14,16 @@ use crate::search::{Places, search};
 use crate::settings::Settings;
 use crate::warning::Warning;
 
-/// Reads the configuration of this system and user.
+/// Loads the configuration of this system and user.
 ///
 /// # Errors
 ///
-/// When a file cannot be read or makes no sense, or an ordinary user has no place for a store.
+/// If a file cannot be read or is invalid, or an unprivileged user has no place for a store.
 pub fn load(environment: &Environment, files: &dyn Files) -> Result<Config, ConfigError> {
     load_from(&Places::default(), environment, files)
 }
 
-/// As [`load`], with the directories of the system elsewhere.
+/// Like [`load`], with other system directories.
 ///
 /// # Errors
 ///
@@ -103,7 +103,7 @@ fn driver(
     some(named.to_owned())
 }
 
-/// The options in `STORAGE_OPTS`. Set and empty means none at all.
+/// The options in `STORAGE_OPTS`. An empty value means no options.
 fn split_options(text: &str) -> Vec<String> {
     let parts = text.split(',').filter(|part| !part.is_empty());
     parts.map(str::to_owned).collect()
@@ -113,7 +113,7 @@ fn some(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// What is needed to make paths of what files say.
+/// What turns values of files into paths.
 struct Roots<'a> {
     environment: &'a Environment,
     files: &'a dyn Files,
@@ -140,7 +140,8 @@ impl Roots<'_> {
         roots::graph_root(self.environment, self.files)
     }
 
-    /// Puts variables in and resolves links, as far as the path exists. `None` for what is not set.
+    /// Expands variables, and resolves links as far as the path exists. `None` if the value is not
+    /// set.
     fn expanded(
         &self,
         key: &'static str,
@@ -150,8 +151,8 @@ impl Roots<'_> {
         if text.is_empty() {
             return Ok(None);
         }
-        // Files that came with older releases name the places of the system's store, which others
-        // cannot use; up to those releases they did not count for others.
+        // Files of older releases name the paths of the system's store, which unprivileged users
+        // cannot use; those releases ignored them for unprivileged users.
         let is_of_the_system = [roots::GRAPH_ROOT, roots::RUN_ROOT].contains(&text);
         if is_of_the_system && self.environment.is_per_user() {
             warnings.push(Warning::SystemRoot { key });
@@ -173,7 +174,7 @@ impl Roots<'_> {
     }
 }
 
-/// Removes `.` and `..` from a path by its text alone.
+/// Removes `.` and `..` from a path lexically.
 fn clean(path: &Path) -> PathBuf {
     let mut cleaned = PathBuf::new();
     for component in path.components() {

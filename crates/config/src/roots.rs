@@ -1,4 +1,4 @@
-//! Where a store is when no file says so (Go: `types/options.go`, `pkg/homedir`).
+//! The default paths of a store (Go: `types/options.go`, `pkg/homedir`).
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ pub(crate) const GRAPH_ROOT: &str = "/var/lib/containers/storage";
 /// The run root of the system.
 pub(crate) const RUN_ROOT: &str = "/run/containers/storage";
 
-/// The home directory: `HOME`, or what the list of users says.
+/// The home directory: `HOME`, or the one in `/etc/passwd`.
 pub(crate) fn home(
     environment: &Environment,
     files: &dyn Files,
@@ -70,7 +70,7 @@ pub(crate) fn run_root(
     Ok(runtime_directory(environment, files)?.join("containers"))
 }
 
-/// The user's directory for what may be lost at a reboot.
+/// The user's directory for data that may be lost at a reboot.
 fn runtime_directory(environment: &Environment, files: &dyn Files) -> Result<PathBuf, ConfigError> {
     if let Some(directory) = environment.get("XDG_RUNTIME_DIR") {
         let path = environment.directory.join(directory);
@@ -88,8 +88,8 @@ fn runtime_directory(environment: &Environment, files: &dyn Files) -> Result<Pat
         .directory
         .join(temporary)
         .join(format!("storage-run-{owner}"));
-    // Where everybody can write, only who makes the directory knows whose it is: so it is made
-    // before it is looked at.
+    // Any user can write to its parent, so the directory's owner is certain only if it is created
+    // before it is checked.
     files.make_private_directory(&last);
     if files.is_private_directory(&last, environment.user) {
         return Ok(last);

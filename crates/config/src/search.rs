@@ -1,4 +1,4 @@
-//! Which files are read, and in which order (Go: `pkg/configfile/parse.go`).
+//! Finds the configuration files and their order (Go: `pkg/configfile/parse.go`).
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,19 +10,19 @@ use crate::files::Files;
 use crate::roots::home;
 use crate::warning::Warning;
 
-/// Names one file instead of all others.
+/// The variable for a file that is read instead of all others.
 const CONF: &str = "CONTAINERS_STORAGE_CONF";
-/// Names one file that is read after all others.
+/// The variable for a file that is read after all others.
 const CONF_OVERRIDE: &str = "CONTAINERS_STORAGE_CONF_OVERRIDE";
 const NAME: &str = "storage.conf";
 
-/// The directories of the system that configuration is looked for in.
+/// The system's directories of configuration files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Places {
-    /// What came with the system: `/usr/share/containers`.
+    /// The vendor's: `/usr/share/containers`.
     pub vendor: PathBuf,
-    /// What its administrator says: `/etc/containers`.
+    /// The administrator's: `/etc/containers`.
     pub admin: PathBuf,
 }
 
@@ -33,7 +33,7 @@ impl Default for Places {
 }
 
 impl Places {
-    /// The usual directories of a system whose root directory is elsewhere.
+    /// The usual directories below another root directory.
     #[must_use]
     pub fn below(root: impl AsRef<Path>) -> Self {
         let root = root.as_ref();
@@ -51,7 +51,7 @@ pub(crate) struct Found {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// Reads all files that count, in the order in which later ones win over earlier ones.
+/// Reads all files, in an order in which later ones win.
 pub(crate) fn search(
     places: &Places,
     environment: &Environment,
@@ -76,7 +76,7 @@ pub(crate) fn search(
     Ok(found)
 }
 
-/// The file that a variable names, which has to exist.
+/// The file that a variable names; it must exist.
 fn named(
     variable: &'static str,
     environment: &Environment,
@@ -92,10 +92,9 @@ fn named(
     }
 }
 
-/// The user's own directory, which root has as well.
+/// The user's own directory; root has one too.
 ///
-/// An `XDG_CONFIG_HOME` that is set and empty means what an unset one does; Go looks into the
-/// working directory then.
+/// An empty `XDG_CONFIG_HOME` counts as unset; Go searches the working directory then.
 fn user_directory(
     environment: &Environment,
     files: &dyn Files,
@@ -107,7 +106,7 @@ fn user_directory(
     Ok(configuration.map(|directory| directory.join("containers")))
 }
 
-/// The first of the main files that exists.
+/// The first existing main file.
 fn main_file(
     places: &Places,
     user: Option<&Path>,
@@ -124,7 +123,7 @@ fn main_file(
     Ok(None)
 }
 
-/// All drop-ins in the order of their names; of several with one name the last directory's.
+/// All drop-ins, sorted by name; of several with the same name, the one in the last directory.
 fn drop_ins(
     places: &Places,
     user: Option<&Path>,
@@ -152,7 +151,7 @@ fn drop_ins(
     }
     let mut found = Vec::new();
     for path in paths.into_values() {
-        // What vanished since it was listed is not there.
+        // A file that vanished after the listing is skipped.
         found.extend(read(&path, files)?);
     }
     Ok(found)

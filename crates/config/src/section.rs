@@ -1,4 +1,4 @@
-//! One table of a file, from which keys are taken until only unknown ones are left.
+//! A table of a file, whose keys are taken one by one until only unknown ones are left.
 
 use toml::de::{DeTable, DeValue};
 
@@ -7,7 +7,7 @@ use crate::error::ConfigError;
 use crate::list::{self, List};
 use crate::warning::Warning;
 
-/// A table and what has been taken from it.
+/// A table, and the keys taken from it.
 #[derive(Debug)]
 pub(crate) struct Section<'d> {
     document: &'d Document,
@@ -23,7 +23,7 @@ struct Entry<'d> {
     is_taken: bool,
 }
 
-/// A value, and where it is.
+/// A value and its position.
 #[derive(Debug)]
 pub(crate) struct Value<'d> {
     pub(crate) document: &'d Document,
@@ -47,8 +47,8 @@ impl<'d> Section<'d> {
         }
     }
 
-    /// Takes a key. Letters of the other case will do when there is no better one, as in Go's
-    /// parser.
+    /// Takes the value of a key. As in Go's parser, a key in another case is used if there is no
+    /// exact match.
     pub(crate) fn take(&mut self, key: &str) -> Option<Value<'d>> {
         let exact = self.entries.iter().position(|entry| entry.key == key);
         let similar = || {
@@ -66,7 +66,7 @@ impl<'d> Section<'d> {
         })
     }
 
-    /// Takes a string, if it is there.
+    /// Takes a string, if present.
     pub(crate) fn text(&mut self, key: &str, target: &mut String) -> Result<(), ConfigError> {
         if let Some(value) = self.take(key) {
             *target = value.text()?.to_owned();
@@ -74,7 +74,7 @@ impl<'d> Section<'d> {
         Ok(())
     }
 
-    /// Takes a truth value, if it is there.
+    /// Takes a boolean, if present.
     pub(crate) fn boolean(&mut self, key: &str, target: &mut bool) -> Result<(), ConfigError> {
         if let Some(value) = self.take(key) {
             *target = value
@@ -85,7 +85,7 @@ impl<'d> Section<'d> {
         Ok(())
     }
 
-    /// Takes a number, if it is there.
+    /// Takes a number, if present.
     pub(crate) fn number(&mut self, key: &str, target: &mut u32) -> Result<(), ConfigError> {
         if let Some(value) = self.take(key) {
             *target = value.number()?;
@@ -93,7 +93,7 @@ impl<'d> Section<'d> {
         Ok(())
     }
 
-    /// Takes a list of strings, if it is there.
+    /// Takes a list of strings, if present.
     pub(crate) fn list(&mut self, key: &str, target: &mut List) -> Result<(), ConfigError> {
         if let Some(value) = self.take(key) {
             list::read(&value, target)?;
@@ -101,7 +101,7 @@ impl<'d> Section<'d> {
         Ok(())
     }
 
-    /// Takes a table, if it is there.
+    /// Takes a table, if present.
     pub(crate) fn section(&mut self, key: &str) -> Result<Option<Section<'d>>, ConfigError> {
         let Some(value) = self.take(key) else {
             return Ok(None);
@@ -113,7 +113,7 @@ impl<'d> Section<'d> {
         Ok(Some(Section::new(self.document, value.key, table)))
     }
 
-    /// Takes all that is left, as strings.
+    /// Takes all remaining values, as strings.
     pub(crate) fn texts(self) -> Result<Vec<(String, String)>, ConfigError> {
         let mut texts = Vec::new();
         for entry in &self.entries {
@@ -128,7 +128,7 @@ impl<'d> Section<'d> {
         Ok(texts)
     }
 
-    /// Notes keys that do nothing.
+    /// Warns about keys without effect.
     pub(crate) fn ignore(
         &mut self,
         keys: &[(&str, Option<&'static str>)],
@@ -146,7 +146,7 @@ impl<'d> Section<'d> {
         }
     }
 
-    /// Notes all keys that nobody took.
+    /// Warns about all remaining keys.
     pub(crate) fn finish(self, warnings: &mut Vec<Warning>) {
         let mut left: Vec<_> = self
             .entries
@@ -179,12 +179,12 @@ impl<'d> Value<'d> {
         })
     }
 
-    /// The error for a value of a type that the key does not take.
+    /// The error for a value of the wrong type.
     pub(crate) fn wrong(&self, expected: &'static str) -> ConfigError {
         self.wrong_part(expected, self.value)
     }
 
-    /// The same for a part of it.
+    /// The error for a part of this value with the wrong type.
     pub(crate) fn wrong_part(&self, expected: &'static str, part: &DeValue<'_>) -> ConfigError {
         ConfigError::Type {
             path: self.document.path().to_owned(),

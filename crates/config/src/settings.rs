@@ -1,11 +1,11 @@
-//! What files say, merged and not yet interpreted.
+//! Merged settings, not yet interpreted.
 
 use std::collections::BTreeMap;
 
 use crate::driver_options::DriverTexts;
 use crate::list::List;
 
-/// What all files say together; empty texts and zeros are what nobody said, as in Go
+/// The merged settings of all files; as in Go, unset values are empty strings and zeros
 /// (`types/options.go`, `TomlConfig`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {

@@ -1,13 +1,13 @@
-//! What is odd about a configuration, and does not stop anything.
+//! Warnings about a configuration.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Something that whoever wrote the configuration may want to know.
+/// A likely mistake in a configuration that is no error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
-    /// Nobody knows this key.
+    /// The key is unknown.
     UnknownKey {
         /// The file.
         path: PathBuf,
@@ -16,7 +16,7 @@ pub enum Warning {
         /// The key with its tables.
         key: String,
     },
-    /// This key does nothing any more, or not in this table.
+    /// The key has no effect any more, or not in this table.
     NoEffect {
         /// The file.
         path: PathBuf,
@@ -24,35 +24,35 @@ pub enum Warning {
         line: usize,
         /// The key with its tables.
         key: String,
-        /// The key that does what this one seems to, if there is one.
+        /// The key to use instead, if there is one.
         instead: Option<&'static str>,
     },
-    /// The driver goes by its old name.
+    /// The driver has its old name.
     OldDriverName,
     /// `rootless_storage_path` is overridden by `graphroot`.
     RootlessPathUnused,
-    /// A root is that of the system's store, and is not used for an ordinary user.
+    /// A root is that of the system's store, and is ignored for an unprivileged user.
     SystemRoot {
         /// The key of the root.
         key: &'static str,
     },
-    /// A root names a variable that is not set, and is taken for empty.
+    /// A root contains a variable that is not set, which counts as empty.
     UnsetVariable {
         /// The key of the root.
         key: &'static str,
         /// The variable.
         variable: String,
     },
-    /// A drop-in that is a link or something else is not read, as in Go.
+    /// A drop-in is a link or no regular file, and is not read, as in Go.
     DropInNotAFile {
-        /// What is not read.
+        /// The path of the drop-in.
         path: PathBuf,
     },
 }
 
 impl Warning {
-    /// Whether the Go library says this too, to everybody; all else it keeps for debugging, or to
-    /// itself.
+    /// Whether the Go library prints this warning too; it logs the others for debugging only, or
+    /// not at all.
     #[must_use]
     pub fn is_loud(&self) -> bool {
         matches!(self, Warning::OldDriverName | Warning::RootlessPathUnused)

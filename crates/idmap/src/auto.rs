@@ -1,12 +1,12 @@
-//! The map of a container whose user namespace is chosen automatically.
+//! Chooses the ID map of a container with an automatic user namespace.
 
 use crate::{ContainerId32, HostId, IdMap, IdSet, NotEnoughIds};
 
-/// Chooses the map of users, or of groups, of a new user namespace of `size` IDs.
+/// Chooses the map of users, or of groups, for a new user namespace of `size` IDs.
 ///
-/// The lowest IDs that are `available` and not in use by other containers are joined to the IDs
-/// from 0 on inside. The ranges of `additional` are kept apart on both sides and put behind (Go:
-/// userns.go, `getAutoUserNSIDMappings`).
+/// The lowest IDs that are `available` and not used by other containers are mapped to the IDs from
+/// 0 on inside. The `additional` ranges are excluded on both sides and appended (Go: userns.go,
+/// `getAutoUserNSIDMappings`).
 ///
 /// ```
 /// use layerhold_idmap::{IdMap, IdRange, IdSet, auto_map};
@@ -19,7 +19,7 @@ use crate::{ContainerId32, HostId, IdMap, IdSet, NotEnoughIds};
 ///
 /// # Errors
 ///
-/// Fails if fewer IDs are free than are needed.
+/// Fails if there are too few free IDs.
 pub fn auto_map(
     size: u64,
     available: &IdSet<HostId>,
@@ -50,7 +50,7 @@ mod tests {
         numbers.iter().map(single).collect()
     }
 
-    /// One ID after the other: the lowest free one outside for each inside.
+    /// One ID after the other: the lowest free ID outside for each inside.
     fn naive(
         size: u32,
         available: &Numbers,
@@ -71,7 +71,7 @@ mod tests {
         prop::collection::btree_set(0..40u32, 0..30)
     }
 
-    /// Pairs of IDs inside and outside, none of them twice.
+    /// Pairs of IDs inside and outside, without repetition.
     fn pairs() -> impl Strategy<Value = Vec<(u32, u32)>> {
         let both = (prop::collection::btree_set(0..20u32, 0..4), numbers());
         both.prop_map(|(inside, outside)| inside.into_iter().zip(outside).collect())

@@ -1,20 +1,20 @@
-//! File capabilities, which name the superuser for whom they hold.
+//! File capabilities, which may name the root user of a user namespace.
 
-/// The size of the attribute in revision 2, which holds for everybody, and what is before its sets
-/// (linux/capability.h).
+/// Size of the attribute in revision 2, which names no user namespace, and of the part before the
+/// sets (linux/capability.h).
 const PLAIN: usize = 20;
-/// The size in revision 3, which ends in the ID of a superuser outside.
+/// Size in revision 3, which ends in the ID outside of the namespace's root.
 const OF_NAMESPACE: usize = 24;
 const REVISION_MASK: u32 = 0xff00_0000;
 const REVISION_2: u32 = 0x0200_0000;
 const REVISION_3: u32 = 0x0300_0000;
 
-/// Returns a `security.capability` for other IDs: `translate` gives the new ID of the superuser
-/// that it names, 0 for the one of the initial user namespace. `None` when it stays as it is,
-/// because it names no ID or `translate` knows no ID.
+/// Maps the root ID in a `security.capability`: `translate` gives its new value, 0 for the initial
+/// user namespace. Returns `None` if the attribute stays unchanged, because it names no ID or
+/// `translate` does not map it.
 ///
-/// A container's process writes no ID, but the kernel adds that of the container's superuser
-/// outside, and shows none inside.
+/// A container's process writes no ID: the kernel adds the ID outside of the container's root, and
+/// hides it inside.
 #[must_use]
 pub fn capability_for(value: &[u8], translate: impl FnOnce(u32) -> Option<u32>) -> Option<Vec<u8>> {
     let word = |at: usize| {

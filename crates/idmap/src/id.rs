@@ -1,4 +1,4 @@
-//! The two kinds of IDs that a map joins.
+//! The two types of ID that a map translates between.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// Either kind of ID. Sealed: there are exactly two sides of a map.
+/// Either type of ID. Sealed: a map has exactly two sides.
 pub trait Id: Copy + Ord + fmt::Debug + sealed::Sealed {
     /// Makes an ID of a number.
     fn from_raw(raw: u32) -> Self;
@@ -21,7 +21,7 @@ macro_rules! id_type {
         pub struct $name(u32);
 
         impl $name {
-            /// The superuser.
+            /// The root user or group.
             pub const ROOT: Self = Self(0);
 
             /// Makes an ID of a number.
@@ -70,12 +70,12 @@ macro_rules! id_type {
 }
 
 id_type! {
-    /// A user or group ID as the filesystem holds it and as processes outside the user namespace
-    /// see it.
+    /// A user or group ID on disk, which is also the one that processes outside the user namespace
+    /// see.
     HostId
 }
 id_type! {
-    /// A user or group ID as processes inside the user namespace see it, and as layer archives hold
-    /// it.
+    /// A user or group ID that processes inside the user namespace see, which is also the one in
+    /// layer archives.
     ContainerId32
 }

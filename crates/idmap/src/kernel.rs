@@ -1,4 +1,4 @@
-//! Maps as the kernel shows them in `/proc/PID/uid_map` and `gid_map`.
+//! Parses `/proc/PID/uid_map` and `gid_map`.
 
 use thiserror::Error;
 
@@ -15,8 +15,8 @@ pub struct KernelMapError {
 }
 
 impl IdMap {
-    /// Reads the map of a user namespace as the kernel shows it: lines of the first ID inside, the
-    /// first ID outside, and how many.
+    /// Parses the kernel's form of a map: lines of the first ID inside, the first ID outside, and
+    /// the number of IDs.
     ///
     /// ```
     /// use layerhold_idmap::IdMap;
@@ -28,7 +28,7 @@ impl IdMap {
     ///
     /// # Errors
     ///
-    /// Fails for the first line that is something else.
+    /// Fails for the first malformed line.
     pub fn from_kernel(text: &str) -> Result<Self, KernelMapError> {
         let lines = text.lines().enumerate();
         let ranges = lines.map(|(index, line)| {

@@ -1,8 +1,8 @@
 //! User and group ID mappings: ranges, two-way translation, `/etc/subuid` text, map strings.
 //!
-//! A map joins IDs inside a user namespace ([`ContainerId32`]) to IDs outside of it ([`HostId`]).
-//! The two are distinct types, so that an ID which was translated twice, or not at all, does not
-//! compile.
+//! A map translates between IDs inside a user namespace ([`ContainerId32`]) and IDs outside
+//! ([`HostId`]). These are distinct types, so an ID that was translated twice, or not at all, does
+//! not compile.
 //!
 //! ```
 //! use layerhold_idmap::{ContainerId32, HostId, IdKind, parse_map_strings};
@@ -16,10 +16,10 @@
 //!
 //! # Limitations
 //!
-//! - Only text and numbers: reading files, asking `getent` or libsubid, and changing owners are for
-//!   callers.
-//! - A map without ranges is the identity. Go treats an empty but allocated slice as "maps
-//!   nothing"; no file can say that.
+//! - Only text and numbers: reading files, querying `getent` or libsubid, and changing owners are
+//!   up to the caller.
+//! - A map without ranges is the identity. For Go, an empty but allocated slice maps nothing; no
+//!   file can express that.
 //! - The kernel's own limits (340 ranges, no empty range) are not checked here.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]

@@ -1,4 +1,4 @@
-//! A list of ranges for users or for groups.
+//! An ID map: a list of ranges for users or for groups.
 
 use std::fmt;
 
@@ -6,27 +6,27 @@ use thiserror::Error;
 
 use crate::{ContainerId32, HostId, IdRange, IdSet, OverlapError, overlap};
 
-/// An ID has no counterpart. The words are Go's (Go: pkg/idtools/idtools.go).
+/// An ID that is not mapped. The messages are Go's (Go: pkg/idtools/idtools.go).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum UnmappedError {
-    /// An ID outside has no counterpart inside.
+    /// An ID outside is not mapped.
     #[error("host ID {0} cannot be mapped to a container ID")]
     Host(HostId),
-    /// An ID inside has no counterpart outside.
+    /// An ID inside is not mapped.
     #[error("container ID {0} cannot be mapped to a host ID")]
     Container(ContainerId32),
 }
 
-/// The ID that stands for what a map lacks. The kernel's own value can be set in
-/// `/proc/sys/kernel/overflowuid`, but Go reads that file with its line end and so always falls
+/// The ID shown in place of unmapped ones. The kernel's value is set in
+/// `/proc/sys/kernel/overflowuid`, but Go reads that file with its line end, and so always falls
 /// back to this one (Go: pkg/idtools/idtools.go, `getOverflowUID`).
 pub const DEFAULT_OVERFLOW_ID: u32 = 65534;
 
 /// A map between the IDs inside and outside of a user namespace; without ranges, the identity.
 ///
-/// Where ranges overlap, the first one counts. Overlaps are accepted because stored records may
-/// have them; they are refused where a new container gets its map, with [`Self::check_overlaps`].
+/// The first of overlapping ranges counts. Overlaps are accepted because stored records may have
+/// them; [`Self::check_overlaps`] refuses them for new containers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct IdMap {
     ranges: Vec<IdRange>,
@@ -36,25 +36,25 @@ impl IdMap {
     /// The map that changes nothing.
     pub const IDENTITY: Self = Self { ranges: Vec::new() };
 
-    /// Makes a map of ranges, in their order.
+    /// Makes a map of these ranges, in this order.
     #[must_use]
     pub const fn new(ranges: Vec<IdRange>) -> Self {
         Self { ranges }
     }
 
-    /// Returns the ranges in their order.
+    /// Returns the ranges, in order.
     #[must_use]
     pub fn ranges(&self) -> &[IdRange] {
         &self.ranges
     }
 
-    /// Returns the ranges and gives up the type.
+    /// Returns the ranges, consuming the map.
     #[must_use]
     pub fn into_ranges(self) -> Vec<IdRange> {
         self.ranges
     }
 
-    /// Tells whether there are no ranges, so that every ID stays itself.
+    /// Tells whether the map has no ranges and so changes no ID.
     #[must_use]
     pub fn is_identity(&self) -> bool {
         self.ranges.is_empty()
@@ -64,7 +64,7 @@ impl IdMap {
     ///
     /// # Errors
     ///
-    /// Fails if there are ranges and none holds the ID.
+    /// Fails if there are ranges and none contains the ID.
     pub fn to_host(&self, id: ContainerId32) -> Result<HostId, UnmappedError> {
         if self.is_identity() {
             return Ok(HostId::new(id.get()));
@@ -79,7 +79,7 @@ impl IdMap {
     ///
     /// # Errors
     ///
-    /// Fails if there are ranges and none holds the ID.
+    /// Fails if there are ranges and none contains the ID.
     pub fn to_container(&self, id: HostId) -> Result<ContainerId32, UnmappedError> {
         if self.is_identity() {
             return Ok(ContainerId32::new(id.get()));
@@ -90,14 +90,13 @@ impl IdMap {
             .ok_or(UnmappedError::Host(id))
     }
 
-    /// Translates an ID from inside to outside, with [`overflow`](Self::overflow) for what is not
-    /// mapped.
+    /// Translates an ID from inside to outside; unmapped ones become [`overflow`](Self::overflow).
     #[must_use]
     pub fn to_host_or_overflow(&self, id: ContainerId32) -> HostId {
         self.to_host(id).unwrap_or_else(|_| self.overflow())
     }
 
-    /// Translates an ID from outside to inside as the kernel shows it there: as 65534 if it is not
+    /// Translates an ID from outside to inside, as the kernel shows it there: 65534 if it is not
     /// mapped.
     #[must_use]
     pub fn to_container_or_overflow(&self, id: HostId) -> ContainerId32 {
@@ -105,11 +104,11 @@ impl IdMap {
             .unwrap_or(ContainerId32::new(DEFAULT_OVERFLOW_ID))
     }
 
-    /// Returns the ID outside for what has no place in the map: one that is seen as 65534 inside.
+    /// Returns the ID outside for unmapped IDs inside. It shows as 65534 inside.
     ///
-    /// That is 65534 outside too, as in Go, unless the map gives that ID to another ID inside,
-    /// which would own what is not theirs. Then it is an ID that is not mapped, so that the kernel
-    /// shows it as 65534.
+    /// As in Go, that is 65534 outside too, unless the map gives this ID to another ID inside,
+    /// which would then own foreign files. In that case it is an ID outside the map, which the
+    /// kernel shows as 65534.
     #[must_use]
     pub fn overflow(&self) -> HostId {
         let is_free = |id: HostId| {
@@ -119,7 +118,7 @@ impl IdMap {
         if is_free(usual) {
             return usual;
         }
-        // Where ranges do not cover all IDs, one of them ends beside an ID that no range has.
+        // If ranges do not cover all IDs, some range ends beside an ID of no range.
         let beside = self.ranges.iter().flat_map(|range| {
             let span = range.host_span();
             [Some(span.end), span.start.checked_sub(1)]
@@ -127,16 +126,16 @@ impl IdMap {
         beside
             .flatten()
             .filter_map(|id| u32::try_from(id).ok())
-            // The kernel takes the largest number for "leave alone".
+            // For the kernel, the largest number means "leave alone".
             .filter(|id| *id != u32::MAX)
             .map(HostId::new)
             .find(|id| is_free(*id))
             .unwrap_or(usual)
     }
 
-    /// Returns the ID outside that stands for the superuser inside.
+    /// Returns the ID outside of the root user inside.
     ///
-    /// A map of a single ID yields that ID, whatever it is inside (Go: pkg/idtools/idtools.go,
+    /// A map of a single ID gives that ID, whatever it is inside (Go: pkg/idtools/idtools.go,
     /// `GetRootUIDGID`).
     ///
     /// # Errors
@@ -149,10 +148,9 @@ impl IdMap {
         }
     }
 
-    /// Tells whether the ranges follow one another without a hole on both sides, in whatever order
-    /// each side needs.
+    /// Tells whether the ranges are contiguous on both sides, each side sorted by itself.
     ///
-    /// Fewer than two ranges always do (Go: pkg/idtools/idtools.go, `IsContiguous`).
+    /// Fewer than two ranges always are (Go: pkg/idtools/idtools.go, `IsContiguous`).
     #[must_use]
     pub fn is_contiguous(&self) -> bool {
         let gapless = |span: fn(IdRange) -> std::ops::Range<u64>| {
@@ -169,7 +167,7 @@ impl IdMap {
     ///
     /// # Errors
     ///
-    /// Names every range that meets an earlier one.
+    /// Returns every range that overlaps an earlier one.
     pub fn check_overlaps(&self) -> Result<(), OverlapError> {
         overlap::check(&self.ranges)
     }
@@ -189,7 +187,7 @@ impl IdMap {
             .collect()
     }
 
-    /// Adds ranges behind the present ones.
+    /// Appends ranges.
     pub fn extend(&mut self, ranges: impl IntoIterator<Item = IdRange>) {
         self.ranges.extend(ranges);
     }
@@ -344,8 +342,7 @@ mod tests {
                 next += u32::try_from(size).unwrap();
                 IdRange::new(start, base.wrapping_add(start * 2), size)
             }).collect();
-            // Where the host side wraps around, overlapping ranges are possible, and no way back is
-            // promised.
+            // If the host side wraps around, ranges may overlap, and there is no unique way back.
             prop_assume!(map.check_overlaps().is_ok());
             if let Ok(host) = map.to_host(ContainerId32::new(id)) {
                 prop_assert_eq!(map.to_container(host), Ok(ContainerId32::new(id)));

@@ -1,8 +1,8 @@
-//! A map for users and one for groups, applied to owners.
+//! Maps the owners of files: a map for users and one for groups.
 
 use crate::{ContainerId32, HostId, IdMap, UnmappedError};
 
-/// The owner of a file as the filesystem holds it.
+/// The owner of a file on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct HostOwner {
     /// The user.
@@ -11,7 +11,7 @@ pub struct HostOwner {
     pub gid: HostId,
 }
 
-/// The owner of a file as seen inside a user namespace, or as a layer archive holds it.
+/// The owner of a file inside a user namespace, or in a layer archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ContainerOwner {
     /// The user.
@@ -58,7 +58,7 @@ impl IdMappings {
         gids: IdMap::IDENTITY,
     };
 
-    /// Joins a map of users and one of groups.
+    /// Combines a map of users and one of groups.
     #[must_use]
     pub const fn new(uids: IdMap, gids: IdMap) -> Self {
         Self { uids, gids }
@@ -74,7 +74,7 @@ impl IdMappings {
     ///
     /// # Errors
     ///
-    /// Fails for the user, else for the group, that has no counterpart.
+    /// Fails if the user is not mapped, then if the group is not.
     pub fn to_host(&self, owner: ContainerOwner) -> Result<HostOwner, UnmappedError> {
         Ok(HostOwner {
             uid: self.uids.to_host(owner.uid)?,
@@ -86,7 +86,7 @@ impl IdMappings {
     ///
     /// # Errors
     ///
-    /// Fails for the user, else for the group, that has no counterpart.
+    /// Fails if the user is not mapped, then if the group is not.
     pub fn to_container(&self, owner: HostOwner) -> Result<ContainerOwner, UnmappedError> {
         Ok(ContainerOwner {
             uid: self.uids.to_container(owner.uid)?,
@@ -94,11 +94,11 @@ impl IdMappings {
         })
     }
 
-    /// Translates an owner from inside to outside, with [`IdMap::overflow`] for what is not mapped.
+    /// Translates an owner from inside to outside; unmapped IDs become [`IdMap::overflow`].
     ///
-    /// Go leaves an ID alone whose number is that of the mapped superuser outside, and so makes the
-    /// superuser inside the owner of another user's files (Go: pkg/idtools/idtools.go,
-    /// `ToHostOverflow`). Here every ID goes through the map.
+    /// Go does not map an ID that equals the number of the mapped root outside, and so makes root
+    /// inside the owner of another user's files (Go: pkg/idtools/idtools.go, `ToHostOverflow`).
+    /// Here every ID is mapped.
     #[must_use]
     pub fn to_host_or_overflow(&self, owner: ContainerOwner) -> HostOwner {
         HostOwner {
@@ -107,8 +107,8 @@ impl IdMappings {
         }
     }
 
-    /// Translates an owner from outside to inside as the kernel shows it there: as 65534 what is
-    /// not mapped.
+    /// Translates an owner from outside to inside, as the kernel shows it there: unmapped IDs
+    /// become 65534.
     #[must_use]
     pub fn to_container_or_overflow(&self, owner: HostOwner) -> ContainerOwner {
         ContainerOwner {
@@ -117,7 +117,7 @@ impl IdMappings {
         }
     }
 
-    /// Returns the owner outside that stands for the superuser inside; see [`IdMap::root`].
+    /// Returns the owner outside of root inside; see [`IdMap::root`].
     ///
     /// # Errors
     ///
@@ -163,7 +163,7 @@ mod tests {
         let over = |uid, gid| mappings().to_host_or_overflow(ContainerOwner::new(uid, gid));
         assert_eq!(over(1, 99), HostOwner::new(1001, 65534));
         assert_eq!(over(99, 1), HostOwner::new(65534, 2001));
-        // The number of the mapped superuser outside is an ID like any other inside.
+        // The number of the mapped root outside is an ordinary ID inside.
         assert_eq!(over(1000, 2000), HostOwner::new(65534, 65534));
         let no_root = IdMappings::new(IdMap::new(vec![IdRange::new(5, 50, 2)]), IdMap::IDENTITY);
         let over = |uid, gid| no_root.to_host_or_overflow(ContainerOwner::new(uid, gid));

@@ -1,19 +1,19 @@
-//! What a caller asks for: explicit maps, the ranges of a user, or none.
+//! Resolves requested ID maps: explicit maps, the subordinate IDs of a user, or none.
 
 use std::error::Error;
 
 use crate::{IdKind, IdMap, ParseMapError, parse_map_strings};
 
-/// The map of a layer or container for users, or for groups.
+/// The requested map of a layer or container, for users or for groups.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum MapChoice {
-    /// That of the parent layer, or of the store if there is no parent.
+    /// The map of the parent layer, or of the store if there is no parent.
     #[default]
     Inherit,
-    /// None: IDs inside are IDs outside.
+    /// No map: IDs inside equal IDs outside.
     Host,
-    /// This one.
+    /// This map.
     Explicit(IdMap),
 }
 
@@ -26,7 +26,7 @@ impl MapChoice {
         }
     }
 
-    /// Returns the map that this choice means where `inherited` is the parent's.
+    /// Returns the resulting map; `inherited` is that of the parent.
     #[must_use]
     pub fn resolve(&self, inherited: &IdMap) -> IdMap {
         match self {
@@ -37,7 +37,7 @@ impl MapChoice {
     }
 }
 
-/// The maps of a layer or container as asked for.
+/// The requested maps of a layer or container.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct IdMappingOptions {
     /// For users.
@@ -46,23 +46,23 @@ pub struct IdMappingOptions {
     pub gids: MapChoice,
 }
 
-/// Command line options about maps, before the gaps are filled.
+/// Command line options about ID maps.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MappingRequest<'a> {
     /// Map strings for users.
     pub uid_maps: &'a [String],
     /// Map strings for groups.
     pub gid_maps: &'a [String],
-    /// The user whose `/etc/subuid` ranges to take; empty for none.
+    /// The user whose `/etc/subuid` ranges are used; empty for none.
     pub sub_uid: &'a str,
-    /// The group whose `/etc/subgid` ranges to take; empty for none.
+    /// The group whose `/etc/subgid` ranges are used; empty for none.
     pub sub_gid: &'a str,
-    /// The user and group ID of the calling process unless it is the superuser: they become a map
-    /// of one ID each where nothing is asked for.
+    /// The user and group ID of an unprivileged process. Without other options, they become maps of
+    /// one ID each.
     pub unprivileged: Option<(u32, u32)>,
 }
 
-/// A request for maps can't be met.
+/// Why requested maps cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResolveError<E: Error + 'static> {
@@ -75,7 +75,7 @@ pub enum ResolveError<E: Error + 'static> {
         #[source]
         source: ParseMapError,
     },
-    /// The ranges of a user or group can't be found.
+    /// The subordinate ranges of a user or group cannot be found.
     #[error("failed to find subordinate {kind} ranges of {name:?}")]
     SubIds {
         /// For users or for groups.
@@ -89,16 +89,16 @@ pub enum ResolveError<E: Error + 'static> {
 }
 
 impl MappingRequest<'_> {
-    /// Fills the gaps of a request and makes the maps (Go: types/idmappings.go, `ParseIDMapping`).
+    /// Completes the options and makes the maps (Go: types/idmappings.go, `ParseIDMapping`).
     ///
-    /// Of map strings and of names, what is given for users counts for groups too if nothing is
-    /// given for them, and the other way round. Ranges found by name come before those of map
-    /// strings. `lookup` returns the map made of the ranges of a user or group, see
-    /// [`IdMap::contiguous_from_zero`]; it must fail where there are none.
+    /// Map strings and names given for users also count for groups if none are given for those, and
+    /// the reverse. Subordinate ranges come before those of map strings. `lookup` returns the map
+    /// of a user's or group's ranges, see [`IdMap::contiguous_from_zero`]; it must fail if there
+    /// are none.
     ///
     /// # Errors
     ///
-    /// Fails for malformed map strings and when `lookup` does.
+    /// Fails for malformed map strings and if `lookup` fails.
     pub fn resolve<E: Error + 'static>(
         &self,
         mut lookup: impl FnMut(IdKind, &str) -> Result<IdMap, E>,

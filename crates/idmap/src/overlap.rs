@@ -1,4 +1,4 @@
-//! Ranges that claim the same ID.
+//! Finds ranges that overlap.
 
 use std::fmt;
 
@@ -6,11 +6,11 @@ use thiserror::Error;
 
 use crate::{ContainerId32, HostId, IdRange, IdSet};
 
-/// Some ranges of one map share IDs on either side. The words are Go's (Go: idset.go,
+/// Ranges of a map overlap on either side. The message is Go's (Go: idset.go,
 /// `hasOverlappingRanges`).
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub struct OverlapError {
-    /// The ranges that meet an earlier one, in their order.
+    /// The ranges that overlap an earlier one, in order.
     pub conflicts: Vec<IdRange>,
 }
 

@@ -1,4 +1,4 @@
-//! The attribute that keeps owner and mode where the filesystem can't.
+//! The attribute with the owner and mode of a file on a filesystem that cannot store them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,10 +10,10 @@ use crate::ContainerOwner;
 /// The name of the extended attribute (Go: pkg/idtools/idtools.go, `ContainersOverrideXattr`).
 pub const OVERRIDE_STAT_XATTR: &str = "user.containers.override_stat";
 
-/// What a file is meant to be.
+/// The type of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum OverrideKind {
-    /// A regular file, or a kind that is not told.
+    /// A regular file, or an unspecified type.
     #[default]
     File,
     /// A directory.
@@ -40,8 +40,8 @@ pub enum OverrideKind {
     },
 }
 
-/// The owner, mode and kind that a file would have if the filesystem could store them. As text:
-/// `uid:gid:mode:kind`, with the mode in octal and `-major-minor` behind the kind of a device.
+/// The owner, mode and type that a file would have if the filesystem could store them. As text:
+/// `uid:gid:mode:type`, with the mode in octal and `-major-minor` after the type of a device.
 ///
 /// ```
 /// use layerhold_idmap::{ContainerOwner, OverrideKind, OverrideStat};
@@ -58,7 +58,7 @@ pub struct OverrideStat {
     pub owner: ContainerOwner,
     /// Permission, setuid, setgid and sticky bits.
     pub mode: u16,
-    /// The kind of file.
+    /// The type of file.
     pub kind: OverrideKind,
 }
 
@@ -72,16 +72,16 @@ pub enum OverrideStatError {
         /// The whole text.
         text: String,
     },
-    /// The owner, mode or device number is no number.
+    /// The owner, mode or device number is not a number.
     #[error("no valid number in {OVERRIDE_STAT_XATTR}: {text:?}")]
     Number {
-        /// The part that is none.
+        /// The malformed part.
         text: String,
     },
-    /// The kind of file is not known.
+    /// The type of file is unknown.
     #[error("invalid file type {text:?} in {OVERRIDE_STAT_XATTR}")]
     Kind {
-        /// The kind.
+        /// The type.
         text: String,
     },
 }
@@ -92,8 +92,8 @@ const MODE_MASK: u32 = 0o7777;
 impl FromStr for OverrideStat {
     type Err = OverrideStatError;
 
-    /// Reads the text of the attribute; parts behind the kind, and text behind a known kind, are
-    /// ignored, as Go does.
+    /// Parses the attribute. As in Go, parts after the type, and text after a known type, are
+    /// ignored.
     fn from_str(text: &str) -> Result<Self, OverrideStatError> {
         let mut parts = text.split(':');
         let (Some(uid), Some(gid), Some(mode)) = (parts.next(), parts.next(), parts.next()) else {
@@ -108,7 +108,7 @@ impl FromStr for OverrideStat {
     }
 }
 
-/// Reads digits only: the standard library would also take a sign.
+/// Parses digits only: the standard library would also accept a sign.
 fn number(text: &str, radix: u32) -> Result<u32, OverrideStatError> {
     let signed = text.starts_with('+');
     u32::from_str_radix(text, radix)

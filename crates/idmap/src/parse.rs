@@ -1,4 +1,4 @@
-//! Map strings: `container:host:size`, several in one string if need be.
+//! Parses map strings: one or more `container:host:size`.
 
 use std::fmt;
 
@@ -6,12 +6,12 @@ use thiserror::Error;
 
 use crate::{IdMap, IdRange};
 
-/// A map string is malformed. The words are Go's (Go: pkg/idtools/parser.go).
+/// A map string is malformed. The message is Go's (Go: pkg/idtools/parser.go).
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub struct ParseMapError {
-    /// What the strings were given for: `UID` or `GID`, or the name of the caller's option.
+    /// The setting: `UID` or `GID`, or the name of the caller's option.
     pub setting: String,
-    /// All strings that were given together.
+    /// All strings of that setting.
     pub specs: Vec<String>,
 }
 
@@ -56,10 +56,9 @@ fn write_quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     f.write_str("\"")
 }
 
-/// Reads map strings. Each holds one or more `container:host:size` triples of 32-bit numbers,
-/// joined by `:`; empty strings are skipped. `setting` goes into the message of an error: an
-/// [`IdKind`](crate::IdKind), or the name of the option that the strings come from, as Go's callers
-/// give it.
+/// Parses map strings. Each has one or more `container:host:size` triples of 32-bit numbers, joined
+/// by `:`; empty strings are skipped. `setting` is for error messages: an
+/// [`IdKind`](crate::IdKind), or the name of the option, as Go's callers give it.
 ///
 /// ```
 /// use layerhold_idmap::{IdKind, IdRange, parse_map_strings};
@@ -71,7 +70,7 @@ fn write_quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
 ///
 /// # Errors
 ///
-/// Any malformed string refuses all of them, with the message that Go has.
+/// Any malformed string refuses all of them, with Go's message.
 pub fn parse_map_strings<S: AsRef<str>>(
     specs: impl AsRef<[S]>,
     setting: impl fmt::Display,
@@ -102,7 +101,7 @@ fn parse_spec(spec: &str, ranges: &mut Vec<IdRange>) -> Option<()> {
     Some(())
 }
 
-/// Reads decimal digits only: the standard library would also take a sign, which Go does not.
+/// Parses decimal digits only: the standard library would also accept a sign, which Go does not.
 fn parse_number(text: &str) -> Option<u32> {
     text.bytes()
         .all(|byte| byte.is_ascii_digit())

@@ -1,12 +1,11 @@
-//! Names and numbers of users in the text of `/etc/passwd`, and of groups in that of `/etc/group`.
+//! Looks up users in the text of `/etc/passwd`, and groups in that of `/etc/group`.
 
 use crate::DEFAULT_OVERFLOW_ID;
 
-/// The names that stand for nobody. Whoever has them need not exist in a user namespace.
-const NOBODY: [&str; 2] = ["nobody", "nogroup"];
+/// The names of the overflow user and group, which need not exist in a user namespace.
+const OVERFLOW_NAMES: [&str; 2] = ["nobody", "nogroup"];
 
-/// Returns the ID of the user with a name, from the text of `/etc/passwd`. Malformed lines are
-/// skipped.
+/// Returns the ID of a user, from the text of `/etc/passwd`. Malformed lines are skipped.
 ///
 /// ```
 /// let text = "root:x:0:0:root:/root:/bin/bash\nalice:x:1000:1000::/home/alice:/bin/sh\n";
@@ -18,7 +17,7 @@ pub fn uid_of_user(passwd: &str, name: &str) -> Option<u32> {
     users(passwd).find_map(|(user, uid)| (user == name).then_some(uid))
 }
 
-/// Returns the name of the first user with an ID, from the text of `/etc/passwd`. Malformed lines
+/// Returns the name of the first user with this ID, from the text of `/etc/passwd`. Malformed lines
 /// are skipped.
 #[must_use]
 pub fn user_of_uid(passwd: &str, uid: u32) -> Option<&str> {
@@ -33,10 +32,9 @@ fn users(passwd: &str) -> impl Iterator<Item = (&str, u32)> {
     })
 }
 
-/// Returns how many IDs a user namespace has to have so that every user and group of these two
-/// texts exists in it: one more than the greatest ID, of users and groups alike. `nobody` and
-/// `nogroup` do not count, nor does the ID that is usually theirs (Go: userns.go,
-/// `parseMountedFiles`). Malformed lines and numbers count nothing.
+/// Returns the size that a user namespace needs to contain all users and groups of these texts: the
+/// greatest ID plus one. `nobody` and `nogroup` do not count, nor does their usual ID (Go:
+/// userns.go, `parseMountedFiles`). Malformed lines and numbers are skipped.
 ///
 /// ```
 /// use layerhold_idmap::ids_named;
@@ -55,11 +53,14 @@ pub fn ids_named(passwd: &str, group: &str) -> u64 {
     counted.map(|id| u64::from(id) + 1).max().unwrap_or(0)
 }
 
-/// The third part of a line and those that follow it, up to `count` of them, as far as they are
-/// IDs; none for `nobody`.
+/// Up to `count` fields of a line from the third on, if they are IDs; none for `nobody`.
 fn numbers(line: &str, count: usize) -> impl Iterator<Item = u32> {
     let name = line.split(':').next().unwrap_or_default();
-    let count = if NOBODY.contains(&name) { 0 } else { count };
+    let count = if OVERFLOW_NAMES.contains(&name) {
+        0
+    } else {
+        count
+    };
     let parts = line.split(':').skip(2).take(count);
     parts.filter_map(|part| part.parse().ok())
 }
@@ -83,7 +84,7 @@ mod tests {
     fn the_greatest_id_counts_wherever_it_is() {
         let named = |passwd, group| ids_named(passwd, group);
         assert_eq!(named("a:x:0:0::/:", ""), 1);
-        // One after the other: none of them is missed.
+        // Consecutive lines: none of them is missed.
         assert_eq!(named("a:x:0:0:\nb:x:1:1:\nc:x:2:2:\n", ""), 3);
         assert_eq!(named("a:x:5:7::/:", "g:x:6:"), 8);
         assert_eq!(named("a:x:5:5::/:", "g:x:60:5000"), 61);

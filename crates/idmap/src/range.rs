@@ -1,25 +1,25 @@
-//! One line of a map.
+//! One range of a map.
 
 use std::fmt;
 
 use crate::{ContainerId32, HostId};
 
-/// Joins `size` consecutive IDs inside a user namespace to as many outside of it.
+/// Maps `size` consecutive IDs inside a user namespace to as many outside.
 ///
-/// Any numbers are allowed, as in Go: the part of a range that would pass the greatest ID (2^32-1)
-/// on either side maps nothing, and neither does a range of size 0.
+/// Any numbers are allowed, as in Go: the part of a range beyond the greatest ID (2^32-1) on either
+/// side maps nothing, and neither does a range of size 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IdRange {
     /// The first ID inside.
     pub container: ContainerId32,
     /// The first ID outside.
     pub host: HostId,
-    /// How many IDs.
+    /// Number of IDs.
     pub size: u64,
 }
 
 impl IdRange {
-    /// Makes a range of plain numbers.
+    /// Makes a range of numbers.
     #[must_use]
     pub const fn new(container: u32, host: u32, size: u64) -> Self {
         Self {
@@ -29,14 +29,14 @@ impl IdRange {
         }
     }
 
-    /// Returns the ID outside that belongs to one inside.
+    /// Returns the ID outside for one inside.
     #[must_use]
     pub fn to_host(self, id: ContainerId32) -> Option<HostId> {
         self.translate(id.get(), self.container.get(), self.host.get())
             .map(HostId::new)
     }
 
-    /// Returns the ID inside that belongs to one outside.
+    /// Returns the ID inside for one outside.
     #[must_use]
     pub fn to_container(self, id: HostId) -> Option<ContainerId32> {
         self.translate(id.get(), self.host.get(), self.container.get())
@@ -51,12 +51,12 @@ impl IdRange {
         to.checked_add(offset)
     }
 
-    /// Returns the numbers inside, up to but without the end.
+    /// Returns the numbers inside, without the end.
     pub(crate) fn container_span(self) -> std::ops::Range<u64> {
         span(self.container.get(), self.size)
     }
 
-    /// Returns the numbers outside, up to but without the end.
+    /// Returns the numbers outside, without the end.
     pub(crate) fn host_span(self) -> std::ops::Range<u64> {
         span(self.host.get(), self.size)
     }
@@ -67,7 +67,7 @@ fn span(start: u32, size: u64) -> std::ops::Range<u64> {
     start..start.saturating_add(size)
 }
 
-/// Writes `container:host:size`, the form that map strings have.
+/// Writes `container:host:size`, the form of map strings.
 impl fmt::Display for IdRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.container, self.host, self.size)

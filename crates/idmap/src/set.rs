@@ -11,14 +11,13 @@ use crate::{ContainerId32, HostId, Id, IdMap, IdRange};
 /// One more than the greatest ID.
 const END: u64 = 1 << 32;
 
-/// Fewer IDs are free than are wanted. The words are Go's (Go: types/errors.go,
-/// `ErrNoAvailableIDs`).
+/// There are too few free IDs. The message is Go's (Go: types/errors.go, `ErrNoAvailableIDs`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("not enough unused IDs in user namespace")]
 pub struct NotEnoughIds {
-    /// How many were wanted.
+    /// Number of IDs asked for.
     pub wanted: u64,
-    /// How many are free.
+    /// Number of free IDs.
     pub available: u64,
 }
 
@@ -34,14 +33,13 @@ pub struct NotEnoughIds {
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct IdSet<I> {
-    /// Sorted, not empty, and neither overlapping nor adjacent.
+    /// Sorted, non-empty, neither overlapping nor adjacent.
     intervals: Vec<Range<u64>>,
     kind: PhantomData<I>,
 }
 
 impl<I: Id> IdSet<I> {
-    /// Makes a set of the IDs from the start up to but without the end. What lies past the greatest
-    /// ID is left out.
+    /// Makes a set of an interval, without its end. IDs beyond the greatest one are left out.
     #[must_use]
     pub fn from_interval(interval: Range<u64>) -> Self {
         std::iter::once(interval).collect()
@@ -54,7 +52,7 @@ impl<I: Id> IdSet<I> {
         }
     }
 
-    /// Returns the intervals: sorted, not empty, with a hole between any two.
+    /// Returns the intervals: sorted, non-empty, not adjacent.
     #[must_use]
     pub fn intervals(&self) -> &[Range<u64>] {
         &self.intervals
@@ -111,7 +109,7 @@ impl<I: Id> IdSet<I> {
             .splice(first..last, std::iter::once(start..end));
     }
 
-    /// Returns the IDs that are in either set.
+    /// Returns the union of both sets.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         self.intervals
@@ -134,7 +132,7 @@ impl<I: Id> IdSet<I> {
                 }
                 start = start.max(hole.end);
                 if hole.end > own.end {
-                    // The hole may reach into the next interval.
+                    // The gap may reach into the next interval.
                     break;
                 }
                 holes.next();
@@ -146,7 +144,7 @@ impl<I: Id> IdSet<I> {
         Self::from_sorted(rest)
     }
 
-    /// Returns the IDs that are in both sets.
+    /// Returns the intersection of both sets.
     #[must_use]
     pub fn intersect(&self, other: &Self) -> Self {
         self.subtract(&self.subtract(other))
@@ -156,7 +154,7 @@ impl<I: Id> IdSet<I> {
     ///
     /// # Errors
     ///
-    /// Fails if there are fewer.
+    /// Fails if there are too few.
     pub fn find_available(&self, wanted: u64) -> Result<Self, NotEnoughIds> {
         let mut missing = wanted;
         let mut found = Vec::new();
@@ -180,8 +178,7 @@ impl<I: Id> IdSet<I> {
 }
 
 impl IdSet<HostId> {
-    /// Joins the lowest ID of this set to the lowest of the other, and so on until one of them
-    /// ends.
+    /// Maps the lowest ID of this set to the lowest of the other, and so on until one of them ends.
     #[must_use]
     pub fn zip(&self, container: &IdSet<ContainerId32>) -> IdMap {
         let (mut outside, mut inside) = (
@@ -206,7 +203,7 @@ impl IdSet<HostId> {
     }
 }
 
-/// Intervals are not empty and end at 2^32 at the latest, so that both starts are IDs.
+/// Intervals are not empty and end at 2^32 at the latest, so both starts are IDs.
 fn range(container: u64, host: u64, size: u64) -> Option<IdRange> {
     Some(IdRange::new(
         u32::try_from(container).ok()?,
@@ -219,7 +216,7 @@ impl<I: Id> FromIterator<Range<u64>> for IdSet<I> {
     fn from_iter<T: IntoIterator<Item = Range<u64>>>(intervals: T) -> Self {
         let mut set = Self::default();
         let mut sorted: Vec<_> = intervals.into_iter().collect();
-        // Sorted, each insertion is at the end.
+        // In sorted order, each insertion is at the end.
         sorted.sort_by_key(|interval| interval.start);
         sorted.into_iter().for_each(|interval| set.insert(interval));
         set

@@ -1,20 +1,20 @@
-//! `/etc/subuid` and `/etc/subgid`: which IDs a user may map into a namespace.
+//! Parses `/etc/subuid` and `/etc/subgid`: the IDs that a user may map into a namespace.
 
 use thiserror::Error;
 
 use crate::{ContainerId32, HostId, IdMap, IdRange};
 
-/// The name that stands for all users when ranges are asked for.
+/// The name that selects the ranges of all users.
 const ALL: &str = "ALL";
 /// One more than the greatest ID.
 const END: u64 = 1 << 32;
 
-/// The text of such a file is malformed.
+/// The file is malformed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SubIdError {
-    /// A line is not of the form `owner:start:length`. Go refuses the whole file for it, whoever
-    /// the line is about.
+    /// A line is not of the form `owner:start:length`. Go refuses the whole file then, whichever
+    /// user the line is for.
     #[error("cannot parse subuid/gid information: format not correct in line {line}: {text:?}")]
     Format {
         /// The number of the line, from 1.
@@ -22,7 +22,7 @@ pub enum SubIdError {
         /// The line.
         text: String,
     },
-    /// A number in a line about the user asked for is malformed or no ID.
+    /// A number in a line of the requested user is malformed or not an ID.
     #[error("string to int conversion failed during subuid/gid parsing in line {line}: {text:?}")]
     Number {
         /// The number of the line, from 1.
@@ -32,22 +32,22 @@ pub enum SubIdError {
     },
 }
 
-/// IDs outside that somebody may use.
+/// A range of subordinate IDs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SubIdRange {
     /// The first ID.
     pub start: HostId,
-    /// How many.
+    /// Number of IDs.
     pub length: u64,
 }
 
-/// Whose ranges are wanted.
+/// The user or group whose ranges are requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SubIdOwner<'a> {
-    /// The name of the user or group. `ALL` takes every line.
+    /// The name of the user or group. `ALL` selects every line.
     pub name: &'a str,
-    /// The user's numeric ID if it is known; lines that begin with it count too. Go looks the
-    /// *user* of that name up even for groups (Go: pkg/idtools/idtools.go, `parseSubidFile`).
+    /// The user's ID, if known; lines that begin with it count too. Go looks up the *user* of that
+    /// name even for groups (Go: pkg/idtools/idtools.go, `parseSubidFile`).
     pub uid: Option<u32>,
 }
 
@@ -66,12 +66,12 @@ struct Line<'a> {
 }
 
 impl<'a> SubIdFile<'a> {
-    /// Splits the text of a file. Empty lines and lines that begin with `#` are skipped, and space
-    /// around lines is dropped.
+    /// Splits the text into lines. Empty lines and lines that begin with `#` are skipped, and space
+    /// around lines is ignored.
     ///
     /// # Errors
     ///
-    /// Fails for the first line that has not three parts.
+    /// Fails for the first line that does not have three parts.
     pub fn parse(text: &'a str) -> Result<Self, SubIdError> {
         let lines = text
             .lines()
@@ -89,7 +89,7 @@ impl<'a> SubIdFile<'a> {
     ///
     /// # Errors
     ///
-    /// Fails for a line about this user whose numbers are malformed. Other lines may hold anything.
+    /// Fails for a line of this user with malformed numbers. Other lines may contain anything.
     pub fn ranges_for(&self, owner: SubIdOwner<'_>) -> Result<Vec<SubIdRange>, SubIdError> {
         let uid = owner.uid.map(|uid| uid.to_string());
         let wanted = |line: &&Line<'_>| {
@@ -140,10 +140,10 @@ impl Line<'_> {
 }
 
 impl IdMap {
-    /// Lays ranges out one after the other from ID 0 inside, sorted by where they start outside
-    /// (Go: pkg/idtools/idtools.go, `createIDMap`).
+    /// Maps the ranges to consecutive IDs from 0 inside, sorted by their start outside (Go:
+    /// pkg/idtools/idtools.go, `createIDMap`).
     ///
-    /// What would pass the greatest ID inside is cut off.
+    /// IDs beyond the greatest one inside are cut off.
     ///
     /// ```
     /// use layerhold_idmap::{IdMap, SubIdFile, SubIdOwner};

@@ -1,4 +1,4 @@
-//! Digests as text: `algorithm:hex`.
+//! Digests in the form `algorithm:hex`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,11 +6,11 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A hash algorithm that stores and image formats name in digests.
+/// A hash algorithm of digests in stores and image formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Algorithm {
-    /// SHA-256, the canonical one.
+    /// SHA-256, the canonical algorithm.
     Sha256,
     /// SHA-384.
     Sha384,
@@ -19,10 +19,10 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// The algorithm used wherever the format leaves a choice.
+    /// The algorithm used where the format leaves a choice.
     pub const CANONICAL: Self = Self::Sha256;
 
-    /// Returns the name that stands before the `:`.
+    /// Returns the name before the `:`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -55,7 +55,7 @@ impl fmt::Display for Algorithm {
     }
 }
 
-/// The reason why a text is not a digest; the same three cases as in Go's go-digest.
+/// Why a text is not a digest. The cases are those of Go's go-digest.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DigestError {
@@ -65,13 +65,13 @@ pub enum DigestError {
         /// The refused text.
         text: String,
     },
-    /// The form is right but the algorithm is not known.
+    /// The algorithm is unknown.
     #[error("unsupported digest algorithm: {text:?}")]
     Unsupported {
         /// The refused text.
         text: String,
     },
-    /// The number of digits is not the one of the algorithm.
+    /// The number of digits is wrong for the algorithm.
     #[error("invalid checksum digest length: {text:?} has {actual} digits, not {expected}")]
     Length {
         /// The refused text.
@@ -83,7 +83,7 @@ pub enum DigestError {
     },
 }
 
-/// A checked digest: an algorithm and as many lowercase hexadecimal digits as it yields.
+/// A valid digest: an algorithm and its number of lowercase hexadecimal digits.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest {
@@ -92,14 +92,13 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// Makes a digest of the bytes that a hasher returned, or `None` if their number is not the
-    /// algorithm's.
+    /// Makes a digest of a hasher's output; `None` if its length does not fit the algorithm.
     #[must_use]
     pub fn from_bytes(algorithm: Algorithm, hash: &[u8]) -> Option<Self> {
         (hash.len() == algorithm.size()).then(|| Self::encode(algorithm, hash))
     }
 
-    /// Makes a SHA-256 digest of the bytes that a hasher returned.
+    /// Makes a SHA-256 digest of a hasher's output.
     #[must_use]
     pub fn sha256(hash: [u8; 32]) -> Self {
         Self::encode(Algorithm::Sha256, &hash)
@@ -171,7 +170,7 @@ fn check(text: &str) -> Result<Algorithm, DigestError> {
     Ok(algorithm)
 }
 
-/// Words of lowercase letters and digits, joined by one of `.+_-`.
+/// Lowercase letters and digits, in words joined by one of `.+_-`.
 fn is_algorithm_name(name: &str) -> bool {
     let word = |word: &str| {
         !word.is_empty()
@@ -239,7 +238,7 @@ macro_rules! digest_type {
         pub struct $name(Digest);
 
         impl $name {
-            /// States what the digest was computed over.
+            /// Marks a digest as one of this content.
             #[must_use]
             pub const fn new(digest: Digest) -> Self {
                 Self(digest)
@@ -251,7 +250,7 @@ macro_rules! digest_type {
                 &self.0
             }
 
-            /// Returns the plain digest and gives up the type.
+            /// Returns the plain digest, consuming this.
             #[must_use]
             pub fn into_digest(self) -> Digest {
                 self.0
@@ -315,7 +314,7 @@ digest_type! {
     DiffId
 }
 digest_type! {
-    /// The digest of a layer as it was presented, usually compressed.
+    /// The digest of a layer as it was received, usually compressed.
     CompressedDigest
 }
 digest_type! {

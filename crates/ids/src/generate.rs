@@ -1,9 +1,8 @@
 //! Random IDs.
 
-/// Characters that must not all be decimal digits (Go: pkg/stringid/stringid.go).
+/// Number of leading characters that must not all be decimal digits (Go: pkg/stringid/stringid.go).
 const CHECKED_BYTES: usize = 6;
-/// Draws after which a source of randomness is given up. A good one needs a second draw once in 282
-/// times.
+/// The most draws from a source of randomness. A good one needs a second draw once in 282 times.
 const MAX_DRAWS: usize = 256;
 
 pub(crate) fn from_random(bytes: [u8; 32]) -> Option<String> {

@@ -1,4 +1,4 @@
-//! The three ID types and the one check they share.
+//! The three types of ID and their common check.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -9,38 +9,38 @@ use thiserror::Error;
 
 use crate::generate;
 
-/// Number of characters people see of an ID (Go: pkg/stringid/stringid.go).
+/// Length of a shortened ID (Go: pkg/stringid/stringid.go).
 const SHORT_LEN: usize = 12;
-/// Number of characters of a generated ID: 32 random bytes in hex (Go: pkg/stringid/stringid.go).
+/// Length of a generated ID: 32 random bytes in hex (Go: pkg/stringid/stringid.go).
 const CANONICAL_LEN: usize = 64;
 
-/// The reason why a text is not an ID.
+/// Why a text is not an ID.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum IdError {
     /// The text is empty.
     #[error("an ID can't be empty")]
     Empty,
-    /// The text holds a space. Go refuses to index such an ID, with these words (Go:
+    /// The text contains a space. Go refuses to index such an ID, with this message (Go:
     /// pkg/truncindex/truncindex.go).
     #[error("illegal character: ' ' in ID {id:?}")]
     Space {
         /// The refused text.
         id: String,
     },
-    /// The text holds a path separator, so it could name a file outside its directory.
+    /// The text contains a path separator, so it could name a file outside its directory.
     #[error("illegal character: '/' in ID {id:?}")]
     Separator {
         /// The refused text.
         id: String,
     },
-    /// The text holds a NUL byte, which no file name can hold.
+    /// The text contains a NUL byte, which file names cannot contain.
     #[error("illegal character: NUL in ID {id:?}")]
     Nul {
         /// The refused text.
         id: String,
     },
-    /// The text is `.` or `..`, which name directories that already exist.
+    /// The text is `.` or `..`, which are existing directories.
     #[error("{id:?} is a directory reference, not an ID")]
     DotName {
         /// The refused text.
@@ -67,13 +67,13 @@ fn check(id: &str) -> Result<(), IdError> {
     Ok(())
 }
 
-/// Tells whether a text is what the library generates: 64 lowercase hexadecimal digits.
+/// Tells whether a text has the form of generated IDs: 64 lowercase hexadecimal digits.
 #[must_use]
 pub fn is_canonical_id(id: &str) -> bool {
     id.len() == CANONICAL_LEN && is_lower_hex(id)
 }
 
-/// Tells whether a text looks like a shortened ID: 12 lowercase hexadecimal digits.
+/// Tells whether a text has the form of a shortened ID: 12 lowercase hexadecimal digits.
 #[must_use]
 pub fn is_short_id(id: &str) -> bool {
     id.len() == SHORT_LEN && is_lower_hex(id)
@@ -84,10 +84,9 @@ fn is_lower_hex(text: &str) -> bool {
         .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Returns the part of an ID or digest that is shown to people: what follows the first `:`, cut to
-/// 12 bytes.
+/// Shortens an ID or digest for display: the text after the first `:`, cut to 12 bytes.
 ///
-/// Two records may share it. A text in which byte 12 is inside a character is cut before that
+/// Several records may share it. If byte 12 is inside a character, the text is cut before that
 /// character.
 #[must_use]
 pub fn truncate_id(id: &str) -> &str {
@@ -102,15 +101,15 @@ macro_rules! id_type {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         ///
-        /// Holds any non-empty text without space, `/` and NUL that is neither `.` nor `..`:
-        /// callers choose their own IDs, so the usual 64 hexadecimal digits are not demanded (see
+        /// An ID is any non-empty text without spaces, `/` and NUL except `.` and `..`: callers may
+        /// choose IDs, so the usual 64 hexadecimal digits are not required (see
         /// [`Self::is_canonical`]).
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
 
         impl $name {
-            /// Checks a text and keeps it as an ID.
+            /// Makes an ID of a text, if it is valid.
             ///
             /// # Errors
             ///
@@ -123,8 +122,8 @@ macro_rules! id_type {
 
             /// Makes an ID of 32 random bytes.
             ///
-            /// Returns `None` when the 12 characters that people see would be decimal digits only:
-            /// as a host name such a text is taken for a number, so another draw is needed (Go:
+            /// Returns `None` if the 12 characters of its short form would be decimal digits only:
+            /// as a host name, such a text is taken for a number, so another draw is needed (Go:
             /// pkg/stringid/stringid.go).
             #[must_use]
             pub fn from_random(bytes: [u8; 32]) -> Option<Self> {
@@ -134,9 +133,8 @@ macro_rules! id_type {
             /// Makes a new random ID; `fill` must overwrite its whole buffer with unpredictable
             /// bytes.
             ///
-            /// `fill` is called again until the result is acceptable, which is on average 1.004
-            /// times. If it keeps returning the same unacceptable bytes, this ends with `None`
-            /// after 256 calls instead of looping forever.
+            /// `fill` is called until the result is acceptable, 1.004 times on average. If it keeps
+            /// returning unacceptable bytes, the result is `None` after 256 calls.
             #[must_use]
             pub fn generate(fill: impl FnMut(&mut [u8])) -> Option<Self> {
                 generate::generate(fill).map(Self)
@@ -148,19 +146,20 @@ macro_rules! id_type {
                 &self.0
             }
 
-            /// Returns the text and gives up the type.
+            /// Returns the text, consuming the ID.
             #[must_use]
             pub fn into_string(self) -> String {
                 self.0
             }
 
-            /// Tells whether the ID is 64 lowercase hexadecimal digits, as generated ones are.
+            /// Tells whether the ID has the form of generated ones: 64 lowercase hexadecimal
+            /// digits.
             #[must_use]
             pub fn is_canonical(&self) -> bool {
                 is_canonical_id(&self.0)
             }
 
-            /// Returns what is shown to people; see [`truncate_id`].
+            /// Returns the short form for display; see [`truncate_id`].
             #[must_use]
             pub fn short(&self) -> &str {
                 truncate_id(&self.0)

@@ -1,10 +1,10 @@
 //! Layer, image and container IDs, names and digests of a containers-storage store: parsing,
 //! printing, generating.
 //!
-//! An ID names a record and, at the same time, a file or directory below the store. That is why the
-//! three ID types accept only text that is one safe path component, and why they cannot be swapped
-//! for one another. A [`Digest`] knows its algorithm, and a digest of compressed bytes is another
-//! type than one of the unpacked bytes.
+//! An ID names a record, and also a file or directory below the store. So the three ID types accept
+//! only text that is a safe path component, and they are distinct types that cannot be mixed up. A
+//! [`Digest`] knows its algorithm, and digests of compressed and of uncompressed bytes are distinct
+//! types.
 //!
 //! ```
 //! use layerhold_ids::{Digest, LayerId};
@@ -21,8 +21,8 @@
 //!
 //! # Limitations
 //!
-//! - Nothing here hashes: a digest is built from the bytes that a hasher returned.
-//! - Nothing here reads randomness: [`LayerId::generate`] takes a function that fills a buffer.
+//! - This crate does not hash: a digest is made of a hasher's output.
+//! - It does not read randomness: [`LayerId::generate`] takes a function that fills a buffer.
 //! - Names are plain strings, because the on-disk format sets no rules for them; see
 //!   [`dedupe_names`].
 

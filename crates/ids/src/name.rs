@@ -1,21 +1,21 @@
-//! Names: texts that callers give to layers, images and containers.
+//! Names that callers give to layers, images and containers.
 
 use std::collections::HashSet;
 
 use thiserror::Error;
 
-/// The reason why a text makes a bad name.
+/// Why a text is not a valid name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NameError {
-    /// The text is empty. Go stores such a name, but no lookup can ever find it.
+    /// The text is empty. Go stores such a name, but no lookup can find it.
     #[error("a name can't be empty")]
     Empty,
 }
 
-/// Checks names where they enter the store; what is already stored is taken as it is.
+/// Checks names when they enter the store; stored names are accepted as they are.
 pub trait CheckedName {
-    /// Returns the text itself if a record can be found by it.
+    /// Returns the text if a record can be found by it.
     ///
     /// # Errors
     ///
@@ -33,8 +33,7 @@ impl CheckedName for str {
     }
 }
 
-/// Drops repeated names and keeps the first of each, in their order (Go: utils.go,
-/// `dedupeStrings`).
+/// Drops repeated names, keeping the first of each (Go: utils.go, `dedupeStrings`).
 #[must_use]
 pub fn dedupe_names<I>(names: I) -> Vec<String>
 where

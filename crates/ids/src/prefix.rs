@@ -1,10 +1,10 @@
-//! The beginning of an ID, as people type it.
+//! The beginning of an ID, as typed on a command line.
 
 use std::fmt;
 
 use thiserror::Error;
 
-/// The reason why a text can't be looked up.
+/// Why a text is not a valid prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PrefixError {
@@ -13,12 +13,12 @@ pub enum PrefixError {
     Empty,
 }
 
-/// A text that may be the beginning of an ID. It is not an ID: it may match none, one or many.
+/// A possible beginning of an ID. It may match no ID, one or several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Prefix<'a>(&'a str);
 
 impl<'a> Prefix<'a> {
-    /// Checks a text.
+    /// Makes a prefix of a text, if it is valid.
     ///
     /// # Errors
     ///

@@ -1,11 +1,11 @@
-//! How a layer was compressed when it came.
+//! The compression of a layer.
 
 /// The compression of a layer's stream, stored as a number (Go: pkg/archive/archive.go,
 /// `Compression`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Compression {
-    /// None, stored as 0 and therefore left out.
+    /// Stored as 0 and therefore left out.
     #[default]
     None,
     /// bzip2, stored as 1.
@@ -16,7 +16,7 @@ pub enum Compression {
     Xz,
     /// zstd, stored as 4.
     Zstd,
-    /// A number that nobody has given a meaning yet. Kept as it is.
+    /// An unknown number, kept as it is.
     Other(i64),
 }
 

@@ -1,4 +1,4 @@
-//! `containers.json`.
+//! Records of `containers.json`.
 
 use std::collections::BTreeMap;
 
@@ -14,25 +14,25 @@ record! {
         id: String = "id" always,
         /// Names given by callers, unique among containers.
         names: Vec<String> = "names" omitempty,
-        /// The ID of the image it was made of; empty if of none. See [`Self::image_id`].
+        /// The ID of its image; empty if it has none. See [`Self::image_id`].
         image: String = "image" always,
-        /// The ID of its own writable layer; see [`Self::layer_id`].
+        /// The ID of its writable layer; see [`Self::layer_id`].
         layer: String = "layer" always,
-        /// Text kept for the caller.
+        /// Text of the caller.
         metadata: String = "metadata" omitempty,
-        /// Names of the data items kept beside the record.
+        /// Names of the big data items beside the record.
         big_data_names: Vec<String> = "big-data-names" omitempty,
-        /// Their sizes in bytes, where known.
+        /// Their sizes in bytes, if known.
         big_data_sizes: BTreeMap<String, i64> = "big-data-sizes" omitempty,
-        /// Their digests, where known.
+        /// Their digests, if known.
         big_data_digests: BTreeMap<String, String> = "big-data-digests" omitempty,
-        /// When the container was made; the zero time if nobody noted it.
+        /// The creation time; the zero time if it is unknown.
         created: Timestamp = "created" always,
         /// The map of user IDs of its user namespace.
         uid_map: Vec<IdMapEntry> = "uidmap" omitempty,
         /// The map of group IDs of its user namespace.
         gid_map: Vec<IdMapEntry> = "gidmap" omitempty,
-        /// Notes; the library's own have methods here.
+        /// Flags, of callers and of the library; methods here read the latter.
         flags: Flags = "flags" omitempty,
     }
 }
@@ -48,16 +48,16 @@ impl ContainerRecord {
     ///
     /// # Errors
     ///
-    /// Fails if the text is no ID, so that it can't be used as a file name.
+    /// Fails if the text is not an ID and cannot be used as a file name.
     pub fn container_id(&self) -> Result<ContainerId, IdError> {
         self.id.parse()
     }
 
-    /// Returns the checked ID of the image, or none if the container was made of none.
+    /// Returns the checked ID of the image; `None` if the container has none.
     ///
     /// # Errors
     ///
-    /// Fails if the text is no ID.
+    /// Fails if the text is not an ID.
     pub fn image_id(&self) -> Result<Option<ImageId>, IdError> {
         let given = (!self.image.is_empty()).then_some(self.image.as_str());
         given.map(str::parse).transpose()
@@ -67,7 +67,7 @@ impl ContainerRecord {
     ///
     /// # Errors
     ///
-    /// Fails if the text is no ID.
+    /// Fails if the text is not an ID.
     pub fn layer_id(&self) -> Result<LayerId, IdError> {
         self.layer.parse()
     }
@@ -76,7 +76,7 @@ impl ContainerRecord {
     ///
     /// # Errors
     ///
-    /// Fails for a range with numbers that are no IDs.
+    /// Fails for a range with numbers that are not IDs.
     pub fn id_mappings(&self) -> Result<IdMappings, IdMapEntryError> {
         Ok(IdMappings::new(
             id_map_from_entries(&self.uid_map)?,
@@ -84,37 +84,37 @@ impl ContainerRecord {
         ))
     }
 
-    /// Returns the SELinux label to mount with; empty if the flag is missing or no text.
+    /// Returns the SELinux label for mounts; empty if the flag is missing or not a string.
     #[must_use]
     pub fn mount_label(&self) -> &str {
         self.flags.text(MOUNT_LABEL)
     }
 
-    /// Returns the SELinux label to run with; empty if the flag is missing or no text.
+    /// Returns the SELinux label for processes; empty if the flag is missing or not a string.
     #[must_use]
     pub fn process_label(&self) -> &str {
         self.flags.text(PROCESS_LABEL)
     }
 
-    /// Returns the mount options; none if the flag is missing or no list, and without items that
-    /// are no texts.
+    /// Returns the mount options; none if the flag is missing or not a list. Items that are not
+    /// strings are skipped.
     pub fn mount_options(&self) -> impl Iterator<Item = &str> {
         self.flags.texts(MOUNT_OPTIONS)
     }
 
-    /// Tells whether the container need not survive a crash.
+    /// Tells whether the container may be lost in a crash.
     #[must_use]
     pub fn is_volatile(&self) -> bool {
         self.flags.is_true(VOLATILE)
     }
 
-    /// Sets both labels, which Go always writes for a new container, even when they are empty.
+    /// Sets both labels. For a new container, Go always writes them, even if they are empty.
     pub fn set_labels(&mut self, mount: &str, process: &str) {
         self.flags.set(MOUNT_LABEL, mount);
         self.flags.set(PROCESS_LABEL, process);
     }
 
-    /// Sets the mount options; without any, the flag is removed.
+    /// Sets the mount options; an empty list removes the flag.
     pub fn set_mount_options(&mut self, options: &[String]) {
         if options.is_empty() {
             self.flags.remove(MOUNT_OPTIONS);
@@ -123,7 +123,7 @@ impl ContainerRecord {
         }
     }
 
-    /// Notes that the container need not survive a crash.
+    /// Marks the container as one that may be lost in a crash.
     pub fn mark_volatile(&mut self) {
         self.flags.set(VOLATILE, true);
     }

@@ -1,4 +1,4 @@
-//! What can be wrong with a record, and where.
+//! Errors of reading a record, with their position.
 
 use std::fmt;
 
@@ -6,48 +6,48 @@ use thiserror::Error;
 
 use crate::TimestampError;
 
-/// A record can't be read.
+/// Why a record cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("reading {record} record: {} at byte {offset}: {kind}", Place(path))]
 pub struct RecordError {
-    /// What kind of record was read: `layer`, `image`, `container` or `mount point`.
+    /// The type of record: `layer`, `image`, `container` or `mount point`.
     pub record: &'static str,
-    /// Where in the record: names of fields and positions, like `uidmap[0].size`; empty for the
+    /// The place in the record: field names and indices, like `uidmap[0].size`; empty for the
     /// record itself.
     pub path: String,
-    /// The position in the bytes given, from 0.
+    /// The position in the input, from 0.
     pub offset: usize,
-    /// What is wrong there.
+    /// The error at that place.
     pub kind: RecordErrorKind,
 }
 
-/// What is wrong at one place of a record.
+/// An error at one place of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RecordErrorKind {
-    /// The value has another type.
+    /// The value has the wrong type.
     #[error("expected {expected}, found {found}")]
     Type {
-        /// What belongs there.
+        /// The right type.
         expected: &'static str,
-        /// What is there.
+        /// The type in the input.
         found: &'static str,
     },
-    /// The bytes are no JSON.
+    /// The input is not JSON.
     #[error("expected {expected}, found {found:?}")]
     Syntax {
-        /// What would have gone on.
+        /// What may stand here.
         expected: &'static str,
-        /// What is there.
+        /// The character in the input.
         found: char,
     },
-    /// The bytes end in the middle.
+    /// The input ends too early.
     #[error("unexpected end, expected {expected}")]
     End {
-        /// What would have gone on.
+        /// What has to follow.
         expected: &'static str,
     },
-    /// A number is too great or too small for its field.
+    /// A number is out of range for its field.
     #[error("number {text} is out of range")]
     Range {
         /// The number.
@@ -76,7 +76,7 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// An error on its way up, gaining its path; the record's name is added at the top.
+/// An error that gets its path as it is passed up; the record's name is added at the top.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
     path: String,
@@ -93,7 +93,7 @@ impl Fault {
         }
     }
 
-    /// Puts a field's name before the path.
+    /// Adds a field's name in front of the path.
     pub(crate) fn in_field(mut self, name: &str) -> Self {
         let dot = if self.path.is_empty() || self.path.starts_with('[') {
             ""
@@ -104,7 +104,7 @@ impl Fault {
         self
     }
 
-    /// Puts a position in an array before the path.
+    /// Adds an index in front of the path.
     pub(crate) fn in_item(mut self, position: usize) -> Self {
         let dot = if self.path.is_empty() || self.path.starts_with('[') {
             ""

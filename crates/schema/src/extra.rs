@@ -1,4 +1,4 @@
-//! Fields that nobody here knows.
+//! Unknown fields of a record.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use std::fmt;
 pub struct RawJson(Box<str>);
 
 impl RawJson {
-    /// The reader has checked the text.
+    /// A text that the reader has checked.
     pub(crate) fn checked(text: impl Into<Box<str>>) -> Self {
         Self(text.into())
     }
@@ -25,11 +25,10 @@ impl fmt::Debug for RawJson {
     }
 }
 
-/// The fields of a record that this version does not know, in their order.
+/// The unknown fields of a record, in order.
 ///
-/// They are written again behind the known ones. Every Go version drops such fields when it
-/// rewrites a file; a future one may depend on fields that it has written itself, so they must
-/// survive us.
+/// They are written after the known ones. All Go versions drop unknown fields when they rewrite a
+/// file. A future version may depend on fields that it wrote itself, so they must survive ours.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ExtraFields {
     fields: Vec<(String, RawJson)>,
@@ -51,13 +50,13 @@ impl ExtraFields {
             .find_map(|(own, value)| (own == name).then_some(value))
     }
 
-    /// Tells whether there are none.
+    /// Tells whether there are no fields.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.fields.is_empty()
     }
 
-    /// Adds a field, or replaces the value of one that is there.
+    /// Adds a field or replaces its value.
     pub(crate) fn set(&mut self, name: String, value: RawJson) {
         match self.fields.iter_mut().find(|(own, _)| *own == name) {
             Some((_, own)) => *own = value,

@@ -1,4 +1,4 @@
-//! How the types of fields are read and written.
+//! Reads and writes the types of fields.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,9 @@ use crate::error::{Fault, RecordErrorKind};
 use crate::json::{Reader, write};
 use crate::{Compression, Flags, Timestamp};
 
-/// A type that a field of a record may have.
+/// A type of field.
 pub(crate) trait Field: Default {
-    /// Takes a value other than `null`, which the caller has ruled out.
+    /// Reads a value; the caller has handled `null`.
     fn read(reader: &mut Reader<'_>) -> Result<Self, Fault>;
 
     fn write(&self, out: &mut Vec<u8>);
@@ -87,7 +87,7 @@ impl Field for Timestamp {
         out.push(b'"');
     }
 
-    /// A structure is never empty in Go.
+    /// In Go, a structure is never empty.
     fn is_empty(&self) -> bool {
         false
     }

@@ -1,10 +1,10 @@
-//! What callers note on a record.
+//! The flags of a record.
 
 use std::collections::BTreeMap;
 
 use crate::Value;
 
-/// Free-form values by name; written only if there are any.
+/// Arbitrary values by name; written only if there are any.
 ///
 /// ```
 /// use layerhold_schema::Flags;
@@ -24,7 +24,7 @@ impl Flags {
         self.0.get(name)
     }
 
-    /// Sets a value and returns the one it had.
+    /// Sets a value and returns the former one.
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<Value>) -> Option<Value> {
         self.0.insert(name.into(), value.into())
     }
@@ -34,25 +34,25 @@ impl Flags {
         self.0.remove(name)
     }
 
-    /// Tells whether a value is `true`; anything else, of whatever type, is not.
+    /// Tells whether a value is `true`; other types count as not.
     #[must_use]
     pub fn is_true(&self, name: &str) -> bool {
         self.get(name).and_then(Value::as_bool) == Some(true)
     }
 
-    /// Returns a text, or an empty one if the value has another type or is missing.
+    /// Returns a string; empty if the value is missing or has another type.
     #[must_use]
     pub fn text(&self, name: &str) -> &str {
         self.get(name).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// Returns the texts of a list; items of another type are left out.
+    /// Returns the strings of a list; items of other types are skipped.
     pub fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
         let items = self.get(name).and_then(Value::as_array).unwrap_or_default();
         items.iter().filter_map(Value::as_str)
     }
 
-    /// Tells whether there are none.
+    /// Tells whether there are no flags.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

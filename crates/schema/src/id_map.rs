@@ -1,4 +1,4 @@
-//! ID ranges as records hold them.
+//! ID ranges in records.
 
 use layerhold_idmap::{IdMap, IdRange};
 use thiserror::Error;
@@ -7,7 +7,7 @@ use crate::error::Fault;
 use crate::field::Field;
 use crate::json::{Reader, write};
 
-/// One range of a layer's or container's ID map, with the numbers that the file has (Go:
+/// One range of a layer's or container's ID map, with the numbers in the file (Go:
 /// pkg/idtools/idtools.go, `IDMap`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct IdMapEntry {
@@ -15,11 +15,11 @@ pub struct IdMapEntry {
     pub container_id: i64,
     /// The first ID outside.
     pub host_id: i64,
-    /// How many IDs.
+    /// Number of IDs.
     pub size: i64,
 }
 
-/// A range has numbers that are no IDs.
+/// A range with numbers that are not IDs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("ID range {}:{}:{} has a number that is negative or too great", entry.container_id, entry.host_id, entry.size)]
 pub struct IdMapEntryError {
@@ -52,11 +52,11 @@ impl From<IdRange> for IdMapEntry {
     }
 }
 
-/// Makes a map of a record's ranges.
+/// Converts a record's ranges to a map.
 ///
 /// # Errors
 ///
-/// Fails for the first range that has numbers which are no IDs.
+/// Fails for the first range with numbers that are not IDs.
 pub fn id_map_from_entries(entries: &[IdMapEntry]) -> Result<IdMap, IdMapEntryError> {
     entries
         .iter()
@@ -64,7 +64,7 @@ pub fn id_map_from_entries(entries: &[IdMapEntry]) -> Result<IdMap, IdMapEntryEr
         .collect()
 }
 
-/// Makes ranges for a record of a map.
+/// Converts a map to a record's ranges.
 #[must_use]
 pub fn id_map_to_entries(map: &IdMap) -> Vec<IdMapEntry> {
     map.ranges()

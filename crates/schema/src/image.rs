@@ -1,4 +1,4 @@
-//! `images.json`.
+//! Records of `images.json`.
 
 use std::collections::BTreeMap;
 
@@ -12,57 +12,57 @@ record! {
     ImageRecord ("image") {
         /// The ID, unchecked; see [`Self::image_id`].
         id: String = "id" always,
-        /// A digest to find the image by, usually its manifest's; see [`Self::digests`].
+        /// A digest for finding the image, usually that of its manifest; see [`Self::digests`].
         digest: String = "digest" omitempty,
         /// Names given by callers, unique among images.
         names: Vec<String> = "names" omitempty,
-        /// Names it has or had, the newest first; see [`Self::add_name_to_history`].
+        /// Present and former names, the newest first; see [`Self::add_name_to_history`].
         names_history: Vec<String> = "names-history" omitempty,
         /// The ID of the topmost layer; empty for an image without layers. See
         /// [`Self::top_layer_id`].
         layer: String = "layer" omitempty,
-        /// Layers with the same content as the topmost one and other ID maps.
+        /// Layers with the content of the topmost one and other ID maps.
         mapped_layers: Vec<String> = "mapped-layers" omitempty,
-        /// Text kept for the caller.
+        /// Text of the caller.
         metadata: String = "metadata" omitempty,
-        /// Names of the data items kept beside the record.
+        /// Names of the big data items beside the record.
         big_data_names: Vec<String> = "big-data-names" omitempty,
-        /// Their sizes in bytes, where known.
+        /// Their sizes in bytes, if known.
         big_data_sizes: BTreeMap<String, i64> = "big-data-sizes" omitempty,
-        /// Their digests, where known.
+        /// Their digests, if known.
         big_data_digests: BTreeMap<String, String> = "big-data-digests" omitempty,
-        /// When the image was made; the zero time if nobody noted it.
+        /// The creation time; the zero time if it is unknown.
         created: Timestamp = "created" always,
-        /// Notes of callers.
+        /// Flags of callers.
         flags: Flags = "flags" omitempty,
     }
 }
 
-/// Data items whose names begin like this are manifests, and their digests are digests of the image
-/// (Go: images.go, `ImageDigestManifestBigDataNamePrefix`).
+/// Prefix of big data items that are manifests, whose digests are digests of the image (Go:
+/// images.go, `ImageDigestManifestBigDataNamePrefix`).
 const MANIFEST_PREFIX: &str = "manifest";
 
-/// One of an image's digests is malformed.
+/// A malformed digest of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ImageDigestError {
-    /// The image's own.
+    /// The image's own digest.
     #[error("validating image digest {digest:?}")]
     Image {
         /// The text.
         digest: String,
-        /// What is wrong with it.
+        /// The cause.
         #[source]
         source: DigestError,
     },
-    /// That of a manifest.
+    /// The digest of a manifest.
     #[error("validating digest {digest:?} for big data item {item:?}")]
     BigData {
-        /// The name of the data item.
+        /// The name of the big data item.
         item: String,
         /// The text.
         digest: String,
-        /// What is wrong with it.
+        /// The cause.
         #[source]
         source: DigestError,
     },
@@ -73,31 +73,31 @@ impl ImageRecord {
     ///
     /// # Errors
     ///
-    /// Fails if the text is no ID, so that it can't be used as a file name.
+    /// Fails if the text is not an ID and cannot be used as a file name.
     pub fn image_id(&self) -> Result<ImageId, IdError> {
         self.id.parse()
     }
 
-    /// Returns the checked ID of the topmost layer, or none for an image without layers.
+    /// Returns the checked ID of the topmost layer; `None` for an image without layers.
     ///
     /// # Errors
     ///
-    /// Fails if the text is no ID.
+    /// Fails if the text is not an ID.
     pub fn top_layer_id(&self) -> Result<Option<LayerId>, IdError> {
         let given = (!self.layer.is_empty()).then_some(self.layer.as_str());
         given.map(str::parse).transpose()
     }
 
-    /// Returns all digests that the image can be found by, without repetition: its own, and those
+    /// Returns all digests by which the image can be found, without repetition: its own, and those
     /// of its manifests.
     ///
-    /// Go takes the manifests in random order and makes the first one the image's own if it has
-    /// none (Go: images.go, `recomputeDigests`); here they are sorted by name, so that the plain
+    /// Go visits the manifests in random order, and uses the first as the image's own digest if it
+    /// has none (Go: images.go, `recomputeDigests`). Here they are sorted by name, so the plain
     /// `manifest` comes first.
     ///
     /// # Errors
     ///
-    /// Fails for the first that is malformed. Go refuses to load the whole file then.
+    /// Fails for the first malformed digest. Go refuses to load the whole file then.
     pub fn digests(&self) -> Result<Vec<ManifestDigest>, ImageDigestError> {
         let mut digests = Vec::new();
         if !self.digest.is_empty() {
@@ -121,7 +121,7 @@ impl ImageRecord {
         Ok(digests)
     }
 
-    /// Returns the names and digests, unchecked, of the data items that are manifests.
+    /// Returns names and unchecked digests of the big data items that are manifests.
     pub fn manifest_digests(&self) -> impl Iterator<Item = (&str, &str)> {
         let all = self
             .big_data_digests
@@ -130,8 +130,7 @@ impl ImageRecord {
         all.filter(|(item, _)| item.starts_with(MANIFEST_PREFIX))
     }
 
-    /// Notes a name as the newest one that the image has or had (Go: images.go,
-    /// `addNameToHistory`).
+    /// Adds a name as the newest one of the history (Go: images.go, `addNameToHistory`).
     pub fn add_name_to_history(&mut self, name: &str) {
         let older = std::mem::take(&mut self.names_history);
         self.names_history = dedupe_names(std::iter::once(name.to_owned()).chain(older));

@@ -1,4 +1,4 @@
-//! `layers.json`.
+//! Records of `layers.json`.
 
 use layerhold_idmap::IdMappings;
 use layerhold_ids::{CompressedDigest, DiffId, DigestError, IdError, LayerId, TocDigest};
@@ -8,51 +8,50 @@ use crate::{Compression, Flags, IdMapEntry, IdMapEntryError, Timestamp, id_map_f
 record! {
     /// A layer (Go: layers.go, `Layer`).
     ///
-    /// Where a layer is mounted, how often, and in which store and file its record is, is not part
-    /// of the record.
+    /// The record does not contain where and how often the layer is mounted, or its store and file.
     LayerRecord ("layer") {
         /// The ID, unchecked; see [`Self::layer_id`].
         id: String = "id" always,
         /// Names given by callers, unique among layers.
         names: Vec<String> = "names" omitempty,
-        /// The ID of the layer below; empty for a base layer. See [`Self::parent_id`].
+        /// The ID of the parent; empty for a base layer. See [`Self::parent_id`].
         parent: String = "parent" omitempty,
-        /// Text kept for the caller.
+        /// Text of the caller.
         metadata: String = "metadata" omitempty,
-        /// The SELinux label to mount with.
+        /// The SELinux label for mounts.
         mount_label: String = "mountlabel" omitempty,
-        /// When the layer was made; the zero time if nobody noted it.
+        /// The creation time; the zero time if it is unknown.
         created: Timestamp = "created" always,
-        /// The digest of the layer as it came; see [`Self::compressed_digest`].
+        /// The digest of the layer as received; see [`Self::compressed_digest`].
         compressed_diff_digest: String = "compressed-diff-digest" omitempty,
-        /// How many bytes came. Means nothing without the digest.
+        /// Number of bytes received. Meaningless without the digest.
         compressed_size: i64 = "compressed-size" omitempty,
-        /// The digest of the unpacked tar stream; see [`Self::diff_id`].
+        /// The digest of the uncompressed tar stream; see [`Self::diff_id`].
         diff_digest: String = "diff-digest" omitempty,
         /// The digest of the table of contents of a partially pulled layer; see
         /// [`Self::toc_digest_checked`].
         toc_digest: String = "toc-digest" omitempty,
-        /// The bytes of the unpacked tar stream. Means nothing without one of the two digests
-        /// before it, and may be -1 where only that of the table of contents is known.
+        /// Length of the uncompressed tar stream. Meaningless without one of the two digests before
+        /// it; may be -1 if only that of the table of contents is known.
         diff_size: i64 = "diff-size" omitempty,
-        /// How the layer was compressed when it came.
+        /// The compression of the layer as received.
         compression: Compression = "compression" omitempty,
-        /// The user IDs in the layer, sorted. Older stores have none.
+        /// The user IDs in the layer, sorted. Missing in older stores.
         uid_set: Vec<u32> = "uidset" omitempty,
-        /// The group IDs in the layer, sorted. Older stores have none.
+        /// The group IDs in the layer, sorted. Missing in older stores.
         gid_set: Vec<u32> = "gidset" omitempty,
-        /// Notes; `incomplete` is the library's own, see [`Self::is_incomplete`].
+        /// Flags; `incomplete` is the library's own, see [`Self::is_incomplete`].
         flags: Flags = "flags" omitempty,
         /// The map of user IDs of the content on disk.
         uid_map: Vec<IdMapEntry> = "uidmap" omitempty,
         /// The map of group IDs of the content on disk.
         gid_map: Vec<IdMapEntry> = "gidmap" omitempty,
-        /// Names of the data items kept beside the record.
+        /// Names of the big data items beside the record.
         big_data_names: Vec<String> = "big-data-names" omitempty,
     }
 }
 
-/// The flag of a layer whose content is not all there (Go: layers.go, `incompleteFlag`).
+/// The flag of a layer with incomplete content (Go: layers.go, `incompleteFlag`).
 const INCOMPLETE: &str = "incomplete";
 
 impl LayerRecord {
@@ -60,36 +59,36 @@ impl LayerRecord {
     ///
     /// # Errors
     ///
-    /// Fails if the text is no ID, so that it can't be used as a file name.
+    /// Fails if the text is not an ID and cannot be used as a file name.
     pub fn layer_id(&self) -> Result<LayerId, IdError> {
         self.id.parse()
     }
 
-    /// Returns the checked ID of the layer below, or none for a base layer.
+    /// Returns the checked ID of the parent; `None` for a base layer.
     ///
     /// # Errors
     ///
-    /// Fails if the text is no ID.
+    /// Fails if the text is not an ID.
     pub fn parent_id(&self) -> Result<Option<LayerId>, IdError> {
         given(&self.parent).map(str::parse).transpose()
     }
 
-    /// Returns the checked digest of the layer as it came, if it is known.
+    /// Returns the checked digest of the layer as received, if known.
     ///
     /// # Errors
     ///
-    /// Fails if the text is no digest.
+    /// Fails if the text is not a digest.
     pub fn compressed_digest(&self) -> Result<Option<CompressedDigest>, DigestError> {
         given(&self.compressed_diff_digest)
             .map(str::parse)
             .transpose()
     }
 
-    /// Returns the checked digest of the unpacked tar stream, if it is known.
+    /// Returns the checked digest of the uncompressed tar stream, if known.
     ///
     /// # Errors
     ///
-    /// Fails if the text is no digest.
+    /// Fails if the text is not a digest.
     pub fn diff_id(&self) -> Result<Option<DiffId>, DigestError> {
         given(&self.diff_digest).map(str::parse).transpose()
     }
@@ -98,7 +97,7 @@ impl LayerRecord {
     ///
     /// # Errors
     ///
-    /// Fails if the text is no digest.
+    /// Fails if the text is not a digest.
     pub fn toc_digest_checked(&self) -> Result<Option<TocDigest>, DigestError> {
         given(&self.toc_digest).map(str::parse).transpose()
     }
@@ -107,7 +106,7 @@ impl LayerRecord {
     ///
     /// # Errors
     ///
-    /// Fails for a range with numbers that are no IDs.
+    /// Fails for a range with numbers that are not IDs.
     pub fn id_mappings(&self) -> Result<IdMappings, IdMapEntryError> {
         Ok(IdMappings::new(
             id_map_from_entries(&self.uid_map)?,
@@ -115,14 +114,13 @@ impl LayerRecord {
         ))
     }
 
-    /// Tells whether the content is not all there, because whoever made the layer has not finished
-    /// or was killed.
+    /// Tells whether the content is incomplete: its creation has not finished, or was killed.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
         self.flags.is_true(INCOMPLETE)
     }
 
-    /// Notes that the content is not all there, or that it is.
+    /// Marks the content as complete or incomplete.
     pub fn set_incomplete(&mut self, completeness: Completeness) {
         match completeness {
             Completeness::Incomplete => self.flags.set(INCOMPLETE, true),
@@ -131,12 +129,12 @@ impl LayerRecord {
     }
 }
 
-/// Whether the content of a layer is all there.
+/// Whether the content of a layer is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Completeness {
-    /// It is.
+    /// All content is present.
     Complete,
-    /// It is not.
+    /// Content may be missing.
     Incomplete,
 }
 

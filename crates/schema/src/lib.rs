@@ -1,9 +1,10 @@
-//! The exact JSON records of a containers-storage store, with unknown fields kept.
+//! Reads and writes the JSON records of a containers-storage store exactly as Go does, and keeps
+//! unknown fields.
 //!
 //! Four files hold all metadata of a store: `layers.json`, `images.json`, `containers.json` and
-//! `mountpoints.json` (the first three with a `volatile-` twin). Each is an array of records. This
-//! crate reads one record, or a whole array, from bytes and writes it as the Go library would, byte
-//! for byte, so that both can rewrite each other's files for ever.
+//! `mountpoints.json` (the first three also with the prefix `volatile-`). Each is an array of
+//! records. This crate reads one record, or a whole array, and writes it byte for byte as the Go
+//! library would, so both can rewrite each other's files.
 //!
 //! ```
 //! use layerhold_schema::LayerRecord;
@@ -21,24 +22,24 @@
 //!
 //! # What is written
 //!
-//! - Compact text; fields in the order of Go's structures; empty fields left out where Go says
-//!   `omitempty`.
-//! - `<`, `>`, `&`, U+2028, U+2029 and control characters escaped as `\u....`, except `\n`, `\r`
-//!   and `\t`. This is how json-iterator writes, which all versions of the library use; `\b` and
-//!   `\f` have no short form there (Go: jsoniter.go).
-//! - Maps sorted by key; times in RFC 3339 with as many digits of the second as needed and the
-//!   offset they came with.
+//! - Compact text, with the fields in the order of Go's structures; empty fields are left out if Go
+//!   says `omitempty`.
+//! - `<`, `>`, `&`, U+2028, U+2029 and control characters are escaped as `\u....`, except `\n`,
+//!   `\r` and `\t`. So does json-iterator, which all versions of the library use; it has no short
+//!   form for `\b` and `\f` (Go: jsoniter.go).
+//! - Maps are sorted by key; times are in RFC 3339, with as many digits of the second as needed and
+//!   with their offset.
 //!
 //! # What is accepted
 //!
-//! As much as Go accepts: names of fields in any case, `null` anywhere, missing fields, repeated
-//! fields (the last counts), fields that nobody knows (kept and written again behind the others),
-//! text that is not UTF-8 and lone surrogates (replaced by U+FFFD). A value of the wrong type is a
-//! [`RecordError`] that says where it is.
+//! Everything that Go accepts: field names in any case, `null` anywhere, missing fields, repeated
+//! fields (the last counts), unknown fields (kept and written after the others), text that is not
+//! UTF-8 and lone surrogates (replaced by U+FFFD). A value of the wrong type is a [`RecordError`]
+//! with its position.
 //!
 //! # Limitations
 //!
-//! - Unknown fields are kept at the top level of a record; inside an ID range they are dropped, as
+//! - Unknown fields are kept at the top level of a record. Inside an ID range they are dropped, as
 //!   Go does.
 //! - Integers in `flags` keep all their digits; Go rounds them to 53 bits when it reads them.
 //! - A repeated map field is replaced; Go adds to it.

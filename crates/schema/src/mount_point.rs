@@ -1,18 +1,18 @@
-//! `mountpoints.json`.
+//! Records of `mountpoints.json`.
 
 use layerhold_ids::{IdError, LayerId};
 
 record! {
     /// A mounted layer (Go: layers.go, `layerMountPoint`).
     ///
-    /// The file lies below the run root, so that it does not survive a reboot. Layers without a
-    /// path or with a count of zero are not in it.
+    /// The file is in the run root, so it does not survive a reboot. Layers without a path or with
+    /// a count of zero are left out.
     MountPointRecord ("mount point") {
         /// The ID of the layer, unchecked; see [`Self::layer_id`].
         id: String = "id" always,
-        /// Where the layer is mounted.
+        /// The mount point.
         path: String = "path" always,
-        /// How many users the mount has.
+        /// How often the layer is mounted.
         count: i64 = "count" always,
     }
 }
@@ -22,7 +22,7 @@ impl MountPointRecord {
     ///
     /// # Errors
     ///
-    /// Fails if the text is no ID.
+    /// Fails if the text is not an ID.
     pub fn layer_id(&self) -> Result<LayerId, IdError> {
         self.id.parse()
     }

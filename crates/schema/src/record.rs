@@ -1,4 +1,4 @@
-//! What all records have in common.
+//! The common form of all records.
 
 use crate::error::{Fault, RecordError};
 use crate::json::{Reader, write};
@@ -8,31 +8,31 @@ pub(crate) mod sealed {
     use crate::json::Reader;
 
     pub trait Sealed: Sized {
-        /// What the record is called in messages.
+        /// The name of the type of record in messages.
         const RECORD: &'static str;
 
-        #[expect(private_interfaces, reason = "nobody outside can call a sealed trait")]
+        #[expect(private_interfaces, reason = "a sealed trait has no callers outside")]
         fn read(reader: &mut Reader<'_>) -> Result<Self, Fault>;
     }
 }
 
-/// A record of one of the store's files. Sealed: the format says which there are.
+/// A record of one of the store's files. Sealed: the format defines the types of record.
 pub trait JsonRecord: sealed::Sealed + Clone {
-    /// Reads a record from the bytes of one JSON object.
+    /// Reads a record from one JSON object.
     ///
     /// # Errors
     ///
-    /// Says what is wrong and where, if the bytes are no JSON or a field has the wrong type.
+    /// If the bytes are not JSON or a field has the wrong type.
     fn from_json(json: &[u8]) -> Result<Self, RecordError> {
         let mut reader = Reader::new(json);
         let record = Self::read(&mut reader).and_then(|record| reader.end().map(|()| record));
         record.map_err(|fault| fault.of(Self::RECORD))
     }
 
-    /// Appends the record as Go writes it.
+    /// Appends the record in Go's form.
     fn write_json(&self, out: &mut Vec<u8>);
 
-    /// Returns the record as Go writes it.
+    /// Returns the record in Go's form.
     fn to_json(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(1024);
         self.write_json(&mut out);
@@ -40,10 +40,10 @@ pub trait JsonRecord: sealed::Sealed + Clone {
     }
 }
 
-/// Reads the bytes of a whole file: an array of records.
+/// Reads a whole file: an array of records.
 ///
-/// No bytes at all, or `null`, are no records, as in Go. Whether an empty file is damage is for the
-/// caller to judge.
+/// As in Go, no bytes and `null` give no records. Whether an empty file is damage is for the caller
+/// to decide.
 ///
 /// ```
 /// use layerhold_schema::{MountPointRecord, read_array, write_array};
@@ -57,8 +57,8 @@ pub trait JsonRecord: sealed::Sealed + Clone {
 ///
 /// # Errors
 ///
-/// Fails at the first damaged record. To live with damaged ones, split the array first and read
-/// each record by itself.
+/// Fails at the first damaged record. To accept damaged ones, split the array first and read each
+/// record by itself.
 pub fn read_array<R: JsonRecord>(json: &[u8]) -> Result<Vec<R>, RecordError> {
     let mut records = Vec::new();
     let mut reader = Reader::new(json);
@@ -81,7 +81,7 @@ fn read_items<R: JsonRecord>(reader: &mut Reader<'_>, records: &mut Vec<R>) -> R
     reader.end()
 }
 
-/// Writes records as the bytes of a whole file.
+/// Writes a whole file: an array of records.
 #[must_use]
 pub fn write_array<'a, R: JsonRecord + 'a>(records: impl IntoIterator<Item = &'a R>) -> Vec<u8> {
     let mut out = Vec::new();
@@ -89,15 +89,15 @@ pub fn write_array<'a, R: JsonRecord + 'a>(records: impl IntoIterator<Item = &'a
     out
 }
 
-/// Separates a field from the one before it.
+/// Writes the separator between two fields.
 pub(crate) fn separate(out: &mut Vec<u8>) {
     if out.last() != Some(&b'{') {
         out.push(b',');
     }
 }
 
-/// Declares a record: its fields in the order in which Go writes them, their names in the file, and
-/// whether they are written when they are empty.
+/// Declares a record: its fields in Go's order, their names in the file, and whether they are
+/// written if they are empty.
 macro_rules! record {
     (
         $(#[$doc:meta])*
@@ -109,28 +109,27 @@ macro_rules! record {
         #[derive(Debug, Clone, PartialEq, Eq, Default)]
         pub struct $record {
             $($(#[$field_doc])* pub $field: $type,)*
-            /// Fields that this version does not know.
+            /// Unknown fields.
             pub extra: $crate::ExtraFields,
         }
 
         impl $record {
-            /// Reads a record from the bytes of one JSON object.
+            /// Reads a record from one JSON object.
             ///
             /// # Errors
             ///
-            /// Says what is wrong and where, if the bytes are no JSON or a field has the wrong
-            /// type.
+            /// If the bytes are not JSON or a field has the wrong type.
             pub fn from_json(json: &[u8]) -> Result<Self, $crate::RecordError> {
                 $crate::JsonRecord::from_json(json)
             }
 
-            /// Returns the record as Go writes it.
+            /// Returns the record in Go's form.
             #[must_use]
             pub fn to_json(&self) -> Vec<u8> {
                 $crate::JsonRecord::to_json(self)
             }
 
-            /// Appends the record as Go writes it.
+            /// Appends the record in Go's form.
             pub fn write_json(&self, out: &mut Vec<u8>) {
                 $crate::JsonRecord::write_json(self, out);
             }
@@ -139,7 +138,7 @@ macro_rules! record {
         impl $crate::record::sealed::Sealed for $record {
             const RECORD: &'static str = $title;
 
-            #[expect(private_interfaces, reason = "nobody outside can call a sealed trait")]
+            #[expect(private_interfaces, reason = "a sealed trait has no callers outside")]
             fn read(reader: &mut $crate::json::Reader<'_>) -> Result<Self, $crate::error::Fault> {
                 let mut record = Self::default();
                 reader.object(|reader, name| record.read_field(reader, name))?;
@@ -166,8 +165,7 @@ macro_rules! record {
                 Ok(())
             }
 
-            /// Finds the field that Go would store a value in: by exact name, else without regard
-            /// to case.
+            /// Finds the field for a name as Go does: by exact name, then in any case.
             fn known_name(name: &str) -> Option<&'static str> {
                 match name {
                     $($name => Some($name),)*

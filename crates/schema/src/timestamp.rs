@@ -1,4 +1,4 @@
-//! Times as Go's `time.Time` writes them.
+//! Times in the form of Go's `time.Time`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 
 const SECONDS_PER_DAY: i64 = 86_400;
-/// 0001-01-01T00:00:00Z, which Go means by "no time".
+/// 0001-01-01T00:00:00Z, Go's value for no time.
 const ZERO_SECONDS: i64 = -62_135_596_800;
 
-/// A text is not a time.
+/// Why a text is not a time.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("not a time in RFC 3339 form with a year from 0 to 9999: {text:?}")]
 pub struct TimestampError {
@@ -18,13 +18,13 @@ pub struct TimestampError {
     pub text: String,
 }
 
-/// A moment with nanoseconds and the offset from UTC it was noted in.
+/// A time with nanoseconds and an offset from UTC.
 ///
-/// The offset is kept because Go keeps it: images carry times like `2024-05-01T12:00:00+02:00`. An
+/// The offset is kept because Go keeps it: images have times like `2024-05-01T12:00:00+02:00`. An
 /// offset of zero is always written as `Z`. The default is Go's zero time, `0001-01-01T00:00:00Z`,
-/// which stands for an unknown time.
+/// which means that the time is unknown.
 ///
-/// Sorted by moment, then by offset.
+/// Ordered by time, then by offset.
 ///
 /// ```
 /// use layerhold_schema::Timestamp;
@@ -51,7 +51,7 @@ impl Timestamp {
         offset_minutes: 0,
     };
 
-    /// Makes a time in UTC of seconds since 1970 and nanoseconds; `None` outside the years 0 to
+    /// Makes a time in UTC from seconds since 1970 and nanoseconds; `None` outside the years 0 to
     /// 9999.
     #[must_use]
     pub fn from_unix(seconds: i64, nanos: u32) -> Option<Self> {
@@ -63,7 +63,7 @@ impl Timestamp {
         (nanos < 1_000_000_000 && time.has_year()).then_some(time)
     }
 
-    /// Returns the present time in UTC, or the zero time if the clock is outside the years 0 to
+    /// Returns the current time in UTC, or the zero time if the clock is outside the years 0 to
     /// 9999.
     #[must_use]
     pub fn now() -> Self {
@@ -82,13 +82,13 @@ impl Timestamp {
         self.nanos
     }
 
-    /// Returns how many minutes the noted clock was ahead of UTC.
+    /// Returns the offset from UTC in minutes.
     #[must_use]
     pub const fn offset_minutes(self) -> i16 {
         self.offset_minutes
     }
 
-    /// Returns the same moment noted in UTC.
+    /// Returns the same time with an offset of zero.
     #[must_use]
     pub const fn to_utc(self) -> Self {
         Self {
@@ -97,7 +97,7 @@ impl Timestamp {
         }
     }
 
-    /// Tells whether the time stands for an unknown one.
+    /// Tells whether this is the zero time.
     #[must_use]
     pub const fn is_zero(self) -> bool {
         self.seconds == ZERO_SECONDS && self.nanos == 0
@@ -126,16 +126,16 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
         (year - 1, month + 9)
     };
     let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    // 719468 days lie between 0000-03-01 and 1970-01-01. From March on, months have 153 days in
-    // each five.
+    // There are 719468 days from 0000-03-01 to 1970-01-01. From March on, every five months have
+    // 153 days.
     year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468
 }
 
-/// The day of the Gregorian calendar that is so many days after 1970-01-01.
+/// The day of the Gregorian calendar at so many days after 1970-01-01.
 fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    // The last days of 4, 100 and 400 years don't begin another year.
+    // The last days of 4, 100 and 400 years do not begin another year.
     let year_of_era =
         (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
@@ -193,7 +193,7 @@ impl fmt::Debug for Timestamp {
     }
 }
 
-/// Takes fixed pieces off the front of a text.
+/// Takes fixed pieces from the front of a text.
 struct Pieces<'a>(&'a [u8]);
 
 impl Pieces<'_> {
@@ -216,7 +216,7 @@ impl Pieces<'_> {
         (*first == byte).then_some(())
     }
 
-    /// Digits behind a point, if there is one. Those after the ninth are dropped, as Go does.
+    /// Digits after a point, if present. Those after the ninth are dropped, as in Go.
     fn nanos(&mut self) -> Option<u32> {
         let Some((b'.', rest)) = self.0.split_first() else {
             return Some(0);
@@ -274,7 +274,7 @@ fn parse(text: &[u8]) -> Option<Timestamp> {
 impl FromStr for Timestamp {
     type Err = TimestampError;
 
-    /// Reads exactly the form that Go accepts in JSON: `T` and `Z` in capitals, a point before
+    /// Parses exactly the form that Go accepts in JSON: `T` and `Z` in capitals, a point before
     /// fractions.
     fn from_str(text: &str) -> Result<Self, TimestampError> {
         parse(text.as_bytes()).ok_or_else(|| TimestampError {

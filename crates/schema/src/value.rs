@@ -1,4 +1,4 @@
-//! Free-form JSON, as callers may keep it in a record's flags.
+//! Arbitrary JSON values, for a record's flags.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use crate::json::write;
 
-/// Any JSON value. Objects are sorted by name, as Go writes them.
+/// Any JSON value. Members are sorted by name, as Go writes them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Value {
     /// `null`.
@@ -25,7 +25,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// Returns the truth value, if it is one.
+    /// Returns the boolean, if it is one.
     #[must_use]
     pub const fn as_bool(&self) -> Option<bool> {
         match self {
@@ -34,7 +34,7 @@ impl Value {
         }
     }
 
-    /// Returns the text, if it is one.
+    /// Returns the string, if it is one.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
         match self {
@@ -43,7 +43,7 @@ impl Value {
         }
     }
 
-    /// Returns the items, if it is a list.
+    /// Returns the items, if it is an array.
     #[must_use]
     pub fn as_array(&self) -> Option<&[Self]> {
         match self {
@@ -107,7 +107,7 @@ impl<T: Into<Self>> From<Vec<T>> for Value {
     }
 }
 
-/// Writes the value as compact JSON, as it stands in a record.
+/// Writes the value as compact JSON.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = Vec::new();
@@ -123,28 +123,28 @@ pub struct Number(Repr);
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Repr {
     Unsigned(u64),
-    /// Less than zero.
+    /// A negative integer.
     Negative(i64),
-    /// Finite, and no integer that fits above unless it is a negative zero.
+    /// Finite, and not an integer in range, except for negative zero.
     Float(f64),
 }
 
 /// A float here is never NaN, so equality is reflexive.
 impl Eq for Number {}
 
-/// From here on Go writes a float with an exponent, as JavaScript does.
+/// From here on, Go writes a float with an exponent, as JavaScript does.
 const EXPONENT_FROM: f64 = 1e21;
-/// Below this Go writes a float with an exponent.
+/// Below this, Go writes a float with an exponent.
 const EXPONENT_BELOW: f64 = 1e-6;
 
 impl Number {
-    /// Makes a number of a float; `None` for infinities and NaN, which JSON lacks.
+    /// Makes a number of a float; `None` for infinities and NaN, which JSON does not have.
     #[must_use]
     pub fn from_f64(float: f64) -> Option<Self> {
         if !float.is_finite() {
             return None;
         }
-        // Without a fraction and of moderate size, the text is that of an integer.
+        // Without a fraction and of moderate size, it reads like an integer.
         let text = float.to_string();
         if let Some(integer) = Self::from_integer_text(&text) {
             return Some(integer);
@@ -195,7 +195,7 @@ impl Number {
             .map(Self)
     }
 
-    /// Reads the text of a JSON number; `None` if it is too great even for a float.
+    /// Parses a JSON number; `None` if it is too large for a float.
     pub(crate) fn from_json_text(text: &str) -> Option<Self> {
         Self::from_integer_text(text).or_else(|| Self::from_f64(text.parse().ok()?))
     }
@@ -209,7 +209,7 @@ impl Number {
     }
 }
 
-/// The shortest digits that read back as the same float, in the form that Go chooses.
+/// The shortest digits that read back as the same float, in Go's form.
 fn float_text(float: f64) -> String {
     let size = float.abs();
     if size == 0.0 || (EXPONENT_BELOW..EXPONENT_FROM).contains(&size) {
@@ -219,8 +219,8 @@ fn float_text(float: f64) -> String {
     let Some((digits, exponent)) = text.split_once('e') else {
         return text;
     };
-    // json-iterator keeps the two digits that Go's exponents have at least, where Go's own JSON
-    // writer drops a zero.
+    // json-iterator writes exponents with at least two digits, as Go does; Go's own JSON writer
+    // drops a leading zero.
     match exponent.strip_prefix('-') {
         Some(exponent) => format!("{digits}e-{exponent:0>2}"),
         None => format!("{digits}e+{exponent:0>2}"),

@@ -1,4 +1,4 @@
-//! Records against what the peers write, and against models.
+//! Compares records with those of the peers, and with models.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail loudly")]
 

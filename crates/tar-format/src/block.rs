@@ -1,4 +1,4 @@
-//! The 512-byte header block: its fields, its checksum and the formats it may have.
+//! The 512-byte header block: fields, checksum and formats.
 
 use crate::number::{parse_numeric, parse_octal};
 use crate::{Header, ParseError, TarTime};
@@ -10,7 +10,7 @@ pub(crate) type Block = [u8; BLOCK_SIZE];
 
 pub(crate) const ZERO_BLOCK: Block = [0; BLOCK_SIZE];
 
-/// A field's place in the block.
+/// A field's position in the block.
 #[derive(Clone, Copy)]
 pub(crate) struct Field {
     name: &'static str,
@@ -46,7 +46,7 @@ const GNU_ATIME: Field = field("atime", 345, 12);
 const GNU_CTIME: Field = field("ctime", 357, 12);
 pub(crate) const GNU_SPARSE: Field = field("sparse", 386, 4 * SPARSE_ENTRY + 1);
 pub(crate) const GNU_REAL_SIZE: Field = field("realsize", 483, 12);
-/// The whole block, as an extension of an old GNU sparse map uses it.
+/// The whole block, as a continuation of an old GNU sparse map.
 pub(crate) const SPARSE_BLOCK: Field = field("sparse", 0, 21 * SPARSE_ENTRY + 1);
 const STAR_PREFIX: Field = field("prefix", 345, 131);
 const STAR_ATIME: Field = field("atime", 476, 12);
@@ -62,7 +62,7 @@ const MAGIC_GNU: &[u8] = b"ustar ";
 const VERSION_GNU: &[u8] = b" \0";
 const TRAILER_STAR: &[u8] = b"tar\0";
 
-/// The layout of a header block, told by its magic (Go: archive/tar/format.go, `GetFormat`).
+/// The format of a header block, recognised by its magic (Go: archive/tar/format.go, `GetFormat`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layout {
     V7,
@@ -107,7 +107,7 @@ pub(crate) fn c_string(bytes: &[u8]) -> &[u8] {
     bytes.split(|&b| b == 0).next().unwrap_or_default()
 }
 
-/// The sum of all bytes, with spaces in place of the checksum, as POSIX says.
+/// The sum of all bytes, with spaces in place of the checksum, as POSIX defines it.
 pub(crate) fn checksum(block: &Block) -> i64 {
     const EVERY_OTHER: u64 = 0x00ff_00ff_00ff_00ff;
     // Four 16-bit sums in one word: 64 words of two bytes each stay far below 65,536.
@@ -128,7 +128,7 @@ fn signed_checksum(block: &Block) -> i64 {
     checksum(block) - 256 * (high(block) - high(CHECKSUM.of(block)))
 }
 
-/// Checks the checksum and tells the layout.
+/// Checks the checksum and returns the format.
 pub(crate) fn layout(block: &Block) -> Option<Layout> {
     let stored = parse_octal(CHECKSUM.of(block))?;
     if stored != checksum(block) && stored != signed_checksum(block) {
@@ -148,7 +148,7 @@ pub(crate) fn layout(block: &Block) -> Option<Layout> {
     )
 }
 
-/// Reads all fields of a block into `header`, except the kind, which depends on extensions too.
+/// Reads all fields of a block into `header`, except the kind, which also depends on extensions.
 pub(crate) fn read_fields(
     block: &Block,
     layout: Layout,
@@ -179,8 +179,8 @@ pub(crate) fn read_fields(
         }
         Layout::Gnu => match (gnu_time(block, GNU_ATIME), gnu_time(block, GNU_CTIME)) {
             (Some(atime), Some(ctime)) => (header.atime, header.ctime) = (atime, ctime),
-            // Go before 1.8 wrote a ustar prefix into GNU headers, where these times are; such
-            // files are still read (Go: archive/tar/reader.go, `readHeader`).
+            // Before version 1.8, Go wrote a ustar prefix into GNU headers, at the place of these
+            // times. Such files can still be read (Go: archive/tar/reader.go, `readHeader`).
             _ if PREFIX.text(block).is_ascii() => prefix = PREFIX.text(block),
             _ => {}
         },
@@ -193,7 +193,7 @@ pub(crate) fn read_fields(
     Ok(())
 }
 
-/// A GNU time: `Some(None)` when the field is unused, `None` when it is malformed.
+/// A GNU time: `Some(None)` if the field is unused, `None` if it is malformed.
 fn gnu_time(block: &Block, field: Field) -> Option<Option<TarTime>> {
     let bytes = field.of(block);
     match bytes.first() {
@@ -202,9 +202,9 @@ fn gnu_time(block: &Block, field: Field) -> Option<Option<TarTime>> {
     }
 }
 
-/// Reads the sparse entries of a block; true when an extension block follows.
+/// Reads the sparse entries of a block; returns whether an extension block follows.
 ///
-/// The list ends at the first entry whose offset starts with NUL, as in GNU and BSD tar.
+/// The list ends at the first entry whose offset begins with NUL, as in GNU and BSD tar.
 pub(crate) fn read_sparse_entries(
     block: &Block,
     array: Field,

@@ -1,5 +1,5 @@
-//! Which format can state a header, and which PAX records that takes
-//! (Go: archive/tar/common.go, `allowedFormats`).
+//! Chooses the format that can represent a header, and its PAX records (Go: archive/tar/common.go,
+//! `allowedFormats`).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use crate::number::fits_octal;
 use crate::writer::WriteFormat;
 use crate::{EntryKind, Header, TarTime, WriteError};
 
-/// Records in the order they are written.
+/// Records in the order of writing.
 pub(crate) type Records<'h> = BTreeMap<Cow<'h, [u8]>, Cow<'h, [u8]>>;
 
 pub(crate) enum Encoding<'h> {
@@ -32,7 +32,7 @@ const APPLIED_KEYS: [&[u8]; 10] = [
     b"ctime",
 ];
 
-/// The modification time that is written.
+/// The modification time as written.
 pub(crate) fn written_mtime(header: &Header, format: WriteFormat) -> TarTime {
     match format {
         WriteFormat::Auto => header.mtime.round_to_second(),
@@ -40,7 +40,7 @@ pub(crate) fn written_mtime(header: &Header, format: WriteFormat) -> TarTime {
     }
 }
 
-/// Decides between ustar and PAX.
+/// Chooses between ustar and PAX.
 pub(crate) fn choose(header: &Header, format: WriteFormat) -> Result<Encoding<'_>, WriteError> {
     let mut checks = Checks {
         header,
@@ -104,7 +104,7 @@ impl<'h> Checks<'h> {
             .insert(Cow::Borrowed(key.as_bytes()), value.into());
     }
 
-    /// Keeps a record the caller set for a field, if it says what the field says.
+    /// Keeps the caller's record for a field if it agrees with the field.
     fn keep(&mut self, key: &'static str, value: &[u8]) {
         if let Some(set) = self.header.records.get(key.as_bytes())
             && set == value
@@ -152,7 +152,7 @@ impl<'h> Checks<'h> {
         }
     }
 
-    /// Adds the caller's own records; those that could contradict a field are left out.
+    /// Adds the caller's own records, except those that could contradict a field.
     fn other_records(&mut self) -> Result<(), WriteError> {
         if self.header.records.is_empty() {
             return self.check_records();

@@ -1,16 +1,16 @@
 use std::io;
 
-/// Why a byte stream is not a tar archive; offsets count bytes from the start of the archive.
+/// Why a byte stream is not a tar archive. Offsets count from the start of the archive.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseError {
-    /// The checksum of a header block is wrong, so this is no header at all.
+    /// The checksum of a header block is wrong, so it is not a header.
     #[error("no tar header at offset {offset}: its checksum is wrong")]
     Checksum {
         /// Start of the block.
         offset: u64,
     },
-    /// A number field holds neither octal digits nor a base-256 number that fits.
+    /// A number field has neither octal digits nor a base-256 number in range.
     #[error("bad number in field {field} of the tar header at offset {offset}")]
     Number {
         /// Start of the header block.
@@ -23,7 +23,7 @@ pub enum ParseError {
     NegativeSize {
         /// Start of the header block.
         offset: u64,
-        /// The size stated.
+        /// The size.
         size: i64,
     },
     /// An extension header or a sparse map is longer than the limit.
@@ -31,9 +31,9 @@ pub enum ParseError {
     TooLong {
         /// Where the extension starts.
         offset: u64,
-        /// Its size, as far as known.
+        /// Its size, as far as it is known.
         size: u64,
-        /// The limit it breaks; see [`Limits`](crate::Limits).
+        /// The exceeded limit; see [`Limits`](crate::Limits).
         limit: u64,
     },
     /// A PAX record is not of the form `LENGTH KEY=VALUE\n`.
@@ -42,21 +42,21 @@ pub enum ParseError {
         /// Where the record starts.
         offset: u64,
     },
-    /// A PAX record that overrides a header field has a value that cannot be read.
+    /// A PAX record that overrides a header field has a malformed value.
     #[error("bad value of the PAX record {key} for the tar header at offset {offset}")]
     PaxValue {
-        /// Start of the header block the record is for.
+        /// Start of the header block that the record belongs to.
         offset: u64,
         /// The record's key.
         key: &'static str,
     },
-    /// A sparse map is malformed, or does not describe the payload that follows.
+    /// A sparse map is malformed or does not match the payload.
     #[error("bad sparse map for the tar header at offset {offset}")]
     SparseMap {
         /// Start of the header block or of the map.
         offset: u64,
     },
-    /// One block of zeros is followed by something else than a second one.
+    /// A zero block is followed by something else than a second one.
     #[error("a single zero block before offset {offset} is followed by more data")]
     LoneZeroBlock {
         /// Start of the block after the zero block.
@@ -67,15 +67,15 @@ pub enum ParseError {
     Truncated {
         /// Where the archive ends.
         offset: u64,
-        /// What was cut.
+        /// The incomplete part.
         part: &'static str,
     },
-    /// The parser was used again after it had reported an error.
+    /// The parser was used after an error.
     #[error("the tar parser already failed")]
     AlreadyFailed,
 }
 
-/// Why a [`Reader`](crate::Reader) could not go on.
+/// Why a [`Reader`](crate::Reader) failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
@@ -85,13 +85,13 @@ pub enum ReadError {
     /// The source could not be read.
     #[error("reading the tar archive")]
     Source(#[source] io::Error),
-    /// The sink refused an event.
+    /// The sink failed.
     #[error("recording the tar archive")]
     Sink(#[source] io::Error),
 }
 
 impl From<ReadError> for io::Error {
-    /// Wraps the error, so that content can be read through [`io::Read`].
+    /// Wraps the error, for reading content through [`io::Read`].
     fn from(error: ReadError) -> Self {
         let kind = match &error {
             ReadError::Parse(ParseError::Truncated { .. }) => io::ErrorKind::UnexpectedEof,
@@ -106,13 +106,13 @@ impl From<ReadError> for io::Error {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WriteError {
-    /// Neither ustar nor PAX can state the value of this field.
+    /// Neither ustar nor PAX can represent the value of this field.
     #[error("neither ustar nor PAX can hold the {field} of this entry")]
     NotEncodable {
         /// The field's name.
         field: &'static str,
     },
-    /// The PAX records of one header are longer than readers accept.
+    /// The PAX records of one header exceed the limit of readers.
     #[error("PAX records of {size} bytes are longer than the limit of {limit}")]
     RecordsTooLong {
         /// Their length in bytes.
@@ -123,13 +123,13 @@ pub enum WriteError {
     /// The previous entry got less content than its header stated.
     #[error("{missing} bytes of the previous entry's content are missing")]
     MissingContent {
-        /// Bytes not written.
+        /// Number of missing bytes.
         missing: u64,
     },
     /// More content was written than the header stated.
     #[error("more content than the {size} bytes the header stated")]
     TooMuchContent {
-        /// The size stated.
+        /// The size in the header.
         size: u64,
     },
     /// The destination could not be written.

@@ -1,36 +1,36 @@
 use crate::{EntryKind, PaxRecords, SparseMap, TarTime};
 
-/// One entry's metadata, with PAX records and GNU long names already applied.
+/// The metadata of one entry, with PAX records and GNU long names applied.
 ///
-/// Strings are bytes: tar does not say what encoding they have.
+/// Strings are bytes, because tar does not define their encoding.
 ///
-/// The same type is what [`Writer`](crate::Writer) encodes; there, `size` says how much content
-/// follows, and atime and ctime are written only where PAX is asked for.
+/// A [`Writer`](crate::Writer) encodes the same type. There, `size` is the length of the content
+/// that follows, and atime and ctime are written only in PAX.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Header {
-    /// What the entry is.
+    /// The type of the entry.
     pub kind: EntryKind,
-    /// The path, not cleaned in any way; it may be absolute or contain `..`.
+    /// The path, not cleaned; it may be absolute or contain `..`.
     pub name: Vec<u8>,
     /// The target of a hard link or symbolic link.
     pub link_name: Vec<u8>,
-    /// Permission bits, set-id bits and whatever else the field holds.
+    /// Permission bits, set-id bits and all other bits of the field.
     pub mode: i64,
     /// Owning user.
     pub uid: i64,
     /// Owning group.
     pub gid: i64,
-    /// The size stated, in bytes, after expansion of holes.
+    /// The size in the header, in bytes, holes included.
     ///
-    /// Entries whose kind has no payload may state any size here, even a negative one; use
-    /// [`content_size`](Self::content_size) for the bytes that really follow.
+    /// Entries without payload may have any size here, even a negative one;
+    /// [`content_size`](Self::content_size) is the number of bytes that follow.
     pub size: i64,
     /// Modification time.
     pub mtime: TarTime,
-    /// Access time, where PAX, GNU or star headers state it.
+    /// Access time, if PAX, GNU or star headers have it.
     pub atime: Option<TarTime>,
-    /// Status change time, where PAX, GNU or star headers state it.
+    /// Status change time, if PAX, GNU or star headers have it.
     pub ctime: Option<TarTime>,
     /// Owning user's name.
     pub user_name: Vec<u8>,
@@ -40,7 +40,7 @@ pub struct Header {
     pub device_major: i64,
     /// Minor number of a device.
     pub device_minor: i64,
-    /// All PAX records, those that were applied to the fields above included.
+    /// All PAX records, including those applied to the fields above.
     pub records: PaxRecords,
     pub(crate) sparse: Option<SparseMap>,
     pub(crate) stored: u64,
@@ -48,7 +48,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// A header with the given kind and name, everything else zero or empty.
+    /// A header with the given kind and name; all other fields are zero or empty.
     #[must_use]
     pub fn new(kind: EntryKind, name: impl Into<Vec<u8>>) -> Self {
         Self {
@@ -58,7 +58,7 @@ impl Header {
         }
     }
 
-    /// Bytes of content a reader of this entry sees, holes included; 0 for kinds without payload.
+    /// Length of the entry's content, holes included; 0 for kinds without payload.
     #[must_use]
     pub fn content_size(&self) -> u64 {
         match self.kind {
@@ -68,14 +68,14 @@ impl Header {
         }
     }
 
-    /// Bytes of payload that follow the header in the archive it was read from, holes and
-    /// sparse map not counted; 0 for a header made by hand.
+    /// Length of the payload that follows the header in its archive, without holes and sparse map;
+    /// 0 for a header that was not read.
     #[must_use]
     pub fn stored_size(&self) -> u64 {
         self.stored
     }
 
-    /// Bytes of padding after the payload in the archive it was read from, 0 to 511.
+    /// Length of the padding after the payload in its archive, 0 to 511.
     ///
     /// For a [`EntryKind::GlobalHeader`] this is the padding after its records.
     #[must_use]
@@ -83,7 +83,7 @@ impl Header {
         self.padding
     }
 
-    /// The data regions of a sparse file; `None` for a file stored as it is.
+    /// The data regions of a sparse file; `None` for other files.
     #[must_use]
     pub fn sparse(&self) -> Option<&SparseMap> {
         self.sparse.as_ref()
@@ -91,8 +91,8 @@ impl Header {
 
     /// Extended attributes (`SCHILY.xattr.` records), sorted by name.
     ///
-    /// Values may be empty, but for those that mean something to the kernel: there an empty one is
-    /// none, and setting it fails.
+    /// Empty values are included, except in namespaces with a meaning for the kernel: an empty
+    /// value means no attribute there, and setting it fails.
     pub fn xattrs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.records.iter().filter_map(|(key, value)| {
             let name = key.strip_prefix(crate::pax::XATTR_PREFIX)?;
@@ -107,7 +107,7 @@ impl Header {
         self.records.insert(&key, value);
     }
 
-    /// Empties the header and keeps its buffers.
+    /// Empties the header but keeps its buffers.
     pub(crate) fn reset(&mut self) {
         let Self {
             name,

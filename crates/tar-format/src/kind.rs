@@ -1,7 +1,7 @@
-/// What an entry is, decided by the type flag of its header block.
+/// The type of an entry, by the type flag of its header block.
 ///
-/// The old flag NUL has already been resolved as Go does: a name ending in `/` makes it a
-/// [`Directory`](EntryKind::Directory), any other name a [`Regular`](EntryKind::Regular) file.
+/// The old flag NUL is resolved as in Go: to [`Directory`](EntryKind::Directory) if the name ends
+/// in `/`, otherwise to [`Regular`](EntryKind::Regular).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EntryKind {
@@ -20,18 +20,18 @@ pub enum EntryKind {
     Directory,
     /// A named pipe (`6`).
     Fifo,
-    /// A contiguous file (`7`), kept apart because Go does not treat it as a regular file.
+    /// A contiguous file (`7`); distinct because Go does not treat it as a regular file.
     Contiguous,
-    /// A sparse file of the old GNU format (`S`); its content is expanded like any other.
+    /// A sparse file of the old GNU format (`S`); its content is expanded like that of others.
     GnuSparse,
-    /// A PAX global header (`g`): carries records only, which are not applied to later entries.
+    /// A PAX global header (`g`): has only records, which are not applied to later entries.
     GlobalHeader,
-    /// Any other flag; such an entry has a payload of the stated size.
+    /// Any other flag. Such an entry has a payload of the size in its header.
     Other(u8),
 }
 
 impl EntryKind {
-    /// The kind a type flag stands for; NUL counts as [`EntryKind::Regular`].
+    /// The kind of a type flag; NUL counts as [`EntryKind::Regular`].
     #[must_use]
     pub fn from_flag(flag: u8) -> Self {
         match flag {
@@ -49,7 +49,7 @@ impl EntryKind {
         }
     }
 
-    /// The type flag written for this kind.
+    /// The type flag of this kind.
     #[must_use]
     pub fn flag(self) -> u8 {
         match self {
@@ -67,7 +67,7 @@ impl EntryKind {
         }
     }
 
-    /// Whether entries of this kind never have a payload, whatever size they state.
+    /// Whether entries of this kind never have a payload, whatever their size field.
     ///
     /// Go: archive/tar/reader.go, `isHeaderOnlyType`.
     #[must_use]

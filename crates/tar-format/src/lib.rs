@@ -1,13 +1,13 @@
-//! The tar wire format: incremental reading and writing of ustar, PAX, GNU and v7 headers, without
-//! touching any file.
+//! Reads and writes the tar format incrementally: ustar, PAX, GNU and v7 headers, without accessing
+//! files.
 //!
-//! [`Parser`] does no input of its own: chunks of an archive go in, [`Event`]s come out, and the
-//! events hold every byte of the archive, so that one pass serves both those who want the files
-//! and those who want to record the archive.  [`Reader`] drives it from any [`std::io::Read`].
-//! [`Writer`] emits what Go's `archive/tar` would for the same header.
+//! [`Parser`] turns chunks of an archive into [`Event`]s and does no input of its own. The events
+//! contain every byte of the archive, so one pass can unpack the files and record the archive.
+//! [`Reader`] drives a parser from any [`std::io::Read`]. [`Writer`] writes the bytes that Go's
+//! `archive/tar` writes for the same header.
 //!
-//! Go's reader decides what an archive means: two programs that read the same archive differently
-//! are a security hole (pax headers that apply to the wrong entry have been one).
+//! The meaning of an archive is that of Go's reader: two programs that read one archive differently
+//! are a security hole, such as PAX headers that apply to the wrong entry.
 //!
 //! ```
 //! use layerhold_tar_format::{EntryKind, Header, Reader, Writer};
@@ -25,11 +25,11 @@
 //!
 //! # Limitations
 //!
-//! - The writer makes neither GNU headers nor sparse files: numbers that only GNU headers can
-//!   state, such as device numbers above 2,097,151, are refused.
-//! - Records of PAX global headers are reported but not applied to later entries; Go does the same.
-//! - Solaris, AIX and star extensions (`X`, `A`, multi-volume, dump directories) are plain entries
-//!   with an unknown flag.
+//! - The writer does not write GNU headers or sparse files. Numbers that only GNU headers can
+//!   represent, such as device numbers above 2,097,151, are refused.
+//! - Records of PAX global headers are reported but not applied to later entries, as in Go.
+//! - Solaris, AIX and star extensions (`X`, `A`, multi-volume, dump directories) are entries with
+//!   an unknown flag.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 

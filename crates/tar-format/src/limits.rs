@@ -1,17 +1,17 @@
-/// How much memory one archive may make the parser use.
+/// Limits for the parser's memory use.
 ///
-/// The defaults accept everything Go's reader accepts, except that Go puts no bound on the number
-/// of extension headers before one entry, and this does.
+/// The defaults accept everything that Go's reader accepts, except that Go does not limit the
+/// number of extension headers before one entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of one extension: a PAX header, a GNU long name or a GNU long link.
+    /// Length of one extension: a PAX header, a GNU long name or a GNU long link.
     ///
     /// 1 MiB in Go (archive/tar/format.go, `maxSpecialFileSize`).
     pub extension: u64,
-    /// Bytes of a PAX 1.0 sparse map.  1 MiB in Go.
+    /// Length of a PAX 1.0 sparse map. 1 MiB in Go.
     pub sparse_map: u64,
-    /// Bytes of everything before the payload of one entry: padding, extensions, header, map.
+    /// Length of everything before an entry's payload: padding, extensions, header, map.
     pub raw_header: u64,
 }
 

@@ -1,8 +1,8 @@
 use crate::number::parse_decimal;
 use crate::{Header, ParseError, TarTime};
 
-/// Applies PAX records to the fields they override; an empty value overrides nothing
-/// (Go: archive/tar/reader.go, `mergePAX`).
+/// Applies PAX records to the fields that they override. An empty value overrides nothing (Go:
+/// archive/tar/reader.go, `mergePAX`).
 pub(crate) fn apply_records(header: &mut Header, offset: u64) -> Result<(), ParseError> {
     let records = std::mem::take(&mut header.records);
     for (key, value) in records.iter().filter(|(_, value)| !value.is_empty()) {
@@ -12,7 +12,7 @@ pub(crate) fn apply_records(header: &mut Header, offset: u64) -> Result<(), Pars
     Ok(())
 }
 
-/// Applies one record; the error is the key whose value is malformed.
+/// Applies one record; the error is the key of a malformed value.
 fn apply(header: &mut Header, key: &[u8], value: &[u8]) -> Result<(), &'static str> {
     let text = |target: &mut Vec<u8>| {
         target.clear();

@@ -1,13 +1,12 @@
-//! Numbers in tar headers: octal, GNU base-256 and the decimal numbers of PAX records.
-//!
-//! Read as Go reads them (archive/tar/strconv.go).
+//! Numbers in tar headers: octal, GNU base-256 and the decimal numbers of PAX records, read as in
+//! Go (archive/tar/strconv.go).
 
 /// Reads a decimal number with an optional sign, as Go's `strconv.ParseInt` does.
 pub(crate) fn parse_decimal(text: &[u8]) -> Option<i64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// Reads a number field: base-256 when its first bit is set, octal otherwise.
+/// Reads a number field: base-256 if its first bit is set, octal otherwise.
 pub(crate) fn parse_numeric(field: &[u8]) -> Option<i64> {
     match field.first() {
         Some(first) if first & 0x80 != 0 => parse_base256(field),
@@ -15,7 +14,7 @@ pub(crate) fn parse_numeric(field: &[u8]) -> Option<i64> {
     }
 }
 
-/// Reads an octal field, padded on either side with spaces and NULs; an empty one is 0.
+/// Reads an octal field, padded on either side with spaces and NULs; an empty field is 0.
 pub(crate) fn parse_octal(field: &[u8]) -> Option<i64> {
     let is_padding = |b: &u8| *b == b' ' || *b == 0;
     let start = field
@@ -29,7 +28,7 @@ pub(crate) fn parse_octal(field: &[u8]) -> Option<i64> {
             b'0'..=b'7' => {
                 value = value.checked_mul(8)?.checked_add(u64::from(byte - b'0'))?;
             }
-            // Whatever follows a NUL is ignored, even further digits.
+            // Everything after a NUL is ignored, even digits.
             0 => return Some(value.cast_signed()),
             b' ' => break,
             _ => return None,
@@ -39,7 +38,7 @@ pub(crate) fn parse_octal(field: &[u8]) -> Option<i64> {
     rest.all(is_padding).then_some(value.cast_signed())
 }
 
-/// Reads a two's-complement big-endian number whose first bit only marks the encoding.
+/// Reads a two's-complement big-endian number; its first bit only marks the encoding.
 fn parse_base256(field: &[u8]) -> Option<i64> {
     let first = *field.first()?;
     let inversion: u8 = if first & 0x40 != 0 { 0xff } else { 0 };
@@ -61,13 +60,13 @@ fn parse_base256(field: &[u8]) -> Option<i64> {
     Some(if inversion == 0 { value } else { !value })
 }
 
-/// Whether a number fits an octal field of `width` bytes, the last of which is NUL.
+/// Whether a number fits into an octal field of `width` bytes, the last of which is NUL.
 pub(crate) fn fits_octal(width: usize, value: i64) -> bool {
     let bits = (width.saturating_sub(1)) * 3;
     value >= 0 && (bits >= 63 || value < 1 << bits)
 }
 
-/// Writes `value` with leading zeros and a NUL at the end; false when it does not fit.
+/// Writes `value` with leading zeros and a final NUL; returns false if it does not fit.
 pub(crate) fn write_octal(field: &mut [u8], value: i64) -> bool {
     if !fits_octal(field.len(), value) {
         write_octal(field, 0);

@@ -2,13 +2,13 @@ use crate::block::{self, BLOCK_SIZE, Block, Layout, ZERO_BLOCK, padding};
 use crate::sparse_map::{MapText, PaxSparse};
 use crate::{EntryKind, Event, Header, Limits, ParseError, PaxRecords, SparseMap};
 
-/// Above this, the buffer for raw bytes is given back after use.
+/// A buffer for raw bytes above this size is released after use.
 const KEPT_CAPACITY: usize = 1 << 20;
 
-/// A tar parser that does no input of its own: bytes go in as they come, events come out.
+/// A tar parser that does no input of its own: it takes bytes and returns events.
 ///
-/// It reads what Go's `archive/tar` reads, and refuses what that refuses.  Payload is handed on
-/// without being copied; headers are collected in buffers that are reused.
+/// It accepts and refuses the same archives as Go's `archive/tar`. Payload is passed on without
+/// being copied; headers are collected in reused buffers.
 ///
 /// ```
 /// use layerhold_tar_format::{EntryKind, Event, Header, Parser, Writer};
@@ -50,13 +50,13 @@ const KEPT_CAPACITY: usize = 1 << 20;
 pub struct Parser {
     limits: Limits,
     step: Step,
-    /// Bytes still to be collected before the step can be done.
+    /// Bytes still missing for the current step.
     want: usize,
-    /// Bytes consumed of the whole archive.
+    /// Bytes of the archive consumed so far.
     offset: u64,
     /// Bytes since the last payload.
     raw: Vec<u8>,
-    /// The raw bytes belong to an event already handed out.
+    /// The raw bytes belong to an event that was already returned.
     raw_is_done: bool,
     header: Header,
     /// Start of the main header's block.
@@ -67,9 +67,9 @@ pub struct Parser {
     long_name: Vec<u8>,
     long_link: Vec<u8>,
     sparse_pairs: Vec<(i64, i64)>,
-    /// Payload not yet handed out.
+    /// Payload not yet returned.
     remaining: u64,
-    /// Index of the current sparse region and how much of it was handed out.
+    /// Index of the current sparse region, and how much of it was returned.
     region: (usize, u64),
 }
 
@@ -114,7 +114,7 @@ impl Parser {
         Self::with_limits(Limits::default())
     }
 
-    /// A parser with its own limits.
+    /// A parser with the given limits.
     #[must_use]
     pub fn with_limits(limits: Limits) -> Self {
         Self {
@@ -142,14 +142,13 @@ impl Parser {
         self.offset
     }
 
-    /// The header of the last [`Event::Entry`], until the next one is being read.
+    /// The header of the last [`Event::Entry`], until the next one is read.
     #[must_use]
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// Stored bytes of the current entry that have not been handed out yet and that can come in
-    /// one piece, that is, without a hole between them.
+    /// Bytes of the current entry that come next in one piece, without a hole between them.
     #[must_use]
     pub fn contiguous_payload(&self) -> u64 {
         match (&self.step, &self.header.sparse) {
@@ -164,17 +163,17 @@ impl Parser {
         }
     }
 
-    /// The header of a sparse file whose map has not been read completely.
+    /// The header of a sparse file whose map is incomplete.
     ///
-    /// tar-split files written by Go lack the maps of PAX 1.0 sparse files, so their header
-    /// segments end here.
+    /// tar-split files of Go lack the maps of PAX 1.0 sparse files, so their header segments end
+    /// here.
     #[must_use]
     pub fn unfinished_header(&self) -> Option<&Header> {
         matches!(self.step, Step::GnuSparseBlock | Step::PaxSparseMap(_)).then_some(&self.header)
     }
 
-    /// Treats the rest of the current entry's payload as seen, its sparse map included, so that
-    /// what comes in next is the padding after it.
+    /// Skips the rest of the current entry's payload, including its sparse map, so that its padding
+    /// comes next.
     ///
     /// For input that lacks the payload, such as the segments of a tar-split file.
     pub fn skip_payload(&mut self) {
@@ -194,12 +193,12 @@ impl Parser {
 
     /// Consumes bytes from the front of `input` up to the next event.
     ///
-    /// `None` means that all of `input` was consumed and more is needed.  Call again with the
-    /// same slice, which has become shorter, until then.
+    /// `None` means that all of `input` was consumed and more is needed. Until then, call it again
+    /// with the same slice, which has become shorter.
     ///
     /// # Errors
     ///
-    /// When the bytes are no tar archive; the parser cannot be used afterwards.
+    /// If the bytes are not a tar archive. The parser cannot be used afterwards.
     pub fn advance<'p, 'i>(
         &'p mut self,
         input: &mut &'i [u8],
@@ -250,13 +249,13 @@ impl Parser {
 
     /// Declares the end of the input.
     ///
-    /// Returns [`Event::End`] if the archive has no two zero blocks: like Go, this accepts an
-    /// archive that ends after any complete payload, inside the padding after it, or after one
+    /// Returns [`Event::End`] if the archive does not end with two zero blocks: like Go, this
+    /// accepts an archive that ends after a complete payload, in the padding after it, or after one
     /// zero block.
     ///
     /// # Errors
     ///
-    /// [`ParseError::Truncated`] when the archive ends anywhere else.
+    /// [`ParseError::Truncated`] if the archive ends anywhere else.
     pub fn finish(&mut self) -> Result<Option<Event<'_, 'static>>, ParseError> {
         self.forget_raw();
         let is_block_start = self.want == BLOCK_SIZE;
@@ -294,7 +293,7 @@ impl Parser {
         }
     }
 
-    /// Sets what comes next and how many bytes it has.
+    /// Sets the next step and its number of bytes.
     fn expect(&mut self, step: Step, size: u64) -> Result<(), ParseError> {
         let held = if self.raw_is_done {
             0
@@ -319,7 +318,7 @@ impl Parser {
         }
     }
 
-    /// Does the step whose bytes have all arrived.
+    /// Runs the step whose bytes are complete.
     fn complete_step(&mut self) -> Result<Found, ParseError> {
         match std::mem::replace(&mut self.step, Step::Failed) {
             Step::Padding => self.expect(Step::Header, BLOCK_SIZE as u64)?,
@@ -382,7 +381,7 @@ impl Parser {
         Ok(Found::Nothing)
     }
 
-    /// Takes an extension header's body, which is the end of the raw bytes.
+    /// Takes an extension header's body from the end of the raw bytes.
     fn extension(&mut self, extension: Extension) -> Result<Found, ParseError> {
         let size = std::mem::take(&mut self.header.stored);
         let start = self
@@ -406,10 +405,10 @@ impl Parser {
         Ok(Found::Nothing)
     }
 
-    /// Reports a global header as an entry of its own, with a name and records only.
+    /// Reports a global header as an entry with a name and records only.
     ///
-    /// Extensions read before it are dropped with it, and its records apply to nothing
-    /// (Go: archive/tar/reader.go, `next`).
+    /// Extensions before it are dropped, and its records apply to nothing (Go:
+    /// archive/tar/reader.go, `next`).
     fn global_header(&mut self) -> Result<Found, ParseError> {
         crate::merge::apply_records(&mut self.header, self.header_offset)?;
         let padding = self.header.padding;
@@ -433,7 +432,7 @@ impl Parser {
         self.long_link.clear();
     }
 
-    /// Completes a header with the extensions before it.
+    /// Completes a header with its extensions.
     fn main_header(
         &mut self,
         block: &Block,
@@ -441,7 +440,7 @@ impl Parser {
         flag: u8,
     ) -> Result<Found, ParseError> {
         let offset = self.header_offset;
-        // Go checks the size in the block even where a PAX record replaces it.
+        // Go checks the size in the block even if a PAX record replaces it.
         payload_size(EntryKind::from_flag(flag), self.header.size, offset)?;
         if self.has_pending_records {
             std::mem::swap(&mut self.header.records, &mut self.pending_records);
@@ -513,7 +512,7 @@ impl Parser {
         self.start_sparse_payload()
     }
 
-    /// Asks for the next block of a map at the start of the payload.
+    /// Requests the next block of a map at the start of the payload.
     fn more_of_map(&mut self, map: MapText) -> Result<Found, ParseError> {
         let (size, limit) = (map.size() + BLOCK_SIZE as u64, self.limits.sparse_map);
         if size > limit {
@@ -582,7 +581,7 @@ impl Parser {
     }
 }
 
-/// Takes up to `most` bytes off the front of `input`.
+/// Takes up to `most` bytes from the front of `input`.
 fn take<'i>(input: &mut &'i [u8], most: usize) -> &'i [u8] {
     let (taken, rest) = input.split_at_checked(most).unwrap_or((input, &[]));
     *input = rest;
@@ -594,7 +593,7 @@ fn replace(target: &mut Vec<u8>, content: &[u8]) {
     target.extend_from_slice(content);
 }
 
-/// Bytes of payload a header announces.
+/// Length of the payload after a header.
 fn payload_size(kind: EntryKind, size: i64, offset: u64) -> Result<u64, ParseError> {
     if kind.is_header_only() {
         return Ok(0);

@@ -1,5 +1,5 @@
-/// The shortest path that names the same thing, by text alone: no empty or `.` components, `..`
-/// resolved where something precedes it; the empty path becomes `.`.
+/// Cleans a path lexically: removes empty and `.` components, and resolves `..` after another
+/// component; the empty path becomes `.`.
 ///
 /// The same as Go's `path.Clean`, and `filepath.Clean` on Unix.
 ///
@@ -15,7 +15,7 @@ pub fn clean_path(path: &[u8]) -> Vec<u8> {
     let root: &[u8] = if path.starts_with(b"/") { b"/" } else { b"" };
     let mut cleaned = Vec::with_capacity(path.len().max(1));
     cleaned.extend_from_slice(root);
-    // Everything before this length cannot be undone by "..".
+    // `..` cannot remove anything before this length.
     let mut fixed = root.len();
     for component in path.split(|&b| b == b'/') {
         match component {

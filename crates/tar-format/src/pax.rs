@@ -7,12 +7,12 @@ const SPARSE_OFFSET: &[u8] = b"GNU.sparse.offset";
 const SPARSE_NUM_BYTES: &[u8] = b"GNU.sparse.numbytes";
 const SPARSE_MAP: &[u8] = b"GNU.sparse.map";
 
-/// No record is shorter than `5 k=\n`.
+/// The shortest record is `5 k=\n`.
 const SHORTEST_RECORD: i64 = 5;
 
 /// The PAX records of one header: key and value pairs, sorted by key, each key once.
 ///
-/// All text lives in one buffer that a parser reuses from entry to entry.
+/// All text is in one buffer, which a parser reuses for the next entry.
 #[derive(Clone, Default)]
 pub struct PaxRecords {
     text: Vec<u8>,
@@ -60,7 +60,7 @@ impl PaxRecords {
             .map(|record| slice(&self.text, &record.value))
     }
 
-    /// Sets the value of `key`, replacing any it had.
+    /// Sets the value of `key`, replacing an existing one.
     pub fn insert(&mut self, key: &[u8], value: &[u8]) {
         let record = Record {
             key: self.append(key),
@@ -76,7 +76,7 @@ impl PaxRecords {
         }
     }
 
-    /// Removes all records and keeps the buffers.
+    /// Removes all records but keeps the buffers.
     pub fn clear(&mut self) {
         self.text.clear();
         self.records.clear();
@@ -93,11 +93,11 @@ impl PaxRecords {
         start..self.text.len()
     }
 
-    /// Replaces the records by those of an extension header's body, which starts at `offset`.
+    /// Replaces the records by those in an extension header's body, which starts at `offset`.
     ///
-    /// Later records win over earlier ones of the same key, as in Go's map, and the offset and
-    /// length records of sparse format 0.0 become one map record of format 0.1
-    /// (Go: archive/tar/reader.go, `parsePAX`).
+    /// Of several records with one key, the last one wins, as in Go's map. The offset and length
+    /// records of sparse format 0.0 become one map record of format 0.1 (Go: archive/tar/reader.go,
+    /// `parsePAX`).
     pub(crate) fn parse(&mut self, body: &[u8], offset: u64) -> Result<(), ParseError> {
         self.clear();
         self.text.extend_from_slice(body);
@@ -173,7 +173,7 @@ fn slice<'a>(text: &'a [u8], range: &Range<usize>) -> &'a [u8] {
     text.get(range.clone()).unwrap_or_default()
 }
 
-/// Reads the record at `start`, returning it and where the next one starts.
+/// Reads the record at `start`; returns it and the start of the next one.
 fn parse_record(body: &[u8], start: usize) -> Option<(Record, usize)> {
     let rest = body.get(start..)?;
     let space = rest.iter().position(|&b| b == b' ')?;
@@ -198,8 +198,8 @@ fn parse_record(body: &[u8], start: usize) -> Option<(Record, usize)> {
     Some((record, start + length))
 }
 
-/// Whether a record may exist: no NUL in the key, none in the value of the text fields
-/// (Go: archive/tar/strconv.go, `validPAXRecord`).
+/// Whether a record is valid: no NUL in the key, nor in the value of a text field (Go:
+/// archive/tar/strconv.go, `validPAXRecord`).
 pub(crate) fn is_valid(key: &[u8], value: &[u8]) -> bool {
     if key.is_empty() || key.contains(&b'=') {
         return false;
@@ -210,7 +210,7 @@ pub(crate) fn is_valid(key: &[u8], value: &[u8]) -> bool {
     }
 }
 
-/// Appends one record in its wire form; its length counts its own digits.
+/// Appends one encoded record; its length counts its own digits.
 pub(crate) fn write_record(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     let content = key.len() + value.len() + b" =\n".len();
     let mut length = content + digits(content);

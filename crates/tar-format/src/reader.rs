@@ -4,10 +4,10 @@ use crate::{Event, EventSink, Header, Limits, Parser, ReadError};
 
 const BUFFER_SIZE: usize = 256 << 10;
 
-/// Content reads at least this long go past the buffer.
+/// Content reads of at least this length bypass the buffer.
 const DIRECT_READ: usize = 32 << 10;
 
-/// Reads an archive from a source, entry by entry, and shows all of it to a sink on the way.
+/// Reads an archive entry by entry, and passes all of it to a sink.
 ///
 /// ```
 /// use layerhold_tar_format::{EntryKind, Header, Reader, Writer};
@@ -36,37 +36,37 @@ pub struct Reader<R, S = ()> {
     sink: S,
     parser: Parser,
     buffer: Box<[u8]>,
-    /// The part of the buffer not yet parsed.
+    /// Start of the part of the buffer that is not yet parsed.
     start: usize,
     end: usize,
-    /// The current entry's `EndOfEntry` has been seen, or there is no entry.
+    /// The current entry's `EndOfEntry` was seen, or there is no entry.
     entry_is_done: bool,
     archive_is_done: bool,
 }
 
-/// One entry of a [`Reader`]: its header, and its content through [`Read`] with holes expanded.
+/// One entry of a [`Reader`]: its header and, through [`Read`], its content with holes expanded.
 ///
-/// Content that is not read is skipped when the next entry is asked for.
+/// Unread content is skipped when the next entry is read.
 #[derive(Debug)]
 pub struct Entry<'r, R, S = ()> {
     reader: &'r mut Reader<R, S>,
-    /// Bytes of content already delivered.
+    /// Bytes of content returned so far.
     position: u64,
 }
 
-/// A piece of an entry's content as the archive stores it.
+/// A stored part of an entry's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chunk<'r> {
-    /// Where the bytes belong in the content; whatever is skipped is a hole.
+    /// Its offset in the content; gaps are holes.
     pub offset: u64,
-    /// The bytes; never empty.
+    /// The bytes, never empty.
     pub data: &'r [u8],
 }
 
-/// What one step of the parser left for the reader to do, without borrowing from it.
+/// The reader's next task after an event, without borrowing from the parser.
 enum Step {
     Entry,
-    /// Stored content: its place in the file, and in the buffer.
+    /// Stored content: its offset in the file, and its place in the buffer.
     Payload {
         offset: u64,
         start: usize,
@@ -86,7 +86,7 @@ impl<R: Read> Reader<R> {
 }
 
 impl<R: Read, S: EventSink> Reader<R, S> {
-    /// A reader that hands every event to `sink` before anything is done with it.
+    /// A reader that passes every event to `sink` first.
     pub fn with_sink(source: R, limits: Limits, sink: S) -> Self {
         Self {
             source,
@@ -100,11 +100,11 @@ impl<R: Read, S: EventSink> Reader<R, S> {
         }
     }
 
-    /// Goes to the next entry; `None` at the end of the archive.
+    /// Advances to the next entry; `None` at the end of the archive.
     ///
     /// # Errors
     ///
-    /// When the source cannot be read, is no tar archive, or the sink fails.
+    /// If the source cannot be read, is not a tar archive, or the sink fails.
     pub fn next_entry(&mut self) -> Result<Option<Entry<'_, R, S>>, ReadError> {
         while !self.archive_is_done {
             match self.step(BUFFER_SIZE)? {
@@ -121,12 +121,11 @@ impl<R: Read, S: EventSink> Reader<R, S> {
         Ok(None)
     }
 
-    /// Reads what is left of the source, to its end, and returns how many bytes came after the
-    /// end of the archive.
+    /// Reads the source to its end, and returns the number of bytes after the end of the archive.
     ///
     /// # Errors
     ///
-    /// As [`next_entry`](Self::next_entry).
+    /// See [`next_entry`](Self::next_entry).
     pub fn drain(&mut self) -> Result<u64, ReadError> {
         let mut trailing = 0;
         loop {
@@ -138,7 +137,7 @@ impl<R: Read, S: EventSink> Reader<R, S> {
         }
     }
 
-    /// The source and the sink; what the buffer holds of the source is lost.
+    /// The source and the sink; buffered input is lost.
     pub fn into_parts(self) -> (R, S) {
         (self.source, self.sink)
     }
@@ -153,7 +152,7 @@ impl<R: Read, S: EventSink> Reader<R, S> {
         self.parser.offset()
     }
 
-    /// Parses up to the next event, reading from the source when the buffer is empty.
+    /// Parses up to the next event; fills the buffer if it is empty.
     fn step(&mut self, most: usize) -> Result<Step, ReadError> {
         loop {
             let end = self.end.min(self.start.saturating_add(most));
@@ -187,7 +186,7 @@ impl<R: Read, S: EventSink> Reader<R, S> {
         Ok(Step::EndOfInput)
     }
 
-    /// Reads stored content straight into `target`.
+    /// Reads stored content directly into `target`.
     fn read_direct(&mut self, target: &mut [u8]) -> Result<usize, ReadError> {
         let most = usize::try_from(self.parser.contiguous_payload()).unwrap_or(usize::MAX);
         let most = most.min(target.len());
@@ -201,7 +200,7 @@ impl<R: Read, S: EventSink> Reader<R, S> {
                 Ok(length)
             }
             _ => {
-                // Nothing was read: the source is at its end, which the parser will object to.
+                // The source is at its end, which is an error for the parser.
                 self.end_of_input()?;
                 Ok(0)
             }
@@ -210,7 +209,7 @@ impl<R: Read, S: EventSink> Reader<R, S> {
 }
 
 impl Step {
-    /// `end` is where in the buffer the event's bytes end.
+    /// `end` is the end of the event's bytes in the buffer.
     fn from_event(event: &Event<'_, '_>, end: usize) -> Self {
         match *event {
             Event::Entry { .. } => Self::Entry,
@@ -232,13 +231,13 @@ impl<R: Read, S: EventSink> Entry<'_, R, S> {
         self.reader.parser.header()
     }
 
-    /// The next piece of stored content, without copying it; holes are skipped.
+    /// The next stored part of the content, without copying it; holes are skipped.
     ///
-    /// Not to be mixed with [`Read`] on the same entry.
+    /// Do not combine it with [`Read`] on the same entry.
     ///
     /// # Errors
     ///
-    /// As [`Reader::next_entry`].
+    /// See [`Reader::next_entry`].
     pub fn next_chunk(&mut self) -> Result<Option<Chunk<'_>>, ReadError> {
         if self.reader.entry_is_done {
             return Ok(None);
@@ -261,7 +260,7 @@ impl<R: Read, S: EventSink> Entry<'_, R, S> {
         }
     }
 
-    /// Where the next stored bytes belong; the size of the content if there are none.
+    /// The offset of the next stored bytes; the size of the content if there are none.
     fn next_stored(&self) -> u64 {
         self.header().sparse().map_or(self.position, |map| {
             let next = map
@@ -274,7 +273,7 @@ impl<R: Read, S: EventSink> Entry<'_, R, S> {
         })
     }
 
-    /// Reads stored bytes that belong at the current position.
+    /// Reads stored bytes at the current position.
     fn read_stored(&mut self, target: &mut [u8]) -> Result<usize, ReadError> {
         let reader = &mut *self.reader;
         if reader.entry_is_done {

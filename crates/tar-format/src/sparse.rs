@@ -1,15 +1,15 @@
 /// A run of stored bytes of a sparse file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {
-    /// Where the run belongs in the expanded file, in bytes.
+    /// Its offset in the expanded file, in bytes.
     pub offset: u64,
     /// Its length in bytes, never 0.
     pub length: u64,
 }
 
-/// Which parts of a sparse file are stored; everything else reads as zeros.
+/// The stored parts of a sparse file; everything else reads as zeros.
 ///
-/// The regions are in order, do not overlap, end within the file and add up to
+/// The regions are in order, do not overlap, are within the file and add up to
 /// [`Header::stored_size`](crate::Header::stored_size).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SparseMap {
@@ -24,7 +24,7 @@ impl SparseMap {
     }
 
     /// Checks pairs of offset and length as Go does (archive/tar/common.go,
-    /// `validateSparseEntries`), and that they account for every stored byte.
+    /// `validateSparseEntries`), and that they cover every stored byte.
     pub(crate) fn checked(pairs: &[(i64, i64)], size: i64, stored: u64) -> Option<Self> {
         let size = u64::try_from(size).ok()?;
         let mut regions = Vec::with_capacity(pairs.len());
@@ -41,8 +41,8 @@ impl SparseMap {
                 regions.push(Region { offset, length });
             }
         }
-        // Go notices only while reading (errMissData, errUnrefData), and not at all when the
-        // expanded file is empty; nothing useful could be unpacked then either.
+        // Go finds that out only while reading (errMissData, errUnrefData), and not at all if the
+        // expanded file is empty. There would be nothing useful to unpack.
         (total == stored).then_some(Self { regions })
     }
 }

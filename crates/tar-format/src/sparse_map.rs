@@ -1,18 +1,18 @@
-//! Sparse files in PAX archives: versions 0.0 and 0.1 keep the map in records, 1.0 in the payload.
+//! Sparse files in PAX archives: versions 0.0 and 0.1 have the map in records, 1.0 in the payload.
 
 use crate::block::BLOCK_SIZE;
 use crate::number::parse_decimal;
 use crate::{Header, ParseError};
 
-/// Whether and where a header has a PAX sparse map.
+/// Whether a header has a PAX sparse map, and where.
 pub(crate) enum PaxSparse {
     No,
     InRecords(Vec<(i64, i64)>),
     InPayload,
 }
 
-/// Looks for sparse records, and takes the real name and size from them
-/// (Go: archive/tar/reader.go, `readGNUSparsePAXHeaders`).
+/// Looks for sparse records, and takes the real name and size from them (Go: archive/tar/reader.go,
+/// `readGNUSparsePAXHeaders`).
 pub(crate) fn pax_sparse(header: &mut Header, offset: u64) -> Result<PaxSparse, ParseError> {
     if header.records.is_empty() {
         return Ok(PaxSparse::No);
@@ -21,7 +21,7 @@ pub(crate) fn pax_sparse(header: &mut Header, offset: u64) -> Result<PaxSparse, 
     let is_in_payload = match (record("GNU.sparse.major"), record("GNU.sparse.minor")) {
         (b"0", b"0" | b"1") => false,
         (b"1", b"0") => true,
-        // Versions 0.0 and 0.1 did not always say so.
+        // Versions 0.0 and 0.1 do not always have a version record.
         (b"", b"") if !record("GNU.sparse.map").is_empty() => false,
         _ => return Ok(PaxSparse::No),
     };
@@ -66,15 +66,15 @@ fn map_in_records(count: &[u8], map: &[u8]) -> Option<Vec<(i64, i64)>> {
     )
 }
 
-/// The text of a version 1.0 map while its blocks arrive: one decimal number per line, first the
-/// number of regions, then offset and length of each.
+/// The text of a version 1.0 map, collected block by block: one decimal number per line, first the
+/// number of regions, then the offset and length of each.
 #[derive(Debug)]
 pub(crate) struct MapText {
-    /// Where the map starts in the raw bytes.
+    /// Start of the map in the raw bytes.
     start: usize,
     blocks: usize,
     lines: u64,
-    /// Lines the map has, once its first one is known.
+    /// Number of lines, once the first one is known.
     expected: Option<u64>,
 }
 
@@ -93,7 +93,7 @@ impl MapText {
         (self.blocks * BLOCK_SIZE) as u64
     }
 
-    /// Takes notice of one more block at the end of `raw`; true when the map is complete.
+    /// Adds one more block from the end of `raw`; returns whether the map is complete.
     pub(crate) fn add_block(&mut self, raw: &[u8]) -> Option<bool> {
         let block = raw.last_chunk::<BLOCK_SIZE>()?;
         self.blocks += 1;
@@ -109,7 +109,7 @@ impl MapText {
     pub(crate) fn pairs(&self, raw: &[u8]) -> Option<Vec<(i64, i64)>> {
         let mut numbers = self.numbers(raw);
         let count = usize::try_from(numbers.next()??).ok()?;
-        // `count` is trusted: that many lines have been read.
+        // `count` is safe: that many lines have been read.
         let mut pairs = Vec::with_capacity(count);
         for _ in 0..count {
             pairs.push((numbers.next()??, numbers.next()??));

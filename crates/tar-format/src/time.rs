@@ -1,9 +1,9 @@
-/// A point in time as tar headers state it: seconds since 1970 UTC and nanoseconds after them.
+/// A time in tar headers: seconds since 1970 UTC and the nanoseconds to add.
 ///
 /// Negative times keep `nanoseconds` positive, so 0.3 s before 1970 is `{-1, 700_000_000}`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TarTime {
-    /// Whole seconds since the epoch, rounded towards the past.
+    /// Whole seconds since the epoch, rounded down.
     pub seconds: i64,
     /// Nanoseconds after `seconds`, below 1,000,000,000.
     pub nanoseconds: u32,
@@ -22,7 +22,7 @@ impl TarTime {
         }
     }
 
-    /// Rounds to the nearest second, halves up, as Go's writer does when no format is asked for.
+    /// Rounds to the nearest second, halves up, as Go's writer does if no format is requested.
     #[must_use]
     pub fn round_to_second(self) -> Self {
         let up = i64::from(self.nanoseconds >= NANOS_PER_SECOND / 2);
@@ -35,7 +35,7 @@ impl TarTime {
         Self::from_seconds(self.seconds)
     }
 
-    /// Reads the decimal form of PAX records, such as `1350244992.023960108` or `-1.5`.
+    /// Parses the decimal form of PAX records, such as `1350244992.023960108` or `-1.5`.
     ///
     /// More than nine digits after the point are cut off (Go: archive/tar/strconv.go,
     /// `parsePAXTime`).
@@ -64,7 +64,7 @@ impl TarTime {
         })
     }
 
-    /// Writes the decimal form of PAX records, without trailing zeros.
+    /// Formats the decimal form of PAX records, without trailing zeros.
     pub(crate) fn to_pax(self) -> String {
         if self.nanoseconds == 0 {
             return self.seconds.to_string();

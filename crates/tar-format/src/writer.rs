@@ -6,40 +6,40 @@ use crate::number::write_octal;
 use crate::path::clean_path;
 use crate::{EntryKind, Header, WriteError};
 
-/// The longest PAX extension Go and libarchive read back.
+/// The longest PAX extension that Go and libarchive can read.
 const LONGEST_RECORDS: u64 = 1 << 20;
 
-/// Which header format an entry may have.
+/// The header format of an entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WriteFormat {
-    /// ustar where it can state everything, PAX otherwise; modification times are rounded to the
-    /// second, and access and change times are left out.  Go calls this `FormatUnknown`.
+    /// ustar if it can represent everything, PAX otherwise. Modification times are rounded to the
+    /// second; access and change times are left out. Go calls this `FormatUnknown`.
     #[default]
     Auto,
-    /// As `Auto`, but with PAX records for times that need them.  Go calls this `FormatPAX`.
+    /// Like `Auto`, but with PAX records for times that need them. Go calls this `FormatPAX`.
     Pax,
 }
 
-/// Writes an archive, byte for byte as Go's `archive/tar` writes it.
+/// Writes an archive, byte for byte as Go's `archive/tar` does.
 ///
 /// See [`Parser`](crate::Parser) for an example.
 #[derive(Debug)]
 pub struct Writer<W> {
     destination: W,
-    /// Content of the current entry still to come.
+    /// Bytes of the current entry's content that are still missing.
     remaining: u64,
     size: u64,
     padding: u64,
-    /// Extension and header block of one entry, written at once.
+    /// Extension and header block of one entry, written together.
     head: Vec<u8>,
 }
 
 impl<W: Write> Writer<W> {
     /// A writer at the start of an archive.
     ///
-    /// Each header is one write and content is written as it comes, so a destination that is
-    /// slow for short writes should be buffered.
+    /// Each header is one write and content is passed on unbuffered, so a destination that is slow
+    /// for short writes should be buffered.
     pub fn new(destination: W) -> Self {
         Self {
             destination,
@@ -50,22 +50,22 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// Writes a header in the format [`WriteFormat::Auto`]; `header.size` bytes of content must
+    /// Writes a header in the format [`WriteFormat::Auto`]. `header.size` bytes of content must
     /// follow, unless the kind has none.
     ///
     /// # Errors
     ///
-    /// [`WriteError::MissingContent`] when the previous entry is incomplete; otherwise when no
-    /// format can state the header, or the destination fails.
+    /// [`WriteError::MissingContent`] if the previous entry is incomplete. Fails also if no format
+    /// can represent the header, or the destination fails.
     pub fn write_header(&mut self, header: &Header) -> Result<(), WriteError> {
         self.write_header_as(header, WriteFormat::Auto)
     }
 
-    /// Writes a header in a format of the caller's choice.
+    /// Writes a header in the given format.
     ///
     /// # Errors
     ///
-    /// As [`write_header`](Self::write_header).
+    /// See [`write_header`](Self::write_header).
     pub fn write_header_as(
         &mut self,
         header: &Header,
@@ -96,8 +96,8 @@ impl<W: Write> Writer<W> {
     ///
     /// # Errors
     ///
-    /// [`WriteError::TooMuchContent`] when that is more than its header stated; nothing is
-    /// written then.
+    /// [`WriteError::TooMuchContent`] if it exceeds the size in the header; nothing is written
+    /// then.
     pub fn write_content(&mut self, data: &[u8]) -> Result<(), WriteError> {
         let Some(remaining) = self.remaining.checked_sub(data.len() as u64) else {
             return Err(WriteError::TooMuchContent { size: self.size });
@@ -109,11 +109,11 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// Writes the padding of the current entry; done by the next header or the end anyway.
+    /// Writes the padding of the current entry. The next header and the end do so as well.
     ///
     /// # Errors
     ///
-    /// [`WriteError::MissingContent`] when content is missing.
+    /// [`WriteError::MissingContent`] if content is missing.
     pub fn finish_entry(&mut self) -> Result<(), WriteError> {
         if self.remaining > 0 {
             return Err(WriteError::MissingContent {
@@ -130,11 +130,11 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// Ends the archive with two zero blocks and returns the destination, not flushed.
+    /// Ends the archive with two zero blocks and returns the destination without flushing it.
     ///
     /// # Errors
     ///
-    /// As [`finish_entry`](Self::finish_entry).
+    /// See [`finish_entry`](Self::finish_entry).
     pub fn finish(mut self) -> Result<W, WriteError> {
         self.finish_entry()?;
         let zeros = [0; 2 * BLOCK_SIZE];
@@ -150,7 +150,7 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// Content of the current entry; more than the header stated is an error.
+/// Writes content of the current entry; too much of it is an error.
 impl<W: Write> Write for Writer<W> {
     fn write(&mut self, data: &[u8]) -> std::io::Result<usize> {
         self.write_content(data)?;
@@ -182,7 +182,7 @@ fn plain_block(header: &Header, format: WriteFormat, text: &dyn Fn(&[u8]) -> Vec
     block
 }
 
-/// Fills in all fields but prefix, magic and checksum; what does not fit is left to PAX records.
+/// Sets all fields except prefix, magic and checksum. Values that do not fit are in PAX records.
 fn fields(header: &Header, format: WriteFormat, text: &dyn Fn(&[u8]) -> Vec<u8>) -> Block {
     let mut block = ZERO_BLOCK;
     block::TYPE_FLAG.of_mut(&mut block).fill(header.kind.flag());
@@ -219,14 +219,14 @@ fn seal(block: &mut Block) {
         .of_mut(block)
         .copy_from_slice(block::VERSION_USTAR);
     let sum = block::checksum(block);
-    // The checksum alone ends with NUL and space.
+    // Only the checksum ends with NUL and space.
     if let Some((space, digits)) = block::CHECKSUM.of_mut(block).split_last_mut() {
         write_octal(digits, sum);
         *space = b' ';
     }
 }
 
-/// Writes a PAX extension header with its records and padding.
+/// Writes a PAX extension header, with records and padding.
 fn pax_extension(
     header: &Header,
     records: &encode::Records<'_>,
@@ -269,7 +269,7 @@ fn extension_name(name: &[u8]) -> Vec<u8> {
     clean_path(&parts.join(&b'/'))
 }
 
-/// The header block of an extension, all other fields of which are zero, its size apart.
+/// The header block of an extension: all other fields except the size are zero.
 fn extension_block(flag: u8, name: &[u8], size: u64) -> Block {
     let mut block = ZERO_BLOCK;
     block::TYPE_FLAG.of_mut(&mut block).fill(flag);
@@ -286,10 +286,10 @@ fn extension_block(flag: u8, name: &[u8], size: u64) -> Block {
     block
 }
 
-/// Writes text, cut to the field, with a NUL where there is room.
+/// Writes text, cut to the length of the field, with a NUL if there is room.
 ///
-/// A cut name must not end with a slash, or buggy readers take the file for a directory
-/// (Go: archive/tar/strconv.go, `formatString`).
+/// A cut name must not end with a slash, or buggy readers take the file for a directory (Go:
+/// archive/tar/strconv.go, `formatString`).
 fn write_text(field: &mut [u8], text: &[u8]) {
     field.fill(0);
     let is_cut = text.len() > field.len();
@@ -308,7 +308,7 @@ fn write_text(field: &mut [u8], text: &[u8]) {
     }
 }
 
-/// Drops everything but ASCII, and NUL.
+/// Drops NUL and everything that is not ASCII.
 fn to_ascii(text: &[u8]) -> Vec<u8> {
     text.iter()
         .copied()

@@ -1,4 +1,4 @@
-//! The fastest base64 this machine has, for nearly all bytes of a tar-split file are base64.
+//! The fastest base64 of this machine: nearly all bytes of a tar-split file are base64.
 
 use std::sync::LazyLock;
 

@@ -1,5 +1,4 @@
-//! A rebuilt archive in blocks whose contents are checked by somebody else than who reads them, on
-//! another thread.
+//! Rebuilds an archive in blocks whose contents another thread can check.
 
 use std::io::BufRead;
 use std::ops::Range;
@@ -7,10 +6,10 @@ use std::ops::Range;
 use crate::rebuild::{ContentSource, Rebuild};
 use crate::{Checksum, Crc64, RebuildError};
 
-/// Bytes in a block.
+/// Size of a block.
 const SIZE: usize = 256 << 10;
 
-/// A part of a rebuilt archive. Only a [`ContentCheck`] gives its bytes away.
+/// A part of a rebuilt archive. Only a [`ContentCheck`] gives access to its bytes.
 #[derive(Debug, Default)]
 pub struct Block {
     data: Vec<u8>,
@@ -18,18 +17,18 @@ pub struct Block {
     checks: Checks,
 }
 
-/// What is still to be checked in a block, in its order.
+/// The checks of a block, in order.
 pub(crate) type Checks = Vec<Check>;
 
-/// Content of one file.
+/// A part of one file's content.
 #[derive(Debug)]
 pub(crate) struct Check {
     pub(crate) range: Range<usize>,
-    /// What all content of the file must come to, with the last of it.
+    /// If this is the last part: the recorded size and checksum of the file.
     pub(crate) end: Option<Expected>,
 }
 
-/// What was recorded of a file.
+/// The recorded size and checksum of a file.
 #[derive(Debug)]
 pub(crate) struct Expected {
     pub(crate) name: Vec<u8>,
@@ -37,16 +36,15 @@ pub(crate) struct Expected {
 }
 
 impl<R: BufRead, S: ContentSource> Rebuild<R, S> {
-    /// Reads the next part of the archive without checking the contents in it. Tells whether there
-    /// was one.
+    /// Reads the next part of the archive without checking its contents. Returns whether there was
+    /// one.
     ///
-    /// A block may be used again and again, which saves its memory. All blocks have to go through
-    /// one [`ContentCheck`], in their order.
+    /// A block can be reused, which saves memory. All blocks have to pass one [`ContentCheck`], in
+    /// order.
     ///
     /// # Errors
     ///
-    /// When the tar-split file is damaged, or a file is missing, cannot be read or has another
-    /// size.
+    /// If the tar-split file is damaged, or a file is missing, cannot be read or has another size.
     pub fn next_block(&mut self, block: &mut Block) -> Result<bool, RebuildError> {
         block.data.resize(SIZE, 0);
         block.checks.clear();
@@ -81,7 +79,7 @@ impl ContentCheck {
     ///
     /// # Errors
     ///
-    /// [`RebuildError::Checksum`] when the content of a file is not what it was.
+    /// [`RebuildError::Checksum`] if the content of a file has changed.
     pub fn check<'b>(&mut self, block: &'b mut Block) -> Result<&'b [u8], RebuildError> {
         for Check { range, end } in block.checks.drain(..) {
             self.crc.update(block.data.get(range).unwrap_or_default());
@@ -103,12 +101,12 @@ impl ContentCheck {
 }
 
 impl Block {
-    /// The bytes, checked or not.
+    /// The bytes, even if they are not checked.
     fn bytes(&self) -> &[u8] {
         self.data.get(..self.length).unwrap_or_default()
     }
 
-    /// Returns the bytes of a block that was checked already; nothing of one that was not.
+    /// Returns the bytes of a block that was checked; empty if it was not.
     #[must_use]
     pub fn checked(&self) -> &[u8] {
         match self.checks.is_empty() {

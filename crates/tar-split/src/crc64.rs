@@ -2,12 +2,12 @@ use std::fmt;
 
 use crate::crc64_blocks::{BLOCK, shorten};
 
-/// A CRC-64/GO-ISO checksum in its wire form: big-endian, as tar-split stores it.
+/// A CRC-64/GO-ISO checksum in tar-split's form: big-endian.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Checksum(pub [u8; 8]);
 
 impl Checksum {
-    /// The checksum of no bytes at all.
+    /// The checksum of empty data.
     pub const EMPTY: Self = Self([0; 8]);
 }
 
@@ -46,17 +46,17 @@ impl Default for Crc64 {
 
 const WORD: usize = 8;
 
-/// Fewer blocks than this are not worth the work at the end of them.
+/// The block algorithm pays off from this number of blocks.
 const LEAST_BLOCKS: usize = 3;
 
 impl Crc64 {
-    /// The checksum of nothing yet.
+    /// Begins with empty data.
     #[must_use]
     pub const fn new() -> Self {
         Self { state: !0 }
     }
 
-    /// Takes more bytes.
+    /// Adds bytes.
     pub fn update(&mut self, data: &[u8]) {
         let mut state = self.state;
         let (blocks, mut rest) = data.as_chunks::<BLOCK>();
@@ -80,7 +80,7 @@ impl Crc64 {
         self.state = state;
     }
 
-    /// The checksum of everything taken so far.
+    /// The checksum of all bytes added so far.
     #[must_use]
     pub fn checksum(&self) -> Checksum {
         Checksum((!self.state).to_be_bytes())
@@ -95,8 +95,8 @@ impl Crc64 {
     }
 }
 
-// The polynomial is x^64 + x^4 + x^3 + x + 1, so multiplying by x^64 is multiplying by
-// x^4 + x^3 + x + 1: a few shifts, no table.
+// The polynomial is x^64 + x^4 + x^3 + x + 1, so multiplying by x^64 is multiplying by x^4 + x^3 +
+// x + 1: a few shifts, no table.
 
 /// Multiplies by x^64 and reduces.
 #[inline(always)]
@@ -151,7 +151,7 @@ mod tests {
         }
     }
 
-    /// Bytes without a pattern.
+    /// Pseudo-random bytes.
     fn noise(length: usize) -> Vec<u8> {
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
         std::iter::repeat_with(|| {

@@ -1,12 +1,11 @@
 //! CRC-64 of long data without tables, shifts or special instructions.
 //!
-//! The polynomial says x^64 = x^4 + x^3 + x + 1. Squaring only doubles the exponents in this
-//! arithmetic, so nine times of it give x^32768 = x^2048 + x^1536 + x^512 + 1. In lines of 512
-//! bits: instead of a line, the same line may be added to those that come 60, 61, 63 and 64 lines
-//! after it. Whole lines are added to whole lines, which every vector unit does, until only the
-//! last 64 are left.
+//! The polynomial means x^64 = x^4 + x^3 + x + 1. In this arithmetic, squaring only doubles the
+//! exponents, so squaring nine times gives x^32768 = x^2048 + x^1536 + x^512 + 1. In lines of 512
+//! bits: instead of keeping a line, it can be added to the lines 60, 61, 63 and 64 after it. Whole
+//! lines are added to whole lines, which every vector unit can do, until only the last 64 are left.
 
-/// Bytes of 64 lines, the furthest that a line is carried.
+/// Size of 64 lines, the distance that a line is carried at most.
 pub(crate) const BLOCK: usize = 4096;
 
 const LINE_WORDS: usize = 8;
@@ -15,13 +14,13 @@ const GROUP: usize = GROUP_LINES * LINE_WORDS * size_of::<u64>();
 pub(crate) const GROUPS: usize = BLOCK / GROUP;
 
 type Line = [u64; LINE_WORDS];
-/// Lines that are computed together: what they need of earlier ones is two neighbouring groups.
+/// Lines that are computed together: they need two neighbouring groups of earlier ones.
 pub(crate) type Group = [Line; GROUP_LINES];
 
 const NOTHING: Group = [[0; LINE_WORDS]; GROUP_LINES];
 
-/// Takes all of the data but its last block, and returns the words that stand in for it and that
-/// block: a register of 0 becomes the same by taking these. `register` is the one before the data.
+/// Processes all data but its last block, and returns words that replace the data and that block:
+/// with them, a register of 0 gets the same value. `register` is the one before the data.
 #[inline(never)]
 pub(crate) fn shorten(
     register: u64,
@@ -35,7 +34,7 @@ pub(crate) fn shorten(
         let Some((oldest, behind)) = std::mem::take(&mut rest).split_first_mut() else {
             break;
         };
-        // Behind the last of the earlier lines there is nothing that is carried this far.
+        // After the last of the earlier lines, nothing is carried this far.
         let later = behind.first().unwrap_or(&NOTHING);
         *oldest = sum(words(input), carried(oldest, later));
         rest = behind;
@@ -46,7 +45,7 @@ pub(crate) fn shorten(
     lines
 }
 
-/// Computes the last 64 lines of some blocks, each with what earlier ones add to it.
+/// Computes the last 64 lines of some blocks, including what earlier lines add to them.
 fn carry(register: u64, blocks: &[[u8; BLOCK]]) -> [Group; GROUPS] {
     let mut lines = [NOTHING; GROUPS];
     let mut register = register;
@@ -71,7 +70,7 @@ fn carry(register: u64, blocks: &[[u8; BLOCK]]) -> [Group; GROUPS] {
     lines
 }
 
-/// What a group gets from the groups that are sixteen and fifteen before it.
+/// The sum that a group gets from the groups sixteen and fifteen before it.
 #[inline(always)]
 fn carried(oldest: &Group, later: &Group) -> Group {
     let ([a, b, c, d], [e, f, g, h]) = (oldest, later);

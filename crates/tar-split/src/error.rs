@@ -8,8 +8,8 @@ use crate::Checksum;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// Two entries have the same path after cleaning: there is one file only to take the content
-    /// of both from.  Go refuses such archives too.
+    /// Two entries have the same cleaned path, so there is only one file for the content of both.
+    /// Go refuses such archives too.
     #[error("the archive has two entries named {}", String::from_utf8_lossy(name))]
     DuplicateName {
         /// The second entry's name.
@@ -40,58 +40,58 @@ pub enum SkeletonError {
     /// A line is longer than the limit.
     #[error("line {line} of the tar-split data is longer than {limit} bytes")]
     LineTooLong {
-        /// Counted from 1.
+        /// The line number, from 1.
         line: u64,
-        /// In bytes.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// A line is no JSON object of the expected form.
+    /// A line is not a JSON object of the expected form.
     #[error("line {line} of the tar-split data is malformed")]
     Json {
-        /// Counted from 1.
+        /// The line number, from 1.
         line: u64,
-        /// What the JSON parser says.
+        /// The JSON parser's error.
         #[source]
         source: serde_json::Error,
     },
-    /// The payload or raw name of a line is no base64.
+    /// The payload or raw name of a line is not base64.
     #[error("line {line} of the tar-split data has bad base64")]
     Base64 {
-        /// Counted from 1.
+        /// The line number, from 1.
         line: u64,
-        /// What the decoder says.
+        /// The decoder's error.
         #[source]
         source: base64::DecodeError,
     },
     /// A line has an unknown type.
     #[error("line {line} of the tar-split data has the unknown type {kind}")]
     Type {
-        /// Counted from 1.
+        /// The line number, from 1.
         line: u64,
-        /// The type; 1 and 2 are known.
+        /// The type; only 1 and 2 are known.
         kind: i64,
     },
-    /// A file's checksum does not have 8 bytes.
+    /// A file's checksum is not 8 bytes long.
     #[error("line {line} of the tar-split data has a checksum of {length} bytes")]
     ChecksumLength {
-        /// Counted from 1.
+        /// The line number, from 1.
         line: u64,
-        /// In bytes.
+        /// Its length in bytes.
         length: usize,
     },
-    /// The segments hold no tar headers.
+    /// The segments are not tar headers.
     #[error("line {line} of the tar-split data holds no tar header")]
     Header {
-        /// Counted from 1.
+        /// The line number, from 1.
         line: u64,
-        /// What the tar parser says.
+        /// The tar parser's error.
         #[source]
         source: ParseError,
     },
     /// A file's line does not follow the segment with its header.
     #[error("line {line} of the tar-split data is a file without a header")]
     NoHeader {
-        /// Counted from 1.
+        /// The line number, from 1.
         line: u64,
     },
 }
@@ -121,22 +121,22 @@ pub enum RebuildError {
         #[source]
         source: io::Error,
     },
-    /// A file is not as long as it was.
+    /// A file's length has changed.
     #[error(
         "the content of {} has {actual} bytes{}, but was recorded with {expected}",
         String::from_utf8_lossy(name),
-        // One that is too long was not read to its end.
+        // A longer file is not read to its end.
         if actual > expected { " or more" } else { "" }
     )]
     Size {
         /// The name in the archive.
         name: Vec<u8>,
-        /// Bytes recorded.
+        /// The recorded length in bytes.
         expected: u64,
-        /// Bytes found before giving up.
+        /// Bytes found until reading stopped.
         actual: u64,
     },
-    /// A file's content is not what it was.
+    /// A file's content has changed.
     #[error(
         "the content of {} has the checksum {actual}, but was recorded with {expected}",
         String::from_utf8_lossy(name)
@@ -144,12 +144,12 @@ pub enum RebuildError {
     Checksum {
         /// The name in the archive.
         name: Vec<u8>,
-        /// The checksum recorded.
+        /// The recorded checksum.
         expected: Checksum,
-        /// The checksum found.
+        /// The actual checksum.
         actual: Checksum,
     },
-    /// A file was sparse in the archive, and Go's tar-split did not record its map.
+    /// A file is sparse in the archive, and Go's tar-split did not record its map.
     #[error("the sparse map of {} was not recorded", String::from_utf8_lossy(name))]
     SparseMapMissing {
         /// The name in the archive.

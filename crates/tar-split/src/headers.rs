@@ -5,7 +5,7 @@ use layerhold_tar_format::{Event, Header, Limits, Parser};
 use crate::SkeletonError;
 use crate::skeleton::{FileEntry, Line, Skeleton};
 
-/// Goes through the tar headers in a tar-split file, without any file's content.
+/// Iterates over the tar headers in a tar-split file, without the content of files.
 ///
 /// ```
 /// use layerhold_tar_split::{Headers, Skeleton};
@@ -31,7 +31,7 @@ impl<R: BufRead> Headers<R> {
         Self::with_limits(skeleton, Limits::default())
     }
 
-    /// As [`new`](Self::new), with limits of the caller's choice for the headers.
+    /// Like [`new`](Self::new), with limits for the headers.
     pub fn with_limits(skeleton: Skeleton<R>, limits: Limits) -> Self {
         Self {
             skeleton,
@@ -39,11 +39,11 @@ impl<R: BufRead> Headers<R> {
         }
     }
 
-    /// The next header and what is recorded of its file; `None` after the last one.
+    /// The next header and its file's record; `None` after the last one.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, or its segments are no tar headers.
+    /// If the file cannot be read, or its segments are not tar headers.
     pub fn next_header(&mut self) -> Result<Option<(&Header, FileEntry<'_>)>, SkeletonError> {
         let mut has_header = false;
         loop {
@@ -68,7 +68,7 @@ impl<R: BufRead> Headers<R> {
         }
     }
 
-    /// Parses a segment; true when it completes a header.
+    /// Parses a segment; returns whether it completes a header.
     fn read_segment(&mut self) -> Result<bool, SkeletonError> {
         let line = self.skeleton.line_number();
         let mut rest = self.skeleton.bytes.as_slice();

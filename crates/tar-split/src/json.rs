@@ -1,5 +1,5 @@
-//! The lines of a tar-split file, as Go's `json.Encoder` writes them
-//! (Go: tar-split/tar/storage/entry.go).
+//! Writes the lines of a tar-split file as Go's `json.Encoder` does (Go:
+//! tar-split/tar/storage/entry.go).
 
 use base64::Engine as _;
 
@@ -13,7 +13,7 @@ fn push_base64(out: &mut Vec<u8>, data: &[u8]) {
     let start = out.len();
     out.resize(start + data.len().div_ceil(TRIPLE) * 4, 0);
     if let Some(target) = out.get_mut(start..) {
-        // The target has exactly the length needed, so this cannot fail.
+        // The target has exactly the required length, so this cannot fail.
         let written = BASE64.encode_slice(data, target).unwrap_or(0);
         out.truncate(start + written);
     }
@@ -46,7 +46,7 @@ pub(crate) fn push_segment(out: &mut Vec<u8>, bytes: &[u8], position: u64) {
     segment.end(out, position);
 }
 
-/// A segment's line that is being written piece by piece.
+/// A segment's line that is written piece by piece.
 #[derive(Debug)]
 pub(crate) struct OpenSegment {
     /// Bytes that do not fill a triple yet.
@@ -98,7 +98,7 @@ impl OpenSegment {
     }
 }
 
-/// Appends the line of a file: no size and no payload if it is empty.
+/// Appends the line of a file; an empty file has no size and no payload.
 pub(crate) fn push_file(
     out: &mut Vec<u8>,
     name: &[u8],
@@ -132,8 +132,8 @@ pub(crate) fn push_file(
     push_position(out, position);
 }
 
-/// Escapes as Go does: also `<`, `>`, `&` and the two Unicode line separators
-/// (Go: encoding/json/encode.go, `appendString` with HTML escaping).
+/// Escapes as Go does, including `<`, `>`, `&` and the two Unicode line separators (Go:
+/// encoding/json/encode.go, `appendString` with HTML escaping).
 fn push_escaped(out: &mut Vec<u8>, text: &str) {
     for character in text.chars() {
         match character {
@@ -142,7 +142,7 @@ fn push_escaped(out: &mut Vec<u8>, text: &str) {
             '\n' => out.extend_from_slice(b"\\n"),
             '\r' => out.extend_from_slice(b"\\r"),
             '\t' => out.extend_from_slice(b"\\t"),
-            // The two short forms are those of Go 1.22 and later.
+            // Go has these two short forms since version 1.22.
             '\u{8}' => out.extend_from_slice(b"\\b"),
             '\u{c}' => out.extend_from_slice(b"\\f"),
             '\0'..='\u{1f}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {

@@ -1,8 +1,8 @@
-//! tar-split records: write them while a tar passes by, read them, and rebuild the tar bit for bit.
+//! tar-split: records what unpacking a tar loses, so that the tar can be rebuilt byte for byte.
 //!
-//! A tar-split file is a gzip stream of JSON lines.  A line of type 2 is a *segment*: bytes of the
-//! archive as they are, in base64.  A line of type 1 is a *file*: a place where the content of a
-//! file goes, with its name, size and CRC-64.  Positions count lines from 0.
+//! A tar-split file is a gzip stream of JSON lines. A line of type 2 is a *segment*: raw bytes of
+//! the archive, in base64. A line of type 1 is a *file*: the place of a file's content, with its
+//! name, size and CRC-64. Positions number the lines from 0.
 //!
 //! ```text
 //! {"type":2,"payload":"Li9hAAAA…","position":0}
@@ -10,7 +10,7 @@
 //! {"type":2,"payload":"AAAAAAAA…","position":2}
 //! ```
 //!
-//! The format is that of github.com/vbatts/tar-split, read and written by containers/storage.
+//! The format is that of github.com/vbatts/tar-split, which containers/storage reads and writes.
 //!
 //! ```
 //! use layerhold_tar_format::{EntryKind, Header, Limits, Reader, Writer};
@@ -46,26 +46,26 @@
 //!
 //! # Differences from Go
 //!
-//! Lines are byte for byte those of Go, but for archives that Go itself cannot rebuild from its
-//! own lines:
+//! The lines are byte for byte those of Go, except for archives that Go cannot rebuild from its own
+//! lines:
 //!
 //! - The payload of a sparse file goes into the segment with its header, and its file line has no
-//!   size.  Go records the size and checksum of the expanded content (and loses the map of PAX 1.0
+//!   size. Go records the size and checksum of the expanded content (and loses the map of PAX 1.0
 //!   files), and puts the expanded content into the rebuilt archive.
-//! - A link, directory or device whose header states a size gets no size in its file line.  Go
-//!   records the size, and then puts the content of what the path names into the archive.
-//! - Padding that an archive ends in is recorded.  Go loses it.
+//! - A link, directory or device whose header has a size gets no size in its file line. Go records
+//!   the size, and then puts the content of the file with that name into the archive.
+//! - Padding at the end of an archive is recorded; Go loses it.
 //!
 //! Go's tar-split rebuilds the archive exactly from these lines too.
 //!
 //! # Limitations
 //!
-//! - A sparse file with more than 16 MiB stored takes several segments, which the `check` command
-//!   of containers-storage takes for damage; rebuilding is not affected.
-//! - An archive with two entries of the same cleaned name is refused, as Go refuses it.
-//! - The compressed bytes are not those Go's pgzip writes, only the gzip header is.
-//! - From lines that Go wrote for a PAX 1.0 sparse file the archive cannot be rebuilt;
-//!   [`RebuildError::SparseMapMissing`] says so.
+//! - A sparse file with more than 16 MiB of stored data takes several segments, which the `check`
+//!   command of containers-storage takes for damage. Rebuilding is not affected.
+//! - An archive with two entries of the same cleaned name is refused, as in Go.
+//! - The compressed bytes differ from those of Go's pgzip; only the gzip header is the same.
+//! - An archive cannot be rebuilt from Go's lines for a PAX 1.0 sparse file; the error is
+//!   [`RebuildError::SparseMapMissing`].
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 

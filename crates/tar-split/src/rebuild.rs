@@ -8,10 +8,10 @@ use crate::{Checksum, Crc64, RebuildError};
 
 const BUFFER_SIZE: usize = 256 << 10;
 
-/// A read is not started for less room than this, unless nothing was read yet.
+/// With less room than this, a read begins only if nothing was read before.
 const LEAST_ROOM: usize = 4 << 10;
 
-/// Where files' content comes from when an archive is rebuilt.
+/// Opens the content of files for rebuilding an archive.
 ///
 /// Names are those in the archive: an implementation must clean them and must not leave its tree.
 pub trait ContentSource {
@@ -19,7 +19,7 @@ pub trait ContentSource {
     ///
     /// # Errors
     ///
-    /// Whatever keeps the content from being opened.
+    /// If the content cannot be opened.
     fn open(&mut self, name: &[u8]) -> io::Result<Box<dyn Read + Send>>;
 }
 
@@ -41,15 +41,15 @@ impl ContentSource for &mut dyn ContentSource {
     }
 }
 
-/// Writes an archive again from its tar-split file and its files' content, and returns its size.
+/// Rebuilds an archive from its tar-split file and its files' content, and returns its size.
 ///
-/// Every file's size and checksum are verified.
+/// The size and checksum of every file are verified.
 ///
 /// # Errors
 ///
-/// When the tar-split file is damaged, a file is missing or has changed, or the destination fails.
-/// What has been written until then is a true beginning of the archive, except for the content of
-/// the file that has changed.
+/// If the tar-split file is damaged, a file is missing or has changed, or the destination fails.
+/// What was written until then is a valid beginning of the archive, except for the content of the
+/// changed file.
 pub fn rebuild<R: BufRead>(
     skeleton: Skeleton<R>,
     source: &mut dyn ContentSource,
@@ -69,24 +69,24 @@ pub fn rebuild<R: BufRead>(
     }
 }
 
-/// The rebuilt archive as something to read from; see [`rebuild`].
+/// The rebuilt archive as a reader; see [`rebuild`].
 ///
-/// Errors are [`RebuildError`]s inside [`io::Error`]s.  After an error nothing more comes.
+/// Errors are [`RebuildError`]s inside [`io::Error`]s. After an error, reads return nothing.
 #[derive(Debug)]
 pub struct Rebuild<R, S> {
     skeleton: Skeleton<R>,
     source: S,
     state: State,
-    /// An error that came up after some bytes had been delivered.
+    /// An error after some bytes were already returned.
     error: Option<RebuildError>,
-    /// What the last segment says about the payload that follows it.
+    /// How the payload after the last segment is stored.
     stored: Stored,
 }
 
 enum State {
     /// Between two lines.
     Line,
-    /// Within a segment, of which this much has been delivered.
+    /// In a segment, of which this many bytes were returned.
     Segment(usize),
     File(OpenFile),
     Done,
@@ -103,10 +103,10 @@ impl std::fmt::Debug for State {
     }
 }
 
-/// Where checks that somebody else does are noted.
+/// Collects the checks that another thread makes.
 struct Later<'a> {
     checks: &'a mut Checks,
-    /// Where what is read comes to be in the block.
+    /// Offset in the block of the bytes being read.
     offset: usize,
 }
 
@@ -117,11 +117,11 @@ struct OpenFile {
     position: u64,
     expected: Checksum,
     crc: Crc64,
-    /// Only these parts of the content are in the archive.
+    /// If given, the archive contains only these parts of the content.
     regions: Option<Vec<Region>>,
 }
 
-/// How the archive stores the content of the file whose header came last.
+/// How the archive stores the content of the current file.
 #[derive(Debug)]
 enum Stored {
     Whole,
@@ -143,8 +143,8 @@ impl<R: BufRead, S: ContentSource> Rebuild<R, S> {
         }
     }
 
-    /// Fills `target` as far as possible; 0 means the end. Contents are checked, unless somebody
-    /// else does that: then what is to be checked is noted.
+    /// Fills `target` as far as possible; 0 means the end. Checks contents, or notes the checks if
+    /// another thread makes them.
     pub(crate) fn fill(
         &mut self,
         target: &mut [u8],
@@ -178,7 +178,7 @@ impl<R: BufRead, S: ContentSource> Rebuild<R, S> {
         Ok(filled)
     }
 
-    /// Delivers a piece, which may be empty; `None` at the end.
+    /// Returns a piece, which may be empty; `None` at the end.
     fn piece(
         &mut self,
         target: &mut [u8],
@@ -263,14 +263,14 @@ impl<R: BufRead, S: ContentSource> Read for Rebuild<R, S> {
 }
 
 impl OpenFile {
-    /// Reads content into `target` and keeps what the archive stores of it at its front.
+    /// Reads content into `target` and moves the stored parts to its front.
     fn read(
         &mut self,
         target: &mut [u8],
         later: Option<&mut Later<'_>>,
     ) -> Result<usize, RebuildError> {
-        // The whole room is offered, not just what is expected, so that a file that has grown
-        // shows itself in the same read.
+        // The whole room is used, not only the expected part, so that a file that has grown is
+        // noticed in the same read.
         let room = target.len() as u64;
         let length = self.read_content(target)?;
         let position = self.position;
@@ -279,7 +279,7 @@ impl OpenFile {
             return Err(self.wrong_size());
         }
         if self.position == self.size && length as u64 == room {
-            // There was no room to see more.
+            // There was no room to notice more.
             let more = self.read_content(&mut [0])?;
             if more > 0 {
                 self.position += 1;
@@ -349,8 +349,8 @@ impl OpenFile {
     }
 }
 
-/// Moves the parts of `data[..length]` inside of regions to its front; `position` is where the
-/// data belongs in the file.
+/// Moves the parts of `data[..length]` in regions to its front; `position` is the data's offset in
+/// the file.
 fn keep_regions(data: &mut [u8], length: usize, position: u64, regions: &[Region]) -> usize {
     let end = position + length as u64;
     let mut kept = 0;
@@ -363,7 +363,7 @@ fn keep_regions(data: &mut [u8], length: usize, position: u64, regions: &[Region
         if from >= to {
             break;
         }
-        // Both lie within `length`, so the conversions and the move cannot fail.
+        // Both are within `length`, so the conversions and the move cannot fail.
         let (from, to) = ((from - position) as usize, (to - position) as usize);
         data.copy_within(from..to, kept);
         kept += to - from;
@@ -371,12 +371,12 @@ fn keep_regions(data: &mut [u8], length: usize, position: u64, regions: &[Region
     kept
 }
 
-/// Finds out how the payload after a segment is stored.
+/// Determines how the payload after a segment is stored.
 ///
-/// All but a few files are stored whole, and that can be seen without parsing: no block says
-/// "sparse", and the last one is that of a regular file.
+/// Nearly all files are stored whole, which is visible without parsing: no block contains "sparse",
+/// and the last one is that of a regular file.
 fn stored_form(segment: &[u8]) -> Stored {
-    // Everything but the padding of the file before fills whole blocks.
+    // Everything except the padding of the previous file fills whole blocks.
     let headers = segment
         .get(segment.len() % BLOCK_SIZE..)
         .unwrap_or_default();

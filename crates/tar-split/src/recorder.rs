@@ -8,35 +8,34 @@ use layerhold_tar_format::{Event, EventSink, Header, clean_path};
 use crate::json::{self, OpenSegment};
 use crate::{Crc64, RecordError};
 
-/// Lines are compressed in pieces of about this many bytes.
+/// Lines are compressed in pieces of about this size.
 const FLUSH_SIZE: usize = 64 << 10;
 
-/// Above this, the buffer for lines is given back after use.
+/// A buffer for lines above this size is released after use.
 const KEPT_CAPACITY: usize = 1 << 20;
 
-/// Longest piece of what follows the archive that becomes one segment.
+/// The longest segment of bytes after the archive.
 ///
 /// Go: tar-split/tar/asm/disassemble.go, `paddingChunkSize`.
 const TRAILING_SIZE: usize = 1 << 20;
 
-/// Longest segment with the payload of a sparse file; longer payloads take several.
+/// The longest segment with the payload of a sparse file; longer payloads take several.
 const SPARSE_SEGMENT: u64 = 16 << 20;
 
-/// Go's zero time as gzip's 32-bit modification time; pgzip never sets another.
+/// Go's zero time as gzip's 32-bit modification time, the only one that pgzip sets.
 const GZIP_MTIME: u32 = 0x886e_0900;
 
 /// "Unknown" in gzip's list of operating systems.
 const GZIP_OS: u8 = 255;
 
-/// Writes the tar-split file of an archive while the archive passes by.
+/// Writes the tar-split file of an archive while it is read.
 ///
-/// Give it every event of a [`Parser`](layerhold_tar_format::Parser), in order, either through
-/// [`record`](Self::record), through the method for each kind of event, or as the
-/// [`EventSink`] of a [`Reader`](layerhold_tar_format::Reader); then call
-/// [`finish`](Self::finish).
+/// Pass it every event of a [`Parser`](layerhold_tar_format::Parser), in order, through
+/// [`record`](Self::record), through the method for each kind of event, or as the [`EventSink`] of
+/// a [`Reader`](layerhold_tar_format::Reader). Then call [`finish`](Self::finish).
 ///
-/// The lines are the ones Go's tar-split writes, except where those cannot be turned back into
-/// the archive: see the crate's documentation.
+/// The lines are those of Go's tar-split, except where the archive could not be rebuilt from those:
+/// see the crate's documentation.
 #[derive(Debug)]
 pub struct Recorder<W: Write> {
     output: Output<W>,
@@ -44,15 +43,15 @@ pub struct Recorder<W: Write> {
     names: HashSet<Vec<u8>>,
     name: Vec<u8>,
     crc: Crc64,
-    /// Payload of the current entry so far, unless it goes into a segment.
+    /// Length of the current entry's payload so far, unless it goes into a segment.
     size: u64,
-    /// The segment that a payload goes into which no tree has as it is: that of a sparse file, and
-    /// that of a whiteout.
+    /// The segment for a payload that an unpacked tree does not contain in this form: that of a
+    /// sparse file or of a whiteout.
     open: Option<OpenSegment>,
     trailing: Vec<u8>,
 }
 
-/// Lines on their way to the destination.
+/// The lines and their destination.
 #[derive(Debug)]
 struct Output<W: Write> {
     lines: Vec<u8>,
@@ -80,7 +79,7 @@ impl<W: Write> Output<W> {
 }
 
 impl<W: Write> Recorder<W> {
-    /// Records into a gzip stream, as stores keep it in `<id>.tar-split.gz`.
+    /// Records into a gzip stream, the form of `<id>.tar-split.gz` in stores.
     pub fn new(destination: W) -> Self {
         let encoder = GzBuilder::new()
             .mtime(GZIP_MTIME)
@@ -89,7 +88,7 @@ impl<W: Write> Recorder<W> {
         Self::with_stream(Stream::Gzip(Box::new(encoder)))
     }
 
-    /// Records lines as they are, without compression.
+    /// Records lines without compression.
     pub fn uncompressed(destination: W) -> Self {
         Self::with_stream(Stream::Plain(destination))
     }
@@ -114,8 +113,8 @@ impl<W: Write> Recorder<W> {
     ///
     /// # Errors
     ///
-    /// [`RecordError::DuplicateName`] when two entries have the same path after cleaning, and
-    /// [`RecordError::Output`] when the destination fails.
+    /// [`RecordError::DuplicateName`] if two entries have the same cleaned path, and
+    /// [`RecordError::Output`] if the destination fails.
     pub fn record(&mut self, event: &Event<'_, '_>) -> Result<(), RecordError> {
         match event {
             Event::Entry { header, raw } => self.entry(header, raw),
@@ -123,7 +122,7 @@ impl<W: Write> Recorder<W> {
             Event::EndOfEntry => self.end_of_entry(),
             Event::End { raw } => self.end(raw),
             Event::Trailing { data } => self.trailing(data),
-            // Event may grow; everything it has today is above.
+            // Event is non-exhaustive; all present variants are above.
             _ => Ok(()),
         }
     }
@@ -132,7 +131,7 @@ impl<W: Write> Recorder<W> {
     ///
     /// # Errors
     ///
-    /// As [`record`](Self::record).
+    /// See [`record`](Self::record).
     pub fn entry(&mut self, header: &Header, raw: &[u8]) -> Result<(), RecordError> {
         let path = clean_path(&header.name);
         let is_in_no_tree =
@@ -160,7 +159,7 @@ impl<W: Write> Recorder<W> {
     ///
     /// # Errors
     ///
-    /// As [`record`](Self::record).
+    /// See [`record`](Self::record).
     pub fn payload(&mut self, data: &[u8]) -> Result<(), RecordError> {
         let Some(open) = &mut self.open else {
             self.crc.update(data);
@@ -179,7 +178,7 @@ impl<W: Write> Recorder<W> {
     ///
     /// # Errors
     ///
-    /// As [`record`](Self::record).
+    /// See [`record`](Self::record).
     pub fn end_of_entry(&mut self) -> Result<(), RecordError> {
         self.close_segment();
         let content = (self.size > 0).then(|| (self.size, self.crc.checksum()));
@@ -192,7 +191,7 @@ impl<W: Write> Recorder<W> {
     ///
     /// # Errors
     ///
-    /// As [`record`](Self::record).
+    /// See [`record`](Self::record).
     pub fn end(&mut self, raw: &[u8]) -> Result<(), RecordError> {
         if raw.is_empty() {
             Ok(())
@@ -205,7 +204,7 @@ impl<W: Write> Recorder<W> {
     ///
     /// # Errors
     ///
-    /// As [`record`](Self::record).
+    /// See [`record`](Self::record).
     pub fn trailing(&mut self, mut data: &[u8]) -> Result<(), RecordError> {
         while !data.is_empty() {
             let room = TRAILING_SIZE - self.trailing.len();
@@ -219,11 +218,11 @@ impl<W: Write> Recorder<W> {
         Ok(())
     }
 
-    /// Completes the file and returns the destination, not flushed.
+    /// Completes the file and returns the destination without flushing it.
     ///
     /// # Errors
     ///
-    /// [`RecordError::Output`] when the destination fails.
+    /// [`RecordError::Output`] if the destination fails.
     pub fn finish(mut self) -> Result<W, RecordError> {
         self.flush_trailing()?;
         self.output.flush_lines()?;
@@ -270,14 +269,13 @@ impl<W: Write> Recorder<W> {
     }
 }
 
-/// Whether nothing is unpacked for an entry, because its name stands for a deletion. Whiteouts are
-/// empty, as a rule.
+/// Whether an entry is a whiteout, which is not unpacked. Whiteouts are usually empty.
 fn is_whiteout(path: &[u8]) -> bool {
     let name = path.rsplit(|&byte| byte == b'/').next();
     name.is_some_and(|name| name.starts_with(b".wh."))
 }
 
-/// Records every event; the error holds a [`RecordError`] as its inner error.
+/// Records every event; the error contains a [`RecordError`].
 impl<W: Write> EventSink for Recorder<W> {
     fn event(&mut self, event: &Event<'_, '_>) -> io::Result<()> {
         self.record(event).map_err(io::Error::from)

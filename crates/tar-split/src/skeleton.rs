@@ -9,10 +9,10 @@ use crate::{Checksum, SkeletonError};
 
 const BUFFER_SIZE: usize = 64 << 10;
 
-/// Lines longer than this are refused unless another limit is set.
+/// The default limit for the length of a line.
 const DEFAULT_LINE_LIMIT: usize = 64 << 20;
 
-/// Above this, the buffer for a line is given back after use.
+/// A buffer for a line above this size is released after use.
 const KEPT_CAPACITY: usize = 1 << 20;
 
 const FILE_TYPE: i64 = 1;
@@ -22,39 +22,39 @@ const SEGMENT_TYPE: i64 = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Entry<'s> {
-    /// Bytes of the archive as they are: headers, padding, end.
+    /// Raw bytes of the archive: headers, padding, end.
     Segment(&'s [u8]),
-    /// A place where a file's content goes.
+    /// The place of a file's content.
     File(FileEntry<'s>),
 }
 
-/// What a tar-split file says about a file's content.
+/// The record of a file's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FileEntry<'s> {
     /// The name in the archive, not cleaned.
     pub name: &'s [u8],
-    /// Bytes of content; 0 for everything that is not a regular file, as a rule.
+    /// Length of the content; usually 0 for everything except regular files.
     ///
-    /// Files written by Go state the size in the header also for links and directories that
-    /// happen to have one, even a negative one; their checksum is [`Checksum::EMPTY`].
+    /// Files of Go record the size in the header also for links and directories that have one, even
+    /// a negative one; their checksum is [`Checksum::EMPTY`].
     pub size: i64,
     /// Checksum of the content, if there is any.
     pub checksum: Option<Checksum>,
 }
 
-/// Reads a tar-split file line by line, whoever wrote it, in bounded memory.
+/// Reads a tar-split file of any writer line by line, in bounded memory.
 #[derive(Debug)]
 pub struct Skeleton<R> {
     input: R,
     line_limit: usize,
     line_number: u64,
     line: Vec<u8>,
-    /// The decoded segment or the current file's name.
+    /// The decoded segment, or the current file's name.
     pub(crate) bytes: Vec<u8>,
 }
 
-/// What [`Skeleton::advance`] found; its bytes are in the skeleton.
+/// The result of [`Skeleton::advance`]; its bytes are in the skeleton.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Line {
     Segment,
@@ -64,7 +64,7 @@ pub(crate) enum Line {
     },
 }
 
-/// The JSON form; everything but the type may be missing, and unknown fields are ignored.
+/// The JSON form. Everything except the type may be missing, and unknown fields are ignored.
 #[derive(Deserialize)]
 struct Record {
     #[serde(rename = "type")]
@@ -80,7 +80,7 @@ struct Record {
 }
 
 impl<R: Read> Skeleton<BufReader<MultiGzDecoder<BufReader<R>>>> {
-    /// Reads a gzip stream, as stores keep it in `<id>.tar-split.gz`.
+    /// Reads a gzip stream, the form of `<id>.tar-split.gz` in stores.
     pub fn from_gzip(input: R) -> Self {
         let decoder = MultiGzDecoder::new(BufReader::with_capacity(BUFFER_SIZE, input));
         Self::from_lines(BufReader::with_capacity(BUFFER_SIZE, decoder))
@@ -88,7 +88,7 @@ impl<R: Read> Skeleton<BufReader<MultiGzDecoder<BufReader<R>>>> {
 }
 
 impl<R: BufRead> Skeleton<R> {
-    /// Reads lines that are not compressed.
+    /// Reads uncompressed lines.
     pub fn from_lines(input: R) -> Self {
         Self {
             input,
@@ -99,7 +99,7 @@ impl<R: BufRead> Skeleton<R> {
         }
     }
 
-    /// Sets the longest line to accept, in bytes; 64 MiB at first.
+    /// Sets the limit for the length of a line in bytes; the default is 64 MiB.
     #[must_use]
     pub fn with_line_limit(mut self, limit: usize) -> Self {
         self.line_limit = limit;
@@ -110,7 +110,7 @@ impl<R: BufRead> Skeleton<R> {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read or a line is malformed.
+    /// If the file cannot be read or a line is malformed.
     pub fn next_entry(&mut self) -> Result<Option<Entry<'_>>, SkeletonError> {
         Ok(self.advance()?.map(|line| match line {
             Line::Segment => Entry::Segment(&self.bytes),
@@ -144,7 +144,7 @@ impl<R: BufRead> Skeleton<R> {
         self.parse_line().map(Some)
     }
 
-    /// Reads a line without its end; false at the end of the file.
+    /// Reads a line without its end; returns false at the end of the file.
     fn read_line(&mut self) -> Result<bool, SkeletonError> {
         self.line.clear();
         if self.line.capacity() > KEPT_CAPACITY {
@@ -215,7 +215,7 @@ fn checksum(payload: &str, line: u64) -> Result<Option<Checksum>, SkeletonError>
     }
 }
 
-/// The base64 of a segment's line in the exact form all writers use; a shortcut past the JSON
+/// The base64 in a segment's line of the exact form that all writers use: a shortcut past the JSON
 /// parser for nearly all bytes of the file.
 fn plain_segment(line: &[u8]) -> Option<&[u8]> {
     let rest = line.strip_prefix(b"{\"type\":2,\"payload\":\"")?;

@@ -1,8 +1,8 @@
-/// The attribute by which a directory passes an access control list on to what is made in it.
+/// The attribute with a directory's default access control list, which new entries inherit.
 pub const DEFAULT_ACL: &str = "system.posix_acl_default";
 
-/// An access control list, as the value of its attribute: user 1234 may do everything, as owner,
-/// group and others may (`linux/posix_acl_xattr.h`, version 2).
+/// The value of an access control list: user 1234 has all permissions, as have owner, group and
+/// others (`linux/posix_acl_xattr.h`, version 2).
 #[must_use]
 pub fn generous_acl() -> Vec<u8> {
     let everything = 7u16;

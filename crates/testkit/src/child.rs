@@ -1,21 +1,21 @@
-//! Child processes of a test that run a part of the same test binary: for locks between processes,
-//! and to be killed.
+//! Child processes that run a part of the same test binary: for locks between processes, and to be
+//! killed.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// Names the role in the child's environment.
+/// The variable with the child's role.
 const ROLE: &str = "LAYERHOLD_TESTKIT_ROLE";
-/// Carries the arguments, separated by the unit separator, which no path in a test holds.
+/// The variable with the arguments, joined by the unit separator, which no path in a test contains.
 const ARGUMENTS: &str = "LAYERHOLD_TESTKIT_ARGUMENTS";
 const SEPARATOR: &str = "\u{1f}";
-/// Starts the lines by which parent and child talk; the test harness prints others in between.
+/// Prefix of messages between parent and child; the test harness prints other lines in between.
 const MARK: &str = "@@layerhold ";
 
-/// The part a child plays, and the means to talk with its parent.
+/// The role of a child, and its connection to the parent.
 ///
-/// One test of the binary is the entry of all children; in an ordinary run it does nothing:
+/// One test of the binary is the entry point of all children; in an ordinary run it does nothing:
 ///
 /// ```no_run
 /// use layerhold_testkit::{ChildSpec, child_role};
@@ -48,7 +48,7 @@ pub struct ChildRole {
     arguments: Vec<String>,
 }
 
-/// The role of this process, or none when it is an ordinary test run.
+/// The role of this process; `None` in an ordinary test run.
 #[must_use]
 pub fn child_role() -> Option<ChildRole> {
     let name = std::env::var(ROLE).ok()?;
@@ -81,10 +81,10 @@ impl ChildRole {
     /// Sends a line to the parent.
     ///
     /// # Panics
-    /// When the parent is gone.
+    /// If the parent is gone.
     pub fn say(&self, message: &str) {
-        // One write, so that the harness's own output cannot come in the middle; the line break
-        // before it ends whatever the harness left unfinished.
+        // A single write, so that the harness's output cannot interrupt it; the line break ends
+        // what the harness left unfinished.
         let line = format!("\n{MARK}{message}\n");
         std::io::stdout()
             .write_all(line.as_bytes())
@@ -115,7 +115,7 @@ pub struct ChildSpec {
 }
 
 impl ChildSpec {
-    /// A child that enters at the test called `entry` (its full path in the binary, as
+    /// A child that runs the test called `entry` (its full path in the binary, as
     /// `module::child_entry`) with `role`.
     #[must_use]
     pub fn new(entry: &str, role: &str) -> Self {
@@ -184,13 +184,13 @@ pub struct Child {
 }
 
 impl Child {
-    /// Its process id.
+    /// Its process ID.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.process.id()
     }
 
-    /// The next line it says, or none when it ended.
+    /// The child's next message; `None` when it has ended.
     ///
     /// # Panics
     /// When the pipe cannot be read.

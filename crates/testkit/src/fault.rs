@@ -1,4 +1,4 @@
-//! The seam of record files, made to fail where a test wants it.
+//! Injects faults into the operations on record files.
 
 use std::ffi::OsStr;
 use std::io;
@@ -16,20 +16,20 @@ pub enum Fault {
     /// It fails with this error number, and so does every later one: as after a crash, nothing more
     /// reaches the disk.
     Crash(i32),
-    /// The process ends at once, without unwinding; for children of a test.
+    /// The process aborts, without unwinding; for children of a test.
     Abort,
 }
 
 impl Fault {
-    /// No space left on device.
+    /// "No space left on device".
     pub const NO_SPACE: Self = Self::Error(28);
-    /// Input/output error.
+    /// "Input/output error".
     pub const INPUT_OUTPUT: Self = Self::Error(5);
-    /// Everything from here on fails with an input/output error.
+    /// An input/output error in this and all later operations.
     pub const CRASH: Self = Self::Crash(5);
 }
 
-/// One operation that went through the seam.
+/// An operation on record files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Operation {
@@ -47,10 +47,10 @@ pub enum Operation {
     SyncDir,
 }
 
-/// [`HostIo`] that counts its operations and fails the chosen one. Clones share the count.
+/// [`HostIo`] that counts its operations and lets one of them fail. Clones share the count.
 ///
 /// Run a scenario once with [`counting`](Self::counting), then once for each number below
-/// [`count`](Self::count) with [`failing`](Self::failing), and look each time at what is left:
+/// [`count`](Self::count) with [`failing`](Self::failing), and check each time what is left:
 ///
 /// ```
 /// use layerhold_sys::{Dir, Durability, MetadataIo};
@@ -78,7 +78,7 @@ pub struct FaultIo {
 }
 
 impl FaultIo {
-    /// Fails nothing.
+    /// Lets nothing fail.
     #[must_use]
     pub fn counting() -> Self {
         Self {
@@ -87,7 +87,7 @@ impl FaultIo {
         }
     }
 
-    /// Fails the operation with this number, counted from 0.
+    /// Lets the operation with this number fail, counted from 0.
     #[must_use]
     pub fn failing(at: usize, fault: Fault) -> Self {
         Self {
@@ -96,13 +96,13 @@ impl FaultIo {
         }
     }
 
-    /// How many operations were asked for so far, the failed ones included.
+    /// How many operations were called so far, failed ones included.
     #[must_use]
     pub fn count(&self) -> usize {
         self.log().len()
     }
 
-    /// The operations asked for so far.
+    /// The operations called so far.
     #[must_use]
     pub fn log(&self) -> Vec<Operation> {
         self.log
@@ -111,7 +111,7 @@ impl FaultIo {
             .clone()
     }
 
-    /// Whether the chosen operation has been reached.
+    /// Whether the failing operation has been reached.
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.plan.is_some_and(|(at, _)| self.count() > at)

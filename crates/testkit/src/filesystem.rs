@@ -1,4 +1,4 @@
-//! Freshly made filesystems, mounted from an image file and taken away again.
+//! New filesystems, mounted from an image file and removed on drop.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -12,11 +12,11 @@ use crate::ran::run;
 pub enum FilesystemKind {
     /// ext4, without reflinks.
     Ext4,
-    /// ext4 with all that project quota needs; mount it with `prjquota`.
+    /// ext4 with support for project quotas; mount it with `prjquota`.
     Ext4Quota,
     /// XFS, with reflinks; project quota when mounted with `prjquota`.
     Xfs,
-    /// XFS as it was before it had reflinks.
+    /// XFS without reflinks, as made by older versions.
     XfsNoReflink,
     /// btrfs, with reflinks and subvolumes.
     Btrfs,
@@ -36,7 +36,7 @@ impl FilesystemKind {
         }
     }
 
-    /// The program that makes one; none for tmpfs.
+    /// The program that makes one; `None` for tmpfs.
     #[must_use]
     pub fn maker(self) -> Option<&'static str> {
         match self {
@@ -47,11 +47,11 @@ impl FilesystemKind {
         }
     }
 
-    /// Makes one of this kind in a new sparse file of `size_mib` MiB, or more if the kind needs
-    /// more.
+    /// Makes a filesystem of this kind in a new sparse file of `size_mib` MiB, or more if the kind
+    /// needs more.
     ///
     /// # Errors
-    /// The text of the tool that refused; also for a kind that has no tool.
+    /// The error text of the program, or if the kind has none.
     pub fn make(self, image: &Path, size_mib: u64) -> Result<(), String> {
         let maker = self.maker().ok_or("tmpfs lies in no file")?;
         make_image(image, size_mib.max(self.least_mib()) << 20)?;
@@ -59,7 +59,7 @@ impl FilesystemKind {
         made.into_result().map(drop)
     }
 
-    /// The least size in MiB its maker accepts; smaller wishes are raised to it.
+    /// The smallest size in MiB that the program accepts.
     fn least_mib(self) -> u64 {
         match self {
             Self::Xfs | Self::XfsNoReflink => 320,
@@ -87,12 +87,12 @@ impl FilesystemKind {
     }
 }
 
-/// A mounted filesystem of its own; dropping it unmounts it and removes the image.
+/// A mounted filesystem, unmounted on drop together with its image.
 #[derive(Debug)]
 #[must_use = "the filesystem is unmounted when this is dropped"]
 pub struct Filesystem {
     mount_point: PathBuf,
-    // Held for its Drop: the image and the mount point live in it.
+    // Kept for its Drop: it holds the image and the mount point.
     _place: tempfile::TempDir,
 }
 
@@ -100,7 +100,7 @@ impl Filesystem {
     /// Makes and mounts a filesystem of `kind` with `size_mib` MiB (more if the kind needs more).
     ///
     /// # Errors
-    /// The text of the tool that refused.
+    /// The error text of the failed program.
     pub fn create(kind: FilesystemKind, size_mib: u64) -> Result<Self, String> {
         Self::create_with(kind, size_mib, "")
     }
@@ -108,7 +108,7 @@ impl Filesystem {
     /// As [`create`](Self::create), with further mount options such as `"pquota"`.
     ///
     /// # Errors
-    /// The text of the tool that refused.
+    /// The error text of the failed program.
     pub fn create_with(kind: FilesystemKind, size_mib: u64, options: &str) -> Result<Self, String> {
         Self::create_in(scratch(), kind, size_mib, options)
     }
@@ -117,7 +117,7 @@ impl Filesystem {
     /// flushing it costs nothing.
     ///
     /// # Errors
-    /// The text of the tool that refused.
+    /// The error text of the failed program.
     pub fn create_in_memory(kind: FilesystemKind, size_mib: u64) -> Result<Self, String> {
         let place = tempfile::Builder::new()
             .prefix("layerhold-")
@@ -150,7 +150,7 @@ impl Filesystem {
             }
         }
         run(mount.arg(&mount_point)).into_result()?;
-        // Private, so that nothing mounted below it travels to other namespaces and keeps it busy.
+        // Private, so that mounts below it do not propagate to other namespaces and keep it busy.
         run(Command::new("mount")
             .arg("--make-private")
             .arg(&mount_point))
@@ -167,10 +167,10 @@ impl Filesystem {
         &self.mount_point
     }
 
-    /// Mounts it anew with other options, such as `"ro"` or `"rw"`.
+    /// Remounts it with other options, such as `"ro"` or `"rw"`.
     ///
     /// # Errors
-    /// The text of `mount`.
+    /// The error text of `mount`.
     pub fn remount(&self, options: &str) -> Result<(), String> {
         let options = join_options("remount", options);
         run(Command::new("mount")
@@ -183,8 +183,8 @@ impl Filesystem {
 
 impl Drop for Filesystem {
     fn drop(&mut self) {
-        // Detached, so that a file a failed test left open does not keep the mount in sight;
-        // whatever was mounted below goes with it.
+        // Lazy, so that a file that a failed test left open does not keep the mount in the tree;
+        // mounts below are unmounted too.
         let unmounted = run(Command::new("umount")
             .args(["--recursive", "--lazy"])
             .arg(&self.mount_point));
@@ -196,10 +196,11 @@ impl Drop for Filesystem {
 
 /// A new temporary directory, removed when the handle is dropped.
 ///
-/// It lies below `LAYERHOLD_TEST_DIR` when that is set, else below the usual temporary directory.
+/// It is created in `LAYERHOLD_TEST_DIR` if that is set, otherwise in the usual temporary
+/// directory.
 ///
 /// # Panics
-/// When no directory can be made there.
+/// If the directory cannot be created.
 #[must_use]
 pub fn scratch() -> tempfile::TempDir {
     let mut builder = tempfile::Builder::new();
@@ -212,7 +213,7 @@ pub fn scratch() -> tempfile::TempDir {
 }
 
 fn make_image(path: &Path, size: u64) -> Result<(), String> {
-    // Sparse: only what the test writes takes room.
+    // Sparse: only what the test writes takes space.
     File::create(path)
         .and_then(|file| file.set_len(size))
         .map_err(|error| error.to_string())

@@ -1,8 +1,8 @@
-//! Archives that try to reach outside the directory they are unpacked in, or to break the reader.
+//! Hostile archives: they try to escape their directory, or to break the reader.
 //!
-//! Every case names the trick. A test unpacks it into a directory beside a [`sentinel`] and then
-//! checks that the sentinel is as it was; whether the archive is refused or unpacked harmlessly is
-//! for the test to say.
+//! Every case has the name of its trick. A test unpacks it into a directory beside a [`sentinel`]
+//! and then checks that the sentinel is unchanged. Whether the archive must be refused or unpack
+//! harmlessly is up to the test.
 
 use std::path::Path;
 
@@ -18,14 +18,14 @@ pub struct HostileTar {
     pub bytes: Vec<u8>,
 }
 
-/// Makes the directory that must not change: `base/outside` with a file, a subdirectory and fixed
+/// Creates the directory that must not change: `base/outside` with a file, a subdirectory and fixed
 /// modes.
 ///
-/// The archives of [`escapes`] reach for it as `../outside` seen from `base/root`, and by its
-/// absolute path.
+/// The archives of [`escapes`] refer to it as `../outside` from `base/root`, and by its absolute
+/// path.
 ///
 /// # Panics
-/// When it cannot be made.
+/// If it cannot be created.
 pub fn sentinel(base: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let outside = base.join("outside");
@@ -39,8 +39,8 @@ pub fn sentinel(base: &Path) {
     }
 }
 
-/// Archives that try to write, link, chmod or delete below `base/outside` when unpacked in
-/// `base/root`.
+/// Archives that try to write, link, chmod or delete below `base/outside` while they are unpacked
+/// in `base/root`.
 ///
 /// # Panics
 /// When `base` is not UTF-8.
@@ -273,8 +273,8 @@ fn by_whiteouts(case: &mut Case<'_>) {
 
 fn by_attributes(case: &mut Case<'_>) {
     case("chmod through a symlink", {
-        // A symlink entry, then a directory entry of the same name: a writer that applies the mode
-        // by path changes what the link points to (as in RUSTSEC-2026-0067).
+        // A symlink entry, then a directory entry of the same name: an unpacker that sets the mode
+        // by path changes the target of the link (as in RUSTSEC-2026-0067).
         TarBuilder::new()
             .symlink("l", "../outside")
             .entry(TarEntry::dir("l").mode(0o777).owner(1234, 1234))
@@ -297,8 +297,7 @@ fn by_attributes(case: &mut Case<'_>) {
     );
 }
 
-/// Archives whose bytes are wrong: each must be refused or read without a panic, in bounded memory
-/// and time.
+/// Malformed archives: each must be refused or read without a panic, in bounded memory and time.
 #[must_use]
 pub fn malformed() -> Vec<HostileTar> {
     let mut cases = Vec::new();
@@ -361,7 +360,7 @@ pub fn malformed() -> Vec<HostileTar> {
         case(name, TarBuilder::new().entry(header).entry(file()).finish());
     }
     case("extended header before an extended header", {
-        // Applying the first to the second, as one reader did, moves the reading position
+        // Applying the first header to the second, as one reader did, moves the reading position
         // (GHSA-3cv2-h65g-fgmm).
         let first = TarEntry::new(TarKind::Other(b'x'), "pax").content(b"11 size=64\n");
         let second = TarEntry::new(TarKind::Other(b'x'), "pax").content(b"13 path=real\n");
@@ -484,7 +483,7 @@ mod tests {
 
     #[test]
     fn a_careless_reader_would_be_caught() {
-        // The suite is worth something only if a naive unpacker fails it: this one joins paths.
+        // A naive unpacker, which joins paths, must fail the suite.
         let place = scratch();
         let root = place.path().join("root");
         std::fs::create_dir(&root).unwrap();

@@ -1,8 +1,8 @@
-//! Fixtures, faults, real peers and child runners for layerhold's own tests.
+//! Fixtures, faults, peers and child processes for layerhold's own tests.
 //!
-//! This crate is never published and only ever a dev-dependency. It may do what the library crates
-//! may not: read the environment, print, panic, and use `std::fs` directly, so that a test does not
-//! check the code with itself.
+//! This crate is not published and only used as a dev-dependency. Unlike the library crates, it may
+//! read the environment, print, panic, and use `std::fs` directly, so that tests do not check the
+//! code with itself.
 //!
 //! ```
 //! use layerhold_testkit::{TarBuilder, TarEntry, Tree};
@@ -20,8 +20,8 @@
 //! assert_eq!(Tree::of(place.path()).differences(&before).len(), 2); // the file, and the directory's mtime
 //! ```
 //!
-//! # What a test needs, and how it says so
-//! A test that needs root, a peer or a filesystem asks for it first and returns when the answer is
+//! # Requirements of a test
+//! A test that needs root, a peer or a filesystem asks for it first and returns if the answer is
 //! `None`:
 //!
 //! ```
@@ -32,10 +32,10 @@
 //! ```
 //!
 //! The skip is printed as `SKIP name: why`. With `CI=true` in the environment it is a failure,
-//! except when the running kernel itself lacks the feature, which no set-up could change.
+//! unless the running kernel lacks the feature.
 //!
 //! # Limitations
-//! Linux only. Loop-mounted filesystems are visible in the mount namespace of the test and are
+//! Linux only. Loop-mounted filesystems are visible in the mount namespace of the test. They are
 //! detached when their handle is dropped; a killed test leaves them mounted below the temporary
 //! directory.
 #![allow(

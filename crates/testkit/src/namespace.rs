@@ -1,11 +1,11 @@
-//! A user namespace to run children in: as containers of people who are not root do.
+//! A user namespace for child processes, like that of a rootless container.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A user namespace with many IDs, and a mount namespace of its own. Its mounts end with it.
+/// A user namespace with many IDs, and a mount namespace. Mounts in it end with it.
 ///
 /// ```no_run
 /// use layerhold_testkit::{ChildSpec, require_user_namespace, scratch};
@@ -22,23 +22,23 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 #[must_use = "the namespace ends when this is dropped"]
 pub struct UserNamespace {
-    /// A process that waits in it; it holds the namespaces for those who enter.
+    /// A process that waits in the namespaces and keeps them alive.
     holder: Child,
 }
 
-/// What the holder runs when both namespaces are ready.
+/// The program that the holder runs once both namespaces are ready.
 const WAITING: &str = "cat";
 
 impl UserNamespace {
-    /// The user and the group that are root inside, as this process sees them.
+    /// The user and group outside that are root inside.
     pub const ROOT: u32 = 1_000_000;
-    /// How many users and groups there are inside.
+    /// Number of users and of groups inside.
     pub const COUNT: u32 = 65_536;
 
-    /// Makes one. Needs root.
+    /// Creates one. Needs root.
     ///
     /// # Errors
-    /// What was refused.
+    /// The refused step.
     pub fn create() -> Result<Self, String> {
         let holder = Command::new("unshare")
             .args(["--user", "--mount", WAITING])
@@ -48,7 +48,7 @@ impl UserNamespace {
             .map_err(|error| error.to_string())?;
         let namespace = Self { holder };
         namespace.wait_until_it_is(|proc| {
-            // The map of a new namespace is empty, that of ours is not.
+            // A new namespace has an empty map, ours does not.
             std::fs::read_to_string(proc.join("uid_map")).is_ok_and(|map| map.is_empty())
         })?;
         let map = format!("0 {} {}\n", Self::ROOT, Self::COUNT);
@@ -77,7 +77,7 @@ impl UserNamespace {
         Ok(())
     }
 
-    /// Words to put before a command, so that it runs as root of the namespace, in the current
+    /// Words to put before a command so that it runs as root of the namespace, in the current
     /// directory; for [`ChildSpec::through`](crate::ChildSpec::through).
     #[must_use]
     pub fn wrapper(&self) -> Vec<String> {
@@ -95,7 +95,7 @@ impl UserNamespace {
         command
     }
 
-    /// Gives a directory and all below it to root of the namespace.
+    /// Gives a directory and everything below it to root of the namespace.
     ///
     /// # Panics
     /// When an owner cannot be changed.
@@ -113,7 +113,7 @@ impl UserNamespace {
 
 impl Drop for UserNamespace {
     fn drop(&mut self) {
-        // Both fail only when it has ended by itself.
+        // Both fail only if the process has ended already.
         drop(self.holder.kill());
         drop(self.holder.wait());
     }

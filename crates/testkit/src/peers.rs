@@ -1,5 +1,4 @@
-//! The tools that share the format, run as they are installed: `containers-storage`, podman,
-//! buildah, skopeo.
+//! Runs the installed tools that share the format: `containers-storage`, podman, buildah, skopeo.
 
 use std::ffi::{OsStr, OsString};
 use std::ops::Deref;
@@ -8,7 +7,7 @@ use std::process::Command;
 
 use crate::ran::{Ran, run, run_with_input};
 
-/// Graph root, run root and driver: what every peer is told.
+/// Graph root, run root and driver, which every peer gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Place {
     root: PathBuf,
@@ -26,7 +25,7 @@ impl Place {
     }
 }
 
-/// A program with the options that name a store; what all peers can do.
+/// A program with the options that name a store.
 #[derive(Debug, Clone)]
 pub struct Tool {
     program: PathBuf,
@@ -62,7 +61,7 @@ impl Tool {
         &self.place.driver
     }
 
-    /// The command with the options that name the store, for callers that set up more themselves.
+    /// The command with the options that name the store, for callers that add more.
     #[must_use]
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
@@ -76,7 +75,7 @@ impl Tool {
         run(self.command().args(args))
     }
 
-    /// As `run`, feeding `input` to the tool.
+    /// Like `run`, with `input` as standard input.
     pub fn run_with_input<S: AsRef<OsStr>>(
         &self,
         args: impl IntoIterator<Item = S>,
@@ -86,7 +85,7 @@ impl Tool {
     }
 }
 
-/// A peer of one kind: how it is called, and what it is told of its store.
+/// Defines a peer by its options.
 macro_rules! peer {
     ($(#[$doc:meta])* $name:ident, $program:literal, $options:expr) => {
         $(#[$doc])*
@@ -100,7 +99,7 @@ macro_rules! peer {
                 Self(Tool::new($program, Place::below(base, driver), $options))
             }
 
-            /// On the store that `go` names.
+            /// A peer for the store of `go`.
             #[must_use]
             pub fn beside(go: &GoStore) -> Self {
                 Self(Tool::new($program, go.place.clone(), $options))
@@ -126,7 +125,7 @@ peer!(
 );
 
 peer!(
-    /// podman on a store of its own; no network, no events, no cgroups needed.
+    /// podman on a store; needs no network, events or cgroups.
     Podman,
     "podman",
     |place| {
@@ -138,22 +137,21 @@ peer!(
 );
 
 peer!(
-    /// buildah on a store of its own.
+    /// buildah on a store.
     Buildah,
     "buildah",
     |place| options(place, ["--root", "--runroot", "--storage-driver"])
 );
 
 peer!(
-    /// skopeo; it names stores inside image references, see [`reference`](Self::reference). Its
-    /// policy is the one that accepts everything, since signatures are not what tests here are
-    /// about.
+    /// skopeo, which names stores inside image references (see [`reference`](Self::reference)). Its
+    /// policy accepts everything, because these tests are not about signatures.
     Skopeo,
     "skopeo",
     |_| vec!["--insecure-policy".into()]
 );
 
-/// The store as values of three options: graph root, run root, driver.
+/// The options for graph root, run root and driver.
 fn options(place: &Place, names: [&str; 3]) -> Vec<OsString> {
     let values = [
         place.root.as_os_str(),
@@ -167,7 +165,7 @@ fn options(place: &Place, names: [&str; 3]) -> Vec<OsString> {
 }
 
 impl GoStore {
-    /// A store with the roots given.
+    /// A store with the given roots.
     #[must_use]
     pub fn new(root: &Path, runroot: &Path, driver: &str) -> Self {
         let place = Place {
@@ -188,10 +186,10 @@ impl GoStore {
         self
     }
 
-    /// Runs a command that prints one identifier first, such as `create-layer`, and returns it.
+    /// Runs a command that prints an ID first, such as `create-layer`, and returns it.
     ///
     /// # Panics
-    /// When the tool fails or prints nothing.
+    /// If the tool fails or prints nothing.
     #[must_use]
     #[track_caller]
     pub fn id<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> String {
@@ -218,10 +216,9 @@ impl Skopeo {
     }
 }
 
-/// Keeps settings of the machine and of the person running the tests away from the peers.
+/// Hides the settings of the machine and of the user from the peers.
 fn quiet_environment(command: &mut Command) {
-    // The roots and the driver are on the command line, and with them the machine's own
-    // storage.conf is not asked.
+    // The roots and the driver are on the command line, so the machine's storage.conf is not read.
     for name in [
         "STORAGE_DRIVER",
         "STORAGE_OPTS",

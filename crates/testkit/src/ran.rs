@@ -1,15 +1,15 @@
-//! Programs run to their end, with what they wrote.
+//! Runs programs to their end and returns their output.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-/// What a finished program left behind.
+/// The result of a finished program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Ran {
     /// The command line, for messages.
     pub command: String,
-    /// Exit code, or none when a signal ended it.
+    /// Exit code; `None` if a signal ended it.
     pub code: Option<i32>,
     /// Standard output.
     pub stdout: Vec<u8>,
@@ -24,10 +24,10 @@ impl Ran {
         self.code == Some(0)
     }
 
-    /// Standard output as text, when the program succeeded.
+    /// Standard output as text, if the program succeeded.
     ///
     /// # Panics
-    /// With the command and its standard error, when it failed.
+    /// If it failed, with the command and its standard error.
     #[must_use]
     #[track_caller]
     pub fn text(&self) -> String {
@@ -35,17 +35,17 @@ impl Ran {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
-    /// Standard output as lines of text, when the program succeeded.
+    /// Standard output as lines of text, if the program succeeded.
     ///
     /// # Panics
-    /// With the command and its standard error, when it failed.
+    /// If it failed, with the command and its standard error.
     #[must_use]
     #[track_caller]
     pub fn lines(&self) -> Vec<String> {
         self.text().lines().map(str::to_owned).collect()
     }
 
-    /// Standard error as text, when the program failed.
+    /// Standard error as text, if the program failed.
     ///
     /// # Panics
     /// When it succeeded.
@@ -59,7 +59,7 @@ impl Ran {
     /// Checks that the program succeeded.
     ///
     /// # Panics
-    /// With the command and its standard error, when it failed.
+    /// If it failed, with the command and its standard error.
     #[track_caller]
     pub fn assert_success(&self) {
         let why = String::from_utf8_lossy(&self.stderr);
@@ -74,7 +74,7 @@ impl Ran {
     /// Standard output, or the failure as text.
     ///
     /// # Errors
-    /// The command and what it wrote to standard error.
+    /// The command and its standard error.
     pub fn into_result(self) -> Result<Vec<u8>, String> {
         if self.succeeded() {
             return Ok(self.stdout);
@@ -95,7 +95,7 @@ pub fn run(command: &mut Command) -> Ran {
     run_with_input(command, &[])
 }
 
-/// Runs a program to its end, feeding it `input`.
+/// Runs a program to its end with `input` as standard input.
 pub(crate) fn run_with_input(command: &mut Command, input: &[u8]) -> Ran {
     let shown = format!("{command:?}");
     let mut child = command

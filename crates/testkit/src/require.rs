@@ -1,4 +1,4 @@
-//! What a test needs from the machine, and the visible skip when it is missing.
+//! Checks what a test needs from the machine, and reports a skip if it is missing.
 
 use std::io::Write;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::filesystem::{Filesystem, FilesystemKind};
 use crate::namespace::UserNamespace;
 
-/// A thing of the kernel that some tests need and no set-up can add.
+/// A kernel feature that some tests need and that cannot be installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Feature {
@@ -19,7 +19,7 @@ pub enum Feature {
     UserNamespaces,
     /// Loop devices, for mounted filesystem images.
     LoopDevices,
-    /// A view of the mounts of all namespaces, which a container does not have.
+    /// The mounts of all namespaces, which a container does not see.
     AllMounts,
 }
 
@@ -35,7 +35,7 @@ impl Feature {
     }
 }
 
-/// Asks for root. `None` means: skip (already reported).
+/// Asks for root. `None` means skip (already reported).
 #[must_use]
 pub fn require_root() -> Option<()> {
     if effective_uid() == 0 {
@@ -44,7 +44,7 @@ pub fn require_root() -> Option<()> {
     skip("needs root", SkipReason::SetUp)
 }
 
-/// Asks for a program on the `PATH`, such as `containers-storage`. `None` means: skip (already
+/// Asks for a program on the `PATH`, such as `containers-storage`. `None` means skip (already
 /// reported).
 #[must_use]
 pub fn require_peer(program: &str) -> Option<()> {
@@ -54,9 +54,9 @@ pub fn require_peer(program: &str) -> Option<()> {
     skip(&format!("needs the program {program}"), SkipReason::SetUp)
 }
 
-/// Asks for a freshly made filesystem of `kind`, `size_mib` large, mounted in a private place.
+/// Asks for a new filesystem of `kind`, `size_mib` large, mounted in a private place.
 ///
-/// `None` means: skip (already reported). Needs root.
+/// `None` means skip (already reported). Needs root.
 #[must_use]
 pub fn require_filesystem(kind: FilesystemKind, size_mib: u64) -> Option<Filesystem> {
     require_root()?;
@@ -79,7 +79,7 @@ pub fn require_filesystem(kind: FilesystemKind, size_mib: u64) -> Option<Filesys
 
 /// Asks for a user namespace with many IDs, in which a child can be root. Needs root.
 ///
-/// `None` means: skip (already reported).
+/// `None` means skip (already reported).
 #[must_use]
 pub fn require_user_namespace() -> Option<UserNamespace> {
     require_root()?;
@@ -93,7 +93,7 @@ pub fn require_user_namespace() -> Option<UserNamespace> {
     }
 }
 
-/// Asks for a kernel feature. `None` means: skip (already reported), even in CI.
+/// Asks for a kernel feature. `None` means skip (already reported), even in CI.
 #[must_use]
 pub fn require_feature(feature: Feature) -> Option<()> {
     if feature.is_present() {
@@ -129,14 +129,14 @@ pub fn skip<T>(why: &str, reason: SkipReason) -> Option<T> {
         !in_ci || reason == SkipReason::Kernel,
         "{name} would be skipped, which CI does not accept: {why}"
     );
-    // Past the test harness, which shows nothing of what `eprintln` says in tests that pass.
+    // Writes past the test harness, which hides `eprintln` output of passing tests.
     drop(writeln!(std::io::stderr(), "SKIP {name}: {why}"));
     None
 }
 
 fn effective_uid() -> u32 {
     use std::os::unix::fs::MetadataExt;
-    // The owner of a process's own proc directory is its effective user; std has no geteuid.
+    // The owner of a process's proc directory is its effective user; std has no geteuid.
     std::fs::metadata("/proc/self").map_or(u32::MAX, |stat| stat.uid())
 }
 
@@ -148,19 +148,20 @@ fn is_on_path(program: &str) -> bool {
 }
 
 fn sees_all_processes() -> bool {
-    // The number of the PID namespace that the kernel started with.
+    // The number of the initial PID namespace.
     let first = Path::new("pid:[4026531836]");
     std::fs::read_link("/proc/self/ns/pid").is_ok_and(|name| name == first)
 }
 
-/// Whether mount namespaces are mounted somewhere, as snapd does: no process need be in them.
+/// Whether mount namespaces are mounted somewhere, as snapd does: they exist without processes
+/// then.
 fn keeps_mount_namespaces() -> bool {
     let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     table.contains(" mnt:[")
 }
 
 fn kernel_knows(filesystem: &str) -> bool {
-    // Loading a module that is only built but not loaded makes it appear in the list.
+    // A module that is built but not loaded appears in the list once it is loaded.
     succeeds(Command::new("modprobe").arg(filesystem));
     std::fs::read_to_string("/proc/filesystems")
         .unwrap_or_default()

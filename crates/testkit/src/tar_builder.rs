@@ -1,18 +1,17 @@
-//! Tar archives made byte by byte, so that a test can say exactly what is in them, and can also say
-//! what nobody should.
+//! Builds tar archives byte by byte, including malformed ones.
 
 use std::fmt::Write as _;
 
 const BLOCK: usize = 512;
 
-/// The header dialect of an entry.
+/// The header format of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum TarFormat {
-    /// POSIX.1-2001: ustar, with an extended header where a value does not fit.
+    /// POSIX.1-2001: ustar, with an extended header for values that do not fit.
     #[default]
     Pax,
-    /// POSIX.1-1988; what does not fit is a mistake of the test.
+    /// POSIX.1-1988; a value that does not fit is a mistake of the test.
     Ustar,
     /// GNU: `L` and `K` entries for long names, base-256 numbers.
     Gnu,
@@ -20,7 +19,7 @@ pub enum TarFormat {
     V7,
 }
 
-/// What an entry is.
+/// The type of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TarKind {
@@ -77,7 +76,7 @@ pub struct TarEntry {
 }
 
 impl TarEntry {
-    /// An entry of any kind, mode 0644, owned by root, from the start of time.
+    /// An entry of any type, mode 0644, owned by root, with time 0.
     pub fn new(kind: TarKind, name: impl AsRef<[u8]>) -> Self {
         Self {
             name: name.as_ref().to_vec(),
@@ -103,7 +102,7 @@ impl TarEntry {
         entry
     }
 
-    /// A directory, mode 0755. A slash is appended, as every tar writer does.
+    /// A directory, mode 0755. A slash is appended to the name, as every tar writer does.
     pub fn dir(name: impl AsRef<[u8]>) -> Self {
         let mut name = name.as_ref().to_vec();
         if name.last() != Some(&b'/') {
@@ -143,7 +142,7 @@ impl TarEntry {
         }
     }
 
-    /// Sets the content, whatever the kind.
+    /// Sets the content, for any type.
     pub fn content(mut self, content: impl AsRef<[u8]>) -> Self {
         self.content = content.as_ref().to_vec();
         self
@@ -187,31 +186,31 @@ impl TarEntry {
             .pax("mtime", text.trim_end_matches('0'))
     }
 
-    /// Adds an extended attribute, as an extended header `SCHILY.xattr.NAME`.
+    /// Adds an extended attribute, by an extended header `SCHILY.xattr.NAME`.
     pub fn xattr(self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.pax([b"SCHILY.xattr.", name.as_ref()].concat(), value)
     }
 
-    /// Adds an extended header record, right or wrong.
+    /// Adds an extended header record, valid or not.
     pub fn pax(mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.pax
             .push((key.as_ref().to_vec(), value.as_ref().to_vec()));
         self
     }
 
-    /// Claims another size in the header than the content has.
+    /// Sets a size in the header that differs from the content's.
     pub fn claim_size(mut self, size: u64) -> Self {
         self.size = Some(size);
         self
     }
 
-    /// Chooses the header dialect.
+    /// Sets the header format.
     pub fn format(mut self, format: TarFormat) -> Self {
         self.format = format;
         self
     }
 
-    /// Spoils the checksum.
+    /// Makes the checksum wrong.
     pub fn bad_checksum(mut self) -> Self {
         self.bad_checksum = true;
         self
@@ -261,13 +260,13 @@ impl TarEntry {
                     content,
                     ..Self::new(TarKind::Other(flag), "././@LongLink")
                 };
-                // As ustar, since the entry that carries a long name must not carry one itself.
+                // In ustar, because the entry that carries a long name must not need one itself.
                 long.format(TarFormat::Ustar).write(out);
             }
         }
     }
 
-    /// The name as ustar holds it: prefix and rest; none when it does not fit.
+    /// The name in ustar's two parts, prefix and rest; `None` if it does not fit.
     fn split_name(&self) -> Option<(&[u8], &[u8])> {
         if self.name.len() <= 100 {
             return Some((b"", &self.name));
@@ -318,15 +317,15 @@ impl TarEntry {
         if value < 1 << (3 * digits) {
             put(field, format!("{value:0digits$o}").as_bytes());
         } else if self.format == TarFormat::Gnu || digits == 11 {
-            // Base-256: the top bit of the field marks it. Sizes past 8 GiB are written so in every
-            // dialect here.
+            // Base-256, marked by the top bit of the field. Every format here writes sizes above 8
+            // GiB this way.
             let bytes = value.to_be_bytes();
             let room = bytes.len().min(digits);
             let start = field.len() - room;
             field[start..].copy_from_slice(&bytes[bytes.len() - room..]);
             field[0] = 0x80;
         }
-        // Otherwise the extended header has it and the field stays empty.
+        // Otherwise the extended header has the value and the field stays empty.
     }
 
     fn put_time(&self, field: &mut [u8]) {
@@ -347,7 +346,7 @@ impl TarEntry {
     }
 }
 
-/// Builds an archive entry by entry.
+/// Builds an archive, entry by entry.
 #[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct TarBuilder {
@@ -386,7 +385,7 @@ impl TarBuilder {
         self.entry(TarEntry::hard_link(name, target))
     }
 
-    /// Adds the marker that `name` of a lower layer is gone: an empty file `.wh.NAME` beside it.
+    /// Adds a whiteout for `name`: an empty file `.wh.NAME` beside it.
     pub fn whiteout(self, name: &str) -> Self {
         let (directory, base) = name
             .rsplit_once('/')
@@ -395,12 +394,12 @@ impl TarBuilder {
         self.file(format!("{directory}{separator}.wh.{base}"), 0o644, "")
     }
 
-    /// Adds the marker that hides everything below `directory` of lower layers.
+    /// Adds an opaque whiteout for `directory`.
     pub fn opaque(self, directory: &str) -> Self {
         self.file(format!("{directory}/.wh..wh..opq"), 0o644, "")
     }
 
-    /// Adds bytes as they are.
+    /// Adds raw bytes.
     pub fn raw(mut self, bytes: impl AsRef<[u8]>) -> Self {
         self.bytes.extend_from_slice(bytes.as_ref());
         self
@@ -417,14 +416,14 @@ impl TarBuilder {
         self.entry(entry.format(TarFormat::Ustar))
     }
 
-    /// Ends the archive with its two empty blocks.
+    /// Ends the archive with two empty blocks.
     #[must_use]
     pub fn finish(mut self) -> Vec<u8> {
         self.bytes.resize(self.bytes.len() + 2 * BLOCK, 0);
         self.bytes
     }
 
-    /// The archive without its end, as a broken pipe leaves it and some writers do.
+    /// The archive without its end, as after a broken pipe, and from some writers.
     #[must_use]
     pub fn finish_without_end(self) -> Vec<u8> {
         self.bytes
@@ -463,7 +462,7 @@ mod tests {
     /// Name, link target, type flag, user, content.
     type Read = (Vec<u8>, Vec<u8>, u8, u64, Vec<u8>);
 
-    /// What the `tar` crate, which shares no code with this file, reads back.
+    /// Reads an archive with the `tar` crate, which shares no code with this file.
     fn read_back(bytes: &[u8]) -> Vec<Read> {
         let mut archive = tar::Archive::new(bytes);
         let entries = archive.entries().unwrap();

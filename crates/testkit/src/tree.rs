@@ -1,4 +1,4 @@
-//! What a directory tree holds, as a value that can be compared.
+//! A directory tree as a value that can be compared.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use layerhold_sys::{Dir, xattr};
 
-/// What a path is.
+/// The type of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NodeKind {
@@ -19,7 +19,7 @@ pub enum NodeKind {
     File {
         /// Bytes.
         size: u64,
-        /// A hash that is the same for equal contents within one run.
+        /// A hash of the content, stable within one run.
         hash: u64,
     },
     /// Symbolic link and its target.
@@ -34,13 +34,13 @@ pub enum NodeKind {
     Socket,
 }
 
-/// Everything about one path that a layer keeps.
+/// The attributes of a path that a layer keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Node {
-    /// What it is.
+    /// Its type.
     pub kind: NodeKind,
-    /// Permission bits with setuid, setgid and sticky.
+    /// Permission bits, including setuid, setgid and sticky.
     pub mode: u32,
     /// User.
     pub uid: u32,
@@ -48,32 +48,32 @@ pub struct Node {
     pub gid: u32,
     /// Modification time: seconds and nanoseconds.
     pub mtime: (i64, i64),
-    /// Extended attributes; those the machine sets by itself (`security.selinux`) are left out.
+    /// Extended attributes, without those that the machine sets (`security.selinux`).
     pub xattrs: BTreeMap<OsString, Vec<u8>>,
-    /// The first path, in order, that is the same inode; none when it is the only one.
+    /// The first path, in order, of the same inode; `None` for the first itself.
     pub same_as: Option<PathBuf>,
 }
 
-/// A tree: relative path to node; the root is the empty path.
+/// A tree: nodes by relative path; the root is the empty path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tree {
     nodes: BTreeMap<PathBuf, Node>,
 }
 
 impl Tree {
-    /// Reads the tree at `root`, following nothing.
+    /// Reads the tree at `root` without following links.
     ///
     /// # Panics
-    /// When something cannot be read.
+    /// If something cannot be read.
     #[must_use]
     pub fn of(root: &Path) -> Self {
         Self::walked(root, None)
     }
 
-    /// Reads the tree at `root` without what is mounted in it.
+    /// Reads the tree at `root` without mounts in it.
     ///
     /// # Panics
-    /// When something cannot be read.
+    /// If something cannot be read.
     #[must_use]
     pub fn of_one_filesystem(root: &Path) -> Self {
         let stat = std::fs::symlink_metadata(root)
@@ -92,7 +92,7 @@ impl Tree {
         Self { nodes: walk.nodes }
     }
 
-    /// The tree of these nodes.
+    /// A tree of these nodes.
     pub(crate) fn from_nodes(nodes: BTreeMap<PathBuf, Node>) -> Self {
         Self { nodes }
     }
@@ -106,7 +106,7 @@ impl Tree {
     /// The node at a relative path.
     ///
     /// # Panics
-    /// When there is none, listing what there is.
+    /// If it does not exist, with a list of all paths.
     #[must_use]
     #[track_caller]
     pub fn at(&self, path: impl AsRef<Path>) -> &Node {
@@ -115,7 +115,7 @@ impl Tree {
             .unwrap_or_else(|| panic!("no {} in {:?}", path.display(), self.paths()))
     }
 
-    /// All relative paths, the root left out.
+    /// All relative paths except the root.
     #[must_use]
     pub fn paths(&self) -> Vec<&Path> {
         self.nodes
@@ -125,14 +125,14 @@ impl Tree {
             .collect()
     }
 
-    /// The tree without what `rule` rejects.
+    /// The tree without nodes that `rule` rejects.
     #[must_use]
     pub fn retain(mut self, mut rule: impl FnMut(&Path, &Node) -> bool) -> Self {
         self.nodes.retain(|path, node| rule(path, node));
         self
     }
 
-    /// The tree with every node passed through `change`, for comparing without what does not matter
+    /// The tree with every node changed by `change`, for comparing without irrelevant attributes
     /// (times, owners).
     #[must_use]
     pub fn map(mut self, mut change: impl FnMut(&Path, &mut Node)) -> Self {
@@ -142,8 +142,8 @@ impl Tree {
         self
     }
 
-    /// The tree with the modification times of all directories set to 0: unpacking in another order
-    /// changes them.
+    /// The tree with the modification times of all directories set to 0, because they depend on the
+    /// order of unpacking.
     #[must_use]
     pub fn without_directory_times(self) -> Self {
         self.map(|_, node| {
@@ -153,7 +153,7 @@ impl Tree {
         })
     }
 
-    /// What differs between this tree and `other`, one line each; empty when they are the same.
+    /// The differences between this tree and `other`, one line each.
     #[must_use]
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let mut found = Vec::new();
@@ -179,10 +179,10 @@ impl Tree {
         found
     }
 
-    /// Checks that both trees are the same.
+    /// Checks that both trees are equal.
     ///
     /// # Panics
-    /// When they are not, with the first differences.
+    /// If they differ, with the first differences.
     #[track_caller]
     pub fn assert_same(&self, other: &Self) {
         let found = self.differences(other);
@@ -198,7 +198,7 @@ impl Tree {
 
 struct Walk<'a> {
     root: &'a Path,
-    /// The only filesystem to go into, when there is one.
+    /// If given, the only filesystem to enter.
     device: Option<u64>,
     seen: BTreeMap<(u64, u64), PathBuf>,
     nodes: BTreeMap<PathBuf, Node>,
@@ -240,7 +240,7 @@ impl Walk<'_> {
         }
     }
 
-    /// The path this inode was first met at, when that is another one.
+    /// The first path of this inode, if it is another one.
     fn first_name(&mut self, stat: &std::fs::Metadata, relative: &Path) -> Option<PathBuf> {
         let inode = (stat.dev(), stat.ino());
         let first = self
@@ -299,13 +299,13 @@ fn hash_of(path: &Path) -> u64 {
         if length == 0 {
             return hasher.finish();
         }
-        // Byte by byte would hash short reads differently; `write` of slices does not, since the
-        // hasher only buffers.
+        // Short reads must not change the hash: `write` of slices is fine, since the hasher only
+        // buffers.
         hasher.write(&buffer[..length]);
     }
 }
 
-/// Attributes the kernel or its security module puts on every file by itself.
+/// Attributes that the kernel or its security module sets on every file.
 const AMBIENT: [&str; 1] = ["security.selinux"];
 
 fn xattrs_of(path: &Path, kind: &NodeKind) -> BTreeMap<OsString, Vec<u8>> {

@@ -1,4 +1,4 @@
-//! Writes the seeds of a target into a directory, or names the targets.
+//! Writes the seeds of a target into a directory, or lists the targets.
 
 use std::path::Path;
 use std::process::ExitCode;

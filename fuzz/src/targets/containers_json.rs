@@ -1,5 +1,5 @@
-//! `containers.json`: what holds for every record file; besides, flags of any type are tolerated,
-//! and the labels come back as they were set.
+//! `containers.json`: the invariants of every record file. Flags of any type are accepted, and
+//! labels read back as they were set.
 
 use layerhold_schema::ContainerRecord;
 

@@ -1,8 +1,8 @@
-//! Texts about ID maps:
+//! Parsers of ID maps:
 //!
 //! - No parser panics, whatever the text.
 //! - An accepted map, written and parsed again, is the same map.
-//! - Translating inward what was translated outward gives the ID back, when no two ranges meet.
+//! - Translating outward and back gives the same ID, if no two ranges overlap.
 //! - The override attribute, written and parsed again, is the same.
 
 use layerhold_idmap::{IdKind, IdMap, OverrideStat, SubIdFile, SubIdOwner, parse_map_strings};

@@ -1,10 +1,10 @@
 //! Configurations and manifests of images:
 //!
 //! - No text makes the reader panic.
-//! - The verdict does not depend on the case of names, nor on fields that no tool knows.
-//! - What is accepted is accepted again as another writer writes it.
-//! - What is accepted has text where text belongs, numbers where numbers belong, by a reader that
-//!   shares no code with ours.
+//! - The verdict does not depend on the case of names or on unknown fields.
+//! - An accepted text is also accepted in another writer's form.
+//! - An accepted text has strings and numbers where they belong, according to a reader that shares
+//!   no code with ours.
 
 use layerhold_oci::{check_configuration, check_manifest};
 use serde_json::{Map, Value};
@@ -31,7 +31,7 @@ fn verdicts_agree(data: &[u8], check: Check) {
         return;
     };
     let written = value.to_string();
-    // Of a name that is there twice, this reader keeps one; and it has no integer for `-0`.
+    // This reader keeps only one of repeated names, and has no integer for `-0`.
     if accepted && !written.contains("-0") {
         assert!(check(written.as_bytes()), "as written again: {written}");
     }
@@ -51,7 +51,7 @@ fn verdicts_agree(data: &[u8], check: Check) {
     );
 }
 
-/// Puts all names in upper case; `false` where two would become one.
+/// Changes all names to upper case; returns `false` if two would become one.
 fn in_upper_case(value: &mut Value) -> bool {
     match value {
         Value::Object(fields) => {

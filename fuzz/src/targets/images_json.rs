@@ -1,5 +1,5 @@
-//! `images.json`: what holds for every record file; besides, the digests of an image are free of
-//! duplicates and begin with the recorded one, and its history never holds a name twice.
+//! `images.json`: the invariants of every record file. The digests of an image have no duplicates
+//! and begin with the recorded one, and its history has no name twice.
 
 use layerhold_schema::ImageRecord;
 

@@ -1,8 +1,8 @@
 //! A whole import, of any bytes:
 //!
-//! - It ends: no panic, no hang, whatever the bytes and however they are compressed.
-//! - It leaves no descriptor open, failed or not.
-//! - Where it succeeds, the length counted as stored is that of the input.
+//! - It ends: no panic, no hang, whatever the bytes and their compression.
+//! - It leaves no descriptor open, even if it fails.
+//! - If it succeeds, the length of the stored stream is that of the input.
 
 use std::cell::RefCell;
 

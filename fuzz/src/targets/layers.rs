@@ -1,12 +1,11 @@
-//! Layers on top of each other, made of any bytes, against a model of the rules, with overlay and
-//! with vfs:
+//! Stacked layers made of any bytes, compared with a model of the rules, with overlay and with vfs:
 //!
-//! - What the model says is to be refused is refused, and nothing else is.
-//! - A layer that came in is exported byte for byte.
-//! - Its tree is that of the model, with every driver; every name in it can be looked at.
+//! - Exactly the layers that the model refuses are refused.
+//! - An imported layer is exported byte for byte.
+//! - Its tree is that of the model, with every driver; every name in it can be looked up.
 //! - A check finds nothing.
 //!
-//! Takes root, for owners and devices; others only see that the model comes to an end.
+//! Needs root, for owners and devices; otherwise only the model runs.
 
 #[path = "../../../crates/store/tests/all/layers/bench.rs"]
 mod bench;

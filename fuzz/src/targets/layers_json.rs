@@ -1,5 +1,5 @@
-//! `layers.json`: what holds for every record file; besides, the flag `incomplete` can be set and
-//! cleared, and what the checked accessors accept is consistent with the text.
+//! `layers.json`: the invariants of every record file. The flag `incomplete` can be set and
+//! cleared, and the checked accessors agree with the text.
 
 use layerhold_schema::{Completeness, LayerRecord};
 

@@ -1,10 +1,10 @@
 //! The token in a lock file:
 //!
 //! - Any content is accepted; the token is its first 64 bytes.
-//! - Two contents have equal tokens exactly when their first 64 bytes are equal.
-//! - Read through a lock file, the token is the same as from the bytes.
-//! - Recording a write gives 64 bytes that differ from the ones before, and leaves what lies beyond
-//!   them.
+//! - Two contents have equal tokens exactly if their first 64 bytes are equal.
+//! - The token read through a lock file is the same as that of the bytes.
+//! - Recording a write gives 64 bytes that differ from the previous ones, and keeps everything
+//!   after them.
 
 use std::cell::RefCell;
 

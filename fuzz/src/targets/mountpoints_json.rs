@@ -1,4 +1,4 @@
-//! `mountpoints.json`: what holds for every record file.
+//! `mountpoints.json`: the invariants of every record file.
 
 use layerhold_schema::MountPointRecord;
 

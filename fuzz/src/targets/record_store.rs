@@ -1,14 +1,13 @@
 //! A store of layer records over a file with any content:
 //!
-//! - Opening never panics and never fails because of what the file holds: damage is set aside.
-//! - Whatever is listed can be asked for, by ID and by name, and answers with its own ID or as
+//! - Opening never panics and never fails because of the file's content: damage is quarantined.
+//! - Every listed record can be looked up by ID and by name; the answer has its own ID or is
 //!   damaged.
-//! - A file in the form it is written in, without damage, is listed completely, in order, and byte
-//!   for byte.
-//! - A single question is answered without loading the file as it is after loading it.
-//! - A new record can be added and saved beside any damage; exactly the others are there as before,
-//!   and so is the damage.
-//! - Whatever has an ID can be removed by it; damaged bytes are kept in side files.
+//! - A file in the written form, without damage, is listed completely, in order, and byte for byte.
+//! - A lookup without loading the file gives the same answer as one after loading it.
+//! - A new record can be added and saved beside any damage; the other records and the damage stay
+//!   as they were.
+//! - Everything with an ID can be removed by it; damaged bytes are kept in side files.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -21,7 +20,7 @@ use layerhold_json_store::{
 use layerhold_schema::{LayerRecord, RecordError, read_array, write_array};
 use layerhold_testkit::{TempDir, scratch};
 
-/// A layer, as the store sees it, without checking what it says.
+/// A layer record as the store sees it, with unchecked content.
 #[derive(Debug, Clone)]
 struct Layer(LayerRecord);
 
@@ -70,7 +69,7 @@ thread_local! {
 pub fn run(data: &[u8]) {
     PLACE.with_borrow_mut(|place| {
         check(place, data);
-        // Side files for damage would pile up.
+        // Side files for damage would accumulate.
         if std::fs::read_dir(place.path()).unwrap().count() > 50 {
             *place = scratch();
         }
@@ -112,12 +111,12 @@ fn check(place: &TempDir, data: &[u8]) {
     add_one(&store, place, &ids);
 }
 
-/// Whether nothing about these records has to be repaired.
+/// Whether these records need no repair.
 fn is_sound(records: &[LayerRecord]) -> bool {
     let ids: BTreeSet<_> = records.iter().map(|record| &record.id).collect();
     let names: Vec<_> = records.iter().flat_map(|record| &record.names).collect();
     let distinct: BTreeSet<_> = names.iter().collect();
-    // A field of the same name that is not spelled as Go spells it is documented not to be found.
+    // By documentation, a field whose name is not in Go's spelling is not found.
     ids.len() == records.len()
         && distinct.len() == names.len()
         && records
@@ -155,13 +154,12 @@ fn ask_names(snapshot: &Arc<Snapshot<Layer>>, id: &str, found: &Layer) {
     for name in found.names() {
         assert!(
             snapshot.by_name(name).is_some(),
-            "{name:?} of {id:?} belongs to nobody"
+            "{name:?} of {id:?} belongs to no record"
         );
     }
 }
 
-/// Whether the text has its names where Go writes them. Others are found by ID only, as the store's
-/// crate says.
+/// Whether the text has its names in Go's place. Others are found by ID only, as documented.
 fn is_plain(json: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(json) else {
         return false;
@@ -207,8 +205,8 @@ fn add_one(store: &JsonStore<Layer>, place: &TempDir, before: &[String]) {
     remove_all(store, place);
 }
 
-/// Everything that has an ID can be removed by it, damaged or not, and does not come back; what was
-/// damaged is kept.
+/// Everything with an ID can be removed by it, damaged or not, and does not come back; damaged
+/// records are kept in side files.
 fn remove_all(store: &JsonStore<Layer>, place: &TempDir) {
     let mut guard = store.write().expect("damage does not stop a writer");
     let mut ids: BTreeSet<String> = guard.ids().map(str::to_owned).collect();
@@ -220,7 +218,7 @@ fn remove_all(store: &JsonStore<Layer>, place: &TempDir) {
         }
     }
     for id in &ids {
-        // The record that counts, then what else claims its ID.
+        // The valid record first, then others with its ID.
         while guard.contains(id) || !guard.damaged_with_id(id).is_empty() {
             guard.remove(id).expect("what has an ID can be removed");
         }
@@ -247,7 +245,7 @@ fn remove_all(store: &JsonStore<Layer>, place: &TempDir) {
     }
 }
 
-/// A store of its own tells without loading the file what the snapshot tells.
+/// A new store answers without loading the file; the answers are those of the snapshot.
 fn ask_once(place: &TempDir, snapshot: &Snapshot<Layer>, text: &str) {
     let plain = |found: Resolution<Stored<Layer>>| found.one().map(|layer| layer.0.to_json());
     match (snapshot.lookup(text), open(place).lookup(text)) {

@@ -1,13 +1,13 @@
-//! What holds for every record file.
+//! The invariants of every record file.
 
 use layerhold_schema::{JsonRecord, read_array, write_array};
 
 /// Reads a file of records and checks:
 ///
 /// - Reading never panics, whatever the bytes.
-/// - What was read, written and read again is the same.
-/// - What is written is JSON, and writing it again gives the same bytes.
-/// - A record by itself is read as it is in the array.
+/// - Reading, writing and reading again gives the same.
+/// - The output is JSON, and writing it again gives the same bytes.
+/// - A single record reads as it does in the array.
 pub(super) fn check<R: JsonRecord + PartialEq + std::fmt::Debug>(data: &[u8]) -> Vec<R> {
     let Ok(records) = read_array::<R>(data) else {
         return Vec::new();

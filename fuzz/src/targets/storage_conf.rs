@@ -1,19 +1,19 @@
 //! Configuration files:
 //!
-//! - No content panics, whatever the files hold; what is refused names the file.
-//! - Reading the same files again gives the same.
-//! - Roots are absolute, and no option of a driver is empty.
-//! - A file says behind an empty one what it says alone.
+//! - No content makes the reader panic; an error names the file.
+//! - Reading the same files again gives the same result.
+//! - Roots are absolute, and driver options are not empty.
+//! - A file after an empty one means the same as alone.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use layerhold_config::{Config, ConfigError, Environment, Files, Listed, load};
 
-/// The directory of all files of an input.
+/// The directory of an input's files.
 const PLACE: &str = "/etc/containers/storage.conf.d";
 
-/// Drop-ins, and nothing else.
+/// A filesystem with drop-ins only.
 #[derive(Debug)]
 struct DropIns<'a>(Vec<&'a [u8]>);
 
@@ -72,7 +72,7 @@ pub fn run(data: &[u8]) {
                 .all(|option| !option.is_empty())
         );
         assert_eq!(config.sources.len(), parts.len());
-        // Options are split at commas, so none holds one.
+        // Options are split at commas, so none contains one.
         assert!(
             config
                 .mount_options()

@@ -1,9 +1,9 @@
 //! tar-split files and archives:
 //!
-//! - Reading a tar-split file, plain or gzip, never panics, whatever the bytes, and keeps to its
+//! - Reading a tar-split file, plain or gzip, never panics, whatever the bytes, and respects its
 //!   line limit.
-//! - Rebuilding from any such file never panics and never writes more than its segments and
-//!   contents hold.
+//! - Rebuilding from any such file never panics, and never writes more than its segments and
+//!   contents.
 //! - An archive that can be read to its end is rebuilt byte for byte from its tar-split file and
 //!   its contents.
 //! - Recording it in pieces of any size gives the same tar-split file.
@@ -14,10 +14,10 @@ use std::io::{Cursor, Read};
 use layerhold_tar_format::{Limits, Reader};
 use layerhold_tar_split::{Entry, Recorder, Skeleton, rebuild};
 
-/// Contents above this are not kept for the rebuilding; an archive with one is only read.
+/// Larger contents are not kept for rebuilding; an archive with one is only read.
 const LARGEST: u64 = 1 << 20;
 
-/// Checks one input; its first byte says what the rest is.
+/// Checks one input; its first byte selects the kind of input.
 pub fn run(data: &[u8]) {
     match data.split_first() {
         Some((b'g', rest)) => {
@@ -46,7 +46,7 @@ fn walk<R: std::io::BufRead>(skeleton: Skeleton<R>) {
 }
 
 fn build<R: std::io::BufRead>(skeleton: Skeleton<R>) {
-    // Endless content: whoever trusts a size instead of limiting the read would not come back.
+    // Endless content: code that trusts a size instead of limiting the read would never return.
     let mut source = |_: &[u8]| -> std::io::Result<Box<dyn Read + Send>> {
         Ok(Box::new(std::io::repeat(b'x').take(LARGEST)))
     };
@@ -57,7 +57,7 @@ fn build<R: std::io::BufRead>(skeleton: Skeleton<R>) {
     ));
 }
 
-/// A reader that gives at most so many bytes at a time.
+/// A reader that returns at most so many bytes at a time.
 struct Pieces<'a>(&'a [u8], usize);
 
 impl Read for Pieces<'_> {
@@ -69,7 +69,8 @@ impl Read for Pieces<'_> {
 
 type Contents = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// Reads an archive to its end; its tar-split file and its contents, or none when that fails.
+/// Reads an archive to its end; returns its tar-split file and its contents, or `None` if that
+/// fails.
 fn record(source: impl Read) -> Option<(Vec<u8>, Contents)> {
     let mut reader = Reader::with_sink(
         source,

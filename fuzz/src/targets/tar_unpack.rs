@@ -1,10 +1,10 @@
-//! Unpacking archives made of entries over a tiny alphabet of paths, so that links, directories and
-//! whiteouts meet:
+//! Unpacking archives with entries over a tiny alphabet of paths, so that links, directories and
+//! whiteouts collide:
 //!
-//! - Nothing outside of the directory changes: not the sentinel beside it, not the list of its
+//! - Nothing outside the directory changes: neither the sentinel beside it nor the list of its
 //!   siblings.
-//! - Unpacking never panics; it may refuse.
-//! - What was unpacked, packed and unpacked again is the same tree (without whiteouts, which a tree
+//! - Unpacking never panics; it may fail.
+//! - Unpacking, packing and unpacking again gives the same tree (without whiteouts, which a tree
 //!   cannot hold).
 
 use std::cell::RefCell;
@@ -46,30 +46,30 @@ pub enum Operation {
     Fifo(Place),
     /// A device with number 0:0 or 1:3.
     Device(Place, bool),
-    /// A marker that something is gone.
+    /// A whiteout.
     Whiteout(Place),
-    /// A marker that a directory hides what is below.
+    /// An opaque whiteout.
     Opaque(Place),
-    /// The directory of the old link store.
+    /// AUFS's directory for hard links.
     LinkStore(Place),
-    /// An extended header that gives another name than the header does.
+    /// An extended header with another name than that of the header.
     Renamed(Place, Place),
 }
 
 /// A path.
 #[derive(Debug, Clone, Copy, Arbitrary)]
 pub enum Place {
-    /// One of those inside.
+    /// A path inside.
     Inside(u8),
-    /// One that leads outside when taken literally.
+    /// A path that leads outside if taken literally.
     Outside(u8),
-    /// Below one of those inside: through it, if it is a link.
+    /// A path below one inside: through it, if it is a link.
     Below(u8, u8),
     /// The sentinel by its absolute path.
     Absolute,
 }
 
-/// Permission bits and whether an attribute comes along.
+/// Permission bits, and whether there is an attribute.
 #[derive(Debug, Clone, Copy, Arbitrary)]
 pub struct Mode {
     bits: u16,
@@ -77,17 +77,17 @@ pub struct Mode {
     owner: u8,
 }
 
-/// What the archive is and how it is unpacked.
+/// The archive, and how it is unpacked.
 #[derive(Debug, Arbitrary)]
 struct Input {
     whiteouts: u8,
     in_namespace: bool,
-    /// In the tree before the archive, as a parent layer.
+    /// Entries in the tree before the archive, like those of a parent layer.
     first: Vec<Operation>,
     second: Vec<Operation>,
 }
 
-/// Enough for any interplay; more only takes time.
+/// Enough for any interaction; more only takes time.
 const MOST: usize = 24;
 
 impl Place {
@@ -177,8 +177,7 @@ impl Fixture {
         Dir::open_ambient(&path).unwrap()
     }
 
-    /// Panics when anything beside the directory is not as it was, after making it so again for the
-    /// next input.
+    /// Panics if anything beside the directory has changed, after restoring it for the next input.
     fn check(&self, context: &dyn std::fmt::Debug) {
         let outside = Tree::of(&self.place.path().join("outside"));
         let found = outside.differences(&self.outside);
@@ -241,7 +240,7 @@ fn check(fixture: &Fixture, input: &Input) {
     }
 }
 
-/// Entry by entry instead of by `import`, whose threads and buffers would be most of the time.
+/// Entry by entry instead of by `import`, whose threads and buffers would take most of the time.
 fn unpack(root: &Dir, archive: &[u8], options: UnpackOptions) -> Option<()> {
     let mut unpacker = Unpacker::new(root, options).ok()?;
     let mut reader = Reader::new(archive);
@@ -254,8 +253,8 @@ fn unpack(root: &Dir, archive: &[u8], options: UnpackOptions) -> Option<()> {
 
 fn round_trip(fixture: &Fixture, root: &Dir, input: &Input) {
     let left = Tree::of(&fixture.place.path().join("root"));
-    // A marker that ended up as a file, below a directory of markers, is a marker again when it is
-    // unpacked.
+    // A whiteout unpacked as a file, in a directory of whiteouts, is a whiteout again when it is
+    // unpacked again.
     if left
         .paths()
         .iter()
@@ -270,7 +269,7 @@ fn round_trip(fixture: &Fixture, root: &Dir, input: &Input) {
         .unwrap_or_else(|| panic!("a packed tree can be unpacked: {input:?}"));
     fixture.check(input);
     let right = Tree::of(&fixture.place.path().join("copy"));
-    // Packing cuts times to whole seconds, as Go does, and says nothing about the directory itself.
+    // Packing cuts times to whole seconds, as Go does, and has no entry for the directory itself.
     let whole = |_: &Path, node: &mut layerhold_testkit::Node| node.mtime.1 = 0;
     let inside = |path: &Path, _: &layerhold_testkit::Node| !path.as_os_str().is_empty();
     let (left, right) = (left.retain(inside), right.retain(inside));

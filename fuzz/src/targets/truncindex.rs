@@ -1,7 +1,7 @@
-//! Lookup by prefix, against a sorted set that is searched by looking at everything:
+//! Lookup by prefix, compared with a linear search of a sorted set:
 //!
-//! - Inserting, removing and looking up give what the set gives, in any order.
-//! - The index, the sorted slice and the plain search agree.
+//! - Inserting, removing and looking up give the same results as with the set, in any order.
+//! - The index, the sorted slice and the linear search agree.
 
 use std::collections::BTreeSet;
 
@@ -10,14 +10,14 @@ use layerhold_truncindex::{
     InsertError, LookupError, Resolution, TruncIndex, resolve, resolve_sorted,
 };
 
-/// Keys over an alphabet so small that most share a prefix.
+/// Keys over a tiny alphabet, so that most share a prefix.
 #[derive(Debug, Clone, Arbitrary)]
 struct Key(Vec<u8>);
 
 impl Key {
     fn text(&self) -> String {
         let letters = ["a", "b", "é", " "];
-        // A space makes a key bad; rare enough to leave most of them good.
+        // A space makes a key invalid; it is rare, so most keys are valid.
         self.0
             .iter()
             .take(6)

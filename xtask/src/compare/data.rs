@@ -1,4 +1,4 @@
-//! The layers that are imported: made once from this machine's own files, then kept.
+//! The layers to import: made once of this machine's own files, then kept.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -11,12 +11,12 @@ use crate::shell::{capture_text, program, step};
 
 /// Where the files come from.
 const SOURCES: [&str; 3] = ["/usr/share", "/usr/lib", "/usr/bin"];
-/// A file up to this size is a small one.
+/// The largest size of a small file.
 const SMALL: u64 = 256 << 10;
-/// A file from this size on is a big one.
+/// The smallest size of a big file.
 const BIG: u64 = 2 << 20;
 
-/// One layer in the forms it is imported in.
+/// One layer in all forms that are imported.
 #[derive(Debug)]
 pub(super) struct Layer {
     pub(super) plain: PathBuf,
@@ -35,7 +35,7 @@ pub(super) struct Layers {
     pub(super) big: Layer,
 }
 
-/// Makes what is not there yet below `work`.
+/// Makes the missing layers in `work`.
 pub(super) fn prepare(work: &Path, sizes: Sizes) -> Result<Layers> {
     let small = || small_files(sizes.files, sizes.small_mb << 20);
     let big = || big_files(work, sizes.big_mb * 1_000_000);
@@ -56,7 +56,7 @@ fn layer(work: &Path, name: &str, choose: impl FnOnce() -> Result<Vec<PathBuf>>)
     if !zstd.is_file() {
         write_list(&list, &choose()?)?;
         let mut tar = program("tar");
-        // Owners and times as numbers of our choosing: the same files give the same archive.
+        // Fixed owners and times: the same files give the same archive.
         tar.args([
             "--create",
             "--format=pax",
@@ -112,12 +112,12 @@ pub(super) fn sha256(file: &Path) -> Result<String> {
     ))
 }
 
-/// The first `count` small files, no more than `total` bytes together on average.
+/// The first `count` small files, with an average size of at most `total / count`.
 fn small_files(count: usize, total: u64) -> Result<Vec<PathBuf>> {
     let average = total / count.max(1) as u64;
     let (mut chosen, mut sum) = (Vec::new(), 0);
     visit_files(&SOURCES, &mut |path, size| {
-        // A file above the average goes in only when smaller ones have saved up for it.
+        // A file above the average is taken only if smaller ones left room for it.
         let room = average * (chosen.len() as u64 + 1) + (1 << 20);
         if size <= SMALL && sum + size <= room {
             sum += size;
@@ -134,7 +134,7 @@ fn small_files(count: usize, total: u64) -> Result<Vec<PathBuf>> {
     Ok(chosen)
 }
 
-/// Big files of `total` bytes together; made up where the machine has too few.
+/// Big files of `total` bytes together; generated if the machine has too few.
 fn big_files(work: &Path, total: u64) -> Result<Vec<PathBuf>> {
     let (mut chosen, mut sum) = (Vec::new(), 0);
     visit_files(&SOURCES, &mut |path, size| {
@@ -156,7 +156,7 @@ fn big_files(work: &Path, total: u64) -> Result<Vec<PathBuf>> {
     Ok(chosen)
 }
 
-/// A file that compresses by about half, as programs do.
+/// Writes a file that compresses to about half, as programs do.
 fn make_file(path: &Path, size: u64, seed: u64) -> Result {
     let failed = |error: std::io::Error| format!("{}: {error}", path.display());
     let mut out = BufWriter::new(File::create(path).map_err(failed)?);

@@ -1,4 +1,4 @@
-//! One timed run, and rounds of them.
+//! Timed runs, and rounds of them.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -6,27 +6,26 @@ use std::time::{Duration, Instant};
 use crate::Result;
 use crate::shell::{program, show};
 
-/// What one run cost.
+/// The cost of one run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Sample {
-    /// Seconds by the clock.
+    /// Seconds of wall-clock time.
     pub(super) wall: f64,
-    /// Peak resident memory in KiB; 0 when it was not measured.
+    /// Peak resident memory in KiB; 0 if not measured.
     pub(super) peak_kib: u64,
 }
 
-/// One program in a row.
+/// One program of a row.
 pub(super) struct Contestant<'a> {
     pub(super) name: &'static str,
     /// Prepares outside the time, runs, checks outside the time.
     pub(super) run: Box<dyn FnMut() -> Result<Sample> + 'a>,
 }
 
-/// The samples of one contestant, one for each round; the reason when it failed.
+/// The samples of one contestant, one for each round, or its error.
 pub(super) type Outcome = Result<Vec<Sample>>;
 
-/// Lets the contestants run in turns, the order turned round every time. One round before is not
-/// counted.
+/// Runs the contestants in alternating order, after one uncounted round.
 pub(super) fn rounds(contestants: &mut [Contestant<'_>], rounds: usize) -> Vec<Outcome> {
     let mut outcomes: Vec<Outcome> = contestants.iter().map(|_| Ok(Vec::new())).collect();
     for round in 0..=rounds {
@@ -47,7 +46,7 @@ pub(super) fn rounds(contestants: &mut [Contestant<'_>], rounds: usize) -> Vec<O
     outcomes
 }
 
-/// Runs a command through GNU time: wall clock and peak memory of it and its children.
+/// Runs a command under GNU time, for wall-clock time and peak memory of it and its children.
 pub(super) fn timed(command: &Command, expected: i32) -> Result<Sample> {
     let report = tempfile_path();
     let mut time = program("time");
@@ -65,7 +64,7 @@ pub(super) fn timed(command: &Command, expected: i32) -> Result<Sample> {
     Ok(Sample { peak_kib, ..sample })
 }
 
-/// Runs a command; wall clock only. For runs of a millisecond, where GNU time itself would count.
+/// Runs a command for wall-clock time only: in runs of a millisecond, GNU time itself would count.
 pub(super) fn untimed_memory(command: &mut Command, expected: i32) -> Result<Sample> {
     command
         .stdin(Stdio::null())
@@ -114,8 +113,8 @@ fn check(command: &Command, code: Option<i32>, expected: i32) -> Result {
     ))
 }
 
-/// Touches this much memory and gives it back, so that no contestant pays for pages the host had
-/// taken away.
+/// Touches this much memory and releases it, so that no contestant pays for pages that the host has
+/// reclaimed.
 pub(super) fn touch_memory(mib: usize) {
     let mut memory = vec![0_u8; mib << 20];
     memory.iter_mut().step_by(4096).for_each(|byte| *byte = 1);
@@ -126,7 +125,7 @@ fn tempfile_path() -> std::path::PathBuf {
     std::env::temp_dir().join(format!("layerhold-compare-{}", std::process::id()))
 }
 
-/// The middle value; the mean of the two in the middle when their number is even.
+/// The middle value; the mean of the two in the middle if their number is even.
 pub(super) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);

@@ -12,7 +12,7 @@ use super::table::{Row, head};
 use crate::Result;
 use crate::shell::{capture, capture_text, find, program};
 
-/// What `--only` is matched with.
+/// The names that `--only` matches.
 pub(super) const NAMES: [&str; 9] = [
     "import small plain",
     "import small gzip",
@@ -25,10 +25,9 @@ pub(super) const NAMES: [&str; 9] = [
     "exists many layers",
 ];
 
-/// Touched before each import: as much as its page cache and its process take, and some more.
+/// Memory touched before each import: about as much as page cache and process take.
 const TOUCHED_MIB: usize = 1200;
-/// Switches our durability off, for rows that compare like with like: the peer never syncs
-/// contents.
+/// Switches our durability off, for a fair comparison: the peer never syncs contents.
 const WITHOUT_SYNC: &[&str] = &["--storage-opt", "sync=none"];
 
 pub(super) fn run(plan: &Plan) -> Result {
@@ -86,7 +85,7 @@ fn row(name: &str, plan: &Plan, mut contestants: Vec<Contestant<'_>>) -> Row {
     }
 }
 
-/// The command line of a contestant on the store below `at`.
+/// The command line of a contestant for the store below `at`.
 fn store(binary: &Path, extra: &[&str], at: &Path) -> Command {
     let mut command = Command::new(binary);
     command
@@ -126,7 +125,7 @@ fn import(
             }),
         }
     };
-    // The peer against itself, which must give ratios near 1, knows no such option.
+    // The peer compared with itself, which must give ratios near 1, has no such option.
     let without_sync = if plan.contestants.ours == plan.contestants.peer {
         &[]
     } else {
@@ -144,11 +143,12 @@ fn import(
     Ok(row(name, plan, contestants))
 }
 
-/// `tar -x` beside the digests that an import computes, on as many cores as there are.
+/// `tar -x` beside the digests that an import computes, on all cores.
 fn import_limit(plan: &Plan, archive: &Path, unpack: &str) -> Result<Sample> {
     let scratch = Scratch::fresh(&plan.work)?;
     touch_memory(TOUCHED_MIB);
-    // coreutils' own sha256sum does not use the processor's instructions for it, so it is no limit.
+    // The sha256sum of coreutils does not use the processor's instructions, so it sets no lower
+    // limit.
     let sum = if find("openssl").is_some() {
         "openssl dgst -sha256"
     } else {
@@ -170,7 +170,7 @@ fn import_limit(plan: &Plan, archive: &Path, unpack: &str) -> Result<Sample> {
     timed(&command, 0)
 }
 
-/// What the record says must be what `sha256sum` says.
+/// The record must contain the digest that `sha256sum` computes.
 fn check_digest(at: &Path, expected: &str) -> Result {
     let path = at.join("g/vfs-layers/layers.json");
     let text = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -190,7 +190,7 @@ enum Which {
     Second,
 }
 
-/// The archive of a layer out of a store of two: the small files, and the big ones on top of them.
+/// Exports a layer from a store of two: the small files, and the big ones on top of them.
 fn diff(plan: &Plan, name: &str, layers: &Layers, which: Which) -> Result<Row> {
     let scratch = Scratch::fresh(&plan.work)?;
     let peer = &plan.contestants.peer;
@@ -260,7 +260,7 @@ fn check_bytes(command: &Command, expected: &str) -> Result {
     }
 }
 
-/// The files of one layer inside its full tree, for a limit that reads only those.
+/// Lists the files of one layer inside its full tree, for a limit that reads only those.
 fn list_contents(tree: &Path, archive: &Path, list: &Path) -> Result {
     let names = capture_text(program("tar").arg("-tf").arg(archive))?;
     let files = names.lines().filter(|name| !name.ends_with('/'));
@@ -305,12 +305,12 @@ fn exists(plan: &Plan, name: &str, layers: usize) -> Result<Row> {
     Ok(row(name, plan, contestants))
 }
 
-/// Writes a store of that many layers, as the peer would have; returns the last one's ID.
+/// Writes a store with that many layers, in the peer's form; returns the last one's ID.
 fn synthesize(peer: &Path, at: &Path, layers: usize) -> Result<String> {
     capture(store(peer, &[], at).args(["create-layer", "-i", FIRST]))?;
     let id = |number: usize| format!("{number:064x}");
     let record = |number: usize| {
-        // Chains of 10, as images have; what the fields hold is as long as what real ones hold.
+        // Chains of 10, as in images; the fields are as long as real ones.
         let parent = if number.is_multiple_of(10) {
             String::new()
         } else {
@@ -328,7 +328,7 @@ fn synthesize(peer: &Path, at: &Path, layers: usize) -> Result<String> {
     let failed = |error: std::io::Error| format!("{}: {error}", path.display());
     fs::create_dir_all(&directory).map_err(failed)?;
     fs::write(&path, format!("[{}]", records.join(","))).map_err(failed)?;
-    // The peer looks whether the directories of some layers are there.
+    // The peer checks whether the directories of some layers exist.
     for number in 0..layers {
         fs::create_dir_all(at.join("g/vfs/dir").join(id(number))).map_err(failed)?;
     }

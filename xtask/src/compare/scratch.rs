@@ -1,4 +1,4 @@
-//! A filesystem made for one timed run.
+//! A new filesystem for one timed run.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::shell::{capture, find, program};
 const IMAGE_GIB: u64 = 8;
 const INODES: &str = "400000";
 
-/// An empty ext4 in an image file, mounted; gone when dropped.
+/// An empty ext4 in an image file, mounted; removed on drop.
 #[derive(Debug)]
 pub(super) struct Scratch {
     image: PathBuf,
@@ -56,7 +56,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // Nothing in it is worth writing back: shutting the filesystem down spares the disk
+        // Nothing in it needs to be written back: shutting the filesystem down saves the disk
         // hundreds of megabytes, which would otherwise be written while the next contestant is
         // timed.
         if find("xfs_io").is_some() {

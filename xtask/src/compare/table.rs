@@ -1,9 +1,9 @@
-//! The figures as Markdown.
+//! The results as Markdown.
 
 use super::measure::{Outcome, Sample, median};
 
-/// One workload with the outcomes of ours, ours with its usual durability (where that makes a
-/// difference), the peer and the limit.
+/// One workload with the outcomes of ours, ours with its usual durability (if that differs), the
+/// peer and the limit.
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) name: String,
@@ -39,7 +39,7 @@ impl Row {
         )
     }
 
-    /// Every round's time, and why somebody failed.
+    /// The time of every round, and all errors.
     pub(super) fn details(&self, samples: bool) -> Vec<String> {
         let nothing = Ok(Vec::new());
         let durable = self.durable.as_ref().unwrap_or(&nothing);
@@ -68,7 +68,7 @@ fn time(outcome: &Outcome) -> String {
     }
 }
 
-/// The median of the ratios within rounds, with the least and the greatest.
+/// The median of the ratios within rounds, with the smallest and the largest.
 fn ratio(upper: &Outcome, lower: &Outcome) -> String {
     let (Ok(upper), Ok(lower)) = (upper, lower) else {
         return String::new();

@@ -1,5 +1,5 @@
-//! An image made of this machine's own files, as an OCI layout, with GNU tar, gzip and sha256sum:
-//! none of our code.
+//! Makes an image of this machine's own files, as an OCI layout, with GNU tar, gzip and sha256sum:
+//! without our code.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -12,14 +12,14 @@ use crate::Result;
 use crate::files::{visit_files, write_list};
 use crate::shell::{capture, find, program};
 
-/// About what a distribution's base image with a few tools holds.
+/// About the size of a distribution's base image with a few tools.
 const FILES: usize = 16_000;
 const BYTES: u64 = 220_000_000;
 const SOURCES: [&str; 3] = ["/usr/share", "/usr/lib", "/usr/bin"];
-/// Larger ones would leave no room for many.
+/// Larger files would leave no room for many.
 const LARGEST: u64 = 4 << 20;
 
-/// Makes the layout in `layout`, with `work` for what is needed on the way.
+/// Makes the layout in `layout`, with `work` for intermediate files.
 pub(super) fn pack(layout: &Path, work: &Path) -> Result {
     let failed = |error: std::io::Error| format!("{}: {error}", layout.display());
     fs::create_dir_all(layout.join("blobs/sha256")).map_err(failed)?;
@@ -66,7 +66,7 @@ fn architecture() -> &'static str {
     }
 }
 
-/// Files of the machine, and beside them one of each kind that is easily got wrong.
+/// Files of the machine, and one of each kind that is easily mishandled.
 fn first_layer(work: &Path) -> Result<PathBuf> {
     let list = work.join("files.list");
     write_list(&list, &machine_files()?)?;
@@ -82,14 +82,13 @@ fn first_layer(work: &Path) -> Result<PathBuf> {
         "--files-from",
     ])
     .arg(&list);
-    // What follows is not in the list, and a directory with all that is in it.
+    // These are not in the list; directories include their contents.
     tar.args(["--recursion", "-C"]).arg(&odd).arg("odd");
     capture(&mut tar)?;
     Ok(archive)
 }
 
-/// What a build step leaves: something gone, something replaced, a directory emptied and filled
-/// again.
+/// The result of a build step: an entry deleted, one replaced, a directory emptied and refilled.
 fn second_layer(work: &Path) -> Result<PathBuf> {
     let change = work.join("change");
     let odd = change.join("odd");
@@ -157,7 +156,7 @@ fn make_odd_files(place: &Path) -> Result {
     fs::create_dir_all(&deep).map_err(failed)?;
     fs::write(deep.join("n".repeat(200)), "long\n").map_err(failed)?;
     if find("setfattr").is_some() {
-        // Some filesystems have no attributes; the rest of the image is worth showing without.
+        // Some filesystems have no attributes; the rest of the image is still useful.
         drop(capture(
             program("setfattr")
                 .args(["-n", "user.colour", "-v", "green"])
@@ -167,7 +166,7 @@ fn make_odd_files(place: &Path) -> Result {
     Ok(())
 }
 
-/// Compresses a layer into the layout; its descriptor and the digest of the archive.
+/// Compresses a layer into the layout; returns its descriptor and the digest of the archive.
 fn add_layer(layout: &Path, archive: &Path) -> Result<(Value, String)> {
     let diff_id = sha256(archive)?;
     capture(

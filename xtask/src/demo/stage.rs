@@ -1,4 +1,4 @@
-//! Showing commands: what was typed, what came out, what it cost.
+//! Shows commands: the command line, the output and the cost.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -7,10 +7,10 @@ use std::time::Instant;
 use crate::Result;
 use crate::shell::{find, is_root, show};
 
-/// Lines of output shown of a command.
+/// Lines of a command's output that are shown.
 const SHOWN: usize = 12;
 
-/// The store the commands work on, and the count of the steps.
+/// The commands' store, and the number of the step.
 #[derive(Debug)]
 pub(super) struct Stage {
     program: PathBuf,
@@ -27,7 +27,7 @@ impl Stage {
         }
     }
 
-    /// The options every command is given.
+    /// The options of every command.
     fn options(&self) -> Vec<String> {
         let path = |name: &str| self.place.join(name).display().to_string();
         let mut options = vec![
@@ -39,8 +39,8 @@ impl Stage {
             "vfs".into(),
         ];
         if !is_root() {
-            // An ordinary user cannot give files away: they stay the user's, and the archive's
-            // owners are kept aside.
+            // An unprivileged user cannot change owners: files stay the user's, and the archive's
+            // owners are recorded in attributes.
             options.extend([
                 "--driver-option".into(),
                 "vfs.ignore_chown_errors=true".into(),
@@ -49,7 +49,7 @@ impl Stage {
         options
     }
 
-    /// Tells once what is left out of the commands shown.
+    /// Explains what the shown commands leave out.
     pub(super) fn introduce(&self) {
         println!(
             "Every command below is `{} {} …`; the options are left out.",
@@ -64,7 +64,7 @@ impl Stage {
         println!("\n{}. {what}", self.step);
     }
 
-    /// Runs a command of ours, shows it with its output and cost, and returns the output.
+    /// Runs one of our commands, shows it with its output and cost, and returns the output.
     pub(super) fn run(&self, args: &[&str]) -> Result<String> {
         println!("   $ layerhold {}", args.join(" "));
         let mut command = Command::new(&self.program);
@@ -76,9 +76,9 @@ impl Stage {
     }
 }
 
-/// Runs a program; its output, and its time and peak memory as text.
+/// Runs a program; returns its output, and its time and peak memory as text.
 pub(super) fn timed(command: &Command, report: &Path) -> Result<(String, String)> {
-    // GNU time tells the peak memory; without it the clock alone is shown.
+    // GNU time reports the peak memory; without it only the time is shown.
     let time = find("time");
     let mut timed = match &time {
         Some(time) => {

@@ -2,14 +2,14 @@
 
 /// One kind of damage.
 pub(super) struct Damage {
-    /// For people.
+    /// A description.
     pub(super) what: &'static str,
     /// Run by `sh` with `G` and `R`, the roots; `D`, the driver; `H`, the directory of its layers;
     /// `BASE`, `TOP`, `EXTRA`, `IMAGE`, `CONTAINER` and `UPPER`, the IDs of three layers, the
-    /// image, the container and its layer; `ORPHAN`, an ID that nothing has. The helper
-    /// `incomplete` marks the layer `EXTRA`.
+    /// image, the container and its layer; `ORPHAN`, an unused ID. The helper `incomplete` marks
+    /// the layer `EXTRA`.
     pub(super) script: &'static str,
-    /// The only driver it makes sense for.
+    /// The only driver that has this damage.
     only: Option<&'static str>,
 }
 

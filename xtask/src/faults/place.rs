@@ -10,7 +10,7 @@ use crate::shell::capture;
 
 /// The layer of the image.
 pub(super) const TOP: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
-/// A layer that a test of writing makes.
+/// A layer that a test of writing creates.
 pub(super) const NEW: &str = "9999999999999999999999999999999999999999999999999999999999999999";
 /// The container on the image.
 pub(super) const CONTAINER: &str =
@@ -35,7 +35,7 @@ const IDS: [(&str, &str); 6] = [
         "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
     ),
 ];
-/// Makes the store, with Go's tool; `$0` is where.
+/// Makes the store with Go's tool, in `$0`.
 const MAKE: &str = "set -e; cd \"$0\"; mkdir -p 1/dir 2/dir; echo base > 1/dir/file; echo new > 2/dir/new
     echo '{}' > manifest; tar -C 1 -cf 1.tar .; tar -C 2 -cf 2.tar .
     cs() { containers-storage -g $0/whole/root -R $0/whole/runroot -s $D \"$@\"; }
@@ -45,10 +45,10 @@ const MAKE: &str = "set -e; cd \"$0\"; mkdir -p 1/dir 2/dir; echo base > 1/dir/f
 const HELPERS: &str = r#"set -e
     incomplete() { sed -i "s/{\"id\":\"$EXTRA\",/&\"flags\":{\"incomplete\":true},/" $G/$D-layers/layers.json; }
     "#;
-/// How much of a message is shown.
+/// The length to which messages are cut.
 const SHOWN: usize = 100;
 
-/// Who works on a store.
+/// A tool that works on a store.
 #[derive(Clone, Copy)]
 pub(super) enum Tool<'a> {
     Go,
@@ -119,12 +119,12 @@ impl Place {
             .env("UPPER", &self.upper)
             .env("G", copy.join("root"));
         command.env("R", copy.join("runroot")).env("H", self.home());
-        // Where the files of a layer are in its directory.
+        // The path of a layer's files in its directory.
         command.env("DIFF", if self.driver == "vfs" { "." } else { "diff" });
         command
     }
 
-    /// Makes a damaged copy in place of the one before.
+    /// Makes a damaged copy in place of the previous one.
     pub(super) fn copy<'a>(&'a self, damage: &Damage, tool: Tool<'a>) -> Result<Store<'a>> {
         self.clear()?;
         let mut copy = Command::new("cp");
@@ -138,7 +138,7 @@ impl Place {
         self.unmount();
         let copy = self.dir.join("copy");
         if copy.exists() {
-            // What was made immutable cannot be erased; what has no such flag is passed over.
+            // Immutable files cannot be removed; for others this has no effect.
             let mut chattr = Command::new("chattr");
             drop(chattr.args(["-R", "-f", "-i"]).arg(&copy).output());
             fs::remove_dir_all(&copy).map_err(|error| format!("{}: {error}", copy.display()))?;
@@ -179,7 +179,7 @@ impl Store<'_> {
         command.output().ok()
     }
 
-    /// Whether a command works, or how it fails.
+    /// Whether a command succeeds, or how it fails.
     pub(super) fn does(&self, words: &[&str]) -> String {
         let told = self.says(words);
         match told.split_once(": ") {
@@ -188,7 +188,7 @@ impl Store<'_> {
         }
     }
 
-    /// What a command says, with its exit code.
+    /// The output of a command, with its exit code.
     pub(super) fn says(&self, words: &[&str]) -> String {
         let Some(output) = self.run(words) else {
             return "cannot be run".to_owned();
@@ -201,7 +201,7 @@ impl Store<'_> {
         let text = [output.stdout, output.stderr];
         let text = text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let lines = text.iter().flat_map(|text| text.lines()).map(str::trim);
-        // Lines of the logger say the same once more.
+        // The logger's lines repeat the message.
         let told: Vec<&str> = lines
             .filter(|line| !line.starts_with("time=") && !line.is_empty())
             .collect();
@@ -211,7 +211,7 @@ impl Store<'_> {
         }
     }
 
-    /// Without what is not the same in each run, and cut.
+    /// Cuts a text, and removes what differs between runs.
     fn short(&self, text: &str) -> String {
         let copy = self.place.dir.join("copy").display().to_string();
         let mut text = text.replace(&format!("{copy}/runroot"), "R");
@@ -231,7 +231,7 @@ impl Store<'_> {
         cut.replace('|', "/").replace('<', "&lt;")
     }
 
-    /// How many items are listed, or how the listing fails.
+    /// The number of listed items, or how the listing fails.
     pub(super) fn count(&self, kind: &str) -> String {
         let output = self.run(&[kind, "-j"]);
         let listed = output.filter(|output| output.status.success());
@@ -251,7 +251,7 @@ impl Store<'_> {
             .join(", ")
     }
 
-    /// How many layers lie on the disk.
+    /// The number of layers on the disk.
     pub(super) fn trees(&self) -> usize {
         let entries = fs::read_dir(self.place.home()).into_iter();
         let names = entries.flatten().flatten().map(|entry| entry.file_name());

@@ -42,7 +42,7 @@ size = "s"
 additionallayerstores = ["/l"]
 additionalimagestores = ["/a", "/b"]
 "#;
-    // A table may be opened after the tables in it.
+    // A table may come after the tables in it.
     check(
         text,
         &[

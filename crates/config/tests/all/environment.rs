@@ -1,4 +1,4 @@
-//! Variables and roots.
+//! Environment variables, and roots.
 
 use std::path::Path;
 
@@ -90,7 +90,7 @@ fn run_roots_of_others_are_private() {
     assert!(
         matches!(&gone, ConfigError::RuntimeDirectory { path, .. } if path == Path::new("/gone"))
     );
-    // Nobody needs it when the file says where.
+    // It is not needed if the file sets the run root.
     let conf = Memory::default().file(CONF, "[storage]\nrunroot = '/r'\n");
     let config = load(&user().with("XDG_RUNTIME_DIR", "/gone"), &conf).unwrap();
     assert_eq!(config.run_root, Path::new("/r"));
@@ -237,7 +237,7 @@ fn the_places_of_the_system_are_not_for_others() {
     let expected = ["runroot", "graphroot"].map(|key| Warning::SystemRoot { key });
     assert_eq!(warnings, expected);
     assert_eq!(with(text, &root()).unwrap().warnings, []);
-    // Below them may be a place for all.
+    // Below them, other users may have access.
     check(
         "[storage]\ngraphroot = '/var/lib/containers/storage/$UID'\n",
         &user(),

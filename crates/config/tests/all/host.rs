@@ -58,7 +58,7 @@ fn absence_and_failure_are_told_apart() {
     let listed = HostFiles.list(dir.path()).unwrap().unwrap();
     assert_eq!(listed.len(), 1);
     assert!(listed[0].is_file);
-    // Never waits for a writer, and never fills the memory.
+    // Never blocks on a writer, and never fills the memory.
     let endless = HostFiles.read(Path::new("/dev/zero")).unwrap_err();
     assert_eq!(endless.kind(), io::ErrorKind::FileTooLarge);
 }

@@ -1,4 +1,4 @@
-//! Every key, and those that do nothing.
+//! All keys, including those without effect.
 
 use layerhold_config::{Config, Warning};
 
@@ -73,7 +73,7 @@ fn letters_of_the_other_case_will_do() {
     assert_eq!(config.driver.as_deref(), Some("a"));
     assert_eq!(config.driver_options, ["overlay.mountopt=nodev"]);
     assert_eq!(config.mount_options(), Vec::<String>::new());
-    // The right spelling is the better one, wherever it stands.
+    // The exact spelling wins, in either order.
     for text in ["driver = 'x'\nDRIVER = 'y'", "DRIVER = 'y'\ndriver = 'x'"] {
         let config = conf(&format!("[storage]\n{text}\n")).unwrap();
         assert_eq!(config.driver.as_deref(), Some("x"));

@@ -32,7 +32,7 @@ fn lists_add_when_they_say_so() {
 
 #[test]
 fn the_next_file_decides_for_itself() {
-    // Go goes on adding, whatever the next files want.
+    // Go keeps extending, whatever later files ask for.
     check(&["['a', {append = true}]", "['b']"], &["b"]);
     check(
         &["['a', {append = true}]", "['b']", "['c', {append = true}]"],

@@ -1,4 +1,4 @@
-//! Configurations as a whole: files in memory, files on disk, and the Go tool beside ours.
+//! Whole configurations: files in memory, files on disk, and a comparison with the Go tool.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,

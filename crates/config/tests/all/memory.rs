@@ -7,14 +7,14 @@ use std::sync::Mutex;
 
 use layerhold_config::{Config, ConfigError, Environment, Files, Listed, load};
 
-/// Files by path. Directories are where files are; what is in `links` is listed and is no file.
+/// Files by path; directories exist implicitly. The paths in `links` are listed and are not files.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     files: BTreeMap<PathBuf, Vec<u8>>,
     links: BTreeMap<PathBuf, PathBuf>,
     unreadable: BTreeSet<PathBuf>,
     private: Mutex<BTreeSet<PathBuf>>,
-    /// Directories that cannot be made.
+    /// Directories that cannot be created.
     forbidden: BTreeSet<PathBuf>,
 }
 
@@ -49,7 +49,7 @@ impl Memory {
         self
     }
 
-    /// The configuration of root without any variables.
+    /// The configuration of root without variables.
     pub(crate) fn load(&self) -> Result<Config, ConfigError> {
         load(&root(), self)
     }
@@ -60,12 +60,12 @@ pub(crate) fn root() -> Environment {
     Environment::new(0).with("HOME", "/root")
 }
 
-/// An ordinary user, with a home.
+/// An unprivileged user, with a home.
 pub(crate) fn user() -> Environment {
     Environment::new(1000).with("HOME", "/home/u")
 }
 
-/// The configuration that one file of the system makes for root.
+/// The configuration of root with one file of the system.
 pub(crate) fn conf(text: &str) -> Result<Config, ConfigError> {
     Memory::default()
         .file("/etc/containers/storage.conf", text)
@@ -96,7 +96,7 @@ impl Files for Memory {
             .keys()
             .filter(inside)
             .map(|path| entry(path, false));
-        // Backwards: nobody may rely on an order.
+        // In reverse, because no order is guaranteed.
         let mut listed: Vec<Listed> = files.chain(links).collect();
         listed.reverse();
         Ok(Some(listed).filter(|listed| !listed.is_empty()))

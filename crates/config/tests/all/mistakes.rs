@@ -1,4 +1,4 @@
-//! Files that make no sense.
+//! Invalid files.
 
 use layerhold_config::ConfigError;
 

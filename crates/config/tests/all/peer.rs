@@ -1,5 +1,5 @@
-//! The Go tool beside ours. Debian's 1.43 has no command that prints the configuration, but
-//! `status` shows what came of it.
+//! A comparison with the Go tool. Debian's version 1.43 has no command that prints the
+//! configuration, but `status` shows its effect.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use std::process::Command;
 use layerhold_config::{Config, Environment, HostFiles, load};
 use layerhold_testkit::{require_peer, require_root, run, scratch};
 
-/// What `status` says of roots, driver and options.
+/// Roots, driver and options in the output of `status`.
 fn theirs(variables: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let mut command = Command::new("containers-storage");
     command
@@ -45,7 +45,7 @@ fn check(dir: &Path, text: &str, extra: &[(&str, &str)]) {
             value.replace("@", dir.to_str().unwrap()),
         );
     }
-    // Ours first: theirs makes the directories, whose links are resolved from then on.
+    // Ours first: the Go tool creates the directories, whose links are resolved from then on.
     let ours = ours(&variables);
     let theirs = theirs(&variables);
     assert_eq!(
@@ -59,7 +59,7 @@ fn check(dir: &Path, text: &str, extra: &[(&str, &str)]) {
         "{text}"
     );
     assert_eq!(Some(&theirs["Driver Name"]), ours.driver.as_ref(), "{text}");
-    // 1.43 puts the driver's name in front of all options; newer ones do not.
+    // Version 1.43 prefixes all options with the driver's name; newer ones do not.
     let options = ours
         .driver_options
         .iter()
@@ -67,7 +67,7 @@ fn check(dir: &Path, text: &str, extra: &[(&str, &str)]) {
             Some((driver, _)) if Some(driver) == ours.driver.as_deref() => option.clone(),
             _ => format!("{}.{option}", theirs["Driver Name"]),
         });
-    // Options that are not the driver's own it repeats as such.
+    // It repeats options that are not the driver's own as they are.
     let mut listed: Vec<&str> = theirs["Driver Options"]
         .trim_matches(['[', ']'])
         .split_whitespace()

@@ -1,4 +1,4 @@
-//! What holds for every text.
+//! Properties of all texts.
 
 use layerhold_config::{Environment, load};
 use proptest::prelude::*;

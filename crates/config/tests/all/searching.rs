@@ -1,4 +1,4 @@
-//! Which files are read, and in which order.
+//! Configuration files and their order.
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,7 @@ fn the_first_main_file_is_the_only_one() {
     files = files.file(ADMIN, "");
     check(&files, &root(), &[ADMIN]);
     assert_eq!(files.load().unwrap().driver, None);
-    // Of root as well.
+    // Root has one too.
     let own = "/root/.config/containers/storage.conf";
     files = files.file(own, &driver("own"));
     check(&files, &root(), &[own]);
@@ -51,7 +51,7 @@ fn the_users_directory_is_where_variables_say() {
     );
     let home = "/home/u/.config/containers/storage.conf";
     check(&files, &user(), &[home]);
-    // Set and empty is not the working directory.
+    // An empty value does not mean the working directory.
     check(&files, &user().with("XDG_CONFIG_HOME", ""), &[home]);
     let relative = user().with("XDG_CONFIG_HOME", "x").in_directory("/here");
     check(&files, &relative, &["/here/x/containers/storage.conf"]);
@@ -96,7 +96,7 @@ fn drop_ins_come_in_the_order_of_their_names() {
         &user(),
         &[ADMIN, rootless[0], rootless[1], shared[0], shared[1]],
     );
-    // In a user namespace of our own it is the owner who counts.
+    // In our own user namespace, the owner outside counts.
     let inside = root()
         .with("HOME", "/home/u")
         .with("_CONTAINERS_ROOTLESS_UID", "1000");

@@ -1,4 +1,4 @@
-//! A reader that borrows from its input and a writer that matches Go's.
+//! A JSON reader that borrows from its input, and a writer that matches Go's.
 
 pub(crate) mod read;
 mod tree;

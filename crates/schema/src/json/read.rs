@@ -1,11 +1,11 @@
-//! Reads JSON piece by piece, as lenient as json-iterator where that harms nobody.
+//! Reads JSON piece by piece, as leniently as json-iterator where that is harmless.
 
 use std::borrow::Cow;
 
 use crate::error::{Fault, RecordErrorKind};
 use crate::value::{Number, Value};
 
-/// Far more than any record has, and far less than what would exhaust a thread's stack.
+/// Far more than any record has, and far less than what overflows a thread's stack.
 const MAX_DEPTH: usize = 128;
 
 type Result<T> = std::result::Result<T, Fault>;
@@ -51,7 +51,7 @@ impl<'a> Reader<'a> {
         self.at
     }
 
-    /// Says what would have gone on here.
+    /// An error for this position; `expected` is what may stand here.
     pub(crate) fn unexpected(&self, expected: &'static str) -> Fault {
         self.fault(match self.peek_raw() {
             None => RecordErrorKind::End { expected },
@@ -62,7 +62,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Says which type belongs here.
+    /// An error for a value of the wrong type.
     fn wrong_type(&mut self, expected: &'static str) -> Fault {
         let found = match self.peek() {
             Some(b'{') => "an object",
@@ -117,7 +117,7 @@ impl<'a> Reader<'a> {
         Ok(true)
     }
 
-    /// Takes a value, or the default for `null`.
+    /// Takes a value; `null` gives the default.
     pub(crate) fn or_default<T: Default>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T>,
@@ -225,13 +225,13 @@ impl<'a> Reader<'a> {
         Ok(Cow::Owned(text))
     }
 
-    /// Goes to the next quote, backslash or control character.
+    /// Skips to the next quote, backslash or control character.
     fn plain_run(&mut self) {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let special = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
         let plain = rest.get(..special).unwrap_or_default();
-        // Without an early end the check compares many bytes at once, and control characters are
-        // all but never there.
+        // Without an early exit, the comparison covers many bytes at once, and control characters
+        // are very rare.
         let control = plain
             .iter()
             .fold(false, |found, byte| found | (*byte < b' '));
@@ -239,7 +239,7 @@ impl<'a> Reader<'a> {
         self.at += control.then(first_control).flatten().unwrap_or(special);
     }
 
-    /// Takes what follows a backslash.
+    /// Takes the rest of an escape, after the backslash.
     fn escaped(&mut self) -> Result<char> {
         let Some(byte) = self.peek_raw() else {
             return Err(self.unexpected("an escape"));
@@ -261,7 +261,7 @@ impl<'a> Reader<'a> {
         Ok(plain)
     }
 
-    /// Takes four digits, and a second escape if they are the first half of a character.
+    /// Takes four digits, and a second escape if they are the first half of a surrogate pair.
     fn unicode(&mut self) -> Result<char> {
         let unit = self.four_digits()?;
         let Some(high) = unit.checked_sub(0xd800).filter(|high| *high < 0x400) else {
@@ -280,7 +280,7 @@ impl<'a> Reader<'a> {
                 let code = 0x1_0000 + (high << 10) + low;
                 return Ok(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
             }
-            // The second escape is a character of its own.
+            // The second escape is a separate character.
             self.at = after_first;
         }
         Ok(char::REPLACEMENT_CHARACTER)
@@ -309,7 +309,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Takes a number and returns its text, and whether it is an integer by its form.
+    /// Takes a number; returns its text, and whether it has the form of an integer.
     pub(crate) fn number_text(&mut self) -> Result<(&'a str, bool)> {
         if !matches!(self.peek(), Some(b'-' | b'0'..=b'9')) {
             return Err(self.wrong_type("a number"));
@@ -457,7 +457,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Makes sure that nothing but white space follows.
+    /// Checks that only white space follows.
     pub(crate) fn end(&mut self) -> Result<()> {
         if self.peek().is_none() {
             Ok(())
@@ -626,7 +626,7 @@ mod tests {
                 let mut bytes = Vec::new();
                 crate::json::write::value(&mut bytes, &ours.clone().unwrap());
                 let again: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-                // Numbers may have become integers on the way, which the other parser tells apart.
+                // Numbers may have become integers, which the other parser distinguishes.
                 prop_assert_eq!(again.to_string().replace(".0", ""), other.to_string().replace(".0", ""));
             } else if ours.is_ok() {
                 // Lone surrogates only.

@@ -1,4 +1,4 @@
-//! A whole JSON text as it stands.
+//! A whole JSON text without loss.
 
 use std::borrow::Cow;
 
@@ -7,11 +7,11 @@ use thiserror::Error;
 use super::Reader;
 use crate::error::{Fault, RecordErrorKind};
 
-/// A JSON text that borrows from its bytes: members in their order, repeated ones too, and numbers
-/// as they are written.
+/// A JSON text that borrows from its bytes. Members keep their order and repetitions, and numbers
+/// their form.
 ///
-/// For readers that have to take a text exactly as Go takes it, where a map of the members would
-/// have lost something.
+/// For readers that have to interpret a text exactly as Go does, where a map of the members would
+/// lose information.
 ///
 /// ```
 /// use layerhold_schema::JsonText;
@@ -31,33 +31,33 @@ pub enum JsonText<'a> {
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A number, as it is written.
+    /// A number, as written.
     Number(&'a str),
-    /// Text; borrowed where it is written without escapes.
+    /// A string, borrowed if it has no escapes.
     String(Cow<'a, str>),
     /// A list.
     Array(Vec<JsonText<'a>>),
-    /// Members in the order in which they are written.
+    /// Members, in the order of the text.
     Object(Vec<(Cow<'a, str>, JsonText<'a>)>),
 }
 
-/// Bytes that are no JSON.
+/// The bytes are not JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("at byte {offset}: {kind}")]
 pub struct JsonError {
-    /// The position in the bytes given, from 0.
+    /// The position in the input, from 0.
     pub offset: usize,
-    /// What is wrong there.
+    /// The error at that position.
     pub kind: RecordErrorKind,
 }
 
 impl<'a> JsonText<'a> {
-    /// Reads a text with nothing but white space around it. Bytes that are not UTF-8, and lone
+    /// Parses a text, which white space may surround. Bytes that are not UTF-8, and lone
     /// surrogates, become U+FFFD as in Go.
     ///
     /// # Errors
     ///
-    /// Fails when the bytes are no JSON, or nest more than 128 levels deep.
+    /// Fails if the bytes are not JSON or nest more than 128 levels deep.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, JsonError> {
         let mut reader = Reader::new(bytes);
         let read = reader.tree().and_then(|tree| reader.end().map(|()| tree));

@@ -10,8 +10,8 @@ const fn hex_digit(half: u8) -> u8 {
     }
 }
 
-/// Whether a byte stands for itself in a string. Bytes of longer characters do, except in two of
-/// them.
+/// Whether a byte needs no escape in a string. Bytes of longer characters need none, except those
+/// of two characters.
 const fn is_plain(byte: u8) -> bool {
     let special =
         (byte == b'"') | (byte == b'\\') | (byte == b'<') | (byte == b'>') | (byte == b'&');
@@ -22,8 +22,8 @@ const fn is_plain(byte: u8) -> bool {
 pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut rest = text.as_bytes();
-    // Without an early end the check compares many bytes at once, and most strings are digits or
-    // names.
+    // Without an early exit, the comparison covers many bytes at once, and most strings are digits
+    // or names.
     if !rest
         .iter()
         .fold(true, |plain, byte| plain & is_plain(*byte))
@@ -38,7 +38,7 @@ pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-/// Writes the first byte or character of `rest` and returns what follows.
+/// Writes the first byte or character of `rest`, escaped, and returns the remainder.
 fn escape<'a>(out: &mut Vec<u8>, rest: &'a [u8]) -> &'a [u8] {
     match rest {
         // U+2028 and U+2029 end lines in JavaScript.
@@ -76,7 +76,7 @@ pub(crate) fn integer(out: &mut Vec<u8>, number: impl Into<i128>) {
         out.push(b'-');
     }
     let mut rest = number.unsigned_abs();
-    // The lowest digit comes first, so they are turned around at the end.
+    // The lowest digit comes first, so the digits are reversed at the end.
     let start = out.len();
     loop {
         let digit = u8::try_from(rest % 10).unwrap_or_default();
@@ -107,7 +107,7 @@ pub(crate) fn array<T>(
     out.push(b']');
 }
 
-/// Writes members in braces; the caller gives them in order.
+/// Writes members in braces, in the caller's order.
 pub(crate) fn object<'a, T>(
     out: &mut Vec<u8>,
     members: impl IntoIterator<Item = (&'a String, T)>,

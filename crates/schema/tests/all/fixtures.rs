@@ -1,4 +1,4 @@
-//! Files as the peers wrote them. `peer.rs` makes them anew and checks the same.
+//! Files written by the peers. `peer.rs` recreates them and checks that they are the same.
 
 /// `containers-storage` 1.43: names with special characters, metadata, big data, an import, ID
 /// maps, labels.

@@ -1,4 +1,4 @@
-//! The same bytes as the peers write, asked of the peers themselves.
+//! Lets the peers write and read the same bytes.
 
 #![allow(
     clippy::disallowed_methods,
@@ -152,8 +152,7 @@ fn root_peer_files_of_podman_are_written_as_they_were() {
     assert_eq!(counts, (2, 1, 1, 0));
 }
 
-/// Files that no program wrote: both sides read them, one adds a name, and the results are the
-/// same.
+/// Hand-made files: both sides read them, one adds a name, and the results are the same.
 #[test]
 fn root_peer_go_reads_odd_files_as_we_do() {
     let Some(()) = required("containers-storage") else {
@@ -173,13 +172,13 @@ fn root_peer_go_reads_odd_files_as_we_do() {
     let mut expected: Vec<LayerRecord> = read_array(odd).unwrap();
     go.run(["add-names", "-n", "added", "first"])
         .assert_success();
-    // The tool writes the escape of U+FFFD for bytes that are no text; read again, it is the same
+    // For bytes that are not text, the tool writes the escape of U+FFFD; it reads back as the same
     // text.
     let written = String::from_utf8(fs::read(&file).unwrap())
         .unwrap()
         .replace("\\ufffd", "\u{fffd}");
     for record in &mut expected {
-        // Go drops what it does not know.
+        // Go drops unknown fields.
         record.extra = ExtraFields::default();
     }
     let go_names: Vec<LayerRecord> = read_array(written.as_bytes()).unwrap();
@@ -194,15 +193,14 @@ fn root_peer_go_reads_odd_files_as_we_do() {
         "{:?}",
         expected[0].names
     );
-    // Digests of layers by table of contents came after the installed version, which drops the
-    // field.
+    // Digests of tables of contents are newer than the installed version, which drops the field.
     if !written.contains("toc-digest") {
         expected[1].toc_digest.clear();
     }
     assert_eq!(String::from_utf8(write_array(&expected)).unwrap(), written);
 }
 
-/// What we write, Go reads and writes again without a change.
+/// Go reads and rewrites our files without a change.
 #[test]
 fn root_peer_go_writes_our_files_as_they_were() {
     let Some(()) = required("containers-storage") else {

@@ -1,4 +1,4 @@
-//! What records accept and how they are written.
+//! What records accept, and how they are written.
 
 use layerhold_schema::{
     Completeness, Compression, ContainerRecord, IdMapEntry, ImageDigestError, ImageRecord,
@@ -220,7 +220,7 @@ fn flags_are_free_form_and_sorted() {
     assert!(layer.is_incomplete());
 }
 
-/// Beyond 53 bits numbers are not what they were any more when Go has read them.
+/// Go changes integers beyond 53 bits when it reads them.
 #[test]
 fn large_integers_in_flags_keep_their_digits() {
     for number in [

@@ -1,4 +1,4 @@
-//! Records made up at random come back as they were.
+//! Random records survive writing and reading.
 
 use std::collections::BTreeMap;
 

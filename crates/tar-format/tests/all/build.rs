@@ -1,4 +1,4 @@
-//! Archives made block by block, to say exactly what no well-behaved writer would.
+//! Builds archives block by block, including malformed ones.
 
 use layerhold_tar_format::{Event, Header, ParseError, Parser, Reader};
 use std::io::Read;
@@ -35,13 +35,13 @@ impl Block {
         self
     }
 
-    /// The block with the checksum POSIX wants.
+    /// The block with POSIX's checksum.
     pub(crate) fn bytes(self) -> Vec<u8> {
         let sum = self.sum(u32::from);
         self.put(148, format!("{sum:06o}\0 ").as_bytes()).0.to_vec()
     }
 
-    /// The block with the checksum of signed bytes that Sun's tar wrote.
+    /// The block with the checksum of signed bytes, as Sun's tar wrote it.
     pub(crate) fn bytes_signed(self) -> Vec<u8> {
         let sum = self.sum(|byte| i32::from(byte.cast_signed()).cast_unsigned());
         self.put(148, format!("{sum:06o}\0 ").as_bytes()).0.to_vec()
@@ -128,7 +128,7 @@ pub(crate) fn read_one(archive: &[u8]) -> (Header, Vec<u8>) {
     entries.remove(0)
 }
 
-/// All bytes of all events, when the archive is cut into chunks of `size`.
+/// The bytes of all events, for an archive cut into chunks of `size`.
 pub(crate) fn echo(archive: &[u8], size: usize) -> Result<Vec<u8>, ParseError> {
     let mut parser = Parser::new();
     let mut copy = Vec::new();

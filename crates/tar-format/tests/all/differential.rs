@@ -1,4 +1,4 @@
-//! Another reader sees the same in our archives, and we see the same in its.
+//! Comparison with another reader: of our archives, and of its own.
 
 use crate::build::read;
 use crate::generate::{member, write};
@@ -17,7 +17,7 @@ fn has_newline(header: &Header) -> bool {
 proptest! {
     #[test]
     fn the_tar_crate_reads_what_we_write(members in vec(member(), 0..6)) {
-        // The crate ends records at newlines, whatever length they state.
+        // The crate ends records at newlines, whatever their length field says.
         prop_assume!(members.iter().all(|(header, _)| !has_newline(header)));
         let archive = write(&members);
         let mut theirs = tar::Archive::new(archive.as_slice());

@@ -39,7 +39,7 @@ fn time() -> impl Strategy<Value = TarTime> {
         })
 }
 
-/// An entry that [`WriteFormat::Pax`] keeps in full.
+/// An entry that [`WriteFormat::Pax`] represents without loss.
 pub(crate) fn member() -> impl Strategy<Value = Member> {
     let owner = (number(), number(), 0..0o10_000i64);
     let names = (name(), name(), "[a-zü]{0,40}");

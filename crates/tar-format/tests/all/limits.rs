@@ -1,4 +1,4 @@
-//! Hostile sizes are refused before memory is taken.
+//! Hostile sizes are refused before memory is allocated.
 
 use crate::build::{Block, body, file, pax};
 use layerhold_tar_format::{Limits, ParseError, Parser};
@@ -82,7 +82,7 @@ fn endless_sparse_maps() {
 
 #[test]
 fn many_records_are_read_in_good_time() {
-    // Quadratic work on 170,000 records of one key would not end within the test's time.
+    // With quadratic work, 170,000 records of one key would exceed the test's time.
     let text = b"6 k=1\n".repeat((1 << 20) / 6);
     let archive = [
         Block::ustar(b'x', "pax", text.len() as u64).bytes(),

@@ -1,4 +1,4 @@
-//! What archives mean, as Go's reader has it.
+//! The meaning of archives, as defined by Go's reader.
 
 use crate::build::{Block, body, end, file, gnu_long, pax, read, read_one};
 use layerhold_tar_format::{EntryKind, TarTime};
@@ -22,7 +22,7 @@ fn v7_directories_are_told_by_their_slash() {
     assert_eq!(entries[0].0.kind, EntryKind::Directory);
     assert_eq!(entries[1].0.kind, EntryKind::Regular);
     assert_eq!(entries[1].1, b"abc");
-    // Only the old flag is promoted.
+    // Only the old flag becomes a directory.
     let (header, _) = read_one(&Block::ustar(b'0', "d/", 0).bytes());
     assert_eq!(header.kind, EntryKind::Regular);
 }
@@ -292,7 +292,7 @@ fn archives_may_end_without_ceremony() {
     }
     assert_eq!(read(b"").len(), 0);
     assert_eq!(read(&end()).len(), 0);
-    // An extension for nothing.
+    // An extension without an entry.
     assert_eq!(read(&pax(b'x', &[("path", "p")])).len(), 0);
 }
 

@@ -1,4 +1,4 @@
-//! Archives of the tools installed here.
+//! Archives of the installed tools.
 
 use crate::build::{echo, read};
 use layerhold_tar_format::{Reader, Writer};
@@ -6,7 +6,7 @@ use layerhold_testkit::{GoStore, require_peer, require_root, run, scratch};
 use std::path::Path;
 use std::process::Command;
 
-/// A tree with everything a header can hold and an unprivileged user can make.
+/// A tree with everything that a header can represent and an unprivileged user can create.
 const TREE: &str = r#"
 set -e
 mkdir -p d/sub; echo hello > d/a; ln d/a d/hard; ln -s a d/symlink; mkfifo d/fifo; : > d/empty
@@ -17,7 +17,7 @@ for n in 8 99 100 101; do f=$(printf 'n%.0s' $(seq $n)); mkdir -p d/$f; echo $n 
 touch -d '1960-01-01 00:00:00.9' d/empty; touch -d '2500-01-01 00:00:00.5' d/fifo
 "#;
 
-/// What only root can make, and what only containers-storage's own writer is asked for.
+/// Entries that only root can create, for containers-storage's own writer.
 const ROOT_TREE: &str = r#"
 set -e
 cp /bin/true d/suid; chmod 4755 d/suid; echo b > d/owned; chown 3000000:5000000 d/owned
@@ -34,8 +34,8 @@ fn shell(directory: &Path, script: &str) -> Vec<u8> {
     ran.stdout
 }
 
-/// The content of every file that has any, sorted: which name of a file with several comes first is
-/// each tool's own choice.
+/// The content of every non-empty file, sorted: each tool chooses which name of a hard-linked file
+/// comes first.
 fn contents(archive: &[u8]) -> Vec<Vec<u8>> {
     let entries = read(archive).into_iter();
     let mut contents: Vec<_> = entries
@@ -104,7 +104,7 @@ fn peer_archives_of_old_formats() {
     }
 }
 
-/// What Go wrote is parsed and written again: the bytes must be the same.
+/// Archives of Go, parsed and written again: the bytes must be the same.
 #[test]
 fn root_peer_writes_the_bytes_we_write() {
     let Some(()) = require_root() else { return };

@@ -1,4 +1,4 @@
-//! What holds for every archive.
+//! Properties of all archives.
 
 use crate::build::{echo, read};
 use crate::generate::{member, write};

@@ -1,4 +1,4 @@
-//! What is no archive, and where.
+//! Invalid archives, and the offsets of the errors.
 
 use crate::build::{Block, body, echo, end, file, gnu_long, pax};
 use layerhold_tar_format::ParseError;

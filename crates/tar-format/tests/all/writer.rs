@@ -1,4 +1,4 @@
-//! The bytes Go's writer emits, and what it refuses.
+//! The bytes that Go's writer emits, and the headers that it refuses.
 
 use crate::build::read_one;
 use layerhold_tar_format::{EntryKind, Header, TarTime, WriteError, WriteFormat, Writer};

@@ -1,4 +1,4 @@
-//! Archives to record, and a place for their files' content.
+//! Archives to record, and their files' contents.
 
 use layerhold_tar_format::{EntryKind, Header, Limits, Reader, WriteFormat, Writer, clean_path};
 use layerhold_tar_split::{
@@ -7,7 +7,7 @@ use layerhold_tar_split::{
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read};
 
-/// Files by cleaned name, as unpacking the archive would have left them.
+/// Files by cleaned name, as unpacking the archive gives them.
 #[derive(Clone, Default)]
 pub(crate) struct Contents(pub(crate) BTreeMap<Vec<u8>, Vec<u8>>);
 
@@ -20,7 +20,7 @@ impl ContentSource for Contents {
     }
 }
 
-/// A tar-split file without compression, and what the archive holds.
+/// The tar-split file of an archive, without compression, and the archive's contents.
 pub(crate) fn record(archive: &[u8]) -> (String, Contents) {
     let recorder = Recorder::uncompressed(Vec::new());
     let mut reader = Reader::with_sink(archive, Limits::default(), recorder);
@@ -38,7 +38,7 @@ pub(crate) fn record(archive: &[u8]) -> (String, Contents) {
     (String::from_utf8(lines).unwrap(), contents)
 }
 
-/// The archive that lines and contents make, whoever checks them.
+/// The archive rebuilt from lines and contents, with both ways of checking.
 pub(crate) fn rebuilt(lines: &str, contents: &Contents) -> Result<Vec<u8>, RebuildError> {
     let (at_once, later) = (
         checked_at_once(lines, contents),
@@ -117,7 +117,7 @@ pub(crate) fn sparse() -> Vec<u8> {
     writer.write_content(&map).unwrap();
     writer.write_content(b"abcdefgh").unwrap();
     let mut archive = writer.finish().unwrap();
-    // The writer keeps sparse records to itself, so they are put in afterwards.
+    // The writer does not write sparse records, so they are inserted afterwards.
     let records = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n26 GNU.sparse.realsize=25\n";
     archive[512..1024].fill(0);
     archive[512..512 + records.len()].copy_from_slice(records);

@@ -45,7 +45,7 @@ fn sparse_files_of_ours_and_of_go() {
     archive.extend(files(&[(b"after", b"abc")]));
     let (ours, _) = record(&archive);
     assert_eq!(names(&ours).unwrap(), ["sparse", "after"]);
-    // Go leaves the map and the payload out.
+    // Go leaves out the map and the payload.
     use base64::Engine as _;
     let segment = base64::engine::general_purpose::STANDARD.encode(&archive[..1536]);
     let first = format!(r#"{{"type":2,"payload":"{segment}","position":0}}"#);

@@ -1,4 +1,4 @@
-//! Go's containers-storage and we, each with what the other recorded.
+//! Go's containers-storage and this crate, each with the records of the other.
 
 use flate2::read::MultiGzDecoder;
 use layerhold_tar_format::{Limits, Reader, clean_path};
@@ -21,16 +21,16 @@ touch -d '1960-01-01 00:00:00.25' d/empty; chown 3000000:5000000 d/a; chmod 4755
 printf x > d/sparse; truncate -s 1M d/sparse; printf end >> d/sparse; truncate -s 3M d/hole
 "#;
 
-/// What the two tools' own lines do with an archive.
+/// What the two tools' lines can rebuild.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Lines {
-    /// Both write the same, and both rebuild it.
+    /// Both tools write the same lines, and both rebuild the archive.
     Same,
-    /// As `Same`, but where a long end is cut depends on the sizes of Go's reads.
+    /// Like `Same`, but the division of a long end depends on the sizes of Go's reads.
     SameButTheEnd,
     /// Go cannot rebuild the archive from its own lines; we can.
     OnlyOursGoAndOurReader,
-    /// Nobody can rebuild the archive from Go's lines.
+    /// No tool can rebuild the archive from Go's lines.
     OnlyOurs,
 }
 
@@ -65,7 +65,7 @@ fn rebuild(skeleton: &Path, tree: &Path) -> Result<Vec<u8>, io::Error> {
         .map(|_| archive)
 }
 
-/// The lines, without the empty segment that older versions of Go's tar-split end with.
+/// The lines, without the final empty segment of older versions of Go's tar-split.
 fn lines(path: &Path) -> Vec<String> {
     let mut text = String::new();
     MultiGzDecoder::new(File::open(path).unwrap())

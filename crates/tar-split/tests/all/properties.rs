@@ -1,4 +1,4 @@
-//! What holds for every archive and every tar-split file.
+//! Properties of all archives and tar-split files.
 
 use crate::archives::{check_round_trip, rebuilt, record};
 use layerhold_tar_format::{EntryKind, Header, WriteFormat, Writer};
@@ -6,7 +6,7 @@ use layerhold_tar_split::{Headers, Skeleton};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
-/// An archive of files and directories with unique names, and what comes after it.
+/// An archive of files and directories with unique names, and bytes after it.
 fn archive() -> impl Strategy<Value = Vec<u8>> {
     let member = (any::<bool>(), vec(any::<u8>(), 0..1500), 0..5_000_000i64);
     let names = prop_oneof![

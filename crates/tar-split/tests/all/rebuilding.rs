@@ -1,4 +1,4 @@
-//! Archives from lines, including lines that Go wrote and we would not.
+//! Rebuilds archives from lines, including Go's where ours differ.
 
 use crate::archives::{Contents, files, rebuilt, record, set_size, sparse};
 use layerhold_tar_format::{EntryKind, Header, Writer};
@@ -79,7 +79,7 @@ fn a_file_that_has_grown_is_found_at_the_edge_of_the_buffer() {
     let error = reader.read(&mut [0; 600]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidData);
     assert!(error.get_ref().unwrap().is::<RebuildError>());
-    // Nothing comes after an error.
+    // After an error, reads return nothing.
     assert_eq!(reader.read(&mut [0; 600]).unwrap(), 0);
 }
 
@@ -97,7 +97,7 @@ fn missing_files_are_named() {
     );
 }
 
-/// Rewrites the lines of one file as Go would have written them.
+/// Rewrites the lines of one file as Go writes them.
 fn as_go(lines: &str, name: &str, size: usize, checksum: Checksum, segment: &[u8]) -> String {
     use base64::Engine as _;
     let base64 = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
@@ -115,7 +115,7 @@ fn as_go(lines: &str, name: &str, size: usize, checksum: Checksum, segment: &[u8
 
 #[test]
 fn sparse_files_of_go_are_packed_again_when_their_map_is_known() {
-    // The same file in format 0.1, the map of which is in the header segment.
+    // The same file in format 0.1, whose map is in the header segment.
     let records = "27 GNU.sparse.map=2,5,18,3\n26 GNU.sparse.numblocks=2\n22 GNU.sparse.size=25\n";
     let mut header = Header::new(EntryKind::Regular, "sparse");
     header.size = 8;

@@ -2,7 +2,7 @@
 
 use layerhold_tar_split::{Checksum, Entry, Skeleton, SkeletonError};
 
-/// What a file says, in a form that compares.
+/// An entry of a file, in a form that can be compared.
 #[derive(Debug, PartialEq)]
 enum Said {
     Segment(Vec<u8>),

@@ -1,13 +1,13 @@
-//! Choices made by bytes.
+//! Random choices, driven by bytes.
 
-/// Bytes that are used up choice by choice; when there are none left, every choice is the first.
+/// A sequence of bytes that decides choices. Once it is used up, every choice is the first.
 #[derive(Debug, Clone)]
 pub struct Choices<'b> {
     bytes: &'b [u8],
 }
 
 impl<'b> Choices<'b> {
-    /// Chooses by these bytes.
+    /// Choices driven by these bytes.
     #[must_use]
     pub fn new(bytes: &'b [u8]) -> Self {
         Self { bytes }
@@ -28,15 +28,15 @@ impl<'b> Choices<'b> {
         usize::from(*first) % limit.max(1)
     }
 
-    /// Yes in one of `count` cases.
+    /// True in one of `count` cases.
     pub fn one_in(&mut self, count: usize) -> bool {
         self.below(count) == count - 1
     }
 
-    /// One of several.
+    /// One of several values.
     ///
     /// # Panics
-    /// When there are none.
+    /// If `of` is empty.
     pub fn pick<'t, T>(&mut self, of: &'t [T]) -> &'t T {
         &of[self.below(of.len())]
     }

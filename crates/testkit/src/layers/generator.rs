@@ -1,15 +1,15 @@
-//! Layers made of any bytes.
+//! Generates layers from arbitrary bytes.
 
 use crate::layers::Choices;
 use crate::{TarBuilder, TarEntry, TarFormat};
 
-/// Layers on top of each other, the base first.
+/// A stack of layers, the base first.
 #[derive(Debug, Clone)]
 pub struct Chain {
     layers: Vec<Layer>,
 }
 
-/// A layer: the entries of its archive, in their order.
+/// A layer: the entries of its archive, in order.
 #[derive(Debug, Clone)]
 pub struct Layer {
     entries: Vec<Entry>,
@@ -19,28 +19,28 @@ pub struct Layer {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Entry {
-    /// The name as the archive has it.
+    /// The name in the archive.
     pub name: Vec<u8>,
-    /// What it is.
+    /// Its type and content.
     pub kind: EntryKind,
-    /// Permission bits with setuid, setgid and sticky.
+    /// Permission bits, including setuid, setgid and sticky.
     pub mode: u32,
     /// User and group.
     pub owner: (u32, u32),
     /// Modification time in seconds.
     pub mtime: i64,
-    /// An attribute `user.NAME`, and its value.
+    /// The name, without `user.`, and value of an extended attribute.
     pub xattr: Option<(&'static str, &'static str)>,
 }
 
-/// What an entry is.
+/// The type and content of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EntryKind {
     /// A regular file with this content.
     File(Vec<u8>),
-    /// A regular file of which only the middle is in the archive: so many zeros, the content, as
-    /// many zeros again.
+    /// A sparse file: so many zeros, the content, and as many zeros again; only the content is in
+    /// the archive.
     Sparse(u16, Vec<u8>),
     /// A directory.
     Directory,
@@ -56,7 +56,7 @@ pub enum EntryKind {
     BlockDevice(u32, u32),
 }
 
-/// So few names that entries meet. `..` and links climb, the rest is odd in other ways.
+/// Few names, so that entries collide. `..` and links climb; the others are unusual in other ways.
 const NAMES: [&[u8]; 8] = [b"a", b"b", b"c", b"d", b"a", b"b", b"a", b"b"];
 const ODD: [&[u8]; 10] = [
     b"..",
@@ -70,9 +70,9 @@ const ODD: [&[u8]; 10] = [
     b"..a",
     b"name that is longer than the hundred bytes of the oldest header, so that it takes an extended one or a prefix",
 ];
-/// How paths begin.
+/// Prefixes of paths.
 const STARTS: [&[u8]; 8] = [b"", b"", b"", b"", b"", b"./", b"./", b"/"];
-/// Names of entries that only AUFS had a use for, and whiteouts of nothing.
+/// Special names of AUFS, and malformed whiteouts.
 const MARKERS: [&[u8]; 6] = [
     b".wh..wh.plnk",
     b".wh..wh.aufs",
@@ -83,7 +83,7 @@ const MARKERS: [&[u8]; 6] = [
 ];
 
 impl Chain {
-    /// The layers that these bytes stand for: one to four of up to twelve entries.
+    /// The layers that these bytes generate: one to four of up to twelve entries.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let mut choices = Choices::new(bytes);
@@ -100,8 +100,7 @@ impl Chain {
         }
     }
 
-    /// The chains that lack one entry or one layer of this one, for finding what matters about a
-    /// chain that fails.
+    /// All chains with one entry or one layer less, for minimizing a failing chain.
     #[must_use]
     pub fn smaller(&self) -> Vec<Self> {
         let mut smaller = Vec::new();
@@ -129,7 +128,7 @@ impl Chain {
 }
 
 impl Layer {
-    /// A layer of these entries.
+    /// A layer with these entries.
     #[must_use]
     pub fn new(entries: impl IntoIterator<Item = Entry>) -> Self {
         Self {
@@ -142,7 +141,7 @@ impl Layer {
         let mut chosen: Vec<Entry> = Vec::new();
         for _ in 0..count {
             let entry = Entry::choose(choices);
-            // Most of what is to be refused is left out, or hardly a layer would be left.
+            // Most invalid entries are left out; otherwise few layers would be valid.
             if entry.goes_with(&chosen) || choices.one_in(24) {
                 chosen.push(entry);
             }
@@ -156,7 +155,7 @@ impl Layer {
         &self.entries
     }
 
-    /// The entries as one line each, for messages.
+    /// The entries, one line each, for messages.
     #[must_use]
     pub fn listing(&self) -> String {
         let lines = self.entries.iter().map(|entry| {
@@ -244,7 +243,7 @@ impl Entry {
         self
     }
 
-    /// The entry with an attribute of users.
+    /// The entry with an attribute of the `user.` namespace.
     #[must_use]
     pub fn xattr(mut self, name: &'static str, value: &'static str) -> Self {
         self.xattr = Some((name, value));
@@ -310,7 +309,7 @@ impl Entry {
         entry
     }
 
-    /// Whether the entries before it, links aside, leave a place for it.
+    /// Whether the entries before it, links aside, leave room for it.
     fn goes_with(&self, before: &[Self]) -> bool {
         let path = plain(&self.name);
         let is_taken = before.iter().any(|other| {
@@ -360,7 +359,8 @@ impl Entry {
     }
 }
 
-/// GNU's form 1.0: a map before the content, and the true name and size in extended headers.
+/// GNU's sparse format 1.0: a map before the content, and the true name and size in extended
+/// headers.
 fn sparse(name: &[u8], zeros: u16, content: &[u8]) -> TarEntry {
     let mut stored = format!("1\n{zeros}\n{}\n", content.len()).into_bytes();
     stored.resize(512, 0);
@@ -416,7 +416,7 @@ fn whiteout_content(choices: &mut Choices<'_>) -> Vec<u8> {
     }
 }
 
-/// The components of a path that say something.
+/// The components of a path except empty ones and `.`.
 fn plain(path: &[u8]) -> Vec<&[u8]> {
     let parts = path.split(|byte| *byte == b'/');
     parts.filter(|part| !matches!(*part, b"" | b".")).collect()

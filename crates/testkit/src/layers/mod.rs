@@ -1,8 +1,8 @@
-//! Layers of every shape, and what they are to be: a generator of archives from any bytes, and a
-//! small model of the rules by which layers on top of each other make a tree.
+//! Generates layers from arbitrary bytes, and computes the tree that they must give: a small model
+//! of the rules for stacking layers.
 //!
-//! The model shares no code with the library and knows nothing of drivers: every driver has to show
-//! the tree that it says.
+//! The model shares no code with the library and knows no drivers: every driver has to show the
+//! tree that it computes.
 //!
 //! ```
 //! use layerhold_testkit::layers::{Chain, Layers};

@@ -1,23 +1,23 @@
-//! What layers on top of each other are to show.
+//! Computes the tree that stacked layers must show.
 //!
-//! The rules, of the OCI image specification (`layer.md`) where it has any:
+//! The rules, from the OCI image specification (`layer.md`) as far as it has them:
 //!
-//! 1. Entries are taken in their order. Paths are cleaned by text, and `..` stops at the root.
-//! 2. A whiteout `.wh.NAME`, or a character device 0:0, deletes what the layers below have of that
-//!    name; `.wh..wh..opq` deletes what they have in its directory. Neither deletes anything of its
-//!    own layer, wherever in the archive it stands.
-//! 3. A directory becomes one with a directory that is there, whose attributes it replaces.
-//!    Anything else replaces what is there.
-//! 4. An entry implies the directories on its path: one that the layers below have stays as it is,
-//!    a new one has mode 0755 and belongs to root. A whiteout implies nothing.
-//! 5. Symbolic links on the path are followed when the layer itself has made them. One of a layer
-//!    below is replaced by a directory.
-//! 6. A hard link is one more name of an inode; it replaces the attributes of that.
-//! 7. In the end, every regular file of the layer must be found by its name, or the archive could
-//!    not be made again.
-//! 8. A directory that its layer describes keeps the time of its entry, whatever the layer puts
-//!    into it or deletes there. A later layer that changes what is in it, or the root directory of
-//!    a later layer, may have any time ([`ANY_TIME`]).
+//! 1. Entries apply in order. Paths are cleaned lexically, and `..` stops at the root.
+//! 2. A whiteout `.wh.NAME`, or a character device 0:0, deletes the entry of that name in lower
+//!    layers; `.wh..wh..opq` deletes everything that they have in its directory. Neither deletes
+//!    anything of its own layer, wherever in the archive it stands.
+//! 3. A directory merges with an existing directory and replaces its attributes. Anything else
+//!    replaces what exists.
+//! 4. An entry implies the directories on its path: one of a lower layer stays as it is, a new one
+//!    has mode 0755 and belongs to root. A whiteout implies nothing.
+//! 5. Symbolic links on the path are followed if the layer itself created them. One of a lower
+//!    layer is replaced by a directory.
+//! 6. A hard link is another name of an inode, and replaces the inode's attributes.
+//! 7. At the end, every regular file of the layer must be reachable by its name; otherwise the
+//!    archive could not be rebuilt.
+//! 8. A directory that its layer describes keeps the time of its entry, whatever the layer creates
+//!    or deletes in it. A later layer that changes its contents, or the root directory of a later
+//!    layer, may have any time ([`ANY_TIME`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -29,35 +29,35 @@ use crate::layers::{Entry, EntryKind, Layer};
 use crate::tree::{Node, NodeKind, Tree};
 
 type Name = Vec<u8>;
-/// The number of an inode.
+/// An inode number.
 type Inode = usize;
 
-/// A step on a path: a directory, a name in it, and what that is.
+/// A step on a path: a directory, a name in it, and the inode of that entry.
 type Step = (Inode, Name, Inode);
 
-/// The most links that are followed on one path, as in the kernel.
+/// The most links followed on one path, as in the kernel.
 const MOST_LINKS: u32 = 40;
 const ROOT: Inode = 0;
 
-/// The time of a directory that may have any; no clock shows it.
+/// Stands for an arbitrary time of a directory; it is no valid time.
 pub const ANY_TIME: (i64, i64) = (0, -1);
 
 /// Why a layer cannot be unpacked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused(pub &'static str);
 
-/// Layers put on top of each other.
+/// Stacked layers.
 #[derive(Debug, Clone)]
 pub struct Layers {
     inodes: Vec<File>,
     /// Regular files of the uppermost layer: the names of their entries, and their inodes.
     files: Vec<(Vec<Name>, Inode)>,
-    /// Whether the uppermost layer can only be unpacked by who sees the layers below it: its own
-    /// links lead there.
+    /// Whether unpacking the uppermost layer requires the lower ones, because its own links lead
+    /// there.
     looks_below: bool,
 }
 
-/// A file of any kind.
+/// An inode of any type.
 #[derive(Debug, Clone)]
 struct File {
     kind: Kind,
@@ -76,18 +76,18 @@ enum Kind {
 
 #[derive(Debug, Clone, Default)]
 struct Directory {
-    /// The layer being put has an entry for it.
+    /// The current layer has an entry for it.
     stated: bool,
-    /// Seconds, while the rules say them.
+    /// Seconds, if the rules define them.
     time: Option<i64>,
     names: BTreeMap<Name, Place>,
 }
 
-/// What a directory has of a name.
+/// An entry of a directory.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     inode: Inode,
-    /// The layer being put has put it here, or something into it.
+    /// The current layer created it, or something in it.
     own: bool,
 }
 
@@ -98,7 +98,7 @@ impl Default for Layers {
 }
 
 impl Layers {
-    /// No layer: an empty root directory, as every driver makes it.
+    /// No layers: an empty root directory, as every driver creates it.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -108,10 +108,10 @@ impl Layers {
         }
     }
 
-    /// Puts a layer on top.
+    /// Adds a layer on top.
     ///
     /// # Errors
-    /// When it is to be refused. The layers are as they were then.
+    /// If the layer must be refused. The stack is unchanged then.
     pub fn add(&mut self, layer: &Layer) -> Result<(), Refused> {
         let mut layers = self.clone();
         layers.begin();
@@ -133,7 +133,7 @@ impl Layers {
         Ok(())
     }
 
-    /// Whether only a driver that sees the layers below can unpack the uppermost layer.
+    /// Whether unpacking the uppermost layer requires the lower ones.
     #[must_use]
     pub fn looks_below(&self) -> bool {
         self.looks_below
@@ -148,7 +148,7 @@ impl Layers {
         Tree::from_nodes(nodes)
     }
 
-    /// From here on, everything there is belongs to the layers below.
+    /// Begins a layer: all existing entries belong to lower layers.
     fn begin(&mut self) {
         self.looks_below = false;
         self.files.clear();
@@ -253,7 +253,7 @@ impl Layers {
             inode: found.inode,
             own: true,
         };
-        // What made room may have been what leads to the target.
+        // The replaced entry may have been on the path to the target.
         if self
             .look(directories)
             .and_then(|(above, _)| self.get(above, last))
@@ -271,12 +271,12 @@ impl Layers {
         Ok(found.inode)
     }
 
-    /// Gives a directory the attributes of its entry.
+    /// Sets a directory's attributes from its entry.
     fn state(&mut self, inode: Inode, entry: &Entry) {
         let stated = File::of(entry);
         let file = &mut self.inodes[inode];
         if let Kind::Directory(directory) = &mut file.kind {
-            // The attributes of a layer below go. Two entries of one layer add theirs up.
+            // Attributes of a lower layer are removed. Those of two entries of one layer add up.
             if !std::mem::replace(&mut directory.stated, true) {
                 file.xattrs.clear();
             }
@@ -286,7 +286,7 @@ impl Layers {
         file.xattrs.extend(stated.xattrs);
     }
 
-    /// Deletes what layers below have of a name.
+    /// Deletes an entry of lower layers.
     fn white_out(&mut self, parent: Inode, name: &[u8]) {
         let Some(found) = self.get(parent, name) else {
             return;
@@ -299,8 +299,7 @@ impl Layers {
         }
     }
 
-    /// Makes a directory another one than that of the layers below, which is gone with what they
-    /// have in it.
+    /// Makes a directory a new one: that of the lower layers is gone with its contents.
     fn renew(&mut self, inode: Inode) {
         self.clear(inode);
         let file = &mut self.inodes[inode];
@@ -311,7 +310,7 @@ impl Layers {
         }
     }
 
-    /// Deletes what layers below have in a directory.
+    /// Deletes the entries of lower layers in a directory.
     fn clear(&mut self, inode: Inode) {
         let count = self.names(inode).len();
         self.names(inode).retain(|_, place| place.own);
@@ -330,7 +329,7 @@ impl Layers {
         }
     }
 
-    /// The directory that entries of this path go into, made if it is not there.
+    /// The directory of a path; missing components are created.
     fn enter(&mut self, directories: &[Name]) -> Result<Inode, Refused> {
         let mut here = ROOT;
         for (depth, name) in directories.iter().enumerate() {
@@ -358,7 +357,7 @@ impl Layers {
         Ok(here)
     }
 
-    /// The directory that a whiteout of this path is about, if there is one.
+    /// The directory of a whiteout, if it exists.
     fn directory_of_whiteout(&mut self, directories: &[Name]) -> Option<Inode> {
         let mut here = ROOT;
         for (depth, name) in directories.iter().enumerate() {
@@ -376,14 +375,14 @@ impl Layers {
         Some(here)
     }
 
-    /// What a path leads to, links of all layers followed, and whether it leads there by what this
-    /// layer has put alone. A path that does not lead to a directory leads nowhere.
+    /// Resolves a path to a directory, following links of all layers; also returns whether all
+    /// components belong to the current layer.
     fn look(&self, path: &[Name]) -> Option<(Inode, bool)> {
         let (way, is_own) = self.way(path)?;
         Some((way.last().map_or(ROOT, |(_, _, inode)| *inode), is_own))
     }
 
-    /// As [`look`](Self::look), with the way from the root: directory, name, and what that is.
+    /// Like [`look`](Self::look), with all steps from the root.
     fn way(&self, path: &[Name]) -> Option<(Vec<Step>, bool)> {
         let mut waiting: Vec<Name> = path.iter().rev().cloned().collect();
         let mut way: Vec<Step> = Vec::new();
@@ -453,7 +452,8 @@ impl Layers {
         }
     }
 
-    /// What is in a directory changes, and with it the time of one that the layer has no entry for.
+    /// Notes that a directory's contents change, and its time, unless the layer has an entry for
+    /// it.
     fn disturb(&mut self, inode: Inode) {
         if let Kind::Directory(directory) = &mut self.inodes[inode].kind
             && !directory.stated
@@ -590,7 +590,7 @@ fn clean(path: &[u8]) -> Vec<Name> {
     parts
 }
 
-/// What two names must not have in common: the path cleaned, and from where it starts.
+/// The part of a name that two entries must not share: the cleaned path, and where it starts.
 fn text_of(name: &[u8]) -> (bool, usize, Vec<Name>) {
     let is_absolute = name.starts_with(b"/");
     let (mut above, mut parts) = (0, Vec::new());
