@@ -113,7 +113,6 @@ const UNORDERED: &[&str] = &[
     "layerhold",
     "layerhold-archive",
     "layerhold-config",
-    "layerhold-driver-overlay",
     "layerhold-idmap",
     "layerhold-ids",
     "layerhold-oci",

@@ -10,17 +10,15 @@ use layerhold_driver::{DiffRequest, LayerError, LayerView};
 use layerhold_ids::LayerId;
 use layerhold_sys::Dir;
 
-use crate::chain::{below, lower_of, resolve};
-use crate::core::Core;
-use crate::layer::LayerDir;
-use crate::mounting::{MAX_DEPTH, view};
-use crate::stack::Contents;
+use crate::context::Context;
+use crate::layers::{Layer, LinkName, lower_of, nearest_parent, resolve_each};
+use crate::mount::{MAX_DEPTH, view};
 
 /// Headers and small files are joined to pieces of this size.
 const PACK_BUFFER: usize = 128 * 1024;
 
-/// With more layers than this below a layer, these are not opened one by one, but seen through a
-/// mount. A process may have few files open.
+/// More parents than this are not opened one by one, but seen through a mount. A process may have
+/// few files open.
 const OPENED: usize = 16;
 
 /// A layer whose `diff` is the difference that is asked for.
@@ -29,35 +27,36 @@ pub(crate) struct NativeDiff<'a> {
     upper: Dir,
     layers: OverlayLayers,
     changes: Vec<Change>,
-    /// What shows the layers below, if they are many.
+    /// What shows the parents, if they are many.
     _view: Option<LayerView<'a>>,
 }
 
 impl<'a> NativeDiff<'a> {
-    /// Reads the difference, if it is the one that is asked for: the request is about the layer
-    /// right below, nothing in `diff` refers to layers below (directories renamed by
-    /// `redirect_dir`, files without contents of `metacopy`), and owners have not been rewritten by
-    /// copying (Go: drivers/overlay/overlay.go, `useNaiveDiff` and `isParent`).
+    /// Reads the difference, if it is the one that is asked for: the request names the nearest
+    /// parent, nothing in `diff` refers to parents (directories renamed by `redirect_dir`, files
+    /// without contents of `metacopy`), and owners have not been rewritten by copying (Go:
+    /// drivers/overlay/overlay.go, `useNaiveDiff` and `isParent`).
     pub(crate) fn read(
-        core: &'a Core,
+        context: &'a Context,
         request: &DiffRequest<'_>,
     ) -> Result<Option<Self>, LayerError> {
-        let layer = core.homes.require(request.id)?;
-        if !core.has_native_diff()
-            || layer.is_rotated()?
-            || !is_right_below(core, &layer, request.parent)?
-        {
+        let layer = context.homes.require(request.id)?;
+        if !context.has_native_diff() || layer.dir().is_rotated()? {
             return Ok(None);
         }
-        let Some(upper) = Contents::of(&layer).open()?.into_iter().next() else {
+        let parents = lower_of(&context.homes, &layer)?;
+        if !is_nearest(context, &layer, &parents, request.parent)? {
+            return Ok(None);
+        }
+        let Some(upper) = layer.dir().open_diffs()?.into_iter().next() else {
             return Ok(None);
         };
-        let view = view_of_many(core, &layer, request.parent)?;
+        let view = view_of_many(context, &parents, request.parent)?;
         let layers = OverlayLayers {
-            form: OverlayForm::Kernel(core.namespace()),
+            form: OverlayForm::Kernel(context.namespace()),
             lower: match &view {
                 Some(view) => vec![view.root().clone()],
-                None => lower_dirs(core, &layer)?,
+                None => lower_dirs(context, &layer, &parents)?,
             },
         };
         match overlay_changes(&upper, &layers.lower, layers.form) {
@@ -103,41 +102,42 @@ impl<'a> NativeDiff<'a> {
     }
 }
 
-fn is_right_below(
-    core: &Core,
-    layer: &LayerDir,
-    parent: Option<&LayerId>,
+/// Whether the layer that is asked for is the nearest parent.
+fn is_nearest(
+    context: &Context,
+    layer: &Layer,
+    parents: &[LinkName],
+    asked: Option<&LayerId>,
 ) -> Result<bool, LayerError> {
-    let links = lower_of(&core.homes, layer)?;
-    let (Some(nearest), Some(parent)) = (links.first(), parent) else {
-        return Ok(links.is_empty() && parent.is_none());
+    let Some(asked) = asked else {
+        return Ok(parents.is_empty());
     };
-    let nearest = resolve(&core.homes, layer, std::slice::from_ref(nearest))?;
-    Ok(nearest
-        .first()
-        .is_some_and(|nearest| nearest.id() == parent))
+    let nearest = nearest_parent(&context.homes, layer, parents)?;
+    Ok(nearest.is_some_and(|nearest| nearest.id() == asked))
 }
 
-/// MountFidelity the layers below through a mount if they are many, and not more than can be mounted.
+/// Shows the parents through a mount if they are many, and not more than can be mounted.
 fn view_of_many<'a>(
-    core: &'a Core,
-    layer: &LayerDir,
-    parent: Option<&LayerId>,
+    context: &'a Context,
+    parents: &[LinkName],
+    nearest: Option<&LayerId>,
 ) -> Result<Option<LayerView<'a>>, LayerError> {
-    let depth = lower_of(&core.homes, layer)?.len();
-    match parent {
-        Some(parent) if depth > OPENED && depth <= MAX_DEPTH => {
-            view(core, &core.homes.require(parent)?, "", None).map(Some)
+    match nearest {
+        Some(nearest) if parents.len() > OPENED && parents.len() <= MAX_DEPTH => {
+            view(context, &context.homes.require(nearest)?, "", None).map(Some)
         }
         _ => Ok(None),
     }
 }
 
-/// What the kernel shows of the layers below, uppermost first.
-fn lower_dirs(core: &Core, layer: &LayerDir) -> Result<Vec<Dir>, LayerError> {
-    let mut dirs = Vec::new();
-    for layer in below(&core.homes, layer)? {
-        dirs.extend(Contents::of(&layer).open()?);
-    }
-    Ok(dirs)
+/// What the kernel shows of the parents, uppermost first.
+fn lower_dirs(
+    context: &Context,
+    layer: &Layer,
+    parents: &[LinkName],
+) -> Result<Vec<Dir>, LayerError> {
+    let dirs = resolve_each(&context.homes, layer, parents, |parent, _| {
+        parent.dir().open_diffs()
+    })?;
+    Ok(dirs.into_iter().flatten().collect())
 }

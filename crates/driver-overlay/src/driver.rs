@@ -8,39 +8,34 @@ use std::sync::Arc;
 use layerhold_archive::Change;
 use layerhold_driver::{
     AdditionalLayer, Capabilities, DiffRequest, Driver, DriverDamage, FsMount, LayerContents,
-    LayerError, LayerRef, LayerTarget, LayerView, Maintenance, MountCounter, MountOptions,
-    OwnFiles, RemapRequest, Stacking, StageRequest, StagedLayer, StagedTree, SyncMode, Trash,
-    TreeRequest, TreeRoot, Usage, UserAdded, fallback,
+    LayerError, LayerTarget, LayerView, Maintenance, MountCounter, MountOptions, OwnFiles,
+    RemapRequest, Stacking, StageRequest, StagedLayer, StagedTree, SyncMode, Trash, TreeRequest,
+    TreeRoot, Usage, UserAdded, fallback,
 };
 use layerhold_idmap::IdMappings;
 use layerhold_ids::{LayerId, TocDigest};
 use layerhold_sys::mount::{Detach, is_mount_point, unmount};
 use layerhold_sys::{Dir, canonical_ambient, mount_at, mount_of, tree_usage};
 
-use crate::NAME;
-use crate::additional::{OverlayAdditional, find, noted_path, refuse_external};
-use crate::chain::{below, known_parents, knows_any_parent, lower_of, resolve_each};
-use crate::contents::OverlayContents;
-use crate::core::Core;
-use crate::damage;
+use crate::context::Context;
 use crate::diff::NativeDiff;
-use crate::mount_options;
-use crate::mounting::{
-    MAX_DEPTH, Shift, is_mount_suitable, make_mount_point, mount, mount_point, view,
+use crate::disk::{DIFF, Home, NAME, Pulls, WORK, abandoned, prune, recover};
+use crate::layers::{
+    Layer, OverlayContents, Parent, find_in_stores, known_parents, knows_any_parent, lower_of,
+    noted_external, parents_of, resolve_each,
 };
-use crate::names::{DIFF, WORK};
-use crate::remap::{Remap, remap};
-use crate::removal::{put_back, quarantine_layer, remove};
-use crate::stack::{Below, Contents};
-use crate::staged::{OverlayStaged, OverlayTarget};
-use crate::staging_dirs::{Pulls, abandoned, prune, recover};
-use crate::tree::OverlayTree;
-use crate::unmounting::unmount_layer;
+use crate::mount::{
+    MAX_DEPTH, Shift, ignored_options, is_mount_suitable, make_mount_point, mount, mount_point,
+    unmount_layer, view,
+};
+use crate::removal::remove;
+use crate::repair::{damage, home_damage, put_back, quarantine_layer, repair, repair_home};
+use crate::stage::{OverlayAdditional, OverlayStaged, OverlayTarget, OverlayTree, Remap, remap};
 
 /// Keeps each layer as what it changes.
 #[derive(Debug)]
 pub struct OverlayDriver {
-    pub(crate) core: Arc<Core>,
+    pub(crate) context: Arc<Context>,
     pub(crate) counter: MountCounter<FsMount>,
 }
 
@@ -52,16 +47,16 @@ impl Driver for OverlayDriver {
     fn capabilities(&self) -> Capabilities {
         Capabilities::new(Stacking::References)
             .with_max_depth(MAX_DEPTH)
-            .with_native_diff(self.core.has_native_diff())
-            .with_quotas(self.core.quota.is_some())
+            .with_native_diff(self.context.has_native_diff())
+            .with_quotas(self.context.quota.is_some())
     }
 
     fn stage(&self, request: &StageRequest<'_>) -> Result<Box<dyn StagedLayer>, LayerError> {
-        Ok(Box::new(OverlayStaged::new(&self.core, request)?))
+        Ok(Box::new(OverlayStaged::new(&self.context, request)?))
     }
 
     fn stage_tree(&self, request: &TreeRequest<'_>) -> Result<Box<dyn StagedTree>, LayerError> {
-        Ok(Box::new(OverlayTree::new(&self.core, request)?))
+        Ok(Box::new(OverlayTree::new(&self.context, request)?))
     }
 
     fn replace_tree(
@@ -81,11 +76,11 @@ impl Driver for OverlayDriver {
     }
 
     fn remove(&self, id: &LayerId, trash: &mut Trash) -> Result<(), LayerError> {
-        remove(&self.core, id, trash)
+        remove(&self.context, id, trash)
     }
 
     fn exists(&self, id: &LayerId) -> Result<bool, LayerError> {
-        for home in self.core.homes.all() {
+        for home in self.context.homes.all() {
             if home.holds(id)? {
                 return Ok(true);
             }
@@ -95,7 +90,7 @@ impl Driver for OverlayDriver {
 
     fn list(&self) -> Result<Option<Vec<LayerId>>, LayerError> {
         let mut ids = Vec::new();
-        for home in self.core.homes.main() {
+        for home in self.context.homes.main() {
             ids.extend(home.ids()?);
         }
         ids.sort_unstable();
@@ -104,10 +99,10 @@ impl Driver for OverlayDriver {
     }
 
     fn metadata(&self, id: &LayerId) -> Result<Vec<(String, String)>, LayerError> {
-        let layer = self.core.homes.require(id)?;
+        let layer = self.context.homes.require(id)?;
         let text = |path: PathBuf| path.to_string_lossy().into_owned();
-        let links = lower_of(&self.core.homes, &layer)?;
-        let lowers = resolve_each(&self.core.homes, &layer, &links, |layer, _| {
+        let links = lower_of(&self.context.homes, &layer)?;
+        let lowers = resolve_each(&self.context.homes, &layer, &links, |layer, _| {
             Ok(text(layer.path().join(DIFF)))
         })?;
         let mut facts = Vec::with_capacity(4);
@@ -115,7 +110,7 @@ impl Driver for OverlayDriver {
             facts.push(("LowerDir".to_owned(), lowers.join(":")));
         }
         for (key, path) in [
-            ("MergedDir", mount_point(&self.core, &layer)),
+            ("MergedDir", mount_point(&self.context, &layer)),
             ("UpperDir", layer.path().join(DIFF)),
             ("WorkDir", layer.path().join(WORK)),
         ] {
@@ -125,26 +120,29 @@ impl Driver for OverlayDriver {
     }
 
     fn status(&self) -> Vec<(String, String)> {
-        let core = &self.core;
+        let context = &self.context;
         let row = |key: &str, value: bool| (key.to_owned(), value.to_string());
-        let backing = core.backing.name().unwrap_or("<unknown>");
+        let backing = context.backing.name().unwrap_or("<unknown>");
         vec![
             ("Backing Filesystem".to_owned(), backing.to_owned()),
             row("Supports d_type", true),
-            row("Native Overlay Diff", core.has_native_diff()),
-            row("Using metacopy", core.uses_metacopy()),
-            row("Supports shifting", core.can_shift(&IdMappings::IDENTITY)),
-            row("Supports volatile", core.has_volatile()),
+            row("Native Overlay Diff", context.has_native_diff()),
+            row("Using metacopy", context.uses_metacopy()),
+            row(
+                "Supports shifting",
+                context.can_shift(&IdMappings::IDENTITY),
+            ),
+            row("Supports volatile", context.has_volatile()),
         ]
     }
 
     fn usage(&self, id: &LayerId) -> Result<Usage, LayerError> {
-        let layer = self.core.homes.require(id)?;
-        if layer.is_external()? {
+        let layer = self.context.homes.require(id)?;
+        if layer.dir().is_external()? {
             // It takes nothing here.
             return Ok(Usage::default());
         }
-        let usage = tree_usage(&layer.open_diff()?)?;
+        let usage = tree_usage(&layer.dir().open_diff()?)?;
         Ok(Usage {
             bytes: usage.bytes,
             inodes: usage.inodes,
@@ -152,12 +150,12 @@ impl Driver for OverlayDriver {
     }
 
     fn ignored_mount_options(&self, options: &MountOptions) -> Vec<String> {
-        mount_options::ignored(&self.core, options)
+        ignored_options(&self.context, options)
     }
 
     fn mount(&self, id: &LayerId, options: &MountOptions) -> Result<PathBuf, LayerError> {
-        let layer = self.core.homes.require(id)?;
-        let target = make_mount_point(&self.core, &layer, options)?;
+        let layer = self.context.homes.require(id)?;
+        let target = make_mount_point(&self.context, &layer, options)?;
         let is_mounted = match self.counter.increment(&target) {
             UserAdded::Joined => true,
             UserAdded::First => false,
@@ -168,7 +166,7 @@ impl Driver for OverlayDriver {
         }
         let outcome = unmount(&target, Detach::Lazy)
             .map_err(LayerError::from)
-            .and_then(|()| mount(&self.core, &layer, &target, options));
+            .and_then(|()| mount(&self.context, &layer, &target, options));
         if outcome.is_err() {
             self.counter.decrement(&target);
         }
@@ -176,16 +174,16 @@ impl Driver for OverlayDriver {
     }
 
     fn unmount(&self, id: &LayerId) -> Result<(), LayerError> {
-        let layer = self.core.homes.require(id)?;
-        if self.counter.decrement(&mount_point(&self.core, &layer)) > 0 {
+        let layer = self.context.homes.require(id)?;
+        if self.counter.decrement(&mount_point(&self.context, &layer)) > 0 {
             return Ok(());
         }
-        unmount_layer(&self.core, &layer)
+        unmount_layer(&self.context, &layer)
     }
 
     fn view(&self, id: &LayerId, mount_label: &str) -> Result<LayerView<'_>, LayerError> {
-        let layer = self.core.homes.require(id)?;
-        view(&self.core, &layer, mount_label, None)
+        let layer = self.context.homes.require(id)?;
+        view(&self.context, &layer, mount_label, None)
     }
 
     fn view_shifted(
@@ -195,82 +193,79 @@ impl Driver for OverlayDriver {
         maps: &IdMappings,
         own_files: OwnFiles,
     ) -> Result<LayerView<'_>, LayerError> {
-        if !self.core.can_shift(maps) {
+        if !self.context.can_shift(maps) {
             return Err(LayerError::NotSupported {
                 driver: NAME,
                 operation: "show owners shifted here",
             });
         }
-        let layer = self.core.homes.require(id)?;
+        let layer = self.context.homes.require(id)?;
         let shift = Shift { maps, own_files };
-        view(&self.core, &layer, mount_label, Some(shift))
+        view(&self.context, &layer, mount_label, Some(shift))
     }
 
     fn apply_target(&self, id: &LayerId, _label: &str) -> Result<Box<dyn LayerTarget>, LayerError> {
-        let layer = self.core.homes.require_writable(id)?;
-        refuse_external(layer.dir())?;
+        let layer = self.context.homes.require_writable(id)?;
+        layer.dir().refuse_external()?;
         Ok(Box::new(OverlayTarget {
-            root: layer.open_diff()?,
-            core: Arc::clone(&self.core),
+            root: layer.dir().open_diff()?,
+            context: Arc::clone(&self.context),
             layer,
         }))
     }
 
     fn contents(&self, id: &LayerId) -> Result<Box<dyn LayerContents>, LayerError> {
-        let layer = self.core.homes.require(id)?;
-        Ok(Box::new(OverlayContents::of(&self.core, layer)?))
+        let layer = self.context.homes.require(id)?;
+        Ok(Box::new(OverlayContents::of(&self.context, layer)?))
     }
 
     fn diff_dir(&self, id: &LayerId) -> Result<Option<Dir>, LayerError> {
-        let layer = self.core.homes.require(id)?;
-        Ok(match layer.is_external()? {
+        let layer = self.context.homes.require(id)?;
+        Ok(match layer.dir().is_external()? {
             true => None,
-            false => Some(layer.open_diff()?),
+            false => Some(layer.dir().open_diff()?),
         })
     }
 
     fn changes(&self, request: &DiffRequest<'_>) -> Result<Vec<Change>, LayerError> {
-        match NativeDiff::read(&self.core, request)? {
+        match NativeDiff::read(&self.context, request)? {
             Some(native) => Ok(native.into_changes()),
             None => fallback::changes(self, request),
         }
     }
 
     fn diff_size(&self, request: &DiffRequest<'_>) -> Result<u64, LayerError> {
-        match NativeDiff::read(&self.core, request)? {
+        match NativeDiff::read(&self.context, request)? {
             Some(native) => native.size(),
             None => fallback::diff_size(self, request),
         }
     }
 
     fn diff(&self, request: &DiffRequest<'_>, out: &mut dyn Write) -> Result<(), LayerError> {
-        match NativeDiff::read(&self.core, request)? {
+        match NativeDiff::read(&self.context, request)? {
             Some(native) => native.pack(request, out),
             None => fallback::diff(self, request, out),
         }
     }
 
     fn update_id_map(&self, id: &LayerId, request: &RemapRequest<'_>) -> Result<(), LayerError> {
-        let layer = self.core.homes.require_writable(id)?;
-        let below: Vec<_> = below(&self.core.homes, &layer)?
-            .iter()
-            .map(Contents::of)
-            .collect();
+        let layer = self.context.homes.require_writable(id)?;
+        let parents = parents_of(&self.context.homes, &layer)?;
+        let parents: Vec<_> = parents.into_iter().map(Layer::into_dir).collect();
         remap(&Remap {
-            core: &self.core,
-            layer: &Contents::of(&layer),
-            below: &below,
-            place: &layer.path(),
+            context: &self.context,
+            layer: layer.dir(),
+            parents: &parents,
             request,
         })
     }
 
     fn supports_shifting(&self, maps: &IdMappings) -> bool {
-        self.core.can_shift(maps)
+        self.context.can_shift(maps)
     }
 
     fn writes_ids_outside(&self) -> bool {
-        self.core.mount_program.is_none()
+        self.context.mount_program.is_none()
     }
 
     fn additional_layer(
@@ -278,7 +273,7 @@ impl Driver for OverlayDriver {
         toc: &TocDigest,
         image: &str,
     ) -> Result<Option<Box<dyn AdditionalLayer>>, LayerError> {
-        let found = find(&self.core.options.layer_stores, toc, image);
+        let found = find_in_stores(&self.context.options.layer_stores, toc, image);
         Ok(found.map(|path| self.additional(path)))
     }
 
@@ -286,7 +281,7 @@ impl Driver for OverlayDriver {
         &self,
         id: &LayerId,
     ) -> Result<Option<Box<dyn AdditionalLayer>>, LayerError> {
-        let noted = noted_path(self.core.homes.require(id)?.dir())?;
+        let noted = noted_external(self.context.homes.require(id)?.handle())?;
         Ok(noted.map(|path| self.additional(path)))
     }
 
@@ -295,21 +290,21 @@ impl Driver for OverlayDriver {
     }
 
     fn temp_roots(&self) -> Vec<PathBuf> {
-        let homes = self.core.homes.main();
-        homes.map(crate::homes::Home::temp_root).collect()
+        let homes = self.context.homes.main();
+        homes.map(Home::temp_root).collect()
     }
 
     fn additional_stores(&self) -> Vec<PathBuf> {
-        self.core.homes.additional().to_vec()
+        self.context.homes.additional().to_vec()
     }
 
     fn sync_mode(&self) -> Option<SyncMode> {
-        self.core.options.sync
+        self.context.options.sync
     }
 
     fn sync(&self) -> Result<(), LayerError> {
         let mut synced = Vec::new();
-        for home in self.core.homes.main() {
+        for home in self.context.homes.main() {
             let Some(dir) = home.open()? else { continue };
             let filesystem = dir.stat_self()?.dev;
             if !synced.contains(&filesystem) {
@@ -321,7 +316,7 @@ impl Driver for OverlayDriver {
     }
 
     fn sync_places(&self, replaced: &[&LayerId]) -> Result<(), LayerError> {
-        for home in self.core.homes.main() {
+        for home in self.context.homes.main() {
             let Some(dir) = home.open()?.filter(|_| home.is_written()) else {
                 continue;
             };
@@ -331,24 +326,23 @@ impl Driver for OverlayDriver {
             }
         }
         for id in replaced {
-            self.core.homes.require(id)?.dir().sync()?;
+            self.context.homes.require(id)?.handle().sync()?;
         }
         Ok(())
     }
 
     fn cleanup(&self) -> Result<(), LayerError> {
-        let own = self.core.homes.own();
+        let own = self.context.homes.own();
         if !own.is_written() {
             return Ok(());
         }
         let mut pulls = Pulls::None;
-        for home in self.core.homes.main() {
+        for home in self.context.homes.main() {
             if prune(home)? == Pulls::InProgress {
                 pulls = Pulls::InProgress;
             }
         }
-        // A mount of the home on itself is ours; a disk of its own that somebody mounted here is
-        // not.
+        // A mount of the home on itself is this driver's. A disk that is mounted here is not.
         if pulls == Pulls::None && is_mount_of_itself(own.path())? {
             unmount(own.path(), Detach::Lazy)?;
         }
@@ -362,45 +356,45 @@ impl Maintenance for OverlayDriver {
         id: &LayerId,
         parent: Option<&LayerId>,
     ) -> Result<Vec<DriverDamage>, LayerError> {
-        damage::damage(&self.core, id, parent)
+        damage(&self.context, id, parent)
     }
 
     fn repair(&self, id: &LayerId, parent: Option<&LayerId>) -> Result<(), LayerError> {
-        damage::repair(&self.core, id, parent)
+        repair(&self.context, id, parent)
     }
 
     fn home_damage(&self) -> Result<Vec<DriverDamage>, LayerError> {
-        damage::home_damage(&self.core)
+        home_damage(&self.context)
     }
 
     fn parents(&self, id: &LayerId) -> Result<Option<Vec<LayerId>>, LayerError> {
-        known_parents(&self.core.homes, id)
+        known_parents(&self.context.homes, id)
     }
 
     fn knows_any_parent(&self, id: &LayerId) -> Result<Option<bool>, LayerError> {
-        knows_any_parent(&self.core.homes, id)
+        knows_any_parent(&self.context.homes, id)
     }
 
     fn repair_home(&self, found: &DriverDamage) -> Result<(), LayerError> {
-        damage::repair_home(&self.core, found)
+        repair_home(&self.context, found)
     }
 
     fn quarantine(&self, id: &LayerId) -> Result<PathBuf, LayerError> {
-        quarantine_layer(&self.core, id)
+        quarantine_layer(&self.context, id)
     }
 
     fn put_back(&self, area: &Dir, name: &OsStr, id: &LayerId) -> Result<bool, LayerError> {
-        put_back(&self.core, area, name, id)
+        put_back(&self.context, area, name, id)
     }
 
     fn recover(&self) -> Result<(), LayerError> {
-        let written = self.core.homes.main().filter(|home| home.is_written());
+        let written = self.context.homes.main().filter(|home| home.is_written());
         written.map(recover).try_for_each(|done| Ok(done?))
     }
 
     fn abandoned(&self) -> Result<Vec<PathBuf>, LayerError> {
         let mut found = Vec::new();
-        for home in self.core.homes.main().filter(|home| home.is_written()) {
+        for home in self.context.homes.main().filter(|home| home.is_written()) {
             found.extend(abandoned(home)?);
         }
         Ok(found)
@@ -409,7 +403,7 @@ impl Maintenance for OverlayDriver {
 
 impl OverlayDriver {
     fn additional(&self, path: PathBuf) -> Box<dyn AdditionalLayer> {
-        Box::new(OverlayAdditional::new(&self.core, path))
+        Box::new(OverlayAdditional::new(&self.context, path))
     }
 
     fn replace_by(
@@ -419,15 +413,18 @@ impl OverlayDriver {
         tree: &OverlayTree,
         root: TreeRoot,
     ) -> Result<(), LayerError> {
-        let layer = self.core.homes.require_writable(id)?;
-        let below = Below::find(parent.map(LayerRef::Committed), &self.core.homes)?;
-        tree.set_root_attributes(root, &below)?;
-        tree.change_places(layer.dir())
+        let layer = self.context.homes.require_writable(id)?;
+        let parent = match parent {
+            Some(parent) => Parent::Committed(self.context.homes.require(parent)?),
+            None => Parent::None,
+        };
+        tree.set_root_attributes(root, &parent)?;
+        tree.exchange(layer.dir())
     }
 }
 
 /// Whether the mount at the home shows the very directory that it hides, as the one made at opening
-/// does. A disk, or another directory of the same disk, is somebody else's.
+/// does. A disk, or another directory of the same disk, was mounted by another program.
 fn is_mount_of_itself(home: &Path) -> Result<bool, LayerError> {
     let (Some(above), Some(name), true) = (home.parent(), home.file_name(), is_mount_point(home)?)
     else {

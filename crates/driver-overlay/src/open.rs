@@ -8,18 +8,14 @@ use layerhold_driver::{
 };
 use layerhold_sys::mount::make_private;
 use layerhold_sys::{
-    Dir, FsMagic, OverlayApi, PathError, effective_user, fs_magic, in_user_namespace,
+    Dir, FsMagic, OverlayApi, PathError, best_effort, effective_user, fs_magic, in_user_namespace,
 };
 
-use crate::NAME;
-use crate::core::{Core, ProbedFeatures};
+use crate::context::{Context, ProbedFeatures};
+use crate::disk::{Homes, LINKS, MOUNT_PROGRAM_FLAG, NAME, PRIVATE_MODE, SHARED_MODE, TEMP};
 use crate::driver::OverlayDriver;
-use crate::features::FeatureCache;
-use crate::homes::Homes;
-use crate::mount_program::{Made, how_made, note_made, usual};
-use crate::names::{LINKS, PRIVATE_MODE, SHARED_MODE};
+use crate::kernel::{FeatureCache, MadeBy, Quota, made_by, may_have_quota, note_made_by, usual};
 use crate::options::OverlayOptions;
-use crate::quota::{self, Quota};
 
 /// Registers the overlay driver.
 #[derive(Debug, Clone, Copy, Default)]
@@ -70,7 +66,7 @@ impl OverlayDriver {
 
     fn open_with(config: &DriverConfig, api: OverlayApi) -> Result<Self, OpenError> {
         let options = OverlayOptions::parse(&config.options)?;
-        let mut core = Core {
+        let mut context = Context {
             homes: Homes::new(config, options.additional.clone()),
             cache: FeatureCache::new(config.run_root.join(NAME)),
             mount_program: options.mount_program.clone(),
@@ -83,14 +79,14 @@ impl OverlayDriver {
             options,
         };
         if config.access == Access::ReadWrite {
-            prepare(&mut core)?;
+            prepare(&mut context)?;
         }
-        let kind = match core.mount_program {
+        let kind = match context.mount_program {
             Some(_) => FsMagic::FUSE,
             None => FsMagic::OVERLAY,
         };
         Ok(Self {
-            core: Arc::new(core),
+            context: Arc::new(context),
             counter: MountCounter::new(FsMount(kind)),
         })
     }
@@ -114,52 +110,52 @@ fn backing(config: &DriverConfig) -> Result<FsMagic, PathError> {
 }
 
 /// Makes what is missing and decides how to mount.
-fn prepare(core: &mut Core) -> Result<(), OpenError> {
-    for home in core.homes.main() {
+fn prepare(context: &mut Context) -> Result<(), OpenError> {
+    for home in context.homes.main() {
         drop(Dir::create_ambient_all(
             home.path().join(LINKS),
             SHARED_MODE,
         )?);
     }
-    let decided = decide(core);
+    let decided = decide(context);
     if decided.is_err() {
         // Else detection would find the state of this driver next time.
-        remove_empty(core);
+        remove_empty(context);
     }
     decided?;
-    let own = core.homes.own().path();
-    if !core.options.skip_mount_home {
+    let own = context.homes.own().path();
+    if !context.options.skip_mount_home {
         make_private(own)?;
     }
-    core.quota = quota(core)?;
+    context.quota = quota(context)?;
     Ok(())
 }
 
-fn decide(core: &mut Core) -> Result<(), OpenError> {
-    let home = Dir::open_ambient(core.homes.own().path())?;
-    drop(Dir::create_ambient_all(core.cache.path(), PRIVATE_MODE)?);
-    if core.mount_program.is_none() && effective_user() != 0 {
+fn decide(context: &mut Context) -> Result<(), OpenError> {
+    let home = Dir::open_ambient(context.homes.own().path())?;
+    drop(Dir::create_ambient_all(context.cache.path(), PRIVATE_MODE)?);
+    if context.mount_program.is_none() && effective_user() != 0 {
         return Err(OpenError::Prerequisites {
             reason: "overlay needs root, in a user namespace at least, or a mount_program"
                 .to_owned(),
         });
     }
-    if core.mount_program.is_none() {
-        let made_by_program = how_made(&home)? == Made::ByProgram;
-        if made_by_program || core.check_overlay().is_err() {
-            core.mount_program = usual();
+    if context.mount_program.is_none() {
+        let made_by_program = made_by(&home)? == MadeBy::Program;
+        if made_by_program || context.check_overlay().is_err() {
+            context.mount_program = usual();
         }
     }
-    let network = is_network(core.backing) && core.privilege == Privilege::UserNamespace;
-    if core.mount_program.is_some() {
-        if network && core.options.force_mask.is_none() {
+    let network = is_network(context.backing) && context.privilege == Privilege::UserNamespace;
+    if context.mount_program.is_some() {
+        if network && context.options.force_mask.is_none() {
             // Such filesystems do not take the owners of a user namespace.
-            core.options.force_mask = Some(PRIVATE_MODE);
+            context.options.force_mask = Some(PRIVATE_MODE);
         }
-        return Ok(note_made(&home, Made::ByProgram)?);
+        return Ok(note_made_by(&home, MadeBy::Program)?);
     }
-    if [FsMagic::AUFS, FsMagic::OVERLAY, FsMagic::ECRYPTFS].contains(&core.backing) {
-        let name = core.backing.name().unwrap_or("<unknown>");
+    if [FsMagic::AUFS, FsMagic::OVERLAY, FsMagic::ECRYPTFS].contains(&context.backing) {
+        let name = context.backing.name().unwrap_or("<unknown>");
         return Err(OpenError::IncompatibleFilesystem {
             reason: format!("'overlay' is not supported over {name}, a mount_program is required"),
         });
@@ -170,55 +166,57 @@ fn decide(core: &mut Core) -> Result<(), OpenError> {
                 .to_owned(),
         });
     }
-    Ok(core.check_overlay()?)
+    Ok(context.check_overlay()?)
 }
 
 /// Removes what was made for a driver that cannot be used, unless there is something in it.
-fn remove_empty(core: &Core) {
-    for home in core.homes.main() {
+fn remove_empty(context: &Context) {
+    for home in context.homes.main() {
         let (path, name) = (home.path(), home.path().file_name());
         if let (Ok(dir), Some(above), Some(name)) = (Dir::open_ambient(path), path.parent(), name) {
             // The note that a probe left, and its place.
             let is_empty = dir.entries().is_ok_and(|entries| {
                 entries.flatten().all(|entry| {
-                    [LINKS, crate::names::TEMP, crate::names::MOUNT_PROGRAM_FLAG]
+                    [LINKS, TEMP, MOUNT_PROGRAM_FLAG]
                         .iter()
                         .any(|known| entry.name == *known)
                 })
             });
             if is_empty {
-                drop(dir.remove_empty_dir(LINKS));
-                drop(dir.remove_empty_dir(crate::names::TEMP));
-                drop(dir.remove_file(crate::names::MOUNT_PROGRAM_FLAG));
-                drop(Dir::open_ambient(above).and_then(|above| above.remove_empty_dir(name)));
+                best_effort(dir.remove_empty_dir(LINKS));
+                best_effort(dir.remove_empty_dir(TEMP));
+                best_effort(dir.remove_file(MOUNT_PROGRAM_FLAG));
+                best_effort(
+                    Dir::open_ambient(above).and_then(|above| above.remove_empty_dir(name)),
+                );
             }
         }
     }
 }
 
 /// Finds out whether layers can be limited, which is an error only if they are to be.
-fn quota(core: &Core) -> Result<Option<Quota>, OpenError> {
+fn quota(context: &Context) -> Result<Option<Quota>, OpenError> {
     let refusal = |reason| Err(OptionError::Quota(reason).into());
-    if !quota::may_have(core.backing) {
-        if core.options.limits.are_set() {
-            let name = core.backing.name().unwrap_or("<unknown>");
+    if !may_have_quota(context.backing) {
+        if context.options.limits.are_set() {
+            let name = context.backing.name().unwrap_or("<unknown>");
             return refusal(format!(
                 "storage option overlay.size and overlay.inodes only supported for backingFS XFS. Found {name}"
             ));
         }
         return Ok(None);
     }
-    let home = Dir::open_ambient(core.homes.own().path())?;
-    match Quota::open(core.homes.own(), &home) {
+    let home = Dir::open_ambient(context.homes.own().path())?;
+    match Quota::open(context.homes.own(), &home) {
         Ok(quota) => Ok(Some(quota)),
-        Err(error) if core.options.limits.are_set() => {
-            if core.backing == FsMagic::XFS {
+        Err(error) if context.options.limits.are_set() => {
+            if context.backing == FsMagic::XFS {
                 return refusal(format!(
                     "storage options overlay.size and overlay.inodes not supported. Filesystem does not support Project Quota: {}",
                     error.into_source()
                 ));
             }
-            let name = core.backing.name().unwrap_or("<unknown>");
+            let name = context.backing.name().unwrap_or("<unknown>");
             refusal(format!(
                 "storage option overlay.size and overlay.inodes only supported for backingFS XFS. Found {name}"
             ))

@@ -6,7 +6,7 @@ use layerhold_archive::ChownErrors;
 use layerhold_driver::{DriverOption, OptionError, SyncMode, parse_size};
 use layerhold_sys::{PathError, Stat, stat_ambient};
 
-use crate::NAME;
+use crate::disk::NAME;
 
 /// What the driver options say (Go: drivers/overlay/overlay.go, `parseOptions`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

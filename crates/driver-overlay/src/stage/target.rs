@@ -1,0 +1,54 @@
+//! Existing layers into which a diff is applied, and what unpacking leaves open.
+
+use std::sync::Arc;
+
+use layerhold_archive::{UnpackOptions, Unsettled};
+use layerhold_driver::{LayerError, LayerTarget};
+use layerhold_sys::Dir;
+
+use crate::context::Context;
+use crate::layers::{Layer, Parent};
+
+/// An existing layer into which a diff is applied.
+#[derive(Debug)]
+pub(crate) struct OverlayTarget {
+    pub(crate) root: Dir,
+    pub(crate) context: Arc<Context>,
+    pub(crate) layer: Layer,
+}
+
+impl LayerTarget for OverlayTarget {
+    fn root(&self) -> &Dir {
+        &self.root
+    }
+
+    fn unpack_options(&self) -> UnpackOptions {
+        self.context.unpack_options()
+    }
+
+    fn settle(&self, unsettled: &Unsettled) -> Result<(), LayerError> {
+        let parent = Parent::of(&self.context.homes, &self.layer)?;
+        settle(&self.context, &self.root, &parent, unsettled)
+    }
+}
+
+/// Completes what unpacking had to leave open, because it depends on the parents.
+pub(super) fn settle(
+    context: &Context,
+    root: &Dir,
+    parent: &Parent,
+    unsettled: &Unsettled,
+) -> Result<(), LayerError> {
+    if unsettled.is_empty() {
+        return Ok(());
+    }
+    let mut lower = Vec::new();
+    if unsettled.is_about_root() {
+        lower.extend(parent.open_diff()?);
+    } else {
+        for dir in parent.dirs(&context.homes)? {
+            lower.extend(dir.open_diffs()?);
+        }
+    }
+    Ok(unsettled.settle(root, &lower, context.namespace())?)
+}
