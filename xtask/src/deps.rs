@@ -115,7 +115,6 @@ const UNORDERED: &[&str] = &[
     "layerhold-config",
     "layerhold-idmap",
     "layerhold-ids",
-    "layerhold-oci",
     "layerhold-schema",
     "layerhold-sys",
     "layerhold-tar-format",

@@ -14,7 +14,8 @@ use layerhold_sys::{
 use crate::environment::Environment;
 use crate::failure::plain;
 use crate::interruption::Interruption;
-use crate::streams::{Streams, say};
+use crate::say::say;
+use crate::streams::Streams;
 
 /// A command line: arguments, environment and streams in, exit code out.
 type CommandLine = fn(&[String], &Environment, &mut Streams<'_>) -> io::Result<u8>;

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use layerhold_sys::{Cancel, Ending, EndingSignals};
 
-use crate::streams::say;
+use crate::say::say;
 
 /// The request to stop, and the signal that made it.
 #[derive(Clone, Debug, Default)]

@@ -25,6 +25,7 @@ mod user_namespace;
 mod options;
 mod environment;
 mod interruption;
+mod say;
 mod streams;
 mod damage;
 mod failure;

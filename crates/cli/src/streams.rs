@@ -217,11 +217,6 @@ pub(crate) fn copy(source: &mut dyn BufRead, target: &mut dyn Write) -> Result<(
     target.flush().map_err(stream)
 }
 
-/// Says something where a command line has no streams yet, or has them no more.
-pub(crate) fn say(text: &str) {
-    let _ignored = writeln!(io::stderr(), "{}", escape(text));
-}
-
 #[cfg(test)]
 mod tests {
     use std::ffi::OsStr;

@@ -10,7 +10,7 @@ use crate::typed::{self, FieldError};
 #[non_exhaustive]
 pub enum ConfigError {
     /// The text is not JSON, or a field has a value of another type than it should.
-    #[error("the image configuration cannot be read")]
+    #[error("cannot read the image configuration")]
     Field(#[from] FieldError),
     /// A diff ID is malformed.
     #[error("{text:?} in the image configuration is not a diff ID")]

@@ -28,24 +28,25 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
-mod chain;
-mod check;
-mod config;
-mod copy;
-mod digest;
-mod find;
 mod load;
+mod save;
+mod source;
+mod find;
+mod check;
+mod progress;
+mod config;
 mod manifest;
 mod media;
 mod platform;
-mod progress;
-mod reference;
-mod save;
-mod section;
-mod source;
-mod store_error;
 mod typed;
+mod reference;
+mod chain;
 mod verify;
+mod digest;
+mod section;
+mod copy;
+mod store_errors;
+mod causes;
 
 pub use check::{check_configuration, check_manifest};
 pub use config::ConfigError;

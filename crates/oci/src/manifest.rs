@@ -74,7 +74,7 @@ pub(crate) enum Document {
 #[non_exhaustive]
 pub enum ManifestError {
     /// The text is not JSON, or a field has a value of another type than it should.
-    #[error("the manifest cannot be read")]
+    #[error("cannot read the manifest")]
     Field(#[from] FieldError),
     /// A descriptor has a malformed digest.
     #[error("{text:?} in the manifest is not a digest")]
@@ -95,7 +95,7 @@ pub enum ManifestError {
         media_type: String,
     },
     /// What names the document gives it another type than the document has.
-    #[error("it is named as {declared:?}, and it is {actual:?}")]
+    #[error("its type is declared as {declared:?}, and is {actual:?}")]
     OtherType {
         /// The type that it is named as.
         declared: String,
@@ -103,7 +103,7 @@ pub enum ManifestError {
         actual: String,
     },
     /// The manifest is not that of an image, but of something else that registries keep.
-    #[error("it is no image but an artifact: its configuration has the type {media_type:?}")]
+    #[error("it is not an image but an artifact: its configuration has the type {media_type:?}")]
     Artifact {
         /// The type of its configuration, or of the artifact.
         media_type: String,

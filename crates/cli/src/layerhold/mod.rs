@@ -34,7 +34,8 @@ use self::call::Call;
 use crate::environment::Environment;
 use crate::failure::{Failure, stream};
 use crate::options::{Given, opening};
-use crate::streams::{Streams, say};
+use crate::say::say;
+use crate::streams::Streams;
 use crate::user_namespace::enter_if_needed;
 
 /// Exit code of a command line that makes no sense.

@@ -1,9 +1,12 @@
 //! Why an image could not be loaded.
 
+use layerhold::{AccessError, CommitError, LookupError, StageError};
 use layerhold_ids::{DiffId, Digest, LayerId};
 
+use crate::causes;
 use crate::reference::ParseNameError;
 use crate::source::SourceError;
+use crate::store_errors::{self, store_errors};
 
 /// An image that could not be loaded. The store is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +22,7 @@ pub enum LoadError {
     #[error(transparent)]
     Name(#[from] ParseNameError),
     /// A name has the digest of another image.
-    #[error("the image cannot be called {name:?}: {}", has_digests(digests))]
+    #[error("cannot call the image {name:?}: {}", has_digests(digests))]
     NameDigest {
         /// The name.
         name: String,
@@ -27,13 +30,15 @@ pub enum LoadError {
         digests: Vec<String>,
     },
     /// Names were given for several images at once.
-    #[error("the source holds {count} images, and the names given are for one: choose one")]
+    #[error("cannot give names to {count} images at once: choose one image of the source")]
     NamesForSeveral {
         /// How many images there are.
         count: usize,
     },
-    /// A layer has not the size that the manifest gives it.
-    #[error("layer {index} has {actual} bytes, not {expected} as the manifest says")]
+    /// A layer's size is not the one in the manifest.
+    #[error(
+        "cannot load layer {index}: it has {actual} bytes, not {expected} as the manifest says"
+    )]
     LayerSize {
         /// The position of the layer, from 0.
         index: usize,
@@ -43,7 +48,9 @@ pub enum LoadError {
         actual: u64,
     },
     /// A layer is not what the manifest says it is.
-    #[error("layer {index} has the digest {actual}, not {expected} as the manifest says")]
+    #[error(
+        "cannot load layer {index}: it has the digest {actual}, not {expected} as the manifest says"
+    )]
     LayerDigest {
         /// The position of the layer, from 0.
         index: usize,
@@ -53,7 +60,9 @@ pub enum LoadError {
         actual: Digest,
     },
     /// A layer unpacks to something else than the configuration says.
-    #[error("layer {index} unpacks to {actual}, not to {expected} as the configuration says")]
+    #[error(
+        "cannot load layer {index}: it unpacks to {actual}, not to {expected} as the configuration says"
+    )]
     DiffIdMismatch {
         /// The position of the layer, from 0.
         index: usize,
@@ -62,9 +71,9 @@ pub enum LoadError {
         /// The digest of what was unpacked.
         actual: DiffId,
     },
-    /// The store has a layer of the wanted ID that is not the wanted one. Only somebody who
-    /// chose the ID by hand makes such a layer.
-    #[error("layer {index} should become {id}, but the store has another layer of that ID")]
+    /// The store has another layer with the ID that this one gets. Such a layer was created with an
+    /// ID chosen by hand.
+    #[error("cannot load layer {index} as {id}: the store has another layer of that ID")]
     OtherLayer {
         /// The position of the layer, from 0.
         index: usize,
@@ -72,7 +81,7 @@ pub enum LoadError {
         id: LayerId,
     },
     /// A layer of a docker archive is compressed in a way that cannot be undone.
-    #[error("layer {index} cannot be decompressed")]
+    #[error("cannot decompress layer {index}")]
     Codec {
         /// The position of the layer, from 0.
         index: usize,
@@ -81,7 +90,7 @@ pub enum LoadError {
         source: layerhold_archive::CodecError,
     },
     /// Reading a layer failed.
-    #[error("layer {index} cannot be read")]
+    #[error("cannot read layer {index}")]
     Read {
         /// The position of the layer, from 0.
         index: usize,
@@ -90,8 +99,36 @@ pub enum LoadError {
         source: std::io::Error,
     },
     /// The digest of the configuration cannot be an image ID.
-    #[error("the digest of the configuration cannot be an image ID")]
+    #[error("cannot use the digest of the configuration as an image ID")]
     ImageId,
+}
+
+impl LoadError {
+    /// Whether the source, or something that was named, is not there.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        match self {
+            Self::Source(error) => error.is_not_found(),
+            Self::Store(error) => store_errors::is_not_found(error),
+            _ => false,
+        }
+    }
+
+    /// Whether something else in the store is in the way.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        match self {
+            Self::OtherLayer { .. } => true,
+            Self::Store(error) => store_errors::is_conflict(error),
+            _ => false,
+        }
+    }
+
+    /// Whether the disk is full, or a quota used up.
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        causes::is_out_of_space(self)
+    }
 }
 
 /// Which digests a name may have.
@@ -101,3 +138,5 @@ fn has_digests(digests: &[String]) -> String {
         digests => format!("its digest is {}", digests.join(" or ")),
     }
 }
+
+store_errors!(LoadError: AccessError, CommitError, LookupError, StageError);

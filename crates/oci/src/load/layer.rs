@@ -6,7 +6,7 @@ use layerhold::{LayerSpec, Store, Transaction};
 use layerhold_archive::Codec;
 use layerhold_ids::{DiffId, LayerId};
 
-use super::LoadError;
+use super::error::LoadError;
 use crate::chain::layer_id;
 use crate::progress::{Event, Progress};
 use crate::source::{FoundLayer, OpenSource, SourceKind};

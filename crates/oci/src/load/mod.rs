@@ -1,10 +1,10 @@
 //! Bringing images into a store.
 
-mod error;
+mod record;
 mod layer;
 mod names;
 mod options;
-mod record;
+mod error;
 
 use std::io::Read;
 use std::path::Path;
@@ -12,13 +12,14 @@ use std::path::Path;
 use layerhold::{BigDataItem, ImageSpec, Store, Transaction};
 use layerhold_ids::{Digest, ImageId};
 
+use self::layer::{Step, StoredLayer};
+use self::names::complete;
+use self::record::BigData;
 use crate::progress::{Event, Progress};
-use crate::source::{FoundImage, OpenSource, SourceKind, Wish};
-pub use error::LoadError;
-use layer::{Step, StoredLayer};
-use names::complete;
-pub use options::{LoadOptions, LoadedImage};
-use record::Parts;
+use crate::source::{FoundImage, OpenSource, Selection, SourceKind};
+
+pub use self::error::LoadError;
+pub use self::options::{LoadOptions, LoadedImage};
 
 /// Loads the images of a file or directory: an OCI layout, an OCI archive or a docker archive,
 /// which may be compressed as a whole.
@@ -42,7 +43,7 @@ pub fn load(
 
 /// Loads the images of an archive that comes as a stream.
 ///
-/// The stream is copied to an unnamed file first, because archives do not keep their parts in
+/// The stream is copied to an unnamed file first, because archives do not keep their data in
 /// the order in which they are needed.
 ///
 /// # Errors
@@ -64,7 +65,7 @@ fn load_source(
     options: &LoadOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<LoadedImage>, LoadError> {
-    let contents = source.contents(Wish {
+    let contents = source.contents(Selection {
         image: options.image.as_deref(),
         platform: options.platform.as_ref(),
         renames: options.names.is_some(),
@@ -158,7 +159,14 @@ impl Incoming {
             .move_names()
             .update_present();
         let mut items = Vec::new();
-        let mut loaded = LoadedImage::new(self);
+        let mut loaded = LoadedImage {
+            id: self.id,
+            names: self.names,
+            digest: None,
+            imported: 0,
+            reused: 0,
+            source: self.kind,
+        };
         for entry in entries {
             let layers = import_layers(store, transaction, source, &entry, progress)?;
             loaded.imported += layers.iter().filter(|layer| !layer.reused).count();
@@ -166,12 +174,12 @@ impl Incoming {
             let created = entry.config.created.as_deref();
             spec.created = created.and_then(|time| time.parse().ok());
             spec.top_layer = layers.last().map(|top| top.id.clone());
-            let parts = Parts::of(entry, &layers);
-            spec.metadata = parts.metadata();
+            let data = BigData::of(entry, &layers);
+            spec.metadata = data.metadata();
             spec.digest
-                .get_or_insert_with(|| parts.first_digest().clone());
-            loaded.digest = Some(parts.manifest.digest.clone());
-            add_items(&mut items, parts.big_data());
+                .get_or_insert_with(|| data.first_digest().clone());
+            loaded.digest = Some(data.manifest.digest.clone());
+            add_items(&mut items, data.big_data());
         }
         for item in items {
             spec = spec.big_data(item);
@@ -181,7 +189,7 @@ impl Incoming {
     }
 }
 
-/// Adds data items; a later one replaces an earlier one of the same name.
+/// Adds big data items; a later one replaces an earlier one of the same name.
 fn add_items(items: &mut Vec<BigDataItem>, more: Vec<BigDataItem>) {
     for item in more {
         match items.iter_mut().find(|known| known.key == item.key) {

@@ -2,7 +2,7 @@
 
 use layerhold_ids::Digest;
 
-use super::LoadError;
+use super::error::LoadError;
 use crate::reference::{ParseNameError, normalize_name};
 
 /// Completes names as podman does: those without a registry belong to this machine, also in

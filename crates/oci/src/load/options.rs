@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use layerhold_ids::{Digest, ImageId};
 
-use super::Incoming;
 use crate::platform::Platform;
 use crate::source::SourceKind;
 
@@ -88,17 +87,4 @@ pub struct LoadedImage {
     pub reused: usize,
     /// What it was read from.
     pub source: SourceKind,
-}
-
-impl LoadedImage {
-    pub(super) fn new(image: Incoming) -> Self {
-        LoadedImage {
-            id: image.id,
-            names: image.names,
-            digest: None,
-            imported: 0,
-            reused: 0,
-            source: image.kind,
-        }
-    }
 }

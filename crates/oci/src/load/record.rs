@@ -11,14 +11,14 @@ use crate::media;
 use crate::source::{FoundImage, FoundManifest};
 
 /// The small parts of an image.
-pub(super) struct Parts {
+pub(super) struct BigData {
     pub(super) manifest: FoundManifest,
     index: Option<(Digest, Vec<u8>)>,
     config_digest: Digest,
     config: Vec<u8>,
 }
 
-impl Parts {
+impl BigData {
     /// Gathers the parts of an image whose layers are known.
     pub(super) fn of(image: FoundImage, layers: &[StoredLayer]) -> Self {
         let made = || {
@@ -29,7 +29,7 @@ impl Parts {
                 layers,
             )
         };
-        Parts {
+        BigData {
             manifest: image.manifest.unwrap_or_else(made),
             index: image.index,
             config_digest: image.config_digest,

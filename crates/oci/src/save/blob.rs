@@ -7,8 +7,8 @@ use layerhold_archive::Codec;
 use layerhold_ids::{Algorithm, DiffId, Digest};
 use sha2::Digest as _;
 
-use super::SaveError;
-use super::image::SavedLayer;
+use super::error::SaveError;
+use super::image::{SavedImage, SavedLayer};
 use crate::copy::PIECE;
 use crate::progress::{Event, Progress};
 
@@ -101,5 +101,17 @@ impl Write for Hashing<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
+    }
+}
+
+/// Reports the start of a layer.
+pub(super) fn announce(progress: &dyn Progress, image: &SavedImage, index: usize) {
+    if let Some(layer) = image.layers.get(index) {
+        progress.event(Event::LayerStarted {
+            index,
+            of: image.layers.len(),
+            digest: layer.diff_id.digest(),
+            size: layer.size.unwrap_or(0),
+        });
     }
 }

@@ -12,9 +12,10 @@ use layerhold_archive::Codec;
 use layerhold_tar_format::{EntryKind, Header, Writer};
 use serde::Serialize;
 
-use super::blob::write_layer;
+use super::blob::{announce, write_layer};
+use super::error::SaveError;
 use super::image::SavedImage;
-use super::{SaveError, WrittenImage, announce};
+use super::options::WrittenImage;
 use crate::progress::{Event, Progress};
 
 #[derive(Serialize)]

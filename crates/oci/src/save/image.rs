@@ -4,7 +4,7 @@ use layerhold::{Snapshot, Store};
 use layerhold_archive::Codec;
 use layerhold_ids::{DiffId, Digest, ImageId, LayerId};
 
-use super::SaveError;
+use super::error::SaveError;
 use crate::config::Config;
 use crate::find::find_image;
 use crate::manifest::{Document, Manifest};

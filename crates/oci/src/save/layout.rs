@@ -12,10 +12,11 @@ use layerhold_sys::{Dir, Durability, RenameHow, publish, random_suffix};
 use layerhold_tar_format::EntryKind;
 use serde_json::{Value, json};
 
-use super::blob::{Blob, write_layer};
+use super::blob::{Blob, announce, write_layer};
 use super::docker_archive::Tar;
+use super::error::SaveError;
 use super::image::{SavedImage, SavedLayer};
-use super::{Compression, SaveError, SaveOptions, WrittenImage, announce, codec};
+use super::options::{Compression, SaveOptions, WrittenImage};
 use crate::copy::{CopyError, PIECE, copy};
 use crate::digest::sha256;
 use crate::manifest::{Descriptor, Manifest, ManifestKind};
@@ -70,7 +71,7 @@ pub(super) fn write<T: Target>(
     for image in images {
         let mut blobs = Vec::new();
         for (index, layer) in image.layers.iter().enumerate() {
-            let codec = codec(options.compression, layer.codec);
+            let codec = options.compression.codec(layer.codec);
             let key = (layer.diff_id.digest().clone(), suffix(codec));
             if let Some(blob) = known.get(&key) {
                 blobs.push((blob.clone(), codec));

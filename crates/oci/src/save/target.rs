@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::SaveError;
+use super::error::SaveError;
 use crate::copy::PIECE;
 
 /// A file being written beside the place where it will be.

@@ -2,7 +2,8 @@
 
 use layerhold_ids::Digest;
 
-use super::{FoundImage, SourceError, Wish};
+use super::error::SourceError;
+use super::found::{FoundImage, Selection};
 use crate::manifest::Descriptor;
 use crate::media;
 use crate::platform::Platform;
@@ -102,36 +103,36 @@ pub(super) fn called(entries: Vec<Descriptor>, wanted: &str) -> Result<Vec<Group
 /// the wanted one, unless another platform was asked for.
 pub(super) fn candidates<'a>(
     entries: &'a [Descriptor],
-    wish: Wish<'_>,
+    selection: Selection<'_>,
     has: Has<'_>,
 ) -> Result<Vec<&'a Descriptor>, SourceError> {
     match entries {
-        [only] if wish.platform.is_none() => Ok(vec![only]),
-        _ => equally_good(entries, wish, has),
+        [only] if selection.platform.is_none() => Ok(vec![only]),
+        _ => equally_good(entries, selection, has),
     }
 }
 
 /// The one entry of an index that is wanted. Of several for one platform it is the first, as in Go.
 pub(super) fn best<'a>(
     entries: &'a [Descriptor],
-    wish: Wish<'_>,
+    selection: Selection<'_>,
     has: Has<'_>,
 ) -> Result<&'a Descriptor, SourceError> {
-    let found = equally_good(entries, wish, has)?;
+    let found = equally_good(entries, selection, has)?;
     found
         .first()
         .copied()
-        .ok_or_else(|| no_platform(entries, &wish.platform()))
+        .ok_or_else(|| no_platform(entries, &selection.platform()))
 }
 
 /// The entries that run best on the platform. An entry that names no platform fits any, but only
 /// when nothing else does.
 fn equally_good<'a>(
     entries: &'a [Descriptor],
-    wish: Wish<'_>,
+    selection: Selection<'_>,
     has: Has<'_>,
 ) -> Result<Vec<&'a Descriptor>, SourceError> {
-    let platform = wish.platform();
+    let platform = selection.platform();
     let rank = |entry: &Descriptor| platform.rank(entry.platform.as_ref()?);
     let mut ranked: Vec<(u32, &Descriptor)> = entries
         .iter()

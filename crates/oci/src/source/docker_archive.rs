@@ -5,7 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{FoundImage, FoundLayer, SourceError, TarIndex, Wish, read_manifest, read_small};
+use super::error::SourceError;
+use super::found::{FoundImage, FoundLayer, Selection};
+use super::small::{read_manifest, read_small};
+use super::tar_index::TarIndex;
 use crate::config::Config;
 use crate::digest::sha256;
 use crate::manifest::MAX_CONFIG_SIZE;
@@ -68,7 +71,7 @@ impl DockerArchive {
         })
     }
 
-    pub(crate) fn images(&self, wish: Wish<'_>) -> Result<Vec<FoundImage>, SourceError> {
+    pub(crate) fn images(&self, selection: Selection<'_>) -> Result<Vec<FoundImage>, SourceError> {
         let bytes = read_manifest("manifest.json", self.member("manifest.json")?)?;
         let items = items(&bytes).map_err(SourceError::DockerManifest)?;
         if items.is_empty() {
@@ -76,17 +79,17 @@ impl DockerArchive {
                 path: self.path.clone(),
             });
         }
-        let Some(wanted) = wish.image else {
+        let Some(wanted) = selection.image else {
             return items
                 .into_iter()
-                .map(|item| self.image(item, wish))
+                .map(|item| self.image(item, selection))
                 .collect();
         };
         let offered: Vec<String> = items.iter().flat_map(|item| self.called(item)).collect();
         let found: Vec<FoundImage> = items
             .into_iter()
             .filter(|item| is_called(item, wanted) || self.digest(item).as_deref() == Some(wanted))
-            .map(|item| self.image(item, wish))
+            .map(|item| self.image(item, selection))
             .collect::<Result<_, _>>()?;
         if found.is_empty() {
             let wanted = wanted.to_owned();
@@ -110,8 +113,8 @@ impl DockerArchive {
         Some(sha256(&bytes).to_string())
     }
 
-    fn image(&self, item: Item, wish: Wish<'_>) -> Result<FoundImage, SourceError> {
-        let repo_tags = match wish.renames {
+    fn image(&self, item: Item, selection: Selection<'_>) -> Result<FoundImage, SourceError> {
+        let repo_tags = match selection.renames {
             true => Vec::new(),
             false => item.names()?,
         };
@@ -131,7 +134,7 @@ impl DockerArchive {
         if !config.has_root {
             return Err(SourceError::NoRoot { name: item.config });
         }
-        wish.check_platform(&config)?;
+        selection.check_platform(&config)?;
         let names = item.layers;
         if config.diff_ids.len() != names.len() {
             return Err(SourceError::LayerCount {

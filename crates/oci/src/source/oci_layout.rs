@@ -7,10 +7,11 @@ use layerhold_ids::{Algorithm, Digest};
 use layerhold_sys::Dir;
 
 use super::choose::{self, Group};
-use super::{
-    Contents, FoundImage, FoundLayer, FoundManifest, SourceError, SourceKind, TarIndex, Wish,
-    docker_archive, read_manifest, read_small,
-};
+use super::docker_archive;
+use super::error::SourceError;
+use super::found::{Contents, FoundImage, FoundLayer, FoundManifest, Selection, SourceKind};
+use super::small::{read_manifest, read_small};
+use super::tar_index::TarIndex;
 use crate::config::Config;
 use crate::digest::{digest_of, sha256};
 use crate::manifest::{Descriptor, Document, KNOWN, MAX_CONFIG_SIZE, MAX_MANIFEST_SIZE};
@@ -103,19 +104,20 @@ impl OciLayout {
         self.blob(digest).is_ok()
     }
 
-    pub(crate) fn contents(&self, wish: Wish<'_>) -> Result<Contents, SourceError> {
+    pub(crate) fn contents(&self, selection: Selection<'_>) -> Result<Contents, SourceError> {
         let entries = self.entries()?;
-        let groups = match wish.image {
+        let groups = match selection.image {
             None => choose::groups(entries),
             Some(wanted) => self.wanted(entries, wanted)?,
         };
         let mut contents = Contents::default();
         for group in &groups {
-            for entry in choose::candidates(&group.entries, wish, &|digest| self.has(digest))? {
-                match self.image(group.name.clone(), entry, wish) {
+            for entry in choose::candidates(&group.entries, selection, &|digest| self.has(digest))?
+            {
+                match self.image(group.name.clone(), entry, selection) {
                     Ok(image) => contents.images.push(image),
                     Err(SourceError::Manifest { source, .. })
-                        if wish.image.is_none() && source.is_no_image() =>
+                        if selection.image.is_none() && source.is_no_image() =>
                     {
                         contents.others.push((entry.digest.clone(), source));
                     }
@@ -129,7 +131,7 @@ impl OciLayout {
             let name = digest.to_string();
             return Err(SourceError::Manifest { name, source });
         }
-        if !wish.renames {
+        if !selection.renames {
             self.add_tags(&mut contents.images)?;
             choose::check_names(&contents.images)?;
         }
@@ -193,16 +195,16 @@ impl OciLayout {
         &self,
         name: Option<String>,
         entry: &Descriptor,
-        wish: Wish<'_>,
+        selection: Selection<'_>,
     ) -> Result<FoundImage, SourceError> {
-        let chosen = self.resolve(entry, wish)?;
+        let chosen = self.resolve(entry, selection)?;
         let config_digest = chosen.manifest.config.digest.clone();
         let config_bytes = self.config(&chosen.manifest.config)?;
         let config = Config::parse(&config_bytes).map_err(|source| SourceError::Config {
             name: config_digest.to_string(),
             source,
         })?;
-        wish.check_platform(&config)?;
+        selection.check_platform(&config)?;
         if config.diff_ids.len() != chosen.manifest.layers.len() {
             return Err(SourceError::LayerCount {
                 layers: chosen.manifest.layers.len(),
@@ -247,7 +249,7 @@ impl OciLayout {
     }
 
     /// Follows indices down to a manifest. The topmost index is kept, as skopeo keeps it.
-    fn resolve(&self, entry: &Descriptor, wish: Wish<'_>) -> Result<Chosen, SourceError> {
+    fn resolve(&self, entry: &Descriptor, selection: Selection<'_>) -> Result<Chosen, SourceError> {
         let mut entry = entry.clone();
         let mut top = None;
         for _ in 0..MAX_DEPTH {
@@ -267,7 +269,7 @@ impl OciLayout {
                     });
                 }
                 Document::Index(entries) => {
-                    entry = choose::best(&entries, wish, &|digest| self.has(digest))?.clone();
+                    entry = choose::best(&entries, selection, &|digest| self.has(digest))?.clone();
                     // Go goes by the document itself from here on.
                     if !KNOWN.contains(&entry.media_type.as_str()) {
                         entry.media_type.clear();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use layerhold_tar_format::{EntryKind, Event, Header, ParseError, Parser, clean_path};
 
-use super::SourceError;
+use super::error::SourceError;
 use crate::section::{Run, Section};
 
 /// How many links are followed from one member to the next.

@@ -6,8 +6,8 @@
 //! out holds the values under the names of the table.
 
 mod read;
-mod shape;
 mod tables;
+mod shape;
 
 pub use read::FieldError;
 pub(crate) use read::read;

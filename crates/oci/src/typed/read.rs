@@ -16,7 +16,7 @@ use super::shape::{Shape, Typed};
 #[non_exhaustive]
 pub enum FieldError {
     /// The bytes are no JSON.
-    #[error("it is no JSON")]
+    #[error("it is not JSON")]
     Json(#[from] JsonError),
     /// A value has another type than the readers of such documents expect.
     #[error("{}expected {expected}, found {found}", before(path))]
@@ -327,7 +327,7 @@ mod tests {
             ("[]", "expected an object, found a list"),
             (
                 "{",
-                "it is no JSON at byte 1: unexpected end, expected the name of a field",
+                "it is not JSON at byte 1: unexpected end, expected the name of a field",
             ),
             (r#"{"history":[{}],"History":[]}"#, "history is there twice"),
         ] {

@@ -199,23 +199,23 @@ fn root_impossible_archives_are_refused() {
         assert!(error.contains(text), "{error:?} does not contain {text:?}");
         place.assert_empty();
     };
-    check(archive("[]"), "holds no image");
-    check(archive("{}"), "manifest.json is unusable");
+    check(archive("[]"), "cannot find an image in");
+    check(archive("{}"), "cannot use manifest.json");
     check(
         archive(r#"[{"Config":"nosuch","Layers":["l"]}]"#),
-        "nosuch is missing",
+        "cannot find nosuch in",
     );
     check(
         archive(r#"[{"Config":"c.json","Layers":["nosuch"]}]"#),
-        "nosuch is missing",
+        "cannot find nosuch in",
     );
     check(
         archive(r#"[{"Config":"c.json","Layers":[]}]"#),
-        "the manifest lists 0 layers and the configuration 1 diff IDs",
+        "cannot load an image whose manifest lists 0 layers and whose configuration 1 diff IDs",
     );
     check(
         archive(r#"[{"Config":"l","Layers":["l"]}]"#),
-        "the configuration l is unusable",
+        "cannot use the configuration l",
     );
     check(
         archive(r#"[{"Config":"c.json","RepoTags":["../x"],"Layers":["l"]}]"#),
@@ -223,15 +223,18 @@ fn root_impossible_archives_are_refused() {
     );
     check(
         TarBuilder::new().file("x", 0o644, "y").finish(),
-        "neither an OCI layout nor",
+        "it is neither an OCI layout (no index.json) nor a docker archive (no manifest.json)",
     );
-    check(b"no tar at all".to_vec(), "is not a tar archive");
-    check(Vec::new(), "neither an OCI layout nor");
+    check(b"no tar at all".to_vec(), "as a tar archive");
+    check(
+        Vec::new(),
+        "it is neither an OCI layout (no index.json) nor a docker archive (no manifest.json)",
+    );
     let whole = archive(r#"[{"Config":"c.json","Layers":["l"]}]"#);
-    check(whole[..1000].to_vec(), "is not a tar archive");
+    check(whole[..1000].to_vec(), "as a tar archive");
     let mut packed = compress(Codec::Gzip, &whole);
     packed.truncate(packed.len() / 2);
-    check(packed, "cannot be read");
+    check(packed, "cannot read");
 }
 
 /// Writes a file with holes in place of zeros.
@@ -306,21 +309,21 @@ fn root_a_malformed_manifest_json_is_refused_with_its_place() {
     let layer = tar("a", "b");
     let config = config(std::slice::from_ref(&layer), "amd64");
     for (items, text) in [
-        ("null", "holds no image"),
+        ("null", "cannot find an image in"),
         ("[null]", "manifest.json names no configuration"),
         (
             r#"[{"Config":"c.json","Layers":"x"}]"#,
-            "manifest.json is unusable: [0].Layers: expected a list, found text",
+            "cannot use manifest.json: [0].Layers: expected a list, found text",
         ),
         (
             r#"[{"Config":"c.json","LayerSources":{"x":1}}]"#,
-            "manifest.json is unusable: [0].LayerSources.x: expected an object, found a number",
+            "cannot use manifest.json: [0].LayerSources.x: expected an object, found a number",
         ),
         (
             "{}",
-            "manifest.json is unusable: expected a list, found an object",
+            "cannot use manifest.json: expected a list, found an object",
         ),
-        ("[", "manifest.json is unusable: it is no JSON: at byte 1"),
+        ("[", "cannot use manifest.json: it is not JSON: at byte 1"),
     ] {
         let place = Place::new();
         let path = place.path("archive.tar");
@@ -350,7 +353,7 @@ fn root_an_image_without_a_name_is_chosen_by_its_digest() {
     let error = load(&place.store, &path, &options, &quiet).unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("no image is called \"two:1\": the source has one:1, {wanted}")
+        format!("cannot find an image called \"two:1\": the source has one:1, {wanted}")
     );
     let options = place.options().image(&wanted);
     let loaded = load(&place.store, &path, &options, &quiet).unwrap();

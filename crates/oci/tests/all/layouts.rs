@@ -70,7 +70,7 @@ fn root_an_image_is_chosen_by_name_or_digest() {
     let error = load(&place.store, &source, &options, &Quiet).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "no image is called \"3\": the source has example.com/app:1, example.com/app:2"
+        "cannot find an image called \"3\": the source has example.com/app:1, example.com/app:2"
     );
     assert!(matches!(
         error,

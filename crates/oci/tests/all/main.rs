@@ -13,6 +13,7 @@ mod names;
 mod peer_load;
 mod peer_save;
 mod platforms;
+mod predicates;
 mod readable;
 mod refusals;
 mod save;

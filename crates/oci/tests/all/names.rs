@@ -146,7 +146,7 @@ fn root_two_images_of_one_name_are_not_chosen_from_in_silence() {
     let source = layout.finish(&[named(first, "app:1"), named(second, "app:1")]);
     let error = place.load(&source).unwrap_err();
     assert!(
-        chain(&error).starts_with("several images are called \"app:1\": choose one by its digest"),
+        chain(&error).starts_with("cannot tell which image \"app:1\" is: choose one by its digest"),
         "{error}"
     );
     place.assert_empty();

@@ -97,7 +97,7 @@ fn root_a_platform_that_is_not_there_is_named_with_those_that_are() {
     let error = load(&place.store, &source, &options, &Quiet).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "no image for linux/riscv64: the source has linux/arm64, linux/amd64, linux/s390x"
+        "cannot find an image for linux/riscv64: the source has linux/arm64, linux/amd64, linux/s390x"
     );
     assert!(matches!(
         error,
@@ -128,7 +128,7 @@ fn root_an_image_without_a_platform_fits_any() {
     let error = load(&place.store, &source, &options, &Quiet).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "no image for linux/riscv64: the source has linux/amd64"
+        "cannot find an image for linux/riscv64: the source has linux/amd64"
     );
 }
 
@@ -177,7 +177,7 @@ fn root_the_only_image_is_loaded_whatever_platform_is_noted_for_it() {
         let error = load(&place.store, &source, &options, &Quiet).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "no image for linux/arm64: the source has linux/s390x"
+            "cannot find an image for linux/arm64: the source has linux/s390x"
         );
     }
 }
@@ -222,7 +222,7 @@ fn root_an_index_without_the_blobs_of_the_wanted_platform_says_what_it_has() {
     assert_eq!(
         error.to_string(),
         format!(
-            "the image for {platform} is listed, but its manifest {missing} is not in the source: it has linux/s390x"
+            "cannot load the image for {platform}: the source lists it, but does not hold its manifest {missing}: it has linux/s390x"
         )
     );
     place.assert_empty();
@@ -287,7 +287,7 @@ fn root_an_artifact_beside_an_image_is_left_out_and_told() {
     assert_eq!(
         *skipped.lock().unwrap(),
         [format!(
-            "{}: it is no image but an artifact: its configuration has the type \"application/vnd.example.signature\"",
+            "{}: it is not an image but an artifact: its configuration has the type \"application/vnd.example.signature\"",
             digest(&beside)
         )]
     );

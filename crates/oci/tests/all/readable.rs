@@ -388,7 +388,7 @@ fn root_manifests_with_parts_of_the_other_family_are_refused() {
     let error = refused(false, "/annotations", &json!({ "a": 1 }));
     assert_eq!(
         chain(&error),
-        "the manifest cannot be read: annotations.a: expected text, found a number"
+        "cannot read the manifest: annotations.a: expected text, found a number"
     );
 }
 

@@ -338,14 +338,18 @@ fn root_what_is_no_layout_is_refused() {
         (
             "none",
             None,
-            "is neither an OCI layout nor a docker archive",
+            "it is neither an OCI layout (no index.json) nor a docker archive (no manifest.json)",
         ),
-        ("empty", Some(r#"{"manifests":[]}"#), "holds no image"),
-        ("null", Some("{}"), "holds no image"),
+        (
+            "empty",
+            Some(r#"{"manifests":[]}"#),
+            "cannot find an image in",
+        ),
+        ("null", Some("{}"), "cannot find an image in"),
         (
             "text",
             Some("hello"),
-            "index.json is unusable: the manifest cannot be read",
+            "cannot use index.json: cannot read the manifest",
         ),
     ] {
         let dir = place.path(name);

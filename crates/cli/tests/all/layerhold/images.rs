@@ -50,13 +50,10 @@ fn root_what_cannot_be_loaded_is_said_in_one_line() {
     let archive = archive.to_str().unwrap();
     for (words, text) in [
         (&["load", "nosuch"][..], "no such file or directory"),
-        (
-            &["load", "junk"],
-            "junk is not a tar archive that can be read",
-        ),
+        (&["load", "junk"], "cannot read junk as a tar archive"),
         (
             &["load", archive, "--image", "x"],
-            "no image is called \"x\": the source has app:1",
+            "cannot find an image called \"x\": the source has app:1",
         ),
         (
             &["load", archive, "--name", "Bad"],

@@ -1,0 +1,167 @@
+//! Why an image cannot be written.
+
+use std::io;
+use std::path::PathBuf;
+
+use layerhold::{AccessError, DataError, DiffError, LookupError, UpdateError};
+use layerhold_ids::{DiffId, Digest, ImageId, LayerId};
+use layerhold_sys::PathError;
+use layerhold_tar_format::WriteError;
+
+use crate::causes;
+use crate::config::ConfigError;
+use crate::manifest::ManifestError;
+use crate::store_errors::{self, store_errors};
+
+/// An image that could not be written. The target is removed, or as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SaveError {
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] layerhold::Error),
+    /// The system refused.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// Writing failed.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The target.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A member of the archive cannot be written.
+    #[error("cannot write {}", path.display())]
+    Tar {
+        /// The target.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: WriteError,
+    },
+    /// The image has no manifest, so it was not made by an image tool.
+    #[error("cannot save image {image}: it has no manifest")]
+    NoManifest {
+        /// The image.
+        image: ImageId,
+    },
+    /// The image's manifest is unusable.
+    #[error("cannot use the manifest of image {image}")]
+    Manifest {
+        /// The image.
+        image: ImageId,
+        /// Why.
+        #[source]
+        source: ManifestError,
+    },
+    /// The image's configuration is unusable.
+    #[error("cannot use the configuration of image {image}")]
+    Config {
+        /// The image.
+        image: ImageId,
+        /// Why.
+        #[source]
+        source: ConfigError,
+    },
+    /// The image's manifest is a list of images.
+    #[error("cannot save image {image}: its manifest is a list of manifests")]
+    ManifestList {
+        /// The image.
+        image: ImageId,
+    },
+    /// The image's configuration is not in the store.
+    #[error("cannot save image {image}: it has no configuration {digest}")]
+    NoConfig {
+        /// The image.
+        image: ImageId,
+        /// The digest that its manifest names.
+        digest: Digest,
+    },
+    /// The image's layers are not those that its configuration lists.
+    #[error(
+        "cannot save image {image}: it has {layers} layers, and its configuration lists {diff_ids}"
+    )]
+    LayerCount {
+        /// The image.
+        image: ImageId,
+        /// Layers in the store.
+        layers: usize,
+        /// Layers of the configuration.
+        diff_ids: usize,
+    },
+    /// A layer's contents are damaged.
+    #[error(
+        "cannot save layer {layer}: it is damaged, its contents have the digest {actual}, not {expected}"
+    )]
+    Damaged {
+        /// The layer.
+        layer: LayerId,
+        /// The diff ID in the configuration.
+        expected: DiffId,
+        /// What was read.
+        actual: DiffId,
+    },
+    /// Reading a layer failed.
+    #[error("cannot read layer {layer}")]
+    Read {
+        /// The layer.
+        layer: LayerId,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The target exists and is something else.
+    #[error("cannot write {}: it exists and is not an OCI layout", path.display())]
+    NotALayout {
+        /// The target.
+        path: PathBuf,
+    },
+    /// An existing layout has an unusable index.
+    #[error("cannot use the index of {}", path.display())]
+    Index {
+        /// The target.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// No image was named.
+    #[error("cannot save without an image")]
+    Nothing,
+}
+
+impl SaveError {
+    /// Whether an image that was named is not in the store, or the directory of the target is
+    /// missing.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        match self {
+            Self::Store(error) => store_errors::is_not_found(error),
+            Self::Path(error) => error.is_not_found(),
+            Self::Write { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        }
+    }
+
+    /// Whether something else has the name of the target.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        match self {
+            Self::NotALayout { .. } => true,
+            Self::Path(error) => {
+                error.already_exists() || error.kind() == io::ErrorKind::NotADirectory
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the disk is full, or a quota used up.
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        causes::is_out_of_space(self)
+    }
+}
+
+store_errors!(SaveError: AccessError, DataError, DiffError, LookupError, UpdateError);

@@ -1,0 +1,98 @@
+//! How images are written, and what is told of each afterwards.
+
+use std::path::PathBuf;
+
+use layerhold_archive::Codec;
+use layerhold_ids::{Digest, ImageId};
+
+/// What an image is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TargetKind {
+    /// A directory with an `oci-layout` file. An existing layout is added to.
+    OciLayout,
+    /// A tar of such a directory.
+    OciArchive,
+    /// What `docker load` and `podman load` read.
+    DockerArchive,
+}
+
+/// How layers are compressed in OCI layouts. Docker archives hold plain layers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Compression {
+    /// As they were when they came into the store. Layers that came plain go out byte for byte
+    /// as they came; compressed ones unpack to the same bytes, but their compressed form is
+    /// that of our compressor.
+    #[default]
+    Keep,
+    /// Not at all.
+    None,
+    /// With gzip.
+    Gzip,
+    /// With zstd.
+    Zstd,
+}
+
+/// How images are written.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SaveOptions {
+    /// The format.
+    pub kind: TargetKind,
+    /// How layers are compressed.
+    pub compression: Compression,
+    /// A directory for large temporary files: a compressed layer has to be complete before the
+    /// entry of a tar that holds it can begin.
+    pub scratch: PathBuf,
+}
+
+impl Compression {
+    /// The codec for a layer that came in with `recorded`.
+    pub(super) fn codec(self, recorded: Codec) -> Codec {
+        match (self, recorded) {
+            (Compression::None, _) | (Compression::Keep, Codec::Plain) => Codec::Plain,
+            (Compression::Zstd, _) | (Compression::Keep, Codec::Zstd) => Codec::Zstd,
+            // Formats that image tools do not read are replaced by the one that all read.
+            _ => Codec::Gzip,
+        }
+    }
+}
+
+impl SaveOptions {
+    /// The defaults for a format.
+    #[must_use]
+    pub fn new(kind: TargetKind) -> Self {
+        SaveOptions {
+            kind,
+            compression: Compression::Keep,
+            scratch: PathBuf::from("/var/tmp"),
+        }
+    }
+
+    /// Chooses the compression.
+    #[must_use]
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
+    }
+
+    /// Chooses the directory for large temporary files.
+    #[must_use]
+    pub fn scratch(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.scratch = directory.into();
+        self
+    }
+}
+
+/// An image that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WrittenImage {
+    /// Its ID.
+    pub id: ImageId,
+    /// The names it was written under.
+    pub names: Vec<String>,
+    /// The digest of the manifest that was written; a docker archive has none.
+    pub digest: Option<Digest>,
+}
