@@ -32,7 +32,7 @@ use crate::removal::remove;
 use crate::repair::{damage, home_damage, put_back, quarantine_layer, repair, repair_home};
 use crate::stage::{OverlayAdditional, OverlayStaged, OverlayTarget, OverlayTree, Remap, remap};
 
-/// Keeps each layer as what it changes.
+/// The overlay driver.
 #[derive(Debug)]
 pub struct OverlayDriver {
     pub(crate) context: Arc<Context>,
@@ -69,8 +69,8 @@ impl Driver for OverlayDriver {
     ) -> Result<(), LayerError> {
         let tree = OverlayTree::from(tree)?;
         let replaced = self.replace_by(id, parent, &tree, root);
-        // Holds the old files, or if that failed the new ones: nothing is erased under the caller's
-        // lock.
+        // The tree now holds the old files, or the new ones if the exchange failed. Nothing is
+        // erased under the caller's lock.
         trash.defer(move || Box::new(tree).erase());
         replaced
     }
@@ -139,7 +139,7 @@ impl Driver for OverlayDriver {
     fn usage(&self, id: &LayerId) -> Result<Usage, LayerError> {
         let layer = self.context.homes.require(id)?;
         if layer.dir().is_external()? {
-            // It takes nothing here.
+            // It takes no space in the home.
             return Ok(Usage::default());
         }
         let usage = tree_usage(&layer.dir().open_diff()?)?;

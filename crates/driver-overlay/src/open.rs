@@ -1,4 +1,4 @@
-//! Opening the driver: which way to mount there is, and whether the filesystem will do.
+//! Opening the driver: how it mounts, and whether it can use the filesystem.
 
 use std::sync::Arc;
 
@@ -24,13 +24,13 @@ pub struct OverlayFactory {
 }
 
 impl OverlayFactory {
-    /// Opens drivers that mount in the best way the kernel knows.
+    /// Opens drivers that use the newest way to mount that the kernel supports.
     #[must_use]
     pub const fn new() -> Self {
         Self { api: None }
     }
 
-    /// Opens drivers that mount in this way, whatever the kernel knows.
+    /// Opens drivers that mount in this way, whatever the kernel supports.
     #[must_use]
     pub const fn with_api(mut self, api: OverlayApi) -> Self {
         self.api = Some(api);
@@ -52,9 +52,9 @@ impl DriverFactory for OverlayFactory {
 impl OverlayDriver {
     /// Opens the driver at `root/overlay` (Go: drivers/overlay/overlay.go, `Init`).
     ///
-    /// With write access the directory is made, what the kernel can do is tried unless the run root
-    /// has the answers, and the directory becomes a mount of its own. With read access nothing is
-    /// changed or tried.
+    /// With write access the directory is made, features of the kernel are probed unless the run
+    /// root has the answers, and the directory becomes a mount of its own. With read access nothing
+    /// is changed or probed.
     ///
     /// # Errors
     ///
@@ -92,7 +92,8 @@ impl OverlayDriver {
     }
 }
 
-/// What the process may do: no more than the kernel lets it.
+/// What the process may do: what the configuration says, and no more than its user namespace
+/// allows.
 fn privilege(config: &DriverConfig) -> Result<Privilege, PathError> {
     if in_user_namespace()? {
         return Ok(Privilege::UserNamespace);
@@ -119,7 +120,7 @@ fn prepare(context: &mut Context) -> Result<(), OpenError> {
     }
     let decided = decide(context);
     if decided.is_err() {
-        // Else detection would find the state of this driver next time.
+        // Otherwise the next detection would find state of this driver.
         remove_empty(context);
     }
     decided?;
@@ -169,12 +170,12 @@ fn decide(context: &mut Context) -> Result<(), OpenError> {
     Ok(context.check_overlay()?)
 }
 
-/// Removes what was made for a driver that cannot be used, unless there is something in it.
+/// Removes the homes of a driver that cannot be used, if they are empty.
 fn remove_empty(context: &Context) {
     for home in context.homes.main() {
         let (path, name) = (home.path(), home.path().file_name());
         if let (Ok(dir), Some(above), Some(name)) = (Dir::open_ambient(path), path.parent(), name) {
-            // The note that a probe left, and its place.
+            // A probe leaves a note and its directory.
             let is_empty = dir.entries().is_ok_and(|entries| {
                 entries.flatten().all(|entry| {
                     [LINKS, TEMP, MOUNT_PROGRAM_FLAG]
@@ -194,7 +195,8 @@ fn remove_empty(context: &Context) {
     }
 }
 
-/// Finds out whether layers can be limited, which is an error only if they are to be.
+/// Finds out whether layers can be limited. If not, that is an error only where options ask for
+/// limits.
 fn quota(context: &Context) -> Result<Option<Quota>, OpenError> {
     let refusal = |reason| Err(OptionError::Quota(reason).into());
     if !may_have_quota(context.backing) {

@@ -8,7 +8,7 @@ use layerhold_sys::{PathError, Stat, stat_ambient};
 
 use crate::disk::NAME;
 
-/// What the driver options say (Go: drivers/overlay/overlay.go, `parseOptions`).
+/// The parsed driver options (Go: drivers/overlay/overlay.go, `parseOptions`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct OverlayOptions {
     /// `mountopt`: options of every mount.
@@ -33,7 +33,7 @@ pub(crate) struct OverlayOptions {
     pub(crate) sync: Option<SyncMode>,
 }
 
-/// How much a layer may take; 0 is without limit.
+/// The limits of a layer; 0 is none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Limits {
     /// Bytes.
@@ -48,7 +48,7 @@ impl Limits {
     }
 }
 
-/// A directory in which another program shows layers that it has.
+/// A directory in which another program shows layers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LayerStore {
     pub(crate) path: PathBuf,
@@ -137,7 +137,7 @@ fn parse_mask(value: &str) -> Result<u32, OptionError> {
         return Err(problem("invalid syntax"));
     }
     match u32::from_str_radix(value, 8) {
-        // A mode has no more bits; Go takes them and fails at the first file.
+        // A mode has no more bits. Go accepts them and fails at the first file.
         Ok(mask) if mask <= 0o7777 => Ok(mask),
         _ => Err(problem("value out of range")),
     }
@@ -160,7 +160,7 @@ fn image_store(text: &str) -> Result<PathBuf, OptionError> {
     })
 }
 
-/// Reads the path of a directory that has to exist; `found_missing` words what is missing.
+/// Reads the path of a directory that has to exist. `found_missing` describes one that does not.
 fn directory(
     text: &str,
     what: &'static str,

@@ -83,8 +83,8 @@ impl Driver for VfsDriver {
             Err(_) => false,
         };
         if !moved {
-            // No room for the area, or not to be reached by a rename: slower, under the lock, but a
-            // full disk must stay emptiable.
+            // There is no room for the area, or no rename leads to it. Erasing under the lock is
+            // slower, but a full disk must stay emptiable.
             under_lock_on_purpose("a full disk must stay emptiable", || {
                 remove_tree(layers, id.as_str())
             })?;
@@ -102,7 +102,7 @@ impl Driver for VfsDriver {
             for entry in layers.entries()? {
                 let entry = entry?;
                 if entry.file_type == FileType::Dir {
-                    // Names that no layer can have are somebody else's.
+                    // Names that no layer can have belong to other programs.
                     ids.extend(entry.name.to_str().and_then(|name| name.parse().ok()));
                 }
             }
@@ -139,7 +139,7 @@ impl Driver for VfsDriver {
             });
         }
         let home = self.homes.require(id)?.home;
-        // Opened only to learn that it is a directory.
+        // Opened only to check that it is a directory.
         drop(home.open_layer(id)?);
         Ok(home.layer_path(id))
     }

@@ -1,4 +1,5 @@
-//! Where layers are: the driver's home, a split-off image store, and additional stores.
+//! The directories that have layers in them: the driver's home, a split-off image store, and
+//! additional stores.
 
 use std::path::{Path, PathBuf};
 
@@ -84,7 +85,7 @@ impl Home {
     }
 }
 
-/// All the places a layer may be in.
+/// All homes in which a layer may be.
 #[derive(Debug)]
 pub(crate) struct Homes {
     own: Home,
@@ -94,9 +95,9 @@ pub(crate) struct Homes {
     additional: Vec<PathBuf>,
 }
 
-/// Where a layer was found.
+/// A layer that was found.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct FoundLayer {
     pub(crate) home: Home,
     /// The root of the additional store, if it is in one.
     pub(crate) additional: Option<PathBuf>,
@@ -121,7 +122,7 @@ impl Homes {
         std::iter::once(&self.own).chain(&self.image_store)
     }
 
-    /// Where a new layer goes.
+    /// The home of a new layer.
     pub(crate) fn for_new(&self, access: LayerAccess) -> &Home {
         match (access, &self.image_store) {
             (LayerAccess::ReadOnly, Some(store)) => store,
@@ -131,10 +132,10 @@ impl Homes {
 
     /// Looks for a layer: in the home, then the image store, then the additional stores in their
     /// order.
-    pub(crate) fn find(&self, id: &LayerId) -> Result<Option<Found>, LayerError> {
+    pub(crate) fn find(&self, id: &LayerId) -> Result<Option<FoundLayer>, LayerError> {
         for home in self.written() {
             if home.holds(id)? {
-                return Ok(Some(Found {
+                return Ok(Some(FoundLayer {
                     home: home.clone(),
                     additional: None,
                 }));
@@ -143,7 +144,7 @@ impl Homes {
         for root in &self.additional {
             let home = Home::open(root.join(NAME), Access::ReadOnly)?;
             if home.holds(id)? {
-                return Ok(Some(Found {
+                return Ok(Some(FoundLayer {
                     home,
                     additional: Some(root.clone()),
                 }));
@@ -153,7 +154,7 @@ impl Homes {
     }
 
     /// Looks for a layer that must be there.
-    pub(crate) fn require(&self, id: &LayerId) -> Result<Found, LayerError> {
+    pub(crate) fn require(&self, id: &LayerId) -> Result<FoundLayer, LayerError> {
         self.find(id)?
             .ok_or_else(|| LayerError::Unknown { id: id.clone() })
     }

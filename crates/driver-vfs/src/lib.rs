@@ -1,8 +1,8 @@
 //! The vfs graph driver: every layer is a full directory tree.
 //!
-//! A child starts as a copy of its parent, sharing file contents where the filesystem can. That
-//! costs the most space and time of all drivers and needs nothing from the kernel, so it works
-//! everywhere: for ordinary users, on any filesystem, inside containers.
+//! A child starts as a copy of its parent, and shares file contents where the filesystem supports
+//! it. That costs the most space and time of all drivers and needs nothing from the kernel, so it
+//! works everywhere: for ordinary users, on any filesystem, inside containers.
 //!
 //! ```text
 //! <graph root>/vfs/            0700
@@ -34,7 +34,7 @@
 //!
 //! let mut trash = Trash::new();
 //! driver.remove(&id, &mut trash)?; // quick; the ID is free from here on
-//! trash.erase()?; // takes as long as it takes
+//! trash.erase()?; // slow, without a lock
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

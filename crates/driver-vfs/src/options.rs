@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::homes::NAME;
 use layerhold_archive::ChownErrors;
 use layerhold_driver::{DriverOption, OptionError, SyncMode};
+
+use crate::homes::NAME;
 
 /// What the driver options say (Go: drivers/vfs/driver.go, `Init`).
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -13,8 +14,8 @@ pub(crate) struct VfsOptions {
     pub(crate) additional: Vec<PathBuf>,
     /// `ignore_chown_errors`.
     pub(crate) chown_errors: ChownErrors,
-    /// `sync`. Go's released versions write this option into their own configuration and refuse it
-    /// then.
+    /// `sync`. Released versions of Go's library write this option into their own configuration,
+    /// and then refuse it.
     pub(crate) sync: Option<SyncMode>,
 }
 

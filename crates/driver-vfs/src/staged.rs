@@ -1,4 +1,4 @@
-//! Layers in the making.
+//! Staged layers.
 
 use std::any::Any;
 
@@ -15,7 +15,7 @@ use layerhold_sys::{Dir, PathError, Stat};
 
 use crate::homes::{Home, Homes, NAME};
 
-/// The mode of a base layer's root until an archive says otherwise (Go: drivers/vfs/driver.go,
+/// The mode of a base layer's root until an archive sets another one (Go: drivers/vfs/driver.go,
 /// `defaultPerms`).
 const ROOT_MODE: u32 = 0o555;
 
@@ -25,7 +25,7 @@ pub(crate) struct VfsStaged {
     root: Dir,
     addition: StagedAddition,
     home: Home,
-    /// The mode of the root directory if the one it has now is not to stay.
+    /// The mode that the root directory gets at the commit, if it is not the present one.
     wanted_mode: Option<u32>,
     rules: CopyRules,
     /// Held for its drop, which erases a layer that was not committed.
@@ -74,8 +74,8 @@ impl VfsStaged {
 }
 
 impl VfsStaged {
-    /// Gives the root directory the mode it is to have, unless an archive has said another; returns
-    /// where to put it.
+    /// Gives the root directory its final mode, unless an archive has set one. Returns the
+    /// directory of layers.
     fn finished(&self) -> Result<Dir, LayerError> {
         let layers = self.home.writable()?.clone();
         if let Some(mode) = self.wanted_mode
@@ -87,15 +87,15 @@ impl VfsStaged {
     }
 }
 
-/// The mode of a root directory that has to be made fillable; one that no archive gives a
-/// directory.
+/// The mode of a root directory that was made fillable. No archive gives a directory this mode.
 const FILLABLE: u32 = 0o1700;
-/// What its owner needs to change a directory.
+/// The permissions with which the owner of a directory can change it.
 const OWNER_CHANGES: u32 = 0o300;
 
-/// Lets an ordinary user fill a layer whose root directory its owner may not change, as is the
-/// rule; returns the mode to set in the end. Root, in a user namespace too, needs no such right. An
-/// ordinary user's writable layer would be of little use without it, and keeps it.
+/// Lets an ordinary user fill a layer whose root directory its owner may not change, which is the
+/// usual case. Returns the mode to set at the commit. Root needs no permission, also in a user
+/// namespace. The writable layer of an ordinary user keeps the permission, as a container could
+/// write nothing without it.
 fn make_fillable(root: &Dir, made: &Stat, access: LayerAccess) -> Result<Option<u32>, PathError> {
     if made.uid == 0 {
         return Ok(None);
@@ -132,8 +132,8 @@ fn make_base(root: &Dir, maps: &IdMappings, rules: CopyRules) -> Result<(), Laye
     Ok(root.set_own_mode(ROOT_MODE)?)
 }
 
-/// Sets the owner of a layer's root directory, unless it is right already: an ordinary user may not
-/// even ask.
+/// Sets the owner of a layer's root directory, if it differs: an ordinary user may not set an owner
+/// at all, not even the present one.
 fn set_root_owner(root: &Dir, owner: HostOwner, rules: CopyRules) -> Result<(), LayerError> {
     let (uid, gid) = (owner.uid.get(), owner.gid.get());
     let stat = root.stat_self()?;
@@ -199,7 +199,7 @@ impl StagedLayer for VfsStaged {
             rules,
             area,
         } = *self;
-        // The area goes afterwards, empty; a failure to remove it is left to the next recovery.
+        // The empty area is removed afterwards. If that fails, the next recovery removes it.
         addition.commit(&layers, id.as_str()).map_err(|error| {
             let CommitError { addition, source } = *error;
             let taken = || LayerError::Exists { id: id.clone() };

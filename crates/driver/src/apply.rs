@@ -11,8 +11,8 @@ use crate::error::LayerError;
 
 /// A directory into which the entries of a diff are unpacked, and the driver's rules for doing so.
 ///
-/// The unpacking itself is the caller's, so that it can be one stage of a pipeline that also hashes
-/// and records:
+/// The caller does the unpacking, so that it can be one stage of a pipeline that also hashes and
+/// records:
 ///
 /// ```
 /// use layerhold_driver::LayerTarget;
@@ -29,17 +29,18 @@ pub trait LayerTarget: Send + Sync + Debug {
     /// The directory that stands for `/` of the layer.
     fn root(&self) -> &Dir;
 
-    /// Says how to unpack below [`root`](Self::root), all but the ID maps: whether whiteouts are
-    /// carried out at once, because it is the whole tree (vfs), or written down, because it is only
-    /// the difference (overlay); whether owners that cannot be set matter; what the process may do.
+    /// Returns how to unpack below [`root`](Self::root), without the ID maps: whether whiteouts
+    /// delete at once, because the directory is the whole tree (vfs), or are written, because it is
+    /// the difference (overlay); whether owners that cannot be set are an error; what the process
+    /// may do.
     fn unpack_options(&self) -> UnpackOptions;
 
-    /// Does what unpacking had to leave open, because it depends on the layers below. These are
-    /// complete when it is called.
+    /// Completes what unpacking had to leave open, because it depends on the parents. The parents
+    /// are complete when it is called.
     ///
     /// # Errors
     ///
-    /// When the layer or one below it cannot be read or changed.
+    /// When the layer or a parent cannot be read or changed.
     fn settle(&self, _unsettled: &Unsettled) -> Result<(), LayerError> {
         Ok(())
     }

@@ -13,17 +13,17 @@
 pub struct Capabilities {
     /// What a child needs of its parent at the moment it is staged.
     pub stacking: Stacking,
-    /// Whether a diff is byte for byte the tar that was applied, so that no tar-split need be kept.
-    /// No known driver does.
+    /// Whether a diff is byte for byte the tar that was applied, so that no tar-split file is
+    /// needed. No known driver produces such diffs.
     pub exact_diffs: bool,
     /// Whether the difference to the parent is kept as such, so that listing it costs its own size
     /// and not that of the whole tree.
     pub native_diff: bool,
     /// Whether `size` and `inodes` of a layer can be limited.
     pub quotas: bool,
-    /// Whether [`Driver::list`](crate::Driver::list) can answer.
+    /// Whether [`Driver::list`](crate::Driver::list) returns a list.
     pub listing: bool,
-    /// How many layers may be below one that is mounted, if there is a limit.
+    /// The most parents that a mounted layer may have, if there is a limit.
     pub max_depth: Option<usize>,
 }
 
@@ -77,7 +77,7 @@ pub enum Stacking {
     /// The parent's finished contents: they are copied or snapshotted (vfs, btrfs, zfs). The layers
     /// of an image are staged and filled one after the other.
     Copies,
-    /// Only its name: layers are stacked by the mount (overlay). The layers of an image can be
-    /// filled at the same time.
+    /// Only its name: the mount stacks the layers (overlay). The layers of an image can be filled
+    /// at the same time.
     References,
 }

@@ -1,4 +1,4 @@
-//! What a driver is opened with.
+//! The configuration of a driver.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use layerhold_archive::UserNamespace;
 
 use crate::mount::Shifting;
 
-/// What a driver is opened with (Go: drivers/driver.go, `Options`).
+/// The configuration with which a driver is opened (Go: drivers/driver.go, `Options`).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct DriverConfig {
@@ -24,7 +24,7 @@ pub struct DriverConfig {
     pub access: Access,
     /// What the process may do.
     pub privilege: Privilege,
-    /// Whether mounts may show owners shifted; without it owners are rewritten.
+    /// Whether mounts may show owners shifted. If not, owners are rewritten.
     pub shifting: Shifting,
 }
 

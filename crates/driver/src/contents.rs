@@ -12,13 +12,13 @@ use crate::error::LayerError;
 
 /// The regular files a layer itself holds.
 ///
-/// Holds whatever mount it needs until it is dropped.
+/// Holds the mount that it needs, if any, until it is dropped.
 pub trait LayerContents: Send + Debug {
     /// Opens a regular file for reading.
     ///
-    /// `path` is as a tar names it: it is cleaned by text, as it is for unpacking, so that `..`
-    /// stops at the root and what is before it need not exist. Links lead where they lead inside.
-    /// The last component is not followed.
+    /// `path` is a name as in a tar. It is cleaned as text, as unpacking does: `..` stops at the
+    /// root, and the component before it need not exist. Links are resolved inside the layer. The
+    /// last component is not followed.
     ///
     /// # Errors
     ///

@@ -15,7 +15,7 @@ use crate::config::Privilege;
 use crate::error::LayerError;
 use crate::work::{Tasks, default_threads, run_tasks};
 
-/// What a copy may do, and what it lets pass.
+/// What a copy may do, and which errors it ignores.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct CopyRules {
@@ -33,7 +33,7 @@ pub enum CopiedAttributes {
     /// Those Go copies (drivers/copy): labels and access lists are not among them.
     #[default]
     AsGo,
-    /// All this process may set, for copies that stay part of the same overlay.
+    /// All that this process may set, for copies that stay in the same overlay store.
     All,
 }
 
@@ -61,8 +61,7 @@ impl CopyRules {
         self
     }
 
-    /// The same rules for unpacking. Whiteouts are carried out, because the directory is the whole
-    /// tree.
+    /// The same rules for unpacking. Whiteouts delete, because the directory is the whole tree.
     #[must_use]
     pub fn unpack_options(self) -> UnpackOptions {
         let mut options = UnpackOptions::new();
@@ -74,21 +73,21 @@ impl CopyRules {
 
 /// The mode with which the target of [`copy_tree`] is made.
 ///
-/// All permissions, because what is missing of them afterwards is the umask, which cannot be read
-/// otherwise without changing it for the whole process.
+/// All permissions: those that are missing afterwards are the umask, which cannot be read in
+/// another way without changing it for the whole process.
 pub const COPY_TARGET_MODE: u32 = 0o777;
 
 /// Copies everything in `source`, and its attributes, to the empty directory `target`, which was
 /// just made with [`COPY_TARGET_MODE`] and is described by `made`.
 ///
-/// Contents are shared where the filesystem can, holes stay holes, names of one inode stay so.
-/// Owners, modes, times to the nanosecond and the extended attributes Go copies (drivers/copy) are
-/// kept. Each file costs nine system calls when nothing about it is unusual. Directories are spread
-/// over threads.
+/// Contents are shared where the filesystem supports it, holes stay holes, and hard links stay
+/// together. Owners, modes, times to the nanosecond and the extended attributes that Go copies
+/// (drivers/copy) are kept. An ordinary file costs nine system calls. Directories are spread over
+/// threads.
 ///
 /// # Errors
 ///
-/// When something cannot be read or made. What was copied before stays.
+/// When an entry cannot be read or made. What was copied before stays.
 pub fn copy_tree(
     source: &Dir,
     target: &Dir,
@@ -114,8 +113,8 @@ pub fn copy_tree(
     })
 }
 
-/// Copies single entries into a tree that comes from several others, as [`copy_tree`] copies those
-/// of one.
+/// Copies single entries into a tree that is put together from several others, as [`copy_tree`]
+/// does for a whole tree.
 pub struct EntryCopier<'a>(TreeCopy<'a>);
 
 /// Where a directory is below the root of the tree that [`EntryCopier`] fills.
@@ -143,8 +142,8 @@ impl<'a> EntryCopier<'a> {
     /// Copies into the tree at `root`.
     #[must_use]
     pub fn new(root: &'a Dir, rules: CopyRules) -> Self {
-        // Nothing is known of the directories that entries are made in, which may pass their group
-        // on. So all is set.
+        // The directories in which entries are made may pass their group on, so every attribute is
+        // set.
         Self(TreeCopy {
             root,
             rules,
@@ -155,8 +154,8 @@ impl<'a> EntryCopier<'a> {
         })
     }
 
-    /// Copies an entry that is no directory. Names of one inode, wherever they are copied from and
-    /// to, stay names of one inode.
+    /// Copies an entry that is not a directory. Hard links stay together, whichever directories
+    /// they are copied from and to.
     ///
     /// # Errors
     ///
@@ -180,8 +179,8 @@ impl<'a> EntryCopier<'a> {
         }
     }
 
-    /// Gives a directory that was made with the attributes of another one. Its times hold until
-    /// something is made in it.
+    /// Copies the attributes of one directory to another. The times hold until an entry is made in
+    /// it.
     ///
     /// # Errors
     ///
@@ -201,8 +200,8 @@ impl fmt::Debug for EntryCopier<'_> {
 
 /// A directory to copy: `name` in both directories, or the two themselves.
 ///
-/// They are opened when the task's turn comes, so that the waiting tasks of one directory share two
-/// descriptors.
+/// They are opened when the turn of the task comes, so that the waiting tasks of one directory
+/// share two descriptors.
 struct Task {
     source: Dir,
     target: Dir,
@@ -237,7 +236,7 @@ struct TreeCopy<'a> {
     root: &'a Dir,
     rules: CopyRules,
     copier: Copier,
-    /// Who owns what this process creates.
+    /// The owner of files that this process creates.
     owner: (u32, u32),
     /// The mode the root got when it was made with [`COPY_TARGET_MODE`].
     made: u32,
@@ -260,8 +259,8 @@ impl TreeCopy<'_> {
                 _ => self.special(&pair, &entry.name)?,
             }
         }
-        // Nothing is made in this directory any more, so its times can be set before those below
-        // are filled.
+        // No more entries are made in this directory, so its times can be set before its
+        // subdirectories are filled.
         let made = if pair.place.is_none() {
             self.made
         } else {
@@ -300,13 +299,13 @@ impl TreeCopy<'_> {
         )
     }
 
-    /// The mode something made with `mode` has got: less the umask, and with the set-group bit
+    /// The mode that a file made with `mode` has got: without the umask, and with the set-group bit
     /// where directories pass that on.
     fn created(&self, mode: u32) -> u32 {
         mode & self.made | self.made & !COPY_TARGET_MODE
     }
 
-    /// Sets what was not right from the start: owner, then what a change of owner clears, then the
+    /// Sets the attributes that differ: the owner, then what a change of owner clears, then the
     /// times.
     fn finish(
         &self,
@@ -316,7 +315,7 @@ impl TreeCopy<'_> {
         created_mode: u32,
     ) -> Result<(), LayerError> {
         if (stat.uid, stat.gid) != self.owner {
-            self.forgive(set_file_owner(target, Some(stat.uid), Some(stat.gid)))?;
+            self.ignore_refusal(set_file_owner(target, Some(stat.uid), Some(stat.gid)))?;
         }
         xattrs()?;
         if stat.permissions() != created_mode {
@@ -337,7 +336,7 @@ impl TreeCopy<'_> {
         }
         let target = &pair.target;
         if (stat.uid, stat.gid) != self.owner {
-            self.forgive(target.set_owner(name, Some(stat.uid), Some(stat.gid)))?;
+            self.ignore_refusal(target.set_owner(name, Some(stat.uid), Some(stat.gid)))?;
         }
         if stat.file_type() != FileType::Symlink {
             target.set_mode(name, stat.permissions())?;
@@ -367,10 +366,10 @@ impl TreeCopy<'_> {
         Ok(Made::Yes)
     }
 
-    /// Makes an entry, or links it when its inode was made under another name; `None` then.
+    /// Makes an entry. If its inode was made under another name, links it and returns `None`.
     ///
     /// An inode with several names is made under the lock, so that it exists when another thread
-    /// links to it; it is filled outside.
+    /// links to it. It is filled without the lock.
     fn once<T>(
         &self,
         pair: &Pair,
@@ -385,7 +384,7 @@ impl TreeCopy<'_> {
         if let Some(first) = firsts.get(&(stat.dev, stat.ino)) {
             let dir = self.reopen(first, pair)?;
             match dir.hard_link(&first.name, &pair.target, name) {
-                // Left out under its first name too: a device that may not be made.
+                // Its first name was left out too: a device that may not be made.
                 Err(error) if error.is_not_found() => {}
                 other => other?,
             }
@@ -437,7 +436,7 @@ impl TreeCopy<'_> {
         Ok(())
     }
 
-    /// Outside of the initial namespace some attributes can be read and not set.
+    /// Sets an attribute. Outside of the initial namespace some attributes can be read and not set.
     fn set_xattr(
         &self,
         target: &impl std::os::fd::AsFd,
@@ -467,7 +466,7 @@ impl TreeCopy<'_> {
             || (bytes == b"trusted.overlay.opaque" && self.rules.privilege == Privilege::Full)
     }
 
-    fn forgive(&self, outcome: Result<(), PathError>) -> Result<(), LayerError> {
+    fn ignore_refusal(&self, outcome: Result<(), PathError>) -> Result<(), LayerError> {
         match outcome {
             Err(error) if self.rules.chown_errors == ChownErrors::Ignore && is_refusal(&error) => {
                 Ok(())
@@ -509,7 +508,8 @@ fn open_pair(task: Task) -> Result<Pair, PathError> {
     })
 }
 
-/// A chown that the kernel does not allow, or that names an ID the namespace does not have.
+/// Tells whether a chown failed because the kernel does not allow it, or because the user namespace
+/// does not have the ID.
 #[must_use]
 pub fn is_refusal(error: &PathError) -> bool {
     error.is_permission_denied() || error.kind() == std::io::ErrorKind::InvalidInput

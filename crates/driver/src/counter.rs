@@ -1,4 +1,4 @@
-//! How often each mount is in use.
+//! How many users each mount has.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -9,7 +9,7 @@ use layerhold_sys::{Dir, FsMagic, fs_magic, mount};
 
 /// Says whether something is mounted at a path.
 pub trait MountChecker: Send + Sync + Debug {
-    /// Asks the kernel. What cannot be found out counts as not mounted, as in Go.
+    /// Asks the kernel. A failure counts as not mounted, as in Go.
     fn is_mounted(&self, path: &Path) -> bool;
 }
 
@@ -39,11 +39,10 @@ impl MountChecker for FsMount {
 /// Counts the users of mounts within one process, corrected by what the kernel says (Go:
 /// drivers/counter.go).
 ///
-/// The count that survives processes is the store's (`mountpoints.json`). This one decides when a
-/// driver really mounts and unmounts. Whoever asks for a mount holds the lock of the store's
-/// counts, and so a mount that nobody in this process has made, and that the store counts no users
-/// of, is left over from a crash: it is taken over by its first user. Go counts an unknown user
-/// besides, and then never unmounts it.
+/// The store keeps the count that survives processes (`mountpoints.json`). This one decides when a
+/// driver mounts and unmounts. The caller holds the lock of the store's counts. A mount that this
+/// process has not made, and for which the store counts no users, is therefore left from a crash:
+/// its first user takes it over. Go counts an unknown user in addition, and then never unmounts it.
 ///
 /// ```
 /// use layerhold_driver::{MountChecker, MountCounter, UserAdded};
@@ -71,7 +70,7 @@ pub struct MountCounter<C> {
 pub enum UserAdded {
     /// Nothing is mounted: the caller has to mount.
     First,
-    /// Something is mounted that nobody in this process made.
+    /// There is a mount that this process has not made.
     TookOver,
     /// There are users already.
     Joined,
@@ -87,9 +86,9 @@ impl<C: MountChecker> MountCounter<C> {
         }
     }
 
-    /// Adds a user and tells what there is to do for it.
+    /// Adds a user and tells what it finds.
     ///
-    /// A path known to be in use that is mounted no more has no users: another process (conmon's
+    /// A path that has users and is no longer mounted loses them: another process (conmon's
     /// cleanup) unmounted it.
     pub fn increment(&self, path: &Path) -> UserAdded {
         let mut counts = self.lock();
@@ -103,8 +102,8 @@ impl<C: MountChecker> MountCounter<C> {
         }
     }
 
-    /// Takes a user away and returns how many are left; 0 means that the caller has to unmount,
-    /// which may find nothing to do. A mount of another process has one user.
+    /// Removes a user and returns how many are left. At 0 the caller has to unmount, which may find
+    /// nothing to do. A mount of another process has one user.
     pub fn decrement(&self, path: &Path) -> u64 {
         let mut counts = self.lock();
         let mounted = self.checker.is_mounted(path);
@@ -146,7 +145,7 @@ mod tests {
         assert_eq!(counter.increment(path), UserAdded::Joined);
         assert_eq!(counter.increment(path), UserAdded::Joined);
         assert_eq!(counter.decrement(path), 2);
-        // Unmounted behind our back: nobody uses it, and the next user mounts.
+        // Unmounted by another process: it has no users, and the next one mounts.
         kernel.0.store(false, Ordering::Relaxed);
         assert_eq!(counter.increment(path), UserAdded::First);
         kernel.0.store(true, Ordering::Relaxed);

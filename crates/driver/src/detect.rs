@@ -1,4 +1,4 @@
-//! Which driver a store uses.
+//! Finding the driver of a store.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,21 +12,20 @@ use crate::registry::{OpenError, Registry};
 /// The order in which drivers are tried when the configuration names none.
 pub const PRIORITY: [&str; 4] = ["overlay", "btrfs", "zfs", "vfs"];
 
-/// Drivers of Go's library that keep contents in another form than those here.
+/// Drivers of Go's library that are not among those here.
 const OTHERS: [&str; 2] = ["btrfs", "zfs"];
 
 /// Opens the driver a store uses (Go: drivers/driver.go, `New`).
 ///
 /// 1. A requested name is opened, whatever is on disk.
-/// 2. Else the drivers of the priority list that have a directory below the graph root are tried.
-///    The first one decides: it must work, and it must be the only driver with a directory. vfs is
-///    passed over here unless the configuration's own list names it, though its directory counts as
-///    one.
-/// 3. Else the first driver of the priority list that works here is opened, then any registered
-///    one.
+/// 2. Otherwise the first driver of the priority list that has a directory below the graph root
+///    decides: it must work, and it must be the only driver with a directory. vfs is skipped here
+///    unless the configuration's own list names it, although its directory counts as one.
+/// 3. Otherwise the first driver of the priority list that works here is opened, then any
+///    registered one.
 ///
-/// A directory of `btrfs` or `zfs` counts as well where those are not registered, whatever the
-/// list: beside what they keep, another driver would begin an empty store.
+/// A directory of `btrfs` or `zfs` counts even where those are not registered, whatever the list:
+/// another driver would begin an empty store beside it.
 ///
 /// # Errors
 ///
@@ -64,8 +63,8 @@ pub fn detect(
     Err(OpenError::NoneUsable)
 }
 
-/// Opens the driver whose state was found. It failing is an error: passing over it would make all
-/// images vanish.
+/// Opens the driver whose state was found. Its failure is an error: with another driver all images
+/// would seem to be gone.
 fn open_prior(
     name: &str,
     prior: &[&'static str],
@@ -95,7 +94,7 @@ fn refuse_others(root: &Path, prior: &[&str], registry: &Registry) -> Result<(),
     }
 }
 
-/// Refuses a graph root of which only drivers that are not registered have kept something. Changes
+/// Refuses a graph root with state of drivers that are not registered, and of no others. Changes
 /// nothing.
 ///
 /// # Errors
@@ -110,7 +109,7 @@ pub fn refuse_other_drivers(root: &Path, registry: &Registry) -> Result<(), Open
     refuse_others(root, &prior, registry)
 }
 
-/// Lists the drivers that have something of their name below the graph root, whatever it holds:
+/// Lists the drivers that have an entry of their name below the graph root, whatever it holds:
 /// those that are registered, and those of Go's library that are not.
 ///
 /// # Errors

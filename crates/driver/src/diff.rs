@@ -1,16 +1,16 @@
-//! Which difference is asked for.
+//! What a difference is requested for.
 
 use layerhold_idmap::IdMappings;
 use layerhold_ids::LayerId;
 
-/// Which files of the tree that a layer shows lie on disk under its maps.
+/// Which files of a layer's merged tree have owners on disk under its maps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TreeOwners {
-    /// All of them: their owners were written or rewritten so.
+    /// All files: their owners were written or rewritten by the maps.
     #[default]
     OnDisk,
-    /// Only those that the layer itself holds: it is that of a container whose mount shows the
-    /// owners of the layers below shifted by these maps
+    /// Only the files that the layer itself holds: it is the layer of a container whose mount shows
+    /// the owners of the parents shifted by these maps
     /// ([`Driver::writes_ids_outside`](crate::Driver::writes_ids_outside)).
     OfContainer,
 }

@@ -1,4 +1,4 @@
-//! The trait every graph driver implements.
+//! The graph-driver trait.
 
 use std::fmt::Debug;
 use std::io::{Read, Write};
@@ -26,47 +26,48 @@ use crate::tree::{StagedTree, TreeRequest, TreeRoot};
 use crate::usage::Usage;
 use crate::view::LayerView;
 
-/// What drivers that cannot [`stage_tree`](Driver::stage_tree) cannot do.
-const TAKE_TREES: &str = "take trees that somebody else fills";
-/// What drivers that cannot [`view_shifted`](Driver::view_shifted) cannot do.
+/// What drivers without [`stage_tree`](Driver::stage_tree) cannot do.
+const TAKE_TREES: &str = "take trees that the caller fills";
+/// What drivers without [`view_shifted`](Driver::view_shifted) cannot do.
 const SHOW_SHIFTED: &str = "show owners shifted";
 
 /// Keeps the contents of layers on disk.
 ///
-/// A driver knows layers by ID and by the parent it is told; names, digests, counts of mounts that
-/// must survive the process, and all JSON belong to the store. A value is opened once per store by
-/// a [`DriverFactory`](crate::DriverFactory) and shared between threads.
+/// A driver knows layers by ID, and their parents as the caller names them. Names, digests, mount
+/// counts that survive the process, and all JSON belong to the store. A
+/// [`DriverFactory`](crate::DriverFactory) opens one driver for each store, which is shared between
+/// threads.
 ///
 /// # Which calls need the store's lock
 ///
 /// No method takes a store lock. The caller holds the layers lock for writing around the calls that
-/// change what exists under an ID — [`StagedLayer::commit`] and [`remove`](Self::remove) — and both
-/// are renames, whose cost does not depend on the size of the layer. Everything long
-/// ([`stage`](Self::stage), unpacking into [`LayerTarget::root`], [`StagedLayer::remap`],
-/// [`diff`](Self::diff), [`changes`](Self::changes), [`Trash::erase`]) is called without it.
+/// change what exists under an ID: [`StagedLayer::commit`] and [`remove`](Self::remove). Both are
+/// renames, whose cost does not depend on the size of the layer. Long work ([`stage`](Self::stage),
+/// unpacking into [`LayerTarget::root`], [`StagedLayer::remap`], [`diff`](Self::diff),
+/// [`changes`](Self::changes), [`Trash::erase`]) is called without it.
 ///
-/// # What a driver adds on its own
+/// # What a driver overrides
 ///
 /// The methods with a body are right for a driver whose mounted layers are plain directory trees
-/// (vfs, btrfs, zfs): they go through [`mount`](Self::mount) and the [`fallback`] module. A driver
-/// with a native form (overlay, whose upper directory *is* the difference) overrides them. Later
-/// optional abilities are added as methods with a body that says "none", so that no existing driver
-/// changes.
+/// (vfs, btrfs, zfs): they use [`mount`](Self::mount) and the [`fallback`] module. A driver that
+/// keeps differences as such (overlay, whose upper directory *is* the difference) overrides them.
+/// Optional abilities are methods with a body that says "none", so that a new one changes no
+/// existing driver. Checks, repairs and what a crash leaves are not here but in [`Maintenance`].
 pub trait Driver: Send + Sync + Debug {
     /// Returns the driver's name, which is also the name of its directory below the graph root.
     fn name(&self) -> &'static str;
 
-    /// Says what this driver can do beyond the required methods.
+    /// Returns what this driver can do beyond the required methods.
     fn capabilities(&self) -> Capabilities;
 
-    // ---- bringing layers in ----
+    // ---- making layers ----
 
-    /// Prepares a new layer where no reader sees it, on the filesystem on which it will stay.
+    /// Stages a new layer where no reader sees it, on the filesystem on which it will stay.
     ///
-    /// The layer starts as the request's template, else as its parent, else empty. The caller then
-    /// fills it ([`LayerTarget::root`]), and [commits](StagedLayer::commit) it under an ID.
-    /// Dropping it instead leaves nothing behind; so does a crash, once the next writer has
-    /// recovered the [`temp_roots`](Self::temp_roots).
+    /// The layer starts as a copy of the request's template, else of its parent, else empty. The
+    /// caller fills it ([`LayerTarget::root`]), and [commits](StagedLayer::commit) it under an ID.
+    /// A layer that is dropped instead leaves nothing behind; nor does a crash, once the next
+    /// writer has recovered the [`temp_roots`](Self::temp_roots).
     ///
     /// # Errors
     ///
@@ -75,13 +76,12 @@ pub trait Driver: Send + Sync + Debug {
     /// has no use for.
     fn stage(&self, request: &StageRequest<'_>) -> Result<Box<dyn StagedLayer>, LayerError>;
 
-    /// Prepares an empty tree that somebody else fills, to become the contents of a layer.
+    /// Makes an empty tree that the caller fills, and that becomes the contents of a layer.
     ///
     /// # Errors
     ///
     /// [`LayerError::NotSupported`] by drivers whose layers hold more than what they change;
-    /// [`LayerError::Unknown`] and [`LayerError::ReadOnlyStore`] for the layer that it is to be
-    /// for.
+    /// [`LayerError::Unknown`] and [`LayerError::ReadOnlyStore`] for the layer that it is for.
     fn stage_tree(&self, _request: &TreeRequest<'_>) -> Result<Box<dyn StagedTree>, LayerError> {
         Err(LayerError::NotSupported {
             driver: self.name(),
@@ -89,11 +89,11 @@ pub trait Driver: Send + Sync + Debug {
         })
     }
 
-    /// Makes a tree the contents of an existing layer, by renaming it into place. What was there
-    /// goes into `trash`.
+    /// Makes a tree the contents of an existing layer, by renaming it into place. The old contents
+    /// go into `trash`.
     ///
-    /// The caller holds the layers lock for writing, and has made sure that nobody has the layer,
-    /// or one above it, mounted.
+    /// The caller holds the layers lock for writing, and has checked that neither the layer nor a
+    /// child of it is mounted.
     ///
     /// # Errors
     ///
@@ -110,31 +110,31 @@ pub trait Driver: Send + Sync + Debug {
         Err(LayerError::ForeignTree)
     }
 
-    // ---- taking layers out ----
+    // ---- removing layers ----
 
-    /// Makes a layer disappear: from here on its ID is free.
+    /// Removes a layer: its ID is free afterwards.
     ///
-    /// The contents are renamed into `trash` and erased with it, outside all locks. Where that
-    /// cannot be done (no space for the temporary area, a read-only temporary root, another
-    /// filesystem) they are erased at once, because a full disk must stay emptiable. Removing a
-    /// layer that does not exist succeeds, as it does in Go.
+    /// The contents are renamed into `trash` and erased with it, without a lock. Where they cannot
+    /// be renamed (no space for the temporary area, a read-only temporary root, another filesystem)
+    /// they are erased at once, because a full disk must stay emptiable. Removing a layer that does
+    /// not exist succeeds, as in Go.
     ///
     /// # Errors
     ///
     /// [`LayerError::ReadOnlyStore`] when the layer belongs to an additional store.
     fn remove(&self, id: &LayerId, trash: &mut Trash) -> Result<(), LayerError>;
 
-    // ---- asking ----
+    // ---- facts ----
 
     /// Tells whether the driver has a layer of this ID, in its own home or in an additional store.
     ///
     /// # Errors
     ///
-    /// Only when the answer cannot be found out; Go reports "no" then.
+    /// When the answer cannot be found out. Go reports "no" then.
     fn exists(&self, id: &LayerId) -> Result<bool, LayerError>;
 
     /// Lists the layers of the driver's own home and of a split-off image store (not those of
-    /// additional stores), in an order in which they could be removed one after the other. `None`
+    /// additional stores), in an order in which they can be removed one after the other. `None`
     /// when the driver cannot list (zfs).
     fn list(&self) -> Result<Option<Vec<LayerId>>, LayerError>;
 
@@ -149,31 +149,32 @@ pub trait Driver: Send + Sync + Debug {
     /// and inodes.
     fn usage(&self, id: &LayerId) -> Result<Usage, LayerError>;
 
-    // ---- using ----
+    // ---- mounting and reading ----
 
-    /// Makes the merged tree of a layer visible and returns its path.
+    /// Mounts the merged tree of a layer and returns its path.
     ///
     /// Each successful call needs one [`unmount`](Self::unmount). Drivers without mounts return the
-    /// tree itself.
+    /// path of the tree itself.
     ///
     /// # Errors
     ///
-    /// [`LayerError::Unknown`], [`LayerError::MountOptions`] for options the driver cannot honour.
+    /// [`LayerError::Unknown`]; [`LayerError::MountOptions`] for options that the driver does not
+    /// support.
     fn mount(&self, id: &LayerId, options: &MountOptions) -> Result<PathBuf, LayerError>;
 
     /// Gives one [`mount`](Self::mount) back; the last one unmounts.
     fn unmount(&self, id: &LayerId) -> Result<(), LayerError>;
 
-    /// Opens a layer for having a diff applied in place (`applydiff` on an existing layer).
+    /// Opens an existing layer so that a diff can be unpacked into it (`applydiff`).
     ///
-    /// The layer stays mounted, where the driver mounts, until the target is dropped.
+    /// A driver that has to mount the layer for that keeps it mounted until the target is dropped.
     fn apply_target(
         &self,
         id: &LayerId,
         mount_label: &str,
     ) -> Result<Box<dyn LayerTarget>, LayerError>;
 
-    /// Opens the files a layer itself holds, for rebuilding its recorded tar.
+    /// Opens the files that a layer itself holds, from which its tar is rebuilt.
     fn contents(&self, id: &LayerId) -> Result<Box<dyn LayerContents>, LayerError>;
 
     /// Opens the merged tree of a layer for reading, without counting it as a use of the layer's
@@ -206,11 +207,12 @@ pub trait Driver: Send + Sync + Debug {
         })
     }
 
-    /// Opens the files that a layer itself takes space with, as they lie on the disk: all of it
-    /// where each layer is a full copy (vfs), what it changes where layers are stacked (overlay).
-    /// For counting them and for sharing blocks among them, so names and attributes may be those of
-    /// the driver (whiteouts). `None` when the driver has no such tree, or another program has the
-    /// contents ([`additional_layer_of`](Self::additional_layer_of)).
+    /// Opens the directory of the files that a layer itself takes space with: the whole tree where
+    /// each layer is a full copy (vfs), what the layer changes where layers are stacked (overlay).
+    ///
+    /// It serves to count the files and to share blocks among them, so names and attributes may be
+    /// the driver's own (whiteouts). `None` when the driver has no such directory, or when another
+    /// program has the contents ([`additional_layer_of`](Self::additional_layer_of)).
     ///
     /// # Errors
     ///
@@ -249,18 +251,19 @@ pub trait Driver: Send + Sync + Debug {
 
     // ---- ownership ----
 
-    /// Rewrites the owners of a committed layer that has not been used yet. [`StagedLayer::remap`]
-    /// does the same before anybody can see the layer, without a lock: prefer it.
+    /// Rewrites the owners of a committed layer that has not been used yet. Prefer
+    /// [`StagedLayer::remap`], which does the same without a lock, before a reader can see the
+    /// layer.
     fn update_id_map(&self, id: &LayerId, request: &RemapRequest<'_>) -> Result<(), LayerError>;
 
-    /// Tells whether mounts can show a layer under these maps without owners being rewritten.
+    /// Tells whether mounts can show a layer under these maps without rewriting owners.
     fn supports_shifting(&self, _maps: &IdMappings) -> bool {
         false
     }
 
-    /// Tells whether what is written to a mount that shows owners shifted belongs to IDs outside on
-    /// disk, unlike the files of the layers below. That is so where the kernel shifts lower
-    /// directories; a program that shifts the upper one too writes IDs inside.
+    /// Tells whether files that are written to a mount with shifted owners belong to IDs outside on
+    /// disk, unlike the files of the parents. That is so where the kernel shifts lower directories.
+    /// A mount program that shifts the upper one too writes IDs inside.
     fn writes_ids_outside(&self) -> bool {
         false
     }
@@ -268,12 +271,12 @@ pub trait Driver: Send + Sync + Debug {
     // ---- layers of other programs ----
 
     /// Looks for a layer in the additional layer stores of the driver options, in their order, by
-    /// the digest of its table of contents and the name of the image it is pulled for. `None` when
-    /// no store shows it.
+    /// the digest of its table of contents and the name of the image that it is pulled for. `None`
+    /// when no store shows it.
     ///
     /// # Errors
     ///
-    /// Only when it cannot be found out.
+    /// When the answer cannot be found out.
     fn additional_layer(
         &self,
         _toc: &TocDigest,
@@ -282,12 +285,12 @@ pub trait Driver: Send + Sync + Debug {
         Ok(None)
     }
 
-    /// Returns the additional layer that a layer of this driver has its contents in; `None` for all
-    /// others. It is not looked whether the program still shows it.
+    /// Returns the additional layer that has the contents of a layer of this driver; `None` for all
+    /// other layers. Whether the program still shows it is not checked.
     ///
     /// # Errors
     ///
-    /// Only when it cannot be found out.
+    /// When the answer cannot be found out.
     fn additional_layer_of(
         &self,
         _id: &LayerId,
@@ -324,13 +327,13 @@ pub trait Driver: Send + Sync + Debug {
         None
     }
 
-    /// Flushes every filesystem the driver writes to: the one barrier between contents and the
-    /// records naming them.
+    /// Flushes every filesystem that the driver writes to. This is the one barrier between contents
+    /// and the records that name them.
     fn sync(&self) -> Result<(), LayerError>;
 
-    /// Makes durable which layers are where: every layer that was committed or removed before this
-    /// call is in its place, or out of it, after a power cut too. Contents are not flushed, which
-    /// is what [`sync`](Self::sync) does before the commit. `replaced` are layers that got other
+    /// Makes durable which layers exist: every layer that was committed or removed before this call
+    /// is in its place, or gone, also after a power cut. Contents are not flushed;
+    /// [`sync`](Self::sync) does that before the commit. `replaced` are layers that got other
     /// contents by [`replace_tree`](Self::replace_tree).
     ///
     /// The caller may hold the locks of the store, and calls it before it saves the records that
@@ -343,6 +346,6 @@ pub trait Driver: Send + Sync + Debug {
         self.sync()
     }
 
-    /// Releases what the driver holds in the kernel (mounts of its home). Layers stay.
+    /// Releases what the driver holds in the kernel (the mount of its home). Layers stay.
     fn cleanup(&self) -> Result<(), LayerError>;
 }

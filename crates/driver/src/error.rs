@@ -1,4 +1,4 @@
-//! What goes wrong with layers.
+//! The errors of operations on layers.
 
 use std::path::PathBuf;
 
@@ -15,34 +15,40 @@ pub enum LayerError {
         /// The layer.
         id: LayerId,
     },
-    /// The driver has something under this ID already.
-    #[error("the driver already holds a layer {id}")]
+    /// The driver already has a layer with this ID.
+    #[error("cannot add layer {id}: the driver already has a layer with this ID")]
     Exists {
         /// The layer.
         id: LayerId,
     },
     /// The layer is in an additional store, which is never written to.
-    #[error("layer {id} belongs to the read-only store at {store}")]
+    #[error("cannot change layer {id}: it is in the read-only store at {store}")]
     ReadOnlyStore {
         /// The layer.
         id: LayerId,
         /// The additional store.
         store: PathBuf,
     },
-    /// The contents of the layer are another program's, which shows them for reading.
-    #[error("the contents of the layer are in an additional layer store, at {}", path.display())]
+    /// Another program has the contents of the layer, and shows them for reading.
+    #[error(
+        "cannot change the contents of the layer: they are in the additional layer store at {}",
+        path.display()
+    )]
     External {
         /// Where the program shows them.
         path: PathBuf,
     },
-    /// The program that has the contents of the layer does not show them, now at least.
-    #[error("the additional layer at {} is not there", path.display())]
+    /// The program that has the contents of the layer does not show them now.
+    #[error(
+        "cannot read the additional layer at {}: its program does not show it now",
+        path.display()
+    )]
     ExternalMissing {
         /// Where they should be.
         path: PathBuf,
     },
     /// The driver was opened for reading only.
-    #[error("the {driver} driver at {home} is open for reading only")]
+    #[error("cannot write to {home}: the {driver} driver is open for reading only")]
     ReadOnlyHome {
         /// The driver.
         driver: &'static str,
@@ -50,34 +56,34 @@ pub enum LayerError {
         home: PathBuf,
     },
     /// A staged layer was given as parent to a driver that did not make it.
-    #[error("the staged parent was not made by the {driver} driver")]
+    #[error("cannot use the staged parent: it was not made by the {driver} driver")]
     ForeignStaged {
         /// The driver that was asked.
         driver: &'static str,
     },
     /// A tree was given to a driver that did not make it.
-    #[error("the tree was made by another driver")]
+    #[error("cannot use the tree: it was made by another driver")]
     ForeignTree,
-    /// The driver knows no per-layer options.
+    /// The driver has no per-layer options.
     #[error("--storage-opt is not supported for {driver}")]
     StorageOptions {
         /// The driver.
         driver: &'static str,
     },
-    /// The driver cannot honour a mount option.
+    /// The driver does not support a mount option.
     #[error("{driver} driver does not support mount options")]
     MountOptions {
         /// The driver.
         driver: &'static str,
-        /// The first option it cannot honour.
+        /// The first option that it does not support.
         option: String,
     },
-    /// The driver has no such ability.
+    /// The driver does not support the operation.
     #[error("the {driver} driver cannot {operation}")]
     NotSupported {
         /// The driver.
         driver: &'static str,
-        /// What it was asked to do.
+        /// The operation, as the end of a sentence that begins with "cannot".
         operation: &'static str,
     },
     /// An owner has no counterpart in a map.
@@ -112,14 +118,14 @@ pub enum LayerError {
     /// The root of a user namespace has no counterpart on the host.
     #[error("cannot find the host owner of the layer's root directory")]
     RootPair(#[source] layerhold_idmap::UnmappedError),
-    /// What was asked for is not a regular file of the layer.
-    #[error("{path} is not a regular file")]
+    /// The path is not a regular file of the layer.
+    #[error("cannot open {path}: it is not a regular file")]
     NotRegular {
         /// Path below the layer's root.
         path: PathBuf,
     },
     /// A diff could not be unpacked.
-    #[error("cannot unpack into layer")]
+    #[error("cannot unpack into the layer")]
     Unpack(#[source] layerhold_archive::UnpackError),
     /// A diff is no tar archive, or could not be read.
     #[error("cannot read the layer archive")]
@@ -130,26 +136,26 @@ pub enum LayerError {
     /// A tree could not be packed.
     #[error("cannot pack the layer")]
     Pack(#[source] layerhold_archive::PackError),
-    /// What receives a packed layer failed.
+    /// The writer of a packed layer failed.
     #[error("cannot write the packed layer")]
     Output(#[source] std::io::Error),
     /// No temporary area could be made.
     #[error("cannot make a temporary area for the layer")]
     TempArea(#[source] layerhold_staging::BeginError),
-    /// Removed layers could not be erased completely; the next writer tries again.
+    /// Removed layers could not be erased completely. The next writer tries again.
     #[error("cannot erase removed layers")]
     Erase(#[source] layerhold_staging::CloseError),
-    /// More layers than can be put together.
+    /// The layer has more parents than can be mounted.
     #[error("max depth exceeded: {layers} layers are below layer {id}, and {limit} can be mounted")]
     MaxDepth {
         /// The layer.
         id: LayerId,
-        /// How many there are.
+        /// How many parents it has.
         layers: usize,
-        /// How many there may be.
+        /// How many can be mounted.
         limit: usize,
     },
-    /// The kernel did not mount a layer.
+    /// The kernel could not mount a layer.
     #[error("creating overlay mount to {}, mount_data={data:?}", target.display())]
     Mount {
         /// Where.
@@ -160,7 +166,7 @@ pub enum LayerError {
         #[source]
         source: Box<layerhold_sys::OverlayMountError>,
     },
-    /// A mount program did not mount a layer.
+    /// A mount program could not mount a layer.
     #[error("using mount program {}: {output}", program.display())]
     MountProgram {
         /// The program.
@@ -170,34 +176,36 @@ pub enum LayerError {
         /// What it wrote to its standard error.
         output: String,
     },
-    /// A layer is mounted and somebody uses the mount.
-    #[error("layer {id} is mounted at {} and in use{}", path.display(), by(users))]
+    /// A layer is mounted, and the mount is in use.
+    #[error("cannot unmount layer {id} at {}: it is in use{}", path.display(), by(users))]
     Busy {
         /// The layer.
         id: LayerId,
         /// Where.
         path: PathBuf,
-        /// Who uses it, as far as can be known.
+        /// The processes that use it, as far as they can be found out.
         users: Vec<String>,
     },
-    /// The list of the layers below a layer is lost, and cannot be rebuilt from the other layers.
+    /// The list of the parents of a layer is lost, and cannot be rebuilt from the other layers.
     #[error(
-        "the list of the layers below layer {id} is damaged, and no layer above it says what was in it"
+        "cannot find the parents of layer {id}: its list is damaged, and no child of it repeats it"
     )]
     LowerLost {
         /// The layer.
         id: LayerId,
     },
-    /// A layer below another one cannot be found.
-    #[error("layer {id} is on a layer with the short name {link}, which no layer has")]
+    /// A parent of a layer cannot be found.
+    #[error("cannot find a parent of layer {id}: it has the short name {link}, which no layer has")]
     LinkLost {
-        /// The layer above.
+        /// The child.
         id: LayerId,
         /// The short name.
         link: String,
     },
-    /// The short name of a layer is lost, and more than one could be meant by the layers above.
-    #[error("the short name of layer {id} is lost, and it cannot be told which one it was")]
+    /// The short name of a layer is lost, and its children may mean more than one.
+    #[error(
+        "cannot rebuild the short name of layer {id}: the other layers do not tell which one it was"
+    )]
     LinkUnknown {
         /// The layer.
         id: LayerId,
@@ -205,7 +213,7 @@ pub enum LayerError {
     /// A per-layer option cannot be used.
     #[error("{reason}")]
     StorageOption {
-        /// What is wrong, in Go's words.
+        /// The reason, in the words of Go's library.
         reason: String,
     },
     /// `force_mask` needs a mount program that shows the real owners and modes.
@@ -229,8 +237,8 @@ fn by(users: &[String]) -> String {
 }
 
 impl LayerError {
-    /// Says what would help where an owner is none of the user namespace, which the kernel tells by
-    /// "invalid argument".
+    /// Wraps the failure of setting an owner. The kernel answers "invalid argument" for an owner
+    /// that the user namespace does not have; the error then says what helps.
     #[must_use]
     pub fn of_owner(source: PathError, uid: u32, gid: u32) -> Self {
         match source.kind() {
@@ -244,7 +252,7 @@ impl LayerError {
         }
     }
 
-    /// Tells whether the cause is that something is not there.
+    /// Tells whether a layer, a file or a directory was not found.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         match self {

@@ -27,7 +27,7 @@ struct Trees<'a> {
     parent: Option<Tree<'a>>,
 }
 
-/// What a layer shows, and the maps that its owners are under.
+/// The merged tree of a layer, and the maps of its owners.
 struct Tree<'a> {
     view: LayerView<'a>,
     maps: IdMappings,
@@ -52,8 +52,8 @@ impl<'a> Trees<'a> {
         Ok(Self { layer, parent })
     }
 
-    /// A parent without maps is looked at as the container sees it. Owners that have no place in
-    /// its maps are one and the same there, and must not count as changed.
+    /// Opens a parent. One without maps is shown as the container sees it: there, all owners that
+    /// have no place in the container's maps are the same, and must not count as changed.
     fn open_parent<D: Driver + ?Sized>(
         driver: &'a D,
         request: &DiffRequest<'_>,
@@ -126,7 +126,7 @@ pub fn diff_size<D: Driver + ?Sized>(
     changes_size(trees.layer.view.root(), &changes).map_err(LayerError::Compare)
 }
 
-/// Packs what differs; the whole tree when there is no parent.
+/// Packs what differs; without a parent, the whole tree.
 ///
 /// # Errors
 ///

@@ -1,19 +1,20 @@
-//! The graph driver trait: what a store asks of the code that keeps layer contents on disk.
+//! The graph-driver trait: a driver keeps the contents of layers on disk.
 //!
-//! A [`Driver`] brings layers in ([`Driver::stage`], [`StagedLayer`]), takes them out
-//! ([`Driver::remove`], [`Trash`]), shows them ([`Driver::mount`]) and tells how they differ.
-//! [`detect`] chooses one from a [`Registry`]. What drivers share is here too: options
-//! ([`DriverOption`]), mount counts ([`MountCounter`]), rewriting owners ([`remap_tree`]), and
-//! differences for those that keep none ([`fallback`]).
+//! A [`Driver`] stages and commits layers ([`Driver::stage`], [`StagedLayer`]), removes them
+//! ([`Driver::remove`], [`Trash`]), mounts them ([`Driver::mount`]) and compares them
+//! ([`Driver::diff`]). [`detect`] chooses one from a [`Registry`]. What drivers share is here too:
+//! options ([`DriverOption`]), mount counts ([`MountCounter`]), rewriting owners ([`remap_tree`]),
+//! and differences for those that keep none ([`fallback`]). Checks and repairs have a trait of
+//! their own ([`Maintenance`]).
 //!
-//! Two rules shape the trait. Long work holds no lock: a layer is filled where nobody sees it and
-//! appears by a rename; it disappears by a rename and is erased later. And a layer may be staged on
-//! one that is not committed yet, so that an image appears as a whole.
+//! Two rules shape the trait. Long work holds no lock: a layer is filled where no reader sees it
+//! and appears by a rename; it disappears by a rename and is erased later. And a layer may be
+//! staged on a parent that is not committed yet, so that an image appears as a whole.
 //!
 //! ```
 //! use layerhold_driver::{DriverConfig, OpenError, Registry, detect};
 //!
-//! // A program adds the factories of the driver crates it brings along.
+//! // A program registers the factories of the drivers that it is built with.
 //! let registry = Registry::new();
 //! let config = DriverConfig::new("/var/lib/example", "/run/example");
 //! assert!(matches!(detect(None, &config, &registry), Err(OpenError::NoneUsable)));

@@ -1,8 +1,8 @@
-//! How a layer is to be mounted.
+//! Options of a mount.
 
 use layerhold_idmap::IdMappings;
 
-/// How a layer is to be mounted.
+/// Options of a mount.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct MountOptions {
@@ -12,7 +12,7 @@ pub struct MountOptions {
     pub id_maps: Option<IdMappings>,
     /// Mount options such as `ro` or `nodev`, in order. They override the driver's configured ones.
     pub options: Vec<String>,
-    /// Whether unsynced contents may be lost in a crash.
+    /// Whether a crash may lose unsynced contents.
     pub durability: MountDurability,
     /// Whether the driver may show owners shifted.
     pub shifting: Shifting,
@@ -20,16 +20,16 @@ pub struct MountOptions {
     pub own_files: OwnFiles,
 }
 
-/// Whose IDs own the files that a layer itself holds, where a mount shows owners shifted. Those of
-/// the layers below always are IDs inside.
+/// Whose IDs own the files that a layer itself holds, where a mount shows owners shifted. The
+/// owners of the parents' files are always IDs inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OwnFiles {
     /// IDs inside of the container, like those of an image: they are shifted too.
     #[default]
     Inside,
-    /// IDs outside: they were written by the container, through a mount with shifted owners
-    /// ([`Driver::writes_ids_outside`](crate::Driver::writes_ids_outside)). What a mount for
-    /// writing changes is written so in any case.
+    /// IDs outside: the container wrote them, through a mount with shifted owners
+    /// ([`Driver::writes_ids_outside`](crate::Driver::writes_ids_outside)). A writable mount always
+    /// writes IDs outside.
     Outside,
 }
 

@@ -226,7 +226,7 @@ pub enum OptionError {
         /// The path.
         path: PathBuf,
     },
-    /// What a path names is not there.
+    /// There is nothing at a path.
     #[error("{driver}: can't stat {what}: {reason}")]
     Missing {
         /// The driver.
@@ -254,7 +254,7 @@ pub enum OptionError {
         /// What is wrong.
         reason: String,
     },
-    /// The option is known, and what it asks for is not there yet.
+    /// The option is known, and is not supported yet.
     #[error("{driver}: the option {key} is not supported yet")]
     NotYet {
         /// The driver.

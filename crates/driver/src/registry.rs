@@ -131,13 +131,13 @@ pub enum OpenError {
         /// What is missing.
         reason: String,
     },
-    /// Something the driver needs is not there (Go: `ErrPrerequisites`).
+    /// A prerequisite of the driver is missing (Go: `ErrPrerequisites`).
     #[error("{reason}: prerequisites for driver not satisfied (wrong filesystem?)")]
     Prerequisites {
         /// What is missing.
         reason: String,
     },
-    /// The filesystem of the graph root will not do (Go: `ErrIncompatibleFS`).
+    /// The driver cannot use the filesystem of the graph root (Go: `ErrIncompatibleFS`).
     #[error("{reason}: backing file system is unsupported for this graph driver")]
     IncompatibleFilesystem {
         /// Why.

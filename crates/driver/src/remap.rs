@@ -22,21 +22,21 @@ const SET_ID_BITS: u32 = 0o6000;
 
 /// Which maps the owners of a layer go through.
 ///
-/// An owner on disk is a host ID of `from`; the container ID it stands for is looked up in `to`,
-/// whose host ID is written. Empty maps stand for "the same".
+/// An owner on disk is a host ID of `from`. It stands for a container ID, which is looked up in
+/// `to`; the host ID found there is written. Empty maps stand for "the same".
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct RemapRequest<'a> {
     /// The maps under which the owners are on disk now.
     pub from: &'a IdMappings,
-    /// The maps under which they shall be.
+    /// The maps under which they will be.
     pub to: &'a IdMappings,
     /// The SELinux label for mounts; empty for none.
     pub mount_label: &'a str,
 }
 
 impl<'a> RemapRequest<'a> {
-    /// Asks for owners under `from` to be rewritten to those under `to`.
+    /// Requests owners under `from` to be rewritten to those under `to`.
     #[must_use]
     pub fn new(from: &'a IdMappings, to: &'a IdMappings) -> Self {
         Self {
@@ -55,17 +55,17 @@ impl<'a> RemapRequest<'a> {
 
     /// Returns the owner on disk for one that is there now (Go: drivers/chown_unix.go).
     ///
-    /// An owner without a container ID is an error, but root's passes: a parent that should have
-    /// been mapped and was not is repaired that way; and so does what an earlier rewriting put in
-    /// place of a container ID without a host ID. Such an ID becomes [`IdMap::overflow`] of the new
-    /// maps.
+    /// An owner without a container ID is an error, with two exceptions. Root passes, which repairs
+    /// a parent that should have been mapped and was not. The ID that an earlier rewriting put in
+    /// place of a container ID without a host ID passes too; it becomes [`IdMap::overflow`] of the
+    /// new maps.
     fn map(&self, owner: HostOwner) -> Result<HostOwner, UnmappedError> {
         Ok(self.to.to_host_or_overflow(self.inside(owner)?))
     }
 
     /// Returns the new owner of the root directory of a layer, which [`remap_tree`] leaves to the
-    /// driver: that of an image goes through the maps as every other does; one that has no place in
-    /// them becomes the superuser inside.
+    /// driver. It goes through the maps as every other owner does; one that has no place in them
+    /// becomes the superuser inside.
     ///
     /// # Errors
     ///
@@ -96,7 +96,7 @@ impl<'a> RemapRequest<'a> {
         })
     }
 
-    /// Returns a file capability for the new maps; `None` if it is the same.
+    /// Returns a file capability for the new maps; `None` if it does not change.
     fn map_capability(&self, value: &[u8]) -> Option<Vec<u8>> {
         capability_for(value, |id| {
             let inside = self.from.uids.to_container(HostId::new(id)).ok()?;
@@ -121,19 +121,19 @@ impl<'a> RemapRequest<'a> {
     }
 }
 
-/// What to do with the further names of a file that has been given its new owner.
+/// What to do with the other names of a file that has got its new owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HardLinks {
-    /// Nothing: all names are one inode, whatever happens to it.
+    /// Nothing: all names stay one inode.
     OneInode,
-    /// Make them links to the first name again: changing an owner has split them (overlay without
+    /// Link them to the first name again: a change of owner has split them (overlay without
     /// `index`).
     SplitByCopyUp,
 }
 
 /// Rewrites the owners of everything below `root`, but not of `root` itself (Go: drivers/chown.go).
 ///
-/// Set-id bits and file capabilities survive; an inode is changed once however many names it has.
+/// Set-ID bits and file capabilities survive. An inode is changed once, however many names it has.
 /// Symbolic links are changed, not followed. Runs on several threads of this process.
 ///
 /// # Errors
@@ -175,13 +175,13 @@ struct Task {
 
 /// Filesystem and number.
 type Inode = (u64, u64);
-/// Where an inode was met first.
+/// Where an inode was found first.
 type FirstName = (Dir, OsString);
 
 struct Walk<'a> {
     request: &'a RemapRequest<'a>,
     links: HardLinks,
-    /// The inodes met that may have more names, with the first one where it will be needed.
+    /// The inodes that may have more names, with the first name where it will be needed.
     seen: Mutex<HashMap<Inode, Option<FirstName>>>,
 }
 
@@ -245,7 +245,7 @@ impl Walk<'_> {
         Ok(Done::OwnerOnly)
     }
 
-    /// Sees to a name whose inode was met under another one; `None` when it was not.
+    /// Handles a name whose inode was found under another name; `None` when it was not.
     fn second_name(
         &self,
         dir: &Dir,

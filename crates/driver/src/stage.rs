@@ -13,28 +13,28 @@ use crate::error::LayerError;
 use crate::remap::RemapRequest;
 use crate::tree::{StagedTree, TreeRoot};
 
-/// A layer on which another one stands.
+/// The parent or template of a layer that is staged.
 #[derive(Debug, Clone, Copy)]
 pub enum LayerRef<'a> {
     /// A layer that has its ID, in the driver's home or in an additional store.
     Committed(&'a LayerId),
-    /// A layer staged earlier by the same driver and not committed yet, as when an image comes in
-    /// as a whole. It must be committed before the layer standing on it. Whether it must be
-    /// complete is said by [`Stacking`](crate::Stacking).
+    /// A layer that the same driver staged earlier and that is not committed yet, as when an image
+    /// is imported as a whole. It must be committed before its child. [`Stacking`](crate::Stacking)
+    /// says whether it must be complete.
     Staged(&'a dyn StagedLayer),
 }
 
 /// Whether containers write to a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LayerAccess {
-    /// An image layer. It goes to the image store where one is split off.
+    /// An image layer. It goes to the split-off image store, if there is one.
     #[default]
     ReadOnly,
     /// A container's layer. It always goes to the driver's home, and quotas apply to it.
     ReadWrite,
 }
 
-/// What a new layer is to be.
+/// The description of a new layer.
 ///
 /// ```
 /// use layerhold_driver::{LayerAccess, StageRequest};
@@ -45,13 +45,13 @@ pub enum LayerAccess {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct StageRequest<'a> {
-    /// The layer below, or `None` for a base layer.
+    /// The parent, or `None` for a base layer.
     pub parent: Option<LayerRef<'a>>,
     /// A layer with the same parent whose contents the new layer starts with (a copy that is then
     /// [remapped](StagedLayer::remap)).
     pub template: Option<LayerRef<'a>>,
-    /// The ID it will most likely be committed as. By it the contents are known if a power cut
-    /// takes their place and leaves the temporary area
+    /// The ID under which it will most likely be committed. It identifies the contents if a power
+    /// cut undoes their rename and leaves the temporary area
     /// ([`Maintenance::put_back`](crate::Maintenance::put_back)).
     pub id: Option<&'a LayerId>,
     /// Image layer or container layer.
@@ -86,14 +86,14 @@ impl<'a> StageRequest<'a> {
         self
     }
 
-    /// Says which ID the layer will most likely get.
+    /// Sets the ID that the layer will most likely get.
     #[must_use]
     pub fn with_id(mut self, id: &'a LayerId) -> Self {
         self.id = Some(id);
         self
     }
 
-    /// Sets who writes to the layer.
+    /// Sets whether containers write to the layer.
     #[must_use]
     pub fn with_access(mut self, access: LayerAccess) -> Self {
         self.access = access;
@@ -128,24 +128,24 @@ impl<'a> StageRequest<'a> {
     }
 }
 
-/// A layer that nobody sees yet.
+/// A layer that no reader sees yet.
 ///
 /// It is filled through [`LayerTarget`], which takes no lock. Dropping it erases it.
 ///
-/// What a crash leaves: before [`commit`](Self::commit) a temporary area whose lock is free,
-/// removed by the next writer; after it a driver directory under `id`, which is a layer when the
-/// store's record is there, an incomplete one when the record says so, and garbage for the
-/// collector when there is none.
+/// What a crash leaves: before [`commit`](Self::commit) a temporary area whose lock is free, which
+/// the next writer removes; after it a driver directory under `id`. That directory is a layer if
+/// the store has a record of it, an incomplete layer if the record says so, and garbage without a
+/// record.
 #[must_use = "a staged layer that is dropped is erased"]
 pub trait StagedLayer: LayerTarget {
-    /// Opens the files this layer holds so far, for rebuilding or reading back before the commit.
+    /// Opens the files that the layer holds so far, for reading before the commit.
     fn contents(&self) -> Result<Box<dyn LayerContents>, LayerError>;
 
-    /// Rewrites the owners of everything in the layer, those inherited from its parent included.
+    /// Rewrites the owners of all files of the layer, those of its parents included.
     fn remap(&mut self, request: &RemapRequest<'_>) -> Result<(), LayerError>;
 
-    /// Takes a tree for the layer's own contents, by renaming it into place. What the layer held
-    /// itself is erased.
+    /// Makes a tree the layer's own contents, by renaming it into place. The old contents are
+    /// erased.
     ///
     /// # Errors
     ///
@@ -163,11 +163,11 @@ pub trait StagedLayer: LayerTarget {
     ///
     /// # Errors
     ///
-    /// [`CommitFailed`] carries the layer, still staged: the call may be repeated, with another ID
-    /// too. [`LayerError::Exists`] when the ID is taken.
+    /// [`CommitFailed`] carries the layer, which is still staged: the call may be repeated, also
+    /// with another ID. [`LayerError::Exists`] when the ID is taken.
     fn commit(self: Box<Self>, id: &LayerId) -> Result<(), Box<CommitFailed>>;
 
-    /// Lets a driver recognise its own staged layers when they come back as [`LayerRef::Staged`].
+    /// Lets a driver recognise its own staged layers, when it gets them as [`LayerRef::Staged`].
     fn as_any(&self) -> &dyn Any;
 }
 
@@ -176,11 +176,11 @@ pub trait StagedLayer: LayerTarget {
 #[derive(thiserror::Error)]
 #[error("cannot put the staged layer in place as {id}")]
 pub struct CommitFailed {
-    /// The ID asked for.
+    /// The requested ID.
     pub id: LayerId,
     /// The layer as it was before the call.
     pub staged: Box<dyn StagedLayer>,
-    /// Why.
+    /// The cause.
     #[source]
     pub source: LayerError,
 }

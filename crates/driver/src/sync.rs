@@ -44,7 +44,7 @@ impl FromStr for SyncMode {
     }
 }
 
-/// A sync mode nobody knows.
+/// An unknown sync mode.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid sync mode: {value:?}")]
 pub struct InvalidSyncMode {

@@ -6,10 +6,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use layerhold_staging::{TempArea, TempRoot};
+use layerhold_sys::best_effort;
 
 use crate::error::LayerError;
 
-/// Work left to do on removed layers when no lock is held any more.
+/// Work on removed layers that is done when no lock is held any more.
 type Eraser = Box<dyn FnOnce() -> Result<(), LayerError> + Send>;
 
 /// Removed layers that are renamed away but not erased yet.
@@ -25,12 +26,12 @@ pub struct Trash {
 }
 
 impl Trash {
-    /// An empty one; makes no directory until something is removed.
+    /// An empty one. No directory is made until a layer is removed.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Returns the temporary area below `root`, made at the first call for that root.
+    /// Returns the temporary area below `root`, which the first call for that root makes.
     ///
     /// # Errors
     ///
@@ -44,8 +45,8 @@ impl Trash {
         })
     }
 
-    /// Leaves work for [`erase`](Self::erase) that is more than erasing a directory tree (a
-    /// subvolume, a dataset).
+    /// Leaves other work than erasing a directory tree to [`erase`](Self::erase) (a subvolume, a
+    /// dataset).
     pub fn defer(&mut self, work: impl FnOnce() -> Result<(), LayerError> + Send + 'static) {
         self.erasers.push(Box::new(work));
     }
@@ -54,19 +55,18 @@ impl Trash {
     ///
     /// # Errors
     ///
-    /// The first one. The rest is erased nevertheless; what could not be erased is left to the next
+    /// The first one. The rest is erased nevertheless. What could not be erased is left to the next
     /// recovery.
     pub fn erase(mut self) -> Result<(), LayerError> {
         self.erase_all()
     }
 
-    /// Does what was deferred and leaves the temporary areas to the next recovery, which takes no
-    /// time: for readers, who find what a dead process left and do not make their callers wait for
-    /// its erasing.
+    /// Does the deferred work and leaves the temporary areas to the next recovery. This is quick: a
+    /// reader that finds what a dead process left does not make its caller wait for the erasing.
     pub fn abandon(mut self) {
         for work in self.erasers.drain(..) {
-            // As in `drop`, the error has no receiver.
-            let _unreported = work();
+            // As in `drop`, no caller gets the error.
+            best_effort(work());
         }
         for (_, area) in std::mem::take(&mut self.areas) {
             area.abandon();
@@ -87,8 +87,8 @@ impl Trash {
 
 impl Drop for Trash {
     fn drop(&mut self) {
-        // The error has no receiver. What stays behind is recovered by the next writer.
-        let _unreported = self.erase_all();
+        // No caller gets the error. The next writer recovers what stays behind.
+        best_effort(self.erase_all());
     }
 }
 

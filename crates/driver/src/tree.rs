@@ -1,4 +1,4 @@
-//! Trees that somebody else fills, to become the contents of a layer.
+//! Trees that the caller fills, and that become the contents of a layer.
 
 use std::any::Any;
 
@@ -9,22 +9,22 @@ use crate::apply::LayerTarget;
 use crate::error::LayerError;
 use crate::stage::LayerAccess;
 
-/// Which layer a tree is for, which decides the filesystem that it is made on.
+/// The layer that a tree is for, which decides on which filesystem it is made.
 #[derive(Debug, Clone, Copy)]
 pub enum TreeFor<'a> {
     /// A layer that is not staged yet.
     New(LayerAccess),
-    /// A layer that has its ID. It must not belong to an additional store.
+    /// A committed layer. It must not be in an additional store.
     Layer(&'a LayerId),
 }
 
-/// What a tree is to be.
+/// The description of a tree.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TreeRequest<'a> {
-    /// Which layer it is for.
+    /// The layer it is for.
     pub wanted: TreeFor<'a>,
-    /// The maps of that layer, which decide whom the root directory belongs to.
+    /// The maps of that layer, which decide the owner of the root directory.
     pub id_maps: IdMappings,
 }
 
@@ -46,21 +46,21 @@ impl<'a> TreeRequest<'a> {
     }
 }
 
-/// Who says what attributes the root directory of a layer has.
+/// Where the attributes of a layer's root directory come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TreeRoot {
-    /// The layer below; without one, the driver. This is right when what the tree was filled from
-    /// does not mention the root.
+    /// The parent; without one, the driver. This is right when the source of the tree does not
+    /// mention the root.
     #[default]
     LikeParent,
-    /// Whoever filled the tree.
+    /// The tree, as it was filled.
     AsFilled,
 }
 
 /// A tree that belongs to no layer yet, made by [`Driver::stage_tree`](crate::Driver::stage_tree).
 ///
-/// Nothing in it depends on the layers below, so it can be filled before ID, parent and even the
-/// existence of its layer are known. It becomes the contents of a new layer by
+/// Nothing in it depends on parents, so it can be filled before ID, parent and even the existence
+/// of its layer are known. It becomes the contents of a new layer by
 /// [`StagedLayer::adopt`](crate::StagedLayer::adopt), of an existing one by
 /// [`Driver::replace_tree`](crate::Driver::replace_tree). Dropping it erases it.
 ///
@@ -68,13 +68,13 @@ pub enum TreeRoot {
 /// [`Maintenance::recover`](crate::Maintenance::recover).
 #[must_use = "a tree that is dropped is erased"]
 pub trait StagedTree: LayerTarget {
-    /// Erases the tree and tells what went wrong, which dropping cannot.
+    /// Erases the tree and reports failures, which dropping it does not.
     ///
     /// # Errors
     ///
-    /// When something cannot be removed. What is left is removed by the next recovery.
+    /// When an entry cannot be removed. The next recovery removes what is left.
     fn erase(self: Box<Self>) -> Result<(), LayerError>;
 
-    /// Lets a driver recognise its own trees when they come back.
+    /// Lets a driver recognise its own trees, when it gets them back.
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }

@@ -1,9 +1,9 @@
-//! What a tree takes on disk.
+//! The space that a tree takes.
 
-/// What a tree takes on disk (Go: pkg/directory).
+/// The space that a tree takes on disk (Go: pkg/directory).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
-    /// Sizes of everything but directories, each inode once.
+    /// The sizes of all entries but directories, each inode once.
     pub bytes: u64,
     /// Distinct inodes, directories included.
     pub inodes: u64,

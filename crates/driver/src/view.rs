@@ -1,18 +1,17 @@
-//! Looking at the merged tree of a layer.
+//! Reading the merged tree of a layer.
 
 use std::fmt;
 
 use layerhold_ids::LayerId;
-use layerhold_sys::Dir;
+use layerhold_sys::{Dir, best_effort};
 
 use crate::driver::Driver;
 use crate::error::LayerError;
 use crate::mount::MountOptions;
 
-/// The merged tree of a layer, for reading, for as long as this lives.
+/// The merged tree of a layer, for reading. It stays until the view is dropped.
 ///
-/// It is not counted among the users of the layer's mount, so that looking needs no lock and
-/// disturbs nobody.
+/// A view is not a user of the layer's mount. Opening one needs no lock and disturbs no container.
 pub struct LayerView<'a> {
     root: Dir,
     release: Option<Box<dyn FnOnce() + Send + 'a>>,
@@ -28,7 +27,7 @@ impl<'a> LayerView<'a> {
         }
     }
 
-    /// Runs something when the view is dropped.
+    /// Runs `release` when the view is dropped.
     #[must_use]
     pub fn on_release(mut self, release: impl FnOnce() + Send + 'a) -> Self {
         self.release = Some(Box::new(release));
@@ -41,7 +40,7 @@ impl<'a> LayerView<'a> {
         &self.root
     }
 
-    /// Mounts the layer and gives the mount back when the view is dropped.
+    /// Mounts the layer, and unmounts it when the view is dropped.
     ///
     /// # Errors
     ///
@@ -53,9 +52,9 @@ impl<'a> LayerView<'a> {
     ) -> Result<Self, LayerError> {
         let path = driver.mount(id, &MountOptions::read_only().with_label(label))?;
         let id = id.clone();
-        // What was read is right; a mount that stays is found by the next check of counts against
+        // What was read is right. A mount that stays is found by the next check of counts against
         // the kernel.
-        let unmount = move || drop(driver.unmount(&id));
+        let unmount = move || best_effort(driver.unmount(&id));
         match Dir::open_ambient(&path) {
             Ok(root) => Ok(Self::new(root).on_release(unmount)),
             Err(error) => {

@@ -6,7 +6,7 @@ use std::thread;
 
 use layerhold_sys::no_brief_lock;
 
-/// More threads than this only wait for the filesystem's own locks.
+/// More threads than this only wait for the locks of the filesystem.
 const MAX_THREADS: usize = 8;
 
 /// The number of threads worth using on this machine: its processors, and 8 at the most.
@@ -58,7 +58,7 @@ where
     let tasks = Tasks { state: &state };
     thread::scope(|scope| {
         for _ in 1..threads.get() {
-            // A thread that cannot be started is not needed: the others do its share.
+            // If a thread cannot be started, the others do its share.
             let started = thread::Builder::new().spawn_scoped(scope, || tasks.serve(&work));
             if started.is_err() {
                 break;
@@ -118,8 +118,8 @@ impl<T, E> Tasks<'_, T, E> {
 
     fn serve(&self, work: &impl Fn(T, &Self) -> Result<(), E>) {
         while let Some(task) = self.take() {
-            // Counts the task as done also when it panics, so that the other threads do not wait
-            // for ever.
+            // Counts the task as done also if it panics, so that the other threads do not wait for
+            // ever.
             let done = Done(self);
             let outcome = work(task, self);
             drop(done);
@@ -129,7 +129,7 @@ impl<T, E> Tasks<'_, T, E> {
         }
     }
 
-    /// Waits for a task; `None` when there will be none any more.
+    /// Waits for a task; `None` when there will be no more.
     fn take(&self) -> Option<T> {
         let mut queue = self.lock();
         loop {

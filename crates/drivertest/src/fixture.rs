@@ -1,4 +1,4 @@
-//! A driver on a store of its own, and what the cases do with it.
+//! A driver on a store of its own, and the steps that cases share.
 
 use std::fmt;
 use std::fs;
@@ -13,7 +13,7 @@ use layerhold_driver::{
 };
 use layerhold_idmap::IdMappings;
 use layerhold_ids::LayerId;
-use layerhold_sys::{Dir, remove_tree};
+use layerhold_sys::{Dir, best_effort, remove_tree};
 use layerhold_testkit::{SkipReason, TempDir, Tree, scratch, skip};
 
 /// How a suite opens the driver under test.
@@ -24,19 +24,18 @@ pub struct Factory {
     mount_fidelity: MountFidelity,
 }
 
-/// How true a mounted layer is to what is in it.
+/// How exactly a mount shows what is in a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum MountFidelity {
-    /// As a filesystem shows its own files.
+    /// Everything is shown, as a filesystem shows its own files.
     #[default]
     Exact,
-    /// As fuse-overlayfs 1.10 and its like do:
+    /// As fuse-overlayfs 1.10 and similar programs show it:
     ///
     /// - Names have at most 251 bytes, so that there is room for `.wh.` before them.
     /// - New directories have files in them that mark them as opaque, which count like others.
-    /// - Names of one inode show one link each, and what is written to one of them may land in
-    ///   another.
+    /// - Hard links show one link each, and a write to one of them may change another.
     LikeFuse,
 }
 
@@ -59,7 +58,7 @@ impl Factory {
         self
     }
 
-    /// Says what mounts of the driver cannot show.
+    /// Sets what mounts of the driver show.
     #[must_use]
     pub fn with_mount_fidelity(mut self, fidelity: MountFidelity) -> Self {
         self.mount_fidelity = fidelity;
@@ -170,7 +169,7 @@ impl<'f> DriverFixture<'f> {
         self.driver.stage(&request).unwrap()
     }
 
-    /// Makes a layer as containers have it, for changing its mounted tree.
+    /// Makes a container layer, whose mounted tree can be changed.
     #[track_caller]
     pub(crate) fn writable(&self, name: &str, parent: Option<&str>) -> LayerId {
         let parent = parent.map(id);
@@ -184,7 +183,7 @@ impl<'f> DriverFixture<'f> {
         id(name)
     }
 
-    /// Makes a layer of a tar.
+    /// Makes a layer from a tar.
     #[track_caller]
     pub(crate) fn layer(&self, name: &str, parent: Option<&str>, tar: &[u8]) -> LayerId {
         let parent = parent.map(id);
@@ -289,7 +288,7 @@ impl<'f> DriverFixture<'f> {
             .collect()
     }
 
-    /// Every path of the store, for telling whether something was left behind.
+    /// Every path of the store, by which leftovers are found.
     pub(crate) fn everything(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
         let mut waiting = vec![self.root.clone()];
@@ -311,12 +310,12 @@ impl<'f> DriverFixture<'f> {
 
 impl Drop for DriverFixture<'_> {
     fn drop(&mut self) {
-        // An ordinary user cannot remove what is in read-only directories with the means of the
-        // temporary directory.
+        // The temporary directory cannot remove entries of read-only directories for an ordinary
+        // user.
         if let (Some(above), Some(name)) = (self.root.parent(), self.root.file_name())
             && let Ok(above) = Dir::open_ambient(above)
         {
-            drop(remove_tree(&above, name));
+            best_effort(remove_tree(&above, name));
         }
     }
 }

@@ -11,7 +11,7 @@ use layerhold_sys::{Create, Dir, OpenOptions, best_effort};
 
 use crate::disk::{FILE_MODE, PRIVATE_MODE};
 
-/// A reason is a sentence; more is not one of ours.
+/// A reason is a sentence. A longer file was not written by this crate.
 const LONGEST_REASON: u64 = 64 << 10;
 
 /// The directory of answers, below the run root.
@@ -33,7 +33,7 @@ impl FeatureCache {
         Self { path }
     }
 
-    /// Where it is, which is also where layers of read-only stores are mounted.
+    /// Its path, below which layers of read-only stores are mounted too.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -101,7 +101,7 @@ mod tests {
             content("native-diff(nodev)-false"),
             Some(b"a reason".to_vec())
         );
-        // A name that no file can have is asked for again.
+        // An answer whose name no file can have is found out again.
         assert_eq!(cache.ask("metacopy(a/b)", || Answer::Yes), Answer::Yes);
         assert_eq!(cache.get("metacopy(a/b)"), None);
     }

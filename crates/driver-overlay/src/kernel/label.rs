@@ -3,8 +3,8 @@
 /// Appends the label to options, as its own kind of option; an empty label is none
 /// (Go: opencontainers/selinux go-selinux/label, `FormatMountLabel`).
 ///
-/// The label is in quotes, because it has commas in it. What would end the quotes is escaped as
-/// Go's `%q` does, so that no label becomes further options.
+/// The label is quoted, because it contains commas. Characters that would end the quotes are
+/// escaped as Go's `%q` does, so that no label adds options.
 pub(crate) fn with_label(mut options: String, label: &str) -> String {
     if label.is_empty() {
         return options;
@@ -31,7 +31,7 @@ fn quote(text: &str, out: &mut String) {
             '\t' => out.push_str("\\t"),
             '\u{0b}' => out.push_str("\\v"),
             '\0'..'\u{20}' | '\u{7f}' => out.push_str(&format!("\\x{:02x}", u32::from(letter))),
-            // Controls, and what looks like nothing or like a plain space.
+            // Controls, and characters that are invisible or look like a space.
             _ if letter.is_control() || letter.is_whitespace() && letter != ' ' => {
                 out.push_str(&format!("\\u{:04x}", u32::from(letter)));
             }

@@ -17,7 +17,7 @@ use crate::disk::{LINKS, MOUNT_PROGRAM_FLAG};
 const USUAL: &str = "fuse-overlayfs";
 /// The programs that unmount for ordinary users.
 const UNMOUNTERS: [&str; 2] = ["fusermount3", "fusermount"];
-/// Where programs are looked for; the environment is the caller's.
+/// Where programs are looked for. `PATH` is not read: the environment belongs to the caller.
 const PLACES: [&str; 6] = [
     "/usr/local/sbin",
     "/usr/local/bin",
@@ -137,8 +137,7 @@ pub(crate) fn unmount_program(target: &Path) -> Result<(), PathError> {
             return Ok(());
         }
     }
-    // What is not written yet would be lost with the program; a failure here says nothing about the
-    // unmounting.
+    // Unwritten data would be lost with the program. A failure here does not stop the unmounting.
     best_effort(Dir::open_ambient(target).and_then(|dir| dir.sync_filesystem()));
     unmount(target, Detach::Lazy)
 }

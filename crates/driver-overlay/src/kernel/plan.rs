@@ -9,14 +9,14 @@ use layerhold_sys::{Dir, OverlayApi, OverlayMount, best_effort};
 use super::label::with_label;
 use crate::disk::NAME;
 
-/// A directory of contents below others.
+/// A lower directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Lower {
     /// The home it is in, or the directory itself when it is in no home.
     pub(crate) home: PathBuf,
     /// Where it is in the home; empty for the home itself.
     pub(crate) inside: PathBuf,
-    /// A shorter way to it from the home, for kernels with little room.
+    /// A shorter path to it from the home, for kernels with little room for options.
     pub(crate) short: PathBuf,
 }
 

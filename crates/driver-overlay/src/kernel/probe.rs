@@ -17,7 +17,7 @@ use super::features::{Answer, FeatureCache};
 use super::plan::{Lower, OverlayPlan, Upper};
 use crate::disk::Home;
 
-/// What is tried, and where.
+/// What a probe needs: the home to try features in, and how to mount.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Probe<'a> {
     pub(crate) home: &'a Home,
@@ -252,8 +252,8 @@ fn without_types(filesystem: &str) -> String {
     )
 }
 
-/// A label that container files have, when SELinux is on and knows it: mounts with labels are then
-/// tried too.
+/// The label of container files, if SELinux is on and knows it: then mounts with labels are tried
+/// too.
 fn test_label() -> String {
     const LABEL: &str = "system_u:object_r:container_file_t:s0";
     // The kernel says whether a label means something when it is written here.
@@ -270,11 +270,11 @@ fn test_label() -> String {
 /// Why overlay cannot be used in a home.
 #[derive(Debug)]
 pub(crate) enum Unusable {
-    /// The kernel cannot.
+    /// The kernel does not support it.
     NotSupported(String),
-    /// The filesystem will not do.
+    /// Overlay cannot use the filesystem.
     Incompatible(String),
-    /// It could not be found out.
+    /// The answer could not be found out.
     Unknown(LayerError),
 }
 
@@ -283,7 +283,7 @@ const INCOMPATIBLE: &str = "backing file system is unsupported for this graph dr
 const PREFIX: &str = "kernel does not support overlay fs: ";
 
 impl Unusable {
-    /// A full disk says nothing about overlay; anything else does, as in Go.
+    /// Judges a failure. A full disk says nothing about overlay; any other failure does, as in Go.
     fn from_failure(error: LayerError) -> Self {
         match error {
             LayerError::Os(os) if !os.is_out_of_space() && !os.is_read_only_filesystem() => {
@@ -329,7 +329,7 @@ impl From<Unusable> for OpenError {
     }
 }
 
-/// Tells whether overlay works, from the cache if it was found out before.
+/// Tells whether overlay works, from the cache if it has an answer.
 pub(crate) fn check_overlay(
     cache: &FeatureCache,
     probe: &Probe<'_>,

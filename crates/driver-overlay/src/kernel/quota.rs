@@ -11,7 +11,7 @@ use layerhold_sys::{
 use crate::disk::{Home, QUOTA_DEVICE, optional};
 use crate::options::{Limits, parse_count};
 
-/// How many IDs are kept apart for a home, so that two homes on one filesystem do not share any.
+/// How many IDs each home has, so that two homes on one filesystem share none.
 const IDS_PER_HOME: u64 = 10_000;
 
 /// Gives layers of a home their limits.
@@ -21,7 +21,7 @@ pub(crate) struct Quota {
     home: Home,
     /// The first ID that a layer may get.
     first: u32,
-    /// The next ID that no layer has, once the layers have been looked at.
+    /// The next free ID, once the IDs of the layers have been read.
     next: Mutex<Option<u32>>,
 }
 
@@ -37,7 +37,7 @@ impl Quota {
             return Err(error);
         }
         if project(dir)?.inherits {
-            // Else all layers would be of one project.
+            // Otherwise all layers would be in one project.
             set_project(
                 dir,
                 Project {
@@ -54,8 +54,8 @@ impl Quota {
         })
     }
 
-    /// Gives an empty directory a project of its own, with these limits. Without limits what it
-    /// takes is counted all the same.
+    /// Gives an empty directory a project of its own, with these limits. The kernel counts its
+    /// space also without limits.
     pub(crate) fn limit(&self, dir: &Dir, wanted: Limits) -> Result<(), PathError> {
         let id = self.take_id()?;
         set_project(dir, Project { id, inherits: true })?;
@@ -115,7 +115,7 @@ pub(crate) fn may_have_quota(backing: FsMagic) -> bool {
     [FsMagic::XFS, FsMagic::EXT].contains(&backing)
 }
 
-/// What limits a new layer is to have: its own, else those of the driver options (Go:
+/// The limits of a new layer: its own, else those of the driver options (Go:
 /// drivers/overlay/overlay.go, `CreateReadWrite` and `Create`).
 pub(crate) fn wanted_limits(
     request: &StageRequest<'_>,

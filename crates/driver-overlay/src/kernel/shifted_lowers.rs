@@ -10,8 +10,8 @@ use layerhold_sys::{Dir, IdMapping, PathError, UserNamespace, best_effort, clone
 use super::plan::{Lower, OverlayPlan};
 use crate::disk::{MAPPED, PRIVATE_MODE};
 
-/// Copies of the mounts that lower directories are on, which show owners shifted. They are needed
-/// only until the layer is mounted: the kernel then holds on to them by itself.
+/// Copies of the mounts of the lower directories, which show owners shifted. They are needed until
+/// the layer is mounted: the kernel then keeps them by itself.
 #[derive(Debug)]
 pub(crate) struct ShiftedLowers {
     /// The directory of the layer.

@@ -237,7 +237,7 @@ fn root_looking_at_a_layer_does_not_touch_its_mount() {
                 .is_read_only_filesystem()
         );
         assert_eq!(mount_line(&place.home("l1/merged")), None);
-        // It may be mounted, unmounted and looked at meanwhile.
+        // While the view is open, the layer may be mounted, unmounted and viewed.
         let path = driver.mount(&id("l1"), &MountOptions::new()).unwrap();
         drop(view);
         assert_eq!(read(path.join("f")), "x");

@@ -38,7 +38,7 @@ impl Place {
         Some(Self::at(&base, options).holding(scratch))
     }
 
-    /// A store in a directory of somebody else's.
+    /// A store in a directory of the caller's.
     pub(crate) fn at(base: &Path, options: &[&str]) -> Self {
         let config = DriverConfig::new(base.join("g"), base.join("r"))
             .with_options(options.iter().map(|option| (*option).to_owned()).collect());

@@ -1,4 +1,4 @@
-//! Trees that somebody else fills.
+//! Trees that the caller fills.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -125,7 +125,7 @@ fn root_trees_of_the_dead_are_removed() {
     child.expect("filled");
     child.kill();
     let path = staged(&place);
-    // Somebody may be about to lock it.
+    // Another process may be about to lock it.
     place.driver.maintenance().recover().unwrap();
     assert!(path.join("dir/f").exists());
     assert_eq!(place.driver.maintenance().home_damage().unwrap(), []);

@@ -1,4 +1,4 @@
-//! A driver whose layers are directories somebody else fills.
+//! A driver whose layers are directories that the test fills.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Access control lists are those that an image has, not those of directories above the store.
+//! Access control lists: a layer has those of its image, not those of directories above the store.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -37,7 +37,7 @@ fn tar() -> Vec<u8> {
         .finish()
 }
 
-/// Makes the same layers in every way, and shows what they are.
+/// Makes the same layers in every way, and returns their lists.
 fn furnish(fixture: &DriverFixture) -> Vec<Tree> {
     fixture.layer("base", None, &tar());
     let base = id("base");

@@ -1,4 +1,4 @@
-//! What is in a layer.
+//! The contents of layers.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -15,7 +15,7 @@ use crate::{DriverFixture, MountFidelity};
 /// `cap_net_bind_service+ep`, revision 2 (linux/capability.h).
 const CAPABILITY: [u8; 20] = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
-/// Makes one of everything an ordinary user can make.
+/// Makes one entry of each kind that an ordinary user can make.
 fn furnish(fixture: &DriverFixture, root: &Path) {
     fs::create_dir_all(root.join("dir/below")).unwrap();
     fs::create_dir(root.join("closed")).unwrap();

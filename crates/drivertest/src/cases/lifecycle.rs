@@ -1,4 +1,4 @@
-//! Layers come, are there, and go.
+//! Making, listing and removing layers.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -82,7 +82,7 @@ pub(super) fn commit_to_a_taken_id_keeps_the_stage(fixture: &DriverFixture) {
     );
 }
 
-pub(super) fn remove_while_somebody_reads(fixture: &DriverFixture) {
+pub(super) fn remove_while_a_process_reads(fixture: &DriverFixture) {
     fixture.layer(
         "doomed",
         None,

@@ -1,4 +1,4 @@
-//! The cases, by what they are about.
+//! The cases, by subject.
 
 mod acls;
 mod contents;
@@ -41,7 +41,7 @@ cases! { $;
         create_exists_list_remove,
         unknown_layers_are_reported,
         commit_to_a_taken_id_keeps_the_stage,
-        remove_while_somebody_reads,
+        remove_while_a_process_reads,
         remove_leaves_siblings_and_children_alone,
         usage_counts_each_inode_once,
         own_files_are_those_that_usage_counts,

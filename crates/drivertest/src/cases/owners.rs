@@ -1,5 +1,5 @@
-//! The model of owners: the owner in an image, on the disk, seen in the container and in what is
-//! exported again is the same one, whatever the maps and whatever way the driver shifts.
+//! Owners against a model: the owner in an image, on disk, seen in the container and exported again
+//! is the same one, whatever the maps are and however the driver shifts owners.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -160,7 +160,7 @@ fn root_seen(model: &Model) -> ContainerOwner {
     }
 }
 
-/// Does in a mounted tree what a container does: new files of everybody it knows, and all of its
+/// Does in a mounted tree what a container does: new files of every owner it knows, and all of its
 /// own files written to. Returns what it owns.
 fn write_as_container(model: &Model, path: &Path) -> Vec<(String, ContainerOwner)> {
     let mut files = Vec::new();

@@ -1,4 +1,4 @@
-//! Maps and owners at random, and what becomes of the owners.
+//! Random maps and owners, and the owners that are expected on disk and in the container.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +6,12 @@ use layerhold_archive::layerhold_tar_format::Reader;
 use layerhold_idmap::{ContainerId32, ContainerOwner, HostOwner, IdMap, IdMappings, IdRange};
 use layerhold_testkit::{TarBuilder, TarEntry};
 
-/// How many maps are tried, unless `LAYERHOLD_OWNERS_CASES` says another number.
+/// How many maps are tried, unless `LAYERHOLD_OWNERS_CASES` sets another number.
 const CASES: u64 = 6;
 /// Owners in an image.
 const OWNERS: usize = 12;
-/// The ID that the kernel shows where there is none.
-pub(super) const NOBODY: u32 = 65534;
+/// The overflow ID, which the kernel shows for an ID that has no place in the maps.
+pub(super) const OVERFLOW: u32 = 65534;
 
 /// Runs a test for each of the maps that this process may use: in a user namespace, not for IDs
 /// that it lacks.
@@ -97,7 +97,7 @@ impl Model {
             let ids = own.container_ids();
             let has = |id| ids.contains(ContainerId32::new(id));
             let mut ranges = map.ranges().iter();
-            has(NOBODY)
+            has(OVERFLOW)
                 && ranges.all(|range| {
                     let last = range.host.get() + u32::try_from(range.size).unwrap() - 1;
                     has(range.host.get()) && has(last)
@@ -116,19 +116,19 @@ impl Model {
         self.maps.to_host(owner).is_ok()
     }
 
-    /// The owner of a file on disk, by the maps alone; 65534 for what has none.
+    /// The owner of a file on disk, by the maps alone; 65534 without a place in them.
     pub(super) fn outside(&self, owner: ContainerOwner) -> (u32, u32) {
         let uid = self.maps.uids.to_host(owner.uid);
         let gid = self.maps.gids.to_host(owner.gid);
         (
-            uid.map_or(NOBODY, |id| id.get()),
-            gid.map_or(NOBODY, |id| id.get()),
+            uid.map_or(OVERFLOW, |id| id.get()),
+            gid.map_or(OVERFLOW, |id| id.get()),
         )
     }
 
     /// An owner as the container sees it.
     pub(super) fn seen(&self, owner: ContainerOwner) -> ContainerOwner {
-        let seen = |is_mapped: bool, id: u32| if is_mapped { id } else { NOBODY };
+        let seen = |is_mapped: bool, id: u32| if is_mapped { id } else { OVERFLOW };
         ContainerOwner::new(
             seen(self.maps.uids.to_host(owner.uid).is_ok(), owner.uid.get()),
             seen(self.maps.gids.to_host(owner.gid).is_ok(), owner.gid.get()),
@@ -140,8 +140,8 @@ impl Model {
         let owner = HostOwner::new(uid, gid);
         let (uids, gids) = (&self.maps.uids, &self.maps.gids);
         ContainerOwner::new(
-            uids.to_container(owner.uid).map_or(NOBODY, |id| id.get()),
-            gids.to_container(owner.gid).map_or(NOBODY, |id| id.get()),
+            uids.to_container(owner.uid).map_or(OVERFLOW, |id| id.get()),
+            gids.to_container(owner.gid).map_or(OVERFLOW, |id| id.get()),
         )
     }
 
@@ -175,7 +175,7 @@ pub(super) fn mode(name: &str) -> u32 {
     }
 }
 
-/// A map with ID 0 of a kind that the seed says.
+/// A map with ID 0, of a kind that the seed determines.
 fn map(seed: u64, numbers: &mut Numbers) -> IdMap {
     let ranges = |ranges: &[(u32, u32, u64)]| {
         let ranges = ranges.iter();
@@ -186,7 +186,7 @@ fn map(seed: u64, numbers: &mut Numbers) -> IdMap {
         0 => ranges(&[(0, 1, 1000), (1000, 0, 1), (1001, 1001, 64536)]),
         1 => ranges(&[(0, 100_000, 65536)]),
         2 => ranges(&[(0, 0, 65536)]),
-        // The ID for what is not mapped is another one's.
+        // The overflow ID belongs to another owner.
         3 => ranges(&[(0, 65_000 + numbers.id(500), 1000)]),
         _ => several(numbers),
     }
@@ -222,13 +222,13 @@ fn near_an_edge(map: &IdMap, numbers: &mut Numbers) -> u32 {
         1 => container + size,
         2 => host,
         3 => host + size,
-        4 => NOBODY,
+        4 => OVERFLOW,
         _ => return container + numbers.id(range.size),
     };
     (edge + numbers.id(3)).saturating_sub(1)
 }
 
-/// What an archive says of a file.
+/// What an archive records of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Said {
     pub(super) owner: ContainerOwner,
@@ -236,7 +236,7 @@ pub(super) struct Said {
     pub(super) capability: Option<Vec<u8>>,
 }
 
-/// Reads what an archive says, by the names of files.
+/// Reads what an archive records, by the names of files.
 pub(super) fn said(tar: &[u8]) -> BTreeMap<String, Said> {
     let mut reader = Reader::new(tar);
     let mut said = BTreeMap::new();

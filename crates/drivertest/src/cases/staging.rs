@@ -1,4 +1,4 @@
-//! Layers before they are layers.
+//! Staged layers.
 
 use std::any::Any;
 use std::fs;
@@ -229,7 +229,7 @@ pub(super) fn concurrent_staging(fixture: &DriverFixture) {
 
 pub(super) fn stale_areas_are_recovered(fixture: &DriverFixture) {
     for root in fixture.driver.temp_roots() {
-        // What a process leaves that died while it staged a layer.
+        // The leftovers of a process that died while it staged a layer.
         let tree = root.join("temp-dir-1234/0-addition/usr/bin");
         fs::create_dir_all(&tree).unwrap();
         fs::File::create(tree.join("sh")).unwrap();

@@ -1,4 +1,4 @@
-//! Trees that somebody else fills. A driver need not take any; those that do, take them like this.
+//! Trees that the caller fills, for drivers that take them.
 
 use std::any::Any;
 

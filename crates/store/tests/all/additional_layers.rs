@@ -438,7 +438,7 @@ fn root_a_program_that_is_not_there_is_no_damage() {
             .mount(key, &MountRequest::new().option("ro"))
             .unwrap_err();
         let expected = format!(
-            "the additional layer at {} is not there",
+            "cannot read the additional layer at {}: its program does not show it now",
             layers.join(toc("a").to_string()).join("diff").display()
         );
         let source = std::error::Error::source(&error).unwrap().to_string();
