@@ -29,6 +29,7 @@ const CLEAN: &[&str] = &[
     "crates/drivertest",
     "crates/idmap",
     "crates/ids",
+    "crates/json-store",
     "crates/lockfile",
     "crates/schema",
     "crates/staging",

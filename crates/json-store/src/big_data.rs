@@ -1,8 +1,7 @@
-//! Data items beside the records: `DATA_DIR/ID/NAME`.
+//! Big data items: the files `DATA_DIR/ID/NAME` beside the records.
 //!
-//! The file is complete before the record says that it exists. A crash in
-//! between leaves a file that no record names, which the next write of the
-//! same item replaces.
+//! The file is complete before the record names it. A crash in between leaves a file that no record
+//! names; the next write of the same item replaces it.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -20,20 +19,20 @@ use crate::write_guard::{ChangeError, WriteGuard};
 const DIR_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
-/// Why a side file could not be read or written.
+/// Why a big data item could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BigDataError {
-    /// The key cannot name a data item.
-    #[error("{key:?} cannot name a data item")]
+    /// The key cannot name a big data item.
+    #[error("cannot use {key:?} as the name of a big data item")]
     Key {
         /// The key.
         key: String,
         /// Why not.
         source: KeyError,
     },
-    /// The system refused.
-    #[error("cannot access data item {key:?} of {id}")]
+    /// The system refused. The key is empty for all items of the record.
+    #[error("cannot access {}", item(key, id))]
     Io {
         /// The record.
         id: String,
@@ -43,7 +42,7 @@ pub enum BigDataError {
         source: PathError,
     },
     /// The content could not be read from where it comes from.
-    #[error("cannot read the content for data item {key:?} of {id}")]
+    #[error("cannot read the new content of big data item {key:?} of {id}")]
     Source {
         /// The record.
         id: String,
@@ -53,7 +52,7 @@ pub enum BigDataError {
         source: std::io::Error,
     },
     /// The record could not be changed.
-    #[error("cannot note data item {key:?} in its record")]
+    #[error("cannot record big data item {key:?}")]
     Record {
         /// The key.
         key: String,
@@ -102,8 +101,8 @@ pub(crate) fn size(options: &Options, id: &str, key: &str) -> Result<Option<u64>
 }
 
 impl<R: Record> WriteGuard<R> {
-    /// Writes a data item and lets the record take note of it. The record is only
-    /// saved by the next [`save`](Self::save), and only if `note` changed it.
+    /// Writes a big data item; `note` records it. The record is only saved by the next
+    /// [`save`](Self::save), and only if `note` changed it.
     pub fn set_big_data(
         &mut self,
         id: &str,
@@ -122,9 +121,9 @@ impl<R: Record> WriteGuard<R> {
         Ok(())
     }
 
-    /// Like [`set_big_data`](Self::set_big_data) with content of any size, which was written before
-    /// the lock was taken: the file `name` in `dir`, on the filesystem of the data items, is moved
-    /// into place. It should be synced, and have the mode 0600. `note` is told its size.
+    /// Like [`set_big_data`](Self::set_big_data) with content of any size that was written before
+    /// the lock was taken: the file `file` in `dir`, on the filesystem of the big data items, is
+    /// moved into place. It should be synced and have the mode 0600. `note` gets its size.
     pub fn put_big_data(
         &mut self,
         id: &str,
@@ -143,8 +142,8 @@ impl<R: Record> WriteGuard<R> {
         Ok(())
     }
 
-    /// Removes the file of a data item, and tells whether there was one. The
-    /// record is not changed.
+    /// Removes the file of a big data item, and returns whether there was one. The record is not
+    /// changed.
     pub fn remove_big_data(&mut self, id: &str, key: &str) -> Result<bool, BigDataError> {
         let name = file_name_to_write(key).map_err(|source| key_error(key, source))?;
         let options = &self.shared.options;
@@ -155,7 +154,7 @@ impl<R: Record> WriteGuard<R> {
         remove().map_err(|source| io_error(id, key, source))
     }
 
-    /// Removes everything in the directory of a record; nothing there is success.
+    /// Removes all big data items of a record with their directory; a missing one is success.
     pub fn remove_data(&mut self, id: &str) -> Result<(), BigDataError> {
         let remove = || match Dir::open_ambient(&self.shared.options.data_dir) {
             Err(error) if error.is_not_found() => Ok(()),
@@ -171,6 +170,14 @@ impl<R: Record> WriteGuard<R> {
         let location = self.location_of(id).map(crate::LocationId::position);
         let location = location.and_then(|position| self.shared.options.locations.get(position));
         location.map_or(Durability::Durable, |location| location.durability)
+    }
+}
+
+/// What an error is about: one big data item, or all of a record.
+fn item(key: &str, id: &str) -> String {
+    match key {
+        "" => format!("the big data items of {id}"),
+        key => format!("big data item {key:?} of {id}"),
     }
 }
 

@@ -85,7 +85,7 @@ impl Fields {
                 resolved |= 1 << position;
             }
         }
-        // Further fields would be found by nobody, which is noticed at once.
+        // Further fields would never be found; the assertion notices that at once.
         debug_assert!(fields.len() <= 32, "too many keys for one record type");
         let mut by_length = [0; 32];
         for (position, wanted) in fields.iter().enumerate() {

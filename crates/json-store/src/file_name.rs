@@ -1,4 +1,4 @@
-//! File names of data items. Go: store.go (the rule), images.go (its use).
+//! File names of big data items. Go: store.go (the rule), images.go (its use).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// The key is empty. The words are Go's.
+    /// The key is empty. The text is Go's.
     #[error("not a valid name for a big data item")]
     Empty,
     /// The key stands for a directory (`.`, `..`, `/`).
@@ -16,7 +16,7 @@ pub enum KeyError {
     /// The key ends in `/`, and its file is that of the key without it.
     #[error("the name ends in a slash and would share the file of another item")]
     TrailingSlash,
-    /// The encoded key contains `/`, so that its file would be in a directory that nobody makes.
+    /// The encoded key contains `/`, so that its file would be in a directory that no tool creates.
     #[error("the encoded name contains a slash")]
     EncodedSlash,
     /// The key ends in a NUL byte, which no file name contains.
@@ -24,7 +24,7 @@ pub enum KeyError {
     Nul,
 }
 
-/// The file name of a data item that is to be read.
+/// The file name of a big data item that is to be read.
 ///
 /// Finds everything that the Go library can have written, also where it lets
 /// two keys share a file (`a` and `a/`).
@@ -35,7 +35,7 @@ pub fn file_name_to_read(key: &str) -> Result<String, KeyError> {
     }
 }
 
-/// The file name of a data item that is to be written.
+/// The file name of a big data item that is to be written.
 ///
 /// The same as Go's for every key that has a file of its own there; all
 /// other keys are refused, and no two keys get the same name.
@@ -45,9 +45,8 @@ pub fn file_name_to_write(key: &str) -> Result<String, KeyError> {
     if !before_last.bytes().all(is_plain) {
         return encoded(key);
     }
-    // Go stops reading at the first character that is not plain and then asks
-    // whether anything is left unread, so that the last character, whatever it
-    // is, never counts. The names on the disk depend on it.
+    // Go stops reading at the first character that is not plain and then checks whether anything is
+    // left unread. So the last character never counts, and the names on the disk depend on that.
     match (before_last, last) {
         ("", '.' | '/') | (".", '.') => Err(KeyError::Directory),
         (_, '/') => Err(KeyError::TrailingSlash),
@@ -56,7 +55,7 @@ pub fn file_name_to_write(key: &str) -> Result<String, KeyError> {
     }
 }
 
-/// The key of the data item that has a file of this name; `None` for a name that no key has.
+/// The key of the big data item that has a file of this name; `None` for a name that no key has.
 #[must_use]
 pub fn key_of_file_name(name: &str) -> Option<String> {
     let is_of = |key: &str| file_name_to_write(key).as_deref() == Ok(name);

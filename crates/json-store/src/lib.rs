@@ -2,11 +2,11 @@
 //!
 //! The store keeps what the Go library containers/storage keeps in `layers.json`,
 //! `images.json` and `containers.json`: arrays of objects, each with an
-//! identifier and names, beside a lock file, with larger data of a record in files
-//! of its own. It knows nothing of what the records mean; that is [`Record`].
+//! identifier and names, beside a lock file, and the big data items of each record in files
+//! of their own. It knows nothing of what the records mean; that is [`Record`].
 //!
 //! A [`Snapshot`] finds records without parsing them: loading only splits the
-//! file. A [`WriteGuard`] writes records that did not change byte for byte as they were.
+//! file. A [`WriteGuard`] writes unchanged records back byte for byte.
 //!
 //! ```
 //! use layerhold_json_store::{JsonStore, Location, LocationId, NameChange, Options, Record};
@@ -72,10 +72,10 @@
 //!
 //! - A record that Go would read although its field names are not written as
 //!   Go writes them (`"ID"`, `"n\u0061mes"`) is not found by these fields.
-//! - Two damages in one file that happen to cancel out can make the records
-//!   between them one damaged record; the file is never cut in pieces that are not records.
+//! - Two damages in one file that happen to cancel out can turn the records between them into one
+//!   damaged record. The file is never split into pieces that are not records.
 //! - Record files are read as a whole (except for [`JsonStore::lookup`]), and are limited to 2 GiB.
-//! - Data items whose names have no file of their own with Go are refused
+//! - Big data items whose names have no file of their own with Go are refused
 //!   ([`file_name_to_write`]).
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]

@@ -63,7 +63,7 @@ pub(crate) fn in_passing<R: Record>(
     Ok(record.map(|record| found(record, location)))
 }
 
-/// Whether there are keys by which texts are resolved that need not stand in a record.
+/// Whether texts are resolved by keys whose values need not be in the record.
 fn is_computed<R: Record>() -> bool {
     let mut keys = R::KEYS.iter();
     keys.any(|key| key.usage() == KeyUse::Resolved && key.source() == KeySource::Computed)
@@ -87,8 +87,8 @@ fn pass<R: Record>(
         .map_err(|source| file_error::<R>(PathError::new("read", location.path(), source)))
 }
 
-/// The record, if it is as it would be loaded: one that can be read and has no names that it may
-/// have lost to another record.
+/// The record, if loading would give the same: it can be read and has no names, which it may have
+/// lost to another record.
 fn plain<R: Record>(json: &[u8]) -> Option<R> {
     let record = R::parse(json).ok()?;
     record.names().is_empty().then_some(record)

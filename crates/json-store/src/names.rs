@@ -1,3 +1,5 @@
+//! Changes of names.
+
 /// How the names of a record change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameChange {
@@ -5,7 +7,7 @@ pub enum NameChange {
     Set,
     /// The given names come in front of those it has.
     Add,
-    /// The given names are taken away.
+    /// The given names are removed.
     Remove,
 }
 

@@ -1,3 +1,5 @@
+//! How a store is opened.
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +12,7 @@ use layerhold_sys::{Cancel, HostIo, MetadataIo};
 pub enum Access {
     /// It is read and written.
     ReadWrite,
-    /// It belongs to somebody else and is only read.
+    /// It is only read, as an additional store is.
     ReadOnly,
 }
 
@@ -88,7 +90,7 @@ impl Location {
     }
 }
 
-/// Everything that opens a [`JsonStore`](crate::JsonStore).
+/// How to open a [`JsonStore`](crate::JsonStore).
 #[derive(Clone, Debug)]
 pub struct Options {
     pub(crate) lock: PathBuf,
@@ -108,8 +110,8 @@ const DEFAULT_LIMIT: u64 = 1 << 30;
 const LARGEST_LIMIT: u64 = i32::MAX as u64 - 64;
 
 impl Options {
-    /// A store with this lock file, without any location yet. Side files are
-    /// kept in `data_dir/ID/`.
+    /// A store with this lock file, without any location yet. Big data items are kept in
+    /// `data_dir/ID/`.
     pub fn new(lock: impl Into<PathBuf>, data_dir: impl Into<PathBuf>) -> Self {
         Self {
             lock: lock.into(),
@@ -131,8 +133,8 @@ impl Options {
         self
     }
 
-    /// Opens the store for reading only: nothing is ever written, and the lock
-    /// file may be missing where it cannot be made.
+    /// Opens the store for reading only: nothing is ever written, and the lock file may be missing
+    /// where it cannot be created.
     #[must_use]
     pub fn read_only(mut self) -> Self {
         self.access = Access::ReadOnly;
@@ -153,14 +155,14 @@ impl Options {
         self
     }
 
-    /// Has waits for the lock end when they are asked to.
+    /// Has waits for the lock end when `cancel` is set.
     #[must_use]
     pub fn cancelled_by(mut self, cancel: Cancel) -> Self {
         self.cancel = cancel;
         self
     }
 
-    /// Replaces the operations by which files are kept, for tests.
+    /// Replaces the file operations, for tests.
     #[must_use]
     pub fn io(mut self, io: Arc<dyn MetadataIo>) -> Self {
         self.io = io;

@@ -1,4 +1,4 @@
-//! Changes on top of loaded records.
+//! Pending changes: what differs from the loaded records until they are loaded again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -61,7 +61,7 @@ impl<R: Record> Pending<R> {
         !self.replaced.is_empty() && self.replaced.contains_key(&entry)
     }
 
-    /// How much there is to go through.
+    /// The number of changes.
     pub(crate) fn size(&self) -> usize {
         self.records.len() + self.replaced.len()
     }
@@ -108,7 +108,7 @@ impl<R: Record> Pending<R> {
         record
     }
 
-    /// Changes a record that is in the pending.
+    /// Changes a record that is pending.
     pub(crate) fn change(&mut self, position: usize, record: R) -> Arc<R> {
         self.release_names(position);
         self.hold_names(&record, position);
@@ -121,7 +121,7 @@ impl<R: Record> Pending<R> {
         record
     }
 
-    /// Removes a record that is in the pending.
+    /// Removes a record that is pending.
     pub(crate) fn remove(&mut self, position: usize) {
         self.release_names(position);
         let Some(put) = self.records.get_mut(position) else {

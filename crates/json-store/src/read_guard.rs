@@ -4,7 +4,7 @@ use std::sync::Arc;
 use crate::record::Record;
 use crate::snapshot::Snapshot;
 
-/// The records of a store while nobody writes. Dereferences to [`Snapshot`].
+/// The records of a store while no process or thread writes. Dereferences to [`Snapshot`].
 #[derive(Debug)]
 #[must_use = "the lock is released as soon as the guard is dropped"]
 pub struct ReadGuard<R: Record> {
@@ -17,7 +17,7 @@ impl<R: Record> ReadGuard<R> {
         Self { snapshot, lock }
     }
 
-    /// The records, to keep them when the lock is released.
+    /// The records, which stay usable when the lock is released.
     #[must_use]
     pub fn snapshot(&self) -> &Arc<Snapshot<R>> {
         &self.snapshot
@@ -29,7 +29,7 @@ impl<R: Record> ReadGuard<R> {
         self.snapshot
     }
 
-    /// Whether a lock is really held; see [`layerhold_lockfile::Protection`].
+    /// Whether a lock is held; see [`layerhold_lockfile::Protection`].
     #[must_use]
     pub fn protection(&self) -> layerhold_lockfile::Protection {
         self.lock.protection()

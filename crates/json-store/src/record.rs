@@ -123,14 +123,14 @@ pub trait Record: Clone + Debug + Send + Sync + 'static {
     /// another record, and by the default of [`assign_names`](Self::assign_names).
     fn set_names(&mut self, names: Vec<String>);
 
-    /// Replaces the names because somebody asked for it. The place to keep a
-    /// history of names; without one it is [`set_names`](Self::set_names).
+    /// Replaces the names on request. A record that keeps a history of names does so here; the
+    /// default is [`set_names`](Self::set_names).
     fn assign_names(&mut self, names: Vec<String>) {
         self.set_names(names);
     }
 
     /// Passes the values of the key at this position of [`KEYS`](Self::KEYS)
-    /// to `found`, for keys of both sources.
+    /// to `found`, for keys of all sources.
     fn key_values(&self, key: usize, found: &mut dyn FnMut(&str)) {
         let _unused = (key, found);
     }

@@ -1,9 +1,9 @@
 //! Looking one text up in a file without keeping the file.
 //!
-//! A process that asks one question pays more for the fresh memory that a whole file takes than for
-//! walking over it. So the file goes through one small buffer, record by record, and only the one
-//! is kept whose identifier is the text, or begins with it. Whatever is not as plain as that is
-//! left to those who load everything: [`ScanResult::Unsure`].
+//! For a single lookup, the memory for a whole file costs more than the walk over it. So the file
+//! goes through one small buffer, record by record, and only the record is kept whose ID is the
+//! text or begins with it. Anything less plain is [`ScanResult::Unsure`]: the caller loads
+//! everything.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -19,7 +19,7 @@ use crate::walk::{self, Value, Visitor};
 /// pages.
 const PIECE: usize = 128 << 10;
 
-/// What a pass over a file told about a text.
+/// What a scan of a file says about a text.
 #[derive(PartialEq, Eq)]
 pub(crate) enum ScanResult {
     /// The text of the first record with this identifier.
@@ -48,7 +48,7 @@ impl fmt::Debug for ScanResult {
     }
 }
 
-/// Passes once over a file, as far as it takes to find out.
+/// Scans a file once, as far as necessary.
 pub(crate) fn scan(file: impl Read, text: &str, fields: &Fields) -> io::Result<ScanResult> {
     if text.is_empty() {
         return Ok(ScanResult::Unsure);
@@ -107,7 +107,7 @@ impl<F: Read> Pass<'_, F> {
         }
     }
 
-    /// What it means that the list is at its end.
+    /// What the end of the list means.
     fn end(mut self) -> io::Result<Option<ScanResult>> {
         let is_whole = self.window.peek()?.is_none();
         let result = self
@@ -135,7 +135,7 @@ impl<F: Read> Pass<'_, F> {
         }
     }
 
-    /// What a record tells about the text; `None` if nothing.
+    /// What a record says about the text; `None` if nothing.
     fn judge(&mut self, record: RecordSpan) -> Option<ScanResult> {
         let mentions = self.window.is_mentioned(record.start..record.end);
         if !mentions && !record.escapes {
@@ -324,7 +324,7 @@ impl<F: Read> Window<'_, F> {
         std::iter::successors(after(range.start), |at| after(at + 1)).collect()
     }
 
-    /// Whether the text is in a range of the buffer behind which nobody asked yet.
+    /// Whether the text is in a range of the buffer; ranges are asked about in order.
     fn is_mentioned(&mut self, range: Range<usize>) -> bool {
         while let Some(at) = self.mention.filter(|at| *at < range.start) {
             let next = at + 1;

@@ -95,7 +95,7 @@ pub(crate) struct Shared<R: Record> {
     pub(crate) fields: Fields,
     lock: Lock,
     cached: Mutex<Option<Cached<R>>>,
-    /// Whether the files were passed over without being kept, see `lookup`.
+    /// Whether the files were scanned without being kept, see `lookup`.
     pub(crate) passed: AtomicBool,
 }
 
@@ -105,7 +105,7 @@ enum Lock {
     ReadOnly(ReadOnlyLockFile),
 }
 
-/// What was loaded, and when it is out of date.
+/// What was loaded, and by what it is recognised as up to date.
 #[derive(Debug)]
 pub(crate) struct Cached<R: Record> {
     pub(crate) snapshot: Arc<Snapshot<R>>,
@@ -115,7 +115,7 @@ pub(crate) struct Cached<R: Record> {
     pub(crate) repairs: LocationSet,
 }
 
-/// Whether something was found loaded and up to date.
+/// Whether what is loaded is up to date.
 pub(crate) enum Current<R: Record> {
     Fresh(Arc<Snapshot<R>>),
     /// Saving is needed first, under the write lock.
@@ -126,7 +126,7 @@ pub(crate) enum Current<R: Record> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repairs {
     Save,
-    /// They are not possible here.
+    /// They cannot be saved here.
     KeepInMemory,
 }
 
@@ -196,7 +196,7 @@ impl<R: Record> Shared<R> {
     ) -> Result<Current<R>, ReadError> {
         let token = lock.token().map_err(token_error::<R>)?;
         let stamps = self.stamps(lock.protection())?;
-        // Held while loading, so that the threads of a process load once.
+        // Held while loading, so that the threads of a process load only once.
         let mut cached = self.cached();
         if let Some(cached) = cached
             .as_ref()

@@ -1,6 +1,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use layerhold_sys::best_effort;
 use layerhold_truncindex::Resolution;
 use memchr::memmem;
 
@@ -12,8 +13,8 @@ use crate::record::{KeyUse, Record};
 
 /// The records of a store at one moment. It never changes and holds no lock.
 ///
-/// Finding a record does not parse any; only what is asked for as a record is
-/// parsed, and can turn out to be damaged then.
+/// Finding a record parses none. Only a record that is asked for is parsed, and can turn out to be
+/// damaged then.
 #[derive(Clone, Debug)]
 pub struct Snapshot<R: Record> {
     pub(crate) loaded: Arc<LoadedRecords<R>>,
@@ -54,7 +55,7 @@ impl<R> Deref for Stored<R> {
     }
 }
 
-/// Where a record is found.
+/// Where a record is: among the loaded ones, or among the pending changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slot {
     Loaded(Entry),
@@ -208,8 +209,8 @@ impl<R: Record> Snapshot<R> {
     #[must_use]
     pub fn verify(&self) -> Vec<Damaged> {
         for entry in self.loaded.entries() {
-            // Damage is remembered by the loaded.
-            let _parsed = self.loaded.record_once(entry);
+            // `damaged` returns what parsing finds.
+            best_effort(self.loaded.record_once(entry));
         }
         self.damaged()
     }
@@ -220,14 +221,13 @@ impl<R: Record> Snapshot<R> {
         self.loaded.damaged_bytes(damaged)
     }
 
-    /// The damage that has an identifier, see [`Damaged::id`]. The record that is
-    /// found by it is parsed for that. [`WriteGuard::remove`](crate::WriteGuard::remove) takes it
-    /// away.
+    /// The damage that has an identifier, see [`Damaged::id`]. The record that is found by it is
+    /// parsed for that. [`WriteGuard::remove`](crate::WriteGuard::remove) removes it.
     #[must_use]
     pub fn damaged_with_id(&self, id: &str) -> Vec<Damaged> {
         if let Some(slot) = self.find_id(id) {
-            // Damage is remembered by the loaded.
-            let _parsed = self.record(slot);
+            // `damaged` returns what parsing finds.
+            best_effort(self.record(slot));
         }
         let mut damage = self.damaged();
         damage.retain(|damaged| damaged.id.as_deref() == Some(id));
@@ -352,7 +352,7 @@ impl<R: Record> Snapshot<R> {
         })
     }
 
-    /// What stands where an element was loaded.
+    /// What is now in the place of a loaded element.
     fn current(&self, entry: Entry) -> Option<Slot> {
         if self.pending.size() > 0
             && let Some(replacement) = self.pending.replaced.get(&entry)

@@ -1,4 +1,4 @@
-//! Opening a store, and everything that can be asked of it.
+//! Opening a store, reading, and locking.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -44,12 +44,12 @@ pub enum DeleteError {
     /// The records could not be saved.
     #[error(transparent)]
     Save(#[from] SaveError),
-    /// The record is gone, but its side files are not.
+    /// The record is gone, but the files of its big data items are not.
     #[error(transparent)]
     Data(#[from] BigDataError),
 }
 
-/// How often a reader saves a repair before it gives up (Go: layers.go has the same bound).
+/// How many repairs a reader saves before it gives up (Go: layers.go has the same bound).
 const REPAIRS: u32 = 3;
 
 /// Records in JSON files that several processes share.
@@ -92,8 +92,8 @@ impl<R: Record> JsonStore<R> {
         &self.shared.options
     }
 
-    /// The records as they are now, without a lock afterwards. Takes the read
-    /// lock for a moment; files are read only if they changed.
+    /// The records as they are now. Takes the read lock for a moment; files are read only if they
+    /// changed.
     pub fn snapshot(&self) -> Result<Arc<Snapshot<R>>, ReadError> {
         self.read().map(ReadGuard::into_snapshot)
     }
@@ -108,7 +108,7 @@ impl<R: Record> JsonStore<R> {
         })
     }
 
-    /// Takes the read lock if nobody writes, and loads what changed.
+    /// Takes the read lock unless another process or thread writes, and loads what changed.
     pub fn try_read(&self) -> Result<Option<ReadGuard<R>>, ReadError> {
         self.read_with(Shared::try_lock_read)
     }
@@ -118,14 +118,15 @@ impl<R: Record> JsonStore<R> {
         self.read_with(|shared| shared.lock_read_timeout(patience))
     }
 
-    /// Waits for the write lock and loads what changed. A thread that holds a
-    /// guard of the store must drop it first, or it waits for itself.
+    /// Waits for the write lock and loads what changed. A thread that holds a guard of the store
+    /// must drop it first, or it waits for itself.
     pub fn write(&self) -> Result<WriteGuard<R>, ReadError> {
         let lock = self.shared.writable()?.write().map_err(lock_error::<R>)?;
         WriteGuard::begin(Arc::clone(&self.shared), lock)
     }
 
-    /// Takes the write lock if nobody reads or writes, and loads what changed.
+    /// Takes the write lock unless another process or thread reads or writes, and loads what
+    /// changed.
     pub fn try_write(&self) -> Result<Option<WriteGuard<R>>, ReadError> {
         let lock = self
             .shared
@@ -198,7 +199,7 @@ impl<R: Record> JsonStore<R> {
         big_data::size(&self.shared.options, id, key)
     }
 
-    /// Removes a record in one go: record first, then its side files.
+    /// Removes a record: first the record, then the files of its big data items.
     pub fn delete(&self, id: &str) -> Result<(), DeleteError> {
         let mut guard = self.write()?;
         guard.remove(id)?;
@@ -207,9 +208,9 @@ impl<R: Record> JsonStore<R> {
         Ok(())
     }
 
-    /// Takes a read lock and loads under it. A repair needs the write lock, which
-    /// is never taken on top: the read lock is released first, and everything
-    /// is looked at again afterwards, because others may have been faster.
+    /// Takes a read lock and loads under it. A repair needs the write lock, which is never taken on
+    /// top: the read lock is released first, and everything is checked again afterwards, because
+    /// another process may have been faster.
     fn read_with(
         &self,
         take: impl Fn(&Shared<R>) -> Result<Option<layerhold_lockfile::ReadGuard>, ReadError>,
@@ -236,7 +237,7 @@ impl<R: Record> JsonStore<R> {
     /// Loads under the write lock, which saves what needs a repair.
     fn repair(&self) -> Result<Repairs, ReadError> {
         let Ok(lock) = self.shared.writable()?.write() else {
-            // Readable, but not for us to repair.
+            // Readable, but this process cannot repair it.
             return Ok(Repairs::KeepInMemory);
         };
         drop(WriteGuard::begin(Arc::clone(&self.shared), lock)?);

@@ -21,7 +21,7 @@ use crate::snapshot::{Slot, Snapshot};
 #[non_exhaustive]
 pub enum ChangeError {
     /// No record has this identifier.
-    #[error("no {record_kind} has the ID {id}")]
+    #[error("cannot find a {record_kind} with the ID {id}")]
     NotFound {
         /// What the store keeps.
         record_kind: &'static str,
@@ -29,7 +29,7 @@ pub enum ChangeError {
         id: String,
     },
     /// A record with this identifier exists.
-    #[error("a {record_kind} with the ID {id} already exists")]
+    #[error("cannot add the {record_kind} {id}: the ID is in use")]
     IdInUse {
         /// What the store keeps.
         record_kind: &'static str,
@@ -37,7 +37,7 @@ pub enum ChangeError {
         id: String,
     },
     /// A new record may not take the name of another one.
-    #[error("the name {name} is in use by the {record_kind} {id}")]
+    #[error("cannot use the name {name:?}: the {record_kind} {id} has it")]
     NameInUse {
         /// What the store keeps.
         record_kind: &'static str,
@@ -47,7 +47,7 @@ pub enum ChangeError {
         id: String,
     },
     /// The identifier is empty, or the change replaced it.
-    #[error("the ID of a {record_kind} cannot be changed from {from:?} to {to:?}")]
+    #[error("cannot change the ID of a {record_kind} from {from:?} to {to:?}")]
     IdChanged {
         /// What the store keeps.
         record_kind: &'static str,
@@ -57,7 +57,7 @@ pub enum ChangeError {
         to: String,
     },
     /// The store has no such location, or it is read-only.
-    #[error("{record_kind} records cannot be written to {}", path.display())]
+    #[error("cannot write {record_kind} records to {}: it is read-only", path.display())]
     ReadOnly {
         /// What the store keeps.
         record_kind: &'static str,
@@ -73,7 +73,9 @@ pub enum ChangeError {
         source: Box<Damaged>,
     },
     /// An earlier save failed and the records could not be loaded again.
-    #[error("the {record_kind} records are unknown since a save failed")]
+    #[error(
+        "cannot change {record_kind} records: they could not be loaded again after a failed save"
+    )]
     Unknown {
         /// What the store keeps.
         record_kind: &'static str,
@@ -84,10 +86,10 @@ pub enum ChangeError {
 /// again, so that looking through the changes stays cheap.
 const MOST_CHANGES: usize = 512;
 
-/// The records of a store while nobody else reads or writes.
+/// The records of a store while no other process or thread reads or writes.
 ///
-/// Dereferences to [`Snapshot`], in which changes are seen at once. They reach the
-/// files with [`save`](Self::save); a guard that is dropped before takes them along.
+/// Dereferences to [`Snapshot`], which shows changes at once. They reach the files with
+/// [`save`](Self::save); dropping the guard before that discards them.
 #[derive(Debug)]
 #[must_use = "the lock is released, and unsaved changes are dropped, as soon as the guard is dropped"]
 pub struct WriteGuard<R: Record> {
@@ -138,7 +140,7 @@ impl<R: Record> WriteGuard<R> {
         }
     }
 
-    /// Loads again after a failed save, so that memory says what the disk says.
+    /// Loads again after a failed save, so that memory agrees with the disk.
     pub(crate) fn reload(&mut self) -> Result<(), ReadError> {
         self.is_loaded = false;
         self.set_aside.clear();
@@ -162,7 +164,7 @@ impl<R: Record> WriteGuard<R> {
         Arc::new(self.draft.clone())
     }
 
-    /// Adds a record at the end of a location. Repeated names are kept once.
+    /// Adds a record at the end of a location. A repeated name is kept once.
     pub fn insert(&mut self, mut record: R, location: LocationId) -> Result<(), ChangeError> {
         self.check_loaded()?;
         self.check_writable(location)?;
@@ -193,8 +195,8 @@ impl<R: Record> WriteGuard<R> {
         Ok(())
     }
 
-    /// Changes a record and returns it. Names that it has afterwards are taken
-    /// from whoever had them. A change that leaves the JSON text as it was needs no save.
+    /// Changes a record and returns it. Names that it has afterwards are taken from the records
+    /// that had them. A change that leaves the JSON text as it was needs no save.
     pub fn update(&mut self, id: &str, change: impl FnOnce(&mut R)) -> Result<Arc<R>, ChangeError> {
         self.check_loaded()?;
         let slot = self.slot(id)?;
@@ -234,7 +236,7 @@ impl<R: Record> WriteGuard<R> {
         })
     }
 
-    /// Removes a record. Its side files stay.
+    /// Removes a record. The files of its big data items stay.
     ///
     /// Damaged records are removed by the identifier under which they are found or that their bytes
     /// begin with (see [`Damaged::id`]); their bytes are kept, as by
@@ -283,9 +285,9 @@ impl<R: Record> WriteGuard<R> {
         Ok(())
     }
 
-    /// Takes damaged bytes out of their file. The next save first records them into
-    /// a side file (see [`JsonStore::set_aside_files`](crate::JsonStore::set_aside_files)).
-    /// The torn end of a file is set aside by every save without being asked to.
+    /// Takes damaged bytes out of their file. The next save first writes them to a side file (see
+    /// [`JsonStore::set_aside_files`](crate::JsonStore::set_aside_files)). Every save sets the torn
+    /// end of a file aside without being asked to.
     pub fn set_aside(&mut self, damage: &Damaged) -> Result<(), ChangeError> {
         self.check_loaded()?;
         self.check_writable(damage.location)?;
@@ -446,8 +448,8 @@ fn is_same<R: Record>(one: &R, other: &R) -> bool {
     one_json == other_json
 }
 
-/// Whether a repair may stay in memory: nothing on this disk can be changed now,
-/// which must not keep anybody from reading.
+/// Whether a repair may stay in memory: nothing on this disk can be changed now, which must not
+/// prevent reading.
 pub(crate) fn may_stay_unsaved(error: &SaveError) -> bool {
     let io = match error {
         _ if error.is_out_of_space() => return true,

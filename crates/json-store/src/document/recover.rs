@@ -1,12 +1,10 @@
 //! Taking what can be taken from a record file that is not a list of records.
 //!
-//! Elements are validated one by one. One that is not valid JSON but that the fast
-//! way (`split`) would walk over is taken as that would take it: a save that
-//! trims the torn end leaves a file that the fast way reads, and what is in it must
-//! not depend on which way was taken. Behind any other element that is not valid the next
-//! place that looks like the beginning of a record, and is one, is searched; what
-//! lies between is one damaged element. Where there is no such place the
-//! rest of the file is its torn end.
+//! Elements are validated one by one. An element that is not valid JSON but that the fast way
+//! (`split`) would walk over is taken as the fast way takes it: a save that trims the torn end
+//! leaves a file that the fast way reads, and its content must not depend on the way. Behind any
+//! other invalid element the next valid record is searched; the bytes in between are one damaged
+//! element. If there is none, the rest of the file is its torn end.
 
 use memchr::memmem;
 
@@ -16,13 +14,13 @@ use crate::damage::FileState;
 use crate::fields::Fields;
 use crate::text::{quoted, skip_space};
 
-/// Deeper nesting is no record that anybody wrote (and serde does not read it).
+/// Deeper nesting is not a record of any tool (and serde does not read it).
 const DEPTH: usize = 128;
 
 /// How every record begins that the Go library or we wrote.
 const BEGINNING: &[u8] = b"{\"id\":";
 
-/// Takes a file apart.
+/// Splits a file that is not a list of records.
 pub(crate) fn recover(bytes: &[u8], fields: &Fields) -> (Outline, FileState) {
     let mut splitter = Splitter::new(bytes, fields);
     let taken = take(bytes, &mut splitter);
@@ -47,7 +45,7 @@ fn take(bytes: &[u8], splitter: &mut Splitter<'_>) -> Taken {
         .get(start..)
         .is_some_and(|text| text.trim_ascii_end() == b"null")
     {
-        // What Go makes of a list that is not there.
+        // Go writes this for a list that was never created.
         return Taken::All;
     }
     if bytes.get(start) != Some(&b'[') {
@@ -115,7 +113,7 @@ fn element(bytes: &[u8], position: usize) -> Option<ElementEnd> {
     })
 }
 
-/// What the fast way would take as an element, unread as it is.
+/// What the fast way would take as an element, unparsed.
 fn walked(bytes: &[u8], position: usize, splitter: &mut Splitter<'_>) -> Option<ElementEnd> {
     let (end, separator) = splitter.walked(position)?;
     Some(ElementEnd {
@@ -349,8 +347,8 @@ mod tests {
             }
         }
 
-        /// A save writes the elements it knows and leaves the torn end out; they must be the same
-        /// ones to whoever reads that.
+        /// A save writes the elements it knows and leaves the torn end out; a reader of
+        /// that must find the same ones.
         #[test]
         fn the_torn_end_decides_about_nothing_before_it(
             text in "\\[(\\{\"id\":\"[ab{}\\\\\u{1}\"]{0,3}\"(,\"x\":(\\[[1\"]{0,2}\\]?|\\{[\":a]{0,4}\\}?|[1t]{1,2}))?\\}?,?){0,6}(\\]|\\{\"id\":)?",

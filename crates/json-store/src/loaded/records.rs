@@ -66,7 +66,7 @@ pub(crate) struct LoadedRecords<R: Record> {
     pub(crate) keys: Vec<LazyIndex>,
     sorted: Lazy<Vec<Entry>>,
     parsed: Mutex<HashMap<Entry, Arc<R>>>,
-    /// Damage that came to light when a record was parsed.
+    /// Damage that was found when a record was parsed.
     pub(crate) found: Mutex<BTreeMap<Entry, Damaged>>,
 }
 
@@ -370,7 +370,7 @@ impl From<ElementFault> for DamageKind {
     }
 }
 
-/// A panic elsewhere cannot leave these maps half changed.
+/// Locks a map. A panic elsewhere cannot leave it half changed.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

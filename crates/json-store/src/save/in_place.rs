@@ -38,8 +38,8 @@ use crate::options::{Location, LocationId, Options};
 use crate::record::Record;
 use crate::snapshot::Snapshot;
 
-/// Changes a file into what the draft has for a location. `full` says why it
-/// could not be replaced, and is the error if this does not work either.
+/// Changes a file into what the draft has for a location. `full` says why the file could not be
+/// replaced, and is the error if this fails as well.
 pub(crate) fn save<R: Record>(
     options: &Options,
     fields: &Fields,
@@ -62,8 +62,8 @@ pub(crate) fn save<R: Record>(
         .map_err(|source| PathError::new("change in place", location.path(), source))
 }
 
-/// For each element of a file whether it is one that is not served and was not set aside. Where it
-/// is the same, byte for byte, as one that is served, that is the first of them.
+/// For each element of a file, whether it is damaged and was not set aside. Of elements with the
+/// same bytes the first is the one that is served.
 fn damaged_elements<R: Record>(
     draft: &Snapshot<R>,
     id: LocationId,
@@ -121,7 +121,7 @@ impl Plan {
         for (element, is_damaged) in document.elements().iter().zip(damaged) {
             let range = element.start as usize..element.end as usize;
             if is_damaged {
-                // Damage stays as it is.
+                // Damaged elements stay as they are.
                 plan.kept.push((range, None));
                 continue;
             }
@@ -144,7 +144,7 @@ impl Plan {
         Some(plan)
     }
 
-    /// Decides about a record by what is to become of it.
+    /// Plans a record by its bytes before and after.
     fn element(&mut self, range: Range<usize>, before: &[u8], after: Option<&[u8]>) {
         match after {
             Some(json) if json == before => self.kept.push((range, None)),

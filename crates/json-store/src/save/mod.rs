@@ -2,11 +2,11 @@
 //!
 //! Steps of a save, and what a crash after each leaves:
 //!
-//! 1. a new token is written to the lock file: others reload what did not change;
-//! 2. for each location that changed, damaged bytes that the new file will not
-//!    hold go into a side file: a copy of bytes that are still in the file;
-//! 3. the file is written under a temporary name, synced unless the location is
-//!    volatile, and renamed: the old file or the new one, never a mixture;
+//! 1. a new token is written to the lock file: other processes reload what did not change;
+//! 2. for each location that changed, damaged bytes that the new file will not hold are written to
+//!    a side file: a copy of bytes that are still in the file;
+//! 3. the file is written under a temporary name, synced unless the location is volatile, and
+//!    renamed: the old file or the new one, never a mixture;
 //! 4. the directory is synced: the new file, also after a power cut.
 //!
 //! With several changed locations each file is old or new by itself.
@@ -45,7 +45,7 @@ pub enum SaveError {
         source: TokenError,
     },
     /// A file could not be written.
-    #[error("cannot write a {record_kind} file")]
+    #[error("cannot write the {record_kind} records")]
     File {
         /// What the store keeps.
         record_kind: &'static str,
@@ -53,7 +53,7 @@ pub enum SaveError {
         source: PathError,
     },
     /// Damaged bytes could not be put into a side file, so they were not replaced.
-    #[error("cannot set damaged bytes of a {record_kind} file aside")]
+    #[error("cannot set damaged {record_kind} records aside")]
     SetAside {
         /// What the store keeps.
         record_kind: &'static str,
@@ -61,7 +61,7 @@ pub enum SaveError {
         source: PathError,
     },
     /// The records of the file would be larger than the limit of the store.
-    #[error("the {record_kind} file {} would hold {size} bytes, more than {limit}", path.display())]
+    #[error("cannot write {size} bytes of {record_kind} records to {}: the limit is {limit}", path.display())]
     TooLarge {
         /// What the store keeps.
         record_kind: &'static str,
@@ -73,7 +73,9 @@ pub enum SaveError {
         limit: u64,
     },
     /// An earlier save failed and the records could not be loaded again.
-    #[error("the {record_kind} records are unknown since a save failed")]
+    #[error(
+        "cannot save {record_kind} records: they could not be loaded again after a failed save"
+    )]
     Unknown {
         /// What the store keeps.
         record_kind: &'static str,

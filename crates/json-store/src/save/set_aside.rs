@@ -1,10 +1,9 @@
 //! Side files for damaged bytes that a save must replace.
 //!
-//! The bytes of `layers.json` go into `layers.json.damaged-HASH` beside it, HASH
-//! being a hash of the bytes, so that saving the same bytes twice makes one file. If a file
-//! of that name holds other bytes, a number is added (`-1`, `-2`, ...): no side file is ever
-//! replaced. It is durable before the record file changes. No tool reads or removes
-//! it; it may be deleted by hand.
+//! The bytes of `layers.json` go into `layers.json.damaged-HASH` beside it, HASH being a hash of
+//! the bytes, so that saving the same bytes twice writes one file. If a file of that name holds
+//! other bytes, a number is added (`-1`, `-2`, ...): a side file is never replaced. It is durable
+//! before the record file changes. No tool reads or removes it; it may be deleted by hand.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -55,11 +54,11 @@ pub(crate) fn keep(io: &dyn MetadataIo, dir: &Dir, file: &OsStr, bytes: &[u8]) -
     let mut base = prefix(file);
     base.push(format!("{:016x}", hash(bytes)));
     let mut name = base.clone();
-    // Ends, because each turn finds another file that is there.
+    // This ends, because each turn finds another existing file.
     let mut number = 0_u64;
     while let Some(stat) = dir.stat(&name)? {
         if stat.is_file() && stat.size == bytes.len() as u64 && holds(io, dir, &name, bytes) {
-            // Whoever wrote it may have been stopped before its name was durable.
+            // Its writer may have been stopped before its name was durable.
             return io.sync_dir(dir);
         }
         number += 1;
@@ -69,7 +68,7 @@ pub(crate) fn keep(io: &dyn MetadataIo, dir: &Dir, file: &OsStr, bytes: &[u8]) -
     io.replace(dir, &name, MODE, &[bytes], Durability::Durable)
 }
 
-/// Whether a file holds exactly these bytes. What cannot be read is another file.
+/// Whether a file holds exactly these bytes. A file that cannot be read counts as another one.
 fn holds(io: &dyn MetadataIo, dir: &Dir, name: &OsStr, bytes: &[u8]) -> bool {
     let content = io.read(dir, name, bytes.len() as u64);
     content.is_ok_and(|content| content.is_some_and(|content| content == bytes))

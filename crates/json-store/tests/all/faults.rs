@@ -277,7 +277,7 @@ fn failing_side_files_leave_records_alone() {
     assert!(failing > 5, "{failing}");
 }
 
-/// Somebody who spoils the file again after each of our saves.
+/// Spoils the file again after each save.
 #[derive(Debug)]
 struct Spoiler {
     lock: std::path::PathBuf,

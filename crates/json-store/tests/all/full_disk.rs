@@ -70,7 +70,7 @@ fn empties_itself(kind: FilesystemKind, mib: u64) {
         guard.save().unwrap();
         drop(guard);
         check(&dir, &expected);
-        // Valid for everybody else too.
+        // Valid for all other readers too.
         let text = std::fs::read(&file).unwrap();
         assert_eq!(text.len(), full.len());
         let all: Vec<serde_json::Value> = serde_json::from_slice(&text).unwrap();

@@ -46,7 +46,10 @@ fn new_records_do_not_take_names() {
     let error = guard
         .insert(Thing::named("b", &["x"]), DURABLE)
         .unwrap_err();
-    assert_eq!(error.to_string(), "the name x is in use by the thing a");
+    assert_eq!(
+        error.to_string(),
+        r#"cannot use the name "x": the thing a has it"#
+    );
     assert!(matches!(error, ChangeError::NameInUse { name, id, .. } if name == "x" && id == "a"));
     let error = guard
         .insert(Thing::named("a", &["y"]), VOLATILE)

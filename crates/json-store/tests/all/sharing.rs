@@ -46,7 +46,7 @@ fn nothing_is_loaded_twice() {
     let second = store.snapshot().unwrap();
     assert!(!Arc::ptr_eq(&first, &second));
     assert_eq!((first.len(), second.len()), (1, 2));
-    // Our own save is no reason to load.
+    // A save of our own does not make the store load again.
     place.write("things.json", "garbage");
     assert_eq!(store.snapshot().unwrap().len(), 2);
 }
@@ -126,7 +126,7 @@ fn a_vanished_directory_comes_back() {
     }
 }
 
-/// A store in somebody else's hands: a location that is only read.
+/// A location that is only read.
 #[test]
 fn read_only_locations_are_served_but_not_changed() {
     let place = Place::with(r#"[{"id":"a","names":["x"]}]"#);
