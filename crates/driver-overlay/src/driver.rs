@@ -1,8 +1,8 @@
-//! The driver itself.
+//! The driver: the methods of its traits, each delegating to the module that does the work.
 
 use std::ffi::OsStr;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use layerhold_archive::Change;
@@ -10,27 +10,24 @@ use layerhold_driver::{
     AdditionalLayer, Capabilities, DiffRequest, Driver, DriverDamage, FsMount, LayerContents,
     LayerError, LayerTarget, LayerView, Maintenance, MountCounter, MountOptions, OwnFiles,
     RemapRequest, Stacking, StageRequest, StagedLayer, StagedTree, SyncMode, Trash, TreeRequest,
-    TreeRoot, Usage, UserAdded, fallback,
+    TreeRoot, Usage, fallback,
 };
 use layerhold_idmap::IdMappings;
 use layerhold_ids::{LayerId, TocDigest};
-use layerhold_sys::mount::{Detach, is_mount_point, unmount};
-use layerhold_sys::{Dir, canonical_ambient, mount_at, mount_of, tree_usage};
+use layerhold_sys::Dir;
 
 use crate::context::Context;
 use crate::diff::NativeDiff;
-use crate::disk::{DIFF, Home, NAME, Pulls, WORK, abandoned, prune, recover};
+use crate::disk::{Home, NAME, abandoned, recover, sync_directories, sync_filesystems};
+use crate::facts::{metadata, status, usage};
 use crate::layers::{
-    Layer, OverlayContents, Parent, find_in_stores, known_parents, knows_any_parent, lower_of,
-    noted_external, parents_of, resolve_each,
+    OverlayContents, find_in_stores, known_parents, knows_any_parent, noted_external,
 };
-use crate::mount::{
-    MAX_DEPTH, Shift, ignored_options, is_mount_suitable, make_mount_point, mount, mount_point,
-    unmount_layer, view,
-};
+use crate::mount::{MAX_DEPTH, Shift, ignored_options, mount_counted, unmount_counted, view};
 use crate::removal::remove;
 use crate::repair::{damage, home_damage, put_back, quarantine_layer, repair, repair_home};
-use crate::stage::{OverlayAdditional, OverlayStaged, OverlayTarget, OverlayTree, Remap, remap};
+use crate::shutdown::shut_down;
+use crate::stage::{OverlayAdditional, OverlayStaged, OverlayTarget, OverlayTree, remap_committed};
 
 /// The overlay driver.
 #[derive(Debug)]
@@ -68,7 +65,7 @@ impl Driver for OverlayDriver {
         trash: &mut Trash,
     ) -> Result<(), LayerError> {
         let tree = OverlayTree::from(tree)?;
-        let replaced = self.replace_by(id, parent, &tree, root);
+        let replaced = tree.replace_contents_of(id, parent, root);
         // The tree now holds the old files, or the new ones if the exchange failed. Nothing is
         // erased under the caller's lock.
         trash.defer(move || Box::new(tree).erase());
@@ -80,73 +77,23 @@ impl Driver for OverlayDriver {
     }
 
     fn exists(&self, id: &LayerId) -> Result<bool, LayerError> {
-        for home in self.context.homes.all() {
-            if home.holds(id)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        Ok(self.context.homes.hold(id)?)
     }
 
     fn list(&self) -> Result<Option<Vec<LayerId>>, LayerError> {
-        let mut ids = Vec::new();
-        for home in self.context.homes.main() {
-            ids.extend(home.ids()?);
-        }
-        ids.sort_unstable();
-        ids.dedup();
-        Ok(Some(ids))
+        Ok(Some(self.context.homes.ids()?))
     }
 
     fn metadata(&self, id: &LayerId) -> Result<Vec<(String, String)>, LayerError> {
-        let layer = self.context.homes.require(id)?;
-        let text = |path: PathBuf| path.to_string_lossy().into_owned();
-        let links = lower_of(&self.context.homes, &layer)?;
-        let lowers = resolve_each(&self.context.homes, &layer, &links, |layer, _| {
-            Ok(text(layer.path().join(DIFF)))
-        })?;
-        let mut facts = Vec::with_capacity(4);
-        if !lowers.is_empty() {
-            facts.push(("LowerDir".to_owned(), lowers.join(":")));
-        }
-        for (key, path) in [
-            ("MergedDir", mount_point(&self.context, &layer)),
-            ("UpperDir", layer.path().join(DIFF)),
-            ("WorkDir", layer.path().join(WORK)),
-        ] {
-            facts.push((key.to_owned(), text(path)));
-        }
-        Ok(facts)
+        metadata(&self.context, id)
     }
 
     fn status(&self) -> Vec<(String, String)> {
-        let context = &self.context;
-        let row = |key: &str, value: bool| (key.to_owned(), value.to_string());
-        let backing = context.backing.name().unwrap_or("<unknown>");
-        vec![
-            ("Backing Filesystem".to_owned(), backing.to_owned()),
-            row("Supports d_type", true),
-            row("Native Overlay Diff", context.has_native_diff()),
-            row("Using metacopy", context.uses_metacopy()),
-            row(
-                "Supports shifting",
-                context.can_shift(&IdMappings::IDENTITY),
-            ),
-            row("Supports volatile", context.has_volatile()),
-        ]
+        status(&self.context)
     }
 
     fn usage(&self, id: &LayerId) -> Result<Usage, LayerError> {
-        let layer = self.context.homes.require(id)?;
-        if layer.dir().is_external()? {
-            // It takes no space in the home.
-            return Ok(Usage::default());
-        }
-        let usage = tree_usage(&layer.dir().open_diff()?)?;
-        Ok(Usage {
-            bytes: usage.bytes,
-            inodes: usage.inodes,
-        })
+        usage(&self.context, id)
     }
 
     fn ignored_mount_options(&self, options: &MountOptions) -> Vec<String> {
@@ -155,30 +102,12 @@ impl Driver for OverlayDriver {
 
     fn mount(&self, id: &LayerId, options: &MountOptions) -> Result<PathBuf, LayerError> {
         let layer = self.context.homes.require(id)?;
-        let target = make_mount_point(&self.context, &layer, options)?;
-        let is_mounted = match self.counter.increment(&target) {
-            UserAdded::Joined => true,
-            UserAdded::First => false,
-            UserAdded::TookOver => is_mount_suitable(&target, options)?,
-        };
-        if is_mounted {
-            return Ok(target);
-        }
-        let outcome = unmount(&target, Detach::Lazy)
-            .map_err(LayerError::from)
-            .and_then(|()| mount(&self.context, &layer, &target, options));
-        if outcome.is_err() {
-            self.counter.decrement(&target);
-        }
-        outcome.map(|()| target)
+        mount_counted(&self.context, &self.counter, &layer, options)
     }
 
     fn unmount(&self, id: &LayerId) -> Result<(), LayerError> {
         let layer = self.context.homes.require(id)?;
-        if self.counter.decrement(&mount_point(&self.context, &layer)) > 0 {
-            return Ok(());
-        }
-        unmount_layer(&self.context, &layer)
+        unmount_counted(&self.context, &self.counter, &layer)
     }
 
     fn view(&self, id: &LayerId, mount_label: &str) -> Result<LayerView<'_>, LayerError> {
@@ -205,13 +134,7 @@ impl Driver for OverlayDriver {
     }
 
     fn apply_target(&self, id: &LayerId, _label: &str) -> Result<Box<dyn LayerTarget>, LayerError> {
-        let layer = self.context.homes.require_writable(id)?;
-        layer.dir().refuse_external()?;
-        Ok(Box::new(OverlayTarget {
-            root: layer.dir().open_diff()?,
-            context: Arc::clone(&self.context),
-            layer,
-        }))
+        Ok(Box::new(OverlayTarget::open(&self.context, id)?))
     }
 
     fn contents(&self, id: &LayerId) -> Result<Box<dyn LayerContents>, LayerError> {
@@ -249,15 +172,7 @@ impl Driver for OverlayDriver {
     }
 
     fn update_id_map(&self, id: &LayerId, request: &RemapRequest<'_>) -> Result<(), LayerError> {
-        let layer = self.context.homes.require_writable(id)?;
-        let parents = parents_of(&self.context.homes, &layer)?;
-        let parents: Vec<_> = parents.into_iter().map(Layer::into_dir).collect();
-        remap(&Remap {
-            context: &self.context,
-            layer: layer.dir(),
-            parents: &parents,
-            request,
-        })
+        remap_committed(&self.context, id, request)
     }
 
     fn supports_shifting(&self, maps: &IdMappings) -> bool {
@@ -303,28 +218,11 @@ impl Driver for OverlayDriver {
     }
 
     fn sync(&self) -> Result<(), LayerError> {
-        let mut synced = Vec::new();
-        for home in self.context.homes.main() {
-            let Some(dir) = home.open()? else { continue };
-            let filesystem = dir.stat_self()?.dev;
-            if !synced.contains(&filesystem) {
-                dir.sync_filesystem()?;
-                synced.push(filesystem);
-            }
-        }
-        Ok(())
+        Ok(sync_filesystems(&self.context.homes)?)
     }
 
     fn sync_places(&self, replaced: &[&LayerId]) -> Result<(), LayerError> {
-        for home in self.context.homes.main() {
-            let Some(dir) = home.open()?.filter(|_| home.is_written()) else {
-                continue;
-            };
-            dir.sync()?;
-            if let Some(links) = home.open_links()? {
-                links.sync()?;
-            }
-        }
+        sync_directories(&self.context.homes)?;
         for id in replaced {
             self.context.homes.require(id)?.handle().sync()?;
         }
@@ -332,25 +230,19 @@ impl Driver for OverlayDriver {
     }
 
     fn cleanup(&self) -> Result<(), LayerError> {
-        let own = self.context.homes.own();
-        if !own.is_written() {
-            return Ok(());
-        }
-        let mut pulls = Pulls::None;
-        for home in self.context.homes.main() {
-            if prune(home)? == Pulls::InProgress {
-                pulls = Pulls::InProgress;
-            }
-        }
-        // A mount of the home on itself is this driver's. A disk that is mounted here is not.
-        if pulls == Pulls::None && is_mount_of_itself(own.path())? {
-            unmount(own.path(), Detach::Lazy)?;
-        }
-        Ok(())
+        shut_down(&self.context.homes)
     }
 }
 
 impl Maintenance for OverlayDriver {
+    fn parents(&self, id: &LayerId) -> Result<Option<Vec<LayerId>>, LayerError> {
+        known_parents(&self.context.homes, id)
+    }
+
+    fn knows_any_parent(&self, id: &LayerId) -> Result<Option<bool>, LayerError> {
+        knows_any_parent(&self.context.homes, id)
+    }
+
     fn damage(
         &self,
         id: &LayerId,
@@ -365,14 +257,6 @@ impl Maintenance for OverlayDriver {
 
     fn home_damage(&self) -> Result<Vec<DriverDamage>, LayerError> {
         home_damage(&self.context)
-    }
-
-    fn parents(&self, id: &LayerId) -> Result<Option<Vec<LayerId>>, LayerError> {
-        known_parents(&self.context.homes, id)
-    }
-
-    fn knows_any_parent(&self, id: &LayerId) -> Result<Option<bool>, LayerError> {
-        knows_any_parent(&self.context.homes, id)
     }
 
     fn repair_home(&self, found: &DriverDamage) -> Result<(), LayerError> {
@@ -405,38 +289,4 @@ impl OverlayDriver {
     fn additional(&self, path: PathBuf) -> Box<dyn AdditionalLayer> {
         Box::new(OverlayAdditional::new(&self.context, path))
     }
-
-    fn replace_by(
-        &self,
-        id: &LayerId,
-        parent: Option<&LayerId>,
-        tree: &OverlayTree,
-        root: TreeRoot,
-    ) -> Result<(), LayerError> {
-        let layer = self.context.homes.require_writable(id)?;
-        let parent = match parent {
-            Some(parent) => Parent::Committed(self.context.homes.require(parent)?),
-            None => Parent::None,
-        };
-        tree.set_root_attributes(root, &parent)?;
-        tree.exchange(layer.dir())
-    }
-}
-
-/// Whether the mount at the home shows the very directory that it hides, as the one made at opening
-/// does. A disk, or another directory of the same disk, was mounted by another program.
-fn is_mount_of_itself(home: &Path) -> Result<bool, LayerError> {
-    let (Some(above), Some(name), true) = (home.parent(), home.file_name(), is_mount_point(home)?)
-    else {
-        return Ok(false);
-    };
-    let outer = mount_of(&Dir::open_ambient(above)?)?;
-    let (Some(outer), Some(inner)) = (outer, mount_at(home)?) else {
-        return Ok(false);
-    };
-    let above = canonical_ambient(above)?;
-    let hidden = above
-        .strip_prefix(&outer.mount_point)
-        .map(|inside| outer.root.join(inside).join(name));
-    Ok(inner.device == outer.device && hidden.is_ok_and(|hidden| hidden == inner.root))
 }

@@ -29,7 +29,8 @@
 //! | `open` | opens the driver: how to mount, and whether the filesystem can be used |
 //! | `driver` | [`OverlayDriver`]: every method of the traits, each delegating to a module below |
 //! | `repair` | finds and repairs damage, quarantines layers, puts them back after a crash |
-//! | `removal` | removes layers |
+//! | `removal`, `shutdown` | removes layers; unmounts the home |
+//! | `facts` | what the commands `status` and `metadata` show, and the space of a layer |
 //! | `diff` | reads what a layer changes from its `diff` |
 //! | `stage` | makes layers: staged layers, trees, copies with other owners |
 //! | `mount` | plans the mount of a layer, mounts it, shows it, unmounts it |
@@ -40,9 +41,9 @@
 //! | `disk` | homes, names and staging directories; knows no layer |
 //!
 //! An index of short names that rebuilds lost ones is in `layers` and not in `repair`, because
-//! every mount that misses a short name uses it. `diff` and `removal` are files of their own: they
-//! are operations on layers that are in their place, which need `mount`, and which `stage` does not
-//! need.
+//! every mount that misses a short name uses it. `removal`, `facts` and `diff` are files of
+//! their own: they work on layers that are in their place and need `mount`, and `stage` does not
+//! need them.
 //!
 //! # What a crash leaves
 //!
@@ -87,6 +88,8 @@ mod open;
 mod driver;
 mod repair;
 mod removal;
+mod shutdown;
+mod facts;
 mod diff;
 mod stage;
 mod mount;

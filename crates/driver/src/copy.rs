@@ -105,7 +105,7 @@ pub fn copy_tree(
     let first = Task {
         source: source.clone(),
         target: target.clone(),
-        place: None,
+        path: None,
         name: None,
     };
     run_tasks(default_threads(), first, |task, tasks| {
@@ -119,9 +119,9 @@ pub struct EntryCopier<'a>(TreeCopy<'a>);
 
 /// Where a directory is below the root of the tree that [`EntryCopier`] fills.
 #[derive(Clone, Debug, Default)]
-pub struct CopyPlace(Option<Arc<Place>>);
+pub struct CopyPath(Option<Arc<TreePath>>);
 
-impl CopyPlace {
+impl CopyPath {
     /// The root.
     #[must_use]
     pub fn root() -> Self {
@@ -131,7 +131,7 @@ impl CopyPlace {
     /// The directory of this name in this one.
     #[must_use]
     pub fn child(&self, name: &OsStr) -> Self {
-        Self(Some(Arc::new(Place {
+        Self(Some(Arc::new(TreePath {
             parent: self.0.clone(),
             name: name.to_owned(),
         })))
@@ -164,14 +164,14 @@ impl<'a> EntryCopier<'a> {
         &self,
         source: &Dir,
         target: &Dir,
-        place: &CopyPlace,
+        path: &CopyPath,
         name: &OsStr,
         file_type: FileType,
     ) -> Result<(), LayerError> {
         let pair = Pair {
             source: source.clone(),
             target: target.clone(),
-            place: place.0.clone(),
+            path: path.0.clone(),
         };
         match file_type {
             FileType::File => self.0.file(&pair, name),
@@ -205,23 +205,23 @@ impl fmt::Debug for EntryCopier<'_> {
 struct Task {
     source: Dir,
     target: Dir,
-    place: Option<Arc<Place>>,
+    path: Option<Arc<TreePath>>,
     name: Option<OsString>,
 }
 
-/// Where a directory is below the target's root; `None` instead of a place is the root itself.
+/// The path of a directory below the target's root; `None` instead of one is the root itself.
 ///
 /// Kept instead of an open directory for every file that has several names, of which a tree may
 /// have many.
 #[derive(Debug)]
-struct Place {
-    parent: Option<Arc<Place>>,
+struct TreePath {
+    parent: Option<Arc<TreePath>>,
     name: OsString,
 }
 
 /// The first name given to an inode with several.
 struct First {
-    place: Option<Arc<Place>>,
+    path: Option<Arc<TreePath>>,
     name: OsString,
 }
 
@@ -229,7 +229,7 @@ struct First {
 struct Pair {
     source: Dir,
     target: Dir,
-    place: Option<Arc<Place>>,
+    path: Option<Arc<TreePath>>,
 }
 
 struct TreeCopy<'a> {
@@ -261,7 +261,7 @@ impl TreeCopy<'_> {
         }
         // No more entries are made in this directory, so its times can be set before its
         // subdirectories are filled.
-        let made = if pair.place.is_none() {
+        let made = if pair.path.is_none() {
             self.made
         } else {
             self.created(0o700)
@@ -275,7 +275,7 @@ impl TreeCopy<'_> {
         tasks.add_all(below.into_iter().map(|name| Task {
             source: pair.source.clone(),
             target: pair.target.clone(),
-            place: pair.place.clone(),
+            path: pair.path.clone(),
             name: Some(name),
         }));
         Ok(())
@@ -392,7 +392,7 @@ impl TreeCopy<'_> {
         }
         let made = make()?;
         let first = First {
-            place: pair.place.clone(),
+            path: pair.path.clone(),
             name: name.to_owned(),
         };
         firsts.insert((stat.dev, stat.ino), first);
@@ -400,7 +400,7 @@ impl TreeCopy<'_> {
     }
 
     fn reopen(&self, first: &First, pair: &Pair) -> Result<Dir, PathError> {
-        let same = match (&first.place, &pair.place) {
+        let same = match (&first.path, &pair.path) {
             (None, None) => true,
             (Some(a), Some(b)) => Arc::ptr_eq(a, b),
             _ => false,
@@ -409,10 +409,10 @@ impl TreeCopy<'_> {
             return Ok(pair.target.clone());
         }
         let mut names = Vec::new();
-        let mut place = first.place.as_ref();
-        while let Some(here) = place {
+        let mut path = first.path.as_ref();
+        while let Some(here) = path {
             names.push(&here.name);
-            place = here.parent.as_ref();
+            path = here.parent.as_ref();
         }
         names
             .into_iter()
@@ -487,24 +487,21 @@ fn open_pair(task: Task) -> Result<Pair, PathError> {
     let Task {
         source,
         target,
-        place,
+        path,
         name,
     } = task;
     let Some(name) = name else {
         return Ok(Pair {
             source,
             target,
-            place,
+            path,
         });
     };
     let (source, target) = (source.open_dir(&name)?, target.open_dir(&name)?);
     Ok(Pair {
         source,
         target,
-        place: Some(Arc::new(Place {
-            parent: place,
-            name,
-        })),
+        path: Some(Arc::new(TreePath { parent: path, name })),
     })
 }
 

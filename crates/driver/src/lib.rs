@@ -26,6 +26,9 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+// From the highest to the lowest: each module uses only those listed after it. Two groups use each
+// other, and are one subject each: the trait, its fallback and its view; staged layers and staged
+// trees.
 mod detect;
 mod registry;
 mod driver;
@@ -59,7 +62,7 @@ pub use capabilities::{Capabilities, Stacking};
 pub use config::{Access, DriverConfig, Privilege};
 pub use contents::{DirContents, LayerContents};
 pub use copy::{
-    COPY_TARGET_MODE, CopiedAttributes, CopyPlace, CopyRules, EntryCopier, copy_tree, is_refusal,
+    COPY_TARGET_MODE, CopiedAttributes, CopyPath, CopyRules, EntryCopier, copy_tree, is_refusal,
 };
 pub use counter::{AnyMount, FsMount, MountChecker, MountCounter, UserAdded};
 pub use detect::{PRIORITY, detect, prior_drivers, refuse_other_drivers};

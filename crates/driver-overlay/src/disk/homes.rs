@@ -217,6 +217,27 @@ impl Homes {
             .chain(self.additional.iter().map(read_only))
     }
 
+    /// Whether any home has a layer of this ID.
+    pub(crate) fn hold(&self, id: &LayerId) -> Result<bool, PathError> {
+        for home in self.all() {
+            if home.holds(id)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The layers of the main homes, sorted.
+    pub(crate) fn ids(&self) -> Result<Vec<LayerId>, PathError> {
+        let mut ids = Vec::new();
+        for home in self.main() {
+            ids.extend(home.ids()?);
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ids)
+    }
+
     /// The home of a new layer.
     pub(crate) fn for_new(&self, access: LayerAccess) -> &Home {
         match (access, &self.image_store) {

@@ -1,9 +1,11 @@
 //! What is where on the disk: the homes of the driver, and the names in them. Knows no layer.
 
+mod durability;
 mod staging_dirs;
 mod homes;
 mod names;
 
+pub(crate) use durability::{sync_directories, sync_filesystems};
 pub(crate) use homes::{Home, Homes, OpenHome, is_layer_name, optional};
 pub use names::NAME;
 pub(crate) use names::{

@@ -21,7 +21,7 @@ pub(crate) fn mount_point(context: &Context, layer: &Layer) -> PathBuf {
 }
 
 /// Makes the directory at which a layer is mounted.
-pub(crate) fn make_mount_point(
+pub(super) fn make_mount_point(
     context: &Context,
     layer: &Layer,
     options: &MountOptions,

@@ -16,7 +16,7 @@ use crate::kernel::{ProgramMount, ShiftedLowers};
 use crate::layers::{Layer, LinkName, lower_of, nearest_parent, root_pair, set_mode_and_owner};
 
 /// Mounts a layer.
-pub(crate) fn mount(
+pub(super) fn mount(
     context: &Context,
     layer: &Layer,
     target: &Path,
@@ -142,7 +142,7 @@ fn owner_in_image(
 
 /// Whether a mount that another process made can be used as it is. A container needs one that it
 /// can write to.
-pub(crate) fn is_mount_suitable(target: &Path, options: &MountOptions) -> Result<bool, PathError> {
+pub(super) fn is_mount_suitable(target: &Path, options: &MountOptions) -> Result<bool, PathError> {
     let root = Dir::open_ambient(target)?;
     if options.is_read_only() || fs_magic(&root)? != FsMagic::OVERLAY {
         return Ok(true);

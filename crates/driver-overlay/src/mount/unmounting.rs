@@ -14,7 +14,7 @@ use crate::kernel::{clear_shifted, unmount_program};
 use crate::layers::{Layer, try_set_mode_and_owner};
 
 /// Unmounts a layer. Processes that still use the mount keep what they have open.
-pub(crate) fn unmount_layer(context: &Context, layer: &Layer) -> Result<(), LayerError> {
+pub(super) fn unmount_layer(context: &Context, layer: &Layer) -> Result<(), LayerError> {
     let target = mount_point(context, layer);
     let is_own = layer.home().takes_mounts();
     if is_own {

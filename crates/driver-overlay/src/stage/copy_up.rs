@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 
 use layerhold_archive::{OverlayForm, merged};
-use layerhold_driver::{CopyPlace, CopyRules, EntryCopier, LayerError};
+use layerhold_driver::{CopyPath, CopyRules, EntryCopier, LayerError};
 use layerhold_sys::{Dir, FileType, PathError, Times};
 
 /// Copies everything that `lowers` show below `target` and that `target` does not hide. Afterwards
@@ -16,7 +16,7 @@ pub(super) fn copy_up(target: &Dir, lowers: &[Dir], rules: CopyRules) -> Result<
     let copier = EntryCopier::new(target, rules);
     let root = Level {
         dirs: std::iter::once(target).chain(lowers).cloned().collect(),
-        place: CopyPlace::root(),
+        path: CopyPath::root(),
         attributes: Attributes::Keep,
     };
     let mut waiting = root.fill(&copier)?;
@@ -29,7 +29,7 @@ pub(super) fn copy_up(target: &Dir, lowers: &[Dir], rules: CopyRules) -> Result<
 /// A directory as it is shown: `target` first, then its lower directories.
 struct Level {
     dirs: Vec<Dir>,
-    place: CopyPlace,
+    path: CopyPath,
     attributes: Attributes,
 }
 
@@ -46,7 +46,7 @@ enum Attributes {
 /// turn comes, so that the waiting ones of one directory share descriptors.
 struct Task {
     above: Vec<Dir>,
-    place: CopyPlace,
+    path: CopyPath,
     name: OsString,
     attributes: Attributes,
 }
@@ -56,7 +56,7 @@ impl Task {
         let dirs = self.above.iter().map(|dir| dir.open_dir(&self.name));
         Ok(Level {
             dirs: dirs.collect::<Result<_, _>>()?,
-            place: self.place.child(&self.name),
+            path: self.path.child(&self.name),
             attributes: self.attributes,
         })
     }
@@ -76,7 +76,7 @@ impl Level {
             let is_here = shown.layers.first() == Some(&0);
             if shown.file_type != FileType::Dir {
                 if let (Some(source), false) = (layers.first(), is_here) {
-                    copier.entry(source, target, &self.place, &shown.name, shown.file_type)?;
+                    copier.entry(source, target, &self.path, &shown.name, shown.file_type)?;
                 }
                 continue;
             }
@@ -86,7 +86,7 @@ impl Level {
             }
             below.push(Task {
                 above: layers,
-                place: self.place.clone(),
+                path: self.path.clone(),
                 name: shown.name,
                 attributes: match is_here {
                     true => Attributes::Keep,

@@ -11,7 +11,7 @@ mod remap;
 mod copy_up;
 
 pub(crate) use additional::OverlayAdditional;
-pub(crate) use remap::{Remap, remap};
+pub(crate) use remap::remap_committed;
 pub(crate) use staged::OverlayStaged;
 pub(crate) use target::OverlayTarget;
 pub(crate) use tree::OverlayTree;

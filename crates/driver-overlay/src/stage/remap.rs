@@ -9,27 +9,45 @@
 
 use layerhold_driver::{HardLinks, LayerError, RemapRequest, remap_tree};
 use layerhold_idmap::{HostOwner, OVERRIDE_STAT_XATTR};
+use layerhold_ids::LayerId;
 use layerhold_sys::{RenameHow, remove_tree, xattr};
 
 use super::copy_up::copy_up;
 use crate::context::Context;
 use crate::disk::{DIFF, MERGED, PRIVATE_MODE, WORK, diff_name};
 use crate::kernel::{OverlayPlan, Upper};
-use crate::layers::{LayerDir, root_pair, set_mode_and_owner};
+use crate::layers::{Layer, LayerDir, parents_of, root_pair, set_mode_and_owner};
 use crate::mount::{lowers_below, remap_options};
 
 /// What is to be rewritten.
 #[derive(Debug)]
-pub(crate) struct Remap<'a> {
-    pub(crate) context: &'a Context,
-    pub(crate) layer: &'a LayerDir,
+pub(super) struct Remap<'a> {
+    pub(super) context: &'a Context,
+    pub(super) layer: &'a LayerDir,
     /// Nearest first.
-    pub(crate) parents: &'a [LayerDir],
-    pub(crate) request: &'a RemapRequest<'a>,
+    pub(super) parents: &'a [LayerDir],
+    pub(super) request: &'a RemapRequest<'a>,
+}
+
+/// Rewrites the owners of everything that a committed layer shows.
+pub(crate) fn remap_committed(
+    context: &Context,
+    id: &LayerId,
+    request: &RemapRequest<'_>,
+) -> Result<(), LayerError> {
+    let layer = context.homes.require_writable(id)?;
+    let parents = parents_of(&context.homes, &layer)?;
+    let parents: Vec<_> = parents.into_iter().map(Layer::into_dir).collect();
+    remap(&Remap {
+        context,
+        layer: layer.dir(),
+        parents: &parents,
+        request,
+    })
 }
 
 /// Rewrites the owners of everything that a layer shows.
-pub(crate) fn remap(remap: &Remap<'_>) -> Result<(), LayerError> {
+pub(super) fn remap(remap: &Remap<'_>) -> Result<(), LayerError> {
     let owner = root_pair(remap.request.to)?;
     remap.layer.refuse_external()?;
     match remap.context.mount_program {

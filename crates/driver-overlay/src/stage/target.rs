@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use layerhold_archive::{UnpackOptions, Unsettled};
 use layerhold_driver::{LayerError, LayerTarget};
+use layerhold_ids::LayerId;
 use layerhold_sys::Dir;
 
 use crate::context::Context;
@@ -12,9 +13,21 @@ use crate::layers::{Layer, Parent};
 /// An existing layer into which a diff is applied.
 #[derive(Debug)]
 pub(crate) struct OverlayTarget {
-    pub(crate) root: Dir,
-    pub(crate) context: Arc<Context>,
-    pub(crate) layer: Layer,
+    root: Dir,
+    context: Arc<Context>,
+    layer: Layer,
+}
+
+impl OverlayTarget {
+    pub(crate) fn open(context: &Arc<Context>, id: &LayerId) -> Result<Self, LayerError> {
+        let layer = context.homes.require_writable(id)?;
+        layer.dir().refuse_external()?;
+        Ok(Self {
+            root: layer.dir().open_diff()?,
+            context: Arc::clone(context),
+            layer,
+        })
+    }
 }
 
 impl LayerTarget for OverlayTarget {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use layerhold_archive::{UnpackOptions, Unsettled};
 use layerhold_driver::{LayerError, LayerTarget, StagedTree, TreeFor, TreeRequest, TreeRoot};
 use layerhold_idmap::HostOwner;
+use layerhold_ids::LayerId;
 use layerhold_staging::StagingLock;
 use layerhold_sys::{Dir, PathError, RenameHow, best_effort, random_suffix, remove_tree};
 
@@ -136,9 +137,26 @@ impl OverlayTree {
         tree.map(|tree| *tree).map_err(|_| LayerError::ForeignTree)
     }
 
+    /// Makes the tree the contents of a committed layer. The old contents take its place.
+    pub(crate) fn replace_contents_of(
+        &self,
+        id: &LayerId,
+        parent: Option<&LayerId>,
+        root: TreeRoot,
+    ) -> Result<(), LayerError> {
+        let homes = &self.context.homes;
+        let layer = homes.require_writable(id)?;
+        let parent = match parent {
+            Some(parent) => Parent::Committed(homes.require(parent)?),
+            None => Parent::None,
+        };
+        self.set_root_attributes(root, &parent)?;
+        self.exchange(layer.dir())
+    }
+
     /// Gives the root the attributes of its parent's, unless the tree brings its own or there is no
     /// parent.
-    pub(crate) fn set_root_attributes(
+    pub(super) fn set_root_attributes(
         &self,
         how: TreeRoot,
         parent: &Parent,
@@ -150,7 +168,7 @@ impl OverlayTree {
     }
 
     /// Exchanges the tree with the `diff` of a layer.
-    pub(crate) fn exchange(&self, layer: &LayerDir) -> Result<(), LayerError> {
+    pub(super) fn exchange(&self, layer: &LayerDir) -> Result<(), LayerError> {
         layer.refuse_external()?;
         let layer = layer.handle();
         match exchange(&self.area.dir, layer) {
