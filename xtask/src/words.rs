@@ -38,6 +38,7 @@ const CLEAN: &[&str] = &[
     "crates/tar-split",
     "crates/testkit",
     "crates/truncindex",
+    "docs/differences.md",
     "docs/format",
     "docs/from-go.md",
     "docs/performance.md",
