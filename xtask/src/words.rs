@@ -22,6 +22,7 @@ const CLEAN: &[&str] = &[
     "benches",
     "crates/README.md",
     "crates/archive",
+    "crates/cli",
     "crates/config",
     "crates/driver",
     "crates/driver-overlay",

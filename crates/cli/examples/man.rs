@@ -2,7 +2,7 @@
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,
-    reason = "it writes a few files for whoever builds a package"
+    reason = "it writes a few files when a package is built"
 )]
 
 use std::error::Error;

@@ -1,11 +1,11 @@
-//! What a list has to say about records that it leaves out.
+//! Reporting the damaged records that a list leaves out.
 
 use layerhold::{ItemKind, Snapshot};
 
 use crate::failure::chain;
 
-/// A line for each record of a kind that is damaged, and was therefore left out of the list that
-/// has just been made. Nothing is parsed again for it.
+/// A line for each damaged record of a kind, which the list that was just made leaves out. Nothing
+/// is parsed again for it.
 pub(crate) fn left_out(snapshot: &Snapshot, kind: ItemKind) -> Vec<String> {
     snapshot
         .damage_seen()

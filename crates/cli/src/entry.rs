@@ -1,4 +1,4 @@
-//! What both programs do around their command line.
+//! The entry point of both programs: from the process to a command line and back.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -8,7 +8,8 @@ use std::process::ExitCode;
 
 use layerhold::Privilege;
 use layerhold_sys::{
-    Cancel, CancellableReader, Capability, has_capability, in_user_namespace, raise_open_files,
+    Cancel, CancellableReader, Capability, best_effort, has_capability, in_user_namespace,
+    raise_open_files,
 };
 
 use crate::environment::Environment;
@@ -24,22 +25,21 @@ type CommandLine = fn(&[String], &Environment, &mut Streams<'_>) -> io::Result<u
 const BUFFER: usize = 64 * 1024;
 
 /// Runs a command line of a program with the arguments, environment and streams of this process.
-/// Arguments that are not UTF-8 are refused, with `usage` as exit code: another file than the one
-/// that was named must not be used.
+/// Arguments that are not UTF-8 are refused, with `usage` as exit code: a replacement character
+/// would name another file.
 pub fn main(program: &'static str, run: CommandLine, usage: u8) -> ExitCode {
-    // A check opens many files at once. Where the kernel refuses, it goes on with those there may
-    // be.
+    // A check opens many files at once. If the kernel refuses to raise the limit, fewer are opened.
     let open_files = raise_open_files().ok();
-    // A write beyond the limit of file sizes fails then, as one to a full disk does. Where that is
-    // not to be had, it kills.
-    let _ignored = layerhold_sys::let_large_writes_fail();
+    // A write beyond the limit of file sizes then fails, as on a full disk, instead of killing the
+    // process.
+    best_effort(layerhold_sys::let_large_writes_fail());
     let mut arguments = Vec::new();
     for argument in std::env::args_os() {
         match argument.into_string() {
             Ok(argument) => arguments.push(argument),
             Err(argument) => {
                 let text = argument.to_string_lossy();
-                say(&format!("an argument is not valid UTF-8: {text}"));
+                say(&format!("cannot use an argument that is not UTF-8: {text}"));
                 return ExitCode::from(usage);
             }
         }
@@ -70,23 +70,26 @@ pub fn main(program: &'static str, run: CommandLine, usage: u8) -> ExitCode {
     }
     match code {
         Ok(code) => ExitCode::from(code),
-        // Nobody reads any more: say nothing, and do not succeed.
+        // The reader is gone: print nothing, and fail.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
         Err(error) => {
-            say(&format!("standard output: {}", plain(&error)));
+            say(&format!(
+                "cannot write to standard output: {}",
+                plain(&error)
+            ));
             ExitCode::FAILURE
         }
     }
 }
 
-/// What this process may do (Go: `pkg/unshare`, `IsRootless`): less than root of the host unless it
-/// is sure to be that.
+/// What this process may do (Go: `pkg/unshare`, `IsRootless`): as root of the host only if it
+/// certainly is.
 fn privilege(variables: &BTreeMap<String, String>) -> Privilege {
     let says = |name: &str| variables.get(name).is_some_and(|value| !value.is_empty());
     let is_root = layerhold_sys::effective_user() == 0
         && variables.get("_CONTAINERS_ROOTLESS_UID").is_none_or(|uid| uid.is_empty() || uid == "0")
         && !says("_CONTAINERS_USERNS_CONFIGURED")
-        // What cannot be found out is as it usually is.
+        // If a check fails, the usual case is assumed.
         && has_capability(Capability::SysAdmin).unwrap_or(true)
         && !in_user_namespace().unwrap_or(false);
     if is_root {

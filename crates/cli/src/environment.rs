@@ -1,4 +1,4 @@
-//! What the command lines take from their environment, read once at the start.
+//! The environment of a command line, read once at the start.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,15 +22,15 @@ pub struct Environment {
     pub group: u32,
     /// What the process may do.
     pub privilege: Privilege,
-    /// Whether it is asked to stop.
+    /// The request to stop.
     pub interruption: Interruption,
-    /// How many open files programs may have that this one starts; `None` when this one's number
-    /// was not changed.
+    /// The limit of open files for programs that this one starts; `None` if the limit was not
+    /// raised.
     pub open_files: Option<u64>,
 }
 
 impl Environment {
-    /// A variable, when it is set and not empty.
+    /// A variable that is set and not empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.variables
             .get(name)
@@ -48,16 +48,16 @@ impl Environment {
         PathBuf::from(self.get("TMPDIR").unwrap_or("/var/tmp"))
     }
 
-    /// Whether the overlay driver is told not to shift owners of mounts (Go: `drivers/overlay`).
+    /// Whether the overlay driver must not shift owners of mounts (Go: `drivers/overlay`).
     pub fn forbids_shifting(&self) -> bool {
         self.get("_CONTAINERS_OVERLAY_DISABLE_IDMAP") == Some("yes")
     }
 
-    /// What the configuration says: files, and the variables that override them.
+    /// The configuration: files, and the variables that override them.
     ///
     /// # Errors
     ///
-    /// When a file cannot be read or makes no sense.
+    /// A file cannot be read or is invalid.
     pub fn configuration(&self) -> Result<Config, Failure> {
         load(&self.for_configuration(), &HostFiles).map_err(Failure::value)
     }

@@ -1,4 +1,4 @@
-//! What goes wrong in a command, and how it reads.
+//! Why a command fails, as text.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -32,11 +32,11 @@ pub enum Failure {
     },
     /// Standard input cannot be read, or output cannot be written.
     Stream(io::Error),
-    /// A value makes no sense; the text says which and why.
+    /// A value is invalid; the text says which and why.
     Value(Box<dyn StdError + Send + Sync>),
-    /// Flags that contradict each other, in Go's words.
+    /// Flags that contradict each other, with Go's text in the drop-in.
     Flags(&'static str),
-    /// Nothing to say: whatever failed has been reported.
+    /// The failure has been reported already.
     Reported,
 }
 
@@ -46,8 +46,8 @@ impl Failure {
         Failure::Value(Box::new(error))
     }
 
-    /// Says which file could not be written, where the stream that failed was one. What the store
-    /// cannot read is no error of the operating system's, and stays as it is.
+    /// Names the file that could not be written, if an output stream failed. A failure to read from
+    /// the store is not an error of the operating system, and stays as it is.
     pub(crate) fn writing(self, path: impl fmt::Display) -> Self {
         match self {
             Failure::Stream(source) if source.raw_os_error().is_some() => Failure::Output {
@@ -58,7 +58,7 @@ impl Failure {
         }
     }
 
-    /// The reader of our output is gone, which is no reason to complain to it.
+    /// The error of an output stream whose reader is gone: it ends the command without a message.
     pub(crate) fn broken_stream(&self) -> Option<io::Error> {
         match self {
             Failure::Stream(error) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -83,7 +83,7 @@ impl fmt::Display for Failure {
             Failure::Save(error) => f.write_str(&chain(error.as_ref())),
             Failure::File { path, source } => write!(f, "open {path}: {}", plain(source)),
             Failure::Output { path, source } => write!(f, "write {path}: {}", plain(source)),
-            // A difference that cannot be made is told by the stream that it is read from.
+            // The stream of a difference fails with the error of the store inside.
             Failure::Stream(error) => f.write_str(&with_causes(plain(error), error.source())),
             Failure::Value(error) => f.write_str(&chain(error.as_ref())),
             Failure::Flags(text) => f.write_str(text),
@@ -94,7 +94,7 @@ impl fmt::Display for Failure {
 
 impl StdError for Failure {}
 
-/// Which flag helps against an error.
+/// The flag that helps against an error.
 fn load_hint(error: &LoadError) -> Option<&'static str> {
     match error {
         LoadError::Name(_)
@@ -111,7 +111,7 @@ fn load_hint(error: &LoadError) -> Option<&'static str> {
     }
 }
 
-/// Joins an error and its causes, leaving out causes that say what was just said.
+/// Joins an error and its causes, without causes that repeat what was just said.
 pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
     with_causes(error.to_string(), error.source())
 }
@@ -131,7 +131,7 @@ fn with_causes(mut text: String, mut cause: Option<&(dyn StdError + 'static)>) -
     text
 }
 
-/// A text about an operand that is printed in front of it, without what it repeats of that.
+/// The text of an error without the operand in front, which the caller prints.
 pub(crate) fn without_operand<'a>(operand: &str, text: &'a str) -> &'a str {
     text.strip_prefix(operand)
         .and_then(|rest| rest.strip_prefix(": "))

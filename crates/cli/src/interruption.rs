@@ -1,13 +1,13 @@
 //! INT and TERM during commands that change a store.
 //!
-//! The first signal asks the command to stop: what it has not finished is undone, and the exit code
-//! is the one by which shells tell a program that was ended by the signal. A second signal ends the
-//! program at once, and what is left then is undone by the next command that changes the store.
-//! Commands that change nothing are ended by the first signal, as programs usually are.
+//! The first signal asks the command to stop: it undoes what it has not finished, and exits with
+//! the code that shells give to a program ended by the signal. A second signal ends the program at
+//! once; the next command that changes the store undoes the rest. Commands that change nothing are
+//! ended by the first signal, as programs usually are.
 
 use std::sync::{Arc, OnceLock};
 
-use layerhold_sys::{Cancel, Ending, EndingSignals};
+use layerhold_sys::{Cancel, Ending, EndingSignals, best_effort};
 
 use crate::say::say;
 
@@ -21,7 +21,7 @@ pub struct Interruption {
 }
 
 impl Interruption {
-    /// That of a program of this name.
+    /// The interruption of a program with this name.
     pub(crate) fn of(program: &'static str) -> Self {
         Self {
             program: Some(program),
@@ -34,12 +34,12 @@ impl Interruption {
         self.cancel.clone()
     }
 
-    /// Whether a command with several things to do shall begin no other one.
+    /// Whether a command with several steps must not begin another one.
     pub(crate) fn is_asked(&self) -> bool {
         self.cancel.is_cancelled()
     }
 
-    /// Has signals ask to stop from now on. Where that cannot be had, they end the program.
+    /// Makes signals ask to stop from now on. If that fails, they end the program.
     pub(crate) fn watch(&self) {
         let Some(program) = self.program else { return };
         let Ok(signals) = EndingSignals::watch() else {
@@ -47,7 +47,7 @@ impl Interruption {
         };
         let this = self.clone();
         let thread = std::thread::Builder::new().name("signals".to_owned());
-        drop(thread.spawn(move || this.serve(program, signals)));
+        best_effort(thread.spawn(move || this.serve(program, signals)));
     }
 
     fn serve(&self, program: &str, mut signals: EndingSignals) {
@@ -56,12 +56,12 @@ impl Interruption {
         self.cancel.cancel();
         if self.cancel.is_expendable() {
             say(&format!(
-                "{program}: interrupted while it erased files that belong to nothing any more; the next command that changes the store goes on with that"
+                "{program}: interrupted while erasing files that are no longer used; the next command that changes the store continues"
             ));
             std::process::exit(first.exit_code().into());
         }
         say(&format!(
-            "{program}: interrupted, undoing what is not finished; another signal ends it at once"
+            "{program}: interrupted, undoing unfinished work; another signal ends it at once"
         ));
         if let Ok(second) = signals.wait() {
             say(&format!(
@@ -71,15 +71,15 @@ impl Interruption {
         }
     }
 
-    /// Says at the end of a command that was asked to stop what came of it, and returns the exit
-    /// code; `None` for others.
+    /// Reports the outcome of a command that was asked to stop, and returns its exit code; `None`
+    /// if it was not asked.
     pub(crate) fn conclude(&self, succeeded: bool) -> Option<u8> {
         let ending = self.ending.get()?;
         let program = self.program.unwrap_or_default();
         say(&if succeeded {
-            format!("{program}: it was finished already, and nothing is undone")
+            format!("{program}: the command had finished, and nothing was undone")
         } else {
-            format!("{program}: what was not finished is undone")
+            format!("{program}: unfinished work was undone")
         });
         Some(ending.exit_code())
     }

@@ -1,4 +1,4 @@
-//! Which store is meant: flags, or else environment and `storage.conf`.
+//! Which store to open: by flags, or else by environment and `storage.conf`.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use layerhold_config::{AutoUserns, Config, Warning};
 use crate::environment::Environment;
 use crate::failure::Failure;
 
-/// The flags that say which store is meant.
+/// The flags that say which store to open.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Given {
     pub(crate) graph_root: Option<String>,
@@ -20,7 +20,7 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    /// Whether these flags stand in place of the configuration.
+    /// Whether these flags replace the configuration.
     pub(crate) fn replaces_configuration(&self) -> bool {
         self.graph_root.is_some()
             || self.run_root.is_some()
@@ -29,17 +29,17 @@ impl Given {
     }
 }
 
-/// How to open a store, and what is odd about the configuration that said so.
+/// How to open a store, and warnings about the configuration.
 #[derive(Debug)]
 pub(crate) struct Opening {
     pub(crate) options: StoreOptions,
     pub(crate) warnings: Vec<Warning>,
 }
 
-/// Finds out how to open the store, as the Go tool does (`cmd/containers-storage/main.go`,
+/// Determines how to open the store, as the Go tool does (`cmd/containers-storage/main.go`,
 /// `GetStore` in `store.go`): flags before the command word that name a store, a driver or its
-/// options stand in place of the whole configuration, except for a root that they leave open; flags
-/// behind it override single settings.
+/// options replace the whole configuration, except for a root that they leave out; flags after it
+/// override single settings.
 pub(crate) fn opening(
     before: &Given,
     all: &Given,
@@ -104,7 +104,7 @@ pub(crate) fn by_configuration(
     }
 }
 
-/// What is not configured is the store's choice.
+/// Leaves settings that are not configured to the store.
 fn policy(config: AutoUserns) -> AutoUserNsPolicy {
     let default = AutoUserNsPolicy::default();
     AutoUserNsPolicy {

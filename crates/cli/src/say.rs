@@ -1,4 +1,4 @@
-//! Standard error of the process, for what is said while a command line has no streams.
+//! Messages on standard error while a command line has no streams.
 
 use std::io::{self, Write};
 
@@ -6,7 +6,7 @@ use layerhold_sys::best_effort;
 
 use crate::streams::escape;
 
-/// Says something where a command line has no streams yet, or has them no more.
+/// Writes a message where a command line has no streams yet, or no longer.
 pub(crate) fn say(text: &str) {
     best_effort(writeln!(io::stderr(), "{}", escape(text)));
 }

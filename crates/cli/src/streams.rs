@@ -1,10 +1,9 @@
-//! The only place that writes: what a command prints passes through here, and is made harmless on
-//! the way.
+//! Output: everything that a command prints passes through here and is escaped.
 //!
 //! Names come from images: a path may hold the sequences that move a terminal's cursor, or a
 //! newline that makes one line look like two. [`Streams::line`] and [`Streams::note`] write one
-//! line each, and escape whatever would make more of it ([`escape`]). What must arrive byte for
-//! byte — archives, items, JSON — takes another way, which says so.
+//! line each, and escape such characters ([`escape`]). Archives, big data items and JSON must
+//! arrive byte for byte; they have methods of their own.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
@@ -18,7 +17,7 @@ use crate::failure::{Failure, stream};
 pub struct Streams<'a> {
     out: Sink<'a>,
     err: Sink<'a>,
-    /// What a command reads when no file is named.
+    /// Standard input.
     pub input: Box<dyn Read + Send>,
 }
 
@@ -49,7 +48,7 @@ impl<'a> Streams<'a> {
         }
     }
 
-    /// Says which streams are terminals. Lines are escaped there.
+    /// Sets which streams are terminals. Lines are escaped there.
     #[must_use]
     pub fn on_terminals(mut self, out: bool, err: bool) -> Self {
         for (sink, is_terminal) in [(&mut self.out, out), (&mut self.err, err)] {
@@ -59,7 +58,7 @@ impl<'a> Streams<'a> {
         self
     }
 
-    /// Has lines escaped wherever they go.
+    /// Escapes lines on all streams.
     pub(crate) fn escape_everywhere(&mut self) {
         self.out.escapes = true;
         self.err.escapes = true;
@@ -75,7 +74,7 @@ impl<'a> Streams<'a> {
         self.out.line(tabs, text)
     }
 
-    /// Writes a line about the work, which is not part of the result.
+    /// Writes a note, which is not part of the result.
     pub(crate) fn note(&mut self, text: impl Display) -> io::Result<()> {
         self.err.line(0, text)
     }
@@ -85,13 +84,13 @@ impl<'a> Streams<'a> {
         text.lines().try_for_each(|line| self.line(line))
     }
 
-    /// Writes several lines about the work, each of which ends in a newline.
+    /// Writes several lines of notes, each of which ends in a newline.
     pub(crate) fn notes(&mut self, text: &str) -> io::Result<()> {
         text.lines().try_for_each(|line| self.note(line))
     }
 
-    /// Writes JSON, which keeps its values. Where lines are escaped, its strings are, in JSON's own
-    /// way.
+    /// Writes JSON, which keeps its values. Where lines are escaped, strings in it are escaped as
+    /// JSON does.
     pub(crate) fn json(&mut self, text: impl AsRef<[u8]>) -> io::Result<()> {
         let text = text.as_ref();
         if self.out.escapes {
@@ -103,7 +102,7 @@ impl<'a> Streams<'a> {
         self.out.to.write_all(b"\n")
     }
 
-    /// Where archives and other contents go, byte for byte.
+    /// The stream for archives and other contents, byte for byte.
     pub(crate) fn exact(&mut self) -> &mut dyn Write {
         self.out.to
     }
@@ -118,7 +117,7 @@ impl<'a> Streams<'a> {
         self.err.is_terminal
     }
 
-    /// Writes what waits in buffers.
+    /// Flushes the buffers.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.out.to.flush()
     }
@@ -144,9 +143,9 @@ impl Sink<'_> {
     }
 }
 
-/// Writes control characters (C0, DEL, C1), those that change the direction of what follows, and
-/// the separators of lines and paragraphs as Go's `%q` does: `\n`, `\x1b`, `\u202e`. Everything
-/// else stays readable, backslashes too: a path can be copied. Escaping twice changes nothing more.
+/// Escapes control characters (C0, DEL, C1), characters that change the direction of text, and the
+/// separators of lines and paragraphs as Go's `%q` does: `\n`, `\x1b`, `\u202e`. Everything else
+/// stays as it is, backslashes too, so that a path can be copied. Escaping twice changes no more.
 pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_harmful) {
         return Cow::Borrowed(text);
@@ -165,7 +164,7 @@ pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// A path for people: escaped, with bytes that are not UTF-8 as `\xff`.
+/// A path to print: escaped, with bytes that are not UTF-8 as `\xff`.
 pub(crate) fn shown(path: &Path) -> String {
     let mut text = String::new();
     for chunk in path.as_os_str().as_bytes().utf8_chunks() {
@@ -177,7 +176,7 @@ pub(crate) fn shown(path: &Path) -> String {
     text
 }
 
-/// The same in JSON, where such characters occur in strings only, but for newlines.
+/// Escapes JSON, where such characters except newlines occur in strings only.
 fn escape_json(text: &str) -> Cow<'_, str> {
     let harmful = |c: char| c != '\n' && is_harmful(c);
     if !text.chars().any(harmful) {
@@ -200,7 +199,7 @@ fn is_harmful(c: char) -> bool {
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Copies a stream to its end, in the pieces that it comes in.
+/// Copies a stream to its end.
 pub(crate) fn copy(source: &mut dyn BufRead, target: &mut dyn Write) -> Result<(), Failure> {
     loop {
         let length = match source.fill_buf() {

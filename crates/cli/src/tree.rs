@@ -3,14 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A node of the tree: a node below another, with notes under it.
+/// A node of the tree, with notes under it.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
-    /// What it hangs below.
+    /// The name of its parent.
     pub(crate) parent: String,
     /// Its own name.
     pub(crate) name: String,
-    /// What is printed for it.
+    /// The text that is printed for it.
     pub(crate) label: String,
     /// Lines printed under it.
     pub(crate) notes: Vec<String>,
@@ -19,12 +19,12 @@ pub(crate) struct Node {
 const BRANCH: &str = "├─";
 const LAST: &str = "└─";
 
-/// Draws all nodes, each tree under a line with the name that its roots hang below, if that has
-/// one.
+/// Draws all nodes, each tree under a line with the name of the parent of its roots, unless that is
+/// empty.
 ///
-/// Where several such names exist (a record names a parent that is not there), the one with
-/// the fewest children comes first; the Go tool leaves equals to chance, here the smaller name
-/// wins.
+/// If there are several such names (a record names a missing parent), the one with the fewest
+/// children comes first. Of equal ones the smaller name comes first; the Go tool leaves that to
+/// chance.
 pub(crate) fn draw(nodes: &[Node]) -> Vec<String> {
     let mut children: BTreeMap<&str, Vec<&Node>> = BTreeMap::new();
     for node in nodes {
@@ -47,7 +47,7 @@ pub(crate) fn draw(nodes: &[Node]) -> Vec<String> {
     lines
 }
 
-/// Draws what hangs below `root`, without recursion: chains of layers can be long.
+/// Draws the nodes below `root`, without recursion: chains of layers can be long.
 fn draw_below(lines: &mut Vec<String>, root: &str, children: &BTreeMap<&str, Vec<&Node>>) {
     let mut pending: Vec<(&Node, String, bool)> = Vec::new();
     push_children(&mut pending, root, "", children);

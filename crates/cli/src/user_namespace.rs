@@ -14,16 +14,16 @@ use crate::failure::{Failure, chain};
 /// Whether the process is in a new namespace now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Entered {
-    /// It just came in.
+    /// It just entered one.
     Now,
-    /// There was no need to: it is root, in one of these namespaces or outside of any.
+    /// It did not have to: it is root, in such a namespace or outside of any.
     NoNeed,
 }
 
 /// Why there is no namespace.
 #[derive(Debug, thiserror::Error)]
 enum NamespaceError {
-    #[error("cannot make a user namespace; does the system permit them?")]
+    #[error("cannot create a user namespace; does the system permit them?")]
     Create(#[source] PathError),
     #[error("cannot enter the user namespace")]
     Enter(#[source] PathError),
@@ -36,10 +36,10 @@ enum NamespaceError {
     Map { path: String, source: io::Error },
 }
 
-/// Why a namespace has fewer IDs than it could: of one kind there is only the user's own, so that
-/// files of other owners cannot be made.
+/// Why a namespace has fewer IDs than it could: it has only the user's own ID of one kind, so that
+/// files of other owners cannot be created.
 #[derive(Debug, thiserror::Error)]
-#[error("the user namespace has only the own {what} ID of {user}")]
+#[error("the user namespace has no {what} ID but that of {user}")]
 struct OneId {
     what: &'static str,
     user: String,
@@ -49,7 +49,7 @@ struct OneId {
 /// Why there are no subordinate IDs.
 #[derive(Debug, thiserror::Error)]
 enum NoRanges {
-    #[error("{path} sets no IDs aside for it")]
+    #[error("{path} has no range of IDs for the user")]
     None { path: &'static str },
     #[error("cannot read {path}")]
     Read {
@@ -71,11 +71,11 @@ enum NoRanges {
 /// User IDs or group IDs.
 struct Kind {
     what: &'static str,
-    /// Where subordinate IDs are set aside.
+    /// The file with the ranges of subordinate IDs.
     file: &'static str,
     /// The privileged program that maps them.
     program: &'static str,
-    /// The file of a process below `/proc` that says which are mapped.
+    /// The file below `/proc/PID` that says which are mapped.
     map: &'static str,
 }
 
@@ -95,8 +95,8 @@ const GROUPS: Kind = Kind {
 /// Brings this process, which must have one thread, into a new user namespace, unless it is root
 /// already.
 ///
-/// There, the user is root. The other IDs are those that `/etc/subuid` and `/etc/subgid` give to
-/// the user. Where there are none, or they cannot be had, there are no others, which is told.
+/// There, the user is root. The other IDs are the ranges of the user in `/etc/subuid` and
+/// `/etc/subgid`. If there are none, or they cannot be used, that is reported.
 pub(crate) fn enter_if_needed(
     environment: &Environment,
     tell: &mut dyn FnMut(&str),
@@ -111,7 +111,7 @@ pub(crate) fn enter_if_needed(
 /// The variable that tells buildah how to run commands.
 const ISOLATION: &str = "BUILDAH_ISOLATION";
 
-/// What tells programs in the namespace where they are.
+/// The variables that tell programs in the namespace about it.
 pub(crate) fn variables(environment: &Environment) -> Vec<(&'static str, String)> {
     let mut variables = vec![
         ("_CONTAINERS_USERNS_CONFIGURED", "done".to_owned()),
@@ -151,10 +151,10 @@ fn enter(environment: &Environment, tell: &mut dyn FnMut(&str)) -> Result<(), Na
     namespace.enter().map_err(NamespaceError::Enter)
 }
 
-/// Maps the own ID alone, which needs no privilege.
+/// Maps only the user's own ID, which needs no privilege.
 fn map_own(kind: &Kind, pid: u32, own: u32) -> Result<(), NamespaceError> {
     if kind.map == GROUPS.map {
-        // The kernel lets nobody map a group who could leave one in this way.
+        // The kernel refuses to map a group while the process could still drop groups.
         write(format!("/proc/{pid}/setgroups"), "deny")?;
     }
     write(format!("/proc/{pid}/{}", kind.map), &format!("0 {own} 1\n"))
@@ -193,8 +193,8 @@ fn write(path: String, text: &str) -> Result<(), NamespaceError> {
         .map_err(|source| NamespaceError::Map { path, source })
 }
 
-/// Has a privileged program set a map: the own ID becomes 0, the ranges follow from 1 on. It may
-/// refuse.
+/// Runs the privileged program that sets a map: the user's own ID becomes 0, the ranges follow from
+/// 1 on. The program may refuse.
 fn map(
     program: &'static str,
     pid: u32,

@@ -30,7 +30,7 @@ struct Shown<'a> {
     auto_userns_min_size: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     auto_userns_max_size: Option<u32>,
-    /// The one field without a name in JSON; none at all is a null.
+    /// The only field without a JSON name in Go. An empty map is null.
     #[serde(rename = "PullOptions")]
     pull_options: Option<BTreeMap<&'a str, &'a str>>,
     #[serde(rename = "disable-volatile", skip_serializing_if = "is_off")]
@@ -44,8 +44,8 @@ fn is_off(value: &bool) -> bool {
     !value
 }
 
-/// Prints what files and environment say. A file that is named is read in place of all others; the
-/// Go tool has read the configuration by then, and prints that.
+/// Prints the configuration. A file that is named is read instead of all others; the Go tool has
+/// read the configuration by then, and prints that.
 pub(crate) fn run(call: &mut AloneCall<'_, '_>) -> Result<u8, Failure> {
     let mut environment = call.environment.clone();
     if let Some(file) = call.operands.first() {
@@ -54,7 +54,7 @@ pub(crate) fn run(call: &mut AloneCall<'_, '_>) -> Result<u8, Failure> {
     }
     let config = match environment.configuration() {
         Ok(config) => config,
-        // To the Go tool this is a store that cannot be opened, which it tells on standard output.
+        // For the Go tool this is a store that cannot be opened, reported on standard output.
         Err(failure) if call.operands.is_empty() => {
             let text = messages::text(failure);
             let line = format_args!("error initializing: {text}");

@@ -1,8 +1,7 @@
 //! `copy`: files and directories into a layer, possibly from another layer.
 //!
-//! Paths inside of a layer are looked up with the layer as the root, links included, so that
-//! nothing a layer holds makes this read or write elsewhere. The Go tool joins paths and follows
-//! links of the layer out of it.
+//! Paths inside of a layer are resolved with the layer as the root, links included, so that a link
+//! in a layer never leads out of it. The Go tool joins paths and follows links out of the layer.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -25,7 +24,7 @@ use super::owner::Owner;
 use super::packing::{Interrupted, while_packing};
 use crate::failure::Failure;
 
-/// Mode of directories that have to be made on the way.
+/// Mode of missing directories that are created.
 const NEW_DIR_MODE: u32 = 0o755;
 
 /// Why something was not copied.
@@ -37,9 +36,9 @@ enum CopyError {
     Pack { path: String, source: PackError },
     #[error("cannot write below {path}")]
     Unpack { path: String, source: UnpackError },
-    #[error("the stream in between broke off")]
+    #[error("cannot pass the archive on")]
     Stream(#[from] ReadError),
-    #[error("no pipe")]
+    #[error("cannot create a pipe")]
     Pipe(#[source] std::io::Error),
     #[error("{path} is neither a file nor a directory")]
     Kind { path: String },
@@ -49,7 +48,7 @@ enum CopyError {
     TargetUnmapped { uid: u32, gid: u32 },
 }
 
-/// An error with what was to be copied.
+/// An error, and the source of the copy.
 #[derive(Debug, thiserror::Error)]
 #[error("error copying {from:?} to {to:?}")]
 struct Copying {
@@ -62,7 +61,7 @@ struct Copying {
 struct End {
     root: Dir,
     path: PathBuf,
-    /// Whether the path was written with a slash at its end, so that it can only mean a directory.
+    /// Whether the path ends in a slash, and so can only mean a directory.
     is_directory: bool,
     maps: IdMappings,
 }
@@ -137,7 +136,7 @@ fn end(
 }
 
 fn copy_one(source: &End, target: &End, owner: Option<Owner>) -> Result<(), CopyError> {
-    // A path alone: opening a pipe or a device would do something.
+    // Opened as a path only: opening a pipe or a device has effects.
     let found = source
         .root
         .open_in_root(&source.path, OpenOptions::path_only())?;
@@ -197,7 +196,7 @@ fn set_owner(header: &mut Header, owner: Owner) {
     (header.uid, header.gid) = (owner.uid.into(), owner.gid.into());
 }
 
-/// Copies what is in a directory into another one, which is made if it is missing (Go:
+/// Copies the content of a directory into another one, which is created if it is missing (Go:
 /// `CopyWithTar`).
 fn copy_tree(source: &End, target: &End, owner: Option<Owner>) -> Result<(), CopyError> {
     let tree = source.root.resolve_dir_in_root(&source.path)?;
@@ -260,7 +259,7 @@ fn unpacker(target: &End, replace: Replace) -> Result<Unpacker, CopyError> {
     let mut options = UnpackOptions::new();
     options.id_maps = target.maps.clone();
     options.replace = replace;
-    // What is called like a whiteout is a file here.
+    // A file with the name of a whiteout is an ordinary file here.
     options.whiteouts = Whiteouts::Keep;
     Ok(Unpacker::new(&target.root, options)?)
 }
@@ -272,8 +271,8 @@ fn failed(target: &End, source: UnpackError) -> CopyError {
     }
 }
 
-/// Makes a directory with all above it; new ones belong to the owner asked for, or to who is root
-/// in the layer.
+/// Creates a directory with its parents; new ones belong to the given owner, or to root of the
+/// layer.
 fn make_directories(target: &End, path: &Path, owner: Option<Owner>) -> Result<(), CopyError> {
     let wanted = owner.unwrap_or(Owner { uid: 0, gid: 0 });
     let outside = outside(target, wanted)?;

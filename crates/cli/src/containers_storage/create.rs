@@ -116,7 +116,7 @@ pub(crate) fn container(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     )
 }
 
-/// The text of `--metadata`, or what is in the file that `--metadata-file` names.
+/// The text of `--metadata`, or the content of the file that `--metadata-file` names.
 pub(crate) fn metadata(call: &Call<'_, '_>) -> Result<String, Failure> {
     match call.flags.text("metadata-file") {
         "" => Ok(call.flags.text("metadata").to_owned()),

@@ -1,4 +1,4 @@
-//! Data items of layers, images and containers.
+//! Big data items of layers, images and containers.
 
 use std::io::{BufReader, Read};
 
@@ -14,7 +14,7 @@ fn operand<'a>(call: &Call<'a, '_>, index: usize) -> &'a str {
 
 fn list(call: &mut Call<'_, '_>, names: Vec<String>) -> Result<u8, Failure> {
     if call.flags.is_on("json") {
-        // Go prints a list that nothing was ever added to as null.
+        // Go prints a list that was never added to as null.
         return if names.is_empty() {
             json(call, &())
         } else {
@@ -78,7 +78,7 @@ struct WithoutItem {
     words: ErrorKind,
 }
 
-/// What the Go tool does not know of an item that is not there.
+/// A missing big data item; `words` is what the Go tool does not know of it.
 fn without(error: DataError, words: ErrorKind) -> Failure {
     match error {
         DataError::NotFound { .. } => Failure::value(WithoutItem { error, words }),
@@ -129,8 +129,8 @@ pub(crate) fn set_layer(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Items of an image are digested as plain bytes, manifests too: this tool cannot tell a
-/// manifest whose signature has to be left out, and neither can Go's.
+/// Items of an image are digested as plain bytes, manifests too: like Go's, this tool does not know
+/// a manifest whose signature has to be left out.
 pub(crate) fn set_image(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     let data = whole_input(call)?;
     let item = BigDataItem::new(operand(call, 1), data).with_plain_digest();

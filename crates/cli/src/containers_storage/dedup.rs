@@ -15,8 +15,7 @@ pub(crate) const HASH_METHOD: Flag = text(
 )
 .or("crc");
 
-/// Shares blocks of equal files. Where that is not possible nothing is shared, which is no error
-/// here.
+/// Shares blocks of equal files. Where that is not possible nothing is shared, without an error.
 pub(crate) fn run(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     let method = call.flags.text_of(&HASH_METHOD);
     let method = method.parse().map_err(Failure::value)?;

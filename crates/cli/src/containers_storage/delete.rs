@@ -13,7 +13,7 @@ use crate::failure::Failure;
 pub(crate) fn anything(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     each(call, |store, key| {
         store.delete(key).map_err(|error| match error {
-            // What is nothing at all is a layer that is not known, to the Go tool.
+            // For the Go tool, an operand that is nothing is an unknown layer.
             DeleteError::Lookup(LookupError::Nothing { key }) => LookupError::Unknown {
                 kind: ItemKind::Layer,
                 key,

@@ -95,7 +95,7 @@ pub(crate) fn size(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
 
 pub(crate) fn diff(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     let (from, to) = pair(call);
-    // The flags are tried in Go's order: the last one that is on counts.
+    // As in Go, the last flag that is on counts, in this order.
     let codec = [
         ("uncompressed", Codec::Plain),
         ("gzip", Codec::Gzip),

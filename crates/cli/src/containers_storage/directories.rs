@@ -1,4 +1,4 @@
-//! Directories of images and containers, and who owns what is above a mounted layer.
+//! Directories of images and containers, and the owners of the directories above a mounted layer.
 
 use std::path::PathBuf;
 
@@ -46,7 +46,7 @@ struct Owners<'a> {
     gids: Option<&'a [u32]>,
 }
 
-/// Which lines are printed when there is nothing to list.
+/// Which lines are printed for an empty list.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum EmptyLines {
     Printed,
@@ -60,7 +60,7 @@ fn show_owners(
     empty: EmptyLines,
 ) -> Result<(), Failure> {
     if call.flags.is_on("json") {
-        // To Go an empty list that was never made is a null.
+        // Go prints an empty list that it never created as null.
         let listed = |ids: &'_ [u32]| (!ids.is_empty()).then(|| ids.to_vec());
         let (uids, gids) = (listed(&owners.uids), listed(&owners.gids));
         json(

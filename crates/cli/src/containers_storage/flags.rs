@@ -1,21 +1,21 @@
 //! Flags as the Go tool reads them.
 //!
 //! The Go tool uses docker's old flag package: `-x`, `--long`, `--long=value` and `--long value`
-//! mean what they seem to, letters may be clustered, a repeated flag keeps its last value unless
-//! it is a list, and the first word that is no flag ends them (Go: `pkg/mflag`). Global flags may
-//! stand before the command word and after it.
+//! mean the usual, letters may be clustered, a repeated flag keeps its last value unless it is a
+//! list, and the first word that is not a flag ends them (Go: `pkg/mflag`). Global flags may be
+//! given before the command word and after it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// What a flag takes.
+/// The kinds of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Nothing, or `=true`, `=false`.
     Switch,
     /// One text; the last one counts.
     Text,
-    /// A text each time it is given; all of them count.
+    /// A text each time it is given; all count.
     List,
 }
 
@@ -26,11 +26,11 @@ pub(crate) struct Flag {
     pub(crate) long: &'static str,
     /// The other spellings, each with the hyphens it is written with.
     pub(crate) others: &'static [&'static str],
-    /// What it takes.
+    /// The kind of its value.
     pub(crate) kind: Kind,
-    /// What it is when it is not given, as help texts show it.
+    /// Its default, as help texts show it.
     pub(crate) default: &'static str,
-    /// What it is for.
+    /// The help text.
     pub(crate) help: &'static str,
 }
 
@@ -65,7 +65,7 @@ pub(crate) const fn text(
 }
 
 impl Flag {
-    /// Says what the flag is when it is not given.
+    /// Sets the default that help texts show.
     pub(crate) const fn or(mut self, default: &'static str) -> Self {
         self.default = default;
         self
@@ -123,12 +123,12 @@ impl Values {
         self.given.get(long).map_or(&[], Vec::as_slice)
     }
 
-    /// Forgets a flag.
+    /// Removes the values of a flag.
     pub(crate) fn forget(&mut self, flag: &Flag) {
         self.given.remove(flag.long);
     }
 
-    /// Sets a value as if it had been given.
+    /// Sets a value as if given on the command line.
     pub(crate) fn set(&mut self, flag: &Flag, value: String) {
         let values = self.given.entry(flag.long).or_default();
         if flag.kind != Kind::List {
@@ -165,7 +165,7 @@ pub(crate) enum FlagError {
     },
 }
 
-/// Reads flags from the front of `arguments` into `values` and returns what follows them.
+/// Parses flags at the front of `arguments` into `values` and returns the rest.
 pub(crate) fn parse(
     flags: &[Flag],
     values: &mut Values,
@@ -232,7 +232,7 @@ fn parse_one(
     Ok(Step::Flag)
 }
 
-/// Reads `-abc` as `-a -b -c`, when no flag is called `abc`.
+/// Parses `-abc` as `-a -b -c`, if no flag is called `abc`.
 fn parse_cluster(
     flags: &[Flag],
     values: &mut Values,
@@ -281,7 +281,7 @@ fn trim_quotes(text: &str) -> &str {
     text
 }
 
-/// The flag whose text says what it is when it is not given.
+/// The flag whose help text shows a default of its own.
 const UNSHARE: &str = "unshare";
 
 /// Writes the table of flags that ends a help text, sorted by name. `unshares` is whether commands

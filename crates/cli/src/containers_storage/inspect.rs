@@ -23,7 +23,7 @@ pub(crate) fn exists(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
         if found.iter().any(|(known, _)| *known == key) {
             continue;
         }
-        // Without a kind, the store reads no more files than it takes to find out.
+        // Without a kind, the store reads as few files as necessary.
         let mut exists = call.store.exists(key)?;
         if exists && wants_kind {
             let snapshot = call.store.snapshot()?;
@@ -43,7 +43,7 @@ pub(crate) fn exists(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     Ok(code(found.iter().any(|(_, exists)| !exists)))
 }
 
-/// Looks all operands up, says which are not there, and returns the others.
+/// Looks all operands up, reports missing ones, and returns the others.
 fn matches<T>(
     call: &mut Call<'_, '_>,
     look_up: impl Fn(&str) -> Result<Arc<T>, layerhold::LookupError>,
@@ -52,7 +52,7 @@ fn matches<T>(
     for operand in call.operands {
         match look_up(operand) {
             Ok(item) => found.push(item),
-            // The Go tool fails here without a word.
+            // The Go tool fails here without a message.
             Err(error) => {
                 let text = about(operand, error);
                 super::output::note(call, format_args!("{operand}: {text}"))?;
@@ -100,7 +100,7 @@ fn show_layer(call: &mut Call<'_, '_>, layer: &Layer) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Says so of what is in an additional store.
+/// Marks an item of an additional store as read-only.
 fn show_read_only(call: &mut Call<'_, '_>, store: Option<&Path>) -> Result<(), Failure> {
     match store {
         Some(_) => line(call, "Read Only: true"),

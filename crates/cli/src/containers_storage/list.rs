@@ -12,8 +12,8 @@ use crate::damage::left_out;
 use crate::failure::Failure;
 use crate::tree::{Node, draw};
 
-/// Says which records are damaged, when all have been looked at. The Go tool fails; the others are
-/// of use all the same.
+/// Reports damaged records after the list. The Go tool fails; the other records are useful all the
+/// same.
 fn tell_damage(
     call: &mut Call<'_, '_>,
     snapshot: &Snapshot,
@@ -115,7 +115,7 @@ fn notes(layer: &Layer, users: &Users, mount: Option<&std::path::PathBuf>) -> Ve
     notes
 }
 
-/// Who uses which layer.
+/// The images and containers that use each layer.
 struct Users {
     images: HashMap<LayerId, Vec<Arc<Image>>>,
     containers: HashMap<LayerId, Arc<Container>>,

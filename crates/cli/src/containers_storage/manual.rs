@@ -1,4 +1,4 @@
-//! The manual page of `containers-storage`, made from the table of its commands.
+//! The manual page of `containers-storage`, generated from the table of its commands.
 
 use super::flags::{Flag, Kind};
 use super::table::{COMMANDS, Command, GLOBAL, HELP};
@@ -44,10 +44,10 @@ pub fn manual() -> String {
     page
 }
 
-/// The title of a section, and what is said of each term in it.
+/// The title of a section, its terms and their explanations.
 type Section = (&'static str, &'static [(&'static str, &'static str)]);
 
-/// What follows the commands.
+/// The sections after the commands.
 const REST: &[Section] = &[
     (
         "EXIT STATUS",
@@ -101,7 +101,7 @@ const REST: &[Section] = &[
     (
         "SEE ALSO",
         &[
-            ("layerhold(1)", "The command line for people."),
+            ("layerhold(1)", "The command line for interactive use."),
             ("containers-storage.conf(5)", "The configuration."),
         ],
     ),
@@ -141,7 +141,7 @@ fn section(page: &mut String, name: &str) {
     page.push_str(&format!(".SH \"{name}\"\n"));
 }
 
-/// A term, which is marked up already, and what is said of it.
+/// A term in markup, and its explanation.
 fn item(page: &mut String, term: &str, what: &str) {
     page.push_str(&format!(".TP\n{term}\n{}\n", escape(what)));
 }
@@ -150,8 +150,8 @@ fn prose(page: &mut String, words: &str) {
     page.push_str(&format!(".PP\n{}\n", escape(words)));
 }
 
-/// Takes the meaning from what the language would take for its own: backslashes, hyphens that it
-/// would break lines at, and dots and quotes where a line begins.
+/// Escapes what has a meaning in that language: backslashes, hyphens at which it would break lines,
+/// and dots and quotes at the beginning of a line.
 fn escape(words: &str) -> String {
     let escaped = words.replace('\\', "\\e").replace('-', "\\-");
     if escaped.starts_with(['.', '\'']) {

@@ -27,7 +27,7 @@ pub(crate) fn choice(flags: &Values) -> Result<IdMappingOptions, Failure> {
             "host gid map specified along with GID mapping",
         ));
     }
-    // One name given stands for the user and the group.
+    // A name for only one of user and group counts for both.
     let (mut sub_user, mut sub_group) = (flags.text("subuidmap"), flags.text("subgidmap"));
     if sub_group.is_empty() {
         sub_group = sub_user;

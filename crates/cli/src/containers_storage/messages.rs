@@ -1,7 +1,7 @@
-//! Errors in the words of the Go tool.
+//! Errors with the texts of the Go tool.
 //!
-//! Scripts and other programs look for these words in what the tool prints. Where ours are
-//! others, Go's are put behind them.
+//! Scripts and other programs search the output of the tool for these texts. Where ours differ,
+//! Go's text is appended.
 
 use std::error::Error as StdError;
 use std::io;
@@ -12,10 +12,10 @@ use layerhold_tar_format::ParseError;
 
 use crate::failure::{Failure, chain, without_operand};
 
-/// What a reader of Go's says at the end of what it reads.
+/// Go's text for an unexpected end of input.
 const UNEXPECTED_END: &str = "unexpected EOF";
 
-/// The text of an error, with Go's words for its kind somewhere in it.
+/// The text of an error, which contains Go's text for its kind.
 pub(crate) fn text(error: impl Into<Failure>) -> String {
     match error.into() {
         Failure::Store(error) => {
@@ -32,12 +32,12 @@ pub(crate) fn text(error: impl Into<Failure>) -> String {
     }
 }
 
-/// The text of an error beside the operand it is about, which is not repeated.
+/// The text of an error without the operand it is about, which the caller prints.
 pub(crate) fn about(operand: &str, error: impl Into<Failure>) -> String {
     without_operand(operand, &text(error)).to_owned()
 }
 
-/// Go's words for what is below the store: archives, codecs and files.
+/// Go's texts for failures below the store: of archives, codecs and files.
 fn of_cause(error: &Error) -> Option<&'static str> {
     match error {
         Error::Data(data) => match **data {

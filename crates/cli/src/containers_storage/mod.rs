@@ -43,7 +43,7 @@ use crate::streams::Streams;
 pub use self::call::FAILED;
 pub use self::manual::manual;
 
-/// The commands that undo what they have not finished when a signal asks them to end.
+/// The commands that undo unfinished work when a signal interrupts them.
 const UNDONE: [&str; 11] = [
     "create-storage-layer",
     "create-layer",
@@ -58,7 +58,7 @@ const UNDONE: [&str; 11] = [
     "wipe",
 ];
 
-/// Exit code of flags after the command word that make no sense, and of its `--help`.
+/// Exit code of wrong flags after the command word, and of its `--help`.
 const BAD_FLAGS: u8 = 125;
 
 /// Runs one command line; `arguments` begin with the name that the program was called by.
@@ -96,11 +96,11 @@ pub fn run(
     }
 }
 
-/// What is said of a spelling that Go's tool still takes.
+/// The warning about a spelling that the Go tool still accepts.
 const HELP_IS_OLD: &str =
     "Warning: '-help' is deprecated, it will be replaced by '--help' soon. See usage.";
 
-/// What a command line says.
+/// The values of a command line.
 struct Line {
     /// The flags before the command word.
     before: Values,
@@ -129,7 +129,7 @@ fn parse(
 ) -> std::io::Result<Parsed> {
     let mut values = Values::default();
     if words.is_empty() {
-        // The Go tool adds the flag for help only when it begins to read flags.
+        // The Go tool adds the flag for help only when it begins to parse flags.
         general_usage(streams, environment, GLOBAL, Stream::Error)?;
         return Ok(Parsed::Exit(FAILED));
     }
@@ -169,7 +169,7 @@ fn parse(
         streams.line(format_args!("{name}: unrecognized command."))?;
         return Ok(Parsed::Exit(FAILED));
     };
-    // Help texts show global flags as they are before the command word, and none of its own.
+    // Help texts show the values of global flags before the command word, and none of its own.
     let shown = values.clone();
     let after: Vec<_> = command.flags.iter().chain(GLOBAL).copied().collect();
     let operands = match flags::parse(&after, &mut values, words) {
@@ -227,7 +227,8 @@ fn execute(
                     return Ok(FAILED);
                 }
             };
-            // Not before: a process with several threads cannot enter a user namespace.
+            // This starts a thread, and a process with several threads cannot enter a user
+            // namespace.
             if command.names.iter().any(|name| UNDONE.contains(name)) {
                 environment.interruption.watch();
             }

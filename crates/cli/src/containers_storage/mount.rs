@@ -91,11 +91,11 @@ pub(crate) fn unmount(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     })
 }
 
-/// Unmounts one item and tells whether its mount is gone.
+/// Unmounts one item and returns whether its mount is gone.
 ///
-/// What is not mounted counts as unmounted, as in the Go tool: scripts unmount once too often
-/// rather than leave something mounted. An image is mounted by way of its top layer, and the Go
-/// tool says nothing about it.
+/// An item that is not mounted counts as unmounted, as in the Go tool: scripts unmount once too
+/// often rather than leave something mounted. An image is mounted as its top layer, and the Go tool
+/// prints nothing about it.
 fn unmount_one(store: &Store, operand: &str, how: Unmounting) -> Result<bool, MountError> {
     match store.unmount(operand, how) {
         Ok(still_mounted) => Ok(still_mounted == StillMounted::No),
@@ -133,7 +133,7 @@ pub(crate) fn mounted(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     })
 }
 
-/// Prints how it went: all of it as JSON, or a line for each failure.
+/// Prints the outcome: all of it as JSON, or a line for each failure.
 fn report(
     call: &mut Call<'_, '_>,
     outcomes: &[Outcome],

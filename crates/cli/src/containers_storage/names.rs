@@ -9,12 +9,13 @@ use super::create::metadata as given_metadata;
 use super::output::{code, json, line};
 use crate::failure::Failure;
 
-/// The operand that every command here has; the table makes sure of it.
+/// The operand that every command here has, which the table ensures.
 fn key<'a>(call: &Call<'a, '_>) -> &'a str {
     call.operands.first().map_or("", String::as_str)
 }
 
-/// What is nothing at all is a layer that is not known, to the Go tool, where it is about names.
+/// The error for an operand that is nothing: for the Go tool's commands about names, an unknown
+/// layer.
 fn unknown(error: UpdateError) -> UpdateError {
     match error {
         UpdateError::Lookup(LookupError::Nothing { key }) => LookupError::Unknown {
@@ -37,12 +38,12 @@ pub(crate) fn get(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Changes names, and prints those there are then, when JSON was asked for.
+/// Changes names, and prints the new ones if JSON was asked for.
 fn change(
     call: &mut Call<'_, '_>,
     change: fn(&Store, &str, &[String]) -> Result<(), UpdateError>,
 ) -> Result<u8, Failure> {
-    // The name that it is found by may be gone afterwards.
+    // The name by which it was found may be gone afterwards.
     let found = call.store.snapshot()?.find(key(call));
     change(call.store, key(call), call.flags.list("name")).map_err(unknown)?;
     if !call.flags.is_on("json") {
@@ -50,7 +51,7 @@ fn change(
     }
     let names = call.store.names(found?.id().as_str())?;
     if names.is_empty() {
-        // An empty list of names is a null to the Go tool, except in `get-names`.
+        // The Go tool prints an empty list of names as null, except in `get-names`.
         return json(call, &());
     }
     json(call, &names)

@@ -1,6 +1,7 @@
 //! Opening the store that flags, environment and configuration name.
 
 use layerhold::{Store, StoreOptions};
+use layerhold_sys::best_effort;
 
 use super::flags::Values;
 use crate::environment::Environment;
@@ -32,11 +33,10 @@ pub(super) fn open(
         }
         debug_lines(&options, streams)?;
     }
-    // To the Go tool the flag is on for everybody but root.
+    // In the Go tool the flag is on by default for all users but root.
     let stays = values.text("unshare") == "false";
     if !stays {
-        // A line that cannot be written changes nothing.
-        let mut tell = |what: &str| drop(streams.note(what));
+        let mut tell = |what: &str| best_effort(streams.note(what));
         if let Err(failure) = user_namespace::enter_if_needed(environment, &mut tell) {
             return Ok(Err(failure));
         }
@@ -45,7 +45,7 @@ pub(super) fn open(
     Ok(Store::open(options).map_err(Failure::from))
 }
 
-/// Says which store is about to be opened, on lines that do not begin as those of `status` do,
+/// Prints which store is about to be opened. The lines begin differently from those of `status`,
 /// which scripts look for.
 fn debug_lines(options: &StoreOptions, streams: &mut Streams<'_>) -> std::io::Result<()> {
     let driver = options.driver.as_deref().unwrap_or_default();
@@ -57,7 +57,7 @@ fn debug_lines(options: &StoreOptions, streams: &mut Streams<'_>) -> std::io::Re
     streams.note(format_args!("debug: Driver Options: [{driver_options}]"))
 }
 
-/// The flags that say which store is meant. An empty text is none, as in the Go tool.
+/// The flags that say which store to open. An empty text is no value, as in the Go tool.
 pub(super) fn given(values: &Values) -> Given {
     let text = |flag| Some(values.text(flag).to_owned()).filter(|text| !text.is_empty());
     Given {

@@ -24,7 +24,7 @@ pub(crate) fn json_line(streams: &mut Streams<'_>, value: &impl Serialize) -> Re
     Ok(0)
 }
 
-/// Writes JSON that is made already.
+/// Writes JSON text.
 pub(crate) fn json_text(call: &mut Call<'_, '_>, text: &str) -> Result<u8, Failure> {
     call.streams.json(escape(text)).map_err(stream)?;
     Ok(0)
@@ -47,8 +47,8 @@ pub(crate) fn json_records(
     Ok(0)
 }
 
-/// Writes records as an array, or `null` for none: the Go tool has a list in these places that was
-/// never made.
+/// Writes records as an array, or `null` for none: in these places the Go tool has a list that it
+/// never creates.
 pub(crate) fn json_records_or_null(
     call: &mut Call<'_, '_>,
     records: Vec<Vec<u8>>,
@@ -94,12 +94,12 @@ pub(crate) fn note(call: &mut Call<'_, '_>, text: impl std::fmt::Display) -> Res
     call.streams.note(text).map_err(stream)
 }
 
-/// The exit code for work that failed in part.
+/// The exit code of a command with several operands.
 pub(crate) fn code(any_failed: bool) -> u8 {
     if any_failed { FAILED } else { 0 }
 }
 
-/// Opens what a command reads: the file that `--file` names, or standard input.
+/// Opens the input of a command: the file that `--file` names, or standard input.
 pub(crate) fn input(call: &mut Call<'_, '_>) -> Result<Box<dyn Read + Send>, Failure> {
     match call.flags.text("file") {
         "" => Ok(std::mem::replace(

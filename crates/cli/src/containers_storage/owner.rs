@@ -3,14 +3,14 @@
 use std::num::ParseIntError;
 use std::str::FromStr;
 
-/// An owner by numbers, as a container sees it.
+/// An owner by IDs, as a container sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
 }
 
-/// A text that is no owner.
+/// A text that is not an owner.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("bad {which} {text:?}")]
 pub(crate) struct OwnerError {

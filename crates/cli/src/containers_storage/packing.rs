@@ -7,10 +7,10 @@ use layerhold_archive::{PackError, PackOptions, pack};
 use layerhold_sys::Dir;
 use layerhold_tar_format::WriteError;
 
-/// What went wrong first.
+/// The first failure.
 #[derive(Debug)]
 pub(super) enum Interrupted<E> {
-    /// There is nothing to connect the two by.
+    /// The pipe or thread between them cannot be created.
     Pipe(io::Error),
     /// The directory cannot be packed.
     Pack(PackError),
@@ -18,7 +18,7 @@ pub(super) enum Interrupted<E> {
     Read(E),
 }
 
-/// Has `read` read the archive of a directory.
+/// Runs `read` on the archive of a directory.
 pub(super) fn while_packing<T, E>(
     tree: &Dir,
     options: &PackOptions,
@@ -27,7 +27,7 @@ pub(super) fn while_packing<T, E>(
     let (pipe, packed) = io::pipe().map_err(Interrupted::Pipe)?;
     std::thread::scope(|scope| {
         let packing = scope.spawn(|| {
-            // The reader sees an archive without an end when this fails.
+            // If this fails, the reader sees an archive without an end.
             pack(tree, options, BufWriter::new(packed))?
                 .flush()
                 .map_err(lost)
@@ -35,7 +35,7 @@ pub(super) fn while_packing<T, E>(
         let read = read(pipe);
         let packed = packing.join().unwrap_or(Ok(()));
         match (packed, read) {
-            // What broke off first is the cause: the other side only saw the end of the stream.
+            // The first failure is the cause: the other side only saw the end of the stream.
             (Err(error), read) if !is_broken_pipe(&error) || read.is_ok() => {
                 Err(Interrupted::Pack(error))
             }
@@ -44,7 +44,7 @@ pub(super) fn while_packing<T, E>(
     })
 }
 
-/// The end of the stream was not taken.
+/// The end of the stream could not be written.
 fn lost(error: io::Error) -> PackError {
     PackError::Write {
         entry: PathBuf::new(),

@@ -1,8 +1,8 @@
-//! `applydiff-using-staging-dir`: what is in a directory becomes what is in a layer.
+//! `applydiff-using-staging-dir`: the content of a directory becomes the content of a layer.
 //!
-//! Go has this command to try out how layers come in parts: it packs the directory as a
-//! zstd:chunked blob, has its own code for pulling in parts take that apart again, and throws the
-//! blob away. So it asks for the option of such pulls, and so do we.
+//! Go has this command to test partial pulls: it packs the directory as a zstd:chunked blob,
+//! unpacks that with its code for partial pulls, and discards the blob. So it requires the option
+//! of such pulls, and so do we.
 
 use std::io::PipeReader;
 
@@ -14,7 +14,7 @@ use super::call::Call;
 use super::packing::{Interrupted, while_packing};
 use crate::failure::Failure;
 
-/// The option without which nothing is pulled in parts (Go: pkg/chunked/storage_linux.go,
+/// The option that enables partial pulls (Go: pkg/chunked/storage_linux.go,
 /// `parsePullOptions`).
 const PARTIAL: &str = "enable_partial_images";
 
@@ -27,7 +27,7 @@ enum StagedError {
     Driver(&'static str),
     #[error("cannot read the directory")]
     Directory(#[from] PathError),
-    #[error("no pipe")]
+    #[error("cannot create a pipe")]
     Pipe(#[source] std::io::Error),
     #[error("cannot read {path}")]
     Pack { path: String, source: PackError },
@@ -50,7 +50,7 @@ pub(crate) fn run(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
             let tree = filled(store, TreeSpec::for_layer(&layer), &source)?;
             store.replace_tree(layer.id().as_str(), tree)?;
         }
-        // One that is not there is made, under that ID.
+        // A missing layer is created, with that ID.
         Err(error) if error.kind() == Some(ErrorKind::LayerUnknown) => {
             let spec = LayerSpec::new().id(key.parse().map_err(Failure::value)?);
             let tree = TreeSpec::for_new_layer(LayerAccess::ReadOnly);
@@ -64,7 +64,7 @@ pub(crate) fn run(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// A tree with everything that is in a directory.
+/// A staged tree with the content of a directory.
 fn filled(store: &Store, spec: TreeSpec, source: &Dir) -> Result<FilledTree, Failure> {
     let tree = store.stage_tree(spec).map_err(|error| match error.kind() {
         Some(ErrorKind::NotSupported) => Failure::value(StagedError::Driver(store.driver_name())),

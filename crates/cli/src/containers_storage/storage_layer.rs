@@ -11,8 +11,8 @@ use super::maps;
 use super::output::{json, line};
 use crate::failure::Failure;
 
-/// Makes a layer behind the back of the store, which is for tests of checking and repairing: the
-/// store takes it for a leftover. So the parent is named by its ID, and no lock is taken.
+/// Creates a layer that the store does not know, for tests of check and repair: the store takes it
+/// for a leftover. So the parent is named by its ID, and no lock is taken.
 pub(crate) fn create(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     let id: LayerId = match call.flags.text("id") {
         "" => random_id()?,
@@ -53,7 +53,7 @@ pub(crate) fn create(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("cannot make up an ID")]
+#[error("cannot generate an ID")]
 struct NoId(#[source] Option<PathError>);
 
 fn random_id() -> Result<LayerId, Failure> {

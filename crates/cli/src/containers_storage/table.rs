@@ -14,9 +14,9 @@ use super::{
 pub(crate) struct Command {
     /// Its name, then its other names.
     pub(crate) names: &'static [&'static str],
-    /// How its operands are written in help texts.
+    /// Its operands in help texts.
     pub(crate) operands: &'static str,
-    /// What it does.
+    /// The help text.
     pub(crate) help: &'static str,
     /// The fewest operands it takes.
     pub(crate) least: usize,
@@ -24,7 +24,7 @@ pub(crate) struct Command {
     pub(crate) most: Option<usize>,
     /// Its own flags.
     pub(crate) flags: &'static [Flag],
-    /// What runs.
+    /// The function that runs.
     pub(crate) action: Action,
 }
 
@@ -63,7 +63,7 @@ pub(crate) const GLOBAL: &[Flag] = &[
     switch("unshare", &["-U"], "Run in a user namespace"),
 ];
 
-/// The flag that is known before the command word only.
+/// The flag that is only known before the command word.
 pub(crate) const HELP: Flag = switch("help", &[], "Print usage");
 
 /// Its old spelling, which no help text shows.

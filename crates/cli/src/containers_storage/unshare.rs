@@ -4,16 +4,18 @@ use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
 
+use layerhold_sys::best_effort;
+
 use super::call::AloneCall;
 use crate::failure::{Failure, stream};
 use crate::user_namespace::{self, Entered};
 
-/// What runs when nothing is named and `SHELL` is not set.
+/// The command when none is given and `SHELL` is not set.
 const SHELL: &str = "/bin/sh";
-/// Exit codes of commands that a signal ended begin here, as shells have it.
+/// Exit codes of commands that a signal ended begin here, as in shells.
 const SIGNALLED: i32 = 128;
 
-/// Why a command does not run, in Go's words.
+/// Why a command does not run, with Go's texts.
 #[derive(Debug, thiserror::Error)]
 enum NoProgram {
     #[error("exec: {name:?}: executable file not found in $PATH")]
@@ -23,7 +25,7 @@ enum NoProgram {
 }
 
 impl NoProgram {
-    /// A name without a slash was looked for, and what was found but may not be run does not count.
+    /// A name without a slash was searched for; files that may not be executed do not count.
     fn new(program: &str, source: io::Error) -> Self {
         use io::ErrorKind::{NotFound, PermissionDenied};
         if !program.contains('/') && matches!(source.kind(), NotFound | PermissionDenied) {
@@ -37,11 +39,10 @@ impl NoProgram {
 
 /// Runs the command and exits as it does; to the Go tool every failure is a 1.
 ///
-/// Root has all that a store needs, so it gets no namespace; the Go tool starts itself anew then
-/// until it fails.
+/// Root needs no namespace, and gets none; there the Go tool starts itself again and again until it
+/// fails.
 pub(crate) fn run(call: &mut AloneCall<'_, '_>) -> Result<u8, Failure> {
-    // A line that cannot be written changes nothing.
-    let mut tell = |what: &str| drop(call.streams.note(what));
+    let mut tell = |what: &str| best_effort(call.streams.note(what));
     let entered = user_namespace::enter_if_needed(call.environment, &mut tell)?;
     let shell = call.environment.get("SHELL").unwrap_or(SHELL).to_owned();
     let (program, arguments) = match call.operands.split_first() {

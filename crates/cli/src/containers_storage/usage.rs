@@ -1,4 +1,4 @@
-//! Help texts, and what is said of flags that make no sense: where Go's tool sends them.
+//! Help texts and complaints about flags, on the streams that the Go tool uses.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::table::{COMMANDS, Command, GLOBAL};
 use crate::environment::Environment;
 use crate::streams::Streams;
 
-/// Where a part of a help text goes.
+/// The stream for a part of a help text.
 #[derive(Clone, Copy)]
 pub(super) enum Stream {
     Output,
@@ -38,8 +38,8 @@ pub(super) fn general_usage(
     }
 }
 
-/// Prints what a command is for, its operands and flags. Flags that name a store are shown with the
-/// values that count.
+/// Prints the purpose of a command, its operands and flags. Flags that name a store are shown with
+/// their effective values.
 pub(super) fn command_usage(
     streams: &mut Streams<'_>,
     environment: &Environment,
@@ -61,7 +61,7 @@ fn unshares(environment: &Environment) -> bool {
     environment.privilege == Privilege::UserNamespace
 }
 
-/// The flags that the configuration has something for.
+/// The flags that have a setting in the configuration.
 const OF_STORE: [&str; 6] = [
     "graph",
     "run",
@@ -71,13 +71,13 @@ const OF_STORE: [&str; 6] = [
     "transient-store",
 ];
 
-/// The flags before the command word, or what the configuration says in their place.
+/// The flags before the command word, or the settings of the configuration.
 fn with_configured(before: &Values, environment: &Environment) -> Values {
     let mut values = before.clone();
     if given(before).replaces_configuration() {
         return values;
     }
-    // Which store the help is about is not worth an error.
+    // Help does not fail because of the configuration.
     let Ok(config) = environment.configuration() else {
         return values;
     };
@@ -104,7 +104,7 @@ fn with_configured(before: &Values, environment: &Environment) -> Values {
     values
 }
 
-/// Prints what is wrong with the flags, and where help is to be had.
+/// Prints what is wrong with the flags, and the option that prints help.
 pub(super) fn complain(
     streams: &mut Streams<'_>,
     program: &str,

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// What the codes mean that the program exits with.
-const EXIT_CODES: &str = "Exit codes: 0 when all was done, 1 when something failed or `check` found damage, \
-                          2 when the command line makes no sense.";
+/// What the exit codes mean.
+const EXIT_CODES: &str = "Exit codes: 0 for success, 1 if something failed or `check` found damage, \
+                          2 if the command line is wrong.";
 
 /// The heading of the options that every command has.
 const EVERYWHERE: &str = "Options of every command";
@@ -16,60 +16,59 @@ const EVERYWHERE: &str = "Options of every command";
 #[derive(Debug, Parser)]
 #[command(name = "layerhold", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Arguments {
-    /// The store's directory, which `load` makes; with it, nothing of storage.conf counts but the
-    /// run root
+    /// The directory of the store, which `load` creates; overrides storage.conf except the run root
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR")]
     pub root: Option<PathBuf>,
-    /// The directory for what does not survive a reboot; each store needs one of its own
+    /// The directory for state that does not survive a reboot; every store needs its own
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR")]
     pub runroot: Option<PathBuf>,
-    /// The graph driver; found out from the store when not given
+    /// The graph driver [default: the one that the store has contents of]
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "NAME")]
     pub driver: Option<String>,
     /// An option of the graph driver, as key=value
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "KEY=VALUE")]
     pub driver_option: Vec<String>,
-    /// When contents are flushed to the disk
+    /// When layer contents are flushed to the disk
     #[arg(long, global = true, help_heading = EVERYWHERE, value_enum, value_name = "WHEN")]
     pub sync: Option<SyncChoice>,
-    /// How results are printed
+    /// The output format
     #[arg(long, global = true, help_heading = EVERYWHERE, value_enum, default_value = "table")]
     pub format: Format,
     /// Show no progress
     #[arg(long, short, global = true, help_heading = EVERYWHERE)]
     pub quiet: bool,
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// How results are printed.
+/// The output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// Tables and lines of text
     Table,
-    /// For programs.
+    /// JSON, for programs
     Json,
 }
 
-/// When contents are flushed to the disk.
+/// When layer contents are flushed to the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SyncChoice {
-    /// When the kernel gets to it: a power cut may leave empty files
+    /// At some time by the kernel: a power cut may leave empty files
     None,
-    /// Before a record that names them is saved
+    /// Before the record of the layer is saved
     Filesystem,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Bring images into the store
+    /// Load images into the store
     ///
-    /// Reads an OCI layout (a directory, or a tar of one) or a docker archive (what `docker save`
-    /// and `podman save` write), compressed or not.
+    /// Reads an OCI layout (a directory or a tar) or a docker archive (as `docker save` and `podman
+    /// save` write it), compressed or not.
     Load(Load),
-    /// Write images to a file or directory
+    /// Save images to a file or directory
     Save(Save),
     /// List images
     Images(List),
@@ -77,67 +76,67 @@ pub enum Command {
     Layers(List),
     /// List containers
     Containers(List),
-    /// Show which layer stands on which, what they take, and what uses them
+    /// Show the tree of layers, with their sizes and what uses them
     Tree(Tree),
-    /// Show what images and containers take on the disk
+    /// Show the disk usage of images and containers
     ///
-    /// Layers are counted when they come in, so this does not walk the store; only what containers
-    /// write is looked at each time. SHARED is what other images stand on too. With the vfs driver
-    /// each layer is a full copy, and counts as such.
+    /// The size of a layer is recorded when it is created, so this does not walk the store; only
+    /// the layers of containers are measured each time. SHARED is the size of layers that other
+    /// images use too. With the vfs driver every layer is a full copy, and counts as one.
     Du(Usage),
-    /// Show everything that is recorded of layers, images or containers
+    /// Show the records of layers, images or containers
     Inspect(Items),
     /// Create a container from an image
     Create(Create),
-    /// Mount layers, containers or images, or list what is mounted
+    /// Mount layers, containers or images, or list the mounts
     ///
     /// Images are mounted read-only.
     Mount(Mount),
     /// Unmount layers, containers or images
     Unmount(Unmount),
-    /// Show what a layer, container or image changes, or write it as a tar
+    /// List the changes of a layer, container or image, or write them as a tar
     Diff(Diff),
-    /// Remove containers, images or layers that nothing uses
+    /// Remove unused containers, images or layers
     ///
-    /// An image that has several names loses the one that is given. Its ID, the last name, or
-    /// --force remove it.
+    /// An image that has several names loses only the given one. Its ID, its last name or --force
+    /// removes it.
     Rm(Remove),
-    /// Remove what killed or crashed programs left behind
+    /// Remove leftovers of killed or crashed programs
     Gc(Gc),
-    /// Keep equal files of different images on the disk once
+    /// Share the disk blocks of equal files
     ///
-    /// Takes a filesystem that can share blocks: btrfs, or XFS made with reflink=1. Contents do not
-    /// change, and nothing that is in use is disturbed.
+    /// Needs a filesystem that can share blocks: btrfs, or XFS created with reflink=1. Contents do
+    /// not change, and running containers are not disturbed.
     Dedup(Dedup),
-    /// Look for damage, without changing anything
+    /// Check for damage, without changing anything
     ///
-    /// Others may use the store meanwhile. The exit code is 1 when something is found.
+    /// Other programs may use the store during the check. The exit code is 1 if there is damage.
     Check(Check),
     /// Rebuild what is damaged, and remove what cannot be rebuilt
     ///
-    /// Says what is wrong first. Nothing is removed that is not named there.
+    /// Checks first, and prints what is damaged. Only what is named there is removed.
     Repair(Repair),
-    /// Show where the store is, what says so, and what is odd about it
+    /// Show the effective configuration, its sources and warnings
     ///
     /// Reads storage.conf, its drop-ins and the environment as podman does, without opening a
-    /// store. Options that name another store are not looked at.
+    /// store. Ignores options that name another store.
     Config,
-    /// Write a script that completes command lines in a shell
+    /// Print the completion script for a shell
     Completions(Completions),
 }
 
 /// Arguments of `load`.
 #[derive(Debug, Args)]
 pub struct Load {
-    /// The file or directory; `-` or nothing reads an archive from standard input
+    /// The file or directory [default: an archive from standard input, as with `-`]
     pub path: Option<PathBuf>,
-    /// Name the image so instead of as the archive says
+    /// A name for the image, instead of those in the archive
     #[arg(long, short, value_name = "NAME")]
     pub name: Vec<String>,
-    /// Load only the image of this name or digest
+    /// Load only the image with this name or digest
     #[arg(long, value_name = "NAME")]
     pub image: Option<String>,
-    /// The platform, of images that exist for several: OS/ARCHITECTURE[/VARIANT]
+    /// The platform of multi-platform images: OS/ARCHITECTURE[/VARIANT]
     #[arg(long, value_name = "PLATFORM")]
     pub platform: Option<String>,
 }
@@ -145,16 +144,16 @@ pub struct Load {
 /// Arguments of `save`.
 #[derive(Debug, Args)]
 pub struct Save {
-    /// The images, by name, ID or the beginning of an ID
+    /// The images, by name, ID or unique prefix of an ID
     #[arg(required = true)]
     pub images: Vec<String>,
-    /// Where to write; `-` or nothing writes an archive to standard output
+    /// The file or directory to write [default: an archive to standard output, as with `-`]
     #[arg(long, short, value_name = "PATH")]
     pub output: Option<PathBuf>,
-    /// The format
+    /// The format to write
     #[arg(long, short, value_enum, default_value = "oci-archive")]
     pub to: SaveKind,
-    /// How layers are compressed
+    /// The compression of layers
     #[arg(long, value_enum, default_value = "keep")]
     pub compression: CompressionChoice,
 }
@@ -170,16 +169,16 @@ pub enum SaveKind {
     DockerArchive,
 }
 
-/// How layers are compressed.
+/// The compression of layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum CompressionChoice {
-    /// As they came
+    /// As when they were loaded
     Keep,
-    /// Not at all
+    /// Uncompressed
     None,
-    /// With gzip
+    /// gzip
     Gzip,
-    /// With zstd
+    /// zstd
     Zstd,
 }
 
@@ -202,7 +201,7 @@ pub struct List {
 /// Arguments that name items.
 #[derive(Debug, Args)]
 pub struct Items {
-    /// Layers, images or containers, by name, ID or the beginning of an ID
+    /// Layers, images or containers, by name, ID or unique prefix of an ID
     #[arg(required = true)]
     pub items: Vec<String>,
 }
@@ -210,7 +209,7 @@ pub struct Items {
 /// Arguments of `tree`.
 #[derive(Debug, Args)]
 pub struct Tree {
-    /// Show only what these layers, images or containers stand on
+    /// Show only the layers of these layers, images or containers
     pub items: Vec<String>,
 }
 
@@ -219,7 +218,7 @@ pub struct Tree {
 pub struct Usage {
     /// Show only these images, containers or layers
     pub items: Vec<String>,
-    /// Count everything anew, and put right what was noted wrong
+    /// Measure everything again, and correct wrong records
     #[arg(long)]
     pub verify: bool,
 }
@@ -227,17 +226,17 @@ pub struct Usage {
 /// Arguments of `dedup`.
 #[derive(Debug, Args)]
 pub struct Dedup {
-    /// What makes two files worth comparing; in any case all their bytes are compared
+    /// How equal files are searched for; all bytes are compared in any case
     #[arg(long, value_enum, default_value = "crc", value_name = "METHOD")]
     pub method: HashChoice,
 }
 
-/// What makes two files worth comparing.
+/// How equal files are searched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum HashChoice {
     /// A 64-bit checksum
     Crc,
-    /// The length alone: reads least where few files are alike
+    /// The size alone: reads least where few files are equal
     Size,
     /// SHA-256
     Sha256,
@@ -246,9 +245,9 @@ pub enum HashChoice {
 /// Arguments of `create`.
 #[derive(Debug, Args)]
 pub struct Create {
-    /// The image, by name, ID or the beginning of an ID
+    /// The image, by name, ID or unique prefix of an ID
     pub image: String,
-    /// Name the container so
+    /// A name for the container
     #[arg(long, short, value_name = "NAME")]
     pub name: Vec<String>,
 }
@@ -256,7 +255,7 @@ pub struct Create {
 /// Arguments of `mount`.
 #[derive(Debug, Args)]
 pub struct Mount {
-    /// Layers, containers or images, by name, ID or the beginning of an ID
+    /// Layers, containers or images, by name, ID or unique prefix of an ID
     pub items: Vec<String>,
     /// A mount option
     #[arg(long, short, value_name = "OPTION")]
@@ -269,7 +268,7 @@ pub struct Unmount {
     /// Layers, containers, images or mount points
     #[arg(required = true)]
     pub items: Vec<String>,
-    /// Unmount even what is mounted several times
+    /// Unmount even if mounted several times
     #[arg(long, short)]
     pub force: bool,
 }
@@ -279,12 +278,12 @@ pub struct Unmount {
 pub struct Diff {
     /// The layer, container or image
     pub item: String,
-    /// Compare with this layer, container or image instead of with what it stands on
+    /// Compare with this layer, container or image instead of the parent
     pub from: Option<String>,
-    /// Write the difference as a tar instead of listing it
+    /// Write the changes as a tar instead of listing them
     #[arg(long)]
     pub tar: bool,
-    /// Where the tar goes; `-` or nothing is standard output
+    /// The file for the tar [default: standard output, as with `-`]
     #[arg(long, short, value_name = "PATH", requires = "tar")]
     pub output: Option<PathBuf>,
 }
@@ -292,35 +291,35 @@ pub struct Diff {
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub struct Check {
-    /// How far the check goes
+    /// The depth of the check
     #[arg(long, value_enum, default_value = "contents")]
     pub depth: DepthChoice,
-    /// Report layers that nothing uses when they are older than this
+    /// Report unused layers that are older than this
     #[arg(long, value_name = "HOURS", default_value_t = 24)]
     pub unused_hours: u32,
 }
 
-/// How far a check goes.
+/// The depth of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DepthChoice {
-    /// Records, and whether what they name is there
+    /// Records, and whether what they name exists
     Records,
-    /// And the digests of layers
+    /// Also the digests of layers
     Digests,
-    /// And every file of every layer
+    /// Also every file of every layer
     Contents,
 }
 
 /// Arguments of `repair`.
 #[derive(Debug, Args)]
 pub struct Repair {
-    /// What is checked first
+    /// The check before the repair.
     #[command(flatten)]
     pub check: Check,
-    /// Only say what would be done
+    /// Only report what would be done
     #[arg(long)]
     pub dry_run: bool,
-    /// Remove damaged containers too
+    /// Also remove damaged containers
     #[arg(long)]
     pub containers: bool,
 }
@@ -328,7 +327,7 @@ pub struct Repair {
 /// Arguments of `gc`.
 #[derive(Debug, Args)]
 pub struct Gc {
-    /// Remove the damaged layers, too, that repairs have set aside
+    /// Also remove damaged layers from the quarantine, where repairs move them
     #[arg(long)]
     pub quarantine: bool,
 }
@@ -336,7 +335,7 @@ pub struct Gc {
 /// Arguments of `rm`.
 #[derive(Debug, Args)]
 pub struct Remove {
-    /// Containers, images or layers, by name, ID or the beginning of an ID
+    /// Containers, images or layers, by name, ID or unique prefix of an ID
     #[arg(required = true)]
     pub items: Vec<String>,
     /// Remove images with their containers, and unmount what is mounted

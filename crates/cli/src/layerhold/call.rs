@@ -25,12 +25,12 @@ impl Call<'_, '_> {
         self.streams.line(text).map_err(stream)
     }
 
-    /// Writes a line about the work, which is not part of the result.
+    /// Writes a note, which is not part of the result.
     pub(crate) fn note(&mut self, text: impl std::fmt::Display) -> Result<(), Failure> {
         self.streams.note(text).map_err(stream)
     }
 
-    /// Says what went wrong with one of several operands.
+    /// Reports a failure with one of several operands.
     pub(crate) fn complain(
         &mut self,
         operand: &str,
@@ -41,7 +41,7 @@ impl Call<'_, '_> {
         self.note(format_args!("layerhold: {operand}: {reason}"))
     }
 
-    /// Writes the result as JSON, indented for people who read it.
+    /// Writes the result as indented JSON.
     pub(crate) fn json(&mut self, value: &serde_json::Value) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(value).map_err(Failure::value)?;
         self.streams.json(&text).map_err(stream)

@@ -46,7 +46,7 @@ fn as_json(config: &Config, warnings: &[String]) -> Value {
         .iter()
         .map(|(name, text)| (name.to_owned(), json!(text)))
         .collect();
-    // JSON has no bytes, and a path need not be text.
+    // JSON has no bytes, and a path may not be UTF-8.
     let text = |path: &PathBuf| path.to_string_lossy().into_owned();
     json!({
         "root": text(&config.graph_root),
@@ -68,7 +68,7 @@ fn as_json(config: &Config, warnings: &[String]) -> Value {
     })
 }
 
-/// What is set, a line each; what is not is left out.
+/// The settings, a line each; unset ones are left out.
 fn as_text(config: &Config) -> String {
     let path = |path: &Path| shown(path);
     let pull = config.pull_options.iter();

@@ -8,10 +8,10 @@ use super::args::Create;
 use super::call::Call;
 use crate::failure::Failure;
 
-/// Why a container is not called so. podman has the same rule.
+/// Why a name is refused for a container. podman has the same rule.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{name:?} is no name for a container: it takes letters, digits, `_`, `.` and `-`, the first of them a letter or digit"
+    "cannot call a container {name:?}: names consist of letters, digits, `_`, `.` and `-`, and begin with a letter or digit"
 )]
 struct BadName {
     name: String,

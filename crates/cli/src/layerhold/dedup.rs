@@ -8,13 +8,13 @@ use super::call::Call;
 use super::units::size;
 use crate::failure::{Failure, chain};
 
-/// Blocks cannot be shared there.
+/// Why blocks cannot be shared.
 #[derive(Debug, thiserror::Error)]
 enum NotPossible {
-    #[error("the {driver} driver cannot share blocks between files")]
+    #[error("cannot share blocks with the {driver} driver")]
     Driver { driver: &'static str },
     #[error(
-        "the filesystem of {} cannot share blocks between files: that takes btrfs, or XFS made with reflink=1",
+        "cannot share blocks on the filesystem of {}: that needs btrfs, or XFS created with reflink=1",
         path.display()
     )]
     Filesystem { path: std::path::PathBuf },
@@ -43,7 +43,7 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: &Dedup) -> Result<(), Failure> 
         return Ok(());
     };
     call.note(format_args!(
-        "layerhold: {} could not be looked at or changed; the first: {}",
+        "layerhold: cannot read or change {}; the first: {}",
         files(report.failed),
         chain(first)
     ))?;

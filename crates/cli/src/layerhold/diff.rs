@@ -43,7 +43,7 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Diff) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A change. JSON has no bytes: of a path that is not UTF-8, they stand beside it as digits.
+/// A change. JSON has no bytes: a path that is not UTF-8 is repeated in hexadecimal digits.
 fn as_json(change: &Change) -> Value {
     let kind = word(change.kind);
     if let Some(path) = change.path.to_str() {
@@ -62,13 +62,12 @@ fn word(kind: ChangeKind) -> &'static str {
     }
 }
 
-/// The layer that holds what an item changes.
+/// The layer with the changes of an item.
 fn layer_of(snapshot: &Snapshot, text: &str) -> Result<LayerId, Failure> {
     match find(snapshot, text)? {
-        Item::Image(image) => image
-            .top_layer()
-            .cloned()
-            .ok_or(Failure::Flags("the image has no layers")),
+        Item::Image(image) => image.top_layer().cloned().ok_or(Failure::Flags(
+            "cannot list the changes of an image without layers",
+        )),
         Item::Container(container) => Ok(container.layer().clone()),
         Item::Layer(layer) => Ok(layer.id().clone()),
     }

@@ -12,10 +12,10 @@ use super::table::{Align, lay_out};
 use super::units::{short, size};
 use crate::failure::{Failure, stream};
 
-/// Whether all that was asked for was found; otherwise it has been said what was not.
+/// Whether all operands were found; missing ones have been reported.
 type Outcome = Result<(), Failure>;
 
-/// What is to be shown of a report.
+/// The part of a report to show.
 #[derive(Debug, Default)]
 struct Shown<'r> {
     layers: Vec<&'r LayerUsage>,
@@ -52,7 +52,7 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: &Usage) -> Result<(), Failure> 
     }
     for wrong in wrong.into_iter().flatten() {
         call.note(format_args!(
-            "layerhold: layer {}: {} were noted, {} are there; put right",
+            "layerhold: layer {}: {} were recorded, {} were found; corrected",
             short(wrong.layer.as_str()),
             in_words(wrong.recorded),
             in_words(wrong.found)
@@ -65,7 +65,7 @@ fn in_words(amount: Amount) -> String {
     format!("{} bytes in {} inodes", amount.bytes, amount.inodes)
 }
 
-/// What was asked for, and whether all of it was found.
+/// The operands, and whether all of them were found.
 fn named<'r>(
     call: &mut Call<'_, '_>,
     args: &Usage,
@@ -102,7 +102,7 @@ fn named<'r>(
             // In an additional store, or gone since.
             outcome = Err(Failure::Reported);
             call.note(format_args!(
-                "layerhold: {text}: takes nothing in this store"
+                "layerhold: {text}: uses no space in this store"
             ))?;
         }
     }
@@ -214,7 +214,7 @@ fn totals(total: &TotalUsage) -> String {
     let rows = [
         ("layers of images", total.images.bytes),
         ("layers of containers", total.containers.bytes),
-        ("layers nothing uses", total.unused.bytes),
+        ("unused layers", total.unused.bytes),
         ("other data", total.data),
         ("total", total.bytes()),
         ("reclaimable", total.reclaimable),

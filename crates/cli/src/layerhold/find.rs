@@ -1,11 +1,11 @@
-//! Finding what people mean.
+//! Finding the item that an operand means.
 
 use layerhold::{Image, Item, LookupError, Snapshot};
 use layerhold_oci::{find_image, normalize_name};
 
-/// Finds a container, image or layer, in this order: where a text could mean several, people
-/// mean what they made themselves. Images are found by short names too. The whole ID of a layer
-/// means the layer, also when a container can be found by it.
+/// Finds a container, image or layer, in this order: a text that could mean several most likely
+/// means what the user created. Images are also found by short names. The whole ID of a layer means
+/// the layer, even if a container can be found by it.
 pub(super) fn find(snapshot: &Snapshot, text: &str) -> Result<Item, LookupError> {
     if let Ok(container) = snapshot.container(text)
         && container.layer().as_str() != text

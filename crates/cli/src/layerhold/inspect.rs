@@ -8,7 +8,7 @@ use super::call::Call;
 use super::find::find;
 use crate::failure::Failure;
 
-/// Prints what is recorded, field by field as it is on disk, with the kind added in front.
+/// Prints the records, field by field as they are on disk, with the kind added in front.
 pub(super) fn run(call: &mut Call<'_, '_>, args: &Items) -> Result<(), Failure> {
     let snapshot = call.store.snapshot()?;
     let mut found = Vec::new();

@@ -23,7 +23,7 @@ fn print(
     call.streams.lines(&text).map_err(stream)
 }
 
-/// How long ago something was made. Images without a date say nothing.
+/// How long ago something was created; empty for images without a date.
 pub(super) fn created(time: Timestamp) -> String {
     if time.is_zero() {
         return String::new();
@@ -33,7 +33,7 @@ pub(super) fn created(time: Timestamp) -> String {
         .saturating_sub(time.unix_seconds()))
 }
 
-/// Says which records are damaged, when all have been looked at.
+/// Reports damaged records after the list.
 fn tell_damage(
     call: &mut Call<'_, '_>,
     snapshot: &Snapshot,

@@ -26,13 +26,13 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Load, scratch: PathBuf) -> Resu
     let path = args.path.filter(|path| path.as_os_str() != "-");
     if path.is_none() && std::io::stdin().is_terminal() {
         return Err(Failure::Flags(
-            "nobody types an archive: name a file or a directory, or redirect",
+            "cannot read an archive from a terminal: name a file or a directory, or redirect",
         ));
     }
     let skipped = Mutex::new(Vec::new());
     let progress = |event: Event<'_>| match event {
         Event::Skipped { digest, reason } => {
-            let text = format!("layerhold: {digest} is not loaded: {}", chain(reason));
+            let text = format!("layerhold: skipped {digest}: {}", chain(reason));
             let mut skipped = skipped.lock().unwrap_or_else(PoisonError::into_inner);
             skipped.push(text);
         }
@@ -68,7 +68,7 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Load, scratch: PathBuf) -> Resu
         if image.names.is_empty() {
             let id = short(image.id.as_str());
             call.note(format_args!(
-                "layerhold: {id} has no name: load it with --name to give it one"
+                "layerhold: {id} has no name: --name gives it one"
             ))?;
         }
         let name = image.names.first().cloned().unwrap_or_default();
@@ -83,7 +83,7 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Load, scratch: PathBuf) -> Resu
     Ok(())
 }
 
-/// Says so when no container of an image could be mounted.
+/// Warns of an image whose containers cannot be mounted.
 pub(super) fn warn_of_depth(call: &mut Call<'_, '_>, image: &str) -> Result<(), Failure> {
     let Some(limit) = call.store.driver().capabilities().max_depth else {
         return Ok(());
@@ -96,7 +96,7 @@ pub(super) fn warn_of_depth(call: &mut Call<'_, '_>, image: &str) -> Result<(), 
     if layers > limit {
         let image = short(image);
         call.note(format_args!(
-            "layerhold: image {image} has {layers} layers, and the driver mounts no container with more than {limit} below; it can be saved"
+            "layerhold: containers of image {image} cannot be mounted: it has {layers} layers, and the limit of the driver is {limit}; it can be saved"
         ))?;
     }
     Ok(())

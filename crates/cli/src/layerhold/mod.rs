@@ -1,7 +1,6 @@
-//! `layerhold`: the command line for people.
+//! `layerhold`: the command line for interactive use.
 //!
-//! Exit codes: 0 when everything was done, 1 when something failed, 2 when the command line
-//! makes no sense.
+//! Exit codes: 0 for success, 1 if something failed, 2 if the command line is wrong.
 
 mod create;
 mod load;
@@ -28,6 +27,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use layerhold::{Notice, Store, StoreOptions, SyncMode};
+use layerhold_sys::best_effort;
 
 use self::args::{Arguments, Command, SyncChoice};
 use self::call::Call;
@@ -38,7 +38,7 @@ use crate::say::say;
 use crate::streams::Streams;
 use crate::user_namespace::enter_if_needed;
 
-/// Exit code of a command line that makes no sense.
+/// Exit code of a wrong command line.
 pub const USAGE: u8 = 2;
 
 /// Runs one command line; `arguments` begin with the name that the program was called by.
@@ -97,8 +97,7 @@ fn execute(
     if arguments.root.is_some() && !matches!(arguments.command, Command::Load(_)) {
         must_exist(&options.graph_root)?;
     }
-    // A line that cannot be written changes nothing.
-    let mut tell = |what: &str| drop(streams.note(format_args!("layerhold: {what}")));
+    let mut tell = |what: &str| best_effort(streams.note(format_args!("layerhold: {what}")));
     let entered = enter_if_needed(environment, &mut tell)?;
     let interruption = &environment.interruption;
     let options = options
@@ -106,7 +105,7 @@ fn execute(
         .with_notices(notice)
         .with_cancel(interruption.cancel());
     let store = Store::open(options)?;
-    // Not before: a process with several threads cannot enter a user namespace.
+    // This starts a thread, and a process with several threads cannot enter a user namespace.
     match &arguments.command {
         Command::Load(_) | Command::Create(_) | Command::Rm(_) | Command::Gc(_) => {
             interruption.watch()
@@ -141,24 +140,24 @@ fn execute(
         Command::Dedup(dedup) => dedup::run(&mut call, &dedup),
         Command::Check(check) => check::check(&mut call, &check),
         Command::Repair(repair) => check::repair(&mut call, &repair),
-        // Done before a store was opened.
+        // These need no store and have run above.
         Command::Config | Command::Completions(_) => Ok(()),
     }
 }
 
-/// Says what takes time and was not asked for, before the command has streams to write to.
+/// Reports work that takes time and was not asked for. The command has no streams yet.
 fn notice(notice: &Notice) {
     if let Notice::ErasingLeftovers { areas } = notice {
         let plural = if areas.len() == 1 { "" } else { "es" };
         say(&format!(
-            "layerhold: erasing what {} killed process{plural} left",
+            "layerhold: erasing leftovers of {} killed process{plural}",
             areas.len()
         ));
     }
 }
 
-/// Says which driver options of the command line do nothing. Those of the configuration are told by
-/// `config`.
+/// Reports driver options of the command line that have no effect. `config` reports those of the
+/// configuration.
 fn tell_ignored(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let mut given = StoreOptions::new("", "");
     given.driver_options.clone_from(&arguments.driver_option);
@@ -169,26 +168,25 @@ fn tell_ignored(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<(), 
     Ok(())
 }
 
-/// Why a store that was named is not opened.
+/// Why a store is not opened.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no store at {}: `load` makes one", path.display())]
+#[error("cannot find a store at {}: `load` creates one", path.display())]
 struct NoStore {
     path: PathBuf,
 }
 
-/// Looks whether a directory that was named is there: a mistyped path is no empty store, and
-/// nothing is made at it.
+/// Checks that the directory of the store exists: nothing is created at a mistyped path.
 fn must_exist(path: &Path) -> Result<(), Failure> {
     match path.try_exists() {
         Ok(false) => Err(Failure::value(NoStore {
             path: path.to_owned(),
         })),
-        // Opening it says what is wrong.
+        // Opening the store reports other failures.
         _ => Ok(()),
     }
 }
 
-/// Flags that name a root stand in place of the configuration; others override single settings.
+/// Flags that name a root replace the configuration; others override single settings.
 fn options(arguments: &Arguments, environment: &Environment) -> Result<StoreOptions, Failure> {
     let text = |path: &PathBuf| path.to_string_lossy().into_owned();
     let all = Given {

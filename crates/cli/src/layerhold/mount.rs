@@ -12,8 +12,8 @@ use crate::failure::{Failure, stream};
 use crate::streams::shown;
 use crate::user_namespace::Entered;
 
-/// Why an ordinary user's mounts of the overlay driver are refused: they belong to the namespace of
-/// this process, and would end with it, while the store counts them.
+/// Why an ordinary user's overlay mounts are refused: they belong to the mount namespace of this
+/// process and would end with it, while the store still counts them.
 const GONE_AT_ONCE: &str = "what an ordinary user mounts is gone when the command ends: run it, and what needs the mount, \
                             in `containers-storage unshare`";
 
@@ -108,7 +108,7 @@ pub(super) fn unmount(call: &mut Call<'_, '_>, args: &Unmount) -> Result<(), Fai
         let result = match find(&snapshot, text) {
             Ok(Item::Image(image)) => call.store.unmount_image(image.id().as_str(), how),
             Ok(item) => call.store.unmount(item.id().as_str(), how),
-            // What is no item may be a mount point.
+            // An operand that is not an item may be a mount point.
             Err(_) => call.store.unmount(text, how),
         };
         match result {

@@ -30,7 +30,7 @@ impl Bar {
         self.0.finish_and_clear();
     }
 
-    /// Says in front of the bar what is being done.
+    /// Shows what is being done in front of the bar.
     fn doing(&self, what: &str) {
         self.0.set_message(escape(what).into_owned());
     }
@@ -59,7 +59,10 @@ impl Progress for Bar {
             }
             Event::LayerAdvanced { bytes, .. } => self.0.inc(bytes),
             Event::LayerReused { index, of, digest } => {
-                self.line(&format!("{}: already there", name(index, of, digest)));
+                self.line(&format!(
+                    "{}: already in the store",
+                    name(index, of, digest)
+                ));
             }
             Event::Committing => self.doing("writing to disk"),
             _ => {}

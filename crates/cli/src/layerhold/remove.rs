@@ -44,7 +44,7 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: &Remove) -> Result<(), Failure>
     }
 }
 
-/// Removes one item, or a name of several, and returns what is gone, as lines.
+/// Removes one item, or one of its names, and returns a line for each thing removed.
 fn remove(
     call: &Call<'_, '_>,
     snapshot: &Snapshot,
@@ -87,7 +87,7 @@ fn remove(
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("it is mounted; unmount it first, or use --force")]
+#[error("cannot remove it while it is mounted: unmount it first, or use --force")]
 struct StillMounted;
 
 fn remove_container(call: &Call<'_, '_>, id: &str, force: bool) -> Result<(), Failure> {
@@ -126,7 +126,7 @@ pub(super) fn collect(call: &mut Call<'_, '_>, quarantine: bool) -> Result<(), F
     if call.is_json() {
         let fields = found.map(|(field, _, ids)| (field.to_owned(), json!(ids)));
         let mut fields: serde_json::Map<_, _> = fields.into_iter().collect();
-        // JSON has no bytes, and a path need not be text.
+        // JSON has no bytes, and a path may not be UTF-8.
         let texts = |paths: &[PathBuf]| {
             let texts = paths.iter().map(|path| path.to_string_lossy().into_owned());
             json!(texts.collect::<Vec<_>>())
@@ -146,19 +146,19 @@ pub(super) fn collect(call: &mut Call<'_, '_>, quarantine: bool) -> Result<(), F
     }
     for path in &report.temporary_files {
         let path = shown(path);
-        call.line(format_args!(
-            "removed {path}, left by a save that was cut off"
-        ))?;
+        call.line(format_args!("removed {path}, left by an interrupted save"))?;
     }
     for area in &report.areas {
         call.line(format_args!(
-            "removed what a killed process left in {}",
+            "removed leftovers of a killed process in {}",
             shown(area)
         ))?;
     }
     for path in &erased {
         let path = shown(path);
-        call.line(format_args!("removed damaged layers set aside in {path}"))?;
+        call.line(format_args!(
+            "removed damaged layers from the quarantine {path}"
+        ))?;
     }
     Ok(())
 }

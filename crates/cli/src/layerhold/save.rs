@@ -13,7 +13,7 @@ use crate::failure::Failure;
 
 /// Why an archive is not written to a terminal.
 pub(super) const ARCHIVE_ON_TERMINAL: &str =
-    "an archive on the terminal is of no use: use --output, or redirect";
+    "cannot write an archive to a terminal: use --output, or redirect";
 
 pub(super) fn run(call: &mut Call<'_, '_>, args: Save, scratch: PathBuf) -> Result<(), Failure> {
     let kind = match args.to {
@@ -35,7 +35,9 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Save, scratch: PathBuf) -> Resu
         .filter(|path| path.as_os_str() != "-" && !is_standard_output(path));
     let Some(path) = path else {
         if kind == TargetKind::OciLayout {
-            return Err(Failure::Flags("a directory needs a path: use --output"));
+            return Err(Failure::Flags(
+                "cannot write a directory to standard output: use --output",
+            ));
         }
         if call.streams.out_is_terminal() {
             return Err(Failure::Flags(ARCHIVE_ON_TERMINAL));
@@ -75,8 +77,8 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Save, scratch: PathBuf) -> Resu
     Ok(())
 }
 
-/// Tells whether a path leads to where standard output goes. The archive is all that is written
-/// there then.
+/// Whether a path leads to the file of standard output. Then nothing but the archive is written
+/// there.
 fn is_standard_output(path: &Path) -> bool {
     let identity = |path: &Path| {
         let found = std::fs::metadata(path).ok()?;

@@ -11,7 +11,7 @@ pub(crate) enum Align {
     Right,
 }
 
-/// Lays rows out below their headings. Cells are escaped, so that each row is one line; the last
+/// Aligns rows below their headings. Cells are escaped, so that each row is one line. The last
 /// column is not padded.
 pub(crate) fn lay_out(columns: &[(&str, Align)], rows: &[Vec<String>]) -> String {
     let rows: Vec<Vec<Cow<'_, str>>> = rows

@@ -14,7 +14,7 @@ use super::units::{short, size};
 use crate::failure::Failure;
 use crate::tree::{Node, draw};
 
-/// Whether all operands were found; otherwise it has been said which were not.
+/// Whether all operands were found; missing ones have been reported.
 type Outcome = Result<(), Failure>;
 
 pub(super) fn run(call: &mut Call<'_, '_>, args: &Tree) -> Result<(), Failure> {
@@ -48,7 +48,7 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: &Tree) -> Result<(), Failure> {
     outcome
 }
 
-/// The layers to show, in the order of the store: all, or those that the operands stand on.
+/// The layers to show, in the order of the store: all, or those of the operands.
 fn chosen(
     call: &mut Call<'_, '_>,
     snapshot: &Snapshot,
@@ -74,7 +74,7 @@ fn chosen(
     Ok((layers.collect(), outcome))
 }
 
-/// Everything that a thing stands on.
+/// A layer and its ancestors.
 fn chains(snapshot: &Snapshot, item: &Item) -> Result<Vec<LayerId>, layerhold::LookupError> {
     let tops: Vec<&LayerId> = match item {
         Item::Layer(layer) => vec![layer.id()],
@@ -93,11 +93,11 @@ fn chains(snapshot: &Snapshot, item: &Item) -> Result<Vec<LayerId>, layerhold::L
     Ok(chains)
 }
 
-/// What each layer takes, by itself and with all that it stands on.
+/// The size of each layer, alone and with its ancestors.
 struct Sizes(HashMap<LayerId, (u64, u64)>);
 
 impl Sizes {
-    /// What is not known is left out.
+    /// Layers of unknown size are left out.
     fn of(call: &Call<'_, '_>, layers: &[Arc<Layer>]) -> Self {
         let report = call.store.usage().unwrap_or_default();
         let own: HashMap<&LayerId, u64> = report
@@ -116,7 +116,7 @@ impl Sizes {
             };
             let mut sum = 0u64;
             let mut next = Some(layer.id());
-            // No chain is longer than there are layers, whatever their records say.
+            // No chain is longer than the number of layers, even if records name each other.
             for _ in 0..layers.len() {
                 let Some(id) = next else { break };
                 sum = sum.saturating_add(own.get(id).copied().unwrap_or(0));
@@ -133,13 +133,13 @@ impl Sizes {
             (None, _) => id.to_owned(),
             (Some((own, _)), None) => format!("{id}  {}", size(*own)),
             (Some((own, sum)), Some(_)) => {
-                format!("{id}  {}, {} with those below", size(*own), size(*sum))
+                format!("{id}  {}, {} with its parents", size(*own), size(*sum))
             }
         }
     }
 }
 
-/// What stands on each layer, in words.
+/// What uses each layer: images and containers, as text.
 fn users(snapshot: &Snapshot) -> HashMap<LayerId, Vec<String>> {
     let mut users: HashMap<LayerId, Vec<String>> = HashMap::new();
     let titled = |kind: &str, id: &str, names: &[String]| {

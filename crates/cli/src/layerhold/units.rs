@@ -1,4 +1,4 @@
-//! Sizes, ages and IDs as people read them.
+//! Sizes, ages and IDs in short form.
 
 /// A size in powers of ten, with three digits: `5.31 MB`.
 pub(crate) fn size(bytes: u64) -> String {
@@ -46,7 +46,7 @@ pub(crate) fn age(seconds: i64) -> String {
     format!("{count} {unit}{plural} ago")
 }
 
-/// The first 12 characters of an ID, which are nearly always enough to find it by.
+/// The first 12 characters of an ID, which nearly always identify it.
 pub(crate) fn short(id: &str) -> &str {
     id.get(..12).unwrap_or(id)
 }

@@ -104,7 +104,7 @@ fn root_overlay_an_image_that_is_too_deep_to_mount_is_no_damage() {
     let archive = deep_archive(&place, 501);
     let loaded = overlay(&place, 8192, &["load", &archive]);
     let told = String::from_utf8_lossy(&loaded.stderr);
-    let warning = "has 501 layers, and the driver mounts no container with more than 500 below";
+    let warning = "it has 501 layers, and the limit of the driver is 500";
     assert!(told.contains(warning), "{told}");
     loaded.assert_success();
     let repaired = overlay(&place, 8192, &["repair", "--depth", "records"]);

@@ -151,7 +151,7 @@ fn root_people_see_what_is_wrong_before_it_is_repaired() {
     assert_eq!(found.code, Some(1));
     let wrong =
         "layer stray\n  the driver holds a layer that has no record [can only be removed]\n";
-    let printed = format!("{wrong}A repair would free 5 B, and 5 B with damaged containers.\n");
+    let printed = format!("{wrong}A repair would free 5 B, or 5 B with damaged containers.\n");
     assert_eq!(String::from_utf8_lossy(&found.stdout), printed);
     let dry = place.text(["repair", "--dry-run"]);
     assert_eq!(
@@ -191,7 +191,7 @@ fn root_images_that_a_repair_removes_are_named() {
         "image i (example.com/app:1)\n  its layer a is damaged [can only be removed]\n",
         "removed image i (example.com/app:1)\n",
         "removed layer a; its contents are in ",
-        "example.com/app:1 is gone: pull or load it again\n",
+        "example.com/app:1 was removed: pull or load it again\n",
     ] {
         assert!(printed.contains(part), "{part} is not in {printed}");
     }
@@ -209,15 +209,19 @@ fn root_people_are_told_what_containers_hold() {
         "layer a\n  /dir/b: has other content [can only be removed]\n",
         &format!("layer {own}\n  the layer below it, a, is damaged [can only be removed]\n"),
         "image i\n  its layer a is damaged [can only be removed]\n",
-        "container c stays: container c needs it; --containers removes that too, with all that the container wrote\n",
-        "image i stays: container c needs it; --containers removes that too, with all that the container wrote\n",
+        "container c stays: container c needs it; --containers removes the container, with all that it wrote\n",
+        "image i stays: container c needs it; --containers removes the container, with all that it wrote\n",
     ] {
         assert!(printed.contains(part), "{part} is not in {printed}");
     }
     let told = place.json(["repair", "--containers", "--depth", "digests"]);
     assert_eq!(
         told["repair"]["done"],
-        json!(["remove container c", "remove image i", "set layer a aside"])
+        json!([
+            "remove container c",
+            "remove image i",
+            "move layer a to the quarantine"
+        ])
     );
     // What was damaged can be looked at until it is erased.
     assert_eq!(told["removals"][2]["setAside"], json!(true));

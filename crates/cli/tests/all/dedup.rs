@@ -94,11 +94,12 @@ fn root_loop_where_it_cannot_be_done_people_are_told_and_scripts_are_not() {
     let ran = layerhold(base, ["dedup"]);
     assert_eq!(ran.code, Some(1));
     let err = String::from_utf8_lossy(&ran.stderr).into_owned();
-    assert!(err.starts_with("layerhold: the filesystem of /"), "{err}");
     assert!(
-        err.ends_with(
-            "cannot share blocks between files: that takes btrfs, or XFS made with reflink=1\n"
-        ),
+        err.starts_with("layerhold: cannot share blocks on the filesystem of /"),
+        "{err}"
+    );
+    assert!(
+        err.ends_with("that needs btrfs, or XFS created with reflink=1\n"),
         "{err}"
     );
     assert_eq!(

@@ -12,7 +12,7 @@ use layerhold_testkit::{
 
 use crate::support::{CONTAINERS_STORAGE, LAYERHOLD, digest};
 
-/// A store for all of them. The driver's home is a mount of its own while anybody uses the store.
+/// A store for all of them. The driver's home is a mount of its own while the store is in use.
 struct Shared {
     dir: TempDir,
     ours: GoStore,
@@ -75,8 +75,8 @@ fn lay_out(base: &Path) {
     fs::hard_link(base.join("keep/a"), base.join("keep/same")).unwrap();
 }
 
-/// Removals, a directory made anew, a file that becomes a directory, the reverse, and a directory
-/// that moves.
+/// Removals, a directory that is replaced, a file that becomes a directory, the reverse, and a
+/// directory that moves.
 fn change(root: &Path) {
     fs::remove_dir_all(root.join("gone")).unwrap();
     fs::remove_dir_all(root.join("opaque")).unwrap();
@@ -252,7 +252,7 @@ fn touched_under_locks(shared: &Shared, words: &[&str]) -> (usize, BTreeSet<Stri
     let (mut touched, mut taken) = (0, 0);
     for line in fs::read_to_string(&trace).unwrap().lines() {
         let path = line.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
-        // The locks of temporary areas, which nobody waits for, are elsewhere.
+        // The locks of temporary areas, which are never waited for, are elsewhere.
         let is_of_store = ["layers", "images", "containers"]
             .iter()
             .any(|kind| path.ends_with(&format!("-{kind}/{kind}.lock")));

@@ -45,7 +45,7 @@ fn root_leftovers_are_erased_by_writers_who_say_so() {
         assert!(!words(&done).1.contains("erasing"), "{reader}");
         assert_eq!(leftovers(&place), ["lock-7", "temp-dir-7"], "{reader}");
     }
-    let line = "layerhold: erasing what 1 killed process left\n";
+    let line = "layerhold: erasing leftovers of 1 killed process\n";
     for writer in [&["create", "one"][..], &["gc"], &["rm", "one"]] {
         leave_something(&place);
         let done = place.run(writer);
@@ -57,7 +57,10 @@ fn root_leftovers_are_erased_by_writers_who_say_so() {
     let area = place.path("root/vfs/tempdirs/temp-dir-7");
     assert_eq!(
         words(&place.run(["gc"])).0,
-        format!("removed what a killed process left in {}\n", area.display())
+        format!(
+            "removed leftovers of a killed process in {}\n",
+            area.display()
+        )
     );
     // The Go tool says nothing of it, and scripts read what its namesake prints.
     leave_something(&place);
@@ -137,10 +140,7 @@ fn root_a_signal_undoes_an_import_that_waits_for_its_input() {
         let status = child.wait().unwrap();
         let rest: Vec<String> = lines.map(Result::unwrap).collect();
         let last = rest.last().map(String::as_str);
-        assert_eq!(
-            last,
-            Some("containers-storage: what was not finished is undone")
-        );
+        assert_eq!(last, Some("containers-storage: unfinished work was undone"));
         assert_eq!(status.code(), Some(code), "{rest:?}");
         assert_eq!(leftovers(&place), Vec::<String>::new());
         assert_eq!(place.json(["layers"]), serde_json::json!([]));

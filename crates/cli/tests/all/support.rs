@@ -116,7 +116,7 @@ impl Place {
     }
 }
 
-/// The SHA-256 digest of some bytes, by the program that everybody has.
+/// The SHA-256 digest of some bytes, by `sha256sum`.
 pub(crate) fn digest(bytes: &[u8]) -> String {
     let place = scratch();
     let path = place.path().join("file");

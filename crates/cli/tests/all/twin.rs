@@ -187,7 +187,7 @@ fn assert_words(go: &Done, ours: &Done) {
         .collect();
     for message in &messages {
         let words = message.rsplit(": ").next().unwrap_or(message);
-        // 1.43 unpacks in a child, whose exit code nobody needs to see.
+        // 1.43 unpacks in a child process, whose exit code does not matter.
         let words = words.trim_end_matches(" exit status 1");
         assert!(
             ours.err.contains(words),

@@ -100,7 +100,7 @@ fn root_why_there_is_one_id_is_said() {
     let one = format!("0:{USER}:1");
     let many = format!("0:{USER}:1,1:100000:65536");
     let says = |what: &str, why: &str| {
-        format!("the user namespace has only the own {what} ID of maia: {why}\n")
+        format!("the user namespace has no {what} ID but that of maia: {why}\n")
     };
     let bad = |file: &str| {
         format!(
@@ -115,7 +115,7 @@ fn root_why_there_is_one_id_is_said() {
             "true",
             &one,
             &many,
-            says("user", "/etc/subuid sets no IDs aside for it"),
+            says("user", "/etc/subuid has no range of IDs for the user"),
         ),
         (
             RANGES,
@@ -162,7 +162,7 @@ fn root_why_there_is_one_id_is_said() {
     assert_eq!(ran.code, Some(0), "{err}");
     let starts = err
         .lines()
-        .filter(|line| line.starts_with("layerhold: the user namespace has only"));
+        .filter(|line| line.starts_with("layerhold: the user namespace has no "));
     assert_eq!(starts.count(), 2, "{err}");
 }
 

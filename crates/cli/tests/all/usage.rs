@@ -100,7 +100,7 @@ fn root_du_verify_puts_wrong_counters_right() {
     let ran = place.run(["du", "--verify", &base]);
     assert_eq!(ran.code, Some(0));
     let expected = format!(
-        "layerhold: layer {}: {BASE} bytes in 5 inodes were noted, {} bytes in 6 inodes are there; put right\n",
+        "layerhold: layer {}: {BASE} bytes in 5 inodes were recorded, {} bytes in 6 inodes were found; corrected\n",
         &base[..12],
         BASE + 8
     );
@@ -140,7 +140,7 @@ fn root_the_tree_has_sizes_and_may_be_of_one_thing() {
     let shown = place.text(["tree", "app:1"]);
     assert!(
         shown.contains(&format!(
-            "└─{}  5.01 kB, 10.0 kB with those below\n",
+            "└─{}  5.01 kB, 10.0 kB with its parents\n",
             &upper[..12]
         )),
         "{shown}"

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// A text is no duration.
+/// A text that is not a duration.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("time: invalid duration {text:?}")]
 pub(super) struct AgeError {
@@ -21,7 +21,7 @@ const UNITS: [(&str, f64); 8] = [
     ("h", 3600e9),
 ];
 
-/// Reads a duration as Go's `time.ParseDuration` does. One before now counts as none.
+/// Reads a duration as Go's `time.ParseDuration` does. A negative one counts as zero.
 pub(super) fn parse(text: &str) -> Result<Duration, AgeError> {
     let wrong = || AgeError {
         text: text.to_owned(),

@@ -1,4 +1,5 @@
-//! What stays because of containers, and what `--force` would cost. The Go tool only fails then.
+//! What a repair leaves because of containers, and what `--force` would remove. The Go tool only
+//! fails.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,7 @@ use layerhold::{CheckReport, RepairReport};
 
 use super::messages;
 
-/// A line for each container because of which something damaged was left.
+/// A line for each container that keeps something damaged.
 pub(super) fn needed(report: &CheckReport, repaired: &RepairReport) -> Vec<String> {
     let mut held: BTreeMap<String, (Vec<String>, u64)> = BTreeMap::new();
     for kept in &repaired.kept {

@@ -1,4 +1,4 @@
-//! What a check found, in the lists of the Go tool.
+//! The findings of a check, in the lists of the Go tool.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub(super) enum Kind {
     Image,
     ReadOnlyImage,
     Container,
-    /// What belongs to no item. The Go tool knows nothing of this kind.
+    /// Findings about no item. The Go tool has no such list.
     Store,
 }
 
@@ -28,10 +28,10 @@ pub(super) const ALL: [Kind; 6] = [
     Kind::Container,
     Kind::Store,
 ];
-/// What a repair leaves that was told to keep containers.
+/// The lists with damage that a repair leaves if it keeps containers.
 pub(super) const NOT_REPAIRED: [Kind; 3] =
     [Kind::ReadOnlyLayer, Kind::ReadOnlyImage, Kind::Container];
-/// What a repair leaves in any case.
+/// The lists with damage that a repair leaves in any case.
 pub(super) const READ_ONLY: [Kind; 2] = [Kind::ReadOnlyLayer, Kind::ReadOnlyImage];
 
 impl Kind {
@@ -48,7 +48,7 @@ impl Kind {
         }
     }
 
-    /// How the Go tool calls an item of the list.
+    /// The Go tool's word for an item of the list.
     fn noun(self) -> &'static str {
         match self {
             Self::Layer => "layer",
@@ -98,7 +98,7 @@ impl Lists {
         Self(lists)
     }
 
-    /// The headings with what is below them.
+    /// The headings with the texts below them.
     pub(super) fn headings(&self) -> impl Iterator<Item = (String, &Vec<String>)> {
         self.0.iter().flat_map(|(kind, list)| {
             list.iter().map(|(id, texts)| {
@@ -108,8 +108,8 @@ impl Lists {
         })
     }
 
-    /// The lists as the Go tool has them in JSON, each error as its text. What belongs to no item
-    /// is left out when there is nothing.
+    /// The lists as the Go tool has them in JSON, each error as its text. The list of findings
+    /// about no item is left out if empty.
     pub(super) fn json(&self) -> Value {
         let mut lists = serde_json::Map::new();
         for kind in ALL {
@@ -125,7 +125,7 @@ impl Lists {
         Value::Object(lists)
     }
 
-    /// Says how many items of some lists are damaged; nothing if none is.
+    /// How many items of some lists are damaged; `None` if none is.
     pub(super) fn counts(&self, kinds: &[Kind]) -> Option<String> {
         let count = |kind: &Kind| self.0.get(kind).map_or(0, BTreeMap::len);
         if kinds.iter().all(|kind| count(kind) == 0) {

@@ -1,4 +1,4 @@
-//! Damage in the words of the Go tool (Go: check.go, types/errors.go).
+//! Damage with the texts of the Go tool (Go: check.go, types/errors.go).
 
 use layerhold::{
     Action, Attribute, AttributeChange, CheckReport, Damage, FileChange, Finding, ItemId, ItemKind,
@@ -7,8 +7,7 @@ use layerhold::{
 
 use crate::failure::chain;
 
-/// The lines about a finding. Damage that an item has from what it stands on is shown as that of
-/// the latter.
+/// The lines about a finding. Damage that an item inherits from a layer is shown at that layer.
 pub(super) fn finding(report: &CheckReport, finding: &Finding) -> Vec<String> {
     match &finding.damage {
         Damage::LayerDamaged { layer } => causes(report, &ItemId::Layer(layer.clone())),
@@ -23,15 +22,15 @@ pub(super) fn finding(report: &CheckReport, finding: &Finding) -> Vec<String> {
     }
 }
 
-/// Tells whether the Go tool would have anything like this in its lists: it has layers only that
-/// are damaged themselves, and nothing that is no damage.
+/// Whether the Go tool would list a finding like this: it lists only layers that are damaged
+/// themselves, and only damage.
 pub(super) fn is_listed(finding: &Finding) -> bool {
     let is_told_elsewhere = matches!(finding.damage, Damage::ParentDamaged { .. });
     finding.verdict != Verdict::Note && !is_told_elsewhere && !finding.damage.is_leftover()
 }
 
-/// Tells whether a finding stays after a repair: what could not be judged, a tar-split file that
-/// cannot be rebuilt, and records that are lost, of which no repair makes new ones.
+/// Whether a finding stays after a repair: it could not be judged, or is a tar-split file or a
+/// record that cannot be rebuilt.
 pub(super) fn is_beyond_help(finding: &Finding) -> bool {
     let stays = matches!(
         finding.damage,
@@ -43,7 +42,7 @@ pub(super) fn is_beyond_help(finding: &Finding) -> bool {
     finding.verdict == Verdict::Unjudged || (stays && finding.remedy() == Remedy::Nothing)
 }
 
-/// The lines about a layer that are damage of what stands on it too.
+/// The lines about a layer that are also damage of the items above it.
 fn causes(report: &CheckReport, layer: &ItemId) -> Vec<String> {
     let of_layer = of_item(report, layer)
         .filter(|cause| is_listed(cause) && !matches!(cause.damage, Damage::Unreferenced));
@@ -68,7 +67,7 @@ fn line(subject: &Subject, damage: &Damage) -> String {
         _ => "",
     };
     let text = match damage {
-        // Go names the parent in the place of the layer.
+        // Go names the parent instead of the layer.
         Damage::ParentMissing { parent } => {
             return format!("{read_only}layer {parent}: layer is missing");
         }
@@ -135,7 +134,7 @@ fn attribute(change: &AttributeChange) -> String {
     )
 }
 
-/// What is removed, or would be.
+/// The thing that is or would be removed.
 pub(super) fn removable(what: &Removable) -> String {
     match what {
         Removable::Container(id) => format!("container {id}"),
@@ -147,7 +146,7 @@ pub(super) fn removable(what: &Removable) -> String {
     }
 }
 
-/// What was attempted.
+/// The attempted action.
 pub(super) fn action(action: &Action) -> String {
     match action {
         Action::Rebuild { subject, damage } => {
@@ -164,8 +163,8 @@ pub(super) fn action(action: &Action) -> String {
     }
 }
 
-/// What a repair should say that Go's does not: which images are gone, by their names, and where
-/// damaged layers are.
+/// Lines that Go's repair does not print: the names of the images that were removed, and the place
+/// of damaged layers.
 pub(super) fn done(report: &CheckReport, repaired: &RepairReport) -> Vec<String> {
     let line = |action: &Action| match action {
         Action::Remove(Removable::Image(id)) => {

@@ -86,7 +86,7 @@ fn print(call: &mut Call<'_, '_>, lists: &Lists) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Ends with how many items are damaged, if any is.
+/// Ends with the number of damaged items, if there are any.
 fn finish(call: &mut Call<'_, '_>, counts: Option<String>) -> Result<u8, Failure> {
     match counts {
         Some(counts) => {
@@ -97,8 +97,7 @@ fn finish(call: &mut Call<'_, '_>, counts: Option<String>) -> Result<u8, Failure
     }
 }
 
-/// What could not be done. Images that a container keeps from being removed are among it, as with
-/// Go.
+/// Reports failed actions. As in Go, images that a container keeps are among them.
 fn failures(
     store: &Store,
     report: &CheckReport,
@@ -122,8 +121,7 @@ fn kept(view: &Snapshot, report: &CheckReport, kept: &Kept) -> Option<String> {
         Removable::Image(id) => Some(format!(
             "deleting image {id}: image used by container {container}: image is in use by a container"
         )),
-        // Containers stay because nobody asked for them to be removed; a layer of theirs that is
-        // damaged stays with them.
+        // Containers stay unless `--force` is given, and with them their damaged layers.
         Removable::Container(id) => {
             let layer = view.container_by_id(id).ok()??.layer().clone();
             let subject = Subject::Item(ItemId::Layer(layer.clone()));

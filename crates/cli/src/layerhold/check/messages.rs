@@ -1,4 +1,4 @@
-//! How findings and repairs read.
+//! The texts of findings and repairs.
 
 use layerhold::{
     Action, CheckReport, Damage, Finding, ItemId, Remedy, Removable, RepairMode, RepairReport,
@@ -12,7 +12,7 @@ pub(super) fn heading(report: &CheckReport, subject: &Subject) -> String {
     format!("{}{names}", self::subject(subject))
 }
 
-/// What the names of an image or a container add to its ID.
+/// The names of an image or a container, to be printed behind its ID.
 fn names(report: &CheckReport, id: &ItemId) -> String {
     match report.names.get(id) {
         Some(names) => format!(" ({})", names.join(", ")),
@@ -20,7 +20,7 @@ fn names(report: &CheckReport, id: &ItemId) -> String {
     }
 }
 
-/// What is to be loaded again after a repair: the images that are gone, by their names.
+/// The images to load again after a repair, by their names.
 pub(super) fn to_load(report: &CheckReport, repaired: &RepairReport) -> Vec<String> {
     let gone = repaired.done.iter().filter_map(|action| match action {
         Action::Remove(Removable::Image(id)) => report.names.get(&ItemId::Image(id.clone())),
@@ -48,14 +48,14 @@ pub(super) fn subject_json(subject: &Subject) -> Value {
     }
 }
 
-/// What stands behind a finding.
+/// What is printed behind a finding.
 pub(super) fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Damaged(Remedy::Rebuild) => " [can be rebuilt]",
         Verdict::Damaged(Remedy::SetAside) => " [can be set aside]",
         Verdict::Damaged(Remedy::Remove) => " [can only be removed]",
         Verdict::Damaged(_) => "",
-        Verdict::Unjudged => " [could not be judged, and stays]",
+        Verdict::Unjudged => " [could not be judged, is left alone]",
         Verdict::Note => " [no damage]",
     }
 }
@@ -77,9 +77,8 @@ pub(super) fn remedy_name(remedy: Remedy) -> &'static str {
     }
 }
 
-/// Tells whether a finding stays after a repair: one that could not be judged, and damage of its
-/// own that nothing can be done about. Damage that an item has from a layer below goes with that
-/// layer.
+/// Whether a finding stays after a repair: it could not be judged, or is damage of the item itself
+/// that cannot be repaired. Damage that comes from a parent goes with the parent.
 pub(super) fn stays(finding: &Finding) -> bool {
     match finding.verdict {
         Verdict::Note => return false,
@@ -126,11 +125,11 @@ pub(super) fn action(report: &CheckReport, action: &Action, mode: RepairMode) ->
             format!("{verb} {}{names}", removable(what))
         }
         Action::Quarantine { layer, .. } if is_dry => {
-            format!("would remove layer {layer}, and set its contents aside")
+            format!("would remove layer {layer}, and move its contents to the quarantine")
         }
         Action::Quarantine { layer, place } => match place {
             Some(place) => format!(
-                "removed layer {layer}; its contents are in {} until `gc --quarantine`",
+                "removed layer {layer}; its contents are in the quarantine {} until `gc --quarantine`",
                 place.display()
             ),
             None => format!("removed layer {layer}"),
@@ -147,7 +146,7 @@ pub(super) fn attempt(action: &Action) -> String {
         }
         Action::SetAside { damage } => format!("set aside: {damage}"),
         Action::Remove(what) => format!("remove {}", removable(what)),
-        Action::Quarantine { layer, .. } => format!("set layer {layer} aside"),
+        Action::Quarantine { layer, .. } => format!("move layer {layer} to the quarantine"),
         _ => "repair".to_owned(),
     }
 }

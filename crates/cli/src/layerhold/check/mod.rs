@@ -15,7 +15,7 @@ use super::call::Call;
 use super::units::size;
 use crate::failure::{Failure, chain};
 
-/// Checks the store; what is found makes the exit code 1.
+/// Checks the store. The exit code is 1 if there is damage.
 pub(crate) fn check(call: &mut Call<'_, '_>, check: &Check) -> Result<(), Failure> {
     let report = call.store.check(&options(check))?;
     if call.is_json() {
@@ -28,7 +28,7 @@ pub(crate) fn check(call: &mut Call<'_, '_>, check: &Check) -> Result<(), Failur
                 report.bytes(Containers::Keep),
             );
             call.line(format_args!(
-                "A repair would free {}, and {} with damaged containers.",
+                "A repair would free {}, or {} with damaged containers.",
                 size(now),
                 size(all)
             ))?;
@@ -41,7 +41,7 @@ pub(crate) fn check(call: &mut Call<'_, '_>, check: &Check) -> Result<(), Failur
     }
 }
 
-/// Checks the store, and repairs what is found.
+/// Checks the store, and repairs damage.
 pub(crate) fn repair(call: &mut Call<'_, '_>, repair: &Repair) -> Result<(), Failure> {
     let report = call.store.check(&options(&repair.check))?;
     let mut options = RepairOptions::new();
@@ -51,7 +51,7 @@ pub(crate) fn repair(call: &mut Call<'_, '_>, repair: &Repair) -> Result<(), Fai
     if repair.dry_run {
         options = options.with_mode(RepairMode::DryRun);
     }
-    // What is wrong is said before anything is done about it.
+    // Findings are printed before anything is repaired.
     if !call.is_json() {
         show(call, &report)?;
     }
@@ -112,14 +112,14 @@ fn tell(
     }
     for name in messages::to_load(report, repaired) {
         let then = match mode {
-            RepairMode::Repair => "is gone: pull or load it again",
+            RepairMode::Repair => "was removed: pull or load it again",
             RepairMode::DryRun => "would have to be pulled or loaded again",
         };
         call.line(format_args!("{name} {then}"))?;
     }
     for kept in &repaired.kept {
         call.line(format_args!(
-            "{} stays: container {} needs it; --containers removes that too, with all that the container wrote",
+            "{} stays: container {} needs it; --containers removes the container, with all that it wrote",
             messages::removable(&kept.what),
             kept.held_by
         ))?;

@@ -146,7 +146,7 @@ fn root_peer_broken_configurations_are_told_alike() {
         }
         let ran = conf.run(LAYERHOLD, &["layers"]);
         assert_eq!(ran.code, Some(1));
-        // With both roots on the command line nobody needs the file.
+        // With both roots on the command line the file is not needed.
         let words = ["-g", "@/g", "-R", "@/r", "-s", "vfs", "layers", "-j"];
         assert_eq!(conf.text(CONTAINERS_STORAGE, &words), "null\n");
     }
@@ -199,7 +199,7 @@ fn root_what_is_odd_is_told_when_debugging() {
         layerhold.ends_with("layerhold: @/storage.conf:5: unknown key storage.nosuch\n"),
         "{layerhold}"
     );
-    // Go says this one to everybody.
+    // Go prints this without `-D` too.
     let mut command = conf.command(CONTAINERS_STORAGE, &["config"]);
     let ran = run(command.env("STORAGE_DRIVER", "overlay2"));
     let err = String::from_utf8_lossy(&ran.stderr).into_owned();

@@ -79,7 +79,7 @@ fn root_peer_directories_agree() {
     let run = twin.ours("getimagerundir img").out;
     assert_eq!(run, "<store>/runroot/vfs-images/img/userdata\n");
     assert!(twin.path("ours/root/vfs-images/img/userdata").is_dir());
-    // The newest Go tool makes a directory for an image that is not there; nobody removes it.
+    // The newest Go tool creates a directory for a missing image, which is never removed.
     let done = twin.ours("get-image-dir nosuch");
     assert_eq!(
         (done.code, done.err.as_str()),

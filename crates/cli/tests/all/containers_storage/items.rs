@@ -43,7 +43,7 @@ fn root_peer_layers_are_refused_alike() {
         "import-layer --id x -f @/junk",
         "create-layer --id m2 --hostuidmap --uidmap 0:1:1",
         "create-layer --id m3 --uidmap bad",
-        "create-layer --id m4 --subuidmap nobody-has-this-name",
+        "create-layer --id m4 --subuidmap no-such-user",
     ] {
         twin.same(line);
     }
@@ -123,7 +123,7 @@ fn root_peer_what_is_missing_among_several_is_said() {
             let words: Vec<&str> = line.split(' ').collect();
             let (go, ours) = twin.both(&words, b"");
             assert_eq!((go.code, &go.out), (ours.code, &ours.out), "{line}");
-            // The Go tool exits with 1 and says nothing, so nobody knows what was missing.
+            // The Go tool exits with 1 and does not print what is missing.
             assert_eq!((go.code, go.err.as_str()), (Some(1), ""));
             assert_eq!(ours.err, format!("nosuch: {kind} not known\n"));
         }

@@ -170,7 +170,7 @@ pub(crate) fn says_the_same(go: &str, ours: &str) -> bool {
         .filter(|line| !line.starts_with("time="))
         .collect();
     let found = messages.iter().all(|message| {
-        // It unpacks in a child, whose exit code nobody needs to see.
+        // It unpacks in a child process, whose exit code does not matter.
         let message = match message.strip_suffix("): exit status 1") {
             Some(message) => message.replacen('(', ": ", 1),
             None => message.trim_end_matches(" exit status 1").to_owned(),

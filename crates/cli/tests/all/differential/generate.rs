@@ -308,7 +308,7 @@ impl Generator {
             "--uidmap 0:9000:1500:1500:20000:1000",
             "--gidmap 1:2:x",
             "--uidmap 0:1",
-            "--subuidmap nobody-has-this-name",
+            "--subuidmap no-such-user",
             "--hostuidmap --uidmap 0:1:1",
         ];
         flags.extend(self.random.pick(&maps).split(' ').map(str::to_owned));

@@ -1,4 +1,4 @@
-//! What a store holds, for those who choose commands and explain differences.
+//! What a store holds, for choosing commands and explaining differences.
 
 use serde_json::Value;
 

@@ -191,7 +191,7 @@ fn finish(mut process: Process, input: &[u8]) -> (Option<i32>, Vec<u8>, Vec<u8>)
     let mut child = process.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();
-    // Who does not read it closes the pipe, which is no failure.
+    // A command that does not read it closes the pipe, which is not a failure.
     let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();

@@ -138,7 +138,7 @@ fn root_containers_are_made_listed_mounted_compared_and_removed() {
     assert_eq!(ran.code, Some(1));
     assert_eq!(
         String::from_utf8_lossy(&ran.stderr),
-        "layerhold: box: it is mounted; unmount it first, or use --force\n"
+        "layerhold: box: cannot remove it while it is mounted: unmount it first, or use --force\n"
     );
     assert_eq!(place.text(["unmount", "box"]), "");
     assert_eq!(
@@ -270,7 +270,7 @@ fn root_garbage_is_collected_and_named() {
     let check = place.run(["check"]);
     assert!(check.succeeded() && check.text().contains("was left by a save that was cut off"));
     let removed = format!(
-        "removed {}, left by a save that was cut off\n",
+        "removed {}, left by an interrupted save\n",
         cut_off.display()
     );
     assert_eq!(place.text(["gc"]), removed);

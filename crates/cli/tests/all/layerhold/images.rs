@@ -65,7 +65,10 @@ fn root_what_cannot_be_loaded_is_said_in_one_line() {
         ),
         (&["save", "nosuch"], "nosuch: image not known"),
         (&["save", "nosuch", "-o", "x"], "nosuch: image not known"),
-        (&["save", "x", "--to", "oci"], "a directory needs a path"),
+        (
+            &["save", "x", "--to", "oci"],
+            "cannot write a directory to standard output",
+        ),
     ] {
         let ran = place.run(words);
         let err = String::from_utf8_lossy(&ran.stderr).into_owned();
@@ -187,5 +190,5 @@ fn root_what_helps_is_said_when_loading() {
     let nameless = place.archive(&[]);
     let ran = place.run(["load", nameless.to_str().unwrap()]);
     let err = String::from_utf8_lossy(&ran.stderr).into_owned();
-    assert!(err.contains("has no name: load it with --name"), "{err}");
+    assert!(err.contains("has no name: --name gives it one"), "{err}");
 }
