@@ -261,4 +261,57 @@ impl LayerError {
             _ => false,
         }
     }
+
+    /// Tells whether the ID is taken, or the layer in use.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Exists { .. } | Self::Busy { .. })
+    }
+
+    /// Tells whether the disk is full, or a quota used up.
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        match self {
+            Self::Os(error) => error.is_out_of_space(),
+            Self::Unpack(error) => error.is_out_of_space(),
+            Self::TempArea(error) => error.is_out_of_space(),
+            Self::Output(error) => matches!(
+                error.kind(),
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+            ),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn causes_are_told_apart() {
+        let os = |kind: ErrorKind| LayerError::Os(PathError::new("write", "f", kind.into()));
+        let taken = || LayerError::Exists {
+            id: "a".parse().unwrap(),
+        };
+        let output = |kind: ErrorKind| LayerError::Output(kind.into());
+        for (error, expected) in [
+            (os(ErrorKind::NotFound), [true, false, false]),
+            (os(ErrorKind::StorageFull), [false, false, true]),
+            (os(ErrorKind::QuotaExceeded), [false, false, true]),
+            (output(ErrorKind::StorageFull), [false, false, true]),
+            (output(ErrorKind::BrokenPipe), [false, false, false]),
+            (taken(), [false, true, false]),
+            (LayerError::ForeignTree, [false, false, false]),
+        ] {
+            let actual = [
+                error.is_not_found(),
+                error.is_conflict(),
+                error.is_out_of_space(),
+            ];
+            assert_eq!(actual, expected, "{error:?}");
+        }
+    }
 }

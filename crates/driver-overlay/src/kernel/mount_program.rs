@@ -39,7 +39,7 @@ fn find(name: &str) -> Option<PathBuf> {
         .find(|path| matches!(stat_ambient(path), Ok(Some(stat)) if stat.is_file()))
 }
 
-/// What a program is given beyond the plan.
+/// What a mount program is given in addition to the plan.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProgramMount<'a> {
     pub(crate) program: &'a Path,

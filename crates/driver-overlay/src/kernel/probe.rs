@@ -371,7 +371,7 @@ mod tests {
         let again = OpenError::from(Unusable::from_text(&text));
         assert_eq!(again.to_string(), text);
         assert!(again.is_unsuitable());
-        // What Go's older versions or others wrote is not an error of ours.
+        // A text that older versions of Go's library wrote means that overlay does not work.
         assert!(OpenError::from(Unusable::from_text("")).is_unsuitable());
     }
 }

@@ -65,8 +65,8 @@ pub(crate) fn noted_external(dir: &Dir) -> Result<Option<PathBuf>, PathError> {
     Ok(path.filter(|path| path.is_absolute()))
 }
 
-/// Tells errors that mean that an additional layer is not there from others. The mount of a program
-/// that has died answers with another error than "not found".
+/// Converts an error about the additional layer at `path`. "Not found", and what the mount of a
+/// dead program answers instead, become [`LayerError::ExternalMissing`].
 pub(crate) fn external_error(path: &Path) -> impl FnOnce(PathError) -> LayerError {
     /// "Transport endpoint is not connected".
     const NOT_CONNECTED: i32 = 107;

@@ -212,7 +212,8 @@ impl LayerTarget for OverlayTree {
         self.context.unpack_options()
     }
 
-    /// The parents of a layer to come are not known. What is open is settled when it is staged.
+    /// Settles a tree for an existing layer. The parents of a new layer are not known yet; its tree
+    /// is settled when the layer is staged.
     fn settle(&self, unsettled: &Unsettled) -> Result<(), LayerError> {
         match &self.layer {
             Some(layer) => {
