@@ -62,101 +62,64 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
-mod additional_layer;
-mod any_error;
-mod apply;
-mod big_data;
-mod check;
-mod collect;
-mod dedup;
-mod delete;
-mod diff;
-mod directories;
-mod doomed;
-mod elsewhere;
 mod error;
-mod files;
-mod host;
-mod ignored;
-mod inner;
-mod intent;
-mod item;
-mod kind;
-mod layout;
-mod locked;
-mod locks;
-mod lookup;
-mod mount;
-mod mount_image;
-mod mounts;
-mod notices;
-mod on_disk;
-mod open;
-mod options;
-mod owners;
-mod pipe;
-mod prior;
-mod rebuilt;
-mod records;
-mod remains;
-mod removal;
-mod repair;
-mod rescue;
-mod selinux;
-mod shelves;
-mod shutdown;
-mod sizes;
-mod snapshot;
-mod spec;
-mod stale;
 mod store;
-mod strangers;
-mod temporary;
+mod repair;
+mod check;
+mod edit;
 mod transaction;
-mod tree;
-mod update;
+mod delete;
+mod staged_tree;
+mod contents;
+mod dedup;
 mod usage;
-mod userns;
+mod spec;
+mod selinux;
+mod mount;
+mod engine;
+mod errors;
+mod catalog;
+mod records;
 
-pub use additional_layer::AdditionalLayer;
-pub use any_error::Error;
+pub use catalog::mount_counts::Mounted;
+pub use catalog::snapshot::{DamagedRecord, Item, Snapshot};
 pub use check::{
     Attribute, AttributeChange, CheckDepth, CheckError, CheckOptions, CheckReport, Containers,
     Damage, Disposal, FileChange, Finding, Remedy, Removable, Removal, Subject, Verdict,
 };
-pub use collect::CollectReport;
+pub use contents::additional_layer::AdditionalLayer;
+pub use contents::diff::{Diff, DiffCompression};
 pub use dedup::{DedupOptions, DedupReport, DedupSupport, HashMethod, UnknownHashMethod};
-pub use delete::Commit;
-pub use diff::{Diff, DiffCompression};
-pub use error::{
+pub use delete::garbage::CollectReport;
+pub use delete::item::Commit;
+pub use engine::notices::{Notice, Notices};
+pub use engine::options::{Persistence, Recovery, StoreOptions, VolatileMounts};
+pub use engine::userns::{AutoUserNs, AutoUserNsPolicy};
+pub use error::Error;
+pub use errors::{
     AccessError, AdditionalLayerError, CollectError, CommitError, Conflict, DataError, DeleteError,
     DiffError, DirectoryError, LabelError, LookupError, MountError, OpenError, ShutdownError,
     StageError, UpdateError, UserNsError,
 };
-pub use ignored::Ignored;
-pub use item::{ItemId, ItemKind};
-pub use kind::ErrorKind;
-pub use mount::{MountRequest, StillMounted, Unmounting};
-pub use mounts::Mounted;
-pub use notices::{Notice, Notices};
-pub use options::{Persistence, Recovery, StoreOptions, VolatileMounts};
-pub use owners::ParentOwners;
+pub use mount::ignored::Ignored;
+pub use mount::layer::{MountRequest, StillMounted, Unmounting};
+pub use mount::owners::ParentOwners;
+pub use mount::shutdown::Shutdown;
+pub use records::error_kind::ErrorKind;
+pub use records::kinds::{ItemId, ItemKind};
 pub use records::{Container, Image, InvalidRecord, Layer};
 pub use repair::{Action, Failure, Kept, RepairError, RepairMode, RepairOptions, RepairReport};
-pub use shutdown::Shutdown;
-pub use snapshot::{DamagedRecord, Item, Snapshot};
 pub use spec::{
     BigDataItem, ContainerSpec, IfPresent, ImageIfPresent, ImageSpec, Labels, LayerSpec,
     NameConflict,
 };
+pub use staged_tree::{FilledTree, TreeFacts, TreeSpec, TreeToFill};
 pub use store::Store;
 pub use transaction::{Committed, LayerDigests, StagedContainer, StagedLayer, Transaction};
-pub use tree::{FilledTree, TreeFacts, TreeSpec, TreeToFill};
 pub use usage::{
     Amount, ContainerUsage, ImageUsage, LayerUsage, TotalUsage, UsageError, UsageOrigin,
     UsageReport, WrongCounter,
 };
-pub use userns::{AutoUserNs, AutoUserNsPolicy};
 
 // Their types are in the signatures above.
 pub use layerhold_archive::{Change, ChangeKind, Codec};

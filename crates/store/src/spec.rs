@@ -7,7 +7,7 @@ use layerhold_idmap::IdMappingOptions;
 use layerhold_ids::{CompressedDigest, ContainerId, DiffId, Digest, ImageId, LayerId};
 use layerhold_schema::{Flags, Timestamp, Value};
 
-use crate::userns::AutoUserNs;
+use crate::engine::userns::AutoUserNs;
 
 /// What happens when a layer of the wanted ID exists already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

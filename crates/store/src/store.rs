@@ -8,8 +8,8 @@ use std::sync::Arc;
 use layerhold_driver::{Driver, SyncMode};
 use layerhold_idmap::IdMappings;
 
-use crate::inner::Inner;
-use crate::options::StoreOptions;
+use crate::engine::Engine;
+use crate::engine::options::StoreOptions;
 
 /// An open store: a graph root, a run root and a graph driver.
 ///
@@ -23,7 +23,7 @@ use crate::options::StoreOptions;
 /// metadata, flags) is looked up as Go does: layers first, then images, then containers.
 #[derive(Clone)]
 pub struct Store {
-    pub(crate) inner: Arc<Inner>,
+    pub(crate) inner: Arc<Engine>,
 }
 
 impl Store {

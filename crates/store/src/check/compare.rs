@@ -13,7 +13,7 @@ use layerhold_tar_split::{Checksum, Crc64};
 use super::attributes::Compared;
 use super::damage::{Attribute, AttributeChange, FileChange};
 use super::tree::{Facts, Node, State, Tree};
-use crate::options::StoreOptions;
+use crate::engine::options::StoreOptions;
 
 /// Bytes read at a time.
 const PIECE: usize = 128 << 10;

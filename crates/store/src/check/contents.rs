@@ -18,10 +18,10 @@ use super::look::Look;
 use super::report::{Finding, Remedy};
 use super::tree::{Entry, is_for_aufs, is_whiteout};
 use super::verdict::Verdict;
-use crate::diff::Files;
-use crate::item::ItemId;
-use crate::layout::tar_split_name;
+use crate::catalog::layout::tar_split_name;
+use crate::contents::diff::Files;
 use crate::records::Layer;
+use crate::records::kinds::ItemId;
 
 /// Bytes rebuilt at a time.
 const PIECE: usize = 256 << 10;

@@ -7,9 +7,9 @@ use layerhold_ids::LayerId;
 use super::damage::Damage;
 use super::look::{Look, text};
 use super::report::{Finding, Remedy};
-use crate::item::ItemId;
+use crate::catalog::record_stores::Records;
 use crate::records::Layer;
-use crate::shelves::Parts;
+use crate::records::kinds::ItemId;
 
 /// Counts the layers that have a counter. Of those in which something else is wrong the counter may
 /// be all that is right.

@@ -6,7 +6,7 @@ use layerhold_driver::{DriverDamage, LayerError};
 use layerhold_ids::{DiffId, ImageId, LayerId};
 use layerhold_tar_split::RebuildError;
 
-use crate::item::ItemKind;
+use crate::records::kinds::ItemKind;
 
 /// What is wrong with a store, or with a layer, an image or a container in it.
 #[derive(Debug, thiserror::Error)]
@@ -105,7 +105,7 @@ pub enum Damage {
     },
     /// The file that counts mounts cannot be understood.
     #[error("the mounts are not counted any more")]
-    MountCounts(#[source] Box<crate::error::AccessError>),
+    MountCounts(#[source] Box<crate::errors::AccessError>),
     /// A layer is mounted, and nobody counts it.
     #[error("it is mounted at {}, and nobody counts that", path.display())]
     UncountedMount {
@@ -250,7 +250,7 @@ pub enum Damage {
         key: String,
         /// Why.
         #[source]
-        source: Box<crate::error::DataError>,
+        source: Box<crate::errors::DataError>,
     },
 
     // ---- images and containers ----

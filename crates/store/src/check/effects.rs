@@ -9,7 +9,7 @@ use super::look::Look;
 use super::removals;
 use super::report::{CheckReport, Finding, Remedy, Subject};
 use super::verdict::Verdict;
-use crate::item::ItemId;
+use crate::records::kinds::ItemId;
 
 /// Puts the report together.
 pub(super) fn report(look: &Look<'_>, mut found: Vec<Finding>) -> CheckReport {

@@ -2,8 +2,8 @@
 
 use layerhold_driver::LayerError;
 
-use crate::error::AccessError;
-use crate::kind::ErrorKind;
+use crate::errors::AccessError;
+use crate::records::error_kind::ErrorKind;
 
 /// A store cannot be checked. Damage is no reason for that.
 #[derive(Debug, thiserror::Error)]

@@ -10,11 +10,11 @@ use super::damage::Damage;
 use super::look::Look;
 use super::report::{Finding, Remedy};
 use super::verdict::Verdict;
-use crate::error::DataError;
-use crate::item::{ItemId, ItemKind};
-use crate::lookup::Item;
+use crate::catalog::lookup::Item;
+use crate::catalog::record_stores::{Records, View};
+use crate::errors::DataError;
+use crate::records::kinds::{ItemId, ItemKind};
 use crate::records::{Container, Image, Layer};
-use crate::shelves::{Parts, View};
 use crate::transaction::digest_of;
 
 /// Items up to this size are read and compared with their digest.
@@ -221,10 +221,10 @@ impl<R: Item> Items<'_, R> {
     }
 
     fn open(&self, key: &str) -> Result<Option<std::fs::File>, DataError> {
-        let Some(shelf) = self.records.shelf_of(self.id.as_str()) else {
+        let Some(store) = self.records.store_of(self.id.as_str()) else {
             return Ok(None);
         };
-        let opened = shelf.store.open_big_data(self.id.as_str(), key);
+        let opened = store.store.open_big_data(self.id.as_str(), key);
         opened.map_err(|source| DataError::Item {
             kind: R::ITEM,
             id: self.id.as_str().to_owned(),

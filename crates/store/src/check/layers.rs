@@ -10,10 +10,10 @@ use super::damage::Damage;
 use super::look::Look;
 use super::report::{Finding, Remedy, Subject};
 use super::verdict::Verdict;
-use crate::item::{ItemId, ItemKind};
+use crate::catalog::record_stores::Records;
+use crate::catalog::snapshot::incomplete_layers;
 use crate::records::Layer;
-use crate::shelves::Parts;
-use crate::snapshot::incomplete_layers;
+use crate::records::kinds::{ItemId, ItemKind};
 
 /// Looks at the layers that `wanted` accepts.
 pub(super) fn check(look: &Look<'_>, wanted: &dyn Fn(&ItemId) -> bool) -> Vec<Finding> {

@@ -11,27 +11,27 @@ use super::error::CheckError;
 use super::options::CheckOptions;
 use super::report::{Finding, Remedy, Subject};
 use super::verdict::Verdict;
-use crate::elsewhere::Elsewhere;
-use crate::error::AccessError;
-use crate::inner::Inner;
-use crate::item::{ItemId, ItemKind};
-use crate::lookup::{Item, all};
+use crate::catalog::lookup::{Item, all};
+use crate::catalog::record_stores::{Placement, Records, View};
+use crate::catalog::snapshot::Snapshot;
+use crate::catalog::transient::Elsewhere;
+use crate::delete::foreign::Strangers;
+use crate::engine::Engine;
+use crate::errors::AccessError;
+use crate::records::kinds::{ItemId, ItemKind};
 use crate::records::{Container, Image, Layer};
-use crate::shelves::{Parts, Spot, View};
-use crate::snapshot::Snapshot;
-use crate::strangers::Strangers;
 
 /// A record that was made anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Remade {
     pub(crate) json: Vec<u8>,
     /// Where it belongs.
-    pub(crate) spot: Spot,
+    pub(crate) placement: Placement,
 }
 
 /// The records of one moment, what the driver held then, and how to look at both.
 pub(crate) struct Look<'a> {
-    pub(super) inner: &'a Inner,
+    pub(super) inner: &'a Engine,
     pub(super) options: &'a CheckOptions,
     pub(super) driver: Arc<dyn Driver>,
     pub(super) records: Snapshot,
@@ -58,7 +58,7 @@ pub(crate) struct Look<'a> {
 
 impl<'a> Look<'a> {
     pub(super) fn new(
-        inner: &'a Inner,
+        inner: &'a Engine,
         options: &'a CheckOptions,
         records: Snapshot,
     ) -> Result<Self, CheckError> {
@@ -237,7 +237,7 @@ impl<'a> Look<'a> {
 }
 
 /// The text of a record in this store.
-pub(crate) fn text<R: Item>(records: &impl Parts<R>, id: &str) -> Option<Vec<u8>> {
+pub(crate) fn text<R: Item>(records: &impl Records<R>, id: &str) -> Option<Vec<u8>> {
     let mut own = records.own();
     own.find_map(|(_, part)| part.json(id).map(<[u8]>::to_vec))
 }

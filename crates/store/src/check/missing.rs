@@ -15,9 +15,9 @@ use layerhold_sys::{PathError, stat_ambient};
 
 use super::look::Look;
 use super::verdict::Verdict;
-use crate::inner::Inner;
-use crate::item::ItemKind;
-use crate::layout::TAR_SPLIT_SUFFIX;
+use crate::catalog::layout::TAR_SPLIT_SUFFIX;
+use crate::engine::Engine;
+use crate::records::kinds::ItemKind;
 use crate::records::{Container, Image, Layer};
 
 impl Look<'_> {
@@ -86,15 +86,15 @@ impl Look<'_> {
     }
 }
 
-impl Inner {
+impl Engine {
     /// Tells whether there are signs that records are in stores that this opening does not see:
     /// files of layers of which nothing else is here, or a store that is named and is not there.
     pub(super) fn is_part_of_more(
         &self,
         is_here: &dyn Fn(&LayerId) -> bool,
     ) -> Result<bool, PathError> {
-        for shelf in self.layers.additional() {
-            if stat_ambient(&shelf.dir)?.is_none() {
+        for store in self.layers.additional() {
+            if stat_ambient(&store.dir)?.is_none() {
                 return Ok(true);
             }
         }

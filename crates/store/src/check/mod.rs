@@ -52,10 +52,10 @@ pub use options::{CheckDepth, CheckOptions};
 pub use report::{CheckReport, Containers, Disposal, Finding, Remedy, Removable, Removal, Subject};
 pub use verdict::Verdict;
 
-use crate::inner::Inner;
-use crate::item::ItemId;
-use crate::shelves::{Parts, Reading, View};
-use crate::snapshot::Snapshot;
+use crate::catalog::record_stores::{Reading, Records, View};
+use crate::catalog::snapshot::Snapshot;
+use crate::engine::Engine;
+use crate::records::kinds::ItemId;
 use crate::store::Store;
 
 /// How often a layer is read again whose record changed while it was read.
@@ -91,7 +91,7 @@ impl Store {
     }
 }
 
-impl Inner {
+impl Engine {
     /// Steps 1 and 2: everything but contents.
     fn quick<'a>(
         &'a self,

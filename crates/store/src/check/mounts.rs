@@ -13,9 +13,9 @@ use super::damage::Damage;
 use super::error::CheckError;
 use super::look::Look;
 use super::report::{Finding, Remedy};
-use crate::inner::Inner;
-use crate::item::ItemId;
-use crate::mounts::Mounted;
+use crate::catalog::mount_counts::Mounted;
+use crate::engine::Engine;
+use crate::records::kinds::ItemId;
 
 /// Compares the counts with what the kernel has mounted, under the lock of the counts, so that none
 /// changes in between.
@@ -30,7 +30,7 @@ pub(super) fn check(look: &Look<'_>) -> Result<Vec<Finding>, CheckError> {
     let (counted, stale, mounted) = match look.inner.mounts.read_with(ask) {
         Ok((counted, Ok((stale, mounted)))) => (counted, stale, mounted),
         Ok((_, Err(error))) => return Err(error),
-        Err(error @ crate::error::AccessError::Mounts { .. }) => {
+        Err(error @ crate::errors::AccessError::Mounts { .. }) => {
             let damage = Damage::MountCounts(Box::new(error));
             return Ok(vec![Finding::of_store(damage, Remedy::Rebuild)]);
         }
@@ -57,7 +57,7 @@ pub(super) fn check(look: &Look<'_>) -> Result<Vec<Finding>, CheckError> {
 }
 
 /// Finds the layers that are mounted in the mount namespace of this process, and where.
-pub(crate) fn mounted(inner: &Inner) -> layerhold_sys::Result<BTreeMap<LayerId, PathBuf>> {
+pub(crate) fn mounted(inner: &Engine) -> layerhold_sys::Result<BTreeMap<LayerId, PathBuf>> {
     let Some(home) = home_of_mounts(inner) else {
         return Ok(BTreeMap::new());
     };
@@ -81,7 +81,7 @@ pub(crate) fn mounted_anywhere(home: &Path) -> layerhold_sys::Result<BTreeMap<La
 
 /// The directory below which the driver mounts layers; `None` for drivers that show a layer's own
 /// tree.
-pub(crate) fn home_of_mounts(inner: &Inner) -> Option<PathBuf> {
+pub(crate) fn home_of_mounts(inner: &Engine) -> Option<PathBuf> {
     let mounts = inner.driver().capabilities().stacking != Stacking::Copies;
     mounts.then(|| inner.options.graph_root.join(inner.driver_name))
 }

@@ -9,10 +9,10 @@ use super::error::CheckError;
 use super::look::Look;
 use super::report::{Finding, Remedy, Subject};
 use super::verdict::Verdict;
-use crate::item::ItemKind;
-use crate::layout::TAR_SPLIT_SUFFIX;
-use crate::shelves::Parts;
-use crate::strangers::holds_files_of_a_caller;
+use crate::catalog::layout::TAR_SPLIT_SUFFIX;
+use crate::catalog::record_stores::Records;
+use crate::delete::foreign::holds_files_of_a_caller;
+use crate::records::kinds::ItemKind;
 
 /// Looks for directories and files of items without a record.
 ///

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use layerhold_json_store::{FileState, Snapshot as Records};
+use layerhold_json_store::{FileState, Snapshot as RecordSnapshot};
 use layerhold_sys::stat_ambient;
 
 use super::damage::Damage;
@@ -10,12 +10,12 @@ use super::error::CheckError;
 use super::look::Look;
 use super::orphans;
 use super::report::{Finding, Remedy};
-use crate::intent::INTENT_FILE;
-use crate::item::ItemKind;
-use crate::lookup::Item;
-use crate::options::Persistence;
-use crate::shelves::{DURABLE, Parts};
-use crate::temporary::temporary_files;
+use crate::catalog::intent::INTENT_FILE;
+use crate::catalog::lookup::Item;
+use crate::catalog::record_stores::{DURABLE, Records};
+use crate::engine::options::Persistence;
+use crate::engine::temporary_files::temporary_files;
+use crate::records::kinds::ItemKind;
 
 /// Looks at the record files, and notes the kinds whose records are not all there.
 pub(super) fn check(look: &mut Look<'_>) -> Result<Vec<Finding>, CheckError> {
@@ -60,24 +60,24 @@ fn files(look: &Look<'_>, found: &mut Vec<Finding>) -> Result<(), CheckError> {
         held.any(|id| !records.layers.is_own(id.as_str()))
     };
     let names_layers = look.names_lost_layers();
-    for (position, (shelf, part)) in records.layers.own().enumerate() {
+    for (position, (store, part)) in records.layers.own().enumerate() {
         // With images in a store of their own, a transient store may have nothing else to record.
-        let may_be_missing = is_transient && layout.split.is_some() && position == DURABLE.shelf;
+        let may_be_missing = is_transient && layout.split.is_some() && position == DURABLE.store;
         let has_content = unrecorded_layers && !may_be_missing;
-        let was_saved = names_layers || shelf.was_saved()?;
+        let was_saved = names_layers || store.was_saved()?;
         of_part(part, has_content, was_saved, found)?;
     }
-    for ((shelf, part), dir) in records.images.own().zip(layout.image_dirs()) {
+    for ((store, part), dir) in records.images.own().zip(layout.image_dirs()) {
         let has_content = orphans::has_dirs(dir, &|id| records.images.contains(id))?;
-        of_part(part, has_content, shelf.was_saved()?, found)?;
+        of_part(part, has_content, store.was_saved()?, found)?;
     }
     // Records of containers are lost with the run root in a transient store, and their directories
     // are garbage then.
     let elsewhere = look.elsewhere.container_ids();
     let is_recorded = |id: &str| records.containers.contains(id) || elsewhere.contains(id);
     let has_dirs = !is_transient && orphans::has_dirs(&layout.containers, &is_recorded)?;
-    for (shelf, part) in records.containers.own() {
-        of_part(part, has_dirs, shelf.was_saved()?, found)?;
+    for (store, part) in records.containers.own() {
+        of_part(part, has_dirs, store.was_saved()?, found)?;
     }
     Ok(())
 }
@@ -89,7 +89,7 @@ fn is_unwritten(path: &Path, len: u64) -> Result<bool, CheckError> {
 }
 
 fn of_part<R: Item>(
-    records: &Records<R>,
+    records: &RecordSnapshot<R>,
     has_content: bool,
     was_saved: bool,
     found: &mut Vec<Finding>,
@@ -129,7 +129,7 @@ fn of_part<R: Item>(
     Ok(())
 }
 
-fn additional<R: Item>(records: &impl Parts<R>, found: &mut Vec<Finding>) {
+fn additional<R: Item>(records: &impl Records<R>, found: &mut Vec<Finding>) {
     for damaged in records.additional().flat_map(|(_, part)| part.verify()) {
         let damage = Damage::Record {
             kind: R::ITEM,

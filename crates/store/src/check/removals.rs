@@ -11,8 +11,8 @@ use super::damage::Damage;
 use super::effects::doomed;
 use super::look::Look;
 use super::report::{Disposal, Finding, Remedy, Removable, Removal};
-use crate::item::ItemId;
-use crate::layout::tar_split_name;
+use crate::catalog::layout::tar_split_name;
+use crate::records::kinds::ItemId;
 use crate::records::{Container, Image};
 
 /// Lists what is removed: containers, images, layers from the top down, contents without a record,

@@ -8,7 +8,7 @@ use layerhold_ids::{ContainerId, ImageId, LayerId};
 use super::damage::Damage;
 use super::look::Remade;
 use super::verdict::Verdict;
-use crate::item::ItemId;
+use crate::records::kinds::ItemId;
 
 /// What a check found, and what [`Store::repair`](crate::Store::repair) would remove.
 #[derive(Debug, Default)]

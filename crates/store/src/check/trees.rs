@@ -20,9 +20,9 @@ use super::options::CheckDepth;
 use super::report::Finding;
 use super::tree::{Links, Tree};
 use super::{locked, settled};
-use crate::item::ItemId;
-use crate::on_disk::OnDisk;
+use crate::engine::owners_on_disk::OnDisk;
 use crate::records::Layer;
+use crate::records::kinds::ItemId;
 
 /// Opens the trees of all layers that are not containers' own, and compares them if that was asked
 /// for.

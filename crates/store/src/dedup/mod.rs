@@ -21,10 +21,10 @@ use std::collections::BTreeSet;
 use layerhold_driver::{Driver, LayerError};
 use layerhold_ids::LayerId;
 
-use crate::error::AccessError;
-use crate::lookup::by_id;
-use crate::shelves::Parts;
-use crate::snapshot::Snapshot;
+use crate::catalog::lookup::by_id;
+use crate::catalog::record_stores::Records;
+use crate::catalog::snapshot::Snapshot;
+use crate::errors::AccessError;
 use crate::store::Store;
 
 use groups::Groups;

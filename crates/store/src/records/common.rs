@@ -58,7 +58,7 @@ macro_rules! common_accessors {
             }
         }
 
-        impl $crate::update::Mutable for $record {
+        impl $crate::edit::update::Mutable for $record {
             fn metadata_mut(&mut self) -> &mut String {
                 &mut self.record.metadata
             }
@@ -96,3 +96,5 @@ macro_rules! plain_record {
         }
     };
 }
+
+pub(super) use {common_accessors, plain_record};

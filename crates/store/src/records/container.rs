@@ -5,7 +5,8 @@ use layerhold_ids::{ContainerId, ImageId, LayerId};
 use layerhold_json_store::{KeySpec, Record};
 use layerhold_schema::{ContainerRecord, Flags, Timestamp};
 
-use super::InvalidRecord;
+use super::common::{common_accessors, plain_record};
+use super::invalid::InvalidRecord;
 
 /// Key: the container's own layer.
 pub(crate) const BY_LAYER: &str = "layer";

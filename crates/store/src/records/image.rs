@@ -4,7 +4,8 @@ use layerhold_ids::{Digest, ImageId, LayerId, ManifestDigest};
 use layerhold_json_store::{KeySpec, Record};
 use layerhold_schema::{Flags, ImageRecord, Timestamp};
 
-use super::InvalidRecord;
+use super::common::{common_accessors, plain_record};
+use super::invalid::InvalidRecord;
 
 /// Key: the top layer, and layers that stand in for it under other ID maps.
 pub(crate) const BY_TOP_LAYER: &str = "top layer";

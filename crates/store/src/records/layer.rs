@@ -6,7 +6,8 @@ use layerhold_ids::{CompressedDigest, DiffId, LayerId, TocDigest};
 use layerhold_json_store::{KeySpec, Record};
 use layerhold_schema::{Completeness, Compression, Flags, LayerRecord, Timestamp};
 
-use super::InvalidRecord;
+use super::common::{common_accessors, plain_record};
+use super::invalid::InvalidRecord;
 
 // The further keys by which layers are found, as the names of their JSON fields.
 pub(crate) const BY_PARENT: &str = "parent";

@@ -1,45 +1,17 @@
 //! Layers, images and containers as they are recorded.
 
-#[macro_use]
-mod common;
-mod container;
-mod image;
 mod layer;
-
-use std::error::Error;
-
-use layerhold_schema::RecordError;
+mod image;
+mod container;
+mod common;
+mod invalid;
+pub(crate) mod kinds;
+pub(crate) mod error_kind;
 
 pub use container::Container;
 pub(crate) use container::{BY_IMAGE, BY_LAYER};
 pub use image::Image;
 pub(crate) use image::{BY_DIGEST, BY_TOP_LAYER};
+pub use invalid::InvalidRecord;
 pub use layer::Layer;
 pub(crate) use layer::{BY_COMPRESSED_DIGEST, BY_DIFF_DIGEST, BY_PARENT, BY_TOC_DIGEST};
-
-/// A record that cannot be used. It is set aside and stays in its file.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidRecord {
-    /// It is not the JSON that it should be.
-    #[error("not the JSON of a record")]
-    Json(#[from] RecordError),
-    /// One of its fields holds something that could not be used safely.
-    #[error("the field {field:?} cannot be used")]
-    Field {
-        /// The field.
-        field: &'static str,
-        /// What is wrong with it.
-        #[source]
-        source: Box<dyn Error + Send + Sync>,
-    },
-}
-
-impl InvalidRecord {
-    fn field<E: Error + Send + Sync + 'static>(field: &'static str) -> impl FnOnce(E) -> Self {
-        move |source| Self::Field {
-            field,
-            source: Box::new(source),
-        }
-    }
-}

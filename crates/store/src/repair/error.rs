@@ -5,8 +5,8 @@ use std::io;
 use layerhold_driver::LayerError;
 use layerhold_ids::Digest;
 
-use crate::error::{AccessError, DataError, DeleteError};
-use crate::kind::ErrorKind;
+use crate::errors::{AccessError, DataError, DeleteError};
+use crate::records::error_kind::ErrorKind;
 
 /// A part of a repair failed. The other parts are done nevertheless.
 #[derive(Debug, thiserror::Error)]

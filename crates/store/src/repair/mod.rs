@@ -24,13 +24,13 @@ pub use report::{Action, Failure, Kept, RepairReport};
 use layerhold_ids::LayerId;
 use layerhold_json_store::Record as _;
 
+use crate::catalog::locks::Locks;
 use crate::check::{
     CheckReport, Containers, Damage, Disposal, Finding, Remade, Remedy, Removable, text,
 };
-use crate::inner::Inner;
-use crate::item::ItemId;
-use crate::locks::Locks;
+use crate::engine::Engine;
 use crate::records::Layer;
+use crate::records::kinds::ItemId;
 use crate::store::Store;
 
 impl Store {
@@ -100,7 +100,7 @@ fn setting_aside(finding: &Finding) -> Action {
 
 /// A repair in progress.
 struct Repair<'a> {
-    inner: &'a Inner,
+    inner: &'a Engine,
     options: &'a RepairOptions,
     /// What the records say as far as this repair knows.
     seen: BTreeMap<ItemId, Vec<u8>>,
@@ -163,12 +163,14 @@ impl Repair<'_> {
             return 0;
         };
         let mut height = 1;
-        let mut next = crate::lookup::by_id(&layers, id.as_str()).ok().flatten();
+        let mut next = crate::catalog::lookup::by_id(&layers, id.as_str())
+            .ok()
+            .flatten();
         // Records may say that a layer stands on itself.
         while let Some(layer) = next.take().filter(|_| height < MAX_HEIGHT) {
             height += 1;
             if let Some(parent) = layer.parent() {
-                next = crate::lookup::by_id(&layers, parent.as_str())
+                next = crate::catalog::lookup::by_id(&layers, parent.as_str())
                     .ok()
                     .flatten();
             }

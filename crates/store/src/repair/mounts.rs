@@ -40,7 +40,10 @@ impl Repair<'_> {
             return Ok(());
         };
         for (layer, path) in mounted_anywhere(&home)? {
-            let is_known = matches!(crate::lookup::by_id(&layers, layer.as_str()), Ok(Some(_)));
+            let is_known = matches!(
+                crate::catalog::lookup::by_id(&layers, layer.as_str()),
+                Ok(Some(_))
+            );
             if is_known && counts.get(&layer).is_none() {
                 counts.set(&layer, &path, 1)?;
             }

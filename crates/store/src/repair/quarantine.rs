@@ -12,9 +12,9 @@ use layerhold_sys::{Dir, Durability, RenameHow, remove_tree};
 
 use super::Repair;
 use super::error::RepairError;
-use crate::error::{CollectError, DeleteError};
-use crate::item::ItemId;
-use crate::layout::{DIR_MODE, FILE_MODE, tar_split_name};
+use crate::catalog::layout::{DIR_MODE, FILE_MODE, tar_split_name};
+use crate::errors::{CollectError, DeleteError};
+use crate::records::kinds::ItemId;
 use crate::store::Store;
 
 /// The record of the layer.

@@ -7,14 +7,14 @@ use layerhold_json_store::Damaged;
 
 use super::Repair;
 use super::error::RepairError;
+use crate::catalog::locked::Locked;
+use crate::catalog::locks::InContext;
+use crate::catalog::lookup::{Item, by_id, own_by_id};
+use crate::catalog::record_stores::{Records, View};
 use crate::check::{Damage, Finding, twin};
-use crate::error::DataError;
-use crate::item::{ItemId, ItemKind};
-use crate::locked::Locked;
-use crate::locks::InContext;
-use crate::lookup::{Item, by_id, own_by_id};
+use crate::errors::DataError;
+use crate::records::kinds::{ItemId, ItemKind};
 use crate::records::{Image, Layer};
-use crate::shelves::{Parts, View};
 
 /// Items up to this size are copied.
 const MAX_ITEM: u64 = 1 << 30;
@@ -223,8 +223,8 @@ fn whole<R: Item>(
     key: &str,
     digest: Option<&String>,
 ) -> Option<Vec<u8>> {
-    let shelf = records.shelf_of(id.as_str())?;
-    let bytes = shelf
+    let store = records.store_of(id.as_str())?;
+    let bytes = store
         .store
         .read_big_data(id.as_str(), key, MAX_ITEM)
         .ok()??;

@@ -4,13 +4,13 @@ use layerhold_json_store::ChangeError;
 
 use super::Repair;
 use super::error::RepairError;
+use crate::catalog::locked::Locked;
+use crate::catalog::locks::InContext;
+use crate::catalog::lookup::Item;
+use crate::catalog::record_stores::Records;
 use crate::check::Remade;
-use crate::error::AccessError;
-use crate::item::ItemId;
-use crate::locked::Locked;
-use crate::locks::InContext;
-use crate::lookup::Item;
-use crate::shelves::Parts;
+use crate::errors::AccessError;
+use crate::records::kinds::ItemId;
 
 impl Repair<'_> {
     /// Puts the record of an item in place, as the check made it. Whatever is left of the old one
@@ -55,7 +55,7 @@ fn put_back<R: Item>(
     let free = names.filter(|name| records.holder_of(name).is_none());
     let free = free.cloned().collect();
     record.set_names(free);
-    let inserted: Result<(), ChangeError> = records.insert(record, remade.spot);
+    let inserted: Result<(), ChangeError> = records.insert(record, remade.placement);
     let inserted: Result<(), AccessError> = inserted.of::<R>();
     inserted?;
     Ok(records.save().of::<R>()?)

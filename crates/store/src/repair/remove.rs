@@ -6,14 +6,14 @@ use layerhold_ids::is_canonical_id;
 
 use super::Repair;
 use super::error::RepairError;
+use crate::catalog::layout::TAR_SPLIT_SUFFIX;
+use crate::catalog::locks::Locks;
+use crate::catalog::lookup::own_by_id;
+use crate::catalog::record_stores::Records;
 use crate::check::Removable;
-use crate::delete::Deletion;
-use crate::error::DeleteError;
-use crate::item::ItemId;
-use crate::layout::TAR_SPLIT_SUFFIX;
-use crate::locks::Locks;
-use crate::lookup::own_by_id;
-use crate::shelves::Parts;
+use crate::delete::item::Deletion;
+use crate::errors::DeleteError;
+use crate::records::kinds::ItemId;
 
 impl Repair<'_> {
     /// Removes one thing, provided that it is as it was checked. What is gone already is no

@@ -11,12 +11,12 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 use super::Repair;
 use super::error::RepairError;
-use crate::files;
-use crate::item::ItemId;
-use crate::layout::{FILE_MODE, tar_split_name};
-use crate::lookup::by_id;
-use crate::pipe::pipe;
+use crate::catalog::files;
+use crate::catalog::layout::{FILE_MODE, tar_split_name};
+use crate::catalog::lookup::by_id;
+use crate::contents::pipe::pipe;
 use crate::records::Layer;
+use crate::records::kinds::ItemId;
 
 impl Repair<'_> {
     /// Packs a layer again. If that gives the tar that was imported, the record of how is put in

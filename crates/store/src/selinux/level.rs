@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use layerhold_sys::random_bytes;
 
 use super::context::Context;
-use crate::error::LabelError;
+use crate::catalog::record_stores::Records;
+use crate::errors::LabelError;
 use crate::records::{Container, Layer};
-use crate::shelves::Parts;
 
 /// How many categories there are.
 const CATEGORIES: u32 = 1024;
@@ -25,15 +25,15 @@ pub(crate) struct UsedLevels {
 
 impl UsedLevels {
     /// Those of all containers and layers that are recorded.
-    pub(crate) fn of(layers: &impl Parts<Layer>, containers: &impl Parts<Container>) -> Self {
+    pub(crate) fn of(layers: &impl Records<Layer>, containers: &impl Records<Container>) -> Self {
         let mut used = Self::default();
-        for container in crate::lookup::all(containers) {
+        for container in crate::catalog::lookup::all(containers) {
             used.add(container.mount_label());
             used.add(container.process_label());
         }
         // Few layers have a label, and so few are parsed.
         for id in layers.own_mentioning(b"\"mountlabel\":") {
-            if let Ok(Some(layer)) = crate::lookup::by_id(layers, id) {
+            if let Ok(Some(layer)) = crate::catalog::lookup::by_id(layers, id) {
                 used.add(layer.mount_label());
             }
         }

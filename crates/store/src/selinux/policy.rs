@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use layerhold_sys::{OpenOptions, PathError, is_read_only, open_ambient_file};
 
 use super::context::Context;
-use crate::error::LabelError;
-use crate::host::text;
+use crate::engine::host::text;
+use crate::errors::LabelError;
 
 /// The labels that containers get.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use layerhold_sys::{
 };
 use sha2::Digest as _;
 
-use crate::error::{DataError, StageError};
-use crate::layout::{DIR_MODE, FILE_MODE};
+use crate::catalog::layout::{DIR_MODE, FILE_MODE};
+use crate::errors::{DataError, StageError};
 use crate::spec::BigDataItem;
 
 /// An area that is made when it is first needed.

@@ -6,14 +6,14 @@ use layerhold_json_store::Record;
 use layerhold_schema::Flags;
 
 use super::{NewContainer, NewLayer, Transaction};
-use crate::error::{Conflict, StageError};
-use crate::item::{ItemId, ItemKind};
-use crate::locks::Locks;
-use crate::lookup::{self, Item};
+use crate::catalog::locks::Locks;
+use crate::catalog::lookup::{self, Item};
+use crate::catalog::record_stores::Records;
+use crate::edit::update::reserved_flag;
+use crate::errors::{Conflict, StageError};
 use crate::records::BY_LAYER;
-use crate::shelves::Parts;
+use crate::records::kinds::{ItemId, ItemKind};
 use crate::spec::{ImageIfPresent, NameConflict};
-use crate::update::reserved_flag;
 
 /// Refuses flags that are the library's own.
 pub(super) fn refuse_reserved(flags: &Flags) -> Result<(), StageError> {
@@ -24,7 +24,7 @@ pub(super) fn refuse_reserved(flags: &Flags) -> Result<(), StageError> {
 }
 
 /// Refuses a name that belongs to a record. Additional stores may have it; ours comes first then.
-pub(super) fn name_is_free<R: Item>(records: &impl Parts<R>, name: &str) -> Result<(), Conflict> {
+pub(super) fn name_is_free<R: Item>(records: &impl Records<R>, name: &str) -> Result<(), Conflict> {
     match records.holder_of(name).and_then(item_id::<R>) {
         Some(holder) => Err(Conflict::Name {
             name: name.to_owned(),
@@ -36,7 +36,7 @@ pub(super) fn name_is_free<R: Item>(records: &impl Parts<R>, name: &str) -> Resu
 
 /// Refuses an ID that belongs to a record, also one in an additional store: whatever stands on that
 /// there would change.
-pub(super) fn id_is_free<R: Item>(records: &impl Parts<R>, id: &str) -> Result<(), Conflict> {
+pub(super) fn id_is_free<R: Item>(records: &impl Records<R>, id: &str) -> Result<(), Conflict> {
     match records.contains(id).then(|| item_id::<R>(id)).flatten() {
         Some(id) => Err(Conflict::Id { id }),
         None => Ok(()),

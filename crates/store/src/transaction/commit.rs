@@ -34,17 +34,17 @@ use layerhold_sys::{Dir, Durability, PathError};
 
 use super::area::Area;
 use super::{NewImage, NewLayer, Transaction, check};
-use crate::big_data::set_image_item;
-use crate::error::{AccessError, CommitError, Conflict};
-use crate::inner::Inner;
-use crate::intent::Intent;
-use crate::item::ItemId;
-use crate::layout::tar_split_name;
-use crate::locked::Locked;
-use crate::locks::{InContext, Locks};
-use crate::lookup::{self, Item};
+use crate::catalog::intent::Intent;
+use crate::catalog::layout::tar_split_name;
+use crate::catalog::locked::Locked;
+use crate::catalog::locks::{InContext, Locks};
+use crate::catalog::lookup::{self, Item};
+use crate::catalog::record_stores::{DURABLE, Records, VOLATILE};
+use crate::edit::big_data::set_image_item;
+use crate::engine::Engine;
+use crate::errors::{AccessError, CommitError, Conflict};
+use crate::records::kinds::ItemId;
 use crate::records::{Container, Image, Layer};
-use crate::shelves::{DURABLE, Parts, VOLATILE};
 use crate::spec::{BigDataItem, IfPresent, NameConflict};
 use crate::usage::counters::Counter;
 
@@ -138,14 +138,14 @@ impl Transaction {
     /// Tells whether everything in it may be lost at a reboot.
     fn is_volatile(&self) -> bool {
         self.images.is_empty()
-            && self.layers.iter().all(|new| new.spot == VOLATILE)
-            && self.containers.iter().all(|new| new.spot == VOLATILE)
+            && self.layers.iter().all(|new| new.placement == VOLATILE)
+            && self.containers.iter().all(|new| new.placement == VOLATILE)
     }
 }
 
 /// The steps of one commit, and what has to be undone.
 struct Commit<'s> {
-    inner: &'s Inner,
+    inner: &'s Engine,
     trash: Trash,
     /// Trees that turned out not to be needed; erased when no lock is held.
     spare: Vec<NewLayer>,
@@ -166,7 +166,7 @@ struct Done {
 }
 
 impl<'s> Commit<'s> {
-    fn new(inner: &'s Inner) -> Self {
+    fn new(inner: &'s Engine) -> Self {
         Self {
             inner,
             trash: Trash::new(),
@@ -269,7 +269,7 @@ impl<'s> Commit<'s> {
         for new in &parts.layers {
             let mut record = new.record.clone();
             record.set_incomplete();
-            locks.layers.insert(record, new.spot).of::<Layer>()?;
+            locks.layers.insert(record, new.placement).of::<Layer>()?;
         }
         self.done.layers = parts
             .layers
@@ -551,7 +551,7 @@ fn record_containers(parts: &Transaction, locks: &mut Locks) -> Result<(), Acces
     for new in &parts.containers {
         locks
             .containers
-            .insert(new.record.clone(), new.spot)
+            .insert(new.record.clone(), new.placement)
             .of::<Container>()?;
     }
     locks.containers.save().of::<Container>()

@@ -11,12 +11,12 @@ use super::{
     MappedLayer, NewContainer, Transaction, check, container_id, fresh_id, name_conflict,
     unknown_layer,
 };
-use crate::error::{Conflict, StageError};
-use crate::options::Persistence;
+use crate::catalog::record_stores::{DURABLE, Records, VOLATILE};
+use crate::catalog::snapshot::Snapshot;
+use crate::engine::options::Persistence;
+use crate::errors::{Conflict, StageError};
 use crate::records::{Container, Image, Layer};
 use crate::selinux::Chosen;
-use crate::shelves::{DURABLE, Parts, VOLATILE};
-use crate::snapshot::Snapshot;
 use crate::spec::{BigDataItem, ContainerSpec, Labels, LayerSpec};
 
 impl Transaction {
@@ -76,7 +76,7 @@ impl Transaction {
         let record = record_of(&id, &layer, &spec, &labels, &own_maps, &items);
         self.containers.push(NewContainer {
             record: Container::new(record).map_err(StageError::invalid(container_id(&id)))?,
-            spot: if spec.volatile { VOLATILE } else { DURABLE },
+            placement: if spec.volatile { VOLATILE } else { DURABLE },
             data,
             pattern,
         });
@@ -228,7 +228,7 @@ impl Transaction {
         if let Some(new) = self.new_image(id) {
             return Ok(new.record.clone());
         }
-        Ok((*crate::lookup::require(&view.images, id.as_str())?).clone())
+        Ok((*crate::catalog::lookup::require(&view.images, id.as_str())?).clone())
     }
 }
 

@@ -3,11 +3,11 @@
 use super::layer::Planned;
 use super::staged::Presence;
 use super::{NewLayer, StagedLayer, Transaction, check};
-use crate::error::{Conflict, StageError};
-use crate::item::ItemId;
+use crate::errors::{Conflict, StageError};
 use crate::records::Layer;
+use crate::records::kinds::ItemId;
 use crate::spec::LayerSpec;
-use crate::tree::FilledTree;
+use crate::staged_tree::FilledTree;
 
 impl Transaction {
     /// Makes a layer of a tree that was filled after
@@ -60,7 +60,7 @@ impl Transaction {
         self.layers.push(NewLayer {
             counting,
             record,
-            spot: self.spot_for(&plan.spec),
+            placement: self.spot_for(&plan.spec),
             contents,
             tar_split: parts.tar_split,
             data,

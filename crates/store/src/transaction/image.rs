@@ -8,11 +8,11 @@ use layerhold_schema::{ImageRecord, Timestamp};
 use super::area::digest_of;
 use super::pull_up::{only_additional, pull_up};
 use super::{NewImage, Transaction, check, fresh_id, name_conflict};
-use crate::error::{Conflict, DataError, StageError};
-use crate::item::ItemId;
+use crate::catalog::record_stores::Records;
+use crate::catalog::snapshot::Snapshot;
+use crate::errors::{Conflict, DataError, StageError};
 use crate::records::Image;
-use crate::shelves::Parts;
-use crate::snapshot::Snapshot;
+use crate::records::kinds::ItemId;
 use crate::spec::{BigDataItem, ImageIfPresent, ImageSpec, NameConflict};
 
 /// Items with such names are manifests; how they are digested depends on their type.

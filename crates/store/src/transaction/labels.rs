@@ -5,10 +5,10 @@
 //! until then.
 
 use super::{NewContainer, Transaction};
-use crate::error::{LabelError, StageError};
-use crate::locks::Locks;
+use crate::catalog::locks::Locks;
+use crate::catalog::snapshot::Snapshot;
+use crate::errors::{LabelError, StageError};
 use crate::selinux::{Chosen, UsedLevels, choose};
-use crate::snapshot::Snapshot;
 use crate::spec::{ContainerSpec, Labels};
 
 impl Transaction {

@@ -18,14 +18,14 @@ use super::counting::Counting;
 use super::progress::{Counted, Reporting};
 use super::staged::Presence;
 use super::{LayerDigests, NewLayer, StagedLayer, Transaction, check, fresh_id};
-use crate::additional_layer::AdditionalLayer;
-use crate::error::{Conflict, StageError};
-use crate::files;
-use crate::item::ItemId;
-use crate::layout::FILE_MODE;
+use crate::catalog::files;
+use crate::catalog::layout::FILE_MODE;
+use crate::catalog::record_stores::{DURABLE, IMAGE_STORE, Placement, VOLATILE};
+use crate::catalog::snapshot::Snapshot;
+use crate::contents::additional_layer::AdditionalLayer;
+use crate::errors::{Conflict, StageError};
 use crate::records::Layer;
-use crate::shelves::{DURABLE, IMAGE_STORE, Spot, VOLATILE};
-use crate::snapshot::Snapshot;
+use crate::records::kinds::ItemId;
 use crate::spec::{IfPresent, LayerSpec};
 
 impl Transaction {
@@ -323,7 +323,7 @@ impl Transaction {
         self.layers.push(NewLayer {
             counting,
             record,
-            spot: self.spot_for(&plan.spec),
+            placement: self.spot_for(&plan.spec),
             contents,
             tar_split,
             data,
@@ -336,7 +336,7 @@ impl Transaction {
     }
 
     /// Where the record goes (Go: layers.go, `pickStoreLocation`).
-    pub(super) fn spot_for(&self, spec: &LayerSpec) -> Spot {
+    pub(super) fn spot_for(&self, spec: &LayerSpec) -> Placement {
         if spec.volatile {
             return VOLATILE;
         }

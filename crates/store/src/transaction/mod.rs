@@ -10,6 +10,7 @@ mod image;
 mod labels;
 mod layer;
 mod progress;
+mod mount_image;
 mod pull_up;
 mod staged;
 mod user_namespace;
@@ -20,12 +21,12 @@ use layerhold_ids::{ContainerId, ImageId, LayerId};
 use layerhold_lockfile::WriteGuard;
 use layerhold_staging::{StagedAddition, TempArea};
 
-use crate::error::{Conflict, StageError};
-use crate::item::ItemId;
+use crate::catalog::record_stores::Placement;
+use crate::catalog::snapshot::Snapshot;
+use crate::errors::{Conflict, StageError};
+use crate::records::kinds::ItemId;
 use crate::records::{Container, Image, Layer};
 use crate::selinux::Pattern;
-use crate::shelves::Spot;
-use crate::snapshot::Snapshot;
 use crate::spec::{BigDataItem, IfPresent, ImageIfPresent, NameConflict};
 use crate::store::Store;
 
@@ -70,7 +71,7 @@ struct NewLayer {
     /// What it takes, if it was imported. Dropped, and so ended, before its contents are.
     counting: Option<Counting>,
     record: Layer,
-    spot: Spot,
+    placement: Placement,
     contents: Box<dyn DriverLayer>,
     tar_split: Option<StagedAddition>,
     data: Option<StagedAddition>,
@@ -96,7 +97,7 @@ struct NewImage {
 #[derive(Debug)]
 struct NewContainer {
     record: Container,
-    spot: Spot,
+    placement: Placement,
     data: Option<StagedAddition>,
     /// What its SELinux labels were made of, if their level was drawn.
     pattern: Option<Pattern>,
@@ -215,8 +216,8 @@ impl Transaction {
     }
 }
 
-fn unknown_layer(id: &LayerId) -> crate::error::LookupError {
-    crate::error::LookupError::Unknown {
+fn unknown_layer(id: &LayerId) -> crate::errors::LookupError {
+    crate::errors::LookupError::Unknown {
         kind: crate::ItemKind::Layer,
         key: id.to_string(),
     }
@@ -240,8 +241,8 @@ macro_rules! fresh_id {
         });
         match (id, failure) {
             (Some(id), None) => Ok(id),
-            (_, Some(error)) => Err(crate::error::StageError::Os(error)),
-            (None, None) => Err(crate::error::StageError::NoRandomness),
+            (_, Some(error)) => Err(crate::errors::StageError::Os(error)),
+            (None, None) => Err(crate::errors::StageError::NoRandomness),
         }
     }};
 }

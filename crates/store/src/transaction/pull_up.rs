@@ -9,18 +9,18 @@ use std::sync::Arc;
 
 use layerhold_ids::ImageId;
 
-use crate::big_data::read;
-use crate::error::{LookupError, StageError};
-use crate::lookup::by_id;
+use crate::catalog::lookup::by_id;
+use crate::catalog::record_stores::{RecordStore, Records};
+use crate::catalog::snapshot::Snapshot;
+use crate::edit::big_data::read;
+use crate::errors::{LookupError, StageError};
 use crate::records::Image;
-use crate::shelves::{Parts, Shelf};
-use crate::snapshot::Snapshot;
 use crate::spec::{BigDataItem, ImageSpec};
 
 /// An image that only an additional store has.
 pub(super) struct Known {
     image: Arc<Image>,
-    shelf: Arc<Shelf<Image>>,
+    store: Arc<RecordStore<Image>>,
 }
 
 /// Finds an image of that ID that is in an additional store and not in this one.
@@ -29,10 +29,10 @@ pub(super) fn only_additional(view: &Snapshot, id: &ImageId) -> Result<Option<Kn
         return Ok(None);
     }
     let image = by_id(&view.images, id.as_str())?;
-    let shelf = view.images.shelf_of(id.as_str()).map(Arc::clone);
+    let store = view.images.store_of(id.as_str()).map(Arc::clone);
     Ok(image
-        .zip(shelf)
-        .map(|(image, shelf)| Known { image, shelf }))
+        .zip(store)
+        .map(|(image, store)| Known { image, store }))
 }
 
 /// Completes a specification with what is known of the image.
@@ -69,7 +69,7 @@ pub(super) fn pull_up(
         }
         spec.big_data.push(BigDataItem {
             key: key.clone(),
-            data: read(&known.shelf.store, &known.image, key)?,
+            data: read(&known.store.store, &known.image, key)?,
             // One that was not recorded there is not made up here.
             digest: record
                 .big_data_digests

@@ -12,12 +12,12 @@ use layerhold_ids::{ImageId, LayerId};
 use layerhold_sys::OpenOptions;
 
 use super::Transaction;
-use crate::error::{AccessError, LookupError, StageError, UserNsError};
-use crate::host::{available_ids, text, text_of};
-use crate::lookup;
+use crate::catalog::lookup;
+use crate::catalog::snapshot::Snapshot;
+use crate::engine::host::{available_ids, text, text_of};
+use crate::engine::userns::AutoUserNs;
+use crate::errors::{AccessError, LookupError, StageError, UserNsError};
 use crate::records::Layer;
-use crate::snapshot::Snapshot;
-use crate::userns::AutoUserNs;
 
 /// The files of an image that name its users and groups.
 const USER_FILES: [&str; 2] = ["etc/passwd", "etc/group"];

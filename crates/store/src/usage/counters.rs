@@ -21,7 +21,7 @@ use layerhold_sys::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::layout::FILE_MODE;
+use crate::catalog::layout::FILE_MODE;
 use crate::records::Layer;
 
 /// Name of the file, beside `layers.json`.

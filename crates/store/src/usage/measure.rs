@@ -8,8 +8,8 @@ use layerhold_sys::{Dir, tree_usage};
 
 use super::UsageError;
 use super::counters::Counts;
-use crate::inner::Inner;
-use crate::layout::tar_split_name;
+use crate::catalog::layout::tar_split_name;
+use crate::engine::Engine;
 use crate::records::Layer;
 
 /// Counts the tree of a layer that is being made.
@@ -23,7 +23,7 @@ pub(crate) fn count_tree(tree: &Dir, tar_split: u64) -> layerhold_sys::Result<Co
     })
 }
 
-impl Inner {
+impl Engine {
     /// Counts layers, several at a time. Those that are gone are left out.
     pub(super) fn count_layers<'l>(
         &self,

@@ -14,12 +14,12 @@ use layerhold_driver::LayerError;
 use layerhold_ids::LayerId;
 use layerhold_sys::PathError;
 
-use crate::error::{AccessError, DataError};
-use crate::inner::Inner;
-use crate::kind::ErrorKind;
+use crate::catalog::record_stores::Records;
+use crate::catalog::snapshot::Snapshot;
+use crate::engine::Engine;
+use crate::errors::{AccessError, DataError};
+use crate::records::error_kind::ErrorKind;
 use crate::records::{BY_LAYER, Layer};
-use crate::shelves::Parts;
-use crate::snapshot::Snapshot;
 use crate::store::Store;
 
 use counters::{Counter, Counters, Counts};
@@ -158,7 +158,7 @@ fn wrong_counter(counters: &Counters, layer: &Layer, found: Counts) -> Option<Wr
     })
 }
 
-impl Inner {
+impl Engine {
     /// Counts those of some layers that have counters, and returns those that are wrong.
     pub(crate) fn wrong_counters(
         &self,

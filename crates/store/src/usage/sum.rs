@@ -11,13 +11,13 @@ use super::report::{
     Amount, ContainerUsage, ImageUsage, LayerUsage, TotalUsage, UsageOrigin, UsageReport,
 };
 use super::{UsageError, own_layers};
-use crate::big_data;
-use crate::error::DataError;
-use crate::inner::Inner;
-use crate::lookup::by_id;
+use crate::catalog::lookup::by_id;
+use crate::catalog::record_stores::Records;
+use crate::catalog::snapshot::Snapshot;
+use crate::edit::big_data;
+use crate::engine::Engine;
+use crate::errors::DataError;
 use crate::records::{Container, Image, Layer};
-use crate::shelves::Parts;
-use crate::snapshot::Snapshot;
 
 /// What was measured of each layer.
 pub(super) struct Measured(HashMap<LayerId, (Counts, UsageOrigin)>);
@@ -49,7 +49,7 @@ struct Users {
     is_written: bool,
 }
 
-impl Inner {
+impl Engine {
     pub(super) fn sum_up(
         &self,
         view: &Snapshot,

@@ -8,9 +8,9 @@ use super::items::{Item, Known, read};
 use super::layers::{map_entries, time};
 use super::scrap::Scrap;
 use super::search::{BeyondHelp, Found, Search};
-use crate::layout::USER_DATA;
+use crate::catalog::layout::USER_DATA;
+use crate::catalog::record_stores::DURABLE;
 use crate::records::Container;
-use crate::shelves::DURABLE;
 
 /// The members of a record in the order in which they are written (Go: containers.go, `Container`).
 const FIELDS: [&str; 12] = [
@@ -88,7 +88,7 @@ impl Search<'_, '_> {
         self.unknown_unless(tells("metadata"), "metadata");
         self.unknown_unless(tells("flags"), "mount options and other flags");
         let container = Container::new(record).map_err(|_| BeyondHelp::Nothing)?;
-        Ok(self.found(container, scrap.spot.unwrap_or(DURABLE)))
+        Ok(self.found(container, scrap.placement.unwrap_or(DURABLE)))
     }
 
     fn runtime_config(&self, id: &ContainerId) -> Option<Value> {

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use super::items::{Item, Known, read};
 use super::layers::time;
 use super::search::{BeyondHelp, Found, Search};
+use crate::catalog::record_stores::{DURABLE, Placement};
 use crate::records::Image;
-use crate::shelves::{DURABLE, Spot};
 use crate::transaction::digest_of;
 
 /// The members of a record in the order in which they are written (Go: images.go, `Image`).
@@ -46,7 +46,7 @@ impl Search<'_, '_> {
         let record = ImageRecord::from_json(&scrap.json());
         let mut record = record.map_err(|_| BeyondHelp::Nothing)?;
         let tells = |field: &str| scrap.tells(field, &FIELDS);
-        let (shelf, items) = self.items_of(id);
+        let (store, items) = self.items_of(id);
         let config = config_of(id, &items);
         if !tells("layer") {
             record.layer = match self.top_layer(id, config.as_ref()) {
@@ -71,9 +71,9 @@ impl Search<'_, '_> {
         self.unknown_unless(tells("names-history"), "the history of its names");
         self.unknown_unless(tells("metadata"), "metadata");
         self.unknown_unless(tells("flags"), "flags");
-        let spot = scrap.spot.unwrap_or(Spot { shelf, ..DURABLE });
+        let placement = scrap.placement.unwrap_or(Placement { store, ..DURABLE });
         let image = Image::new(record).map_err(|_| BeyondHelp::Nothing)?;
-        Ok(self.found(image, spot))
+        Ok(self.found(image, placement))
     }
 
     /// The data items of an image, and the place of its directory.

@@ -7,7 +7,7 @@ use layerhold_ids::Digest;
 use layerhold_json_store::key_of_file_name;
 use layerhold_sys::{Dir, FileType, stat_file};
 
-use crate::layout::USER_DATA;
+use crate::catalog::layout::USER_DATA;
 use crate::transaction::digest_of;
 
 /// Items up to this size are read for their digests.

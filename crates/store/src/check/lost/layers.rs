@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 use super::replay::Replay;
 use super::scrap::Scrap;
 use super::search::{BeyondHelp, Found, Search};
-use crate::layout::tar_split_name;
+use crate::catalog::layout::tar_split_name;
+use crate::catalog::record_stores::{DURABLE, IMAGE_STORE, Placement, Records, VOLATILE};
 use crate::records::Layer;
-use crate::shelves::{DURABLE, IMAGE_STORE, Parts, Spot, VOLATILE};
 
 /// The members of a record in the order in which they are written (Go: layers.go, `Layer`).
 const FIELDS: [&str; 18] = [
@@ -58,11 +58,11 @@ impl Search<'_, '_> {
         }
         self.tell_owners(&mut record, &scrap, id, replay.as_ref())?;
         self.tell_rest(&mut record, &scrap, id);
-        let spot = scrap
-            .spot
+        let placement = scrap
+            .placement
             .unwrap_or_else(|| self.layer_spot(id, replay.is_some()));
         let record = Layer::new(record).map_err(|_| BeyondHelp::Nothing)?;
-        Ok(self.found(record, spot))
+        Ok(self.found(record, placement))
     }
 
     /// What the tar-split file says.
@@ -132,7 +132,7 @@ impl Search<'_, '_> {
     }
 
     /// Where new records of its kind go.
-    fn layer_spot(&self, id: &LayerId, is_imported: bool) -> Spot {
+    fn layer_spot(&self, id: &LayerId, is_imported: bool) -> Placement {
         if let Some(container) = self.container_of(id) {
             let mut own = self.look.records.containers.own();
             let found = own.find_map(|(_, part)| part.location_of(container.id().as_str()));

@@ -30,7 +30,7 @@ use super::error::CheckError;
 use super::look::Look;
 use super::report::{Finding, Remedy};
 use super::verdict::Verdict;
-use crate::item::{ItemId, ItemKind};
+use crate::records::kinds::{ItemId, ItemKind};
 use search::{BeyondHelp, Search};
 
 /// Finds out of which items a record can be made, puts these records into the look, and corrects

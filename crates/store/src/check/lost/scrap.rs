@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use layerhold_json_store::{Record, Snapshot as Records};
+use layerhold_json_store::{Record, Snapshot as RecordSnapshot};
 use layerhold_sys::Dir;
 use serde_json::{Map, Value};
 
+use crate::catalog::lookup::Item;
+use crate::catalog::record_stores::{Placement, Records, View, read_error};
 use crate::check::error::CheckError;
-use crate::lookup::Item;
-use crate::shelves::{Parts, Spot, View, read_error};
 
 /// Side files with damaged records are read up to this size.
 const MAX_SIDE_FILE: u64 = 64 << 20;
@@ -23,7 +23,7 @@ pub(super) struct Scrap {
     /// Whether the text has all of them.
     is_whole: bool,
     /// Where the record was; `None` for one that was set aside.
-    pub(super) spot: Option<Spot>,
+    pub(super) placement: Option<Placement>,
 }
 
 impl Scrap {
@@ -119,9 +119,9 @@ impl Scraps {
     /// Looks in the record files, and in the side files to which damaged records were moved.
     pub(super) fn gather<R: Item>(records: &View<R>) -> Result<Self, CheckError> {
         let mut scraps = Self::default();
-        for (position, (shelf, part)) in records.own().enumerate() {
+        for (position, (store, part)) in records.own().enumerate() {
             scraps.in_files(position, part);
-            let files = shelf.store.set_aside_files();
+            let files = store.store.set_aside_files();
             for path in files.map_err(read_error::<R>)? {
                 let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
                     continue;
@@ -133,18 +133,21 @@ impl Scraps {
         Ok(scraps)
     }
 
-    fn in_files<R: Item>(&mut self, shelf: usize, part: &Records<R>) {
+    fn in_files<R: Item>(&mut self, store: usize, part: &RecordSnapshot<R>) {
         for damaged in part.verify() {
             let location = damaged.location;
-            self.add(part.damaged_bytes(&damaged), Some(Spot { shelf, location }));
+            self.add(
+                part.damaged_bytes(&damaged),
+                Some(Placement { store, location }),
+            );
         }
     }
 
-    fn add(&mut self, bytes: &[u8], spot: Option<Spot>) {
+    fn add(&mut self, bytes: &[u8], placement: Option<Placement>) {
         let Some(mut scrap) = Scrap::read(bytes) else {
             return;
         };
-        scrap.spot = spot;
+        scrap.placement = placement;
         if let Some(id) = scrap.id().map(str::to_owned) {
             let _first = self.0.entry(id).or_insert(scrap);
         }
@@ -156,7 +159,7 @@ impl Scraps {
 
     /// The IDs of those that are still in a record file.
     pub(super) fn in_place(&self) -> impl Iterator<Item = &str> {
-        let in_place = self.0.iter().filter(|(_, scrap)| scrap.spot.is_some());
+        let in_place = self.0.iter().filter(|(_, scrap)| scrap.placement.is_some());
         in_place.map(|(id, _)| id.as_str())
     }
 }

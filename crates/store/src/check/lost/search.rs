@@ -7,12 +7,12 @@ use layerhold_ids::{ContainerId, ImageId, LayerId, is_canonical_id};
 
 use super::replay::Replay;
 use super::scrap::Scraps;
+use crate::catalog::lookup::Item;
+use crate::catalog::record_stores::{Placement, Records, View};
 use crate::check::error::CheckError;
 use crate::check::look::{Look, Remade};
-use crate::item::{ItemId, ItemKind};
-use crate::lookup::Item;
 use crate::records::Container;
-use crate::shelves::{Parts, Spot, View};
+use crate::records::kinds::{ItemId, ItemKind};
 
 /// Why no record can be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,12 +191,12 @@ impl<'a, 'l> Search<'a, 'l> {
         self.unknown.clear();
     }
 
-    pub(super) fn found<R: Item>(&mut self, record: R, spot: Spot) -> Found<R> {
+    pub(super) fn found<R: Item>(&mut self, record: R, placement: Placement) -> Found<R> {
         let mut json = Vec::new();
         record.write(&mut json);
         Found {
             record: Arc::new(record),
-            remade: Remade { json, spot },
+            remade: Remade { json, placement },
             unknown: std::mem::take(&mut self.unknown),
         }
     }

@@ -1,0 +1,227 @@
+//! Finding records by what people type.
+
+use std::sync::Arc;
+
+use layerhold_json_store::{Damaged, Record, Snapshot as RecordSnapshot};
+use layerhold_truncindex::Resolution;
+
+use crate::catalog::record_stores::{RecordStores, Records, read_error};
+use crate::errors::{AccessError, LookupError};
+use crate::records::kinds::ItemKind;
+use crate::records::{Container, Image, Layer};
+
+/// A record of one of the three kinds.
+pub(crate) trait Item: Record {
+    /// Which kind it is.
+    const ITEM: ItemKind;
+
+    /// Tells whether the record stands for something that is there. An incomplete layer does not.
+    fn is_present(&self) -> bool {
+        true
+    }
+}
+
+impl Item for Layer {
+    const ITEM: ItemKind = ItemKind::Layer;
+
+    fn is_present(&self) -> bool {
+        !self.is_incomplete()
+    }
+}
+
+impl Item for Image {
+    const ITEM: ItemKind = ItemKind::Image;
+}
+
+impl Item for Container {
+    const ITEM: ItemKind = ItemKind::Container;
+}
+
+/// Finds what a text means; `None` when it means nothing.
+///
+/// Each place is asked for everything that a text can mean before the next one is, as in Go: a
+/// prefix of an ID in this store comes before a name in an additional one.
+pub(crate) fn find<R: Item>(
+    records: &impl Records<R>,
+    key: &str,
+) -> Result<Option<Arc<R>>, LookupError> {
+    let mut is_ambiguous = false;
+    for (position, (_, part)) in records.parts().enumerate() {
+        match part.lookup(key) {
+            Ok(Resolution::One(found)) => {
+                let record = found.into_record();
+                if record.is_present() && !is_hidden(records, position, record.id()) {
+                    return Ok(Some(record));
+                }
+            }
+            Ok(Resolution::None) => {}
+            Ok(Resolution::Ambiguous) => is_ambiguous = true,
+            Err(damage) => return Err(damaged::<R>(key, damage)),
+        }
+    }
+    if is_ambiguous {
+        return Err(LookupError::Ambiguous {
+            kind: R::ITEM,
+            key: key.to_owned(),
+        });
+    }
+    Ok(None)
+}
+
+/// Whether a key means a container in another way than by the beginning of its ID. The ID of its
+/// layer is one.
+pub(crate) fn is_exactly_container(container: &Container, key: &str) -> bool {
+    is_exactly(container, key) || container.layer().as_str() == key
+}
+
+/// Whether a key is the ID or a name, and not only the beginning of the ID.
+pub(crate) fn is_exactly<R: Record>(record: &R, key: &str) -> bool {
+    record.id() == key || record.names().iter().any(|name| name == key)
+}
+
+/// Finds what a text means.
+pub(crate) fn lookup<R: Item>(records: &impl Records<R>, key: &str) -> Result<Arc<R>, LookupError> {
+    find(records, key)?.ok_or_else(|| LookupError::Unknown {
+        kind: R::ITEM,
+        key: key.to_owned(),
+    })
+}
+
+/// Tells whether a text means anything. A damaged record exists; what is ambiguous does not, as in
+/// Go.
+pub(crate) fn is_known<R: Item>(records: &impl Records<R>, key: &str) -> bool {
+    !matches!(
+        find(records, key),
+        Ok(None) | Err(LookupError::Ambiguous { .. })
+    )
+}
+
+/// Tells whether a text means anything now, without keeping what is read if that settles it.
+pub(crate) fn is_there<R: Item>(stores: &RecordStores<R>, key: &str) -> Result<bool, AccessError> {
+    // Nothing that comes later hides what the first place has.
+    if let Some((store, is_only)) = stores.first() {
+        match store.store.lookup(key) {
+            Ok(Resolution::One(found)) if found.is_present() => return Ok(true),
+            Ok(_) if is_only => return Ok(false),
+            Ok(_) => {}
+            Err(layerhold_json_store::LookupError::Read(source)) => {
+                return Err(read_error::<R>(source));
+            }
+            Err(_) => return Ok(true),
+        }
+    }
+    Ok(is_known(&stores.view()?, key))
+}
+
+/// Finds what a text means, for changing it; `None` when it means nothing.
+pub(crate) fn find_to_change<R: Item>(
+    records: &impl Records<R>,
+    key: &str,
+) -> Result<Option<Arc<R>>, LookupError> {
+    let found = find(records, key)?;
+    if let Some(record) = &found {
+        refuse_additional(records, record.id())?;
+    }
+    Ok(found)
+}
+
+/// Finds what a text means, for changing it.
+pub(crate) fn lookup_to_change<R: Item>(
+    records: &impl Records<R>,
+    key: &str,
+) -> Result<Arc<R>, LookupError> {
+    let record = lookup(records, key)?;
+    refuse_additional(records, record.id())?;
+    Ok(record)
+}
+
+/// Refuses the ID of a record that is only there to be read.
+pub(crate) fn refuse_additional<R: Item>(
+    records: &impl Records<R>,
+    id: &str,
+) -> Result<(), LookupError> {
+    match records.additional_root(id) {
+        Some(store) => Err(LookupError::ReadOnly {
+            kind: R::ITEM,
+            id: id.to_owned(),
+            store: store.to_owned(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Finds a record by its whole ID; `None` when there is none.
+pub(crate) fn by_id<R: Item>(
+    records: &impl Records<R>,
+    id: &str,
+) -> Result<Option<Arc<R>>, LookupError> {
+    let mut parts = records.parts().map(|(_, part)| part);
+    parts
+        .find(|part| part.contains(id))
+        .map_or(Ok(None), |part| get(part, id))
+}
+
+/// Finds a record that can be changed by its whole ID; `None` when there is none.
+pub(crate) fn own_by_id<R: Item>(
+    records: &impl Records<R>,
+    id: &str,
+) -> Result<Option<Arc<R>>, LookupError> {
+    let mut own = records.own().map(|(_, part)| part);
+    own.find(|part| part.contains(id))
+        .map_or(Ok(None), |part| get(part, id))
+}
+
+/// Finds a record by its whole ID.
+pub(crate) fn require<R: Item>(records: &impl Records<R>, id: &str) -> Result<Arc<R>, LookupError> {
+    by_id(records, id)?.ok_or_else(|| LookupError::Unknown {
+        kind: R::ITEM,
+        key: id.to_owned(),
+    })
+}
+
+/// Finds the usable records with a value of a key.
+pub(crate) fn by_key<R: Item>(records: &impl Records<R>, key: &str, value: &str) -> Vec<Arc<R>> {
+    let mut found = Vec::new();
+    for (position, (_, part)) in records.parts().enumerate() {
+        let ids = part.by_key(key, value).into_iter();
+        let shown = ids.filter(|id| !is_hidden(records, position, id));
+        found.extend(shown.filter_map(|id| get(part, id).ok().flatten()));
+    }
+    found
+}
+
+/// Goes through the usable records in the order of the stores.
+pub(crate) fn all<R: Item>(records: &impl Records<R>) -> impl Iterator<Item = Arc<R>> {
+    let parts = records.parts().enumerate();
+    parts.flat_map(move |(position, (_, part))| {
+        let usable = part
+            .iter()
+            .filter_map(Result::ok)
+            .map(|stored| stored.into_record());
+        usable
+            .filter(move |record| record.is_present() && !is_hidden(records, position, record.id()))
+    })
+}
+
+/// Tells whether a record is hidden by one of the same ID in an earlier place.
+fn is_hidden<R: Item>(records: &impl Records<R>, position: usize, id: &str) -> bool {
+    let mut before = records.parts().take(position);
+    before.any(|(_, part)| part.contains(id))
+}
+
+fn get<R: Item>(part: &RecordSnapshot<R>, id: &str) -> Result<Option<Arc<R>>, LookupError> {
+    match part.get(id) {
+        Ok(found) => Ok(found
+            .map(|found| found.into_record())
+            .filter(|record| record.is_present())),
+        Err(damage) => Err(damaged::<R>(id, damage)),
+    }
+}
+
+fn damaged<R: Item>(key: &str, damage: Damaged) -> LookupError {
+    LookupError::Damaged {
+        kind: R::ITEM,
+        key: key.to_owned(),
+        source: Box::new(damage),
+    }
+}

@@ -1,0 +1,448 @@
+//! The store at one moment.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use layerhold_ids::{CompressedDigest, ContainerId, DiffId, Digest, ImageId, LayerId, TocDigest};
+use layerhold_json_store::{Damaged, Snapshot as RecordSnapshot};
+
+use crate::catalog::lookup;
+use crate::catalog::record_stores::{Part, Reading, Records, View};
+use crate::engine::Engine;
+use crate::errors::{AccessError, LookupError};
+use crate::records::kinds::{ItemId, ItemKind};
+use crate::records::{
+    BY_COMPRESSED_DIGEST, BY_DIFF_DIGEST, BY_DIGEST, BY_IMAGE, BY_LAYER, BY_PARENT, BY_TOC_DIGEST,
+    BY_TOP_LAYER, Container, Image, Layer,
+};
+use crate::store::Store;
+
+/// All layers, images and containers as they were at one moment.
+///
+/// It holds no lock and never changes. Records are parsed when they are asked for, so that a
+/// question about one of ten thousand layers costs little more than reading the file. Layers that
+/// are not complete yet, or never will be, are left out.
+///
+/// What additional stores have comes after what this store has. A layer or image that is in several
+/// stores is there once, as the first of them has it; Go lists it once for each.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    pub(crate) layers: View<Layer>,
+    pub(crate) images: View<Image>,
+    pub(crate) containers: View<Container>,
+}
+
+/// A layer, an image or a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// A layer.
+    Layer(Arc<Layer>),
+    /// An image.
+    Image(Arc<Image>),
+    /// A container.
+    Container(Arc<Container>),
+}
+
+impl Item {
+    /// Returns the ID.
+    #[must_use]
+    pub fn id(&self) -> ItemId {
+        match self {
+            Self::Layer(layer) => ItemId::Layer(layer.id().clone()),
+            Self::Image(image) => ItemId::Image(image.id().clone()),
+            Self::Container(container) => ItemId::Container(container.id().clone()),
+        }
+    }
+
+    /// Returns the kind.
+    #[must_use]
+    pub const fn kind(&self) -> ItemKind {
+        match self {
+            Self::Layer(_) => ItemKind::Layer,
+            Self::Image(_) => ItemKind::Image,
+            Self::Container(_) => ItemKind::Container,
+        }
+    }
+
+    /// Returns the names.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::Layer(layer) => layer.names(),
+            Self::Image(image) => image.names(),
+            Self::Container(container) => container.names(),
+        }
+    }
+
+    /// Returns the caller's free text.
+    #[must_use]
+    pub fn metadata(&self) -> &str {
+        match self {
+            Self::Layer(layer) => layer.metadata(),
+            Self::Image(image) => image.metadata(),
+            Self::Container(container) => container.metadata(),
+        }
+    }
+}
+
+/// A part of a record file that is set aside because it is no usable record.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct DamagedRecord {
+    /// In which file: that of layers, images or containers.
+    pub kind: ItemKind,
+    /// What is wrong, and where. Its `source()` says more.
+    pub damage: Damaged,
+}
+
+impl Store {
+    /// Takes a snapshot: layers, images and containers as they are at one moment.
+    ///
+    /// All three locks are held for reading at once, for as long as it takes to see whether the
+    /// files changed since the last time and to read those that did.
+    ///
+    /// Go: `Store.MultiList`.
+    ///
+    /// # Errors
+    ///
+    /// When a lock cannot be taken or a file cannot be read. Damaged records are no reason.
+    pub fn snapshot(&self) -> Result<Snapshot, AccessError> {
+        let snapshot = self.inner.snapshot()?;
+        if incomplete_layers(&snapshot.layers).is_empty() {
+            return Ok(snapshot);
+        }
+        // Whoever made these layers holds the write lock while their records say so, except if it
+        // died.
+        self.inner.recover_if_free();
+        self.inner.snapshot()
+    }
+
+    /// Tells whether anything has this ID, name or unique prefix.
+    ///
+    /// Go: `Store.Exists`.
+    ///
+    /// # Errors
+    ///
+    /// As [`snapshot`](Self::snapshot).
+    pub fn exists(&self, key: &str) -> Result<bool, AccessError> {
+        // Each file is only read when the ones before it do not settle the question.
+        Ok(lookup::is_there(&self.inner.layers, key)?
+            || lookup::is_there(&self.inner.images, key)?
+            || lookup::is_there(&self.inner.containers, key)?)
+    }
+}
+
+/// What occurs in the record of a layer that is not complete, whatever spaces it was written with.
+/// Few others have it, and only those that do are parsed.
+const INCOMPLETE_MARK: &[u8] = b"\"incomplete\"";
+
+/// Lists the layers that are not complete, in all places that are written.
+pub(crate) fn incomplete_layers(layers: &impl Records<Layer>) -> Vec<LayerId> {
+    let mut incomplete = Vec::new();
+    for (_, part) in layers.own() {
+        let candidates = part.mentioning(INCOMPLETE_MARK).into_iter();
+        let parsed = candidates.filter_map(|id| part.get(id).ok().flatten());
+        let marked = parsed.filter(|layer| layer.is_incomplete());
+        incomplete.extend(marked.map(|layer| layer.id().clone()));
+    }
+    incomplete
+}
+
+impl Engine {
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, AccessError> {
+        let layers = self.layers.read_own()?;
+        let images = self.images.read_own()?;
+        let containers = self.containers.read_own()?;
+        let (layers, images) = (parts(layers), parts(images));
+        let containers = parts(containers);
+        // Read later, so that what is ours finds what it stands on.
+        let (more_layers, more_images) = self.read_additional()?;
+        Ok(Snapshot {
+            layers: View::new(layers, more_layers),
+            images: View::new(images, more_images),
+            containers: View::new(containers, Vec::new()),
+        })
+    }
+
+    /// What additional stores have: layers and images of one store as they are at one moment.
+    pub(crate) fn read_additional(&self) -> Result<ReadOfAdditional, AccessError> {
+        let mut read: ReadOfAdditional = (Vec::new(), Vec::new());
+        for (layers, images) in self.layers.additional().zip(self.images.additional()) {
+            let (layers, images) = (layers.reading()?, images.reading()?);
+            read.0.extend(layers.map(Reading::into_part));
+            read.1.extend(images.map(Reading::into_part));
+        }
+        Ok(read)
+    }
+}
+
+/// The layers and the images of additional stores.
+type ReadOfAdditional = (Vec<Part<Layer>>, Vec<Part<Image>>);
+
+fn parts<R: lookup::Item>(readings: Vec<Reading<R>>) -> Vec<Part<R>> {
+    readings.into_iter().map(Reading::into_part).collect()
+}
+
+/// Keeps the first failure for the case that nothing else is found.
+fn noting<T>(
+    found: Result<Option<T>, LookupError>,
+    unclear: &mut Option<LookupError>,
+) -> Option<T> {
+    found.unwrap_or_else(|error| {
+        unclear.get_or_insert(error);
+        None
+    })
+}
+
+impl Snapshot {
+    /// Goes through the layers in the order of the store, which is that of their creation. Damaged
+    /// ones are left out.
+    ///
+    /// Go: `Store.Layers`.
+    pub fn layers(&self) -> impl Iterator<Item = Arc<Layer>> {
+        lookup::all(&self.layers)
+    }
+
+    /// Goes through the images in the order of the store. Damaged ones are left out.
+    ///
+    /// Go: `Store.Images`.
+    pub fn images(&self) -> impl Iterator<Item = Arc<Image>> {
+        lookup::all(&self.images)
+    }
+
+    /// Goes through the containers in the order of the store. Damaged ones are left out.
+    ///
+    /// Go: `Store.Containers`.
+    pub fn containers(&self) -> impl Iterator<Item = Arc<Container>> {
+        lookup::all(&self.containers)
+    }
+
+    /// Finds a layer by ID, name or unique prefix of an ID.
+    ///
+    /// Go: `Store.Layer`.
+    ///
+    /// # Errors
+    ///
+    /// See [`LookupError`].
+    pub fn layer(&self, key: &str) -> Result<Arc<Layer>, LookupError> {
+        lookup::lookup(&self.layers, key)
+    }
+
+    /// Finds an image by ID, name or unique prefix of an ID.
+    ///
+    /// Go: `Store.Image`.
+    ///
+    /// # Errors
+    ///
+    /// See [`LookupError`].
+    pub fn image(&self, key: &str) -> Result<Arc<Image>, LookupError> {
+        lookup::lookup(&self.images, key)
+    }
+
+    /// Finds a container by ID, name, the ID of its layer, or unique prefix of an ID.
+    ///
+    /// Go: `Store.Container`.
+    ///
+    /// # Errors
+    ///
+    /// See [`LookupError`].
+    pub fn container(&self, key: &str) -> Result<Arc<Container>, LookupError> {
+        lookup::lookup(&self.containers, key)
+    }
+
+    /// Finds a layer by its whole ID; `None` when there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`LookupError::Damaged`].
+    pub fn layer_by_id(&self, id: &LayerId) -> Result<Option<Arc<Layer>>, LookupError> {
+        lookup::by_id(&self.layers, id.as_str())
+    }
+
+    /// Finds an image by its whole ID; `None` when there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`LookupError::Damaged`].
+    pub fn image_by_id(&self, id: &ImageId) -> Result<Option<Arc<Image>>, LookupError> {
+        lookup::by_id(&self.images, id.as_str())
+    }
+
+    /// Finds a container by its whole ID; `None` when there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`LookupError::Damaged`].
+    pub fn container_by_id(&self, id: &ContainerId) -> Result<Option<Arc<Container>>, LookupError> {
+        lookup::by_id(&self.containers, id.as_str())
+    }
+
+    /// Finds what a text means: a layer, else an image, else a container.
+    ///
+    /// Go: `Store.Lookup`.
+    ///
+    /// # Errors
+    ///
+    /// [`LookupError::Nothing`] when it means none of them. A prefix that several layers share may
+    /// still mean one image, as in Go.
+    pub fn find(&self, key: &str) -> Result<Item, LookupError> {
+        let mut unclear = None;
+        if let Some(layer) = noting(lookup::find(&self.layers, key), &mut unclear) {
+            return Ok(Item::Layer(layer));
+        }
+        if let Some(image) = noting(lookup::find(&self.images, key), &mut unclear) {
+            return Ok(Item::Image(image));
+        }
+        if let Some(container) = noting(lookup::find(&self.containers, key), &mut unclear) {
+            return Ok(Item::Container(container));
+        }
+        Err(unclear.unwrap_or_else(|| LookupError::Nothing {
+            key: key.to_owned(),
+        }))
+    }
+
+    /// Tells whether anything has this ID, name or unique prefix.
+    ///
+    /// Go: `Store.Exists`.
+    #[must_use]
+    pub fn exists(&self, key: &str) -> bool {
+        lookup::is_known(&self.layers, key)
+            || lookup::is_known(&self.images, key)
+            || lookup::is_known(&self.containers, key)
+    }
+
+    /// Lists the layers that stand directly on a layer.
+    #[must_use]
+    pub fn layer_children(&self, layer: &LayerId) -> Vec<Arc<Layer>> {
+        lookup::by_key(&self.layers, BY_PARENT, layer.as_str())
+    }
+
+    /// Lists a layer and all below it: that layer first, the base layer last.
+    ///
+    /// # Errors
+    ///
+    /// [`LookupError::Unknown`] when one of them has no record.
+    pub fn layer_chain(&self, layer: &LayerId) -> Result<Vec<Arc<Layer>>, LookupError> {
+        let mut chain: Vec<Arc<Layer>> = Vec::new();
+        let mut next = Some(layer.clone());
+        while let Some(id) = next {
+            let layer = lookup::require(&self.layers, id.as_str())?;
+            next = layer.parent().cloned();
+            // Records that are their own ancestors are not worth a endless walk.
+            if chain.iter().any(|known| known.id() == layer.id()) {
+                break;
+            }
+            chain.push(layer);
+        }
+        Ok(chain)
+    }
+
+    /// Lists the layers that came as a stream of this digest.
+    ///
+    /// Go: `Store.LayersByCompressedDigest`.
+    #[must_use]
+    pub fn layers_by_compressed_digest(&self, digest: &CompressedDigest) -> Vec<Arc<Layer>> {
+        lookup::by_key(&self.layers, BY_COMPRESSED_DIGEST, digest.digest().as_str())
+    }
+
+    /// Lists the layers whose tar has this digest.
+    ///
+    /// Go: `Store.LayersByUncompressedDigest`.
+    #[must_use]
+    pub fn layers_by_diff_id(&self, digest: &DiffId) -> Vec<Arc<Layer>> {
+        lookup::by_key(&self.layers, BY_DIFF_DIGEST, digest.digest().as_str())
+    }
+
+    /// Lists the layers whose table of contents has this digest.
+    ///
+    /// Go: `Store.LayersByTOCDigest`.
+    #[must_use]
+    pub fn layers_by_toc_digest(&self, digest: &TocDigest) -> Vec<Arc<Layer>> {
+        lookup::by_key(&self.layers, BY_TOC_DIGEST, digest.digest().as_str())
+    }
+
+    /// Lists the images with this digest, their own or that of one of their manifests.
+    ///
+    /// Go: `Store.ImagesByDigest`.
+    #[must_use]
+    pub fn images_by_digest(&self, digest: &Digest) -> Vec<Arc<Image>> {
+        lookup::by_key(&self.images, BY_DIGEST, digest.as_str())
+    }
+
+    /// Lists the images whose top layer, or a stand-in for it under other ID maps, is this one.
+    ///
+    /// Go: `Store.ImagesByTopLayer`.
+    #[must_use]
+    pub fn images_by_top_layer(&self, layer: &LayerId) -> Vec<Arc<Image>> {
+        lookup::by_key(&self.images, BY_TOP_LAYER, layer.as_str())
+    }
+
+    /// Finds the container whose own layer this is.
+    ///
+    /// Go: `Store.ContainerByLayer`.
+    #[must_use]
+    pub fn container_by_layer(&self, layer: &LayerId) -> Option<Arc<Container>> {
+        lookup::by_key(&self.containers, BY_LAYER, layer.as_str()).pop()
+    }
+
+    /// Lists the containers made of an image.
+    #[must_use]
+    pub fn containers_of_image(&self, image: &ImageId) -> Vec<Arc<Container>> {
+        lookup::by_key(&self.containers, BY_IMAGE, image.as_str())
+    }
+
+    /// Returns the root of the additional store that a layer is in, which is only read; `None` for
+    /// a layer of this store, and for an unknown one.
+    #[must_use]
+    pub fn additional_store_of_layer(&self, layer: &LayerId) -> Option<&Path> {
+        self.layers.additional_root(layer.as_str())
+    }
+
+    /// Returns the root of the additional store that an image is in, which is only read; `None` for
+    /// an image of this store, and for an unknown one.
+    #[must_use]
+    pub fn additional_store_of_image(&self, image: &ImageId) -> Option<&Path> {
+        self.images.additional_root(image.as_str())
+    }
+
+    /// Lists what is set aside because it is no usable record. Parses every record.
+    #[must_use]
+    pub fn damaged(&self) -> Vec<DamagedRecord> {
+        self.damage(
+            &RecordSnapshot::verify,
+            &RecordSnapshot::verify,
+            &RecordSnapshot::verify,
+        )
+    }
+
+    /// Lists the damage that is known so far: whatever keeps a file from being a list of records,
+    /// and the records that turned out to be unusable when they were asked for. Parses nothing;
+    /// whoever has gone through all records of a kind, as for a list, learns here of all that were
+    /// left out.
+    #[must_use]
+    pub fn damage_seen(&self) -> Vec<DamagedRecord> {
+        self.damage(
+            &RecordSnapshot::damaged,
+            &RecordSnapshot::damaged,
+            &RecordSnapshot::damaged,
+        )
+    }
+
+    fn damage(
+        &self,
+        of_layers: &dyn Fn(&RecordSnapshot<Layer>) -> Vec<Damaged>,
+        of_images: &dyn Fn(&RecordSnapshot<Image>) -> Vec<Damaged>,
+        of_containers: &dyn Fn(&RecordSnapshot<Container>) -> Vec<Damaged>,
+    ) -> Vec<DamagedRecord> {
+        let of = |kind: ItemKind| move |damage| DamagedRecord { kind, damage };
+        let layers = self.layers.parts().flat_map(|(_, part)| of_layers(part));
+        let images = self.images.parts().flat_map(|(_, part)| of_images(part));
+        let containers = self.containers.parts();
+        let containers = containers.flat_map(|(_, part)| of_containers(part));
+        layers
+            .map(of(ItemKind::Layer))
+            .chain(images.map(of(ItemKind::Image)))
+            .chain(containers.map(of(ItemKind::Container)))
+            .collect()
+    }
+}

@@ -1,0 +1,95 @@
+//! Records that this opening of the store does not see, since the other kind of opening keeps them.
+//!
+//! An opening that is transient has its volatile records below the run root, any other in the graph
+//! root; neither looks into the other's files. Contents and directories of both are in the graph
+//! root, so that who removes what has no record or nobody needs, or chooses what nobody else has,
+//! must know of both. Go does not (layers.go, containers.go, `GarbageCollect`; store.go,
+//! `DeleteImage`).
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use layerhold_ids::{ContainerId, LayerId};
+use layerhold_schema::{ContainerRecord, JsonRecord, LayerRecord, read_array};
+use layerhold_sys::Dir;
+
+use crate::engine::Engine;
+use crate::engine::options::Persistence;
+use crate::errors::AccessError;
+
+/// The longest file that is read.
+const MAX_RECORDS: u64 = 1 << 30;
+
+/// The records of the other kind of opening.
+#[derive(Debug, Default)]
+pub(crate) struct Elsewhere {
+    pub(crate) layers: Vec<LayerRecord>,
+    pub(crate) containers: Vec<ContainerRecord>,
+}
+
+impl Elsewhere {
+    /// The IDs of layers that are recorded, or that a record refers to.
+    pub(crate) fn layer_ids(&self) -> BTreeSet<&str> {
+        let of_layers = self.layers.iter();
+        let of_layers = of_layers.flat_map(|layer| [layer.id.as_str(), layer.parent.as_str()]);
+        let of_containers = self.containers.iter().map(|one| one.layer.as_str());
+        of_layers.chain(of_containers).collect()
+    }
+
+    /// A container of an image.
+    pub(crate) fn container_of_image(&self, image: &str) -> Option<ContainerId> {
+        let mut containers = self.containers.iter();
+        let container = containers.find(|one| one.image == image)?;
+        container.container_id().ok()
+    }
+
+    /// A layer that stands on a layer.
+    pub(crate) fn child_of_layer(&self, layer: &str) -> Option<LayerId> {
+        let mut layers = self.layers.iter();
+        let child = layers.find(|one| one.parent == layer)?;
+        child.layer_id().ok()
+    }
+
+    /// The IDs of containers.
+    pub(crate) fn container_ids(&self) -> BTreeSet<&str> {
+        self.containers.iter().map(|one| one.id.as_str()).collect()
+    }
+}
+
+impl Engine {
+    /// Reads them. Files appear whole, and who adds a layer or a container holds the layers lock,
+    /// which is one for both kinds of opening: with that lock, nothing is added meanwhile.
+    pub(crate) fn elsewhere(&self) -> Result<Elsewhere, AccessError> {
+        let layout = &self.layout;
+        let (layers, containers): (&Path, &Path) = match self.options.persistence {
+            Persistence::Transient => (layout.layers.path(), layout.containers.path()),
+            Persistence::Durable => (&layout.run_layers, &layout.run_containers),
+        };
+        Ok(Elsewhere {
+            layers: self.records(layers, "volatile-layers.json")?,
+            containers: self.records(containers, "volatile-containers.json")?,
+        })
+    }
+
+    /// As [`elsewhere`](Self::elsewhere), with nothing where there is something that cannot be
+    /// understood: what is damaged does not keep anybody from deleting.
+    pub(crate) fn elsewhere_if_readable(&self) -> Result<Elsewhere, AccessError> {
+        match self.elsewhere() {
+            Err(AccessError::Elsewhere { .. }) => Ok(Elsewhere::default()),
+            other => other,
+        }
+    }
+
+    fn records<R: JsonRecord>(&self, dir: &Path, file: &str) -> Result<Vec<R>, AccessError> {
+        let opened = match Dir::open_ambient(dir) {
+            Err(error) if error.is_not_found() => return Ok(Vec::new()),
+            other => other?,
+        };
+        let io = &self.options.metadata_io;
+        let bytes = io.read(&opened, file.as_ref(), MAX_RECORDS)?;
+        read_array(&bytes.unwrap_or_default()).map_err(|source| AccessError::Elsewhere {
+            path: dir.join(file),
+            source: Box::new(source),
+        })
+    }
+}

@@ -1,0 +1,198 @@
+//! Layers that another program has, and shows in an additional layer store.
+//!
+//! An additional *image* store is a store like this one. An additional *layer* store only has
+//! layers: usually it is a filesystem that fetches what is read, so that a container runs before
+//! its image is there.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use layerhold_driver::{self as driver, LayerError, StageRequest};
+use layerhold_idmap::IdMappings;
+use layerhold_ids::{CompressedDigest, DiffId, LayerId, TocDigest};
+use layerhold_schema::LayerRecord;
+
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::errors::{AdditionalLayerError, DiffError};
+use crate::records::Layer;
+use crate::spec::LayerSpec;
+use crate::store::Store;
+
+/// A layer that an additional layer store shows, and that is in no store yet.
+///
+/// The program behind it knows that the layer is in use for as long as this lives. A layer that was
+/// [put](Self::put_as) counts for itself.
+pub struct AdditionalLayer {
+    store: Store,
+    held: Box<dyn driver::AdditionalLayer>,
+    record: LayerRecord,
+}
+
+impl Store {
+    /// Looks for a layer in the additional layer stores of the driver options
+    /// (`additionallayerstore`), by the digest of its table of contents. Stores that tell images
+    /// apart have it under the name that the image is pulled by. `None` when no store shows it, and
+    /// when the driver knows no such stores.
+    ///
+    /// Go: `Store.LookupAdditionalLayer`.
+    ///
+    /// # Errors
+    ///
+    /// [`AdditionalLayerError::Info`] when what the store tells about the layer is no record.
+    pub fn lookup_additional_layer(
+        &self,
+        toc: &TocDigest,
+        image: &str,
+    ) -> Result<Option<AdditionalLayer>, AdditionalLayerError> {
+        let in_use = self.inner.use_driver()?;
+        let found = in_use
+            .driver
+            .additional_layer(toc, image)
+            .map_err(AdditionalLayerError::Driver)?;
+        let Some(held) = found else { return Ok(None) };
+        let info = held.info().map_err(AdditionalLayerError::Driver)?;
+        let record =
+            LayerRecord::from_json(&info).map_err(|source| AdditionalLayerError::Info {
+                path: held.path().to_owned(),
+                source,
+            })?;
+        Ok(Some(AdditionalLayer {
+            store: self.clone(),
+            held,
+            record,
+        }))
+    }
+}
+
+impl AdditionalLayer {
+    /// Returns the directory in which the program shows the layer.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.held.path()
+    }
+
+    /// Returns the digest of its table of contents, if the store tells it.
+    ///
+    /// Go: `AdditionalLayer.TOCDigest`.
+    #[must_use]
+    pub fn toc_digest(&self) -> Option<TocDigest> {
+        self.record.toc_digest_checked().ok().flatten()
+    }
+
+    /// Returns the size in bytes of the archive it is made of, if the store tells it.
+    ///
+    /// Go: `AdditionalLayer.CompressedSize`.
+    #[must_use]
+    pub fn compressed_size(&self) -> Option<u64> {
+        // Here the size counts without the digest too: it is the program's, which knows what it
+        // fetches.
+        u64::try_from(self.record.compressed_size)
+            .ok()
+            .filter(|size| *size > 0)
+    }
+
+    /// Returns the digest of the archive it is made of, if the store tells it.
+    #[must_use]
+    pub fn compressed_digest(&self) -> Option<CompressedDigest> {
+        self.record.compressed_digest().ok().flatten()
+    }
+
+    /// Returns the digest of its tar, if the store tells it.
+    #[must_use]
+    pub fn diff_id(&self) -> Option<DiffId> {
+        self.record.diff_id().ok().flatten()
+    }
+
+    /// Returns all that the store tells.
+    #[must_use]
+    pub fn record(&self) -> &LayerRecord {
+        &self.record
+    }
+
+    /// Creates a layer whose contents stay where they are, in a transaction of its own. See
+    /// [`Transaction::put_additional_layer`](crate::Transaction::put_additional_layer) for what of
+    /// the specification counts.
+    ///
+    /// Go: `AdditionalLayer.PutAs`.
+    ///
+    /// # Errors
+    ///
+    /// Those of staging a layer and of committing it.
+    pub fn put_as(&self, spec: LayerSpec) -> Result<LayerId, Error> {
+        let mut tx = self.store.begin()?;
+        let layer = tx.put_additional_layer(self, spec)?;
+        tx.commit()?;
+        Ok(layer.into())
+    }
+
+    /// Tells the program that this is no longer in use, which dropping it does too.
+    ///
+    /// Go: `AdditionalLayer.Release`.
+    pub fn release(self) {
+        drop(self);
+    }
+
+    /// What is recorded of a layer that has its contents here: digests, sizes, owners and the free
+    /// text. Names, flags, labels and data items are this store's business.
+    pub(crate) fn record_as(&self, id: &LayerId) -> Result<Layer, crate::records::InvalidRecord> {
+        Layer::new(LayerRecord {
+            id: id.to_string(),
+            parent: String::new(),
+            ..self.record.clone()
+        })
+    }
+
+    /// The maps of the owners in its tree.
+    pub(crate) fn id_maps(&self) -> IdMappings {
+        self.record.id_mappings().unwrap_or_default()
+    }
+
+    pub(crate) fn stage(
+        &self,
+        request: &StageRequest<'_>,
+    ) -> Result<Box<dyn driver::StagedLayer>, LayerError> {
+        self.held.stage(request)
+    }
+}
+
+impl fmt::Debug for AdditionalLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdditionalLayer")
+            .field("path", &self.path())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The archive of a layer that another program has. The layer counts as used while it is read.
+pub(crate) struct Blob {
+    file: File,
+    _held: Box<dyn driver::AdditionalLayer>,
+}
+
+impl Read for Blob {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.read(buffer)
+    }
+}
+
+impl Engine {
+    /// Opens the archive of a layer that another program has; `None` for all others (Go: layers.go,
+    /// `Diff`).
+    pub(crate) fn blob_of(&self, layer: &Layer) -> Result<Option<Blob>, DiffError> {
+        let failed = |source| DiffError::Driver {
+            layer: layer.id().clone(),
+            source: Box::new(source),
+        };
+        let driver = self.driver();
+        let Some(held) = driver.additional_layer_of(layer.id()).map_err(failed)? else {
+            return Ok(None);
+        };
+        Ok(Some(Blob {
+            file: held.blob().map_err(failed)?,
+            _held: held,
+        }))
+    }
+}

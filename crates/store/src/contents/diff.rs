@@ -1,0 +1,425 @@
+//! What a layer changes: as a tar, as a list, as a size.
+//!
+//! A layer that was imported has a record of how its tar was made, and the tar is rebuilt from
+//! that, bit for bit. For other layers, and for other pairs than a layer and its parent, the driver
+//! compares the trees.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use layerhold_archive::{Change, Codec, CodecError, compressor, decompressor};
+use layerhold_driver::{DiffRequest, Driver, LayerContents};
+use layerhold_ids::LayerId;
+use layerhold_sys::{Dir, PathError};
+use layerhold_tar_split::ContentSource;
+
+use crate::catalog::layout::tar_split_name;
+use crate::catalog::lookup::{lookup, require};
+use crate::catalog::record_stores::{Records, View};
+use crate::contents::additional_layer::Blob;
+use crate::contents::pipe::{PipeReader, pipe};
+use crate::contents::rebuild::Rebuilt;
+use crate::engine::Engine;
+use crate::engine::owners_on_disk::OnDisk;
+use crate::errors::{AccessError, DiffError, LookupError};
+use crate::records::Layer;
+use crate::store::Store;
+
+/// Bytes from which an archive is known to be compressed, and how.
+const SNIFFED: u64 = 512;
+
+/// Bytes read at once of an archive that another program has.
+const BLOB_BUFFER: usize = 128 << 10;
+
+/// How a difference is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DiffCompression {
+    /// As the layer was when it came in, as Go does.
+    #[default]
+    AsImported,
+    /// Like this. Only [`Codec::Plain`], [`Codec::Gzip`] and [`Codec::Zstd`] can be written.
+    As(Codec),
+}
+
+/// A difference as a stream. Reading it does half of the work, the other half is done by a thread
+/// of its own, as far ahead as a few buffers hold. It holds no lock.
+pub struct Diff {
+    source: Source,
+    layer: LayerId,
+}
+
+enum Source {
+    /// Rebuilt from the record of how it was made, or had as it is.
+    Direct(Box<dyn BufRead + Send>),
+    /// Made by another thread.
+    Piped(PipeReader),
+}
+
+impl Diff {
+    /// Returns the layer whose difference it is.
+    #[must_use]
+    pub fn layer(&self) -> &LayerId {
+        &self.layer
+    }
+}
+
+impl fmt::Debug for Diff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Diff")
+            .field("layer", &self.layer)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Read for Diff {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.source {
+            Source::Direct(reader) => reader.read(buffer),
+            Source::Piped(reader) => reader.read(buffer),
+        }
+    }
+}
+
+impl BufRead for Diff {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        match &mut self.source {
+            Source::Direct(reader) => reader.fill_buf(),
+            Source::Piped(reader) => reader.fill_buf(),
+        }
+    }
+
+    fn consume(&mut self, amount: usize) {
+        match &mut self.source {
+            Source::Direct(reader) => reader.consume(amount),
+            Source::Piped(reader) => reader.consume(amount),
+        }
+    }
+}
+
+impl Store {
+    /// Returns the difference between two layers as a tar with AUFS whiteouts. `from` is the parent
+    /// of `to` unless given.
+    ///
+    /// The tar of an imported layer is rebuilt bit for bit, and every file is checked against its
+    /// checksum on the way; files that were changed since make the reader fail.
+    ///
+    /// Go: `Store.Diff`.
+    ///
+    /// # Errors
+    ///
+    /// [`DiffError::Lookup`] for unknown layers; [`DiffError::Compress`] for a compression that
+    /// cannot be written.
+    pub fn diff(
+        &self,
+        from: Option<&str>,
+        to: &str,
+        compression: DiffCompression,
+    ) -> Result<Diff, DiffError> {
+        let layers = self.inner.layers_view()?;
+        let upper = lookup(&layers, to)?;
+        // What was recorded is the difference to the parent, also when that is gone.
+        let is_recorded = match from {
+            Some(from) => Some(lookup(&layers, from)?.id()) == upper.parent(),
+            None => true,
+        };
+        let codec = match compression {
+            DiffCompression::AsImported => upper.compression().unwrap_or(Codec::Plain),
+            DiffCompression::As(codec) => codec,
+        };
+        let layer = upper.id().clone();
+        let blob = match is_recorded {
+            true => self.inner.blob_of(&upper)?,
+            false => None,
+        };
+        if let Some(blob) = blob {
+            let source = source_of_blob(blob, compression)?;
+            return Ok(Diff { source, layer });
+        }
+        if !matches!(codec, Codec::Plain | Codec::Gzip | Codec::Zstd) {
+            return Err(DiffError::Compress(CodecError::WriteUnsupported { codec }));
+        }
+        let rebuilt = match is_recorded {
+            true => self.inner.rebuilt(&layers, &upper)?,
+            false => None,
+        };
+        let source = match (rebuilt, codec) {
+            (Some(tar), codec) => recompressed(tar, codec)?,
+            (None, codec) => {
+                let pair = self.inner.pair(from, to)?;
+                let driver = self.inner.driver();
+                in_background(move |out| compress(codec, out, |out| pair.write(&*driver, out)))?
+            }
+        };
+        Ok(Diff { source, layer })
+    }
+
+    /// Lists what differs between two layers, sorted by path. `from` is the parent of `to` unless
+    /// given.
+    ///
+    /// Go: `Store.Changes`.
+    ///
+    /// # Errors
+    ///
+    /// [`DiffError::Lookup`] for unknown layers.
+    pub fn changes(&self, from: Option<&str>, to: &str) -> Result<Vec<Change>, DiffError> {
+        let pair = self.inner.pair(from, to)?;
+        self.inner
+            .driver()
+            .changes(&pair.request())
+            .map_err(|source| pair.failed(source))
+    }
+
+    /// Returns the size of the files that differ between two layers, in bytes. `from` is the parent
+    /// of `to` unless given.
+    ///
+    /// Go: `Store.DiffSize`.
+    ///
+    /// # Errors
+    ///
+    /// [`DiffError::Lookup`] for unknown layers.
+    pub fn diff_size(&self, from: Option<&str>, to: &str) -> Result<u64, DiffError> {
+        self.inner.pair_size(&self.inner.pair(from, to)?)
+    }
+}
+
+/// Two layers to be compared.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    pub(crate) to: Arc<Layer>,
+    from: Option<Arc<Layer>>,
+    from_owners: OnDisk,
+    to_owners: OnDisk,
+}
+
+impl Pair {
+    fn request(&self) -> DiffRequest<'_> {
+        let request = DiffRequest::new(self.to.id())
+            .with_id_maps(self.to_owners.maps.clone())
+            .with_owners(self.to_owners.applies_to)
+            .with_parent_maps(self.from_owners.maps.clone())
+            .with_parent_owners(self.from_owners.applies_to)
+            .with_mount_label(self.to.mount_label());
+        match &self.from {
+            Some(from) => request.with_parent(from.id()),
+            None => request,
+        }
+    }
+
+    fn failed(&self, source: layerhold_driver::LayerError) -> DiffError {
+        failed(&self.to, source)
+    }
+
+    pub(crate) fn write(&self, driver: &dyn Driver, out: &mut dyn Write) -> io::Result<()> {
+        driver.diff(&self.request(), out).map_err(io::Error::other)
+    }
+}
+
+impl Engine {
+    fn pair(&self, from: Option<&str>, to: &str) -> Result<Pair, LookupErrorOrAccess> {
+        let layers = self.layers_view()?;
+        let to = lookup(&layers, to)?;
+        let from = match (from, to.parent()) {
+            (Some(from), _) => Some(lookup(&layers, from)?),
+            (None, Some(parent)) => Some(require(&layers, parent.as_str())?),
+            (None, None) => None,
+        };
+        Ok(self.pair_of(from, to)?)
+    }
+
+    /// Two layers with what is known of their owners.
+    pub(crate) fn pair_of(
+        &self,
+        from: Option<Arc<Layer>>,
+        to: Arc<Layer>,
+    ) -> Result<Pair, AccessError> {
+        let from_owners = match &from {
+            Some(from) => self.owners_on_disk(from)?,
+            None => OnDisk::default(),
+        };
+        Ok(Pair {
+            to_owners: self.owners_on_disk(&to)?,
+            from_owners,
+            from,
+            to,
+        })
+    }
+
+    pub(crate) fn pair_size(&self, pair: &Pair) -> Result<u64, DiffError> {
+        self.driver()
+            .diff_size(&pair.request())
+            .map_err(|source| pair.failed(source))
+    }
+
+    /// Opens the record of how the tar of a layer was made, if there is one. It lies with the
+    /// records of the store that the layer is in; with a split-off image store that is the graph
+    /// root, unless the layer is from a time when there was no such split.
+    pub(crate) fn open_tar_split(
+        &self,
+        layers: &View<Layer>,
+        id: &LayerId,
+    ) -> Result<Option<File>, PathError> {
+        let name = tar_split_name(id);
+        let store = layers.store_of(id.as_str());
+        let additional = store.filter(|store| store.additional.is_some());
+        let additional = additional
+            .map(|store| Dir::open_ambient(&store.dir))
+            .transpose()?;
+        let dirs: Vec<&Dir> = match &additional {
+            Some(dir) => vec![dir],
+            None => self.layout.layer_dirs().collect(),
+        };
+        for dir in dirs {
+            match dir.open_file(&name) {
+                Err(error) if error.is_not_found() => {}
+                other => return other.map(Some),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The tar of a layer rebuilt from its record, if there is one.
+    fn rebuilt(
+        &self,
+        layers: &View<Layer>,
+        layer: &Layer,
+    ) -> Result<Option<Box<Rebuilt>>, DiffError> {
+        let Some(file) = self.open_tar_split(layers, layer.id())? else {
+            return Ok(None);
+        };
+        let contents = self
+            .driver()
+            .contents(layer.id())
+            .map_err(|source| failed(layer, source))?;
+        let rebuilt = Rebuilt::start(file, Files { contents }).map_err(DiffError::Thread)?;
+        Ok(Some(Box::new(rebuilt)))
+    }
+}
+
+fn failed(layer: &Layer, source: layerhold_driver::LayerError) -> DiffError {
+    DiffError::Driver {
+        layer: layer.id().clone(),
+        source: Box::new(source),
+    }
+}
+
+/// Gives the files of a layer to whoever rebuilds its tar.
+pub(crate) struct Files {
+    pub(crate) contents: Box<dyn LayerContents>,
+}
+
+impl ContentSource for Files {
+    fn open(&mut self, name: &[u8]) -> io::Result<Box<dyn Read + Send>> {
+        use std::os::unix::ffi::OsStrExt;
+        let path = Path::new(std::ffi::OsStr::from_bytes(name));
+        let file: File = self.contents.open(path).map_err(io::Error::other)?;
+        Ok(Box::new(file))
+    }
+}
+
+/// What can go wrong while the layers are looked up, for callers with different errors.
+#[derive(Debug)]
+pub(crate) enum LookupErrorOrAccess {
+    Lookup(LookupError),
+    Access(AccessError),
+}
+
+impl From<LookupError> for LookupErrorOrAccess {
+    fn from(error: LookupError) -> Self {
+        Self::Lookup(error)
+    }
+}
+
+impl From<AccessError> for LookupErrorOrAccess {
+    fn from(error: AccessError) -> Self {
+        Self::Access(error)
+    }
+}
+
+impl From<LookupErrorOrAccess> for DiffError {
+    fn from(error: LookupErrorOrAccess) -> Self {
+        match error {
+            LookupErrorOrAccess::Lookup(error) => error.into(),
+            LookupErrorOrAccess::Access(error) => error.into(),
+        }
+    }
+}
+
+/// Runs a writer on a thread of its own and returns what it writes. A reader that is dropped stops
+/// it.
+fn in_background(
+    work: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
+) -> Result<Source, DiffError> {
+    let (mut writer, reader) = pipe();
+    let run = move || {
+        let outcome = work(&mut writer);
+        writer.finish(outcome);
+    };
+    std::thread::Builder::new()
+        .name("layer diff".to_owned())
+        .spawn(run)
+        .map_err(DiffError::Thread)?;
+    Ok(Source::Piped(reader))
+}
+
+/// An archive that another program has, as it is wanted. How it is compressed is seen from its
+/// beginning, not from what the program says.
+fn source_of_blob(mut blob: Blob, compression: DiffCompression) -> Result<Source, DiffError> {
+    let DiffCompression::As(wanted) = compression else {
+        return Ok(Source::Direct(Box::new(BufReader::with_capacity(
+            BLOB_BUFFER,
+            blob,
+        ))));
+    };
+    let mut head = Vec::new();
+    let sniffed = (&mut blob).take(SNIFFED).read_to_end(&mut head);
+    sniffed.map_err(DiffError::Blob)?;
+    let codec = Codec::sniff(&head);
+    let blob = Cursor::new(head).chain(blob);
+    if codec == wanted {
+        return Ok(Source::Direct(Box::new(BufReader::with_capacity(
+            BLOB_BUFFER,
+            blob,
+        ))));
+    }
+    let tar = decompressor(codec, blob).map_err(DiffError::Compress)?;
+    recompressed(Box::new(BufReader::with_capacity(BLOB_BUFFER, tar)), wanted)
+}
+
+/// A tar that is there, compressed as it is wanted.
+fn recompressed(mut tar: Box<dyn BufRead + Send>, codec: Codec) -> Result<Source, DiffError> {
+    match codec {
+        Codec::Plain => Ok(Source::Direct(tar)),
+        codec => in_background(move |out| compress(codec, out, |out| copy(&mut *tar, out))),
+    }
+}
+
+fn compress(
+    codec: Codec,
+    out: &mut dyn Write,
+    work: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    if codec == Codec::Plain {
+        return work(out);
+    }
+    let mut compressor = compressor(codec, out).map_err(io::Error::other)?;
+    work(&mut compressor)?;
+    compressor.finish().map(drop)
+}
+
+fn copy(from: &mut dyn BufRead, out: &mut dyn Write) -> io::Result<()> {
+    loop {
+        let piece = match from.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            other => other?,
+        };
+        if piece.is_empty() {
+            return Ok(());
+        }
+        out.write_all(piece)?;
+        let length = piece.len();
+        from.consume(length);
+    }
+}

@@ -1,0 +1,9 @@
+//! The contents of layers: differences, sizes, archives of other programs, directories of callers.
+
+pub(crate) mod additional_layer;
+pub(crate) mod apply;
+pub(crate) mod sizes;
+pub(crate) mod diff;
+pub(crate) mod directories;
+pub(crate) mod pipe;
+pub(crate) mod rebuild;

@@ -1,0 +1,287 @@
+//! Removing what no record names.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use layerhold_driver::Trash;
+use layerhold_ids::{LayerId, is_canonical_id};
+use layerhold_json_store::{FileState, WriteGuard};
+use layerhold_sys::{Dir, stat_ambient};
+
+use crate::catalog::layout::TAR_SPLIT_SUFFIX;
+use crate::catalog::locked::Locked;
+use crate::catalog::locks::Locks;
+use crate::catalog::lookup::{Item, by_key};
+use crate::catalog::record_stores::{DURABLE, Records};
+use crate::delete::foreign::holds_files_of_a_caller;
+use crate::engine::Engine;
+use crate::engine::options::Persistence;
+use crate::engine::temporary_files::Where;
+use crate::errors::CollectError;
+use crate::records::{BY_LAYER, BY_PARENT, BY_TOP_LAYER, Image};
+use crate::store::Store;
+
+/// What was removed because no record names it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CollectReport {
+    /// Directories of containers, by ID.
+    pub container_dirs: Vec<String>,
+    /// Directories of images, by ID.
+    pub image_dirs: Vec<String>,
+    /// Contents of layers in the driver.
+    pub layers: Vec<LayerId>,
+    /// Tar-split files, by the ID in their name.
+    pub tar_splits: Vec<String>,
+    /// Directories with data items of layers, by ID.
+    pub layer_dirs: Vec<String>,
+    /// Files that were to replace others when their writers died.
+    pub temporary_files: Vec<PathBuf>,
+    /// Temporary areas of killed processes.
+    pub areas: Vec<PathBuf>,
+}
+
+impl CollectReport {
+    /// Tells whether nothing was removed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Store {
+    /// Removes directories of containers and images, contents of layers, and files beside layers,
+    /// that no record names, and what killed processes left in temporary areas.
+    ///
+    /// Only what has a name that this library and Go's give is looked at, and nothing is touched as
+    /// long as a record file is damaged, or empty or missing although there is content: what its
+    /// records named is not garbage. What belongs to containers of a transient opening stays also
+    /// if this one is not, and the other way round. What may belong to an opening that names an
+    /// image store, an additional store or another run root stays too: files of a layer without
+    /// contents here, directories of images in which a caller keeps files, directories of
+    /// containers that are not older than the machine runs, with all contents beside these, and
+    /// whatever is mounted.
+    ///
+    /// Go: `Store.GarbageCollect`.
+    ///
+    /// # Errors
+    ///
+    /// [`CollectError::Damaged`] in that case; [`CollectError::Driver`] when something cannot be
+    /// removed.
+    pub fn garbage_collect(&self) -> Result<CollectReport, CollectError> {
+        let locks = self.inner.lock_all()?;
+        let mut trash = Trash::new();
+        let outcome = collect(&self.inner, &locks, &mut trash);
+        drop(locks);
+        let erased = trash.erase().and_then(|()| self.inner.erase_leftovers());
+        let mut report = outcome?;
+        report.areas = erased.map_err(CollectError::Driver)?;
+        Ok(report)
+    }
+}
+
+fn collect(
+    inner: &Engine,
+    locks: &Locks,
+    trash: &mut Trash,
+) -> Result<CollectReport, CollectError> {
+    let layout = &inner.layout;
+    let held = inner.driver().list().map_err(CollectError::Driver)?;
+    let elsewhere = inner.elsewhere()?;
+    let (layers, containers) = (elsewhere.layer_ids(), elsewhere.container_ids());
+    let has_layer = |id: &str| locks.layers.is_own(id) || layers.contains(id);
+    let has_container = |id: &str| locks.containers.contains(id) || containers.contains(id);
+    let strangers = inner.strangers(&has_container)?;
+    let mut container_dirs = unnamed(&layout.containers, &has_container, &generated_id)?;
+    let has_container_dirs = !container_dirs.is_empty();
+    container_dirs.retain(|id| !strangers.may_have_container(id));
+    // All three are checked before anything is removed: they are about one another.
+    let is_transient = inner.options.persistence == Persistence::Transient;
+    for (guard, (store, _)) in locks.containers.held().zip(locks.containers.own()) {
+        check(guard, || {
+            // Records of containers are lost with the run root there, and their directories are
+            // garbage then.
+            let is_lost =
+                !container_dirs.is_empty() || (has_container_dirs && store.was_saved()?);
+            Ok(!is_transient && is_lost)
+        })?;
+    }
+    let of_images = locks.images.held().zip(locks.images.own());
+    for ((guard, (store, _)), dir) in of_images.zip(layout.image_dirs()) {
+        check(guard, || {
+            let has_image = |id: &str| locks.images.contains(id);
+            let is_any = |dir| unnamed(dir, &has_image, &generated_id);
+            let is_lost = !unnamed_dirs(dir, &locks.images)?.is_empty()
+                || (!is_any(dir)?.is_empty() && store.was_saved()?);
+            Ok(is_lost)
+        })?;
+    }
+    for (position, guard) in locks.layers.held().enumerate() {
+        // With images in a store of their own, a transient store may have nothing else to record.
+        let may_be_missing = is_transient && layout.split.is_some() && position == DURABLE.store;
+        check(guard, || {
+            let mut held = held.iter().flatten();
+            Ok(!may_be_missing && held.any(|id| !has_layer(id.as_str())))
+        })?;
+    }
+    let mut report = CollectReport {
+        container_dirs,
+        image_dirs: in_all(layout.image_dirs(), |dir| unnamed_dirs(dir, &locks.images))?,
+        tar_splits: in_all(layout.layer_dirs(), |dir| {
+            unnamed(dir, &has_layer, &tar_split_id)
+        })?,
+        layer_dirs: in_all(layout.layer_dirs(), |dir| {
+            unnamed(dir, &has_layer, &generated_id)
+        })?,
+        areas: Vec::new(),
+        layers: held.unwrap_or_default(),
+        temporary_files: Vec::new(),
+    };
+    report.layers.retain(|id| {
+        let is_named = has_layer(id.as_str()) || is_missed(locks, id.as_str());
+        !is_named && !strangers.may_have_layer(id)
+    });
+    // Without contents, they may be those of a layer that is in an image store.
+    let gone: BTreeSet<&str> = report.layers.iter().map(LayerId::as_str).collect();
+    let in_image_store = layout.split.as_ref().map(|split| &split.layers);
+    for (ids, suffix) in [
+        (&mut report.tar_splits, TAR_SPLIT_SUFFIX),
+        (&mut report.layer_dirs, ""),
+    ] {
+        ids.retain(|id| {
+            let name = format!("{id}{suffix}");
+            let is_there = |dir: &Dir| dir.exists(&name).unwrap_or(false);
+            let is_garbage = gone.contains(id.as_str()) || in_image_store.is_some_and(is_there);
+            is_garbage && !is_missed(locks, id)
+        });
+    }
+    for id in &report.container_dirs {
+        inner.discard(&layout.containers, id.as_ref(), trash)?;
+    }
+    for (id, dir) in each(&report.image_dirs, layout.image_dirs()) {
+        inner.discard(dir, id.as_ref(), trash)?;
+    }
+    for id in &report.layers {
+        inner
+            .driver()
+            .remove(id, trash)
+            .map_err(CollectError::Driver)?;
+    }
+    for (id, dir) in each(&report.tar_splits, layout.layer_dirs()) {
+        let name = format!("{id}{TAR_SPLIT_SUFFIX}");
+        inner.discard(dir, name.as_ref(), trash)?;
+    }
+    for (id, dir) in each(&report.layer_dirs, layout.layer_dirs()) {
+        inner.discard(dir, id.as_ref(), trash)?;
+    }
+    report.temporary_files = inner.discard_temporary_files(locks, Where::Everywhere, trash)?;
+    Ok(report)
+}
+
+/// Whether a record refers to a layer of which there is no record: that was lost, and what is on
+/// the disk is all there is to make it again. Go removes it. A layer that an additional store has a
+/// record of is not lost.
+fn is_missed(locks: &Locks, layer: &str) -> bool {
+    if locks.layers.contains(layer) {
+        return false;
+    }
+    !by_key(&locks.layers, BY_PARENT, layer).is_empty()
+        || !by_key(&locks.images, BY_TOP_LAYER, layer).is_empty()
+        || !by_key(&locks.containers, BY_LAYER, layer).is_empty()
+}
+
+/// Puts together what is found in several directories, sorted and each once.
+fn in_all<'d>(
+    dirs: impl Iterator<Item = &'d Dir>,
+    find: impl Fn(&Dir) -> Result<Vec<String>, CollectError>,
+) -> Result<Vec<String>, CollectError> {
+    let mut all = BTreeSet::new();
+    for dir in dirs {
+        all.extend(find(dir)?);
+    }
+    Ok(all.into_iter().collect())
+}
+
+/// Every ID with every directory.
+fn each<'a>(
+    ids: &'a [String],
+    dirs: impl Iterator<Item = &'a Dir>,
+) -> impl Iterator<Item = (&'a String, &'a Dir)> {
+    dirs.flat_map(move |dir| ids.iter().map(move |id| (id, dir)))
+}
+
+/// Refuses to go on when the records of one place are not all there.
+fn check<R: Item>(
+    records: &WriteGuard<R>,
+    has_content: impl FnOnce() -> Result<bool, CollectError>,
+) -> Result<(), CollectError> {
+    let damaged = |reason: String| {
+        Err(CollectError::Damaged {
+            kind: R::ITEM,
+            reason,
+        })
+    };
+    let mut is_missing = false;
+    for file in records.files() {
+        // The report is that of the loading; a file that this handle has saved since is there and
+        // complete.
+        let size = stat_ambient(&file.path)?.map(|stat| stat.size);
+        match (file.state, size) {
+            (FileState::Complete, Some(_)) => {}
+            // The file of records that may be lost is usually not there.
+            (_, None) => is_missing |= file.location == DURABLE.location,
+            (FileState::Absent | FileState::Empty, Some(size)) if size > file.len => {}
+            // Records that may be lost are, by a power cut, and what they named is garbage.
+            (FileState::Empty, _) if file.location != DURABLE.location => {}
+            (FileState::Torn { .. }, _) => {
+                return damaged(format!("{} is torn", file.path.display()));
+            }
+            _ => return damaged(format!("{} is empty", file.path.display())),
+        }
+    }
+    if let Some(damage) = records.verify().first() {
+        return damaged(damage.to_string());
+    }
+    if is_missing && has_content()? {
+        return damaged("there is content, but no record file".to_owned());
+    }
+    Ok(())
+}
+
+/// Lists directories of images whose name is that of a generated ID without a record in any store.
+/// IDs that callers chose are left alone, as in Go: no record tells whose directory that is. So are
+/// those in which a caller keeps files.
+fn unnamed_dirs(dir: &Dir, records: &Locked<Image>) -> Result<Vec<String>, CollectError> {
+    let mut dirs = Vec::new();
+    for id in unnamed(dir, &|id| records.contains(id), &generated_id)? {
+        if !holds_files_of_a_caller(dir, &id)? {
+            dirs.push(id);
+        }
+    }
+    Ok(dirs)
+}
+
+fn generated_id(name: &str) -> Option<&str> {
+    Some(name).filter(|name| is_canonical_id(name))
+}
+
+fn tar_split_id(name: &str) -> Option<&str> {
+    let id = name.strip_suffix(TAR_SPLIT_SUFFIX);
+    id.filter(|id| !id.is_empty())
+}
+
+/// Lists the IDs in the names of entries that nothing is recorded under.
+fn unnamed(
+    dir: &Dir,
+    is_recorded: &dyn Fn(&str) -> bool,
+    id_of: &dyn Fn(&str) -> Option<&str>,
+) -> Result<Vec<String>, CollectError> {
+    let mut unnamed = Vec::new();
+    for entry in dir.entries()? {
+        let name = entry?.name;
+        let id = name.to_str().and_then(id_of);
+        unnamed.extend(id.filter(|id| !is_recorded(id)).map(str::to_owned));
+    }
+    unnamed.sort();
+    Ok(unnamed)
+}

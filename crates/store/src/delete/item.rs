@@ -1,0 +1,538 @@
+//! Deleting.
+//!
+//! | step | what happens | a crash after it leaves |
+//! |---|---|---|
+//! | 1 | the image and the layers that go with it, or all layers when the store is wiped, are noted as an intent | a note without effect: everything in it is in use |
+//! | 2 | the record of the image is removed, its data is moved into a temporary area | layers that no image uses; our next writer finds the intent and removes them |
+//! | 3 | the layers are unmounted and recorded as incomplete | layers that the next writer, ours or Go's, removes; ours removes the container with its layer |
+//! | 4 | trees, tar-split files and data items of the layers are moved into temporary areas; the directories that they were in are synced | the same |
+//! | 5 | the data of the container is moved into a temporary area, its record is removed | incomplete layers, as after step 3 |
+//! | 6 | the layers' records are removed | temporary areas, erased by the next writer |
+//! | 7 | the intent is removed, the locks are released, the areas are erased | – |
+//!
+//! Steps 1 and 2 are those of images, step 5 is that of containers. Each is durable before the next
+//! one begins. A damaged record can be deleted by its ID; what it names cannot be known, and so
+//! layers of a damaged image or container stay and can be deleted by themselves.
+//!
+//! What is in an additional store is neither deleted nor in the way: an image that was taken over
+//! from there shows again as it is there. Nothing here needs space on the disk: where a temporary
+//! area cannot be made, things are erased at once, and record files are changed in place.
+
+use std::sync::Arc;
+
+use layerhold_driver::Trash;
+use layerhold_ids::{ContainerId, ImageId, LayerId};
+use layerhold_sys::{Dir, Durability, under_lock_on_purpose};
+
+use crate::catalog::intent::Intent;
+use crate::catalog::locked::Locked;
+use crate::catalog::locks::{InContext, Locks};
+use crate::catalog::lookup::{by_key, is_exactly, is_exactly_container, own_by_id};
+use crate::catalog::record_stores::{Placement, Records, VOLATILE};
+use crate::delete::target::{
+    Doomed, find_doomed, find_doomed_of_some_kind, removable, require_doomed,
+};
+use crate::engine::Engine;
+use crate::errors::{DeleteError, LookupError, MountError};
+use crate::mount::layer::Unmounting;
+use crate::records::{BY_IMAGE, BY_LAYER, BY_PARENT, BY_TOP_LAYER, Container, Image, Layer};
+use crate::store::Store;
+
+/// Whether something is done, or only found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Commit {
+    /// It is done.
+    #[default]
+    Delete,
+    /// Only what would be done is found out.
+    ListOnly,
+}
+
+/// Something that a key means.
+enum Meant {
+    Container(Doomed<Container>),
+    Image(Doomed<Image>),
+    Layer(Doomed<Layer>),
+}
+
+impl Meant {
+    fn is_exactly(&self, key: &str) -> bool {
+        match self {
+            Self::Container(Doomed::Usable(container)) => is_exactly_container(container, key),
+            Self::Image(Doomed::Usable(image)) => is_exactly(&**image, key),
+            Self::Layer(Doomed::Usable(layer)) => is_exactly(&**layer, key),
+            Self::Container(Doomed::Damaged(id))
+            | Self::Image(Doomed::Damaged(id))
+            | Self::Layer(Doomed::Damaged(id)) => id == key,
+        }
+    }
+}
+
+/// What a key means of each kind, in the order of the kinds.
+fn meant(locks: &Locks, key: &str) -> Result<Vec<Meant>, LookupError> {
+    let container = find_doomed_of_some_kind(&locks.containers, key)?.map(Meant::Container);
+    let image = find_doomed_of_some_kind(&locks.images, key)?.map(Meant::Image);
+    let others: Vec<Meant> = container.into_iter().chain(image).collect();
+    let layer = match others.is_empty() {
+        true => find_doomed(&locks.layers, key)?,
+        false => find_doomed_of_some_kind(&locks.layers, key)?,
+    };
+    Ok(others.into_iter().chain(layer.map(Meant::Layer)).collect())
+}
+
+impl Store {
+    /// Deletes a container with its layer, else an image without its layers, else a layer; before
+    /// all of them, one whose whole ID or name the key is. Whether anything uses it is not asked:
+    /// see the other methods for that.
+    ///
+    /// Go: `Store.Delete`.
+    ///
+    /// # Errors
+    ///
+    /// [`DeleteError::Lookup`] when the key means nothing.
+    pub fn delete(&self, key: &str) -> Result<(), DeleteError> {
+        self.inner.deleting(|work, locks| {
+            let exactly = |doomed: &Meant| doomed.is_exactly(key);
+            let meant = meant(locks, key)?;
+            let position = meant.iter().position(exactly).unwrap_or_default();
+            match meant.into_iter().nth(position) {
+                Some(Meant::Container(container)) => work.doomed_container(locks, &container),
+                Some(Meant::Image(image)) => work.image_of_id(locks, image.id()),
+                Some(Meant::Layer(layer)) => match layer.id().parse() {
+                    Ok(id) => work.layers(locks, &[id]),
+                    Err(_) => work.layer_record(locks, layer.id()),
+                },
+                None => Err(LookupError::Nothing {
+                    key: key.to_owned(),
+                }
+                .into()),
+            }
+        })
+    }
+
+    /// Deletes a layer that nothing uses. Images in which it only stands in for their top layer
+    /// forget it. A damaged record can be deleted like any other, here and in the other methods.
+    ///
+    /// Go: `Store.DeleteLayer`.
+    ///
+    /// # Errors
+    ///
+    /// [`DeleteError::NotA`] for an unknown layer; [`DeleteError::HasChildren`],
+    /// [`DeleteError::UsedByImage`] and [`DeleteError::UsedByContainer`] when something uses it.
+    pub fn delete_layer(&self, key: &str) -> Result<(), DeleteError> {
+        self.inner.deleting(|work, locks| {
+            let layer = require_doomed(&locks.layers, key)?;
+            match layer.id().parse() {
+                Ok(id) => work.unused_layer(locks, &id),
+                Err(_) => work.layer_record(locks, layer.id()),
+            }
+        })
+    }
+
+    /// Deletes an image that no container uses, with those of its layers that nothing else needs.
+    /// Returns these layers; with [`Commit::ListOnly`] they are only listed. Which layers an image
+    /// had whose record is damaged cannot be known: they stay.
+    ///
+    /// Go: `Store.DeleteImage`.
+    ///
+    /// # Errors
+    ///
+    /// [`DeleteError::NotA`] for an unknown image; [`DeleteError::ImageUsedByContainer`].
+    pub fn delete_image(&self, key: &str, commit: Commit) -> Result<Vec<LayerId>, DeleteError> {
+        self.inner.deleting(|work, locks| {
+            let image = require_doomed(&locks.images, key)?;
+            let users = by_key(&locks.containers, BY_IMAGE, image.id());
+            if let (Some(container), Ok(image)) = (users.first(), image.id().parse()) {
+                return Err(DeleteError::ImageUsedByContainer {
+                    image,
+                    container: container.id().clone(),
+                });
+            }
+            let elsewhere = self.inner.elsewhere_if_readable()?;
+            let user = elsewhere.container_of_image(image.id());
+            if let (Some(container), Ok(image)) = (user, image.id().parse()) {
+                return Err(DeleteError::ImageUsedByContainer { image, container });
+            }
+            let layers = match &image {
+                Doomed::Usable(image) => removable(image, locks, &elsewhere),
+                Doomed::Damaged(_) => Vec::new(),
+            };
+            if commit == Commit::Delete {
+                work.note(&layers, image.id().parse().ok());
+                work.image_of_id(locks, image.id())?;
+                work.layers(locks, &layers)?;
+            }
+            Ok(layers)
+        })
+    }
+
+    /// Deletes a container: its layer, its directories, its record. A layer that is gone already is
+    /// no reason to fail.
+    ///
+    /// Go: `Store.DeleteContainer`.
+    ///
+    /// # Errors
+    ///
+    /// [`DeleteError::NotA`] for an unknown container.
+    pub fn delete_container(&self, key: &str) -> Result<(), DeleteError> {
+        self.inner.deleting(|work, locks| {
+            let container = require_doomed(&locks.containers, key)?;
+            work.doomed_container(locks, &container)
+        })
+    }
+
+    /// Deletes all containers, images and layers, the newest layers first, and whatever the driver
+    /// holds without a record. What other programs keep below the graph root stays.
+    ///
+    /// Go: `Store.Wipe`.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that could not be removed.
+    pub fn wipe(&self) -> Result<(), DeleteError> {
+        self.inner.deleting(|work, locks| {
+            let layers: Vec<LayerId> = locks
+                .layers
+                .own_ids()
+                .filter_map(|id| id.parse().ok())
+                .collect();
+            work.note(&layers, None);
+            let containers: Vec<String> = locks.containers.own_ids().map(str::to_owned).collect();
+            for id in &containers {
+                work.container_dirs(id)?;
+                locks.containers.remove(id).of::<Container>()?;
+            }
+            locks.containers.save().of::<Container>()?;
+            let images: Vec<String> = locks.images.own_ids().map(str::to_owned).collect();
+            for id in &images {
+                locks.images.remove(id).of::<Image>()?;
+            }
+            locks.images.save().of::<Image>()?;
+            for id in &images {
+                work.image_dirs(id)?;
+            }
+            let newest_first: Vec<LayerId> = layers.into_iter().rev().collect();
+            work.layers(locks, &newest_first)?;
+            work.unrecorded_layers(locks)
+        })
+    }
+}
+
+/// A deletion in progress.
+pub(crate) struct Deletion<'s> {
+    inner: &'s Engine,
+    trash: Trash,
+    has_note: bool,
+}
+
+impl Engine {
+    /// Runs a deletion under all locks, and erases what it moved away when they are released.
+    pub(crate) fn deleting<T>(
+        &self,
+        work: impl FnOnce(&mut Deletion<'_>, &mut Locks) -> Result<T, DeleteError>,
+    ) -> Result<T, DeleteError> {
+        let mut locks = self.lock_all()?;
+        let mut deletion = Deletion {
+            inner: self,
+            trash: Trash::new(),
+            has_note: false,
+        };
+        let outcome = work(&mut deletion, &mut locks);
+        if outcome.is_ok() && deletion.has_note {
+            // Left behind it has no effect, for the layers it names are gone.
+            let io = &*self.options.metadata_io;
+            drop(Intent::remove(io, &self.layout.layers, Durability::Durable));
+        }
+        drop(locks);
+        // The records are gone, and so, for every user of the store, are the things. What cannot be
+        // erased now is left to the next writer, but the caller is told.
+        let cancel = &self.options.cancel;
+        if cancel.is_cancelled() {
+            // Out of the way it is, and the next writer erases it.
+            deletion.trash.abandon();
+            return outcome;
+        }
+        let trash = deletion.trash;
+        let erased = cancel.expendable(|| trash.erase());
+        let erased = erased.map_err(DeleteError::Erase);
+        self.erase_leftovers_by_writer();
+        outcome.and_then(|value| erased.map(|()| value))
+    }
+}
+
+impl Deletion<'_> {
+    /// Notes which layers shall go with an image, in case this is interrupted. Without space for
+    /// the note it goes without.
+    fn note(&mut self, layers: &[LayerId], image: Option<ImageId>) {
+        if layers.is_empty() && image.is_none() {
+            return;
+        }
+        let intent = Intent {
+            layers: layers.iter().rev().cloned().collect(),
+            images: image.into_iter().collect(),
+            deleting: true,
+            ..Intent::default()
+        };
+        let io = &*self.inner.options.metadata_io;
+        let published = intent.publish(io, &self.inner.layout.layers, Durability::Durable);
+        self.has_note = published.is_ok();
+    }
+
+    /// Unmounts one layer completely.
+    pub(crate) fn unmount_layer(&self, locks: &Locks, id: &LayerId) -> Result<(), DeleteError> {
+        self.unmount(&locks.layers, &[id])
+    }
+
+    /// Refuses a layer that something uses, be it as a parent.
+    pub(crate) fn require_unused(&self, locks: &Locks, id: &LayerId) -> Result<(), DeleteError> {
+        if let Some(child) = by_key(&locks.layers, BY_PARENT, id.as_str()).first() {
+            return Err(DeleteError::HasChildren {
+                layer: id.clone(),
+                child: child.id().clone(),
+            });
+        }
+        let elsewhere = self.inner.elsewhere_if_readable()?;
+        if let Some(child) = elsewhere.child_of_layer(id.as_str()) {
+            let layer = id.clone();
+            return Err(DeleteError::HasChildren { layer, child });
+        }
+        let images = by_key(&locks.images, BY_TOP_LAYER, id.as_str());
+        if let Some(image) = images.iter().find(|image| image.top_layer() == Some(id)) {
+            return Err(DeleteError::UsedByImage {
+                layer: id.clone(),
+                image: image.id().clone(),
+            });
+        }
+        if let Some(container) = by_key(&locks.containers, BY_LAYER, id.as_str()).first() {
+            return Err(DeleteError::UsedByContainer {
+                layer: id.clone(),
+                container: container.id().clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Deletes a layer that nothing uses. Images in which it only stands in for their top layer
+    /// forget it.
+    pub(crate) fn unused_layer(
+        &mut self,
+        locks: &mut Locks,
+        id: &LayerId,
+    ) -> Result<(), DeleteError> {
+        self.require_unused(locks, id)?;
+        let images = by_key(&locks.images, BY_TOP_LAYER, id.as_str());
+        self.layers(locks, std::slice::from_ref(id))?;
+        for image in images {
+            let forget = |image: &mut Image| image.remove_mapped_layer(id);
+            locks
+                .images
+                .update(image.id().as_str(), forget)
+                .of::<Image>()?;
+        }
+        Ok(locks.images.save().of::<Image>()?)
+    }
+
+    /// Deletes layers, children before parents.
+    pub(crate) fn layers(
+        &mut self,
+        locks: &mut Locks,
+        layers: &[LayerId],
+    ) -> Result<(), DeleteError> {
+        let moved = self.move_layers(locks, layers)?;
+        forget_layers(locks, &moved)
+    }
+
+    /// Steps 3 and 4. Returns those of the layers that have a record.
+    fn move_layers<'l>(
+        &mut self,
+        locks: &mut Locks,
+        layers: &'l [LayerId],
+    ) -> Result<Vec<&'l LayerId>, DeleteError> {
+        let present: Vec<&LayerId> = layers
+            .iter()
+            .filter(|id| locks.layers.can_remove(id.as_str()))
+            .collect();
+        self.unmount(&locks.layers, &present)?;
+        for id in &present {
+            // A damaged record can only be removed, not changed.
+            if matches!(own_by_id(&locks.layers, id.as_str()), Ok(Some(_))) {
+                locks
+                    .layers
+                    .update(id.as_str(), Layer::set_incomplete)
+                    .of::<Layer>()?;
+            }
+        }
+        locks.layers.save().of::<Layer>()?;
+        let failed = |layer: &LayerId, source| DeleteError::Driver {
+            layer: layer.clone(),
+            source: Box::new(source),
+        };
+        for id in &present {
+            let moved = self.inner.move_out(id, &mut self.trash);
+            moved.map_err(|source| failed(id, source))?;
+        }
+        let durable = present.iter().find(|id| !is_volatile(locks, id));
+        if let Some(id) = durable {
+            let synced = self.inner.sync_places(&[]);
+            synced.map_err(|source| failed(id, source))?;
+        }
+        Ok(present)
+    }
+
+    /// Deletes an image without its layers: the record first, so that its data is not missed.
+    pub(crate) fn image(
+        &mut self,
+        locks: &mut Locks,
+        image: &Arc<Image>,
+    ) -> Result<(), DeleteError> {
+        self.image_of_id(locks, image.id().as_str())
+    }
+
+    fn image_of_id(&mut self, locks: &mut Locks, id: &str) -> Result<(), DeleteError> {
+        locks.images.remove(id).of::<Image>()?;
+        locks.images.save().of::<Image>()?;
+        self.image_dirs(id)
+    }
+
+    /// Removes the record of a layer that has an ID which no layer can have.
+    fn layer_record(&mut self, locks: &mut Locks, id: &str) -> Result<(), DeleteError> {
+        locks.layers.remove(id).of::<Layer>()?;
+        Ok(locks.layers.save().of::<Layer>()?)
+    }
+
+    fn doomed_container(
+        &mut self,
+        locks: &mut Locks,
+        container: &Doomed<Container>,
+    ) -> Result<(), DeleteError> {
+        match container {
+            Doomed::Usable(container) => self.container(locks, container),
+            Doomed::Damaged(id) => self.container_of_id(locks, id),
+        }
+    }
+
+    /// Deletes a container: the contents of its layer first, so that they are not lost track of
+    /// when they cannot be removed, and the layer's record last, so that there is no container
+    /// without a layer at any time.
+    pub(crate) fn container(
+        &mut self,
+        locks: &mut Locks,
+        container: &Arc<Container>,
+    ) -> Result<(), DeleteError> {
+        let moved = self.move_layers(locks, std::slice::from_ref(container.layer()))?;
+        self.container_of_id(locks, container.id().as_str())?;
+        forget_layers(locks, &moved)
+    }
+
+    fn container_of_id(&mut self, locks: &mut Locks, id: &str) -> Result<(), DeleteError> {
+        self.container_dirs(id)?;
+        locks.containers.remove(id).of::<Container>()?;
+        Ok(locks.containers.save().of::<Container>()?)
+    }
+
+    fn image_dirs(&mut self, id: &str) -> Result<(), DeleteError> {
+        if id.parse::<ImageId>().is_err() {
+            // Whatever is there under this name, it is not the data of an image.
+            return Ok(());
+        }
+        for dir in self.inner.layout.image_dirs() {
+            self.inner.discard(dir, id.as_ref(), &mut self.trash)?;
+        }
+        remove_below(&self.inner.layout.run_images, id)
+    }
+
+    fn container_dirs(&mut self, id: &str) -> Result<(), DeleteError> {
+        if id.parse::<ContainerId>().is_err() {
+            return Ok(());
+        }
+        self.inner
+            .discard(&self.inner.layout.containers, id.as_ref(), &mut self.trash)?;
+        remove_below(&self.inner.layout.run_containers, id)
+    }
+
+    /// Unmounts layers completely, however many use them.
+    fn unmount(&self, held: &Locked<Layer>, layers: &[&LayerId]) -> Result<(), DeleteError> {
+        if layers.is_empty() {
+            return Ok(());
+        }
+        let driver = self.inner.driver();
+        let mut counts = self.inner.mounts.write(held)?;
+        for id in layers {
+            match self
+                .inner
+                .unmount_counted(&*driver, &mut counts, id, Unmounting::Force)
+            {
+                Ok(_) | Err(MountError::NotMounted { .. }) => {}
+                Err(error) => return Err(DeleteError::Unmount(Box::new(error))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what the driver holds of one layer without a record.
+    pub(crate) fn contents(&mut self, id: &LayerId) -> Result<(), DeleteError> {
+        let moved = self.inner.move_out(id, &mut self.trash);
+        moved.map_err(|source| DeleteError::Driver {
+            layer: id.clone(),
+            source: Box::new(source),
+        })
+    }
+
+    /// Removes a file or a directory beside records.
+    pub(crate) fn file(&mut self, dir: &Dir, name: &std::ffi::OsStr) -> Result<(), DeleteError> {
+        Ok(self.inner.discard(dir, name, &mut self.trash)?)
+    }
+
+    /// Removes what the driver holds without a record.
+    fn unrecorded_layers(&mut self, locks: &Locks) -> Result<(), DeleteError> {
+        let failed = |layer: &LayerId| {
+            let layer = layer.clone();
+            move |source| DeleteError::Driver {
+                layer,
+                source: Box::new(source),
+            }
+        };
+        let held = self
+            .inner
+            .driver()
+            .list()
+            .map_err(DeleteError::List)?
+            .unwrap_or_default();
+        for id in held.iter().filter(|id| !locks.layers.is_own(id.as_str())) {
+            self.inner
+                .move_out(id, &mut self.trash)
+                .map_err(failed(id))?;
+        }
+        Ok(())
+    }
+}
+
+/// Step 6.
+fn forget_layers(locks: &mut Locks, layers: &[&LayerId]) -> Result<(), DeleteError> {
+    for id in layers {
+        locks.layers.remove(id.as_str()).of::<Layer>()?;
+    }
+    Ok(locks.layers.save().of::<Layer>()?)
+}
+
+/// Tells whether the record of a layer may be lost at a reboot.
+fn is_volatile(locks: &Locks, id: &LayerId) -> bool {
+    let own = locks.layers.own().enumerate();
+    let mut spots = own.filter_map(|(store, (_, records))| {
+        let location = records.location_of(id.as_str())?;
+        Some(Placement { store, location })
+    });
+    spots.next() == Some(VOLATILE)
+}
+
+/// Removes a directory below one of the run root, which is another filesystem than that of the
+/// temporary areas, and small.
+pub(crate) fn remove_below(path: &std::path::Path, id: &str) -> Result<(), DeleteError> {
+    match Dir::open_ambient(path) {
+        Ok(dir) => Ok(under_lock_on_purpose("it is small", || {
+            layerhold_sys::remove_tree(&dir, id)
+        })?),
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,6 @@
+//! Deleting items, and collecting garbage.
+
+pub(crate) mod garbage;
+pub(crate) mod item;
+pub(crate) mod target;
+pub(crate) mod foreign;

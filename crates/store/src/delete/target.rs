@@ -1,0 +1,126 @@
+//! What a deletion is about: the record that a key means, and the layers that go with an image.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use layerhold_ids::LayerId;
+
+use crate::catalog::locks::Locks;
+use crate::catalog::lookup::{Item, by_id, find_to_change};
+use crate::catalog::record_stores::Records;
+use crate::catalog::transient::Elsewhere;
+use crate::errors::{DeleteError, LookupError};
+use crate::records::{BY_LAYER, BY_PARENT, BY_TOP_LAYER, Image};
+
+/// A record that is to be deleted.
+#[derive(Debug)]
+pub(crate) enum Doomed<R> {
+    /// One that says all it should.
+    Usable(Arc<R>),
+    /// One of which nothing but its ID can be used, which may be no ID that a file could have.
+    Damaged(String),
+}
+
+impl<R: Item> Doomed<R> {
+    /// The ID as the record states it.
+    pub(crate) fn id(&self) -> &str {
+        match self {
+            Self::Usable(record) => record.id(),
+            Self::Damaged(id) => id,
+        }
+    }
+}
+
+/// Finds the record that a key means, even when it is damaged.
+pub(crate) fn find_doomed<R: Item>(
+    records: &impl Records<R>,
+    key: &str,
+) -> Result<Option<Doomed<R>>, LookupError> {
+    match find_to_change(records, key) {
+        Ok(Some(found)) => Ok(Some(Doomed::Usable(found))),
+        // Not even a record, but its beginning says whose it was.
+        Ok(None) => {
+            let mut own = records.own();
+            let known = own.any(|(_, part)| !part.damaged_with_id(key).is_empty());
+            Ok(known.then(|| Doomed::Damaged(key.to_owned())))
+        }
+        Err(error @ LookupError::Damaged { .. }) => {
+            let mut own = records.own();
+            let damaged = own.find_map(|(_, part)| {
+                let id = part.resolve(key).one()?;
+                part.get(id).is_err().then(|| id.to_owned())
+            });
+            damaged.map(|id| Some(Doomed::Damaged(id))).ok_or(error)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// As [`find_doomed`], for one of several kinds: what is ambiguous among one kind may still mean
+/// something of the next.
+pub(crate) fn find_doomed_of_some_kind<R: Item>(
+    records: &impl Records<R>,
+    key: &str,
+) -> Result<Option<Doomed<R>>, LookupError> {
+    match find_doomed(records, key) {
+        Err(LookupError::Ambiguous { .. }) => Ok(None),
+        other => other,
+    }
+}
+
+/// As [`find_doomed`], for a key that must mean something.
+pub(crate) fn require_doomed<R: Item>(
+    records: &impl Records<R>,
+    key: &str,
+) -> Result<Doomed<R>, DeleteError> {
+    find_doomed(records, key)?.ok_or_else(|| DeleteError::NotA {
+        kind: R::ITEM,
+        key: key.to_owned(),
+    })
+}
+
+/// Lists the layers that only an image needs, those above before those below: first the stand-ins
+/// for its top layer, then down its chain as long as nothing else uses them (Go: store.go,
+/// `DeleteImage`) and they are in this store.
+pub(crate) fn removable(image: &Image, locks: &Locks, elsewhere: &Elsewhere) -> Vec<LayerId> {
+    let mapped: BTreeSet<&LayerId> = image.mapped_layers().iter().collect();
+    let mut removable: Vec<LayerId> = Vec::new();
+    let is_doomed = |id: &str, removable: &[LayerId]| removable.iter().any(|doomed| doomed == id);
+    let is_used = |id: &LayerId, removable: &[LayerId]| {
+        let of_others = locks.images.ids_by_key(BY_TOP_LAYER, id.as_str());
+        let children = locks.layers.ids_by_key(BY_PARENT, id.as_str());
+        of_others
+            .into_iter()
+            .any(|other| other != image.id().as_str())
+            || !locks
+                .containers
+                .ids_by_key(BY_LAYER, id.as_str())
+                .is_empty()
+            || locks.layers.additional_root(id.as_str()).is_some()
+            || elsewhere.child_of_layer(id.as_str()).is_some()
+            || children
+                .into_iter()
+                .any(|child| !is_doomed(child, removable))
+    };
+    for id in &mapped {
+        // Go removes these whatever uses them.
+        let is_there = !matches!(by_id(&locks.layers, id.as_str()), Ok(None));
+        if is_there && !is_used(id, &removable) {
+            removable.push((*id).clone());
+        }
+    }
+    let mut next = image.top_layer().cloned();
+    while let Some(id) = next {
+        if is_used(&id, &removable) || is_doomed(id.as_str(), &removable) {
+            break;
+        }
+        next = match by_id(&locks.layers, id.as_str()) {
+            // There is none of this ID, and so the chain ends here.
+            Ok(None) => break,
+            Ok(Some(layer)) => layer.parent().cloned(),
+            Err(_) => None,
+        };
+        removable.push(id);
+    }
+    removable
+}

@@ -1,0 +1,70 @@
+//! Which driver a store has been used with.
+
+use layerhold_driver::{Access, DriverConfig, Registry};
+use layerhold_sys::Dir;
+
+use crate::engine::open::registry;
+use crate::engine::options::StoreOptions;
+
+/// The kinds of items, as they are in the names of directories, and the files of their records.
+const RECORDS: [(&str, &[&str]); 3] = [
+    ("layers", &["layers.json", "volatile-layers.json"]),
+    ("images", &["images.json"]),
+    (
+        "containers",
+        &["containers.json", "volatile-containers.json"],
+    ),
+];
+/// A file of records without records is `[]`, or `null`.
+const NO_RECORDS: u64 = 8;
+
+impl StoreOptions {
+    /// Names the driver that the store has contents of, unless a driver or an order of drivers is
+    /// given. A graph root that has contents of several drivers or of none is left to
+    /// [`Store::open`](crate::Store::open).
+    ///
+    /// Opening a store without naming a driver follows Go, which does not look for contents but for
+    /// directories, and passes vfs over: what vfs has kept is then not seen, and overlay puts its
+    /// own beside it. Programs for people better ask for this.
+    #[must_use]
+    pub fn with_driver_of_contents(mut self) -> Self {
+        if self.driver.as_deref().unwrap_or_default().is_empty() && self.driver_priority.is_empty()
+        {
+            let registry = registry();
+            let mut found = registry
+                .names()
+                .filter(|name| self.has_contents(&registry, name));
+            if let (Some(only), None) = (found.next(), found.next()) {
+                self.driver = Some(only.to_owned());
+            }
+        }
+        self
+    }
+
+    fn has_contents(&self, registry: &Registry, driver: &str) -> bool {
+        self.has_records(driver) || self.has_layers(registry, driver)
+    }
+
+    fn has_records(&self, driver: &str) -> bool {
+        RECORDS.iter().any(|(kind, files)| {
+            let dir = self.graph_root.join(format!("{driver}-{kind}"));
+            let Ok(dir) = Dir::open_ambient(dir) else {
+                return false;
+            };
+            files.iter().any(|file| {
+                let stat = dir.stat(file).ok().flatten();
+                stat.is_some_and(|stat| stat.size > NO_RECORDS)
+            })
+        })
+    }
+
+    /// Whether there are layers, also without records. A driver that cannot be opened is asked for
+    /// nothing here: when it is opened for use, it says why.
+    fn has_layers(&self, registry: &Registry, driver: &str) -> bool {
+        let config = DriverConfig::new(&self.graph_root, &self.run_root)
+            .with_access(Access::ReadOnly)
+            .with_options(self.driver_options.clone());
+        let listed = registry.open(driver, &config).map(|driver| driver.list());
+        matches!(listed, Ok(Ok(Some(layers))) if !layers.is_empty())
+    }
+}

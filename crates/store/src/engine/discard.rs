@@ -1,0 +1,65 @@
+//! Moving what belongs to a layer, an image or a container out of the way, to be erased when no
+//! lock is held.
+
+use std::ffi::OsStr;
+
+use layerhold_driver::{LayerError, SyncMode, Trash};
+use layerhold_ids::LayerId;
+use layerhold_sys::{Dir, PathError, remove_tree, under_lock_on_purpose};
+
+use crate::catalog::layout::tar_split_name;
+use crate::engine::Engine;
+
+impl Engine {
+    /// Makes durable which layers, and files beside them, are in their places. A record that says
+    /// so is saved afterwards, or a power cut may leave the record alone: btrfs keeps what was
+    /// renamed only when the directory is synced.
+    ///
+    /// Does nothing with [`SyncMode::None`].
+    pub(crate) fn sync_places(&self, replaced: &[&LayerId]) -> Result<(), LayerError> {
+        if self.sync == SyncMode::None {
+            return Ok(());
+        }
+        self.driver().sync_places(replaced)?;
+        let mut dirs = self.layout.layer_dirs();
+        Ok(dirs.try_for_each(|dir| self.options.metadata_io.sync_dir(dir))?)
+    }
+
+    /// Moves the contents, the tar-split file and the data items of a layer out of the way.
+    pub(crate) fn move_out(&self, id: &LayerId, trash: &mut Trash) -> Result<(), LayerError> {
+        self.driver().remove(id, trash)?;
+        self.move_out_files(id, trash)
+    }
+
+    /// Moves what lies beside the record of a layer out of the way.
+    pub(crate) fn move_out_files(&self, id: &LayerId, trash: &mut Trash) -> Result<(), LayerError> {
+        for dir in self.layout.layer_dirs() {
+            self.discard(dir, &tar_split_name(id), trash)?;
+            self.discard(dir, id.as_ref(), trash)?;
+        }
+        Ok(())
+    }
+
+    /// Moves a file or directory beside records out of the way; does nothing when there is none.
+    ///
+    /// Where no temporary area can be made or used, on a full disk above all, it is erased at once.
+    pub(crate) fn discard(
+        &self,
+        dir: &Dir,
+        name: &OsStr,
+        trash: &mut Trash,
+    ) -> Result<(), PathError> {
+        if !dir.exists(name)? {
+            return Ok(());
+        }
+        let moved = trash
+            .area(&self.layout.temp_root())
+            .map(|area| area.stage_deletion(dir, name));
+        match moved {
+            Ok(Ok(_)) => Ok(()),
+            _ => {
+                under_lock_on_purpose("a full disk must stay emptiable", || remove_tree(dir, name))
+            }
+        }
+    }
+}

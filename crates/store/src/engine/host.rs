@@ -1,0 +1,95 @@
+//! Text files of the host.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use layerhold_driver::Privilege;
+use layerhold_idmap::{HostId, IdKind, IdMap, IdSet, SubIdFile, SubIdOwner, uid_of_user};
+use layerhold_sys::{OpenOptions, PathError, open_ambient_file};
+
+use crate::catalog::files::read_all;
+use crate::engine::options::StoreOptions;
+use crate::errors::UserNsError;
+
+/// The longest file that is read. Each line is some tens of bytes.
+const MAX_TEXT: u64 = 16 << 20;
+
+/// The IDs that containers may be given, of users and of groups.
+pub(crate) struct AvailableIds {
+    pub(crate) uids: IdSet<HostId>,
+    pub(crate) gids: IdSet<HostId>,
+}
+
+/// Reads which IDs containers may be given (Go: userns.go, `getAvailableIDs`).
+///
+/// Root takes those of a user in `/etc/subuid` and `/etc/subgid`. Whoever is in a user namespace
+/// already takes those that it has, but for the first, which is the user's own. Go goes by the
+/// user's lines in these files there too, wherever the namespace came from.
+pub(crate) fn available_ids(options: &StoreOptions) -> Result<AvailableIds, UserNsError> {
+    let of = |kind| match options.privilege {
+        Privilege::Full => subordinate_ids(options, kind),
+        Privilege::UserNamespace => namespace_ids(options, kind),
+    };
+    Ok(AvailableIds {
+        uids: of(IdKind::Uid)?,
+        gids: of(IdKind::Gid)?,
+    })
+}
+
+fn subordinate_ids(options: &StoreOptions, kind: IdKind) -> Result<IdSet<HostId>, UserNsError> {
+    let path = options.host_root.join(match kind {
+        IdKind::Uid => "etc/subuid",
+        IdKind::Gid => "etc/subgid",
+    });
+    let user = options.auto_userns.user.as_str();
+    // Lines may name the user by number. Without a list of users there are only names.
+    let uid = text(&options.host_root.join("etc/passwd"))
+        .ok()
+        .and_then(|passwd| uid_of_user(&passwd, user));
+    let file = text(&path)?;
+    let owner = SubIdOwner { name: user, uid };
+    let ranges = SubIdFile::parse(&file).and_then(|file| file.ranges_for(owner));
+    let ranges = ranges.map_err(|source| UserNsError::SubIds {
+        path: path.clone(),
+        source,
+    })?;
+    if ranges.is_empty() {
+        let user = user.to_owned();
+        return Err(UserNsError::NoRanges { user, path });
+    }
+    let span = |start: u64, length| start..start.saturating_add(length);
+    let spans = ranges.iter();
+    Ok(spans
+        .map(|range| span(range.start.get().into(), range.length))
+        .collect())
+}
+
+fn namespace_ids(options: &StoreOptions, kind: IdKind) -> Result<IdSet<HostId>, UserNsError> {
+    let path = options.host_root.join(match kind {
+        IdKind::Uid => "proc/self/uid_map",
+        IdKind::Gid => "proc/self/gid_map",
+    });
+    let map =
+        IdMap::from_kernel(&text(&path)?).map_err(|source| UserNsError::Kernel { path, source })?;
+    // What is inside for this process is the host for its containers.
+    let inside = map.container_ids();
+    let inside: IdSet<HostId> = inside.intervals().iter().cloned().collect();
+    Ok(inside.subtract(&IdSet::from_interval(0..1)))
+}
+
+/// Reads a regular file. Bytes that are no text are replaced.
+pub(crate) fn text(path: &Path) -> Result<String, PathError> {
+    let file = open_ambient_file(path, OpenOptions::read())?;
+    let bytes = read_all(file, MAX_TEXT, path)?.ok_or_else(|| too_long(path))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// As [`text`], of a file that is open already. Nothing when it is no regular file or too long.
+pub(crate) fn text_of(file: std::fs::File) -> Option<String> {
+    let bytes = read_all(file, MAX_TEXT, &PathBuf::new()).ok()??;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn too_long(path: &Path) -> PathError {
+    PathError::new("read", path, io::ErrorKind::FileTooLarge.into())
+}

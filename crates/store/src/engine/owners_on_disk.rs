@@ -1,0 +1,75 @@
+//! Under which ID maps the files of a layer lie on disk.
+
+use std::sync::Arc;
+
+use layerhold_driver::{Driver, TreeOwners};
+use layerhold_idmap::IdMappings;
+use layerhold_ids::LayerId;
+
+use crate::catalog::record_stores::View;
+use crate::catalog::snapshot::Snapshot;
+use crate::engine::Engine;
+use crate::errors::AccessError;
+use crate::records::{Container, Layer};
+
+/// Under which maps the owners of a layer lie on disk, and those of which of its files.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OnDisk {
+    pub(crate) maps: IdMappings,
+    pub(crate) applies_to: TreeOwners,
+}
+
+impl OnDisk {
+    /// Finds out how the owners of a layer lie on disk.
+    ///
+    /// Go records no maps for the layer of a container whose mount shows owners shifted, and takes
+    /// what the container wrote for unmapped in its differences: files of the container's root then
+    /// come out as those of a user outside (Go: layers.go, `layerMappings`). The maps are those of
+    /// the container's record.
+    pub(crate) fn of(layer: &Layer, containers: &View<Container>, driver: &dyn Driver) -> Self {
+        let maps = layer.id_maps();
+        if maps.is_identity()
+            && driver.writes_ids_outside()
+            && let Some(container) = mapped_container(containers, layer.id())
+        {
+            return Self {
+                maps: container.id_maps(),
+                applies_to: TreeOwners::OfContainer,
+            };
+        }
+        Self {
+            maps,
+            applies_to: TreeOwners::OnDisk,
+        }
+    }
+}
+
+impl Engine {
+    /// Finds out how the owners of a layer lie on disk.
+    pub(crate) fn owners_on_disk(&self, layer: &Layer) -> Result<OnDisk, AccessError> {
+        Ok(OnDisk::of(layer, &self.containers_view()?, &*self.driver()))
+    }
+}
+
+impl Snapshot {
+    /// Returns the maps by which the owners in a mount of a layer are seen: those of the layer, or
+    /// those of the container that it belongs to.
+    #[must_use]
+    pub fn shown_id_maps(&self, layer: &Layer) -> IdMappings {
+        let maps = layer.id_maps();
+        if !maps.is_identity() {
+            return maps;
+        }
+        let container = mapped_container(&self.containers, layer.id());
+        container.map_or(maps, |container| container.id_maps())
+    }
+}
+
+/// Finds the container that writes to a layer, if it has ID maps.
+pub(crate) fn mapped_container(
+    containers: &View<Container>,
+    layer: &LayerId,
+) -> Option<Arc<Container>> {
+    crate::catalog::lookup::all(containers)
+        .find(|container| container.layer() == layer && !container.id_maps().is_identity())
+}

@@ -1,0 +1,215 @@
+//! Undoing what a dead process left unfinished: incomplete layers, and commits and deletions that
+//! got only halfway.
+//!
+//! Nothing here can fail an operation. What cannot be removed stays as it is, is tried again by the
+//! process that takes the lock next, and is out of sight of readers until then.
+//!
+//! Files of what is undone are moved into temporary areas without an owner. Erasing those, and the
+//! areas of processes that were killed before they committed, may take long: readers leave it
+//! alone. A writer does it before it adds something and after it removed something, without any
+//! lock, and says so first ([`Notice::ErasingLeftovers`]).
+
+use std::path::PathBuf;
+
+use layerhold_driver::{LayerError, Trash};
+use layerhold_ids::{ContainerId, LayerId};
+use layerhold_staging::TempRoot;
+use layerhold_sys::{Durability, no_brief_lock};
+
+use crate::catalog::intent::{INTENT_FILE, Intent};
+use crate::catalog::locks::{InContext, Locks};
+use crate::catalog::record_stores::Records;
+use crate::catalog::snapshot::incomplete_layers;
+use crate::delete::item::remove_below;
+use crate::engine::Engine;
+use crate::engine::notices::Notice;
+use crate::engine::options::Recovery;
+use crate::engine::temporary_files::Where;
+use crate::errors::AccessError;
+use crate::records::{BY_LAYER, BY_PARENT, BY_TOP_LAYER, Container, Layer};
+
+impl Engine {
+    /// Undoes what is left, unless somebody is using the store: then it is not left, or theirs to
+    /// undo.
+    pub(crate) fn recover_if_free(&self) {
+        if let Ok(Some(mut locks)) = self.try_lock_all() {
+            let mut trash = self.undo_remains(&mut locks);
+            let place = Where::BesideRecords;
+            drop(self.discard_temporary_files(&locks, place, &mut trash));
+            drop(locks);
+            trash.abandon();
+        }
+    }
+
+    /// As [`recover_if_free`](Self::recover_if_free), at the price of one `stat` when there is no
+    /// intent.
+    pub(crate) fn recover_intent_if_any(&self) {
+        if self.layout.layers.exists(INTENT_FILE).unwrap_or(false) {
+            self.recover_if_free();
+        }
+    }
+
+    /// Erases what killed processes left in temporary areas, if the options let writers do that.
+    pub(crate) fn erase_leftovers_by_writer(&self) {
+        if self.options.recovery == Recovery::ByWriters {
+            // What cannot be erased is left for the next time.
+            drop(self.erase_leftovers());
+        }
+    }
+
+    /// Erases what killed processes left in temporary areas, and tells which areas it found. No
+    /// lock may be held.
+    pub(crate) fn erase_leftovers(&self) -> Result<Vec<PathBuf>, LayerError> {
+        no_brief_lock("leftovers are erased");
+        let mut areas = self.abandoned_areas()?;
+        if !areas.is_empty() {
+            // A process that died with an area may have left more, which gets areas of its own.
+            self.recover_if_free();
+            areas = self.abandoned_areas()?;
+            let areas = areas.clone();
+            let notice = Notice::ErasingLeftovers { areas };
+            self.options.notices.tell(&notice);
+        }
+        self.options.cancel.expendable(|| {
+            for root in self.temp_roots() {
+                drop(self.recover_area_root(root));
+            }
+            self.driver().maintenance().recover()
+        })?;
+        Ok(areas)
+    }
+
+    fn abandoned_areas(&self) -> Result<Vec<PathBuf>, LayerError> {
+        let mut areas = self.driver().maintenance().abandoned()?;
+        for root in self.temp_roots() {
+            areas.extend(TempRoot::new(root).abandoned().unwrap_or_default());
+        }
+        Ok(areas)
+    }
+
+    /// Undoes what is left. The trash is erased or abandoned when the locks are released.
+    pub(crate) fn undo_remains(&self, locks: &mut Locks) -> Trash {
+        let mut trash = Trash::new();
+        let mut doomed = incomplete_layers(&locks.layers);
+        let intent = Intent::read(&self.layout.layers).ok().flatten();
+        if let Some(intent) = &intent {
+            doomed.extend(unwanted(intent, locks));
+            self.discard_data(intent, locks, &mut trash);
+        }
+        let removed = self.remove_quietly(locks, &doomed, &mut trash);
+        if intent.is_some() && removed.is_ok() {
+            // Left in place when something failed, so that the next one tries again.
+            let io = &*self.options.metadata_io;
+            drop(Intent::remove(io, &self.layout.layers, Durability::Durable));
+        }
+        trash
+    }
+
+    /// Moves the data of images and containers that never were recorded out of the way.
+    fn discard_data(&self, intent: &Intent, locks: &Locks, trash: &mut Trash) {
+        for id in intent
+            .images
+            .iter()
+            .filter(|id| !locks.images.is_own(id.as_str()))
+        {
+            drop(self.discard(self.layout.new_images(), id.as_ref(), trash));
+        }
+        for id in intent
+            .containers
+            .iter()
+            .filter(|id| !locks.containers.contains(id.as_str()))
+        {
+            drop(self.discard(&self.layout.containers, id.as_ref(), trash));
+        }
+    }
+
+    fn remove_quietly(
+        &self,
+        locks: &mut Locks,
+        doomed: &[LayerId],
+        trash: &mut Trash,
+    ) -> Result<(), AccessError> {
+        let mut outcome = Ok(());
+        let mut gone = Vec::new();
+        for id in doomed {
+            // One layer that cannot be removed is no reason to keep the others.
+            match self.move_out(id, trash) {
+                Ok(()) => gone.push(id),
+                Err(_) => outcome = Err(AccessError::Remains { layer: id.clone() }),
+            }
+        }
+        if !gone.is_empty() && self.sync_places(&[]).is_err() {
+            // Their records stay, so that the contents are not lost track of.
+            outcome = outcome.and(gone.first().map_or(Ok(()), |layer| {
+                let layer = (*layer).clone();
+                Err(AccessError::Remains { layer })
+            }));
+            gone.clear();
+        }
+        self.remove_containers(locks, &gone, trash)?;
+        for id in gone {
+            if locks.layers.is_own(id.as_str()) {
+                locks.layers.remove(id.as_str()).of::<Layer>()?;
+            }
+        }
+        locks.layers.save().of::<Layer>()?;
+        outcome
+    }
+
+    /// Removes the containers whose layers are being removed: a container is recorded after its
+    /// layer is complete, so that only its deletion makes the layer incomplete.
+    fn remove_containers(
+        &self,
+        locks: &mut Locks,
+        layers: &[&LayerId],
+        trash: &mut Trash,
+    ) -> Result<(), AccessError> {
+        let users = layers.iter().flat_map(|layer| {
+            let users = locks.containers.ids_by_key(BY_LAYER, layer.as_str());
+            users.into_iter().map(str::to_owned)
+        });
+        for id in users.collect::<Vec<_>>() {
+            if let Ok(id) = id.parse::<ContainerId>() {
+                drop(self.discard(&self.layout.containers, id.as_ref(), trash));
+                drop(remove_below(&self.layout.run_containers, id.as_str()));
+            }
+            locks.containers.remove(&id).of::<Container>()?;
+        }
+        locks.containers.save().of::<Container>()
+    }
+}
+
+/// Lists the layers of an intent that nothing uses, children before parents.
+fn unwanted(intent: &Intent, locks: &Locks) -> Vec<LayerId> {
+    let images = intent
+        .images
+        .iter()
+        .all(|id| locks.images.is_own(id.as_str()));
+    let containers = intent
+        .containers
+        .iter()
+        .all(|id| locks.containers.contains(id.as_str()));
+    if !intent.deleting && images && containers {
+        return Vec::new();
+    }
+    let mut unwanted: Vec<LayerId> = Vec::new();
+    for id in intent.layers.iter().rev() {
+        let children = locks.layers.ids_by_key(BY_PARENT, id.as_str());
+        let is_parent = children
+            .iter()
+            .any(|child| !unwanted.iter().any(|other| other == *child));
+        let is_used = is_parent
+            || !locks
+                .images
+                .ids_by_key(BY_TOP_LAYER, id.as_str())
+                .is_empty()
+            || !locks
+                .containers
+                .ids_by_key(BY_LAYER, id.as_str())
+                .is_empty();
+        if !is_used {
+            unwanted.push(id.clone());
+        }
+    }
+    unwanted
+}

@@ -1,0 +1,149 @@
+//! Files that were to replace others when their writers died.
+//!
+//! Every file beside records is written under a name `.tmp-NAMEdigits` and renamed, by this library
+//! and by Go's (Go: pkg/ioutils/fswriters.go). The writer holds the lock of the directory's
+//! records: `layers.lock` for record files, side files, intents and, in older releases of Go's
+//! library, tar-split files; `images.lock` and `containers.lock` for theirs and for the data items
+//! below; `mountpoints.lock` for counts of mounts. So what a process finds that holds these locks
+//! for writing has no living writer. The one exception is the file of counters of layers
+//! ([`crate::usage`]), whose writer holds no lock: should it lose its temporary file, it leaves the
+//! old file as it is.
+//!
+//! Files that callers keep in `userdata` are not looked at: no lock tells who writes them.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use layerhold_driver::Trash;
+use layerhold_ids::is_canonical_id;
+use layerhold_sys::{Dir, FileType, PathError};
+
+use crate::catalog::locks::Locks;
+use crate::engine::Engine;
+use crate::engine::options::Persistence;
+
+/// What their names begin with.
+const PREFIX: &[u8] = b".tmp-";
+
+/// How far to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Where {
+    /// Beside records.
+    BesideRecords,
+    /// In the directories of data items too, each of which has to be read.
+    Everywhere,
+}
+
+impl Engine {
+    /// Moves all of them out of the way, and returns where they were.
+    pub(crate) fn discard_temporary_files(
+        &self,
+        no_writer: &Locks,
+        place: Where,
+        trash: &mut Trash,
+    ) -> Result<Vec<PathBuf>, PathError> {
+        let layout = &self.layout;
+        let mut found = Vec::new();
+        let dirs = layout.layer_dirs().chain(layout.image_dirs());
+        for dir in dirs.chain([&layout.containers]) {
+            self.discard_in(dir, trash, &mut found)?;
+            if place == Where::Everywhere {
+                for items in data_dirs(dir)? {
+                    self.discard_in(&items, trash, &mut found)?;
+                }
+            }
+        }
+        if place == Where::Everywhere {
+            self.remove_in_run_root(no_writer, &mut found)?;
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// As for the graph root, for what was to replace counts of mounts, and records of a transient
+    /// opening. They are not on the filesystem of the temporary areas, and small.
+    fn remove_in_run_root(
+        &self,
+        no_writer: &Locks,
+        found: &mut Vec<PathBuf>,
+    ) -> Result<(), PathError> {
+        let Ok(_no_count_changes) = self.mounts.write(&no_writer.layers) else {
+            return Ok(());
+        };
+        let containers = Some(&self.layout.run_containers)
+            .filter(|_| self.options.persistence == Persistence::Transient);
+        for path in [&self.layout.run_layers].into_iter().chain(containers) {
+            let dir = match Dir::open_ambient(path) {
+                Err(error) if error.is_not_found() => continue,
+                other => other?,
+            };
+            for name in temporary_files(&dir)? {
+                dir.remove_file(&name)?;
+                found.push(path.join(name));
+            }
+        }
+        Ok(())
+    }
+
+    fn discard_in(
+        &self,
+        dir: &Dir,
+        trash: &mut Trash,
+        found: &mut Vec<PathBuf>,
+    ) -> Result<(), PathError> {
+        for name in temporary_files(dir)? {
+            self.discard(dir, &name, trash)?;
+            found.push(dir.path().join(name));
+        }
+        Ok(())
+    }
+}
+
+/// Lists such files in one directory.
+pub(crate) fn temporary_files(dir: &Dir) -> Result<Vec<OsString>, PathError> {
+    let mut found = Vec::new();
+    for entry in dir.entries()? {
+        let entry = entry?;
+        if entry.file_type == FileType::File && is_temporary(&entry.name) {
+            found.push(entry.name);
+        }
+    }
+    Ok(found)
+}
+
+/// Tells whether a name is one that such files get: with a random number at its end.
+fn is_temporary(name: &OsStr) -> bool {
+    let bytes = name.as_encoded_bytes();
+    bytes.starts_with(PREFIX) && bytes.last().is_some_and(u8::is_ascii_digit)
+}
+
+/// The directories with the data items of records.
+fn data_dirs(dir: &Dir) -> Result<Vec<Dir>, PathError> {
+    let mut dirs = Vec::new();
+    for entry in dir.entries()? {
+        let entry = entry?;
+        let is_one = entry.name.to_str().is_some_and(is_canonical_id);
+        if is_one && entry.file_type == FileType::Dir {
+            dirs.push(dir.open_dir(&entry.name)?);
+        }
+    }
+    Ok(dirs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_with_a_number_at_the_end_are_temporary() {
+        for (name, expected) in [
+            (".tmp-layers.json123", true),
+            (".tmp-=aWQ=4294967295", true),
+            (".tmp-layers.json", false),
+            ("layers.json1", false),
+            (".tmp-", false),
+        ] {
+            assert_eq!(is_temporary(OsStr::new(name)), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The union of all errors, for callers that do many different things.
+
+use crate::check::CheckError;
+use crate::errors::{
+    AccessError, AdditionalLayerError, CollectError, CommitError, DataError, DeleteError,
+    DiffError, DirectoryError, LookupError, MountError, OpenError, ShutdownError, StageError,
+    UpdateError,
+};
+use crate::records::error_kind::ErrorKind;
+use crate::repair::RepairError;
+use crate::usage::UsageError;
+
+/// Any error of this crate.
+///
+/// Each operation returns its own, smaller type; all of them convert into this one, so that callers
+/// which do many different things can use `?` throughout. It holds them in a box, so that its size
+/// costs nobody anything.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A store cannot be opened.
+    #[error(transparent)]
+    Open(Box<OpenError>),
+    /// Records cannot be locked, read or saved.
+    #[error(transparent)]
+    Access(Box<AccessError>),
+    /// A text names nothing, or not one thing.
+    #[error(transparent)]
+    Lookup(Box<LookupError>),
+    /// Something cannot be added to a transaction.
+    #[error(transparent)]
+    Stage(Box<StageError>),
+    /// A transaction cannot be committed.
+    #[error(transparent)]
+    Commit(Box<CommitError>),
+    /// A record cannot be changed.
+    #[error(transparent)]
+    Update(Box<UpdateError>),
+    /// A big data item cannot be read or written.
+    #[error(transparent)]
+    Data(Box<DataError>),
+    /// A layer cannot be mounted or unmounted.
+    #[error(transparent)]
+    Mount(Box<MountError>),
+    /// A difference cannot be made, measured or applied.
+    #[error(transparent)]
+    Diff(Box<DiffError>),
+    /// A layer cannot be looked for in the additional layer stores.
+    #[error(transparent)]
+    AdditionalLayer(Box<AdditionalLayerError>),
+    /// Something cannot be deleted.
+    #[error(transparent)]
+    Delete(Box<DeleteError>),
+    /// A directory or file of a container or image cannot be used.
+    #[error(transparent)]
+    Directory(Box<DirectoryError>),
+    /// Garbage cannot be collected.
+    #[error(transparent)]
+    Collect(Box<CollectError>),
+    /// A store cannot be shut down.
+    #[error(transparent)]
+    Shutdown(Box<ShutdownError>),
+    /// A store cannot be checked.
+    #[error(transparent)]
+    Check(Box<CheckError>),
+    /// A part of a repair failed.
+    #[error(transparent)]
+    Repair(Box<RepairError>),
+    /// What things take cannot be found out.
+    #[error(transparent)]
+    Usage(Box<UsageError>),
+}
+
+impl Error {
+    /// The kind that Go tells apart, if any.
+    #[must_use]
+    pub fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::Open(error) => error.kind(),
+            Self::Access(error) => error.kind(),
+            Self::Lookup(error) => error.kind(),
+            Self::Stage(error) => error.kind(),
+            Self::Commit(error) => error.kind(),
+            Self::Update(error) => error.kind(),
+            Self::Data(error) => error.kind(),
+            Self::Mount(error) => error.kind(),
+            Self::Diff(error) => error.kind(),
+            Self::AdditionalLayer(error) => error.kind(),
+            Self::Delete(error) => error.kind(),
+            Self::Directory(error) => error.kind(),
+            Self::Collect(error) => error.kind(),
+            Self::Shutdown(error) => error.kind(),
+            Self::Check(error) => error.kind(),
+            Self::Repair(error) => error.kind(),
+            Self::Usage(error) => error.kind(),
+        }
+    }
+}
+
+macro_rules! from {
+    ($($variant:ident($error:ty)),* $(,)?) => {$(
+        impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::$variant(Box::new(error))
+            }
+        }
+    )*};
+}
+
+from! {
+    Open(OpenError),
+    Access(AccessError),
+    Lookup(LookupError),
+    Stage(StageError),
+    Commit(CommitError),
+    Update(UpdateError),
+    Data(DataError),
+    Mount(MountError),
+    Diff(DiffError),
+    AdditionalLayer(AdditionalLayerError),
+    Delete(DeleteError),
+    Directory(DirectoryError),
+    Collect(CollectError),
+    Shutdown(ShutdownError),
+    Check(CheckError),
+    Repair(RepairError),
+    Usage(UsageError),
+}

@@ -1,0 +1,415 @@
+//! Failures that many operations share.
+
+use std::path::PathBuf;
+
+use layerhold_ids::{ContainerId, ImageId, LayerId};
+use layerhold_sys::PathError;
+
+use crate::records::error_kind::ErrorKind;
+use crate::records::kinds::{ItemId, ItemKind};
+
+/// The records of a store cannot be locked, read or saved.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccessError {
+    /// The records of one kind cannot be read.
+    #[error("cannot read the {kind} records")]
+    Read {
+        /// Which records.
+        kind: ItemKind,
+        /// Why.
+        #[source]
+        source: Box<layerhold_json_store::ReadError>,
+    },
+    /// The records of one kind cannot be changed.
+    #[error("cannot change the {kind} records")]
+    Change {
+        /// Which records.
+        kind: ItemKind,
+        /// Why.
+        #[source]
+        source: Box<layerhold_json_store::ChangeError>,
+    },
+    /// The records of one kind cannot be saved. They are as before.
+    #[error("cannot save the {kind} records")]
+    Save {
+        /// Which records.
+        kind: ItemKind,
+        /// Why.
+        #[source]
+        source: Box<layerhold_json_store::SaveError>,
+    },
+    /// The records of one kind cannot be opened.
+    #[error("cannot open the {kind} records")]
+    Open {
+        /// Which records.
+        kind: ItemKind,
+        /// Why.
+        #[source]
+        source: Box<layerhold_json_store::OpenError>,
+    },
+    /// A lock cannot be taken.
+    #[error(transparent)]
+    Lock(#[from] layerhold_lockfile::LockError),
+    /// The driver was shut down by another process and cannot be opened again.
+    #[error("cannot open the graph driver again")]
+    Driver(#[source] Box<OpenError>),
+    /// What a dead process left of a layer cannot be removed.
+    #[error("cannot remove what is left of layer {layer}")]
+    Remains {
+        /// The layer.
+        layer: LayerId,
+    },
+    /// A write cannot be announced to other processes.
+    #[error(transparent)]
+    Token(#[from] layerhold_lockfile::TokenError),
+    /// The file that counts mounts holds something else.
+    #[error("{path} does not hold mount counts")]
+    Mounts {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: layerhold_schema::RecordError,
+    },
+    /// A file of records that only a transient opening uses, or only one that is not, cannot be
+    /// understood.
+    #[error("{} does not hold records", .path.display())]
+    Elsewhere {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<layerhold_schema::RecordError>,
+    },
+    /// A file or directory cannot be used.
+    #[error(transparent)]
+    Os(#[from] PathError),
+}
+
+impl AccessError {
+    /// The kind that Go tells apart, if any.
+    #[must_use]
+    pub fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::Mounts { .. } | Self::Elsewhere { .. } => Some(ErrorKind::LoadError),
+            _ => None,
+        }
+    }
+}
+
+/// A store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Graph root or run root is empty.
+    #[error("missing necessary StoreOptions: graph root and run root must be given")]
+    IncompleteOptions,
+    /// A directory cannot be used.
+    #[error("cannot use the store at {root}")]
+    Directory {
+        /// The graph root.
+        root: PathBuf,
+        /// Why.
+        #[source]
+        source: PathError,
+    },
+    /// No driver fits.
+    #[error("cannot open the graph driver of the store at {root}")]
+    Driver {
+        /// The graph root.
+        root: PathBuf,
+        /// Why.
+        #[source]
+        source: layerhold_driver::OpenError,
+    },
+    /// Locks or records cannot be used.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+}
+
+impl OpenError {
+    /// The kind that Go tells apart, if any.
+    #[must_use]
+    pub fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::IncompleteOptions => Some(ErrorKind::IncompleteOptions),
+            Self::Access(error) => error.kind(),
+            _ => None,
+        }
+    }
+}
+
+/// A text names nothing in the store, or not one thing.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum LookupError {
+    /// No item of that kind has this ID, name or prefix.
+    #[error("{key}: {kind} not known")]
+    Unknown {
+        /// What was looked for.
+        kind: ItemKind,
+        /// The text.
+        key: String,
+    },
+    /// No item of any kind has this ID, name or prefix.
+    #[error("{key}: identifier is not a layer, image, or container")]
+    Nothing {
+        /// The text.
+        key: String,
+    },
+    /// Several items of that kind have IDs that begin with this text.
+    #[error("{key}: more than one {kind} has an ID that begins like this")]
+    Ambiguous {
+        /// What was looked for.
+        kind: ItemKind,
+        /// The text.
+        key: String,
+    },
+    /// The item was to be changed, but is in an additional store, which is only read.
+    #[error("{kind} {id} is in the read-only store {}", .store.display())]
+    ReadOnly {
+        /// What it is.
+        kind: ItemKind,
+        /// Its ID.
+        id: String,
+        /// The root of the additional store.
+        store: PathBuf,
+    },
+    /// The item is there, but its record is damaged.
+    #[error("{key}: the record of this {kind} is damaged")]
+    Damaged {
+        /// What was looked for.
+        kind: ItemKind,
+        /// The text.
+        key: String,
+        /// What is wrong with it.
+        #[source]
+        source: Box<layerhold_json_store::Damaged>,
+    },
+}
+
+impl LookupError {
+    /// The kind that Go tells apart. An ambiguous prefix is unknown there.
+    #[must_use]
+    pub fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::Unknown { kind, .. } | Self::Ambiguous { kind, .. } => Some(kind.unknown()),
+            Self::Nothing { .. } => Some(ErrorKind::NotAnId),
+            Self::ReadOnly { .. } => Some(ErrorKind::ReadOnly),
+            Self::Damaged { .. } => Some(ErrorKind::LoadError),
+        }
+    }
+}
+
+/// Something in the store stands against a change.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Conflict {
+    /// The ID is taken.
+    #[error("the {} ID {id} is already in use", .id.kind())]
+    Id {
+        /// The ID.
+        id: ItemId,
+    },
+    /// The name is taken.
+    #[error("the {} name {name:?} is already in use by {holder}", .holder.kind())]
+    Name {
+        /// The name.
+        name: String,
+        /// Who has it.
+        holder: ItemId,
+    },
+    /// The layer below has gone.
+    #[error("the parent layer {parent} has been removed")]
+    ParentGone {
+        /// The parent.
+        parent: LayerId,
+    },
+    /// The layer below belongs to a container.
+    #[error("would-be parent layer {parent} is the layer of container {container}")]
+    ParentIsContainer {
+        /// The parent.
+        parent: LayerId,
+        /// Whose layer it is.
+        container: ContainerId,
+    },
+    /// The ID maps of the layer below changed while a child was staged on it.
+    #[error("the ID maps of parent layer {parent} changed meanwhile; retry")]
+    ParentMapsChanged {
+        /// The parent.
+        parent: LayerId,
+    },
+    /// A layer of that ID stands on another parent.
+    #[error("the layer {id} that is already present has another parent")]
+    OtherParent {
+        /// The layer.
+        id: LayerId,
+    },
+    /// The owners in a tree are mapped in another way than those of the layer.
+    #[error("the tree has other ID maps than layer {layer}")]
+    OtherMaps {
+        /// The layer.
+        layer: LayerId,
+    },
+    /// A layer is mounted, and so what it or a layer below it holds cannot be replaced.
+    #[error("layer {layer} is mounted")]
+    LayerMounted {
+        /// The layer.
+        layer: LayerId,
+    },
+    /// A layer of that ID has other contents.
+    #[error("the layer {id} that is already present has other contents")]
+    OtherContents {
+        /// The layer.
+        id: LayerId,
+    },
+    /// An image of that ID has another top layer.
+    #[error("the image {image} that is already present has another top layer")]
+    OtherTopLayer {
+        /// The image.
+        image: ImageId,
+    },
+    /// An image's top layer has gone.
+    #[error("the layer {layer} has been removed")]
+    LayerGone {
+        /// The layer.
+        layer: LayerId,
+    },
+    /// A container's image has gone.
+    #[error("the image {image} has been removed")]
+    ImageGone {
+        /// The image.
+        image: ImageId,
+    },
+    /// An item that was to be changed has gone.
+    #[error("the {} {id} has been removed", .id.kind())]
+    Gone {
+        /// The item.
+        id: ItemId,
+    },
+    /// The layer that a container was to get belongs to another.
+    #[error("layer {layer} belongs to container {container}")]
+    LayerTaken {
+        /// The layer.
+        layer: LayerId,
+        /// Whose it is.
+        container: ContainerId,
+    },
+}
+
+impl Conflict {
+    /// The kind that Go tells apart.
+    #[must_use]
+    pub fn kind(&self) -> Option<ErrorKind> {
+        Some(match self {
+            Self::Id { .. } => ErrorKind::DuplicateId,
+            Self::Name { .. } => ErrorKind::DuplicateName,
+            Self::ParentGone { .. } | Self::LayerGone { .. } => ErrorKind::LayerUnknown,
+            Self::ParentIsContainer { .. } => ErrorKind::ParentIsContainer,
+            Self::OtherParent { .. } | Self::OtherContents { .. } | Self::OtherTopLayer { .. } => {
+                ErrorKind::DuplicateId
+            }
+            Self::ImageGone { .. } => ErrorKind::ImageUnknown,
+            Self::Gone { id } => id.kind().unknown(),
+            Self::LayerTaken { .. } => ErrorKind::DuplicateId,
+            Self::LayerMounted { .. } => ErrorKind::LayerUsedByContainer,
+            Self::OtherMaps { .. } => ErrorKind::InvalidMappings,
+            Self::ParentMapsChanged { .. } => return None,
+        })
+    }
+}
+
+/// A big data item cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// Items may not have this name: it is empty, or its file would lie outside the item's
+    /// directory.
+    #[error("{key:?} is not a valid name for a big data item")]
+    InvalidName {
+        /// The name.
+        key: String,
+        /// Why not.
+        #[source]
+        source: layerhold_json_store::KeyError,
+    },
+    /// There is no item of this name.
+    #[error("there is no big data item {key:?} for {kind} {id}")]
+    NotFound {
+        /// Layer, image or container.
+        kind: ItemKind,
+        /// Whose item.
+        id: String,
+        /// The item.
+        key: String,
+    },
+    /// No temporary area can be made for data that a caller hands in.
+    #[error("cannot use a temporary area")]
+    Staging(#[source] layerhold_staging::BeginError),
+    /// The item's digest was not given and cannot be computed here.
+    #[error("the digest of {key:?} depends on its type and was not given")]
+    DigestNeeded {
+        /// The item.
+        key: String,
+    },
+    /// The record names a digest that is none.
+    #[error("the recorded digest of {key:?} is not a digest: {text:?}")]
+    DigestDamaged {
+        /// The item.
+        key: String,
+        /// What the record says.
+        text: String,
+    },
+    /// The item is larger than what is read into memory.
+    #[error("big data item {key:?} is larger than {limit} bytes")]
+    TooLarge {
+        /// The item.
+        key: String,
+        /// The limit.
+        limit: u64,
+    },
+    /// No such layer, image or container.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    /// Locks or records cannot be used.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// A file cannot be used.
+    #[error(transparent)]
+    Os(#[from] PathError),
+    /// The item cannot be read or written.
+    #[error("cannot use a data item of {kind} {id}")]
+    Item {
+        /// Layer, image or container.
+        kind: ItemKind,
+        /// Whose item.
+        id: String,
+        /// Why.
+        #[source]
+        source: Box<layerhold_json_store::BigDataError>,
+    },
+    /// The data cannot be read from the caller.
+    #[error("cannot read the data to be stored as {key:?}")]
+    Input {
+        /// The item.
+        key: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl DataError {
+    /// The kind that Go tells apart, if any.
+    #[must_use]
+    pub fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::InvalidName { .. } => Some(ErrorKind::InvalidBigDataName),
+            Self::DigestNeeded { .. } => Some(ErrorKind::DigestUnknown),
+            Self::Lookup(error) => error.kind(),
+            Self::Access(error) => error.kind(),
+            _ => None,
+        }
+    }
+}

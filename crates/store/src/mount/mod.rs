@@ -1,0 +1,7 @@
+//! Mounting, and what is mounted.
+
+pub(crate) mod owners;
+pub(crate) mod shutdown;
+pub(crate) mod layer;
+pub(crate) mod stale;
+pub(crate) mod ignored;

@@ -1,0 +1,138 @@
+//! Which counts of mounts are stale.
+//!
+//! A mount belongs to a mount namespace: what podman mounts for an ordinary user is seen in the
+//! namespace of its containers only, and what is mounted there is not seen by a service with a
+//! namespace of its own. That a mount is not seen is therefore no proof that it is gone. A count is
+//! stale when no mount namespace has the mount, and the kernel let this process look into all of
+//! them; any other count is believed.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use layerhold_driver::Stacking;
+use layerhold_sys::mountinfo::MountInfo;
+use layerhold_sys::{Coverage, Dir, PathError, canonical_ambient, visit_mounts_everywhere};
+
+use crate::catalog::mount_counts::Mounted;
+use crate::engine::Engine;
+
+impl Engine {
+    /// Finds those of counted mounts that are proven to be gone. Only while the counts are locked
+    /// does that stay so.
+    pub(crate) fn stale(&self, counted: Vec<Mounted>) -> Result<Vec<Mounted>, PathError> {
+        let unseen = counted.into_iter().filter(|mount| !self.may_be_here(mount));
+        if self.driver().capabilities().stacking == Stacking::Copies {
+            return Ok(unseen.collect());
+        }
+        let mut unseen: Vec<Sought> = unseen.map(Sought::new).collect();
+        if unseen.is_empty() {
+            return Ok(Vec::new());
+        }
+        let coverage = visit_mounts_everywhere(&mut |mount| {
+            unseen.retain(|sought| !sought.is_shown_by(mount));
+            match unseen.is_empty() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        })?;
+        Ok(match coverage {
+            Coverage::Complete => unseen.into_iter().map(|sought| sought.mount).collect(),
+            Coverage::Incomplete => Vec::new(),
+        })
+    }
+
+    /// Whether this process sees a mount, or cannot tell.
+    fn may_be_here(&self, mount: &Mounted) -> bool {
+        let is_here = self.is_mounted_here(&mount.path);
+        is_here.unwrap_or(true)
+    }
+
+    /// Tells whether a counted mount is seen by this process. Drivers that show a layer's own tree
+    /// have nothing mounted, and so the count is right as long as the tree is there.
+    pub(crate) fn is_mounted_here(&self, path: &Path) -> Result<bool, PathError> {
+        let is_there = match self.driver().capabilities().stacking {
+            Stacking::Copies => Dir::open_ambient(path).map(|_| true),
+            _ => layerhold_sys::mount::is_mount_point(path),
+        };
+        match is_there {
+            Err(error) if error.is_not_found() => Ok(false),
+            other => other,
+        }
+    }
+}
+
+/// A counted mount that this process does not see.
+struct Sought {
+    mount: Mounted,
+    /// The path without symbolic links, as tables of mounts have it.
+    real: Option<PathBuf>,
+    /// The end of the path, which is the same where the store is found at another place.
+    tail: PathBuf,
+}
+
+impl Sought {
+    fn new(mount: Mounted) -> Self {
+        let mut tail: Vec<_> = mount.path.iter().rev().take(2).collect();
+        tail.reverse();
+        Self {
+            real: canonical_ambient(&mount.path).ok(),
+            tail: tail.iter().collect(),
+            mount,
+        }
+    }
+
+    /// Whether a mount, in whatever namespace, is this one or a copy of it. A container has it as
+    /// its root directory.
+    fn is_shown_by(&self, mount: &MountInfo) -> bool {
+        let at = &mount.mount_point;
+        *at == self.mount.path
+            || self.real.as_ref() == Some(at)
+            || (self.tail.starts_with(self.mount.layer.as_str()) && at.ends_with(&self.tail))
+            || self.is_written_through(mount)
+    }
+
+    fn is_written_through(&self, mount: &MountInfo) -> bool {
+        let options = mount.super_options.to_string_lossy();
+        let upper = options
+            .split(',')
+            .find_map(|word| word.strip_prefix("upperdir="));
+        let layer = self.mount.layer.as_str();
+        upper.is_some_and(|upper| Path::new(upper).iter().any(|part| part == layer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use layerhold_sys::mountinfo::parse;
+
+    use super::*;
+
+    fn sees(line: &str) -> bool {
+        let sought = Sought::new(Mounted {
+            layer: "abc".parse().unwrap(),
+            path: "/nosuch/overlay/abc/merged".into(),
+            count: 1,
+        });
+        let table = format!("1 2 0:3 / {line}");
+        sought.is_shown_by(parse(table.as_bytes()).first().unwrap())
+    }
+
+    #[test]
+    fn the_same_mount_elsewhere_is_known() {
+        for line in [
+            "/nosuch/overlay/abc/merged rw - overlay overlay rw",
+            "/elsewhere/abc/merged rw - fuse.fuse-overlayfs none rw",
+            "/ rw - overlay overlay rw,lowerdir=l/A,upperdir=/nosuch/overlay/abc/diff,workdir=/w",
+            "/ rw - overlay overlay rw,lowerdir=l/A,upperdir=abc/diff,workdir=abc/work",
+        ] {
+            assert!(sees(line), "{line}");
+        }
+        for line in [
+            "/nosuch/overlay/abcd/merged rw - overlay overlay rw,upperdir=/nosuch/overlay/abcd/diff",
+            "/nosuch/overlay rw - overlay overlay rw,lowerdir=/nosuch/overlay/abc/diff",
+            "/merged rw - tmpfs tmpfs rw",
+        ] {
+            assert!(!sees(line), "{line}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Filling a tree.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+
+use layerhold_archive::{
+    Codec, ImportOptions, OwnFiles, UnpackOptions, Unpacker, compressor, import as import_tar,
+};
+use layerhold_driver::TreeRoot;
+use layerhold_idmap::IdMappings;
+use layerhold_staging::{StagedAddition, TempRoot};
+use layerhold_sys::{Dir, PathError};
+use layerhold_tar_split::Recorder;
+
+use super::{FilledTree, TreeFacts, TreeParts};
+use crate::catalog::files;
+use crate::catalog::layout::FILE_MODE;
+use crate::errors::StageError;
+
+/// An empty tree that belongs to no layer yet.
+///
+/// Whatever is put below [`root`](Self::root) must be in the form that the driver keeps layers in,
+/// which [`unpack_options`](Self::unpack_options) describe; an [`Unpacker`] with these options
+/// makes it so.
+///
+/// ```no_run
+/// use layerhold::layerhold_archive::Unpacker;
+/// use layerhold::{LayerAccess, LayerSpec, Store, TreeFacts, TreeSpec};
+///
+/// # fn fill(store: &Store, mut entries: impl FnMut(&mut Unpacker)) -> Result<(), layerhold::Error> {
+/// let tree = store.stage_tree(TreeSpec::for_new_layer(LayerAccess::ReadOnly))?;   // no lock is held
+/// let mut unpacker = Unpacker::new(tree.root(), tree.unpack_options()).expect("a directory");
+/// entries(&mut unpacker);                                                         // from wherever they come
+/// let tree = tree.filled(TreeFacts::new().with_owners([0], [0]));
+/// let mut tx = store.begin()?;
+/// tx.create_layer_from_tree(LayerSpec::new().read_only(), tree)?;
+/// tx.commit()?;                                                                   // a rename, and a record
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "a tree that is dropped is erased"]
+pub struct TreeToFill {
+    parts: TreeParts,
+    temp_root: TempRoot,
+}
+
+impl TreeToFill {
+    pub(super) fn new(parts: TreeParts, temp_root: TempRoot) -> Self {
+        Self { parts, temp_root }
+    }
+
+    /// Returns the directory to be filled, which stands for the root directory of the layer.
+    #[must_use]
+    pub fn root(&self) -> &Dir {
+        self.parts.tree.root()
+    }
+
+    /// Says how archives are unpacked below the root: how deletions are written down, how owners
+    /// are mapped.
+    #[must_use]
+    pub fn unpack_options(&self) -> UnpackOptions {
+        let mut options = self.parts.tree.unpack_options();
+        options.id_maps = self.parts.maps.clone();
+        options
+    }
+
+    /// Returns the maps from owners in a container to owners on the disk.
+    #[must_use]
+    pub fn id_maps(&self) -> &IdMappings {
+        &self.parts.maps
+    }
+
+    /// Stores how the tar of the layer was made, as lines of tar-split that are not compressed.
+    /// With it the tar can be had again, bit for bit; nobody checks that it is about this tree.
+    ///
+    /// # Errors
+    ///
+    /// [`StageError::Record`] when `lines` cannot be read or the file cannot be written.
+    pub fn record_tar_split(&mut self, lines: &mut dyn Read) -> Result<(), StageError> {
+        let (addition, file) = self.tar_split_file()?;
+        let mut writer = compressor(Codec::Gzip, BufWriter::new(file)).map_err(other)?;
+        let _bytes = io::copy(lines, &mut writer).map_err(StageError::Record)?;
+        let mut buffer = writer.finish().map_err(other)?;
+        buffer.flush().map_err(|cause| {
+            let path = addition.path();
+            other(PathError::new("write", path, cause))
+        })?;
+        self.parts.tar_split = Some(addition);
+        Ok(())
+    }
+
+    /// Declares the tree to be complete, and says what is to be recorded of it.
+    pub fn filled(self, facts: TreeFacts) -> FilledTree {
+        FilledTree {
+            parts: self.parts,
+            facts,
+        }
+    }
+
+    /// Fills the tree from a tar, plain or compressed, and finds out what is to be recorded of it.
+    /// The stream is read once and to its end.
+    ///
+    /// # Errors
+    ///
+    /// [`StageError::Import`] for a stream that cannot be read or unpacked. The tree is erased
+    /// then.
+    pub fn unpack_tar(mut self, reader: impl Read + Send) -> Result<FilledTree, StageError> {
+        let before = attributes(self.root())?;
+        let (addition, file) = self.tar_split_file()?;
+        let mut recorder = Recorder::new(BufWriter::new(file));
+        let mut options = self.unpack_options();
+        options.own_files = OwnFiles::Keep;
+        let unpacker = Unpacker::new(self.root(), options)?;
+        let imported = import_tar(reader, &mut recorder, unpacker, &ImportOptions::default())
+            .map_err(|error| StageError::Import(Box::new(error)))?;
+        files::finish(recorder, &addition.path()).map_err(StageError::Record)?;
+        self.parts.tar_split = Some(addition);
+        let settled = self.parts.tree.settle(&imported.unpacked.unsettled);
+        settled.map_err(StageError::Driver)?;
+        let root = if attributes(self.root())? == before {
+            TreeRoot::LikeParent
+        } else {
+            TreeRoot::AsFilled
+        };
+        Ok(self.filled(TreeFacts::of_import(&imported).with_root(root)))
+    }
+
+    /// Erases the tree and tells what went wrong, which dropping cannot.
+    ///
+    /// # Errors
+    ///
+    /// [`StageError::Driver`] when something cannot be removed. What is left is removed by the next
+    /// writer.
+    pub fn discard(self) -> Result<(), StageError> {
+        self.filled(TreeFacts::new()).discard()
+    }
+
+    fn tar_split_file(&mut self) -> Result<(StagedAddition, File), StageError> {
+        let area = match self.parts.area.take() {
+            Some(area) => area,
+            None => self.temp_root.begin().map_err(StageError::Staging)?,
+        };
+        let addition = self.parts.area.insert(area).stage_addition();
+        let file = addition.create_file(FILE_MODE)?;
+        Ok((addition, file))
+    }
+}
+
+/// What an entry of an archive for the root directory would set.
+fn attributes(root: &Dir) -> Result<(u32, u32, u32), PathError> {
+    let stat = root.stat_self()?;
+    Ok((stat.permissions(), stat.uid, stat.gid))
+}
+
+fn other(error: impl std::error::Error + Send + Sync + 'static) -> StageError {
+    StageError::Record(io::Error::other(error))
+}

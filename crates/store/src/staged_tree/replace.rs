@@ -1,0 +1,255 @@
+//! A filled tree in place of what an existing layer holds.
+//!
+//! | step | what happens | a crash after it leaves |
+//! |---|---|---|
+//! | 0 | the tree is flushed, without a lock | the layer, and a tree that a writer removes |
+//! | 1 | the lock is taken, everything is checked | the same |
+//! | 2 | the record forgets what it says of the layer's contents, the old tar-split file goes | the layer with its old files, of which no digest is known |
+//! | 3 | the trees change places | the layer with its new files, of which no digest is known |
+//! | 4 | tar-split file and data items are put in place; the directories are synced | the same |
+//! | 5 | the record says what is known of the new contents | the layer as it is meant to be |
+//! | 6 | the lock is released, the old tree is erased | – |
+//!
+//! So at no moment does a record vouch for files that are not there. Go's library moves the tree
+//! first and keeps the old digests until it saves the new ones.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use layerhold_driver::{Driver, LayerError, SyncMode, Trash};
+use layerhold_ids::LayerId;
+use layerhold_staging::{StagedAddition, TempArea, TempRoot};
+use layerhold_sys::{PathError, RenameHow};
+
+use super::facts::forget;
+use super::{FilledTree, TreeFacts};
+use crate::catalog::layout::tar_split_name;
+use crate::catalog::locked::Locked;
+use crate::catalog::locks::InContext;
+use crate::catalog::lookup::{by_id, lookup, lookup_to_change};
+use crate::edit::big_data::{check_name, failed};
+use crate::edit::update::reserved_flag;
+use crate::engine::Engine;
+use crate::errors::{Conflict, DiffError};
+use crate::records::Layer;
+use crate::store::Store;
+
+impl Store {
+    /// Makes a filled tree what an existing layer holds, and records what is known of it. What the
+    /// layer held before is erased.
+    ///
+    /// Go: `Store.ApplyStagedLayer`, for a layer that exists.
+    ///
+    /// # Errors
+    ///
+    /// [`DiffError::Lookup`] for a layer that is unknown or in an additional store;
+    /// [`DiffError::Conflict`] when its ID maps are not those of the tree, or when it, or a layer
+    /// above it, is mounted; [`DiffError::Driver`] when the driver refuses. The tree is erased
+    /// then, and the layer is as it was. When records cannot be saved after that, the layer is left
+    /// as a crash would leave it.
+    pub fn replace_tree(&self, key: &str, tree: FilledTree) -> Result<(), DiffError> {
+        let inner = &self.inner;
+        let driver = Arc::clone(&inner.use_driver()?.driver);
+        let (parts, facts) = tree.into_parts();
+        if let Some(flag) = reserved_flag(facts.flags()) {
+            return Err(DiffError::ReservedFlag { flag });
+        }
+        facts.big_data.iter().try_for_each(check_name)?;
+        flush(inner, &*driver, parts.tar_split.as_ref())?;
+        let area = match parts.area {
+            Some(area) => area,
+            None => TempRoot::new(inner.layout.temp_root())
+                .begin()
+                .map_err(DiffError::Staging)?,
+        };
+        // Erased when the lock is released, also on the way out of a failure.
+        let mut trash = Trash::new();
+        let mut layers = inner.lock_layers()?;
+        let layer = lookup_to_change(&layers, key)?;
+        if layer.id_maps() != parts.maps {
+            return Err(Conflict::OtherMaps {
+                layer: layer.id().clone(),
+            }
+            .into());
+        }
+        refuse_mounted(inner, &layers, layer.id())?;
+        let forgotten = Forgotten::take_out(inner, &mut layers, &layer, &area)?;
+        let replaced = driver.replace_tree(
+            layer.id(),
+            layer.parent(),
+            parts.tree,
+            facts.root,
+            &mut trash,
+        );
+        if let Err(source) = replaced {
+            // The first failure is the one to report.
+            drop(forgotten.put_back(inner, &mut layers));
+            return Err(DiffError::Driver {
+                layer: layer.id().clone(),
+                source: Box::new(source),
+            });
+        }
+        if let Some(tar_split) = parts.tar_split {
+            tar_split
+                .commit(&inner.layout.layers, tar_split_name(layer.id()))
+                .map_err(|error| error.source)?;
+        }
+        inner.sync_places(&[layer.id()]).map_err(DiffError::Sync)?;
+        record(&mut layers, &layer, &facts)?;
+        drop(layers);
+        // Every record is saved, so a failure to erase is no failure of the call. The next writer
+        // tries again.
+        drop(trash.erase());
+        drop(area);
+        Ok(())
+    }
+
+    /// Returns the path of the directory with the files that a layer itself holds, in the form in
+    /// which the driver keeps them. It is there as long as the layer is; what is changed in it is
+    /// not recorded.
+    ///
+    /// Go: `Store.DifferTarget`.
+    ///
+    /// # Errors
+    ///
+    /// [`DiffError::Lookup`] for an unknown layer, [`DiffError::Driver`] by drivers that have no
+    /// such directory.
+    pub fn layer_tree_path(&self, key: &str) -> Result<PathBuf, DiffError> {
+        let layer = lookup(&self.inner.layers_view()?, key)?;
+        let driver = self.inner.driver();
+        let failed = |source| DiffError::Driver {
+            layer: layer.id().clone(),
+            source: Box::new(source),
+        };
+        let tree = driver.diff_dir(layer.id()).map_err(failed)?;
+        let tree = tree.ok_or_else(|| {
+            failed(LayerError::NotSupported {
+                driver: driver.name(),
+                operation: "name the directory of a layer",
+            })
+        })?;
+        Ok(tree.path().to_owned())
+    }
+}
+
+/// Step 0.
+fn flush(
+    inner: &Engine,
+    driver: &dyn Driver,
+    tar_split: Option<&StagedAddition>,
+) -> Result<(), DiffError> {
+    if inner.sync == SyncMode::None {
+        return Ok(());
+    }
+    driver.sync().map_err(DiffError::Sync)?;
+    if let Some(tar_split) = tar_split {
+        let file = tar_split.area().open_file(tar_split.name())?;
+        file.sync_data()
+            .map_err(|cause| PathError::new("sync", tar_split.path(), cause))?;
+    }
+    Ok(())
+}
+
+/// Refuses a layer whose files are seen through a mount, its own or that of a layer above: the
+/// kernel does not take their being exchanged well.
+fn refuse_mounted(
+    inner: &Engine,
+    layers: &Locked<Layer>,
+    layer: &LayerId,
+) -> Result<(), DiffError> {
+    let mut mounts = inner.mounts.read()?;
+    mounts.retain(|mount| stands_on(layers, &mount.layer, layer));
+    let stale = inner.stale(mounts.clone())?;
+    match mounts.into_iter().find(|mount| !stale.contains(mount)) {
+        Some(mount) => Err(Conflict::LayerMounted { layer: mount.layer }.into()),
+        None => Ok(()),
+    }
+}
+
+/// Whether a layer is another one or somewhere above it.
+fn stands_on(layers: &Locked<Layer>, layer: &LayerId, below: &LayerId) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut here = Some(layer.clone());
+    while let Some(id) = here {
+        if id == *below {
+            return true;
+        }
+        let found = by_id(layers, id.as_str()).ok().flatten();
+        here = found.and_then(|layer| layer.parent().cloned());
+        // Damaged records may stand on one another in a circle.
+        if !seen.insert(id) {
+            return false;
+        }
+    }
+    false
+}
+
+/// What was said of the old files.
+struct Forgotten {
+    layer: Arc<Layer>,
+    tar_split: Option<StagedAddition>,
+}
+
+impl Forgotten {
+    /// Step 2.
+    fn take_out(
+        inner: &Engine,
+        layers: &mut Locked<Layer>,
+        layer: &Arc<Layer>,
+        area: &TempArea,
+    ) -> Result<Self, DiffError> {
+        let mut without = layer.record().clone();
+        forget(&mut without);
+        if without != *layer.record() {
+            let forget = |layer: &mut Layer| forget(layer.record_mut());
+            drop(layers.update(layer.id().as_str(), forget).of::<Layer>()?);
+            layers.save().of::<Layer>()?;
+        }
+        let (dir, name) = (&inner.layout.layers, tar_split_name(layer.id()));
+        let place = area.stage_addition();
+        let tar_split = match dir.rename(name, place.area(), place.name(), RenameHow::NoReplace) {
+            Ok(()) => Some(place),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Self {
+            layer: Arc::clone(layer),
+            tar_split,
+        })
+    }
+
+    fn put_back(self, inner: &Engine, layers: &mut Locked<Layer>) -> Result<(), DiffError> {
+        let id = self.layer.id();
+        if let Some(tar_split) = self.tar_split {
+            let (dir, name) = (&inner.layout.layers, tar_split_name(id));
+            tar_split.commit(dir, name).map_err(|error| error.source)?;
+        }
+        let old = self.layer.record();
+        let put_back = |layer: &mut Layer| layer.record_mut().clone_from(old);
+        drop(layers.update(id.as_str(), put_back).of::<Layer>()?);
+        Ok(layers.save().of::<Layer>()?)
+    }
+}
+
+/// Steps 4 and 5.
+fn record(
+    layers: &mut Locked<Layer>,
+    layer: &Arc<Layer>,
+    facts: &TreeFacts,
+) -> Result<(), DiffError> {
+    let id = layer.id().as_str();
+    for item in &facts.big_data {
+        let note = |layer: &mut Layer| layer.add_big_data_name(&item.key);
+        layers
+            .set_big_data(id, &item.key, &item.data, note)
+            .map_err(failed(layer, &item.key))?;
+    }
+    let note = |layer: &mut Layer| {
+        facts.note(layer.record_mut());
+        // This flag is not the callers'.
+        layer.set_complete();
+    };
+    drop(layers.update(id, note).of::<Layer>()?);
+    Ok(layers.save().of::<Layer>()?)
+}
