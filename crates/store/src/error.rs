@@ -1,13 +1,22 @@
 //! The union of all errors, for callers that do many different things.
 
+use crate::catalog::big_data::DataError;
+use crate::catalog::error::AccessError;
+use crate::catalog::error::LookupError;
 use crate::check::CheckError;
-use crate::errors::{
-    AccessError, AdditionalLayerError, CollectError, CommitError, DataError, DeleteError,
-    DiffError, DirectoryError, LookupError, MountError, OpenError, ShutdownError, StageError,
-    UpdateError,
-};
+use crate::contents::additional_layer::AdditionalLayerError;
+use crate::contents::directories::DirectoryError;
+use crate::contents::error::DiffError;
+use crate::delete::error::DeleteError;
+use crate::delete::garbage::CollectError;
+use crate::edit::update::UpdateError;
+use crate::engine::error::OpenError;
+use crate::mount::error::MountError;
+use crate::mount::shutdown::ShutdownError;
 use crate::records::error_kind::ErrorKind;
 use crate::repair::RepairError;
+use crate::transaction::error::CommitError;
+use crate::transaction::error::StageError;
 use crate::usage::UsageError;
 
 /// Any error of this crate.

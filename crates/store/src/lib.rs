@@ -77,44 +77,52 @@ mod spec;
 mod selinux;
 mod mount;
 mod engine;
-mod errors;
 mod catalog;
 mod records;
 
+pub use catalog::big_data::DataError;
+pub use catalog::error::{AccessError, Conflict, LookupError};
 pub use catalog::mount_counts::Mounted;
 pub use catalog::snapshot::{DamagedRecord, Item, Snapshot};
+pub use catalog::transient::Persistence;
 pub use check::{
     Attribute, AttributeChange, CheckDepth, CheckError, CheckOptions, CheckReport, Containers,
     Damage, Disposal, FileChange, Finding, Remedy, Removable, Removal, Subject, Verdict,
 };
 pub use contents::additional_layer::AdditionalLayer;
+pub use contents::additional_layer::AdditionalLayerError;
 pub use contents::diff::{Diff, DiffCompression};
+pub use contents::directories::DirectoryError;
+pub use contents::error::DiffError;
 pub use dedup::{DedupOptions, DedupReport, DedupSupport, HashMethod, UnknownHashMethod};
+pub use delete::error::DeleteError;
+pub use delete::garbage::CollectError;
 pub use delete::garbage::CollectReport;
 pub use delete::item::Commit;
+pub use edit::update::UpdateError;
+pub use engine::error::OpenError;
 pub use engine::notices::{Notice, Notices};
-pub use engine::options::{Persistence, Recovery, StoreOptions, VolatileMounts};
+pub use engine::options::{Recovery, StoreOptions, VolatileMounts};
 pub use engine::userns::{AutoUserNs, AutoUserNsPolicy};
 pub use error::Error;
-pub use errors::{
-    AccessError, AdditionalLayerError, CollectError, CommitError, Conflict, DataError, DeleteError,
-    DiffError, DirectoryError, LabelError, LookupError, MountError, OpenError, ShutdownError,
-    StageError, UpdateError, UserNsError,
-};
+pub use mount::error::MountError;
 pub use mount::ignored::Ignored;
 pub use mount::layer::{MountRequest, StillMounted, Unmounting};
 pub use mount::owners::ParentOwners;
 pub use mount::shutdown::Shutdown;
+pub use mount::shutdown::ShutdownError;
 pub use records::error_kind::ErrorKind;
 pub use records::kinds::{ItemId, ItemKind};
 pub use records::{Container, Image, InvalidRecord, Layer};
 pub use repair::{Action, Failure, Kept, RepairError, RepairMode, RepairOptions, RepairReport};
+pub use selinux::LabelError;
 pub use spec::{
     BigDataItem, ContainerSpec, IfPresent, ImageIfPresent, ImageSpec, Labels, LayerSpec,
     NameConflict,
 };
 pub use staged_tree::{FilledTree, TreeFacts, TreeSpec, TreeToFill};
 pub use store::Store;
+pub use transaction::{CommitError, ImageMountError, StageError, TransactionError, UserNsError};
 pub use transaction::{Committed, LayerDigests, StagedContainer, StagedLayer, Transaction};
 pub use usage::{
     Amount, ContainerUsage, ImageUsage, LayerUsage, TotalUsage, UsageError, UsageOrigin,

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use layerhold_json_store::{Damaged, Record, Snapshot as RecordSnapshot};
 use layerhold_truncindex::Resolution;
 
+use crate::catalog::error::AccessError;
+use crate::catalog::error::LookupError;
 use crate::catalog::record_stores::{RecordStores, Records, read_error};
-use crate::errors::{AccessError, LookupError};
 use crate::records::kinds::ItemKind;
 use crate::records::{Container, Image, Layer};
 

@@ -1,12 +1,176 @@
-//! PLACEHOLDER
+//! The catalog: what a store has, as records, and the locks under which they change.
+//!
+//! It owns the records of layers, images and containers, their locks, the directories that they are
+//! in, and the mount counts. It knows no graph driver: where the contents of a layer are, and
+//! whether they are there, is a question for the [engine](crate::engine).
+//!
+//! [`locks`] says in which order locks are taken.
 
+mod open;
 pub(crate) mod snapshot;
-pub(crate) mod locks;
-pub(crate) mod locked;
-pub(crate) mod transient;
-pub(crate) mod lookup;
-pub(crate) mod record_stores;
 pub(crate) mod mount_counts;
+pub(crate) mod big_data;
+pub(crate) mod locks;
+pub(crate) mod lookup;
+pub(crate) mod locked;
+pub(crate) mod record_stores;
+mod options;
+pub(crate) mod transient;
 pub(crate) mod intent;
-pub(crate) mod layout;
 pub(crate) mod files;
+pub(crate) mod layout;
+pub(crate) mod error;
+
+use std::sync::Arc;
+
+use layerhold_lockfile::LockFile;
+use layerhold_sys::MetadataIo;
+
+use crate::records::{Container, Image, Layer};
+
+use error::AccessError;
+use intent::INTENT_FILE;
+use layout::Layout;
+use locked::Locked;
+use locks::Locks;
+use mount_counts::MountCounts;
+pub(crate) use open::make_lock_file;
+pub(crate) use options::CatalogOptions;
+use record_stores::{Part, Reading, RecordStores, View};
+use snapshot::{Snapshot, incomplete_layers};
+use transient::{OtherRecords, Persistence};
+
+/// The records of a store, their locks, directories and mount counts.
+#[derive(Debug)]
+pub(crate) struct Catalog {
+    pub(crate) layout: Layout,
+    pub(crate) layers: RecordStores<Layer>,
+    pub(crate) images: RecordStores<Image>,
+    pub(crate) containers: RecordStores<Container>,
+    pub(crate) mounts: MountCounts,
+    pub(crate) userns_lock: LockFile,
+    persistence: Persistence,
+    io: Arc<dyn MetadataIo>,
+}
+
+impl Catalog {
+    /// The layers as they are now.
+    pub(crate) fn layers_view(&self) -> Result<View<Layer>, AccessError> {
+        self.layers.view()
+    }
+
+    /// The images as they are now.
+    pub(crate) fn images_view(&self) -> Result<View<Image>, AccessError> {
+        self.images.view()
+    }
+
+    /// The containers as they are now.
+    pub(crate) fn containers_view(&self) -> Result<View<Container>, AccessError> {
+        self.containers.view()
+    }
+
+    /// Layers, images and containers as they are at one moment.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, AccessError> {
+        let layers = self.layers.read_own()?;
+        let images = self.images.read_own()?;
+        let containers = self.containers.read_own()?;
+        let (layers, images) = (Reading::into_parts(layers), Reading::into_parts(images));
+        let containers = Reading::into_parts(containers);
+        // Read later, so that what is ours finds its parents there.
+        let (more_layers, more_images) = self.read_additional()?;
+        Ok(Snapshot {
+            layers: View::new(layers, more_layers),
+            images: View::new(images, more_images),
+            containers: View::new(containers, Vec::new()),
+        })
+    }
+
+    /// Tells whether anything has this ID, name or unique prefix. Each file is only read when the
+    /// ones before it do not settle the question.
+    pub(crate) fn exists(&self, key: &str) -> Result<bool, AccessError> {
+        Ok(lookup::is_there(&self.layers, key)?
+            || lookup::is_there(&self.images, key)?
+            || lookup::is_there(&self.containers, key)?)
+    }
+
+    /// What additional stores have: layers and images of one store as they are at one moment.
+    pub(crate) fn read_additional(
+        &self,
+    ) -> Result<(Vec<Part<Layer>>, Vec<Part<Image>>), AccessError> {
+        let mut read = (Vec::new(), Vec::new());
+        for (layers, images) in self.layers.additional().zip(self.images.additional()) {
+            let (layers, images) = (layers.reading()?, images.reading()?);
+            read.0.extend(layers.map(Reading::into_part));
+            read.1.extend(images.map(Reading::into_part));
+        }
+        Ok(read)
+    }
+
+    /// Takes all three locks. What a dead process left unfinished stays as it is;
+    /// [`Engine::lock_all`](crate::engine::Engine::lock_all) undoes it.
+    pub(crate) fn lock_all(&self) -> Result<Locks, AccessError> {
+        let (layers, images) = self.read_additional()?;
+        self.lock_the_others(self.layers.lock(layers)?, images)
+    }
+
+    /// Takes all three locks if the first is free.
+    pub(crate) fn try_lock_all(&self) -> Result<Option<Locks>, AccessError> {
+        let (layers, images) = self.read_additional()?;
+        let layers = self.layers.try_lock(layers)?;
+        layers
+            .map(|layers| self.lock_the_others(layers, images))
+            .transpose()
+    }
+
+    fn lock_the_others(
+        &self,
+        layers: Locked<Layer>,
+        additional: Vec<Part<Image>>,
+    ) -> Result<Locks, AccessError> {
+        let images = self.images.lock(additional)?;
+        let containers = self.lock_containers()?;
+        Ok(Locks {
+            containers,
+            images,
+            layers,
+        })
+    }
+
+    /// Takes the lock of the layers alone, and leaves what a dead process left unfinished as it is:
+    /// for callers that neither meet it nor should wait for its end.
+    pub(crate) fn lock_layers(&self) -> Result<Locked<Layer>, AccessError> {
+        self.layers.lock(self.layers.additional_parts()?)
+    }
+
+    /// Takes the lock of the images alone.
+    pub(crate) fn lock_images(&self) -> Result<Locked<Image>, AccessError> {
+        self.images.lock(self.images.additional_parts()?)
+    }
+
+    /// Takes the lock of the containers alone.
+    pub(crate) fn lock_containers(&self) -> Result<Locked<Container>, AccessError> {
+        self.containers.lock(Vec::new())
+    }
+
+    /// Tells whether a dead process left something unfinished. No other process can be at it while
+    /// the guard is held.
+    pub(crate) fn has_unfinished(&self, layers: &Locked<Layer>) -> Result<bool, AccessError> {
+        Ok(!incomplete_layers(layers).is_empty() || self.layout.layers.exists(INTENT_FILE)?)
+    }
+
+    /// Reads the records that only an opening of the other [persistence](Persistence) uses. A
+    /// process that adds some holds the layers lock, which both kinds of opening share: under that
+    /// lock nothing is added.
+    pub(crate) fn other_records(&self) -> Result<OtherRecords, AccessError> {
+        OtherRecords::read(&*self.io, &self.layout, self.persistence)
+    }
+
+    /// As [`other_records`](Self::other_records), with none where a file cannot be understood:
+    /// damage does not prevent a deletion.
+    pub(crate) fn other_records_if_readable(&self) -> Result<OtherRecords, AccessError> {
+        match self.other_records() {
+            Err(AccessError::OtherRecords { .. }) => Ok(OtherRecords::default()),
+            other => other,
+        }
+    }
+}

@@ -27,9 +27,9 @@ use layerhold_lockfile::{LockFile, WriteGuard};
 use layerhold_schema::{MountPointRecord, read_array, write_array};
 use layerhold_sys::{Dir, Durability, MetadataIo};
 
+use crate::catalog::error::AccessError;
 use crate::catalog::layout::{DIR_MODE, FILE_MODE};
 use crate::catalog::locked::Locked;
-use crate::errors::AccessError;
 use crate::records::Layer;
 
 /// The lock of the mount counts.

@@ -5,6 +5,7 @@
 //! [`Records`]: what is in a place hides whatever has the same ID in a later place, so that an image
 //! that was pulled up from an additional store is there once.
 
+use crate::catalog::options::CatalogOptions;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,10 +15,9 @@ use layerhold_json_store::{
 };
 use layerhold_sys::{PathError, stat_ambient};
 
+use crate::catalog::error::AccessError;
 use crate::catalog::locked::{Held, Locked};
 use crate::catalog::lookup::Item;
-use crate::engine::options::StoreOptions;
-use crate::errors::AccessError;
 
 /// One place.
 #[derive(Debug)]
@@ -82,6 +82,11 @@ impl<R: Record> Reading<R> {
             store: Arc::clone(&self.store),
             records: Arc::clone(self.guard.snapshot()),
         }
+    }
+
+    /// What is in several places; the locks are released.
+    pub(crate) fn into_parts(readings: Vec<Self>) -> Vec<Part<R>> {
+        readings.into_iter().map(Self::into_part).collect()
     }
 
     /// What is there; the lock is released.
@@ -246,13 +251,13 @@ impl<R: Item> RecordStore<R> {
     pub(crate) fn own(
         files: Files,
         dirs: Dirs<'_>,
-        opening: &StoreOptions,
+        options: &CatalogOptions<'_>,
     ) -> Result<Self, AccessError> {
         let mut options = Options::new(dirs.lock.join(files.lock()), dirs.data)
             .location(Location::durable(dirs.durable, files.durable()))
             .freshness(files.freshness)
-            .io(Arc::clone(&opening.metadata_io))
-            .cancelled_by(opening.cancel.clone());
+            .io(Arc::clone(&options.io))
+            .cancelled_by(options.cancel.clone());
         if let Some(dir) = dirs.volatile.filter(|_| files.has_volatile) {
             options = options.location(Location::volatile(dir, files.volatile()));
         }
@@ -268,7 +273,7 @@ impl<R: Item> RecordStore<R> {
         files: Files,
         root: &Path,
         dir: PathBuf,
-        opening: &StoreOptions,
+        options: &CatalogOptions<'_>,
     ) -> Result<Self, AccessError> {
         // Whoever writes there may be on another host, or have replaced the file by hand: the token
         // alone is not enough.
@@ -276,8 +281,8 @@ impl<R: Item> RecordStore<R> {
             .read_only()
             .location(Location::read_only(&dir, files.durable()))
             .freshness(Freshness::TokenAndFiles)
-            .io(Arc::clone(&opening.metadata_io))
-            .cancelled_by(opening.cancel.clone());
+            .io(Arc::clone(&options.io))
+            .cancelled_by(options.cancel.clone());
         if files.has_volatile {
             options = options.location(Location::read_only(&dir, files.volatile()));
         }

@@ -6,16 +6,14 @@ use std::sync::Arc;
 use layerhold_ids::{CompressedDigest, ContainerId, DiffId, Digest, ImageId, LayerId, TocDigest};
 use layerhold_json_store::{Damaged, Snapshot as RecordSnapshot};
 
+use crate::catalog::error::LookupError;
 use crate::catalog::lookup;
-use crate::catalog::record_stores::{Part, Reading, Records, View};
-use crate::engine::Engine;
-use crate::errors::{AccessError, LookupError};
+use crate::catalog::record_stores::{Records, View};
 use crate::records::kinds::{ItemId, ItemKind};
 use crate::records::{
     BY_COMPRESSED_DIGEST, BY_DIFF_DIGEST, BY_DIGEST, BY_IMAGE, BY_LAYER, BY_PARENT, BY_TOC_DIGEST,
     BY_TOP_LAYER, Container, Image, Layer,
 };
-use crate::store::Store;
 
 /// All layers, images and containers as they were at one moment.
 ///
@@ -95,43 +93,6 @@ pub struct DamagedRecord {
     pub damage: Damaged,
 }
 
-impl Store {
-    /// Takes a snapshot: layers, images and containers as they are at one moment.
-    ///
-    /// All three locks are held for reading at once, for as long as it takes to see whether the
-    /// files changed since the last time and to read those that did.
-    ///
-    /// Go: `Store.MultiList`.
-    ///
-    /// # Errors
-    ///
-    /// When a lock cannot be taken or a file cannot be read. Damaged records are no reason.
-    pub fn snapshot(&self) -> Result<Snapshot, AccessError> {
-        let snapshot = self.inner.snapshot()?;
-        if incomplete_layers(&snapshot.layers).is_empty() {
-            return Ok(snapshot);
-        }
-        // Whoever made these layers holds the write lock while their records say so, except if it
-        // died.
-        self.inner.recover_if_free();
-        self.inner.snapshot()
-    }
-
-    /// Tells whether anything has this ID, name or unique prefix.
-    ///
-    /// Go: `Store.Exists`.
-    ///
-    /// # Errors
-    ///
-    /// As [`snapshot`](Self::snapshot).
-    pub fn exists(&self, key: &str) -> Result<bool, AccessError> {
-        // Each file is only read when the ones before it do not settle the question.
-        Ok(lookup::is_there(&self.inner.layers, key)?
-            || lookup::is_there(&self.inner.images, key)?
-            || lookup::is_there(&self.inner.containers, key)?)
-    }
-}
-
 /// What occurs in the record of a layer that is not complete, whatever spaces it was written with.
 /// Few others have it, and only those that do are parsed.
 const INCOMPLETE_MARK: &[u8] = b"\"incomplete\"";
@@ -146,41 +107,6 @@ pub(crate) fn incomplete_layers(layers: &impl Records<Layer>) -> Vec<LayerId> {
         incomplete.extend(marked.map(|layer| layer.id().clone()));
     }
     incomplete
-}
-
-impl Engine {
-    pub(crate) fn snapshot(&self) -> Result<Snapshot, AccessError> {
-        let layers = self.layers.read_own()?;
-        let images = self.images.read_own()?;
-        let containers = self.containers.read_own()?;
-        let (layers, images) = (parts(layers), parts(images));
-        let containers = parts(containers);
-        // Read later, so that what is ours finds what it stands on.
-        let (more_layers, more_images) = self.read_additional()?;
-        Ok(Snapshot {
-            layers: View::new(layers, more_layers),
-            images: View::new(images, more_images),
-            containers: View::new(containers, Vec::new()),
-        })
-    }
-
-    /// What additional stores have: layers and images of one store as they are at one moment.
-    pub(crate) fn read_additional(&self) -> Result<ReadOfAdditional, AccessError> {
-        let mut read: ReadOfAdditional = (Vec::new(), Vec::new());
-        for (layers, images) in self.layers.additional().zip(self.images.additional()) {
-            let (layers, images) = (layers.reading()?, images.reading()?);
-            read.0.extend(layers.map(Reading::into_part));
-            read.1.extend(images.map(Reading::into_part));
-        }
-        Ok(read)
-    }
-}
-
-/// The layers and the images of additional stores.
-type ReadOfAdditional = (Vec<Part<Layer>>, Vec<Part<Image>>);
-
-fn parts<R: lookup::Item>(readings: Vec<Reading<R>>) -> Vec<Part<R>> {
-    readings.into_iter().map(Reading::into_part).collect()
 }
 
 /// Keeps the first failure for the case that nothing else is found.

@@ -11,23 +11,34 @@ use std::path::Path;
 
 use layerhold_ids::{ContainerId, LayerId};
 use layerhold_schema::{ContainerRecord, JsonRecord, LayerRecord, read_array};
-use layerhold_sys::Dir;
+use layerhold_sys::{Dir, MetadataIo};
 
-use crate::engine::Engine;
-use crate::engine::options::Persistence;
-use crate::errors::AccessError;
+use crate::catalog::error::AccessError;
+use crate::catalog::layout::Layout;
 
 /// The longest file that is read.
 const MAX_RECORDS: u64 = 1 << 30;
 
+/// Whether the containers of a store survive a reboot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Persistence {
+    /// They do, unless they are asked to be volatile.
+    #[default]
+    Durable,
+    /// None does: the store is transient. Their records and their lock are below the run root, and
+    /// nothing about them is synced to the disk. Images and their layers survive.
+    Transient,
+}
+
 /// The records of the other kind of opening.
 #[derive(Debug, Default)]
-pub(crate) struct Elsewhere {
+pub(crate) struct OtherRecords {
     pub(crate) layers: Vec<LayerRecord>,
     pub(crate) containers: Vec<ContainerRecord>,
 }
 
-impl Elsewhere {
+impl OtherRecords {
     /// The IDs of layers that are recorded, or that a record refers to.
     pub(crate) fn layer_ids(&self) -> BTreeSet<&str> {
         let of_layers = self.layers.iter();
@@ -56,40 +67,36 @@ impl Elsewhere {
     }
 }
 
-impl Engine {
-    /// Reads them. Files appear whole, and who adds a layer or a container holds the layers lock,
-    /// which is one for both kinds of opening: with that lock, nothing is added meanwhile.
-    pub(crate) fn elsewhere(&self) -> Result<Elsewhere, AccessError> {
-        let layout = &self.layout;
-        let (layers, containers): (&Path, &Path) = match self.options.persistence {
+impl OtherRecords {
+    /// Reads them. Files appear whole.
+    pub(super) fn read(
+        io: &dyn MetadataIo,
+        layout: &Layout,
+        own: Persistence,
+    ) -> Result<Self, AccessError> {
+        let (layers, containers): (&Path, &Path) = match own {
             Persistence::Transient => (layout.layers.path(), layout.containers.path()),
             Persistence::Durable => (&layout.run_layers, &layout.run_containers),
         };
-        Ok(Elsewhere {
-            layers: self.records(layers, "volatile-layers.json")?,
-            containers: self.records(containers, "volatile-containers.json")?,
+        Ok(Self {
+            layers: records(io, layers, "volatile-layers.json")?,
+            containers: records(io, containers, "volatile-containers.json")?,
         })
     }
+}
 
-    /// As [`elsewhere`](Self::elsewhere), with nothing where there is something that cannot be
-    /// understood: what is damaged does not keep anybody from deleting.
-    pub(crate) fn elsewhere_if_readable(&self) -> Result<Elsewhere, AccessError> {
-        match self.elsewhere() {
-            Err(AccessError::Elsewhere { .. }) => Ok(Elsewhere::default()),
-            other => other,
-        }
-    }
-
-    fn records<R: JsonRecord>(&self, dir: &Path, file: &str) -> Result<Vec<R>, AccessError> {
-        let opened = match Dir::open_ambient(dir) {
-            Err(error) if error.is_not_found() => return Ok(Vec::new()),
-            other => other?,
-        };
-        let io = &self.options.metadata_io;
-        let bytes = io.read(&opened, file.as_ref(), MAX_RECORDS)?;
-        read_array(&bytes.unwrap_or_default()).map_err(|source| AccessError::Elsewhere {
-            path: dir.join(file),
-            source: Box::new(source),
-        })
-    }
+fn records<R: JsonRecord>(
+    io: &dyn MetadataIo,
+    dir: &Path,
+    file: &str,
+) -> Result<Vec<R>, AccessError> {
+    let opened = match Dir::open_ambient(dir) {
+        Err(error) if error.is_not_found() => return Ok(Vec::new()),
+        other => other?,
+    };
+    let bytes = io.read(&opened, file.as_ref(), MAX_RECORDS)?;
+    read_array(&bytes.unwrap_or_default()).map_err(|source| AccessError::OtherRecords {
+        path: dir.join(file),
+        source: Box::new(source),
+    })
 }

@@ -1,6 +1,8 @@
 //! Reading the contents of layers: whether their tars can be rebuilt, and whether their trees are
 //! what the tars say.
 
+use crate::contents::diff::open_tar_split;
+use crate::contents::diff::pair_of;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -72,7 +74,7 @@ fn tar_split(look: &Look<'_>, layer: &Layer, error: RebuildError) -> (Damage, Ve
             (Damage::TarSplit(Box::new(error)), verdict)
         }
         verdict => {
-            let file = look.inner.layout.layers.path();
+            let file = look.engine.catalog.layout.layers.path();
             let file = file.join(tar_split_name(layer.id()));
             let error = PathError::new("read", file, io::Error::other(error));
             (Damage::Unknown(Box::new(error.into())), verdict)
@@ -97,7 +99,7 @@ pub(super) fn rebuild(
     id: &LayerId,
     algorithm: Algorithm,
 ) -> Result<Option<Sum>, Failed> {
-    let file = look.inner.open_tar_split(&look.records.layers, id);
+    let file = open_tar_split(&look.engine, &look.records.layers, id);
     let Some(file) = file.map_err(|error| Failed::Driver(error.into()))? else {
         return Ok(None);
     };
@@ -173,7 +175,7 @@ fn files(look: &Look<'_>, layer: &Layer) -> Vec<Finding> {
 }
 
 fn each_file(look: &Look<'_>, layer: &Layer, changes: &mut Changes<'_, '_>) -> Result<(), Failed> {
-    let file = look.inner.open_tar_split(&look.records.layers, layer.id());
+    let file = open_tar_split(&look.engine, &look.records.layers, layer.id());
     let Some(file) = file.map_err(|error| Failed::Driver(error.into()))? else {
         return Ok(());
     };
@@ -298,7 +300,7 @@ impl<'a, 'l> Changes<'a, 'l> {
 
 /// Reads the entries of a layer's tar; `None` when they are not known.
 pub(super) fn entries(look: &Look<'_>, id: &LayerId, depth: usize) -> Option<Vec<Entry>> {
-    let file = look.inner.open_tar_split(&look.records.layers, id);
+    let file = open_tar_split(&look.engine, &look.records.layers, id);
     let file = file.ok().flatten()?;
     let mut headers = Headers::new(Skeleton::from_gzip(file));
     let mut entries = Vec::new();
@@ -316,7 +318,7 @@ pub(super) fn can_pack(look: &Look<'_>, layer: &Layer, expected: &DiffId) -> boo
         return false;
     }
     let layer = std::sync::Arc::new(layer.clone());
-    let Ok(pair) = look.inner.pair_of(parent.cloned(), layer) else {
+    let Ok(pair) = pair_of(&look.engine, parent.cloned(), layer) else {
         return false;
     };
     let mut hash = Hash::new(expected.digest().algorithm());

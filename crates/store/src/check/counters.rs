@@ -1,5 +1,6 @@
 //! Whether layers take what they are counted with.
 
+use crate::usage::wrong_counters;
 use std::collections::BTreeSet;
 
 use layerhold_ids::LayerId;
@@ -27,13 +28,13 @@ pub(super) fn check(look: &Look<'_>, found: &[Finding]) -> Vec<Finding> {
         .filter(|layer| !damaged.contains(layer.id()))
         .collect();
     // A layer that cannot be counted has no wrong counter.
-    let wrong = look.inner.wrong_counters(&look.records, &counted);
+    let wrong = wrong_counters(&look.engine, &look.records, &counted);
     let wrong = wrong.unwrap_or_default();
     if wrong.is_empty() {
         return Vec::new();
     }
     // One that was being removed or filled meanwhile was counted in part.
-    let Ok(now) = look.inner.snapshot() else {
+    let Ok(now) = look.engine.catalog.snapshot() else {
         return Vec::new();
     };
     let is_same =

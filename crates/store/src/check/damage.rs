@@ -105,7 +105,7 @@ pub enum Damage {
     },
     /// The file that counts mounts cannot be understood.
     #[error("the mounts are not counted any more")]
-    MountCounts(#[source] Box<crate::errors::AccessError>),
+    MountCounts(#[source] Box<crate::catalog::error::AccessError>),
     /// A layer is mounted, and nobody counts it.
     #[error("it is mounted at {}, and nobody counts that", path.display())]
     UncountedMount {
@@ -250,7 +250,7 @@ pub enum Damage {
         key: String,
         /// Why.
         #[source]
-        source: Box<crate::errors::DataError>,
+        source: Box<crate::catalog::big_data::DataError>,
     },
 
     // ---- images and containers ----

@@ -2,7 +2,7 @@
 
 use layerhold_driver::LayerError;
 
-use crate::errors::AccessError;
+use crate::catalog::error::AccessError;
 use crate::records::error_kind::ErrorKind;
 
 /// A store cannot be checked. Damage is no reason for that.

@@ -10,9 +10,9 @@ use super::damage::Damage;
 use super::look::Look;
 use super::report::{Finding, Remedy};
 use super::verdict::Verdict;
+use crate::catalog::big_data::DataError;
 use crate::catalog::lookup::Item;
 use crate::catalog::record_stores::{Records, View};
-use crate::errors::DataError;
 use crate::records::kinds::{ItemId, ItemKind};
 use crate::records::{Container, Image, Layer};
 use crate::transaction::digest_of;
@@ -184,7 +184,9 @@ impl<R: Item> Items<'_, R> {
     fn verdict(&self, look: &Look<'_>) -> Verdict {
         let is_here = |dir: &Dir| !matches!(dir.exists(self.id.as_str()), Ok(false));
         match &self.id {
-            ItemId::Layer(_) if !look.inner.layout.layer_dirs().any(is_here) => Verdict::Unjudged,
+            ItemId::Layer(_) if !look.engine.catalog.layout.layer_dirs().any(is_here) => {
+                Verdict::Unjudged
+            }
             _ => Verdict::Damaged(Remedy::Remove),
         }
     }

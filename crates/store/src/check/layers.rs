@@ -1,5 +1,6 @@
 //! Layers: what their records name and what belongs to them, without reading contents.
 
+use crate::contents::diff::open_tar_split;
 use std::collections::BTreeSet;
 
 use layerhold_driver::{LayerError, Repairable};
@@ -159,7 +160,7 @@ impl LayerCheck<'_, '_> {
             return;
         }
         let layers = &self.look.records.layers;
-        match self.look.inner.open_tar_split(layers, self.layer.id()) {
+        match open_tar_split(&self.look.engine, layers, self.layer.id()) {
             Ok(None) => self.add(Damage::TarSplitMissing, Verdict::Unjudged),
             Ok(Some(_)) => {}
             Err(error) => {

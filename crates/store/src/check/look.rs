@@ -1,5 +1,7 @@
 //! What one look at the store goes by.
 
+use crate::check::missing::is_part_of_more;
+use crate::delete::foreign::strangers;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -11,13 +13,13 @@ use super::error::CheckError;
 use super::options::CheckOptions;
 use super::report::{Finding, Remedy, Subject};
 use super::verdict::Verdict;
+use crate::catalog::error::AccessError;
 use crate::catalog::lookup::{Item, all};
 use crate::catalog::record_stores::{Placement, Records, View};
 use crate::catalog::snapshot::Snapshot;
-use crate::catalog::transient::Elsewhere;
+use crate::catalog::transient::OtherRecords;
 use crate::delete::foreign::Strangers;
 use crate::engine::Engine;
-use crate::errors::AccessError;
 use crate::records::kinds::{ItemId, ItemKind};
 use crate::records::{Container, Image, Layer};
 
@@ -31,12 +33,12 @@ pub(crate) struct Remade {
 
 /// The records of one moment, what the driver held then, and how to look at both.
 pub(crate) struct Look<'a> {
-    pub(super) inner: &'a Engine,
+    pub(super) engine: &'a Engine,
     pub(super) options: &'a CheckOptions,
     pub(super) driver: Arc<dyn Driver>,
     pub(super) records: Snapshot,
     /// What only openings of the other kind have records of, transient or not.
-    pub(super) elsewhere: Elsewhere,
+    pub(super) elsewhere: OtherRecords,
     /// Whether those could be read.
     pub(super) is_elsewhere_known: bool,
     /// What may belong to openings that are not known.
@@ -58,16 +60,16 @@ pub(crate) struct Look<'a> {
 
 impl<'a> Look<'a> {
     pub(super) fn new(
-        inner: &'a Engine,
+        engine: &'a Engine,
         options: &'a CheckOptions,
         records: Snapshot,
     ) -> Result<Self, CheckError> {
-        let driver = inner.driver();
-        let (elsewhere, lost) = match inner.elsewhere() {
+        let driver = engine.driver();
+        let (elsewhere, lost) = match engine.catalog.other_records() {
             // It is not for this opening to mend; what it may have named is no garbage.
-            Err(AccessError::Elsewhere { .. }) => {
+            Err(AccessError::OtherRecords { .. }) => {
                 let lost = [ItemKind::Layer, ItemKind::Container];
-                (Elsewhere::default(), BTreeSet::from(lost))
+                (OtherRecords::default(), BTreeSet::from(lost))
             }
             other => (other?, BTreeSet::new()),
         };
@@ -80,18 +82,18 @@ impl<'a> Look<'a> {
         });
         let recorded = elsewhere.container_ids();
         let is_recorded = |id: &str| records.containers.contains(id) || recorded.contains(id);
-        let strangers = inner.strangers(&is_recorded)?;
+        let strangers = strangers(engine, &is_recorded)?;
         let is_part_of_more = {
             let held = held.as_ref();
             let recorded = elsewhere.layer_ids();
-            inner.is_part_of_more(&|id| {
+            is_part_of_more(engine, &|id| {
                 records.layers.contains(id.as_str())
                     || recorded.contains(id.as_str())
                     || held.is_none_or(|held| held.contains(id))
             })?
         };
         Ok(Self {
-            inner,
+            engine,
             options,
             driver,
             strangers,

@@ -81,33 +81,31 @@ impl Look<'_> {
 
     /// Tells whether the opening names no store but its own.
     fn names_no_other(&self) -> bool {
-        let inner = self.inner;
-        inner.layout.split.is_none() && inner.layers.additional().next().is_none()
+        let engine = self.engine;
+        engine.catalog.layout.split.is_none() && engine.catalog.layers.additional().next().is_none()
     }
 }
 
-impl Engine {
-    /// Tells whether there are signs that records are in stores that this opening does not see:
-    /// files of layers of which nothing else is here, or a store that is named and is not there.
-    pub(super) fn is_part_of_more(
-        &self,
-        is_here: &dyn Fn(&LayerId) -> bool,
-    ) -> Result<bool, PathError> {
-        for store in self.layers.additional() {
-            if stat_ambient(&store.dir)?.is_none() {
-                return Ok(true);
-            }
+/// Tells whether there are signs that records are in stores that this opening does not see:
+/// files of layers of which nothing else is here, or a store that is named and is not there.
+pub(super) fn is_part_of_more(
+    engine: &Engine,
+    is_here: &dyn Fn(&LayerId) -> bool,
+) -> Result<bool, PathError> {
+    for store in engine.catalog.layers.additional() {
+        if stat_ambient(&store.dir)?.is_none() {
+            return Ok(true);
         }
-        for entry in self.layout.layers.entries()? {
-            let name = entry?.name;
-            let id = name
-                .to_str()
-                .and_then(|name| name.strip_suffix(TAR_SPLIT_SUFFIX));
-            let id: Option<LayerId> = id.and_then(|id| id.parse().ok());
-            if id.is_some_and(|id| !is_here(&id)) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
+    for entry in engine.catalog.layout.layers.entries()? {
+        let name = entry?.name;
+        let id = name
+            .to_str()
+            .and_then(|name| name.strip_suffix(TAR_SPLIT_SUFFIX));
+        let id: Option<LayerId> = id.and_then(|id| id.parse().ok());
+        if id.is_some_and(|id| !is_here(&id)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

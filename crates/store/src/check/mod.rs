@@ -47,7 +47,6 @@ pub use error::CheckError;
 pub(crate) use items::twin;
 use look::Look;
 pub(crate) use look::{Remade, text};
-pub(crate) use mounts::{home_of_mounts, mounted, mounted_anywhere};
 pub use options::{CheckDepth, CheckOptions};
 pub use report::{CheckReport, Containers, Disposal, Finding, Remedy, Removable, Removal, Subject};
 pub use verdict::Verdict;
@@ -56,103 +55,89 @@ use crate::catalog::record_stores::{Reading, Records, View};
 use crate::catalog::snapshot::Snapshot;
 use crate::engine::Engine;
 use crate::records::kinds::ItemId;
-use crate::store::Store;
 
 /// How often a layer is read again whose record changed while it was read.
 const ATTEMPTS: u32 = 3;
 
-impl Store {
-    /// Looks for damage: in records, in what they name, and in the contents of layers, as far as
-    /// the options say.
-    ///
-    /// Others may use and change the store meanwhile. Nothing is changed, except that the next
-    /// process to take the locks would undo what dead processes left of unfinished work, and this
-    /// one does so too.
-    ///
-    /// Go: `Store.Check`.
-    ///
-    /// # Errors
-    ///
-    /// When records cannot be locked or read, or directories cannot be listed. Damage is no reason.
-    pub fn check(&self, options: &CheckOptions) -> Result<CheckReport, CheckError> {
-        let inner = &*self.inner;
-        let (mut look, mut found) = inner.quick(self.snapshot()?, options)?;
-        lost::settle(&mut look, &mut found)?;
-        if options.depth >= CheckDepth::Digests {
-            settle_tar_splits(&look, &mut found);
-            found.extend(inner.read_layers(&look, &found)?);
-        }
-        if options.depth >= CheckDepth::Contents {
-            found.extend(counters::check(&look, &found));
-        }
-        found.extend(mounts::check(&look)?);
-        found.extend(orphans::areas(&look)?);
-        Ok(effects::report(&look, found))
+pub(crate) fn check(engine: &Engine, options: &CheckOptions) -> Result<CheckReport, CheckError> {
+    let (mut look, mut found) = quick(engine, engine.snapshot()?, options)?;
+    lost::settle(&mut look, &mut found)?;
+    if options.depth >= CheckDepth::Digests {
+        settle_tar_splits(&look, &mut found);
+        found.extend(read_layers(engine, &look, &found)?);
     }
+    if options.depth >= CheckDepth::Contents {
+        found.extend(counters::check(&look, &found));
+    }
+    found.extend(mounts::check(&look)?);
+    found.extend(orphans::areas(&look)?);
+    Ok(effects::report(&look, found))
 }
 
-impl Engine {
-    /// Steps 1 and 2: everything but contents.
-    fn quick<'a>(
-        &'a self,
-        records: Snapshot,
-        options: &'a CheckOptions,
-    ) -> Result<(Look<'a>, Vec<Finding>), CheckError> {
-        let mut look = Look::new(self, options, records)?;
-        let mut found = places(&mut look, &|_| true)?;
-        found.extend(items::check(&look, &|_| true));
-        if found.is_empty() {
-            return Ok((look, found));
-        }
-        let suspects: BTreeSet<ItemId> = found
-            .iter()
-            .filter_map(|finding| finding.subject.item().cloned())
-            .collect();
-        // Those of additional stores are read before ours are locked, as everywhere.
-        let (more_layers, more_images) = self.read_additional()?;
-        let layers = self.layers.read_own()?;
-        let images = self.images.read_own()?;
-        let containers = self.containers.read_own()?;
-        let records = Snapshot {
-            layers: View::new(layers.iter().map(Reading::part).collect(), more_layers),
-            images: View::new(images.iter().map(Reading::part).collect(), more_images),
-            containers: View::new(containers.iter().map(Reading::part).collect(), Vec::new()),
-        };
-        let mut look = Look::new(self, options, records)?;
-        let is_suspect = |id: &ItemId| suspects.contains(id);
-        let mut found = places(&mut look, &is_suspect)?;
-        drop((layers, images, containers));
-        found.extend(settled_items(&look, &is_suspect)?);
-        Ok((look, found))
+/// Steps 1 and 2: everything but contents.
+fn quick<'a>(
+    engine: &'a Engine,
+    records: Snapshot,
+    options: &'a CheckOptions,
+) -> Result<(Look<'a>, Vec<Finding>), CheckError> {
+    let mut look = Look::new(engine, options, records)?;
+    let mut found = places(&mut look, &|_| true)?;
+    found.extend(items::check(&look, &|_| true));
+    if found.is_empty() {
+        return Ok((look, found));
     }
+    let suspects: BTreeSet<ItemId> = found
+        .iter()
+        .filter_map(|finding| finding.subject.item().cloned())
+        .collect();
+    // Those of additional stores are read before ours are locked, as everywhere.
+    let (more_layers, more_images) = engine.catalog.read_additional()?;
+    let layers = engine.catalog.layers.read_own()?;
+    let images = engine.catalog.images.read_own()?;
+    let containers = engine.catalog.containers.read_own()?;
+    let records = Snapshot {
+        layers: View::new(layers.iter().map(Reading::part).collect(), more_layers),
+        images: View::new(images.iter().map(Reading::part).collect(), more_images),
+        containers: View::new(containers.iter().map(Reading::part).collect(), Vec::new()),
+    };
+    let mut look = Look::new(engine, options, records)?;
+    let is_suspect = |id: &ItemId| suspects.contains(id);
+    let mut found = places(&mut look, &is_suspect)?;
+    drop((layers, images, containers));
+    found.extend(settled_items(&look, &is_suspect)?);
+    Ok((look, found))
+}
 
-    /// Step 4.
-    fn read_layers(&self, look: &Look<'_>, known: &[Finding]) -> Result<Vec<Finding>, CheckError> {
-        let unusable: BTreeSet<&LayerId> = known.iter().filter_map(unusable).collect();
-        let found: Mutex<Vec<Finding>> = Mutex::default();
-        let layers: Vec<_> = look
-            .layers
-            .values()
-            .filter(|layer| !unusable.contains(layer.id()))
-            .collect();
-        // The first task hands out all others.
-        let outcome = run_tasks(look.options.threads, None, |layer, tasks| {
-            let Some(layer) = layer else {
-                tasks.add_all(layers.iter().copied().map(Some));
-                return Ok(());
-            };
-            let of_layer = settled(look, layer.id(), &|look, layer| {
-                contents::check(look, layer)
-            })?;
-            locked(&found).extend(of_layer);
-            Ok::<_, CheckError>(())
-        });
-        outcome?;
-        let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let of_trees = trees::check(look, &unusable, &found)?;
-        found.extend(of_trees);
-        Ok(found)
-    }
+/// Step 4.
+fn read_layers(
+    _engine: &Engine,
+    look: &Look<'_>,
+    known: &[Finding],
+) -> Result<Vec<Finding>, CheckError> {
+    let unusable: BTreeSet<&LayerId> = known.iter().filter_map(unusable).collect();
+    let found: Mutex<Vec<Finding>> = Mutex::default();
+    let layers: Vec<_> = look
+        .layers
+        .values()
+        .filter(|layer| !unusable.contains(layer.id()))
+        .collect();
+    // The first task hands out all others.
+    let outcome = run_tasks(look.options.threads, None, |layer, tasks| {
+        let Some(layer) = layer else {
+            tasks.add_all(layers.iter().copied().map(Some));
+            return Ok(());
+        };
+        let of_layer = settled(look, layer.id(), &|look, layer| {
+            contents::check(look, layer)
+        })?;
+        locked(&found).extend(of_layer);
+        Ok::<_, CheckError>(())
+    });
+    outcome?;
+    let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let of_trees = trees::check(look, &unusable, &found)?;
+    found.extend(of_trees);
+    Ok(found)
 }
 
 /// Everything but contents of layers and data items.
@@ -177,7 +162,7 @@ fn settled_items(
     let mut before = texts(look, &found);
     let mut attempts = 0;
     while !found.is_empty() && attempts < ATTEMPTS {
-        let now = Look::new(look.inner, look.options, look.inner.snapshot()?)?;
+        let now = Look::new(look.engine, look.options, look.engine.catalog.snapshot()?)?;
         if texts(&now, &found) == before {
             break;
         }
@@ -236,13 +221,13 @@ fn settled(
     let mut before = look.text(&ItemId::Layer(id.clone()));
     let mut attempts = 0;
     while !found.is_empty() && attempts < ATTEMPTS {
-        let records = look.inner.snapshot()?;
+        let records = look.engine.catalog.snapshot()?;
         let now = text(&records.layers, id.as_str());
         let is_read_only = records.layers.additional_root(id.as_str()).is_some();
         if now == before && (now.is_some() || is_read_only) {
             break;
         }
-        let look = Look::new(look.inner, look.options, records)?;
+        let look = Look::new(look.engine, look.options, records)?;
         let Some(layer) = look.layers.get(id) else {
             return Ok(Vec::new());
         };

@@ -19,7 +19,7 @@ use crate::records::kinds::ItemKind;
 /// Directories are only looked at when they have the name of a generated ID: others may be
 /// anybody's.
 pub(super) fn check(look: &Look<'_>) -> Result<Vec<Finding>, CheckError> {
-    let (layout, records) = (&look.inner.layout, &look.records);
+    let (layout, records) = (&look.engine.catalog.layout, &look.records);
     let mut found = Vec::new();
     let elsewhere = look.elsewhere.layer_ids();
     let in_image_store = layout.split.as_ref().map(|split| split.layers.path());
@@ -74,7 +74,7 @@ pub(super) fn check(look: &Look<'_>) -> Result<Vec<Finding>, CheckError> {
 /// the store.
 pub(super) fn areas(look: &Look<'_>) -> Result<Vec<Finding>, CheckError> {
     let mut found = Vec::new();
-    for root in look.inner.temp_roots() {
+    for root in look.engine.temp_roots() {
         for path in TempRoot::new(root).abandoned()? {
             found.push(Finding::of_store(
                 Damage::AbandonedArea { path },

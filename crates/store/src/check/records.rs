@@ -13,7 +13,7 @@ use super::report::{Finding, Remedy};
 use crate::catalog::intent::INTENT_FILE;
 use crate::catalog::lookup::Item;
 use crate::catalog::record_stores::{DURABLE, Records};
-use crate::engine::options::Persistence;
+use crate::catalog::transient::Persistence;
 use crate::engine::temporary_files::temporary_files;
 use crate::records::kinds::ItemKind;
 
@@ -26,7 +26,7 @@ pub(super) fn check(look: &mut Look<'_>) -> Result<Vec<Finding>, CheckError> {
     for finding in &found {
         look.lost.extend(lost(&finding.damage));
     }
-    let layout = &look.inner.layout;
+    let layout = &look.engine.catalog.layout;
     let dirs = layout.layer_dirs().chain(layout.image_dirs());
     for dir in dirs.chain([&layout.containers]) {
         // A save in progress has one too, but not while the caller holds the lock.
@@ -53,8 +53,8 @@ fn lost(damage: &Damage) -> Option<ItemKind> {
 }
 
 fn files(look: &Look<'_>, found: &mut Vec<Finding>) -> Result<(), CheckError> {
-    let (layout, records) = (&look.inner.layout, &look.records);
-    let is_transient = look.inner.options.persistence == Persistence::Transient;
+    let (layout, records) = (&look.engine.catalog.layout, &look.records);
+    let is_transient = look.engine.options.persistence == Persistence::Transient;
     let unrecorded_layers = {
         let mut held = look.held.iter().flatten();
         held.any(|id| !records.layers.is_own(id.as_str()))

@@ -29,7 +29,8 @@ pub(super) fn plan(look: &Look<'_>, found: &[Finding]) -> Vec<Removal> {
     }
     for id in &doomed.images {
         let bytes = look
-            .inner
+            .engine
+            .catalog
             .layout
             .image_dirs()
             .map(|dir| dir_bytes(dir, id.as_ref()))
@@ -187,7 +188,7 @@ impl Plan<'_, '_> {
 
     fn layer_bytes(&self, id: &LayerId) -> u64 {
         let contents = self.look.driver.usage(id).map_or(0, |usage| usage.bytes);
-        let dirs = self.look.inner.layout.layer_dirs();
+        let dirs = self.look.engine.catalog.layout.layer_dirs();
         let files = dirs.map(|dir| {
             let tar_split = dir.stat(tar_split_name(id)).ok().flatten();
             dir_bytes(dir, id.as_ref()).saturating_add(tar_split.map_or(0, |stat| stat.size))
@@ -198,7 +199,10 @@ impl Plan<'_, '_> {
     fn container_bytes(&self, id: &ContainerId) -> u64 {
         let container = self.look.containers.get(id);
         let layer = container.map_or(0, |container| self.layer_bytes(container.layer()));
-        layer.saturating_add(dir_bytes(&self.look.inner.layout.containers, id.as_ref()))
+        layer.saturating_add(dir_bytes(
+            &self.look.engine.catalog.layout.containers,
+            id.as_ref(),
+        ))
     }
 }
 

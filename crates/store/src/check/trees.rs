@@ -169,7 +169,7 @@ impl Walk<'_, '_> {
             Ok(compared) => compared,
             Err(error) => return changes.and(unreadable(error.into())),
         };
-        let ignored = Ignored::of_layer(&look.inner.options, view.root());
+        let ignored = Ignored::of_layer(&look.engine.options, view.root());
         let owner = owner_of_store(look);
         let has_copies = look.driver.capabilities().stacking == Stacking::Copies;
         let comparison = Comparison {
@@ -216,7 +216,7 @@ impl Walk<'_, '_> {
 
 /// The owner of the graph root, as text.
 fn owner_of_store(look: &Look<'_>) -> Option<(String, String)> {
-    let stat = layerhold_sys::stat_ambient(&look.inner.options.graph_root);
+    let stat = layerhold_sys::stat_ambient(&look.engine.options.graph_root);
     let stat = stat.ok().flatten()?;
     Some((stat.uid.to_string(), stat.gid.to_string()))
 }
@@ -243,7 +243,7 @@ fn compared(
 ) -> Result<Compared, layerhold_sys::PathError> {
     let compared = Compared::of(root)?;
     let is_plain =
-        *maps == IdMappings::IDENTITY && look.inner.options.privilege != Privilege::UserNamespace;
+        *maps == IdMappings::IDENTITY && look.engine.options.privilege != Privilege::UserNamespace;
     Ok(Compared {
         capabilities: compared.capabilities && is_plain,
         ..compared

@@ -4,67 +4,55 @@
 //! layers: usually it is a filesystem that fetches what is read, so that a container runs before
 //! its image is there.
 
+use crate::catalog::error::AccessError;
+use crate::records::error_kind::ErrorKind;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use layerhold_driver::{self as driver, LayerError, StageRequest};
 use layerhold_idmap::IdMappings;
 use layerhold_ids::{CompressedDigest, DiffId, LayerId, TocDigest};
 use layerhold_schema::LayerRecord;
 
+use crate::contents::error::DiffError;
 use crate::engine::Engine;
-use crate::error::Error;
-use crate::errors::{AdditionalLayerError, DiffError};
 use crate::records::Layer;
-use crate::spec::LayerSpec;
-use crate::store::Store;
 
 /// A layer that an additional layer store shows, and that is in no store yet.
 ///
 /// The program behind it knows that the layer is in use for as long as this lives. A layer that was
 /// [put](Self::put_as) counts for itself.
 pub struct AdditionalLayer {
-    store: Store,
+    pub(crate) engine: Arc<Engine>,
     held: Box<dyn driver::AdditionalLayer>,
     record: LayerRecord,
 }
 
-impl Store {
-    /// Looks for a layer in the additional layer stores of the driver options
-    /// (`additionallayerstore`), by the digest of its table of contents. Stores that tell images
-    /// apart have it under the name that the image is pulled by. `None` when no store shows it, and
-    /// when the driver knows no such stores.
-    ///
-    /// Go: `Store.LookupAdditionalLayer`.
-    ///
-    /// # Errors
-    ///
-    /// [`AdditionalLayerError::Info`] when what the store tells about the layer is no record.
-    pub fn lookup_additional_layer(
-        &self,
-        toc: &TocDigest,
-        image: &str,
-    ) -> Result<Option<AdditionalLayer>, AdditionalLayerError> {
-        let in_use = self.inner.use_driver()?;
-        let found = in_use
-            .driver
-            .additional_layer(toc, image)
-            .map_err(AdditionalLayerError::Driver)?;
-        let Some(held) = found else { return Ok(None) };
-        let info = held.info().map_err(AdditionalLayerError::Driver)?;
-        let record =
-            LayerRecord::from_json(&info).map_err(|source| AdditionalLayerError::Info {
-                path: held.path().to_owned(),
-                source,
-            })?;
-        Ok(Some(AdditionalLayer {
-            store: self.clone(),
-            held,
-            record,
-        }))
-    }
+pub(crate) fn lookup_additional_layer(
+    engine: &Arc<Engine>,
+    toc: &TocDigest,
+    image: &str,
+) -> Result<Option<AdditionalLayer>, AdditionalLayerError> {
+    let in_use = engine.use_driver()?;
+    let found = in_use
+        .driver
+        .additional_layer(toc, image)
+        .map_err(AdditionalLayerError::Driver)?;
+    let Some(held) = found else { return Ok(None) };
+    let info = held.info().map_err(AdditionalLayerError::Driver)?;
+    let record = LayerRecord::from_json(&info).map_err(|source| AdditionalLayerError::Info {
+        path: held.path().to_owned(),
+        source,
+    })?;
+    Ok(Some(AdditionalLayer {
+        engine: Arc::clone(engine),
+        held,
+        record,
+    }))
 }
 
 impl AdditionalLayer {
@@ -110,22 +98,6 @@ impl AdditionalLayer {
     #[must_use]
     pub fn record(&self) -> &LayerRecord {
         &self.record
-    }
-
-    /// Creates a layer whose contents stay where they are, in a transaction of its own. See
-    /// [`Transaction::put_additional_layer`](crate::Transaction::put_additional_layer) for what of
-    /// the specification counts.
-    ///
-    /// Go: `AdditionalLayer.PutAs`.
-    ///
-    /// # Errors
-    ///
-    /// Those of staging a layer and of committing it.
-    pub fn put_as(&self, spec: LayerSpec) -> Result<LayerId, Error> {
-        let mut tx = self.store.begin()?;
-        let layer = tx.put_additional_layer(self, spec)?;
-        tx.commit()?;
-        Ok(layer.into())
     }
 
     /// Tells the program that this is no longer in use, which dropping it does too.
@@ -178,21 +150,51 @@ impl Read for Blob {
     }
 }
 
-impl Engine {
-    /// Opens the archive of a layer that another program has; `None` for all others (Go: layers.go,
-    /// `Diff`).
-    pub(crate) fn blob_of(&self, layer: &Layer) -> Result<Option<Blob>, DiffError> {
-        let failed = |source| DiffError::Driver {
-            layer: layer.id().clone(),
-            source: Box::new(source),
-        };
-        let driver = self.driver();
-        let Some(held) = driver.additional_layer_of(layer.id()).map_err(failed)? else {
-            return Ok(None);
-        };
-        Ok(Some(Blob {
-            file: held.blob().map_err(failed)?,
-            _held: held,
-        }))
+/// Opens the archive of a layer that another program has; `None` for all others (Go: layers.go,
+/// `Diff`).
+pub(crate) fn blob_of(engine: &Engine, layer: &Layer) -> Result<Option<Blob>, DiffError> {
+    let failed = |source| DiffError::Driver {
+        layer: layer.id().clone(),
+        source: Box::new(source),
+    };
+    let driver = engine.driver();
+    let Some(held) = driver.additional_layer_of(layer.id()).map_err(failed)? else {
+        return Ok(None);
+    };
+    Ok(Some(Blob {
+        file: held.blob().map_err(failed)?,
+        _held: held,
+    }))
+}
+
+/// A layer cannot be looked for in the additional layer stores.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdditionalLayerError {
+    /// What the store tells about the layer is no layer's record.
+    #[error("the additional layer at {} does not tell what it is", path.display())]
+    Info {
+        /// The layer's directory.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: layerhold_schema::RecordError,
+    },
+    /// The driver cannot read it.
+    #[error("cannot read an additional layer")]
+    Driver(#[source] LayerError),
+    /// Locks or records cannot be used.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+}
+
+impl AdditionalLayerError {
+    /// The kind that Go tells apart, if any.
+    #[must_use]
+    pub fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::Access(error) => error.kind(),
+            Self::Info { .. } | Self::Driver(_) => None,
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! that, bit for bit. For other layers, and for other pairs than a layer and its parent, the driver
 //! compares the trees.
 
+use crate::contents::additional_layer::blob_of;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read, Write};
@@ -16,17 +17,18 @@ use layerhold_ids::LayerId;
 use layerhold_sys::{Dir, PathError};
 use layerhold_tar_split::ContentSource;
 
+use crate::catalog::error::AccessError;
+use crate::catalog::error::LookupError;
 use crate::catalog::layout::tar_split_name;
 use crate::catalog::lookup::{lookup, require};
 use crate::catalog::record_stores::{Records, View};
 use crate::contents::additional_layer::Blob;
+use crate::contents::error::DiffError;
 use crate::contents::pipe::{PipeReader, pipe};
 use crate::contents::rebuild::Rebuilt;
 use crate::engine::Engine;
 use crate::engine::owners_on_disk::OnDisk;
-use crate::errors::{AccessError, DiffError, LookupError};
 use crate::records::Layer;
-use crate::store::Store;
 
 /// Bytes from which an archive is known to be compressed, and how.
 const SNIFFED: u64 = 512;
@@ -99,90 +101,64 @@ impl BufRead for Diff {
     }
 }
 
-impl Store {
-    /// Returns the difference between two layers as a tar with AUFS whiteouts. `from` is the parent
-    /// of `to` unless given.
-    ///
-    /// The tar of an imported layer is rebuilt bit for bit, and every file is checked against its
-    /// checksum on the way; files that were changed since make the reader fail.
-    ///
-    /// Go: `Store.Diff`.
-    ///
-    /// # Errors
-    ///
-    /// [`DiffError::Lookup`] for unknown layers; [`DiffError::Compress`] for a compression that
-    /// cannot be written.
-    pub fn diff(
-        &self,
-        from: Option<&str>,
-        to: &str,
-        compression: DiffCompression,
-    ) -> Result<Diff, DiffError> {
-        let layers = self.inner.layers_view()?;
-        let upper = lookup(&layers, to)?;
-        // What was recorded is the difference to the parent, also when that is gone.
-        let is_recorded = match from {
-            Some(from) => Some(lookup(&layers, from)?.id()) == upper.parent(),
-            None => true,
-        };
-        let codec = match compression {
-            DiffCompression::AsImported => upper.compression().unwrap_or(Codec::Plain),
-            DiffCompression::As(codec) => codec,
-        };
-        let layer = upper.id().clone();
-        let blob = match is_recorded {
-            true => self.inner.blob_of(&upper)?,
-            false => None,
-        };
-        if let Some(blob) = blob {
-            let source = source_of_blob(blob, compression)?;
-            return Ok(Diff { source, layer });
+pub(crate) fn diff(
+    engine: &Engine,
+    from: Option<&str>,
+    to: &str,
+    compression: DiffCompression,
+) -> Result<Diff, DiffError> {
+    let layers = engine.catalog.layers_view()?;
+    let upper = lookup(&layers, to)?;
+    // What was recorded is the difference to the parent, also when that is gone.
+    let is_recorded = match from {
+        Some(from) => Some(lookup(&layers, from)?.id()) == upper.parent(),
+        None => true,
+    };
+    let codec = match compression {
+        DiffCompression::AsImported => upper.compression().unwrap_or(Codec::Plain),
+        DiffCompression::As(codec) => codec,
+    };
+    let layer = upper.id().clone();
+    let blob = match is_recorded {
+        true => blob_of(engine, &upper)?,
+        false => None,
+    };
+    if let Some(blob) = blob {
+        let source = source_of_blob(blob, compression)?;
+        return Ok(Diff { source, layer });
+    }
+    if !matches!(codec, Codec::Plain | Codec::Gzip | Codec::Zstd) {
+        return Err(DiffError::Compress(CodecError::WriteUnsupported { codec }));
+    }
+    let rebuilt = match is_recorded {
+        true => rebuilt(engine, &layers, &upper)?,
+        false => None,
+    };
+    let source = match (rebuilt, codec) {
+        (Some(tar), codec) => recompressed(tar, codec)?,
+        (None, codec) => {
+            let pair = pair(engine, from, to)?;
+            let driver = engine.driver();
+            in_background(move |out| compress(codec, out, |out| pair.write(&*driver, out)))?
         }
-        if !matches!(codec, Codec::Plain | Codec::Gzip | Codec::Zstd) {
-            return Err(DiffError::Compress(CodecError::WriteUnsupported { codec }));
-        }
-        let rebuilt = match is_recorded {
-            true => self.inner.rebuilt(&layers, &upper)?,
-            false => None,
-        };
-        let source = match (rebuilt, codec) {
-            (Some(tar), codec) => recompressed(tar, codec)?,
-            (None, codec) => {
-                let pair = self.inner.pair(from, to)?;
-                let driver = self.inner.driver();
-                in_background(move |out| compress(codec, out, |out| pair.write(&*driver, out)))?
-            }
-        };
-        Ok(Diff { source, layer })
-    }
+    };
+    Ok(Diff { source, layer })
+}
 
-    /// Lists what differs between two layers, sorted by path. `from` is the parent of `to` unless
-    /// given.
-    ///
-    /// Go: `Store.Changes`.
-    ///
-    /// # Errors
-    ///
-    /// [`DiffError::Lookup`] for unknown layers.
-    pub fn changes(&self, from: Option<&str>, to: &str) -> Result<Vec<Change>, DiffError> {
-        let pair = self.inner.pair(from, to)?;
-        self.inner
-            .driver()
-            .changes(&pair.request())
-            .map_err(|source| pair.failed(source))
-    }
+pub(crate) fn changes(
+    engine: &Engine,
+    from: Option<&str>,
+    to: &str,
+) -> Result<Vec<Change>, DiffError> {
+    let pair = pair(engine, from, to)?;
+    engine
+        .driver()
+        .changes(&pair.request())
+        .map_err(|source| pair.failed(source))
+}
 
-    /// Returns the size of the files that differ between two layers, in bytes. `from` is the parent
-    /// of `to` unless given.
-    ///
-    /// Go: `Store.DiffSize`.
-    ///
-    /// # Errors
-    ///
-    /// [`DiffError::Lookup`] for unknown layers.
-    pub fn diff_size(&self, from: Option<&str>, to: &str) -> Result<u64, DiffError> {
-        self.inner.pair_size(&self.inner.pair(from, to)?)
-    }
+pub(crate) fn diff_size(engine: &Engine, from: Option<&str>, to: &str) -> Result<u64, DiffError> {
+    pair_size(engine, &pair(engine, from, to)?)
 }
 
 /// Two layers to be compared.
@@ -217,85 +193,84 @@ impl Pair {
     }
 }
 
-impl Engine {
-    fn pair(&self, from: Option<&str>, to: &str) -> Result<Pair, LookupErrorOrAccess> {
-        let layers = self.layers_view()?;
-        let to = lookup(&layers, to)?;
-        let from = match (from, to.parent()) {
-            (Some(from), _) => Some(lookup(&layers, from)?),
-            (None, Some(parent)) => Some(require(&layers, parent.as_str())?),
-            (None, None) => None,
-        };
-        Ok(self.pair_of(from, to)?)
-    }
+fn pair(engine: &Engine, from: Option<&str>, to: &str) -> Result<Pair, LookupErrorOrAccess> {
+    let layers = engine.catalog.layers_view()?;
+    let to = lookup(&layers, to)?;
+    let from = match (from, to.parent()) {
+        (Some(from), _) => Some(lookup(&layers, from)?),
+        (None, Some(parent)) => Some(require(&layers, parent.as_str())?),
+        (None, None) => None,
+    };
+    Ok(pair_of(engine, from, to)?)
+}
 
-    /// Two layers with what is known of their owners.
-    pub(crate) fn pair_of(
-        &self,
-        from: Option<Arc<Layer>>,
-        to: Arc<Layer>,
-    ) -> Result<Pair, AccessError> {
-        let from_owners = match &from {
-            Some(from) => self.owners_on_disk(from)?,
-            None => OnDisk::default(),
-        };
-        Ok(Pair {
-            to_owners: self.owners_on_disk(&to)?,
-            from_owners,
-            from,
-            to,
-        })
-    }
+/// Two layers with what is known of their owners.
+pub(crate) fn pair_of(
+    engine: &Engine,
+    from: Option<Arc<Layer>>,
+    to: Arc<Layer>,
+) -> Result<Pair, AccessError> {
+    let from_owners = match &from {
+        Some(from) => engine.owners_on_disk(from)?,
+        None => OnDisk::default(),
+    };
+    Ok(Pair {
+        to_owners: engine.owners_on_disk(&to)?,
+        from_owners,
+        from,
+        to,
+    })
+}
 
-    pub(crate) fn pair_size(&self, pair: &Pair) -> Result<u64, DiffError> {
-        self.driver()
-            .diff_size(&pair.request())
-            .map_err(|source| pair.failed(source))
-    }
+pub(crate) fn pair_size(engine: &Engine, pair: &Pair) -> Result<u64, DiffError> {
+    engine
+        .driver()
+        .diff_size(&pair.request())
+        .map_err(|source| pair.failed(source))
+}
 
-    /// Opens the record of how the tar of a layer was made, if there is one. It lies with the
-    /// records of the store that the layer is in; with a split-off image store that is the graph
-    /// root, unless the layer is from a time when there was no such split.
-    pub(crate) fn open_tar_split(
-        &self,
-        layers: &View<Layer>,
-        id: &LayerId,
-    ) -> Result<Option<File>, PathError> {
-        let name = tar_split_name(id);
-        let store = layers.store_of(id.as_str());
-        let additional = store.filter(|store| store.additional.is_some());
-        let additional = additional
-            .map(|store| Dir::open_ambient(&store.dir))
-            .transpose()?;
-        let dirs: Vec<&Dir> = match &additional {
-            Some(dir) => vec![dir],
-            None => self.layout.layer_dirs().collect(),
-        };
-        for dir in dirs {
-            match dir.open_file(&name) {
-                Err(error) if error.is_not_found() => {}
-                other => return other.map(Some),
-            }
+/// Opens the record of how the tar of a layer was made, if there is one. It lies with the
+/// records of the store that the layer is in; with a split-off image store that is the graph
+/// root, unless the layer is from a time when there was no such split.
+pub(crate) fn open_tar_split(
+    engine: &Engine,
+    layers: &View<Layer>,
+    id: &LayerId,
+) -> Result<Option<File>, PathError> {
+    let name = tar_split_name(id);
+    let store = layers.store_of(id.as_str());
+    let additional = store.filter(|store| store.additional.is_some());
+    let additional = additional
+        .map(|store| Dir::open_ambient(&store.dir))
+        .transpose()?;
+    let dirs: Vec<&Dir> = match &additional {
+        Some(dir) => vec![dir],
+        None => engine.catalog.layout.layer_dirs().collect(),
+    };
+    for dir in dirs {
+        match dir.open_file(&name) {
+            Err(error) if error.is_not_found() => {}
+            other => return other.map(Some),
         }
-        Ok(None)
     }
+    Ok(None)
+}
 
-    /// The tar of a layer rebuilt from its record, if there is one.
-    fn rebuilt(
-        &self,
-        layers: &View<Layer>,
-        layer: &Layer,
-    ) -> Result<Option<Box<Rebuilt>>, DiffError> {
-        let Some(file) = self.open_tar_split(layers, layer.id())? else {
-            return Ok(None);
-        };
-        let contents = self
-            .driver()
-            .contents(layer.id())
-            .map_err(|source| failed(layer, source))?;
-        let rebuilt = Rebuilt::start(file, Files { contents }).map_err(DiffError::Thread)?;
-        Ok(Some(Box::new(rebuilt)))
-    }
+/// The tar of a layer rebuilt from its record, if there is one.
+fn rebuilt(
+    engine: &Engine,
+    layers: &View<Layer>,
+    layer: &Layer,
+) -> Result<Option<Box<Rebuilt>>, DiffError> {
+    let Some(file) = open_tar_split(engine, layers, layer.id())? else {
+        return Ok(None);
+    };
+    let contents = engine
+        .driver()
+        .contents(layer.id())
+        .map_err(|source| failed(layer, source))?;
+    let rebuilt = Rebuilt::start(file, Files { contents }).map_err(DiffError::Thread)?;
+    Ok(Some(Box::new(rebuilt)))
 }
 
 fn failed(layer: &Layer, source: layerhold_driver::LayerError) -> DiffError {

@@ -4,6 +4,10 @@
 //! does not; images have the same. They are made when asked for. Unlike Go's, the calls for images
 //! resolve names and refuse unknown images instead of making a directory that nobody ever removes.
 
+use crate::catalog::error::AccessError;
+use crate::catalog::error::LookupError;
+use crate::records::error_kind::ErrorKind;
+use layerhold_sys::PathError;
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
@@ -11,138 +15,79 @@ use layerhold_sys::{Dir, Durability, OpenOptions, publish};
 
 use crate::catalog::layout::{DIR_MODE, FILE_MODE, USER_DATA};
 use crate::engine::Engine;
-use crate::errors::DirectoryError;
-use crate::store::Store;
 
 /// The largest file that is read into memory.
 const MAX_FILE: u64 = 1 << 30;
 
-impl Store {
-    /// Returns the durable directory of an image for its callers' files, made when missing.
-    ///
-    /// Go: `Store.ImageDirectory`.
-    ///
-    /// # Errors
-    ///
-    /// [`DirectoryError::Lookup`] for an unknown image.
-    pub fn image_directory(&self, key: &str) -> Result<PathBuf, DirectoryError> {
-        Ok(self
-            .inner
-            .image_user_data(key, Place::Durable)?
-            .path()
-            .to_owned())
-    }
+pub(crate) fn image_directory(engine: &Engine, key: &str) -> Result<PathBuf, DirectoryError> {
+    Ok(image_user_data(engine, key, Place::Durable)?
+        .path()
+        .to_owned())
+}
 
-    /// Returns the directory of an image for files that may be lost at a reboot, made when missing.
-    ///
-    /// Go: `Store.ImageRunDirectory`.
-    ///
-    /// # Errors
-    ///
-    /// [`DirectoryError::Lookup`] for an unknown image.
-    pub fn image_run_directory(&self, key: &str) -> Result<PathBuf, DirectoryError> {
-        Ok(self
-            .inner
-            .image_user_data(key, Place::Runtime)?
-            .path()
-            .to_owned())
-    }
+pub(crate) fn image_run_directory(engine: &Engine, key: &str) -> Result<PathBuf, DirectoryError> {
+    Ok(image_user_data(engine, key, Place::Runtime)?
+        .path()
+        .to_owned())
+}
 
-    /// Returns the durable directory of a container for its callers' files, made when missing.
-    ///
-    /// Go: `Store.ContainerDirectory`.
-    ///
-    /// # Errors
-    ///
-    /// [`DirectoryError::Lookup`] for an unknown container.
-    pub fn container_directory(&self, key: &str) -> Result<PathBuf, DirectoryError> {
-        Ok(self
-            .inner
-            .container_user_data(key, Place::Durable)?
-            .path()
-            .to_owned())
-    }
+pub(crate) fn container_directory(engine: &Engine, key: &str) -> Result<PathBuf, DirectoryError> {
+    Ok(container_user_data(engine, key, Place::Durable)?
+        .path()
+        .to_owned())
+}
 
-    /// Returns the directory of a container for files that may be lost at a reboot, made when
-    /// missing.
-    ///
-    /// Go: `Store.ContainerRunDirectory`.
-    ///
-    /// # Errors
-    ///
-    /// [`DirectoryError::Lookup`] for an unknown container.
-    pub fn container_run_directory(&self, key: &str) -> Result<PathBuf, DirectoryError> {
-        Ok(self
-            .inner
-            .container_user_data(key, Place::Runtime)?
-            .path()
-            .to_owned())
-    }
+pub(crate) fn container_run_directory(
+    engine: &Engine,
+    key: &str,
+) -> Result<PathBuf, DirectoryError> {
+    Ok(container_user_data(engine, key, Place::Runtime)?
+        .path()
+        .to_owned())
+}
 
-    /// Reads a file below [`container_directory`](Self::container_directory).
-    ///
-    /// Go: `Store.FromContainerDirectory`.
-    ///
-    /// # Errors
-    ///
-    /// A [`DirectoryError::Os`] that says "not found" when there is no such file.
-    pub fn container_file(&self, key: &str, name: &Path) -> Result<Vec<u8>, DirectoryError> {
-        read_below(&self.inner.container_user_data(key, Place::Durable)?, name)
-    }
+pub(crate) fn container_file(
+    engine: &Engine,
+    key: &str,
+    name: &Path,
+) -> Result<Vec<u8>, DirectoryError> {
+    read_below(&container_user_data(engine, key, Place::Durable)?, name)
+}
 
-    /// Writes a file below [`container_directory`](Self::container_directory): readers see the old
-    /// or the new contents. The name may have several components; directories between are made.
-    ///
-    /// Go: `Store.SetContainerDirectoryFile`.
-    ///
-    /// # Errors
-    ///
-    /// [`DirectoryError::InvalidName`] for a name that leads outside.
-    pub fn set_container_file(
-        &self,
-        key: &str,
-        name: &Path,
-        data: &[u8],
-    ) -> Result<(), DirectoryError> {
-        write_below(
-            &self.inner.container_user_data(key, Place::Durable)?,
-            name,
-            data,
-            Durability::Durable,
-        )
-    }
+pub(crate) fn set_container_file(
+    engine: &Engine,
+    key: &str,
+    name: &Path,
+    data: &[u8],
+) -> Result<(), DirectoryError> {
+    write_below(
+        &container_user_data(engine, key, Place::Durable)?,
+        name,
+        data,
+        Durability::Durable,
+    )
+}
 
-    /// Reads a file below [`container_run_directory`](Self::container_run_directory).
-    ///
-    /// Go: `Store.FromContainerRunDirectory`.
-    ///
-    /// # Errors
-    ///
-    /// As [`container_file`](Self::container_file).
-    pub fn container_run_file(&self, key: &str, name: &Path) -> Result<Vec<u8>, DirectoryError> {
-        read_below(&self.inner.container_user_data(key, Place::Runtime)?, name)
-    }
+pub(crate) fn container_run_file(
+    engine: &Engine,
+    key: &str,
+    name: &Path,
+) -> Result<Vec<u8>, DirectoryError> {
+    read_below(&container_user_data(engine, key, Place::Runtime)?, name)
+}
 
-    /// Writes a file below [`container_run_directory`](Self::container_run_directory).
-    ///
-    /// Go: `Store.SetContainerRunDirectoryFile`.
-    ///
-    /// # Errors
-    ///
-    /// As [`set_container_file`](Self::set_container_file).
-    pub fn set_container_run_file(
-        &self,
-        key: &str,
-        name: &Path,
-        data: &[u8],
-    ) -> Result<(), DirectoryError> {
-        write_below(
-            &self.inner.container_user_data(key, Place::Runtime)?,
-            name,
-            data,
-            Durability::Volatile,
-        )
-    }
+pub(crate) fn set_container_run_file(
+    engine: &Engine,
+    key: &str,
+    name: &Path,
+    data: &[u8],
+) -> Result<(), DirectoryError> {
+    write_below(
+        &container_user_data(engine, key, Place::Runtime)?,
+        name,
+        data,
+        Durability::Volatile,
+    )
 }
 
 /// Which of the two roots a directory is below.
@@ -152,29 +97,27 @@ pub(crate) enum Place {
     Runtime,
 }
 
-impl Engine {
-    fn image_user_data(&self, key: &str, place: Place) -> Result<Dir, DirectoryError> {
-        let image = crate::catalog::lookup::lookup(&self.images_view()?, key)?;
-        let parent = match place {
-            // Below the graph root, wherever the image is, as in Go.
-            Place::Durable => self.layout.images.clone(),
-            Place::Runtime => Dir::create_ambient_all(&self.layout.run_images, DIR_MODE)?,
-        };
-        user_data_below(&parent, image.id().as_ref())
-    }
+fn image_user_data(engine: &Engine, key: &str, place: Place) -> Result<Dir, DirectoryError> {
+    let image = crate::catalog::lookup::lookup(&engine.catalog.images_view()?, key)?;
+    let parent = match place {
+        // Below the graph root, wherever the image is, as in Go.
+        Place::Durable => engine.catalog.layout.images.clone(),
+        Place::Runtime => Dir::create_ambient_all(&engine.catalog.layout.run_images, DIR_MODE)?,
+    };
+    user_data_below(&parent, image.id().as_ref())
+}
 
-    pub(crate) fn container_user_data(
-        &self,
-        key: &str,
-        place: Place,
-    ) -> Result<Dir, DirectoryError> {
-        let container = crate::catalog::lookup::lookup(&self.containers_view()?, key)?;
-        let parent = match place {
-            Place::Durable => self.layout.containers.clone(),
-            Place::Runtime => Dir::create_ambient_all(&self.layout.run_containers, DIR_MODE)?,
-        };
-        user_data_below(&parent, container.id().as_ref())
-    }
+pub(crate) fn container_user_data(
+    engine: &Engine,
+    key: &str,
+    place: Place,
+) -> Result<Dir, DirectoryError> {
+    let container = crate::catalog::lookup::lookup(&engine.catalog.containers_view()?, key)?;
+    let parent = match place {
+        Place::Durable => engine.catalog.layout.containers.clone(),
+        Place::Runtime => Dir::create_ambient_all(&engine.catalog.layout.run_containers, DIR_MODE)?,
+    };
+    user_data_below(&parent, container.id().as_ref())
 }
 
 fn user_data_below(parent: &Dir, id: &OsStr) -> Result<Dir, DirectoryError> {
@@ -230,4 +173,45 @@ fn write_below(
         });
     };
     Ok(publish(&parent, file_name, FILE_MODE, &[data], durability)?)
+}
+
+/// A directory or file of a container or image cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DirectoryError {
+    /// No such image or container.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    /// The file name would lead out of the directory.
+    #[error("{name:?} does not name a file below the directory")]
+    InvalidName {
+        /// The name.
+        name: PathBuf,
+    },
+    /// The file is larger than what is read into memory.
+    #[error("{name:?} is larger than {limit} bytes")]
+    TooLarge {
+        /// The name.
+        name: PathBuf,
+        /// The limit.
+        limit: u64,
+    },
+    /// Locks or records cannot be used.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// A file or directory cannot be used.
+    #[error(transparent)]
+    Os(#[from] PathError),
+}
+
+impl DirectoryError {
+    /// The kind that Go tells apart, if any.
+    #[must_use]
+    pub fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::Lookup(error) => error.kind(),
+            Self::Access(error) => error.kind(),
+            _ => None,
+        }
+    }
 }

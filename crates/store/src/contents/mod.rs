@@ -7,3 +7,4 @@ pub(crate) mod diff;
 pub(crate) mod directories;
 pub(crate) mod pipe;
 pub(crate) mod rebuild;
+pub(crate) mod error;

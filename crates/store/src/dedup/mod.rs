@@ -16,16 +16,16 @@ mod lengths;
 mod tally;
 mod walk;
 
+use crate::engine::Engine;
 use std::collections::BTreeSet;
 
 use layerhold_driver::{Driver, LayerError};
 use layerhold_ids::LayerId;
 
+use crate::catalog::error::AccessError;
 use crate::catalog::lookup::by_id;
 use crate::catalog::record_stores::Records;
 use crate::catalog::snapshot::Snapshot;
-use crate::errors::AccessError;
-use crate::store::Store;
 
 use groups::Groups;
 pub use hash::{HashMethod, UnknownHashMethod};
@@ -86,24 +86,12 @@ pub struct DedupReport {
     pub support: DedupSupport,
 }
 
-impl Store {
-    /// Makes equal files in the layers of this store's images share their blocks.
-    ///
-    /// No lock is held, contents stay what they are, and layers may be in use. A filesystem or
-    /// driver that cannot share blocks is no error: the report says so.
-    ///
-    /// Go: `Store.Dedup`.
-    ///
-    /// # Errors
-    ///
-    /// When the records cannot be read.
-    pub fn dedup(&self, options: &DedupOptions) -> Result<DedupReport, AccessError> {
-        let driver = self.inner.driver();
-        let mut layers = layers_of_images(&self.snapshot()?);
-        // What another program has takes no room here.
-        layers.retain(|id| !matches!(driver.additional_layer_of(id), Ok(Some(_))));
-        Ok(dedup_layers(&*driver, &layers, options))
-    }
+pub(crate) fn dedup(engine: &Engine, options: &DedupOptions) -> Result<DedupReport, AccessError> {
+    let driver = engine.driver();
+    let mut layers = layers_of_images(&engine.snapshot()?);
+    // What another program has takes no room here.
+    layers.retain(|id| !matches!(driver.additional_layer_of(id), Ok(Some(_))));
+    Ok(dedup_layers(&*driver, &layers, options))
 }
 
 /// Lists the layers that images stand on, without those of additional stores (Go: store.go,

@@ -20,8 +20,8 @@ use layerhold_ids::{LayerId, is_canonical_id};
 use layerhold_sys::{Dir, PathError, Stat, boot_time};
 
 use crate::catalog::layout::USER_DATA;
-use crate::check::{home_of_mounts, mounted_anywhere};
 use crate::engine::Engine;
+use crate::mount::kernel_table::{home_of_mounts, mounted_anywhere};
 
 /// What may belong to containers that are recorded below a run root which was not named.
 #[derive(Debug, Default)]
@@ -34,33 +34,31 @@ pub(crate) struct Strangers {
     mounted: OnceLock<Option<BTreeMap<LayerId, PathBuf>>>,
 }
 
-impl Engine {
-    /// Looks for directories of containers that this opening has no record of, and for layers that
-    /// are mounted.
-    pub(crate) fn strangers(
-        &self,
-        is_recorded: &dyn Fn(&str) -> bool,
-    ) -> Result<Strangers, PathError> {
-        let mut container_dirs = BTreeSet::new();
-        let dir = &self.layout.containers;
-        let start = boot_time();
-        for entry in dir.entries()? {
-            let name = entry?.name;
-            let id = name
-                .to_str()
-                .filter(|id| is_canonical_id(id) && !is_recorded(id));
-            let Some(id) = id else { continue };
-            let is_young = |stat: &Stat| start.is_none_or(|start| stat.mtime.seconds >= start);
-            if dir.stat(id)?.is_some_and(|stat| is_young(&stat)) && holds_any(dir, id)? {
-                container_dirs.insert(id.to_owned());
-            }
+/// Looks for directories of containers that this opening has no record of, and for layers that
+/// are mounted.
+pub(crate) fn strangers(
+    engine: &Engine,
+    is_recorded: &dyn Fn(&str) -> bool,
+) -> Result<Strangers, PathError> {
+    let mut container_dirs = BTreeSet::new();
+    let dir = &engine.catalog.layout.containers;
+    let start = boot_time();
+    for entry in dir.entries()? {
+        let name = entry?.name;
+        let id = name
+            .to_str()
+            .filter(|id| is_canonical_id(id) && !is_recorded(id));
+        let Some(id) = id else { continue };
+        let is_young = |stat: &Stat| start.is_none_or(|start| stat.mtime.seconds >= start);
+        if dir.stat(id)?.is_some_and(|stat| is_young(&stat)) && holds_any(dir, id)? {
+            container_dirs.insert(id.to_owned());
         }
-        Ok(Strangers {
-            container_dirs,
-            home: home_of_mounts(self),
-            mounted: OnceLock::new(),
-        })
     }
+    Ok(Strangers {
+        container_dirs,
+        home: home_of_mounts(engine),
+        mounted: OnceLock::new(),
+    })
 }
 
 impl Strangers {

@@ -1,5 +1,11 @@
 //! Removing what no record names.
 
+use crate::catalog::error::AccessError;
+use crate::delete::foreign::strangers;
+use crate::records::error_kind::ErrorKind;
+use crate::records::kinds::ItemKind;
+use layerhold_driver::LayerError;
+use layerhold_sys::PathError;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -13,13 +19,11 @@ use crate::catalog::locked::Locked;
 use crate::catalog::locks::Locks;
 use crate::catalog::lookup::{Item, by_key};
 use crate::catalog::record_stores::{DURABLE, Records};
+use crate::catalog::transient::Persistence;
 use crate::delete::foreign::holds_files_of_a_caller;
 use crate::engine::Engine;
-use crate::engine::options::Persistence;
 use crate::engine::temporary_files::Where;
-use crate::errors::CollectError;
 use crate::records::{BY_LAYER, BY_PARENT, BY_TOP_LAYER, Image};
-use crate::store::Store;
 
 /// What was removed because no record names it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,54 +53,34 @@ impl CollectReport {
     }
 }
 
-impl Store {
-    /// Removes directories of containers and images, contents of layers, and files beside layers,
-    /// that no record names, and what killed processes left in temporary areas.
-    ///
-    /// Only what has a name that this library and Go's give is looked at, and nothing is touched as
-    /// long as a record file is damaged, or empty or missing although there is content: what its
-    /// records named is not garbage. What belongs to containers of a transient opening stays also
-    /// if this one is not, and the other way round. What may belong to an opening that names an
-    /// image store, an additional store or another run root stays too: files of a layer without
-    /// contents here, directories of images in which a caller keeps files, directories of
-    /// containers that are not older than the machine runs, with all contents beside these, and
-    /// whatever is mounted.
-    ///
-    /// Go: `Store.GarbageCollect`.
-    ///
-    /// # Errors
-    ///
-    /// [`CollectError::Damaged`] in that case; [`CollectError::Driver`] when something cannot be
-    /// removed.
-    pub fn garbage_collect(&self) -> Result<CollectReport, CollectError> {
-        let locks = self.inner.lock_all()?;
-        let mut trash = Trash::new();
-        let outcome = collect(&self.inner, &locks, &mut trash);
-        drop(locks);
-        let erased = trash.erase().and_then(|()| self.inner.erase_leftovers());
-        let mut report = outcome?;
-        report.areas = erased.map_err(CollectError::Driver)?;
-        Ok(report)
-    }
+pub(crate) fn garbage_collect(engine: &Engine) -> Result<CollectReport, CollectError> {
+    let locks = engine.lock_all()?;
+    let mut trash = Trash::new();
+    let outcome = collect(&engine, &locks, &mut trash);
+    drop(locks);
+    let erased = trash.erase().and_then(|()| engine.erase_leftovers());
+    let mut report = outcome?;
+    report.areas = erased.map_err(CollectError::Driver)?;
+    Ok(report)
 }
 
 fn collect(
-    inner: &Engine,
+    engine: &Engine,
     locks: &Locks,
     trash: &mut Trash,
 ) -> Result<CollectReport, CollectError> {
-    let layout = &inner.layout;
-    let held = inner.driver().list().map_err(CollectError::Driver)?;
-    let elsewhere = inner.elsewhere()?;
+    let layout = &engine.catalog.layout;
+    let held = engine.driver().list().map_err(CollectError::Driver)?;
+    let elsewhere = engine.catalog.other_records()?;
     let (layers, containers) = (elsewhere.layer_ids(), elsewhere.container_ids());
     let has_layer = |id: &str| locks.layers.is_own(id) || layers.contains(id);
     let has_container = |id: &str| locks.containers.contains(id) || containers.contains(id);
-    let strangers = inner.strangers(&has_container)?;
+    let strangers = strangers(engine, &has_container)?;
     let mut container_dirs = unnamed(&layout.containers, &has_container, &generated_id)?;
     let has_container_dirs = !container_dirs.is_empty();
     container_dirs.retain(|id| !strangers.may_have_container(id));
     // All three are checked before anything is removed: they are about one another.
-    let is_transient = inner.options.persistence == Persistence::Transient;
+    let is_transient = engine.options.persistence == Persistence::Transient;
     for (guard, (store, _)) in locks.containers.held().zip(locks.containers.own()) {
         check(guard, || {
             // Records of containers are lost with the run root there, and their directories are
@@ -156,25 +140,25 @@ fn collect(
         });
     }
     for id in &report.container_dirs {
-        inner.discard(&layout.containers, id.as_ref(), trash)?;
+        engine.discard(&layout.containers, id.as_ref(), trash)?;
     }
     for (id, dir) in each(&report.image_dirs, layout.image_dirs()) {
-        inner.discard(dir, id.as_ref(), trash)?;
+        engine.discard(dir, id.as_ref(), trash)?;
     }
     for id in &report.layers {
-        inner
+        engine
             .driver()
             .remove(id, trash)
             .map_err(CollectError::Driver)?;
     }
     for (id, dir) in each(&report.tar_splits, layout.layer_dirs()) {
         let name = format!("{id}{TAR_SPLIT_SUFFIX}");
-        inner.discard(dir, name.as_ref(), trash)?;
+        engine.discard(dir, name.as_ref(), trash)?;
     }
     for (id, dir) in each(&report.layer_dirs, layout.layer_dirs()) {
-        inner.discard(dir, id.as_ref(), trash)?;
+        engine.discard(dir, id.as_ref(), trash)?;
     }
-    report.temporary_files = inner.discard_temporary_files(locks, Where::Everywhere, trash)?;
+    report.temporary_files = engine.discard_temporary_files(locks, Where::Everywhere, trash)?;
     Ok(report)
 }
 
@@ -284,4 +268,40 @@ fn unnamed(
     }
     unnamed.sort();
     Ok(unnamed)
+}
+
+/// Garbage cannot be collected.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CollectError {
+    /// A record file is damaged, empty or missing beside content. What it does not name is not
+    /// garbage.
+    #[error("refusing to collect garbage: the {kind} records are damaged: {reason}")]
+    Damaged {
+        /// Which records.
+        kind: ItemKind,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The driver cannot list its layers or remove one.
+    #[error("cannot list or remove layers of the driver")]
+    Driver(#[source] LayerError),
+    /// Locks or records cannot be used.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// A file cannot be used.
+    #[error(transparent)]
+    Os(#[from] PathError),
+}
+
+impl CollectError {
+    /// The kind that Go tells apart, if any.
+    #[must_use]
+    pub fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::Damaged { .. } => Some(ErrorKind::LoadError),
+            Self::Access(error) => error.kind(),
+            _ => None,
+        }
+    }
 }

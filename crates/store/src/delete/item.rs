@@ -18,25 +18,27 @@
 //! from there shows again as it is there. Nothing here needs space on the disk: where a temporary
 //! area cannot be made, things are erased at once, and record files are changed in place.
 
+use crate::mount::layer::unmount_counted;
 use std::sync::Arc;
 
 use layerhold_driver::Trash;
 use layerhold_ids::{ContainerId, ImageId, LayerId};
 use layerhold_sys::{Dir, Durability, under_lock_on_purpose};
 
+use crate::catalog::error::LookupError;
 use crate::catalog::intent::Intent;
 use crate::catalog::locked::Locked;
 use crate::catalog::locks::{InContext, Locks};
 use crate::catalog::lookup::{by_key, is_exactly, is_exactly_container, own_by_id};
 use crate::catalog::record_stores::{Placement, Records, VOLATILE};
+use crate::delete::error::DeleteError;
 use crate::delete::target::{
     Doomed, find_doomed, find_doomed_of_some_kind, removable, require_doomed,
 };
 use crate::engine::Engine;
-use crate::errors::{DeleteError, LookupError, MountError};
+use crate::mount::error::MountError;
 use crate::mount::layer::Unmounting;
 use crate::records::{BY_IMAGE, BY_LAYER, BY_PARENT, BY_TOP_LAYER, Container, Image, Layer};
-use crate::store::Store;
 
 /// Whether something is done, or only found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -80,184 +82,145 @@ fn meant(locks: &Locks, key: &str) -> Result<Vec<Meant>, LookupError> {
     Ok(others.into_iter().chain(layer.map(Meant::Layer)).collect())
 }
 
-impl Store {
-    /// Deletes a container with its layer, else an image without its layers, else a layer; before
-    /// all of them, one whose whole ID or name the key is. Whether anything uses it is not asked:
-    /// see the other methods for that.
-    ///
-    /// Go: `Store.Delete`.
-    ///
-    /// # Errors
-    ///
-    /// [`DeleteError::Lookup`] when the key means nothing.
-    pub fn delete(&self, key: &str) -> Result<(), DeleteError> {
-        self.inner.deleting(|work, locks| {
-            let exactly = |doomed: &Meant| doomed.is_exactly(key);
-            let meant = meant(locks, key)?;
-            let position = meant.iter().position(exactly).unwrap_or_default();
-            match meant.into_iter().nth(position) {
-                Some(Meant::Container(container)) => work.doomed_container(locks, &container),
-                Some(Meant::Image(image)) => work.image_of_id(locks, image.id()),
-                Some(Meant::Layer(layer)) => match layer.id().parse() {
-                    Ok(id) => work.layers(locks, &[id]),
-                    Err(_) => work.layer_record(locks, layer.id()),
-                },
-                None => Err(LookupError::Nothing {
-                    key: key.to_owned(),
-                }
-                .into()),
-            }
-        })
-    }
-
-    /// Deletes a layer that nothing uses. Images in which it only stands in for their top layer
-    /// forget it. A damaged record can be deleted like any other, here and in the other methods.
-    ///
-    /// Go: `Store.DeleteLayer`.
-    ///
-    /// # Errors
-    ///
-    /// [`DeleteError::NotA`] for an unknown layer; [`DeleteError::HasChildren`],
-    /// [`DeleteError::UsedByImage`] and [`DeleteError::UsedByContainer`] when something uses it.
-    pub fn delete_layer(&self, key: &str) -> Result<(), DeleteError> {
-        self.inner.deleting(|work, locks| {
-            let layer = require_doomed(&locks.layers, key)?;
-            match layer.id().parse() {
-                Ok(id) => work.unused_layer(locks, &id),
+pub(crate) fn delete(engine: &Engine, key: &str) -> Result<(), DeleteError> {
+    deleting(engine, |work, locks| {
+        let exactly = |doomed: &Meant| doomed.is_exactly(key);
+        let meant = meant(locks, key)?;
+        let position = meant.iter().position(exactly).unwrap_or_default();
+        match meant.into_iter().nth(position) {
+            Some(Meant::Container(container)) => work.doomed_container(locks, &container),
+            Some(Meant::Image(image)) => work.image_of_id(locks, image.id()),
+            Some(Meant::Layer(layer)) => match layer.id().parse() {
+                Ok(id) => work.layers(locks, &[id]),
                 Err(_) => work.layer_record(locks, layer.id()),
+            },
+            None => Err(LookupError::Nothing {
+                key: key.to_owned(),
             }
-        })
-    }
+            .into()),
+        }
+    })
+}
 
-    /// Deletes an image that no container uses, with those of its layers that nothing else needs.
-    /// Returns these layers; with [`Commit::ListOnly`] they are only listed. Which layers an image
-    /// had whose record is damaged cannot be known: they stay.
-    ///
-    /// Go: `Store.DeleteImage`.
-    ///
-    /// # Errors
-    ///
-    /// [`DeleteError::NotA`] for an unknown image; [`DeleteError::ImageUsedByContainer`].
-    pub fn delete_image(&self, key: &str, commit: Commit) -> Result<Vec<LayerId>, DeleteError> {
-        self.inner.deleting(|work, locks| {
-            let image = require_doomed(&locks.images, key)?;
-            let users = by_key(&locks.containers, BY_IMAGE, image.id());
-            if let (Some(container), Ok(image)) = (users.first(), image.id().parse()) {
-                return Err(DeleteError::ImageUsedByContainer {
-                    image,
-                    container: container.id().clone(),
-                });
-            }
-            let elsewhere = self.inner.elsewhere_if_readable()?;
-            let user = elsewhere.container_of_image(image.id());
-            if let (Some(container), Ok(image)) = (user, image.id().parse()) {
-                return Err(DeleteError::ImageUsedByContainer { image, container });
-            }
-            let layers = match &image {
-                Doomed::Usable(image) => removable(image, locks, &elsewhere),
-                Doomed::Damaged(_) => Vec::new(),
-            };
-            if commit == Commit::Delete {
-                work.note(&layers, image.id().parse().ok());
-                work.image_of_id(locks, image.id())?;
-                work.layers(locks, &layers)?;
-            }
-            Ok(layers)
-        })
-    }
+pub(crate) fn delete_layer(engine: &Engine, key: &str) -> Result<(), DeleteError> {
+    deleting(engine, |work, locks| {
+        let layer = require_doomed(&locks.layers, key)?;
+        match layer.id().parse() {
+            Ok(id) => work.unused_layer(locks, &id),
+            Err(_) => work.layer_record(locks, layer.id()),
+        }
+    })
+}
 
-    /// Deletes a container: its layer, its directories, its record. A layer that is gone already is
-    /// no reason to fail.
-    ///
-    /// Go: `Store.DeleteContainer`.
-    ///
-    /// # Errors
-    ///
-    /// [`DeleteError::NotA`] for an unknown container.
-    pub fn delete_container(&self, key: &str) -> Result<(), DeleteError> {
-        self.inner.deleting(|work, locks| {
-            let container = require_doomed(&locks.containers, key)?;
-            work.doomed_container(locks, &container)
-        })
-    }
+pub(crate) fn delete_image(
+    engine: &Engine,
+    key: &str,
+    commit: Commit,
+) -> Result<Vec<LayerId>, DeleteError> {
+    deleting(engine, |work, locks| {
+        let image = require_doomed(&locks.images, key)?;
+        let users = by_key(&locks.containers, BY_IMAGE, image.id());
+        if let (Some(container), Ok(image)) = (users.first(), image.id().parse()) {
+            return Err(DeleteError::ImageUsedByContainer {
+                image,
+                container: container.id().clone(),
+            });
+        }
+        let elsewhere = engine.catalog.other_records_if_readable()?;
+        let user = elsewhere.container_of_image(image.id());
+        if let (Some(container), Ok(image)) = (user, image.id().parse()) {
+            return Err(DeleteError::ImageUsedByContainer { image, container });
+        }
+        let layers = match &image {
+            Doomed::Usable(image) => removable(image, locks, &elsewhere),
+            Doomed::Damaged(_) => Vec::new(),
+        };
+        if commit == Commit::Delete {
+            work.note(&layers, image.id().parse().ok());
+            work.image_of_id(locks, image.id())?;
+            work.layers(locks, &layers)?;
+        }
+        Ok(layers)
+    })
+}
 
-    /// Deletes all containers, images and layers, the newest layers first, and whatever the driver
-    /// holds without a record. What other programs keep below the graph root stays.
-    ///
-    /// Go: `Store.Wipe`.
-    ///
-    /// # Errors
-    ///
-    /// The first thing that could not be removed.
-    pub fn wipe(&self) -> Result<(), DeleteError> {
-        self.inner.deleting(|work, locks| {
-            let layers: Vec<LayerId> = locks
-                .layers
-                .own_ids()
-                .filter_map(|id| id.parse().ok())
-                .collect();
-            work.note(&layers, None);
-            let containers: Vec<String> = locks.containers.own_ids().map(str::to_owned).collect();
-            for id in &containers {
-                work.container_dirs(id)?;
-                locks.containers.remove(id).of::<Container>()?;
-            }
-            locks.containers.save().of::<Container>()?;
-            let images: Vec<String> = locks.images.own_ids().map(str::to_owned).collect();
-            for id in &images {
-                locks.images.remove(id).of::<Image>()?;
-            }
-            locks.images.save().of::<Image>()?;
-            for id in &images {
-                work.image_dirs(id)?;
-            }
-            let newest_first: Vec<LayerId> = layers.into_iter().rev().collect();
-            work.layers(locks, &newest_first)?;
-            work.unrecorded_layers(locks)
-        })
-    }
+pub(crate) fn delete_container(engine: &Engine, key: &str) -> Result<(), DeleteError> {
+    deleting(engine, |work, locks| {
+        let container = require_doomed(&locks.containers, key)?;
+        work.doomed_container(locks, &container)
+    })
+}
+
+pub(crate) fn wipe(engine: &Engine) -> Result<(), DeleteError> {
+    deleting(engine, |work, locks| {
+        let layers: Vec<LayerId> = locks
+            .layers
+            .own_ids()
+            .filter_map(|id| id.parse().ok())
+            .collect();
+        work.note(&layers, None);
+        let containers: Vec<String> = locks.containers.own_ids().map(str::to_owned).collect();
+        for id in &containers {
+            work.container_dirs(id)?;
+            locks.containers.remove(id).of::<Container>()?;
+        }
+        locks.containers.save().of::<Container>()?;
+        let images: Vec<String> = locks.images.own_ids().map(str::to_owned).collect();
+        for id in &images {
+            locks.images.remove(id).of::<Image>()?;
+        }
+        locks.images.save().of::<Image>()?;
+        for id in &images {
+            work.image_dirs(id)?;
+        }
+        let newest_first: Vec<LayerId> = layers.into_iter().rev().collect();
+        work.layers(locks, &newest_first)?;
+        work.unrecorded_layers(locks)
+    })
 }
 
 /// A deletion in progress.
 pub(crate) struct Deletion<'s> {
-    inner: &'s Engine,
+    engine: &'s Engine,
     trash: Trash,
     has_note: bool,
 }
 
-impl Engine {
-    /// Runs a deletion under all locks, and erases what it moved away when they are released.
-    pub(crate) fn deleting<T>(
-        &self,
-        work: impl FnOnce(&mut Deletion<'_>, &mut Locks) -> Result<T, DeleteError>,
-    ) -> Result<T, DeleteError> {
-        let mut locks = self.lock_all()?;
-        let mut deletion = Deletion {
-            inner: self,
-            trash: Trash::new(),
-            has_note: false,
-        };
-        let outcome = work(&mut deletion, &mut locks);
-        if outcome.is_ok() && deletion.has_note {
-            // Left behind it has no effect, for the layers it names are gone.
-            let io = &*self.options.metadata_io;
-            drop(Intent::remove(io, &self.layout.layers, Durability::Durable));
-        }
-        drop(locks);
-        // The records are gone, and so, for every user of the store, are the things. What cannot be
-        // erased now is left to the next writer, but the caller is told.
-        let cancel = &self.options.cancel;
-        if cancel.is_cancelled() {
-            // Out of the way it is, and the next writer erases it.
-            deletion.trash.abandon();
-            return outcome;
-        }
-        let trash = deletion.trash;
-        let erased = cancel.expendable(|| trash.erase());
-        let erased = erased.map_err(DeleteError::Erase);
-        self.erase_leftovers_by_writer();
-        outcome.and_then(|value| erased.map(|()| value))
+/// Runs a deletion under all locks, and erases what it moved away when they are released.
+pub(crate) fn deleting<T>(
+    engine: &Engine,
+    work: impl FnOnce(&mut Deletion<'_>, &mut Locks) -> Result<T, DeleteError>,
+) -> Result<T, DeleteError> {
+    let mut locks = engine.lock_all()?;
+    let mut deletion = Deletion {
+        engine,
+        trash: Trash::new(),
+        has_note: false,
+    };
+    let outcome = work(&mut deletion, &mut locks);
+    if outcome.is_ok() && deletion.has_note {
+        // Left behind it has no effect, for the layers it names are gone.
+        let io = &*engine.options.metadata_io;
+        drop(Intent::remove(
+            io,
+            &engine.catalog.layout.layers,
+            Durability::Durable,
+        ));
     }
+    drop(locks);
+    // The records are gone, and so, for every user of the store, are the things. What cannot be
+    // erased now is left to the next writer, but the caller is told.
+    let cancel = &engine.options.cancel;
+    if cancel.is_cancelled() {
+        // Out of the way it is, and the next writer erases it.
+        deletion.trash.abandon();
+        return outcome;
+    }
+    let trash = deletion.trash;
+    let erased = cancel.expendable(|| trash.erase());
+    let erased = erased.map_err(DeleteError::Erase);
+    engine.erase_leftovers_by_writer();
+    outcome.and_then(|value| erased.map(|()| value))
 }
 
 impl Deletion<'_> {
@@ -273,8 +236,8 @@ impl Deletion<'_> {
             deleting: true,
             ..Intent::default()
         };
-        let io = &*self.inner.options.metadata_io;
-        let published = intent.publish(io, &self.inner.layout.layers, Durability::Durable);
+        let io = &*self.engine.options.metadata_io;
+        let published = intent.publish(io, &self.engine.catalog.layout.layers, Durability::Durable);
         self.has_note = published.is_ok();
     }
 
@@ -291,7 +254,7 @@ impl Deletion<'_> {
                 child: child.id().clone(),
             });
         }
-        let elsewhere = self.inner.elsewhere_if_readable()?;
+        let elsewhere = self.engine.catalog.other_records_if_readable()?;
         if let Some(child) = elsewhere.child_of_layer(id.as_str()) {
             let layer = id.clone();
             return Err(DeleteError::HasChildren { layer, child });
@@ -368,12 +331,12 @@ impl Deletion<'_> {
             source: Box::new(source),
         };
         for id in &present {
-            let moved = self.inner.move_out(id, &mut self.trash);
+            let moved = self.engine.move_out(id, &mut self.trash);
             moved.map_err(|source| failed(id, source))?;
         }
         let durable = present.iter().find(|id| !is_volatile(locks, id));
         if let Some(id) = durable {
-            let synced = self.inner.sync_places(&[]);
+            let synced = self.engine.sync_places(&[]);
             synced.map_err(|source| failed(id, source))?;
         }
         Ok(present)
@@ -435,19 +398,22 @@ impl Deletion<'_> {
             // Whatever is there under this name, it is not the data of an image.
             return Ok(());
         }
-        for dir in self.inner.layout.image_dirs() {
-            self.inner.discard(dir, id.as_ref(), &mut self.trash)?;
+        for dir in self.engine.catalog.layout.image_dirs() {
+            self.engine.discard(dir, id.as_ref(), &mut self.trash)?;
         }
-        remove_below(&self.inner.layout.run_images, id)
+        remove_below(&self.engine.catalog.layout.run_images, id)
     }
 
     fn container_dirs(&mut self, id: &str) -> Result<(), DeleteError> {
         if id.parse::<ContainerId>().is_err() {
             return Ok(());
         }
-        self.inner
-            .discard(&self.inner.layout.containers, id.as_ref(), &mut self.trash)?;
-        remove_below(&self.inner.layout.run_containers, id)
+        self.engine.discard(
+            &self.engine.catalog.layout.containers,
+            id.as_ref(),
+            &mut self.trash,
+        )?;
+        remove_below(&self.engine.catalog.layout.run_containers, id)
     }
 
     /// Unmounts layers completely, however many use them.
@@ -455,13 +421,10 @@ impl Deletion<'_> {
         if layers.is_empty() {
             return Ok(());
         }
-        let driver = self.inner.driver();
-        let mut counts = self.inner.mounts.write(held)?;
+        let driver = self.engine.driver();
+        let mut counts = self.engine.catalog.mounts.write(held)?;
         for id in layers {
-            match self
-                .inner
-                .unmount_counted(&*driver, &mut counts, id, Unmounting::Force)
-            {
+            match unmount_counted(&self.engine, &*driver, &mut counts, id, Unmounting::Force) {
                 Ok(_) | Err(MountError::NotMounted { .. }) => {}
                 Err(error) => return Err(DeleteError::Unmount(Box::new(error))),
             }
@@ -471,7 +434,7 @@ impl Deletion<'_> {
 
     /// Removes what the driver holds of one layer without a record.
     pub(crate) fn contents(&mut self, id: &LayerId) -> Result<(), DeleteError> {
-        let moved = self.inner.move_out(id, &mut self.trash);
+        let moved = self.engine.move_out(id, &mut self.trash);
         moved.map_err(|source| DeleteError::Driver {
             layer: id.clone(),
             source: Box::new(source),
@@ -480,7 +443,7 @@ impl Deletion<'_> {
 
     /// Removes a file or a directory beside records.
     pub(crate) fn file(&mut self, dir: &Dir, name: &std::ffi::OsStr) -> Result<(), DeleteError> {
-        Ok(self.inner.discard(dir, name, &mut self.trash)?)
+        Ok(self.engine.discard(dir, name, &mut self.trash)?)
     }
 
     /// Removes what the driver holds without a record.
@@ -493,13 +456,13 @@ impl Deletion<'_> {
             }
         };
         let held = self
-            .inner
+            .engine
             .driver()
             .list()
             .map_err(DeleteError::List)?
             .unwrap_or_default();
         for id in held.iter().filter(|id| !locks.layers.is_own(id.as_str())) {
-            self.inner
+            self.engine
                 .move_out(id, &mut self.trash)
                 .map_err(failed(id))?;
         }

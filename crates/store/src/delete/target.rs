@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use layerhold_ids::LayerId;
 
+use crate::catalog::error::LookupError;
 use crate::catalog::locks::Locks;
 use crate::catalog::lookup::{Item, by_id, find_to_change};
 use crate::catalog::record_stores::Records;
-use crate::catalog::transient::Elsewhere;
-use crate::errors::{DeleteError, LookupError};
+use crate::catalog::transient::OtherRecords;
+use crate::delete::error::DeleteError;
 use crate::records::{BY_LAYER, BY_PARENT, BY_TOP_LAYER, Image};
 
 /// A record that is to be deleted.
@@ -82,7 +83,7 @@ pub(crate) fn require_doomed<R: Item>(
 /// Lists the layers that only an image needs, those above before those below: first the stand-ins
 /// for its top layer, then down its chain as long as nothing else uses them (Go: store.go,
 /// `DeleteImage`) and they are in this store.
-pub(crate) fn removable(image: &Image, locks: &Locks, elsewhere: &Elsewhere) -> Vec<LayerId> {
+pub(crate) fn removable(image: &Image, locks: &Locks, elsewhere: &OtherRecords) -> Vec<LayerId> {
     let mapped: BTreeSet<&LayerId> = image.mapped_layers().iter().collect();
     let mut removable: Vec<LayerId> = Vec::new();
     let is_doomed = |id: &str, removable: &[LayerId]| removable.iter().any(|doomed| doomed == id);

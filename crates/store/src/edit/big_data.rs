@@ -1,5 +1,6 @@
 //! Data items beside records: manifests, configurations, signatures, whatever callers keep there.
 
+use crate::engine::Engine;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -9,16 +10,16 @@ use layerhold_json_store::{BigDataError, JsonStore};
 use layerhold_staging::{StagedAddition, TempArea, TempRoot};
 use layerhold_sys::PathError;
 
+use crate::catalog::big_data::DataError;
 use crate::catalog::layout::FILE_MODE;
 use crate::catalog::locked::Locked;
 use crate::catalog::locks::InContext;
 use crate::catalog::lookup::{lookup, lookup_to_change};
 use crate::catalog::record_stores::{Records, View};
 use crate::edit::update::Mutable;
-use crate::errors::DataError;
 use crate::records::{Container, Image, Layer};
 use crate::spec::BigDataItem;
-use crate::store::Store;
+
 use crate::transaction::{
     complete_image_digest, digest_of, forget_in, note_container_item, note_item,
 };
@@ -28,229 +29,151 @@ const MAX_ITEM: u64 = 1 << 30;
 /// How much of what a caller hands in is read at a time.
 const PIECE: usize = 128 * 1024;
 
-impl Store {
-    /// Lists the data items of a layer.
-    ///
-    /// Go: `Store.ListLayerBigData`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::Lookup`] for an unknown layer.
-    pub fn layer_data_names(&self, key: &str) -> Result<Vec<String>, DataError> {
-        Ok(lookup(&self.inner.layers_view()?, key)?
-            .big_data_names()
-            .to_vec())
-    }
+pub(crate) fn layer_data_names(engine: &Engine, key: &str) -> Result<Vec<String>, DataError> {
+    Ok(lookup(&engine.catalog.layers_view()?, key)?
+        .big_data_names()
+        .to_vec())
+}
 
-    /// Opens a data item of a layer. Setting it anew does not change what the file reads.
-    ///
-    /// Go: `Store.LayerBigData`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::NotFound`] when there is no such item.
-    pub fn layer_data(&self, key: &str, item: &str) -> Result<File, DataError> {
-        let layers = self.inner.layers_view()?;
-        let layer = lookup(&layers, key)?;
-        let file = store_of(&layers, &layer, item)?
-            .open_big_data(layer.id().as_str(), item)
-            .map_err(failed(&layer, item))?;
-        file.ok_or_else(|| not_found(&layer, item))
-    }
+pub(crate) fn layer_data(engine: &Engine, key: &str, item: &str) -> Result<File, DataError> {
+    let layers = engine.catalog.layers_view()?;
+    let layer = lookup(&layers, key)?;
+    let file = store_of(&layers, &layer, item)?
+        .open_big_data(layer.id().as_str(), item)
+        .map_err(failed(&layer, item))?;
+    file.ok_or_else(|| not_found(&layer, item))
+}
 
-    /// Stores a data item of a layer, of any size.
-    ///
-    /// Go: `Store.SetLayerBigData`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::Item`] for a name that no item can have, or when `data` cannot be read.
-    pub fn set_layer_data(
-        &self,
-        key: &str,
-        item: &str,
-        data: &mut dyn Read,
-    ) -> Result<(), DataError> {
-        check_key(item)?;
-        layerhold_sys::no_brief_lock("a caller's data is read");
-        let layer = lookup_to_change(&self.inner.layers_view()?, key)?;
-        // Declared before the guard, and so erased after it is released when something fails.
-        let area = TempRoot::new(self.inner.layout.temp_root()).begin();
-        let area = area.map_err(DataError::Staging)?;
-        let staged = write_down(&area, &layer, item, data)?;
-        let mut layers = self.inner.lock_layers()?;
-        let note = |layer: &mut Layer| layer.add_big_data_name(item);
-        layers
-            .put_big_data(layer.id().as_str(), item, &staged, note)
-            .map_err(failed(&layer, item))?;
-        Ok(layers.save().of::<Layer>()?)
-    }
+pub(crate) fn set_layer_data(
+    engine: &Engine,
+    key: &str,
+    item: &str,
+    data: &mut dyn Read,
+) -> Result<(), DataError> {
+    check_key(item)?;
+    layerhold_sys::no_brief_lock("a caller's data is read");
+    let layer = lookup_to_change(&engine.catalog.layers_view()?, key)?;
+    // Declared before the guard, and so erased after it is released when something fails.
+    let area = TempRoot::new(engine.catalog.layout.temp_root()).begin();
+    let area = area.map_err(DataError::Staging)?;
+    let staged = write_down(&area, &layer, item, data)?;
+    let mut layers = engine.lock_layers()?;
+    let note = |layer: &mut Layer| layer.add_big_data_name(item);
+    layers
+        .put_big_data(layer.id().as_str(), item, &staged, note)
+        .map_err(failed(&layer, item))?;
+    Ok(layers.save().of::<Layer>()?)
+}
 
-    /// Lists the data items of an image.
-    ///
-    /// Go: `Store.ListImageBigData`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::Lookup`] for an unknown image.
-    pub fn image_data_names(&self, key: &str) -> Result<Vec<String>, DataError> {
-        Ok(lookup(&self.inner.images_view()?, key)?
-            .big_data_names()
-            .to_vec())
-    }
+pub(crate) fn image_data_names(engine: &Engine, key: &str) -> Result<Vec<String>, DataError> {
+    Ok(lookup(&engine.catalog.images_view()?, key)?
+        .big_data_names()
+        .to_vec())
+}
 
-    /// Reads a data item of an image.
-    ///
-    /// Go: `Store.ImageBigData`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::NotFound`] when there is no such item.
-    pub fn image_data(&self, key: &str, item: &str) -> Result<Vec<u8>, DataError> {
-        let images = self.inner.images_view()?;
-        let image = lookup(&images, key)?;
-        read(store_of(&images, &image, item)?, &image, item)
-    }
+pub(crate) fn image_data(engine: &Engine, key: &str, item: &str) -> Result<Vec<u8>, DataError> {
+    let images = engine.catalog.images_view()?;
+    let image = lookup(&images, key)?;
+    read(store_of(&images, &image, item)?, &image, item)
+}
 
-    /// Returns the size of a data item of an image in bytes.
-    ///
-    /// Go: `Store.ImageBigDataSize`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::NotFound`] when there is no such item.
-    pub fn image_data_size(&self, key: &str, item: &str) -> Result<u64, DataError> {
-        let images = self.inner.images_view()?;
-        let image = lookup(&images, key)?;
-        size(
-            &images,
-            &image,
-            item,
-            image.record().big_data_sizes.get(item).copied(),
-        )
-    }
+pub(crate) fn image_data_size(engine: &Engine, key: &str, item: &str) -> Result<u64, DataError> {
+    let images = engine.catalog.images_view()?;
+    let image = lookup(&images, key)?;
+    size(
+        &images,
+        &image,
+        item,
+        image.record().big_data_sizes.get(item).copied(),
+    )
+}
 
-    /// Returns the digest of a data item of an image: the recorded one, else the SHA-256 of what is
-    /// there.
-    ///
-    /// Go: `Store.ImageBigDataDigest`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::NotFound`] when there is no such item; [`DataError::DigestNeeded`] for a
-    /// manifest without a recorded digest.
-    pub fn image_data_digest(&self, key: &str, item: &str) -> Result<Digest, DataError> {
-        let images = self.inner.images_view()?;
-        let image = lookup(&images, key)?;
-        if let Some(text) = image.record().big_data_digests.get(item) {
-            return recorded(item, text);
-        }
-        let mut found =
-            BigDataItem::new(item, read(store_of(&images, &image, item)?, &image, item)?);
-        complete_image_digest(&mut found)?;
-        Ok(found.digest.unwrap_or_else(|| digest_of(&found.data)))
+pub(crate) fn image_data_digest(
+    engine: &Engine,
+    key: &str,
+    item: &str,
+) -> Result<Digest, DataError> {
+    let images = engine.catalog.images_view()?;
+    let image = lookup(&images, key)?;
+    if let Some(text) = image.record().big_data_digests.get(item) {
+        return recorded(item, text);
     }
+    let mut found = BigDataItem::new(item, read(store_of(&images, &image, item)?, &image, item)?);
+    complete_image_digest(&mut found)?;
+    Ok(found.digest.unwrap_or_else(|| digest_of(&found.data)))
+}
 
-    /// Stores a data item of an image. Its digest must be given for manifests.
-    ///
-    /// Go: `Store.SetImageBigData`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::DigestNeeded`] for a manifest without one, [`DataError::Item`] for a name that
-    /// no item can have.
-    pub fn set_image_data(&self, key: &str, mut item: BigDataItem) -> Result<(), DataError> {
-        check_name(&item)?;
-        complete_image_digest(&mut item)?;
-        let mut images = self.inner.lock_images()?;
-        let image = lookup_to_change(&images, key)?;
-        set_image_item(&mut images, &image, &item)?;
-        Ok(images.save().of::<Image>()?)
-    }
+pub(crate) fn set_image_data(
+    engine: &Engine,
+    key: &str,
+    mut item: BigDataItem,
+) -> Result<(), DataError> {
+    check_name(&item)?;
+    complete_image_digest(&mut item)?;
+    let mut images = engine.catalog.lock_images()?;
+    let image = lookup_to_change(&images, key)?;
+    set_image_item(&mut images, &image, &item)?;
+    Ok(images.save().of::<Image>()?)
+}
 
-    /// Lists the data items of a container.
-    ///
-    /// Go: `Store.ListContainerBigData`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::Lookup`] for an unknown container.
-    pub fn container_data_names(&self, key: &str) -> Result<Vec<String>, DataError> {
-        Ok(lookup(&self.inner.containers_view()?, key)?
-            .big_data_names()
-            .to_vec())
-    }
+pub(crate) fn container_data_names(engine: &Engine, key: &str) -> Result<Vec<String>, DataError> {
+    Ok(lookup(&engine.catalog.containers_view()?, key)?
+        .big_data_names()
+        .to_vec())
+}
 
-    /// Reads a data item of a container.
-    ///
-    /// Go: `Store.ContainerBigData`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::NotFound`] when there is no such item.
-    pub fn container_data(&self, key: &str, item: &str) -> Result<Vec<u8>, DataError> {
-        let containers = self.inner.containers_view()?;
-        let container = lookup(&containers, key)?;
-        read(store_of(&containers, &container, item)?, &container, item)
-    }
+pub(crate) fn container_data(engine: &Engine, key: &str, item: &str) -> Result<Vec<u8>, DataError> {
+    let containers = engine.catalog.containers_view()?;
+    let container = lookup(&containers, key)?;
+    read(store_of(&containers, &container, item)?, &container, item)
+}
 
-    /// Returns the size of a data item of a container in bytes.
-    ///
-    /// Go: `Store.ContainerBigDataSize`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::NotFound`] when there is no such item.
-    pub fn container_data_size(&self, key: &str, item: &str) -> Result<u64, DataError> {
-        let containers = self.inner.containers_view()?;
-        let container = lookup(&containers, key)?;
-        size(
-            &containers,
-            &container,
-            item,
-            container.record().big_data_sizes.get(item).copied(),
-        )
-    }
+pub(crate) fn container_data_size(
+    engine: &Engine,
+    key: &str,
+    item: &str,
+) -> Result<u64, DataError> {
+    let containers = engine.catalog.containers_view()?;
+    let container = lookup(&containers, key)?;
+    size(
+        &containers,
+        &container,
+        item,
+        container.record().big_data_sizes.get(item).copied(),
+    )
+}
 
-    /// Returns the digest of a data item of a container: the recorded one, else the SHA-256 of what
-    /// is there.
-    ///
-    /// Go: `Store.ContainerBigDataDigest`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::NotFound`] when there is no such item.
-    pub fn container_data_digest(&self, key: &str, item: &str) -> Result<Digest, DataError> {
-        let containers = self.inner.containers_view()?;
-        let container = lookup(&containers, key)?;
-        match container.record().big_data_digests.get(item) {
-            Some(text) => recorded(item, text),
-            None => {
-                let store = store_of(&containers, &container, item)?;
-                Ok(digest_of(&read(store, &container, item)?))
-            }
+pub(crate) fn container_data_digest(
+    engine: &Engine,
+    key: &str,
+    item: &str,
+) -> Result<Digest, DataError> {
+    let containers = engine.catalog.containers_view()?;
+    let container = lookup(&containers, key)?;
+    match container.record().big_data_digests.get(item) {
+        Some(text) => recorded(item, text),
+        None => {
+            let store = store_of(&containers, &container, item)?;
+            Ok(digest_of(&read(store, &container, item)?))
         }
     }
+}
 
-    /// Stores a data item of a container.
-    ///
-    /// Go: `Store.SetContainerBigData`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::Item`] for a name that no item can have.
-    pub fn set_container_data(&self, key: &str, mut item: BigDataItem) -> Result<(), DataError> {
-        check_name(&item)?;
-        item.digest.get_or_insert_with(|| digest_of(&item.data));
-        let mut containers = self.inner.lock_containers()?;
-        let container = lookup_to_change(&containers, key)?;
-        forget_container_item(&mut containers, &container, &item)?;
-        let note = |container: &mut Container| note_container_item(container.record_mut(), &item);
-        containers
-            .set_big_data(container.id().as_str(), &item.key, &item.data, note)
-            .map_err(failed(&container, &item.key))?;
-        Ok(containers.save().of::<Container>()?)
-    }
+pub(crate) fn set_container_data(
+    engine: &Engine,
+    key: &str,
+    mut item: BigDataItem,
+) -> Result<(), DataError> {
+    check_name(&item)?;
+    item.digest.get_or_insert_with(|| digest_of(&item.data));
+    let mut containers = engine.catalog.lock_containers()?;
+    let container = lookup_to_change(&containers, key)?;
+    forget_container_item(&mut containers, &container, &item)?;
+    let note = |container: &mut Container| note_container_item(container.record_mut(), &item);
+    containers
+        .set_big_data(container.id().as_str(), &item.key, &item.data, note)
+        .map_err(failed(&container, &item.key))?;
+    Ok(containers.save().of::<Container>()?)
 }
 
 /// Writes a data item of an image, and notes it in the record. The record is not saved afterwards.

@@ -4,20 +4,22 @@
 //! under its own write lock and no other, as Go does. What is in an additional store cannot be
 //! changed, but an image there can be given names: it is first taken over into this store.
 
+use crate::transaction::begin;
+use crate::transaction::error::TransactionError;
 use layerhold_json_store::NameChange;
 use layerhold_schema::{Flags, Value};
+use std::sync::Arc;
 
+use crate::catalog::error::AccessError;
+use crate::catalog::error::LookupError;
 use crate::catalog::locked::Locked;
 use crate::catalog::locks::InContext;
 use crate::catalog::lookup::{Item, find, refuse_additional};
 use crate::catalog::record_stores::{Records, View};
 use crate::engine::Engine;
-use crate::error::Error;
-use crate::errors::{AccessError, LookupError, UpdateError};
 use crate::records::error_kind::ErrorKind;
 use crate::records::kinds::ItemKind;
 use crate::spec::ImageSpec;
-use crate::store::Store;
 
 /// A record that can be changed in the ways all kinds can.
 pub(crate) trait Mutable: Item {
@@ -33,140 +35,94 @@ enum Change<'a> {
     ClearFlag(&'a str),
 }
 
-impl Store {
-    /// Lists the names of a layer, image or container.
-    ///
-    /// Go: `Store.Names`.
-    ///
-    /// # Errors
-    ///
-    /// [`UpdateError::Lookup`] when the key means nothing.
-    pub fn names(&self, key: &str) -> Result<Vec<String>, UpdateError> {
-        Ok(self.snapshot()?.find(key)?.names().to_vec())
-    }
+pub(crate) fn names(engine: &Engine, key: &str) -> Result<Vec<String>, UpdateError> {
+    Ok(engine.snapshot()?.find(key)?.names().to_vec())
+}
 
-    /// Replaces the names of a layer, image or container. Names that others of the same kind have
-    /// move.
-    ///
-    /// Go: `Store.SetNames`.
-    ///
-    /// # Errors
-    ///
-    /// [`UpdateError::Lookup`] when the key means nothing.
-    pub fn set_names(&self, key: &str, names: &[String]) -> Result<(), UpdateError> {
-        self.change_names(key, NameChange::Set, names)
-    }
+pub(crate) fn set_names(
+    engine: &Arc<Engine>,
+    key: &str,
+    names: &[String],
+) -> Result<(), UpdateError> {
+    change_names(engine, key, NameChange::Set, names)
+}
 
-    /// Puts names in front of those a layer, image or container has. Names that others of the same
-    /// kind have move.
-    ///
-    /// Go: `Store.AddNames`.
-    ///
-    /// # Errors
-    ///
-    /// [`UpdateError::Lookup`] when the key means nothing.
-    pub fn add_names(&self, key: &str, names: &[String]) -> Result<(), UpdateError> {
-        self.change_names(key, NameChange::Add, names)
-    }
+pub(crate) fn add_names(
+    engine: &Arc<Engine>,
+    key: &str,
+    names: &[String],
+) -> Result<(), UpdateError> {
+    change_names(engine, key, NameChange::Add, names)
+}
 
-    /// Takes names away from a layer, image or container. Names that it does not have are passed
-    /// over.
-    ///
-    /// Go: `Store.RemoveNames`.
-    ///
-    /// # Errors
-    ///
-    /// [`UpdateError::Lookup`] when the key means nothing.
-    pub fn remove_names(&self, key: &str, names: &[String]) -> Result<(), UpdateError> {
-        self.change_names(key, NameChange::Remove, names)
-    }
+pub(crate) fn remove_names(
+    engine: &Arc<Engine>,
+    key: &str,
+    names: &[String],
+) -> Result<(), UpdateError> {
+    change_names(engine, key, NameChange::Remove, names)
+}
 
-    fn change_names(
-        &self,
-        key: &str,
-        how: NameChange,
-        names: &[String],
-    ) -> Result<(), UpdateError> {
-        let change = Change::Names(how, names);
-        match self.inner.change(key, &change) {
-            Err(UpdateError::Lookup(LookupError::ReadOnly {
-                kind: ItemKind::Image,
-                id,
-                ..
-            })) => {
-                self.pull_up(&id)?;
-                self.inner.change(&id, &change)
-            }
-            other => other,
+fn change_names(
+    engine: &Arc<Engine>,
+    key: &str,
+    how: NameChange,
+    names: &[String],
+) -> Result<(), UpdateError> {
+    let change = Change::Names(how, names);
+    match apply_change(engine, key, &change) {
+        Err(UpdateError::Lookup(LookupError::ReadOnly {
+            kind: ItemKind::Image,
+            id,
+            ..
+        })) => {
+            copy_from_additional(engine, &id)?;
+            apply_change(engine, &id, &change)
         }
+        other => other,
     }
+}
 
-    /// Takes an image over from an additional store.
-    fn pull_up(&self, id: &str) -> Result<(), UpdateError> {
-        let failed = |source: Error| UpdateError::PullUp {
-            image: id.to_owned(),
-            source: Box::new(source),
-        };
-        let image = self.snapshot()?.image(id)?.id().clone();
-        let mut transaction = self.begin().map_err(|error| failed(error.into()))?;
-        let created = transaction.create_image(ImageSpec::new().id(image));
-        let committed = created
-            .map_err(Error::from)
-            .and_then(|_| Ok(transaction.commit()?));
-        match committed {
-            // Somebody else was faster.
-            Err(error) if error.kind() == Some(ErrorKind::DuplicateId) => Ok(()),
-            other => other.map(drop).map_err(failed),
-        }
+/// Takes an image over from an additional store.
+fn copy_from_additional(engine: &Arc<Engine>, id: &str) -> Result<(), UpdateError> {
+    let failed = |source: TransactionError| UpdateError::CopyFromAdditional {
+        image: id.to_owned(),
+        source: Box::new(source),
+    };
+    let image = engine.snapshot()?.image(id)?.id().clone();
+    let mut transaction = begin(engine).map_err(|error| failed(error.into()))?;
+    let created = transaction.create_image(ImageSpec::new().id(image));
+    let committed = created
+        .map_err(TransactionError::from)
+        .and_then(|_| Ok(transaction.commit()?));
+    match committed {
+        // Somebody else was faster.
+        Err(error) if error.kind() == Some(ErrorKind::DuplicateId) => Ok(()),
+        other => other.map(drop).map_err(failed),
     }
+}
 
-    /// Returns the caller's free text on a layer, image or container.
-    ///
-    /// Go: `Store.Metadata`.
-    ///
-    /// # Errors
-    ///
-    /// [`UpdateError::Lookup`] when the key means nothing.
-    pub fn metadata(&self, key: &str) -> Result<String, UpdateError> {
-        Ok(self.snapshot()?.find(key)?.metadata().to_owned())
-    }
+pub(crate) fn metadata(engine: &Engine, key: &str) -> Result<String, UpdateError> {
+    Ok(engine.snapshot()?.find(key)?.metadata().to_owned())
+}
 
-    /// Replaces the caller's free text on a layer, image or container.
-    ///
-    /// Go: `Store.SetMetadata`.
-    ///
-    /// # Errors
-    ///
-    /// [`UpdateError::Lookup`] when the key means nothing.
-    pub fn set_metadata(&self, key: &str, metadata: &str) -> Result<(), UpdateError> {
-        self.inner.change(key, &Change::Metadata(metadata))
-    }
+pub(crate) fn set_metadata(engine: &Engine, key: &str, metadata: &str) -> Result<(), UpdateError> {
+    apply_change(engine, key, &Change::Metadata(metadata))
+}
 
-    /// Sets a flag of a layer, image or container.
-    ///
-    /// # Errors
-    ///
-    /// [`UpdateError::Lookup`] when the key means nothing, [`UpdateError::ReservedFlag`] for the
-    /// flag of layers that are not complete.
-    pub fn set_flag(
-        &self,
-        key: &str,
-        flag: &str,
-        value: impl Into<Value>,
-    ) -> Result<(), UpdateError> {
-        refuse_reserved(flag)?;
-        self.inner.change(key, &Change::SetFlag(flag, value.into()))
-    }
+pub(crate) fn set_flag(
+    engine: &Engine,
+    key: &str,
+    flag: &str,
+    value: impl Into<Value>,
+) -> Result<(), UpdateError> {
+    refuse_reserved(flag)?;
+    apply_change(engine, key, &Change::SetFlag(flag, value.into()))
+}
 
-    /// Removes a flag of a layer, image or container, if it is there.
-    ///
-    /// # Errors
-    ///
-    /// As [`set_flag`](Self::set_flag).
-    pub fn clear_flag(&self, key: &str, flag: &str) -> Result<(), UpdateError> {
-        refuse_reserved(flag)?;
-        self.inner.change(key, &Change::ClearFlag(flag))
-    }
+pub(crate) fn clear_flag(engine: &Engine, key: &str, flag: &str) -> Result<(), UpdateError> {
+    refuse_reserved(flag)?;
+    apply_change(engine, key, &Change::ClearFlag(flag))
 }
 
 /// The flag by which layers say that they are incomplete: one that has it is removed.
@@ -186,39 +142,37 @@ pub(crate) fn reserved_flag(flags: &Flags) -> Option<String> {
     flags.get(RESERVED).map(|_| RESERVED.to_owned())
 }
 
-impl Engine {
-    fn change(&self, key: &str, change: &Change<'_>) -> Result<(), UpdateError> {
-        // A look without waiting for writers tells which store it is; the answer is checked again
-        // under its lock.
-        let mut refused = None;
-        let done = change_if_found(
-            &self.layers_view()?,
-            || self.lock_layers(),
-            key,
-            change,
-            &mut refused,
-        )? || change_if_found(
-            &self.images_view()?,
-            || self.lock_images(),
-            key,
-            change,
-            &mut refused,
-        )? || change_if_found(
-            &self.containers_view()?,
-            || self.lock_containers(),
-            key,
-            change,
-            &mut refused,
-        )?;
-        if done {
-            return Ok(());
-        }
-        Err(refused
-            .unwrap_or_else(|| LookupError::Nothing {
-                key: key.to_owned(),
-            })
-            .into())
+fn apply_change(engine: &Engine, key: &str, change: &Change<'_>) -> Result<(), UpdateError> {
+    // A look without waiting for writers tells which store it is; the answer is checked again
+    // under its lock.
+    let mut refused = None;
+    let done = change_if_found(
+        &engine.catalog.layers_view()?,
+        || engine.lock_layers(),
+        key,
+        change,
+        &mut refused,
+    )? || change_if_found(
+        &engine.catalog.images_view()?,
+        || engine.catalog.lock_images(),
+        key,
+        change,
+        &mut refused,
+    )? || change_if_found(
+        &engine.catalog.containers_view()?,
+        || engine.catalog.lock_containers(),
+        key,
+        change,
+        &mut refused,
+    )?;
+    if done {
+        return Ok(());
     }
+    Err(refused
+        .unwrap_or_else(|| LookupError::Nothing {
+            key: key.to_owned(),
+        })
+        .into())
 }
 
 /// Makes a change if the key means something of this kind. What it means in an additional store is
@@ -286,5 +240,45 @@ fn apply<R: Mutable>(
         Change::ClearFlag(flag) => guard
             .update(id, |record| drop(record.flags_mut().remove(flag)))
             .map(drop),
+    }
+}
+
+/// A record cannot be changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpdateError {
+    /// No such layer, image or container.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    /// An image cannot be taken over from an additional store.
+    #[error("cannot take image {image} over from a read-only store")]
+    CopyFromAdditional {
+        /// Its ID.
+        image: String,
+        /// Why not.
+        #[source]
+        source: Box<TransactionError>,
+    },
+    /// The flag is the library's own.
+    #[error("the flag {flag:?} is not for callers")]
+    ReservedFlag {
+        /// The flag.
+        flag: String,
+    },
+    /// Locks or records cannot be used.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+}
+
+impl UpdateError {
+    /// The kind that Go tells apart, if any.
+    #[must_use]
+    pub fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::Lookup(error) => error.kind(),
+            Self::Access(error) => error.kind(),
+            Self::CopyFromAdditional { source, .. } => source.kind(),
+            Self::ReservedFlag { .. } => None,
+        }
     }
 }

@@ -3,7 +3,7 @@
 use layerhold_driver::{Access, DriverConfig, Registry};
 use layerhold_sys::Dir;
 
-use crate::engine::open::registry;
+use crate::engine::drivers::registry;
 use crate::engine::options::StoreOptions;
 
 /// The kinds of items, as they are in the names of directories, and the files of their records.

@@ -21,7 +21,7 @@ impl Engine {
             return Ok(());
         }
         self.driver().sync_places(replaced)?;
-        let mut dirs = self.layout.layer_dirs();
+        let mut dirs = self.catalog.layout.layer_dirs();
         Ok(dirs.try_for_each(|dir| self.options.metadata_io.sync_dir(dir))?)
     }
 
@@ -33,7 +33,7 @@ impl Engine {
 
     /// Moves what lies beside the record of a layer out of the way.
     pub(crate) fn move_out_files(&self, id: &LayerId, trash: &mut Trash) -> Result<(), LayerError> {
-        for dir in self.layout.layer_dirs() {
+        for dir in self.catalog.layout.layer_dirs() {
             self.discard(dir, &tar_split_name(id), trash)?;
             self.discard(dir, id.as_ref(), trash)?;
         }
@@ -53,7 +53,7 @@ impl Engine {
             return Ok(());
         }
         let moved = trash
-            .area(&self.layout.temp_root())
+            .area(&self.catalog.layout.temp_root())
             .map(|area| area.stage_deletion(dir, name));
         match moved {
             Ok(Ok(_)) => Ok(()),

@@ -1,44 +1,42 @@
 //! What the handles on one opening share.
 
 pub(crate) mod open;
+pub(crate) mod error;
 pub(crate) mod recovery;
 pub(crate) mod rescue;
 pub(crate) mod temporary_files;
 pub(crate) mod discard;
 pub(crate) mod owners_on_disk;
 pub(crate) mod choose_driver;
+pub(crate) mod drivers;
 pub(crate) mod options;
 pub(crate) mod notices;
 pub(crate) mod host;
 pub(crate) mod userns;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use layerhold_driver::{Driver, DriverConfig, SyncMode, detect};
+use layerhold_driver::{Driver, SyncMode};
 use layerhold_lockfile::{LockFile, ReadGuard, Token};
 
-use crate::catalog::layout::Layout;
-use crate::catalog::mount_counts::MountCounts;
-use crate::catalog::record_stores::{RecordStores, View};
-use crate::engine::open::registry;
-use crate::engine::options::StoreOptions;
-use crate::errors::{AccessError, OpenError};
-use crate::records::{Container, Image, Layer};
+use crate::catalog::Catalog;
+use crate::catalog::error::AccessError;
 
-/// An opening of a store.
+use drivers::open_driver;
+use error::OpenError;
+use options::StoreOptions;
+
+/// An opening of a store: its catalog, its graph driver, and how both are used.
 #[derive(Debug)]
 pub(crate) struct Engine {
+    pub(crate) catalog: Catalog,
     pub(crate) options: StoreOptions,
     pub(crate) sync: SyncMode,
     pub(crate) driver_name: &'static str,
-    pub(crate) layout: Layout,
-    pub(crate) layers: RecordStores<Layer>,
-    pub(crate) images: RecordStores<Image>,
-    pub(crate) containers: RecordStores<Container>,
-    pub(crate) mounts: MountCounts,
+    /// Held for reading while the driver mounts, for writing while it shuts down.
     pub(crate) graph_lock: LockFile,
-    pub(crate) userns_lock: LockFile,
-    pub(crate) slot: Mutex<DriverSlot>,
+    slot: Mutex<DriverSlot>,
 }
 
 /// The driver, and the last write of `storage.lock` that it was opened after.
@@ -86,34 +84,10 @@ impl Engine {
         open_driver(&self.options, Some(self.driver_name))
     }
 
-    /// The layers as they are now.
-    pub(crate) fn layers_view(&self) -> Result<View<Layer>, AccessError> {
-        self.layers.view()
+    /// The roots of all temporary areas.
+    pub(crate) fn temp_roots(&self) -> impl Iterator<Item = PathBuf> {
+        std::iter::once(self.catalog.layout.temp_root())
+            .chain(self.catalog.layout.image_temp_root())
+            .chain(self.driver().temp_roots())
     }
-
-    /// The images as they are now.
-    pub(crate) fn images_view(&self) -> Result<View<Image>, AccessError> {
-        self.images.view()
-    }
-
-    /// The containers as they are now.
-    pub(crate) fn containers_view(&self) -> Result<View<Container>, AccessError> {
-        self.containers.view()
-    }
-}
-
-pub(crate) fn open_driver(
-    options: &StoreOptions,
-    name: Option<&str>,
-) -> Result<Arc<dyn Driver>, OpenError> {
-    let config = DriverConfig::new(&options.graph_root, &options.run_root)
-        .with_image_store(options.image_store.clone())
-        .with_priority(options.driver_priority.clone())
-        .with_options(options.driver_options.clone())
-        .with_privilege(options.privilege)
-        .with_shifting(options.shifting);
-    detect(name, &config, &registry()).map_err(|source| OpenError::Driver {
-        root: options.graph_root.clone(),
-        source,
-    })
 }

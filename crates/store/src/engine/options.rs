@@ -1,5 +1,6 @@
 //! How a store is opened.
 
+use crate::catalog::transient::Persistence;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -231,18 +232,6 @@ impl StoreOptions {
         self.notices = Notices::new(listener);
         self
     }
-}
-
-/// Whether the containers of a store survive a reboot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Persistence {
-    /// They do, unless they are asked to be volatile.
-    #[default]
-    Durable,
-    /// None does: the store is transient. Their records and their lock are below the run root, and
-    /// nothing about them is synced to the disk. Images and their layers survive.
-    Transient,
 }
 
 /// Whether the layers of containers that may be lost at a reboot are mounted without syncing (Go:

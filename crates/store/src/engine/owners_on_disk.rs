@@ -6,10 +6,10 @@ use layerhold_driver::{Driver, TreeOwners};
 use layerhold_idmap::IdMappings;
 use layerhold_ids::LayerId;
 
+use crate::catalog::error::AccessError;
 use crate::catalog::record_stores::View;
 use crate::catalog::snapshot::Snapshot;
 use crate::engine::Engine;
-use crate::errors::AccessError;
 use crate::records::{Container, Layer};
 
 /// Under which maps the owners of a layer lie on disk, and those of which of its files.
@@ -47,7 +47,11 @@ impl OnDisk {
 impl Engine {
     /// Finds out how the owners of a layer lie on disk.
     pub(crate) fn owners_on_disk(&self, layer: &Layer) -> Result<OnDisk, AccessError> {
-        Ok(OnDisk::of(layer, &self.containers_view()?, &*self.driver()))
+        Ok(OnDisk::of(
+            layer,
+            &self.catalog.containers_view()?,
+            &*self.driver(),
+        ))
     }
 }
 

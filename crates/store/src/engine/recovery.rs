@@ -16,23 +16,58 @@ use layerhold_ids::{ContainerId, LayerId};
 use layerhold_staging::TempRoot;
 use layerhold_sys::{Durability, no_brief_lock};
 
+use crate::catalog::error::AccessError;
 use crate::catalog::intent::{INTENT_FILE, Intent};
+use crate::catalog::locked::Locked;
 use crate::catalog::locks::{InContext, Locks};
 use crate::catalog::record_stores::Records;
-use crate::catalog::snapshot::incomplete_layers;
+use crate::catalog::snapshot::{Snapshot, incomplete_layers};
 use crate::delete::item::remove_below;
 use crate::engine::Engine;
 use crate::engine::notices::Notice;
 use crate::engine::options::Recovery;
 use crate::engine::temporary_files::Where;
-use crate::errors::AccessError;
 use crate::records::{BY_LAYER, BY_PARENT, BY_TOP_LAYER, Container, Layer};
 
 impl Engine {
+    /// Takes all three locks, and undoes what a dead process left unfinished. Its files are only
+    /// moved out of the way: [`erase_leftovers`](Self::erase_leftovers) erases them.
+    pub(crate) fn lock_all(&self) -> Result<Locks, AccessError> {
+        let mut locks = self.catalog.lock_all()?;
+        // Out of the way now. Erasing it takes long, and is done by a writer when no lock is held.
+        self.undo_remains(&mut locks).abandon();
+        Ok(locks)
+    }
+
+    /// Takes the lock of the layers alone, and undoes what a dead process left unfinished.
+    pub(crate) fn lock_layers(&self) -> Result<Locked<Layer>, AccessError> {
+        let layers = self.catalog.lock_layers()?;
+        if !self.catalog.has_unfinished(&layers)? {
+            return Ok(layers);
+        }
+        // Undoing them needs the other two locks, and so all three from the beginning.
+        drop(layers);
+        drop(self.lock_all()?);
+        // What could not be undone stays as it is.
+        self.catalog.lock_layers()
+    }
+
+    /// A snapshot, after an attempt to undo what a dead process left unfinished.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, AccessError> {
+        let snapshot = self.catalog.snapshot()?;
+        if incomplete_layers(&snapshot.layers).is_empty() {
+            return Ok(snapshot);
+        }
+        // A living process holds the write lock while its layers are incomplete, so these belong to
+        // a dead one.
+        self.recover_if_free();
+        self.catalog.snapshot()
+    }
+
     /// Undoes what is left, unless somebody is using the store: then it is not left, or theirs to
     /// undo.
     pub(crate) fn recover_if_free(&self) {
-        if let Ok(Some(mut locks)) = self.try_lock_all() {
+        if let Ok(Some(mut locks)) = self.catalog.try_lock_all() {
             let mut trash = self.undo_remains(&mut locks);
             let place = Where::BesideRecords;
             drop(self.discard_temporary_files(&locks, place, &mut trash));
@@ -44,7 +79,13 @@ impl Engine {
     /// As [`recover_if_free`](Self::recover_if_free), at the price of one `stat` when there is no
     /// intent.
     pub(crate) fn recover_intent_if_any(&self) {
-        if self.layout.layers.exists(INTENT_FILE).unwrap_or(false) {
+        if self
+            .catalog
+            .layout
+            .layers
+            .exists(INTENT_FILE)
+            .unwrap_or(false)
+        {
             self.recover_if_free();
         }
     }
@@ -91,7 +132,7 @@ impl Engine {
     pub(crate) fn undo_remains(&self, locks: &mut Locks) -> Trash {
         let mut trash = Trash::new();
         let mut doomed = incomplete_layers(&locks.layers);
-        let intent = Intent::read(&self.layout.layers).ok().flatten();
+        let intent = Intent::read(&self.catalog.layout.layers).ok().flatten();
         if let Some(intent) = &intent {
             doomed.extend(unwanted(intent, locks));
             self.discard_data(intent, locks, &mut trash);
@@ -100,7 +141,11 @@ impl Engine {
         if intent.is_some() && removed.is_ok() {
             // Left in place when something failed, so that the next one tries again.
             let io = &*self.options.metadata_io;
-            drop(Intent::remove(io, &self.layout.layers, Durability::Durable));
+            drop(Intent::remove(
+                io,
+                &self.catalog.layout.layers,
+                Durability::Durable,
+            ));
         }
         trash
     }
@@ -112,14 +157,14 @@ impl Engine {
             .iter()
             .filter(|id| !locks.images.is_own(id.as_str()))
         {
-            drop(self.discard(self.layout.new_images(), id.as_ref(), trash));
+            drop(self.discard(self.catalog.layout.new_images(), id.as_ref(), trash));
         }
         for id in intent
             .containers
             .iter()
             .filter(|id| !locks.containers.contains(id.as_str()))
         {
-            drop(self.discard(&self.layout.containers, id.as_ref(), trash));
+            drop(self.discard(&self.catalog.layout.containers, id.as_ref(), trash));
         }
     }
 
@@ -170,8 +215,11 @@ impl Engine {
         });
         for id in users.collect::<Vec<_>>() {
             if let Ok(id) = id.parse::<ContainerId>() {
-                drop(self.discard(&self.layout.containers, id.as_ref(), trash));
-                drop(remove_below(&self.layout.run_containers, id.as_str()));
+                drop(self.discard(&self.catalog.layout.containers, id.as_ref(), trash));
+                drop(remove_below(
+                    &self.catalog.layout.run_containers,
+                    id.as_str(),
+                ));
             }
             locks.containers.remove(&id).of::<Container>()?;
         }

@@ -88,7 +88,7 @@ impl Engine {
     }
 
     fn missed_layers(&self) -> Missed {
-        let records = self.layers.try_view().ok().flatten()?;
+        let records = self.catalog.layers.try_view().ok().flatten()?;
         let mut missed = BTreeSet::new();
         for (_, part) in records.own() {
             for stored in part.iter() {

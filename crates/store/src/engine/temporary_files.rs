@@ -19,8 +19,8 @@ use layerhold_ids::is_canonical_id;
 use layerhold_sys::{Dir, FileType, PathError};
 
 use crate::catalog::locks::Locks;
+use crate::catalog::transient::Persistence;
 use crate::engine::Engine;
-use crate::engine::options::Persistence;
 
 /// What their names begin with.
 const PREFIX: &[u8] = b".tmp-";
@@ -42,7 +42,7 @@ impl Engine {
         place: Where,
         trash: &mut Trash,
     ) -> Result<Vec<PathBuf>, PathError> {
-        let layout = &self.layout;
+        let layout = &self.catalog.layout;
         let mut found = Vec::new();
         let dirs = layout.layer_dirs().chain(layout.image_dirs());
         for dir in dirs.chain([&layout.containers]) {
@@ -67,12 +67,15 @@ impl Engine {
         no_writer: &Locks,
         found: &mut Vec<PathBuf>,
     ) -> Result<(), PathError> {
-        let Ok(_no_count_changes) = self.mounts.write(&no_writer.layers) else {
+        let Ok(_no_count_changes) = self.catalog.mounts.write(&no_writer.layers) else {
             return Ok(());
         };
-        let containers = Some(&self.layout.run_containers)
+        let containers = Some(&self.catalog.layout.run_containers)
             .filter(|_| self.options.persistence == Persistence::Transient);
-        for path in [&self.layout.run_layers].into_iter().chain(containers) {
+        for path in [&self.catalog.layout.run_layers]
+            .into_iter()
+            .chain(containers)
+        {
             let dir = match Dir::open_ambient(path) {
                 Err(error) if error.is_not_found() => continue,
                 other => other?,

@@ -1,11 +1,11 @@
 //! What options ask for and nothing does: told, so that it can be said once.
 
+use crate::engine::Engine;
 use layerhold_driver::{DriverOption, MountOptions};
 
-use crate::engine::open::registry;
+use crate::engine::drivers::registry;
 use crate::engine::options::StoreOptions;
 use crate::mount::layer::MountRequest;
-use crate::store::Store;
 
 /// An option that has no effect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -123,20 +123,13 @@ fn pull_option(name: &str, value: &str) -> Option<Ignored> {
     })
 }
 
-impl Store {
-    /// Tells which words of a mount the driver leaves out, because the system cannot do what they
-    /// ask for. The words are those of the request and of the driver options.
-    ///
-    /// Go logs a warning when it mounts.
-    #[must_use]
-    pub fn ignored_mount_options(&self, request: &MountRequest) -> Vec<Ignored> {
-        let mut options = MountOptions::new();
-        for option in &request.options {
-            options = options.with_option(option);
-        }
-        let words = self.driver().ignored_mount_options(&options).into_iter();
-        words.map(|word| Ignored::MountOption { word }).collect()
+pub(crate) fn ignored_mount_options(engine: &Engine, request: &MountRequest) -> Vec<Ignored> {
+    let mut options = MountOptions::new();
+    for option in &request.options {
+        options = options.with_option(option);
     }
+    let words = engine.driver().ignored_mount_options(&options).into_iter();
+    words.map(|word| Ignored::MountOption { word }).collect()
 }
 
 #[cfg(test)]

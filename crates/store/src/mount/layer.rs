@@ -5,6 +5,8 @@
 //! under the lock of the layers, held for writing: the layer cannot be deleted under the mount, and
 //! a Go process that saves layers does not bring an old count back (see [`crate::catalog::mount_counts`]).
 
+use crate::mount::stale::is_mounted_here;
+use crate::mount::stale::stale;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,20 +14,21 @@ use layerhold_driver::{Driver, MountDurability, MountOptions, OwnFiles, Shifting
 use layerhold_ids::LayerId;
 use layerhold_json_store::ReadGuard;
 
+use crate::catalog::error::AccessError;
+use crate::catalog::error::LookupError;
 use crate::catalog::locked::Locked;
 use crate::catalog::lookup::{
     by_id, find, is_exactly, is_exactly_container, lookup, refuse_additional, require,
 };
 use crate::catalog::mount_counts::{CountsGuard, MountCounts, Mounted};
 use crate::catalog::record_stores::Records;
-use crate::check::mounted;
 use crate::engine::Engine;
 use crate::engine::options::VolatileMounts;
 use crate::engine::owners_on_disk::mapped_container;
-use crate::errors::{AccessError, LookupError, MountError};
+use crate::mount::error::MountError;
+use crate::mount::kernel_table::mounted_layers;
 use crate::records::kinds::ItemKind;
 use crate::records::{Container, Layer};
-use crate::store::Store;
 
 /// How a layer or container is to be mounted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,65 +81,39 @@ pub enum StillMounted {
     No,
 }
 
-impl Store {
-    /// Mounts the layer of a container, or a layer, and returns where. The path may be used until
-    /// [`unmount`](Self::unmount) is called as often as this.
-    ///
-    /// A layer of an additional store is only mounted with the option `ro`.
-    ///
-    /// Go: `Store.Mount`.
-    ///
-    /// # Errors
-    ///
-    /// [`MountError::Lookup`] for an unknown key, or a layer of an additional store without that
-    /// option; [`MountError::ShiftingNotEnabled`] for a container with ID maps whose files the
-    /// driver cannot show with their owners; [`MountError::Driver`] when the driver refuses.
-    pub fn mount(&self, key: &str, request: &MountRequest) -> Result<PathBuf, MountError> {
-        let target = self.inner.mount_target(key)?;
-        self.inner.mount(&target, request)
-    }
+pub(crate) fn mount(
+    engine: &Engine,
+    key: &str,
+    request: &MountRequest,
+) -> Result<PathBuf, MountError> {
+    let target = mount_target(engine, key)?;
+    mount_layer(engine, &target, request)
+}
 
-    /// Gives the mount of a container or layer back, named like for [`mount`](Self::mount) or by
-    /// the path it is mounted at.
-    ///
-    /// Go: `Store.Unmount`.
-    ///
-    /// # Errors
-    ///
-    /// [`MountError::NotMounted`] when it is not mounted.
-    pub fn unmount(&self, key: &str, how: Unmounting) -> Result<StillMounted, MountError> {
-        let layer = match self.inner.mount_target(key) {
-            Ok(target) => target.layer.id().clone(),
-            Err(MountError::Lookup(error)) => self.inner.mounted_at(key)?.ok_or(error)?,
-            Err(error) => return Err(error),
-        };
-        self.inner.unmount(&layer, how)
-    }
+pub(crate) fn unmount(
+    engine: &Engine,
+    key: &str,
+    how: Unmounting,
+) -> Result<StillMounted, MountError> {
+    let layer = match mount_target(engine, key) {
+        Ok(target) => target.layer.id().clone(),
+        Err(MountError::Lookup(error)) => mounted_at(engine, key)?.ok_or(error)?,
+        Err(error) => return Err(error),
+    };
+    unmount_layer(engine, &layer, how)
+}
 
-    /// Returns how many uses the mount of a container or layer has.
-    ///
-    /// Go: `Store.Mounted`.
-    ///
-    /// # Errors
-    ///
-    /// [`MountError::Lookup`] for an unknown key.
-    pub fn mounted(&self, key: &str) -> Result<u32, MountError> {
-        let layer = self.inner.mount_target(key)?.layer.id().clone();
-        let mounts = self.inner.mounts.read()?;
-        Ok(mounts
-            .iter()
-            .find(|mount| mount.layer == layer)
-            .map_or(0, |mount| mount.count))
-    }
+pub(crate) fn mounted(engine: &Engine, key: &str) -> Result<u32, MountError> {
+    let layer = mount_target(engine, key)?.layer.id().clone();
+    let mounts = engine.catalog.mounts.read()?;
+    Ok(mounts
+        .iter()
+        .find(|mount| mount.layer == layer)
+        .map_or(0, |mount| mount.count))
+}
 
-    /// Lists the layers that are mounted.
-    ///
-    /// # Errors
-    ///
-    /// When the file with the counts cannot be read.
-    pub fn mounts(&self) -> Result<Vec<Mounted>, AccessError> {
-        self.inner.mounts.read()
-    }
+pub(crate) fn mounts(engine: &Engine) -> Result<Vec<Mounted>, AccessError> {
+    engine.catalog.mounts.read()
 }
 
 /// What is to be mounted.
@@ -146,169 +123,171 @@ pub(crate) struct Target {
     pub(crate) container: Option<Arc<Container>>,
 }
 
-impl Engine {
-    /// Finds the layer that a key means: a container's, or one by itself (Go: store.go, `Mount`).
-    pub(crate) fn mount_target(&self, key: &str) -> Result<Target, MountError> {
-        let containers = self.containers_view()?;
-        let layers = self.layers_view()?;
-        // Containers are also found by prefixes here, as long as no layer is meant more exactly.
-        let container = find(&containers, key).unwrap_or(None);
-        let is_layer = || matches!(find(&layers, key), Ok(Some(layer)) if is_exactly(&*layer, key));
-        let container = container.filter(|it| is_exactly_container(it, key) || !is_layer());
-        if let Some(container) = container {
-            let layer = require(&layers, container.layer().as_str())?;
-            return Ok(Target {
-                layer,
-                container: Some(container),
-            });
-        }
-        let layer = lookup(&layers, key)?;
-        // There is one mount, whichever of the two is named: it shows what the container is to see.
-        let container = match layer.id_maps().is_identity() {
-            true => mapped_container(&containers, layer.id()),
-            false => None,
-        };
-        Ok(Target { layer, container })
+/// Finds the layer that a key means: a container's, or one by itself (Go: store.go, `Mount`).
+pub(crate) fn mount_target(engine: &Engine, key: &str) -> Result<Target, MountError> {
+    let containers = engine.catalog.containers_view()?;
+    let layers = engine.catalog.layers_view()?;
+    // Containers are also found by prefixes here, as long as no layer is meant more exactly.
+    let container = find(&containers, key).unwrap_or(None);
+    let is_layer = || matches!(find(&layers, key), Ok(Some(layer)) if is_exactly(&*layer, key));
+    let container = container.filter(|it| is_exactly_container(it, key) || !is_layer());
+    if let Some(container) = container {
+        let layer = require(&layers, container.layer().as_str())?;
+        return Ok(Target {
+            layer,
+            container: Some(container),
+        });
     }
+    let layer = lookup(&layers, key)?;
+    // There is one mount, whichever of the two is named: it shows what the container is to see.
+    let container = match layer.id_maps().is_identity() {
+        true => mapped_container(&containers, layer.id()),
+        false => None,
+    };
+    Ok(Target { layer, container })
+}
 
-    pub(crate) fn mount(
-        &self,
-        target: &Target,
-        request: &MountRequest,
-    ) -> Result<PathBuf, MountError> {
-        let in_use = self.use_driver()?;
-        let id = target.layer.id();
-        let options = options(target, request, self.options.volatile_mounts);
-        refuse_unshifted(target, &*in_use.driver)?;
-        let held = self.hold_layer(id, &options)?;
-        let mut counts = held.counts(&self.mounts)?;
-        let counted = counts.get(id);
-        if let Some(mount) = &counted
-            && self.is_mounted_here(&mount.path)?
-        {
-            // Like Go, a layer that is mounted is not mounted again. What it is mounted with stays.
-            counts.set(id, &mount.path, mount.count.saturating_add(1))?;
-            return Ok(mount.path.clone());
-        }
-        // A count that a kernel-side unmount left behind counts nothing. Another one counts users
-        // in other mount namespaces.
-        let elsewhere = match counted {
-            Some(mount) if self.stale(vec![mount.clone()])?.is_empty() => mount.count,
-            _ => 0,
-        };
-        let failed = |source| MountError::Driver {
-            layer: id.clone(),
-            source: Box::new(source),
-        };
-        let path = in_use.driver.mount(id, &options).map_err(failed)?;
-        if let Err(error) = counts.set(id, &path, elsewhere.saturating_add(1)) {
-            // That would end the mounts of the other namespaces too.
-            if elsewhere == 0 {
-                drop(in_use.driver.unmount(id));
-            }
-            return Err(error.into());
-        }
-        Ok(path)
+pub(crate) fn mount_layer(
+    engine: &Engine,
+    target: &Target,
+    request: &MountRequest,
+) -> Result<PathBuf, MountError> {
+    let in_use = engine.use_driver()?;
+    let id = target.layer.id();
+    let options = options(target, request, engine.options.volatile_mounts);
+    refuse_unshifted(target, &*in_use.driver)?;
+    let held = hold_layer(engine, id, &options)?;
+    let mut counts = held.counts(&engine.catalog.mounts)?;
+    let counted = counts.get(id);
+    if let Some(mount) = &counted
+        && is_mounted_here(engine, &mount.path)?
+    {
+        // Like Go, a layer that is mounted is not mounted again. What it is mounted with stays.
+        counts.set(id, &mount.path, mount.count.saturating_add(1))?;
+        return Ok(mount.path.clone());
     }
-
-    pub(crate) fn unmount(
-        &self,
-        layer: &LayerId,
-        how: Unmounting,
-    ) -> Result<StillMounted, MountError> {
-        let in_use = self.use_driver()?;
-        let layers = self.lock_layers_as_they_are()?;
-        let mut counts = self.mounts.write(&layers)?;
-        self.unmount_counted(&*in_use.driver, &mut counts, layer, how)
-    }
-
-    pub(crate) fn unmount_counted(
-        &self,
-        driver: &dyn Driver,
-        counts: &mut CountsGuard,
-        layer: &LayerId,
-        how: Unmounting,
-    ) -> Result<StillMounted, MountError> {
-        let Some(mount) = counts.get(layer) else {
-            return self.unmount_uncounted(driver, layer);
-        };
-        if how == Unmounting::Once && mount.count > 1 {
-            counts.set(layer, &mount.path, mount.count - 1)?;
-            return Ok(StillMounted::Yes);
+    // A count that a kernel-side unmount left behind counts nothing. Another one counts users
+    // in other mount namespaces.
+    let elsewhere = match counted {
+        Some(mount) if stale(engine, vec![mount.clone()])?.is_empty() => mount.count,
+        _ => 0,
+    };
+    let failed = |source| MountError::Driver {
+        layer: id.clone(),
+        source: Box::new(source),
+    };
+    let path = in_use.driver.mount(id, &options).map_err(failed)?;
+    if let Err(error) = counts.set(id, &path, elsewhere.saturating_add(1)) {
+        // That would end the mounts of the other namespaces too.
+        if elsewhere == 0 {
+            drop(in_use.driver.unmount(id));
         }
-        match driver.unmount(layer) {
-            // It was unmounted in the kernel, or the layer is gone: that is what was wanted.
-            Err(error) if !error.is_not_found() => {
-                return Err(MountError::Driver {
-                    layer: layer.clone(),
-                    source: Box::new(error),
-                });
-            }
-            _ => counts.set(layer, &mount.path, 0)?,
-        }
-        Ok(StillMounted::No)
+        return Err(error.into());
     }
+    Ok(path)
+}
 
-    /// Unmounts a layer whose count got lost. Which processes use it is not known; the caller is
-    /// the only one that asked.
-    fn unmount_uncounted(
-        &self,
-        driver: &dyn Driver,
-        layer: &LayerId,
-    ) -> Result<StillMounted, MountError> {
-        if !mounted(self)?.contains_key(layer) {
-            return Err(MountError::NotMounted {
+pub(crate) fn unmount_layer(
+    engine: &Engine,
+    layer: &LayerId,
+    how: Unmounting,
+) -> Result<StillMounted, MountError> {
+    let in_use = engine.use_driver()?;
+    let layers = engine.catalog.lock_layers()?;
+    let mut counts = engine.catalog.mounts.write(&layers)?;
+    unmount_counted(engine, &*in_use.driver, &mut counts, layer, how)
+}
+
+pub(crate) fn unmount_counted(
+    engine: &Engine,
+    driver: &dyn Driver,
+    counts: &mut CountsGuard,
+    layer: &LayerId,
+    how: Unmounting,
+) -> Result<StillMounted, MountError> {
+    let Some(mount) = counts.get(layer) else {
+        return unmount_uncounted(engine, driver, layer);
+    };
+    if how == Unmounting::Once && mount.count > 1 {
+        counts.set(layer, &mount.path, mount.count - 1)?;
+        return Ok(StillMounted::Yes);
+    }
+    match driver.unmount(layer) {
+        // It was unmounted in the kernel, or the layer is gone: that is what was wanted.
+        Err(error) if !error.is_not_found() => {
+            return Err(MountError::Driver {
                 layer: layer.clone(),
+                source: Box::new(error),
             });
         }
-        let unmounted = driver.unmount(layer);
-        unmounted.map_err(|error| MountError::Driver {
-            layer: layer.clone(),
-            source: Box::new(error),
-        })?;
-        Ok(StillMounted::No)
+        _ => counts.set(layer, &mount.path, 0)?,
     }
+    Ok(StillMounted::No)
+}
 
-    /// Takes the lock under which a layer is mounted, provided that it may be mounted so, and is
-    /// still there.
-    fn hold_layer(&self, id: &LayerId, options: &MountOptions) -> Result<HeldLayer, MountError> {
-        let unknown = || LookupError::Unknown {
-            kind: ItemKind::Layer,
-            key: id.to_string(),
-        };
-        let layers = self.layers_view()?;
-        let store = layers.store_of(id.as_str()).ok_or_else(unknown)?;
-        if store.additional.is_none() {
-            let held = self.lock_layers_as_they_are()?;
-            return match by_id(&held, id.as_str()) {
-                Ok(Some(layer)) if layer.is_incomplete() => Err(unknown().into()),
-                Ok(None) => Err(unknown().into()),
-                _ => Ok(HeldLayer::Own(held)),
-            };
-        }
-        if !options.is_read_only() {
-            refuse_additional(&layers, id.as_str())?;
-        }
-        let held = store.read()?.ok_or_else(unknown)?;
-        match held.get(id.as_str()) {
+/// Unmounts a layer whose count got lost. Which processes use it is not known; the caller is
+/// the only one that asked.
+fn unmount_uncounted(
+    engine: &Engine,
+    driver: &dyn Driver,
+    layer: &LayerId,
+) -> Result<StillMounted, MountError> {
+    if !mounted_layers(engine)?.contains_key(layer) {
+        return Err(MountError::NotMounted {
+            layer: layer.clone(),
+        });
+    }
+    let unmounted = driver.unmount(layer);
+    unmounted.map_err(|error| MountError::Driver {
+        layer: layer.clone(),
+        source: Box::new(error),
+    })?;
+    Ok(StillMounted::No)
+}
+
+/// Takes the lock under which a layer is mounted, provided that it may be mounted so, and is
+/// still there.
+fn hold_layer(
+    engine: &Engine,
+    id: &LayerId,
+    options: &MountOptions,
+) -> Result<HeldLayer, MountError> {
+    let unknown = || LookupError::Unknown {
+        kind: ItemKind::Layer,
+        key: id.to_string(),
+    };
+    let layers = engine.catalog.layers_view()?;
+    let store = layers.store_of(id.as_str()).ok_or_else(unknown)?;
+    if store.additional.is_none() {
+        let held = engine.catalog.lock_layers()?;
+        return match by_id(&held, id.as_str()) {
             Ok(Some(layer)) if layer.is_incomplete() => Err(unknown().into()),
             Ok(None) => Err(unknown().into()),
-            _ => Ok(HeldLayer::Additional(held)),
-        }
+            _ => Ok(HeldLayer::Own(held)),
+        };
     }
+    if !options.is_read_only() {
+        refuse_additional(&layers, id.as_str())?;
+    }
+    let held = store.read()?.ok_or_else(unknown)?;
+    match held.get(id.as_str()) {
+        Ok(Some(layer)) if layer.is_incomplete() => Err(unknown().into()),
+        Ok(None) => Err(unknown().into()),
+        _ => Ok(HeldLayer::Additional(held)),
+    }
+}
 
-    fn mounted_at(&self, path: &str) -> Result<Option<LayerId>, MountError> {
-        let path = Path::new(path);
-        if !path.is_absolute() {
-            return Ok(None);
-        }
-        let mounts = self.mounts.read()?;
-        match mounts.into_iter().find(|mount| mount.path == path) {
-            Some(mount) => Ok(Some(mount.layer)),
-            None => Err(MountError::NotMountedAt {
-                path: path.to_owned(),
-            }),
-        }
+fn mounted_at(engine: &Engine, path: &str) -> Result<Option<LayerId>, MountError> {
+    let path = Path::new(path);
+    if !path.is_absolute() {
+        return Ok(None);
+    }
+    let mounts = engine.catalog.mounts.read()?;
+    match mounts.into_iter().find(|mount| mount.path == path) {
+        Some(mount) => Ok(Some(mount.layer)),
+        None => Err(MountError::NotMountedAt {
+            path: path.to_owned(),
+        }),
     }
 }
 

@@ -16,48 +16,48 @@ use layerhold_sys::{Coverage, Dir, PathError, canonical_ambient, visit_mounts_ev
 use crate::catalog::mount_counts::Mounted;
 use crate::engine::Engine;
 
-impl Engine {
-    /// Finds those of counted mounts that are proven to be gone. Only while the counts are locked
-    /// does that stay so.
-    pub(crate) fn stale(&self, counted: Vec<Mounted>) -> Result<Vec<Mounted>, PathError> {
-        let unseen = counted.into_iter().filter(|mount| !self.may_be_here(mount));
-        if self.driver().capabilities().stacking == Stacking::Copies {
-            return Ok(unseen.collect());
-        }
-        let mut unseen: Vec<Sought> = unseen.map(Sought::new).collect();
-        if unseen.is_empty() {
-            return Ok(Vec::new());
-        }
-        let coverage = visit_mounts_everywhere(&mut |mount| {
-            unseen.retain(|sought| !sought.is_shown_by(mount));
-            match unseen.is_empty() {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            }
-        })?;
-        Ok(match coverage {
-            Coverage::Complete => unseen.into_iter().map(|sought| sought.mount).collect(),
-            Coverage::Incomplete => Vec::new(),
-        })
+/// Finds those of counted mounts that are proven to be gone. Only while the counts are locked
+/// does that stay so.
+pub(crate) fn stale(engine: &Engine, counted: Vec<Mounted>) -> Result<Vec<Mounted>, PathError> {
+    let unseen = counted
+        .into_iter()
+        .filter(|mount| !may_be_here(engine, mount));
+    if engine.driver().capabilities().stacking == Stacking::Copies {
+        return Ok(unseen.collect());
     }
-
-    /// Whether this process sees a mount, or cannot tell.
-    fn may_be_here(&self, mount: &Mounted) -> bool {
-        let is_here = self.is_mounted_here(&mount.path);
-        is_here.unwrap_or(true)
+    let mut unseen: Vec<Sought> = unseen.map(Sought::new).collect();
+    if unseen.is_empty() {
+        return Ok(Vec::new());
     }
-
-    /// Tells whether a counted mount is seen by this process. Drivers that show a layer's own tree
-    /// have nothing mounted, and so the count is right as long as the tree is there.
-    pub(crate) fn is_mounted_here(&self, path: &Path) -> Result<bool, PathError> {
-        let is_there = match self.driver().capabilities().stacking {
-            Stacking::Copies => Dir::open_ambient(path).map(|_| true),
-            _ => layerhold_sys::mount::is_mount_point(path),
-        };
-        match is_there {
-            Err(error) if error.is_not_found() => Ok(false),
-            other => other,
+    let coverage = visit_mounts_everywhere(&mut |mount| {
+        unseen.retain(|sought| !sought.is_shown_by(mount));
+        match unseen.is_empty() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
         }
+    })?;
+    Ok(match coverage {
+        Coverage::Complete => unseen.into_iter().map(|sought| sought.mount).collect(),
+        Coverage::Incomplete => Vec::new(),
+    })
+}
+
+/// Whether this process sees a mount, or cannot tell.
+fn may_be_here(engine: &Engine, mount: &Mounted) -> bool {
+    let is_here = is_mounted_here(engine, &mount.path);
+    is_here.unwrap_or(true)
+}
+
+/// Tells whether a counted mount is seen by this process. Drivers that show a layer's own tree
+/// have nothing mounted, and so the count is right as long as the tree is there.
+pub(crate) fn is_mounted_here(engine: &Engine, path: &Path) -> Result<bool, PathError> {
+    let is_there = match engine.driver().capabilities().stacking {
+        Stacking::Copies => Dir::open_ambient(path).map(|_| true),
+        _ => layerhold_sys::mount::is_mount_point(path),
+    };
+    match is_there {
+        Err(error) if error.is_not_found() => Ok(false),
+        other => other,
     }
 }
 

@@ -5,7 +5,9 @@ use std::io;
 use layerhold_driver::LayerError;
 use layerhold_ids::Digest;
 
-use crate::errors::{AccessError, DataError, DeleteError};
+use crate::catalog::big_data::DataError;
+use crate::catalog::error::AccessError;
+use crate::delete::error::DeleteError;
 use crate::records::error_kind::ErrorKind;
 
 /// A part of a repair failed. The other parts are done nevertheless.

@@ -8,7 +8,7 @@
 mod error;
 mod mounts;
 mod options;
-mod quarantine;
+pub(crate) mod quarantine;
 mod rebuild;
 mod remake;
 mod remove;
@@ -31,58 +31,50 @@ use crate::check::{
 use crate::engine::Engine;
 use crate::records::Layer;
 use crate::records::kinds::ItemId;
-use crate::store::Store;
 
-impl Store {
-    /// Repairs what a check found. What cannot be repaired is in the report, and is no reason to
-    /// stop.
-    ///
-    /// With [`RepairMode::DryRun`] nothing is done.
-    ///
-    /// Go: `Store.Repair`.
-    pub fn repair(&self, check: &CheckReport, options: &RepairOptions) -> RepairReport {
-        let mut repair = Repair {
-            inner: &self.inner,
-            options,
-            seen: check.seen.clone(),
-            remade: &check.remade,
-            report: RepairReport::default(),
-        };
-        // Parents before children: the driver makes what it keeps of a layer from that of the layer
-        // below.
-        let mut findings: Vec<&Finding> = check.findings.iter().collect();
-        findings.sort_by_key(|finding| repair.height(finding));
-        for finding in findings {
-            match finding.remedy() {
-                Remedy::Rebuild => {
-                    repair.act(rebuilding(finding), 0, |repair| repair.rebuild(finding))
-                }
-                Remedy::SetAside => repair.act(setting_aside(finding), 0, |repair| {
-                    repair.set_aside(finding)
-                }),
-                Remedy::Remove | Remedy::Nothing => {}
-            }
+pub(crate) fn repair(
+    engine: &Engine,
+    check: &CheckReport,
+    options: &RepairOptions,
+) -> RepairReport {
+    let mut repair = Repair {
+        engine: &engine,
+        options,
+        seen: check.seen.clone(),
+        remade: &check.remade,
+        report: RepairReport::default(),
+    };
+    // Parents before children: the driver makes what it keeps of a layer from that of the layer
+    // below.
+    let mut findings: Vec<&Finding> = check.findings.iter().collect();
+    findings.sort_by_key(|finding| repair.height(finding));
+    for finding in findings {
+        match finding.remedy() {
+            Remedy::Rebuild => repair.act(rebuilding(finding), 0, |repair| repair.rebuild(finding)),
+            Remedy::SetAside => repair.act(setting_aside(finding), 0, |repair| {
+                repair.set_aside(finding)
+            }),
+            Remedy::Remove | Remedy::Nothing => {}
         }
-        for removal in &check.removals {
-            if let Some(container) = &removal.held_by
-                && options.containers == Containers::Keep
-            {
-                repair.report.kept.push(Kept {
-                    what: removal.what.clone(),
-                    held_by: container.clone(),
-                });
-                continue;
-            }
-            if let (Disposal::Quarantine, Removable::Layer(id)) = (removal.disposal, &removal.what)
-            {
-                repair.set_layer_aside(id);
-                continue;
-            }
-            let action = Action::Remove(removal.what.clone());
-            repair.act(action, removal.bytes, |repair| repair.remove(&removal.what));
-        }
-        repair.report
     }
+    for removal in &check.removals {
+        if let Some(container) = &removal.held_by
+            && options.containers == Containers::Keep
+        {
+            repair.report.kept.push(Kept {
+                what: removal.what.clone(),
+                held_by: container.clone(),
+            });
+            continue;
+        }
+        if let (Disposal::Quarantine, Removable::Layer(id)) = (removal.disposal, &removal.what) {
+            repair.set_layer_aside(id);
+            continue;
+        }
+        let action = Action::Remove(removal.what.clone());
+        repair.act(action, removal.bytes, |repair| repair.remove(&removal.what));
+    }
+    repair.report
 }
 
 fn rebuilding(finding: &Finding) -> Action {
@@ -100,7 +92,7 @@ fn setting_aside(finding: &Finding) -> Action {
 
 /// A repair in progress.
 struct Repair<'a> {
-    inner: &'a Engine,
+    engine: &'a Engine,
     options: &'a RepairOptions,
     /// What the records say as far as this repair knows.
     seen: BTreeMap<ItemId, Vec<u8>>,
@@ -159,7 +151,7 @@ impl Repair<'_> {
         if matches!(finding.damage, Damage::RecordLost { .. }) {
             return self.lost_height(id);
         }
-        let Ok(layers) = self.inner.layers_view() else {
+        let Ok(layers) = self.engine.catalog.layers_view() else {
             return 0;
         };
         let mut height = 1;

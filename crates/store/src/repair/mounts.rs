@@ -1,20 +1,21 @@
 //! Making the counts of mounts agree with the kernel.
 
+use crate::mount::stale::stale;
 use std::path::Path;
 
 use layerhold_ids::LayerId;
 
 use super::Repair;
 use super::error::RepairError;
-use crate::check::{home_of_mounts, mounted, mounted_anywhere};
+use crate::mount::kernel_table::{home_of_mounts, mounted_anywhere, mounted_layers};
 
 impl Repair<'_> {
     /// Forgets a count, if the layer still is mounted nowhere.
     pub(super) fn forget_mount(&self, layer: &LayerId, path: &Path) -> Result<(), RepairError> {
-        let layers = self.inner.lock_layers_as_they_are()?;
-        let mut counts = self.inner.mounts.write(&layers)?;
+        let layers = self.engine.catalog.lock_layers()?;
+        let mut counts = self.engine.catalog.mounts.write(&layers)?;
         let counted = counts.get(layer).filter(|mount| mount.path == path);
-        if !self.inner.stale(counted.into_iter().collect())?.is_empty() {
+        if !stale(&self.engine, counted.into_iter().collect())?.is_empty() {
             counts.set(layer, path, 0)?;
         }
         Ok(())
@@ -22,9 +23,9 @@ impl Repair<'_> {
 
     /// Counts a mount whose count got lost, so that it can be given back.
     pub(super) fn count_mount(&self, layer: &LayerId) -> Result<(), RepairError> {
-        let layers = self.inner.lock_layers_as_they_are()?;
-        let mut counts = self.inner.mounts.write(&layers)?;
-        if let Some(path) = mounted(self.inner)?.get(layer)
+        let layers = self.engine.catalog.lock_layers()?;
+        let mut counts = self.engine.catalog.mounts.write(&layers)?;
+        if let Some(path) = mounted_layers(self.engine)?.get(layer)
             && counts.get(layer).is_none()
         {
             counts.set(layer, path, 1)?;
@@ -34,9 +35,9 @@ impl Repair<'_> {
 
     /// Counts all mounts from the kernel's tables, in place of a file that cannot be understood.
     pub(super) fn count_all_mounts(&self) -> Result<(), RepairError> {
-        let layers = self.inner.lock_layers_as_they_are()?;
-        let mut counts = self.inner.mounts.write_anew(&layers)?;
-        let Some(home) = home_of_mounts(self.inner) else {
+        let layers = self.engine.catalog.lock_layers()?;
+        let mut counts = self.engine.catalog.mounts.write_anew(&layers)?;
+        let Some(home) = home_of_mounts(self.engine) else {
             return Ok(());
         };
         for (layer, path) in mounted_anywhere(&home)? {

@@ -4,6 +4,8 @@
 //! and no time; what lies beside its record goes to a directory of ours beside the records. Then
 //! the record goes.
 
+use crate::delete::item::deleting;
+use crate::engine::Engine;
 use std::path::PathBuf;
 
 use layerhold_driver::QUARANTINE;
@@ -13,9 +15,9 @@ use layerhold_sys::{Dir, Durability, RenameHow, remove_tree};
 use super::Repair;
 use super::error::RepairError;
 use crate::catalog::layout::{DIR_MODE, FILE_MODE, tar_split_name};
-use crate::errors::{CollectError, DeleteError};
+use crate::delete::error::DeleteError;
+use crate::delete::garbage::CollectError;
 use crate::records::kinds::ItemId;
-use crate::store::Store;
 
 /// The record of the layer.
 const RECORD: &str = "layer.json";
@@ -32,7 +34,7 @@ impl Repair<'_> {
         let record = self.seen.get(&item).cloned();
         let mut refused = None;
         let mut place = None;
-        self.inner.deleting(|work, locks| {
+        deleting(&self.engine, |work, locks| {
             match self.is_unchanged(locks, &item) {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
@@ -43,7 +45,7 @@ impl Repair<'_> {
             }
             work.require_unused(locks, id)?;
             work.unmount_layer(locks, id)?;
-            let moved = self.inner.driver().maintenance().quarantine(id);
+            let moved = self.engine.driver().maintenance().quarantine(id);
             place = Some(moved.map_err(|source| DeleteError::Driver {
                 layer: id.clone(),
                 source: Box::new(source),
@@ -60,14 +62,14 @@ impl Repair<'_> {
     /// Moves what lies beside a record, and writes down the record. What is in another filesystem
     /// stays, and is removed with the record.
     fn set_files_aside(&self, id: &LayerId, record: &[u8]) -> Result<(), layerhold_sys::PathError> {
-        let layout = &self.inner.layout;
+        let layout = &self.engine.catalog.layout;
         let quarantine = layout.layers.ensure_dir(QUARANTINE, DIR_MODE)?;
         let dir = quarantine.ensure_dir(id.as_str(), DIR_MODE)?;
         for beside in layout.layer_dirs() {
             drop(set_aside(beside, &tar_split_name(id), &dir, TAR_SPLIT));
             drop(set_aside(beside, id.as_ref(), &dir, DATA));
         }
-        let io = &self.inner.options.metadata_io;
+        let io = &self.engine.options.metadata_io;
         io.replace(
             &dir,
             RECORD.as_ref(),
@@ -92,27 +94,19 @@ fn set_aside(
     Ok(())
 }
 
-impl Store {
-    /// Removes the damaged layers that repairs have set aside, and returns the directories that
-    /// they were in.
-    ///
-    /// # Errors
-    ///
-    /// When something cannot be removed.
-    pub fn erase_quarantine(&self) -> Result<Vec<PathBuf>, CollectError> {
-        let inner = &self.inner;
-        let beside = inner.layout.layers.path().to_owned();
-        let mut erased = Vec::new();
-        for root in inner.driver().temp_roots().into_iter().chain([beside]) {
-            let root = match Dir::open_ambient(&root) {
-                Err(error) if error.is_not_found() => continue,
-                other => other?,
-            };
-            if root.exists(QUARANTINE)? {
-                remove_tree(&root, QUARANTINE)?;
-                erased.push(root.path().join(QUARANTINE));
-            }
+pub(crate) fn erase_quarantine(engine: &Engine) -> Result<Vec<PathBuf>, CollectError> {
+    let engine = &engine;
+    let beside = engine.catalog.layout.layers.path().to_owned();
+    let mut erased = Vec::new();
+    for root in engine.driver().temp_roots().into_iter().chain([beside]) {
+        let root = match Dir::open_ambient(&root) {
+            Err(error) if error.is_not_found() => continue,
+            other => other?,
+        };
+        if root.exists(QUARANTINE)? {
+            remove_tree(&root, QUARANTINE)?;
+            erased.push(root.path().join(QUARANTINE));
         }
-        Ok(erased)
     }
+    Ok(erased)
 }

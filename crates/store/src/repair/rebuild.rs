@@ -1,5 +1,6 @@
 //! Making things anew.
 
+use crate::usage::count_again;
 use std::collections::BTreeMap;
 
 use layerhold_ids::{DiffId, ImageId, LayerId};
@@ -7,12 +8,12 @@ use layerhold_json_store::Damaged;
 
 use super::Repair;
 use super::error::RepairError;
+use crate::catalog::big_data::DataError;
 use crate::catalog::locked::Locked;
 use crate::catalog::locks::InContext;
 use crate::catalog::lookup::{Item, by_id, own_by_id};
 use crate::catalog::record_stores::{Records, View};
 use crate::check::{Damage, Finding, twin};
-use crate::errors::DataError;
 use crate::records::kinds::{ItemId, ItemKind};
 use crate::records::{Image, Layer};
 
@@ -25,12 +26,12 @@ impl Repair<'_> {
         match (finding.subject.item(), &finding.damage) {
             (_, Damage::NameTwice { .. } | Damage::UnfinishedChange) => {
                 // Whoever takes the locks resolves the one and undoes the other.
-                drop(self.inner.lock_all()?);
+                drop(self.engine.lock_all()?);
                 Ok(())
             }
             (_, Damage::Home(found)) => {
-                let _nobody_commits = self.inner.lock_layers()?;
-                let driver = self.inner.driver();
+                let _nobody_commits = self.engine.lock_layers()?;
+                let driver = self.engine.driver();
                 driver
                     .maintenance()
                     .repair_home(found)
@@ -50,7 +51,7 @@ impl Repair<'_> {
         let Damage::Record { kind, source } = &finding.damage else {
             return Ok(());
         };
-        let mut locks = self.inner.lock_all()?;
+        let mut locks = self.engine.lock_all()?;
         match kind {
             ItemKind::Layer => set_aside(&mut locks.layers, source)?,
             ItemKind::Image => set_aside(&mut locks.images, source)?,
@@ -63,7 +64,7 @@ impl Repair<'_> {
         match damage {
             Damage::StaleMount { path, .. } => self.forget_mount(id, path),
             Damage::UncountedMount { .. } => self.count_mount(id),
-            Damage::Counter { .. } => Ok(self.inner.count_again(id)?),
+            Damage::Counter { .. } => Ok(count_again(&self.engine, id)?),
             Damage::Driver(_) => self.repair_driver_damage(id),
             Damage::TarSplitMissing | Damage::TarSplit(_) => self.pack_again(id),
             Damage::Size { actual, .. } => {
@@ -77,10 +78,10 @@ impl Repair<'_> {
 
     /// Lets the driver repair what it keeps about a layer.
     fn repair_driver_damage(&self, id: &LayerId) -> Result<(), RepairError> {
-        let layers = self.inner.lock_layers()?;
+        let layers = self.engine.lock_layers()?;
         let layer = own_by_id(&layers, id.as_str()).map_err(|_| RepairError::Changed)?;
         let Some(layer) = layer else { return Ok(()) };
-        let driver = self.inner.driver();
+        let driver = self.engine.driver();
         driver
             .maintenance()
             .repair(id, layer.parent())
@@ -90,7 +91,7 @@ impl Repair<'_> {
     /// A tar that came uncompressed has its digest in the record twice, and that one is right; else
     /// the tar is packed again.
     fn digest(&mut self, id: &LayerId, actual: &DiffId) -> Result<(), RepairError> {
-        let layers = self.inner.layers_view()?;
+        let layers = self.engine.catalog.layers_view()?;
         let layer = by_id(&layers, id.as_str()).map_err(|_| RepairError::Changed)?;
         let Some(layer) = layer else { return Ok(()) };
         let as_it_came = layer.compressed_digest().map(|digest| digest.into_digest());
@@ -106,7 +107,7 @@ impl Repair<'_> {
         id: &LayerId,
         change: &dyn Fn(&mut Layer),
     ) -> Result<(), RepairError> {
-        let mut locks = self.inner.lock_all()?;
+        let mut locks = self.engine.lock_all()?;
         let item = ItemId::Layer(id.clone());
         if self.is_unchanged(&locks, &item)? {
             locks
@@ -131,7 +132,7 @@ impl Repair<'_> {
     /// Lets an image forget a layer that stood in for its top layer. The next container that needs
     /// one makes it again.
     fn forget_copy(&mut self, id: &ImageId, layer: &LayerId) -> Result<(), RepairError> {
-        let mut locks = self.inner.lock_all()?;
+        let mut locks = self.engine.lock_all()?;
         let item = ItemId::Image(id.clone());
         if self.is_unchanged(&locks, &item)? {
             let forget = |image: &mut Image| image.remove_mapped_layer(layer);
@@ -154,7 +155,7 @@ impl Repair<'_> {
         // Found and hashed without a lock; that the record is as it was checked is made sure of
         // with one.
         let bytes = self.copy_of_item(id, key)?;
-        let mut locks = self.inner.lock_all()?;
+        let mut locks = self.engine.lock_all()?;
         if !self.is_unchanged(&locks, id)? {
             return Ok(());
         }
@@ -171,7 +172,7 @@ impl Repair<'_> {
     fn copy_of_item(&self, id: &ItemId, key: &str) -> Result<Vec<u8>, RepairError> {
         let copy = match id {
             ItemId::Image(image) => {
-                let images = self.inner.images_view()?;
+                let images = self.engine.catalog.images_view()?;
                 let image = by_id(&images, image.as_str()).map_err(DataError::from)?;
                 let image = image.ok_or(RepairError::Changed)?;
                 let record = image.record();
@@ -184,7 +185,7 @@ impl Repair<'_> {
                 )
             }
             ItemId::Container(container) => {
-                let containers = self.inner.containers_view()?;
+                let containers = self.engine.catalog.containers_view()?;
                 let container = by_id(&containers, container.as_str()).map_err(DataError::from)?;
                 let container = container.ok_or(RepairError::Changed)?;
                 let record = container.record();

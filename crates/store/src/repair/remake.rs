@@ -4,12 +4,12 @@ use layerhold_json_store::ChangeError;
 
 use super::Repair;
 use super::error::RepairError;
+use crate::catalog::error::AccessError;
 use crate::catalog::locked::Locked;
 use crate::catalog::locks::InContext;
 use crate::catalog::lookup::Item;
 use crate::catalog::record_stores::Records;
 use crate::check::Remade;
-use crate::errors::AccessError;
 use crate::records::kinds::ItemId;
 
 impl Repair<'_> {
@@ -19,10 +19,10 @@ impl Repair<'_> {
     /// Somebody may have made a record since, or have removed what it would be about.
     pub(super) fn remake(&mut self, id: &ItemId) -> Result<(), RepairError> {
         let remade = self.remade.get(id).ok_or(RepairError::Changed)?;
-        let mut locks = self.inner.lock_all()?;
+        let mut locks = self.engine.lock_all()?;
         match id {
             ItemId::Layer(layer) => {
-                let exists = self.inner.driver().exists(layer);
+                let exists = self.engine.driver().exists(layer);
                 if !exists.map_err(RepairError::Driver)? {
                     return Err(RepairError::Changed);
                 }

@@ -1,5 +1,6 @@
 //! Removing what is of no use any more.
 
+use crate::delete::item::deleting;
 use std::path::Path;
 
 use layerhold_ids::is_canonical_id;
@@ -11,8 +12,8 @@ use crate::catalog::locks::Locks;
 use crate::catalog::lookup::own_by_id;
 use crate::catalog::record_stores::Records;
 use crate::check::Removable;
+use crate::delete::error::DeleteError;
 use crate::delete::item::Deletion;
-use crate::errors::DeleteError;
 use crate::records::kinds::ItemId;
 
 impl Repair<'_> {
@@ -22,11 +23,11 @@ impl Repair<'_> {
         if let Removable::Path(path) = what
             && let Some(root) = self.area_root(path)
         {
-            let recovered = self.inner.recover_area_root(root);
+            let recovered = self.engine.recover_area_root(root);
             return recovered.map(drop).map_err(RepairError::Area);
         }
         let mut refused = None;
-        let removed = self.inner.deleting(|work, locks| {
+        let removed = deleting(&self.engine, |work, locks| {
             match self.remove_under(work, locks, what) {
                 Err(RepairError::Delete(error)) => return Err(error),
                 Err(error) => refused = Some(error),
@@ -89,7 +90,7 @@ impl Repair<'_> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Ok(());
         };
-        let layout = &self.inner.layout;
+        let layout = &self.engine.catalog.layout;
         let text = name.to_string_lossy();
         let tar_split = text.strip_suffix(TAR_SPLIT_SUFFIX);
         if let Some(dir) = layout.layer_dirs().find(|dir| dir.path() == parent) {
@@ -110,19 +111,19 @@ impl Repair<'_> {
     /// Tells whether there is a record of a layer, if only one that an opening of the other kind
     /// has.
     fn has_layer(&self, locks: &Locks, id: &str) -> Result<bool, RepairError> {
-        let elsewhere = self.inner.elsewhere()?;
+        let elsewhere = self.engine.catalog.other_records()?;
         Ok(locks.layers.is_own(id) || elsewhere.layer_ids().contains(id))
     }
 
     /// As [`has_layer`](Self::has_layer), of a container.
     fn has_container(&self, locks: &Locks, id: &str) -> Result<bool, RepairError> {
-        let elsewhere = self.inner.elsewhere()?;
+        let elsewhere = self.engine.catalog.other_records()?;
         Ok(locks.containers.contains(id) || elsewhere.container_ids().contains(id))
     }
 
     /// The root of temporary areas that a path is in.
     fn area_root(&self, path: &Path) -> Option<std::path::PathBuf> {
-        let mut roots = self.inner.temp_roots();
+        let mut roots = self.engine.temp_roots();
         roots.find(|root| path.parent() == Some(root))
     }
 }

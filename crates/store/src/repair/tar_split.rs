@@ -1,5 +1,6 @@
 //! Recording anew how the tar of a layer is made.
 
+use crate::contents::diff::pair_of;
 use std::io::{self, BufWriter, Read};
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ impl Repair<'_> {
     /// Packs a layer again. If that gives the tar that was imported, the record of how is put in
     /// the place of the old one. The old file, if there is one, is kept beside it.
     pub(super) fn pack_again(&mut self, id: &LayerId) -> Result<(), RepairError> {
-        let layers = self.inner.layers_view()?;
+        let layers = self.engine.catalog.layers_view()?;
         let find = |id: &LayerId| by_id(&layers, id.as_str()).map_err(|_| RepairError::Changed);
         let Some(layer) = find(id)? else {
             return Ok(());
@@ -32,7 +33,7 @@ impl Repair<'_> {
             return Err(RepairError::Changed);
         };
         let expected = expected.into_digest();
-        let area = TempRoot::new(self.inner.layout.temp_root())
+        let area = TempRoot::new(self.engine.catalog.layout.temp_root())
             .begin()
             .map_err(RepairError::Staging)?;
         let staged = area.stage_addition();
@@ -45,17 +46,17 @@ impl Repair<'_> {
         let file = staged.area().open_file(staged.name())?;
         let synced = file.sync_all();
         synced.map_err(RepairError::Record)?;
-        let locks = self.inner.lock_all()?;
+        let locks = self.engine.lock_all()?;
         if !self.is_unchanged(&locks, &ItemId::Layer(id.clone()))? {
             return Ok(());
         }
         let name = tar_split_name(id);
-        let dirs = self.inner.layout.layer_dirs();
+        let dirs = self.engine.catalog.layout.layer_dirs();
         let dir = dirs
             .filter(|dir| matches!(dir.exists(&name), Ok(true)))
-            .chain([&self.inner.layout.layers])
+            .chain([&self.engine.catalog.layout.layers])
             .next()
-            .unwrap_or(&self.inner.layout.layers);
+            .unwrap_or(&self.engine.catalog.layout.layers);
         area.stage_deletion(dir, &name)
             .map_err(|error| RepairError::Place(error.source))?;
         staged
@@ -72,8 +73,8 @@ impl Repair<'_> {
         recorder: Recorder<W>,
         algorithm: layerhold_ids::Algorithm,
     ) -> Result<(Recorder<W>, Vec<u8>), RepairError> {
-        let driver = self.inner.driver();
-        let pair = self.inner.pair_of(parent, layer)?;
+        let driver = self.engine.driver();
+        let pair = pair_of(&self.engine, parent, layer)?;
         let (mut writer, reader) = pipe();
         std::thread::scope(|scope| {
             let pack = move || {

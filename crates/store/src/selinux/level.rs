@@ -6,8 +6,8 @@ use layerhold_sys::random_bytes;
 
 use super::context::Context;
 use crate::catalog::record_stores::Records;
-use crate::errors::LabelError;
 use crate::records::{Container, Layer};
+use crate::selinux::LabelError;
 
 /// How many categories there are.
 const CATEGORIES: u32 = 1024;

@@ -6,7 +6,7 @@ use layerhold_sys::{OpenOptions, PathError, is_read_only, open_ambient_file};
 
 use super::context::Context;
 use crate::engine::host::text;
-use crate::errors::LabelError;
+use crate::selinux::LabelError;
 
 /// The labels that containers get.
 #[derive(Debug, Clone, PartialEq, Eq)]

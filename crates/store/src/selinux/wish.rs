@@ -5,7 +5,7 @@ use std::path::Path;
 use super::context::Context;
 use super::level::{UNCONFINED, UsedLevels};
 use super::policy::Policy;
-use crate::errors::LabelError;
+use crate::selinux::LabelError;
 use crate::spec::Labels;
 
 /// Labels but for their level.

@@ -15,7 +15,7 @@ use layerhold_tar_split::Recorder;
 use super::{FilledTree, TreeFacts, TreeParts};
 use crate::catalog::files;
 use crate::catalog::layout::FILE_MODE;
-use crate::errors::StageError;
+use crate::transaction::error::StageError;
 
 /// An empty tree that belongs to no layer yet.
 ///

@@ -15,8 +15,9 @@
 
 mod facts;
 mod fill;
-mod replace;
+pub(crate) mod replace;
 
+use crate::engine::Engine;
 use std::sync::Arc;
 
 use layerhold_driver::{LayerAccess, StagedTree, TreeFor, TreeRequest};
@@ -24,9 +25,8 @@ use layerhold_idmap::IdMappings;
 use layerhold_ids::LayerId;
 use layerhold_staging::{StagedAddition, TempArea, TempRoot};
 
-use crate::errors::StageError;
 use crate::records::Layer;
-use crate::store::Store;
+use crate::transaction::error::StageError;
 
 pub use facts::TreeFacts;
 pub use fill::TreeToFill;
@@ -122,40 +122,31 @@ impl FilledTree {
     }
 }
 
-impl Store {
-    /// Makes an empty tree for the caller to fill. No lock is held, now or while it is filled.
-    ///
-    /// Go: `Store.PrepareStagedLayer`.
-    ///
-    /// # Errors
-    ///
-    /// [`StageError::Driver`] with [`ErrorKind::NotSupported`](crate::ErrorKind::NotSupported) by
-    /// drivers whose layers hold more than what they change (vfs), and for a layer that is unknown
-    /// or in an additional store.
-    pub fn stage_tree(&self, spec: TreeSpec) -> Result<TreeToFill, StageError> {
-        let driver = Arc::clone(&self.inner.use_driver()?.driver);
-        let maps = spec.id_maps.unwrap_or_else(|| self.id_maps().clone());
-        let is_new = matches!(spec.wanted, Wanted::New(_));
-        let maps = if is_new && driver.supports_shifting(&maps) {
-            // As in every new layer: mounts show the owners shifted.
-            IdMappings::IDENTITY
-        } else {
-            maps
-        };
-        let wanted = match &spec.wanted {
-            Wanted::New(access) => TreeFor::New(*access),
-            Wanted::Layer(id) => TreeFor::Layer(id),
-        };
-        let request = TreeRequest::new(wanted).with_id_maps(maps.clone());
-        let tree = driver.stage_tree(&request).map_err(StageError::Driver)?;
-        Ok(TreeToFill::new(
-            TreeParts {
-                tree,
-                maps,
-                tar_split: None,
-                area: None,
-            },
-            TempRoot::new(self.inner.layout.temp_root()),
-        ))
-    }
+pub(crate) fn stage_tree(engine: &Arc<Engine>, spec: TreeSpec) -> Result<TreeToFill, StageError> {
+    let driver = Arc::clone(&engine.use_driver()?.driver);
+    let maps = spec
+        .id_maps
+        .unwrap_or_else(|| engine.options.id_maps.clone());
+    let is_new = matches!(spec.wanted, Wanted::New(_));
+    let maps = if is_new && driver.supports_shifting(&maps) {
+        // As in every new layer: mounts show the owners shifted.
+        IdMappings::IDENTITY
+    } else {
+        maps
+    };
+    let wanted = match &spec.wanted {
+        Wanted::New(access) => TreeFor::New(*access),
+        Wanted::Layer(id) => TreeFor::Layer(id),
+    };
+    let request = TreeRequest::new(wanted).with_id_maps(maps.clone());
+    let tree = driver.stage_tree(&request).map_err(StageError::Driver)?;
+    Ok(TreeToFill::new(
+        TreeParts {
+            tree,
+            maps,
+            tar_split: None,
+            area: None,
+        },
+        TempRoot::new(engine.catalog.layout.temp_root()),
+    ))
 }

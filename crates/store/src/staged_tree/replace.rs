@@ -13,6 +13,7 @@
 //! So at no moment does a record vouch for files that are not there. Go's library moves the tree
 //! first and keeps the old digests until it saves the new ones.
 
+use crate::mount::stale::stale;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,122 +25,98 @@ use layerhold_sys::{PathError, RenameHow};
 
 use super::facts::forget;
 use super::{FilledTree, TreeFacts};
+use crate::catalog::error::Conflict;
 use crate::catalog::layout::tar_split_name;
 use crate::catalog::locked::Locked;
 use crate::catalog::locks::InContext;
 use crate::catalog::lookup::{by_id, lookup, lookup_to_change};
+use crate::contents::error::DiffError;
 use crate::edit::big_data::{check_name, failed};
 use crate::edit::update::reserved_flag;
 use crate::engine::Engine;
-use crate::errors::{Conflict, DiffError};
 use crate::records::Layer;
-use crate::store::Store;
 
-impl Store {
-    /// Makes a filled tree what an existing layer holds, and records what is known of it. What the
-    /// layer held before is erased.
-    ///
-    /// Go: `Store.ApplyStagedLayer`, for a layer that exists.
-    ///
-    /// # Errors
-    ///
-    /// [`DiffError::Lookup`] for a layer that is unknown or in an additional store;
-    /// [`DiffError::Conflict`] when its ID maps are not those of the tree, or when it, or a layer
-    /// above it, is mounted; [`DiffError::Driver`] when the driver refuses. The tree is erased
-    /// then, and the layer is as it was. When records cannot be saved after that, the layer is left
-    /// as a crash would leave it.
-    pub fn replace_tree(&self, key: &str, tree: FilledTree) -> Result<(), DiffError> {
-        let inner = &self.inner;
-        let driver = Arc::clone(&inner.use_driver()?.driver);
-        let (parts, facts) = tree.into_parts();
-        if let Some(flag) = reserved_flag(facts.flags()) {
-            return Err(DiffError::ReservedFlag { flag });
-        }
-        facts.big_data.iter().try_for_each(check_name)?;
-        flush(inner, &*driver, parts.tar_split.as_ref())?;
-        let area = match parts.area {
-            Some(area) => area,
-            None => TempRoot::new(inner.layout.temp_root())
-                .begin()
-                .map_err(DiffError::Staging)?,
-        };
-        // Erased when the lock is released, also on the way out of a failure.
-        let mut trash = Trash::new();
-        let mut layers = inner.lock_layers()?;
-        let layer = lookup_to_change(&layers, key)?;
-        if layer.id_maps() != parts.maps {
-            return Err(Conflict::OtherMaps {
-                layer: layer.id().clone(),
-            }
-            .into());
-        }
-        refuse_mounted(inner, &layers, layer.id())?;
-        let forgotten = Forgotten::take_out(inner, &mut layers, &layer, &area)?;
-        let replaced = driver.replace_tree(
-            layer.id(),
-            layer.parent(),
-            parts.tree,
-            facts.root,
-            &mut trash,
-        );
-        if let Err(source) = replaced {
-            // The first failure is the one to report.
-            drop(forgotten.put_back(inner, &mut layers));
-            return Err(DiffError::Driver {
-                layer: layer.id().clone(),
-                source: Box::new(source),
-            });
-        }
-        if let Some(tar_split) = parts.tar_split {
-            tar_split
-                .commit(&inner.layout.layers, tar_split_name(layer.id()))
-                .map_err(|error| error.source)?;
-        }
-        inner.sync_places(&[layer.id()]).map_err(DiffError::Sync)?;
-        record(&mut layers, &layer, &facts)?;
-        drop(layers);
-        // Every record is saved, so a failure to erase is no failure of the call. The next writer
-        // tries again.
-        drop(trash.erase());
-        drop(area);
-        Ok(())
+pub(crate) fn replace_tree(engine: &Engine, key: &str, tree: FilledTree) -> Result<(), DiffError> {
+    let engine = &engine;
+    let driver = Arc::clone(&engine.use_driver()?.driver);
+    let (parts, facts) = tree.into_parts();
+    if let Some(flag) = reserved_flag(facts.flags()) {
+        return Err(DiffError::ReservedFlag { flag });
     }
-
-    /// Returns the path of the directory with the files that a layer itself holds, in the form in
-    /// which the driver keeps them. It is there as long as the layer is; what is changed in it is
-    /// not recorded.
-    ///
-    /// Go: `Store.DifferTarget`.
-    ///
-    /// # Errors
-    ///
-    /// [`DiffError::Lookup`] for an unknown layer, [`DiffError::Driver`] by drivers that have no
-    /// such directory.
-    pub fn layer_tree_path(&self, key: &str) -> Result<PathBuf, DiffError> {
-        let layer = lookup(&self.inner.layers_view()?, key)?;
-        let driver = self.inner.driver();
-        let failed = |source| DiffError::Driver {
+    facts.big_data.iter().try_for_each(check_name)?;
+    flush(engine, &*driver, parts.tar_split.as_ref())?;
+    let area = match parts.area {
+        Some(area) => area,
+        None => TempRoot::new(engine.catalog.layout.temp_root())
+            .begin()
+            .map_err(DiffError::Staging)?,
+    };
+    // Erased when the lock is released, also on the way out of a failure.
+    let mut trash = Trash::new();
+    let mut layers = engine.lock_layers()?;
+    let layer = lookup_to_change(&layers, key)?;
+    if layer.id_maps() != parts.maps {
+        return Err(Conflict::OtherMaps {
+            layer: layer.id().clone(),
+        }
+        .into());
+    }
+    refuse_mounted(engine, &layers, layer.id())?;
+    let forgotten = Forgotten::take_out(engine, &mut layers, &layer, &area)?;
+    let replaced = driver.replace_tree(
+        layer.id(),
+        layer.parent(),
+        parts.tree,
+        facts.root,
+        &mut trash,
+    );
+    if let Err(source) = replaced {
+        // The first failure is the one to report.
+        drop(forgotten.put_back(engine, &mut layers));
+        return Err(DiffError::Driver {
             layer: layer.id().clone(),
             source: Box::new(source),
-        };
-        let tree = driver.diff_dir(layer.id()).map_err(failed)?;
-        let tree = tree.ok_or_else(|| {
-            failed(LayerError::NotSupported {
-                driver: driver.name(),
-                operation: "name the directory of a layer",
-            })
-        })?;
-        Ok(tree.path().to_owned())
+        });
     }
+    if let Some(tar_split) = parts.tar_split {
+        tar_split
+            .commit(&engine.catalog.layout.layers, tar_split_name(layer.id()))
+            .map_err(|error| error.source)?;
+    }
+    engine.sync_places(&[layer.id()]).map_err(DiffError::Sync)?;
+    record(&mut layers, &layer, &facts)?;
+    drop(layers);
+    // Every record is saved, so a failure to erase is no failure of the call. The next writer
+    // tries again.
+    drop(trash.erase());
+    drop(area);
+    Ok(())
+}
+
+pub(crate) fn layer_tree_path(engine: &Engine, key: &str) -> Result<PathBuf, DiffError> {
+    let layer = lookup(&engine.catalog.layers_view()?, key)?;
+    let driver = engine.driver();
+    let failed = |source| DiffError::Driver {
+        layer: layer.id().clone(),
+        source: Box::new(source),
+    };
+    let tree = driver.diff_dir(layer.id()).map_err(failed)?;
+    let tree = tree.ok_or_else(|| {
+        failed(LayerError::NotSupported {
+            driver: driver.name(),
+            operation: "name the directory of a layer",
+        })
+    })?;
+    Ok(tree.path().to_owned())
 }
 
 /// Step 0.
 fn flush(
-    inner: &Engine,
+    engine: &Engine,
     driver: &dyn Driver,
     tar_split: Option<&StagedAddition>,
 ) -> Result<(), DiffError> {
-    if inner.sync == SyncMode::None {
+    if engine.sync == SyncMode::None {
         return Ok(());
     }
     driver.sync().map_err(DiffError::Sync)?;
@@ -154,13 +131,13 @@ fn flush(
 /// Refuses a layer whose files are seen through a mount, its own or that of a layer above: the
 /// kernel does not take their being exchanged well.
 fn refuse_mounted(
-    inner: &Engine,
+    engine: &Engine,
     layers: &Locked<Layer>,
     layer: &LayerId,
 ) -> Result<(), DiffError> {
-    let mut mounts = inner.mounts.read()?;
+    let mut mounts = engine.catalog.mounts.read()?;
     mounts.retain(|mount| stands_on(layers, &mount.layer, layer));
-    let stale = inner.stale(mounts.clone())?;
+    let stale = stale(engine, mounts.clone())?;
     match mounts.into_iter().find(|mount| !stale.contains(mount)) {
         Some(mount) => Err(Conflict::LayerMounted { layer: mount.layer }.into()),
         None => Ok(()),
@@ -194,7 +171,7 @@ struct Forgotten {
 impl Forgotten {
     /// Step 2.
     fn take_out(
-        inner: &Engine,
+        engine: &Engine,
         layers: &mut Locked<Layer>,
         layer: &Arc<Layer>,
         area: &TempArea,
@@ -206,7 +183,7 @@ impl Forgotten {
             drop(layers.update(layer.id().as_str(), forget).of::<Layer>()?);
             layers.save().of::<Layer>()?;
         }
-        let (dir, name) = (&inner.layout.layers, tar_split_name(layer.id()));
+        let (dir, name) = (&engine.catalog.layout.layers, tar_split_name(layer.id()));
         let place = area.stage_addition();
         let tar_split = match dir.rename(name, place.area(), place.name(), RenameHow::NoReplace) {
             Ok(()) => Some(place),
@@ -219,10 +196,10 @@ impl Forgotten {
         })
     }
 
-    fn put_back(self, inner: &Engine, layers: &mut Locked<Layer>) -> Result<(), DiffError> {
+    fn put_back(self, engine: &Engine, layers: &mut Locked<Layer>) -> Result<(), DiffError> {
         let id = self.layer.id();
         if let Some(tar_split) = self.tar_split {
-            let (dir, name) = (&inner.layout.layers, tar_split_name(id));
+            let (dir, name) = (&engine.catalog.layout.layers, tar_split_name(id));
             tar_split.commit(dir, name).map_err(|error| error.source)?;
         }
         let old = self.layer.record();

@@ -10,9 +10,10 @@ use layerhold_sys::{
 };
 use sha2::Digest as _;
 
+use crate::catalog::big_data::DataError;
 use crate::catalog::layout::{DIR_MODE, FILE_MODE};
-use crate::errors::{DataError, StageError};
 use crate::spec::BigDataItem;
+use crate::transaction::error::StageError;
 
 /// An area that is made when it is first needed.
 #[derive(Debug)]

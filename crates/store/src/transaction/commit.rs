@@ -24,7 +24,9 @@
 //! directories of images and containers need no sync of their own: they are in the directory of the
 //! record file, which is synced when that is saved.
 
+use crate::usage::note_imported_counts;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use layerhold_driver::{CommitFailed, LayerError, StagedLayer, SyncMode, Trash};
 use layerhold_ids::{ContainerId, ImageId, LayerId};
@@ -34,6 +36,8 @@ use layerhold_sys::{Dir, Durability, PathError};
 
 use super::area::Area;
 use super::{NewImage, NewLayer, Transaction, check};
+use crate::catalog::error::AccessError;
+use crate::catalog::error::Conflict;
 use crate::catalog::intent::Intent;
 use crate::catalog::layout::tar_split_name;
 use crate::catalog::locked::Locked;
@@ -42,10 +46,10 @@ use crate::catalog::lookup::{self, Item};
 use crate::catalog::record_stores::{DURABLE, Records, VOLATILE};
 use crate::edit::big_data::set_image_item;
 use crate::engine::Engine;
-use crate::errors::{AccessError, CommitError, Conflict};
 use crate::records::kinds::ItemId;
 use crate::records::{Container, Image, Layer};
 use crate::spec::{BigDataItem, IfPresent, NameConflict};
+use crate::transaction::error::CommitError;
 use crate::usage::counters::Counter;
 
 /// What a commit made visible.
@@ -77,17 +81,17 @@ impl Transaction {
             return Ok(Committed::default());
         }
         self.flush()?;
-        let store = self.store.clone();
+        let engine = Arc::clone(&self.engine);
         let mut counters: Vec<Counter> = self
             .layers
             .iter_mut()
             .filter_map(|new| new.counting.take()?.finish())
             .collect();
-        if store.options().cancel.is_cancelled() {
+        if engine.options.cancel.is_cancelled() {
             return Err(CommitError::Cancelled);
         }
-        let mut locks = store.inner.lock_all()?;
-        let mut commit = Commit::new(&store.inner);
+        let mut locks = engine.lock_all()?;
+        let mut commit = Commit::new(&engine);
         let outcome = commit.run(&mut self, &mut locks);
         let outcome = outcome.map_err(|error| commit.undo(&mut locks, error));
         // Erasing takes long; nobody has to wait for it.
@@ -100,7 +104,7 @@ impl Transaction {
         drop(self.image_area.as_mut().map(Area::close));
         if let Ok(committed) = &outcome {
             counters.retain(|counter| committed.layers.contains(counter.id()));
-            store.inner.note_imported_counts(&counters);
+            note_imported_counts(&engine, &counters);
         }
         outcome
     }
@@ -109,17 +113,17 @@ impl Transaction {
     /// their contents are not to be flushed, what lies beside records is flushed one by one: it is
     /// part of them, and an image with an empty manifest keeps podman from reading any.
     fn flush(&self) -> Result<(), CommitError> {
-        let inner = &self.store.inner;
+        let engine = &self.engine;
         if self.is_volatile() {
             return Ok(());
         }
-        if self.layers.is_empty() || inner.sync == SyncMode::None {
+        if self.layers.is_empty() || engine.sync == SyncMode::None {
             self.area.sync_data()?;
             self.image_area.as_ref().map_or(Ok(()), Area::sync_data)?;
             let mut tar_splits = self.layers.iter().filter_map(|new| new.tar_split.as_ref());
             return Ok(tar_splits.try_for_each(sync_file)?);
         }
-        inner.driver().sync().map_err(CommitError::Sync)?;
+        engine.driver().sync().map_err(CommitError::Sync)?;
         let of_contents = self
             .layers
             .iter()
@@ -127,7 +131,7 @@ impl Transaction {
         let mut synced = of_contents
             .map(|stat| Ok(stat?.dev))
             .collect::<Result<BTreeSet<u64>, PathError>>()?;
-        for records in inner.layout.layer_dirs() {
+        for records in engine.catalog.layout.layer_dirs() {
             if synced.insert(records.stat_self()?.dev) {
                 records.sync_filesystem()?;
             }
@@ -145,7 +149,7 @@ impl Transaction {
 
 /// The steps of one commit, and what has to be undone.
 struct Commit<'s> {
-    inner: &'s Engine,
+    engine: &'s Engine,
     trash: Trash,
     /// Trees that turned out not to be needed; erased when no lock is held.
     spare: Vec<NewLayer>,
@@ -166,9 +170,9 @@ struct Done {
 }
 
 impl<'s> Commit<'s> {
-    fn new(inner: &'s Engine) -> Self {
+    fn new(engine: &'s Engine) -> Self {
         Self {
-            inner,
+            engine,
             trash: Trash::new(),
             spare: Vec::new(),
             refused: Vec::new(),
@@ -216,20 +220,24 @@ impl<'s> Commit<'s> {
                 containers: committed.containers.clone(),
                 deleting: false,
             };
-            let io = &*self.inner.options.metadata_io;
-            intent.publish(io, &self.inner.layout.layers, durability)?;
+            let io = &*self.engine.options.metadata_io;
+            intent.publish(io, &self.engine.catalog.layout.layers, durability)?;
         }
         self.move_data(parts, locks)?;
         if durability == Durability::Durable && !self.done.layers.is_empty() {
-            self.inner.sync_places(&[]).map_err(CommitError::Sync)?;
+            self.engine.sync_places(&[]).map_err(CommitError::Sync)?;
         }
         self.record_complete(locks)?;
         record_images(parts, locks)?;
         record_containers(parts, locks)?;
         if has_users {
             // Left behind it would be taken for what it is: a commit that is complete.
-            let io = &*self.inner.options.metadata_io;
-            drop(Intent::remove(io, &self.inner.layout.layers, durability));
+            let io = &*self.engine.options.metadata_io;
+            drop(Intent::remove(
+                io,
+                &self.engine.catalog.layout.layers,
+                durability,
+            ));
         }
         Ok(committed)
     }
@@ -308,7 +316,7 @@ impl<'s> Commit<'s> {
         tar_split: Option<StagedAddition>,
         data: Option<StagedAddition>,
     ) -> Result<(), PathError> {
-        let dir = &self.inner.layout.layers;
+        let dir = &self.engine.catalog.layout.layers;
         // Without a record of this ID, whatever has its name is garbage.
         parts.area.clear_the_way(dir, &tar_split_name(id))?;
         parts.area.clear_the_way(dir, id.as_ref())?;
@@ -329,7 +337,7 @@ impl<'s> Commit<'s> {
             Ok(()) => Ok(()),
             Err(refused) if matches!(refused.source, LayerError::Exists { .. }) => {
                 // Contents without a record are garbage too.
-                self.inner
+                self.engine
                     .driver()
                     .remove(id, &mut self.trash)
                     .map_err(failed)?;
@@ -358,7 +366,7 @@ impl<'s> Commit<'s> {
             }
             let data = new.data.take();
             self.done.image_dirs.push(id.clone());
-            let dir = self.inner.layout.new_images();
+            let dir = self.engine.catalog.layout.new_images();
             let moved = parts
                 .image_area()
                 .clear_the_way(dir, id.as_ref())
@@ -375,7 +383,7 @@ impl<'s> Commit<'s> {
             let id = new.record.id().clone();
             let data = new.data.take();
             self.done.container_dirs.push(id.clone());
-            let dir = &self.inner.layout.containers;
+            let dir = &self.engine.catalog.layout.containers;
             let moved = parts
                 .area
                 .clear_the_way(dir, id.as_ref())
@@ -412,31 +420,31 @@ impl<'s> Commit<'s> {
 
     fn try_to_undo(&mut self, locks: &mut Locks) -> Result<(), CommitError> {
         let done = std::mem::take(&mut self.done);
-        let layout = &self.inner.layout;
+        let layout = &self.engine.catalog.layout;
         // A save that failed may have reached the disk nevertheless; the guards say what is there.
         // What uses the layers goes first, and when it cannot go the layers stay.
         remove_present(&mut locks.containers, &done.container_dirs)?;
         remove_present(&mut locks.images, &done.image_dirs)?;
         for id in &done.container_dirs {
-            self.inner
+            self.engine
                 .discard(&layout.containers, id.as_ref(), &mut self.trash)?;
         }
         for id in &done.image_dirs {
-            self.inner
+            self.engine
                 .discard(layout.new_images(), id.as_ref(), &mut self.trash)?;
         }
         for id in done.moved.iter().rev() {
-            let moved = self.inner.move_out(id, &mut self.trash);
+            let moved = self.engine.move_out(id, &mut self.trash);
             moved.map_err(|source| CommitError::Layer {
                 id: id.clone(),
                 source: Box::new(source),
             })?;
         }
         if !done.moved.is_empty() {
-            self.inner.sync_places(&[]).map_err(CommitError::Sync)?;
+            self.engine.sync_places(&[]).map_err(CommitError::Sync)?;
         }
         remove_present(&mut locks.layers, &done.layers)?;
-        let io = &*self.inner.options.metadata_io;
+        let io = &*self.engine.options.metadata_io;
         Ok(Intent::remove(io, &layout.layers, Durability::Durable)?)
     }
 }

@@ -11,13 +11,14 @@ use super::{
     MappedLayer, NewContainer, Transaction, check, container_id, fresh_id, name_conflict,
     unknown_layer,
 };
+use crate::catalog::error::Conflict;
 use crate::catalog::record_stores::{DURABLE, Records, VOLATILE};
 use crate::catalog::snapshot::Snapshot;
-use crate::engine::options::Persistence;
-use crate::errors::{Conflict, StageError};
+use crate::catalog::transient::Persistence;
 use crate::records::{Container, Image, Layer};
 use crate::selinux::Chosen;
 use crate::spec::{BigDataItem, ContainerSpec, Labels, LayerSpec};
+use crate::transaction::error::StageError;
 
 impl Transaction {
     /// Adds a container, and the layer that it writes to.
@@ -44,8 +45,8 @@ impl Transaction {
     }
 
     fn add_container(&mut self, mut spec: ContainerSpec) -> Result<StagedContainer, StageError> {
-        let view = self.store.snapshot()?;
-        spec.volatile |= self.store.options().persistence == Persistence::Transient;
+        let view = self.engine.snapshot()?;
+        spec.volatile |= self.engine.options.persistence == Persistence::Transient;
         spec.names = dedupe_names(std::mem::take(&mut spec.names));
         let id = match spec.id.take() {
             Some(id) => id,
@@ -115,7 +116,7 @@ impl Transaction {
         &mut self,
         image: &ImageId,
     ) -> Result<Option<LayerId>, StageError> {
-        let view = self.store.snapshot()?;
+        let view = self.engine.snapshot()?;
         let host = IdMappingOptions {
             uids: MapChoice::Host,
             gids: MapChoice::Host,
@@ -168,7 +169,7 @@ impl Transaction {
     /// `imageTopLayerForMapping`).
     fn serves(&self, layer: &Layer, maps: &IdMappings, choice: &IdMappingOptions) -> bool {
         let of_layer = layer.id_maps();
-        if of_layer.is_identity() && self.store.driver().supports_shifting(maps) {
+        if of_layer.is_identity() && self.engine.driver().supports_shifting(maps) {
             return true;
         }
         let wanted_host = (choice.uids == MapChoice::Host && !of_layer.uids.is_identity())
@@ -217,7 +218,7 @@ impl Transaction {
         layer.storage_options = spec.storage_options.clone();
         layer.volatile = spec.volatile;
         if let Some(id) = &layer.id {
-            let view = self.store.snapshot()?;
+            let view = self.engine.snapshot()?;
             self.layer_id_is_free(&view, id)?;
         }
         Ok(self.create_layer(layer)?.id().clone())

@@ -3,11 +3,12 @@
 use super::layer::Planned;
 use super::staged::Presence;
 use super::{NewLayer, StagedLayer, Transaction, check};
-use crate::errors::{Conflict, StageError};
+use crate::catalog::error::Conflict;
 use crate::records::Layer;
 use crate::records::kinds::ItemId;
 use crate::spec::LayerSpec;
 use crate::staged_tree::FilledTree;
+use crate::transaction::error::StageError;
 
 impl Transaction {
     /// Makes a layer of a tree that was filled after

@@ -6,14 +6,16 @@ use layerhold_ids::{ImageId, LayerId, dedupe_names};
 use layerhold_schema::{ImageRecord, Timestamp};
 
 use super::area::digest_of;
-use super::pull_up::{only_additional, pull_up};
+use super::copy_from_additional::{copy_from_additional, only_additional};
 use super::{NewImage, Transaction, check, fresh_id, name_conflict};
+use crate::catalog::big_data::DataError;
+use crate::catalog::error::Conflict;
 use crate::catalog::record_stores::Records;
 use crate::catalog::snapshot::Snapshot;
-use crate::errors::{Conflict, DataError, StageError};
 use crate::records::Image;
 use crate::records::kinds::ItemId;
 use crate::spec::{BigDataItem, ImageIfPresent, ImageSpec, NameConflict};
+use crate::transaction::error::StageError;
 
 /// Items with such names are manifests; how they are digested depends on their type.
 const MANIFEST_PREFIX: &str = "manifest";
@@ -32,7 +34,7 @@ impl Transaction {
     /// [`StageError::Conflict`] when its ID or a name is taken; [`StageError::Data`] for a data
     /// item of an impossible name, or a manifest without a digest.
     pub fn create_image(&mut self, mut spec: ImageSpec) -> Result<ImageId, StageError> {
-        let view = self.store.snapshot()?;
+        let view = self.engine.snapshot()?;
         spec.names = dedupe_names(std::mem::take(&mut spec.names));
         let id = match spec.id.take() {
             Some(id) => id,
@@ -44,7 +46,7 @@ impl Transaction {
             complete_digest(item)?;
         }
         if let Some(known) = only_additional(&view, &id)? {
-            pull_up(&view, &known, &mut spec)?;
+            copy_from_additional(&view, &known, &mut spec)?;
         }
         if let Some(layer) = &spec.top_layer {
             self.require_layer(&view, layer)?;

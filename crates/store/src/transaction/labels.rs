@@ -7,9 +7,10 @@
 use super::{NewContainer, Transaction};
 use crate::catalog::locks::Locks;
 use crate::catalog::snapshot::Snapshot;
-use crate::errors::{LabelError, StageError};
+use crate::selinux::LabelError;
 use crate::selinux::{Chosen, UsedLevels, choose};
 use crate::spec::{ContainerSpec, Labels};
+use crate::transaction::error::StageError;
 
 impl Transaction {
     /// Chooses the labels of a container, unless it comes with some.
@@ -25,7 +26,7 @@ impl Transaction {
             });
         }
         let used = || self.used_levels(UsedLevels::of(&view.layers, &view.containers));
-        let root = &self.store.options().host_root;
+        let root = &self.engine.options.host_root;
         Ok(choose(root, &spec.label_options, used)?)
     }
 

@@ -1,5 +1,6 @@
 //! Adding layers to a transaction.
 
+use crate::contents::diff::open_tar_split;
 use std::io::{BufWriter, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,15 +19,16 @@ use super::counting::Counting;
 use super::progress::{Counted, Reporting};
 use super::staged::Presence;
 use super::{LayerDigests, NewLayer, StagedLayer, Transaction, check, fresh_id};
+use crate::catalog::error::Conflict;
 use crate::catalog::files;
 use crate::catalog::layout::FILE_MODE;
 use crate::catalog::record_stores::{DURABLE, IMAGE_STORE, Placement, VOLATILE};
 use crate::catalog::snapshot::Snapshot;
 use crate::contents::additional_layer::AdditionalLayer;
-use crate::errors::{Conflict, StageError};
 use crate::records::Layer;
 use crate::records::kinds::ItemId;
 use crate::spec::{IfPresent, LayerSpec};
+use crate::transaction::error::StageError;
 
 impl Transaction {
     /// Imports a layer from a tar stream, plain or compressed with gzip, bzip2, xz or zstd.
@@ -129,7 +131,7 @@ impl Transaction {
 
     /// Looks at everything that can stand against a layer before any work is done.
     pub(super) fn plan_layer(&mut self, mut spec: LayerSpec) -> Result<Planned, StageError> {
-        let view = self.store.snapshot()?;
+        let view = self.engine.snapshot()?;
         spec.names = dedupe_names(std::mem::take(&mut spec.names));
         let id = match spec.id.take() {
             Some(id) => id,
@@ -158,12 +160,12 @@ impl Transaction {
         };
         let inherited = parent
             .as_ref()
-            .map_or_else(|| self.store.id_maps().clone(), Layer::id_maps);
+            .map_or_else(|| self.engine.options.id_maps.clone(), Layer::id_maps);
         let mut maps = IdMappings::new(
             spec.id_maps.uids.resolve(&inherited.uids),
             spec.id_maps.gids.resolve(&inherited.gids),
         );
-        if self.store.driver().supports_shifting(&maps) {
+        if self.engine.driver().supports_shifting(&maps) {
             // Mounts show the owners shifted; on disk they stay as they are in the tar.
             maps = IdMappings::IDENTITY;
         }
@@ -224,7 +226,7 @@ impl Transaction {
             request = request.with_template(self.layer_ref(template));
         }
         let mut contents = self
-            .store
+            .engine
             .driver()
             .stage(&request)
             .map_err(StageError::Driver)?;
@@ -258,14 +260,14 @@ impl Transaction {
         let unpacker = Unpacker::new(contents.root(), unpack_options)?;
         let count = AtomicU64::new(0);
         let mut sink = Reporting {
-            inner: Recorder::new(file),
+            engine: Recorder::new(file),
             count: &count,
             told: 0,
             advance,
         };
-        let options = import_options(&plan.spec, &self.store.options().cancel);
+        let options = import_options(&plan.spec, &self.engine.options.cancel);
         let reader = Counted {
-            inner: reader,
+            engine: reader,
             count: &count,
         };
         let imported = import(reader, &mut sink, unpacker, &options)
@@ -273,7 +275,7 @@ impl Transaction {
         let settled = contents.settle(&imported.unpacked.unsettled);
         settled.map_err(StageError::Driver)?;
         (sink.advance)(count.load(Ordering::Relaxed));
-        files::finish(sink.inner, &tar_split.path()).map_err(StageError::Record)?;
+        files::finish(sink.engine, &tar_split.path()).map_err(StageError::Record)?;
         Ok((imported, tar_split))
     }
 
@@ -289,8 +291,8 @@ impl Transaction {
                 .map(|staged| staged.area().open_file(staged.name()))
                 .transpose()?,
             None => {
-                let inner = &self.store.inner;
-                inner.open_tar_split(&inner.layers_view()?, template)?
+                let engine = &self.engine;
+                open_tar_split(engine, &engine.catalog.layers_view()?, template)?
             }
         };
         let Some(source) = source else {
@@ -340,7 +342,7 @@ impl Transaction {
         if spec.volatile {
             return VOLATILE;
         }
-        match (spec.access(), &self.store.inner.layout.split) {
+        match (spec.access(), &self.engine.catalog.layout.split) {
             (LayerAccess::ReadOnly, Some(_)) => IMAGE_STORE,
             _ => DURABLE,
         }
@@ -364,7 +366,7 @@ impl Transaction {
         contents: &dyn DriverLayer,
         tar_split: &StagedAddition,
     ) -> Option<Counting> {
-        if self.store.inner.sync == SyncMode::None {
+        if self.engine.sync == SyncMode::None {
             return None;
         }
         let stat = tar_split.area().stat(tar_split.name()).ok()??;

@@ -10,25 +10,32 @@ mod image;
 mod labels;
 mod layer;
 mod progress;
-mod mount_image;
-mod pull_up;
+pub(crate) mod mount_image;
+mod put_additional;
+mod copy_from_additional;
 mod staged;
-mod user_namespace;
+pub(crate) mod user_namespace;
+pub(crate) mod error;
 
+pub use error::{CommitError, StageError, TransactionError};
+pub use mount_image::ImageMountError;
+pub use user_namespace::UserNsError;
+
+use crate::engine::Engine;
 use layerhold_driver::{LayerRef, StagedLayer as DriverLayer};
 use layerhold_idmap::IdMappings;
 use layerhold_ids::{ContainerId, ImageId, LayerId};
 use layerhold_lockfile::WriteGuard;
 use layerhold_staging::{StagedAddition, TempArea};
+use std::sync::Arc;
 
+use crate::catalog::error::Conflict;
 use crate::catalog::record_stores::Placement;
 use crate::catalog::snapshot::Snapshot;
-use crate::errors::{Conflict, StageError};
 use crate::records::kinds::ItemId;
 use crate::records::{Container, Image, Layer};
 use crate::selinux::Pattern;
 use crate::spec::{BigDataItem, IfPresent, ImageIfPresent, NameConflict};
-use crate::store::Store;
 
 use area::Area;
 pub(crate) use area::digest_of;
@@ -51,7 +58,7 @@ pub use staged::{LayerDigests, StagedContainer, StagedLayer};
 #[derive(Debug)]
 #[must_use = "nothing happens before it is committed"]
 pub struct Transaction {
-    store: Store,
+    pub(crate) engine: Arc<Engine>,
     area: Area,
     /// The area on the filesystem of the image store, if there is one.
     image_area: Option<Area>,
@@ -110,37 +117,23 @@ struct MappedLayer {
     layer: LayerId,
 }
 
-impl Store {
-    /// Begins a transaction. Nothing is locked, read or written yet; what killed processes left is
-    /// erased, so that there is room for what comes ([`Recovery`](crate::Recovery)).
-    ///
-    /// # Errors
-    ///
-    /// When the driver was shut down by another process and cannot be opened again.
-    pub fn begin(&self) -> Result<Transaction, StageError> {
-        drop(self.inner.use_driver()?);
-        self.inner.erase_leftovers_by_writer();
-        Ok(Transaction {
-            area: Area::new(self.inner.layout.temp_root()),
-            image_area: self.inner.layout.image_temp_root().map(Area::new),
-            store: self.clone(),
-            layers: Vec::new(),
-            images: Vec::new(),
-            containers: Vec::new(),
-            mapped: Vec::new(),
-            staged: Vec::new(),
-            choosing: None,
-        })
-    }
+pub(crate) fn begin(engine: &Arc<Engine>) -> Result<Transaction, StageError> {
+    drop(engine.use_driver()?);
+    engine.erase_leftovers_by_writer();
+    Ok(Transaction {
+        area: Area::new(engine.catalog.layout.temp_root()),
+        image_area: engine.catalog.layout.image_temp_root().map(Area::new),
+        engine: Arc::clone(engine),
+        layers: Vec::new(),
+        images: Vec::new(),
+        containers: Vec::new(),
+        mapped: Vec::new(),
+        staged: Vec::new(),
+        choosing: None,
+    })
 }
 
 impl Transaction {
-    /// Returns the store.
-    #[must_use]
-    pub fn store(&self) -> &Store {
-        &self.store
-    }
-
     /// Finds a layer that was created or imported in this transaction, or found present by it.
     #[must_use]
     pub fn staged_layer(&self, id: &LayerId) -> Option<&StagedLayer> {
@@ -216,8 +209,8 @@ impl Transaction {
     }
 }
 
-fn unknown_layer(id: &LayerId) -> crate::errors::LookupError {
-    crate::errors::LookupError::Unknown {
+fn unknown_layer(id: &LayerId) -> crate::catalog::error::LookupError {
+    crate::catalog::error::LookupError::Unknown {
         kind: crate::ItemKind::Layer,
         key: id.to_string(),
     }
@@ -241,8 +234,8 @@ macro_rules! fresh_id {
         });
         match (id, failure) {
             (Some(id), None) => Ok(id),
-            (_, Some(error)) => Err(crate::errors::StageError::Os(error)),
-            (None, None) => Err(crate::errors::StageError::NoRandomness),
+            (_, Some(error)) => Err(crate::transaction::error::StageError::Os(error)),
+            (None, None) => Err(crate::transaction::error::StageError::NoRandomness),
         }
     }};
 }

@@ -5,109 +5,160 @@
 //! without maps is made for the first mount, noted in the image, and serves from then on (Go:
 //! store.go, `MountImage`).
 
+use crate::catalog::error::AccessError;
+use crate::catalog::error::LookupError;
+use crate::engine::Engine;
+use crate::mount::layer::mount_layer;
+use crate::mount::layer::unmount_layer;
+use crate::records::error_kind::ErrorKind;
+use crate::transaction::begin;
+use crate::transaction::error::TransactionError;
+use layerhold_ids::ImageId;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use layerhold_ids::LayerId;
 
 use crate::catalog::lookup::{by_id, lookup, refuse_additional, require};
-use crate::error::Error;
-use crate::errors::MountError;
+use crate::mount::error::MountError;
 use crate::mount::layer::{MountRequest, StillMounted, Target, Unmounting};
 use crate::records::{Image, Layer};
-use crate::store::Store;
 
-impl Store {
-    /// Mounts the top layer of an image for reading.
-    ///
-    /// Go: `Store.MountImage`.
-    ///
-    /// # Errors
-    ///
-    /// [`MountError::NoLayers`] for an image without layers, [`MountError::Writable`] when `rw` is
-    /// asked for, [`MountError::Copy`] when the copy without ID maps that has to be mounted cannot
-    /// be made.
-    pub fn mount_image(&self, key: &str, request: &MountRequest) -> Result<PathBuf, MountError> {
-        let image = lookup(&self.inner.images_view()?, key)?;
-        if request.options.iter().any(|option| option == "rw") {
-            return Err(MountError::Writable {
-                image: image.id().clone(),
-            });
-        }
-        let layer = match self.unmapped_layer(&image)? {
-            Some(layer) => layer,
-            None => self.make_unmapped_layer(&image)?,
-        };
-        let mut request = request.clone();
-        if !request.options.iter().any(|option| option == "ro") {
-            request.options.insert(0, "ro".to_owned());
-        }
-        let target = Target {
-            layer,
-            container: None,
-        };
-        self.inner.mount(&target, &request)
-    }
-
-    /// Gives the mount of an image's top layer back.
-    ///
-    /// Go: `Store.UnmountImage`.
-    ///
-    /// # Errors
-    ///
-    /// [`MountError::NotMounted`] when it is not mounted.
-    pub fn unmount_image(&self, key: &str, how: Unmounting) -> Result<StillMounted, MountError> {
-        let image = lookup(&self.inner.images_view()?, key)?;
-        let layer = match self.unmapped_layer(&image)? {
-            Some(layer) => layer.id().clone(),
-            None => top_layer(&image)?.clone(),
-        };
-        self.inner.unmount(&layer, how)
-    }
-
-    /// The top layer, or the copy of it, that has no ID maps.
-    fn unmapped_layer(&self, image: &Image) -> Result<Option<Arc<Layer>>, MountError> {
-        let layers = self.inner.layers_view()?;
-        let top = top_layer(image)?;
-        // The image's own layer has to be there whichever is mounted.
-        let own = require(&layers, top.as_str())?;
-        if own.id_maps().is_identity() {
-            return Ok(Some(own));
-        }
-        for mapped in image.mapped_layers() {
-            if let Some(copy) = by_id(&layers, mapped.as_str())?
-                && copy.id_maps().is_identity()
-            {
-                return Ok(Some(copy));
-            }
-        }
-        Ok(None)
-    }
-
-    fn make_unmapped_layer(&self, image: &Image) -> Result<Arc<Layer>, MountError> {
-        let failed = |source: Error| MountError::Copy {
+pub(crate) fn mount_image(
+    engine: &Arc<Engine>,
+    key: &str,
+    request: &MountRequest,
+) -> Result<PathBuf, ImageMountError> {
+    let image = lookup(&engine.catalog.images_view()?, key)?;
+    if request.options.iter().any(|option| option == "rw") {
+        return Err(ImageMountError::Writable {
             image: image.id().clone(),
-            source: Box::new(source),
-        };
-        let mut transaction = self.begin().map_err(|error| failed(error.into()))?;
-        let copy = transaction
-            .unmapped_top_layer(image.id())
-            .map_err(|error| failed(error.into()))?;
-        transaction.commit().map_err(|error| failed(error.into()))?;
-        let copy = copy.as_ref().unwrap_or(top_layer(image)?);
-        let copy = require(&self.inner.layers_view()?, copy.as_str())?;
-        if !copy.id_maps().is_identity() {
-            // Neither the image nor its layer can be changed, and a copy that is noted nowhere
-            // would never be removed.
-            refuse_additional(&self.inner.images_view()?, image.id().as_str())?;
-            refuse_additional(&self.inner.layers_view()?, copy.id().as_str())?;
-        }
-        Ok(copy)
+        });
     }
+    let layer = match unmapped_layer(engine, &image)? {
+        Some(layer) => layer,
+        None => make_unmapped_layer(engine, &image)?,
+    };
+    let mut request = request.clone();
+    if !request.options.iter().any(|option| option == "ro") {
+        request.options.insert(0, "ro".to_owned());
+    }
+    let target = Target {
+        layer,
+        container: None,
+    };
+    Ok(mount_layer(engine, &target, &request)?)
 }
 
-fn top_layer(image: &Image) -> Result<&LayerId, MountError> {
-    image.top_layer().ok_or_else(|| MountError::NoLayers {
+pub(crate) fn unmount_image(
+    engine: &Arc<Engine>,
+    key: &str,
+    how: Unmounting,
+) -> Result<StillMounted, ImageMountError> {
+    let image = lookup(&engine.catalog.images_view()?, key)?;
+    let layer = match unmapped_layer(engine, &image)? {
+        Some(layer) => layer.id().clone(),
+        None => top_layer(&image)?.clone(),
+    };
+    Ok(unmount_layer(engine, &layer, how)?)
+}
+
+/// The top layer, or the copy of it, that has no ID maps.
+fn unmapped_layer(
+    engine: &Arc<Engine>,
+    image: &Image,
+) -> Result<Option<Arc<Layer>>, ImageMountError> {
+    let layers = engine.catalog.layers_view()?;
+    let top = top_layer(image)?;
+    // The image's own layer has to be there whichever is mounted.
+    let own = require(&layers, top.as_str())?;
+    if own.id_maps().is_identity() {
+        return Ok(Some(own));
+    }
+    for mapped in image.mapped_layers() {
+        if let Some(copy) = by_id(&layers, mapped.as_str())?
+            && copy.id_maps().is_identity()
+        {
+            return Ok(Some(copy));
+        }
+    }
+    Ok(None)
+}
+
+fn make_unmapped_layer(engine: &Arc<Engine>, image: &Image) -> Result<Arc<Layer>, ImageMountError> {
+    let failed = |source: TransactionError| ImageMountError::Copy {
+        image: image.id().clone(),
+        source: Box::new(source),
+    };
+    let mut transaction = begin(engine).map_err(|error| failed(error.into()))?;
+    let copy = transaction
+        .unmapped_top_layer(image.id())
+        .map_err(|error| failed(error.into()))?;
+    transaction.commit().map_err(|error| failed(error.into()))?;
+    let copy = copy.as_ref().unwrap_or(top_layer(image)?);
+    let copy = require(&engine.catalog.layers_view()?, copy.as_str())?;
+    if !copy.id_maps().is_identity() {
+        // Neither the image nor its layer can be changed, and a copy that is noted nowhere
+        // would never be removed.
+        refuse_additional(&engine.catalog.images_view()?, image.id().as_str())?;
+        refuse_additional(&engine.catalog.layers_view()?, copy.id().as_str())?;
+    }
+    Ok(copy)
+}
+
+fn top_layer(image: &Image) -> Result<&LayerId, ImageMountError> {
+    image.top_layer().ok_or_else(|| ImageMountError::NoLayers {
         image: image.id().clone(),
     })
+}
+
+/// An image cannot be mounted or unmounted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageMountError {
+    /// The image has no layers, so there is nothing to mount.
+    #[error("image {image} has no layers")]
+    NoLayers {
+        /// The image.
+        image: ImageId,
+    },
+    /// The image's top layer has ID maps, and the copy without them that is mounted instead cannot
+    /// be made.
+    #[error("cannot copy the top layer of image {image} without its ID maps")]
+    Copy {
+        /// The image.
+        image: ImageId,
+        /// Why.
+        #[source]
+        source: Box<TransactionError>,
+    },
+    /// Images can only be mounted for reading.
+    #[error("image {image} can only be mounted read-only")]
+    Writable {
+        /// The image.
+        image: ImageId,
+    },
+    /// No such image or layer, or one that is only read.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    /// The layer cannot be mounted or unmounted.
+    #[error(transparent)]
+    Mount(#[from] MountError),
+    /// Locks or records cannot be used.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+}
+
+impl ImageMountError {
+    /// The kind that Go tells apart, if any.
+    #[must_use]
+    pub fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::NoLayers { .. } | Self::Writable { .. } => None,
+            Self::Copy { source, .. } => source.kind(),
+            Self::Lookup(error) => error.kind(),
+            Self::Mount(error) => error.kind(),
+            Self::Access(error) => error.kind(),
+        }
+    }
 }

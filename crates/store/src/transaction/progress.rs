@@ -10,13 +10,13 @@ const STEP: u64 = 256 << 10;
 
 /// Counts what is read through it.
 pub(crate) struct Counted<'c, R> {
-    pub(crate) inner: R,
+    pub(crate) engine: R,
     pub(crate) count: &'c AtomicU64,
 }
 
 impl<R: Read> Read for Counted<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
+        let read = self.engine.read(buffer)?;
         self.count
             .fetch_add(u64::try_from(read).unwrap_or(0), Ordering::Relaxed);
         Ok(read)
@@ -25,7 +25,7 @@ impl<R: Read> Read for Counted<'_, R> {
 
 /// Passes events on, and the count on the way. It runs on the thread of the caller.
 pub(crate) struct Reporting<'c, S> {
-    pub(crate) inner: S,
+    pub(crate) engine: S,
     pub(crate) count: &'c AtomicU64,
     pub(crate) told: u64,
     pub(crate) advance: &'c mut dyn FnMut(u64),
@@ -38,6 +38,6 @@ impl<S: EventSink> EventSink for Reporting<'_, S> {
             self.told = count;
             (self.advance)(count);
         }
-        self.inner.event(event)
+        self.engine.event(event)
     }
 }

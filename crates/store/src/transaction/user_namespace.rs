@@ -5,19 +5,28 @@
 //! without a lock. A thread that holds the lock for one transaction would wait for itself with a
 //! second one, and so it gets an error.
 
+use crate::records::error_kind::ErrorKind;
+use layerhold_driver::LayerError;
+use layerhold_idmap::KernelMapError;
+use layerhold_idmap::NotEnoughIds;
+use layerhold_idmap::SubIdError;
+use layerhold_sys::PathError;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use layerhold_idmap::{IdKind, IdMappingOptions, IdMappings, MapChoice, auto_map, ids_named};
 use layerhold_ids::{ImageId, LayerId};
 use layerhold_sys::OpenOptions;
 
 use super::Transaction;
+use crate::catalog::error::AccessError;
+use crate::catalog::error::LookupError;
 use crate::catalog::lookup;
 use crate::catalog::snapshot::Snapshot;
 use crate::engine::host::{available_ids, text, text_of};
 use crate::engine::userns::AutoUserNs;
-use crate::errors::{AccessError, LookupError, StageError, UserNsError};
 use crate::records::Layer;
+use crate::transaction::error::StageError;
 
 /// The files of an image that name its users and groups.
 const USER_FILES: [&str; 2] = ["etc/passwd", "etc/group"];
@@ -34,13 +43,13 @@ impl Transaction {
         wish: &AutoUserNs,
     ) -> Result<IdMappingOptions, StageError> {
         let size = self.size_of_namespace(view, image, wish)?;
-        let available = available_ids(self.store.options())?;
+        let available = available_ids(&self.engine.options)?;
         if self.choosing.is_none() {
-            if self.store.inner.userns_lock.is_held_by_this_thread() {
-                let path = self.store.inner.userns_lock.path().to_owned();
+            if self.engine.catalog.userns_lock.is_held_by_this_thread() {
+                let path = self.engine.catalog.userns_lock.path().to_owned();
                 return Err(UserNsError::ChosenByThisThread { path }.into());
             }
-            let lock = self.store.inner.userns_lock.write();
+            let lock = self.engine.catalog.userns_lock.write();
             self.choosing = Some(lock.map_err(AccessError::Lock)?);
         }
         let used = self.used_ranges()?;
@@ -63,10 +72,10 @@ impl Transaction {
             used.uids.extend(maps.uids);
             used.gids.extend(maps.gids);
         };
-        lookup::all(&self.store.inner.containers_view()?).for_each(|one| add(one.id_maps()));
+        lookup::all(&self.engine.catalog.containers_view()?).for_each(|one| add(one.id_maps()));
         let staged = self.containers.iter();
         staged.for_each(|new| add(new.record.id_maps()));
-        for record in self.store.inner.elsewhere()?.containers {
+        for record in self.engine.catalog.other_records()?.containers {
             // Ranges that make no sense count as none, as in other records.
             add(record.id_mappings().unwrap_or_default());
         }
@@ -82,7 +91,7 @@ impl Transaction {
         if let Some(size) = wish.size {
             return Ok(size.get().into());
         }
-        let policy = &self.store.options().auto_userns;
+        let policy = &self.engine.options.auto_userns;
         let least = policy.min_size.max(wish.initial_size).max(1);
         let needed = match image {
             Some(image) => self.ids_in_image(view, image, wish)?,
@@ -148,7 +157,7 @@ impl Transaction {
                     fill(&mut found, |name| contents.open(name.as_ref()).ok());
                 }
                 None => {
-                    let driver = self.store.driver();
+                    let driver = self.engine.driver();
                     let tree = driver.view(layer.id(), layer.mount_label());
                     let tree = tree.map_err(|source| UserNsError::View {
                         layer: layer.id().clone(),
@@ -171,6 +180,96 @@ fn fill(found: &mut Texts, mut open: impl FnMut(&str) -> Option<std::fs::File>) 
     for (text, name) in found.iter_mut().zip(USER_FILES) {
         if text.is_none() {
             *text = open(name).and_then(text_of);
+        }
+    }
+}
+
+/// The store cannot choose a user namespace for a container.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UserNsError {
+    /// Fewer IDs are free than are needed.
+    #[error("cannot choose {} {kind}s for the container, only {} are free", .source.wanted, .source.available)]
+    NotEnough {
+        /// For users or for groups.
+        kind: IdKind,
+        /// How many there are.
+        #[source]
+        source: NotEnoughIds,
+    },
+    /// The user whose ranges are to be shared out has none.
+    #[error("{} gives user {user:?} no ranges to choose IDs from", .path.display())]
+    NoRanges {
+        /// The user.
+        user: String,
+        /// The file that should name it.
+        path: PathBuf,
+    },
+    /// The image has greater IDs than a chosen user namespace may have.
+    #[error(
+        "the container needs a user namespace with size {wanted} that is bigger than the maximum value allowed with userns=auto {limit}"
+    )]
+    TooLarge {
+        /// How many IDs it needs.
+        wanted: u64,
+        /// How many it may have.
+        limit: u32,
+    },
+    /// The file of ranges is malformed.
+    #[error("cannot read the ranges in {}", .path.display())]
+    SubIds {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: SubIdError,
+    },
+    /// What the kernel says of the user namespace of this process makes no sense.
+    #[error("cannot read {}", .path.display())]
+    Kernel {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: KernelMapError,
+    },
+    /// Another transaction chose a user namespace on this thread, and holds the lock until it is
+    /// committed or dropped. Waiting for it would never end. It counts as that of the thread on
+    /// which it chose first.
+    #[error(
+        "cannot choose a user namespace while another transaction of this thread holds {}; commit or drop that one first",
+        .path.display()
+    )]
+    ChosenByThisThread {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// A file of the host cannot be read.
+    #[error(transparent)]
+    Os(#[from] PathError),
+    /// The image cannot be looked into.
+    #[error("cannot look for users in layer {layer}")]
+    View {
+        /// The top layer of the image.
+        layer: LayerId,
+        /// Why.
+        #[source]
+        source: Box<LayerError>,
+    },
+}
+
+impl UserNsError {
+    /// The kind that Go tells apart, if any.
+    #[must_use]
+    pub fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            // Go notes in its log that it cannot find the ranges, and then there are none.
+            Self::NotEnough { .. }
+            | Self::NoRanges { .. }
+            | Self::SubIds { .. }
+            | Self::Kernel { .. }
+            | Self::Os(_) => Some(ErrorKind::NoAvailableIds),
+            _ => None,
         }
     }
 }

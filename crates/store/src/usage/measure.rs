@@ -23,63 +23,61 @@ pub(crate) fn count_tree(tree: &Dir, tar_split: u64) -> layerhold_sys::Result<Co
     })
 }
 
-impl Engine {
-    /// Counts layers, several at a time. Those that are gone are left out.
-    pub(super) fn count_layers<'l>(
-        &self,
-        layers: &[&'l Layer],
-    ) -> Result<Vec<(&'l Layer, Counts)>, UsageError> {
-        if layers.is_empty() {
-            return Ok(Vec::new());
-        }
-        let driver = self.driver();
-        let counted = Mutex::new(Vec::with_capacity(layers.len()));
-        // The first task stands for all.
-        run_tasks(default_threads(), None, |layer: Option<&Layer>, tasks| {
-            let Some(layer) = layer else {
-                tasks.add_all(layers.iter().copied().map(Some));
-                return Ok(());
-            };
-            match self.count_layer(&*driver, layer.id()) {
-                Ok(counts) => {
-                    let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
-                    counted.push((layer.id().clone(), counts));
-                    Ok(())
-                }
-                Err(error) if error.is_not_found() => Ok(()),
-                Err(source) => Err(UsageError::Driver {
-                    layer: layer.id().clone(),
-                    source: Box::new(source),
-                }),
+/// Counts layers, several at a time. Those that are gone are left out.
+pub(super) fn count_layers<'l>(
+    engine: &Engine,
+    layers: &[&'l Layer],
+) -> Result<Vec<(&'l Layer, Counts)>, UsageError> {
+    if layers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let driver = engine.driver();
+    let counted = Mutex::new(Vec::with_capacity(layers.len()));
+    // The first task stands for all.
+    run_tasks(default_threads(), None, |layer: Option<&Layer>, tasks| {
+        let Some(layer) = layer else {
+            tasks.add_all(layers.iter().copied().map(Some));
+            return Ok(());
+        };
+        match count_layer(engine, &*driver, layer.id()) {
+            Ok(counts) => {
+                let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
+                counted.push((layer.id().clone(), counts));
+                Ok(())
             }
-        })?;
-        let counted = counted.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let counted: std::collections::HashMap<LayerId, Counts> = counted.into_iter().collect();
-        let of = |layer: &&'l Layer| Some((*layer, *counted.get(layer.id())?));
-        Ok(layers.iter().filter_map(of).collect())
-    }
-
-    fn count_layer(&self, driver: &dyn Driver, id: &LayerId) -> Result<Counts, LayerError> {
-        let tar_split = self.tar_split_size(id)?;
-        if let Some(tree) = driver.diff_dir(id)? {
-            return Ok(count_tree(&tree, tar_split)?);
+            Err(error) if error.is_not_found() => Ok(()),
+            Err(source) => Err(UsageError::Driver {
+                layer: layer.id().clone(),
+                source: Box::new(source),
+            }),
         }
-        // Not known which blocks it has; its bytes are the best guess.
-        let usage = driver.usage(id)?;
-        Ok(Counts {
-            bytes: usage.bytes,
-            inodes: usage.inodes,
-            allocated: usage.bytes,
-            tar_split,
-        })
-    }
+    })?;
+    let counted = counted.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let counted: std::collections::HashMap<LayerId, Counts> = counted.into_iter().collect();
+    let of = |layer: &&'l Layer| Some((*layer, *counted.get(layer.id())?));
+    Ok(layers.iter().filter_map(of).collect())
+}
 
-    fn tar_split_size(&self, id: &LayerId) -> Result<u64, LayerError> {
-        for dir in self.layout.layer_dirs() {
-            if let Some(stat) = dir.stat(tar_split_name(id))? {
-                return Ok(stat.size);
-            }
-        }
-        Ok(0)
+fn count_layer(engine: &Engine, driver: &dyn Driver, id: &LayerId) -> Result<Counts, LayerError> {
+    let tar_split = tar_split_size(engine, id)?;
+    if let Some(tree) = driver.diff_dir(id)? {
+        return Ok(count_tree(&tree, tar_split)?);
     }
+    // Not known which blocks it has; its bytes are the best guess.
+    let usage = driver.usage(id)?;
+    Ok(Counts {
+        bytes: usage.bytes,
+        inodes: usage.inodes,
+        allocated: usage.bytes,
+        tar_split,
+    })
+}
+
+fn tar_split_size(engine: &Engine, id: &LayerId) -> Result<u64, LayerError> {
+    for dir in engine.catalog.layout.layer_dirs() {
+        if let Some(stat) = dir.stat(tar_split_name(id))? {
+            return Ok(stat.size);
+        }
+    }
+    Ok(0)
 }

@@ -10,17 +10,19 @@ mod measure;
 mod report;
 mod sum;
 
+use crate::usage::measure::count_layers;
+use crate::usage::sum::sum_up;
 use layerhold_driver::LayerError;
 use layerhold_ids::LayerId;
 use layerhold_sys::PathError;
 
+use crate::catalog::big_data::DataError;
+use crate::catalog::error::AccessError;
 use crate::catalog::record_stores::Records;
 use crate::catalog::snapshot::Snapshot;
 use crate::engine::Engine;
-use crate::errors::{AccessError, DataError};
 use crate::records::error_kind::ErrorKind;
 use crate::records::{BY_LAYER, Layer};
-use crate::store::Store;
 
 use counters::{Counter, Counters, Counts};
 pub(crate) use measure::count_tree;
@@ -66,70 +68,51 @@ impl UsageError {
     }
 }
 
-impl Store {
-    /// Returns what everything in this store takes, all at one moment.
-    ///
-    /// Takes no longer than reading the records and one small file, except for layers that were
-    /// never counted before and those that containers write to: their files are looked at one by
-    /// one. No lock is held meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// When records, or the files of such a layer, cannot be read.
-    pub fn usage(&self) -> Result<UsageReport, UsageError> {
-        let view = self.snapshot()?;
-        let layers = own_layers(&view);
-        let io = &*self.inner.options.metadata_io;
-        let counters = Counters::read(io, &self.inner.layout.layers);
-        let recorded = |layer: &Layer| {
-            let is_counted_anew = has_writer(&view, layer);
-            (!is_counted_anew).then(|| counters.get(layer)).flatten()
-        };
-        let mut measured = Vec::with_capacity(layers.len());
-        let mut unknown = Vec::new();
-        for layer in &layers {
-            match recorded(layer) {
-                Some(counts) => measured.push((&**layer, counts, UsageOrigin::Recorded)),
-                None => unknown.push(&**layer),
-            }
+pub(crate) fn usage(engine: &Engine) -> Result<UsageReport, UsageError> {
+    let view = engine.snapshot()?;
+    let layers = own_layers(&view);
+    let io = &*engine.options.metadata_io;
+    let counters = Counters::read(io, &engine.catalog.layout.layers);
+    let recorded = |layer: &Layer| {
+        let is_counted_anew = has_writer(&view, layer);
+        (!is_counted_anew).then(|| counters.get(layer)).flatten()
+    };
+    let mut measured = Vec::with_capacity(layers.len());
+    let mut unknown = Vec::new();
+    for layer in &layers {
+        match recorded(layer) {
+            Some(counts) => measured.push((&**layer, counts, UsageOrigin::Recorded)),
+            None => unknown.push(&**layer),
         }
-        let counted = self.inner.count_layers(&unknown)?;
-        self.inner.note_counts(&view, &counters, &layers, &counted);
-        let counted = counted.into_iter();
-        measured.extend(counted.map(|(layer, counts)| (layer, counts, UsageOrigin::Counted)));
-        self.inner.sum_up(&view, &Measured::new(measured))
     }
+    let counted = count_layers(engine, &unknown)?;
+    note_counts(engine, &view, &counters, &layers, &counted);
+    let counted = counted.into_iter();
+    measured.extend(counted.map(|(layer, counts)| (layer, counts, UsageOrigin::Counted)));
+    sum_up(engine, &view, &Measured::new(measured))
+}
 
-    /// Counts everything anew, and puts the counters right that turn out to be wrong. Returns them
-    /// too.
-    ///
-    /// Blocks that were allocated are not compared: filesystems change them on their own.
-    ///
-    /// # Errors
-    ///
-    /// As [`usage`](Self::usage).
-    pub fn verify_usage(&self) -> Result<(UsageReport, Vec<WrongCounter>), UsageError> {
-        let view = self.snapshot()?;
-        let layers = own_layers(&view);
-        let io = &*self.inner.options.metadata_io;
-        let counters = Counters::read(io, &self.inner.layout.layers);
-        let all: Vec<&Layer> = layers.iter().map(|layer| &**layer).collect();
-        let counted = self.inner.count_layers(&all)?;
-        let is_noted = |layer: &Layer| !has_writer(&view, layer);
-        let wrong = counted
-            .iter()
-            .filter(|(layer, _)| is_noted(layer))
-            .filter_map(|(layer, found)| wrong_counter(&counters, layer, *found))
-            .collect();
-        self.inner.note_counts(&view, &counters, &layers, &counted);
-        let measured = counted
-            .into_iter()
-            .map(|(layer, counts)| (layer, counts, UsageOrigin::Counted));
-        let report = self
-            .inner
-            .sum_up(&view, &Measured::new(measured.collect()))?;
-        Ok((report, wrong))
-    }
+pub(crate) fn verify_usage(
+    engine: &Engine,
+) -> Result<(UsageReport, Vec<WrongCounter>), UsageError> {
+    let view = engine.snapshot()?;
+    let layers = own_layers(&view);
+    let io = &*engine.options.metadata_io;
+    let counters = Counters::read(io, &engine.catalog.layout.layers);
+    let all: Vec<&Layer> = layers.iter().map(|layer| &**layer).collect();
+    let counted = count_layers(engine, &all)?;
+    let is_noted = |layer: &Layer| !has_writer(&view, layer);
+    let wrong = counted
+        .iter()
+        .filter(|(layer, _)| is_noted(layer))
+        .filter_map(|(layer, found)| wrong_counter(&counters, layer, *found))
+        .collect();
+    note_counts(engine, &view, &counters, &layers, &counted);
+    let measured = counted
+        .into_iter()
+        .map(|(layer, counts)| (layer, counts, UsageOrigin::Counted));
+    let report = sum_up(engine, &view, &Measured::new(measured.collect()))?;
+    Ok((report, wrong))
 }
 
 /// The layers that are kept in this store, in its order.
@@ -158,70 +141,67 @@ fn wrong_counter(counters: &Counters, layer: &Layer, found: Counts) -> Option<Wr
     })
 }
 
-impl Engine {
-    /// Counts those of some layers that have counters, and returns those that are wrong.
-    pub(crate) fn wrong_counters(
-        &self,
-        view: &Snapshot,
-        layers: &[&Layer],
-    ) -> Result<Vec<WrongCounter>, UsageError> {
-        let counters = Counters::read(&*self.options.metadata_io, &self.layout.layers);
-        let noted: Vec<&Layer> = layers
-            .iter()
-            .copied()
-            .filter(|layer| counters.get(layer).is_some() && !has_writer(view, layer))
-            .collect();
-        let counted = self.count_layers(&noted)?.into_iter();
-        let wrong = counted.filter_map(|(layer, found)| wrong_counter(&counters, layer, found));
-        Ok(wrong.collect())
-    }
+/// Counts those of some layers that have counters, and returns those that are wrong.
+pub(crate) fn wrong_counters(
+    engine: &Engine,
+    view: &Snapshot,
+    layers: &[&Layer],
+) -> Result<Vec<WrongCounter>, UsageError> {
+    let counters = Counters::read(&*engine.options.metadata_io, &engine.catalog.layout.layers);
+    let noted: Vec<&Layer> = layers
+        .iter()
+        .copied()
+        .filter(|layer| counters.get(layer).is_some() && !has_writer(view, layer))
+        .collect();
+    let counted = count_layers(engine, &noted)?.into_iter();
+    let wrong = counted.filter_map(|(layer, found)| wrong_counter(&counters, layer, found));
+    Ok(wrong.collect())
+}
 
-    /// Counts a layer anew, and notes that.
-    pub(crate) fn count_again(&self, id: &LayerId) -> Result<(), UsageError> {
-        let view = self.snapshot()?;
-        let layers = own_layers(&view);
-        let layer = layers.iter().find(|layer| layer.id() == id);
-        let layer: Vec<&Layer> = layer.into_iter().map(|layer| &**layer).collect();
-        let counted = self.count_layers(&layer)?;
-        let counters = Counters::read(&*self.options.metadata_io, &self.layout.layers);
-        self.note_counts(&view, &counters, &layers, &counted);
-        Ok(())
-    }
+/// Counts a layer anew, and notes that.
+pub(crate) fn count_again(engine: &Engine, id: &LayerId) -> Result<(), UsageError> {
+    let view = engine.catalog.snapshot()?;
+    let layers = own_layers(&view);
+    let layer = layers.iter().find(|layer| layer.id() == id);
+    let layer: Vec<&Layer> = layer.into_iter().map(|layer| &**layer).collect();
+    let counted = count_layers(engine, &layer)?;
+    let counters = Counters::read(&*engine.options.metadata_io, &engine.catalog.layout.layers);
+    note_counts(engine, &view, &counters, &layers, &counted);
+    Ok(())
+}
 
-    /// Notes what was counted of those layers that do not change, unless it is noted already.
-    fn note_counts(
-        &self,
-        view: &Snapshot,
-        counters: &Counters,
-        layers: &[std::sync::Arc<Layer>],
-        counted: &[(&Layer, Counts)],
-    ) {
-        let new: Vec<Counter> = counted
-            .iter()
-            .filter(|(layer, counts)| {
-                counters.get(layer) != Some(*counts) && !has_writer(view, layer)
-            })
-            .filter_map(|(layer, counts)| Counter::new(layer, *counts))
-            .collect();
-        let io = &*self.options.metadata_io;
+/// Notes what was counted of those layers that do not change, unless it is noted already.
+fn note_counts(
+    engine: &Engine,
+    view: &Snapshot,
+    counters: &Counters,
+    layers: &[std::sync::Arc<Layer>],
+    counted: &[(&Layer, Counts)],
+) {
+    let new: Vec<Counter> = counted
+        .iter()
+        .filter(|(layer, counts)| counters.get(layer) != Some(*counts) && !has_writer(view, layer))
+        .filter_map(|(layer, counts)| Counter::new(layer, *counts))
+        .collect();
+    let io = &*engine.options.metadata_io;
+    let all = layers.iter().map(|layer| &**layer);
+    counters.note(io, &engine.catalog.layout.layers, all, &new);
+}
+
+/// Notes what was counted while layers were imported. Without space or permission it goes
+/// without.
+pub(crate) fn note_imported_counts(engine: &Engine, new: &[Counter]) {
+    let directory = &engine.catalog.layout.layers;
+    let Ok(counters::Length::Enough { layers: enough }) = counters::append(directory, new) else {
+        return;
+    };
+    let Ok(view) = engine.catalog.snapshot() else {
+        return;
+    };
+    let layers = own_layers(&view);
+    if u64::try_from(layers.len()).is_ok_and(|count| count < enough) {
+        let io = &*engine.options.metadata_io;
         let all = layers.iter().map(|layer| &**layer);
-        counters.note(io, &self.layout.layers, all, &new);
-    }
-
-    /// Notes what was counted while layers were imported. Without space or permission it goes
-    /// without.
-    pub(crate) fn note_imported_counts(&self, new: &[Counter]) {
-        let directory = &self.layout.layers;
-        let Ok(counters::Length::Enough { layers: enough }) = counters::append(directory, new)
-        else {
-            return;
-        };
-        let Ok(view) = self.snapshot() else { return };
-        let layers = own_layers(&view);
-        if u64::try_from(layers.len()).is_ok_and(|count| count < enough) {
-            let io = &*self.options.metadata_io;
-            let all = layers.iter().map(|layer| &**layer);
-            Counters::read(io, directory).note(io, directory, all, &[]);
-        }
+        Counters::read(io, directory).note(io, directory, all, &[]);
     }
 }

@@ -11,12 +11,12 @@ use super::report::{
     Amount, ContainerUsage, ImageUsage, LayerUsage, TotalUsage, UsageOrigin, UsageReport,
 };
 use super::{UsageError, own_layers};
+use crate::catalog::big_data::DataError;
 use crate::catalog::lookup::by_id;
 use crate::catalog::record_stores::Records;
 use crate::catalog::snapshot::Snapshot;
 use crate::edit::big_data;
 use crate::engine::Engine;
-use crate::errors::DataError;
 use crate::records::{Container, Image, Layer};
 
 /// What was measured of each layer.
@@ -49,68 +49,71 @@ struct Users {
     is_written: bool,
 }
 
-impl Engine {
-    pub(super) fn sum_up(
-        &self,
-        view: &Snapshot,
-        measured: &Measured,
-    ) -> Result<UsageReport, UsageError> {
-        let images: Vec<Arc<Image>> = view
-            .images()
-            .filter(|image| view.images.is_own(image.id().as_str()))
-            .collect();
-        let containers: Vec<Arc<Container>> = view.containers().collect();
-        let users = users(view, &images, &containers);
-        let layers = own_layers(view)
-            .iter()
-            .map(|layer| layer_usage(view, layer, measured, &users))
-            .collect::<Result<Vec<_>, _>>()?;
-        let images = images
-            .iter()
-            .map(|image| image_usage(view, image, measured, &users))
-            .collect::<Result<Vec<_>, _>>()?;
-        let containers = containers
-            .iter()
-            .map(|container| self.container_usage(view, container, measured))
-            .collect::<Result<Vec<_>, _>>()?;
-        let mut report = UsageReport {
-            layers,
-            images,
-            containers,
-            total: TotalUsage::default(),
-        };
-        report.total = total(&report, &users);
-        Ok(report)
-    }
+pub(super) fn sum_up(
+    engine: &Engine,
+    view: &Snapshot,
+    measured: &Measured,
+) -> Result<UsageReport, UsageError> {
+    let images: Vec<Arc<Image>> = view
+        .images()
+        .filter(|image| view.images.is_own(image.id().as_str()))
+        .collect();
+    let containers: Vec<Arc<Container>> = view.containers().collect();
+    let users = users(view, &images, &containers);
+    let layers = own_layers(view)
+        .iter()
+        .map(|layer| layer_usage(view, layer, measured, &users))
+        .collect::<Result<Vec<_>, _>>()?;
+    let images = images
+        .iter()
+        .map(|image| image_usage(view, image, measured, &users))
+        .collect::<Result<Vec<_>, _>>()?;
+    let containers = containers
+        .iter()
+        .map(|container| container_usage(engine, view, container, measured))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut report = UsageReport {
+        layers,
+        images,
+        containers,
+        total: TotalUsage::default(),
+    };
+    report.total = total(&report, &users);
+    Ok(report)
+}
 
-    fn container_usage(
-        &self,
-        view: &Snapshot,
-        container: &Container,
-        measured: &Measured,
-    ) -> Result<ContainerUsage, UsageError> {
-        let own = container.layer();
-        let below = chain(view, [own.clone()])
-            .into_iter()
-            .filter(|id| id != own)
-            .fold(0u64, |sum, id| {
-                sum.saturating_add(measured.amount(&id).bytes)
-            });
-        // Few files, among them the data items; what programs put there is recorded nowhere.
-        let data = match self.layout.containers.open_dir(container.id().as_str()) {
-            Ok(dir) => tree_usage(&dir)?.bytes,
-            Err(error) if error.is_not_found() => 0,
-            Err(error) => return Err(error.into()),
-        };
-        Ok(ContainerUsage {
-            id: container.id().clone(),
-            names: container.names().to_vec(),
-            image: container.image().cloned(),
-            own: measured.amount(own),
-            data,
-            below,
-        })
-    }
+fn container_usage(
+    engine: &Engine,
+    view: &Snapshot,
+    container: &Container,
+    measured: &Measured,
+) -> Result<ContainerUsage, UsageError> {
+    let own = container.layer();
+    let below = chain(view, [own.clone()])
+        .into_iter()
+        .filter(|id| id != own)
+        .fold(0u64, |sum, id| {
+            sum.saturating_add(measured.amount(&id).bytes)
+        });
+    // Few files, among them the data items; what programs put there is recorded nowhere.
+    let data = match engine
+        .catalog
+        .layout
+        .containers
+        .open_dir(container.id().as_str())
+    {
+        Ok(dir) => tree_usage(&dir)?.bytes,
+        Err(error) if error.is_not_found() => 0,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(ContainerUsage {
+        id: container.id().clone(),
+        names: container.names().to_vec(),
+        image: container.image().cloned(),
+        own: measured.amount(own),
+        data,
+        below,
+    })
 }
 
 /// Lists layers and all that they stand on, each once. A record that is damaged or gone ends a

@@ -70,7 +70,7 @@ impl Search<'_, '_> {
         note_items(
             &mut record,
             &scrap,
-            &read(&self.look.inner.layout.containers, id.as_str()),
+            &read(&self.look.engine.catalog.layout.containers, id.as_str()),
         );
         if !tells("uidmap") {
             record.uid_map = map_entries(config.pointer("/linux/uidMappings"));
@@ -94,7 +94,8 @@ impl Search<'_, '_> {
     fn runtime_config(&self, id: &ContainerId) -> Option<Value> {
         let dir = self
             .look
-            .inner
+            .engine
+            .catalog
             .layout
             .containers
             .open_dir(id.as_str())
@@ -135,7 +136,13 @@ impl Search<'_, '_> {
     }
 
     fn container_time(&self, id: &ContainerId) -> Timestamp {
-        let dir = self.look.inner.layout.containers.open_dir(id.as_str());
+        let dir = self
+            .look
+            .engine
+            .catalog
+            .layout
+            .containers
+            .open_dir(id.as_str());
         let stat = dir.and_then(|dir| dir.stat_self());
         stat.map_or(Timestamp::ZERO, |stat| time(&stat))
     }

@@ -78,14 +78,14 @@ impl Search<'_, '_> {
 
     /// The data items of an image, and the place of its directory.
     fn items_of(&self, id: &ImageId) -> (usize, Vec<Item>) {
-        let dirs = self.look.inner.layout.image_dirs().enumerate();
+        let dirs = self.look.engine.catalog.layout.image_dirs().enumerate();
         let found = dirs.map(|(place, dir)| (place, read(dir, id.as_str())));
         let mut found = found.filter(|(_, items)| !items.is_empty());
         found.next().unwrap_or_default()
     }
 
     fn image_time(&self, id: &ImageId) -> Timestamp {
-        let mut dirs = self.look.inner.layout.image_dirs();
+        let mut dirs = self.look.engine.catalog.layout.image_dirs();
         let stat = |dir: &Dir| dir.open_dir(id.as_str()).ok()?.stat_self().ok();
         dirs.find_map(stat)
             .map_or(Timestamp::ZERO, |stat| time(&stat))

@@ -122,7 +122,7 @@ impl Search<'_, '_> {
             self.unknown("when it was made (the time of its files is taken)");
         }
         if !tells("big-data-names") {
-            let dirs = self.look.inner.layout.layer_dirs();
+            let dirs = self.look.engine.catalog.layout.layer_dirs();
             let names = dirs.flat_map(|dir| super::items::names(dir, id.as_str()));
             record.big_data_names = names.collect();
         }
@@ -141,7 +141,7 @@ impl Search<'_, '_> {
                 _ => DURABLE,
             };
         }
-        if is_imported && self.look.inner.layout.split.is_some() {
+        if is_imported && self.look.engine.catalog.layout.split.is_some() {
             return IMAGE_STORE;
         }
         DURABLE
@@ -150,7 +150,7 @@ impl Search<'_, '_> {
     /// When the layer came in: its tar-split file was written then, and never since.
     fn layer_time(&self, id: &LayerId) -> Timestamp {
         let tar_split = {
-            let mut dirs = self.look.inner.layout.layer_dirs();
+            let mut dirs = self.look.engine.catalog.layout.layer_dirs();
             dirs.find_map(|dir| dir.stat(tar_split_name(id)).ok().flatten())
         };
         let tree = || {

@@ -123,7 +123,7 @@ impl Search<'_, '_> {
         let comparison = Comparison {
             root: view.root(),
             maps: &IdMappings::IDENTITY,
-            ignored: Ignored::new(&look.inner.options),
+            ignored: Ignored::new(&look.engine.options),
             read_below: 0,
             compared: Compared {
                 users: false,

@@ -1,5 +1,6 @@
 //! What a tar-split file says about its layer.
 
+use crate::contents::diff::open_tar_split;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -44,9 +45,9 @@ impl Replay {
     }
 
     fn headers(&mut self, look: &Look<'_>, id: &LayerId) -> Option<()> {
-        let file = look.inner.open_tar_split(&look.records.layers, id);
+        let file = open_tar_split(&look.engine, &look.records.layers, id);
         let mut headers = Headers::new(Skeleton::from_gzip(file.ok()??));
-        let options = &look.inner.options;
+        let options = &look.engine.options;
         let is_compared = !Ignored::new(options).owners;
         let tree = look.driver.diff_dir(id).ok().flatten();
         let mut tree = tree.filter(|_| is_compared);

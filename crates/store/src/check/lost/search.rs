@@ -136,7 +136,7 @@ impl<'a, 'l> Search<'a, 'l> {
 
     fn wanted_images(&self) -> Result<Vec<ImageId>, CheckError> {
         let look = &*self.look;
-        let dirs: Vec<_> = look.inner.layout.image_dirs().collect();
+        let dirs: Vec<_> = look.engine.catalog.layout.image_dirs().collect();
         let is_lost = look.lost.contains(&ItemKind::Image);
         let ids = with_directory(&dirs)?;
         let ids = wanted(ids, &self.images, is_lost, |id| {
@@ -149,7 +149,7 @@ impl<'a, 'l> Search<'a, 'l> {
     fn wanted_containers(&self) -> Result<Vec<ContainerId>, CheckError> {
         let look = &*self.look;
         let is_lost = look.lost.contains(&ItemKind::Container);
-        let ids = with_directory(&[&look.inner.layout.containers])?;
+        let ids = with_directory(&[&look.engine.catalog.layout.containers])?;
         let elsewhere = look.elsewhere.container_ids();
         let ids = wanted(ids, &self.containers, is_lost, |id| {
             elsewhere.contains(id) || is_readable(&look.records.containers, id)

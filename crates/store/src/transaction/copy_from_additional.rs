@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use layerhold_ids::ImageId;
 
+use crate::catalog::error::LookupError;
 use crate::catalog::lookup::by_id;
 use crate::catalog::record_stores::{RecordStore, Records};
 use crate::catalog::snapshot::Snapshot;
 use crate::edit::big_data::read;
-use crate::errors::{LookupError, StageError};
 use crate::records::Image;
 use crate::spec::{BigDataItem, ImageSpec};
+use crate::transaction::error::StageError;
 
 /// An image that only an additional store has.
 pub(super) struct Known {
@@ -36,7 +37,7 @@ pub(super) fn only_additional(view: &Snapshot, id: &ImageId) -> Result<Option<Kn
 }
 
 /// Completes a specification with what is known of the image.
-pub(super) fn pull_up(
+pub(super) fn copy_from_additional(
     view: &Snapshot,
     known: &Known,
     spec: &mut ImageSpec,

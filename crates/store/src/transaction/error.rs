@@ -1,14 +1,17 @@
-//! Failures to bring something in or to change it.
+//! PLACEHOLDER
 
-use layerhold_driver::LayerError;
-use layerhold_ids::LayerId;
-use layerhold_sys::PathError;
-
+use crate::catalog::big_data::DataError;
+use crate::catalog::error::AccessError;
+use crate::catalog::error::Conflict;
+use crate::catalog::error::LookupError;
 use crate::records::InvalidRecord;
 use crate::records::error_kind::ErrorKind;
 use crate::records::kinds::ItemId;
-
-use super::{AccessError, Conflict, DataError, LabelError, LookupError, UserNsError};
+use crate::selinux::LabelError;
+use crate::transaction::user_namespace::UserNsError;
+use layerhold_driver::LayerError;
+use layerhold_ids::LayerId;
+use layerhold_sys::PathError;
 
 /// Something cannot be added to a transaction.
 #[derive(Debug, thiserror::Error)]
@@ -172,42 +175,25 @@ impl CommitError {
     }
 }
 
-/// A record cannot be changed.
+/// A change that needs a transaction of its own failed. The store is as it was before.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum UpdateError {
-    /// No such layer, image or container.
+pub enum TransactionError {
+    /// The change cannot be staged.
     #[error(transparent)]
-    Lookup(#[from] LookupError),
-    /// An image cannot be taken over from an additional store.
-    #[error("cannot take image {image} over from a read-only store")]
-    PullUp {
-        /// Its ID.
-        image: String,
-        /// Why not.
-        #[source]
-        source: Box<crate::error::Error>,
-    },
-    /// The flag is the library's own.
-    #[error("the flag {flag:?} is not for callers")]
-    ReservedFlag {
-        /// The flag.
-        flag: String,
-    },
-    /// Locks or records cannot be used.
+    Stage(#[from] StageError),
+    /// The change cannot be committed.
     #[error(transparent)]
-    Access(#[from] AccessError),
+    Commit(#[from] CommitError),
 }
 
-impl UpdateError {
+impl TransactionError {
     /// The kind that Go tells apart, if any.
     #[must_use]
     pub fn kind(&self) -> Option<ErrorKind> {
         match self {
-            Self::Lookup(error) => error.kind(),
-            Self::Access(error) => error.kind(),
-            Self::PullUp { source, .. } => source.kind(),
-            Self::ReservedFlag { .. } => None,
+            Self::Stage(error) => error.kind(),
+            Self::Commit(error) => error.kind(),
         }
     }
 }

@@ -1,12 +1,14 @@
-//! Failures that many operations share.
+//! PLACEHOLDER
 
-use std::path::PathBuf;
-
-use layerhold_ids::{ContainerId, ImageId, LayerId};
-use layerhold_sys::PathError;
-
+use crate::engine::error::OpenError;
 use crate::records::error_kind::ErrorKind;
-use crate::records::kinds::{ItemId, ItemKind};
+use crate::records::kinds::ItemId;
+use crate::records::kinds::ItemKind;
+use layerhold_ids::ContainerId;
+use layerhold_ids::ImageId;
+use layerhold_ids::LayerId;
+use layerhold_sys::PathError;
+use std::path::PathBuf;
 
 /// The records of a store cannot be locked, read or saved.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +77,7 @@ pub enum AccessError {
     /// A file of records that only a transient opening uses, or only one that is not, cannot be
     /// understood.
     #[error("{} does not hold records", .path.display())]
-    Elsewhere {
+    OtherRecords {
         /// The file.
         path: PathBuf,
         /// Why.
@@ -92,49 +94,7 @@ impl AccessError {
     #[must_use]
     pub fn kind(&self) -> Option<ErrorKind> {
         match self {
-            Self::Mounts { .. } | Self::Elsewhere { .. } => Some(ErrorKind::LoadError),
-            _ => None,
-        }
-    }
-}
-
-/// A store cannot be opened.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// Graph root or run root is empty.
-    #[error("missing necessary StoreOptions: graph root and run root must be given")]
-    IncompleteOptions,
-    /// A directory cannot be used.
-    #[error("cannot use the store at {root}")]
-    Directory {
-        /// The graph root.
-        root: PathBuf,
-        /// Why.
-        #[source]
-        source: PathError,
-    },
-    /// No driver fits.
-    #[error("cannot open the graph driver of the store at {root}")]
-    Driver {
-        /// The graph root.
-        root: PathBuf,
-        /// Why.
-        #[source]
-        source: layerhold_driver::OpenError,
-    },
-    /// Locks or records cannot be used.
-    #[error(transparent)]
-    Access(#[from] AccessError),
-}
-
-impl OpenError {
-    /// The kind that Go tells apart, if any.
-    #[must_use]
-    pub fn kind(&self) -> Option<ErrorKind> {
-        match self {
-            Self::IncompleteOptions => Some(ErrorKind::IncompleteOptions),
-            Self::Access(error) => error.kind(),
+            Self::Mounts { .. } | Self::OtherRecords { .. } => Some(ErrorKind::LoadError),
             _ => None,
         }
     }
@@ -317,99 +277,5 @@ impl Conflict {
             Self::OtherMaps { .. } => ErrorKind::InvalidMappings,
             Self::ParentMapsChanged { .. } => return None,
         })
-    }
-}
-
-/// A big data item cannot be read or written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DataError {
-    /// Items may not have this name: it is empty, or its file would lie outside the item's
-    /// directory.
-    #[error("{key:?} is not a valid name for a big data item")]
-    InvalidName {
-        /// The name.
-        key: String,
-        /// Why not.
-        #[source]
-        source: layerhold_json_store::KeyError,
-    },
-    /// There is no item of this name.
-    #[error("there is no big data item {key:?} for {kind} {id}")]
-    NotFound {
-        /// Layer, image or container.
-        kind: ItemKind,
-        /// Whose item.
-        id: String,
-        /// The item.
-        key: String,
-    },
-    /// No temporary area can be made for data that a caller hands in.
-    #[error("cannot use a temporary area")]
-    Staging(#[source] layerhold_staging::BeginError),
-    /// The item's digest was not given and cannot be computed here.
-    #[error("the digest of {key:?} depends on its type and was not given")]
-    DigestNeeded {
-        /// The item.
-        key: String,
-    },
-    /// The record names a digest that is none.
-    #[error("the recorded digest of {key:?} is not a digest: {text:?}")]
-    DigestDamaged {
-        /// The item.
-        key: String,
-        /// What the record says.
-        text: String,
-    },
-    /// The item is larger than what is read into memory.
-    #[error("big data item {key:?} is larger than {limit} bytes")]
-    TooLarge {
-        /// The item.
-        key: String,
-        /// The limit.
-        limit: u64,
-    },
-    /// No such layer, image or container.
-    #[error(transparent)]
-    Lookup(#[from] LookupError),
-    /// Locks or records cannot be used.
-    #[error(transparent)]
-    Access(#[from] AccessError),
-    /// A file cannot be used.
-    #[error(transparent)]
-    Os(#[from] PathError),
-    /// The item cannot be read or written.
-    #[error("cannot use a data item of {kind} {id}")]
-    Item {
-        /// Layer, image or container.
-        kind: ItemKind,
-        /// Whose item.
-        id: String,
-        /// Why.
-        #[source]
-        source: Box<layerhold_json_store::BigDataError>,
-    },
-    /// The data cannot be read from the caller.
-    #[error("cannot read the data to be stored as {key:?}")]
-    Input {
-        /// The item.
-        key: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-}
-
-impl DataError {
-    /// The kind that Go tells apart, if any.
-    #[must_use]
-    pub fn kind(&self) -> Option<ErrorKind> {
-        match self {
-            Self::InvalidName { .. } => Some(ErrorKind::InvalidBigDataName),
-            Self::DigestNeeded { .. } => Some(ErrorKind::DigestUnknown),
-            Self::Lookup(error) => error.kind(),
-            Self::Access(error) => error.kind(),
-            _ => None,
-        }
     }
 }

@@ -1,0 +1,48 @@
+//! PLACEHOLDER
+
+use crate::catalog::error::AccessError;
+use crate::records::error_kind::ErrorKind;
+use layerhold_sys::PathError;
+use std::path::PathBuf;
+
+/// A store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Graph root or run root is empty.
+    #[error("missing necessary StoreOptions: graph root and run root must be given")]
+    IncompleteOptions,
+    /// A directory cannot be used.
+    #[error("cannot use the store at {root}")]
+    Directory {
+        /// The graph root.
+        root: PathBuf,
+        /// Why.
+        #[source]
+        source: PathError,
+    },
+    /// No driver fits.
+    #[error("cannot open the graph driver of the store at {root}")]
+    Driver {
+        /// The graph root.
+        root: PathBuf,
+        /// Why.
+        #[source]
+        source: layerhold_driver::OpenError,
+    },
+    /// Locks or records cannot be used.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+}
+
+impl OpenError {
+    /// The kind that Go tells apart, if any.
+    #[must_use]
+    pub fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::IncompleteOptions => Some(ErrorKind::IncompleteOptions),
+            Self::Access(error) => error.kind(),
+            _ => None,
+        }
+    }
+}

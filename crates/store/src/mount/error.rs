@@ -1,0 +1,68 @@
+//! PLACEHOLDER
+
+use crate::catalog::error::AccessError;
+use crate::catalog::error::LookupError;
+use crate::records::error_kind::ErrorKind;
+use layerhold_driver::LayerError;
+use layerhold_ids::LayerId;
+use layerhold_sys::PathError;
+use std::path::PathBuf;
+
+/// A layer cannot be mounted or unmounted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MountError {
+    /// No such layer, image or container.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    /// The layer is not mounted.
+    #[error("layer {layer} is not mounted")]
+    NotMounted {
+        /// The layer.
+        layer: LayerId,
+    },
+    /// No layer is mounted there.
+    #[error("no layer is mounted at {path}")]
+    NotMountedAt {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The container has ID maps, its layer has not, and the driver cannot show the layer's files
+    /// with owners shifted.
+    #[error(
+        "cannot mount layer {layer}: shifting not enabled; a container that is created with these ID maps now gets files with \
+         the right owners"
+    )]
+    ShiftingNotEnabled {
+        /// The layer.
+        layer: LayerId,
+    },
+    /// The driver refuses.
+    #[error("cannot mount or unmount layer {layer}")]
+    Driver {
+        /// The layer.
+        layer: LayerId,
+        /// Why.
+        #[source]
+        source: Box<LayerError>,
+    },
+    /// Locks or records cannot be used.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// A file cannot be used.
+    #[error(transparent)]
+    Os(#[from] PathError),
+}
+
+impl MountError {
+    /// The kind that Go tells apart, if any.
+    #[must_use]
+    pub fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::Lookup(error) => error.kind(),
+            Self::Access(error) => error.kind(),
+            Self::NotMounted { .. } | Self::NotMountedAt { .. } => Some(ErrorKind::LayerNotMounted),
+            _ => None,
+        }
+    }
+}
