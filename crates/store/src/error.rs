@@ -17,6 +17,7 @@ use crate::records::error_kind::ErrorKind;
 use crate::repair::RepairError;
 use crate::transaction::error::CommitError;
 use crate::transaction::error::StageError;
+use crate::transaction::error::TransactionError;
 use crate::usage::UsageError;
 
 /// Any error of this crate.
@@ -134,4 +135,13 @@ from! {
     Check(CheckError),
     Repair(RepairError),
     Usage(UsageError),
+}
+
+impl From<TransactionError> for Error {
+    fn from(error: TransactionError) -> Self {
+        match error {
+            TransactionError::Stage(error) => error.into(),
+            TransactionError::Commit(error) => error.into(),
+        }
+    }
 }

@@ -122,7 +122,7 @@ pub use spec::{
 };
 pub use staged_tree::{FilledTree, TreeFacts, TreeSpec, TreeToFill};
 pub use store::Store;
-pub use transaction::{CommitError, ImageMountError, StageError, TransactionError, UserNsError};
+pub use transaction::{CommitError, StageError, TransactionError, UserNsError};
 pub use transaction::{Committed, LayerDigests, StagedContainer, StagedLayer, Transaction};
 pub use usage::{
     Amount, ContainerUsage, ImageUsage, LayerUsage, TotalUsage, UsageError, UsageOrigin,

@@ -37,7 +37,6 @@ use crate::staged_tree::TreeSpec;
 use crate::staged_tree::TreeToFill;
 use crate::transaction::Transaction;
 use crate::transaction::error::StageError;
-use crate::transaction::mount_image::ImageMountError;
 use crate::usage::UsageError;
 use crate::usage::UsageReport;
 use crate::usage::WrongCounter;
@@ -770,14 +769,10 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`ImageMountError::NoLayers`] for an image without layers, [`ImageMountError::Writable`] when `rw` is
-    /// asked for, [`ImageMountError::Copy`] when the copy without ID maps that has to be mounted cannot
+    /// [`MountError::NoLayers`] for an image without layers, [`MountError::Writable`] when `rw` is
+    /// asked for, [`MountError::Copy`] when the copy without ID maps that has to be mounted cannot
     /// be made.
-    pub fn mount_image(
-        &self,
-        key: &str,
-        request: &MountRequest,
-    ) -> Result<PathBuf, ImageMountError> {
+    pub fn mount_image(&self, key: &str, request: &MountRequest) -> Result<PathBuf, MountError> {
         transaction::mount_image::mount_image(&self.engine, key, request)
     }
 
@@ -788,11 +783,7 @@ impl Store {
     /// # Errors
     ///
     /// [`MountError::NotMounted`] when it is not mounted.
-    pub fn unmount_image(
-        &self,
-        key: &str,
-        how: Unmounting,
-    ) -> Result<StillMounted, ImageMountError> {
+    pub fn unmount_image(&self, key: &str, how: Unmounting) -> Result<StillMounted, MountError> {
         transaction::mount_image::unmount_image(&self.engine, key, how)
     }
 

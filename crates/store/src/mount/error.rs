@@ -4,6 +4,7 @@ use crate::catalog::error::AccessError;
 use crate::catalog::error::LookupError;
 use crate::records::error_kind::ErrorKind;
 use layerhold_driver::LayerError;
+use layerhold_ids::ImageId;
 use layerhold_ids::LayerId;
 use layerhold_sys::PathError;
 use std::path::PathBuf;
@@ -26,6 +27,30 @@ pub enum MountError {
     NotMountedAt {
         /// The path.
         path: PathBuf,
+    },
+    /// The image has no layers, so there is nothing to mount.
+    #[error("image {image} has no layers")]
+    NoLayers {
+        /// The image.
+        image: ImageId,
+    },
+    /// The image's top layer has ID maps, and the copy without them that is mounted instead cannot
+    /// be made.
+    #[error("cannot copy the top layer of image {image} without its ID maps")]
+    Copy {
+        /// The image.
+        image: ImageId,
+        /// The kind of the failure, where Go tells it apart.
+        kind: Option<ErrorKind>,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Images can only be mounted for reading.
+    #[error("image {image} can only be mounted read-only")]
+    Writable {
+        /// The image.
+        image: ImageId,
     },
     /// The container has ID maps, its layer has not, and the driver cannot show the layer's files
     /// with owners shifted.
@@ -60,6 +85,7 @@ impl MountError {
     pub fn kind(&self) -> Option<ErrorKind> {
         match self {
             Self::Lookup(error) => error.kind(),
+            Self::Copy { kind, .. } => *kind,
             Self::Access(error) => error.kind(),
             Self::NotMounted { .. } | Self::NotMountedAt { .. } => Some(ErrorKind::LayerNotMounted),
             _ => None,

@@ -18,7 +18,6 @@ pub(crate) mod user_namespace;
 pub(crate) mod error;
 
 pub use error::{CommitError, StageError, TransactionError};
-pub use mount_image::ImageMountError;
 pub use user_namespace::UserNsError;
 
 use crate::engine::Engine;

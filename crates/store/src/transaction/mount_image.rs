@@ -5,15 +5,11 @@
 //! without maps is made for the first mount, noted in the image, and serves from then on (Go:
 //! store.go, `MountImage`).
 
-use crate::catalog::error::AccessError;
-use crate::catalog::error::LookupError;
 use crate::engine::Engine;
 use crate::mount::layer::mount_layer;
 use crate::mount::layer::unmount_layer;
-use crate::records::error_kind::ErrorKind;
 use crate::transaction::begin;
 use crate::transaction::error::TransactionError;
-use layerhold_ids::ImageId;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -28,10 +24,10 @@ pub(crate) fn mount_image(
     engine: &Arc<Engine>,
     key: &str,
     request: &MountRequest,
-) -> Result<PathBuf, ImageMountError> {
+) -> Result<PathBuf, MountError> {
     let image = lookup(&engine.catalog.images_view()?, key)?;
     if request.options.iter().any(|option| option == "rw") {
-        return Err(ImageMountError::Writable {
+        return Err(MountError::Writable {
             image: image.id().clone(),
         });
     }
@@ -47,27 +43,24 @@ pub(crate) fn mount_image(
         layer,
         container: None,
     };
-    Ok(mount_layer(engine, &target, &request)?)
+    mount_layer(engine, &target, &request)
 }
 
 pub(crate) fn unmount_image(
     engine: &Arc<Engine>,
     key: &str,
     how: Unmounting,
-) -> Result<StillMounted, ImageMountError> {
+) -> Result<StillMounted, MountError> {
     let image = lookup(&engine.catalog.images_view()?, key)?;
     let layer = match unmapped_layer(engine, &image)? {
         Some(layer) => layer.id().clone(),
         None => top_layer(&image)?.clone(),
     };
-    Ok(unmount_layer(engine, &layer, how)?)
+    unmount_layer(engine, &layer, how)
 }
 
 /// The top layer, or the copy of it, that has no ID maps.
-fn unmapped_layer(
-    engine: &Arc<Engine>,
-    image: &Image,
-) -> Result<Option<Arc<Layer>>, ImageMountError> {
+fn unmapped_layer(engine: &Arc<Engine>, image: &Image) -> Result<Option<Arc<Layer>>, MountError> {
     let layers = engine.catalog.layers_view()?;
     let top = top_layer(image)?;
     // The image's own layer has to be there whichever is mounted.
@@ -85,9 +78,10 @@ fn unmapped_layer(
     Ok(None)
 }
 
-fn make_unmapped_layer(engine: &Arc<Engine>, image: &Image) -> Result<Arc<Layer>, ImageMountError> {
-    let failed = |source: TransactionError| ImageMountError::Copy {
+fn make_unmapped_layer(engine: &Arc<Engine>, image: &Image) -> Result<Arc<Layer>, MountError> {
+    let failed = |source: TransactionError| MountError::Copy {
         image: image.id().clone(),
+        kind: source.kind(),
         source: Box::new(source),
     };
     let mut transaction = begin(engine).map_err(|error| failed(error.into()))?;
@@ -106,59 +100,8 @@ fn make_unmapped_layer(engine: &Arc<Engine>, image: &Image) -> Result<Arc<Layer>
     Ok(copy)
 }
 
-fn top_layer(image: &Image) -> Result<&LayerId, ImageMountError> {
-    image.top_layer().ok_or_else(|| ImageMountError::NoLayers {
+fn top_layer(image: &Image) -> Result<&LayerId, MountError> {
+    image.top_layer().ok_or_else(|| MountError::NoLayers {
         image: image.id().clone(),
     })
-}
-
-/// An image cannot be mounted or unmounted.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ImageMountError {
-    /// The image has no layers, so there is nothing to mount.
-    #[error("image {image} has no layers")]
-    NoLayers {
-        /// The image.
-        image: ImageId,
-    },
-    /// The image's top layer has ID maps, and the copy without them that is mounted instead cannot
-    /// be made.
-    #[error("cannot copy the top layer of image {image} without its ID maps")]
-    Copy {
-        /// The image.
-        image: ImageId,
-        /// Why.
-        #[source]
-        source: Box<TransactionError>,
-    },
-    /// Images can only be mounted for reading.
-    #[error("image {image} can only be mounted read-only")]
-    Writable {
-        /// The image.
-        image: ImageId,
-    },
-    /// No such image or layer, or one that is only read.
-    #[error(transparent)]
-    Lookup(#[from] LookupError),
-    /// The layer cannot be mounted or unmounted.
-    #[error(transparent)]
-    Mount(#[from] MountError),
-    /// Locks or records cannot be used.
-    #[error(transparent)]
-    Access(#[from] AccessError),
-}
-
-impl ImageMountError {
-    /// The kind that Go tells apart, if any.
-    #[must_use]
-    pub fn kind(&self) -> Option<ErrorKind> {
-        match self {
-            Self::NoLayers { .. } | Self::Writable { .. } => None,
-            Self::Copy { source, .. } => source.kind(),
-            Self::Lookup(error) => error.kind(),
-            Self::Mount(error) => error.kind(),
-            Self::Access(error) => error.kind(),
-        }
-    }
 }

@@ -11,8 +11,8 @@ use layerhold::layerhold_driver::LayerError;
 use layerhold::layerhold_ids::{LayerId, TocDigest};
 use layerhold::{
     AdditionalLayer, AdditionalLayerError, CheckDepth, CheckOptions, Codec, Conflict,
-    ContainerSpec, Damage, DedupOptions, DedupSupport, DiffCompression, Error, ImageSpec,
-    LayerSpec, MountRequest, Shutdown, StageError, Store, StoreOptions, Unmounting, Verdict,
+    ContainerSpec, Damage, DedupOptions, DedupSupport, DiffCompression, ImageSpec, LayerSpec,
+    MountRequest, Shutdown, StageError, Store, StoreOptions, TransactionError, Unmounting, Verdict,
 };
 use layerhold_testkit::{
     ChildSpec, GoStore, TarBuilder, TempDir, child_role, require_peer, require_root, scratch,
@@ -397,13 +397,13 @@ fn root_layers_of_a_transaction_appear_together() {
         .put_as(LayerSpec::new().id(id("a")))
         .unwrap_err();
     assert!(
-        matches!(&again, Error::Stage(error) if matches!(**error, StageError::Conflict(Conflict::Id { .. }))),
+        matches!(&again, TransactionError::Stage(error) if matches!(error, StageError::Conflict(Conflict::Id { .. }))),
         "{again:?}"
     );
     let copy = LayerSpec::new().template(id::<LayerId>("own"));
     let refused = place.find(&toc("a")).put_as(copy).unwrap_err();
     assert!(
-        matches!(&refused, Error::Stage(error) if matches!(**error, StageError::Driver(LayerError::NotSupported { .. }))),
+        matches!(&refused, TransactionError::Stage(error) if matches!(error, StageError::Driver(LayerError::NotSupported { .. }))),
         "{refused:?}"
     );
     // Whoever gives a transaction up leaves nothing.
