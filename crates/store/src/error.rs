@@ -15,8 +15,8 @@ use crate::mount::error::MountError;
 use crate::mount::shutdown::ShutdownError;
 use crate::records::error_kind::ErrorKind;
 use crate::repair::RepairError;
+use crate::spec::error::StageError;
 use crate::transaction::error::CommitError;
-use crate::transaction::error::StageError;
 use crate::transaction::error::TransactionError;
 use crate::usage::UsageError;
 

@@ -94,6 +94,7 @@ pub use contents::additional_layer::AdditionalLayerError;
 pub use contents::diff::{Diff, DiffCompression};
 pub use contents::directories::DirectoryError;
 pub use contents::error::DiffError;
+pub use contents::import::LayerDigests;
 pub use dedup::{DedupOptions, DedupReport, DedupSupport, HashMethod, UnknownHashMethod};
 pub use delete::error::DeleteError;
 pub use delete::garbage::CollectError;
@@ -103,7 +104,7 @@ pub use edit::update::UpdateError;
 pub use engine::error::OpenError;
 pub use engine::notices::{Notice, Notices};
 pub use engine::options::{Recovery, StoreOptions, VolatileMounts};
-pub use engine::userns::{AutoUserNs, AutoUserNsPolicy};
+pub use engine::userns::{AutoUserNs, AutoUserNsPolicy, UserNsError};
 pub use error::Error;
 pub use mount::error::MountError;
 pub use mount::ignored::Ignored;
@@ -111,19 +112,20 @@ pub use mount::layer::{MountRequest, StillMounted, Unmounting};
 pub use mount::owners::ParentOwners;
 pub use mount::shutdown::Shutdown;
 pub use mount::shutdown::ShutdownError;
+pub use records::big_data_item::BigDataItem;
 pub use records::error_kind::ErrorKind;
 pub use records::kinds::{ItemId, ItemKind};
 pub use records::{Container, Image, InvalidRecord, Layer};
 pub use repair::{Action, Failure, Kept, RepairError, RepairMode, RepairOptions, RepairReport};
 pub use selinux::LabelError;
+pub use spec::error::StageError;
 pub use spec::{
-    BigDataItem, ContainerSpec, IfPresent, ImageIfPresent, ImageSpec, Labels, LayerSpec,
-    NameConflict,
+    ContainerSpec, IfPresent, ImageIfPresent, ImageSpec, Labels, LayerSpec, NameConflict,
 };
 pub use staged_tree::{FilledTree, TreeFacts, TreeSpec, TreeToFill};
 pub use store::Store;
-pub use transaction::{CommitError, StageError, TransactionError, UserNsError};
-pub use transaction::{Committed, LayerDigests, StagedContainer, StagedLayer, Transaction};
+pub use transaction::{CommitError, TransactionError};
+pub use transaction::{Committed, StagedContainer, StagedLayer, Transaction};
 pub use usage::{
     Amount, ContainerUsage, ImageUsage, LayerUsage, TotalUsage, UsageError, UsageOrigin,
     UsageReport, WrongCounter,

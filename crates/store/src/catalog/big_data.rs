@@ -1,10 +1,187 @@
-//! PLACEHOLDER
+//! The big data items of records: reading them, and noting in a record what one holds.
 
-use crate::catalog::error::AccessError;
-use crate::catalog::error::LookupError;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use layerhold_ids::Digest;
+use layerhold_json_store::{BigDataError, JsonStore};
+use layerhold_sys::PathError;
+
+use crate::catalog::error::{AccessError, LookupError};
+use crate::catalog::locked::Locked;
+use crate::catalog::locks::InContext;
+use crate::catalog::lookup::Item;
+use crate::catalog::record_stores::{Records, View};
+use crate::records::big_data_item::{BigDataItem, digest_of, forget_in, note_item};
 use crate::records::error_kind::ErrorKind;
 use crate::records::kinds::ItemKind;
-use layerhold_sys::PathError;
+use crate::records::{Container, Image};
+
+/// Items with such names are manifests; how they are digested depends on their type.
+const MANIFEST_PREFIX: &str = "manifest";
+/// The largest item that is read into memory.
+const MAX_ITEM: u64 = 1 << 30;
+
+/// Writes a data item of an image, and notes it in the record. The record is not saved afterwards.
+pub(crate) fn set_image_item(
+    images: &mut Locked<Image>,
+    image: &Arc<Image>,
+    item: &BigDataItem,
+) -> Result<(), DataError> {
+    let id = image.id().as_str();
+    let forget = |image: &mut Image| {
+        let record = image.record_mut();
+        let (sizes, digests) = (&mut record.big_data_sizes, &mut record.big_data_digests);
+        let had_any = forget_in(sizes, digests, item);
+        drop(image.refresh_digests());
+        had_any
+    };
+    if forget(&mut image.as_ref().clone()) {
+        let forget = |image: &mut Image| {
+            let _had_any = forget(image);
+        };
+        drop(images.update(id, forget).of::<Image>()?);
+        images.save().of::<Image>()?;
+    }
+    let note = |image: &mut Image| {
+        note_item(image.record_mut(), item);
+        // The digests of a record that was served are valid, and so is that of the item.
+        drop(image.refresh_digests());
+    };
+    let set = images.set_big_data(id, &item.key, &item.data, note);
+    set.map_err(failed(image, &item.key))
+}
+
+pub(crate) fn forget_container_item(
+    containers: &mut Locked<Container>,
+    container: &Arc<Container>,
+    item: &BigDataItem,
+) -> Result<(), DataError> {
+    let forget = |container: &mut Container| {
+        let record = container.record_mut();
+        forget_in(
+            &mut record.big_data_sizes,
+            &mut record.big_data_digests,
+            item,
+        )
+    };
+    if forget(&mut container.as_ref().clone()) {
+        let id = container.id().as_str();
+        let forget = |container: &mut Container| {
+            let _had_any = forget(container);
+        };
+        drop(containers.update(id, forget).of::<Container>()?);
+        containers.save().of::<Container>()?;
+    }
+    Ok(())
+}
+
+pub(crate) fn check_name(item: &BigDataItem) -> Result<(), DataError> {
+    check_key(&item.key)
+}
+
+pub(crate) fn check_key(key: &str) -> Result<(), DataError> {
+    let checked = layerhold_json_store::file_name_to_write(key);
+    checked.map(drop).map_err(|source| DataError::InvalidName {
+        key: key.to_owned(),
+        source,
+    })
+}
+
+pub(crate) fn recorded(item: &str, text: &str) -> Result<Digest, DataError> {
+    text.parse().map_err(|_| DataError::DigestDamaged {
+        key: item.to_owned(),
+        text: text.to_owned(),
+    })
+}
+
+/// Which kind of record it is, and which item is meant, for errors.
+pub(crate) fn failed<R: Item>(
+    record: &Arc<R>,
+    item: &str,
+) -> impl FnOnce(BigDataError) -> DataError {
+    let (id, key) = (record.id().to_owned(), item.to_owned());
+    move |error| match error {
+        BigDataError::Key { source, .. } => DataError::InvalidName { key, source },
+        BigDataError::Source { source, .. } => DataError::Input { key, source },
+        source => DataError::Item {
+            kind: R::ITEM,
+            id,
+            source: Box::new(source),
+        },
+    }
+}
+
+pub(crate) fn not_found<R: Item>(record: &Arc<R>, item: &str) -> DataError {
+    DataError::NotFound {
+        kind: R::ITEM,
+        id: record.id().to_owned(),
+        key: item.to_owned(),
+    }
+}
+
+/// The store that keeps a record and its data.
+pub(crate) fn store_of<'v, R: Item>(
+    view: &'v View<R>,
+    record: &Arc<R>,
+    item: &str,
+) -> Result<&'v JsonStore<R>, DataError> {
+    let store = view.store_of(record.id());
+    store
+        .map(|store| &store.store)
+        .ok_or_else(|| not_found(record, item))
+}
+
+pub(crate) fn read<R: Item>(
+    store: &JsonStore<R>,
+    record: &Arc<R>,
+    item: &str,
+) -> Result<Vec<u8>, DataError> {
+    let data = store
+        .read_big_data(record.id(), item, MAX_ITEM)
+        .map_err(failed(record, item))?;
+    data.ok_or_else(|| not_found(record, item))
+}
+
+pub(crate) fn size<R: Item>(
+    view: &View<R>,
+    record: &Arc<R>,
+    item: &str,
+    recorded: Option<i64>,
+) -> Result<u64, DataError> {
+    if let Some(size) = recorded.and_then(|size| u64::try_from(size).ok()) {
+        return Ok(size);
+    }
+    let size = store_of(view, record, item)?
+        .big_data_size(record.id(), item)
+        .map_err(failed(record, item))?;
+    size.ok_or_else(|| not_found(record, item))
+}
+
+/// Adds the sizes of all data items of a record up.
+pub(crate) fn total<R: Item>(
+    view: &View<R>,
+    record: &Arc<R>,
+    items: &[String],
+    recorded: &BTreeMap<String, i64>,
+) -> Result<u64, DataError> {
+    items.iter().try_fold(0u64, |sum, item| {
+        Ok(sum.saturating_add(size(view, record, item, recorded.get(item).copied())?))
+    })
+}
+
+/// Fills in the digest that will be recorded.
+pub(crate) fn complete_image_digest(item: &mut BigDataItem) -> Result<(), DataError> {
+    if item.digest.is_none() {
+        if item.key.starts_with(MANIFEST_PREFIX) {
+            return Err(DataError::DigestNeeded {
+                key: item.key.clone(),
+            });
+        }
+        item.digest = Some(digest_of(&item.data));
+    }
+    Ok(())
+}
 
 /// A big data item cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +250,7 @@ pub enum DataError {
         id: String,
         /// Why.
         #[source]
-        source: Box<layerhold_json_store::BigDataError>,
+        source: Box<BigDataError>,
     },
     /// The data cannot be read from the caller.
     #[error("cannot read the data to be stored as {key:?}")]

@@ -1,6 +1,5 @@
 //! PLACEHOLDER
 
-use crate::engine::error::OpenError;
 use crate::records::error_kind::ErrorKind;
 use crate::records::kinds::ItemId;
 use crate::records::kinds::ItemKind;
@@ -55,7 +54,7 @@ pub enum AccessError {
     Lock(#[from] layerhold_lockfile::LockError),
     /// The driver was shut down by another process and cannot be opened again.
     #[error("cannot open the graph driver again")]
-    Driver(#[source] Box<OpenError>),
+    Driver(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// What a dead process left of a layer cannot be removed.
     #[error("cannot remove what is left of layer {layer}")]
     Remains {

@@ -1,10 +1,11 @@
 //! Reading whole files with a limit.
 
+use layerhold_sys::Dir;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
-use layerhold_sys::{PathError, Result, stat_file};
+use layerhold_sys::{PathError, Result, remove_tree, stat_file, under_lock_on_purpose};
 use layerhold_tar_split::Recorder;
 
 /// Reads a regular file to its end; `None` when it is longer than `limit` bytes.
@@ -28,4 +29,14 @@ pub(crate) fn finish(recorder: Recorder<BufWriter<File>>, path: &Path) -> io::Re
     buffer
         .flush()
         .map_err(|cause| io::Error::other(PathError::new("write", path, cause)))
+}
+
+/// Removes a directory below one of the run root, which is another filesystem than that of the
+/// temporary areas, and small.
+pub(crate) fn remove_below(path: &Path, id: &str) -> Result<()> {
+    match Dir::open_ambient(path) {
+        Ok(dir) => under_lock_on_purpose("it is small", || remove_tree(&dir, id)),
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) => Err(error),
+    }
 }

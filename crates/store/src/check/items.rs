@@ -13,9 +13,9 @@ use super::verdict::Verdict;
 use crate::catalog::big_data::DataError;
 use crate::catalog::lookup::Item;
 use crate::catalog::record_stores::{Records, View};
+use crate::records::big_data_item::digest_of;
 use crate::records::kinds::{ItemId, ItemKind};
 use crate::records::{Container, Image, Layer};
-use crate::transaction::digest_of;
 
 /// Items up to this size are read and compared with their digest.
 const MAX_DIGESTED: u64 = 64 << 20;

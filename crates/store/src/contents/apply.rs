@@ -6,32 +6,29 @@
 //! crash between leaves a tar-split file that is newer than the record.
 
 use crate::engine::Engine;
-use std::io::{BufWriter, Read};
+use std::io::Read;
 use std::sync::Arc;
 
-use layerhold_archive::{ImportOptions, OwnFiles, Unpacker, import};
+use layerhold_archive::ImportOptions;
 use layerhold_driver::SyncMode;
 use layerhold_staging::TempRoot;
 use layerhold_sys::PathError;
-use layerhold_tar_split::Recorder;
 
 use crate::catalog::error::Conflict;
-use crate::catalog::files;
-use crate::catalog::layout::{FILE_MODE, tar_split_name};
+use crate::catalog::layout::tar_split_name;
 use crate::catalog::locks::InContext;
 use crate::catalog::lookup::{by_id, lookup_to_change};
 use crate::contents::error::DiffError;
 use crate::records::Layer;
 use crate::records::kinds::ItemId;
 
-use crate::transaction::{digests_of_import, note_imported};
+use crate::contents::import::{Destination, ImportFailure, LayerDigests, import};
 
 pub(crate) fn apply_diff(
     engine: &Engine,
     to: &str,
     reader: impl Read + Send,
 ) -> Result<u64, DiffError> {
-    let engine = &engine;
     // Not held on to: who waits to shut the store down, or to mount with Go's tools, need not
     // wait for the unpacking.
     let driver = Arc::clone(&engine.use_driver()?.driver);
@@ -48,22 +45,28 @@ pub(crate) fn apply_diff(
         .begin()
         .map_err(DiffError::Staging)?;
     let tar_split = area.stage_addition();
-    let mut recorder = Recorder::new(BufWriter::new(tar_split.create_file(FILE_MODE)?));
-    let mut unpack_options = target.unpack_options();
-    unpack_options.id_maps = engine.owners_on_disk(&layer)?.maps;
-    unpack_options.own_files = OwnFiles::Keep;
-    let unpacker = Unpacker::new(target.root(), unpack_options)?;
-    let imported =
-        import(reader, &mut recorder, unpacker, &ImportOptions::default()).map_err(|source| {
-            DiffError::Apply {
-                layer: id.clone(),
-                source: Box::new(source),
-            }
-        })?;
-    files::finish(recorder, &tar_split.path()).map_err(DiffError::Record)?;
-    target
-        .settle(&imported.unpacked.unsettled)
-        .map_err(failed)?;
+    let destination = Destination {
+        root: target.root().clone(),
+        options: target.unpack_options(),
+        maps: engine.owners_on_disk(&layer)?.maps,
+        settle: &mut |unsettled| target.settle(unsettled),
+    };
+    let imported = import(
+        reader,
+        destination,
+        &tar_split,
+        &ImportOptions::default(),
+        &mut |_| (),
+    )
+    .map_err(|failure| match failure {
+        ImportFailure::Import(source) => DiffError::Apply {
+            layer: id.clone(),
+            source,
+        },
+        ImportFailure::Driver(source) => failed(source),
+        ImportFailure::Record(source) => DiffError::Record(source),
+        ImportFailure::Os(source) => source.into(),
+    })?;
     drop(target);
     if engine.sync == SyncMode::Filesystem {
         driver.sync().map_err(failed)?;
@@ -85,8 +88,8 @@ pub(crate) fn apply_diff(
         .commit(&engine.catalog.layout.layers, &name)
         .map_err(|error| error.source)?;
     engine.sync_places(&[]).map_err(failed)?;
-    let digests = digests_of_import(&imported);
-    let note = |layer: &mut Layer| note_imported(layer.record_mut(), &imported, &digests);
+    let digests = LayerDigests::of_import(&imported);
+    let note = |layer: &mut Layer| digests.note(layer.record_mut(), &imported);
     layers.update(id.as_str(), note).of::<Layer>()?;
     layers.save().of::<Layer>()?;
     drop(layers);

@@ -6,5 +6,7 @@ pub(crate) mod sizes;
 pub(crate) mod diff;
 pub(crate) mod directories;
 pub(crate) mod pipe;
+pub(crate) mod import;
+mod progress;
 pub(crate) mod rebuild;
 pub(crate) mod error;

@@ -9,11 +9,11 @@ use std::collections::BTreeSet;
 use layerhold_ids::LayerId;
 use layerhold_sys::tree_usage;
 
+use crate::catalog::big_data::total;
 use crate::catalog::lookup::{by_id, lookup, require};
 use crate::contents::directories::DirectoryError;
 use crate::contents::directories::Place;
 use crate::contents::error::DiffError;
-use crate::edit::big_data::total;
 
 pub(crate) fn layer_size(engine: &Engine, key: &str) -> Result<u64, DiffError> {
     let layer = lookup(&engine.catalog.layers_view()?, key)?;

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use layerhold_driver::LayerError;
 
-use super::{DedupReport, DedupSupport};
+use super::report::{DedupReport, DedupSupport};
 
 /// Counts of all threads.
 #[derive(Debug, Default)]

@@ -18,12 +18,13 @@
 //! from there shows again as it is there. Nothing here needs space on the disk: where a temporary
 //! area cannot be made, things are erased at once, and record files are changed in place.
 
+use crate::catalog::files::remove_below;
 use crate::mount::layer::unmount_counted;
 use std::sync::Arc;
 
 use layerhold_driver::Trash;
 use layerhold_ids::{ContainerId, ImageId, LayerId};
-use layerhold_sys::{Dir, Durability, under_lock_on_purpose};
+use layerhold_sys::{Dir, Durability};
 
 use crate::catalog::error::LookupError;
 use crate::catalog::intent::Intent;
@@ -401,7 +402,7 @@ impl Deletion<'_> {
         for dir in self.engine.catalog.layout.image_dirs() {
             self.engine.discard(dir, id.as_ref(), &mut self.trash)?;
         }
-        remove_below(&self.engine.catalog.layout.run_images, id)
+        Ok(remove_below(&self.engine.catalog.layout.run_images, id)?)
     }
 
     fn container_dirs(&mut self, id: &str) -> Result<(), DeleteError> {
@@ -413,7 +414,10 @@ impl Deletion<'_> {
             id.as_ref(),
             &mut self.trash,
         )?;
-        remove_below(&self.engine.catalog.layout.run_containers, id)
+        Ok(remove_below(
+            &self.engine.catalog.layout.run_containers,
+            id,
+        )?)
     }
 
     /// Unmounts layers completely, however many use them.
@@ -486,16 +490,4 @@ fn is_volatile(locks: &Locks, id: &LayerId) -> bool {
         Some(Placement { store, location })
     });
     spots.next() == Some(VOLATILE)
-}
-
-/// Removes a directory below one of the run root, which is another filesystem than that of the
-/// temporary areas, and small.
-pub(crate) fn remove_below(path: &std::path::Path, id: &str) -> Result<(), DeleteError> {
-    match Dir::open_ambient(path) {
-        Ok(dir) => Ok(under_lock_on_purpose("it is small", || {
-            layerhold_sys::remove_tree(&dir, id)
-        })?),
-        Err(error) if error.is_not_found() => Ok(()),
-        Err(error) => Err(error.into()),
-    }
 }

@@ -1,31 +1,35 @@
 //! Data items beside records: manifests, configurations, signatures, whatever callers keep there.
 
+use crate::catalog::big_data::check_key;
+use crate::catalog::big_data::check_name;
+use crate::catalog::big_data::complete_image_digest;
+use crate::catalog::big_data::failed;
+use crate::catalog::big_data::forget_container_item;
+use crate::catalog::big_data::not_found;
+use crate::catalog::big_data::read;
+use crate::catalog::big_data::recorded;
+use crate::catalog::big_data::set_image_item;
+use crate::catalog::big_data::size;
+use crate::catalog::big_data::store_of;
 use crate::engine::Engine;
+use crate::records::big_data_item::digest_of;
+use crate::records::big_data_item::note_container_item;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use layerhold_ids::Digest;
-use layerhold_json_store::{BigDataError, JsonStore};
+use layerhold_json_store::BigDataError;
 use layerhold_staging::{StagedAddition, TempArea, TempRoot};
 use layerhold_sys::PathError;
 
 use crate::catalog::big_data::DataError;
 use crate::catalog::layout::FILE_MODE;
-use crate::catalog::locked::Locked;
 use crate::catalog::locks::InContext;
 use crate::catalog::lookup::{lookup, lookup_to_change};
-use crate::catalog::record_stores::{Records, View};
-use crate::edit::update::Mutable;
+use crate::records::big_data_item::BigDataItem;
 use crate::records::{Container, Image, Layer};
-use crate::spec::BigDataItem;
 
-use crate::transaction::{
-    complete_image_digest, digest_of, forget_in, note_container_item, note_item,
-};
-
-/// The largest item that is read into memory.
-const MAX_ITEM: u64 = 1 << 30;
 /// How much of what a caller hands in is read at a time.
 const PIECE: usize = 128 * 1024;
 
@@ -176,60 +180,6 @@ pub(crate) fn set_container_data(
     Ok(containers.save().of::<Container>()?)
 }
 
-/// Writes a data item of an image, and notes it in the record. The record is not saved afterwards.
-pub(crate) fn set_image_item(
-    images: &mut Locked<Image>,
-    image: &Arc<Image>,
-    item: &BigDataItem,
-) -> Result<(), DataError> {
-    let id = image.id().as_str();
-    let forget = |image: &mut Image| {
-        let record = image.record_mut();
-        let (sizes, digests) = (&mut record.big_data_sizes, &mut record.big_data_digests);
-        let had_any = forget_in(sizes, digests, item);
-        drop(image.refresh_digests());
-        had_any
-    };
-    if forget(&mut image.as_ref().clone()) {
-        let forget = |image: &mut Image| {
-            let _had_any = forget(image);
-        };
-        drop(images.update(id, forget).of::<Image>()?);
-        images.save().of::<Image>()?;
-    }
-    let note = |image: &mut Image| {
-        note_item(image.record_mut(), item);
-        // The digests of a record that was served are valid, and so is that of the item.
-        drop(image.refresh_digests());
-    };
-    let set = images.set_big_data(id, &item.key, &item.data, note);
-    set.map_err(failed(image, &item.key))
-}
-
-fn forget_container_item(
-    containers: &mut Locked<Container>,
-    container: &Arc<Container>,
-    item: &BigDataItem,
-) -> Result<(), DataError> {
-    let forget = |container: &mut Container| {
-        let record = container.record_mut();
-        forget_in(
-            &mut record.big_data_sizes,
-            &mut record.big_data_digests,
-            item,
-        )
-    };
-    if forget(&mut container.as_ref().clone()) {
-        let id = container.id().as_str();
-        let forget = |container: &mut Container| {
-            let _had_any = forget(container);
-        };
-        drop(containers.update(id, forget).of::<Container>()?);
-        containers.save().of::<Container>()?;
-    }
-    Ok(())
-}
-
 /// Writes what a caller hands in down where it can be renamed from, before a lock is taken.
 fn write_down(
     area: &TempArea,
@@ -262,98 +212,4 @@ fn write_down(
     file.sync_data()
         .map_err(|cause| PathError::new("sync", staged.path(), cause))?;
     Ok(staged)
-}
-
-pub(crate) fn check_name(item: &BigDataItem) -> Result<(), DataError> {
-    check_key(&item.key)
-}
-
-fn check_key(key: &str) -> Result<(), DataError> {
-    let checked = layerhold_json_store::file_name_to_write(key);
-    checked.map(drop).map_err(|source| DataError::InvalidName {
-        key: key.to_owned(),
-        source,
-    })
-}
-
-fn recorded(item: &str, text: &str) -> Result<Digest, DataError> {
-    text.parse().map_err(|_| DataError::DigestDamaged {
-        key: item.to_owned(),
-        text: text.to_owned(),
-    })
-}
-
-/// Which kind of record it is, and which item is meant, for errors.
-pub(crate) fn failed<R: Mutable>(
-    record: &Arc<R>,
-    item: &str,
-) -> impl FnOnce(BigDataError) -> DataError {
-    let (id, key) = (record.id().to_owned(), item.to_owned());
-    move |error| match error {
-        BigDataError::Key { source, .. } => DataError::InvalidName { key, source },
-        BigDataError::Source { source, .. } => DataError::Input { key, source },
-        source => DataError::Item {
-            kind: R::ITEM,
-            id,
-            source: Box::new(source),
-        },
-    }
-}
-
-fn not_found<R: Mutable>(record: &Arc<R>, item: &str) -> DataError {
-    DataError::NotFound {
-        kind: R::ITEM,
-        id: record.id().to_owned(),
-        key: item.to_owned(),
-    }
-}
-
-/// The store that keeps a record and its data.
-fn store_of<'v, R: Mutable>(
-    view: &'v View<R>,
-    record: &Arc<R>,
-    item: &str,
-) -> Result<&'v JsonStore<R>, DataError> {
-    let store = view.store_of(record.id());
-    store
-        .map(|store| &store.store)
-        .ok_or_else(|| not_found(record, item))
-}
-
-pub(crate) fn read<R: Mutable>(
-    store: &JsonStore<R>,
-    record: &Arc<R>,
-    item: &str,
-) -> Result<Vec<u8>, DataError> {
-    let data = store
-        .read_big_data(record.id(), item, MAX_ITEM)
-        .map_err(failed(record, item))?;
-    data.ok_or_else(|| not_found(record, item))
-}
-
-pub(crate) fn size<R: Mutable>(
-    view: &View<R>,
-    record: &Arc<R>,
-    item: &str,
-    recorded: Option<i64>,
-) -> Result<u64, DataError> {
-    if let Some(size) = recorded.and_then(|size| u64::try_from(size).ok()) {
-        return Ok(size);
-    }
-    let size = store_of(view, record, item)?
-        .big_data_size(record.id(), item)
-        .map_err(failed(record, item))?;
-    size.ok_or_else(|| not_found(record, item))
-}
-
-/// Adds the sizes of all data items of a record up.
-pub(crate) fn total<R: Mutable>(
-    view: &View<R>,
-    record: &Arc<R>,
-    items: &[String],
-    recorded: &std::collections::BTreeMap<String, i64>,
-) -> Result<u64, DataError> {
-    items.iter().try_fold(0u64, |sum, item| {
-        Ok(sum.saturating_add(size(view, record, item, recorded.get(item).copied())?))
-    })
 }

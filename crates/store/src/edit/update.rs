@@ -4,6 +4,7 @@
 //! under its own write lock and no other, as Go does. What is in an additional store cannot be
 //! changed, but an image there can be given names: it is first taken over into this store.
 
+use crate::records::reserved_flag::RESERVED;
 use crate::transaction::begin;
 use crate::transaction::error::TransactionError;
 use layerhold_json_store::NameChange;
@@ -125,9 +126,6 @@ pub(crate) fn clear_flag(engine: &Engine, key: &str, flag: &str) -> Result<(), U
     apply_change(engine, key, &Change::ClearFlag(flag))
 }
 
-/// The flag by which layers say that they are incomplete: one that has it is removed.
-const RESERVED: &str = "incomplete";
-
 fn refuse_reserved(flag: &str) -> Result<(), UpdateError> {
     if flag == RESERVED {
         return Err(UpdateError::ReservedFlag {
@@ -135,11 +133,6 @@ fn refuse_reserved(flag: &str) -> Result<(), UpdateError> {
         });
     }
     Ok(())
-}
-
-/// The flag of a new item that is the library's own, if the caller set it.
-pub(crate) fn reserved_flag(flags: &Flags) -> Option<String> {
-    flags.get(RESERVED).map(|_| RESERVED.to_owned())
 }
 
 fn apply_change(engine: &Engine, key: &str, change: &Change<'_>) -> Result<(), UpdateError> {

@@ -9,7 +9,7 @@ use layerhold_sys::{OpenOptions, PathError, open_ambient_file};
 
 use crate::catalog::files::read_all;
 use crate::engine::options::StoreOptions;
-use crate::transaction::user_namespace::UserNsError;
+use crate::engine::userns::UserNsError;
 
 /// The longest file that is read. Each line is some tens of bytes.
 const MAX_TEXT: u64 = 16 << 20;

@@ -17,12 +17,12 @@ use layerhold_staging::TempRoot;
 use layerhold_sys::{Durability, no_brief_lock};
 
 use crate::catalog::error::AccessError;
+use crate::catalog::files::remove_below;
 use crate::catalog::intent::{INTENT_FILE, Intent};
 use crate::catalog::locked::Locked;
 use crate::catalog::locks::{InContext, Locks};
 use crate::catalog::record_stores::Records;
 use crate::catalog::snapshot::{Snapshot, incomplete_layers};
-use crate::delete::item::remove_below;
 use crate::engine::Engine;
 use crate::engine::notices::Notice;
 use crate::engine::options::Recovery;

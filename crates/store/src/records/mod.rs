@@ -3,6 +3,8 @@
 mod layer;
 mod image;
 mod container;
+pub(crate) mod big_data_item;
+pub(crate) mod reserved_flag;
 mod common;
 mod invalid;
 pub(crate) mod kinds;

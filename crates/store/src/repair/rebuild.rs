@@ -229,7 +229,7 @@ fn whole<R: Item>(
         .store
         .read_big_data(id.as_str(), key, MAX_ITEM)
         .ok()??;
-    let is_whole = crate::transaction::digest_of(&bytes).as_str() == digest?.as_str();
+    let is_whole = crate::records::big_data_item::digest_of(&bytes).as_str() == digest?.as_str();
     is_whole.then_some(bytes)
 }
 

@@ -5,7 +5,7 @@ use layerhold_driver::TreeRoot;
 use layerhold_ids::{CompressedDigest, DiffId, Digest, TocDigest};
 use layerhold_schema::{Compression, Flags, LayerRecord, Value};
 
-use crate::spec::BigDataItem;
+use crate::records::big_data_item::BigDataItem;
 
 /// What is to be recorded of a layer that somebody filled (Go: drivers/driver.go,
 /// `DriverWithDifferOutput`).

@@ -1,21 +1,17 @@
 //! Filling a tree.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 
-use layerhold_archive::{
-    Codec, ImportOptions, OwnFiles, UnpackOptions, Unpacker, compressor, import as import_tar,
-};
+use layerhold_archive::{Codec, ImportOptions, UnpackOptions, compressor};
 use layerhold_driver::TreeRoot;
 use layerhold_idmap::IdMappings;
 use layerhold_staging::{StagedAddition, TempRoot};
 use layerhold_sys::{Dir, PathError};
-use layerhold_tar_split::Recorder;
 
 use super::{FilledTree, TreeFacts, TreeParts};
-use crate::catalog::files;
 use crate::catalog::layout::FILE_MODE;
-use crate::transaction::error::StageError;
+use crate::contents::import::{Destination, import};
+use crate::spec::error::StageError;
 
 /// An empty tree that belongs to no layer yet.
 ///
@@ -78,7 +74,8 @@ impl TreeToFill {
     ///
     /// [`StageError::Record`] when `lines` cannot be read or the file cannot be written.
     pub fn record_tar_split(&mut self, lines: &mut dyn Read) -> Result<(), StageError> {
-        let (addition, file) = self.tar_split_file()?;
+        let addition = self.tar_split_addition()?;
+        let file = addition.create_file(FILE_MODE)?;
         let mut writer = compressor(Codec::Gzip, BufWriter::new(file)).map_err(other)?;
         let _bytes = io::copy(lines, &mut writer).map_err(StageError::Record)?;
         let mut buffer = writer.finish().map_err(other)?;
@@ -107,17 +104,17 @@ impl TreeToFill {
     /// then.
     pub fn unpack_tar(mut self, reader: impl Read + Send) -> Result<FilledTree, StageError> {
         let before = attributes(self.root())?;
-        let (addition, file) = self.tar_split_file()?;
-        let mut recorder = Recorder::new(BufWriter::new(file));
-        let mut options = self.unpack_options();
-        options.own_files = OwnFiles::Keep;
-        let unpacker = Unpacker::new(self.root(), options)?;
-        let imported = import_tar(reader, &mut recorder, unpacker, &ImportOptions::default())
-            .map_err(|error| StageError::Import(Box::new(error)))?;
-        files::finish(recorder, &addition.path()).map_err(StageError::Record)?;
+        let addition = self.tar_split_addition()?;
+        let tree = &mut self.parts.tree;
+        let destination = Destination {
+            root: tree.root().clone(),
+            options: tree.unpack_options(),
+            maps: self.parts.maps.clone(),
+            settle: &mut |unsettled| tree.settle(unsettled),
+        };
+        let options = ImportOptions::default();
+        let imported = import(reader, destination, &addition, &options, &mut |_| ())?;
         self.parts.tar_split = Some(addition);
-        let settled = self.parts.tree.settle(&imported.unpacked.unsettled);
-        settled.map_err(StageError::Driver)?;
         let root = if attributes(self.root())? == before {
             TreeRoot::LikeParent
         } else {
@@ -136,14 +133,12 @@ impl TreeToFill {
         self.filled(TreeFacts::new()).discard()
     }
 
-    fn tar_split_file(&mut self) -> Result<(StagedAddition, File), StageError> {
+    fn tar_split_addition(&mut self) -> Result<StagedAddition, StageError> {
         let area = match self.parts.area.take() {
             Some(area) => area,
             None => self.temp_root.begin().map_err(StageError::Staging)?,
         };
-        let addition = self.parts.area.insert(area).stage_addition();
-        let file = addition.create_file(FILE_MODE)?;
-        Ok((addition, file))
+        Ok(self.parts.area.insert(area).stage_addition())
     }
 }
 

@@ -26,7 +26,7 @@ use layerhold_ids::LayerId;
 use layerhold_staging::{StagedAddition, TempArea, TempRoot};
 
 use crate::records::Layer;
-use crate::transaction::error::StageError;
+use crate::spec::error::StageError;
 
 pub use facts::TreeFacts;
 pub use fill::TreeToFill;

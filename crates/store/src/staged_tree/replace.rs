@@ -25,16 +25,16 @@ use layerhold_sys::{PathError, RenameHow};
 
 use super::facts::forget;
 use super::{FilledTree, TreeFacts};
+use crate::catalog::big_data::{check_name, failed};
 use crate::catalog::error::Conflict;
 use crate::catalog::layout::tar_split_name;
 use crate::catalog::locked::Locked;
 use crate::catalog::locks::InContext;
 use crate::catalog::lookup::{by_id, lookup, lookup_to_change};
 use crate::contents::error::DiffError;
-use crate::edit::big_data::{check_name, failed};
-use crate::edit::update::reserved_flag;
 use crate::engine::Engine;
 use crate::records::Layer;
+use crate::records::reserved_flag::reserved_flag;
 
 pub(crate) fn replace_tree(engine: &Engine, key: &str, tree: FilledTree) -> Result<(), DiffError> {
     let engine = &engine;

@@ -2,18 +2,14 @@
 
 use std::path::PathBuf;
 
-use layerhold_ids::Digest;
 use layerhold_json_store::file_name_to_write;
 use layerhold_staging::{CloseError, StagedAddition, TempArea, TempRoot};
-use layerhold_sys::{
-    Dir, Durability, PathError, no_brief_lock, publish, remove_tree, under_lock_on_purpose,
-};
-use sha2::Digest as _;
+use layerhold_sys::{Dir, Durability, PathError, publish, remove_tree, under_lock_on_purpose};
 
 use crate::catalog::big_data::DataError;
 use crate::catalog::layout::{DIR_MODE, FILE_MODE};
-use crate::spec::BigDataItem;
-use crate::transaction::error::StageError;
+use crate::records::big_data_item::BigDataItem;
+use crate::spec::error::StageError;
 
 /// An area that is made when it is first needed.
 #[derive(Debug)]
@@ -103,10 +99,4 @@ impl Area {
     pub(super) fn close(&mut self) -> Result<(), CloseError> {
         self.area.take().map_or(Ok(()), TempArea::close)
     }
-}
-
-/// Computes the digest that is recorded for a data item.
-pub(crate) fn digest_of(data: &[u8]) -> Digest {
-    no_brief_lock("a data item is hashed");
-    Digest::sha256(sha2::Sha256::digest(data).into())
 }

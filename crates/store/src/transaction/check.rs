@@ -10,11 +10,11 @@ use crate::catalog::error::Conflict;
 use crate::catalog::locks::Locks;
 use crate::catalog::lookup::{self, Item};
 use crate::catalog::record_stores::Records;
-use crate::edit::update::reserved_flag;
 use crate::records::BY_LAYER;
 use crate::records::kinds::{ItemId, ItemKind};
+use crate::records::reserved_flag::reserved_flag;
+use crate::spec::error::StageError;
 use crate::spec::{ImageIfPresent, NameConflict};
-use crate::transaction::error::StageError;
 
 /// Refuses flags that are the library's own.
 pub(super) fn refuse_reserved(flags: &Flags) -> Result<(), StageError> {

@@ -36,6 +36,7 @@ use layerhold_sys::{Dir, Durability, PathError};
 
 use super::area::Area;
 use super::{NewImage, NewLayer, Transaction, check};
+use crate::catalog::big_data::set_image_item;
 use crate::catalog::error::AccessError;
 use crate::catalog::error::Conflict;
 use crate::catalog::intent::Intent;
@@ -44,11 +45,11 @@ use crate::catalog::locked::Locked;
 use crate::catalog::locks::{InContext, Locks};
 use crate::catalog::lookup::{self, Item};
 use crate::catalog::record_stores::{DURABLE, Records, VOLATILE};
-use crate::edit::big_data::set_image_item;
 use crate::engine::Engine;
+use crate::records::big_data_item::BigDataItem;
 use crate::records::kinds::ItemId;
 use crate::records::{Container, Image, Layer};
-use crate::spec::{BigDataItem, IfPresent, NameConflict};
+use crate::spec::{IfPresent, NameConflict};
 use crate::transaction::error::CommitError;
 use crate::usage::counters::Counter;
 

@@ -1,11 +1,11 @@
 //! Adding containers to a transaction.
 
+use crate::records::big_data_item::digest_of;
+use crate::records::big_data_item::note_container_item;
 use layerhold_idmap::{IdMap, IdMappingOptions, IdMappings, MapChoice};
 use layerhold_ids::{ContainerId, ImageId, LayerId, dedupe_names};
 use layerhold_schema::{ContainerRecord, Timestamp, id_map_to_entries};
 
-use super::area::digest_of;
-use super::image::note_in;
 use super::staged::StagedContainer;
 use super::{
     MappedLayer, NewContainer, Transaction, check, container_id, fresh_id, name_conflict,
@@ -15,10 +15,11 @@ use crate::catalog::error::Conflict;
 use crate::catalog::record_stores::{DURABLE, Records, VOLATILE};
 use crate::catalog::snapshot::Snapshot;
 use crate::catalog::transient::Persistence;
+use crate::records::big_data_item::BigDataItem;
 use crate::records::{Container, Image, Layer};
 use crate::selinux::Chosen;
-use crate::spec::{BigDataItem, ContainerSpec, Labels, LayerSpec};
-use crate::transaction::error::StageError;
+use crate::spec::error::StageError;
+use crate::spec::{ContainerSpec, Labels, LayerSpec};
 
 impl Transaction {
     /// Adds a container, and the layer that it writes to.
@@ -287,14 +288,4 @@ fn record_of(
         note_container_item(&mut record, item);
     }
     record
-}
-
-/// Notes a data item in the record of a container.
-pub(crate) fn note_container_item(record: &mut ContainerRecord, item: &BigDataItem) {
-    note_in(
-        &mut record.big_data_names,
-        &mut record.big_data_sizes,
-        &mut record.big_data_digests,
-        item,
-    );
 }

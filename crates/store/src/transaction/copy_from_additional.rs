@@ -9,14 +9,15 @@ use std::sync::Arc;
 
 use layerhold_ids::ImageId;
 
+use crate::catalog::big_data::read;
 use crate::catalog::error::LookupError;
 use crate::catalog::lookup::by_id;
 use crate::catalog::record_stores::{RecordStore, Records};
 use crate::catalog::snapshot::Snapshot;
-use crate::edit::big_data::read;
 use crate::records::Image;
-use crate::spec::{BigDataItem, ImageSpec};
-use crate::transaction::error::StageError;
+use crate::records::big_data_item::BigDataItem;
+use crate::spec::ImageSpec;
+use crate::spec::error::StageError;
 
 /// An image that only an additional store has.
 pub(super) struct Known {

@@ -7,8 +7,8 @@ use crate::catalog::error::Conflict;
 use crate::records::Layer;
 use crate::records::kinds::ItemId;
 use crate::spec::LayerSpec;
+use crate::spec::error::StageError;
 use crate::staged_tree::FilledTree;
-use crate::transaction::error::StageError;
 
 impl Transaction {
     /// Makes a layer of a tree that was filled after

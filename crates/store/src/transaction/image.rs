@@ -1,24 +1,20 @@
 //! Adding images to a transaction.
 
-use std::collections::BTreeMap;
+use crate::catalog::big_data::complete_image_digest;
+use crate::records::big_data_item::note_item;
 
 use layerhold_ids::{ImageId, LayerId, dedupe_names};
 use layerhold_schema::{ImageRecord, Timestamp};
 
-use super::area::digest_of;
 use super::copy_from_additional::{copy_from_additional, only_additional};
 use super::{NewImage, Transaction, check, fresh_id, name_conflict};
-use crate::catalog::big_data::DataError;
 use crate::catalog::error::Conflict;
 use crate::catalog::record_stores::Records;
 use crate::catalog::snapshot::Snapshot;
 use crate::records::Image;
 use crate::records::kinds::ItemId;
-use crate::spec::{BigDataItem, ImageIfPresent, ImageSpec, NameConflict};
-use crate::transaction::error::StageError;
-
-/// Items with such names are manifests; how they are digested depends on their type.
-const MANIFEST_PREFIX: &str = "manifest";
+use crate::spec::error::StageError;
+use crate::spec::{ImageIfPresent, ImageSpec, NameConflict};
 
 impl Transaction {
     /// Adds an image.
@@ -43,7 +39,7 @@ impl Transaction {
         check::refuse_reserved(&spec.flags)?;
         self.check_image(&view, &id, &spec)?;
         for item in &mut spec.big_data {
-            complete_digest(item)?;
+            complete_image_digest(item)?;
         }
         if let Some(known) = only_additional(&view, &id)? {
             copy_from_additional(&view, &known, &mut spec)?;
@@ -115,24 +111,6 @@ impl Transaction {
     }
 }
 
-/// Fills in the digest that will be recorded.
-fn complete_digest(item: &mut BigDataItem) -> Result<(), DataError> {
-    if item.digest.is_none() {
-        if item.key.starts_with(MANIFEST_PREFIX) {
-            return Err(DataError::DigestNeeded {
-                key: item.key.clone(),
-            });
-        }
-        item.digest = Some(digest_of(&item.data));
-    }
-    Ok(())
-}
-
-/// Fills in the digest of an item of an image.
-pub(crate) fn complete_image_digest(item: &mut BigDataItem) -> Result<(), DataError> {
-    complete_digest(item)
-}
-
 fn record_of(id: &ImageId, spec: &ImageSpec) -> ImageRecord {
     let mut record = ImageRecord {
         id: id.to_string(),
@@ -164,53 +142,4 @@ fn record_of(id: &ImageId, spec: &ImageSpec) -> ImageRecord {
         note_item(&mut record, item);
     }
     record
-}
-
-/// Notes a data item in the record of an image.
-pub(crate) fn note_item(record: &mut ImageRecord, item: &BigDataItem) {
-    note_in(
-        &mut record.big_data_names,
-        &mut record.big_data_sizes,
-        &mut record.big_data_digests,
-        item,
-    );
-}
-
-/// Takes out what is noted of a data item that is about to be replaced, unless the same is to be
-/// noted of what replaces it. Tells whether there was anything: then the record is to be saved
-/// before the item is written, or a crash could leave a record that says of the new data what was
-/// true of the old.
-pub(crate) fn forget_in(
-    sizes: &mut BTreeMap<String, i64>,
-    digests: &mut BTreeMap<String, String>,
-    item: &BigDataItem,
-) -> bool {
-    let size = i64::try_from(item.data.len()).unwrap_or(i64::MAX);
-    let digest = item.digest.as_ref().map(ToString::to_string);
-    let is_other_size = sizes.get(&item.key).is_some_and(|known| *known != size);
-    let is_other = digests
-        .get(&item.key)
-        .is_some_and(|known| Some(known) != digest.as_ref());
-    if is_other || is_other_size {
-        drop(digests.remove(&item.key));
-        let _size = sizes.remove(&item.key);
-    }
-    is_other || is_other_size
-}
-
-/// Notes a data item in the three fields that records of images and containers have for them.
-pub(super) fn note_in(
-    names: &mut Vec<String>,
-    sizes: &mut BTreeMap<String, i64>,
-    digests: &mut BTreeMap<String, String>,
-    item: &BigDataItem,
-) {
-    if !names.contains(&item.key) {
-        names.push(item.key.clone());
-    }
-    let size = i64::try_from(item.data.len()).unwrap_or(i64::MAX);
-    sizes.insert(item.key.clone(), size);
-    if let Some(digest) = &item.digest {
-        digests.insert(item.key.clone(), digest.to_string());
-    }
 }

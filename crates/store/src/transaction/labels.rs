@@ -9,8 +9,8 @@ use crate::catalog::locks::Locks;
 use crate::catalog::snapshot::Snapshot;
 use crate::selinux::LabelError;
 use crate::selinux::{Chosen, UsedLevels, choose};
+use crate::spec::error::StageError;
 use crate::spec::{ContainerSpec, Labels};
-use crate::transaction::error::StageError;
 
 impl Transaction {
     /// Chooses the labels of a container, unless it comes with some.

@@ -1,40 +1,38 @@
 //! Adding layers to a transaction.
 
 use crate::contents::diff::open_tar_split;
-use std::io::{BufWriter, Read};
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::contents::import::Destination;
+use crate::contents::import::{LayerDigests, import};
+use std::io::Read;
 
-use layerhold_archive::{Cancel, Codec, ImportOptions, Imported, OwnFiles, Unpacker, import};
+use layerhold_archive::Imported;
 use layerhold_driver::{
     LayerAccess, RemapRequest, StageRequest, StagedLayer as DriverLayer, SyncMode,
 };
 use layerhold_idmap::IdMappings;
-use layerhold_ids::{Algorithm, CompressedDigest, DiffId, Digest, LayerId, dedupe_names};
-use layerhold_schema::{Compression, LayerRecord, Timestamp, id_map_to_entries};
+use layerhold_ids::{LayerId, dedupe_names};
+use layerhold_schema::{LayerRecord, Timestamp, id_map_to_entries};
 use layerhold_staging::StagedAddition;
 use layerhold_sys::{copy_contents, stat_file};
-use layerhold_tar_split::Recorder;
 
 use super::counting::Counting;
-use super::progress::{Counted, Reporting};
 use super::staged::Presence;
-use super::{LayerDigests, NewLayer, StagedLayer, Transaction, check, fresh_id};
+use super::{NewLayer, StagedLayer, Transaction, check, fresh_id};
 use crate::catalog::error::Conflict;
-use crate::catalog::files;
 use crate::catalog::layout::FILE_MODE;
 use crate::catalog::record_stores::{DURABLE, IMAGE_STORE, Placement, VOLATILE};
 use crate::catalog::snapshot::Snapshot;
 use crate::contents::additional_layer::AdditionalLayer;
 use crate::records::Layer;
 use crate::records::kinds::ItemId;
+use crate::spec::error::StageError;
 use crate::spec::{IfPresent, LayerSpec};
-use crate::transaction::error::StageError;
 
 impl Transaction {
     /// Imports a layer from a tar stream, plain or compressed with gzip, bzip2, xz or zstd.
     ///
     /// The stream is read once and to its end; both its digests are computed on the way. No lock is
-    /// held. An error of the reader ends the import, which is also the way to cancel it.
+    /// held. An error of the reader ends the which is also the way to cancel it.
     ///
     /// Go: `Store.PutLayer`.
     ///
@@ -69,7 +67,7 @@ impl Transaction {
         };
         let mut contents = self.stage_contents(&plan)?;
         let (imported, tar_split) = self.unpack(&plan, &mut *contents, reader, advance)?;
-        let digests = digests_of(&plan.spec, &imported);
+        let digests = LayerDigests::of_import(&imported).with_trusted_size(&plan.spec);
         self.add_layer(plan, contents, Some(tar_split), Some((imported, digests)))
     }
 
@@ -203,7 +201,7 @@ impl Transaction {
         }
         let layer = match self.staged_layer(id) {
             Some(layer) => layer.clone(),
-            None => StagedLayer::new(id.clone(), Presence::Found, digests_of_record(&known)),
+            None => StagedLayer::new(id.clone(), Presence::Found, LayerDigests::of_record(&known)),
         };
         if self.staged_layer(id).is_none() {
             self.staged.push(layer.clone());
@@ -253,29 +251,14 @@ impl Transaction {
         advance: &mut dyn FnMut(u64),
     ) -> Result<(Imported, StagedAddition), StageError> {
         let tar_split = self.area.addition()?;
-        let file = BufWriter::new(tar_split.create_file(FILE_MODE)?);
-        let mut unpack_options = contents.unpack_options();
-        unpack_options.id_maps = plan.maps.clone();
-        unpack_options.own_files = OwnFiles::Keep;
-        let unpacker = Unpacker::new(contents.root(), unpack_options)?;
-        let count = AtomicU64::new(0);
-        let mut sink = Reporting {
-            engine: Recorder::new(file),
-            count: &count,
-            told: 0,
-            advance,
+        let destination = Destination {
+            root: contents.root().clone(),
+            options: contents.unpack_options(),
+            maps: plan.maps.clone(),
+            settle: &mut |unsettled| contents.settle(unsettled),
         };
-        let options = import_options(&plan.spec, &self.engine.options.cancel);
-        let reader = Counted {
-            engine: reader,
-            count: &count,
-        };
-        let imported = import(reader, &mut sink, unpacker, &options)
-            .map_err(|error| StageError::Import(Box::new(error)))?;
-        let settled = contents.settle(&imported.unpacked.unsettled);
-        settled.map_err(StageError::Driver)?;
-        (sink.advance)(count.load(Ordering::Relaxed));
-        files::finish(sink.engine, &tar_split.path()).map_err(StageError::Record)?;
+        let options = plan.spec.import_options(&self.engine.options.cancel);
+        let imported = import(reader, destination, &tar_split, &options, advance)?;
         Ok((imported, tar_split))
     }
 
@@ -314,7 +297,7 @@ impl Transaction {
         let data = self.area.data_items(&plan.spec.big_data)?;
         let mut record = plan.record();
         let digests = imported.map(|(imported, digests)| {
-            note_imported(&mut record, &imported, &digests);
+            digests.note(&mut record, &imported);
             digests
         });
         let record =
@@ -429,70 +412,6 @@ impl Plan {
         record.big_data_names = spec.big_data.iter().map(|item| item.key.clone()).collect();
         record
     }
-}
-
-fn import_options(spec: &LayerSpec, cancel: &Cancel) -> ImportOptions {
-    let trusted = |digest: Option<&Digest>| digest.and_then(sha256);
-    ImportOptions {
-        known_compressed: trusted(
-            spec.trusted_compressed
-                .as_ref()
-                .map(CompressedDigest::digest),
-        ),
-        known_uncompressed: trusted(spec.trusted_diff_id.as_ref().map(DiffId::digest)),
-        cancel: cancel.clone(),
-        ..ImportOptions::default()
-    }
-}
-
-/// The bytes of a SHA-256 digest. Those of other algorithms are not taken over, as in Go.
-fn sha256(digest: &Digest) -> Option<[u8; 32]> {
-    if digest.algorithm() != Algorithm::Sha256 {
-        return None;
-    }
-    digest.to_bytes().try_into().ok()
-}
-
-fn digests_of(spec: &LayerSpec, imported: &Imported) -> LayerDigests {
-    let trusted_size = spec
-        .trusted_compressed
-        .as_ref()
-        .and(spec.trusted_compressed_size);
-    LayerDigests {
-        diff_id: DiffId::new(Digest::sha256(imported.uncompressed.sha256)),
-        diff_size: imported.uncompressed.bytes,
-        compressed: CompressedDigest::new(Digest::sha256(imported.compressed.sha256)),
-        compressed_size: trusted_size.unwrap_or(imported.compressed.bytes),
-        compression: imported.codec,
-        content_size: imported.unpacked.bytes,
-    }
-}
-
-fn digests_of_record(layer: &Layer) -> Option<LayerDigests> {
-    Some(LayerDigests {
-        diff_id: layer.diff_id()?,
-        diff_size: layer.diff_size()?,
-        compressed: layer.compressed_digest()?,
-        compressed_size: layer.compressed_size()?,
-        compression: layer.compression().unwrap_or(Codec::Plain),
-        content_size: layer.diff_size()?,
-    })
-}
-
-/// Notes in a record what an import found out.
-pub(crate) fn note_imported(record: &mut LayerRecord, imported: &Imported, digests: &LayerDigests) {
-    record.compressed_diff_digest = digests.compressed.digest().to_string();
-    record.compressed_size = i64::try_from(digests.compressed_size).unwrap_or(i64::MAX);
-    record.diff_digest = digests.diff_id.digest().to_string();
-    record.diff_size = i64::try_from(digests.diff_size).unwrap_or(i64::MAX);
-    record.compression = Compression::from(i64::from(imported.codec.number()));
-    record.uid_set.clone_from(&imported.unpacked.uids);
-    record.gid_set.clone_from(&imported.unpacked.gids);
-}
-
-/// What an import into an existing layer found out, without anything vouched for.
-pub(crate) fn digests_of_import(imported: &Imported) -> LayerDigests {
-    digests_of(&LayerSpec::new(), imported)
 }
 
 impl LayerSpec {

@@ -9,7 +9,6 @@ mod from_tree;
 mod image;
 mod labels;
 mod layer;
-mod progress;
 pub(crate) mod mount_image;
 mod put_additional;
 mod copy_from_additional;
@@ -17,10 +16,10 @@ mod staged;
 pub(crate) mod user_namespace;
 pub(crate) mod error;
 
-pub use error::{CommitError, StageError, TransactionError};
-pub use user_namespace::UserNsError;
+pub use error::{CommitError, TransactionError};
 
 use crate::engine::Engine;
+use crate::spec::error::StageError;
 use layerhold_driver::{LayerRef, StagedLayer as DriverLayer};
 use layerhold_idmap::IdMappings;
 use layerhold_ids::{ContainerId, ImageId, LayerId};
@@ -31,19 +30,16 @@ use std::sync::Arc;
 use crate::catalog::error::Conflict;
 use crate::catalog::record_stores::Placement;
 use crate::catalog::snapshot::Snapshot;
+use crate::records::big_data_item::BigDataItem;
 use crate::records::kinds::ItemId;
 use crate::records::{Container, Image, Layer};
 use crate::selinux::Pattern;
-use crate::spec::{BigDataItem, IfPresent, ImageIfPresent, NameConflict};
+use crate::spec::{IfPresent, ImageIfPresent, NameConflict};
 
 use area::Area;
-pub(crate) use area::digest_of;
 pub use commit::Committed;
-pub(crate) use container::note_container_item;
 use counting::Counting;
-pub(crate) use image::{complete_image_digest, forget_in, note_item};
-pub(crate) use layer::{digests_of_import, note_imported};
-pub use staged::{LayerDigests, StagedContainer, StagedLayer};
+pub use staged::{StagedContainer, StagedLayer};
 
 /// Changes that become visible together, or not at all.
 ///
@@ -233,8 +229,8 @@ macro_rules! fresh_id {
         });
         match (id, failure) {
             (Some(id), None) => Ok(id),
-            (_, Some(error)) => Err(crate::transaction::error::StageError::Os(error)),
-            (None, None) => Err(crate::transaction::error::StageError::NoRandomness),
+            (_, Some(error)) => Err(crate::spec::error::StageError::Os(error)),
+            (None, None) => Err(crate::spec::error::StageError::NoRandomness),
         }
     }};
 }

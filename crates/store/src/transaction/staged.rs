@@ -1,7 +1,7 @@
 //! What is known of things that are not visible yet.
 
-use layerhold_archive::Codec;
-use layerhold_ids::{CompressedDigest, ContainerId, DiffId, LayerId};
+use crate::contents::import::LayerDigests;
+use layerhold_ids::{ContainerId, LayerId};
 
 /// A layer of a transaction that is not visible yet.
 ///
@@ -19,24 +19,6 @@ pub struct StagedLayer {
 pub(super) enum Presence {
     New,
     Found,
-}
-
-/// What importing a layer found out about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LayerDigests {
-    /// Digest of the tar.
-    pub diff_id: DiffId,
-    /// Size of the tar in bytes.
-    pub diff_size: u64,
-    /// Digest of the stream as it came in; that of the tar when it came uncompressed.
-    pub compressed: CompressedDigest,
-    /// Size of the stream as it came in.
-    pub compressed_size: u64,
-    /// How it was compressed.
-    pub compression: Codec,
-    /// Sum of the sizes of the files in it.
-    pub content_size: u64,
 }
 
 impl StagedLayer {

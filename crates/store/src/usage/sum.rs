@@ -11,11 +11,11 @@ use super::report::{
     Amount, ContainerUsage, ImageUsage, LayerUsage, TotalUsage, UsageOrigin, UsageReport,
 };
 use super::{UsageError, own_layers};
+use crate::catalog::big_data;
 use crate::catalog::big_data::DataError;
 use crate::catalog::lookup::by_id;
 use crate::catalog::record_stores::Records;
 use crate::catalog::snapshot::Snapshot;
-use crate::edit::big_data;
 use crate::engine::Engine;
 use crate::records::{Container, Image, Layer};
 

@@ -10,7 +10,7 @@ use super::layers::time;
 use super::search::{BeyondHelp, Found, Search};
 use crate::catalog::record_stores::{DURABLE, Placement};
 use crate::records::Image;
-use crate::transaction::digest_of;
+use crate::records::big_data_item::digest_of;
 
 /// The members of a record in the order in which they are written (Go: images.go, `Image`).
 const FIELDS: [&str; 12] = [

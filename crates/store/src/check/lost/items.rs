@@ -8,7 +8,7 @@ use layerhold_json_store::key_of_file_name;
 use layerhold_sys::{Dir, FileType, stat_file};
 
 use crate::catalog::layout::USER_DATA;
-use crate::transaction::digest_of;
+use crate::records::big_data_item::digest_of;
 
 /// Items up to this size are read for their digests.
 const MAX_DIGESTED: u64 = 64 << 20;

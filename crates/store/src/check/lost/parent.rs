@@ -11,7 +11,7 @@ use crate::check::attributes::Compared;
 use crate::check::compare::{Comparison, Ignored};
 use crate::check::contents::entries;
 use crate::check::tree::{Links, Tree};
-use crate::transaction::digest_of;
+use crate::records::big_data_item::digest_of;
 
 impl Search<'_, '_> {
     /// The layer below one. It is known from one of these, in this order: what the driver keeps

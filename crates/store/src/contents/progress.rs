@@ -9,14 +9,14 @@ use layerhold_tar_format::{Event, EventSink};
 const STEP: u64 = 256 << 10;
 
 /// Counts what is read through it.
-pub(crate) struct Counted<'c, R> {
-    pub(crate) engine: R,
-    pub(crate) count: &'c AtomicU64,
+pub(super) struct Counted<'c, R> {
+    pub(super) inner: R,
+    pub(super) count: &'c AtomicU64,
 }
 
 impl<R: Read> Read for Counted<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.engine.read(buffer)?;
+        let read = self.inner.read(buffer)?;
         self.count
             .fetch_add(u64::try_from(read).unwrap_or(0), Ordering::Relaxed);
         Ok(read)
@@ -24,11 +24,11 @@ impl<R: Read> Read for Counted<'_, R> {
 }
 
 /// Passes events on, and the count on the way. It runs on the thread of the caller.
-pub(crate) struct Reporting<'c, S> {
-    pub(crate) engine: S,
-    pub(crate) count: &'c AtomicU64,
-    pub(crate) told: u64,
-    pub(crate) advance: &'c mut dyn FnMut(u64),
+pub(super) struct Reporting<'c, S> {
+    pub(super) inner: S,
+    pub(super) count: &'c AtomicU64,
+    pub(super) told: u64,
+    pub(super) advance: &'c mut dyn FnMut(u64),
 }
 
 impl<S: EventSink> EventSink for Reporting<'_, S> {
@@ -38,6 +38,6 @@ impl<S: EventSink> EventSink for Reporting<'_, S> {
             self.told = count;
             (self.advance)(count);
         }
-        self.engine.event(event)
+        self.inner.event(event)
     }
 }

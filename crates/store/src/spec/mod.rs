@@ -1,5 +1,8 @@
 //! What is to be created.
 
+pub(crate) mod error;
+
+use crate::records::big_data_item::BigDataItem;
 use std::collections::BTreeMap;
 
 use layerhold_driver::LayerAccess;
@@ -212,47 +215,6 @@ impl LayerSpec {
     #[must_use]
     pub fn access(&self) -> LayerAccess {
         self.access.unwrap_or(LayerAccess::ReadWrite)
-    }
-}
-
-/// A named piece of data beside a record: a manifest, a configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BigDataItem {
-    /// The name; see the crate's format notes for which file it becomes.
-    pub key: String,
-    /// The contents.
-    pub data: Vec<u8>,
-    /// The digest to record. `None` computes SHA-256, which is refused for items of images whose
-    /// name starts with `manifest`: how those are digested depends on their type, which only the
-    /// caller knows.
-    pub digest: Option<Digest>,
-}
-
-impl BigDataItem {
-    /// An item whose digest is computed here.
-    #[must_use]
-    pub fn new(key: impl Into<String>, data: impl Into<Vec<u8>>) -> Self {
-        Self {
-            key: key.into(),
-            data: data.into(),
-            digest: None,
-        }
-    }
-
-    /// An item with the digest given.
-    #[must_use]
-    pub fn with_digest(mut self, digest: Digest) -> Self {
-        self.digest = Some(digest);
-        self
-    }
-
-    /// An item digested as plain bytes with SHA-256, also when its name says that it is a manifest.
-    /// For callers that cannot tell the types of manifests apart; for all but the oldest type it is
-    /// the right digest.
-    #[must_use]
-    pub fn with_plain_digest(mut self) -> Self {
-        self.digest = Some(crate::transaction::digest_of(&self.data));
-        self
     }
 }
 

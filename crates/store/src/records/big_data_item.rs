@@ -1,0 +1,114 @@
+//! Big data items, and what records say of them.
+
+use std::collections::BTreeMap;
+
+use layerhold_ids::Digest;
+use layerhold_schema::{ContainerRecord, ImageRecord};
+use layerhold_sys::no_brief_lock;
+use sha2::Digest as _;
+
+/// A named piece of data beside a record: a manifest, a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BigDataItem {
+    /// The name; see the crate's format notes for which file it becomes.
+    pub key: String,
+    /// The contents.
+    pub data: Vec<u8>,
+    /// The digest to record. `None` computes SHA-256, which is refused for items of images whose
+    /// name starts with `manifest`: how those are digested depends on their type, which only the
+    /// caller knows.
+    pub digest: Option<Digest>,
+}
+
+impl BigDataItem {
+    /// An item whose digest is computed here.
+    #[must_use]
+    pub fn new(key: impl Into<String>, data: impl Into<Vec<u8>>) -> Self {
+        Self {
+            key: key.into(),
+            data: data.into(),
+            digest: None,
+        }
+    }
+
+    /// An item with the digest given.
+    #[must_use]
+    pub fn with_digest(mut self, digest: Digest) -> Self {
+        self.digest = Some(digest);
+        self
+    }
+
+    /// An item digested as plain bytes with SHA-256, also when its name says that it is a manifest.
+    /// For callers that cannot tell the types of manifests apart; for all but the oldest type it is
+    /// the right digest.
+    #[must_use]
+    pub fn with_plain_digest(mut self) -> Self {
+        self.digest = Some(digest_of(&self.data));
+        self
+    }
+}
+
+/// Computes the digest that is recorded for a data item.
+pub(crate) fn digest_of(data: &[u8]) -> Digest {
+    no_brief_lock("a data item is hashed");
+    Digest::sha256(sha2::Sha256::digest(data).into())
+}
+
+/// Notes a data item in the record of an image.
+pub(crate) fn note_item(record: &mut ImageRecord, item: &BigDataItem) {
+    note_in(
+        &mut record.big_data_names,
+        &mut record.big_data_sizes,
+        &mut record.big_data_digests,
+        item,
+    );
+}
+
+/// Notes a data item in the record of a container.
+pub(crate) fn note_container_item(record: &mut ContainerRecord, item: &BigDataItem) {
+    note_in(
+        &mut record.big_data_names,
+        &mut record.big_data_sizes,
+        &mut record.big_data_digests,
+        item,
+    );
+}
+
+/// Takes out what is noted of a data item that is about to be replaced, unless the same is to be
+/// noted of what replaces it. Tells whether there was anything: then the record is to be saved
+/// before the item is written, or a crash could leave a record that says of the new data what was
+/// true of the old.
+pub(crate) fn forget_in(
+    sizes: &mut BTreeMap<String, i64>,
+    digests: &mut BTreeMap<String, String>,
+    item: &BigDataItem,
+) -> bool {
+    let size = i64::try_from(item.data.len()).unwrap_or(i64::MAX);
+    let digest = item.digest.as_ref().map(ToString::to_string);
+    let is_other_size = sizes.get(&item.key).is_some_and(|known| *known != size);
+    let is_other = digests
+        .get(&item.key)
+        .is_some_and(|known| Some(known) != digest.as_ref());
+    if is_other || is_other_size {
+        drop(digests.remove(&item.key));
+        let _size = sizes.remove(&item.key);
+    }
+    is_other || is_other_size
+}
+
+/// Notes a data item in the three fields that records of images and containers have for them.
+pub(crate) fn note_in(
+    names: &mut Vec<String>,
+    sizes: &mut BTreeMap<String, i64>,
+    digests: &mut BTreeMap<String, String>,
+    item: &BigDataItem,
+) {
+    if !names.contains(&item.key) {
+        names.push(item.key.clone());
+    }
+    let size = i64::try_from(item.data.len()).unwrap_or(i64::MAX);
+    sizes.insert(item.key.clone(), size);
+    if let Some(digest) = &item.digest {
+        digests.insert(item.key.clone(), digest.to_string());
+    }
+}

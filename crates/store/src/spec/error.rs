@@ -1,0 +1,124 @@
+//! Why something cannot be staged.
+
+use crate::catalog::big_data::DataError;
+use crate::catalog::error::AccessError;
+use crate::catalog::error::Conflict;
+use crate::catalog::error::LookupError;
+use crate::engine::userns::UserNsError;
+use crate::records::InvalidRecord;
+use crate::records::error_kind::ErrorKind;
+use crate::records::kinds::ItemId;
+use crate::selinux::LabelError;
+use layerhold_driver::LayerError;
+use layerhold_sys::PathError;
+/// Something cannot be added to a transaction.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StageError {
+    /// Parent, template, top layer or image does not exist.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    /// Something in the store, or in the same transaction, stands against it.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// The stream is no tar that can be unpacked.
+    #[error("cannot import the layer")]
+    Import(#[source] Box<layerhold_archive::ImportError>),
+    /// The driver refuses.
+    #[error("cannot prepare the layer")]
+    Driver(#[source] LayerError),
+    /// A temporary area cannot be used.
+    #[error("cannot use a temporary area")]
+    Staging(#[source] layerhold_staging::BeginError),
+    /// A data item is wrong.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Ranges of an ID map overlap.
+    #[error("invalid mappings specified")]
+    Mappings(#[source] layerhold_idmap::OverlapError),
+    /// No SELinux labels can be chosen.
+    #[error(transparent)]
+    LabelOptions(#[from] LabelError),
+    /// No user namespace can be chosen.
+    #[error(transparent)]
+    UserNs(Box<UserNsError>),
+    /// How the tar was made cannot be written down.
+    #[error("cannot record how the layer's tar was made")]
+    Record(#[source] std::io::Error),
+    /// What is known of the item makes no record that could be read again.
+    #[error("cannot record {} {id}", id.kind())]
+    Invalid {
+        /// The item.
+        id: ItemId,
+        /// Why not.
+        #[source]
+        source: InvalidRecord,
+    },
+    /// The flag is the library's own.
+    #[error("the flag {flag:?} is not for callers")]
+    ReservedFlag {
+        /// The flag.
+        flag: String,
+    },
+    /// One of the two SELinux labels is given and the other is not.
+    #[error("ProcessLabel and Mountlabel must either not be specified or both specified")]
+    Labels,
+    /// The system gives no random bytes that make an ID.
+    #[error("cannot make a random ID")]
+    NoRandomness,
+    /// Locks or records cannot be used.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// A file cannot be used.
+    #[error(transparent)]
+    Os(#[from] PathError),
+}
+
+impl StageError {
+    /// Says that the record of an item would be invalid.
+    pub(crate) fn invalid(id: ItemId) -> impl FnOnce(InvalidRecord) -> Self {
+        |source| Self::Invalid { id, source }
+    }
+
+    /// The kind that Go tells apart, if any.
+    #[must_use]
+    pub fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::Lookup(error) => error.kind(),
+            Self::Conflict(error) => error.kind(),
+            Self::Data(error) => error.kind(),
+            Self::Access(error) => error.kind(),
+            Self::Mappings(_) => Some(ErrorKind::InvalidMappings),
+            Self::UserNs(error) => error.kind(),
+            Self::Driver(LayerError::Unknown { .. }) => Some(ErrorKind::LayerUnknown),
+            Self::Driver(LayerError::NotSupported { .. }) => Some(ErrorKind::NotSupported),
+            _ => None,
+        }
+    }
+}
+
+impl From<UserNsError> for StageError {
+    fn from(error: UserNsError) -> Self {
+        Self::UserNs(Box::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use layerhold_schema::LayerRecord;
+
+    use super::*;
+    use crate::records::Layer;
+
+    #[test]
+    fn an_invalid_record_is_called_that() {
+        let invalid = Layer::new(LayerRecord::default()).unwrap_err();
+        let id = "a".parse().unwrap();
+        let error = StageError::invalid(ItemId::Layer(id))(invalid);
+        assert_eq!(error.to_string(), "cannot record layer a");
+        let cause = error.source().map(ToString::to_string);
+        assert_eq!(cause.as_deref(), Some(r#"the field "id" cannot be used"#));
+    }
+}
