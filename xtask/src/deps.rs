@@ -23,12 +23,13 @@ its README or CHANGELOG or does not say there why it uses an outside crate, when
 ";
 
 /// Who may use whom. The edges point one way: from what knows more to what knows less.
-const MAP: [(&str, &[&str]); 19] = [
+const MAP: [(&str, &[&str]); 20] = [
     ("layerhold-ids", &[]),
     ("layerhold-truncindex", &[]),
     ("layerhold-idmap", &[]),
     ("layerhold-tar-format", &[]),
     ("layerhold-sys", &[]),
+    ("layerhold-selinux", &["sys"]),
     ("layerhold-config", &["sys"]),
     ("layerhold-schema", &["ids", "idmap"]),
     ("layerhold-tar-split", &["tar-format"]),
@@ -60,6 +61,7 @@ const MAP: [(&str, &[&str]); 19] = [
             "json-store",
             "lockfile",
             "schema",
+            "selinux",
             "staging",
             "sys",
             "tar-format",

@@ -73,9 +73,8 @@ mod staged_tree;
 mod contents;
 mod dedup;
 mod usage;
-mod spec;
-mod selinux;
 mod mount;
+mod spec;
 mod engine;
 mod catalog;
 mod records;
@@ -99,7 +98,7 @@ pub use dedup::{DedupOptions, DedupReport, DedupSupport, HashMethod, UnknownHash
 pub use delete::error::DeleteError;
 pub use delete::garbage::CollectError;
 pub use delete::garbage::CollectReport;
-pub use delete::item::Commit;
+pub use delete::item::DeleteMode;
 pub use edit::update::UpdateError;
 pub use engine::error::OpenError;
 pub use engine::notices::{Notice, Notices};
@@ -117,26 +116,24 @@ pub use records::error_kind::ErrorKind;
 pub use records::kinds::{ItemId, ItemKind};
 pub use records::{Container, Image, InvalidRecord, Layer};
 pub use repair::{Action, Failure, Kept, RepairError, RepairMode, RepairOptions, RepairReport};
-pub use selinux::LabelError;
 pub use spec::error::StageError;
-pub use spec::{
-    ContainerSpec, IfPresent, ImageIfPresent, ImageSpec, Labels, LayerSpec, NameConflict,
-};
+pub use spec::{ContainerSpec, IfPresent, ImageIfPresent, ImageSpec, LayerSpec, NameConflict};
 pub use staged_tree::{FilledTree, TreeFacts, TreeSpec, TreeToFill};
 pub use store::Store;
 pub use transaction::{CommitError, TransactionError};
 pub use transaction::{Committed, StagedContainer, StagedLayer, Transaction};
 pub use usage::{
-    Amount, ContainerUsage, ImageUsage, LayerUsage, TotalUsage, UsageError, UsageOrigin,
+    ContainerUsage, DiskUsage, ImageUsage, LayerUsage, TotalUsage, UsageError, UsageOrigin,
     UsageReport, WrongCounter,
 };
 
 // Their types are in the signatures above.
 pub use layerhold_archive::{Change, ChangeKind, Codec};
 pub use layerhold_driver::{LayerAccess, Privilege, Shifting, SyncMode, TreeRoot};
+pub use layerhold_selinux::{LabelError, Labels};
 pub use {
     layerhold_archive, layerhold_driver, layerhold_idmap, layerhold_ids, layerhold_json_store,
-    layerhold_lockfile, layerhold_schema, layerhold_sys,
+    layerhold_lockfile, layerhold_schema, layerhold_selinux, layerhold_sys,
 };
 
 /// Runs the example of the README as a test.

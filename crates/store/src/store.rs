@@ -18,7 +18,7 @@ use crate::dedup::DedupReport;
 use crate::delete::error::DeleteError;
 use crate::delete::garbage::CollectError;
 use crate::delete::garbage::CollectReport;
-use crate::delete::item::Commit;
+use crate::delete::item::DeleteMode;
 use crate::edit::update::UpdateError;
 use crate::engine::error::OpenError;
 use crate::mount::error::MountError;
@@ -891,7 +891,7 @@ impl Store {
     }
 
     /// Deletes an image that no container uses, with those of its layers that nothing else needs.
-    /// Returns these layers; with [`Commit::ListOnly`] they are only listed. Which layers an image
+    /// Returns these layers; with [`DeleteMode::DryRun`] they are only listed. Which layers an image
     /// had whose record is damaged cannot be known: they stay.
     ///
     /// Go: `Store.DeleteImage`.
@@ -899,8 +899,8 @@ impl Store {
     /// # Errors
     ///
     /// [`DeleteError::NotA`] for an unknown image; [`DeleteError::ImageUsedByContainer`].
-    pub fn delete_image(&self, key: &str, commit: Commit) -> Result<Vec<LayerId>, DeleteError> {
-        delete::item::delete_image(&self.engine, key, commit)
+    pub fn delete_image(&self, key: &str, mode: DeleteMode) -> Result<Vec<LayerId>, DeleteError> {
+        delete::item::delete_image(&self.engine, key, mode)
     }
 
     /// Deletes a container: its layer, its directories, its record. A layer that is gone already is

@@ -10,7 +10,7 @@ use layerhold_sys::PathError;
 use crate::catalog::error::{AccessError, LookupError};
 use crate::catalog::locked::Locked;
 use crate::catalog::locks::InContext;
-use crate::catalog::lookup::Item;
+use crate::catalog::lookup::ItemRecord;
 use crate::catalog::record_stores::{Records, View};
 use crate::records::big_data_item::{BigDataItem, digest_of, forget_in, note_item};
 use crate::records::error_kind::ErrorKind;
@@ -96,7 +96,7 @@ pub(crate) fn recorded(item: &str, text: &str) -> Result<Digest, DataError> {
 }
 
 /// Which kind of record it is, and which item is meant, for errors.
-pub(crate) fn failed<R: Item>(
+pub(crate) fn failed<R: ItemRecord>(
     record: &Arc<R>,
     item: &str,
 ) -> impl FnOnce(BigDataError) -> DataError {
@@ -112,7 +112,7 @@ pub(crate) fn failed<R: Item>(
     }
 }
 
-pub(crate) fn not_found<R: Item>(record: &Arc<R>, item: &str) -> DataError {
+pub(crate) fn not_found<R: ItemRecord>(record: &Arc<R>, item: &str) -> DataError {
     DataError::NotFound {
         kind: R::ITEM,
         id: record.id().to_owned(),
@@ -121,7 +121,7 @@ pub(crate) fn not_found<R: Item>(record: &Arc<R>, item: &str) -> DataError {
 }
 
 /// The store that keeps a record and its data.
-pub(crate) fn store_of<'v, R: Item>(
+pub(crate) fn store_of<'v, R: ItemRecord>(
     view: &'v View<R>,
     record: &Arc<R>,
     item: &str,
@@ -132,7 +132,7 @@ pub(crate) fn store_of<'v, R: Item>(
         .ok_or_else(|| not_found(record, item))
 }
 
-pub(crate) fn read<R: Item>(
+pub(crate) fn read<R: ItemRecord>(
     store: &JsonStore<R>,
     record: &Arc<R>,
     item: &str,
@@ -143,7 +143,7 @@ pub(crate) fn read<R: Item>(
     data.ok_or_else(|| not_found(record, item))
 }
 
-pub(crate) fn size<R: Item>(
+pub(crate) fn size<R: ItemRecord>(
     view: &View<R>,
     record: &Arc<R>,
     item: &str,
@@ -159,7 +159,7 @@ pub(crate) fn size<R: Item>(
 }
 
 /// Adds the sizes of all data items of a record up.
-pub(crate) fn total<R: Item>(
+pub(crate) fn total<R: ItemRecord>(
     view: &View<R>,
     record: &Arc<R>,
     items: &[String],

@@ -57,7 +57,7 @@ pub enum AccessError {
     Driver(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// What a dead process left of a layer cannot be removed.
     #[error("cannot remove what is left of layer {layer}")]
-    Remains {
+    Unfinished {
         /// The layer.
         layer: LayerId,
     },

@@ -15,7 +15,7 @@ use layerhold_json_store::{ChangeError, SaveError};
 
 use crate::catalog::error::AccessError;
 use crate::catalog::locked::Locked;
-use crate::catalog::lookup::Item;
+use crate::catalog::lookup::ItemRecord;
 use crate::records::{Container, Image, Layer};
 
 /// All records, while nobody else reads or writes them.
@@ -29,11 +29,11 @@ pub(crate) struct Locks {
 
 /// Turns the errors of a guard into ours.
 pub(crate) trait InContext<T> {
-    fn of<R: Item>(self) -> Result<T, AccessError>;
+    fn of<R: ItemRecord>(self) -> Result<T, AccessError>;
 }
 
 impl<T> InContext<T> for Result<T, ChangeError> {
-    fn of<R: Item>(self) -> Result<T, AccessError> {
+    fn of<R: ItemRecord>(self) -> Result<T, AccessError> {
         self.map_err(|source| AccessError::Change {
             kind: R::ITEM,
             source: Box::new(source),
@@ -42,7 +42,7 @@ impl<T> InContext<T> for Result<T, ChangeError> {
 }
 
 impl<T> InContext<T> for Result<T, SaveError> {
-    fn of<R: Item>(self) -> Result<T, AccessError> {
+    fn of<R: ItemRecord>(self) -> Result<T, AccessError> {
         self.map_err(|source| AccessError::Save {
             kind: R::ITEM,
             source: Box::new(source),

@@ -12,7 +12,7 @@ use crate::records::kinds::ItemKind;
 use crate::records::{Container, Image, Layer};
 
 /// A record of one of the three kinds.
-pub(crate) trait Item: Record {
+pub(crate) trait ItemRecord: Record {
     /// Which kind it is.
     const ITEM: ItemKind;
 
@@ -22,7 +22,7 @@ pub(crate) trait Item: Record {
     }
 }
 
-impl Item for Layer {
+impl ItemRecord for Layer {
     const ITEM: ItemKind = ItemKind::Layer;
 
     fn is_present(&self) -> bool {
@@ -30,11 +30,11 @@ impl Item for Layer {
     }
 }
 
-impl Item for Image {
+impl ItemRecord for Image {
     const ITEM: ItemKind = ItemKind::Image;
 }
 
-impl Item for Container {
+impl ItemRecord for Container {
     const ITEM: ItemKind = ItemKind::Container;
 }
 
@@ -42,7 +42,7 @@ impl Item for Container {
 ///
 /// Each place is asked for everything that a text can mean before the next one is, as in Go: a
 /// prefix of an ID in this store comes before a name in an additional one.
-pub(crate) fn find<R: Item>(
+pub(crate) fn find<R: ItemRecord>(
     records: &impl Records<R>,
     key: &str,
 ) -> Result<Option<Arc<R>>, LookupError> {
@@ -81,7 +81,10 @@ pub(crate) fn is_exactly<R: Record>(record: &R, key: &str) -> bool {
 }
 
 /// Finds what a text means.
-pub(crate) fn lookup<R: Item>(records: &impl Records<R>, key: &str) -> Result<Arc<R>, LookupError> {
+pub(crate) fn lookup<R: ItemRecord>(
+    records: &impl Records<R>,
+    key: &str,
+) -> Result<Arc<R>, LookupError> {
     find(records, key)?.ok_or_else(|| LookupError::Unknown {
         kind: R::ITEM,
         key: key.to_owned(),
@@ -90,7 +93,7 @@ pub(crate) fn lookup<R: Item>(records: &impl Records<R>, key: &str) -> Result<Ar
 
 /// Tells whether a text means anything. A damaged record exists; what is ambiguous does not, as in
 /// Go.
-pub(crate) fn is_known<R: Item>(records: &impl Records<R>, key: &str) -> bool {
+pub(crate) fn is_known<R: ItemRecord>(records: &impl Records<R>, key: &str) -> bool {
     !matches!(
         find(records, key),
         Ok(None) | Err(LookupError::Ambiguous { .. })
@@ -98,7 +101,10 @@ pub(crate) fn is_known<R: Item>(records: &impl Records<R>, key: &str) -> bool {
 }
 
 /// Tells whether a text means anything now, without keeping what is read if that settles it.
-pub(crate) fn is_there<R: Item>(stores: &RecordStores<R>, key: &str) -> Result<bool, AccessError> {
+pub(crate) fn is_there<R: ItemRecord>(
+    stores: &RecordStores<R>,
+    key: &str,
+) -> Result<bool, AccessError> {
     // Nothing that comes later hides what the first place has.
     if let Some((store, is_only)) = stores.first() {
         match store.store.lookup(key) {
@@ -115,7 +121,7 @@ pub(crate) fn is_there<R: Item>(stores: &RecordStores<R>, key: &str) -> Result<b
 }
 
 /// Finds what a text means, for changing it; `None` when it means nothing.
-pub(crate) fn find_to_change<R: Item>(
+pub(crate) fn find_to_change<R: ItemRecord>(
     records: &impl Records<R>,
     key: &str,
 ) -> Result<Option<Arc<R>>, LookupError> {
@@ -127,7 +133,7 @@ pub(crate) fn find_to_change<R: Item>(
 }
 
 /// Finds what a text means, for changing it.
-pub(crate) fn lookup_to_change<R: Item>(
+pub(crate) fn lookup_to_change<R: ItemRecord>(
     records: &impl Records<R>,
     key: &str,
 ) -> Result<Arc<R>, LookupError> {
@@ -137,7 +143,7 @@ pub(crate) fn lookup_to_change<R: Item>(
 }
 
 /// Refuses the ID of a record that is only there to be read.
-pub(crate) fn refuse_additional<R: Item>(
+pub(crate) fn refuse_additional<R: ItemRecord>(
     records: &impl Records<R>,
     id: &str,
 ) -> Result<(), LookupError> {
@@ -152,7 +158,7 @@ pub(crate) fn refuse_additional<R: Item>(
 }
 
 /// Finds a record by its whole ID; `None` when there is none.
-pub(crate) fn by_id<R: Item>(
+pub(crate) fn by_id<R: ItemRecord>(
     records: &impl Records<R>,
     id: &str,
 ) -> Result<Option<Arc<R>>, LookupError> {
@@ -163,7 +169,7 @@ pub(crate) fn by_id<R: Item>(
 }
 
 /// Finds a record that can be changed by its whole ID; `None` when there is none.
-pub(crate) fn own_by_id<R: Item>(
+pub(crate) fn own_by_id<R: ItemRecord>(
     records: &impl Records<R>,
     id: &str,
 ) -> Result<Option<Arc<R>>, LookupError> {
@@ -173,7 +179,10 @@ pub(crate) fn own_by_id<R: Item>(
 }
 
 /// Finds a record by its whole ID.
-pub(crate) fn require<R: Item>(records: &impl Records<R>, id: &str) -> Result<Arc<R>, LookupError> {
+pub(crate) fn require<R: ItemRecord>(
+    records: &impl Records<R>,
+    id: &str,
+) -> Result<Arc<R>, LookupError> {
     by_id(records, id)?.ok_or_else(|| LookupError::Unknown {
         kind: R::ITEM,
         key: id.to_owned(),
@@ -181,7 +190,11 @@ pub(crate) fn require<R: Item>(records: &impl Records<R>, id: &str) -> Result<Ar
 }
 
 /// Finds the usable records with a value of a key.
-pub(crate) fn by_key<R: Item>(records: &impl Records<R>, key: &str, value: &str) -> Vec<Arc<R>> {
+pub(crate) fn by_key<R: ItemRecord>(
+    records: &impl Records<R>,
+    key: &str,
+    value: &str,
+) -> Vec<Arc<R>> {
     let mut found = Vec::new();
     for (position, (_, part)) in records.parts().enumerate() {
         let ids = part.by_key(key, value).into_iter();
@@ -192,7 +205,7 @@ pub(crate) fn by_key<R: Item>(records: &impl Records<R>, key: &str, value: &str)
 }
 
 /// Goes through the usable records in the order of the stores.
-pub(crate) fn all<R: Item>(records: &impl Records<R>) -> impl Iterator<Item = Arc<R>> {
+pub(crate) fn all<R: ItemRecord>(records: &impl Records<R>) -> impl Iterator<Item = Arc<R>> {
     let parts = records.parts().enumerate();
     parts.flat_map(move |(position, (_, part))| {
         let usable = part
@@ -205,12 +218,12 @@ pub(crate) fn all<R: Item>(records: &impl Records<R>) -> impl Iterator<Item = Ar
 }
 
 /// Tells whether a record is hidden by one of the same ID in an earlier place.
-fn is_hidden<R: Item>(records: &impl Records<R>, position: usize, id: &str) -> bool {
+fn is_hidden<R: ItemRecord>(records: &impl Records<R>, position: usize, id: &str) -> bool {
     let mut before = records.parts().take(position);
     before.any(|(_, part)| part.contains(id))
 }
 
-fn get<R: Item>(part: &RecordSnapshot<R>, id: &str) -> Result<Option<Arc<R>>, LookupError> {
+fn get<R: ItemRecord>(part: &RecordSnapshot<R>, id: &str) -> Result<Option<Arc<R>>, LookupError> {
     match part.get(id) {
         Ok(found) => Ok(found
             .map(|found| found.into_record())
@@ -219,7 +232,7 @@ fn get<R: Item>(part: &RecordSnapshot<R>, id: &str) -> Result<Option<Arc<R>>, Lo
     }
 }
 
-fn damaged<R: Item>(key: &str, damage: Damaged) -> LookupError {
+fn damaged<R: ItemRecord>(key: &str, damage: Damaged) -> LookupError {
     LookupError::Damaged {
         kind: R::ITEM,
         key: key.to_owned(),

@@ -11,13 +11,13 @@ pub(crate) mod snapshot;
 pub(crate) mod mount_counts;
 pub(crate) mod big_data;
 pub(crate) mod locks;
+pub(crate) mod intent;
+pub(crate) mod files;
 pub(crate) mod lookup;
 pub(crate) mod locked;
 pub(crate) mod record_stores;
 mod options;
 pub(crate) mod transient;
-pub(crate) mod intent;
-pub(crate) mod files;
 pub(crate) mod layout;
 pub(crate) mod error;
 

@@ -11,28 +11,28 @@ use layerhold_sys::{Create, Dir, OpenOptions};
 use crate::catalog::Catalog;
 use crate::catalog::error::AccessError;
 use crate::catalog::layout::{Layout, USERNS_LOCK};
-use crate::catalog::lookup::Item;
+use crate::catalog::lookup::ItemRecord;
 use crate::catalog::mount_counts::MountCounts;
-use crate::catalog::record_stores::{Dirs, Files, RecordStore, RecordStores};
+use crate::catalog::record_stores::{Dirs, FileNames, RecordStore, RecordStores};
 use crate::catalog::transient::Persistence;
 use crate::records::{Container, Image, Layer};
 
 /// Mode of lock files.
 const LOCK_MODE: u32 = 0o644;
 /// The files of layers. Hand edits are noticed, as in Go.
-const LAYERS: Files = Files {
+const LAYERS: FileNames = FileNames {
     plural: "layers",
     freshness: Freshness::TokenAndFiles,
     has_volatile: true,
 };
 /// The files of images.
-const IMAGES: Files = Files {
+const IMAGES: FileNames = FileNames {
     plural: "images",
     freshness: Freshness::Token,
     has_volatile: false,
 };
 /// The files of containers.
-const CONTAINERS: Files = Files {
+const CONTAINERS: FileNames = FileNames {
     plural: "containers",
     freshness: Freshness::Token,
     has_volatile: true,
@@ -113,8 +113,8 @@ fn container_stores(
     Ok(RecordStores::new(vec![own], Vec::new()))
 }
 
-fn additional_stores<R: Item>(
-    files: Files,
+fn additional_stores<R: ItemRecord>(
+    files: FileNames,
     options: &CatalogOptions<'_>,
 ) -> Result<Vec<RecordStore<R>>, AccessError> {
     let store = |root: &PathBuf| {

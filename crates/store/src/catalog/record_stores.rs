@@ -17,7 +17,7 @@ use layerhold_sys::{PathError, stat_ambient};
 
 use crate::catalog::error::AccessError;
 use crate::catalog::locked::{Held, Locked};
-use crate::catalog::lookup::Item;
+use crate::catalog::lookup::ItemRecord;
 
 /// One place.
 #[derive(Debug)]
@@ -199,7 +199,7 @@ impl<R: Record> View<R> {
 
 /// How the files of one kind are called.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Files {
+pub(crate) struct FileNames {
     /// `layers` for `layers.lock`, `layers.json` and `volatile-layers.json`.
     pub(crate) plural: &'static str,
     pub(crate) freshness: Freshness,
@@ -207,7 +207,7 @@ pub(crate) struct Files {
     pub(crate) has_volatile: bool,
 }
 
-impl Files {
+impl FileNames {
     fn lock(self) -> String {
         format!("{}.lock", self.plural)
     }
@@ -246,10 +246,10 @@ impl<'a> Dirs<'a> {
     }
 }
 
-impl<R: Item> RecordStore<R> {
+impl<R: ItemRecord> RecordStore<R> {
     /// A place that is written.
     pub(crate) fn own(
-        files: Files,
+        files: FileNames,
         dirs: Dirs<'_>,
         options: &CatalogOptions<'_>,
     ) -> Result<Self, AccessError> {
@@ -270,7 +270,7 @@ impl<R: Item> RecordStore<R> {
 
     /// A place that is only read, below the root of an additional store. It need not be there yet.
     pub(crate) fn additional(
-        files: Files,
+        files: FileNames,
         root: &Path,
         dir: PathBuf,
         options: &CatalogOptions<'_>,
@@ -318,21 +318,21 @@ impl<R: Item> RecordStore<R> {
     }
 }
 
-fn open<R: Item>(options: Options) -> Result<JsonStore<R>, AccessError> {
+fn open<R: ItemRecord>(options: Options) -> Result<JsonStore<R>, AccessError> {
     JsonStore::open(options).map_err(|source| AccessError::Open {
         kind: R::ITEM,
         source: Box::new(source),
     })
 }
 
-pub(crate) fn read_error<R: Item>(source: ReadError) -> AccessError {
+pub(crate) fn read_error<R: ItemRecord>(source: ReadError) -> AccessError {
     AccessError::Read {
         kind: R::ITEM,
         source: Box::new(source),
     }
 }
 
-impl<R: Item> RecordStores<R> {
+impl<R: ItemRecord> RecordStores<R> {
     pub(crate) fn new(own: Vec<RecordStore<R>>, additional: Vec<RecordStore<R>>) -> Self {
         let shared = |stores: Vec<RecordStore<R>>| stores.into_iter().map(Arc::new).collect();
         Self {
@@ -420,7 +420,7 @@ impl<R: Item> RecordStores<R> {
     }
 }
 
-fn snapshots<R: Item>(stores: &[Arc<RecordStore<R>>]) -> Result<Vec<Part<R>>, AccessError> {
+fn snapshots<R: ItemRecord>(stores: &[Arc<RecordStore<R>>]) -> Result<Vec<Part<R>>, AccessError> {
     let readings = stores.iter().map(RecordStore::reading);
     let parts = readings.filter_map(Result::transpose);
     parts.map(|reading| Ok(reading?.into_part())).collect()

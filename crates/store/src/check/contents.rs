@@ -15,13 +15,14 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 use super::compare::checksum_of;
 use super::damage::{Damage, FileChange};
+use super::inspection::Inspection;
 use super::layers::unreadable;
-use super::look::Look;
-use super::report::{Finding, Remedy};
+use super::report::Finding;
 use super::tree::{Entry, is_for_aufs, is_whiteout};
+use super::verdict::Remedy;
 use super::verdict::Verdict;
 use crate::catalog::layout::tar_split_name;
-use crate::contents::diff::Files;
+use crate::contents::diff::LayerFiles;
 use crate::records::Layer;
 use crate::records::kinds::ItemId;
 
@@ -31,50 +32,50 @@ const PIECE: usize = 256 << 10;
 const MAX_FILES: usize = 1000;
 
 /// Rebuilds the tar of a layer and compares its digest and size with the record.
-pub(super) fn check(look: &Look<'_>, layer: &Layer) -> Vec<Finding> {
+pub(super) fn check(inspection: &Inspection<'_>, layer: &Layer) -> Vec<Finding> {
     let id = || ItemId::Layer(layer.id().clone());
     let Some(expected) = layer.diff_id() else {
         return Vec::new();
     };
-    let damage = match rebuild(look, layer.id(), expected.digest().algorithm()) {
+    let damage = match rebuild(inspection, layer.id(), expected.digest().algorithm()) {
         Ok(None) => return Vec::new(),
         Ok(Some(tar)) => {
-            return wrong_sum(look, layer, &expected, tar)
+            return wrong_sum(inspection, layer, &expected, tar)
                 .into_iter()
-                .map(|(damage, remedy)| look.finding(id(), damage, Verdict::Damaged(remedy)))
+                .map(|(damage, remedy)| inspection.finding(id(), damage, Verdict::Damaged(remedy)))
                 .collect();
         }
         Err(Failed::Driver(error)) => {
             let (damage, verdict) = unreadable(error);
-            return vec![look.finding(id(), damage, verdict)];
+            return vec![inspection.finding(id(), damage, verdict)];
         }
         Err(Failed::Rebuild(error)) => error,
     };
     match damage {
         RebuildError::SparseMapMissing { .. } => Vec::new(),
         RebuildError::Skeleton(_) => {
-            let (damage, verdict) = tar_split(look, layer, damage);
+            let (damage, verdict) = tar_split(inspection, layer, damage);
             let verdict = match verdict {
-                Verdict::Damaged(_) if can_pack(look, layer, &expected) => verdict.mendable(),
+                Verdict::Damaged(_) if can_pack(inspection, layer, &expected) => verdict.mendable(),
                 other => other,
             };
-            vec![look.finding(id(), damage, verdict)]
+            vec![inspection.finding(id(), damage, verdict)]
         }
         // It stopped at the first file; the others are looked at one by one.
-        _ => files(look, layer),
+        _ => files(inspection, layer),
     }
 }
 
 /// What a tar-split file means that cannot be used. The files of the layer may be whole, so that it
 /// stays in any case.
-fn tar_split(look: &Look<'_>, layer: &Layer, error: RebuildError) -> (Damage, Verdict) {
+fn tar_split(inspection: &Inspection<'_>, layer: &Layer, error: RebuildError) -> (Damage, Verdict) {
     match Verdict::of_error(&error) {
         Verdict::Damaged(_) => {
             let verdict = Verdict::Damaged(Remedy::Nothing);
             (Damage::TarSplit(Box::new(error)), verdict)
         }
         verdict => {
-            let file = look.engine.catalog.layout.layers.path();
+            let file = inspection.engine.catalog.layout.layers.path();
             let file = file.join(tar_split_name(layer.id()));
             let error = PathError::new("read", file, io::Error::other(error));
             (Damage::Unknown(Box::new(error.into())), verdict)
@@ -95,16 +96,16 @@ pub(super) enum Failed {
 
 /// Rebuilds the tar; `None` when there is no record of how.
 pub(super) fn rebuild(
-    look: &Look<'_>,
+    inspection: &Inspection<'_>,
     id: &LayerId,
     algorithm: Algorithm,
 ) -> Result<Option<Sum>, Failed> {
-    let file = open_tar_split(&look.engine, &look.records.layers, id);
+    let file = open_tar_split(&inspection.engine, &inspection.records.layers, id);
     let Some(file) = file.map_err(|error| Failed::Driver(error.into()))? else {
         return Ok(None);
     };
-    let contents = look.driver.contents(id).map_err(Failed::Driver)?;
-    let mut tar = Rebuild::new(Skeleton::from_gzip(file), Files { contents });
+    let contents = inspection.driver.contents(id).map_err(Failed::Driver)?;
+    let mut tar = Rebuild::new(Skeleton::from_gzip(file), LayerFiles { contents });
     let mut hash = Hash::new(algorithm);
     let mut buffer = vec![0; PIECE];
     let mut bytes = 0u64;
@@ -129,7 +130,7 @@ fn rebuild_error(error: io::Error) -> RebuildError {
 
 /// What is wrong with a tar of which every file is as recorded.
 fn wrong_sum(
-    look: &Look<'_>,
+    inspection: &Inspection<'_>,
     layer: &Layer,
     expected: &DiffId,
     tar: Sum,
@@ -140,7 +141,7 @@ fn wrong_sum(
         let as_it_came = layer.compressed_digest().map(|digest| digest.into_digest());
         let is_record = layer.compression() == Some(layerhold_archive::Codec::Plain)
             && as_it_came.as_ref() == Some(actual.digest());
-        let remedy = if is_record || can_pack(look, layer, expected) {
+        let remedy = if is_record || can_pack(inspection, layer, expected) {
             Remedy::Rebuild
         } else {
             Remedy::Remove
@@ -161,25 +162,34 @@ fn wrong_sum(
 }
 
 /// Lists the files of a layer that are not what its tar-split file says.
-fn files(look: &Look<'_>, layer: &Layer) -> Vec<Finding> {
-    let mut changes = Changes::new(look, layer);
-    if let Err(error) = each_file(look, layer, &mut changes) {
+fn files(inspection: &Inspection<'_>, layer: &Layer) -> Vec<Finding> {
+    let mut changes = Changes::new(inspection, layer);
+    if let Err(error) = each_file(inspection, layer, &mut changes) {
         let (damage, verdict) = match error {
             Failed::Driver(error) => unreadable(error),
-            Failed::Rebuild(error) => tar_split(look, layer, error),
+            Failed::Rebuild(error) => tar_split(inspection, layer, error),
         };
         let id = ItemId::Layer(layer.id().clone());
-        changes.findings.push(look.finding(id, damage, verdict));
+        changes
+            .findings
+            .push(inspection.finding(id, damage, verdict));
     }
     changes.finish()
 }
 
-fn each_file(look: &Look<'_>, layer: &Layer, changes: &mut Changes<'_, '_>) -> Result<(), Failed> {
-    let file = open_tar_split(&look.engine, &look.records.layers, layer.id());
+fn each_file(
+    inspection: &Inspection<'_>,
+    layer: &Layer,
+    changes: &mut Changes<'_, '_>,
+) -> Result<(), Failed> {
+    let file = open_tar_split(&inspection.engine, &inspection.records.layers, layer.id());
     let Some(file) = file.map_err(|error| Failed::Driver(error.into()))? else {
         return Ok(());
     };
-    let mut contents = look.driver.contents(layer.id()).map_err(Failed::Driver)?;
+    let mut contents = inspection
+        .driver
+        .contents(layer.id())
+        .map_err(Failed::Driver)?;
     let mut headers = Headers::new(Skeleton::from_gzip(file));
     let bad = |error: SkeletonError| Failed::Rebuild(error.into());
     while let Some((header, recorded)) = headers.next_header().map_err(bad)? {
@@ -233,7 +243,7 @@ fn shown(path: &Path) -> PathBuf {
 
 /// Findings about the files of one layer, up to a limit.
 pub(super) struct Changes<'a, 'l> {
-    look: &'a Look<'l>,
+    inspection: &'a Inspection<'l>,
     id: ItemId,
     pub(super) findings: Vec<Finding>,
     /// Those that are not listed.
@@ -245,9 +255,9 @@ pub(super) struct Changes<'a, 'l> {
 }
 
 impl<'a, 'l> Changes<'a, 'l> {
-    pub(super) fn new(look: &'a Look<'l>, layer: &Layer) -> Self {
+    pub(super) fn new(inspection: &'a Inspection<'l>, layer: &Layer) -> Self {
         Self {
-            look,
+            inspection,
             id: ItemId::Layer(layer.id().clone()),
             findings: Vec::new(),
             more: 0,
@@ -293,14 +303,18 @@ impl<'a, 'l> Changes<'a, 'l> {
     }
 
     fn push(&mut self, damage: Damage, verdict: Verdict) {
-        let finding = self.look.finding(self.id.clone(), damage, verdict);
+        let finding = self.inspection.finding(self.id.clone(), damage, verdict);
         self.findings.push(finding);
     }
 }
 
 /// Reads the entries of a layer's tar; `None` when they are not known.
-pub(super) fn entries(look: &Look<'_>, id: &LayerId, depth: usize) -> Option<Vec<Entry>> {
-    let file = open_tar_split(&look.engine, &look.records.layers, id);
+pub(super) fn entries(
+    inspection: &Inspection<'_>,
+    id: &LayerId,
+    depth: usize,
+) -> Option<Vec<Entry>> {
+    let file = open_tar_split(&inspection.engine, &inspection.records.layers, id);
     let file = file.ok().flatten()?;
     let mut headers = Headers::new(Skeleton::from_gzip(file));
     let mut entries = Vec::new();
@@ -312,17 +326,19 @@ pub(super) fn entries(look: &Look<'_>, id: &LayerId, depth: usize) -> Option<Vec
 
 /// Tells whether the tar of a layer, packed anew from its tree, has the digest that is recorded. If
 /// so, everything that was lost of the old one can be made anew.
-pub(super) fn can_pack(look: &Look<'_>, layer: &Layer, expected: &DiffId) -> bool {
-    let parent = layer.parent().and_then(|parent| look.layers.get(parent));
+pub(super) fn can_pack(inspection: &Inspection<'_>, layer: &Layer, expected: &DiffId) -> bool {
+    let parent = layer
+        .parent()
+        .and_then(|parent| inspection.layers.get(parent));
     if parent.is_none() && layer.parent().is_some() {
         return false;
     }
     let layer = std::sync::Arc::new(layer.clone());
-    let Ok(pair) = pair_of(&look.engine, parent.cloned(), layer) else {
+    let Ok(pair) = pair_of(&inspection.engine, parent.cloned(), layer) else {
         return false;
     };
     let mut hash = Hash::new(expected.digest().algorithm());
-    pair.write(&*look.driver, &mut hash).is_ok()
+    pair.write(&*inspection.driver, &mut hash).is_ok()
         && hash.finish().as_ref() == Some(expected.digest())
 }
 

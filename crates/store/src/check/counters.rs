@@ -6,15 +6,16 @@ use std::collections::BTreeSet;
 use layerhold_ids::LayerId;
 
 use super::damage::Damage;
-use super::look::{Look, text};
-use super::report::{Finding, Remedy};
+use super::inspection::{Inspection, text};
+use super::report::Finding;
+use super::verdict::Remedy;
 use crate::catalog::record_stores::Records;
 use crate::records::Layer;
 use crate::records::kinds::ItemId;
 
 /// Counts the layers that have a counter. Of those in which something else is wrong the counter may
 /// be all that is right.
-pub(super) fn check(look: &Look<'_>, found: &[Finding]) -> Vec<Finding> {
+pub(super) fn check(inspection: &Inspection<'_>, found: &[Finding]) -> Vec<Finding> {
     let damaged: BTreeSet<&LayerId> = found
         .iter()
         .filter_map(|finding| match finding.subject.item() {
@@ -22,23 +23,24 @@ pub(super) fn check(look: &Look<'_>, found: &[Finding]) -> Vec<Finding> {
             _ => None,
         })
         .collect();
-    let own = look.layers.values().map(|layer| &**layer);
+    let own = inspection.layers.values().map(|layer| &**layer);
     let counted: Vec<&Layer> = own
-        .filter(|layer| look.records.layers.is_own(layer.id().as_str()))
+        .filter(|layer| inspection.records.layers.is_own(layer.id().as_str()))
         .filter(|layer| !damaged.contains(layer.id()))
         .collect();
     // A layer that cannot be counted has no wrong counter.
-    let wrong = wrong_counters(&look.engine, &look.records, &counted);
+    let wrong = wrong_counters(&inspection.engine, &inspection.records, &counted);
     let wrong = wrong.unwrap_or_default();
     if wrong.is_empty() {
         return Vec::new();
     }
     // One that was being removed or filled meanwhile was counted in part.
-    let Ok(now) = look.engine.catalog.snapshot() else {
+    let Ok(now) = inspection.engine.catalog.snapshot() else {
         return Vec::new();
     };
-    let is_same =
-        |id: &LayerId| text(&now.layers, id.as_str()) == look.text(&ItemId::Layer(id.clone()));
+    let is_same = |id: &LayerId| {
+        text(&now.layers, id.as_str()) == inspection.text(&ItemId::Layer(id.clone()))
+    };
     let wrong = wrong.into_iter().filter(|wrong| is_same(&wrong.layer));
     wrong
         .map(|wrong| {

@@ -213,9 +213,9 @@ pub enum Damage {
     #[error("it is counted with {} bytes and {} inodes, and has {} and {}", recorded.bytes, recorded.inodes, found.bytes, found.inodes)]
     Counter {
         /// What was noted.
-        recorded: crate::usage::Amount,
+        recorded: crate::usage::DiskUsage,
         /// What there is.
-        found: crate::usage::Amount,
+        found: crate::usage::DiskUsage,
     },
 
     // ---- data items ----

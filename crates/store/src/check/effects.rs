@@ -5,36 +5,37 @@ use std::collections::{BTreeMap, BTreeSet};
 use layerhold_ids::{ContainerId, ImageId, LayerId};
 
 use super::damage::Damage;
-use super::look::Look;
+use super::inspection::Inspection;
 use super::removals;
-use super::report::{CheckReport, Finding, Remedy, Subject};
+use super::report::{CheckReport, Finding, Subject};
+use super::verdict::Remedy;
 use super::verdict::Verdict;
 use crate::records::kinds::ItemId;
 
 /// Puts the report together.
-pub(super) fn report(look: &Look<'_>, mut found: Vec<Finding>) -> CheckReport {
-    let layers = damaged_layers(look, &mut found);
-    images(look, &layers, &mut found);
-    containers(look, &layers, &mut found);
+pub(super) fn report(inspection: &Inspection<'_>, mut found: Vec<Finding>) -> CheckReport {
+    let layers = damaged_layers(inspection, &mut found);
+    images(inspection, &layers, &mut found);
+    containers(inspection, &layers, &mut found);
     // Sorting is stable: what was found about one subject stays in the order in which it was found.
     found.sort_by(|one, other| one.subject.cmp(&other.subject));
     let mut report = CheckReport {
-        removals: removals::plan(look, &found),
+        removals: removals::plan(inspection, &found),
         findings: found,
-        remade: look.remade.clone(),
+        rebuilt: inspection.rebuilt.clone(),
         ..CheckReport::default()
     };
     for finding in &report.findings {
         if let Some(id) = finding.subject.item()
-            && let Some(text) = look.text(id)
+            && let Some(text) = inspection.text(id)
         {
             report.seen.insert(id.clone(), text);
         }
     }
-    note_names(look, &mut report);
+    note_names(inspection, &mut report);
     for removal in &report.removals {
         if let Some(id) = removal.what.item()
-            && let Some(text) = look.text(&id)
+            && let Some(text) = inspection.text(&id)
         {
             report.seen.insert(id, text);
         }
@@ -43,15 +44,21 @@ pub(super) fn report(look: &Look<'_>, mut found: Vec<Finding>) -> CheckReport {
 }
 
 /// Notes how images and containers of the report are called.
-fn note_names(look: &Look<'_>, report: &mut CheckReport) {
+fn note_names(inspection: &Inspection<'_>, report: &mut CheckReport) {
     let of_findings = report.findings.iter().filter_map(|one| one.subject.item());
     let removed = report.removals.iter();
     let removed = removed.filter_map(|removal| removal.what.item());
     let ids: BTreeSet<ItemId> = of_findings.cloned().chain(removed).collect();
     for id in ids {
         let names = match &id {
-            ItemId::Image(id) => look.images.get(id).map(|image| image.names().to_vec()),
-            ItemId::Container(id) => look.containers.get(id).map(|one| one.names().to_vec()),
+            ItemId::Image(id) => inspection
+                .images
+                .get(id)
+                .map(|image| image.names().to_vec()),
+            ItemId::Container(id) => inspection
+                .containers
+                .get(id)
+                .map(|one| one.names().to_vec()),
             ItemId::Layer(_) => None,
         };
         if let Some(names) = names.filter(|names| !names.is_empty()) {
@@ -73,7 +80,10 @@ enum Degree {
 }
 
 /// Finds the damaged layers, and notes the damage for all that stand on them.
-fn damaged_layers(look: &Look<'_>, found: &mut Vec<Finding>) -> BTreeMap<LayerId, Degree> {
+fn damaged_layers(
+    inspection: &Inspection<'_>,
+    found: &mut Vec<Finding>,
+) -> BTreeMap<LayerId, Degree> {
     let mut damaged: BTreeMap<LayerId, Degree> = BTreeMap::new();
     for finding in &*found {
         let Some(ItemId::Layer(id)) = finding.subject.item() else {
@@ -104,29 +114,33 @@ fn damaged_layers(look: &Look<'_>, found: &mut Vec<Finding>) -> BTreeMap<LayerId
         .filter(|(_, degree)| **degree == Degree::Fatal)
         .map(|(id, _)| id.clone())
         .collect();
-    for layer in look.layers.values() {
-        let below = look.chain(layer.id());
+    for layer in inspection.layers.values() {
+        let below = inspection.chain(layer.id());
         let has_fatal = below.iter().skip(1).any(|below| fatal.contains(below.id()));
         if has_fatal && let Some(parent) = layer.parent() {
             let id = ItemId::Layer(layer.id().clone());
             let damage = Damage::ParentDamaged {
                 parent: parent.clone(),
             };
-            if !look.is_read_only(&id) {
-                found.push(look.finding(id, damage, REMOVED));
+            if !inspection.is_read_only(&id) {
+                found.push(inspection.finding(id, damage, REMOVED));
             }
         }
     }
     damaged
 }
 
-fn images(look: &Look<'_>, damaged: &BTreeMap<LayerId, Degree>, found: &mut Vec<Finding>) {
-    for image in look.images.values() {
+fn images(
+    inspection: &Inspection<'_>,
+    damaged: &BTreeMap<LayerId, Degree>,
+    found: &mut Vec<Finding>,
+) {
+    for image in inspection.images.values() {
         let mut seen = BTreeSet::new();
         let tops = image.top_layer().map(|top| (top, true));
         let copies = image.mapped_layers().iter().map(|copy| (copy, false));
         for (top, is_own) in tops.into_iter().chain(copies) {
-            for layer in look.chain(top) {
+            for layer in inspection.chain(top) {
                 let Some(degree) = damaged.get(layer.id()) else {
                     continue;
                 };
@@ -142,26 +156,30 @@ fn images(look: &Look<'_>, damaged: &BTreeMap<LayerId, Degree>, found: &mut Vec<
                 let id = ItemId::Image(image.id().clone());
                 let layer = layer.id().clone();
                 let damage = Damage::LayerDamaged { layer };
-                found.push(look.finding(id, damage, Verdict::Damaged(remedy)));
+                found.push(inspection.finding(id, damage, Verdict::Damaged(remedy)));
             }
         }
     }
 }
 
-fn containers(look: &Look<'_>, damaged: &BTreeMap<LayerId, Degree>, found: &mut Vec<Finding>) {
+fn containers(
+    inspection: &Inspection<'_>,
+    damaged: &BTreeMap<LayerId, Degree>,
+    found: &mut Vec<Finding>,
+) {
     let bad_images = to_remove_images(found);
-    for container in look.containers.values() {
+    for container in inspection.containers.values() {
         let id = || ItemId::Container(container.id().clone());
         let image = container.image();
         if let Some(image) = image.filter(|image| bad_images.contains(*image)) {
             let image = image.clone();
-            found.push(look.finding(id(), Damage::ImageDamaged { image }, REMOVED));
+            found.push(inspection.finding(id(), Damage::ImageDamaged { image }, REMOVED));
             continue;
         }
-        for layer in look.chain(container.layer()) {
+        for layer in inspection.chain(container.layer()) {
             if damaged.get(layer.id()) == Some(&Degree::Fatal) {
                 let layer = layer.id().clone();
-                found.push(look.finding(id(), Damage::LayerDamaged { layer }, REMOVED));
+                found.push(inspection.finding(id(), Damage::LayerDamaged { layer }, REMOVED));
             }
         }
     }
@@ -188,35 +206,35 @@ fn is_of_no_use_elsewhere(finding: &Finding) -> bool {
 }
 
 /// The items of one kind that a repair removes because of themselves.
-pub(super) fn doomed(found: &[Finding]) -> Doomed {
-    let mut doomed = Doomed::default();
+pub(super) fn target(found: &[Finding]) -> DeleteTarget {
+    let mut target = DeleteTarget::default();
     for finding in found {
         if finding.remedy() != Remedy::Remove {
             continue;
         }
         match (&finding.subject, &finding.damage) {
             (Subject::Item(ItemId::Layer(id)), Damage::NoRecord) => {
-                doomed.contents.push(id.clone())
+                target.contents.push(id.clone())
             }
             (Subject::Item(ItemId::Layer(id)), damage) => {
-                doomed.layers.insert(id.clone());
+                target.layers.insert(id.clone());
                 match damage {
-                    Damage::NoContents => drop(doomed.empty.insert(id.clone())),
-                    damage if is_of_contents(damage) => drop(doomed.broken.insert(id.clone())),
+                    Damage::NoContents => drop(target.empty.insert(id.clone())),
+                    damage if is_of_contents(damage) => drop(target.broken.insert(id.clone())),
                     _ => {}
                 }
             }
-            (Subject::Item(ItemId::Image(id)), _) => drop(doomed.images.insert(id.clone())),
-            (Subject::Item(ItemId::Container(id)), _) => drop(doomed.containers.insert(id.clone())),
+            (Subject::Item(ItemId::Image(id)), _) => drop(target.images.insert(id.clone())),
+            (Subject::Item(ItemId::Container(id)), _) => drop(target.containers.insert(id.clone())),
             _ => {}
         }
     }
-    doomed
+    target
 }
 
 /// What a repair removes because of itself.
 #[derive(Debug, Default)]
-pub(super) struct Doomed {
+pub(super) struct DeleteTarget {
     pub(super) containers: BTreeSet<ContainerId>,
     pub(super) images: BTreeSet<ImageId>,
     pub(super) layers: BTreeSet<LayerId>,
@@ -227,7 +245,7 @@ pub(super) struct Doomed {
     broken: BTreeSet<LayerId>,
 }
 
-impl Doomed {
+impl DeleteTarget {
     /// Tells whether people may want to look at what a layer holds: it is damaged, and there is
     /// something.
     pub(super) fn has_contents_to_keep(&self, layer: &LayerId) -> bool {

@@ -7,150 +7,160 @@ use layerhold_ids::{Digest, ImageId, LayerId};
 use layerhold_sys::{Dir, stat_file};
 
 use super::damage::Damage;
-use super::look::Look;
-use super::report::{Finding, Remedy};
+use super::inspection::Inspection;
+use super::report::Finding;
+use super::verdict::Remedy;
 use super::verdict::Verdict;
 use crate::catalog::big_data::DataError;
-use crate::catalog::lookup::Item;
+use crate::catalog::lookup::ItemRecord;
 use crate::catalog::record_stores::{Records, View};
 use crate::records::big_data_item::digest_of;
 use crate::records::kinds::{ItemId, ItemKind};
 use crate::records::{Container, Image, Layer};
 
-/// Items up to this size are read and compared with their digest.
+/// ItemsOf up to this size are read and compared with their digest.
 const MAX_DIGESTED: u64 = 64 << 20;
 /// How the names of manifests begin.
 const MANIFEST: &str = "manifest";
 
 /// Looks at the images and containers that `wanted` accepts.
-pub(super) fn check(look: &Look<'_>, wanted: &dyn Fn(&ItemId) -> bool) -> Vec<Finding> {
+pub(super) fn check(inspection: &Inspection<'_>, wanted: &dyn Fn(&ItemId) -> bool) -> Vec<Finding> {
     let mut found = Vec::new();
-    for image in look.images.values() {
+    for image in inspection.images.values() {
         if wanted(&ItemId::Image(image.id().clone())) {
-            image_layers(look, image, &mut found);
+            image_layers(inspection, image, &mut found);
             let record = image.record();
-            let items = Items {
-                records: &look.records.images,
+            let items = ItemsOf {
+                records: &inspection.records.images,
                 id: ItemId::Image(image.id().clone()),
                 names: &record.big_data_names,
                 sizes: &record.big_data_sizes,
                 digests: &record.big_data_digests,
             };
-            items.check(look, &mut found);
+            items.check(inspection, &mut found);
         }
     }
-    for container in look.containers.values() {
+    for container in inspection.containers.values() {
         if wanted(&ItemId::Container(container.id().clone())) {
-            container_parts(look, container, &mut found);
+            container_parts(inspection, container, &mut found);
             let record = container.record();
-            let items = Items {
-                records: &look.records.containers,
+            let items = ItemsOf {
+                records: &inspection.records.containers,
                 id: ItemId::Container(container.id().clone()),
                 names: &record.big_data_names,
                 sizes: &record.big_data_sizes,
                 digests: &record.big_data_digests,
             };
-            items.check(look, &mut found);
+            items.check(inspection, &mut found);
         }
     }
     found
 }
 
 /// Looks at what images and containers name.
-pub(super) fn references(look: &Look<'_>) -> Vec<Finding> {
+pub(super) fn references(inspection: &Inspection<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
-    for image in look.images.values() {
-        image_layers(look, image, &mut found);
+    for image in inspection.images.values() {
+        image_layers(inspection, image, &mut found);
     }
-    for container in look.containers.values() {
-        container_parts(look, container, &mut found);
+    for container in inspection.containers.values() {
+        container_parts(inspection, container, &mut found);
     }
     found
 }
 
 /// Looks at the data items of a layer, of which neither sizes nor digests are recorded.
-pub(super) fn layer(look: &Look<'_>, layer: &Layer, found: &mut Vec<Finding>) {
-    let items = Items {
-        records: &look.records.layers,
+pub(super) fn layer(inspection: &Inspection<'_>, layer: &Layer, found: &mut Vec<Finding>) {
+    let items = ItemsOf {
+        records: &inspection.records.layers,
         id: ItemId::Layer(layer.id().clone()),
         names: layer.big_data_names(),
         sizes: &BTreeMap::new(),
         digests: &BTreeMap::new(),
     };
-    items.check(look, found);
+    items.check(inspection, found);
 }
 
-fn image_layers(look: &Look<'_>, image: &Image, found: &mut Vec<Finding>) {
+fn image_layers(inspection: &Inspection<'_>, image: &Image, found: &mut Vec<Finding>) {
     let id = || ItemId::Image(image.id().clone());
-    let verdict = look.without_layer(image);
-    if let Some(layer) = image.top_layer().and_then(|top| first_missing(look, top)) {
-        found.push(look.finding(id(), Damage::LayerMissing { layer }, verdict));
+    let verdict = inspection.without_layer(image);
+    if let Some(layer) = image
+        .top_layer()
+        .and_then(|top| first_missing(inspection, top))
+    {
+        found.push(inspection.finding(id(), Damage::LayerMissing { layer }, verdict));
     }
-    if let Some(layer) = image.top_layer().and_then(|top| first_unusable(look, top)) {
+    if let Some(layer) = image
+        .top_layer()
+        .and_then(|top| first_unusable(inspection, top))
+    {
         let damage = Damage::LayerDamaged { layer };
-        found.push(look.finding(id(), damage, Verdict::Damaged(Remedy::Nothing)));
+        found.push(inspection.finding(id(), damage, Verdict::Damaged(Remedy::Nothing)));
     }
-    if let Some(damage) = image.top_layer().and_then(|top| too_deep(look, top, 0)) {
-        found.push(look.finding(id(), damage, Verdict::Note));
+    if let Some(damage) = image
+        .top_layer()
+        .and_then(|top| too_deep(inspection, top, 0))
+    {
+        found.push(inspection.finding(id(), damage, Verdict::Note));
     }
     for copy in image.mapped_layers() {
-        if !look.is_recorded(copy) {
+        if !inspection.is_recorded(copy) {
             let layer = copy.clone();
             let damage = Damage::CopyMissing { layer };
-            found.push(look.finding(id(), damage, verdict.mendable()));
+            found.push(inspection.finding(id(), damage, verdict.mendable()));
         }
     }
 }
 
 /// Whether more layers are below a container than can be mounted. `own` are the first ones of a
 /// chain that are its own.
-fn too_deep(look: &Look<'_>, top: &LayerId, own: usize) -> Option<Damage> {
-    let limit = look.driver.capabilities().max_depth?;
-    let layers = look.chain(top).len().saturating_sub(own);
+fn too_deep(inspection: &Inspection<'_>, top: &LayerId, own: usize) -> Option<Damage> {
+    let limit = inspection.driver.capabilities().max_depth?;
+    let layers = inspection.chain(top).len().saturating_sub(own);
     (layers > limit).then_some(Damage::TooDeep { layers, limit })
 }
 
 /// The first layer of a chain that has no record.
-fn first_missing(look: &Look<'_>, top: &LayerId) -> Option<LayerId> {
-    if !look.is_recorded(top) {
+fn first_missing(inspection: &Inspection<'_>, top: &LayerId) -> Option<LayerId> {
+    if !inspection.is_recorded(top) {
         return Some(top.clone());
     }
-    let lowest = look.chain(top).last()?.parent()?.clone();
-    (!look.is_recorded(&lowest)).then_some(lowest)
+    let lowest = inspection.chain(top).last()?.parent()?.clone();
+    (!inspection.is_recorded(&lowest)).then_some(lowest)
 }
 
 /// The first layer of a chain whose record is there, and is none that could be used.
-fn first_unusable(look: &Look<'_>, top: &LayerId) -> Option<LayerId> {
-    let chain = look.chain(top);
+fn first_unusable(inspection: &Inspection<'_>, top: &LayerId) -> Option<LayerId> {
+    let chain = inspection.chain(top);
     let next = match chain.last() {
         Some(lowest) => lowest.parent()?,
         None => top,
     };
-    (look.is_recorded(next) && !look.layers.contains_key(next)).then(|| next.clone())
+    (inspection.is_recorded(next) && !inspection.layers.contains_key(next)).then(|| next.clone())
 }
 
-fn container_parts(look: &Look<'_>, container: &Container, found: &mut Vec<Finding>) {
+fn container_parts(inspection: &Inspection<'_>, container: &Container, found: &mut Vec<Finding>) {
     let id = || ItemId::Container(container.id().clone());
-    let is_known = |image: &ImageId| look.has_image(image);
+    let is_known = |image: &ImageId| inspection.has_image(image);
     if let Some(image) = container.image().filter(|image| !is_known(image)) {
-        let verdict = look.without_image(container);
+        let verdict = inspection.without_image(container);
         let image = image.clone();
-        found.push(look.finding(id(), Damage::ImageMissing { image }, verdict));
+        found.push(inspection.finding(id(), Damage::ImageMissing { image }, verdict));
     }
-    if let Some(damage) = too_deep(look, container.layer(), 1) {
-        found.push(look.finding(id(), damage, Verdict::Note));
+    if let Some(damage) = too_deep(inspection, container.layer(), 1) {
+        found.push(inspection.finding(id(), damage, Verdict::Note));
     }
-    if let Some(layer) = first_missing(look, container.layer()) {
-        let verdict = match look.chain(container.layer()).last() {
-            Some(lowest) => look.without_parent(lowest),
-            None => look.damaged_unless_lost(&[ItemKind::Layer]),
+    if let Some(layer) = first_missing(inspection, container.layer()) {
+        let verdict = match inspection.chain(container.layer()).last() {
+            Some(lowest) => inspection.without_parent(lowest),
+            None => inspection.damaged_unless_lost(&[ItemKind::Layer]),
         };
-        found.push(look.finding(id(), Damage::LayerMissing { layer }, verdict));
+        found.push(inspection.finding(id(), Damage::LayerMissing { layer }, verdict));
     }
 }
 
 /// The data items of one record.
-struct Items<'a, R: Item> {
+struct ItemsOf<'a, R: ItemRecord> {
     records: &'a View<R>,
     id: ItemId,
     names: &'a [String],
@@ -158,12 +168,12 @@ struct Items<'a, R: Item> {
     digests: &'a BTreeMap<String, String>,
 }
 
-impl<R: Item> Items<'_, R> {
-    fn check(&self, look: &Look<'_>, found: &mut Vec<Finding>) {
+impl<R: ItemRecord> ItemsOf<'_, R> {
+    fn check(&self, inspection: &Inspection<'_>, found: &mut Vec<Finding>) {
         for key in self.names {
             let (damage, verdict) = match self.item(key) {
                 Ok(None) => continue,
-                Ok(Some(damage)) => (damage, self.verdict(look)),
+                Ok(Some(damage)) => (damage, self.verdict(inspection)),
                 Err(source) => {
                     let verdict = Verdict::of_error(&source);
                     let (key, source) = (key.clone(), Box::new(source));
@@ -171,20 +181,20 @@ impl<R: Item> Items<'_, R> {
                 }
             };
             // One with the same digest may lie under another name, as manifests do.
-            let verdict = match self.twin(key) {
+            let verdict = match self.same_content(key) {
                 Some(_) => verdict.mendable(),
                 None => verdict,
             };
-            found.push(look.finding(self.id.clone(), damage, verdict));
+            found.push(inspection.finding(self.id.clone(), damage, verdict));
         }
     }
 
     /// What damage of an item means. Without their directory, items of a layer may be in a store
     /// that this opening does not name.
-    fn verdict(&self, look: &Look<'_>) -> Verdict {
+    fn verdict(&self, inspection: &Inspection<'_>) -> Verdict {
         let is_here = |dir: &Dir| !matches!(dir.exists(self.id.as_str()), Ok(false));
         match &self.id {
-            ItemId::Layer(_) if !look.engine.catalog.layout.layer_dirs().any(is_here) => {
+            ItemId::Layer(_) if !inspection.engine.catalog.layout.layer_dirs().any(is_here) => {
                 Verdict::Unjudged
             }
             _ => Verdict::Damaged(Remedy::Remove),
@@ -235,8 +245,8 @@ impl<R: Item> Items<'_, R> {
     }
 
     /// Finds another item of the same record that should have the same content, and has it.
-    fn twin(&self, key: &str) -> Option<&String> {
-        twin(self.names, self.sizes, self.digests, key, &|other| {
+    fn same_content(&self, key: &str) -> Option<&String> {
+        same_content(self.names, self.sizes, self.digests, key, &|other| {
             matches!(self.item(other), Ok(None))
         })
     }
@@ -244,7 +254,7 @@ impl<R: Item> Items<'_, R> {
 
 /// Finds another data item of a record that should have the same content as `key` and that
 /// `is_whole`.
-pub(crate) fn twin<'n>(
+pub(crate) fn same_content<'n>(
     names: &'n [String],
     sizes: &BTreeMap<String, i64>,
     digests: &BTreeMap<String, String>,

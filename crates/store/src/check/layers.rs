@@ -8,8 +8,9 @@ use layerhold_ids::LayerId;
 use layerhold_schema::Timestamp;
 
 use super::damage::Damage;
-use super::look::Look;
-use super::report::{Finding, Remedy, Subject};
+use super::inspection::Inspection;
+use super::report::{Finding, Subject};
+use super::verdict::Remedy;
 use super::verdict::Verdict;
 use crate::catalog::record_stores::Records;
 use crate::catalog::snapshot::incomplete_layers;
@@ -17,30 +18,30 @@ use crate::records::Layer;
 use crate::records::kinds::{ItemId, ItemKind};
 
 /// Looks at the layers that `wanted` accepts.
-pub(super) fn check(look: &Look<'_>, wanted: &dyn Fn(&ItemId) -> bool) -> Vec<Finding> {
+pub(super) fn check(inspection: &Inspection<'_>, wanted: &dyn Fn(&ItemId) -> bool) -> Vec<Finding> {
     let mut found = Vec::new();
-    let used = in_use(look);
-    for layer in look.layers.values() {
+    let used = in_use(inspection);
+    for layer in inspection.layers.values() {
         if wanted(&ItemId::Layer(layer.id().clone())) {
             let mut layer_check = LayerCheck {
-                look,
+                inspection,
                 layer,
                 found: &mut found,
             };
             layer_check.run(used.contains(layer.id()));
         }
     }
-    for id in incomplete_layers(&look.records.layers) {
+    for id in incomplete_layers(&inspection.records.layers) {
         found.push(Finding::of(
             ItemId::Layer(id),
             Damage::Incomplete,
             Remedy::Remove,
         ));
     }
-    for id in look.held.iter().flatten() {
-        if !look.records.layers.is_own(id.as_str()) {
+    for id in inspection.held.iter().flatten() {
+        if !inspection.records.layers.is_own(id.as_str()) {
             let subject = Subject::Item(ItemId::Layer(id.clone()));
-            let verdict = look.without_record(id);
+            let verdict = inspection.without_record(id);
             found.push(Finding::new(subject, Damage::NoRecord, verdict));
         }
     }
@@ -48,18 +49,20 @@ pub(super) fn check(look: &Look<'_>, wanted: &dyn Fn(&ItemId) -> bool) -> Vec<Fi
 }
 
 /// Looks at what layers stand on, and at what they are good for.
-pub(super) fn references(look: &Look<'_>) -> Vec<Finding> {
+pub(super) fn references(inspection: &Inspection<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
-    let used = in_use(look);
-    for layer in look.layers.values() {
+    let used = in_use(inspection);
+    for layer in inspection.layers.values() {
         let mut layer_check = LayerCheck {
-            look,
+            inspection,
             layer,
             found: &mut found,
         };
         layer_check.parent();
         // How old one is whose record is lost is not known.
-        let is_remade = look.remade.contains_key(&ItemId::Layer(layer.id().clone()));
+        let is_remade = inspection
+            .rebuilt
+            .contains_key(&ItemId::Layer(layer.id().clone()));
         layer_check.use_of_it(is_remade || used.contains(layer.id()));
     }
     found
@@ -76,7 +79,7 @@ pub(super) fn unreadable(error: LayerError) -> (Damage, Verdict) {
 }
 
 struct LayerCheck<'a, 'v> {
-    look: &'a Look<'v>,
+    inspection: &'a Inspection<'v>,
     layer: &'a Layer,
     found: &'a mut Vec<Finding>,
 }
@@ -88,34 +91,35 @@ impl LayerCheck<'_, '_> {
             self.driver_damage();
         }
         self.tar_split();
-        super::items::layer(self.look, self.layer, self.found);
+        super::items::layer(self.inspection, self.layer, self.found);
         self.use_of_it(is_used);
     }
 
     fn add(&mut self, damage: Damage, verdict: Verdict) {
         let id = ItemId::Layer(self.layer.id().clone());
-        self.found.push(self.look.finding(id, damage, verdict));
+        self.found
+            .push(self.inspection.finding(id, damage, verdict));
     }
 
     fn parent(&mut self) {
         let Some(parent) = self.layer.parent() else {
             return;
         };
-        if !self.look.is_recorded(parent) {
+        if !self.inspection.is_recorded(parent) {
             let parent = parent.clone();
-            let verdict = self.look.without_parent(self.layer);
+            let verdict = self.inspection.without_parent(self.layer);
             self.add(Damage::ParentMissing { parent }, verdict);
-        } else if stands_on_itself(self.look, self.layer) {
+        } else if stands_on_itself(self.inspection, self.layer) {
             self.add(Damage::Loop, Verdict::Damaged(Remedy::Remove));
         }
     }
 
     /// Tells whether there are contents.
     fn contents(&mut self) -> bool {
-        match self.look.driver.exists(self.layer.id()) {
+        match self.inspection.driver.exists(self.layer.id()) {
             Ok(true) => true,
             Ok(false) => {
-                self.add(Damage::NoContents, self.look.without_contents());
+                self.add(Damage::NoContents, self.inspection.without_contents());
                 false
             }
             Err(error) => {
@@ -128,7 +132,7 @@ impl LayerCheck<'_, '_> {
 
     fn driver_damage(&mut self) {
         match self
-            .look
+            .inspection
             .driver
             .maintenance()
             .damage(self.layer.id(), self.layer.parent())
@@ -155,12 +159,12 @@ impl LayerCheck<'_, '_> {
     fn tar_split(&mut self) {
         let id = self.layer.id();
         if self.layer.diff_id().is_none()
-            || matches!(self.look.driver.additional_layer_of(id), Ok(Some(_)))
+            || matches!(self.inspection.driver.additional_layer_of(id), Ok(Some(_)))
         {
             return;
         }
-        let layers = &self.look.records.layers;
-        match open_tar_split(&self.look.engine, layers, self.layer.id()) {
+        let layers = &self.inspection.records.layers;
+        match open_tar_split(&self.inspection.engine, layers, self.layer.id()) {
             Ok(None) => self.add(Damage::TarSplitMissing, Verdict::Unjudged),
             Ok(Some(_)) => {}
             Err(error) => {
@@ -174,9 +178,9 @@ impl LayerCheck<'_, '_> {
         // Nobody is told of those in additional stores: nothing can be done about them, and others
         // may use them.
         let id = ItemId::Layer(self.layer.id().clone());
-        if !is_used && !self.look.is_read_only(&id) {
+        if !is_used && !self.inspection.is_read_only(&id) {
             let all = [ItemKind::Layer, ItemKind::Image, ItemKind::Container];
-            let verdict = self.look.damaged_unless_lost(&all);
+            let verdict = self.inspection.damaged_unless_lost(&all);
             self.add(Damage::Unreferenced, verdict);
         }
     }
@@ -184,21 +188,21 @@ impl LayerCheck<'_, '_> {
 
 /// The layers that something uses, or may be about to: those that are young, and all below them,
 /// belong to somebody who has not made the image yet.
-fn in_use<'l>(look: &'l Look<'_>) -> BTreeSet<&'l LayerId> {
-    let mut used = look.used();
-    let limit = i64::try_from(look.options.unreferenced_age.as_secs()).unwrap_or(i64::MAX);
+fn in_use<'l>(inspection: &'l Inspection<'_>) -> BTreeSet<&'l LayerId> {
+    let mut used = inspection.used();
+    let limit = i64::try_from(inspection.options.unreferenced_age.as_secs()).unwrap_or(i64::MAX);
     let now = Timestamp::now().unix_seconds();
-    for layer in look.layers.values() {
+    for layer in inspection.layers.values() {
         let created = layer.created();
         let age = now.saturating_sub(created.unix_seconds());
         if !created.is_zero() && age < limit {
-            used.extend(look.chain(layer.id()).iter().map(|below| below.id()));
+            used.extend(inspection.chain(layer.id()).iter().map(|below| below.id()));
         }
     }
     used
 }
 
-fn stands_on_itself(look: &Look<'_>, layer: &Layer) -> bool {
+fn stands_on_itself(inspection: &Inspection<'_>, layer: &Layer) -> bool {
     let mut seen: BTreeSet<&LayerId> = BTreeSet::new();
     let mut next = layer.parent();
     while let Some(id) = next {
@@ -208,7 +212,7 @@ fn stands_on_itself(look: &Look<'_>, layer: &Layer) -> bool {
         if !seen.insert(id) {
             return false;
         }
-        next = look.layers.get(id).and_then(|layer| layer.parent());
+        next = inspection.layers.get(id).and_then(|layer| layer.parent());
     }
     false
 }

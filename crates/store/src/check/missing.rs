@@ -10,17 +10,14 @@
 //!   a container of which neither image nor parent is here; a layer of which the driver knows none
 //!   of the layers below.
 
-use layerhold_ids::{ImageId, LayerId};
-use layerhold_sys::{PathError, stat_ambient};
+use layerhold_ids::ImageId;
 
-use super::look::Look;
+use super::inspection::Inspection;
 use super::verdict::Verdict;
-use crate::catalog::layout::TAR_SPLIT_SUFFIX;
-use crate::engine::Engine;
 use crate::records::kinds::ItemKind;
 use crate::records::{Container, Image, Layer};
 
-impl Look<'_> {
+impl Inspection<'_> {
     /// What a layer means whose parent has no record.
     pub(super) fn without_parent(&self, layer: &Layer) -> Verdict {
         let is_of_stranger = |container: &Container| {
@@ -84,28 +81,4 @@ impl Look<'_> {
         let engine = self.engine;
         engine.catalog.layout.split.is_none() && engine.catalog.layers.additional().next().is_none()
     }
-}
-
-/// Tells whether there are signs that records are in stores that this opening does not see:
-/// files of layers of which nothing else is here, or a store that is named and is not there.
-pub(super) fn is_part_of_more(
-    engine: &Engine,
-    is_here: &dyn Fn(&LayerId) -> bool,
-) -> Result<bool, PathError> {
-    for store in engine.catalog.layers.additional() {
-        if stat_ambient(&store.dir)?.is_none() {
-            return Ok(true);
-        }
-    }
-    for entry in engine.catalog.layout.layers.entries()? {
-        let name = entry?.name;
-        let id = name
-            .to_str()
-            .and_then(|name| name.strip_suffix(TAR_SPLIT_SUFFIX));
-        let id: Option<LayerId> = id.and_then(|id| id.parse().ok());
-        if id.is_some_and(|id| !is_here(&id)) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }

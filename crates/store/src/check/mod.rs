@@ -13,27 +13,28 @@
 //! | 5 | mounts, against the kernel's table | that of the counts |
 //! | 6 | what the damage means for what stands on it, and what a repair would remove | none |
 
-mod attributes;
-mod compare;
-mod contents;
 mod counters;
-mod damage;
-mod effects;
-mod error;
-mod items;
-mod layers;
-mod look;
-mod lost;
-mod missing;
+mod rebuilt_records;
 mod mounts;
-mod options;
-mod orphans;
 mod records;
-mod removals;
-mod report;
-mod tree;
+mod orphans;
 mod trees;
+mod contents;
+mod compare;
+mod layers;
+mod items;
+mod tree;
+mod attributes;
+mod missing;
+mod effects;
+mod removals;
+mod inspection;
+mod error;
+mod options;
+mod report;
+mod rebuilt;
 mod verdict;
+mod damage;
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -44,12 +45,13 @@ use layerhold_ids::LayerId;
 
 pub use damage::{Attribute, AttributeChange, Damage, FileChange};
 pub use error::CheckError;
-pub(crate) use items::twin;
-use look::Look;
-pub(crate) use look::{Remade, text};
+use inspection::Inspection;
+pub(crate) use inspection::text;
+pub(crate) use items::same_content;
 pub use options::{CheckDepth, CheckOptions};
-pub use report::{CheckReport, Containers, Disposal, Finding, Remedy, Removable, Removal, Subject};
-pub use verdict::Verdict;
+pub(crate) use rebuilt::RebuiltRecord;
+pub use report::{CheckReport, Containers, Disposal, Finding, Removable, Removal, Subject};
+pub use verdict::{Remedy, Verdict};
 
 use crate::catalog::record_stores::{Reading, Records, View};
 use crate::catalog::snapshot::Snapshot;
@@ -60,18 +62,18 @@ use crate::records::kinds::ItemId;
 const ATTEMPTS: u32 = 3;
 
 pub(crate) fn check(engine: &Engine, options: &CheckOptions) -> Result<CheckReport, CheckError> {
-    let (mut look, mut found) = quick(engine, engine.snapshot()?, options)?;
-    lost::settle(&mut look, &mut found)?;
+    let (mut inspection, mut found) = quick(engine, engine.snapshot()?, options)?;
+    rebuilt_records::settle(&mut inspection, &mut found)?;
     if options.depth >= CheckDepth::Digests {
-        settle_tar_splits(&look, &mut found);
-        found.extend(read_layers(engine, &look, &found)?);
+        settle_tar_splits(&inspection, &mut found);
+        found.extend(read_layers(engine, &inspection, &found)?);
     }
     if options.depth >= CheckDepth::Contents {
-        found.extend(counters::check(&look, &found));
+        found.extend(counters::check(&inspection, &found));
     }
-    found.extend(mounts::check(&look)?);
-    found.extend(orphans::areas(&look)?);
-    Ok(effects::report(&look, found))
+    found.extend(mounts::check(&inspection)?);
+    found.extend(orphans::areas(&inspection)?);
+    Ok(effects::report(&inspection, found))
 }
 
 /// Steps 1 and 2: everything but contents.
@@ -79,12 +81,12 @@ fn quick<'a>(
     engine: &'a Engine,
     records: Snapshot,
     options: &'a CheckOptions,
-) -> Result<(Look<'a>, Vec<Finding>), CheckError> {
-    let mut look = Look::new(engine, options, records)?;
-    let mut found = places(&mut look, &|_| true)?;
-    found.extend(items::check(&look, &|_| true));
+) -> Result<(Inspection<'a>, Vec<Finding>), CheckError> {
+    let mut inspection = Inspection::new(engine, options, records)?;
+    let mut found = places(&mut inspection, &|_| true)?;
+    found.extend(items::check(&inspection, &|_| true));
     if found.is_empty() {
-        return Ok((look, found));
+        return Ok((inspection, found));
     }
     let suspects: BTreeSet<ItemId> = found
         .iter()
@@ -100,54 +102,54 @@ fn quick<'a>(
         images: View::new(images.iter().map(Reading::part).collect(), more_images),
         containers: View::new(containers.iter().map(Reading::part).collect(), Vec::new()),
     };
-    let mut look = Look::new(engine, options, records)?;
+    let mut inspection = Inspection::new(engine, options, records)?;
     let is_suspect = |id: &ItemId| suspects.contains(id);
-    let mut found = places(&mut look, &is_suspect)?;
+    let mut found = places(&mut inspection, &is_suspect)?;
     drop((layers, images, containers));
-    found.extend(settled_items(&look, &is_suspect)?);
-    Ok((look, found))
+    found.extend(settled_items(&inspection, &is_suspect)?);
+    Ok((inspection, found))
 }
 
 /// Step 4.
 fn read_layers(
     _engine: &Engine,
-    look: &Look<'_>,
+    inspection: &Inspection<'_>,
     known: &[Finding],
 ) -> Result<Vec<Finding>, CheckError> {
     let unusable: BTreeSet<&LayerId> = known.iter().filter_map(unusable).collect();
     let found: Mutex<Vec<Finding>> = Mutex::default();
-    let layers: Vec<_> = look
+    let layers: Vec<_> = inspection
         .layers
         .values()
         .filter(|layer| !unusable.contains(layer.id()))
         .collect();
     // The first task hands out all others.
-    let outcome = run_tasks(look.options.threads, None, |layer, tasks| {
+    let outcome = run_tasks(inspection.options.threads, None, |layer, tasks| {
         let Some(layer) = layer else {
             tasks.add_all(layers.iter().copied().map(Some));
             return Ok(());
         };
-        let of_layer = settled(look, layer.id(), &|look, layer| {
-            contents::check(look, layer)
+        let of_layer = settled(inspection, layer.id(), &|inspection, layer| {
+            contents::check(inspection, layer)
         })?;
         locked(&found).extend(of_layer);
         Ok::<_, CheckError>(())
     });
     outcome?;
     let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let of_trees = trees::check(look, &unusable, &found)?;
+    let of_trees = trees::check(inspection, &unusable, &found)?;
     found.extend(of_trees);
     Ok(found)
 }
 
 /// Everything but contents of layers and data items.
 fn places(
-    look: &mut Look<'_>,
+    inspection: &mut Inspection<'_>,
     wanted: &dyn Fn(&ItemId) -> bool,
 ) -> Result<Vec<Finding>, CheckError> {
-    let mut found = records::check(look)?;
-    found.extend(orphans::check(look)?);
-    found.extend(layers::check(look, wanted));
+    let mut found = records::check(inspection)?;
+    found.extend(orphans::check(inspection)?);
+    found.extend(layers::check(inspection, wanted));
     Ok(found)
 }
 
@@ -155,14 +157,18 @@ fn places(
 /// while it is looked for. A writer of an item holds a lock from before the file changes until the
 /// record does, and taking a snapshot waits for that.
 fn settled_items(
-    look: &Look<'_>,
+    inspection: &Inspection<'_>,
     wanted: &dyn Fn(&ItemId) -> bool,
 ) -> Result<Vec<Finding>, CheckError> {
-    let mut found = items::check(look, wanted);
-    let mut before = texts(look, &found);
+    let mut found = items::check(inspection, wanted);
+    let mut before = texts(inspection, &found);
     let mut attempts = 0;
     while !found.is_empty() && attempts < ATTEMPTS {
-        let now = Look::new(look.engine, look.options, look.engine.catalog.snapshot()?)?;
+        let now = Inspection::new(
+            inspection.engine,
+            inspection.options,
+            inspection.engine.catalog.snapshot()?,
+        )?;
         if texts(&now, &found) == before {
             break;
         }
@@ -174,9 +180,9 @@ fn settled_items(
 }
 
 /// The texts of the records that findings are about.
-fn texts(look: &Look<'_>, found: &[Finding]) -> Vec<Option<Vec<u8>>> {
+fn texts(inspection: &Inspection<'_>, found: &[Finding]) -> Vec<Option<Vec<u8>>> {
     let items = found.iter().map(|finding| finding.subject.item());
-    items.map(|item| look.text(item?)).collect()
+    items.map(|item| inspection.text(item?)).collect()
 }
 
 /// The layer that a finding says cannot be read at all.
@@ -194,13 +200,13 @@ fn unusable(finding: &Finding) -> Option<&LayerId> {
 /// Finds out of each layer whose tar-split file is missing whether it can be rebuilt. If not, the
 /// layer stays as it is: its files may be whole, and the file may lie in a store that this opening
 /// does not name.
-fn settle_tar_splits(look: &Look<'_>, found: &mut [Finding]) {
+fn settle_tar_splits(inspection: &Inspection<'_>, found: &mut [Finding]) {
     for finding in found {
         if let (Damage::TarSplitMissing, Subject::Item(ItemId::Layer(id))) =
             (&finding.damage, &finding.subject)
-            && let Some(layer) = look.layers.get(id)
+            && let Some(layer) = inspection.layers.get(id)
             && let Some(expected) = layer.diff_id()
-            && contents::can_pack(look, layer, &expected)
+            && contents::can_pack(inspection, layer, &expected)
         {
             finding.verdict = Verdict::Damaged(Remedy::Rebuild);
         }
@@ -210,28 +216,28 @@ fn settle_tar_splits(look: &Look<'_>, found: &mut [Finding]) {
 /// Looks at a layer until its record stays the same meanwhile: somebody may be deleting it, or
 /// applying a diff to it. What was found of a layer that is gone then is no damage.
 fn settled(
-    look: &Look<'_>,
+    inspection: &Inspection<'_>,
     id: &LayerId,
-    check: &dyn Fn(&Look<'_>, &crate::records::Layer) -> Vec<Finding>,
+    check: &dyn Fn(&Inspection<'_>, &crate::records::Layer) -> Vec<Finding>,
 ) -> Result<Vec<Finding>, CheckError> {
-    let Some(layer) = look.layers.get(id) else {
+    let Some(layer) = inspection.layers.get(id) else {
         return Ok(Vec::new());
     };
-    let mut found = check(look, layer);
-    let mut before = look.text(&ItemId::Layer(id.clone()));
+    let mut found = check(inspection, layer);
+    let mut before = inspection.text(&ItemId::Layer(id.clone()));
     let mut attempts = 0;
     while !found.is_empty() && attempts < ATTEMPTS {
-        let records = look.engine.catalog.snapshot()?;
+        let records = inspection.engine.catalog.snapshot()?;
         let now = text(&records.layers, id.as_str());
         let is_read_only = records.layers.additional_root(id.as_str()).is_some();
         if now == before && (now.is_some() || is_read_only) {
             break;
         }
-        let look = Look::new(look.engine, look.options, records)?;
-        let Some(layer) = look.layers.get(id) else {
+        let inspection = Inspection::new(inspection.engine, inspection.options, records)?;
+        let Some(layer) = inspection.layers.get(id) else {
             return Ok(Vec::new());
         };
-        found = check(&look, layer);
+        found = check(&inspection, layer);
         before = now;
         attempts += 1;
     }

@@ -5,8 +5,9 @@ use crate::mount::stale::stale;
 
 use super::damage::Damage;
 use super::error::CheckError;
-use super::look::Look;
-use super::report::{Finding, Remedy};
+use super::inspection::Inspection;
+use super::report::Finding;
+use super::verdict::Remedy;
 use crate::catalog::mount_counts::Mounted;
 use crate::records::kinds::ItemId;
 
@@ -15,15 +16,15 @@ use crate::records::kinds::ItemId;
 ///
 /// A count is reported when its mount is in no mount namespace; when that cannot be told from here,
 /// it is believed. A mount that is not counted is found only in the namespace of this process.
-pub(super) fn check(look: &Look<'_>) -> Result<Vec<Finding>, CheckError> {
+pub(super) fn check(inspection: &Inspection<'_>) -> Result<Vec<Finding>, CheckError> {
     let mut found = Vec::new();
     let ask = |counted: &[Mounted]| -> Result<_, CheckError> {
         Ok((
-            stale(&look.engine, counted.to_vec())?,
-            mounted_layers(look.engine)?,
+            stale(&inspection.engine, counted.to_vec())?,
+            mounted_layers(inspection.engine)?,
         ))
     };
-    let (counted, stale, mounted) = match look.engine.catalog.mounts.read_with(ask) {
+    let (counted, stale, mounted) = match inspection.engine.catalog.mounts.read_with(ask) {
         Ok((counted, Ok((stale, mounted)))) => (counted, stale, mounted),
         Ok((_, Err(error))) => return Err(error),
         Err(error @ crate::catalog::error::AccessError::Mounts { .. }) => {
@@ -41,7 +42,7 @@ pub(super) fn check(look: &Look<'_>) -> Result<Vec<Finding>, CheckError> {
     }
     for (layer, path) in mounted {
         let is_counted = counted.iter().any(|mount| mount.layer == layer);
-        if !is_counted && look.layers.contains_key(&layer) {
+        if !is_counted && inspection.layers.contains_key(&layer) {
             found.push(Finding::of(
                 ItemId::Layer(layer),
                 Damage::UncountedMount { path },

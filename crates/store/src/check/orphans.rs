@@ -6,8 +6,9 @@ use layerhold_sys::Dir;
 
 use super::damage::Damage;
 use super::error::CheckError;
-use super::look::Look;
-use super::report::{Finding, Remedy, Subject};
+use super::inspection::Inspection;
+use super::report::{Finding, Subject};
+use super::verdict::Remedy;
 use super::verdict::Verdict;
 use crate::catalog::layout::TAR_SPLIT_SUFFIX;
 use crate::catalog::record_stores::Records;
@@ -18,10 +19,10 @@ use crate::records::kinds::ItemKind;
 ///
 /// Directories are only looked at when they have the name of a generated ID: others may be
 /// anybody's.
-pub(super) fn check(look: &Look<'_>) -> Result<Vec<Finding>, CheckError> {
-    let (layout, records) = (&look.engine.catalog.layout, &look.records);
+pub(super) fn check(inspection: &Inspection<'_>) -> Result<Vec<Finding>, CheckError> {
+    let (layout, records) = (&inspection.engine.catalog.layout, &inspection.records);
     let mut found = Vec::new();
-    let elsewhere = look.elsewhere.layer_ids();
+    let others = inspection.others.layer_ids();
     let in_image_store = layout.split.as_ref().map(|split| split.layers.path());
     for dir in layout.layer_dirs() {
         for id_of in [dir_id as fn(&str) -> Option<&str>, tar_split_id] {
@@ -29,13 +30,13 @@ pub(super) fn check(look: &Look<'_>) -> Result<Vec<Finding>, CheckError> {
                 dir,
                 kind: ItemKind::Layer,
                 id_of,
-                is_recorded: &|id| records.layers.is_own(id) || elsewhere.contains(id),
+                is_recorded: &|id| records.layers.is_own(id) || others.contains(id),
                 // Without contents, they may be those of a layer that is in an image store.
                 may_be_anothers: &|id| {
-                    Ok(in_image_store != Some(dir.path()) && !look.is_held_alone(id))
+                    Ok(in_image_store != Some(dir.path()) && !inspection.is_held_alone(id))
                 },
             };
-            search.run(look, &mut found)?;
+            search.run(inspection, &mut found)?;
         }
     }
     for dir in layout.image_dirs() {
@@ -47,18 +48,18 @@ pub(super) fn check(look: &Look<'_>) -> Result<Vec<Finding>, CheckError> {
             // Callers may keep files beside an image that is in another store.
             may_be_anothers: &|id| Ok(holds_files_of_a_caller(dir, id)?),
         };
-        search.run(look, &mut found)?;
+        search.run(inspection, &mut found)?;
     }
-    let elsewhere = look.elsewhere.container_ids();
+    let others = inspection.others.container_ids();
     let containers = Search {
         dir: &layout.containers,
         kind: ItemKind::Container,
         id_of: dir_id,
-        is_recorded: &|id: &str| records.containers.is_own(id) || elsewhere.contains(id),
-        may_be_anothers: &|id| Ok(look.strangers.may_have_container(id)),
+        is_recorded: &|id: &str| records.containers.is_own(id) || others.contains(id),
+        may_be_anothers: &|id| Ok(inspection.other_openings.may_have_container(id)),
     };
-    containers.run(look, &mut found)?;
-    for found_damage in look
+    containers.run(inspection, &mut found)?;
+    for found_damage in inspection
         .driver
         .maintenance()
         .home_damage()
@@ -72,9 +73,9 @@ pub(super) fn check(look: &Look<'_>) -> Result<Vec<Finding>, CheckError> {
 
 /// Looks for temporary areas whose owners are dead. They have locks of their own, and need none of
 /// the store.
-pub(super) fn areas(look: &Look<'_>) -> Result<Vec<Finding>, CheckError> {
+pub(super) fn areas(inspection: &Inspection<'_>) -> Result<Vec<Finding>, CheckError> {
     let mut found = Vec::new();
-    for root in look.engine.temp_roots() {
+    for root in inspection.engine.temp_roots() {
         for path in TempRoot::new(root).abandoned()? {
             found.push(Finding::of_store(
                 Damage::AbandonedArea { path },
@@ -120,7 +121,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn run(&self, look: &Look<'_>, found: &mut Vec<Finding>) -> Result<(), CheckError> {
+    fn run(&self, inspection: &Inspection<'_>, found: &mut Vec<Finding>) -> Result<(), CheckError> {
         let mut unrecorded = Vec::new();
         for entry in self.dir.entries()? {
             let name = entry?.name;
@@ -133,7 +134,7 @@ impl Search<'_> {
         for (id, path) in unrecorded {
             let verdict = match (self.may_be_anothers)(&id)? {
                 true => Verdict::Unjudged,
-                false => look.damaged_unless_lost(&[self.kind]),
+                false => inspection.damaged_unless_lost(&[self.kind]),
             };
             let kind = self.kind;
             let damage = Damage::Orphan { kind, id, path };

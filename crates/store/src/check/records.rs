@@ -7,26 +7,29 @@ use layerhold_sys::stat_ambient;
 
 use super::damage::Damage;
 use super::error::CheckError;
-use super::look::Look;
+use super::inspection::Inspection;
 use super::orphans;
-use super::report::{Finding, Remedy};
+use super::report::Finding;
+use super::verdict::Remedy;
 use crate::catalog::intent::INTENT_FILE;
-use crate::catalog::lookup::Item;
+use crate::catalog::lookup::ItemRecord;
 use crate::catalog::record_stores::{DURABLE, Records};
 use crate::catalog::transient::Persistence;
 use crate::engine::temporary_files::temporary_files;
 use crate::records::kinds::ItemKind;
 
 /// Looks at the record files, and notes the kinds whose records are not all there.
-pub(super) fn check(look: &mut Look<'_>) -> Result<Vec<Finding>, CheckError> {
+pub(super) fn check(inspection: &mut Inspection<'_>) -> Result<Vec<Finding>, CheckError> {
     let mut found = Vec::new();
-    files(look, &mut found)?;
-    additional(&look.records.layers, &mut found);
-    additional(&look.records.images, &mut found);
+    files(inspection, &mut found)?;
+    additional(&inspection.records.layers, &mut found);
+    additional(&inspection.records.images, &mut found);
     for finding in &found {
-        look.lost.extend(lost(&finding.damage));
+        inspection
+            .rebuilt_records
+            .extend(rebuilt_records(&finding.damage));
     }
-    let layout = &look.engine.catalog.layout;
+    let layout = &inspection.engine.catalog.layout;
     let dirs = layout.layer_dirs().chain(layout.image_dirs());
     for dir in dirs.chain([&layout.containers]) {
         // A save in progress has one too, but not while the caller holds the lock.
@@ -43,7 +46,7 @@ pub(super) fn check(look: &mut Look<'_>) -> Result<Vec<Finding>, CheckError> {
 }
 
 /// The kind of records of which some are not there to be read.
-fn lost(damage: &Damage) -> Option<ItemKind> {
+fn rebuilt_records(damage: &Damage) -> Option<ItemKind> {
     match damage {
         Damage::RecordFileEmpty { kind, .. }
         | Damage::RecordFileMissing { kind, .. }
@@ -52,14 +55,14 @@ fn lost(damage: &Damage) -> Option<ItemKind> {
     }
 }
 
-fn files(look: &Look<'_>, found: &mut Vec<Finding>) -> Result<(), CheckError> {
-    let (layout, records) = (&look.engine.catalog.layout, &look.records);
-    let is_transient = look.engine.options.persistence == Persistence::Transient;
+fn files(inspection: &Inspection<'_>, found: &mut Vec<Finding>) -> Result<(), CheckError> {
+    let (layout, records) = (&inspection.engine.catalog.layout, &inspection.records);
+    let is_transient = inspection.engine.options.persistence == Persistence::Transient;
     let unrecorded_layers = {
-        let mut held = look.held.iter().flatten();
+        let mut held = inspection.held.iter().flatten();
         held.any(|id| !records.layers.is_own(id.as_str()))
     };
-    let names_layers = look.names_lost_layers();
+    let names_layers = inspection.names_lost_layers();
     for (position, (store, part)) in records.layers.own().enumerate() {
         // With images in a store of their own, a transient store may have nothing else to record.
         let may_be_missing = is_transient && layout.split.is_some() && position == DURABLE.store;
@@ -73,8 +76,8 @@ fn files(look: &Look<'_>, found: &mut Vec<Finding>) -> Result<(), CheckError> {
     }
     // Records of containers are lost with the run root in a transient store, and their directories
     // are garbage then.
-    let elsewhere = look.elsewhere.container_ids();
-    let is_recorded = |id: &str| records.containers.contains(id) || elsewhere.contains(id);
+    let others = inspection.others.container_ids();
+    let is_recorded = |id: &str| records.containers.contains(id) || others.contains(id);
     let has_dirs = !is_transient && orphans::has_dirs(&layout.containers, &is_recorded)?;
     for (store, part) in records.containers.own() {
         of_part(part, has_dirs, store.was_saved()?, found)?;
@@ -88,7 +91,7 @@ fn is_unwritten(path: &Path, len: u64) -> Result<bool, CheckError> {
     Ok(stat_ambient(path)?.is_some_and(|stat| stat.size <= len))
 }
 
-fn of_part<R: Item>(
+fn of_part<R: ItemRecord>(
     records: &RecordSnapshot<R>,
     has_content: bool,
     was_saved: bool,
@@ -129,7 +132,7 @@ fn of_part<R: Item>(
     Ok(())
 }
 
-fn additional<R: Item>(records: &impl Records<R>, found: &mut Vec<Finding>) {
+fn additional<R: ItemRecord>(records: &impl Records<R>, found: &mut Vec<Finding>) {
     for damaged in records.additional().flat_map(|(_, part)| part.verify()) {
         let damage = Damage::Record {
             kind: R::ITEM,

@@ -8,27 +8,28 @@ use layerhold_ids::{ContainerId, ImageId, LayerId};
 use layerhold_sys::{Dir, tree_usage};
 
 use super::damage::Damage;
-use super::effects::doomed;
-use super::look::Look;
-use super::report::{Disposal, Finding, Remedy, Removable, Removal};
+use super::effects::target;
+use super::inspection::Inspection;
+use super::report::{Disposal, Finding, Removable, Removal};
+use super::verdict::Remedy;
 use crate::catalog::layout::tar_split_name;
 use crate::records::kinds::ItemId;
 use crate::records::{Container, Image};
 
 /// Lists what is removed: containers, images, layers from the top down, contents without a record,
 /// files.
-pub(super) fn plan(look: &Look<'_>, found: &[Finding]) -> Vec<Removal> {
-    let doomed = doomed(found);
+pub(super) fn plan(inspection: &Inspection<'_>, found: &[Finding]) -> Vec<Removal> {
+    let target = target(found);
     let mut plan = Plan {
-        look,
+        inspection,
         removals: Vec::new(),
     };
-    for id in &doomed.containers {
+    for id in &target.containers {
         let what = Removable::Container(id.clone());
         plan.add(what, plan.container_bytes(id), Some(id.clone()));
     }
-    for id in &doomed.images {
-        let bytes = look
+    for id in &target.images {
+        let bytes = inspection
             .engine
             .catalog
             .layout
@@ -37,11 +38,16 @@ pub(super) fn plan(look: &Look<'_>, found: &[Finding]) -> Vec<Removal> {
             .sum();
         plan.add(Removable::Image(id.clone()), bytes, plan.container_of(id));
     }
-    let layers = unused_then(look, &doomed.layers, &doomed.images, &doomed.containers);
-    for id in from_the_top(look, layers) {
-        let held_by = plan.container_above(&id, &doomed.images);
+    let layers = unused_then(
+        inspection,
+        &target.layers,
+        &target.images,
+        &target.containers,
+    );
+    for id in from_the_top(inspection, layers) {
+        let held_by = plan.container_above(&id, &target.images);
         let what = Removable::Layer(id.clone());
-        if doomed.has_contents_to_keep(&id) {
+        if target.has_contents_to_keep(&id) {
             plan.removals.push(Removal {
                 what,
                 bytes: 0,
@@ -52,8 +58,8 @@ pub(super) fn plan(look: &Look<'_>, found: &[Finding]) -> Vec<Removal> {
             plan.add(what, plan.layer_bytes(&id), held_by);
         }
     }
-    for id in doomed.contents.clone() {
-        let bytes = look.driver.usage(&id).map_or(0, |usage| usage.bytes);
+    for id in target.contents.clone() {
+        let bytes = inspection.driver.usage(&id).map_or(0, |usage| usage.bytes);
         plan.add(Removable::Contents(id), bytes, None);
     }
     for finding in found.iter().filter(|f| f.remedy() == Remedy::Remove) {
@@ -70,7 +76,7 @@ pub(super) fn plan(look: &Look<'_>, found: &[Finding]) -> Vec<Removal> {
 /// The layers to be removed: those that are damaged, and those that nothing needs without the
 /// images and containers that go.
 fn unused_then(
-    look: &Look<'_>,
+    inspection: &Inspection<'_>,
     damaged: &BTreeSet<LayerId>,
     images: &BTreeSet<ImageId>,
     containers: &BTreeSet<ContainerId>,
@@ -80,57 +86,63 @@ fn unused_then(
         tops.cloned().collect()
     };
     let mut layers = damaged.clone();
-    let leaving = look
+    let leaving = inspection
         .images
         .values()
         .filter(|image| images.contains(image.id()));
     for top in leaving.flat_map(|image| tops(image)) {
-        layers.extend(look.chain(&top).iter().map(|layer| layer.id().clone()));
+        layers.extend(
+            inspection
+                .chain(&top)
+                .iter()
+                .map(|layer| layer.id().clone()),
+        );
     }
     let stays = |container: &Container| !containers.contains(container.id());
-    let staying_images = look
+    let staying_images = inspection
         .images
         .values()
         .filter(|image| !images.contains(image.id()));
     let needed = staying_images.flat_map(|image| tops(image)).chain(
-        look.containers
+        inspection
+            .containers
             .values()
             .filter(|container| stays(container))
             .map(|container| container.layer().clone()),
     );
     // What is damaged goes in any case: whatever needs it goes too, or has a better copy.
     for top in needed {
-        for layer in look.chain(&top) {
+        for layer in inspection.chain(&top) {
             if !damaged.contains(layer.id()) {
                 layers.remove(layer.id());
             }
         }
     }
     // Layers of containers go with these.
-    let own: BTreeSet<&LayerId> = look
+    let own: BTreeSet<&LayerId> = inspection
         .containers
         .values()
         .filter(|container| !stays(container))
         .map(|container| container.layer())
         .collect();
-    layers.retain(|id| !look.is_read_only(&ItemId::Layer(id.clone())));
-    keep_below(look, &mut layers, damaged, &own);
+    layers.retain(|id| !inspection.is_read_only(&ItemId::Layer(id.clone())));
+    keep_below(inspection, &mut layers, damaged, &own);
     layers.retain(|id| !own.contains(id));
     layers
 }
 
 /// Keeps layers that others stand on which stay.
 fn keep_below(
-    look: &Look<'_>,
+    inspection: &Inspection<'_>,
     layers: &mut BTreeSet<LayerId>,
     damaged: &BTreeSet<LayerId>,
     own: &BTreeSet<&LayerId>,
 ) {
-    for layer in look.layers.values() {
+    for layer in inspection.layers.values() {
         if layers.contains(layer.id()) || own.contains(layer.id()) {
             continue;
         }
-        for below in look.chain(layer.id()).iter().skip(1) {
+        for below in inspection.chain(layer.id()).iter().skip(1) {
             if !damaged.contains(below.id()) {
                 layers.remove(below.id());
             }
@@ -139,14 +151,14 @@ fn keep_below(
 }
 
 /// Sorts layers so that none comes before one that stands on it.
-fn from_the_top(look: &Look<'_>, layers: BTreeSet<LayerId>) -> Vec<LayerId> {
+fn from_the_top(inspection: &Inspection<'_>, layers: BTreeSet<LayerId>) -> Vec<LayerId> {
     let mut sorted: Vec<LayerId> = layers.into_iter().collect();
-    sorted.sort_by_key(|id| std::cmp::Reverse(look.chain(id).len()));
+    sorted.sort_by_key(|id| std::cmp::Reverse(inspection.chain(id).len()));
     sorted
 }
 
 struct Plan<'a, 'l> {
-    look: &'a Look<'l>,
+    inspection: &'a Inspection<'l>,
     removals: Vec<Removal>,
 }
 
@@ -161,22 +173,27 @@ impl Plan<'_, '_> {
     }
 
     fn container_of(&self, image: &ImageId) -> Option<ContainerId> {
-        let mut containers = self.look.containers.values();
+        let mut containers = self.inspection.containers.values();
         let found = containers.find(|container| container.image() == Some(image));
         found.map(|container| container.id().clone())
     }
 
     /// A container that stands on a layer, or whose image does.
     fn container_above(&self, layer: &LayerId, images: &BTreeSet<ImageId>) -> Option<ContainerId> {
-        let look = self.look;
-        let stands_on = |top: &LayerId| look.chain(top).iter().any(|below| below.id() == layer);
-        let of_container = look
+        let inspection = self.inspection;
+        let stands_on = |top: &LayerId| {
+            inspection
+                .chain(top)
+                .iter()
+                .any(|below| below.id() == layer)
+        };
+        let of_container = inspection
             .containers
             .values()
             .find(|container| stands_on(container.layer()))
             .map(|container| container.id().clone());
         of_container.or_else(|| {
-            let images = images.iter().filter_map(|id| look.images.get(id));
+            let images = images.iter().filter_map(|id| inspection.images.get(id));
             let mut held = images.filter_map(|image| Some((image, self.container_of(image.id())?)));
             held.find(|(image, _)| {
                 let mut tops = image.top_layer().into_iter().chain(image.mapped_layers());
@@ -187,8 +204,12 @@ impl Plan<'_, '_> {
     }
 
     fn layer_bytes(&self, id: &LayerId) -> u64 {
-        let contents = self.look.driver.usage(id).map_or(0, |usage| usage.bytes);
-        let dirs = self.look.engine.catalog.layout.layer_dirs();
+        let contents = self
+            .inspection
+            .driver
+            .usage(id)
+            .map_or(0, |usage| usage.bytes);
+        let dirs = self.inspection.engine.catalog.layout.layer_dirs();
         let files = dirs.map(|dir| {
             let tar_split = dir.stat(tar_split_name(id)).ok().flatten();
             dir_bytes(dir, id.as_ref()).saturating_add(tar_split.map_or(0, |stat| stat.size))
@@ -197,10 +218,10 @@ impl Plan<'_, '_> {
     }
 
     fn container_bytes(&self, id: &ContainerId) -> u64 {
-        let container = self.look.containers.get(id);
+        let container = self.inspection.containers.get(id);
         let layer = container.map_or(0, |container| self.layer_bytes(container.layer()));
         layer.saturating_add(dir_bytes(
-            &self.look.engine.catalog.layout.containers,
+            &self.inspection.engine.catalog.layout.containers,
             id.as_ref(),
         ))
     }

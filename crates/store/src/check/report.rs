@@ -1,12 +1,13 @@
 //! What a check found.
 
+use crate::check::verdict::Remedy;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use layerhold_ids::{ContainerId, ImageId, LayerId};
 
 use super::damage::Damage;
-use super::look::Remade;
+use super::rebuilt::RebuiltRecord;
 use super::verdict::Verdict;
 use crate::records::kinds::ItemId;
 
@@ -25,7 +26,7 @@ pub struct CheckReport {
     /// left alone by a repair.
     pub(crate) seen: BTreeMap<ItemId, Vec<u8>>,
     /// Records that were lost, as a repair makes them anew.
-    pub(crate) remade: BTreeMap<ItemId, Remade>,
+    pub(crate) rebuilt: BTreeMap<ItemId, RebuiltRecord>,
 }
 
 /// Something that is wrong.
@@ -60,21 +61,6 @@ impl Subject {
             Self::Item(id) | Self::ReadOnly(id) => Some(id),
         }
     }
-}
-
-/// What a repair does about damage. There is none for anything else; see [`Verdict`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Remedy {
-    /// It makes the damaged part anew from what else is there. Nothing is lost.
-    Rebuild,
-    /// It moves the damaged bytes to a side file, where people can look at them.
-    SetAside,
-    /// It removes the subject. What goes with it is in [`CheckReport::removals`].
-    Remove,
-    /// Nothing: it goes away when the cause does, or nothing is known that would help, or it is no
-    /// damage.
-    Nothing,
 }
 
 /// Something that a repair would remove.

@@ -22,14 +22,14 @@ const LAST_SECOND: i64 = i64::MAX / 1_000_000_000;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tree {
     pub(super) root: Node,
-    files: Files,
+    files: FileList,
     /// How many layers it consists of.
     layers: usize,
 }
 
 /// The files of a tree, by number.
 #[derive(Debug, Clone, Default)]
-struct Files(Vec<Facts>);
+struct FileList(Vec<Facts>);
 
 /// A place in the tree.
 #[derive(Debug, Clone, Default)]
@@ -305,7 +305,7 @@ impl Tree {
     }
 }
 
-impl Files {
+impl FileList {
     fn facts(&self, state: State) -> Option<&Facts> {
         match state {
             State::Stated(number) => self.0.get(number),

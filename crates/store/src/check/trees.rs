@@ -14,8 +14,8 @@ use super::compare::{Comparison, Ignored};
 use super::contents::{Changes, entries};
 use super::damage::{Attribute, Damage, FileChange};
 use super::error::CheckError;
+use super::inspection::Inspection;
 use super::layers::unreadable;
-use super::look::Look;
 use super::options::CheckDepth;
 use super::report::Finding;
 use super::tree::{Links, Tree};
@@ -27,26 +27,26 @@ use crate::records::kinds::ItemId;
 /// Opens the trees of all layers that are not containers' own, and compares them if that was asked
 /// for.
 pub(super) fn check(
-    look: &Look<'_>,
+    inspection: &Inspection<'_>,
     unusable: &BTreeSet<&LayerId>,
     known: &[Finding],
 ) -> Result<Vec<Finding>, CheckError> {
     let walk = Walk {
-        look,
+        inspection,
         unusable,
         known: known_files(known),
-        children: children(look),
+        children: children(inspection),
         // What containers write to is theirs, and may be mounted.
-        containers: look
+        containers: inspection
             .containers
             .values()
             .map(|container| container.layer())
             .collect(),
         found: Mutex::default(),
     };
-    let bases = look.layers.values().filter(|layer| {
+    let bases = inspection.layers.values().filter(|layer| {
         let parent = layer.parent();
-        parent.is_none_or(|parent| !look.layers.contains_key(parent))
+        parent.is_none_or(|parent| !inspection.layers.contains_key(parent))
     });
     let bases: Vec<Task> = bases
         .map(|layer| Task {
@@ -56,7 +56,7 @@ pub(super) fn check(
             depth: 0,
         })
         .collect();
-    run_tasks(look.options.threads, bases, |layers, tasks| {
+    run_tasks(inspection.options.threads, bases, |layers, tasks| {
         for task in layers {
             let above = walk.layer(task)?;
             tasks.add_all(above.into_iter().map(|task| vec![task]));
@@ -78,7 +78,7 @@ struct Task {
 }
 
 struct Walk<'a, 'l> {
-    look: &'a Look<'l>,
+    inspection: &'a Inspection<'l>,
     unusable: &'a BTreeSet<&'a LayerId>,
     /// Files that were found to differ already.
     known: BTreeMap<LayerId, BTreeSet<PathBuf>>,
@@ -97,10 +97,10 @@ impl Walk<'_, '_> {
         } = task;
         let id = layer.id();
         let tree = below.and_then(|tree| self.tree(tree, &layer, depth));
-        let is_read_only = self.look.is_read_only(&ItemId::Layer(id.clone()));
+        let is_read_only = self.inspection.is_read_only(&ItemId::Layer(id.clone()));
         if !self.containers.contains(id) && !self.unusable.contains(id) && !is_read_only {
-            let found = settled(self.look, id, &|look, layer| {
-                self.compare(look, layer, tree.as_ref(), depth)
+            let found = settled(self.inspection, id, &|inspection, layer| {
+                self.compare(inspection, layer, tree.as_ref(), depth)
             })?;
             locked(&self.found).extend(found);
         }
@@ -125,36 +125,36 @@ impl Walk<'_, '_> {
 
     /// The tree that the layer should have; `None` when it is not known or not asked for.
     fn tree(&self, mut tree: Tree, layer: &Layer, depth: usize) -> Option<Tree> {
-        if self.look.options.depth < CheckDepth::Contents || layer.diff_id().is_none() {
+        if self.inspection.options.depth < CheckDepth::Contents || layer.diff_id().is_none() {
             return None;
         }
-        let entries = entries(self.look, layer.id(), depth)?;
+        let entries = entries(self.inspection, layer.id(), depth)?;
         tree.apply(&entries, Links::OfLayer);
         Some(tree)
     }
 
     /// The tree that the layer has where the Go library unpacked it into a copy of the layer below.
     fn tree_of_copies(&self, layer: &Layer) -> Option<Tree> {
-        if self.look.driver.capabilities().stacking != Stacking::Copies {
+        if self.inspection.driver.capabilities().stacking != Stacking::Copies {
             return None;
         }
         let mut tree = Tree::default();
-        let chain = self.look.chain(layer.id());
+        let chain = self.inspection.chain(layer.id());
         for (depth, layer) in chain.iter().rev().enumerate() {
-            tree.apply(&entries(self.look, layer.id(), depth)?, Links::OfAll);
+            tree.apply(&entries(self.inspection, layer.id(), depth)?, Links::OfAll);
         }
         Some(tree)
     }
 
     fn compare(
         &self,
-        look: &Look<'_>,
+        inspection: &Inspection<'_>,
         layer: &Layer,
         tree: Option<&Tree>,
         depth: usize,
     ) -> Vec<Finding> {
-        let mut changes = Changes::new(look, layer);
-        let view = match look.driver.view(layer.id(), layer.mount_label()) {
+        let mut changes = Changes::new(inspection, layer);
+        let view = match inspection.driver.view(layer.id(), layer.mount_label()) {
             Ok(view) => view,
             // That is noted for the image.
             Err(LayerError::MaxDepth { .. }) => return Vec::new(),
@@ -164,14 +164,14 @@ impl Walk<'_, '_> {
             return Vec::new();
         };
         // A view shows owners as they lie on disk, whatever a mount can do.
-        let maps = OnDisk::of(layer, &look.records.containers, &*look.driver).maps;
-        let compared = match compared(look, view.root(), &maps) {
+        let maps = OnDisk::of(layer, &inspection.records.containers, &*inspection.driver).maps;
+        let compared = match compared(inspection, view.root(), &maps) {
             Ok(compared) => compared,
             Err(error) => return changes.and(unreadable(error.into())),
         };
-        let ignored = Ignored::of_layer(&look.engine.options, view.root());
-        let owner = owner_of_store(look);
-        let has_copies = look.driver.capabilities().stacking == Stacking::Copies;
+        let ignored = Ignored::of_layer(&inspection.engine.options, view.root());
+        let owner = owner_of_store(inspection);
+        let has_copies = inspection.driver.capabilities().stacking == Stacking::Copies;
         let comparison = Comparison {
             root: view.root(),
             maps: &maps,
@@ -215,8 +215,8 @@ impl Walk<'_, '_> {
 }
 
 /// The owner of the graph root, as text.
-fn owner_of_store(look: &Look<'_>) -> Option<(String, String)> {
-    let stat = layerhold_sys::stat_ambient(&look.engine.options.graph_root);
+fn owner_of_store(inspection: &Inspection<'_>) -> Option<(String, String)> {
+    let stat = layerhold_sys::stat_ambient(&inspection.engine.options.graph_root);
     let stat = stat.ok().flatten()?;
     Some((stat.uid.to_string(), stat.gid.to_string()))
 }
@@ -237,13 +237,13 @@ fn is_of_ignored_owner(change: &FileChange, store: Option<&(String, String)>) ->
 /// Which attributes can be compared: a user namespace may not set all capabilities, and shifting
 /// owners takes them away.
 fn compared(
-    look: &Look<'_>,
+    inspection: &Inspection<'_>,
     root: &Dir,
     maps: &IdMappings,
 ) -> Result<Compared, layerhold_sys::PathError> {
     let compared = Compared::of(root)?;
-    let is_plain =
-        *maps == IdMappings::IDENTITY && look.engine.options.privilege != Privilege::UserNamespace;
+    let is_plain = *maps == IdMappings::IDENTITY
+        && inspection.engine.options.privilege != Privilege::UserNamespace;
     Ok(Compared {
         capabilities: compared.capabilities && is_plain,
         ..compared
@@ -262,9 +262,9 @@ fn known_files(known: &[Finding]) -> BTreeMap<LayerId, BTreeSet<PathBuf>> {
     files
 }
 
-fn children<'a>(look: &'a Look<'_>) -> BTreeMap<&'a LayerId, Vec<&'a Arc<Layer>>> {
+fn children<'a>(inspection: &'a Inspection<'_>) -> BTreeMap<&'a LayerId, Vec<&'a Arc<Layer>>> {
     let mut children: BTreeMap<&LayerId, Vec<&Arc<Layer>>> = BTreeMap::new();
-    for layer in look.layers.values() {
+    for layer in inspection.layers.values() {
         if let Some(parent) = layer.parent() {
             children.entry(parent).or_default().push(layer);
         }

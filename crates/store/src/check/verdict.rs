@@ -13,7 +13,21 @@ use layerhold_driver::LayerError;
 use layerhold_tar_split::{RebuildError, SkeletonError};
 
 use super::damage::FileChange;
-use super::report::Remedy;
+
+/// What a repair does about damage. There is none for anything else; see [`Verdict`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// It makes the damaged part anew from what else is there. Nothing is lost.
+    Rebuild,
+    /// It moves the damaged bytes to a side file, where people can look at them.
+    SetAside,
+    /// It removes the subject. What goes with it is in [`CheckReport::removals`].
+    Remove,
+    /// Nothing: it goes away when the cause does, or nothing is known that would help, or it is no
+    /// damage.
+    Nothing,
+}
 
 /// What a finding amounts to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

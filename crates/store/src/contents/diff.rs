@@ -269,7 +269,7 @@ fn rebuilt(
         .driver()
         .contents(layer.id())
         .map_err(|source| failed(layer, source))?;
-    let rebuilt = Rebuilt::start(file, Files { contents }).map_err(DiffError::Thread)?;
+    let rebuilt = Rebuilt::start(file, LayerFiles { contents }).map_err(DiffError::Thread)?;
     Ok(Some(Box::new(rebuilt)))
 }
 
@@ -281,11 +281,11 @@ fn failed(layer: &Layer, source: layerhold_driver::LayerError) -> DiffError {
 }
 
 /// Gives the files of a layer to whoever rebuilds its tar.
-pub(crate) struct Files {
+pub(crate) struct LayerFiles {
     pub(crate) contents: Box<dyn LayerContents>,
 }
 
-impl ContentSource for Files {
+impl ContentSource for LayerFiles {
     fn open(&mut self, name: &[u8]) -> io::Result<Box<dyn Read + Send>> {
         use std::os::unix::ffi::OsStrExt;
         let path = Path::new(std::ffi::OsStr::from_bytes(name));

@@ -20,19 +20,19 @@ use crate::engine::Engine;
 const MAX_FILE: u64 = 1 << 30;
 
 pub(crate) fn image_directory(engine: &Engine, key: &str) -> Result<PathBuf, DirectoryError> {
-    Ok(image_user_data(engine, key, Place::Durable)?
+    Ok(image_user_data(engine, key, UserDataPlace::Durable)?
         .path()
         .to_owned())
 }
 
 pub(crate) fn image_run_directory(engine: &Engine, key: &str) -> Result<PathBuf, DirectoryError> {
-    Ok(image_user_data(engine, key, Place::Runtime)?
+    Ok(image_user_data(engine, key, UserDataPlace::Runtime)?
         .path()
         .to_owned())
 }
 
 pub(crate) fn container_directory(engine: &Engine, key: &str) -> Result<PathBuf, DirectoryError> {
-    Ok(container_user_data(engine, key, Place::Durable)?
+    Ok(container_user_data(engine, key, UserDataPlace::Durable)?
         .path()
         .to_owned())
 }
@@ -41,7 +41,7 @@ pub(crate) fn container_run_directory(
     engine: &Engine,
     key: &str,
 ) -> Result<PathBuf, DirectoryError> {
-    Ok(container_user_data(engine, key, Place::Runtime)?
+    Ok(container_user_data(engine, key, UserDataPlace::Runtime)?
         .path()
         .to_owned())
 }
@@ -51,7 +51,10 @@ pub(crate) fn container_file(
     key: &str,
     name: &Path,
 ) -> Result<Vec<u8>, DirectoryError> {
-    read_below(&container_user_data(engine, key, Place::Durable)?, name)
+    read_below(
+        &container_user_data(engine, key, UserDataPlace::Durable)?,
+        name,
+    )
 }
 
 pub(crate) fn set_container_file(
@@ -61,7 +64,7 @@ pub(crate) fn set_container_file(
     data: &[u8],
 ) -> Result<(), DirectoryError> {
     write_below(
-        &container_user_data(engine, key, Place::Durable)?,
+        &container_user_data(engine, key, UserDataPlace::Durable)?,
         name,
         data,
         Durability::Durable,
@@ -73,7 +76,10 @@ pub(crate) fn container_run_file(
     key: &str,
     name: &Path,
 ) -> Result<Vec<u8>, DirectoryError> {
-    read_below(&container_user_data(engine, key, Place::Runtime)?, name)
+    read_below(
+        &container_user_data(engine, key, UserDataPlace::Runtime)?,
+        name,
+    )
 }
 
 pub(crate) fn set_container_run_file(
@@ -83,7 +89,7 @@ pub(crate) fn set_container_run_file(
     data: &[u8],
 ) -> Result<(), DirectoryError> {
     write_below(
-        &container_user_data(engine, key, Place::Runtime)?,
+        &container_user_data(engine, key, UserDataPlace::Runtime)?,
         name,
         data,
         Durability::Volatile,
@@ -92,17 +98,23 @@ pub(crate) fn set_container_run_file(
 
 /// Which of the two roots a directory is below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum UserDataPlace {
     Durable,
     Runtime,
 }
 
-fn image_user_data(engine: &Engine, key: &str, place: Place) -> Result<Dir, DirectoryError> {
+fn image_user_data(
+    engine: &Engine,
+    key: &str,
+    place: UserDataPlace,
+) -> Result<Dir, DirectoryError> {
     let image = crate::catalog::lookup::lookup(&engine.catalog.images_view()?, key)?;
     let parent = match place {
         // Below the graph root, wherever the image is, as in Go.
-        Place::Durable => engine.catalog.layout.images.clone(),
-        Place::Runtime => Dir::create_ambient_all(&engine.catalog.layout.run_images, DIR_MODE)?,
+        UserDataPlace::Durable => engine.catalog.layout.images.clone(),
+        UserDataPlace::Runtime => {
+            Dir::create_ambient_all(&engine.catalog.layout.run_images, DIR_MODE)?
+        }
     };
     user_data_below(&parent, image.id().as_ref())
 }
@@ -110,12 +122,14 @@ fn image_user_data(engine: &Engine, key: &str, place: Place) -> Result<Dir, Dire
 pub(crate) fn container_user_data(
     engine: &Engine,
     key: &str,
-    place: Place,
+    place: UserDataPlace,
 ) -> Result<Dir, DirectoryError> {
     let container = crate::catalog::lookup::lookup(&engine.catalog.containers_view()?, key)?;
     let parent = match place {
-        Place::Durable => engine.catalog.layout.containers.clone(),
-        Place::Runtime => Dir::create_ambient_all(&engine.catalog.layout.run_containers, DIR_MODE)?,
+        UserDataPlace::Durable => engine.catalog.layout.containers.clone(),
+        UserDataPlace::Runtime => {
+            Dir::create_ambient_all(&engine.catalog.layout.run_containers, DIR_MODE)?
+        }
     };
     user_data_below(&parent, container.id().as_ref())
 }

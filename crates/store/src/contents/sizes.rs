@@ -12,7 +12,7 @@ use layerhold_sys::tree_usage;
 use crate::catalog::big_data::total;
 use crate::catalog::lookup::{by_id, lookup, require};
 use crate::contents::directories::DirectoryError;
-use crate::contents::directories::Place;
+use crate::contents::directories::UserDataPlace;
 use crate::contents::error::DiffError;
 
 pub(crate) fn layer_size(engine: &Engine, key: &str) -> Result<u64, DiffError> {
@@ -67,7 +67,7 @@ pub(crate) fn container_size(engine: &Engine, key: &str) -> Result<u64, DiffErro
     // First, as in Go: the directories are made where they are missing, whatever becomes of the
     // rest.
     let mut sum: u64 = 0;
-    for place in [Place::Durable, Place::Runtime] {
+    for place in [UserDataPlace::Durable, UserDataPlace::Runtime] {
         let dir =
             container_user_data(engine, container.id().as_str(), place).map_err(of_directory)?;
         sum = sum.saturating_add(tree_usage(&dir)?.bytes);

@@ -16,7 +16,7 @@ use layerhold_sys::{
 use super::hash::{HashMethod, Sum};
 use super::lengths::{Lengths, SeenLinks};
 use super::tally::Tally;
-use super::walk::{Found, Stop, open_below};
+use super::walk::{FileBatch, Stop, open_below};
 
 /// All groups of files that may be equal.
 pub(super) struct Groups<'a> {
@@ -78,7 +78,7 @@ impl<'a> Groups<'a> {
 
     /// Puts files into their groups, and makes them share blocks with equal ones that were there
     /// before.
-    pub(super) fn take(&self, mut found: Found<'_>) -> Result<(), Stop> {
+    pub(super) fn take(&self, mut found: FileBatch<'_>) -> Result<(), Stop> {
         self.lengths.retain_shared(&mut found.files);
         let mut links = lock(&self.links);
         found.files.retain(|(_, stat)| links.is_first(stat));
@@ -95,7 +95,12 @@ impl<'a> Groups<'a> {
         Ok(())
     }
 
-    fn take_file(&self, found: &Found<'_>, name: &OsStr, stat: &Stat) -> Result<(), LayerError> {
+    fn take_file(
+        &self,
+        found: &FileBatch<'_>,
+        name: &OsStr,
+        stat: &Stat,
+    ) -> Result<(), LayerError> {
         let file = found.dir.open_file(name)?;
         let opened = stat_file(&file)?;
         if !opened.is_same_inode(stat) || !opened.is_file() || opened.size != stat.size {

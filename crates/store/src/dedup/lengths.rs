@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use layerhold_sys::{Stat, may_dedupe};
 
-use super::walk::{Found, Stop};
+use super::walk::{FileBatch, Stop};
 
 /// Which lengths there are, on each filesystem.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Lengths {
     }
 
     /// Notes the lengths of some files; ends the walk on a filesystem that cannot share blocks.
-    pub(super) fn note(&self, found: Found<'_>) -> Result<(), Stop> {
+    pub(super) fn note(&self, found: FileBatch<'_>) -> Result<(), Stop> {
         let Some((name, first)) = found.files.first() else {
             return Ok(());
         };

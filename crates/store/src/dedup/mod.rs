@@ -13,8 +13,8 @@
 mod groups;
 mod hash;
 mod lengths;
-mod tally;
 mod walk;
+mod tally;
 mod report;
 
 pub use report::{DedupReport, DedupSupport};

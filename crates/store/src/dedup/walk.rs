@@ -20,7 +20,7 @@ pub(super) enum Stop {
 
 /// Some regular files of one directory, none of them empty.
 #[derive(Debug)]
-pub(super) struct Found<'a> {
+pub(super) struct FileBatch<'a> {
     /// The position of the layer in the list of layers.
     pub(super) layer: usize,
     /// The directory below the layer's own tree.
@@ -50,7 +50,7 @@ pub(super) fn walk(
     driver: &dyn Driver,
     layers: &[LayerId],
     tally: &Tally,
-    visit: impl Fn(Found<'_>) -> Result<(), Stop> + Sync,
+    visit: impl Fn(FileBatch<'_>) -> Result<(), Stop> + Sync,
 ) -> Result<(), Stop> {
     run_tasks(default_threads(), Task::All, |task, tasks| match task {
         Task::All => {
@@ -80,7 +80,7 @@ fn go_through(
     path: &Path,
     tasks: &Tasks<'_, Task, Stop>,
     tally: &Tally,
-    visit: &impl Fn(Found<'_>) -> Result<(), Stop>,
+    visit: &impl Fn(FileBatch<'_>) -> Result<(), Stop>,
 ) -> Result<(), Stop> {
     let dir = match open_below(tree, path) {
         Ok(dir) => dir,
@@ -89,7 +89,7 @@ fn go_through(
             return Ok(());
         }
     };
-    let found = |files| Found {
+    let found = |files| FileBatch {
         layer,
         path,
         dir: &dir,

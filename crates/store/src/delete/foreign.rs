@@ -25,7 +25,7 @@ use crate::mount::kernel_table::{home_of_mounts, mounted_anywhere};
 
 /// What may belong to containers that are recorded below a run root which was not named.
 #[derive(Debug, Default)]
-pub(crate) struct Strangers {
+pub(crate) struct OtherOpenings {
     container_dirs: BTreeSet<String>,
     /// Where the driver mounts layers.
     home: Option<PathBuf>,
@@ -36,10 +36,10 @@ pub(crate) struct Strangers {
 
 /// Looks for directories of containers that this opening has no record of, and for layers that
 /// are mounted.
-pub(crate) fn strangers(
+pub(crate) fn other_openings(
     engine: &Engine,
     is_recorded: &dyn Fn(&str) -> bool,
-) -> Result<Strangers, PathError> {
+) -> Result<OtherOpenings, PathError> {
     let mut container_dirs = BTreeSet::new();
     let dir = &engine.catalog.layout.containers;
     let start = boot_time();
@@ -54,14 +54,14 @@ pub(crate) fn strangers(
             container_dirs.insert(id.to_owned());
         }
     }
-    Ok(Strangers {
+    Ok(OtherOpenings {
         container_dirs,
         home: home_of_mounts(engine),
         mounted: OnceLock::new(),
     })
 }
 
-impl Strangers {
+impl OtherOpenings {
     /// Tells whether a directory of a container that has no record may be a stranger's.
     pub(crate) fn may_have_container(&self, id: &str) -> bool {
         self.container_dirs.contains(id)

@@ -1,7 +1,7 @@
 //! Removing what no record names.
 
 use crate::catalog::error::AccessError;
-use crate::delete::foreign::strangers;
+use crate::delete::foreign::other_openings;
 use crate::records::error_kind::ErrorKind;
 use crate::records::kinds::ItemKind;
 use layerhold_driver::LayerError;
@@ -17,7 +17,7 @@ use layerhold_sys::{Dir, stat_ambient};
 use crate::catalog::layout::TAR_SPLIT_SUFFIX;
 use crate::catalog::locked::Locked;
 use crate::catalog::locks::Locks;
-use crate::catalog::lookup::{Item, by_key};
+use crate::catalog::lookup::{ItemRecord, by_key};
 use crate::catalog::record_stores::{DURABLE, Records};
 use crate::catalog::transient::Persistence;
 use crate::delete::foreign::holds_files_of_a_caller;
@@ -71,14 +71,14 @@ fn collect(
 ) -> Result<CollectReport, CollectError> {
     let layout = &engine.catalog.layout;
     let held = engine.driver().list().map_err(CollectError::Driver)?;
-    let elsewhere = engine.catalog.other_records()?;
-    let (layers, containers) = (elsewhere.layer_ids(), elsewhere.container_ids());
+    let others = engine.catalog.other_records()?;
+    let (layers, containers) = (others.layer_ids(), others.container_ids());
     let has_layer = |id: &str| locks.layers.is_own(id) || layers.contains(id);
     let has_container = |id: &str| locks.containers.contains(id) || containers.contains(id);
-    let strangers = strangers(engine, &has_container)?;
+    let other_openings = other_openings(engine, &has_container)?;
     let mut container_dirs = unnamed(&layout.containers, &has_container, &generated_id)?;
     let has_container_dirs = !container_dirs.is_empty();
-    container_dirs.retain(|id| !strangers.may_have_container(id));
+    container_dirs.retain(|id| !other_openings.may_have_container(id));
     // All three are checked before anything is removed: they are about one another.
     let is_transient = engine.options.persistence == Persistence::Transient;
     for (guard, (store, _)) in locks.containers.held().zip(locks.containers.own()) {
@@ -123,7 +123,7 @@ fn collect(
     };
     report.layers.retain(|id| {
         let is_named = has_layer(id.as_str()) || is_missed(locks, id.as_str());
-        !is_named && !strangers.may_have_layer(id)
+        !is_named && !other_openings.may_have_layer(id)
     });
     // Without contents, they may be those of a layer that is in an image store.
     let gone: BTreeSet<&str> = report.layers.iter().map(LayerId::as_str).collect();
@@ -195,7 +195,7 @@ fn each<'a>(
 }
 
 /// Refuses to go on when the records of one place are not all there.
-fn check<R: Item>(
+fn check<R: ItemRecord>(
     records: &WriteGuard<R>,
     has_content: impl FnOnce() -> Result<bool, CollectError>,
 ) -> Result<(), CollectError> {

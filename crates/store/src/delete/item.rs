@@ -34,7 +34,7 @@ use crate::catalog::lookup::{by_key, is_exactly, is_exactly_container, own_by_id
 use crate::catalog::record_stores::{Placement, Records, VOLATILE};
 use crate::delete::error::DeleteError;
 use crate::delete::target::{
-    Doomed, find_doomed, find_doomed_of_some_kind, removable, require_doomed,
+    DeleteTarget, find_doomed, find_doomed_of_some_kind, removable, require_doomed,
 };
 use crate::engine::Engine;
 use crate::mount::error::MountError;
@@ -43,30 +43,32 @@ use crate::records::{BY_IMAGE, BY_LAYER, BY_PARENT, BY_TOP_LAYER, Container, Ima
 
 /// Whether something is done, or only found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Commit {
+pub enum DeleteMode {
     /// It is done.
     #[default]
     Delete,
     /// Only what would be done is found out.
-    ListOnly,
+    DryRun,
 }
 
 /// Something that a key means.
 enum Meant {
-    Container(Doomed<Container>),
-    Image(Doomed<Image>),
-    Layer(Doomed<Layer>),
+    Container(DeleteTarget<Container>),
+    Image(DeleteTarget<Image>),
+    Layer(DeleteTarget<Layer>),
 }
 
 impl Meant {
     fn is_exactly(&self, key: &str) -> bool {
         match self {
-            Self::Container(Doomed::Usable(container)) => is_exactly_container(container, key),
-            Self::Image(Doomed::Usable(image)) => is_exactly(&**image, key),
-            Self::Layer(Doomed::Usable(layer)) => is_exactly(&**layer, key),
-            Self::Container(Doomed::Damaged(id))
-            | Self::Image(Doomed::Damaged(id))
-            | Self::Layer(Doomed::Damaged(id)) => id == key,
+            Self::Container(DeleteTarget::Usable(container)) => {
+                is_exactly_container(container, key)
+            }
+            Self::Image(DeleteTarget::Usable(image)) => is_exactly(&**image, key),
+            Self::Layer(DeleteTarget::Usable(layer)) => is_exactly(&**layer, key),
+            Self::Container(DeleteTarget::Damaged(id))
+            | Self::Image(DeleteTarget::Damaged(id))
+            | Self::Layer(DeleteTarget::Damaged(id)) => id == key,
         }
     }
 }
@@ -85,7 +87,7 @@ fn meant(locks: &Locks, key: &str) -> Result<Vec<Meant>, LookupError> {
 
 pub(crate) fn delete(engine: &Engine, key: &str) -> Result<(), DeleteError> {
     deleting(engine, |work, locks| {
-        let exactly = |doomed: &Meant| doomed.is_exactly(key);
+        let exactly = |target: &Meant| target.is_exactly(key);
         let meant = meant(locks, key)?;
         let position = meant.iter().position(exactly).unwrap_or_default();
         match meant.into_iter().nth(position) {
@@ -116,7 +118,7 @@ pub(crate) fn delete_layer(engine: &Engine, key: &str) -> Result<(), DeleteError
 pub(crate) fn delete_image(
     engine: &Engine,
     key: &str,
-    commit: Commit,
+    mode: DeleteMode,
 ) -> Result<Vec<LayerId>, DeleteError> {
     deleting(engine, |work, locks| {
         let image = require_doomed(&locks.images, key)?;
@@ -127,16 +129,16 @@ pub(crate) fn delete_image(
                 container: container.id().clone(),
             });
         }
-        let elsewhere = engine.catalog.other_records_if_readable()?;
-        let user = elsewhere.container_of_image(image.id());
+        let others = engine.catalog.other_records_if_readable()?;
+        let user = others.container_of_image(image.id());
         if let (Some(container), Ok(image)) = (user, image.id().parse()) {
             return Err(DeleteError::ImageUsedByContainer { image, container });
         }
         let layers = match &image {
-            Doomed::Usable(image) => removable(image, locks, &elsewhere),
-            Doomed::Damaged(_) => Vec::new(),
+            DeleteTarget::Usable(image) => removable(image, locks, &others),
+            DeleteTarget::Damaged(_) => Vec::new(),
         };
-        if commit == Commit::Delete {
+        if mode == DeleteMode::Delete {
             work.note(&layers, image.id().parse().ok());
             work.image_of_id(locks, image.id())?;
             work.layers(locks, &layers)?;
@@ -255,8 +257,8 @@ impl Deletion<'_> {
                 child: child.id().clone(),
             });
         }
-        let elsewhere = self.engine.catalog.other_records_if_readable()?;
-        if let Some(child) = elsewhere.child_of_layer(id.as_str()) {
+        let others = self.engine.catalog.other_records_if_readable()?;
+        if let Some(child) = others.child_of_layer(id.as_str()) {
             let layer = id.clone();
             return Err(DeleteError::HasChildren { layer, child });
         }
@@ -367,11 +369,11 @@ impl Deletion<'_> {
     fn doomed_container(
         &mut self,
         locks: &mut Locks,
-        container: &Doomed<Container>,
+        container: &DeleteTarget<Container>,
     ) -> Result<(), DeleteError> {
         match container {
-            Doomed::Usable(container) => self.container(locks, container),
-            Doomed::Damaged(id) => self.container_of_id(locks, id),
+            DeleteTarget::Usable(container) => self.container(locks, container),
+            DeleteTarget::Damaged(id) => self.container_of_id(locks, id),
         }
     }
 

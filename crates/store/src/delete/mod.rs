@@ -2,6 +2,6 @@
 
 pub(crate) mod garbage;
 pub(crate) mod item;
-pub(crate) mod error;
 pub(crate) mod target;
+pub(crate) mod error;
 pub(crate) mod foreign;

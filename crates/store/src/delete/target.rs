@@ -7,7 +7,7 @@ use layerhold_ids::LayerId;
 
 use crate::catalog::error::LookupError;
 use crate::catalog::locks::Locks;
-use crate::catalog::lookup::{Item, by_id, find_to_change};
+use crate::catalog::lookup::{ItemRecord, by_id, find_to_change};
 use crate::catalog::record_stores::Records;
 use crate::catalog::transient::OtherRecords;
 use crate::delete::error::DeleteError;
@@ -15,14 +15,14 @@ use crate::records::{BY_LAYER, BY_PARENT, BY_TOP_LAYER, Image};
 
 /// A record that is to be deleted.
 #[derive(Debug)]
-pub(crate) enum Doomed<R> {
+pub(crate) enum DeleteTarget<R> {
     /// One that says all it should.
     Usable(Arc<R>),
     /// One of which nothing but its ID can be used, which may be no ID that a file could have.
     Damaged(String),
 }
 
-impl<R: Item> Doomed<R> {
+impl<R: ItemRecord> DeleteTarget<R> {
     /// The ID as the record states it.
     pub(crate) fn id(&self) -> &str {
         match self {
@@ -33,17 +33,17 @@ impl<R: Item> Doomed<R> {
 }
 
 /// Finds the record that a key means, even when it is damaged.
-pub(crate) fn find_doomed<R: Item>(
+pub(crate) fn find_doomed<R: ItemRecord>(
     records: &impl Records<R>,
     key: &str,
-) -> Result<Option<Doomed<R>>, LookupError> {
+) -> Result<Option<DeleteTarget<R>>, LookupError> {
     match find_to_change(records, key) {
-        Ok(Some(found)) => Ok(Some(Doomed::Usable(found))),
+        Ok(Some(found)) => Ok(Some(DeleteTarget::Usable(found))),
         // Not even a record, but its beginning says whose it was.
         Ok(None) => {
             let mut own = records.own();
             let known = own.any(|(_, part)| !part.damaged_with_id(key).is_empty());
-            Ok(known.then(|| Doomed::Damaged(key.to_owned())))
+            Ok(known.then(|| DeleteTarget::Damaged(key.to_owned())))
         }
         Err(error @ LookupError::Damaged { .. }) => {
             let mut own = records.own();
@@ -51,7 +51,9 @@ pub(crate) fn find_doomed<R: Item>(
                 let id = part.resolve(key).one()?;
                 part.get(id).is_err().then(|| id.to_owned())
             });
-            damaged.map(|id| Some(Doomed::Damaged(id))).ok_or(error)
+            damaged
+                .map(|id| Some(DeleteTarget::Damaged(id)))
+                .ok_or(error)
         }
         Err(error) => Err(error),
     }
@@ -59,10 +61,10 @@ pub(crate) fn find_doomed<R: Item>(
 
 /// As [`find_doomed`], for one of several kinds: what is ambiguous among one kind may still mean
 /// something of the next.
-pub(crate) fn find_doomed_of_some_kind<R: Item>(
+pub(crate) fn find_doomed_of_some_kind<R: ItemRecord>(
     records: &impl Records<R>,
     key: &str,
-) -> Result<Option<Doomed<R>>, LookupError> {
+) -> Result<Option<DeleteTarget<R>>, LookupError> {
     match find_doomed(records, key) {
         Err(LookupError::Ambiguous { .. }) => Ok(None),
         other => other,
@@ -70,10 +72,10 @@ pub(crate) fn find_doomed_of_some_kind<R: Item>(
 }
 
 /// As [`find_doomed`], for a key that must mean something.
-pub(crate) fn require_doomed<R: Item>(
+pub(crate) fn require_doomed<R: ItemRecord>(
     records: &impl Records<R>,
     key: &str,
-) -> Result<Doomed<R>, DeleteError> {
+) -> Result<DeleteTarget<R>, DeleteError> {
     find_doomed(records, key)?.ok_or_else(|| DeleteError::NotA {
         kind: R::ITEM,
         key: key.to_owned(),
@@ -83,10 +85,10 @@ pub(crate) fn require_doomed<R: Item>(
 /// Lists the layers that only an image needs, those above before those below: first the stand-ins
 /// for its top layer, then down its chain as long as nothing else uses them (Go: store.go,
 /// `DeleteImage`) and they are in this store.
-pub(crate) fn removable(image: &Image, locks: &Locks, elsewhere: &OtherRecords) -> Vec<LayerId> {
+pub(crate) fn removable(image: &Image, locks: &Locks, others: &OtherRecords) -> Vec<LayerId> {
     let mapped: BTreeSet<&LayerId> = image.mapped_layers().iter().collect();
     let mut removable: Vec<LayerId> = Vec::new();
-    let is_doomed = |id: &str, removable: &[LayerId]| removable.iter().any(|doomed| doomed == id);
+    let is_doomed = |id: &str, removable: &[LayerId]| removable.iter().any(|target| target == id);
     let is_used = |id: &LayerId, removable: &[LayerId]| {
         let of_others = locks.images.ids_by_key(BY_TOP_LAYER, id.as_str());
         let children = locks.layers.ids_by_key(BY_PARENT, id.as_str());
@@ -98,7 +100,7 @@ pub(crate) fn removable(image: &Image, locks: &Locks, elsewhere: &OtherRecords) 
                 .ids_by_key(BY_LAYER, id.as_str())
                 .is_empty()
             || locks.layers.additional_root(id.as_str()).is_some()
-            || elsewhere.child_of_layer(id.as_str()).is_some()
+            || others.child_of_layer(id.as_str()).is_some()
             || children
                 .into_iter()
                 .any(|child| !is_doomed(child, removable))

@@ -15,7 +15,7 @@ use crate::catalog::error::AccessError;
 use crate::catalog::error::LookupError;
 use crate::catalog::locked::Locked;
 use crate::catalog::locks::InContext;
-use crate::catalog::lookup::{Item, find, refuse_additional};
+use crate::catalog::lookup::{ItemRecord, find, refuse_additional};
 use crate::catalog::record_stores::{Records, View};
 use crate::engine::Engine;
 use crate::records::error_kind::ErrorKind;
@@ -23,7 +23,7 @@ use crate::records::kinds::ItemKind;
 use crate::spec::ImageSpec;
 
 /// A record that can be changed in the ways all kinds can.
-pub(crate) trait Mutable: Item {
+pub(crate) trait Mutable: ItemRecord {
     fn metadata_mut(&mut self) -> &mut String;
     fn flags_mut(&mut self) -> &mut Flags;
 }

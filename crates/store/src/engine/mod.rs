@@ -1,7 +1,6 @@
 //! What the handles on one opening share.
 
 pub(crate) mod open;
-pub(crate) mod error;
 pub(crate) mod recovery;
 pub(crate) mod rescue;
 pub(crate) mod temporary_files;
@@ -9,9 +8,10 @@ pub(crate) mod discard;
 pub(crate) mod owners_on_disk;
 pub(crate) mod choose_driver;
 pub(crate) mod drivers;
+pub(crate) mod error;
+pub(crate) mod host;
 pub(crate) mod options;
 pub(crate) mod notices;
-pub(crate) mod host;
 pub(crate) mod userns;
 
 use std::path::PathBuf;

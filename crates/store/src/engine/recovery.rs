@@ -35,7 +35,7 @@ impl Engine {
     pub(crate) fn lock_all(&self) -> Result<Locks, AccessError> {
         let mut locks = self.catalog.lock_all()?;
         // Out of the way now. Erasing it takes long, and is done by a writer when no lock is held.
-        self.undo_remains(&mut locks).abandon();
+        self.undo_unfinished(&mut locks).abandon();
         Ok(locks)
     }
 
@@ -68,7 +68,7 @@ impl Engine {
     /// undo.
     pub(crate) fn recover_if_free(&self) {
         if let Ok(Some(mut locks)) = self.catalog.try_lock_all() {
-            let mut trash = self.undo_remains(&mut locks);
+            let mut trash = self.undo_unfinished(&mut locks);
             let place = Where::BesideRecords;
             drop(self.discard_temporary_files(&locks, place, &mut trash));
             drop(locks);
@@ -129,15 +129,15 @@ impl Engine {
     }
 
     /// Undoes what is left. The trash is erased or abandoned when the locks are released.
-    pub(crate) fn undo_remains(&self, locks: &mut Locks) -> Trash {
+    pub(crate) fn undo_unfinished(&self, locks: &mut Locks) -> Trash {
         let mut trash = Trash::new();
-        let mut doomed = incomplete_layers(&locks.layers);
+        let mut target = incomplete_layers(&locks.layers);
         let intent = Intent::read(&self.catalog.layout.layers).ok().flatten();
         if let Some(intent) = &intent {
-            doomed.extend(unwanted(intent, locks));
+            target.extend(unwanted(intent, locks));
             self.discard_data(intent, locks, &mut trash);
         }
-        let removed = self.remove_quietly(locks, &doomed, &mut trash);
+        let removed = self.remove_quietly(locks, &target, &mut trash);
         if intent.is_some() && removed.is_ok() {
             // Left in place when something failed, so that the next one tries again.
             let io = &*self.options.metadata_io;
@@ -171,23 +171,23 @@ impl Engine {
     fn remove_quietly(
         &self,
         locks: &mut Locks,
-        doomed: &[LayerId],
+        target: &[LayerId],
         trash: &mut Trash,
     ) -> Result<(), AccessError> {
         let mut outcome = Ok(());
         let mut gone = Vec::new();
-        for id in doomed {
+        for id in target {
             // One layer that cannot be removed is no reason to keep the others.
             match self.move_out(id, trash) {
                 Ok(()) => gone.push(id),
-                Err(_) => outcome = Err(AccessError::Remains { layer: id.clone() }),
+                Err(_) => outcome = Err(AccessError::Unfinished { layer: id.clone() }),
             }
         }
         if !gone.is_empty() && self.sync_places(&[]).is_err() {
             // Their records stay, so that the contents are not lost track of.
             outcome = outcome.and(gone.first().map_or(Ok(()), |layer| {
                 let layer = (*layer).clone();
-                Err(AccessError::Remains { layer })
+                Err(AccessError::Unfinished { layer })
             }));
             gone.clear();
         }

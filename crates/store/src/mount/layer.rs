@@ -168,7 +168,7 @@ pub(crate) fn mount_layer(
     }
     // A count that a kernel-side unmount left behind counts nothing. Another one counts users
     // in other mount namespaces.
-    let elsewhere = match counted {
+    let others = match counted {
         Some(mount) if stale(engine, vec![mount.clone()])?.is_empty() => mount.count,
         _ => 0,
     };
@@ -177,9 +177,9 @@ pub(crate) fn mount_layer(
         source: Box::new(source),
     };
     let path = in_use.driver.mount(id, &options).map_err(failed)?;
-    if let Err(error) = counts.set(id, &path, elsewhere.saturating_add(1)) {
+    if let Err(error) = counts.set(id, &path, others.saturating_add(1)) {
         // That would end the mounts of the other namespaces too.
-        if elsewhere == 0 {
+        if others == 0 {
             drop(in_use.driver.unmount(id));
         }
         return Err(error.into());

@@ -2,8 +2,8 @@
 
 pub(crate) mod owners;
 pub(crate) mod shutdown;
+pub(crate) mod ignored;
 pub(crate) mod layer;
 pub(crate) mod error;
 pub(crate) mod stale;
 pub(crate) mod kernel_table;
-pub(crate) mod ignored;

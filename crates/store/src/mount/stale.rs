@@ -25,19 +25,22 @@ pub(crate) fn stale(engine: &Engine, counted: Vec<Mounted>) -> Result<Vec<Mounte
     if engine.driver().capabilities().stacking == Stacking::Copies {
         return Ok(unseen.collect());
     }
-    let mut unseen: Vec<Sought> = unseen.map(Sought::new).collect();
+    let mut unseen: Vec<UnseenMount> = unseen.map(UnseenMount::new).collect();
     if unseen.is_empty() {
         return Ok(Vec::new());
     }
     let coverage = visit_mounts_everywhere(&mut |mount| {
-        unseen.retain(|sought| !sought.is_shown_by(mount));
+        unseen.retain(|unseen_mount| !unseen_mount.is_shown_by(mount));
         match unseen.is_empty() {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         }
     })?;
     Ok(match coverage {
-        Coverage::Complete => unseen.into_iter().map(|sought| sought.mount).collect(),
+        Coverage::Complete => unseen
+            .into_iter()
+            .map(|unseen_mount| unseen_mount.mount)
+            .collect(),
         Coverage::Incomplete => Vec::new(),
     })
 }
@@ -62,7 +65,7 @@ pub(crate) fn is_mounted_here(engine: &Engine, path: &Path) -> Result<bool, Path
 }
 
 /// A counted mount that this process does not see.
-struct Sought {
+struct UnseenMount {
     mount: Mounted,
     /// The path without symbolic links, as tables of mounts have it.
     real: Option<PathBuf>,
@@ -70,7 +73,7 @@ struct Sought {
     tail: PathBuf,
 }
 
-impl Sought {
+impl UnseenMount {
     fn new(mount: Mounted) -> Self {
         let mut tail: Vec<_> = mount.path.iter().rev().take(2).collect();
         tail.reverse();
@@ -108,13 +111,13 @@ mod tests {
     use super::*;
 
     fn sees(line: &str) -> bool {
-        let sought = Sought::new(Mounted {
+        let unseen_mount = UnseenMount::new(Mounted {
             layer: "abc".parse().unwrap(),
             path: "/nosuch/overlay/abc/merged".into(),
             count: 1,
         });
         let table = format!("1 2 0:3 / {line}");
-        sought.is_shown_by(parse(table.as_bytes()).first().unwrap())
+        unseen_mount.is_shown_by(parse(table.as_bytes()).first().unwrap())
     }
 
     #[test]

@@ -5,7 +5,6 @@
 //! removed that is not in [`CheckReport::removals`]. Each step takes the locks for itself, and
 //! looks first whether the item is as it was checked.
 
-mod error;
 mod mounts;
 mod options;
 pub(crate) mod quarantine;
@@ -14,6 +13,7 @@ mod remake;
 mod remove;
 mod report;
 mod tar_split;
+mod error;
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ use layerhold_json_store::Record as _;
 
 use crate::catalog::locks::Locks;
 use crate::check::{
-    CheckReport, Containers, Damage, Disposal, Finding, Remade, Remedy, Removable, text,
+    CheckReport, Containers, Damage, Disposal, Finding, RebuiltRecord, Remedy, Removable, text,
 };
 use crate::engine::Engine;
 use crate::records::Layer;
@@ -41,7 +41,7 @@ pub(crate) fn repair(
         engine: &engine,
         options,
         seen: check.seen.clone(),
-        remade: &check.remade,
+        rebuilt: &check.rebuilt,
         report: RepairReport::default(),
     };
     // Parents before children: the driver makes what it keeps of a layer from that of the layer
@@ -97,7 +97,7 @@ struct Repair<'a> {
     /// What the records say as far as this repair knows.
     seen: BTreeMap<ItemId, Vec<u8>>,
     /// Records to be put in place.
-    remade: &'a BTreeMap<ItemId, Remade>,
+    rebuilt: &'a BTreeMap<ItemId, RebuiltRecord>,
     report: RepairReport,
 }
 
@@ -174,11 +174,11 @@ impl Repair<'_> {
     fn lost_height(&self, id: &LayerId) -> usize {
         let mut height = 1;
         let mut next = Some(id.clone());
-        while let Some(remade) = next.and_then(|id| self.remade.get(&ItemId::Layer(id)))
+        while let Some(rebuilt) = next.and_then(|id| self.rebuilt.get(&ItemId::Layer(id)))
             && height < MAX_HEIGHT
         {
             height += 1;
-            let layer = Layer::parse(&remade.json).ok();
+            let layer = Layer::parse(&rebuilt.json).ok();
             next = layer.and_then(|layer| layer.parent().cloned());
         }
         height

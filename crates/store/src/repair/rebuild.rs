@@ -11,9 +11,9 @@ use super::error::RepairError;
 use crate::catalog::big_data::DataError;
 use crate::catalog::locked::Locked;
 use crate::catalog::locks::InContext;
-use crate::catalog::lookup::{Item, by_id, own_by_id};
+use crate::catalog::lookup::{ItemRecord, by_id, own_by_id};
 use crate::catalog::record_stores::{Records, View};
-use crate::check::{Damage, Finding, twin};
+use crate::check::{Damage, Finding, same_content};
 use crate::records::kinds::{ItemId, ItemKind};
 use crate::records::{Image, Layer};
 
@@ -205,7 +205,7 @@ impl Repair<'_> {
     }
 }
 
-fn copy_of<R: Item>(
+fn copy_of<R: ItemRecord>(
     records: &View<R>,
     id: &ItemId,
     key: &str,
@@ -213,12 +213,12 @@ fn copy_of<R: Item>(
     (sizes, digests): (&BTreeMap<String, i64>, &BTreeMap<String, String>),
 ) -> Option<Vec<u8>> {
     let whole = |other: &str| whole(records, id, other, digests.get(other));
-    let other = twin(names, sizes, digests, key, &|other| whole(other).is_some())?;
+    let other = same_content(names, sizes, digests, key, &|other| whole(other).is_some())?;
     whole(other)
 }
 
 /// The content of a data item that has its digest.
-fn whole<R: Item>(
+fn whole<R: ItemRecord>(
     records: &View<R>,
     id: &ItemId,
     key: &str,
@@ -233,7 +233,7 @@ fn whole<R: Item>(
     is_whole.then_some(bytes)
 }
 
-fn put<R: Item>(
+fn put<R: ItemRecord>(
     records: &mut Locked<R>,
     id: &ItemId,
     key: &str,
@@ -249,7 +249,7 @@ fn put<R: Item>(
 }
 
 /// Sets aside what is damaged in the way and at the place that was found.
-fn set_aside<R: Item>(records: &mut Locked<R>, found: &Damaged) -> Result<(), RepairError> {
+fn set_aside<R: ItemRecord>(records: &mut Locked<R>, found: &Damaged) -> Result<(), RepairError> {
     for guard in records.held_mut() {
         let same = guard.verify().into_iter().find(|damaged| {
             damaged.path == found.path

@@ -7,9 +7,9 @@ use super::error::RepairError;
 use crate::catalog::error::AccessError;
 use crate::catalog::locked::Locked;
 use crate::catalog::locks::InContext;
-use crate::catalog::lookup::Item;
+use crate::catalog::lookup::ItemRecord;
 use crate::catalog::record_stores::Records;
-use crate::check::Remade;
+use crate::check::RebuiltRecord;
 use crate::records::kinds::ItemId;
 
 impl Repair<'_> {
@@ -18,7 +18,7 @@ impl Repair<'_> {
     ///
     /// Somebody may have made a record since, or have removed what it would be about.
     pub(super) fn remake(&mut self, id: &ItemId) -> Result<(), RepairError> {
-        let remade = self.remade.get(id).ok_or(RepairError::Changed)?;
+        let rebuilt = self.rebuilt.get(id).ok_or(RepairError::Changed)?;
         let mut locks = self.engine.lock_all()?;
         match id {
             ItemId::Layer(layer) => {
@@ -26,20 +26,20 @@ impl Repair<'_> {
                 if !exists.map_err(RepairError::Driver)? {
                     return Err(RepairError::Changed);
                 }
-                put_back(&mut locks.layers, id, remade)?;
+                put_back(&mut locks.layers, id, rebuilt)?;
             }
-            ItemId::Image(_) => put_back(&mut locks.images, id, remade)?,
-            ItemId::Container(_) => put_back(&mut locks.containers, id, remade)?,
+            ItemId::Image(_) => put_back(&mut locks.images, id, rebuilt)?,
+            ItemId::Container(_) => put_back(&mut locks.containers, id, rebuilt)?,
         }
         self.note(&locks, id);
         Ok(())
     }
 }
 
-fn put_back<R: Item>(
+fn put_back<R: ItemRecord>(
     records: &mut Locked<R>,
     id: &ItemId,
-    remade: &Remade,
+    rebuilt: &RebuiltRecord,
 ) -> Result<(), RepairError> {
     let mut own = records.own();
     if own.any(|(_, part)| matches!(part.get(id.as_str()), Ok(Some(_)))) {
@@ -49,13 +49,13 @@ fn put_back<R: Item>(
     if records.can_remove(id.as_str()) {
         records.remove(id.as_str()).of::<R>()?;
     }
-    let mut record = R::parse(&remade.json).map_err(|_| RepairError::Changed)?;
+    let mut record = R::parse(&rebuilt.json).map_err(|_| RepairError::Changed)?;
     // A name that something else has by now is not taken from it.
     let names = record.names().iter();
     let free = names.filter(|name| records.holder_of(name).is_none());
     let free = free.cloned().collect();
     record.set_names(free);
-    let inserted: Result<(), ChangeError> = records.insert(record, remade.placement);
+    let inserted: Result<(), ChangeError> = records.insert(record, rebuilt.placement);
     let inserted: Result<(), AccessError> = inserted.of::<R>();
     inserted?;
     Ok(records.save().of::<R>()?)

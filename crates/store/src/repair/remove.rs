@@ -111,14 +111,14 @@ impl Repair<'_> {
     /// Tells whether there is a record of a layer, if only one that an opening of the other kind
     /// has.
     fn has_layer(&self, locks: &Locks, id: &str) -> Result<bool, RepairError> {
-        let elsewhere = self.engine.catalog.other_records()?;
-        Ok(locks.layers.is_own(id) || elsewhere.layer_ids().contains(id))
+        let others = self.engine.catalog.other_records()?;
+        Ok(locks.layers.is_own(id) || others.layer_ids().contains(id))
     }
 
     /// As [`has_layer`](Self::has_layer), of a container.
     fn has_container(&self, locks: &Locks, id: &str) -> Result<bool, RepairError> {
-        let elsewhere = self.engine.catalog.other_records()?;
-        Ok(locks.containers.contains(id) || elsewhere.container_ids().contains(id))
+        let others = self.engine.catalog.other_records()?;
+        Ok(locks.containers.contains(id) || others.container_ids().contains(id))
     }
 
     /// The root of temporary areas that a path is in.

@@ -8,8 +8,8 @@ use crate::engine::userns::UserNsError;
 use crate::records::InvalidRecord;
 use crate::records::error_kind::ErrorKind;
 use crate::records::kinds::ItemId;
-use crate::selinux::LabelError;
 use layerhold_driver::LayerError;
+use layerhold_selinux::LabelError;
 use layerhold_sys::PathError;
 /// Something cannot be added to a transaction.
 #[derive(Debug, thiserror::Error)]

@@ -3,6 +3,7 @@
 pub(crate) mod error;
 
 use crate::records::big_data_item::BigDataItem;
+use layerhold_selinux::Labels;
 use std::collections::BTreeMap;
 
 use layerhold_driver::LayerAccess;
@@ -349,15 +350,6 @@ pub struct ContainerSpec {
     pub auto_userns: Option<AutoUserNs>,
     /// Whether container and layer may be lost at a reboot.
     pub volatile: bool,
-}
-
-/// The two SELinux labels of a container.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Labels {
-    /// The label of its processes.
-    pub process: String,
-    /// The label of its mounts.
-    pub mount: String,
 }
 
 impl ContainerSpec {

@@ -13,9 +13,9 @@
 //! Go: `Store.PrepareStagedLayer`, `Store.ApplyStagedLayer`, `Store.CleanupStagedLayer`, where the
 //! caller hands in an object that fills the tree, and has to call the third on every way out.
 
-mod facts;
 mod fill;
 pub(crate) mod replace;
+mod facts;
 
 use crate::engine::Engine;
 use std::sync::Arc;

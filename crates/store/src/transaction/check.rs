@@ -8,7 +8,7 @@ use layerhold_schema::Flags;
 use super::{NewContainer, NewLayer, Transaction};
 use crate::catalog::error::Conflict;
 use crate::catalog::locks::Locks;
-use crate::catalog::lookup::{self, Item};
+use crate::catalog::lookup::{self, ItemRecord};
 use crate::catalog::record_stores::Records;
 use crate::records::BY_LAYER;
 use crate::records::kinds::{ItemId, ItemKind};
@@ -25,7 +25,10 @@ pub(super) fn refuse_reserved(flags: &Flags) -> Result<(), StageError> {
 }
 
 /// Refuses a name that belongs to a record. Additional stores may have it; ours comes first then.
-pub(super) fn name_is_free<R: Item>(records: &impl Records<R>, name: &str) -> Result<(), Conflict> {
+pub(super) fn name_is_free<R: ItemRecord>(
+    records: &impl Records<R>,
+    name: &str,
+) -> Result<(), Conflict> {
     match records.holder_of(name).and_then(item_id::<R>) {
         Some(holder) => Err(Conflict::Name {
             name: name.to_owned(),
@@ -37,7 +40,10 @@ pub(super) fn name_is_free<R: Item>(records: &impl Records<R>, name: &str) -> Re
 
 /// Refuses an ID that belongs to a record, also one in an additional store: whatever stands on that
 /// there would change.
-pub(super) fn id_is_free<R: Item>(records: &impl Records<R>, id: &str) -> Result<(), Conflict> {
+pub(super) fn id_is_free<R: ItemRecord>(
+    records: &impl Records<R>,
+    id: &str,
+) -> Result<(), Conflict> {
     match records.contains(id).then(|| item_id::<R>(id)).flatten() {
         Some(id) => Err(Conflict::Id { id }),
         None => Ok(()),
@@ -45,7 +51,7 @@ pub(super) fn id_is_free<R: Item>(records: &impl Records<R>, id: &str) -> Result
 }
 
 /// The typed ID of a record. Records whose ID is none are never served.
-pub(crate) fn item_id<R: Record + Item>(id: &str) -> Option<ItemId> {
+pub(crate) fn item_id<R: Record + ItemRecord>(id: &str) -> Option<ItemId> {
     Some(match R::ITEM {
         ItemKind::Layer => ItemId::Layer(id.parse().ok()?),
         ItemKind::Image => ItemId::Image(id.parse().ok()?),

@@ -43,7 +43,7 @@ use crate::catalog::intent::Intent;
 use crate::catalog::layout::tar_split_name;
 use crate::catalog::locked::Locked;
 use crate::catalog::locks::{InContext, Locks};
-use crate::catalog::lookup::{self, Item};
+use crate::catalog::lookup::{self, ItemRecord};
 use crate::catalog::record_stores::{DURABLE, Records, VOLATILE};
 use crate::engine::Engine;
 use crate::records::big_data_item::BigDataItem;
@@ -463,7 +463,7 @@ fn is_same(present: &Layer, new: &Layer) -> Result<(), Conflict> {
 }
 
 /// Removes those records that are there, and saves.
-fn remove_present<R: Item>(
+fn remove_present<R: ItemRecord>(
     records: &mut Locked<R>,
     ids: &[impl AsRef<str>],
 ) -> Result<(), AccessError> {

@@ -17,9 +17,10 @@ use crate::catalog::snapshot::Snapshot;
 use crate::catalog::transient::Persistence;
 use crate::records::big_data_item::BigDataItem;
 use crate::records::{Container, Image, Layer};
-use crate::selinux::Chosen;
 use crate::spec::error::StageError;
-use crate::spec::{ContainerSpec, Labels, LayerSpec};
+use crate::spec::{ContainerSpec, LayerSpec};
+use layerhold_selinux::ChosenLabels;
+use layerhold_selinux::Labels;
 
 impl Transaction {
     /// Adds a container, and the layer that it writes to.
@@ -67,7 +68,7 @@ impl Transaction {
             .gids
             .check_overlaps()
             .map_err(StageError::Mappings)?;
-        let Chosen { labels, pattern } = self.choose_labels(&view, &spec)?;
+        let ChosenLabels { labels, pattern } = self.choose_labels(&view, &spec)?;
         let parent = self.parent_for(&view, &spec, &own_maps)?;
         let layer = self.container_layer(&spec, &labels, parent)?;
         let mut items = std::mem::take(&mut spec.big_data);

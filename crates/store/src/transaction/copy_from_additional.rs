@@ -20,13 +20,16 @@ use crate::spec::ImageSpec;
 use crate::spec::error::StageError;
 
 /// An image that only an additional store has.
-pub(super) struct Known {
+pub(super) struct OnlyAdditional {
     image: Arc<Image>,
     store: Arc<RecordStore<Image>>,
 }
 
 /// Finds an image of that ID that is in an additional store and not in this one.
-pub(super) fn only_additional(view: &Snapshot, id: &ImageId) -> Result<Option<Known>, LookupError> {
+pub(super) fn only_additional(
+    view: &Snapshot,
+    id: &ImageId,
+) -> Result<Option<OnlyAdditional>, LookupError> {
     if view.images.additional_root(id.as_str()).is_none() {
         return Ok(None);
     }
@@ -34,13 +37,13 @@ pub(super) fn only_additional(view: &Snapshot, id: &ImageId) -> Result<Option<Kn
     let store = view.images.store_of(id.as_str()).map(Arc::clone);
     Ok(image
         .zip(store)
-        .map(|(image, store)| Known { image, store }))
+        .map(|(image, store)| OnlyAdditional { image, store }))
 }
 
 /// Completes a specification with what is known of the image.
 pub(super) fn copy_from_additional(
     view: &Snapshot,
-    known: &Known,
+    known: &OnlyAdditional,
     spec: &mut ImageSpec,
 ) -> Result<(), StageError> {
     let record = known.image.record();

@@ -5,10 +5,10 @@ use crate::catalog::error::AccessError;
 use crate::catalog::error::Conflict;
 use crate::records::error_kind::ErrorKind;
 use crate::records::kinds::ItemId;
-use crate::selinux::LabelError;
 use crate::spec::error::StageError;
 use layerhold_driver::LayerError;
 use layerhold_ids::LayerId;
+use layerhold_selinux::LabelError;
 use layerhold_sys::PathError;
 
 /// A transaction cannot be committed. The store is as it was before, unless `rollback` says

@@ -61,7 +61,7 @@ impl Transaction {
         self.layers.push(NewLayer {
             counting,
             record,
-            placement: self.spot_for(&plan.spec),
+            placement: self.placement_for(&plan.spec),
             contents,
             tar_split: parts.tar_split,
             data,

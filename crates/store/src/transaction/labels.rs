@@ -6,11 +6,13 @@
 
 use super::{NewContainer, Transaction};
 use crate::catalog::locks::Locks;
+use crate::catalog::record_stores::Records;
 use crate::catalog::snapshot::Snapshot;
-use crate::selinux::LabelError;
-use crate::selinux::{Chosen, UsedLevels, choose};
+use crate::records::Container;
+use crate::records::Layer;
+use crate::spec::ContainerSpec;
 use crate::spec::error::StageError;
-use crate::spec::{ContainerSpec, Labels};
+use layerhold_selinux::{ChosenLabels, LabelError, LabelPattern, Labels, UsedLevels, choose};
 
 impl Transaction {
     /// Chooses the labels of a container, unless it comes with some.
@@ -18,14 +20,14 @@ impl Transaction {
         &self,
         view: &Snapshot,
         spec: &ContainerSpec,
-    ) -> Result<Chosen, StageError> {
+    ) -> Result<ChosenLabels, StageError> {
         if let Some(labels) = given(spec)? {
-            return Ok(Chosen {
+            return Ok(ChosenLabels {
                 labels,
                 pattern: None,
             });
         }
-        let used = || self.used_levels(UsedLevels::of(&view.layers, &view.containers));
+        let used = || self.used_levels(used_levels(&view.layers, &view.containers));
         let root = &self.engine.options.host_root;
         Ok(choose(root, &spec.label_options, used)?)
     }
@@ -35,7 +37,7 @@ impl Transaction {
         if self.containers.iter().all(|new| new.pattern.is_none()) {
             return Ok(());
         }
-        let recorded = UsedLevels::of(&locks.layers, &locks.containers);
+        let recorded = used_levels(&locks.layers, &locks.containers);
         for position in 0..self.containers.len() {
             let Some((pattern, label)) = self.containers.get(position).and_then(drawn) else {
                 continue;
@@ -73,8 +75,24 @@ impl Transaction {
     }
 }
 
+/// The levels of all containers and layers that are recorded.
+fn used_levels(layers: &impl Records<Layer>, containers: &impl Records<Container>) -> UsedLevels {
+    let mut used = UsedLevels::default();
+    for container in crate::catalog::lookup::all(containers) {
+        used.add(container.mount_label());
+        used.add(container.process_label());
+    }
+    // Few layers have a label, and so few are parsed.
+    for id in layers.own_mentioning(b"\"mountlabel\":") {
+        if let Ok(Some(layer)) = crate::catalog::lookup::by_id(layers, id) {
+            used.add(layer.mount_label());
+        }
+    }
+    used
+}
+
 /// What a drawn label was made of, and the label.
-fn drawn(new: &NewContainer) -> Option<(&crate::selinux::Pattern, &str)> {
+fn drawn(new: &NewContainer) -> Option<(&LabelPattern, &str)> {
     Some((new.pattern.as_ref()?, new.record.mount_label()))
 }
 

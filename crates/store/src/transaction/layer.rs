@@ -308,7 +308,7 @@ impl Transaction {
         self.layers.push(NewLayer {
             counting,
             record,
-            placement: self.spot_for(&plan.spec),
+            placement: self.placement_for(&plan.spec),
             contents,
             tar_split,
             data,
@@ -321,7 +321,7 @@ impl Transaction {
     }
 
     /// Where the record goes (Go: layers.go, `pickStoreLocation`).
-    pub(super) fn spot_for(&self, spec: &LayerSpec) -> Placement {
+    pub(super) fn placement_for(&self, spec: &LayerSpec) -> Placement {
         if spec.volatile {
             return VOLATILE;
         }

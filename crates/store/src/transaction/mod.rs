@@ -1,14 +1,14 @@
 //! Bringing layers, images and containers in, all at once.
 
-mod area;
-mod check;
 mod commit;
+mod area;
 mod container;
-mod counting;
 mod from_tree;
 mod image;
 mod labels;
 mod layer;
+mod check;
+mod counting;
 pub(crate) mod mount_image;
 mod put_additional;
 mod copy_from_additional;
@@ -33,8 +33,8 @@ use crate::catalog::snapshot::Snapshot;
 use crate::records::big_data_item::BigDataItem;
 use crate::records::kinds::ItemId;
 use crate::records::{Container, Image, Layer};
-use crate::selinux::Pattern;
 use crate::spec::{IfPresent, ImageIfPresent, NameConflict};
+use layerhold_selinux::LabelPattern;
 
 use area::Area;
 pub use commit::Committed;
@@ -102,7 +102,7 @@ struct NewContainer {
     placement: Placement,
     data: Option<StagedAddition>,
     /// What its SELinux labels were made of, if their level was drawn.
-    pattern: Option<Pattern>,
+    pattern: Option<LabelPattern>,
 }
 
 /// A copy of an image's top layer under other ID maps, to be noted in the image.

@@ -6,8 +6,8 @@ use layerhold_driver::{Driver, LayerError, default_threads, run_tasks};
 use layerhold_ids::LayerId;
 use layerhold_sys::{Dir, tree_usage};
 
-use super::UsageError;
 use super::counters::Counts;
+use super::error::UsageError;
 use crate::catalog::layout::tar_split_name;
 use crate::engine::Engine;
 use crate::records::Layer;

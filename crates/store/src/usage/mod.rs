@@ -5,68 +5,31 @@
 //! Layers that containers write to, and others whose contents may change without their record
 //! telling, are counted each time.
 
-pub(crate) mod counters;
 mod measure;
-mod report;
 mod sum;
 
-use crate::usage::measure::count_layers;
-use crate::usage::sum::sum_up;
-use layerhold_driver::LayerError;
-use layerhold_ids::LayerId;
-use layerhold_sys::PathError;
+pub use error::UsageError;
+mod error;
+mod report;
+pub(crate) mod counters;
 
-use crate::catalog::big_data::DataError;
-use crate::catalog::error::AccessError;
+use crate::usage::measure::count_layers;
+use crate::usage::sum::own_layers;
+use crate::usage::sum::sum_up;
+use layerhold_ids::LayerId;
+
 use crate::catalog::record_stores::Records;
 use crate::catalog::snapshot::Snapshot;
 use crate::engine::Engine;
-use crate::records::error_kind::ErrorKind;
 use crate::records::{BY_LAYER, Layer};
 
 use counters::{Counter, Counters, Counts};
 pub(crate) use measure::count_tree;
 pub use report::{
-    Amount, ContainerUsage, ImageUsage, LayerUsage, TotalUsage, UsageOrigin, UsageReport,
+    ContainerUsage, DiskUsage, ImageUsage, LayerUsage, TotalUsage, UsageOrigin, UsageReport,
     WrongCounter,
 };
 use sum::Measured;
-
-/// What things take cannot be found out.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum UsageError {
-    /// Locks or records cannot be used.
-    #[error(transparent)]
-    Access(#[from] AccessError),
-    /// A data item cannot be measured.
-    #[error(transparent)]
-    Data(#[from] DataError),
-    /// A layer cannot be counted.
-    #[error("cannot count layer {layer}")]
-    Driver {
-        /// The layer.
-        layer: LayerId,
-        /// Why.
-        #[source]
-        source: Box<LayerError>,
-    },
-    /// A file cannot be used.
-    #[error(transparent)]
-    Os(#[from] PathError),
-}
-
-impl UsageError {
-    /// The kind that Go tells apart, if any.
-    #[must_use]
-    pub fn kind(&self) -> Option<ErrorKind> {
-        match self {
-            Self::Access(error) => error.kind(),
-            Self::Data(error) => error.kind(),
-            _ => None,
-        }
-    }
-}
 
 pub(crate) fn usage(engine: &Engine) -> Result<UsageReport, UsageError> {
     let view = engine.snapshot()?;
@@ -113,13 +76,6 @@ pub(crate) fn verify_usage(
         .map(|(layer, counts)| (layer, counts, UsageOrigin::Counted));
     let report = sum_up(engine, &view, &Measured::new(measured.collect()))?;
     Ok((report, wrong))
-}
-
-/// The layers that are kept in this store, in its order.
-fn own_layers(view: &Snapshot) -> Vec<std::sync::Arc<Layer>> {
-    view.layers()
-        .filter(|layer| view.layers.is_own(layer.id().as_str()))
-        .collect()
 }
 
 /// Tells whether a layer belongs to a container, which may be writing to it.

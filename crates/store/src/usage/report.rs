@@ -9,7 +9,7 @@ use super::counters::Counts;
 /// What files take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub struct Amount {
+pub struct DiskUsage {
     /// Lengths of all files, hard links once; directories count nothing (Go: pkg/directory).
     pub bytes: u64,
     /// Files, directories and whatever else has an inode.
@@ -19,7 +19,7 @@ pub struct Amount {
     pub allocated: u64,
 }
 
-impl AddAssign for Amount {
+impl AddAssign for DiskUsage {
     fn add_assign(&mut self, other: Self) {
         self.bytes = self.bytes.saturating_add(other.bytes);
         self.inodes = self.inodes.saturating_add(other.inodes);
@@ -27,7 +27,7 @@ impl AddAssign for Amount {
     }
 }
 
-impl From<Counts> for Amount {
+impl From<Counts> for DiskUsage {
     fn from(counts: Counts) -> Self {
         Self {
             bytes: counts.bytes,
@@ -58,7 +58,7 @@ pub struct LayerUsage {
     /// What it stands on.
     pub parent: Option<LayerId>,
     /// Its own files: what it changes or, where each layer is a full copy (vfs), everything.
-    pub own: Amount,
+    pub own: DiskUsage,
     /// Bytes of what is kept beside it: its tar-split file and its data items.
     pub beside: u64,
     /// Where the figures come from.
@@ -78,9 +78,9 @@ pub struct ImageUsage {
     /// Its names.
     pub names: Vec<String>,
     /// Layers that are part of no other image.
-    pub unique: Amount,
+    pub unique: DiskUsage,
     /// Layers that are part of other images too.
-    pub shared: Amount,
+    pub shared: DiskUsage,
     /// Bytes of its data items, as recorded.
     pub data: u64,
     /// How many containers were made of it.
@@ -112,7 +112,7 @@ pub struct ContainerUsage {
     /// The image it was made of.
     pub image: Option<ImageId>,
     /// Its own layer.
-    pub own: Amount,
+    pub own: DiskUsage,
     /// Bytes of the data items and files that are kept for it.
     pub data: u64,
     /// Bytes of the layers below its own.
@@ -132,11 +132,11 @@ impl ContainerUsage {
 #[non_exhaustive]
 pub struct TotalUsage {
     /// The layers of images, each once.
-    pub images: Amount,
+    pub images: DiskUsage,
     /// The layers that containers write to.
-    pub containers: Amount,
+    pub containers: DiskUsage,
     /// Layers that no image and no container stands on.
-    pub unused: Amount,
+    pub unused: DiskUsage,
     /// Bytes of data items and other files of layers, images and containers.
     pub data: u64,
     /// Bytes that would come free if all images without containers, and all layers that nothing
@@ -179,7 +179,7 @@ pub struct WrongCounter {
     /// The layer.
     pub layer: LayerId,
     /// What was noted.
-    pub recorded: Amount,
+    pub recorded: DiskUsage,
     /// What is there.
-    pub found: Amount,
+    pub found: DiskUsage,
 }

@@ -7,10 +7,10 @@ use layerhold_ids::LayerId;
 use layerhold_sys::tree_usage;
 
 use super::counters::Counts;
+use super::error::UsageError;
 use super::report::{
-    Amount, ContainerUsage, ImageUsage, LayerUsage, TotalUsage, UsageOrigin, UsageReport,
+    ContainerUsage, DiskUsage, ImageUsage, LayerUsage, TotalUsage, UsageOrigin, UsageReport,
 };
-use super::{UsageError, own_layers};
 use crate::catalog::big_data;
 use crate::catalog::big_data::DataError;
 use crate::catalog::lookup::by_id;
@@ -35,7 +35,7 @@ impl Measured {
         self.0.get(id).copied().unwrap_or(missing)
     }
 
-    fn amount(&self, id: &LayerId) -> Amount {
+    fn amount(&self, id: &LayerId) -> DiskUsage {
         self.of(id).0.into()
     }
 }
@@ -196,7 +196,7 @@ fn image_usage(
     measured: &Measured,
     users: &HashMap<LayerId, Users>,
 ) -> Result<ImageUsage, UsageError> {
-    let (mut unique, mut shared) = (Amount::default(), Amount::default());
+    let (mut unique, mut shared) = (DiskUsage::default(), DiskUsage::default());
     for id in layers_of(view, image) {
         let is_shared = users.get(&id).is_some_and(|users| users.images > 1);
         *(if is_shared { &mut shared } else { &mut unique }) += measured.amount(&id);
@@ -253,4 +253,11 @@ fn total(report: &UsageReport, users: &HashMap<LayerId, Users>) -> TotalUsage {
         total.data = total.data.saturating_add(container.data);
     }
     total
+}
+
+/// The layers that are kept in this store, in its order.
+pub(super) fn own_layers(view: &Snapshot) -> Vec<Arc<Layer>> {
+    view.layers()
+        .filter(|layer| view.layers.is_own(layer.id().as_str()))
+        .collect()
 }

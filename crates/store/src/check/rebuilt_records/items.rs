@@ -14,7 +14,7 @@ use crate::records::big_data_item::digest_of;
 const MAX_DIGESTED: u64 = 64 << 20;
 
 /// A data item that is there.
-pub(super) struct Item {
+pub(super) struct ItemData {
     pub(super) key: String,
     pub(super) size: u64,
     /// Its digest, if it is not too large.
@@ -40,7 +40,7 @@ pub(super) fn names(dir: &Dir, id: &str) -> Vec<String> {
 }
 
 /// Reads the data items of one ID.
-pub(super) fn read(dir: &Dir, id: &str) -> Vec<Item> {
+pub(super) fn read(dir: &Dir, id: &str) -> Vec<ItemData> {
     let names = names(dir, id);
     names
         .into_iter()
@@ -48,14 +48,14 @@ pub(super) fn read(dir: &Dir, id: &str) -> Vec<Item> {
         .collect()
 }
 
-fn item(dir: &Dir, id: &str, key: String) -> Option<Item> {
+fn item(dir: &Dir, id: &str, key: String) -> Option<ItemData> {
     let name = layerhold_json_store::file_name_to_read(&key).ok()?;
     let mut file = dir.open_dir(id).ok()?.open_file(name).ok()?;
     let size = stat_file(&file).ok()?.size;
     let mut content = Vec::new();
     if size > MAX_DIGESTED {
         let digest = None;
-        return Some(Item {
+        return Some(ItemData {
             key,
             size,
             digest,
@@ -65,7 +65,7 @@ fn item(dir: &Dir, id: &str, key: String) -> Option<Item> {
     let read = file.read_to_end(&mut content).ok()?;
     let digest = Some(digest_of(&content));
     let size = u64::try_from(read).ok()?;
-    Some(Item {
+    Some(ItemData {
         key,
         size,
         digest,
@@ -74,16 +74,16 @@ fn item(dir: &Dir, id: &str, key: String) -> Option<Item> {
 }
 
 /// Where a record has the sizes and the digests of its data items.
-pub(super) struct Known<'r> {
+pub(super) struct KnownItem<'r> {
     pub(super) names: &'r [String],
     pub(super) sizes: &'r mut BTreeMap<String, i64>,
     pub(super) digests: &'r mut BTreeMap<String, String>,
 }
 
-impl Known<'_> {
+impl KnownItem<'_> {
     /// Notes sizes and digests where the record says nothing of an item that it names. Digests that
     /// are not `wanted` stay out.
-    pub(super) fn note(self, items: &[Item], wanted: impl Fn(&Item) -> bool) {
+    pub(super) fn note(self, items: &[ItemData], wanted: impl Fn(&ItemData) -> bool) {
         for item in items.iter().filter(|item| self.names.contains(&item.key)) {
             let size = i64::try_from(item.size).unwrap_or(-1);
             let known = *self.sizes.entry(item.key.clone()).or_insert(size);

@@ -16,31 +16,35 @@
 
 mod containers;
 mod images;
-mod items;
 mod layers;
+mod items;
 mod parent;
-mod replay;
-mod scrap;
 mod search;
+mod replay;
+mod partial;
 
 use std::collections::BTreeMap;
 
 use super::damage::Damage;
 use super::error::CheckError;
-use super::look::Look;
-use super::report::{Finding, Remedy};
+use super::inspection::Inspection;
+use super::report::Finding;
 use super::verdict::Verdict;
+use crate::check::verdict::Remedy;
 use crate::records::kinds::{ItemId, ItemKind};
-use search::{BeyondHelp, Search};
+use search::{CannotRebuild, Search};
 
 /// Finds out of which items a record can be made, puts these records into the look, and corrects
 /// the findings by them.
-pub(super) fn settle(look: &mut Look<'_>, found: &mut Vec<Finding>) -> Result<(), CheckError> {
+pub(super) fn settle(
+    inspection: &mut Inspection<'_>,
+    found: &mut Vec<Finding>,
+) -> Result<(), CheckError> {
     // What another kind of opening may have a record of is not for this one to record.
-    if !look.is_elsewhere_known || !found.iter().any(|finding| is_hint(&finding.damage)) {
+    if !inspection.is_elsewhere_known || !found.iter().any(|finding| is_hint(&finding.damage)) {
         return Ok(());
     }
-    let mut search = Search::new(look)?;
+    let mut search = Search::new(inspection)?;
     let stuck = search.run()?;
     let told = search.told;
     if told.is_empty() && stuck.is_empty() {
@@ -53,7 +57,9 @@ pub(super) fn settle(look: &mut Look<'_>, found: &mut Vec<Finding>) -> Result<()
     for finding in &mut *found {
         correct(finding, &told, &stuck);
     }
-    look.lost.extend(stuck.keys().map(ItemId::kind));
+    inspection
+        .rebuilt_records
+        .extend(stuck.keys().map(ItemId::kind));
     for (id, why) in stuck {
         let damage = Damage::RecordBeyondHelp { why: why.text() };
         found.push(Finding::of(id, damage, Remedy::Nothing));
@@ -64,8 +70,8 @@ pub(super) fn settle(look: &mut Look<'_>, found: &mut Vec<Finding>) -> Result<()
     }
     // What seemed to be missing may be there now, and what stands on it is not without use.
     found.retain(|finding| !is_reference(&finding.damage));
-    found.extend(super::layers::references(look));
-    found.extend(super::items::references(look));
+    found.extend(super::layers::references(inspection));
+    found.extend(super::items::references(inspection));
     Ok(())
 }
 
@@ -95,7 +101,7 @@ fn item(damage: &Damage, subject: Option<&ItemId>) -> Option<ItemId> {
 }
 
 /// Tells whether a finding is said better by what kept the record from being made.
-fn is_replaced(finding: &Finding, stuck: &BTreeMap<ItemId, BeyondHelp>, id: &ItemId) -> bool {
+fn is_replaced(finding: &Finding, stuck: &BTreeMap<ItemId, CannotRebuild>, id: &ItemId) -> bool {
     matches!(finding.damage, Damage::NoRecord) && stuck.contains_key(id)
 }
 
@@ -104,7 +110,7 @@ fn is_replaced(finding: &Finding, stuck: &BTreeMap<ItemId, BeyondHelp>, id: &Ite
 fn correct(
     finding: &mut Finding,
     told: &BTreeMap<ItemId, Vec<&'static str>>,
-    stuck: &BTreeMap<ItemId, BeyondHelp>,
+    stuck: &BTreeMap<ItemId, CannotRebuild>,
 ) {
     match &finding.damage {
         Damage::RecordFileEmpty { kind, .. } | Damage::RecordFileMissing { kind, .. } => {

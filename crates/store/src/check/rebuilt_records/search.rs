@@ -5,18 +5,19 @@ use std::sync::Arc;
 
 use layerhold_ids::{ContainerId, ImageId, LayerId, is_canonical_id};
 
+use super::partial::Scraps;
 use super::replay::Replay;
-use super::scrap::Scraps;
-use crate::catalog::lookup::Item;
+use crate::catalog::lookup::ItemRecord;
 use crate::catalog::record_stores::{Placement, Records, View};
 use crate::check::error::CheckError;
-use crate::check::look::{Look, Remade};
+use crate::check::inspection::Inspection;
+use crate::check::rebuilt::RebuiltRecord;
 use crate::records::Container;
 use crate::records::kinds::{ItemId, ItemKind};
 
 /// Why no record can be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BeyondHelp {
+pub(super) enum CannotRebuild {
     /// The record says that the layer is not complete: it is removed as such.
     Incomplete,
     /// What is left of the record makes none.
@@ -33,7 +34,7 @@ pub(super) enum BeyondHelp {
     Image,
 }
 
-impl BeyondHelp {
+impl CannotRebuild {
     pub(super) const fn text(self) -> &'static str {
         match self {
             Self::Incomplete | Self::Nothing => "nothing of it can be used",
@@ -47,16 +48,16 @@ impl BeyondHelp {
 }
 
 /// A record that was made.
-pub(super) struct Found<R> {
+pub(super) struct FoundRecord<R> {
     pub(super) record: Arc<R>,
-    pub(super) remade: Remade,
+    pub(super) rebuilt: RebuiltRecord,
     /// What of it is not known.
     pub(super) unknown: Vec<&'static str>,
 }
 
 /// The search. Records that were found are put into the look, where they help to find others.
 pub(super) struct Search<'a, 'l> {
-    pub(super) look: &'a mut Look<'l>,
+    pub(super) inspection: &'a mut Inspection<'l>,
     pub(super) layers: Scraps,
     pub(super) images: Scraps,
     pub(super) containers: Scraps,
@@ -67,12 +68,12 @@ pub(super) struct Search<'a, 'l> {
 }
 
 impl<'a, 'l> Search<'a, 'l> {
-    pub(super) fn new(look: &'a mut Look<'l>) -> Result<Self, CheckError> {
+    pub(super) fn new(inspection: &'a mut Inspection<'l>) -> Result<Self, CheckError> {
         Ok(Self {
-            layers: Scraps::gather(&look.records.layers)?,
-            images: Scraps::gather(&look.records.images)?,
-            containers: Scraps::gather(&look.records.containers)?,
-            look,
+            layers: Scraps::gather(&inspection.records.layers)?,
+            images: Scraps::gather(&inspection.records.images)?,
+            containers: Scraps::gather(&inspection.records.containers)?,
+            inspection,
             told: BTreeMap::new(),
             replays: BTreeMap::new(),
             unknown: Vec::new(),
@@ -80,27 +81,45 @@ impl<'a, 'l> Search<'a, 'l> {
     }
 
     /// Makes records as long as one helps to make another. Returns for which that cannot be done.
-    pub(super) fn run(&mut self) -> Result<BTreeMap<ItemId, BeyondHelp>, CheckError> {
+    pub(super) fn run(&mut self) -> Result<BTreeMap<ItemId, CannotRebuild>, CheckError> {
         loop {
             let known = self.told.len();
             let mut stuck = BTreeMap::new();
             for id in self.wanted_layers()? {
                 let found = self.layer(&id);
-                let (id, look) = (ItemId::Layer(id), &mut self.look.layers);
-                take(&mut self.told, &mut self.look.remade, &mut stuck, id, found)
-                    .map(|layer| look.insert(layer.id().clone(), layer));
+                let (id, inspection) = (ItemId::Layer(id), &mut self.inspection.layers);
+                take(
+                    &mut self.told,
+                    &mut self.inspection.rebuilt,
+                    &mut stuck,
+                    id,
+                    found,
+                )
+                .map(|layer| inspection.insert(layer.id().clone(), layer));
             }
             for id in self.wanted_images()? {
                 let found = self.image(&id);
-                let (id, look) = (ItemId::Image(id), &mut self.look.images);
-                take(&mut self.told, &mut self.look.remade, &mut stuck, id, found)
-                    .map(|image| look.insert(image.id().clone(), image));
+                let (id, inspection) = (ItemId::Image(id), &mut self.inspection.images);
+                take(
+                    &mut self.told,
+                    &mut self.inspection.rebuilt,
+                    &mut stuck,
+                    id,
+                    found,
+                )
+                .map(|image| inspection.insert(image.id().clone(), image));
             }
             for id in self.wanted_containers()? {
                 let found = self.container(&id);
-                let (id, look) = (ItemId::Container(id), &mut self.look.containers);
-                take(&mut self.told, &mut self.look.remade, &mut stuck, id, found)
-                    .map(|container| look.insert(container.id().clone(), container));
+                let (id, inspection) = (ItemId::Container(id), &mut self.inspection.containers);
+                take(
+                    &mut self.told,
+                    &mut self.inspection.rebuilt,
+                    &mut stuck,
+                    id,
+                    found,
+                )
+                .map(|container| inspection.insert(container.id().clone(), container));
             }
             self.unknown.clear();
             if self.told.len() == known {
@@ -112,19 +131,19 @@ impl<'a, 'l> Search<'a, 'l> {
     /// Contents without a usable record that something needs, or may need: records are lost, or a
     /// part of this one is left. Others are garbage.
     fn wanted_layers(&self) -> Result<Vec<LayerId>, CheckError> {
-        let look = &*self.look;
-        let is_lost = look.lost.contains(&ItemKind::Layer);
-        let needed = needed(look);
-        let elsewhere = look.elsewhere.layers.iter();
-        let elsewhere: BTreeSet<&str> = elsewhere.map(|layer| layer.id.as_str()).collect();
+        let inspection = &*self.inspection;
+        let is_lost = inspection.rebuilt_records.contains(&ItemKind::Layer);
+        let needed = needed(inspection);
+        let others = inspection.others.layers.iter();
+        let others: BTreeSet<&str> = others.map(|layer| layer.id.as_str()).collect();
         let is_usable = |id: &LayerId| {
-            look.layers.contains_key(id)
-                || elsewhere.contains(id.as_str())
-                || is_readable(&look.records.layers, id.as_str())
+            inspection.layers.contains_key(id)
+                || others.contains(id.as_str())
+                || is_readable(&inspection.records.layers, id.as_str())
         };
         // Those that layers recorded elsewhere stand on are among these, and not among those of the
         // look.
-        let held = look.driver.list().map_err(CheckError::Driver)?;
+        let held = inspection.driver.list().map_err(CheckError::Driver)?;
         let mut wanted = held.unwrap_or_default();
         wanted.retain(|id| {
             let is_wanted =
@@ -135,41 +154,43 @@ impl<'a, 'l> Search<'a, 'l> {
     }
 
     fn wanted_images(&self) -> Result<Vec<ImageId>, CheckError> {
-        let look = &*self.look;
-        let dirs: Vec<_> = look.engine.catalog.layout.image_dirs().collect();
-        let is_lost = look.lost.contains(&ItemKind::Image);
+        let inspection = &*self.inspection;
+        let dirs: Vec<_> = inspection.engine.catalog.layout.image_dirs().collect();
+        let is_lost = inspection.rebuilt_records.contains(&ItemKind::Image);
         let ids = with_directory(&dirs)?;
         let ids = wanted(ids, &self.images, is_lost, |id| {
-            is_readable(&look.records.images, id)
-        });
-        let parsed = ids.iter().filter_map(|id| id.parse().ok());
-        Ok(parsed.filter(|id| !look.images.contains_key(id)).collect())
-    }
-
-    fn wanted_containers(&self) -> Result<Vec<ContainerId>, CheckError> {
-        let look = &*self.look;
-        let is_lost = look.lost.contains(&ItemKind::Container);
-        let ids = with_directory(&[&look.engine.catalog.layout.containers])?;
-        let elsewhere = look.elsewhere.container_ids();
-        let ids = wanted(ids, &self.containers, is_lost, |id| {
-            elsewhere.contains(id) || is_readable(&look.records.containers, id)
+            is_readable(&inspection.records.images, id)
         });
         let parsed = ids.iter().filter_map(|id| id.parse().ok());
         Ok(parsed
-            .filter(|id| !look.containers.contains_key(id))
+            .filter(|id| !inspection.images.contains_key(id))
+            .collect())
+    }
+
+    fn wanted_containers(&self) -> Result<Vec<ContainerId>, CheckError> {
+        let inspection = &*self.inspection;
+        let is_lost = inspection.rebuilt_records.contains(&ItemKind::Container);
+        let ids = with_directory(&[&inspection.engine.catalog.layout.containers])?;
+        let others = inspection.others.container_ids();
+        let ids = wanted(ids, &self.containers, is_lost, |id| {
+            others.contains(id) || is_readable(&inspection.records.containers, id)
+        });
+        let parsed = ids.iter().filter_map(|id| id.parse().ok());
+        Ok(parsed
+            .filter(|id| !inspection.containers.contains_key(id))
             .collect())
     }
 
     /// What the tar-split file of a layer says. It is read once.
     pub(super) fn replay(&mut self, id: &LayerId) -> Option<Replay> {
-        let look = &*self.look;
+        let inspection = &*self.inspection;
         let replay = self.replays.entry(id.clone());
-        replay.or_insert_with(|| Replay::of(look, id)).clone()
+        replay.or_insert_with(|| Replay::of(inspection, id)).clone()
     }
 
     /// The container whose own layer this is.
     pub(super) fn container_of(&self, layer: &LayerId) -> Option<Arc<Container>> {
-        let mut containers = self.look.containers.values();
+        let mut containers = self.inspection.containers.values();
         containers
             .find(|container| container.layer() == layer)
             .cloned()
@@ -191,12 +212,16 @@ impl<'a, 'l> Search<'a, 'l> {
         self.unknown.clear();
     }
 
-    pub(super) fn found<R: Item>(&mut self, record: R, placement: Placement) -> Found<R> {
+    pub(super) fn found<R: ItemRecord>(
+        &mut self,
+        record: R,
+        placement: Placement,
+    ) -> FoundRecord<R> {
         let mut json = Vec::new();
         record.write(&mut json);
-        Found {
+        FoundRecord {
             record: Arc::new(record),
-            remade: Remade { json, placement },
+            rebuilt: RebuiltRecord { json, placement },
             unknown: std::mem::take(&mut self.unknown),
         }
     }
@@ -205,18 +230,18 @@ impl<'a, 'l> Search<'a, 'l> {
 /// Notes what came of looking for a record.
 fn take<R>(
     told: &mut BTreeMap<ItemId, Vec<&'static str>>,
-    remade: &mut BTreeMap<ItemId, Remade>,
-    stuck: &mut BTreeMap<ItemId, BeyondHelp>,
+    rebuilt: &mut BTreeMap<ItemId, RebuiltRecord>,
+    stuck: &mut BTreeMap<ItemId, CannotRebuild>,
     id: ItemId,
-    found: Result<Found<R>, BeyondHelp>,
+    found: Result<FoundRecord<R>, CannotRebuild>,
 ) -> Option<Arc<R>> {
     match found {
         Ok(found) => {
             drop(told.insert(id.clone(), found.unknown));
-            drop(remade.insert(id, found.remade));
+            drop(rebuilt.insert(id, found.rebuilt));
             Some(found.record)
         }
-        Err(BeyondHelp::Incomplete) => None,
+        Err(CannotRebuild::Incomplete) => None,
         Err(why) => {
             let _before = stuck.insert(id, why);
             None
@@ -225,18 +250,24 @@ fn take<R>(
 }
 
 /// The layers that records of others name.
-fn needed<'l>(look: &'l Look<'_>) -> BTreeSet<&'l LayerId> {
-    let parents = look.layers.values().filter_map(|layer| layer.parent());
-    let of_images = look
+fn needed<'l>(inspection: &'l Inspection<'_>) -> BTreeSet<&'l LayerId> {
+    let parents = inspection
+        .layers
+        .values()
+        .filter_map(|layer| layer.parent());
+    let of_images = inspection
         .images
         .values()
         .flat_map(|image| image.top_layer().into_iter().chain(image.mapped_layers()));
-    let own = look.containers.values().map(|container| container.layer());
+    let own = inspection
+        .containers
+        .values()
+        .map(|container| container.layer());
     parents.chain(of_images).chain(own).collect()
 }
 
 /// Tells whether there is a record that can be read, be it of something that is not complete.
-fn is_readable<R: Item>(records: &View<R>, id: &str) -> bool {
+fn is_readable<R: ItemRecord>(records: &View<R>, id: &str) -> bool {
     let mut own = records.own();
     own.any(|(_, part)| matches!(part.get(id), Ok(Some(_))))
 }
@@ -257,13 +288,13 @@ fn with_directory(dirs: &[&layerhold_sys::Dir]) -> Result<BTreeSet<String>, Chec
 /// directory has the name of a generated ID.
 fn wanted(
     directories: BTreeSet<String>,
-    scraps: &Scraps,
+    partials: &Scraps,
     is_lost: bool,
     is_readable: impl Fn(&str) -> bool,
 ) -> BTreeSet<String> {
     let mut wanted = directories;
-    wanted.retain(|id| scraps.get(id).is_some() || is_lost && is_canonical_id(id));
-    wanted.extend(scraps.in_place().map(str::to_owned));
+    wanted.retain(|id| partials.get(id).is_some() || is_lost && is_canonical_id(id));
+    wanted.extend(partials.in_place().map(str::to_owned));
     wanted.retain(|id| !is_readable(id));
     wanted
 }

@@ -6,7 +6,7 @@ use layerhold_driver::Stacking;
 use layerhold_idmap::IdMappings;
 use layerhold_ids::{DiffId, LayerId};
 
-use super::search::{BeyondHelp, Search};
+use super::search::{CannotRebuild, Search};
 use crate::check::attributes::Compared;
 use crate::check::compare::{Comparison, Ignored};
 use crate::check::contents::entries;
@@ -22,19 +22,30 @@ impl Search<'_, '_> {
         &self,
         id: &LayerId,
         diff: Option<&DiffId>,
-    ) -> Result<Option<LayerId>, BeyondHelp> {
-        if let Some(parents) = self.look.driver.maintenance().parents(id).ok().flatten() {
+    ) -> Result<Option<LayerId>, CannotRebuild> {
+        if let Some(parents) = self
+            .inspection
+            .driver
+            .maintenance()
+            .parents(id)
+            .ok()
+            .flatten()
+        {
             return Ok(parents.into_iter().next());
         }
         if let Some(container) = self.container_of(id) {
             let Some(image) = container.image() else {
                 return Ok(None);
             };
-            let image = self.look.images.get(image).ok_or(BeyondHelp::Parent)?;
+            let image = self
+                .inspection
+                .images
+                .get(image)
+                .ok_or(CannotRebuild::Parent)?;
             // It may stand on a copy of the top layer instead.
             return match image.mapped_layers() {
                 [] => Ok(image.top_layer().cloned()),
-                _ => Err(BeyondHelp::Parent),
+                _ => Err(CannotRebuild::Parent),
             };
         }
         if let Some(diff) = diff
@@ -42,8 +53,8 @@ impl Search<'_, '_> {
         {
             return Ok(parent);
         }
-        if self.look.driver.capabilities().stacking != Stacking::Copies {
-            return Err(BeyondHelp::Parent);
+        if self.inspection.driver.capabilities().stacking != Stacking::Copies {
+            return Err(CannotRebuild::Parent);
         }
         self.parent_by_tree(id)
     }
@@ -63,8 +74,8 @@ impl Search<'_, '_> {
 
     /// All layers but one, with a record or without.
     fn others(&self, id: &LayerId) -> BTreeSet<LayerId> {
-        let recorded = self.look.layers.keys();
-        let held = self.look.held.iter().flatten();
+        let recorded = self.inspection.layers.keys();
+        let held = self.inspection.held.iter().flatten();
         recorded
             .chain(held)
             .filter(|other| *other != id)
@@ -73,17 +84,17 @@ impl Search<'_, '_> {
     }
 
     /// The only layer, or none at all, on which the layer's own files give the tree that it has.
-    fn parent_by_tree(&self, id: &LayerId) -> Result<Option<LayerId>, BeyondHelp> {
+    fn parent_by_tree(&self, id: &LayerId) -> Result<Option<LayerId>, CannotRebuild> {
         if self.is_tree(id, None) {
             return Ok(None);
         }
-        let mut fitting = self.look.layers.values().filter(|layer| {
+        let mut fitting = self.inspection.layers.values().filter(|layer| {
             let is_image_layer = layer.diff_id().is_some() && layer.id() != id;
             is_image_layer && self.is_tree(id, Some(layer.id()))
         });
         match (fitting.next(), fitting.next()) {
             (Some(parent), None) => Ok(Some(parent.id().clone())),
-            _ => Err(BeyondHelp::Parent),
+            _ => Err(CannotRebuild::Parent),
         }
     }
 
@@ -96,34 +107,34 @@ impl Search<'_, '_> {
     }
 
     fn is_tree_by(&self, id: &LayerId, parent: Option<&LayerId>, links: Links) -> bool {
-        let look = &*self.look;
-        let mut chain = parent.map_or(Vec::new(), |parent| look.chain(parent));
+        let inspection = &*self.inspection;
+        let mut chain = parent.map_or(Vec::new(), |parent| inspection.chain(parent));
         if chain.last().is_some_and(|lowest| lowest.parent().is_some()) {
             return false;
         }
         chain.reverse();
         let mut tree = Tree::default();
         for (depth, layer) in chain.iter().enumerate() {
-            match entries(look, layer.id(), depth) {
+            match entries(inspection, layer.id(), depth) {
                 Some(entries) => tree.apply(&entries, links),
                 None => return false,
             }
         }
         // A layer without a record of its own files has none, or belongs to somebody who writes to
         // it.
-        if let Some(entries) = entries(look, id, chain.len()) {
+        if let Some(entries) = entries(inspection, id, chain.len()) {
             tree.apply(&entries, links);
         } else if parent.is_some() {
             return false;
         }
-        let Ok(view) = look.driver.view(id, "") else {
+        let Ok(view) = inspection.driver.view(id, "") else {
             return false;
         };
         let mut is_same = true;
         let comparison = Comparison {
             root: view.root(),
             maps: &IdMappings::IDENTITY,
-            ignored: Ignored::new(&look.engine.options),
+            ignored: Ignored::new(&inspection.engine.options),
             read_below: 0,
             compared: Compared {
                 users: false,

@@ -4,61 +4,46 @@ use std::collections::BTreeSet;
 
 use layerhold_sys::random_bytes;
 
-use super::context::Context;
-use crate::catalog::record_stores::Records;
-use crate::records::{Container, Layer};
-use crate::selinux::LabelError;
+use crate::{Context, LabelError};
 
 /// How many categories there are.
 const CATEGORIES: u32 = 1024;
 /// The level of the files of containers that run without separation. No other container gets it.
-pub(super) const UNCONFINED: &str = "s0:c1022,c1023";
+pub(crate) const UNCONFINED: &str = "s0:c1022,c1023";
 /// How often a pair is drawn before all are tried one after the other: there are half a million,
 /// and so hardly ever all these draws meet taken ones.
 const DRAWS: usize = 100;
 
-/// The levels that containers have.
+/// The levels in use.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct UsedLevels {
+pub struct UsedLevels {
     levels: BTreeSet<String>,
 }
 
 impl UsedLevels {
-    /// Those of all containers and layers that are recorded.
-    pub(crate) fn of(layers: &impl Records<Layer>, containers: &impl Records<Container>) -> Self {
-        let mut used = Self::default();
-        for container in crate::catalog::lookup::all(containers) {
-            used.add(container.mount_label());
-            used.add(container.process_label());
-        }
-        // Few layers have a label, and so few are parsed.
-        for id in layers.own_mentioning(b"\"mountlabel\":") {
-            if let Ok(Some(layer)) = crate::catalog::lookup::by_id(layers, id) {
-                used.add(layer.mount_label());
-            }
-        }
-        used
-    }
-
     /// Adds the level of a label, if it has one.
-    pub(crate) fn add(&mut self, label: &str) {
+    pub fn add(&mut self, label: &str) {
         self.levels
             .extend(Context::parse(label).and_then(|context| context.level));
     }
 
-    /// Tells whether somebody has the level of a label.
-    pub(crate) fn has_level_of(&self, label: &str) -> bool {
+    /// Tells whether the level of a label is in use.
+    #[must_use]
+    pub fn has_level_of(&self, label: &str) -> bool {
         let level = Context::parse(label).and_then(|context| context.level);
         level.is_some_and(|level| self.contains(&level))
     }
 
-    /// Tells whether somebody has a level.
     fn contains(&self, level: &str) -> bool {
         level == UNCONFINED || self.levels.contains(level)
     }
 
-    /// Draws a level that nobody has.
-    pub(crate) fn draw(&self) -> Result<String, LabelError> {
+    /// Draws a level that is not in use, at random.
+    ///
+    /// # Errors
+    ///
+    /// [`LabelError::Exhausted`] when every level is in use.
+    pub fn draw(&self) -> Result<String, LabelError> {
         self.draw_among(CATEGORIES)
     }
 
@@ -88,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn levels_are_two_categories_that_nobody_has() {
+    fn levels_are_two_categories_that_are_free() {
         let mut used = UsedLevels::default();
         used.add("u:r:t");
         used.add("");

@@ -1,24 +1,32 @@
 //! What the policy of the system says of containers.
 
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use layerhold_sys::{OpenOptions, PathError, is_read_only, open_ambient_file};
+use layerhold_sys::{OpenOptions, PathError, is_read_only, open_ambient_file, stat_file};
 
-use super::context::Context;
-use crate::engine::host::text;
-use crate::selinux::LabelError;
+use crate::{Context, LabelError};
 
-/// The labels that containers get.
+/// The longest file that is read, in bytes.
+const MAX_FILE: usize = 1 << 20;
+
+/// The labels that the policy has for containers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Policy {
-    pub(super) process: Context,
-    pub(super) file: Context,
+pub struct Policy {
+    /// For processes.
+    pub process: Context,
+    /// For files.
+    pub file: Context,
 }
 
 impl Policy {
     /// Reads the labels for containers from the files below a root directory; `None` where SELinux
     /// is not in use, or has no label for them.
-    pub(super) fn read(root: &Path) -> Result<Option<Self>, LabelError> {
+    ///
+    /// # Errors
+    ///
+    /// [`LabelError::Context`] when the policy has something else than a label for them.
+    pub fn read(root: &Path) -> Result<Option<Self>, LabelError> {
         if !is_enabled(root)? {
             return Ok(None);
         }
@@ -76,11 +84,22 @@ fn contexts(root: &Path) -> Result<Option<(PathBuf, String)>, PathError> {
     Ok(if_there(&of_policy)?.map(|text| (of_policy, text)))
 }
 
+/// Reads a text file; `None` if it is not there. Bytes that are no text are replaced.
 fn if_there(path: &Path) -> Result<Option<String>, PathError> {
-    match text(path) {
-        Err(error) if error.is_not_found() => Ok(None),
-        other => other.map(Some),
+    let file = match open_ambient_file(path, OpenOptions::read()) {
+        Err(error) if error.is_not_found() => return Ok(None),
+        other => other?,
+    };
+    let mut bytes = Vec::new();
+    let failed = |cause| PathError::new("read", path, cause);
+    if !stat_file(&file)?.is_file() {
+        return Err(failed(io::ErrorKind::InvalidInput.into()));
     }
+    let length = file.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes);
+    if length.map_err(failed)? > MAX_FILE {
+        return Err(failed(io::ErrorKind::FileTooLarge.into()));
+    }
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// The last value of a name in lines of `name=value`, with the quotes around it taken off. Nothing

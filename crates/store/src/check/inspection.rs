@@ -1,7 +1,10 @@
 //! What one look at the store goes by.
 
-use crate::check::missing::is_part_of_more;
-use crate::delete::foreign::strangers;
+use crate::catalog::layout::TAR_SPLIT_SUFFIX;
+use crate::check::rebuilt::RebuiltRecord;
+use crate::delete::foreign::other_openings;
+use layerhold_sys::PathError;
+use layerhold_sys::stat_ambient;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -11,38 +14,31 @@ use layerhold_ids::{ContainerId, ImageId, LayerId};
 use super::damage::Damage;
 use super::error::CheckError;
 use super::options::CheckOptions;
-use super::report::{Finding, Remedy, Subject};
+use super::report::{Finding, Subject};
+use super::verdict::Remedy;
 use super::verdict::Verdict;
 use crate::catalog::error::AccessError;
-use crate::catalog::lookup::{Item, all};
-use crate::catalog::record_stores::{Placement, Records, View};
+use crate::catalog::lookup::{ItemRecord, all};
+use crate::catalog::record_stores::{Records, View};
 use crate::catalog::snapshot::Snapshot;
 use crate::catalog::transient::OtherRecords;
-use crate::delete::foreign::Strangers;
+use crate::delete::foreign::OtherOpenings;
 use crate::engine::Engine;
 use crate::records::kinds::{ItemId, ItemKind};
 use crate::records::{Container, Image, Layer};
 
-/// A record that was made anew.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Remade {
-    pub(crate) json: Vec<u8>,
-    /// Where it belongs.
-    pub(crate) placement: Placement,
-}
-
 /// The records of one moment, what the driver held then, and how to look at both.
-pub(crate) struct Look<'a> {
+pub(crate) struct Inspection<'a> {
     pub(super) engine: &'a Engine,
     pub(super) options: &'a CheckOptions,
     pub(super) driver: Arc<dyn Driver>,
     pub(super) records: Snapshot,
     /// What only openings of the other kind have records of, transient or not.
-    pub(super) elsewhere: OtherRecords,
+    pub(super) others: OtherRecords,
     /// Whether those could be read.
     pub(super) is_elsewhere_known: bool,
     /// What may belong to openings that are not known.
-    pub(super) strangers: Strangers,
+    pub(super) other_openings: OtherOpenings,
     /// Whether records seem to be in stores that this opening does not see.
     pub(super) is_part_of_more: bool,
     /// The layers that the driver holds, where it can say so. Those of additional stores are not
@@ -50,42 +46,42 @@ pub(crate) struct Look<'a> {
     pub(super) held: Option<BTreeSet<LayerId>>,
     /// Kinds of records that are not all there: what they would name is no garbage, and what names
     /// them is not damaged.
-    pub(super) lost: BTreeSet<ItemKind>,
+    pub(super) rebuilt_records: BTreeSet<ItemKind>,
     /// Records that were made anew; they are among those below.
-    pub(super) remade: BTreeMap<ItemId, Remade>,
+    pub(super) rebuilt: BTreeMap<ItemId, RebuiltRecord>,
     pub(super) layers: BTreeMap<LayerId, Arc<Layer>>,
     pub(super) images: BTreeMap<ImageId, Arc<Image>>,
     pub(super) containers: BTreeMap<ContainerId, Arc<Container>>,
 }
 
-impl<'a> Look<'a> {
+impl<'a> Inspection<'a> {
     pub(super) fn new(
         engine: &'a Engine,
         options: &'a CheckOptions,
         records: Snapshot,
     ) -> Result<Self, CheckError> {
         let driver = engine.driver();
-        let (elsewhere, lost) = match engine.catalog.other_records() {
+        let (others, rebuilt_records) = match engine.catalog.other_records() {
             // It is not for this opening to mend; what it may have named is no garbage.
             Err(AccessError::OtherRecords { .. }) => {
-                let lost = [ItemKind::Layer, ItemKind::Container];
-                (OtherRecords::default(), BTreeSet::from(lost))
+                let rebuilt_records = [ItemKind::Layer, ItemKind::Container];
+                (OtherRecords::default(), BTreeSet::from(rebuilt_records))
             }
             other => (other?, BTreeSet::new()),
         };
         let held = driver.list().map_err(CheckError::Driver)?;
         let held = held.map(|held| {
-            let named = elsewhere.layer_ids();
+            let named = others.layer_ids();
             let ours = held.into_iter();
             let ours = ours.filter(|id| !named.contains(id.as_str()));
             ours.collect::<BTreeSet<_>>()
         });
-        let recorded = elsewhere.container_ids();
+        let recorded = others.container_ids();
         let is_recorded = |id: &str| records.containers.contains(id) || recorded.contains(id);
-        let strangers = strangers(engine, &is_recorded)?;
+        let other_openings = other_openings(engine, &is_recorded)?;
         let is_part_of_more = {
             let held = held.as_ref();
-            let recorded = elsewhere.layer_ids();
+            let recorded = others.layer_ids();
             is_part_of_more(engine, &|id| {
                 records.layers.contains(id.as_str())
                     || recorded.contains(id.as_str())
@@ -96,13 +92,13 @@ impl<'a> Look<'a> {
             engine,
             options,
             driver,
-            strangers,
+            other_openings,
             is_part_of_more,
             held,
-            is_elsewhere_known: lost.is_empty(),
-            lost,
-            elsewhere,
-            remade: BTreeMap::new(),
+            is_elsewhere_known: rebuilt_records.is_empty(),
+            rebuilt_records,
+            others,
+            rebuilt: BTreeMap::new(),
             layers: usable(&records.layers, |layer| layer.id().clone()),
             images: usable(&records.images, |image| image.id().clone()),
             containers: usable(&records.containers, |container| container.id().clone()),
@@ -114,13 +110,13 @@ impl<'a> Look<'a> {
     /// complete.
     pub(super) fn is_recorded(&self, layer: &LayerId) -> bool {
         self.records.layers.contains(layer.as_str())
-            || self.remade.contains_key(&ItemId::Layer(layer.clone()))
+            || self.rebuilt.contains_key(&ItemId::Layer(layer.clone()))
     }
 
     /// Tells whether an image has a record anywhere, be it damaged.
     pub(super) fn has_image(&self, image: &ImageId) -> bool {
         self.records.images.contains(image.as_str())
-            || self.remade.contains_key(&ItemId::Image(image.clone()))
+            || self.rebuilt.contains_key(&ItemId::Image(image.clone()))
     }
 
     /// Tells whether an item is in an additional store, which is only read.
@@ -151,12 +147,12 @@ impl<'a> Look<'a> {
     pub(super) fn is_held_alone(&self, layer: &str) -> bool {
         let is_held = |id: &LayerId| self.held.as_ref().is_some_and(|held| held.contains(id));
         let id: Result<LayerId, _> = layer.parse();
-        id.is_ok_and(|id| is_held(&id) && !self.strangers.may_have_layer(&id))
+        id.is_ok_and(|id| is_held(&id) && !self.other_openings.may_have_layer(&id))
     }
 
     /// What contents without a record mean.
     pub(super) fn without_record(&self, layer: &LayerId) -> Verdict {
-        if self.strangers.may_have_layer(layer) {
+        if self.other_openings.may_have_layer(layer) {
             return Verdict::Unjudged;
         }
         self.damaged_unless_lost(&[ItemKind::Layer, ItemKind::Image, ItemKind::Container])
@@ -175,7 +171,7 @@ impl<'a> Look<'a> {
 
     /// Removing is right only when the records that could say otherwise are all there.
     pub(super) fn damaged_unless_lost(&self, kinds: &[ItemKind]) -> Verdict {
-        if kinds.iter().any(|kind| self.lost.contains(kind)) {
+        if kinds.iter().any(|kind| self.rebuilt_records.contains(kind)) {
             Verdict::Unjudged
         } else {
             Verdict::Damaged(Remedy::Remove)
@@ -239,11 +235,35 @@ impl<'a> Look<'a> {
 }
 
 /// The text of a record in this store.
-pub(crate) fn text<R: Item>(records: &impl Records<R>, id: &str) -> Option<Vec<u8>> {
+pub(crate) fn text<R: ItemRecord>(records: &impl Records<R>, id: &str) -> Option<Vec<u8>> {
     let mut own = records.own();
     own.find_map(|(_, part)| part.json(id).map(<[u8]>::to_vec))
 }
 
-fn usable<R: Item, K: Ord>(records: &View<R>, key: impl Fn(&R) -> K) -> BTreeMap<K, Arc<R>> {
+fn usable<R: ItemRecord, K: Ord>(records: &View<R>, key: impl Fn(&R) -> K) -> BTreeMap<K, Arc<R>> {
     all(records).map(|record| (key(&record), record)).collect()
+}
+
+/// Tells whether there are signs that records are in stores that this opening does not see:
+/// files of layers of which nothing else is here, or a store that is named and is not there.
+pub(super) fn is_part_of_more(
+    engine: &Engine,
+    is_here: &dyn Fn(&LayerId) -> bool,
+) -> Result<bool, PathError> {
+    for store in engine.catalog.layers.additional() {
+        if stat_ambient(&store.dir)?.is_none() {
+            return Ok(true);
+        }
+    }
+    for entry in engine.catalog.layout.layers.entries()? {
+        let name = entry?.name;
+        let id = name
+            .to_str()
+            .and_then(|name| name.strip_suffix(TAR_SPLIT_SUFFIX));
+        let id: Option<LayerId> = id.and_then(|id| id.parse().ok());
+        if id.is_some_and(|id| !is_here(&id)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

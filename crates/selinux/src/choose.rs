@@ -1,23 +1,21 @@
-//! What the caller wants changed of the labels that the policy gives.
+//! Choosing the labels of a container: those of the policy, changed by options.
 
 use std::path::Path;
 
-use super::context::Context;
-use super::level::{UNCONFINED, UsedLevels};
-use super::policy::Policy;
-use crate::selinux::LabelError;
-use crate::spec::Labels;
+use crate::level::UNCONFINED;
+use crate::{Context, LabelError, Labels, Policy, UsedLevels};
 
 /// Labels but for their level.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Pattern {
+pub struct LabelPattern {
     process: Context,
     file: Context,
 }
 
-impl Pattern {
-    /// The labels with a level.
-    pub(crate) fn at(&self, level: &str) -> Labels {
+impl LabelPattern {
+    /// Returns the labels with this level.
+    #[must_use]
+    pub fn at(&self, level: &str) -> Labels {
         let label = |context: &Context| {
             let level = Some(level.to_owned());
             Context {
@@ -35,14 +33,15 @@ impl Pattern {
 
 /// Labels that were chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Chosen {
-    pub(crate) labels: Labels,
-    /// With this, other labels can be made should the level turn out to be taken. `None` if the
-    /// level was not drawn.
-    pub(crate) pattern: Option<Pattern>,
+pub struct ChosenLabels {
+    /// The labels.
+    pub labels: Labels,
+    /// What the labels are without their level, for another draw when the level turns out to be
+    /// taken. `None` if the level was not drawn.
+    pub pattern: Option<LabelPattern>,
 }
 
-impl Chosen {
+impl ChosenLabels {
     fn fixed(process: String, mount: String) -> Self {
         Self {
             labels: Labels { process, mount },
@@ -52,15 +51,23 @@ impl Chosen {
 }
 
 /// Chooses the labels of a container: those of the policy of the system at `root`, changed by
-/// options.
-pub(crate) fn choose(
+/// options. `used` is asked for the levels in use, if one has to be drawn.
+///
+/// The options are `user:USER`, `role:ROLE`, `type:TYPE` and `level:LEVEL` for the process label,
+/// `filetype:TYPE` for the file label, which has the same user and level, and `disable` for
+/// processes without a label.
+///
+/// # Errors
+///
+/// [`LabelError::Option`] for another option.
+pub fn choose(
     root: &Path,
     options: &[String],
     used: impl FnOnce() -> UsedLevels,
-) -> Result<Chosen, LabelError> {
+) -> Result<ChosenLabels, LabelError> {
     match Policy::read(root)? {
         Some(policy) => apply(policy, options, used),
-        None => Ok(Chosen::fixed(String::new(), String::new())),
+        None => Ok(ChosenLabels::fixed(String::new(), String::new())),
     }
 }
 
@@ -68,7 +75,7 @@ fn apply(
     policy: Policy,
     options: &[String],
     used: impl FnOnce() -> UsedLevels,
-) -> Result<Chosen, LabelError> {
+) -> Result<ChosenLabels, LabelError> {
     let Policy {
         mut process,
         mut file,
@@ -78,7 +85,7 @@ fn apply(
     for option in options {
         if option == "disable" {
             file.level = Some(UNCONFINED.to_owned());
-            return Ok(Chosen::fixed(String::new(), file.to_string()));
+            return Ok(ChosenLabels::fixed(String::new(), file.to_string()));
         }
         let unknown = || LabelError::Option {
             option: option.clone(),
@@ -103,11 +110,11 @@ fn apply(
         }
     }
     if !is_drawn {
-        return Ok(Chosen::fixed(process.to_string(), file.to_string()));
+        return Ok(ChosenLabels::fixed(process.to_string(), file.to_string()));
     }
-    let pattern = Pattern { process, file };
+    let pattern = LabelPattern { process, file };
     let level = used().draw()?;
-    Ok(Chosen {
+    Ok(ChosenLabels {
         labels: pattern.at(&level),
         pattern: Some(pattern),
     })
@@ -125,7 +132,7 @@ mod tests {
         }
     }
 
-    fn chosen(level: &str, options: &[&str]) -> Result<Chosen, LabelError> {
+    fn chosen(level: &str, options: &[&str]) -> Result<ChosenLabels, LabelError> {
         let options: Vec<String> = options.iter().map(ToString::to_string).collect();
         apply(policy(level), &options, UsedLevels::default)
     }
@@ -169,7 +176,7 @@ mod tests {
             let chosen = chosen(":s0", options).unwrap();
             assert_eq!(
                 chosen,
-                Chosen::fixed(process.to_owned(), mount.to_owned()),
+                ChosenLabels::fixed(process.to_owned(), mount.to_owned()),
                 "{options:?}"
             );
         }

@@ -1,22 +1,8 @@
-//! SELinux labels for containers, as go-selinux (`label.InitLabels`) gives them to Go's store.
-//!
-//! A container has two labels: that of its processes, and that of its files. The policy of the
-//! system says what both are for containers; options change parts of them. Where the policy
-//! separates containers by level, each gets two categories that no other container of the store
-//! has: `s0:c1,c2`. Go only knows those that its own process has met; here the records are asked.
-//!
-//! Without SELinux there are no labels, and options are not looked at.
+//! Why no labels can be chosen.
 
-use layerhold_sys::PathError;
 use std::path::PathBuf;
 
-mod context;
-mod level;
-mod policy;
-mod wish;
-
-pub(crate) use level::UsedLevels;
-pub(crate) use wish::{Chosen, Pattern, choose};
+use layerhold_sys::PathError;
 
 /// No SELinux labels can be chosen for a container.
 #[derive(Debug, thiserror::Error)]

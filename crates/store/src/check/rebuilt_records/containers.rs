@@ -4,10 +4,10 @@ use layerhold_ids::{ContainerId, ImageId, LayerId};
 use layerhold_schema::{ContainerRecord, Timestamp};
 use serde_json::{Map, Value, json};
 
-use super::items::{Item, Known, read};
+use super::items::{ItemData, KnownItem, read};
 use super::layers::{map_entries, time};
-use super::scrap::Scrap;
-use super::search::{BeyondHelp, Found, Search};
+use super::partial::PartialRecord;
+use super::search::{CannotRebuild, FoundRecord, Search};
 use crate::catalog::layout::USER_DATA;
 use crate::catalog::record_stores::DURABLE;
 use crate::records::Container;
@@ -36,9 +36,12 @@ const MAX_CONFIG: u64 = 16 << 20;
 impl Search<'_, '_> {
     /// Makes a record of what is left of the old one, of the data items and of the configuration
     /// for the runtime.
-    pub(super) fn container(&mut self, id: &ContainerId) -> Result<Found<Container>, BeyondHelp> {
+    pub(super) fn container(
+        &mut self,
+        id: &ContainerId,
+    ) -> Result<FoundRecord<Container>, CannotRebuild> {
         self.begin();
-        let mut scrap = self
+        let mut partial = self
             .containers
             .get(id.as_str())
             .cloned()
@@ -47,30 +50,33 @@ impl Search<'_, '_> {
         drop(base.insert("id".to_owned(), json!(id.as_str())));
         // Without a layer nothing is a container; any will do for trying the other members.
         drop(base.insert("layer".to_owned(), json!(id.as_str())));
-        scrap.keep_valid::<Container>(&base);
-        scrap.set_id(id.as_str());
-        let record = ContainerRecord::from_json(&scrap.json());
-        let mut record = record.map_err(|_| BeyondHelp::Nothing)?;
-        let tells = |field: &str| scrap.tells(field, &FIELDS);
+        partial.keep_valid::<Container>(&base);
+        partial.set_id(id.as_str());
+        let record = ContainerRecord::from_json(&partial.json());
+        let mut record = record.map_err(|_| CannotRebuild::Nothing)?;
+        let tells = |field: &str| partial.tells(field, &FIELDS);
         let config = self.runtime_config(id).unwrap_or_default();
         if record.layer.is_empty() {
-            let layer = self.layer_of_tree(&config).ok_or(BeyondHelp::OwnLayer)?;
+            let layer = self.layer_of_tree(&config).ok_or(CannotRebuild::OwnLayer)?;
             record.layer = layer.into_string();
         }
         if record.image.is_empty() && !tells("layer") {
             match self.image_below(&record.layer) {
                 Some(image) => record.image = image.into_string(),
                 // Without it, it cannot be known either what the layer stands on.
-                None if !self.look.layers.contains_key(record.layer.as_str()) => {
-                    return Err(BeyondHelp::Image);
+                None if !self.inspection.layers.contains_key(record.layer.as_str()) => {
+                    return Err(CannotRebuild::Image);
                 }
                 None => self.unknown("the image it was made of"),
             }
         }
         note_items(
             &mut record,
-            &scrap,
-            &read(&self.look.engine.catalog.layout.containers, id.as_str()),
+            &partial,
+            &read(
+                &self.inspection.engine.catalog.layout.containers,
+                id.as_str(),
+            ),
         );
         if !tells("uidmap") {
             record.uid_map = map_entries(config.pointer("/linux/uidMappings"));
@@ -87,13 +93,13 @@ impl Search<'_, '_> {
         self.unknown_unless(tells("names"), "names");
         self.unknown_unless(tells("metadata"), "metadata");
         self.unknown_unless(tells("flags"), "mount options and other flags");
-        let container = Container::new(record).map_err(|_| BeyondHelp::Nothing)?;
-        Ok(self.found(container, scrap.placement.unwrap_or(DURABLE)))
+        let container = Container::new(record).map_err(|_| CannotRebuild::Nothing)?;
+        Ok(self.found(container, partial.placement.unwrap_or(DURABLE)))
     }
 
     fn runtime_config(&self, id: &ContainerId) -> Option<Value> {
         let dir = self
-            .look
+            .inspection
             .engine
             .catalog
             .layout
@@ -112,7 +118,7 @@ impl Search<'_, '_> {
             .split('/')
             .filter_map(|part| part.parse::<LayerId>().ok());
         let is_held = |id: &LayerId| {
-            let held = self.look.held.as_ref();
+            let held = self.inspection.held.as_ref();
             id.is_canonical() && held.is_some_and(|held| held.contains(id))
         };
         let mut layers = parts.filter(is_held);
@@ -123,10 +129,10 @@ impl Search<'_, '_> {
 
     /// The only image on whose top layer a layer stands.
     fn image_below(&self, layer: &str) -> Option<ImageId> {
-        let layer = self.look.layers.get(layer)?;
+        let layer = self.inspection.layers.get(layer)?;
         let top = layer.parent()?;
         let mut images =
-            self.look.images.values().filter(|image| {
+            self.inspection.images.values().filter(|image| {
                 image.top_layer() == Some(top) || image.mapped_layers().contains(top)
             });
         match (images.next(), images.next()) {
@@ -137,7 +143,7 @@ impl Search<'_, '_> {
 
     fn container_time(&self, id: &ContainerId) -> Timestamp {
         let dir = self
-            .look
+            .inspection
             .engine
             .catalog
             .layout
@@ -149,11 +155,11 @@ impl Search<'_, '_> {
 }
 
 /// Notes data items, their sizes and digests where the record says nothing.
-fn note_items(record: &mut ContainerRecord, scrap: &Scrap, items: &[Item]) {
-    if !scrap.tells("big-data-names", &FIELDS) {
+fn note_items(record: &mut ContainerRecord, partial: &PartialRecord, items: &[ItemData]) {
+    if !partial.tells("big-data-names", &FIELDS) {
         record.big_data_names = items.iter().map(|item| item.key.clone()).collect();
     }
-    let known = Known {
+    let known = KnownItem {
         names: &record.big_data_names,
         sizes: &mut record.big_data_sizes,
         digests: &mut record.big_data_digests,

@@ -4,17 +4,21 @@ use std::fmt;
 
 /// A label: `user:role:type`, or `user:role:type:level`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Context {
-    pub(crate) user: String,
-    pub(crate) role: String,
-    pub(crate) kind: String,
-    /// May hold colons itself, as in `s0-s0:c1,c2`.
-    pub(crate) level: Option<String>,
+pub struct Context {
+    /// The SELinux user.
+    pub user: String,
+    /// The role.
+    pub role: String,
+    /// The type.
+    pub kind: String,
+    /// The level, which may hold colons itself, as in `s0-s0:c1,c2`.
+    pub level: Option<String>,
 }
 
 impl Context {
-    /// Takes a label apart; `None` if it is none.
-    pub(crate) fn parse(label: &str) -> Option<Self> {
+    /// Splits a label into its parts; `None` for a text with fewer than three.
+    #[must_use]
+    pub fn parse(label: &str) -> Option<Self> {
         let mut parts = label.splitn(4, ':').map(str::to_owned);
         Some(Self {
             user: parts.next()?,

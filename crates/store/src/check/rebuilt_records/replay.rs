@@ -13,7 +13,7 @@ use layerhold_tar_split::{Headers, Skeleton};
 
 use crate::check::compare::Ignored;
 use crate::check::contents;
-use crate::check::look::Look;
+use crate::check::inspection::Inspection;
 use crate::check::tree::is_whiteout;
 
 /// So many files are compared with the owners in their headers.
@@ -32,24 +32,24 @@ pub(super) struct Replay {
 
 impl Replay {
     /// Reads the tar-split file of a layer; `None` when there is none that can be read.
-    pub(super) fn of(look: &Look<'_>, id: &LayerId) -> Option<Self> {
+    pub(super) fn of(inspection: &Inspection<'_>, id: &LayerId) -> Option<Self> {
         let mut replay = Self {
             has_own_owners: true,
             ..Self::default()
         };
-        replay.headers(look, id)?;
-        if let Ok(Some(sum)) = contents::rebuild(look, id, Algorithm::Sha256) {
+        replay.headers(inspection, id)?;
+        if let Ok(Some(sum)) = contents::rebuild(inspection, id, Algorithm::Sha256) {
             replay.tar = Some((DiffId::new(sum.digest), sum.bytes));
         }
         Some(replay)
     }
 
-    fn headers(&mut self, look: &Look<'_>, id: &LayerId) -> Option<()> {
-        let file = open_tar_split(&look.engine, &look.records.layers, id);
+    fn headers(&mut self, inspection: &Inspection<'_>, id: &LayerId) -> Option<()> {
+        let file = open_tar_split(&inspection.engine, &inspection.records.layers, id);
         let mut headers = Headers::new(Skeleton::from_gzip(file.ok()??));
-        let options = &look.engine.options;
+        let options = &inspection.engine.options;
         let is_compared = !Ignored::new(options).owners;
-        let tree = look.driver.diff_dir(id).ok().flatten();
+        let tree = inspection.driver.diff_dir(id).ok().flatten();
         let mut tree = tree.filter(|_| is_compared);
         let (mut uids, mut gids) = (BTreeSet::new(), BTreeSet::new());
         let mut compared = 0;

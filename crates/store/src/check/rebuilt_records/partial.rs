@@ -6,7 +6,7 @@ use layerhold_json_store::{Record, Snapshot as RecordSnapshot};
 use layerhold_sys::Dir;
 use serde_json::{Map, Value};
 
-use crate::catalog::lookup::Item;
+use crate::catalog::lookup::ItemRecord;
 use crate::catalog::record_stores::{Placement, Records, View, read_error};
 use crate::check::error::CheckError;
 
@@ -15,7 +15,7 @@ const MAX_SIDE_FILE: u64 = 64 << 20;
 
 /// What can be read of a damaged record.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Scrap {
+pub(super) struct PartialRecord {
     /// The members, in the order of the text.
     members: Map<String, Value>,
     /// The names of those that make no record, and were left out.
@@ -26,17 +26,17 @@ pub(super) struct Scrap {
     pub(super) placement: Option<Placement>,
 }
 
-impl Scrap {
+impl PartialRecord {
     /// Reads as many members as are whole. Whatever is before the first brace is passed over.
     fn read(bytes: &[u8]) -> Option<Self> {
         let start = bytes.iter().position(|byte| *byte == b'{')?;
         let mut rest = bytes.get(start + 1..)?;
-        let mut scrap = Self::default();
+        let mut partial = Self::default();
         loop {
             rest = rest.trim_ascii_start();
             match rest.first()? {
                 b'}' => {
-                    scrap.is_whole = true;
+                    partial.is_whole = true;
                     break;
                 }
                 b',' => rest = rest.get(1..)?,
@@ -45,10 +45,10 @@ impl Scrap {
             let Some((name, value, behind)) = member(rest) else {
                 break;
             };
-            drop(scrap.members.insert(name, value));
+            drop(partial.members.insert(name, value));
             rest = behind;
         }
-        scrap.id().is_some().then_some(scrap)
+        partial.id().is_some().then_some(partial)
     }
 
     fn id(&self) -> Option<&str> {
@@ -113,27 +113,27 @@ fn value(text: &[u8]) -> Option<(Value, &[u8])> {
 
 /// What can be read of the damaged records of one kind, by ID.
 #[derive(Debug, Default)]
-pub(super) struct Scraps(BTreeMap<String, Scrap>);
+pub(super) struct Scraps(BTreeMap<String, PartialRecord>);
 
 impl Scraps {
     /// Looks in the record files, and in the side files to which damaged records were moved.
-    pub(super) fn gather<R: Item>(records: &View<R>) -> Result<Self, CheckError> {
-        let mut scraps = Self::default();
+    pub(super) fn gather<R: ItemRecord>(records: &View<R>) -> Result<Self, CheckError> {
+        let mut partials = Self::default();
         for (position, (store, part)) in records.own().enumerate() {
-            scraps.in_files(position, part);
+            partials.in_files(position, part);
             let files = store.store.set_aside_files();
             for path in files.map_err(read_error::<R>)? {
                 let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
                     continue;
                 };
                 let bytes = Dir::open_ambient(dir)?.read_file(name, MAX_SIDE_FILE)?;
-                scraps.add(&bytes.unwrap_or_default(), None);
+                partials.add(&bytes.unwrap_or_default(), None);
             }
         }
-        Ok(scraps)
+        Ok(partials)
     }
 
-    fn in_files<R: Item>(&mut self, store: usize, part: &RecordSnapshot<R>) {
+    fn in_files<R: ItemRecord>(&mut self, store: usize, part: &RecordSnapshot<R>) {
         for damaged in part.verify() {
             let location = damaged.location;
             self.add(
@@ -144,22 +144,25 @@ impl Scraps {
     }
 
     fn add(&mut self, bytes: &[u8], placement: Option<Placement>) {
-        let Some(mut scrap) = Scrap::read(bytes) else {
+        let Some(mut partial) = PartialRecord::read(bytes) else {
             return;
         };
-        scrap.placement = placement;
-        if let Some(id) = scrap.id().map(str::to_owned) {
-            let _first = self.0.entry(id).or_insert(scrap);
+        partial.placement = placement;
+        if let Some(id) = partial.id().map(str::to_owned) {
+            let _first = self.0.entry(id).or_insert(partial);
         }
     }
 
-    pub(super) fn get(&self, id: &str) -> Option<&Scrap> {
+    pub(super) fn get(&self, id: &str) -> Option<&PartialRecord> {
         self.0.get(id)
     }
 
     /// The IDs of those that are still in a record file.
     pub(super) fn in_place(&self) -> impl Iterator<Item = &str> {
-        let in_place = self.0.iter().filter(|(_, scrap)| scrap.placement.is_some());
+        let in_place = self
+            .0
+            .iter()
+            .filter(|(_, partial)| partial.placement.is_some());
         in_place.map(|(id, _)| id.as_str())
     }
 }
@@ -169,9 +172,9 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Option<(String, bool)> {
-        let scrap = Scrap::read(text.as_bytes())?;
-        let json = String::from_utf8(scrap.json()).unwrap();
-        Some((json, scrap.is_whole))
+        let partial = PartialRecord::read(text.as_bytes())?;
+        let json = String::from_utf8(partial.json()).unwrap();
+        Some((json, partial.is_whole))
     }
 
     #[test]
@@ -206,10 +209,10 @@ mod tests {
     #[test]
     fn what_comes_later_tells_of_what_is_not_there() {
         let fields = ["id", "names", "parent", "created"];
-        let torn = Scrap::read(br#"{"id":"a","parent":"b","cre"#).unwrap();
+        let torn = PartialRecord::read(br#"{"id":"a","parent":"b","cre"#).unwrap();
         assert!(torn.tells("names", &fields) && torn.tells("parent", &fields));
         assert!(!torn.tells("created", &fields));
-        let whole = Scrap::read(br#"{"id":"a"}"#).unwrap();
+        let whole = PartialRecord::read(br#"{"id":"a"}"#).unwrap();
         assert!(whole.tells("created", &fields));
     }
 }

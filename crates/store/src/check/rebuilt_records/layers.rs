@@ -5,9 +5,9 @@ use layerhold_schema::{IdMapEntry, LayerRecord, Timestamp};
 use layerhold_sys::Stat;
 use serde_json::{Map, Value, json};
 
+use super::partial::PartialRecord;
 use super::replay::Replay;
-use super::scrap::Scrap;
-use super::search::{BeyondHelp, Found, Search};
+use super::search::{CannotRebuild, FoundRecord, Search};
 use crate::catalog::layout::tar_split_name;
 use crate::catalog::record_stores::{DURABLE, IMAGE_STORE, Placement, Records, VOLATILE};
 use crate::records::Layer;
@@ -37,37 +37,37 @@ const FIELDS: [&str; 18] = [
 impl Search<'_, '_> {
     /// Makes a record of what is left of the old one, of what the driver has, and of the tar-split
     /// file.
-    pub(super) fn layer(&mut self, id: &LayerId) -> Result<Found<Layer>, BeyondHelp> {
+    pub(super) fn layer(&mut self, id: &LayerId) -> Result<FoundRecord<Layer>, CannotRebuild> {
         self.begin();
-        let mut scrap = self.layers.get(id.as_str()).cloned().unwrap_or_default();
+        let mut partial = self.layers.get(id.as_str()).cloned().unwrap_or_default();
         let base = Map::from_iter([("id".to_owned(), json!(id.as_str()))]);
-        scrap.keep_valid::<Layer>(&base);
-        scrap.set_id(id.as_str());
-        let record = LayerRecord::from_json(&scrap.json());
-        let mut record = record.map_err(|_| BeyondHelp::Nothing)?;
+        partial.keep_valid::<Layer>(&base);
+        partial.set_id(id.as_str());
+        let record = LayerRecord::from_json(&partial.json());
+        let mut record = record.map_err(|_| CannotRebuild::Nothing)?;
         if record.is_incomplete() {
-            return Err(BeyondHelp::Incomplete);
+            return Err(CannotRebuild::Incomplete);
         }
         let replay = self.replay(id);
         if let Some(replay) = &replay {
-            self.tell_tar(&mut record, &scrap, replay);
+            self.tell_tar(&mut record, &partial, replay);
         }
-        if record.parent.is_empty() && !scrap.tells("parent", &FIELDS) {
+        if record.parent.is_empty() && !partial.tells("parent", &FIELDS) {
             let parent = self.parent(id, record.diff_id().ok().flatten().as_ref())?;
             record.parent = parent.map_or(String::new(), LayerId::into_string);
         }
-        self.tell_owners(&mut record, &scrap, id, replay.as_ref())?;
-        self.tell_rest(&mut record, &scrap, id);
-        let placement = scrap
+        self.tell_owners(&mut record, &partial, id, replay.as_ref())?;
+        self.tell_rest(&mut record, &partial, id);
+        let placement = partial
             .placement
             .unwrap_or_else(|| self.layer_spot(id, replay.is_some()));
-        let record = Layer::new(record).map_err(|_| BeyondHelp::Nothing)?;
+        let record = Layer::new(record).map_err(|_| CannotRebuild::Nothing)?;
         Ok(self.found(record, placement))
     }
 
     /// What the tar-split file says.
-    fn tell_tar(&mut self, record: &mut LayerRecord, scrap: &Scrap, replay: &Replay) {
-        let tells = |field: &str| scrap.tells(field, &FIELDS);
+    fn tell_tar(&mut self, record: &mut LayerRecord, partial: &PartialRecord, replay: &Replay) {
+        let tells = |field: &str| partial.tells(field, &FIELDS);
         if !tells("diff-digest") {
             match &replay.tar {
                 Some((digest, size)) => {
@@ -94,35 +94,42 @@ impl Search<'_, '_> {
     fn tell_owners(
         &self,
         record: &mut LayerRecord,
-        scrap: &Scrap,
+        partial: &PartialRecord,
         id: &LayerId,
         replay: Option<&Replay>,
-    ) -> Result<(), BeyondHelp> {
-        let are_maps_told = scrap.tells("uidmap", &FIELDS);
+    ) -> Result<(), CannotRebuild> {
+        let are_maps_told = partial.tells("uidmap", &FIELDS);
         let Some(container) = self.container_of(id) else {
             return match replay {
-                Some(replay) if !are_maps_told && !replay.has_own_owners => Err(BeyondHelp::IdMaps),
+                Some(replay) if !are_maps_told && !replay.has_own_owners => {
+                    Err(CannotRebuild::IdMaps)
+                }
                 _ => Ok(()),
             };
         };
-        if !are_maps_told && !self.look.driver.supports_shifting(&container.id_maps()) {
+        if !are_maps_told
+            && !self
+                .inspection
+                .driver
+                .supports_shifting(&container.id_maps())
+        {
             record.uid_map.clone_from(&container.record().uid_map);
             record.gid_map.clone_from(&container.record().gid_map);
         }
-        if !scrap.tells("mountlabel", &FIELDS) {
+        if !partial.tells("mountlabel", &FIELDS) {
             record.mount_label = container.mount_label().to_owned();
         }
         Ok(())
     }
 
-    fn tell_rest(&mut self, record: &mut LayerRecord, scrap: &Scrap, id: &LayerId) {
-        let tells = |field: &str| scrap.tells(field, &FIELDS);
+    fn tell_rest(&mut self, record: &mut LayerRecord, partial: &PartialRecord, id: &LayerId) {
+        let tells = |field: &str| partial.tells(field, &FIELDS);
         if record.created.is_zero() && !tells("created") {
             record.created = self.layer_time(id);
             self.unknown("when it was made (the time of its files is taken)");
         }
         if !tells("big-data-names") {
-            let dirs = self.look.engine.catalog.layout.layer_dirs();
+            let dirs = self.inspection.engine.catalog.layout.layer_dirs();
             let names = dirs.flat_map(|dir| super::items::names(dir, id.as_str()));
             record.big_data_names = names.collect();
         }
@@ -134,14 +141,14 @@ impl Search<'_, '_> {
     /// Where new records of its kind go.
     fn layer_spot(&self, id: &LayerId, is_imported: bool) -> Placement {
         if let Some(container) = self.container_of(id) {
-            let mut own = self.look.records.containers.own();
+            let mut own = self.inspection.records.containers.own();
             let found = own.find_map(|(_, part)| part.location_of(container.id().as_str()));
             return match found {
                 Some(location) if location == VOLATILE.location => VOLATILE,
                 _ => DURABLE,
             };
         }
-        if is_imported && self.look.engine.catalog.layout.split.is_some() {
+        if is_imported && self.inspection.engine.catalog.layout.split.is_some() {
             return IMAGE_STORE;
         }
         DURABLE
@@ -150,11 +157,11 @@ impl Search<'_, '_> {
     /// When the layer came in: its tar-split file was written then, and never since.
     fn layer_time(&self, id: &LayerId) -> Timestamp {
         let tar_split = {
-            let mut dirs = self.look.engine.catalog.layout.layer_dirs();
+            let mut dirs = self.inspection.engine.catalog.layout.layer_dirs();
             dirs.find_map(|dir| dir.stat(tar_split_name(id)).ok().flatten())
         };
         let tree = || {
-            self.look
+            self.inspection
                 .driver
                 .diff_dir(id)
                 .ok()

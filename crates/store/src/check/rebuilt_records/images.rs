@@ -5,9 +5,9 @@ use layerhold_schema::{ImageRecord, Timestamp};
 use layerhold_sys::Dir;
 use serde_json::{Map, Value, json};
 
-use super::items::{Item, Known, read};
+use super::items::{ItemData, KnownItem, read};
 use super::layers::time;
-use super::search::{BeyondHelp, Found, Search};
+use super::search::{CannotRebuild, FoundRecord, Search};
 use crate::catalog::record_stores::{DURABLE, Placement};
 use crate::records::Image;
 use crate::records::big_data_item::digest_of;
@@ -36,22 +36,22 @@ const MANIFESTS: &str = "manifest-";
 impl Search<'_, '_> {
     /// Makes a record of what is left of the old one, and of the data items in the directory of the
     /// image.
-    pub(super) fn image(&mut self, id: &ImageId) -> Result<Found<Image>, BeyondHelp> {
+    pub(super) fn image(&mut self, id: &ImageId) -> Result<FoundRecord<Image>, CannotRebuild> {
         self.begin();
-        let mut scrap = self.images.get(id.as_str()).cloned().unwrap_or_default();
-        mend_digests(scrap.members_mut());
+        let mut partial = self.images.get(id.as_str()).cloned().unwrap_or_default();
+        mend_digests(partial.members_mut());
         let base = Map::from_iter([("id".to_owned(), json!(id.as_str()))]);
-        scrap.keep_valid::<Image>(&base);
-        scrap.set_id(id.as_str());
-        let record = ImageRecord::from_json(&scrap.json());
-        let mut record = record.map_err(|_| BeyondHelp::Nothing)?;
-        let tells = |field: &str| scrap.tells(field, &FIELDS);
+        partial.keep_valid::<Image>(&base);
+        partial.set_id(id.as_str());
+        let record = ImageRecord::from_json(&partial.json());
+        let mut record = record.map_err(|_| CannotRebuild::Nothing)?;
+        let tells = |field: &str| partial.tells(field, &FIELDS);
         let (store, items) = self.items_of(id);
         let config = config_of(id, &items);
         if !tells("layer") {
             record.layer = match self.top_layer(id, config.as_ref()) {
                 Some(top) => top.map_or(String::new(), LayerId::into_string),
-                None => return Err(BeyondHelp::TopLayer),
+                None => return Err(CannotRebuild::TopLayer),
             };
         }
         if !tells("big-data-names") {
@@ -71,21 +71,27 @@ impl Search<'_, '_> {
         self.unknown_unless(tells("names-history"), "the history of its names");
         self.unknown_unless(tells("metadata"), "metadata");
         self.unknown_unless(tells("flags"), "flags");
-        let placement = scrap.placement.unwrap_or(Placement { store, ..DURABLE });
-        let image = Image::new(record).map_err(|_| BeyondHelp::Nothing)?;
+        let placement = partial.placement.unwrap_or(Placement { store, ..DURABLE });
+        let image = Image::new(record).map_err(|_| CannotRebuild::Nothing)?;
         Ok(self.found(image, placement))
     }
 
     /// The data items of an image, and the place of its directory.
-    fn items_of(&self, id: &ImageId) -> (usize, Vec<Item>) {
-        let dirs = self.look.engine.catalog.layout.image_dirs().enumerate();
+    fn items_of(&self, id: &ImageId) -> (usize, Vec<ItemData>) {
+        let dirs = self
+            .inspection
+            .engine
+            .catalog
+            .layout
+            .image_dirs()
+            .enumerate();
         let found = dirs.map(|(place, dir)| (place, read(dir, id.as_str())));
         let mut found = found.filter(|(_, items)| !items.is_empty());
         found.next().unwrap_or_default()
     }
 
     fn image_time(&self, id: &ImageId) -> Timestamp {
-        let mut dirs = self.look.engine.catalog.layout.image_dirs();
+        let mut dirs = self.inspection.engine.catalog.layout.image_dirs();
         let stat = |dir: &Dir| dir.open_dir(id.as_str()).ok()?.stat_self().ok();
         dirs.find_map(stat)
             .map_or(Timestamp::ZERO, |stat| time(&stat))
@@ -105,9 +111,9 @@ impl Search<'_, '_> {
                 return Some(Some(top));
             }
         }
-        let mut containers = self.look.containers.values();
+        let mut containers = self.inspection.containers.values();
         let container = containers.find(|container| container.image() == Some(id))?;
-        let layer = self.look.layers.get(container.layer())?;
+        let layer = self.inspection.layers.get(container.layer())?;
         // With maps, it may stand on a copy.
         let is_plain = layer.record().uid_map.is_empty() && layer.record().gid_map.is_empty();
         is_plain.then(|| layer.parent().cloned())
@@ -119,7 +125,7 @@ impl Search<'_, '_> {
         let mut tops: Vec<Option<&LayerId>> = vec![None];
         for diff in diffs {
             let on_top = |parent: Option<&LayerId>| {
-                let layers = self.look.layers.values();
+                let layers = self.inspection.layers.values();
                 let fitting = layers.filter(move |layer| {
                     layer.parent() == parent && layer.diff_id().as_ref() == Some(diff)
                 });
@@ -129,7 +135,7 @@ impl Search<'_, '_> {
         }
         let mut tops: Vec<&LayerId> = tops.into_iter().flatten().collect();
         tops.sort_by_key(|id| {
-            let layer = self.look.layers.get(*id);
+            let layer = self.inspection.layers.get(*id);
             layer.is_some_and(|layer| !layer.record().uid_map.is_empty())
         });
         tops.first().map(|id| (*id).clone())
@@ -138,8 +144,8 @@ impl Search<'_, '_> {
 
 /// The configuration of an image: the item with the digest that the ID is, else one that lists
 /// layers.
-fn config_of(id: &ImageId, items: &[Item]) -> Option<Value> {
-    let parsed = |item: &Item| {
+fn config_of(id: &ImageId, items: &[ItemData]) -> Option<Value> {
+    let parsed = |item: &ItemData| {
         let value: Value = serde_json::from_slice(&item.content).ok()?;
         value.pointer("/rootfs/diff_ids").is_some().then_some(value)
     };
@@ -176,8 +182,8 @@ fn mend_digests(members: &mut Map<String, Value>) {
 }
 
 /// Notes sizes and digests of items where the record has none.
-fn note_items(record: &mut ImageRecord, items: &[Item]) {
-    let known = Known {
+fn note_items(record: &mut ImageRecord, items: &[ItemData]) {
+    let known = KnownItem {
         names: &record.big_data_names,
         sizes: &mut record.big_data_sizes,
         digests: &mut record.big_data_digests,
