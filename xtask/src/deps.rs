@@ -112,7 +112,6 @@ const UNSAFE_CRATE: &str = "layerhold-sys";
 
 /// Crates whose modules do not keep to their order yet.
 const UNORDERED: &[&str] = &[
-    "layerhold",
     "layerhold-archive",
     "layerhold-config",
     "layerhold-idmap",

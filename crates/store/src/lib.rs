@@ -64,8 +64,8 @@
 
 mod error;
 mod store;
-mod repair;
-mod check;
+pub mod repair;
+pub mod check;
 mod edit;
 mod transaction;
 mod delete;
@@ -84,10 +84,6 @@ pub use catalog::error::{AccessError, Conflict, LookupError};
 pub use catalog::mount_counts::Mounted;
 pub use catalog::snapshot::{DamagedRecord, Item, Snapshot};
 pub use catalog::transient::Persistence;
-pub use check::{
-    Attribute, AttributeChange, CheckDepth, CheckError, CheckOptions, CheckReport, Containers,
-    Damage, Disposal, FileChange, Finding, Remedy, Removable, Removal, Subject, Verdict,
-};
 pub use contents::additional_layer::AdditionalLayer;
 pub use contents::additional_layer::AdditionalLayerError;
 pub use contents::diff::{Diff, DiffCompression};
@@ -115,7 +111,6 @@ pub use records::big_data_item::BigDataItem;
 pub use records::error_kind::ErrorKind;
 pub use records::kinds::{ItemId, ItemKind};
 pub use records::{Container, Image, InvalidRecord, Layer};
-pub use repair::{Action, Failure, Kept, RepairError, RepairMode, RepairOptions, RepairReport};
 pub use spec::error::StageError;
 pub use spec::{ContainerSpec, IfPresent, ImageIfPresent, ImageSpec, LayerSpec, NameConflict};
 pub use staged_tree::{FilledTree, TreeFacts, TreeSpec, TreeToFill};

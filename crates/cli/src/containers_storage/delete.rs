@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use layerhold::{Commit, DeleteError, ItemKind, LookupError, Store};
+use layerhold::{DeleteError, DeleteMode, ItemKind, LookupError, Store};
 use serde::Serialize;
 
 use super::call::Call;
@@ -68,9 +68,9 @@ struct Deleted {
 
 pub(crate) fn image(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     let commit = if call.flags.is_on("test") {
-        Commit::ListOnly
+        DeleteMode::DryRun
     } else {
-        Commit::Delete
+        DeleteMode::Delete
     };
     let mut outcomes = BTreeMap::new();
     for operand in call.operands {

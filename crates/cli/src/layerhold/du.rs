@@ -1,7 +1,7 @@
 //! `layerhold du`.
 
 use layerhold::{
-    Amount, ContainerUsage, ImageUsage, Item, LayerUsage, TotalUsage, UsageReport, WrongCounter,
+    ContainerUsage, DiskUsage, ImageUsage, Item, LayerUsage, TotalUsage, UsageReport, WrongCounter,
 };
 use serde_json::{Map, Value, json};
 
@@ -61,7 +61,7 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: &Usage) -> Result<(), Failure> 
     outcome
 }
 
-fn in_words(amount: Amount) -> String {
+fn in_words(amount: DiskUsage) -> String {
     format!("{} bytes in {} inodes", amount.bytes, amount.inodes)
 }
 
@@ -270,7 +270,7 @@ fn wrong_json(wrong: &WrongCounter) -> Value {
     })
 }
 
-fn amount(amount: Amount) -> Value {
+fn amount(amount: DiskUsage) -> Value {
     json!({ "bytes": amount.bytes, "inodes": amount.inodes, "allocated": amount.allocated })
 }
 

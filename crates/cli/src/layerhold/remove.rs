@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use layerhold::{Commit, Item, Snapshot, Unmounting};
+use layerhold::{DeleteMode, Item, Snapshot, Unmounting};
 use serde_json::json;
 
 use super::args::Remove;
@@ -74,7 +74,7 @@ fn remove(
             }
             let layers = call
                 .store
-                .delete_image(image.id().as_str(), Commit::Delete)?;
+                .delete_image(image.id().as_str(), DeleteMode::Delete)?;
             gone.push(format!("image {}", image.id()));
             gone.extend(layers.iter().map(|layer| format!("layer {layer}")));
         }

@@ -100,7 +100,7 @@ pub(super) fn rebuild(
     id: &LayerId,
     algorithm: Algorithm,
 ) -> Result<Option<Sum>, Failed> {
-    let file = open_tar_split(&inspection.engine, &inspection.records.layers, id);
+    let file = open_tar_split(inspection.engine, &inspection.records.layers, id);
     let Some(file) = file.map_err(|error| Failed::Driver(error.into()))? else {
         return Ok(None);
     };
@@ -182,7 +182,7 @@ fn each_file(
     layer: &Layer,
     changes: &mut Changes<'_, '_>,
 ) -> Result<(), Failed> {
-    let file = open_tar_split(&inspection.engine, &inspection.records.layers, layer.id());
+    let file = open_tar_split(inspection.engine, &inspection.records.layers, layer.id());
     let Some(file) = file.map_err(|error| Failed::Driver(error.into()))? else {
         return Ok(());
     };
@@ -314,7 +314,7 @@ pub(super) fn entries(
     id: &LayerId,
     depth: usize,
 ) -> Option<Vec<Entry>> {
-    let file = open_tar_split(&inspection.engine, &inspection.records.layers, id);
+    let file = open_tar_split(inspection.engine, &inspection.records.layers, id);
     let file = file.ok().flatten()?;
     let mut headers = Headers::new(Skeleton::from_gzip(file));
     let mut entries = Vec::new();
@@ -334,7 +334,7 @@ pub(super) fn can_pack(inspection: &Inspection<'_>, layer: &Layer, expected: &Di
         return false;
     }
     let layer = std::sync::Arc::new(layer.clone());
-    let Ok(pair) = pair_of(&inspection.engine, parent.cloned(), layer) else {
+    let Ok(pair) = pair_of(inspection.engine, parent.cloned(), layer) else {
         return false;
     };
     let mut hash = Hash::new(expected.digest().algorithm());

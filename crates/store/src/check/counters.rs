@@ -29,7 +29,7 @@ pub(super) fn check(inspection: &Inspection<'_>, found: &[Finding]) -> Vec<Findi
         .filter(|layer| !damaged.contains(layer.id()))
         .collect();
     // A layer that cannot be counted has no wrong counter.
-    let wrong = wrong_counters(&inspection.engine, &inspection.records, &counted);
+    let wrong = wrong_counters(inspection.engine, &inspection.records, &counted);
     let wrong = wrong.unwrap_or_default();
     if wrong.is_empty() {
         return Vec::new();

@@ -164,7 +164,7 @@ impl LayerCheck<'_, '_> {
             return;
         }
         let layers = &self.inspection.records.layers;
-        match open_tar_split(&self.inspection.engine, layers, self.layer.id()) {
+        match open_tar_split(self.inspection.engine, layers, self.layer.id()) {
             Ok(None) => self.add(Damage::TarSplitMissing, Verdict::Unjudged),
             Ok(Some(_)) => {}
             Err(error) => {

@@ -20,7 +20,7 @@ pub(super) fn check(inspection: &Inspection<'_>) -> Result<Vec<Finding>, CheckEr
     let mut found = Vec::new();
     let ask = |counted: &[Mounted]| -> Result<_, CheckError> {
         Ok((
-            stale(&inspection.engine, counted.to_vec())?,
+            stale(inspection.engine, counted.to_vec())?,
             mounted_layers(inspection.engine)?,
         ))
     };

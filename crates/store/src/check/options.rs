@@ -25,7 +25,7 @@ pub enum CheckDepth {
 /// How a store is checked.
 ///
 /// ```
-/// use layerhold::{CheckDepth, CheckOptions};
+/// use layerhold::check::{CheckDepth, CheckOptions};
 ///
 /// let quick = CheckOptions::new().with_depth(CheckDepth::Records);
 /// assert_eq!(quick.unreferenced_age.as_secs(), 86_400);

@@ -56,7 +56,7 @@ impl CollectReport {
 pub(crate) fn garbage_collect(engine: &Engine) -> Result<CollectReport, CollectError> {
     let locks = engine.lock_all()?;
     let mut trash = Trash::new();
-    let outcome = collect(&engine, &locks, &mut trash);
+    let outcome = collect(engine, &locks, &mut trash);
     drop(locks);
     let erased = trash.erase().and_then(|()| engine.erase_leftovers());
     let mut report = outcome?;

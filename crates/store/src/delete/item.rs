@@ -430,7 +430,7 @@ impl Deletion<'_> {
         let driver = self.engine.driver();
         let mut counts = self.engine.catalog.mounts.write(held)?;
         for id in layers {
-            match unmount_counted(&self.engine, &*driver, &mut counts, id, Unmounting::Force) {
+            match unmount_counted(self.engine, &*driver, &mut counts, id, Unmounting::Force) {
                 Ok(_) | Err(MountError::NotMounted { .. }) => {}
                 Err(error) => return Err(DeleteError::Unmount(Box::new(error))),
             }

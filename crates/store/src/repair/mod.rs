@@ -38,7 +38,7 @@ pub(crate) fn repair(
     options: &RepairOptions,
 ) -> RepairReport {
     let mut repair = Repair {
-        engine: &engine,
+        engine,
         options,
         seen: check.seen.clone(),
         rebuilt: &check.rebuilt,

@@ -15,7 +15,7 @@ impl Repair<'_> {
         let layers = self.engine.catalog.lock_layers()?;
         let mut counts = self.engine.catalog.mounts.write(&layers)?;
         let counted = counts.get(layer).filter(|mount| mount.path == path);
-        if !stale(&self.engine, counted.into_iter().collect())?.is_empty() {
+        if !stale(self.engine, counted.into_iter().collect())?.is_empty() {
             counts.set(layer, path, 0)?;
         }
         Ok(())

@@ -5,7 +5,8 @@ use crate::check::Containers;
 /// What a repair may do.
 ///
 /// ```
-/// use layerhold::{Containers, RepairMode, RepairOptions};
+/// use layerhold::check::Containers;
+/// use layerhold::repair::{RepairMode, RepairOptions};
 ///
 /// let options = RepairOptions::new().with_mode(RepairMode::DryRun);
 /// assert_eq!(options.containers, Containers::Keep);

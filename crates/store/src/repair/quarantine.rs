@@ -34,7 +34,7 @@ impl Repair<'_> {
         let record = self.seen.get(&item).cloned();
         let mut refused = None;
         let mut place = None;
-        deleting(&self.engine, |work, locks| {
+        deleting(self.engine, |work, locks| {
             match self.is_unchanged(locks, &item) {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),

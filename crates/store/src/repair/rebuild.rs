@@ -64,7 +64,7 @@ impl Repair<'_> {
         match damage {
             Damage::StaleMount { path, .. } => self.forget_mount(id, path),
             Damage::UncountedMount { .. } => self.count_mount(id),
-            Damage::Counter { .. } => Ok(count_again(&self.engine, id)?),
+            Damage::Counter { .. } => Ok(count_again(self.engine, id)?),
             Damage::Driver(_) => self.repair_driver_damage(id),
             Damage::TarSplitMissing | Damage::TarSplit(_) => self.pack_again(id),
             Damage::Size { actual, .. } => {

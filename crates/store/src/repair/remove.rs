@@ -27,7 +27,7 @@ impl Repair<'_> {
             return recovered.map(drop).map_err(RepairError::Area);
         }
         let mut refused = None;
-        let removed = deleting(&self.engine, |work, locks| {
+        let removed = deleting(self.engine, |work, locks| {
             match self.remove_under(work, locks, what) {
                 Err(RepairError::Delete(error)) => return Err(error),
                 Err(error) => refused = Some(error),

@@ -74,7 +74,7 @@ impl Repair<'_> {
         algorithm: layerhold_ids::Algorithm,
     ) -> Result<(Recorder<W>, Vec<u8>), RepairError> {
         let driver = self.engine.driver();
-        let pair = pair_of(&self.engine, parent, layer)?;
+        let pair = pair_of(self.engine, parent, layer)?;
         let (mut writer, reader) = pipe();
         std::thread::scope(|scope| {
             let pack = move || {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use layerhold::layerhold_ids::{ImageId, LayerId};
 use layerhold::{
-    BigDataItem, Commit, ContainerSpec, DiffCompression, Error, ErrorKind, ImageSpec, ItemKind,
+    BigDataItem, ContainerSpec, DeleteMode, DiffCompression, Error, ErrorKind, ImageSpec, ItemKind,
     LayerSpec, MountRequest, Shutdown, StillMounted, Store, Unmounting,
 };
 use layerhold_testkit::{FilesystemKind, TempDir, Tree, require_filesystem, require_root, scratch};
@@ -136,8 +136,8 @@ fn nothing_is_written_there() {
     is_read_only(here.delete(image));
     is_read_only(here.delete(layer));
     is_read_only(here.delete_layer(layer));
-    is_read_only(here.delete_image(image, Commit::Delete));
-    is_read_only(here.delete_image(image, Commit::ListOnly));
+    is_read_only(here.delete_image(image, DeleteMode::Delete));
+    is_read_only(here.delete_image(image, DeleteMode::DryRun));
     let mut tx = here.begin().unwrap();
     let taken = tx.create_layer(LayerSpec::new().id(id(layer)));
     assert_eq!(taken.unwrap_err().kind(), Some(ErrorKind::DuplicateId));
@@ -194,7 +194,7 @@ fn an_image_that_gets_a_name_is_taken_over_first() {
 
     // What is deleted is what is here. The layer is not, and so stays.
     assert_eq!(
-        here.delete_image("mine", Commit::Delete).unwrap(),
+        here.delete_image("mine", DeleteMode::Delete).unwrap(),
         [] as [LayerId; 0]
     );
     let view = here.snapshot().unwrap();
@@ -280,7 +280,7 @@ fn layers_and_containers_stand_on_theirs() {
     for container in [on_theirs.id(), on_ours.id()] {
         here.delete_container(container.as_str()).unwrap();
     }
-    let removed = here.delete_image("ours", Commit::Delete).unwrap();
+    let removed = here.delete_image("ours", DeleteMode::Delete).unwrap();
     assert_eq!(removed, std::slice::from_ref(child.id()));
     assert_eq!(images(&here), [theirs]);
 }
@@ -395,7 +395,7 @@ fn changes_by_its_owner_are_noticed() {
         here.snapshot().unwrap().image("second").unwrap().id(),
         &second
     );
-    there.delete_image("first", Commit::Delete).unwrap();
+    there.delete_image("first", DeleteMode::Delete).unwrap();
     assert_eq!(images(&here), std::slice::from_ref(&second));
     // By hand, without the lock.
     let file = stores.root("there").join("vfs-images/images.json");
@@ -438,7 +438,7 @@ fn root_media_that_cannot_be_written_are_read() {
             .unwrap();
         tx.commit().unwrap();
         here.add_names("theirs", &["mine".to_owned()]).unwrap();
-        here.delete_image("mine", Commit::Delete).unwrap_err();
+        here.delete_image("mine", DeleteMode::Delete).unwrap_err();
         is_read_only(here.delete_layer(layer.as_str()));
     }
 }
@@ -470,11 +470,11 @@ fn what_is_in_a_store_that_is_not_named_or_not_there_is_not_missing() {
     tx.commit().unwrap();
     let away = stores.base("away");
     let repair = |store: &Store| {
-        let report = store.check(&layerhold::CheckOptions::new()).unwrap();
+        let report = store.check(&layerhold::check::CheckOptions::new()).unwrap();
         assert!(!report.is_clean());
         assert!(report.removals.is_empty(), "{report:?}");
-        let everything =
-            layerhold::RepairOptions::new().with_containers(layerhold::Containers::Remove);
+        let everything = layerhold::repair::RepairOptions::new()
+            .with_containers(layerhold::check::Containers::Remove);
         let repaired = store.repair(&report, &everything);
         assert_eq!(repaired.done, []);
         assert!(store.garbage_collect().unwrap().is_empty());
@@ -483,7 +483,7 @@ fn what_is_in_a_store_that_is_not_named_or_not_there_is_not_missing() {
     std::fs::rename(stores.base("there"), &away).unwrap();
     repair(&here);
     std::fs::rename(&away, stores.base("there")).unwrap();
-    let report = here.check(&layerhold::CheckOptions::new()).unwrap();
+    let report = here.check(&layerhold::check::CheckOptions::new()).unwrap();
     assert!(report.is_clean(), "{report:?}");
     assert!(here.mount("box", &MountRequest::new()).is_ok());
     assert_eq!(images(&here), [theirs]);

@@ -6,13 +6,14 @@ use std::io::{Cursor, Read, Write};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use layerhold::check::{CheckDepth, CheckOptions, Damage, Verdict};
 use layerhold::layerhold_archive::{compressor, decompressor};
 use layerhold::layerhold_driver::LayerError;
 use layerhold::layerhold_ids::{LayerId, TocDigest};
 use layerhold::{
-    AdditionalLayer, AdditionalLayerError, CheckDepth, CheckOptions, Codec, Conflict,
-    ContainerSpec, Damage, DedupOptions, DedupSupport, DiffCompression, ImageSpec, LayerSpec,
-    MountRequest, Shutdown, StageError, Store, StoreOptions, TransactionError, Unmounting, Verdict,
+    AdditionalLayer, AdditionalLayerError, Codec, Conflict, ContainerSpec, DedupOptions,
+    DedupSupport, DiffCompression, ImageSpec, LayerSpec, MountRequest, Shutdown, StageError, Store,
+    StoreOptions, TransactionError, Unmounting,
 };
 use layerhold_testkit::{
     ChildSpec, GoStore, TarBuilder, TempDir, child_role, require_peer, require_root, scratch,
@@ -351,7 +352,7 @@ fn root_layers_that_were_put_are_as_go_makes_them() {
 
     store.delete_container("box").unwrap();
     store
-        .delete_image("image", layerhold::Commit::Delete)
+        .delete_image("image", layerhold::DeleteMode::Delete)
         .unwrap();
     assert!(!place.graph("overlay/a").exists());
     assert!(shown.join("diff/a").exists());
@@ -456,7 +457,7 @@ fn root_a_program_that_is_not_there_is_no_damage() {
     // Without the program it can be deleted all the same.
     fs::rename(&layers, &away).unwrap();
     store
-        .delete_image("image", layerhold::Commit::Delete)
+        .delete_image("image", layerhold::DeleteMode::Delete)
         .unwrap();
     assert_eq!(store.snapshot().unwrap().layers().count(), 0);
 }

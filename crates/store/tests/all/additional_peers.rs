@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use layerhold::layerhold_ids::ImageId;
-use layerhold::{Commit, ContainerSpec, MountRequest, Store};
+use layerhold::{ContainerSpec, DeleteMode, MountRequest, Store};
 use layerhold_testkit::{GoStore, Podman, Ran, require_peer, require_root, scratch};
 
 use crate::support::{image, long, options, small_tar};
@@ -79,7 +79,7 @@ fn root_peer_the_go_tool_uses_our_store_as_an_additional_one() {
     let listed = run(&go, &there, &["images", "-q"]).text();
     assert_eq!(lines(&listed, theirs.as_str()).len(), 2);
     assert_eq!(here.snapshot().unwrap().images().count(), 1);
-    here.delete_image("mine", Commit::Delete).unwrap();
+    here.delete_image("mine", DeleteMode::Delete).unwrap();
     let named = run(&go, &there, &["add-names", "-n", "by go", theirs.as_str()]);
     named.assert_success();
     let view = here.snapshot().unwrap();

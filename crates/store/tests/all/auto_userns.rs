@@ -453,7 +453,7 @@ fn root_a_hostile_image_makes_no_more_than_an_error() {
         }
         drop(tx);
         store
-            .delete_image("hostile", layerhold::Commit::Delete)
+            .delete_image("hostile", layerhold::DeleteMode::Delete)
             .unwrap();
     }
 }

@@ -4,10 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use layerhold::{
-    Attribute, BigDataItem, CheckDepth, CheckOptions, CheckReport, ContainerSpec, Damage,
-    FileChange, ImageSpec, LayerSpec, MountRequest, Recovery, Remedy, Store, Subject, Verdict,
+use layerhold::check::{
+    Attribute, CheckDepth, CheckOptions, CheckReport, Damage, FileChange, Remedy, Subject, Verdict,
 };
+
+use layerhold::{BigDataItem, ContainerSpec, ImageSpec, LayerSpec, MountRequest, Recovery, Store};
 use layerhold_sys::{Dir, Times};
 use layerhold_testkit::{Feature, TarBuilder, TarEntry};
 
@@ -353,7 +354,7 @@ fn root_a_mount_that_nobody_counts_is_found_and_counted() {
         path.strip_prefix(place.dir.path()).unwrap().display()
     );
     assert_eq!(told(&report, &place), [line]);
-    let repaired = store.repair(&report, &layerhold::RepairOptions::new());
+    let repaired = store.repair(&report, &layerhold::repair::RepairOptions::new());
     assert!(
         repaired.is_complete() && repaired.done.len() == 1,
         "{repaired:?}"
@@ -503,7 +504,7 @@ fn leftovers_are_found_while_their_owners_are_dead() {
             "store: root/vfs/tempdirs/temp-dir-12 was left by a process that died (Remove)",
         ]
     );
-    assert_eq!(report.bytes(layerhold::Containers::Keep), 11);
+    assert_eq!(report.bytes(layerhold::check::Containers::Keep), 11);
 }
 
 #[test]
@@ -525,7 +526,7 @@ fn a_busy_store_is_clean() {
                     tx.commit().unwrap();
                     store.delete_container(container.id().as_str()).unwrap();
                     store
-                        .delete_image(made.as_str(), layerhold::Commit::Delete)
+                        .delete_image(made.as_str(), layerhold::DeleteMode::Delete)
                         .unwrap();
                 }
             });
@@ -607,13 +608,13 @@ fn root_overlay_stores_are_checked_like_others() {
     let report = check(&place.store);
     let repaired = place
         .store
-        .repair(&report, &layerhold::RepairOptions::new());
+        .repair(&report, &layerhold::repair::RepairOptions::new());
     assert!(repaired.is_complete(), "{repaired:?}");
     assert!(
         repaired
             .done
             .iter()
-            .all(|done| !matches!(done, layerhold::Action::Remove(_))),
+            .all(|done| !matches!(done, layerhold::repair::Action::Remove(_))),
         "{repaired:?}"
     );
     assert_eq!(

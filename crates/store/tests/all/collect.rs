@@ -146,7 +146,10 @@ fn files_of_layers_that_may_be_in_an_image_store_stay() {
     let data = place.graph("vfs-images").join(&stray).join("userdata/x");
     std::fs::create_dir_all(&data).unwrap();
     assert!(place.store.garbage_collect().unwrap().is_empty());
-    let report = place.store.check(&layerhold::CheckOptions::new()).unwrap();
+    let report = place
+        .store
+        .check(&layerhold::check::CheckOptions::new())
+        .unwrap();
     assert_eq!(report.findings.len(), 3, "{report:?}");
     assert!(report.removals.is_empty(), "{report:?}");
     // With contents in this store, they are its own.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use layerhold::{Commit, ErrorKind, ImageSpec, LayerSpec, Store};
+use layerhold::{DeleteMode, ErrorKind, ImageSpec, LayerSpec, Store};
 use layerhold_testkit::{ChildSpec, child_role};
 
 use crate::support::{Place, file_tar, image, long, options, reader, small_tar};
@@ -21,7 +21,7 @@ fn no_snapshot_shows_an_image_without_its_layers() {
                     let name = format!("{worker}-{round}");
                     image(&store, &name, &file_tar("f", name.as_bytes()));
                     if round % 2 == 0 {
-                        store.delete_image(&name, Commit::Delete).unwrap();
+                        store.delete_image(&name, DeleteMode::Delete).unwrap();
                     }
                 }
                 done.store(true, Ordering::Relaxed);

@@ -246,7 +246,7 @@ fn root_containers_with_the_same_maps_share_a_mapped_copy() {
     place.store.delete_container(second.id().as_str()).unwrap();
     let gone = place
         .store
-        .delete_image("image", layerhold::Commit::Delete)
+        .delete_image("image", layerhold::DeleteMode::Delete)
         .unwrap();
     assert_eq!(gone, [copy.clone(), top]);
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use layerhold::{Commit, ContainerSpec, Error, ImageSpec, LayerSpec, Store};
+use layerhold::{ContainerSpec, DeleteMode, Error, ImageSpec, LayerSpec, Store};
 use layerhold_testkit::{ChildSpec, child_role, scratch};
 
 use crate::support::{file_tar, options, reader, small_tar};
@@ -35,7 +35,7 @@ fn work(store: &Store, round: u32) -> Result<(), Error> {
     store.add_names(&name, &[format!("{name}-too")])?;
     if !round.is_multiple_of(3) {
         store.delete_container(container.id().as_str())?;
-        store.delete_image(&name, Commit::Delete)?;
+        store.delete_image(&name, DeleteMode::Delete)?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use layerhold::layerhold_ids::LayerId;
-use layerhold::{Commit, ContainerSpec, ErrorKind, Store};
+use layerhold::{ContainerSpec, DeleteMode, ErrorKind, Store};
 
 use crate::support::{Place, image, long, small_tar};
 
@@ -46,13 +46,15 @@ fn an_image_goes_and_its_layers_stay() {
         assert_eq!(counts(&store), (1, 1, 0, 1));
         let unusable = store.image_size(&bad).unwrap_err();
         assert_eq!(unusable.kind(), Some(ErrorKind::LoadError));
-        let listed = store.delete_image(key, Commit::ListOnly).unwrap();
+        let listed = store.delete_image(key, DeleteMode::DryRun).unwrap();
         assert_eq!((listed, counts(&store)), (vec![], (1, 1, 0, 1)));
-        let removed = store.delete_image(key, Commit::Delete).unwrap();
+        let removed = store.delete_image(key, DeleteMode::Delete).unwrap();
         assert_eq!((removed, counts(&store)), (vec![], (1, 1, 0, 0)));
         assert!(!data.exists());
     }
-    let removed = place.again().delete_image(good.as_str(), Commit::Delete);
+    let removed = place
+        .again()
+        .delete_image(good.as_str(), DeleteMode::Delete);
     assert_eq!(removed.unwrap(), [layer]);
 }
 
@@ -114,7 +116,7 @@ fn an_id_that_is_a_path_leads_nowhere() {
     }
     let store = place.again();
     assert_eq!(counts(&store), (1, 1, 0, 3));
-    store.delete_image(id, Commit::Delete).unwrap();
+    store.delete_image(id, DeleteMode::Delete).unwrap();
     store.delete_layer(id).unwrap();
     store.delete_container("../vfs-images").unwrap();
     assert_eq!(counts(&store), (1, 1, 0, 0));
@@ -169,7 +171,7 @@ fn what_is_no_record_is_deleted_by_the_id_it_begins_with() {
     }
     let store = place.again();
     assert_eq!(counts(&store), (1, 1, 0, 3));
-    store.delete_image(&bad, Commit::Delete).unwrap();
+    store.delete_image(&bad, DeleteMode::Delete).unwrap();
     store.delete_layer(&bad).unwrap();
     store.delete_container(&bad).unwrap();
     assert_eq!(counts(&store), (1, 1, 0, 0));

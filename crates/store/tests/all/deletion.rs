@@ -1,8 +1,8 @@
 //! Deleting.
 
 use layerhold::{
-    Commit, ContainerSpec, DeleteError, ErrorKind, ImageSpec, LayerSpec, LookupError, MountRequest,
-    Store,
+    ContainerSpec, DeleteError, DeleteMode, ErrorKind, ImageSpec, LayerSpec, LookupError,
+    MountRequest, Store,
 };
 use layerhold_ids::LayerId;
 
@@ -54,13 +54,13 @@ fn what_is_used_stays() {
     assert_eq!(kind("nosuch"), Some(ErrorKind::NotALayer));
     let error = place
         .store
-        .delete_image("image", Commit::Delete)
+        .delete_image("image", DeleteMode::Delete)
         .unwrap_err();
     assert_eq!(error.kind(), Some(ErrorKind::ImageUsedByContainer));
     assert_eq!(
         place
             .store
-            .delete_image("base", Commit::Delete)
+            .delete_image("base", DeleteMode::Delete)
             .unwrap_err()
             .kind(),
         Some(ErrorKind::NotAnImage)
@@ -102,7 +102,10 @@ fn an_image_goes_with_the_layers_that_only_it_needs() {
         .unwrap();
     tx.commit().unwrap();
     assert_eq!(
-        place.store.delete_image("image", Commit::ListOnly).unwrap(),
+        place
+            .store
+            .delete_image("image", DeleteMode::DryRun)
+            .unwrap(),
         std::slice::from_ref(&top)
     );
     assert_eq!(
@@ -113,11 +116,17 @@ fn an_image_goes_with_the_layers_that_only_it_needs() {
         (2, 2)
     );
     assert_eq!(
-        place.store.delete_image("image", Commit::Delete).unwrap(),
+        place
+            .store
+            .delete_image("image", DeleteMode::Delete)
+            .unwrap(),
         [top]
     );
     assert_eq!(
-        place.store.delete_image("other", Commit::Delete).unwrap(),
+        place
+            .store
+            .delete_image("other", DeleteMode::Delete)
+            .unwrap(),
         [base]
     );
     assert_eq!((held(&place), leftovers(&place).len()), (0, 0));
@@ -218,7 +227,9 @@ fn mapped_copies_in_use_stay() {
         "another",
     );
     let store = place.again();
-    let deleted = store.delete_image(image.as_str(), Commit::Delete).unwrap();
+    let deleted = store
+        .delete_image(image.as_str(), DeleteMode::Delete)
+        .unwrap();
     assert_eq!(deleted, [spare.id().clone()]);
     let view = store.snapshot().unwrap();
     assert!(view.exists(own.as_str()) && view.container("box").is_ok());
@@ -348,7 +359,7 @@ fn root_a_full_disk_can_be_emptied() {
         || tx.commit().is_err();
     assert!(failed);
     assert_eq!(
-        store.delete_image("image", Commit::Delete).unwrap(),
+        store.delete_image("image", DeleteMode::Delete).unwrap(),
         [layer]
     );
     let store = Store::open(crate::support::options(disk.path())).unwrap();
@@ -400,7 +411,10 @@ fn an_image_whose_chain_has_a_gap_names_only_layers_that_are_there() {
     place.store.delete_container("box").unwrap();
     assert!(!place.store.exists(own.as_str()).unwrap());
     place.store.delete(base.as_str()).unwrap();
-    let deleted = place.store.delete_image("image", Commit::Delete).unwrap();
+    let deleted = place
+        .store
+        .delete_image("image", DeleteMode::Delete)
+        .unwrap();
     assert_eq!(deleted, [top]);
     assert_eq!(held(&place), 0);
 }

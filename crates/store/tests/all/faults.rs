@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use layerhold::check::{CheckDepth, CheckOptions};
+
 use layerhold::{
-    BigDataItem, CheckDepth, CheckOptions, Commit, ContainerSpec, Error, ImageSpec, LayerSpec,
-    Persistence, Store, StoreOptions,
+    BigDataItem, ContainerSpec, DeleteMode, Error, ImageSpec, LayerSpec, Persistence, Store,
+    StoreOptions,
 };
 use layerhold_testkit::{ChildSpec, Fault, FaultIo, child_role, scratch};
 
@@ -151,7 +153,7 @@ fn bring_in(store: &Store) -> Result<(), Error> {
 /// Takes them out again.
 fn take_out(store: &Store) -> Result<(), Error> {
     store.delete_container("box")?;
-    store.delete_image("image", Commit::Delete)?;
+    store.delete_image("image", DeleteMode::Delete)?;
     Ok(())
 }
 

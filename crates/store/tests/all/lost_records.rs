@@ -5,9 +5,13 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
+use layerhold::check::{CheckReport, Containers, Damage, Remedy};
+
+use layerhold::repair::{Action, RepairOptions, RepairReport};
+
 use layerhold::{
-    Action, BigDataItem, CheckReport, ContainerSpec, Containers, Damage, DiffCompression,
-    ImageSpec, LayerSpec, MountRequest, Remedy, RepairOptions, RepairReport, Store, StoreOptions,
+    BigDataItem, ContainerSpec, DiffCompression, ImageSpec, LayerSpec, MountRequest, Store,
+    StoreOptions,
 };
 use layerhold_ids::{ImageId, LayerId};
 use layerhold_testkit::{TarBuilder, TarEntry, scratch};
@@ -507,7 +511,8 @@ fn an_empty_list_of_containers_is_no_reason_to_remove_their_layers() {
     fs::remove_dir_all(podman.file("containers", &long(CONTAINER))).unwrap();
     fs::write(podman.records("containers"), "").unwrap();
     let store = podman.again();
-    let at_once = layerhold::CheckOptions::new().with_unreferenced_age(std::time::Duration::ZERO);
+    let at_once =
+        layerhold::check::CheckOptions::new().with_unreferenced_age(std::time::Duration::ZERO);
     let report = store.check(&at_once).unwrap();
     let expected = [
         "store: root/vfs-containers/containers.json is empty: what it named is lost (with [] in it, it would say that it names nothing) (Nothing)"

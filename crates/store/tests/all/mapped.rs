@@ -6,12 +6,13 @@ use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
+use layerhold::check::CheckOptions;
 use layerhold::layerhold_driver::Shifting;
 use layerhold::layerhold_idmap::IdMappingOptions;
 use layerhold::layerhold_ids::{ImageId, LayerId};
 use layerhold::{
-    CheckOptions, ContainerSpec, DiffCompression, ImageSpec, LayerSpec, MountRequest, Shutdown,
-    Store, StoreOptions, Unmounting,
+    ContainerSpec, DiffCompression, ImageSpec, LayerSpec, MountRequest, Shutdown, Store,
+    StoreOptions, Unmounting,
 };
 use layerhold_testkit::{TarBuilder, TarEntry, TempDir, require_root, scratch};
 

@@ -3,9 +3,13 @@
 
 use std::path::Path;
 
+use layerhold::check::CheckOptions;
+
+use layerhold::repair::RepairOptions;
+
 use layerhold::{
-    CheckOptions, Conflict, ContainerSpec, DiffError, MountRequest, RepairOptions, Shutdown,
-    StillMounted, Store, StoreOptions, TreeFacts, TreeSpec, Unmounting,
+    Conflict, ContainerSpec, DiffError, MountRequest, Shutdown, StillMounted, Store, StoreOptions,
+    TreeFacts, TreeSpec, Unmounting,
 };
 use layerhold_testkit::{
     Child, ChildSpec, Feature, TempDir, child_role, require_feature, require_peer, require_root,

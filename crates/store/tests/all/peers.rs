@@ -324,7 +324,7 @@ fn root_peer_we_read_and_delete_what_go_wrote() {
     store.delete_container("box").unwrap();
     assert_eq!(
         store
-            .delete_image("image", layerhold::Commit::Delete)
+            .delete_image("image", layerhold::DeleteMode::Delete)
             .unwrap(),
         [layer.as_str()]
     );

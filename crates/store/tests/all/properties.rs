@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use layerhold::{Commit, ContainerSpec, ErrorKind, ImageSpec, LayerSpec, Store};
+use layerhold::{ContainerSpec, DeleteMode, ErrorKind, ImageSpec, LayerSpec, Store};
 use proptest::prelude::*;
 
 use crate::support::{Place, reader, small_tar};
@@ -285,7 +285,7 @@ fn run(store: &Store, op: &Op) -> Outcome {
                 store.add_names(image.as_str(), &[text(name)])?;
             }
             Op::DeleteLayer(name) => store.delete_layer(&text(name))?,
-            Op::DeleteImage(name) => drop(store.delete_image(&text(name), Commit::Delete)?),
+            Op::DeleteImage(name) => drop(store.delete_image(&text(name), DeleteMode::Delete)?),
             Op::DeleteContainer(name) => store.delete_container(&text(name))?,
         }
         Ok(())

@@ -232,7 +232,7 @@ fn files_of_saves_that_were_cut_off_are_removed() {
 
     write();
     let store = place.again();
-    let report = store.check(&layerhold::CheckOptions::new()).unwrap();
+    let report = store.check(&layerhold::check::CheckOptions::new()).unwrap();
     assert!(!report.is_damaged(), "{report:?}");
     assert_eq!(left(), 6);
     let mut wanted = files.to_vec();
@@ -309,7 +309,7 @@ fn contents_that_lost_their_place_are_put_back() {
     let other = long('7');
     std::fs::create_dir(areas.join(format!("temp-dir-12/0-{other}"))).unwrap();
     let store = place.again();
-    let report = store.check(&layerhold::CheckOptions::new()).unwrap();
+    let report = store.check(&layerhold::check::CheckOptions::new()).unwrap();
     assert!(!report.is_damaged(), "{report:?}");
     drop(store.begin().unwrap());
     assert_eq!(std::fs::read_dir(&areas).unwrap().count(), 0);
@@ -371,7 +371,7 @@ fn root_overlay_contents_that_lost_their_place_are_put_back() {
         std::fs::remove_file(link.unwrap().path()).unwrap();
     }
     let store = open();
-    let report = store.check(&layerhold::CheckOptions::new()).unwrap();
+    let report = store.check(&layerhold::check::CheckOptions::new()).unwrap();
     assert!(!report.is_damaged(), "{report:?}");
     assert_eq!(std::fs::read_dir(home.join("l")).unwrap().count(), 1);
     store.shutdown(layerhold::Shutdown::Force).unwrap();
@@ -396,7 +396,7 @@ fn volatile_records_that_a_power_cut_took_leave_garbage_and_no_damage() {
     let store = place.again();
     let collected = store.garbage_collect().unwrap();
     assert_eq!(collected.layers, [lost.layer().clone()]);
-    let report = store.check(&layerhold::CheckOptions::new()).unwrap();
+    let report = store.check(&layerhold::check::CheckOptions::new()).unwrap();
     assert!(report.is_clean(), "{report:?}");
     assert_eq!(store.snapshot().unwrap().containers().count(), 0);
 }

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use layerhold::{
-    Action, CheckOptions, Containers, LayerSpec, MountRequest, Removable, RepairMode,
-    RepairOptions, RepairReport, Store,
-};
+use layerhold::check::{CheckOptions, Containers, Removable};
+
+use layerhold::repair::{Action, RepairMode, RepairOptions, RepairReport};
+
+use layerhold::{LayerSpec, MountRequest, Store};
 
 use layerhold_testkit::{Fault, FaultIo};
 
@@ -495,7 +496,7 @@ fn what_changed_since_the_check_is_left_alone() {
     let report = check(&place.store);
     place
         .store
-        .delete_image("i", layerhold::Commit::Delete)
+        .delete_image("i", layerhold::DeleteMode::Delete)
         .unwrap();
     assert!(place.store.repair(&report, &everything()).is_complete());
 }

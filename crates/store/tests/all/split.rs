@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use layerhold::layerhold_ids::LayerId;
 use layerhold::{
-    BigDataItem, Commit, ContainerSpec, DiffCompression, ErrorKind, ImageSpec, LayerSpec,
+    BigDataItem, ContainerSpec, DeleteMode, DiffCompression, ErrorKind, ImageSpec, LayerSpec,
     MountRequest, Shutdown, Store,
 };
 use layerhold_testkit::{FilesystemKind, TempDir, require_filesystem, require_root, scratch};
@@ -109,7 +109,10 @@ fn images_are_in_the_one_and_containers_in_the_other() {
         .store
         .delete_container(container.id().as_str())
         .unwrap();
-    split.store.delete_image("image", Commit::Delete).unwrap();
+    split
+        .store
+        .delete_image("image", DeleteMode::Delete)
+        .unwrap();
     let view = split.store.snapshot().unwrap();
     assert_eq!((view.images().count(), view.layers().count()), (0, 0));
     for gone in [split.images("vfs/dir"), split.graph("vfs/dir")] {
@@ -143,7 +146,10 @@ fn the_image_store_serves_by_itself_too() {
         .store
         .diff(None, second.as_str(), DiffCompression::AsImported);
     assert_eq!(contents(diff.unwrap()), file_tar("f", b"2"));
-    split.store.delete_image("second", Commit::Delete).unwrap();
+    split
+        .store
+        .delete_image("second", DeleteMode::Delete)
+        .unwrap();
     assert!(!alone.exists("second").unwrap());
     assert!(!alone.exists(second.as_str()).unwrap());
 }
@@ -176,15 +182,15 @@ fn images_of_the_graph_root_stay_in_use() {
         .unwrap();
     tx.commit().unwrap();
     let container = container(store, "old");
-    let used = store.delete_image("old", Commit::Delete).unwrap_err();
+    let used = store.delete_image("old", DeleteMode::Delete).unwrap_err();
     assert_eq!(used.kind(), Some(ErrorKind::ImageUsedByContainer));
     store.delete_container(container.id().as_str()).unwrap();
     // Its layer is in use by the new image, which is in the other store.
     assert_eq!(
-        store.delete_image("old", Commit::Delete).unwrap(),
+        store.delete_image("old", DeleteMode::Delete).unwrap(),
         [] as [LayerId; 0]
     );
-    let removed = store.delete_image("new", Commit::Delete).unwrap();
+    let removed = store.delete_image("new", DeleteMode::Delete).unwrap();
     assert_eq!(removed, [child.id().clone(), base]);
     assert_eq!(graph.snapshot().unwrap().images().count(), 0);
     assert!(!split.graph("vfs-images").join(old.as_str()).exists());
@@ -230,14 +236,15 @@ fn a_name_belongs_to_one_of_them() {
 
 /// How much a check finds that can only be removed, and how much a repair would remove.
 fn judged(store: &Store) -> (usize, usize) {
-    let report = store.check(&layerhold::CheckOptions::new()).unwrap();
-    let is_damage = |finding: &&layerhold::Finding| {
-        finding.verdict == layerhold::Verdict::Damaged(layerhold::Remedy::Remove)
+    let report = store.check(&layerhold::check::CheckOptions::new()).unwrap();
+    let is_damage = |finding: &&layerhold::check::Finding| {
+        finding.verdict == layerhold::check::Verdict::Damaged(layerhold::check::Remedy::Remove)
     };
     let removals = report.removals.len();
     store.repair(
         &report,
-        &layerhold::RepairOptions::new().with_containers(layerhold::Containers::Remove),
+        &layerhold::repair::RepairOptions::new()
+            .with_containers(layerhold::check::Containers::Remove),
     );
     (report.findings.iter().filter(is_damage).count(), removals)
 }
@@ -404,6 +411,6 @@ fn root_the_two_may_be_on_different_filesystems() {
         .unwrap();
     assert_eq!(store.image_data("image", "config").unwrap(), b"data");
     store.delete_container(container.id().as_str()).unwrap();
-    store.delete_image("image", Commit::Delete).unwrap();
+    store.delete_image("image", DeleteMode::Delete).unwrap();
     assert!(store.garbage_collect().unwrap().is_empty());
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use layerhold::{
-    BigDataItem, Commit, ContainerSpec, ErrorKind, LayerSpec, MountRequest, Persistence,
+    BigDataItem, ContainerSpec, DeleteMode, ErrorKind, LayerSpec, MountRequest, Persistence,
     StagedContainer, Store,
 };
 use layerhold_testkit::scratch;
@@ -122,7 +122,7 @@ fn after_a_reboot_images_are_left_and_the_rest_is_garbage() {
     assert!(view.image("image").is_ok());
     // Without a reboot, those records could be below another run root.
     assert!(store.garbage_collect().unwrap().is_empty());
-    let report = store.check(&layerhold::CheckOptions::new()).unwrap();
+    let report = store.check(&layerhold::check::CheckOptions::new()).unwrap();
     assert!(
         !report.is_clean() && report.removals.is_empty(),
         "{report:?}"
@@ -151,9 +151,9 @@ fn containers_of_another_run_root_are_no_garbage() {
         Store::open(options(place.path())).unwrap(),
     ] {
         assert!(store.garbage_collect().unwrap().is_empty());
-        let report = store.check(&layerhold::CheckOptions::new()).unwrap();
+        let report = store.check(&layerhold::check::CheckOptions::new()).unwrap();
         assert!(report.removals.is_empty(), "{report:?}");
-        store.repair(&report, &layerhold::RepairOptions::new());
+        store.repair(&report, &layerhold::repair::RepairOptions::new());
     }
     assert!(kept.exists());
     let tree = place
@@ -216,7 +216,7 @@ fn what_one_kind_of_opening_records_is_no_garbage_to_the_other() {
     let kept_in_box = store.container_directory("box").unwrap();
     for store in [&place.store, &store, &place.again()] {
         assert!(store.garbage_collect().unwrap().is_empty());
-        let report = store.check(&layerhold::CheckOptions::new()).unwrap();
+        let report = store.check(&layerhold::check::CheckOptions::new()).unwrap();
         assert!(report.is_clean(), "{report:?}");
         assert!(kept.exists() && kept_in_box.exists());
         for container in [&passing, &transient_box] {
@@ -262,7 +262,10 @@ fn nothing_is_collected_beside_damaged_records_of_the_other_kind() {
             "{error}"
         );
         // The check goes on without them, and would remove nothing that they may have named.
-        let report = place.store.check(&layerhold::CheckOptions::new()).unwrap();
+        let report = place
+            .store
+            .check(&layerhold::check::CheckOptions::new())
+            .unwrap();
         assert!(report.removals.is_empty(), "{report:?}");
         assert!(tree.exists());
         std::fs::write(&path, text).unwrap();
@@ -279,7 +282,7 @@ fn an_image_of_a_transient_container_is_in_use_for_all() {
     let tree = place.graph("vfs/dir").join(made.layer().as_str());
     let error = place
         .store
-        .delete_image("image", Commit::Delete)
+        .delete_image("image", DeleteMode::Delete)
         .unwrap_err();
     assert_eq!(error.kind(), Some(ErrorKind::ImageUsedByContainer));
     // Whoever deletes the image regardless leaves the layer that the container stands on.

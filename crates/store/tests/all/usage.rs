@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use layerhold::layerhold_ids::LayerId;
 use layerhold::{
-    BigDataItem, Commit, ContainerSpec, ImageSpec, LayerSpec, MountRequest, Shutdown, Store,
+    BigDataItem, ContainerSpec, DeleteMode, ImageSpec, LayerSpec, MountRequest, Shutdown, Store,
     StoreOptions, Unmounting, UsageOrigin, UsageReport,
 };
 use layerhold_testkit::{
@@ -292,7 +292,7 @@ fn a_file_of_stale_lines_is_replaced() {
 fn an_image_that_is_deleted_takes_nothing() {
     let Sample { place, .. } = sample();
     let before = place.store.usage().unwrap().total;
-    place.store.delete_image("two", Commit::Delete).unwrap();
+    place.store.delete_image("two", DeleteMode::Delete).unwrap();
     let after = place.store.usage().unwrap().total;
     assert_eq!(before.bytes() - after.bytes(), before.reclaimable);
     assert_eq!(after.reclaimable, 0);

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use layerhold::{CheckReport, RepairReport};
+use layerhold::check::CheckReport;
+
+use layerhold::repair::RepairReport;
 
 use super::messages;
 

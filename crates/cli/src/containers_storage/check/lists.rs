@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use layerhold::{CheckReport, ItemId, Subject};
+use layerhold::check::{CheckReport, Subject};
+
+use layerhold::ItemId;
 use serde_json::{Value, json};
 
 use super::messages;

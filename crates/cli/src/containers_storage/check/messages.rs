@@ -1,9 +1,13 @@
 //! Damage with the texts of the Go tool (Go: check.go, types/errors.go).
 
-use layerhold::{
-    Action, Attribute, AttributeChange, CheckReport, Damage, FileChange, Finding, ItemId, ItemKind,
-    Remedy, Removable, RepairReport, Subject, Verdict,
+use layerhold::check::{
+    Attribute, AttributeChange, CheckReport, Damage, FileChange, Finding, Remedy, Removable,
+    Subject, Verdict,
 };
+
+use layerhold::repair::{Action, RepairReport};
+
+use layerhold::{ItemId, ItemKind};
 
 use crate::failure::chain;
 

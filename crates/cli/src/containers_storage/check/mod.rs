@@ -7,10 +7,13 @@ mod force;
 mod lists;
 mod messages;
 
-use layerhold::{
-    CheckDepth, CheckOptions, CheckReport, Containers, ItemId, Kept, Remedy, Removable,
-    RepairOptions, RepairReport, Snapshot, Store, Subject,
+use layerhold::check::{
+    CheckDepth, CheckOptions, CheckReport, Containers, Remedy, Removable, Subject,
 };
+
+use layerhold::repair::{Kept, RepairOptions, RepairReport};
+
+use layerhold::{ItemId, Snapshot, Store};
 
 use super::call::{Call, FAILED};
 use super::output::{json, line, note};

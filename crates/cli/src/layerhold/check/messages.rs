@@ -1,9 +1,10 @@
 //! The texts of findings and repairs.
 
-use layerhold::{
-    Action, CheckReport, Damage, Finding, ItemId, Remedy, Removable, RepairMode, RepairReport,
-    Subject, Verdict,
-};
+use layerhold::check::{CheckReport, Damage, Finding, Remedy, Removable, Subject, Verdict};
+
+use layerhold::repair::{Action, RepairMode, RepairReport};
+
+use layerhold::ItemId;
 use serde_json::{Value, json};
 
 /// The line above the findings about a subject.

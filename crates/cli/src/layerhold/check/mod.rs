@@ -4,10 +4,9 @@ mod messages;
 
 use std::time::Duration;
 
-use layerhold::{
-    Action, CheckDepth, CheckOptions, CheckReport, Containers, Disposal, RepairMode, RepairOptions,
-    RepairReport, Subject,
-};
+use layerhold::check::{CheckDepth, CheckOptions, CheckReport, Containers, Disposal, Subject};
+
+use layerhold::repair::{Action, RepairMode, RepairOptions, RepairReport};
 use serde_json::{Value, json};
 
 use super::args::{Check, DepthChoice, Repair};

@@ -45,7 +45,7 @@ impl Replay {
     }
 
     fn headers(&mut self, inspection: &Inspection<'_>, id: &LayerId) -> Option<()> {
-        let file = open_tar_split(&inspection.engine, &inspection.records.layers, id);
+        let file = open_tar_split(inspection.engine, &inspection.records.layers, id);
         let mut headers = Headers::new(Skeleton::from_gzip(file.ok()??));
         let options = &inspection.engine.options;
         let is_compared = !Ignored::new(options).owners;

@@ -5,11 +5,10 @@ use std::fmt::Write as _;
 use std::io::{Cursor, Read};
 use std::os::fd::{AsFd, AsRawFd};
 
+use layerhold::check::CheckOptions;
 use layerhold::layerhold_archive::Codec;
 use layerhold::layerhold_ids::LayerId;
-use layerhold::{
-    CheckOptions, DiffCompression, LayerSpec, Store, StoreOptions, SyncMode, Transaction,
-};
+use layerhold::{DiffCompression, LayerSpec, Store, StoreOptions, SyncMode, Transaction};
 use layerhold_testkit::layers::{ANY_TIME, Chain, Layer, Layers};
 use layerhold_testkit::{TempDir, Tree, scratch};
 
