@@ -40,6 +40,9 @@ use record_stores::{Part, Reading, RecordStores, View};
 use snapshot::{Snapshot, incomplete_layers};
 use transient::{OtherRecords, Persistence};
 
+/// The layers and the images of additional stores.
+type AdditionalParts = (Vec<Part<Layer>>, Vec<Part<Image>>);
+
 /// The records of a store, their locks, directories and mount counts.
 #[derive(Debug)]
 pub(crate) struct Catalog {
@@ -94,9 +97,7 @@ impl Catalog {
     }
 
     /// What additional stores have: layers and images of one store as they are at one moment.
-    pub(crate) fn read_additional(
-        &self,
-    ) -> Result<(Vec<Part<Layer>>, Vec<Part<Image>>), AccessError> {
+    pub(crate) fn read_additional(&self) -> Result<AdditionalParts, AccessError> {
         let mut read = (Vec::new(), Vec::new());
         for (layers, images) in self.layers.additional().zip(self.images.additional()) {
             let (layers, images) = (layers.reading()?, images.reading()?);
