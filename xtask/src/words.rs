@@ -32,6 +32,7 @@ const CLEAN: &[&str] = &[
     "crates/ids",
     "crates/json-store",
     "crates/lockfile",
+    "crates/oci",
     "crates/schema",
     "crates/staging",
     "crates/sys",

@@ -7,7 +7,7 @@ use crate::digest::sha256;
 /// The ID of a layer: the diff ID's digits at the bottom, and above it a hash over the parent's
 /// ID and the diff ID (Go: `layerID` in `image/storage/storage_dest.go`).
 ///
-/// podman, buildah and skopeo compute the same, which is why layers are shared with theirs.
+/// podman, buildah and skopeo compute the same ID, so that layers are shared with theirs.
 pub(crate) fn layer_id(parent: Option<&LayerId>, diff_id: &DiffId) -> LayerId {
     let digits = match parent {
         None => diff_id.hex().to_owned(),

@@ -1,17 +1,15 @@
-//! What other tools can read.
+//! Checking that other tools can read a document.
 
 use crate::config::{Config, ConfigError};
 use crate::manifest::{Document, ManifestError};
 
 /// Checks that podman, buildah and skopeo can read a configuration of an image in a store.
 ///
-/// One image whose configuration they cannot read makes each of their commands fail for the whole
-/// store.
+/// One image whose configuration they cannot read makes all of their commands fail.
 ///
 /// # Errors
 ///
-/// Fails when it is no JSON, when a field has a value of another type than they expect, and when a
-/// diff ID is none.
+/// It is not JSON, a field has another type than they expect, or a diff ID is malformed.
 ///
 /// ```
 /// let error = layerhold_oci::check_configuration(br#"{"config":{"Env":["A=b",5]}}"#).unwrap_err();
@@ -26,8 +24,7 @@ pub fn check_configuration(bytes: &[u8]) -> Result<(), ConfigError> {
 ///
 /// # Errors
 ///
-/// Fails when they cannot read it, and for manifests of artifacts and of images with encrypted
-/// layers.
+/// They cannot read it, or it is the manifest of an artifact or of an image with encrypted layers.
 pub fn check_manifest(bytes: &[u8]) -> Result<(), ManifestError> {
     match Document::parse(bytes, "")? {
         Document::Manifest(manifest) => manifest.check_readable(),

@@ -30,16 +30,16 @@ pub enum ConfigError {
     },
 }
 
-/// What a store needs to know of an image configuration.
+/// The fields of an image configuration that a store needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Config {
-    /// When the image was made, as the configuration says it (RFC 3339).
+    /// The creation time of the image, as in the configuration (RFC 3339).
     pub(crate) created: Option<String>,
-    /// What the image runs on; texts may be empty.
+    /// The platform of the image; texts may be empty.
     pub(crate) platform: Platform,
     /// The digests of the unpacked layers, bottom first.
     pub(crate) diff_ids: Vec<DiffId>,
-    /// Whether it says anything of layers.
+    /// Whether it lists layers.
     pub(crate) has_root: bool,
 }
 

@@ -2,8 +2,8 @@
 
 use std::io::{self, Read, Write};
 
-/// The size of the pieces that are read, hashed, written and reported: large enough that the
-/// calls do not count.
+/// The size of the pieces that are read, hashed, written and reported: large enough to make the
+/// cost of calls negligible.
 pub(crate) const PIECE: usize = 256 * 1024;
 
 /// Why a copy ended early.

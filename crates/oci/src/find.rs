@@ -1,4 +1,4 @@
-//! Finding images of a store by what people type.
+//! Finding images of a store by ID, name or short name.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub fn find_image(snapshot: &Snapshot, text: &str) -> Result<Arc<Image>, LookupE
     for name in completed {
         match snapshot.image(&name) {
             Ok(image) => return Ok(image),
-            // An image that is there and damaged is not skipped in favour of another.
+            // A damaged image is not skipped in favour of another one.
             Err(damaged @ LookupError::Damaged { .. }) => return Err(damaged),
             Err(_) => {}
         }

@@ -2,10 +2,10 @@
 //!
 //! [`load`] reads an OCI layout (a directory or a tar of one) or a docker archive
 //! (`docker save`, `podman save`), and [`save`] writes them. What is stored is what podman and
-//! skopeo would have stored for the same image: the same image ID, layer IDs, data items, names
-//! and metadata, so layers are shared with theirs and their commands work on what was loaded.
+//! skopeo would have stored for the same image: the same image ID, layer IDs, big data items, names
+//! and metadata. So layers are shared with theirs, and their commands work on loaded images.
 //!
-//! Every digest is checked while its bytes pass, and an image becomes visible at once, when all
+//! Every digest is checked while its bytes are read. An image becomes visible as a whole, when all
 //! of it is on the disk.
 //!
 //! ```

@@ -32,7 +32,7 @@ pub(crate) struct Descriptor {
     pub(crate) annotations: BTreeMap<String, String>,
 }
 
-/// What a manifest is, by its media type or, where that is missing, by its shape.
+/// The kind of a manifest, by its media type or, if that is missing, by its fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ManifestKind {
     /// An OCI image manifest.
@@ -46,15 +46,15 @@ pub(crate) enum ManifestKind {
 pub(crate) struct Manifest {
     /// Which of the two formats it is in.
     pub(crate) kind: ManifestKind,
-    /// The media type that it gives itself; may be empty.
+    /// The media type in the manifest; may be empty.
     pub(crate) media_type: String,
-    /// What the image is used as, beside being an image.
+    /// The artifact type, if any.
     pub(crate) artifact_type: String,
     /// The configuration blob.
     pub(crate) config: Descriptor,
     /// The layer blobs, bottom layer first.
     pub(crate) layers: Vec<Descriptor>,
-    /// The manifest that this one says something about.
+    /// The manifest that this one refers to.
     pub(crate) subject: Option<serde_json::Value>,
     /// Free-form notes.
     pub(crate) annotations: BTreeMap<String, String>,
@@ -79,7 +79,7 @@ pub enum ManifestError {
     /// A descriptor has a malformed digest.
     #[error("{text:?} in the manifest is not a digest")]
     Digest {
-        /// The text in place of a digest.
+        /// The malformed text.
         text: String,
     },
     /// A size is negative.
@@ -91,18 +91,18 @@ pub enum ManifestError {
     /// The kind of manifest is not supported.
     #[error("manifests of type {media_type:?} are not supported")]
     Unsupported {
-        /// The media type it declares.
+        /// The declared media type.
         media_type: String,
     },
-    /// What names the document gives it another type than the document has.
+    /// The descriptor of the document declares another type than the document has.
     #[error("its type is declared as {declared:?}, and is {actual:?}")]
     OtherType {
-        /// The type that it is named as.
+        /// The type in the descriptor.
         declared: String,
-        /// The type that it has.
+        /// The type of the document.
         actual: String,
     },
-    /// The manifest is not that of an image, but of something else that registries keep.
+    /// The manifest is not that of an image, but of an artifact.
     #[error("it is not an image but an artifact: its configuration has the type {media_type:?}")]
     Artifact {
         /// The type of its configuration, or of the artifact.
@@ -127,8 +127,8 @@ pub enum ManifestError {
         /// Its media type.
         media_type: String,
     },
-    /// One document claims to be a manifest and an index at once, which is how digests that
-    /// were checked for one are smuggled into the other (CVE-2021-41190).
+    /// One document has fields of a manifest and of an index, so that tools could read it as either
+    /// (CVE-2021-41190).
     #[error(
         "the document has the field {field:?}, which a document of type {media_type:?} must not have"
     )]
@@ -141,7 +141,7 @@ pub enum ManifestError {
 }
 
 impl ManifestError {
-    /// Tells whether the document is none of an image, and no damaged one either.
+    /// Whether the document is valid, but not that of an image.
     pub(crate) fn is_no_image(&self) -> bool {
         matches!(
             self,
@@ -169,14 +169,14 @@ impl Descriptor {
     }
 }
 
-/// What a document turns out to be, and what it must not have then.
+/// The kind of a document, and the fields that it must not have.
 struct Found {
     media_type: &'static str,
     shape: &'static Shape,
     forbidden: &'static [&'static str],
 }
 
-/// What documents may be named as.
+/// The media types that descriptors of documents may have.
 pub(crate) const KNOWN: &[&str] = &[
     media::OCI_MANIFEST,
     media::DOCKER_MANIFEST,
@@ -184,12 +184,12 @@ pub(crate) const KNOWN: &[&str] = &[
     media::DOCKER_LIST,
 ];
 
-/// Fields that no image manifest has, and those that no index has.
+/// Fields that image manifests do not have, and those that indices do not have.
 const NOT_IN_MANIFESTS: &[&str] = &["fsLayers", "history", "manifests"];
 const NOT_IN_INDICES: &[&str] = &["config", "fsLayers", "history", "layers"];
 
-/// Finds out what a document is: by the media type that it gives itself where that is known, and
-/// otherwise by its parts, as Go does each time it reads one from a store (`GuessMIMEType` in
+/// Determines the kind of a document: by its media type if that is known, and otherwise by its
+/// fields, as Go does each time it reads one from a store (`GuessMIMEType` in
 /// `image/internal/manifest/manifest.go`).
 fn found(bytes: &[u8]) -> Result<(Found, Typed), ManifestError> {
     let parts = typed::read(bytes, &typed::MANIFEST_TYPE)?;
@@ -230,13 +230,12 @@ fn unsupported(media_type: &str) -> ManifestError {
 }
 
 impl Document {
-    /// Reads a manifest or an index. `declared` is the media type that the place which named
-    /// the document gave it, or empty.
+    /// Reads a manifest or an index. `declared` is the media type in its descriptor, or empty.
     ///
     /// # Errors
     ///
-    /// Fails when the text is no manifest, is one of an unsupported kind, mixes the fields
-    /// of a manifest and an index, or is something else than it was named as.
+    /// The text is not a manifest, is of an unsupported kind, mixes the fields of a manifest and an
+    /// index, or has another type than declared.
     pub(crate) fn parse(bytes: &[u8], declared: &str) -> Result<Self, ManifestError> {
         if !declared.is_empty() && !KNOWN.contains(&declared) {
             return Err(unsupported(declared));
@@ -268,11 +267,11 @@ impl Document {
         }
     }
 
-    /// Reads the `index.json` of a layout, which says less of itself than other indices do.
+    /// Reads the `index.json` of a layout, which may lack a media type.
     ///
     /// # Errors
     ///
-    /// Fails when the text is no index.
+    /// The text is not an index.
     pub(crate) fn parse_layout_index(bytes: &[u8]) -> Result<Vec<Descriptor>, ManifestError> {
         descriptors(typed::read(bytes, &typed::OCI_INDEX)?.get("manifests"))
     }
@@ -294,7 +293,7 @@ impl Manifest {
         };
         let config = document.get("config");
         if kind == ManifestKind::Oci && config.get("digest").text().is_empty() {
-            // The document is read as an image manifest for want of anything else.
+            // A document that nothing else identifies is read as an image manifest.
             let media_type = document.get("mediaType").text();
             if !media_type.is_empty() && media_type != media::OCI_MANIFEST {
                 return Err(unsupported(media_type));
@@ -311,13 +310,12 @@ impl Manifest {
         })
     }
 
-    /// Tells what keeps podman, buildah and skopeo from reading an image of this manifest in a
-    /// store.
+    /// Checks that podman, buildah and skopeo can read an image with this manifest in a store.
     ///
     /// # Errors
     ///
-    /// Fails for artifacts, for docker manifests with parts of other types, and for images with
-    /// encrypted layers.
+    /// It is an artifact, a docker manifest with blobs of other types, or an image with encrypted
+    /// layers.
     pub(crate) fn check_readable(&self) -> Result<(), ManifestError> {
         let media_types = self.layers.iter().map(|layer| &layer.media_type);
         if let Some((layer, media_type)) = media_types

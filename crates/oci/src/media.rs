@@ -27,11 +27,11 @@ pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 pub(crate) const CONTAINERD_NAME: &str = "io.containerd.image.name";
 /// Docker's oldest manifests.
 pub(crate) const DOCKER_SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+json";
-/// How the media types of encrypted layers end.
+/// The end of media types of encrypted layers.
 pub(crate) const ENCRYPTED: &str = "+encrypted";
-/// The types that Go takes in a docker manifest, for itself and for its layers
-/// (`SupportedSchema2MediaType` in `image/manifest/manifest.go`). Newer versions take zstd too; one
-/// image of theirs makes all commands of older ones fail.
+/// The types that Go accepts in a docker manifest, for itself and for its layers
+/// (`SupportedSchema2MediaType` in `image/manifest/manifest.go`). Newer versions accept zstd too;
+/// one such image makes all commands of older versions fail.
 pub(crate) const IN_DOCKER_MANIFESTS: &[&str] = &[
     DOCKER_LIST,
     DOCKER_SCHEMA_1,
@@ -43,9 +43,9 @@ pub(crate) const IN_DOCKER_MANIFESTS: &[&str] = &[
     DOCKER_MANIFEST,
     "application/vnd.docker.image.rootfs.diff.tar",
 ];
-/// How the names of annotations begin that say where parts of a compressed blob are: zstd:chunked
-/// (Go: `storage/pkg/chunked/internal/minimal/compression.go`) and estargz. They hold for that one
-/// blob only.
+/// The prefixes of annotations with positions in a compressed blob: zstd:chunked (Go:
+/// `storage/pkg/chunked/internal/minimal/compression.go`) and estargz. They hold for that blob
+/// only.
 pub(crate) const OF_ONE_BLOB: &[&str] = &[
     "io.github.containers.zstd-chunked.",
     "containerd.io/snapshot/stargz/",

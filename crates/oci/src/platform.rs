@@ -1,4 +1,4 @@
-//! Platforms: which of several manifests fits this machine, or the one asked for.
+//! Platforms: which of several manifests fits this machine, or a requested platform.
 
 use std::fmt;
 use std::str::FromStr;
@@ -47,7 +47,7 @@ impl Platform {
         }
     }
 
-    /// The platform that a document gives, texts left empty where it gives none.
+    /// The platform in a document; missing texts are empty.
     pub(crate) fn of(fields: &Typed) -> Self {
         let text = |name| fields.get(name).text().to_owned();
         Platform {
@@ -57,14 +57,14 @@ impl Platform {
         }
     }
 
-    /// The platform that a descriptor names; an empty one names none.
+    /// The platform in a descriptor, unless it is empty.
     pub(crate) fn named(fields: &Typed) -> Option<Self> {
         let platform = Self::of(fields);
         (!platform.os.is_empty() || !platform.architecture.is_empty()).then_some(platform)
     }
 
-    /// Tells how well an image for `offered` runs where this platform is wanted: `None` when it
-    /// does not, and otherwise a rank in which smaller is better.
+    /// How well an image for `offered` runs on this platform: `None` if it does not, and otherwise
+    /// a rank; smaller is better.
     ///
     /// A wanted variant accepts itself first, then older variants of the same architecture from
     /// new to old, then an image that names none (Go: `image/internal/pkg/platform`).
@@ -89,7 +89,7 @@ fn compatible_variants<'a>(architecture: &str, variant: &'a str) -> Vec<&'a str>
         _ => &[],
     };
     if variant.is_empty() {
-        // Nothing was asked for: an unnamed variant first, then the one that every machine of
+        // No variant is requested: an unnamed variant first, then the one that every machine of
         // this kind can run.
         let mut order = vec![""];
         order.extend(known.last().copied());
@@ -129,7 +129,7 @@ impl FromStr for Platform {
     }
 }
 
-/// People write the kernel's names as often as Go's.
+/// Names of the kernel are as common as Go's.
 fn canonical_architecture(name: &str) -> &str {
     match name {
         "x86_64" | "x86-64" => "amd64",

@@ -4,15 +4,15 @@ use layerhold_ids::Digest;
 
 use crate::manifest::ManifestError;
 
-/// Something that happened while an image was moved.
+/// A step of loading or saving an image.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// The source has something beside its images that is not loaded.
+    /// The source has an entry that is not an image, and is not loaded.
     Skipped {
         /// The digest that names it.
         digest: &'a Digest,
-        /// Why it is no image.
+        /// Why it is not an image.
         reason: &'a ManifestError,
     },
     /// A layer is about to be read or written. Layers are announced in order, bottom first.
@@ -26,8 +26,8 @@ pub enum Event<'a> {
         /// The bytes to expect, as the source declares them.
         size: u64,
     },
-    /// More bytes of the layer passed; they are counted as read or written, so the sum reaches
-    /// `size` of [`Event::LayerStarted`] where that was known.
+    /// More bytes of the layer were read or written. The sum reaches `size` of
+    /// [`Event::LayerStarted`], if that was known.
     LayerAdvanced {
         /// The position of the layer, from 0.
         index: usize,
@@ -54,8 +54,7 @@ pub enum Event<'a> {
 
 /// Receives [`Event`]s. Closures that take an event are receivers.
 pub trait Progress: Send + Sync {
-    /// Is called from the threads that do the work, one event at a time, and should return
-    /// quickly.
+    /// Called from the working threads, one event at a time; should return quickly.
     fn event(&self, event: Event<'_>);
 }
 

@@ -1,4 +1,4 @@
-//! Image names as people write them, and as the store keeps them.
+//! Image names: completing short ones to the form that the store keeps.
 
 /// A text that is not an image name.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -16,7 +16,7 @@ const MAX_NAME: usize = 255;
 const MAX_TAG: usize = 128;
 
 /// Completes an image name: adds the registry, the `library/` folder and the tag `latest`
-/// where they were left out.
+/// if they are missing.
 ///
 /// The result is what podman and skopeo keep in a store for the same text: `busybox` becomes
 /// `docker.io/library/busybox:latest`. Rules and limits are those of docker/reference

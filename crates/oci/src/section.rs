@@ -5,14 +5,13 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-/// Reads a part of a file from an offset on; several sections of one file do not disturb each
-/// other.
+/// Reads a part of a file from an offset on. Sections of one file are independent of each other.
 #[derive(Debug)]
 pub(crate) struct Section {
     file: Arc<File>,
     /// Runs of stored bytes, the next one last.
     runs: Vec<Run>,
-    /// How far it was read.
+    /// The position of the next byte to read.
     at: u64,
     left: u64,
 }
@@ -20,16 +19,16 @@ pub(crate) struct Section {
 /// Bytes that are stored; everything between runs reads as zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Run {
-    /// Where the bytes are in what is read.
+    /// The position in the section.
     pub(crate) start: u64,
-    /// How many they are.
+    /// The number of bytes.
     pub(crate) length: u64,
-    /// Where they are in the file.
+    /// The position in the file.
     pub(crate) offset: u64,
 }
 
 impl Section {
-    /// Reads `length` bytes that lie together.
+    /// A section of `length` contiguous bytes.
     pub(crate) fn new(file: Arc<File>, offset: u64, length: u64) -> Self {
         let run = Run {
             start: 0,
@@ -39,7 +38,7 @@ impl Section {
         Self::sparse(file, vec![run], length)
     }
 
-    /// Reads `length` bytes of which only runs are stored, in ascending order and apart.
+    /// A section of `length` bytes of which only runs are stored, in ascending order and disjoint.
     pub(crate) fn sparse(file: Arc<File>, mut runs: Vec<Run>, length: u64) -> Self {
         runs.reverse();
         Section {
@@ -50,7 +49,7 @@ impl Section {
         }
     }
 
-    /// How many bytes are still to be read.
+    /// The number of bytes still to be read.
     pub(crate) fn len(&self) -> u64 {
         self.left
     }

@@ -1,4 +1,4 @@
-//! Checking blobs whose digest is not SHA-256 while they pass.
+//! Checking blobs whose digest is not SHA-256 while they are read.
 
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use layerhold_ids::{Algorithm, Digest};
 use sha2::Digest as _;
 
-/// Passes a stream on. The store computes the SHA-256 digest of what it reads anyway, so only
-/// other algorithms are computed here.
+/// Passes a stream on and hashes it. The store computes the SHA-256 digest of what it reads anyway,
+/// so only other algorithms are computed here.
 pub(crate) struct Verifier<R> {
     inner: R,
     seen: Report,
 }
 
-/// What passed through a [`Verifier`], readable after the store took the stream.
+/// The hash of a [`Verifier`], readable after the store took the stream.
 #[derive(Clone)]
 pub(crate) struct Report(Arc<Mutex<Other>>);
 
@@ -55,7 +55,7 @@ impl<R: Read> Read for Verifier<R> {
 }
 
 impl Report {
-    /// The digest in the algorithm that was asked for, given what the store computed.
+    /// The digest in the requested algorithm, given the one that the store computed.
     pub(crate) fn finish(&self, sha256: Digest) -> Digest {
         let other = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let digest = match &*other {

@@ -1,4 +1,4 @@
-//! One layer on its way into a store.
+//! Loading one layer.
 
 use std::io::Read;
 
@@ -12,7 +12,7 @@ use crate::progress::{Event, Progress};
 use crate::source::{FoundLayer, OpenSource, SourceKind};
 use crate::verify::Verifier;
 
-/// What is known of a layer once it is in the store or staged.
+/// A layer that is in the store or staged.
 pub(super) struct StoredLayer {
     pub(super) id: LayerId,
     /// The size of the unpacked layer, as far as known.
@@ -20,7 +20,7 @@ pub(super) struct StoredLayer {
     pub(super) reused: bool,
 }
 
-/// One layer on its way in.
+/// A layer to load.
 pub(super) struct Step<'a> {
     pub(super) index: usize,
     pub(super) of: usize,
@@ -61,8 +61,8 @@ impl Step<'_> {
         Ok(stored)
     }
 
-    /// The unpacked size of the layer when the store has it, or an earlier image of this
-    /// transaction brought it.
+    /// The unpacked size of the layer, if it is in the store or was staged for an earlier image of
+    /// this transaction.
     fn present(
         &self,
         store: &Store,
@@ -76,7 +76,7 @@ impl Step<'_> {
         let Some(layer) = snapshot.layer_by_id(id)? else {
             return Ok(None);
         };
-        // An ID is only a name: the layer is the wanted one when its digest says so.
+        // An ID is only a name: the digest tells whether it is the same layer.
         let same = layer.diff_id().as_ref() == Some(self.diff_id);
         Ok(if same { layer.diff_size() } else { None })
     }
@@ -111,8 +111,8 @@ impl Step<'_> {
         };
         let staged = match source.kind() {
             SourceKind::DockerArchive => {
-                // Layers of a docker archive are known by their unpacked form, and the store
-                // records them as if they had never been compressed, as Go does.
+                // Layers of a docker archive are identified by their unpacked form, and the store
+                // records them as uncompressed, as Go does.
                 let plain = self.plain(verifier)?;
                 transaction.import_layer_with(spec, plain, &mut advance)?
             }
@@ -124,7 +124,7 @@ impl Step<'_> {
         };
         let info = staged.digests().ok_or_else(other_layer)?;
         if staged.is_reused() {
-            // Somebody else brought the layer just now, so nothing of ours was read.
+            // Another process has just committed the layer, so nothing was read.
             return if info.diff_id == *self.diff_id {
                 Ok(StoredLayer {
                     id,

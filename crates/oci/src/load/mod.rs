@@ -1,4 +1,4 @@
-//! Bringing images into a store.
+//! Loading images into a store.
 
 mod record;
 mod layer;
@@ -24,8 +24,8 @@ pub use self::options::{LoadOptions, LoadedImage};
 /// Loads the images of a file or directory: an OCI layout, an OCI archive or a docker archive,
 /// which may be compressed as a whole.
 ///
-/// Every image becomes visible at once and with all its layers; several images of one source
-/// become visible together. Every digest is checked while its bytes pass.
+/// An image becomes visible with all its layers, and all images of a source become visible
+/// together. Every digest is checked while its bytes are read.
 ///
 /// # Errors
 ///
@@ -43,8 +43,8 @@ pub fn load(
 
 /// Loads the images of an archive that comes as a stream.
 ///
-/// The stream is copied to an unnamed file first, because archives do not keep their data in
-/// the order in which they are needed.
+/// The stream is first copied to an unnamed file, because the members of archives are not in the
+/// order in which they are needed.
 ///
 /// # Errors
 ///
@@ -90,8 +90,8 @@ fn load_source(
     Ok(loaded)
 }
 
-/// Puts entries together that become one image: an image with several names has an entry for each
-/// in an OCI layout, and the same image may be there with its layers compressed in several ways.
+/// Groups entries that become one image: an image with several names has an entry for each in an
+/// OCI layout, and one image may be listed with several compressions of its layers.
 fn by_configuration(found: Vec<FoundImage>) -> Vec<Vec<FoundImage>> {
     let mut images: Vec<Vec<FoundImage>> = Vec::new();
     for entry in found {
@@ -108,7 +108,7 @@ fn by_configuration(found: Vec<FoundImage>) -> Vec<Vec<FoundImage>> {
     images
 }
 
-/// An image on its way in.
+/// An image to load.
 struct Incoming {
     id: ImageId,
     names: Vec<String>,
@@ -154,7 +154,7 @@ impl Incoming {
     ) -> Result<LoadedImage, LoadError> {
         let mut spec = ImageSpec::new()
             .id(self.id.clone())
-            // Go adds the names one by one, each before those that are there.
+            // Go adds the names one by one, each before the existing ones.
             .names(self.names.iter().rev().cloned())
             .move_names()
             .update_present();

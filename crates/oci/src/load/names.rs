@@ -5,12 +5,12 @@ use layerhold_ids::Digest;
 use super::error::LoadError;
 use crate::reference::{ParseNameError, normalize_name};
 
-/// Completes names as podman does: those without a registry belong to this machine, also in
-/// archives that docker wrote, where they mean docker's registry.
+/// Completes names as podman does: a name without a registry gets `localhost`, also in archives
+/// that docker wrote, where it means docker's registry.
 ///
-/// A name with a digest is what others trust without looking: it has to be one of `digests`, those
-/// of the image's manifests and of the indices they were chosen from. A tag beside it is dropped,
-/// as podman does.
+/// Other tools trust a name with a digest without checking it. So the digest has to be one of
+/// `digests`, those of the image's manifests and of the indices they were chosen from. A tag beside
+/// it is dropped, as in podman.
 pub(super) fn complete(names: &[String], digests: &[&Digest]) -> Result<Vec<String>, LoadError> {
     let mut full: Vec<String> = Vec::new();
     for name in names {
@@ -18,7 +18,7 @@ pub(super) fn complete(names: &[String], digests: &[&Digest]) -> Result<Vec<Stri
             text: name.clone(),
             ..error
         })?;
-        // One such name makes every command of podman 4 and of tools of its time fail.
+        // One such name makes every command of podman 4 and of tools of that time fail.
         if completed.starts_with('[') {
             let reason = "its registry is an IPv6 address, which not all tools can read";
             let text = name.clone();

@@ -1,4 +1,4 @@
-//! What to load, and what was loaded.
+//! What to load, and the result.
 
 use std::path::PathBuf;
 
@@ -14,8 +14,8 @@ pub struct LoadOptions {
     /// Which image of a source with several: a name as the source has it, or a digest.
     /// `None` loads all of them.
     pub image: Option<String>,
-    /// The platform of images that exist for several. Without one it is that of this machine, and
-    /// an image that exists for one platform only is loaded whichever it is.
+    /// The platform of multi-platform images. Without one it is that of this machine, and an image
+    /// for only one platform is loaded whatever that is.
     pub platform: Option<Platform>,
     /// Names for the image instead of those in the source. Only for one image at a time.
     pub names: Option<Vec<String>>,
@@ -79,12 +79,12 @@ pub struct LoadedImage {
     pub id: ImageId,
     /// The names it got.
     pub names: Vec<String>,
-    /// The digest of its manifest; the last one when it came with several.
+    /// The digest of its manifest; the last one if the source has several.
     pub digest: Option<Digest>,
     /// Layers that were unpacked.
     pub imported: usize,
     /// Layers that the store had already.
     pub reused: usize,
-    /// What it was read from.
+    /// The kind of the source.
     pub source: SourceKind,
 }

@@ -1,4 +1,4 @@
-//! What a store keeps of an image beside its layers.
+//! What a store keeps of an image besides its layers.
 
 use layerhold::BigDataItem;
 use layerhold_ids::Digest;
@@ -10,7 +10,7 @@ use crate::manifest::{Descriptor, Manifest, ManifestKind};
 use crate::media;
 use crate::source::{FoundImage, FoundManifest};
 
-/// The small parts of an image.
+/// The small documents of an image: manifest, index and configuration.
 pub(super) struct BigData {
     pub(super) manifest: FoundManifest,
     index: Option<(Digest, Vec<u8>)>,
@@ -19,7 +19,7 @@ pub(super) struct BigData {
 }
 
 impl BigData {
-    /// Gathers the parts of an image whose layers are known.
+    /// Collects the documents of an image whose layers are known.
     pub(super) fn of(image: FoundImage, layers: &[StoredLayer]) -> Self {
         let made = || {
             docker_manifest(
@@ -37,8 +37,8 @@ impl BigData {
         }
     }
 
-    /// The digest by which the image is known: that of the index it was chosen from, if any. It
-    /// is the first that Go comes across.
+    /// The digest of the image: that of the index it was chosen from, if any, which is the first
+    /// one that Go finds.
     pub(super) fn first_digest(&self) -> &Digest {
         match &self.index {
             Some((digest, _)) => digest,
@@ -53,7 +53,7 @@ impl BigData {
         format!("{{\"signatures-sizes\":{{\"{digest}\":[]}}}}")
     }
 
-    /// The data items, in the order in which Go writes them (`CommitWithOptions` in
+    /// The big data items, in the order in which Go writes them (`CommitWithOptions` in
     /// `image/storage/storage_dest.go`).
     pub(super) fn big_data(self) -> Vec<BigDataItem> {
         let item = |key: String, data: Vec<u8>, digest: &Digest| {
@@ -81,7 +81,7 @@ impl BigData {
     }
 }
 
-/// The manifest that Go makes for an image of a docker archive: docker's format, with the
+/// The manifest that Go generates for an image of a docker archive: docker's format, with the
 /// unpacked layers as its blobs (Go: `image/docker/internal/tarfile/src.go`).
 fn docker_manifest(
     config_digest: &Digest,

@@ -1,4 +1,4 @@
-//! A layer on its way out: read, checked, compressed, and hashed again.
+//! Saving one layer: read, checked, compressed, and hashed again.
 
 use std::io::{self, Read, Write};
 
@@ -12,14 +12,14 @@ use super::image::{SavedImage, SavedLayer};
 use crate::copy::PIECE;
 use crate::progress::{Event, Progress};
 
-/// A blob as it was written.
+/// A written blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Blob {
     pub(super) digest: Digest,
     pub(super) size: u64,
 }
 
-/// Writes one layer, compressed with `codec`, and returns what was written.
+/// Writes one layer, compressed with `codec`, and returns the blob.
 pub(super) fn write_layer(
     store: &Store,
     layer: &SavedLayer,

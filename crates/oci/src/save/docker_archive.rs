@@ -1,7 +1,7 @@
 //! Docker archives: plain layers, configurations, `manifest.json` and `repositories` in a tar.
 //!
-//! Go: `image/docker/internal/tarfile/writer.go`. The directory for each layer that docker
-//! before 1.10 read is not written.
+//! Go: `image/docker/internal/tarfile/writer.go`. The directories of layers for docker before 1.10
+//! are not written.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -187,7 +187,7 @@ fn write_layers(
         announce(progress, image, index);
         let size = match layer.size {
             Some(size) => size,
-            // Old records may lack the size: count once, then write.
+            // Old records may lack the size: measure first, then write.
             None => {
                 let quiet = crate::progress::Quiet;
                 write_layer(

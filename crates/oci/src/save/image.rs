@@ -1,4 +1,4 @@
-//! What is to be written of an image, gathered before anything is.
+//! The image to save, collected before anything is written.
 
 use layerhold::{Snapshot, Store};
 use layerhold_archive::Codec;
@@ -10,7 +10,7 @@ use crate::find::find_image;
 use crate::manifest::{Document, Manifest};
 use crate::reference::normalize_name;
 
-/// An image with all its small parts in memory.
+/// An image with its small documents in memory.
 #[derive(Debug)]
 pub(super) struct SavedImage {
     pub(super) id: ImageId,
@@ -31,13 +31,13 @@ pub(super) struct SavedLayer {
     pub(super) diff_id: DiffId,
     /// The size of the unpacked layer, where recorded.
     pub(super) size: Option<u64>,
-    /// How it was compressed when it came in.
+    /// Its compression when it was loaded.
     pub(super) codec: Codec,
 }
 
 impl SavedImage {
-    /// Finds an image by name, ID or prefix. By name it is written under that name only, by ID
-    /// under all its names, as `podman save` does.
+    /// Finds an image by name, ID or prefix. An image found by name is written under that name
+    /// only, one found by ID under all its names, as in `podman save`.
     pub(super) fn find(store: &Store, snapshot: &Snapshot, text: &str) -> Result<Self, SaveError> {
         let image = find_image(snapshot, text)?;
         let id = image.id().clone();
@@ -79,13 +79,13 @@ impl SavedImage {
         })
     }
 
-    /// The names that a docker archive has room for: those with tags.
+    /// The names that a docker archive can hold: those with tags.
     pub(super) fn tagged_names(&self) -> Vec<String> {
         let names = self.names.iter();
         names.filter(|name| !name.contains('@')).cloned().collect()
     }
 
-    /// The names that are true of the image when its manifest has this digest.
+    /// The names that are valid if the manifest has this digest.
     pub(super) fn names_of(&self, digest: &Digest) -> Vec<String> {
         let is_true = |name: &&String| {
             name.split_once('@')
@@ -103,7 +103,7 @@ impl SavedImage {
     }
 }
 
-/// Tells whether the text is this name, or a short form of it.
+/// Whether the text is this name, or a short form of it.
 fn is_meant(name: &str, text: &str) -> bool {
     let completes = |text: &str| normalize_name(text).is_ok_and(|full| full == name);
     name == text || completes(text) || completes(&format!("localhost/{text}"))
@@ -120,14 +120,13 @@ fn chain(
     let mut next = top.cloned();
     let expected = config.diff_ids.len();
     while let Some(id) = next.take() {
-        // A chain that is longer than the configuration is wrong already, and may be a loop.
+        // A chain that is longer than the configuration is wrong, and may be a loop.
         if layers.len() > expected {
             break;
         }
         let layer = snapshot.layer(id.as_str())?;
         next = layer.parent().cloned();
-        // A way of compressing that we do not know can only be undone by who does, so such a
-        // layer goes out in the form that everybody reads.
+        // A layer with an unknown compression is saved with gzip, which all tools can read.
         let codec = layer.compression().unwrap_or(Codec::Gzip);
         layers.push((id, layer.diff_size(), codec));
     }

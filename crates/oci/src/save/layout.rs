@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use layerhold::Store;
 use layerhold_archive::Codec;
 use layerhold_ids::Digest;
-use layerhold_sys::{Dir, Durability, RenameHow, publish, random_suffix};
+use layerhold_sys::{Dir, Durability, RenameHow, best_effort, publish, random_suffix};
 use layerhold_tar_format::EntryKind;
 use serde_json::{Value, json};
 
@@ -23,9 +23,9 @@ use crate::manifest::{Descriptor, Manifest, ManifestKind};
 use crate::media;
 use crate::progress::{Event, Progress};
 
-/// Where the parts of a layout go.
+/// The target of a layout.
 pub(super) trait Target {
-    /// Tells whether a blob is there already.
+    /// Whether a blob exists already.
     fn has(&self, digest: &Digest) -> bool;
     /// Adds a small blob.
     fn add(&mut self, digest: &Digest, bytes: &[u8]) -> Result<(), SaveError>;
@@ -118,8 +118,8 @@ fn suffix(codec: Codec) -> &'static str {
     }
 }
 
-/// The manifest for the blobs as written: the image's own, byte for byte, when it names just
-/// these, and otherwise one that does.
+/// The manifest for the written blobs: the image's own, byte for byte, if it names these blobs, and
+/// otherwise a new one.
 fn manifest(image: &SavedImage, blobs: &[(Blob, Codec)], compression: Compression) -> Vec<u8> {
     let original = &image.manifest;
     let known = |index: usize| original.layers.get(index);
@@ -134,8 +134,7 @@ fn manifest(image: &SavedImage, blobs: &[(Blob, Codec)], compression: Compressio
             .iter()
             .zip(&layers)
             .all(|(before, after)| before.digest == after.digest);
-    // A wrong label is kept with the manifest that has it, and not where a compression was asked
-    // for.
+    // A wrong media type is kept with its manifest, but not if a compression was requested.
     let same_labels = compression == Compression::Keep
         || original
             .layers
@@ -163,8 +162,8 @@ fn manifest(image: &SavedImage, blobs: &[(Blob, Codec)], compression: Compressio
     .to_json()
 }
 
-/// Describes a layer as it was written: with its own annotations but those that hold for the blob
-/// that came in only.
+/// Describes a written layer, with its annotations except those that hold for the original blob
+/// only.
 fn layer(known: Option<&Descriptor>, blob: &Blob, codec: Codec) -> Descriptor {
     let mut annotations = known
         .map(|layer| layer.annotations.clone())
@@ -212,7 +211,7 @@ pub(super) struct Directory {
     path: PathBuf,
     root: Dir,
     blobs: Dir,
-    /// Entries of other images that an existing layout has.
+    /// Entries of other images in an existing layout.
     others: Vec<Value>,
 }
 
@@ -296,7 +295,7 @@ impl Target for Directory {
         });
         if result.is_err() {
             // The first error is the one to report; the leftover is only a temporary file.
-            let _ignored = self.blobs.remove_file(&temporary);
+            best_effort(self.blobs.remove_file(&temporary));
         }
         result
     }
@@ -345,7 +344,7 @@ impl<'a> Archive<'a> {
         }
     }
 
-    /// Begins a blob; the directories come before the first one.
+    /// Begins a blob. The directories come before the first one.
     fn begin(&mut self, digest: &Digest, size: u64) -> Result<(), SaveError> {
         if !self.begun {
             self.begun = true;
@@ -391,8 +390,8 @@ impl Target for Archive<'_> {
         self.tar.end()
     }
 
-    /// A plain layer's digest and size are known before it is read, so it is written straight
-    /// away; a compressed one has to wait in a temporary file until they are.
+    /// The digest and size of a plain layer are known before it is read, so it is written directly.
+    /// A compressed one is first written to a temporary file.
     fn add_layer(&mut self, job: LayerJob<'_>) -> Result<Blob, SaveError> {
         if let (Codec::Plain, Some(size)) = (job.codec, job.layer.size) {
             self.begin(job.layer.diff_id.digest(), size)?;

@@ -1,4 +1,4 @@
-//! Writing images of a store to files.
+//! Saving images of a store to files.
 
 mod layout;
 mod docker_archive;
@@ -19,15 +19,14 @@ use crate::progress::Progress;
 pub use self::error::SaveError;
 pub use self::options::{Compression, SaveOptions, TargetKind, WrittenImage};
 
-/// Writes images to a file or directory. A file appears under its name when it is complete.
+/// Writes images to a file or directory. A file gets its name when it is complete.
 ///
-/// Layers are read as they were imported, bit for bit, and checked against the digests in the
-/// image's configuration on the way.
+/// Layers are rebuilt bit for bit as they were imported, and checked against the digests in the
+/// image's configuration.
 ///
 /// # Errors
 ///
-/// Fails when an image is not known, when its contents are damaged, or when the target cannot
-/// be written.
+/// An image is unknown or damaged, or the target cannot be written.
 pub fn save(
     store: &Store,
     images: &[String],
@@ -57,7 +56,7 @@ pub fn save(
     }
 }
 
-/// Writes images as an archive to a stream. [`TargetKind::OciLayout`] becomes an archive too.
+/// Writes images as an archive to a stream. [`TargetKind::OciLayout`] is written as an archive too.
 ///
 /// # Errors
 ///

@@ -1,11 +1,11 @@
-//! How images are written, and what is told of each afterwards.
+//! How images are saved, and the result.
 
 use std::path::PathBuf;
 
 use layerhold_archive::Codec;
 use layerhold_ids::{Digest, ImageId};
 
-/// What an image is written as.
+/// The formats of saved images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TargetKind {
@@ -21,12 +21,11 @@ pub enum TargetKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compression {
-    /// As they were when they came into the store. Layers that came plain go out byte for byte
-    /// as they came; compressed ones unpack to the same bytes, but their compressed form is
-    /// that of our compressor.
+    /// As when they were loaded. Uncompressed layers are saved byte for byte as they were loaded.
+    /// Compressed ones decompress to the same bytes, but are compressed again.
     #[default]
     Keep,
-    /// Not at all.
+    /// Uncompressed.
     None,
     /// With gzip.
     Gzip,
@@ -42,18 +41,18 @@ pub struct SaveOptions {
     pub kind: TargetKind,
     /// How layers are compressed.
     pub compression: Compression,
-    /// A directory for large temporary files: a compressed layer has to be complete before the
-    /// entry of a tar that holds it can begin.
+    /// A directory for large temporary files: the size of a compressed layer has to be known before
+    /// its tar entry begins.
     pub scratch: PathBuf,
 }
 
 impl Compression {
-    /// The codec for a layer that came in with `recorded`.
+    /// The codec for a layer that was loaded with `recorded`.
     pub(super) fn codec(self, recorded: Codec) -> Codec {
         match (self, recorded) {
             (Compression::None, _) | (Compression::Keep, Codec::Plain) => Codec::Plain,
             (Compression::Zstd, _) | (Compression::Keep, Codec::Zstd) => Codec::Zstd,
-            // Formats that image tools do not read are replaced by the one that all read.
+            // Formats that image tools cannot read are replaced by gzip, which all can.
             _ => Codec::Gzip,
         }
     }

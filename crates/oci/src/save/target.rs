@@ -1,4 +1,4 @@
-//! A file that appears under its name when it is complete.
+//! A file that gets its name when it is complete.
 
 use std::fs::Metadata;
 use std::io::{BufWriter, Write};
@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 use super::error::SaveError;
 use crate::copy::PIECE;
 
-/// A file being written beside the place where it will be.
+/// A file that is written beside its final place.
 #[derive(Debug)]
 pub(super) struct FileTarget {
     path: PathBuf,
@@ -21,7 +21,7 @@ pub(super) struct FileTarget {
 enum Kind {
     /// A regular file, still under a temporary name.
     Temporary(BufWriter<NamedTempFile>),
-    /// A pipe, a terminal, a device or a file without a name, which is written to as it is.
+    /// A pipe, a terminal, a device or an unlinked file, which is written in place.
     Direct(BufWriter<std::fs::File>),
 }
 
@@ -61,7 +61,7 @@ impl FileTarget {
         }
     }
 
-    /// Gives the file its name, once its contents are on the disk.
+    /// Gives the file its name, after its contents are on the disk.
     pub(super) fn publish(self) -> Result<(), SaveError> {
         let path = self.path;
         let error = |source| SaveError::Write {
@@ -80,8 +80,8 @@ impl FileTarget {
     }
 }
 
-/// Where a path leads when symbolic links at its end are followed: the link stays, and what it
-/// points at is replaced.
+/// The target of a path with symbolic links at its end resolved: the link stays, and its target is
+/// replaced.
 fn followed(path: &Path) -> std::io::Result<PathBuf> {
     let mut place = path.to_owned();
     for _ in 0..MAX_LINKS {
@@ -93,13 +93,12 @@ fn followed(path: &Path) -> std::io::Result<PathBuf> {
             None => target,
         };
     }
-    // Links that go round: the kernel has the words for it.
+    // For a loop of links the kernel returns the error.
     std::fs::metadata(path).map(|_| place)
 }
 
-/// Tells whether a file is not replaced by another one of its name: pipes and devices, and open
-/// files, which links in `/proc` lead to. Their names may be gone, and what reads them reads the
-/// file that is open.
+/// Whether a file is written in place: pipes and devices, and open files that links in `/proc` lead
+/// to. Such a file may be unlinked, and its readers have it open.
 fn is_written_as_it_is(path: &Path, place: &Path) -> bool {
     let Ok(there) = std::fs::metadata(path) else {
         return false;
@@ -108,7 +107,7 @@ fn is_written_as_it_is(path: &Path, place: &Path) -> bool {
     !there.is_file() || is_open_file(path) || !std::fs::metadata(place).is_ok_and(is_same)
 }
 
-/// Tells whether a path leads through the open files of a process, as `/dev/fd/3` does.
+/// Whether a path leads through the open files of a process, as `/dev/fd/3` does.
 fn is_open_file(path: &Path) -> bool {
     let in_proc = |path: &Path| {
         let parent = path.parent().and_then(|parent| parent.canonicalize().ok());

@@ -1,4 +1,4 @@
-//! Which of the entries of an index is wanted.
+//! Choosing entries of an index.
 
 use layerhold_ids::Digest;
 
@@ -15,7 +15,7 @@ pub(super) struct Group {
     pub(super) entries: Vec<Descriptor>,
 }
 
-/// Tells whether a blob is there.
+/// Whether the source has a blob.
 pub(super) type Has<'a> = &'a dyn Fn(&Digest) -> bool;
 
 /// The name an index entry gives its image, in full where the entry has that.
@@ -27,8 +27,8 @@ pub(super) fn name_of(entry: &Descriptor) -> Option<&str> {
         .filter(|name| !name.is_empty())
 }
 
-/// Puts entries together that are one image: those of one name. Those without a name are one image
-/// when each of them is for another platform, and otherwise each is an image of its own.
+/// Groups entries that are one image: those with the same name. Entries without a name are one
+/// image if each is for another platform, and otherwise each is an image of its own.
 pub(super) fn groups(entries: Vec<Descriptor>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut nameless: Vec<Descriptor> = Vec::new();
@@ -99,8 +99,8 @@ pub(super) fn called(entries: Vec<Descriptor>, wanted: &str) -> Result<Vec<Group
     Ok(found)
 }
 
-/// The entries of a group that are to be loaded. An image that is there for one platform only is
-/// the wanted one, unless another platform was asked for.
+/// The entries of a group to load. An image for only one platform is loaded unless another platform
+/// was requested.
 pub(super) fn candidates<'a>(
     entries: &'a [Descriptor],
     selection: Selection<'_>,
@@ -112,7 +112,7 @@ pub(super) fn candidates<'a>(
     }
 }
 
-/// The one entry of an index that is wanted. Of several for one platform it is the first, as in Go.
+/// The entry of an index to load. Of several for one platform it is the first, as in Go.
 pub(super) fn best<'a>(
     entries: &'a [Descriptor],
     selection: Selection<'_>,
@@ -125,8 +125,8 @@ pub(super) fn best<'a>(
         .ok_or_else(|| no_platform(entries, &selection.platform()))
 }
 
-/// The entries that run best on the platform. An entry that names no platform fits any, but only
-/// when nothing else does.
+/// The entries that run best on the platform. An entry without a platform fits any, but only if no
+/// other entry does.
 fn equally_good<'a>(
     entries: &'a [Descriptor],
     selection: Selection<'_>,
@@ -175,7 +175,7 @@ fn platforms<'a>(entries: impl Iterator<Item = &'a Descriptor>) -> Vec<String> {
         .collect()
 }
 
-/// Checks that no two images have one name: a name would go to either.
+/// Checks that no two images have the same name, which could then mean either.
 pub(super) fn check_names(images: &[FoundImage]) -> Result<(), SourceError> {
     for (position, image) in images.iter().enumerate() {
         for name in &image.names {

@@ -39,8 +39,8 @@ impl Item {
         }
     }
 
-    /// The names of the image. A name with a digest would be believed later, and nothing here
-    /// proves it.
+    /// The names of the image. A name with a digest is refused: other tools trust it, and the
+    /// archive does not prove it.
     pub(super) fn names(&self) -> Result<Vec<String>, SourceError> {
         match self.repo_tags.iter().find(|name| name.contains('@')) {
             Some(name) => Err(SourceError::TagWithDigest { name: name.clone() }),
@@ -98,7 +98,7 @@ impl DockerArchive {
         Ok(found)
     }
 
-    /// What an image can be asked for by: its names, or the digest of its configuration.
+    /// How an image can be selected: by its names, or the digest of its configuration.
     fn called(&self, item: &Item) -> Vec<String> {
         match item.repo_tags.as_slice() {
             [] => self.digest(item).into_iter().collect(),
@@ -106,7 +106,7 @@ impl DockerArchive {
         }
     }
 
-    /// The digest of a configuration that can be read.
+    /// The digest of the configuration, if it can be read.
     fn digest(&self, item: &Item) -> Option<String> {
         let section = self.index.open(&item.config)?;
         let bytes = read_small(&item.config, section, MAX_CONFIG_SIZE).ok()?;
@@ -124,8 +124,8 @@ impl DockerArchive {
             });
         }
         let config_bytes = read_small(&item.config, self.member(&item.config)?, MAX_CONFIG_SIZE)?;
-        // The archive names the configuration by its digest but nothing depends on that name:
-        // the digest that counts is the one computed here.
+        // The archive names the configuration by its digest, but only the digest computed here
+        // counts.
         let config_digest = sha256(&config_bytes);
         let config = Config::parse(&config_bytes).map_err(|source| SourceError::Config {
             name: item.config.clone(),
@@ -166,7 +166,7 @@ impl DockerArchive {
     }
 }
 
-/// Names match as written, or once both are completed.
+/// Names match as written, or after both are completed.
 fn is_called(item: &Item, wanted: &str) -> bool {
     let full = crate::reference::normalize_name(wanted).ok();
     item.repo_tags.iter().any(|tag| {

@@ -1,4 +1,4 @@
-//! What is asked of a source, and what is found in it.
+//! The selection of images in a source, and the images found.
 
 use layerhold_ids::Digest;
 
@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::manifest::ManifestError;
 use crate::platform::Platform;
 
-/// What an image is read from.
+/// The kinds of sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SourceKind {
@@ -19,24 +19,24 @@ pub enum SourceKind {
     DockerArchive,
 }
 
-/// Which images of a source are wanted.
+/// Which images of a source to load.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Selection<'a> {
     /// A name or a digest; all images when absent.
     pub(crate) image: Option<&'a str>,
-    /// The platform that was asked for.
+    /// The requested platform.
     pub(crate) platform: Option<&'a Platform>,
     /// Whether the images get other names than those in the source.
     pub(crate) renames: bool,
 }
 
 impl Selection<'_> {
-    /// The platform to choose by: that of this machine when none was asked for.
+    /// The platform to choose by: that of this machine if none was requested.
     pub(super) fn platform(&self) -> Platform {
         self.platform.cloned().unwrap_or_else(Platform::host)
     }
 
-    /// Checks that an image is for the platform that was asked for, by what it says itself.
+    /// Checks the platform in the configuration of an image against the requested one.
     pub(super) fn check_platform(&self, config: &Config) -> Result<(), SourceError> {
         let says = &config.platform;
         let differs = |wanted: &str, says: &str| !says.is_empty() && wanted != says;
@@ -55,18 +55,18 @@ impl Selection<'_> {
     }
 }
 
-/// The images of a source, and what it has beside them.
+/// The images of a source, and its other entries.
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
     pub(crate) images: Vec<FoundImage>,
-    /// What is no image, with the reason.
+    /// Entries that are not images, with the reason.
     pub(crate) others: Vec<(Digest, ManifestError)>,
 }
 
 /// One image of a source, with everything but its layers in memory.
 #[derive(Debug)]
 pub(crate) struct FoundImage {
-    /// Its names in the source, not completed.
+    /// Its names as in the source, not completed.
     pub(crate) names: Vec<String>,
     /// The manifest, where the source has one (a docker archive does not).
     pub(crate) manifest: Option<FoundManifest>,
@@ -76,7 +76,7 @@ pub(crate) struct FoundImage {
     pub(crate) config_bytes: Vec<u8>,
     /// Their digest.
     pub(crate) config_digest: Digest,
-    /// What they say.
+    /// The parsed configuration.
     pub(crate) config: Config,
     /// Its layers, bottom first.
     pub(crate) layers: Vec<FoundLayer>,
@@ -96,6 +96,6 @@ pub(crate) struct FoundLayer {
     pub(crate) digest: Digest,
     /// The size as declared, in bytes.
     pub(crate) size: u64,
-    /// Where it is in the source.
+    /// Its place in the source.
     pub(crate) at: String,
 }

@@ -1,4 +1,4 @@
-//! Where images come from: OCI layouts and docker archives, as directories or tar files.
+//! Sources of images: OCI layouts and docker archives, as directories or tar files.
 
 mod oci_layout;
 mod docker_archive;
@@ -32,8 +32,8 @@ pub(crate) enum OpenSource {
 }
 
 impl OpenSource {
-    /// Opens a directory or file and finds out what it is. A compressed archive is unpacked
-    /// into an unnamed file in `scratch` first.
+    /// Opens a directory or file and recognises its kind. A compressed archive is first
+    /// decompressed to an unnamed file in `scratch`.
     pub(crate) fn open(path: &Path, scratch: &Path) -> Result<Self, SourceError> {
         match Dir::open_ambient(path) {
             Ok(dir) => return oci_layout::OciLayout::from_dir(path, dir).map(Self::Oci),
@@ -46,14 +46,14 @@ impl OpenSource {
         };
         let mut file = File::open(path).map_err(error)?;
         if !file.metadata().map_err(error)?.is_file() {
-            // A pipe or a terminal cannot be read from the middle.
+            // A pipe or a terminal cannot be read at an offset.
             file = spool(path, &mut file, scratch)?;
         }
         Self::from_file(path, file, scratch)
     }
 
-    /// Reads an archive from a stream, by way of an unnamed file in `scratch`: its parts are
-    /// not in the order in which they are needed.
+    /// Reads an archive from a stream, through an unnamed file in `scratch`: its members are not in
+    /// the order in which they are needed.
     pub(crate) fn from_stream(stream: &mut dyn Read, scratch: &Path) -> Result<Self, SourceError> {
         let path = Path::new("standard input");
         let file = spool(path, stream, scratch)?;
@@ -81,8 +81,8 @@ impl OpenSource {
             file = spool(path, &mut plain, scratch)?;
         }
         let index = TarIndex::read(path, Arc::new(file))?;
-        // Newer docker writes both forms into one archive; the OCI one says more. Like podman, this
-        // does not insist on the file `oci-layout`.
+        // Newer docker writes both forms into one archive; the OCI form has more information. Like
+        // podman, this does not require the file `oci-layout`.
         if index.has("index.json") {
             oci_layout::OciLayout::from_tar(path, index).map(Self::Oci)
         } else if index.has("manifest.json") {
@@ -103,8 +103,8 @@ impl OpenSource {
         }
     }
 
-    /// Finds the images: all of them, or the one that is selected; of those that exist for
-    /// several platforms, the one that fits best.
+    /// Finds the images: all of them, or the selected one. Of a multi-platform image it is the one
+    /// that fits best.
     pub(crate) fn contents(&self, selection: Selection<'_>) -> Result<Contents, SourceError> {
         match self {
             Self::Oci(layout) => layout.contents(selection),

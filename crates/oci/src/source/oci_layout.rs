@@ -18,7 +18,7 @@ use crate::manifest::{Descriptor, Document, KNOWN, MAX_CONFIG_SIZE, MAX_MANIFEST
 use crate::media;
 use crate::section::Section;
 
-/// How deep indices may point at indices. Real ones nest once.
+/// How deep indices may nest. Real ones nest once.
 const MAX_DEPTH: usize = 8;
 
 /// An opened layout.
@@ -69,8 +69,8 @@ impl OciLayout {
         }
     }
 
-    /// Opens a file by its components. Symbolic links are never followed: a layout that has
-    /// them could name files of the host.
+    /// Opens a file by its components. Symbolic links are never followed: they could lead to files
+    /// of the host.
     fn open(&self, components: &[&str]) -> Result<Option<Section>, SourceError> {
         match &self.files {
             Files::Directory(dir) => open_below(dir, components),
@@ -138,7 +138,7 @@ impl OciLayout {
         Ok(contents)
     }
 
-    /// What `index.json` lists.
+    /// The entries of `index.json`.
     fn entries(&self) -> Result<Vec<Descriptor>, SourceError> {
         let index = self.open(&["index.json"])?.ok_or(SourceError::Missing {
             path: self.path.clone(),
@@ -157,7 +157,7 @@ impl OciLayout {
         Ok(entries)
     }
 
-    /// The entries of a name, or the one of a digest, which may be in an index.
+    /// The entries with a name, or the one with a digest, which may be in a nested index.
     fn wanted(&self, entries: Vec<Descriptor>, wanted: &str) -> Result<Vec<Group>, SourceError> {
         if let Ok(digest) = wanted.parse() {
             for entry in &entries {
@@ -172,8 +172,8 @@ impl OciLayout {
         choose::called(entries, wanted)
     }
 
-    /// Finds a digest in an entry and, where that is an index, below it. Indices that are not there
-    /// or cannot be read are passed over.
+    /// Finds a digest in an entry and, if that is an index, below it. Missing or unreadable indices
+    /// are skipped.
     fn find(&self, entry: &Descriptor, digest: &Digest, depth: usize) -> Option<Descriptor> {
         if entry.digest == *digest {
             return Some(entry.clone());
@@ -230,7 +230,7 @@ impl OciLayout {
         })
     }
 
-    /// Reads a configuration, of which other tools believe the size that the manifest gives it.
+    /// Reads a configuration. Its size must be that of the manifest, which other tools trust.
     fn config(&self, config: &Descriptor) -> Result<Vec<u8>, SourceError> {
         if config.digest.algorithm() != Algorithm::Sha256 {
             return Err(SourceError::ConfigAlgorithm {
@@ -248,7 +248,7 @@ impl OciLayout {
         Ok(bytes)
     }
 
-    /// Follows indices down to a manifest. The topmost index is kept, as skopeo keeps it.
+    /// Follows indices to a manifest. The topmost index is kept, as in skopeo.
     fn resolve(&self, entry: &Descriptor, selection: Selection<'_>) -> Result<Chosen, SourceError> {
         let mut entry = entry.clone();
         let mut top = None;
@@ -270,7 +270,7 @@ impl OciLayout {
                 }
                 Document::Index(entries) => {
                     entry = choose::best(&entries, selection, &|digest| self.has(digest))?.clone();
-                    // Go goes by the document itself from here on.
+                    // From here on Go uses the media type in the document.
                     if !KNOWN.contains(&entry.media_type.as_str()) {
                         entry.media_type.clear();
                     }
@@ -281,8 +281,8 @@ impl OciLayout {
         Err(SourceError::TooDeep { limit: MAX_DEPTH })
     }
 
-    /// Gives images without names those that `manifest.json` has for them, in archives that are
-    /// docker archives too.
+    /// Gives images without names the names in `manifest.json`, if the archive is also a docker
+    /// archive.
     fn add_tags(&self, images: &mut [FoundImage]) -> Result<(), SourceError> {
         let Files::Tar(index) = &self.files else {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Where the members of a tar file are, so that they can be read in any order.
+//! The positions of the members of a tar file, so that they can be read in any order.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -79,8 +79,8 @@ impl TarIndex {
     }
 }
 
-/// Where the bytes of a member are that begin at `offset` of the archive. `tar -S` leaves holes
-/// out.
+/// The stored runs of a member whose contents begin at `offset` of the archive. `tar -S` omits
+/// holes.
 fn runs(header: &Header, mut offset: u64) -> Vec<Run> {
     let Some(map) = header.sparse() else {
         return vec![Run {
@@ -103,7 +103,7 @@ fn runs(header: &Header, mut offset: u64) -> Vec<Run> {
         .collect()
 }
 
-/// The one name of a member, whether it is written `a`, `./a` or `/a`.
+/// The name of a member in one form, for `a`, `./a` and `/a`.
 fn absolute(name: &[u8]) -> Vec<u8> {
     let mut rooted = vec![b'/'];
     rooted.extend_from_slice(name);
@@ -126,8 +126,8 @@ fn beside(link: &[u8], target: &[u8]) -> Vec<u8> {
 
 /// Calls `found` with each header and the offset of its contents, until it returns `false`.
 ///
-/// Contents are stepped over and never read. An archive that is shorter than its headers say is
-/// refused here, before anything is taken from it.
+/// Contents are skipped and never read. An archive that is shorter than its headers say is refused
+/// here, before anything is read from it.
 fn scan(
     path: &Path,
     file: &File,

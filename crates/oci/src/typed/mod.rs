@@ -1,9 +1,9 @@
 //! JSON documents read as podman, buildah and skopeo read them.
 //!
-//! One record in a store that they cannot read makes each of their commands fail for the whole
-//! store, so what comes in has to fit the types that they decode it into: [`tables`] lists those
-//! types, [`read`] fits a text to one of them by the rules of Go's `encoding/json`, and what comes
-//! out holds the values under the names of the table.
+//! One record in a store that they cannot read makes all of their commands fail. So every document
+//! that is loaded has to fit the types that they decode it into: [`tables`] lists those types, and
+//! [`read`] fits a text to one of them by the rules of Go's `encoding/json`. The result holds the
+//! values under the names of the table.
 
 mod read;
 mod tables;

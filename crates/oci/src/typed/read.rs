@@ -1,9 +1,8 @@
 //! Fitting a JSON text to a type by the rules of Go's `encoding/json`.
 //!
-//! Names of fields count in any case, fields that the type lacks are passed over, and `null` fits
-//! every type. Of a field that is there twice, the last value counts, and structures and maps are
-//! merged; a list that is there twice is refused, because what becomes of its items depends on the
-//! version of Go.
+//! Names of fields match in any case, fields that the type lacks are ignored, and `null` fits every
+//! type. Of a repeated field the last value counts; structures and maps are merged. A repeated list
+//! is refused, because the result depends on the version of Go.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +10,11 @@ use layerhold::layerhold_schema::{JsonError, JsonText, Timestamp};
 
 use super::shape::{Shape, Typed};
 
-/// A document that other tools could not read.
+/// Why other tools cannot read a document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FieldError {
-    /// The bytes are no JSON.
+    /// The bytes are not JSON.
     #[error("it is not JSON")]
     Json(#[from] JsonError),
     /// A value has another type than the readers of such documents expect.
@@ -24,13 +23,13 @@ pub enum FieldError {
         /// Where in the document: names and positions, like `config.Env[3]`; empty for the document
         /// itself.
         path: String,
-        /// What belongs there.
+        /// The expected type.
         expected: &'static str,
-        /// What is there.
+        /// The actual type.
         found: String,
     },
-    /// A list is there twice, and tools do not agree on which one counts.
-    #[error("{path} is there twice")]
+    /// A list is repeated, and tools do not agree on which one counts.
+    #[error("{path} is repeated")]
     Twice {
         /// Where in the document.
         path: String,
@@ -44,7 +43,7 @@ fn before(path: &str) -> String {
     }
 }
 
-/// The longest text that a message repeats.
+/// The longest text that a message quotes.
 const MAX_SHOWN: usize = 60;
 
 /// Reads a document as `shape`.
@@ -133,8 +132,8 @@ fn record(
     Ok(Typed::Record(fitted))
 }
 
-/// Tells whether a name is that of a field but for case. Two letters outside ASCII count as the `s`
-/// and the `k` that they are forms of (Go: `foldName` in `encoding/json/fold.go`).
+/// Whether a name is that of a field, apart from case. Two letters outside ASCII count as `s` and
+/// `k` (Go: `foldName` in `encoding/json/fold.go`).
 fn same_name(field: &str, name: &str) -> bool {
     let plain = |letter: char| match letter {
         '\u{17f}' => 's',
@@ -162,7 +161,7 @@ fn time(text: &str) -> Result<Typed, FieldError> {
 }
 
 fn base64(encoded: &str) -> Result<Typed, FieldError> {
-    // Go passes over line ends.
+    // Go ignores line ends.
     let mut text = encoded
         .bytes()
         .filter(|byte| !matches!(byte, b'\r' | b'\n'));
@@ -244,7 +243,7 @@ fn short(text: &str) -> &str {
 }
 
 impl FieldError {
-    /// Puts the name of what the value is in before its path.
+    /// Puts the name of the enclosing field before the path.
     fn inside(mut self, outer: &str) -> Self {
         if let FieldError::Type { path, .. } | FieldError::Twice { path } = &mut self {
             let dot = if path.is_empty() || path.starts_with('[') {
@@ -329,7 +328,7 @@ mod tests {
                 "{",
                 "it is not JSON at byte 1: unexpected end, expected the name of a field",
             ),
-            (r#"{"history":[{}],"History":[]}"#, "history is there twice"),
+            (r#"{"history":[{}],"History":[]}"#, "history is repeated"),
         ] {
             check(json, expected);
         }

@@ -19,7 +19,7 @@ pub(crate) enum Shape {
     Bytes,
     /// `time.Time`: text in the form of RFC 3339.
     Time,
-    /// `struct{}`, which the values of a set are.
+    /// `struct{}`, the value type of sets.
     Nothing,
     /// `strslice.StrSlice`: a list of texts, or one text.
     Words,
@@ -49,7 +49,7 @@ pub(crate) enum Typed {
     Record(BTreeMap<&'static str, Typed>),
 }
 
-/// What a field that is not there reads as.
+/// The value of a missing field.
 static ABSENT: Typed = Typed::Absent;
 
 impl Typed {

@@ -9,7 +9,7 @@ use super::shape::Shape::{
     self, Any, Bytes, Flag, Integer, List, Map, Nothing, Other, Record, Text, Time, Words,
 };
 
-/// What tells the type of a document.
+/// The fields that tell the type of a document.
 pub(crate) static MANIFEST_TYPE: Shape = Record(&[
     ("mediaType", Text),
     ("schemaVersion", Integer),
@@ -138,8 +138,8 @@ static RUN: Shape = Record(&[
     ("Shell", Words),
 ]);
 
-/// How the container ran that the image was made of: docker's `Config` alone, which takes a command
-/// that is one text.
+/// The configuration of the container that the image was built from: docker's `Config` alone, in
+/// which a command may be one text.
 static BUILT: Shape = Record(&[
     ("Hostname", Text),
     ("Domainname", Text),

@@ -56,7 +56,7 @@ fn paths(document: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-/// The document with each value replaced by others, taken away, and under a name in other case.
+/// The document with each value replaced by others, removed, and under a name in other case.
 fn mutated(document: &Value) -> Vec<(String, Value)> {
     let mut all = Vec::new();
     let mut places = Vec::new();

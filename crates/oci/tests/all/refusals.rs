@@ -375,7 +375,7 @@ fn root_a_layer_id_taken_by_something_else_is_not_trusted() {
     let layout = Layout::new(place.path("layout"));
     let image = layout.image(&layers, Codec::Gzip);
     let source = layout.finish(&[image]);
-    // Somebody made a layer with the ID that the first layer of the image is to have.
+    // Another layer has the ID that the first layer of the image gets.
     let id = crate::support::hex_of(&sha256(&layers[0])).to_owned();
     let mut transaction = place.store.begin().unwrap();
     let spec = layerhold::LayerSpec::new().id(id.parse().unwrap());

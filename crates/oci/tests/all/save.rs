@@ -45,7 +45,7 @@ pub(crate) fn members(path: &Path) -> BTreeMap<String, Vec<u8>> {
         entry.read_to_end(&mut bytes).unwrap();
         assert!(
             members.insert(name.clone(), bytes).is_none(),
-            "{name} is there twice"
+            "{name} is repeated"
         );
     }
     members
