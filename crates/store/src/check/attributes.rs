@@ -137,8 +137,9 @@ fn change(key: &[u8], expected: Option<&[u8]>, actual: Option<&[u8]>) -> Attribu
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use layerhold_tar_format::EntryKind;
+
+    use super::*;
 
     #[test]
     fn only_those_of_images_are_compared() {

@@ -1,10 +1,11 @@
 //! Reading the contents of layers: whether their tars can be rebuilt, and whether their trees are
 //! what the tars say.
 
-use crate::contents::diff::open_tar_split;
-use crate::contents::diff::pair_of;
+use std::ffi::OsStr;
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use layerhold_driver::LayerError;
 use layerhold_ids::{Algorithm, DiffId, Digest, LayerId};
@@ -19,10 +20,9 @@ use super::inspection::Inspection;
 use super::layers::unreadable;
 use super::report::Finding;
 use super::tree::{Entry, is_for_aufs, is_whiteout};
-use super::verdict::Remedy;
-use super::verdict::Verdict;
+use super::verdict::{Remedy, Verdict};
 use crate::catalog::layout::tar_split_name;
-use crate::contents::diff::LayerFiles;
+use crate::contents::diff::{LayerFiles, open_tar_split, pair_of};
 use crate::records::Layer;
 use crate::records::kinds::ItemId;
 
@@ -203,8 +203,7 @@ fn each_file(
         let Some(expected) = recorded.checksum.filter(|_| is_kept) else {
             continue;
         };
-        use std::os::unix::ffi::OsStrExt;
-        let path = Path::new(std::ffi::OsStr::from_bytes(recorded.name));
+        let path = Path::new(OsStr::from_bytes(recorded.name));
         let read = contents.open(path).and_then(|mut file| {
             let failed = |error| PathError::new("read", path, error).into();
             checksum_of(&mut file).map_err(failed)
@@ -235,7 +234,7 @@ fn each_file(
 /// A path of an archive as it is reported.
 fn shown(path: &Path) -> PathBuf {
     let parts = path.components().filter_map(|part| match part {
-        std::path::Component::Normal(name) => Some(name),
+        Component::Normal(name) => Some(name),
         _ => None,
     });
     Path::new("/").join(parts.collect::<PathBuf>())
@@ -333,7 +332,7 @@ pub(super) fn can_pack(inspection: &Inspection<'_>, layer: &Layer, expected: &Di
     if parent.is_none() && layer.parent().is_some() {
         return false;
     }
-    let layer = std::sync::Arc::new(layer.clone());
+    let layer = Arc::new(layer.clone());
     let Ok(pair) = pair_of(inspection.engine, parent.cloned(), layer) else {
         return false;
     };

@@ -1,6 +1,5 @@
 //! Whether layers take what they are counted with.
 
-use crate::usage::wrong_counters;
 use std::collections::BTreeSet;
 
 use layerhold_ids::LayerId;
@@ -12,6 +11,7 @@ use super::verdict::Remedy;
 use crate::catalog::record_stores::Records;
 use crate::records::Layer;
 use crate::records::kinds::ItemId;
+use crate::usage::wrong_counters;
 
 /// Counts the layers that have a counter. Of those in which something else is wrong the counter may
 /// be all that is right.

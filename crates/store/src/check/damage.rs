@@ -6,7 +6,10 @@ use layerhold_driver::{DriverDamage, LayerError};
 use layerhold_ids::{DiffId, ImageId, LayerId};
 use layerhold_tar_split::RebuildError;
 
+use crate::catalog::big_data::DataError;
+use crate::catalog::error::AccessError;
 use crate::records::kinds::ItemKind;
+use crate::usage::DiskUsage;
 
 /// What is wrong with a store, or with a layer, an image or a container in it.
 #[derive(Debug, thiserror::Error)]
@@ -105,7 +108,7 @@ pub enum Damage {
     },
     /// The file that counts mounts cannot be understood.
     #[error("the mounts are not counted any more")]
-    MountCounts(#[source] Box<crate::catalog::error::AccessError>),
+    MountCounts(#[source] Box<AccessError>),
     /// A layer is mounted, and nobody counts it.
     #[error("it is mounted at {}, and nobody counts that", path.display())]
     UncountedMount {
@@ -213,9 +216,9 @@ pub enum Damage {
     #[error("it is counted with {} bytes and {} inodes, and has {} and {}", recorded.bytes, recorded.inodes, found.bytes, found.inodes)]
     Counter {
         /// What was noted.
-        recorded: crate::usage::DiskUsage,
+        recorded: DiskUsage,
         /// What there is.
-        found: crate::usage::DiskUsage,
+        found: DiskUsage,
     },
 
     // ---- data items ----
@@ -250,7 +253,7 @@ pub enum Damage {
         key: String,
         /// Why.
         #[source]
-        source: Box<crate::catalog::big_data::DataError>,
+        source: Box<DataError>,
     },
 
     // ---- images and containers ----

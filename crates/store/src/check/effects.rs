@@ -8,8 +8,7 @@ use super::damage::Damage;
 use super::inspection::Inspection;
 use super::removals;
 use super::report::{CheckReport, Finding, Subject};
-use super::verdict::Remedy;
-use super::verdict::Verdict;
+use super::verdict::{Remedy, Verdict};
 use crate::records::kinds::ItemId;
 
 /// Puts the report together.

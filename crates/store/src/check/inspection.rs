@@ -1,28 +1,25 @@
 //! What one look at the store goes by.
 
-use crate::catalog::layout::TAR_SPLIT_SUFFIX;
-use crate::check::rebuilt::RebuiltRecord;
-use crate::delete::foreign::other_openings;
-use layerhold_sys::PathError;
-use layerhold_sys::stat_ambient;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use layerhold_driver::Driver;
 use layerhold_ids::{ContainerId, ImageId, LayerId};
+use layerhold_sys::{PathError, stat_ambient};
 
 use super::damage::Damage;
 use super::error::CheckError;
 use super::options::CheckOptions;
+use super::rebuilt::RebuiltRecord;
 use super::report::{Finding, Subject};
-use super::verdict::Remedy;
-use super::verdict::Verdict;
+use super::verdict::{Remedy, Verdict};
 use crate::catalog::error::AccessError;
+use crate::catalog::layout::TAR_SPLIT_SUFFIX;
 use crate::catalog::lookup::{ItemRecord, all};
 use crate::catalog::record_stores::{Records, View};
 use crate::catalog::snapshot::Snapshot;
 use crate::catalog::transient::OtherRecords;
-use crate::delete::foreign::OtherOpenings;
+use crate::delete::foreign::{OtherOpenings, other_openings};
 use crate::engine::Engine;
 use crate::records::kinds::{ItemId, ItemKind};
 use crate::records::{Container, Image, Layer};

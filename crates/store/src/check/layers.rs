@@ -1,6 +1,5 @@
 //! Layers: what their records name and what belongs to them, without reading contents.
 
-use crate::contents::diff::open_tar_split;
 use std::collections::BTreeSet;
 
 use layerhold_driver::{LayerError, Repairable};
@@ -10,10 +9,10 @@ use layerhold_schema::Timestamp;
 use super::damage::Damage;
 use super::inspection::Inspection;
 use super::report::{Finding, Subject};
-use super::verdict::Remedy;
-use super::verdict::Verdict;
+use super::verdict::{Remedy, Verdict};
 use crate::catalog::record_stores::Records;
 use crate::catalog::snapshot::incomplete_layers;
+use crate::contents::diff::open_tar_split;
 use crate::records::Layer;
 use crate::records::kinds::{ItemId, ItemKind};
 

@@ -37,11 +37,16 @@ mod verdict;
 mod damage;
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use layerhold_driver::run_tasks;
 use layerhold_ids::LayerId;
+
+use crate::catalog::record_stores::{Reading, Records, View};
+use crate::catalog::snapshot::Snapshot;
+use crate::engine::Engine;
+use crate::records::Layer;
+use crate::records::kinds::ItemId;
 
 pub use damage::{Attribute, AttributeChange, Damage, FileChange};
 pub use error::CheckError;
@@ -52,11 +57,6 @@ pub use options::{CheckDepth, CheckOptions};
 pub(crate) use rebuilt::RebuiltRecord;
 pub use report::{CheckReport, Containers, Disposal, Finding, Removable, Removal, Subject};
 pub use verdict::{Remedy, Verdict};
-
-use crate::catalog::record_stores::{Reading, Records, View};
-use crate::catalog::snapshot::Snapshot;
-use crate::engine::Engine;
-use crate::records::kinds::ItemId;
 
 /// How often a layer is read again whose record changed while it was read.
 const ATTEMPTS: u32 = 3;
@@ -218,7 +218,7 @@ fn settle_tar_splits(inspection: &Inspection<'_>, found: &mut [Finding]) {
 fn settled(
     inspection: &Inspection<'_>,
     id: &LayerId,
-    check: &dyn Fn(&Inspection<'_>, &crate::records::Layer) -> Vec<Finding>,
+    check: &dyn Fn(&Inspection<'_>, &Layer) -> Vec<Finding>,
 ) -> Result<Vec<Finding>, CheckError> {
     let Some(layer) = inspection.layers.get(id) else {
         return Ok(Vec::new());
@@ -244,6 +244,6 @@ fn settled(
     Ok(found)
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

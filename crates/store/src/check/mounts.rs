@@ -1,14 +1,14 @@
 //! Whether what is counted as mounted is mounted, and the reverse.
 
-use crate::mount::kernel_table::mounted_layers;
-use crate::mount::stale::stale;
-
 use super::damage::Damage;
 use super::error::CheckError;
 use super::inspection::Inspection;
 use super::report::Finding;
 use super::verdict::Remedy;
+use crate::catalog::error::AccessError;
 use crate::catalog::mount_counts::Mounted;
+use crate::mount::kernel_table::mounted_layers;
+use crate::mount::stale::stale;
 use crate::records::kinds::ItemId;
 
 /// Compares the counts with what the kernel has mounted, under the lock of the counts, so that none
@@ -27,7 +27,7 @@ pub(super) fn check(inspection: &Inspection<'_>) -> Result<Vec<Finding>, CheckEr
     let (counted, stale, mounted) = match inspection.engine.catalog.mounts.read_with(ask) {
         Ok((counted, Ok((stale, mounted)))) => (counted, stale, mounted),
         Ok((_, Err(error))) => return Err(error),
-        Err(error @ crate::catalog::error::AccessError::Mounts { .. }) => {
+        Err(error @ AccessError::Mounts { .. }) => {
             let damage = Damage::MountCounts(Box::new(error));
             return Ok(vec![Finding::of_store(damage, Remedy::Rebuild)]);
         }

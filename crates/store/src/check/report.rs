@@ -1,6 +1,5 @@
 //! What a check found.
 
-use crate::check::verdict::Remedy;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -8,7 +7,7 @@ use layerhold_ids::{ContainerId, ImageId, LayerId};
 
 use super::damage::Damage;
 use super::rebuilt::RebuiltRecord;
-use super::verdict::Verdict;
+use super::verdict::{Remedy, Verdict};
 use crate::records::kinds::ItemId;
 
 /// What a check found, and what [`Store::repair`](crate::Store::repair) would remove.

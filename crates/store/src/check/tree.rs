@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::attributes::{self, Attributes};
 use layerhold_archive::{
     Meaning, WHITEOUT_META_PREFIX, WHITEOUT_PREFIX, entry_components, meaning,
 };
 use layerhold_sys::FileType;
 use layerhold_tar_format::{EntryKind, Header};
 use layerhold_tar_split::Checksum;
+
+use super::attributes::{self, Attributes};
 
 /// Links followed on one path before it counts as leading nowhere, well above the kernel's 40.
 const MAX_LINKS: u32 = 255;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use layerhold_driver::{LayerError, Privilege, Stacking, run_tasks};
 use layerhold_idmap::IdMappings;
@@ -66,7 +66,7 @@ pub(super) fn check(
     Ok(walk
         .found
         .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner))
+        .unwrap_or_else(PoisonError::into_inner))
 }
 
 /// A layer whose turn has come.

@@ -17,9 +17,6 @@ mod walk;
 mod tally;
 mod report;
 
-pub use report::{DedupReport, DedupSupport};
-
-use crate::engine::Engine;
 use std::collections::BTreeSet;
 
 use layerhold_driver::Driver;
@@ -29,10 +26,12 @@ use crate::catalog::error::AccessError;
 use crate::catalog::lookup::by_id;
 use crate::catalog::record_stores::Records;
 use crate::catalog::snapshot::Snapshot;
+use crate::engine::Engine;
 
 use groups::Groups;
 pub use hash::{HashMethod, UnknownHashMethod};
 use lengths::Lengths;
+pub use report::{DedupReport, DedupSupport};
 use tally::Tally;
 use walk::{Stop, walk};
 

@@ -1,5 +1,7 @@
 //! What became of a deduplication.
 
+use std::path::PathBuf;
+
 use layerhold_driver::LayerError;
 
 /// Whether blocks can be shared at all.
@@ -13,7 +15,7 @@ pub enum DedupSupport {
     /// The filesystem of a layer cannot share blocks.
     NotByFilesystem {
         /// Where the layer is.
-        path: std::path::PathBuf,
+        path: PathBuf,
     },
 }
 

@@ -1,15 +1,13 @@
 //! PLACEHOLDER
 
-use crate::catalog::error::AccessError;
-use crate::catalog::error::LookupError;
+use layerhold_driver::LayerError;
+use layerhold_ids::{ContainerId, ImageId, LayerId};
+use layerhold_sys::PathError;
+
+use crate::catalog::error::{AccessError, LookupError};
 use crate::mount::error::MountError;
 use crate::records::error_kind::ErrorKind;
 use crate::records::kinds::ItemKind;
-use layerhold_driver::LayerError;
-use layerhold_ids::ContainerId;
-use layerhold_ids::ImageId;
-use layerhold_ids::LayerId;
-use layerhold_sys::PathError;
 
 /// Something cannot be deleted.
 #[derive(Debug, thiserror::Error)]

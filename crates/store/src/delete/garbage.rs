@@ -1,28 +1,25 @@
 //! Removing what no record names.
 
-use crate::catalog::error::AccessError;
-use crate::delete::foreign::other_openings;
-use crate::records::error_kind::ErrorKind;
-use crate::records::kinds::ItemKind;
-use layerhold_driver::LayerError;
-use layerhold_sys::PathError;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use layerhold_driver::Trash;
+use layerhold_driver::{LayerError, Trash};
 use layerhold_ids::{LayerId, is_canonical_id};
 use layerhold_json_store::{FileState, WriteGuard};
-use layerhold_sys::{Dir, stat_ambient};
+use layerhold_sys::{Dir, PathError, stat_ambient};
 
+use crate::catalog::error::AccessError;
 use crate::catalog::layout::TAR_SPLIT_SUFFIX;
 use crate::catalog::locked::Locked;
 use crate::catalog::locks::Locks;
 use crate::catalog::lookup::{ItemRecord, by_key};
 use crate::catalog::record_stores::{DURABLE, Records};
 use crate::catalog::transient::Persistence;
-use crate::delete::foreign::holds_files_of_a_caller;
+use crate::delete::foreign::{holds_files_of_a_caller, other_openings};
 use crate::engine::Engine;
 use crate::engine::temporary_files::Where;
+use crate::records::error_kind::ErrorKind;
+use crate::records::kinds::ItemKind;
 use crate::records::{BY_LAYER, BY_PARENT, BY_TOP_LAYER, Image};
 
 /// What was removed because no record names it.

@@ -18,8 +18,7 @@
 //! from there shows again as it is there. Nothing here needs space on the disk: where a temporary
 //! area cannot be made, things are erased at once, and record files are changed in place.
 
-use crate::catalog::files::remove_below;
-use crate::mount::layer::unmount_counted;
+use std::ffi::OsStr;
 use std::sync::Arc;
 
 use layerhold_driver::Trash;
@@ -27,6 +26,7 @@ use layerhold_ids::{ContainerId, ImageId, LayerId};
 use layerhold_sys::{Dir, Durability};
 
 use crate::catalog::error::LookupError;
+use crate::catalog::files::remove_below;
 use crate::catalog::intent::Intent;
 use crate::catalog::locked::Locked;
 use crate::catalog::locks::{InContext, Locks};
@@ -38,7 +38,7 @@ use crate::delete::target::{
 };
 use crate::engine::Engine;
 use crate::mount::error::MountError;
-use crate::mount::layer::Unmounting;
+use crate::mount::layer::{Unmounting, unmount_counted};
 use crate::records::{BY_IMAGE, BY_LAYER, BY_PARENT, BY_TOP_LAYER, Container, Image, Layer};
 
 /// Whether something is done, or only found out.
@@ -448,7 +448,7 @@ impl Deletion<'_> {
     }
 
     /// Removes a file or a directory beside records.
-    pub(crate) fn file(&mut self, dir: &Dir, name: &std::ffi::OsStr) -> Result<(), DeleteError> {
+    pub(crate) fn file(&mut self, dir: &Dir, name: &OsStr) -> Result<(), DeleteError> {
         Ok(self.engine.discard(dir, name, &mut self.trash)?)
     }
 

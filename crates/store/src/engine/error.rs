@@ -1,9 +1,11 @@
 //! PLACEHOLDER
 
+use std::path::PathBuf;
+
+use layerhold_sys::PathError;
+
 use crate::catalog::error::AccessError;
 use crate::records::error_kind::ErrorKind;
-use layerhold_sys::PathError;
-use std::path::PathBuf;
 
 /// A store cannot be opened.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,5 @@
 //! How a store is opened.
 
-use crate::catalog::transient::Persistence;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,6 +8,7 @@ use layerhold_driver::{Privilege, Shifting, SyncMode};
 use layerhold_idmap::IdMappings;
 use layerhold_sys::{Cancel, HostIo, MetadataIo};
 
+use crate::catalog::transient::Persistence;
 use crate::engine::notices::{Notice, Notices};
 use crate::engine::userns::AutoUserNsPolicy;
 

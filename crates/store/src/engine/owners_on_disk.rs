@@ -7,6 +7,7 @@ use layerhold_idmap::IdMappings;
 use layerhold_ids::LayerId;
 
 use crate::catalog::error::AccessError;
+use crate::catalog::lookup::all;
 use crate::catalog::record_stores::View;
 use crate::catalog::snapshot::Snapshot;
 use crate::engine::Engine;
@@ -74,6 +75,6 @@ pub(crate) fn mapped_container(
     containers: &View<Container>,
     layer: &LayerId,
 ) -> Option<Arc<Container>> {
-    crate::catalog::lookup::all(containers)
+    all(containers)
         .find(|container| container.layer() == layer && !container.id_maps().is_identity())
 }

@@ -1,17 +1,14 @@
 //! User namespaces that the store chooses: what a container asks for, and what the store allows.
 
-use crate::records::error_kind::ErrorKind;
-use layerhold_driver::LayerError;
-use layerhold_idmap::IdKind;
-use layerhold_idmap::KernelMapError;
-use layerhold_idmap::NotEnoughIds;
-use layerhold_idmap::SubIdError;
-use layerhold_ids::LayerId;
-use layerhold_sys::PathError;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use layerhold_idmap::IdMappings;
+use layerhold_driver::LayerError;
+use layerhold_idmap::{IdKind, IdMappings, KernelMapError, NotEnoughIds, SubIdError};
+use layerhold_ids::LayerId;
+use layerhold_sys::PathError;
+
+use crate::records::error_kind::ErrorKind;
 
 /// A user namespace for a container, chosen by the store: IDs on the host that no other container
 /// of the store has.

@@ -17,20 +17,21 @@ mod error;
 
 use std::collections::BTreeMap;
 
-pub use error::RepairError;
-pub use options::{RepairMode, RepairOptions};
-pub use report::{Action, Failure, Kept, RepairReport};
-
 use layerhold_ids::LayerId;
 use layerhold_json_store::Record as _;
 
 use crate::catalog::locks::Locks;
+use crate::catalog::lookup::by_id;
 use crate::check::{
     CheckReport, Containers, Damage, Disposal, Finding, RebuiltRecord, Remedy, Removable, text,
 };
 use crate::engine::Engine;
 use crate::records::Layer;
 use crate::records::kinds::ItemId;
+
+pub use error::RepairError;
+pub use options::{RepairMode, RepairOptions};
+pub use report::{Action, Failure, Kept, RepairReport};
 
 pub(crate) fn repair(
     engine: &Engine,
@@ -155,16 +156,12 @@ impl Repair<'_> {
             return 0;
         };
         let mut height = 1;
-        let mut next = crate::catalog::lookup::by_id(&layers, id.as_str())
-            .ok()
-            .flatten();
+        let mut next = by_id(&layers, id.as_str()).ok().flatten();
         // Records may say that a layer stands on itself.
         while let Some(layer) = next.take().filter(|_| height < MAX_HEIGHT) {
             height += 1;
             if let Some(parent) = layer.parent() {
-                next = crate::catalog::lookup::by_id(&layers, parent.as_str())
-                    .ok()
-                    .flatten();
+                next = by_id(&layers, parent.as_str()).ok().flatten();
             }
         }
         height

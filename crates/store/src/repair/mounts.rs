@@ -1,13 +1,14 @@
 //! Making the counts of mounts agree with the kernel.
 
-use crate::mount::stale::stale;
 use std::path::Path;
 
 use layerhold_ids::LayerId;
 
 use super::Repair;
 use super::error::RepairError;
+use crate::catalog::lookup::by_id;
 use crate::mount::kernel_table::{home_of_mounts, mounted_anywhere, mounted_layers};
+use crate::mount::stale::stale;
 
 impl Repair<'_> {
     /// Forgets a count, if the layer still is mounted nowhere.
@@ -41,10 +42,7 @@ impl Repair<'_> {
             return Ok(());
         };
         for (layer, path) in mounted_anywhere(&home)? {
-            let is_known = matches!(
-                crate::catalog::lookup::by_id(&layers, layer.as_str()),
-                Ok(Some(_))
-            );
+            let is_known = matches!(by_id(&layers, layer.as_str()), Ok(Some(_)));
             if is_known && counts.get(&layer).is_none() {
                 counts.set(&layer, &path, 1)?;
             }

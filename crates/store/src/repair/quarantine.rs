@@ -4,19 +4,20 @@
 //! and no time; what lies beside its record goes to a directory of ours beside the records. Then
 //! the record goes.
 
-use crate::delete::item::deleting;
-use crate::engine::Engine;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use layerhold_driver::QUARANTINE;
 use layerhold_ids::LayerId;
-use layerhold_sys::{Dir, Durability, RenameHow, remove_tree};
+use layerhold_sys::{Dir, Durability, PathError, RenameHow, remove_tree};
 
 use super::Repair;
 use super::error::RepairError;
 use crate::catalog::layout::{DIR_MODE, FILE_MODE, tar_split_name};
 use crate::delete::error::DeleteError;
 use crate::delete::garbage::CollectError;
+use crate::delete::item::deleting;
+use crate::engine::Engine;
 use crate::records::kinds::ItemId;
 
 /// The record of the layer.
@@ -61,7 +62,7 @@ impl Repair<'_> {
 
     /// Moves what lies beside a record, and writes down the record. What is in another filesystem
     /// stays, and is removed with the record.
-    fn set_files_aside(&self, id: &LayerId, record: &[u8]) -> Result<(), layerhold_sys::PathError> {
+    fn set_files_aside(&self, id: &LayerId, record: &[u8]) -> Result<(), PathError> {
         let layout = &self.engine.catalog.layout;
         let quarantine = layout.layers.ensure_dir(QUARANTINE, DIR_MODE)?;
         let dir = quarantine.ensure_dir(id.as_str(), DIR_MODE)?;
@@ -81,12 +82,7 @@ impl Repair<'_> {
 }
 
 /// Moves one thing, if it is there.
-fn set_aside(
-    from: &Dir,
-    name: &std::ffi::OsStr,
-    to: &Dir,
-    new_name: &str,
-) -> Result<(), layerhold_sys::PathError> {
+fn set_aside(from: &Dir, name: &OsStr, to: &Dir, new_name: &str) -> Result<(), PathError> {
     if from.exists(name)? {
         remove_tree(to, new_name)?;
         from.rename(name, to, new_name, RenameHow::NoReplace)?;
@@ -95,7 +91,6 @@ fn set_aside(
 }
 
 pub(crate) fn erase_quarantine(engine: &Engine) -> Result<Vec<PathBuf>, CollectError> {
-    let engine = &engine;
     let beside = engine.catalog.layout.layers.path().to_owned();
     let mut erased = Vec::new();
     for root in engine.driver().temp_roots().into_iter().chain([beside]) {

@@ -1,6 +1,5 @@
 //! Making things anew.
 
-use crate::usage::count_again;
 use std::collections::BTreeMap;
 
 use layerhold_ids::{DiffId, ImageId, LayerId};
@@ -14,8 +13,10 @@ use crate::catalog::locks::InContext;
 use crate::catalog::lookup::{ItemRecord, by_id, own_by_id};
 use crate::catalog::record_stores::{Records, View};
 use crate::check::{Damage, Finding, same_content};
+use crate::records::big_data_item::digest_of;
 use crate::records::kinds::{ItemId, ItemKind};
 use crate::records::{Image, Layer};
+use crate::usage::count_again;
 
 /// Items up to this size are copied.
 const MAX_ITEM: u64 = 1 << 30;
@@ -229,7 +230,7 @@ fn whole<R: ItemRecord>(
         .store
         .read_big_data(id.as_str(), key, MAX_ITEM)
         .ok()??;
-    let is_whole = crate::records::big_data_item::digest_of(&bytes).as_str() == digest?.as_str();
+    let is_whole = digest_of(&bytes).as_str() == digest?.as_str();
     is_whole.then_some(bytes)
 }
 

@@ -1,7 +1,6 @@
 //! Removing what is of no use any more.
 
-use crate::delete::item::deleting;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use layerhold_ids::is_canonical_id;
 
@@ -13,7 +12,8 @@ use crate::catalog::lookup::own_by_id;
 use crate::catalog::record_stores::Records;
 use crate::check::Removable;
 use crate::delete::error::DeleteError;
-use crate::delete::item::Deletion;
+use crate::delete::item::{Deletion, deleting};
+use crate::records::BY_IMAGE;
 use crate::records::kinds::ItemId;
 
 impl Repair<'_> {
@@ -122,7 +122,7 @@ impl Repair<'_> {
     }
 
     /// The root of temporary areas that a path is in.
-    fn area_root(&self, path: &Path) -> Option<std::path::PathBuf> {
+    fn area_root(&self, path: &Path) -> Option<PathBuf> {
         let mut roots = self.engine.temp_roots();
         roots.find(|root| path.parent() == Some(root))
     }
@@ -140,9 +140,7 @@ fn remove_unless(
 
 /// Refuses an image that a container was made of since the check.
 fn unused_image(locks: &Locks, id: &ItemId) -> Result<(), RepairError> {
-    let users = locks
-        .containers
-        .ids_by_key(crate::records::BY_IMAGE, id.as_str());
+    let users = locks.containers.ids_by_key(BY_IMAGE, id.as_str());
     if users.is_empty() {
         Ok(())
     } else {

@@ -1,6 +1,5 @@
 //! Recording anew how the tar of a layer is made.
 
-use crate::contents::diff::pair_of;
 use std::io::{self, BufWriter, Read};
 use std::sync::Arc;
 
@@ -15,6 +14,7 @@ use super::error::RepairError;
 use crate::catalog::files;
 use crate::catalog::layout::{FILE_MODE, tar_split_name};
 use crate::catalog::lookup::by_id;
+use crate::contents::diff::pair_of;
 use crate::contents::pipe::pipe;
 use crate::records::Layer;
 use crate::records::kinds::ItemId;

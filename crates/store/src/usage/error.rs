@@ -1,11 +1,13 @@
 //! Why what things take cannot be found out.
 
-use crate::catalog::big_data::DataError;
-use crate::catalog::error::AccessError;
-use crate::records::error_kind::ErrorKind;
 use layerhold_driver::LayerError;
 use layerhold_ids::LayerId;
 use layerhold_sys::PathError;
+
+use crate::catalog::big_data::DataError;
+use crate::catalog::error::AccessError;
+use crate::records::error_kind::ErrorKind;
+
 /// What things take cannot be found out.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

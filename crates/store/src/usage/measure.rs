@@ -1,5 +1,6 @@
 //! Counting what is on the disk.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use layerhold_driver::{Driver, LayerError, default_threads, run_tasks};
@@ -53,7 +54,7 @@ pub(super) fn count_layers<'l>(
         }
     })?;
     let counted = counted.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let counted: std::collections::HashMap<LayerId, Counts> = counted.into_iter().collect();
+    let counted: HashMap<LayerId, Counts> = counted.into_iter().collect();
     let of = |layer: &&'l Layer| Some((*layer, *counted.get(layer.id())?));
     Ok(layers.iter().filter_map(of).collect())
 }

@@ -7,15 +7,12 @@
 
 mod measure;
 mod sum;
-
-pub use error::UsageError;
 mod error;
 mod report;
 pub(crate) mod counters;
 
-use crate::usage::measure::count_layers;
-use crate::usage::sum::own_layers;
-use crate::usage::sum::sum_up;
+use std::sync::Arc;
+
 use layerhold_ids::LayerId;
 
 use crate::catalog::record_stores::Records;
@@ -24,12 +21,14 @@ use crate::engine::Engine;
 use crate::records::{BY_LAYER, Layer};
 
 use counters::{Counter, Counters, Counts};
+pub use error::UsageError;
+use measure::count_layers;
 pub(crate) use measure::count_tree;
 pub use report::{
     ContainerUsage, DiskUsage, ImageUsage, LayerUsage, TotalUsage, UsageOrigin, UsageReport,
     WrongCounter,
 };
-use sum::Measured;
+use sum::{Measured, own_layers, sum_up};
 
 pub(crate) fn usage(engine: &Engine) -> Result<UsageReport, UsageError> {
     let view = engine.snapshot()?;
@@ -131,7 +130,7 @@ fn note_counts(
     engine: &Engine,
     view: &Snapshot,
     counters: &Counters,
-    layers: &[std::sync::Arc<Layer>],
+    layers: &[Arc<Layer>],
     counted: &[(&Layer, Counts)],
 ) {
     let new: Vec<Counter> = counted

@@ -11,8 +11,7 @@ use super::error::UsageError;
 use super::report::{
     ContainerUsage, DiskUsage, ImageUsage, LayerUsage, TotalUsage, UsageOrigin, UsageReport,
 };
-use crate::catalog::big_data;
-use crate::catalog::big_data::DataError;
+use crate::catalog::big_data::{self, DataError};
 use crate::catalog::lookup::by_id;
 use crate::catalog::record_stores::Records;
 use crate::catalog::snapshot::Snapshot;

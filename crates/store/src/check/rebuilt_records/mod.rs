@@ -32,6 +32,7 @@ use super::report::Finding;
 use super::verdict::Verdict;
 use crate::check::verdict::Remedy;
 use crate::records::kinds::{ItemId, ItemKind};
+
 use search::{CannotRebuild, Search};
 
 /// Finds out of which items a record can be made, puts these records into the look, and corrects

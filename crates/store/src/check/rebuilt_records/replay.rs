@@ -1,6 +1,5 @@
 //! What a tar-split file says about its layer.
 
-use crate::contents::diff::open_tar_split;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -15,6 +14,7 @@ use crate::check::compare::Ignored;
 use crate::check::contents;
 use crate::check::inspection::Inspection;
 use crate::check::tree::is_whiteout;
+use crate::contents::diff::open_tar_split;
 
 /// So many files are compared with the owners in their headers.
 const MAX_COMPARED: usize = 1000;
