@@ -61,6 +61,20 @@ pub enum BigDataError {
     },
 }
 
+impl BigDataError {
+    /// Whether no record has the ID.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Record { source, .. } if source.is_not_found())
+    }
+
+    /// Whether the disk is full (or a quota used up).
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.is_out_of_space())
+    }
+}
+
 /// Opens a big data item; `None` if there is no such file.
 pub(crate) fn open(options: &Options, id: &str, key: &str) -> Result<Option<File>, BigDataError> {
     let name = file_name_to_read(key).map_err(|source| key_error(key, source))?;

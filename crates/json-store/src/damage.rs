@@ -139,8 +139,8 @@ pub struct FileReport {
 pub struct NameConflict {
     /// The name.
     pub name: String,
-    /// Identifier of the record that lost it.
+    /// ID of the record that lost it.
     pub lost_by: String,
-    /// Identifier of the record that keeps it.
+    /// ID of the record that keeps it.
     pub kept_by: String,
 }

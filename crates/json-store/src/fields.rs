@@ -69,7 +69,7 @@ impl Ends {
 const CERTAIN: usize = 16;
 
 impl Fields {
-    /// Looks for identifiers, names, and the keys that are fields.
+    /// Looks for IDs, names, and the keys that are fields.
     pub(crate) fn new(keys: &'static [KeySpec]) -> Self {
         let wanted = |field, name: &'static str| Wanted {
             field,

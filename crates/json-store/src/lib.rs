@@ -2,7 +2,7 @@
 //!
 //! The store keeps what the Go library containers/storage keeps in `layers.json`,
 //! `images.json` and `containers.json`: arrays of objects, each with an
-//! identifier and names, beside a lock file, and the big data items of each record in files
+//! ID and names, beside a lock file, and the big data items of each record in files
 //! of their own. It knows nothing of what the records mean; that is [`Record`].
 //!
 //! A [`Snapshot`] finds records without parsing them: loading only splits the
@@ -63,7 +63,7 @@
 //! # Damage
 //!
 //! A damaged record is set aside, not served, and kept in the file byte for byte
-//! ([`Snapshot::damaged`]), until it is removed by its identifier ([`WriteGuard::remove`]). The end
+//! ([`Snapshot::damaged`]), until it is removed by its ID ([`WriteGuard::remove`]). The end
 //! of a torn file is set aside too, and moved to a side file before a save replaces the file
 //! ([`JsonStore::set_aside_files`]). A file that is missing or empty is reported as such
 //! ([`FileState`]): only the caller knows whether records ought to be there.

@@ -94,7 +94,7 @@ impl KeySpec {
 
 /// What a [`JsonStore`](crate::JsonStore) keeps: one object of a JSON array.
 ///
-/// In the file a record has its identifier in the string field `id` and its
+/// In the file a record has its ID in the string field `id` and its
 /// names in the field `names`, a list of strings that may be missing.
 pub trait Record: Clone + Debug + Send + Sync + 'static {
     /// What a record is called in messages, such as `layer`.
@@ -113,7 +113,7 @@ pub trait Record: Clone + Debug + Send + Sync + 'static {
     /// Appends the record as one JSON object without line breaks.
     fn write(&self, out: &mut Vec<u8>);
 
-    /// The identifier, unique in a store.
+    /// The ID, unique in a store.
     fn id(&self) -> &str;
 
     /// The names, each of which belongs to one record of a store at a time.

@@ -22,14 +22,14 @@ const PIECE: usize = 128 << 10;
 /// What a scan of a file says about a text.
 #[derive(PartialEq, Eq)]
 pub(crate) enum ScanResult {
-    /// The text of the first record with this identifier.
+    /// The text of the first record with this ID.
     Record(Vec<u8>),
-    /// The file is a whole list of records. The identifier of this one alone begins with the text,
+    /// The file is a whole list of records. The ID of this one alone begins with the text,
     /// and none has the text as its name or the like.
     Beginning(Vec<u8>),
     /// The file is a whole list of records, and the text means none of them.
     Nothing,
-    /// The text may be a name or something else, or there are several whose identifiers begin with
+    /// The text may be a name or something else, or there are several whose IDs begin with
     /// it; or the file is damaged.
     Unsure,
 }
@@ -73,7 +73,7 @@ pub(crate) fn scan(file: impl Read, text: &str, fields: &Fields) -> io::Result<S
 struct Pass<'a, F> {
     window: Window<'a, F>,
     fields: &'a Fields,
-    /// The record passed over whose identifier begins with the text.
+    /// The record passed over whose ID begins with the text.
     beginning: Option<Vec<u8>>,
 }
 
@@ -219,7 +219,7 @@ impl Visitor for FieldReader<'_> {
         self.is_hidden |= name.escaped;
         let field = self.fields.find(bytes, name.start, name.end);
         if let Value::Text(text) = value {
-            // A text in the identifier is no more than a beginning of it, which is looked at later.
+            // A text in the ID is no more than a beginning of it, which is looked at later.
             let is_resolved = field.is_some_and(|field| self.fields.is_resolved(field));
             if !is_resolved || field == Some(Field::Id) {
                 self.forget(text);
@@ -404,7 +404,7 @@ mod tests {
         ] {
             assert_eq!(scanned(content, text), ScanResult::Unsure, "{content}");
         }
-        // An identifier as a whole comes before one that begins so.
+        // An ID as a whole comes before one that begins so.
         let list = r#"[{"id":"abc"},{"id":"ab"}]"#;
         assert_eq!(scanned(list, "ab"), record(r#"{"id":"ab"}"#));
     }

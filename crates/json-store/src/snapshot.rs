@@ -84,13 +84,13 @@ impl<R: Record> Snapshot<R> {
         self.len() == 0
     }
 
-    /// Whether there is a record with exactly this identifier.
+    /// Whether there is a record with exactly this ID.
     #[must_use]
     pub fn contains(&self, id: &str) -> bool {
         self.find_id(id).is_some()
     }
 
-    /// The record with exactly this identifier.
+    /// The record with exactly this ID.
     ///
     /// # Errors
     ///
@@ -99,9 +99,9 @@ impl<R: Record> Snapshot<R> {
         self.find_id(id).map(|slot| self.stored(slot)).transpose()
     }
 
-    /// The identifier of the record that a text means: one with this identifier,
+    /// The ID of the record that a text means: one with this ID,
     /// this name, this value of a key declared [`resolved`](crate::KeySpec::resolved),
-    /// or else the only one whose identifier begins with it.
+    /// or else the only one whose ID begins with it.
     #[must_use]
     pub fn resolve(&self, text: &str) -> Resolution<&str> {
         self.resolve_slot(text).map(|slot| self.id(slot))
@@ -120,13 +120,13 @@ impl<R: Record> Snapshot<R> {
         })
     }
 
-    /// The identifier of the record that has a name.
+    /// The ID of the record that has a name.
     #[must_use]
     pub fn by_name(&self, name: &str) -> Option<&str> {
         self.find_name(name).map(|slot| self.id(slot))
     }
 
-    /// The identifiers of the records that have a value of a key, in the order
+    /// The IDs of the records that have a value of a key, in the order
     /// of the store. Nothing has a value of a key that is not among [`Record::KEYS`].
     #[must_use]
     pub fn by_key(&self, key: &str, value: &str) -> Vec<&str> {
@@ -137,13 +137,13 @@ impl<R: Record> Snapshot<R> {
         slots.into_iter().map(|slot| self.id(slot)).collect()
     }
 
-    /// The identifier that begins with a prefix, if it is the only one.
+    /// The ID that begins with a prefix, if it is the only one.
     #[must_use]
     pub fn with_prefix(&self, prefix: &str) -> Resolution<&str> {
         self.find_prefix(prefix).map(|slot| self.id(slot))
     }
 
-    /// The identifiers of all records in the order of the store: locations in
+    /// The IDs of all records in the order of the store: locations in
     /// the order they were given, records in the order of the file.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.slots().map(|slot| self.id(slot))
@@ -173,7 +173,7 @@ impl<R: Record> Snapshot<R> {
         self.find_id(id).map(|slot| self.raw(slot))
     }
 
-    /// The identifiers of the records in whose JSON text some bytes occur, in the
+    /// The IDs of the records in whose JSON text some bytes occur, in the
     /// order of the store. A fast way to leave out records that need not be parsed.
     #[must_use]
     pub fn mentioning(&self, bytes: &[u8]) -> Vec<&str> {
@@ -191,7 +191,7 @@ impl<R: Record> Snapshot<R> {
     }
 
     /// The damage that is known so far: everything that keeps a file from being
-    /// a list of records with identifiers, and what came to light when records were parsed.
+    /// a list of records with IDs, and what came to light when records were parsed.
     #[must_use]
     pub fn damaged(&self) -> Vec<Damaged> {
         let mut damage = self.loaded.damage();
@@ -221,7 +221,7 @@ impl<R: Record> Snapshot<R> {
         self.loaded.damaged_bytes(damaged)
     }
 
-    /// The damage that has an identifier, see [`Damaged::id`]. The record that is found by it is
+    /// The damage that has an ID, see [`Damaged::id`]. The record that is found by it is
     /// parsed for that. [`WriteGuard::remove`](crate::WriteGuard::remove) removes it.
     #[must_use]
     pub fn damaged_with_id(&self, id: &str) -> Vec<Damaged> {
@@ -304,7 +304,7 @@ impl<R: Record> Snapshot<R> {
         let mut found = Resolution::None;
         let mut consider = |slot| {
             let id = self.id(slot);
-            // Go leaves identifiers with a space out (Go: pkg/truncindex/truncindex.go).
+            // Go leaves IDs with a space out (Go: pkg/truncindex/truncindex.go).
             if !id.starts_with(prefix) || id.contains(' ') {
                 return;
             }

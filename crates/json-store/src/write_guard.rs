@@ -20,20 +20,20 @@ use crate::snapshot::{Slot, Snapshot};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChangeError {
-    /// No record has this identifier.
+    /// No record has this ID.
     #[error("cannot find a {record_kind} with the ID {id}")]
     NotFound {
         /// What the store keeps.
         record_kind: &'static str,
-        /// The identifier.
+        /// The ID.
         id: String,
     },
-    /// A record with this identifier exists.
+    /// A record with this ID exists.
     #[error("cannot add the {record_kind} {id}: the ID is in use")]
     IdInUse {
         /// What the store keeps.
         record_kind: &'static str,
-        /// The identifier.
+        /// The ID.
         id: String,
     },
     /// A new record may not take the name of another one.
@@ -46,14 +46,14 @@ pub enum ChangeError {
         /// The record that has it.
         id: String,
     },
-    /// The identifier is empty, or the change replaced it.
+    /// The ID is empty, or the change replaced it.
     #[error("cannot change the ID of a {record_kind} from {from:?} to {to:?}")]
     IdChanged {
         /// What the store keeps.
         record_kind: &'static str,
-        /// The identifier before.
+        /// The ID before.
         from: String,
-        /// The identifier after.
+        /// The ID after.
         to: String,
     },
     /// The store has no such location, or it is read-only.
@@ -80,6 +80,20 @@ pub enum ChangeError {
         /// What the store keeps.
         record_kind: &'static str,
     },
+}
+
+impl ChangeError {
+    /// Whether no record has the ID.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::NotFound { .. })
+    }
+
+    /// Whether another record has the ID or the name.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::IdInUse { .. } | Self::NameInUse { .. })
+    }
 }
 
 /// With more changes than this on top of what was loaded, the files are read
@@ -238,9 +252,9 @@ impl<R: Record> WriteGuard<R> {
 
     /// Removes a record. The files of its big data items stay.
     ///
-    /// Damaged records are removed by the identifier under which they are found or that their bytes
+    /// Damaged records are removed by the ID under which they are found or that their bytes
     /// begin with (see [`Damaged::id`]); their bytes are kept, as by
-    /// [`set_aside`](Self::set_aside). Where a record can be read, damaged ones with its identifier
+    /// [`set_aside`](Self::set_aside). Where a record can be read, damaged ones with its ID
     /// stay, but for those that would take its place.
     pub fn remove(&mut self, id: &str) -> Result<(), ChangeError> {
         self.check_loaded()?;

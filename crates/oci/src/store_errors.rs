@@ -1,6 +1,8 @@
 //! The errors of the store, one for each family of operations, become one case of ours.
 
-use layerhold::ErrorKind;
+use layerhold::{AccessError, CommitError, ErrorKind};
+
+use crate::causes;
 
 /// Converts errors of the crate `layerhold` into the case `Store` of an error of this crate.
 macro_rules! store_errors {
@@ -32,6 +34,18 @@ pub(crate) fn is_not_found(error: &layerhold::Error) -> bool {
                 | Kind::NotAnId
         )
     })
+}
+
+/// Whether the operation was cancelled.
+pub(crate) fn is_cancelled(error: &layerhold::Error) -> bool {
+    match error {
+        layerhold::Error::Commit(error) if matches!(**error, CommitError::Cancelled) => true,
+        layerhold::Error::Access(error) => match error.as_ref() {
+            AccessError::Lock(error) => error.is_cancelled(),
+            error => causes::is_cancelled(error),
+        },
+        error => causes::is_cancelled(error),
+    }
 }
 
 /// Whether something else in the store is in the way: it has the ID or the name, or uses the item.

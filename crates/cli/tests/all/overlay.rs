@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use layerhold_sys::best_effort;
 use layerhold_testkit::{
     Buildah, GoStore, TempDir, Tree, require_peer, require_root, run, scratch,
 };
@@ -60,7 +61,7 @@ impl Drop for Shared {
     fn drop(&mut self) {
         drop(self.ours.run(["shutdown", "-f"]));
         let home = self.ours.root().join("overlay");
-        drop(Command::new("umount").args(["-q", "-l"]).arg(home).output());
+        best_effort(Command::new("umount").args(["-q", "-l"]).arg(home).output());
     }
 }
 

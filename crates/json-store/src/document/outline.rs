@@ -44,7 +44,7 @@ pub(crate) struct Element {
     pub(crate) start: u32,
     pub(crate) end: u32,
     pub(crate) id: Span,
-    /// Hash of the identifier.
+    /// Hash of the ID.
     pub(crate) hash: u64,
     pub(crate) fault: Option<ElementFault>,
 }

@@ -1,7 +1,7 @@
 //! Splitting an array of records without parsing them.
 //!
 //! Records are walked over (`walk`), and the indexed fields picked out on the way.
-//! A lost bracket can make one record of two, which shows in two identifiers.
+//! A lost bracket can make one record of two, which shows in two IDs.
 //! Anything else than a list of objects ends the attempt, and the careful way
 //! (`recover`) is taken.
 
@@ -23,13 +23,13 @@ pub(crate) struct Splitter<'a> {
 struct Collected<'a> {
     fields: &'a Fields,
     outline: Outline,
-    /// The identifier of the record that is walked over.
+    /// The ID of the record that is walked over.
     id: Span,
-    /// What a second identifier in a record means.
+    /// What a second ID in a record means.
     second_id: SecondId,
 }
 
-/// What a second identifier in a record means.
+/// What a second ID in a record means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SecondId {
     /// That a bracket may be missing, so that the walk must end.
@@ -245,7 +245,7 @@ mod tests {
         Fields::new(const { &[KeySpec::field("parent")] })
     }
 
-    /// Identifier, names and parent of each element, or `None` if the text is refused.
+    /// ID, names and parent of each element, or `None` if the text is refused.
     fn split(text: &str) -> Option<Vec<(String, Vec<String>, String)>> {
         let fields = fields();
         let outline = Splitter::new(text.as_bytes(), &fields).whole()?;
@@ -315,7 +315,7 @@ mod tests {
     fn the_last_of_repeated_fields_counts() {
         let text = r#"[{"id":"a","names":["x"],"names":["y"],"parent":"p","parent":1}]"#;
         assert_eq!(split(text), Some(vec![entry("a", &["y"], "")]));
-        // Two identifiers are left to the careful way.
+        // Two IDs are left to the careful way.
         let text = r#"[{"id":"a","id":"b"}]"#;
         assert_eq!(split(text), None);
         let fields = fields();

@@ -24,7 +24,7 @@ impl<R: Record> LoadedRecords<R> {
         file.map(|file| file.document.tail()).unwrap_or_default()
     }
 
-    /// The elements that are left out because another one has this identifier.
+    /// The elements that are left out because another one has this ID.
     pub(crate) fn duplicates_of(&self, id: &str) -> Vec<Damaged> {
         let same = |damaged: &&Damaged| matches!(&damaged.kind, DamageKind::DuplicateId { id: other } if other == id);
         self.damage.iter().filter(same).cloned().collect()

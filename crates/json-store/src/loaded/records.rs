@@ -58,7 +58,7 @@ const CACHED: usize = 1024;
 pub(crate) struct LoadedRecords<R: Record> {
     pub(crate) files: Vec<LoadedFile>,
     total: u32,
-    /// Elements that are not served: damaged, or further ones with an identifier.
+    /// Elements that are not served: damaged, or further ones with an ID.
     pub(crate) hidden: HashSet<Entry>,
     pub(crate) damage: Vec<Damaged>,
     ids: Table,
@@ -270,7 +270,7 @@ impl<R: Record> LoadedRecords<R> {
         }
     }
 
-    /// The record with an identifier.
+    /// The record with an ID.
     pub(crate) fn find_id(&self, id: &str) -> Option<Entry> {
         let id = id.as_bytes();
         self.ids.find(hash(id), |entry| self.id_bytes(entry) == id)
@@ -294,7 +294,7 @@ impl<R: Record> LoadedRecords<R> {
         (0..self.total).filter(|entry| !self.is_hidden(*entry))
     }
 
-    /// The records whose identifier begins with a prefix.
+    /// The records whose ID begins with a prefix.
     pub(crate) fn with_prefix(&self, prefix: &str, found: &mut dyn FnMut(Entry)) {
         let begins = |entry: &Entry| self.id_bytes(*entry).starts_with(prefix.as_bytes());
         let sorted = self.sorted.get(|| {

@@ -13,7 +13,7 @@
 //!    bracket, and synced: the old records, with bytes behind them that are set
 //!    aside. A failure is undone: the bytes that were there come back.
 //! 2. the old closing bracket becomes a comma (one byte): the old and the new records;
-//!    where both have an identifier, the first counts, which is the old one;
+//!    where both have an ID, the first counts, which is the old one;
 //! 3. records that changed or are gone are written over, one write each: any of
 //!    them done or not. A power cut within a write can leave a mixture of old
 //!    record and spaces, which is set aside as damage; other records are not touched.
@@ -291,7 +291,7 @@ mod tests {
         Document::new(text.to_vec(), &Fields::new(&[]))
     }
 
-    /// Identifiers and objects; of two with one identifier the first counts.
+    /// IDs and objects; of two with one ID the first counts.
     fn records(document: &Document) -> Records {
         let mut records = Records::new();
         for element in document

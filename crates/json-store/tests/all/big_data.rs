@@ -130,7 +130,7 @@ fn items_without_a_record_are_refused() {
             ..
         }
     ));
-    // An identifier that would lead elsewhere leads nowhere.
+    // An ID that would lead elsewhere leads nowhere.
     let error = guard.set_big_data("../a", "k1", b"", |_| {}).unwrap_err();
     assert!(matches!(error, BigDataError::Io { .. }));
     assert!(store.read_big_data("../a", "k1", 1).is_err());

@@ -128,7 +128,7 @@ fn damaged_records_are_not_changed_but_may_be_removed() {
     assert_eq!(set_aside(&place), [r#"{"id":"a","names":7}"#]);
 }
 
-/// Records that cannot be found any more are removed by the identifier that their bytes begin with.
+/// Records that cannot be found any more are removed by the ID that their bytes begin with.
 #[test]
 fn what_is_no_record_is_removed_by_the_identifier_it_begins_with() {
     let broken = r#"{"id":"a","n":}"#;

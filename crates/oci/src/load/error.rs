@@ -124,6 +124,12 @@ impl LoadError {
         }
     }
 
+    /// Whether the operation was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Store(error) if store_errors::is_cancelled(error))
+    }
+
     /// Whether the disk is full, or a quota used up.
     #[must_use]
     pub fn is_out_of_space(&self) -> bool {

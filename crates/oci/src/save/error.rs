@@ -157,6 +157,12 @@ impl SaveError {
         }
     }
 
+    /// Whether the operation was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Store(error) if store_errors::is_cancelled(error))
+    }
+
     /// Whether the disk is full, or a quota used up.
     #[must_use]
     pub fn is_out_of_space(&self) -> bool {

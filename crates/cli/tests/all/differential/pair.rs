@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
 
+use layerhold_sys::best_effort;
 use layerhold_testkit::{TempDir, scratch};
 
 use super::command::Command;
@@ -107,7 +108,7 @@ impl Pair {
         unmount_below(&self.left.dir);
         for top in ["root", "runroot"] {
             let (from, to) = (self.right.dir.join(top), self.left.dir.join(top));
-            drop(fs::remove_dir_all(&to));
+            best_effort(fs::remove_dir_all(&to));
             let copied = Process::new("cp").arg("-a").arg(&from).arg(&to).status();
             assert!(copied.is_ok_and(|status| status.success()) || !from.exists());
         }
@@ -158,7 +159,7 @@ impl Side {
         } else {
             out
         };
-        drop(fs::remove_file(written));
+        best_effort(fs::remove_file(written));
         let mut seen = Seen {
             code,
             err: self.plain.text(&text(&err)),
@@ -192,7 +193,7 @@ fn finish(mut process: Process, input: &[u8]) -> (Option<i32>, Vec<u8>, Vec<u8>)
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();
     // A command that does not read it closes the pipe, which is not a failure.
-    let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
+    let writer = std::thread::spawn(move || best_effort(stdin.write_all(&input)));
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
     (output.status.code(), output.stdout, output.stderr)
@@ -214,6 +215,6 @@ fn mounts_below(dir: &Path) -> Vec<PathBuf> {
 
 fn unmount_below(dir: &Path) {
     for path in mounts_below(dir) {
-        drop(Process::new("umount").arg("-l").arg(path).status());
+        best_effort(Process::new("umount").arg("-l").arg(path).status());
     }
 }

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use layerhold_sys::best_effort;
 use layerhold_testkit::{
     Feature, Filesystem, FilesystemKind, Ran, require_feature, require_peer, require_root, run,
 };
@@ -141,6 +142,6 @@ impl Drop for Disk {
 
 impl Drop for Copy {
     fn drop(&mut self) {
-        drop(fs::remove_file(&self.image));
+        best_effort(fs::remove_file(&self.image));
     }
 }

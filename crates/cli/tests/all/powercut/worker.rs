@@ -12,6 +12,7 @@ use super::judge::part_of;
 use super::model::{Box_, Imported, State};
 use super::store::{Program, Store};
 use crate::differential::random::Random;
+use layerhold_sys::best_effort;
 use layerhold_testkit::run;
 
 /// What a worker has done, as others may look at it at any time.
@@ -100,7 +101,7 @@ impl Worker<'_> {
         let mut child = command.spawn().map_err(|error| error.to_string())?;
         let pause = self.random.below(60_000);
         std::thread::sleep(Duration::from_micros(pause as u64));
-        drop(child.kill());
+        best_effort(child.kill());
         child.wait().map_err(|error| error.to_string())?;
         self.store.layerhold(["gc"]).into_result()?;
         let found = part_of(self.store, self.number, self.fixtures)?;
