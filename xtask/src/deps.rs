@@ -111,17 +111,7 @@ const FOR_TESTS: [&str; 2] = ["layerhold-testkit", "layerhold-drivertest"];
 const UNSAFE_CRATE: &str = "layerhold-sys";
 
 /// Crates whose modules do not keep to their order yet.
-const UNORDERED: &[&str] = &[
-    "layerhold-archive",
-    "layerhold-config",
-    "layerhold-idmap",
-    "layerhold-ids",
-    "layerhold-schema",
-    "layerhold-sys",
-    "layerhold-tar-format",
-    "layerhold-tar-split",
-    "layerhold-testkit",
-];
+const UNORDERED: &[&str] = &[];
 
 pub(crate) fn run(mut args: Args) -> Result {
     let (all, one) = (args.flag("--uses"), args.word());

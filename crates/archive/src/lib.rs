@@ -83,31 +83,31 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+mod pipeline;
+mod unpack;
+mod pack;
+mod merged;
 mod changes;
+mod overlay_form;
 mod codec;
+mod whiteout;
 mod entry_path;
 mod ids;
-mod merged;
-mod overlay_form;
-mod pack;
-mod pipeline;
 mod tree;
-mod unpack;
-mod whiteout;
 
 pub use changes::{Change, ChangeKind, ChangesError, changes_size, compare, overlay_changes};
 pub use codec::{Codec, CodecError, Compressor, SNIFF_LEN, compressor, decompressor};
 pub use entry_path::{clean_entry_path, entry_components};
-pub use merged::{Shown, merged};
-pub use overlay_form::OverlayForm;
+pub use merged::{MergedEntry, merged};
+pub use overlay_form::{OverlayForm, OverlayNamespace};
 pub use pack::{
     HeaderStyle, OverlayLayers, OwnerNames, PackError, PackOptions, UnmappedOwners, pack,
     pack_changes,
 };
 pub use pipeline::{Cancel, ContentSum, ImportError, ImportOptions, Imported, import};
 pub use unpack::{
-    ChownErrors, OverlayNamespace, OwnFiles, Replace, Summary, UnpackError, UnpackOptions,
-    Unpacker, Unsettled, UserNamespace, Whiteouts,
+    ChownErrors, OwnFiles, Replace, Summary, UnpackError, UnpackOptions, Unpacker, Unsettled,
+    UserNamespace, Whiteouts,
 };
 pub use whiteout::{Meaning, OPAQUE_NAME, WHITEOUT_META_PREFIX, WHITEOUT_PREFIX, meaning};
 pub use {layerhold_idmap, layerhold_sys, layerhold_tar_format};

@@ -5,11 +5,11 @@ use std::ffi::{OsStr, OsString};
 
 use layerhold_sys::{Dir, FileType, PathError};
 
-use crate::overlay_form::{OverlayForm, Seen};
+use crate::overlay_form::{OverlayEntry, OverlayForm};
 
 /// An entry of stacked directories.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shown {
+pub struct MergedEntry {
     /// Its name.
     pub name: OsString,
     /// Positions of the directories that have it, uppermost first: all merged ones for a directory,
@@ -21,14 +21,14 @@ pub struct Shown {
 
 /// Lists the merged contents of stacked directories, the uppermost given first, without whiteouts
 /// and without hidden entries. To list a subdirectory, call this again with the subdirectories of
-/// this name in its [`layers`](Shown::layers).
+/// this name in its [`layers`](MergedEntry::layers).
 ///
 /// Renamed directories (`redirect_dir`) are not followed.
 ///
 /// # Errors
 ///
 /// If a directory cannot be read.
-pub fn merged(dirs: &[Dir], form: OverlayForm) -> Result<Vec<Shown>, PathError> {
+pub fn merged(dirs: &[Dir], form: OverlayForm) -> Result<Vec<MergedEntry>, PathError> {
     let mut decided = BTreeSet::new();
     let mut shown = Vec::new();
     for (layer, dir) in dirs.iter().enumerate() {
@@ -36,7 +36,7 @@ pub fn merged(dirs: &[Dir], form: OverlayForm) -> Result<Vec<Shown>, PathError> 
             if !decided.insert(noted.name.clone()) {
                 continue;
             }
-            let Seen::Present { stat, replaces } = form.look(dir, &noted.name)? else {
+            let OverlayEntry::Present { stat, replaces } = form.lookup(dir, &noted.name)? else {
                 continue;
             };
             let mut layers = vec![layer];
@@ -45,7 +45,7 @@ pub fn merged(dirs: &[Dir], form: OverlayForm) -> Result<Vec<Shown>, PathError> 
                 let merged = below_of(below, form, &noted.name)?;
                 layers.extend(merged.into_iter().map(|below| layer + 1 + below));
             }
-            shown.push(Shown {
+            shown.push(MergedEntry {
                 name: noted.name,
                 layers,
                 file_type: stat.file_type(),
@@ -59,9 +59,9 @@ pub fn merged(dirs: &[Dir], form: OverlayForm) -> Result<Vec<Shown>, PathError> 
 fn below_of(dirs: &[Dir], form: OverlayForm, name: &OsStr) -> Result<Vec<usize>, PathError> {
     let mut found = Vec::new();
     for (layer, dir) in dirs.iter().enumerate() {
-        match form.look(dir, name)? {
-            Seen::Nothing => {}
-            Seen::Present { stat, replaces } if stat.is_dir() => {
+        match form.lookup(dir, name)? {
+            OverlayEntry::Nothing => {}
+            OverlayEntry::Present { stat, replaces } if stat.is_dir() => {
                 found.push(layer);
                 if replaces || form.is_opaque(dir, name)? {
                     break;

@@ -7,8 +7,27 @@ use layerhold_sys::{Dir, FileType, PathError, Stat, xattr};
 
 use crate::entry_path::os;
 use crate::tree::sorted_entries;
-use crate::unpack::OverlayNamespace;
 use crate::whiteout::{Meaning, OPAQUE_NAME, WHITEOUT_PREFIX, meaning_of_name};
+
+/// The namespace of overlayfs's own attributes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OverlayNamespace {
+    /// `trusted.overlay.`, for mounts by root.
+    Trusted,
+    /// `user.overlay.`, for mounts in a user namespace (`userxattr`).
+    User,
+}
+
+impl OverlayNamespace {
+    /// The attribute that marks a directory as opaque.
+    #[must_use]
+    pub fn opaque_attribute(self) -> &'static str {
+        match self {
+            Self::Trusted => "trusted.overlay.opaque",
+            Self::User => "user.overlay.opaque",
+        }
+    }
+}
 
 /// Which overlay implementation wrote a directory. In both forms, a character device 0:0 deletes
 /// the lower entry of its name.
@@ -35,7 +54,7 @@ const TRUSTED_PREFIX: &str = "trusted.overlay.";
 pub(crate) const USER_PREFIX: &str = "user.overlay.";
 
 /// A name in one layer's directory.
-pub(crate) enum Seen {
+pub(crate) enum OverlayEntry {
     /// Not in this layer; lower ones decide.
     Nothing,
     /// Deleted.
@@ -45,7 +64,7 @@ pub(crate) enum Seen {
 }
 
 /// A name that a layer's directory mentions.
-pub(crate) struct Noted {
+pub(crate) struct OverlayName {
     pub(crate) name: OsString,
     /// Only a file `.wh.x` mentions it.
     pub(crate) by_name: bool,
@@ -125,26 +144,26 @@ impl OverlayForm {
     }
 
     /// Looks up one name in one layer's directory.
-    pub(crate) fn look(self, dir: &Dir, name: &OsStr) -> Result<Seen, PathError> {
+    pub(crate) fn lookup(self, dir: &Dir, name: &OsStr) -> Result<OverlayEntry, PathError> {
         let hides = match self {
             Self::Kernel(_) => false,
             Self::Fuse => dir.exists(whiteout_of(name))?,
         };
         match dir.stat(name)? {
-            None if hides => Ok(Seen::Whiteout),
-            None => Ok(Seen::Nothing),
-            Some(stat) if self.is_whiteout(dir, name, &stat)? => Ok(Seen::Whiteout),
-            Some(stat) => Ok(Seen::Present {
+            None if hides => Ok(OverlayEntry::Whiteout),
+            None => Ok(OverlayEntry::Nothing),
+            Some(stat) if self.is_whiteout(dir, name, &stat)? => Ok(OverlayEntry::Whiteout),
+            Some(stat) => Ok(OverlayEntry::Present {
                 stat,
                 replaces: hides,
             }),
         }
     }
 
-    /// All names that a layer's directory mentions, sorted. [`look`](Self::look) tells which of
+    /// All names that a layer's directory mentions, sorted. [`lookup`](Self::lookup) tells which of
     /// them are whiteouts.
-    pub(crate) fn names(self, dir: &Dir) -> Result<Vec<Noted>, PathError> {
-        let mut noted: Vec<Noted> = Vec::new();
+    pub(crate) fn names(self, dir: &Dir) -> Result<Vec<OverlayName>, PathError> {
+        let mut noted: Vec<OverlayName> = Vec::new();
         for entry in sorted_entries(dir)? {
             let meaning = match self {
                 Self::Kernel(_) => Meaning::Ordinary,
@@ -155,7 +174,7 @@ impl OverlayForm {
                 Meaning::Delete(hidden) if !is_reserved(hidden) => (os(hidden).into(), true),
                 _ => continue,
             };
-            noted.push(Noted {
+            noted.push(OverlayName {
                 name,
                 by_name,
                 replaces: false,

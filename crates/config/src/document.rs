@@ -2,18 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use toml::de::DeTable;
-
 use crate::error::ConfigError;
-use crate::merge::merge;
-use crate::settings::Settings;
-use crate::warning::Warning;
 
 /// The text of one configuration file.
 #[derive(Clone, Debug)]
 pub struct Document {
     path: PathBuf,
-    text: String,
+    pub(crate) text: String,
 }
 
 impl Document {
@@ -35,24 +30,6 @@ impl Document {
                 })
             }
         }
-    }
-
-    /// Overrides settings with those of this file. After an error, `settings` are incomplete.
-    ///
-    /// # Errors
-    ///
-    /// If the text is not TOML, or a value has the wrong type.
-    pub fn merge_into(
-        &self,
-        settings: &mut Settings,
-        warnings: &mut Vec<Warning>,
-    ) -> Result<(), ConfigError> {
-        let table = DeTable::parse(&self.text).map_err(|error| ConfigError::Syntax {
-            path: self.path.clone(),
-            line: self.line(error.span().map_or(0, |span| span.start)),
-            message: error.message().to_owned(),
-        })?;
-        merge(self, table.get_ref(), settings, warnings)
     }
 
     /// The path of the file.

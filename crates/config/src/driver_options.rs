@@ -1,7 +1,5 @@
 //! Turns settings into driver options, in the order of the Go library.
 
-use std::collections::BTreeMap;
-
 use crate::settings::Settings;
 
 /// Driver options of `[storage.options]`, in Go's order (`types/options.go`). `force_mask`, a
@@ -34,9 +32,6 @@ pub(crate) const OF_DRIVERS: [(&str, &[&str]); 4] = [
     ("vfs", &["ignore_chown_errors", "sync"]),
     ("zfs", &["fsname", "mountopt", "size"]),
 ];
-
-/// The values of these keys by option name: `mountopt` or `overlay.mountopt`.
-pub(crate) type DriverTexts = BTreeMap<String, String>;
 
 /// All options as `key=value`. Later ones win, so those of a driver's own table come last.
 pub(crate) fn emit(settings: &Settings) -> Vec<String> {

@@ -32,21 +32,21 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
-mod config;
-mod document;
-mod driver_options;
-mod environment;
-mod error;
-mod expand;
-mod files;
-mod list;
-mod merge;
 mod resolve;
-mod roots;
 mod search;
+mod roots;
+mod merge;
 mod section;
+mod document;
+mod expand;
+mod config;
+mod driver_options;
 mod settings;
+mod list;
+mod environment;
+mod files;
 mod warning;
+mod error;
 
 pub use config::{AutoUserns, Config, PullOptions};
 pub use document::Document;

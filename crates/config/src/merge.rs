@@ -25,8 +25,27 @@ const WITHOUT_EFFECT: [(&str, Option<&str>); 8] = [
     ),
 ];
 
-/// Overrides settings with those of a file.
-pub(crate) fn merge(
+impl Document {
+    /// Overrides settings with those of this file. After an error, `settings` are incomplete.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not TOML, or a value has the wrong type.
+    pub fn merge_into(
+        &self,
+        settings: &mut Settings,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<(), ConfigError> {
+        let table = DeTable::parse(&self.text).map_err(|error| ConfigError::Syntax {
+            path: self.path().to_owned(),
+            line: self.line(error.span().map_or(0, |span| span.start)),
+            message: error.message().to_owned(),
+        })?;
+        merge(self, table.get_ref(), settings, warnings)
+    }
+}
+
+fn merge(
     document: &Document,
     table: &DeTable<'_>,
     settings: &mut Settings,

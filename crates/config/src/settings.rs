@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::driver_options::DriverTexts;
 use crate::list::List;
+
+/// The values of driver options by name: `mountopt` or `overlay.mountopt`.
+pub(crate) type DriverTexts = BTreeMap<String, String>;
 
 /// The merged settings of all files; as in Go, unset values are empty strings and zeros
 /// (`types/options.go`, `TomlConfig`).

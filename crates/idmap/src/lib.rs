@@ -24,21 +24,21 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
-mod auto;
-mod capability;
-mod id;
-mod kernel;
-mod kind;
-mod map;
-mod mappings;
 mod options;
-mod overlap;
-mod override_stat;
-mod parse;
-mod passwd;
-mod range;
-mod set;
+mod auto;
 mod subid;
+mod passwd;
+mod parse;
+mod kernel;
+mod capability;
+mod override_stat;
+mod mappings;
+mod map;
+mod overlap;
+mod set;
+mod range;
+mod id;
+mod kind;
 
 pub use auto::auto_map;
 pub use capability::capability_for;

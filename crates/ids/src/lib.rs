@@ -28,11 +28,11 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
-mod digest;
-mod generate;
 mod id;
-mod name;
+mod generate;
 mod prefix;
+mod name;
+mod digest;
 
 pub use digest::{
     Algorithm, CompressedDigest, DiffId, Digest, DigestError, ManifestDigest, TocDigest,

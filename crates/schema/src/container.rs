@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use layerhold_idmap::IdMappings;
 use layerhold_ids::{ContainerId, IdError, ImageId, LayerId};
 
+use crate::record::record;
 use crate::{Flags, IdMapEntry, IdMapEntryError, Timestamp, id_map_from_entries};
 
 record! {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use layerhold_ids::{DigestError, IdError, ImageId, LayerId, ManifestDigest, dedupe_names};
 use thiserror::Error;
 
+use crate::record::record;
 use crate::{Flags, Timestamp};
 
 record! {

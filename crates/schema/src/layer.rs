@@ -3,6 +3,7 @@
 use layerhold_idmap::IdMappings;
 use layerhold_ids::{CompressedDigest, DiffId, DigestError, IdError, LayerId, TocDigest};
 
+use crate::record::record;
 use crate::{Compression, Flags, IdMapEntry, IdMapEntryError, Timestamp, id_map_from_entries};
 
 record! {

@@ -47,22 +47,20 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
-#[macro_use]
-mod record;
-
-mod compression;
+mod layer;
+mod image;
 mod container;
-mod error;
+mod mount_point;
+mod record;
+mod id_map;
 mod extra;
 mod field;
 mod flags;
-mod id_map;
-mod image;
+mod compression;
 mod json;
-mod layer;
-mod mount_point;
-mod timestamp;
 mod value;
+mod error;
+mod timestamp;
 
 pub use compression::Compression;
 pub use container::ContainerRecord;

@@ -2,6 +2,8 @@
 
 use layerhold_ids::{IdError, LayerId};
 
+use crate::record::record;
+
 record! {
     /// A mounted layer (Go: layers.go, `layerMountPoint`).
     ///

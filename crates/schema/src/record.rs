@@ -199,3 +199,5 @@ macro_rules! record {
         $crate::field::Field::write(&$self.$field, $out);
     };
 }
+
+pub(crate) use record;

@@ -33,23 +33,23 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
-mod block;
-mod encode;
-mod error;
-mod event;
-mod header;
-mod kind;
-mod limits;
-mod merge;
-mod number;
-mod parser;
-mod path;
-mod pax;
 mod reader;
-mod sparse;
+mod parser;
+mod merge;
 mod sparse_map;
-mod time;
 mod writer;
+mod encode;
+mod event;
+mod block;
+mod header;
+mod pax;
+mod kind;
+mod sparse;
+mod time;
+mod number;
+mod limits;
+mod path;
+mod error;
 
 pub use block::BLOCK_SIZE;
 pub use error::{ParseError, ReadError, WriteError};

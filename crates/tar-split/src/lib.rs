@@ -69,16 +69,16 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
-mod base64_engine;
+mod recorder;
+mod rebuild;
 mod blocks;
+mod headers;
+mod skeleton;
+mod json;
+mod base64_engine;
+mod error;
 mod crc64;
 mod crc64_blocks;
-mod error;
-mod headers;
-mod json;
-mod rebuild;
-mod recorder;
-mod skeleton;
 
 pub use blocks::{Block, ContentCheck};
 pub use crc64::{Checksum, Crc64};

@@ -45,18 +45,18 @@
     reason = "tests stand outside the library's rules: they read the environment, print skips and check files by themselves"
 )]
 
-mod acl;
 mod child;
 mod fault;
+mod require;
 mod filesystem;
-pub mod hostile;
-pub mod layers;
 mod namespace;
 mod peers;
 mod ran;
-mod require;
+pub mod layers;
+pub mod hostile;
 mod tar_builder;
 mod tree;
+mod acl;
 
 pub use acl::{DEFAULT_ACL, generous_acl};
 pub use child::{Child, ChildRole, ChildSpec, child_role};

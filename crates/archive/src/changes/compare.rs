@@ -6,7 +6,7 @@ use layerhold_idmap::IdMappings;
 use layerhold_sys::{Descent, Dir, FileType, PathError, Stat, no_brief_lock};
 
 use crate::changes::facts::{Entry, Failed, differ};
-use crate::changes::listing::{Listing, Place};
+use crate::changes::listing::{ListedDir, Listing};
 use crate::changes::{Change, ChangeKind, ChangesError};
 use crate::tree::{Named, sorted_entries};
 
@@ -47,7 +47,7 @@ pub fn compare(
         old_names,
         same_device,
         old.is_some(),
-        Place::ROOT,
+        ListedDir::ROOT,
     ));
     walk.run()?;
     Ok(walk.listing.finish())
@@ -73,7 +73,7 @@ struct Level {
     names: IntoIter<Pair>,
     /// The old tree has a directory here.
     has_old: bool,
-    place: Place,
+    place: ListedDir,
 }
 
 /// A name in one directory or both.
@@ -91,7 +91,7 @@ impl Level {
         old: Vec<Named>,
         same_device: bool,
         has_old: bool,
-        place: Place,
+        place: ListedDir,
     ) -> Self {
         Self {
             names: merge(new, old, same_device).into_iter(),
@@ -255,7 +255,7 @@ impl Walk<'_> {
         name: &OsString,
         new_parent: &Dir,
         old: Option<(&Dir, bool)>,
-        place: Place,
+        place: ListedDir,
     ) -> Result<(), ChangesError> {
         let opened = list_dir(new_parent, name).map_err(ChangesError::New)?;
         let Some((new_dir, new_names)) = opened else {

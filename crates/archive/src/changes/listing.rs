@@ -14,7 +14,7 @@ pub(crate) struct Listing {
 }
 
 /// A directory on the path of the walk.
-pub(crate) struct Place {
+pub(crate) struct ListedDir {
     /// Number of changes listed before the walk entered this directory.
     changes_before: usize,
     /// The directory itself is listed already. The root is never listed.
@@ -22,7 +22,7 @@ pub(crate) struct Place {
     path_length: usize,
 }
 
-impl Place {
+impl ListedDir {
     pub(crate) const ROOT: Self = Self {
         changes_before: 0,
         listed: true,
@@ -37,7 +37,7 @@ impl Listing {
     }
 
     /// Moves the walk to an entry of `directory`.
-    pub(crate) fn go_to(&mut self, directory: &Place, name: &OsString) {
+    pub(crate) fn go_to(&mut self, directory: &ListedDir, name: &OsString) {
         self.path.truncate(directory.path_length);
         push(&mut self.path, name);
     }
@@ -49,12 +49,12 @@ impl Listing {
     }
 
     /// Lists the entry if it changed, and enters it as a directory.
-    pub(crate) fn list_dir(&mut self, kind: Option<ChangeKind>) -> Place {
+    pub(crate) fn list_dir(&mut self, kind: Option<ChangeKind>) -> ListedDir {
         let changes_before = self.changes.len();
         if let Some(kind) = kind {
             self.list(kind);
         }
-        Place {
+        ListedDir {
             changes_before,
             listed: kind.is_some(),
             path_length: self.path.len(),
@@ -62,7 +62,7 @@ impl Listing {
     }
 
     /// Leaves a directory: lists it as modified if something below it changed.
-    pub(crate) fn leave(&mut self, directory: &Place) {
+    pub(crate) fn leave(&mut self, directory: &ListedDir) {
         self.path.truncate(directory.path_length);
         if !directory.listed && self.changes.len() > directory.changes_before {
             self.list(ChangeKind::Modify);

@@ -8,7 +8,7 @@ use layerhold_sys::{Dir, PathError, Stat};
 
 use crate::changes::ChangesError;
 use crate::entry_path::{os, shown};
-use crate::overlay_form::{Noted, OverlayForm, Seen};
+use crate::overlay_form::{OverlayEntry, OverlayForm, OverlayName};
 use crate::tree::push;
 
 /// Directories of one level kept open at a time. There may be hundreds of layers, and each open
@@ -28,7 +28,7 @@ struct Layer {
 }
 
 /// The entry that a lookup found.
-pub(crate) struct Found {
+pub(crate) struct LowerEntry {
     /// The directory of the uppermost layer that has it.
     pub(crate) parent: Dir,
     pub(crate) stat: Stat,
@@ -76,27 +76,27 @@ impl Lower {
     }
 
     /// Looks a name up, from the uppermost layer down.
-    pub(crate) fn find(&mut self, name: &OsStr) -> Result<Option<Found>, ChangesError> {
-        let mut found: Option<Found> = None;
+    pub(crate) fn find(&mut self, name: &OsStr) -> Result<Option<LowerEntry>, ChangesError> {
+        let mut found: Option<LowerEntry> = None;
         for index in 0..self.layers.len() {
             let Some(dir) = self.open(index).map_err(ChangesError::Old)? else {
                 break;
             };
-            let (stat, replaces) = match self.form.look(&dir, name).map_err(ChangesError::Old)? {
-                Seen::Nothing => continue,
-                Seen::Whiteout => break,
-                Seen::Present { stat, replaces } => (stat, replaces),
+            let (stat, replaces) = match self.form.lookup(&dir, name).map_err(ChangesError::Old)? {
+                OverlayEntry::Nothing => continue,
+                OverlayEntry::Whiteout => break,
+                OverlayEntry::Present { stat, replaces } => (stat, replaces),
             };
             if !stat.is_dir() {
                 // A file below a directory is hidden, with everything below it.
-                return Ok(found.or(Some(Found {
+                return Ok(found.or(Some(LowerEntry {
                     parent: dir,
                     stat,
                     below: None,
                 })));
             }
             let ends = replaces || self.ends_here(&dir, name, index)?;
-            let found = found.get_or_insert_with(|| Found {
+            let found = found.get_or_insert_with(|| LowerEntry {
                 parent: dir,
                 stat,
                 below: Some(self.empty_below(name)),
@@ -145,7 +145,7 @@ impl Lower {
         let mut names = BTreeMap::new();
         for index in 0..self.layers.len() {
             let Some(dir) = self.open(index)? else { break };
-            for Noted { name, by_name, .. } in self.form.names(&dir)? {
+            for OverlayName { name, by_name, .. } in self.form.names(&dir)? {
                 if let Entry::Vacant(new) = names.entry(name) {
                     let hides = by_name || self.is_whiteout(&dir, new.key())?;
                     new.insert(hides);
@@ -157,6 +157,9 @@ impl Lower {
     }
 
     fn is_whiteout(&self, dir: &Dir, name: &OsStr) -> Result<bool, PathError> {
-        Ok(matches!(self.form.look(dir, name)?, Seen::Whiteout))
+        Ok(matches!(
+            self.form.lookup(dir, name)?,
+            OverlayEntry::Whiteout
+        ))
     }
 }

@@ -9,11 +9,11 @@ use layerhold_idmap::IdMappings;
 use layerhold_sys::{Descent, Dir, Stat, no_brief_lock};
 
 use crate::changes::facts::{Entry, Failed, differ};
-use crate::changes::listing::{Listing, Place};
-use crate::changes::lower::{Found, Lower};
+use crate::changes::listing::{ListedDir, Listing};
+use crate::changes::lower::{Lower, LowerEntry};
 use crate::changes::{Change, ChangeKind, ChangesError};
 use crate::entry_path::shown;
-use crate::overlay_form::{OverlayForm, Seen};
+use crate::overlay_form::{OverlayEntry, OverlayForm};
 
 /// Lists what an upper directory changes in its lower directories, sorted by path, without mounting
 /// the overlay.
@@ -45,7 +45,7 @@ pub fn overlay_changes(
         names,
         lower: Some(Lower::new(lower, form)),
         hides_all: false,
-        place: Place::ROOT,
+        place: ListedDir::ROOT,
     });
     walk.run()?;
     Ok(walk.listing.finish())
@@ -65,7 +65,7 @@ struct Level {
     lower: Option<Lower>,
     /// The upper directory is opaque.
     hides_all: bool,
-    place: Place,
+    place: ListedDir,
 }
 
 struct Name {
@@ -118,7 +118,7 @@ impl Walk {
         let upper = self.upper.here().map_err(ChangesError::New)?;
         let seen = self
             .form
-            .look(&upper, &name.name)
+            .lookup(&upper, &name.name)
             .map_err(ChangesError::New)?;
         let level = self.levels.last_mut();
         let (lower, hides_all) = match level {
@@ -127,15 +127,15 @@ impl Walk {
         };
         let found = lower.map_or(Ok(None), |lower| lower.find(&name.name))?;
         match (seen, found) {
-            (Seen::Present { stat, .. }, found) => {
+            (OverlayEntry::Present { stat, .. }, found) => {
                 let hides_all = hides_all || name.replaces;
                 self.visit_present(&upper, &name.name, &stat, found, hides_all)
             }
-            (Seen::Whiteout, Some(_)) => {
+            (OverlayEntry::Whiteout, Some(_)) => {
                 self.listing.list(ChangeKind::Delete);
                 Ok(())
             }
-            (Seen::Nothing, Some(_)) if hides_all => {
+            (OverlayEntry::Nothing, Some(_)) if hides_all => {
                 self.listing.list(ChangeKind::Delete);
                 Ok(())
             }
@@ -148,7 +148,7 @@ impl Walk {
         upper: &Dir,
         name: &OsStr,
         stat: &Stat,
-        found: Option<Found>,
+        found: Option<LowerEntry>,
         hides_all: bool,
     ) -> Result<(), ChangesError> {
         let kind = match &found {
@@ -171,7 +171,7 @@ impl Walk {
         upper: &Dir,
         name: &OsStr,
         stat: &Stat,
-        found: &Found,
+        found: &LowerEntry,
     ) -> Result<bool, ChangesError> {
         let maps = IdMappings::IDENTITY;
         let entry = |dir, stat| Entry {
@@ -194,7 +194,7 @@ impl Walk {
         name: &OsStr,
         mut lower: Option<Lower>,
         hides_all: bool,
-        place: Place,
+        place: ListedDir,
     ) -> Result<(), ChangesError> {
         let is_redirected = self.form.is_redirected(parent, name);
         if !hides_all && is_redirected.map_err(ChangesError::New)? {

@@ -15,7 +15,7 @@ use crate::pack::{HeaderStyle, PackError, PackOptions, UnmappedOwners};
 use crate::whiteout::WHITEOUT_PREFIX;
 
 /// An entry of the tree, open if it has content or attributes.
-pub(super) struct Found {
+pub(super) struct TreeEntry {
     pub(super) stat: Stat,
     pub(super) open: Opened,
     target: Vec<u8>,
@@ -33,7 +33,7 @@ pub(super) fn find(
     dir: &Dir,
     name: &OsStr,
     expected: FileType,
-) -> Result<Option<Found>, PathError> {
+) -> Result<Option<TreeEntry>, PathError> {
     let found = match expected {
         FileType::File => find_file(dir, name),
         FileType::Dir => find_dir(dir, name),
@@ -55,29 +55,29 @@ fn is_other_type(error: &PathError) -> bool {
     error.kind() == std::io::ErrorKind::NotADirectory
 }
 
-fn find_file(dir: &Dir, name: &OsStr) -> Result<Option<Found>, PathError> {
+fn find_file(dir: &Dir, name: &OsStr) -> Result<Option<TreeEntry>, PathError> {
     let file = dir.open_with(name, OpenOptions::read())?;
     let stat = stat_file(&file)?;
     if !stat.is_file() {
         return find_other(dir, name);
     }
-    Ok(Some(Found {
+    Ok(Some(TreeEntry {
         stat,
         open: Opened::File(file),
         target: Vec::new(),
     }))
 }
 
-fn find_dir(dir: &Dir, name: &OsStr) -> Result<Option<Found>, PathError> {
+fn find_dir(dir: &Dir, name: &OsStr) -> Result<Option<TreeEntry>, PathError> {
     let own = dir.open_dir(name)?;
-    Ok(Some(Found {
+    Ok(Some(TreeEntry {
         stat: own.stat_self()?,
         open: Opened::Dir(own),
         target: Vec::new(),
     }))
 }
 
-fn find_other(dir: &Dir, name: &OsStr) -> Result<Option<Found>, PathError> {
+fn find_other(dir: &Dir, name: &OsStr) -> Result<Option<TreeEntry>, PathError> {
     let Some(stat) = dir.stat(name)? else {
         return Ok(None);
     };
@@ -86,14 +86,14 @@ fn find_other(dir: &Dir, name: &OsStr) -> Result<Option<Found>, PathError> {
         FileType::Symlink => dir.read_link(name)?.into_os_string().into_encoded_bytes(),
         _ => Vec::new(),
     };
-    Ok(Some(Found {
+    Ok(Some(TreeEntry {
         stat,
         open: Opened::Nothing,
         target,
     }))
 }
 
-impl Found {
+impl TreeEntry {
     /// The header, with a name relative to the root.
     pub(super) fn header(&self, name: &[u8], options: &PackOptions) -> Result<Header, PackError> {
         let stat = &self.stat;

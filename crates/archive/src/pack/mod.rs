@@ -1,10 +1,10 @@
 //! Packs a tree of files into an archive, byte for byte as Go does.
 
-mod entry;
-mod error;
-mod options;
-mod overlay;
 mod packer;
+mod overlay;
+mod entry;
+mod options;
+mod error;
 
 pub use error::PackError;
 pub use options::{HeaderStyle, OverlayLayers, OwnerNames, PackOptions, UnmappedOwners};

@@ -7,14 +7,14 @@ use layerhold_tar_format::{EntryKind, Header};
 use crate::changes::{ChangesError, Lower};
 use crate::entry_path::{os, split};
 use crate::pack::OverlayLayers;
-use crate::pack::entry::{Found, Opened};
+use crate::pack::entry::{Opened, TreeEntry};
 use crate::whiteout::{OPAQUE_NAME, WHITEOUT_PREFIX};
 
 /// Rewrites the header of a whiteout, and returns the header of the opaque whiteout that has to
 /// follow a directory.
 pub(super) fn convert(
     layers: &OverlayLayers,
-    found: &Found,
+    found: &TreeEntry,
     path: &[u8],
     header: &mut Header,
 ) -> Result<Option<Header>, PathError> {
@@ -27,7 +27,7 @@ pub(super) fn convert(
     Ok(None)
 }
 
-fn is_whiteout(layers: &OverlayLayers, found: &Found) -> Result<bool, PathError> {
+fn is_whiteout(layers: &OverlayLayers, found: &TreeEntry) -> Result<bool, PathError> {
     match &found.open {
         Opened::File(file) if found.stat.size == 0 => layers.form.marks(file, "whiteout"),
         Opened::Nothing => {

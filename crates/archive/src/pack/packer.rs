@@ -11,7 +11,7 @@ use layerhold_tar_format::{EntryKind, Header, TarTime, Writer};
 
 use crate::changes::{Change, ChangeKind, LastParent};
 use crate::entry_path::{shown, split};
-use crate::pack::entry::{Found, Opened, find};
+use crate::pack::entry::{Opened, TreeEntry, find};
 use crate::pack::overlay::convert;
 use crate::pack::{PackError, PackOptions};
 use crate::tree::{Named, push, sorted_entries};
@@ -152,7 +152,7 @@ impl<'o, W: Write> Packer<'o, W> {
         self.write_header(&header)
     }
 
-    fn add(&mut self, path: &[u8], found: &Found) -> Result<(), PackError> {
+    fn add(&mut self, path: &[u8], found: &TreeEntry) -> Result<(), PackError> {
         let mut header = found.header(path, self.options)?;
         let stat = &found.stat;
         let inode = (stat.dev, stat.ino);

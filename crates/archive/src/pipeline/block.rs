@@ -14,7 +14,7 @@ pub(crate) struct Pool {
     free: Receiver<Vec<u8>>,
     home: SyncSender<Vec<u8>>,
     /// Buffers that may still be allocated.
-    unmade: usize,
+    unallocated: usize,
     size: usize,
 }
 
@@ -26,7 +26,7 @@ pub(crate) struct Block {
 }
 
 /// A buffer shared by the stages that only read it.
-pub(crate) type Shared = Arc<Block>;
+pub(crate) type SharedBlock = Arc<Block>;
 
 impl Pool {
     pub(crate) fn new(count: usize, size: usize) -> Self {
@@ -34,7 +34,7 @@ impl Pool {
         Self {
             free,
             home,
-            unmade: count,
+            unallocated: count,
             size,
         }
     }
@@ -43,8 +43,8 @@ impl Pool {
     pub(crate) fn take(&mut self) -> Block {
         let bytes = match self.free.try_recv() {
             Ok(bytes) => bytes,
-            Err(_) if self.unmade > 0 => {
-                self.unmade -= 1;
+            Err(_) if self.unallocated > 0 => {
+                self.unallocated -= 1;
                 vec![0; self.size]
             }
             // The pool holds a sender itself, so the channel cannot be closed; a new buffer would
@@ -99,7 +99,7 @@ impl fmt::Debug for Block {
 
 /// A message from one stage to the next.
 #[derive(Debug)]
-pub(crate) enum Piece<T> {
+pub(crate) enum Message<T> {
     /// Something to work on.
     Next(T),
     /// The stream is complete. A channel that closes without this message was abandoned by a stage

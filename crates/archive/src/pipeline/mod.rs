@@ -1,14 +1,14 @@
 //! Imports a layer in one pass: reads, hashes, decompresses, parses, records and unpacks, each
 //! stage on its own thread.
 
-mod block;
-mod digest;
-mod error;
 mod import;
-mod options;
-mod parse;
 mod source;
 mod unpacking;
+mod parse;
+mod digest;
+mod block;
+mod options;
+mod error;
 
 pub use digest::ContentSum;
 pub use error::ImportError;

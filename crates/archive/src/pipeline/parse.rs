@@ -4,13 +4,13 @@ use std::sync::mpsc::{Receiver, SyncSender};
 
 use layerhold_tar_format::{Event, EventSink, Header, Parser};
 
-use crate::pipeline::block::{Piece, Shared};
+use crate::pipeline::block::{Message, SharedBlock};
 use crate::pipeline::{Cancel, ImportError};
 
 /// The unpacker's steps for one block.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    pub(crate) block: Shared,
+    pub(crate) block: SharedBlock,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -31,22 +31,22 @@ pub(crate) enum Step {
 /// whether it reached the end.
 pub(crate) fn parse(
     mut parser: Parser,
-    inlet: &Receiver<Piece<Shared>>,
+    inlet: &Receiver<Message<SharedBlock>>,
     sink: &mut (impl EventSink + ?Sized),
-    outlet: &SyncSender<Piece<Batch>>,
+    outlet: &SyncSender<Message<Batch>>,
     cancel: &Cancel,
 ) -> Result<bool, ImportError> {
     loop {
         let block = match inlet.recv() {
-            Ok(Piece::Next(block)) => block,
-            Ok(Piece::End) => break,
+            Ok(Message::Next(block)) => block,
+            Ok(Message::End) => break,
             Err(_) => return Ok(false),
         };
         if cancel.is_cancelled() {
             return Err(ImportError::Cancelled);
         }
         let steps = parse_block(&mut parser, block.filled(), sink)?;
-        if !steps.is_empty() && outlet.send(Piece::Next(Batch { block, steps })).is_err() {
+        if !steps.is_empty() && outlet.send(Message::Next(Batch { block, steps })).is_err() {
             return Ok(false);
         }
     }
@@ -54,7 +54,7 @@ pub(crate) fn parse(
         sink.event(&event).map_err(ImportError::Record)?;
     }
     // If the unpacker is gone, it has failed and reports its own error.
-    Ok(outlet.send(Piece::End).is_ok())
+    Ok(outlet.send(Message::End).is_ok())
 }
 
 fn parse_block(

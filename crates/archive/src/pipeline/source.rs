@@ -4,25 +4,27 @@ use std::io::{self, BufRead, Read};
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use crate::codec::{Codec, decompressor_from_buffered};
-use crate::pipeline::block::{Block, Piece, Pool, Shared};
+use crate::pipeline::block::{Block, Message, Pool, SharedBlock};
 use crate::pipeline::digest::{ContentSum, Summer};
 use crate::pipeline::{Cancel, ImportError};
 
 /// The receivers of a stage's output.
-pub(crate) type Outlets = Vec<SyncSender<Piece<Shared>>>;
+pub(crate) type Outlets = Vec<SyncSender<Message<SharedBlock>>>;
 
 /// Sends a block to all receivers; returns whether all of them still exist.
-fn hand_on(outlets: &Outlets, block: Block) -> bool {
-    let block = Shared::new(block);
-    outlets
-        .iter()
-        .all(|outlet| outlet.send(Piece::Next(Shared::clone(&block))).is_ok())
+fn send_to_all(outlets: &Outlets, block: Block) -> bool {
+    let block = SharedBlock::new(block);
+    outlets.iter().all(|outlet| {
+        outlet
+            .send(Message::Next(SharedBlock::clone(&block)))
+            .is_ok()
+    })
 }
 
 fn end(outlets: &Outlets) {
     for outlet in outlets {
         // A receiver that is gone has failed and reports its own error.
-        drop(outlet.send(Piece::End));
+        drop(outlet.send(Message::End));
     }
 }
 
@@ -42,7 +44,7 @@ pub(crate) fn read(
             return Err(ImportError::Cancelled);
         }
         summer.update(block.filled());
-        if !block.filled().is_empty() && !hand_on(&outlets, block) {
+        if !block.filled().is_empty() && !send_to_all(&outlets, block) {
             return Ok(None);
         }
         if at_end {
@@ -56,12 +58,15 @@ pub(crate) fn read(
 }
 
 /// Hashes all blocks; returns `None` if the stream was abandoned.
-pub(crate) fn sum(inlet: &Receiver<Piece<Shared>>, known: Option<[u8; 32]>) -> Option<ContentSum> {
+pub(crate) fn sum(
+    inlet: &Receiver<Message<SharedBlock>>,
+    known: Option<[u8; 32]>,
+) -> Option<ContentSum> {
     let mut summer = Summer::new(known);
     loop {
         match inlet.recv().ok()? {
-            Piece::Next(block) => summer.update(block.filled()),
-            Piece::End => return Some(summer.finish()),
+            Message::Next(block) => summer.update(block.filled()),
+            Message::End => return Some(summer.finish()),
         }
     }
 }
@@ -69,7 +74,7 @@ pub(crate) fn sum(inlet: &Receiver<Piece<Shared>>, known: Option<[u8; 32]>) -> O
 /// Decompresses the stream.
 pub(crate) fn decompress(
     codec: Codec,
-    inlet: Receiver<Piece<Shared>>,
+    inlet: Receiver<Message<SharedBlock>>,
     mut pool: Pool,
     outlets: Outlets,
 ) -> Result<(), ImportError> {
@@ -95,7 +100,7 @@ fn decompress_to(
         let at_end = block
             .fill(&mut content)
             .map_err(|source| ImportError::Decompress { codec, source })?;
-        if !block.filled().is_empty() && !hand_on(outlets, block) {
+        if !block.filled().is_empty() && !send_to_all(outlets, block) {
             return Ok(false);
         }
         if at_end {
@@ -106,8 +111,8 @@ fn decompress_to(
 
 /// The compressed stream as a reader.
 struct Input {
-    inlet: Receiver<Piece<Shared>>,
-    block: Option<Shared>,
+    inlet: Receiver<Message<SharedBlock>>,
+    block: Option<SharedBlock>,
     position: usize,
     ended: bool,
     /// The previous stage failed.
@@ -115,7 +120,7 @@ struct Input {
 }
 
 impl Input {
-    fn new(inlet: Receiver<Piece<Shared>>) -> Self {
+    fn new(inlet: Receiver<Message<SharedBlock>>) -> Self {
         Self {
             inlet,
             block: None,
@@ -139,8 +144,8 @@ impl BufRead for Input {
             self.block = None;
             self.position = 0;
             match self.inlet.recv() {
-                Ok(Piece::Next(block)) => self.block = Some(block),
-                Ok(Piece::End) => self.ended = true,
+                Ok(Message::Next(block)) => self.block = Some(block),
+                Ok(Message::End) => self.ended = true,
                 Err(_) => {
                     self.abandoned = true;
                     return Err(io::ErrorKind::BrokenPipe.into());

@@ -8,7 +8,7 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use crate::pipeline::block::{Piece, Shared};
+use crate::pipeline::block::{Message, SharedBlock};
 use crate::pipeline::parse::{Batch, Step};
 use crate::pipeline::{Cancel, ImportError};
 use crate::unpack::{OpenFile, Summary, UnpackError, Unpacker};
@@ -23,7 +23,7 @@ pub(crate) const BODIES_WAITING: usize = 4;
 #[derive(Debug)]
 pub(crate) enum Bodies {
     Write {
-        block: Shared,
+        block: SharedBlock,
         steps: Vec<Body>,
     },
     /// Answer once everything before this is done.
@@ -45,7 +45,7 @@ pub(crate) enum Body {
 /// Creates all entries; returns `None` if the stream was abandoned or the other stage is gone.
 pub(crate) fn unpack(
     unpacker: Unpacker,
-    inlet: &Receiver<Piece<Batch>>,
+    inlet: &Receiver<Message<Batch>>,
     outlet: SyncSender<Bodies>,
     cancel: &Cancel,
 ) -> Result<Option<Summary>, ImportError> {
@@ -59,14 +59,14 @@ pub(crate) fn unpack(
     };
     loop {
         match inlet.recv() {
-            Ok(Piece::Next(_)) if cancel.is_cancelled() => return Err(ImportError::Cancelled),
-            Ok(Piece::Next(batch)) => {
+            Ok(Message::Next(_)) if cancel.is_cancelled() => return Err(ImportError::Cancelled),
+            Ok(Message::Next(batch)) => {
                 let done = names.carry_out(batch).map_err(ImportError::Unpack)?;
                 if done.is_none() {
                     return Ok(None);
                 }
             }
-            Ok(Piece::End) => break,
+            Ok(Message::End) => break,
             Err(_) => return Ok(None),
         }
     }
@@ -125,20 +125,20 @@ impl Names {
         Ok(self.hand_over(&block))
     }
 
-    fn hand_over(&mut self, block: &Shared) -> Handed {
+    fn hand_over(&mut self, block: &SharedBlock) -> Handed {
         if self.steps.is_empty() {
             return Some(());
         }
         self.files = 0;
         self.is_synced = false;
         let bodies = Bodies::Write {
-            block: Shared::clone(block),
+            block: SharedBlock::clone(block),
             steps: std::mem::take(&mut self.steps),
         };
         self.outlet.send(bodies).ok()
     }
 
-    fn wait(&mut self, block: &Shared) -> Handed {
+    fn wait(&mut self, block: &SharedBlock) -> Handed {
         self.hand_over(block)?;
         if !self.is_synced {
             let (done, is_done) = sync_channel(1);
@@ -190,7 +190,7 @@ fn write_step(
             let data = bytes.get(start..start + length).unwrap_or_default();
             file.write_at(offset, data)?;
         }
-        (Body::End, Some(_)) => return current.take().map_or(Ok(0), OpenFile::settle),
+        (Body::End, Some(_)) => return current.take().map_or(Ok(0), OpenFile::finish),
         (Body::Write { .. } | Body::End, None) => {}
     }
     Ok(0)

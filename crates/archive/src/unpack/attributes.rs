@@ -6,50 +6,11 @@ use std::os::fd::AsFd;
 use layerhold_sys::{Dir, PathError, Stat, xattr};
 
 use crate::entry_path::{os, shown};
-use crate::unpack::unpacker::{Place, Result, Unpacker, refused};
-use crate::unpack::wanted::{Wanted, Xattrs};
-use crate::unpack::{ChownErrors, UnpackError, UserNamespace};
-
-/// Which extended attributes may be skipped.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct XattrPolicy {
-    user_namespace: UserNamespace,
-}
-
-impl XattrPolicy {
-    /// Sets attributes of an open file; returns how many were skipped.
-    pub(super) fn set(
-        self,
-        path: &[u8],
-        file: &impl AsFd,
-        set: &[(Vec<u8>, Vec<u8>)],
-    ) -> Result<u64> {
-        let mut skipped = 0;
-        for (name, value) in set {
-            skipped += self.check(path, xattr::set(file, os(name), value))?;
-        }
-        Ok(skipped)
-    }
-
-    /// Skips attributes that the filesystem does not support, and those that a user namespace may
-    /// not set (Go: `extractTarFileEntry`).
-    pub(super) fn check(
-        self,
-        path: &[u8],
-        done: std::result::Result<(), PathError>,
-    ) -> Result<u64> {
-        let Err(error) = done else {
-            return Ok(0);
-        };
-        let in_namespace = self.user_namespace == UserNamespace::Child;
-        // EPERM only; EACCES has other causes.
-        let not_permitted = error.raw_os_error() == Some(EPERM);
-        if error.is_unsupported() || (in_namespace && not_permitted) {
-            return Ok(1);
-        }
-        Err(refused(path, error))
-    }
-}
+use crate::unpack::entry_attributes::{EntryAttributes, Xattrs};
+use crate::unpack::error::{Result, refused};
+use crate::unpack::unpacker::{NewEntry, Unpacker};
+use crate::unpack::xattr_policy::XattrPolicy;
+use crate::unpack::{ChownErrors, UnpackError};
 
 impl Unpacker {
     /// Fails or counts a refused change of ownership, as the options say.
@@ -89,28 +50,30 @@ impl Unpacker {
     }
 
     /// Sets all attributes of an entry without an open file, by name.
-    pub(super) fn settle_by_name(
+    pub(super) fn set_attributes_by_name(
         &mut self,
         path: &[u8],
         name: &OsStr,
-        place: &Place<'_>,
+        new_entry: &NewEntry<'_>,
     ) -> Result<()> {
-        let Place { dir, wanted, .. } = place;
+        let NewEntry {
+            dir, attributes, ..
+        } = new_entry;
         let stat = self.stat_made(path, dir, name)?;
-        let owner_changed = self.own_by_name(path, dir, name, &stat, wanted)?;
+        let owner_changed = self.own_by_name(path, dir, name, &stat, attributes)?;
         let is_link = stat.file_type() == layerhold_sys::FileType::Symlink;
-        if !is_link && (owner_changed || stat.permissions() != wanted.mode) {
-            dir.set_mode(name, wanted.mode)
+        if !is_link && (owner_changed || stat.permissions() != attributes.mode) {
+            dir.set_mode(name, attributes.mode)
                 .map_err(|source| refused(path, source))?;
         }
-        let Wanted { times, .. } = wanted;
+        let EntryAttributes { times, .. } = attributes;
         let has_times = times.modified == layerhold_sys::SetTime::At(stat.mtime)
             && times.accessed == layerhold_sys::SetTime::At(stat.atime);
         if !has_times {
             dir.set_times(name, times)
                 .map_err(|source| refused(path, source))?;
         }
-        self.set_xattrs_by_name(path, dir, name, &place.xattrs)
+        self.set_xattrs_by_name(path, dir, name, &new_entry.xattrs)
     }
 
     fn set_xattrs_by_name(
@@ -134,9 +97,9 @@ impl Unpacker {
         dir: &Dir,
         name: &OsStr,
         stat: &Stat,
-        wanted: &Wanted,
+        attributes: &EntryAttributes,
     ) -> Result<bool> {
-        match wanted.owner {
+        match attributes.owner {
             Some((uid, gid)) if (stat.uid, stat.gid) != (uid, gid) => {
                 let done = dir.set_owner(name, Some(uid), Some(gid));
                 self.check_owner(path, (uid, gid), done)?;
@@ -171,12 +134,10 @@ pub(super) fn owner_refused(path: &[u8], (uid, gid): (u32, u32), source: PathErr
     }
 }
 
-/// "Operation not permitted", the same number on every Linux.
-const EPERM: i32 = 1;
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::unpack::xattr_policy::EPERM;
 
     fn refusal(number: i32) -> UnpackError {
         let cause = std::io::Error::from_raw_os_error(number);

@@ -3,6 +3,8 @@ use std::path::PathBuf;
 
 use layerhold_sys::PathError;
 
+use crate::entry_path::shown;
+
 /// Why an archive could not be unpacked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -85,7 +87,7 @@ pub enum UnpackError {
     },
     /// A file was created through a link that a later entry of the same layer replaced.
     #[error("cannot unpack {}: a later entry of the same layer makes it unreachable, so it could not be exported", entry.display())]
-    LostOnTheWay {
+    Unreachable {
         /// The cleaned path of the entry.
         entry: PathBuf,
     },
@@ -137,5 +139,15 @@ impl UnpackError {
             ),
             _ => false,
         }
+    }
+}
+
+pub(crate) type Result<T> = std::result::Result<T, UnpackError>;
+
+/// An error that names the entry.
+pub(super) fn refused(path: &[u8], source: PathError) -> UnpackError {
+    UnpackError::Entry {
+        entry: shown(path),
+        source,
     }
 }

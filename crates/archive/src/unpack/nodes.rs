@@ -7,21 +7,19 @@ use layerhold_tar_format::{EntryKind, Header};
 
 use crate::entry_path::{clean_into, os, shown, split};
 use crate::unpack::UnpackError;
+use crate::unpack::entry_attributes::OWNER_BITS;
+use crate::unpack::error::{Result, refused};
 use crate::unpack::parents::Entered;
-use crate::unpack::unpacker::{Place, Result, Unpacker, refused};
-
-/// Owner permissions that directories keep until all entries are unpacked: without them, an
-/// unprivileged process could not create anything in the directory.
-pub(super) const OWNER_BITS: u32 = 0o700;
+use crate::unpack::unpacker::{NewEntry, Unpacker};
 
 /// What existed where a directory was to be created.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Found {
+enum Existing {
     Nothing,
     /// A directory, which stays.
     Directory,
     /// Something else, which was removed.
-    Something,
+    Replaced,
 }
 
 impl Unpacker {
@@ -36,7 +34,7 @@ impl Unpacker {
     ) -> Result<()> {
         match make() {
             Err(error) if error.already_exists() => {
-                self.clear_way(path, place, name, incoming)?;
+                self.remove_existing(path, place, name, incoming)?;
                 make()
             }
             other => other,
@@ -47,35 +45,52 @@ impl Unpacker {
     }
 
     /// The target is not checked: lookups below the root stay there whatever it says.
-    pub(super) fn symlink(&mut self, path: &[u8], name: &OsStr, place: &Place<'_>) -> Result<()> {
-        let target = os(&place.header.link_name);
-        self.make(path, &place.entered, name, FileType::Symlink, || {
-            place.dir.symlink(target, name)
+    pub(super) fn symlink(
+        &mut self,
+        path: &[u8],
+        name: &OsStr,
+        new_entry: &NewEntry<'_>,
+    ) -> Result<()> {
+        let target = os(&new_entry.header.link_name);
+        self.make(path, &new_entry.entered, name, FileType::Symlink, || {
+            new_entry.dir.symlink(target, name)
         })?;
-        self.settle_by_name(path, name, place)
+        self.set_attributes_by_name(path, name, new_entry)
     }
 
-    pub(super) fn node(&mut self, path: &[u8], name: &OsStr, place: &Place<'_>) -> Result<()> {
-        let (kind, incoming) = match place.header.kind {
+    pub(super) fn node(
+        &mut self,
+        path: &[u8],
+        name: &OsStr,
+        new_entry: &NewEntry<'_>,
+    ) -> Result<()> {
+        let (kind, incoming) = match new_entry.header.kind {
             EntryKind::CharDevice => (NodeKind::CharDevice, FileType::CharDevice),
             EntryKind::BlockDevice => (NodeKind::BlockDevice, FileType::BlockDevice),
             _ => (NodeKind::Fifo, FileType::Fifo),
         };
-        let device = device(place.header, path)?;
-        self.make(path, &place.entered, name, incoming, || {
-            place.dir.make_node(name, kind, place.wanted.mode, device)
+        let device = device(new_entry.header, path)?;
+        self.make(path, &new_entry.entered, name, incoming, || {
+            new_entry
+                .dir
+                .make_node(name, kind, new_entry.attributes.mode, device)
         })?;
         if self.parents.inherits() {
-            remove_acl_at(&place.dir, name).map_err(|source| refused(path, source))?;
+            remove_acl_at(&new_entry.dir, name).map_err(|source| refused(path, source))?;
         }
-        self.settle_by_name(path, name, place)
+        self.set_attributes_by_name(path, name, new_entry)
     }
 
     /// Both ends are looked up below the root. The target itself is not followed, so a link to a
     /// symbolic link is another name of that link.
-    pub(super) fn hard_link(&mut self, path: &[u8], name: &OsStr, place: &Place<'_>) -> Result<()> {
+    pub(super) fn hard_link(
+        &mut self,
+        path: &[u8],
+        name: &OsStr,
+        new_entry: &NewEntry<'_>,
+    ) -> Result<()> {
         let mut target = Vec::new();
-        clean_into(&place.header.link_name, &mut target);
+        clean_into(&new_entry.header.link_name, &mut target);
         let missing = || UnpackError::MissingLinkTarget {
             entry: shown(path),
             target: shown(&target),
@@ -96,45 +111,50 @@ impl Unpacker {
             .filter(|stat| !self.is_hidden(stat))
             .ok_or_else(missing)?;
         let exists = |source: &PathError| source.is_not_found();
-        self.make(path, &place.entered, name, FileType::File, || {
-            target_dir.hard_link(target_name, &place.dir, name)
+        self.make(path, &new_entry.entered, name, FileType::File, || {
+            target_dir.hard_link(target_name, &new_entry.dir, name)
         })
         .map_err(|error| match error {
             UnpackError::Entry { source, .. } if exists(&source) => missing(),
             other => other,
         })?;
         if stat.is_file() {
-            self.note_file(path, &place.entered, stat.ino);
+            self.note_file(path, &new_entry.entered, stat.ino);
         }
-        self.settle_by_name(path, name, place)
+        self.set_attributes_by_name(path, name, new_entry)
     }
 
-    pub(super) fn directory(&mut self, path: &[u8], name: &OsStr, place: Place<'_>) -> Result<()> {
+    pub(super) fn directory(
+        &mut self,
+        path: &[u8],
+        name: &OsStr,
+        new_entry: NewEntry<'_>,
+    ) -> Result<()> {
         let failed = |source| refused(path, source);
-        let mode = place.wanted.mode | OWNER_BITS;
-        let mut found = Found::Nothing;
-        match place.dir.create_dir(name, mode) {
+        let mode = new_entry.attributes.mode | OWNER_BITS;
+        let mut found = Existing::Nothing;
+        match new_entry.dir.create_dir(name, mode) {
             Ok(()) => {}
             Err(error) if error.already_exists() => {
-                found = self.make_room_for_directory(path, name, &place, mode)?;
+                found = self.make_room_for_directory(path, name, &new_entry, mode)?;
             }
             Err(source) => return Err(refused(path, source)),
         }
-        let made = place.dir.open_dir(name).map_err(failed)?;
-        if self.parents.inherits() && found != Found::Directory {
+        let made = new_entry.dir.open_dir(name).map_err(failed)?;
+        if self.parents.inherits() && found != Existing::Directory {
             remove_acls(&made).map_err(failed)?;
         }
-        if found == Found::Something {
-            self.parents.cut_off(&made).map_err(failed)?;
+        if found == Existing::Replaced {
+            self.parents.mark_opaque(&made).map_err(failed)?;
         }
         let bytes = name.as_encoded_bytes();
-        self.parents.note_own(&place.entered, bytes);
-        self.settle_new_directory(path, &made, &place)?;
-        let entered = self.parents.entered(&place.entered, bytes, made);
+        self.parents.note_own(&new_entry.entered, bytes);
+        self.set_directory_attributes(path, &made, &new_entry)?;
+        let entered = self.parents.entered(&new_entry.entered, bytes, made);
         let entered = entered.map_err(failed)?;
-        self.defer(entered.path.to_vec(), place);
+        self.defer(entered.path.to_vec(), new_entry);
         // The replaced entry may have been a link on its own path, which now leads elsewhere.
-        if found != Found::Something {
+        if found != Existing::Replaced {
             self.parents.remember(path, entered);
         }
         Ok(())
@@ -145,40 +165,40 @@ impl Unpacker {
         &mut self,
         path: &[u8],
         name: &OsStr,
-        place: &Place<'_>,
+        new_entry: &NewEntry<'_>,
         mode: u32,
-    ) -> Result<Found> {
-        let there = place
+    ) -> Result<Existing> {
+        let there = new_entry
             .dir
             .stat(name)
             .map_err(|source| refused(path, source))?;
         if there.is_some_and(|stat| stat.is_dir()) {
-            return Ok(Found::Directory);
+            return Ok(Existing::Directory);
         }
-        self.clear_way(path, &place.entered, name, FileType::Dir)?;
-        place
+        self.remove_existing(path, &new_entry.entered, name, FileType::Dir)?;
+        new_entry
             .dir
             .create_dir(name, mode)
             .map_err(|source| refused(path, source))?;
-        Ok(Found::Something)
+        Ok(Existing::Replaced)
     }
 
     /// Sets owner and mode of a directory that was just created or merged.
-    pub(super) fn settle_new_directory(
+    pub(super) fn set_directory_attributes(
         &mut self,
         path: &[u8],
         dir: &Dir,
-        place: &Place<'_>,
+        new_entry: &NewEntry<'_>,
     ) -> Result<()> {
         let stat = dir.stat_self().map_err(|source| refused(path, source))?;
-        self.parents.unsettled.state(stat.ino);
+        self.parents.unsettled.note_described(stat.ino);
         let own = self.parents.own.as_mut();
-        if own.is_some_and(|own| own.state(stat.ino)) {
+        if own.is_some_and(|own| own.note_described(stat.ino)) {
             self.drop_xattrs(path, dir)?;
         }
-        let mode = place.wanted.mode | OWNER_BITS;
+        let mode = new_entry.attributes.mode | OWNER_BITS;
         let mut owner_changed = false;
-        if let Some((uid, gid)) = place.wanted.owner
+        if let Some((uid, gid)) = new_entry.attributes.owner
             && (stat.uid, stat.gid) != (uid, gid)
         {
             let done = dir.set_own_owner(Some(uid), Some(gid));

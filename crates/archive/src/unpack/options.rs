@@ -1,24 +1,6 @@
 use layerhold_idmap::IdMappings;
 
-/// The namespace of overlayfs's own attributes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OverlayNamespace {
-    /// `trusted.overlay.`, for mounts by root.
-    Trusted,
-    /// `user.overlay.`, for mounts in a user namespace (`userxattr`).
-    User,
-}
-
-impl OverlayNamespace {
-    /// The attribute that marks a directory as opaque.
-    #[must_use]
-    pub fn opaque_attribute(self) -> &'static str {
-        match self {
-            Self::Trusted => "trusted.overlay.opaque",
-            Self::User => "user.overlay.opaque",
-        }
-    }
-}
+use crate::overlay_form::OverlayNamespace;
 
 /// How whiteouts of an archive are treated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -19,8 +19,8 @@ use layerhold_sys::{
 };
 
 use crate::entry_path::{os, split};
-use crate::unpack::OverlayNamespace;
-use crate::unpack::own::Own;
+use crate::overlay_form::OverlayNamespace;
+use crate::unpack::own_entries::OwnEntries;
 use crate::unpack::unsettled::{Unsettled, is_no_directory};
 
 /// The most handles kept open. A process usually has 1024 descriptors, and a program may unpack
@@ -73,7 +73,7 @@ pub(crate) struct Entered {
 pub(crate) struct Parents {
     root: Entered,
     /// The layer's own entries, if the tree was not empty before.
-    pub(super) own: Option<Own>,
+    pub(super) own: Option<OwnEntries>,
     pub(super) unsettled: Unsettled,
     /// The namespace of overlay attributes, if whiteouts are converted for overlayfs.
     pub(super) overlay: Option<OverlayNamespace>,
@@ -87,14 +87,14 @@ pub(crate) struct Parents {
     /// The directory of the latest hard link target.
     target: Option<(Vec<u8>, Dir)>,
     /// The directory of the latest whiteout, if whiteouts are applied.
-    sought: Option<(Vec<u8>, Entered)>,
+    whiteout_dir: Option<(Vec<u8>, Entered)>,
 }
 
 impl Parents {
     pub(crate) fn new(
         root: &Dir,
         implied_owner: Option<(u32, u32)>,
-        own: Option<Own>,
+        own: Option<OwnEntries>,
         overlay: Option<OverlayNamespace>,
     ) -> Result<Self, PathError> {
         let inherits = has_default_acl(root)?;
@@ -115,7 +115,7 @@ impl Parents {
             open: HashMap::new(),
             last_path: Vec::new(),
             target: None,
-            sought: None,
+            whiteout_dir: None,
         })
     }
 
@@ -155,8 +155,11 @@ impl Parents {
     /// Opens the directory of a whiteout; returns `None` if there cannot be anything to delete. A
     /// whiteout creates nothing: a directory that is created here, because a lower layer may have
     /// it, is tentative.
-    pub(crate) fn seek(&mut self, path: &[u8]) -> Result<Option<Entered>, EnterError> {
-        if let Some((known, entered)) = &self.sought
+    pub(crate) fn enter_for_whiteout(
+        &mut self,
+        path: &[u8],
+    ) -> Result<Option<Entered>, EnterError> {
+        if let Some((known, entered)) = &self.whiteout_dir
             && known == path
         {
             return Ok(Some(entered.clone()));
@@ -170,7 +173,7 @@ impl Parents {
             entered = found;
             done = prefix.len();
         }
-        self.sought = Some((path.to_vec(), entered.clone()));
+        self.whiteout_dir = Some((path.to_vec(), entered.clone()));
         Ok(Some(entered))
     }
 
@@ -186,8 +189,8 @@ impl Parents {
             Err(error) if error.is_not_found() && self.overlay.is_some() => {
                 let mut made = self.create(above, name)?;
                 let inode = made.dir.stat_self()?.ino;
-                self.unsettled.imply(inode, &made.path);
-                self.unsettled.attempt(inode, &made.path);
+                self.unsettled.note_implied(inode, &made.path);
+                self.unsettled.note_tentative(inode, &made.path);
                 made.tentative = true;
                 Ok(Some(made))
             }
@@ -210,7 +213,7 @@ impl Parents {
     }
 
     fn is_tentative(&self, dir: &Dir) -> Result<bool, PathError> {
-        Ok(self.unsettled.has_attempts() && self.unsettled.is_attempt(dir.stat_self()?.ino))
+        Ok(self.unsettled.has_tentative() && self.unsettled.is_tentative(dir.stat_self()?.ino))
     }
 
     /// Opens a directory by a cleaned path, following links inside the root; returns `None` if the
@@ -226,7 +229,7 @@ impl Parents {
             Err(error) if is_no_directory(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
-        if self.unsettled.has_attempts() && self.without_links(path)?.is_none() {
+        if self.unsettled.has_tentative() && self.resolve_links(path)?.is_none() {
             return Ok(None);
         }
         self.target = Some((path.to_vec(), dir.clone()));
@@ -252,7 +255,7 @@ impl Parents {
         self.last_path.clear();
         self.last = self.root.clone();
         self.target = None;
-        self.sought = None;
+        self.whiteout_dir = None;
     }
 
     /// Opens a directory by a path without links; returns `None` if it does not exist.
@@ -336,11 +339,11 @@ impl Parents {
                 let inode = made.dir.stat_self()?.ino;
                 // The number may be that of a directory that was removed.
                 self.unsettled.confirm(inode);
-                self.unsettled.imply(inode, &made.path);
+                self.unsettled.note_implied(inode, &made.path);
                 Ok(made)
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
-                self.past_something(above, path, name)
+                self.enter_non_directory(above, path, name)
             }
             Err(error) => Err(error.into()),
         }
@@ -348,7 +351,7 @@ impl Parents {
 
     /// Enters a component that is not a directory: follows the layer's own link, or replaces an
     /// entry of a lower layer.
-    fn past_something(
+    fn enter_non_directory(
         &mut self,
         above: &Entered,
         path: &[u8],
@@ -362,7 +365,7 @@ impl Parents {
             return match stat.file_type() {
                 FileType::Symlink => {
                     let entered = self.follow(path)?;
-                    self.note_way(&entered.path)?;
+                    self.note_path_as_own(&entered.path)?;
                     Ok(entered)
                 }
                 _ => Err(EnterError::NotDirectory),
@@ -371,13 +374,13 @@ impl Parents {
         self.forget();
         remove_tree(&above.dir, os(name))?;
         let made = self.create(above, name)?;
-        self.unsettled.state(made.dir.stat_self()?.ino);
-        self.cut_off(&made.dir)?;
+        self.unsettled.note_described(made.dir.stat_self()?.ino);
+        self.mark_opaque(&made.dir)?;
         Ok(made)
     }
 
     /// Makes a directory opaque after it replaced an entry of another type.
-    pub(super) fn cut_off(&self, dir: &Dir) -> Result<(), PathError> {
+    pub(super) fn mark_opaque(&self, dir: &Dir) -> Result<(), PathError> {
         self.overlay.map_or(Ok(()), |namespace| {
             xattr::set(dir, namespace.opaque_attribute(), b"y")
         })
@@ -391,7 +394,7 @@ impl Parents {
             Err(error) if is_no_directory(&error) => return Err(EnterError::Dangling),
             Err(error) => return Err(error.into()),
         };
-        let real = self.without_links(path)?.ok_or(EnterError::Dangling)?;
+        let real = self.resolve_links(path)?.ok_or(EnterError::Dangling)?;
         self.inherits |= has_default_acl(&dir)?;
         Ok(Entered {
             inode: dir.stat_self()?.ino,
@@ -406,7 +409,7 @@ impl Parents {
     ///
     /// Another process may change the tree at any time, so callers check the inode of what they
     /// open by the result.
-    fn without_links(&self, path: &[u8]) -> Result<Option<Vec<u8>>, PathError> {
+    fn resolve_links(&self, path: &[u8]) -> Result<Option<Vec<u8>>, PathError> {
         let root = &self.root.dir;
         let mut waiting: Vec<Vec<u8>> = path
             .rsplit(|&byte| byte == b'/')
@@ -431,7 +434,7 @@ impl Parents {
             let stat = above.stat(os(&name))?;
             if stat.as_ref().is_some_and(|stat| {
                 // Anything else may have got the inode number of an attempt that is gone.
-                stat.is_dir() && self.unsettled.is_attempt(stat.ino)
+                stat.is_dir() && self.unsettled.is_tentative(stat.ino)
             }) {
                 return Ok(None);
             }
@@ -452,7 +455,7 @@ impl Parents {
     }
 
     /// Notes every directory on a path without links as the layer's own.
-    fn note_way(&mut self, path: &[u8]) -> Result<(), PathError> {
+    fn note_path_as_own(&mut self, path: &[u8]) -> Result<(), PathError> {
         if self.own.is_none() {
             return Ok(());
         }
@@ -477,13 +480,13 @@ impl Parents {
         if self.inherits {
             remove_acls(&made)?;
         }
-        self.dress(&made)?;
+        self.set_implied_attributes(&made)?;
         self.note_own(above, name);
         self.entered(above, name, made)
     }
 
     /// Sets the attributes of a directory that no entry describes.
-    pub(super) fn dress(&self, dir: &Dir) -> Result<(), PathError> {
+    pub(super) fn set_implied_attributes(&self, dir: &Dir) -> Result<(), PathError> {
         let stat = dir.stat_self()?;
         // A directory with the set-group-ID bit passes its group on.
         let (uid, gid) = self

@@ -6,12 +6,11 @@ use std::ffi::OsStr;
 use layerhold_idmap::OVERRIDE_STAT_XATTR;
 use layerhold_sys::{Dir, FileType, NodeKind, PathError, Times, remove_tree, xattr};
 
-use crate::changes::{ChangesError, Found, Lower};
+use crate::changes::{ChangesError, Lower, LowerEntry};
 use crate::entry_path::{os, split};
-use crate::overlay_form::OverlayForm;
-use crate::unpack::OverlayNamespace;
+use crate::overlay_form::{OverlayForm, OverlayNamespace};
+use crate::unpack::entry_attributes::is_of_machine;
 use crate::unpack::parents::is_whiteout;
-use crate::unpack::wanted::is_of_machine;
 
 /// Decisions about a layer that need its lower layers.
 ///
@@ -30,46 +29,46 @@ pub struct Unsettled {
     /// Directories that no entry describes: inodes and paths without links.
     implied: BTreeMap<u64, Vec<u8>>,
     /// Those of them that exist only for whiteouts.
-    attempts: BTreeMap<u64, Vec<u8>>,
+    tentative: BTreeMap<u64, Vec<u8>>,
     /// Paths of directories with whiteouts in them.
     whiteouts: BTreeSet<Vec<u8>>,
     opaque_root: bool,
     /// The archive has an entry for the root.
-    root_stated: bool,
+    root_described: bool,
 }
 
 impl Unsettled {
-    pub(super) fn imply(&mut self, inode: u64, path: &[u8]) {
+    pub(super) fn note_implied(&mut self, inode: u64, path: &[u8]) {
         self.implied.insert(inode, path.to_vec());
     }
 
     /// Notes a directory that exists only for a whiteout in it.
-    pub(super) fn attempt(&mut self, inode: u64, path: &[u8]) {
-        self.attempts.insert(inode, path.to_vec());
+    pub(super) fn note_tentative(&mut self, inode: u64, path: &[u8]) {
+        self.tentative.insert(inode, path.to_vec());
     }
 
-    pub(super) fn has_attempts(&self) -> bool {
-        !self.attempts.is_empty()
+    pub(super) fn has_tentative(&self) -> bool {
+        !self.tentative.is_empty()
     }
 
-    pub(super) fn is_attempt(&self, inode: u64) -> bool {
-        self.attempts.contains_key(&inode)
+    pub(super) fn is_tentative(&self, inode: u64) -> bool {
+        self.tentative.contains_key(&inode)
     }
 
     /// Notes that a directory holds something else than whiteouts.
     pub(super) fn confirm(&mut self, inode: u64) {
-        self.attempts.remove(&inode);
+        self.tentative.remove(&inode);
     }
 
     /// Notes that an entry describes the directory, or that it no longer continues a lower one.
     /// Returns whether no entry did before.
-    pub(super) fn state(&mut self, inode: u64) -> bool {
+    pub(super) fn note_described(&mut self, inode: u64) -> bool {
         self.confirm(inode);
         self.implied.remove(&inode).is_some()
     }
 
     /// Notes that no directory below this one continues a lower one.
-    pub(super) fn state_below(&mut self, directory: &[u8]) {
+    pub(super) fn detach_below(&mut self, directory: &[u8]) {
         self.implied.retain(|_, path| {
             let rest = path.strip_prefix(directory);
             let is_below = match directory {
@@ -90,17 +89,17 @@ impl Unsettled {
         self.opaque_root = true;
     }
 
-    pub(super) fn state_root(&mut self) {
-        self.root_stated = true;
+    pub(super) fn note_root_described(&mut self) {
+        self.root_described = true;
     }
 
     /// Whether nothing depends on the lower layers.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.root_stated
+        self.root_described
             && !self.opaque_root
             && self.implied.is_empty()
-            && self.attempts.is_empty()
+            && self.tentative.is_empty()
             && self.whiteouts.is_empty()
     }
 
@@ -109,7 +108,7 @@ impl Unsettled {
     #[must_use]
     pub fn is_about_root(&self) -> bool {
         let rest = Self {
-            root_stated: true,
+            root_described: true,
             ..self.clone()
         };
         rest.is_empty()
@@ -132,11 +131,11 @@ impl Unsettled {
             namespace,
             form: namespace.into(),
         };
-        if let (Some(nearest), false) = (lower.first(), self.root_stated) {
+        if let (Some(nearest), false) = (lower.first(), self.root_described) {
             settling.copy_xattrs(nearest, upper, &[OVERRIDE_STAT_XATTR])?;
         }
-        for (inode, path) in &self.attempts {
-            let attempt = settling.attempt(*inode, path, self.opaque_root);
+        for (inode, path) in &self.tentative {
+            let attempt = settling.remove_tentative(*inode, path, self.opaque_root);
             attempt.or_else(Stop::unless_redirected)?;
         }
         if self.opaque_root {
@@ -144,7 +143,7 @@ impl Unsettled {
         } else if !lower.is_empty() {
             for (inode, path) in &self.implied {
                 settling
-                    .imply(*inode, path)
+                    .copy_attributes(*inode, path)
                     .or_else(Stop::unless_redirected)?;
             }
         }
@@ -221,7 +220,7 @@ impl Settling<'_> {
     }
 
     /// Removes a tentative directory if no lower layer has it.
-    fn attempt(&self, inode: u64, path: &[u8], hides_all: bool) -> Result<(), Stop> {
+    fn remove_tentative(&self, inode: u64, path: &[u8], hides_all: bool) -> Result<(), Stop> {
         let Some(dir) = self.open(path)? else {
             return Ok(());
         };
@@ -238,7 +237,7 @@ impl Settling<'_> {
     }
 
     /// Copies the lower layers' attributes to a directory.
-    fn imply(&self, inode: u64, path: &[u8]) -> Result<(), Stop> {
+    fn copy_attributes(&self, inode: u64, path: &[u8]) -> Result<(), Stop> {
         let Some(dir) = self.open(path)? else {
             return Ok(());
         };
@@ -314,7 +313,7 @@ impl Settling<'_> {
     }
 
     /// The lower directory that this path of the layer continues.
-    fn below(&self, path: &[u8], opaque: Opaque) -> Result<Option<Found>, Stop> {
+    fn below(&self, path: &[u8], opaque: Opaque) -> Result<Option<LowerEntry>, Stop> {
         let mut upper = self.upper.clone();
         let mut lower = Lower::new(self.lower, self.form);
         let mut found = None;

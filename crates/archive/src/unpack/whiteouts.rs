@@ -9,9 +9,10 @@ use layerhold_sys::{Dir, FileType, NodeKind, remove_tree, xattr};
 use layerhold_tar_format::Header;
 
 use crate::entry_path::{os, shown};
+use crate::unpack::entry_attributes::{EntryAttributes, owner};
+use crate::unpack::error::{Result, refused};
 use crate::unpack::parents::{EnterError, Entered, is_whiteout, joined};
-use crate::unpack::unpacker::{Result, Unpacker, refused};
-use crate::unpack::wanted::{Wanted, owner};
+use crate::unpack::unpacker::Unpacker;
 use crate::unpack::{UnpackError, Whiteouts};
 
 impl Unpacker {
@@ -29,12 +30,12 @@ impl Unpacker {
         let name = os(hidden);
         let found = place.dir.stat(name).map_err(|error| refused(path, error))?;
         match found {
-            Some(stat) if self.parents.unsettled.is_attempt(stat.ino) && stat.is_dir() => {
+            Some(stat) if self.parents.unsettled.is_tentative(stat.ino) && stat.is_dir() => {
                 self.remove(path, &place, name, &stat)?;
                 self.write_down(header, path, &place, name)
             }
             Some(stat) if self.parents.is_own(&place, hidden) => match stat.is_dir() {
-                true => self.renew(path, &place, hidden),
+                true => self.detach_from_lower(path, &place, hidden),
                 false => Ok(()),
             },
             Some(stat) => {
@@ -60,21 +61,21 @@ impl Unpacker {
         let made = place.dir.make_node(name, NodeKind::CharDevice, 0, 0);
         made.map_err(|source| refused(path, source))?;
         self.parents.unsettled.note_whiteout(&place.path);
-        let mut wanted = Wanted::new(header, owner, &self.options);
-        wanted.mode = 0;
-        self.settle_whiteout(path, name, &place.dir, &wanted)
+        let mut attributes = EntryAttributes::new(header, owner, &self.options);
+        attributes.mode = 0;
+        self.set_whiteout_owner(path, name, &place.dir, &attributes)
     }
 
     /// Sets the owner of a whiteout, its only attribute.
-    fn settle_whiteout(
+    fn set_whiteout_owner(
         &mut self,
         path: &[u8],
         name: &OsStr,
         dir: &Dir,
-        wanted: &Wanted,
+        attributes: &EntryAttributes,
     ) -> Result<()> {
         let found = dir.stat(name).map_err(|source| refused(path, source))?;
-        match (found, wanted.owner) {
+        match (found, attributes.owner) {
             (Some(stat), Some((uid, gid))) if (stat.uid, stat.gid) != (uid, gid) => {
                 let done = dir.set_owner(name, Some(uid), Some(gid));
                 self.check_owner(path, (uid, gid), done)
@@ -86,38 +87,42 @@ impl Unpacker {
     /// Opens the directory of a whiteout; returns `None` if there is nothing to hide (Go:
     /// pkg/archive/archive_linux.go, ENOTDIR).
     fn directory_of_whiteout(&mut self, path: &[u8], parent: &[u8]) -> Result<Option<Entered>> {
-        self.parents.seek(parent).map_err(|error| match error {
-            EnterError::NotDirectory | EnterError::Dangling => {
-                UnpackError::ParentNotDirectory { entry: shown(path) }
-            }
-            EnterError::Refused(source) => refused(path, source),
-        })
+        self.parents
+            .enter_for_whiteout(parent)
+            .map_err(|error| match error {
+                EnterError::NotDirectory | EnterError::Dangling => {
+                    UnpackError::ParentNotDirectory { entry: shown(path) }
+                }
+                EnterError::Refused(source) => refused(path, source),
+            })
     }
 
     /// Makes one of the layer's own directories opaque, so that it no longer continues that of the
     /// lower layers.
-    fn renew(&mut self, path: &[u8], place: &Entered, name: &[u8]) -> Result<()> {
+    fn detach_from_lower(&mut self, path: &[u8], place: &Entered, name: &[u8]) -> Result<()> {
         let failed = |source| refused(path, source);
         let dir = place.dir.open_dir(os(name)).map_err(failed)?;
-        self.parents.cut_off(&dir).map_err(failed)?;
+        self.parents.mark_opaque(&dir).map_err(failed)?;
         let entered = self.parents.entered(place, name, dir).map_err(failed)?;
-        self.undress(path, &entered)?;
-        self.clear_lower(path, entered)
+        self.reset_attributes(path, &entered)?;
+        self.remove_lower_entries(path, entered)
     }
 
     /// Resets the attributes that a directory without an entry took from lower layers.
-    fn undress(&mut self, path: &[u8], entered: &Entered) -> Result<()> {
+    fn reset_attributes(&mut self, path: &[u8], entered: &Entered) -> Result<()> {
         let failed = |source| refused(path, source);
         match &self.parents.own {
-            Some(own) if own.is_stated(entered.inode) => return Ok(()),
+            Some(own) if own.is_described(entered.inode) => return Ok(()),
             Some(_) => {
                 self.drop_xattrs(path, &entered.dir)?;
-                self.parents.dress(&entered.dir).map_err(failed)?;
+                self.parents
+                    .set_implied_attributes(&entered.dir)
+                    .map_err(failed)?;
             }
             None => {}
         }
         let stat = entered.dir.stat_self().map_err(failed)?;
-        self.parents.unsettled.state(stat.ino);
+        self.parents.unsettled.note_described(stat.ino);
         Ok(())
     }
 
@@ -125,7 +130,7 @@ impl Unpacker {
     pub(super) fn drop_xattrs(&mut self, path: &[u8], dir: &Dir) -> Result<()> {
         let names = xattr::list(dir).map_err(|source| refused(path, source))?;
         for name in names {
-            if !super::wanted::is_of_machine(name.as_encoded_bytes()) {
+            if !super::entry_attributes::is_of_machine(name.as_encoded_bytes()) {
                 let done = xattr::remove(dir, &name).map(drop);
                 self.summary.skipped_xattrs += self.xattr_policy().check(path, done)?;
             }
@@ -141,16 +146,16 @@ impl Unpacker {
         if place.path.is_empty() {
             self.parents.unsettled.make_root_opaque();
         }
-        let marked = self.parents.cut_off(&place.dir);
+        let marked = self.parents.mark_opaque(&place.dir);
         marked.map_err(|source| refused(path, source))?;
-        self.clear_lower(path, place)
+        self.remove_lower_entries(path, place)
     }
 
     /// Removes entries of lower layers below a directory. The layer's own directories stay and are
     /// searched; they no longer continue those of lower layers.
-    fn clear_lower(&mut self, path: &[u8], top: Entered) -> Result<()> {
+    fn remove_lower_entries(&mut self, path: &[u8], top: Entered) -> Result<()> {
         // So they do not take attributes of lower layers either.
-        self.parents.unsettled.state_below(&top.path);
+        self.parents.unsettled.detach_below(&top.path);
         if self.parents.own.is_none() {
             return Ok(());
         }
@@ -164,7 +169,7 @@ impl Unpacker {
                 continue;
             };
             if !is_top {
-                self.undress(path, &here)?;
+                self.reset_attributes(path, &here)?;
             }
             let mut names = Vec::new();
             for entry in here.dir.entries().map_err(|source| refused(path, source))? {

@@ -19,9 +19,9 @@
 //! }
 //! ```
 
-mod choices;
-mod generator;
 mod model;
+mod generator;
+mod choices;
 
 pub use choices::Choices;
 pub use generator::{Chain, Entry, EntryKind, Layer};

@@ -11,14 +11,14 @@ use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 /// layer of a million files costs little. The hash has a random key, so an archive cannot provoke a
 /// collision, which would keep a file that should be deleted.
 #[derive(Debug, Default)]
-pub(crate) struct Own {
+pub(crate) struct OwnEntries {
     keys: RandomState,
     places: HashSet<u64, BuildHasherDefault<AsIs>>,
     /// Inodes of directories that the layer has an entry for.
-    stated: HashSet<u64>,
+    described: HashSet<u64>,
 }
 
-impl Own {
+impl OwnEntries {
     pub(crate) fn insert(&mut self, directory: u64, name: &[u8]) {
         self.places.insert(self.keys.hash_one((directory, name)));
     }
@@ -28,12 +28,12 @@ impl Own {
     }
 
     /// Notes that the layer has an entry for a directory; returns whether it is the first.
-    pub(crate) fn state(&mut self, inode: u64) -> bool {
-        self.stated.insert(inode)
+    pub(crate) fn note_described(&mut self, inode: u64) -> bool {
+        self.described.insert(inode)
     }
 
-    pub(crate) fn is_stated(&self, inode: u64) -> bool {
-        self.stated.contains(&inode)
+    pub(crate) fn is_described(&self, inode: u64) -> bool {
+        self.described.contains(&inode)
     }
 }
 
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn places_are_told_apart_by_directory_and_name() {
-        let mut own = Own::default();
+        let mut own = OwnEntries::default();
         own.insert(7, b"a");
         assert!(own.contains(7, b"a"));
         for (directory, name) in [(8, &b"a"[..]), (7, b"b"), (7, b"")] {
@@ -69,9 +69,9 @@ mod tests {
 
     #[test]
     fn the_first_entry_of_a_directory_is_known() {
-        let mut own = Own::default();
-        assert!(!own.is_stated(7));
-        assert!(own.state(7) && own.is_stated(7));
-        assert!(!own.state(7));
+        let mut own = OwnEntries::default();
+        assert!(!own.is_described(7));
+        assert!(own.note_described(7) && own.is_described(7));
+        assert!(!own.note_described(7));
     }
 }

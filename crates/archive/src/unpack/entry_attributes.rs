@@ -12,19 +12,23 @@ use crate::unpack::{UnpackError, UnpackOptions, Whiteouts};
 /// Permission, set-id and sticky bits.
 pub(crate) const ALL_BITS: i64 = 0o7777;
 
+/// Owner permissions that directories keep until all entries are unpacked: without them, an
+/// unprivileged process could not create anything in the directory.
+pub(super) const OWNER_BITS: u32 = 0o700;
+
 /// Names and values of extended attributes.
 pub(crate) type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Attributes of an entry on disk.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct EntryAttributes {
     /// Owner and group; `None` keeps those of creation.
     pub(crate) owner: Option<(u32, u32)>,
     pub(crate) mode: u32,
     pub(crate) times: Times,
 }
 
-impl Wanted {
+impl EntryAttributes {
     pub(crate) fn new(header: &Header, owner: (u32, u32), options: &UnpackOptions) -> Self {
         let mode = bits(header);
         Self {
