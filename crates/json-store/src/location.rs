@@ -1,3 +1,5 @@
+//! Sets of locations.
+
 use std::collections::BTreeSet;
 
 use crate::options::{Access, LocationId, Options};

@@ -11,7 +11,7 @@ use crate::fields::Fields;
 use crate::options::{Location, LocationId, Options};
 use crate::record::{KeySource, KeyUse, Record};
 use crate::scan::{ScanResult, scan};
-use crate::shared::{ReadError, Shared, file_error};
+use crate::shared::{ReadError, Shared};
 use crate::snapshot::Stored;
 
 /// Why a record could not be looked up.
@@ -42,7 +42,7 @@ pub(crate) fn in_passing<R: Record>(
     let mut beginning = None;
     for (position, location) in shared.options.locations.iter().enumerate() {
         let location_id = LocationId::new(position);
-        match pass::<R>(&shared.options, location, text, &shared.fields)? {
+        match scan_location(&shared.options, location, text, &shared.fields)? {
             ScanResult::Nothing => {}
             ScanResult::Record(json) => {
                 let record = plain::<R>(&json).filter(|record| record.id() == text);
@@ -69,7 +69,7 @@ fn is_computed<R: Record>() -> bool {
     keys.any(|key| key.usage() == KeyUse::Resolved && key.source() == KeySource::Computed)
 }
 
-fn pass<R: Record>(
+fn scan_location(
     options: &Options,
     location: &Location,
     text: &str,
@@ -77,14 +77,14 @@ fn pass<R: Record>(
 ) -> Result<ScanResult, ReadError> {
     let dir = match Dir::open_ambient(&location.dir) {
         Err(error) if error.is_not_found() => return Ok(ScanResult::Nothing),
-        other => other.map_err(file_error::<R>)?,
+        other => other.map_err(ReadError::File)?,
     };
     let file = options.io.open(&dir, &location.file, options.limit);
-    let Some(file) = file.map_err(file_error::<R>)? else {
+    let Some(file) = file.map_err(ReadError::File)? else {
         return Ok(ScanResult::Nothing);
     };
     scan(file, text, fields)
-        .map_err(|source| file_error::<R>(PathError::new("read", location.path(), source)))
+        .map_err(|source| ReadError::File(PathError::new("read", location.path(), source)))
 }
 
 /// The record, if loading would give the same: it can be read and has no names, which it may have

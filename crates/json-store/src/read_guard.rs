@@ -1,3 +1,5 @@
+//! Reading records under the read lock.
+
 use std::ops::Deref;
 use std::sync::Arc;
 

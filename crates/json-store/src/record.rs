@@ -1,3 +1,5 @@
+//! What the records of a store have in common.
+
 use std::error::Error;
 use std::fmt::Debug;
 

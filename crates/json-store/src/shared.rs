@@ -37,13 +37,8 @@ pub enum ReadError {
         source: TokenError,
     },
     /// A record file could not be read.
-    #[error("cannot read the {record_kind} records")]
-    File {
-        /// What the store keeps.
-        record_kind: &'static str,
-        /// Why, and which file.
-        source: PathError,
-    },
+    #[error(transparent)]
+    File(PathError),
     /// A store that was opened for reading only cannot be locked for writing.
     #[error("cannot change the {record_kind} store with the lock {}: it is read-only", path.display())]
     ReadOnly {
@@ -76,7 +71,7 @@ impl ReadError {
     pub fn is_out_of_space(&self) -> bool {
         match self {
             Self::Lock { source, .. } => source.is_out_of_space(),
-            Self::File { source, .. } => source.is_out_of_space(),
+            Self::File(error) => error.is_out_of_space(),
             Self::Repair { source, .. } => source.is_out_of_space(),
             _ => false,
         }
@@ -204,7 +199,7 @@ impl<R: Record> Shared<R> {
         {
             return Ok(Current::Fresh(Arc::clone(&cached.snapshot)));
         }
-        let loaded = load::<R>(&self.options, &self.fields).map_err(file_error::<R>)?;
+        let loaded = load::<R>(&self.options, &self.fields).map_err(ReadError::File)?;
         let writable = matches!(self.lock, Lock::ReadWrite(_)) && repairs == Repairs::Save;
         if writable && !loaded.repairs.is_empty() {
             return Ok(Current::NeedsRepair);
@@ -233,7 +228,7 @@ impl<R: Record> Shared<R> {
         {
             return Ok((cached.snapshot.as_ref().clone(), cached.repairs.clone()));
         }
-        let loaded = load::<R>(&self.options, &self.fields).map_err(file_error::<R>)?;
+        let loaded = load::<R>(&self.options, &self.fields).map_err(ReadError::File)?;
         *cached = Some(Cached {
             snapshot: Arc::new(loaded.snapshot.clone()),
             token,
@@ -248,7 +243,7 @@ impl<R: Record> Shared<R> {
         if self.options.freshness == Freshness::Token && protection == Protection::Locked {
             return Ok(Vec::new());
         }
-        stamps(&self.options).map_err(file_error::<R>)
+        stamps(&self.options).map_err(ReadError::File)
     }
 
     pub(crate) fn cached(&self) -> MutexGuard<'_, Option<Cached<R>>> {
@@ -272,13 +267,6 @@ pub(crate) fn lock_error<R: Record>(source: LockError) -> ReadError {
 
 pub(crate) fn token_error<R: Record>(source: TokenError) -> ReadError {
     ReadError::Token {
-        record_kind: R::KIND,
-        source,
-    }
-}
-
-pub(crate) fn file_error<R: Record>(source: PathError) -> ReadError {
-    ReadError::File {
         record_kind: R::KIND,
         source,
     }

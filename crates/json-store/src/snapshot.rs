@@ -1,3 +1,5 @@
+//! Finding records in an immutable state of a store.
+
 use std::ops::Deref;
 use std::sync::Arc;
 

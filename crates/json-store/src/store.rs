@@ -15,7 +15,7 @@ use crate::options::Options;
 use crate::read_guard::ReadGuard;
 use crate::record::Record;
 use crate::save::{SaveError, side_files};
-use crate::shared::{Current, ReadError, Repairs, Shared, file_error, lock_error};
+use crate::shared::{Current, ReadError, Repairs, Shared, lock_error};
 use crate::snapshot::{Snapshot, Stored};
 use crate::write_guard::{ChangeError, WriteGuard};
 
@@ -154,10 +154,10 @@ impl<R: Record> JsonStore<R> {
         for location in &self.shared.options.locations {
             let dir = match Dir::open_ambient(&location.dir) {
                 Err(error) if error.is_not_found() => continue,
-                other => other.map_err(file_error::<R>)?,
+                other => other.map_err(ReadError::File)?,
             };
             let found = side_files(&dir, &location.file);
-            files.extend(found.map_err(file_error::<R>)?);
+            files.extend(found.map_err(ReadError::File)?);
         }
         files.sort();
         files.dedup();

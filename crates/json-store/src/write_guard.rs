@@ -467,7 +467,7 @@ fn is_same<R: Record>(one: &R, other: &R) -> bool {
 pub(crate) fn may_stay_unsaved(error: &SaveError) -> bool {
     let io = match error {
         _ if error.is_out_of_space() => return true,
-        SaveError::File { source, .. } | SaveError::SetAside { source, .. } => source.kind(),
+        SaveError::File(source) | SaveError::SetAside { source, .. } => source.kind(),
         SaveError::Token {
             source: TokenError::Write { source, .. },
             ..

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::Resolution;
 
-/// The reason why a prefix does not name one key. The words are Go's (Go:
+/// Why a prefix does not name one key. The texts are Go's (Go:
 /// pkg/truncindex/truncindex.go).
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -28,7 +28,7 @@ pub enum LookupError {
     },
 }
 
-/// The reason why a key is not taken in. The words are Go's (Go: pkg/truncindex/truncindex.go).
+/// Why a key is not added. The texts are Go's (Go: pkg/truncindex/truncindex.go).
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum InsertError {
@@ -69,7 +69,7 @@ pub struct TruncIndex<K> {
 }
 
 fn check(id: &str) -> Result<(), InsertError> {
-    // Go looks for the space first.
+    // Go checks for the space first.
     if id.contains(' ') {
         return Err(InsertError::IllegalChar);
     }
@@ -81,7 +81,7 @@ fn check(id: &str) -> Result<(), InsertError> {
 }
 
 impl<K: Borrow<str> + Ord> TruncIndex<K> {
-    /// Makes an empty index.
+    /// Creates an empty index.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -90,8 +90,8 @@ impl<K: Borrow<str> + Ord> TruncIndex<K> {
         }
     }
 
-    /// Makes an index of many keys. Empty keys and keys with a space are left out silently, as Go
-    /// does, and repeated ones are kept once.
+    /// Creates an index of many keys. Empty keys and keys with a space are left out silently, as in
+    /// Go, and repeated ones are kept once.
     #[must_use]
     pub fn from_keys(keys: impl IntoIterator<Item = K>) -> Self {
         let good = keys
@@ -171,7 +171,7 @@ impl<K: Borrow<str> + Ord> TruncIndex<K> {
         }
     }
 
-    /// Does the same as [`Self::get`] without making errors.
+    /// Like [`Self::get`], without errors.
     #[must_use]
     pub fn resolve(&self, prefix: &str) -> Resolution<&K> {
         if prefix.is_empty() {

@@ -1,9 +1,8 @@
 //! Lookup of keys by any unique prefix.
 //!
-//! People type the first characters of an ID. [`TruncIndex`] finds the one key that begins with
-//! them, and says apart whether there was none or more than one. For keys that are already in a
-//! sorted slice, or that are asked only once, [`resolve_sorted`] and [`resolve`] do the same
-//! without building or allocating anything.
+//! Users type the first characters of an ID. [`TruncIndex`] finds the only key that begins with
+//! them, and tells apart whether there is none or more than one. For keys in a sorted slice, or for
+//! a single lookup, [`resolve_sorted`] and [`resolve`] do the same without allocating.
 //!
 //! ```
 //! use layerhold_truncindex::{LookupError, TruncIndex};
@@ -21,8 +20,8 @@
 //!   ambiguous in the index, but asks a table of exact keys first, so that its users see the same
 //!   (Go: pkg/truncindex/truncindex.go, layers.go).
 //! - The message about an ambiguous prefix shows the prefix; Go shows one of the keys instead.
-//! - Prefixes are compared byte by byte; a prefix must end between characters, which `str` makes
-//!   sure of.
+//! - Prefixes are compared byte by byte; a prefix must end between characters, which `str`
+//!   ensures.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 

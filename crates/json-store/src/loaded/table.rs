@@ -1,3 +1,5 @@
+//! A hash table of positions.
+
 /// A hash table of positions. Keys and hashes are kept by the caller.
 #[derive(Debug, Default)]
 pub(crate) struct Table {

@@ -45,13 +45,8 @@ pub enum SaveError {
         source: TokenError,
     },
     /// A file could not be written.
-    #[error("cannot write the {record_kind} records")]
-    File {
-        /// What the store keeps.
-        record_kind: &'static str,
-        /// Why, and which file.
-        source: PathError,
-    },
+    #[error(transparent)]
+    File(PathError),
     /// Damaged bytes could not be put into a side file, so they were not replaced.
     #[error("cannot set damaged {record_kind} records aside")]
     SetAside {
@@ -87,7 +82,7 @@ impl SaveError {
     #[must_use]
     pub fn is_out_of_space(&self) -> bool {
         match self {
-            Self::File { source, .. } | Self::SetAside { source, .. } => source.is_out_of_space(),
+            Self::File(source) | Self::SetAside { source, .. } => source.is_out_of_space(),
             Self::Token { source, .. } => source.is_out_of_space(),
             _ => false,
         }
@@ -149,7 +144,7 @@ impl<R: Record> Changes<'_, R> {
         };
         let chunks = chunks(self.draft, file);
         self.check_size(location, &chunks)?;
-        let dir = Dir::create_ambient_all(&location.dir, 0o700).map_err(file_error::<R>)?;
+        let dir = Dir::create_ambient_all(&location.dir, 0o700).map_err(SaveError::File)?;
         self.keep_damaged(&dir, location, file)?;
         let io = &options.io;
         match io.replace(&dir, &location.file, MODE, &chunks, location.durability) {
@@ -158,10 +153,10 @@ impl<R: Record> Changes<'_, R> {
             Ok(()) => Ok(Saved::Replaced),
             Err(error) if error.is_out_of_space() => {
                 in_place::save(options, self.fields, self.draft, &dir, location, id, error)
-                    .map_err(file_error::<R>)?;
+                    .map_err(SaveError::File)?;
                 Ok(Saved::Rearranged)
             }
-            Err(error) => Err(file_error::<R>(error)),
+            Err(error) => Err(SaveError::File(error)),
         }
     }
 
@@ -236,11 +231,4 @@ fn run(file: &LoadedFile, from: u32, to: u32) -> Option<&[u8]> {
     let start = file.document.element(from - file.first)?.start;
     let end = file.document.element(last - file.first)?.end;
     Some(file.document.range(start, end))
-}
-
-fn file_error<R: Record>(source: PathError) -> SaveError {
-    SaveError::File {
-        record_kind: R::KIND,
-        source,
-    }
 }

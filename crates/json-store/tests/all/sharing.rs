@@ -170,7 +170,7 @@ fn a_read_only_store_needs_no_lock_file() {
 fn large_files_are_refused() {
     let place = Place::with(r#"[{"id":"a"}]"#);
     let store = JsonStore::<Thing>::open(place.options().limit(11)).unwrap();
-    assert!(matches!(store.snapshot(), Err(ReadError::File { .. })));
+    assert!(matches!(store.snapshot(), Err(ReadError::File(_))));
     let store = JsonStore::<Thing>::open(place.options().limit(12)).unwrap();
     let mut guard = store.write().unwrap();
     guard.insert(Thing::new("b"), DURABLE).unwrap();
