@@ -1,7 +1,7 @@
 //! `cargo xtask faults`: runs both tools on damaged stores.
 
 mod damage;
-mod place;
+mod store;
 
 use std::fmt::Write;
 use std::fs;
@@ -11,7 +11,7 @@ use crate::Result;
 use crate::args::Args;
 use crate::shell::{cargo, find, is_root, project, step};
 use damage::{DAMAGES, Damage};
-use place::{CONTAINER, NEW, Place, Store, TOP, Tool};
+use store::{CONTAINER, DamagedStore, NEW, SourceStore, TOP, Tool};
 
 pub(crate) const HELP: &str = "
 Usage: cargo xtask faults [--driver vfs|overlay] [--write] [--binary PATH]
@@ -79,7 +79,7 @@ fn build() -> Result<PathBuf> {
 }
 
 fn table(driver: &str, ours: &Path) -> Result<String> {
-    let place = Place::new(driver)?;
+    let source = SourceStore::new(driver)?;
     let heads = [
         "damage",
         "Go reads",
@@ -96,19 +96,19 @@ fn table(driver: &str, ours: &Path) -> Result<String> {
     text.push_str(&format!("|{}\n", "---|".repeat(heads.len())));
     for damage in DAMAGES.iter().filter(|damage| damage.is_for(driver)) {
         eprintln!("{driver}: {}", damage.what);
-        writeln!(text, "{}", row(&place, damage, ours)?).map_err(|error| error.to_string())?;
+        writeln!(text, "{}", row(&source, damage, ours)?).map_err(|error| error.to_string())?;
     }
     Ok(text)
 }
 
-fn row(place: &Place, damage: &Damage, ours: &Path) -> Result<String> {
+fn row(source: &SourceStore, damage: &Damage, ours: &Path) -> Result<String> {
     let mut cells = vec![damage.what.to_owned()];
     for tool in [Tool::Go, Tool::Ours(ours)] {
-        let store = place.copy(damage, tool)?;
+        let store = source.copy(damage, tool)?;
         cells.push(reads(&store));
         cells.push(writes(&store));
     }
-    let store = place.copy(damage, Tool::Ours(ours))?;
+    let store = source.copy(damage, Tool::Ours(ours))?;
     cells.push(store.says(&["check"]));
     cells.push(store.says(&["gc"]));
     cells.push(store.says(&["check", "-r"]));
@@ -119,7 +119,7 @@ fn row(place: &Place, damage: &Damage, ours: &Path) -> Result<String> {
     Ok(format!("| {} |", cells.join(" | ")))
 }
 
-fn reads(store: &Store<'_>) -> String {
+fn reads(store: &DamagedStore<'_>) -> String {
     let counts = store.counts();
     let mount = store.does(&["mount", CONTAINER]);
     store.does(&["umount", "-f", CONTAINER]);
@@ -127,7 +127,7 @@ fn reads(store: &Store<'_>) -> String {
     format!("{counts}<br>mount {mount}<br>diff {diff}")
 }
 
-fn writes(store: &Store<'_>) -> String {
+fn writes(store: &DamagedStore<'_>) -> String {
     let made = store.does(&["create-layer", "-i", NEW]);
     let listed = store.count("layers");
     format!("{made}<br>{listed}, {} on disk", store.trees())

@@ -35,7 +35,7 @@ impl Listed {
 
 /// The filesystem access that loading needs. [`HostFiles`] is the real one; other implementations
 /// serve tests, images that are not booted, and sandboxes.
-pub trait Files: fmt::Debug {
+pub trait ConfigFiles: fmt::Debug {
     /// Reads a file, following links; `None` if it does not exist.
     ///
     /// # Errors
@@ -70,7 +70,7 @@ pub trait Files: fmt::Debug {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HostFiles;
 
-impl Files for HostFiles {
+impl ConfigFiles for HostFiles {
     fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
         let file = match open_ambient_file(path, OpenOptions::read()) {
             Err(error) if is_absent(&error) => return Ok(None),
@@ -115,7 +115,9 @@ impl Files for HostFiles {
 
     fn make_private_directory(&self, path: &Path) {
         if let Some((parent, name)) = path.parent().zip(path.file_name()) {
-            drop(Dir::open_ambient(parent).and_then(|parent| parent.create_dir(name, 0o700)));
+            layerhold_sys::best_effort(
+                Dir::open_ambient(parent).and_then(|parent| parent.create_dir(name, 0o700)),
+            );
         }
     }
 }

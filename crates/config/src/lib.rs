@@ -2,7 +2,7 @@
 //!
 //! [`load`] finds the files that podman, buildah, skopeo and CRI-O read, merges them, applies the
 //! variables that override them, and returns a [`Config`]. The environment is a value
-//! ([`Environment`]) and files are read through [`Files`], so nothing depends on the process.
+//! ([`Environment`]) and files are read through [`ConfigFiles`], so nothing depends on the process.
 //!
 //! ```
 //! use layerhold_config::{Environment, HostFiles, load};
@@ -52,9 +52,9 @@ pub use config::{AutoUserns, Config, PullOptions};
 pub use document::Document;
 pub use environment::Environment;
 pub use error::ConfigError;
-pub use files::{Files, HostFiles, Listed};
+pub use files::{ConfigFiles, HostFiles, Listed};
 pub use resolve::{load, load_from};
-pub use search::Places;
+pub use search::ConfigDirs;
 pub use settings::Settings;
 pub use warning::Warning;
 

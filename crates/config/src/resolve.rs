@@ -8,9 +8,9 @@ use crate::driver_options;
 use crate::environment::Environment;
 use crate::error::ConfigError;
 use crate::expand::expand;
-use crate::files::Files;
+use crate::files::ConfigFiles;
 use crate::roots;
-use crate::search::{Places, search};
+use crate::search::{ConfigDirs, search};
 use crate::settings::Settings;
 use crate::warning::Warning;
 
@@ -19,8 +19,8 @@ use crate::warning::Warning;
 /// # Errors
 ///
 /// If a file cannot be read or is invalid, or an unprivileged user has no place for a store.
-pub fn load(environment: &Environment, files: &dyn Files) -> Result<Config, ConfigError> {
-    load_from(&Places::default(), environment, files)
+pub fn load(environment: &Environment, files: &dyn ConfigFiles) -> Result<Config, ConfigError> {
+    load_from(&ConfigDirs::default(), environment, files)
 }
 
 /// Like [`load`], with other system directories.
@@ -29,9 +29,9 @@ pub fn load(environment: &Environment, files: &dyn Files) -> Result<Config, Conf
 ///
 /// Those of [`load`].
 pub fn load_from(
-    places: &Places,
+    places: &ConfigDirs,
     environment: &Environment,
-    files: &dyn Files,
+    files: &dyn ConfigFiles,
 ) -> Result<Config, ConfigError> {
     let mut warnings = Vec::new();
     let mut settings = Settings::default();
@@ -48,7 +48,7 @@ impl Settings {
     fn resolve(
         self,
         environment: &Environment,
-        files: &dyn Files,
+        files: &dyn ConfigFiles,
         sources: Vec<PathBuf>,
         mut warnings: Vec<Warning>,
     ) -> Result<Config, ConfigError> {
@@ -116,7 +116,7 @@ fn some(text: String) -> Option<String> {
 /// What turns values of files into paths.
 struct Roots<'a> {
     environment: &'a Environment,
-    files: &'a dyn Files,
+    files: &'a dyn ConfigFiles,
 }
 
 impl Roots<'_> {
@@ -151,7 +151,7 @@ impl Roots<'_> {
         if text.is_empty() {
             return Ok(None);
         }
-        // Files of older releases name the paths of the system's store, which unprivileged users
+        // ConfigFiles of older releases name the paths of the system's store, which unprivileged users
         // cannot use; those releases ignored them for unprivileged users.
         let is_of_the_system = [roots::GRAPH_ROOT, roots::RUN_ROOT].contains(&text);
         if is_of_the_system && self.environment.is_per_user() {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::environment::Environment;
 use crate::error::ConfigError;
-use crate::files::Files;
+use crate::files::ConfigFiles;
 
 /// The graph root of the system.
 pub(crate) const GRAPH_ROOT: &str = "/var/lib/containers/storage";
@@ -14,7 +14,7 @@ pub(crate) const RUN_ROOT: &str = "/run/containers/storage";
 /// The home directory: `HOME`, or the one in `/etc/passwd`.
 pub(crate) fn home(
     environment: &Environment,
-    files: &dyn Files,
+    files: &dyn ConfigFiles,
 ) -> Result<Option<PathBuf>, ConfigError> {
     if let Some(home) = environment.get("HOME") {
         return Ok(Some(environment.directory.join(home)));
@@ -43,7 +43,7 @@ fn home_in(users: &str, user: u32) -> Option<PathBuf> {
 /// The graph root.
 pub(crate) fn graph_root(
     environment: &Environment,
-    files: &dyn Files,
+    files: &dyn ConfigFiles,
 ) -> Result<PathBuf, ConfigError> {
     if !environment.is_per_user() {
         return Ok(PathBuf::from(GRAPH_ROOT));
@@ -62,7 +62,7 @@ pub(crate) fn graph_root(
 /// The run root.
 pub(crate) fn run_root(
     environment: &Environment,
-    files: &dyn Files,
+    files: &dyn ConfigFiles,
 ) -> Result<PathBuf, ConfigError> {
     if !environment.is_per_user() {
         return Ok(PathBuf::from(RUN_ROOT));
@@ -71,7 +71,10 @@ pub(crate) fn run_root(
 }
 
 /// The user's directory for data that may be lost at a reboot.
-fn runtime_directory(environment: &Environment, files: &dyn Files) -> Result<PathBuf, ConfigError> {
+fn runtime_directory(
+    environment: &Environment,
+    files: &dyn ConfigFiles,
+) -> Result<PathBuf, ConfigError> {
     if let Some(directory) = environment.get("XDG_RUNTIME_DIR") {
         let path = environment.directory.join(directory);
         return files

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::environment::Environment;
 use crate::error::ConfigError;
-use crate::files::Files;
+use crate::files::ConfigFiles;
 use crate::roots::home;
 use crate::warning::Warning;
 
@@ -19,25 +19,25 @@ const NAME: &str = "storage.conf";
 /// The system's directories of configuration files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Places {
+pub struct ConfigDirs {
     /// The vendor's: `/usr/share/containers`.
     pub vendor: PathBuf,
     /// The administrator's: `/etc/containers`.
     pub admin: PathBuf,
 }
 
-impl Default for Places {
+impl Default for ConfigDirs {
     fn default() -> Self {
-        Places::below("/")
+        ConfigDirs::below("/")
     }
 }
 
-impl Places {
+impl ConfigDirs {
     /// The usual directories below another root directory.
     #[must_use]
     pub fn below(root: impl AsRef<Path>) -> Self {
         let root = root.as_ref();
-        Places {
+        ConfigDirs {
             vendor: root.join("usr/share/containers"),
             admin: root.join("etc/containers"),
         }
@@ -46,18 +46,18 @@ impl Places {
 
 /// A file that was read.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct ConfigFile {
     pub(crate) path: PathBuf,
     pub(crate) bytes: Vec<u8>,
 }
 
 /// Reads all files, in an order in which later ones win.
 pub(crate) fn search(
-    places: &Places,
+    places: &ConfigDirs,
     environment: &Environment,
-    files: &dyn Files,
+    files: &dyn ConfigFiles,
     warnings: &mut Vec<Warning>,
-) -> Result<Vec<Found>, ConfigError> {
+) -> Result<Vec<ConfigFile>, ConfigError> {
     let mut found = Vec::new();
     if let Some(file) = named(CONF, environment, files)? {
         found.push(file);
@@ -80,8 +80,8 @@ pub(crate) fn search(
 fn named(
     variable: &'static str,
     environment: &Environment,
-    files: &dyn Files,
-) -> Result<Option<Found>, ConfigError> {
+    files: &dyn ConfigFiles,
+) -> Result<Option<ConfigFile>, ConfigError> {
     let Some(text) = environment.get(variable) else {
         return Ok(None);
     };
@@ -97,7 +97,7 @@ fn named(
 /// An empty `XDG_CONFIG_HOME` counts as unset; Go searches the working directory then.
 fn user_directory(
     environment: &Environment,
-    files: &dyn Files,
+    files: &dyn ConfigFiles,
 ) -> Result<Option<PathBuf>, ConfigError> {
     let configuration = match environment.get("XDG_CONFIG_HOME") {
         Some(directory) => Some(environment.directory.join(directory)),
@@ -108,10 +108,10 @@ fn user_directory(
 
 /// The first existing main file.
 fn main_file(
-    places: &Places,
+    places: &ConfigDirs,
     user: Option<&Path>,
-    files: &dyn Files,
-) -> Result<Option<Found>, ConfigError> {
+    files: &dyn ConfigFiles,
+) -> Result<Option<ConfigFile>, ConfigError> {
     for directory in user
         .into_iter()
         .chain([places.admin.as_path(), &places.vendor])
@@ -125,12 +125,12 @@ fn main_file(
 
 /// All drop-ins, sorted by name; of several with the same name, the one in the last directory.
 fn drop_ins(
-    places: &Places,
+    places: &ConfigDirs,
     user: Option<&Path>,
     owner: u32,
-    files: &dyn Files,
+    files: &dyn ConfigFiles,
     warnings: &mut Vec<Warning>,
-) -> Result<Vec<Found>, ConfigError> {
+) -> Result<Vec<ConfigFile>, ConfigError> {
     let mut paths: BTreeMap<OsString, PathBuf> = BTreeMap::new();
     for directory in drop_in_directories(places, user, owner) {
         let listed = files.list(&directory).map_err(|source| ConfigError::Read {
@@ -157,7 +157,7 @@ fn drop_ins(
     Ok(found)
 }
 
-fn drop_in_directories(places: &Places, user: Option<&Path>, owner: u32) -> Vec<PathBuf> {
+fn drop_in_directories(places: &ConfigDirs, user: Option<&Path>, owner: u32) -> Vec<PathBuf> {
     let mut directories = Vec::new();
     for place in [&places.vendor, &places.admin] {
         directories.push(place.join("storage.conf.d"));
@@ -173,9 +173,9 @@ fn drop_in_directories(places: &Places, user: Option<&Path>, owner: u32) -> Vec<
     directories
 }
 
-fn read(path: &Path, files: &dyn Files) -> Result<Option<Found>, ConfigError> {
+fn read(path: &Path, files: &dyn ConfigFiles) -> Result<Option<ConfigFile>, ConfigError> {
     match files.read(path) {
-        Ok(bytes) => Ok(bytes.map(|bytes| Found {
+        Ok(bytes) => Ok(bytes.map(|bytes| ConfigFile {
             path: path.to_owned(),
             bytes,
         })),

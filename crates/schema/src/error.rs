@@ -8,7 +8,10 @@ use crate::TimestampError;
 
 /// Why a record cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("reading {record} record: {} at byte {offset}: {kind}", Place(path))]
+#[error(
+    "reading {record} record: {} at byte {offset}: {kind}",
+    ErrorPath(path)
+)]
 pub struct RecordError {
     /// The type of record: `layer`, `image`, `container` or `mount point`.
     pub record: &'static str,
@@ -64,9 +67,9 @@ pub enum RecordErrorKind {
     },
 }
 
-struct Place<'a>(&'a str);
+struct ErrorPath<'a>(&'a str);
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for ErrorPath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
             f.write_str("the record itself")

@@ -43,11 +43,11 @@ pub struct Descent {
 struct Level {
     name: OsString,
     /// Open, or closed with the numbers that identify it.
-    dir: Held,
+    dir: DirHandle,
 }
 
 #[derive(Debug)]
-enum Held {
+enum DirHandle {
     Open(Dir),
     Closed { dev: u64, ino: u64 },
 }
@@ -66,17 +66,17 @@ impl Descent {
     pub fn enter(&mut self, name: impl Into<OsString>, dir: Dir) -> Result<()> {
         let far = self.levels.len().checked_sub(MOST_OPEN - 1);
         if let Some(far) = far.and_then(|index| self.levels.get_mut(index))
-            && let Held::Open(dir) = &far.dir
+            && let DirHandle::Open(dir) = &far.dir
         {
             let stat = dir.stat_self()?;
-            far.dir = Held::Closed {
+            far.dir = DirHandle::Closed {
                 dev: stat.dev,
                 ino: stat.ino,
             };
         }
         self.levels.push(Level {
             name: name.into(),
-            dir: Held::Open(dir),
+            dir: DirHandle::Open(dir),
         });
         Ok(())
     }
@@ -87,10 +87,11 @@ impl Descent {
             return;
         };
         if let Some(level) = self.levels.last_mut()
-            && let (Held::Closed { dev, ino }, Held::Open(below)) = (&level.dir, &below.dir)
+            && let (DirHandle::Closed { dev, ino }, DirHandle::Open(below)) =
+                (&level.dir, &below.dir)
             && let Some(dir) = parent_if(below, *dev, *ino)
         {
-            level.dir = Held::Open(dir);
+            level.dir = DirHandle::Open(dir);
         }
     }
 
@@ -134,7 +135,7 @@ impl Descent {
         match self.levels.last() {
             None => return Ok(self.root.clone()),
             Some(Level {
-                dir: Held::Open(dir),
+                dir: DirHandle::Open(dir),
                 ..
             }) => return Ok(dir.clone()),
             Some(_) => {}
@@ -144,7 +145,7 @@ impl Descent {
             dir = dir.open_dir(&level.name)?;
         }
         if let Some(level) = self.levels.last_mut() {
-            level.dir = Held::Open(dir.clone());
+            level.dir = DirHandle::Open(dir.clone());
         }
         Ok(dir)
     }

@@ -94,7 +94,7 @@ impl Drop for RecordLock {
     fn drop(&mut self) {
         // Closing alone would leave the lock with a forked child that still has the descriptor.
         // Releasing a held lock cannot fail.
-        drop(set_lock(&self.file, libc::F_UNLCK, Wait::Never));
+        crate::best_effort(set_lock(&self.file, libc::F_UNLCK, Wait::Never));
     }
 }
 

@@ -95,7 +95,7 @@ enum Extension {
     LongLink,
 }
 
-enum Found {
+enum StepOutcome {
     Nothing,
     Entry,
     End,
@@ -230,15 +230,15 @@ impl Parser {
                 .complete_step()
                 .inspect_err(|_| self.step = Step::Failed)?;
             match found {
-                Found::Nothing => {}
-                Found::Entry => {
+                StepOutcome::Nothing => {}
+                StepOutcome::Entry => {
                     self.raw_is_done = true;
                     return Ok(Some(Event::Entry {
                         header: &self.header,
                         raw: &self.raw,
                     }));
                 }
-                Found::End => {
+                StepOutcome::End => {
                     self.raw_is_done = true;
                     self.step = Step::Trailing;
                     return Ok(Some(Event::End { raw: &self.raw }));
@@ -319,7 +319,7 @@ impl Parser {
     }
 
     /// Runs the step whose bytes are complete.
-    fn complete_step(&mut self) -> Result<Found, ParseError> {
+    fn complete_step(&mut self) -> Result<StepOutcome, ParseError> {
         match std::mem::replace(&mut self.step, Step::Failed) {
             Step::Padding => self.expect(Step::Header, BLOCK_SIZE as u64)?,
             Step::Header => return self.header_block(),
@@ -331,27 +331,27 @@ impl Parser {
                 return Err(ParseError::AlreadyFailed);
             }
         }
-        Ok(Found::Nothing)
+        Ok(StepOutcome::Nothing)
     }
 
     fn last_block(&self) -> Block {
         self.raw.last_chunk().copied().unwrap_or(ZERO_BLOCK)
     }
 
-    fn second_zero_block(&mut self) -> Result<Found, ParseError> {
+    fn second_zero_block(&mut self) -> Result<StepOutcome, ParseError> {
         if self.last_block() == ZERO_BLOCK {
-            return Ok(Found::End);
+            return Ok(StepOutcome::End);
         }
         Err(ParseError::LoneZeroBlock {
             offset: self.offset - BLOCK_SIZE as u64,
         })
     }
 
-    fn header_block(&mut self) -> Result<Found, ParseError> {
+    fn header_block(&mut self) -> Result<StepOutcome, ParseError> {
         let block = self.last_block();
         if block == ZERO_BLOCK {
             self.expect(Step::SecondZeroBlock, BLOCK_SIZE as u64)?;
-            return Ok(Found::Nothing);
+            return Ok(StepOutcome::Nothing);
         }
         let offset = self.offset - BLOCK_SIZE as u64;
         let layout = block::layout(&block).ok_or(ParseError::Checksum { offset })?;
@@ -378,11 +378,11 @@ impl Parser {
         self.header.padding = padding(size);
         self.header.stored = size;
         self.expect(Step::Extension(extension), size)?;
-        Ok(Found::Nothing)
+        Ok(StepOutcome::Nothing)
     }
 
     /// Takes an extension header's body from the end of the raw bytes.
-    fn extension(&mut self, extension: Extension) -> Result<Found, ParseError> {
+    fn extension(&mut self, extension: Extension) -> Result<StepOutcome, ParseError> {
         let size = std::mem::take(&mut self.header.stored);
         let start = self
             .raw
@@ -402,14 +402,14 @@ impl Parser {
             }
         }
         self.expect(Step::Padding, self.header.padding)?;
-        Ok(Found::Nothing)
+        Ok(StepOutcome::Nothing)
     }
 
     /// Reports a global header as an entry with a name and records only.
     ///
     /// Extensions before it are dropped, and its records apply to nothing (Go:
     /// archive/tar/reader.go, `next`).
-    fn global_header(&mut self) -> Result<Found, ParseError> {
+    fn global_header(&mut self) -> Result<StepOutcome, ParseError> {
         crate::merge::apply_records(&mut self.header, self.header_offset)?;
         let padding = self.header.padding;
         let (name, records) = (
@@ -438,7 +438,7 @@ impl Parser {
         block: &Block,
         layout: Layout,
         flag: u8,
-    ) -> Result<Found, ParseError> {
+    ) -> Result<StepOutcome, ParseError> {
         let offset = self.header_offset;
         // Go checks the size in the block even if a PAX record replaces it.
         payload_size(EntryKind::from_flag(flag), self.header.size, offset)?;
@@ -474,7 +474,11 @@ impl Parser {
         }
     }
 
-    fn gnu_sparse_header(&mut self, block: &Block, layout: Layout) -> Result<Found, ParseError> {
+    fn gnu_sparse_header(
+        &mut self,
+        block: &Block,
+        layout: Layout,
+    ) -> Result<StepOutcome, ParseError> {
         let offset = self.header_offset;
         if layout != Layout::Gnu {
             return Err(ParseError::SparseMap { offset });
@@ -483,7 +487,7 @@ impl Parser {
         self.gnu_sparse_entries(block, block::GNU_SPARSE)
     }
 
-    fn gnu_sparse_block(&mut self) -> Result<Found, ParseError> {
+    fn gnu_sparse_block(&mut self) -> Result<StepOutcome, ParseError> {
         let block = self.last_block();
         self.gnu_sparse_entries(&block, block::SPARSE_BLOCK)
     }
@@ -492,16 +496,16 @@ impl Parser {
         &mut self,
         block: &Block,
         array: block::Field,
-    ) -> Result<Found, ParseError> {
+    ) -> Result<StepOutcome, ParseError> {
         let offset = self.header_offset;
         if block::read_sparse_entries(block, array, &mut self.sparse_pairs, offset)? {
             self.expect(Step::GnuSparseBlock, BLOCK_SIZE as u64)?;
-            return Ok(Found::Nothing);
+            return Ok(StepOutcome::Nothing);
         }
         self.start_sparse_payload()
     }
 
-    fn pax_sparse_map(&mut self, mut map: MapText) -> Result<Found, ParseError> {
+    fn pax_sparse_map(&mut self, mut map: MapText) -> Result<StepOutcome, ParseError> {
         let bad = ParseError::SparseMap {
             offset: self.header_offset,
         };
@@ -513,7 +517,7 @@ impl Parser {
     }
 
     /// Requests the next block of a map at the start of the payload.
-    fn more_of_map(&mut self, map: MapText) -> Result<Found, ParseError> {
+    fn more_of_map(&mut self, map: MapText) -> Result<StepOutcome, ParseError> {
         let (size, limit) = (map.size() + BLOCK_SIZE as u64, self.limits.sparse_map);
         if size > limit {
             return Err(ParseError::TooLong {
@@ -530,10 +534,10 @@ impl Parser {
                     offset: self.header_offset,
                 })?;
         self.expect(Step::PaxSparseMap(map), BLOCK_SIZE as u64)?;
-        Ok(Found::Nothing)
+        Ok(StepOutcome::Nothing)
     }
 
-    fn start_sparse_payload(&mut self) -> Result<Found, ParseError> {
+    fn start_sparse_payload(&mut self) -> Result<StepOutcome, ParseError> {
         let stored = self.header.stored;
         if !self.header.kind.is_header_only()
             && let Some(map) = SparseMap::checked(&self.sparse_pairs, self.header.size, stored)
@@ -546,12 +550,12 @@ impl Parser {
         })
     }
 
-    fn start_payload(&mut self, stored: u64) -> Found {
+    fn start_payload(&mut self, stored: u64) -> StepOutcome {
         self.header.stored = stored;
         self.remaining = stored;
         self.region = (0, 0);
         self.step = Step::Payload;
-        Found::Entry
+        StepOutcome::Entry
     }
 
     fn payload<'i>(&mut self, input: &mut &'i [u8]) -> Option<Event<'static, 'i>> {

@@ -64,7 +64,7 @@ pub struct Chunk<'r> {
 }
 
 /// The reader's next task after an event, without borrowing from the parser.
-enum Step {
+enum ReaderStep {
     Entry,
     /// Stored content: its offset in the file, and its place in the buffer.
     Payload {
@@ -108,14 +108,14 @@ impl<R: Read, S: EventSink> Reader<R, S> {
     pub fn next_entry(&mut self) -> Result<Option<Entry<'_, R, S>>, ReadError> {
         while !self.archive_is_done {
             match self.step(BUFFER_SIZE)? {
-                Step::Entry => {
+                ReaderStep::Entry => {
                     return Ok(Some(Entry {
                         reader: self,
                         position: 0,
                     }));
                 }
-                Step::End | Step::EndOfInput => self.archive_is_done = true,
-                Step::Payload { .. } | Step::EndOfEntry | Step::Trailing(_) => {}
+                ReaderStep::End | ReaderStep::EndOfInput => self.archive_is_done = true,
+                ReaderStep::Payload { .. } | ReaderStep::EndOfEntry | ReaderStep::Trailing(_) => {}
             }
         }
         Ok(None)
@@ -130,8 +130,8 @@ impl<R: Read, S: EventSink> Reader<R, S> {
         let mut trailing = 0;
         loop {
             match self.step(BUFFER_SIZE)? {
-                Step::Trailing(length) => trailing += length,
-                Step::EndOfInput => return Ok(trailing),
+                ReaderStep::Trailing(length) => trailing += length,
+                ReaderStep::EndOfInput => return Ok(trailing),
                 _ => {}
             }
         }
@@ -153,7 +153,7 @@ impl<R: Read, S: EventSink> Reader<R, S> {
     }
 
     /// Parses up to the next event; fills the buffer if it is empty.
-    fn step(&mut self, most: usize) -> Result<Step, ReadError> {
+    fn step(&mut self, most: usize) -> Result<ReaderStep, ReadError> {
         loop {
             let end = self.end.min(self.start.saturating_add(most));
             let mut input = self.buffer.get(self.start..end).unwrap_or_default();
@@ -163,8 +163,8 @@ impl<R: Read, S: EventSink> Reader<R, S> {
             self.start += offered - input.len();
             if let Some(event) = event {
                 self.sink.event(&event).map_err(ReadError::Sink)?;
-                let step = Step::from_event(&event, self.start);
-                self.entry_is_done = matches!(step, Step::EndOfEntry | Step::End);
+                let step = ReaderStep::from_event(&event, self.start);
+                self.entry_is_done = matches!(step, ReaderStep::EndOfEntry | ReaderStep::End);
                 return Ok(step);
             }
             if self.start > start && self.start < self.end {
@@ -178,12 +178,12 @@ impl<R: Read, S: EventSink> Reader<R, S> {
         }
     }
 
-    fn end_of_input(&mut self) -> Result<Step, ReadError> {
+    fn end_of_input(&mut self) -> Result<ReaderStep, ReadError> {
         if let Some(event) = self.parser.finish()? {
             self.sink.event(&event).map_err(ReadError::Sink)?;
         }
         self.entry_is_done = true;
-        Ok(Step::EndOfInput)
+        Ok(ReaderStep::EndOfInput)
     }
 
     /// Reads stored content directly into `target`.
@@ -208,7 +208,7 @@ impl<R: Read, S: EventSink> Reader<R, S> {
     }
 }
 
-impl Step {
+impl ReaderStep {
     /// `end` is the end of the event's bytes in the buffer.
     fn from_event(event: &Event<'_, '_>, end: usize) -> Self {
         match *event {
@@ -243,7 +243,7 @@ impl<R: Read, S: EventSink> Entry<'_, R, S> {
             return Ok(None);
         }
         match self.reader.step(BUFFER_SIZE)? {
-            Step::Payload {
+            ReaderStep::Payload {
                 offset,
                 start,
                 length,
@@ -284,7 +284,7 @@ impl<R: Read, S: EventSink> Entry<'_, R, S> {
             return reader.read_direct(target);
         }
         match reader.step(target.len())? {
-            Step::Payload { start, length, .. } => {
+            ReaderStep::Payload { start, length, .. } => {
                 let data = reader.buffer.get(start..start + length).unwrap_or_default();
                 Ok(copy_to(target, data))
             }

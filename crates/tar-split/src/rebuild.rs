@@ -80,7 +80,7 @@ pub struct Rebuild<R, S> {
     /// An error after some bytes were already returned.
     error: Option<RebuildError>,
     /// How the payload after the last segment is stored.
-    stored: Stored,
+    stored: StoredForm,
 }
 
 enum State {
@@ -123,7 +123,7 @@ struct OpenFile {
 
 /// How the archive stores the content of the current file.
 #[derive(Debug)]
-enum Stored {
+enum StoredForm {
     Whole,
     Regions(Vec<Region>),
     /// As regions, but the map is missing.
@@ -139,7 +139,7 @@ impl<R: BufRead, S: ContentSource> Rebuild<R, S> {
             source,
             state: State::Line,
             error: None,
-            stored: Stored::Whole,
+            stored: StoredForm::Whole,
         }
     }
 
@@ -222,11 +222,11 @@ impl<R: BufRead, S: ContentSource> Rebuild<R, S> {
 
     fn open(&mut self, size: i64, checksum: Option<Checksum>) -> Result<State, RebuildError> {
         let name = self.skeleton.bytes.clone();
-        let regions = match std::mem::replace(&mut self.stored, Stored::Whole) {
-            Stored::Nothing => return Ok(State::Line),
-            Stored::UnknownRegions => return Err(RebuildError::SparseMapMissing { name }),
-            Stored::Regions(regions) => Some(regions),
-            Stored::Whole => None,
+        let regions = match std::mem::replace(&mut self.stored, StoredForm::Whole) {
+            StoredForm::Nothing => return Ok(State::Line),
+            StoredForm::UnknownRegions => return Err(RebuildError::SparseMapMissing { name }),
+            StoredForm::Regions(regions) => Some(regions),
+            StoredForm::Whole => None,
         };
         let expected = checksum.unwrap_or(Checksum::EMPTY);
         let Ok(size) = u64::try_from(size) else {
@@ -375,7 +375,7 @@ fn keep_regions(data: &mut [u8], length: usize, position: u64, regions: &[Region
 ///
 /// Nearly all files are stored whole, which is visible without parsing: no block contains "sparse",
 /// and the last one is that of a regular file.
-fn stored_form(segment: &[u8]) -> Stored {
+fn stored_form(segment: &[u8]) -> StoredForm {
     // Everything except the padding of the previous file fills whole blocks.
     let headers = segment
         .get(segment.len() % BLOCK_SIZE..)
@@ -386,25 +386,25 @@ fn stored_form(segment: &[u8]) -> Stored {
         && blocks.iter().all(|block| flag(block) != Some(b'S'))
         && (blocks.len() == 1 || memchr::memmem::find(headers, b"GNU.sparse.").is_none());
     if is_plain {
-        Stored::Whole
+        StoredForm::Whole
     } else {
         parsed_form(headers)
     }
 }
 
-fn parsed_form(headers: &[u8]) -> Stored {
+fn parsed_form(headers: &[u8]) -> StoredForm {
     let mut parser = Parser::new();
     let mut rest = headers;
     if let Ok(Some(Event::Entry { header, .. })) = parser.advance(&mut rest) {
         return match header.sparse() {
-            Some(map) => Stored::Regions(map.regions().to_vec()),
-            None if header.stored_size() == 0 => Stored::Nothing,
-            None => Stored::Whole,
+            Some(map) => StoredForm::Regions(map.regions().to_vec()),
+            None if header.stored_size() == 0 => StoredForm::Nothing,
+            None => StoredForm::Whole,
         };
     }
     match parser.unfinished_header() {
-        Some(_) => Stored::UnknownRegions,
-        None => Stored::Whole,
+        Some(_) => StoredForm::UnknownRegions,
+        None => StoredForm::Whole,
     }
 }
 

@@ -269,8 +269,8 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         // Both fail only when the child has already been waited for.
-        drop(self.process.kill());
-        drop(self.process.wait());
+        layerhold_sys::best_effort(self.process.kill());
+        layerhold_sys::best_effort(self.process.wait());
     }
 }
 

@@ -114,8 +114,8 @@ impl UserNamespace {
 impl Drop for UserNamespace {
     fn drop(&mut self) {
         // Both fail only if the process has ended already.
-        drop(self.holder.kill());
-        drop(self.holder.wait());
+        layerhold_sys::best_effort(self.holder.kill());
+        layerhold_sys::best_effort(self.holder.wait());
     }
 }
 

@@ -9,13 +9,13 @@ use crate::ran::{Ran, run, run_with_input};
 
 /// Graph root, run root and driver, which every peer gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Place {
+struct StorePaths {
     root: PathBuf,
     runroot: PathBuf,
     driver: String,
 }
 
-impl Place {
+impl StorePaths {
     fn below(base: &Path, driver: &str) -> Self {
         Self {
             root: base.join("root"),
@@ -29,12 +29,12 @@ impl Place {
 #[derive(Debug, Clone)]
 pub struct Tool {
     program: PathBuf,
-    place: Place,
+    place: StorePaths,
     options: Vec<OsString>,
 }
 
 impl Tool {
-    fn new(program: &str, place: Place, options: fn(&Place) -> Vec<OsString>) -> Self {
+    fn new(program: &str, place: StorePaths, options: fn(&StorePaths) -> Vec<OsString>) -> Self {
         let options = options(&place);
         Self {
             program: program.into(),
@@ -96,7 +96,7 @@ macro_rules! peer {
             /// A store at `base/root` and `base/runroot`.
             #[must_use]
             pub fn below(base: &Path, driver: &str) -> Self {
-                Self(Tool::new($program, Place::below(base, driver), $options))
+                Self(Tool::new($program, StorePaths::below(base, driver), $options))
             }
 
             /// A peer for the store of `go`.
@@ -152,7 +152,7 @@ peer!(
 );
 
 /// The options for graph root, run root and driver.
-fn options(place: &Place, names: [&str; 3]) -> Vec<OsString> {
+fn options(place: &StorePaths, names: [&str; 3]) -> Vec<OsString> {
     let values = [
         place.root.as_os_str(),
         place.runroot.as_os_str(),
@@ -168,7 +168,7 @@ impl GoStore {
     /// A store with the given roots.
     #[must_use]
     pub fn new(root: &Path, runroot: &Path, driver: &str) -> Self {
-        let place = Place {
+        let place = StorePaths {
             root: root.into(),
             runroot: runroot.into(),
             driver: driver.into(),
@@ -203,7 +203,7 @@ impl Skopeo {
     /// The reference of an image in the store, as `containers-storage:[vfs@root+runroot]name`.
     #[must_use]
     pub fn reference(&self, name: &str) -> String {
-        let Place {
+        let StorePaths {
             root,
             runroot,
             driver,

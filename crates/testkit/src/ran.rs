@@ -108,7 +108,7 @@ pub(crate) fn run_with_input(command: &mut Command, input: &[u8]) -> Ran {
     let output = std::thread::scope(|scope| {
         // A program that stops reading early closes the pipe; its exit code tells whether that was
         // right.
-        scope.spawn(move || drop(stdin.write_all(input)));
+        scope.spawn(move || layerhold_sys::best_effort(stdin.write_all(input)));
         child
             .wait_with_output()
             .expect("the child can be waited for")

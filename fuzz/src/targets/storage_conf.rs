@@ -8,7 +8,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use layerhold_config::{Config, ConfigError, Environment, Files, Listed, load};
+use layerhold_config::{Config, ConfigError, ConfigFiles, Environment, Listed, load};
 
 /// The directory of an input's files.
 const PLACE: &str = "/etc/containers/storage.conf.d";
@@ -17,7 +17,7 @@ const PLACE: &str = "/etc/containers/storage.conf.d";
 #[derive(Debug)]
 struct DropIns<'a>(Vec<&'a [u8]>);
 
-impl Files for DropIns<'_> {
+impl ConfigFiles for DropIns<'_> {
     fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
         let mut files = (0..).map(file).zip(&self.0);
         let found = files.find(|(name, _)| Path::new(PLACE).join(name) == path);

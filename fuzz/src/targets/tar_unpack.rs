@@ -35,30 +35,30 @@ const OUTSIDE: [&str; 8] = [
 #[derive(Debug, Clone, Copy, Arbitrary)]
 pub enum Operation {
     /// A regular file.
-    File(Place, Mode),
+    File(PathChoice, Mode),
     /// A directory.
-    Directory(Place, Mode),
+    Directory(PathChoice, Mode),
     /// A symbolic link.
-    Symlink(Place, Place),
+    Symlink(PathChoice, PathChoice),
     /// A hard link.
-    HardLink(Place, Place),
+    HardLink(PathChoice, PathChoice),
     /// A named pipe.
-    Fifo(Place),
+    Fifo(PathChoice),
     /// A device with number 0:0 or 1:3.
-    Device(Place, bool),
+    Device(PathChoice, bool),
     /// A whiteout.
-    Whiteout(Place),
+    Whiteout(PathChoice),
     /// An opaque whiteout.
-    Opaque(Place),
+    Opaque(PathChoice),
     /// AUFS's directory for hard links.
-    LinkStore(Place),
+    LinkStore(PathChoice),
     /// An extended header with another name than that of the header.
-    Renamed(Place, Place),
+    Renamed(PathChoice, PathChoice),
 }
 
 /// A path.
 #[derive(Debug, Clone, Copy, Arbitrary)]
-pub enum Place {
+pub enum PathChoice {
     /// A path inside.
     Inside(u8),
     /// A path that leads outside if taken literally.
@@ -90,7 +90,7 @@ struct Input {
 /// Enough for any interaction; more only takes time.
 const MOST: usize = 24;
 
-impl Place {
+impl PathChoice {
     fn text(self, base: &Path) -> String {
         let pick = |names: &[&str; 8], at: u8| names[usize::from(at) % names.len()].to_owned();
         match self {
@@ -116,7 +116,7 @@ impl Place {
 
 impl Operation {
     fn entry(self, base: &Path) -> TarEntry {
-        let marked = |place: Place, marker: &str| {
+        let marked = |place: PathChoice, marker: &str| {
             let name = place.text(base);
             let (before, last) = name.rsplit_once('/').unwrap_or(("", &name));
             let slash = if before.is_empty() { "" } else { "/" };

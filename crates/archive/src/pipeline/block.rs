@@ -85,7 +85,7 @@ impl Block {
 impl Drop for Block {
     fn drop(&mut self) {
         // If this fails, the pool is gone, and the buffer is not needed.
-        drop(self.home.try_send(std::mem::take(&mut self.bytes)));
+        layerhold_sys::best_effort(self.home.try_send(std::mem::take(&mut self.bytes)));
     }
 }
 

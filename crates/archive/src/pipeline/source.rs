@@ -24,7 +24,7 @@ fn send_to_all(outlets: &Outlets, block: Block) -> bool {
 fn end(outlets: &Outlets) {
     for outlet in outlets {
         // A receiver that is gone has failed and reports its own error.
-        drop(outlet.send(Message::End));
+        layerhold_sys::best_effort(outlet.send(Message::End));
     }
 }
 

@@ -160,7 +160,7 @@ pub(crate) fn write(inlet: &Receiver<Bodies>, cancel: &Cancel) -> Result<u64, Im
             return Err(ImportError::Cancelled);
         }
         match bodies {
-            Bodies::Sync(done) => drop(done.send(())),
+            Bodies::Sync(done) => layerhold_sys::best_effort(done.send(())),
             Bodies::Write { block, steps } => {
                 for step in steps {
                     skipped += write_step(&mut current, step, block.filled())

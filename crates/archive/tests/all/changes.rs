@@ -7,18 +7,18 @@ use layerhold_archive::layerhold_idmap::IdMappings;
 use layerhold_archive::layerhold_sys::{Dir, SetTime, Times, Timestamp, xattr};
 use layerhold_archive::{changes_size, compare};
 
-use crate::support::{Place, write};
+use crate::support::{UnpackDir, write};
 
-fn listed(new: &Place, old: Option<&Place>) -> Vec<String> {
+fn listed(new: &UnpackDir, old: Option<&UnpackDir>) -> Vec<String> {
     let maps = IdMappings::IDENTITY;
     let changes = compare(&new.dir, &maps, old.map(|place| &place.dir), &maps).unwrap();
     changes.iter().map(ToString::to_string).collect()
 }
 
 /// Two copies of one tree, with equal times.
-fn twins() -> (Place, Place) {
+fn twins() -> (UnpackDir, UnpackDir) {
     let make = || {
-        let place = Place::new();
+        let place = UnpackDir::new();
         for directory in ["d", "d/e", "gone"] {
             std::fs::create_dir(place.root.join(directory)).unwrap();
         }
@@ -34,7 +34,7 @@ fn twins() -> (Place, Place) {
     (make(), make())
 }
 
-fn set_time(place: &Place, path: &str, seconds: i64, nanoseconds: u32) {
+fn set_time(place: &UnpackDir, path: &str, seconds: i64, nanoseconds: u32) {
     let time = SetTime::At(Timestamp {
         seconds,
         nanoseconds,
@@ -119,7 +119,7 @@ fn one_kind_in_place_of_another() {
 
 #[test]
 fn names_that_sort_around_slashes() {
-    let new = Place::new();
+    let new = UnpackDir::new();
     std::fs::create_dir(new.root.join("a")).unwrap();
     for name in ["a/x", "a.txt", "a-b", "ab"] {
         write(new.root.join(name), b"");
@@ -141,7 +141,7 @@ fn hard_links_to_the_other_tree_are_not_even_looked_at() {
 
 #[test]
 fn deep_trees_need_few_descriptors() {
-    let place = Place::new();
+    let place = UnpackDir::new();
     let mut dir = place.dir.clone();
     for _ in 0..600 {
         dir.create_dir("d", 0o755).unwrap();
@@ -153,7 +153,7 @@ fn deep_trees_need_few_descriptors() {
     assert_eq!(changes.len(), 601);
     let packed = layerhold_archive::pack(&place.dir, &Default::default(), Vec::new()).unwrap();
     assert!(packed.len() > 601 * 512);
-    let empty = Place::new();
+    let empty = UnpackDir::new();
     let empty: &Dir = &empty.dir;
     let deleted = compare(empty, &maps, Some(&place.dir), &maps).unwrap();
     assert_eq!(deleted.len(), 1);
@@ -163,7 +163,7 @@ fn deep_trees_need_few_descriptors() {
 #[test]
 fn each_directory_of_a_deep_tree_is_opened_a_bounded_number_of_times() {
     const DEPTH: u64 = 1000;
-    let place = Place::new();
+    let place = UnpackDir::new();
     let mut dir = place.dir.clone();
     for _ in 0..DEPTH {
         for side in ["a", "z"] {

@@ -9,7 +9,7 @@ use layerhold_archive::layerhold_sys::{OpenOptions, stat_file};
 use layerhold_archive::{PackOptions, Replace, UnpackError, UnpackOptions, UserNamespace, pack};
 use layerhold_testkit::{NodeKind, TarBuilder, TarEntry, TarKind, require_peer, require_root, run};
 
-use crate::support::{Place, unpack_error};
+use crate::support::{UnpackDir, unpack_error};
 
 fn identity_of_process() -> (u64, u64) {
     let metadata = std::fs::metadata("/proc/self").unwrap();
@@ -24,7 +24,7 @@ fn own(entry: TarEntry) -> TarEntry {
 
 #[test]
 fn files_directories_and_links() {
-    let place = Place::new();
+    let place = UnpackDir::new();
     let tar = TarBuilder::new()
         .entry(own(TarEntry::dir("./")).mode(0o750).mtime(77))
         .entry(own(TarEntry::dir("./d/")).mode(0o751).mtime_nanos(100, 5))
@@ -73,7 +73,7 @@ fn files_directories_and_links() {
 
 #[test]
 fn a_directory_without_access_time_gets_its_modification_time() {
-    let place = Place::new();
+    let place = UnpackDir::new();
     let tar = TarBuilder::new()
         .entry(own(TarEntry::dir("d")).mtime(300))
         .entry(own(TarEntry::file("d/f", "x")).mtime(400))
@@ -94,7 +94,7 @@ fn sparse_files_of_old_gnu_tar_keep_their_holes() {
     let Some(()) = require_peer("tar") else {
         return;
     };
-    let (source, place) = (Place::new(), Place::new());
+    let (source, place) = (UnpackDir::new(), UnpackDir::new());
     // More holes than one header can hold, data at both ends, and a hole at the end.
     let path = source.root.join("sparse");
     let file = std::fs::File::create(&path).unwrap();
@@ -118,7 +118,7 @@ fn sparse_files_of_old_gnu_tar_keep_their_holes() {
 
 #[test]
 fn contiguous_files_are_files() {
-    let place = Place::new();
+    let place = UnpackDir::new();
     let entry = TarEntry::new(TarKind::Other(b'7'), "f").content("content");
     place
         .unpack(&TarBuilder::new().entry(own(entry)).finish())
@@ -133,16 +133,16 @@ fn entry_by_entry_gives_the_same_tree() {
         .entry(own(TarEntry::file("a/f", vec![7; 300_000])).mtime(6))
         .entry(own(TarEntry::symlink("l", "a/f")).mtime(7))
         .finish();
-    let (one, two) = (Place::new(), Place::new());
+    let (one, two) = (UnpackDir::new(), UnpackDir::new());
     one.unpack(&tar).unwrap();
     two.unpack_by_entry(&tar).unwrap();
-    let ignore_root = |place: &Place| place.tree().retain(|path, _| path.as_os_str() != "");
+    let ignore_root = |place: &UnpackDir| place.tree().retain(|path, _| path.as_os_str() != "");
     ignore_root(&one).assert_same(&ignore_root(&two));
 }
 
 #[test]
 fn parents_that_no_entry_describes() {
-    let place = Place::new();
+    let place = UnpackDir::new();
     let tar = TarBuilder::new()
         .entry(own(TarEntry::file("a/b/c/f", "x")))
         .finish();
@@ -155,7 +155,7 @@ fn parents_that_no_entry_describes() {
 
 #[test]
 fn things_replace_each_other() {
-    let place = Place::new();
+    let place = UnpackDir::new();
     let (dir, file, link) = (
         |name: &str| own(TarEntry::dir(name)),
         |name: &str, content: &str| own(TarEntry::file(name, content)),
@@ -197,7 +197,7 @@ fn things_replace_each_other() {
 
 #[test]
 fn a_path_is_looked_up_again_after_its_directory_was_replaced() {
-    let place = Place::new();
+    let place = UnpackDir::new();
     let tar = TarBuilder::new()
         .entry(own(TarEntry::dir("real")))
         .entry(own(TarEntry::dir("a")))
@@ -223,7 +223,7 @@ fn a_path_is_looked_up_again_after_its_directory_was_replaced() {
 
 #[test]
 fn absolute_links_lead_inside() {
-    let place = Place::new();
+    let place = UnpackDir::new();
     let tar = TarBuilder::new()
         .entry(own(TarEntry::dir("run")))
         .entry(own(TarEntry::dir("var")))
@@ -240,7 +240,7 @@ fn absolute_links_lead_inside() {
 
 #[test]
 fn directories_without_write_permission_are_filled_first() {
-    let place = Place::new();
+    let place = UnpackDir::new();
     let tar = TarBuilder::new()
         .entry(own(TarEntry::dir("d")).mode(0o500))
         .entry(own(TarEntry::dir("d/e")).mode(0))
@@ -263,7 +263,7 @@ fn directories_without_write_permission_are_filled_first() {
 
 #[test]
 fn an_entry_below_a_file_is_refused() {
-    let place = Place::new();
+    let place = UnpackDir::new();
     let tar = TarBuilder::new()
         .entry(own(TarEntry::file("f", "x")))
         .entry(own(TarEntry::file("f/g", "x")))
@@ -281,7 +281,7 @@ fn kinds_may_be_kept_from_replacing_each_other() {
         ..UnpackOptions::default()
     };
     let attempt = |first: TarEntry, second: TarEntry| {
-        let place = Place::new();
+        let place = UnpackDir::new();
         let tar = TarBuilder::new()
             .entry(own(first))
             .entry(own(second))
@@ -300,7 +300,7 @@ fn kinds_may_be_kept_from_replacing_each_other() {
 
 #[test]
 fn unknown_kinds_and_a_root_that_is_a_file() {
-    let place = Place::new();
+    let place = UnpackDir::new();
     let tar = TarBuilder::new()
         .entry(own(TarEntry::new(TarKind::Other(b'V'), "volume")))
         .finish();
@@ -313,7 +313,7 @@ fn unknown_kinds_and_a_root_that_is_a_file() {
         .entry(own(TarEntry::file("./", "x")))
         .finish();
     // A regular entry whose name ends in a slash may count as a directory; one named "." cannot.
-    drop(place.unpack(&tar));
+    layerhold_sys::best_effort(place.unpack(&tar));
     let tar = TarBuilder::new()
         .entry(own(TarEntry::symlink(".", "x")))
         .finish();
@@ -326,7 +326,7 @@ fn unknown_kinds_and_a_root_that_is_a_file() {
 #[test]
 fn owners_that_no_kernel_keeps_are_refused() {
     for uid in [u64::from(u32::MAX), 1 << 32] {
-        let place = Place::new();
+        let place = UnpackDir::new();
         let tar = TarBuilder::new()
             .entry(TarEntry::file("f", "").owner(uid, 0))
             .finish();
@@ -341,7 +341,7 @@ fn owners_that_no_kernel_keeps_are_refused() {
 #[test]
 fn root_owners_and_set_id_bits_survive() {
     let Some(()) = require_root() else { return };
-    let place = Place::new();
+    let place = UnpackDir::new();
     let tar = TarBuilder::new()
         .entry(TarEntry::dir("d").owner(1, 2).mode(0o3775))
         .entry(TarEntry::file("d/suid", "binary").owner(3, 4).mode(0o6755))
@@ -377,7 +377,7 @@ fn root_owners_and_set_id_bits_survive() {
 #[test]
 fn root_attributes() {
     let Some(()) = require_root() else { return };
-    let place = Place::new();
+    let place = UnpackDir::new();
     let capability = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let tar = TarBuilder::new()
         .entry(
@@ -409,7 +409,7 @@ fn root_attributes() {
 /// Packing and unpacking gives the same tree.
 #[test]
 fn attributes_with_empty_values_are_set() {
-    let place = Place::new();
+    let place = UnpackDir::new();
     let tar = TarBuilder::new()
         .entry(own(TarEntry::file("f", "x")).xattr("user.empty", ""))
         .entry(own(TarEntry::file("g", "x")).xattr("security.capability", ""))
@@ -425,7 +425,7 @@ fn attributes_with_empty_values_are_set() {
     // An empty capability is none.
     assert!(tree.at("g").xattrs.is_empty());
     let packed = pack(&place.dir, &PackOptions::default(), Vec::new()).unwrap();
-    let again = Place::new();
+    let again = UnpackDir::new();
     again.unpack(&packed).unwrap();
     tree.without_directory_times()
         .assert_same(&again.tree().without_directory_times());
@@ -439,7 +439,7 @@ fn root_mapped_owners() {
         id_maps: IdMappings::new(map(1000), map(2000)),
         ..UnpackOptions::default()
     };
-    let place = Place::new();
+    let place = UnpackDir::new();
     let tar = TarBuilder::new()
         .entry(TarEntry::file("implied/f", "").owner(5, 6))
         .finish();
@@ -471,7 +471,7 @@ fn root_mapped_owners() {
 
 #[test]
 fn devices_are_left_out_in_a_user_namespace() {
-    let place = Place::new();
+    let place = UnpackDir::new();
     let options = UnpackOptions {
         user_namespace: UserNamespace::Child,
         ..UnpackOptions::default()
@@ -488,7 +488,7 @@ fn devices_are_left_out_in_a_user_namespace() {
 
 #[test]
 fn a_mask_hides_owner_mode_and_type() {
-    let place = Place::new();
+    let place = UnpackDir::new();
     let options = UnpackOptions {
         force_mask: Some(0o711),
         ..UnpackOptions::default()
@@ -525,7 +525,7 @@ fn a_mask_hides_owner_mode_and_type() {
 
 #[test]
 fn long_and_strange_names() {
-    let place = Place::new();
+    let place = UnpackDir::new();
     let component = "n".repeat(255);
     let deep = [component.as_str(); 15].join("/");
     let tar = TarBuilder::new()

@@ -6,10 +6,10 @@ use layerhold_archive::layerhold_tar_format::Reader;
 use layerhold_archive::{ImportError, OverlayNamespace, UnpackOptions, UserNamespace, Whiteouts};
 use layerhold_testkit::{TarBuilder, TarEntry, Tree, hostile, require_root};
 
-use crate::support::{Place, open_descriptors, unpack_error};
+use crate::support::{UnpackDir, open_descriptors, unpack_error};
 
 /// Everything outside the root, without access and change times.
-fn outside(place: &Place) -> Tree {
+fn outside(place: &UnpackDir) -> Tree {
     hostile_free(Tree::of(place.base.path()))
 }
 
@@ -33,9 +33,9 @@ fn root_nothing_outside_changes() {
     let mut results = BTreeMap::new();
     for whiteouts in kinds {
         for user_namespace in [UserNamespace::Initial, UserNamespace::Child] {
-            let sample = Place::new();
+            let sample = UnpackDir::new();
             for index in 0..hostile::escapes(sample.base.path()).len() {
-                let place = Place::new();
+                let place = UnpackDir::new();
                 hostile::sentinel(place.base.path());
                 let case = hostile::escapes(place.base.path()).swap_remove(index);
                 let before = outside(&place);
@@ -60,11 +60,11 @@ fn root_nothing_outside_changes() {
 #[test]
 fn root_malformed_archives_leak_no_descriptors() {
     let Some(()) = require_root() else { return };
-    let place = Place::new();
+    let place = UnpackDir::new();
     let round = || {
         for case in hostile::malformed() {
-            drop(place.unpack(&case.bytes));
-            drop(place.unpack_by_entry_quietly(&case.bytes));
+            layerhold_sys::best_effort(place.unpack(&case.bytes));
+            layerhold_sys::best_effort(place.unpack_by_entry_quietly(&case.bytes));
         }
         for codec in [
             &b"\x1f\x8b\x08garbage"[..],
@@ -88,7 +88,7 @@ fn root_malformed_archives_leak_no_descriptors() {
 #[test]
 fn root_large_holes_cost_nothing() {
     let Some(()) = require_root() else { return };
-    let place = Place::new();
+    let place = UnpackDir::new();
     // Old GNU tar would call this a sparse file of 1 TiB without any data.
     let sparse = TarEntry::file("holes", "")
         .pax("GNU.sparse.major", "0")
@@ -117,7 +117,7 @@ fn root_large_holes_cost_nothing() {
 #[test]
 fn root_hard_link_targets_are_looked_up_inside() {
     let Some(()) = require_root() else { return };
-    let place = Place::new();
+    let place = UnpackDir::new();
     let tar = TarBuilder::new()
         .dir("etc", 0o755)
         .file("etc/passwd", 0o644, "inside")
@@ -135,7 +135,7 @@ fn root_hard_link_targets_are_looked_up_inside() {
     ));
 }
 
-impl Place {
+impl UnpackDir {
     fn unpack_by_entry_quietly(&self, tar: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
         use layerhold_archive::Unpacker;
         let mut reader = Reader::new(tar);

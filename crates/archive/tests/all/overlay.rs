@@ -17,7 +17,7 @@ use layerhold_testkit::{
 };
 use proptest::prelude::*;
 
-use crate::support::{Place, write};
+use crate::support::{UnpackDir, write};
 
 const NAMESPACES: [OverlayNamespace; 2] = [OverlayNamespace::Trusted, OverlayNamespace::User];
 
@@ -143,14 +143,14 @@ impl Stack {
             &PackOptions::default(),
             Vec::new(),
         );
-        let place = Place::new();
+        let place = UnpackDir::new();
         place.unpack(&below.unwrap()).unwrap();
         place.unpack(&archive).unwrap();
         seen(&place.root).assert_same(&expected);
 
         // Converted for overlayfs, it does so too.
         drop(self.base.ensure_dir("again", 0o755).unwrap());
-        let again = Place::new();
+        let again = UnpackDir::new();
         let options = UnpackOptions {
             whiteouts: Whiteouts::Overlay(self.namespace),
             ..UnpackOptions::default()
@@ -416,7 +416,7 @@ fn root_renamed_directories_and_files_without_content_need_the_mounted_tree() {
     let (upper, lower) = ("upper", vec![stack.layers[0].clone()]);
     let renamed = |words: &str, work: &dyn Fn(&Path)| {
         for name in [upper, "upper-work"] {
-            drop(remove_tree(&stack.base, name));
+            layerhold_sys::best_effort(remove_tree(&stack.base, name));
             stack.base.create_dir(name, 0o755).unwrap();
         }
         drop(stack.base.ensure_dir("merged", 0o755).unwrap());
@@ -562,7 +562,7 @@ fn root_fuse_overlayfs_agrees() {
         ..PackOptions::default()
     };
     let archive = pack(&open("upper"), &options, Vec::new()).unwrap();
-    let place = Place::new();
+    let place = UnpackDir::new();
     let below = pack(
         &Dir::open_ambient(&without.0).unwrap(),
         &PackOptions::default(),
@@ -638,10 +638,12 @@ fn take(step: &Step, root: &Path, counter: u64) {
                 time(&path);
             }
         }
-        Step::MakeDir(path) => drop(std::fs::create_dir(root.join(path))),
+        Step::MakeDir(path) => layerhold_sys::best_effort(std::fs::create_dir(root.join(path))),
         Step::Remove(path) => {
             let path = root.join(path);
-            drop(std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir_all(&path)));
+            layerhold_sys::best_effort(
+                std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir_all(&path)),
+            );
         }
         Step::Link(path) => {
             let path = root.join(path);

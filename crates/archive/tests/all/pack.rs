@@ -10,7 +10,7 @@ use layerhold_archive::{
 };
 use layerhold_testkit::{TarBuilder, TarEntry, require_root};
 
-use crate::support::{Place, write};
+use crate::support::{UnpackDir, write};
 
 fn names(tar: &[u8]) -> Vec<String> {
     let mut archive = tar::Archive::new(tar);
@@ -22,7 +22,7 @@ fn names(tar: &[u8]) -> Vec<String> {
 
 #[test]
 fn depth_first_and_sorted() {
-    let place = Place::new();
+    let place = UnpackDir::new();
     for directory in ["b", "a", "a/z", "a.d"] {
         std::fs::create_dir(place.root.join(directory)).unwrap();
     }
@@ -52,7 +52,7 @@ fn depth_first_and_sorted() {
 
 #[test]
 fn what_is_unpacked_packs_the_same() {
-    let place = Place::new();
+    let place = UnpackDir::new();
     use std::os::unix::fs::MetadataExt;
     let me = std::fs::metadata("/proc/self").unwrap();
     let own = |entry: TarEntry| {
@@ -72,17 +72,17 @@ fn what_is_unpacked_packs_the_same() {
         .finish();
     place.unpack(&tar).unwrap();
     let once = pack(&place.dir, &PackOptions::default(), Vec::new()).unwrap();
-    let again = Place::new();
+    let again = UnpackDir::new();
     again.unpack(&once).unwrap();
     let twice = pack(&again.dir, &PackOptions::default(), Vec::new()).unwrap();
     assert!(once == twice);
-    let root_time = |place: &Place| place.tree().retain(|path, _| path.as_os_str() != "");
+    let root_time = |place: &UnpackDir| place.tree().retain(|path, _| path.as_os_str() != "");
     root_time(&place).assert_same(&root_time(&again));
 }
 
 #[test]
 fn changes_become_whiteouts() {
-    let (new, old) = (Place::new(), Place::new());
+    let (new, old) = (UnpackDir::new(), UnpackDir::new());
     write(old.root.join("gone"), b"");
     std::fs::create_dir(new.root.join("d")).unwrap();
     std::fs::create_dir(old.root.join("d")).unwrap();
@@ -113,7 +113,7 @@ fn root_owners_are_mapped_back() {
         id_maps: IdMappings::new(map(1000), map(2000)),
         ..PackOptions::default()
     };
-    let place = Place::new();
+    let place = UnpackDir::new();
     let tar = TarBuilder::new()
         .entry(TarEntry::file("f", "").owner(1005, 2006))
         .finish();
@@ -145,7 +145,7 @@ fn root_owners_are_mapped_back() {
 #[test]
 fn root_overlay_whiteouts_become_those_of_archives() {
     let Some(()) = require_root() else { return };
-    let (lower, upper) = (Place::new(), Place::new());
+    let (lower, upper) = (UnpackDir::new(), UnpackDir::new());
     lower
         .unpack(&TarBuilder::new().dir("d", 0o755).dir("e", 0o755).finish())
         .unwrap();

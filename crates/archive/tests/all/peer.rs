@@ -6,7 +6,7 @@ use layerhold_archive::layerhold_tar_format::Reader;
 use layerhold_archive::{HeaderStyle, OwnerNames, PackOptions, compare, pack, pack_changes};
 use layerhold_testkit::{GoStore, TarBuilder, TarEntry, Tree, require_peer, require_root, scratch};
 
-use crate::support::{Place, write};
+use crate::support::{UnpackDir, write};
 
 fn ready() -> Option<()> {
     require_root()?;
@@ -108,7 +108,7 @@ fn peer_unpacks_the_same_trees() {
     ]);
     let theirs = |id: &str| Tree::of(&go.root().join("vfs/dir").join(id));
 
-    let place = Place::new();
+    let place = UnpackDir::new();
     place.unpack(&base_layer().finish()).unwrap();
     comparable(place.tree()).assert_same(&comparable(theirs(&lower)));
     assert_eq!(place.tree().at("tmp").mtime, theirs(&lower).at("tmp").mtime);
@@ -117,8 +117,8 @@ fn peer_unpacks_the_same_trees() {
 }
 
 /// A tree with everything that Go packs in a special way.
-fn tree_to_pack() -> Place {
-    let place = Place::new();
+fn tree_to_pack() -> UnpackDir {
+    let place = UnpackDir::new();
     place.unpack(&base_layer().finish()).unwrap();
     std::fs::hard_link(place.root.join("lib"), place.root.join("lib2")).unwrap();
     std::fs::hard_link(place.root.join("dev/null"), place.root.join("dev/null2")).unwrap();

@@ -11,7 +11,7 @@ use layerhold_archive::{
 use layerhold_testkit::{ChildSpec, TarBuilder, TarEntry, child_role};
 use sha2::{Digest, Sha256};
 
-use crate::support::{Copy, Place, open_descriptors, write};
+use crate::support::{Copy, UnpackDir, open_descriptors, write};
 
 fn own(entry: TarEntry) -> TarEntry {
     use std::os::unix::fs::MetadataExt;
@@ -42,7 +42,7 @@ fn compress(codec: Codec, bytes: &[u8]) -> Vec<u8> {
 }
 
 fn run(
-    place: &Place,
+    place: &UnpackDir,
     reader: impl Read + Send,
     sink: &mut dyn EventSink,
     options: &ImportOptions,
@@ -56,7 +56,7 @@ fn digests_lengths_and_the_recorder() {
     let tar = sample();
     for codec in [Codec::Plain, Codec::Gzip, Codec::Zstd] {
         let stored = compress(codec, &tar);
-        let place = Place::new();
+        let place = UnpackDir::new();
         let mut copy = Copy::default();
         let imported = run(&place, &stored[..], &mut copy, &ImportOptions::default()).unwrap();
         assert_eq!(imported.codec, codec);
@@ -90,7 +90,7 @@ fn known_digests_are_taken_over() {
         known_uncompressed: Some([2; 32]),
         ..ImportOptions::default()
     };
-    let imported = run(&Place::new(), &tar[..], &mut (), &options).unwrap();
+    let imported = run(&UnpackDir::new(), &tar[..], &mut (), &options).unwrap();
     assert_eq!(
         (imported.compressed.sha256, imported.uncompressed.sha256),
         ([1; 32], [2; 32])
@@ -100,7 +100,13 @@ fn known_digests_are_taken_over() {
 
 #[test]
 fn an_empty_stream_is_an_empty_layer() {
-    let imported = run(&Place::new(), &b""[..], &mut (), &ImportOptions::default()).unwrap();
+    let imported = run(
+        &UnpackDir::new(),
+        &b""[..],
+        &mut (),
+        &ImportOptions::default(),
+    )
+    .unwrap();
     assert_eq!(
         (imported.codec, imported.uncompressed.bytes),
         (Codec::Plain, 0)
@@ -137,17 +143,17 @@ fn every_stage_reports_its_own_failure() {
     let options = ImportOptions::default();
     let gzip = compress(Codec::Gzip, &tar);
 
-    let error = run(&Place::new(), Failing(&tar), &mut (), &options).unwrap_err();
+    let error = run(&UnpackDir::new(), Failing(&tar), &mut (), &options).unwrap_err();
     assert!(
         matches!(error, ImportError::Read(cause) if cause.kind() == io::ErrorKind::ConnectionReset)
     );
-    let error = run(&Place::new(), Failing(&gzip), &mut (), &options).unwrap_err();
+    let error = run(&UnpackDir::new(), Failing(&gzip), &mut (), &options).unwrap_err();
     assert!(
         matches!(error, ImportError::Read(cause) if cause.kind() == io::ErrorKind::ConnectionReset)
     );
 
     let cut = gzip.get(..gzip.len() / 2).unwrap();
-    let error = run(&Place::new(), cut, &mut (), &options).unwrap_err();
+    let error = run(&UnpackDir::new(), cut, &mut (), &options).unwrap_err();
     assert!(matches!(
         error,
         ImportError::Decompress {
@@ -156,7 +162,7 @@ fn every_stage_reports_its_own_failure() {
         }
     ));
     let trailing = [&gzip[..], b"garbage"].concat();
-    let error = run(&Place::new(), &trailing[..], &mut (), &options).unwrap_err();
+    let error = run(&UnpackDir::new(), &trailing[..], &mut (), &options).unwrap_err();
     assert!(matches!(
         error,
         ImportError::Decompress {
@@ -166,12 +172,12 @@ fn every_stage_reports_its_own_failure() {
     ));
 
     let cut = tar.get(..1_000_000).unwrap();
-    let error = run(&Place::new(), cut, &mut (), &options).unwrap_err();
+    let error = run(&UnpackDir::new(), cut, &mut (), &options).unwrap_err();
     assert!(matches!(error, ImportError::Archive(_)));
-    let error = run(&Place::new(), &[7; 4096][..], &mut (), &options).unwrap_err();
+    let error = run(&UnpackDir::new(), &[7; 4096][..], &mut (), &options).unwrap_err();
     assert!(matches!(error, ImportError::Archive(_)));
 
-    let error = run(&Place::new(), &tar[..], &mut Refusing, &options).unwrap_err();
+    let error = run(&UnpackDir::new(), &tar[..], &mut Refusing, &options).unwrap_err();
     assert!(
         matches!(error, ImportError::Record(cause) if cause.kind() == io::ErrorKind::StorageFull)
     );
@@ -181,7 +187,7 @@ fn every_stage_reports_its_own_failure() {
         .entry(own(TarEntry::file("f/g", "")))
         .raw(vec![0; 50_000_000])
         .finish();
-    let error = run(&Place::new(), &below_file[..], &mut (), &options).unwrap_err();
+    let error = run(&UnpackDir::new(), &below_file[..], &mut (), &options).unwrap_err();
     assert!(matches!(error, ImportError::Unpack(_)));
 }
 
@@ -209,7 +215,7 @@ fn an_endless_layer_can_be_cancelled() {
         given: 0,
         cancel: options.cancel.clone(),
     };
-    let error = run(&Place::new(), endless, &mut (), &options).unwrap_err();
+    let error = run(&UnpackDir::new(), endless, &mut (), &options).unwrap_err();
     assert!(matches!(error, ImportError::Cancelled));
     assert!(options.cancel.is_cancelled());
 }
@@ -232,7 +238,12 @@ fn failures_leave_neither_threads_nor_descriptors() {
     let before = (threads(), open_descriptors());
     for length in (0..tar.len()).step_by(tar.len() / 40) {
         let cut = tar.get(..length).unwrap();
-        drop(run(&Place::new(), cut, &mut (), &ImportOptions::default()));
+        layerhold_sys::best_effort(run(
+            &UnpackDir::new(),
+            cut,
+            &mut (),
+            &ImportOptions::default(),
+        ));
     }
     // Other tests may run in this process at the same time.
     assert!(threads() <= before.0 + 40 && open_descriptors() <= before.1 + 40);
@@ -240,7 +251,7 @@ fn failures_leave_neither_threads_nor_descriptors() {
 
 #[test]
 fn hard_links_wait_for_the_attributes_of_their_target() {
-    let place = Place::new();
+    let place = UnpackDir::new();
     let mut tar = TarBuilder::new();
     for n in 0..300 {
         tar = tar
@@ -269,13 +280,13 @@ fn child_entry() {
     match role.name() {
         "import" => {
             for codec in [Codec::Gzip, Codec::Zstd] {
-                let place = Place::new();
+                let place = UnpackDir::new();
                 place.unpack(&compress(codec, &sample())).unwrap();
             }
             role.say("imported");
         }
         "grow" => {
-            let place = Place::new();
+            let place = UnpackDir::new();
             let layer = std::fs::File::open(role.argument(0)).unwrap();
             let before = peak_kib();
             let options = ImportOptions::default();

@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use layerhold_testkit::{TarBuilder, Tree, hostile, require_root};
 
-use crate::support::Place;
+use crate::support::UnpackDir;
 
 #[test]
 fn root_a_swapped_directory_leads_nowhere() {
     let Some(()) = require_root() else { return };
-    let place = Place::new();
+    let place = UnpackDir::new();
     hostile::sentinel(place.base.path());
     let outside = place.base.path().join("outside");
     let before = Tree::of(&outside);
@@ -24,10 +24,10 @@ fn root_a_swapped_directory_leads_nowhere() {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 // Swaps a directory of the tree for a link that leads out, and back.
-                drop(std::fs::rename(&target, &aside));
-                drop(std::fs::rename(&link, &target));
-                drop(std::fs::rename(&target, &link));
-                drop(std::fs::rename(&aside, &target));
+                layerhold_sys::best_effort(std::fs::rename(&target, &aside));
+                layerhold_sys::best_effort(std::fs::rename(&link, &target));
+                layerhold_sys::best_effort(std::fs::rename(&target, &link));
+                layerhold_sys::best_effort(std::fs::rename(&aside, &target));
             }
         });
         for round in 0..200 {
@@ -39,7 +39,7 @@ fn root_a_swapped_directory_leads_nowhere() {
                     .file(format!("a/.wh.secret{}", file + 100), 0o644, "");
             }
             // Whether a round succeeds depends on the race; where its files go does not.
-            drop(place.unpack(&tar.file("a/secret", 0o644, "bad").finish()));
+            layerhold_sys::best_effort(place.unpack(&tar.file("a/secret", 0o644, "bad").finish()));
         }
         done.store(true, Ordering::Relaxed);
     });

@@ -10,13 +10,13 @@ use layerhold_archive::{
 use layerhold_testkit::{TempDir, Tree, scratch};
 
 /// A directory to unpack into, `root` below a scratch directory.
-pub(crate) struct Place {
+pub(crate) struct UnpackDir {
     pub(crate) base: TempDir,
     pub(crate) root: PathBuf,
     pub(crate) dir: Dir,
 }
 
-impl Place {
+impl UnpackDir {
     pub(crate) fn new() -> Self {
         let base = scratch();
         let root = base.path().join("root");

@@ -3,9 +3,9 @@
 use layerhold_archive::{OverlayNamespace, OwnFiles, UnpackError, UnpackOptions, Whiteouts};
 use layerhold_testkit::{NodeKind, TarBuilder, TarEntry, require_root};
 
-use crate::support::{Place, unpack_error};
+use crate::support::{UnpackDir, unpack_error};
 
-fn paths(place: &Place) -> Vec<String> {
+fn paths(place: &UnpackDir) -> Vec<String> {
     let tree = place.tree();
     let paths = tree.paths().into_iter();
     paths
@@ -26,7 +26,7 @@ fn lower() -> Vec<u8> {
 }
 
 fn applied(upper: TarBuilder) -> Vec<String> {
-    let place = Place::new();
+    let place = UnpackDir::new();
     place.unpack(&lower()).unwrap();
     place.unpack(&upper.finish()).unwrap();
     paths(&place)
@@ -120,7 +120,7 @@ fn root_a_whiteout_makes_nothing() {
 #[test]
 fn root_a_directory_of_a_layer_below_loses_the_attributes_of_that() {
     let Some(()) = require_root() else { return };
-    let place = Place::new();
+    let place = UnpackDir::new();
     let below = TarEntry::dir("d")
         .mode(0o700)
         .owner(3, 4)
@@ -168,7 +168,8 @@ fn root_files_that_could_not_be_exported_are_refused() {
             .file("d/f", 0o644, "one")
             .symlink("l", "d")
     };
-    let error = Place::new().unpack_with(&alias().file("l/f", 0o644, "two").finish(), options());
+    let error =
+        UnpackDir::new().unpack_with(&alias().file("l/f", 0o644, "two").finish(), options());
     assert!(matches!(
         unpack_error(error),
         UnpackError::ReplacesOwn { entry } if entry.to_str() == Some("l/f")
@@ -177,7 +178,7 @@ fn root_files_that_could_not_be_exported_are_refused() {
         .symlink("l", ".")
         .file("/l/d/f", 0o644, "one")
         .entry(TarEntry::fifo("l/l"));
-    let error = Place::new().unpack_with(&replaced.finish(), options());
+    let error = UnpackDir::new().unpack_with(&replaced.finish(), options());
     assert!(matches!(
         unpack_error(error),
         UnpackError::Unreachable { entry } if entry.to_str() == Some("l/d/f")
@@ -187,7 +188,7 @@ fn root_files_that_could_not_be_exported_are_refused() {
         .entry(TarEntry::fifo("d/p"))
         .symlink("l", "d")
         .entry(TarEntry::fifo("l/p"));
-    Place::new()
+    UnpackDir::new()
         .unpack_with(&pipes.finish(), options())
         .unwrap();
 }
@@ -205,7 +206,7 @@ fn root_an_opaque_root_and_an_opaque_link() {
 #[test]
 fn root_a_layer_on_an_empty_tree_is_not_cleared_by_its_own_markers() {
     let Some(()) = require_root() else { return };
-    let place = Place::new();
+    let place = UnpackDir::new();
     let tar = TarBuilder::new()
         .file("d/f", 0o644, "x")
         .opaque("d")
@@ -218,7 +219,7 @@ fn root_a_layer_on_an_empty_tree_is_not_cleared_by_its_own_markers() {
 fn root_malformed_whiteouts_are_refused() {
     let Some(()) = require_root() else { return };
     for name in [".wh.", ".wh..", "d/.wh...", "d/sub/.wh."] {
-        let place = Place::new();
+        let place = UnpackDir::new();
         place.unpack(&lower()).unwrap();
         let tar = TarBuilder::new().file(name, 0o644, "").finish();
         let error = unpack_error(place.unpack(&tar));
@@ -233,7 +234,7 @@ fn root_malformed_whiteouts_are_refused() {
 #[test]
 fn root_the_link_store_of_aufs() {
     let Some(()) = require_root() else { return };
-    let place = Place::new();
+    let place = UnpackDir::new();
     let tar = TarBuilder::new()
         .dir(".wh..wh.plnk", 0o700)
         .file(".wh..wh.plnk/1.1", 0o640, "shared")
@@ -257,7 +258,7 @@ fn root_whiteouts_for_overlayfs() {
         (OverlayNamespace::Trusted, "trusted.overlay.opaque"),
         (OverlayNamespace::User, "user.overlay.opaque"),
     ] {
-        let place = Place::new();
+        let place = UnpackDir::new();
         let options = UnpackOptions {
             whiteouts: Whiteouts::Overlay(namespace),
             ..UnpackOptions::default()
@@ -312,7 +313,7 @@ fn root_the_entry_of_the_root_counts_whatever_whiteouts_become() {
         Whiteouts::Overlay(OverlayNamespace::Trusted),
         Whiteouts::Keep,
     ] {
-        let place = Place::new();
+        let place = UnpackDir::new();
         let options = UnpackOptions {
             whiteouts,
             ..UnpackOptions::default()
@@ -329,7 +330,7 @@ fn root_the_entry_of_the_root_counts_whatever_whiteouts_become() {
 #[test]
 fn root_whiteouts_may_be_kept() {
     let Some(()) = require_root() else { return };
-    let place = Place::new();
+    let place = UnpackDir::new();
     let options = UnpackOptions {
         whiteouts: Whiteouts::Keep,
         ..UnpackOptions::default()

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
-use layerhold_config::{Environment, Files, HostFiles, Places, load_from};
+use layerhold_config::{ConfigDirs, ConfigFiles, Environment, HostFiles, load_from};
 use layerhold_testkit::scratch;
 
 #[test]
@@ -22,7 +22,7 @@ fn files_are_found_read_and_merged() {
     .unwrap();
     symlink("1.conf", etc.join("storage.conf.d/2.conf")).unwrap();
     let environment = Environment::new(0).with("HOME", root.join("home").to_str().unwrap());
-    let config = load_from(&Places::below(root), &environment, &HostFiles).unwrap();
+    let config = load_from(&ConfigDirs::below(root), &environment, &HostFiles).unwrap();
     assert_eq!(config.driver.as_deref(), Some("b"));
     assert_eq!(config.sources.len(), 2);
     assert_eq!(config.warnings.len(), 1);
@@ -32,7 +32,7 @@ fn files_are_found_read_and_merged() {
 fn a_home_that_is_a_file_holds_nothing() {
     let dir = scratch();
     let environment = Environment::new(0).with("HOME", "/dev/null");
-    let config = load_from(&Places::below(dir.path()), &environment, &HostFiles).unwrap();
+    let config = load_from(&ConfigDirs::below(dir.path()), &environment, &HostFiles).unwrap();
     assert!(config.sources.is_empty());
 }
 

@@ -5,9 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use layerhold_config::{Config, ConfigError, Environment, Files, Listed, load};
+use layerhold_config::{Config, ConfigError, ConfigFiles, Environment, Listed, load};
 
-/// Files by path; directories exist implicitly. The paths in `links` are listed and are not files.
+/// ConfigFiles by path; directories exist implicitly. The paths in `links` are listed and are not files.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     files: BTreeMap<PathBuf, Vec<u8>>,
@@ -72,7 +72,7 @@ pub(crate) fn conf(text: &str) -> Result<Config, ConfigError> {
         .load()
 }
 
-impl Files for Memory {
+impl ConfigFiles for Memory {
     fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
         if self.unreadable.contains(path) {
             return Err(io::ErrorKind::PermissionDenied.into());

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use layerhold_config::{ConfigError, Environment, Places, Warning, load, load_from};
+use layerhold_config::{ConfigDirs, ConfigError, Environment, Warning, load, load_from};
 
 use crate::memory::{Memory, root, user};
 
@@ -196,7 +196,7 @@ fn another_system_can_be_looked_at() {
     let files = Memory::default()
         .file("/image/usr/share/containers/storage.conf", &driver("a"))
         .file(ADMIN, "broken");
-    let places = Places::below("/image");
+    let places = ConfigDirs::below("/image");
     let config = load_from(&places, &root(), &files).unwrap();
     assert_eq!(config.driver.as_deref(), Some("a"));
 }

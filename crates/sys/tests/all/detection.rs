@@ -82,7 +82,7 @@ impl Overlay {
 
 impl Drop for Overlay {
     fn drop(&mut self) {
-        drop(mount::unmount(&self.target(), Detach::Lazy));
+        layerhold_sys::best_effort(mount::unmount(&self.target(), Detach::Lazy));
     }
 }
 

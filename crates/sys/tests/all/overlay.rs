@@ -9,12 +9,12 @@ use layerhold_testkit::{
 };
 
 /// A directory with `target`, `upper` and `work`, whose overlays are unmounted on drop.
-struct Place {
+struct OverlayDirs {
     scratch: TempDir,
     base: Dir,
 }
 
-impl Place {
+impl OverlayDirs {
     fn new() -> Option<Self> {
         require_root()?;
         require_feature(Feature::Overlay)?;
@@ -50,9 +50,9 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for OverlayDirs {
     fn drop(&mut self) {
-        drop(mount::unmount(
+        layerhold_sys::best_effort(mount::unmount(
             &self.scratch.path().join("target"),
             Detach::Lazy,
         ));
@@ -78,7 +78,9 @@ fn entries(path: &Path) -> usize {
 #[test]
 fn root_an_overlay_can_be_written() {
     for api in apis() {
-        let Some(place) = Place::new() else { return };
+        let Some(place) = OverlayDirs::new() else {
+            return;
+        };
         let lowers = ["l/A", "l/B"].map(|name| place.lower(name));
         let overlay = OverlayMount::new(&place.base)
             .lowers(lowers)
@@ -118,7 +120,9 @@ fn root_an_overlay_can_be_written() {
 #[test]
 fn root_depth_500_fits_in_both_ways() {
     for api in apis() {
-        let Some(place) = Place::new() else { return };
+        let Some(place) = OverlayDirs::new() else {
+            return;
+        };
         let lowers: Vec<_> = (0..500)
             .map(|n| place.lower(&format!("l/ABCDEFGHIJKLMNOPQRSTUV{n:04}")))
             .collect();
@@ -154,7 +158,9 @@ fn root_any_name_will_do() {
     ];
     let long = format!("{0}/{0}", "long".repeat(50));
     for api in apis() {
-        let Some(place) = Place::new() else { return };
+        let Some(place) = OverlayDirs::new() else {
+            return;
+        };
         let lowers = strange.map(|name| place.lower(name));
         place.base.create_dir("u:p,p\\er", 0o755).unwrap();
         place.base.create_dir("w:o,r\\k", 0o755).unwrap();
@@ -175,7 +181,9 @@ fn root_any_name_will_do() {
 #[test]
 fn root_absolute_paths_and_targets_elsewhere() {
     for api in apis() {
-        let Some(place) = Place::new() else { return };
+        let Some(place) = OverlayDirs::new() else {
+            return;
+        };
         let root = place.scratch.path();
         let lower = root.join(place.lower("lower"));
         let elsewhere = Dir::open_ambient("/").unwrap();
@@ -198,7 +206,9 @@ fn root_data_only_lowers() {
         return;
     }
     for api in apis() {
-        let Some(place) = Place::new() else { return };
+        let Some(place) = OverlayDirs::new() else {
+            return;
+        };
         let overlay = OverlayMount::new(&place.base)
             .lower(place.lower("meta"))
             .data_lower(place.lower("data1"))
@@ -228,7 +238,9 @@ fn root_data_only_lowers() {
 
 #[test]
 fn root_a_detached_overlay_needs_no_target() {
-    let Some(place) = Place::new() else { return };
+    let Some(place) = OverlayDirs::new() else {
+        return;
+    };
     if OverlayApi::detect() == OverlayApi::Classic {
         let skipped: Option<()> = skip("the kernel has no lowerdir+", SkipReason::Kernel);
         assert_eq!(skipped, None);
@@ -244,7 +256,9 @@ fn root_a_detached_overlay_needs_no_target() {
 
 #[test]
 fn root_refusals_say_what_was_wrong() {
-    let Some(place) = Place::new() else { return };
+    let Some(place) = OverlayDirs::new() else {
+        return;
+    };
     let target = Path::new("target");
     let base = || OverlayMount::new(&place.base).lower(place.lower("lower"));
     let missing = base().lower("missing");
@@ -281,7 +295,9 @@ fn root_refusals_say_what_was_wrong() {
 
 #[test]
 fn root_options_that_do_not_fit_are_told_before_the_kernel_cuts_them() {
-    let Some(place) = Place::new() else { return };
+    let Some(place) = OverlayDirs::new() else {
+        return;
+    };
     let words = vec!["x".repeat(100); 60].join(",");
     let overlay = OverlayMount::new(&place.base)
         .lower(place.lower("lower"))

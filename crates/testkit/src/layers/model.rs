@@ -80,12 +80,12 @@ struct Directory {
     stated: bool,
     /// Seconds, if the rules define them.
     time: Option<i64>,
-    names: BTreeMap<Name, Place>,
+    names: BTreeMap<Name, ModelEntry>,
 }
 
 /// An entry of a directory.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct ModelEntry {
     inode: Inode,
     /// The current layer created it, or something in it.
     own: bool,
@@ -249,7 +249,7 @@ impl Layers {
         self.looks_below |= !is_own || !found.own;
         self.disturb(parent);
         self.names(parent).remove(name);
-        let own = Place {
+        let own = ModelEntry {
             inode: found.inode,
             own: true,
         };
@@ -432,14 +432,14 @@ impl Layers {
         found.is_some_and(|found| found.inode == inode)
     }
 
-    fn get(&self, parent: Inode, name: &[u8]) -> Option<Place> {
+    fn get(&self, parent: Inode, name: &[u8]) -> Option<ModelEntry> {
         match &self.inodes[parent].kind {
             Kind::Directory(directory) => directory.names.get(name).copied(),
             _ => None,
         }
     }
 
-    fn names(&mut self, parent: Inode) -> &mut BTreeMap<Name, Place> {
+    fn names(&mut self, parent: Inode) -> &mut BTreeMap<Name, ModelEntry> {
         match &mut self.inodes[parent].kind {
             Kind::Directory(directory) => &mut directory.names,
             _ => panic!("inode {parent} is no directory"),
@@ -466,7 +466,7 @@ impl Layers {
         self.disturb(parent);
         self.inodes.push(file);
         let inode = self.inodes.len() - 1;
-        let place = Place { inode, own: true };
+        let place = ModelEntry { inode, own: true };
         self.names(parent).insert(name.to_vec(), place);
         inode
     }

@@ -56,7 +56,7 @@ pub(super) enum Tool<'a> {
 }
 
 /// The store that is copied.
-pub(super) struct Place {
+pub(super) struct SourceStore {
     dir: PathBuf,
     driver: String,
     /// The container's layer.
@@ -64,17 +64,17 @@ pub(super) struct Place {
 }
 
 /// A damaged copy.
-pub(super) struct Store<'a> {
-    place: &'a Place,
+pub(super) struct DamagedStore<'a> {
+    place: &'a SourceStore,
     tool: Tool<'a>,
 }
 
-impl Place {
+impl SourceStore {
     pub(super) fn new(driver: &str) -> Result<Self> {
         let name = format!("layerhold-faults-{}", std::process::id());
         let dir = std::env::temp_dir().join(name);
         fs::create_dir(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
-        let mut place = Place {
+        let mut place = SourceStore {
             dir,
             driver: driver.to_owned(),
             upper: String::new(),
@@ -125,13 +125,13 @@ impl Place {
     }
 
     /// Makes a damaged copy in place of the previous one.
-    pub(super) fn copy<'a>(&'a self, damage: &Damage, tool: Tool<'a>) -> Result<Store<'a>> {
+    pub(super) fn copy<'a>(&'a self, damage: &Damage, tool: Tool<'a>) -> Result<DamagedStore<'a>> {
         self.clear()?;
         let mut copy = Command::new("cp");
         copy.arg("-a").arg(self.dir.join("whole"));
         capture(copy.arg(self.dir.join("copy")))?;
         capture(&mut self.shell(&format!("{HELPERS}{}", damage.script)))?;
-        Ok(Store { place: self, tool })
+        Ok(DamagedStore { place: self, tool })
     }
 
     fn clear(&self) -> Result {
@@ -160,14 +160,14 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for SourceStore {
     fn drop(&mut self) {
         drop(self.clear());
         drop(fs::remove_dir_all(&self.dir));
     }
 }
 
-impl Store<'_> {
+impl DamagedStore<'_> {
     fn run(&self, words: &[&str]) -> Option<Output> {
         let program = match self.tool {
             Tool::Go => Path::new("containers-storage"),
