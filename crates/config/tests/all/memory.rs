@@ -7,7 +7,8 @@ use std::sync::Mutex;
 
 use layerhold_config::{Config, ConfigError, ConfigFiles, Environment, Listed, load};
 
-/// ConfigFiles by path; directories exist implicitly. The paths in `links` are listed and are not files.
+/// ConfigFiles by path; directories exist implicitly. The paths in `links` are listed and are not
+/// files.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     files: BTreeMap<PathBuf, Vec<u8>>,
