@@ -16,7 +16,7 @@ const WITHOUT_EFFECT: [(&str, Option<&str>); 8] = [
     ("remap-user", None),
     ("remap-group", None),
     ("ostree_repo", None),
-    // ConfigFiles of old releases still have the device mapper's table.
+    // Files of old releases still have the device mapper's table.
     ("thinpool", None),
     ("imagestore", Some("storage.imagestore")),
     (

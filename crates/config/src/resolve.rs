@@ -151,7 +151,7 @@ impl Roots<'_> {
         if text.is_empty() {
             return Ok(None);
         }
-        // ConfigFiles of older releases name the paths of the system's store, which unprivileged
+        // Files of older releases name the paths of the system's store, which unprivileged
         // users cannot use; those releases ignored them for unprivileged users.
         let is_of_the_system = [roots::GRAPH_ROOT, roots::RUN_ROOT].contains(&text);
         if is_of_the_system && self.environment.is_per_user() {

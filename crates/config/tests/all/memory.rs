@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use layerhold_config::{Config, ConfigError, ConfigFiles, Environment, Listed, load};
 
-/// ConfigFiles by path; directories exist implicitly. The paths in `links` are listed and are not
+/// Files by path; directories exist implicitly. The paths in `links` are listed and are not
 /// files.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
