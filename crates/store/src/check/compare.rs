@@ -20,7 +20,7 @@ const PIECE: usize = 128 << 10;
 
 /// What the driver was told to leave alone, and so cannot be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Ignored {
+pub(super) struct IgnoredDifferences {
     pub(super) owners: bool,
     /// Permissions, and what devices and pipes are.
     pub(super) modes: bool,
@@ -30,7 +30,7 @@ pub(super) struct Ignored {
     pub(super) times: bool,
 }
 
-impl Ignored {
+impl IgnoredDifferences {
     /// As [`new`](Self::new), for a layer: with `force_mask` files carry what they really are in an
     /// attribute, whether the option is given now or not.
     pub(super) fn of_layer(options: &StoreOptions, root: &Dir) -> Self {
@@ -62,7 +62,7 @@ impl Ignored {
 pub(super) struct Comparison<'a> {
     pub(super) root: &'a Dir,
     pub(super) maps: &'a IdMappings,
-    pub(super) ignored: Ignored,
+    pub(super) ignored: IgnoredDifferences,
     /// Files of layers below this one, counted from the base, are read and compared with their
     /// checksums; the layer's own are known to be right or reported already.
     pub(super) read_below: usize,

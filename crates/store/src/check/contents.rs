@@ -40,7 +40,7 @@ pub(super) fn check(inspection: &Inspection<'_>, layer: &Layer) -> Vec<Finding> 
     let damage = match rebuild(inspection, layer.id(), expected.digest().algorithm()) {
         Ok(None) => return Vec::new(),
         Ok(Some(tar)) => {
-            return wrong_sum(inspection, layer, &expected, tar)
+            return wrong_digest_or_size(inspection, layer, &expected, tar)
                 .into_iter()
                 .map(|(damage, remedy)| inspection.finding(id(), damage, Verdict::Damaged(remedy)))
                 .collect();
@@ -56,7 +56,9 @@ pub(super) fn check(inspection: &Inspection<'_>, layer: &Layer) -> Vec<Finding> 
         RebuildError::Skeleton(_) => {
             let (damage, verdict) = tar_split(inspection, layer, damage);
             let verdict = match verdict {
-                Verdict::Damaged(_) if can_pack(inspection, layer, &expected) => verdict.mendable(),
+                Verdict::Damaged(_) if can_pack(inspection, layer, &expected) => {
+                    verdict.repairable()
+                }
                 other => other,
             };
             vec![inspection.finding(id(), damage, verdict)]
@@ -84,7 +86,7 @@ fn tar_split(inspection: &Inspection<'_>, layer: &Layer, error: RebuildError) ->
 }
 
 /// The tar of a layer, read to its end.
-pub(super) struct Sum {
+pub(super) struct TarDigest {
     pub(super) digest: Digest,
     pub(super) bytes: u64,
 }
@@ -99,14 +101,14 @@ pub(super) fn rebuild(
     inspection: &Inspection<'_>,
     id: &LayerId,
     algorithm: Algorithm,
-) -> Result<Option<Sum>, Failed> {
+) -> Result<Option<TarDigest>, Failed> {
     let file = open_tar_split(inspection.engine, &inspection.records.layers, id);
     let Some(file) = file.map_err(|error| Failed::Driver(error.into()))? else {
         return Ok(None);
     };
     let contents = inspection.driver.contents(id).map_err(Failed::Driver)?;
     let mut tar = Rebuild::new(Skeleton::from_gzip(file), LayerFiles { contents });
-    let mut hash = Hash::new(algorithm);
+    let mut hash = Hasher::new(algorithm);
     let mut buffer = vec![0; PIECE];
     let mut bytes = 0u64;
     loop {
@@ -119,7 +121,7 @@ pub(super) fn rebuild(
             Err(error) => return Err(Failed::Rebuild(rebuild_error(error))),
         }
     }
-    Ok(hash.finish().map(|digest| Sum { digest, bytes }))
+    Ok(hash.finish().map(|digest| TarDigest { digest, bytes }))
 }
 
 fn rebuild_error(error: io::Error) -> RebuildError {
@@ -129,11 +131,11 @@ fn rebuild_error(error: io::Error) -> RebuildError {
 }
 
 /// What is wrong with a tar of which every file is as recorded.
-fn wrong_sum(
+fn wrong_digest_or_size(
     inspection: &Inspection<'_>,
     layer: &Layer,
     expected: &DiffId,
-    tar: Sum,
+    tar: TarDigest,
 ) -> Option<(Damage, Remedy)> {
     let actual = DiffId::new(tar.digest);
     if actual != *expected {
@@ -336,20 +338,20 @@ pub(super) fn can_pack(inspection: &Inspection<'_>, layer: &Layer, expected: &Di
     let Ok(pair) = pair_of(inspection.engine, parent.cloned(), layer) else {
         return false;
     };
-    let mut hash = Hash::new(expected.digest().algorithm());
+    let mut hash = Hasher::new(expected.digest().algorithm());
     pair.write(&*inspection.driver, &mut hash).is_ok()
         && hash.finish().as_ref() == Some(expected.digest())
 }
 
 /// One of the hash functions that digests name.
-enum Hash {
+enum Hasher {
     Sha256(Sha256),
     Sha384(Sha384),
     Sha512(Sha512),
     Unknown,
 }
 
-impl Hash {
+impl Hasher {
     fn new(algorithm: Algorithm) -> Self {
         match algorithm {
             Algorithm::Sha256 => Self::Sha256(Sha256::new()),
@@ -378,7 +380,7 @@ impl Hash {
     }
 }
 
-impl Write for Hash {
+impl Write for Hasher {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.update(bytes);
         Ok(bytes.len())

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use layerhold_ids::LayerId;
 
 use super::damage::Damage;
-use super::inspection::{Inspection, text};
+use super::inspection::{Inspection, record_json};
 use super::report::Finding;
 use super::verdict::Remedy;
 use crate::catalog::record_stores::Records;
@@ -39,7 +39,7 @@ pub(super) fn check(inspection: &Inspection<'_>, found: &[Finding]) -> Vec<Findi
         return Vec::new();
     };
     let is_same = |id: &LayerId| {
-        text(&now.layers, id.as_str()) == inspection.text(&ItemId::Layer(id.clone()))
+        record_json(&now.layers, id.as_str()) == inspection.json(&ItemId::Layer(id.clone()))
     };
     let wrong = wrong.into_iter().filter(|wrong| is_same(&wrong.layer));
     wrong

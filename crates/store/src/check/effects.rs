@@ -26,7 +26,7 @@ pub(super) fn report(inspection: &Inspection<'_>, mut found: Vec<Finding>) -> Ch
     };
     for finding in &report.findings {
         if let Some(id) = finding.subject.item()
-            && let Some(text) = inspection.text(id)
+            && let Some(text) = inspection.json(id)
         {
             report.seen.insert(id.clone(), text);
         }
@@ -34,7 +34,7 @@ pub(super) fn report(inspection: &Inspection<'_>, mut found: Vec<Finding>) -> Ch
     note_names(inspection, &mut report);
     for removal in &report.removals {
         if let Some(id) = removal.what.item()
-            && let Some(text) = inspection.text(&id)
+            && let Some(text) = inspection.json(&id)
         {
             report.seen.insert(id, text);
         }
@@ -73,7 +73,7 @@ const REMOVED: Verdict = Verdict::Damaged(Remedy::Remove);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Degree {
     /// It can be made good.
-    Mendable,
+    Repairable,
     /// The layer is of no use, and nothing on top of it.
     Fatal,
 }
@@ -101,7 +101,7 @@ fn damaged_layers(
         let degree = match (&finding.subject, finding.verdict) {
             (_, Verdict::Unjudged | Verdict::Note) => continue,
             (Subject::ReadOnly(_), _) | (_, Verdict::Damaged(Remedy::Remove)) => Degree::Fatal,
-            _ => Degree::Mendable,
+            _ => Degree::Repairable,
         };
         if is_damage {
             let known = damaged.entry(id.clone()).or_insert(degree);
@@ -150,7 +150,7 @@ fn images(
                     Degree::Fatal if is_own => Remedy::Remove,
                     // A copy is forgotten, and made again when it is needed.
                     Degree::Fatal => Remedy::Rebuild,
-                    Degree::Mendable => Remedy::Nothing,
+                    Degree::Repairable => Remedy::Nothing,
                 };
                 let id = ItemId::Image(image.id().clone());
                 let layer = layer.id().clone();
@@ -166,7 +166,7 @@ fn containers(
     damaged: &BTreeMap<LayerId, Degree>,
     found: &mut Vec<Finding>,
 ) {
-    let bad_images = to_remove_images(found);
+    let bad_images = unusable_images(found);
     for container in inspection.containers.values() {
         let id = || ItemId::Container(container.id().clone());
         let image = container.image();
@@ -185,9 +185,9 @@ fn containers(
 }
 
 /// The images that are damaged for good, those of additional stores among them.
-fn to_remove_images(found: &[Finding]) -> BTreeSet<ImageId> {
+fn unusable_images(found: &[Finding]) -> BTreeSet<ImageId> {
     let of_images = found.iter().filter_map(|finding| {
-        let is_bad = finding.remedy() == Remedy::Remove || is_of_no_use_elsewhere(finding);
+        let is_bad = finding.remedy() == Remedy::Remove || is_unusable_read_only(finding);
         match finding.subject.item() {
             Some(ItemId::Image(id)) if is_bad => Some(id.clone()),
             _ => None,
@@ -197,7 +197,7 @@ fn to_remove_images(found: &[Finding]) -> BTreeSet<ImageId> {
 }
 
 /// Whether an item of an additional store is damaged for good.
-fn is_of_no_use_elsewhere(finding: &Finding) -> bool {
+fn is_unusable_read_only(finding: &Finding) -> bool {
     matches!(
         (&finding.subject, finding.verdict),
         (Subject::ReadOnly(_), Verdict::Damaged(_))
@@ -205,35 +205,43 @@ fn is_of_no_use_elsewhere(finding: &Finding) -> bool {
 }
 
 /// The items of one kind that a repair removes because of themselves.
-pub(super) fn target(found: &[Finding]) -> DeleteTarget {
-    let mut target = DeleteTarget::default();
+pub(super) fn to_remove(found: &[Finding]) -> RemovalSet {
+    let mut removed = RemovalSet::default();
     for finding in found {
         if finding.remedy() != Remedy::Remove {
             continue;
         }
         match (&finding.subject, &finding.damage) {
             (Subject::Item(ItemId::Layer(id)), Damage::NoRecord) => {
-                target.contents.push(id.clone())
+                removed.contents.push(id.clone())
             }
             (Subject::Item(ItemId::Layer(id)), damage) => {
-                target.layers.insert(id.clone());
+                removed.layers.insert(id.clone());
                 match damage {
-                    Damage::NoContents => drop(target.empty.insert(id.clone())),
-                    damage if is_of_contents(damage) => drop(target.broken.insert(id.clone())),
+                    Damage::NoContents => {
+                        removed.empty.insert(id.clone());
+                    }
+                    damage if is_damage_of_contents(damage) => {
+                        removed.broken.insert(id.clone());
+                    }
                     _ => {}
                 }
             }
-            (Subject::Item(ItemId::Image(id)), _) => drop(target.images.insert(id.clone())),
-            (Subject::Item(ItemId::Container(id)), _) => drop(target.containers.insert(id.clone())),
+            (Subject::Item(ItemId::Image(id)), _) => {
+                removed.images.insert(id.clone());
+            }
+            (Subject::Item(ItemId::Container(id)), _) => {
+                removed.containers.insert(id.clone());
+            }
             _ => {}
         }
     }
-    target
+    removed
 }
 
 /// What a repair removes because of itself.
 #[derive(Debug, Default)]
-pub(super) struct DeleteTarget {
+pub(super) struct RemovalSet {
     pub(super) containers: BTreeSet<ContainerId>,
     pub(super) images: BTreeSet<ImageId>,
     pub(super) layers: BTreeSet<LayerId>,
@@ -244,7 +252,7 @@ pub(super) struct DeleteTarget {
     broken: BTreeSet<LayerId>,
 }
 
-impl DeleteTarget {
+impl RemovalSet {
     /// Tells whether people may want to look at what a layer holds: it is damaged, and there is
     /// something.
     pub(super) fn has_contents_to_keep(&self, layer: &LayerId) -> bool {
@@ -253,7 +261,7 @@ impl DeleteTarget {
 }
 
 /// Whether damage of a layer is that of its contents, and not that it is of no use.
-fn is_of_contents(damage: &Damage) -> bool {
+fn is_damage_of_contents(damage: &Damage) -> bool {
     !matches!(
         damage,
         Damage::NoContents

@@ -19,7 +19,7 @@ use crate::catalog::lookup::{ItemRecord, all};
 use crate::catalog::record_stores::{Records, View};
 use crate::catalog::snapshot::Snapshot;
 use crate::catalog::transient::OtherRecords;
-use crate::delete::foreign::{OtherOpenings, other_openings};
+use crate::delete::foreign::{ForeignItems, foreign_items};
 use crate::engine::Engine;
 use crate::records::kinds::{ItemId, ItemKind};
 use crate::records::{Container, Image, Layer};
@@ -31,19 +31,19 @@ pub(crate) struct Inspection<'a> {
     pub(super) driver: Arc<dyn Driver>,
     pub(super) records: Snapshot,
     /// What only openings of the other kind have records of, transient or not.
-    pub(super) others: OtherRecords,
+    pub(super) other_records: OtherRecords,
     /// Whether those could be read.
-    pub(super) is_elsewhere_known: bool,
+    pub(super) are_other_records_known: bool,
     /// What may belong to openings that are not known.
-    pub(super) other_openings: OtherOpenings,
+    pub(super) foreign_items: ForeignItems,
     /// Whether records seem to be in stores that this opening does not see.
-    pub(super) is_part_of_more: bool,
+    pub(super) has_unseen_stores: bool,
     /// The layers that the driver holds, where it can say so. Those of additional stores are not
     /// among them, nor are those that are recorded elsewhere.
     pub(super) held: Option<BTreeSet<LayerId>>,
     /// Kinds of records that are not all there: what they would name is no garbage, and what names
     /// them is not damaged.
-    pub(super) rebuilt_records: BTreeSet<ItemKind>,
+    pub(super) incomplete_kinds: BTreeSet<ItemKind>,
     /// Records that were made anew; they are among those below.
     pub(super) rebuilt: BTreeMap<ItemId, RebuiltRecord>,
     pub(super) layers: BTreeMap<LayerId, Arc<Layer>>,
@@ -58,28 +58,28 @@ impl<'a> Inspection<'a> {
         records: Snapshot,
     ) -> Result<Self, CheckError> {
         let driver = engine.driver();
-        let (others, rebuilt_records) = match engine.catalog.other_records() {
+        let (other_records, incomplete_kinds) = match engine.catalog.other_records() {
             // It is not for this opening to mend; what it may have named is no garbage.
             Err(AccessError::OtherRecords { .. }) => {
-                let rebuilt_records = [ItemKind::Layer, ItemKind::Container];
-                (OtherRecords::default(), BTreeSet::from(rebuilt_records))
+                let kinds = [ItemKind::Layer, ItemKind::Container];
+                (OtherRecords::default(), BTreeSet::from(kinds))
             }
             other => (other?, BTreeSet::new()),
         };
         let held = driver.list().map_err(CheckError::Driver)?;
         let held = held.map(|held| {
-            let named = others.layer_ids();
+            let named = other_records.layer_ids();
             let ours = held.into_iter();
             let ours = ours.filter(|id| !named.contains(id.as_str()));
             ours.collect::<BTreeSet<_>>()
         });
-        let recorded = others.container_ids();
+        let recorded = other_records.container_ids();
         let is_recorded = |id: &str| records.containers.contains(id) || recorded.contains(id);
-        let other_openings = other_openings(engine, &is_recorded)?;
-        let is_part_of_more = {
+        let foreign_items = foreign_items(engine, &is_recorded)?;
+        let has_unseen_stores = {
             let held = held.as_ref();
-            let recorded = others.layer_ids();
-            is_part_of_more(engine, &|id| {
+            let recorded = other_records.layer_ids();
+            has_unseen_stores(engine, &|id| {
                 records.layers.contains(id.as_str())
                     || recorded.contains(id.as_str())
                     || held.is_none_or(|held| held.contains(id))
@@ -89,12 +89,12 @@ impl<'a> Inspection<'a> {
             engine,
             options,
             driver,
-            other_openings,
-            is_part_of_more,
+            foreign_items,
+            has_unseen_stores,
             held,
-            is_elsewhere_known: rebuilt_records.is_empty(),
-            rebuilt_records,
-            others,
+            are_other_records_known: incomplete_kinds.is_empty(),
+            incomplete_kinds,
+            other_records,
             rebuilt: BTreeMap::new(),
             layers: usable(&records.layers, |layer| layer.id().clone()),
             images: usable(&records.images, |image| image.id().clone()),
@@ -141,15 +141,15 @@ impl<'a> Inspection<'a> {
     }
 
     /// Tells whether the driver holds contents of a layer, of which no stranger can be the owner.
-    pub(super) fn is_held_alone(&self, layer: &str) -> bool {
+    pub(super) fn is_held_and_own(&self, layer: &str) -> bool {
         let is_held = |id: &LayerId| self.held.as_ref().is_some_and(|held| held.contains(id));
         let id: Result<LayerId, _> = layer.parse();
-        id.is_ok_and(|id| is_held(&id) && !self.other_openings.may_have_layer(&id))
+        id.is_ok_and(|id| is_held(&id) && !self.foreign_items.may_include_layer(&id))
     }
 
     /// What contents without a record mean.
-    pub(super) fn without_record(&self, layer: &LayerId) -> Verdict {
-        if self.other_openings.may_have_layer(layer) {
+    pub(super) fn verdict_without_record(&self, layer: &LayerId) -> Verdict {
+        if self.foreign_items.may_include_layer(layer) {
             return Verdict::Unjudged;
         }
         self.damaged_unless_lost(&[ItemKind::Layer, ItemKind::Image, ItemKind::Container])
@@ -157,7 +157,7 @@ impl<'a> Inspection<'a> {
 
     /// What a record means of which the driver has no contents. When it has those of no layer at
     /// all, its home is not where it should be: the disk that it is on may not be mounted.
-    pub(super) fn without_contents(&self) -> Verdict {
+    pub(super) fn verdict_without_contents(&self) -> Verdict {
         let has_any = |held: &BTreeSet<LayerId>| held.iter().any(|id| self.layers.contains_key(id));
         if self.held.as_ref().is_none_or(has_any) {
             Verdict::Damaged(Remedy::Remove)
@@ -168,7 +168,10 @@ impl<'a> Inspection<'a> {
 
     /// Removing is right only when the records that could say otherwise are all there.
     pub(super) fn damaged_unless_lost(&self, kinds: &[ItemKind]) -> Verdict {
-        if kinds.iter().any(|kind| self.rebuilt_records.contains(kind)) {
+        if kinds
+            .iter()
+            .any(|kind| self.incomplete_kinds.contains(kind))
+        {
             Verdict::Unjudged
         } else {
             Verdict::Damaged(Remedy::Remove)
@@ -222,17 +225,17 @@ impl<'a> Inspection<'a> {
     }
 
     /// The text of an item's record, as far as it is in this store.
-    pub(super) fn text(&self, id: &ItemId) -> Option<Vec<u8>> {
+    pub(super) fn json(&self, id: &ItemId) -> Option<Vec<u8>> {
         match id {
-            ItemId::Layer(id) => text(&self.records.layers, id.as_str()),
-            ItemId::Image(id) => text(&self.records.images, id.as_str()),
-            ItemId::Container(id) => text(&self.records.containers, id.as_str()),
+            ItemId::Layer(id) => record_json(&self.records.layers, id.as_str()),
+            ItemId::Image(id) => record_json(&self.records.images, id.as_str()),
+            ItemId::Container(id) => record_json(&self.records.containers, id.as_str()),
         }
     }
 }
 
 /// The text of a record in this store.
-pub(crate) fn text<R: ItemRecord>(records: &impl Records<R>, id: &str) -> Option<Vec<u8>> {
+pub(crate) fn record_json<R: ItemRecord>(records: &impl Records<R>, id: &str) -> Option<Vec<u8>> {
     let mut own = records.own();
     own.find_map(|(_, part)| part.json(id).map(<[u8]>::to_vec))
 }
@@ -243,7 +246,7 @@ fn usable<R: ItemRecord, K: Ord>(records: &View<R>, key: impl Fn(&R) -> K) -> BT
 
 /// Tells whether there are signs that records are in stores that this opening does not see:
 /// files of layers of which nothing else is here, or a store that is named and is not there.
-pub(super) fn is_part_of_more(
+pub(super) fn has_unseen_stores(
     engine: &Engine,
     is_here: &dyn Fn(&LayerId) -> bool,
 ) -> Result<bool, PathError> {

@@ -17,7 +17,7 @@ use crate::records::big_data_item::digest_of;
 use crate::records::kinds::{ItemId, ItemKind};
 use crate::records::{Container, Image, Layer};
 
-/// ItemsOf up to this size are read and compared with their digest.
+/// Items up to this size are read and compared with their digest.
 const MAX_DIGESTED: u64 = 64 << 20;
 /// How the names of manifests begin.
 const MANIFEST: &str = "manifest";
@@ -27,9 +27,9 @@ pub(super) fn check(inspection: &Inspection<'_>, wanted: &dyn Fn(&ItemId) -> boo
     let mut found = Vec::new();
     for image in inspection.images.values() {
         if wanted(&ItemId::Image(image.id().clone())) {
-            image_layers(inspection, image, &mut found);
+            image_references(inspection, image, &mut found);
             let record = image.record();
-            let items = ItemsOf {
+            let items = DataItems {
                 records: &inspection.records.images,
                 id: ItemId::Image(image.id().clone()),
                 names: &record.big_data_names,
@@ -41,9 +41,9 @@ pub(super) fn check(inspection: &Inspection<'_>, wanted: &dyn Fn(&ItemId) -> boo
     }
     for container in inspection.containers.values() {
         if wanted(&ItemId::Container(container.id().clone())) {
-            container_parts(inspection, container, &mut found);
+            container_references(inspection, container, &mut found);
             let record = container.record();
-            let items = ItemsOf {
+            let items = DataItems {
                 records: &inspection.records.containers,
                 id: ItemId::Container(container.id().clone()),
                 names: &record.big_data_names,
@@ -60,17 +60,17 @@ pub(super) fn check(inspection: &Inspection<'_>, wanted: &dyn Fn(&ItemId) -> boo
 pub(super) fn references(inspection: &Inspection<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     for image in inspection.images.values() {
-        image_layers(inspection, image, &mut found);
+        image_references(inspection, image, &mut found);
     }
     for container in inspection.containers.values() {
-        container_parts(inspection, container, &mut found);
+        container_references(inspection, container, &mut found);
     }
     found
 }
 
 /// Looks at the data items of a layer, of which neither sizes nor digests are recorded.
 pub(super) fn layer(inspection: &Inspection<'_>, layer: &Layer, found: &mut Vec<Finding>) {
-    let items = ItemsOf {
+    let items = DataItems {
         records: &inspection.records.layers,
         id: ItemId::Layer(layer.id().clone()),
         names: layer.big_data_names(),
@@ -80,9 +80,9 @@ pub(super) fn layer(inspection: &Inspection<'_>, layer: &Layer, found: &mut Vec<
     items.check(inspection, found);
 }
 
-fn image_layers(inspection: &Inspection<'_>, image: &Image, found: &mut Vec<Finding>) {
+fn image_references(inspection: &Inspection<'_>, image: &Image, found: &mut Vec<Finding>) {
     let id = || ItemId::Image(image.id().clone());
-    let verdict = inspection.without_layer(image);
+    let verdict = inspection.verdict_without_layer(image);
     if let Some(layer) = image
         .top_layer()
         .and_then(|top| first_missing(inspection, top))
@@ -106,7 +106,7 @@ fn image_layers(inspection: &Inspection<'_>, image: &Image, found: &mut Vec<Find
         if !inspection.is_recorded(copy) {
             let layer = copy.clone();
             let damage = Damage::CopyMissing { layer };
-            found.push(inspection.finding(id(), damage, verdict.mendable()));
+            found.push(inspection.finding(id(), damage, verdict.repairable()));
         }
     }
 }
@@ -138,11 +138,15 @@ fn first_unusable(inspection: &Inspection<'_>, top: &LayerId) -> Option<LayerId>
     (inspection.is_recorded(next) && !inspection.layers.contains_key(next)).then(|| next.clone())
 }
 
-fn container_parts(inspection: &Inspection<'_>, container: &Container, found: &mut Vec<Finding>) {
+fn container_references(
+    inspection: &Inspection<'_>,
+    container: &Container,
+    found: &mut Vec<Finding>,
+) {
     let id = || ItemId::Container(container.id().clone());
     let is_known = |image: &ImageId| inspection.has_image(image);
     if let Some(image) = container.image().filter(|image| !is_known(image)) {
-        let verdict = inspection.without_image(container);
+        let verdict = inspection.verdict_without_image(container);
         let image = image.clone();
         found.push(inspection.finding(id(), Damage::ImageMissing { image }, verdict));
     }
@@ -151,7 +155,7 @@ fn container_parts(inspection: &Inspection<'_>, container: &Container, found: &m
     }
     if let Some(layer) = first_missing(inspection, container.layer()) {
         let verdict = match inspection.chain(container.layer()).last() {
-            Some(lowest) => inspection.without_parent(lowest),
+            Some(lowest) => inspection.verdict_without_parent(lowest),
             None => inspection.damaged_unless_lost(&[ItemKind::Layer]),
         };
         found.push(inspection.finding(id(), Damage::LayerMissing { layer }, verdict));
@@ -159,7 +163,7 @@ fn container_parts(inspection: &Inspection<'_>, container: &Container, found: &m
 }
 
 /// The data items of one record.
-struct ItemsOf<'a, R: ItemRecord> {
+struct DataItems<'a, R: ItemRecord> {
     records: &'a View<R>,
     id: ItemId,
     names: &'a [String],
@@ -167,10 +171,10 @@ struct ItemsOf<'a, R: ItemRecord> {
     digests: &'a BTreeMap<String, String>,
 }
 
-impl<R: ItemRecord> ItemsOf<'_, R> {
+impl<R: ItemRecord> DataItems<'_, R> {
     fn check(&self, inspection: &Inspection<'_>, found: &mut Vec<Finding>) {
         for key in self.names {
-            let (damage, verdict) = match self.item(key) {
+            let (damage, verdict) = match self.damage_of(key) {
                 Ok(None) => continue,
                 Ok(Some(damage)) => (damage, self.verdict(inspection)),
                 Err(source) => {
@@ -180,8 +184,8 @@ impl<R: ItemRecord> ItemsOf<'_, R> {
                 }
             };
             // One with the same digest may lie under another name, as manifests do.
-            let verdict = match self.same_content(key) {
-                Some(_) => verdict.mendable(),
+            let verdict = match self.item_with_same_content(key) {
+                Some(_) => verdict.repairable(),
                 None => verdict,
             };
             found.push(inspection.finding(self.id.clone(), damage, verdict));
@@ -200,7 +204,7 @@ impl<R: ItemRecord> ItemsOf<'_, R> {
         }
     }
 
-    fn item(&self, key: &str) -> Result<Option<Damage>, DataError> {
+    fn damage_of(&self, key: &str) -> Result<Option<Damage>, DataError> {
         let Some(mut file) = self.open(key)? else {
             return Ok(Some(Damage::ItemMissing {
                 key: key.to_owned(),
@@ -244,16 +248,16 @@ impl<R: ItemRecord> ItemsOf<'_, R> {
     }
 
     /// Finds another item of the same record that should have the same content, and has it.
-    fn same_content(&self, key: &str) -> Option<&String> {
-        same_content(self.names, self.sizes, self.digests, key, &|other| {
-            matches!(self.item(other), Ok(None))
+    fn item_with_same_content(&self, key: &str) -> Option<&String> {
+        item_with_same_content(self.names, self.sizes, self.digests, key, &|other| {
+            matches!(self.damage_of(other), Ok(None))
         })
     }
 }
 
 /// Finds another data item of a record that should have the same content as `key` and that
 /// `is_whole`.
-pub(crate) fn same_content<'n>(
+pub(crate) fn item_with_same_content<'n>(
     names: &'n [String],
     sizes: &BTreeMap<String, i64>,
     digests: &BTreeMap<String, String>,

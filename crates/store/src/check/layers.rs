@@ -40,7 +40,7 @@ pub(super) fn check(inspection: &Inspection<'_>, wanted: &dyn Fn(&ItemId) -> boo
     for id in inspection.held.iter().flatten() {
         if !inspection.records.layers.is_own(id.as_str()) {
             let subject = Subject::Item(ItemId::Layer(id.clone()));
-            let verdict = inspection.without_record(id);
+            let verdict = inspection.verdict_without_record(id);
             found.push(Finding::new(subject, Damage::NoRecord, verdict));
         }
     }
@@ -59,10 +59,10 @@ pub(super) fn references(inspection: &Inspection<'_>) -> Vec<Finding> {
         };
         layer_check.parent();
         // How old one is whose record is lost is not known.
-        let is_remade = inspection
+        let is_rebuilt = inspection
             .rebuilt
             .contains_key(&ItemId::Layer(layer.id().clone()));
-        layer_check.use_of_it(is_remade || used.contains(layer.id()));
+        layer_check.report_if_unused(is_rebuilt || used.contains(layer.id()));
     }
     found
 }
@@ -91,7 +91,7 @@ impl LayerCheck<'_, '_> {
         }
         self.tar_split();
         super::items::layer(self.inspection, self.layer, self.found);
-        self.use_of_it(is_used);
+        self.report_if_unused(is_used);
     }
 
     fn add(&mut self, damage: Damage, verdict: Verdict) {
@@ -106,9 +106,9 @@ impl LayerCheck<'_, '_> {
         };
         if !self.inspection.is_recorded(parent) {
             let parent = parent.clone();
-            let verdict = self.inspection.without_parent(self.layer);
+            let verdict = self.inspection.verdict_without_parent(self.layer);
             self.add(Damage::ParentMissing { parent }, verdict);
-        } else if stands_on_itself(self.inspection, self.layer) {
+        } else if is_its_own_ancestor(self.inspection, self.layer) {
             self.add(Damage::Loop, Verdict::Damaged(Remedy::Remove));
         }
     }
@@ -118,7 +118,10 @@ impl LayerCheck<'_, '_> {
         match self.inspection.driver.exists(self.layer.id()) {
             Ok(true) => true,
             Ok(false) => {
-                self.add(Damage::NoContents, self.inspection.without_contents());
+                self.add(
+                    Damage::NoContents,
+                    self.inspection.verdict_without_contents(),
+                );
                 false
             }
             Err(error) => {
@@ -173,7 +176,7 @@ impl LayerCheck<'_, '_> {
         }
     }
 
-    fn use_of_it(&mut self, is_used: bool) {
+    fn report_if_unused(&mut self, is_used: bool) {
         // Nobody is told of those in additional stores: nothing can be done about them, and others
         // may use them.
         let id = ItemId::Layer(self.layer.id().clone());
@@ -201,7 +204,7 @@ fn in_use<'l>(inspection: &'l Inspection<'_>) -> BTreeSet<&'l LayerId> {
     used
 }
 
-fn stands_on_itself(inspection: &Inspection<'_>, layer: &Layer) -> bool {
+fn is_its_own_ancestor(inspection: &Inspection<'_>, layer: &Layer) -> bool {
     let mut seen: BTreeSet<&LayerId> = BTreeSet::new();
     let mut next = layer.parent();
     while let Some(id) = next {

@@ -19,7 +19,7 @@ use crate::records::{Container, Image, Layer};
 
 impl Inspection<'_> {
     /// What a layer means whose parent has no record.
-    pub(super) fn without_parent(&self, layer: &Layer) -> Verdict {
+    pub(super) fn verdict_without_parent(&self, layer: &Layer) -> Verdict {
         let is_of_stranger = |container: &Container| {
             let image = container.image();
             container.layer() == layer.id()
@@ -35,10 +35,10 @@ impl Inspection<'_> {
     }
 
     /// What an image means of which a layer has no record.
-    pub(super) fn without_layer(&self, image: &Image) -> Verdict {
+    pub(super) fn verdict_without_layer(&self, image: &Image) -> Verdict {
         let chain = image.top_layer().map(|top| self.chain(top));
         match chain.as_ref().and_then(|chain| chain.last()) {
-            Some(lowest) => self.without_parent(lowest),
+            Some(lowest) => self.verdict_without_parent(lowest),
             None => {
                 let is_elsewhere = self.names_no_other() && self.has_no_layer(image);
                 self.missing(ItemKind::Layer, is_elsewhere)
@@ -61,7 +61,7 @@ impl Inspection<'_> {
     }
 
     /// What a container means whose image has no record.
-    pub(super) fn without_image(&self, container: &Container) -> Verdict {
+    pub(super) fn verdict_without_image(&self, container: &Container) -> Verdict {
         let own = self.layers.get(container.layer());
         let parent = own.and_then(|layer| layer.parent());
         let has_no_parent = parent.is_some_and(|parent| !self.is_recorded(parent));
@@ -70,7 +70,7 @@ impl Inspection<'_> {
     }
 
     fn missing(&self, kind: ItemKind, is_elsewhere: bool) -> Verdict {
-        if is_elsewhere || self.is_part_of_more {
+        if is_elsewhere || self.has_unseen_stores {
             return Verdict::Unjudged;
         }
         self.damaged_unless_lost(&[kind])

@@ -51,8 +51,8 @@ use crate::records::kinds::ItemId;
 pub use damage::{Attribute, AttributeChange, Damage, FileChange};
 pub use error::CheckError;
 use inspection::Inspection;
-pub(crate) use inspection::text;
-pub(crate) use items::same_content;
+pub(crate) use inspection::record_json;
+pub(crate) use items::item_with_same_content;
 pub use options::{CheckDepth, CheckOptions};
 pub(crate) use rebuilt::RebuiltRecord;
 pub use report::{CheckReport, Containers, Disposal, Finding, Removable, Removal, Subject};
@@ -161,7 +161,7 @@ fn settled_items(
     wanted: &dyn Fn(&ItemId) -> bool,
 ) -> Result<Vec<Finding>, CheckError> {
     let mut found = items::check(inspection, wanted);
-    let mut before = texts(inspection, &found);
+    let mut before = jsons(inspection, &found);
     let mut attempts = 0;
     while !found.is_empty() && attempts < ATTEMPTS {
         let now = Inspection::new(
@@ -169,20 +169,20 @@ fn settled_items(
             inspection.options,
             inspection.engine.catalog.snapshot()?,
         )?;
-        if texts(&now, &found) == before {
+        if jsons(&now, &found) == before {
             break;
         }
         found = items::check(&now, wanted);
-        before = texts(&now, &found);
+        before = jsons(&now, &found);
         attempts += 1;
     }
     Ok(found)
 }
 
 /// The texts of the records that findings are about.
-fn texts(inspection: &Inspection<'_>, found: &[Finding]) -> Vec<Option<Vec<u8>>> {
+fn jsons(inspection: &Inspection<'_>, found: &[Finding]) -> Vec<Option<Vec<u8>>> {
     let items = found.iter().map(|finding| finding.subject.item());
-    items.map(|item| inspection.text(item?)).collect()
+    items.map(|item| inspection.json(item?)).collect()
 }
 
 /// The layer that a finding says cannot be read at all.
@@ -224,11 +224,11 @@ fn settled(
         return Ok(Vec::new());
     };
     let mut found = check(inspection, layer);
-    let mut before = inspection.text(&ItemId::Layer(id.clone()));
+    let mut before = inspection.json(&ItemId::Layer(id.clone()));
     let mut attempts = 0;
     while !found.is_empty() && attempts < ATTEMPTS {
         let records = inspection.engine.catalog.snapshot()?;
-        let now = text(&records.layers, id.as_str());
+        let now = record_json(&records.layers, id.as_str());
         let is_read_only = records.layers.additional_root(id.as_str()).is_some();
         if now == before && (now.is_some() || is_read_only) {
             break;

@@ -21,41 +21,41 @@ use crate::records::kinds::ItemKind;
 pub(super) fn check(inspection: &Inspection<'_>) -> Result<Vec<Finding>, CheckError> {
     let (layout, records) = (&inspection.engine.catalog.layout, &inspection.records);
     let mut found = Vec::new();
-    let others = inspection.others.layer_ids();
+    let other_layers = inspection.other_records.layer_ids();
     let in_image_store = layout.split.as_ref().map(|split| split.layers.path());
     for dir in layout.layer_dirs() {
         for id_of in [dir_id as fn(&str) -> Option<&str>, tar_split_id] {
-            let search = Search {
+            let search = OrphanSearch {
                 dir,
                 kind: ItemKind::Layer,
                 id_of,
-                is_recorded: &|id| records.layers.is_own(id) || others.contains(id),
+                is_recorded: &|id| records.layers.is_own(id) || other_layers.contains(id),
                 // Without contents, they may be those of a layer that is in an image store.
-                may_be_anothers: &|id| {
-                    Ok(in_image_store != Some(dir.path()) && !inspection.is_held_alone(id))
+                may_be_foreign: &|id| {
+                    Ok(in_image_store != Some(dir.path()) && !inspection.is_held_and_own(id))
                 },
             };
             search.run(inspection, &mut found)?;
         }
     }
     for dir in layout.image_dirs() {
-        let search = Search {
+        let search = OrphanSearch {
             dir,
             kind: ItemKind::Image,
             id_of: dir_id,
             is_recorded: &|id| records.images.contains(id),
             // Callers may keep files beside an image that is in another store.
-            may_be_anothers: &|id| Ok(holds_files_of_a_caller(dir, id)?),
+            may_be_foreign: &|id| Ok(holds_files_of_a_caller(dir, id)?),
         };
         search.run(inspection, &mut found)?;
     }
-    let others = inspection.others.container_ids();
-    let containers = Search {
+    let other_containers = inspection.other_records.container_ids();
+    let containers = OrphanSearch {
         dir: &layout.containers,
         kind: ItemKind::Container,
         id_of: dir_id,
-        is_recorded: &|id: &str| records.containers.is_own(id) || others.contains(id),
-        may_be_anothers: &|id| Ok(inspection.other_openings.may_have_container(id)),
+        is_recorded: &|id: &str| records.containers.is_own(id) || other_containers.contains(id),
+        may_be_foreign: &|id| Ok(inspection.foreign_items.may_include_container(id)),
     };
     containers.run(inspection, &mut found)?;
     for found_damage in inspection
@@ -110,16 +110,16 @@ pub(super) fn has_dirs(dir: &Dir, is_recorded: &dyn Fn(&str) -> bool) -> Result<
 }
 
 /// What to look for in one directory.
-struct Search<'a> {
+struct OrphanSearch<'a> {
     dir: &'a Dir,
     kind: ItemKind,
     id_of: fn(&str) -> Option<&str>,
     is_recorded: &'a dyn Fn(&str) -> bool,
     /// Whether an entry may belong to an opening that this one knows nothing of.
-    may_be_anothers: &'a dyn Fn(&str) -> Result<bool, CheckError>,
+    may_be_foreign: &'a dyn Fn(&str) -> Result<bool, CheckError>,
 }
 
-impl Search<'_> {
+impl OrphanSearch<'_> {
     fn run(&self, inspection: &Inspection<'_>, found: &mut Vec<Finding>) -> Result<(), CheckError> {
         let mut unrecorded = Vec::new();
         for entry in self.dir.entries()? {
@@ -131,7 +131,7 @@ impl Search<'_> {
         }
         unrecorded.sort();
         for (id, path) in unrecorded {
-            let verdict = match (self.may_be_anothers)(&id)? {
+            let verdict = match (self.may_be_foreign)(&id)? {
                 true => Verdict::Unjudged,
                 false => inspection.damaged_unless_lost(&[self.kind]),
             };

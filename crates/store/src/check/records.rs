@@ -26,8 +26,8 @@ pub(super) fn check(inspection: &mut Inspection<'_>) -> Result<Vec<Finding>, Che
     additional(&inspection.records.images, &mut found);
     for finding in &found {
         inspection
-            .rebuilt_records
-            .extend(rebuilt_records(&finding.damage));
+            .incomplete_kinds
+            .extend(incomplete_kind(&finding.damage));
     }
     let layout = &inspection.engine.catalog.layout;
     let dirs = layout.layer_dirs().chain(layout.image_dirs());
@@ -46,7 +46,7 @@ pub(super) fn check(inspection: &mut Inspection<'_>) -> Result<Vec<Finding>, Che
 }
 
 /// The kind of records of which some are not there to be read.
-fn rebuilt_records(damage: &Damage) -> Option<ItemKind> {
+fn incomplete_kind(damage: &Damage) -> Option<ItemKind> {
     match damage {
         Damage::RecordFileEmpty { kind, .. }
         | Damage::RecordFileMissing { kind, .. }
@@ -68,19 +68,19 @@ fn files(inspection: &Inspection<'_>, found: &mut Vec<Finding>) -> Result<(), Ch
         let may_be_missing = is_transient && layout.split.is_some() && position == DURABLE.store;
         let has_content = unrecorded_layers && !may_be_missing;
         let was_saved = names_layers || store.was_saved()?;
-        of_part(part, has_content, was_saved, found)?;
+        record_files(part, has_content, was_saved, found)?;
     }
     for ((store, part), dir) in records.images.own().zip(layout.image_dirs()) {
         let has_content = orphans::has_dirs(dir, &|id| records.images.contains(id))?;
-        of_part(part, has_content, store.was_saved()?, found)?;
+        record_files(part, has_content, store.was_saved()?, found)?;
     }
     // Records of containers are lost with the run root in a transient store, and their directories
     // are garbage then.
-    let others = inspection.others.container_ids();
-    let is_recorded = |id: &str| records.containers.contains(id) || others.contains(id);
+    let other_containers = inspection.other_records.container_ids();
+    let is_recorded = |id: &str| records.containers.contains(id) || other_containers.contains(id);
     let has_dirs = !is_transient && orphans::has_dirs(&layout.containers, &is_recorded)?;
     for (store, part) in records.containers.own() {
-        of_part(part, has_dirs, store.was_saved()?, found)?;
+        record_files(part, has_dirs, store.was_saved()?, found)?;
     }
     Ok(())
 }
@@ -91,7 +91,7 @@ fn is_unwritten(path: &Path, len: u64) -> Result<bool, CheckError> {
     Ok(stat_ambient(path)?.is_some_and(|stat| stat.size <= len))
 }
 
-fn of_part<R: ItemRecord>(
+fn record_files<R: ItemRecord>(
     records: &RecordSnapshot<R>,
     has_content: bool,
     was_saved: bool,

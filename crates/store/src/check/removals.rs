@@ -8,7 +8,7 @@ use layerhold_ids::{ContainerId, ImageId, LayerId};
 use layerhold_sys::{Dir, tree_usage};
 
 use super::damage::Damage;
-use super::effects::target;
+use super::effects::to_remove;
 use super::inspection::Inspection;
 use super::report::{Disposal, Finding, Removable, Removal};
 use super::verdict::Remedy;
@@ -19,16 +19,16 @@ use crate::records::{Container, Image};
 /// Lists what is removed: containers, images, layers from the top down, contents without a record,
 /// files.
 pub(super) fn plan(inspection: &Inspection<'_>, found: &[Finding]) -> Vec<Removal> {
-    let target = target(found);
+    let removed = to_remove(found);
     let mut plan = Plan {
         inspection,
         removals: Vec::new(),
     };
-    for id in &target.containers {
+    for id in &removed.containers {
         let what = Removable::Container(id.clone());
         plan.add(what, plan.container_bytes(id), Some(id.clone()));
     }
-    for id in &target.images {
+    for id in &removed.images {
         let bytes = inspection
             .engine
             .catalog
@@ -38,16 +38,16 @@ pub(super) fn plan(inspection: &Inspection<'_>, found: &[Finding]) -> Vec<Remova
             .sum();
         plan.add(Removable::Image(id.clone()), bytes, plan.container_of(id));
     }
-    let layers = unused_then(
+    let layers = layers_to_remove(
         inspection,
-        &target.layers,
-        &target.images,
-        &target.containers,
+        &removed.layers,
+        &removed.images,
+        &removed.containers,
     );
-    for id in from_the_top(inspection, layers) {
-        let held_by = plan.container_above(&id, &target.images);
+    for id in children_first(inspection, layers) {
+        let held_by = plan.container_above(&id, &removed.images);
         let what = Removable::Layer(id.clone());
-        if target.has_contents_to_keep(&id) {
+        if removed.has_contents_to_keep(&id) {
             plan.removals.push(Removal {
                 what,
                 bytes: 0,
@@ -58,7 +58,7 @@ pub(super) fn plan(inspection: &Inspection<'_>, found: &[Finding]) -> Vec<Remova
             plan.add(what, plan.layer_bytes(&id), held_by);
         }
     }
-    for id in target.contents.clone() {
+    for id in removed.contents.clone() {
         let bytes = inspection.driver.usage(&id).map_or(0, |usage| usage.bytes);
         plan.add(Removable::Contents(id), bytes, None);
     }
@@ -75,7 +75,7 @@ pub(super) fn plan(inspection: &Inspection<'_>, found: &[Finding]) -> Vec<Remova
 
 /// The layers to be removed: those that are damaged, and those that nothing needs without the
 /// images and containers that go.
-fn unused_then(
+fn layers_to_remove(
     inspection: &Inspection<'_>,
     damaged: &BTreeSet<LayerId>,
     images: &BTreeSet<ImageId>,
@@ -126,13 +126,13 @@ fn unused_then(
         .map(|container| container.layer())
         .collect();
     layers.retain(|id| !inspection.is_read_only(&ItemId::Layer(id.clone())));
-    keep_below(inspection, &mut layers, damaged, &own);
+    keep_parents(inspection, &mut layers, damaged, &own);
     layers.retain(|id| !own.contains(id));
     layers
 }
 
 /// Keeps layers that others stand on which stay.
-fn keep_below(
+fn keep_parents(
     inspection: &Inspection<'_>,
     layers: &mut BTreeSet<LayerId>,
     damaged: &BTreeSet<LayerId>,
@@ -151,7 +151,7 @@ fn keep_below(
 }
 
 /// Sorts layers so that none comes before one that stands on it.
-fn from_the_top(inspection: &Inspection<'_>, layers: BTreeSet<LayerId>) -> Vec<LayerId> {
+fn children_first(inspection: &Inspection<'_>, layers: BTreeSet<LayerId>) -> Vec<LayerId> {
     let mut sorted: Vec<LayerId> = layers.into_iter().collect();
     sorted.sort_by_key(|id| std::cmp::Reverse(inspection.chain(id).len()));
     sorted
@@ -181,7 +181,7 @@ impl Plan<'_, '_> {
     /// A container that stands on a layer, or whose image does.
     fn container_above(&self, layer: &LayerId, images: &BTreeSet<ImageId>) -> Option<ContainerId> {
         let inspection = self.inspection;
-        let stands_on = |top: &LayerId| {
+        let is_based_on = |top: &LayerId| {
             inspection
                 .chain(top)
                 .iter()
@@ -190,14 +190,14 @@ impl Plan<'_, '_> {
         let of_container = inspection
             .containers
             .values()
-            .find(|container| stands_on(container.layer()))
+            .find(|container| is_based_on(container.layer()))
             .map(|container| container.id().clone());
         of_container.or_else(|| {
             let images = images.iter().filter_map(|id| inspection.images.get(id));
             let mut held = images.filter_map(|image| Some((image, self.container_of(image.id())?)));
             held.find(|(image, _)| {
                 let mut tops = image.top_layer().into_iter().chain(image.mapped_layers());
-                tops.any(stands_on)
+                tops.any(is_based_on)
             })
             .map(|(_, container)| container)
         })

@@ -80,15 +80,15 @@ pub(super) struct Facts {
 pub(super) struct Entry {
     name: Vec<u8>,
     kind: EntryKind,
-    deletes: Option<Deletion>,
+    whiteout: Option<Whiteout>,
     facts: Facts,
 }
 
-/// What a whiteout deletes of the layers below.
+/// What a whiteout whiteout of the layers below.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Deletion {
+enum Whiteout {
     Name(Vec<u8>),
-    Everything,
+    Opaque,
 }
 
 /// Which links on the path of an entry are followed.
@@ -126,15 +126,15 @@ impl Entry {
             layer,
         };
         let name = entry_components(&header.name).last().copied();
-        let deletes = match meaning(name.unwrap_or_default(), header) {
-            Meaning::Delete(hidden) => Some(Deletion::Name(hidden.to_vec())),
-            Meaning::Opaque => Some(Deletion::Everything),
+        let whiteout = match meaning(name.unwrap_or_default(), header) {
+            Meaning::Delete(hidden) => Some(Whiteout::Name(hidden.to_vec())),
+            Meaning::Opaque => Some(Whiteout::Opaque),
             _ => None,
         };
         Some(Self {
             name: header.name.clone(),
             kind: header.kind,
-            deletes,
+            whiteout,
             facts,
         })
     }
@@ -177,21 +177,21 @@ impl Tree {
             let Some((name, dirs)) = path.split_last() else {
                 continue;
             };
-            let place = match entry.deletes {
-                Some(_) => self.seek(dirs, links),
-                None => self.enter(dirs, links),
+            let place = match entry.whiteout {
+                Some(_) => self.find_dir_of_whiteout(dirs, links),
+                None => self.make_dirs(dirs, links),
             };
-            match (place, &entry.deletes) {
+            match (place, &entry.whiteout) {
                 (None, _) => {}
-                (Some(place), Some(Deletion::Name(hidden))) => self.delete(&place, hidden),
-                (Some(place), Some(Deletion::Everything)) => self.delete_all(&place),
+                (Some(place), Some(Whiteout::Name(hidden))) => self.delete(&place, hidden),
+                (Some(place), Some(Whiteout::Opaque)) => self.delete_all(&place),
                 (Some(place), None) => self.put(&place, name, entry),
             }
         }
     }
 
     /// Finds the directory of a whiteout. Where there is none, the Go library makes one.
-    fn seek(&mut self, dirs: &[&[u8]], links: Links) -> Option<Vec<Vec<u8>>> {
+    fn find_dir_of_whiteout(&mut self, dirs: &[&[u8]], links: Links) -> Option<Vec<Vec<u8>>> {
         let layer = self.layers;
         let mut place: Vec<Vec<u8>> = Vec::new();
         for dir in dirs {
@@ -223,7 +223,7 @@ impl Tree {
 
     /// Finds the directory of an entry, and adds what is missing of it. Below something that is no
     /// directory there is none.
-    fn enter(&mut self, dirs: &[&[u8]], links: Links) -> Option<Vec<Vec<u8>>> {
+    fn make_dirs(&mut self, dirs: &[&[u8]], links: Links) -> Option<Vec<Vec<u8>>> {
         let layer = self.layers;
         let mut place: Vec<Vec<u8>> = Vec::new();
         for dir in dirs {

@@ -10,7 +10,7 @@ use layerhold_ids::LayerId;
 use layerhold_sys::Dir;
 
 use super::attributes::Compared;
-use super::compare::{Comparison, Ignored};
+use super::compare::{Comparison, IgnoredDifferences};
 use super::contents::{Changes, entries};
 use super::damage::{Attribute, Damage, FileChange};
 use super::error::CheckError;
@@ -169,7 +169,7 @@ impl Walk<'_, '_> {
             Ok(compared) => compared,
             Err(error) => return changes.and(unreadable(error.into())),
         };
-        let ignored = Ignored::of_layer(&inspection.engine.options, view.root());
+        let ignored = IgnoredDifferences::of_layer(&inspection.engine.options, view.root());
         let owner = owner_of_store(inspection);
         let has_copies = inspection.driver.capabilities().stacking == Stacking::Copies;
         let comparison = Comparison {

@@ -100,7 +100,7 @@ impl Verdict {
     }
 
     /// The same with a way to make the thing anew, if it is damage.
-    pub(super) const fn mendable(self) -> Self {
+    pub(super) const fn repairable(self) -> Self {
         match self {
             Self::Damaged(_) => Self::Damaged(Remedy::Rebuild),
             other => other,

@@ -13,7 +13,7 @@ use layerhold_sys::{
     stat_file,
 };
 
-use super::hash::{HashMethod, Sum};
+use super::hash::{FileHash, HashMethod};
 use super::lengths::{Lengths, SeenLinks};
 use super::tally::Tally;
 use super::walk::{FileBatch, Stop, open_below};
@@ -34,7 +34,7 @@ pub(super) struct Groups<'a> {
 struct Key {
     dev: u64,
     size: u64,
-    sum: Sum,
+    hash: FileHash,
 }
 
 /// A file that is like no other one of its group so far.
@@ -43,7 +43,7 @@ struct Original {
     layer: usize,
     path: PathBuf,
     /// Its checksum, when the group is so large that comparing all would take too long.
-    crc: Option<Sum>,
+    crc: Option<FileHash>,
 }
 
 /// From so many different files of one length on, checksums tell which are worth comparing.
@@ -107,11 +107,11 @@ impl<'a> Groups<'a> {
             // Somebody is changing it; the next time it may have come to rest.
             return Ok(());
         }
-        let sum = self.method.sum(&file).map_err(reading(found.dir, name))?;
+        let hash = self.method.hash(&file).map_err(reading(found.dir, name))?;
         let key = Key {
             dev: stat.dev,
             size: stat.size,
-            sum,
+            hash,
         };
         let group = Arc::clone(lock(&self.groups).entry(key).or_default());
         let candidate = Candidate {
@@ -138,19 +138,19 @@ impl<'a> Groups<'a> {
         &self,
         originals: &mut Vec<Original>,
         candidate: &Candidate<'_>,
-    ) -> Result<Option<Sum>, LayerError> {
+    ) -> Result<Option<FileHash>, LayerError> {
         if self.method != HashMethod::Size || originals.len() < MANY {
             return Ok(None);
         }
         originals.retain_mut(|original| {
             if original.crc.is_none() {
-                let sum = self.open(original).ok();
-                original.crc = sum.and_then(|file| HashMethod::Crc64.sum(&file).ok());
+                let hash = self.open(original).ok();
+                original.crc = hash.and_then(|file| HashMethod::Crc64.hash(&file).ok());
             }
             original.crc.is_some()
         });
-        let sum = HashMethod::Crc64.sum(candidate.file);
-        sum.map(Some)
+        let hash = HashMethod::Crc64.hash(candidate.file);
+        hash.map(Some)
             .map_err(|error| reading(candidate.dir, candidate.name)(error).into())
     }
 
@@ -159,7 +159,7 @@ impl<'a> Groups<'a> {
         &self,
         originals: &mut Vec<Original>,
         candidate: &Candidate<'_>,
-        crc: Option<Sum>,
+        crc: Option<FileHash>,
     ) -> Result<bool, LayerError> {
         let mut position = 0;
         while let Some(original) = originals.get(position) {

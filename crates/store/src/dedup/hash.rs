@@ -59,7 +59,7 @@ impl fmt::Display for HashMethod {
 
 /// A checksum by which files are grouped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Sum {
+pub(super) enum FileHash {
     None,
     Crc64([u8; 8]),
     Sha256([u8; 32]),
@@ -67,18 +67,18 @@ pub(super) enum Sum {
 
 impl HashMethod {
     /// Computes the checksum of a file from its beginning.
-    pub(super) fn sum(self, file: &File) -> io::Result<Sum> {
+    pub(super) fn hash(self, file: &File) -> io::Result<FileHash> {
         match self {
-            Self::Size => Ok(Sum::None),
+            Self::Size => Ok(FileHash::None),
             Self::Crc64 => {
                 let mut crc = Crc64::new();
                 each_piece(file, |piece| crc.update(piece))?;
-                Ok(Sum::Crc64(crc.checksum().0))
+                Ok(FileHash::Crc64(crc.checksum().0))
             }
             Self::Sha256 => {
                 let mut hash = Sha256::new();
                 each_piece(file, |piece| hash.update(piece))?;
-                Ok(Sum::Sha256(hash.finalize().into()))
+                Ok(FileHash::Sha256(hash.finalize().into()))
             }
         }
     }

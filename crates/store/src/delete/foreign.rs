@@ -25,7 +25,7 @@ use crate::mount::kernel_table::{home_of_mounts, mounted_anywhere};
 
 /// What may belong to containers that are recorded below a run root which was not named.
 #[derive(Debug, Default)]
-pub(crate) struct OtherOpenings {
+pub(crate) struct ForeignItems {
     container_dirs: BTreeSet<String>,
     /// Where the driver mounts layers.
     home: Option<PathBuf>,
@@ -36,10 +36,10 @@ pub(crate) struct OtherOpenings {
 
 /// Looks for directories of containers that this opening has no record of, and for layers that
 /// are mounted.
-pub(crate) fn other_openings(
+pub(crate) fn foreign_items(
     engine: &Engine,
     is_recorded: &dyn Fn(&str) -> bool,
-) -> Result<OtherOpenings, PathError> {
+) -> Result<ForeignItems, PathError> {
     let mut container_dirs = BTreeSet::new();
     let dir = &engine.catalog.layout.containers;
     let start = boot_time();
@@ -54,22 +54,22 @@ pub(crate) fn other_openings(
             container_dirs.insert(id.to_owned());
         }
     }
-    Ok(OtherOpenings {
+    Ok(ForeignItems {
         container_dirs,
         home: home_of_mounts(engine),
         mounted: OnceLock::new(),
     })
 }
 
-impl OtherOpenings {
+impl ForeignItems {
     /// Tells whether a directory of a container that has no record may be a stranger's.
-    pub(crate) fn may_have_container(&self, id: &str) -> bool {
+    pub(crate) fn may_include_container(&self, id: &str) -> bool {
         self.container_dirs.contains(id)
     }
 
     /// Tells whether contents without a record may be a stranger's. Which layer a container has
     /// that is not known cannot be told.
-    pub(crate) fn may_have_layer(&self, id: &LayerId) -> bool {
+    pub(crate) fn may_include_layer(&self, id: &LayerId) -> bool {
         !self.container_dirs.is_empty() || self.may_be_mounted(id)
     }
 

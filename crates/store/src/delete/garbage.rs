@@ -15,9 +15,9 @@ use crate::catalog::locks::Locks;
 use crate::catalog::lookup::{ItemRecord, by_key};
 use crate::catalog::record_stores::{DURABLE, Records};
 use crate::catalog::transient::Persistence;
-use crate::delete::foreign::{holds_files_of_a_caller, other_openings};
+use crate::delete::foreign::{foreign_items, holds_files_of_a_caller};
 use crate::engine::Engine;
-use crate::engine::temporary_files::Where;
+use crate::engine::temporary_files::TemporaryFileScope;
 use crate::records::error_kind::ErrorKind;
 use crate::records::kinds::ItemKind;
 use crate::records::{BY_LAYER, BY_PARENT, BY_TOP_LAYER, Image};
@@ -68,18 +68,18 @@ fn collect(
 ) -> Result<CollectReport, CollectError> {
     let layout = &engine.catalog.layout;
     let held = engine.driver().list().map_err(CollectError::Driver)?;
-    let others = engine.catalog.other_records()?;
-    let (layers, containers) = (others.layer_ids(), others.container_ids());
+    let other_records = engine.catalog.other_records()?;
+    let (layers, containers) = (other_records.layer_ids(), other_records.container_ids());
     let has_layer = |id: &str| locks.layers.is_own(id) || layers.contains(id);
     let has_container = |id: &str| locks.containers.contains(id) || containers.contains(id);
-    let other_openings = other_openings(engine, &has_container)?;
-    let mut container_dirs = unnamed(&layout.containers, &has_container, &generated_id)?;
+    let foreign_items = foreign_items(engine, &has_container)?;
+    let mut container_dirs = unrecorded_ids(&layout.containers, &has_container, &generated_id)?;
     let has_container_dirs = !container_dirs.is_empty();
-    container_dirs.retain(|id| !other_openings.may_have_container(id));
+    container_dirs.retain(|id| !foreign_items.may_include_container(id));
     // All three are checked before anything is removed: they are about one another.
     let is_transient = engine.options.persistence == Persistence::Transient;
     for (guard, (store, _)) in locks.containers.held().zip(locks.containers.own()) {
-        check(guard, || {
+        require_complete(guard, || {
             // Records of containers are lost with the run root there, and their directories are
             // garbage then.
             let is_lost =
@@ -89,10 +89,10 @@ fn collect(
     }
     let of_images = locks.images.held().zip(locks.images.own());
     for ((guard, (store, _)), dir) in of_images.zip(layout.image_dirs()) {
-        check(guard, || {
+        require_complete(guard, || {
             let has_image = |id: &str| locks.images.contains(id);
-            let is_any = |dir| unnamed(dir, &has_image, &generated_id);
-            let is_lost = !unnamed_dirs(dir, &locks.images)?.is_empty()
+            let is_any = |dir| unrecorded_ids(dir, &has_image, &generated_id);
+            let is_lost = !unrecorded_image_dirs(dir, &locks.images)?.is_empty()
                 || (!is_any(dir)?.is_empty() && store.was_saved()?);
             Ok(is_lost)
         })?;
@@ -100,30 +100,32 @@ fn collect(
     for (position, guard) in locks.layers.held().enumerate() {
         // With images in a store of their own, a transient store may have nothing else to record.
         let may_be_missing = is_transient && layout.split.is_some() && position == DURABLE.store;
-        check(guard, || {
+        require_complete(guard, || {
             let mut held = held.iter().flatten();
             Ok(!may_be_missing && held.any(|id| !has_layer(id.as_str())))
         })?;
     }
     let mut report = CollectReport {
         container_dirs,
-        image_dirs: in_all(layout.image_dirs(), |dir| unnamed_dirs(dir, &locks.images))?,
+        image_dirs: in_all(layout.image_dirs(), |dir| {
+            unrecorded_image_dirs(dir, &locks.images)
+        })?,
         tar_splits: in_all(layout.layer_dirs(), |dir| {
-            unnamed(dir, &has_layer, &tar_split_id)
+            unrecorded_ids(dir, &has_layer, &tar_split_id)
         })?,
         layer_dirs: in_all(layout.layer_dirs(), |dir| {
-            unnamed(dir, &has_layer, &generated_id)
+            unrecorded_ids(dir, &has_layer, &generated_id)
         })?,
         areas: Vec::new(),
         layers: held.unwrap_or_default(),
         temporary_files: Vec::new(),
     };
     report.layers.retain(|id| {
-        let is_named = has_layer(id.as_str()) || is_missed(locks, id.as_str());
-        !is_named && !other_openings.may_have_layer(id)
+        let is_named = has_layer(id.as_str()) || is_lost_but_named(locks, id.as_str());
+        !is_named && !foreign_items.may_include_layer(id)
     });
     // Without contents, they may be those of a layer that is in an image store.
-    let gone: BTreeSet<&str> = report.layers.iter().map(LayerId::as_str).collect();
+    let removed: BTreeSet<&str> = report.layers.iter().map(LayerId::as_str).collect();
     let in_image_store = layout.split.as_ref().map(|split| &split.layers);
     for (ids, suffix) in [
         (&mut report.tar_splits, TAR_SPLIT_SUFFIX),
@@ -132,8 +134,8 @@ fn collect(
         ids.retain(|id| {
             let name = format!("{id}{suffix}");
             let is_there = |dir: &Dir| dir.exists(&name).unwrap_or(false);
-            let is_garbage = gone.contains(id.as_str()) || in_image_store.is_some_and(is_there);
-            is_garbage && !is_missed(locks, id)
+            let is_garbage = removed.contains(id.as_str()) || in_image_store.is_some_and(is_there);
+            is_garbage && !is_lost_but_named(locks, id)
         });
     }
     for id in &report.container_dirs {
@@ -155,14 +157,15 @@ fn collect(
     for (id, dir) in each(&report.layer_dirs, layout.layer_dirs()) {
         engine.discard(dir, id.as_ref(), trash)?;
     }
-    report.temporary_files = engine.discard_temporary_files(locks, Where::Everywhere, trash)?;
+    report.temporary_files =
+        engine.discard_temporary_files(locks, TemporaryFileScope::Everywhere, trash)?;
     Ok(report)
 }
 
 /// Whether a record refers to a layer of which there is no record: that was lost, and what is on
 /// the disk is all there is to make it again. Go removes it. A layer that an additional store has a
 /// record of is not lost.
-fn is_missed(locks: &Locks, layer: &str) -> bool {
+fn is_lost_but_named(locks: &Locks, layer: &str) -> bool {
     if locks.layers.contains(layer) {
         return false;
     }
@@ -192,7 +195,7 @@ fn each<'a>(
 }
 
 /// Refuses to go on when the records of one place are not all there.
-fn check<R: ItemRecord>(
+fn require_complete<R: ItemRecord>(
     records: &WriteGuard<R>,
     has_content: impl FnOnce() -> Result<bool, CollectError>,
 ) -> Result<(), CollectError> {
@@ -232,9 +235,9 @@ fn check<R: ItemRecord>(
 /// Lists directories of images whose name is that of a generated ID without a record in any store.
 /// IDs that callers chose are left alone, as in Go: no record tells whose directory that is. So are
 /// those in which a caller keeps files.
-fn unnamed_dirs(dir: &Dir, records: &Locked<Image>) -> Result<Vec<String>, CollectError> {
+fn unrecorded_image_dirs(dir: &Dir, records: &Locked<Image>) -> Result<Vec<String>, CollectError> {
     let mut dirs = Vec::new();
-    for id in unnamed(dir, &|id| records.contains(id), &generated_id)? {
+    for id in unrecorded_ids(dir, &|id| records.contains(id), &generated_id)? {
         if !holds_files_of_a_caller(dir, &id)? {
             dirs.push(id);
         }
@@ -252,19 +255,19 @@ fn tar_split_id(name: &str) -> Option<&str> {
 }
 
 /// Lists the IDs in the names of entries that nothing is recorded under.
-fn unnamed(
+fn unrecorded_ids(
     dir: &Dir,
     is_recorded: &dyn Fn(&str) -> bool,
     id_of: &dyn Fn(&str) -> Option<&str>,
 ) -> Result<Vec<String>, CollectError> {
-    let mut unnamed = Vec::new();
+    let mut unrecorded_ids = Vec::new();
     for entry in dir.entries()? {
         let name = entry?.name;
         let id = name.to_str().and_then(id_of);
-        unnamed.extend(id.filter(|id| !is_recorded(id)).map(str::to_owned));
+        unrecorded_ids.extend(id.filter(|id| !is_recorded(id)).map(str::to_owned));
     }
-    unnamed.sort();
-    Ok(unnamed)
+    unrecorded_ids.sort();
+    Ok(unrecorded_ids)
 }
 
 /// Garbage cannot be collected.

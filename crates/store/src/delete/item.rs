@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use layerhold_driver::Trash;
 use layerhold_ids::{ContainerId, ImageId, LayerId};
-use layerhold_sys::{Dir, Durability};
+use layerhold_sys::{Dir, Durability, best_effort};
 
 use crate::catalog::error::LookupError;
 use crate::catalog::files::remove_below;
@@ -34,7 +34,7 @@ use crate::catalog::lookup::{by_key, is_exactly, is_exactly_container, own_by_id
 use crate::catalog::record_stores::{Placement, Records, VOLATILE};
 use crate::delete::error::DeleteError;
 use crate::delete::target::{
-    DeleteTarget, find_doomed, find_doomed_of_some_kind, removable, require_doomed,
+    DeleteTarget, find_target, find_target_unless_ambiguous, removable, require_target,
 };
 use crate::engine::Engine;
 use crate::mount::error::MountError;
@@ -52,13 +52,13 @@ pub enum DeleteMode {
 }
 
 /// Something that a key means.
-enum Meant {
+enum AnyTarget {
     Container(DeleteTarget<Container>),
     Image(DeleteTarget<Image>),
     Layer(DeleteTarget<Layer>),
 }
 
-impl Meant {
+impl AnyTarget {
     fn is_exactly(&self, key: &str) -> bool {
         match self {
             Self::Container(DeleteTarget::Usable(container)) => {
@@ -74,28 +74,31 @@ impl Meant {
 }
 
 /// What a key means of each kind, in the order of the kinds.
-fn meant(locks: &Locks, key: &str) -> Result<Vec<Meant>, LookupError> {
-    let container = find_doomed_of_some_kind(&locks.containers, key)?.map(Meant::Container);
-    let image = find_doomed_of_some_kind(&locks.images, key)?.map(Meant::Image);
-    let others: Vec<Meant> = container.into_iter().chain(image).collect();
-    let layer = match others.is_empty() {
-        true => find_doomed(&locks.layers, key)?,
-        false => find_doomed_of_some_kind(&locks.layers, key)?,
+fn find_targets(locks: &Locks, key: &str) -> Result<Vec<AnyTarget>, LookupError> {
+    let container = find_target_unless_ambiguous(&locks.containers, key)?.map(AnyTarget::Container);
+    let image = find_target_unless_ambiguous(&locks.images, key)?.map(AnyTarget::Image);
+    let targets: Vec<AnyTarget> = container.into_iter().chain(image).collect();
+    let layer = match targets.is_empty() {
+        true => find_target(&locks.layers, key)?,
+        false => find_target_unless_ambiguous(&locks.layers, key)?,
     };
-    Ok(others.into_iter().chain(layer.map(Meant::Layer)).collect())
+    Ok(targets
+        .into_iter()
+        .chain(layer.map(AnyTarget::Layer))
+        .collect())
 }
 
 pub(crate) fn delete(engine: &Engine, key: &str) -> Result<(), DeleteError> {
-    deleting(engine, |work, locks| {
-        let exactly = |target: &Meant| target.is_exactly(key);
-        let meant = meant(locks, key)?;
-        let position = meant.iter().position(exactly).unwrap_or_default();
-        match meant.into_iter().nth(position) {
-            Some(Meant::Container(container)) => work.doomed_container(locks, &container),
-            Some(Meant::Image(image)) => work.image_of_id(locks, image.id()),
-            Some(Meant::Layer(layer)) => match layer.id().parse() {
-                Ok(id) => work.layers(locks, &[id]),
-                Err(_) => work.layer_record(locks, layer.id()),
+    deleting(engine, |deletion, locks| {
+        let exactly = |target: &AnyTarget| target.is_exactly(key);
+        let targets = find_targets(locks, key)?;
+        let position = targets.iter().position(exactly).unwrap_or_default();
+        match targets.into_iter().nth(position) {
+            Some(AnyTarget::Container(container)) => deletion.delete_container(locks, &container),
+            Some(AnyTarget::Image(image)) => deletion.delete_image_by_id(locks, image.id()),
+            Some(AnyTarget::Layer(layer)) => match layer.id().parse() {
+                Ok(id) => deletion.delete_layers(locks, &[id]),
+                Err(_) => deletion.delete_layer_record(locks, layer.id()),
             },
             None => Err(LookupError::Nothing {
                 key: key.to_owned(),
@@ -106,11 +109,11 @@ pub(crate) fn delete(engine: &Engine, key: &str) -> Result<(), DeleteError> {
 }
 
 pub(crate) fn delete_layer(engine: &Engine, key: &str) -> Result<(), DeleteError> {
-    deleting(engine, |work, locks| {
-        let layer = require_doomed(&locks.layers, key)?;
+    deleting(engine, |deletion, locks| {
+        let layer = require_target(&locks.layers, key)?;
         match layer.id().parse() {
-            Ok(id) => work.unused_layer(locks, &id),
-            Err(_) => work.layer_record(locks, layer.id()),
+            Ok(id) => deletion.delete_unused_layer(locks, &id),
+            Err(_) => deletion.delete_layer_record(locks, layer.id()),
         }
     })
 }
@@ -120,8 +123,8 @@ pub(crate) fn delete_image(
     key: &str,
     mode: DeleteMode,
 ) -> Result<Vec<LayerId>, DeleteError> {
-    deleting(engine, |work, locks| {
-        let image = require_doomed(&locks.images, key)?;
+    deleting(engine, |deletion, locks| {
+        let image = require_target(&locks.images, key)?;
         let users = by_key(&locks.containers, BY_IMAGE, image.id());
         if let (Some(container), Ok(image)) = (users.first(), image.id().parse()) {
             return Err(DeleteError::ImageUsedByContainer {
@@ -129,42 +132,42 @@ pub(crate) fn delete_image(
                 container: container.id().clone(),
             });
         }
-        let others = engine.catalog.other_records_if_readable()?;
-        let user = others.container_of_image(image.id());
+        let other_records = engine.catalog.other_records_if_readable()?;
+        let user = other_records.container_of_image(image.id());
         if let (Some(container), Ok(image)) = (user, image.id().parse()) {
             return Err(DeleteError::ImageUsedByContainer { image, container });
         }
         let layers = match &image {
-            DeleteTarget::Usable(image) => removable(image, locks, &others),
+            DeleteTarget::Usable(image) => removable(image, locks, &other_records),
             DeleteTarget::Damaged(_) => Vec::new(),
         };
         if mode == DeleteMode::Delete {
-            work.note(&layers, image.id().parse().ok());
-            work.image_of_id(locks, image.id())?;
-            work.layers(locks, &layers)?;
+            deletion.note_intent(&layers, image.id().parse().ok());
+            deletion.delete_image_by_id(locks, image.id())?;
+            deletion.delete_layers(locks, &layers)?;
         }
         Ok(layers)
     })
 }
 
 pub(crate) fn delete_container(engine: &Engine, key: &str) -> Result<(), DeleteError> {
-    deleting(engine, |work, locks| {
-        let container = require_doomed(&locks.containers, key)?;
-        work.doomed_container(locks, &container)
+    deleting(engine, |deletion, locks| {
+        let container = require_target(&locks.containers, key)?;
+        deletion.delete_container(locks, &container)
     })
 }
 
 pub(crate) fn wipe(engine: &Engine) -> Result<(), DeleteError> {
-    deleting(engine, |work, locks| {
+    deleting(engine, |deletion, locks| {
         let layers: Vec<LayerId> = locks
             .layers
             .own_ids()
             .filter_map(|id| id.parse().ok())
             .collect();
-        work.note(&layers, None);
+        deletion.note_intent(&layers, None);
         let containers: Vec<String> = locks.containers.own_ids().map(str::to_owned).collect();
         for id in &containers {
-            work.container_dirs(id)?;
+            deletion.delete_container_dirs(id)?;
             locks.containers.remove(id).of::<Container>()?;
         }
         locks.containers.save().of::<Container>()?;
@@ -174,11 +177,11 @@ pub(crate) fn wipe(engine: &Engine) -> Result<(), DeleteError> {
         }
         locks.images.save().of::<Image>()?;
         for id in &images {
-            work.image_dirs(id)?;
+            deletion.delete_image_dirs(id)?;
         }
         let newest_first: Vec<LayerId> = layers.into_iter().rev().collect();
-        work.layers(locks, &newest_first)?;
-        work.unrecorded_layers(locks)
+        deletion.delete_layers(locks, &newest_first)?;
+        deletion.delete_unrecorded_layers(locks)
     })
 }
 
@@ -204,7 +207,7 @@ pub(crate) fn deleting<T>(
     if outcome.is_ok() && deletion.has_note {
         // Left behind it has no effect, for the layers it names are gone.
         let io = &*engine.options.metadata_io;
-        drop(Intent::remove(
+        best_effort(Intent::remove(
             io,
             &engine.catalog.layout.layers,
             Durability::Durable,
@@ -229,7 +232,7 @@ pub(crate) fn deleting<T>(
 impl Deletion<'_> {
     /// Notes which layers shall go with an image, in case this is interrupted. Without space for
     /// the note it goes without.
-    fn note(&mut self, layers: &[LayerId], image: Option<ImageId>) {
+    fn note_intent(&mut self, layers: &[LayerId], image: Option<ImageId>) {
         if layers.is_empty() && image.is_none() {
             return;
         }
@@ -257,8 +260,8 @@ impl Deletion<'_> {
                 child: child.id().clone(),
             });
         }
-        let others = self.engine.catalog.other_records_if_readable()?;
-        if let Some(child) = others.child_of_layer(id.as_str()) {
+        let other_records = self.engine.catalog.other_records_if_readable()?;
+        if let Some(child) = other_records.child_of_layer(id.as_str()) {
             let layer = id.clone();
             return Err(DeleteError::HasChildren { layer, child });
         }
@@ -280,14 +283,14 @@ impl Deletion<'_> {
 
     /// Deletes a layer that nothing uses. Images in which it only stands in for their top layer
     /// forget it.
-    pub(crate) fn unused_layer(
+    pub(crate) fn delete_unused_layer(
         &mut self,
         locks: &mut Locks,
         id: &LayerId,
     ) -> Result<(), DeleteError> {
         self.require_unused(locks, id)?;
         let images = by_key(&locks.images, BY_TOP_LAYER, id.as_str());
-        self.layers(locks, std::slice::from_ref(id))?;
+        self.delete_layers(locks, std::slice::from_ref(id))?;
         for image in images {
             let forget = |image: &mut Image| image.remove_mapped_layer(id);
             locks
@@ -299,7 +302,7 @@ impl Deletion<'_> {
     }
 
     /// Deletes layers, children before parents.
-    pub(crate) fn layers(
+    pub(crate) fn delete_layers(
         &mut self,
         locks: &mut Locks,
         layers: &[LayerId],
@@ -346,57 +349,57 @@ impl Deletion<'_> {
     }
 
     /// Deletes an image without its layers: the record first, so that its data is not missed.
-    pub(crate) fn image(
+    pub(crate) fn delete_image(
         &mut self,
         locks: &mut Locks,
         image: &Arc<Image>,
     ) -> Result<(), DeleteError> {
-        self.image_of_id(locks, image.id().as_str())
+        self.delete_image_by_id(locks, image.id().as_str())
     }
 
-    fn image_of_id(&mut self, locks: &mut Locks, id: &str) -> Result<(), DeleteError> {
+    fn delete_image_by_id(&mut self, locks: &mut Locks, id: &str) -> Result<(), DeleteError> {
         locks.images.remove(id).of::<Image>()?;
         locks.images.save().of::<Image>()?;
-        self.image_dirs(id)
+        self.delete_image_dirs(id)
     }
 
     /// Removes the record of a layer that has an ID which no layer can have.
-    fn layer_record(&mut self, locks: &mut Locks, id: &str) -> Result<(), DeleteError> {
+    fn delete_layer_record(&mut self, locks: &mut Locks, id: &str) -> Result<(), DeleteError> {
         locks.layers.remove(id).of::<Layer>()?;
         Ok(locks.layers.save().of::<Layer>()?)
     }
 
-    fn doomed_container(
+    fn delete_container(
         &mut self,
         locks: &mut Locks,
         container: &DeleteTarget<Container>,
     ) -> Result<(), DeleteError> {
         match container {
-            DeleteTarget::Usable(container) => self.container(locks, container),
-            DeleteTarget::Damaged(id) => self.container_of_id(locks, id),
+            DeleteTarget::Usable(container) => self.delete_usable_container(locks, container),
+            DeleteTarget::Damaged(id) => self.delete_container_by_id(locks, id),
         }
     }
 
     /// Deletes a container: the contents of its layer first, so that they are not lost track of
     /// when they cannot be removed, and the layer's record last, so that there is no container
     /// without a layer at any time.
-    pub(crate) fn container(
+    pub(crate) fn delete_usable_container(
         &mut self,
         locks: &mut Locks,
         container: &Arc<Container>,
     ) -> Result<(), DeleteError> {
         let moved = self.move_layers(locks, std::slice::from_ref(container.layer()))?;
-        self.container_of_id(locks, container.id().as_str())?;
+        self.delete_container_by_id(locks, container.id().as_str())?;
         forget_layers(locks, &moved)
     }
 
-    fn container_of_id(&mut self, locks: &mut Locks, id: &str) -> Result<(), DeleteError> {
-        self.container_dirs(id)?;
+    fn delete_container_by_id(&mut self, locks: &mut Locks, id: &str) -> Result<(), DeleteError> {
+        self.delete_container_dirs(id)?;
         locks.containers.remove(id).of::<Container>()?;
         Ok(locks.containers.save().of::<Container>()?)
     }
 
-    fn image_dirs(&mut self, id: &str) -> Result<(), DeleteError> {
+    fn delete_image_dirs(&mut self, id: &str) -> Result<(), DeleteError> {
         if id.parse::<ImageId>().is_err() {
             // Whatever is there under this name, it is not the data of an image.
             return Ok(());
@@ -407,7 +410,7 @@ impl Deletion<'_> {
         Ok(remove_below(&self.engine.catalog.layout.run_images, id)?)
     }
 
-    fn container_dirs(&mut self, id: &str) -> Result<(), DeleteError> {
+    fn delete_container_dirs(&mut self, id: &str) -> Result<(), DeleteError> {
         if id.parse::<ContainerId>().is_err() {
             return Ok(());
         }
@@ -439,7 +442,7 @@ impl Deletion<'_> {
     }
 
     /// Removes what the driver holds of one layer without a record.
-    pub(crate) fn contents(&mut self, id: &LayerId) -> Result<(), DeleteError> {
+    pub(crate) fn delete_contents(&mut self, id: &LayerId) -> Result<(), DeleteError> {
         let moved = self.engine.move_out(id, &mut self.trash);
         moved.map_err(|source| DeleteError::Driver {
             layer: id.clone(),
@@ -448,12 +451,12 @@ impl Deletion<'_> {
     }
 
     /// Removes a file or a directory beside records.
-    pub(crate) fn file(&mut self, dir: &Dir, name: &OsStr) -> Result<(), DeleteError> {
+    pub(crate) fn delete_file(&mut self, dir: &Dir, name: &OsStr) -> Result<(), DeleteError> {
         Ok(self.engine.discard(dir, name, &mut self.trash)?)
     }
 
     /// Removes what the driver holds without a record.
-    fn unrecorded_layers(&mut self, locks: &Locks) -> Result<(), DeleteError> {
+    fn delete_unrecorded_layers(&mut self, locks: &Locks) -> Result<(), DeleteError> {
         let failed = |layer: &LayerId| {
             let layer = layer.clone();
             move |source| DeleteError::Driver {
@@ -487,9 +490,9 @@ fn forget_layers(locks: &mut Locks, layers: &[&LayerId]) -> Result<(), DeleteErr
 /// Tells whether the record of a layer may be lost at a reboot.
 fn is_volatile(locks: &Locks, id: &LayerId) -> bool {
     let own = locks.layers.own().enumerate();
-    let mut spots = own.filter_map(|(store, (_, records))| {
+    let mut placements = own.filter_map(|(store, (_, records))| {
         let location = records.location_of(id.as_str())?;
         Some(Placement { store, location })
     });
-    spots.next() == Some(VOLATILE)
+    placements.next() == Some(VOLATILE)
 }

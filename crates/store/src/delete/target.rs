@@ -33,7 +33,7 @@ impl<R: ItemRecord> DeleteTarget<R> {
 }
 
 /// Finds the record that a key means, even when it is damaged.
-pub(crate) fn find_doomed<R: ItemRecord>(
+pub(crate) fn find_target<R: ItemRecord>(
     records: &impl Records<R>,
     key: &str,
 ) -> Result<Option<DeleteTarget<R>>, LookupError> {
@@ -59,24 +59,24 @@ pub(crate) fn find_doomed<R: ItemRecord>(
     }
 }
 
-/// As [`find_doomed`], for one of several kinds: what is ambiguous among one kind may still mean
+/// As [`find_target`], for one of several kinds: what is ambiguous among one kind may still mean
 /// something of the next.
-pub(crate) fn find_doomed_of_some_kind<R: ItemRecord>(
+pub(crate) fn find_target_unless_ambiguous<R: ItemRecord>(
     records: &impl Records<R>,
     key: &str,
 ) -> Result<Option<DeleteTarget<R>>, LookupError> {
-    match find_doomed(records, key) {
+    match find_target(records, key) {
         Err(LookupError::Ambiguous { .. }) => Ok(None),
         other => other,
     }
 }
 
-/// As [`find_doomed`], for a key that must mean something.
-pub(crate) fn require_doomed<R: ItemRecord>(
+/// As [`find_target`], for a key that must mean something.
+pub(crate) fn require_target<R: ItemRecord>(
     records: &impl Records<R>,
     key: &str,
 ) -> Result<DeleteTarget<R>, DeleteError> {
-    find_doomed(records, key)?.ok_or_else(|| DeleteError::NotA {
+    find_target(records, key)?.ok_or_else(|| DeleteError::NotA {
         kind: R::ITEM,
         key: key.to_owned(),
     })
@@ -85,25 +85,28 @@ pub(crate) fn require_doomed<R: ItemRecord>(
 /// Lists the layers that only an image needs, those above before those below: first the stand-ins
 /// for its top layer, then down its chain as long as nothing else uses them (Go: store.go,
 /// `DeleteImage`) and they are in this store.
-pub(crate) fn removable(image: &Image, locks: &Locks, others: &OtherRecords) -> Vec<LayerId> {
+pub(crate) fn removable(
+    image: &Image,
+    locks: &Locks,
+    other_records: &OtherRecords,
+) -> Vec<LayerId> {
     let mapped: BTreeSet<&LayerId> = image.mapped_layers().iter().collect();
     let mut removable: Vec<LayerId> = Vec::new();
-    let is_doomed = |id: &str, removable: &[LayerId]| removable.iter().any(|target| target == id);
+    let is_removed =
+        |id: &str, removable: &[LayerId]| removable.iter().any(|removed| removed == id);
     let is_used = |id: &LayerId, removable: &[LayerId]| {
-        let of_others = locks.images.ids_by_key(BY_TOP_LAYER, id.as_str());
+        let images = locks.images.ids_by_key(BY_TOP_LAYER, id.as_str());
         let children = locks.layers.ids_by_key(BY_PARENT, id.as_str());
-        of_others
-            .into_iter()
-            .any(|other| other != image.id().as_str())
+        images.into_iter().any(|other| other != image.id().as_str())
             || !locks
                 .containers
                 .ids_by_key(BY_LAYER, id.as_str())
                 .is_empty()
             || locks.layers.additional_root(id.as_str()).is_some()
-            || others.child_of_layer(id.as_str()).is_some()
+            || other_records.child_of_layer(id.as_str()).is_some()
             || children
                 .into_iter()
-                .any(|child| !is_doomed(child, removable))
+                .any(|child| !is_removed(child, removable))
     };
     for id in &mapped {
         // Go removes these whatever uses them.
@@ -114,7 +117,7 @@ pub(crate) fn removable(image: &Image, locks: &Locks, others: &OtherRecords) -> 
     }
     let mut next = image.top_layer().cloned();
     while let Some(id) = next {
-        if is_used(&id, &removable) || is_doomed(id.as_str(), &removable) {
+        if is_used(&id, &removable) || is_removed(id.as_str(), &removable) {
             break;
         }
         next = match by_id(&locks.layers, id.as_str()) {

@@ -31,15 +31,15 @@ pub(crate) fn open(mut options: StoreOptions) -> Result<Engine, OpenError> {
         .image_store
         .map(|root| absolute(&root))
         .filter(|root| *root != options.graph_root);
-    let engine = open_as_it_is(options)?;
+    let engine = open_without_recovery(options)?;
     if engine.options.recovery == Recovery::ByWriters {
-        engine.rescue();
+        engine.put_back_needed_layers();
         engine.recover_intent_if_any();
     }
     Ok(engine)
 }
 
-fn open_as_it_is(options: StoreOptions) -> Result<Engine, OpenError> {
+fn open_without_recovery(options: StoreOptions) -> Result<Engine, OpenError> {
     let root = options.graph_root.clone();
     let in_root = |source| OpenError::Directory {
         root: root.clone(),

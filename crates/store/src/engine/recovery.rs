@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use layerhold_driver::{LayerError, Trash};
 use layerhold_ids::{ContainerId, LayerId};
 use layerhold_staging::TempRoot;
-use layerhold_sys::{Durability, no_brief_lock};
+use layerhold_sys::{Durability, best_effort, no_brief_lock};
 
 use crate::catalog::error::AccessError;
 use crate::catalog::files::remove_below;
@@ -26,7 +26,7 @@ use crate::catalog::snapshot::{Snapshot, incomplete_layers};
 use crate::engine::Engine;
 use crate::engine::notices::Notice;
 use crate::engine::options::Recovery;
-use crate::engine::temporary_files::Where;
+use crate::engine::temporary_files::TemporaryFileScope;
 use crate::records::{BY_LAYER, BY_PARENT, BY_TOP_LAYER, Container, Layer};
 
 impl Engine {
@@ -69,8 +69,8 @@ impl Engine {
     pub(crate) fn recover_if_free(&self) {
         if let Ok(Some(mut locks)) = self.catalog.try_lock_all() {
             let mut trash = self.undo_unfinished(&mut locks);
-            let place = Where::BesideRecords;
-            drop(self.discard_temporary_files(&locks, place, &mut trash));
+            let scope = TemporaryFileScope::BesideRecords;
+            best_effort(self.discard_temporary_files(&locks, scope, &mut trash));
             drop(locks);
             trash.abandon();
         }
@@ -94,7 +94,7 @@ impl Engine {
     pub(crate) fn erase_leftovers_by_writer(&self) {
         if self.options.recovery == Recovery::ByWriters {
             // What cannot be erased is left for the next time.
-            drop(self.erase_leftovers());
+            best_effort(self.erase_leftovers());
         }
     }
 
@@ -113,7 +113,7 @@ impl Engine {
         }
         self.options.cancel.expendable(|| {
             for root in self.temp_roots() {
-                drop(self.recover_area_root(root));
+                best_effort(self.recover_area_root(root));
             }
             self.driver().maintenance().recover()
         })?;
@@ -131,17 +131,17 @@ impl Engine {
     /// Undoes what is left. The trash is erased or abandoned when the locks are released.
     pub(crate) fn undo_unfinished(&self, locks: &mut Locks) -> Trash {
         let mut trash = Trash::new();
-        let mut target = incomplete_layers(&locks.layers);
+        let mut unfinished = incomplete_layers(&locks.layers);
         let intent = Intent::read(&self.catalog.layout.layers).ok().flatten();
         if let Some(intent) = &intent {
-            target.extend(unwanted(intent, locks));
+            unfinished.extend(unused_layers(intent, locks));
             self.discard_data(intent, locks, &mut trash);
         }
-        let removed = self.remove_quietly(locks, &target, &mut trash);
+        let removed = self.remove_layers(locks, &unfinished, &mut trash);
         if intent.is_some() && removed.is_ok() {
             // Left in place when something failed, so that the next one tries again.
             let io = &*self.options.metadata_io;
-            drop(Intent::remove(
+            best_effort(Intent::remove(
                 io,
                 &self.catalog.layout.layers,
                 Durability::Durable,
@@ -157,26 +157,26 @@ impl Engine {
             .iter()
             .filter(|id| !locks.images.is_own(id.as_str()))
         {
-            drop(self.discard(self.catalog.layout.new_images(), id.as_ref(), trash));
+            best_effort(self.discard(self.catalog.layout.new_images(), id.as_ref(), trash));
         }
         for id in intent
             .containers
             .iter()
             .filter(|id| !locks.containers.contains(id.as_str()))
         {
-            drop(self.discard(&self.catalog.layout.containers, id.as_ref(), trash));
+            best_effort(self.discard(&self.catalog.layout.containers, id.as_ref(), trash));
         }
     }
 
-    fn remove_quietly(
+    fn remove_layers(
         &self,
         locks: &mut Locks,
-        target: &[LayerId],
+        unfinished: &[LayerId],
         trash: &mut Trash,
     ) -> Result<(), AccessError> {
         let mut outcome = Ok(());
         let mut gone = Vec::new();
-        for id in target {
+        for id in unfinished {
             // One layer that cannot be removed is no reason to keep the others.
             match self.move_out(id, trash) {
                 Ok(()) => gone.push(id),
@@ -215,8 +215,8 @@ impl Engine {
         });
         for id in users.collect::<Vec<_>>() {
             if let Ok(id) = id.parse::<ContainerId>() {
-                drop(self.discard(&self.catalog.layout.containers, id.as_ref(), trash));
-                drop(remove_below(
+                best_effort(self.discard(&self.catalog.layout.containers, id.as_ref(), trash));
+                best_effort(remove_below(
                     &self.catalog.layout.run_containers,
                     id.as_str(),
                 ));
@@ -228,7 +228,7 @@ impl Engine {
 }
 
 /// Lists the layers of an intent that nothing uses, children before parents.
-fn unwanted(intent: &Intent, locks: &Locks) -> Vec<LayerId> {
+fn unused_layers(intent: &Intent, locks: &Locks) -> Vec<LayerId> {
     let images = intent
         .images
         .iter()
@@ -240,12 +240,12 @@ fn unwanted(intent: &Intent, locks: &Locks) -> Vec<LayerId> {
     if !intent.deleting && images && containers {
         return Vec::new();
     }
-    let mut unwanted: Vec<LayerId> = Vec::new();
+    let mut unused_layers: Vec<LayerId> = Vec::new();
     for id in intent.layers.iter().rev() {
         let children = locks.layers.ids_by_key(BY_PARENT, id.as_str());
         let is_parent = children
             .iter()
-            .any(|child| !unwanted.iter().any(|other| other == *child));
+            .any(|child| !unused_layers.iter().any(|other| other == *child));
         let is_used = is_parent
             || !locks
                 .images
@@ -256,8 +256,8 @@ fn unwanted(intent: &Intent, locks: &Locks) -> Vec<LayerId> {
                 .ids_by_key(BY_LAYER, id.as_str())
                 .is_empty();
         if !is_used {
-            unwanted.push(id.clone());
+            unused_layers.push(id.clone());
         }
     }
-    unwanted
+    unused_layers
 }

@@ -20,28 +20,28 @@ use std::path::PathBuf;
 
 use layerhold_ids::LayerId;
 use layerhold_staging::{RecoverError, Recovery, TempRoot, name_elsewhere};
-use layerhold_sys::{Dir, FileType, PathError};
+use layerhold_sys::{Dir, FileType, PathError, best_effort};
 
 use crate::catalog::record_stores::Records;
 use crate::engine::Engine;
 
 /// Layers that are recorded as complete and have no contents; `None` while that is not known.
-type Missed = Option<BTreeSet<LayerId>>;
+type MissingLayers = Option<BTreeSet<LayerId>>;
 
 impl Engine {
     /// Puts what complete records need back from the areas of dead processes, and erases nothing:
     /// for openers.
-    pub(crate) fn rescue(&self) {
-        let mut missed: Option<Missed> = None;
+    pub(crate) fn put_back_needed_layers(&self) {
+        let mut missing: Option<MissingLayers> = None;
         for root in self.driver().temp_roots() {
             let put_back = &mut |area: &Dir| {
                 if has_dirs(area).unwrap_or(false) {
-                    let missed = missed.get_or_insert_with(|| self.missed_layers());
-                    drop(self.is_needed(area, missed));
+                    let missing = missing.get_or_insert_with(|| self.missing_layers());
+                    best_effort(self.is_needed(area, missing));
                 }
                 true
             };
-            drop(TempRoot::new(root).recover_stale_unless(put_back));
+            best_effort(TempRoot::new(root).recover_stale_unless(put_back));
         }
     }
 
@@ -49,58 +49,60 @@ impl Engine {
     /// lock may be held.
     pub(crate) fn recover_area_root(&self, root: PathBuf) -> Result<Recovery, RecoverError> {
         let is_of_contents = self.driver().temp_roots().contains(&root);
-        let mut missed: Option<Missed> = None;
+        let mut missing: Option<MissingLayers> = None;
         TempRoot::new(root).recover_stale_unless(&mut |area| {
             if !is_of_contents || !has_dirs(area).unwrap_or(true) {
                 return false;
             }
-            let missed = missed.get_or_insert_with(|| self.missed_layers());
-            self.is_needed(area, missed).unwrap_or(true)
+            let missing = missing.get_or_insert_with(|| self.missing_layers());
+            self.is_needed(area, missing).unwrap_or(true)
         })
     }
 
     /// Puts back what can be; tells whether what is left may be needed.
-    fn is_needed(&self, area: &Dir, missed: &mut Missed) -> Result<bool, PathError> {
-        let Some(missed) = missed else {
+    fn is_needed(&self, area: &Dir, missing: &mut MissingLayers) -> Result<bool, PathError> {
+        let Some(missing) = missing else {
             return Ok(true);
         };
-        let mut is_untold = false;
+        let mut has_unnamed = false;
         for entry in area.entries()? {
             let name = entry?.name;
-            let Some(told) = name_elsewhere(&name) else {
-                is_untold = true;
+            let Some(final_name) = name_elsewhere(&name) else {
+                has_unnamed = true;
                 continue;
             };
-            let id = told.to_str().and_then(|text| text.parse::<LayerId>().ok());
-            let Some(id) = id.filter(|id| missed.contains(id)) else {
+            let id = final_name
+                .to_str()
+                .and_then(|text| text.parse::<LayerId>().ok());
+            let Some(id) = id.filter(|id| missing.contains(id)) else {
                 continue;
             };
             match self.driver().maintenance().put_back(area, &name, &id) {
                 Ok(true) => {
-                    let _was_missed = missed.remove(&id);
+                    let _was_missing = missing.remove(&id);
                 }
                 Ok(false) => {}
                 // It is the copy that is needed, and still here.
                 Err(_) => return Ok(true),
             }
         }
-        Ok(is_untold && !missed.is_empty())
+        Ok(has_unnamed && !missing.is_empty())
     }
 
-    fn missed_layers(&self) -> Missed {
+    fn missing_layers(&self) -> MissingLayers {
         let records = self.catalog.layers.try_view().ok().flatten()?;
-        let mut missed = BTreeSet::new();
+        let mut missing = BTreeSet::new();
         for (_, part) in records.own() {
             for stored in part.iter() {
                 // A record that cannot be read may be a complete one.
                 let layer = stored.ok()?.into_record();
                 // A driver that cannot tell has not said that the contents are there.
                 if !layer.is_incomplete() && !self.driver().exists(layer.id()).unwrap_or(false) {
-                    let _is_new = missed.insert(layer.id().clone());
+                    let _is_new = missing.insert(layer.id().clone());
                 }
             }
         }
-        Some(missed)
+        Some(missing)
     }
 }
 

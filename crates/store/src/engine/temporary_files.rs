@@ -27,7 +27,7 @@ const PREFIX: &[u8] = b".tmp-";
 
 /// How far to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Where {
+pub(crate) enum TemporaryFileScope {
     /// Beside records.
     BesideRecords,
     /// In the directories of data items too, each of which has to be read.
@@ -39,7 +39,7 @@ impl Engine {
     pub(crate) fn discard_temporary_files(
         &self,
         no_writer: &Locks,
-        place: Where,
+        scope: TemporaryFileScope,
         trash: &mut Trash,
     ) -> Result<Vec<PathBuf>, PathError> {
         let layout = &self.catalog.layout;
@@ -47,13 +47,13 @@ impl Engine {
         let dirs = layout.layer_dirs().chain(layout.image_dirs());
         for dir in dirs.chain([&layout.containers]) {
             self.discard_in(dir, trash, &mut found)?;
-            if place == Where::Everywhere {
+            if scope == TemporaryFileScope::Everywhere {
                 for items in data_dirs(dir)? {
                     self.discard_in(&items, trash, &mut found)?;
                 }
             }
         }
-        if place == Where::Everywhere {
+        if scope == TemporaryFileScope::Everywhere {
             self.remove_in_run_root(no_writer, &mut found)?;
         }
         found.sort();

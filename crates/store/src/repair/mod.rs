@@ -9,7 +9,7 @@ mod mounts;
 mod options;
 pub(crate) mod quarantine;
 mod rebuild;
-mod remake;
+mod records;
 mod remove;
 mod report;
 mod tar_split;
@@ -23,7 +23,8 @@ use layerhold_json_store::Record as _;
 use crate::catalog::locks::Locks;
 use crate::catalog::lookup::by_id;
 use crate::check::{
-    CheckReport, Containers, Damage, Disposal, Finding, RebuiltRecord, Remedy, Removable, text,
+    CheckReport, Containers, Damage, Disposal, Finding, RebuiltRecord, Remedy, Removable,
+    record_json,
 };
 use crate::engine::Engine;
 use crate::records::Layer;
@@ -51,8 +52,10 @@ pub(crate) fn repair(
     findings.sort_by_key(|finding| repair.height(finding));
     for finding in findings {
         match finding.remedy() {
-            Remedy::Rebuild => repair.act(rebuilding(finding), 0, |repair| repair.rebuild(finding)),
-            Remedy::SetAside => repair.act(setting_aside(finding), 0, |repair| {
+            Remedy::Rebuild => {
+                repair.perform(rebuilding(finding), 0, |repair| repair.rebuild(finding))
+            }
+            Remedy::SetAside => repair.perform(setting_aside(finding), 0, |repair| {
                 repair.set_aside(finding)
             }),
             Remedy::Remove | Remedy::Nothing => {}
@@ -73,7 +76,7 @@ pub(crate) fn repair(
             continue;
         }
         let action = Action::Remove(removal.what.clone());
-        repair.act(action, removal.bytes, |repair| repair.remove(&removal.what));
+        repair.perform(action, removal.bytes, |repair| repair.remove(&removal.what));
     }
     repair.report
 }
@@ -104,7 +107,7 @@ struct Repair<'a> {
 
 impl Repair<'_> {
     /// Does something, unless it is only to be told.
-    fn act(
+    fn perform(
         &mut self,
         action: Action,
         bytes: u64,
@@ -150,7 +153,7 @@ impl Repair<'_> {
             return if is_last { usize::MAX } else { 0 };
         };
         if matches!(finding.damage, Damage::RecordLost { .. }) {
-            return self.lost_height(id);
+            return self.height_of_lost(id);
         }
         let Ok(layers) = self.engine.catalog.layers_view() else {
             return 0;
@@ -168,7 +171,7 @@ impl Repair<'_> {
     }
 
     /// How many layers are below one whose record is lost, as far as theirs are lost, too.
-    fn lost_height(&self, id: &LayerId) -> usize {
+    fn height_of_lost(&self, id: &LayerId) -> usize {
         let mut height = 1;
         let mut next = Some(id.clone());
         while let Some(rebuilt) = next.and_then(|id| self.rebuilt.get(&ItemId::Layer(id)))
@@ -183,7 +186,7 @@ impl Repair<'_> {
 
     /// Makes sure that an item is as it was checked. Tells whether it is still there.
     fn is_unchanged(&self, locks: &Locks, id: &ItemId) -> Result<bool, RepairError> {
-        let now = now(locks, id);
+        let now = current_json(locks, id);
         match (&now, self.seen.get(id)) {
             (None, _) => Ok(false),
             (Some(now), Some(seen)) if now == seen => Ok(true),
@@ -193,7 +196,7 @@ impl Repair<'_> {
 
     /// Takes note of what this repair changed itself.
     fn note(&mut self, locks: &Locks, id: &ItemId) {
-        match now(locks, id) {
+        match current_json(locks, id) {
             Some(text) => drop(self.seen.insert(id.clone(), text)),
             None => drop(self.seen.remove(id)),
         }
@@ -203,10 +206,10 @@ impl Repair<'_> {
 /// No driver stacks more layers than this.
 const MAX_HEIGHT: usize = 10_000;
 
-fn now(locks: &Locks, id: &ItemId) -> Option<Vec<u8>> {
+fn current_json(locks: &Locks, id: &ItemId) -> Option<Vec<u8>> {
     match id {
-        ItemId::Layer(id) => text(&locks.layers, id.as_str()),
-        ItemId::Image(id) => text(&locks.images, id.as_str()),
-        ItemId::Container(id) => text(&locks.containers, id.as_str()),
+        ItemId::Layer(id) => record_json(&locks.layers, id.as_str()),
+        ItemId::Image(id) => record_json(&locks.images, id.as_str()),
+        ItemId::Container(id) => record_json(&locks.containers, id.as_str()),
     }
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use layerhold_driver::QUARANTINE;
 use layerhold_ids::LayerId;
-use layerhold_sys::{Dir, Durability, PathError, RenameHow, remove_tree};
+use layerhold_sys::{Dir, Durability, PathError, RenameHow, best_effort, remove_tree};
 
 use super::Repair;
 use super::error::RepairError;
@@ -35,7 +35,7 @@ impl Repair<'_> {
         let record = self.seen.get(&item).cloned();
         let mut refused = None;
         let mut place = None;
-        deleting(self.engine, |work, locks| {
+        deleting(self.engine, |deletion, locks| {
             match self.is_unchanged(locks, &item) {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
@@ -44,15 +44,15 @@ impl Repair<'_> {
                     return Ok(());
                 }
             }
-            work.require_unused(locks, id)?;
-            work.unmount_layer(locks, id)?;
+            deletion.require_unused(locks, id)?;
+            deletion.unmount_layer(locks, id)?;
             let moved = self.engine.driver().maintenance().quarantine(id);
             place = Some(moved.map_err(|source| DeleteError::Driver {
                 layer: id.clone(),
                 source: Box::new(source),
             })?);
             self.set_files_aside(id, record.as_deref().unwrap_or_default())?;
-            work.unused_layer(locks, id)
+            deletion.delete_unused_layer(locks, id)
         })?;
         match refused {
             Some(error) => Err(error),
@@ -67,8 +67,8 @@ impl Repair<'_> {
         let quarantine = layout.layers.ensure_dir(QUARANTINE, DIR_MODE)?;
         let dir = quarantine.ensure_dir(id.as_str(), DIR_MODE)?;
         for beside in layout.layer_dirs() {
-            drop(set_aside(beside, &tar_split_name(id), &dir, TAR_SPLIT));
-            drop(set_aside(beside, id.as_ref(), &dir, DATA));
+            best_effort(set_aside(beside, &tar_split_name(id), &dir, TAR_SPLIT));
+            best_effort(set_aside(beside, id.as_ref(), &dir, DATA));
         }
         let io = &self.engine.options.metadata_io;
         io.replace(

@@ -12,7 +12,7 @@ use crate::catalog::locked::Locked;
 use crate::catalog::locks::InContext;
 use crate::catalog::lookup::{ItemRecord, by_id, own_by_id};
 use crate::catalog::record_stores::{Records, View};
-use crate::check::{Damage, Finding, same_content};
+use crate::check::{Damage, Finding, item_with_same_content};
 use crate::records::big_data_item::digest_of;
 use crate::records::kinds::{ItemId, ItemKind};
 use crate::records::{Image, Layer};
@@ -39,7 +39,7 @@ impl Repair<'_> {
                     .map_err(RepairError::Driver)
             }
             (_, Damage::MountCounts(_)) => self.count_all_mounts(),
-            (Some(id), Damage::RecordLost { .. }) => self.remake(id),
+            (Some(id), Damage::RecordLost { .. }) => self.restore_record(id),
             (Some(ItemId::Layer(id)), damage) => self.layer(id, damage),
             (Some(ItemId::Image(id)), damage) => self.image(id, damage),
             (Some(id), damage) => self.item(id, damage),
@@ -67,7 +67,7 @@ impl Repair<'_> {
             Damage::UncountedMount { .. } => self.count_mount(id),
             Damage::Counter { .. } => Ok(count_again(self.engine, id)?),
             Damage::Driver(_) => self.repair_driver_damage(id),
-            Damage::TarSplitMissing | Damage::TarSplit(_) => self.pack_again(id),
+            Damage::TarSplitMissing | Damage::TarSplit(_) => self.rebuild_tar_split(id),
             Damage::Size { actual, .. } => {
                 let actual = i64::try_from(*actual).unwrap_or(-1);
                 self.change_layer(id, &|layer| layer.record_mut().diff_size = actual)
@@ -97,7 +97,7 @@ impl Repair<'_> {
         let Some(layer) = layer else { return Ok(()) };
         let as_it_came = layer.compressed_digest().map(|digest| digest.into_digest());
         if as_it_came.as_ref() != Some(actual.digest()) {
-            return self.pack_again(id);
+            return self.rebuild_tar_split(id);
         }
         let actual = actual.to_string();
         self.change_layer(id, &|layer| layer.record_mut().diff_digest = actual.clone())
@@ -213,13 +213,14 @@ fn copy_of<R: ItemRecord>(
     names: &[String],
     (sizes, digests): (&BTreeMap<String, i64>, &BTreeMap<String, String>),
 ) -> Option<Vec<u8>> {
-    let whole = |other: &str| whole(records, id, other, digests.get(other));
-    let other = same_content(names, sizes, digests, key, &|other| whole(other).is_some())?;
-    whole(other)
+    let intact = |other: &str| intact(records, id, other, digests.get(other));
+    let other =
+        item_with_same_content(names, sizes, digests, key, &|other| intact(other).is_some())?;
+    intact(other)
 }
 
 /// The content of a data item that has its digest.
-fn whole<R: ItemRecord>(
+fn intact<R: ItemRecord>(
     records: &View<R>,
     id: &ItemId,
     key: &str,

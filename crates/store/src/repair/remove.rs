@@ -27,8 +27,8 @@ impl Repair<'_> {
             return recovered.map(drop).map_err(RepairError::Area);
         }
         let mut refused = None;
-        let removed = deleting(self.engine, |work, locks| {
-            match self.remove_under(work, locks, what) {
+        let removed = deleting(self.engine, |deletion, locks| {
+            match self.remove_under(deletion, locks, what) {
                 Err(RepairError::Delete(error)) => return Err(error),
                 Err(error) => refused = Some(error),
                 Ok(()) => {}
@@ -43,7 +43,7 @@ impl Repair<'_> {
 
     fn remove_under(
         &self,
-        work: &mut Deletion<'_>,
+        deletion: &mut Deletion<'_>,
         locks: &mut Locks,
         what: &Removable,
     ) -> Result<(), RepairError> {
@@ -57,7 +57,7 @@ impl Repair<'_> {
                 if let Some(container) =
                     own_by_id(&locks.containers, id.as_str()).map_err(DeleteError::from)?
                 {
-                    work.container(locks, &container)?;
+                    deletion.delete_usable_container(locks, &container)?;
                 }
             }
             Removable::Image(id) => {
@@ -65,17 +65,17 @@ impl Repair<'_> {
                     own_by_id(&locks.images, id.as_str()).map_err(DeleteError::from)?
                 {
                     unused_image(locks, &ItemId::Image(id.clone()))?;
-                    work.image(locks, &image)?;
+                    deletion.delete_image(locks, &image)?;
                 }
             }
-            Removable::Layer(id) => work.unused_layer(locks, id)?,
+            Removable::Layer(id) => deletion.delete_unused_layer(locks, id)?,
             Removable::Contents(id) => {
                 if self.has_layer(locks, id.as_str())? {
                     return Err(RepairError::Changed);
                 }
-                work.contents(id)?;
+                deletion.delete_contents(id)?;
             }
-            Removable::Path(path) => self.remove_path(work, locks, path)?,
+            Removable::Path(path) => self.remove_path(deletion, locks, path)?,
         }
         Ok(())
     }
@@ -83,7 +83,7 @@ impl Repair<'_> {
     /// Removes a file or directory beside records, if it still belongs to nothing.
     fn remove_path(
         &self,
-        work: &mut Deletion<'_>,
+        deletion: &mut Deletion<'_>,
         locks: &Locks,
         path: &Path,
     ) -> Result<(), RepairError> {
@@ -95,15 +95,15 @@ impl Repair<'_> {
         let tar_split = text.strip_suffix(TAR_SPLIT_SUFFIX);
         if let Some(dir) = layout.layer_dirs().find(|dir| dir.path() == parent) {
             let is_taken = self.has_layer(locks, tar_split.unwrap_or(&text))?;
-            return remove_unless(is_taken, || work.file(dir, name));
+            return remove_unless(is_taken, || deletion.delete_file(dir, name));
         }
         if let Some(dir) = layout.image_dirs().find(|dir| dir.path() == parent) {
             let is_taken = is_canonical_id(&text) && locks.images.contains(&text);
-            return remove_unless(is_taken, || work.file(dir, name));
+            return remove_unless(is_taken, || deletion.delete_file(dir, name));
         }
         if layout.containers.path() == parent {
             let is_taken = is_canonical_id(&text) && self.has_container(locks, &text)?;
-            return remove_unless(is_taken, || work.file(&layout.containers, name));
+            return remove_unless(is_taken, || deletion.delete_file(&layout.containers, name));
         }
         Ok(())
     }
@@ -111,14 +111,14 @@ impl Repair<'_> {
     /// Tells whether there is a record of a layer, if only one that an opening of the other kind
     /// has.
     fn has_layer(&self, locks: &Locks, id: &str) -> Result<bool, RepairError> {
-        let others = self.engine.catalog.other_records()?;
-        Ok(locks.layers.is_own(id) || others.layer_ids().contains(id))
+        let other_records = self.engine.catalog.other_records()?;
+        Ok(locks.layers.is_own(id) || other_records.layer_ids().contains(id))
     }
 
     /// As [`has_layer`](Self::has_layer), of a container.
     fn has_container(&self, locks: &Locks, id: &str) -> Result<bool, RepairError> {
-        let others = self.engine.catalog.other_records()?;
-        Ok(locks.containers.contains(id) || others.container_ids().contains(id))
+        let other_records = self.engine.catalog.other_records()?;
+        Ok(locks.containers.contains(id) || other_records.container_ids().contains(id))
     }
 
     /// The root of temporary areas that a path is in.

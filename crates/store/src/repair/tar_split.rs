@@ -22,7 +22,7 @@ use crate::records::kinds::ItemId;
 impl Repair<'_> {
     /// Packs a layer again. If that gives the tar that was imported, the record of how is put in
     /// the place of the old one. The old file, if there is one, is kept beside it.
-    pub(super) fn pack_again(&mut self, id: &LayerId) -> Result<(), RepairError> {
+    pub(super) fn rebuild_tar_split(&mut self, id: &LayerId) -> Result<(), RepairError> {
         let layers = self.engine.catalog.layers_view()?;
         let find = |id: &LayerId| by_id(&layers, id.as_str()).map_err(|_| RepairError::Changed);
         let Some(layer) = find(id)? else {

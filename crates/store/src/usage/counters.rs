@@ -17,7 +17,7 @@ use std::io::Write;
 
 use layerhold_ids::LayerId;
 use layerhold_sys::{
-    Create, Dir, Durability, MetadataIo, OpenOptions, PathError, Result, stat_file,
+    Create, Dir, Durability, MetadataIo, OpenOptions, PathError, Result, best_effort, stat_file,
 };
 use serde::{Deserialize, Serialize};
 
@@ -50,20 +50,20 @@ pub(crate) struct Counts {
 pub(crate) struct Counter {
     id: LayerId,
     #[serde(flatten)]
-    state: State,
+    identity: LayerIdentity,
     #[serde(flatten)]
     counts: Counts,
 }
 
 /// What says that a layer is still the one that was counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct State {
+struct LayerIdentity {
     /// When it was made, in UTC.
     created: String,
     digest: String,
 }
 
-impl State {
+impl LayerIdentity {
     /// The state of a layer; `None` if its contents may change without its record telling.
     fn of(layer: &Layer) -> Option<Self> {
         let record = layer.record();
@@ -82,7 +82,7 @@ impl Counter {
     pub(crate) fn new(layer: &Layer, counts: Counts) -> Option<Self> {
         Some(Self {
             id: layer.id().clone(),
-            state: State::of(layer)?,
+            identity: LayerIdentity::of(layer)?,
             counts,
         })
     }
@@ -125,7 +125,7 @@ impl Counters {
     /// What was counted in a layer, if it is still the same.
     pub(crate) fn get(&self, layer: &Layer) -> Option<Counts> {
         let counter = self.by_id.get(layer.id())?;
-        (State::of(layer).as_ref() == Some(&counter.state)).then_some(counter.counts)
+        (LayerIdentity::of(layer).as_ref() == Some(&counter.identity)).then_some(counter.counts)
     }
 
     /// Adds what was counted now, and leaves out what became stale if that is most of the file.
@@ -145,7 +145,7 @@ impl Counters {
         let stale = self.lines.saturating_sub(valid.len());
         if stale > valid.len().saturating_add(64) {
             let text = text(valid.into_iter().chain(new));
-            drop(io.replace(
+            best_effort(io.replace(
                 layers_dir,
                 USAGE_FILE.as_ref(),
                 FILE_MODE,
@@ -153,7 +153,7 @@ impl Counters {
                 Durability::Volatile,
             ));
         } else {
-            drop(append(layers_dir, new));
+            best_effort(append(layers_dir, new));
         }
     }
 }

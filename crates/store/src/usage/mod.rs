@@ -36,8 +36,8 @@ pub(crate) fn usage(engine: &Engine) -> Result<UsageReport, UsageError> {
     let io = &*engine.options.metadata_io;
     let counters = Counters::read(io, &engine.catalog.layout.layers);
     let recorded = |layer: &Layer| {
-        let is_counted_anew = has_writer(&view, layer);
-        (!is_counted_anew).then(|| counters.get(layer)).flatten()
+        let is_always_counted = has_writer(&view, layer);
+        (!is_always_counted).then(|| counters.get(layer)).flatten()
     };
     let mut measured = Vec::with_capacity(layers.len());
     let mut unknown = Vec::new();

@@ -34,14 +34,14 @@ impl Measured {
         self.0.get(id).copied().unwrap_or(missing)
     }
 
-    fn amount(&self, id: &LayerId) -> DiskUsage {
+    fn usage_of(&self, id: &LayerId) -> DiskUsage {
         self.of(id).0.into()
     }
 }
 
 /// How many images and containers stand on a layer.
 #[derive(Debug, Clone, Copy, Default)]
-struct Users {
+struct UserCounts {
     images: usize,
     containers: usize,
     /// Whether a container writes to it.
@@ -92,7 +92,7 @@ fn container_usage(
         .into_iter()
         .filter(|id| id != own)
         .fold(0u64, |sum, id| {
-            sum.saturating_add(measured.amount(&id).bytes)
+            sum.saturating_add(measured.usage_of(&id).bytes)
         });
     // Few files, among them the data items; what programs put there is recorded nowhere.
     let data = match engine
@@ -109,7 +109,7 @@ fn container_usage(
         id: container.id().clone(),
         names: container.names().to_vec(),
         image: container.image().cloned(),
-        own: measured.amount(own),
+        own: measured.usage_of(own),
         data,
         below,
     })
@@ -142,8 +142,8 @@ fn users(
     view: &Snapshot,
     images: &[Arc<Image>],
     containers: &[Arc<Container>],
-) -> HashMap<LayerId, Users> {
-    let mut users: HashMap<LayerId, Users> = HashMap::new();
+) -> HashMap<LayerId, UserCounts> {
+    let mut users: HashMap<LayerId, UserCounts> = HashMap::new();
     for image in images {
         for id in layers_of(view, image) {
             users.entry(id).or_default().images += 1;
@@ -165,7 +165,7 @@ fn layer_usage(
     view: &Snapshot,
     layer: &Arc<Layer>,
     measured: &Measured,
-    users: &HashMap<LayerId, Users>,
+    users: &HashMap<LayerId, UserCounts>,
 ) -> Result<LayerUsage, UsageError> {
     let (counts, origin) = measured.of(layer.id());
     let users = users.get(layer.id()).copied().unwrap_or_default();
@@ -193,12 +193,12 @@ fn image_usage(
     view: &Snapshot,
     image: &Arc<Image>,
     measured: &Measured,
-    users: &HashMap<LayerId, Users>,
+    users: &HashMap<LayerId, UserCounts>,
 ) -> Result<ImageUsage, UsageError> {
     let (mut unique, mut shared) = (DiskUsage::default(), DiskUsage::default());
     for id in layers_of(view, image) {
         let is_shared = users.get(&id).is_some_and(|users| users.images > 1);
-        *(if is_shared { &mut shared } else { &mut unique }) += measured.amount(&id);
+        *(if is_shared { &mut shared } else { &mut unique }) += measured.usage_of(&id);
     }
     let record = image.record();
     let mut data = 0u64;
@@ -225,7 +225,7 @@ fn size_or_none(size: Result<u64, DataError>) -> Result<u64, DataError> {
     }
 }
 
-fn total(report: &UsageReport, users: &HashMap<LayerId, Users>) -> TotalUsage {
+fn total(report: &UsageReport, users: &HashMap<LayerId, UserCounts>) -> TotalUsage {
     let mut total = TotalUsage::default();
     for layer in &report.layers {
         let is_written = users.get(&layer.id).is_some_and(|users| users.is_written);

@@ -15,6 +15,7 @@ use layerhold::{
     DedupSupport, DiffCompression, ImageSpec, LayerSpec, MountRequest, Shutdown, StageError, Store,
     StoreOptions, TransactionError, Unmounting,
 };
+use layerhold_sys::best_effort;
 use layerhold_testkit::{
     ChildSpec, GoStore, TarBuilder, TempDir, child_role, require_peer, require_root, scratch,
 };
@@ -72,7 +73,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        drop(self.store.shutdown(Shutdown::Force));
+        best_effort(self.store.shutdown(Shutdown::Force));
     }
 }
 
@@ -198,7 +199,7 @@ fn root_stores_may_tell_images_apart_and_are_asked_in_order() {
     };
     let second = place.dir.path().join("second");
     fs::create_dir(&second).unwrap();
-    drop(place.store.shutdown(Shutdown::Force));
+    best_effort(place.store.shutdown(Shutdown::Force));
     let flags = format!(":ref,{}", second.display());
     let store = open(place.dir.path(), &flags);
     let toc = toc("a");
@@ -227,7 +228,7 @@ fn root_stores_may_tell_images_apart_and_are_asked_in_order() {
     );
     // Without a name there is no directory for it, as in Go.
     assert_eq!(path(""), Some(second.join(toc.to_string())));
-    drop(store.shutdown(Shutdown::Force));
+    best_effort(store.shutdown(Shutdown::Force));
 }
 
 #[test]
@@ -485,7 +486,7 @@ fn child_entry() {
         "delete" => store.delete_layer("a").unwrap(),
         other => panic!("unknown role {other}"),
     }
-    drop(store.shutdown(Shutdown::Force));
+    best_effort(store.shutdown(Shutdown::Force));
 }
 
 /// What a process tells the program: that it uses a layer, that it no longer does.
@@ -515,7 +516,7 @@ fn root_peer_strace_sees_every_use_released() {
         return;
     };
     show(&place.shown(&toc("a")), "a");
-    drop(place.store.shutdown(Shutdown::Force));
+    best_effort(place.store.shutdown(Shutdown::Force));
     let signals = |role| signals(place.dir.path(), role);
     assert_eq!(signals("look"), ["use", "release"]);
     // One of the two uses is given back: that of the handle. The other one is the layer's own.
@@ -532,7 +533,7 @@ fn root_peer_go_uses_layers_that_were_put() {
         return;
     };
     let toc = place.put("a", LayerSpec::new().name("mine"));
-    drop(place.store.shutdown(Shutdown::Force));
+    best_effort(place.store.shutdown(Shutdown::Force));
     let go = GoStore::below(place.dir.path(), "overlay");
     let shown = go.run(["layer", "mine"]).text();
     assert!(
@@ -572,7 +573,7 @@ fn root_peer_go_uses_layers_that_were_put() {
     );
     store.delete_container("box").unwrap();
     store.delete_layer("theirs").unwrap();
-    drop(store.shutdown(Shutdown::Force));
+    best_effort(store.shutdown(Shutdown::Force));
     go.run(["delete-image", "image"]).assert_success();
     assert!(!place.graph("overlay/a").exists());
     assert!(place.shown(&toc).join("diff/a").exists());

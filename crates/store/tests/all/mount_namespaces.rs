@@ -11,6 +11,7 @@ use layerhold::{
     Conflict, ContainerSpec, DiffError, MountRequest, Shutdown, StillMounted, Store, StoreOptions,
     TreeFacts, TreeSpec, Unmounting,
 };
+use layerhold_sys::best_effort;
 use layerhold_testkit::{
     Child, ChildSpec, Feature, TempDir, child_role, require_feature, require_peer, require_root,
     require_user_namespace, scratch,
@@ -94,7 +95,7 @@ struct Shared(TempDir);
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        drop(open(self.0.path()).shutdown(Shutdown::Force));
+        best_effort(open(self.0.path()).shutdown(Shutdown::Force));
     }
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use layerhold::{LayerSpec, Shutdown, Store, StoreOptions};
+use layerhold_sys::best_effort;
 use layerhold_testkit::{require_root, scratch};
 
 use crate::support::{id, import, small_tar};
@@ -21,7 +22,7 @@ fn found(base: &Path) -> Option<String> {
 fn fill(base: &Path, driver: &str) {
     let store = Store::open(options(base).with_driver(driver)).unwrap();
     import(&store, LayerSpec::new().id(id("layer")), &small_tar());
-    drop(store.shutdown(Shutdown::Force));
+    best_effort(store.shutdown(Shutdown::Force));
 }
 
 #[test]
@@ -78,7 +79,7 @@ fn root_contents_of_several_drivers_are_not_chosen_from() {
     let source = std::error::Error::source(&error).unwrap().to_string();
     // Its home was mounted before the others were seen.
     let overlay = Store::open(options(place.path()).with_driver("overlay")).unwrap();
-    drop(overlay.shutdown(Shutdown::Force));
+    best_effort(overlay.shutdown(Shutdown::Force));
     assert!(
         source.contains("contains several valid graphdrivers: "),
         "{source}"

@@ -4,7 +4,7 @@ use layerhold_ids::{ContainerId, ImageId, LayerId};
 use layerhold_schema::{ContainerRecord, Timestamp};
 use serde_json::{Map, Value, json};
 
-use super::items::{ItemData, KnownItem, read};
+use super::items::{ItemData, RecordedItems, read};
 use super::layers::{map_entries, time};
 use super::partial::PartialRecord;
 use super::search::{CannotRebuild, FoundRecord, Search};
@@ -54,13 +54,13 @@ impl Search<'_, '_> {
         partial.set_id(id.as_str());
         let record = ContainerRecord::from_json(&partial.json());
         let mut record = record.map_err(|_| CannotRebuild::Nothing)?;
-        let tells = |field: &str| partial.tells(field, &FIELDS);
+        let states = |field: &str| partial.states(field, &FIELDS);
         let config = self.runtime_config(id).unwrap_or_default();
         if record.layer.is_empty() {
             let layer = self.layer_of_tree(&config).ok_or(CannotRebuild::OwnLayer)?;
             record.layer = layer.into_string();
         }
-        if record.image.is_empty() && !tells("layer") {
+        if record.image.is_empty() && !states("layer") {
             match self.image_below(&record.layer) {
                 Some(image) => record.image = image.into_string(),
                 // Without it, it cannot be known either what the layer stands on.
@@ -78,21 +78,21 @@ impl Search<'_, '_> {
                 id.as_str(),
             ),
         );
-        if !tells("uidmap") {
+        if !states("uidmap") {
             record.uid_map = map_entries(config.pointer("/linux/uidMappings"));
             record.gid_map = map_entries(config.pointer("/linux/gidMappings"));
         }
-        if !tells("flags") && record.flags.is_empty() {
+        if !states("flags") && record.flags.is_empty() {
             let label = |place: &str| config.pointer(place).and_then(Value::as_str).unwrap_or("");
             record.set_labels(label("/linux/mountLabel"), label("/process/selinuxLabel"));
         }
-        if record.created.is_zero() && !tells("created") {
+        if record.created.is_zero() && !states("created") {
             record.created = self.container_time(id);
             self.unknown("when it was made (the time of its files is taken)");
         }
-        self.unknown_unless(tells("names"), "names");
-        self.unknown_unless(tells("metadata"), "metadata");
-        self.unknown_unless(tells("flags"), "mount options and other flags");
+        self.unknown_unless(states("names"), "names");
+        self.unknown_unless(states("metadata"), "metadata");
+        self.unknown_unless(states("flags"), "mount options and other flags");
         let container = Container::new(record).map_err(|_| CannotRebuild::Nothing)?;
         Ok(self.found(container, partial.placement.unwrap_or(DURABLE)))
     }
@@ -156,10 +156,10 @@ impl Search<'_, '_> {
 
 /// Notes data items, their sizes and digests where the record says nothing.
 fn note_items(record: &mut ContainerRecord, partial: &PartialRecord, items: &[ItemData]) {
-    if !partial.tells("big-data-names", &FIELDS) {
+    if !partial.states("big-data-names", &FIELDS) {
         record.big_data_names = items.iter().map(|item| item.key.clone()).collect();
     }
-    let known = KnownItem {
+    let known = RecordedItems {
         names: &record.big_data_names,
         sizes: &mut record.big_data_sizes,
         digests: &mut record.big_data_digests,

@@ -5,7 +5,7 @@ use layerhold_schema::{ImageRecord, Timestamp};
 use layerhold_sys::Dir;
 use serde_json::{Map, Value, json};
 
-use super::items::{ItemData, KnownItem, read};
+use super::items::{ItemData, RecordedItems, read};
 use super::layers::time;
 use super::search::{CannotRebuild, FoundRecord, Search};
 use crate::catalog::record_stores::{DURABLE, Placement};
@@ -39,26 +39,26 @@ impl Search<'_, '_> {
     pub(super) fn image(&mut self, id: &ImageId) -> Result<FoundRecord<Image>, CannotRebuild> {
         self.begin();
         let mut partial = self.images.get(id.as_str()).cloned().unwrap_or_default();
-        mend_digests(partial.members_mut());
+        drop_invalid_digests(partial.members_mut());
         let base = Map::from_iter([("id".to_owned(), json!(id.as_str()))]);
         partial.keep_valid::<Image>(&base);
         partial.set_id(id.as_str());
         let record = ImageRecord::from_json(&partial.json());
         let mut record = record.map_err(|_| CannotRebuild::Nothing)?;
-        let tells = |field: &str| partial.tells(field, &FIELDS);
+        let states = |field: &str| partial.states(field, &FIELDS);
         let (store, items) = self.items_of(id);
         let config = config_of(id, &items);
-        if !tells("layer") {
+        if !states("layer") {
             record.layer = match self.top_layer(id, config.as_ref()) {
                 Some(top) => top.map_or(String::new(), LayerId::into_string),
                 None => return Err(CannotRebuild::TopLayer),
             };
         }
-        if !tells("big-data-names") {
+        if !states("big-data-names") {
             record.big_data_names = items.iter().map(|item| item.key.clone()).collect();
         }
         note_items(&mut record, &items);
-        if record.created.is_zero() && !tells("created") {
+        if record.created.is_zero() && !states("created") {
             record.created = match config.as_ref().and_then(created) {
                 Some(created) => created,
                 None => {
@@ -67,10 +67,10 @@ impl Search<'_, '_> {
                 }
             };
         }
-        self.unknown_unless(tells("names"), "names");
-        self.unknown_unless(tells("names-history"), "the history of its names");
-        self.unknown_unless(tells("metadata"), "metadata");
-        self.unknown_unless(tells("flags"), "flags");
+        self.unknown_unless(states("names"), "names");
+        self.unknown_unless(states("names-history"), "the history of its names");
+        self.unknown_unless(states("metadata"), "metadata");
+        self.unknown_unless(states("flags"), "flags");
         let placement = partial.placement.unwrap_or(Placement { store, ..DURABLE });
         let image = Image::new(record).map_err(|_| CannotRebuild::Nothing)?;
         Ok(self.found(image, placement))
@@ -165,7 +165,7 @@ fn created(config: &Value) -> Option<Timestamp> {
 }
 
 /// Leaves out digests that are none; what they should be is found out from the items.
-fn mend_digests(members: &mut Map<String, Value>) {
+fn drop_invalid_digests(members: &mut Map<String, Value>) {
     let is_digest = |value: &Value| {
         let parsed = value.as_str().map(str::parse::<Digest>);
         parsed.is_some_and(|parsed| parsed.is_ok())
@@ -183,7 +183,7 @@ fn mend_digests(members: &mut Map<String, Value>) {
 
 /// Notes sizes and digests of items where the record has none.
 fn note_items(record: &mut ImageRecord, items: &[ItemData]) {
-    let known = KnownItem {
+    let known = RecordedItems {
         names: &record.big_data_names,
         sizes: &mut record.big_data_sizes,
         digests: &mut record.big_data_digests,

@@ -74,13 +74,13 @@ fn item(dir: &Dir, id: &str, key: String) -> Option<ItemData> {
 }
 
 /// Where a record has the sizes and the digests of its data items.
-pub(super) struct KnownItem<'r> {
+pub(super) struct RecordedItems<'r> {
     pub(super) names: &'r [String],
     pub(super) sizes: &'r mut BTreeMap<String, i64>,
     pub(super) digests: &'r mut BTreeMap<String, String>,
 }
 
-impl KnownItem<'_> {
+impl RecordedItems<'_> {
     /// Notes sizes and digests where the record says nothing of an item that it names. Digests that
     /// are not `wanted` stay out.
     pub(super) fn note(self, items: &[ItemData], wanted: impl Fn(&ItemData) -> bool) {

@@ -50,25 +50,30 @@ impl Search<'_, '_> {
         }
         let replay = self.replay(id);
         if let Some(replay) = &replay {
-            self.tell_tar(&mut record, &partial, replay);
+            self.fill_from_tar_split(&mut record, &partial, replay);
         }
-        if record.parent.is_empty() && !partial.tells("parent", &FIELDS) {
+        if record.parent.is_empty() && !partial.states("parent", &FIELDS) {
             let parent = self.parent(id, record.diff_id().ok().flatten().as_ref())?;
             record.parent = parent.map_or(String::new(), LayerId::into_string);
         }
-        self.tell_owners(&mut record, &partial, id, replay.as_ref())?;
-        self.tell_rest(&mut record, &partial, id);
+        self.fill_owners(&mut record, &partial, id, replay.as_ref())?;
+        self.fill_rest(&mut record, &partial, id);
         let placement = partial
             .placement
-            .unwrap_or_else(|| self.layer_spot(id, replay.is_some()));
+            .unwrap_or_else(|| self.layer_placement(id, replay.is_some()));
         let record = Layer::new(record).map_err(|_| CannotRebuild::Nothing)?;
         Ok(self.found(record, placement))
     }
 
     /// What the tar-split file says.
-    fn tell_tar(&mut self, record: &mut LayerRecord, partial: &PartialRecord, replay: &Replay) {
-        let tells = |field: &str| partial.tells(field, &FIELDS);
-        if !tells("diff-digest") {
+    fn fill_from_tar_split(
+        &mut self,
+        record: &mut LayerRecord,
+        partial: &PartialRecord,
+        replay: &Replay,
+    ) {
+        let states = |field: &str| partial.states(field, &FIELDS);
+        if !states("diff-digest") {
             match &replay.tar {
                 Some((digest, size)) => {
                     record.diff_digest = digest.to_string();
@@ -78,36 +83,36 @@ impl Search<'_, '_> {
                 None => {}
             }
         }
-        if !tells("uidset") {
+        if !states("uidset") {
             record.uid_set.clone_from(&replay.uids);
         }
-        if !tells("gidset") {
+        if !states("gidset") {
             record.gid_set.clone_from(&replay.gids);
         }
         self.unknown_unless(
-            tells("compressed-diff-digest"),
+            states("compressed-diff-digest"),
             "how it was compressed when it came",
         );
     }
 
     /// Maps and label: those of its container, if it has one.
-    fn tell_owners(
+    fn fill_owners(
         &self,
         record: &mut LayerRecord,
         partial: &PartialRecord,
         id: &LayerId,
         replay: Option<&Replay>,
     ) -> Result<(), CannotRebuild> {
-        let are_maps_told = partial.tells("uidmap", &FIELDS);
+        let states_maps = partial.states("uidmap", &FIELDS);
         let Some(container) = self.container_of(id) else {
             return match replay {
-                Some(replay) if !are_maps_told && !replay.has_own_owners => {
+                Some(replay) if !states_maps && !replay.has_own_owners => {
                     Err(CannotRebuild::IdMaps)
                 }
                 _ => Ok(()),
             };
         };
-        if !are_maps_told
+        if !states_maps
             && !self
                 .inspection
                 .driver
@@ -116,30 +121,30 @@ impl Search<'_, '_> {
             record.uid_map.clone_from(&container.record().uid_map);
             record.gid_map.clone_from(&container.record().gid_map);
         }
-        if !partial.tells("mountlabel", &FIELDS) {
+        if !partial.states("mountlabel", &FIELDS) {
             record.mount_label = container.mount_label().to_owned();
         }
         Ok(())
     }
 
-    fn tell_rest(&mut self, record: &mut LayerRecord, partial: &PartialRecord, id: &LayerId) {
-        let tells = |field: &str| partial.tells(field, &FIELDS);
-        if record.created.is_zero() && !tells("created") {
+    fn fill_rest(&mut self, record: &mut LayerRecord, partial: &PartialRecord, id: &LayerId) {
+        let states = |field: &str| partial.states(field, &FIELDS);
+        if record.created.is_zero() && !states("created") {
             record.created = self.layer_time(id);
             self.unknown("when it was made (the time of its files is taken)");
         }
-        if !tells("big-data-names") {
+        if !states("big-data-names") {
             let dirs = self.inspection.engine.catalog.layout.layer_dirs();
             let names = dirs.flat_map(|dir| super::items::names(dir, id.as_str()));
             record.big_data_names = names.collect();
         }
         for field in ["names", "metadata", "flags"] {
-            self.unknown_unless(tells(field), field);
+            self.unknown_unless(states(field), field);
         }
     }
 
     /// Where new records of its kind go.
-    fn layer_spot(&self, id: &LayerId, is_imported: bool) -> Placement {
+    fn layer_placement(&self, id: &LayerId, is_imported: bool) -> Placement {
         if let Some(container) = self.container_of(id) {
             let mut own = self.inspection.records.containers.own();
             let found = own.find_map(|(_, part)| part.location_of(container.id().as_str()));

@@ -42,30 +42,32 @@ pub(super) fn settle(
     found: &mut Vec<Finding>,
 ) -> Result<(), CheckError> {
     // What another kind of opening may have a record of is not for this one to record.
-    if !inspection.is_elsewhere_known || !found.iter().any(|finding| is_hint(&finding.damage)) {
+    if !inspection.are_other_records_known || !found.iter().any(|finding| is_hint(&finding.damage))
+    {
         return Ok(());
     }
     let mut search = Search::new(inspection)?;
-    let stuck = search.run()?;
-    let told = search.told;
-    if told.is_empty() && stuck.is_empty() {
+    let not_rebuilt = search.run()?;
+    let unknown_members = search.unknown_members;
+    if unknown_members.is_empty() && not_rebuilt.is_empty() {
         return Ok(());
     }
     found.retain(|finding| {
-        item(&finding.damage, finding.subject.item())
-            .is_none_or(|id| !told.contains_key(&id) && !is_replaced(finding, &stuck, &id))
+        item(&finding.damage, finding.subject.item()).is_none_or(|id| {
+            !unknown_members.contains_key(&id) && !is_replaced(finding, &not_rebuilt, &id)
+        })
     });
     for finding in &mut *found {
-        correct(finding, &told, &stuck);
+        correct(finding, &unknown_members, &not_rebuilt);
     }
     inspection
-        .rebuilt_records
-        .extend(stuck.keys().map(ItemId::kind));
-    for (id, why) in stuck {
+        .incomplete_kinds
+        .extend(not_rebuilt.keys().map(ItemId::kind));
+    for (id, why) in not_rebuilt {
         let damage = Damage::RecordBeyondHelp { why: why.text() };
         found.push(Finding::of(id, damage, Remedy::Nothing));
     }
-    for (id, unknown) in told {
+    for (id, unknown) in unknown_members {
         let damage = Damage::RecordLost { unknown };
         found.push(Finding::of(id, damage, Remedy::Rebuild));
     }
@@ -102,26 +104,30 @@ fn item(damage: &Damage, subject: Option<&ItemId>) -> Option<ItemId> {
 }
 
 /// Tells whether a finding is said better by what kept the record from being made.
-fn is_replaced(finding: &Finding, stuck: &BTreeMap<ItemId, CannotRebuild>, id: &ItemId) -> bool {
-    matches!(finding.damage, Damage::NoRecord) && stuck.contains_key(id)
+fn is_replaced(
+    finding: &Finding,
+    not_rebuilt: &BTreeMap<ItemId, CannotRebuild>,
+    id: &ItemId,
+) -> bool {
+    matches!(finding.damage, Damage::NoRecord) && not_rebuilt.contains_key(id)
 }
 
 /// Sees to it that nothing of an item without a record is removed, and that a file which gets
 /// records again counts as repaired.
 fn correct(
     finding: &mut Finding,
-    told: &BTreeMap<ItemId, Vec<&'static str>>,
-    stuck: &BTreeMap<ItemId, CannotRebuild>,
+    unknown_members: &BTreeMap<ItemId, Vec<&'static str>>,
+    not_rebuilt: &BTreeMap<ItemId, CannotRebuild>,
 ) {
     match &finding.damage {
         Damage::RecordFileEmpty { kind, .. } | Damage::RecordFileMissing { kind, .. } => {
-            if told.keys().any(|id| id.kind() == *kind) {
+            if unknown_members.keys().any(|id| id.kind() == *kind) {
                 finding.verdict = Verdict::Damaged(Remedy::Rebuild);
             }
         }
         damage => {
             let id = item(damage, finding.subject.item());
-            if id.is_some_and(|id| stuck.contains_key(&id)) {
+            if id.is_some_and(|id| not_rebuilt.contains_key(&id)) {
                 finding.verdict = Verdict::Damaged(Remedy::Nothing);
             }
         }

@@ -8,7 +8,7 @@ use layerhold_ids::{DiffId, LayerId};
 
 use super::search::{CannotRebuild, Search};
 use crate::check::attributes::Compared;
-use crate::check::compare::{Comparison, Ignored};
+use crate::check::compare::{Comparison, IgnoredDifferences};
 use crate::check::contents::entries;
 use crate::check::tree::{Links, Tree};
 use crate::records::big_data_item::digest_of;
@@ -64,7 +64,7 @@ impl Search<'_, '_> {
         if id.as_str() == diff.hex() {
             return Some(None);
         }
-        let mut others = self.others(id).into_iter();
+        let mut others = self.other_layers(id).into_iter();
         let is_parent = |other: &LayerId| {
             let text = format!("{other}+{}", diff.hex());
             digest_of(text.as_bytes()).hex() == id.as_str()
@@ -73,7 +73,7 @@ impl Search<'_, '_> {
     }
 
     /// All layers but one, with a record or without.
-    fn others(&self, id: &LayerId) -> BTreeSet<LayerId> {
+    fn other_layers(&self, id: &LayerId) -> BTreeSet<LayerId> {
         let recorded = self.inspection.layers.keys();
         let held = self.inspection.held.iter().flatten();
         recorded
@@ -134,7 +134,7 @@ impl Search<'_, '_> {
         let comparison = Comparison {
             root: view.root(),
             maps: &IdMappings::IDENTITY,
-            ignored: Ignored::new(&inspection.engine.options),
+            ignored: IgnoredDifferences::new(&inspection.engine.options),
             read_below: 0,
             compared: Compared {
                 users: false,

@@ -57,7 +57,7 @@ impl PartialRecord {
 
     /// Tells whether the record says something, or that there is nothing to say: fields are written
     /// in the order of `fields`, and those that are empty are left out.
-    pub(super) fn tells(&self, field: &str, fields: &[&str]) -> bool {
+    pub(super) fn states(&self, field: &str, fields: &[&str]) -> bool {
         let mut later = fields.iter().skip_while(|name| **name != field);
         let is_invalid = self.invalid.iter().any(|name| name == field);
         !is_invalid && (self.is_whole || later.any(|name| self.members.contains_key(*name)))
@@ -113,9 +113,9 @@ fn value(text: &[u8]) -> Option<(Value, &[u8])> {
 
 /// What can be read of the damaged records of one kind, by ID.
 #[derive(Debug, Default)]
-pub(super) struct Scraps(BTreeMap<String, PartialRecord>);
+pub(super) struct PartialRecords(BTreeMap<String, PartialRecord>);
 
-impl Scraps {
+impl PartialRecords {
     /// Looks in the record files, and in the side files to which damaged records were moved.
     pub(super) fn gather<R: ItemRecord>(records: &View<R>) -> Result<Self, CheckError> {
         let mut partials = Self::default();
@@ -158,12 +158,12 @@ impl Scraps {
     }
 
     /// The IDs of those that are still in a record file.
-    pub(super) fn in_place(&self) -> impl Iterator<Item = &str> {
-        let in_place = self
+    pub(super) fn in_record_files(&self) -> impl Iterator<Item = &str> {
+        let in_record_files = self
             .0
             .iter()
             .filter(|(_, partial)| partial.placement.is_some());
-        in_place.map(|(id, _)| id.as_str())
+        in_record_files.map(|(id, _)| id.as_str())
     }
 }
 
@@ -210,9 +210,9 @@ mod tests {
     fn what_comes_later_tells_of_what_is_not_there() {
         let fields = ["id", "names", "parent", "created"];
         let torn = PartialRecord::read(br#"{"id":"a","parent":"b","cre"#).unwrap();
-        assert!(torn.tells("names", &fields) && torn.tells("parent", &fields));
-        assert!(!torn.tells("created", &fields));
+        assert!(torn.states("names", &fields) && torn.states("parent", &fields));
+        assert!(!torn.states("created", &fields));
         let whole = PartialRecord::read(br#"{"id":"a"}"#).unwrap();
-        assert!(whole.tells("created", &fields));
+        assert!(whole.states("created", &fields));
     }
 }

@@ -10,7 +10,7 @@ use layerhold_sys::Dir;
 use layerhold_tar_format::{EntryKind, Header};
 use layerhold_tar_split::{Headers, Skeleton};
 
-use crate::check::compare::Ignored;
+use crate::check::compare::IgnoredDifferences;
 use crate::check::contents;
 use crate::check::inspection::Inspection;
 use crate::check::tree::is_whiteout;
@@ -48,7 +48,7 @@ impl Replay {
         let file = open_tar_split(inspection.engine, &inspection.records.layers, id);
         let mut headers = Headers::new(Skeleton::from_gzip(file.ok()??));
         let options = &inspection.engine.options;
-        let is_compared = !Ignored::new(options).owners;
+        let is_compared = !IgnoredDifferences::new(options).owners;
         let tree = inspection.driver.diff_dir(id).ok().flatten();
         let mut tree = tree.filter(|_| is_compared);
         let (mut uids, mut gids) = (BTreeSet::new(), BTreeSet::new());

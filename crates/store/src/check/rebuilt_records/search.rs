@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use layerhold_ids::{ContainerId, ImageId, LayerId, is_canonical_id};
 
-use super::partial::Scraps;
+use super::partial::PartialRecords;
 use super::replay::Replay;
 use crate::catalog::lookup::ItemRecord;
 use crate::catalog::record_stores::{Placement, Records, View};
@@ -58,11 +58,11 @@ pub(super) struct FoundRecord<R> {
 /// The search. Records that were found are put into the look, where they help to find others.
 pub(super) struct Search<'a, 'l> {
     pub(super) inspection: &'a mut Inspection<'l>,
-    pub(super) layers: Scraps,
-    pub(super) images: Scraps,
-    pub(super) containers: Scraps,
+    pub(super) layers: PartialRecords,
+    pub(super) images: PartialRecords,
+    pub(super) containers: PartialRecords,
     /// What was found, and what of it is not known.
-    pub(super) told: BTreeMap<ItemId, Vec<&'static str>>,
+    pub(super) unknown_members: BTreeMap<ItemId, Vec<&'static str>>,
     replays: BTreeMap<LayerId, Option<Replay>>,
     unknown: Vec<&'static str>,
 }
@@ -70,11 +70,11 @@ pub(super) struct Search<'a, 'l> {
 impl<'a, 'l> Search<'a, 'l> {
     pub(super) fn new(inspection: &'a mut Inspection<'l>) -> Result<Self, CheckError> {
         Ok(Self {
-            layers: Scraps::gather(&inspection.records.layers)?,
-            images: Scraps::gather(&inspection.records.images)?,
-            containers: Scraps::gather(&inspection.records.containers)?,
+            layers: PartialRecords::gather(&inspection.records.layers)?,
+            images: PartialRecords::gather(&inspection.records.images)?,
+            containers: PartialRecords::gather(&inspection.records.containers)?,
             inspection,
-            told: BTreeMap::new(),
+            unknown_members: BTreeMap::new(),
             replays: BTreeMap::new(),
             unknown: Vec::new(),
         })
@@ -83,47 +83,47 @@ impl<'a, 'l> Search<'a, 'l> {
     /// Makes records as long as one helps to make another. Returns for which that cannot be done.
     pub(super) fn run(&mut self) -> Result<BTreeMap<ItemId, CannotRebuild>, CheckError> {
         loop {
-            let known = self.told.len();
-            let mut stuck = BTreeMap::new();
+            let known = self.unknown_members.len();
+            let mut not_rebuilt = BTreeMap::new();
             for id in self.wanted_layers()? {
                 let found = self.layer(&id);
-                let (id, inspection) = (ItemId::Layer(id), &mut self.inspection.layers);
+                let (id, layers) = (ItemId::Layer(id), &mut self.inspection.layers);
                 take(
-                    &mut self.told,
+                    &mut self.unknown_members,
                     &mut self.inspection.rebuilt,
-                    &mut stuck,
+                    &mut not_rebuilt,
                     id,
                     found,
                 )
-                .map(|layer| inspection.insert(layer.id().clone(), layer));
+                .map(|layer| layers.insert(layer.id().clone(), layer));
             }
             for id in self.wanted_images()? {
                 let found = self.image(&id);
-                let (id, inspection) = (ItemId::Image(id), &mut self.inspection.images);
+                let (id, images) = (ItemId::Image(id), &mut self.inspection.images);
                 take(
-                    &mut self.told,
+                    &mut self.unknown_members,
                     &mut self.inspection.rebuilt,
-                    &mut stuck,
+                    &mut not_rebuilt,
                     id,
                     found,
                 )
-                .map(|image| inspection.insert(image.id().clone(), image));
+                .map(|image| images.insert(image.id().clone(), image));
             }
             for id in self.wanted_containers()? {
                 let found = self.container(&id);
-                let (id, inspection) = (ItemId::Container(id), &mut self.inspection.containers);
+                let (id, containers) = (ItemId::Container(id), &mut self.inspection.containers);
                 take(
-                    &mut self.told,
+                    &mut self.unknown_members,
                     &mut self.inspection.rebuilt,
-                    &mut stuck,
+                    &mut not_rebuilt,
                     id,
                     found,
                 )
-                .map(|container| inspection.insert(container.id().clone(), container));
+                .map(|container| containers.insert(container.id().clone(), container));
             }
             self.unknown.clear();
-            if self.told.len() == known {
-                return Ok(stuck);
+            if self.unknown_members.len() == known {
+                return Ok(not_rebuilt);
             }
         }
     }
@@ -132,13 +132,13 @@ impl<'a, 'l> Search<'a, 'l> {
     /// part of this one is left. Others are garbage.
     fn wanted_layers(&self) -> Result<Vec<LayerId>, CheckError> {
         let inspection = &*self.inspection;
-        let is_lost = inspection.rebuilt_records.contains(&ItemKind::Layer);
-        let needed = needed(inspection);
-        let others = inspection.others.layers.iter();
-        let others: BTreeSet<&str> = others.map(|layer| layer.id.as_str()).collect();
+        let is_lost = inspection.incomplete_kinds.contains(&ItemKind::Layer);
+        let referenced = referenced(inspection);
+        let other_layers = inspection.other_records.layers.iter();
+        let other_layers: BTreeSet<&str> = other_layers.map(|layer| layer.id.as_str()).collect();
         let is_usable = |id: &LayerId| {
             inspection.layers.contains_key(id)
-                || others.contains(id.as_str())
+                || other_layers.contains(id.as_str())
                 || is_readable(&inspection.records.layers, id.as_str())
         };
         // Those that layers recorded elsewhere stand on are among these, and not among those of the
@@ -147,7 +147,7 @@ impl<'a, 'l> Search<'a, 'l> {
         let mut wanted = held.unwrap_or_default();
         wanted.retain(|id| {
             let is_wanted =
-                is_lost || needed.contains(id) || self.layers.get(id.as_str()).is_some();
+                is_lost || referenced.contains(id) || self.layers.get(id.as_str()).is_some();
             is_wanted && !is_usable(id)
         });
         Ok(wanted)
@@ -156,8 +156,8 @@ impl<'a, 'l> Search<'a, 'l> {
     fn wanted_images(&self) -> Result<Vec<ImageId>, CheckError> {
         let inspection = &*self.inspection;
         let dirs: Vec<_> = inspection.engine.catalog.layout.image_dirs().collect();
-        let is_lost = inspection.rebuilt_records.contains(&ItemKind::Image);
-        let ids = with_directory(&dirs)?;
+        let is_lost = inspection.incomplete_kinds.contains(&ItemKind::Image);
+        let ids = ids_with_directory(&dirs)?;
         let ids = wanted(ids, &self.images, is_lost, |id| {
             is_readable(&inspection.records.images, id)
         });
@@ -169,11 +169,11 @@ impl<'a, 'l> Search<'a, 'l> {
 
     fn wanted_containers(&self) -> Result<Vec<ContainerId>, CheckError> {
         let inspection = &*self.inspection;
-        let is_lost = inspection.rebuilt_records.contains(&ItemKind::Container);
-        let ids = with_directory(&[&inspection.engine.catalog.layout.containers])?;
-        let others = inspection.others.container_ids();
+        let is_lost = inspection.incomplete_kinds.contains(&ItemKind::Container);
+        let ids = ids_with_directory(&[&inspection.engine.catalog.layout.containers])?;
+        let other_containers = inspection.other_records.container_ids();
         let ids = wanted(ids, &self.containers, is_lost, |id| {
-            others.contains(id) || is_readable(&inspection.records.containers, id)
+            other_containers.contains(id) || is_readable(&inspection.records.containers, id)
         });
         let parsed = ids.iter().filter_map(|id| id.parse().ok());
         Ok(parsed
@@ -229,28 +229,28 @@ impl<'a, 'l> Search<'a, 'l> {
 
 /// Notes what came of looking for a record.
 fn take<R>(
-    told: &mut BTreeMap<ItemId, Vec<&'static str>>,
+    unknown_members: &mut BTreeMap<ItemId, Vec<&'static str>>,
     rebuilt: &mut BTreeMap<ItemId, RebuiltRecord>,
-    stuck: &mut BTreeMap<ItemId, CannotRebuild>,
+    not_rebuilt: &mut BTreeMap<ItemId, CannotRebuild>,
     id: ItemId,
     found: Result<FoundRecord<R>, CannotRebuild>,
 ) -> Option<Arc<R>> {
     match found {
         Ok(found) => {
-            drop(told.insert(id.clone(), found.unknown));
+            drop(unknown_members.insert(id.clone(), found.unknown));
             drop(rebuilt.insert(id, found.rebuilt));
             Some(found.record)
         }
         Err(CannotRebuild::Incomplete) => None,
         Err(why) => {
-            let _before = stuck.insert(id, why);
+            let _before = not_rebuilt.insert(id, why);
             None
         }
     }
 }
 
 /// The layers that records of others name.
-fn needed<'l>(inspection: &'l Inspection<'_>) -> BTreeSet<&'l LayerId> {
+fn referenced<'l>(inspection: &'l Inspection<'_>) -> BTreeSet<&'l LayerId> {
     let parents = inspection
         .layers
         .values()
@@ -273,7 +273,7 @@ fn is_readable<R: ItemRecord>(records: &View<R>, id: &str) -> bool {
 }
 
 /// The IDs that have a directory.
-fn with_directory(dirs: &[&layerhold_sys::Dir]) -> Result<BTreeSet<String>, CheckError> {
+fn ids_with_directory(dirs: &[&layerhold_sys::Dir]) -> Result<BTreeSet<String>, CheckError> {
     let mut ids = BTreeSet::new();
     for dir in dirs {
         for entry in dir.entries()? {
@@ -288,13 +288,13 @@ fn with_directory(dirs: &[&layerhold_sys::Dir]) -> Result<BTreeSet<String>, Chec
 /// directory has the name of a generated ID.
 fn wanted(
     directories: BTreeSet<String>,
-    partials: &Scraps,
+    partials: &PartialRecords,
     is_lost: bool,
     is_readable: impl Fn(&str) -> bool,
 ) -> BTreeSet<String> {
     let mut wanted = directories;
     wanted.retain(|id| partials.get(id).is_some() || is_lost && is_canonical_id(id));
-    wanted.extend(partials.in_place().map(str::to_owned));
+    wanted.extend(partials.in_record_files().map(str::to_owned));
     wanted.retain(|id| !is_readable(id));
     wanted
 }

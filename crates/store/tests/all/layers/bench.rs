@@ -9,6 +9,7 @@ use layerhold::check::CheckOptions;
 use layerhold::layerhold_archive::Codec;
 use layerhold::layerhold_ids::LayerId;
 use layerhold::{DiffCompression, LayerSpec, Store, StoreOptions, SyncMode, Transaction};
+use layerhold_sys::best_effort;
 use layerhold_testkit::layers::{ANY_TIME, Chain, Layer, Layers};
 use layerhold_testkit::{TempDir, Tree, scratch};
 
@@ -83,7 +84,7 @@ impl Bench {
 impl Drop for Bench {
     fn drop(&mut self) {
         for (_, store) in &self.stores {
-            drop(store.driver().cleanup());
+            best_effort(store.driver().cleanup());
         }
     }
 }

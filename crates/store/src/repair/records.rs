@@ -17,7 +17,7 @@ impl Repair<'_> {
     /// goes to a side file first.
     ///
     /// Somebody may have made a record since, or have removed what it would be about.
-    pub(super) fn remake(&mut self, id: &ItemId) -> Result<(), RepairError> {
+    pub(super) fn restore_record(&mut self, id: &ItemId) -> Result<(), RepairError> {
         let rebuilt = self.rebuilt.get(id).ok_or(RepairError::Changed)?;
         let mut locks = self.engine.lock_all()?;
         match id {
@@ -26,17 +26,17 @@ impl Repair<'_> {
                 if !exists.map_err(RepairError::Driver)? {
                     return Err(RepairError::Changed);
                 }
-                put_back(&mut locks.layers, id, rebuilt)?;
+                restore(&mut locks.layers, id, rebuilt)?;
             }
-            ItemId::Image(_) => put_back(&mut locks.images, id, rebuilt)?,
-            ItemId::Container(_) => put_back(&mut locks.containers, id, rebuilt)?,
+            ItemId::Image(_) => restore(&mut locks.images, id, rebuilt)?,
+            ItemId::Container(_) => restore(&mut locks.containers, id, rebuilt)?,
         }
         self.note(&locks, id);
         Ok(())
     }
 }
 
-fn put_back<R: ItemRecord>(
+fn restore<R: ItemRecord>(
     records: &mut Locked<R>,
     id: &ItemId,
     rebuilt: &RebuiltRecord,
