@@ -69,7 +69,7 @@ enum NoRanges {
 }
 
 /// User IDs or group IDs.
-struct Kind {
+struct IdKind {
     what: &'static str,
     /// The file with the ranges of subordinate IDs.
     file: &'static str,
@@ -79,13 +79,13 @@ struct Kind {
     map: &'static str,
 }
 
-const USERS: Kind = Kind {
+const USERS: IdKind = IdKind {
     what: "user",
     file: "/etc/subuid",
     program: "newuidmap",
     map: "uid_map",
 };
-const GROUPS: Kind = Kind {
+const GROUPS: IdKind = IdKind {
     what: "group",
     file: "/etc/subgid",
     program: "newgidmap",
@@ -152,7 +152,7 @@ fn enter(environment: &Environment, tell: &mut dyn FnMut(&str)) -> Result<(), Na
 }
 
 /// Maps only the user's own ID, which needs no privilege.
-fn map_own(kind: &Kind, pid: u32, own: u32) -> Result<(), NamespaceError> {
+fn map_own(kind: &IdKind, pid: u32, own: u32) -> Result<(), NamespaceError> {
     if kind.map == GROUPS.map {
         // The kernel refuses to map a group while the process could still drop groups.
         write(format!("/proc/{pid}/setgroups"), "deny")?;
@@ -161,7 +161,7 @@ fn map_own(kind: &Kind, pid: u32, own: u32) -> Result<(), NamespaceError> {
 }
 
 /// The ranges that a file gives a user.
-fn subordinate(kind: &Kind, name: &str, user: u32) -> Result<Vec<SubIdRange>, NoRanges> {
+fn subordinate(kind: &IdKind, name: &str, user: u32) -> Result<Vec<SubIdRange>, NoRanges> {
     let path = kind.file;
     let text = match read(path) {
         Ok(text) => text,

@@ -170,7 +170,7 @@ impl Descriptor {
 }
 
 /// The kind of a document, and the fields that it must not have.
-struct Found {
+struct DocumentKind {
     media_type: &'static str,
     shape: &'static Shape,
     forbidden: &'static [&'static str],
@@ -191,7 +191,7 @@ const NOT_IN_INDICES: &[&str] = &["config", "fsLayers", "history", "layers"];
 /// Determines the kind of a document: by its media type if that is known, and otherwise by its
 /// fields, as Go does each time it reads one from a store (`GuessMIMEType` in
 /// `image/internal/manifest/manifest.go`).
-fn found(bytes: &[u8]) -> Result<(Found, Typed), ManifestError> {
+fn kind_of(bytes: &[u8]) -> Result<(DocumentKind, Typed), ManifestError> {
     let parts = typed::read(bytes, &typed::MANIFEST_TYPE)?;
     let media_type = parts.get("mediaType").text();
     let config = parts.get("config").get("mediaType").text();
@@ -215,7 +215,7 @@ fn found(bytes: &[u8]) -> Result<(Found, Typed), ManifestError> {
         media::OCI_INDEX | media::DOCKER_LIST => NOT_IN_INDICES,
         _ => NOT_IN_MANIFESTS,
     };
-    let found = Found {
+    let found = DocumentKind {
         media_type,
         shape,
         forbidden,
@@ -240,7 +240,7 @@ impl Document {
         if !declared.is_empty() && !KNOWN.contains(&declared) {
             return Err(unsupported(declared));
         }
-        let (found, parts) = found(bytes)?;
+        let (found, parts) = kind_of(bytes)?;
         if !declared.is_empty() && declared != found.media_type {
             return Err(ManifestError::OtherType {
                 declared: declared.to_owned(),

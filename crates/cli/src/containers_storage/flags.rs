@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 /// The kinds of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ValueKind {
     /// Nothing, or `=true`, `=false`.
     Switch,
     /// One text; the last one counts.
@@ -27,7 +27,7 @@ pub(crate) struct Flag {
     /// The other spellings, each with the hyphens it is written with.
     pub(crate) others: &'static [&'static str],
     /// The kind of its value.
-    pub(crate) kind: Kind,
+    pub(crate) kind: ValueKind,
     /// Its default, as help texts show it.
     pub(crate) default: &'static str,
     /// The help text.
@@ -43,7 +43,7 @@ pub(crate) const fn switch(
     Flag {
         long,
         others,
-        kind: Kind::Switch,
+        kind: ValueKind::Switch,
         default: "",
         help,
     }
@@ -58,7 +58,7 @@ pub(crate) const fn text(
     Flag {
         long,
         others,
-        kind: Kind::Text,
+        kind: ValueKind::Text,
         default: "",
         help,
     }
@@ -81,7 +81,7 @@ pub(crate) const fn list(
     Flag {
         long,
         others,
-        kind: Kind::List,
+        kind: ValueKind::List,
         default: "",
         help,
     }
@@ -131,7 +131,7 @@ impl Values {
     /// Sets a value as if given on the command line.
     pub(crate) fn set(&mut self, flag: &Flag, value: String) {
         let values = self.given.entry(flag.long).or_default();
-        if flag.kind != Kind::List {
+        if flag.kind != ValueKind::List {
             values.clear();
         }
         values.push(value);
@@ -220,8 +220,8 @@ fn parse_one(
         };
     };
     let value = match (flag.kind, value) {
-        (Kind::Switch, None) => "true".to_owned(),
-        (Kind::Switch, Some(value)) => match parse_bool(&value) {
+        (ValueKind::Switch, None) => "true".to_owned(),
+        (ValueKind::Switch, Some(value)) => match parse_bool(&value) {
             Some(on) => on.to_string(),
             None => return Err(FlagError::NotBoolean { name, value }),
         },
@@ -297,15 +297,15 @@ pub(crate) fn describe(flags: &[Flag], values: &Values, unshares: bool) -> Strin
             }
             let value = values.text_of(flag);
             match flag.kind {
-                Kind::List => {
+                ValueKind::List => {
                     let listed = values.list(flag.long).join(" ");
                     names.push_str(&format!("=[{listed}]"));
                 }
-                Kind::Text if !value.is_empty() => {
+                ValueKind::Text if !value.is_empty() => {
                     names.push('=');
                     names.push_str(value);
                 }
-                Kind::Switch if flag.long != UNSHARE && values.is_on(flag.long) => {
+                ValueKind::Switch if flag.long != UNSHARE && values.is_on(flag.long) => {
                     names.push_str("=true");
                 }
                 _ => {}

@@ -1,6 +1,6 @@
 //! The manual page of `containers-storage`, generated from the table of its commands.
 
-use super::flags::{Flag, Kind};
+use super::flags::{Flag, ValueKind};
 use super::table::{COMMANDS, Command, GLOBAL, HELP};
 
 /// Writes the page, in the language of `man`.
@@ -128,9 +128,9 @@ fn flags(page: &mut String, flags: &[Flag]) {
             .map(|name| format!("\\fB{}\\fR", escape(name)))
             .collect();
         let value = match flag.kind {
-            Kind::Switch => "",
-            Kind::Text => " \\fIVALUE\\fR",
-            Kind::List => " \\fIVALUE\\fR...",
+            ValueKind::Switch => "",
+            ValueKind::Text => " \\fIVALUE\\fR",
+            ValueKind::List => " \\fIVALUE\\fR...",
         };
         let term = format!("{}{value}", names.join(", "));
         item(page, &term, &format!("{}.", flag.help));

@@ -21,7 +21,7 @@ pub(super) struct StoredLayer {
 }
 
 /// A layer to load.
-pub(super) struct Step<'a> {
+pub(super) struct LayerImport<'a> {
     pub(super) index: usize,
     pub(super) of: usize,
     pub(super) layer: &'a FoundLayer,
@@ -29,7 +29,7 @@ pub(super) struct Step<'a> {
     pub(super) parent: Option<&'a LayerId>,
 }
 
-impl Step<'_> {
+impl LayerImport<'_> {
     pub(super) fn run(
         &self,
         store: &Store,

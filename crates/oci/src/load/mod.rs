@@ -12,7 +12,7 @@ use std::path::Path;
 use layerhold::{BigDataItem, ImageSpec, Store, Transaction};
 use layerhold_ids::{Digest, ImageId};
 
-use self::layer::{Step, StoredLayer};
+use self::layer::{LayerImport, StoredLayer};
 use self::names::complete;
 use self::record::BigData;
 use crate::progress::{Event, Progress};
@@ -208,7 +208,7 @@ fn import_layers(
 ) -> Result<Vec<StoredLayer>, LoadError> {
     let mut layers: Vec<StoredLayer> = Vec::with_capacity(image.layers.len());
     for (index, (layer, diff_id)) in image.layers.iter().zip(&image.config.diff_ids).enumerate() {
-        let step = Step {
+        let step = LayerImport {
             index,
             of: image.layers.len(),
             layer,

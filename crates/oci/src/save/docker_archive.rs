@@ -20,7 +20,7 @@ use crate::progress::{Event, Progress};
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Item {
+struct ManifestItem {
     config: String,
     repo_tags: Vec<String>,
     layers: Vec<String>,
@@ -132,7 +132,7 @@ pub(super) fn write(
                     .insert(tag.to_owned(), top.diff_id.hex());
             }
         }
-        items.push(Item {
+        items.push(ManifestItem {
             config,
             repo_tags: names,
             layers: image

@@ -14,11 +14,11 @@ use crate::copy::PIECE;
 #[derive(Debug)]
 pub(super) struct FileTarget {
     path: PathBuf,
-    kind: Kind,
+    kind: Destination,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum Destination {
     /// A regular file, still under a temporary name.
     Temporary(BufWriter<NamedTempFile>),
     /// A pipe, a terminal, a device or an unlinked file, which is written in place.
@@ -41,7 +41,7 @@ impl FileTarget {
                 .truncate(true)
                 .open(path)
                 .map_err(error)?;
-            Kind::Direct(BufWriter::with_capacity(PIECE, file))
+            Destination::Direct(BufWriter::with_capacity(PIECE, file))
         } else {
             let parent = place.parent().filter(|p| !p.as_os_str().is_empty());
             let file = tempfile::Builder::new()
@@ -49,15 +49,15 @@ impl FileTarget {
                 .permissions(std::fs::Permissions::from_mode(0o644))
                 .tempfile_in(parent.unwrap_or(Path::new(".")))
                 .map_err(error)?;
-            Kind::Temporary(BufWriter::with_capacity(PIECE, file))
+            Destination::Temporary(BufWriter::with_capacity(PIECE, file))
         };
         Ok(FileTarget { path: place, kind })
     }
 
     pub(super) fn writer(&mut self) -> &mut dyn Write {
         match &mut self.kind {
-            Kind::Temporary(file) => file,
-            Kind::Direct(file) => file,
+            Destination::Temporary(file) => file,
+            Destination::Direct(file) => file,
         }
     }
 
@@ -69,8 +69,8 @@ impl FileTarget {
             source,
         };
         match self.kind {
-            Kind::Direct(mut file) => file.flush().map_err(error),
-            Kind::Temporary(file) => {
+            Destination::Direct(mut file) => file.flush().map_err(error),
+            Destination::Temporary(file) => {
                 let file = file.into_inner().map_err(|e| error(e.into_error()))?;
                 file.as_file().sync_data().map_err(error)?;
                 file.persist(&path).map_err(|e| error(e.error))?;

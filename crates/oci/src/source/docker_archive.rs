@@ -24,15 +24,15 @@ pub(crate) struct DockerArchive {
 
 /// An image as `manifest.json` lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Item {
+pub(super) struct ManifestItem {
     pub(super) config: String,
     pub(super) repo_tags: Vec<String>,
     layers: Vec<String>,
 }
 
-impl Item {
+impl ManifestItem {
     fn new(fields: &Typed) -> Self {
-        Item {
+        ManifestItem {
             config: fields.get("Config").text().to_owned(),
             repo_tags: fields.get("RepoTags").texts(),
             layers: fields.get("Layers").texts(),
@@ -50,9 +50,9 @@ impl Item {
 }
 
 /// Reads a `manifest.json`.
-pub(super) fn items(bytes: &[u8]) -> Result<Vec<Item>, FieldError> {
+pub(super) fn items(bytes: &[u8]) -> Result<Vec<ManifestItem>, FieldError> {
     let list = typed::read(bytes, &typed::ARCHIVE_ITEMS)?;
-    Ok(list.items().iter().map(Item::new).collect())
+    Ok(list.items().iter().map(ManifestItem::new).collect())
 }
 
 impl DockerArchive {
@@ -99,7 +99,7 @@ impl DockerArchive {
     }
 
     /// How an image can be selected: by its names, or the digest of its configuration.
-    fn called(&self, item: &Item) -> Vec<String> {
+    fn called(&self, item: &ManifestItem) -> Vec<String> {
         match item.repo_tags.as_slice() {
             [] => self.digest(item).into_iter().collect(),
             names => names.to_vec(),
@@ -107,13 +107,17 @@ impl DockerArchive {
     }
 
     /// The digest of the configuration, if it can be read.
-    fn digest(&self, item: &Item) -> Option<String> {
+    fn digest(&self, item: &ManifestItem) -> Option<String> {
         let section = self.index.open(&item.config)?;
         let bytes = read_small(&item.config, section, MAX_CONFIG_SIZE).ok()?;
         Some(sha256(&bytes).to_string())
     }
 
-    fn image(&self, item: Item, selection: Selection<'_>) -> Result<FoundImage, SourceError> {
+    fn image(
+        &self,
+        item: ManifestItem,
+        selection: Selection<'_>,
+    ) -> Result<FoundImage, SourceError> {
         let repo_tags = match selection.renames {
             true => Vec::new(),
             false => item.names()?,
@@ -167,7 +171,7 @@ impl DockerArchive {
 }
 
 /// Names match as written, or after both are completed.
-fn is_called(item: &Item, wanted: &str) -> bool {
+fn is_called(item: &ManifestItem, wanted: &str) -> bool {
     let full = crate::reference::normalize_name(wanted).ok();
     item.repo_tags.iter().any(|tag| {
         tag == wanted || full.is_some() && crate::reference::normalize_name(tag).ok() == full

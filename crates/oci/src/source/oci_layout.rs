@@ -25,11 +25,11 @@ const MAX_DEPTH: usize = 8;
 #[derive(Debug)]
 pub(crate) struct OciLayout {
     path: PathBuf,
-    files: Files,
+    files: LayoutFiles,
 }
 
 #[derive(Debug)]
-enum Files {
+enum LayoutFiles {
     Directory(Dir),
     Tar(TarIndex),
 }
@@ -45,7 +45,7 @@ impl OciLayout {
     pub(crate) fn from_dir(path: &Path, dir: Dir) -> Result<Self, SourceError> {
         let layout = OciLayout {
             path: path.to_owned(),
-            files: Files::Directory(dir),
+            files: LayoutFiles::Directory(dir),
         };
         if layout.open(&["index.json"])?.is_none() {
             return Err(SourceError::Unrecognized {
@@ -58,14 +58,14 @@ impl OciLayout {
     pub(crate) fn from_tar(path: &Path, index: TarIndex) -> Result<Self, SourceError> {
         Ok(OciLayout {
             path: path.to_owned(),
-            files: Files::Tar(index),
+            files: LayoutFiles::Tar(index),
         })
     }
 
     pub(crate) fn kind(&self) -> SourceKind {
         match self.files {
-            Files::Directory(_) => SourceKind::OciLayout,
-            Files::Tar(_) => SourceKind::OciArchive,
+            LayoutFiles::Directory(_) => SourceKind::OciLayout,
+            LayoutFiles::Tar(_) => SourceKind::OciArchive,
         }
     }
 
@@ -73,8 +73,8 @@ impl OciLayout {
     /// of the host.
     fn open(&self, components: &[&str]) -> Result<Option<Section>, SourceError> {
         match &self.files {
-            Files::Directory(dir) => open_below(dir, components),
-            Files::Tar(index) => Ok(index.open(&components.join("/"))),
+            LayoutFiles::Directory(dir) => open_below(dir, components),
+            LayoutFiles::Tar(index) => Ok(index.open(&components.join("/"))),
         }
     }
 
@@ -284,7 +284,7 @@ impl OciLayout {
     /// Gives images without names the names in `manifest.json`, if the archive is also a docker
     /// archive.
     fn add_tags(&self, images: &mut [FoundImage]) -> Result<(), SourceError> {
-        let Files::Tar(index) = &self.files else {
+        let LayoutFiles::Tar(index) = &self.files else {
             return Ok(());
         };
         let Some(section) = index.open("manifest.json") else {

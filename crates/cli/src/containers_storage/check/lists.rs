@@ -11,7 +11,7 @@ use super::messages;
 
 /// One of the lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(super) enum ListKind {
     Layer,
     ReadOnlyLayer,
     Image,
@@ -22,21 +22,24 @@ pub(super) enum Kind {
 }
 
 /// All lists.
-pub(super) const ALL: [Kind; 6] = [
-    Kind::Layer,
-    Kind::ReadOnlyLayer,
-    Kind::Image,
-    Kind::ReadOnlyImage,
-    Kind::Container,
-    Kind::Store,
+pub(super) const ALL: [ListKind; 6] = [
+    ListKind::Layer,
+    ListKind::ReadOnlyLayer,
+    ListKind::Image,
+    ListKind::ReadOnlyImage,
+    ListKind::Container,
+    ListKind::Store,
 ];
 /// The lists with damage that a repair leaves if it keeps containers.
-pub(super) const NOT_REPAIRED: [Kind; 3] =
-    [Kind::ReadOnlyLayer, Kind::ReadOnlyImage, Kind::Container];
+pub(super) const NOT_REPAIRED: [ListKind; 3] = [
+    ListKind::ReadOnlyLayer,
+    ListKind::ReadOnlyImage,
+    ListKind::Container,
+];
 /// The lists with damage that a repair leaves in any case.
-pub(super) const READ_ONLY: [Kind; 2] = [Kind::ReadOnlyLayer, Kind::ReadOnlyImage];
+pub(super) const READ_ONLY: [ListKind; 2] = [ListKind::ReadOnlyLayer, ListKind::ReadOnlyImage];
 
-impl Kind {
+impl ListKind {
     fn of(subject: &Subject) -> Self {
         match subject {
             Subject::Store => Self::Store,
@@ -77,16 +80,16 @@ impl Kind {
 
 /// Texts by list and ID.
 #[derive(Debug)]
-pub(super) struct Lists(BTreeMap<Kind, BTreeMap<String, Vec<String>>>);
+pub(super) struct Lists(BTreeMap<ListKind, BTreeMap<String, Vec<String>>>);
 
 impl Lists {
     pub(super) fn new(report: &CheckReport) -> Self {
-        let mut lists: BTreeMap<Kind, BTreeMap<String, Vec<String>>> = BTreeMap::new();
+        let mut lists: BTreeMap<ListKind, BTreeMap<String, Vec<String>>> = BTreeMap::new();
         for finding in &report.findings {
             if !messages::is_listed(finding) {
                 continue;
             }
-            let kind = Kind::of(&finding.subject);
+            let kind = ListKind::of(&finding.subject);
             let id = finding
                 .subject
                 .item()
@@ -116,7 +119,7 @@ impl Lists {
         let mut lists = serde_json::Map::new();
         for kind in ALL {
             let list = self.0.get(&kind);
-            if kind == Kind::Store {
+            if kind == ListKind::Store {
                 let texts = list.and_then(|list| list.values().next());
                 lists.extend(texts.map(|texts| (kind.field().to_owned(), json!(texts))));
             } else {
@@ -128,15 +131,15 @@ impl Lists {
     }
 
     /// How many items of some lists are damaged; `None` if none is.
-    pub(super) fn counts(&self, kinds: &[Kind]) -> Option<String> {
-        let count = |kind: &Kind| self.0.get(kind).map_or(0, BTreeMap::len);
+    pub(super) fn counts(&self, kinds: &[ListKind]) -> Option<String> {
+        let count = |kind: &ListKind| self.0.get(kind).map_or(0, BTreeMap::len);
         if kinds.iter().all(|kind| count(kind) == 0) {
             return None;
         }
         let shown = kinds
             .iter()
             // Go has no such count.
-            .filter(|kind| **kind != Kind::Store || count(kind) > 0)
+            .filter(|kind| **kind != ListKind::Store || count(kind) > 0)
             .map(|kind| format!("{} {} errors", count(kind), kind.noun()));
         Some(shown.collect::<Vec<_>>().join(", "))
     }

@@ -68,7 +68,7 @@ pub(crate) fn run(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
         note(call, first)?;
         return Ok(FAILED);
     }
-    let left: &[lists::Kind] = match containers {
+    let left: &[lists::ListKind] = match containers {
         _ if report.findings.iter().any(messages::is_beyond_help) => &lists::ALL,
         Containers::Keep => &lists::NOT_REPAIRED,
         Containers::Remove => &lists::READ_ONLY,
