@@ -4,14 +4,14 @@ use std::time::Instant;
 
 use crate::args::Args;
 use crate::shell::{cargo, find, project, step};
-use crate::{Result, deps, words};
+use crate::{Result, deps, references, words};
 
 pub(crate) const HELP: &str = "
 Usage: cargo xtask ci
 
-Runs, in this order: formatting, lints, the map of crates, the wording, licences and versions of dependencies, the
-tests, the checked-in inputs of the fuzz targets, the documentation, and each crate alone. With CI=true, no
-test may be skipped.
+Runs, in this order: formatting, lints, the map of crates, the wording, references of the documentation, licences
+and versions of dependencies, the tests, the checked-in inputs of the fuzz targets, the documentation, and each crate
+alone. With CI=true, no test may be skipped.
 `.ci/run` does the same after installing what the tests need.
 ";
 
@@ -33,6 +33,8 @@ pub(crate) fn run(args: Args) -> Result {
     deps::check()?;
     eprintln!("\n$ cargo xtask words");
     words::check()?;
+    eprintln!("\n$ cargo xtask references");
+    references::check()?;
     dependencies()?;
     step(
         cargo()

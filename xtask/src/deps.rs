@@ -1,4 +1,4 @@
-//! `cargo xtask deps`: the crates against the map of who may use whom.
+//! `cargo xtask deps`: checks the crates against the map of allowed dependencies.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ its README or CHANGELOG or does not say there why it uses an outside crate, when
 `unsafe` appears outside `layerhold-sys`.
 ";
 
-/// Who may use whom. The edges point one way: from what knows more to what knows less.
+/// The crates that each crate may use. Edges point one way: to crates that know less.
 const MAP: [(&str, &[&str]); 20] = [
     ("layerhold-ids", &[]),
     ("layerhold-truncindex", &[]),

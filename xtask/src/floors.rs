@@ -1,8 +1,8 @@
-//! The modules of one crate against their order: a module uses only modules that are listed after it.
+//! Checks the order of the modules in a crate: a module may only use modules listed after it.
 //!
-//! `lib.rs` and each `mod.rs` list their modules from the highest to the lowest. A `use` or a path that
-//! leads from a module to one listed before it goes up. A re-export stands for the file that defines what it names. Up to [`LARGEST_CIRCLE`] files may
-//! use each other: they are one subject.
+//! `lib.rs` and each `mod.rs` list their modules from the highest to the lowest. A `use` or a path
+//! from a module to one listed before it goes up. A re-export stands for the file that defines the
+//! name. Up to [`LARGEST_CIRCLE`] files may use each other: they are one subject.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -20,6 +20,7 @@ mod floors;
 mod fuzz;
 mod man;
 mod powercut;
+mod references;
 mod setup;
 mod shell;
 mod test;
@@ -41,7 +42,7 @@ struct Command {
     run: fn(Args) -> Result,
 }
 
-const COMMANDS: [Command; 12] = [
+const COMMANDS: [Command; 13] = [
     Command {
         name: "ci",
         about: "run all checks of CI",
@@ -65,6 +66,12 @@ const COMMANDS: [Command; 12] = [
         about: "find wording and comments that are hard to read",
         help: words::HELP,
         run: words::run,
+    },
+    Command {
+        name: "references",
+        about: "check the files and tests that the documentation names",
+        help: references::HELP,
+        run: references::run,
     },
     Command {
         name: "fuzz",

@@ -45,6 +45,7 @@ const CLEAN: &[&str] = &[
     "docs/from-go.md",
     "docs/performance.md",
     "fuzz",
+    "xtask",
 ];
 
 /// Words and phrases to avoid, and what to write instead. Bars are ignored, so that this list does
