@@ -46,7 +46,6 @@ mod digest;
 mod section;
 mod copy;
 mod store_errors;
-mod causes;
 
 pub use check::{check_configuration, check_manifest};
 pub use config::ConfigError;

@@ -13,7 +13,7 @@ use crate::edit::update::UpdateError;
 use crate::engine::error::OpenError;
 use crate::mount::error::MountError;
 use crate::mount::shutdown::ShutdownError;
-use crate::records::error_kind::ErrorKind;
+use crate::records::error_kind::error_kind;
 use crate::repair::RepairError;
 use crate::spec::error::StageError;
 use crate::transaction::error::CommitError;
@@ -81,31 +81,25 @@ pub enum Error {
     Usage(Box<UsageError>),
 }
 
-impl Error {
-    /// The kind that Go tells apart, if any.
-    #[must_use]
-    pub fn kind(&self) -> Option<ErrorKind> {
-        match self {
-            Self::Open(error) => error.kind(),
-            Self::Access(error) => error.kind(),
-            Self::Lookup(error) => error.kind(),
-            Self::Stage(error) => error.kind(),
-            Self::Commit(error) => error.kind(),
-            Self::Update(error) => error.kind(),
-            Self::Data(error) => error.kind(),
-            Self::Mount(error) => error.kind(),
-            Self::Diff(error) => error.kind(),
-            Self::AdditionalLayer(error) => error.kind(),
-            Self::Delete(error) => error.kind(),
-            Self::Directory(error) => error.kind(),
-            Self::Collect(error) => error.kind(),
-            Self::Shutdown(error) => error.kind(),
-            Self::Check(error) => error.kind(),
-            Self::Repair(error) => error.kind(),
-            Self::Usage(error) => error.kind(),
-        }
-    }
-}
+error_kind!(Error, |error| match error {
+    Self::Open(error) => error.kind(),
+    Self::Access(error) => error.kind(),
+    Self::Lookup(error) => error.kind(),
+    Self::Stage(error) => error.kind(),
+    Self::Commit(error) => error.kind(),
+    Self::Update(error) => error.kind(),
+    Self::Data(error) => error.kind(),
+    Self::Mount(error) => error.kind(),
+    Self::Diff(error) => error.kind(),
+    Self::AdditionalLayer(error) => error.kind(),
+    Self::Delete(error) => error.kind(),
+    Self::Directory(error) => error.kind(),
+    Self::Collect(error) => error.kind(),
+    Self::Shutdown(error) => error.kind(),
+    Self::Check(error) => error.kind(),
+    Self::Repair(error) => error.kind(),
+    Self::Usage(error) => error.kind(),
+});
 
 macro_rules! from {
     ($($variant:ident($error:ty)),* $(,)?) => {$(

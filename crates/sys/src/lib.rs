@@ -68,6 +68,7 @@ mod signals;
 mod cancel;
 mod random;
 mod best_effort;
+mod causes;
 mod error;
 
 pub use acl::{Inherited, has_default_acl, remove_acl_at, remove_acls};
@@ -75,6 +76,7 @@ pub use ambient::{canonical_ambient, lstat_ambient, open_ambient_file, stat_ambi
 pub use attributes::{SetTime, Times, set_file_mode, set_file_owner, set_file_times};
 pub use best_effort::best_effort;
 pub use cancel::{CANCEL_INTERVAL, Cancel, CancellableReader};
+pub use causes::{causes, is_out_of_space};
 pub use copy::{Copier, CopyMethod, copy_contents};
 pub use d_type::supports_d_type;
 pub use dedupe::{DedupeEnd, Deduped, dedupe_file, may_dedupe, shares_all_blocks};

@@ -6,7 +6,7 @@
 use std::error::Error as StdError;
 use std::io;
 
-use layerhold::{Codec, DataError, DiffError, Error, ItemKind};
+use layerhold::{Codec, DataError, DiffError, Error, ErrorKind, ItemKind};
 use layerhold_archive::CodecError;
 use layerhold_tar_format::ParseError;
 
@@ -20,7 +20,7 @@ pub(crate) fn text(error: impl Into<Failure>) -> String {
     match error.into() {
         Failure::Store(error) => {
             let mut text = chain(&*error);
-            for words in [error.kind().map(|kind| kind.text()), of_cause(&error)] {
+            for words in [of_kind(&error), of_cause(&error)] {
                 if let Some(words) = words.filter(|words| !text.contains(words)) {
                     text.push_str(": ");
                     text.push_str(words);
@@ -35,6 +35,18 @@ pub(crate) fn text(error: impl Into<Failure>) -> String {
 /// The text of an error without the operand it is about, which the caller prints.
 pub(crate) fn about(operand: &str, error: impl Into<Failure>) -> String {
     without_operand(operand, &text(error)).to_owned()
+}
+
+/// Go's text for the kind of a failure. Of those that Go tells by the error of a file, it is in the
+/// text already, or [`of_cause`] knows it.
+fn of_kind(error: &Error) -> Option<&'static str> {
+    match error.kind()? {
+        ErrorKind::DataUnknown
+        | ErrorKind::FileUnknown
+        | ErrorKind::OutOfSpace
+        | ErrorKind::Cancelled => None,
+        kind => Some(kind.text()),
+    }
 }
 
 /// Go's texts for failures below the store: of archives, codecs and files.

@@ -3,10 +3,9 @@
 use layerhold::{AccessError, CommitError, LookupError, StageError};
 use layerhold_ids::{DiffId, Digest, LayerId};
 
-use crate::causes;
 use crate::reference::ParseNameError;
 use crate::source::SourceError;
-use crate::store_errors::{self, store_errors};
+use crate::store_errors::store_errors;
 
 /// An image that could not be loaded. The store is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -109,7 +108,7 @@ impl LoadError {
     pub fn is_not_found(&self) -> bool {
         match self {
             Self::Source(error) => error.is_not_found(),
-            Self::Store(error) => store_errors::is_not_found(error),
+            Self::Store(error) => error.is_not_found(),
             _ => false,
         }
     }
@@ -119,7 +118,7 @@ impl LoadError {
     pub fn is_conflict(&self) -> bool {
         match self {
             Self::OtherLayer { .. } => true,
-            Self::Store(error) => store_errors::is_conflict(error),
+            Self::Store(error) => error.is_conflict(),
             _ => false,
         }
     }
@@ -127,13 +126,13 @@ impl LoadError {
     /// Whether the operation was cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        matches!(self, Self::Store(error) if store_errors::is_cancelled(error))
+        matches!(self, Self::Store(error) if error.is_cancelled())
     }
 
     /// Whether the disk is full, or a quota used up.
     #[must_use]
     pub fn is_out_of_space(&self) -> bool {
-        causes::is_out_of_space(self)
+        layerhold_sys::is_out_of_space(self)
     }
 }
 

@@ -8,10 +8,9 @@ use layerhold_ids::{DiffId, Digest, ImageId, LayerId};
 use layerhold_sys::PathError;
 use layerhold_tar_format::WriteError;
 
-use crate::causes;
 use crate::config::ConfigError;
 use crate::manifest::ManifestError;
-use crate::store_errors::{self, store_errors};
+use crate::store_errors::store_errors;
 
 /// An image that could not be written. The target is removed, or as it was.
 #[derive(Debug, thiserror::Error)]
@@ -138,7 +137,7 @@ impl SaveError {
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         match self {
-            Self::Store(error) => store_errors::is_not_found(error),
+            Self::Store(error) => error.is_not_found(),
             Self::Path(error) => error.is_not_found(),
             Self::Write { source, .. } => source.kind() == io::ErrorKind::NotFound,
             _ => false,
@@ -160,13 +159,13 @@ impl SaveError {
     /// Whether the operation was cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        matches!(self, Self::Store(error) if store_errors::is_cancelled(error))
+        matches!(self, Self::Store(error) if error.is_cancelled())
     }
 
     /// Whether the disk is full, or a quota used up.
     #[must_use]
     pub fn is_out_of_space(&self) -> bool {
-        causes::is_out_of_space(self)
+        layerhold_sys::is_out_of_space(self)
     }
 }
 

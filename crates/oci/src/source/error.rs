@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use layerhold_ids::Digest;
 use layerhold_sys::PathError;
 
-use crate::causes;
 use crate::config::ConfigError;
 use crate::manifest::ManifestError;
 use crate::platform::Platform;
@@ -229,7 +228,7 @@ impl SourceError {
     /// Whether the disk is full, or a quota used up.
     #[must_use]
     pub fn is_out_of_space(&self) -> bool {
-        causes::is_out_of_space(self)
+        layerhold_sys::is_out_of_space(self)
     }
 }
 

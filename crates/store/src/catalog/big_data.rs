@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use layerhold_ids::Digest;
 use layerhold_json_store::{BigDataError, JsonStore};
-use layerhold_sys::PathError;
 
-use crate::catalog::error::{AccessError, LookupError};
+use crate::catalog::error::{AccessError, LookupError, file_errors_are_access};
 use crate::catalog::locked::Locked;
 use crate::catalog::locks::InContext;
 use crate::catalog::lookup::ItemRecord;
 use crate::catalog::record_stores::{Records, View};
 use crate::records::big_data_item::{BigDataItem, digest_of, forget_in, note_item};
-use crate::records::error_kind::ErrorKind;
+use crate::records::error_kind::{ErrorKind, error_kind};
 use crate::records::kinds::ItemKind;
 use crate::records::{Container, Image};
 
@@ -238,9 +237,6 @@ pub enum DataError {
     /// Locks or records cannot be used.
     #[error(transparent)]
     Access(#[from] AccessError),
-    /// A file cannot be used.
-    #[error(transparent)]
-    Os(#[from] PathError),
     /// The item cannot be read or written.
     #[error("cannot use a data item of {kind} {id}")]
     Item {
@@ -263,16 +259,12 @@ pub enum DataError {
     },
 }
 
-impl DataError {
-    /// The kind that Go tells apart, if any.
-    #[must_use]
-    pub fn kind(&self) -> Option<ErrorKind> {
-        match self {
-            Self::InvalidName { .. } => Some(ErrorKind::InvalidBigDataName),
-            Self::DigestNeeded { .. } => Some(ErrorKind::DigestUnknown),
-            Self::Lookup(error) => error.kind(),
-            Self::Access(error) => error.kind(),
-            _ => None,
-        }
-    }
-}
+file_errors_are_access!(DataError);
+error_kind!(DataError, |error| match error {
+    Self::InvalidName { .. } => Some(ErrorKind::InvalidBigDataName),
+    Self::NotFound { .. } => Some(ErrorKind::DataUnknown),
+    Self::DigestNeeded { .. } => Some(ErrorKind::DigestUnknown),
+    Self::Lookup(error) => error.kind(),
+    Self::Access(error) => error.kind(),
+    _ => None,
+});

@@ -1,6 +1,6 @@
 //! PLACEHOLDER
 
-use crate::records::error_kind::ErrorKind;
+use crate::records::error_kind::{ErrorKind, error_kind};
 use crate::records::kinds::ItemId;
 use crate::records::kinds::ItemKind;
 use layerhold_ids::ContainerId;
@@ -88,16 +88,10 @@ pub enum AccessError {
     Os(#[from] PathError),
 }
 
-impl AccessError {
-    /// The kind that Go tells apart, if any.
-    #[must_use]
-    pub fn kind(&self) -> Option<ErrorKind> {
-        match self {
-            Self::Mounts { .. } | Self::OtherRecords { .. } => Some(ErrorKind::LoadError),
-            _ => None,
-        }
-    }
-}
+error_kind!(AccessError, |error| match error {
+    Self::Mounts { .. } | Self::OtherRecords { .. } => Some(ErrorKind::LoadError),
+    _ => None,
+});
 
 /// A text names nothing in the store, or not one thing.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -148,18 +142,12 @@ pub enum LookupError {
     },
 }
 
-impl LookupError {
-    /// The kind that Go tells apart. An ambiguous prefix is unknown there.
-    #[must_use]
-    pub fn kind(&self) -> Option<ErrorKind> {
-        match self {
-            Self::Unknown { kind, .. } | Self::Ambiguous { kind, .. } => Some(kind.unknown()),
-            Self::Nothing { .. } => Some(ErrorKind::NotAnId),
-            Self::ReadOnly { .. } => Some(ErrorKind::ReadOnly),
-            Self::Damaged { .. } => Some(ErrorKind::LoadError),
-        }
-    }
-}
+error_kind!(LookupError, |error| match error {
+    Self::Unknown { kind, .. } | Self::Ambiguous { kind, .. } => Some(kind.unknown()),
+    Self::Nothing { .. } => Some(ErrorKind::NotAnId),
+    Self::ReadOnly { .. } => Some(ErrorKind::ReadOnly),
+    Self::Damaged { .. } => Some(ErrorKind::LoadError),
+});
 
 /// Something in the store stands against a change.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -257,24 +245,30 @@ pub enum Conflict {
     },
 }
 
-impl Conflict {
-    /// The kind that Go tells apart.
-    #[must_use]
-    pub fn kind(&self) -> Option<ErrorKind> {
-        Some(match self {
-            Self::Id { .. } => ErrorKind::DuplicateId,
-            Self::Name { .. } => ErrorKind::DuplicateName,
-            Self::ParentGone { .. } | Self::LayerGone { .. } => ErrorKind::LayerUnknown,
-            Self::ParentIsContainer { .. } => ErrorKind::ParentIsContainer,
-            Self::OtherParent { .. } | Self::OtherContents { .. } | Self::OtherTopLayer { .. } => {
-                ErrorKind::DuplicateId
+error_kind!(Conflict, |error| match error {
+    Self::Id { .. } => Some(ErrorKind::DuplicateId),
+    Self::Name { .. } => Some(ErrorKind::DuplicateName),
+    Self::ParentGone { .. } | Self::LayerGone { .. } => Some(ErrorKind::LayerUnknown),
+    Self::ParentIsContainer { .. } => Some(ErrorKind::ParentIsContainer),
+    Self::OtherParent { .. } | Self::OtherContents { .. } | Self::OtherTopLayer { .. } =>
+        Some(ErrorKind::DuplicateId),
+    Self::ImageGone { .. } => Some(ErrorKind::ImageUnknown),
+    Self::Gone { id } => Some(id.kind().unknown()),
+    Self::LayerTaken { .. } => Some(ErrorKind::DuplicateId),
+    Self::LayerMounted { .. } => Some(ErrorKind::LayerUsedByContainer),
+    Self::OtherMaps { .. } => Some(ErrorKind::InvalidMappings),
+    Self::ParentMapsChanged { .. } => None,
+});
+
+/// Lets `?` turn the failure to use a file into the case `Access` of an error.
+macro_rules! file_errors_are_access {
+    ($error:ident) => {
+        impl From<layerhold_sys::PathError> for $error {
+            fn from(error: layerhold_sys::PathError) -> Self {
+                Self::Access($crate::AccessError::Os(error))
             }
-            Self::ImageGone { .. } => ErrorKind::ImageUnknown,
-            Self::Gone { id } => id.kind().unknown(),
-            Self::LayerTaken { .. } => ErrorKind::DuplicateId,
-            Self::LayerMounted { .. } => ErrorKind::LayerUsedByContainer,
-            Self::OtherMaps { .. } => ErrorKind::InvalidMappings,
-            Self::ParentMapsChanged { .. } => return None,
-        })
-    }
+        }
+    };
 }
+
+pub(crate) use file_errors_are_access;

@@ -2,8 +2,8 @@
 
 use layerhold_driver::LayerError;
 
-use crate::catalog::error::AccessError;
-use crate::records::error_kind::ErrorKind;
+use crate::catalog::error::{AccessError, file_errors_are_access};
+use crate::records::error_kind::error_kind;
 
 /// A store cannot be checked. Damage is no reason for that.
 #[derive(Debug, thiserror::Error)]
@@ -18,18 +18,10 @@ pub enum CheckError {
     /// Temporary areas cannot be listed.
     #[error(transparent)]
     Areas(#[from] layerhold_staging::RecoverError),
-    /// A directory cannot be read.
-    #[error(transparent)]
-    Os(#[from] layerhold_sys::PathError),
 }
 
-impl CheckError {
-    /// The kind that Go tells apart, if any.
-    #[must_use]
-    pub fn kind(&self) -> Option<ErrorKind> {
-        match self {
-            Self::Access(error) => error.kind(),
-            _ => None,
-        }
-    }
-}
+file_errors_are_access!(CheckError);
+error_kind!(CheckError, |error| match error {
+    Self::Access(error) => error.kind(),
+    _ => None,
+});

@@ -5,7 +5,7 @@
 //! its image is there.
 
 use crate::catalog::error::AccessError;
-use crate::records::error_kind::ErrorKind;
+use crate::records::error_kind::error_kind;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
@@ -188,13 +188,7 @@ pub enum AdditionalLayerError {
     Access(#[from] AccessError),
 }
 
-impl AdditionalLayerError {
-    /// The kind that Go tells apart, if any.
-    #[must_use]
-    pub fn kind(&self) -> Option<ErrorKind> {
-        match self {
-            Self::Access(error) => error.kind(),
-            Self::Info { .. } | Self::Driver(_) => None,
-        }
-    }
-}
+error_kind!(AdditionalLayerError, |error| match error {
+    Self::Access(error) => error.kind(),
+    Self::Info { .. } | Self::Driver(_) => None,
+});

@@ -4,9 +4,11 @@
 //! does not; images have the same. They are made when asked for. Unlike Go's, the calls for images
 //! resolve names and refuse unknown images instead of making a directory that nobody ever removes.
 
-use crate::catalog::error::AccessError;
 use crate::catalog::error::LookupError;
-use crate::records::error_kind::ErrorKind;
+use crate::catalog::error::{AccessError, file_errors_are_access};
+use crate::catalog::files::read_all;
+use crate::records::error_kind::{ErrorKind, error_kind};
+use layerhold_ids::ContainerId;
 use layerhold_sys::PathError;
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
@@ -33,6 +35,7 @@ pub(crate) fn image_run_directory(engine: &Engine, key: &str) -> Result<PathBuf,
 
 pub(crate) fn container_directory(engine: &Engine, key: &str) -> Result<PathBuf, DirectoryError> {
     Ok(container_user_data(engine, key, UserDataPlace::Durable)?
+        .dir
         .path()
         .to_owned())
 }
@@ -42,6 +45,7 @@ pub(crate) fn container_run_directory(
     key: &str,
 ) -> Result<PathBuf, DirectoryError> {
     Ok(container_user_data(engine, key, UserDataPlace::Runtime)?
+        .dir
         .path()
         .to_owned())
 }
@@ -51,10 +55,7 @@ pub(crate) fn container_file(
     key: &str,
     name: &Path,
 ) -> Result<Vec<u8>, DirectoryError> {
-    read_below(
-        &container_user_data(engine, key, UserDataPlace::Durable)?,
-        name,
-    )
+    container_user_data(engine, key, UserDataPlace::Durable)?.read(name)
 }
 
 pub(crate) fn set_container_file(
@@ -63,12 +64,8 @@ pub(crate) fn set_container_file(
     name: &Path,
     data: &[u8],
 ) -> Result<(), DirectoryError> {
-    write_below(
-        &container_user_data(engine, key, UserDataPlace::Durable)?,
-        name,
-        data,
-        Durability::Durable,
-    )
+    let files = container_user_data(engine, key, UserDataPlace::Durable)?;
+    files.write(name, data, Durability::Durable)
 }
 
 pub(crate) fn container_run_file(
@@ -76,10 +73,7 @@ pub(crate) fn container_run_file(
     key: &str,
     name: &Path,
 ) -> Result<Vec<u8>, DirectoryError> {
-    read_below(
-        &container_user_data(engine, key, UserDataPlace::Runtime)?,
-        name,
-    )
+    container_user_data(engine, key, UserDataPlace::Runtime)?.read(name)
 }
 
 pub(crate) fn set_container_run_file(
@@ -88,12 +82,8 @@ pub(crate) fn set_container_run_file(
     name: &Path,
     data: &[u8],
 ) -> Result<(), DirectoryError> {
-    write_below(
-        &container_user_data(engine, key, UserDataPlace::Runtime)?,
-        name,
-        data,
-        Durability::Volatile,
-    )
+    let files = container_user_data(engine, key, UserDataPlace::Runtime)?;
+    files.write(name, data, Durability::Volatile)
 }
 
 /// Which of the two roots a directory is below.
@@ -123,7 +113,7 @@ pub(crate) fn container_user_data(
     engine: &Engine,
     key: &str,
     place: UserDataPlace,
-) -> Result<Dir, DirectoryError> {
+) -> Result<ContainerFiles, DirectoryError> {
     let container = crate::catalog::lookup::lookup(&engine.catalog.containers_view()?, key)?;
     let parent = match place {
         UserDataPlace::Durable => engine.catalog.layout.containers.clone(),
@@ -131,7 +121,10 @@ pub(crate) fn container_user_data(
             Dir::create_ambient_all(&engine.catalog.layout.run_containers, DIR_MODE)?
         }
     };
-    user_data_below(&parent, container.id().as_ref())
+    Ok(ContainerFiles {
+        dir: user_data_below(&parent, container.id().as_ref())?,
+        container: container.id().clone(),
+    })
 }
 
 fn user_data_below(parent: &Dir, id: &OsStr) -> Result<Dir, DirectoryError> {
@@ -140,53 +133,68 @@ fn user_data_below(parent: &Dir, id: &OsStr) -> Result<Dir, DirectoryError> {
         .ensure_plain_dir(USER_DATA, DIR_MODE)?)
 }
 
-/// Refuses names that lead out of the directory. What is below belongs to the caller, links
-/// included; they are followed inside it only.
-fn check_name(name: &Path) -> Result<(), DirectoryError> {
-    let inside = name.file_name().is_some()
-        && name
+/// The files that callers keep with a container.
+#[derive(Debug)]
+pub(crate) struct ContainerFiles {
+    pub(crate) dir: Dir,
+    container: ContainerId,
+}
+
+impl ContainerFiles {
+    fn read(&self, name: &Path) -> Result<Vec<u8>, DirectoryError> {
+        self.check_name(name)?;
+        // Opening for the path alone first would not help against a FIFO; `open_in_root` never
+        // waits.
+        let file = self.dir.open_in_root(name, OpenOptions::read());
+        let bytes = file.and_then(|file| read_all(file, MAX_FILE, &self.dir.path().join(name)));
+        bytes
+            .map_err(|source| self.failed(name, source))?
+            .ok_or_else(|| DirectoryError::TooLarge {
+                container: self.container.clone(),
+                name: name.to_owned(),
+                limit: MAX_FILE,
+            })
+    }
+
+    fn write(
+        &self,
+        name: &Path,
+        data: &[u8],
+        durability: Durability,
+    ) -> Result<(), DirectoryError> {
+        let file_name = self.check_name(name)?;
+        let parent = match name.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => {
+                self.dir
+                    .create_dir_all_in_root(parent, DIR_MODE, &mut |_| Ok(()))
+            }
+            _ => Ok(self.dir.clone()),
+        };
+        parent
+            .and_then(|parent| publish(&parent, file_name, FILE_MODE, &[data], durability))
+            .map_err(|source| self.failed(name, source))
+    }
+
+    /// Refuses names that lead out of the directory; returns the last component of others. What is
+    /// below belongs to the caller, links included, which are followed inside it only.
+    fn check_name<'n>(&self, name: &'n Path) -> Result<&'n OsStr, DirectoryError> {
+        let is_inside = name
             .components()
             .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    if inside {
-        Ok(())
-    } else {
-        Err(DirectoryError::InvalidName {
+        let file_name = name.file_name().filter(|_| is_inside);
+        file_name.ok_or_else(|| DirectoryError::InvalidName {
+            container: self.container.clone(),
             name: name.to_owned(),
         })
     }
-}
 
-fn read_below(dir: &Dir, name: &Path) -> Result<Vec<u8>, DirectoryError> {
-    check_name(name)?;
-    // Opening for the path alone first would not help against a FIFO; `open_in_root` never waits.
-    let file = dir.open_in_root(name, OpenOptions::read())?;
-    crate::catalog::files::read_all(file, MAX_FILE, &dir.path().join(name))?.ok_or_else(|| {
-        DirectoryError::TooLarge {
+    fn failed(&self, name: &Path, source: PathError) -> DirectoryError {
+        DirectoryError::File {
+            container: self.container.clone(),
             name: name.to_owned(),
-            limit: MAX_FILE,
+            source,
         }
-    })
-}
-
-fn write_below(
-    dir: &Dir,
-    name: &Path,
-    data: &[u8],
-    durability: Durability,
-) -> Result<(), DirectoryError> {
-    check_name(name)?;
-    let parent = match name.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => {
-            dir.create_dir_all_in_root(parent, DIR_MODE, &mut |_| Ok(()))?
-        }
-        _ => dir.clone(),
-    };
-    let Some(file_name) = name.file_name() else {
-        return Err(DirectoryError::InvalidName {
-            name: name.to_owned(),
-        });
-    };
-    Ok(publish(&parent, file_name, FILE_MODE, &[data], durability)?)
+    }
 }
 
 /// A directory or file of a container or image cannot be used.
@@ -197,35 +205,45 @@ pub enum DirectoryError {
     #[error(transparent)]
     Lookup(#[from] LookupError),
     /// The file name would lead out of the directory.
-    #[error("{name:?} does not name a file below the directory")]
+    #[error(
+        "cannot use {name:?} as the name of a file of container {container}: it leads out of the directory"
+    )]
     InvalidName {
+        /// The container.
+        container: ContainerId,
         /// The name.
         name: PathBuf,
     },
     /// The file is larger than what is read into memory.
-    #[error("{name:?} is larger than {limit} bytes")]
+    #[error("cannot read file {name:?} of container {container}: it is larger than {limit} bytes")]
     TooLarge {
+        /// The container.
+        container: ContainerId,
         /// The name.
         name: PathBuf,
         /// The limit.
         limit: u64,
     },
+    /// A file of a container cannot be read or written; mostly there is none of that name.
+    #[error("cannot use file {name:?} of container {container}")]
+    File {
+        /// The container.
+        container: ContainerId,
+        /// The name.
+        name: PathBuf,
+        /// Why.
+        #[source]
+        source: PathError,
+    },
     /// Locks or records cannot be used.
     #[error(transparent)]
     Access(#[from] AccessError),
-    /// A file or directory cannot be used.
-    #[error(transparent)]
-    Os(#[from] PathError),
 }
 
-impl DirectoryError {
-    /// The kind that Go tells apart, if any.
-    #[must_use]
-    pub fn kind(&self) -> Option<ErrorKind> {
-        match self {
-            Self::Lookup(error) => error.kind(),
-            Self::Access(error) => error.kind(),
-            _ => None,
-        }
-    }
-}
+file_errors_are_access!(DirectoryError);
+error_kind!(DirectoryError, |error| match error {
+    Self::File { source, .. } if source.is_not_found() => Some(ErrorKind::FileUnknown),
+    Self::Lookup(error) => error.kind(),
+    Self::Access(error) => error.kind(),
+    _ => None,
+});

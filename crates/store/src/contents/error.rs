@@ -1,14 +1,13 @@
 //! PLACEHOLDER
 
 use crate::catalog::big_data::DataError;
-use crate::catalog::error::AccessError;
 use crate::catalog::error::Conflict;
 use crate::catalog::error::LookupError;
+use crate::catalog::error::{AccessError, file_errors_are_access};
 use crate::contents::directories::DirectoryError;
-use crate::records::error_kind::ErrorKind;
+use crate::records::error_kind::{ErrorKind, error_kind};
 use layerhold_driver::LayerError;
 use layerhold_ids::LayerId;
-use layerhold_sys::PathError;
 
 /// A difference cannot be made, measured or applied.
 #[derive(Debug, thiserror::Error)]
@@ -77,22 +76,14 @@ pub enum DiffError {
     /// Locks or records cannot be used.
     #[error(transparent)]
     Access(#[from] AccessError),
-    /// A file cannot be used.
-    #[error(transparent)]
-    Os(#[from] PathError),
 }
 
-impl DiffError {
-    /// The kind that Go tells apart, if any.
-    #[must_use]
-    pub fn kind(&self) -> Option<ErrorKind> {
-        match self {
-            Self::Lookup(error) => error.kind(),
-            Self::Conflict(error) => error.kind(),
-            Self::Data(error) => error.kind(),
-            Self::Access(error) => error.kind(),
-            Self::SizeUnknown { .. } => Some(ErrorKind::SizeUnknown),
-            _ => None,
-        }
-    }
-}
+file_errors_are_access!(DiffError);
+error_kind!(DiffError, |error| match error {
+    Self::Lookup(error) => error.kind(),
+    Self::Conflict(error) => error.kind(),
+    Self::Data(error) => error.kind(),
+    Self::Access(error) => error.kind(),
+    Self::SizeUnknown { .. } => Some(ErrorKind::SizeUnknown),
+    _ => None,
+});

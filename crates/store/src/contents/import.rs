@@ -93,7 +93,7 @@ impl From<ImportFailure> for StageError {
             ImportFailure::Import(error) => Self::Import(error),
             ImportFailure::Driver(error) => Self::Driver(error),
             ImportFailure::Record(error) => Self::Record(error),
-            ImportFailure::Os(error) => Self::Os(error),
+            ImportFailure::Os(error) => error.into(),
         }
     }
 }

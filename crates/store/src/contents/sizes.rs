@@ -68,9 +68,9 @@ pub(crate) fn container_size(engine: &Engine, key: &str) -> Result<u64, DiffErro
     // rest.
     let mut sum: u64 = 0;
     for place in [UserDataPlace::Durable, UserDataPlace::Runtime] {
-        let dir =
+        let files =
             container_user_data(engine, container.id().as_str(), place).map_err(of_directory)?;
-        sum = sum.saturating_add(tree_usage(&dir)?.bytes);
+        sum = sum.saturating_add(tree_usage(&files.dir)?.bytes);
     }
     let layer = require(&view.layers, container.layer().as_str())?;
     let parent = match layer.parent() {
@@ -93,7 +93,6 @@ fn of_directory(error: DirectoryError) -> DiffError {
     match error {
         DirectoryError::Lookup(error) => error.into(),
         DirectoryError::Access(error) => error.into(),
-        DirectoryError::Os(error) => error.into(),
         error => DiffError::Directory(Box::new(error)),
     }
 }

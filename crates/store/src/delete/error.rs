@@ -2,11 +2,10 @@
 
 use layerhold_driver::LayerError;
 use layerhold_ids::{ContainerId, ImageId, LayerId};
-use layerhold_sys::PathError;
 
-use crate::catalog::error::{AccessError, LookupError};
+use crate::catalog::error::{AccessError, LookupError, file_errors_are_access};
 use crate::mount::error::MountError;
-use crate::records::error_kind::ErrorKind;
+use crate::records::error_kind::{ErrorKind, error_kind};
 use crate::records::kinds::ItemKind;
 
 /// Something cannot be deleted.
@@ -77,39 +76,31 @@ pub enum DeleteError {
     /// Locks or records cannot be used.
     #[error(transparent)]
     Access(#[from] AccessError),
-    /// A file cannot be used.
-    #[error(transparent)]
-    Os(#[from] PathError),
 }
 
-impl DeleteError {
-    /// The kind that Go tells apart, if any.
-    #[must_use]
-    pub fn kind(&self) -> Option<ErrorKind> {
-        match self {
-            Self::NotA {
-                kind: ItemKind::Layer,
-                ..
-            } => Some(ErrorKind::NotALayer),
-            Self::NotA {
-                kind: ItemKind::Image,
-                ..
-            } => Some(ErrorKind::NotAnImage),
-            Self::NotA {
-                kind: ItemKind::Container,
-                ..
-            } => Some(ErrorKind::NotAContainer),
-            Self::Lookup(error) => error.kind(),
-            Self::HasChildren { .. } => Some(ErrorKind::LayerHasChildren),
-            Self::UsedByImage { .. } => Some(ErrorKind::LayerUsedByImage),
-            Self::UsedByContainer { .. } => Some(ErrorKind::LayerUsedByContainer),
-            Self::ImageUsedByContainer { .. } => Some(ErrorKind::ImageUsedByContainer),
-            Self::Unmount(error) => error.kind(),
-            Self::Access(error) => error.kind(),
-            _ => None,
-        }
-    }
-}
+file_errors_are_access!(DeleteError);
+error_kind!(DeleteError, |error| match error {
+    Self::NotA {
+        kind: ItemKind::Layer,
+        ..
+    } => Some(ErrorKind::NotALayer),
+    Self::NotA {
+        kind: ItemKind::Image,
+        ..
+    } => Some(ErrorKind::NotAnImage),
+    Self::NotA {
+        kind: ItemKind::Container,
+        ..
+    } => Some(ErrorKind::NotAContainer),
+    Self::Lookup(error) => error.kind(),
+    Self::HasChildren { .. } => Some(ErrorKind::LayerHasChildren),
+    Self::UsedByImage { .. } => Some(ErrorKind::LayerUsedByImage),
+    Self::UsedByContainer { .. } => Some(ErrorKind::LayerUsedByContainer),
+    Self::ImageUsedByContainer { .. } => Some(ErrorKind::ImageUsedByContainer),
+    Self::Unmount(error) => error.kind(),
+    Self::Access(error) => error.kind(),
+    _ => None,
+});
 
 fn article(kind: &ItemKind) -> &'static str {
     match kind {

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use layerhold_driver::{LayerError, Trash};
 use layerhold_ids::{LayerId, is_canonical_id};
 use layerhold_json_store::{FileState, WriteGuard};
-use layerhold_sys::{Dir, PathError, stat_ambient};
+use layerhold_sys::{Dir, stat_ambient};
 
-use crate::catalog::error::AccessError;
+use crate::catalog::error::{AccessError, file_errors_are_access};
 use crate::catalog::layout::TAR_SPLIT_SUFFIX;
 use crate::catalog::locked::Locked;
 use crate::catalog::locks::Locks;
@@ -18,7 +18,7 @@ use crate::catalog::transient::Persistence;
 use crate::delete::foreign::{foreign_items, holds_files_of_a_caller};
 use crate::engine::Engine;
 use crate::engine::temporary_files::TemporaryFileScope;
-use crate::records::error_kind::ErrorKind;
+use crate::records::error_kind::{ErrorKind, error_kind};
 use crate::records::kinds::ItemKind;
 use crate::records::{BY_LAYER, BY_PARENT, BY_TOP_LAYER, Image};
 
@@ -289,19 +289,11 @@ pub enum CollectError {
     /// Locks or records cannot be used.
     #[error(transparent)]
     Access(#[from] AccessError),
-    /// A file cannot be used.
-    #[error(transparent)]
-    Os(#[from] PathError),
 }
 
-impl CollectError {
-    /// The kind that Go tells apart, if any.
-    #[must_use]
-    pub fn kind(&self) -> Option<ErrorKind> {
-        match self {
-            Self::Damaged { .. } => Some(ErrorKind::LoadError),
-            Self::Access(error) => error.kind(),
-            _ => None,
-        }
-    }
-}
+file_errors_are_access!(CollectError);
+error_kind!(CollectError, |error| match error {
+    Self::Damaged { .. } => Some(ErrorKind::LoadError),
+    Self::Access(error) => error.kind(),
+    _ => None,
+});

@@ -18,7 +18,7 @@ use crate::catalog::locks::InContext;
 use crate::catalog::lookup::{ItemRecord, find, refuse_additional};
 use crate::catalog::record_stores::{Records, View};
 use crate::engine::Engine;
-use crate::records::error_kind::ErrorKind;
+use crate::records::error_kind::{ErrorKind, error_kind};
 use crate::records::kinds::ItemKind;
 use crate::spec::ImageSpec;
 
@@ -263,15 +263,9 @@ pub enum UpdateError {
     Access(#[from] AccessError),
 }
 
-impl UpdateError {
-    /// The kind that Go tells apart, if any.
-    #[must_use]
-    pub fn kind(&self) -> Option<ErrorKind> {
-        match self {
-            Self::Lookup(error) => error.kind(),
-            Self::Access(error) => error.kind(),
-            Self::CopyFromAdditional { source, .. } => source.kind(),
-            Self::ReservedFlag { .. } => None,
-        }
-    }
-}
+error_kind!(UpdateError, |error| match error {
+    Self::Lookup(error) => error.kind(),
+    Self::Access(error) => error.kind(),
+    Self::CopyFromAdditional { source, .. } => source.kind(),
+    Self::ReservedFlag { .. } => None,
+});

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use layerhold_sys::PathError;
 
 use crate::catalog::error::AccessError;
-use crate::records::error_kind::ErrorKind;
+use crate::records::error_kind::{ErrorKind, error_kind};
 
 /// A store cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -37,14 +37,8 @@ pub enum OpenError {
     Access(#[from] AccessError),
 }
 
-impl OpenError {
-    /// The kind that Go tells apart, if any.
-    #[must_use]
-    pub fn kind(&self) -> Option<ErrorKind> {
-        match self {
-            Self::IncompleteOptions => Some(ErrorKind::IncompleteOptions),
-            Self::Access(error) => error.kind(),
-            _ => None,
-        }
-    }
-}
+error_kind!(OpenError, |error| match error {
+    Self::IncompleteOptions => Some(ErrorKind::IncompleteOptions),
+    Self::Access(error) => error.kind(),
+    _ => None,
+});

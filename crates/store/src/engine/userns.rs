@@ -8,7 +8,7 @@ use layerhold_idmap::{IdKind, IdMappings, KernelMapError, NotEnoughIds, SubIdErr
 use layerhold_ids::LayerId;
 use layerhold_sys::PathError;
 
-use crate::records::error_kind::ErrorKind;
+use crate::records::error_kind::{ErrorKind, error_kind};
 
 /// A user namespace for a container, chosen by the store: IDs on the host that no other container
 /// of the store has.
@@ -184,18 +184,12 @@ pub enum UserNsError {
     },
 }
 
-impl UserNsError {
-    /// The kind that Go tells apart, if any.
-    #[must_use]
-    pub fn kind(&self) -> Option<ErrorKind> {
-        match self {
-            // Go notes in its log that it cannot find the ranges, and then there are none.
-            Self::NotEnough { .. }
-            | Self::NoRanges { .. }
-            | Self::SubIds { .. }
-            | Self::Kernel { .. }
-            | Self::Os(_) => Some(ErrorKind::NoAvailableIds),
-            _ => None,
-        }
-    }
-}
+error_kind!(UserNsError, |error| match error {
+    // Go notes in its log that it cannot find the ranges, and then there are none.
+    Self::NotEnough { .. }
+    | Self::NoRanges { .. }
+    | Self::SubIds { .. }
+    | Self::Kernel { .. }
+    | Self::Os(_) => Some(ErrorKind::NoAvailableIds),
+    _ => None,
+});

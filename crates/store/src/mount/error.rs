@@ -1,12 +1,11 @@
 //! PLACEHOLDER
 
-use crate::catalog::error::AccessError;
 use crate::catalog::error::LookupError;
-use crate::records::error_kind::ErrorKind;
+use crate::catalog::error::{AccessError, file_errors_are_access};
+use crate::records::error_kind::{ErrorKind, error_kind};
 use layerhold_driver::LayerError;
 use layerhold_ids::ImageId;
 use layerhold_ids::LayerId;
-use layerhold_sys::PathError;
 use std::path::PathBuf;
 
 /// A layer cannot be mounted or unmounted.
@@ -74,21 +73,13 @@ pub enum MountError {
     /// Locks or records cannot be used.
     #[error(transparent)]
     Access(#[from] AccessError),
-    /// A file cannot be used.
-    #[error(transparent)]
-    Os(#[from] PathError),
 }
 
-impl MountError {
-    /// The kind that Go tells apart, if any.
-    #[must_use]
-    pub fn kind(&self) -> Option<ErrorKind> {
-        match self {
-            Self::Lookup(error) => error.kind(),
-            Self::Copy { kind, .. } => *kind,
-            Self::Access(error) => error.kind(),
-            Self::NotMounted { .. } | Self::NotMountedAt { .. } => Some(ErrorKind::LayerNotMounted),
-            _ => None,
-        }
-    }
-}
+file_errors_are_access!(MountError);
+error_kind!(MountError, |error| match error {
+    Self::Lookup(error) => error.kind(),
+    Self::Copy { kind, .. } => *kind,
+    Self::Access(error) => error.kind(),
+    Self::NotMounted { .. } | Self::NotMountedAt { .. } => Some(ErrorKind::LayerNotMounted),
+    _ => None,
+});

@@ -2,7 +2,7 @@
 
 use crate::mount::error::MountError;
 use crate::mount::layer::unmount_counted;
-use crate::records::error_kind::ErrorKind;
+use crate::records::error_kind::{ErrorKind, error_kind};
 use layerhold_driver::LayerError;
 use layerhold_ids::{Digest, LayerId};
 use layerhold_lockfile::LockFile;
@@ -93,15 +93,9 @@ pub enum ShutdownError {
     Access(#[from] AccessError),
 }
 
-impl ShutdownError {
-    /// The kind that Go tells apart, if any.
-    #[must_use]
-    pub fn kind(&self) -> Option<ErrorKind> {
-        match self {
-            Self::Mounted { .. } => Some(ErrorKind::LayerUsedByContainer),
-            Self::Unmount(error) => error.kind(),
-            Self::Access(error) => error.kind(),
-            Self::Driver(_) => None,
-        }
-    }
-}
+error_kind!(ShutdownError, |error| match error {
+    Self::Mounted { .. } => Some(ErrorKind::LayerUsedByContainer),
+    Self::Unmount(error) => error.kind(),
+    Self::Access(error) => error.kind(),
+    Self::Driver(_) => None,
+});

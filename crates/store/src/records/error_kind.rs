@@ -1,6 +1,11 @@
 //! The kinds of failure that callers of Go's containers/storage tell apart.
 
-use std::fmt;
+use std::error::Error;
+use std::{fmt, io};
+
+use layerhold_archive::ImportError;
+use layerhold_lockfile::LockError;
+use layerhold_sys::causes;
 
 /// A kind of failure that the Go library gives a text of its own (Go: types/errors.go, errors.go).
 ///
@@ -71,6 +76,14 @@ pub enum ErrorKind {
     InvalidMappings,
     /// No free range of IDs for a user namespace.
     NoAvailableIds,
+    /// The record has no big data item of that name.
+    DataUnknown,
+    /// The container has no file of that name.
+    FileUnknown,
+    /// The disk is full, or a quota is used up.
+    OutOfSpace,
+    /// The caller asked for the work to stop ([`Cancel`](layerhold_sys::Cancel)).
+    Cancelled,
 }
 
 impl ErrorKind {
@@ -109,7 +122,65 @@ impl ErrorKind {
             Self::NotSupported => "not supported",
             Self::InvalidMappings => "invalid mappings specified",
             Self::NoAvailableIds => "not enough unused IDs in user namespace",
+            Self::DataUnknown | Self::FileUnknown => "file does not exist",
+            Self::OutOfSpace => "no space left on device",
+            Self::Cancelled => "context canceled",
         }
+    }
+}
+
+impl ErrorKind {
+    /// Tells whether something that was named does not exist.
+    #[must_use]
+    pub const fn is_not_found(self) -> bool {
+        matches!(
+            self,
+            Self::ContainerUnknown
+                | Self::ImageUnknown
+                | Self::LayerUnknown
+                | Self::ParentUnknown
+                | Self::NotALayer
+                | Self::NotAnImage
+                | Self::NotAContainer
+                | Self::NotAnId
+                | Self::DataUnknown
+                | Self::FileUnknown
+        )
+    }
+
+    /// Tells whether something else in the store is in the way: it has the ID or the name, or uses
+    /// the item.
+    #[must_use]
+    pub const fn is_conflict(self) -> bool {
+        matches!(
+            self,
+            Self::DuplicateId
+                | Self::DuplicateName
+                | Self::ImageUsedByContainer
+                | Self::ParentIsContainer
+                | Self::LayerHasChildren
+                | Self::LayerUsedByContainer
+                | Self::LayerUsedByImage
+        )
+    }
+
+    /// The kind that the causes of an error tell: a full disk, work that was cancelled.
+    pub(crate) fn of_causes(error: &(dyn Error + 'static)) -> Option<Self> {
+        causes(error).find_map(Self::of_cause)
+    }
+
+    fn of_cause(error: &(dyn Error + 'static)) -> Option<Self> {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            let kind = error.kind();
+            let is_full = matches!(
+                kind,
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+            );
+            return is_full.then_some(Self::OutOfSpace);
+        }
+        let is_cancelled = matches!(error.downcast_ref(), Some(ImportError::Cancelled))
+            || matches!(error.downcast_ref(), Some(LockError::Cancelled { .. }));
+        is_cancelled.then_some(Self::Cancelled)
     }
 }
 
@@ -118,3 +189,46 @@ impl fmt::Display for ErrorKind {
         f.write_str(self.text())
     }
 }
+
+/// Gives an error type its `kind()`, and the questions that callers ask most. The kind is that of
+/// the expression, else that of the causes.
+macro_rules! error_kind {
+    ($error:ident, |$this:ident| $kind:expr) => {
+        impl $error {
+            /// Returns the kind of failure, if it is one that callers tell apart.
+            #[must_use]
+            pub fn kind(&self) -> Option<$crate::ErrorKind> {
+                let $this = self;
+                let kind: Option<$crate::ErrorKind> = $kind;
+                kind.or_else(|| $crate::ErrorKind::of_causes(self))
+            }
+
+            /// Tells whether something that was named does not exist.
+            #[must_use]
+            pub fn is_not_found(&self) -> bool {
+                self.kind().is_some_and($crate::ErrorKind::is_not_found)
+            }
+
+            /// Tells whether something else in the store is in the way: it has the ID or the name,
+            /// or uses the item.
+            #[must_use]
+            pub fn is_conflict(&self) -> bool {
+                self.kind().is_some_and($crate::ErrorKind::is_conflict)
+            }
+
+            /// Tells whether the disk is full, or a quota is used up.
+            #[must_use]
+            pub fn is_out_of_space(&self) -> bool {
+                self.kind() == Some($crate::ErrorKind::OutOfSpace)
+            }
+
+            /// Tells whether the caller asked for the work to stop.
+            #[must_use]
+            pub fn is_cancelled(&self) -> bool {
+                self.kind() == Some($crate::ErrorKind::Cancelled)
+            }
+        }
+    };
+}
+
+pub(crate) use error_kind;

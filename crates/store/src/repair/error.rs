@@ -6,9 +6,9 @@ use layerhold_driver::LayerError;
 use layerhold_ids::Digest;
 
 use crate::catalog::big_data::DataError;
-use crate::catalog::error::AccessError;
+use crate::catalog::error::{AccessError, file_errors_are_access};
 use crate::delete::error::DeleteError;
-use crate::records::error_kind::ErrorKind;
+use crate::records::error_kind::error_kind;
 
 /// A part of a repair failed. The other parts are done nevertheless.
 #[derive(Debug, thiserror::Error)]
@@ -56,21 +56,13 @@ pub enum RepairError {
     /// Something could not be put in its place.
     #[error("cannot put what was made anew in its place")]
     Place(#[source] layerhold_sys::PathError),
-    /// A system call failed.
-    #[error(transparent)]
-    Os(#[from] layerhold_sys::PathError),
 }
 
-impl RepairError {
-    /// The kind that Go tells apart, if any.
-    #[must_use]
-    pub fn kind(&self) -> Option<ErrorKind> {
-        match self {
-            Self::Access(error) => error.kind(),
-            Self::Delete(error) => error.kind(),
-            Self::Data(error) => error.kind(),
-            Self::Usage(error) => error.kind(),
-            _ => None,
-        }
-    }
-}
+file_errors_are_access!(RepairError);
+error_kind!(RepairError, |error| match error {
+    Self::Access(error) => error.kind(),
+    Self::Delete(error) => error.kind(),
+    Self::Data(error) => error.kind(),
+    Self::Usage(error) => error.kind(),
+    _ => None,
+});

@@ -1,16 +1,15 @@
 //! Why something cannot be staged.
 
 use crate::catalog::big_data::DataError;
-use crate::catalog::error::AccessError;
 use crate::catalog::error::Conflict;
 use crate::catalog::error::LookupError;
+use crate::catalog::error::{AccessError, file_errors_are_access};
 use crate::engine::userns::UserNsError;
 use crate::records::InvalidRecord;
-use crate::records::error_kind::ErrorKind;
+use crate::records::error_kind::{ErrorKind, error_kind};
 use crate::records::kinds::ItemId;
 use layerhold_driver::LayerError;
 use layerhold_selinux::LabelError;
-use layerhold_sys::PathError;
 /// Something cannot be added to a transaction.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -69,9 +68,6 @@ pub enum StageError {
     /// Locks or records cannot be used.
     #[error(transparent)]
     Access(#[from] AccessError),
-    /// A file cannot be used.
-    #[error(transparent)]
-    Os(#[from] PathError),
 }
 
 impl StageError {
@@ -79,23 +75,20 @@ impl StageError {
     pub(crate) fn invalid(id: ItemId) -> impl FnOnce(InvalidRecord) -> Self {
         |source| Self::Invalid { id, source }
     }
-
-    /// The kind that Go tells apart, if any.
-    #[must_use]
-    pub fn kind(&self) -> Option<ErrorKind> {
-        match self {
-            Self::Lookup(error) => error.kind(),
-            Self::Conflict(error) => error.kind(),
-            Self::Data(error) => error.kind(),
-            Self::Access(error) => error.kind(),
-            Self::Mappings(_) => Some(ErrorKind::InvalidMappings),
-            Self::UserNs(error) => error.kind(),
-            Self::Driver(LayerError::Unknown { .. }) => Some(ErrorKind::LayerUnknown),
-            Self::Driver(LayerError::NotSupported { .. }) => Some(ErrorKind::NotSupported),
-            _ => None,
-        }
-    }
 }
+
+file_errors_are_access!(StageError);
+error_kind!(StageError, |error| match error {
+    Self::Lookup(error) => error.kind(),
+    Self::Conflict(error) => error.kind(),
+    Self::Data(error) => error.kind(),
+    Self::Access(error) => error.kind(),
+    Self::Mappings(_) => Some(ErrorKind::InvalidMappings),
+    Self::UserNs(error) => error.kind(),
+    Self::Driver(LayerError::Unknown { .. }) => Some(ErrorKind::LayerUnknown),
+    Self::Driver(LayerError::NotSupported { .. }) => Some(ErrorKind::NotSupported),
+    _ => None,
+});
 
 impl From<UserNsError> for StageError {
     fn from(error: UserNsError) -> Self {

@@ -1,9 +1,9 @@
 //! PLACEHOLDER
 
 use crate::catalog::big_data::DataError;
-use crate::catalog::error::AccessError;
 use crate::catalog::error::Conflict;
-use crate::records::error_kind::ErrorKind;
+use crate::catalog::error::{AccessError, file_errors_are_access};
+use crate::records::error_kind::{ErrorKind, error_kind};
 use crate::records::kinds::ItemId;
 use crate::spec::error::StageError;
 use layerhold_driver::LayerError;
@@ -52,9 +52,6 @@ pub enum CommitError {
     /// Locks or records cannot be used.
     #[error(transparent)]
     Access(#[from] AccessError),
-    /// A file cannot be used.
-    #[error(transparent)]
-    Os(#[from] PathError),
     /// A step failed, and undoing the steps before it failed too: incomplete layers are left for
     /// the next writer.
     #[error("the commit failed and could not be undone completely: {rollback}")]
@@ -67,19 +64,15 @@ pub enum CommitError {
     },
 }
 
-impl CommitError {
-    /// The kind that Go tells apart, if any.
-    #[must_use]
-    pub fn kind(&self) -> Option<ErrorKind> {
-        match self {
-            Self::Conflict(error) => error.kind(),
-            Self::Data(error) => error.kind(),
-            Self::Access(error) => error.kind(),
-            Self::Rollback { source, .. } => source.kind(),
-            _ => None,
-        }
-    }
-}
+file_errors_are_access!(CommitError);
+error_kind!(CommitError, |error| match error {
+    Self::Cancelled => Some(ErrorKind::Cancelled),
+    Self::Conflict(error) => error.kind(),
+    Self::Data(error) => error.kind(),
+    Self::Access(error) => error.kind(),
+    Self::Rollback { source, .. } => source.kind(),
+    _ => None,
+});
 
 /// A change that needs a transaction of its own failed. The store is as it was before.
 #[derive(Debug, thiserror::Error)]
@@ -93,13 +86,7 @@ pub enum TransactionError {
     Commit(#[from] CommitError),
 }
 
-impl TransactionError {
-    /// The kind that Go tells apart, if any.
-    #[must_use]
-    pub fn kind(&self) -> Option<ErrorKind> {
-        match self {
-            Self::Stage(error) => error.kind(),
-            Self::Commit(error) => error.kind(),
-        }
-    }
-}
+error_kind!(TransactionError, |error| match error {
+    Self::Stage(error) => error.kind(),
+    Self::Commit(error) => error.kind(),
+});

@@ -229,7 +229,7 @@ macro_rules! fresh_id {
         });
         match (id, failure) {
             (Some(id), None) => Ok(id),
-            (_, Some(error)) => Err(crate::spec::error::StageError::Os(error)),
+            (_, Some(error)) => Err(crate::spec::error::StageError::from(error)),
             (None, None) => Err(crate::spec::error::StageError::NoRandomness),
         }
     }};

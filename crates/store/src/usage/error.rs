@@ -2,11 +2,10 @@
 
 use layerhold_driver::LayerError;
 use layerhold_ids::LayerId;
-use layerhold_sys::PathError;
 
 use crate::catalog::big_data::DataError;
-use crate::catalog::error::AccessError;
-use crate::records::error_kind::ErrorKind;
+use crate::catalog::error::{AccessError, file_errors_are_access};
+use crate::records::error_kind::error_kind;
 
 /// What things take cannot be found out.
 #[derive(Debug, thiserror::Error)]
@@ -27,19 +26,11 @@ pub enum UsageError {
         #[source]
         source: Box<LayerError>,
     },
-    /// A file cannot be used.
-    #[error(transparent)]
-    Os(#[from] PathError),
 }
 
-impl UsageError {
-    /// The kind that Go tells apart, if any.
-    #[must_use]
-    pub fn kind(&self) -> Option<ErrorKind> {
-        match self {
-            Self::Access(error) => error.kind(),
-            Self::Data(error) => error.kind(),
-            _ => None,
-        }
-    }
-}
+file_errors_are_access!(UsageError);
+error_kind!(UsageError, |error| match error {
+    Self::Access(error) => error.kind(),
+    Self::Data(error) => error.kind(),
+    _ => None,
+});

@@ -123,13 +123,21 @@ fn files_are_written_whole_and_below() {
             "{name}: {error}"
         );
     }
-    let DirectoryError::Os(error) = store
+    let error = store
         .container_file("box", Path::new("nosuch"))
-        .unwrap_err()
-    else {
-        panic!()
-    };
+        .unwrap_err();
     assert!(error.is_not_found());
+    let DirectoryError::File {
+        container,
+        name,
+        source,
+    } = error
+    else {
+        panic!("{error:?}")
+    };
+    let id = store.snapshot().unwrap().container("box").unwrap();
+    assert_eq!((&container, name.as_path()), (id.id(), Path::new("nosuch")));
+    assert!(source.is_not_found());
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod dedup;
 mod deletion;
 mod differences;
 mod directories;
+mod error_kinds;
 mod facts;
 mod faults;
 mod from_go;

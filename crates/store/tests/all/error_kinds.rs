@@ -1,0 +1,102 @@
+//! What errors answer when a caller asks of what kind they are.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use layerhold::layerhold_sys::Cancel;
+use layerhold::{
+    ContainerSpec, Error, ErrorKind, ImageSpec, LayerSpec, Store, StoreOptions, SyncMode,
+};
+use layerhold_testkit::{TarBuilder, TempDir, scratch};
+
+fn store(place: &TempDir, cancel: Cancel) -> Store {
+    let options = StoreOptions::new(place.path().join("root"), place.path().join("run"))
+        .with_driver("vfs")
+        .with_driver_option("vfs.ignore_chown_errors=true")
+        .with_sync(SyncMode::None)
+        .with_cancel(cancel);
+    Store::open(options).unwrap()
+}
+
+/// The answers in the order: kind, not found, conflict, out of space, cancelled.
+fn answers(error: impl Into<Error>) -> (Option<ErrorKind>, [bool; 4]) {
+    let error = error.into();
+    let questions = [
+        error.is_not_found(),
+        error.is_conflict(),
+        error.is_out_of_space(),
+        error.is_cancelled(),
+    ];
+    (error.kind(), questions)
+}
+
+const NOT_FOUND: [bool; 4] = [true, false, false, false];
+const CONFLICT: [bool; 4] = [false, true, false, false];
+const OUT_OF_SPACE: [bool; 4] = [false, false, true, false];
+const CANCELLED: [bool; 4] = [false, false, false, true];
+
+#[test]
+fn what_is_missing_is_not_found() {
+    let place = scratch();
+    let store = store(&place, Cancel::new());
+    let mut tx = store.begin().unwrap();
+    tx.create_image(ImageSpec::new().name("i")).unwrap();
+    tx.create_container(ContainerSpec::new().name("c")).unwrap();
+    tx.commit().unwrap();
+    let missing = store.image_data("i", "nosuch").unwrap_err();
+    assert_eq!(answers(missing), (Some(ErrorKind::DataUnknown), NOT_FOUND));
+    let missing = store.container_data("c", "nosuch").unwrap_err();
+    assert_eq!(answers(missing), (Some(ErrorKind::DataUnknown), NOT_FOUND));
+    let missing = store.container_file("c", Path::new("nosuch")).unwrap_err();
+    assert_eq!(answers(missing), (Some(ErrorKind::FileUnknown), NOT_FOUND));
+    let missing = store.image_data("nosuch", "x").unwrap_err();
+    assert_eq!(answers(missing), (Some(ErrorKind::ImageUnknown), NOT_FOUND));
+}
+
+#[test]
+fn a_name_that_is_taken_is_a_conflict() {
+    let place = scratch();
+    let store = store(&place, Cancel::new());
+    let mut tx = store.begin().unwrap();
+    tx.create_container(ContainerSpec::new().name("c")).unwrap();
+    tx.commit().unwrap();
+    let mut tx = store.begin().unwrap();
+    let taken = tx
+        .create_container(ContainerSpec::new().name("c"))
+        .unwrap_err();
+    assert_eq!(answers(taken), (Some(ErrorKind::DuplicateName), CONFLICT));
+}
+
+/// A stream that fails as a full disk does.
+struct Full;
+
+impl Read for Full {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::StorageFull.into())
+    }
+}
+
+#[test]
+fn a_full_disk_is_found_among_the_causes() {
+    let place = scratch();
+    let store = store(&place, Cancel::new());
+    let mut tx = store.begin().unwrap();
+    let full = tx.import_layer(LayerSpec::new(), Full).unwrap_err();
+    assert_eq!(answers(full), (Some(ErrorKind::OutOfSpace), OUT_OF_SPACE));
+}
+
+#[test]
+fn cancelled_work_is_called_that() {
+    let place = scratch();
+    let cancel = Cancel::new();
+    let store = store(&place, cancel.clone());
+    let archive = TarBuilder::new().file("f", 0o644, b"1").finish();
+    let mut tx = store.begin().unwrap();
+    tx.import_layer(LayerSpec::new(), &*archive).unwrap();
+    let mut other = store.begin().unwrap();
+    cancel.cancel();
+    let import = other.import_layer(LayerSpec::new(), &*archive).unwrap_err();
+    assert_eq!(answers(import), (Some(ErrorKind::Cancelled), CANCELLED));
+    let commit = tx.commit().unwrap_err();
+    assert_eq!(answers(commit), (Some(ErrorKind::Cancelled), CANCELLED));
+}
