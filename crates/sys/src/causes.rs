@@ -1,9 +1,9 @@
-//! The causes of an error.
+//! Walks the causes of an error.
 
 use std::error::Error;
 use std::io;
 
-/// An error and all its causes, from the outside in. What an [`io::Error`] was made of is among them,
+/// An error and all its causes, from the outside in. Includes the error inside an [`io::Error`],
 /// which is not its [`source`](Error::source).
 pub fn causes<'e>(
     error: &'e (dyn Error + 'static),

@@ -29,85 +29,62 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
-mod overlay_mount;
-mod idmapped;
-mod detached;
-mod mount_namespaces;
-mod mount_users;
-mod mount_of;
-mod enter;
-mod waiting_child;
-mod project_quota;
-mod usage;
-mod descent;
-mod copy;
-mod dedupe;
-mod d_type;
-mod remove_tree;
-pub mod mount;
-pub mod mountinfo;
-mod metadata_io;
-mod publish;
-mod resolve;
-mod acl;
-pub mod xattr;
-mod xattrat;
-mod links;
-mod attributes;
-mod entries;
-mod ambient;
-mod fs_magic;
-mod record_lock;
-mod held;
-mod in_directory;
-mod dir;
-mod options;
-mod stat;
+mod namespace;
+mod filesystem;
+mod trees;
+mod mounts;
+mod files;
+mod locks;
+mod directory;
 mod process;
-mod signals;
-mod cancel;
 mod random;
 mod best_effort;
 mod causes;
 mod error;
 
-pub use acl::{Inherited, has_default_acl, remove_acl_at, remove_acls};
-pub use ambient::{canonical_ambient, lstat_ambient, open_ambient_file, stat_ambient};
-pub use attributes::{SetTime, Times, set_file_mode, set_file_owner, set_file_times};
 pub use best_effort::best_effort;
-pub use cancel::{CANCEL_INTERVAL, Cancel, CancellableReader};
 pub use causes::{causes, is_out_of_space};
-pub use copy::{Copier, CopyMethod, copy_contents};
-pub use d_type::supports_d_type;
-pub use dedupe::{DedupeEnd, Deduped, dedupe_file, may_dedupe, shares_all_blocks};
-pub use descent::Descent;
-pub use detached::DetachedMount;
-pub use dir::{Dir, directories_opened};
-pub use enter::NewUserNamespace;
-pub use entries::{DirEntry, Entries};
+pub use directory::acl::{Inherited, has_default_acl, remove_acl_at, remove_acls};
+pub use directory::ambient::{canonical_ambient, lstat_ambient, open_ambient_file, stat_ambient};
+pub use directory::attributes::{SetTime, Times, set_file_mode, set_file_owner, set_file_times};
+pub use directory::dir::{Dir, directories_opened};
+pub use directory::entries::{DirEntry, Entries};
+pub use directory::links::{NodeKind, RenameHow};
+pub use directory::options::{Create, OpenOptions};
+pub use directory::stat::{FileType, Stat, Timestamp, make_device, split_device, stat_file};
+pub use directory::xattr;
 pub use error::{PathError, Result};
-pub use fs_magic::{FsMagic, fs_magic, is_read_only};
-pub use held::{HeldFor, HeldLock, is_held_by_this_thread, no_brief_lock, under_lock_on_purpose};
-pub use idmapped::{IdMapping, UserNamespace, clone_idmapped};
-pub use links::{NodeKind, RenameHow};
-pub use metadata_io::{HostIo, MetadataIo};
-pub use mount_namespaces::{Coverage, visit_mounts_everywhere};
-pub use mount_of::{MountSummary, mount_at, mount_of};
-pub use mount_users::{Hold, Holder, mount_users};
-pub use options::{Create, OpenOptions};
-pub use overlay_mount::{OverlayApi, OverlayMount, OverlayMountError};
-pub use process::{
+pub use files::metadata_io::{HostIo, MetadataIo};
+pub use files::publish::{Durability, Staged, publish, random_suffix};
+pub use filesystem::d_type::supports_d_type;
+pub use filesystem::fs_magic::{FsMagic, fs_magic, is_read_only};
+pub use filesystem::project_quota::{
+    Project, ProjectQuota, QuotaLimits, QuotaUsage, project, set_project,
+};
+pub use locks::held::{
+    HeldFor, HeldLock, is_held_by_this_thread, no_brief_lock, under_lock_on_purpose,
+};
+pub use locks::record_lock::{LockKind, RecordLock};
+pub use mounts::detached::DetachedMount;
+pub use mounts::mount_namespaces::{Coverage, visit_mounts_everywhere};
+pub use mounts::mount_of::{MountSummary, mount_at, mount_of};
+pub use mounts::mount_users::{Hold, Holder, mount_users};
+pub use mounts::overlay_mount::{OverlayApi, OverlayMount, OverlayMountError};
+pub use mounts::{mount, mountinfo};
+pub use namespace::enter::NewUserNamespace;
+pub use namespace::idmapped::{IdMapping, UserNamespace, clone_idmapped};
+pub use process::cancel::{CANCEL_INTERVAL, Cancel, CancellableReader};
+pub use process::properties::{
     Capability, boot_time, effective_group, effective_user, has_capability, in_user_namespace,
     raise_open_files, set_open_files,
 };
-pub use project_quota::{Project, ProjectQuota, QuotaLimits, QuotaUsage, project, set_project};
-pub use publish::{Durability, Staged, publish, random_suffix};
+pub use process::signals::{Ending, EndingSignals, let_large_writes_fail};
 pub use random::random_bytes;
-pub use record_lock::{LockKind, RecordLock};
-pub use remove_tree::{remove_contents, remove_tree};
-pub use signals::{Ending, EndingSignals, let_large_writes_fail};
-pub use stat::{FileType, Stat, Timestamp, make_device, split_device, stat_file};
-pub use usage::{TreeUsage, tree_usage};
+pub use trees::copy::{Copier, CopyMethod, copy_contents};
+pub use trees::dedupe::{DedupeEnd, Deduped, dedupe_file, may_dedupe, shares_all_blocks};
+pub use trees::descent::Descent;
+pub use trees::remove_tree::{remove_contents, remove_tree};
+pub use trees::usage::{TreeUsage, tree_usage};
 
 /// Compiles and runs the example of the README.
 #[cfg(doctest)]

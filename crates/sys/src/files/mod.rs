@@ -1,0 +1,4 @@
+//! Replaces files atomically and durably.
+
+pub(crate) mod metadata_io;
+pub(crate) mod publish;

@@ -1,0 +1,4 @@
+//! Record locks, and the list of held locks.
+
+pub(crate) mod record_lock;
+pub(crate) mod held;
