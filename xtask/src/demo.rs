@@ -71,9 +71,9 @@ fn show(place: &Path, image: Option<PathBuf>) -> Result {
         None => pack_one(&mut stage, place)?,
     };
 
-    stage.say("Load the image: each layer is unpacked once, every digest checked, all of it visible at once.");
+    stage.say("Load the image: unpack each layer once, verify every digest, and make everything visible at once.");
     stage.run(&["load", "--name", NAME, &image.display().to_string()])?;
-    stage.say("List images and layers, and see what stands on what.");
+    stage.say("List images and layers, and show the tree of layers.");
     stage.run(&["images"])?;
     stage.run(&["layers"])?;
     stage.run(&["tree"])?;
@@ -81,7 +81,7 @@ fn show(place: &Path, image: Option<PathBuf>) -> Result {
     save_and_compare(&mut stage, place)?;
     ask_podman(&mut stage, place)?;
 
-    stage.say("Remove the container and the image; nothing is left behind.");
+    stage.say("Remove the container and the image; nothing remains.");
     stage.run(&["rm", "box"])?;
     stage.run(&["rm", NAME])?;
     stage.run(&["gc"])?;
@@ -89,7 +89,7 @@ fn show(place: &Path, image: Option<PathBuf>) -> Result {
     if left != 0 {
         return Err(format!("{left} layers are left in the store"));
     }
-    println!("\nDone: all digests agree, and the store is empty again.");
+    println!("\nDone: all digests match, and the store is empty again.");
     Ok(())
 }
 
@@ -112,7 +112,7 @@ fn change_in_container(stage: &mut Stage, place: &Path) -> Result {
     fs::create_dir_all(mounted.join("srv/new")).map_err(failed)?;
     fs::write(mounted.join("srv/new/file"), "written in the container\n").map_err(failed)?;
     println!("   (a file is written to srv/new/file in it)");
-    stage.say("What the container changed, as a list and as a layer.");
+    stage.say("Show the container's changes, as a list and as a layer.");
     let changes = stage.run(&["diff", "box"])?;
     if !changes.contains("srv/new/file") {
         return Err("the change is not in the list".to_owned());
@@ -132,7 +132,7 @@ fn change_in_container(stage: &mut Stage, place: &Path) -> Result {
 }
 
 fn save_and_compare(stage: &mut Stage, place: &Path) -> Result {
-    stage.say("Save the image again, and compare what came out with what went in.");
+    stage.say("Save the image, and compare it with the original.");
     let layout = place.join("saved");
     stage.run(&[
         "save",
@@ -177,7 +177,7 @@ fn ask_podman(stage: &mut Stage, place: &Path) -> Result {
     if !is_root() || find("podman").is_none() {
         return Ok(());
     }
-    stage.say("podman on the same store.");
+    stage.say("Use podman on the same store.");
     let mut podman = program("podman");
     podman
         .arg("--root")
@@ -202,7 +202,7 @@ fn same(what: &str, found: &str, expected: &str) -> Result {
     if found != expected {
         return Err(format!("{what}: {found} came out instead of {expected}"));
     }
-    println!("     {what}: {expected}, as it went in");
+    println!("     {what}: {expected}, the same as in the original");
     Ok(())
 }
 

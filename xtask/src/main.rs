@@ -157,5 +157,5 @@ fn overview() {
     for command in &COMMANDS {
         println!("  {:<12} {}", command.name, command.about);
     }
-    println!("\n`cargo xtask COMMAND --help` tells more.");
+    println!("\n`cargo xtask COMMAND --help` describes a command.");
 }

@@ -16,7 +16,7 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// A variable names a file that does not exist.
-    #[error("{variable} names {}, which does not exist", path.display())]
+    #[error("cannot read {} (from {variable}): it does not exist", path.display())]
     Missing {
         /// The variable.
         variable: &'static str,
@@ -100,7 +100,7 @@ pub enum ConfigError {
         user: u32,
     },
     /// `XDG_RUNTIME_DIR` is not usable.
-    #[error("XDG_RUNTIME_DIR is {}", path.display())]
+    #[error("cannot use XDG_RUNTIME_DIR={}", path.display())]
     RuntimeDirectory {
         /// Its value.
         path: PathBuf,

@@ -27,7 +27,7 @@ pub enum ParseError {
         size: i64,
     },
     /// An extension header or a sparse map is longer than the limit.
-    #[error("extension of {size} bytes at offset {offset} is longer than the limit of {limit}")]
+    #[error("extension of {size} bytes at offset {offset} exceeds the limit of {limit}")]
     TooLong {
         /// Where the extension starts.
         offset: u64,
@@ -83,10 +83,10 @@ pub enum ReadError {
     #[error("malformed tar archive")]
     Parse(#[from] ParseError),
     /// The source could not be read.
-    #[error("reading the tar archive")]
+    #[error("cannot read the tar archive")]
     Source(#[source] io::Error),
     /// The sink failed.
-    #[error("recording the tar archive")]
+    #[error("cannot record the tar archive")]
     Sink(#[source] io::Error),
 }
 
@@ -107,13 +107,13 @@ impl From<ReadError> for io::Error {
 #[non_exhaustive]
 pub enum WriteError {
     /// Neither ustar nor PAX can represent the value of this field.
-    #[error("neither ustar nor PAX can hold the {field} of this entry")]
+    #[error("cannot write the entry: neither ustar nor PAX can represent its {field}")]
     NotEncodable {
         /// The field's name.
         field: &'static str,
     },
     /// The PAX records of one header exceed the limit of readers.
-    #[error("PAX records of {size} bytes are longer than the limit of {limit}")]
+    #[error("cannot write the entry: its PAX records of {size} bytes exceed the limit of {limit}")]
     RecordsTooLong {
         /// Their length in bytes.
         size: u64,
@@ -121,19 +121,19 @@ pub enum WriteError {
         limit: u64,
     },
     /// The previous entry got less content than its header stated.
-    #[error("{missing} bytes of the previous entry's content are missing")]
+    #[error("cannot end the entry: {missing} bytes of its content are missing")]
     MissingContent {
         /// Number of missing bytes.
         missing: u64,
     },
     /// More content was written than the header stated.
-    #[error("more content than the {size} bytes the header stated")]
+    #[error("cannot write more content than the {size} bytes in the header")]
     TooMuchContent {
         /// The size in the header.
         size: u64,
     },
     /// The destination could not be written.
-    #[error("writing the tar archive")]
+    #[error("cannot write the tar archive")]
     Destination(#[source] io::Error),
 }
 

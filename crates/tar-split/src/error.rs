@@ -10,13 +10,16 @@ use crate::Checksum;
 pub enum RecordError {
     /// Two entries have the same cleaned path, so there is only one file for the content of both.
     /// Go refuses such archives too.
-    #[error("the archive has two entries named {}", String::from_utf8_lossy(name))]
+    #[error(
+        "cannot record the archive: it has two entries named {}",
+        String::from_utf8_lossy(name)
+    )]
     DuplicateName {
         /// The second entry's name.
         name: Vec<u8>,
     },
     /// The destination could not be written.
-    #[error("writing tar-split data")]
+    #[error("cannot write the tar-split data")]
     Output(#[source] io::Error),
 }
 
@@ -35,10 +38,10 @@ impl From<RecordError> for io::Error {
 #[non_exhaustive]
 pub enum SkeletonError {
     /// The file could not be read or decompressed.
-    #[error("reading tar-split data")]
+    #[error("cannot read the tar-split data")]
     Input(#[source] io::Error),
     /// A line is longer than the limit.
-    #[error("line {line} of the tar-split data is longer than {limit} bytes")]
+    #[error("line {line} of the tar-split data exceeds the limit of {limit} bytes")]
     LineTooLong {
         /// The line number, from 1.
         line: u64,
@@ -80,7 +83,7 @@ pub enum SkeletonError {
         length: usize,
     },
     /// The segments are not tar headers.
-    #[error("line {line} of the tar-split data holds no tar header")]
+    #[error("line {line} of the tar-split data has no valid tar header")]
     Header {
         /// The line number, from 1.
         line: u64,
@@ -101,10 +104,10 @@ pub enum SkeletonError {
 #[non_exhaustive]
 pub enum RebuildError {
     /// The tar-split file is damaged.
-    #[error("rebuilding a tar archive from its tar-split data")]
+    #[error("cannot rebuild the archive from its tar-split data")]
     Skeleton(#[from] SkeletonError),
     /// A file's content cannot be opened.
-    #[error("opening the content of {}", String::from_utf8_lossy(name))]
+    #[error("cannot open the content of {}", String::from_utf8_lossy(name))]
     Open {
         /// The name in the archive.
         name: Vec<u8>,
@@ -113,7 +116,7 @@ pub enum RebuildError {
         source: io::Error,
     },
     /// A file's content cannot be read.
-    #[error("reading the content of {}", String::from_utf8_lossy(name))]
+    #[error("cannot read the content of {}", String::from_utf8_lossy(name))]
     Read {
         /// The name in the archive.
         name: Vec<u8>,
@@ -150,13 +153,16 @@ pub enum RebuildError {
         actual: Checksum,
     },
     /// A file is sparse in the archive, and Go's tar-split did not record its map.
-    #[error("the sparse map of {} was not recorded", String::from_utf8_lossy(name))]
+    #[error(
+        "cannot rebuild {}: its sparse map was not recorded",
+        String::from_utf8_lossy(name)
+    )]
     SparseMapMissing {
         /// The name in the archive.
         name: Vec<u8>,
     },
     /// The destination could not be written.
-    #[error("writing the rebuilt archive")]
+    #[error("cannot write the rebuilt archive")]
     Output(#[source] io::Error),
 }
 

@@ -270,7 +270,7 @@ fn root_refusals_say_what_was_wrong() {
         assert_eq!(error.raw_os_error(), Some(22), "{error}");
         let text = error.to_string();
         if api == OverlayApi::Context {
-            let step = text.starts_with("mount an overlay for target: nosuchoption=1");
+            let step = text.starts_with("cannot mount an overlay at target: nosuchoption=1");
             assert!(
                 step && text.contains("Unknown parameter 'nosuchoption'"),
                 "{text}"

@@ -141,7 +141,7 @@ fn duplicate_names_are_refused() {
         assert_eq!(name, second.as_bytes());
         assert_eq!(
             error.to_string(),
-            format!("the archive has two entries named {second}")
+            format!("cannot record the archive: it has two entries named {second}")
         );
     }
 }

@@ -155,7 +155,10 @@ fn root_peer_broken_configurations_are_told_alike() {
     let ran = conf.run(CONTAINERS_STORAGE, &["layers"]);
     assert_eq!(ran.code, Some(1));
     let out = String::from_utf8_lossy(&ran.stdout).into_owned();
-    assert!(out.contains("CONTAINERS_STORAGE_CONF names"), "{out}");
+    assert!(
+        out.contains("(from CONTAINERS_STORAGE_CONF): it does not exist"),
+        "{out}"
+    );
 }
 
 #[test]

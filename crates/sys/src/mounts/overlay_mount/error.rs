@@ -22,7 +22,7 @@ pub enum OverlayMountError {
         limit: usize,
     },
     /// The kernel refused one step.
-    #[error("mount an overlay for {}: {step}{}", place.display(), Messages(messages))]
+    #[error("cannot mount an overlay at {}: {step}{}", place.display(), Messages(messages))]
     Refused {
         /// The target, or the base directory if there is no target.
         place: PathBuf,
@@ -34,13 +34,13 @@ pub enum OverlayMountError {
         source: io::Error,
     },
     /// The options are for an existing mount, such as `remount` or `private`.
-    #[error("mount options with the flags {flags:#x} are not for new mounts")]
+    #[error("cannot mount an overlay with the flags {flags:#x}: they are for existing mounts")]
     NotForNewMounts {
         /// The flags, as numbers of `mount(2)`.
         flags: u32,
     },
     /// The label cannot be written into options.
-    #[error("{label:?} is no SELinux label")]
+    #[error("cannot mount an overlay with the label {label:?}: it is no SELinux label")]
     BadLabel {
         /// The label.
         label: String,
