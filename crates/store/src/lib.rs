@@ -81,6 +81,7 @@ mod records;
 
 pub use catalog::big_data::DataError;
 pub use catalog::error::{AccessError, Conflict, LookupError};
+pub use catalog::key::Key;
 pub use catalog::mount_counts::Mounted;
 pub use catalog::snapshot::{DamagedRecord, Item, Snapshot};
 pub use catalog::transient::Persistence;

@@ -2,6 +2,7 @@
 
 use crate::catalog::big_data::DataError;
 use crate::catalog::error::AccessError;
+use crate::catalog::key::Key;
 use crate::catalog::mount_counts::Mounted;
 use crate::catalog::snapshot::Snapshot;
 use crate::check::CheckError;
@@ -30,6 +31,7 @@ use crate::mount::owners::ParentOwners;
 use crate::mount::shutdown::Shutdown;
 use crate::mount::shutdown::ShutdownError;
 use crate::records::big_data_item::BigDataItem;
+use crate::records::kinds::ItemId;
 use crate::repair::RepairOptions;
 use crate::repair::RepairReport;
 use crate::spec::error::StageError;
@@ -44,7 +46,9 @@ use crate::{
     check, contents, dedup, delete, edit, engine, mount, repair, staged_tree, transaction, usage,
 };
 use layerhold_archive::Change;
+use layerhold_ids::ContainerId;
 use layerhold_ids::Digest;
+use layerhold_ids::ImageId;
 use layerhold_ids::LayerId;
 use layerhold_ids::TocDigest;
 use layerhold_lockfile::LockFile;
@@ -114,8 +118,8 @@ impl Store {
     /// # Errors
     ///
     /// As [`snapshot`](Self::snapshot).
-    pub fn exists(&self, key: &str) -> Result<bool, AccessError> {
-        self.engine.catalog.exists(key)
+    pub fn exists<'k>(&self, key: impl Into<Key<'k, ItemId>>) -> Result<bool, AccessError> {
+        self.engine.catalog.exists(&key.into())
     }
 
     /// Returns the directory of everything that survives a reboot.
@@ -240,8 +244,12 @@ impl Store {
     /// above it, is mounted; [`DiffError::Driver`] when the driver refuses. The tree is erased
     /// then, and the layer is as it was. When records cannot be saved after that, the layer is left
     /// as a crash would leave it.
-    pub fn replace_tree(&self, key: &str, tree: FilledTree) -> Result<(), DiffError> {
-        staged_tree::replace::replace_tree(&self.engine, key, tree)
+    pub fn replace_tree<'k>(
+        &self,
+        key: impl Into<Key<'k, LayerId>>,
+        tree: FilledTree,
+    ) -> Result<(), DiffError> {
+        staged_tree::replace::replace_tree(&self.engine, &key.into(), tree)
     }
 
     /// Returns the path of the directory with the files that a layer itself holds, in the form in
@@ -254,8 +262,11 @@ impl Store {
     ///
     /// [`DiffError::Lookup`] for an unknown layer, [`DiffError::Driver`] by drivers that have no
     /// such directory.
-    pub fn layer_tree_path(&self, key: &str) -> Result<PathBuf, DiffError> {
-        staged_tree::replace::layer_tree_path(&self.engine, key)
+    pub fn layer_tree_path<'k>(
+        &self,
+        key: impl Into<Key<'k, LayerId>>,
+    ) -> Result<PathBuf, DiffError> {
+        staged_tree::replace::layer_tree_path(&self.engine, &key.into())
     }
 
     /// Unpacks a tar, plain or compressed, into an existing layer, and records its digests as those
@@ -268,8 +279,12 @@ impl Store {
     /// [`DiffError::Lookup`] for an unknown layer; [`DiffError::Apply`] for a stream that cannot be
     /// unpacked, of which a part may have been unpacked then; [`DiffError::Conflict`] when the
     /// layer was deleted meanwhile.
-    pub fn apply_diff(&self, to: &str, reader: impl Read + Send) -> Result<u64, DiffError> {
-        contents::apply::apply_diff(&self.engine, to, reader)
+    pub fn apply_diff<'k>(
+        &self,
+        to: impl Into<Key<'k, LayerId>>,
+        reader: impl Read + Send,
+    ) -> Result<u64, DiffError> {
+        contents::apply::apply_diff(&self.engine, &to.into(), reader)
     }
 
     /// Looks for a layer in the additional layer stores of the driver options
@@ -302,13 +317,13 @@ impl Store {
     ///
     /// [`DiffError::Lookup`] for unknown layers; [`DiffError::Compress`] for a compression that
     /// cannot be written.
-    pub fn diff(
+    pub fn diff<'k>(
         &self,
-        from: Option<&str>,
-        to: &str,
+        from: Option<Key<'_, LayerId>>,
+        to: impl Into<Key<'k, LayerId>>,
         compression: DiffCompression,
     ) -> Result<Diff, DiffError> {
-        contents::diff::diff(&self.engine, from, to, compression)
+        contents::diff::diff(&self.engine, from.as_ref(), &to.into(), compression)
     }
 
     /// Lists what differs between two layers, sorted by path. `from` is the parent of `to` unless
@@ -319,8 +334,12 @@ impl Store {
     /// # Errors
     ///
     /// [`DiffError::Lookup`] for unknown layers.
-    pub fn changes(&self, from: Option<&str>, to: &str) -> Result<Vec<Change>, DiffError> {
-        contents::diff::changes(&self.engine, from, to)
+    pub fn changes<'k>(
+        &self,
+        from: Option<Key<'_, LayerId>>,
+        to: impl Into<Key<'k, LayerId>>,
+    ) -> Result<Vec<Change>, DiffError> {
+        contents::diff::changes(&self.engine, from.as_ref(), &to.into())
     }
 
     /// Returns the size of the files that differ between two layers, in bytes. `from` is the parent
@@ -331,8 +350,12 @@ impl Store {
     /// # Errors
     ///
     /// [`DiffError::Lookup`] for unknown layers.
-    pub fn diff_size(&self, from: Option<&str>, to: &str) -> Result<u64, DiffError> {
-        contents::diff::diff_size(&self.engine, from, to)
+    pub fn diff_size<'k>(
+        &self,
+        from: Option<Key<'_, LayerId>>,
+        to: impl Into<Key<'k, LayerId>>,
+    ) -> Result<u64, DiffError> {
+        contents::diff::diff_size(&self.engine, from.as_ref(), &to.into())
     }
 
     /// Returns the size of a layer's tar in bytes, as recorded.
@@ -342,8 +365,8 @@ impl Store {
     /// # Errors
     ///
     /// [`DiffError::SizeUnknown`] for a layer that was not imported.
-    pub fn layer_size(&self, key: &str) -> Result<u64, DiffError> {
-        contents::sizes::layer_size(&self.engine, key)
+    pub fn layer_size<'k>(&self, key: impl Into<Key<'k, LayerId>>) -> Result<u64, DiffError> {
+        contents::sizes::layer_size(&self.engine, &key.into())
     }
 
     /// Returns the size of an image in bytes: the tars of all its layers, each once, and its data
@@ -354,8 +377,8 @@ impl Store {
     /// # Errors
     ///
     /// [`DiffError::Lookup`] when the image or one of its layers is unknown.
-    pub fn image_size(&self, key: &str) -> Result<u64, DiffError> {
-        contents::sizes::image_size(&self.engine, key)
+    pub fn image_size<'k>(&self, key: impl Into<Key<'k, ImageId>>) -> Result<u64, DiffError> {
+        contents::sizes::image_size(&self.engine, &key.into())
     }
 
     /// Returns the size of a container in bytes: what its layer changes, its data items, and the
@@ -366,8 +389,11 @@ impl Store {
     /// # Errors
     ///
     /// [`DiffError::Lookup`] when the container or its layer is unknown.
-    pub fn container_size(&self, key: &str) -> Result<u64, DiffError> {
-        contents::sizes::container_size(&self.engine, key)
+    pub fn container_size<'k>(
+        &self,
+        key: impl Into<Key<'k, ContainerId>>,
+    ) -> Result<u64, DiffError> {
+        contents::sizes::container_size(&self.engine, &key.into())
     }
 
     /// Returns the durable directory of an image for its callers' files, made when missing.
@@ -377,8 +403,11 @@ impl Store {
     /// # Errors
     ///
     /// [`DirectoryError::Lookup`] for an unknown image.
-    pub fn image_directory(&self, key: &str) -> Result<PathBuf, DirectoryError> {
-        contents::directories::image_directory(&self.engine, key)
+    pub fn image_directory<'k>(
+        &self,
+        key: impl Into<Key<'k, ImageId>>,
+    ) -> Result<PathBuf, DirectoryError> {
+        contents::directories::image_directory(&self.engine, &key.into())
     }
 
     /// Returns the directory of an image for files that may be lost at a reboot, made when missing.
@@ -388,8 +417,11 @@ impl Store {
     /// # Errors
     ///
     /// [`DirectoryError::Lookup`] for an unknown image.
-    pub fn image_run_directory(&self, key: &str) -> Result<PathBuf, DirectoryError> {
-        contents::directories::image_run_directory(&self.engine, key)
+    pub fn image_run_directory<'k>(
+        &self,
+        key: impl Into<Key<'k, ImageId>>,
+    ) -> Result<PathBuf, DirectoryError> {
+        contents::directories::image_run_directory(&self.engine, &key.into())
     }
 
     /// Returns the durable directory of a container for its callers' files, made when missing.
@@ -399,8 +431,11 @@ impl Store {
     /// # Errors
     ///
     /// [`DirectoryError::Lookup`] for an unknown container.
-    pub fn container_directory(&self, key: &str) -> Result<PathBuf, DirectoryError> {
-        contents::directories::container_directory(&self.engine, key)
+    pub fn container_directory<'k>(
+        &self,
+        key: impl Into<Key<'k, ContainerId>>,
+    ) -> Result<PathBuf, DirectoryError> {
+        contents::directories::container_directory(&self.engine, &key.into())
     }
 
     /// Returns the directory of a container for files that may be lost at a reboot, made when
@@ -411,8 +446,11 @@ impl Store {
     /// # Errors
     ///
     /// [`DirectoryError::Lookup`] for an unknown container.
-    pub fn container_run_directory(&self, key: &str) -> Result<PathBuf, DirectoryError> {
-        contents::directories::container_run_directory(&self.engine, key)
+    pub fn container_run_directory<'k>(
+        &self,
+        key: impl Into<Key<'k, ContainerId>>,
+    ) -> Result<PathBuf, DirectoryError> {
+        contents::directories::container_run_directory(&self.engine, &key.into())
     }
 
     /// Reads a file below [`container_directory`](Self::container_directory).
@@ -422,8 +460,12 @@ impl Store {
     /// # Errors
     ///
     /// A [`DirectoryError::Os`] that says "not found" when there is no such file.
-    pub fn container_file(&self, key: &str, name: &Path) -> Result<Vec<u8>, DirectoryError> {
-        contents::directories::container_file(&self.engine, key, name)
+    pub fn container_file<'k>(
+        &self,
+        key: impl Into<Key<'k, ContainerId>>,
+        name: &Path,
+    ) -> Result<Vec<u8>, DirectoryError> {
+        contents::directories::container_file(&self.engine, &key.into(), name)
     }
 
     /// Writes a file below [`container_directory`](Self::container_directory): readers see the old
@@ -434,13 +476,13 @@ impl Store {
     /// # Errors
     ///
     /// [`DirectoryError::InvalidName`] for a name that leads outside.
-    pub fn set_container_file(
+    pub fn set_container_file<'k>(
         &self,
-        key: &str,
+        key: impl Into<Key<'k, ContainerId>>,
         name: &Path,
         data: &[u8],
     ) -> Result<(), DirectoryError> {
-        contents::directories::set_container_file(&self.engine, key, name, data)
+        contents::directories::set_container_file(&self.engine, &key.into(), name, data)
     }
 
     /// Reads a file below [`container_run_directory`](Self::container_run_directory).
@@ -450,8 +492,12 @@ impl Store {
     /// # Errors
     ///
     /// As [`container_file`](Self::container_file).
-    pub fn container_run_file(&self, key: &str, name: &Path) -> Result<Vec<u8>, DirectoryError> {
-        contents::directories::container_run_file(&self.engine, key, name)
+    pub fn container_run_file<'k>(
+        &self,
+        key: impl Into<Key<'k, ContainerId>>,
+        name: &Path,
+    ) -> Result<Vec<u8>, DirectoryError> {
+        contents::directories::container_run_file(&self.engine, &key.into(), name)
     }
 
     /// Writes a file below [`container_run_directory`](Self::container_run_directory).
@@ -461,13 +507,13 @@ impl Store {
     /// # Errors
     ///
     /// As [`set_container_file`](Self::set_container_file).
-    pub fn set_container_run_file(
+    pub fn set_container_run_file<'k>(
         &self,
-        key: &str,
+        key: impl Into<Key<'k, ContainerId>>,
         name: &Path,
         data: &[u8],
     ) -> Result<(), DirectoryError> {
-        contents::directories::set_container_run_file(&self.engine, key, name, data)
+        contents::directories::set_container_run_file(&self.engine, &key.into(), name, data)
     }
 
     /// Lists the names of a layer, image or container.
@@ -477,8 +523,8 @@ impl Store {
     /// # Errors
     ///
     /// [`UpdateError::Lookup`] when the key means nothing.
-    pub fn names(&self, key: &str) -> Result<Vec<String>, UpdateError> {
-        edit::update::names(&self.engine, key)
+    pub fn names<'k>(&self, key: impl Into<Key<'k, ItemId>>) -> Result<Vec<String>, UpdateError> {
+        edit::update::names(&self.engine, &key.into())
     }
 
     /// Replaces the names of a layer, image or container. Names that others of the same kind have
@@ -489,8 +535,12 @@ impl Store {
     /// # Errors
     ///
     /// [`UpdateError::Lookup`] when the key means nothing.
-    pub fn set_names(&self, key: &str, names: &[String]) -> Result<(), UpdateError> {
-        edit::update::set_names(&self.engine, key, names)
+    pub fn set_names<'k>(
+        &self,
+        key: impl Into<Key<'k, ItemId>>,
+        names: &[String],
+    ) -> Result<(), UpdateError> {
+        edit::update::set_names(&self.engine, &key.into(), names)
     }
 
     /// Puts names in front of those a layer, image or container has. Names that others of the same
@@ -501,8 +551,12 @@ impl Store {
     /// # Errors
     ///
     /// [`UpdateError::Lookup`] when the key means nothing.
-    pub fn add_names(&self, key: &str, names: &[String]) -> Result<(), UpdateError> {
-        edit::update::add_names(&self.engine, key, names)
+    pub fn add_names<'k>(
+        &self,
+        key: impl Into<Key<'k, ItemId>>,
+        names: &[String],
+    ) -> Result<(), UpdateError> {
+        edit::update::add_names(&self.engine, &key.into(), names)
     }
 
     /// Takes names away from a layer, image or container. Names that it does not have are passed
@@ -513,8 +567,12 @@ impl Store {
     /// # Errors
     ///
     /// [`UpdateError::Lookup`] when the key means nothing.
-    pub fn remove_names(&self, key: &str, names: &[String]) -> Result<(), UpdateError> {
-        edit::update::remove_names(&self.engine, key, names)
+    pub fn remove_names<'k>(
+        &self,
+        key: impl Into<Key<'k, ItemId>>,
+        names: &[String],
+    ) -> Result<(), UpdateError> {
+        edit::update::remove_names(&self.engine, &key.into(), names)
     }
 
     /// Returns the caller's free text on a layer, image or container.
@@ -524,8 +582,8 @@ impl Store {
     /// # Errors
     ///
     /// [`UpdateError::Lookup`] when the key means nothing.
-    pub fn metadata(&self, key: &str) -> Result<String, UpdateError> {
-        edit::update::metadata(&self.engine, key)
+    pub fn metadata<'k>(&self, key: impl Into<Key<'k, ItemId>>) -> Result<String, UpdateError> {
+        edit::update::metadata(&self.engine, &key.into())
     }
 
     /// Replaces the caller's free text on a layer, image or container.
@@ -535,8 +593,12 @@ impl Store {
     /// # Errors
     ///
     /// [`UpdateError::Lookup`] when the key means nothing.
-    pub fn set_metadata(&self, key: &str, metadata: &str) -> Result<(), UpdateError> {
-        edit::update::set_metadata(&self.engine, key, metadata)
+    pub fn set_metadata<'k>(
+        &self,
+        key: impl Into<Key<'k, ItemId>>,
+        metadata: &str,
+    ) -> Result<(), UpdateError> {
+        edit::update::set_metadata(&self.engine, &key.into(), metadata)
     }
 
     /// Sets a flag of a layer, image or container.
@@ -545,13 +607,13 @@ impl Store {
     ///
     /// [`UpdateError::Lookup`] when the key means nothing, [`UpdateError::ReservedFlag`] for the
     /// flag of layers that are not complete.
-    pub fn set_flag(
+    pub fn set_flag<'k>(
         &self,
-        key: &str,
+        key: impl Into<Key<'k, ItemId>>,
         flag: &str,
         value: impl Into<Value>,
     ) -> Result<(), UpdateError> {
-        edit::update::set_flag(&self.engine, key, flag, value)
+        edit::update::set_flag(&self.engine, &key.into(), flag, value)
     }
 
     /// Removes a flag of a layer, image or container, if it is there.
@@ -559,8 +621,12 @@ impl Store {
     /// # Errors
     ///
     /// As [`set_flag`](Self::set_flag).
-    pub fn clear_flag(&self, key: &str, flag: &str) -> Result<(), UpdateError> {
-        edit::update::clear_flag(&self.engine, key, flag)
+    pub fn clear_flag<'k>(
+        &self,
+        key: impl Into<Key<'k, ItemId>>,
+        flag: &str,
+    ) -> Result<(), UpdateError> {
+        edit::update::clear_flag(&self.engine, &key.into(), flag)
     }
 
     /// Lists the data items of a layer.
@@ -570,8 +636,11 @@ impl Store {
     /// # Errors
     ///
     /// [`DataError::Lookup`] for an unknown layer.
-    pub fn layer_data_names(&self, key: &str) -> Result<Vec<String>, DataError> {
-        edit::big_data::layer_data_names(&self.engine, key)
+    pub fn layer_data_names<'k>(
+        &self,
+        key: impl Into<Key<'k, LayerId>>,
+    ) -> Result<Vec<String>, DataError> {
+        edit::big_data::layer_data_names(&self.engine, &key.into())
     }
 
     /// Opens a data item of a layer. Setting it anew does not change what the file reads.
@@ -581,8 +650,12 @@ impl Store {
     /// # Errors
     ///
     /// [`DataError::NotFound`] when there is no such item.
-    pub fn layer_data(&self, key: &str, item: &str) -> Result<File, DataError> {
-        edit::big_data::layer_data(&self.engine, key, item)
+    pub fn layer_data<'k>(
+        &self,
+        key: impl Into<Key<'k, LayerId>>,
+        item: &str,
+    ) -> Result<File, DataError> {
+        edit::big_data::layer_data(&self.engine, &key.into(), item)
     }
 
     /// Stores a data item of a layer, of any size.
@@ -592,13 +665,13 @@ impl Store {
     /// # Errors
     ///
     /// [`DataError::Item`] for a name that no item can have, or when `data` cannot be read.
-    pub fn set_layer_data(
+    pub fn set_layer_data<'k>(
         &self,
-        key: &str,
+        key: impl Into<Key<'k, LayerId>>,
         item: &str,
         data: &mut dyn Read,
     ) -> Result<(), DataError> {
-        edit::big_data::set_layer_data(&self.engine, key, item, data)
+        edit::big_data::set_layer_data(&self.engine, &key.into(), item, data)
     }
 
     /// Lists the data items of an image.
@@ -608,8 +681,11 @@ impl Store {
     /// # Errors
     ///
     /// [`DataError::Lookup`] for an unknown image.
-    pub fn image_data_names(&self, key: &str) -> Result<Vec<String>, DataError> {
-        edit::big_data::image_data_names(&self.engine, key)
+    pub fn image_data_names<'k>(
+        &self,
+        key: impl Into<Key<'k, ImageId>>,
+    ) -> Result<Vec<String>, DataError> {
+        edit::big_data::image_data_names(&self.engine, &key.into())
     }
 
     /// Reads a data item of an image.
@@ -619,8 +695,12 @@ impl Store {
     /// # Errors
     ///
     /// [`DataError::NotFound`] when there is no such item.
-    pub fn image_data(&self, key: &str, item: &str) -> Result<Vec<u8>, DataError> {
-        edit::big_data::image_data(&self.engine, key, item)
+    pub fn image_data<'k>(
+        &self,
+        key: impl Into<Key<'k, ImageId>>,
+        item: &str,
+    ) -> Result<Vec<u8>, DataError> {
+        edit::big_data::image_data(&self.engine, &key.into(), item)
     }
 
     /// Returns the size of a data item of an image in bytes.
@@ -630,8 +710,12 @@ impl Store {
     /// # Errors
     ///
     /// [`DataError::NotFound`] when there is no such item.
-    pub fn image_data_size(&self, key: &str, item: &str) -> Result<u64, DataError> {
-        edit::big_data::image_data_size(&self.engine, key, item)
+    pub fn image_data_size<'k>(
+        &self,
+        key: impl Into<Key<'k, ImageId>>,
+        item: &str,
+    ) -> Result<u64, DataError> {
+        edit::big_data::image_data_size(&self.engine, &key.into(), item)
     }
 
     /// Returns the digest of a data item of an image: the recorded one, else the SHA-256 of what is
@@ -643,8 +727,12 @@ impl Store {
     ///
     /// [`DataError::NotFound`] when there is no such item; [`DataError::DigestNeeded`] for a
     /// manifest without a recorded digest.
-    pub fn image_data_digest(&self, key: &str, item: &str) -> Result<Digest, DataError> {
-        edit::big_data::image_data_digest(&self.engine, key, item)
+    pub fn image_data_digest<'k>(
+        &self,
+        key: impl Into<Key<'k, ImageId>>,
+        item: &str,
+    ) -> Result<Digest, DataError> {
+        edit::big_data::image_data_digest(&self.engine, &key.into(), item)
     }
 
     /// Stores a data item of an image. Its digest must be given for manifests.
@@ -655,8 +743,12 @@ impl Store {
     ///
     /// [`DataError::DigestNeeded`] for a manifest without one, [`DataError::Item`] for a name that
     /// no item can have.
-    pub fn set_image_data(&self, key: &str, item: BigDataItem) -> Result<(), DataError> {
-        edit::big_data::set_image_data(&self.engine, key, item)
+    pub fn set_image_data<'k>(
+        &self,
+        key: impl Into<Key<'k, ImageId>>,
+        item: BigDataItem,
+    ) -> Result<(), DataError> {
+        edit::big_data::set_image_data(&self.engine, &key.into(), item)
     }
 
     /// Lists the data items of a container.
@@ -666,8 +758,11 @@ impl Store {
     /// # Errors
     ///
     /// [`DataError::Lookup`] for an unknown container.
-    pub fn container_data_names(&self, key: &str) -> Result<Vec<String>, DataError> {
-        edit::big_data::container_data_names(&self.engine, key)
+    pub fn container_data_names<'k>(
+        &self,
+        key: impl Into<Key<'k, ContainerId>>,
+    ) -> Result<Vec<String>, DataError> {
+        edit::big_data::container_data_names(&self.engine, &key.into())
     }
 
     /// Reads a data item of a container.
@@ -677,8 +772,12 @@ impl Store {
     /// # Errors
     ///
     /// [`DataError::NotFound`] when there is no such item.
-    pub fn container_data(&self, key: &str, item: &str) -> Result<Vec<u8>, DataError> {
-        edit::big_data::container_data(&self.engine, key, item)
+    pub fn container_data<'k>(
+        &self,
+        key: impl Into<Key<'k, ContainerId>>,
+        item: &str,
+    ) -> Result<Vec<u8>, DataError> {
+        edit::big_data::container_data(&self.engine, &key.into(), item)
     }
 
     /// Returns the size of a data item of a container in bytes.
@@ -688,8 +787,12 @@ impl Store {
     /// # Errors
     ///
     /// [`DataError::NotFound`] when there is no such item.
-    pub fn container_data_size(&self, key: &str, item: &str) -> Result<u64, DataError> {
-        edit::big_data::container_data_size(&self.engine, key, item)
+    pub fn container_data_size<'k>(
+        &self,
+        key: impl Into<Key<'k, ContainerId>>,
+        item: &str,
+    ) -> Result<u64, DataError> {
+        edit::big_data::container_data_size(&self.engine, &key.into(), item)
     }
 
     /// Returns the digest of a data item of a container: the recorded one, else the SHA-256 of what
@@ -700,8 +803,12 @@ impl Store {
     /// # Errors
     ///
     /// [`DataError::NotFound`] when there is no such item.
-    pub fn container_data_digest(&self, key: &str, item: &str) -> Result<Digest, DataError> {
-        edit::big_data::container_data_digest(&self.engine, key, item)
+    pub fn container_data_digest<'k>(
+        &self,
+        key: impl Into<Key<'k, ContainerId>>,
+        item: &str,
+    ) -> Result<Digest, DataError> {
+        edit::big_data::container_data_digest(&self.engine, &key.into(), item)
     }
 
     /// Stores a data item of a container.
@@ -711,8 +818,12 @@ impl Store {
     /// # Errors
     ///
     /// [`DataError::Item`] for a name that no item can have.
-    pub fn set_container_data(&self, key: &str, item: BigDataItem) -> Result<(), DataError> {
-        edit::big_data::set_container_data(&self.engine, key, item)
+    pub fn set_container_data<'k>(
+        &self,
+        key: impl Into<Key<'k, ContainerId>>,
+        item: BigDataItem,
+    ) -> Result<(), DataError> {
+        edit::big_data::set_container_data(&self.engine, &key.into(), item)
     }
 
     /// Mounts the layer of a container, or a layer, and returns where. The path may be used until
@@ -727,8 +838,12 @@ impl Store {
     /// [`MountError::Lookup`] for an unknown key, or a layer of an additional store without that
     /// option; [`MountError::ShiftingNotEnabled`] for a container with ID maps whose files the
     /// driver cannot show with their owners; [`MountError::Driver`] when the driver refuses.
-    pub fn mount(&self, key: &str, request: &MountRequest) -> Result<PathBuf, MountError> {
-        mount::layer::mount(&self.engine, key, request)
+    pub fn mount<'k>(
+        &self,
+        key: impl Into<Key<'k, ItemId>>,
+        request: &MountRequest,
+    ) -> Result<PathBuf, MountError> {
+        mount::layer::mount(&self.engine, &key.into(), request)
     }
 
     /// Gives the mount of a container or layer back, named like for [`mount`](Self::mount) or by
@@ -739,8 +854,12 @@ impl Store {
     /// # Errors
     ///
     /// [`MountError::NotMounted`] when it is not mounted.
-    pub fn unmount(&self, key: &str, how: Unmounting) -> Result<StillMounted, MountError> {
-        mount::layer::unmount(&self.engine, key, how)
+    pub fn unmount<'k>(
+        &self,
+        key: impl Into<Key<'k, ItemId>>,
+        how: Unmounting,
+    ) -> Result<StillMounted, MountError> {
+        mount::layer::unmount(&self.engine, &key.into(), how)
     }
 
     /// Returns how many uses the mount of a container or layer has.
@@ -750,8 +869,8 @@ impl Store {
     /// # Errors
     ///
     /// [`MountError::Lookup`] for an unknown key.
-    pub fn mounted(&self, key: &str) -> Result<u32, MountError> {
-        mount::layer::mounted(&self.engine, key)
+    pub fn mounted<'k>(&self, key: impl Into<Key<'k, ItemId>>) -> Result<u32, MountError> {
+        mount::layer::mounted(&self.engine, &key.into())
     }
 
     /// Lists the layers that are mounted.
@@ -772,8 +891,12 @@ impl Store {
     /// [`MountError::NoLayers`] for an image without layers, [`MountError::Writable`] when `rw` is
     /// asked for, [`MountError::Copy`] when the copy without ID maps that has to be mounted cannot
     /// be made.
-    pub fn mount_image(&self, key: &str, request: &MountRequest) -> Result<PathBuf, MountError> {
-        transaction::mount_image::mount_image(&self.engine, key, request)
+    pub fn mount_image<'k>(
+        &self,
+        key: impl Into<Key<'k, ImageId>>,
+        request: &MountRequest,
+    ) -> Result<PathBuf, MountError> {
+        transaction::mount_image::mount_image(&self.engine, &key.into(), request)
     }
 
     /// Gives the mount of an image's top layer back.
@@ -783,8 +906,12 @@ impl Store {
     /// # Errors
     ///
     /// [`MountError::NotMounted`] when it is not mounted.
-    pub fn unmount_image(&self, key: &str, how: Unmounting) -> Result<StillMounted, MountError> {
-        transaction::mount_image::unmount_image(&self.engine, key, how)
+    pub fn unmount_image<'k>(
+        &self,
+        key: impl Into<Key<'k, ImageId>>,
+        how: Unmounting,
+    ) -> Result<StillMounted, MountError> {
+        transaction::mount_image::unmount_image(&self.engine, &key.into(), how)
     }
 
     /// Lists the owners of the directories above the mount of a layer that the layer's ID maps do
@@ -796,8 +923,11 @@ impl Store {
     /// # Errors
     ///
     /// [`MountError::NotMounted`] when a layer with maps is not mounted.
-    pub fn layer_parent_owners(&self, key: &str) -> Result<ParentOwners, MountError> {
-        mount::owners::layer_parent_owners(&self.engine, key)
+    pub fn layer_parent_owners<'k>(
+        &self,
+        key: impl Into<Key<'k, LayerId>>,
+    ) -> Result<ParentOwners, MountError> {
+        mount::owners::layer_parent_owners(&self.engine, &key.into())
     }
 
     /// As [`layer_parent_owners`](Self::layer_parent_owners), for the layer of a container.
@@ -807,8 +937,11 @@ impl Store {
     /// # Errors
     ///
     /// [`MountError::NotMounted`] when the layer is not mounted.
-    pub fn container_parent_owners(&self, key: &str) -> Result<ParentOwners, MountError> {
-        mount::owners::container_parent_owners(&self.engine, key)
+    pub fn container_parent_owners<'k>(
+        &self,
+        key: impl Into<Key<'k, ContainerId>>,
+    ) -> Result<ParentOwners, MountError> {
+        mount::owners::container_parent_owners(&self.engine, &key.into())
     }
 
     /// Tells which words of a mount the driver leaves out, because the system cannot do what they
@@ -873,8 +1006,8 @@ impl Store {
     /// # Errors
     ///
     /// [`DeleteError::Lookup`] when the key means nothing.
-    pub fn delete(&self, key: &str) -> Result<(), DeleteError> {
-        delete::item::delete(&self.engine, key)
+    pub fn delete<'k>(&self, key: impl Into<Key<'k, ItemId>>) -> Result<(), DeleteError> {
+        delete::item::delete(&self.engine, &key.into())
     }
 
     /// Deletes a layer that nothing uses. Images in which it only stands in for their top layer
@@ -886,8 +1019,8 @@ impl Store {
     ///
     /// [`DeleteError::NotA`] for an unknown layer; [`DeleteError::HasChildren`],
     /// [`DeleteError::UsedByImage`] and [`DeleteError::UsedByContainer`] when something uses it.
-    pub fn delete_layer(&self, key: &str) -> Result<(), DeleteError> {
-        delete::item::delete_layer(&self.engine, key)
+    pub fn delete_layer<'k>(&self, key: impl Into<Key<'k, LayerId>>) -> Result<(), DeleteError> {
+        delete::item::delete_layer(&self.engine, &key.into())
     }
 
     /// Deletes an image that no container uses, with those of its layers that nothing else needs.
@@ -899,8 +1032,12 @@ impl Store {
     /// # Errors
     ///
     /// [`DeleteError::NotA`] for an unknown image; [`DeleteError::ImageUsedByContainer`].
-    pub fn delete_image(&self, key: &str, mode: DeleteMode) -> Result<Vec<LayerId>, DeleteError> {
-        delete::item::delete_image(&self.engine, key, mode)
+    pub fn delete_image<'k>(
+        &self,
+        key: impl Into<Key<'k, ImageId>>,
+        mode: DeleteMode,
+    ) -> Result<Vec<LayerId>, DeleteError> {
+        delete::item::delete_image(&self.engine, &key.into(), mode)
     }
 
     /// Deletes a container: its layer, its directories, its record. A layer that is gone already is
@@ -911,8 +1048,11 @@ impl Store {
     /// # Errors
     ///
     /// [`DeleteError::NotA`] for an unknown container.
-    pub fn delete_container(&self, key: &str) -> Result<(), DeleteError> {
-        delete::item::delete_container(&self.engine, key)
+    pub fn delete_container<'k>(
+        &self,
+        key: impl Into<Key<'k, ContainerId>>,
+    ) -> Result<(), DeleteError> {
+        delete::item::delete_container(&self.engine, &key.into())
     }
 
     /// Deletes all containers, images and layers, the newest layers first, and whatever the driver

@@ -125,7 +125,7 @@ fn end(
     if snapshot.additional_store_of_layer(layer.id()).is_some() {
         request = request.option("ro");
     }
-    let place = call.store.mount(layer.id().as_str(), &request)?;
+    let place = call.store.mount(layer.id(), &request)?;
     mounted.push(layer.id().clone());
     Ok(End {
         root: Dir::open_ambient(place).map_err(Failure::value)?,

@@ -25,11 +25,11 @@ pub(crate) fn anything(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
 }
 
 pub(crate) fn layer(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
-    each(call, Store::delete_layer)
+    each(call, |store, key| store.delete_layer(key))
 }
 
 pub(crate) fn container(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
-    each(call, Store::delete_container)
+    each(call, |store, key| store.delete_container(key))
 }
 
 /// Deletes all operands, and reports those that could not be.

@@ -1,6 +1,6 @@
 //! `changes`, `diff`, `diffsize`, `applydiff`.
 
-use layerhold::{ChangeKind, DiffCompression};
+use layerhold::{ChangeKind, DiffCompression, Key};
 use layerhold_archive::Codec;
 use serde::Serialize;
 
@@ -24,7 +24,7 @@ struct ChangeOut {
 
 pub(crate) fn changes(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     let (from, to) = pair(call);
-    let changes = call.store.changes(from, to)?;
+    let changes = call.store.changes(from.map(Key::from), to)?;
     if call.flags.is_on("json") {
         if changes.is_empty() {
             return json(call, &());
@@ -88,7 +88,7 @@ fn quote(path: &std::path::Path) -> String {
 
 pub(crate) fn size(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     let (from, to) = pair(call);
-    let size = call.store.diff_size(from, to)?;
+    let size = call.store.diff_size(from.map(Key::from), to)?;
     line(call, size)?;
     Ok(0)
 }
@@ -107,7 +107,7 @@ pub(crate) fn diff(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     .map(|(_, codec)| codec)
     .next_back();
     let compression = codec.map_or(DiffCompression::AsImported, DiffCompression::As);
-    let mut reader = call.store.diff(from, to, compression)?;
+    let mut reader = call.store.diff(from.map(Key::from), to, compression)?;
     copy_out(call, &mut reader)?;
     Ok(0)
 }

@@ -21,19 +21,19 @@ fn show(
 }
 
 pub(crate) fn image(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
-    show(call, layerhold::Store::image_directory)
+    show(call, |store, key| store.image_directory(key))
 }
 
 pub(crate) fn image_run(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
-    show(call, layerhold::Store::image_run_directory)
+    show(call, |store, key| store.image_run_directory(key))
 }
 
 pub(crate) fn container(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
-    show(call, layerhold::Store::container_directory)
+    show(call, |store, key| store.container_directory(key))
 }
 
 pub(crate) fn container_run(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
-    show(call, layerhold::Store::container_run_directory)
+    show(call, |store, key| store.container_run_directory(key))
 }
 
 #[derive(Serialize)]
@@ -89,7 +89,7 @@ pub(crate) fn layer_parent_owners(call: &mut Call<'_, '_>) -> Result<u8, Failure
     for operand in call.operands {
         match snapshot.layer(operand) {
             Ok(layer) => {
-                let owners = call.store.layer_parent_owners(layer.id().as_str())?;
+                let owners = call.store.layer_parent_owners(layer.id())?;
                 show_owners(call, layer.id().as_str(), &owners, EmptyLines::LeftOut)?;
             }
             Err(error) => {
@@ -108,9 +108,7 @@ pub(crate) fn container_parent_owners(call: &mut Call<'_, '_>) -> Result<u8, Fai
     for operand in call.operands {
         match snapshot.container(operand) {
             Ok(container) => {
-                let owners = call
-                    .store
-                    .container_parent_owners(container.id().as_str())?;
+                let owners = call.store.container_parent_owners(container.id())?;
                 show_owners(call, container.id().as_str(), &owners, EmptyLines::Printed)?;
             }
             Err(error) => {

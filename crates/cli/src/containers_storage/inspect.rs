@@ -138,7 +138,7 @@ fn show_image(call: &mut Call<'_, '_>, image: &Image) -> Result<(), Failure> {
     for name in image.big_data_names() {
         line(call, format_args!("Data: {name}"))?;
     }
-    let size = call.store.image_size(image.id().as_str());
+    let size = call.store.image_size(image.id());
     show_size(call, size)
 }
 
@@ -174,7 +174,7 @@ fn show_container(
     for name in image_names {
         line(call, format_args!("Image name: {name}"))?;
     }
-    let size = call.store.container_size(container.id().as_str());
+    let size = call.store.container_size(container.id());
     show_size(call, size)?;
     line(call, format_args!("Layer: {}", container.layer()))?;
     for name in container.big_data_names() {

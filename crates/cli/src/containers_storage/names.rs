@@ -58,15 +58,15 @@ fn change(
 }
 
 pub(crate) fn add(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
-    change(call, Store::add_names)
+    change(call, |store, key, names| store.add_names(key, names))
 }
 
 pub(crate) fn remove(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
-    change(call, Store::remove_names)
+    change(call, |store, key, names| store.remove_names(key, names))
 }
 
 pub(crate) fn set(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
-    change(call, Store::set_names)
+    change(call, |store, key, names| store.set_names(key, names))
 }
 
 pub(crate) fn metadata(call: &mut Call<'_, '_>) -> Result<u8, Failure> {

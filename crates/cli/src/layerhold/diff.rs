@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 
-use layerhold::{Change, ChangeKind, DiffCompression, Item, Snapshot};
+use layerhold::{Change, ChangeKind, DiffCompression, Item, Key, Snapshot};
 use layerhold_archive::Codec;
 use layerhold_ids::LayerId;
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Diff) -> Result<(), Failure> {
     if args.tar {
         return write_tar(call, from, to.as_str(), args.output);
     }
-    let changes = call.store.changes(from, to.as_str())?;
+    let changes = call.store.changes(from.map(Key::from), to.as_str())?;
     if call.is_json() {
         let items: Vec<_> = changes.iter().map(as_json).collect();
         return call.json(&json!(items));
@@ -84,7 +84,7 @@ fn write_tar(
         return Err(Failure::Flags(ARCHIVE_ON_TERMINAL));
     }
     let compression = DiffCompression::As(Codec::Plain);
-    let mut reader = call.store.diff(from, to, compression)?;
+    let mut reader = call.store.diff(from.map(Key::from), to, compression)?;
     match output {
         None => copy(&mut reader, call.streams.exact()),
         Some(path) => {

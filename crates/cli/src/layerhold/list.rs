@@ -54,7 +54,7 @@ pub(super) fn images(call: &mut Call<'_, '_>, list: &List) -> Result<(), Failure
     let mut rows = Vec::new();
     let mut items = Vec::new();
     for image in snapshot.images() {
-        let bytes = call.store.image_size(image.id().as_str()).ok();
+        let bytes = call.store.image_size(image.id()).ok();
         if call.is_json() {
             items.push(json!({
                 "id": image.id().as_str(),

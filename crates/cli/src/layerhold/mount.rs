@@ -36,8 +36,8 @@ pub(super) fn mount(call: &mut Call<'_, '_>, args: &Mount) -> Result<(), Failure
     let mut mounted = Vec::new();
     for text in &args.items {
         let result = match find(&snapshot, text) {
-            Ok(Item::Image(image)) => call.store.mount_image(image.id().as_str(), &request),
-            Ok(item) => call.store.mount(item.id().as_str(), &request),
+            Ok(Item::Image(image)) => call.store.mount_image(image.id(), &request),
+            Ok(item) => call.store.mount(item.id(), &request),
             Err(error) => Err(error.into()),
         };
         match result {
@@ -106,8 +106,8 @@ pub(super) fn unmount(call: &mut Call<'_, '_>, args: &Unmount) -> Result<(), Fai
     let mut done = Vec::new();
     for text in &args.items {
         let result = match find(&snapshot, text) {
-            Ok(Item::Image(image)) => call.store.unmount_image(image.id().as_str(), how),
-            Ok(item) => call.store.unmount(item.id().as_str(), how),
+            Ok(Item::Image(image)) => call.store.unmount_image(image.id(), how),
+            Ok(item) => call.store.unmount(item.id(), how),
             // An operand that is not an item may be a mount point.
             Err(_) => call.store.unmount(text, how),
         };

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use layerhold::{DeleteMode, Item, Snapshot, Unmounting};
+use layerhold_ids::ContainerId;
 use serde_json::json;
 
 use super::args::Remove;
@@ -54,7 +55,7 @@ fn remove(
     let mut gone = Vec::new();
     match find(snapshot, text)? {
         Item::Container(container) => {
-            remove_container(call, container.id().as_str(), force)?;
+            remove_container(call, container.id(), force)?;
             gone.push(format!("container {}", container.id()));
         }
         Item::Image(image) => {
@@ -62,24 +63,22 @@ fn remove(
                 && image.names().len() > 1
                 && let Some(name) = name_of(snapshot, &image, text)
             {
-                let id = image.id().as_str();
+                let id = image.id();
                 call.store.remove_names(id, std::slice::from_ref(&name))?;
                 return Ok(vec![format!("name {name}")]);
             }
             if force {
                 for container in snapshot.containers_of_image(image.id()) {
-                    remove_container(call, container.id().as_str(), true)?;
+                    remove_container(call, container.id(), true)?;
                     gone.push(format!("container {}", container.id()));
                 }
             }
-            let layers = call
-                .store
-                .delete_image(image.id().as_str(), DeleteMode::Delete)?;
+            let layers = call.store.delete_image(image.id(), DeleteMode::Delete)?;
             gone.push(format!("image {}", image.id()));
             gone.extend(layers.iter().map(|layer| format!("layer {layer}")));
         }
         Item::Layer(layer) => {
-            call.store.delete_layer(layer.id().as_str())?;
+            call.store.delete_layer(layer.id())?;
             gone.push(format!("layer {}", layer.id()));
         }
     }
@@ -90,7 +89,7 @@ fn remove(
 #[error("cannot remove it while it is mounted: unmount it first, or use --force")]
 struct StillMounted;
 
-fn remove_container(call: &Call<'_, '_>, id: &str, force: bool) -> Result<(), Failure> {
+fn remove_container(call: &Call<'_, '_>, id: &ContainerId, force: bool) -> Result<(), Failure> {
     if call.store.mounted(id)? > 0 {
         if !force {
             return Err(Failure::value(StillMounted));

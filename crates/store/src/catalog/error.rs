@@ -89,6 +89,8 @@ pub enum AccessError {
 }
 
 error_kind!(AccessError, |error| match error {
+    // Transparent, and so not among its own causes.
+    Self::Lock(error) if error.is_cancelled() => Some(ErrorKind::Cancelled),
     Self::Mounts { .. } | Self::OtherRecords { .. } => Some(ErrorKind::LoadError),
     _ => None,
 });

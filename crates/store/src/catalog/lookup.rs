@@ -1,5 +1,9 @@
 //! Finding records by what people type.
 
+use crate::catalog::key::Key;
+use layerhold_ids::ContainerId;
+use layerhold_ids::ImageId;
+use layerhold_ids::LayerId;
 use std::sync::Arc;
 
 use layerhold_json_store::{Damaged, Record, Snapshot as RecordSnapshot};
@@ -16,6 +20,9 @@ pub(crate) trait ItemRecord: Record {
     /// Which kind it is.
     const ITEM: ItemKind;
 
+    /// Its ID.
+    type Id: AsRef<str> + Clone;
+
     /// Tells whether the record stands for something that is there. An incomplete layer does not.
     fn is_present(&self) -> bool {
         true
@@ -24,6 +31,7 @@ pub(crate) trait ItemRecord: Record {
 
 impl ItemRecord for Layer {
     const ITEM: ItemKind = ItemKind::Layer;
+    type Id = LayerId;
 
     fn is_present(&self) -> bool {
         !self.is_incomplete()
@@ -32,10 +40,12 @@ impl ItemRecord for Layer {
 
 impl ItemRecord for Image {
     const ITEM: ItemKind = ItemKind::Image;
+    type Id = ImageId;
 }
 
 impl ItemRecord for Container {
     const ITEM: ItemKind = ItemKind::Container;
+    type Id = ContainerId;
 }
 
 /// Finds what a text means; `None` when it means nothing.
@@ -44,8 +54,12 @@ impl ItemRecord for Container {
 /// prefix of an ID in this store comes before a name in an additional one.
 pub(crate) fn find<R: ItemRecord>(
     records: &impl Records<R>,
-    key: &str,
+    key: &Key<'_, R::Id>,
 ) -> Result<Option<Arc<R>>, LookupError> {
+    let key = match key {
+        Key::Id(id) => return by_id(records, id.as_ref()),
+        Key::Text(text) => *text,
+    };
     let mut is_ambiguous = false;
     for (position, (_, part)) in records.parts().enumerate() {
         match part.lookup(key) {
@@ -83,17 +97,17 @@ pub(crate) fn is_exactly<R: Record>(record: &R, key: &str) -> bool {
 /// Finds what a text means.
 pub(crate) fn lookup<R: ItemRecord>(
     records: &impl Records<R>,
-    key: &str,
+    key: &Key<'_, R::Id>,
 ) -> Result<Arc<R>, LookupError> {
     find(records, key)?.ok_or_else(|| LookupError::Unknown {
         kind: R::ITEM,
-        key: key.to_owned(),
+        key: key.to_text(),
     })
 }
 
 /// Tells whether a text means anything. A damaged record exists; what is ambiguous does not, as in
 /// Go.
-pub(crate) fn is_known<R: ItemRecord>(records: &impl Records<R>, key: &str) -> bool {
+pub(crate) fn is_known<R: ItemRecord>(records: &impl Records<R>, key: &Key<'_, R::Id>) -> bool {
     !matches!(
         find(records, key),
         Ok(None) | Err(LookupError::Ambiguous { .. })
@@ -103,11 +117,11 @@ pub(crate) fn is_known<R: ItemRecord>(records: &impl Records<R>, key: &str) -> b
 /// Tells whether a text means anything now, without keeping what is read if that settles it.
 pub(crate) fn is_there<R: ItemRecord>(
     stores: &RecordStores<R>,
-    key: &str,
+    key: &Key<'_, R::Id>,
 ) -> Result<bool, AccessError> {
     // Nothing that comes later hides what the first place has.
     if let Some((store, is_only)) = stores.first() {
-        match store.store.lookup(key) {
+        match store.store.lookup(key.as_str()) {
             Ok(Resolution::One(found)) if found.is_present() => return Ok(true),
             Ok(_) if is_only => return Ok(false),
             Ok(_) => {}
@@ -123,7 +137,7 @@ pub(crate) fn is_there<R: ItemRecord>(
 /// Finds what a text means, for changing it; `None` when it means nothing.
 pub(crate) fn find_to_change<R: ItemRecord>(
     records: &impl Records<R>,
-    key: &str,
+    key: &Key<'_, R::Id>,
 ) -> Result<Option<Arc<R>>, LookupError> {
     let found = find(records, key)?;
     if let Some(record) = &found {
@@ -135,7 +149,7 @@ pub(crate) fn find_to_change<R: ItemRecord>(
 /// Finds what a text means, for changing it.
 pub(crate) fn lookup_to_change<R: ItemRecord>(
     records: &impl Records<R>,
-    key: &str,
+    key: &Key<'_, R::Id>,
 ) -> Result<Arc<R>, LookupError> {
     let record = lookup(records, key)?;
     refuse_additional(records, record.id())?;

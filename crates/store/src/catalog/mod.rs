@@ -14,6 +14,7 @@ pub(crate) mod locks;
 pub(crate) mod intent;
 pub(crate) mod files;
 pub(crate) mod lookup;
+pub(crate) mod key;
 pub(crate) mod locked;
 pub(crate) mod record_stores;
 mod options;
@@ -21,6 +22,8 @@ pub(crate) mod transient;
 pub(crate) mod layout;
 pub(crate) mod error;
 
+use crate::catalog::key::Key;
+use crate::records::kinds::ItemId;
 use std::sync::Arc;
 
 use layerhold_lockfile::LockFile;
@@ -90,10 +93,19 @@ impl Catalog {
 
     /// Tells whether anything has this ID, name or unique prefix. Each file is only read when the
     /// ones before it do not settle the question.
-    pub(crate) fn exists(&self, key: &str) -> Result<bool, AccessError> {
-        Ok(lookup::is_there(&self.layers, key)?
-            || lookup::is_there(&self.images, key)?
-            || lookup::is_there(&self.containers, key)?)
+    pub(crate) fn exists(&self, key: &Key<'_, ItemId>) -> Result<bool, AccessError> {
+        let of_layers = key.layer().map(|key| lookup::is_there(&self.layers, &key));
+        if of_layers.unwrap_or(Ok(false))? {
+            return Ok(true);
+        }
+        let of_images = key.image().map(|key| lookup::is_there(&self.images, &key));
+        if of_images.unwrap_or(Ok(false))? {
+            return Ok(true);
+        }
+        let of_containers = key
+            .container()
+            .map(|key| lookup::is_there(&self.containers, &key));
+        of_containers.unwrap_or(Ok(false))
     }
 
     /// What additional stores have: layers and images of one store as they are at one moment.

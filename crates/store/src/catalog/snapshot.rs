@@ -1,5 +1,6 @@
 //! The store at one moment.
 
+use crate::catalog::key::Key;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -150,8 +151,8 @@ impl Snapshot {
     /// # Errors
     ///
     /// See [`LookupError`].
-    pub fn layer(&self, key: &str) -> Result<Arc<Layer>, LookupError> {
-        lookup::lookup(&self.layers, key)
+    pub fn layer<'k>(&self, key: impl Into<Key<'k, LayerId>>) -> Result<Arc<Layer>, LookupError> {
+        lookup::lookup(&self.layers, &key.into())
     }
 
     /// Finds an image by ID, name or unique prefix of an ID.
@@ -161,8 +162,8 @@ impl Snapshot {
     /// # Errors
     ///
     /// See [`LookupError`].
-    pub fn image(&self, key: &str) -> Result<Arc<Image>, LookupError> {
-        lookup::lookup(&self.images, key)
+    pub fn image<'k>(&self, key: impl Into<Key<'k, ImageId>>) -> Result<Arc<Image>, LookupError> {
+        lookup::lookup(&self.images, &key.into())
     }
 
     /// Finds a container by ID, name, the ID of its layer, or unique prefix of an ID.
@@ -172,8 +173,11 @@ impl Snapshot {
     /// # Errors
     ///
     /// See [`LookupError`].
-    pub fn container(&self, key: &str) -> Result<Arc<Container>, LookupError> {
-        lookup::lookup(&self.containers, key)
+    pub fn container<'k>(
+        &self,
+        key: impl Into<Key<'k, ContainerId>>,
+    ) -> Result<Arc<Container>, LookupError> {
+        lookup::lookup(&self.containers, &key.into())
     }
 
     /// Finds a layer by its whole ID; `None` when there is none.
@@ -211,30 +215,42 @@ impl Snapshot {
     ///
     /// [`LookupError::Nothing`] when it means none of them. A prefix that several layers share may
     /// still mean one image, as in Go.
-    pub fn find(&self, key: &str) -> Result<Item, LookupError> {
+    pub fn find<'k>(&self, key: impl Into<Key<'k, ItemId>>) -> Result<Item, LookupError> {
+        let key = key.into();
         let mut unclear = None;
-        if let Some(layer) = noting(lookup::find(&self.layers, key), &mut unclear) {
+        let layer = key.layer().map(|key| lookup::find(&self.layers, &key));
+        if let Some(layer) = layer.and_then(|found| noting(found, &mut unclear)) {
             return Ok(Item::Layer(layer));
         }
-        if let Some(image) = noting(lookup::find(&self.images, key), &mut unclear) {
+        let image = key.image().map(|key| lookup::find(&self.images, &key));
+        if let Some(image) = image.and_then(|found| noting(found, &mut unclear)) {
             return Ok(Item::Image(image));
         }
-        if let Some(container) = noting(lookup::find(&self.containers, key), &mut unclear) {
+        let container = key
+            .container()
+            .map(|key| lookup::find(&self.containers, &key));
+        if let Some(container) = container.and_then(|found| noting(found, &mut unclear)) {
             return Ok(Item::Container(container));
         }
-        Err(unclear.unwrap_or_else(|| LookupError::Nothing {
-            key: key.to_owned(),
-        }))
+        Err(unclear.unwrap_or_else(|| LookupError::Nothing { key: key.to_text() }))
     }
 
     /// Tells whether anything has this ID, name or unique prefix.
     ///
     /// Go: `Store.Exists`.
     #[must_use]
-    pub fn exists(&self, key: &str) -> bool {
-        lookup::is_known(&self.layers, key)
-            || lookup::is_known(&self.images, key)
-            || lookup::is_known(&self.containers, key)
+    pub fn exists<'k>(&self, key: impl Into<Key<'k, ItemId>>) -> bool {
+        let key = key.into();
+        let layer = key
+            .layer()
+            .is_some_and(|key| lookup::is_known(&self.layers, &key));
+        layer
+            || key
+                .image()
+                .is_some_and(|key| lookup::is_known(&self.images, &key))
+            || key
+                .container()
+                .is_some_and(|key| lookup::is_known(&self.containers, &key))
     }
 
     /// Lists the layers that stand directly on a layer.

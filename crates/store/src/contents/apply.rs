@@ -5,7 +5,9 @@
 //! before leaves the layer's old record with more or fewer of the new files, as it does in Go; a
 //! crash between leaves a tar-split file that is newer than the record.
 
+use crate::catalog::key::Key;
 use crate::engine::Engine;
+use layerhold_ids::LayerId;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -26,7 +28,7 @@ use crate::contents::import::{Destination, ImportFailure, LayerDigests, import};
 
 pub(crate) fn apply_diff(
     engine: &Engine,
-    to: &str,
+    to: &Key<'_, LayerId>,
     reader: impl Read + Send,
 ) -> Result<u64, DiffError> {
     // Not held on to: who waits to shut the store down, or to mount with Go's tools, need not

@@ -4,6 +4,7 @@
 //! that, bit for bit. For other layers, and for other pairs than a layer and its parent, the driver
 //! compares the trees.
 
+use crate::catalog::key::Key;
 use crate::contents::additional_layer::blob_of;
 use std::fmt;
 use std::fs::File;
@@ -103,8 +104,8 @@ impl BufRead for Diff {
 
 pub(crate) fn diff(
     engine: &Engine,
-    from: Option<&str>,
-    to: &str,
+    from: Option<&Key<'_, LayerId>>,
+    to: &Key<'_, LayerId>,
     compression: DiffCompression,
 ) -> Result<Diff, DiffError> {
     let layers = engine.catalog.layers_view()?;
@@ -147,8 +148,8 @@ pub(crate) fn diff(
 
 pub(crate) fn changes(
     engine: &Engine,
-    from: Option<&str>,
-    to: &str,
+    from: Option<&Key<'_, LayerId>>,
+    to: &Key<'_, LayerId>,
 ) -> Result<Vec<Change>, DiffError> {
     let pair = pair(engine, from, to)?;
     engine
@@ -157,7 +158,11 @@ pub(crate) fn changes(
         .map_err(|source| pair.failed(source))
 }
 
-pub(crate) fn diff_size(engine: &Engine, from: Option<&str>, to: &str) -> Result<u64, DiffError> {
+pub(crate) fn diff_size(
+    engine: &Engine,
+    from: Option<&Key<'_, LayerId>>,
+    to: &Key<'_, LayerId>,
+) -> Result<u64, DiffError> {
     pair_size(engine, &pair(engine, from, to)?)
 }
 
@@ -193,7 +198,11 @@ impl Pair {
     }
 }
 
-fn pair(engine: &Engine, from: Option<&str>, to: &str) -> Result<Pair, LookupErrorOrAccess> {
+fn pair(
+    engine: &Engine,
+    from: Option<&Key<'_, LayerId>>,
+    to: &Key<'_, LayerId>,
+) -> Result<Pair, LookupErrorOrAccess> {
     let layers = engine.catalog.layers_view()?;
     let to = lookup(&layers, to)?;
     let from = match (from, to.parent()) {

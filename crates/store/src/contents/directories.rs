@@ -7,8 +7,10 @@
 use crate::catalog::error::LookupError;
 use crate::catalog::error::{AccessError, file_errors_are_access};
 use crate::catalog::files::read_all;
+use crate::catalog::key::Key;
 use crate::records::error_kind::{ErrorKind, error_kind};
 use layerhold_ids::ContainerId;
+use layerhold_ids::ImageId;
 use layerhold_sys::PathError;
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
@@ -21,19 +23,28 @@ use crate::engine::Engine;
 /// The largest file that is read into memory.
 const MAX_FILE: u64 = 1 << 30;
 
-pub(crate) fn image_directory(engine: &Engine, key: &str) -> Result<PathBuf, DirectoryError> {
+pub(crate) fn image_directory(
+    engine: &Engine,
+    key: &Key<'_, ImageId>,
+) -> Result<PathBuf, DirectoryError> {
     Ok(image_user_data(engine, key, UserDataPlace::Durable)?
         .path()
         .to_owned())
 }
 
-pub(crate) fn image_run_directory(engine: &Engine, key: &str) -> Result<PathBuf, DirectoryError> {
+pub(crate) fn image_run_directory(
+    engine: &Engine,
+    key: &Key<'_, ImageId>,
+) -> Result<PathBuf, DirectoryError> {
     Ok(image_user_data(engine, key, UserDataPlace::Runtime)?
         .path()
         .to_owned())
 }
 
-pub(crate) fn container_directory(engine: &Engine, key: &str) -> Result<PathBuf, DirectoryError> {
+pub(crate) fn container_directory(
+    engine: &Engine,
+    key: &Key<'_, ContainerId>,
+) -> Result<PathBuf, DirectoryError> {
     Ok(container_user_data(engine, key, UserDataPlace::Durable)?
         .dir
         .path()
@@ -42,7 +53,7 @@ pub(crate) fn container_directory(engine: &Engine, key: &str) -> Result<PathBuf,
 
 pub(crate) fn container_run_directory(
     engine: &Engine,
-    key: &str,
+    key: &Key<'_, ContainerId>,
 ) -> Result<PathBuf, DirectoryError> {
     Ok(container_user_data(engine, key, UserDataPlace::Runtime)?
         .dir
@@ -52,7 +63,7 @@ pub(crate) fn container_run_directory(
 
 pub(crate) fn container_file(
     engine: &Engine,
-    key: &str,
+    key: &Key<'_, ContainerId>,
     name: &Path,
 ) -> Result<Vec<u8>, DirectoryError> {
     container_user_data(engine, key, UserDataPlace::Durable)?.read(name)
@@ -60,7 +71,7 @@ pub(crate) fn container_file(
 
 pub(crate) fn set_container_file(
     engine: &Engine,
-    key: &str,
+    key: &Key<'_, ContainerId>,
     name: &Path,
     data: &[u8],
 ) -> Result<(), DirectoryError> {
@@ -70,7 +81,7 @@ pub(crate) fn set_container_file(
 
 pub(crate) fn container_run_file(
     engine: &Engine,
-    key: &str,
+    key: &Key<'_, ContainerId>,
     name: &Path,
 ) -> Result<Vec<u8>, DirectoryError> {
     container_user_data(engine, key, UserDataPlace::Runtime)?.read(name)
@@ -78,7 +89,7 @@ pub(crate) fn container_run_file(
 
 pub(crate) fn set_container_run_file(
     engine: &Engine,
-    key: &str,
+    key: &Key<'_, ContainerId>,
     name: &Path,
     data: &[u8],
 ) -> Result<(), DirectoryError> {
@@ -95,7 +106,7 @@ pub(crate) enum UserDataPlace {
 
 fn image_user_data(
     engine: &Engine,
-    key: &str,
+    key: &Key<'_, ImageId>,
     place: UserDataPlace,
 ) -> Result<Dir, DirectoryError> {
     let image = crate::catalog::lookup::lookup(&engine.catalog.images_view()?, key)?;
@@ -111,7 +122,7 @@ fn image_user_data(
 
 pub(crate) fn container_user_data(
     engine: &Engine,
-    key: &str,
+    key: &Key<'_, ContainerId>,
     place: UserDataPlace,
 ) -> Result<ContainerFiles, DirectoryError> {
     let container = crate::catalog::lookup::lookup(&engine.catalog.containers_view()?, key)?;

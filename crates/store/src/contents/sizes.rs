@@ -1,9 +1,12 @@
 //! What things take.
 
+use crate::catalog::key::Key;
 use crate::contents::diff::pair_of;
 use crate::contents::diff::pair_size;
 use crate::contents::directories::container_user_data;
 use crate::engine::Engine;
+use layerhold_ids::ContainerId;
+use layerhold_ids::ImageId;
 use std::collections::BTreeSet;
 
 use layerhold_ids::LayerId;
@@ -15,16 +18,16 @@ use crate::contents::directories::DirectoryError;
 use crate::contents::directories::UserDataPlace;
 use crate::contents::error::DiffError;
 
-pub(crate) fn layer_size(engine: &Engine, key: &str) -> Result<u64, DiffError> {
+pub(crate) fn layer_size(engine: &Engine, key: &Key<'_, LayerId>) -> Result<u64, DiffError> {
     let layer = lookup(&engine.catalog.layers_view()?, key)?;
     layer.diff_size().ok_or_else(|| DiffError::SizeUnknown {
         what: format!("layer {}", layer.id()),
     })
 }
 
-pub(crate) fn image_size(engine: &Engine, key: &str) -> Result<u64, DiffError> {
+pub(crate) fn image_size(engine: &Engine, key: &Key<'_, ImageId>) -> Result<u64, DiffError> {
     let view = engine.snapshot()?;
-    let image = view.image(key)?;
+    let image = view.image(key.clone())?;
     let mut seen: BTreeSet<LayerId> = BTreeSet::new();
     let mut waiting: Vec<LayerId> = image
         .top_layer()
@@ -61,15 +64,18 @@ pub(crate) fn image_size(engine: &Engine, key: &str) -> Result<u64, DiffError> {
     Ok(sum.saturating_add(items))
 }
 
-pub(crate) fn container_size(engine: &Engine, key: &str) -> Result<u64, DiffError> {
+pub(crate) fn container_size(
+    engine: &Engine,
+    key: &Key<'_, ContainerId>,
+) -> Result<u64, DiffError> {
     let view = engine.snapshot()?;
-    let container = view.container(key)?;
+    let container = view.container(key.clone())?;
     // First, as in Go: the directories are made where they are missing, whatever becomes of the
     // rest.
     let mut sum: u64 = 0;
     for place in [UserDataPlace::Durable, UserDataPlace::Runtime] {
         let files =
-            container_user_data(engine, container.id().as_str(), place).map_err(of_directory)?;
+            container_user_data(engine, &container.id().into(), place).map_err(of_directory)?;
         sum = sum.saturating_add(tree_usage(&files.dir)?.bytes);
     }
     let layer = require(&view.layers, container.layer().as_str())?;

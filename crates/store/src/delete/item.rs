@@ -18,6 +18,8 @@
 //! from there shows again as it is there. Nothing here needs space on the disk: where a temporary
 //! area cannot be made, things are erased at once, and record files are changed in place.
 
+use crate::catalog::key::Key;
+use crate::records::kinds::ItemId;
 use std::ffi::OsStr;
 use std::sync::Arc;
 
@@ -74,23 +76,29 @@ impl AnyTarget {
 }
 
 /// What a key means of each kind, in the order of the kinds.
-fn find_targets(locks: &Locks, key: &str) -> Result<Vec<AnyTarget>, LookupError> {
-    let container = find_target_unless_ambiguous(&locks.containers, key)?.map(AnyTarget::Container);
-    let image = find_target_unless_ambiguous(&locks.images, key)?.map(AnyTarget::Image);
-    let targets: Vec<AnyTarget> = container.into_iter().chain(image).collect();
-    let layer = match targets.is_empty() {
-        true => find_target(&locks.layers, key)?,
-        false => find_target_unless_ambiguous(&locks.layers, key)?,
-    };
-    Ok(targets
-        .into_iter()
-        .chain(layer.map(AnyTarget::Layer))
-        .collect())
+fn find_targets(locks: &Locks, key: &Key<'_, ItemId>) -> Result<Vec<AnyTarget>, LookupError> {
+    let mut targets = Vec::new();
+    if let Some(key) = key.container() {
+        let container = find_target_unless_ambiguous(&locks.containers, &key)?;
+        targets.extend(container.map(AnyTarget::Container));
+    }
+    if let Some(key) = key.image() {
+        let image = find_target_unless_ambiguous(&locks.images, &key)?;
+        targets.extend(image.map(AnyTarget::Image));
+    }
+    if let Some(key) = key.layer() {
+        let layer = match targets.is_empty() {
+            true => find_target(&locks.layers, &key)?,
+            false => find_target_unless_ambiguous(&locks.layers, &key)?,
+        };
+        targets.extend(layer.map(AnyTarget::Layer));
+    }
+    Ok(targets)
 }
 
-pub(crate) fn delete(engine: &Engine, key: &str) -> Result<(), DeleteError> {
+pub(crate) fn delete(engine: &Engine, key: &Key<'_, ItemId>) -> Result<(), DeleteError> {
     deleting(engine, |deletion, locks| {
-        let exactly = |target: &AnyTarget| target.is_exactly(key);
+        let exactly = |target: &AnyTarget| target.is_exactly(key.as_str());
         let targets = find_targets(locks, key)?;
         let position = targets.iter().position(exactly).unwrap_or_default();
         match targets.into_iter().nth(position) {
@@ -100,15 +108,12 @@ pub(crate) fn delete(engine: &Engine, key: &str) -> Result<(), DeleteError> {
                 Ok(id) => deletion.delete_layers(locks, &[id]),
                 Err(_) => deletion.delete_layer_record(locks, layer.id()),
             },
-            None => Err(LookupError::Nothing {
-                key: key.to_owned(),
-            }
-            .into()),
+            None => Err(LookupError::Nothing { key: key.to_text() }.into()),
         }
     })
 }
 
-pub(crate) fn delete_layer(engine: &Engine, key: &str) -> Result<(), DeleteError> {
+pub(crate) fn delete_layer(engine: &Engine, key: &Key<'_, LayerId>) -> Result<(), DeleteError> {
     deleting(engine, |deletion, locks| {
         let layer = require_target(&locks.layers, key)?;
         match layer.id().parse() {
@@ -120,7 +125,7 @@ pub(crate) fn delete_layer(engine: &Engine, key: &str) -> Result<(), DeleteError
 
 pub(crate) fn delete_image(
     engine: &Engine,
-    key: &str,
+    key: &Key<'_, ImageId>,
     mode: DeleteMode,
 ) -> Result<Vec<LayerId>, DeleteError> {
     deleting(engine, |deletion, locks| {
@@ -150,7 +155,10 @@ pub(crate) fn delete_image(
     })
 }
 
-pub(crate) fn delete_container(engine: &Engine, key: &str) -> Result<(), DeleteError> {
+pub(crate) fn delete_container(
+    engine: &Engine,
+    key: &Key<'_, ContainerId>,
+) -> Result<(), DeleteError> {
     deleting(engine, |deletion, locks| {
         let container = require_target(&locks.containers, key)?;
         deletion.delete_container(locks, &container)

@@ -1,5 +1,6 @@
 //! What a deletion is about: the record that a key means, and the layers that go with an image.
 
+use crate::catalog::key::Key;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -35,20 +36,20 @@ impl<R: ItemRecord> DeleteTarget<R> {
 /// Finds the record that a key means, even when it is damaged.
 pub(crate) fn find_target<R: ItemRecord>(
     records: &impl Records<R>,
-    key: &str,
+    key: &Key<'_, R::Id>,
 ) -> Result<Option<DeleteTarget<R>>, LookupError> {
     match find_to_change(records, key) {
         Ok(Some(found)) => Ok(Some(DeleteTarget::Usable(found))),
         // Not even a record, but its beginning says whose it was.
         Ok(None) => {
             let mut own = records.own();
-            let known = own.any(|(_, part)| !part.damaged_with_id(key).is_empty());
-            Ok(known.then(|| DeleteTarget::Damaged(key.to_owned())))
+            let known = own.any(|(_, part)| !part.damaged_with_id(key.as_str()).is_empty());
+            Ok(known.then(|| DeleteTarget::Damaged(key.to_text())))
         }
         Err(error @ LookupError::Damaged { .. }) => {
             let mut own = records.own();
             let damaged = own.find_map(|(_, part)| {
-                let id = part.resolve(key).one()?;
+                let id = part.resolve(key.as_str()).one()?;
                 part.get(id).is_err().then(|| id.to_owned())
             });
             damaged
@@ -63,7 +64,7 @@ pub(crate) fn find_target<R: ItemRecord>(
 /// something of the next.
 pub(crate) fn find_target_unless_ambiguous<R: ItemRecord>(
     records: &impl Records<R>,
-    key: &str,
+    key: &Key<'_, R::Id>,
 ) -> Result<Option<DeleteTarget<R>>, LookupError> {
     match find_target(records, key) {
         Err(LookupError::Ambiguous { .. }) => Ok(None),
@@ -74,11 +75,11 @@ pub(crate) fn find_target_unless_ambiguous<R: ItemRecord>(
 /// As [`find_target`], for a key that must mean something.
 pub(crate) fn require_target<R: ItemRecord>(
     records: &impl Records<R>,
-    key: &str,
+    key: &Key<'_, R::Id>,
 ) -> Result<DeleteTarget<R>, DeleteError> {
     find_target(records, key)?.ok_or_else(|| DeleteError::NotA {
         kind: R::ITEM,
-        key: key.to_owned(),
+        key: key.to_text(),
     })
 }
 

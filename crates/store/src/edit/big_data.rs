@@ -11,9 +11,13 @@ use crate::catalog::big_data::recorded;
 use crate::catalog::big_data::set_image_item;
 use crate::catalog::big_data::size;
 use crate::catalog::big_data::store_of;
+use crate::catalog::key::Key;
 use crate::engine::Engine;
 use crate::records::big_data_item::digest_of;
 use crate::records::big_data_item::note_container_item;
+use layerhold_ids::ContainerId;
+use layerhold_ids::ImageId;
+use layerhold_ids::LayerId;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -33,13 +37,20 @@ use crate::records::{Container, Image, Layer};
 /// How much of what a caller hands in is read at a time.
 const PIECE: usize = 128 * 1024;
 
-pub(crate) fn layer_data_names(engine: &Engine, key: &str) -> Result<Vec<String>, DataError> {
+pub(crate) fn layer_data_names(
+    engine: &Engine,
+    key: &Key<'_, LayerId>,
+) -> Result<Vec<String>, DataError> {
     Ok(lookup(&engine.catalog.layers_view()?, key)?
         .big_data_names()
         .to_vec())
 }
 
-pub(crate) fn layer_data(engine: &Engine, key: &str, item: &str) -> Result<File, DataError> {
+pub(crate) fn layer_data(
+    engine: &Engine,
+    key: &Key<'_, LayerId>,
+    item: &str,
+) -> Result<File, DataError> {
     let layers = engine.catalog.layers_view()?;
     let layer = lookup(&layers, key)?;
     let file = store_of(&layers, &layer, item)?
@@ -50,7 +61,7 @@ pub(crate) fn layer_data(engine: &Engine, key: &str, item: &str) -> Result<File,
 
 pub(crate) fn set_layer_data(
     engine: &Engine,
-    key: &str,
+    key: &Key<'_, LayerId>,
     item: &str,
     data: &mut dyn Read,
 ) -> Result<(), DataError> {
@@ -69,19 +80,30 @@ pub(crate) fn set_layer_data(
     Ok(layers.save().of::<Layer>()?)
 }
 
-pub(crate) fn image_data_names(engine: &Engine, key: &str) -> Result<Vec<String>, DataError> {
+pub(crate) fn image_data_names(
+    engine: &Engine,
+    key: &Key<'_, ImageId>,
+) -> Result<Vec<String>, DataError> {
     Ok(lookup(&engine.catalog.images_view()?, key)?
         .big_data_names()
         .to_vec())
 }
 
-pub(crate) fn image_data(engine: &Engine, key: &str, item: &str) -> Result<Vec<u8>, DataError> {
+pub(crate) fn image_data(
+    engine: &Engine,
+    key: &Key<'_, ImageId>,
+    item: &str,
+) -> Result<Vec<u8>, DataError> {
     let images = engine.catalog.images_view()?;
     let image = lookup(&images, key)?;
     read(store_of(&images, &image, item)?, &image, item)
 }
 
-pub(crate) fn image_data_size(engine: &Engine, key: &str, item: &str) -> Result<u64, DataError> {
+pub(crate) fn image_data_size(
+    engine: &Engine,
+    key: &Key<'_, ImageId>,
+    item: &str,
+) -> Result<u64, DataError> {
     let images = engine.catalog.images_view()?;
     let image = lookup(&images, key)?;
     size(
@@ -94,7 +116,7 @@ pub(crate) fn image_data_size(engine: &Engine, key: &str, item: &str) -> Result<
 
 pub(crate) fn image_data_digest(
     engine: &Engine,
-    key: &str,
+    key: &Key<'_, ImageId>,
     item: &str,
 ) -> Result<Digest, DataError> {
     let images = engine.catalog.images_view()?;
@@ -109,7 +131,7 @@ pub(crate) fn image_data_digest(
 
 pub(crate) fn set_image_data(
     engine: &Engine,
-    key: &str,
+    key: &Key<'_, ImageId>,
     mut item: BigDataItem,
 ) -> Result<(), DataError> {
     check_name(&item)?;
@@ -120,13 +142,20 @@ pub(crate) fn set_image_data(
     Ok(images.save().of::<Image>()?)
 }
 
-pub(crate) fn container_data_names(engine: &Engine, key: &str) -> Result<Vec<String>, DataError> {
+pub(crate) fn container_data_names(
+    engine: &Engine,
+    key: &Key<'_, ContainerId>,
+) -> Result<Vec<String>, DataError> {
     Ok(lookup(&engine.catalog.containers_view()?, key)?
         .big_data_names()
         .to_vec())
 }
 
-pub(crate) fn container_data(engine: &Engine, key: &str, item: &str) -> Result<Vec<u8>, DataError> {
+pub(crate) fn container_data(
+    engine: &Engine,
+    key: &Key<'_, ContainerId>,
+    item: &str,
+) -> Result<Vec<u8>, DataError> {
     let containers = engine.catalog.containers_view()?;
     let container = lookup(&containers, key)?;
     read(store_of(&containers, &container, item)?, &container, item)
@@ -134,7 +163,7 @@ pub(crate) fn container_data(engine: &Engine, key: &str, item: &str) -> Result<V
 
 pub(crate) fn container_data_size(
     engine: &Engine,
-    key: &str,
+    key: &Key<'_, ContainerId>,
     item: &str,
 ) -> Result<u64, DataError> {
     let containers = engine.catalog.containers_view()?;
@@ -149,7 +178,7 @@ pub(crate) fn container_data_size(
 
 pub(crate) fn container_data_digest(
     engine: &Engine,
-    key: &str,
+    key: &Key<'_, ContainerId>,
     item: &str,
 ) -> Result<Digest, DataError> {
     let containers = engine.catalog.containers_view()?;
@@ -165,7 +194,7 @@ pub(crate) fn container_data_digest(
 
 pub(crate) fn set_container_data(
     engine: &Engine,
-    key: &str,
+    key: &Key<'_, ContainerId>,
     mut item: BigDataItem,
 ) -> Result<(), DataError> {
     check_name(&item)?;

@@ -4,9 +4,12 @@
 //! under its own write lock and no other, as Go does. What is in an additional store cannot be
 //! changed, but an image there can be given names: it is first taken over into this store.
 
+use crate::catalog::key::Key;
+use crate::records::kinds::ItemId;
 use crate::records::reserved_flag::RESERVED;
 use crate::transaction::begin;
 use crate::transaction::error::TransactionError;
+use layerhold_ids::ImageId;
 use layerhold_json_store::NameChange;
 use layerhold_schema::{Flags, Value};
 use std::sync::Arc;
@@ -36,13 +39,13 @@ enum Change<'a> {
     ClearFlag(&'a str),
 }
 
-pub(crate) fn names(engine: &Engine, key: &str) -> Result<Vec<String>, UpdateError> {
-    Ok(engine.snapshot()?.find(key)?.names().to_vec())
+pub(crate) fn names(engine: &Engine, key: &Key<'_, ItemId>) -> Result<Vec<String>, UpdateError> {
+    Ok(engine.snapshot()?.find(key.clone())?.names().to_vec())
 }
 
 pub(crate) fn set_names(
     engine: &Arc<Engine>,
-    key: &str,
+    key: &Key<'_, ItemId>,
     names: &[String],
 ) -> Result<(), UpdateError> {
     change_names(engine, key, NameChange::Set, names)
@@ -50,7 +53,7 @@ pub(crate) fn set_names(
 
 pub(crate) fn add_names(
     engine: &Arc<Engine>,
-    key: &str,
+    key: &Key<'_, ItemId>,
     names: &[String],
 ) -> Result<(), UpdateError> {
     change_names(engine, key, NameChange::Add, names)
@@ -58,7 +61,7 @@ pub(crate) fn add_names(
 
 pub(crate) fn remove_names(
     engine: &Arc<Engine>,
-    key: &str,
+    key: &Key<'_, ItemId>,
     names: &[String],
 ) -> Result<(), UpdateError> {
     change_names(engine, key, NameChange::Remove, names)
@@ -66,7 +69,7 @@ pub(crate) fn remove_names(
 
 fn change_names(
     engine: &Arc<Engine>,
-    key: &str,
+    key: &Key<'_, ItemId>,
     how: NameChange,
     names: &[String],
 ) -> Result<(), UpdateError> {
@@ -77,22 +80,22 @@ fn change_names(
             id,
             ..
         })) => {
-            copy_from_additional(engine, &id)?;
-            apply_change(engine, &id, &change)
+            let image = engine.snapshot()?.image(&id)?.id().clone();
+            copy_from_additional(engine, &image)?;
+            apply_change(engine, &Key::Id(ItemId::Image(image)), &change)
         }
         other => other,
     }
 }
 
 /// Takes an image over from an additional store.
-fn copy_from_additional(engine: &Arc<Engine>, id: &str) -> Result<(), UpdateError> {
+fn copy_from_additional(engine: &Arc<Engine>, image: &ImageId) -> Result<(), UpdateError> {
     let failed = |source: TransactionError| UpdateError::CopyFromAdditional {
-        image: id.to_owned(),
+        image: image.to_string(),
         source: Box::new(source),
     };
-    let image = engine.snapshot()?.image(id)?.id().clone();
     let mut transaction = begin(engine).map_err(|error| failed(error.into()))?;
-    let created = transaction.create_image(ImageSpec::new().id(image));
+    let created = transaction.create_image(ImageSpec::new().id(image.clone()));
     let committed = created
         .map_err(TransactionError::from)
         .and_then(|_| Ok(transaction.commit()?));
@@ -103,17 +106,21 @@ fn copy_from_additional(engine: &Arc<Engine>, id: &str) -> Result<(), UpdateErro
     }
 }
 
-pub(crate) fn metadata(engine: &Engine, key: &str) -> Result<String, UpdateError> {
-    Ok(engine.snapshot()?.find(key)?.metadata().to_owned())
+pub(crate) fn metadata(engine: &Engine, key: &Key<'_, ItemId>) -> Result<String, UpdateError> {
+    Ok(engine.snapshot()?.find(key.clone())?.metadata().to_owned())
 }
 
-pub(crate) fn set_metadata(engine: &Engine, key: &str, metadata: &str) -> Result<(), UpdateError> {
+pub(crate) fn set_metadata(
+    engine: &Engine,
+    key: &Key<'_, ItemId>,
+    metadata: &str,
+) -> Result<(), UpdateError> {
     apply_change(engine, key, &Change::Metadata(metadata))
 }
 
 pub(crate) fn set_flag(
     engine: &Engine,
-    key: &str,
+    key: &Key<'_, ItemId>,
     flag: &str,
     value: impl Into<Value>,
 ) -> Result<(), UpdateError> {
@@ -121,7 +128,11 @@ pub(crate) fn set_flag(
     apply_change(engine, key, &Change::SetFlag(flag, value.into()))
 }
 
-pub(crate) fn clear_flag(engine: &Engine, key: &str, flag: &str) -> Result<(), UpdateError> {
+pub(crate) fn clear_flag(
+    engine: &Engine,
+    key: &Key<'_, ItemId>,
+    flag: &str,
+) -> Result<(), UpdateError> {
     refuse_reserved(flag)?;
     apply_change(engine, key, &Change::ClearFlag(flag))
 }
@@ -135,36 +146,39 @@ fn refuse_reserved(flag: &str) -> Result<(), UpdateError> {
     Ok(())
 }
 
-fn apply_change(engine: &Engine, key: &str, change: &Change<'_>) -> Result<(), UpdateError> {
+fn apply_change(
+    engine: &Engine,
+    key: &Key<'_, ItemId>,
+    change: &Change<'_>,
+) -> Result<(), UpdateError> {
     // A look without waiting for writers tells which store it is; the answer is checked again
     // under its lock.
     let mut refused = None;
-    let done = change_if_found(
-        &engine.catalog.layers_view()?,
-        || engine.lock_layers(),
-        key,
-        change,
-        &mut refused,
-    )? || change_if_found(
-        &engine.catalog.images_view()?,
-        || engine.catalog.lock_images(),
-        key,
-        change,
-        &mut refused,
-    )? || change_if_found(
-        &engine.catalog.containers_view()?,
-        || engine.catalog.lock_containers(),
-        key,
-        change,
-        &mut refused,
-    )?;
+    let catalog = &engine.catalog;
+    let mut done = false;
+    if let Some(key) = key.layer() {
+        let lock = || engine.lock_layers();
+        done = change_if_found(&catalog.layers_view()?, lock, &key, change, &mut refused)?;
+    }
+    if let Some(key) = key.image().filter(|_| !done) {
+        let lock = || catalog.lock_images();
+        done = change_if_found(&catalog.images_view()?, lock, &key, change, &mut refused)?;
+    }
+    if let Some(key) = key.container().filter(|_| !done) {
+        let lock = || catalog.lock_containers();
+        done = change_if_found(
+            &catalog.containers_view()?,
+            lock,
+            &key,
+            change,
+            &mut refused,
+        )?;
+    }
     if done {
         return Ok(());
     }
     Err(refused
-        .unwrap_or_else(|| LookupError::Nothing {
-            key: key.to_owned(),
-        })
+        .unwrap_or_else(|| LookupError::Nothing { key: key.to_text() })
         .into())
 }
 
@@ -173,7 +187,7 @@ fn apply_change(engine: &Engine, key: &str, change: &Change<'_>) -> Result<(), U
 fn change_if_found<R: Mutable>(
     view: &View<R>,
     lock: impl FnOnce() -> Result<Locked<R>, AccessError>,
-    key: &str,
+    key: &Key<'_, R::Id>,
     change: &Change<'_>,
     refused: &mut Option<LookupError>,
 ) -> Result<bool, UpdateError> {
@@ -192,7 +206,7 @@ fn change_if_found<R: Mutable>(
 /// The ID of the record that a key means, if it can be changed.
 fn find_own<R: Mutable>(
     records: &impl Records<R>,
-    key: &str,
+    key: &Key<'_, R::Id>,
     refused: &mut Option<LookupError>,
 ) -> Result<Option<String>, LookupError> {
     let record = match find(records, key) {

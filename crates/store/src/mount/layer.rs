@@ -5,8 +5,10 @@
 //! under the lock of the layers, held for writing: the layer cannot be deleted under the mount, and
 //! a Go process that saves layers does not bring an old count back (see [`crate::catalog::mount_counts`]).
 
+use crate::catalog::key::Key;
 use crate::mount::stale::is_mounted_here;
 use crate::mount::stale::stale;
+use crate::records::kinds::ItemId;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -83,7 +85,7 @@ pub enum StillMounted {
 
 pub(crate) fn mount(
     engine: &Engine,
-    key: &str,
+    key: &Key<'_, ItemId>,
     request: &MountRequest,
 ) -> Result<PathBuf, MountError> {
     let target = mount_target(engine, key)?;
@@ -92,18 +94,18 @@ pub(crate) fn mount(
 
 pub(crate) fn unmount(
     engine: &Engine,
-    key: &str,
+    key: &Key<'_, ItemId>,
     how: Unmounting,
 ) -> Result<StillMounted, MountError> {
     let layer = match mount_target(engine, key) {
         Ok(target) => target.layer.id().clone(),
-        Err(MountError::Lookup(error)) => mounted_at(engine, key)?.ok_or(error)?,
+        Err(MountError::Lookup(error)) => mounted_at(engine, key.as_str())?.ok_or(error)?,
         Err(error) => return Err(error),
     };
     unmount_layer(engine, &layer, how)
 }
 
-pub(crate) fn mounted(engine: &Engine, key: &str) -> Result<u32, MountError> {
+pub(crate) fn mounted(engine: &Engine, key: &Key<'_, ItemId>) -> Result<u32, MountError> {
     let layer = mount_target(engine, key)?.layer.id().clone();
     let mounts = engine.catalog.mounts.read()?;
     Ok(mounts
@@ -124,13 +126,19 @@ pub(crate) struct Target {
 }
 
 /// Finds the layer that a key means: a container's, or one by itself (Go: store.go, `Mount`).
-pub(crate) fn mount_target(engine: &Engine, key: &str) -> Result<Target, MountError> {
+pub(crate) fn mount_target(engine: &Engine, key: &Key<'_, ItemId>) -> Result<Target, MountError> {
     let containers = engine.catalog.containers_view()?;
     let layers = engine.catalog.layers_view()?;
     // Containers are also found by prefixes here, as long as no layer is meant more exactly.
-    let container = find(&containers, key).unwrap_or(None);
-    let is_layer = || matches!(find(&layers, key), Ok(Some(layer)) if is_exactly(&*layer, key));
-    let container = container.filter(|it| is_exactly_container(it, key) || !is_layer());
+    let container = key
+        .container()
+        .and_then(|key| find(&containers, &key).unwrap_or(None));
+    let text = key.as_str();
+    let is_layer = || {
+        let layer = key.layer().map(|key| find(&layers, &key));
+        matches!(layer, Some(Ok(Some(layer))) if is_exactly(&*layer, text))
+    };
+    let container = container.filter(|it| is_exactly_container(it, text) || !is_layer());
     if let Some(container) = container {
         let layer = require(&layers, container.layer().as_str())?;
         return Ok(Target {
@@ -138,7 +146,13 @@ pub(crate) fn mount_target(engine: &Engine, key: &str) -> Result<Target, MountEr
             container: Some(container),
         });
     }
-    let layer = lookup(&layers, key)?;
+    let layer = match key.layer() {
+        Some(key) => lookup(&layers, &key)?,
+        None => {
+            let key = key.to_text();
+            return Err(LookupError::Nothing { key }.into());
+        }
+    };
     // There is one mount, whichever of the two is named: it shows what the container is to see.
     let container = match layer.id_maps().is_identity() {
         true => mapped_container(&containers, layer.id()),

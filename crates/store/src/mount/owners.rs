@@ -1,6 +1,9 @@
 //! Who owns the directories above a mount.
 
+use crate::catalog::key::Key;
 use crate::engine::Engine;
+use layerhold_ids::ContainerId;
+use layerhold_ids::LayerId;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -20,7 +23,10 @@ pub struct ParentOwners {
     pub gids: Vec<u32>,
 }
 
-pub(crate) fn layer_parent_owners(engine: &Engine, key: &str) -> Result<ParentOwners, MountError> {
+pub(crate) fn layer_parent_owners(
+    engine: &Engine,
+    key: &Key<'_, LayerId>,
+) -> Result<ParentOwners, MountError> {
     let layer = crate::catalog::lookup::lookup(&engine.catalog.layers_view()?, key)?;
     owners(
         engine,
@@ -33,7 +39,7 @@ pub(crate) fn layer_parent_owners(engine: &Engine, key: &str) -> Result<ParentOw
 
 pub(crate) fn container_parent_owners(
     engine: &Engine,
-    key: &str,
+    key: &Key<'_, ContainerId>,
 ) -> Result<ParentOwners, MountError> {
     let container = crate::catalog::lookup::lookup(&engine.catalog.containers_view()?, key)?;
     let layer = crate::catalog::lookup::require(

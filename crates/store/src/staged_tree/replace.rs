@@ -13,6 +13,7 @@
 //! So at no moment does a record vouch for files that are not there. Go's library moves the tree
 //! first and keeps the old digests until it saves the new ones.
 
+use crate::catalog::key::Key;
 use crate::mount::stale::stale;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -36,7 +37,11 @@ use crate::engine::Engine;
 use crate::records::Layer;
 use crate::records::reserved_flag::reserved_flag;
 
-pub(crate) fn replace_tree(engine: &Engine, key: &str, tree: FilledTree) -> Result<(), DiffError> {
+pub(crate) fn replace_tree(
+    engine: &Engine,
+    key: &Key<'_, LayerId>,
+    tree: FilledTree,
+) -> Result<(), DiffError> {
     let engine = &engine;
     let driver = Arc::clone(&engine.use_driver()?.driver);
     let (parts, facts) = tree.into_parts();
@@ -93,7 +98,10 @@ pub(crate) fn replace_tree(engine: &Engine, key: &str, tree: FilledTree) -> Resu
     Ok(())
 }
 
-pub(crate) fn layer_tree_path(engine: &Engine, key: &str) -> Result<PathBuf, DiffError> {
+pub(crate) fn layer_tree_path(
+    engine: &Engine,
+    key: &Key<'_, LayerId>,
+) -> Result<PathBuf, DiffError> {
     let layer = lookup(&engine.catalog.layers_view()?, key)?;
     let driver = engine.driver();
     let failed = |source| DiffError::Driver {

@@ -5,11 +5,13 @@
 //! without maps is made for the first mount, noted in the image, and serves from then on (Go:
 //! store.go, `MountImage`).
 
+use crate::catalog::key::Key;
 use crate::engine::Engine;
 use crate::mount::layer::mount_layer;
 use crate::mount::layer::unmount_layer;
 use crate::transaction::begin;
 use crate::transaction::error::TransactionError;
+use layerhold_ids::ImageId;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,7 +24,7 @@ use crate::records::{Image, Layer};
 
 pub(crate) fn mount_image(
     engine: &Arc<Engine>,
-    key: &str,
+    key: &Key<'_, ImageId>,
     request: &MountRequest,
 ) -> Result<PathBuf, MountError> {
     let image = lookup(&engine.catalog.images_view()?, key)?;
@@ -48,7 +50,7 @@ pub(crate) fn mount_image(
 
 pub(crate) fn unmount_image(
     engine: &Arc<Engine>,
-    key: &str,
+    key: &Key<'_, ImageId>,
     how: Unmounting,
 ) -> Result<StillMounted, MountError> {
     let image = lookup(&engine.catalog.images_view()?, key)?;

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use layerhold::{
-    Codec, DiffCompression, DiffError, ErrorKind, LayerSpec, MountRequest, layerhold_archive,
+    Codec, DiffCompression, DiffError, ErrorKind, Key, LayerSpec, MountRequest, layerhold_archive,
 };
 use layerhold_testkit::{TarBuilder, TarEntry};
 
@@ -13,7 +13,7 @@ fn diff(place: &Place, from: Option<&str>, to: &str, compression: DiffCompressio
     let mut bytes = Vec::new();
     place
         .store
-        .diff(from, to, compression)
+        .diff(from.map(Key::from), to, compression)
         .unwrap()
         .read_to_end(&mut bytes)
         .unwrap();
@@ -126,10 +126,10 @@ fn changes_of_a_written_layer() {
     std::fs::write(path.join("etc/new"), "12345").unwrap();
     std::fs::remove_file(path.join("etc/link")).unwrap();
     std::fs::write(path.join("etc/hostname"), "other\n").unwrap();
-    let list = |from| {
+    let list = |from: Option<&str>| {
         place
             .store
-            .changes(from, "child")
+            .changes(from.map(Key::from), "child")
             .unwrap()
             .iter()
             .map(ToString::to_string)
@@ -147,7 +147,7 @@ fn changes_of_a_written_layer() {
         ["etc/", "etc/.wh.link", "etc/hostname", "etc/new"]
     );
     // The other way round it is another difference.
-    let back = place.store.changes(Some("child"), "base").unwrap();
+    let back = place.store.changes(Some("child".into()), "base").unwrap();
     assert!(back.iter().any(|change| change.to_string() == "D /etc/new"));
 }
 
@@ -157,15 +157,27 @@ fn unknown_layers_have_no_difference() {
     import(&place.store, LayerSpec::new().name("base"), &small_tar());
     for (from, to) in [(None, "nosuch"), (Some("nosuch"), "base")] {
         assert_eq!(
-            place.store.diff(from, to, PLAIN).unwrap_err().kind(),
+            place
+                .store
+                .diff(from.map(Key::from), to, PLAIN)
+                .unwrap_err()
+                .kind(),
             Some(ErrorKind::LayerUnknown)
         );
         assert_eq!(
-            place.store.changes(from, to).unwrap_err().kind(),
+            place
+                .store
+                .changes(from.map(Key::from), to)
+                .unwrap_err()
+                .kind(),
             Some(ErrorKind::LayerUnknown)
         );
         assert_eq!(
-            place.store.diff_size(from, to).unwrap_err().kind(),
+            place
+                .store
+                .diff_size(from.map(Key::from), to)
+                .unwrap_err()
+                .kind(),
             Some(ErrorKind::LayerUnknown)
         );
     }

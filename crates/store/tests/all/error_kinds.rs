@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::path::Path;
 
+use layerhold::layerhold_lockfile::LockFile;
 use layerhold::layerhold_sys::Cancel;
 use layerhold::{
     ContainerSpec, Error, ErrorKind, ImageSpec, LayerSpec, Store, StoreOptions, SyncMode,
@@ -99,4 +100,18 @@ fn cancelled_work_is_called_that() {
     assert_eq!(answers(import), (Some(ErrorKind::Cancelled), CANCELLED));
     let commit = tx.commit().unwrap_err();
     assert_eq!(answers(commit), (Some(ErrorKind::Cancelled), CANCELLED));
+}
+
+#[test]
+fn a_wait_for_a_lock_that_was_cancelled_is_called_that() {
+    let place = scratch();
+    let holder = store(&place, Cancel::new());
+    let cancel = Cancel::new();
+    let waiting = store(&place, cancel.clone());
+    let lock = place.path().join("root/vfs-layers/layers.lock");
+    let held = LockFile::new(lock).unwrap().write().unwrap();
+    cancel.cancel();
+    let error = waiting.snapshot().unwrap_err();
+    assert_eq!(answers(error), (Some(ErrorKind::Cancelled), CANCELLED));
+    drop((held, holder));
 }

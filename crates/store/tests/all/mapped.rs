@@ -11,7 +11,7 @@ use layerhold::layerhold_driver::Shifting;
 use layerhold::layerhold_idmap::IdMappingOptions;
 use layerhold::layerhold_ids::{ImageId, LayerId};
 use layerhold::{
-    ContainerSpec, DiffCompression, ImageSpec, LayerSpec, MountRequest, Shutdown, Store,
+    ContainerSpec, DiffCompression, ImageSpec, Key, LayerSpec, MountRequest, Shutdown, Store,
     StoreOptions, Unmounting,
 };
 use layerhold_sys::best_effort;
@@ -66,7 +66,10 @@ impl Place {
     }
 
     fn changes(&self, from: Option<&str>, layer: &LayerId) -> Vec<String> {
-        let changes = self.store.changes(from, layer.as_str()).unwrap();
+        let changes = self
+            .store
+            .changes(from.map(Key::from), layer.as_str())
+            .unwrap();
         changes.iter().map(ToString::to_string).collect()
     }
 }
