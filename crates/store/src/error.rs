@@ -1,8 +1,7 @@
 //! The union of all errors, for callers that do many different things.
 
 use crate::catalog::big_data::DataError;
-use crate::catalog::error::AccessError;
-use crate::catalog::error::LookupError;
+use crate::catalog::error::{AccessError, LookupError};
 use crate::check::CheckError;
 use crate::contents::additional_layer::AdditionalLayerError;
 use crate::contents::directories::DirectoryError;
@@ -16,8 +15,7 @@ use crate::mount::shutdown::ShutdownError;
 use crate::records::error_kind::error_kind;
 use crate::repair::RepairError;
 use crate::spec::error::StageError;
-use crate::transaction::error::CommitError;
-use crate::transaction::error::TransactionError;
+use crate::transaction::error::{CommitError, TransactionError};
 use crate::usage::UsageError;
 
 /// Any error of this crate.

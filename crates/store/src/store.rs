@@ -1,71 +1,52 @@
 //! The handle on an open store.
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use layerhold_archive::Change;
+use layerhold_driver::{Driver, SyncMode};
+use layerhold_idmap::IdMappings;
+use layerhold_ids::{ContainerId, Digest, ImageId, LayerId, TocDigest};
+use layerhold_lockfile::LockFile;
+use layerhold_schema::Value;
+
 use crate::catalog::big_data::DataError;
 use crate::catalog::error::AccessError;
 use crate::catalog::key::Key;
 use crate::catalog::mount_counts::Mounted;
 use crate::catalog::snapshot::Snapshot;
-use crate::check::CheckError;
-use crate::check::CheckOptions;
-use crate::check::CheckReport;
-use crate::contents::additional_layer::AdditionalLayer;
-use crate::contents::additional_layer::AdditionalLayerError;
-use crate::contents::diff::Diff;
-use crate::contents::diff::DiffCompression;
+use crate::check::{CheckError, CheckOptions, CheckReport};
+use crate::contents::additional_layer::{AdditionalLayer, AdditionalLayerError};
+use crate::contents::diff::{Diff, DiffCompression};
 use crate::contents::directories::DirectoryError;
 use crate::contents::error::DiffError;
-use crate::dedup::DedupOptions;
-use crate::dedup::DedupReport;
+use crate::dedup::{DedupOptions, DedupReport};
 use crate::delete::error::DeleteError;
-use crate::delete::garbage::CollectError;
-use crate::delete::garbage::CollectReport;
+use crate::delete::garbage::{CollectError, CollectReport};
 use crate::delete::item::DeleteMode;
 use crate::edit::update::UpdateError;
+use crate::engine::Engine;
 use crate::engine::error::OpenError;
+use crate::engine::options::StoreOptions;
 use crate::mount::error::MountError;
 use crate::mount::ignored::Ignored;
-use crate::mount::layer::MountRequest;
-use crate::mount::layer::StillMounted;
-use crate::mount::layer::Unmounting;
+use crate::mount::layer::{MountRequest, StillMounted, Unmounting};
 use crate::mount::owners::ParentOwners;
-use crate::mount::shutdown::Shutdown;
-use crate::mount::shutdown::ShutdownError;
+use crate::mount::shutdown::{Shutdown, ShutdownError};
 use crate::records::big_data_item::BigDataItem;
 use crate::records::kinds::ItemId;
-use crate::repair::RepairOptions;
-use crate::repair::RepairReport;
+use crate::repair::{RepairOptions, RepairReport};
 use crate::spec::error::StageError;
-use crate::staged_tree::FilledTree;
-use crate::staged_tree::TreeSpec;
-use crate::staged_tree::TreeToFill;
+use crate::staged_tree::{FilledTree, TreeSpec, TreeToFill};
 use crate::transaction::Transaction;
-use crate::usage::UsageError;
-use crate::usage::UsageReport;
-use crate::usage::WrongCounter;
+use crate::usage::{UsageError, UsageReport, WrongCounter};
 use crate::{
     check, contents, dedup, delete, edit, engine, mount, repair, staged_tree, transaction, usage,
 };
-use layerhold_archive::Change;
-use layerhold_ids::ContainerId;
-use layerhold_ids::Digest;
-use layerhold_ids::ImageId;
-use layerhold_ids::LayerId;
-use layerhold_ids::TocDigest;
-use layerhold_lockfile::LockFile;
-use layerhold_schema::Value;
-use std::collections::BTreeMap;
-use std::fmt;
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
-use std::path::PathBuf;
-use std::sync::Arc;
-
-use layerhold_driver::{Driver, SyncMode};
-use layerhold_idmap::IdMappings;
-
-use crate::engine::Engine;
-use crate::engine::options::StoreOptions;
 
 /// An open store: a graph root, a run root and a graph driver.
 ///

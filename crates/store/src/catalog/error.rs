@@ -1,13 +1,12 @@
-//! PLACEHOLDER
+//! Why records cannot be locked, read, found or changed.
+
+use std::path::PathBuf;
+
+use layerhold_ids::{ContainerId, ImageId, LayerId};
+use layerhold_sys::PathError;
 
 use crate::records::error_kind::{ErrorKind, error_kind};
-use crate::records::kinds::ItemId;
-use crate::records::kinds::ItemKind;
-use layerhold_ids::ContainerId;
-use layerhold_ids::ImageId;
-use layerhold_ids::LayerId;
-use layerhold_sys::PathError;
-use std::path::PathBuf;
+use crate::records::kinds::{ItemId, ItemKind};
 
 /// The records of a store cannot be locked, read or saved.
 #[derive(Debug, thiserror::Error)]

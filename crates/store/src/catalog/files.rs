@@ -1,11 +1,11 @@
 //! Reading whole files with a limit.
 
-use layerhold_sys::Dir;
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io;
+use std::io::{BufWriter, Read, Write};
 use std::path::Path;
 
-use layerhold_sys::{PathError, Result, remove_tree, stat_file, under_lock_on_purpose};
+use layerhold_sys::{Dir, PathError, Result, remove_tree, stat_file, under_lock_on_purpose};
 use layerhold_tar_split::Recorder;
 
 /// Reads a regular file to its end; `None` when it is longer than `limit` bytes.

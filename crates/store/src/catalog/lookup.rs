@@ -1,16 +1,13 @@
 //! Finding records by what people type.
 
-use crate::catalog::key::Key;
-use layerhold_ids::ContainerId;
-use layerhold_ids::ImageId;
-use layerhold_ids::LayerId;
 use std::sync::Arc;
 
+use layerhold_ids::{ContainerId, ImageId, LayerId};
 use layerhold_json_store::{Damaged, Record, Snapshot as RecordSnapshot};
 use layerhold_truncindex::Resolution;
 
-use crate::catalog::error::AccessError;
-use crate::catalog::error::LookupError;
+use crate::catalog::error::{AccessError, LookupError};
+use crate::catalog::key::Key;
 use crate::catalog::record_stores::{RecordStores, Records, read_error};
 use crate::records::kinds::ItemKind;
 use crate::records::{Container, Image, Layer};

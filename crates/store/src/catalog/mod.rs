@@ -22,15 +22,14 @@ pub(crate) mod transient;
 pub(crate) mod layout;
 pub(crate) mod error;
 
-use crate::catalog::key::Key;
-use crate::records::kinds::ItemId;
 use std::sync::Arc;
 
 use layerhold_lockfile::LockFile;
 use layerhold_sys::MetadataIo;
 
+use crate::catalog::key::Key;
+use crate::records::kinds::ItemId;
 use crate::records::{Container, Image, Layer};
-
 use error::AccessError;
 use intent::INTENT_FILE;
 use layout::Layout;

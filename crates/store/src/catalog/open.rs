@@ -1,6 +1,5 @@
 //! Opening the catalog: its directories, locks and record files.
 
-use crate::catalog::options::CatalogOptions;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,6 +12,7 @@ use crate::catalog::error::AccessError;
 use crate::catalog::layout::{Layout, USERNS_LOCK};
 use crate::catalog::lookup::ItemRecord;
 use crate::catalog::mount_counts::MountCounts;
+use crate::catalog::options::CatalogOptions;
 use crate::catalog::record_stores::{Dirs, FileNames, RecordStore, RecordStores};
 use crate::catalog::transient::Persistence;
 use crate::records::{Container, Image, Layer};

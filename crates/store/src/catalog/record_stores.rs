@@ -5,7 +5,6 @@
 //! [`Records`]: what is in a place hides whatever has the same ID in a later place, so that an image
 //! that was pulled up from an additional store is there once.
 
-use crate::catalog::options::CatalogOptions;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +17,7 @@ use layerhold_sys::{PathError, stat_ambient};
 use crate::catalog::error::AccessError;
 use crate::catalog::locked::{Held, Locked};
 use crate::catalog::lookup::ItemRecord;
+use crate::catalog::options::CatalogOptions;
 
 /// One place.
 #[derive(Debug)]

@@ -1,6 +1,5 @@
 //! The store at one moment.
 
-use crate::catalog::key::Key;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,6 +7,7 @@ use layerhold_ids::{CompressedDigest, ContainerId, DiffId, Digest, ImageId, Laye
 use layerhold_json_store::{Damaged, Snapshot as RecordSnapshot};
 
 use crate::catalog::error::LookupError;
+use crate::catalog::key::Key;
 use crate::catalog::lookup;
 use crate::catalog::record_stores::{Records, View};
 use crate::records::kinds::{ItemId, ItemKind};

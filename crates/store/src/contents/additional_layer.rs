@@ -4,23 +4,22 @@
 //! layers: usually it is a filesystem that fetches what is read, so that a container runs before
 //! its image is there.
 
-use crate::catalog::error::AccessError;
-use crate::records::error_kind::error_kind;
-use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fmt, io};
 
 use layerhold_driver::{self as driver, LayerError, StageRequest};
 use layerhold_idmap::IdMappings;
 use layerhold_ids::{CompressedDigest, DiffId, LayerId, TocDigest};
 use layerhold_schema::LayerRecord;
 
+use crate::catalog::error::AccessError;
 use crate::contents::error::DiffError;
 use crate::engine::Engine;
 use crate::records::Layer;
+use crate::records::error_kind::error_kind;
 
 /// A layer that an additional layer store shows, and that is in no store yet.
 ///

@@ -5,26 +5,25 @@
 //! before leaves the layer's old record with more or fewer of the new files, as it does in Go; a
 //! crash between leaves a tar-split file that is newer than the record.
 
-use crate::catalog::key::Key;
-use crate::engine::Engine;
-use layerhold_ids::LayerId;
 use std::io::Read;
 use std::sync::Arc;
 
 use layerhold_archive::ImportOptions;
 use layerhold_driver::SyncMode;
+use layerhold_ids::LayerId;
 use layerhold_staging::TempRoot;
 use layerhold_sys::PathError;
 
 use crate::catalog::error::Conflict;
+use crate::catalog::key::Key;
 use crate::catalog::layout::tar_split_name;
 use crate::catalog::locks::InContext;
 use crate::catalog::lookup::{by_id, lookup_to_change};
 use crate::contents::error::DiffError;
+use crate::contents::import::{Destination, ImportFailure, LayerDigests, import};
+use crate::engine::Engine;
 use crate::records::Layer;
 use crate::records::kinds::ItemId;
-
-use crate::contents::import::{Destination, ImportFailure, LayerDigests, import};
 
 pub(crate) fn apply_diff(
     engine: &Engine,

@@ -4,13 +4,11 @@
 //! that, bit for bit. For other layers, and for other pairs than a layer and its parent, the driver
 //! compares the trees.
 
-use crate::catalog::key::Key;
-use crate::contents::additional_layer::blob_of;
-use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, Read, Write};
+use std::io::{BufRead, BufReader, Cursor, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::{fmt, io};
 
 use layerhold_archive::{Change, Codec, CodecError, compressor, decompressor};
 use layerhold_driver::{DiffRequest, Driver, LayerContents};
@@ -18,12 +16,12 @@ use layerhold_ids::LayerId;
 use layerhold_sys::{Dir, PathError};
 use layerhold_tar_split::ContentSource;
 
-use crate::catalog::error::AccessError;
-use crate::catalog::error::LookupError;
+use crate::catalog::error::{AccessError, LookupError};
+use crate::catalog::key::Key;
 use crate::catalog::layout::tar_split_name;
 use crate::catalog::lookup::{lookup, require};
 use crate::catalog::record_stores::{Records, View};
-use crate::contents::additional_layer::Blob;
+use crate::contents::additional_layer::{Blob, blob_of};
 use crate::contents::error::DiffError;
 use crate::contents::pipe::{PipeReader, pipe};
 use crate::contents::rebuild::Rebuilt;

@@ -4,21 +4,18 @@
 //! does not; images have the same. They are made when asked for. Unlike Go's, the calls for images
 //! resolve names and refuse unknown images instead of making a directory that nobody ever removes.
 
-use crate::catalog::error::LookupError;
-use crate::catalog::error::{AccessError, file_errors_are_access};
-use crate::catalog::files::read_all;
-use crate::catalog::key::Key;
-use crate::records::error_kind::{ErrorKind, error_kind};
-use layerhold_ids::ContainerId;
-use layerhold_ids::ImageId;
-use layerhold_sys::PathError;
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
-use layerhold_sys::{Dir, Durability, OpenOptions, publish};
+use layerhold_ids::{ContainerId, ImageId};
+use layerhold_sys::{Dir, Durability, OpenOptions, PathError, publish};
 
+use crate::catalog::error::{AccessError, LookupError, file_errors_are_access};
+use crate::catalog::files::read_all;
+use crate::catalog::key::Key;
 use crate::catalog::layout::{DIR_MODE, FILE_MODE, USER_DATA};
 use crate::engine::Engine;
+use crate::records::error_kind::{ErrorKind, error_kind};
 
 /// The largest file that is read into memory.
 const MAX_FILE: u64 = 1 << 30;

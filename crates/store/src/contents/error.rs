@@ -1,13 +1,12 @@
-//! PLACEHOLDER
+//! Why a difference cannot be made, measured or applied.
 
-use crate::catalog::big_data::DataError;
-use crate::catalog::error::Conflict;
-use crate::catalog::error::LookupError;
-use crate::catalog::error::{AccessError, file_errors_are_access};
-use crate::contents::directories::DirectoryError;
-use crate::records::error_kind::{ErrorKind, error_kind};
 use layerhold_driver::LayerError;
 use layerhold_ids::LayerId;
+
+use crate::catalog::big_data::DataError;
+use crate::catalog::error::{AccessError, Conflict, LookupError, file_errors_are_access};
+use crate::contents::directories::DirectoryError;
+use crate::records::error_kind::{ErrorKind, error_kind};
 
 /// A difference cannot be made, measured or applied.
 #[derive(Debug, thiserror::Error)]

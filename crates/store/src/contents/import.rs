@@ -3,7 +3,8 @@
 //! One pass over the stream gives both digests, the tar-split file and the tree. The layer may be
 //! new, one that is there already, or a tree that has no layer yet: a [`Destination`] says which.
 
-use std::io::{self, BufWriter, Read};
+use std::io;
+use std::io::{BufWriter, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use layerhold_archive::{

@@ -1,7 +1,10 @@
 //! A writer on one thread and a reader on another, with a bounded amount in between.
 
-use std::io::{self, BufRead, Read, Write};
+use std::io;
+use std::io::{BufRead, Read, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use layerhold_sys::best_effort;
 
 /// Bytes that travel together.
 const PIECE: usize = 128 << 10;
@@ -48,7 +51,7 @@ impl PipeWriter {
         let outcome = outcome.and_then(|()| self.flush());
         if let Err(error) = outcome {
             // Nobody reads any more if this fails, so nobody wants to know.
-            drop(self.pieces.send(Err(error)));
+            best_effort(self.pieces.send(Err(error)));
         }
     }
 }
@@ -88,7 +91,7 @@ impl BufRead for PipeReader {
             let used = std::mem::replace(&mut self.piece, piece?);
             self.read = 0;
             // A writer that has ended needs no more buffers.
-            drop(self.empty.try_send(used));
+            best_effort(self.empty.try_send(used));
         }
         Ok(self.piece.get(self.read..).unwrap_or_default())
     }

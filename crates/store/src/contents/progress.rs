@@ -1,6 +1,7 @@
 //! Telling a caller how far an import is.
 
-use std::io::{self, Read};
+use std::io;
+use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use layerhold_tar_format::{Event, EventSink};

@@ -2,9 +2,11 @@
 //! is on, checks what was read.
 
 use std::fs::File;
-use std::io::{self, BufRead, Read};
+use std::io;
+use std::io::{BufRead, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use layerhold_sys::best_effort;
 use layerhold_tar_split::{Block, ContentCheck, ContentSource, Rebuild, RebuildError, Skeleton};
 
 /// Blocks that may wait.
@@ -62,7 +64,7 @@ impl Rebuilt {
         self.taken = 0;
         let used = std::mem::take(&mut self.block);
         // A thread that has ended needs no more blocks.
-        drop(self.empty.try_send(used));
+        best_effort(self.empty.try_send(used));
         let next = self.blocks.recv();
         self.is_over = !matches!(next, Ok(Ok(Some(_))));
         let next =

@@ -1,22 +1,17 @@
 //! What things take.
 
-use crate::catalog::key::Key;
-use crate::contents::diff::pair_of;
-use crate::contents::diff::pair_size;
-use crate::contents::directories::container_user_data;
-use crate::engine::Engine;
-use layerhold_ids::ContainerId;
-use layerhold_ids::ImageId;
 use std::collections::BTreeSet;
 
-use layerhold_ids::LayerId;
+use layerhold_ids::{ContainerId, ImageId, LayerId};
 use layerhold_sys::tree_usage;
 
 use crate::catalog::big_data::total;
+use crate::catalog::key::Key;
 use crate::catalog::lookup::{by_id, lookup, require};
-use crate::contents::directories::DirectoryError;
-use crate::contents::directories::UserDataPlace;
+use crate::contents::diff::{pair_of, pair_size};
+use crate::contents::directories::{DirectoryError, UserDataPlace, container_user_data};
 use crate::contents::error::DiffError;
+use crate::engine::Engine;
 
 pub(crate) fn layer_size(engine: &Engine, key: &Key<'_, LayerId>) -> Result<u64, DiffError> {
     let layer = lookup(&engine.catalog.layers_view()?, key)?;

@@ -1,4 +1,4 @@
-//! PLACEHOLDER
+//! Why something cannot be deleted.
 
 use layerhold_driver::LayerError;
 use layerhold_ids::{ContainerId, ImageId, LayerId};

@@ -1,37 +1,25 @@
 //! Data items beside records: manifests, configurations, signatures, whatever callers keep there.
 
-use crate::catalog::big_data::check_key;
-use crate::catalog::big_data::check_name;
-use crate::catalog::big_data::complete_image_digest;
-use crate::catalog::big_data::failed;
-use crate::catalog::big_data::forget_container_item;
-use crate::catalog::big_data::not_found;
-use crate::catalog::big_data::read;
-use crate::catalog::big_data::recorded;
-use crate::catalog::big_data::set_image_item;
-use crate::catalog::big_data::size;
-use crate::catalog::big_data::store_of;
-use crate::catalog::key::Key;
-use crate::engine::Engine;
-use crate::records::big_data_item::digest_of;
-use crate::records::big_data_item::note_container_item;
-use layerhold_ids::ContainerId;
-use layerhold_ids::ImageId;
-use layerhold_ids::LayerId;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
+use std::io::{Read, Write};
 use std::sync::Arc;
 
-use layerhold_ids::Digest;
+use layerhold_ids::{ContainerId, Digest, ImageId, LayerId};
 use layerhold_json_store::BigDataError;
 use layerhold_staging::{StagedAddition, TempArea, TempRoot};
 use layerhold_sys::PathError;
 
-use crate::catalog::big_data::DataError;
+use crate::catalog::big_data::{
+    DataError, check_key, check_name, complete_image_digest, failed, forget_container_item,
+    not_found, read, recorded, set_image_item, size, store_of,
+};
+use crate::catalog::key::Key;
 use crate::catalog::layout::FILE_MODE;
 use crate::catalog::locks::InContext;
 use crate::catalog::lookup::{lookup, lookup_to_change};
-use crate::records::big_data_item::BigDataItem;
+use crate::engine::Engine;
+use crate::records::big_data_item::{BigDataItem, digest_of, note_container_item};
 use crate::records::{Container, Image, Layer};
 
 /// How much of what a caller hands in is read at a time.

@@ -4,26 +4,25 @@
 //! under its own write lock and no other, as Go does. What is in an additional store cannot be
 //! changed, but an image there can be given names: it is first taken over into this store.
 
-use crate::catalog::key::Key;
-use crate::records::kinds::ItemId;
-use crate::records::reserved_flag::RESERVED;
-use crate::transaction::begin;
-use crate::transaction::error::TransactionError;
+use std::sync::Arc;
+
 use layerhold_ids::ImageId;
 use layerhold_json_store::NameChange;
 use layerhold_schema::{Flags, Value};
-use std::sync::Arc;
 
-use crate::catalog::error::AccessError;
-use crate::catalog::error::LookupError;
+use crate::catalog::error::{AccessError, LookupError};
+use crate::catalog::key::Key;
 use crate::catalog::locked::Locked;
 use crate::catalog::locks::InContext;
 use crate::catalog::lookup::{ItemRecord, find, refuse_additional};
 use crate::catalog::record_stores::{Records, View};
 use crate::engine::Engine;
 use crate::records::error_kind::{ErrorKind, error_kind};
-use crate::records::kinds::ItemKind;
+use crate::records::kinds::{ItemId, ItemKind};
+use crate::records::reserved_flag::RESERVED;
 use crate::spec::ImageSpec;
+use crate::transaction::begin;
+use crate::transaction::error::TransactionError;
 
 /// A record that can be changed in the ways all kinds can.
 pub(crate) trait Mutable: ItemRecord {

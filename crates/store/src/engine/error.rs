@@ -1,4 +1,4 @@
-//! PLACEHOLDER
+//! Why a store cannot be opened.
 
 use std::path::PathBuf;
 

@@ -1,12 +1,12 @@
-//! PLACEHOLDER
+//! Why something cannot be mounted or unmounted.
 
-use crate::catalog::error::LookupError;
-use crate::catalog::error::{AccessError, file_errors_are_access};
-use crate::records::error_kind::{ErrorKind, error_kind};
-use layerhold_driver::LayerError;
-use layerhold_ids::ImageId;
-use layerhold_ids::LayerId;
 use std::path::PathBuf;
+
+use layerhold_driver::LayerError;
+use layerhold_ids::{ImageId, LayerId};
+
+use crate::catalog::error::{AccessError, LookupError, file_errors_are_access};
+use crate::records::error_kind::{ErrorKind, error_kind};
 
 /// A layer cannot be mounted or unmounted.
 #[derive(Debug, thiserror::Error)]

@@ -1,8 +1,8 @@
 //! What options ask for and nothing does: told, so that it can be said once.
 
-use crate::engine::Engine;
 use layerhold_driver::{DriverOption, MountOptions};
 
+use crate::engine::Engine;
 use crate::engine::drivers::registry;
 use crate::engine::options::StoreOptions;
 use crate::mount::layer::MountRequest;

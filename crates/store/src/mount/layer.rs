@@ -5,19 +5,16 @@
 //! under the lock of the layers, held for writing: the layer cannot be deleted under the mount, and
 //! a Go process that saves layers does not bring an old count back (see [`crate::catalog::mount_counts`]).
 
-use crate::catalog::key::Key;
-use crate::mount::stale::is_mounted_here;
-use crate::mount::stale::stale;
-use crate::records::kinds::ItemId;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use layerhold_driver::{Driver, MountDurability, MountOptions, OwnFiles, Shifting};
 use layerhold_ids::LayerId;
 use layerhold_json_store::ReadGuard;
+use layerhold_sys::best_effort;
 
-use crate::catalog::error::AccessError;
-use crate::catalog::error::LookupError;
+use crate::catalog::error::{AccessError, LookupError};
+use crate::catalog::key::Key;
 use crate::catalog::locked::Locked;
 use crate::catalog::lookup::{
     by_id, find, is_exactly, is_exactly_container, lookup, refuse_additional, require,
@@ -29,7 +26,8 @@ use crate::engine::options::VolatileMounts;
 use crate::engine::owners_on_disk::mapped_container;
 use crate::mount::error::MountError;
 use crate::mount::kernel_table::mounted_layers;
-use crate::records::kinds::ItemKind;
+use crate::mount::stale::{is_mounted_here, stale};
+use crate::records::kinds::{ItemId, ItemKind};
 use crate::records::{Container, Layer};
 
 /// How a layer or container is to be mounted.
@@ -194,7 +192,7 @@ pub(crate) fn mount_layer(
     if let Err(error) = counts.set(id, &path, others.saturating_add(1)) {
         // That would end the mounts of the other namespaces too.
         if others == 0 {
-            drop(in_use.driver.unmount(id));
+            best_effort(in_use.driver.unmount(id));
         }
         return Err(error.into());
     }

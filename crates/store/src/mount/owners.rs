@@ -1,15 +1,14 @@
 //! Who owns the directories above a mount.
 
-use crate::catalog::key::Key;
-use crate::engine::Engine;
-use layerhold_ids::ContainerId;
-use layerhold_ids::LayerId;
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use layerhold_idmap::{HostId, IdMappings};
+use layerhold_ids::{ContainerId, LayerId};
 use layerhold_sys::{lstat_ambient, stat_ambient};
 
+use crate::catalog::key::Key;
+use crate::engine::Engine;
 use crate::mount::error::MountError;
 use crate::mount::layer::Target;
 

@@ -1,8 +1,5 @@
 //! Shutting a store down, and what can be said about it.
 
-use crate::mount::error::MountError;
-use crate::mount::layer::unmount_counted;
-use crate::records::error_kind::{ErrorKind, error_kind};
 use layerhold_driver::LayerError;
 use layerhold_ids::{Digest, LayerId};
 use layerhold_lockfile::LockFile;
@@ -10,9 +7,11 @@ use layerhold_lockfile::LockFile;
 use crate::catalog::error::AccessError;
 use crate::catalog::locked::Locked;
 use crate::engine::Engine;
+use crate::mount::error::MountError;
 use crate::mount::kernel_table::mounted_layers as kernel_mounts;
-use crate::mount::layer::Unmounting;
+use crate::mount::layer::{Unmounting, unmount_counted};
 use crate::records::Layer;
+use crate::records::error_kind::{ErrorKind, error_kind};
 
 /// What a shutdown does about mounted layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,15 +1,14 @@
 //! Why something cannot be staged.
 
+use layerhold_driver::LayerError;
+use layerhold_selinux::LabelError;
+
 use crate::catalog::big_data::DataError;
-use crate::catalog::error::Conflict;
-use crate::catalog::error::LookupError;
-use crate::catalog::error::{AccessError, file_errors_are_access};
+use crate::catalog::error::{AccessError, Conflict, LookupError, file_errors_are_access};
 use crate::engine::userns::UserNsError;
 use crate::records::InvalidRecord;
 use crate::records::error_kind::{ErrorKind, error_kind};
 use crate::records::kinds::ItemId;
-use layerhold_driver::LayerError;
-use layerhold_selinux::LabelError;
 /// Something cannot be added to a transaction.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

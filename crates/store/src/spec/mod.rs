@@ -2,16 +2,16 @@
 
 pub(crate) mod error;
 
-use crate::records::big_data_item::BigDataItem;
-use layerhold_selinux::Labels;
 use std::collections::BTreeMap;
 
 use layerhold_driver::LayerAccess;
 use layerhold_idmap::IdMappingOptions;
 use layerhold_ids::{CompressedDigest, ContainerId, DiffId, Digest, ImageId, LayerId};
 use layerhold_schema::{Flags, Timestamp, Value};
+use layerhold_selinux::Labels;
 
 use crate::engine::userns::AutoUserNs;
+use crate::records::big_data_item::BigDataItem;
 
 /// What happens when a layer of the wanted ID exists already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

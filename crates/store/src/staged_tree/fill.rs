@@ -1,6 +1,7 @@
 //! Filling a tree.
 
-use std::io::{self, BufWriter, Read, Write};
+use std::io;
+use std::io::{BufWriter, Read, Write};
 
 use layerhold_archive::{Codec, ImportOptions, UnpackOptions, compressor};
 use layerhold_driver::TreeRoot;

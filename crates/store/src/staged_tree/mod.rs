@@ -17,7 +17,6 @@ mod fill;
 pub(crate) mod replace;
 mod facts;
 
-use crate::engine::Engine;
 use std::sync::Arc;
 
 use layerhold_driver::{LayerAccess, StagedTree, TreeFor, TreeRequest};
@@ -25,6 +24,7 @@ use layerhold_idmap::IdMappings;
 use layerhold_ids::LayerId;
 use layerhold_staging::{StagedAddition, TempArea, TempRoot};
 
+use crate::engine::Engine;
 use crate::records::Layer;
 use crate::spec::error::StageError;
 

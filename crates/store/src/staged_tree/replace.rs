@@ -13,8 +13,6 @@
 //! So at no moment does a record vouch for files that are not there. Go's library moves the tree
 //! first and keeps the old digests until it saves the new ones.
 
-use crate::catalog::key::Key;
-use crate::mount::stale::stale;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,18 +20,20 @@ use std::sync::Arc;
 use layerhold_driver::{Driver, LayerError, SyncMode, Trash};
 use layerhold_ids::LayerId;
 use layerhold_staging::{StagedAddition, TempArea, TempRoot};
-use layerhold_sys::{PathError, RenameHow};
+use layerhold_sys::{PathError, RenameHow, best_effort};
 
 use super::facts::forget;
 use super::{FilledTree, TreeFacts};
 use crate::catalog::big_data::{check_name, failed};
 use crate::catalog::error::Conflict;
+use crate::catalog::key::Key;
 use crate::catalog::layout::tar_split_name;
 use crate::catalog::locked::Locked;
 use crate::catalog::locks::InContext;
 use crate::catalog::lookup::{by_id, lookup, lookup_to_change};
 use crate::contents::error::DiffError;
 use crate::engine::Engine;
+use crate::mount::stale::stale;
 use crate::records::Layer;
 use crate::records::reserved_flag::reserved_flag;
 
@@ -77,7 +77,7 @@ pub(crate) fn replace_tree(
     );
     if let Err(source) = replaced {
         // The first failure is the one to report.
-        drop(forgotten.put_back(engine, &mut layers));
+        best_effort(forgotten.put_back(engine, &mut layers));
         return Err(DiffError::Driver {
             layer: layer.id().clone(),
             source: Box::new(source),
@@ -93,7 +93,7 @@ pub(crate) fn replace_tree(
     drop(layers);
     // Every record is saved, so a failure to erase is no failure of the call. The next writer
     // tries again.
-    drop(trash.erase());
+    best_effort(trash.erase());
     drop(area);
     Ok(())
 }

@@ -24,7 +24,6 @@
 //! directories of images and containers need no sync of their own: they are in the directory of the
 //! record file, which is synced when that is saved.
 
-use crate::usage::note_imported_counts;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -32,18 +31,18 @@ use layerhold_driver::{CommitFailed, LayerError, StagedLayer, SyncMode, Trash};
 use layerhold_ids::{ContainerId, ImageId, LayerId};
 use layerhold_json_store::NameChange;
 use layerhold_staging::{StagedAddition, TempArea};
-use layerhold_sys::{Dir, Durability, PathError};
+use layerhold_sys::{Dir, Durability, PathError, best_effort};
 
 use super::area::Area;
 use super::{NewImage, NewLayer, Transaction, check};
 use crate::catalog::big_data::set_image_item;
-use crate::catalog::error::AccessError;
-use crate::catalog::error::Conflict;
+use crate::catalog::error::{AccessError, Conflict};
 use crate::catalog::intent::Intent;
 use crate::catalog::layout::tar_split_name;
 use crate::catalog::locked::Locked;
 use crate::catalog::locks::{InContext, Locks};
-use crate::catalog::lookup::{self, ItemRecord};
+use crate::catalog::lookup;
+use crate::catalog::lookup::ItemRecord;
 use crate::catalog::record_stores::{DURABLE, Records, VOLATILE};
 use crate::engine::Engine;
 use crate::records::big_data_item::BigDataItem;
@@ -52,6 +51,7 @@ use crate::records::{Container, Image, Layer};
 use crate::spec::{IfPresent, NameConflict};
 use crate::transaction::error::CommitError;
 use crate::usage::counters::Counter;
+use crate::usage::note_imported_counts;
 
 /// What a commit made visible.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -101,8 +101,8 @@ impl Transaction {
         drop(commit);
         // Every record is saved, so a failure to erase is no failure of the commit. The next writer
         // tries again.
-        drop(self.area.close());
-        drop(self.image_area.as_mut().map(Area::close));
+        best_effort(self.area.close());
+        best_effort(self.image_area.as_mut().map_or(Ok(()), Area::close));
         if let Ok(committed) = &outcome {
             counters.retain(|counter| committed.layers.contains(counter.id()));
             note_imported_counts(&engine, &counters);

@@ -1,10 +1,9 @@
 //! Adding containers to a transaction.
 
-use crate::records::big_data_item::digest_of;
-use crate::records::big_data_item::note_container_item;
 use layerhold_idmap::{IdMap, IdMappingOptions, IdMappings, MapChoice};
 use layerhold_ids::{ContainerId, ImageId, LayerId, dedupe_names};
 use layerhold_schema::{ContainerRecord, Timestamp, id_map_to_entries};
+use layerhold_selinux::{ChosenLabels, Labels};
 
 use super::staged::StagedContainer;
 use super::{
@@ -15,12 +14,10 @@ use crate::catalog::error::Conflict;
 use crate::catalog::record_stores::{DURABLE, Records, VOLATILE};
 use crate::catalog::snapshot::Snapshot;
 use crate::catalog::transient::Persistence;
-use crate::records::big_data_item::BigDataItem;
+use crate::records::big_data_item::{BigDataItem, digest_of, note_container_item};
 use crate::records::{Container, Image, Layer};
 use crate::spec::error::StageError;
 use crate::spec::{ContainerSpec, LayerSpec};
-use layerhold_selinux::ChosenLabels;
-use layerhold_selinux::Labels;
 
 impl Transaction {
     /// Adds a container, and the layer that it writes to.

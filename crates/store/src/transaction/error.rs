@@ -1,15 +1,15 @@
-//! PLACEHOLDER
+//! Why a transaction cannot be committed.
 
-use crate::catalog::big_data::DataError;
-use crate::catalog::error::Conflict;
-use crate::catalog::error::{AccessError, file_errors_are_access};
-use crate::records::error_kind::{ErrorKind, error_kind};
-use crate::records::kinds::ItemId;
-use crate::spec::error::StageError;
 use layerhold_driver::LayerError;
 use layerhold_ids::LayerId;
 use layerhold_selinux::LabelError;
 use layerhold_sys::PathError;
+
+use crate::catalog::big_data::DataError;
+use crate::catalog::error::{AccessError, Conflict, file_errors_are_access};
+use crate::records::error_kind::{ErrorKind, error_kind};
+use crate::records::kinds::ItemId;
+use crate::spec::error::StageError;
 
 /// A transaction cannot be committed. The store is as it was before, unless `rollback` says
 /// otherwise.

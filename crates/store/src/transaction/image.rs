@@ -1,17 +1,16 @@
 //! Adding images to a transaction.
 
-use crate::catalog::big_data::complete_image_digest;
-use crate::records::big_data_item::note_item;
-
 use layerhold_ids::{ImageId, LayerId, dedupe_names};
 use layerhold_schema::{ImageRecord, Timestamp};
 
 use super::copy_from_additional::{copy_from_additional, only_additional};
 use super::{NewImage, Transaction, check, fresh_id, name_conflict};
+use crate::catalog::big_data::complete_image_digest;
 use crate::catalog::error::Conflict;
 use crate::catalog::record_stores::Records;
 use crate::catalog::snapshot::Snapshot;
 use crate::records::Image;
+use crate::records::big_data_item::note_item;
 use crate::records::kinds::ItemId;
 use crate::spec::error::StageError;
 use crate::spec::{ImageIfPresent, ImageSpec, NameConflict};

@@ -4,15 +4,15 @@
 //! whether somebody took the level meanwhile, and then takes another: nothing but records holds it
 //! until then.
 
+use layerhold_selinux::{ChosenLabels, LabelError, LabelPattern, Labels, UsedLevels, choose};
+
 use super::{NewContainer, Transaction};
 use crate::catalog::locks::Locks;
 use crate::catalog::record_stores::Records;
 use crate::catalog::snapshot::Snapshot;
-use crate::records::Container;
-use crate::records::Layer;
+use crate::records::{Container, Layer};
 use crate::spec::ContainerSpec;
 use crate::spec::error::StageError;
-use layerhold_selinux::{ChosenLabels, LabelError, LabelPattern, Labels, UsedLevels, choose};
 
 impl Transaction {
     /// Chooses the labels of a container, unless it comes with some.

@@ -1,8 +1,5 @@
 //! Adding layers to a transaction.
 
-use crate::contents::diff::open_tar_split;
-use crate::contents::import::Destination;
-use crate::contents::import::{LayerDigests, import};
 use std::io::Read;
 
 use layerhold_archive::Imported;
@@ -23,6 +20,8 @@ use crate::catalog::layout::FILE_MODE;
 use crate::catalog::record_stores::{DURABLE, IMAGE_STORE, Placement, VOLATILE};
 use crate::catalog::snapshot::Snapshot;
 use crate::contents::additional_layer::AdditionalLayer;
+use crate::contents::diff::open_tar_split;
+use crate::contents::import::{Destination, LayerDigests, import};
 use crate::records::Layer;
 use crate::records::kinds::ItemId;
 use crate::spec::error::StageError;

@@ -18,24 +18,24 @@ pub(crate) mod error;
 
 pub use error::{CommitError, TransactionError};
 
-use crate::engine::Engine;
-use crate::spec::error::StageError;
+use std::sync::Arc;
+
 use layerhold_driver::{LayerRef, StagedLayer as DriverLayer};
 use layerhold_idmap::IdMappings;
 use layerhold_ids::{ContainerId, ImageId, LayerId};
 use layerhold_lockfile::WriteGuard;
+use layerhold_selinux::LabelPattern;
 use layerhold_staging::{StagedAddition, TempArea};
-use std::sync::Arc;
 
 use crate::catalog::error::Conflict;
 use crate::catalog::record_stores::Placement;
 use crate::catalog::snapshot::Snapshot;
+use crate::engine::Engine;
 use crate::records::big_data_item::BigDataItem;
 use crate::records::kinds::ItemId;
 use crate::records::{Container, Image, Layer};
+use crate::spec::error::StageError;
 use crate::spec::{IfPresent, ImageIfPresent, NameConflict};
-use layerhold_selinux::LabelPattern;
-
 use area::Area;
 pub use commit::Committed;
 use counting::Counting;

@@ -5,22 +5,21 @@
 //! without maps is made for the first mount, noted in the image, and serves from then on (Go:
 //! store.go, `MountImage`).
 
-use crate::catalog::key::Key;
-use crate::engine::Engine;
-use crate::mount::layer::mount_layer;
-use crate::mount::layer::unmount_layer;
-use crate::transaction::begin;
-use crate::transaction::error::TransactionError;
-use layerhold_ids::ImageId;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use layerhold_ids::LayerId;
+use layerhold_ids::{ImageId, LayerId};
 
+use crate::catalog::key::Key;
 use crate::catalog::lookup::{by_id, lookup, refuse_additional, require};
+use crate::engine::Engine;
 use crate::mount::error::MountError;
-use crate::mount::layer::{MountRequest, StillMounted, Target, Unmounting};
+use crate::mount::layer::{
+    MountRequest, StillMounted, Target, Unmounting, mount_layer, unmount_layer,
+};
 use crate::records::{Image, Layer};
+use crate::transaction::begin;
+use crate::transaction::error::TransactionError;
 
 pub(crate) fn mount_image(
     engine: &Arc<Engine>,

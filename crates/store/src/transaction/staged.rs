@@ -1,7 +1,8 @@
 //! What is known of things that are not visible yet.
 
-use crate::contents::import::LayerDigests;
 use layerhold_ids::{ContainerId, LayerId};
+
+use crate::contents::import::LayerDigests;
 
 /// A layer of a transaction that is not visible yet.
 ///

@@ -5,7 +5,6 @@
 //! without a lock. A thread that holds the lock for one transaction would wait for itself with a
 //! second one, and so it gets an error.
 
-use crate::engine::userns::UserNsError;
 use std::collections::BTreeSet;
 
 use layerhold_idmap::{IdKind, IdMappingOptions, IdMappings, MapChoice, auto_map, ids_named};
@@ -13,12 +12,11 @@ use layerhold_ids::{ImageId, LayerId};
 use layerhold_sys::OpenOptions;
 
 use super::Transaction;
-use crate::catalog::error::AccessError;
-use crate::catalog::error::LookupError;
+use crate::catalog::error::{AccessError, LookupError};
 use crate::catalog::lookup;
 use crate::catalog::snapshot::Snapshot;
 use crate::engine::host::{available_ids, text, text_of};
-use crate::engine::userns::AutoUserNs;
+use crate::engine::userns::{AutoUserNs, UserNsError};
 use crate::records::Layer;
 use crate::spec::error::StageError;
 
