@@ -207,7 +207,7 @@ fn root_people_are_told_what_containers_hold() {
     let printed = String::from_utf8_lossy(&kept.stdout).into_owned();
     for part in [
         "layer a\n  /dir/b: has other content [can only be removed]\n",
-        &format!("layer {own}\n  the layer below it, a, is damaged [can only be removed]\n"),
+        &format!("layer {own}\n  its parent a is damaged [can only be removed]\n"),
         "image i\n  its layer a is damaged [can only be removed]\n",
         "container c stays: container c needs it; --containers removes the container, with all that it wrote\n",
         "image i stays: container c needs it; --containers removes the container, with all that it wrote\n",

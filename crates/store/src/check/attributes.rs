@@ -1,9 +1,9 @@
-//! Extended attributes, as far as images have them.
+//! Compares extended attributes, as far as images have them.
 //!
-//! Compared are file capabilities and what users set; labels belong to the machine, `trusted`
-//! attributes to whoever mounts, and those of overlay and fuse-overlayfs to these. An attribute
-//! that the filesystem or a user namespace did not let be set is no damage, and neither is one that
-//! somebody set beside those of the image, unless it gives rights.
+//! File capabilities and `user` attributes are compared. Labels belong to the host, `trusted`
+//! attributes to the mounting process, and those of overlay and fuse-overlayfs to these drivers. An
+//! attribute that the filesystem or a user namespace did not allow is not damage, and neither is
+//! one that was set beside those of the image, unless it is a capability.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -13,22 +13,22 @@ use layerhold_tar_format::Header;
 
 use super::damage::{Attribute, AttributeChange};
 
-/// Gives a program rights when it is started.
+/// File capabilities: they give a program rights when it is started.
 const CAPABILITY: &[u8] = b"security.capability";
 const USER: &[u8] = b"user.";
-/// What overlay and fuse-overlayfs keep in the namespace of users.
+/// What overlay and fuse-overlayfs keep in the `user` namespace.
 const OF_DRIVERS: [&[u8]; 3] = [
     b"user.overlay.",
     b"user.fuseoverlayfs.",
     b"user.containers.",
 ];
-/// An attribute that nothing has, to find out whether there could be one.
+/// An attribute that no file has, to probe whether files could have one.
 const PROBE: &str = "user.layerhold.probe";
 
 /// Names and values of attributes, sorted by name.
 pub(super) type Attributes = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// The attributes in a header that are compared.
+/// Returns the attributes of a header that are compared.
 pub(super) fn stated(header: &Header) -> Attributes {
     let compared = header.xattrs().filter(|(name, _)| {
         let is_users =
@@ -40,14 +40,14 @@ pub(super) fn stated(header: &Header) -> Attributes {
         .collect()
 }
 
-/// Adds attributes to others, in the place of those with the same names.
+/// Adds attributes, replacing those with the same names.
 pub(super) fn add(attributes: &mut Attributes, more: &Attributes) {
     attributes.retain(|(name, _)| more.iter().all(|(other, _)| other != name));
     attributes.extend(more.iter().cloned());
     attributes.sort();
 }
 
-/// Which attributes can be compared.
+/// The attributes that can be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Compared {
     pub(super) users: bool,
@@ -55,7 +55,7 @@ pub(super) struct Compared {
 }
 
 impl Compared {
-    /// Finds out which ones the filesystem of a tree keeps.
+    /// Finds out which attributes the filesystem of a tree keeps.
     pub(super) fn of(root: &Dir) -> Result<Self, PathError> {
         Ok(Self {
             users: xattr::is_kept(root, PROBE)?,
@@ -63,8 +63,8 @@ impl Compared {
         })
     }
 
-    /// Without those of users: they were not copied from the layers below by older versions of the
-    /// Go library.
+    /// Leaves out `user` attributes: older versions of the Go library did not copy them from the
+    /// parent.
     pub(super) const fn of_copy(self) -> Self {
         Self {
             users: false,
@@ -108,9 +108,9 @@ impl Compared {
     }
 }
 
-/// What of a value counts. That of capabilities may be of a form for a user namespace, which has
-/// the ID of its root at the end (`linux/capability.h`): the kernel turns one form into the other
-/// as it is needed.
+/// Returns the part of a value that is compared. Capabilities can have a form for user namespaces,
+/// with the ID of the root user at the end (`linux/capability.h`); the kernel converts between the
+/// forms as needed.
 fn rights(is_capability: bool, value: &[u8]) -> (u8, &[u8]) {
     const EFFECTIVE: u8 = 1;
     match (is_capability, value.first(), value.get(4..20)) {

@@ -1,4 +1,4 @@
-//! Comparing the tree of a layer with what it should be.
+//! Compares the tree of a layer with the tree that it should have.
 
 use std::ffi::OsStr;
 use std::io::Read;
@@ -18,21 +18,21 @@ use crate::engine::options::StoreOptions;
 /// Bytes read at a time.
 const PIECE: usize = 128 << 10;
 
-/// What the driver was told to leave alone, and so cannot be compared.
+/// Differences that the options of the store cause, and that are not damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct IgnoredDifferences {
     pub(super) owners: bool,
-    /// Permissions, and what devices and pipes are.
+    /// Permissions, and the types of files.
     pub(super) modes: bool,
-    /// Device nodes were not made.
+    /// Device nodes were not created.
     pub(super) devices: bool,
-    /// Files may be hard links to files of other layers, whose times they then have.
+    /// Files may be hard links to files of other layers, with the times of these.
     pub(super) times: bool,
 }
 
 impl IgnoredDifferences {
-    /// As [`new`](Self::new), for a layer: with `force_mask` files carry what they really are in an
-    /// attribute, whether the option is given now or not.
+    /// As [`new`](Self::new), for one layer: files that were made with `force_mask` carry their
+    /// real owner and mode in an attribute, whether the option is given now or not.
     pub(super) fn of_layer(options: &StoreOptions, root: &Dir) -> Self {
         let mut ignored = Self::new(options);
         let is_masked = matches!(xattr::get(root, OVERRIDE_STAT_XATTR), Ok(Some(_)));
@@ -63,19 +63,19 @@ pub(super) struct Comparison<'a> {
     pub(super) root: &'a Dir,
     pub(super) maps: &'a IdMappings,
     pub(super) ignored: IgnoredDifferences,
-    /// Files of layers below this one, counted from the base, are read and compared with their
-    /// checksums; the layer's own are known to be right or reported already.
+    /// Files of layers below this depth, counted from the base, are read and compared with their
+    /// checksums. The layer's own files are known to be right or reported already.
     pub(super) read_below: usize,
     pub(super) compared: Compared,
-    /// Whether it may end after a directory in which something differs.
+    /// Whether it ends after the first directory with a difference.
     pub(super) is_first_enough: bool,
 }
 
 impl Comparison<'_> {
-    /// Tells `report` of everything that differs.
+    /// Calls `report` for every difference.
     ///
-    /// Times and sizes of directories are not compared: they change when something is mounted, or
-    /// looked for, in them.
+    /// Times and sizes of directories are not compared: they change when something is mounted or
+    /// looked up in them.
     pub(super) fn run(
         &self,
         expected: &Tree,
@@ -114,7 +114,7 @@ impl Comparison<'_> {
         let mut names = Vec::new();
         for entry in dir.entries()? {
             let name = entry?.name;
-            // An overlay lists whiteouts of which it then knows nothing.
+            // An overlay can list whiteouts that it then does not find.
             if let Some(stat) = dir.stat(&name)? {
                 names.push((name, stat));
             }
@@ -123,7 +123,8 @@ impl Comparison<'_> {
         for (name, stat) in &names {
             let at = path.join(name);
             let Some(child) = node.children.get(name.as_bytes()) else {
-                // What overlay takes for a whiteout is a device to other drivers of the Go library.
+                // With other drivers of the Go library, what overlay takes for a whiteout is a
+                // device.
                 if stat.file_type() != FileType::CharDevice || stat.rdev != 0 {
                     report(rooted(&at), FileChange::Added);
                 }
@@ -221,7 +222,7 @@ impl Comparison<'_> {
             compare(Attribute::User, uid, stat.uid.to_string());
             compare(Attribute::Group, gid, stat.gid.to_string());
         }
-        // The kernel has no modes of symbolic links.
+        // Symbolic links have no mode in the kernel.
         if !self.ignored.modes && facts.kind != FileType::Symlink {
             let octal = |mode: u32| format!("{mode:04o}");
             compare(
@@ -247,7 +248,7 @@ impl Comparison<'_> {
         }
         if facts.kind == FileType::Symlink && actual == FileType::Symlink {
             let expected = String::from_utf8_lossy(&facts.target).into_owned();
-            // What cannot be read says nothing.
+            // A link that cannot be read is not judged.
             if let Ok(target) = dir.read_link(name) {
                 let actual = target.to_string_lossy().into_owned();
                 compare(Attribute::Target, expected, actual);
@@ -266,7 +267,7 @@ impl Comparison<'_> {
         changes
     }
 
-    /// The kernel has attributes of files and directories only.
+    /// Compares extended attributes, which the kernel keeps for files and directories only.
     fn extended(
         &self,
         dir: &Dir,
@@ -283,12 +284,12 @@ impl Comparison<'_> {
         } else {
             self.compared
         };
-        // What cannot be read by this user says nothing.
+        // Attributes that this user cannot read are not judged.
         let changes = compared.changes(dir, name, &facts.attributes);
         changes.unwrap_or_default()
     }
 
-    /// The owner on disk; that of the archive where there is none.
+    /// The owner on disk; the owner in the archive if the maps have no ID for it.
     fn owner(&self, facts: &Facts) -> (String, String) {
         let inside = u32::try_from(facts.uid)
             .ok()
@@ -323,7 +324,7 @@ fn checksum(dir: &Dir, name: &OsStr) -> Result<Checksum, std::io::Error> {
     checksum_of(&mut file).map(|(checksum, _)| checksum)
 }
 
-/// The checksum of a stream as tar-split has it, and its length.
+/// Returns the checksum of a stream as tar-split has it, and its length.
 pub(super) fn checksum_of(stream: &mut dyn Read) -> Result<(Checksum, u64), std::io::Error> {
     let mut crc = Crc64::new();
     let mut buffer = vec![0; PIECE];

@@ -1,5 +1,4 @@
-//! Reading the contents of layers: whether their tars can be rebuilt, and whether their trees are
-//! what the tars say.
+//! Reads the contents of layers: can their tars be rebuilt, and are their files those of the tars?
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
@@ -28,7 +27,7 @@ use crate::records::kinds::ItemId;
 
 /// Bytes rebuilt at a time.
 const PIECE: usize = 256 << 10;
-/// More differing files than this of one layer are only counted.
+/// After this many differing files of one layer, more are only counted.
 const MAX_FILES: usize = 1000;
 
 /// Rebuilds the tar of a layer and compares its digest and size with the record.
@@ -63,13 +62,13 @@ pub(super) fn check(inspection: &Inspection<'_>, layer: &Layer) -> Vec<Finding> 
             };
             vec![inspection.finding(id(), damage, verdict)]
         }
-        // It stopped at the first file; the others are looked at one by one.
+        // It stopped at the first differing file; now every file is compared.
         _ => files(inspection, layer),
     }
 }
 
-/// What a tar-split file means that cannot be used. The files of the layer may be whole, so that it
-/// stays in any case.
+/// The verdict on a layer whose tar-split file cannot be used. Its files may be intact, so the
+/// layer stays in any case.
 fn tar_split(inspection: &Inspection<'_>, layer: &Layer, error: RebuildError) -> (Damage, Verdict) {
     match Verdict::of_error(&error) {
         Verdict::Damaged(_) => {
@@ -96,7 +95,7 @@ pub(super) enum Failed {
     Rebuild(RebuildError),
 }
 
-/// Rebuilds the tar; `None` when there is no record of how.
+/// Rebuilds the tar; `None` when there is no tar-split file.
 pub(super) fn rebuild(
     inspection: &Inspection<'_>,
     id: &LayerId,
@@ -130,7 +129,7 @@ fn rebuild_error(error: io::Error) -> RebuildError {
         .unwrap_or_else(|error| RebuildError::Skeleton(SkeletonError::Input(error)))
 }
 
-/// What is wrong with a tar of which every file is as recorded.
+/// Finds what is wrong with a tar of which every file is as recorded.
 fn wrong_digest_or_size(
     inspection: &Inspection<'_>,
     layer: &Layer,
@@ -139,7 +138,7 @@ fn wrong_digest_or_size(
 ) -> Option<(Damage, Remedy)> {
     let actual = DiffId::new(tar.digest);
     if actual != *expected {
-        // A layer that came uncompressed has its digest in the record twice.
+        // A layer that was imported uncompressed has its digest in the record twice.
         let as_it_came = layer.compressed_digest().map(|digest| digest.into_digest());
         let is_record = layer.compression() == Some(layerhold_archive::Codec::Plain)
             && as_it_came.as_ref() == Some(actual.digest());
@@ -152,7 +151,7 @@ fn wrong_digest_or_size(
         return Some((Damage::Digest { expected, actual }, remedy));
     }
     let expected = layer.record().diff_size;
-    // -1 stands for a size that is not known (Go: layers.go).
+    // -1 is an unknown size (Go: layers.go).
     let is_known = expected != -1 && u64::try_from(expected) != Ok(tar.bytes);
     is_known.then_some((
         Damage::Size {
@@ -199,8 +198,7 @@ fn each_file(
             header.kind,
             EntryKind::Regular | EntryKind::GnuSparse | EntryKind::Contiguous
         );
-        // A whiteout that has content keeps the tar from being rebuilt, as it does with Go; nothing
-        // is lost by that.
+        // A whiteout with content keeps the tar from being rebuilt, as with Go; no content is lost.
         let is_kept = is_file && recorded.size > 0 && !is_whiteout(recorded.name);
         let Some(expected) = recorded.checksum.filter(|_| is_kept) else {
             continue;
@@ -219,7 +217,7 @@ fn each_file(
             Ok(_) => FileChange::Content,
             Err(error) if error.is_not_found() && is_for_aufs(recorded.name) => continue,
             Err(LayerError::Os(error)) if error.is_not_found() => FileChange::Removed,
-            // It is the layer that cannot be read, and not this file.
+            // The layer cannot be read, not only this file.
             Err(error @ LayerError::NotSupported { .. }) => return Err(Failed::Driver(error)),
             Err(error) => {
                 let reason = error.to_string();
@@ -233,7 +231,7 @@ fn each_file(
     Ok(())
 }
 
-/// A path of an archive as it is reported.
+/// Returns a path of an archive as it is reported.
 fn shown(path: &Path) -> PathBuf {
     let parts = path.components().filter_map(|part| match part {
         Component::Normal(name) => Some(name),
@@ -247,11 +245,11 @@ pub(super) struct Changes<'a, 'l> {
     inspection: &'a Inspection<'l>,
     id: ItemId,
     pub(super) findings: Vec<Finding>,
-    /// Those that are not listed.
+    /// The number of files that are not listed.
     more: u64,
-    /// Files that belong to the owner of the store, and should not.
+    /// The number of files that belong to the owner of the store and should not.
     unowned: u64,
-    /// The worst verdict on them.
+    /// The worst verdict on the files that are not listed.
     worst: Verdict,
 }
 
@@ -281,7 +279,7 @@ impl<'a, 'l> Changes<'a, 'l> {
         self.push(Damage::File { path, change }, verdict);
     }
 
-    /// Counts a file that differs in its owner only, in a way that `ignore_chown_errors` explains.
+    /// Counts a file that differs only in its owner, in a way that `ignore_chown_errors` explains.
     pub(super) fn add_unowned(&mut self) {
         self.unowned += 1;
     }
@@ -297,7 +295,7 @@ impl<'a, 'l> Changes<'a, 'l> {
         self.findings
     }
 
-    /// Adds what kept the rest from being looked at.
+    /// Adds the reason why the rest was not checked, and returns the findings.
     pub(super) fn and(mut self, (damage, verdict): (Damage, Verdict)) -> Vec<Finding> {
         self.push(damage, verdict);
         self.finish()
@@ -309,7 +307,7 @@ impl<'a, 'l> Changes<'a, 'l> {
     }
 }
 
-/// Reads the entries of a layer's tar; `None` when they are not known.
+/// Reads the entries of a layer's tar from its tar-split file; `None` when that cannot be read.
 pub(super) fn entries(
     inspection: &Inspection<'_>,
     id: &LayerId,
@@ -325,8 +323,8 @@ pub(super) fn entries(
     Some(entries)
 }
 
-/// Tells whether the tar of a layer, packed anew from its tree, has the digest that is recorded. If
-/// so, everything that was lost of the old one can be made anew.
+/// Tells whether the tar of a layer, packed again from its tree, has the recorded digest. If so,
+/// the tar-split file can be rebuilt.
 pub(super) fn can_pack(inspection: &Inspection<'_>, layer: &Layer, expected: &DiffId) -> bool {
     let parent = layer
         .parent()
@@ -343,7 +341,7 @@ pub(super) fn can_pack(inspection: &Inspection<'_>, layer: &Layer, expected: &Di
         && hash.finish().as_ref() == Some(expected.digest())
 }
 
-/// One of the hash functions that digests name.
+/// A hash function of a digest.
 enum Hasher {
     Sha256(Sha256),
     Sha384(Sha384),

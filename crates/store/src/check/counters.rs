@@ -1,4 +1,4 @@
-//! Whether layers take what they are counted with.
+//! Checks the usage counters of layers.
 
 use std::collections::BTreeSet;
 
@@ -13,8 +13,8 @@ use crate::records::Layer;
 use crate::records::kinds::ItemId;
 use crate::usage::wrong_counters;
 
-/// Counts the layers that have a counter. Of those in which something else is wrong the counter may
-/// be all that is right.
+/// Counts the layers that have a counter, except damaged ones: there the counter may be right and
+/// the layer wrong.
 pub(super) fn check(inspection: &Inspection<'_>, found: &[Finding]) -> Vec<Finding> {
     let damaged: BTreeSet<&LayerId> = found
         .iter()
@@ -28,13 +28,13 @@ pub(super) fn check(inspection: &Inspection<'_>, found: &[Finding]) -> Vec<Findi
         .filter(|layer| inspection.records.layers.is_own(layer.id().as_str()))
         .filter(|layer| !damaged.contains(layer.id()))
         .collect();
-    // A layer that cannot be counted has no wrong counter.
+    // A layer that cannot be counted is skipped.
     let wrong = wrong_counters(inspection.engine, &inspection.records, &counted);
     let wrong = wrong.unwrap_or_default();
     if wrong.is_empty() {
         return Vec::new();
     }
-    // One that was being removed or filled meanwhile was counted in part.
+    // A layer that was deleted or changed while it was counted is skipped.
     let Ok(now) = inspection.engine.catalog.snapshot() else {
         return Vec::new();
     };

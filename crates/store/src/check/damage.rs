@@ -1,4 +1,4 @@
-//! What can be wrong.
+//! The kinds of damage that a check finds.
 
 use std::path::PathBuf;
 
@@ -16,24 +16,24 @@ use crate::usage::DiskUsage;
 #[non_exhaustive]
 pub enum Damage {
     // ---- record files ----
-    /// A record file is empty: not even a list of nothing is in it.
-    #[error("{} is empty: what it named is lost (with [] in it, it would say that it names nothing)", path.display())]
+    /// A record file is empty: it does not even hold an empty list.
+    #[error("{} is empty, so the items that it named are lost (a file without records holds [])", path.display())]
     RecordFileEmpty {
         /// Which records.
         kind: ItemKind,
         /// The file.
         path: PathBuf,
     },
-    /// A record file is missing although there is content that its records would name.
-    #[error("{} is missing, but there is content that it should name", path.display())]
+    /// A record file is missing although there are contents that its records would name.
+    #[error("{} is missing, but there are contents that it should name", path.display())]
     RecordFileMissing {
         /// Which records.
         kind: ItemKind,
         /// The file.
         path: PathBuf,
     },
-    /// A part of a record file is no usable record: the end of a torn file, or one element of the
-    /// list.
+    /// A part of a record file is not a usable record: the end of a torn file, or one element of
+    /// the list.
     #[error("a part of a file of {kind} records is no usable record")]
     Record {
         /// Which records.
@@ -42,19 +42,19 @@ pub enum Damage {
         #[source]
         source: Box<layerhold_json_store::Damaged>,
     },
-    /// There is no record that can be used, and one can be made of what else is there.
+    /// There is no usable record, and one can be rebuilt from what else is there.
     #[error("its record is lost{}", without(unknown))]
     RecordLost {
-        /// What of the record is not known any more, in words.
+        /// The parts of the record that are unknown, in words.
         unknown: Vec<&'static str>,
     },
-    /// There is no record that can be used, something may need it, and none can be made.
+    /// There is no usable record, something may need it, and none can be rebuilt.
     #[error("its record is lost, and none can be made: {why}")]
     RecordBeyondHelp {
-        /// What is not known, in words.
+        /// What is unknown, in words.
         why: &'static str,
     },
-    /// One name was found in two records. The later one has it.
+    /// One name is in two records. The later one keeps it.
     #[error("the name {name} is in two {kind} records, {lost_by} and {kept_by}")]
     NameTwice {
         /// Which records.
@@ -80,13 +80,13 @@ pub enum Damage {
         /// The file.
         path: PathBuf,
     },
-    /// The note of a commit or a deletion that was cut off.
+    /// The intent of a commit or a deletion that was cut off.
     #[error("a commit or a deletion was cut off")]
     UnfinishedChange,
-    /// A directory or a tar-split file of an item that has no record.
+    /// An orphan: a directory or a tar-split file of an item that has no record.
     #[error("{} belongs to {kind} {id}, which has no record", path.display())]
     Orphan {
-        /// What it would belong to.
+        /// The kind of item.
         kind: ItemKind,
         /// The ID in its name.
         id: String,
@@ -98,21 +98,21 @@ pub enum Damage {
     Home(#[source] Box<DriverDamage>),
 
     // ---- mounts ----
-    /// A layer is counted as mounted and is not.
+    /// A layer has a mount count and is not mounted.
     #[error("it is counted as mounted {count} times at {}, and is not mounted", path.display())]
     StaleMount {
-        /// Where it should be mounted.
+        /// The path where it should be mounted.
         path: PathBuf,
         /// The count.
         count: u32,
     },
-    /// The file that counts mounts cannot be understood.
-    #[error("the mounts are not counted any more")]
+    /// The file with the mount counts cannot be parsed.
+    #[error("the mount counts cannot be read")]
     MountCounts(#[source] Box<AccessError>),
-    /// A layer is mounted, and nobody counts it.
-    #[error("it is mounted at {}, and nobody counts that", path.display())]
+    /// A layer is mounted and has no mount count.
+    #[error("it is mounted at {}, and has no mount count", path.display())]
     UncountedMount {
-        /// Where it is mounted.
+        /// The path where it is mounted.
         path: PathBuf,
     },
 
@@ -126,61 +126,61 @@ pub enum Damage {
     /// Work on the layer began and was cut off.
     #[error("it was never completed")]
     Incomplete,
-    /// The layer below has no record.
-    #[error("the layer below it, {parent}, is missing")]
+    /// The parent has no record.
+    #[error("its parent {parent} is missing")]
     ParentMissing {
         /// The missing layer.
         parent: LayerId,
     },
-    /// The layer below is damaged.
-    #[error("the layer below it, {parent}, is damaged")]
+    /// The parent is damaged.
+    #[error("its parent {parent} is damaged")]
     ParentDamaged {
         /// The damaged layer.
         parent: LayerId,
     },
-    /// The layer is below itself.
-    #[error("it stands on itself")]
+    /// The layer is its own ancestor.
+    #[error("it is its own ancestor")]
     Loop,
-    /// Neither an image nor a container uses it, and nothing will.
+    /// No image or container uses it.
     #[error("no image or container uses it")]
     Unreferenced,
-    /// How its tar was made is not known any more.
+    /// Its tar-split file is missing.
     #[error("its tar-split file is missing")]
     TarSplitMissing,
-    /// How its tar was made cannot be read.
+    /// Its tar-split file cannot be read.
     #[error("its tar-split file is damaged")]
     TarSplit(#[source] Box<RebuildError>),
-    /// Its tar has another digest than recorded, although each file by itself is as recorded.
+    /// Its tar does not have the recorded digest, although each file is as recorded.
     #[error("its tar has the digest {actual} and should have {expected}")]
     Digest {
         /// The recorded digest.
         expected: DiffId,
-        /// That of the tar.
+        /// The actual value.
         actual: DiffId,
     },
-    /// Its tar has the digest recorded, and another size than recorded.
+    /// Its tar has the recorded digest, but not the recorded size.
     #[error("its tar has {actual} bytes, and {expected} are recorded")]
     Size {
         /// The recorded size.
         expected: i64,
-        /// That of the tar.
+        /// The actual value.
         actual: u64,
     },
     /// A file is not what was imported.
     #[error("{}: {change}", path.display())]
     File {
-        /// The file, from the root of the layer, with a slash before it.
+        /// The path of the file in the layer, with a leading slash.
         path: PathBuf,
-        /// In which way.
+        /// The difference.
         change: FileChange,
     },
-    /// More files than are worth listing are not what was imported.
+    /// More files than are listed are not what was imported.
     #[error("and {count} more files")]
     MoreFiles {
         /// How many are not listed.
         count: u64,
     },
-    /// Files belong to the owner of the store instead of whom the image says, as with
+    /// Files belong to the owner of the store instead of the owners in the image, as with
     /// `ignore_chown_errors`, which is not given.
     #[error(
         "{files} files belong to the owner of the store, as with ignore_chown_errors, and not to the owners in the image"
@@ -195,13 +195,13 @@ pub enum Damage {
     /// The tree of the layer cannot be opened.
     #[error("its tree cannot be opened")]
     Unreadable(#[source] Box<LayerError>),
-    /// Whether the layer is damaged cannot be found out: what was to be read could not be, and the
-    /// error shows no damage. A permission or a descriptor may be missing, the disk may fail, the
-    /// layer may be of a form that is not known here.
-    #[error("it cannot be looked at")]
+    /// Whether the layer is damaged is unknown: it could not be read, and the error shows no
+    /// damage. A permission or a descriptor may be missing, the disk may fail, or the format of the
+    /// layer may be unknown.
+    #[error("it cannot be checked")]
     Unknown(#[source] Box<LayerError>),
-    /// A container, or one made of the image, has more layers below than can be mounted. The image
-    /// can be saved.
+    /// A container, or one of the image, has more parents than can be mounted. The image can still
+    /// be exported.
     #[error(
         "it has {layers} layers, and containers with more than {limit} below cannot be mounted"
     )]
@@ -212,33 +212,33 @@ pub enum Damage {
         limit: usize,
     },
 
-    /// What it is counted with is not what it takes; see [`Store::usage`](crate::Store::usage).
+    /// The recorded usage is not the actual one; see [`Store::usage`](crate::Store::usage).
     #[error("it is counted with {} bytes and {} inodes, and has {} and {}", recorded.bytes, recorded.inodes, found.bytes, found.inodes)]
     Counter {
-        /// What was noted.
+        /// The recorded usage.
         recorded: DiskUsage,
-        /// What there is.
+        /// The actual usage.
         found: DiskUsage,
     },
 
-    // ---- data items ----
-    /// A data item has no file.
+    // ---- big data items ----
+    /// A big data item has no file.
     #[error("the data item {key:?} is missing")]
     ItemMissing {
         /// Its name.
         key: String,
     },
-    /// A data item has another size than recorded.
+    /// A big data item does not have the recorded size.
     #[error("the data item {key:?} has {actual} bytes and should have {expected}")]
     ItemSize {
         /// Its name.
         key: String,
         /// The recorded size.
         expected: i64,
-        /// That of the file.
+        /// The size of the file.
         actual: u64,
     },
-    /// A data item has another digest than recorded.
+    /// A big data item does not have the recorded digest.
     #[error("the data item {key:?} does not have the digest {expected}")]
     ItemDigest {
         /// Its name.
@@ -246,7 +246,7 @@ pub enum Damage {
         /// The recorded digest.
         expected: String,
     },
-    /// A data item cannot be read.
+    /// A big data item cannot be read.
     #[error("the data item {key:?} cannot be read")]
     ItemUnreadable {
         /// Its name.
@@ -263,7 +263,7 @@ pub enum Damage {
         /// The missing layer.
         layer: LayerId,
     },
-    /// A layer that stood in for its top layer under other ID maps has no record.
+    /// A mapped layer (a copy of the top layer for other ID maps) has no record.
     #[error("the copy {layer} of its top layer is missing")]
     CopyMissing {
         /// The missing layer.
@@ -289,32 +289,32 @@ pub enum Damage {
     },
 }
 
-/// In which way a file is not what was imported.
+/// How a file differs from what was imported.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileChange {
-    /// It is there and should not be.
+    /// It exists and should not.
     #[error("was added")]
     Added,
-    /// It is not there and should be.
+    /// It does not exist and should.
     #[error("is missing")]
     Removed,
-    /// It holds other bytes. For the file itself, not for what is recorded of it.
+    /// Its content differs.
     #[error("has other content")]
     Content,
     /// It cannot be read.
     #[error("cannot be read: {reason}")]
     Unreadable {
-        /// What the system says.
+        /// The error.
         reason: String,
     },
-    /// What is recorded of it beside its content differs.
+    /// Its attributes differ.
     #[error("{}", list(.0))]
     Attributes(Vec<AttributeChange>),
 }
 
 impl Damage {
-    /// Tells whether this is a leftover of a process that died, which does no harm.
+    /// Tells whether this is a leftover of a dead process, which does no harm.
     #[must_use]
     pub fn is_leftover(&self) -> bool {
         matches!(
@@ -333,15 +333,15 @@ pub struct AttributeChange {
     pub what: Attribute,
     /// What was imported, as a number or text.
     pub expected: String,
-    /// What is there.
+    /// The actual value, as a number or text.
     pub actual: String,
 }
 
-/// An attribute of a file that a layer's tar states.
+/// An attribute of a file in a layer's tar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Attribute {
-    /// File, directory, link, device or pipe.
+    /// The type: file, directory, link, device or pipe.
     Type,
     /// Owner.
     User,
@@ -349,9 +349,9 @@ pub enum Attribute {
     Group,
     /// Permissions, set-ID bits and sticky bit, in octal.
     Mode,
-    /// Length in bytes.
+    /// Size in bytes.
     Size,
-    /// Time of the last modification, in whole seconds since 1970.
+    /// Modification time, in whole seconds since 1970.
     Modified,
     /// Target of a symbolic link.
     Target,

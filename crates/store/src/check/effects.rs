@@ -1,4 +1,5 @@
-//! What damage means for what stands on it (Go: check.go).
+//! Finds out what damage means for the children of a layer, and for images and containers (Go:
+//! check.go).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,12 +12,12 @@ use super::report::{CheckReport, Finding, Subject};
 use super::verdict::{Remedy, Verdict};
 use crate::records::kinds::ItemId;
 
-/// Puts the report together.
+/// Assembles the report.
 pub(super) fn report(inspection: &Inspection<'_>, mut found: Vec<Finding>) -> CheckReport {
     let layers = damaged_layers(inspection, &mut found);
     images(inspection, &layers, &mut found);
     containers(inspection, &layers, &mut found);
-    // Sorting is stable: what was found about one subject stays in the order in which it was found.
+    // Sorting is stable: findings about one subject stay in the order in which they were found.
     found.sort_by(|one, other| one.subject.cmp(&other.subject));
     let mut report = CheckReport {
         removals: removals::plan(inspection, &found),
@@ -42,7 +43,7 @@ pub(super) fn report(inspection: &Inspection<'_>, mut found: Vec<Finding>) -> Ch
     report
 }
 
-/// Notes how images and containers of the report are called.
+/// Adds the names of the images and containers in the report.
 fn note_names(inspection: &Inspection<'_>, report: &mut CheckReport) {
     let of_findings = report.findings.iter().filter_map(|one| one.subject.item());
     let removed = report.removals.iter();
@@ -69,16 +70,16 @@ fn note_names(inspection: &Inspection<'_>, report: &mut CheckReport) {
 /// The verdict on an item that needs a damaged one.
 const REMOVED: Verdict = Verdict::Damaged(Remedy::Remove);
 
-/// How bad the damage to a layer is.
+/// How severe the damage of a layer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Degree {
-    /// It can be made good.
+    /// It can be repaired.
     Repairable,
-    /// The layer is of no use, and nothing on top of it.
+    /// The layer and its children are unusable.
     Fatal,
 }
 
-/// Finds the damaged layers, and notes the damage for all that stand on them.
+/// Finds the damaged layers, and adds findings for their descendants.
 fn damaged_layers(
     inspection: &Inspection<'_>,
     found: &mut Vec<Finding>,
@@ -148,7 +149,8 @@ fn images(
                 }
                 let remedy = match degree {
                     Degree::Fatal if is_own => Remedy::Remove,
-                    // A copy is forgotten, and made again when it is needed.
+                    // A mapped layer is removed from the image, and created again when it is
+                    // needed.
                     Degree::Fatal => Remedy::Rebuild,
                     Degree::Repairable => Remedy::Nothing,
                 };
@@ -184,7 +186,7 @@ fn containers(
     }
 }
 
-/// The images that are damaged for good, those of additional stores among them.
+/// The images that are unusable, including those of additional stores.
 fn unusable_images(found: &[Finding]) -> BTreeSet<ImageId> {
     let of_images = found.iter().filter_map(|finding| {
         let is_bad = finding.remedy() == Remedy::Remove || is_unusable_read_only(finding);
@@ -196,7 +198,7 @@ fn unusable_images(found: &[Finding]) -> BTreeSet<ImageId> {
     of_images.collect()
 }
 
-/// Whether an item of an additional store is damaged for good.
+/// Tells whether an item of an additional store is unusable.
 fn is_unusable_read_only(finding: &Finding) -> bool {
     matches!(
         (&finding.subject, finding.verdict),
@@ -204,7 +206,7 @@ fn is_unusable_read_only(finding: &Finding) -> bool {
     )
 }
 
-/// The items of one kind that a repair removes because of themselves.
+/// Returns the items that a repair removes because of their own damage.
 pub(super) fn to_remove(found: &[Finding]) -> RemovalSet {
     let mut removed = RemovalSet::default();
     for finding in found {
@@ -239,7 +241,7 @@ pub(super) fn to_remove(found: &[Finding]) -> RemovalSet {
     removed
 }
 
-/// What a repair removes because of itself.
+/// Items that a repair removes because of their own damage.
 #[derive(Debug, Default)]
 pub(super) struct RemovalSet {
     pub(super) containers: BTreeSet<ContainerId>,
@@ -253,14 +255,14 @@ pub(super) struct RemovalSet {
 }
 
 impl RemovalSet {
-    /// Tells whether people may want to look at what a layer holds: it is damaged, and there is
-    /// something.
+    /// Tells whether the contents of a layer go to the quarantine: they are damaged, and there are
+    /// any.
     pub(super) fn has_contents_to_keep(&self, layer: &LayerId) -> bool {
         self.broken.contains(layer) && !self.empty.contains(layer)
     }
 }
 
-/// Whether damage of a layer is that of its contents, and not that it is of no use.
+/// Tells whether damage of a layer is damage of its own contents.
 fn is_damage_of_contents(damage: &Damage) -> bool {
     !matches!(
         damage,

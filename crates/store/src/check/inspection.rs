@@ -1,4 +1,4 @@
-//! What one look at the store goes by.
+//! The state of the store that a check works on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,27 +24,28 @@ use crate::engine::Engine;
 use crate::records::kinds::{ItemId, ItemKind};
 use crate::records::{Container, Image, Layer};
 
-/// The records of one moment, what the driver held then, and how to look at both.
+/// The records of one moment, the layers that the driver held then, and access to both.
 pub(crate) struct Inspection<'a> {
     pub(super) engine: &'a Engine,
     pub(super) options: &'a CheckOptions,
     pub(super) driver: Arc<dyn Driver>,
     pub(super) records: Snapshot,
-    /// What only openings of the other kind have records of, transient or not.
+    /// Records of the other persistence: those of a transient store if this one is not, and the
+    /// reverse.
     pub(super) other_records: OtherRecords,
-    /// Whether those could be read.
+    /// Whether these could be read.
     pub(super) are_other_records_known: bool,
-    /// What may belong to openings that are not known.
+    /// What may belong to records that this store cannot see.
     pub(super) foreign_items: ForeignItems,
-    /// Whether records seem to be in stores that this opening does not see.
+    /// Whether there are signs of further stores that this one does not name.
     pub(super) has_unseen_stores: bool,
-    /// The layers that the driver holds, where it can say so. Those of additional stores are not
-    /// among them, nor are those that are recorded elsewhere.
+    /// The layers that the driver holds, if it can list them, without those of additional stores
+    /// and of the other records.
     pub(super) held: Option<BTreeSet<LayerId>>,
-    /// Kinds of records that are not all there: what they would name is no garbage, and what names
+    /// Kinds of which records are lost: what these may have named is not garbage, and what names
     /// them is not damaged.
     pub(super) incomplete_kinds: BTreeSet<ItemKind>,
-    /// Records that were made anew; they are among those below.
+    /// Rebuilt records; they are also in the three maps below.
     pub(super) rebuilt: BTreeMap<ItemId, RebuiltRecord>,
     pub(super) layers: BTreeMap<LayerId, Arc<Layer>>,
     pub(super) images: BTreeMap<ImageId, Arc<Image>>,
@@ -59,7 +60,7 @@ impl<'a> Inspection<'a> {
     ) -> Result<Self, CheckError> {
         let driver = engine.driver();
         let (other_records, incomplete_kinds) = match engine.catalog.other_records() {
-            // It is not for this opening to mend; what it may have named is no garbage.
+            // This store cannot repair these records; what they may have named is not garbage.
             Err(AccessError::OtherRecords { .. }) => {
                 let kinds = [ItemKind::Layer, ItemKind::Container];
                 (OtherRecords::default(), BTreeSet::from(kinds))
@@ -103,14 +104,13 @@ impl<'a> Inspection<'a> {
         })
     }
 
-    /// Tells whether a layer has a record anywhere, be it damaged or of a layer that is not
-    /// complete.
+    /// Tells whether a layer has any record, even a damaged or an incomplete one.
     pub(super) fn is_recorded(&self, layer: &LayerId) -> bool {
         self.records.layers.contains(layer.as_str())
             || self.rebuilt.contains_key(&ItemId::Layer(layer.clone()))
     }
 
-    /// Tells whether an image has a record anywhere, be it damaged.
+    /// Tells whether an image has any record, even a damaged one.
     pub(super) fn has_image(&self, image: &ImageId) -> bool {
         self.records.images.contains(image.as_str())
             || self.rebuilt.contains_key(&ItemId::Image(image.clone()))
@@ -125,9 +125,9 @@ impl<'a> Inspection<'a> {
         }
     }
 
-    /// A finding about an item. Nothing can be done about those of additional stores: what is of no
-    /// use there is so for what stands on it here, and whatever can be made good is for the owner
-    /// of that store.
+    /// Makes a finding about an item. Items of additional stores are not repaired: an unusable one
+    /// there makes its children here unusable, and what can be repaired is left to the owner of
+    /// that store.
     pub(super) fn finding(&self, id: ItemId, damage: Damage, verdict: Verdict) -> Finding {
         if !self.is_read_only(&id) {
             return Finding::new(Subject::Item(id), damage, verdict);
@@ -140,14 +140,14 @@ impl<'a> Inspection<'a> {
         Finding::new(Subject::ReadOnly(id), damage, verdict)
     }
 
-    /// Tells whether the driver holds contents of a layer, of which no stranger can be the owner.
+    /// Tells whether the driver holds contents of a layer that cannot be foreign.
     pub(super) fn is_held_and_own(&self, layer: &str) -> bool {
         let is_held = |id: &LayerId| self.held.as_ref().is_some_and(|held| held.contains(id));
         let id: Result<LayerId, _> = layer.parse();
         id.is_ok_and(|id| is_held(&id) && !self.foreign_items.may_include_layer(&id))
     }
 
-    /// What contents without a record mean.
+    /// The verdict on contents without a record.
     pub(super) fn verdict_without_record(&self, layer: &LayerId) -> Verdict {
         if self.foreign_items.may_include_layer(layer) {
             return Verdict::Unjudged;
@@ -155,8 +155,8 @@ impl<'a> Inspection<'a> {
         self.damaged_unless_lost(&[ItemKind::Layer, ItemKind::Image, ItemKind::Container])
     }
 
-    /// What a record means of which the driver has no contents. When it has those of no layer at
-    /// all, its home is not where it should be: the disk that it is on may not be mounted.
+    /// The verdict on a record without contents. If the driver holds no recorded layer at all, its
+    /// home may be on a disk that is not mounted.
     pub(super) fn verdict_without_contents(&self) -> Verdict {
         let has_any = |held: &BTreeSet<LayerId>| held.iter().any(|id| self.layers.contains_key(id));
         if self.held.as_ref().is_none_or(has_any) {
@@ -166,7 +166,7 @@ impl<'a> Inspection<'a> {
         }
     }
 
-    /// Removing is right only when the records that could say otherwise are all there.
+    /// Removal is right only if no record of these kinds is lost.
     pub(super) fn damaged_unless_lost(&self, kinds: &[ItemKind]) -> Verdict {
         if kinds
             .iter()
@@ -178,7 +178,7 @@ impl<'a> Inspection<'a> {
         }
     }
 
-    /// Tells whether images or containers of this store name layers that have no record anywhere.
+    /// Tells whether images or containers of this store name layers that have no record.
     pub(super) fn names_lost_layers(&self) -> bool {
         let own = |image: &&Arc<Image>| self.records.images.is_own(image.id().as_str());
         let of_images = self
@@ -191,7 +191,7 @@ impl<'a> Inspection<'a> {
         named.any(|layer| !self.is_recorded(layer))
     }
 
-    /// A layer and all below it as far as they have usable records, that layer first.
+    /// A layer and its ancestors as far as they have usable records, the layer first.
     pub(super) fn chain(&self, layer: &LayerId) -> Vec<&Arc<Layer>> {
         let mut chain: Vec<&Arc<Layer>> = Vec::new();
         let mut seen = BTreeSet::new();
@@ -206,7 +206,7 @@ impl<'a> Inspection<'a> {
         chain
     }
 
-    /// The layers that images and containers use, with all below them.
+    /// The layers that images and containers use, with their ancestors.
     pub(super) fn used(&self) -> BTreeSet<&LayerId> {
         let of_images = self
             .images
@@ -224,7 +224,7 @@ impl<'a> Inspection<'a> {
         used
     }
 
-    /// The text of an item's record, as far as it is in this store.
+    /// The JSON of an item's record, if it is in this store.
     pub(super) fn json(&self, id: &ItemId) -> Option<Vec<u8>> {
         match id {
             ItemId::Layer(id) => record_json(&self.records.layers, id.as_str()),
@@ -234,7 +234,7 @@ impl<'a> Inspection<'a> {
     }
 }
 
-/// The text of a record in this store.
+/// The JSON of a record in this store.
 pub(crate) fn record_json<R: ItemRecord>(records: &impl Records<R>, id: &str) -> Option<Vec<u8>> {
     let mut own = records.own();
     own.find_map(|(_, part)| part.json(id).map(<[u8]>::to_vec))
@@ -244,8 +244,8 @@ fn usable<R: ItemRecord, K: Ord>(records: &View<R>, key: impl Fn(&R) -> K) -> BT
     all(records).map(|record| (key(&record), record)).collect()
 }
 
-/// Tells whether there are signs that records are in stores that this opening does not see:
-/// files of layers of which nothing else is here, or a store that is named and is not there.
+/// Tells whether there are signs of further stores that this one does not name: tar-split files of
+/// layers that have neither record nor contents here, or an additional store that does not exist.
 pub(super) fn has_unseen_stores(
     engine: &Engine,
     is_here: &dyn Fn(&LayerId) -> bool,

@@ -1,4 +1,4 @@
-//! Images, containers and data items.
+//! Checks images, containers and big data items.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -22,7 +22,7 @@ const MAX_DIGESTED: u64 = 64 << 20;
 /// How the names of manifests begin.
 const MANIFEST: &str = "manifest";
 
-/// Looks at the images and containers that `wanted` accepts.
+/// Checks the images and containers that `wanted` accepts.
 pub(super) fn check(inspection: &Inspection<'_>, wanted: &dyn Fn(&ItemId) -> bool) -> Vec<Finding> {
     let mut found = Vec::new();
     for image in inspection.images.values() {
@@ -56,7 +56,7 @@ pub(super) fn check(inspection: &Inspection<'_>, wanted: &dyn Fn(&ItemId) -> boo
     found
 }
 
-/// Looks at what images and containers name.
+/// Checks the references of images and containers.
 pub(super) fn references(inspection: &Inspection<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     for image in inspection.images.values() {
@@ -68,7 +68,7 @@ pub(super) fn references(inspection: &Inspection<'_>) -> Vec<Finding> {
     found
 }
 
-/// Looks at the data items of a layer, of which neither sizes nor digests are recorded.
+/// Checks the big data items of a layer. No sizes or digests are recorded for them.
 pub(super) fn layer(inspection: &Inspection<'_>, layer: &Layer, found: &mut Vec<Finding>) {
     let items = DataItems {
         records: &inspection.records.layers,
@@ -111,8 +111,8 @@ fn image_references(inspection: &Inspection<'_>, image: &Image, found: &mut Vec<
     }
 }
 
-/// Whether more layers are below a container than can be mounted. `own` are the first ones of a
-/// chain that are its own.
+/// Tells whether a container has more parents than can be mounted. `own` is the number of layers at
+/// the top that are its own.
 fn too_deep(inspection: &Inspection<'_>, top: &LayerId, own: usize) -> Option<Damage> {
     let limit = inspection.driver.capabilities().max_depth?;
     let layers = inspection.chain(top).len().saturating_sub(own);
@@ -128,7 +128,7 @@ fn first_missing(inspection: &Inspection<'_>, top: &LayerId) -> Option<LayerId> 
     (!inspection.is_recorded(&lowest)).then_some(lowest)
 }
 
-/// The first layer of a chain whose record is there, and is none that could be used.
+/// The first layer of a chain whose record exists but is not usable.
 fn first_unusable(inspection: &Inspection<'_>, top: &LayerId) -> Option<LayerId> {
     let chain = inspection.chain(top);
     let next = match chain.last() {
@@ -162,7 +162,7 @@ fn container_references(
     }
 }
 
-/// The data items of one record.
+/// The big data items of one record.
 struct DataItems<'a, R: ItemRecord> {
     records: &'a View<R>,
     id: ItemId,
@@ -183,7 +183,7 @@ impl<R: ItemRecord> DataItems<'_, R> {
                     (Damage::ItemUnreadable { key, source }, verdict)
                 }
             };
-            // One with the same digest may lie under another name, as manifests do.
+            // An item with the same digest may have another name, as manifests do.
             let verdict = match self.item_with_same_content(key) {
                 Some(_) => verdict.repairable(),
                 None => verdict,
@@ -192,8 +192,8 @@ impl<R: ItemRecord> DataItems<'_, R> {
         }
     }
 
-    /// What damage of an item means. Without their directory, items of a layer may be in a store
-    /// that this opening does not name.
+    /// The verdict on a damaged item. If the directory of a layer is missing, its items may be in a
+    /// store that this one does not name.
     fn verdict(&self, inspection: &Inspection<'_>) -> Verdict {
         let is_here = |dir: &Dir| !matches!(dir.exists(self.id.as_str()), Ok(false));
         match &self.id {
@@ -247,7 +247,7 @@ impl<R: ItemRecord> DataItems<'_, R> {
         })
     }
 
-    /// Finds another item of the same record that should have the same content, and has it.
+    /// Finds another item of the same record that should have the same content and is intact.
     fn item_with_same_content(&self, key: &str) -> Option<&String> {
         item_with_same_content(self.names, self.sizes, self.digests, key, &|other| {
             matches!(self.damage_of(other), Ok(None))
@@ -255,29 +255,29 @@ impl<R: ItemRecord> DataItems<'_, R> {
     }
 }
 
-/// Finds another data item of a record that should have the same content as `key` and that
-/// `is_whole`.
+/// Finds another big data item of a record that should have the same content as `key` and for which
+/// `is_intact` holds.
 pub(crate) fn item_with_same_content<'n>(
     names: &'n [String],
     sizes: &BTreeMap<String, i64>,
     digests: &BTreeMap<String, String>,
     key: &str,
-    is_whole: &dyn Fn(&str) -> bool,
+    is_intact: &dyn Fn(&str) -> bool,
 ) -> Option<&'n String> {
     let digest = digests.get(key)?;
     names.iter().find(|other| {
         *other != key
             && digests.get(*other) == Some(digest)
             && sizes.get(*other) == sizes.get(key)
-            && is_whole(other)
+            && is_intact(other)
     })
 }
 
 /// Tells whether an item has its digest. Digests of other algorithms than SHA-256 are not compared,
-/// and those of manifests of the oldest form, which leave signatures out, neither.
+/// nor those of schema 1 manifests, which leave out the signatures.
 fn has_digest(key: &str, bytes: &[u8], expected: &str) -> bool {
     let Ok(expected) = expected.parse::<Digest>() else {
-        // A digest that is none would have set the record aside if it mattered.
+        // A record in which an invalid digest matters would be damaged as a whole.
         return true;
     };
     if expected.algorithm() != layerhold_ids::Algorithm::Sha256 || digest_of(bytes) == expected {

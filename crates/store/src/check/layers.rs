@@ -1,4 +1,4 @@
-//! Layers: what their records name and what belongs to them, without reading contents.
+//! Checks layers without reading their contents: what their records name, and what belongs to them.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::contents::diff::open_tar_split;
 use crate::records::Layer;
 use crate::records::kinds::{ItemId, ItemKind};
 
-/// Looks at the layers that `wanted` accepts.
+/// Checks the layers that `wanted` accepts.
 pub(super) fn check(inspection: &Inspection<'_>, wanted: &dyn Fn(&ItemId) -> bool) -> Vec<Finding> {
     let mut found = Vec::new();
     let used = in_use(inspection);
@@ -47,7 +47,7 @@ pub(super) fn check(inspection: &Inspection<'_>, wanted: &dyn Fn(&ItemId) -> boo
     found
 }
 
-/// Looks at what layers stand on, and at what they are good for.
+/// Checks the parents of layers, and whether layers are used.
 pub(super) fn references(inspection: &Inspection<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     let used = in_use(inspection);
@@ -58,7 +58,7 @@ pub(super) fn references(inspection: &Inspection<'_>) -> Vec<Finding> {
             found: &mut found,
         };
         layer_check.parent();
-        // How old one is whose record is lost is not known.
+        // The age of a layer whose record is lost is unknown.
         let is_rebuilt = inspection
             .rebuilt
             .contains_key(&ItemId::Layer(layer.id().clone()));
@@ -67,7 +67,7 @@ pub(super) fn references(inspection: &Inspection<'_>) -> Vec<Finding> {
     found
 }
 
-/// What a layer that cannot be opened means.
+/// The damage and verdict of a layer that cannot be opened.
 pub(super) fn unreadable(error: LayerError) -> (Damage, Verdict) {
     let verdict = Verdict::of_error(&error);
     let source = Box::new(error);
@@ -113,7 +113,7 @@ impl LayerCheck<'_, '_> {
         }
     }
 
-    /// Tells whether there are contents.
+    /// Checks that the layer has contents, and tells whether it has.
     fn contents(&mut self) -> bool {
         match self.inspection.driver.exists(self.layer.id()) {
             Ok(true) => true,
@@ -155,9 +155,9 @@ impl LayerCheck<'_, '_> {
         }
     }
 
-    /// A layer whose tar has a digest was imported, and then there is a record of how the tar was
-    /// made. Whether it can be made anew is found out when contents are read. Another program has
-    /// the whole tar.
+    /// A layer whose tar has a digest was imported, and so has a tar-split file. Whether a missing
+    /// one can be rebuilt is found out when contents are read. For an additional layer the other
+    /// program has the whole tar.
     fn tar_split(&mut self) {
         let id = self.layer.id();
         if self.layer.diff_id().is_none()
@@ -177,8 +177,7 @@ impl LayerCheck<'_, '_> {
     }
 
     fn report_if_unused(&mut self, is_used: bool) {
-        // Nobody is told of those in additional stores: nothing can be done about them, and others
-        // may use them.
+        // Layers of additional stores are not reported: other stores may use them.
         let id = ItemId::Layer(self.layer.id().clone());
         if !is_used && !self.inspection.is_read_only(&id) {
             let all = [ItemKind::Layer, ItemKind::Image, ItemKind::Container];
@@ -188,8 +187,8 @@ impl LayerCheck<'_, '_> {
     }
 }
 
-/// The layers that something uses, or may be about to: those that are young, and all below them,
-/// belong to somebody who has not made the image yet.
+/// The layers that are in use or may be soon: young layers and their ancestors may belong to an
+/// image that is being written.
 fn in_use<'l>(inspection: &'l Inspection<'_>) -> BTreeSet<&'l LayerId> {
     let mut used = inspection.used();
     let limit = i64::try_from(inspection.options.unreferenced_age.as_secs()).unwrap_or(i64::MAX);

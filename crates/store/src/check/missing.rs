@@ -1,14 +1,13 @@
-//! What it means that something is missing which a record names.
+//! Judges records that name something missing.
 //!
-//! It may be gone, or be in a store that this opening does not name: an image store, an additional
-//! store. Records do not say which. It is taken for gone unless something speaks against that:
+//! The missing item may be lost, or be in an image store or additional store that this store does
+//! not name. Records do not say which. It counts as lost unless one of these is found:
 //!
-//! - a tar-split file of a layer that has neither record nor contents here: those are in an image
+//! - a tar-split file of a layer that has neither record nor contents here: these are in an image
 //!   store;
-//! - a store that is named and is not there, because its disk is not mounted;
-//! - for an opening that names no other store: an image with data items of which no layer is here;
-//!   a container of which neither image nor parent is here; a layer of which the driver knows none
-//!   of the layers below.
+//! - an additional store that is named and does not exist, because its disk is not mounted;
+//! - for a store that names no other: an image with big data items and no layer here; a container
+//!   with neither image nor parent here; a layer of which the driver knows no parent.
 
 use layerhold_ids::ImageId;
 
@@ -18,7 +17,7 @@ use crate::records::kinds::ItemKind;
 use crate::records::{Container, Image, Layer};
 
 impl Inspection<'_> {
-    /// What a layer means whose parent has no record.
+    /// The verdict on a layer whose parent has no record.
     pub(super) fn verdict_without_parent(&self, layer: &Layer) -> Verdict {
         let is_of_stranger = |container: &Container| {
             let image = container.image();
@@ -34,7 +33,7 @@ impl Inspection<'_> {
         self.missing(ItemKind::Layer, is_elsewhere)
     }
 
-    /// What an image means of which a layer has no record.
+    /// The verdict on an image with a layer that has no record.
     pub(super) fn verdict_without_layer(&self, image: &Image) -> Verdict {
         let chain = image.top_layer().map(|top| self.chain(top));
         match chain.as_ref().and_then(|chain| chain.last()) {
@@ -46,8 +45,7 @@ impl Inspection<'_> {
         }
     }
 
-    /// Tells whether an image has no record, or one that names data items and layers of which none
-    /// is here.
+    /// Tells whether an image has no record, or one with big data items and no layer here.
     fn is_image_elsewhere(&self, image: &ImageId) -> bool {
         match self.images.get(image) {
             Some(image) => self.has_no_layer(image),
@@ -60,7 +58,7 @@ impl Inspection<'_> {
         is_whole && image.top_layer().is_some_and(|top| !self.is_recorded(top))
     }
 
-    /// What a container means whose image has no record.
+    /// The verdict on a container whose image has no record.
     pub(super) fn verdict_without_image(&self, container: &Container) -> Verdict {
         let own = self.layers.get(container.layer());
         let parent = own.and_then(|layer| layer.parent());
@@ -76,7 +74,7 @@ impl Inspection<'_> {
         self.damaged_unless_lost(&[kind])
     }
 
-    /// Tells whether the opening names no store but its own.
+    /// Tells whether this store names no other store.
     fn names_no_other(&self) -> bool {
         let engine = self.engine;
         engine.catalog.layout.split.is_none() && engine.catalog.layers.additional().next().is_none()

@@ -1,17 +1,17 @@
-//! Checking a store.
+//! Checks a store.
 //!
-//! A check needs no quiet store and stops nobody: it goes by a snapshot, and whatever looks wrong
-//! is looked at again.
+//! A check works on a store in use and blocks no other process: it reads a snapshot, and checks
+//! again whatever looks wrong.
 //!
-//! | step | what is looked at | lock |
+//! | step | what is checked | lock |
 //! |---|---|---|
-//! | 1 | record files, what records name, what lies about | none |
-//! | 2 | whatever step 1 found, again | all for reading, for as long as it takes to look whether things are there |
-//! | 2a | what images, containers and data items lack, until their records stay the same: items are hashed | none |
-//! | 3 | what lost records said | none |
-//! | 4 | contents of layers; a layer whose record changed meanwhile is read again | none |
-//! | 5 | mounts, against the kernel's table | that of the counts |
-//! | 6 | what the damage means for what stands on it, and what a repair would remove | none |
+//! | 1 | record files, what records name, orphans | none |
+//! | 2 | the findings of step 1, again | all read locks, while existence is checked |
+//! | 2a | images, containers and big data items with findings, until their records stay the same: items are hashed | none |
+//! | 3 | lost records, which are rebuilt | none |
+//! | 4 | contents of layers; a layer whose record changed while it was read is read again | none |
+//! | 5 | mounts, against the kernel's table | the lock of the mount counts |
+//! | 6 | effects of damage on descendants, images and containers, and what a repair would remove | none |
 
 mod counters;
 mod rebuilt_records;
@@ -58,7 +58,7 @@ pub(crate) use rebuilt::RebuiltRecord;
 pub use report::{CheckReport, Containers, Disposal, Finding, Removable, Removal, Subject};
 pub use verdict::{Remedy, Verdict};
 
-/// How often a layer is read again whose record changed while it was read.
+/// How often a layer is read again if its record changed while it was read.
 const ATTEMPTS: u32 = 3;
 
 pub(crate) fn check(engine: &Engine, options: &CheckOptions) -> Result<CheckReport, CheckError> {
@@ -92,7 +92,7 @@ fn quick<'a>(
         .iter()
         .filter_map(|finding| finding.subject.item().cloned())
         .collect();
-    // Those of additional stores are read before ours are locked, as everywhere.
+    // Records of additional stores are read before this store is locked, as everywhere.
     let (more_layers, more_images) = engine.catalog.read_additional()?;
     let layers = engine.catalog.layers.read_own()?;
     let images = engine.catalog.images.read_own()?;
@@ -123,7 +123,7 @@ fn read_layers(
         .values()
         .filter(|layer| !unusable.contains(layer.id()))
         .collect();
-    // The first task hands out all others.
+    // The first task adds all others.
     let outcome = run_tasks(inspection.options.threads, None, |layer, tasks| {
         let Some(layer) = layer else {
             tasks.add_all(layers.iter().copied().map(Some));
@@ -142,7 +142,7 @@ fn read_layers(
     Ok(found)
 }
 
-/// Everything but contents of layers and data items.
+/// Checks everything but contents of layers and big data items.
 fn places(
     inspection: &mut Inspection<'_>,
     wanted: &dyn Fn(&ItemId) -> bool,
@@ -153,9 +153,9 @@ fn places(
     Ok(found)
 }
 
-/// Looks at images, containers and data items until the records of those with damage stay the same
-/// while it is looked for. A writer of an item holds a lock from before the file changes until the
-/// record does, and taking a snapshot waits for that.
+/// Checks images, containers and big data items until the records of the damaged ones stay the same
+/// during the check. A writer of an item holds a lock from before the file changes until the record
+/// is saved, and taking a snapshot waits for that lock.
 fn settled_items(
     inspection: &Inspection<'_>,
     wanted: &dyn Fn(&ItemId) -> bool,
@@ -179,13 +179,13 @@ fn settled_items(
     Ok(found)
 }
 
-/// The texts of the records that findings are about.
+/// The JSON of the records that findings are about.
 fn jsons(inspection: &Inspection<'_>, found: &[Finding]) -> Vec<Option<Vec<u8>>> {
     let items = found.iter().map(|finding| finding.subject.item());
     items.map(|item| inspection.json(item?)).collect()
 }
 
-/// The layer that a finding says cannot be read at all.
+/// The layer that cannot be read at all by a finding.
 fn unusable(finding: &Finding) -> Option<&LayerId> {
     let is_fatal = matches!(
         finding.damage,
@@ -197,9 +197,8 @@ fn unusable(finding: &Finding) -> Option<&LayerId> {
     }
 }
 
-/// Finds out of each layer whose tar-split file is missing whether it can be rebuilt. If not, the
-/// layer stays as it is: its files may be whole, and the file may lie in a store that this opening
-/// does not name.
+/// Finds out for each missing tar-split file whether it can be rebuilt. If not, the layer stays as
+/// it is: its contents may be intact, and the file may be in a store that this one does not name.
 fn settle_tar_splits(inspection: &Inspection<'_>, found: &mut [Finding]) {
     for finding in found {
         if let (Damage::TarSplitMissing, Subject::Item(ItemId::Layer(id))) =
@@ -213,8 +212,8 @@ fn settle_tar_splits(inspection: &Inspection<'_>, found: &mut [Finding]) {
     }
 }
 
-/// Looks at a layer until its record stays the same meanwhile: somebody may be deleting it, or
-/// applying a diff to it. What was found of a layer that is gone then is no damage.
+/// Checks a layer until its record stays the same during the check: another process may be deleting
+/// it, or applying a diff to it. Findings about a layer that no longer exists are dropped.
 fn settled(
     inspection: &Inspection<'_>,
     id: &LayerId,

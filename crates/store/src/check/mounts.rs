@@ -1,4 +1,4 @@
-//! Whether what is counted as mounted is mounted, and the reverse.
+//! Checks that counted mounts exist, and that existing mounts are counted.
 
 use super::damage::Damage;
 use super::error::CheckError;
@@ -11,11 +11,12 @@ use crate::mount::kernel_table::mounted_layers;
 use crate::mount::stale::stale;
 use crate::records::kinds::ItemId;
 
-/// Compares the counts with what the kernel has mounted, under the lock of the counts, so that none
-/// changes in between.
+/// Compares the counts with the mounts of the kernel, under the lock of the counts, so that no
+/// count changes in between.
 ///
-/// A count is reported when its mount is in no mount namespace; when that cannot be told from here,
-/// it is believed. A mount that is not counted is found only in the namespace of this process.
+/// A count is reported when its mount is in no mount namespace. If that cannot be found out, the
+/// count is taken for right. An uncounted mount is found only in the mount namespace of this
+/// process.
 pub(super) fn check(inspection: &Inspection<'_>) -> Result<Vec<Finding>, CheckError> {
     let mut found = Vec::new();
     let ask = |counted: &[Mounted]| -> Result<_, CheckError> {

@@ -1,23 +1,23 @@
-//! How thoroughly a store is checked.
+//! Options of a check.
 
 use std::num::NonZero;
 use std::time::Duration;
 
 use layerhold_driver::default_threads;
 
-/// A layer that no image or container uses counts as forgotten after this time (Go: check.go).
+/// A layer that no image or container uses is reported after this time (Go: check.go).
 const UNREFERENCED_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How far the check goes. Each depth includes the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 #[non_exhaustive]
 pub enum CheckDepth {
-    /// Records, and whether what they name is there. Reads no contents of layers.
+    /// Records, and whether what they name exists. Reads no contents of layers.
     Records,
-    /// And whether the tar of every layer can be rebuilt with the digest that is recorded, and
-    /// whether its tree can be opened (Go: `CheckMost`).
+    /// Also whether the tar of every layer can be rebuilt with the recorded digest, and whether its
+    /// tree can be opened (Go: `CheckMost`).
     Digests,
-    /// And whether every tree holds exactly what its layers put there (Go: `CheckEverything`).
+    /// Also whether every tree holds exactly what its layers put there (Go: `CheckEverything`).
     #[default]
     Contents,
 }

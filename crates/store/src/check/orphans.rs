@@ -1,4 +1,4 @@
-//! What lies about and belongs to nothing.
+//! Finds orphans: files and directories that no record names.
 
 use layerhold_ids::is_canonical_id;
 use layerhold_staging::TempRoot;
@@ -14,10 +14,9 @@ use crate::catalog::record_stores::Records;
 use crate::delete::foreign::holds_files_of_a_caller;
 use crate::records::kinds::ItemKind;
 
-/// Looks for directories and files of items without a record.
+/// Finds directories and files of items without a record.
 ///
-/// Directories are only looked at when they have the name of a generated ID: others may be
-/// anybody's.
+/// Only directories with the name of a generated ID count: others may belong to other programs.
 pub(super) fn check(inspection: &Inspection<'_>) -> Result<Vec<Finding>, CheckError> {
     let (layout, records) = (&inspection.engine.catalog.layout, &inspection.records);
     let mut found = Vec::new();
@@ -30,7 +29,7 @@ pub(super) fn check(inspection: &Inspection<'_>) -> Result<Vec<Finding>, CheckEr
                 kind: ItemKind::Layer,
                 id_of,
                 is_recorded: &|id| records.layers.is_own(id) || other_layers.contains(id),
-                // Without contents, they may be those of a layer that is in an image store.
+                // Without contents, they may belong to a layer in an image store.
                 may_be_foreign: &|id| {
                     Ok(in_image_store != Some(dir.path()) && !inspection.is_held_and_own(id))
                 },
@@ -44,7 +43,7 @@ pub(super) fn check(inspection: &Inspection<'_>) -> Result<Vec<Finding>, CheckEr
             kind: ItemKind::Image,
             id_of: dir_id,
             is_recorded: &|id| records.images.contains(id),
-            // Callers may keep files beside an image that is in another store.
+            // Callers may keep files for an image of another store.
             may_be_foreign: &|id| Ok(holds_files_of_a_caller(dir, id)?),
         };
         search.run(inspection, &mut found)?;
@@ -70,7 +69,7 @@ pub(super) fn check(inspection: &Inspection<'_>) -> Result<Vec<Finding>, CheckEr
     Ok(found)
 }
 
-/// Looks for temporary areas whose owners are dead. They have locks of their own, and need none of
+/// Finds temporary areas of dead processes. Areas have locks of their own, so this needs no lock of
 /// the store.
 pub(super) fn areas(inspection: &Inspection<'_>) -> Result<Vec<Finding>, CheckError> {
     let mut found = Vec::new();
@@ -94,7 +93,7 @@ fn tar_split_id(name: &str) -> Option<&str> {
         .filter(|id| !id.is_empty() && !id.starts_with('.'))
 }
 
-/// Tells whether a directory holds those of items without a record.
+/// Tells whether a directory has directories of items without a record.
 pub(super) fn has_dirs(dir: &Dir, is_recorded: &dyn Fn(&str) -> bool) -> Result<bool, CheckError> {
     for entry in dir.entries()? {
         let name = entry?.name;
@@ -109,13 +108,13 @@ pub(super) fn has_dirs(dir: &Dir, is_recorded: &dyn Fn(&str) -> bool) -> Result<
     Ok(false)
 }
 
-/// What to look for in one directory.
+/// A search for orphans in one directory.
 struct OrphanSearch<'a> {
     dir: &'a Dir,
     kind: ItemKind,
     id_of: fn(&str) -> Option<&str>,
     is_recorded: &'a dyn Fn(&str) -> bool,
-    /// Whether an entry may belong to an opening that this one knows nothing of.
+    /// Whether an entry may belong to a record that this store cannot see.
     may_be_foreign: &'a dyn Fn(&str) -> Result<bool, CheckError>,
 }
 

@@ -2,10 +2,10 @@
 
 use crate::catalog::record_stores::Placement;
 
-/// A record that was made anew.
+/// A record that was rebuilt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RebuiltRecord {
     pub(crate) json: Vec<u8>,
-    /// Where it belongs.
+    /// The record file that it belongs to.
     pub(crate) placement: Placement,
 }

@@ -1,4 +1,4 @@
-//! The record files themselves.
+//! Checks the record files themselves.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ use crate::catalog::transient::Persistence;
 use crate::engine::temporary_files::temporary_files;
 use crate::records::kinds::ItemKind;
 
-/// Looks at the record files, and notes the kinds whose records are not all there.
+/// Checks the record files, and notes the kinds of which records are lost.
 pub(super) fn check(inspection: &mut Inspection<'_>) -> Result<Vec<Finding>, CheckError> {
     let mut found = Vec::new();
     files(inspection, &mut found)?;
@@ -32,7 +32,7 @@ pub(super) fn check(inspection: &mut Inspection<'_>) -> Result<Vec<Finding>, Che
     let layout = &inspection.engine.catalog.layout;
     let dirs = layout.layer_dirs().chain(layout.image_dirs());
     for dir in dirs.chain([&layout.containers]) {
-        // A save in progress has one too, but not while the caller holds the lock.
+        // A save in progress also has one, but not while the caller holds the lock.
         for name in temporary_files(dir)? {
             let path = dir.path().join(name);
             let damage = Damage::TemporaryFile { path };
@@ -45,7 +45,7 @@ pub(super) fn check(inspection: &mut Inspection<'_>) -> Result<Vec<Finding>, Che
     Ok(found)
 }
 
-/// The kind of records of which some are not there to be read.
+/// The kind of records of which some are lost by this damage.
 fn incomplete_kind(damage: &Damage) -> Option<ItemKind> {
     match damage {
         Damage::RecordFileEmpty { kind, .. }
@@ -64,7 +64,7 @@ fn files(inspection: &Inspection<'_>, found: &mut Vec<Finding>) -> Result<(), Ch
     };
     let names_layers = inspection.names_lost_layers();
     for (position, (store, part)) in records.layers.own().enumerate() {
-        // With images in a store of their own, a transient store may have nothing else to record.
+        // With a separate image store, a transient store may have no other layers to record.
         let may_be_missing = is_transient && layout.split.is_some() && position == DURABLE.store;
         let has_content = unrecorded_layers && !may_be_missing;
         let was_saved = names_layers || store.was_saved()?;
@@ -74,8 +74,8 @@ fn files(inspection: &Inspection<'_>, found: &mut Vec<Finding>) -> Result<(), Ch
         let has_content = orphans::has_dirs(dir, &|id| records.images.contains(id))?;
         record_files(part, has_content, store.was_saved()?, found)?;
     }
-    // Records of containers are lost with the run root in a transient store, and their directories
-    // are garbage then.
+    // In a transient store container records are lost with the run root, and their directories are
+    // garbage then.
     let other_containers = inspection.other_records.container_ids();
     let is_recorded = |id: &str| records.containers.contains(id) || other_containers.contains(id);
     let has_dirs = !is_transient && orphans::has_dirs(&layout.containers, &is_recorded)?;
@@ -85,8 +85,7 @@ fn files(inspection: &Inspection<'_>, found: &mut Vec<Finding>) -> Result<(), Ch
     Ok(())
 }
 
-/// Tells whether a file is no longer than it was when it was read; this process may have saved
-/// records since.
+/// Tells whether a file has not grown since it was read: this process may have saved records since.
 fn is_unwritten(path: &Path, len: u64) -> Result<bool, CheckError> {
     Ok(stat_ambient(path)?.is_some_and(|stat| stat.size <= len))
 }
@@ -101,8 +100,8 @@ fn record_files<R: ItemRecord>(
         let (kind, path) = (R::ITEM, file.path);
         let is_durable = file.location == DURABLE.location;
         let damage = match file.state {
-            // No program leaves it like that: a list of nothing is two bytes long. A power cut does
-            // with records that may be lost.
+            // No program writes an empty file: an empty list has two bytes. A power cut can empty a
+            // file of volatile records.
             FileState::Empty if is_durable && is_unwritten(&path, file.len)? => {
                 Damage::RecordFileEmpty { kind, path }
             }

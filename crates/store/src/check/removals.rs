@@ -1,4 +1,4 @@
-//! What a repair would remove, and what that frees.
+//! Plans what a repair would remove, and what that frees.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -16,8 +16,8 @@ use crate::catalog::layout::tar_split_name;
 use crate::records::kinds::ItemId;
 use crate::records::{Container, Image};
 
-/// Lists what is removed: containers, images, layers from the top down, contents without a record,
-/// files.
+/// Lists what is removed: containers, images, layers with children before parents, contents without
+/// a record, files.
 pub(super) fn plan(inspection: &Inspection<'_>, found: &[Finding]) -> Vec<Removal> {
     let removed = to_remove(found);
     let mut plan = Plan {
@@ -73,8 +73,8 @@ pub(super) fn plan(inspection: &Inspection<'_>, found: &[Finding]) -> Vec<Remova
     plan.removals
 }
 
-/// The layers to be removed: those that are damaged, and those that nothing needs without the
-/// images and containers that go.
+/// Returns the layers to be removed: the damaged ones, and those that nothing needs once the given
+/// images and containers are removed.
 fn layers_to_remove(
     inspection: &Inspection<'_>,
     damaged: &BTreeSet<LayerId>,
@@ -110,7 +110,7 @@ fn layers_to_remove(
             .filter(|container| stays(container))
             .map(|container| container.layer().clone()),
     );
-    // What is damaged goes in any case: whatever needs it goes too, or has a better copy.
+    // Damaged layers are always removed: what needs them is removed too, or has another copy.
     for top in needed {
         for layer in inspection.chain(&top) {
             if !damaged.contains(layer.id()) {
@@ -118,7 +118,7 @@ fn layers_to_remove(
             }
         }
     }
-    // Layers of containers go with these.
+    // Layers of removed containers are removed with these.
     let own: BTreeSet<&LayerId> = inspection
         .containers
         .values()
@@ -131,7 +131,7 @@ fn layers_to_remove(
     layers
 }
 
-/// Keeps layers that others stand on which stay.
+/// Keeps the ancestors of layers that stay.
 fn keep_parents(
     inspection: &Inspection<'_>,
     layers: &mut BTreeSet<LayerId>,
@@ -150,7 +150,7 @@ fn keep_parents(
     }
 }
 
-/// Sorts layers so that none comes before one that stands on it.
+/// Sorts layers so that children come before their parents.
 fn children_first(inspection: &Inspection<'_>, layers: BTreeSet<LayerId>) -> Vec<LayerId> {
     let mut sorted: Vec<LayerId> = layers.into_iter().collect();
     sorted.sort_by_key(|id| std::cmp::Reverse(inspection.chain(id).len()));
@@ -178,7 +178,7 @@ impl Plan<'_, '_> {
         found.map(|container| container.id().clone())
     }
 
-    /// A container that stands on a layer, or whose image does.
+    /// A container that uses a layer, by itself or through its image.
     fn container_above(&self, layer: &LayerId, images: &BTreeSet<ImageId>) -> Option<ContainerId> {
         let inspection = self.inspection;
         let is_based_on = |top: &LayerId| {

@@ -1,4 +1,4 @@
-//! What a check found.
+//! The report of a check.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -16,34 +16,33 @@ use crate::records::kinds::ItemId;
 pub struct CheckReport {
     /// Everything found: the store as a whole first, then layers, images and containers by ID.
     pub findings: Vec<Finding>,
-    /// Everything that a repair would remove, in that order.
+    /// Everything that a repair would remove, in the order of removal.
     pub removals: Vec<Removal>,
-    /// The names of images and containers that something was found about, or that a repair would
-    /// remove.
+    /// The names of images and containers with findings, and of those that a repair would remove.
     pub names: BTreeMap<ItemId, Vec<String>>,
-    /// What the records of the items said when they were looked at; an item that changed since is
-    /// left alone by a repair.
+    /// The JSON of the records at the time of the check; a repair leaves alone an item that changed
+    /// since.
     pub(crate) seen: BTreeMap<ItemId, Vec<u8>>,
-    /// Records that were lost, as a repair makes them anew.
+    /// Lost records, as a repair restores them.
     pub(crate) rebuilt: BTreeMap<ItemId, RebuiltRecord>,
 }
 
-/// Something that is wrong.
+/// One finding of a check.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Finding {
-    /// With what.
+    /// What it is about.
     pub subject: Subject,
     /// What.
     pub damage: Damage,
-    /// Whether it is damage, and what a repair does about it then.
+    /// Whether it is damage, and what a repair does about it.
     pub verdict: Verdict,
 }
 
 /// What a finding is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
-    /// The store as a whole: its files, and what belongs to no item.
+    /// The store as a whole: its files, and what no item owns.
     Store,
     /// A layer, an image or a container of the store itself.
     Item(ItemId),
@@ -68,28 +67,28 @@ impl Subject {
 pub struct Removal {
     /// What.
     pub what: Removable,
-    /// The bytes that are free then: lengths of files, hard links once. What is set aside frees
-    /// none.
+    /// The bytes that this frees: lengths of files, hard links once. What goes to the quarantine
+    /// frees none.
     pub bytes: u64,
-    /// What becomes of its contents.
+    /// Whether its contents are erased or kept.
     pub disposal: Disposal,
-    /// A container that has to be removed first. Containers are removed only when that is asked
-    /// for.
+    /// A container that has to be removed first. Containers are removed only with
+    /// [`Containers::Remove`].
     pub held_by: Option<ContainerId>,
 }
 
-/// What becomes of what is removed.
+/// Whether removed contents are erased or kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Disposal {
-    /// It is erased.
+    /// They are erased.
     Erase,
-    /// It is set aside, where people can look at it, until
+    /// They are moved to the quarantine, where they can be examined, until
     /// [`Store::erase_quarantine`](crate::Store::erase_quarantine).
     Quarantine,
 }
 
-/// What can be removed.
+/// Something that a repair can remove.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Removable {
@@ -101,12 +100,12 @@ pub enum Removable {
     Layer(LayerId),
     /// Contents in the driver that no record names.
     Contents(LayerId),
-    /// A file or directory that belongs to nothing.
+    /// A file or directory that no record names.
     Path(PathBuf),
 }
 
 impl Removable {
-    /// The layer, image or container with its record.
+    /// The layer, image or container, if it has a record.
     pub(crate) fn item(&self) -> Option<ItemId> {
         match self {
             Self::Container(id) => Some(ItemId::Container(id.clone())),
@@ -118,28 +117,28 @@ impl Removable {
 }
 
 impl CheckReport {
-    /// Tells whether nothing was found.
+    /// Tells whether there are no findings.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.findings.is_empty()
     }
 
-    /// Tells whether anything is damaged, or could not be judged. Leftovers of dead processes are
-    /// in the report, do no harm, and go with the next repair or collection of garbage.
+    /// Tells whether anything is damaged or could not be judged. Leftovers of dead processes do not
+    /// count: they do no harm, and the next repair or garbage collection removes them.
     #[must_use]
     pub fn is_damaged(&self) -> bool {
         let mut findings = self.findings.iter();
         findings.any(|finding| finding.verdict != Verdict::Note && !finding.damage.is_leftover())
     }
 
-    /// Goes through what was found about one subject.
+    /// Returns the findings about one subject.
     pub fn about(&self, subject: &Subject) -> impl Iterator<Item = &Finding> {
         self.findings
             .iter()
             .filter(move |finding| finding.subject == *subject)
     }
 
-    /// Lists the subjects that something was found about.
+    /// Lists the subjects of all findings.
     #[must_use]
     pub fn subjects(&self) -> BTreeSet<&Subject> {
         self.findings
@@ -148,8 +147,8 @@ impl CheckReport {
             .collect()
     }
 
-    /// Adds up the bytes that a repair would free. With containers, that is with those held by them
-    /// too.
+    /// Adds up the bytes that a repair would free; with [`Containers::Remove`] including what
+    /// containers hold.
     #[must_use]
     pub fn bytes(&self, containers: Containers) -> u64 {
         let counted = self
@@ -163,7 +162,7 @@ impl CheckReport {
 /// Whether a repair removes damaged containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Containers {
-    /// They stay, with the image and the layers that they stand on.
+    /// They stay, with their images and layers.
     #[default]
     Keep,
     /// They are removed.
@@ -171,7 +170,7 @@ pub enum Containers {
 }
 
 impl Finding {
-    /// What a repair does about it.
+    /// Returns what a repair does about it.
     #[must_use]
     pub fn remedy(&self) -> Remedy {
         self.verdict.remedy()
@@ -185,12 +184,12 @@ impl Finding {
         }
     }
 
-    /// Damage of an item.
+    /// Makes a finding about damage of an item.
     pub(crate) fn of(id: ItemId, damage: Damage, remedy: Remedy) -> Self {
         Self::new(Subject::Item(id), damage, Verdict::Damaged(remedy))
     }
 
-    /// Damage of the store as a whole.
+    /// Makes a finding about damage of the store as a whole.
     pub(crate) fn of_store(damage: Damage, remedy: Remedy) -> Self {
         Self::new(Subject::Store, damage, Verdict::Damaged(remedy))
     }

@@ -1,4 +1,4 @@
-//! The tree that a layer should have, put together from the tar headers in tar-split files.
+//! Builds the tree that a layer should have from the tar headers in tar-split files.
 
 use std::collections::BTreeMap;
 
@@ -11,15 +11,15 @@ use layerhold_tar_split::Checksum;
 
 use super::attributes::{self, Attributes};
 
-/// Links followed on one path before it counts as leading nowhere, well above the kernel's 40.
+/// The limit of links that are followed on one path, well above the kernel's 40.
 const MAX_LINKS: u32 = 255;
 /// No file has a longer path; tar headers may claim one.
 const MAX_PATH: usize = 4096;
-/// The last second that is set as it is; a time outside becomes 1970, except that of a symbolic
-/// link (Go: pkg/system/chtimes.go).
+/// The last second that can be set; a time outside becomes 1970, except that of a symbolic link
+/// (Go: pkg/system/chtimes.go).
 const LAST_SECOND: i64 = i64::MAX / 1_000_000_000;
 
-/// A tree, and the files in it. Hard links are several places of one file.
+/// A tree, and the files in it. Hard links are several nodes of one file.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tree {
     pub(super) root: Node,
@@ -32,32 +32,32 @@ pub(super) struct Tree {
 #[derive(Debug, Clone, Default)]
 struct FileList(Vec<Facts>);
 
-/// A place in the tree.
+/// A node of the tree.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Node {
     pub(super) state: State,
-    /// Whether it is there depends on what unpacked the layer.
+    /// Whether it exists depends on the program that unpacked the layer.
     pub(super) optional: bool,
     pub(super) children: BTreeMap<Vec<u8>, Node>,
-    /// The latest layer that put it here, or put something into it, counted from one.
+    /// The latest layer that put it here or put something into it, counted from one.
     put_by: usize,
     /// The latest layer that has an entry for it.
     stated_by: usize,
 }
 
-/// What is known about a place.
+/// What is known about a node.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) enum State {
-    /// A directory of which no entry says anything.
+    /// A directory without an entry of its own.
     #[default]
     Implied,
-    /// Something is there; what, cannot be told.
+    /// Something exists here; what it is, is unknown.
     Unknown,
-    /// An entry says what is there: the file of this number.
+    /// An entry states what it is: the file with this number.
     Stated(usize),
 }
 
-/// What an entry says about a file.
+/// What an entry states about a file.
 #[derive(Debug, Clone)]
 pub(super) struct Facts {
     pub(super) kind: FileType,
@@ -67,11 +67,11 @@ pub(super) struct Facts {
     pub(super) size: u64,
     pub(super) modified: i64,
     pub(super) target: Vec<u8>,
-    /// What device nodes stand for: major and minor number.
+    /// Major and minor number of a device node.
     pub(super) device: (i64, i64),
     pub(super) attributes: Attributes,
     pub(super) checksum: Option<Checksum>,
-    /// Which layer it came with, counted from the base.
+    /// The layer it came with, counted from the base.
     pub(super) layer: usize,
 }
 
@@ -84,24 +84,24 @@ pub(super) struct Entry {
     facts: Facts,
 }
 
-/// What a whiteout whiteout of the layers below.
+/// What a whiteout deletes of the lower layers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Whiteout {
     Name(Vec<u8>),
     Opaque,
 }
 
-/// Which links on the path of an entry are followed.
+/// Which symbolic links on the path of an entry are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Links {
-    /// Those that came with the same layer, as here.
+    /// Those of the same layer, as this library does.
     OfLayer,
-    /// All, as the Go library has it where layers are copies.
+    /// All, as the Go library does where layers are copies.
     OfAll,
 }
 
 impl Entry {
-    /// Keeps of an entry what its place in the tree depends on; `None` for what leaves none.
+    /// Keeps what matters of an entry; `None` for an entry that leaves nothing in the tree.
     pub(super) fn new(header: &Header, checksum: Option<Checksum>, layer: usize) -> Option<Self> {
         if header.kind == EntryKind::GlobalHeader || header.name.len() > MAX_PATH {
             return None;
@@ -140,7 +140,8 @@ impl Entry {
     }
 }
 
-/// What an entry becomes; unknown for hard links, which are what they lead to.
+/// The type of file that an entry becomes; unknown for hard links, which have the type of their
+/// target.
 fn file_type(kind: EntryKind) -> FileType {
     match kind {
         EntryKind::Regular | EntryKind::Contiguous | EntryKind::GnuSparse => FileType::File,
@@ -163,13 +164,13 @@ fn modified(header: &Header, kind: FileType) -> i64 {
 }
 
 impl Tree {
-    /// What is known about the file at a place, if an entry says so.
+    /// Returns what an entry states about the file at a node, if there is one.
     pub(super) fn facts(&self, state: State) -> Option<&Facts> {
         self.files.facts(state)
     }
 
-    /// Puts a layer on top of the tree of the layers below it: its entries in their order, of which
-    /// whiteouts are about those layers only.
+    /// Puts a layer on top of the tree of its parent, entry by entry. Whiteouts delete only from
+    /// lower layers.
     pub(super) fn apply(&mut self, entries: &[Entry], links: Links) {
         self.layers += 1;
         for entry in entries {
@@ -190,7 +191,7 @@ impl Tree {
         }
     }
 
-    /// Finds the directory of a whiteout. Where there is none, the Go library makes one.
+    /// Finds the directory of a whiteout. If it does not exist, the Go library creates it.
     fn find_dir_of_whiteout(&mut self, dirs: &[&[u8]], links: Links) -> Option<Vec<Vec<u8>>> {
         let layer = self.layers;
         let mut place: Vec<Vec<u8>> = Vec::new();
@@ -221,8 +222,8 @@ impl Tree {
         Some(place)
     }
 
-    /// Finds the directory of an entry, and adds what is missing of it. Below something that is no
-    /// directory there is none.
+    /// Finds the directory of an entry, and adds missing parts of its path. `None` below something
+    /// that is not a directory.
     fn make_dirs(&mut self, dirs: &[&[u8]], links: Links) -> Option<Vec<Vec<u8>>> {
         let layer = self.layers;
         let mut place: Vec<Vec<u8>> = Vec::new();
@@ -237,7 +238,7 @@ impl Tree {
             place.push(dir.to_vec());
             if !is_dir && kind == Some(FileType::Symlink) && (is_own || links == Links::OfAll) {
                 place = self.files.resolve(&self.root, &place)?;
-                // It has been made if it led nowhere, by a tool that does so.
+                // If the link dangles, some tools create its target.
                 for length in 1..=place.len() {
                     let way = place.get(..length).unwrap_or_default();
                     self.root.make(way).put_by = layer;
@@ -252,7 +253,7 @@ impl Tree {
                 *node = Node::default();
             }
             (node.put_by, node.optional) = (layer, false);
-            // Where layers are stacked, tools differ in the attributes that it has then.
+            // Where layers are stacked, tools differ in the attributes of this directory.
             node.forget_below(layer);
         }
         Some(place)
@@ -275,7 +276,8 @@ impl Tree {
     fn delete_all(&mut self, place: &[Vec<u8>]) {
         let layer = self.layers;
         if place.is_empty() {
-            // Neither the Go library nor older versions could do that where layers are stacked.
+            // Neither the Go library nor older versions of this one could do that where layers are
+            // stacked.
             self.root.make_optional(layer);
         } else if let Some(node) = self.root.find_mut(place) {
             node.clear(layer);
@@ -323,7 +325,7 @@ impl FileList {
         }
     }
 
-    /// What a hard link leads to. The file gets the attributes that the link states.
+    /// Returns the target of a hard link. The file gets the attributes that the link states.
     fn link(&mut self, root: &Node, entry: &Entry) -> State {
         let path = entry_components(&entry.facts.target);
         let found = path.split_last().and_then(|(name, dirs)| {
@@ -345,7 +347,7 @@ impl FileList {
         state
     }
 
-    /// Follows all links on the way to a directory; `None` when there are too many.
+    /// Follows all symbolic links on the path to a directory; `None` when there are too many.
     fn resolve(&self, root: &Node, dirs: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
         let mut waiting: Vec<Vec<u8>> = dirs.iter().rev().cloned().collect();
         let mut place: Vec<Vec<u8>> = Vec::new();
@@ -397,7 +399,7 @@ impl Node {
         })
     }
 
-    /// Removes what layers below the given one have put below here.
+    /// Removes what lower layers than the given one have put below this node.
     fn clear(&mut self, layer: usize) {
         let mut pending = vec![self];
         while let Some(node) = pending.pop() {
@@ -409,14 +411,14 @@ impl Node {
         }
     }
 
-    /// Forgets what layers below the given one say of a directory.
+    /// Removes what lower layers than the given one state about a directory.
     fn forget_below(&mut self, layer: usize) {
         if self.stated_by != layer && matches!(self.state, State::Stated(_)) {
             self.state = State::Implied;
         }
     }
 
-    /// Notes of what layers below the given one have put below here that it may be gone.
+    /// Marks what lower layers than the given one have put below this node as optional.
     fn make_optional(&mut self, layer: usize) {
         let mut pending = vec![self];
         while let Some(node) = pending.pop() {
@@ -431,14 +433,14 @@ impl Node {
     }
 }
 
-/// Tells whether a path is in a directory that AUFS kept for itself. Where layers are copies, the
-/// Go library removes it.
+/// Tells whether a path is in a directory of AUFS metadata. Where layers are copies, the Go library
+/// removes it.
 pub(super) fn is_for_aufs(name: &[u8]) -> bool {
     let first = entry_components(name).first().copied();
     first.is_some_and(|first| first.starts_with(WHITEOUT_META_PREFIX.as_bytes()))
 }
 
-/// Tells whether a path in an archive stands for a deletion, of which nothing is unpacked.
+/// Tells whether a path in an archive is a whiteout, which is not unpacked.
 pub(super) fn is_whiteout(name: &[u8]) -> bool {
     let last = entry_components(name).last().copied();
     last.is_some_and(|last| last.starts_with(WHITEOUT_PREFIX.as_bytes()))

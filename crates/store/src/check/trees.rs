@@ -1,4 +1,4 @@
-//! Whether the trees of layers can be opened, and hold what their layers put there.
+//! Checks that the trees of layers can be opened, and hold what their layers put there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -24,8 +24,8 @@ use crate::engine::owners_on_disk::OnDisk;
 use crate::records::Layer;
 use crate::records::kinds::ItemId;
 
-/// Opens the trees of all layers that are not containers' own, and compares them if that was asked
-/// for.
+/// Opens the trees of all layers except those of containers, and compares them if the depth asks
+/// for it.
 pub(super) fn check(
     inspection: &Inspection<'_>,
     unusable: &BTreeSet<&LayerId>,
@@ -36,7 +36,7 @@ pub(super) fn check(
         unusable,
         known: known_files(known),
         children: children(inspection),
-        // What containers write to is theirs, and may be mounted.
+        // Layers of containers change, and may be mounted.
         containers: inspection
             .containers
             .values()
@@ -51,7 +51,7 @@ pub(super) fn check(
     let bases: Vec<Task> = bases
         .map(|layer| Task {
             layer: Arc::clone(layer),
-            // Without the layers below it, nothing is known of a tree.
+            // Without its ancestors, the tree of a layer is unknown.
             below: layer.parent().is_none().then(Tree::default),
             depth: 0,
         })
@@ -69,10 +69,10 @@ pub(super) fn check(
         .unwrap_or_else(PoisonError::into_inner))
 }
 
-/// A layer whose turn has come.
+/// A layer to be checked.
 struct Task {
     layer: Arc<Layer>,
-    /// The tree of the layers below it, as far as it is known.
+    /// The tree of its parent, if it is known.
     below: Option<Tree>,
     depth: usize,
 }
@@ -80,7 +80,7 @@ struct Task {
 struct Walk<'a, 'l> {
     inspection: &'a Inspection<'l>,
     unusable: &'a BTreeSet<&'a LayerId>,
-    /// Files that were found to differ already.
+    /// Files that are known to differ.
     known: BTreeMap<LayerId, BTreeSet<PathBuf>>,
     children: BTreeMap<&'a LayerId, Vec<&'a Arc<Layer>>>,
     containers: BTreeSet<&'a LayerId>,
@@ -88,7 +88,7 @@ struct Walk<'a, 'l> {
 }
 
 impl Walk<'_, '_> {
-    /// Looks at a layer and returns those above it.
+    /// Checks a layer and returns its children.
     fn layer(&self, task: Task) -> Result<Vec<Task>, CheckError> {
         let Task {
             layer,
@@ -108,7 +108,7 @@ impl Walk<'_, '_> {
         let children = self.children.get(id).map_or(&[][..], Vec::as_slice);
         let mut tree = tree;
         for (position, child) in children.iter().enumerate() {
-            // The last one takes the tree over, so that a chain of layers has one tree at a time.
+            // The last child takes the tree over, so that a chain of layers has one tree at a time.
             let below = if position + 1 == children.len() {
                 tree.take()
             } else {
@@ -123,7 +123,7 @@ impl Walk<'_, '_> {
         Ok(above)
     }
 
-    /// The tree that the layer should have; `None` when it is not known or not asked for.
+    /// The tree that the layer should have; `None` when it is unknown or not asked for.
     fn tree(&self, mut tree: Tree, layer: &Layer, depth: usize) -> Option<Tree> {
         if self.inspection.options.depth < CheckDepth::Contents || layer.diff_id().is_none() {
             return None;
@@ -133,7 +133,7 @@ impl Walk<'_, '_> {
         Some(tree)
     }
 
-    /// The tree that the layer has where the Go library unpacked it into a copy of the layer below.
+    /// The tree that the layer has if the Go library unpacked it into a copy of its parent.
     fn tree_of_copies(&self, layer: &Layer) -> Option<Tree> {
         if self.inspection.driver.capabilities().stacking != Stacking::Copies {
             return None;
@@ -156,14 +156,14 @@ impl Walk<'_, '_> {
         let mut changes = Changes::new(inspection, layer);
         let view = match inspection.driver.view(layer.id(), layer.mount_label()) {
             Ok(view) => view,
-            // That is noted for the image.
+            // This is reported for the image.
             Err(LayerError::MaxDepth { .. }) => return Vec::new(),
             Err(error) => return changes.and(unreadable(error)),
         };
         let Some(tree) = tree else {
             return Vec::new();
         };
-        // A view shows owners as they lie on disk, whatever a mount can do.
+        // A view shows owners as they lie on disk, even where mounts shift them.
         let maps = OnDisk::of(layer, &inspection.records.containers, &*inspection.driver).maps;
         let compared = match compared(inspection, view.root(), &maps) {
             Ok(compared) => compared,
@@ -176,7 +176,7 @@ impl Walk<'_, '_> {
             root: view.root(),
             maps: &maps,
             ignored,
-            // Where layers are stacked, files of those below are not copies.
+            // Where layers are stacked, files of lower layers are not copies.
             read_below: if has_copies { depth } else { 0 },
             compared,
             is_first_enough: false,
@@ -199,7 +199,7 @@ impl Walk<'_, '_> {
         found
     }
 
-    /// Whether a tree is right by the rules of the Go library, if not by ours.
+    /// Tells whether a tree is right by the rules of the Go library.
     fn is_of_copies(&self, layer: &Layer, comparison: Comparison<'_>) -> bool {
         let Some(tree) = self.tree_of_copies(layer) else {
             return false;
@@ -221,8 +221,8 @@ fn owner_of_store(inspection: &Inspection<'_>) -> Option<(String, String)> {
     Some((stat.uid.to_string(), stat.gid.to_string()))
 }
 
-/// Tells whether a file differs in its owner only, which is that of the store: so does every file
-/// whose owner could not be set while `ignore_chown_errors` was given.
+/// Tells whether a file differs only in its owner, which is the owner of the store. This is so for
+/// every file whose owner could not be set with `ignore_chown_errors`.
 fn is_of_ignored_owner(change: &FileChange, store: Option<&(String, String)>) -> bool {
     let (FileChange::Attributes(changes), Some((user, group))) = (change, store) else {
         return false;
@@ -234,8 +234,8 @@ fn is_of_ignored_owner(change: &FileChange, store: Option<&(String, String)>) ->
     })
 }
 
-/// Which attributes can be compared: a user namespace may not set all capabilities, and shifting
-/// owners takes them away.
+/// Returns which attributes can be compared: a user namespace cannot set all capabilities, and
+/// shifting owners removes them.
 fn compared(
     inspection: &Inspection<'_>,
     root: &Dir,

@@ -1,10 +1,9 @@
-//! What a finding amounts to, and what of it follows from an error.
+//! The verdict on a finding, and which errors prove damage.
 //!
-//! A repair removes only what was shown to be damaged. That is a matter of types: a [`Remedy`]
-//! exists only within [`Verdict::Damaged`], and of errors there is one function that finds out
-//! which of them show anything, [`Verdict::of_error`]. All others say that a thing could not be
-//! judged: a process that has no descriptors left, no memory, or no permission knows nothing about
-//! what it could not read.
+//! A repair removes only what was proven to be damaged. The types ensure this: a [`Remedy`] exists
+//! only within [`Verdict::Damaged`], and one function, [`Verdict::of_error`], decides which errors
+//! prove damage. With every other error the verdict is open: a process without descriptors, memory
+//! or permission knows nothing about what it could not read.
 
 use std::error::Error;
 use std::io;
@@ -14,44 +13,44 @@ use layerhold_tar_split::{RebuildError, SkeletonError};
 
 use super::damage::FileChange;
 
-/// What a repair does about damage. There is none for anything else; see [`Verdict`].
+/// What a repair does about damage; see [`Verdict`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Remedy {
-    /// It makes the damaged part anew from what else is there. Nothing is lost.
+    /// It rebuilds the damaged part from what else is there. Nothing is lost.
     Rebuild,
-    /// It moves the damaged bytes to a side file, where people can look at them.
+    /// It moves the damaged bytes to a side file, where they can be examined.
     SetAside,
-    /// It removes the subject. What goes with it is in [`CheckReport::removals`].
+    /// It removes the subject. What is removed with it is in
+    /// [`CheckReport::removals`](super::CheckReport::removals).
     Remove,
-    /// Nothing: it goes away when the cause does, or nothing is known that would help, or it is no
-    /// damage.
+    /// Nothing: another repair resolves it, or no repair is known.
     Nothing,
 }
 
-/// What a finding amounts to.
+/// The verdict on a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
-    /// It is damage: what was read is not what it should be. A repair does this about it.
+    /// It is damage: what was read is not what it should be. A repair applies this remedy.
     Damaged(Remedy),
-    /// Whether it is damage could not be found out. Nothing is done about it.
+    /// Whether it is damage could not be found out. A repair does nothing about it.
     Unjudged,
-    /// It is no damage, and worth knowing. Nothing is done about it.
+    /// It is not damage, but worth knowing. A repair does nothing about it.
     Note,
 }
 
-/// The error numbers that say something about the thing itself. Every other one is about the
-/// process, the system or the disk; of those of the disk a check of the filesystem comes first.
+/// The error numbers that prove damage. Every other one is about the process, the system or the
+/// disk; after disk errors the filesystem has to be checked first.
 const PROOF: [i32; 3] = [ENOENT, ENOTDIR, EISDIR];
-/// What must be there is not.
+/// Something that must exist does not.
 const ENOENT: i32 = 2;
-/// What must be a directory is none.
+/// Something that must be a directory is not.
 const ENOTDIR: i32 = 20;
-/// What must be a file is a directory.
+/// Something that must be a file is a directory.
 const EISDIR: i32 = 21;
 
 impl Verdict {
-    /// What a failure to read something that must be there says about it.
+    /// The verdict on something that must exist and cannot be read.
     pub(super) fn of_error(error: &(dyn Error + 'static)) -> Self {
         let mut next = Some(error);
         while let Some(error) = next {
@@ -74,7 +73,7 @@ impl Verdict {
         Self::Unjudged
     }
 
-    /// What a file that is not as it was imported says about its layer.
+    /// The verdict on a layer with a file that is not as it was imported.
     pub(super) fn of_change(change: &FileChange) -> Self {
         match change {
             FileChange::Unreadable { .. } => Self::Unjudged,
@@ -82,7 +81,7 @@ impl Verdict {
         }
     }
 
-    /// What a repair does about it.
+    /// Returns what a repair does about it.
     #[must_use]
     pub const fn remedy(self) -> Remedy {
         match self {
@@ -91,7 +90,7 @@ impl Verdict {
         }
     }
 
-    /// The worse of two.
+    /// Returns the worse of two verdicts.
     pub(super) const fn worse(self, other: Self) -> Self {
         match (self, other) {
             (Self::Damaged(_), _) | (Self::Unjudged, Self::Note) => self,
@@ -99,7 +98,7 @@ impl Verdict {
         }
     }
 
-    /// The same with a way to make the thing anew, if it is damage.
+    /// Returns the same verdict, with the remedy to rebuild if it is damage.
     pub(super) const fn repairable(self) -> Self {
         match self {
             Self::Damaged(_) => Self::Damaged(Remedy::Rebuild),
@@ -108,7 +107,7 @@ impl Verdict {
     }
 }
 
-/// Whether an error shows that the thing itself is damaged; `None` when its cause has to be asked.
+/// Tells whether an error proves damage; `None` when its source decides.
 fn proves_damage(error: &(dyn Error + 'static)) -> Option<bool> {
     if let Some(error) = error.downcast_ref::<io::Error>() {
         return error.raw_os_error().map(|code| PROOF.contains(&code));
@@ -129,7 +128,7 @@ fn proves_damage(error: &(dyn Error + 'static)) -> Option<bool> {
     }
 }
 
-/// Whether bytes could be read and not be decoded: then it was no call of the system that failed.
+/// Tells whether bytes could be read but not decoded: then no system call failed.
 fn is_of_decoder(error: &io::Error) -> bool {
     let is_about_bytes = matches!(
         error.kind(),
@@ -142,8 +141,8 @@ fn of_layer(error: &LayerError) -> Option<bool> {
     match error {
         LayerError::NotRegular { .. } => Some(true),
         LayerError::Os(_) => None,
-        // The kernel refuses mounts for many reasons, and the driver whatever it does not know. A
-        // layer that is not found may be in a store that this opening does not name.
+        // The kernel refuses mounts for many reasons, and the driver refuses unknown formats. A
+        // layer that is not found may be in a store that this one does not name.
         _ => Some(false),
     }
 }

@@ -1,4 +1,4 @@
-//! Files that may be equal, and making them share blocks.
+//! Groups files that may be equal, and makes them share blocks.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -37,16 +37,16 @@ struct Key {
     hash: FileHash,
 }
 
-/// A file that is like no other one of its group so far.
+/// A file that equals no other one of its group so far.
 #[derive(Debug)]
 struct Original {
     layer: usize,
     path: PathBuf,
-    /// Its checksum, when the group is so large that comparing all would take too long.
+    /// Its checksum, once the group is too large to compare all of it.
     crc: Option<FileHash>,
 }
 
-/// From so many different files of one length on, checksums tell which are worth comparing.
+/// With this many different files of one length, checksums select those that are worth comparing.
 const MANY: usize = 8;
 
 /// A file to be made to share blocks.
@@ -76,7 +76,7 @@ impl<'a> Groups<'a> {
         }
     }
 
-    /// Puts files into their groups, and makes them share blocks with equal ones that were there
+    /// Adds files to their groups, and makes them share blocks with equal files that were added
     /// before.
     pub(super) fn take(&self, mut found: FileBatch<'_>) -> Result<(), Stop> {
         self.lengths.retain_shared(&mut found.files);
@@ -104,7 +104,7 @@ impl<'a> Groups<'a> {
         let file = found.dir.open_file(name)?;
         let opened = stat_file(&file)?;
         if !opened.is_same_inode(stat) || !opened.is_file() || opened.size != stat.size {
-            // Somebody is changing it; the next time it may have come to rest.
+            // It is being changed, and is left to the next deduplication.
             return Ok(());
         }
         let hash = self.method.hash(&file).map_err(reading(found.dir, name))?;
@@ -132,8 +132,8 @@ impl<'a> Groups<'a> {
         Ok(())
     }
 
-    /// Computes checksums of a whole group and of a candidate for it, if there are many files that
-    /// only have a length in common.
+    /// Computes checksums of a whole group and of a candidate for it, if the group is large and its
+    /// files have only a length in common.
     fn crc_if_many(
         &self,
         originals: &mut Vec<Original>,
@@ -154,7 +154,7 @@ impl<'a> Groups<'a> {
             .map_err(|error| reading(candidate.dir, candidate.name)(error).into())
     }
 
-    /// Looks for an equal file and shares its blocks; tells whether there is one.
+    /// Shares the blocks of an equal file, and tells whether there is one.
     fn share_with_one(
         &self,
         originals: &mut Vec<Original>,
@@ -168,7 +168,7 @@ impl<'a> Groups<'a> {
                 continue;
             }
             let Ok(source) = self.open(original) else {
-                // Gone meanwhile, with its layer.
+                // It was deleted with its layer.
                 originals.swap_remove(position);
                 continue;
             };
@@ -178,8 +178,8 @@ impl<'a> Groups<'a> {
             }
             let done = share(&source, candidate)?;
             if done.end == DedupeEnd::Complete {
-                // Small files lie in the metadata of some filesystems: equal, but there is nothing
-                // to share.
+                // Some filesystems keep small files in their metadata: these are equal, but have no
+                // blocks to share.
                 if shares_all_blocks(&source, candidate.file) {
                     self.tally.is_shared(done.bytes);
                 } else {
@@ -204,8 +204,8 @@ impl<'a> Groups<'a> {
     }
 }
 
-/// Shares blocks; with the target open for writing if the kernel wants that. It usually does not,
-/// and a program that is running cannot be opened so.
+/// Shares blocks. The target is opened for writing only if the kernel requires it, because a
+/// running program cannot be opened for writing.
 fn share(source: &File, candidate: &Candidate<'_>) -> Result<Deduped, PathError> {
     match dedupe_file(source, candidate.file, candidate.size) {
         Err(error) if error.is_permission_denied() => {

@@ -8,8 +8,8 @@ use std::str::FromStr;
 use layerhold_tar_split::Crc64;
 use sha2::{Digest, Sha256};
 
-/// What makes two files of one length worth comparing. It decides how much is read, and never what
-/// is shared: the kernel compares all bytes in any case.
+/// What makes two files of one length worth comparing. It decides how much is read, but never what
+/// is shared: the kernel always compares all bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum HashMethod {
@@ -22,7 +22,7 @@ pub enum HashMethod {
     Sha256,
 }
 
-/// A text that names no method.
+/// A text that does not name a method.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid hash method: {text}")]
 pub struct UnknownHashMethod {
@@ -33,7 +33,7 @@ pub struct UnknownHashMethod {
 impl FromStr for HashMethod {
     type Err = UnknownHashMethod;
 
-    /// Reads `crc`, `size` or `sha256`, the names of the Go tool (Go:
+    /// Parses `crc`, `size` or `sha256`, the names of the Go tool (Go:
     /// cmd/containers-storage/dedup.go).
     fn from_str(text: &str) -> Result<Self, UnknownHashMethod> {
         match text {

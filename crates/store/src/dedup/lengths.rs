@@ -1,4 +1,4 @@
-//! The lengths that several files have.
+//! Finds the lengths that several files have in common.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use layerhold_sys::{Stat, may_dedupe};
 
 use super::walk::{FileBatch, Stop};
 
-/// Which lengths there are, on each filesystem.
+/// The lengths of files on each filesystem.
 #[derive(Debug)]
 pub(super) struct Lengths {
     state: Mutex<State>,
@@ -18,7 +18,7 @@ struct State {
     /// Whether several files have this length, by filesystem and length.
     shared: HashMap<(u64, u64), bool>,
     links: SeenLinks,
-    /// Filesystems that were asked whether they can share blocks.
+    /// Filesystems that were probed for sharing blocks.
     asked: HashSet<u64>,
 }
 
@@ -33,13 +33,13 @@ impl Lengths {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes the lengths of some files; ends the walk on a filesystem that cannot share blocks.
+    /// Notes the lengths of some files. Ends the walk on a filesystem that cannot share blocks.
     pub(super) fn note(&self, found: FileBatch<'_>) -> Result<(), Stop> {
         let Some((name, first)) = found.files.first() else {
             return Ok(());
         };
-        // A tree may have a filesystem of another one in it only where somebody mounted it: the
-        // first file speaks for all.
+        // The files of a tree are on one filesystem unless another is mounted inside, so the first
+        // file stands for all.
         if self.state().asked.insert(first.dev)
             && let Ok(file) = found.dir.open_file(name)
             && let Ok(false) = may_dedupe(&file)
@@ -59,19 +59,19 @@ impl Lengths {
         Ok(())
     }
 
-    /// Keeps those files that have the length of another one.
+    /// Keeps the files that have a length in common with another one.
     pub(super) fn retain_shared<T>(&self, files: &mut Vec<(T, Stat)>) {
         let state = self.state();
         files.retain(|(_, stat)| state.shared.get(&(stat.dev, stat.size)) == Some(&true));
     }
 }
 
-/// Inodes with several names that were met before.
+/// Inodes with several names that were seen before.
 #[derive(Debug, Default)]
 pub(super) struct SeenLinks(HashSet<(u64, u64)>);
 
 impl SeenLinks {
-    /// Tells whether an inode is met for the first time.
+    /// Tells whether an inode is seen for the first time.
     pub(super) fn is_first(&mut self, stat: &Stat) -> bool {
         stat.nlink <= 1 || self.0.insert((stat.dev, stat.ino))
     }

@@ -1,14 +1,15 @@
-//! Equal files of different layers kept on the disk once, where the filesystem can share blocks.
+//! Deduplication: makes equal files of different layers share their blocks, where the filesystem
+//! supports it.
 //!
-//! Two walks over the layers of images, on several threads and without any lock. The first notes
-//! the lengths of files: one whose length nobody else has is like no other. The second goes through
-//! the rest, groups them by a checksum, and has the kernel make each file of a group share the
-//! blocks of the group's first one. The kernel compares every byte before and lets nobody write
-//! meanwhile, so neither a wrong checksum nor a layer that is in use can harm; that a layer is
-//! deleted in the middle does not matter either.
+//! It walks the layers of images twice, on several threads and without any lock. The first walk
+//! notes the lengths of files: a file with a unique length equals no other. The second walk groups
+//! the rest by a checksum, and has the kernel make each file of a group share the blocks of the
+//! group's first file. The kernel compares every byte before and keeps writers out while it does,
+//! so neither a wrong checksum nor a layer in use can do harm. A layer may be deleted during the
+//! walk.
 //!
-//! Memory grows with the files that have a length in common, about a hundred bytes and their path
-//! each (Go: internal/dedup, which keeps all paths).
+//! Memory use is about a hundred bytes and a path for each file that has a length in common with
+//! another (Go: internal/dedup, which keeps all paths).
 
 mod groups;
 mod hash;
@@ -35,7 +36,7 @@ pub use report::{DedupReport, DedupSupport};
 use tally::Tally;
 use walk::{Stop, walk};
 
-/// How equal files are looked for.
+/// How equal files are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct DedupOptions {
@@ -44,7 +45,7 @@ pub struct DedupOptions {
 }
 
 impl DedupOptions {
-    /// Options with a method.
+    /// Returns options with a method.
     #[must_use]
     pub const fn new(method: HashMethod) -> Self {
         Self { method }
@@ -54,13 +55,12 @@ impl DedupOptions {
 pub(crate) fn dedup(engine: &Engine, options: &DedupOptions) -> Result<DedupReport, AccessError> {
     let driver = engine.driver();
     let mut layers = layers_of_images(&engine.snapshot()?);
-    // What another program has takes no room here.
+    // Contents of an additional layer store take no space here.
     layers.retain(|id| !matches!(driver.additional_layer_of(id), Ok(Some(_))));
     Ok(dedup_layers(&*driver, &layers, options))
 }
 
-/// Lists the layers that images stand on, without those of additional stores (Go: store.go,
-/// `Dedup`).
+/// Lists the layers of images, without those of additional stores (Go: store.go, `Dedup`).
 fn layers_of_images(view: &Snapshot) -> Vec<LayerId> {
     let mut seen = BTreeSet::new();
     let mut layers = Vec::new();

@@ -1,4 +1,4 @@
-//! What became of a deduplication.
+//! The result of a deduplication.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use layerhold_driver::LayerError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DedupSupport {
-    /// Nothing stood against it.
+    /// They can.
     Possible,
     /// The driver keeps no files of its own that could share blocks.
     NotByDriver,
@@ -19,23 +19,23 @@ pub enum DedupSupport {
     },
 }
 
-/// What became of a deduplication.
+/// The result of a deduplication.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct DedupReport {
-    /// Bytes in files that are equal to another one and share its blocks, whether they did before
-    /// or do now. This is what Go counts. Files so small that they have no blocks are among them.
+    /// Bytes in files that equal another one and share its blocks, from before or since now. This
+    /// is what Go counts. It includes files so small that they have no blocks.
     pub deduped: u64,
-    /// Bytes of these of which it is known that they share blocks only now. Not known where files
-    /// are compressed or in many pieces.
+    /// The part of these bytes that is known to share blocks only since now. This is unknown for
+    /// files that are compressed or fragmented.
     pub newly_shared: u64,
-    /// Files that are equal to another one and share its blocks.
+    /// Files that equal another one and share its blocks.
     pub files: u64,
-    /// Layers that were gone through.
+    /// Layers that were walked.
     pub layers: usize,
-    /// Files and directories that could not be looked at or be changed.
+    /// Files and directories that could not be read or changed.
     pub failed: u64,
-    /// Why the first of them could not.
+    /// The first such error.
     pub first_failure: Option<LayerError>,
     /// Whether blocks can be shared at all.
     pub support: DedupSupport,

@@ -1,4 +1,4 @@
-//! What is counted on the way.
+//! Counts what a deduplication does.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -18,19 +18,20 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// A file shares all its blocks with another one already.
+    /// Counts a file that already shared all its blocks with another one.
     pub(super) fn was_shared(&self, bytes: u64) {
         self.deduped.fetch_add(bytes, Ordering::Relaxed);
         self.files.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A file shares all its blocks with another one now.
+    /// Counts a file that shares all its blocks with another one since now.
     pub(super) fn is_shared(&self, bytes: u64) {
         self.newly_shared.fetch_add(bytes, Ordering::Relaxed);
         self.was_shared(bytes);
     }
 
-    /// Something could not be looked at. What is gone was deleted meanwhile, and is no failure.
+    /// Counts a failure. A file that no longer exists was deleted during the walk, which is not a
+    /// failure.
     pub(super) fn failed(&self, error: impl Into<LayerError>) {
         let error = error.into();
         if error.is_not_found() {

@@ -1,4 +1,4 @@
-//! Going through the files of layers on several threads.
+//! Walks the files of layers on several threads.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use layerhold_sys::{Dir, FileType, PathError, Stat};
 
 use super::tally::Tally;
 
-/// Why a walk ends early.
+/// The reason why a walk ends early.
 #[derive(Debug)]
 pub(super) enum Stop {
     /// The driver keeps no files of its own.
@@ -23,13 +23,13 @@ pub(super) enum Stop {
 pub(super) struct FileBatch<'a> {
     /// The position of the layer in the list of layers.
     pub(super) layer: usize,
-    /// The directory below the layer's own tree.
+    /// The path of the directory in the layer's own tree.
     pub(super) path: &'a Path,
     pub(super) dir: &'a Dir,
     pub(super) files: Vec<(OsString, Stat)>,
 }
 
-/// So many files are handed over at once: a directory may hold any number.
+/// The size of a batch. A directory may hold any number of files.
 const BATCH: usize = 512;
 
 enum Task {
@@ -42,9 +42,9 @@ enum Task {
     },
 }
 
-/// Goes through all regular files that are not empty. What cannot be read is tallied and left out.
+/// Visits all regular files that are not empty. What cannot be read is counted and skipped.
 ///
-/// A tree is open only while somebody works on it, and the tasks are taken depth first, so that few
+/// A tree is open only while a thread walks it, and the tasks run depth first, so that few trees
 /// are open at a time.
 pub(super) fn walk(
     driver: &dyn Driver,
@@ -143,7 +143,7 @@ impl From<PathError> for Interrupted {
     }
 }
 
-/// Visits the directories (without a state) and the files that are not empty.
+/// Visits the directories (with `None`) and the files that are not empty.
 fn each_entry(
     dir: &Dir,
     mut visit: impl FnMut(OsString, Option<Stat>) -> Result<(), Stop>,

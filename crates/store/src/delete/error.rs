@@ -1,4 +1,4 @@
-//! Why something cannot be deleted.
+//! Why an item cannot be deleted.
 
 use layerhold_driver::LayerError;
 use layerhold_ids::{ContainerId, ImageId, LayerId};

@@ -1,16 +1,16 @@
-//! What may belong to an opening of the store that this one knows nothing of.
+//! Finds files that may belong to records which this store cannot see.
 //!
-//! Not all that lies in a graph root has its record there or below the run root that was named:
+//! Not everything in a graph root has its record there or below the run root of this store:
 //!
-//! - a tar-split file and data items of a layer are in the graph root, its record and its contents
-//!   in an image store;
-//! - files of a caller are beside the images of an additional store;
-//! - contents and directories of containers are in the graph root, their records below the run root
-//!   of a transient opening.
+//! - the tar-split file and the big data items of a layer can be in the graph root, its record and
+//!   its contents in an image store;
+//! - a caller can keep files in the directory of an image of an additional store;
+//! - contents and directories of containers can be in the graph root, their records below the run
+//!   root of a transient store.
 //!
-//! Without a record those look like garbage. They are none as long as this cannot be ruled out.
-//! Records below a run root do not outlive the machine, so a directory of a container that is older
-//! than that is nothing of a running one.
+//! Without a record these look like garbage. They are kept unless a foreign record can be ruled
+//! out. Records below a run root do not survive a reboot, so a container directory that is older
+//! than the last boot belongs to no such record.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -23,19 +23,18 @@ use crate::catalog::layout::USER_DATA;
 use crate::engine::Engine;
 use crate::mount::kernel_table::{home_of_mounts, mounted_anywhere};
 
-/// What may belong to containers that are recorded below a run root which was not named.
+/// What may belong to containers that are recorded below another run root.
 #[derive(Debug, Default)]
 pub(crate) struct ForeignItems {
     container_dirs: BTreeSet<String>,
     /// Where the driver mounts layers.
     home: Option<PathBuf>,
-    /// The layers that are mounted, in whatever mount namespace; `None` when that cannot be told.
-    /// Looked for when asked for.
+    /// The layers that are mounted in any mount namespace, filled on first use; `None` when that
+    /// cannot be found out.
     mounted: OnceLock<Option<BTreeMap<LayerId, PathBuf>>>,
 }
 
-/// Looks for directories of containers that this opening has no record of, and for layers that
-/// are mounted.
+/// Lists the container directories that this store has no record of.
 pub(crate) fn foreign_items(
     engine: &Engine,
     is_recorded: &dyn Fn(&str) -> bool,
@@ -62,13 +61,13 @@ pub(crate) fn foreign_items(
 }
 
 impl ForeignItems {
-    /// Tells whether a directory of a container that has no record may be a stranger's.
+    /// Tells whether a container directory without a record may be a foreign one.
     pub(crate) fn may_include_container(&self, id: &str) -> bool {
         self.container_dirs.contains(id)
     }
 
-    /// Tells whether contents without a record may be a stranger's. Which layer a container has
-    /// that is not known cannot be told.
+    /// Tells whether contents without a record may be foreign. The layer of a foreign container is
+    /// unknown, so with one of these every layer may be its own.
     pub(crate) fn may_include_layer(&self, id: &LayerId) -> bool {
         !self.container_dirs.is_empty() || self.may_be_mounted(id)
     }
@@ -82,8 +81,8 @@ impl ForeignItems {
     }
 }
 
-/// Tells whether a caller keeps files in the directory of an image, as callers also do beside
-/// images of other stores.
+/// Tells whether a caller keeps files in the directory of an image. Callers also do this for images
+/// of other stores.
 pub(crate) fn holds_files_of_a_caller(images: &Dir, id: &str) -> Result<bool, PathError> {
     match images.open_dir(id) {
         Ok(dir) if dir.exists(USER_DATA)? => holds_any(&dir, USER_DATA),

@@ -1,4 +1,4 @@
-//! Removing what no record names.
+//! Removes what no record names.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -34,9 +34,9 @@ pub struct CollectReport {
     pub layers: Vec<LayerId>,
     /// Tar-split files, by the ID in their name.
     pub tar_splits: Vec<String>,
-    /// Directories with data items of layers, by ID.
+    /// Directories with big data items of layers, by ID.
     pub layer_dirs: Vec<String>,
-    /// Files that were to replace others when their writers died.
+    /// Temporary files that were to replace others when their writers died.
     pub temporary_files: Vec<PathBuf>,
     /// Temporary areas of killed processes.
     pub areas: Vec<PathBuf>,
@@ -76,12 +76,12 @@ fn collect(
     let mut container_dirs = unrecorded_ids(&layout.containers, &has_container, &generated_id)?;
     let has_container_dirs = !container_dirs.is_empty();
     container_dirs.retain(|id| !foreign_items.may_include_container(id));
-    // All three are checked before anything is removed: they are about one another.
+    // All three kinds are checked before anything is removed: they refer to one another.
     let is_transient = engine.options.persistence == Persistence::Transient;
     for (guard, (store, _)) in locks.containers.held().zip(locks.containers.own()) {
         require_complete(guard, || {
-            // Records of containers are lost with the run root there, and their directories are
-            // garbage then.
+            // In a transient store container records are lost with the run root, and their
+            // directories are garbage then.
             let is_lost =
                 !container_dirs.is_empty() || (has_container_dirs && store.was_saved()?);
             Ok(!is_transient && is_lost)
@@ -98,7 +98,7 @@ fn collect(
         })?;
     }
     for (position, guard) in locks.layers.held().enumerate() {
-        // With images in a store of their own, a transient store may have nothing else to record.
+        // With a separate image store, a transient store may have no other layers to record.
         let may_be_missing = is_transient && layout.split.is_some() && position == DURABLE.store;
         require_complete(guard, || {
             let mut held = held.iter().flatten();
@@ -124,7 +124,7 @@ fn collect(
         let is_named = has_layer(id.as_str()) || is_lost_but_named(locks, id.as_str());
         !is_named && !foreign_items.may_include_layer(id)
     });
-    // Without contents, they may be those of a layer that is in an image store.
+    // Without contents, they may belong to a layer in an image store.
     let removed: BTreeSet<&str> = report.layers.iter().map(LayerId::as_str).collect();
     let in_image_store = layout.split.as_ref().map(|split| &split.layers);
     for (ids, suffix) in [
@@ -162,9 +162,9 @@ fn collect(
     Ok(report)
 }
 
-/// Whether a record refers to a layer of which there is no record: that was lost, and what is on
-/// the disk is all there is to make it again. Go removes it. A layer that an additional store has a
-/// record of is not lost.
+/// Tells whether a record names a layer that has no record: its record was lost, and what is on the
+/// disk is all it can be rebuilt from. Go removes it. A layer that an additional store has a record
+/// of is not lost.
 fn is_lost_but_named(locks: &Locks, layer: &str) -> bool {
     if locks.layers.contains(layer) {
         return false;
@@ -174,7 +174,7 @@ fn is_lost_but_named(locks: &Locks, layer: &str) -> bool {
         || !by_key(&locks.containers, BY_LAYER, layer).is_empty()
 }
 
-/// Puts together what is found in several directories, sorted and each once.
+/// Collects what is found in several directories, sorted and each once.
 fn in_all<'d>(
     dirs: impl Iterator<Item = &'d Dir>,
     find: impl Fn(&Dir) -> Result<Vec<String>, CollectError>,
@@ -186,7 +186,7 @@ fn in_all<'d>(
     Ok(all.into_iter().collect())
 }
 
-/// Every ID with every directory.
+/// Pairs every ID with every directory.
 fn each<'a>(
     ids: &'a [String],
     dirs: impl Iterator<Item = &'a Dir>,
@@ -194,7 +194,7 @@ fn each<'a>(
     dirs.flat_map(move |dir| ids.iter().map(move |id| (id, dir)))
 }
 
-/// Refuses to go on when the records of one place are not all there.
+/// Refuses when the records of one place are incomplete.
 fn require_complete<R: ItemRecord>(
     records: &WriteGuard<R>,
     has_content: impl FnOnce() -> Result<bool, CollectError>,
@@ -207,15 +207,15 @@ fn require_complete<R: ItemRecord>(
     };
     let mut is_missing = false;
     for file in records.files() {
-        // The report is that of the loading; a file that this handle has saved since is there and
+        // The states are those at loading; a file that this handle has saved since exists and is
         // complete.
         let size = stat_ambient(&file.path)?.map(|stat| stat.size);
         match (file.state, size) {
             (FileState::Complete, Some(_)) => {}
-            // The file of records that may be lost is usually not there.
+            // The file of volatile records is usually missing.
             (_, None) => is_missing |= file.location == DURABLE.location,
             (FileState::Absent | FileState::Empty, Some(size)) if size > file.len => {}
-            // Records that may be lost are, by a power cut, and what they named is garbage.
+            // A power cut loses volatile records, and what they named is garbage.
             (FileState::Empty, _) if file.location != DURABLE.location => {}
             (FileState::Torn { .. }, _) => {
                 return damaged(format!("{} is torn", file.path.display()));
@@ -232,9 +232,9 @@ fn require_complete<R: ItemRecord>(
     Ok(())
 }
 
-/// Lists directories of images whose name is that of a generated ID without a record in any store.
-/// IDs that callers chose are left alone, as in Go: no record tells whose directory that is. So are
-/// those in which a caller keeps files.
+/// Lists directories of images that are named by a generated ID without a record in any store. IDs
+/// that callers chose are left alone, as in Go: the owner of such a directory is unknown. So are
+/// directories in which a caller keeps files.
 fn unrecorded_image_dirs(dir: &Dir, records: &Locked<Image>) -> Result<Vec<String>, CollectError> {
     let mut dirs = Vec::new();
     for id in unrecorded_ids(dir, &|id| records.contains(id), &generated_id)? {
@@ -254,7 +254,7 @@ fn tar_split_id(name: &str) -> Option<&str> {
     id.filter(|id| !id.is_empty())
 }
 
-/// Lists the IDs in the names of entries that nothing is recorded under.
+/// Lists the IDs in the names of entries that have no record.
 fn unrecorded_ids(
     dir: &Dir,
     is_recorded: &dyn Fn(&str) -> bool,

@@ -1,4 +1,4 @@
-//! Deleting.
+//! Deletes layers, images and containers.
 //!
 //! | step | what happens | a crash after it leaves |
 //! |---|---|---|
@@ -10,16 +10,15 @@
 //! | 6 | the layers' records are removed | temporary areas, erased by the next writer |
 //! | 7 | the intent is removed, the locks are released, the areas are erased | – |
 //!
-//! Steps 1 and 2 are those of images, step 5 is that of containers. Each is durable before the next
-//! one begins. A damaged record can be deleted by its ID; what it names cannot be known, and so
+//! Steps 1 and 2 are those of images, step 5 is that of containers. Each step is durable before the
+//! next one begins. A damaged record can be deleted by its ID. What it names is unknown, so the
 //! layers of a damaged image or container stay and can be deleted by themselves.
 //!
-//! What is in an additional store is neither deleted nor in the way: an image that was taken over
-//! from there shows again as it is there. Nothing here needs space on the disk: where a temporary
-//! area cannot be made, things are erased at once, and record files are changed in place.
+//! Items of an additional store are never deleted, and do not prevent a deletion: after an image
+//! that was copied from there is deleted, the original shows again. No deletion needs space on the
+//! disk: where a temporary area cannot be made, files are erased at once, and record files are
+//! changed in place.
 
-use crate::catalog::key::Key;
-use crate::records::kinds::ItemId;
 use std::ffi::OsStr;
 use std::sync::Arc;
 
@@ -30,6 +29,7 @@ use layerhold_sys::{Dir, Durability, best_effort};
 use crate::catalog::error::LookupError;
 use crate::catalog::files::remove_below;
 use crate::catalog::intent::Intent;
+use crate::catalog::key::Key;
 use crate::catalog::locked::Locked;
 use crate::catalog::locks::{InContext, Locks};
 use crate::catalog::lookup::{by_key, is_exactly, is_exactly_container, own_by_id};
@@ -41,19 +41,20 @@ use crate::delete::target::{
 use crate::engine::Engine;
 use crate::mount::error::MountError;
 use crate::mount::layer::{Unmounting, unmount_counted};
+use crate::records::kinds::ItemId;
 use crate::records::{BY_IMAGE, BY_LAYER, BY_PARENT, BY_TOP_LAYER, Container, Image, Layer};
 
-/// Whether something is done, or only found out.
+/// Deletion or dry run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeleteMode {
-    /// It is done.
+    /// Delete.
     #[default]
     Delete,
-    /// Only what would be done is found out.
+    /// Only find out what would be deleted.
     DryRun,
 }
 
-/// Something that a key means.
+/// A record of any kind that a key names.
 enum AnyTarget {
     Container(DeleteTarget<Container>),
     Image(DeleteTarget<Image>),
@@ -75,7 +76,7 @@ impl AnyTarget {
     }
 }
 
-/// What a key means of each kind, in the order of the kinds.
+/// The records of each kind that a key names: container, image, layer.
 fn find_targets(locks: &Locks, key: &Key<'_, ItemId>) -> Result<Vec<AnyTarget>, LookupError> {
     let mut targets = Vec::new();
     if let Some(key) = key.container() {
@@ -200,7 +201,8 @@ pub(crate) struct Deletion<'s> {
     has_note: bool,
 }
 
-/// Runs a deletion under all locks, and erases what it moved away when they are released.
+/// Runs a deletion under all locks, and erases what it moved into temporary areas once they are
+/// released.
 pub(crate) fn deleting<T>(
     engine: &Engine,
     work: impl FnOnce(&mut Deletion<'_>, &mut Locks) -> Result<T, DeleteError>,
@@ -213,7 +215,7 @@ pub(crate) fn deleting<T>(
     };
     let outcome = work(&mut deletion, &mut locks);
     if outcome.is_ok() && deletion.has_note {
-        // Left behind it has no effect, for the layers it names are gone.
+        // An intent that stays has no effect: the layers it names are gone.
         let io = &*engine.options.metadata_io;
         best_effort(Intent::remove(
             io,
@@ -222,11 +224,11 @@ pub(crate) fn deleting<T>(
         ));
     }
     drop(locks);
-    // The records are gone, and so, for every user of the store, are the things. What cannot be
-    // erased now is left to the next writer, but the caller is told.
+    // With the records the items are gone for every user of the store. What cannot be erased now is
+    // left to the next writer, and the caller gets an error.
     let cancel = &engine.options.cancel;
     if cancel.is_cancelled() {
-        // Out of the way it is, and the next writer erases it.
+        // The next writer erases what is in the areas.
         deletion.trash.abandon();
         return outcome;
     }
@@ -238,8 +240,8 @@ pub(crate) fn deleting<T>(
 }
 
 impl Deletion<'_> {
-    /// Notes which layers shall go with an image, in case this is interrupted. Without space for
-    /// the note it goes without.
+    /// Notes which layers go with an image, in case the deletion is interrupted. Without space for
+    /// the note the deletion goes on without it.
     fn note_intent(&mut self, layers: &[LayerId], image: Option<ImageId>) {
         if layers.is_empty() && image.is_none() {
             return;
@@ -255,12 +257,12 @@ impl Deletion<'_> {
         self.has_note = published.is_ok();
     }
 
-    /// Unmounts one layer completely.
+    /// Unmounts one layer, whatever its mount count.
     pub(crate) fn unmount_layer(&self, locks: &Locks, id: &LayerId) -> Result<(), DeleteError> {
         self.unmount(&locks.layers, &[id])
     }
 
-    /// Refuses a layer that something uses, be it as a parent.
+    /// Refuses a layer that an image, a container or a child uses.
     pub(crate) fn require_unused(&self, locks: &Locks, id: &LayerId) -> Result<(), DeleteError> {
         if let Some(child) = by_key(&locks.layers, BY_PARENT, id.as_str()).first() {
             return Err(DeleteError::HasChildren {
@@ -289,8 +291,8 @@ impl Deletion<'_> {
         Ok(())
     }
 
-    /// Deletes a layer that nothing uses. Images in which it only stands in for their top layer
-    /// forget it.
+    /// Deletes a layer that nothing uses. It is removed from the lists of mapped layers (copies of
+    /// the top layer for other ID maps) of images.
     pub(crate) fn delete_unused_layer(
         &mut self,
         locks: &mut Locks,
@@ -319,7 +321,7 @@ impl Deletion<'_> {
         forget_layers(locks, &moved)
     }
 
-    /// Steps 3 and 4. Returns those of the layers that have a record.
+    /// Steps 3 and 4. Returns the layers that have a record.
     fn move_layers<'l>(
         &mut self,
         locks: &mut Locks,
@@ -331,7 +333,7 @@ impl Deletion<'_> {
             .collect();
         self.unmount(&locks.layers, &present)?;
         for id in &present {
-            // A damaged record can only be removed, not changed.
+            // A damaged record can be removed, but not changed.
             if matches!(own_by_id(&locks.layers, id.as_str()), Ok(Some(_))) {
                 locks
                     .layers
@@ -356,7 +358,7 @@ impl Deletion<'_> {
         Ok(present)
     }
 
-    /// Deletes an image without its layers: the record first, so that its data is not missed.
+    /// Deletes an image without its layers: the record first, so that no record names missing data.
     pub(crate) fn delete_image(
         &mut self,
         locks: &mut Locks,
@@ -371,7 +373,7 @@ impl Deletion<'_> {
         self.delete_image_dirs(id)
     }
 
-    /// Removes the record of a layer that has an ID which no layer can have.
+    /// Removes the record of a layer whose ID is invalid.
     fn delete_layer_record(&mut self, locks: &mut Locks, id: &str) -> Result<(), DeleteError> {
         locks.layers.remove(id).of::<Layer>()?;
         Ok(locks.layers.save().of::<Layer>()?)
@@ -388,9 +390,9 @@ impl Deletion<'_> {
         }
     }
 
-    /// Deletes a container: the contents of its layer first, so that they are not lost track of
-    /// when they cannot be removed, and the layer's record last, so that there is no container
-    /// without a layer at any time.
+    /// Deletes a container: the contents of its layer first, so that a record still names them if
+    /// they cannot be removed, and the layer's record last, so that no container is ever without a
+    /// layer.
     pub(crate) fn delete_usable_container(
         &mut self,
         locks: &mut Locks,
@@ -409,7 +411,7 @@ impl Deletion<'_> {
 
     fn delete_image_dirs(&mut self, id: &str) -> Result<(), DeleteError> {
         if id.parse::<ImageId>().is_err() {
-            // Whatever is there under this name, it is not the data of an image.
+            // No image keeps data under a name that is not an ID.
             return Ok(());
         }
         for dir in self.engine.catalog.layout.image_dirs() {
@@ -433,7 +435,7 @@ impl Deletion<'_> {
         )?)
     }
 
-    /// Unmounts layers completely, however many use them.
+    /// Unmounts layers, whatever their mount counts.
     fn unmount(&self, held: &Locked<Layer>, layers: &[&LayerId]) -> Result<(), DeleteError> {
         if layers.is_empty() {
             return Ok(());
@@ -449,7 +451,7 @@ impl Deletion<'_> {
         Ok(())
     }
 
-    /// Removes what the driver holds of one layer without a record.
+    /// Removes the contents of one layer without a record.
     pub(crate) fn delete_contents(&mut self, id: &LayerId) -> Result<(), DeleteError> {
         let moved = self.engine.move_out(id, &mut self.trash);
         moved.map_err(|source| DeleteError::Driver {
@@ -463,7 +465,7 @@ impl Deletion<'_> {
         Ok(self.engine.discard(dir, name, &mut self.trash)?)
     }
 
-    /// Removes what the driver holds without a record.
+    /// Removes all contents without a record.
     fn delete_unrecorded_layers(&mut self, locks: &Locks) -> Result<(), DeleteError> {
         let failed = |layer: &LayerId| {
             let layer = layer.clone();
@@ -495,7 +497,7 @@ fn forget_layers(locks: &mut Locks, layers: &[&LayerId]) -> Result<(), DeleteErr
     Ok(locks.layers.save().of::<Layer>()?)
 }
 
-/// Tells whether the record of a layer may be lost at a reboot.
+/// Tells whether the record of a layer is volatile: one that may be lost at a reboot.
 fn is_volatile(locks: &Locks, id: &LayerId) -> bool {
     let own = locks.layers.own().enumerate();
     let mut placements = own.filter_map(|(store, (_, records))| {

@@ -1,4 +1,4 @@
-//! Deleting items, and collecting garbage.
+//! Deletes items, and collects garbage.
 
 pub(crate) mod garbage;
 pub(crate) mod item;

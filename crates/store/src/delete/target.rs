@@ -1,12 +1,12 @@
-//! What a deletion is about: the record that a key means, and the layers that go with an image.
+//! Finds what is to be deleted: the record that a key names, and the layers that go with an image.
 
-use crate::catalog::key::Key;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use layerhold_ids::LayerId;
 
 use crate::catalog::error::LookupError;
+use crate::catalog::key::Key;
 use crate::catalog::locks::Locks;
 use crate::catalog::lookup::{ItemRecord, by_id, find_to_change};
 use crate::catalog::record_stores::Records;
@@ -14,12 +14,12 @@ use crate::catalog::transient::OtherRecords;
 use crate::delete::error::DeleteError;
 use crate::records::{BY_LAYER, BY_PARENT, BY_TOP_LAYER, Image};
 
-/// A record that is to be deleted.
+/// A record to be deleted.
 #[derive(Debug)]
 pub(crate) enum DeleteTarget<R> {
-    /// One that says all it should.
+    /// A record that can be read.
     Usable(Arc<R>),
-    /// One of which nothing but its ID can be used, which may be no ID that a file could have.
+    /// A record of which only the ID can be read. The ID may be invalid, even as a file name.
     Damaged(String),
 }
 
@@ -33,14 +33,14 @@ impl<R: ItemRecord> DeleteTarget<R> {
     }
 }
 
-/// Finds the record that a key means, even when it is damaged.
+/// Finds the record that a key names, even when it is damaged.
 pub(crate) fn find_target<R: ItemRecord>(
     records: &impl Records<R>,
     key: &Key<'_, R::Id>,
 ) -> Result<Option<DeleteTarget<R>>, LookupError> {
     match find_to_change(records, key) {
         Ok(Some(found)) => Ok(Some(DeleteTarget::Usable(found))),
-        // Not even a record, but its beginning says whose it was.
+        // There may be a part of a record that states this ID.
         Ok(None) => {
             let mut own = records.own();
             let known = own.any(|(_, part)| !part.damaged_with_id(key.as_str()).is_empty());
@@ -60,8 +60,8 @@ pub(crate) fn find_target<R: ItemRecord>(
     }
 }
 
-/// As [`find_target`], for one of several kinds: what is ambiguous among one kind may still mean
-/// something of the next.
+/// As [`find_target`], for one of several kinds: a key that is ambiguous in one kind may still name
+/// a record of the next.
 pub(crate) fn find_target_unless_ambiguous<R: ItemRecord>(
     records: &impl Records<R>,
     key: &Key<'_, R::Id>,
@@ -72,7 +72,7 @@ pub(crate) fn find_target_unless_ambiguous<R: ItemRecord>(
     }
 }
 
-/// As [`find_target`], for a key that must mean something.
+/// As [`find_target`], for a key that must name a record.
 pub(crate) fn require_target<R: ItemRecord>(
     records: &impl Records<R>,
     key: &Key<'_, R::Id>,
@@ -83,9 +83,9 @@ pub(crate) fn require_target<R: ItemRecord>(
     })
 }
 
-/// Lists the layers that only an image needs, those above before those below: first the stand-ins
-/// for its top layer, then down its chain as long as nothing else uses them (Go: store.go,
-/// `DeleteImage`) and they are in this store.
+/// Lists the layers that only an image needs, children before parents: first its mapped layers
+/// (copies of its top layer for other ID maps), then down its chain as long as nothing else uses
+/// them (Go: store.go, `DeleteImage`) and they are in this store.
 pub(crate) fn removable(
     image: &Image,
     locks: &Locks,
@@ -110,7 +110,7 @@ pub(crate) fn removable(
                 .any(|child| !is_removed(child, removable))
     };
     for id in &mapped {
-        // Go removes these whatever uses them.
+        // Go removes these even when they are in use.
         let is_there = !matches!(by_id(&locks.layers, id.as_str()), Ok(None));
         if is_there && !is_used(id, &removable) {
             removable.push((*id).clone());
@@ -122,7 +122,7 @@ pub(crate) fn removable(
             break;
         }
         next = match by_id(&locks.layers, id.as_str()) {
-            // There is none of this ID, and so the chain ends here.
+            // No layer has this ID, so the chain ends here.
             Ok(None) => break,
             Ok(Some(layer)) => layer.parent().cloned(),
             Err(_) => None,

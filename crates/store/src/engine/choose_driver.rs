@@ -1,4 +1,4 @@
-//! Which driver a store has been used with.
+//! Chooses the driver that a store was used with so far.
 
 use layerhold_driver::{Access, DriverConfig, Registry};
 use layerhold_sys::Dir;
@@ -6,7 +6,7 @@ use layerhold_sys::Dir;
 use crate::engine::drivers::registry;
 use crate::engine::options::StoreOptions;
 
-/// The kinds of items, as they are in the names of directories, and the files of their records.
+/// The kinds of items as directory names have them, and the files with their records.
 const RECORDS: [(&str, &[&str]); 3] = [
     ("layers", &["layers.json", "volatile-layers.json"]),
     ("images", &["images.json"]),
@@ -15,7 +15,7 @@ const RECORDS: [(&str, &[&str]); 3] = [
         &["containers.json", "volatile-containers.json"],
     ),
 ];
-/// A file of records without records is `[]`, or `null`.
+/// No record file of this size or less holds a record: it is `[]` or `null`.
 const NO_RECORDS: u64 = 8;
 
 impl StoreOptions {
@@ -23,9 +23,9 @@ impl StoreOptions {
     /// given. A graph root that has contents of several drivers or of none is left to
     /// [`Store::open`](crate::Store::open).
     ///
-    /// Opening a store without naming a driver follows Go, which does not look for contents but for
-    /// directories, and passes vfs over: what vfs has kept is then not seen, and overlay puts its
-    /// own beside it. Programs for people better ask for this.
+    /// Opening a store without naming a driver follows Go, which looks for directories instead of
+    /// contents and skips vfs: a store that was used with vfs is then opened with overlay and looks
+    /// empty. Interactive programs should call this.
     #[must_use]
     pub fn with_driver_of_contents(mut self) -> Self {
         if self.driver.as_deref().unwrap_or_default().is_empty() && self.driver_priority.is_empty()
@@ -58,8 +58,8 @@ impl StoreOptions {
         })
     }
 
-    /// Whether there are layers, also without records. A driver that cannot be opened is asked for
-    /// nothing here: when it is opened for use, it says why.
+    /// Tells whether the driver holds layers, with or without records. A driver that cannot be
+    /// opened counts as empty here; it reports why when it is opened for use.
     fn has_layers(&self, registry: &Registry, driver: &str) -> bool {
         let config = DriverConfig::new(&self.graph_root, &self.run_root)
             .with_access(Access::ReadOnly)

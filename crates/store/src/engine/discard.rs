@@ -1,5 +1,5 @@
-//! Moving what belongs to a layer, an image or a container out of the way, to be erased when no
-//! lock is held.
+//! Moves what belongs to a layer, an image or a container into temporary areas, to be erased when
+//! no lock is held.
 
 use std::ffi::OsStr;
 
@@ -11,9 +11,9 @@ use crate::catalog::layout::tar_split_name;
 use crate::engine::Engine;
 
 impl Engine {
-    /// Makes durable which layers, and files beside them, are in their places. A record that says
-    /// so is saved afterwards, or a power cut may leave the record alone: btrfs keeps what was
-    /// renamed only when the directory is synced.
+    /// Makes the directory entries of layers, and of the files beside them, durable. This comes
+    /// before the record that names them is saved. Otherwise a power cut may leave the record
+    /// alone: btrfs keeps a rename only when the directory is synced.
     ///
     /// Does nothing with [`SyncMode::None`].
     pub(crate) fn sync_places(&self, replaced: &[&LayerId]) -> Result<(), LayerError> {
@@ -25,13 +25,14 @@ impl Engine {
         Ok(dirs.try_for_each(|dir| self.options.metadata_io.sync_dir(dir))?)
     }
 
-    /// Moves the contents, the tar-split file and the data items of a layer out of the way.
+    /// Moves the contents, the tar-split file and the big data items of a layer into a temporary
+    /// area.
     pub(crate) fn move_out(&self, id: &LayerId, trash: &mut Trash) -> Result<(), LayerError> {
         self.driver().remove(id, trash)?;
         self.move_out_files(id, trash)
     }
 
-    /// Moves what lies beside the record of a layer out of the way.
+    /// Moves the files beside the record of a layer into a temporary area.
     pub(crate) fn move_out_files(&self, id: &LayerId, trash: &mut Trash) -> Result<(), LayerError> {
         for dir in self.catalog.layout.layer_dirs() {
             self.discard(dir, &tar_split_name(id), trash)?;
@@ -40,9 +41,10 @@ impl Engine {
         Ok(())
     }
 
-    /// Moves a file or directory beside records out of the way; does nothing when there is none.
+    /// Moves a file or directory beside records into a temporary area; does nothing when there is
+    /// none.
     ///
-    /// Where no temporary area can be made or used, on a full disk above all, it is erased at once.
+    /// It is erased at once where no temporary area can be made or used, as on a full disk.
     pub(crate) fn discard(
         &self,
         dir: &Dir,

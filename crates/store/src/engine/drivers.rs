@@ -1,4 +1,4 @@
-//! The graph drivers that a store may have, and opening one.
+//! Opens one of the graph drivers that a store may use.
 
 use std::sync::Arc;
 
@@ -10,16 +10,16 @@ use layerhold_sys::best_effort;
 use crate::engine::error::OpenError;
 use crate::engine::options::StoreOptions;
 
-/// The drivers this crate brings along.
+/// The drivers that are built in.
 pub(crate) fn registry() -> Registry {
     let mut registry = Registry::new();
-    // The only failure is a name that is taken already, and no two are the same.
+    // Registering fails only for a name that is taken, and these names differ.
     best_effort(registry.register(OverlayFactory::new()));
     best_effort(registry.register(VfsFactory));
     registry
 }
 
-/// Opens the graph driver that the options name, or the one that fits the graph root.
+/// Opens the named graph driver, or the one that fits the graph root.
 pub(crate) fn open_driver(
     options: &StoreOptions,
     name: Option<&str>,

@@ -1,4 +1,4 @@
-//! Text files of the host.
+//! Reads text files of the host, and from them the IDs that containers may use.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,9 +22,9 @@ pub(crate) struct AvailableIds {
 
 /// Reads which IDs containers may be given (Go: userns.go, `getAvailableIDs`).
 ///
-/// Root takes those of a user in `/etc/subuid` and `/etc/subgid`. Whoever is in a user namespace
-/// already takes those that it has, but for the first, which is the user's own. Go goes by the
-/// user's lines in these files there too, wherever the namespace came from.
+/// Root uses the ranges of a user in `/etc/subuid` and `/etc/subgid`. A process inside a user
+/// namespace uses the IDs of that namespace, except the first, which is the user's own. Go reads
+/// the user's lines in these files in both cases, wherever the namespace came from.
 pub(crate) fn available_ids(options: &StoreOptions) -> Result<AvailableIds, UserNsError> {
     let of = |kind| match options.privilege {
         Privilege::Full => subordinate_ids(options, kind),
@@ -71,20 +71,20 @@ fn namespace_ids(options: &StoreOptions, kind: IdKind) -> Result<IdSet<HostId>, 
     });
     let map =
         IdMap::from_kernel(&text(&path)?).map_err(|source| UserNsError::Kernel { path, source })?;
-    // What is inside for this process is the host for its containers.
+    // The IDs inside the namespace of this process are host IDs for its containers.
     let inside = map.container_ids();
     let inside: IdSet<HostId> = inside.intervals().iter().cloned().collect();
     Ok(inside.subtract(&IdSet::from_interval(0..1)))
 }
 
-/// Reads a regular file. Bytes that are no text are replaced.
+/// Reads a regular file. Bytes that are not UTF-8 are replaced.
 pub(crate) fn text(path: &Path) -> Result<String, PathError> {
     let file = open_ambient_file(path, OpenOptions::read())?;
     let bytes = read_all(file, MAX_TEXT, path)?.ok_or_else(|| too_long(path))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// As [`text`], of a file that is open already. Nothing when it is no regular file or too long.
+/// As [`text`], for a file that is open already; `None` when it is not a regular file or too long.
 pub(crate) fn text_of(file: std::fs::File) -> Option<String> {
     let bytes = read_all(file, MAX_TEXT, &PathBuf::new()).ok()??;
     Some(String::from_utf8_lossy(&bytes).into_owned())

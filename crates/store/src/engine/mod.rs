@@ -1,4 +1,5 @@
-//! What the handles on one opening share.
+//! An open store: the engine behind every handle on it, how it is opened, and how it recovers from
+//! crashes.
 
 pub(crate) mod open;
 pub(crate) mod recovery;
@@ -27,7 +28,7 @@ use drivers::open_driver;
 use error::OpenError;
 use options::StoreOptions;
 
-/// An opening of a store: its catalog, its graph driver, and how both are used.
+/// An open store: its catalog, its graph driver, and how both are used.
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) catalog: Catalog,
@@ -46,20 +47,20 @@ pub(crate) struct DriverSlot {
     pub(crate) opened_after: Token,
 }
 
-/// The driver while nobody shuts the store down.
+/// The driver, with the lock that keeps a shutdown out.
 pub(crate) struct DriverInUse {
     pub(crate) driver: Arc<dyn Driver>,
     _no_shutdown: ReadGuard,
 }
 
 impl Engine {
-    /// Returns the driver as it is, for work that a shutdown does not harm.
+    /// Returns the driver as it is, for work that a shutdown cannot harm.
     pub(crate) fn driver(&self) -> Arc<dyn Driver> {
         Arc::clone(&self.slot().driver)
     }
 
-    /// Returns the driver for mounting: opened anew if somebody shut the store down since, and not
-    /// shut down meanwhile.
+    /// Returns the driver for mounting. It is opened again if the store was shut down since it was
+    /// opened, and no shutdown happens until the returned guard is dropped.
     pub(crate) fn use_driver(&self) -> Result<DriverInUse, AccessError> {
         let guard = self.graph_lock.read()?;
         let token = guard.token()?;

@@ -1,30 +1,30 @@
-//! What a store tells while it works.
+//! Notices: what a store reports while it works.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Something that takes time and that the caller did not ask for.
+/// Work that takes time and that the caller did not ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
-    /// What killed processes left is about to be erased, which takes the longer the more files
-    /// there are.
+    /// Leftovers of killed processes are about to be erased. The time this takes grows with the
+    /// number of files.
     ErasingLeftovers {
         /// The temporary areas.
         areas: Vec<PathBuf>,
     },
 }
 
-/// The function that is told of each [`Notice`]. There is none unless the options say so.
+/// The function that is called with each [`Notice`]. There is none by default.
 #[derive(Clone, Default)]
 pub struct Notices(Option<Arc<Listener>>);
 
 type Listener = dyn Fn(&Notice) + Send + Sync;
 
 impl Notices {
-    /// Calls a function on the thread that does the work, before it begins. No lock of the store is
-    /// held then.
+    /// Calls a function on the thread that does the work, before the work begins. No lock of the
+    /// store is held during the call.
     pub fn new(listener: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(listener)))
     }

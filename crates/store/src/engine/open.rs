@@ -1,9 +1,9 @@
-//! Opening a store.
+//! Opens a store.
 //!
-//! Opening makes the directories and lock files that are missing and finds the driver. A commit or
-//! a deletion that was killed halfway is undone if the locks are free; the next writer erases the
-//! files that this makes superfluous. Otherwise opening reads no record file and waits for nothing
-//! but a shutdown in progress.
+//! Opening creates missing directories and lock files and finds the driver. A commit or a deletion
+//! that was killed halfway is undone if the locks are free; the next writer erases the files that
+//! are then unused. Otherwise opening reads no record file and waits only for a shutdown in
+//! progress.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -20,7 +20,7 @@ use crate::engine::error::OpenError;
 use crate::engine::options::{Recovery, StoreOptions};
 use crate::engine::{DriverSlot, Engine};
 
-/// Opens a store, making it if it does not exist.
+/// Opens a store; creates it if it does not exist.
 pub(crate) fn open(mut options: StoreOptions) -> Result<Engine, OpenError> {
     if options.graph_root.as_os_str().is_empty() || options.run_root.as_os_str().is_empty() {
         return Err(OpenError::IncompleteOptions);
@@ -91,7 +91,7 @@ fn open_without_recovery(options: StoreOptions) -> Result<Engine, OpenError> {
     })
 }
 
-/// The roots of additional stores, each once and without those that are written.
+/// The roots of additional stores, each once, without the roots that this store writes to.
 fn additional_roots(driver: &dyn Driver, options: &StoreOptions) -> Vec<PathBuf> {
     let mut roots: Vec<PathBuf> = Vec::new();
     for root in driver.additional_stores() {

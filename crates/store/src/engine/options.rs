@@ -14,8 +14,8 @@ use crate::engine::userns::AutoUserNsPolicy;
 
 /// How a store is opened.
 ///
-/// Nothing is read from the environment or from `storage.conf`: whoever wants that reads it and
-/// fills this in.
+/// Nothing is read from the environment or from `storage.conf`: a program that wants these reads
+/// them and fills this in (`layerhold-config`).
 ///
 /// ```
 /// use layerhold::StoreOptions;
@@ -26,28 +26,28 @@ use crate::engine::userns::AutoUserNsPolicy;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct StoreOptions {
-    /// Directory of everything that has to survive a reboot. Made when missing, with mode 0700.
+    /// Directory of everything that has to survive a reboot. Created when missing, with mode 0700.
     pub graph_root: PathBuf,
     /// Directory of everything that may be lost at a reboot: mount counts, run-time files of
     /// containers.
     pub run_root: PathBuf,
-    /// Directory of a store of their own for images and their layers. New ones go there; those in
-    /// the graph root stay in use.
+    /// Directory of a separate store for images and their layers. New images go there; those in the
+    /// graph root stay in use.
     pub image_store: Option<PathBuf>,
     /// Whether containers survive a reboot.
     pub persistence: Persistence,
-    /// Graph driver by name; `None` finds the one the store was made with, else the first usable
+    /// Graph driver by name; `None` finds the one the store was created with, else the first usable
     /// one.
     pub driver: Option<String>,
     /// Drivers to try, in order, when none is named and the store is new.
     pub driver_priority: Vec<String>,
     /// Driver options as `key=value`, such as `vfs.ignore_chown_errors=true`.
     pub driver_options: Vec<String>,
-    /// Maps for new layers and containers that are asked for without maps.
+    /// ID maps for new layers and containers that are requested without maps.
     pub id_maps: IdMappings,
-    /// What containers get that let the store choose their user namespace.
+    /// What the store may choose for containers that leave their user namespace to it.
     pub auto_userns: AutoUserNsPolicy,
-    /// The root directory of the system whose files are asked, `/` mostly. About users:
+    /// The root directory of the system whose files are read, usually `/`. About users:
     /// `etc/subuid`, `etc/subgid`, `etc/passwd`, `proc/self/uid_map` and `proc/self/gid_map`, when
     /// a user namespace is chosen; and about SELinux, when a container is created:
     /// `sys/fs/selinux/enforce`, `proc/self/attr/current`, `usr/share/containers/selinux/contexts`,
@@ -55,7 +55,7 @@ pub struct StoreOptions {
     pub host_root: PathBuf,
     /// Options for programs that pull images (`enable_partial_images`, `convert_images`,
     /// `use_hard_links`, `ostree_repos`, `insecure_allow_unpredictable_image_contents`), as texts
-    /// by name. The store hands them on, and a check does not compare times of files where
+    /// by name. The store only carries them; a check does not compare times of files where
     /// `use_hard_links` is `true`.
     pub pull_options: BTreeMap<String, String>,
     /// Whether volatile containers are mounted without syncing.
@@ -65,16 +65,15 @@ pub struct StoreOptions {
     pub sync: Option<SyncMode>,
     /// Whether writers erase temporary areas of killed processes.
     pub recovery: Recovery,
-    /// Who is told of work that takes time and was not asked for.
+    /// The function that is called before work that takes time and was not asked for.
     pub notices: Notices,
-    /// Asks imports and waits for locks to stop.
+    /// Stops imports and waits for locks.
     pub cancel: Cancel,
     /// What the process may do on the filesystem.
     pub privilege: Privilege,
-    /// Whether mounts may show the owners of a container shifted. Without it they are rewritten by
-    /// copying.
+    /// Whether mounts may shift owners for a container. Otherwise owners are rewritten by copying.
     pub shifting: Shifting,
-    /// How record files are read and written; tests put something here that fails.
+    /// How record files are read and written; tests put a failing implementation here.
     pub metadata_io: Arc<dyn MetadataIo>,
 }
 
@@ -105,7 +104,7 @@ impl StoreOptions {
         }
     }
 
-    /// Keeps images and their layers in a store of their own.
+    /// Keeps images and their layers in a separate store.
     #[must_use]
     pub fn with_image_store(mut self, root: impl Into<PathBuf>) -> Self {
         self.image_store = Some(root.into());
@@ -154,7 +153,7 @@ impl StoreOptions {
         self
     }
 
-    /// Sets the maps for what is created without maps.
+    /// Sets the ID maps for what is created without maps.
     #[must_use]
     pub fn with_id_maps(mut self, maps: IdMappings) -> Self {
         self.id_maps = maps;
@@ -168,7 +167,7 @@ impl StoreOptions {
         self
     }
 
-    /// Sets the root directory of the system whose files are asked.
+    /// Sets the root directory of the system whose files are read.
     #[must_use]
     pub fn with_host_root(mut self, root: impl Into<PathBuf>) -> Self {
         self.host_root = root.into();
@@ -182,7 +181,7 @@ impl StoreOptions {
         self
     }
 
-    /// Sets whether mounts may show owners shifted.
+    /// Sets whether mounts may shift owners.
     #[must_use]
     pub fn with_shifting(mut self, shifting: Shifting) -> Self {
         self.shifting = shifting;
@@ -196,19 +195,19 @@ impl StoreOptions {
         self
     }
 
-    /// Sets whether writers erase what killed processes left.
+    /// Sets whether writers erase leftovers of killed processes.
     #[must_use]
     pub fn with_recovery(mut self, recovery: Recovery) -> Self {
         self.recovery = recovery;
         self
     }
 
-    /// Hands in a request to stop, which may be made at any time later, from any thread.
+    /// Sets the handle by which any thread can ask for a stop at any later time.
     ///
-    /// An import then fails between two buffers, a commit that has not begun to change the store
-    /// fails, and waits for locks end; what was staged is erased as after any failure. A commit or
-    /// deletion that has begun comes to its end, but what a deletion removed is left for the next
-    /// writer to erase. A reader that the caller hands in has to end by itself
+    /// After a stop, an import fails between two buffers, a commit that has not begun to change the
+    /// store fails, and waits for locks end; what was staged is erased as after any failure. A
+    /// commit or deletion that has begun is finished, but the next writer erases what the deletion
+    /// removed. A reader that the caller supplies has to end by itself
     /// ([`CancellableReader`](layerhold_sys::CancellableReader)).
     #[must_use]
     pub fn with_cancel(mut self, cancel: Cancel) -> Self {
@@ -216,7 +215,7 @@ impl StoreOptions {
         self
     }
 
-    /// Has a function called before work that takes time and was not asked for.
+    /// Sets a function that is called before work that takes time and was not asked for.
     ///
     /// ```
     /// use layerhold::{Notice, StoreOptions};
@@ -239,22 +238,21 @@ impl StoreOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum VolatileMounts {
-    /// They are, where the driver can do that.
+    /// Without syncing, where the driver supports it.
     #[default]
     Allowed,
-    /// They are mounted like those of other containers.
+    /// With syncing, as for other containers.
     Disabled,
 }
 
-/// Whether what killed processes left behind is erased. Readers never do it, and neither does
-/// opening.
+/// When leftovers of killed processes are erased. Readers and opening never erase any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Recovery {
-    /// A transaction erases temporary areas whose owner is gone when it begins, and so does a
-    /// deletion when it is done; failing to do so never stops them.
+    /// A transaction erases temporary areas of dead processes when it begins, a deletion when it
+    /// ends. A failure to do so stops neither.
     #[default]
     ByWriters,
-    /// Only [`Store::garbage_collect`](crate::Store::garbage_collect) and a repair do it.
+    /// Only by [`Store::garbage_collect`](crate::Store::garbage_collect) and repairs.
     Never,
 }

@@ -1,4 +1,4 @@
-//! Under which ID maps the files of a layer lie on disk.
+//! Finds the ID maps under which the files of a layer lie on disk.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::catalog::snapshot::Snapshot;
 use crate::engine::Engine;
 use crate::records::{Container, Layer};
 
-/// Under which maps the owners of a layer lie on disk, and those of which of its files.
+/// The ID maps under which the owners of a layer lie on disk, and the files that they apply to.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OnDisk {
     pub(crate) maps: IdMappings,
@@ -21,12 +21,12 @@ pub(crate) struct OnDisk {
 }
 
 impl OnDisk {
-    /// Finds out how the owners of a layer lie on disk.
+    /// Returns how the owners of a layer lie on disk.
     ///
-    /// Go records no maps for the layer of a container whose mount shows owners shifted, and takes
-    /// what the container wrote for unmapped in its differences: files of the container's root then
-    /// come out as those of a user outside (Go: layers.go, `layerMappings`). The maps are those of
-    /// the container's record.
+    /// Go records no maps for the layer of a container whose mount shifts owners. Its differences
+    /// take what the container wrote for unmapped, so that files of the container's root come out
+    /// as those of a user outside (Go: layers.go, `layerMappings`). Here the maps come from the
+    /// container's record.
     pub(crate) fn of(layer: &Layer, containers: &View<Container>, driver: &dyn Driver) -> Self {
         let maps = layer.id_maps();
         if maps.is_identity()
@@ -46,7 +46,7 @@ impl OnDisk {
 }
 
 impl Engine {
-    /// Finds out how the owners of a layer lie on disk.
+    /// Returns how the owners of a layer lie on disk.
     pub(crate) fn owners_on_disk(&self, layer: &Layer) -> Result<OnDisk, AccessError> {
         Ok(OnDisk::of(
             layer,
@@ -57,8 +57,8 @@ impl Engine {
 }
 
 impl Snapshot {
-    /// Returns the maps by which the owners in a mount of a layer are seen: those of the layer, or
-    /// those of the container that it belongs to.
+    /// Returns the maps by which a mount of a layer shows owners: those of the layer, or those of
+    /// the container that it belongs to.
     #[must_use]
     pub fn shown_id_maps(&self, layer: &Layer) -> IdMappings {
         let maps = layer.id_maps();

@@ -1,13 +1,13 @@
-//! Undoing what a dead process left unfinished: incomplete layers, and commits and deletions that
-//! got only halfway.
+//! Undoes what a dead process left unfinished: incomplete layers, and commits and deletions that
+//! were cut off.
 //!
-//! Nothing here can fail an operation. What cannot be removed stays as it is, is tried again by the
-//! process that takes the lock next, and is out of sight of readers until then.
+//! A failure here never fails the operation that started it. What cannot be removed stays as it is
+//! and invisible to readers; the process that takes the lock next tries again.
 //!
 //! Files of what is undone are moved into temporary areas without an owner. Erasing those, and the
-//! areas of processes that were killed before they committed, may take long: readers leave it
-//! alone. A writer does it before it adds something and after it removed something, without any
-//! lock, and says so first ([`Notice::ErasingLeftovers`]).
+//! areas of processes that were killed before they committed, may take long, so readers leave them
+//! alone. A writer erases them before it adds something and after it removed something, without any
+//! lock, and with a notice before ([`Notice::ErasingLeftovers`]).
 
 use std::path::PathBuf;
 
@@ -30,11 +30,11 @@ use crate::engine::temporary_files::TemporaryFileScope;
 use crate::records::{BY_LAYER, BY_PARENT, BY_TOP_LAYER, Container, Layer};
 
 impl Engine {
-    /// Takes all three locks, and undoes what a dead process left unfinished. Its files are only
-    /// moved out of the way: [`erase_leftovers`](Self::erase_leftovers) erases them.
+    /// Takes all three locks, and undoes what a dead process left unfinished. Its files only move
+    /// into temporary areas: [`erase_leftovers`](Self::erase_leftovers) erases them.
     pub(crate) fn lock_all(&self) -> Result<Locks, AccessError> {
         let mut locks = self.catalog.lock_all()?;
-        // Out of the way now. Erasing it takes long, and is done by a writer when no lock is held.
+        // Erasing takes long; a writer does it when no lock is held.
         self.undo_unfinished(&mut locks).abandon();
         Ok(locks)
     }
@@ -45,27 +45,27 @@ impl Engine {
         if !self.catalog.has_unfinished(&layers)? {
             return Ok(layers);
         }
-        // Undoing them needs the other two locks, and so all three from the beginning.
+        // Undoing needs the other two locks too, and all three are taken in order.
         drop(layers);
         drop(self.lock_all()?);
         // What could not be undone stays as it is.
         self.catalog.lock_layers()
     }
 
-    /// A snapshot, after an attempt to undo what a dead process left unfinished.
+    /// Returns a snapshot, after an attempt to undo what a dead process left unfinished.
     pub(crate) fn snapshot(&self) -> Result<Snapshot, AccessError> {
         let snapshot = self.catalog.snapshot()?;
         if incomplete_layers(&snapshot.layers).is_empty() {
             return Ok(snapshot);
         }
-        // A living process holds the write lock while its layers are incomplete, so these belong to
-        // a dead one.
+        // A live process holds the write lock while its layers are incomplete, so these belong to a
+        // dead one.
         self.recover_if_free();
         self.catalog.snapshot()
     }
 
-    /// Undoes what is left, unless somebody is using the store: then it is not left, or theirs to
-    /// undo.
+    /// Undoes leftovers unless another process holds a lock: then they may be its work in progress,
+    /// or it undoes them itself.
     pub(crate) fn recover_if_free(&self) {
         if let Ok(Some(mut locks)) = self.catalog.try_lock_all() {
             let mut trash = self.undo_unfinished(&mut locks);
@@ -76,8 +76,8 @@ impl Engine {
         }
     }
 
-    /// As [`recover_if_free`](Self::recover_if_free), at the price of one `stat` when there is no
-    /// intent.
+    /// As [`recover_if_free`](Self::recover_if_free), but only when there is an intent; costs one
+    /// `stat` otherwise.
     pub(crate) fn recover_intent_if_any(&self) {
         if self
             .catalog
@@ -90,21 +90,22 @@ impl Engine {
         }
     }
 
-    /// Erases what killed processes left in temporary areas, if the options let writers do that.
+    /// Erases the temporary areas of killed processes, if the options let writers do that.
     pub(crate) fn erase_leftovers_by_writer(&self) {
         if self.options.recovery == Recovery::ByWriters {
-            // What cannot be erased is left for the next time.
+            // The next writer tries again.
             best_effort(self.erase_leftovers());
         }
     }
 
-    /// Erases what killed processes left in temporary areas, and tells which areas it found. No
-    /// lock may be held.
+    /// Erases the temporary areas of killed processes, and returns those it found. No lock may be
+    /// held.
     pub(crate) fn erase_leftovers(&self) -> Result<Vec<PathBuf>, LayerError> {
         no_brief_lock("leftovers are erased");
         let mut areas = self.abandoned_areas()?;
         if !areas.is_empty() {
-            // A process that died with an area may have left more, which gets areas of its own.
+            // A process that died with an area may have left an unfinished change, which adds
+            // areas.
             self.recover_if_free();
             areas = self.abandoned_areas()?;
             let areas = areas.clone();
@@ -128,7 +129,7 @@ impl Engine {
         Ok(areas)
     }
 
-    /// Undoes what is left. The trash is erased or abandoned when the locks are released.
+    /// Undoes leftovers. The caller erases or abandons the trash once the locks are released.
     pub(crate) fn undo_unfinished(&self, locks: &mut Locks) -> Trash {
         let mut trash = Trash::new();
         let mut unfinished = incomplete_layers(&locks.layers);
@@ -139,7 +140,7 @@ impl Engine {
         }
         let removed = self.remove_layers(locks, &unfinished, &mut trash);
         if intent.is_some() && removed.is_ok() {
-            // Left in place when something failed, so that the next one tries again.
+            // When something failed, the intent stays, so that the next writer tries again.
             let io = &*self.options.metadata_io;
             best_effort(Intent::remove(
                 io,
@@ -150,7 +151,7 @@ impl Engine {
         trash
     }
 
-    /// Moves the data of images and containers that never were recorded out of the way.
+    /// Moves the data of images and containers that were never recorded into temporary areas.
     fn discard_data(&self, intent: &Intent, locks: &Locks, trash: &mut Trash) {
         for id in intent
             .images
@@ -177,14 +178,14 @@ impl Engine {
         let mut outcome = Ok(());
         let mut gone = Vec::new();
         for id in unfinished {
-            // One layer that cannot be removed is no reason to keep the others.
+            // If one layer cannot be removed, the others still are.
             match self.move_out(id, trash) {
                 Ok(()) => gone.push(id),
                 Err(_) => outcome = Err(AccessError::Unfinished { layer: id.clone() }),
             }
         }
         if !gone.is_empty() && self.sync_places(&[]).is_err() {
-            // Their records stay, so that the contents are not lost track of.
+            // The records stay, so that the contents can still be found.
             outcome = outcome.and(gone.first().map_or(Ok(()), |layer| {
                 let layer = (*layer).clone();
                 Err(AccessError::Unfinished { layer })
@@ -201,8 +202,8 @@ impl Engine {
         outcome
     }
 
-    /// Removes the containers whose layers are being removed: a container is recorded after its
-    /// layer is complete, so that only its deletion makes the layer incomplete.
+    /// Removes the containers whose layers are removed. A container is recorded after its layer is
+    /// complete, so an incomplete layer with a container is one whose deletion was cut off.
     fn remove_containers(
         &self,
         locks: &mut Locks,

@@ -1,19 +1,19 @@
-//! What a dead process staged and a complete record needs.
+//! Puts back what a dead process staged and a complete record needs.
 //!
-//! Contents, their place and the record become durable in that order, so that what lies in a
-//! temporary area belongs to no complete record. That is so unless `sync=none` was asked for, Go's
-//! library wrote the record, or the disk lies about what it has written. Then a power cut can leave
-//! the record and the area without the place between them, and to erase the area would be to erase
-//! the only copy. So before an area is erased:
+//! Contents, their directory entry and the record become durable in that order, so that a temporary
+//! area holds nothing that a complete record needs. The exceptions are `sync=none`, records that
+//! Go's library wrote, and disks that report writes too early: then a power cut can keep the record
+//! and the area but lose the rename between them, and erasing the area would erase the only copy.
+//! So before an area is erased:
 //!
-//! - a directory in it whose name tells a layer that is recorded as complete and has no contents is
-//!   put in its place;
-//! - one that does not tell what it is (Go's `N-addition`) is kept as long as any such layer is
-//!   without contents.
+//! - a directory in it whose name names a layer that is recorded as complete and has no contents is
+//!   moved to its place;
+//! - a directory whose name does not say what it is (Go's `N-addition`) is kept as long as any such
+//!   layer has no contents.
 //!
-//! When the records are locked by a writer, or cannot be read, it is not known what they need, and
-//! the area is left to the next writer. Openers put back what is needed, so that what they list is
-//! whole, and erase nothing.
+//! When a writer holds the lock of the records, or they cannot be read, what they need is unknown,
+//! and the area is left to the next writer. Opening a store puts back what is needed, so that
+//! everything it lists is complete, and erases nothing.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -25,12 +25,12 @@ use layerhold_sys::{Dir, FileType, PathError, best_effort};
 use crate::catalog::record_stores::Records;
 use crate::engine::Engine;
 
-/// Layers that are recorded as complete and have no contents; `None` while that is not known.
+/// Layers that are recorded as complete and have no contents; `None` when that is unknown.
 type MissingLayers = Option<BTreeSet<LayerId>>;
 
 impl Engine {
-    /// Puts what complete records need back from the areas of dead processes, and erases nothing:
-    /// for openers.
+    /// Moves what complete records need back from the areas of dead processes, and erases nothing.
+    /// Opening does this.
     pub(crate) fn put_back_needed_layers(&self) {
         let mut missing: Option<MissingLayers> = None;
         for root in self.driver().temp_roots() {
@@ -45,8 +45,8 @@ impl Engine {
         }
     }
 
-    /// Removes the areas of dead processes below one root, but for what a complete record needs. No
-    /// lock may be held.
+    /// Erases the areas of dead processes below one root, except for what a complete record needs.
+    /// No lock may be held.
     pub(crate) fn recover_area_root(&self, root: PathBuf) -> Result<Recovery, RecoverError> {
         let is_of_contents = self.driver().temp_roots().contains(&root);
         let mut missing: Option<MissingLayers> = None;
@@ -59,7 +59,7 @@ impl Engine {
         })
     }
 
-    /// Puts back what can be; tells whether what is left may be needed.
+    /// Puts back what it can; tells whether the rest may be needed.
     fn is_needed(&self, area: &Dir, missing: &mut MissingLayers) -> Result<bool, PathError> {
         let Some(missing) = missing else {
             return Ok(true);
@@ -82,7 +82,7 @@ impl Engine {
                     let _was_missing = missing.remove(&id);
                 }
                 Ok(false) => {}
-                // It is the copy that is needed, and still here.
+                // The needed copy is still in the area.
                 Err(_) => return Ok(true),
             }
         }
@@ -94,9 +94,9 @@ impl Engine {
         let mut missing = BTreeSet::new();
         for (_, part) in records.own() {
             for stored in part.iter() {
-                // A record that cannot be read may be a complete one.
+                // An unreadable record may be a complete one.
                 let layer = stored.ok()?.into_record();
-                // A driver that cannot tell has not said that the contents are there.
+                // A driver that fails has not confirmed the contents.
                 if !layer.is_incomplete() && !self.driver().exists(layer.id()).unwrap_or(false) {
                     let _is_new = missing.insert(layer.id().clone());
                 }

@@ -1,15 +1,15 @@
-//! Files that were to replace others when their writers died.
+//! Removes temporary files: files that were to replace others when their writers died.
 //!
 //! Every file beside records is written under a name `.tmp-NAMEdigits` and renamed, by this library
 //! and by Go's (Go: pkg/ioutils/fswriters.go). The writer holds the lock of the directory's
 //! records: `layers.lock` for record files, side files, intents and, in older releases of Go's
-//! library, tar-split files; `images.lock` and `containers.lock` for theirs and for the data items
-//! below; `mountpoints.lock` for counts of mounts. So what a process finds that holds these locks
-//! for writing has no living writer. The one exception is the file of counters of layers
-//! ([`crate::usage`]), whose writer holds no lock: should it lose its temporary file, it leaves the
-//! old file as it is.
+//! library, tar-split files; `images.lock` and `containers.lock` for theirs and for the big data
+//! items below; `mountpoints.lock` for mount counts. So a temporary file that is found under these
+//! locks, held for writing, has no live writer. The one exception is the usage file
+//! ([`crate::usage`]), whose writer holds no lock: if its temporary file is removed, the old file
+//! stays as it is.
 //!
-//! Files that callers keep in `userdata` are not looked at: no lock tells who writes them.
+//! Files that callers keep in `userdata` are not touched: no lock tells whether they have a writer.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -22,20 +22,20 @@ use crate::catalog::locks::Locks;
 use crate::catalog::transient::Persistence;
 use crate::engine::Engine;
 
-/// What their names begin with.
+/// How their names begin.
 const PREFIX: &[u8] = b".tmp-";
 
-/// How far to look.
+/// Which directories are searched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TemporaryFileScope {
-    /// Beside records.
+    /// Those with record files.
     BesideRecords,
-    /// In the directories of data items too, each of which has to be read.
+    /// Also those with big data items, each of which has to be read.
     Everywhere,
 }
 
 impl Engine {
-    /// Moves all of them out of the way, and returns where they were.
+    /// Moves all of them into temporary areas, and returns their former paths.
     pub(crate) fn discard_temporary_files(
         &self,
         no_writer: &Locks,
@@ -60,8 +60,9 @@ impl Engine {
         Ok(found)
     }
 
-    /// As for the graph root, for what was to replace counts of mounts, and records of a transient
-    /// opening. They are not on the filesystem of the temporary areas, and small.
+    /// Removes temporary files of mount counts and, in a transient store, of container records.
+    /// They are small, and not on the filesystem of the temporary areas, so that they are removed
+    /// at once.
     fn remove_in_run_root(
         &self,
         no_writer: &Locks,
@@ -102,7 +103,7 @@ impl Engine {
     }
 }
 
-/// Lists such files in one directory.
+/// Lists the temporary files in one directory.
 pub(crate) fn temporary_files(dir: &Dir) -> Result<Vec<OsString>, PathError> {
     let mut found = Vec::new();
     for entry in dir.entries()? {
@@ -114,13 +115,13 @@ pub(crate) fn temporary_files(dir: &Dir) -> Result<Vec<OsString>, PathError> {
     Ok(found)
 }
 
-/// Tells whether a name is one that such files get: with a random number at its end.
+/// Tells whether a name is that of a temporary file, with a random number at its end.
 fn is_temporary(name: &OsStr) -> bool {
     let bytes = name.as_encoded_bytes();
     bytes.starts_with(PREFIX) && bytes.last().is_some_and(u8::is_ascii_digit)
 }
 
-/// The directories with the data items of records.
+/// The directories with big data items.
 fn data_dirs(dir: &Dir) -> Result<Vec<Dir>, PathError> {
     let mut dirs = Vec::new();
     for entry in dir.entries()? {

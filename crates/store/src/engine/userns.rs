@@ -1,4 +1,4 @@
-//! User namespaces that the store chooses: what a container asks for, and what the store allows.
+//! User namespaces that the store chooses: the request of a container, and the limits of the store.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -10,8 +10,8 @@ use layerhold_sys::PathError;
 
 use crate::records::error_kind::{ErrorKind, error_kind};
 
-/// A user namespace for a container, chosen by the store: IDs on the host that no other container
-/// of the store has.
+/// A request for a user namespace that the store chooses: host IDs that no other container of the
+/// store has.
 ///
 /// ```
 /// use layerhold::{AutoUserNs, ContainerSpec};
@@ -22,17 +22,17 @@ use crate::records::error_kind::{ErrorKind, error_kind};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AutoUserNs {
-    /// How many IDs it has. `None` finds out how many the image needs.
+    /// How many IDs it has; `None` for as many as the image needs.
     pub size: Option<NonZeroU32>,
-    /// The fewest IDs it has if the size is to be found out.
+    /// The least number of IDs if the size follows from the image.
     pub initial_size: u32,
-    /// The file to take in place of `/etc/passwd` of the image, if something is mounted there; a
-    /// path on the host.
+    /// The file that is read instead of `/etc/passwd` of the image, if one is mounted there; a path
+    /// on the host.
     pub passwd_file: Option<PathBuf>,
-    /// The file to take in place of `/etc/group` of the image.
+    /// The file that is read instead of `/etc/group` of the image.
     pub group_file: Option<PathBuf>,
-    /// Ranges to have as they are besides those that are chosen; IDs on the host may be those of
-    /// other containers.
+    /// ID maps that are added as they are to the chosen ones; their host IDs may overlap with those
+    /// of other containers.
     pub additional: IdMappings,
 }
 
@@ -43,35 +43,36 @@ impl AutoUserNs {
         Self::default()
     }
 
-    /// Sets how many IDs it has, whatever the store allows; 0 stands for finding out.
+    /// Sets how many IDs it has, regardless of the limits of the store; 0 for as many as the image
+    /// needs.
     #[must_use]
     pub fn size(mut self, size: u32) -> Self {
         self.size = NonZeroU32::new(size);
         self
     }
 
-    /// Sets the fewest IDs it has if the size is to be found out.
+    /// Sets the least number of IDs if the size follows from the image.
     #[must_use]
     pub fn initial_size(mut self, size: u32) -> Self {
         self.initial_size = size;
         self
     }
 
-    /// Sets the file to take in place of `/etc/passwd` of the image.
+    /// Sets the file that is read instead of `/etc/passwd` of the image.
     #[must_use]
     pub fn passwd_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.passwd_file = Some(path.into());
         self
     }
 
-    /// Sets the file to take in place of `/etc/group` of the image.
+    /// Sets the file that is read instead of `/etc/group` of the image.
     #[must_use]
     pub fn group_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.group_file = Some(path.into());
         self
     }
 
-    /// Sets ranges to have besides those that are chosen.
+    /// Sets ID maps that are added to the chosen ones.
     #[must_use]
     pub fn additional(mut self, maps: IdMappings) -> Self {
         self.additional = maps;
@@ -79,7 +80,7 @@ impl AutoUserNs {
     }
 }
 
-/// What a store allows user namespaces that it chooses (Go: `StoreOptions`, store.go).
+/// The limits of user namespaces that a store chooses (Go: `StoreOptions`, store.go).
 ///
 /// ```
 /// use layerhold::AutoUserNsPolicy;
@@ -89,13 +90,13 @@ impl AutoUserNs {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AutoUserNsPolicy {
-    /// The user whose ranges in `/etc/subuid` and `/etc/subgid` are shared out. A process with
-    /// [`Privilege::UserNamespace`](crate::Privilege::UserNamespace) shares out what its own user
-    /// namespace has.
+    /// The user whose ranges in `/etc/subuid` and `/etc/subgid` are divided among containers. A
+    /// process with [`Privilege::UserNamespace`](crate::Privilege::UserNamespace) divides the IDs
+    /// of its own user namespace.
     pub user: String,
-    /// The fewest IDs of a namespace whose size is found out.
+    /// The least number of IDs of a namespace whose size follows from the image.
     pub min_size: u32,
-    /// The most IDs of a namespace whose size is found out; 0 for any number.
+    /// The greatest number of IDs of a namespace whose size follows from the image; 0 for no limit.
     pub max_size: u32,
 }
 

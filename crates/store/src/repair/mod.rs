@@ -1,9 +1,9 @@
-//! Repairing a store, by the report of a check.
+//! Repairs a store, by the report of a check.
 //!
-//! Whatever can be made anew is made anew first. Then what is of no use any more is removed:
-//! containers, images, layers from the top down, contents without a record, files. Nothing is
-//! removed that is not in [`CheckReport::removals`]. Each step takes the locks for itself, and
-//! looks first whether the item is as it was checked.
+//! Everything that can be rebuilt is rebuilt first. Then what is of no use is removed: containers,
+//! images, layers with children before parents, contents without a record, files. Nothing is
+//! removed that is not in [`CheckReport::removals`]. Each step takes the locks by itself, and first
+//! makes sure that the item has not changed since the check.
 
 mod mounts;
 mod options;
@@ -46,8 +46,8 @@ pub(crate) fn repair(
         rebuilt: &check.rebuilt,
         report: RepairReport::default(),
     };
-    // Parents before children: the driver makes what it keeps of a layer from that of the layer
-    // below.
+    // Parents before children: the driver rebuilds what it keeps of a layer from that of its
+    // parent.
     let mut findings: Vec<&Finding> = check.findings.iter().collect();
     findings.sort_by_key(|finding| repair.height(finding));
     for finding in findings {
@@ -98,15 +98,15 @@ fn setting_aside(finding: &Finding) -> Action {
 struct Repair<'a> {
     engine: &'a Engine,
     options: &'a RepairOptions,
-    /// What the records say as far as this repair knows.
+    /// The JSON of the records as the check or this repair last saw them.
     seen: BTreeMap<ItemId, Vec<u8>>,
-    /// Records to be put in place.
+    /// Records to be restored.
     rebuilt: &'a BTreeMap<ItemId, RebuiltRecord>,
     report: RepairReport,
 }
 
 impl Repair<'_> {
-    /// Does something, unless it is only to be told.
+    /// Runs one step, and reports it. In a dry run it is only reported.
     fn perform(
         &mut self,
         action: Action,
@@ -126,7 +126,7 @@ impl Repair<'_> {
         }
     }
 
-    /// Sets a damaged layer aside, unless it is only to be told.
+    /// Puts a damaged layer into the quarantine, and reports it. In a dry run it is only reported.
     fn set_layer_aside(&mut self, id: &LayerId) {
         let action = |place| Action::Quarantine {
             layer: id.clone(),
@@ -145,10 +145,11 @@ impl Repair<'_> {
         }
     }
 
-    /// How many layers are below the one that a finding is about.
+    /// The number of ancestors of the layer that a finding is about.
     fn height(&self, finding: &Finding) -> usize {
         let Some(ItemId::Layer(id)) = finding.subject.item() else {
-            // Records of images and containers come back after those of the layers that they name.
+            // Records of images and containers are restored after those of the layers that they
+            // name.
             let is_last = matches!(finding.damage, Damage::RecordLost { .. });
             return if is_last { usize::MAX } else { 0 };
         };
@@ -160,7 +161,7 @@ impl Repair<'_> {
         };
         let mut height = 1;
         let mut next = by_id(&layers, id.as_str()).ok().flatten();
-        // Records may say that a layer stands on itself.
+        // By its records a layer may be its own ancestor.
         while let Some(layer) = next.take().filter(|_| height < MAX_HEIGHT) {
             height += 1;
             if let Some(parent) = layer.parent() {
@@ -170,7 +171,8 @@ impl Repair<'_> {
         height
     }
 
-    /// How many layers are below one whose record is lost, as far as theirs are lost, too.
+    /// The number of ancestors of a layer whose record is lost, as far as their records are lost
+    /// too.
     fn height_of_lost(&self, id: &LayerId) -> usize {
         let mut height = 1;
         let mut next = Some(id.clone());
@@ -184,7 +186,7 @@ impl Repair<'_> {
         height
     }
 
-    /// Makes sure that an item is as it was checked. Tells whether it is still there.
+    /// Fails if an item changed since it was checked. Tells whether it still exists.
     fn is_unchanged(&self, locks: &Locks, id: &ItemId) -> Result<bool, RepairError> {
         let now = current_json(locks, id);
         match (&now, self.seen.get(id)) {
@@ -194,7 +196,7 @@ impl Repair<'_> {
         }
     }
 
-    /// Takes note of what this repair changed itself.
+    /// Notes the record of an item after this repair changed it.
     fn note(&mut self, locks: &Locks, id: &ItemId) {
         match current_json(locks, id) {
             Some(text) => drop(self.seen.insert(id.clone(), text)),

@@ -1,4 +1,4 @@
-//! Making the counts of mounts agree with the kernel.
+//! Makes the mount counts agree with the kernel.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::mount::kernel_table::{home_of_mounts, mounted_anywhere, mounted_layer
 use crate::mount::stale::stale;
 
 impl Repair<'_> {
-    /// Forgets a count, if the layer still is mounted nowhere.
+    /// Removes a count if the layer is still mounted nowhere.
     pub(super) fn forget_mount(&self, layer: &LayerId, path: &Path) -> Result<(), RepairError> {
         let layers = self.engine.catalog.lock_layers()?;
         let mut counts = self.engine.catalog.mounts.write(&layers)?;
@@ -22,7 +22,7 @@ impl Repair<'_> {
         Ok(())
     }
 
-    /// Counts a mount whose count got lost, so that it can be given back.
+    /// Counts a mount whose count is lost, so that it can be unmounted.
     pub(super) fn count_mount(&self, layer: &LayerId) -> Result<(), RepairError> {
         let layers = self.engine.catalog.lock_layers()?;
         let mut counts = self.engine.catalog.mounts.write(&layers)?;
@@ -34,7 +34,7 @@ impl Repair<'_> {
         Ok(())
     }
 
-    /// Counts all mounts from the kernel's tables, in place of a file that cannot be understood.
+    /// Counts all mounts by the kernel's tables, to replace a file that cannot be parsed.
     pub(super) fn count_all_mounts(&self) -> Result<(), RepairError> {
         let layers = self.engine.catalog.lock_layers()?;
         let mut counts = self.engine.catalog.mounts.write_anew(&layers)?;

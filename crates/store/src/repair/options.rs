@@ -16,17 +16,17 @@ use crate::check::Containers;
 pub struct RepairOptions {
     /// Whether damaged containers are removed.
     pub containers: Containers,
-    /// Whether anything is done at all.
+    /// Repair or dry run.
     pub mode: RepairMode,
 }
 
-/// Whether a repair does anything.
+/// Repair or dry run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RepairMode {
-    /// It does.
+    /// Apply repairs.
     #[default]
     Repair,
-    /// It only says what it would do.
+    /// Report only.
     DryRun,
 }
 
@@ -44,7 +44,7 @@ impl RepairOptions {
         self
     }
 
-    /// Sets whether anything is done.
+    /// Sets whether repairs are applied or only reported.
     #[must_use]
     pub fn with_mode(mut self, mode: RepairMode) -> Self {
         self.mode = mode;

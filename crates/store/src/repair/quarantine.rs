@@ -1,8 +1,8 @@
-//! Setting damaged layers aside, where people can look at them.
+//! Puts damaged layers into a quarantine, where they can be examined.
 //!
-//! What the driver holds of a layer is renamed within the driver's home, so that it takes no space
-//! and no time; what lies beside its record goes to a directory of ours beside the records. Then
-//! the record goes.
+//! The driver renames the contents of a layer within its home, which takes neither space nor time.
+//! The files beside the record move to a quarantine directory beside the records. Then the record
+//! is removed.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -20,16 +20,16 @@ use crate::delete::item::deleting;
 use crate::engine::Engine;
 use crate::records::kinds::ItemId;
 
-/// The record of the layer.
+/// The file for the record of the layer.
 const RECORD: &str = "layer.json";
-/// How its tar was made.
+/// The file for its tar-split data.
 const TAR_SPLIT: &str = "tar-split.gz";
-/// Its data items.
+/// The directory for its big data items.
 const DATA: &str = "data";
 
 impl Repair<'_> {
-    /// Sets a layer aside that nothing uses any more, provided that it is as it was checked.
-    /// Returns its place; `None` when it is gone.
+    /// Puts an unused layer into the quarantine, unless it changed since the check. Returns its new
+    /// path; `None` when the layer no longer exists.
     pub(super) fn quarantine(&mut self, id: &LayerId) -> Result<Option<PathBuf>, RepairError> {
         let item = ItemId::Layer(id.clone());
         let record = self.seen.get(&item).cloned();
@@ -60,8 +60,8 @@ impl Repair<'_> {
         }
     }
 
-    /// Moves what lies beside a record, and writes down the record. What is in another filesystem
-    /// stays, and is removed with the record.
+    /// Moves the files beside a record, and saves the record with them. Files on another filesystem
+    /// stay, and are removed with the record.
     fn set_files_aside(&self, id: &LayerId, record: &[u8]) -> Result<(), PathError> {
         let layout = &self.engine.catalog.layout;
         let quarantine = layout.layers.ensure_dir(QUARANTINE, DIR_MODE)?;
@@ -81,7 +81,7 @@ impl Repair<'_> {
     }
 }
 
-/// Moves one thing, if it is there.
+/// Moves one file or directory, if it exists.
 fn set_aside(from: &Dir, name: &OsStr, to: &Dir, new_name: &str) -> Result<(), PathError> {
     if from.exists(name)? {
         remove_tree(to, new_name)?;

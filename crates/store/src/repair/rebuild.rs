@@ -1,4 +1,4 @@
-//! Making things anew.
+//! Rebuilds what is damaged from what else is there.
 
 use std::collections::BTreeMap;
 
@@ -18,20 +18,20 @@ use crate::records::kinds::{ItemId, ItemKind};
 use crate::records::{Image, Layer};
 use crate::usage::count_again;
 
-/// Items up to this size are copied.
+/// Big data items up to this size are copied.
 const MAX_ITEM: u64 = 1 << 30;
 
 impl Repair<'_> {
-    /// Makes good what a finding is about.
+    /// Repairs what a finding is about.
     pub(super) fn rebuild(&mut self, finding: &Finding) -> Result<(), RepairError> {
         match (finding.subject.item(), &finding.damage) {
             (_, Damage::NameTwice { .. } | Damage::UnfinishedChange) => {
-                // Whoever takes the locks resolves the one and undoes the other.
+                // Taking the locks resolves the one and undoes the other.
                 drop(self.engine.lock_all()?);
                 Ok(())
             }
             (_, Damage::Home(found)) => {
-                let _nobody_commits = self.engine.lock_layers()?;
+                let _no_commits = self.engine.lock_layers()?;
                 let driver = self.engine.driver();
                 driver
                     .maintenance()
@@ -47,7 +47,8 @@ impl Repair<'_> {
         }
     }
 
-    /// Takes bytes that are no record out of their file; the save puts them into a side file first.
+    /// Removes bytes that are not a record from their file; the save moves them to a side file
+    /// first.
     pub(super) fn set_aside(&mut self, finding: &Finding) -> Result<(), RepairError> {
         let Damage::Record { kind, source } = &finding.damage else {
             return Ok(());
@@ -89,8 +90,8 @@ impl Repair<'_> {
             .map_err(RepairError::Driver)
     }
 
-    /// A tar that came uncompressed has its digest in the record twice, and that one is right; else
-    /// the tar is packed again.
+    /// The record of a tar that was imported uncompressed has its digest twice, and the second one
+    /// is right. Otherwise the tar is packed again.
     fn digest(&mut self, id: &LayerId, actual: &DiffId) -> Result<(), RepairError> {
         let layers = self.engine.catalog.layers_view()?;
         let layer = by_id(&layers, id.as_str()).map_err(|_| RepairError::Changed)?;
@@ -130,8 +131,8 @@ impl Repair<'_> {
         }
     }
 
-    /// Lets an image forget a layer that stood in for its top layer. The next container that needs
-    /// one makes it again.
+    /// Removes a mapped layer (a copy of the top layer for other ID maps) from the record of an
+    /// image. The next container that needs one creates it again.
     fn forget_copy(&mut self, id: &ImageId, layer: &LayerId) -> Result<(), RepairError> {
         let mut locks = self.engine.lock_all()?;
         let item = ItemId::Image(id.clone());
@@ -144,7 +145,7 @@ impl Repair<'_> {
         Ok(())
     }
 
-    /// Replaces a data item by another one of the same record that has the same digest.
+    /// Replaces a big data item by another one of the same record that has the same digest.
     fn item(&mut self, id: &ItemId, damage: &Damage) -> Result<(), RepairError> {
         let (Damage::ItemMissing { key }
         | Damage::ItemSize { key, .. }
@@ -153,8 +154,8 @@ impl Repair<'_> {
         else {
             return Ok(());
         };
-        // Found and hashed without a lock; that the record is as it was checked is made sure of
-        // with one.
+        // The copy is found and hashed without a lock; under the lock the record must be as it was
+        // checked.
         let bytes = self.copy_of_item(id, key)?;
         let mut locks = self.engine.lock_all()?;
         if !self.is_unchanged(&locks, id)? {
@@ -169,7 +170,7 @@ impl Repair<'_> {
         Ok(())
     }
 
-    /// The content of another data item of the same record that has the digest of this one.
+    /// The content of another big data item of the same record that has the digest of this one.
     fn copy_of_item(&self, id: &ItemId, key: &str) -> Result<Vec<u8>, RepairError> {
         let copy = match id {
             ItemId::Image(image) => {
@@ -219,7 +220,7 @@ fn copy_of<R: ItemRecord>(
     intact(other)
 }
 
-/// The content of a data item that has its digest.
+/// The content of a big data item, if it has its digest.
 fn intact<R: ItemRecord>(
     records: &View<R>,
     id: &ItemId,
@@ -231,8 +232,8 @@ fn intact<R: ItemRecord>(
         .store
         .read_big_data(id.as_str(), key, MAX_ITEM)
         .ok()??;
-    let is_whole = digest_of(&bytes).as_str() == digest?.as_str();
-    is_whole.then_some(bytes)
+    let is_intact = digest_of(&bytes).as_str() == digest?.as_str();
+    is_intact.then_some(bytes)
 }
 
 fn put<R: ItemRecord>(
@@ -250,7 +251,8 @@ fn put<R: ItemRecord>(
     Ok(records.save().of::<R>()?)
 }
 
-/// Sets aside what is damaged in the way and at the place that was found.
+/// Moves the damaged bytes to a side file if they are still damaged in the same way at the same
+/// place.
 fn set_aside<R: ItemRecord>(records: &mut Locked<R>, found: &Damaged) -> Result<(), RepairError> {
     for guard in records.held_mut() {
         let same = guard.verify().into_iter().find(|damaged| {

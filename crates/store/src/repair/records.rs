@@ -1,4 +1,4 @@
-//! Putting records in place that were lost.
+//! Restores records that were lost.
 
 use layerhold_json_store::ChangeError;
 
@@ -13,10 +13,10 @@ use crate::check::RebuiltRecord;
 use crate::records::kinds::ItemId;
 
 impl Repair<'_> {
-    /// Puts the record of an item in place, as the check made it. Whatever is left of the old one
-    /// goes to a side file first.
+    /// Restores the record of an item, as the check rebuilt it. Remains of the old record go to a
+    /// side file first.
     ///
-    /// Somebody may have made a record since, or have removed what it would be about.
+    /// Another process may have recorded the item since the check, or removed it.
     pub(super) fn restore_record(&mut self, id: &ItemId) -> Result<(), RepairError> {
         let rebuilt = self.rebuilt.get(id).ok_or(RepairError::Changed)?;
         let mut locks = self.engine.lock_all()?;
@@ -50,7 +50,7 @@ fn restore<R: ItemRecord>(
         records.remove(id.as_str()).of::<R>()?;
     }
     let mut record = R::parse(&rebuilt.json).map_err(|_| RepairError::Changed)?;
-    // A name that something else has by now is not taken from it.
+    // A name that another item has by now stays with it.
     let names = record.names().iter();
     let free = names.filter(|name| records.holder_of(name).is_none());
     let free = free.cloned().collect();

@@ -1,4 +1,4 @@
-//! Removing what is of no use any more.
+//! Removes what is of no use.
 
 use std::path::{Path, PathBuf};
 
@@ -17,8 +17,8 @@ use crate::records::BY_IMAGE;
 use crate::records::kinds::ItemId;
 
 impl Repair<'_> {
-    /// Removes one thing, provided that it is as it was checked. What is gone already is no
-    /// failure.
+    /// Removes one thing, unless it changed since the check. It is not a failure if it is gone
+    /// already.
     pub(super) fn remove(&mut self, what: &Removable) -> Result<(), RepairError> {
         if let Removable::Path(path) = what
             && let Some(root) = self.area_root(path)
@@ -80,7 +80,7 @@ impl Repair<'_> {
         Ok(())
     }
 
-    /// Removes a file or directory beside records, if it still belongs to nothing.
+    /// Removes a file or directory beside records, if it still has no record.
     fn remove_path(
         &self,
         deletion: &mut Deletion<'_>,
@@ -108,20 +108,20 @@ impl Repair<'_> {
         Ok(())
     }
 
-    /// Tells whether there is a record of a layer, if only one that an opening of the other kind
-    /// has.
+    /// Tells whether a layer has a record, here or in the store of the other persistence (transient
+    /// or not).
     fn has_layer(&self, locks: &Locks, id: &str) -> Result<bool, RepairError> {
         let other_records = self.engine.catalog.other_records()?;
         Ok(locks.layers.is_own(id) || other_records.layer_ids().contains(id))
     }
 
-    /// As [`has_layer`](Self::has_layer), of a container.
+    /// As [`has_layer`](Self::has_layer), for a container.
     fn has_container(&self, locks: &Locks, id: &str) -> Result<bool, RepairError> {
         let other_records = self.engine.catalog.other_records()?;
         Ok(locks.containers.contains(id) || other_records.container_ids().contains(id))
     }
 
-    /// The root of temporary areas that a path is in.
+    /// The root of temporary areas that contains a path.
     fn area_root(&self, path: &Path) -> Option<PathBuf> {
         let mut roots = self.engine.temp_roots();
         roots.find(|root| path.parent() == Some(root))
@@ -138,7 +138,7 @@ fn remove_unless(
     Ok(remove()?)
 }
 
-/// Refuses an image that a container was made of since the check.
+/// Refuses an image that a container uses since the check.
 fn unused_image(locks: &Locks, id: &ItemId) -> Result<(), RepairError> {
     let users = locks.containers.ids_by_key(BY_IMAGE, id.as_str());
     if users.is_empty() {

@@ -21,34 +21,34 @@ pub struct RepairReport {
     pub bytes: u64,
 }
 
-/// Something that a repair does.
+/// A step of a repair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
-    /// Something is made anew.
+    /// Something is rebuilt.
     Rebuild {
-        /// With what something was wrong.
+        /// What was damaged.
         subject: Subject,
-        /// What was wrong.
+        /// The damage.
         damage: String,
     },
-    /// Bytes that are no record go to a side file.
+    /// Bytes that are not a record go to a side file.
     SetAside {
-        /// What is wrong with them.
+        /// The damage.
         damage: String,
     },
-    /// A layer is removed, and what it held is moved to where people can look at it.
+    /// A layer is removed, and its contents are moved to the quarantine.
     Quarantine {
         /// The layer.
         layer: LayerId,
-        /// Where it is now; `None` when it was not moved.
+        /// Where the contents are now; `None` when they were not moved.
         place: Option<PathBuf>,
     },
     /// Something is removed.
     Remove(Removable),
 }
 
-/// Something that could not be done.
+/// A step that failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Failure {
@@ -58,7 +58,7 @@ pub struct Failure {
     pub error: RepairError,
 }
 
-/// Something that stays because a container does.
+/// What stays because a container does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Kept {
@@ -69,7 +69,7 @@ pub struct Kept {
 }
 
 impl RepairReport {
-    /// Tells whether everything was done that was to be done.
+    /// Tells whether every step succeeded and nothing was kept.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.failed.is_empty() && self.kept.is_empty()

@@ -1,4 +1,4 @@
-//! Recording anew how the tar of a layer is made.
+//! Rebuilds the tar-split file of a layer.
 
 use std::io::{self, BufWriter, Read};
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use crate::records::Layer;
 use crate::records::kinds::ItemId;
 
 impl Repair<'_> {
-    /// Packs a layer again. If that gives the tar that was imported, the record of how is put in
-    /// the place of the old one. The old file, if there is one, is kept beside it.
+    /// Packs the tar of a layer again, and records how. If the tar is the one that was imported,
+    /// the recording becomes the tar-split file; an old file is removed.
     pub(super) fn rebuild_tar_split(&mut self, id: &LayerId) -> Result<(), RepairError> {
         let layers = self.engine.catalog.layers_view()?;
         let find = |id: &LayerId| by_id(&layers, id.as_str()).map_err(|_| RepairError::Changed);
@@ -100,7 +100,7 @@ impl Repair<'_> {
     }
 }
 
-/// Hashes what passes by.
+/// Hashes what is read through it.
 struct Hashed<R> {
     source: R,
     hash: Box<dyn sha2::digest::DynDigest + Send>,

@@ -1,15 +1,15 @@
-//! The file of counters: what each layer takes, as it was once counted.
+//! The usage file: what each layer takes, as it was once counted.
 //!
-//! One line of JSON for each layer, only ever appended to, so that nobody needs a lock or has to
-//! read it for adding to it: a write of whole lines to the end of a file is not mixed with another
-//! one. Each line begins with the line break, so that a line that was torn by a full disk or a
-//! crash spoils no other. Of several lines about one layer the last one counts.
+//! It has one line of JSON for each layer and is only appended to, so that a writer needs no lock
+//! and does not have to read it: one write of whole lines at the end of a file does not mix with
+//! another. Each line begins with the line break, so that a line that a full disk or a crash cut
+//! off damages no other. Of several lines for one layer the last one counts.
 //!
-//! A line holds for a layer whose record has the same ID, creation time and digest. A layer that
-//! was deleted and made anew by any program has another creation time, and one that a diff was
-//! applied to another digest; both are counted again. Lines that hold for no layer stay until there
-//! are more of them than others; then the file is replaced. A line that somebody appends at that
-//! very moment is lost, and so is counted again.
+//! A line is valid for a layer whose record has the same ID, creation time and digest. A layer that
+//! any program deleted and created again has another creation time, and a layer that a diff was
+//! applied to has another digest; both are counted again. Stale lines stay until they outnumber the
+//! valid ones; then the file is replaced. A line that another process appends at that moment is
+//! lost, and its layer is counted again.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -26,12 +26,11 @@ use crate::records::Layer;
 
 /// Name of the file, beside `layers.json`.
 pub(crate) const USAGE_FILE: &str = "layerhold-usage.jsonl";
-/// More than this is no file of ours: a million layers need half of it.
+/// A larger file is ignored: a million layers need half of this.
 const MAX_FILE: u64 = 512 << 20;
 /// A file shorter than this is not worth replacing.
 const SMALL_FILE: u64 = 64 << 10;
-/// A line is about 300 bytes long. Files with this much for each layer consist of stale lines
-/// mostly.
+/// A line has about 300 bytes. With this many bytes for each layer, most of the file is stale.
 const MUCH_FOR_A_LAYER: u64 = 1024;
 
 /// What was counted in a layer.
@@ -55,16 +54,17 @@ pub(crate) struct Counter {
     counts: Counts,
 }
 
-/// What says that a layer is still the one that was counted.
+/// What shows that a layer is still the one that was counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct LayerIdentity {
-    /// When it was made, in UTC.
+    /// When it was created, in UTC.
     created: String,
     digest: String,
 }
 
 impl LayerIdentity {
-    /// The state of a layer; `None` if its contents may change without its record telling.
+    /// Returns the identity of a layer; `None` if its contents may change without a change of its
+    /// record.
     fn of(layer: &Layer) -> Option<Self> {
         let record = layer.record();
         let digests = [&record.diff_digest, &record.toc_digest];
@@ -77,8 +77,8 @@ impl LayerIdentity {
 }
 
 impl Counter {
-    /// Notes what a layer takes; `None` for one whose contents may change without its record
-    /// telling.
+    /// Makes a counter for a layer; `None` if its contents may change without a change of its
+    /// record.
     pub(crate) fn new(layer: &Layer, counts: Counts) -> Option<Self> {
         Some(Self {
             id: layer.id().clone(),
@@ -97,12 +97,12 @@ impl Counter {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     by_id: HashMap<LayerId, Counter>,
-    /// How many lines there are, stale ones and such that cannot be understood included.
+    /// The number of lines, including those that are stale or cannot be parsed.
     lines: usize,
 }
 
 impl Counters {
-    /// Reads the file. One that cannot be read, or is not there, has no counters.
+    /// Reads the file. A missing or unreadable file has no counters.
     pub(crate) fn read(io: &dyn MetadataIo, layers_dir: &Dir) -> Self {
         let bytes = io.read(layers_dir, USAGE_FILE.as_ref(), MAX_FILE);
         Self::parse(&bytes.ok().flatten().unwrap_or_default())
@@ -122,14 +122,14 @@ impl Counters {
         counters
     }
 
-    /// What was counted in a layer, if it is still the same.
+    /// Returns what was counted in a layer, if the layer is still the same.
     pub(crate) fn get(&self, layer: &Layer) -> Option<Counts> {
         let counter = self.by_id.get(layer.id())?;
         (LayerIdentity::of(layer).as_ref() == Some(&counter.identity)).then_some(counter.counts)
     }
 
-    /// Adds what was counted now, and leaves out what became stale if that is most of the file.
-    /// `layers` are all there are. A failure is of no account: what is not noted is counted again.
+    /// Adds new counters, and drops stale lines if they are most of the file. `layers` are all
+    /// layers of the store. A failure is ignored: what is not recorded is counted again.
     pub(crate) fn note<'l>(
         &self,
         io: &dyn MetadataIo,
@@ -158,7 +158,7 @@ impl Counters {
     }
 }
 
-/// The lines of counters, each with the line break in front.
+/// Returns the lines of counters, each with the line break in front.
 fn text<'c>(counters: impl Iterator<Item = &'c Counter>) -> Vec<u8> {
     let mut text = Vec::new();
     for counter in counters {
@@ -170,8 +170,7 @@ fn text<'c>(counters: impl Iterator<Item = &'c Counter>) -> Vec<u8> {
     text
 }
 
-/// Adds counters to the end of the file. Returns whether the file is longer than so many layers
-/// need.
+/// Appends counters to the file. Returns how many layers its length is enough for.
 pub(crate) fn append(layers_dir: &Dir, counters: &[Counter]) -> Result<Length> {
     if counters.is_empty() {
         return Ok(Length::Short);
@@ -185,7 +184,7 @@ pub(crate) fn append(layers_dir: &Dir, counters: &[Counter]) -> Result<Length> {
     if !stat.is_file() {
         return Err(failed(std::io::ErrorKind::InvalidInput.into()));
     }
-    // One call: the kernel puts the whole of it behind whatever others wrote.
+    // One call: the kernel appends all of it after what other processes wrote.
     file.write_all(&text(counters.iter())).map_err(failed)?;
     Ok(match stat.size {
         0..SMALL_FILE => Length::Short,
@@ -195,12 +194,12 @@ pub(crate) fn append(layers_dir: &Dir, counters: &[Counter]) -> Result<Length> {
     })
 }
 
-/// How long the file is.
+/// The length of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Length {
-    /// Not worth a thought.
+    /// Too short to be worth replacing.
     Short,
-    /// Enough for so many layers; with fewer it is mostly stale.
+    /// Enough for this many layers; with fewer layers it is mostly stale.
     Enough { layers: u64 },
 }
 

@@ -1,4 +1,4 @@
-//! Why what things take cannot be found out.
+//! Why disk usage cannot be found out.
 
 use layerhold_driver::LayerError;
 use layerhold_ids::LayerId;

@@ -1,4 +1,4 @@
-//! Counting what is on the disk.
+//! Counts what layers take on the disk.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +13,7 @@ use crate::catalog::layout::tar_split_name;
 use crate::engine::Engine;
 use crate::records::Layer;
 
-/// Counts the tree of a layer that is being made.
+/// Counts the tree of a staged layer.
 pub(crate) fn count_tree(tree: &Dir, tar_split: u64) -> layerhold_sys::Result<Counts> {
     let usage = tree_usage(tree)?;
     Ok(Counts {
@@ -24,7 +24,7 @@ pub(crate) fn count_tree(tree: &Dir, tar_split: u64) -> layerhold_sys::Result<Co
     })
 }
 
-/// Counts layers, several at a time. Those that are gone are left out.
+/// Counts layers, several at a time. Layers that no longer exist are left out.
 pub(super) fn count_layers<'l>(
     engine: &Engine,
     layers: &[&'l Layer],
@@ -34,7 +34,7 @@ pub(super) fn count_layers<'l>(
     }
     let driver = engine.driver();
     let counted = Mutex::new(Vec::with_capacity(layers.len()));
-    // The first task stands for all.
+    // The first task adds all others.
     run_tasks(default_threads(), None, |layer: Option<&Layer>, tasks| {
         let Some(layer) = layer else {
             tasks.add_all(layers.iter().copied().map(Some));
@@ -64,7 +64,7 @@ fn count_layer(engine: &Engine, driver: &dyn Driver, id: &LayerId) -> Result<Cou
     if let Some(tree) = driver.diff_dir(id)? {
         return Ok(count_tree(&tree, tar_split)?);
     }
-    // Not known which blocks it has; its bytes are the best guess.
+    // Its blocks are unknown; its bytes are the best estimate.
     let usage = driver.usage(id)?;
     Ok(Counts {
         bytes: usage.bytes,

@@ -1,9 +1,10 @@
-//! What layers, images and containers take, from counters that are kept, without walking the store.
+//! Disk usage of layers, images and containers, from recorded counters instead of a walk over the
+//! store.
 //!
-//! A layer is counted once: when it is imported, while the flush is waited for, or else when
-//! somebody asks for the first time. The counters are kept in a file of our own, see [`counters`].
-//! Layers that containers write to, and others whose contents may change without their record
-//! telling, are counted each time.
+//! A layer is counted once: when it is imported, during the flush, or else when its usage is first
+//! asked for. The counters are kept in a file of our own ([`counters`]). Layers that containers
+//! write to, and others whose contents may change without a change of their record, are counted
+//! each time.
 
 mod measure;
 mod sum;
@@ -77,7 +78,7 @@ pub(crate) fn verify_usage(
     Ok((report, wrong))
 }
 
-/// Tells whether a layer belongs to a container, which may be writing to it.
+/// Tells whether a layer belongs to a container, which may write to it.
 fn has_writer(view: &Snapshot, layer: &Layer) -> bool {
     let containers = view.containers.ids_by_key(BY_LAYER, layer.id().as_str());
     !containers.is_empty()
@@ -96,7 +97,7 @@ fn wrong_counter(counters: &Counters, layer: &Layer, found: Counts) -> Option<Wr
     })
 }
 
-/// Counts those of some layers that have counters, and returns those that are wrong.
+/// Counts those of the given layers that have counters, and returns the wrong counters.
 pub(crate) fn wrong_counters(
     engine: &Engine,
     view: &Snapshot,
@@ -113,7 +114,7 @@ pub(crate) fn wrong_counters(
     Ok(wrong.collect())
 }
 
-/// Counts a layer anew, and notes that.
+/// Counts a layer again, and records the result.
 pub(crate) fn count_again(engine: &Engine, id: &LayerId) -> Result<(), UsageError> {
     let view = engine.catalog.snapshot()?;
     let layers = own_layers(&view);
@@ -125,7 +126,7 @@ pub(crate) fn count_again(engine: &Engine, id: &LayerId) -> Result<(), UsageErro
     Ok(())
 }
 
-/// Notes what was counted of those layers that do not change, unless it is noted already.
+/// Records the counts of layers that do not change, unless they are recorded already.
 fn note_counts(
     engine: &Engine,
     view: &Snapshot,
@@ -143,8 +144,8 @@ fn note_counts(
     counters.note(io, &engine.catalog.layout.layers, all, &new);
 }
 
-/// Notes what was counted while layers were imported. Without space or permission it goes
-/// without.
+/// Records what was counted while layers were imported. Without space or permission nothing is
+/// recorded.
 pub(crate) fn note_imported_counts(engine: &Engine, new: &[Counter]) {
     let directory = &engine.catalog.layout.layers;
     let Ok(counters::Length::Enough { layers: enough }) = counters::append(directory, new) else {

@@ -1,4 +1,4 @@
-//! What everything takes, in figures.
+//! The disk usage report.
 
 use std::ops::AddAssign;
 
@@ -6,16 +6,16 @@ use layerhold_ids::{ContainerId, ImageId, LayerId};
 
 use super::counters::Counts;
 
-/// What files take.
+/// The disk usage of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct DiskUsage {
-    /// Lengths of all files, hard links once; directories count nothing (Go: pkg/directory).
+    /// Lengths of all files, hard links once; directories count as 0 (Go: pkg/directory).
     pub bytes: u64,
-    /// Files, directories and whatever else has an inode.
+    /// Files, directories and everything else with an inode.
     pub inodes: u64,
-    /// Bytes of the blocks that were allocated when it was counted, directories included. Blocks
-    /// that are shared with another file count fully.
+    /// Bytes of the allocated blocks at the time of counting, including directories. Blocks that
+    /// are shared with another file count in full.
     pub allocated: u64,
 }
 
@@ -41,7 +41,7 @@ impl From<Counts> for DiskUsage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UsageOrigin {
-    /// Counted before, and noted.
+    /// Counted before, and recorded.
     Recorded,
     /// Counted now.
     Counted,
@@ -49,27 +49,27 @@ pub enum UsageOrigin {
     Missing,
 }
 
-/// What a layer takes.
+/// The disk usage of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LayerUsage {
     /// The layer.
     pub id: LayerId,
-    /// What it stands on.
+    /// Its parent.
     pub parent: Option<LayerId>,
-    /// Its own files: what it changes or, where each layer is a full copy (vfs), everything.
+    /// Its own files: what it changes, or everything where each layer is a full copy (vfs).
     pub own: DiskUsage,
-    /// Bytes of what is kept beside it: its tar-split file and its data items.
+    /// Bytes of the files beside it: its tar-split file and its big data items.
     pub beside: u64,
     /// Where the figures come from.
     pub origin: UsageOrigin,
     /// How many images it is part of.
     pub images: usize,
-    /// How many containers stand on it or write to it.
+    /// How many containers have it as their own layer or as an ancestor of it.
     pub containers: usize,
 }
 
-/// What an image takes.
+/// The disk usage of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ImageUsage {
@@ -81,27 +81,27 @@ pub struct ImageUsage {
     pub unique: DiskUsage,
     /// Layers that are part of other images too.
     pub shared: DiskUsage,
-    /// Bytes of its data items, as recorded.
+    /// Bytes of its big data items, as recorded.
     pub data: u64,
     /// How many containers were made of it.
     pub containers: usize,
 }
 
 impl ImageUsage {
-    /// Bytes that only this image takes: its own layers and its data items.
+    /// Bytes that only this image takes: its own layers and its big data items.
     #[must_use]
     pub const fn unique_bytes(&self) -> u64 {
         self.unique.bytes.saturating_add(self.data)
     }
 
-    /// Bytes of everything it consists of.
+    /// Bytes of all its layers and big data items.
     #[must_use]
     pub const fn total_bytes(&self) -> u64 {
         self.unique_bytes().saturating_add(self.shared.bytes)
     }
 }
 
-/// What a container takes.
+/// The disk usage of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ContainerUsage {
@@ -113,9 +113,9 @@ pub struct ContainerUsage {
     pub image: Option<ImageId>,
     /// Its own layer.
     pub own: DiskUsage,
-    /// Bytes of the data items and files that are kept for it.
+    /// Bytes of its big data items and other files.
     pub data: u64,
-    /// Bytes of the layers below its own.
+    /// Bytes of the ancestors of its own layer.
     pub below: u64,
 }
 
@@ -127,7 +127,7 @@ impl ContainerUsage {
     }
 }
 
-/// What all of a store takes.
+/// The disk usage of a whole store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct TotalUsage {
@@ -135,12 +135,12 @@ pub struct TotalUsage {
     pub images: DiskUsage,
     /// The layers that containers write to.
     pub containers: DiskUsage,
-    /// Layers that no image and no container stands on.
+    /// Layers that no image and no container uses.
     pub unused: DiskUsage,
-    /// Bytes of data items and other files of layers, images and containers.
+    /// Bytes of big data items and other files of layers, images and containers.
     pub data: u64,
-    /// Bytes that would come free if all images without containers, and all layers that nothing
-    /// uses, were removed.
+    /// Bytes that would be freed if all images without containers, and all unused layers, were
+    /// removed.
     pub reclaimable: u64,
 }
 
@@ -156,9 +156,9 @@ impl TotalUsage {
     }
 }
 
-/// What the layers, images and containers of a store take, all at one moment.
+/// The disk usage of the layers, images and containers of a store at one moment.
 ///
-/// Additional stores are left out: what they hold takes nothing here.
+/// Additional stores are left out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct UsageReport {
@@ -172,14 +172,14 @@ pub struct UsageReport {
     pub total: TotalUsage,
 }
 
-/// A counter that was wrong.
+/// A counter with a wrong value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WrongCounter {
     /// The layer.
     pub layer: LayerId,
-    /// What was noted.
+    /// The recorded counts.
     pub recorded: DiskUsage,
-    /// What is there.
+    /// The actual counts.
     pub found: DiskUsage,
 }

@@ -1,4 +1,4 @@
-//! Adding up what layers take to what images, containers and the store take.
+//! Adds up the disk usage of layers to that of images, containers and the store.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::catalog::snapshot::Snapshot;
 use crate::engine::Engine;
 use crate::records::{Container, Image, Layer};
 
-/// What was measured of each layer.
+/// The counts of each layer.
 pub(super) struct Measured(HashMap<LayerId, (Counts, UsageOrigin)>);
 
 impl Measured {
@@ -39,7 +39,7 @@ impl Measured {
     }
 }
 
-/// How many images and containers stand on a layer.
+/// How many images and containers use a layer.
 #[derive(Debug, Clone, Copy, Default)]
 struct UserCounts {
     images: usize,
@@ -94,7 +94,8 @@ fn container_usage(
         .fold(0u64, |sum, id| {
             sum.saturating_add(measured.usage_of(&id).bytes)
         });
-    // Few files, among them the data items; what programs put there is recorded nowhere.
+    // These are few files, among them the big data items. Files of other programs are recorded
+    // nowhere.
     let data = match engine
         .catalog
         .layout
@@ -115,8 +116,7 @@ fn container_usage(
     })
 }
 
-/// Lists layers and all that they stand on, each once. A record that is damaged or gone ends a
-/// chain.
+/// Lists layers and all their ancestors, each once. A damaged or missing record ends a chain.
 fn chain(view: &Snapshot, tops: impl IntoIterator<Item = LayerId>) -> Vec<LayerId> {
     let mut seen = HashSet::new();
     let mut chain = Vec::new();
@@ -217,7 +217,7 @@ fn image_usage(
     })
 }
 
-/// An item that is gone takes nothing.
+/// The size of an item; 0 if it is missing.
 fn size_or_none(size: Result<u64, DataError>) -> Result<u64, DataError> {
     match size {
         Err(DataError::NotFound { .. }) => Ok(0),
@@ -254,7 +254,7 @@ fn total(report: &UsageReport, users: &HashMap<LayerId, UserCounts>) -> TotalUsa
     total
 }
 
-/// The layers that are kept in this store, in its order.
+/// Lists the layers of this store itself, in its order.
 pub(super) fn own_layers(view: &Snapshot) -> Vec<Arc<Layer>> {
     view.layers()
         .filter(|layer| view.layers.is_own(layer.id().as_str()))

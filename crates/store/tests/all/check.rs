@@ -182,7 +182,7 @@ fn changed_files_are_named() {
     assert_eq!(
         others,
         [
-            "layer w: the layer below it, b, is damaged (Remove)",
+            "layer w: its parent b is damaged (Remove)",
             "image i: its layer b is damaged (Remove)",
             "container c: its image i is damaged (Remove)",
         ]
@@ -350,7 +350,7 @@ fn root_a_mount_that_nobody_counts_is_found_and_counted() {
     let store = Store::open(options).unwrap();
     let report = check(&store);
     let line = format!(
-        "layer w: it is mounted at {}, and nobody counts that (Rebuild)",
+        "layer w: it is mounted at {}, and has no mount count (Rebuild)",
         path.strip_prefix(place.dir.path()).unwrap().display()
     );
     assert_eq!(told(&report, &place), [line]);
@@ -455,10 +455,10 @@ fn lost_records_are_no_reason_to_call_contents_garbage() {
         let first = &told(&report, &place)[0];
         let expected = match damage {
             "empty" => {
-                "store: root/vfs-layers/layers.json is empty: what it named is lost (with [] in it, it would say that it names nothing) (Rebuild)"
+                "store: root/vfs-layers/layers.json is empty, so the items that it named are lost (a file without records holds []) (Rebuild)"
             }
             "missing" => {
-                "store: root/vfs-layers/layers.json is missing, but there is content that it should name (Rebuild)"
+                "store: root/vfs-layers/layers.json is missing, but there are contents that it should name (Rebuild)"
             }
             _ => "store: a part of a file of layer records is no usable record (SetAside)",
         };

@@ -432,7 +432,7 @@ fn a_layer_that_is_needed_stays_even_if_nothing_is_known_of_it() {
     let store = podman.again();
     let report = check(&store);
     let line = format!(
-        "layer {}: its record is lost, and none can be made: what it stands on is not known (Nothing)",
+        "layer {}: its record is lost, and none can be made: its parent cannot be found out (Nothing)",
         podman.base
     );
     assert!(
@@ -515,7 +515,7 @@ fn an_empty_list_of_containers_is_no_reason_to_remove_their_layers() {
         layerhold::check::CheckOptions::new().with_unreferenced_age(std::time::Duration::ZERO);
     let report = store.check(&at_once).unwrap();
     let expected = [
-        "store: root/vfs-containers/containers.json is empty: what it named is lost (with [] in it, it would say that it names nothing) (Nothing)"
+        "store: root/vfs-containers/containers.json is empty, so the items that it named are lost (a file without records holds []) (Nothing)"
             .to_owned(),
         format!(
             "layer {}: no image or container uses it (Unjudged)",

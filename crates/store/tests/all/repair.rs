@@ -299,7 +299,7 @@ const CASES: &[Case] = &[
             );
         },
         told: &[
-            "layer b: the layer below it, z, is missing (Remove)",
+            "layer b: its parent z is missing (Remove)",
             "image i: its layer z is missing (Remove)",
             "image i: its layer b is damaged (Remove)",
         ],
@@ -347,8 +347,8 @@ const CASES: &[Case] = &[
     Case {
         name: "counts that are none",
         make: |place| fs::write(place.run("vfs-layers/mountpoints.json"), "[{").unwrap(),
-        told: &["store: the mounts are not counted any more (Rebuild)"],
-        done: &["rebuild: the mounts are not counted any more"],
+        told: &["store: the mount counts cannot be read (Rebuild)"],
+        done: &["rebuild: the mount counts cannot be read"],
         left: &[],
     },
     Case {

@@ -1,4 +1,4 @@
-//! Records of containers.
+//! Rebuilds records of containers.
 
 use layerhold_ids::{ContainerId, ImageId, LayerId};
 use layerhold_schema::{ContainerRecord, Timestamp};
@@ -12,7 +12,7 @@ use crate::catalog::layout::USER_DATA;
 use crate::catalog::record_stores::DURABLE;
 use crate::records::Container;
 
-/// The members of a record in the order in which they are written (Go: containers.go, `Container`).
+/// The members of a record in their written order (Go: containers.go, `Container`).
 const FIELDS: [&str; 12] = [
     "id",
     "names",
@@ -27,14 +27,14 @@ const FIELDS: [&str; 12] = [
     "gidmap",
     "flags",
 ];
-/// What the runtime is told, which podman and CRI-O keep with the container; it names the
+/// The configuration for the runtime, which podman and CRI-O keep with the container. It names the
 /// container's tree.
 const RUNTIME_CONFIG: &str = "config.json";
 /// No configuration is larger.
 const MAX_CONFIG: u64 = 16 << 20;
 
 impl Search<'_, '_> {
-    /// Makes a record of what is left of the old one, of the data items and of the configuration
+    /// Rebuilds a record from the remains of the old one, the big data items and the configuration
     /// for the runtime.
     pub(super) fn container(
         &mut self,
@@ -48,7 +48,7 @@ impl Search<'_, '_> {
             .unwrap_or_default();
         let mut base = Map::new();
         drop(base.insert("id".to_owned(), json!(id.as_str())));
-        // Without a layer nothing is a container; any will do for trying the other members.
+        // A record without a layer is invalid; any layer will do to validate the other members.
         drop(base.insert("layer".to_owned(), json!(id.as_str())));
         partial.keep_valid::<Container>(&base);
         partial.set_id(id.as_str());
@@ -63,7 +63,7 @@ impl Search<'_, '_> {
         if record.image.is_empty() && !states("layer") {
             match self.image_below(&record.layer) {
                 Some(image) => record.image = image.into_string(),
-                // Without it, it cannot be known either what the layer stands on.
+                // Without the image the parent of the layer is unknown too.
                 None if !self.inspection.layers.contains_key(record.layer.as_str()) => {
                     return Err(CannotRebuild::Image);
                 }
@@ -111,7 +111,7 @@ impl Search<'_, '_> {
         serde_json::from_slice(&text).ok()
     }
 
-    /// The layer in whose directory the container's tree is.
+    /// The layer in whose directory the container's tree lies.
     fn layer_of_tree(&self, config: &Value) -> Option<LayerId> {
         let path = config.pointer("/root/path")?.as_str()?;
         let parts = path
@@ -127,7 +127,7 @@ impl Search<'_, '_> {
         (!is_taken).then_some(last)
     }
 
-    /// The only image on whose top layer a layer stands.
+    /// The only image whose top layer is the parent of a layer.
     fn image_below(&self, layer: &str) -> Option<ImageId> {
         let layer = self.inspection.layers.get(layer)?;
         let top = layer.parent()?;
@@ -154,7 +154,7 @@ impl Search<'_, '_> {
     }
 }
 
-/// Notes data items, their sizes and digests where the record says nothing.
+/// Adds big data items, their sizes and digests where the record does not state them.
 fn note_items(record: &mut ContainerRecord, partial: &PartialRecord, items: &[ItemData]) {
     if !partial.states("big-data-names", &FIELDS) {
         record.big_data_names = items.iter().map(|item| item.key.clone()).collect();

@@ -1,4 +1,4 @@
-//! Records of images.
+//! Rebuilds records of images.
 
 use layerhold_ids::{DiffId, Digest, ImageId, LayerId};
 use layerhold_schema::{ImageRecord, Timestamp};
@@ -12,7 +12,7 @@ use crate::catalog::record_stores::{DURABLE, Placement};
 use crate::records::Image;
 use crate::records::big_data_item::digest_of;
 
-/// The members of a record in the order in which they are written (Go: images.go, `Image`).
+/// The members of a record in their written order (Go: images.go, `Image`).
 const FIELDS: [&str; 12] = [
     "id",
     "digest",
@@ -27,15 +27,14 @@ const FIELDS: [&str; 12] = [
     "created",
     "flags",
 ];
-/// The data item whose digest is the image's own.
+/// The big data item whose digest is the image's own.
 const MANIFEST: &str = "manifest";
-/// Data items whose names begin like this are other manifests; their digests are checked by whoever
-/// reads the record.
+/// Big data items whose names begin like this are other manifests.
 const MANIFESTS: &str = "manifest-";
 
 impl Search<'_, '_> {
-    /// Makes a record of what is left of the old one, and of the data items in the directory of the
-    /// image.
+    /// Rebuilds a record from the remains of the old one, and the big data items in the directory
+    /// of the image.
     pub(super) fn image(&mut self, id: &ImageId) -> Result<FoundRecord<Image>, CannotRebuild> {
         self.begin();
         let mut partial = self.images.get(id.as_str()).cloned().unwrap_or_default();
@@ -76,7 +75,7 @@ impl Search<'_, '_> {
         Ok(self.found(image, placement))
     }
 
-    /// The data items of an image, and the place of its directory.
+    /// The big data items of an image, and the store with its directory.
     fn items_of(&self, id: &ImageId) -> (usize, Vec<ItemData>) {
         let dirs = self
             .inspection
@@ -97,8 +96,8 @@ impl Search<'_, '_> {
             .map_or(Timestamp::ZERO, |stat| time(&stat))
     }
 
-    /// The top layer: by the digests in the configuration, else by a container that was made of the
-    /// image. `None` when it is not known, which is something else than an image without layers.
+    /// The top layer: by the digests in the configuration, else by a container of the image. `None`
+    /// when it is unknown, `Some(None)` for an image without layers.
     fn top_layer(&self, id: &ImageId, config: Option<&Value>) -> Option<Option<LayerId>> {
         let listed = config.and_then(|config| config.pointer("/rootfs/diff_ids")?.as_array());
         if let Some(listed) = listed {
@@ -114,13 +113,12 @@ impl Search<'_, '_> {
         let mut containers = self.inspection.containers.values();
         let container = containers.find(|container| container.image() == Some(id))?;
         let layer = self.inspection.layers.get(container.layer())?;
-        // With maps, it may stand on a copy.
+        // With ID maps its parent may be a mapped layer.
         let is_plain = layer.record().uid_map.is_empty() && layer.record().gid_map.is_empty();
         is_plain.then(|| layer.parent().cloned())
     }
 
-    /// The top of a chain of layers with these digests. Those that were copied for other ID maps
-    /// come last.
+    /// The top of a chain of layers with these digests. Copies for other ID maps come last.
     fn top_of(&self, diffs: &[DiffId]) -> Option<LayerId> {
         let mut tops: Vec<Option<&LayerId>> = vec![None];
         for diff in diffs {
@@ -142,8 +140,7 @@ impl Search<'_, '_> {
     }
 }
 
-/// The configuration of an image: the item with the digest that the ID is, else one that lists
-/// layers.
+/// The configuration of an image: the item whose digest is the ID, else one that lists layers.
 fn config_of(id: &ImageId, items: &[ItemData]) -> Option<Value> {
     let parsed = |item: &ItemData| {
         let value: Value = serde_json::from_slice(&item.content).ok()?;
@@ -164,7 +161,7 @@ fn created(config: &Value) -> Option<Timestamp> {
     (!created.is_zero()).then_some(created)
 }
 
-/// Leaves out digests that are none; what they should be is found out from the items.
+/// Removes invalid digests; they are computed again from the items.
 fn drop_invalid_digests(members: &mut Map<String, Value>) {
     let is_digest = |value: &Value| {
         let parsed = value.as_str().map(str::parse::<Digest>);
@@ -181,7 +178,7 @@ fn drop_invalid_digests(members: &mut Map<String, Value>) {
     }
 }
 
-/// Notes sizes and digests of items where the record has none.
+/// Adds sizes and digests of items where the record has none.
 fn note_items(record: &mut ImageRecord, items: &[ItemData]) {
     let known = RecordedItems {
         names: &record.big_data_names,
@@ -196,8 +193,8 @@ fn note_items(record: &mut ImageRecord, items: &[ItemData]) {
     }
 }
 
-/// Manifests of the oldest form have a digest that leaves signatures out, which is in the name of a
-/// second copy at best.
+/// Tells whether an item is a schema 1 manifest under a name without its digest. The digest of
+/// these leaves out the signatures, and is known only from the name of a second copy.
 fn is_signed(key: &str, content: &[u8]) -> bool {
     if key != MANIFEST && !key.starts_with(MANIFESTS) {
         return false;

@@ -1,4 +1,4 @@
-//! Data items that lie beside no record.
+//! Reads big data items that have no record.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -10,10 +10,10 @@ use layerhold_sys::{Dir, FileType, stat_file};
 use crate::catalog::layout::USER_DATA;
 use crate::records::big_data_item::digest_of;
 
-/// Items up to this size are read for their digests.
+/// Items up to this size are hashed.
 const MAX_DIGESTED: u64 = 64 << 20;
 
-/// A data item that is there.
+/// A big data item on the disk.
 pub(super) struct ItemData {
     pub(super) key: String,
     pub(super) size: u64,
@@ -23,7 +23,7 @@ pub(super) struct ItemData {
     pub(super) content: Vec<u8>,
 }
 
-/// The names of the data items of one ID, sorted.
+/// The names of the big data items of one ID, sorted.
 pub(super) fn names(dir: &Dir, id: &str) -> Vec<String> {
     let Ok(dir) = dir.open_dir(id) else {
         return Vec::new();
@@ -39,7 +39,7 @@ pub(super) fn names(dir: &Dir, id: &str) -> Vec<String> {
     keys
 }
 
-/// Reads the data items of one ID.
+/// Reads the big data items of one ID.
 pub(super) fn read(dir: &Dir, id: &str) -> Vec<ItemData> {
     let names = names(dir, id);
     names
@@ -73,7 +73,7 @@ fn item(dir: &Dir, id: &str, key: String) -> Option<ItemData> {
     })
 }
 
-/// Where a record has the sizes and the digests of its data items.
+/// The names, sizes and digests of big data items in a record.
 pub(super) struct RecordedItems<'r> {
     pub(super) names: &'r [String],
     pub(super) sizes: &'r mut BTreeMap<String, i64>,
@@ -81,13 +81,13 @@ pub(super) struct RecordedItems<'r> {
 }
 
 impl RecordedItems<'_> {
-    /// Notes sizes and digests where the record says nothing of an item that it names. Digests that
-    /// are not `wanted` stay out.
+    /// Adds missing sizes and digests of the items that the record names. Digests that are not
+    /// `wanted` are left out.
     pub(super) fn note(self, items: &[ItemData], wanted: impl Fn(&ItemData) -> bool) {
         for item in items.iter().filter(|item| self.names.contains(&item.key)) {
             let size = i64::try_from(item.size).unwrap_or(-1);
             let known = *self.sizes.entry(item.key.clone()).or_insert(size);
-            // An item of another size than recorded is not the one that the digest would be for.
+            // An item without the recorded size is not the one that the record is about.
             let digest = item.digest.as_ref().filter(|_| known == size);
             if let Some(digest) = digest
                 && !self.digests.contains_key(&item.key)

@@ -1,4 +1,4 @@
-//! Records of layers.
+//! Rebuilds records of layers.
 
 use layerhold_ids::LayerId;
 use layerhold_schema::{IdMapEntry, LayerRecord, Timestamp};
@@ -12,7 +12,7 @@ use crate::catalog::layout::tar_split_name;
 use crate::catalog::record_stores::{DURABLE, IMAGE_STORE, Placement, Records, VOLATILE};
 use crate::records::Layer;
 
-/// The members of a record in the order in which they are written (Go: layers.go, `Layer`).
+/// The members of a record in their written order (Go: layers.go, `Layer`).
 const FIELDS: [&str; 18] = [
     "id",
     "names",
@@ -35,7 +35,7 @@ const FIELDS: [&str; 18] = [
 ];
 
 impl Search<'_, '_> {
-    /// Makes a record of what is left of the old one, of what the driver has, and of the tar-split
+    /// Rebuilds a record from the remains of the old one, what the driver keeps, and the tar-split
     /// file.
     pub(super) fn layer(&mut self, id: &LayerId) -> Result<FoundRecord<Layer>, CannotRebuild> {
         self.begin();
@@ -65,7 +65,7 @@ impl Search<'_, '_> {
         Ok(self.found(record, placement))
     }
 
-    /// What the tar-split file says.
+    /// Fills in what the tar-split file states.
     fn fill_from_tar_split(
         &mut self,
         record: &mut LayerRecord,
@@ -95,7 +95,7 @@ impl Search<'_, '_> {
         );
     }
 
-    /// Maps and label: those of its container, if it has one.
+    /// Fills in ID maps and label from its container, if it has one.
     fn fill_owners(
         &self,
         record: &mut LayerRecord,
@@ -143,7 +143,7 @@ impl Search<'_, '_> {
         }
     }
 
-    /// Where new records of its kind go.
+    /// The record file for new layers of its kind.
     fn layer_placement(&self, id: &LayerId, is_imported: bool) -> Placement {
         if let Some(container) = self.container_of(id) {
             let mut own = self.inspection.records.containers.own();
@@ -159,7 +159,7 @@ impl Search<'_, '_> {
         DURABLE
     }
 
-    /// When the layer came in: its tar-split file was written then, and never since.
+    /// The time of the import: its tar-split file was written then, and never since.
     fn layer_time(&self, id: &LayerId) -> Timestamp {
         let tar_split = {
             let mut dirs = self.inspection.engine.catalog.layout.layer_dirs();
@@ -180,12 +180,12 @@ impl Search<'_, '_> {
     }
 }
 
-/// When a file was written.
+/// The modification time of a file.
 pub(super) fn time(stat: &Stat) -> Timestamp {
     Timestamp::from_unix(stat.mtime.seconds, stat.mtime.nanoseconds).unwrap_or_default()
 }
 
-/// The entries of a list of maps as a configuration for the runtime has them, and as records have.
+/// Converts a list of ID maps from a configuration for the runtime to that of a record.
 pub(super) fn map_entries(list: Option<&Value>) -> Vec<IdMapEntry> {
     let entry = |entry: &Value| {
         Some(IdMapEntry {

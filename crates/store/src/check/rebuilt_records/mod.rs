@@ -1,18 +1,18 @@
-//! Records that are lost: what they said, as far as that can be found out.
+//! Rebuilds lost records from what else is there.
 //!
-//! | of the record | is known from |
+//! | of the record | found in |
 //! |---|---|
-//! | whatever a damaged or torn record still says | the record file, or the side file that it was moved to |
+//! | what a damaged or torn record still states | the record file, or the side file that it was moved to |
 //! | layer: parent | see `parent` |
 //! | layer: digest and size of the tar, user and group IDs | the tar-split file, replayed |
-//! | image: data items, their sizes and digests | the files in its directory |
-//! | image: top layer | the configuration among the items, and the digests of layers; else a container that was made of it |
+//! | image: big data items, their sizes and digests | the files in its directory |
+//! | image: top layer | the configuration among the items, and the digests of layers; else a container of the image |
 //! | image: creation time | the configuration |
 //! | container: own layer, ID maps, labels | the configuration for the runtime in its directory |
-//! | container: image | what its layer stands on |
+//! | container: image | the parent of its layer |
 //!
-//! Nothing is guessed. What cannot be known is in the report, and what cannot be done without it is
-//! left as it is.
+//! Nothing is guessed. What remains unknown is in the report; an item that needs it is left as it
+//! is.
 
 mod containers;
 mod images;
@@ -35,13 +35,13 @@ use crate::records::kinds::{ItemId, ItemKind};
 
 use search::{CannotRebuild, Search};
 
-/// Finds out of which items a record can be made, puts these records into the look, and corrects
-/// the findings by them.
+/// Rebuilds the records that can be, adds them to the inspection, and corrects the findings by
+/// them.
 pub(super) fn settle(
     inspection: &mut Inspection<'_>,
     found: &mut Vec<Finding>,
 ) -> Result<(), CheckError> {
-    // What another kind of opening may have a record of is not for this one to record.
+    // Items that may have a record of the other persistence are not rebuilt here.
     if !inspection.are_other_records_known || !found.iter().any(|finding| is_hint(&finding.damage))
     {
         return Ok(());
@@ -71,7 +71,7 @@ pub(super) fn settle(
         let damage = Damage::RecordLost { unknown };
         found.push(Finding::of(id, damage, Remedy::Rebuild));
     }
-    // What seemed to be missing may be there now, and what stands on it is not without use.
+    // What seemed to be missing may be there now, and what it names is in use.
     found.retain(|finding| !is_reference(&finding.damage));
     found.extend(super::layers::references(inspection));
     found.extend(super::items::references(inspection));
@@ -90,7 +90,7 @@ fn is_hint(damage: &Damage) -> bool {
     )
 }
 
-/// The item that has no record, if damage says that one has none.
+/// The item without a record that damage is about, if there is one.
 fn item(damage: &Damage, subject: Option<&ItemId>) -> Option<ItemId> {
     match damage {
         Damage::NoRecord => subject.cloned(),
@@ -103,7 +103,7 @@ fn item(damage: &Damage, subject: Option<&ItemId>) -> Option<ItemId> {
     }
 }
 
-/// Tells whether a finding is said better by what kept the record from being made.
+/// Tells whether a finding is replaced by the reason why its record cannot be rebuilt.
 fn is_replaced(
     finding: &Finding,
     not_rebuilt: &BTreeMap<ItemId, CannotRebuild>,
@@ -112,8 +112,8 @@ fn is_replaced(
     matches!(finding.damage, Damage::NoRecord) && not_rebuilt.contains_key(id)
 }
 
-/// Sees to it that nothing of an item without a record is removed, and that a file which gets
-/// records again counts as repaired.
+/// Keeps files of an item without a record from being removed, and marks a record file that gets
+/// records again as repairable.
 fn correct(
     finding: &mut Finding,
     unknown_members: &BTreeMap<ItemId, Vec<&'static str>>,
@@ -134,7 +134,7 @@ fn correct(
     }
 }
 
-/// Tells whether damage is that something is named which is not there, or not named which is there.
+/// Tells whether damage is about references: named and missing, or present and unreferenced.
 fn is_reference(damage: &Damage) -> bool {
     matches!(
         damage,

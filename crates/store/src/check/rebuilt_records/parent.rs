@@ -1,4 +1,4 @@
-//! Finding out what a layer stands on.
+//! Finds the parent of a layer.
 
 use std::collections::BTreeSet;
 
@@ -14,10 +14,10 @@ use crate::check::tree::{Links, Tree};
 use crate::records::big_data_item::digest_of;
 
 impl Search<'_, '_> {
-    /// The layer below one. It is known from one of these, in this order: what the driver keeps
-    /// (overlay), the container whose layer it is, an ID that was worked out from it
-    /// (docs/format/podman.md), or, where each layer is a full copy (vfs), that the files in it
-    /// which are not its own are those of one other layer.
+    /// Finds the parent of a layer by one of these, in this order: what the driver keeps (overlay);
+    /// the container whose layer it is; an ID that was computed from that of the parent
+    /// (docs/format/podman.md); or, where each layer is a full copy (vfs), the one other layer that
+    /// has all files which are not its own.
     pub(super) fn parent(
         &self,
         id: &LayerId,
@@ -42,7 +42,7 @@ impl Search<'_, '_> {
                 .images
                 .get(image)
                 .ok_or(CannotRebuild::Parent)?;
-            // It may stand on a copy of the top layer instead.
+            // Its parent may be a mapped layer instead.
             return match image.mapped_layers() {
                 [] => Ok(image.top_layer().cloned()),
                 _ => Err(CannotRebuild::Parent),
@@ -59,7 +59,7 @@ impl Search<'_, '_> {
         self.parent_by_tree(id)
     }
 
-    /// The parent that was used to work the ID out.
+    /// The parent from which the ID was computed.
     fn parent_by_id(&self, id: &LayerId, diff: &DiffId) -> Option<Option<LayerId>> {
         if id.as_str() == diff.hex() {
             return Some(None);
@@ -72,7 +72,7 @@ impl Search<'_, '_> {
         others.find(is_parent).map(Some)
     }
 
-    /// All layers but one, with a record or without.
+    /// All layers but one, with or without a record.
     fn other_layers(&self, id: &LayerId) -> BTreeSet<LayerId> {
         let recorded = self.inspection.layers.keys();
         let held = self.inspection.held.iter().flatten();
@@ -83,7 +83,7 @@ impl Search<'_, '_> {
             .collect()
     }
 
-    /// The only layer, or none at all, on which the layer's own files give the tree that it has.
+    /// The only parent, or `None`, with which the layer's own files give the tree that it has.
     fn parent_by_tree(&self, id: &LayerId) -> Result<Option<LayerId>, CannotRebuild> {
         if self.is_tree(id, None) {
             return Ok(None);
@@ -98,8 +98,8 @@ impl Search<'_, '_> {
         }
     }
 
-    /// Whether a layer is what its own entries make of a parent, by our rules or by those of the Go
-    /// library.
+    /// Tells whether a layer is what its own entries make of a parent, by the rules of this library
+    /// or those of the Go library.
     fn is_tree(&self, id: &LayerId, parent: Option<&LayerId>) -> bool {
         let all = [Links::OfLayer, Links::OfAll];
         all.into_iter()
@@ -120,8 +120,8 @@ impl Search<'_, '_> {
                 None => return false,
             }
         }
-        // A layer without a record of its own files has none, or belongs to somebody who writes to
-        // it.
+        // A layer without a tar-split file has no files of its own, or belongs to a container that
+        // writes to it.
         if let Some(entries) = entries(inspection, id, chain.len()) {
             tree.apply(&entries, links);
         } else if parent.is_some() {

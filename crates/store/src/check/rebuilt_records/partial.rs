@@ -18,16 +18,16 @@ const MAX_SIDE_FILE: u64 = 64 << 20;
 pub(super) struct PartialRecord {
     /// The members, in the order of the text.
     members: Map<String, Value>,
-    /// The names of those that make no record, and were left out.
+    /// The names of invalid members, which were left out.
     invalid: Vec<String>,
-    /// Whether the text has all of them.
+    /// Whether the text has all members.
     is_whole: bool,
-    /// Where the record was; `None` for one that was set aside.
+    /// The record file that it was in; `None` for one that was set aside.
     pub(super) placement: Option<Placement>,
 }
 
 impl PartialRecord {
-    /// Reads as many members as are whole. Whatever is before the first brace is passed over.
+    /// Reads all complete members. What is before the first brace is skipped.
     fn read(bytes: &[u8]) -> Option<Self> {
         let start = bytes.iter().position(|byte| *byte == b'{')?;
         let mut rest = bytes.get(start + 1..)?;
@@ -55,15 +55,15 @@ impl PartialRecord {
         self.members.get("id")?.as_str().filter(|id| !id.is_empty())
     }
 
-    /// Tells whether the record says something, or that there is nothing to say: fields are written
-    /// in the order of `fields`, and those that are empty are left out.
+    /// Tells whether the record states a field, if only by leaving it out as empty. Members are
+    /// written in the order of `fields`, so a later one shows that an earlier one was empty.
     pub(super) fn states(&self, field: &str, fields: &[&str]) -> bool {
         let mut later = fields.iter().skip_while(|name| **name != field);
         let is_invalid = self.invalid.iter().any(|name| name == field);
         !is_invalid && (self.is_whole || later.any(|name| self.members.contains_key(*name)))
     }
 
-    /// Leaves out the members that make no record of this kind. `base` makes a record by itself.
+    /// Removes invalid members. `base` is a valid record, to which each member is added by itself.
     pub(super) fn keep_valid<R: Record>(&mut self, base: &Map<String, Value>) {
         let invalid = &mut self.invalid;
         self.members.retain(|name, value| {
@@ -77,7 +77,7 @@ impl PartialRecord {
         });
     }
 
-    /// Notes the ID, which need not be among what is left.
+    /// Sets the ID, which may be missing in the remains.
     pub(super) fn set_id(&mut self, id: &str) {
         let id = Value::String(id.to_owned());
         drop(self.members.insert("id".to_owned(), id));
@@ -87,13 +87,13 @@ impl PartialRecord {
         &mut self.members
     }
 
-    /// The members as the text of a record.
+    /// The members as the JSON of a record.
     pub(super) fn json(&self) -> Vec<u8> {
         Value::Object(self.members.clone()).to_string().into_bytes()
     }
 }
 
-/// The name and the value that a text begins with, and what is behind them.
+/// Parses the name and the value at the beginning of a text, and returns the rest.
 fn member(text: &[u8]) -> Option<(String, Value, &[u8])> {
     let (name, behind) = value(text)?;
     let Value::String(name) = name else {
@@ -101,7 +101,7 @@ fn member(text: &[u8]) -> Option<(String, Value, &[u8])> {
     };
     let behind = behind.trim_ascii_start().strip_prefix(b":")?;
     let (value, behind) = value(behind)?;
-    // A number at the end of a torn text may be a part of a longer one.
+    // A number at the end of a torn text may be cut off.
     (!behind.is_empty() || !value.is_number()).then_some((name, value, behind))
 }
 
@@ -111,12 +111,13 @@ fn value(text: &[u8]) -> Option<(Value, &[u8])> {
     Some((value, text.get(values.byte_offset()..)?))
 }
 
-/// What can be read of the damaged records of one kind, by ID.
+/// The partial records of one kind, by ID.
 #[derive(Debug, Default)]
 pub(super) struct PartialRecords(BTreeMap<String, PartialRecord>);
 
 impl PartialRecords {
-    /// Looks in the record files, and in the side files to which damaged records were moved.
+    /// Reads them from the record files, and from the side files to which damaged records were
+    /// moved.
     pub(super) fn gather<R: ItemRecord>(records: &View<R>) -> Result<Self, CheckError> {
         let mut partials = Self::default();
         for (position, (store, part)) in records.own().enumerate() {
@@ -157,7 +158,7 @@ impl PartialRecords {
         self.0.get(id)
     }
 
-    /// The IDs of those that are still in a record file.
+    /// The IDs of the records that are still in a record file.
     pub(super) fn in_record_files(&self) -> impl Iterator<Item = &str> {
         let in_record_files = self
             .0

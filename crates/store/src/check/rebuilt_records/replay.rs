@@ -1,4 +1,4 @@
-//! What a tar-split file says about its layer.
+//! What a tar-split file states about its layer.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -16,22 +16,22 @@ use crate::check::inspection::Inspection;
 use crate::check::tree::is_whiteout;
 use crate::contents::diff::open_tar_split;
 
-/// So many files are compared with the owners in their headers.
+/// At most this many files are compared with the owners in their headers.
 const MAX_COMPARED: usize = 1000;
 
-/// What a tar-split file says about its layer.
+/// What a tar-split file states about its layer.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Replay {
     /// The digest and the size of the tar, if all files are as they were.
     pub(super) tar: Option<(DiffId, u64)>,
     pub(super) uids: Vec<u32>,
     pub(super) gids: Vec<u32>,
-    /// Whether the files have the owners that the tar says.
+    /// Whether the files have the owners in the tar.
     pub(super) has_own_owners: bool,
 }
 
 impl Replay {
-    /// Reads the tar-split file of a layer; `None` when there is none that can be read.
+    /// Reads the tar-split file of a layer; `None` when it cannot be read.
     pub(super) fn of(inspection: &Inspection<'_>, id: &LayerId) -> Option<Self> {
         let mut replay = Self {
             has_own_owners: true,
@@ -54,7 +54,7 @@ impl Replay {
         let (mut uids, mut gids) = (BTreeSet::new(), BTreeSet::new());
         let mut compared = 0;
         while let Some((header, recorded)) = headers.next_header().ok()? {
-            // Go: layers.go, `applyDiffWithOptions` leaves these out, too.
+            // Go: layers.go, `applyDiffWithOptions` also leaves these out.
             if header.kind == EntryKind::GlobalHeader || is_whiteout(recorded.name) {
                 continue;
             }
@@ -74,8 +74,8 @@ impl Replay {
     }
 }
 
-/// Tells whether a file has the owner that its header says. What is not there, or may have been
-/// changed by another entry or a layer below, says nothing.
+/// Tells whether a file has the owner in its header. A missing file, and one that another entry or
+/// a lower layer may have changed, counts as right.
 fn has_owner(root: &Dir, header: &Header) -> bool {
     if matches!(header.kind, EntryKind::HardLink | EntryKind::Directory) {
         return true;

@@ -1,4 +1,4 @@
-//! Looking for what lost records said.
+//! Finds the items whose records are lost, and rebuilds these.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,22 +15,22 @@ use crate::check::rebuilt::RebuiltRecord;
 use crate::records::Container;
 use crate::records::kinds::{ItemId, ItemKind};
 
-/// Why no record can be made.
+/// Why a record cannot be rebuilt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CannotRebuild {
-    /// The record says that the layer is not complete: it is removed as such.
+    /// The record states that the layer is incomplete: it is removed as such.
     Incomplete,
-    /// What is left of the record makes none.
+    /// The remains of the record are not usable.
     Nothing,
-    /// What the layer stands on is not known.
+    /// The parent of the layer is unknown.
     Parent,
-    /// The owners of the layer's files were shifted, and how is not known.
+    /// The owners of the layer's files were shifted by unknown ID maps.
     IdMaps,
-    /// Which layers the image has is not known.
+    /// The layers of the image are unknown.
     TopLayer,
-    /// Which layer the container writes to is not known.
+    /// The layer of the container is unknown.
     OwnLayer,
-    /// Which image the container was made of is not known, and the record of its layer is lost too.
+    /// The image of the container is unknown, and the record of its layer is lost too.
     Image,
 }
 
@@ -38,30 +38,30 @@ impl CannotRebuild {
     pub(super) const fn text(self) -> &'static str {
         match self {
             Self::Incomplete | Self::Nothing => "nothing of it can be used",
-            Self::Parent => "what it stands on is not known",
+            Self::Parent => "its parent cannot be found out",
             Self::IdMaps => "its ID maps are not known",
             Self::TopLayer => "which layers it has is not known",
             Self::OwnLayer => "which layer is its own is not known",
-            Self::Image => "what its layer stands on is not known",
+            Self::Image => "the parent of its layer cannot be found out",
         }
     }
 }
 
-/// A record that was made.
+/// A record that was rebuilt.
 pub(super) struct FoundRecord<R> {
     pub(super) record: Arc<R>,
     pub(super) rebuilt: RebuiltRecord,
-    /// What of it is not known.
+    /// The parts of it that are unknown.
     pub(super) unknown: Vec<&'static str>,
 }
 
-/// The search. Records that were found are put into the look, where they help to find others.
+/// The search. Rebuilt records are added to the inspection, where they help to rebuild others.
 pub(super) struct Search<'a, 'l> {
     pub(super) inspection: &'a mut Inspection<'l>,
     pub(super) layers: PartialRecords,
     pub(super) images: PartialRecords,
     pub(super) containers: PartialRecords,
-    /// What was found, and what of it is not known.
+    /// The rebuilt items, and what is unknown of each.
     pub(super) unknown_members: BTreeMap<ItemId, Vec<&'static str>>,
     replays: BTreeMap<LayerId, Option<Replay>>,
     unknown: Vec<&'static str>,
@@ -80,7 +80,8 @@ impl<'a, 'l> Search<'a, 'l> {
         })
     }
 
-    /// Makes records as long as one helps to make another. Returns for which that cannot be done.
+    /// Rebuilds records as long as one helps to rebuild another. Returns those that cannot be
+    /// rebuilt.
     pub(super) fn run(&mut self) -> Result<BTreeMap<ItemId, CannotRebuild>, CheckError> {
         loop {
             let known = self.unknown_members.len();
@@ -128,8 +129,8 @@ impl<'a, 'l> Search<'a, 'l> {
         }
     }
 
-    /// Contents without a usable record that something needs, or may need: records are lost, or a
-    /// part of this one is left. Others are garbage.
+    /// Contents without a usable record that are needed or may be: records are lost, a record names
+    /// the layer, or a part of its own record is left. Other contents are garbage.
     fn wanted_layers(&self) -> Result<Vec<LayerId>, CheckError> {
         let inspection = &*self.inspection;
         let is_lost = inspection.incomplete_kinds.contains(&ItemKind::Layer);
@@ -141,8 +142,8 @@ impl<'a, 'l> Search<'a, 'l> {
                 || other_layers.contains(id.as_str())
                 || is_readable(&inspection.records.layers, id.as_str())
         };
-        // Those that layers recorded elsewhere stand on are among these, and not among those of the
-        // look.
+        // This includes parents of layers of the other persistence, which the inspection leaves
+        // out.
         let held = inspection.driver.list().map_err(CheckError::Driver)?;
         let mut wanted = held.unwrap_or_default();
         wanted.retain(|id| {
@@ -181,7 +182,7 @@ impl<'a, 'l> Search<'a, 'l> {
             .collect())
     }
 
-    /// What the tar-split file of a layer says. It is read once.
+    /// What the tar-split file of a layer states. It is read once.
     pub(super) fn replay(&mut self, id: &LayerId) -> Option<Replay> {
         let inspection = &*self.inspection;
         let replay = self.replays.entry(id.clone());
@@ -196,7 +197,7 @@ impl<'a, 'l> Search<'a, 'l> {
             .cloned()
     }
 
-    /// Notes something that is not known of the record that is being made.
+    /// Notes an unknown part of the current record.
     pub(super) fn unknown(&mut self, what: &'static str) {
         self.unknown.push(what);
     }
@@ -207,7 +208,7 @@ impl<'a, 'l> Search<'a, 'l> {
         }
     }
 
-    /// Begins a record: nothing is unknown of it yet.
+    /// Begins the next record.
     pub(super) fn begin(&mut self) {
         self.unknown.clear();
     }
@@ -227,7 +228,7 @@ impl<'a, 'l> Search<'a, 'l> {
     }
 }
 
-/// Notes what came of looking for a record.
+/// Notes the result for one record.
 fn take<R>(
     unknown_members: &mut BTreeMap<ItemId, Vec<&'static str>>,
     rebuilt: &mut BTreeMap<ItemId, RebuiltRecord>,
@@ -249,7 +250,7 @@ fn take<R>(
     }
 }
 
-/// The layers that records of others name.
+/// The layers that other records name.
 fn referenced<'l>(inspection: &'l Inspection<'_>) -> BTreeSet<&'l LayerId> {
     let parents = inspection
         .layers
@@ -266,7 +267,7 @@ fn referenced<'l>(inspection: &'l Inspection<'_>) -> BTreeSet<&'l LayerId> {
     parents.chain(of_images).chain(own).collect()
 }
 
-/// Tells whether there is a record that can be read, be it of something that is not complete.
+/// Tells whether there is a readable record, even of an incomplete layer.
 fn is_readable<R: ItemRecord>(records: &View<R>, id: &str) -> bool {
     let mut own = records.own();
     own.any(|(_, part)| matches!(part.get(id), Ok(Some(_))))
@@ -283,9 +284,9 @@ fn ids_with_directory(dirs: &[&layerhold_sys::Dir]) -> Result<BTreeSet<String>, 
     Ok(ids)
 }
 
-/// The IDs whose records are to be made: those of which something is left in a record file; and
-/// those with a directory, if a part of the record was set aside, or if records are lost and the
-/// directory has the name of a generated ID.
+/// The IDs whose records are to be rebuilt: those with remains in a record file; and those with a
+/// directory, if a part of the record was set aside, or if records are lost and the directory has
+/// the name of a generated ID.
 fn wanted(
     directories: BTreeSet<String>,
     partials: &PartialRecords,
