@@ -30,7 +30,6 @@
 
 mod id;
 mod generate;
-mod prefix;
 mod name;
 mod digest;
 
@@ -39,4 +38,3 @@ pub use digest::{
 };
 pub use id::{ContainerId, IdError, ImageId, LayerId, is_canonical_id, is_short_id, truncate_id};
 pub use name::{CheckedName, NameError, dedupe_names};
-pub use prefix::{Prefix, PrefixError};
