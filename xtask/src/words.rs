@@ -40,6 +40,7 @@ const CLEAN: &[&str] = &[
     "crates/tar-split",
     "crates/testkit",
     "crates/truncindex",
+    "docs/architecture.md",
     "docs/differences.md",
     "docs/format",
     "docs/from-go.md",
