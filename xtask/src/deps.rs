@@ -110,9 +110,6 @@ const FOR_TESTS: [&str; 2] = ["layerhold-testkit", "layerhold-drivertest"];
 /// The one crate that talks to the kernel.
 const UNSAFE_CRATE: &str = "layerhold-sys";
 
-/// Crates whose modules do not keep to their order yet.
-const UNORDERED: &[&str] = &[];
-
 pub(crate) fn run(mut args: Args) -> Result {
     let (all, one) = (args.flag("--uses"), args.word());
     args.end()?;
@@ -159,9 +156,6 @@ fn check_floors(package: &Package, wrong: &mut Vec<String>) -> Result {
     let Some(sources) = floors::sources(&package.directory) else {
         return Ok(());
     };
-    if UNORDERED.contains(&package.name.as_str()) {
-        return Ok(());
-    }
     let (name, floors) = (&package.name, Floors::read(&sources)?);
     let large = floors
         .circles

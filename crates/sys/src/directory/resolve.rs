@@ -653,6 +653,9 @@ mod tests {
         proptest::collection::vec(parts, 0..8).prop_map(|parts| parts.join("/"))
     }
 
+    /// How often the kernel is asked before it counts as disagreeing.
+    const ATTEMPTS: usize = 20;
+
     #[test]
     fn both_agree_on_any_path() {
         let (_scratch, root) = tree();
@@ -661,9 +664,13 @@ mod tests {
             .run(&arbitrary_path(), |path| {
                 for flags in [OFlags::PATH, OFlags::PATH | OFlags::NOFOLLOW] {
                     let path = Path::new(&path);
-                    let kernel = describe(&root, open_by_kernel, path, flags);
                     let walk = describe(&root, open_by_walk, path, flags);
-                    prop_assert_eq!(kernel, walk, "{:?} with {:?}", path, flags);
+                    let kernel = || describe(&root, open_by_kernel, path, flags);
+                    // The kernel repeats a lookup that a change elsewhere in its caches disturbed, and
+                    // counts the links of the first attempt again: a path of more than 20 links is
+                    // refused now and then (fs/namei.c, `total_link_count`).
+                    let agrees = (0..ATTEMPTS).any(|_| kernel() == walk);
+                    prop_assert!(agrees, "{path:?} with {flags:?}: {:?}, {walk:?}", kernel());
                 }
                 Ok(())
             })
