@@ -1,4 +1,4 @@
-//! Additional stores, which are only read.
+//! Tests additional stores, which are only read.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use layerhold_testkit::{FilesystemKind, TempDir, Tree, require_filesystem, requi
 
 use crate::support::{file_tar, id, image, import, long, options, ranges, reader, small_tar};
 
-/// A store that has others as additional ones.
+/// A store with additional stores.
 struct Stores {
     dir: TempDir,
 }
@@ -26,7 +26,7 @@ impl Stores {
         self.dir.path().join(name)
     }
 
-    /// The root that others name as an additional store.
+    /// The root that other stores name as an additional store.
     fn root(&self, name: &str) -> PathBuf {
         self.base(name).join("root")
     }
@@ -36,7 +36,7 @@ impl Stores {
         Store::open(options(&self.base(name))).unwrap()
     }
 
-    /// The store `here`, with others.
+    /// The store `here`, with additional stores.
     fn with(&self, others: &[&str]) -> Store {
         with_roots(
             &self.base("here"),
@@ -51,7 +51,7 @@ fn with_roots(base: &Path, roots: impl Iterator<Item = PathBuf>) -> Store {
     Store::open(options(base).with_driver_option(option)).unwrap()
 }
 
-/// An image with a data item.
+/// An image with a big data item.
 fn image_with_data(store: &Store, name: &str, tar: &[u8]) -> (ImageId, LayerId) {
     let (image, layer) = image(store, name, tar);
     let item = BigDataItem::new("config", *b"data");
@@ -107,7 +107,7 @@ fn what_they_have_is_found_and_read() {
     let tar = u64::try_from(small_tar().len()).unwrap();
     assert_eq!(here.image_size("theirs").unwrap(), tar + 4);
     assert_eq!(here.metadata("theirs").unwrap(), "meta");
-    // Bit for bit, from what they recorded.
+    // Bit for bit, from their tar-split files.
     let diff = here
         .diff(None, their_layer.as_str(), DiffCompression::AsImported)
         .unwrap();
@@ -164,7 +164,7 @@ fn an_image_that_gets_a_name_is_taken_over_first() {
     let here = stores.with(&["there"]);
     here.add_names("theirs", &["mine".to_owned()]).unwrap();
 
-    // There once, and changeable now.
+    // It exists once, and can be changed now.
     assert_eq!(images(&here), std::slice::from_ref(&theirs));
     let view = here.snapshot().unwrap();
     let found = view.image("mine").unwrap();
@@ -176,7 +176,7 @@ fn an_image_that_gets_a_name_is_taken_over_first() {
     assert!(found.flags().get("flag").is_some());
     assert_eq!(view.additional_store_of_image(&theirs), None);
     assert!(view.additional_store_of_layer(&layer).is_some());
-    // The data lies here too.
+    // The data was copied too.
     let alone = stores.alone("here");
     assert_eq!(alone.image_data("mine", "config").unwrap(), b"data");
     assert_eq!(
@@ -188,11 +188,11 @@ fn an_image_that_gets_a_name_is_taken_over_first() {
     );
     here.set_metadata("mine", "other").unwrap();
     here.remove_names("mine", &["theirs".to_owned()]).unwrap();
-    // A name that was taken away here is not found by way of the hidden record.
+    // A name that was removed here is not found through the hidden record.
     let gone = here.snapshot().unwrap().image("theirs").unwrap_err();
     assert_eq!(gone.kind(), Some(ErrorKind::ImageUnknown));
 
-    // What is deleted is what is here. The layer is not, and so stays.
+    // Only the copy here is deleted. The layer is in the additional store, and stays.
     assert_eq!(
         here.delete_image("mine", DeleteMode::Delete).unwrap(),
         [] as [LayerId; 0]
@@ -218,7 +218,7 @@ fn a_name_stays_with_the_image_that_has_it_here() {
 }
 
 #[test]
-fn creating_an_image_anew_takes_over_what_is_left_open() {
+fn creating_an_image_again_takes_over_what_is_left_open() {
     let stores = Stores::new();
     let (theirs, layer) = image_with_data(&stores.alone("there"), "theirs", &small_tar());
     let here = stores.with(&["there"]);
@@ -238,14 +238,14 @@ fn creating_an_image_anew_takes_over_what_is_left_open() {
     );
     assert_eq!(found.big_data_names(), ["more", "config"]);
     assert_eq!(here.image_data("mine", "config").unwrap(), b"data");
-    // Here it is there already.
+    // In this store it is taken.
     let mut tx = here.begin().unwrap();
     let again = tx.create_image(ImageSpec::new().id(theirs.clone()));
     assert_eq!(again.unwrap_err().kind(), Some(ErrorKind::DuplicateId));
 }
 
 #[test]
-fn layers_and_containers_stand_on_theirs() {
+fn layers_and_containers_may_have_parents_there() {
     let stores = Stores::new();
     let (theirs, base) = image(&stores.alone("there"), "theirs", &small_tar());
     let here = stores.with(&["there"]);
@@ -367,7 +367,7 @@ fn the_first_store_that_has_it_is_asked() {
         assert_eq!(view.additional_store_of_image(&same), Some(&*root));
         assert_eq!(view.image(same.as_str()).unwrap().names(), [order[0]]);
     }
-    // This store itself, and one named twice, are no additional ones.
+    // This store itself and a store named twice are not additional stores.
     let here = stores.with(&["here", "one", "one"]);
     assert_eq!(images(&here), [same]);
 }

@@ -1,5 +1,5 @@
-//! Layers of other programs: directories in the shape of an additional layer store stand for the
-//! filesystem such a program shows.
+//! Tests layers of additional layer stores. Plain directories replace the filesystem of the program
+//! that shows the layers.
 
 use std::fs;
 use std::io::{Cursor, Read, Write};
@@ -43,7 +43,7 @@ impl Place {
         self.dir.path().join("root").join(below)
     }
 
-    /// Where a layer is shown.
+    /// The path where a layer is shown.
     fn shown(&self, toc: &TocDigest) -> PathBuf {
         self.dir.path().join("layers").join(toc.to_string())
     }
@@ -92,7 +92,7 @@ fn toc(name: &str) -> TocDigest {
         .unwrap()
 }
 
-/// What the layer of this name is made of.
+/// The tar of the layer of this name.
 fn tar(name: &str) -> Vec<u8> {
     TarBuilder::new().file(name, 0o644, name).finish()
 }
@@ -105,8 +105,8 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     packed
 }
 
-/// Makes a directory as a program shows a layer (Go: drivers/overlay/overlay.go,
-/// `validateOneAdditionalLayerPath`).
+/// Creates a directory in the form in which a program shows a layer (Go:
+/// drivers/overlay/overlay.go, `validateOneAdditionalLayerPath`).
 fn show(dir: &Path, name: &str) {
     fs::create_dir_all(dir.join("diff")).unwrap();
     fs::write(dir.join("diff").join(name), name).unwrap();
@@ -165,7 +165,7 @@ fn root_layers_are_found_by_digest() {
     names.sort();
     assert_eq!(names, ["blob", "diff", "info"]);
 
-    // Nothing is known about the size by a store that does not tell it.
+    // The size is unknown if the store does not state it.
     fs::write(place.shown(&toc).join("info"), "{}").unwrap();
     let found = place.find(&toc);
     assert_eq!((found.compressed_size(), found.toc_digest()), (None, None));
@@ -304,7 +304,7 @@ fn root_layers_that_were_put_are_as_go_makes_them() {
     assert_eq!(fs::read_to_string(tree.join("base")).unwrap(), "base");
     fs::write(tree.join("a"), "changed").unwrap();
     store.unmount("box", Unmounting::Once).unwrap();
-    // The program's own files are left alone, also by who mounts the layer itself.
+    // The program's own files are left alone, even when the layer itself is mounted.
     let tree = store.mount("a", &MountRequest::new()).unwrap();
     assert_eq!(fs::read_to_string(tree.join("a")).unwrap(), "a");
     assert!(fs::write(tree.join("b"), "b").is_err());
@@ -312,7 +312,7 @@ fn root_layers_that_were_put_are_as_go_makes_them() {
     assert!(store.apply_diff("a", Cursor::new(tar("b"))).is_err());
     assert_eq!(fs::read_dir(shown.join("diff")).unwrap().count(), 1);
 
-    // What it is made of comes from the program.
+    // Its tar comes from the program.
     assert_eq!(
         read(store, "a", DiffCompression::AsImported),
         gzip(&tar("a"))
@@ -338,7 +338,7 @@ fn root_layers_that_were_put_are_as_go_makes_them() {
         ["A /a"]
     );
 
-    // It takes no room here, and nothing is wrong with it.
+    // It takes no space here, and is not damaged.
     let usage = store.usage().unwrap();
     let counted = usage
         .layers
@@ -393,7 +393,7 @@ fn root_layers_of_a_transaction_appear_together() {
     }
     store.unmount_image("image", Unmounting::Once).unwrap();
 
-    // What stands against a layer stands against these too.
+    // The conflicts of ordinary layers are conflicts here too.
     let again = place
         .find(&toc("a"))
         .put_as(LayerSpec::new().id(id("a")))
@@ -408,7 +408,7 @@ fn root_layers_of_a_transaction_appear_together() {
         matches!(&refused, TransactionError::Stage(error) if matches!(error, StageError::Driver(LayerError::NotSupported { .. }))),
         "{refused:?}"
     );
-    // Whoever gives a transaction up leaves nothing.
+    // A transaction that is dropped leaves nothing.
     let mut tx = store.begin().unwrap();
     tx.put_additional_layer(&place.find(&toc("a")), LayerSpec::new().id(id("never")))
         .unwrap();
@@ -448,14 +448,14 @@ fn root_a_program_that_is_not_there_is_no_damage() {
     }
     let found = place.check();
     assert!(!found.is_empty());
-    // Removing would be the wrong thing to do.
+    // A repair must not remove it.
     for (damage, verdict) in &found {
         assert!(matches!(damage, Damage::Unknown(_)), "{damage:?}");
         assert_eq!(*verdict, Verdict::Unjudged);
     }
     fs::rename(&away, &layers).unwrap();
     assert!(place.check().is_empty());
-    // Without the program it can be deleted all the same.
+    // It can be deleted without the program too.
     fs::rename(&layers, &away).unwrap();
     store
         .delete_image("image", layerhold::DeleteMode::Delete)
@@ -489,7 +489,7 @@ fn child_entry() {
     best_effort(store.shutdown(Shutdown::Force));
 }
 
-/// What a process tells the program: that it uses a layer, that it no longer does.
+/// The signals of a process to the program: use begins, use ends.
 fn signals(base: &Path, role: &str) -> Vec<&'static str> {
     let trace = base.join("trace");
     let wrapper = ["strace", "-f", "-qqq", "-o", trace.to_str().unwrap(), "-e"];
@@ -519,7 +519,7 @@ fn root_peer_strace_sees_every_use_released() {
     best_effort(place.store.shutdown(Shutdown::Force));
     let signals = |role| signals(place.dir.path(), role);
     assert_eq!(signals("look"), ["use", "release"]);
-    // One of the two uses is given back: that of the handle. The other one is the layer's own.
+    // One of the two uses is released: that of the handle. The other one is the layer's own.
     assert_eq!(signals("put"), ["use", "use", "release"]);
     assert_eq!(signals("read"), ["use", "release"]);
     assert_eq!(signals("delete"), ["release"]);
@@ -553,7 +553,7 @@ fn root_peer_go_uses_layers_that_were_put() {
         "a"
     );
     go.run(["unmount", "box"]).assert_success();
-    // And the other way round: a layer as Go leaves it is ours to read and to delete.
+    // The reverse: this library can read and delete a layer that Go made.
     go.run(["create-layer", "-i", "theirs"]).assert_success();
     fs::remove_dir(place.graph("overlay/theirs/diff")).unwrap();
     symlink(

@@ -1,4 +1,4 @@
-//! Additional stores beside the Go tool and podman.
+//! Tests additional stores beside the Go tool and podman.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use layerhold_testkit::{GoStore, Podman, Ran, require_peer, require_root, scratc
 
 use crate::support::{image, long, options, small_tar};
 
-/// The option that names a store as additional, for every tool.
+/// The option for every tool that names an additional store.
 fn option(root: &Path) -> String {
     format!("vfs.imagestore={}", root.display())
 }
@@ -26,7 +26,7 @@ fn run(go: &GoStore, additional: &Path, args: &[&str]) -> Ran {
     go.run(["--storage-opt", &option].iter().chain(args))
 }
 
-/// Lines that begin with a word.
+/// The lines that begin with a word.
 fn lines(text: &str, word: &str) -> Vec<String> {
     let lines = text.lines().filter(|line| line.starts_with(word));
     lines.map(str::to_owned).collect()
@@ -56,13 +56,13 @@ fn root_peer_the_go_tool_uses_our_store_as_an_additional_one() {
     let here = ours(&go, &there);
     let view = here.snapshot().unwrap();
     assert_eq!(view.additional_store_of_image(&theirs), Some(&*there));
-    // A container that Go makes on it, for us to use and remove.
+    // A container that Go makes on it can be used and removed here.
     let created = run(&go, &there, &["create-container", "-n", "box", "theirs"]);
     created.assert_success();
     let tree = here.mount("box", &MountRequest::new()).unwrap();
     assert_eq!(std::fs::read(tree.join("etc/hostname")).unwrap(), b"box\n");
     here.delete_container("box").unwrap();
-    // And the other way round.
+    // The reverse.
     let mut tx = here.begin().unwrap();
     tx.create_container(ContainerSpec::new().name("ours").image(theirs.clone()))
         .unwrap();
@@ -71,7 +71,7 @@ fn root_peer_the_go_tool_uses_our_store_as_an_additional_one() {
     run(&go, &there, &["delete-container", "ours"]).assert_success();
     assert_eq!(here.snapshot().unwrap().containers().count(), 0);
 
-    // What one of us took over, the other finds here. Go lists it twice.
+    // An image that one tool copied from there is found here by the other. Go lists it twice.
     here.add_names("theirs", &["mine".to_owned()]).unwrap();
     let shown = run(&go, &there, &["image", "mine"]).text();
     assert_eq!(lines(&shown, "Name:"), ["Name: mine", "Name: theirs"]);
@@ -86,7 +86,7 @@ fn root_peer_the_go_tool_uses_our_store_as_an_additional_one() {
     assert_eq!(view.image("by go").unwrap().id(), &theirs);
     assert_eq!(view.images().count(), 1);
 
-    // A mount that Go cannot make, and does not lose.
+    // Go cannot make this mount, but keeps its count.
     let path = here
         .mount_image(theirs.as_str(), &MountRequest::new())
         .unwrap();
@@ -146,7 +146,7 @@ fn root_peer_podman_and_we_share_an_additional_store() {
     podman
         .run(["--storage-opt", &option, "inspect", "localhost/mine:1"])
         .assert_success();
-    // Without the additional store the image is whole but for its layer.
+    // Without the additional store only the layer of the image is missing.
     assert_eq!(
         Store::open(options(&place.path().join("here")))
             .unwrap()

@@ -1,4 +1,4 @@
-//! Applying diffs to layers that are there.
+//! Tests applying diffs to existing layers.
 
 use std::io::{Cursor, Read};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -59,8 +59,8 @@ fn junk_changes_no_record() {
 }
 
 #[test]
-fn a_slow_diff_stops_nobody() {
-    /// Gives a header and waits for the rest.
+fn a_slow_diff_blocks_no_other_work() {
+    /// Returns a header, and then waits.
     struct Slow {
         begun: Sender<()>,
         gate: Receiver<()>,
@@ -84,7 +84,7 @@ fn a_slow_diff_stops_nobody() {
     let tar = Cursor::new(file_tar("second", &[b'2'; 4000]));
     let thread = std::thread::spawn(move || store.apply_diff("mine", Slow { begun, gate, tar }));
     has_begun.recv().unwrap();
-    // The diff waits for its reader, and everything else goes on.
+    // The diff waits for its reader; other work goes on.
     let other = place.again();
     import(&other, LayerSpec::new().name("fast"), &small_tar());
     other.mount("mine", &MountRequest::new()).unwrap();

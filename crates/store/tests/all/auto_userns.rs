@@ -1,4 +1,4 @@
-//! User namespaces that the store chooses.
+//! Tests user namespaces that the store chooses.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use layerhold_testkit::{
 
 use crate::support::{image, options, ranges, reader};
 
-/// A store on a system of its own, which has these files.
+/// A store on a host with its own files.
 struct System {
     dir: TempDir,
 }
@@ -32,10 +32,10 @@ impl System {
         Self { dir }
     }
 
-    /// One that gives `containers` IDs from 100000 and 200000 on.
+    /// A host that gives the user `containers` IDs from 100000 and 200000 on.
     fn usual() -> Self {
         Self::new(&[
-            ("etc/subuid", "somebody:1:5\ncontainers:100000:65536\n"),
+            ("etc/subuid", "unlisted:1:5\ncontainers:100000:65536\n"),
             ("etc/subgid", "containers:200000:65536\n"),
         ])
     }
@@ -57,7 +57,7 @@ fn spec(wish: AutoUserNs) -> ContainerSpec {
     ContainerSpec::new().auto_userns(wish)
 }
 
-/// Makes a container and returns its maps.
+/// Creates a container and returns its maps.
 fn made(store: &Store, spec: ContainerSpec) -> IdMappings {
     let mut tx = store.begin().unwrap();
     let made = tx.create_container(spec).unwrap();
@@ -95,14 +95,14 @@ fn root_containers_get_ids_that_no_other_has() {
     assert_eq!(shown(&first), ["0:100000:1024", "0:200000:1024"]);
     let second = made(&store, spec(AutoUserNs::new().size(10)));
     assert_eq!(shown(&second), ["0:101024:10", "0:201024:10"]);
-    // Maps that were given count too.
+    // Explicit maps count too.
     let _given = made(
         &store,
         ContainerSpec::new().id_maps(ranges(&[(0, 101_035, 5)])),
     );
     let third = made(&store, spec(AutoUserNs::new().size(3)));
     assert_eq!(shown(&third), ["0:101034:1,1:101040:2", "0:201034:3"]);
-    // What a container had is free when it is gone.
+    // The IDs of a deleted container are free.
     store.delete_container("first").unwrap();
     let fourth = made(&store, spec(AutoUserNs::new().initial_size(1020)));
     assert_eq!(shown(&fourth), ["0:100000:1024", "0:200000:1024"]);
@@ -137,7 +137,7 @@ fn root_the_layer_of_a_container_has_its_owners() {
     let view = store.snapshot().unwrap();
     let layer = view.layer(made.layer().as_str()).unwrap();
     assert_eq!(shown(&layer.id_maps()), ["0:100000:3001", "0:200000:3001"]);
-    // Its copy of the image's layer has the same.
+    // The mapped copy of the image's layer has the same maps.
     assert_eq!(
         view.image("users").unwrap().mapped_layers(),
         [layer.parent().unwrap().clone()]
@@ -177,7 +177,7 @@ fn root_the_size_is_what_the_image_needs() {
         size(AutoUserNs::new().group_file(files.join("group"))),
         5001
     );
-    // What is not there says nothing, as in Go.
+    // A missing file means no users, as in Go.
     assert_eq!(size(AutoUserNs::new().group_file(files.join("none"))), 3001);
 }
 
@@ -273,12 +273,12 @@ fn what_cannot_be_is_refused_and_lets_go_of_the_lock() {
         host.join("subuid").display()
     );
     check(&user("x"), spec(AutoUserNs::new()), none, &text);
-    // There is a range for users, but none for groups.
+    // Users have a range, groups have none.
     let text = format!(
-        "{} gives user \"somebody\" no ranges to choose IDs from",
+        "{} gives user \"unlisted\" no ranges to choose IDs from",
         host.join("subgid").display()
     );
-    check(&user("somebody"), spec(AutoUserNs::new()), none, &text);
+    check(&user("unlisted"), spec(AutoUserNs::new()), none, &text);
     std::fs::write(host.join("subuid"), "containers:100000\n").unwrap();
     let text = format!(
         "cannot read the ranges in {}",
@@ -330,7 +330,7 @@ fn root_in_a_user_namespace_its_own_ids_are_shared_out() {
 }
 
 #[test]
-fn root_nobody_chooses_between_a_choice_and_its_record() {
+fn root_no_other_choice_comes_between_a_choice_and_its_record() {
     let Some(()) = require_root() else { return };
     let system = System::usual();
     let (store, lock) = (system.open(), system.userns_lock());
@@ -339,8 +339,8 @@ fn root_nobody_chooses_between_a_choice_and_its_record() {
         .create_container(spec(AutoUserNs::new().size(10)))
         .unwrap();
     assert!(lock.try_write().unwrap().is_none());
-    // A failure of a later step takes nothing back, and two of one transaction have nothing in
-    // common.
+    // A failure of a later step releases nothing, and two containers of one transaction share no
+    // IDs.
     drop(
         tx.create_container(spec(AutoUserNs::new().size(70000)))
             .unwrap_err(),
@@ -362,7 +362,7 @@ fn root_nobody_chooses_between_a_choice_and_its_record() {
     assert_eq!(maps(first.id().as_str()), "0:100000:10");
     assert_eq!(maps(second.id().as_str()), "0:100010:10");
     assert_eq!(other.uids.to_string(), "0:100020:10");
-    // What is given up is free again.
+    // After a rollback the IDs are free again.
     let mut tx = store.begin().unwrap();
     let _given_up = tx.create_container(spec(AutoUserNs::new())).unwrap();
     drop(tx);
@@ -395,7 +395,7 @@ fn root_many_at_once_get_ranges_of_their_own() {
             }
         }
     }
-    // Without gaps, since the lowest free ones are taken.
+    // Without gaps, since the lowest free IDs are chosen.
     assert_eq!(seen.len(), 4 * 1107);
     assert_eq!(seen.last(), Some(&(100_000 + 4 * 1107 - 1)));
 }
@@ -458,7 +458,7 @@ fn root_a_hostile_image_makes_no_more_than_an_error() {
     }
 }
 
-/// Runs podman where the ranges of a system are those of the host.
+/// Runs podman with the ID ranges of the test in place of those of the host.
 fn podman_on(system: &System, podman: &Podman, args: &[&str]) -> String {
     let script = r#"mount --bind "$1/subuid" /etc/subuid && mount --bind "$1/subgid" /etc/subgid && shift && exec "$@""#;
     let command = podman.command();
@@ -537,7 +537,7 @@ fn root_loop_with_overlay_users_are_found_in_all_layers_together() {
     let upper = tx.import_layer(on_lower, reader(&upper)).unwrap();
     let image = tx.create_image(ImageSpec::new().top_layer(&upper)).unwrap();
     let wanted = || spec(AutoUserNs::new()).image(image.clone());
-    // First while the layers are staged, then when they are there.
+    // First with staged layers, then with committed ones.
     let staged = tx.create_container(wanted()).unwrap();
     tx.commit().unwrap();
     let view = store.snapshot().unwrap();
@@ -545,7 +545,7 @@ fn root_loop_with_overlay_users_are_found_in_all_layers_together() {
     assert_eq!(shown(&staged.id_maps()), ["0:100000:8001", "0:200000:8001"]);
     let committed = made(&store, wanted());
     assert_eq!(shown(&committed), ["0:108001:8001", "0:208001:8001"]);
-    // A new user in the uppermost list hides all of the one below.
+    // The list of users in the top layer hides all of the list below.
     let mut tx = store.begin().unwrap();
     let top = layer("etc/passwd", "u:x:5:0::/:\n");
     let on_upper = LayerSpec::new().parent(&upper).read_only();

@@ -1,4 +1,4 @@
-//! Data items.
+//! Tests big data items.
 
 use layerhold::layerhold_ids::Digest;
 use layerhold::{BigDataItem, ContainerSpec, DataError, ErrorKind, LayerSpec};

@@ -1,4 +1,4 @@
-//! Checking: every kind of damage is found and named, and nothing else is.
+//! Tests checks: every kind of damage is reported, and nothing else is.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::support::{
     Place, file_tar, id, image, import, options, reader, small_tar, unmount_outside,
 };
 
-/// An image of two layers with data items, and a container of it. The layers are called `a` and
+/// An image of two layers with big data items, and a container of it. The layers are called `a` and
 /// `b`, the image `i`, the container `c` with the layer `w`.
 pub(crate) fn furnished() -> Place {
     furnish(Place::new())
@@ -68,7 +68,7 @@ pub(crate) fn check(store: &Store) -> CheckReport {
     store.check(&CheckOptions::new()).unwrap()
 }
 
-/// What a report says: subject, text and remedy of each finding.
+/// The lines of a report: subject, text and remedy of each finding.
 pub(crate) fn told(report: &CheckReport, place: &Place) -> Vec<String> {
     let base = format!("{}/", place.dir.path().display());
     let told = report.findings.iter().map(|finding| {
@@ -90,7 +90,7 @@ fn tree(place: &Place, layer: &str) -> PathBuf {
     place.graph("vfs/dir").join(layer)
 }
 
-/// Writes a file and gives it the time it had.
+/// Writes a file and keeps its modification time.
 fn forge(path: &Path, content: &str) {
     let time = fs::metadata(path).unwrap().modified().unwrap();
     fs::write(path, content).unwrap();
@@ -102,13 +102,13 @@ fn forge(path: &Path, content: &str) {
 fn a_store_in_use_is_clean() {
     let place = furnished();
     assert_eq!(told(&check(&place.store), &place), Vec::<String>::new());
-    // Mounting, and what a container does in its own layer, is no damage.
+    // Mounts and writes of a container to its own layer are not damage.
     let path = place.store.mount("c", &MountRequest::new()).unwrap();
     fs::create_dir(path.join("run")).unwrap();
     fs::write(path.join("usr/lib/one"), "changed").unwrap();
     let image = place.store.mount_image("image", &MountRequest::new());
     fs::metadata(image.unwrap().join("lib/three")).unwrap();
-    // A directory that something was looked for in has another time.
+    // A lookup can change the time of a directory.
     fs::write(tree(&place, "b").join("usr/probe"), "").unwrap();
     fs::remove_file(tree(&place, "b").join("usr/probe")).unwrap();
     assert_eq!(told(&check(&place.store), &place), Vec::<String>::new());
@@ -125,7 +125,7 @@ fn a_copy_as_go_unpacks_it_is_no_damage() {
     let open = |layer| Dir::open_ambient(tree(&place, layer)).unwrap();
     let below = open("a").stat("lib").unwrap().unwrap();
     open("b").set_times("lib", &Times::of(&below)).unwrap();
-    // The link counts with the length of its target, which the counter does not know of.
+    // The link counts with the length of its target, which the counter does not include.
     let mut found = told(&check(&place.store), &place);
     found.retain(|text| !text.starts_with("layer b: it is counted with "));
     assert_eq!(found, Vec::<String>::new());
@@ -155,7 +155,7 @@ fn a_whiteout_with_content_is_no_damage() {
 fn changed_files_are_named() {
     let place = furnished();
     let top = tree(&place, "b");
-    // The layer's own file, one that it has from the layer below, one too much and one too few.
+    // A file of the layer itself, a file of its parent, an added file and a missing file.
     forge(&top.join("lib/three"), "xxx");
     forge(&top.join("usr/lib/one"), "1x11");
     fs::write(top.join("extra"), "").unwrap();
@@ -302,7 +302,7 @@ fn root_changed_extended_attributes_and_devices_are_named() {
         };
         assert!(layerhold_sys::xattr::remove_at(&in_tree, "ping", "security.capability").unwrap());
         set("noted", "user.note", b"other");
-        // Somebody's own note is no damage, and a right that nobody gave is.
+        // An added note is not damage, but an added capability is.
         set("plain", "user.mine", b"x");
         set("plain", "security.capability", &capability);
         run("rm", &["null"]);
@@ -330,7 +330,7 @@ fn root_changed_extended_attributes_and_devices_are_named() {
 }
 
 #[test]
-fn root_a_mount_that_nobody_counts_is_found_and_counted() {
+fn root_a_mount_without_a_count_is_found_and_counted() {
     let Some(()) = layerhold_testkit::require_root() else {
         return;
     };
@@ -360,7 +360,7 @@ fn root_a_mount_that_nobody_counts_is_found_and_counted() {
         "{repaired:?}"
     );
     assert!(check(&store).is_clean());
-    // It is counted once, and so can be taken back.
+    // With its count of one it can be unmounted.
     let counts = fs::read_to_string(place.run("overlay-layers/mountpoints.json")).unwrap();
     assert!(
         counts.contains("\"id\":\"w\"") && counts.contains("\"count\":1"),
@@ -382,7 +382,7 @@ fn depths_find_what_they_read() {
         report.findings.len()
     };
     assert_eq!(found(CheckDepth::Records), 0);
-    // The file and what stands on its layer: the other layers, the image, the container.
+    // The file and what uses its layer: the other layers, the image, the container.
     assert_eq!(found(CheckDepth::Digests), 5);
 }
 
@@ -397,7 +397,7 @@ fn what_nothing_uses_is_reported_when_it_is_old() {
         told(&report, &place),
         ["layer old: no image or container uses it (Remove)"]
     );
-    // One that somebody builds on is not forgotten, however old it is.
+    // A layer with a child is in use, however old it is.
     let file = place.graph("vfs-layers/layers.json");
     let text = fs::read_to_string(&file).unwrap();
     let at = text.find("\"created\":\"").unwrap() + 11;
@@ -412,7 +412,7 @@ fn what_nothing_uses_is_reported_when_it_is_old() {
     );
     assert!(check(&place.store).is_clean());
     place.store.delete_layer("young").unwrap();
-    // A layer below a container is used, with an image or without one.
+    // The parent of a container is in use, with or without an image.
     let mut tx = place.store.begin().unwrap();
     let own = LayerSpec::new()
         .id(id("above"))
@@ -425,7 +425,7 @@ fn what_nothing_uses_is_reported_when_it_is_old() {
 }
 
 #[test]
-fn lost_records_are_no_reason_to_call_contents_garbage() {
+fn contents_are_not_garbage_while_records_are_lost() {
     for damage in ["empty", "missing", "torn"] {
         let place = furnished();
         let file = place.graph("vfs-layers/layers.json");
@@ -589,7 +589,7 @@ fn root_overlay_stores_are_checked_like_others() {
         path.strip_prefix(place.dir.path()).unwrap().display()
     );
     assert_eq!(told(&check(&place.store), &place), [stale]);
-    // What the driver keeps beside the layers, and bytes of a layer.
+    // Files of the driver beside the layers, and bytes of a layer.
     let home = place.graph("overlay");
     fs::write(home.join("b/lower"), "").unwrap();
     let link = fs::read_to_string(home.join("a/link")).unwrap();
@@ -692,7 +692,8 @@ fn stores_in_several_places_are_clean_and_searched_everywhere() {
     );
 }
 
-/// A store of one layer, with a file of another owner, and how it is opened without options.
+/// A store of one layer with a file of another owner, and the options to open it without driver
+/// options.
 fn with_owners(driver: &str, option: &str) -> (layerhold_testkit::TempDir, Store) {
     let place = layerhold_testkit::scratch();
     let base = place.path();
@@ -722,7 +723,7 @@ fn root_owners_that_an_option_explains_are_noted() {
     };
     let (place, store) = with_owners("vfs", "");
     assert!(check(&store).is_clean());
-    // As the option leaves it when the owner cannot be set.
+    // The state that the option leaves when the owner cannot be set.
     let file = place.path().join("root/vfs/dir/a/etc/hostname");
     std::os::unix::fs::chown(&file, Some(0), Some(0)).unwrap();
     let report = check(&store);
@@ -739,7 +740,7 @@ fn root_overlay_layers_of_other_forms_are_not_judged() {
     let Some(()) = layerhold_testkit::require_root() else {
         return;
     };
-    // The contents of a composefs layer are elsewhere, under other names.
+    // The contents of a composefs layer have other paths.
     let (place, store) = with_owners("overlay", "");
     let layer = place.path().join("root/overlay/a");
     fs::create_dir(layer.join("composefs-data")).unwrap();
@@ -751,7 +752,7 @@ fn root_overlay_layers_of_other_forms_are_not_judged() {
     }
     assert!(report.removals.is_empty());
     drop(store.shutdown(layerhold::Shutdown::Force));
-    // With a mask, files carry in an attribute what they are.
+    // With a mask, files carry their owner and mode in an attribute.
     let (_place, store) = with_owners("overlay", "overlay.force_mask=700");
     let report = check(&store);
     assert!(report.is_clean(), "{report:?}");

@@ -1,4 +1,4 @@
-//! Collecting garbage.
+//! Tests garbage collection.
 
 use layerhold::{CollectError, ContainerSpec, ErrorKind, ItemKind, LayerSpec};
 
@@ -23,7 +23,7 @@ fn only_what_no_record_names_goes() {
         "x",
     )
     .unwrap();
-    // Names that the library does not give are somebody else's.
+    // Names that the library does not generate belong to other programs.
     std::fs::create_dir_all(place.graph("vfs-images/mine")).unwrap();
     let report = place.store.garbage_collect().unwrap();
     assert_eq!(report.layers, [stray.as_str()]);
@@ -142,7 +142,7 @@ fn files_of_layers_that_may_be_in_an_image_store_stay() {
     let split = place.graph(&format!("vfs-layers/{stray}.tar-split.gz"));
     std::fs::write(&split, "x").unwrap();
     std::fs::create_dir_all(place.graph("vfs-layers").join(&stray)).unwrap();
-    // So do those that a caller keeps beside the image of another store.
+    // So do files that a caller keeps for an image of another store.
     let data = place.graph("vfs-images").join(&stray).join("userdata/x");
     std::fs::create_dir_all(&data).unwrap();
     assert!(place.store.garbage_collect().unwrap().is_empty());
@@ -152,7 +152,7 @@ fn files_of_layers_that_may_be_in_an_image_store_stay() {
         .unwrap();
     assert_eq!(report.findings.len(), 3, "{report:?}");
     assert!(report.removals.is_empty(), "{report:?}");
-    // With contents in this store, they are its own.
+    // With contents in this store, the files are garbage.
     std::fs::create_dir_all(place.graph("vfs/dir").join(&stray)).unwrap();
     let report = place.store.garbage_collect().unwrap();
     assert_eq!((report.tar_splits.len(), report.layer_dirs.len()), (1, 1));

@@ -1,4 +1,4 @@
-//! Many at once: threads, handles, processes.
+//! Tests concurrent use: threads, handles, processes.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -76,7 +76,7 @@ fn one_of_two_wins_a_name() {
     assert_eq!((view.images().count(), view.layers().count()), (1, 1));
 }
 
-/// The part of a child process: it imports its own images, and layers it shares with the others.
+/// The child process: it imports its own images, and layers that it shares with the others.
 #[test]
 fn child_entry() {
     let Some(role) = child_role() else { return };
@@ -133,14 +133,14 @@ fn a_lock_held_elsewhere_is_waited_for() {
     let held = lock.write().unwrap();
     let store = place.again();
     let thread = std::thread::spawn(move || store.set_metadata("image", "x").unwrap());
-    // Layers are another matter.
+    // Queries of layers do not wait.
     assert_eq!(place.store.inner_layers(), 1);
     drop(held);
     thread.join().unwrap();
     assert_eq!(place.store.metadata("image").unwrap(), "x");
 }
 
-/// A question that only the layers lock is needed for.
+/// A query that needs only the layers lock.
 trait InnerLayers {
     fn inner_layers(&self) -> usize;
 }

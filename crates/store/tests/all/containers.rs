@@ -1,4 +1,4 @@
-//! Creating containers.
+//! Tests creating containers.
 
 use layerhold::layerhold_ids::ImageId;
 use layerhold::{BigDataItem, ContainerSpec, ErrorKind, ImageSpec, Labels, LayerSpec, StageError};
@@ -241,7 +241,7 @@ fn root_containers_with_the_same_maps_share_a_mapped_copy() {
             .records("vfs-containers/containers.json")
             .contains(r#""uidmap":[{"container_id":0,"host_id":100000,"size":1000}]"#)
     );
-    // The copy goes with the image.
+    // The mapped copy is deleted with the image.
     place.store.delete_container(first.id().as_str()).unwrap();
     place.store.delete_container(second.id().as_str()).unwrap();
     let gone = place
@@ -295,7 +295,7 @@ fn root_a_container_that_fails_leaves_no_mapped_copy() {
             .name("box")
             .id_maps(ranges(&[(0, 100_000, 1000)]))
     };
-    // The name is free when the container is made, and taken when it is committed.
+    // The name is free when the container is created, and taken at the commit.
     let mut late = place.store.begin().unwrap();
     late.create_container(mapped()).unwrap();
     let mut tx = place.again().begin().unwrap();

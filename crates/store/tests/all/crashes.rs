@@ -1,4 +1,4 @@
-//! Processes that are killed at any moment.
+//! Tests processes that are killed at any moment.
 
 use std::path::Path;
 use std::time::Duration;
@@ -40,8 +40,8 @@ fn work(store: &Store, round: u32) -> Result<(), Error> {
     Ok(())
 }
 
-/// Every image has all its layers, every layer has its contents and a user, and nothing else is
-/// there.
+/// Checks that every image has all its layers, every layer has its contents and a user, and nothing
+/// else exists.
 fn check(base: &Path) {
     let store = Store::open(options(base)).unwrap();
     let report = store.garbage_collect().unwrap();
@@ -88,12 +88,11 @@ fn check(base: &Path) {
 #[test]
 fn a_killed_process_leaves_a_store_that_fits_together() {
     let place = scratch();
-    // Spread over a round of work, which takes some hundredths of a second, without being a
-    // multiple of it.
+    // The times are spread over a round of work, which takes some hundredths of a second.
     for step in 0..25u64 {
         let child = ChildSpec::new("crashes::child_entry", "work")
             .argument(place.path().to_str().unwrap())
-            // Names of its own: those of the last child may be there.
+            // Every child uses its own names: those of the last one may exist.
             .argument(step * 1000);
         let mut child = child.spawn();
         child.expect("begun");

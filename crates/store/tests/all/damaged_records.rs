@@ -1,4 +1,4 @@
-//! Records that are damaged can be deleted, and nothing else goes with them.
+//! Tests that damaged records can be deleted, and nothing else with them.
 
 use std::path::PathBuf;
 
@@ -41,7 +41,7 @@ fn an_image_goes_and_its_layers_stay() {
     for key in ["bad", &bad, &bad[..10]] {
         add(&place, "vfs-images/images.json", &record);
         std::fs::create_dir(&data).unwrap();
-        // A new handle, for the token says nothing of what was changed by hand.
+        // A new handle, because the token does not show a change by hand.
         let store = place.again();
         assert_eq!(counts(&store), (1, 1, 0, 1));
         let unusable = store.image_size(&bad).unwrap_err();
@@ -84,7 +84,7 @@ fn a_container_and_a_layer_go() {
     store.delete_container("box").unwrap();
     assert!(!place.graph("vfs-containers").join(box_id).exists());
     assert_eq!(counts(&store), (1, 1, 0, 1));
-    // What it wrote to is left, and can be deleted as well.
+    // The layer of the container stays, and can be deleted too.
     assert!(place.graph("vfs/dir").join(own).exists());
     let in_use = store.delete_layer(layer.as_str()).unwrap_err();
     assert_eq!(in_use.kind(), Some(ErrorKind::LayerUsedByImage));
@@ -122,7 +122,7 @@ fn an_id_that_is_a_path_leads_nowhere() {
     assert_eq!(counts(&store), (1, 1, 0, 0));
     assert!(place.graph("vfs-images/images.json").exists());
     assert!(place.graph("vfs-containers/containers.json").exists());
-    // Wiping does not follow it either.
+    // Wiping does not follow the path either.
     add(
         &place,
         "vfs-images/images.json",
@@ -177,7 +177,7 @@ fn what_is_no_record_is_deleted_by_the_id_it_begins_with() {
     assert_eq!(counts(&store), (1, 1, 0, 0));
     let gone = store.delete_layer(&bad).unwrap_err();
     assert_eq!(gone.kind(), Some(ErrorKind::NotALayer));
-    // Whoever wants to know what it was finds it beside the file.
+    // Its bytes are kept beside the file.
     let kept = std::fs::read_dir(place.graph("vfs-images")).unwrap();
     let mut kept = kept.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     assert!(kept.any(|name| name.starts_with("images.json.damaged-")));

@@ -1,4 +1,4 @@
-//! Equal files of layers come to share their blocks.
+//! Tests that equal files of layers share their blocks.
 
 use std::io::Read;
 use std::process::Command;
@@ -17,7 +17,7 @@ use crate::support::{image, options, reader};
 const MIB: u64 = 1 << 20;
 const METHODS: [HashMethod; 3] = [HashMethod::Crc64, HashMethod::Size, HashMethod::Sha256];
 
-/// Content without equal blocks in it.
+/// Content without equal blocks.
 fn noise(length: u64, seed: u64) -> Vec<u8> {
     let mut state = seed;
     let next = |_| {
@@ -145,7 +145,7 @@ fn root_loop_only_layers_of_images_are_gone_through() {
     tx.commit().unwrap();
     let report = store.dedup(&DedupOptions::default()).unwrap();
     assert_eq!(report.layers, 2, "the image's two");
-    // The copy that the layer above is shares its blocks already.
+    // The child is a copy, and shares its blocks already.
     assert_eq!((report.deduped, report.newly_shared), (MIB, 0));
 }
 
@@ -176,13 +176,13 @@ fn an_empty_store_has_nothing_to_share() {
 }
 
 #[test]
-fn root_loop_a_layer_that_is_deleted_meanwhile_is_no_failure() {
+fn root_loop_a_layer_that_is_deleted_during_the_walk_is_no_failure() {
     let Some(filesystem) = require_filesystem(FilesystemKind::Btrfs, 320) else {
         return;
     };
     let store = Store::open(options(filesystem.path())).unwrap();
     two_images(&store);
-    // As if deleted after the records were read: the driver does not have it any more.
+    // As if it was deleted after the records were read: the driver no longer has it.
     let gone = store.snapshot().unwrap().layers().next().unwrap();
     let tree = filesystem
         .path()
@@ -240,7 +240,7 @@ fn root_loop_layers_that_are_mounted_are_shared_too() {
         .unwrap();
     tx.commit().unwrap();
     let path = store.mount("box", &MountRequest::new()).unwrap();
-    // Open in a container, as the text of a running program is.
+    // Open in a container, like the file of a running program.
     let mut open = std::fs::File::open(path.join("d/two")).unwrap();
     let before = Tree::of(&path);
     let report = store.dedup(&DedupOptions::default()).unwrap();

@@ -1,4 +1,4 @@
-//! Deleting.
+//! Tests deletions.
 
 use layerhold::{
     ContainerSpec, DeleteError, DeleteMode, ErrorKind, ImageSpec, LayerSpec, LookupError,
@@ -47,7 +47,7 @@ fn what_is_used_stays() {
     let place = Place::new();
     let (base, top, own) = stack(&place);
     let kind = |key: &str| place.store.delete_layer(key).unwrap_err().kind();
-    // Names are resolved before anything is asked.
+    // The key is resolved before uses are checked.
     for key in ["base", base.as_str(), "top", top.as_str()] {
         assert_eq!(kind(key), Some(ErrorKind::LayerHasChildren), "{key}");
     }
@@ -166,7 +166,7 @@ fn delete_asks_for_no_users() {
 fn a_layer_that_is_deleted_anyway_takes_its_container_along() {
     let place = Place::new();
     let (_, _, own) = stack(&place);
-    // The ID of its layer means the container, as Go has it.
+    // The ID of its layer names the container, as in Go.
     place.store.delete(own.as_str()).unwrap();
     let view = place.store.snapshot().unwrap();
     assert_eq!(
@@ -214,8 +214,8 @@ fn mapped_copies_in_use_stay() {
         .id()
         .clone();
     let spare = import(&place.store, LayerSpec::new(), &small_tar());
-    // The image names the container's layer and a spare one as copies, and the container has
-    // another image.
+    // The image lists the container's layer and an unused one as mapped layers, and the container
+    // has another image.
     let mapped = format!(
         "\"mapped-layers\":[\"{own}\",\"{}\"],\"created\"",
         spare.id()
@@ -321,7 +321,7 @@ fn a_loop_of_mapped_layers_is_forgotten_with_its_layer() {
 }
 
 #[test]
-fn errors_name_who_uses_what() {
+fn errors_name_what_uses_an_item() {
     let place = Place::new();
     let (base, top, _) = stack(&place);
     let DeleteError::HasChildren { layer, child } = place.store.delete_layer("base").unwrap_err()
@@ -341,7 +341,7 @@ fn root_a_full_disk_can_be_emptied() {
     let store = Store::open(crate::support::options(disk.path())).unwrap();
     let tar = file_tar("big", &vec![7; 4 << 20]);
     let (_, layer) = image(&store, "image", &tar);
-    // Whatever is left of the disk is taken.
+    // The rest of the disk is filled.
     let mut filler = std::fs::File::create(disk.path().join("filler")).unwrap();
     let mut piece = 1 << 20;
     while piece > 0 {
@@ -366,7 +366,7 @@ fn root_a_full_disk_can_be_emptied() {
     let store = Store::open(crate::support::options(disk.path())).unwrap();
     assert_eq!(store.snapshot().unwrap().layers().count(), 0);
     assert!(store.garbage_collect().unwrap().is_empty());
-    // There is room again.
+    // There is space again.
     image(&store, "again", &file_tar("smaller", &vec![7; 2 << 20]));
 }
 
@@ -395,7 +395,7 @@ fn what_is_meant_exactly_is_deleted() {
     };
     place.store.delete("ab").unwrap();
     assert_eq!(left(), (1, 1, 1));
-    // Nothing is called so any more, and so the beginning of an ID will do.
+    // Nothing has this name any more, so it counts as a prefix of an ID.
     place.store.delete("ab").unwrap();
     assert_eq!(left(), (0, 1, 0));
     place.store.delete("ab").unwrap();

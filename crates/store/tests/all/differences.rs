@@ -1,4 +1,4 @@
-//! Differences between layers.
+//! Tests differences between layers.
 
 use std::io::Read;
 
@@ -146,7 +146,7 @@ fn changes_of_a_written_layer() {
         names(&tar),
         ["etc/", "etc/.wh.link", "etc/hostname", "etc/new"]
     );
-    // The other way round it is another difference.
+    // The reverse is another difference.
     let back = place.store.changes(Some("child".into()), "base").unwrap();
     assert!(back.iter().any(|change| change.to_string() == "D /etc/new"));
 }
@@ -184,7 +184,7 @@ fn unknown_layers_have_no_difference() {
 }
 
 #[test]
-fn a_difference_may_be_left_half_read_and_stops_nobody() {
+fn a_difference_may_be_left_half_read_and_blocks_no_other_work() {
     let place = Place::new();
     import(
         &place.store,

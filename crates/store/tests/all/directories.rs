@@ -1,4 +1,4 @@
-//! Directories and files of callers.
+//! Tests directories and files of callers.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What a store says of itself, and locks by digest.
+//! Tests what a store reports about itself, and locks by digest.
 
 use layerhold::layerhold_ids::{Digest, TocDigest};
 use layerhold::{
@@ -14,7 +14,7 @@ fn a_lock_by_digest_excludes_others() {
     let text = format!("sha256:{}", long('a'));
     let digest: Digest = text.parse().unwrap();
     let ours = place.store.digest_lock(&digest).unwrap();
-    // Where Go looks for it.
+    // The path where Go looks for it.
     assert_eq!(ours.path(), place.run(&format!("vfs-locks/{text}")));
     let theirs = place.again().digest_lock(&digest).unwrap();
     let guard = ours.write().unwrap();
@@ -59,7 +59,7 @@ fn layers_are_found_by_the_digest_of_their_table_of_contents() {
     let place = Place::new();
     let layer = import(&place.store, LayerSpec::new().name("base"), &small_tar());
     let digest: Digest = format!("sha256:{}", long('c')).parse().unwrap();
-    // Only Go's tools pull in part so far.
+    // Only Go's tools pull parts of layers so far.
     let records = place.records("vfs-layers/layers.json");
     let id = format!("{{\"id\":\"{}\"", layer.id());
     let with_toc = records.replace(&id, &format!("{id},\"toc-digest\":\"{digest}\""));
@@ -83,7 +83,7 @@ fn owners_above_the_layer_of_a_container() {
         .create_container(ContainerSpec::new().name("box"))
         .unwrap();
     tx.commit().unwrap();
-    // Without maps there are none, mounted or not.
+    // Without ID maps there are none, mounted or not.
     let owners = place.store.container_parent_owners("box").unwrap();
     assert_eq!(owners, ParentOwners::default());
     let error = place.store.container_parent_owners("empty").unwrap_err();
@@ -136,7 +136,7 @@ fn options_for_pulling_are_handed_on() {
     assert!(Place::new().store.pull_options().is_empty());
 }
 
-/// The overlay options of what is mounted at a path.
+/// The overlay options of the mount at a path.
 fn mounted_with(path: &std::path::Path) -> String {
     let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     let at = format!(" {} ", path.display());

@@ -1,5 +1,5 @@
-//! Every operation on a record file fails once, and the store is as before or as after, wherever
-//! its records are kept.
+//! Tests that when any operation on a record file fails, the store is as before or as after,
+//! wherever its records are kept.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ impl Kind {
         Store::open(self.options(base)).unwrap()
     }
 
-    /// The roots below which the driver and the records are.
+    /// The roots with the driver and the records.
     fn roots(self, base: &Path) -> Vec<PathBuf> {
         let mut roots = vec![base.join("root")];
         if self == Self::Split {
@@ -49,7 +49,7 @@ impl Kind {
     }
 }
 
-/// What a store holds, by name.
+/// The contents of a store, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct State {
     layers: BTreeSet<String>,
@@ -57,10 +57,10 @@ struct State {
     containers: BTreeSet<String>,
 }
 
-/// Looks at a store with fresh eyes, and checks that everything fits together.
+/// Reads a store through a new handle, and checks its consistency.
 fn state(kind: Kind, base: &Path) -> State {
     let store = kind.open(base);
-    // The first writer undoes what is left; then there is nothing that no record names.
+    // The first writer undoes leftovers; then nothing exists without a record.
     store.garbage_collect().unwrap();
     let view = store.snapshot().unwrap();
     assert!(view.damaged().is_empty(), "{:?}", view.damaged());
@@ -125,7 +125,7 @@ fn open(kind: Kind, base: &Path, io: &FaultIo) -> Result<Store, Error> {
     Ok(Store::open(options)?)
 }
 
-/// Brings two layers, an image and a container in, in one commit.
+/// Creates two layers, an image and a container in one commit.
 fn bring_in(store: &Store) -> Result<(), Error> {
     let mut tx = store.begin()?;
     let base = tx.import_layer(
@@ -150,15 +150,15 @@ fn bring_in(store: &Store) -> Result<(), Error> {
     Ok(())
 }
 
-/// Takes them out again.
+/// Deletes them again.
 fn take_out(store: &Store) -> Result<(), Error> {
     store.delete_container("box")?;
     store.delete_image("image", DeleteMode::Delete)?;
     Ok(())
 }
 
-/// Runs a scenario once cleanly and then with a fault at each of its operations; with crashes,
-/// which leave everything a fault can leave, in every kind of store.
+/// Runs a scenario once without and then with a fault at each of its operations, in every kind of
+/// store; with crashes, which leave everything that a fault can leave.
 fn each_fault(
     prepare: fn(&Store) -> Result<(), Error>,
     scenario: fn(&Store) -> Result<(), Error>,
@@ -222,8 +222,8 @@ fn a_commit_on_a_full_disk_changes_nothing_or_everything() {
     each_fault(nothing, bring_in, Fault::NO_SPACE, before_or_after);
 }
 
-/// After a crash that keeps even the clean-up from happening, whole images are there or not; a
-/// container that was to come with its image may be missing.
+/// After a crash that prevents even the clean-up, an image exists completely or not at all; the
+/// container of the same commit may be missing.
 #[test]
 fn a_commit_cut_off_leaves_whole_images() {
     each_fault(
@@ -278,8 +278,7 @@ fn names_metadata_and_data_are_old_or_new() {
     }
 }
 
-/// The record says nothing of an item while the old or the new data may be there, rather than
-/// something wrong.
+/// While an item may have its old or its new data, the record states nothing about it.
 #[test]
 fn an_item_that_is_replaced_is_not_told_wrong() {
     fn prepare(store: &Store) -> Result<(), Error> {
@@ -297,7 +296,7 @@ fn an_item_that_is_replaced_is_not_told_wrong() {
     }
 }
 
-/// The part of a child process: it dies at the operation it is told.
+/// The child process: it dies at a given operation.
 #[test]
 fn child_entry() {
     let Some(role) = child_role() else { return };

@@ -1,4 +1,5 @@
-//! `docs/from-go.md` names calls that exist, and the docs of these calls name their counterparts.
+//! Tests that `docs/from-go.md` names existing calls, and that the docs of these calls name their
+//! counterparts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ const GO_METHODS: &str = "AddNames ApplyDiff ApplyStagedLayer Changes Check Clea
     PullOptions PutLayer RemoveNames Repair RunRoot SetContainerBigData SetContainerDirectoryFile SetContainerRunDirectoryFile \
     SetImageBigData SetLayerBigData SetMetadata SetNames Shutdown Status TransientStore UIDMap Unmount UnmountImage Version Wipe";
 
-/// A row of a table: what Go has, and the calls that do it.
+/// A row of a table: a method of Go, and the calls that replace it.
 struct Row {
     go: Vec<String>,
     calls: Vec<String>,
@@ -38,7 +39,7 @@ fn rows() -> Vec<Row> {
     rows.filter(|row| !row.go.is_empty()).collect()
 }
 
-/// What stands between backticks.
+/// The text between backticks.
 fn code(cell: &str) -> Vec<String> {
     cell.split('`')
         .skip(1)
@@ -50,7 +51,7 @@ fn code(cell: &str) -> Vec<String> {
 /// Everything public that the sources of all crates declare, as `Type::name` and
 /// `crate_name::function`, with its docs.
 ///
-/// The sources are formatted, so that what a line belongs to is told by how far it is indented.
+/// The sources are formatted, so the indentation of a line shows what it belongs to.
 fn declared() -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(workspace().join("crates")).unwrap() {
@@ -84,8 +85,7 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
 }
 
 fn declared_in(text: &str, crate_name: &str, found: &mut BTreeMap<String, String>) {
-    // The type that is being declared or implemented, and whether its parts are public without
-    // saying so.
+    // The current type, and whether its parts are public without `pub`.
     let mut owner: Option<(String, bool)> = None;
     let mut docs = String::new();
     for line in text.lines() {
@@ -123,7 +123,7 @@ fn declared_in(text: &str, crate_name: &str, found: &mut BTreeMap<String, String
     }
 }
 
-/// The type after `impl`, or after `for`; of a macro's `impl $name` nothing is known.
+/// The type after `impl`, or after `for`; `None` for a macro's `impl $name`.
 fn owner_of_impl(line: &str) -> Option<String> {
     let line = line
         .split(" where")
@@ -154,7 +154,7 @@ fn note(owner: &str, item: &str, docs: &str, found: &mut BTreeMap<String, String
     }
 }
 
-/// The name that a text begins with.
+/// The name at the beginning of a text.
 fn word(text: &str) -> &str {
     let end = text.find(|c: char| !c.is_alphanumeric() && c != '_');
     end.map_or(text, |end| &text[..end])
@@ -185,7 +185,7 @@ fn every_call_in_the_tables_exists() {
         .filter(|call| !declared.contains_key(*call))
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
-    // The search would see it if one were not there.
+    // The search would notice if one were missing.
     assert!(!declared.contains_key("Store::no_such_call"));
 }
 

@@ -1,4 +1,4 @@
-//! Creating images.
+//! Tests creating images.
 
 use layerhold::layerhold_ids::{Digest, LayerId};
 use layerhold::{BigDataItem, Conflict, DataError, ErrorKind, ImageSpec, StageError};
@@ -35,7 +35,7 @@ fn an_image_has_all_that_was_asked_for() {
     );
     assert_eq!(found.created().to_string(), "2024-05-01T12:00:00.5+02:00");
     assert_eq!((found.top_layer(), found.big_data_names().len()), (None, 2));
-    // The first manifest's digest becomes that of an image that has none.
+    // An image without a digest gets that of its first manifest.
     assert_eq!(found.digest(), Some(digest('2')));
     assert!(found.flags().is_true("x"));
     assert_eq!(place.store.image_data("a", "Config").unwrap(), b"{}");
@@ -142,7 +142,7 @@ fn an_image_that_is_present_is_updated() {
 }
 
 #[test]
-fn a_name_taken_meanwhile_stops_the_commit_with_all_its_layers() {
+fn a_name_taken_before_the_commit_stops_it_with_all_its_layers() {
     let place = Place::new();
     let mut tx = place.store.begin().unwrap();
     let layer = tx

@@ -1,4 +1,4 @@
-//! Importing and creating layers.
+//! Tests importing and creating layers.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -126,7 +126,7 @@ fn a_failing_reader_leaves_nothing_and_the_transaction_goes_on() {
 }
 
 #[test]
-fn children_stand_on_layers_of_the_store_and_of_the_transaction() {
+fn parents_are_in_the_store_or_in_the_transaction() {
     let place = Place::new();
     let base = import(&place.store, LayerSpec::new(), &file_tar("a", b"1"));
     let mut tx = place.store.begin().unwrap();
@@ -236,7 +236,7 @@ fn a_present_layer_is_reused_without_reading() {
 }
 
 #[test]
-fn a_layer_that_appears_meanwhile_is_reused_or_refused() {
+fn a_layer_that_appears_before_the_commit_is_reused_or_refused() {
     let place = Place::new();
     let spec = || LayerSpec::new().id(id(&long('a')));
     let (mut first, mut second, mut third) = (
@@ -260,7 +260,7 @@ fn a_layer_that_appears_meanwhile_is_reused_or_refused() {
 }
 
 #[test]
-fn a_parent_that_goes_meanwhile_stops_the_commit() {
+fn a_parent_deleted_before_the_commit_stops_it() {
     let place = Place::new();
     let base = import(&place.store, LayerSpec::new(), &small_tar());
     let mut tx = place.store.begin().unwrap();
@@ -317,7 +317,7 @@ fn digests_without_a_stream_are_not_recorded() {
     let empty = view.layer("empty").unwrap();
     assert_eq!((empty.compressed_digest(), empty.diff_id()), (None, None));
     assert_eq!((empty.compressed_size(), empty.diff_size()), (None, None));
-    // A copy has the tar of what it is a copy of.
+    // A copy has the tar of its original.
     let copy = view.layer("copy").unwrap();
     assert_eq!(copy.diff_id().unwrap().digest(), &digest(&small_tar()));
     assert_eq!(copy.diff_size(), Some(small_tar().len() as u64));
@@ -436,7 +436,7 @@ fn root_owners_are_shifted_by_the_maps_and_children_inherit_them() {
 }
 
 #[test]
-fn a_slow_import_stops_nobody() {
+fn a_slow_import_blocks_no_other_work() {
     struct Slow {
         gate: std::sync::mpsc::Receiver<()>,
         tar: std::io::Cursor<Vec<u8>>,
@@ -461,7 +461,7 @@ fn a_slow_import_stops_nobody() {
             .unwrap();
         tx.commit().unwrap();
     });
-    // The import waits for its reader, and everything else goes on.
+    // The import waits for its reader; other work goes on.
     let other = place.again();
     import(&other, LayerSpec::new().name("fast"), &small_tar());
     assert_eq!(other.snapshot().unwrap().layers().count(), 1);
@@ -578,8 +578,8 @@ fn child_entry() {
     import(&Store::open(options).unwrap(), spec, &small_tar());
 }
 
-/// The calls of a process that imports a layer: those that flush, those that sync a directory, and
-/// those that give the contents or a record file their place.
+/// The system calls of a process that imports a layer: flushes, syncs of directories, and renames
+/// of contents and record files.
 fn calls(sync: &str) -> Vec<String> {
     let place = layerhold_testkit::scratch();
     let trace = place.path().join("trace");
@@ -622,13 +622,13 @@ fn peer_strace_sees_contents_flushed_before_records() {
     let incomplete = ["records", "sync vfs-layers"];
     let moved = ["move to vfs-layers", "move to dir"];
     let synced = ["sync dir", "sync vfs-layers"];
-    // One flush for the whole commit; then the records as incomplete, the contents in their places,
-    // and the records as complete. Each is durable before the next.
+    // One flush for the whole commit; then the records as incomplete, the renames of contents, and
+    // the records as complete. Each step is durable before the next.
     let durable = [&["syncfs"], &incomplete[..], &moved, &synced, &incomplete];
     assert_eq!(calls("filesystem"), durable.concat());
     let none = [&incomplete[..], &moved, &incomplete];
     assert_eq!(calls("none"), none.concat());
-    // Either place may be on a filesystem of its own, and so both are synced.
+    // Both directories are synced, since each may be on another filesystem.
     let synced = ["sync dir", "sync dir", "sync vfs-layers", "sync vfs-layers"];
     let split = [&["syncfs"], &incomplete[..], &moved, &synced, &incomplete];
     assert_eq!(calls("image-store"), split.concat());

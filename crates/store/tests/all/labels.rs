@@ -1,4 +1,4 @@
-//! SELinux labels of containers, on systems that are made of files.
+//! Tests SELinux labels of containers, on hosts that consist of a few files.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::support::{image, options, small_tar};
 
 const LABELS: &str = "process = \"system_u:system_r:container_t:s0\"\nfile = \"system_u:object_r:container_file_t:s0\"\n";
 
-/// A system on which SELinux is in use, with this file of labels for containers.
+/// A host with SELinux and this file of labels for containers.
 fn system(file: &str, labels: &str) -> TempDir {
     let dir = scratch();
     let host = [
@@ -41,7 +41,7 @@ fn open(system: &TempDir) -> Store {
     Store::open(options(system.path()).with_host_root(host)).unwrap()
 }
 
-/// Makes a container and returns the labels of its processes and its mounts, and that of its layer.
+/// Creates a container and returns the labels of its processes, its mounts and its layer.
 fn made(store: &Store, spec: ContainerSpec) -> [String; 3] {
     let mut tx = store.begin().unwrap();
     let made = tx.create_container(spec).unwrap();
@@ -61,7 +61,7 @@ fn recorded(store: &Store, container: &str) -> [String; 3] {
     .map(str::to_owned)
 }
 
-/// The level of a container whose three labels have the same.
+/// The level of a container, which its three labels have in common.
 fn level([process, mount, of_layer]: &[String; 3]) -> String {
     let level = process
         .strip_prefix("system_u:system_r:container_t:")
@@ -84,7 +84,7 @@ fn each_container_has_a_level_of_its_own() {
         levels.iter().all(|level| level.starts_with("s0:c")),
         "{levels:?}"
     );
-    // Images have none.
+    // Layers of images have none.
     assert_eq!(
         store
             .snapshot()
@@ -117,7 +117,7 @@ fn what_is_asked_for_is_taken() {
     let file = "system_u:object_r:container_file_t:s0:c1022,c1023";
     let spec = ContainerSpec::new().label_option("disable");
     assert_eq!(made(&store, spec), ["", file, file]);
-    // Ready-made ones come first.
+    // Explicit labels come first.
     let labels = Labels {
         process: "p".to_owned(),
         mount: "m".to_owned(),
@@ -171,7 +171,7 @@ fn the_container_tools_may_have_labels_of_their_own() {
         "process=u:r:t\nfile=u:r:f\n",
     );
     let store = open(&system);
-    // They have no level, and so containers are not separated by it.
+    // They have no level, so containers are not separated.
     assert_eq!(
         made(&store, ContainerSpec::new()),
         ["u:r:t", "u:r:f", "u:r:f"]

@@ -1,8 +1,8 @@
-//! What is done while locks are held, and what is not.
+//! Tests what happens under locks.
 //!
-//! In builds with debug assertions, erasing, hashing, and reading what a caller hands in panic on a
-//! thread that holds a lock of records (`layerhold_sys::no_brief_lock`): every test of this crate
-//! is a test of that.
+//! In builds with debug assertions, erasing, hashing and reading from a caller panic on a thread
+//! that holds a lock of records (`layerhold_sys::no_brief_lock`), so every test of this crate tests
+//! that too.
 
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use layerhold_lockfile::LockFile;
 
 use crate::support::{Place, import, leftovers, long, options, reader, small_tar};
 
-/// Tells at each read whether the locks of the store are free.
+/// A reader that notes at each read whether the locks of the store are free.
 struct Watching {
     locks: Vec<LockFile>,
     left: usize,
@@ -117,7 +117,7 @@ fn readers_erase_nothing_and_writers_say_so() {
             .with_notices(move |notice| told.lock().unwrap().push(notice.clone()));
         Store::open(options).unwrap()
     };
-    // The layer is out of sight and out of the way, and everything else is as it was.
+    // The layer is invisible and moved away; everything else is unchanged.
     assert_eq!(open().snapshot().unwrap().layers().count(), 0);
     assert!(!place.graph("vfs/dir").join(long('1')).exists());
     let left = leftovers(&place);
@@ -198,8 +198,8 @@ fn two_transactions_of_one_thread_that_choose_a_user_namespace() {
     let (first, second) = (open(), open());
     let mut one = first.begin().unwrap();
     one.create_container(spec()).unwrap();
-    // More of the same transaction are fine; a second one on this thread, through whatever handle,
-    // is not.
+    // The same transaction may choose again; a second one on this thread may not, through any
+    // handle.
     one.create_container(spec()).unwrap();
     let mut two = second.begin().unwrap();
     let error = two.create_container(spec()).unwrap_err();
@@ -211,7 +211,7 @@ fn two_transactions_of_one_thread_that_choose_a_user_namespace() {
         matches!(&*error, UserNsError::ChosenByThisThread { path } if *path == lock),
         "{error:?}"
     );
-    // On another thread it waits for its turn.
+    // On another thread it waits.
     let other = std::thread::spawn(move || {
         two.create_container(spec()).unwrap();
         two.commit().unwrap().containers.len()

@@ -1,4 +1,4 @@
-//! Finding things.
+//! Tests lookups.
 
 use layerhold::layerhold_ids::{Digest, LayerId};
 use layerhold::{

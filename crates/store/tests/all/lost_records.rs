@@ -1,5 +1,5 @@
-//! Records that are lost are made anew from what else is there, and nothing is removed for want of
-//! them.
+//! Tests that lost records are rebuilt from what else is there, and that nothing is removed because
+//! its record is lost.
 
 use std::fs;
 use std::io::Read;
@@ -20,8 +20,8 @@ use sha2::Digest as _;
 use crate::check::{check, furnish, told};
 use crate::support::{Place, id, long, options, reader};
 
-/// A store like that of podman: layers and images have IDs that are worked out from their contents,
-/// and a container has a configuration for the runtime.
+/// A store like that of podman: IDs of layers and images are computed from their contents, and a
+/// container has a configuration for the runtime.
 struct Podman {
     place: Place,
     driver: &'static str,
@@ -131,7 +131,7 @@ impl Podman {
         Store::open(store_options(self.place.dir.path(), self.driver)).unwrap()
     }
 
-    /// Repairs by a new handle, without containers being removed. Nothing may be removed.
+    /// Repairs through a new handle, keeping containers. Nothing may be removed.
     fn repaired(&self) -> (CheckReport, RepairReport) {
         let store = self.again();
         let report = check(&store);
@@ -144,7 +144,7 @@ impl Podman {
         (report, repaired)
     }
 
-    /// Everything that one does with an image and a container works.
+    /// Checks that an image and a container can be used.
     fn works(&self) {
         let store = self.again();
         for (layer, expected) in [(&self.base, &self.tars[0]), (&self.top, &self.tars[1])] {
@@ -169,7 +169,7 @@ impl Podman {
     }
 }
 
-/// What a record file says, without some fields.
+/// A record file without some fields.
 fn without(text: &str, fields: &[&str]) -> Vec<serde_json::Value> {
     let mut records: Vec<serde_json::Value> = serde_json::from_str(text).unwrap();
     for record in &mut records {
@@ -201,7 +201,7 @@ const LOSSES: [fn(&Path); 3] = [
 
 #[test]
 fn root_lost_layer_records_come_back() {
-    // What is not known without the record.
+    // What is unknown without the record.
     let lost = [
         "created",
         "compressed-diff-digest",
@@ -235,7 +235,7 @@ fn root_lost_image_records_come_back() {
             lose(&file);
             let (report, _) = podman.repaired();
             let after = fs::read_to_string(&file).unwrap();
-            // Names are nowhere else; what is left of a torn file may have them.
+            // Only the remains of a torn file may have the names.
             let lost = [
                 "names",
                 "names-history",
@@ -298,7 +298,7 @@ fn lose_all(podman: &Podman) {
 }
 
 #[test]
-fn what_a_full_copy_stands_on_is_not_guessed() {
+fn the_parent_of_a_full_copy_is_not_guessed() {
     let podman = Podman::new("vfs");
     lose_all(&podman);
     let store = podman.again();
@@ -307,8 +307,8 @@ fn what_a_full_copy_stands_on_is_not_guessed() {
     let view = podman.again().snapshot().unwrap();
     let image = view.image(podman.image.as_str()).unwrap();
     assert_eq!(image.top_layer(), Some(&podman.top));
-    // The container's tree says nothing: it may have been changed. It stays, however often one
-    // repairs.
+    // The container's tree proves nothing, since the container may have changed it. It survives any
+    // number of repairs.
     for _ in 0..2 {
         let store = podman.again();
         let report = check(&store);
@@ -335,7 +335,7 @@ fn what_a_full_copy_stands_on_is_not_guessed() {
 }
 
 #[test]
-fn root_peer_go_uses_what_was_made_anew() {
+fn root_peer_go_uses_rebuilt_records() {
     let Some(()) = layerhold_testkit::require_peer("containers-storage") else {
         return;
     };
@@ -385,7 +385,7 @@ fn a_record_with_a_bad_digest_stays_an_image() {
         let line = format!("image {}: its record is lost (Rebuild)", podman.image);
         assert!(told.contains(&line), "{told:?}");
         assert_eq!(repaired.done.len(), 2, "{repaired:?}");
-        // Nothing is lost, and the damaged bytes are kept.
+        // The record is complete, and the damaged bytes are kept.
         let after = fs::read_to_string(&file).unwrap();
         assert_eq!(without(&after, &[]), without(&before, &[]));
         let kept = fs::read_dir(podman.file("images", "")).unwrap();
@@ -427,7 +427,7 @@ fn a_layer_that_is_needed_stays_even_if_nothing_is_known_of_it() {
     let mut records: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
     records.retain(|record| record["id"] != podman.base.as_str());
     fs::write(&file, serde_json::to_string(&records).unwrap()).unwrap();
-    // Without it, neither the layer's own files nor those below it can be told.
+    // Without it, neither its own files nor those of its parent are known.
     fs::remove_file(podman.file("layers", &format!("{}.tar-split.gz", podman.base))).unwrap();
     let store = podman.again();
     let report = check(&store);
@@ -486,7 +486,7 @@ fn an_orphan_is_still_one() {
 }
 
 #[test]
-fn somebody_else_may_have_made_the_record_meanwhile() {
+fn another_process_may_make_the_record_before_the_repair() {
     let podman = Podman::new("vfs");
     let file = podman.records("layers");
     let text = fs::read_to_string(&file).unwrap();
@@ -497,7 +497,7 @@ fn somebody_else_may_have_made_the_record_meanwhile() {
     let lock = podman.file("layers", "layers.lock");
     fs::write(
         lock,
-        "another writer's token, 64 bytes or so, that nobody has seen yet",
+        "another writer's token, 64 bytes or so, no process saw it before",
     )
     .unwrap();
     drop(podman.again().repair(&report, &RepairOptions::new()));
@@ -505,8 +505,8 @@ fn somebody_else_may_have_made_the_record_meanwhile() {
 }
 
 #[test]
-fn an_empty_list_of_containers_is_no_reason_to_remove_their_layers() {
-    // With no data items, nothing but its layer tells of a container.
+fn an_empty_list_of_containers_leaves_their_layers() {
+    // Without big data items, only its layer shows that there was a container.
     let podman = Podman::new("vfs");
     fs::remove_dir_all(podman.file("containers", &long(CONTAINER))).unwrap();
     fs::write(podman.records("containers"), "").unwrap();

@@ -1,5 +1,5 @@
-//! The store as its users see it: alone, beside other processes, beside the tools that share its
-//! format, and after crashes.
+//! Tests of the public API: alone, beside other processes, beside the tools that share the format,
+//! and after crashes.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,6 +14,7 @@ mod apply;
 mod auto_userns;
 mod big_data;
 mod check;
+mod choose_driver;
 mod collect;
 mod concurrency;
 mod containers;
@@ -41,7 +42,6 @@ mod mounting_at_once;
 mod names;
 mod opening;
 mod peers;
-mod prior;
 mod properties;
 mod recovery;
 mod repair;

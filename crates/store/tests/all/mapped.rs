@@ -1,4 +1,4 @@
-//! Owners of what containers with ID maps write, whatever way the driver shifts.
+//! Tests owners of files that containers with ID maps write, for every way to shift owners.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -80,7 +80,7 @@ impl Drop for Place {
     }
 }
 
-/// Every way to shift that this machine has.
+/// Every way to shift that this host supports.
 fn every_way(test: impl Fn(&Place)) {
     if require_root().is_none() {
         return;
@@ -113,7 +113,7 @@ fn put(path: &Path, uid: u32, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Owners and modes by the names of a tar.
+/// Owners and modes in a tar, by name.
 fn owners(tar: &[u8]) -> BTreeMap<String, (i64, i64, i64)> {
     let mut reader = layerhold_tar_format::Reader::new(tar);
     let mut owners = BTreeMap::new();
@@ -139,7 +139,7 @@ fn root_what_a_container_writes_has_the_owners_that_it_sees() {
         });
         let tar = place.diff(&layer);
         let mut said = owners(&tar);
-        // Whose a deletion is means nothing.
+        // The owner of a whiteout has no meaning.
         assert!(said.remove(".wh.gone").is_some());
         let expected = [
             ("d/", (1, 2, 0o755)),
@@ -154,7 +154,7 @@ fn root_what_a_container_writes_has_the_owners_that_it_sees() {
         assert_eq!(place.changes(Some(top.as_str()), &layer), changed);
         assert_eq!(place.store.diff_size(None, layer.as_str()).unwrap(), 7);
 
-        // Another container on an image of it sees the same.
+        // Another container of an image of this layer sees the same.
         let mut tx = place.store.begin().unwrap();
         let spec = LayerSpec::new().parent(top).read_only();
         let committed = tx.import_layer(spec, reader(&tar)).unwrap();
@@ -178,7 +178,7 @@ fn root_what_a_container_writes_has_the_owners_that_it_sees() {
 #[test]
 fn root_the_root_directory_belongs_to_the_root_of_the_container() {
     every_way(|place| {
-        // As podman maps for `--userns=keep-id`: the ID of root in the image is a user's outside.
+        // The maps of podman's `--userns=keep-id`: root in the image is a user on the host.
         let maps = ranges(&[(0, 1, 1000), (1000, 0, 1), (1001, 1001, 64536)]);
         let (image, _) = image(&place.store, "image", &base());
         let (container, layer) = place.container(&image, &maps);
@@ -191,7 +191,7 @@ fn root_the_root_directory_belongs_to_the_root_of_the_container() {
             owners(&place.diff(&layer)),
             BTreeMap::from([("users".to_owned(), (1000, 1000, 0o644))])
         );
-        // What the container gives away stays given away.
+        // Files that the container gives to other users keep these owners.
         place.mounted(&container, |path| chown(path, Some(0), Some(5)).unwrap());
         place.mounted(&container, |path| assert_eq!(owner(path), (0, 5)));
     });
@@ -208,7 +208,7 @@ fn root_a_diff_applied_to_a_container_has_its_owners() {
             .finish();
         let applied = place.store.apply_diff(layer.as_str(), reader(&tar));
         assert_eq!(applied.unwrap(), 1);
-        // By its layer it is the same mount.
+        // By the ID of its layer it is the same mount.
         for key in [container.as_str(), layer.as_str()] {
             place.mounted(key, |path| {
                 assert_eq!(owner(path.join("applied")), (100_009, 100_010));
@@ -220,7 +220,7 @@ fn root_a_diff_applied_to_a_container_has_its_owners() {
     });
 }
 
-/// What one opening made without shifting is no damage for another that shifts.
+/// A layer that was made without shifting is not damage where mounts shift.
 #[test]
 fn root_rewritten_owners_are_no_damage_where_mounts_shift() {
     if require_root().is_none() {

@@ -1,5 +1,5 @@
-//! Mounts in several mount namespaces: what podman mounts for an ordinary user is seen in the
-//! namespace of its containers only.
+//! Tests mounts in several mount namespaces: mounts that podman makes for an ordinary user are
+//! visible only in the namespace of its containers.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ use layerhold_testkit::{
 
 use crate::support::{id, image, small_tar, unmount_outside};
 
-/// A process in some namespace, which does what it is told to the container of the store.
+/// A process in a namespace, which runs commands on the container of the store.
 #[test]
 fn child_entry() {
     let Some(role) = child_role() else { return };
@@ -34,7 +34,7 @@ fn child_entry() {
     }
 }
 
-/// The answer of a check that finds nothing.
+/// The answer of a clean check.
 const CLEAN: &str = "found []";
 
 fn obey(store: &Store, command: &str) -> String {
@@ -90,7 +90,7 @@ struct Two {
     _place: Shared,
 }
 
-/// The place of the store. What is mounted goes with it.
+/// The directory of the store. Dropping it unmounts everything.
 struct Shared(TempDir);
 
 impl Drop for Shared {
@@ -105,7 +105,7 @@ fn open(place: &Path) -> Store {
 }
 
 impl Two {
-    /// The second namespace is there before anything is mounted in the first.
+    /// The second namespace exists before anything is mounted in the first.
     fn start(place: TempDir, first: &[String], second: &[String]) -> Self {
         let start = |wrapper: &[String]| {
             let child = ChildSpec::new("mount_namespaces::child_entry", "obey");
@@ -136,7 +136,7 @@ impl Two {
         self.second.expect(answer);
     }
 
-    /// Nothing that the second does harms what the first has mounted.
+    /// The second process does not affect the mount of the first.
     fn leave_each_other_alone(mut self) {
         self.first("make", "0");
         self.first("mount", "1");
@@ -147,7 +147,7 @@ impl Two {
         self.second("mount", "2");
         self.second("unmount", "true");
         self.first("read", "1");
-        // The mount of the second is still there, and one for all that it does now.
+        // The mount of the second still exists, and serves all its further mounts.
         self.second("mount", "2");
         self.second("mount", "3");
         self.second("unmount", "true");
@@ -161,7 +161,7 @@ impl Two {
         assert!(self.second.wait().success());
     }
 
-    /// What no namespace has mounted is not counted for ever.
+    /// A mount that no namespace has is not counted for ever.
     fn learn_that_it_is_gone(mut self) {
         self.first("make", "0");
         self.first("mount", "1");
@@ -198,7 +198,7 @@ fn root_mounts_in_another_namespace_are_believed() {
     };
     let other = words(&["unshare", "--mount"]);
     Two::start(scratch(), &[], &other).leave_each_other_alone();
-    // One that does not even see the processes of the first.
+    // A process that cannot see the processes of the first.
     let other = words(&["unshare", "--mount", "--pid", "--fork", "--mount-proc"]);
     Two::start(scratch(), &[], &other).leave_each_other_alone();
 }

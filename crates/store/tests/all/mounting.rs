@@ -1,4 +1,4 @@
-//! Mounting and unmounting.
+//! Tests mounting and unmounting.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ fn a_layer_is_counted_for_each_user() {
     let layer = import(store, LayerSpec::new().name("base"), &small_tar());
     let request = MountRequest::new();
     assert_eq!(store.mounted("base").unwrap(), 0);
-    // By name, by prefix and by ID it is one layer.
+    // Name, prefix and ID name the same layer.
     let path = store.mount("base", &request).unwrap();
     let prefix = &layer.id().as_str()[..10];
     assert_eq!(store.mount(prefix, &request).unwrap(), path);
@@ -103,15 +103,15 @@ fn a_layer_is_not_taken_for_a_container_whose_id_begins_alike() {
         assert!(path.ends_with(layer), "{key}: {path:?}");
         place.store.unmount(key, Unmounting::Once).unwrap();
     }
-    // The ID of its layer means the container, and so what is mounted is volatile or mapped as the
-    // container is.
+    // The ID of its layer names the container, so the mount is volatile or mapped as the container
+    // is.
     let mut tx = place.store.begin().unwrap();
     let spec = ContainerSpec::new().id(id("v")).layer(id("x"));
     tx.create_container(spec.mount_option("nosuid")).unwrap();
     tx.commit().unwrap();
     let error = place.store.mount("x", &MountRequest::new()).unwrap_err();
     assert!(matches!(error, MountError::Driver { .. }), "{error:?}");
-    // Nothing is called so, and so the beginning of an ID will do.
+    // Nothing has this name, so it counts as a prefix of an ID.
     place.store.delete_layer("ab").unwrap();
     let path = place.store.mount("ab", &MountRequest::new()).unwrap();
     assert!(path.ends_with("w"));
@@ -194,7 +194,7 @@ fn a_shutdown_refuses_while_something_is_mounted() {
     );
     assert_eq!(token().len(), 64);
     assert!(place.store.shutdown(Shutdown::Refuse).unwrap().is_empty());
-    // Others, and this handle itself, take up the driver again.
+    // Other handles, and this one, open the driver again.
     place.again().mount("base", &MountRequest::new()).unwrap();
     place.store.mount("base", &MountRequest::new()).unwrap();
     assert_eq!(place.store.mounted("base").unwrap(), 2);
@@ -218,7 +218,7 @@ fn counts_of_many_threads_add_up() {
 }
 
 #[test]
-fn without_maps_nobody_is_left_out() {
+fn without_maps_no_owner_is_left_out() {
     let place = Place::new();
     import(&place.store, LayerSpec::new().name("base"), &small_tar());
     assert_eq!(
@@ -254,8 +254,8 @@ fn root_owners_above_a_mount_are_those_the_maps_lack() {
     assert_eq!((owners.uids, owners.gids), (vec![0], vec![0]));
 }
 
-/// Directories on the way count, links as themselves and as what they lead to; the mount point and
-/// `/` do not.
+/// Directories on the path count, links as themselves and as their targets; the mount point and `/`
+/// do not.
 #[test]
 fn root_peer_owners_above_a_mount_are_those_that_go_sees() {
     let Some(()) = layerhold_testkit::require_root() else {
@@ -282,7 +282,7 @@ fn root_peer_owners_above_a_mount_are_those_that_go_sees() {
     std::os::unix::fs::chown(mount_point, Some(5), Some(15)).unwrap();
 
     let owners = store.layer_parent_owners("base").unwrap();
-    // The scratch directory and what the store makes belong to root.
+    // The scratch directory and the files of the store belong to root.
     assert_eq!(owners.uids, [0, 7, 8]);
     assert_eq!(owners.gids, [0, 17, 18]);
     let go = layerhold_testkit::GoStore::new(&at("link"), &at("real/covered/run"), "vfs");
@@ -290,7 +290,7 @@ fn root_peer_owners_above_a_mount_are_those_that_go_sees() {
     let expected = format!("ID: {layer}\nUIDs: [0 7 8]\nGIDs: [0 17 18]\n");
     assert_eq!(told, expected);
 
-    // Counted, and not there any more.
+    // It is counted, but no longer mounted.
     std::fs::remove_dir_all(at("link/vfs/dir").join(&layer)).unwrap();
     let error = store.layer_parent_owners("base").unwrap_err();
     assert_eq!(error.kind(), Some(ErrorKind::LayerNotMounted));
@@ -306,7 +306,7 @@ fn a_container_is_not_mounted_with_owners_that_its_maps_do_not_say() {
     tx.commit().unwrap();
     place.store.mount("box", &MountRequest::new()).unwrap();
     place.store.unmount("box", Unmounting::Once).unwrap();
-    // As a driver that shifts owners would have left it.
+    // The state that a driver with shifting leaves.
     let records = place.graph("vfs-containers/containers.json");
     let text = std::fs::read_to_string(&records).unwrap();
     let maps = r#"[{"container_id":0,"host_id":100000,"size":65536}]"#;
@@ -394,7 +394,7 @@ fn the_counts_are_left_alone_by_everything_else() {
     assert!(mounts_file(&place).contains(layer.id().as_str()));
 }
 
-/// A store with overlay that has a layer `x`. What is mounted goes with it.
+/// A store with overlay and a layer `x`. Dropping it unmounts everything.
 struct Overlay(Place);
 
 impl Overlay {
@@ -410,7 +410,7 @@ impl Overlay {
         StoreOptions::new(base.join("root"), base.join("runroot")).with_driver("overlay")
     }
 
-    /// Another process.
+    /// The view of another process.
     fn again(&self) -> Store {
         Store::open(Self::options(self.0.dir.path())).unwrap()
     }
@@ -432,7 +432,7 @@ impl Drop for Overlay {
 }
 
 #[test]
-fn root_a_count_that_an_unmount_outside_left_starts_anew() {
+fn root_a_count_that_an_unmount_outside_left_starts_again() {
     let Some(()) = layerhold_testkit::require_feature(Feature::AllMounts) else {
         return;
     };
@@ -449,7 +449,7 @@ fn root_a_count_that_an_unmount_outside_left_starts_anew() {
         // So that it gets back to 0.
         let left = store.unmount("x", Unmounting::Once).unwrap();
         assert_eq!((left, place.is_mounted()), (StillMounted::No, false));
-        // And the next ones are counted as ever.
+        // Further mounts are counted as usual.
         mount();
         mount();
         assert_eq!(store.mounted("x").unwrap(), 2);
@@ -461,11 +461,11 @@ fn root_a_count_that_an_unmount_outside_left_starts_anew() {
 }
 
 #[test]
-fn root_a_mount_that_nobody_counts_is_found_in_the_kernels_table() {
+fn root_a_mount_without_a_count_is_found_in_the_kernels_table() {
     let Some(place) = Overlay::new() else { return };
     let request = MountRequest::new();
     for lose in [true, false] {
-        // Mounted by this process or by another one that has lost the count.
+        // Mounted by this process or by another one, without a count.
         let by = || {
             if lose {
                 place.0.store.clone()
@@ -477,7 +477,7 @@ fn root_a_mount_that_nobody_counts_is_found_in_the_kernels_table() {
         std::fs::write(path.join("written"), "x").unwrap();
         place.lose_counts();
         assert_eq!(by().mounted("x").unwrap(), 0);
-        // The next user takes it over as it is.
+        // The next user adopts the mount.
         let store = place.again();
         assert_eq!(store.mount("x", &request).unwrap(), path);
         assert_eq!(store.mounted("x").unwrap(), 1);
@@ -485,7 +485,7 @@ fn root_a_mount_that_nobody_counts_is_found_in_the_kernels_table() {
         store.unmount("x", Unmounting::Once).unwrap();
         assert!(!place.is_mounted());
 
-        // Whoever unmounts it, unmounts it.
+        // The first unmount unmounts it.
         by().mount("x", &request).unwrap();
         place.lose_counts();
         assert_eq!(
@@ -496,7 +496,7 @@ fn root_a_mount_that_nobody_counts_is_found_in_the_kernels_table() {
         let error = place.again().unmount("x", Unmounting::Once).unwrap_err();
         assert_eq!(error.kind(), Some(ErrorKind::LayerNotMounted));
 
-        // Shutting down does not pull it away from under its users unasked.
+        // A shutdown does not unmount it unless forced.
         by().mount("x", &request).unwrap();
         place.lose_counts();
         let store = place.again();

@@ -1,4 +1,4 @@
-//! Mounting and unmounting at the same time as the Go tool.
+//! Tests mounting and unmounting at the same time as the Go tool.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ fn ours(base: &Path, driver: &str) -> Store {
     Store::open(options.with_driver(driver)).unwrap()
 }
 
-/// A store with a container `box`. What is mounted goes with it.
+/// A store with a container `box`. Dropping it unmounts everything.
 struct Shared {
     place: TempDir,
     go: GoStore,
@@ -52,7 +52,7 @@ impl Shared {
         ours(self.place.path(), self.go.driver())
     }
 
-    /// What is counted, and where the kernel has something mounted for layers.
+    /// The mount counts, and the mounts of layers in the kernel.
     fn left(&self) -> (usize, Vec<std::path::PathBuf>) {
         let mounts = read_mounts().unwrap().into_iter();
         let mounted = mounts
@@ -68,7 +68,7 @@ impl Drop for Shared {
     }
 }
 
-/// One of our processes: it mounts and unmounts until a file appears.
+/// A process of this library: it mounts and unmounts until a file appears.
 #[test]
 fn child_entry() {
     let Some(role) = child_role() else { return };
@@ -82,7 +82,7 @@ fn child_entry() {
     }
 }
 
-/// The part of the Go tool. It saves layers besides, and with them all counts as it knows them.
+/// The process of the Go tool. It also saves layers, and with them all counts as it knows them.
 fn go_rounds(go: &GoStore, tar: &Path, enough: impl Fn(u32) -> bool) {
     for round in 0.. {
         if enough(round) {
@@ -95,7 +95,7 @@ fn go_rounds(go: &GoStore, tar: &Path, enough: impl Fn(u32) -> bool) {
     }
 }
 
-/// Three processes of each tool, and nothing is left when they have ended.
+/// Runs three processes of each tool, after which no count is left.
 fn three_of_each(driver: &str, enough: impl Fn(u32) -> bool + Copy + Send + Sync) {
     let Some(shared) = Shared::new(driver) else {
         return;
@@ -138,13 +138,13 @@ fn root_peer_three_processes_of_each_tool_leave_no_count_in_a_minute() {
     }
 }
 
-/// Does something that must wait for readers of the layers.
+/// Runs an operation that must wait for readers of the layers.
 fn waits_for_the_layers(place: &Path, work: impl FnOnce() + Send) {
     let lock = LockFile::new(place.join("root/vfs-layers/layers.lock")).unwrap();
     let held = lock.read().unwrap();
     std::thread::scope(|scope| {
         let working = scope.spawn(work);
-        // Time enough for work that does not wait.
+        // Enough time for an operation that does not wait.
         let late = Instant::now() + Duration::from_millis(100);
         while !working.is_finished() && Instant::now() < late {
             std::thread::sleep(Duration::from_millis(5));

@@ -1,4 +1,4 @@
-//! Names, metadata and flags.
+//! Tests names, metadata and flags.
 
 use layerhold::{ContainerSpec, ErrorKind, ImageSpec, LayerSpec, StageError, UpdateError};
 
@@ -135,7 +135,7 @@ fn a_change_that_changes_nothing_writes_nothing() {
     use std::os::unix::fs::MetadataExt;
     let place = Place::new();
     image(&place.store, "image", &small_tar());
-    // The first change notes the name in the history.
+    // The first change adds the name to the history.
     place
         .store
         .remove_names("image", &owned(&["nosuch"]))

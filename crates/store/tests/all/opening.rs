@@ -1,4 +1,4 @@
-//! Opening: directories, drivers, leftovers.
+//! Tests opening a store: directories, drivers, leftovers.
 
 use std::os::unix::fs::MetadataExt;
 
@@ -117,7 +117,7 @@ fn areas_of_dead_processes_are_removed_and_those_of_living_ones_stay() {
     let careful = options(place.dir.path()).with_recovery(Recovery::Never);
     drop(Store::open(careful).unwrap().begin().unwrap());
     assert!(area.join("temp-dir-1").exists());
-    // Opening and reading leave it alone, as does a writer that is told to.
+    // Opening, readers, and a writer with `Recovery::Never` leave it alone.
     drop(place.again().snapshot().unwrap());
     assert!(area.join("temp-dir-1").exists());
     drop(place.again().begin().unwrap());

@@ -1,4 +1,4 @@
-//! Stores shared with the Go tool and podman.
+//! Tests stores that are shared with the Go tool and podman.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use layerhold_testkit::{GoStore, Podman, Skopeo, TempDir, require_peer, require_
 
 use crate::support::{id, import, long, reader, small_tar};
 
-/// The Go tool's store and ours at the same directories.
+/// A store of the Go tool and of this library at the same directories.
 fn shared() -> Option<(TempDir, GoStore)> {
     require_root()?;
     require_peer("containers-storage")?;
@@ -23,14 +23,14 @@ fn ours(go: &GoStore) -> Store {
     Store::open(StoreOptions::new(go.root(), go.runroot()).with_driver("vfs")).unwrap()
 }
 
-/// The IDs of what the Go tool lists; names and the like are on lines of their own, indented.
+/// The IDs that the Go tool lists; names and other properties are on indented lines of their own.
 fn listed(go: &GoStore, command: &str) -> Vec<String> {
     let mut lines = go.run([command]).lines();
     lines.retain(|line| !line.starts_with(['\t', ' ']));
     lines
 }
 
-/// Record files without what differs by chance: times.
+/// Record files without times, which differ.
 fn without_times(file: &Path) -> String {
     let text = std::fs::read_to_string(file).unwrap();
     let mut out = String::new();
@@ -44,7 +44,7 @@ fn without_times(file: &Path) -> String {
     out + rest
 }
 
-/// The same steps by both tools, in stores of their own, leave the same bytes.
+/// Checks that the same steps by both tools, in separate stores, leave the same bytes.
 #[test]
 fn root_peer_records_are_byte_for_byte_those_of_go() {
     let Some((_place, go)) = shared() else { return };
@@ -198,8 +198,7 @@ fn root_peer_records_are_byte_for_byte_those_of_go() {
             "{file}"
         );
     }
-    // What differs: places where the one keeps what the other does not, and the directories of one
-    // version only.
+    // These differ: files that only one tool keeps, and directories of one version.
     let names = |root: &Path| {
         let list = std::process::Command::new("find")
             .args([".", "-printf", "%P %m %y\n"])
@@ -367,7 +366,7 @@ fn root_peer_podman_sees_our_image_and_we_see_podmans() {
         .image_data_digest("localhost/theirs:1", "manifest")
         .unwrap();
     assert_eq!(view.images_by_digest(&digest).len(), 1);
-    // A second name for podman's image, given by us.
+    // A second name for podman's image.
     store
         .add_names("localhost/theirs:1", &["localhost/ours:2".to_owned()])
         .unwrap();

@@ -1,4 +1,4 @@
-//! Any sequence of operations, on two handles, against a model in memory.
+//! Tests sequences of operations on two handles against a model in memory.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use crate::support::{Place, reader, small_tar};
 
-/// What a test does; names are from a small alphabet, so that they meet.
+/// An operation. Names are from a small alphabet, so that they collide.
 #[derive(Debug, Clone)]
 enum Op {
     Import { name: u8, parent: Option<u8> },
@@ -32,7 +32,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// The model: everything by number, in the order of creation.
+/// The model: all items by number, in the order of creation.
 #[derive(Debug, Default)]
 struct Model {
     next: usize,
@@ -166,8 +166,8 @@ impl Model {
         Ok(())
     }
 
-    /// What the store should say: names of layers, names of images with the name of their top
-    /// layer, names of containers.
+    /// The expected contents: names of layers, names of images with the name of their top layer,
+    /// names of containers.
     fn shape(&self) -> Shape {
         let layer_name = |layer: usize| self.layers.get(&layer).and_then(|layer| layer.0);
         let mut shape = Shape {
@@ -254,8 +254,7 @@ fn run(store: &Store, op: &Op) -> Outcome {
                 let mut tx = store.begin()?;
                 let mut spec = LayerSpec::new().name(text(name)).read_only();
                 if let Some(parent) = parent {
-                    // Names are checked before parents in the model, and ours are looked up by the
-                    // caller.
+                    // The model checks names before parents; here the caller looks up parents.
                     if view.layer(&text(name)).is_err() || view.layer(&text(parent)).is_ok() {
                         spec = spec.parent(view.layer(&text(parent))?.id().clone());
                     }

@@ -1,4 +1,4 @@
-//! What dead processes leave, and what becomes of it.
+//! Tests recovery from what dead processes leave.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use layerhold_sys::best_effort;
 
 use crate::support::{Place, image, import, leftovers, long, reader, small_tar};
 
-/// Makes the record of a layer say that it is incomplete.
+/// Marks the record of a layer as incomplete.
 fn mark_incomplete(place: &Place, id: &str) {
     let file = place.graph("vfs-layers/layers.json");
     let text = std::fs::read_to_string(&file).unwrap();
@@ -41,7 +41,7 @@ fn incomplete_layers_are_removed_however_their_records_are_written() {
         &small_tar(),
     );
     mark_incomplete(&place, &id);
-    // As `jq` and others write it.
+    // The form that `jq` writes.
     let file = place.graph("vfs-layers/layers.json");
     let records: serde_json::Value =
         serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
@@ -59,7 +59,7 @@ fn incomplete_layers_are_removed_however_their_records_are_written() {
 }
 
 #[test]
-fn incomplete_layers_are_removed_by_whoever_looks() {
+fn incomplete_layers_are_removed_by_any_reader() {
     let place = Place::new();
     let good = import(&place.store, LayerSpec::new().name("good"), &small_tar());
     for digit in '1'..='9' {
@@ -92,13 +92,13 @@ fn incomplete_layers_are_removed_by_whoever_looks() {
             .records("vfs-layers/layers.json")
             .contains("incomplete")
     );
-    // The files are out of the way; erasing them is for writers.
+    // The files are in a temporary area; writers erase them.
     drop(place.again().begin().unwrap());
     assert_eq!(leftovers(&place), Vec::<String>::new());
 }
 
 #[test]
-fn an_incomplete_layer_is_out_of_sight_while_somebody_works() {
+fn an_incomplete_layer_is_out_of_sight_while_a_process_works() {
     let place = Place::new();
     import(
         &place.store,
@@ -107,7 +107,7 @@ fn an_incomplete_layer_is_out_of_sight_while_somebody_works() {
     );
     import(&place.store, LayerSpec::new().name("good"), &small_tar());
     mark_incomplete(&place, &long('1'));
-    // A reader of another process keeps the writer's lock away.
+    // A reader of another process keeps the write lock from being taken.
     let lock = LockFile::new(place.graph("vfs-layers/layers.lock")).unwrap();
     let held = lock.read().unwrap();
     let view = place.store.snapshot().unwrap();
@@ -129,7 +129,7 @@ fn an_incomplete_layer_that_cannot_be_removed_stops_nothing() {
         &small_tar(),
     );
     mark_incomplete(&place, &long('1'));
-    // Neither renamed nor erased: something else is mounted on it.
+    // It can be neither renamed nor erased, because something else is mounted on it.
     let tree = place.graph("vfs/dir").join(long('1')).join("etc");
     let mount = |args: &[&std::ffi::OsStr]| std::process::Command::new("mount").args(args).status();
     let done = mount(&[
@@ -170,12 +170,12 @@ fn a_commit_that_died_before_its_image_is_undone() {
         std::fs::write(place.graph("vfs-layers/layerhold-intent.json"), text).unwrap();
     };
     let count = || place.again().snapshot().unwrap().layers().count();
-    // With its image recorded, the commit was complete, and the note is just removed.
+    // With its image recorded the commit was complete, so only the intent is removed.
     let (other, _) = image(&place.store, "other", &small_tar());
     note(&format!("\"{other}\""));
     assert_eq!(count(), 3);
     assert!(!place.graph("vfs-layers/layerhold-intent.json").exists());
-    // What somebody uses stays, and what it stands on.
+    // Layers in use stay, and so do their parents.
     let mut tx = place.store.begin().unwrap();
     tx.create_image(ImageSpec::new().name("user").top_layer(base.id().clone()))
         .unwrap();
@@ -213,7 +213,7 @@ fn files_of_saves_that_were_cut_off_are_removed() {
     let of_image = place.graph("vfs-images").join(image.as_str());
     std::fs::create_dir_all(of_image.join("userdata")).unwrap();
     let files = [
-        // Ours and Go's, which have names of the same form.
+        // Files of this library and of Go, whose names have the same form.
         place.graph("vfs-layers/.tmp-layers.json123"),
         place.graph("vfs-layers/.tmp-layerhold-intent.json7"),
         place.graph("vfs-images/.tmp-images.json4294967295"),
@@ -227,7 +227,7 @@ fn files_of_saves_that_were_cut_off_are_removed() {
             .for_each(|file| std::fs::write(file, "[").unwrap())
     };
     let left = || files.iter().filter(|file| file.exists()).count();
-    // What callers keep is theirs.
+    // Files of callers stay.
     let kept = of_image.join("userdata/.tmp-mine1");
     std::fs::write(&kept, "x").unwrap();
 
@@ -241,7 +241,7 @@ fn files_of_saves_that_were_cut_off_are_removed() {
     let collected = store.garbage_collect().unwrap();
     assert_eq!((collected.temporary_files, left()), (wanted, 0));
 
-    // A writer looks for them when it finds that a process died.
+    // A writer searches for them when it finds that a process died.
     write();
     let area = place.graph("vfs-layers/tmp");
     std::fs::create_dir_all(area.join("temp-dir-12")).unwrap();
@@ -290,8 +290,8 @@ fn a_container_whose_deletion_was_cut_off_goes_with_its_layer() {
     assert_eq!(leftovers(&place), Vec::<String>::new());
 }
 
-/// Moves the contents of a layer into the area of a dead process, as a power cut leaves them that
-/// took only their place.
+/// Moves the contents of a layer into the area of a dead process: the state after a power cut that
+/// lost only the rename.
 fn lose_place(home: &Path, areas: &Path, id: &str, name: &str) {
     let area = areas.join("temp-dir-12");
     std::fs::create_dir_all(&area).unwrap();
@@ -306,7 +306,7 @@ fn contents_that_lost_their_place_are_put_back() {
     let id = layer.id().as_str();
     let (home, areas) = (place.graph("vfs/dir"), place.graph("vfs/tempdirs"));
     lose_place(&home, &areas, id, &format!("1-{id}"));
-    // What nothing needs goes with the area.
+    // What nothing needs is erased with the area.
     let other = long('7');
     std::fs::create_dir(areas.join(format!("temp-dir-12/0-{other}"))).unwrap();
     let store = place.again();
@@ -326,7 +326,7 @@ fn contents_that_do_not_tell_what_they_are_are_kept_while_some_are_missing() {
     drop(place.again().begin().unwrap());
     let kept = areas.join("temp-dir-12/1-addition");
     assert!(kept.exists());
-    // Nothing needs them any more when the record is gone.
+    // Without the record nothing needs them.
     place.again().delete_layer("one").unwrap();
     drop(place.again());
     assert!(!kept.exists() && std::fs::read_dir(&areas).unwrap().count() == 0);
@@ -386,7 +386,7 @@ fn volatile_records_that_a_power_cut_took_leave_garbage_and_no_damage() {
     let spec = ContainerSpec::new().image(image).name("lost").volatile();
     let lost = tx.create_container(spec).unwrap();
     tx.commit().unwrap();
-    // They are not synced, and so the files may be there without their contents.
+    // They are not synced, so the files may be empty.
     for file in [
         "vfs-layers/volatile-layers.json",
         "vfs-containers/volatile-containers.json",

@@ -1,4 +1,4 @@
-//! Repairing: each kind of damage is made, reported, repaired, and gone.
+//! Tests repairs: each kind of damage is caused, reported and repaired.
 
 use std::fs;
 use std::path::Path;
@@ -16,14 +16,14 @@ use layerhold_testkit::{Fault, FaultIo};
 use crate::check::{check, furnished, told};
 use crate::support::{Place, id, import, leftovers, long, options, reader, small_tar};
 
-/// A kind of damage: how it is made, what a check says of it, and what is left after a repair.
+/// A kind of damage: how to cause it, its findings in a check, and the findings after a repair.
 struct Case {
     name: &'static str,
     make: fn(&Place),
     told: &'static [&'static str],
-    /// What a repair that keeps containers does.
+    /// The steps of a repair that keeps containers.
     done: &'static [&'static str],
-    /// What a check says then.
+    /// The findings of a check after that.
     left: &'static [&'static str],
 }
 
@@ -91,7 +91,7 @@ const CASES: &[Case] = &[
     Case {
         name: "a tar-split file that can be made again is missing",
         make: |place| {
-            // What this project packs is what it packs again.
+            // This library packs its own tars again bit for bit.
             drop(packed_layer(place));
             fs::remove_file(place.graph("vfs-layers/p.tar-split.gz")).unwrap();
         },
@@ -125,7 +125,7 @@ const CASES: &[Case] = &[
             "layer b: its tar-split file is damaged (Nothing)",
             "image i: its layer b is damaged (Nothing)",
         ],
-        // The files are whole.
+        // The files are intact.
         done: &[],
         left: &[
             "layer b: its tar-split file is damaged (Nothing)",
@@ -231,7 +231,7 @@ const CASES: &[Case] = &[
             "store: a part of a file of image records is no usable record (SetAside)",
             "image i: its record is lost (Rebuild)",
         ],
-        // What its layer is, is known from its container.
+        // The record of its layer is rebuilt from the container.
         done: &[
             "set aside: a part of a file of image records is no usable record",
             "rebuild: its record is lost",
@@ -366,7 +366,7 @@ const CASES: &[Case] = &[
     },
 ];
 
-/// A layer `p` whose tar is the one that this project makes of its tree, and an image of it.
+/// A layer `p` whose tar is the one that this library packs, and an image of it.
 fn packed_layer(place: &Place) -> Vec<u8> {
     let mut tx = place.store.begin().unwrap();
     tx.create_layer(LayerSpec::new().id(id("draft"))).unwrap();
@@ -390,7 +390,7 @@ fn packed_layer(place: &Place) -> Vec<u8> {
     tar
 }
 
-/// Takes out of a text what differs from run to run.
+/// Replaces in a text what differs between runs.
 fn plain(text: &str) -> String {
     let mut plain = text.replace(&long('e'), "EEE");
     for (dir, name) in [
@@ -423,7 +423,7 @@ fn every_kind_of_damage_is_found_and_repaired() {
         let store = place.again();
         let report = check(&store);
         assert_eq!(plain_all(told(&report, &place)), case.told, "{}", case.name);
-        // A dry run says the same and changes nothing.
+        // A dry run reports the same and changes nothing.
         let dry = RepairOptions::new().with_mode(RepairMode::DryRun);
         let promised = plain_all(shown(&store.repair(&report, &dry)));
         let again = plain_all(told(&check(&store), &place));
@@ -433,7 +433,7 @@ fn every_kind_of_damage_is_found_and_repaired() {
         assert_eq!(promised, case.done, "{}", case.name);
         let after = plain_all(told(&check(&place.again()), &place));
         assert_eq!(after, case.left, "{}", case.name);
-        // With containers, nothing is left but what no repair removes.
+        // With containers, only findings without a repair are left.
         let report = check(&store);
         let everything = store.repair(&report, &everything());
         assert!(everything.is_complete(), "{}: {everything:?}", case.name);
@@ -448,7 +448,7 @@ fn every_kind_of_damage_is_found_and_repaired() {
 #[test]
 fn only_what_was_named_goes() {
     let place = furnished();
-    // Another image shares the lower layer, and is in order.
+    // Another image shares the lower layer, and is intact.
     let mut tx = place.store.begin().unwrap();
     let base = id::<layerhold_ids::LayerId>("a");
     tx.create_image(layerhold::ImageSpec::new().id(id("o")).top_layer(base))
@@ -492,7 +492,7 @@ fn what_changed_since_the_check_is_left_alone() {
     let text = repaired.failed[0].error.to_string();
     assert_eq!(text, "it changed since the check; check again");
     assert!(place.store.exists("new").unwrap());
-    // What is gone already is what was wanted.
+    // It is not a failure if the item is gone already.
     let report = check(&place.store);
     place
         .store
@@ -579,7 +579,7 @@ fn damaged() -> Place {
 
 #[test]
 fn a_repair_that_is_cut_off_anywhere_can_be_done_again() {
-    // Not at each operation, which would take long; the numbers have nothing in common with the
+    // Not at each operation, which would take long; the stride has no factor in common with the
     // steps of a save.
     for (fault, step) in [(Fault::CRASH, 3), (Fault::NO_SPACE, 11)] {
         let mut at = 1;
@@ -590,7 +590,7 @@ fn a_repair_that_is_cut_off_anywhere_can_be_done_again() {
             if let Ok(store) = Store::open(options)
                 && let Ok(report) = store.check(&CheckOptions::new())
             {
-                // What fails is in the report of the repair, or was done in another way.
+                // A failure is in the report of the repair, or the step succeeded in another way.
                 let _report: RepairReport = store.repair(&report, &everything());
             }
             let store = place.again();
@@ -598,7 +598,7 @@ fn a_repair_that_is_cut_off_anywhere_can_be_done_again() {
             assert!(repaired.is_complete(), "operation {at}: {repaired:?}");
             let left = told(&check(&place.again()), &place);
             assert_eq!(left, Vec::<String>::new(), "operation {at}");
-            // The images were only rebuilt, never removed.
+            // The images were rebuilt, never removed.
             let view = store.snapshot().unwrap();
             assert!(view.exists("i") && view.exists("q"), "operation {at}");
             assert_eq!(leftovers(&place), Vec::<String>::new(), "operation {at}");
@@ -611,7 +611,7 @@ fn a_repair_that_is_cut_off_anywhere_can_be_done_again() {
     }
 }
 
-/// Damages the file of a layer, repairs, and looks at what becomes of the layer.
+/// Damages a file of a layer, repairs, and checks the quarantine.
 fn quarantine(base: &Path, driver: &str, file: &str) {
     let open = || {
         let (graph, run) = (base.join("root"), base.join("runroot"));
@@ -660,7 +660,7 @@ fn quarantine(base: &Path, driver: &str, file: &str) {
     let record = fs::read_to_string(beside.join("layer.json")).unwrap();
     assert!(record.contains("\"id\":\"b\""), "{record}");
     assert!(beside.join("tar-split.gz").exists() && beside.join("data").is_dir());
-    // It is in no way, and stays.
+    // It disturbs nothing, and stays.
     let store = open();
     assert!(check(&store).is_clean());
     assert!(store.garbage_collect().unwrap().is_empty());

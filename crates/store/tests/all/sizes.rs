@@ -1,4 +1,4 @@
-//! Sizes.
+//! Tests sizes.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! A store whose images have a store of their own.
+//! Tests a store with a separate image store.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -87,7 +87,7 @@ fn images_are_in_the_one_and_containers_in_the_other() {
     assert!(split.images("vfs-images").join(image.as_str()).is_dir());
     assert!(text(split.images("vfs-layers/layers.json")).contains(layer.as_str()));
     assert!(split.images("vfs/dir").join(layer.as_str()).is_dir());
-    // What lies beside layers is in the graph root, as in Go.
+    // The files beside layers are in the graph root, as in Go.
     let tar_split = format!("{layer}.tar-split.gz");
     assert!(split.graph("vfs-layers").join(&tar_split).is_file());
     assert!(!split.images("vfs-layers").join(&tar_split).exists());
@@ -131,7 +131,7 @@ fn the_image_store_serves_by_itself_too() {
     assert_eq!(view.image("image").unwrap().id(), &image);
     let tree = alone.mount_image("image", &MountRequest::new()).unwrap();
     assert_eq!(std::fs::read(tree.join("etc/hostname")).unwrap(), b"box\n");
-    // How its tar was made is recorded elsewhere, and so the tree is read.
+    // Its tar-split file is in the other store, so its tree is packed.
     let diff = alone.diff(
         None,
         layer.as_str(),
@@ -139,7 +139,7 @@ fn the_image_store_serves_by_itself_too() {
     );
     assert!(!contents(diff.unwrap()).is_empty());
     alone.shutdown(Shutdown::Force).unwrap();
-    // What it makes there is seen here, and rebuilt bit for bit.
+    // A layer that it makes there is visible here, and rebuilt bit for bit.
     let (_, second) = crate::support::image(&alone, "second", &file_tar("f", b"2"));
     assert!(split.store.exists("second").unwrap());
     let diff = split
@@ -172,7 +172,7 @@ fn images_of_the_graph_root_stay_in_use() {
     store.set_image_data("old", item).unwrap();
     assert_eq!(graph.image_data("kept", "more").unwrap(), b"more");
     assert_eq!(graph.metadata("old").unwrap(), "meta");
-    // A new layer on an old one, a new image, and a container of the old one.
+    // A new layer on an old one, a new image, and a container of the old image.
     let mut tx = store.begin().unwrap();
     let spec = LayerSpec::new().parent(base.clone()).read_only();
     let child = tx
@@ -234,7 +234,7 @@ fn a_name_belongs_to_one_of_them() {
     assert_eq!(holder(), moved);
 }
 
-/// How much a check finds that can only be removed, and how much a repair would remove.
+/// The number of findings that can only be removed, and of removals.
 fn judged(store: &Store) -> (usize, usize) {
     let report = store.check(&layerhold::check::CheckOptions::new()).unwrap();
     let is_damage = |finding: &&layerhold::check::Finding| {
@@ -310,7 +310,7 @@ fn garbage_is_collected_in_both() {
     assert_eq!(report.layer_dirs, [long('4')]);
     assert!(garbage.iter().all(|dir| !dir.exists()));
     assert!(kept.is_dir());
-    // Without the records of image layers nothing is garbage.
+    // While records of image layers are lost, nothing is garbage.
     std::fs::remove_file(split.images("vfs-layers/layers.json")).unwrap();
     let refused = split.store.garbage_collect().unwrap_err();
     assert_eq!(refused.kind(), Some(ErrorKind::LoadError));
@@ -350,7 +350,7 @@ fn a_commit_that_fails_leaves_nothing_in_either() {
         .top_layer(&layer)
         .big_data(BigDataItem::new("config", *b"data"));
     tx.create_image(spec).unwrap();
-    // The name is taken while nobody looks, in the other store.
+    // The name is taken in the other store before the commit.
     image(&split.graph_alone(), "name", &small_tar());
     let refused = tx.commit().unwrap_err();
     assert_eq!(refused.kind(), Some(ErrorKind::DuplicateName));

@@ -1,4 +1,4 @@
-//! Stores and tars for the tests of this binary.
+//! Stores and tars for the tests.
 
 use std::io::{Cursor, Read};
 use std::path::Path;
@@ -47,7 +47,7 @@ pub(crate) fn options(base: &Path) -> StoreOptions {
         .with_driver_option("vfs.ignore_chown_errors=true")
 }
 
-/// The same maps for users and groups: inside, outside, how many.
+/// The same maps for users and groups: ID in the container, ID on the host, count.
 pub(crate) fn ranges(ranges: &[(u32, u32, u32)]) -> IdMappingOptions {
     let map = IdMap::new(
         ranges
@@ -114,14 +114,14 @@ pub(crate) fn long(digit: char) -> String {
     digit.to_string().repeat(64)
 }
 
-/// Makes a directory older than this machine runs.
+/// Sets the time of a directory to before the last boot.
 pub(crate) fn age(dir: &Path) {
     let dir = std::fs::File::open(dir).unwrap();
     dir.set_modified(std::time::UNIX_EPOCH).unwrap();
 }
 
-/// Unmounts a layer without telling the store. Namespaces that other tests make at this moment have
-/// copies of the mount, which go with its directory.
+/// Unmounts a layer behind the back of the store. Mount namespaces of other tests may have copies
+/// of the mount, which disappear with its directory.
 pub(crate) fn unmount_outside(path: &Path) {
     let unmounted = std::process::Command::new("umount").arg(path).status();
     assert!(unmounted.unwrap().success());
@@ -129,7 +129,7 @@ pub(crate) fn unmount_outside(path: &Path) {
     std::fs::create_dir(path).unwrap();
 }
 
-/// What is left in temporary areas, but for damaged layers that a repair has set aside.
+/// The contents of temporary areas, except for quarantined layers.
 pub(crate) fn leftovers(place: &Place) -> Vec<String> {
     let mut found = Vec::new();
     for area in ["vfs-layers/tmp", "vfs/tempdirs"] {

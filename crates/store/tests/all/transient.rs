@@ -1,5 +1,5 @@
-//! Containers that do not survive a reboot: in a transient store all, elsewhere those that are
-//! asked to be volatile.
+//! Tests containers that do not survive a reboot: all of a transient store, and volatile ones of
+//! other stores.
 
 use std::path::Path;
 
@@ -73,7 +73,7 @@ fn a_transient_store_has_its_containers_below_the_run_root() {
     );
     assert_eq!(store.container_data("box", "k").unwrap(), b"v");
     store.mount("box", &MountRequest::new()).unwrap();
-    // Whoever opens it like this sees the container; who does not, sees the image alone.
+    // A transient store sees the container; another store at the same root sees only the image.
     assert!(transient(place.path()).exists("box").unwrap());
     let durable = Store::open(options(place.path())).unwrap();
     assert!(!durable.exists("box").unwrap());
@@ -120,7 +120,7 @@ fn after_a_reboot_images_are_left_and_the_rest_is_garbage() {
         [layer]
     );
     assert!(view.image("image").is_ok());
-    // Without a reboot, those records could be below another run root.
+    // Until a reboot, these records could be below another run root.
     assert!(store.garbage_collect().unwrap().is_empty());
     let report = store.check(&layerhold::check::CheckOptions::new()).unwrap();
     assert!(
@@ -224,7 +224,7 @@ fn what_one_kind_of_opening_records_is_no_garbage_to_the_other() {
             assert!(tree.join("etc/hostname").exists());
         }
     }
-    // Garbage is collected beside them, as long as there is a file of records that last.
+    // Garbage is collected beside them, as long as the file of durable records exists.
     container(&place.store, ContainerSpec::new().name("lasting"));
     std::fs::create_dir_all(place.graph("vfs/dir").join(crate::support::long('f'))).unwrap();
     std::fs::create_dir_all(
@@ -261,7 +261,7 @@ fn nothing_is_collected_beside_damaged_records_of_the_other_kind() {
             error.to_string().ends_with("does not hold records"),
             "{error}"
         );
-        // The check goes on without them, and would remove nothing that they may have named.
+        // The check goes on without them, and plans to remove nothing that they may have named.
         let report = place
             .store
             .check(&layerhold::check::CheckOptions::new())
@@ -285,12 +285,12 @@ fn an_image_of_a_transient_container_is_in_use_for_all() {
         .delete_image("image", DeleteMode::Delete)
         .unwrap_err();
     assert_eq!(error.kind(), Some(ErrorKind::ImageUsedByContainer));
-    // Whoever deletes the image regardless leaves the layer that the container stands on.
+    // Deleting the image anyway leaves the parent of the container.
     place.store.delete("image").unwrap();
     let error = place.store.delete_layer(top.as_str()).unwrap_err();
     assert_eq!(error.kind(), Some(ErrorKind::LayerHasChildren));
     assert!(place.graph("vfs/dir").join(top.as_str()).exists() && tree.exists());
-    // Damaged records are in nobody's way.
+    // Damaged records do not prevent a deletion.
     std::fs::write(place.run("vfs-layers/volatile-layers.json"), "[").unwrap();
     place.store.delete_layer(top.as_str()).unwrap();
 }

@@ -1,4 +1,4 @@
-//! Layers of trees that somebody else filled.
+//! Tests layers of trees that a caller fills.
 
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -18,7 +18,7 @@ use layerhold_testkit::{GoStore, TempDir, require_peer, require_root, scratch};
 
 use crate::support::{Place, file_tar, import, leftovers, long, ranges, reader, small_tar};
 
-/// An overlay store; what it mounted goes with it.
+/// An overlay store. Dropping it unmounts everything.
 pub(crate) struct Overlay {
     pub(crate) dir: TempDir,
     pub(crate) store: Store,
@@ -40,12 +40,12 @@ impl Overlay {
         self.dir.path().join("root").join(below)
     }
 
-    /// What is left of trees and in temporary areas.
+    /// The remaining trees and contents of temporary areas.
     pub(crate) fn leftovers(&self) -> Vec<String> {
         leftovers_in(self.dir.path())
     }
 
-    /// Makes trees look as if nothing had been made there for long.
+    /// Sets the times of trees to long ago.
     pub(crate) fn age_trees(&self) {
         let trees = std::fs::read_dir(self.graph("overlay/staging"));
         for tree in trees.into_iter().flatten() {
@@ -116,10 +116,10 @@ fn root_a_new_layer_is_as_if_it_had_been_imported() {
     std::io::Write::write_all(&mut writer, &tar).unwrap();
     let stream = writer.finish().unwrap();
     let tree = place.new_tree(&stream);
-    // Nobody is stopped while trees are about.
+    // Staged trees block no other work.
     let spec = LayerSpec::new().name("usual").parent(&base).read_only();
     import(&place.store, spec, &stream);
-    // The ID can be one that only the contents tell.
+    // The ID can follow from the contents.
     let digest = tree.facts().diff_id().unwrap().digest().to_string();
     let id: LayerId = digest.strip_prefix("sha256:").unwrap().parse().unwrap();
     let spec = LayerSpec::new().id(id.clone()).parent(&base).read_only();
@@ -155,7 +155,7 @@ fn root_a_new_layer_is_as_if_it_had_been_imported() {
         .unmount_image("image", Unmounting::Once)
         .unwrap();
 
-    // Once more, it is there already.
+    // The second time it exists already.
     let tree = place.new_tree(&stream);
     let mut tx = place.store.begin().unwrap();
     let layer = tx
@@ -222,7 +222,7 @@ fn root_what_the_filler_says_is_recorded() {
         view.layers_by_toc_digest(&TocDigest::new(digest(1))).len(),
         1
     );
-    // The tar is made of the lines that were handed in.
+    // The tar is rebuilt from the given tar-split lines.
     let mut diff = Vec::new();
     let plain = DiffCompression::As(Codec::Plain);
     let mut stream = place.store.diff(None, "layer", plain).unwrap();
@@ -265,7 +265,7 @@ fn root_a_tree_replaces_what_a_layer_holds() {
         .collect();
     assert_eq!(names, ["second"]);
 
-    // A layer of which less is known than before.
+    // A layer of which less is recorded than before.
     let layer = place.store.snapshot().unwrap().layer("mine").unwrap();
     let tree = place.store.stage_tree(TreeSpec::for_layer(&layer)).unwrap();
     drop(tree.root().create_file("third", 0o644).unwrap());
@@ -446,7 +446,7 @@ fn a_driver_of_whole_copies_takes_no_trees() {
     let error = place.store.stage_tree(spec).unwrap_err();
     assert_eq!(error.kind(), Some(ErrorKind::NotSupported));
     assert_eq!(leftovers(&place), Vec::<String>::new());
-    // Where its layers are it can tell.
+    // It can tell the paths of its layers.
     let layer = import(&place.store, LayerSpec::new(), &small_tar());
     let path = place.store.layer_tree_path(layer.id().as_str()).unwrap();
     assert_eq!(path, place.graph("vfs/dir").join(layer.id().as_str()));

@@ -1,4 +1,4 @@
-//! Processes that die, and files that cannot be written, while trees become layers.
+//! Tests processes that die, and files that cannot be written, while trees become layers.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use layerhold_testkit::{ChildSpec, Fault, FaultIo, child_role, require_root};
 use crate::support::{file_tar, import, reader, small_tar};
 use crate::trees::{Overlay, diff_of, options};
 
-/// What may be found after a change that was cut off: files, and what the record says of them.
+/// Checks the state after a change that was cut off: the files, and what the record states about
+/// them.
 fn is_whole(store: &Store, old: &[u8], new: &[u8]) -> bool {
     let view = store.snapshot().unwrap();
     let layer = view.layer("mine").unwrap();
@@ -81,7 +82,7 @@ fn root_a_process_that_dies_in_a_change_leaves_no_record_of_other_files() {
     panic!("the child never came to its end");
 }
 
-/// Fills a tree, and waits to be killed or dies at the operation it is told.
+/// Fills a tree, and waits to be killed or dies at a given operation.
 #[test]
 fn child_entry() {
     let Some(role) = child_role() else { return };
@@ -113,7 +114,7 @@ fn root_what_a_dead_process_filled_is_removed() {
             .argument(place.dir.path().to_str().unwrap())
             .spawn();
         child.expect("filled");
-        // While it lives, it is left alone.
+        // The tree of a live process is left alone.
         drop(
             Store::open(options(place.dir.path()))
                 .unwrap()

@@ -1,4 +1,4 @@
-//! What things take: from counters, and the same when they are counted anew.
+//! Tests disk usage: from counters, and the same when everything is counted again.
 
 use std::path::PathBuf;
 
@@ -27,8 +27,8 @@ impl Place {
     }
 }
 
-/// A base with 5 bytes in one inode with two names and a link; on it two images with 3 and 7 bytes
-/// more, one of them with a data item of 10 bytes; and a container on the first.
+/// A base with 5 bytes in one inode with two names and a link; two images on it with 3 and 7 more
+/// bytes, one of them with a big data item of 10 bytes; and a container of the first.
 struct Sample {
     place: Place,
     base: LayerId,
@@ -122,7 +122,7 @@ fn figures_are_exact() {
     let tar_splits = [&base, &tops[0], &tops[1]].map(|layer| place.tar_split(layer));
     assert_eq!(total.data, tar_splits.iter().sum::<u64>() + 10 + 40);
     assert_eq!(total.bytes(), BASE + one + two + one + 100 + total.data);
-    // The image without a container, but not the layer that the other one stands on too.
+    // The image without a container, but not the base that the other image shares.
     assert_eq!(total.reclaimable, two + tar_splits[2]);
 }
 
@@ -131,7 +131,7 @@ fn imported_layers_are_not_walked_again() {
     let Sample { place, .. } = sample();
     let report = place.store.usage().unwrap();
     use UsageOrigin::{Counted, Recorded};
-    // The third is the container's.
+    // The third layer is the container's.
     assert_eq!(origins(&report), [Recorded, Recorded, Counted, Recorded]);
     assert_eq!(
         std::fs::read_to_string(place.counters())
@@ -151,7 +151,7 @@ fn without_the_file_the_answer_is_the_same() {
     std::fs::remove_file(place.counters()).unwrap();
     let mut counted = place.again().usage().unwrap();
     assert!(origins(&counted).iter().all(|o| *o == UsageOrigin::Counted));
-    // That was noted, so now it need not be counted.
+    // It was recorded, so it is not counted again.
     let again = place.store.usage().unwrap();
     assert_eq!(origins(&again), origins(&recorded));
     for (layer, before) in counted.layers.iter_mut().zip(&recorded.layers) {
@@ -164,8 +164,8 @@ fn without_the_file_the_answer_is_the_same() {
         lines.sort();
         lines
     };
-    let anew = std::fs::read_to_string(place.counters()).unwrap();
-    assert_eq!(sorted(&anew), sorted(&text));
+    let new_text = std::fs::read_to_string(place.counters()).unwrap();
+    assert_eq!(sorted(&new_text), sorted(&text));
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn a_wrong_counter_is_found_and_put_right() {
     let Sample { place, tops, .. } = sample();
     let (report, wrong) = place.store.verify_usage().unwrap();
     assert_eq!(wrong, []);
-    // Somebody wrote into a layer that nobody writes to.
+    // A process changed a layer that must not change.
     let file = format!("vfs/dir/{}/intruder", tops[1]);
     std::fs::write(place.graph(&file), [1; 50]).unwrap();
     assert_eq!(
@@ -190,7 +190,7 @@ fn a_wrong_counter_is_found_and_put_right() {
     assert_eq!(wrong.found.bytes, BASE + 7 + 50);
     assert_eq!(wrong.found.inodes, wrong.recorded.inodes + 1);
     assert_eq!(bytes_of(&report, &tops[1]), BASE + 7 + 50);
-    // From now on it is right.
+    // The counter is right now.
     assert_eq!(place.again().usage().unwrap().total, report.total);
     assert_eq!(place.store.verify_usage().unwrap().1, []);
 }
@@ -252,7 +252,7 @@ fn a_layer_that_the_driver_lost_takes_nothing() {
 #[test]
 fn nothing_depends_on_the_file() {
     let place = Place::new();
-    // Not a file at all: neither importing nor asking minds.
+    // It is not a file: importing and reading usage still work.
     std::fs::create_dir_all(place.counters()).unwrap();
     let layer = import(&place.store, LayerSpec::new(), &file_tar("f", &[1; 9]));
     assert_eq!(place.store.usage().unwrap().total.unused.bytes, 9);
@@ -276,7 +276,7 @@ fn a_file_of_stale_lines_is_replaced() {
     let line = std::fs::read_to_string(place.counters()).unwrap();
     let stale = line.replace(layer.id().as_str(), &long('f'));
     std::fs::write(place.counters(), stale.repeat(400) + &line).unwrap();
-    // Importing replaces it when it is long, and asking does when most of it is stale.
+    // Importing replaces it when it is long, and reading usage when most of it is stale.
     import(&place.store, LayerSpec::new(), &file_tar("g", &[1; 8]));
     let lines = || {
         let text = std::fs::read_to_string(place.counters()).unwrap();
@@ -365,7 +365,7 @@ fn stores_in_other_places_are_told_apart() {
         report.layers[0].beside > 0,
         "its tar-split file is in the image store"
     );
-    // What an additional store holds takes nothing here.
+    // Contents of an additional store take no space here.
     let other = scratch();
     let additional = format!("vfs.imagestore={}", images.display());
     let store = Store::open(options(other.path()).with_driver_option(additional)).unwrap();
@@ -422,7 +422,7 @@ fn root_loop_with_overlay_what_layers_change_is_counted() {
 
     let path = store.mount("box", &MountRequest::new()).unwrap();
     std::fs::write(path.join("new"), [0; 30]).unwrap();
-    // Copied up, and so in the container's layer too.
+    // The file is copied up, so it is in the container's layer too.
     std::fs::write(path.join("b"), [0; 499]).unwrap();
     let report = store.usage().unwrap();
     let bytes: Vec<u64> = report.layers.iter().map(|layer| layer.own.bytes).collect();

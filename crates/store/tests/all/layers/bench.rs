@@ -1,5 +1,4 @@
-//! Imports chains of layers into a store of each driver, and holds what comes of them against the
-//! model.
+//! Imports chains of layers into a store of each driver, and compares the results with the model.
 
 use std::fmt::Write as _;
 use std::io::{Cursor, Read};
@@ -13,7 +12,7 @@ use layerhold_sys::best_effort;
 use layerhold_testkit::layers::{ANY_TIME, Chain, Layer, Layers};
 use layerhold_testkit::{TempDir, Tree, scratch};
 
-/// The drivers that every layer is held against.
+/// The drivers that are compared.
 pub(crate) const DRIVERS: [&str; 2] = ["overlay", "vfs"];
 
 /// A store of each driver.
@@ -21,9 +20,9 @@ pub(crate) struct Bench {
     stores: Vec<(&'static str, Store)>,
     _place: TempDir,
     chains: Vec<Chain>,
-    /// Layers that came in, on every driver that could take them.
+    /// The number of imported layers, over all drivers that support them.
     pub(crate) accepted: u64,
-    /// Layers that were refused, as the model says.
+    /// The number of layers that were refused, as the model says.
     pub(crate) refused: u64,
 }
 
@@ -46,7 +45,7 @@ impl Bench {
         }
     }
 
-    /// Imports a chain into every store; tells what is wrong about what came of it.
+    /// Imports a chain into every store; returns how a result differs from the model.
     pub(crate) fn add(&mut self, chain: &Chain) -> Result<(), String> {
         let number = self.chains.len();
         self.chains.push(chain.clone());
@@ -61,7 +60,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Checks every store; tells of the first layer that is called damaged.
+    /// Checks every store; returns the first layer that is reported as damaged.
     pub(crate) fn check(&self) -> Result<(), String> {
         for (driver, store) in &self.stores {
             let report = store.check(&CheckOptions::new()).unwrap();
@@ -89,7 +88,7 @@ impl Drop for Bench {
     }
 }
 
-/// Everything that is asked of one chain alone.
+/// Tests one chain alone.
 pub(crate) fn judge(drivers: &[&'static str], chain: &Chain) -> Result<(u64, u64), String> {
     let mut bench = Bench::new(drivers);
     bench.add(chain)?;
@@ -97,13 +96,13 @@ pub(crate) fn judge(drivers: &[&'static str], chain: &Chain) -> Result<(u64, u64
     Ok((bench.accepted, bench.refused))
 }
 
-/// Counts layers that came in, and that were refused.
+/// Counts imported and refused layers.
 fn add(driver: &str, store: &Store, chain: &Chain, number: usize) -> Result<(u64, u64), String> {
     let mut model = Layers::new();
     let mut made: Vec<(LayerId, Vec<u8>, Tree)> = Vec::new();
     let mut refused = 0;
-    // Every second chain comes in at once, as an image does; its layers are on parents that are
-    // staged.
+    // Every second chain is imported in one transaction, as an image is, so its layers have staged
+    // parents.
     let at_once = number % 2 == 1;
     let mut transaction = store.begin().unwrap();
     for (position, layer) in chain.layers().iter().enumerate() {
@@ -139,7 +138,7 @@ fn add(driver: &str, store: &Store, chain: &Chain, number: usize) -> Result<(u64
     Ok((made.len() as u64, refused))
 }
 
-/// Tells whether the layer came in.
+/// Imports one layer; tells whether it was accepted.
 fn import(
     transaction: &mut Transaction,
     driver: &str,
@@ -154,7 +153,7 @@ fn import(
     match (imported, model.add(layer)) {
         (Ok(_), Ok(())) => Ok(true),
         (Err(_), Err(_)) => Ok(false),
-        // A directory of a layer is all that this driver has while it unpacks one.
+        // While this driver unpacks a layer, it has only a directory of it.
         (Err(_), Ok(())) if model.looks_below() && driver == "overlay" => {
             *model = before;
             Ok(false)

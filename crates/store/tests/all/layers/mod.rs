@@ -1,4 +1,4 @@
-//! Any layers, on every driver, against a model of the rules.
+//! Tests generated layers on every driver against a model of the rules.
 
 mod bench;
 
@@ -16,14 +16,14 @@ use bench::{Bench, DRIVERS, judge};
 
 /// Chains in one pair of stores.
 const CHAINS: usize = 40;
-/// Bytes that make a chain.
+/// The bytes from which a chain is generated.
 const BYTES: usize = 400;
 
 fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
 }
 
-/// The smallest chain that still fails, and how it does.
+/// The smallest chain that still fails, and its failure.
 fn minimised(drivers: &[&'static str], chain: &Chain) -> Option<String> {
     let mut message = judge(drivers, chain).err()?;
     let mut chain = chain.clone();
@@ -45,7 +45,8 @@ fn chains() -> impl Strategy<Value = Vec<Chain>> {
     vec(chain, CHAINS)
 }
 
-/// Holds chains against the model in one pair of stores. An error shows the smallest chain that still fails.
+/// Compares chains with the model in one pair of stores. An error shows the smallest chain that
+/// still fails.
 fn judge_together(chains: &[Chain]) -> Result<(u64, u64), String> {
     let mut bench = Bench::new(&DRIVERS);
     let added = chains.iter().try_for_each(|chain| bench.add(chain));
@@ -62,7 +63,8 @@ fn judge_together(chains: &[Chain]) -> Result<(u64, u64), String> {
     }
 }
 
-/// `LAYERHOLD_LAYERS` sets how many layers have to come in, `LAYERHOLD_LAYERS_SEED` which ones are tried.
+/// `LAYERHOLD_LAYERS` sets how many layers are imported, `LAYERHOLD_LAYERS_SEED` which ones are
+/// tried.
 #[test]
 fn root_any_layers_are_what_the_model_says() {
     let Some(()) = require_root() else { return };
@@ -96,8 +98,8 @@ fn root_any_layers_are_what_the_model_says() {
     );
 }
 
-/// Chains that were found to come out wrong once, by a name that says what was wrong. Every layer
-/// of them is to come in.
+/// Chains that once gave wrong results, by a name for what was wrong. All their layers must be
+/// accepted.
 fn found() -> Vec<(&'static str, Vec<Vec<Entry>>)> {
     let marker = |name: &str| Entry::file(name, "");
     let device = |name: &str| Entry::new(name, EntryKind::CharDevice(0, 0));
@@ -323,8 +325,8 @@ fn root_what_was_wrong_once() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
-/// What the tree could not be exported from is refused: one file that two entries want, and one
-/// that its name leads to no more.
+/// Layers that could not be exported again are refused: one file that two entries claim, and one
+/// that its name no longer leads to.
 #[test]
 fn root_what_could_not_be_exported_is_refused() {
     let Some(()) = require_root() else { return };
@@ -340,7 +342,7 @@ fn root_what_could_not_be_exported_is_refused() {
             Entry::file("/a/b/a", "1"),
             Entry::new("a/a", EntryKind::Fifo),
         ],
-        // The whiteout makes no directory, so that the link leads nowhere.
+        // The whiteout creates no directory, so the link dangles.
         vec![
             Entry::file("a/b/.wh.c", ""),
             Entry::symlink("a/c", "b/.."),

@@ -1,4 +1,4 @@
-//! Which driver a store has been used with.
+//! Tests choosing the driver that a store was used with.
 
 use std::fs;
 use std::path::Path;
@@ -32,12 +32,12 @@ fn a_store_of_vfs_is_opened_with_vfs() {
     assert_eq!(found(base), None);
     fill(base, "vfs");
     assert_eq!(found(base).as_deref(), Some("vfs"));
-    // What overlay makes when it is opened by mistake is nothing.
+    // Directories that overlay creates when it is opened by mistake are not contents.
     fs::create_dir_all(base.join("root/overlay/l")).unwrap();
     fs::create_dir_all(base.join("root/overlay-layers")).unwrap();
     fs::write(base.join("root/overlay-layers/layers.json"), "[]").unwrap();
     assert_eq!(found(base).as_deref(), Some("vfs"));
-    // Layers whose records are lost are there all the same, and records whose layers are lost.
+    // Layers without records count, and so do records without layers.
     let records = base.join("root/vfs-layers/layers.json");
     let text = fs::read(&records).unwrap();
     fs::remove_file(&records).unwrap();
@@ -77,7 +77,7 @@ fn root_contents_of_several_drivers_are_not_chosen_from() {
     assert_eq!(found(place.path()), None);
     let error = Store::open(options(place.path()).with_driver_of_contents()).unwrap_err();
     let source = std::error::Error::source(&error).unwrap().to_string();
-    // Its home was mounted before the others were seen.
+    // The failed opening mounted the home of overlay before it found the other drivers.
     let overlay = Store::open(options(place.path()).with_driver("overlay")).unwrap();
     best_effort(overlay.shutdown(Shutdown::Force));
     assert!(
@@ -110,7 +110,7 @@ fn a_store_of_a_driver_that_is_not_here_is_not_touched() {
         names.sort();
         assert_eq!(names, [driver.to_owned(), format!("{driver}-layers")]);
         assert!(!base.join("runroot").exists());
-        // Who names a driver gets it.
+        // A named driver is used.
         fill(base, "vfs");
     }
 }
