@@ -10,7 +10,7 @@ use crate::catalog::error::{AccessError, LookupError, file_errors_are_access};
 use crate::catalog::locked::Locked;
 use crate::catalog::locks::InContext;
 use crate::catalog::lookup::ItemRecord;
-use crate::catalog::record_stores::{Records, View};
+use crate::catalog::record_stores::{MergedRecords, Records};
 use crate::records::big_data_item::{BigDataItem, digest_of, forget_in, note_item};
 use crate::records::error_kind::{ErrorKind, error_kind};
 use crate::records::kinds::ItemKind;
@@ -121,7 +121,7 @@ pub(crate) fn not_found<R: ItemRecord>(record: &Arc<R>, item: &str) -> DataError
 
 /// The store that keeps a record and its data.
 pub(crate) fn store_of<'v, R: ItemRecord>(
-    view: &'v View<R>,
+    view: &'v MergedRecords<R>,
     record: &Arc<R>,
     item: &str,
 ) -> Result<&'v JsonStore<R>, DataError> {
@@ -143,7 +143,7 @@ pub(crate) fn read<R: ItemRecord>(
 }
 
 pub(crate) fn size<R: ItemRecord>(
-    view: &View<R>,
+    view: &MergedRecords<R>,
     record: &Arc<R>,
     item: &str,
     recorded: Option<i64>,
@@ -159,7 +159,7 @@ pub(crate) fn size<R: ItemRecord>(
 
 /// Adds the sizes of all data items of a record up.
 pub(crate) fn total<R: ItemRecord>(
-    view: &View<R>,
+    view: &MergedRecords<R>,
     record: &Arc<R>,
     items: &[String],
     recorded: &BTreeMap<String, i64>,

@@ -1,4 +1,4 @@
-//! Reading whole files with a limit.
+//! Reads whole files with a limit, and small helpers for files beside records.
 
 use std::fs::File;
 use std::io;

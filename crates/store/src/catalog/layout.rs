@@ -59,7 +59,7 @@ pub(crate) struct Layout {
     pub(crate) images: Dir,
     pub(crate) containers: Dir,
     /// The directories in the image store, if there is one.
-    pub(crate) split: Option<Split>,
+    pub(crate) image_store: Option<ImageStoreDirs>,
     pub(crate) run_layers: PathBuf,
     pub(crate) run_images: PathBuf,
     pub(crate) run_containers: PathBuf,
@@ -68,7 +68,7 @@ pub(crate) struct Layout {
 
 /// The directories in a split-off image store.
 #[derive(Debug, Clone)]
-pub(crate) struct Split {
+pub(crate) struct ImageStoreDirs {
     pub(crate) layers: Dir,
     pub(crate) images: Dir,
 }
@@ -85,8 +85,8 @@ impl Layout {
         let run_layers = below(run, "layers")?;
         let run_containers = below(run, "containers")?;
         let run_locks = below(run, "locks")?;
-        let split = |root| {
-            Ok(Split {
+        let dirs_of = |root| {
+            Ok(ImageStoreDirs {
                 layers: below(root, "layers")?,
                 images: below(root, "images")?,
             })
@@ -95,7 +95,7 @@ impl Layout {
             layers: below(graph, "layers")?,
             images: below(graph, "images")?,
             containers: below(graph, "containers")?,
-            split: image_store.map(split).transpose()?,
+            image_store: image_store.map(dirs_of).transpose()?,
             run_layers: run_layers.path().to_owned(),
             run_images: run.path().join(format!("{driver}-images")),
             run_containers: run_containers.path().to_owned(),
@@ -105,21 +105,21 @@ impl Layout {
 
     /// Returns the directory to which the data of new images goes.
     pub(crate) fn new_images(&self) -> &Dir {
-        self.split
+        self.image_store
             .as_ref()
-            .map_or(&self.images, |split| &split.images)
+            .map_or(&self.images, |store| &store.images)
     }
 
     /// Returns the directories of images, in the order in which they are locked.
     pub(crate) fn image_dirs(&self) -> impl Iterator<Item = &Dir> {
-        let split = self.split.as_ref().map(|split| &split.images);
-        split.into_iter().chain([&self.images])
+        let store = self.image_store.as_ref().map(|store| &store.images);
+        store.into_iter().chain([&self.images])
     }
 
     /// Returns the directories where files of a layer may lie.
     pub(crate) fn layer_dirs(&self) -> impl Iterator<Item = &Dir> {
-        let split = self.split.as_ref().map(|split| &split.layers);
-        [&self.layers].into_iter().chain(split)
+        let store = self.image_store.as_ref().map(|store| &store.layers);
+        [&self.layers].into_iter().chain(store)
     }
 
     /// Returns the root of temporary areas on the filesystem of the records.
@@ -129,9 +129,9 @@ impl Layout {
 
     /// Returns the root of temporary areas on the filesystem of the image store, if there is one.
     pub(crate) fn image_temp_root(&self) -> Option<PathBuf> {
-        self.split
+        self.image_store
             .as_ref()
-            .map(|split| split.layers.path().join(TEMP_DIR))
+            .map(|store| store.layers.path().join(TEMP_DIR))
     }
 }
 

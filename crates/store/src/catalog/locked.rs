@@ -8,7 +8,7 @@ use layerhold_json_store::{
 };
 use layerhold_staging::StagedAddition;
 
-use crate::catalog::record_stores::{Part, Placement, RecordStore, Records};
+use crate::catalog::record_stores::{Placement, RecordStore, Records, StoreRecords};
 
 /// The records of one kind while nobody else reads or writes them. Those of additional stores are
 /// as they were when the locks were taken, and cannot be changed.
@@ -17,13 +17,13 @@ use crate::catalog::record_stores::{Part, Placement, RecordStore, Records};
 /// first place, which then says that it is not there.
 #[derive(Debug)]
 pub(crate) struct Locked<R: Record> {
-    own: Vec<Held<R>>,
-    additional: Vec<Part<R>>,
+    own: Vec<WriteLocked<R>>,
+    additional: Vec<StoreRecords<R>>,
 }
 
 /// One place that is locked.
 #[derive(Debug)]
-pub(crate) struct Held<R: Record> {
+pub(crate) struct WriteLocked<R: Record> {
     pub(crate) store: Arc<RecordStore<R>>,
     pub(crate) guard: WriteGuard<R>,
 }
@@ -34,22 +34,22 @@ impl<R: Record> Records<R> for Locked<R> {
     }
 
     fn additional(&self) -> impl Iterator<Item = (&Arc<RecordStore<R>>, &RecordSnapshot<R>)> {
-        self.additional.iter().map(Part::pair)
+        self.additional.iter().map(StoreRecords::pair)
     }
 }
 
 impl<R: Record> Locked<R> {
-    pub(crate) fn new(own: Vec<Held<R>>, additional: Vec<Part<R>>) -> Self {
+    pub(crate) fn new(own: Vec<WriteLocked<R>>, additional: Vec<StoreRecords<R>>) -> Self {
         Self { own, additional }
     }
 
     /// The places, each with its lock.
-    pub(crate) fn held(&self) -> impl Iterator<Item = &WriteGuard<R>> {
+    pub(crate) fn guards(&self) -> impl Iterator<Item = &WriteGuard<R>> {
         self.own.iter().map(|held| &held.guard)
     }
 
     /// The places, each with its lock, for changing what is in them.
-    pub(crate) fn held_mut(&mut self) -> impl Iterator<Item = &mut WriteGuard<R>> {
+    pub(crate) fn guards_mut(&mut self) -> impl Iterator<Item = &mut WriteGuard<R>> {
         self.own.iter_mut().map(|held| &mut held.guard)
     }
 
@@ -127,7 +127,7 @@ impl<R: Record> Locked<R> {
 
     /// Saves what changed.
     pub(crate) fn save(&mut self) -> Result<(), SaveError> {
-        self.held_mut().try_for_each(WriteGuard::save)
+        self.guards_mut().try_for_each(WriteGuard::save)
     }
 
     /// Tells whether there is a record that could be removed, if only one that is so damaged that

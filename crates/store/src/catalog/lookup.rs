@@ -58,8 +58,8 @@ pub(crate) fn find<R: ItemRecord>(
         Key::Text(text) => *text,
     };
     let mut is_ambiguous = false;
-    for (position, (_, part)) in records.parts().enumerate() {
-        match part.lookup(key) {
+    for (position, (_, snapshot)) in records.stores().enumerate() {
+        match snapshot.lookup(key) {
             Ok(Resolution::One(found)) => {
                 let record = found.into_record();
                 if record.is_present() && !is_hidden(records, position, record.id()) {
@@ -128,7 +128,7 @@ pub(crate) fn is_there<R: ItemRecord>(
             Err(_) => return Ok(true),
         }
     }
-    Ok(is_known(&stores.view()?, key))
+    Ok(is_known(&stores.read_all()?, key))
 }
 
 /// Finds what a text means, for changing it; `None` when it means nothing.
@@ -173,10 +173,10 @@ pub(crate) fn by_id<R: ItemRecord>(
     records: &impl Records<R>,
     id: &str,
 ) -> Result<Option<Arc<R>>, LookupError> {
-    let mut parts = records.parts().map(|(_, part)| part);
-    parts
-        .find(|part| part.contains(id))
-        .map_or(Ok(None), |part| get(part, id))
+    let mut snapshots = records.stores().map(|(_, snapshot)| snapshot);
+    snapshots
+        .find(|snapshot| snapshot.contains(id))
+        .map_or(Ok(None), |snapshot| get(snapshot, id))
 }
 
 /// Finds a record that can be changed by its whole ID; `None` when there is none.
@@ -184,9 +184,9 @@ pub(crate) fn own_by_id<R: ItemRecord>(
     records: &impl Records<R>,
     id: &str,
 ) -> Result<Option<Arc<R>>, LookupError> {
-    let mut own = records.own().map(|(_, part)| part);
-    own.find(|part| part.contains(id))
-        .map_or(Ok(None), |part| get(part, id))
+    let mut own = records.own().map(|(_, snapshot)| snapshot);
+    own.find(|snapshot| snapshot.contains(id))
+        .map_or(Ok(None), |snapshot| get(snapshot, id))
 }
 
 /// Finds a record by its whole ID.
@@ -207,19 +207,19 @@ pub(crate) fn by_key<R: ItemRecord>(
     value: &str,
 ) -> Vec<Arc<R>> {
     let mut found = Vec::new();
-    for (position, (_, part)) in records.parts().enumerate() {
-        let ids = part.by_key(key, value).into_iter();
+    for (position, (_, snapshot)) in records.stores().enumerate() {
+        let ids = snapshot.by_key(key, value).into_iter();
         let shown = ids.filter(|id| !is_hidden(records, position, id));
-        found.extend(shown.filter_map(|id| get(part, id).ok().flatten()));
+        found.extend(shown.filter_map(|id| get(snapshot, id).ok().flatten()));
     }
     found
 }
 
 /// Goes through the usable records in the order of the stores.
 pub(crate) fn all<R: ItemRecord>(records: &impl Records<R>) -> impl Iterator<Item = Arc<R>> {
-    let parts = records.parts().enumerate();
-    parts.flat_map(move |(position, (_, part))| {
-        let usable = part
+    let snapshots = records.stores().enumerate();
+    snapshots.flat_map(move |(position, (_, snapshot))| {
+        let usable = snapshot
             .iter()
             .filter_map(Result::ok)
             .map(|stored| stored.into_record());
@@ -230,12 +230,15 @@ pub(crate) fn all<R: ItemRecord>(records: &impl Records<R>) -> impl Iterator<Ite
 
 /// Tells whether a record is hidden by one of the same ID in an earlier place.
 fn is_hidden<R: ItemRecord>(records: &impl Records<R>, position: usize, id: &str) -> bool {
-    let mut before = records.parts().take(position);
-    before.any(|(_, part)| part.contains(id))
+    let mut before = records.stores().take(position);
+    before.any(|(_, snapshot)| snapshot.contains(id))
 }
 
-fn get<R: ItemRecord>(part: &RecordSnapshot<R>, id: &str) -> Result<Option<Arc<R>>, LookupError> {
-    match part.get(id) {
+fn get<R: ItemRecord>(
+    snapshot: &RecordSnapshot<R>,
+    id: &str,
+) -> Result<Option<Arc<R>>, LookupError> {
+    match snapshot.get(id) {
         Ok(found) => Ok(found
             .map(|found| found.into_record())
             .filter(|record| record.is_present())),

@@ -38,12 +38,12 @@ use locks::Locks;
 use mount_counts::MountCounts;
 pub(crate) use open::make_lock_file;
 pub(crate) use options::CatalogOptions;
-use record_stores::{Part, Reading, RecordStores, View};
+use record_stores::{MergedRecords, ReadLocked, RecordStores, StoreRecords};
 use snapshot::{Snapshot, incomplete_layers};
 use transient::{OtherRecords, Persistence};
 
 /// The layers and the images of additional stores.
-type AdditionalParts = (Vec<Part<Layer>>, Vec<Part<Image>>);
+type AdditionalRecords = (Vec<StoreRecords<Layer>>, Vec<StoreRecords<Image>>);
 
 /// The records of a store, their locks, directories and mount counts.
 #[derive(Debug)]
@@ -60,18 +60,18 @@ pub(crate) struct Catalog {
 
 impl Catalog {
     /// The layers as they are now.
-    pub(crate) fn layers_view(&self) -> Result<View<Layer>, AccessError> {
-        self.layers.view()
+    pub(crate) fn read_layers(&self) -> Result<MergedRecords<Layer>, AccessError> {
+        self.layers.read_all()
     }
 
     /// The images as they are now.
-    pub(crate) fn images_view(&self) -> Result<View<Image>, AccessError> {
-        self.images.view()
+    pub(crate) fn read_images(&self) -> Result<MergedRecords<Image>, AccessError> {
+        self.images.read_all()
     }
 
     /// The containers as they are now.
-    pub(crate) fn containers_view(&self) -> Result<View<Container>, AccessError> {
-        self.containers.view()
+    pub(crate) fn read_containers(&self) -> Result<MergedRecords<Container>, AccessError> {
+        self.containers.read_all()
     }
 
     /// Layers, images and containers as they are at one moment.
@@ -79,14 +79,17 @@ impl Catalog {
         let layers = self.layers.read_own()?;
         let images = self.images.read_own()?;
         let containers = self.containers.read_own()?;
-        let (layers, images) = (Reading::into_parts(layers), Reading::into_parts(images));
-        let containers = Reading::into_parts(containers);
+        let (layers, images) = (
+            ReadLocked::release_all(layers),
+            ReadLocked::release_all(images),
+        );
+        let containers = ReadLocked::release_all(containers);
         // Read later, so that what is ours finds its parents there.
         let (more_layers, more_images) = self.read_additional()?;
         Ok(Snapshot {
-            layers: View::new(layers, more_layers),
-            images: View::new(images, more_images),
-            containers: View::new(containers, Vec::new()),
+            layers: MergedRecords::new(layers, more_layers),
+            images: MergedRecords::new(images, more_images),
+            containers: MergedRecords::new(containers, Vec::new()),
         })
     }
 
@@ -108,12 +111,12 @@ impl Catalog {
     }
 
     /// What additional stores have: layers and images of one store as they are at one moment.
-    pub(crate) fn read_additional(&self) -> Result<AdditionalParts, AccessError> {
+    pub(crate) fn read_additional(&self) -> Result<AdditionalRecords, AccessError> {
         let mut read = (Vec::new(), Vec::new());
         for (layers, images) in self.layers.additional().zip(self.images.additional()) {
-            let (layers, images) = (layers.reading()?, images.reading()?);
-            read.0.extend(layers.map(Reading::into_part));
-            read.1.extend(images.map(Reading::into_part));
+            let (layers, images) = (layers.lock_for_reading()?, images.lock_for_reading()?);
+            read.0.extend(layers.map(ReadLocked::release));
+            read.1.extend(images.map(ReadLocked::release));
         }
         Ok(read)
     }
@@ -137,7 +140,7 @@ impl Catalog {
     fn lock_the_others(
         &self,
         layers: Locked<Layer>,
-        additional: Vec<Part<Image>>,
+        additional: Vec<StoreRecords<Image>>,
     ) -> Result<Locks, AccessError> {
         let images = self.images.lock(additional)?;
         let containers = self.lock_containers()?;
@@ -151,12 +154,12 @@ impl Catalog {
     /// Takes the lock of the layers alone, and leaves what a dead process left unfinished as it is:
     /// for callers that neither meet it nor should wait for its end.
     pub(crate) fn lock_layers(&self) -> Result<Locked<Layer>, AccessError> {
-        self.layers.lock(self.layers.additional_parts()?)
+        self.layers.lock(self.layers.read_additional()?)
     }
 
     /// Takes the lock of the images alone.
     pub(crate) fn lock_images(&self) -> Result<Locked<Image>, AccessError> {
-        self.images.lock(self.images.additional_parts()?)
+        self.images.lock(self.images.read_additional()?)
     }
 
     /// Takes the lock of the containers alone.

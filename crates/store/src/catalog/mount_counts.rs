@@ -68,7 +68,7 @@ pub(crate) struct CountsGuard<'a> {
     lock: WriteGuard,
     io: &'a dyn MetadataIo,
     counts: Counts,
-    new: New,
+    new_layers: NewLayers,
 }
 
 /// The records of both files.
@@ -80,7 +80,7 @@ struct Counts {
 
 /// Where layers are that are in neither list yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum New {
+enum NewLayers {
     InThisStore,
     InAdditionalStore,
 }
@@ -145,7 +145,7 @@ impl MountCounts {
         &'a self,
         _layers: &'a Locked<Layer>,
     ) -> Result<CountsGuard<'a>, AccessError> {
-        self.lock_for(New::InThisStore)
+        self.lock_for(NewLayers::InThisStore)
     }
 
     /// Takes the lock for changing counts of layers in additional stores, inside that of the store
@@ -154,17 +154,17 @@ impl MountCounts {
         &'a self,
         _layers: &'a ReadGuard<Layer>,
     ) -> Result<CountsGuard<'a>, AccessError> {
-        self.lock_for(New::InAdditionalStore)
+        self.lock_for(NewLayers::InAdditionalStore)
     }
 
-    fn lock_for(&self, new: New) -> Result<CountsGuard<'_>, AccessError> {
+    fn lock_for(&self, new_layers: NewLayers) -> Result<CountsGuard<'_>, AccessError> {
         let lock = self.lock.write()?;
         Ok(CountsGuard {
             dir: &self.dir,
             lock,
             io: &*self.io,
             counts: load(&self.dir)?,
-            new,
+            new_layers,
         })
     }
 }
@@ -190,8 +190,8 @@ impl CountsGuard<'_> {
         count: u32,
     ) -> Result<(), AccessError> {
         let is_it = |record: &MountPointRecord| record.id == layer.as_str();
-        let is_additional =
-            self.new == New::InAdditionalStore || self.counts.additional.iter().any(is_it);
+        let is_additional = self.new_layers == NewLayers::InAdditionalStore
+            || self.counts.additional.iter().any(is_it);
         let (records, file) = match is_additional {
             false => (&mut self.counts.own, MOUNTS_FILE),
             true => (&mut self.counts.additional, ADDITIONAL_FILE),
@@ -278,7 +278,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let counts = MountCounts::new(place.path(), Arc::new(HostIo)).unwrap();
         assert_eq!(counts.read().unwrap(), []);
-        let mut guard = counts.lock_for(New::InThisStore).unwrap();
+        let mut guard = counts.lock_for(NewLayers::InThisStore).unwrap();
         guard.set(&layer("a"), Path::new("/mnt/a"), 1).unwrap();
         guard.set(&layer("b"), Path::new("/mnt/b"), 1).unwrap();
         guard.set(&layer("a"), Path::new("/mnt/a"), 2).unwrap();
@@ -295,7 +295,7 @@ mod tests {
             count: 2,
         };
         assert_eq!(counts.read().unwrap().first(), Some(&expected));
-        let mut guard = counts.lock_for(New::InThisStore).unwrap();
+        let mut guard = counts.lock_for(NewLayers::InThisStore).unwrap();
         guard.set(&layer("a"), Path::new("/mnt/a"), 0).unwrap();
         guard.set(&layer("b"), Path::new("/mnt/b"), 0).unwrap();
         guard.set(&layer("c"), Path::new("/mnt/c"), 0).unwrap();

@@ -13,7 +13,7 @@ use crate::catalog::layout::{Layout, USERNS_LOCK};
 use crate::catalog::lookup::ItemRecord;
 use crate::catalog::mount_counts::MountCounts;
 use crate::catalog::options::CatalogOptions;
-use crate::catalog::record_stores::{Dirs, FileNames, RecordStore, RecordStores};
+use crate::catalog::record_stores::{FileNames, RecordStore, RecordStores, StoreDirs};
 use crate::catalog::transient::Persistence;
 use crate::records::{Container, Image, Layer};
 
@@ -71,17 +71,17 @@ fn layer_stores(
     options: &CatalogOptions<'_>,
 ) -> Result<RecordStores<Layer>, AccessError> {
     let dir = layout.layers.path();
-    let mut dirs = Dirs::all_in(dir);
+    let mut dirs = StoreDirs::all_in(dir);
     if options.persistence == Persistence::Transient {
         // The lock stays: others may have this store as an additional one, and look for it there.
         dirs.volatile = Some(&layout.run_layers);
     }
     let mut own = vec![RecordStore::own(LAYERS, dirs, options)?];
-    if let Some(split) = &layout.split {
-        let dirs = Dirs {
+    if let Some(store) = &layout.image_store {
+        let dirs = StoreDirs {
             volatile: None,
             data: dir,
-            ..Dirs::all_in(split.layers.path())
+            ..StoreDirs::all_in(store.layers.path())
         };
         own.push(RecordStore::own(LAYERS, dirs, options)?);
     }
@@ -92,7 +92,7 @@ fn image_stores(
     layout: &Layout,
     options: &CatalogOptions<'_>,
 ) -> Result<RecordStores<Image>, AccessError> {
-    let dirs = layout.image_dirs().map(|dir| Dirs::all_in(dir.path()));
+    let dirs = layout.image_dirs().map(|dir| StoreDirs::all_in(dir.path()));
     let own = dirs.map(|dirs| RecordStore::own(IMAGES, dirs, options));
     Ok(RecordStores::new(
         own.collect::<Result<_, _>>()?,
@@ -104,7 +104,7 @@ fn container_stores(
     layout: &Layout,
     options: &CatalogOptions<'_>,
 ) -> Result<RecordStores<Container>, AccessError> {
-    let mut dirs = Dirs::all_in(layout.containers.path());
+    let mut dirs = StoreDirs::all_in(layout.containers.path());
     if options.persistence == Persistence::Transient {
         dirs.volatile = Some(&layout.run_containers);
         dirs.lock = &layout.run_containers;

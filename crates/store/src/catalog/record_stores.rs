@@ -15,7 +15,7 @@ use layerhold_json_store::{
 use layerhold_sys::{PathError, stat_ambient};
 
 use crate::catalog::error::AccessError;
-use crate::catalog::locked::{Held, Locked};
+use crate::catalog::locked::{Locked, WriteLocked};
 use crate::catalog::lookup::ItemRecord;
 use crate::catalog::options::CatalogOptions;
 
@@ -63,35 +63,35 @@ pub(crate) struct RecordStores<R: Record> {
 
 /// The records of one place at one moment.
 #[derive(Debug)]
-pub(crate) struct Part<R: Record> {
+pub(crate) struct StoreRecords<R: Record> {
     pub(crate) store: Arc<RecordStore<R>>,
     pub(crate) records: Arc<RecordSnapshot<R>>,
 }
 
 /// One place while nobody writes there.
 #[derive(Debug)]
-pub(crate) struct Reading<R: Record> {
+pub(crate) struct ReadLocked<R: Record> {
     store: Arc<RecordStore<R>>,
     guard: ReadGuard<R>,
 }
 
-impl<R: Record> Reading<R> {
+impl<R: Record> ReadLocked<R> {
     /// What is there.
-    pub(crate) fn part(&self) -> Part<R> {
-        Part {
+    pub(crate) fn records(&self) -> StoreRecords<R> {
+        StoreRecords {
             store: Arc::clone(&self.store),
             records: Arc::clone(self.guard.snapshot()),
         }
     }
 
     /// What is in several places; the locks are released.
-    pub(crate) fn into_parts(readings: Vec<Self>) -> Vec<Part<R>> {
-        readings.into_iter().map(Self::into_part).collect()
+    pub(crate) fn release_all(locked: Vec<Self>) -> Vec<StoreRecords<R>> {
+        locked.into_iter().map(Self::release).collect()
     }
 
     /// What is there; the lock is released.
-    pub(crate) fn into_part(self) -> Part<R> {
-        Part {
+    pub(crate) fn release(self) -> StoreRecords<R> {
+        StoreRecords {
             store: self.store,
             records: self.guard.into_snapshot(),
         }
@@ -100,9 +100,9 @@ impl<R: Record> Reading<R> {
 
 /// The records of all places, as they were at one moment.
 #[derive(Debug, Clone)]
-pub(crate) struct View<R: Record> {
-    own: Vec<Part<R>>,
-    additional: Vec<Part<R>>,
+pub(crate) struct MergedRecords<R: Record> {
+    own: Vec<StoreRecords<R>>,
+    additional: Vec<StoreRecords<R>>,
 }
 
 /// Records of several places that are looked at as one list.
@@ -114,13 +114,13 @@ pub(crate) trait Records<R: Record> {
     fn additional(&self) -> impl Iterator<Item = (&Arc<RecordStore<R>>, &RecordSnapshot<R>)>;
 
     /// All places, in the order in which they are searched.
-    fn parts(&self) -> impl Iterator<Item = (&Arc<RecordStore<R>>, &RecordSnapshot<R>)> {
+    fn stores(&self) -> impl Iterator<Item = (&Arc<RecordStore<R>>, &RecordSnapshot<R>)> {
         self.own().chain(self.additional())
     }
 
     /// Tells whether any place has a record of this ID.
     fn contains(&self, id: &str) -> bool {
-        self.parts().any(|(_, records)| records.contains(id))
+        self.stores().any(|(_, records)| records.contains(id))
     }
 
     /// Tells whether a place that is written has a record of this ID.
@@ -130,8 +130,8 @@ pub(crate) trait Records<R: Record> {
 
     /// The place where a record is.
     fn store_of(&self, id: &str) -> Option<&Arc<RecordStore<R>>> {
-        let mut parts = self.parts();
-        parts
+        let mut stores = self.stores();
+        stores
             .find(|(_, records)| records.contains(id))
             .map(|(store, _)| store)
     }
@@ -148,7 +148,7 @@ pub(crate) trait Records<R: Record> {
 
     /// The IDs of all records with a value of a key, hidden ones too.
     fn ids_by_key(&self, key: &str, value: &str) -> Vec<&str> {
-        self.parts()
+        self.stores()
             .flat_map(|(_, records)| records.by_key(key, value))
             .collect()
     }
@@ -166,7 +166,7 @@ pub(crate) trait Records<R: Record> {
     }
 }
 
-impl<R: Record> Clone for Part<R> {
+impl<R: Record> Clone for StoreRecords<R> {
     fn clone(&self) -> Self {
         Self {
             store: Arc::clone(&self.store),
@@ -175,24 +175,24 @@ impl<R: Record> Clone for Part<R> {
     }
 }
 
-impl<R: Record> Records<R> for View<R> {
+impl<R: Record> Records<R> for MergedRecords<R> {
     fn own(&self) -> impl Iterator<Item = (&Arc<RecordStore<R>>, &RecordSnapshot<R>)> {
-        self.own.iter().map(Part::pair)
+        self.own.iter().map(StoreRecords::pair)
     }
 
     fn additional(&self) -> impl Iterator<Item = (&Arc<RecordStore<R>>, &RecordSnapshot<R>)> {
-        self.additional.iter().map(Part::pair)
+        self.additional.iter().map(StoreRecords::pair)
     }
 }
 
-impl<R: Record> Part<R> {
+impl<R: Record> StoreRecords<R> {
     pub(crate) fn pair(&self) -> (&Arc<RecordStore<R>>, &RecordSnapshot<R>) {
         (&self.store, &self.records)
     }
 }
 
-impl<R: Record> View<R> {
-    pub(crate) fn new(own: Vec<Part<R>>, additional: Vec<Part<R>>) -> Self {
+impl<R: Record> MergedRecords<R> {
+    pub(crate) fn new(own: Vec<StoreRecords<R>>, additional: Vec<StoreRecords<R>>) -> Self {
         Self { own, additional }
     }
 }
@@ -223,7 +223,7 @@ impl FileNames {
 
 /// The directories of a place that is written.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Dirs<'a> {
+pub(crate) struct StoreDirs<'a> {
     /// That of the file of records that last.
     pub(crate) durable: &'a Path,
     /// That of the file of records that may be lost; `None` where no such records are kept.
@@ -234,7 +234,7 @@ pub(crate) struct Dirs<'a> {
     pub(crate) data: &'a Path,
 }
 
-impl<'a> Dirs<'a> {
+impl<'a> StoreDirs<'a> {
     /// Everything in one directory.
     pub(crate) fn all_in(dir: &'a Path) -> Self {
         Self {
@@ -250,7 +250,7 @@ impl<R: ItemRecord> RecordStore<R> {
     /// A place that is written.
     pub(crate) fn own(
         files: FileNames,
-        dirs: Dirs<'_>,
+        dirs: StoreDirs<'_>,
         options: &CatalogOptions<'_>,
     ) -> Result<Self, AccessError> {
         let mut options = Options::new(dirs.lock.join(files.lock()), dirs.data)
@@ -309,9 +309,9 @@ impl<R: ItemRecord> RecordStore<R> {
     }
 
     /// As [`read`](Self::read), with the place.
-    pub(crate) fn reading(self: &Arc<Self>) -> Result<Option<Reading<R>>, AccessError> {
+    pub(crate) fn lock_for_reading(self: &Arc<Self>) -> Result<Option<ReadLocked<R>>, AccessError> {
         let guard = self.read()?;
-        Ok(guard.map(|guard| Reading {
+        Ok(guard.map(|guard| ReadLocked {
             store: Arc::clone(self),
             guard,
         }))
@@ -342,26 +342,26 @@ impl<R: ItemRecord> RecordStores<R> {
     }
 
     /// The records as they are now. Each place is locked for a moment of its own.
-    pub(crate) fn view(&self) -> Result<View<R>, AccessError> {
-        Ok(View::new(
-            snapshots(&self.own)?,
-            snapshots(&self.additional)?,
+    pub(crate) fn read_all(&self) -> Result<MergedRecords<R>, AccessError> {
+        Ok(MergedRecords::new(
+            read_each(&self.own)?,
+            read_each(&self.additional)?,
         ))
     }
 
     /// The records that are written here, as they are now, if no process is writing any of them.
-    pub(crate) fn try_view(&self) -> Result<Option<View<R>>, AccessError> {
-        let mut parts = Vec::with_capacity(self.own.len());
+    pub(crate) fn try_read_all(&self) -> Result<Option<MergedRecords<R>>, AccessError> {
+        let mut snapshots = Vec::with_capacity(self.own.len());
         for store in &self.own {
             let Some(guard) = store.store.try_read().map_err(read_error::<R>)? else {
                 return Ok(None);
             };
-            parts.push(Part {
+            snapshots.push(StoreRecords {
                 store: Arc::clone(store),
                 records: guard.into_snapshot(),
             });
         }
-        Ok(Some(View::new(parts, Vec::new())))
+        Ok(Some(MergedRecords::new(snapshots, Vec::new())))
     }
 
     /// The first place that is written, and whether it is the only place.
@@ -377,23 +377,23 @@ impl<R: ItemRecord> RecordStores<R> {
     }
 
     /// What the places that are only read have now.
-    pub(crate) fn additional_parts(&self) -> Result<Vec<Part<R>>, AccessError> {
-        snapshots(&self.additional)
+    pub(crate) fn read_additional(&self) -> Result<Vec<StoreRecords<R>>, AccessError> {
+        read_each(&self.additional)
     }
 
     /// Locks the places that are written for reading.
-    pub(crate) fn read_own(&self) -> Result<Vec<Reading<R>>, AccessError> {
-        let readings = self.own.iter().map(RecordStore::reading);
-        readings.filter_map(Result::transpose).collect()
+    pub(crate) fn read_own(&self) -> Result<Vec<ReadLocked<R>>, AccessError> {
+        let locked = self.own.iter().map(RecordStore::lock_for_reading);
+        locked.filter_map(Result::transpose).collect()
     }
 
     /// Locks the places that are written for writing. What the others have must have been read
     /// before: waiting for somebody else's lock with ours in hand could be waiting for each other.
-    pub(crate) fn lock(&self, additional: Vec<Part<R>>) -> Result<Locked<R>, AccessError> {
+    pub(crate) fn lock(&self, additional: Vec<StoreRecords<R>>) -> Result<Locked<R>, AccessError> {
         let mut held = Vec::with_capacity(self.own.len());
         for store in &self.own {
             let guard = store.store.write().map_err(read_error::<R>)?;
-            held.push(Held {
+            held.push(WriteLocked {
                 store: Arc::clone(store),
                 guard,
             });
@@ -404,14 +404,14 @@ impl<R: ItemRecord> RecordStores<R> {
     /// As [`lock`](Self::lock), if nobody has any of the locks.
     pub(crate) fn try_lock(
         &self,
-        additional: Vec<Part<R>>,
+        additional: Vec<StoreRecords<R>>,
     ) -> Result<Option<Locked<R>>, AccessError> {
         let mut held = Vec::with_capacity(self.own.len());
         for store in &self.own {
             let Some(guard) = store.store.try_write().map_err(read_error::<R>)? else {
                 return Ok(None);
             };
-            held.push(Held {
+            held.push(WriteLocked {
                 store: Arc::clone(store),
                 guard,
             });
@@ -420,8 +420,10 @@ impl<R: ItemRecord> RecordStores<R> {
     }
 }
 
-fn snapshots<R: ItemRecord>(stores: &[Arc<RecordStore<R>>]) -> Result<Vec<Part<R>>, AccessError> {
-    let readings = stores.iter().map(RecordStore::reading);
-    let parts = readings.filter_map(Result::transpose);
-    parts.map(|reading| Ok(reading?.into_part())).collect()
+fn read_each<R: ItemRecord>(
+    stores: &[Arc<RecordStore<R>>],
+) -> Result<Vec<StoreRecords<R>>, AccessError> {
+    let locked = stores.iter().map(RecordStore::lock_for_reading);
+    let snapshots = locked.filter_map(Result::transpose);
+    snapshots.map(|reading| Ok(reading?.release())).collect()
 }

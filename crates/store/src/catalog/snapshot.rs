@@ -9,7 +9,7 @@ use layerhold_json_store::{Damaged, Snapshot as RecordSnapshot};
 use crate::catalog::error::LookupError;
 use crate::catalog::key::Key;
 use crate::catalog::lookup;
-use crate::catalog::record_stores::{Records, View};
+use crate::catalog::record_stores::{MergedRecords, Records};
 use crate::records::kinds::{ItemId, ItemKind};
 use crate::records::{
     BY_COMPRESSED_DIGEST, BY_DIFF_DIGEST, BY_DIGEST, BY_IMAGE, BY_LAYER, BY_PARENT, BY_TOC_DIGEST,
@@ -26,9 +26,9 @@ use crate::records::{
 /// stores is there once, as the first of them has it; Go lists it once for each.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    pub(crate) layers: View<Layer>,
-    pub(crate) images: View<Image>,
-    pub(crate) containers: View<Container>,
+    pub(crate) layers: MergedRecords<Layer>,
+    pub(crate) images: MergedRecords<Image>,
+    pub(crate) containers: MergedRecords<Container>,
 }
 
 /// A layer, an image or a container.
@@ -101,9 +101,9 @@ const INCOMPLETE_MARK: &[u8] = b"\"incomplete\"";
 /// Lists the layers that are not complete, in all places that are written.
 pub(crate) fn incomplete_layers(layers: &impl Records<Layer>) -> Vec<LayerId> {
     let mut incomplete = Vec::new();
-    for (_, part) in layers.own() {
-        let candidates = part.mentioning(INCOMPLETE_MARK).into_iter();
-        let parsed = candidates.filter_map(|id| part.get(id).ok().flatten());
+    for (_, snapshot) in layers.own() {
+        let candidates = snapshot.mentioning(INCOMPLETE_MARK).into_iter();
+        let parsed = candidates.filter_map(|id| snapshot.get(id).ok().flatten());
         let marked = parsed.filter(|layer| layer.is_incomplete());
         incomplete.extend(marked.map(|layer| layer.id().clone()));
     }
@@ -377,10 +377,16 @@ impl Snapshot {
         of_containers: &dyn Fn(&RecordSnapshot<Container>) -> Vec<Damaged>,
     ) -> Vec<DamagedRecord> {
         let of = |kind: ItemKind| move |damage| DamagedRecord { kind, damage };
-        let layers = self.layers.parts().flat_map(|(_, part)| of_layers(part));
-        let images = self.images.parts().flat_map(|(_, part)| of_images(part));
-        let containers = self.containers.parts();
-        let containers = containers.flat_map(|(_, part)| of_containers(part));
+        let layers = self
+            .layers
+            .stores()
+            .flat_map(|(_, snapshot)| of_layers(snapshot));
+        let images = self
+            .images
+            .stores()
+            .flat_map(|(_, snapshot)| of_images(snapshot));
+        let containers = self.containers.stores();
+        let containers = containers.flat_map(|(_, snapshot)| of_containers(snapshot));
         layers
             .map(of(ItemKind::Layer))
             .chain(images.map(of(ItemKind::Image)))

@@ -16,7 +16,7 @@ use super::verdict::{Remedy, Verdict};
 use crate::catalog::error::AccessError;
 use crate::catalog::layout::TAR_SPLIT_SUFFIX;
 use crate::catalog::lookup::{ItemRecord, all};
-use crate::catalog::record_stores::{Records, View};
+use crate::catalog::record_stores::{MergedRecords, Records};
 use crate::catalog::snapshot::Snapshot;
 use crate::catalog::transient::OtherRecords;
 use crate::delete::foreign::{ForeignItems, foreign_items};
@@ -240,7 +240,10 @@ pub(crate) fn record_json<R: ItemRecord>(records: &impl Records<R>, id: &str) ->
     own.find_map(|(_, part)| part.json(id).map(<[u8]>::to_vec))
 }
 
-fn usable<R: ItemRecord, K: Ord>(records: &View<R>, key: impl Fn(&R) -> K) -> BTreeMap<K, Arc<R>> {
+fn usable<R: ItemRecord, K: Ord>(
+    records: &MergedRecords<R>,
+    key: impl Fn(&R) -> K,
+) -> BTreeMap<K, Arc<R>> {
     all(records).map(|record| (key(&record), record)).collect()
 }
 

@@ -12,7 +12,7 @@ use super::report::Finding;
 use super::verdict::{Remedy, Verdict};
 use crate::catalog::big_data::DataError;
 use crate::catalog::lookup::ItemRecord;
-use crate::catalog::record_stores::{Records, View};
+use crate::catalog::record_stores::{MergedRecords, Records};
 use crate::records::big_data_item::digest_of;
 use crate::records::kinds::{ItemId, ItemKind};
 use crate::records::{Container, Image, Layer};
@@ -164,7 +164,7 @@ fn container_references(
 
 /// The big data items of one record.
 struct DataItems<'a, R: ItemRecord> {
-    records: &'a View<R>,
+    records: &'a MergedRecords<R>,
     id: ItemId,
     names: &'a [String],
     sizes: &'a BTreeMap<String, i64>,

@@ -77,6 +77,7 @@ impl Inspection<'_> {
     /// Tells whether this store names no other store.
     fn names_no_other(&self) -> bool {
         let engine = self.engine;
-        engine.catalog.layout.split.is_none() && engine.catalog.layers.additional().next().is_none()
+        engine.catalog.layout.image_store.is_none()
+            && engine.catalog.layers.additional().next().is_none()
     }
 }

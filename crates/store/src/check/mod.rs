@@ -42,7 +42,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use layerhold_driver::run_tasks;
 use layerhold_ids::LayerId;
 
-use crate::catalog::record_stores::{Reading, Records, View};
+use crate::catalog::record_stores::{MergedRecords, ReadLocked, Records};
 use crate::catalog::snapshot::Snapshot;
 use crate::engine::Engine;
 use crate::records::Layer;
@@ -98,9 +98,18 @@ fn quick<'a>(
     let images = engine.catalog.images.read_own()?;
     let containers = engine.catalog.containers.read_own()?;
     let records = Snapshot {
-        layers: View::new(layers.iter().map(Reading::part).collect(), more_layers),
-        images: View::new(images.iter().map(Reading::part).collect(), more_images),
-        containers: View::new(containers.iter().map(Reading::part).collect(), Vec::new()),
+        layers: MergedRecords::new(
+            layers.iter().map(ReadLocked::records).collect(),
+            more_layers,
+        ),
+        images: MergedRecords::new(
+            images.iter().map(ReadLocked::records).collect(),
+            more_images,
+        ),
+        containers: MergedRecords::new(
+            containers.iter().map(ReadLocked::records).collect(),
+            Vec::new(),
+        ),
     };
     let mut inspection = Inspection::new(engine, options, records)?;
     let is_suspect = |id: &ItemId| suspects.contains(id);

@@ -21,7 +21,7 @@ pub(super) fn check(inspection: &Inspection<'_>) -> Result<Vec<Finding>, CheckEr
     let (layout, records) = (&inspection.engine.catalog.layout, &inspection.records);
     let mut found = Vec::new();
     let other_layers = inspection.other_records.layer_ids();
-    let in_image_store = layout.split.as_ref().map(|split| split.layers.path());
+    let in_image_store = layout.image_store.as_ref().map(|store| store.layers.path());
     for dir in layout.layer_dirs() {
         for id_of in [dir_id as fn(&str) -> Option<&str>, tar_split_id] {
             let search = OrphanSearch {

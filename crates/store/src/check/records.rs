@@ -65,7 +65,8 @@ fn files(inspection: &Inspection<'_>, found: &mut Vec<Finding>) -> Result<(), Ch
     let names_layers = inspection.names_lost_layers();
     for (position, (store, part)) in records.layers.own().enumerate() {
         // With a separate image store, a transient store may have no other layers to record.
-        let may_be_missing = is_transient && layout.split.is_some() && position == DURABLE.store;
+        let may_be_missing =
+            is_transient && layout.image_store.is_some() && position == DURABLE.store;
         let has_content = unrecorded_layers && !may_be_missing;
         let was_saved = names_layers || store.was_saved()?;
         record_files(part, has_content, was_saved, found)?;

@@ -33,7 +33,7 @@ pub(crate) fn apply_diff(
     // Not held on to: who waits to shut the store down, or to mount with Go's tools, need not
     // wait for the unpacking.
     let driver = Arc::clone(&engine.use_driver()?.driver);
-    let layer = lookup_to_change(&engine.catalog.layers_view()?, to)?;
+    let layer = lookup_to_change(&engine.catalog.read_layers()?, to)?;
     let id = layer.id();
     let failed = |source| DiffError::Driver {
         layer: id.clone(),

@@ -20,7 +20,7 @@ use crate::catalog::error::{AccessError, LookupError};
 use crate::catalog::key::Key;
 use crate::catalog::layout::tar_split_name;
 use crate::catalog::lookup::{lookup, require};
-use crate::catalog::record_stores::{Records, View};
+use crate::catalog::record_stores::{MergedRecords, Records};
 use crate::contents::additional_layer::{Blob, blob_of};
 use crate::contents::error::DiffError;
 use crate::contents::pipe::{PipeReader, pipe};
@@ -106,7 +106,7 @@ pub(crate) fn diff(
     to: &Key<'_, LayerId>,
     compression: DiffCompression,
 ) -> Result<Diff, DiffError> {
-    let layers = engine.catalog.layers_view()?;
+    let layers = engine.catalog.read_layers()?;
     let upper = lookup(&layers, to)?;
     // What was recorded is the difference to the parent, also when that is gone.
     let is_recorded = match from {
@@ -200,8 +200,8 @@ fn pair(
     engine: &Engine,
     from: Option<&Key<'_, LayerId>>,
     to: &Key<'_, LayerId>,
-) -> Result<Pair, LookupErrorOrAccess> {
-    let layers = engine.catalog.layers_view()?;
+) -> Result<Pair, ResolveError> {
+    let layers = engine.catalog.read_layers()?;
     let to = lookup(&layers, to)?;
     let from = match (from, to.parent()) {
         (Some(from), _) => Some(lookup(&layers, from)?),
@@ -241,7 +241,7 @@ pub(crate) fn pair_size(engine: &Engine, pair: &Pair) -> Result<u64, DiffError> 
 /// root, unless the layer is from a time when there was no such split.
 pub(crate) fn open_tar_split(
     engine: &Engine,
-    layers: &View<Layer>,
+    layers: &MergedRecords<Layer>,
     id: &LayerId,
 ) -> Result<Option<File>, PathError> {
     let name = tar_split_name(id);
@@ -266,7 +266,7 @@ pub(crate) fn open_tar_split(
 /// The tar of a layer rebuilt from its record, if there is one.
 fn rebuilt(
     engine: &Engine,
-    layers: &View<Layer>,
+    layers: &MergedRecords<Layer>,
     layer: &Layer,
 ) -> Result<Option<Box<Rebuilt>>, DiffError> {
     let Some(file) = open_tar_split(engine, layers, layer.id())? else {
@@ -303,28 +303,28 @@ impl ContentSource for LayerFiles {
 
 /// What can go wrong while the layers are looked up, for callers with different errors.
 #[derive(Debug)]
-pub(crate) enum LookupErrorOrAccess {
+pub(crate) enum ResolveError {
     Lookup(LookupError),
     Access(AccessError),
 }
 
-impl From<LookupError> for LookupErrorOrAccess {
+impl From<LookupError> for ResolveError {
     fn from(error: LookupError) -> Self {
         Self::Lookup(error)
     }
 }
 
-impl From<AccessError> for LookupErrorOrAccess {
+impl From<AccessError> for ResolveError {
     fn from(error: AccessError) -> Self {
         Self::Access(error)
     }
 }
 
-impl From<LookupErrorOrAccess> for DiffError {
-    fn from(error: LookupErrorOrAccess) -> Self {
+impl From<ResolveError> for DiffError {
+    fn from(error: ResolveError) -> Self {
         match error {
-            LookupErrorOrAccess::Lookup(error) => error.into(),
-            LookupErrorOrAccess::Access(error) => error.into(),
+            ResolveError::Lookup(error) => error.into(),
+            ResolveError::Access(error) => error.into(),
         }
     }
 }

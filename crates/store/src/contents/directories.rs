@@ -24,7 +24,7 @@ pub(crate) fn image_directory(
     engine: &Engine,
     key: &Key<'_, ImageId>,
 ) -> Result<PathBuf, DirectoryError> {
-    Ok(image_user_data(engine, key, UserDataPlace::Durable)?
+    Ok(image_user_data(engine, key, UserDataRoot::Durable)?
         .path()
         .to_owned())
 }
@@ -33,7 +33,7 @@ pub(crate) fn image_run_directory(
     engine: &Engine,
     key: &Key<'_, ImageId>,
 ) -> Result<PathBuf, DirectoryError> {
-    Ok(image_user_data(engine, key, UserDataPlace::Runtime)?
+    Ok(image_user_data(engine, key, UserDataRoot::Runtime)?
         .path()
         .to_owned())
 }
@@ -42,7 +42,7 @@ pub(crate) fn container_directory(
     engine: &Engine,
     key: &Key<'_, ContainerId>,
 ) -> Result<PathBuf, DirectoryError> {
-    Ok(container_user_data(engine, key, UserDataPlace::Durable)?
+    Ok(container_user_data(engine, key, UserDataRoot::Durable)?
         .dir
         .path()
         .to_owned())
@@ -52,7 +52,7 @@ pub(crate) fn container_run_directory(
     engine: &Engine,
     key: &Key<'_, ContainerId>,
 ) -> Result<PathBuf, DirectoryError> {
-    Ok(container_user_data(engine, key, UserDataPlace::Runtime)?
+    Ok(container_user_data(engine, key, UserDataRoot::Runtime)?
         .dir
         .path()
         .to_owned())
@@ -63,7 +63,7 @@ pub(crate) fn container_file(
     key: &Key<'_, ContainerId>,
     name: &Path,
 ) -> Result<Vec<u8>, DirectoryError> {
-    container_user_data(engine, key, UserDataPlace::Durable)?.read(name)
+    container_user_data(engine, key, UserDataRoot::Durable)?.read(name)
 }
 
 pub(crate) fn set_container_file(
@@ -72,7 +72,7 @@ pub(crate) fn set_container_file(
     name: &Path,
     data: &[u8],
 ) -> Result<(), DirectoryError> {
-    let files = container_user_data(engine, key, UserDataPlace::Durable)?;
+    let files = container_user_data(engine, key, UserDataRoot::Durable)?;
     files.write(name, data, Durability::Durable)
 }
 
@@ -81,7 +81,7 @@ pub(crate) fn container_run_file(
     key: &Key<'_, ContainerId>,
     name: &Path,
 ) -> Result<Vec<u8>, DirectoryError> {
-    container_user_data(engine, key, UserDataPlace::Runtime)?.read(name)
+    container_user_data(engine, key, UserDataRoot::Runtime)?.read(name)
 }
 
 pub(crate) fn set_container_run_file(
@@ -90,13 +90,13 @@ pub(crate) fn set_container_run_file(
     name: &Path,
     data: &[u8],
 ) -> Result<(), DirectoryError> {
-    let files = container_user_data(engine, key, UserDataPlace::Runtime)?;
+    let files = container_user_data(engine, key, UserDataRoot::Runtime)?;
     files.write(name, data, Durability::Volatile)
 }
 
 /// Which of the two roots a directory is below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum UserDataPlace {
+pub(crate) enum UserDataRoot {
     Durable,
     Runtime,
 }
@@ -104,13 +104,13 @@ pub(crate) enum UserDataPlace {
 fn image_user_data(
     engine: &Engine,
     key: &Key<'_, ImageId>,
-    place: UserDataPlace,
+    place: UserDataRoot,
 ) -> Result<Dir, DirectoryError> {
-    let image = crate::catalog::lookup::lookup(&engine.catalog.images_view()?, key)?;
+    let image = crate::catalog::lookup::lookup(&engine.catalog.read_images()?, key)?;
     let parent = match place {
         // Below the graph root, wherever the image is, as in Go.
-        UserDataPlace::Durable => engine.catalog.layout.images.clone(),
-        UserDataPlace::Runtime => {
+        UserDataRoot::Durable => engine.catalog.layout.images.clone(),
+        UserDataRoot::Runtime => {
             Dir::create_ambient_all(&engine.catalog.layout.run_images, DIR_MODE)?
         }
     };
@@ -120,12 +120,12 @@ fn image_user_data(
 pub(crate) fn container_user_data(
     engine: &Engine,
     key: &Key<'_, ContainerId>,
-    place: UserDataPlace,
+    place: UserDataRoot,
 ) -> Result<ContainerFiles, DirectoryError> {
-    let container = crate::catalog::lookup::lookup(&engine.catalog.containers_view()?, key)?;
+    let container = crate::catalog::lookup::lookup(&engine.catalog.read_containers()?, key)?;
     let parent = match place {
-        UserDataPlace::Durable => engine.catalog.layout.containers.clone(),
-        UserDataPlace::Runtime => {
+        UserDataRoot::Durable => engine.catalog.layout.containers.clone(),
+        UserDataRoot::Runtime => {
             Dir::create_ambient_all(&engine.catalog.layout.run_containers, DIR_MODE)?
         }
     };

@@ -7,9 +7,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use layerhold_sys::best_effort;
 
 /// Bytes that travel together.
-const PIECE: usize = 128 << 10;
+const CHUNK_LEN: usize = 128 << 10;
 /// Pieces that may wait.
-const WAITING: usize = 8;
+const MAX_QUEUED: usize = 8;
 
 /// The end that is written to.
 pub(crate) struct PipeWriter {
@@ -28,8 +28,8 @@ pub(crate) struct PipeReader {
 
 /// Makes both ends.
 pub(crate) fn pipe() -> (PipeWriter, PipeReader) {
-    let (pieces, to_read) = sync_channel(WAITING);
-    let (empty, to_fill) = sync_channel(WAITING + 2);
+    let (pieces, to_read) = sync_channel(MAX_QUEUED);
+    let (empty, to_fill) = sync_channel(MAX_QUEUED + 2);
     (
         PipeWriter {
             pieces,
@@ -61,12 +61,12 @@ impl Write for PipeWriter {
         if self.piece.capacity() == 0 {
             self.piece = self.empty.try_recv().unwrap_or_default();
             self.piece.clear();
-            self.piece.reserve(PIECE);
+            self.piece.reserve(CHUNK_LEN);
         }
-        let room = PIECE.saturating_sub(self.piece.len()).max(1);
+        let room = CHUNK_LEN.saturating_sub(self.piece.len()).max(1);
         let (now, _later) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
         self.piece.extend_from_slice(now);
-        if self.piece.len() >= PIECE {
+        if self.piece.len() >= CHUNK_LEN {
             self.flush()?;
         }
         Ok(now.len())

@@ -10,7 +10,7 @@ use layerhold_sys::best_effort;
 use layerhold_tar_split::{Block, ContentCheck, ContentSource, Rebuild, RebuildError, Skeleton};
 
 /// Blocks that may wait.
-const WAITING: usize = 3;
+const MAX_QUEUED: usize = 3;
 
 /// A rebuilt tar. Dropping it stops the other thread at its next block.
 pub(crate) struct Rebuilt {
@@ -30,8 +30,8 @@ impl Rebuilt {
         tar_split: File,
         source: impl ContentSource + Send + 'static,
     ) -> io::Result<Self> {
-        let (send, blocks) = sync_channel(WAITING);
-        let (empty, to_fill) = sync_channel::<Block>(WAITING + 2);
+        let (send, blocks) = sync_channel(MAX_QUEUED);
+        let (empty, to_fill) = sync_channel::<Block>(MAX_QUEUED + 2);
         let read = move || {
             let mut archive = Rebuild::new(Skeleton::from_gzip(tar_split), source);
             loop {

@@ -9,12 +9,12 @@ use crate::catalog::big_data::total;
 use crate::catalog::key::Key;
 use crate::catalog::lookup::{by_id, lookup, require};
 use crate::contents::diff::{pair_of, pair_size};
-use crate::contents::directories::{DirectoryError, UserDataPlace, container_user_data};
+use crate::contents::directories::{DirectoryError, UserDataRoot, container_user_data};
 use crate::contents::error::DiffError;
 use crate::engine::Engine;
 
 pub(crate) fn layer_size(engine: &Engine, key: &Key<'_, LayerId>) -> Result<u64, DiffError> {
-    let layer = lookup(&engine.catalog.layers_view()?, key)?;
+    let layer = lookup(&engine.catalog.read_layers()?, key)?;
     layer.diff_size().ok_or_else(|| DiffError::SizeUnknown {
         what: format!("layer {}", layer.id()),
     })
@@ -68,7 +68,7 @@ pub(crate) fn container_size(
     // First, as in Go: the directories are made where they are missing, whatever becomes of the
     // rest.
     let mut sum: u64 = 0;
-    for place in [UserDataPlace::Durable, UserDataPlace::Runtime] {
+    for place in [UserDataRoot::Durable, UserDataRoot::Runtime] {
         let files =
             container_user_data(engine, &container.id().into(), place).map_err(of_directory)?;
         sum = sum.saturating_add(tree_usage(&files.dir)?.bytes);

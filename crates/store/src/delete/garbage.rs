@@ -78,7 +78,7 @@ fn collect(
     container_dirs.retain(|id| !foreign_items.may_include_container(id));
     // All three kinds are checked before anything is removed: they refer to one another.
     let is_transient = engine.options.persistence == Persistence::Transient;
-    for (guard, (store, _)) in locks.containers.held().zip(locks.containers.own()) {
+    for (guard, (store, _)) in locks.containers.guards().zip(locks.containers.own()) {
         require_complete(guard, || {
             // In a transient store container records are lost with the run root, and their
             // directories are garbage then.
@@ -87,7 +87,7 @@ fn collect(
             Ok(!is_transient && is_lost)
         })?;
     }
-    let of_images = locks.images.held().zip(locks.images.own());
+    let of_images = locks.images.guards().zip(locks.images.own());
     for ((guard, (store, _)), dir) in of_images.zip(layout.image_dirs()) {
         require_complete(guard, || {
             let has_image = |id: &str| locks.images.contains(id);
@@ -97,9 +97,10 @@ fn collect(
             Ok(is_lost)
         })?;
     }
-    for (position, guard) in locks.layers.held().enumerate() {
+    for (position, guard) in locks.layers.guards().enumerate() {
         // With a separate image store, a transient store may have no other layers to record.
-        let may_be_missing = is_transient && layout.split.is_some() && position == DURABLE.store;
+        let may_be_missing =
+            is_transient && layout.image_store.is_some() && position == DURABLE.store;
         require_complete(guard, || {
             let mut held = held.iter().flatten();
             Ok(!may_be_missing && held.any(|id| !has_layer(id.as_str())))
@@ -126,7 +127,7 @@ fn collect(
     });
     // Without contents, they may belong to a layer in an image store.
     let removed: BTreeSet<&str> = report.layers.iter().map(LayerId::as_str).collect();
-    let in_image_store = layout.split.as_ref().map(|split| &split.layers);
+    let in_image_store = layout.image_store.as_ref().map(|store| &store.layers);
     for (ids, suffix) in [
         (&mut report.tar_splits, TAR_SPLIT_SUFFIX),
         (&mut report.layer_dirs, ""),

@@ -23,13 +23,13 @@ use crate::records::big_data_item::{BigDataItem, digest_of, note_container_item}
 use crate::records::{Container, Image, Layer};
 
 /// How much of what a caller hands in is read at a time.
-const PIECE: usize = 128 * 1024;
+const CHUNK_LEN: usize = 128 * 1024;
 
 pub(crate) fn layer_data_names(
     engine: &Engine,
     key: &Key<'_, LayerId>,
 ) -> Result<Vec<String>, DataError> {
-    Ok(lookup(&engine.catalog.layers_view()?, key)?
+    Ok(lookup(&engine.catalog.read_layers()?, key)?
         .big_data_names()
         .to_vec())
 }
@@ -39,7 +39,7 @@ pub(crate) fn layer_data(
     key: &Key<'_, LayerId>,
     item: &str,
 ) -> Result<File, DataError> {
-    let layers = engine.catalog.layers_view()?;
+    let layers = engine.catalog.read_layers()?;
     let layer = lookup(&layers, key)?;
     let file = store_of(&layers, &layer, item)?
         .open_big_data(layer.id().as_str(), item)
@@ -55,7 +55,7 @@ pub(crate) fn set_layer_data(
 ) -> Result<(), DataError> {
     check_key(item)?;
     layerhold_sys::no_brief_lock("a caller's data is read");
-    let layer = lookup_to_change(&engine.catalog.layers_view()?, key)?;
+    let layer = lookup_to_change(&engine.catalog.read_layers()?, key)?;
     // Declared before the guard, and so erased after it is released when something fails.
     let area = TempRoot::new(engine.catalog.layout.temp_root()).begin();
     let area = area.map_err(DataError::Staging)?;
@@ -72,7 +72,7 @@ pub(crate) fn image_data_names(
     engine: &Engine,
     key: &Key<'_, ImageId>,
 ) -> Result<Vec<String>, DataError> {
-    Ok(lookup(&engine.catalog.images_view()?, key)?
+    Ok(lookup(&engine.catalog.read_images()?, key)?
         .big_data_names()
         .to_vec())
 }
@@ -82,7 +82,7 @@ pub(crate) fn image_data(
     key: &Key<'_, ImageId>,
     item: &str,
 ) -> Result<Vec<u8>, DataError> {
-    let images = engine.catalog.images_view()?;
+    let images = engine.catalog.read_images()?;
     let image = lookup(&images, key)?;
     read(store_of(&images, &image, item)?, &image, item)
 }
@@ -92,7 +92,7 @@ pub(crate) fn image_data_size(
     key: &Key<'_, ImageId>,
     item: &str,
 ) -> Result<u64, DataError> {
-    let images = engine.catalog.images_view()?;
+    let images = engine.catalog.read_images()?;
     let image = lookup(&images, key)?;
     size(
         &images,
@@ -107,7 +107,7 @@ pub(crate) fn image_data_digest(
     key: &Key<'_, ImageId>,
     item: &str,
 ) -> Result<Digest, DataError> {
-    let images = engine.catalog.images_view()?;
+    let images = engine.catalog.read_images()?;
     let image = lookup(&images, key)?;
     if let Some(text) = image.record().big_data_digests.get(item) {
         return recorded(item, text);
@@ -134,7 +134,7 @@ pub(crate) fn container_data_names(
     engine: &Engine,
     key: &Key<'_, ContainerId>,
 ) -> Result<Vec<String>, DataError> {
-    Ok(lookup(&engine.catalog.containers_view()?, key)?
+    Ok(lookup(&engine.catalog.read_containers()?, key)?
         .big_data_names()
         .to_vec())
 }
@@ -144,7 +144,7 @@ pub(crate) fn container_data(
     key: &Key<'_, ContainerId>,
     item: &str,
 ) -> Result<Vec<u8>, DataError> {
-    let containers = engine.catalog.containers_view()?;
+    let containers = engine.catalog.read_containers()?;
     let container = lookup(&containers, key)?;
     read(store_of(&containers, &container, item)?, &container, item)
 }
@@ -154,7 +154,7 @@ pub(crate) fn container_data_size(
     key: &Key<'_, ContainerId>,
     item: &str,
 ) -> Result<u64, DataError> {
-    let containers = engine.catalog.containers_view()?;
+    let containers = engine.catalog.read_containers()?;
     let container = lookup(&containers, key)?;
     size(
         &containers,
@@ -169,7 +169,7 @@ pub(crate) fn container_data_digest(
     key: &Key<'_, ContainerId>,
     item: &str,
 ) -> Result<Digest, DataError> {
-    let containers = engine.catalog.containers_view()?;
+    let containers = engine.catalog.read_containers()?;
     let container = lookup(&containers, key)?;
     match container.record().big_data_digests.get(item) {
         Some(text) => recorded(item, text),
@@ -206,7 +206,7 @@ fn write_down(
 ) -> Result<StagedAddition, DataError> {
     let staged = area.stage_addition();
     let mut file = staged.create_file(FILE_MODE)?;
-    let mut piece = vec![0; PIECE];
+    let mut piece = vec![0; CHUNK_LEN];
     loop {
         let read = match data.read(&mut piece) {
             Ok(0) => break,

@@ -15,7 +15,7 @@ use crate::catalog::key::Key;
 use crate::catalog::locked::Locked;
 use crate::catalog::locks::InContext;
 use crate::catalog::lookup::{ItemRecord, find, refuse_additional};
-use crate::catalog::record_stores::{Records, View};
+use crate::catalog::record_stores::{MergedRecords, Records};
 use crate::engine::Engine;
 use crate::records::error_kind::{ErrorKind, error_kind};
 use crate::records::kinds::{ItemId, ItemKind};
@@ -25,7 +25,7 @@ use crate::transaction::begin;
 use crate::transaction::error::TransactionError;
 
 /// A record that can be changed in the ways all kinds can.
-pub(crate) trait Mutable: ItemRecord {
+pub(crate) trait EditableRecord: ItemRecord {
     fn metadata_mut(&mut self) -> &mut String;
     fn flags_mut(&mut self) -> &mut Flags;
 }
@@ -157,16 +157,16 @@ fn apply_change(
     let mut done = false;
     if let Some(key) = key.layer() {
         let lock = || engine.lock_layers();
-        done = change_if_found(&catalog.layers_view()?, lock, &key, change, &mut refused)?;
+        done = change_if_found(&catalog.read_layers()?, lock, &key, change, &mut refused)?;
     }
     if let Some(key) = key.image().filter(|_| !done) {
         let lock = || catalog.lock_images();
-        done = change_if_found(&catalog.images_view()?, lock, &key, change, &mut refused)?;
+        done = change_if_found(&catalog.read_images()?, lock, &key, change, &mut refused)?;
     }
     if let Some(key) = key.container().filter(|_| !done) {
         let lock = || catalog.lock_containers();
         done = change_if_found(
-            &catalog.containers_view()?,
+            &catalog.read_containers()?,
             lock,
             &key,
             change,
@@ -183,8 +183,8 @@ fn apply_change(
 
 /// Makes a change if the key means something of this kind. What it means in an additional store is
 /// noted: the key may still mean something of the next kind that can be changed.
-fn change_if_found<R: Mutable>(
-    view: &View<R>,
+fn change_if_found<R: EditableRecord>(
+    view: &MergedRecords<R>,
     lock: impl FnOnce() -> Result<Locked<R>, AccessError>,
     key: &Key<'_, R::Id>,
     change: &Change<'_>,
@@ -203,7 +203,7 @@ fn change_if_found<R: Mutable>(
 }
 
 /// The ID of the record that a key means, if it can be changed.
-fn find_own<R: Mutable>(
+fn find_own<R: EditableRecord>(
     records: &impl Records<R>,
     key: &Key<'_, R::Id>,
     refused: &mut Option<LookupError>,
@@ -228,7 +228,7 @@ fn find_own<R: Mutable>(
     }
 }
 
-fn apply<R: Mutable>(
+fn apply<R: EditableRecord>(
     guard: &mut Locked<R>,
     id: &str,
     change: &Change<'_>,

@@ -8,7 +8,7 @@ use layerhold_ids::LayerId;
 
 use crate::catalog::error::AccessError;
 use crate::catalog::lookup::all;
-use crate::catalog::record_stores::View;
+use crate::catalog::record_stores::MergedRecords;
 use crate::catalog::snapshot::Snapshot;
 use crate::engine::Engine;
 use crate::records::{Container, Layer};
@@ -27,7 +27,11 @@ impl OnDisk {
     /// take what the container wrote for unmapped, so that files of the container's root come out
     /// as those of a user outside (Go: layers.go, `layerMappings`). Here the maps come from the
     /// container's record.
-    pub(crate) fn of(layer: &Layer, containers: &View<Container>, driver: &dyn Driver) -> Self {
+    pub(crate) fn of(
+        layer: &Layer,
+        containers: &MergedRecords<Container>,
+        driver: &dyn Driver,
+    ) -> Self {
         let maps = layer.id_maps();
         if maps.is_identity()
             && driver.writes_ids_outside()
@@ -50,7 +54,7 @@ impl Engine {
     pub(crate) fn owners_on_disk(&self, layer: &Layer) -> Result<OnDisk, AccessError> {
         Ok(OnDisk::of(
             layer,
-            &self.catalog.containers_view()?,
+            &self.catalog.read_containers()?,
             &*self.driver(),
         ))
     }
@@ -72,7 +76,7 @@ impl Snapshot {
 
 /// Finds the container that writes to a layer, if it has ID maps.
 pub(crate) fn mapped_container(
-    containers: &View<Container>,
+    containers: &MergedRecords<Container>,
     layer: &LayerId,
 ) -> Option<Arc<Container>> {
     all(containers)

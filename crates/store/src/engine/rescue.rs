@@ -90,7 +90,7 @@ impl Engine {
     }
 
     fn missing_layers(&self) -> MissingLayers {
-        let records = self.catalog.layers.try_view().ok().flatten()?;
+        let records = self.catalog.layers.try_read_all().ok().flatten()?;
         let mut missing = BTreeSet::new();
         for (_, part) in records.own() {
             for stored in part.iter() {

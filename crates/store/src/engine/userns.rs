@@ -176,7 +176,7 @@ pub enum UserNsError {
     Os(#[from] PathError),
     /// The image cannot be looked into.
     #[error("cannot look for users in layer {layer}")]
-    View {
+    MergedRecords {
         /// The top layer of the image.
         layer: LayerId,
         /// Why.

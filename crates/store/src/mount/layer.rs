@@ -125,8 +125,8 @@ pub(crate) struct Target {
 
 /// Finds the layer that a key means: a container's, or one by itself (Go: store.go, `Mount`).
 pub(crate) fn mount_target(engine: &Engine, key: &Key<'_, ItemId>) -> Result<Target, MountError> {
-    let containers = engine.catalog.containers_view()?;
-    let layers = engine.catalog.layers_view()?;
+    let containers = engine.catalog.read_containers()?;
+    let layers = engine.catalog.read_layers()?;
     // Containers are also found by prefixes here, as long as no layer is meant more exactly.
     let container = key
         .container()
@@ -263,19 +263,19 @@ fn hold_layer(
     engine: &Engine,
     id: &LayerId,
     options: &MountOptions,
-) -> Result<HeldLayer, MountError> {
+) -> Result<LockedLayer, MountError> {
     let unknown = || LookupError::Unknown {
         kind: ItemKind::Layer,
         key: id.to_string(),
     };
-    let layers = engine.catalog.layers_view()?;
+    let layers = engine.catalog.read_layers()?;
     let store = layers.store_of(id.as_str()).ok_or_else(unknown)?;
     if store.additional.is_none() {
         let held = engine.catalog.lock_layers()?;
         return match by_id(&held, id.as_str()) {
             Ok(Some(layer)) if layer.is_incomplete() => Err(unknown().into()),
             Ok(None) => Err(unknown().into()),
-            _ => Ok(HeldLayer::Own(held)),
+            _ => Ok(LockedLayer::Own(held)),
         };
     }
     if !options.is_read_only() {
@@ -285,7 +285,7 @@ fn hold_layer(
     match held.get(id.as_str()) {
         Ok(Some(layer)) if layer.is_incomplete() => Err(unknown().into()),
         Ok(None) => Err(unknown().into()),
-        _ => Ok(HeldLayer::Additional(held)),
+        _ => Ok(LockedLayer::Additional(held)),
     }
 }
 
@@ -305,13 +305,13 @@ fn mounted_at(engine: &Engine, path: &str) -> Result<Option<LayerId>, MountError
 
 /// A layer that no other process can delete now.
 #[derive(Debug)]
-enum HeldLayer {
+enum LockedLayer {
     Own(Locked<Layer>),
     /// In an additional store. Locks of this store cannot be taken inside that one.
     Additional(ReadGuard<Layer>),
 }
 
-impl HeldLayer {
+impl LockedLayer {
     /// The counts in which a mount of the layer is noted.
     fn counts<'a>(&'a self, counts: &'a MountCounts) -> Result<CountsGuard<'a>, AccessError> {
         match self {

@@ -26,7 +26,7 @@ pub(crate) fn layer_parent_owners(
     engine: &Engine,
     key: &Key<'_, LayerId>,
 ) -> Result<ParentOwners, MountError> {
-    let layer = crate::catalog::lookup::lookup(&engine.catalog.layers_view()?, key)?;
+    let layer = crate::catalog::lookup::lookup(&engine.catalog.read_layers()?, key)?;
     owners(
         engine,
         &Target {
@@ -40,9 +40,9 @@ pub(crate) fn container_parent_owners(
     engine: &Engine,
     key: &Key<'_, ContainerId>,
 ) -> Result<ParentOwners, MountError> {
-    let container = crate::catalog::lookup::lookup(&engine.catalog.containers_view()?, key)?;
+    let container = crate::catalog::lookup::lookup(&engine.catalog.read_containers()?, key)?;
     let layer = crate::catalog::lookup::require(
-        &engine.catalog.layers_view()?,
+        &engine.catalog.read_layers()?,
         container.layer().as_str(),
     )?;
     owners(

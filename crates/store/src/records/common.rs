@@ -58,7 +58,7 @@ macro_rules! common_accessors {
             }
         }
 
-        impl $crate::edit::update::Mutable for $record {
+        impl $crate::edit::update::EditableRecord for $record {
             fn metadata_mut(&mut self) -> &mut String {
                 &mut self.record.metadata
             }

@@ -156,7 +156,7 @@ impl Repair<'_> {
         if matches!(finding.damage, Damage::RecordLost { .. }) {
             return self.height_of_lost(id);
         }
-        let Ok(layers) = self.engine.catalog.layers_view() else {
+        let Ok(layers) = self.engine.catalog.read_layers() else {
             return 0;
         };
         let mut height = 1;

@@ -11,7 +11,7 @@ use crate::catalog::big_data::DataError;
 use crate::catalog::locked::Locked;
 use crate::catalog::locks::InContext;
 use crate::catalog::lookup::{ItemRecord, by_id, own_by_id};
-use crate::catalog::record_stores::{Records, View};
+use crate::catalog::record_stores::{MergedRecords, Records};
 use crate::check::{Damage, Finding, item_with_same_content};
 use crate::records::big_data_item::digest_of;
 use crate::records::kinds::{ItemId, ItemKind};
@@ -93,7 +93,7 @@ impl Repair<'_> {
     /// The record of a tar that was imported uncompressed has its digest twice, and the second one
     /// is right. Otherwise the tar is packed again.
     fn digest(&mut self, id: &LayerId, actual: &DiffId) -> Result<(), RepairError> {
-        let layers = self.engine.catalog.layers_view()?;
+        let layers = self.engine.catalog.read_layers()?;
         let layer = by_id(&layers, id.as_str()).map_err(|_| RepairError::Changed)?;
         let Some(layer) = layer else { return Ok(()) };
         let as_it_came = layer.compressed_digest().map(|digest| digest.into_digest());
@@ -174,7 +174,7 @@ impl Repair<'_> {
     fn copy_of_item(&self, id: &ItemId, key: &str) -> Result<Vec<u8>, RepairError> {
         let copy = match id {
             ItemId::Image(image) => {
-                let images = self.engine.catalog.images_view()?;
+                let images = self.engine.catalog.read_images()?;
                 let image = by_id(&images, image.as_str()).map_err(DataError::from)?;
                 let image = image.ok_or(RepairError::Changed)?;
                 let record = image.record();
@@ -187,7 +187,7 @@ impl Repair<'_> {
                 )
             }
             ItemId::Container(container) => {
-                let containers = self.engine.catalog.containers_view()?;
+                let containers = self.engine.catalog.read_containers()?;
                 let container = by_id(&containers, container.as_str()).map_err(DataError::from)?;
                 let container = container.ok_or(RepairError::Changed)?;
                 let record = container.record();
@@ -208,7 +208,7 @@ impl Repair<'_> {
 }
 
 fn copy_of<R: ItemRecord>(
-    records: &View<R>,
+    records: &MergedRecords<R>,
     id: &ItemId,
     key: &str,
     names: &[String],
@@ -222,7 +222,7 @@ fn copy_of<R: ItemRecord>(
 
 /// The content of a big data item, if it has its digest.
 fn intact<R: ItemRecord>(
-    records: &View<R>,
+    records: &MergedRecords<R>,
     id: &ItemId,
     key: &str,
     digest: Option<&String>,
@@ -254,7 +254,7 @@ fn put<R: ItemRecord>(
 /// Moves the damaged bytes to a side file if they are still damaged in the same way at the same
 /// place.
 fn set_aside<R: ItemRecord>(records: &mut Locked<R>, found: &Damaged) -> Result<(), RepairError> {
-    for guard in records.held_mut() {
+    for guard in records.guards_mut() {
         let same = guard.verify().into_iter().find(|damaged| {
             damaged.path == found.path
                 && (damaged.offset, damaged.len) == (found.offset, found.len)

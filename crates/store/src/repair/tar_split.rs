@@ -23,7 +23,7 @@ impl Repair<'_> {
     /// Packs the tar of a layer again, and records how. If the tar is the one that was imported,
     /// the recording becomes the tar-split file; an old file is removed.
     pub(super) fn rebuild_tar_split(&mut self, id: &LayerId) -> Result<(), RepairError> {
-        let layers = self.engine.catalog.layers_view()?;
+        let layers = self.engine.catalog.read_layers()?;
         let find = |id: &LayerId| by_id(&layers, id.as_str()).map_err(|_| RepairError::Changed);
         let Some(layer) = find(id)? else {
             return Ok(());

@@ -411,8 +411,8 @@ impl ContainerSpec {
     /// whoever else wants to choose waits, also a second transaction of the same thread, which then
     /// waits forever.
     #[must_use]
-    pub fn auto_userns(mut self, wish: AutoUserNs) -> Self {
-        self.auto_userns = Some(wish);
+    pub fn auto_userns(mut self, choice: AutoUserNs) -> Self {
+        self.auto_userns = Some(choice);
         self
     }
 

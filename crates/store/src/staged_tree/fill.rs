@@ -9,7 +9,7 @@ use layerhold_idmap::IdMappings;
 use layerhold_staging::{StagedAddition, TempRoot};
 use layerhold_sys::{Dir, PathError};
 
-use super::{FilledTree, TreeFacts, TreeParts};
+use super::{FilledTree, TreeFacts, TreeState};
 use crate::catalog::layout::FILE_MODE;
 use crate::contents::import::{Destination, import};
 use crate::spec::error::StageError;
@@ -38,34 +38,34 @@ use crate::spec::error::StageError;
 #[derive(Debug)]
 #[must_use = "a tree that is dropped is erased"]
 pub struct TreeToFill {
-    parts: TreeParts,
+    state: TreeState,
     temp_root: TempRoot,
 }
 
 impl TreeToFill {
-    pub(super) fn new(parts: TreeParts, temp_root: TempRoot) -> Self {
-        Self { parts, temp_root }
+    pub(super) fn new(state: TreeState, temp_root: TempRoot) -> Self {
+        Self { state, temp_root }
     }
 
     /// Returns the directory to be filled, which stands for the root directory of the layer.
     #[must_use]
     pub fn root(&self) -> &Dir {
-        self.parts.tree.root()
+        self.state.tree.root()
     }
 
     /// Says how archives are unpacked below the root: how deletions are written down, how owners
     /// are mapped.
     #[must_use]
     pub fn unpack_options(&self) -> UnpackOptions {
-        let mut options = self.parts.tree.unpack_options();
-        options.id_maps = self.parts.maps.clone();
+        let mut options = self.state.tree.unpack_options();
+        options.id_maps = self.state.maps.clone();
         options
     }
 
     /// Returns the maps from owners in a container to owners on the disk.
     #[must_use]
     pub fn id_maps(&self) -> &IdMappings {
-        &self.parts.maps
+        &self.state.maps
     }
 
     /// Stores how the tar of the layer was made, as lines of tar-split that are not compressed.
@@ -84,14 +84,14 @@ impl TreeToFill {
             let path = addition.path();
             other(PathError::new("write", path, cause))
         })?;
-        self.parts.tar_split = Some(addition);
+        self.state.tar_split = Some(addition);
         Ok(())
     }
 
     /// Declares the tree to be complete, and says what is to be recorded of it.
     pub fn filled(self, facts: TreeFacts) -> FilledTree {
         FilledTree {
-            parts: self.parts,
+            state: self.state,
             facts,
         }
     }
@@ -106,16 +106,16 @@ impl TreeToFill {
     pub fn unpack_tar(mut self, reader: impl Read + Send) -> Result<FilledTree, StageError> {
         let before = attributes(self.root())?;
         let addition = self.tar_split_addition()?;
-        let tree = &mut self.parts.tree;
+        let tree = &mut self.state.tree;
         let destination = Destination {
             root: tree.root().clone(),
             options: tree.unpack_options(),
-            maps: self.parts.maps.clone(),
+            maps: self.state.maps.clone(),
             settle: &mut |unsettled| tree.settle(unsettled),
         };
         let options = ImportOptions::default();
         let imported = import(reader, destination, &addition, &options, &mut |_| ())?;
-        self.parts.tar_split = Some(addition);
+        self.state.tar_split = Some(addition);
         let root = if attributes(self.root())? == before {
             TreeRoot::LikeParent
         } else {
@@ -135,11 +135,11 @@ impl TreeToFill {
     }
 
     fn tar_split_addition(&mut self) -> Result<StagedAddition, StageError> {
-        let area = match self.parts.area.take() {
+        let area = match self.state.area.take() {
             Some(area) => area,
             None => self.temp_root.begin().map_err(StageError::Staging)?,
         };
-        Ok(self.parts.area.insert(area).stage_addition())
+        Ok(self.state.area.insert(area).stage_addition())
     }
 }
 

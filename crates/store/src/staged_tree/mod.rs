@@ -84,13 +84,13 @@ impl TreeSpec {
 #[derive(Debug)]
 #[must_use = "a tree that is dropped is erased"]
 pub struct FilledTree {
-    parts: TreeParts,
+    state: TreeState,
     facts: TreeFacts,
 }
 
 /// What a tree consists of, from the first step to the last.
 #[derive(Debug)]
-pub(crate) struct TreeParts {
+pub(crate) struct TreeState {
     pub(crate) tree: Box<dyn StagedTree>,
     pub(crate) maps: IdMappings,
     pub(crate) tar_split: Option<StagedAddition>,
@@ -114,11 +114,11 @@ impl FilledTree {
     /// [`StageError::Driver`] when something cannot be removed. What is left is removed by the next
     /// writer.
     pub fn discard(self) -> Result<(), StageError> {
-        self.parts.tree.erase().map_err(StageError::Driver)
+        self.state.tree.erase().map_err(StageError::Driver)
     }
 
-    pub(crate) fn into_parts(self) -> (TreeParts, TreeFacts) {
-        (self.parts, self.facts)
+    pub(crate) fn into_state(self) -> (TreeState, TreeFacts) {
+        (self.state, self.facts)
     }
 }
 
@@ -141,7 +141,7 @@ pub(crate) fn stage_tree(engine: &Arc<Engine>, spec: TreeSpec) -> Result<TreeToF
     let request = TreeRequest::new(wanted).with_id_maps(maps.clone());
     let tree = driver.stage_tree(&request).map_err(StageError::Driver)?;
     Ok(TreeToFill::new(
-        TreeParts {
+        TreeState {
             tree,
             maps,
             tar_split: None,

@@ -44,13 +44,13 @@ pub(crate) fn replace_tree(
 ) -> Result<(), DiffError> {
     let engine = &engine;
     let driver = Arc::clone(&engine.use_driver()?.driver);
-    let (parts, facts) = tree.into_parts();
+    let (state, facts) = tree.into_state();
     if let Some(flag) = reserved_flag(facts.flags()) {
         return Err(DiffError::ReservedFlag { flag });
     }
     facts.big_data.iter().try_for_each(check_name)?;
-    flush(engine, &*driver, parts.tar_split.as_ref())?;
-    let area = match parts.area {
+    flush(engine, &*driver, state.tar_split.as_ref())?;
+    let area = match state.area {
         Some(area) => area,
         None => TempRoot::new(engine.catalog.layout.temp_root())
             .begin()
@@ -60,7 +60,7 @@ pub(crate) fn replace_tree(
     let mut trash = Trash::new();
     let mut layers = engine.lock_layers()?;
     let layer = lookup_to_change(&layers, key)?;
-    if layer.id_maps() != parts.maps {
+    if layer.id_maps() != state.maps {
         return Err(Conflict::OtherMaps {
             layer: layer.id().clone(),
         }
@@ -71,7 +71,7 @@ pub(crate) fn replace_tree(
     let replaced = driver.replace_tree(
         layer.id(),
         layer.parent(),
-        parts.tree,
+        state.tree,
         facts.root,
         &mut trash,
     );
@@ -83,7 +83,7 @@ pub(crate) fn replace_tree(
             source: Box::new(source),
         });
     }
-    if let Some(tar_split) = parts.tar_split {
+    if let Some(tar_split) = state.tar_split {
         tar_split
             .commit(&engine.catalog.layout.layers, tar_split_name(layer.id()))
             .map_err(|error| error.source)?;
@@ -102,7 +102,7 @@ pub(crate) fn layer_tree_path(
     engine: &Engine,
     key: &Key<'_, LayerId>,
 ) -> Result<PathBuf, DiffError> {
-    let layer = lookup(&engine.catalog.layers_view()?, key)?;
+    let layer = lookup(&engine.catalog.read_layers()?, key)?;
     let driver = engine.driver();
     let failed = |source| DiffError::Driver {
         layer: layer.id().clone(),

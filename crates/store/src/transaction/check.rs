@@ -61,14 +61,14 @@ pub(crate) fn item_id<R: Record + ItemRecord>(id: &str) -> Option<ItemId> {
 }
 
 /// Refuses a commit that the store, as it is now, has something against.
-pub(super) fn all(parts: &Transaction, locks: &Locks) -> Result<(), Conflict> {
-    check_layers(parts, locks)?;
-    check_images(parts, locks)?;
-    check_containers(parts, locks)
+pub(super) fn all(transaction: &Transaction, locks: &Locks) -> Result<(), Conflict> {
+    check_layers(transaction, locks)?;
+    check_images(transaction, locks)?;
+    check_containers(transaction, locks)
 }
 
-fn check_layers(parts: &Transaction, locks: &Locks) -> Result<(), Conflict> {
-    for new in &parts.layers {
+fn check_layers(transaction: &Transaction, locks: &Locks) -> Result<(), Conflict> {
+    for new in &transaction.layers {
         id_is_free(&locks.layers, new.record.id().as_str())?;
         for name in new.record.names() {
             name_is_free(&locks.layers, name)?;
@@ -76,7 +76,7 @@ fn check_layers(parts: &Transaction, locks: &Locks) -> Result<(), Conflict> {
         let Some(parent) = new
             .record
             .parent()
-            .filter(|parent| parts.new_layer(parent).is_none())
+            .filter(|parent| transaction.new_layer(parent).is_none())
         else {
             continue;
         };
@@ -94,7 +94,7 @@ fn check_layers(parts: &Transaction, locks: &Locks) -> Result<(), Conflict> {
             });
         }
         let users = lookup::by_key(&locks.containers, BY_LAYER, parent.as_str());
-        if let Some(container) = users.first().filter(|_| !is_of_container(parts, new)) {
+        if let Some(container) = users.first().filter(|_| !is_of_container(transaction, new)) {
             return Err(Conflict::ParentIsContainer {
                 parent: parent.clone(),
                 container: container.id().clone(),
@@ -105,15 +105,15 @@ fn check_layers(parts: &Transaction, locks: &Locks) -> Result<(), Conflict> {
 }
 
 /// Whether a container of the same commit writes to the layer.
-fn is_of_container(parts: &Transaction, new: &NewLayer) -> bool {
-    parts
+fn is_of_container(transaction: &Transaction, new: &NewLayer) -> bool {
+    transaction
         .containers
         .iter()
         .any(|container| container.record.layer() == new.record.id())
 }
 
-fn check_images(parts: &Transaction, locks: &Locks) -> Result<(), Conflict> {
-    for new in &parts.images {
+fn check_images(transaction: &Transaction, locks: &Locks) -> Result<(), Conflict> {
+    for new in &transaction.images {
         let id = new.record.id();
         let known = lookup::own_by_id(&locks.images, id.as_str()).ok().flatten();
         match (&known, new.if_present) {
@@ -145,27 +145,27 @@ fn check_images(parts: &Transaction, locks: &Locks) -> Result<(), Conflict> {
             .into_iter()
             .chain(new.record.mapped_layers())
         {
-            if parts.new_layer(layer).is_none() && !locks.layers.contains(layer.as_str()) {
+            if transaction.new_layer(layer).is_none() && !locks.layers.contains(layer.as_str()) {
                 return Err(Conflict::LayerGone {
                     layer: layer.clone(),
                 });
             }
         }
     }
-    for mapped in &parts.mapped {
-        image_is_there(parts, locks, &mapped.image)?;
+    for mapped in &transaction.mapped {
+        image_is_there(transaction, locks, &mapped.image)?;
     }
     Ok(())
 }
 
-fn check_containers(parts: &Transaction, locks: &Locks) -> Result<(), Conflict> {
-    for NewContainer { record, .. } in &parts.containers {
+fn check_containers(transaction: &Transaction, locks: &Locks) -> Result<(), Conflict> {
+    for NewContainer { record, .. } in &transaction.containers {
         id_is_free(&locks.containers, record.id().as_str())?;
         for name in record.names() {
             name_is_free(&locks.containers, name)?;
         }
         if let Some(image) = record.image() {
-            image_is_there(parts, locks, image)?;
+            image_is_there(transaction, locks, image)?;
         }
         if let Some(other) =
             lookup::by_key(&locks.containers, BY_LAYER, record.layer().as_str()).pop()
@@ -179,8 +179,12 @@ fn check_containers(parts: &Transaction, locks: &Locks) -> Result<(), Conflict> 
     Ok(())
 }
 
-fn image_is_there(parts: &Transaction, locks: &Locks, image: &ImageId) -> Result<(), Conflict> {
-    if parts.new_image(image).is_some() || locks.images.contains(image.as_str()) {
+fn image_is_there(
+    transaction: &Transaction,
+    locks: &Locks,
+    image: &ImageId,
+) -> Result<(), Conflict> {
+    if transaction.new_image(image).is_some() || locks.images.contains(image.as_str()) {
         return Ok(());
     }
     Err(Conflict::ImageGone {

@@ -184,35 +184,35 @@ impl<'s> Commit<'s> {
 
     fn run(
         &mut self,
-        parts: &mut Transaction,
+        transaction: &mut Transaction,
         locks: &mut Locks,
     ) -> Result<Committed, CommitError> {
-        self.leave_out_present(parts, locks)?;
-        check::all(parts, locks)?;
-        parts.settle_labels(locks)?;
+        self.leave_out_present(transaction, locks)?;
+        check::all(transaction, locks)?;
+        transaction.settle_labels(locks)?;
         let committed = Committed {
-            layers: parts
+            layers: transaction
                 .layers
                 .iter()
                 .map(|new| new.record.id().clone())
                 .collect(),
-            images: parts
+            images: transaction
                 .images
                 .iter()
                 .map(|new| new.record.id().clone())
                 .collect(),
-            containers: parts
+            containers: transaction
                 .containers
                 .iter()
                 .map(|new| new.record.id().clone())
                 .collect(),
         };
-        let durability = match parts.is_volatile() {
+        let durability = match transaction.is_volatile() {
             true => Durability::Volatile,
             false => Durability::Durable,
         };
-        self.record_incomplete(parts, locks)?;
-        self.move_layers(parts)?;
+        self.record_incomplete(transaction, locks)?;
+        self.move_layers(transaction)?;
         let has_users = !(committed.images.is_empty() && committed.containers.is_empty());
         if has_users {
             let intent = Intent {
@@ -224,13 +224,13 @@ impl<'s> Commit<'s> {
             let io = &*self.engine.options.metadata_io;
             intent.publish(io, &self.engine.catalog.layout.layers, durability)?;
         }
-        self.move_data(parts, locks)?;
+        self.move_data(transaction, locks)?;
         if durability == Durability::Durable && !self.done.layers.is_empty() {
             self.engine.sync_places(&[]).map_err(CommitError::Sync)?;
         }
         self.record_complete(locks)?;
-        record_images(parts, locks)?;
-        record_containers(parts, locks)?;
+        record_images(transaction, locks)?;
+        record_containers(transaction, locks)?;
         if has_users {
             // Left behind it would be taken for what it is: a commit that is complete.
             let io = &*self.engine.options.metadata_io;
@@ -247,11 +247,11 @@ impl<'s> Commit<'s> {
     /// the same.
     fn leave_out_present(
         &mut self,
-        parts: &mut Transaction,
+        transaction: &mut Transaction,
         locks: &Locks,
     ) -> Result<(), Conflict> {
         let mut outcome = Ok(());
-        for new in std::mem::take(&mut parts.layers) {
+        for new in std::mem::take(&mut transaction.layers) {
             let present = lookup::by_id(&locks.layers, new.record.id().as_str())
                 .ok()
                 .flatten();
@@ -260,7 +260,7 @@ impl<'s> Commit<'s> {
                     outcome = outcome.and(is_same(&present, &new.record));
                     self.spare.push(new);
                 }
-                _ => parts.layers.push(new),
+                _ => transaction.layers.push(new),
             }
         }
         outcome
@@ -269,18 +269,18 @@ impl<'s> Commit<'s> {
     /// Step 2.
     fn record_incomplete(
         &mut self,
-        parts: &Transaction,
+        transaction: &Transaction,
         locks: &mut Locks,
     ) -> Result<(), CommitError> {
-        if parts.layers.is_empty() {
+        if transaction.layers.is_empty() {
             return Ok(());
         }
-        for new in &parts.layers {
+        for new in &transaction.layers {
             let mut record = new.record.clone();
             record.set_incomplete();
             locks.layers.insert(record, new.placement).of::<Layer>()?;
         }
-        self.done.layers = parts
+        self.done.layers = transaction
             .layers
             .iter()
             .map(|new| new.record.id().clone())
@@ -289,19 +289,19 @@ impl<'s> Commit<'s> {
     }
 
     /// Step 3.
-    fn move_layers(&mut self, parts: &mut Transaction) -> Result<(), CommitError> {
-        let mut layers = std::mem::take(&mut parts.layers).into_iter();
-        let moved = layers.try_for_each(|new| self.move_layer(parts, new));
+    fn move_layers(&mut self, transaction: &mut Transaction) -> Result<(), CommitError> {
+        let mut layers = std::mem::take(&mut transaction.layers).into_iter();
+        let moved = layers.try_for_each(|new| self.move_layer(transaction, new));
         // What was not reached is erased when no lock is held.
         self.spare.extend(layers);
         moved
     }
 
-    fn move_layer(&mut self, parts: &Transaction, new: NewLayer) -> Result<(), CommitError> {
+    fn move_layer(&mut self, transaction: &Transaction, new: NewLayer) -> Result<(), CommitError> {
         let id = new.record.id().clone();
         self.done.moved.push(id.clone());
         self.areas.extend(new.area_of_tree);
-        let moved = self.move_layer_files(parts, &id, new.tar_split, new.data);
+        let moved = self.move_layer_files(transaction, &id, new.tar_split, new.data);
         if let Err(source) = moved {
             self.refused.push(new.contents);
             let id = ItemId::Layer(id);
@@ -312,15 +312,15 @@ impl<'s> Commit<'s> {
 
     fn move_layer_files(
         &self,
-        parts: &Transaction,
+        transaction: &Transaction,
         id: &LayerId,
         tar_split: Option<StagedAddition>,
         data: Option<StagedAddition>,
     ) -> Result<(), PathError> {
         let dir = &self.engine.catalog.layout.layers;
         // Without a record of this ID, whatever has its name is garbage.
-        parts.area.clear_the_way(dir, &tar_split_name(id))?;
-        parts.area.clear_the_way(dir, id.as_ref())?;
+        transaction.area.clear_the_way(dir, &tar_split_name(id))?;
+        transaction.area.clear_the_way(dir, id.as_ref())?;
         put(tar_split, dir, &tar_split_name(id))?;
         put(data, dir, id.as_ref())
     }
@@ -356,9 +356,13 @@ impl<'s> Commit<'s> {
     }
 
     /// Step 5.
-    fn move_data(&mut self, parts: &mut Transaction, locks: &Locks) -> Result<(), CommitError> {
-        for position in 0..parts.images.len() {
-            let Some(new) = parts.images.get_mut(position) else {
+    fn move_data(
+        &mut self,
+        transaction: &mut Transaction,
+        locks: &Locks,
+    ) -> Result<(), CommitError> {
+        for position in 0..transaction.images.len() {
+            let Some(new) = transaction.images.get_mut(position) else {
                 break;
             };
             let id = new.record.id().clone();
@@ -368,7 +372,7 @@ impl<'s> Commit<'s> {
             let data = new.data.take();
             self.done.image_dirs.push(id.clone());
             let dir = self.engine.catalog.layout.new_images();
-            let moved = parts
+            let moved = transaction
                 .image_area()
                 .clear_the_way(dir, id.as_ref())
                 .and_then(|()| put(data, dir, id.as_ref()));
@@ -377,15 +381,15 @@ impl<'s> Commit<'s> {
                 source,
             })?;
         }
-        for position in 0..parts.containers.len() {
-            let Some(new) = parts.containers.get_mut(position) else {
+        for position in 0..transaction.containers.len() {
+            let Some(new) = transaction.containers.get_mut(position) else {
                 break;
             };
             let id = new.record.id().clone();
             let data = new.data.take();
             self.done.container_dirs.push(id.clone());
             let dir = &self.engine.catalog.layout.containers;
-            let moved = parts
+            let moved = transaction
                 .area
                 .clear_the_way(dir, id.as_ref())
                 .and_then(|()| put(data, dir, id.as_ref()));
@@ -476,15 +480,15 @@ fn remove_present<R: ItemRecord>(
 }
 
 /// Step 8.
-fn record_images(parts: &Transaction, locks: &mut Locks) -> Result<(), CommitError> {
-    for new in &parts.images {
+fn record_images(transaction: &Transaction, locks: &mut Locks) -> Result<(), CommitError> {
+    for new in &transaction.images {
         if locks.images.is_own(new.record.id().as_str()) {
             update_image(new, locks)?;
         } else {
             insert_image(new, locks)?;
         }
     }
-    for mapped in &parts.mapped {
+    for mapped in &transaction.mapped {
         let note = |image: &mut Image| image.add_mapped_layer(&mapped.layer);
         locks
             .images
@@ -556,8 +560,8 @@ fn set_item(id: &str, item: &BigDataItem, locks: &mut Locks) -> Result<(), Commi
 }
 
 /// Step 9.
-fn record_containers(parts: &Transaction, locks: &mut Locks) -> Result<(), AccessError> {
-    for new in &parts.containers {
+fn record_containers(transaction: &Transaction, locks: &mut Locks) -> Result<(), AccessError> {
+    for new in &transaction.containers {
         locks
             .containers
             .insert(new.record.clone(), new.placement)

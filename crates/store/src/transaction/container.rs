@@ -53,8 +53,8 @@ impl Transaction {
         };
         check::refuse_reserved(&spec.flags)?;
         self.check_container(&view, &id, &spec.names)?;
-        if let Some(wish) = spec.auto_userns.take() {
-            spec.id_maps = self.choose_maps(&view, spec.image.as_ref(), &wish)?;
+        if let Some(choice) = spec.auto_userns.take() {
+            spec.id_maps = self.choose_maps(&view, spec.image.as_ref(), &choice)?;
         }
         let own_maps = explicit(&spec.id_maps);
         own_maps

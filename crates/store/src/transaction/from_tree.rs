@@ -33,9 +33,9 @@ impl Transaction {
             Planned::New(plan) => plan,
             Planned::Present(layer) => return Ok(layer),
         };
-        let (parts, facts) = tree.into_parts();
+        let (state, facts) = tree.into_state();
         check::refuse_reserved(facts.flags())?;
-        if plan.maps != parts.maps {
+        if plan.maps != state.maps {
             let layer = plan.id.clone();
             return Err(Conflict::OtherMaps { layer }.into());
         }
@@ -44,7 +44,7 @@ impl Transaction {
         plan.spec.template = None;
         let mut contents = self.stage_contents(&plan)?;
         contents
-            .adopt(parts.tree, facts.root)
+            .adopt(state.tree, facts.root)
             .map_err(StageError::Driver)?;
         if let Some(unsettled) = &facts.unsettled {
             contents.settle(unsettled).map_err(StageError::Driver)?;
@@ -55,7 +55,7 @@ impl Transaction {
         facts.note(&mut record);
         let record =
             Layer::new(record).map_err(StageError::invalid(ItemId::Layer(plan.id.clone())))?;
-        let tar_split = parts.tar_split.as_ref();
+        let tar_split = state.tar_split.as_ref();
         let counting = tar_split.and_then(|file| self.count(&record, &*contents, file));
         let layer = StagedLayer::new(plan.id.clone(), Presence::New, None);
         self.layers.push(NewLayer {
@@ -63,11 +63,11 @@ impl Transaction {
             record,
             placement: self.placement_for(&plan.spec),
             contents,
-            tar_split: parts.tar_split,
+            tar_split: state.tar_split,
             data,
             if_present: plan.spec.if_present,
             parent_maps: plan.parent_maps,
-            area_of_tree: parts.area,
+            area_of_tree: state.area,
         });
         self.staged.push(layer.clone());
         Ok(layer)

@@ -274,7 +274,7 @@ impl Transaction {
                 .transpose()?,
             None => {
                 let engine = &self.engine;
-                open_tar_split(engine, &engine.catalog.layers_view()?, template)?
+                open_tar_split(engine, &engine.catalog.read_layers()?, template)?
             }
         };
         let Some(source) = source else {
@@ -324,7 +324,7 @@ impl Transaction {
         if spec.volatile {
             return VOLATILE;
         }
-        match (spec.access(), &self.engine.catalog.layout.split) {
+        match (spec.access(), &self.engine.catalog.layout.image_store) {
             (LayerAccess::ReadOnly, Some(_)) => IMAGE_STORE,
             _ => DURABLE,
         }

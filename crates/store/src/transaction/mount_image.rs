@@ -26,7 +26,7 @@ pub(crate) fn mount_image(
     key: &Key<'_, ImageId>,
     request: &MountRequest,
 ) -> Result<PathBuf, MountError> {
-    let image = lookup(&engine.catalog.images_view()?, key)?;
+    let image = lookup(&engine.catalog.read_images()?, key)?;
     if request.options.iter().any(|option| option == "rw") {
         return Err(MountError::Writable {
             image: image.id().clone(),
@@ -52,7 +52,7 @@ pub(crate) fn unmount_image(
     key: &Key<'_, ImageId>,
     how: Unmounting,
 ) -> Result<StillMounted, MountError> {
-    let image = lookup(&engine.catalog.images_view()?, key)?;
+    let image = lookup(&engine.catalog.read_images()?, key)?;
     let layer = match unmapped_layer(engine, &image)? {
         Some(layer) => layer.id().clone(),
         None => top_layer(&image)?.clone(),
@@ -62,7 +62,7 @@ pub(crate) fn unmount_image(
 
 /// The top layer, or the copy of it, that has no ID maps.
 fn unmapped_layer(engine: &Arc<Engine>, image: &Image) -> Result<Option<Arc<Layer>>, MountError> {
-    let layers = engine.catalog.layers_view()?;
+    let layers = engine.catalog.read_layers()?;
     let top = top_layer(image)?;
     // The image's own layer has to be there whichever is mounted.
     let own = require(&layers, top.as_str())?;
@@ -91,12 +91,12 @@ fn make_unmapped_layer(engine: &Arc<Engine>, image: &Image) -> Result<Arc<Layer>
         .map_err(|error| failed(error.into()))?;
     transaction.commit().map_err(|error| failed(error.into()))?;
     let copy = copy.as_ref().unwrap_or(top_layer(image)?);
-    let copy = require(&engine.catalog.layers_view()?, copy.as_str())?;
+    let copy = require(&engine.catalog.read_layers()?, copy.as_str())?;
     if !copy.id_maps().is_identity() {
         // Neither the image nor its layer can be changed, and a copy that is noted nowhere
         // would never be removed.
-        refuse_additional(&engine.catalog.images_view()?, image.id().as_str())?;
-        refuse_additional(&engine.catalog.layers_view()?, copy.id().as_str())?;
+        refuse_additional(&engine.catalog.read_images()?, image.id().as_str())?;
+        refuse_additional(&engine.catalog.read_layers()?, copy.id().as_str())?;
     }
     Ok(copy)
 }

@@ -24,7 +24,7 @@ use crate::spec::error::StageError;
 const USER_FILES: [&str; 2] = ["etc/passwd", "etc/group"];
 
 /// The texts of these files, as far as they are found.
-type Texts = [Option<String>; 2];
+type UserFileTexts = [Option<String>; 2];
 
 impl Transaction {
     /// Chooses the maps of a container.
@@ -32,9 +32,9 @@ impl Transaction {
         &mut self,
         view: &Snapshot,
         image: Option<&ImageId>,
-        wish: &AutoUserNs,
+        choice: &AutoUserNs,
     ) -> Result<IdMappingOptions, StageError> {
-        let size = self.size_of_namespace(view, image, wish)?;
+        let size = self.size_of_namespace(view, image, choice)?;
         let available = available_ids(&self.engine.options)?;
         if self.choosing.is_none() {
             if self.engine.catalog.userns_lock.is_held_by_this_thread() {
@@ -50,7 +50,7 @@ impl Transaction {
                 .map(MapChoice::Explicit)
                 .map_err(|source| UserNsError::NotEnough { kind, source })
         };
-        let (uids, gids) = (&wish.additional.uids, &wish.additional.gids);
+        let (uids, gids) = (&choice.additional.uids, &choice.additional.gids);
         Ok(IdMappingOptions {
             uids: choose(IdKind::Uid, &available.uids, &used.uids.host_ids(), uids)?,
             gids: choose(IdKind::Gid, &available.gids, &used.gids.host_ids(), gids)?,
@@ -64,7 +64,7 @@ impl Transaction {
             used.uids.extend(maps.uids);
             used.gids.extend(maps.gids);
         };
-        lookup::all(&self.engine.catalog.containers_view()?).for_each(|one| add(one.id_maps()));
+        lookup::all(&self.engine.catalog.read_containers()?).for_each(|one| add(one.id_maps()));
         let staged = self.containers.iter();
         staged.for_each(|new| add(new.record.id_maps()));
         for record in self.engine.catalog.other_records()?.containers {
@@ -78,15 +78,15 @@ impl Transaction {
         &self,
         view: &Snapshot,
         image: Option<&ImageId>,
-        wish: &AutoUserNs,
+        choice: &AutoUserNs,
     ) -> Result<u64, StageError> {
-        if let Some(size) = wish.size {
+        if let Some(size) = choice.size {
             return Ok(size.get().into());
         }
         let policy = &self.engine.options.auto_userns;
-        let least = policy.min_size.max(wish.initial_size).max(1);
+        let least = policy.min_size.max(choice.initial_size).max(1);
         let needed = match image {
-            Some(image) => self.ids_in_image(view, image, wish)?,
+            Some(image) => self.ids_in_image(view, image, choice)?,
             None => 0,
         };
         let wanted = needed.max(least.into());
@@ -102,7 +102,7 @@ impl Transaction {
         &self,
         view: &Snapshot,
         image: &ImageId,
-        wish: &AutoUserNs,
+        choice: &AutoUserNs,
     ) -> Result<u64, StageError> {
         let image = self.image_record(view, image)?;
         let Some(top) = image.top_layer() else {
@@ -115,7 +115,7 @@ impl Transaction {
         let of_files = of_files.max().map_or(0, |id| u64::from(*id) + 1);
         // A file on the host that cannot be read says nothing, as in Go: the size is a guess
         // anyway.
-        let given = [&wish.passwd_file, &wish.group_file];
+        let given = [&choice.passwd_file, &choice.group_file];
         let given = given.map(|path| path.as_ref().map(|path| text(path).unwrap_or_default()));
         let [passwd, group] = self.user_files(&chain, given)?;
         let named = ids_named(&passwd.unwrap_or_default(), &group.unwrap_or_default());
@@ -137,7 +137,11 @@ impl Transaction {
     }
 
     /// Looks for those files that are not given, in the tree of the first layer.
-    fn user_files(&self, chain: &[Layer], mut found: Texts) -> Result<Texts, StageError> {
+    fn user_files(
+        &self,
+        chain: &[Layer],
+        mut found: UserFileTexts,
+    ) -> Result<UserFileTexts, StageError> {
         for layer in chain {
             if found.iter().all(Option::is_some) {
                 break;
@@ -151,7 +155,7 @@ impl Transaction {
                 None => {
                     let driver = self.engine.driver();
                     let tree = driver.view(layer.id(), layer.mount_label());
-                    let tree = tree.map_err(|source| UserNsError::View {
+                    let tree = tree.map_err(|source| UserNsError::MergedRecords {
                         layer: layer.id().clone(),
                         source: Box::new(source),
                     })?;
@@ -168,7 +172,7 @@ impl Transaction {
 }
 
 /// Reads those files that were not found before.
-fn fill(found: &mut Texts, mut open: impl FnMut(&str) -> Option<std::fs::File>) {
+fn fill(found: &mut UserFileTexts, mut open: impl FnMut(&str) -> Option<std::fs::File>) {
     for (text, name) in found.iter_mut().zip(USER_FILES) {
         if text.is_none() {
             *text = open(name).and_then(text_of);

@@ -153,7 +153,7 @@ impl Search<'_, '_> {
                 _ => DURABLE,
             };
         }
-        if is_imported && self.inspection.engine.catalog.layout.split.is_some() {
+        if is_imported && self.inspection.engine.catalog.layout.image_store.is_some() {
             return IMAGE_STORE;
         }
         DURABLE

@@ -7,7 +7,7 @@ use layerhold_sys::Dir;
 use serde_json::{Map, Value};
 
 use crate::catalog::lookup::ItemRecord;
-use crate::catalog::record_stores::{Placement, Records, View, read_error};
+use crate::catalog::record_stores::{MergedRecords, Placement, Records, read_error};
 use crate::check::error::CheckError;
 
 /// Side files with damaged records are read up to this size.
@@ -118,7 +118,7 @@ pub(super) struct PartialRecords(BTreeMap<String, PartialRecord>);
 impl PartialRecords {
     /// Reads them from the record files, and from the side files to which damaged records were
     /// moved.
-    pub(super) fn gather<R: ItemRecord>(records: &View<R>) -> Result<Self, CheckError> {
+    pub(super) fn gather<R: ItemRecord>(records: &MergedRecords<R>) -> Result<Self, CheckError> {
         let mut partials = Self::default();
         for (position, (store, part)) in records.own().enumerate() {
             partials.in_files(position, part);

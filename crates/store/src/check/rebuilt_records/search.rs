@@ -8,7 +8,7 @@ use layerhold_ids::{ContainerId, ImageId, LayerId, is_canonical_id};
 use super::partial::PartialRecords;
 use super::replay::Replay;
 use crate::catalog::lookup::ItemRecord;
-use crate::catalog::record_stores::{Placement, Records, View};
+use crate::catalog::record_stores::{MergedRecords, Placement, Records};
 use crate::check::error::CheckError;
 use crate::check::inspection::Inspection;
 use crate::check::rebuilt::RebuiltRecord;
@@ -268,7 +268,7 @@ fn referenced<'l>(inspection: &'l Inspection<'_>) -> BTreeSet<&'l LayerId> {
 }
 
 /// Tells whether there is a readable record, even of an incomplete layer.
-fn is_readable<R: ItemRecord>(records: &View<R>, id: &str) -> bool {
+fn is_readable<R: ItemRecord>(records: &MergedRecords<R>, id: &str) -> bool {
     let mut own = records.own();
     own.any(|(_, part)| matches!(part.get(id), Ok(Some(_))))
 }
