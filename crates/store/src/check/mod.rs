@@ -61,12 +61,13 @@ pub use verdict::{Remedy, Verdict};
 /// How often a layer is read again if its record changed while it was read.
 const ATTEMPTS: u32 = 3;
 
+/// Checks a store in the steps above.
 pub(crate) fn check(engine: &Engine, options: &CheckOptions) -> Result<CheckReport, CheckError> {
     let (mut inspection, mut found) = quick(engine, engine.snapshot()?, options)?;
     rebuilt_records::settle(&mut inspection, &mut found)?;
     if options.depth >= CheckDepth::Digests {
         settle_tar_splits(&inspection, &mut found);
-        found.extend(read_layers(engine, &inspection, &found)?);
+        found.extend(read_layers(&inspection, &found)?);
     }
     if options.depth >= CheckDepth::Contents {
         found.extend(counters::check(&inspection, &found));
@@ -120,11 +121,7 @@ fn quick<'a>(
 }
 
 /// Step 4.
-fn read_layers(
-    _engine: &Engine,
-    inspection: &Inspection<'_>,
-    known: &[Finding],
-) -> Result<Vec<Finding>, CheckError> {
+fn read_layers(inspection: &Inspection<'_>, known: &[Finding]) -> Result<Vec<Finding>, CheckError> {
     let unusable: BTreeSet<&LayerId> = known.iter().filter_map(unusable).collect();
     let found: Mutex<Vec<Finding>> = Mutex::default();
     let layers: Vec<_> = inspection

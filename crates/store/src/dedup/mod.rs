@@ -52,6 +52,7 @@ impl DedupOptions {
     }
 }
 
+/// Deduplicates the layers of all images.
 pub(crate) fn dedup(engine: &Engine, options: &DedupOptions) -> Result<DedupReport, AccessError> {
     let driver = engine.driver();
     let mut layers = layers_of_images(&engine.snapshot()?);

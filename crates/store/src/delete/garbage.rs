@@ -50,6 +50,8 @@ impl CollectReport {
     }
 }
 
+/// Moves what no record names into temporary areas under all locks, then erases these and all
+/// leftovers.
 pub(crate) fn garbage_collect(engine: &Engine) -> Result<CollectReport, CollectError> {
     let locks = engine.lock_all()?;
     let mut trash = Trash::new();

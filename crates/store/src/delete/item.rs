@@ -166,6 +166,7 @@ pub(crate) fn delete_container(
     })
 }
 
+/// Deletes all items of this store.
 pub(crate) fn wipe(engine: &Engine) -> Result<(), DeleteError> {
     deleting(engine, |deletion, locks| {
         let layers: Vec<LayerId> = locks

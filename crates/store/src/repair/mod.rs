@@ -34,6 +34,7 @@ pub use error::RepairError;
 pub use options::{RepairMode, RepairOptions};
 pub use report::{Action, Failure, Kept, RepairReport};
 
+/// Repairs what a check reported, or only reports what it would do.
 pub(crate) fn repair(
     engine: &Engine,
     check: &CheckReport,

@@ -90,6 +90,7 @@ fn set_aside(from: &Dir, name: &OsStr, to: &Dir, new_name: &str) -> Result<(), P
     Ok(())
 }
 
+/// Erases all quarantined layers, and returns the erased directories.
 pub(crate) fn erase_quarantine(engine: &Engine) -> Result<Vec<PathBuf>, CollectError> {
     let beside = engine.catalog.layout.layers.path().to_owned();
     let mut erased = Vec::new();

@@ -31,6 +31,7 @@ pub use report::{
 };
 use sum::{Measured, own_layers, sum_up};
 
+/// Reports disk usage from recorded counters, and counts only layers without one.
 pub(crate) fn usage(engine: &Engine) -> Result<UsageReport, UsageError> {
     let view = engine.snapshot()?;
     let layers = own_layers(&view);
@@ -55,6 +56,7 @@ pub(crate) fn usage(engine: &Engine) -> Result<UsageReport, UsageError> {
     sum_up(engine, &view, &Measured::new(measured))
 }
 
+/// Counts all layers, reports disk usage, and returns the counters that were wrong.
 pub(crate) fn verify_usage(
     engine: &Engine,
 ) -> Result<(UsageReport, Vec<WrongCounter>), UsageError> {
