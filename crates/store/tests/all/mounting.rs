@@ -7,6 +7,7 @@ use layerhold::{
     ContainerSpec, ErrorKind, ImageSpec, LayerSpec, MountError, MountRequest, Shifting, Shutdown,
     ShutdownError, StillMounted, Store, StoreOptions, Unmounting,
 };
+use layerhold_sys::best_effort;
 use layerhold_testkit::{Feature, SkipReason};
 
 use crate::support::{Place, id, image, import, ranges, small_tar, unmount_outside};
@@ -427,7 +428,7 @@ impl Overlay {
 
 impl Drop for Overlay {
     fn drop(&mut self) {
-        drop(self.0.store.shutdown(Shutdown::Force));
+        best_effort(self.0.store.shutdown(Shutdown::Force));
     }
 }
 

@@ -8,6 +8,7 @@ use layerhold::{
     ContainerSpec, LayerSpec, MountRequest, Shutdown, Store, StoreOptions, Unmounting,
 };
 use layerhold_lockfile::LockFile;
+use layerhold_sys::best_effort;
 use layerhold_testkit::{
     ChildSpec, Feature, GoStore, TarBuilder, TempDir, child_role, require_feature, require_peer,
     require_root, scratch,
@@ -64,7 +65,7 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        drop(self.store().shutdown(Shutdown::Force));
+        best_effort(self.store().shutdown(Shutdown::Force));
     }
 }
 
