@@ -1,11 +1,11 @@
-//! Choosing the labels of a container: those of the policy, changed by options.
+//! Chooses the labels of a container: those of the policy, changed by options.
 
 use std::path::Path;
 
 use crate::level::UNCONFINED;
 use crate::{Context, LabelError, Labels, Policy, UsedLevels};
 
-/// Labels but for their level.
+/// Labels without their level.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabelPattern {
     process: Context,
@@ -13,7 +13,7 @@ pub struct LabelPattern {
 }
 
 impl LabelPattern {
-    /// Returns the labels with this level.
+    /// Returns the labels with a level.
     #[must_use]
     pub fn at(&self, level: &str) -> Labels {
         let label = |context: &Context| {
@@ -31,13 +31,13 @@ impl LabelPattern {
     }
 }
 
-/// Labels that were chosen.
+/// The labels chosen for a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChosenLabels {
     /// The labels.
     pub labels: Labels,
-    /// What the labels are without their level, for another draw when the level turns out to be
-    /// taken. `None` if the level was not drawn.
+    /// The labels without their level, for drawing again if the level turns out to be taken. `None`
+    /// if the level was not drawn.
     pub pattern: Option<LabelPattern>,
 }
 
@@ -50,8 +50,8 @@ impl ChosenLabels {
     }
 }
 
-/// Chooses the labels of a container: those of the policy of the system at `root`, changed by
-/// options. `used` is asked for the levels in use, if one has to be drawn.
+/// Chooses the labels of a container: those of the policy at `root`, changed by options. `used` is
+/// called for the levels in use only if a level has to be drawn.
 ///
 /// The options are `user:USER`, `role:ROLE`, `type:TYPE` and `level:LEVEL` for the process label,
 /// `filetype:TYPE` for the file label, which has the same user and level, and `disable` for
@@ -59,7 +59,7 @@ impl ChosenLabels {
 ///
 /// # Errors
 ///
-/// [`LabelError::Option`] for another option.
+/// [`LabelError::Option`] for an unknown option.
 pub fn choose(
     root: &Path,
     options: &[String],
@@ -80,7 +80,7 @@ fn apply(
         mut process,
         mut file,
     } = policy;
-    // Without a level the policy does not separate by it.
+    // A policy without levels does not separate containers by them.
     let mut is_drawn = process.level.is_some();
     for option in options {
         if option == "disable" {

@@ -1,8 +1,8 @@
-//! Labels in parts.
+//! SELinux labels split into their parts.
 
 use std::fmt;
 
-/// A label: `user:role:type`, or `user:role:type:level`.
+/// An SELinux label: `user:role:type`, or `user:role:type:level`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Context {
     /// The SELinux user.
@@ -11,7 +11,7 @@ pub struct Context {
     pub role: String,
     /// The type.
     pub kind: String,
-    /// The level, which may hold colons itself, as in `s0-s0:c1,c2`.
+    /// The level, which may contain colons, as in `s0-s0:c1,c2`.
     pub level: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Why no labels can be chosen.
+//! Errors of choosing labels.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use layerhold_sys::PathError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LabelError {
-    /// An option is none.
+    /// An option is not valid.
     #[error(
         "bad label option {option:?}, valid options are 'disable', or 'user', 'role', 'level', 'type' or 'filetype' followed by ':' and a value"
     )]
@@ -16,16 +16,16 @@ pub enum LabelError {
         /// The option.
         option: String,
     },
-    /// The policy of the system gives containers something that is no label.
-    #[error("{} says {label:?}, which is no label", .path.display())]
+    /// The policy has an invalid label for containers.
+    #[error("cannot use {label:?} in {} as a label", .path.display())]
     Context {
         /// The file.
         path: PathBuf,
         /// The text.
         label: String,
     },
-    /// All pairs of categories are taken.
-    #[error("every SELinux level is taken by some container")]
+    /// Every pair of categories is in use.
+    #[error("cannot draw an SELinux level: all are in use")]
     Exhausted,
     /// A file of the system cannot be read.
     #[error(transparent)]

@@ -1,4 +1,4 @@
-//! Levels that separate containers.
+//! Draws the levels that separate containers.
 
 use std::collections::BTreeSet;
 
@@ -6,12 +6,12 @@ use layerhold_sys::random_bytes;
 
 use crate::{Context, LabelError};
 
-/// How many categories there are.
+/// The number of categories.
 const CATEGORIES: u32 = 1024;
-/// The level of the files of containers that run without separation. No other container gets it.
+/// The file level of containers that run without separation. It is never drawn.
 pub(crate) const UNCONFINED: &str = "s0:c1022,c1023";
-/// How often a pair is drawn before all are tried one after the other: there are half a million,
-/// and so hardly ever all these draws meet taken ones.
+/// The number of random draws before all pairs are tried in order. There are half a million pairs,
+/// so this many draws rarely all fail.
 const DRAWS: usize = 100;
 
 /// The levels in use.

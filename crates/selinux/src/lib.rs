@@ -1,10 +1,10 @@
 //! The SELinux labels of containers, as go-selinux (`label.InitLabels`) gives them to Go's tools.
 //!
-//! A container has two labels: one for its processes and one for its files. The policy of the
-//! system has both for containers in general; options change parts of them. Where the policy
-//! separates containers by level, each container gets two categories that no other one has:
-//! `s0:c1,c2`. go-selinux knows the levels that its own process has met; here the caller lists the
-//! levels in use, so that a choice holds for all processes.
+//! A container has two labels: one for its processes and one for its files. The system's policy has
+//! default labels for containers, and options change parts of them. If the policy separates
+//! containers by level, each container gets a pair of categories that no other container has, as in
+//! `s0:c1,c2`. go-selinux knows only the levels that its own process has seen. Here the caller
+//! lists the levels in use, so the choice is unique across processes.
 //!
 //! Without SELinux the labels are empty and options are ignored.
 //!

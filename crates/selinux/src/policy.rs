@@ -1,4 +1,4 @@
-//! What the policy of the system says of containers.
+//! Reads the labels that the system's policy has for containers.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -13,9 +13,9 @@ const MAX_FILE: usize = 1 << 20;
 /// The labels that the policy has for containers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// For processes.
+    /// The label for processes.
     pub process: Context,
-    /// For files.
+    /// The label for files.
     pub file: Context,
 }
 
@@ -25,7 +25,7 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// [`LabelError::Context`] when the policy has something else than a label for them.
+    /// [`LabelError::Context`] when a label of the policy cannot be parsed.
     pub fn read(root: &Path) -> Result<Option<Self>, LabelError> {
         if !is_enabled(root)? {
             return Ok(None);
@@ -51,8 +51,8 @@ impl Policy {
     }
 }
 
-/// Tells whether SELinux is in use: its filesystem is there and not read-only, as it is shown to
-/// containers, and a policy is loaded.
+/// Tells whether SELinux is in use: its filesystem is mounted writable (containers see it
+/// read-only), and a policy is loaded.
 fn is_enabled(root: &Path) -> Result<bool, PathError> {
     let enforce = open_ambient_file(
         root.join("sys/fs/selinux/enforce"),
@@ -69,7 +69,8 @@ fn is_enabled(root: &Path) -> Result<bool, PathError> {
     Ok(own.is_none_or(|label| label.trim_end_matches(['\0', '\n']) != "kernel"))
 }
 
-/// Finds the file of labels for containers: that of the container tools, else that of the policy.
+/// Finds the file with the labels for containers: that of the container tools, else that of the
+/// policy.
 fn contexts(root: &Path) -> Result<Option<(PathBuf, String)>, PathError> {
     let of_tools = root.join("usr/share/containers/selinux/contexts");
     if let Some(text) = if_there(&of_tools)? {
@@ -84,7 +85,7 @@ fn contexts(root: &Path) -> Result<Option<(PathBuf, String)>, PathError> {
     Ok(if_there(&of_policy)?.map(|text| (of_policy, text)))
 }
 
-/// Reads a text file; `None` if it is not there. Bytes that are no text are replaced.
+/// Reads a text file; `None` if it does not exist. Invalid UTF-8 is replaced.
 fn if_there(path: &Path) -> Result<Option<String>, PathError> {
     let file = match open_ambient_file(path, OpenOptions::read()) {
         Err(error) if error.is_not_found() => return Ok(None),
@@ -102,8 +103,8 @@ fn if_there(path: &Path) -> Result<Option<String>, PathError> {
     Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-/// The last value of a name in lines of `name=value`, with the quotes around it taken off. Nothing
-/// counts as not set.
+/// Finds the last value of a name in lines of `name=value`, without the quotes around it. An empty
+/// value counts as not set.
 fn setting<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     let lines = text.lines().map(str::trim);
     let lines = lines.filter(|line| !line.starts_with(['#', ';']));

@@ -241,7 +241,7 @@ fn root_metacopy_that_cannot_work_is_told_when_mounting() {
         return;
     };
     let err = String::from_utf8(ran.stderr.clone()).unwrap();
-    let told = "layerhold: the mount option metacopy=on is left out: neither kernel nor mount program can do it here\n";
+    let told = "layerhold: the mount option metacopy=on has no effect: neither the kernel nor the mount program supports it here\n";
     assert_eq!((ran.code, err), (Some(0), told.repeat(2)));
     assert_eq!(ran.text().lines().count(), 4);
 }

@@ -1,4 +1,4 @@
-//! The big data items of records: reading them, and noting in a record what one holds.
+//! Reads and writes big data items, and notes them in their records.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use crate::records::error_kind::{ErrorKind, error_kind};
 use crate::records::kinds::ItemKind;
 use crate::records::{Container, Image};
 
-/// Items with such names are manifests; how they are digested depends on their type.
+/// Big data items whose name begins with this are manifests, whose digest depends on their type.
 const MANIFEST_PREFIX: &str = "manifest";
-/// The largest item that is read into memory.
+/// The largest big data item that is read into memory.
 const MAX_ITEM: u64 = 1 << 30;
 
-/// Writes a data item of an image, and notes it in the record. The record is not saved afterwards.
+/// Writes a big data item of an image and notes it in the record. The caller saves the record.
 pub(crate) fn set_image_item(
     images: &mut Locked<Image>,
     image: &Arc<Image>,
@@ -44,7 +44,7 @@ pub(crate) fn set_image_item(
     }
     let note = |image: &mut Image| {
         note_item(image.record_mut(), item);
-        // The digests of a record that was served are valid, and so is that of the item.
+        // This cannot fail: the digests of a parsed record are valid, and so is that of the item.
         drop(image.refresh_digests());
     };
     let set = images.set_big_data(id, &item.key, &item.data, note);
@@ -94,7 +94,7 @@ pub(crate) fn recorded(item: &str, text: &str) -> Result<Digest, DataError> {
     })
 }
 
-/// Which kind of record it is, and which item is meant, for errors.
+/// Adds the record and the item to an error of the JSON store.
 pub(crate) fn failed<R: ItemRecord>(
     record: &Arc<R>,
     item: &str,
@@ -119,7 +119,7 @@ pub(crate) fn not_found<R: ItemRecord>(record: &Arc<R>, item: &str) -> DataError
     }
 }
 
-/// The store that keeps a record and its data.
+/// Returns the record store that has a record and its big data.
 pub(crate) fn store_of<'v, R: ItemRecord>(
     view: &'v MergedRecords<R>,
     record: &Arc<R>,
@@ -157,7 +157,7 @@ pub(crate) fn size<R: ItemRecord>(
     size.ok_or_else(|| not_found(record, item))
 }
 
-/// Adds the sizes of all data items of a record up.
+/// Sums the sizes of all big data items of a record.
 pub(crate) fn total<R: ItemRecord>(
     view: &MergedRecords<R>,
     record: &Arc<R>,
@@ -169,7 +169,7 @@ pub(crate) fn total<R: ItemRecord>(
     })
 }
 
-/// Fills in the digest that will be recorded.
+/// Computes the digest to be recorded, unless it is given.
 pub(crate) fn complete_image_digest(item: &mut BigDataItem) -> Result<(), DataError> {
     if item.digest.is_none() {
         if item.key.starts_with(MANIFEST_PREFIX) {
@@ -186,8 +186,7 @@ pub(crate) fn complete_image_digest(item: &mut BigDataItem) -> Result<(), DataEr
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// Items may not have this name: it is empty, or its file would lie outside the item's
-    /// directory.
+    /// The name is empty, or its file would lie outside the directory of the big data items.
     #[error("{key:?} is not a valid name for a big data item")]
     InvalidName {
         /// The name.
@@ -196,7 +195,7 @@ pub enum DataError {
         #[source]
         source: layerhold_json_store::KeyError,
     },
-    /// There is no item of this name.
+    /// The record has no big data item of this name.
     #[error("there is no big data item {key:?} for {kind} {id}")]
     NotFound {
         /// Layer, image or container.
@@ -206,25 +205,28 @@ pub enum DataError {
         /// The item.
         key: String,
     },
-    /// No temporary area can be made for data that a caller hands in.
+    /// No temporary area can be made for the caller's data.
     #[error("cannot use a temporary area")]
     Staging(#[source] layerhold_staging::BeginError),
-    /// The item's digest was not given and cannot be computed here.
-    #[error("the digest of {key:?} depends on its type and was not given")]
+    /// The digest of a manifest was not given. It depends on the manifest's type and cannot be
+    /// computed here.
+    #[error(
+        "cannot compute the digest of big data item {key:?}: it depends on the type of the manifest and has to be given"
+    )]
     DigestNeeded {
         /// The item.
         key: String,
     },
-    /// The record names a digest that is none.
-    #[error("the recorded digest of {key:?} is not a digest: {text:?}")]
+    /// The recorded digest is not a digest.
+    #[error("cannot use the recorded digest of big data item {key:?}: {text:?} is not a digest")]
     DigestDamaged {
         /// The item.
         key: String,
-        /// What the record says.
+        /// The recorded text.
         text: String,
     },
-    /// The item is larger than what is read into memory.
-    #[error("big data item {key:?} is larger than {limit} bytes")]
+    /// The item is too large to be read into memory.
+    #[error("cannot read big data item {key:?}: it is larger than {limit} bytes")]
     TooLarge {
         /// The item.
         key: String,
@@ -238,7 +240,7 @@ pub enum DataError {
     #[error(transparent)]
     Access(#[from] AccessError),
     /// The item cannot be read or written.
-    #[error("cannot use a data item of {kind} {id}")]
+    #[error("cannot use a big data item of {kind} {id}")]
     Item {
         /// Layer, image or container.
         kind: ItemKind,
@@ -249,7 +251,7 @@ pub enum DataError {
         source: Box<BigDataError>,
     },
     /// The data cannot be read from the caller.
-    #[error("cannot read the data to be stored as {key:?}")]
+    #[error("cannot read the data for big data item {key:?}")]
     Input {
         /// The item.
         key: String,

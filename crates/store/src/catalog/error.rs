@@ -1,4 +1,4 @@
-//! Why records cannot be locked, read, found or changed.
+//! Errors of locking, reading, finding and changing records.
 
 use std::path::PathBuf;
 
@@ -30,7 +30,7 @@ pub enum AccessError {
         #[source]
         source: Box<layerhold_json_store::ChangeError>,
     },
-    /// The records of one kind cannot be saved. They are as before.
+    /// The records of one kind cannot be saved. They stay as they were.
     #[error("cannot save the {kind} records")]
     Save {
         /// Which records.
@@ -54,7 +54,7 @@ pub enum AccessError {
     /// The driver was shut down by another process and cannot be opened again.
     #[error("cannot open the graph driver again")]
     Driver(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// What a dead process left of a layer cannot be removed.
+    /// The leftovers of a layer that a dead process was creating or deleting cannot be removed.
     #[error("cannot remove what is left of layer {layer}")]
     Unfinished {
         /// The layer.
@@ -63,8 +63,8 @@ pub enum AccessError {
     /// A write cannot be announced to other processes.
     #[error(transparent)]
     Token(#[from] layerhold_lockfile::TokenError),
-    /// The file that counts mounts holds something else.
-    #[error("{path} does not hold mount counts")]
+    /// The file of mount counts cannot be parsed.
+    #[error("cannot read mount counts from {path}")]
     Mounts {
         /// The file.
         path: PathBuf,
@@ -72,9 +72,8 @@ pub enum AccessError {
         #[source]
         source: layerhold_schema::RecordError,
     },
-    /// A file of records that only a transient opening uses, or only one that is not, cannot be
-    /// understood.
-    #[error("{} does not hold records", .path.display())]
+    /// A record file of the other kind of opening (transient or durable) cannot be parsed.
+    #[error("cannot read records from {}", .path.display())]
     OtherRecords {
         /// The file.
         path: PathBuf,
@@ -88,13 +87,13 @@ pub enum AccessError {
 }
 
 error_kind!(AccessError, |error| match error {
-    // Transparent, and so not among its own causes.
+    // The variant is transparent, so the lock error is not among its causes.
     Self::Lock(error) if error.is_cancelled() => Some(ErrorKind::Cancelled),
     Self::Mounts { .. } | Self::OtherRecords { .. } => Some(ErrorKind::LoadError),
     _ => None,
 });
 
-/// A text names nothing in the store, or not one thing.
+/// A key names no item of the store, or more than one.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum LookupError {
@@ -120,7 +119,7 @@ pub enum LookupError {
         /// The text.
         key: String,
     },
-    /// The item was to be changed, but is in an additional store, which is only read.
+    /// The item cannot be changed: it is in an additional store, which is read-only.
     #[error("{kind} {id} is in the read-only store {}", .store.display())]
     ReadOnly {
         /// What it is.
@@ -130,7 +129,7 @@ pub enum LookupError {
         /// The root of the additional store.
         store: PathBuf,
     },
-    /// The item is there, but its record is damaged.
+    /// The item exists, but its record is damaged.
     #[error("{key}: the record of this {kind} is damaged")]
     Damaged {
         /// What was looked for.
@@ -150,7 +149,7 @@ error_kind!(LookupError, |error| match error {
     Self::Damaged { .. } => Some(ErrorKind::LoadError),
 });
 
-/// Something in the store stands against a change.
+/// A change conflicts with what is in the store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Conflict {
@@ -165,42 +164,42 @@ pub enum Conflict {
     Name {
         /// The name.
         name: String,
-        /// Who has it.
+        /// The item that has the name.
         holder: ItemId,
     },
-    /// The layer below has gone.
+    /// The parent layer was removed.
     #[error("the parent layer {parent} has been removed")]
     ParentGone {
         /// The parent.
         parent: LayerId,
     },
-    /// The layer below belongs to a container.
+    /// The parent layer belongs to a container.
     #[error("would-be parent layer {parent} is the layer of container {container}")]
     ParentIsContainer {
         /// The parent.
         parent: LayerId,
-        /// Whose layer it is.
+        /// The container that owns the layer.
         container: ContainerId,
     },
-    /// The ID maps of the layer below changed while a child was staged on it.
-    #[error("the ID maps of parent layer {parent} changed meanwhile; retry")]
+    /// The ID maps of the parent layer changed while a child was staged on it.
+    #[error("the ID maps of parent layer {parent} changed while a child was staged on it; retry")]
     ParentMapsChanged {
         /// The parent.
         parent: LayerId,
     },
-    /// A layer of that ID stands on another parent.
+    /// A layer of that ID has another parent.
     #[error("the layer {id} that is already present has another parent")]
     OtherParent {
         /// The layer.
         id: LayerId,
     },
-    /// The owners in a tree are mapped in another way than those of the layer.
+    /// The ID maps of a staged tree differ from those of the layer.
     #[error("the tree has other ID maps than layer {layer}")]
     OtherMaps {
         /// The layer.
         layer: LayerId,
     },
-    /// A layer is mounted, and so what it or a layer below it holds cannot be replaced.
+    /// The contents of a layer cannot be replaced while it, or a layer on top of it, is mounted.
     #[error("layer {layer} is mounted")]
     LayerMounted {
         /// The layer.
@@ -218,30 +217,30 @@ pub enum Conflict {
         /// The image.
         image: ImageId,
     },
-    /// An image's top layer has gone.
+    /// The top layer of an image was removed.
     #[error("the layer {layer} has been removed")]
     LayerGone {
         /// The layer.
         layer: LayerId,
     },
-    /// A container's image has gone.
+    /// The image of a container was removed.
     #[error("the image {image} has been removed")]
     ImageGone {
         /// The image.
         image: ImageId,
     },
-    /// An item that was to be changed has gone.
+    /// The item to be changed was removed.
     #[error("the {} {id} has been removed", .id.kind())]
     Gone {
         /// The item.
         id: ItemId,
     },
-    /// The layer that a container was to get belongs to another.
+    /// The layer for a container belongs to another container.
     #[error("layer {layer} belongs to container {container}")]
     LayerTaken {
         /// The layer.
         layer: LayerId,
-        /// Whose it is.
+        /// The container that owns it.
         container: ContainerId,
     },
 }
@@ -261,7 +260,7 @@ error_kind!(Conflict, |error| match error {
     Self::ParentMapsChanged { .. } => None,
 });
 
-/// Lets `?` turn the failure to use a file into the case `Access` of an error.
+/// Lets `?` turn a file error into the variant `Access` of an error.
 macro_rules! file_errors_are_access {
     ($error:ident) => {
         impl From<layerhold_sys::PathError> for $error {

@@ -23,7 +23,7 @@ pub(crate) fn read_all(file: File, limit: u64, path: &Path) -> Result<Option<Vec
     Ok(short_enough.then_some(bytes))
 }
 
-/// Completes a tar-split file that was written through a buffer.
+/// Completes and flushes a buffered tar-split file.
 pub(crate) fn finish(recorder: Recorder<BufWriter<File>>, path: &Path) -> io::Result<()> {
     let mut buffer = recorder.finish().map_err(io::Error::other)?;
     buffer
@@ -31,8 +31,8 @@ pub(crate) fn finish(recorder: Recorder<BufWriter<File>>, path: &Path) -> io::Re
         .map_err(|cause| io::Error::other(PathError::new("write", path, cause)))
 }
 
-/// Removes a directory below one of the run root, which is another filesystem than that of the
-/// temporary areas, and small.
+/// Removes a small directory below the run root. It cannot be renamed into a temporary area first:
+/// those are on another filesystem.
 pub(crate) fn remove_below(path: &Path, id: &str) -> Result<()> {
     match Dir::open_ambient(path) {
         Ok(dir) => under_lock_on_purpose("it is small", || remove_tree(&dir, id)),

@@ -1,4 +1,4 @@
-//! What callers name an item by.
+//! Keys: how callers name an item.
 
 use std::fmt;
 
@@ -6,12 +6,12 @@ use layerhold_ids::{ContainerId, ImageId, LayerId};
 
 use crate::records::kinds::ItemId;
 
-/// What an item is named by: its ID, or a text from a person.
+/// Names an item: by its ID, or by a text that a person typed.
 ///
-/// An ID names one item exactly. A text may be an ID, a name, or the beginning of one ID only; a
+/// An ID names one item exactly. A text may be an ID, a name, or a unique prefix of an ID; a
 /// container may also be named by the ID of its layer. Every method that takes `impl Into<Key<…>>`
-/// takes typed IDs and texts alike. It resolves a text once, under the lock that the operation
-/// takes, and works with the typed ID from there on. A key of [`ItemId`] names an item of any kind.
+/// takes typed IDs and texts alike. It resolves a text once, under the lock of the operation, and
+/// works with the typed ID from there on. A key of [`ItemId`] names an item of any kind.
 ///
 /// ```
 /// use layerhold::Key;
@@ -28,7 +28,7 @@ use crate::records::kinds::ItemId;
 pub enum Key<'a, Id> {
     /// The ID.
     Id(Id),
-    /// An ID, a name, or the beginning of one ID only.
+    /// An ID, a name, or a unique prefix of an ID.
     Text(&'a str),
 }
 
@@ -42,7 +42,7 @@ impl<Id: AsRef<str>> Key<'_, Id> {
         }
     }
 
-    /// Returns the ID or the text as a value of its own.
+    /// Returns the ID or the text as an owned string.
     pub(crate) fn to_text(&self) -> String {
         self.as_str().to_owned()
     }
@@ -54,7 +54,7 @@ impl<Id: AsRef<str>> fmt::Display for Key<'_, Id> {
     }
 }
 
-/// The same key as one of a certain kind; `None` for the ID of another kind.
+/// Narrows a key to one kind; `None` for the ID of another kind.
 macro_rules! of_kind {
     ($($method:ident: $kind:ident, $id:ident;)*) => {
         impl<'a> Key<'a, ItemId> {

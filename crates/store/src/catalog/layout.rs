@@ -20,7 +20,7 @@
 //! In a transient store, `containers.lock`, `volatile-containers.json` and `volatile-layers.json`
 //! are below the run root.
 //!
-//! A split-off image store has the driver's contents of image layers and these (Go: store.go,
+//! A separate image store has the driver's contents of image layers and these (Go: store.go,
 //! layers.go):
 //!
 //! ```text
@@ -35,25 +35,25 @@ use std::path::{Path, PathBuf};
 use layerhold_ids::LayerId;
 use layerhold_sys::{Dir, Result};
 
-/// Mode of every directory that is not the driver's.
+/// The mode of every directory that is not the driver's.
 pub(crate) const DIR_MODE: u32 = 0o700;
-/// Mode of every file beside records, and of the record files.
+/// The mode of record files and of every file beside them.
 pub(crate) const FILE_MODE: u32 = 0o600;
-/// Lock of the graph root.
+/// The lock of the graph root.
 pub(crate) const STORAGE_LOCK: &str = "storage.lock";
-/// Lock of automatically chosen ID ranges.
+/// The lock of automatically chosen ID ranges.
 pub(crate) const USERNS_LOCK: &str = "userns.lock";
-/// Directory of temporary areas below the layers directory.
+/// The directory of temporary areas, below the layers directory.
 pub(crate) const TEMP_DIR: &str = "tmp";
-/// Directory of the caller's files below the directory of an image or container.
+/// The directory of the caller's files, below that of an image or container.
 pub(crate) const USER_DATA: &str = "userdata";
-/// What follows the ID in the name of a tar-split file.
+/// The suffix of a tar-split file's name, after the layer ID.
 pub(crate) const TAR_SPLIT_SUFFIX: &str = ".tar-split.gz";
 
-/// The directories of one driver's part of a store.
+/// The directories that a store has for one graph driver.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
-    /// Records of layers, and the files beside all layers.
+    /// Records of layers, and the files beside the contents of all layers.
     pub(crate) layers: Dir,
     /// Images in the graph root.
     pub(crate) images: Dir,
@@ -66,7 +66,7 @@ pub(crate) struct Layout {
     pub(crate) run_locks: PathBuf,
 }
 
-/// The directories in a split-off image store.
+/// The directories in a separate image store.
 #[derive(Debug, Clone)]
 pub(crate) struct ImageStoreDirs {
     pub(crate) layers: Dir,
@@ -110,19 +110,19 @@ impl Layout {
             .map_or(&self.images, |store| &store.images)
     }
 
-    /// Returns the directories of images, in the order in which they are locked.
+    /// Returns the directories of images, in lock order.
     pub(crate) fn image_dirs(&self) -> impl Iterator<Item = &Dir> {
         let store = self.image_store.as_ref().map(|store| &store.images);
         store.into_iter().chain([&self.images])
     }
 
-    /// Returns the directories where files of a layer may lie.
+    /// Returns the directories in which files of a layer may be.
     pub(crate) fn layer_dirs(&self) -> impl Iterator<Item = &Dir> {
         let store = self.image_store.as_ref().map(|store| &store.layers);
         [&self.layers].into_iter().chain(store)
     }
 
-    /// Returns the root of temporary areas on the filesystem of the records.
+    /// Returns the root of temporary areas on the filesystem of the layer records.
     pub(crate) fn temp_root(&self) -> PathBuf {
         self.layers.path().join(TEMP_DIR)
     }

@@ -1,4 +1,4 @@
-//! Records while they may be changed.
+//! Records under their write locks.
 
 use std::sync::Arc;
 
@@ -10,18 +10,18 @@ use layerhold_staging::StagedAddition;
 
 use crate::catalog::record_stores::{Placement, RecordStore, Records, StoreRecords};
 
-/// The records of one kind while nobody else reads or writes them. Those of additional stores are
-/// as they were when the locks were taken, and cannot be changed.
+/// The records of one kind under their write locks. Those of additional stores are as they were
+/// when the locks were taken, and cannot be changed.
 ///
-/// A change goes to the place where the record is; a record that is nowhere is looked for in the
-/// first place, which then says that it is not there.
+/// A change goes to the record store that has the record. For a record that none has, the first
+/// store reports that it is not found.
 #[derive(Debug)]
 pub(crate) struct Locked<R: Record> {
     own: Vec<WriteLocked<R>>,
     additional: Vec<StoreRecords<R>>,
 }
 
-/// One place that is locked.
+/// One record store with its write lock.
 #[derive(Debug)]
 pub(crate) struct WriteLocked<R: Record> {
     pub(crate) store: Arc<RecordStore<R>>,
@@ -43,12 +43,12 @@ impl<R: Record> Locked<R> {
         Self { own, additional }
     }
 
-    /// The places, each with its lock.
+    /// Goes through the write locks, one for each record store.
     pub(crate) fn guards(&self) -> impl Iterator<Item = &WriteGuard<R>> {
         self.own.iter().map(|held| &held.guard)
     }
 
-    /// The places, each with its lock, for changing what is in them.
+    /// Goes through the write locks, for changing records of one store.
     pub(crate) fn guards_mut(&mut self) -> impl Iterator<Item = &mut WriteGuard<R>> {
         self.own.iter_mut().map(|held| &mut held.guard)
     }
@@ -59,7 +59,7 @@ impl<R: Record> Locked<R> {
             .insert(record, placement.location)
     }
 
-    /// Changes a record. Names that it has afterwards are taken from whoever had them.
+    /// Changes a record. Names that it gains are taken from the records that had them.
     pub(crate) fn update(
         &mut self,
         id: &str,
@@ -90,7 +90,7 @@ impl<R: Record> Locked<R> {
         self.at(position, id)?.remove(id)
     }
 
-    /// Writes a data item and lets the record take note of it.
+    /// Writes a big data item and notes it in the record.
     pub(crate) fn set_big_data(
         &mut self,
         id: &str,
@@ -102,8 +102,7 @@ impl<R: Record> Locked<R> {
         guard.set_big_data(id, key, data, note)
     }
 
-    /// Moves a file that was written before the lock was taken into place as a data item, and lets
-    /// the record take note of it.
+    /// Moves a staged file into place as a big data item and notes it in the record.
     pub(crate) fn put_big_data(
         &mut self,
         id: &str,
@@ -125,13 +124,12 @@ impl<R: Record> Locked<R> {
             })
     }
 
-    /// Saves what changed.
+    /// Saves the records that changed.
     pub(crate) fn save(&mut self) -> Result<(), SaveError> {
         self.guards_mut().try_for_each(WriteGuard::save)
     }
 
-    /// Tells whether there is a record that could be removed, if only one that is so damaged that
-    /// it is none.
+    /// Tells whether there is a record to remove, usable or damaged.
     pub(crate) fn can_remove(&self, id: &str) -> bool {
         self.find(id).is_some()
     }
@@ -155,8 +153,8 @@ impl<R: Record> Locked<R> {
         })
     }
 
-    /// Takes the names of a record from records in other places. In its own place that has been
-    /// done.
+    /// Takes the names of a record from the records of other stores. Its own store has already done
+    /// so for its records.
     fn take_names(&mut self, position: usize, record: &R) -> Result<(), ChangeError> {
         for (other, held) in self.own.iter_mut().enumerate() {
             if other == position {

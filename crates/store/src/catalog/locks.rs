@@ -1,15 +1,15 @@
-//! Taking the locks of the records, always in one order: layers, images, containers.
+//! The record locks, always taken in one order: layers, images, containers.
 //!
-//! [`Locks`] holds all three for writing. It is the only way to hold more than one, its fields are
-//! released in the reverse order, and what needs a lock taken before takes a borrow of it. The lock
-//! of the mount counts ([`MountCounts::write`](crate::catalog::mount_counts::MountCounts::write)) is taken inside
-//! and given back first.
+//! [`Locks`] holds all three for writing, and is the only way to hold more than one. Its fields are
+//! released in reverse order. An operation that needs an earlier lock borrows its guard. The lock
+//! of the mount counts ([`MountCounts::write`](crate::catalog::mount_counts::MountCounts::write))
+//! is innermost: it is taken last and released first.
 //!
-//! With a split-off image store, layers are locked in the graph root and then in the image store,
-//! and images the other way round, as in Go. Locks of additional stores are only taken while no
-//! other lock is held: their owner may have this store as an additional one, and two that wait for
-//! each other would wait forever. What is read of them may be out of date a moment later either
-//! way.
+//! With a separate image store, layers are locked in the graph root and then in the image store,
+//! and images in the opposite order, as in Go. Locks of additional stores are taken only while no
+//! other lock is held. Another process may use that store as its own and this one as an additional
+//! store, and the two would wait for each other forever. What was read from an additional store may
+//! therefore be out of date a moment later, as it would be without the lock.
 
 use layerhold_json_store::{ChangeError, SaveError};
 
@@ -18,16 +18,16 @@ use crate::catalog::locked::Locked;
 use crate::catalog::lookup::ItemRecord;
 use crate::records::{Container, Image, Layer};
 
-/// All records, while nobody else reads or writes them.
+/// All records, under their write locks.
 #[derive(Debug)]
 pub(crate) struct Locks {
-    // Dropped, and so released, in this order.
+    // Fields drop in this order, so locks are released from the innermost to the outermost.
     pub(crate) containers: Locked<Container>,
     pub(crate) images: Locked<Image>,
     pub(crate) layers: Locked<Layer>,
 }
 
-/// Turns the errors of a guard into ours.
+/// Adds the kind of record to the errors of a guard.
 pub(crate) trait InContext<T> {
     fn of<R: ItemRecord>(self) -> Result<T, AccessError>;
 }

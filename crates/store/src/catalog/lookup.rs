@@ -1,4 +1,4 @@
-//! Finding records by what people type.
+//! Finds records by key: an ID, a name or a prefix of an ID.
 
 use std::sync::Arc;
 
@@ -14,13 +14,13 @@ use crate::records::{Container, Image, Layer};
 
 /// A record of one of the three kinds.
 pub(crate) trait ItemRecord: Record {
-    /// Which kind it is.
+    /// The kind.
     const ITEM: ItemKind;
 
-    /// Its ID.
+    /// The type of its ID.
     type Id: AsRef<str> + Clone;
 
-    /// Tells whether the record stands for something that is there. An incomplete layer does not.
+    /// Tells whether the item may be shown. An incomplete layer may not.
     fn is_present(&self) -> bool {
         true
     }
@@ -45,10 +45,10 @@ impl ItemRecord for Container {
     type Id = ContainerId;
 }
 
-/// Finds what a text means; `None` when it means nothing.
+/// Finds the record that a key names; `None` when there is none.
 ///
-/// Each place is asked for everything that a text can mean before the next one is, as in Go: a
-/// prefix of an ID in this store comes before a name in an additional one.
+/// Each record store is searched for IDs, names and prefixes before the next one, as in Go: a
+/// prefix of an ID in this store wins over a name in an additional one.
 pub(crate) fn find<R: ItemRecord>(
     records: &impl Records<R>,
     key: &Key<'_, R::Id>,
@@ -80,18 +80,17 @@ pub(crate) fn find<R: ItemRecord>(
     Ok(None)
 }
 
-/// Whether a key means a container in another way than by the beginning of its ID. The ID of its
-/// layer is one.
+/// Tells whether a key is the ID, a name or the layer ID of a container, and not only a prefix.
 pub(crate) fn is_exactly_container(container: &Container, key: &str) -> bool {
     is_exactly(container, key) || container.layer().as_str() == key
 }
 
-/// Whether a key is the ID or a name, and not only the beginning of the ID.
+/// Tells whether a key is the ID or a name of a record, and not only a prefix.
 pub(crate) fn is_exactly<R: Record>(record: &R, key: &str) -> bool {
     record.id() == key || record.names().iter().any(|name| name == key)
 }
 
-/// Finds what a text means.
+/// Finds the record that a key names.
 pub(crate) fn lookup<R: ItemRecord>(
     records: &impl Records<R>,
     key: &Key<'_, R::Id>,
@@ -102,7 +101,7 @@ pub(crate) fn lookup<R: ItemRecord>(
     })
 }
 
-/// Tells whether a text means anything. A damaged record exists; what is ambiguous does not, as in
+/// Tells whether a key names a record. A damaged record counts, an ambiguous prefix does not, as in
 /// Go.
 pub(crate) fn is_known<R: ItemRecord>(records: &impl Records<R>, key: &Key<'_, R::Id>) -> bool {
     !matches!(
@@ -111,12 +110,13 @@ pub(crate) fn is_known<R: ItemRecord>(records: &impl Records<R>, key: &Key<'_, R
     )
 }
 
-/// Tells whether a text means anything now, without keeping what is read if that settles it.
+/// Tells whether a key names a record now. If the first store settles it, nothing that was read is
+/// kept.
 pub(crate) fn is_there<R: ItemRecord>(
     stores: &RecordStores<R>,
     key: &Key<'_, R::Id>,
 ) -> Result<bool, AccessError> {
-    // Nothing that comes later hides what the first place has.
+    // Later stores never hide a record of the first one.
     if let Some((store, is_only)) = stores.first() {
         match store.store.lookup(key.as_str()) {
             Ok(Resolution::One(found)) if found.is_present() => return Ok(true),
@@ -131,7 +131,7 @@ pub(crate) fn is_there<R: ItemRecord>(
     Ok(is_known(&stores.read_all()?, key))
 }
 
-/// Finds what a text means, for changing it; `None` when it means nothing.
+/// Finds the record that a key names, for changing it; `None` when there is none.
 pub(crate) fn find_to_change<R: ItemRecord>(
     records: &impl Records<R>,
     key: &Key<'_, R::Id>,
@@ -143,7 +143,7 @@ pub(crate) fn find_to_change<R: ItemRecord>(
     Ok(found)
 }
 
-/// Finds what a text means, for changing it.
+/// Finds the record that a key names, for changing it.
 pub(crate) fn lookup_to_change<R: ItemRecord>(
     records: &impl Records<R>,
     key: &Key<'_, R::Id>,
@@ -153,7 +153,7 @@ pub(crate) fn lookup_to_change<R: ItemRecord>(
     Ok(record)
 }
 
-/// Refuses the ID of a record that is only there to be read.
+/// Refuses a record that is in an additional store.
 pub(crate) fn refuse_additional<R: ItemRecord>(
     records: &impl Records<R>,
     id: &str,
@@ -179,7 +179,7 @@ pub(crate) fn by_id<R: ItemRecord>(
         .map_or(Ok(None), |snapshot| get(snapshot, id))
 }
 
-/// Finds a record that can be changed by its whole ID; `None` when there is none.
+/// Finds a record of this store by its whole ID; `None` when there is none.
 pub(crate) fn own_by_id<R: ItemRecord>(
     records: &impl Records<R>,
     id: &str,
@@ -200,7 +200,7 @@ pub(crate) fn require<R: ItemRecord>(
     })
 }
 
-/// Finds the usable records with a value of a key.
+/// Finds the usable records whose index `key` has a value.
 pub(crate) fn by_key<R: ItemRecord>(
     records: &impl Records<R>,
     key: &str,
@@ -228,7 +228,7 @@ pub(crate) fn all<R: ItemRecord>(records: &impl Records<R>) -> impl Iterator<Ite
     })
 }
 
-/// Tells whether a record is hidden by one of the same ID in an earlier place.
+/// Tells whether an earlier store hides a record, by having one with the same ID.
 fn is_hidden<R: ItemRecord>(records: &impl Records<R>, position: usize, id: &str) -> bool {
     let mut before = records.stores().take(position);
     before.any(|(_, snapshot)| snapshot.contains(id))

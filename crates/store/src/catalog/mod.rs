@@ -1,10 +1,10 @@
-//! The catalog: what a store has, as records, and the locks under which they change.
+//! The catalog: the records of a store and the locks that guard them.
 //!
-//! It owns the records of layers, images and containers, their locks, the directories that they are
-//! in, and the mount counts. It knows no graph driver: where the contents of a layer are, and
-//! whether they are there, is a question for the [engine](crate::engine).
+//! It owns the records of layers, images and containers, their locks and directories, and the mount
+//! counts. It knows no graph driver: the [engine](crate::engine) answers where the contents of a
+//! layer are.
 //!
-//! [`locks`] says in which order locks are taken.
+//! [`locks`] documents the lock order.
 
 mod open;
 pub(crate) mod snapshot;
@@ -42,7 +42,7 @@ use record_stores::{MergedRecords, ReadLocked, RecordStores, StoreRecords};
 use snapshot::{Snapshot, incomplete_layers};
 use transient::{OtherRecords, Persistence};
 
-/// The layers and the images of additional stores.
+/// The records that additional stores have: layers and images.
 type AdditionalRecords = (Vec<StoreRecords<Layer>>, Vec<StoreRecords<Image>>);
 
 /// The records of a store, their locks, directories and mount counts.
@@ -59,22 +59,22 @@ pub(crate) struct Catalog {
 }
 
 impl Catalog {
-    /// The layers as they are now.
+    /// Reads the layers as they are now.
     pub(crate) fn read_layers(&self) -> Result<MergedRecords<Layer>, AccessError> {
         self.layers.read_all()
     }
 
-    /// The images as they are now.
+    /// Reads the images as they are now.
     pub(crate) fn read_images(&self) -> Result<MergedRecords<Image>, AccessError> {
         self.images.read_all()
     }
 
-    /// The containers as they are now.
+    /// Reads the containers as they are now.
     pub(crate) fn read_containers(&self) -> Result<MergedRecords<Container>, AccessError> {
         self.containers.read_all()
     }
 
-    /// Layers, images and containers as they are at one moment.
+    /// Reads layers, images and containers as they are at one moment.
     pub(crate) fn snapshot(&self) -> Result<Snapshot, AccessError> {
         let layers = self.layers.read_own()?;
         let images = self.images.read_own()?;
@@ -84,7 +84,7 @@ impl Catalog {
             ReadLocked::release_all(images),
         );
         let containers = ReadLocked::release_all(containers);
-        // Read later, so that what is ours finds its parents there.
+        // Additional stores are read later, so that parents of this store's layers are found there.
         let (more_layers, more_images) = self.read_additional()?;
         Ok(Snapshot {
             layers: MergedRecords::new(layers, more_layers),
@@ -93,7 +93,7 @@ impl Catalog {
         })
     }
 
-    /// Tells whether anything has this ID, name or unique prefix. Each file is only read when the
+    /// Tells whether anything has this ID, name or unique prefix. Each file is read only if the
     /// ones before it do not settle the question.
     pub(crate) fn exists(&self, key: &Key<'_, ItemId>) -> Result<bool, AccessError> {
         let of_layers = key.layer().map(|key| lookup::is_there(&self.layers, &key));
@@ -110,7 +110,7 @@ impl Catalog {
         of_containers.unwrap_or(Ok(false))
     }
 
-    /// What additional stores have: layers and images of one store as they are at one moment.
+    /// Reads the additional stores, the layers and images of each as they are at one moment.
     pub(crate) fn read_additional(&self) -> Result<AdditionalRecords, AccessError> {
         let mut read = (Vec::new(), Vec::new());
         for (layers, images) in self.layers.additional().zip(self.images.additional()) {
@@ -121,7 +121,7 @@ impl Catalog {
         Ok(read)
     }
 
-    /// Takes all three locks. What a dead process left unfinished stays as it is;
+    /// Takes all three locks. Unfinished work of dead processes stays;
     /// [`Engine::lock_all`](crate::engine::Engine::lock_all) undoes it.
     pub(crate) fn lock_all(&self) -> Result<Locks, AccessError> {
         let (layers, images) = self.read_additional()?;
@@ -151,8 +151,8 @@ impl Catalog {
         })
     }
 
-    /// Takes the lock of the layers alone, and leaves what a dead process left unfinished as it is:
-    /// for callers that neither meet it nor should wait for its end.
+    /// Takes the lock of the layers alone. Unfinished work of dead processes stays: the callers
+    /// never touch it, and should not wait until it is undone.
     pub(crate) fn lock_layers(&self) -> Result<Locked<Layer>, AccessError> {
         self.layers.lock(self.layers.read_additional()?)
     }
@@ -167,21 +167,21 @@ impl Catalog {
         self.containers.lock(Vec::new())
     }
 
-    /// Tells whether a dead process left something unfinished. No other process can be at it while
-    /// the guard is held.
+    /// Tells whether a dead process left unfinished work. No live process has any while the guard
+    /// is held.
     pub(crate) fn has_unfinished(&self, layers: &Locked<Layer>) -> Result<bool, AccessError> {
         Ok(!incomplete_layers(layers).is_empty() || self.layout.layers.exists(INTENT_FILE)?)
     }
 
-    /// Reads the records that only an opening of the other [persistence](Persistence) uses. A
-    /// process that adds some holds the layers lock, which both kinds of opening share: under that
-    /// lock nothing is added.
+    /// Reads the records that only openings of the other [persistence](Persistence) use. Both kinds
+    /// of opening share the layers lock, and records are added only while it is held. So none
+    /// appear while the caller holds it.
     pub(crate) fn other_records(&self) -> Result<OtherRecords, AccessError> {
         OtherRecords::read(&*self.io, &self.layout, self.persistence)
     }
 
-    /// As [`other_records`](Self::other_records), with none where a file cannot be understood:
-    /// damage does not prevent a deletion.
+    /// Reads as [`other_records`](Self::other_records) does, and returns none if a file cannot be
+    /// parsed: damage does not prevent a deletion.
     pub(crate) fn other_records_if_readable(&self) -> Result<OtherRecords, AccessError> {
         match self.other_records() {
             Err(AccessError::OtherRecords { .. }) => Ok(OtherRecords::default()),

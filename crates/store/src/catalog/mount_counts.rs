@@ -1,13 +1,13 @@
-//! Who has which layer mounted: `RUN/DRIVER-layers/mountpoints.json`.
+//! The mount counts of layers: `RUN/DRIVER-layers/mountpoints.json`.
 //!
-//! The file lists layers with a path and a count above zero, and nothing else. It has a lock of its
-//! own, `mountpoints.lock`, taken innermost and for moments only. The counts are read anew each
-//! time: the file is small, and what another process changed must not be missed.
+//! The file lists each mounted layer with its path and a count above zero. It has its own lock,
+//! `mountpoints.lock`, which is the innermost one and held only briefly. The counts are read again
+//! for every use: the file is small, and changes by other processes must not be missed.
 //!
-//! Go's tools read the file after they have taken the lock of the layers, and write it back with
-//! every save of layers without reading it again (Go: layers.go, `save`). A count that changed in
-//! between would be lost. Counts are therefore changed only while the lock of the layers is held
-//! for writing, which [`MountCounts::write`] takes a borrow of.
+//! Go's tools read the file after they have taken the layers lock, and write it back with every
+//! save of layers without reading it again (Go: layers.go, `save`). That would undo a count that
+//! changed in between. Counts are therefore changed only while the layers lock is held for writing;
+//! [`MountCounts::write`] borrows its guard.
 //!
 //! Go's tools do not mount layers of additional stores, and drop the counts of layers that they do
 //! not find in the store when they save the file (Go: layers.go, `loadMounts`). Such mounts are
@@ -16,7 +16,7 @@
 //! ([`MountCounts::write_additional`]).
 //!
 //! A crash between mounting and saving leaves a mounted layer with too small a count. The driver
-//! finds out that it is mounted already, and so the next mount counts from there.
+//! notices that it is mounted already, and the next mount counts from there.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,13 +47,13 @@ const MAX_MOUNTS: u64 = 256 << 20;
 pub struct Mounted {
     /// The layer.
     pub layer: LayerId,
-    /// Where.
+    /// The mount point.
     pub path: PathBuf,
-    /// How many users the mount has.
+    /// The number of users of the mount.
     pub count: u32,
 }
 
-/// The file and its lock.
+/// The files of mount counts and their lock.
 #[derive(Debug)]
 pub(crate) struct MountCounts {
     dir: PathBuf,
@@ -61,7 +61,7 @@ pub(crate) struct MountCounts {
     io: Arc<dyn MetadataIo>,
 }
 
-/// The counts while no other process can change them.
+/// The counts under their lock.
 #[derive(Debug)]
 pub(crate) struct CountsGuard<'a> {
     dir: &'a Path,
@@ -78,7 +78,7 @@ struct Counts {
     additional: Vec<MountPointRecord>,
 }
 
-/// Where layers are that are in neither list yet.
+/// In which file a layer is counted that is in neither yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NewLayers {
     InThisStore,
@@ -108,7 +108,7 @@ impl MountCounts {
         Ok(counts.all().filter_map(mounted).collect())
     }
 
-    /// Reads the counts, and asks something while no process can change them.
+    /// Reads the counts, and calls `ask` with them while they are locked.
     pub(crate) fn read_with<T>(
         &self,
         ask: impl FnOnce(&[Mounted]) -> T,
@@ -120,7 +120,7 @@ impl MountCounts {
         Ok((counts, answer))
     }
 
-    /// Replaces files that cannot be understood by empty ones, and takes the lock for changing
+    /// Replaces files that cannot be parsed with empty ones, and takes the lock for changing
     /// counts.
     pub(crate) fn write_anew<'a>(
         &'a self,
@@ -148,8 +148,8 @@ impl MountCounts {
         self.lock_for(NewLayers::InThisStore)
     }
 
-    /// Takes the lock for changing counts of layers in additional stores, inside that of the store
-    /// the layer is in.
+    /// Takes the lock for changing counts of layers in additional stores. The caller holds the lock
+    /// of that store.
     pub(crate) fn write_additional<'a>(
         &'a self,
         _layers: &'a ReadGuard<Layer>,
@@ -182,7 +182,7 @@ impl CountsGuard<'_> {
         self.counts.all().filter_map(mounted).collect()
     }
 
-    /// Saves a new count; 0 takes the layer out of the list.
+    /// Saves a new count; 0 removes the layer from the list.
     pub(crate) fn set(
         &mut self,
         layer: &LayerId,
@@ -214,12 +214,12 @@ impl CountsGuard<'_> {
             .filter(|record| record.count > 0 && !record.path.is_empty());
         let bytes = write_array(kept);
         let dir = Dir::create_ambient_all(self.dir, DIR_MODE)?;
-        // The token first: a crash in between costs others a needless reload, and never a missed
-        // change.
+        // The token is written first: a crash in between costs other processes a needless reload,
+        // but never a missed change.
         let _token = self.lock.record_write()?;
-        // Mounts do not survive a reboot, but where the run root does, a file that a power cut left
-        // torn would stand in the way of every mount. In memory, where run roots are, syncing costs
-        // nothing.
+        // Mounts do not survive a reboot. But where the run root does, a file torn by a power cut
+        // would block every mount, so it is synced. Run roots are usually in memory, where syncing
+        // costs nothing.
         Ok(self.io.replace(
             &dir,
             file.as_ref(),
@@ -250,7 +250,7 @@ fn load_file(dir: &Dir, file: &str) -> Result<Vec<MountPointRecord>, AccessError
     })
 }
 
-/// What a record says, unless it says nothing that could be true.
+/// Converts a record; `None` if it cannot be true.
 fn mounted(record: &MountPointRecord) -> Option<Mounted> {
     let count = u32::try_from(record.count)
         .ok()

@@ -1,4 +1,4 @@
-//! Opening the catalog: its directories, locks and record files.
+//! Opens the catalog: its directories, locks and record files.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,9 +17,9 @@ use crate::catalog::record_stores::{FileNames, RecordStore, RecordStores, StoreD
 use crate::catalog::transient::Persistence;
 use crate::records::{Container, Image, Layer};
 
-/// Mode of lock files.
+/// The mode of lock files.
 const LOCK_MODE: u32 = 0o644;
-/// The files of layers. Hand edits are noticed, as in Go.
+/// The files of layers. Edits by hand are noticed, as in Go.
 const LAYERS: FileNames = FileNames {
     plural: "layers",
     freshness: Freshness::TokenAndFiles,
@@ -39,7 +39,7 @@ const CONTAINERS: FileNames = FileNames {
 };
 
 impl Catalog {
-    /// Opens the record files and locks in directories that are there.
+    /// Opens the record files and locks, in directories that exist.
     pub(crate) fn open(layout: Layout, options: &CatalogOptions<'_>) -> Result<Self, AccessError> {
         let userns_lock = LockFile::new(options.graph_root.join(USERNS_LOCK))?;
         Ok(Self {
@@ -55,7 +55,7 @@ impl Catalog {
     }
 }
 
-/// Makes a lock file that is missing.
+/// Creates a lock file if it is missing.
 pub(crate) fn make_lock_file(dir: &Dir, name: &str) -> layerhold_sys::Result<()> {
     if !dir.exists(name)? {
         let options = OpenOptions::read_write()
@@ -73,7 +73,8 @@ fn layer_stores(
     let dir = layout.layers.path();
     let mut dirs = StoreDirs::all_in(dir);
     if options.persistence == Persistence::Transient {
-        // The lock stays: others may have this store as an additional one, and look for it there.
+        // The lock stays in the graph root: processes that use this store as an additional one look
+        // for it there.
         dirs.volatile = Some(&layout.run_layers);
     }
     let mut own = vec![RecordStore::own(LAYERS, dirs, options)?];

@@ -1,4 +1,4 @@
-//! How a catalog is opened.
+//! Options of opening a catalog.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use crate::catalog::transient::Persistence;
 #[derive(Debug)]
 pub(crate) struct CatalogOptions<'a> {
     pub(crate) graph_root: &'a Path,
-    /// The graph driver's name, with which the names of directories begin.
+    /// The name of the graph driver, the prefix of directory names.
     pub(crate) driver: &'a str,
-    /// The roots of additional stores, each once and without those that are written.
+    /// The roots of additional stores, each once, without the store's own roots.
     pub(crate) additional: Vec<PathBuf>,
     pub(crate) persistence: Persistence,
     pub(crate) io: Arc<dyn MetadataIo>,

@@ -1,9 +1,9 @@
-//! Where the records of one kind are kept.
+//! Record stores: the directories in which the records of one kind are kept.
 //!
-//! Mostly that is one place. A split-off image store is a second place that is written, and each
-//! additional store is one that is only read. Everybody looks at all of them as one list,
-//! [`Records`]: what is in a place hides whatever has the same ID in a later place, so that an image
-//! that was pulled up from an additional store is there once.
+//! Usually there is one. A separate image store is a second one that is written, and each
+//! additional store is one that is only read. Callers see all of them as one list, [`Records`]. A
+//! record hides records of the same ID in later stores, so an image that was copied from an
+//! additional store is listed once.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,56 +19,56 @@ use crate::catalog::locked::{Locked, WriteLocked};
 use crate::catalog::lookup::ItemRecord;
 use crate::catalog::options::CatalogOptions;
 
-/// One place.
+/// One record store.
 #[derive(Debug)]
 pub(crate) struct RecordStore<R: Record> {
     pub(crate) store: JsonStore<R>,
     /// The directory of its record files.
     pub(crate) dir: PathBuf,
-    /// The root of the additional store that it is in, if it is only read.
+    /// The root of the additional store that it belongs to; `None` if it is written.
     pub(crate) additional: Option<PathBuf>,
 }
 
-/// Where a new record is put: in which of the places that are written, and in which of its files.
+/// Where a new record is put: in which writable record store, and in which of its files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Placement {
     pub(crate) store: usize,
     pub(crate) location: LocationId,
 }
 
-/// Where records are kept that must last.
+/// The placement of records that survive a reboot.
 pub(crate) const DURABLE: Placement = Placement {
     store: 0,
     location: LocationId::FIRST,
 };
-/// Where records are kept that may be lost at a reboot.
+/// The placement of records that may be lost at a reboot.
 pub(crate) const VOLATILE: Placement = Placement {
     store: 0,
     location: LocationId::new(1),
 };
-/// Where the layers of images are recorded when images have a store of their own.
+/// The placement of image layers when there is a separate image store.
 pub(crate) const IMAGE_STORE: Placement = Placement {
     store: 1,
     location: LocationId::FIRST,
 };
 
-/// All places of one kind of records.
+/// All record stores of one kind.
 #[derive(Debug)]
 pub(crate) struct RecordStores<R: Record> {
-    /// Those that are written, in the order in which they are locked. There is at least one.
+    /// The writable ones, in lock order. There is at least one.
     own: Vec<Arc<RecordStore<R>>>,
-    /// Those that are only read, in the order in which they are searched.
+    /// The read-only ones, in search order.
     additional: Vec<Arc<RecordStore<R>>>,
 }
 
-/// The records of one place at one moment.
+/// The records of one store at one moment.
 #[derive(Debug)]
 pub(crate) struct StoreRecords<R: Record> {
     pub(crate) store: Arc<RecordStore<R>>,
     pub(crate) records: Arc<RecordSnapshot<R>>,
 }
 
-/// One place while nobody writes there.
+/// One record store with its read lock.
 #[derive(Debug)]
 pub(crate) struct ReadLocked<R: Record> {
     store: Arc<RecordStore<R>>,
@@ -76,7 +76,7 @@ pub(crate) struct ReadLocked<R: Record> {
 }
 
 impl<R: Record> ReadLocked<R> {
-    /// What is there.
+    /// Returns the records.
     pub(crate) fn records(&self) -> StoreRecords<R> {
         StoreRecords {
             store: Arc::clone(&self.store),
@@ -84,12 +84,12 @@ impl<R: Record> ReadLocked<R> {
         }
     }
 
-    /// What is in several places; the locks are released.
+    /// Releases several locks and returns the records.
     pub(crate) fn release_all(locked: Vec<Self>) -> Vec<StoreRecords<R>> {
         locked.into_iter().map(Self::release).collect()
     }
 
-    /// What is there; the lock is released.
+    /// Releases the lock and returns the records.
     pub(crate) fn release(self) -> StoreRecords<R> {
         StoreRecords {
             store: self.store,
@@ -98,37 +98,37 @@ impl<R: Record> ReadLocked<R> {
     }
 }
 
-/// The records of all places, as they were at one moment.
+/// The records of all stores of one kind, as they were when each was read.
 #[derive(Debug, Clone)]
 pub(crate) struct MergedRecords<R: Record> {
     own: Vec<StoreRecords<R>>,
     additional: Vec<StoreRecords<R>>,
 }
 
-/// Records of several places that are looked at as one list.
+/// The records of several stores as one list.
 pub(crate) trait Records<R: Record> {
-    /// The places that are written.
+    /// Goes through the writable stores, in lock order.
     fn own(&self) -> impl Iterator<Item = (&Arc<RecordStore<R>>, &RecordSnapshot<R>)>;
 
-    /// The places that are only read.
+    /// Goes through the additional stores, in search order.
     fn additional(&self) -> impl Iterator<Item = (&Arc<RecordStore<R>>, &RecordSnapshot<R>)>;
 
-    /// All places, in the order in which they are searched.
+    /// Goes through all stores, in search order.
     fn stores(&self) -> impl Iterator<Item = (&Arc<RecordStore<R>>, &RecordSnapshot<R>)> {
         self.own().chain(self.additional())
     }
 
-    /// Tells whether any place has a record of this ID.
+    /// Tells whether any store has a record of this ID.
     fn contains(&self, id: &str) -> bool {
         self.stores().any(|(_, records)| records.contains(id))
     }
 
-    /// Tells whether a place that is written has a record of this ID.
+    /// Tells whether a writable store has a record of this ID.
     fn is_own(&self, id: &str) -> bool {
         self.own().any(|(_, records)| records.contains(id))
     }
 
-    /// The place where a record is.
+    /// Finds the store that has a record.
     fn store_of(&self, id: &str) -> Option<&Arc<RecordStore<R>>> {
         let mut stores = self.stores();
         stores
@@ -136,29 +136,30 @@ pub(crate) trait Records<R: Record> {
             .map(|(store, _)| store)
     }
 
-    /// The root of the additional store where a record is; `None` when it is in none.
+    /// Returns the root of the additional store that has a record; `None` when none has.
     fn additional_root(&self, id: &str) -> Option<&Path> {
         self.store_of(id)?.additional.as_deref()
     }
 
-    /// The ID of the record that has a name. Names in additional stores stand in nobody's way.
+    /// Finds the ID of the record that has a name. Names in additional stores do not count: they
+    /// may be used again.
     fn holder_of(&self, name: &str) -> Option<&str> {
         self.own().find_map(|(_, records)| records.by_name(name))
     }
 
-    /// The IDs of all records with a value of a key, hidden ones too.
+    /// Lists the IDs of all records whose index `key` has a value, hidden records included.
     fn ids_by_key(&self, key: &str, value: &str) -> Vec<&str> {
         self.stores()
             .flat_map(|(_, records)| records.by_key(key, value))
             .collect()
     }
 
-    /// The IDs of the records that are written.
+    /// Goes through the IDs of the records in writable stores.
     fn own_ids(&self) -> impl Iterator<Item = &str> {
         self.own().flat_map(|(_, records)| records.ids())
     }
 
-    /// The IDs of those records that are written in whose text some bytes occur.
+    /// Lists the IDs of records in writable stores whose JSON contains some bytes.
     fn own_mentioning(&self, bytes: &[u8]) -> Vec<&str> {
         self.own()
             .flat_map(|(_, records)| records.mentioning(bytes))
@@ -197,13 +198,13 @@ impl<R: Record> MergedRecords<R> {
     }
 }
 
-/// How the files of one kind are called.
+/// The names of the files of one kind.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FileNames {
     /// `layers` for `layers.lock`, `layers.json` and `volatile-layers.json`.
     pub(crate) plural: &'static str,
     pub(crate) freshness: Freshness,
-    /// Whether there is a file for records that may be lost.
+    /// Whether there is a file for volatile records.
     pub(crate) has_volatile: bool,
 }
 
@@ -221,21 +222,21 @@ impl FileNames {
     }
 }
 
-/// The directories of a place that is written.
+/// The directories of a writable record store.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StoreDirs<'a> {
-    /// That of the file of records that last.
+    /// The directory of the durable record file.
     pub(crate) durable: &'a Path,
-    /// That of the file of records that may be lost; `None` where no such records are kept.
+    /// The directory of the volatile record file; `None` where there is none.
     pub(crate) volatile: Option<&'a Path>,
-    /// That of the lock.
+    /// The directory of the lock.
     pub(crate) lock: &'a Path,
-    /// That of the data items.
+    /// The directory of big data items.
     pub(crate) data: &'a Path,
 }
 
 impl<'a> StoreDirs<'a> {
-    /// Everything in one directory.
+    /// Uses one directory for everything.
     pub(crate) fn all_in(dir: &'a Path) -> Self {
         Self {
             durable: dir,
@@ -247,7 +248,7 @@ impl<'a> StoreDirs<'a> {
 }
 
 impl<R: ItemRecord> RecordStore<R> {
-    /// A place that is written.
+    /// Opens a writable record store.
     pub(crate) fn own(
         files: FileNames,
         dirs: StoreDirs<'_>,
@@ -268,15 +269,15 @@ impl<R: ItemRecord> RecordStore<R> {
         })
     }
 
-    /// A place that is only read, below the root of an additional store. It need not be there yet.
+    /// Opens a read-only record store below the root of an additional store. It need not exist yet.
     pub(crate) fn additional(
         files: FileNames,
         root: &Path,
         dir: PathBuf,
         options: &CatalogOptions<'_>,
     ) -> Result<Self, AccessError> {
-        // Whoever writes there may be on another host, or have replaced the file by hand: the token
-        // alone is not enough.
+        // The writer may be on another host, or the file may be replaced by hand: the token alone
+        // is not enough.
         let mut options = Options::new(dir.join(files.lock()), &dir)
             .read_only()
             .location(Location::read_only(&dir, files.durable()))
@@ -293,8 +294,8 @@ impl<R: ItemRecord> RecordStore<R> {
         })
     }
 
-    /// Waits for the lock for reading. `None` for an additional store that is not there: nothing is
-    /// made in it.
+    /// Takes the read lock. `None` for an additional store that does not exist: nothing is created
+    /// in it.
     pub(crate) fn read(&self) -> Result<Option<ReadGuard<R>>, AccessError> {
         if self.additional.is_some() && stat_ambient(&self.dir)?.is_none() {
             return Ok(None);
@@ -302,13 +303,13 @@ impl<R: ItemRecord> RecordStore<R> {
         self.store.read().map(Some).map_err(read_error::<R>)
     }
 
-    /// Tells whether records were ever saved: who saves them writes to the lock file first.
+    /// Tells whether records were ever saved: a save writes to the lock file first.
     pub(crate) fn was_saved(&self) -> Result<bool, PathError> {
         let lock = self.dir.join(format!("{}s.lock", R::ITEM));
         Ok(stat_ambient(&lock)?.is_some_and(|stat| stat.size > 0))
     }
 
-    /// As [`read`](Self::read), with the place.
+    /// Takes the read lock as [`read`](Self::read) does, and keeps the store with it.
     pub(crate) fn lock_for_reading(self: &Arc<Self>) -> Result<Option<ReadLocked<R>>, AccessError> {
         let guard = self.read()?;
         Ok(guard.map(|guard| ReadLocked {
@@ -341,7 +342,7 @@ impl<R: ItemRecord> RecordStores<R> {
         }
     }
 
-    /// The records as they are now. Each place is locked for a moment of its own.
+    /// Reads the records of all stores. Each store is locked only while it is read.
     pub(crate) fn read_all(&self) -> Result<MergedRecords<R>, AccessError> {
         Ok(MergedRecords::new(
             read_each(&self.own)?,
@@ -349,7 +350,7 @@ impl<R: ItemRecord> RecordStores<R> {
         ))
     }
 
-    /// The records that are written here, as they are now, if no process is writing any of them.
+    /// Reads the records of the writable stores; `None` if a process is writing any of them.
     pub(crate) fn try_read_all(&self) -> Result<Option<MergedRecords<R>>, AccessError> {
         let mut snapshots = Vec::with_capacity(self.own.len());
         for store in &self.own {
@@ -364,31 +365,31 @@ impl<R: ItemRecord> RecordStores<R> {
         Ok(Some(MergedRecords::new(snapshots, Vec::new())))
     }
 
-    /// The first place that is written, and whether it is the only place.
+    /// Returns the first writable store, and whether it is the only store.
     pub(crate) fn first(&self) -> Option<(&RecordStore<R>, bool)> {
         let first = self.own.first()?;
         let is_only = self.own.len() == 1 && self.additional.is_empty();
         Some((first, is_only))
     }
 
-    /// The places that are only read.
+    /// Goes through the read-only stores.
     pub(crate) fn additional(&self) -> impl Iterator<Item = &Arc<RecordStore<R>>> {
         self.additional.iter()
     }
 
-    /// What the places that are only read have now.
+    /// Reads the records of the read-only stores.
     pub(crate) fn read_additional(&self) -> Result<Vec<StoreRecords<R>>, AccessError> {
         read_each(&self.additional)
     }
 
-    /// Locks the places that are written for reading.
+    /// Takes the read locks of the writable stores.
     pub(crate) fn read_own(&self) -> Result<Vec<ReadLocked<R>>, AccessError> {
         let locked = self.own.iter().map(RecordStore::lock_for_reading);
         locked.filter_map(Result::transpose).collect()
     }
 
-    /// Locks the places that are written for writing. What the others have must have been read
-    /// before: waiting for somebody else's lock with ours in hand could be waiting for each other.
+    /// Takes the write locks of the writable stores. Additional stores must have been read before:
+    /// waiting for a lock of another store while holding ours could deadlock.
     pub(crate) fn lock(&self, additional: Vec<StoreRecords<R>>) -> Result<Locked<R>, AccessError> {
         let mut held = Vec::with_capacity(self.own.len());
         for store in &self.own {
@@ -401,7 +402,7 @@ impl<R: ItemRecord> RecordStores<R> {
         Ok(Locked::new(held, additional))
     }
 
-    /// As [`lock`](Self::lock), if nobody has any of the locks.
+    /// Takes the locks as [`lock`](Self::lock) does, if all are free.
     pub(crate) fn try_lock(
         &self,
         additional: Vec<StoreRecords<R>>,

@@ -1,4 +1,4 @@
-//! The store at one moment.
+//! A snapshot of the store.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,12 +18,12 @@ use crate::records::{
 
 /// All layers, images and containers as they were at one moment.
 ///
-/// It holds no lock and never changes. Records are parsed when they are asked for, so that a
-/// question about one of ten thousand layers costs little more than reading the file. Layers that
-/// are not complete yet, or never will be, are left out.
+/// It holds no lock and never changes. Records are parsed when they are asked for, so one lookup
+/// among ten thousand layers costs little more than reading the file. Incomplete layers are left
+/// out.
 ///
-/// What additional stores have comes after what this store has. A layer or image that is in several
-/// stores is there once, as the first of them has it; Go lists it once for each.
+/// Items of additional stores come after those of this store. An item that several stores have is
+/// listed once, as the first of them has it; Go lists it once for each.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     pub(crate) layers: MergedRecords<Layer>,
@@ -84,21 +84,21 @@ impl Item {
     }
 }
 
-/// A part of a record file that is set aside because it is no usable record.
+/// A part of a record file that is not a usable record. It is set aside.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct DamagedRecord {
-    /// In which file: that of layers, images or containers.
+    /// The file it is in: that of layers, images or containers.
     pub kind: ItemKind,
-    /// What is wrong, and where. Its `source()` says more.
+    /// The damage and where it is. Its `source()` says more.
     pub damage: Damaged,
 }
 
-/// What occurs in the record of a layer that is not complete, whatever spaces it was written with.
-/// Few others have it, and only those that do are parsed.
+/// Bytes that the record of every incomplete layer contains, however it is formatted. Few other
+/// records contain them; only records that do are parsed.
 const INCOMPLETE_MARK: &[u8] = b"\"incomplete\"";
 
-/// Lists the layers that are not complete, in all places that are written.
+/// Lists the incomplete layers of the writable stores.
 pub(crate) fn incomplete_layers(layers: &impl Records<Layer>) -> Vec<LayerId> {
     let mut incomplete = Vec::new();
     for (_, snapshot) in layers.own() {
@@ -110,7 +110,7 @@ pub(crate) fn incomplete_layers(layers: &impl Records<Layer>) -> Vec<LayerId> {
     incomplete
 }
 
-/// Keeps the first failure for the case that nothing else is found.
+/// Keeps the first error, to be reported if nothing else is found.
 fn noting<T>(
     found: Result<Option<T>, LookupError>,
     unclear: &mut Option<LookupError>,
@@ -122,22 +122,22 @@ fn noting<T>(
 }
 
 impl Snapshot {
-    /// Goes through the layers in the order of the store, which is that of their creation. Damaged
-    /// ones are left out.
+    /// Goes through the layers in record order, which is that of their creation. Damaged ones are
+    /// left out.
     ///
     /// Go: `Store.Layers`.
     pub fn layers(&self) -> impl Iterator<Item = Arc<Layer>> {
         lookup::all(&self.layers)
     }
 
-    /// Goes through the images in the order of the store. Damaged ones are left out.
+    /// Goes through the images in record order. Damaged ones are left out.
     ///
     /// Go: `Store.Images`.
     pub fn images(&self) -> impl Iterator<Item = Arc<Image>> {
         lookup::all(&self.images)
     }
 
-    /// Goes through the containers in the order of the store. Damaged ones are left out.
+    /// Goes through the containers in record order. Damaged ones are left out.
     ///
     /// Go: `Store.Containers`.
     pub fn containers(&self) -> impl Iterator<Item = Arc<Container>> {
@@ -207,14 +207,14 @@ impl Snapshot {
         lookup::by_id(&self.containers, id.as_str())
     }
 
-    /// Finds what a text means: a layer, else an image, else a container.
+    /// Finds the item that a key names: a layer, else an image, else a container.
     ///
     /// Go: `Store.Lookup`.
     ///
     /// # Errors
     ///
-    /// [`LookupError::Nothing`] when it means none of them. A prefix that several layers share may
-    /// still mean one image, as in Go.
+    /// [`LookupError::Nothing`] when there is none. A prefix that several layers share may still
+    /// name one image, as in Go.
     pub fn find<'k>(&self, key: impl Into<Key<'k, ItemId>>) -> Result<Item, LookupError> {
         let key = key.into();
         let mut unclear = None;
@@ -253,13 +253,13 @@ impl Snapshot {
                 .is_some_and(|key| lookup::is_known(&self.containers, &key))
     }
 
-    /// Lists the layers that stand directly on a layer.
+    /// Lists the children of a layer.
     #[must_use]
     pub fn layer_children(&self, layer: &LayerId) -> Vec<Arc<Layer>> {
         lookup::by_key(&self.layers, BY_PARENT, layer.as_str())
     }
 
-    /// Lists a layer and all below it: that layer first, the base layer last.
+    /// Lists a layer and its ancestors: that layer first, the base layer last.
     ///
     /// # Errors
     ///
@@ -270,7 +270,7 @@ impl Snapshot {
         while let Some(id) = next {
             let layer = lookup::require(&self.layers, id.as_str())?;
             next = layer.parent().cloned();
-            // Records that are their own ancestors are not worth a endless walk.
+            // Damaged records may be their own ancestors.
             if chain.iter().any(|known| known.id() == layer.id()) {
                 break;
             }
@@ -279,7 +279,7 @@ impl Snapshot {
         Ok(chain)
     }
 
-    /// Lists the layers that came as a stream of this digest.
+    /// Lists the layers whose compressed tar has this digest.
     ///
     /// Go: `Store.LayersByCompressedDigest`.
     #[must_use]
@@ -287,7 +287,7 @@ impl Snapshot {
         lookup::by_key(&self.layers, BY_COMPRESSED_DIGEST, digest.digest().as_str())
     }
 
-    /// Lists the layers whose tar has this digest.
+    /// Lists the layers whose uncompressed tar has this digest.
     ///
     /// Go: `Store.LayersByUncompressedDigest`.
     #[must_use]
@@ -303,7 +303,7 @@ impl Snapshot {
         lookup::by_key(&self.layers, BY_TOC_DIGEST, digest.digest().as_str())
     }
 
-    /// Lists the images with this digest, their own or that of one of their manifests.
+    /// Lists the images with this digest: the image's own, or that of a manifest.
     ///
     /// Go: `Store.ImagesByDigest`.
     #[must_use]
@@ -311,7 +311,7 @@ impl Snapshot {
         lookup::by_key(&self.images, BY_DIGEST, digest.as_str())
     }
 
-    /// Lists the images whose top layer, or a stand-in for it under other ID maps, is this one.
+    /// Lists the images that have this top layer, or a mapped copy of it.
     ///
     /// Go: `Store.ImagesByTopLayer`.
     #[must_use]
@@ -319,7 +319,7 @@ impl Snapshot {
         lookup::by_key(&self.images, BY_TOP_LAYER, layer.as_str())
     }
 
-    /// Finds the container whose own layer this is.
+    /// Finds the container that writes to a layer.
     ///
     /// Go: `Store.ContainerByLayer`.
     #[must_use]
@@ -327,27 +327,27 @@ impl Snapshot {
         lookup::by_key(&self.containers, BY_LAYER, layer.as_str()).pop()
     }
 
-    /// Lists the containers made of an image.
+    /// Lists the containers created from an image.
     #[must_use]
     pub fn containers_of_image(&self, image: &ImageId) -> Vec<Arc<Container>> {
         lookup::by_key(&self.containers, BY_IMAGE, image.as_str())
     }
 
-    /// Returns the root of the additional store that a layer is in, which is only read; `None` for
-    /// a layer of this store, and for an unknown one.
+    /// Returns the root of the additional store that has a layer; `None` for layers of this store
+    /// and unknown ones.
     #[must_use]
     pub fn additional_store_of_layer(&self, layer: &LayerId) -> Option<&Path> {
         self.layers.additional_root(layer.as_str())
     }
 
-    /// Returns the root of the additional store that an image is in, which is only read; `None` for
-    /// an image of this store, and for an unknown one.
+    /// Returns the root of the additional store that has an image; `None` for images of this store
+    /// and unknown ones.
     #[must_use]
     pub fn additional_store_of_image(&self, image: &ImageId) -> Option<&Path> {
         self.images.additional_root(image.as_str())
     }
 
-    /// Lists what is set aside because it is no usable record. Parses every record.
+    /// Lists damaged records. Parses every record.
     #[must_use]
     pub fn damaged(&self) -> Vec<DamagedRecord> {
         self.damage(
@@ -357,10 +357,9 @@ impl Snapshot {
         )
     }
 
-    /// Lists the damage that is known so far: whatever keeps a file from being a list of records,
-    /// and the records that turned out to be unusable when they were asked for. Parses nothing;
-    /// whoever has gone through all records of a kind, as for a list, learns here of all that were
-    /// left out.
+    /// Lists the damage that was seen so far, without parsing anything: record files that are not
+    /// lists of records, and records that turned out to be unusable when they were asked for. After
+    /// a pass over all records of a kind, it has every record that the pass left out.
     #[must_use]
     pub fn damage_seen(&self) -> Vec<DamagedRecord> {
         self.damage(

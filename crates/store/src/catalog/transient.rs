@@ -1,10 +1,10 @@
-//! Records that this opening of the store does not see, since the other kind of opening keeps them.
+//! The records of the other kind of opening: transient or durable.
 //!
-//! An opening that is transient has its volatile records below the run root, any other in the graph
-//! root; neither looks into the other's files. Contents and directories of both are in the graph
-//! root, so that who removes what has no record or nobody needs, or chooses what nobody else has,
-//! must know of both. Go does not (layers.go, containers.go, `GarbageCollect`; store.go,
-//! `DeleteImage`).
+//! A transient opening keeps volatile records below the run root, a durable one in the graph root.
+//! Neither sees the other's record files, but the contents and directories of both are in the graph
+//! root. Deleting orphans, deciding whether an item is in use and choosing unused IDs must
+//! therefore take both into account. Go does not (layers.go, containers.go, `GarbageCollect`;
+//! store.go, `DeleteImage`).
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -23,11 +23,11 @@ const MAX_RECORDS: u64 = 1 << 30;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Persistence {
-    /// They do, unless they are asked to be volatile.
+    /// They survive, unless they are created as volatile.
     #[default]
     Durable,
-    /// None does: the store is transient. Their records and their lock are below the run root, and
-    /// nothing about them is synced to the disk. Images and their layers survive.
+    /// None survives: the store is transient. Their records and lock are below the run root, and
+    /// nothing about them is synced. Images and their layers survive.
     Transient,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct OtherRecords {
 }
 
 impl OtherRecords {
-    /// The IDs of layers that are recorded, or that a record refers to.
+    /// Lists the IDs of recorded layers, and of layers that a record refers to.
     pub(crate) fn layer_ids(&self) -> BTreeSet<&str> {
         let of_layers = self.layers.iter();
         let of_layers = of_layers.flat_map(|layer| [layer.id.as_str(), layer.parent.as_str()]);
@@ -47,28 +47,28 @@ impl OtherRecords {
         of_layers.chain(of_containers).collect()
     }
 
-    /// A container of an image.
+    /// Finds a container of an image.
     pub(crate) fn container_of_image(&self, image: &str) -> Option<ContainerId> {
         let mut containers = self.containers.iter();
         let container = containers.find(|one| one.image == image)?;
         container.container_id().ok()
     }
 
-    /// A layer that stands on a layer.
+    /// Finds a child of a layer.
     pub(crate) fn child_of_layer(&self, layer: &str) -> Option<LayerId> {
         let mut layers = self.layers.iter();
         let child = layers.find(|one| one.parent == layer)?;
         child.layer_id().ok()
     }
 
-    /// The IDs of containers.
+    /// Lists the IDs of containers.
     pub(crate) fn container_ids(&self) -> BTreeSet<&str> {
         self.containers.iter().map(|one| one.id.as_str()).collect()
     }
 }
 
 impl OtherRecords {
-    /// Reads them. Files appear whole.
+    /// Reads them without their locks: record files are replaced atomically.
     pub(super) fn read(
         io: &dyn MetadataIo,
         layout: &Layout,

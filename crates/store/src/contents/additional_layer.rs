@@ -1,8 +1,8 @@
-//! Layers that another program has, and shows in an additional layer store.
+//! Layers that another program keeps and presents in an additional layer store.
 //!
-//! An additional *image* store is a store like this one. An additional *layer* store only has
-//! layers: usually it is a filesystem that fetches what is read, so that a container runs before
-//! its image is there.
+//! An additional *image* store is a store like this one. An additional *layer* store has layers
+//! only. Usually it is a filesystem that fetches files when they are read, so that a container can
+//! start before its image is downloaded.
 
 use std::fs::File;
 use std::io::Read;
@@ -21,10 +21,10 @@ use crate::engine::Engine;
 use crate::records::Layer;
 use crate::records::error_kind::error_kind;
 
-/// A layer that an additional layer store shows, and that is in no store yet.
+/// A layer that an additional layer store presents, and that is in no store yet.
 ///
-/// The program behind it knows that the layer is in use for as long as this lives. A layer that was
-/// [put](Self::put_as) counts for itself.
+/// The program behind it sees the layer as in use until this value is dropped. A layer that was
+/// [put](Self::put_as) into a store is in use on its own.
 pub struct AdditionalLayer {
     pub(crate) engine: Arc<Engine>,
     held: Box<dyn driver::AdditionalLayer>,
@@ -55,13 +55,13 @@ pub(crate) fn lookup_additional_layer(
 }
 
 impl AdditionalLayer {
-    /// Returns the directory in which the program shows the layer.
+    /// Returns the directory in which the program presents the layer.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.held.path()
     }
 
-    /// Returns the digest of its table of contents, if the store tells it.
+    /// Returns the digest of its table of contents, if the layer store has it.
     ///
     /// Go: `AdditionalLayer.TOCDigest`.
     #[must_use]
@@ -69,45 +69,44 @@ impl AdditionalLayer {
         self.record.toc_digest_checked().ok().flatten()
     }
 
-    /// Returns the size in bytes of the archive it is made of, if the store tells it.
+    /// Returns the size of its compressed tar in bytes, if the layer store has it.
     ///
     /// Go: `AdditionalLayer.CompressedSize`.
     #[must_use]
     pub fn compressed_size(&self) -> Option<u64> {
-        // Here the size counts without the digest too: it is the program's, which knows what it
-        // fetches.
+        // Here the size is valid without the digest: the program knows what it fetches.
         u64::try_from(self.record.compressed_size)
             .ok()
             .filter(|size| *size > 0)
     }
 
-    /// Returns the digest of the archive it is made of, if the store tells it.
+    /// Returns the digest of its compressed tar, if the layer store has it.
     #[must_use]
     pub fn compressed_digest(&self) -> Option<CompressedDigest> {
         self.record.compressed_digest().ok().flatten()
     }
 
-    /// Returns the digest of its tar, if the store tells it.
+    /// Returns the digest of its uncompressed tar, if the layer store has it.
     #[must_use]
     pub fn diff_id(&self) -> Option<DiffId> {
         self.record.diff_id().ok().flatten()
     }
 
-    /// Returns all that the store tells.
+    /// Returns its record in the layer store.
     #[must_use]
     pub fn record(&self) -> &LayerRecord {
         &self.record
     }
 
-    /// Tells the program that this is no longer in use, which dropping it does too.
+    /// Tells the program that the layer is no longer in use, as dropping does.
     ///
     /// Go: `AdditionalLayer.Release`.
     pub fn release(self) {
         drop(self);
     }
 
-    /// What is recorded of a layer that has its contents here: digests, sizes, owners and the free
-    /// text. Names, flags, labels and data items are this store's business.
+    /// Returns the record of a layer with these contents: digests, sizes, owners and metadata come
+    /// from the layer store. Names, flags, labels and big data items do not.
     pub(crate) fn record_as(&self, id: &LayerId) -> Result<Layer, crate::records::InvalidRecord> {
         Layer::new(LayerRecord {
             id: id.to_string(),
@@ -116,7 +115,7 @@ impl AdditionalLayer {
         })
     }
 
-    /// The maps of the owners in its tree.
+    /// Returns the ID maps of the owners in its tree.
     pub(crate) fn id_maps(&self) -> IdMappings {
         self.record.id_mappings().unwrap_or_default()
     }
@@ -137,7 +136,8 @@ impl fmt::Debug for AdditionalLayer {
     }
 }
 
-/// The archive of a layer that another program has. The layer counts as used while it is read.
+/// The compressed tar of a layer in an additional layer store. The layer is in use while it is
+/// read.
 pub(crate) struct Blob {
     file: File,
     _held: Box<dyn driver::AdditionalLayer>,
@@ -149,8 +149,8 @@ impl Read for Blob {
     }
 }
 
-/// Opens the archive of a layer that another program has; `None` for all others (Go: layers.go,
-/// `Diff`).
+/// Opens the compressed tar of a layer whose contents are in an additional layer store; `None` for
+/// all other layers (Go: layers.go, `Diff`).
 pub(crate) fn blob_of(engine: &Engine, layer: &Layer) -> Result<Option<Blob>, DiffError> {
     let failed = |source| DiffError::Driver {
         layer: layer.id().clone(),
@@ -166,12 +166,12 @@ pub(crate) fn blob_of(engine: &Engine, layer: &Layer) -> Result<Option<Blob>, Di
     }))
 }
 
-/// A layer cannot be looked for in the additional layer stores.
+/// A layer cannot be looked up in the additional layer stores.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdditionalLayerError {
-    /// What the store tells about the layer is no layer's record.
-    #[error("the additional layer at {} does not tell what it is", path.display())]
+    /// The description of the layer is not a layer record.
+    #[error("cannot use the additional layer at {}: its description is not a layer record", path.display())]
     Info {
         /// The layer's directory.
         path: PathBuf,

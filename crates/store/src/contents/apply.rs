@@ -1,9 +1,9 @@
-//! Unpacking a diff into a layer that is there already.
+//! Unpacks a diff into an existing layer.
 //!
-//! The tree is changed in place, because it may be mounted; that takes no store lock. Then, under
-//! the layers lock, the new tar-split file replaces the old one, and the record is saved. A crash
-//! before leaves the layer's old record with more or fewer of the new files, as it does in Go; a
-//! crash between leaves a tar-split file that is newer than the record.
+//! The tree is changed in place, because it may be mounted; that needs no store lock. Then, under
+//! the layers lock, the new tar-split file replaces the old one and the record is saved. A crash
+//! before that leaves the old record with some of the new files, as in Go. A crash in between
+//! leaves a tar-split file that is newer than the record.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -30,8 +30,8 @@ pub(crate) fn apply_diff(
     to: &Key<'_, LayerId>,
     reader: impl Read + Send,
 ) -> Result<u64, DiffError> {
-    // Not held on to: who waits to shut the store down, or to mount with Go's tools, need not
-    // wait for the unpacking.
+    // The guard is dropped at once, so that a shutdown, or a mount by Go's tools, need not wait for
+    // the unpacking.
     let driver = Arc::clone(&engine.use_driver()?.driver);
     let layer = lookup_to_change(&engine.catalog.read_layers()?, to)?;
     let id = layer.id();

@@ -1,8 +1,7 @@
-//! What a layer changes: as a tar, as a list, as a size.
+//! The changes of a layer: as a tar, as a list, as a size.
 //!
-//! A layer that was imported has a record of how its tar was made, and the tar is rebuilt from
-//! that, bit for bit. For other layers, and for other pairs than a layer and its parent, the driver
-//! compares the trees.
+//! An imported layer has a tar-split file, from which its tar is rebuilt byte for byte. For other
+//! layers, and for pairs other than a layer and its parent, the driver compares the trees.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read, Write};
@@ -29,38 +28,38 @@ use crate::engine::Engine;
 use crate::engine::owners_on_disk::OnDisk;
 use crate::records::Layer;
 
-/// Bytes from which an archive is known to be compressed, and how.
+/// The bytes that are enough to detect the compression of an archive.
 const SNIFFED: u64 = 512;
 
-/// Bytes read at once of an archive that another program has.
+/// The bytes that are read at once from an archive in an additional layer store.
 const BLOB_BUFFER: usize = 128 << 10;
 
-/// How a difference is compressed.
+/// The compression of a diff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DiffCompression {
-    /// As the layer was when it came in, as Go does.
+    /// That of the imported stream, as in Go.
     #[default]
     AsImported,
-    /// Like this. Only [`Codec::Plain`], [`Codec::Gzip`] and [`Codec::Zstd`] can be written.
+    /// The given one. Only [`Codec::Plain`], [`Codec::Gzip`] and [`Codec::Zstd`] can be written.
     As(Codec),
 }
 
-/// A difference as a stream. Reading it does half of the work, the other half is done by a thread
-/// of its own, as far ahead as a few buffers hold. It holds no lock.
+/// A diff as a stream. It holds no lock. A second thread does half of the work, at most a few
+/// buffers ahead of the reader.
 pub struct Diff {
     source: Source,
     layer: LayerId,
 }
 
 enum Source {
-    /// Rebuilt from the record of how it was made, or had as it is.
+    /// Rebuilt from the tar-split file, or an existing archive.
     Direct(Box<dyn BufRead + Send>),
-    /// Made by another thread.
+    /// Written by another thread.
     Piped(PipeReader),
 }
 
 impl Diff {
-    /// Returns the layer whose difference it is.
+    /// Returns the layer whose diff this is.
     #[must_use]
     pub fn layer(&self) -> &LayerId {
         &self.layer
@@ -108,7 +107,7 @@ pub(crate) fn diff(
 ) -> Result<Diff, DiffError> {
     let layers = engine.catalog.read_layers()?;
     let upper = lookup(&layers, to)?;
-    // What was recorded is the difference to the parent, also when that is gone.
+    // The tar-split file describes the diff to the parent, even if the parent is gone.
     let is_recorded = match from {
         Some(from) => Some(lookup(&layers, from)?.id()) == upper.parent(),
         None => true,
@@ -211,7 +210,7 @@ fn pair(
     Ok(pair_of(engine, from, to)?)
 }
 
-/// Two layers with what is known of their owners.
+/// Pairs two layers with their ID maps.
 pub(crate) fn pair_of(
     engine: &Engine,
     from: Option<Arc<Layer>>,
@@ -236,9 +235,9 @@ pub(crate) fn pair_size(engine: &Engine, pair: &Pair) -> Result<u64, DiffError> 
         .map_err(|source| pair.failed(source))
 }
 
-/// Opens the record of how the tar of a layer was made, if there is one. It lies with the
-/// records of the store that the layer is in; with a split-off image store that is the graph
-/// root, unless the layer is from a time when there was no such split.
+/// Opens the tar-split file of a layer, if there is one. It is beside the records of the store that
+/// the layer is in. With a separate image store, it is in the graph root, unless the layer is older
+/// than that separation.
 pub(crate) fn open_tar_split(
     engine: &Engine,
     layers: &MergedRecords<Layer>,
@@ -263,7 +262,7 @@ pub(crate) fn open_tar_split(
     Ok(None)
 }
 
-/// The tar of a layer rebuilt from its record, if there is one.
+/// Rebuilds the tar of a layer from its tar-split file, if there is one.
 fn rebuilt(
     engine: &Engine,
     layers: &MergedRecords<Layer>,
@@ -287,7 +286,7 @@ fn failed(layer: &Layer, source: layerhold_driver::LayerError) -> DiffError {
     }
 }
 
-/// Gives the files of a layer to whoever rebuilds its tar.
+/// The files of a layer, for rebuilding its tar.
 pub(crate) struct LayerFiles {
     pub(crate) contents: Box<dyn LayerContents>,
 }
@@ -301,7 +300,7 @@ impl ContentSource for LayerFiles {
     }
 }
 
-/// What can go wrong while the layers are looked up, for callers with different errors.
+/// An error of looking up layers, for callers with different error types.
 #[derive(Debug)]
 pub(crate) enum ResolveError {
     Lookup(LookupError),
@@ -329,8 +328,7 @@ impl From<ResolveError> for DiffError {
     }
 }
 
-/// Runs a writer on a thread of its own and returns what it writes. A reader that is dropped stops
-/// it.
+/// Runs a writer on its own thread and returns its output. Dropping the reader stops the writer.
 fn in_background(
     work: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
 ) -> Result<Source, DiffError> {
@@ -346,8 +344,8 @@ fn in_background(
     Ok(Source::Piped(reader))
 }
 
-/// An archive that another program has, as it is wanted. How it is compressed is seen from its
-/// beginning, not from what the program says.
+/// Returns the archive of an additional layer in the wanted compression. Its present compression is
+/// detected from its first bytes, not taken from the record.
 fn source_of_blob(mut blob: Blob, compression: DiffCompression) -> Result<Source, DiffError> {
     let DiffCompression::As(wanted) = compression else {
         return Ok(Source::Direct(Box::new(BufReader::with_capacity(
@@ -370,7 +368,7 @@ fn source_of_blob(mut blob: Blob, compression: DiffCompression) -> Result<Source
     recompressed(Box::new(BufReader::with_capacity(BLOB_BUFFER, tar)), wanted)
 }
 
-/// A tar that is there, compressed as it is wanted.
+/// Compresses a tar as wanted.
 fn recompressed(mut tar: Box<dyn BufRead + Send>, codec: Codec) -> Result<Source, DiffError> {
     match codec {
         Codec::Plain => Ok(Source::Direct(tar)),

@@ -1,8 +1,9 @@
-//! Directories and files that callers keep beside images and containers.
+//! Directories and files that callers keep with images and containers.
 //!
 //! `GRAPH/DRIVER-containers/ID/userdata` survives a reboot, `RUN/DRIVER-containers/ID/userdata`
-//! does not; images have the same. They are made when asked for. Unlike Go's, the calls for images
-//! resolve names and refuse unknown images instead of making a directory that nobody ever removes.
+//! does not; images have the same. They are created when they are asked for. Unlike in Go, the
+//! calls for images resolve names and refuse unknown images, instead of creating a directory that
+//! is never removed.
 
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
@@ -94,7 +95,7 @@ pub(crate) fn set_container_run_file(
     files.write(name, data, Durability::Volatile)
 }
 
-/// Which of the two roots a directory is below.
+/// The root that a directory is below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UserDataRoot {
     Durable,
@@ -108,7 +109,7 @@ fn image_user_data(
 ) -> Result<Dir, DirectoryError> {
     let image = crate::catalog::lookup::lookup(&engine.catalog.read_images()?, key)?;
     let parent = match place {
-        // Below the graph root, wherever the image is, as in Go.
+        // Below the graph root, even for images of a separate image store, as in Go.
         UserDataRoot::Durable => engine.catalog.layout.images.clone(),
         UserDataRoot::Runtime => {
             Dir::create_ambient_all(&engine.catalog.layout.run_images, DIR_MODE)?
@@ -141,7 +142,7 @@ fn user_data_below(parent: &Dir, id: &OsStr) -> Result<Dir, DirectoryError> {
         .ensure_plain_dir(USER_DATA, DIR_MODE)?)
 }
 
-/// The files that callers keep with a container.
+/// The caller's files of a container.
 #[derive(Debug)]
 pub(crate) struct ContainerFiles {
     pub(crate) dir: Dir,
@@ -151,8 +152,7 @@ pub(crate) struct ContainerFiles {
 impl ContainerFiles {
     fn read(&self, name: &Path) -> Result<Vec<u8>, DirectoryError> {
         self.check_name(name)?;
-        // Opening for the path alone first would not help against a FIFO; `open_in_root` never
-        // waits.
+        // A FIFO does not block this: `open_in_root` never waits.
         let file = self.dir.open_in_root(name, OpenOptions::read());
         let bytes = file.and_then(|file| read_all(file, MAX_FILE, &self.dir.path().join(name)));
         bytes
@@ -183,8 +183,8 @@ impl ContainerFiles {
             .map_err(|source| self.failed(name, source))
     }
 
-    /// Refuses names that lead out of the directory; returns the last component of others. What is
-    /// below belongs to the caller, links included, which are followed inside it only.
+    /// Returns the last component of a name, and refuses names that lead out of the directory.
+    /// Links in the directory are the caller's, and are followed only inside it.
     fn check_name<'n>(&self, name: &'n Path) -> Result<&'n OsStr, DirectoryError> {
         let is_inside = name
             .components()
@@ -222,7 +222,7 @@ pub enum DirectoryError {
         /// The name.
         name: PathBuf,
     },
-    /// The file is larger than what is read into memory.
+    /// The file is too large to be read into memory.
     #[error("cannot read file {name:?} of container {container}: it is larger than {limit} bytes")]
     TooLarge {
         /// The container.
@@ -232,7 +232,7 @@ pub enum DirectoryError {
         /// The limit.
         limit: u64,
     },
-    /// A file of a container cannot be read or written; mostly there is none of that name.
+    /// A file of a container cannot be read or written, usually because it does not exist.
     #[error("cannot use file {name:?} of container {container}")]
     File {
         /// The container.

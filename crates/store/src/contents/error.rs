@@ -1,4 +1,4 @@
-//! Why a difference cannot be made, measured or applied.
+//! Errors of making, measuring and applying diffs.
 
 use layerhold_driver::LayerError;
 use layerhold_ids::LayerId;
@@ -8,45 +8,45 @@ use crate::catalog::error::{AccessError, Conflict, LookupError, file_errors_are_
 use crate::contents::directories::DirectoryError;
 use crate::records::error_kind::{ErrorKind, error_kind};
 
-/// A difference cannot be made, measured or applied.
+/// A diff cannot be made, measured or applied.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DiffError {
     /// No such layer, image or container.
     #[error(transparent)]
     Lookup(#[from] LookupError),
-    /// Something in the store stands against it.
+    /// The change conflicts with what is in the store.
     #[error(transparent)]
     Conflict(#[from] Conflict),
-    /// The size is recorded nowhere.
-    #[error("the size of {what} is not known")]
+    /// The size is not recorded.
+    #[error("cannot tell the size of {what}: it is not recorded")]
     SizeUnknown {
         /// The item.
         what: String,
     },
-    /// How the tar was made cannot be written down.
-    #[error("cannot record how the layer's tar was made")]
+    /// The tar-split file cannot be written.
+    #[error("cannot write the tar-split file of the layer")]
     Record(#[source] std::io::Error),
-    /// The flag is the library's own.
-    #[error("the flag {flag:?} is not for callers")]
+    /// The flag is reserved for the library.
+    #[error("cannot set the flag {flag:?}: it is reserved")]
     ReservedFlag {
         /// The flag.
         flag: String,
     },
-    /// The system refused a thread.
+    /// No thread can be started.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
     /// A directory of a container cannot be measured.
-    #[error("cannot measure a directory")]
+    #[error("cannot measure a directory of the container")]
     Directory(#[source] Box<DirectoryError>),
-    /// The archive that another program has of the layer cannot be read.
+    /// The archive of a layer in an additional layer store cannot be read.
     #[error("cannot read the archive of an additional layer")]
     Blob(#[source] std::io::Error),
-    /// The tar cannot be compressed this way.
-    #[error("cannot compress")]
+    /// The tar cannot be compressed in the wanted format.
+    #[error("cannot compress the diff")]
     Compress(#[source] layerhold_archive::CodecError),
-    /// The stream is no tar that can be unpacked.
-    #[error("cannot apply to layer {layer}")]
+    /// The stream is not a tar that can be unpacked.
+    #[error("cannot apply the diff to layer {layer}")]
     Apply {
         /// The layer.
         layer: LayerId,
@@ -54,7 +54,7 @@ pub enum DiffError {
         #[source]
         source: Box<layerhold_archive::ImportError>,
     },
-    /// The driver refuses.
+    /// The driver cannot read or write the layer.
     #[error("cannot read or write layer {layer}")]
     Driver {
         /// The layer.
@@ -63,13 +63,13 @@ pub enum DiffError {
         #[source]
         source: Box<LayerError>,
     },
-    /// What is staged could not be flushed.
+    /// The staged contents cannot be flushed.
     #[error("cannot flush the staged contents")]
     Sync(#[source] LayerError),
     /// A temporary area cannot be used.
     #[error("cannot use a temporary area")]
     Staging(#[source] layerhold_staging::BeginError),
-    /// A data item cannot be measured.
+    /// A big data item cannot be read or written.
     #[error(transparent)]
     Data(#[from] DataError),
     /// Locks or records cannot be used.

@@ -1,7 +1,7 @@
-//! Importing the tar of a layer: the one routine that unpacks.
+//! Imports the tar of a layer. This is the only routine that unpacks.
 //!
-//! One pass over the stream gives both digests, the tar-split file and the tree. The layer may be
-//! new, one that is there already, or a tree that has no layer yet: a [`Destination`] says which.
+//! One pass over the stream yields both digests, the tar-split file and the tree. The
+//! [`Destination`] may be a new layer, an existing one, or a tree without a layer.
 
 use std::io;
 use std::io::{BufWriter, Read};
@@ -25,20 +25,20 @@ use crate::records::Layer;
 use crate::spec::LayerSpec;
 use crate::spec::error::StageError;
 
-/// What an archive is unpacked into.
+/// The tree that an archive is unpacked into.
 pub(crate) struct Destination<'a> {
-    /// The directory that stands for the root of the layer.
+    /// The root directory of the layer.
     pub(crate) root: Dir,
-    /// How the driver wants archives unpacked.
+    /// The form in which the driver keeps trees.
     pub(crate) options: UnpackOptions,
-    /// How the owners in the tree are mapped.
+    /// The ID maps of the owners in the tree.
     pub(crate) maps: IdMappings,
-    /// Decides what the layers below decide, when everything is unpacked.
+    /// Settles, after unpacking, what depends on the layers below.
     pub(crate) settle: &'a mut dyn FnMut(&Unsettled) -> Result<(), LayerError>,
 }
 
-/// Unpacks a tar, plain or compressed, and writes its tar-split file. `advance` is told how many
-/// bytes have come in.
+/// Unpacks a tar, plain or compressed, and writes its tar-split file. `advance` is called with the
+/// bytes read so far.
 pub(crate) fn import(
     reader: impl Read + Send,
     destination: Destination<'_>,
@@ -70,11 +70,11 @@ pub(crate) fn import(
     Ok(imported)
 }
 
-/// Why an import failed; each caller has its own error for that.
+/// An error of an import, which each caller converts into its own.
 pub(crate) enum ImportFailure {
-    /// The stream is no tar that can be unpacked.
+    /// The stream is not a tar that can be unpacked.
     Import(Box<ImportError>),
-    /// The driver refuses.
+    /// The driver cannot finish the tree.
     Driver(LayerError),
     /// The tar-split file cannot be written.
     Record(io::Error),
@@ -100,8 +100,8 @@ impl From<ImportFailure> for StageError {
 }
 
 impl LayerSpec {
-    /// How the stream of this layer is imported: digests that the caller vouches for are not
-    /// computed.
+    /// Returns the options for importing the stream of this layer. Digests that the caller vouches
+    /// for are not computed.
     pub(crate) fn import_options(&self, cancel: &Cancel) -> ImportOptions {
         let trusted = |digest: Option<&Digest>| digest.and_then(sha256);
         ImportOptions {
@@ -117,7 +117,8 @@ impl LayerSpec {
     }
 }
 
-/// The bytes of a SHA-256 digest. Those of other algorithms are not taken over, as in Go.
+/// Returns the bytes of a SHA-256 digest; `None` for other algorithms, which are not used, as in
+/// Go.
 fn sha256(digest: &Digest) -> Option<[u8; 32]> {
     if digest.algorithm() != Algorithm::Sha256 {
         return None;
@@ -125,26 +126,26 @@ fn sha256(digest: &Digest) -> Option<[u8; 32]> {
     digest.to_bytes().try_into().ok()
 }
 
-/// What importing a layer found out about it.
+/// The digests and sizes of an imported layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LayerDigests {
-    /// Digest of the tar.
+    /// The digest of the uncompressed tar.
     pub diff_id: DiffId,
-    /// Size of the tar in bytes.
+    /// The size of the uncompressed tar in bytes.
     pub diff_size: u64,
-    /// Digest of the stream as it came in; that of the tar when it came uncompressed.
+    /// The digest of the stream; equal to that of the tar if the stream is not compressed.
     pub compressed: CompressedDigest,
-    /// Size of the stream as it came in.
+    /// The size of the stream in bytes.
     pub compressed_size: u64,
-    /// How it was compressed.
+    /// The compression of the stream.
     pub compression: Codec,
-    /// Sum of the sizes of the files in it.
+    /// The sum of the file sizes in the tar.
     pub content_size: u64,
 }
 
 impl LayerDigests {
-    /// What an import found out.
+    /// Takes the result of an import.
     pub(crate) fn of_import(imported: &Imported) -> Self {
         Self {
             diff_id: DiffId::new(Digest::sha256(imported.uncompressed.sha256)),
@@ -156,7 +157,7 @@ impl LayerDigests {
         }
     }
 
-    /// Takes the size of the stream that the caller vouches for, if there is one.
+    /// Uses the stream size that the caller vouches for, if given.
     pub(crate) fn with_trusted_size(mut self, spec: &LayerSpec) -> Self {
         let trusted = spec.trusted_compressed.as_ref();
         if let Some(size) = trusted.and(spec.trusted_compressed_size) {
@@ -165,7 +166,7 @@ impl LayerDigests {
         self
     }
 
-    /// What the record of a layer says; `None` for one that was not imported.
+    /// Takes what a layer record has; `None` for a layer that was not imported.
     pub(crate) fn of_record(layer: &Layer) -> Option<Self> {
         Some(Self {
             diff_id: layer.diff_id()?,
@@ -177,7 +178,7 @@ impl LayerDigests {
         })
     }
 
-    /// Notes in a record what an import found out.
+    /// Notes the result of an import in a record.
     pub(crate) fn note(&self, record: &mut LayerRecord, imported: &Imported) {
         record.compressed_diff_digest = self.compressed.digest().to_string();
         record.compressed_size = i64::try_from(self.compressed_size).unwrap_or(i64::MAX);

@@ -1,4 +1,4 @@
-//! The contents of layers: differences, sizes, archives of other programs, directories of callers.
+//! The contents of layers: imports, diffs, sizes, additional layers, and the callers' directories.
 
 pub(crate) mod apply;
 pub(crate) mod sizes;

@@ -1,4 +1,4 @@
-//! A writer on one thread and a reader on another, with a bounded amount in between.
+//! A bounded pipe from a writer on one thread to a reader on another.
 
 use std::io;
 use std::io::{BufRead, Read, Write};
@@ -6,19 +6,19 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use layerhold_sys::best_effort;
 
-/// Bytes that travel together.
+/// The bytes in one chunk.
 const CHUNK_LEN: usize = 128 << 10;
-/// Pieces that may wait.
+/// The chunks that may be queued.
 const MAX_QUEUED: usize = 8;
 
-/// The end that is written to.
+/// The writing end.
 pub(crate) struct PipeWriter {
     pieces: SyncSender<io::Result<Vec<u8>>>,
     empty: Receiver<Vec<u8>>,
     piece: Vec<u8>,
 }
 
-/// The end that is read from. Dropping it stops the writer.
+/// The reading end. Dropping it stops the writer.
 pub(crate) struct PipeReader {
     pieces: Receiver<io::Result<Vec<u8>>>,
     empty: SyncSender<Vec<u8>>,
@@ -26,7 +26,7 @@ pub(crate) struct PipeReader {
     read: usize,
 }
 
-/// Makes both ends.
+/// Creates both ends.
 pub(crate) fn pipe() -> (PipeWriter, PipeReader) {
     let (pieces, to_read) = sync_channel(MAX_QUEUED);
     let (empty, to_fill) = sync_channel(MAX_QUEUED + 2);
@@ -46,11 +46,11 @@ pub(crate) fn pipe() -> (PipeWriter, PipeReader) {
 }
 
 impl PipeWriter {
-    /// Sends the rest, and what went wrong.
+    /// Sends the rest, and the error if there was one.
     pub(crate) fn finish(mut self, outcome: io::Result<()>) {
         let outcome = outcome.and_then(|()| self.flush());
         if let Err(error) = outcome {
-            // Nobody reads any more if this fails, so nobody wants to know.
+            // This fails only if the reader is gone, which then needs no error.
             best_effort(self.pieces.send(Err(error)));
         }
     }
@@ -90,7 +90,7 @@ impl BufRead for PipeReader {
         {
             let used = std::mem::replace(&mut self.piece, piece?);
             self.read = 0;
-            // A writer that has ended needs no more buffers.
+            // This fails if the writer has ended, which then needs no more buffers.
             best_effort(self.empty.try_send(used));
         }
         Ok(self.piece.get(self.read..).unwrap_or_default())

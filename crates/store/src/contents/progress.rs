@@ -1,4 +1,4 @@
-//! Telling a caller how far an import is.
+//! Reports the progress of an import.
 
 use std::io;
 use std::io::Read;
@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use layerhold_tar_format::{Event, EventSink};
 
-/// The caller hears of progress when at least this many bytes have come in.
+/// The bytes between two reports.
 const STEP: u64 = 256 << 10;
 
-/// Counts what is read through it.
+/// Counts the bytes read through it.
 pub(super) struct Counted<'c, R> {
     pub(super) inner: R,
     pub(super) count: &'c AtomicU64,
@@ -24,7 +24,7 @@ impl<R: Read> Read for Counted<'_, R> {
     }
 }
 
-/// Passes events on, and the count on the way. It runs on the thread of the caller.
+/// Forwards events and reports progress. It runs on the caller's thread.
 pub(super) struct Reporting<'c, S> {
     pub(super) inner: S,
     pub(super) count: &'c AtomicU64,

@@ -1,5 +1,5 @@
-//! The tar of a layer rebuilt on two threads: one reads the files, the other one, which the caller
-//! is on, checks what was read.
+//! Rebuilds the tar of a layer on two threads: one reads the files, the caller's verifies
+//! checksums.
 
 use std::fs::File;
 use std::io;
@@ -9,23 +9,23 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use layerhold_sys::best_effort;
 use layerhold_tar_split::{Block, ContentCheck, ContentSource, Rebuild, RebuildError, Skeleton};
 
-/// Blocks that may wait.
+/// The blocks that may be queued.
 const MAX_QUEUED: usize = 3;
 
-/// A rebuilt tar. Dropping it stops the other thread at its next block.
+/// A tar being rebuilt. Dropping it stops the other thread at its next block.
 pub(crate) struct Rebuilt {
-    /// `None` is the end; a thread that has died says nothing.
+    /// `None` marks the end. A thread that panicked sends none.
     blocks: Receiver<Result<Option<Block>, RebuildError>>,
     empty: SyncSender<Block>,
     check: ContentCheck,
     block: Block,
-    /// How much of the block was taken.
+    /// The bytes of the block that were read.
     taken: usize,
     is_over: bool,
 }
 
 impl Rebuilt {
-    /// Starts to rebuild.
+    /// Starts rebuilding.
     pub(crate) fn start(
         tar_split: File,
         source: impl ContentSource + Send + 'static,
@@ -63,7 +63,7 @@ impl Rebuilt {
     fn advance(&mut self) -> io::Result<()> {
         self.taken = 0;
         let used = std::mem::take(&mut self.block);
-        // A thread that has ended needs no more blocks.
+        // This fails if the thread has ended, which then needs no more blocks.
         best_effort(self.empty.try_send(used));
         let next = self.blocks.recv();
         self.is_over = !matches!(next, Ok(Ok(Some(_))));

@@ -1,4 +1,4 @@
-//! What things take.
+//! Sizes of layers, images and containers.
 
 use std::collections::BTreeSet;
 
@@ -65,8 +65,7 @@ pub(crate) fn container_size(
 ) -> Result<u64, DiffError> {
     let view = engine.snapshot()?;
     let container = view.container(key.clone())?;
-    // First, as in Go: the directories are made where they are missing, whatever becomes of the
-    // rest.
+    // The directories come first, as in Go: they are created even if the rest fails.
     let mut sum: u64 = 0;
     for place in [UserDataRoot::Durable, UserDataRoot::Runtime] {
         let files =

@@ -1,4 +1,4 @@
-//! Data items beside records: manifests, configurations, signatures, whatever callers keep there.
+//! Big data items, as callers read and write them: manifests, configurations, signatures.
 
 use std::fs::File;
 use std::io;
@@ -22,7 +22,7 @@ use crate::engine::Engine;
 use crate::records::big_data_item::{BigDataItem, digest_of, note_container_item};
 use crate::records::{Container, Image, Layer};
 
-/// How much of what a caller hands in is read at a time.
+/// The bytes of the caller's data that are read at once.
 const CHUNK_LEN: usize = 128 * 1024;
 
 pub(crate) fn layer_data_names(
@@ -56,7 +56,7 @@ pub(crate) fn set_layer_data(
     check_key(item)?;
     layerhold_sys::no_brief_lock("a caller's data is read");
     let layer = lookup_to_change(&engine.catalog.read_layers()?, key)?;
-    // Declared before the guard, and so erased after it is released when something fails.
+    // Declared before the guard, so on failure the area is erased after the lock is released.
     let area = TempRoot::new(engine.catalog.layout.temp_root()).begin();
     let area = area.map_err(DataError::Staging)?;
     let staged = write_down(&area, &layer, item, data)?;
@@ -197,7 +197,7 @@ pub(crate) fn set_container_data(
     Ok(containers.save().of::<Container>()?)
 }
 
-/// Writes what a caller hands in down where it can be renamed from, before a lock is taken.
+/// Writes the caller's data to a temporary file, before any lock is taken.
 fn write_down(
     area: &TempArea,
     layer: &Arc<Layer>,

@@ -1,8 +1,8 @@
-//! Changing names, metadata and flags of records.
+//! Changes names, metadata and flags of records.
 //!
-//! What a key means is looked for among the layers, then the images, then the containers, each
-//! under its own write lock and no other, as Go does. What is in an additional store cannot be
-//! changed, but an image there can be given names: it is first taken over into this store.
+//! A key is looked up among the layers, then the images, then the containers, each under its own
+//! write lock and no other, as in Go. Items of additional stores cannot be changed. But an image
+//! there can be given names: it is first copied into this store.
 
 use std::sync::Arc;
 
@@ -24,13 +24,13 @@ use crate::spec::ImageSpec;
 use crate::transaction::begin;
 use crate::transaction::error::TransactionError;
 
-/// A record that can be changed in the ways all kinds can.
+/// A record whose metadata and flags can be changed.
 pub(crate) trait EditableRecord: ItemRecord {
     fn metadata_mut(&mut self) -> &mut String;
     fn flags_mut(&mut self) -> &mut Flags;
 }
 
-/// A change that all kinds of records can have.
+/// A change that applies to all kinds of records.
 enum Change<'a> {
     Names(NameChange, &'a [String]),
     Metadata(&'a str),
@@ -87,7 +87,7 @@ fn change_names(
     }
 }
 
-/// Takes an image over from an additional store.
+/// Copies an image from an additional store.
 fn copy_from_additional(engine: &Arc<Engine>, image: &ImageId) -> Result<(), UpdateError> {
     let failed = |source: TransactionError| UpdateError::CopyFromAdditional {
         image: image.to_string(),
@@ -99,7 +99,7 @@ fn copy_from_additional(engine: &Arc<Engine>, image: &ImageId) -> Result<(), Upd
         .map_err(TransactionError::from)
         .and_then(|_| Ok(transaction.commit()?));
     match committed {
-        // Somebody else was faster.
+        // Another process copied it first.
         Err(error) if error.kind() == Some(ErrorKind::DuplicateId) => Ok(()),
         other => other.map(drop).map_err(failed),
     }
@@ -150,8 +150,8 @@ fn apply_change(
     key: &Key<'_, ItemId>,
     change: &Change<'_>,
 ) -> Result<(), UpdateError> {
-    // A look without waiting for writers tells which store it is; the answer is checked again
-    // under its lock.
+    // A read without waiting for writers finds the kind of item; the answer is checked again under
+    // its lock.
     let mut refused = None;
     let catalog = &engine.catalog;
     let mut done = false;
@@ -181,8 +181,8 @@ fn apply_change(
         .into())
 }
 
-/// Makes a change if the key means something of this kind. What it means in an additional store is
-/// noted: the key may still mean something of the next kind that can be changed.
+/// Makes a change if the key names an item of this kind. An item of an additional store is only
+/// noted: the key may still name an item of the next kind that can be changed.
 fn change_if_found<R: EditableRecord>(
     view: &MergedRecords<R>,
     lock: impl FnOnce() -> Result<Locked<R>, AccessError>,
@@ -202,14 +202,14 @@ fn change_if_found<R: EditableRecord>(
     Ok(true)
 }
 
-/// The ID of the record that a key means, if it can be changed.
+/// Returns the ID of the record that a key names, if it can be changed.
 fn find_own<R: EditableRecord>(
     records: &impl Records<R>,
     key: &Key<'_, R::Id>,
     refused: &mut Option<LookupError>,
 ) -> Result<Option<String>, LookupError> {
     let record = match find(records, key) {
-        // What is ambiguous here may still mean something of the next kind.
+        // A prefix that is ambiguous here may still name an item of the next kind.
         Err(LookupError::Ambiguous { .. }) => return Ok(None),
         other => other?,
     };
@@ -219,7 +219,7 @@ fn find_own<R: EditableRecord>(
     match refuse_additional(records, record.id()) {
         Ok(()) => Ok(Some(record.id().to_owned())),
         Err(error) => {
-            // An image can still be taken over, and so is worth more than a layer.
+            // An image takes precedence over a layer, because it can be copied.
             if refused.is_none() || R::ITEM == ItemKind::Image {
                 *refused = Some(error);
             }
@@ -256,8 +256,8 @@ pub enum UpdateError {
     /// No such layer, image or container.
     #[error(transparent)]
     Lookup(#[from] LookupError),
-    /// An image cannot be taken over from an additional store.
-    #[error("cannot take image {image} over from a read-only store")]
+    /// An image cannot be copied from an additional store.
+    #[error("cannot copy image {image} from an additional store")]
     CopyFromAdditional {
         /// Its ID.
         image: String,
@@ -265,8 +265,8 @@ pub enum UpdateError {
         #[source]
         source: Box<TransactionError>,
     },
-    /// The flag is the library's own.
-    #[error("the flag {flag:?} is not for callers")]
+    /// The flag is reserved for the library.
+    #[error("cannot set the flag {flag:?}: it is reserved")]
     ReservedFlag {
         /// The flag.
         flag: String,

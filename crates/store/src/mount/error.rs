@@ -1,4 +1,4 @@
-//! Why something cannot be mounted or unmounted.
+//! Errors of mounting and unmounting.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ pub enum MountError {
         /// The layer.
         layer: LayerId,
     },
-    /// No layer is mounted there.
+    /// No layer is mounted at the path.
     #[error("no layer is mounted at {path}")]
     NotMountedAt {
         /// The path.
@@ -39,7 +39,7 @@ pub enum MountError {
     Copy {
         /// The image.
         image: ImageId,
-        /// The kind of the failure, where Go tells it apart.
+        /// The kind of the failure, if callers tell it apart.
         kind: Option<ErrorKind>,
         /// Why.
         #[source]
@@ -51,8 +51,8 @@ pub enum MountError {
         /// The image.
         image: ImageId,
     },
-    /// The container has ID maps, its layer has not, and the driver cannot show the layer's files
-    /// with owners shifted.
+    /// The container has ID maps but its layer has none, and the driver cannot shift owners in the
+    /// mount.
     #[error(
         "cannot mount layer {layer}: shifting not enabled; a container that is created with these ID maps now gets files with \
          the right owners"
@@ -61,7 +61,7 @@ pub enum MountError {
         /// The layer.
         layer: LayerId,
     },
-    /// The driver refuses.
+    /// The driver cannot mount or unmount it.
     #[error("cannot mount or unmount layer {layer}")]
     Driver {
         /// The layer.

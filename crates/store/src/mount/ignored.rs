@@ -1,4 +1,4 @@
-//! What options ask for and nothing does: told, so that it can be said once.
+//! Options without effect, so that programs can warn about them.
 
 use layerhold_driver::{DriverOption, MountOptions};
 
@@ -11,13 +11,13 @@ use crate::mount::layer::MountRequest;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Ignored {
-    /// A name in [`StoreOptions::driver_priority`].
+    /// A name in [`StoreOptions::driver_priority`] that is no driver.
     #[error("driver_priority: there is no driver {name}")]
     Driver {
         /// The name.
         name: String,
     },
-    /// An option of a driver that there is not.
+    /// An option of a driver that does not exist.
     #[error("the driver option {option} has no effect: there is no driver {driver}")]
     DriverOption {
         /// The option.
@@ -25,7 +25,7 @@ pub enum Ignored {
         /// The driver.
         driver: String,
     },
-    /// A driver option that does nothing on any kernel that this library runs on.
+    /// A driver option that has no effect on any kernel that this library supports.
     #[error("the driver option {option} has no effect: it is of use on kernels before 4.0 only")]
     OldDriverOption {
         /// The option.
@@ -34,22 +34,24 @@ pub enum Ignored {
     /// An option for programs that pull images.
     #[error("the pull option {name}={value} has no effect: {reason}")]
     PullOption {
-        /// Its name.
+        /// The name.
         name: String,
-        /// Its value.
+        /// The value.
         value: String,
-        /// Why it has none.
+        /// The reason.
         reason: &'static str,
     },
-    /// A word of a mount, of the request or of the driver option `mountopt`.
-    #[error("the mount option {word} is left out: neither kernel nor mount program can do it here")]
+    /// A mount option, of the request or of the driver option `mountopt`.
+    #[error(
+        "the mount option {word} has no effect: neither the kernel nor the mount program supports it here"
+    )]
     MountOption {
-        /// The word.
+        /// The mount option.
         word: String,
     },
 }
 
-/// What stands in the way of pull options that are switched on.
+/// Pull options that have no effect when they are switched on, and why.
 const PULL_OPTIONS: [(&str, &str); 3] = [
     ("enable_partial_images", "layers are read whole"),
     ("convert_images", "images are stored as they come"),
@@ -58,13 +60,13 @@ const PULL_OPTIONS: [(&str, &str); 3] = [
         "digests of contents are always checked",
     ),
 ];
-/// Lists directories rather than saying yes or no.
+/// This option lists directories; it is not a boolean.
 const OSTREE: &str = "ostree_repos";
-/// Heeded by checks, which do not compare times of files then.
+/// This option has an effect on checks: they do not compare file times then.
 const HARD_LINKS: &str = "use_hard_links";
 
 impl StoreOptions {
-    /// Tells what these options ask for and nothing does. Nothing is opened.
+    /// Lists the options that have no effect. Nothing is opened.
     ///
     /// ```
     /// use layerhold::StoreOptions;
@@ -84,7 +86,7 @@ impl StoreOptions {
             .map(|name| Ignored::Driver { name: name.clone() })
             .collect();
         for text in &self.driver_options {
-            // What makes no sense is refused when the driver is opened.
+            // Malformed options are refused when the driver is opened.
             let Ok(option) = DriverOption::parse(text) else {
                 continue;
             };
@@ -106,7 +108,7 @@ impl StoreOptions {
     }
 }
 
-/// Says why a pull option does nothing, if it is switched on.
+/// Tells why a pull option has no effect, if it is switched on.
 fn pull_option(name: &str, value: &str) -> Option<Ignored> {
     let known = PULL_OPTIONS.iter().find(|(known, _)| *known == name);
     let reason = match (known, name) {

@@ -1,4 +1,4 @@
-//! What the kernel has mounted of a store.
+//! The layers that are mounted according to the kernel.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -11,7 +11,8 @@ use layerhold_sys::visit_mounts_everywhere;
 
 use crate::engine::Engine;
 
-/// Finds the layers that are mounted in the mount namespace of this process, and where.
+/// Finds the layers that are mounted in the mount namespace of this process, with their mount
+/// points.
 pub(crate) fn mounted_layers(engine: &Engine) -> layerhold_sys::Result<BTreeMap<LayerId, PathBuf>> {
     let Some(home) = home_of_mounts(engine) else {
         return Ok(BTreeMap::new());
@@ -23,8 +24,8 @@ pub(crate) fn mounted_layers(engine: &Engine) -> layerhold_sys::Result<BTreeMap<
         .collect())
 }
 
-/// Finds the layers that are mounted below a [home](home_of_mounts) in any mount namespace, as far
-/// as this process can look into them.
+/// Finds the layers that are mounted below a [home](home_of_mounts) in any mount namespace that
+/// this process may read.
 pub(crate) fn mounted_anywhere(home: &Path) -> layerhold_sys::Result<BTreeMap<LayerId, PathBuf>> {
     let mut found = BTreeMap::new();
     let _coverage = visit_mounts_everywhere(&mut |mount| {
@@ -34,15 +35,15 @@ pub(crate) fn mounted_anywhere(home: &Path) -> layerhold_sys::Result<BTreeMap<La
     Ok(found)
 }
 
-/// The directory below which the driver mounts layers; `None` for drivers that show a layer's own
-/// tree.
+/// Returns the directory below which the driver mounts layers; `None` for drivers that return a
+/// layer's own tree instead of mounting.
 pub(crate) fn home_of_mounts(engine: &Engine) -> Option<PathBuf> {
     let mounts = engine.driver().capabilities().stacking != Stacking::Copies;
     mounts.then(|| engine.options.graph_root.join(engine.driver_name))
 }
 
-/// The layer whose mount point this is: HOME/ID/merged. What lies deeper was mounted by users of
-/// the layer.
+/// Returns the layer whose mount point this is: HOME/ID/merged. Deeper mounts belong to the users
+/// of the layer.
 fn layer_at(home: &Path, mount: &MountInfo) -> Option<(LayerId, PathBuf)> {
     let mut below = mount.mount_point.strip_prefix(home).ok()?.iter();
     let id = below.next()?.to_str()?.parse().ok()?;

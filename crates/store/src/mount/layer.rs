@@ -1,9 +1,9 @@
-//! Mounting and unmounting layers.
+//! Mounts and unmounts layers.
 //!
-//! A mount is counted in `mountpoints.json` after the driver has made it; a crash between the two
-//! leaves a mounted layer with too small a count, which the next mount finds mounted. Both happen
-//! under the lock of the layers, held for writing: the layer cannot be deleted under the mount, and
-//! a Go process that saves layers does not bring an old count back (see [`crate::catalog::mount_counts`]).
+//! The driver mounts first, then the mount is counted in `mountpoints.json`. A crash in between
+//! leaves a mounted layer with too small a count, and the next mount finds it mounted. Both happen
+//! under the write lock of the layers: the layer cannot be deleted under the mount, and a Go
+//! process that saves layers does not restore an old count (see [`crate::catalog::mount_counts`]).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,14 +34,14 @@ use crate::records::{Container, Layer};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MountRequest {
-    /// SELinux label; empty for that of the layer.
+    /// The SELinux label; empty for that of the layer.
     pub label: String,
     /// Mount options such as `ro`, added to those of the container.
     pub options: Vec<String>,
 }
 
 impl MountRequest {
-    /// Asks for a mount with the label and options that layer and container have.
+    /// Requests a mount with the label and options of the layer and the container.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -65,19 +65,19 @@ impl MountRequest {
 /// How far unmounting goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Unmounting {
-    /// One use of the mount is given back; the last one unmounts.
+    /// Ends one use of the mount. The last one unmounts the layer.
     #[default]
     Once,
-    /// The layer is unmounted, however many use it.
+    /// Unmounts the layer, no matter how many users it has.
     Force,
 }
 
 /// Whether a layer is still mounted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StillMounted {
-    /// Others use the mount.
+    /// It has other users.
     Yes,
-    /// It is gone.
+    /// It is unmounted.
     No,
 }
 
@@ -116,18 +116,19 @@ pub(crate) fn mounts(engine: &Engine) -> Result<Vec<Mounted>, AccessError> {
     engine.catalog.mounts.read()
 }
 
-/// What is to be mounted.
+/// A layer to be mounted, with its container if it has one.
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) layer: Arc<Layer>,
     pub(crate) container: Option<Arc<Container>>,
 }
 
-/// Finds the layer that a key means: a container's, or one by itself (Go: store.go, `Mount`).
+/// Finds the layer that a key names: that of a container, or a layer itself (Go: store.go,
+/// `Mount`).
 pub(crate) fn mount_target(engine: &Engine, key: &Key<'_, ItemId>) -> Result<Target, MountError> {
     let containers = engine.catalog.read_containers()?;
     let layers = engine.catalog.read_layers()?;
-    // Containers are also found by prefixes here, as long as no layer is meant more exactly.
+    // Containers are found by prefix too, unless the key is the ID or a name of a layer.
     let container = key
         .container()
         .and_then(|key| find(&containers, &key).unwrap_or(None));
@@ -151,7 +152,8 @@ pub(crate) fn mount_target(engine: &Engine, key: &Key<'_, ItemId>) -> Result<Tar
             return Err(LookupError::Nothing { key }.into());
         }
     };
-    // There is one mount, whichever of the two is named: it shows what the container is to see.
+    // Container and layer share one mount, whichever of them is named. It shows the owners that the
+    // container is to see.
     let container = match layer.id_maps().is_identity() {
         true => mapped_container(&containers, layer.id()),
         false => None,
@@ -174,12 +176,12 @@ pub(crate) fn mount_layer(
     if let Some(mount) = &counted
         && is_mounted_here(engine, &mount.path)?
     {
-        // Like Go, a layer that is mounted is not mounted again. What it is mounted with stays.
+        // As in Go, a mounted layer is not mounted again, and its mount options stay.
         counts.set(id, &mount.path, mount.count.saturating_add(1))?;
         return Ok(mount.path.clone());
     }
-    // A count that a kernel-side unmount left behind counts nothing. Another one counts users
-    // in other mount namespaces.
+    // A count that an unmount outside this library left behind is stale. Any other count is for
+    // users in other mount namespaces.
     let others = match counted {
         Some(mount) if stale(engine, vec![mount.clone()])?.is_empty() => mount.count,
         _ => 0,
@@ -190,7 +192,7 @@ pub(crate) fn mount_layer(
     };
     let path = in_use.driver.mount(id, &options).map_err(failed)?;
     if let Err(error) = counts.set(id, &path, others.saturating_add(1)) {
-        // That would end the mounts of the other namespaces too.
+        // Unmounting would end the mounts in other namespaces too.
         if others == 0 {
             best_effort(in_use.driver.unmount(id));
         }
@@ -225,7 +227,7 @@ pub(crate) fn unmount_counted(
         return Ok(StillMounted::Yes);
     }
     match driver.unmount(layer) {
-        // It was unmounted in the kernel, or the layer is gone: that is what was wanted.
+        // The kernel has no such mount, or the layer does not exist: nothing is left to do.
         Err(error) if !error.is_not_found() => {
             return Err(MountError::Driver {
                 layer: layer.clone(),
@@ -237,8 +239,8 @@ pub(crate) fn unmount_counted(
     Ok(StillMounted::No)
 }
 
-/// Unmounts a layer whose count got lost. Which processes use it is not known; the caller is
-/// the only one that asked.
+/// Unmounts a layer that has no mount count. Its mounter is unknown, so the caller is treated as
+/// the only user.
 fn unmount_uncounted(
     engine: &Engine,
     driver: &dyn Driver,
@@ -257,8 +259,8 @@ fn unmount_uncounted(
     Ok(StillMounted::No)
 }
 
-/// Takes the lock under which a layer is mounted, provided that it may be mounted so, and is
-/// still there.
+/// Takes the lock under which a layer is mounted. Fails if the layer no longer exists, or may not
+/// be mounted with these options.
 fn hold_layer(
     engine: &Engine,
     id: &LayerId,
@@ -303,16 +305,17 @@ fn mounted_at(engine: &Engine, path: &str) -> Result<Option<LayerId>, MountError
     }
 }
 
-/// A layer that no other process can delete now.
+/// A layer under the lock that keeps other processes from deleting it.
 #[derive(Debug)]
 enum LockedLayer {
     Own(Locked<Layer>),
-    /// In an additional store. Locks of this store cannot be taken inside that one.
+    /// A layer of an additional store. Locks of this store cannot be taken inside the lock of that
+    /// one.
     Additional(ReadGuard<Layer>),
 }
 
 impl LockedLayer {
-    /// The counts in which a mount of the layer is noted.
+    /// Returns the counts that a mount of the layer is noted in.
     fn counts<'a>(&'a self, counts: &'a MountCounts) -> Result<CountsGuard<'a>, AccessError> {
         match self {
             Self::Own(layers) => counts.write(layers),
@@ -321,8 +324,8 @@ impl LockedLayer {
     }
 }
 
-/// Refuses a container whose files would have other owners than its ID maps say (Go: layers.go,
-/// `Mount`).
+/// Refuses a container whose files would have owners other than those of its ID maps (Go:
+/// layers.go, `Mount`).
 fn refuse_unshifted(target: &Target, driver: &dyn Driver) -> Result<(), MountError> {
     let maps = target.container.as_ref().map(|it| it.id_maps());
     let on_disk = target.layer.id_maps();
@@ -349,7 +352,7 @@ fn options(target: &Target, request: &MountRequest, volatile: VolatileMounts) ->
         options = options.with_id_maps(maps);
     }
     if !target.layer.id_maps().is_identity() {
-        // The owners on disk are those of the maps already.
+        // The owners on disk are mapped already.
         options = options.with_shifting(Shifting::Disabled);
     }
     if let Some(container) = &target.container {

@@ -1,4 +1,4 @@
-//! Mounting, and what is mounted.
+//! Mounting and unmounting layers and containers, and shutting a store down.
 
 pub(crate) mod owners;
 pub(crate) mod shutdown;

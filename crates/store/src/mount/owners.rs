@@ -1,4 +1,4 @@
-//! Who owns the directories above a mount.
+//! The owners of the directories above a mount.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,13 +12,13 @@ use crate::engine::Engine;
 use crate::mount::error::MountError;
 use crate::mount::layer::Target;
 
-/// Owners that a container's maps do not cover.
+/// Owners that the ID maps of a container or layer do not cover.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ParentOwners {
-    /// Users, sorted.
+    /// The user IDs, sorted.
     pub uids: Vec<u32>,
-    /// Groups, sorted.
+    /// The group IDs, sorted.
     pub gids: Vec<u32>,
 }
 
@@ -68,16 +68,15 @@ fn owners(engine: &Engine, target: &Target) -> Result<ParentOwners, MountError> 
     let Some(mount) = mounts.into_iter().find(|mount| mount.layer == *layer) else {
         return Err(not_mounted());
     };
-    // It may have been unmounted, and removed, since the counts were read.
+    // The mount may be gone since the counts were read.
     if lstat_ambient(&mount.path)?.is_none() {
         return Err(not_mounted());
     }
     uncovered(&mount.path, &maps)
 }
 
-/// Looks at what is between a mount point and the root directory, neither of them included. A
-/// symbolic link counts as itself and as what it leads to: the permissions of both matter to a
-/// process on its way.
+/// Collects the owners between a mount point and the root directory, both excluded. A symbolic link
+/// counts with its own owner and that of its target: a process needs the permissions of both.
 fn uncovered(path: &Path, maps: &IdMappings) -> Result<ParentOwners, MountError> {
     let (mut uids, mut gids) = (BTreeSet::new(), BTreeSet::new());
     let parents = path.ancestors().skip(1);

@@ -1,4 +1,4 @@
-//! Shutting a store down, and what can be said about it.
+//! Shuts a store down, and returns facts on it.
 
 use layerhold_driver::LayerError;
 use layerhold_ids::{Digest, LayerId};
@@ -13,13 +13,13 @@ use crate::mount::layer::{Unmounting, unmount_counted};
 use crate::records::Layer;
 use crate::records::error_kind::{ErrorKind, error_kind};
 
-/// What a shutdown does about mounted layers.
+/// Whether a shutdown unmounts layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Shutdown {
-    /// It fails.
+    /// Fails if layers are mounted.
     #[default]
     Refuse,
-    /// It unmounts them.
+    /// Unmounts them.
     Force,
 }
 
@@ -55,7 +55,7 @@ fn unmount_all(
 ) -> Result<Vec<LayerId>, ShutdownError> {
     let mut counts = engine.catalog.mounts.write(layers)?;
     let mut mounted: Vec<LayerId> = counts.all().into_iter().map(|mount| mount.layer).collect();
-    // Those whose counts got lost would go with the mount that the driver's home is.
+    // Layers without a mount count would be unmounted together with the driver's home.
     let uncounted = kernel_mounts(engine).map_err(AccessError::Os)?;
     let is_new = |layer: &LayerId| !mounted.contains(layer);
     let uncounted: Vec<LayerId> = uncounted.into_keys().filter(is_new).collect();
@@ -75,14 +75,14 @@ fn unmount_all(
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ShutdownError {
-    /// Layers are mounted, and unmounting was not asked for.
+    /// Layers are mounted, and the shutdown was not forced.
     #[error("a layer is mounted")]
     Mounted {
         /// The layers.
         layers: Vec<LayerId>,
     },
     /// A layer cannot be unmounted.
-    #[error("cannot unmount")]
+    #[error("cannot unmount a layer before the shutdown")]
     Unmount(#[source] Box<MountError>),
     /// The driver cannot release its home.
     #[error("cannot clean up the driver's home")]

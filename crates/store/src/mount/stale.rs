@@ -1,10 +1,9 @@
-//! Which counts of mounts are stale.
+//! Finds stale mount counts.
 //!
-//! A mount belongs to a mount namespace: what podman mounts for an ordinary user is seen in the
-//! namespace of its containers only, and what is mounted there is not seen by a service with a
-//! namespace of its own. That a mount is not seen is therefore no proof that it is gone. A count is
-//! stale when no mount namespace has the mount, and the kernel let this process look into all of
-//! them; any other count is believed.
+//! A mount belongs to a mount namespace. What podman mounts for an ordinary user is visible in the
+//! namespace of its containers only, and a service may have a namespace of its own. So a mount that
+//! this process does not see may still exist. A count is stale only if no mount namespace has the
+//! mount and this process may read all of them; every other count is trusted.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -16,8 +15,8 @@ use layerhold_sys::{Coverage, Dir, PathError, canonical_ambient, visit_mounts_ev
 use crate::catalog::mount_counts::Mounted;
 use crate::engine::Engine;
 
-/// Finds those of counted mounts that are proven to be gone. Only while the counts are locked
-/// does that stay so.
+/// Finds counted mounts that are proven to be gone. The result holds only while the counts are
+/// locked.
 pub(crate) fn stale(engine: &Engine, counted: Vec<Mounted>) -> Result<Vec<Mounted>, PathError> {
     let unseen = counted
         .into_iter()
@@ -45,14 +44,14 @@ pub(crate) fn stale(engine: &Engine, counted: Vec<Mounted>) -> Result<Vec<Mounte
     })
 }
 
-/// Whether this process sees a mount, or cannot tell.
+/// Tells whether this process sees a mount, or cannot find out.
 fn may_be_here(engine: &Engine, mount: &Mounted) -> bool {
     let is_here = is_mounted_here(engine, &mount.path);
     is_here.unwrap_or(true)
 }
 
-/// Tells whether a counted mount is seen by this process. Drivers that show a layer's own tree
-/// have nothing mounted, and so the count is right as long as the tree is there.
+/// Tells whether this process sees a counted mount. Drivers that return a layer's own tree mount
+/// nothing: the count is right as long as the tree exists.
 pub(crate) fn is_mounted_here(engine: &Engine, path: &Path) -> Result<bool, PathError> {
     let is_there = match engine.driver().capabilities().stacking {
         Stacking::Copies => Dir::open_ambient(path).map(|_| true),
@@ -67,9 +66,9 @@ pub(crate) fn is_mounted_here(engine: &Engine, path: &Path) -> Result<bool, Path
 /// A counted mount that this process does not see.
 struct UnseenMount {
     mount: Mounted,
-    /// The path without symbolic links, as tables of mounts have it.
+    /// The path without symbolic links, as mount tables show it.
     real: Option<PathBuf>,
-    /// The end of the path, which is the same where the store is found at another place.
+    /// The end of the path, which stays the same where the store is mounted elsewhere.
     tail: PathBuf,
 }
 
@@ -84,8 +83,8 @@ impl UnseenMount {
         }
     }
 
-    /// Whether a mount, in whatever namespace, is this one or a copy of it. A container has it as
-    /// its root directory.
+    /// Tells whether a mount, in any namespace, is this one or a copy of it, such as the root
+    /// directory of a container.
     fn is_shown_by(&self, mount: &MountInfo) -> bool {
         let at = &mount.mount_point;
         *at == self.mount.path

@@ -1,4 +1,4 @@
-//! Big data items, and what records say of them.
+//! Big data items, and how records note them.
 
 use std::collections::BTreeMap;
 
@@ -7,21 +7,21 @@ use layerhold_schema::{ContainerRecord, ImageRecord};
 use layerhold_sys::no_brief_lock;
 use sha2::Digest as _;
 
-/// A named piece of data beside a record: a manifest, a configuration.
+/// A named piece of data kept beside a record, such as a manifest or a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BigDataItem {
-    /// The name; see the crate's format notes for which file it becomes.
+    /// The name, from which the name of its file is derived.
     pub key: String,
     /// The contents.
     pub data: Vec<u8>,
-    /// The digest to record. `None` computes SHA-256, which is refused for items of images whose
-    /// name starts with `manifest`: how those are digested depends on their type, which only the
+    /// The digest to record. `None` computes SHA-256. That is refused for items of images whose
+    /// name begins with `manifest`: the digest of a manifest depends on its type, which only the
     /// caller knows.
     pub digest: Option<Digest>,
 }
 
 impl BigDataItem {
-    /// An item whose digest is computed here.
+    /// Creates an item whose digest is computed by the store.
     #[must_use]
     pub fn new(key: impl Into<String>, data: impl Into<Vec<u8>>) -> Self {
         Self {
@@ -31,16 +31,15 @@ impl BigDataItem {
         }
     }
 
-    /// An item with the digest given.
+    /// Sets the digest.
     #[must_use]
     pub fn with_digest(mut self, digest: Digest) -> Self {
         self.digest = Some(digest);
         self
     }
 
-    /// An item digested as plain bytes with SHA-256, also when its name says that it is a manifest.
-    /// For callers that cannot tell the types of manifests apart; for all but the oldest type it is
-    /// the right digest.
+    /// Sets the digest to the SHA-256 of the bytes, even if the name is that of a manifest. This is
+    /// for callers that cannot tell manifest types apart; it is right for all types but the oldest.
     #[must_use]
     pub fn with_plain_digest(mut self) -> Self {
         self.digest = Some(digest_of(&self.data));
@@ -48,13 +47,13 @@ impl BigDataItem {
     }
 }
 
-/// Computes the digest that is recorded for a data item.
+/// Computes the digest that is recorded for a big data item.
 pub(crate) fn digest_of(data: &[u8]) -> Digest {
     no_brief_lock("a data item is hashed");
     Digest::sha256(sha2::Sha256::digest(data).into())
 }
 
-/// Notes a data item in the record of an image.
+/// Notes a big data item in the record of an image.
 pub(crate) fn note_item(record: &mut ImageRecord, item: &BigDataItem) {
     note_in(
         &mut record.big_data_names,
@@ -64,7 +63,7 @@ pub(crate) fn note_item(record: &mut ImageRecord, item: &BigDataItem) {
     );
 }
 
-/// Notes a data item in the record of a container.
+/// Notes a big data item in the record of a container.
 pub(crate) fn note_container_item(record: &mut ContainerRecord, item: &BigDataItem) {
     note_in(
         &mut record.big_data_names,
@@ -74,10 +73,9 @@ pub(crate) fn note_container_item(record: &mut ContainerRecord, item: &BigDataIt
     );
 }
 
-/// Takes out what is noted of a data item that is about to be replaced, unless the same is to be
-/// noted of what replaces it. Tells whether there was anything: then the record is to be saved
-/// before the item is written, or a crash could leave a record that says of the new data what was
-/// true of the old.
+/// Removes the size and digest of a big data item that is about to be replaced, unless its
+/// replacement has the same. Returns whether there were any. If so, the record must be saved before
+/// the item is written: a crash in between would leave the old size and digest with the new data.
 pub(crate) fn forget_in(
     sizes: &mut BTreeMap<String, i64>,
     digests: &mut BTreeMap<String, String>,
@@ -96,7 +94,7 @@ pub(crate) fn forget_in(
     is_other || is_other_size
 }
 
-/// Notes a data item in the three fields that records of images and containers have for them.
+/// Notes a big data item in the three fields that records of images and containers have for it.
 pub(crate) fn note_in(
     names: &mut Vec<String>,
     sizes: &mut BTreeMap<String, i64>,

@@ -1,7 +1,7 @@
-//! What the three kinds of records have in common. The fields are those of three types of JSON
-//! records, and so this is written with macros.
+//! Code that the three kinds of records share. They wrap three unrelated types of JSON records, so
+//! it is written with macros.
 
-/// Gives a kind of record the accessors that all kinds have.
+/// Gives a kind of record the common accessors.
 macro_rules! common_accessors {
     ($record:ident, $id:ident, $json:ident) => {
         impl $record {
@@ -17,13 +17,13 @@ macro_rules! common_accessors {
                 &self.record.names
             }
 
-            /// Returns the caller's free text.
+            /// Returns the caller's metadata.
             #[must_use]
             pub fn metadata(&self) -> &str {
                 &self.record.metadata
             }
 
-            /// Returns when it was made.
+            /// Returns the time of creation.
             #[must_use]
             pub fn created(&self) -> Timestamp {
                 self.record.created
@@ -35,7 +35,7 @@ macro_rules! common_accessors {
                 &self.record.flags
             }
 
-            /// Returns the names of its data items.
+            /// Returns the names of its big data items.
             #[must_use]
             pub fn big_data_names(&self) -> &[String] {
                 &self.record.big_data_names
@@ -70,7 +70,7 @@ macro_rules! common_accessors {
     };
 }
 
-/// The part of [`Record`](layerhold_json_store::Record) that is the same for all kinds.
+/// The part of [`Record`](layerhold_json_store::Record) that all kinds share.
 macro_rules! plain_record {
     ($json:ident) => {
         type Error = InvalidRecord;

@@ -8,12 +8,12 @@ use layerhold_schema::{ContainerRecord, Flags, Timestamp};
 use super::common::{common_accessors, plain_record};
 use super::invalid::InvalidRecord;
 
-/// Key: the container's own layer.
+/// Index: the container's own layer.
 pub(crate) const BY_LAYER: &str = "layer";
-/// Key: the image it was made of.
+/// Index: the image it was created from.
 pub(crate) const BY_IMAGE: &str = "image";
 
-/// A container of a store, as its record says.
+/// A container, as recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Container {
     id: ContainerId,
@@ -32,19 +32,19 @@ impl Container {
         })
     }
 
-    /// Returns the image it was made of, if any.
+    /// Returns the image it was created from, if any.
     #[must_use]
     pub fn image(&self) -> Option<&ImageId> {
         self.image.as_ref()
     }
 
-    /// Returns its own layer, to which it writes.
+    /// Returns the layer it writes to.
     #[must_use]
     pub fn layer(&self) -> &LayerId {
         &self.layer
     }
 
-    /// Returns the maps of its owners. Ranges that make no sense count as none.
+    /// Returns its ID maps. Invalid ranges count as none.
     #[must_use]
     pub fn id_maps(&self) -> IdMappings {
         self.record.id_mappings().unwrap_or_default()
@@ -62,7 +62,7 @@ impl Container {
         self.record.process_label()
     }
 
-    /// Returns the options for every mount of its layer.
+    /// Returns the mount options of its layer.
     #[must_use]
     pub fn mount_options(&self) -> Vec<String> {
         self.record.mount_options().map(str::to_owned).collect()

@@ -1,4 +1,4 @@
-//! The kinds of failure that callers of Go's containers/storage tell apart.
+//! Kinds of failure that callers tell apart, most of them as in Go's containers/storage.
 
 use std::error::Error;
 use std::{fmt, io};
@@ -7,10 +7,10 @@ use layerhold_archive::ImportError;
 use layerhold_lockfile::LockError;
 use layerhold_sys::causes;
 
-/// A kind of failure that the Go library gives a text of its own (Go: types/errors.go, errors.go).
+/// A kind of failure that callers tell apart (Go: types/errors.go, errors.go).
 ///
-/// Every error of this crate answers `kind()`; tools that have to print what Go prints take the
-/// text from here and never from a message.
+/// Every error of this crate answers `kind()`. Tools that print what Go prints take the text from
+/// here, never from an error message.
 ///
 /// ```
 /// use layerhold::ErrorKind;
@@ -26,21 +26,22 @@ pub enum ErrorKind {
     ImageUnknown,
     /// No layer of that ID, name or prefix.
     LayerUnknown,
-    /// The parent that a layer's record names has no record. No error of this library is of that
-    /// kind: such a layer is told to be unknown where it is needed, and found by a check.
+    /// The parent of a layer has no record. Errors of this crate never have this kind: they report
+    /// such a parent as an unknown layer, and a check finds it.
     ParentUnknown,
-    /// The ID asked for a new item is taken.
+    /// The ID for a new item is taken.
     DuplicateId,
-    /// A name asked for a new item is taken.
+    /// A name for a new item is taken.
     DuplicateName,
-    /// A read-only store gives one name to several images. No error of this library is of that
-    /// kind: the names are put right in memory.
+    /// A read-only store gives one name to several images. Errors of this crate never have this
+    /// kind: the names are corrected in memory.
     DuplicateImageNames,
-    /// A read-only store gives one name to several layers; as for images.
+    /// A read-only store gives one name to several layers. Errors of this crate never have this
+    /// kind.
     DuplicateLayerNames,
     /// The image has a container.
     ImageUsedByContainer,
-    /// A new layer may not stand on the layer of a container.
+    /// The layer of a container cannot be the parent of a new layer.
     ParentIsContainer,
     /// The layer has children.
     LayerHasChildren,
@@ -50,17 +51,17 @@ pub enum ErrorKind {
     LayerUsedByImage,
     /// The layer is not mounted.
     LayerNotMounted,
-    /// The size is recorded nowhere and cannot be found out.
+    /// The size is not recorded and cannot be computed.
     SizeUnknown,
     /// The digest of a big data item cannot be computed.
     DigestUnknown,
-    /// A big data item may not have that name.
+    /// The name is not valid for a big data item.
     InvalidBigDataName,
-    /// The store, or the part of it that would have to change, is read-only.
+    /// The store, or the additional store with the item, is read-only.
     ReadOnly,
-    /// An option needed for opening is missing.
+    /// An option that opening needs is missing.
     IncompleteOptions,
-    /// A record file cannot be made sense of.
+    /// A record file cannot be parsed.
     LoadError,
     /// The ID names no layer.
     NotALayer,
@@ -70,11 +71,11 @@ pub enum ErrorKind {
     NotAContainer,
     /// The ID names nothing.
     NotAnId,
-    /// The driver or this library cannot do that.
+    /// The driver or this library does not support the operation.
     NotSupported,
-    /// Maps of user or group IDs overlap or are otherwise wrong.
+    /// ID maps overlap or are otherwise invalid.
     InvalidMappings,
-    /// No free range of IDs for a user namespace.
+    /// No range of IDs is free for a user namespace.
     NoAvailableIds,
     /// The record has no big data item of that name.
     DataUnknown,
@@ -82,7 +83,7 @@ pub enum ErrorKind {
     FileUnknown,
     /// The disk is full, or a quota is used up.
     OutOfSpace,
-    /// The caller asked for the work to stop ([`Cancel`](layerhold_sys::Cancel)).
+    /// The caller cancelled the operation ([`Cancel`](layerhold_sys::Cancel)).
     Cancelled,
 }
 
@@ -130,7 +131,7 @@ impl ErrorKind {
 }
 
 impl ErrorKind {
-    /// Tells whether something that was named does not exist.
+    /// Tells whether a named item, file or big data item does not exist.
     #[must_use]
     pub const fn is_not_found(self) -> bool {
         matches!(
@@ -148,8 +149,7 @@ impl ErrorKind {
         )
     }
 
-    /// Tells whether something else in the store is in the way: it has the ID or the name, or uses
-    /// the item.
+    /// Tells whether another item is in the way: it has the ID or name, or uses the item.
     #[must_use]
     pub const fn is_conflict(self) -> bool {
         matches!(
@@ -164,7 +164,7 @@ impl ErrorKind {
         )
     }
 
-    /// The kind that the causes of an error tell: a full disk, work that was cancelled.
+    /// Finds the kind in the causes of an error: a full disk, a cancelled operation.
     pub(crate) fn of_causes(error: &(dyn Error + 'static)) -> Option<Self> {
         causes(error).find_map(Self::of_cause)
     }
@@ -190,12 +190,12 @@ impl fmt::Display for ErrorKind {
     }
 }
 
-/// Gives an error type its `kind()`, and the questions that callers ask most. The kind is that of
-/// the expression, else that of the causes.
+/// Gives an error type `kind()` and the most common questions. The kind is that of the expression,
+/// else that of the causes.
 macro_rules! error_kind {
     ($error:ident, |$this:ident| $kind:expr) => {
         impl $error {
-            /// Returns the kind of failure, if it is one that callers tell apart.
+            /// Returns the kind of failure, if callers tell it apart.
             #[must_use]
             pub fn kind(&self) -> Option<$crate::ErrorKind> {
                 let $this = self;
@@ -222,7 +222,7 @@ macro_rules! error_kind {
                 self.kind() == Some($crate::ErrorKind::OutOfSpace)
             }
 
-            /// Tells whether the caller asked for the work to stop.
+            /// Tells whether the caller cancelled the operation.
             #[must_use]
             pub fn is_cancelled(&self) -> bool {
                 self.kind() == Some($crate::ErrorKind::Cancelled)

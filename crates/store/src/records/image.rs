@@ -7,12 +7,12 @@ use layerhold_schema::{Flags, ImageRecord, Timestamp};
 use super::common::{common_accessors, plain_record};
 use super::invalid::InvalidRecord;
 
-/// Key: the top layer, and layers that stand in for it under other ID maps.
+/// Index: the top layer, and copies of it under other ID maps.
 pub(crate) const BY_TOP_LAYER: &str = "top layer";
-/// Key: the image's own digest and those of its manifests.
+/// Index: the image's own digest and those of its manifests.
 pub(crate) const BY_DIGEST: &str = "digest of image or manifest";
 
-/// An image of a store, as its record says.
+/// An image, as recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
     id: ImageId,
@@ -33,14 +33,14 @@ impl Image {
             mapped_layers: mapped
                 .collect::<Result<_, _>>()
                 .map_err(InvalidRecord::field("mapped-layers"))?,
-            // One malformed digest keeps every Go tool from using any image; here it only sets this
-            // record aside.
+            // One malformed digest keeps Go tools from using any image; here only this record is
+            // set aside.
             digests: record.digests().map_err(InvalidRecord::field("digest"))?,
             record,
         })
     }
 
-    /// Returns the names it has or had, newest first.
+    /// Returns its present and former names, newest first.
     #[must_use]
     pub fn names_history(&self) -> &[String] {
         &self.record.names_history
@@ -52,7 +52,7 @@ impl Image {
         self.top_layer.as_ref()
     }
 
-    /// Returns the layers that stand in for the top layer under other ID maps.
+    /// Returns the copies of the top layer under other ID maps.
     #[must_use]
     pub fn mapped_layers(&self) -> &[LayerId] {
         &self.mapped_layers
@@ -64,14 +64,14 @@ impl Image {
         self.record.digest.parse().ok()
     }
 
-    /// Returns every digest by which it is found: its own first, then those of its manifests.
+    /// Returns every digest it is found by: its own first, then those of its manifests.
     #[must_use]
     pub fn digests(&self) -> &[ManifestDigest] {
         &self.digests
     }
 
-    /// Takes the digests of the manifests up into what is derived from the record, and makes the
-    /// first the image's own where it has none, as Go does (Go: images.go, `recomputeDigests`).
+    /// Derives the digests from the record again. Without a digest of its own, the image gets that
+    /// of its first manifest (Go: images.go, `recomputeDigests`).
     pub(crate) fn refresh_digests(&mut self) -> Result<(), InvalidRecord> {
         self.digests = self
             .record
@@ -85,7 +85,7 @@ impl Image {
         Ok(())
     }
 
-    /// Takes the names out if they are to be put in by a change that moves them.
+    /// Removes and returns the names, if a later change is to move them here.
     pub(crate) fn take_names_if(&mut self, moves: bool) -> Vec<String> {
         if moves {
             std::mem::take(&mut self.record.names)
@@ -94,12 +94,12 @@ impl Image {
         }
     }
 
-    /// Puts the names in. Their history is as it was.
+    /// Sets the names without adding them to the history.
     pub(crate) fn put_names(&mut self, names: Vec<String>) {
         self.record.names = names;
     }
 
-    /// Notes a layer that stands in for the top layer.
+    /// Notes a copy of the top layer under other ID maps.
     pub(crate) fn add_mapped_layer(&mut self, layer: &LayerId) {
         if !self.mapped_layers.contains(layer) {
             self.mapped_layers.push(layer.clone());
@@ -107,7 +107,7 @@ impl Image {
         }
     }
 
-    /// Forgets a layer that stood in for the top layer.
+    /// Removes the note of a copy of the top layer.
     pub(crate) fn remove_mapped_layer(&mut self, layer: &LayerId) {
         self.mapped_layers.retain(|mapped| mapped != layer);
         self.record

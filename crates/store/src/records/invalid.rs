@@ -1,22 +1,22 @@
-//! Why a record cannot be used.
+//! Errors of converting records.
 
 use std::error::Error;
 
 use layerhold_schema::RecordError;
 
-/// A record that cannot be used. It is set aside and stays in its file.
+/// A record cannot be used. It is set aside and stays in its file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidRecord {
-    /// It is not the JSON that it should be.
+    /// It is not the JSON of such a record.
     #[error("not the JSON of a record")]
     Json(#[from] RecordError),
-    /// One of its fields holds something that could not be used safely.
+    /// A field has a value that cannot be used safely.
     #[error("the field {field:?} cannot be used")]
     Field {
         /// The field.
         field: &'static str,
-        /// What is wrong with it.
+        /// The reason.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },

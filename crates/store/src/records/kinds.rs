@@ -1,4 +1,4 @@
-//! The three kinds of things a store keeps.
+//! The three kinds of items: layers, images and containers.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use layerhold_ids::{ContainerId, ImageId, LayerId};
 
 use crate::records::error_kind::ErrorKind;
 
-/// One of the three kinds of things a store keeps.
+/// One of the three kinds of items that a store has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ItemKind {
     /// A layer.
@@ -18,7 +18,7 @@ pub enum ItemKind {
 }
 
 impl ItemKind {
-    /// Returns the kind of failure to look up an item of this kind.
+    /// Returns the kind of error for an unknown item of this kind.
     #[must_use]
     pub const fn unknown(self) -> ErrorKind {
         match self {
@@ -51,7 +51,7 @@ pub enum ItemId {
 }
 
 impl ItemId {
-    /// Returns the kind of thing it names.
+    /// Returns the kind of the item.
     #[must_use]
     pub const fn kind(&self) -> ItemKind {
         match self {

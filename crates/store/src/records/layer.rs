@@ -9,13 +9,13 @@ use layerhold_schema::{Completeness, Compression, Flags, LayerRecord, Timestamp}
 use super::common::{common_accessors, plain_record};
 use super::invalid::InvalidRecord;
 
-// The further keys by which layers are found, as the names of their JSON fields.
+// Indexes of layers, named like their JSON fields.
 pub(crate) const BY_PARENT: &str = "parent";
 pub(crate) const BY_COMPRESSED_DIGEST: &str = "compressed-diff-digest";
 pub(crate) const BY_DIFF_DIGEST: &str = "diff-digest";
 pub(crate) const BY_TOC_DIGEST: &str = "toc-digest";
 
-/// A layer of a store, as its record says.
+/// A layer, as recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {
     id: LayerId,
@@ -32,7 +32,7 @@ impl Layer {
         })
     }
 
-    /// Returns the layer below, if any.
+    /// Returns the parent layer, if any.
     #[must_use]
     pub fn parent(&self) -> Option<&LayerId> {
         self.parent.as_ref()
@@ -44,13 +44,13 @@ impl Layer {
         &self.record.mount_label
     }
 
-    /// Returns the digest of the stream it came as, if known.
+    /// Returns the digest of its compressed tar, if known.
     #[must_use]
     pub fn compressed_digest(&self) -> Option<CompressedDigest> {
         self.record.compressed_digest().ok().flatten()
     }
 
-    /// Returns the size in bytes of the stream it came as, if known.
+    /// Returns the size of its compressed tar in bytes, if known.
     #[must_use]
     pub fn compressed_size(&self) -> Option<u64> {
         if self.record.compressed_diff_digest.is_empty() {
@@ -59,7 +59,7 @@ impl Layer {
         u64::try_from(self.record.compressed_size).ok()
     }
 
-    /// Returns the digest of its tar, if known.
+    /// Returns the digest of its uncompressed tar, if known.
     #[must_use]
     pub fn diff_id(&self) -> Option<DiffId> {
         self.record.diff_id().ok().flatten()
@@ -71,8 +71,8 @@ impl Layer {
         self.record.toc_digest_checked().ok().flatten()
     }
 
-    /// Returns the size of its tar in bytes, if known. A size without a digest says nothing
-    /// (Go: layers.go, `UncompressedSize`).
+    /// Returns the size of its uncompressed tar in bytes, if known. A size without a digest is
+    /// ignored (Go: layers.go, `UncompressedSize`).
     #[must_use]
     pub fn diff_size(&self) -> Option<u64> {
         if self.record.diff_digest.is_empty() && self.record.toc_digest.is_empty() {
@@ -81,7 +81,7 @@ impl Layer {
         u64::try_from(self.record.diff_size).ok()
     }
 
-    /// Returns how the stream it came as was compressed, unless that is a way nobody knows.
+    /// Returns the compression of its tar, if it is one that this library knows.
     #[must_use]
     pub fn compression(&self) -> Option<Codec> {
         match self.record.compression {
@@ -106,20 +106,20 @@ impl Layer {
         &self.record.gid_set
     }
 
-    /// Tells whether its contents are not all there: whoever made it has not finished or was
-    /// killed.
+    /// Tells whether its contents are incomplete: the process that creates it has not finished, or
+    /// was killed.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
         self.record.is_incomplete()
     }
 
-    /// Returns the maps of the owners on disk. Ranges that make no sense count as none.
+    /// Returns the ID maps of the owners on disk. Invalid ranges count as none.
     #[must_use]
     pub fn id_maps(&self) -> IdMappings {
         self.record.id_mappings().unwrap_or_default()
     }
 
-    /// Notes that there is a data item of this name.
+    /// Notes a big data item of this name.
     pub(crate) fn add_big_data_name(&mut self, item: &str) {
         let names = &mut self.record.big_data_names;
         if !names.iter().any(|name| name == item) {
@@ -127,12 +127,12 @@ impl Layer {
         }
     }
 
-    /// Notes that the contents are not all there.
+    /// Marks the contents as incomplete.
     pub(crate) fn set_incomplete(&mut self) {
         self.record.set_incomplete(Completeness::Incomplete);
     }
 
-    /// Notes that the contents are all there.
+    /// Marks the contents as complete.
     pub(crate) fn set_complete(&mut self) {
         self.record.set_incomplete(Completeness::Complete);
     }

@@ -1,4 +1,4 @@
-//! Layers, images and containers as they are recorded.
+//! The records of layers, images and containers, and the errors about them.
 
 mod layer;
 mod image;

@@ -1,11 +1,11 @@
-//! The flag that callers may not set.
+//! The flag that is reserved for the library.
 
 use layerhold_schema::Flags;
 
-/// The flag by which layers say that they are incomplete: one that has it is removed.
+/// The flag of incomplete layers. The next writer removes a layer that has it.
 pub(crate) const RESERVED: &str = "incomplete";
 
-/// The flag of a new item that is the library's own, if the caller set it.
+/// Returns the reserved flag, if the flags of a new item have it.
 pub(crate) fn reserved_flag(flags: &Flags) -> Option<String> {
     flags.get(RESERVED).map(|_| RESERVED.to_owned())
 }

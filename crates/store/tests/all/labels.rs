@@ -187,6 +187,6 @@ fn the_container_tools_may_have_labels_of_their_own() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("{} says \"u:r\", which is no label", file.display())
+        format!("cannot use \"u:r\" in {} as a label", file.display())
     );
 }

@@ -101,7 +101,7 @@ fn the_flag_that_is_not_the_callers_is_refused_at_creation_too() {
         assert!(matches!(error, StageError::ReservedFlag { .. }), "{error}");
         assert_eq!(
             error.to_string(),
-            r#"the flag "incomplete" is not for callers"#
+            r#"cannot set the flag "incomplete": it is reserved"#
         );
     }
     tx.commit().unwrap();
