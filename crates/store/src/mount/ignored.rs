@@ -43,11 +43,11 @@ pub enum Ignored {
     },
     /// A mount option, of the request or of the driver option `mountopt`.
     #[error(
-        "the mount option {word} has no effect: neither the kernel nor the mount program supports it here"
+        "the mount option {option} has no effect: neither the kernel nor the mount program supports it here"
     )]
     MountOption {
         /// The mount option.
-        word: String,
+        option: String,
     },
 }
 
@@ -130,8 +130,10 @@ pub(crate) fn ignored_mount_options(engine: &Engine, request: &MountRequest) -> 
     for option in &request.options {
         options = options.with_option(option);
     }
-    let words = engine.driver().ignored_mount_options(&options).into_iter();
-    words.map(|word| Ignored::MountOption { word }).collect()
+    let options = engine.driver().ignored_mount_options(&options).into_iter();
+    options
+        .map(|option| Ignored::MountOption { option })
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Why something cannot be staged.
+//! Errors of staging.
 
 use layerhold_driver::LayerError;
 use layerhold_selinux::LabelError;
@@ -9,26 +9,26 @@ use crate::engine::userns::UserNsError;
 use crate::records::InvalidRecord;
 use crate::records::error_kind::{ErrorKind, error_kind};
 use crate::records::kinds::ItemId;
-/// Something cannot be added to a transaction.
+/// An item cannot be added to a transaction.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StageError {
-    /// Parent, template, top layer or image does not exist.
+    /// The parent, template, top layer or image does not exist.
     #[error(transparent)]
     Lookup(#[from] LookupError),
-    /// Something in the store, or in the same transaction, stands against it.
+    /// The item conflicts with the store, or with the same transaction.
     #[error(transparent)]
     Conflict(#[from] Conflict),
-    /// The stream is no tar that can be unpacked.
+    /// The stream is not a tar that can be unpacked.
     #[error("cannot import the layer")]
     Import(#[source] Box<layerhold_archive::ImportError>),
-    /// The driver refuses.
+    /// The driver cannot prepare the layer.
     #[error("cannot prepare the layer")]
     Driver(#[source] LayerError),
     /// A temporary area cannot be used.
     #[error("cannot use a temporary area")]
     Staging(#[source] layerhold_staging::BeginError),
-    /// A data item is wrong.
+    /// A big data item is not valid.
     #[error(transparent)]
     Data(#[from] DataError),
     /// Ranges of an ID map overlap.
@@ -40,10 +40,10 @@ pub enum StageError {
     /// No user namespace can be chosen.
     #[error(transparent)]
     UserNs(Box<UserNsError>),
-    /// How the tar was made cannot be written down.
-    #[error("cannot record how the layer's tar was made")]
+    /// The tar-split file cannot be written.
+    #[error("cannot write the tar-split file of the layer")]
     Record(#[source] std::io::Error),
-    /// What is known of the item makes no record that could be read again.
+    /// The record of the item would not be valid.
     #[error("cannot record {} {id}", id.kind())]
     Invalid {
         /// The item.
@@ -52,16 +52,16 @@ pub enum StageError {
         #[source]
         source: InvalidRecord,
     },
-    /// The flag is the library's own.
-    #[error("the flag {flag:?} is not for callers")]
+    /// The flag is reserved for the library.
+    #[error("cannot set the flag {flag:?}: it is reserved")]
     ReservedFlag {
         /// The flag.
         flag: String,
     },
-    /// One of the two SELinux labels is given and the other is not.
+    /// Only one of the two SELinux labels is given.
     #[error("ProcessLabel and Mountlabel must either not be specified or both specified")]
     Labels,
-    /// The system gives no random bytes that make an ID.
+    /// The system provides no random bytes for an ID.
     #[error("cannot make a random ID")]
     NoRandomness,
     /// Locks or records cannot be used.
@@ -70,7 +70,7 @@ pub enum StageError {
 }
 
 impl StageError {
-    /// Says that the record of an item would be invalid.
+    /// Wraps the reason why the record of an item would be invalid.
     pub(crate) fn invalid(id: ItemId) -> impl FnOnce(InvalidRecord) -> Self {
         |source| Self::Invalid { id, source }
     }

@@ -1,4 +1,4 @@
-//! What is to be created.
+//! Specifications of layers, images and containers to be created.
 
 pub(crate) mod error;
 
@@ -13,30 +13,29 @@ use layerhold_selinux::Labels;
 use crate::engine::userns::AutoUserNs;
 use crate::records::big_data_item::BigDataItem;
 
-/// What happens when a layer of the wanted ID exists already.
+/// What to do if a layer of the same ID exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IfPresent {
-    /// Creating it fails with [`ErrorKind::DuplicateId`](crate::ErrorKind::DuplicateId).
+    /// Fails with [`ErrorKind::DuplicateId`](crate::ErrorKind::DuplicateId).
     #[default]
     Refuse,
-    /// The existing layer is used, provided that it stands on the same parent; also when it appears
-    /// only while ours is being staged. Right for IDs that are derived from the contents, as those
-    /// of image layers are.
+    /// Uses the existing layer if it has the same parent, even if it appears while the new one is
+    /// being staged. This fits IDs derived from the contents, such as those of image layers.
     Reuse,
 }
 
-/// What happens when a wanted name belongs to another item of the same kind.
+/// What to do if another item of the same kind has a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum NameConflict {
-    /// Creating fails with [`ErrorKind::DuplicateName`](crate::ErrorKind::DuplicateName), as in
-    /// Go's creating calls.
+    /// Fails with [`ErrorKind::DuplicateName`](crate::ErrorKind::DuplicateName), as Go does when it
+    /// creates items.
     #[default]
     Refuse,
-    /// The name moves to the new item, as in Go's `SetNames` and `AddNames`.
+    /// Moves the name to the new item, as Go's `SetNames` and `AddNames` do.
     Move,
 }
 
-/// Gives a specification the setters that all three have.
+/// Gives a specification the setters that all three share.
 macro_rules! common_setters {
     ($spec:ident, $id:ident) => {
         impl $spec {
@@ -68,7 +67,7 @@ macro_rules! common_setters {
                 self
             }
 
-            /// Adds a data item.
+            /// Adds a big data item.
             #[must_use]
             pub fn big_data(mut self, item: BigDataItem) -> Self {
                 self.big_data.push(item);
@@ -100,42 +99,42 @@ common_setters!(ContainerSpec, ContainerId);
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct LayerSpec {
-    /// The ID; a random one when absent.
+    /// The ID; random if `None`.
     pub id: Option<LayerId>,
-    /// The layer below, committed or staged in the same transaction.
+    /// The parent, committed or staged in the same transaction.
     pub parent: Option<LayerId>,
-    /// A layer whose contents and digests the new one starts with.
+    /// A layer whose contents and digests are copied into the new one.
     pub template: Option<LayerId>,
     /// Names, in order; duplicates are dropped.
     pub names: Vec<String>,
-    /// Free text of the caller.
+    /// The caller's metadata.
     pub metadata: String,
-    /// SELinux mount label; empty for none.
+    /// The SELinux mount label; empty for none.
     pub mount_label: String,
-    /// Whether it is to be written to. `None` means [`LayerAccess::ReadWrite`], which is the Go
-    /// command line's default.
+    /// Whether the layer will be written to. `None` means [`LayerAccess::ReadWrite`], the default
+    /// of Go's command line.
     pub access: Option<LayerAccess>,
-    /// Maps of the layer's owners.
+    /// The ID maps of the layer.
     pub id_maps: IdMappingOptions,
-    /// Digest of the stream as it comes in, vouched for by the caller: it is recorded and not
-    /// computed. Nothing is recorded of a layer that comes without a stream.
+    /// The digest of the incoming stream, vouched for by the caller: it is recorded without being
+    /// computed. It is ignored for a layer that comes without a stream.
     pub trusted_compressed: Option<CompressedDigest>,
-    /// Size of the stream, to be recorded with [`trusted_compressed`](Self::trusted_compressed).
+    /// The size of the stream, recorded with [`trusted_compressed`](Self::trusted_compressed).
     pub trusted_compressed_size: Option<u64>,
-    /// Digest of the tar inside, vouched for by the caller: it is recorded and not computed, as the
-    /// one of the stream is.
+    /// The digest of the uncompressed tar, vouched for by the caller: it is recorded without being
+    /// computed.
     pub trusted_diff_id: Option<DiffId>,
     /// Whether the record may be lost at a reboot.
     pub volatile: bool,
     /// Big data items.
     pub big_data: Vec<BigDataItem>,
-    /// Flags of the caller.
+    /// The caller's flags.
     pub flags: Flags,
     /// Driver options for this layer (`size`, `inodes`).
     pub storage_options: BTreeMap<String, String>,
-    /// What happens when the ID is taken.
+    /// What to do if the ID is taken.
     pub if_present: IfPresent,
-    /// Whether a container made by the same call writes to it.
+    /// Whether the layer is created for a container.
     pub(crate) of_container: bool,
 }
 
@@ -146,14 +145,14 @@ impl LayerSpec {
         Self::default()
     }
 
-    /// Puts the layer on top of another; a staged layer serves as well as an ID.
+    /// Sets the parent: a layer ID or a staged layer.
     #[must_use]
     pub fn parent(mut self, parent: impl Into<LayerId>) -> Self {
         self.parent = Some(parent.into());
         self
     }
 
-    /// Starts with the contents of another layer.
+    /// Sets the layer whose contents are copied.
     #[must_use]
     pub fn template(mut self, template: impl Into<LayerId>) -> Self {
         self.template = Some(template.into());
@@ -167,22 +166,22 @@ impl LayerSpec {
         self
     }
 
-    /// Makes it an image layer, which nobody writes to.
+    /// Makes it an image layer, which is never written to.
     #[must_use]
     pub fn read_only(mut self) -> Self {
         self.access = Some(LayerAccess::ReadOnly);
         self
     }
 
-    /// Sets the maps.
+    /// Sets the ID maps.
     #[must_use]
     pub fn id_maps(mut self, maps: IdMappingOptions) -> Self {
         self.id_maps = maps;
         self
     }
 
-    /// Vouches for the digest and the size of the incoming stream, which are not checked. Without a
-    /// stream they mean nothing.
+    /// Vouches for the digest and the size of the incoming stream, which are not checked. They are
+    /// ignored without a stream.
     #[must_use]
     pub fn trusted_compressed(mut self, digest: CompressedDigest, size: Option<u64>) -> Self {
         self.trusted_compressed = Some(digest);
@@ -190,29 +189,29 @@ impl LayerSpec {
         self
     }
 
-    /// Vouches for the digest of the tar inside the stream, which is not checked. Without a stream
-    /// it means nothing.
+    /// Vouches for the digest of the uncompressed tar, which is not checked. It is ignored without
+    /// a stream.
     #[must_use]
     pub fn trusted_diff_id(mut self, digest: DiffId) -> Self {
         self.trusted_diff_id = Some(digest);
         self
     }
 
-    /// Lets the layer be lost at a reboot.
+    /// Makes the record volatile: it may be lost at a reboot.
     #[must_use]
     pub fn volatile(mut self) -> Self {
         self.volatile = true;
         self
     }
 
-    /// Uses an existing layer of that ID instead of failing.
+    /// Uses an existing layer of the same ID instead of failing.
     #[must_use]
     pub fn reuse_present(mut self) -> Self {
         self.if_present = IfPresent::Reuse;
         self
     }
 
-    /// The access asked for, or the default.
+    /// Returns the access asked for, or the default.
     #[must_use]
     pub fn access(&self) -> LayerAccess {
         self.access.unwrap_or(LayerAccess::ReadWrite)
@@ -230,38 +229,38 @@ impl LayerSpec {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ImageSpec {
-    /// The ID; a random one when absent.
+    /// The ID; random if `None`.
     pub id: Option<ImageId>,
     /// Names, in order; duplicates are dropped.
     pub names: Vec<String>,
-    /// What happens to names that other images have.
+    /// What to do with names that other images have.
     pub name_conflict: NameConflict,
-    /// Names it had before, newest first.
+    /// Former names, newest first.
     pub names_history: Vec<String>,
     /// The top layer, committed or staged in the same transaction; an image may have none.
     pub top_layer: Option<LayerId>,
-    /// Free text of the caller.
+    /// The caller's metadata.
     pub metadata: String,
-    /// When the image was made; now when absent.
+    /// The time of creation; now if `None`.
     pub created: Option<Timestamp>,
-    /// The digest by which it is found besides those of its manifests.
+    /// A digest to find the image by, besides those of its manifests.
     pub digest: Option<Digest>,
-    /// Manifests, configuration and the like.
+    /// Big data items, such as manifests and the configuration.
     pub big_data: Vec<BigDataItem>,
-    /// Flags of the caller.
+    /// The caller's flags.
     pub flags: Flags,
-    /// What happens when an image of that ID exists.
+    /// What to do if an image of the same ID exists.
     pub if_present: ImageIfPresent,
 }
 
-/// What happens when an image of the wanted ID exists already.
+/// What to do if an image of the same ID exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ImageIfPresent {
-    /// Creating it fails with [`ErrorKind::DuplicateId`](crate::ErrorKind::DuplicateId).
+    /// Fails with [`ErrorKind::DuplicateId`](crate::ErrorKind::DuplicateId).
     #[default]
     Refuse,
-    /// The image gets the names, the data items and the metadata of the new one added to its own,
-    /// provided that it has the same top layer. That is what loading an image again does.
+    /// Adds names, big data items and metadata to the existing image if it has the same top layer.
+    /// Loading an image again does this.
     Update,
 }
 
@@ -272,35 +271,35 @@ impl ImageSpec {
         Self::default()
     }
 
-    /// Takes names away from images that have them.
+    /// Moves names here from images that have them.
     #[must_use]
     pub fn move_names(mut self) -> Self {
         self.name_conflict = NameConflict::Move;
         self
     }
 
-    /// Updates an image of that ID instead of failing.
+    /// Updates an image of the same ID instead of failing.
     #[must_use]
     pub fn update_present(mut self) -> Self {
         self.if_present = ImageIfPresent::Update;
         self
     }
 
-    /// Sets the names it had before, newest first.
+    /// Sets former names, newest first.
     #[must_use]
     pub fn names_history<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         self.names_history = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Sets the top layer; a staged layer serves as well as an ID.
+    /// Sets the top layer: a layer ID or a staged layer.
     #[must_use]
     pub fn top_layer(mut self, layer: impl Into<LayerId>) -> Self {
         self.top_layer = Some(layer.into());
         self
     }
 
-    /// Sets when the image was made.
+    /// Sets the time of creation.
     #[must_use]
     pub fn created(mut self, created: Timestamp) -> Self {
         self.created = Some(created);
@@ -319,34 +318,33 @@ impl ImageSpec {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ContainerSpec {
-    /// The ID; a random one when absent.
+    /// The ID; random if `None`.
     pub id: Option<ContainerId>,
     /// Names, in order; duplicates are dropped.
     pub names: Vec<String>,
-    /// The image whose top layer the container's layer stands on; committed or created in the same
-    /// transaction.
+    /// The image whose top layer becomes the parent of the container's layer, committed or created
+    /// in the same transaction.
     pub image: Option<ImageId>,
-    /// The ID for the container's layer; a random one when absent.
+    /// The ID of the container's layer; random if `None`.
     pub layer: Option<LayerId>,
-    /// Free text of the caller.
+    /// The caller's metadata.
     pub metadata: String,
-    /// Data items.
+    /// Big data items.
     pub big_data: Vec<BigDataItem>,
-    /// Flags of the caller, beside those set here.
+    /// The caller's flags, besides those that other fields set.
     pub flags: Flags,
-    /// Options for every mount of the container's layer.
+    /// The mount options of the container's layer.
     pub mount_options: Vec<String>,
     /// Driver options for the container's layer (`size`, `inodes`).
     pub storage_options: BTreeMap<String, String>,
-    /// SELinux labels of process and mount; both or none. `None` chooses them where SELinux is in
-    /// use.
+    /// The SELinux labels of processes and mount. `None` chooses them if SELinux is in use.
     pub labels: Option<Labels>,
-    /// What is to be different from the labels that the policy of the system gives containers, see
-    /// [`label_option`](Self::label_option). Not looked at when labels are given.
+    /// Changes to the default labels of the system's policy, see
+    /// [`label_option`](Self::label_option). Ignored if labels are given.
     pub label_options: Vec<String>,
-    /// Maps of the container's owners.
+    /// The ID maps of the container.
     pub id_maps: IdMappingOptions,
-    /// A user namespace to be chosen, in place of [`id_maps`](Self::id_maps).
+    /// A user namespace to be chosen instead of [`id_maps`](Self::id_maps).
     pub auto_userns: Option<AutoUserNs>,
     /// Whether container and layer may be lost at a reboot.
     pub volatile: bool,
@@ -380,11 +378,11 @@ impl ContainerSpec {
         self
     }
 
-    /// Changes the SELinux labels that the policy of the system gives containers: `user:USER`,
-    /// `role:ROLE`, `type:TYPE` and `level:LEVEL` for its processes, `filetype:TYPE` for its files,
-    /// which have the same user and level; or `disable`, for processes without a label. Without a
-    /// level, one is chosen that no other container of the store has. Where SELinux is not in use,
-    /// nothing of it matters.
+    /// Changes the default SELinux labels of the system's policy. `user:USER`, `role:ROLE`,
+    /// `type:TYPE` and `level:LEVEL` apply to processes. `filetype:TYPE` applies to files, which
+    /// have the same user and level. `disable` runs processes without a label. Without a level, one
+    /// is drawn that no other container of the store has. Options are ignored if SELinux is not in
+    /// use.
     #[must_use]
     pub fn label_option(mut self, option: impl Into<String>) -> Self {
         self.label_options.push(option.into());
@@ -398,25 +396,25 @@ impl ContainerSpec {
         self
     }
 
-    /// Sets the maps.
+    /// Sets the ID maps.
     #[must_use]
     pub fn id_maps(mut self, maps: IdMappingOptions) -> Self {
         self.id_maps = maps;
         self
     }
 
-    /// Lets the store choose the maps, so that no other container has the same IDs on the host.
+    /// Lets the store choose ID maps that no other container has on the host.
     ///
-    /// From then on until its end, the transaction holds the lock of such choices (`userns.lock`):
-    /// whoever else wants to choose waits, also a second transaction of the same thread, which then
-    /// waits forever.
+    /// The transaction holds `userns.lock` from then on until its end, and other transactions that
+    /// choose wait for it. A second transaction of the same thread fails with
+    /// [`UserNsError::ChosenByThisThread`](crate::UserNsError::ChosenByThisThread).
     #[must_use]
     pub fn auto_userns(mut self, choice: AutoUserNs) -> Self {
         self.auto_userns = Some(choice);
         self
     }
 
-    /// Lets the container be lost at a reboot.
+    /// Makes container and layer volatile: they may be lost at a reboot.
     #[must_use]
     pub fn volatile(mut self) -> Self {
         self.volatile = true;

@@ -1,4 +1,4 @@
-//! What whoever filled a tree found out about it.
+//! The facts that a filled tree is recorded with.
 
 use layerhold_archive::{Codec, Imported, Unsettled};
 use layerhold_driver::TreeRoot;
@@ -7,10 +7,10 @@ use layerhold_schema::{Compression, Flags, LayerRecord, Value};
 
 use crate::records::big_data_item::BigDataItem;
 
-/// What is to be recorded of a layer that somebody filled (Go: drivers/driver.go,
+/// The facts to record of a tree that the caller filled (Go: drivers/driver.go,
 /// `DriverWithDifferOutput`).
 ///
-/// Nobody checks it: whoever fills a tree vouches for what he says of it.
+/// They are not checked: the caller vouches for them.
 ///
 /// ```
 /// use layerhold::TreeFacts;
@@ -37,13 +37,13 @@ pub struct TreeFacts {
 }
 
 impl TreeFacts {
-    /// Says nothing: a layer of which no digest is known.
+    /// Creates empty facts: no digest is known.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets the digest and the size in bytes of the layer's tar.
+    /// Sets the digest and the size in bytes of the uncompressed tar.
     #[must_use]
     pub fn with_diff(mut self, digest: DiffId, size: u64) -> Self {
         self.diff_id = Some(digest);
@@ -51,36 +51,35 @@ impl TreeFacts {
         self
     }
 
-    /// Sets the size in bytes of a tar whose digest is not known.
+    /// Sets the size in bytes of the uncompressed tar if its digest is not known.
     #[must_use]
     pub fn with_diff_size(mut self, size: u64) -> Self {
         self.diff_size = Some(size);
         self
     }
 
-    /// Sets the digest of the stream that the layer came as, and its size in bytes if that is
-    /// known.
+    /// Sets the digest of the compressed tar, and its size in bytes if known.
     #[must_use]
     pub fn with_compressed(mut self, digest: CompressedDigest, size: Option<u64>) -> Self {
         self.compressed = Some((digest, size));
         self
     }
 
-    /// Sets how that stream was compressed, which is how the layer is written again.
+    /// Sets the compression of the tar, which exports of the layer use again.
     #[must_use]
     pub fn with_compression(mut self, codec: Codec) -> Self {
         self.compression = Some(codec);
         self
     }
 
-    /// Sets the digest of the table of contents that the layer was pulled by.
+    /// Sets the digest of the table of contents.
     #[must_use]
     pub fn with_toc(mut self, digest: TocDigest) -> Self {
         self.toc = Some(digest);
         self
     }
 
-    /// Sets the users and groups of the entries, as they are in a container.
+    /// Sets the user and group IDs of the entries, as a container sees them.
     #[must_use]
     pub fn with_owners(
         mut self,
@@ -92,14 +91,14 @@ impl TreeFacts {
         self
     }
 
-    /// Sets the free text of the layer. Without this an existing layer keeps its own.
+    /// Sets the metadata. Without this, an existing layer keeps its own.
     #[must_use]
     pub fn with_metadata(mut self, metadata: impl Into<String>) -> Self {
         self.metadata = Some(metadata.into());
         self
     }
 
-    /// Adds a data item of the layer, such as a table of contents.
+    /// Adds a big data item of the layer, such as a table of contents.
     #[must_use]
     pub fn with_big_data(mut self, item: BigDataItem) -> Self {
         self.big_data.push(item);
@@ -113,52 +112,52 @@ impl TreeFacts {
         self
     }
 
-    /// The flags to set.
+    /// Returns the flags to set.
     pub(crate) fn flags(&self) -> &Flags {
         &self.flags
     }
 
-    /// Says whether the root directory got its attributes on purpose. Without this, the layer below
-    /// says what they are.
+    /// Tells whether the attributes of the root directory were set on purpose. Without this, they
+    /// are taken from the parent layer.
     #[must_use]
     pub fn with_root(mut self, root: TreeRoot) -> Self {
         self.root = root;
         self
     }
 
-    /// Says what an [`Unpacker`](layerhold_archive::Unpacker) had to leave open, for when the
-    /// layers below are known.
+    /// Passes on what an [`Unpacker`](layerhold_archive::Unpacker) left open, to be settled when
+    /// the parent layers are known.
     #[must_use]
     pub fn with_unsettled(mut self, unsettled: Unsettled) -> Self {
         self.unsettled = Some(unsettled);
         self
     }
 
-    /// Returns the digest of the layer's tar, if known.
+    /// Returns the digest of the uncompressed tar, if known.
     #[must_use]
     pub fn diff_id(&self) -> Option<&DiffId> {
         self.diff_id.as_ref()
     }
 
-    /// Returns the size in bytes of the layer's tar, if known.
+    /// Returns the size of the uncompressed tar in bytes, if known.
     #[must_use]
     pub fn diff_size(&self) -> Option<u64> {
         self.diff_size
     }
 
-    /// Returns the digest of the stream that the layer came as, if known.
+    /// Returns the digest of the compressed tar, if known.
     #[must_use]
     pub fn compressed_digest(&self) -> Option<&CompressedDigest> {
         self.compressed.as_ref().map(|(digest, _)| digest)
     }
 
-    /// Returns the digest of the table of contents, if the layer was pulled by one.
+    /// Returns the digest of the table of contents, if known.
     #[must_use]
     pub fn toc_digest(&self) -> Option<&TocDigest> {
         self.toc.as_ref()
     }
 
-    /// What unpacking a tar found out.
+    /// Takes the result of unpacking a tar.
     pub(super) fn of_import(imported: &Imported) -> Self {
         let (stored, tar) = (&imported.compressed, &imported.uncompressed);
         let compressed = CompressedDigest::new(Digest::sha256(stored.sha256));
@@ -173,8 +172,7 @@ impl TreeFacts {
             )
     }
 
-    /// Notes in a record what is known, in place of what it said before (Go: layers.go,
-    /// `applyDiffFromStagingDirectory`).
+    /// Replaces the facts in a record (Go: layers.go, `applyDiffFromStagingDirectory`).
     pub(crate) fn note(&self, record: &mut LayerRecord) {
         forget(record);
         if let Some(digest) = &self.diff_id {
@@ -186,7 +184,7 @@ impl TreeFacts {
         let has_tar = self.diff_id.is_some() || self.toc.is_some();
         record.diff_size = match self.diff_size {
             Some(size) => i64::try_from(size).unwrap_or(i64::MAX),
-            // What Go's library writes for a size that is not known.
+            // Go's library writes this for an unknown size.
             None if has_tar => -1,
             None => 0,
         };
@@ -210,7 +208,7 @@ impl TreeFacts {
     }
 }
 
-/// Takes out of a record what it says of the layer's contents.
+/// Removes the facts about a layer's contents from its record.
 pub(super) fn forget(record: &mut LayerRecord) {
     let nothing = LayerRecord::default();
     record.diff_digest = nothing.diff_digest;

@@ -1,4 +1,4 @@
-//! Filling a tree.
+//! A staged tree that the caller fills.
 
 use std::io;
 use std::io::{BufWriter, Read, Write};
@@ -14,11 +14,11 @@ use crate::catalog::layout::FILE_MODE;
 use crate::contents::import::{Destination, import};
 use crate::spec::error::StageError;
 
-/// An empty tree that belongs to no layer yet.
+/// An empty staged tree that belongs to no layer yet.
 ///
-/// Whatever is put below [`root`](Self::root) must be in the form that the driver keeps layers in,
-/// which [`unpack_options`](Self::unpack_options) describe; an [`Unpacker`] with these options
-/// makes it so.
+/// Files below [`root`](Self::root) must have the form in which the driver keeps layers, which
+/// [`unpack_options`](Self::unpack_options) describe. An [`Unpacker`] with these options produces
+/// it.
 ///
 /// ```no_run
 /// use layerhold::layerhold_archive::Unpacker;
@@ -47,14 +47,14 @@ impl TreeToFill {
         Self { state, temp_root }
     }
 
-    /// Returns the directory to be filled, which stands for the root directory of the layer.
+    /// Returns the directory to fill, the root directory of the layer.
     #[must_use]
     pub fn root(&self) -> &Dir {
         self.state.tree.root()
     }
 
-    /// Says how archives are unpacked below the root: how deletions are written down, how owners
-    /// are mapped.
+    /// Returns the options for unpacking archives below the root: the form of whiteouts and the ID
+    /// maps.
     #[must_use]
     pub fn unpack_options(&self) -> UnpackOptions {
         let mut options = self.state.tree.unpack_options();
@@ -62,14 +62,14 @@ impl TreeToFill {
         options
     }
 
-    /// Returns the maps from owners in a container to owners on the disk.
+    /// Returns the ID maps from owners in a container to owners on disk.
     #[must_use]
     pub fn id_maps(&self) -> &IdMappings {
         &self.state.maps
     }
 
-    /// Stores how the tar of the layer was made, as lines of tar-split that are not compressed.
-    /// With it the tar can be had again, bit for bit; nobody checks that it is about this tree.
+    /// Stores the tar-split of the layer's tar, as uncompressed lines. With it the tar can be
+    /// rebuilt byte for byte. It is not checked against the tree.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl TreeToFill {
         Ok(())
     }
 
-    /// Declares the tree to be complete, and says what is to be recorded of it.
+    /// Declares the tree complete, with the facts to record.
     pub fn filled(self, facts: TreeFacts) -> FilledTree {
         FilledTree {
             state: self.state,
@@ -96,8 +96,8 @@ impl TreeToFill {
         }
     }
 
-    /// Fills the tree from a tar, plain or compressed, and finds out what is to be recorded of it.
-    /// The stream is read once and to its end.
+    /// Fills the tree from a tar, plain or compressed, and collects the facts to record. The stream
+    /// is read once and to its end.
     ///
     /// # Errors
     ///
@@ -124,7 +124,7 @@ impl TreeToFill {
         Ok(self.filled(TreeFacts::of_import(&imported).with_root(root)))
     }
 
-    /// Erases the tree and tells what went wrong, which dropping cannot.
+    /// Erases the tree and reports errors, which dropping cannot.
     ///
     /// # Errors
     ///
@@ -143,7 +143,7 @@ impl TreeToFill {
     }
 }
 
-/// What an entry of an archive for the root directory would set.
+/// Returns the attributes that an archive entry for the root directory would set.
 fn attributes(root: &Dir) -> Result<(u32, u32, u32), PathError> {
     let stat = root.stat_self()?;
     Ok((stat.permissions(), stat.uid, stat.gid))

@@ -1,17 +1,16 @@
-//! Trees that somebody else fills, to become the contents of a layer: from parts of an archive,
-//! from another store, from anywhere.
+//! Staged trees: the caller fills a tree from any source, and it becomes the contents of a layer.
 //!
 //! | step | what happens | a crash after it leaves |
 //! |---|---|---|
 //! | 1 | [`Store::stage_tree`] makes an empty tree | a tree whose lock is free, removed by a writer |
-//! | 2 | the caller fills it and says what it found out: [`TreeToFill::filled`] | the same |
-//! | 3 | it becomes a layer: a new one with a [`Transaction`](crate::Transaction), or what an existing one holds ([`replace`]) | the layer as it was before, or as it is meant to be |
+//! | 2 | the caller fills it and passes the facts to record: [`TreeToFill::filled`] | the same |
+//! | 3 | it becomes a new layer, in a [`Transaction`](crate::Transaction), or the contents of an existing one ([`replace`]) | the layer as it was before, or as it is meant to be |
 //!
-//! Only the third step takes a lock, for as long as it takes to rename and to save records. What is
-//! dropped before is erased.
+//! Only the third step takes a lock, while it renames and saves records. A tree that is dropped
+//! before is erased.
 //!
-//! Go: `Store.PrepareStagedLayer`, `Store.ApplyStagedLayer`, `Store.CleanupStagedLayer`, where the
-//! caller hands in an object that fills the tree, and has to call the third on every way out.
+//! Go: `Store.PrepareStagedLayer`, `Store.ApplyStagedLayer`, `Store.CleanupStagedLayer`. There, the
+//! caller passes an object that fills the tree, and must call the last one on every error path.
 
 mod fill;
 pub(crate) mod replace;
@@ -31,7 +30,7 @@ use crate::spec::error::StageError;
 pub use facts::TreeFacts;
 pub use fill::TreeToFill;
 
-/// What a tree is for.
+/// The purpose of a staged tree.
 ///
 /// ```
 /// use layerhold::{LayerAccess, TreeSpec};
@@ -52,8 +51,8 @@ enum Wanted {
 }
 
 impl TreeSpec {
-    /// A tree for a layer that is still to be made. Its ID, its parent and all else can be decided
-    /// when the tree is filled.
+    /// Stages a tree for a new layer. Its ID, parent and everything else can be decided after the
+    /// tree is filled.
     #[must_use]
     pub fn for_new_layer(access: LayerAccess) -> Self {
         Self {
@@ -62,7 +61,7 @@ impl TreeSpec {
         }
     }
 
-    /// A tree to replace what an existing layer holds, owned as that layer is.
+    /// Stages a tree that replaces the contents of an existing layer and has its ID maps.
     #[must_use]
     pub fn for_layer(layer: &Layer) -> Self {
         Self {
@@ -71,8 +70,7 @@ impl TreeSpec {
         }
     }
 
-    /// Sets the maps of the owners in a new layer; without this they are those of a layer without a
-    /// parent.
+    /// Sets the ID maps of a new layer; without this they are those of a layer without a parent.
     #[must_use]
     pub fn id_maps(mut self, maps: IdMappings) -> Self {
         self.id_maps = Some(maps);
@@ -80,7 +78,7 @@ impl TreeSpec {
     }
 }
 
-/// A tree that is complete, with what is to be recorded of it.
+/// A complete staged tree with the facts to record.
 #[derive(Debug)]
 #[must_use = "a tree that is dropped is erased"]
 pub struct FilledTree {
@@ -88,24 +86,24 @@ pub struct FilledTree {
     facts: TreeFacts,
 }
 
-/// What a tree consists of, from the first step to the last.
+/// A staged tree through all its steps.
 #[derive(Debug)]
 pub(crate) struct TreeState {
     pub(crate) tree: Box<dyn StagedTree>,
     pub(crate) maps: IdMappings,
     pub(crate) tar_split: Option<StagedAddition>,
-    /// Where the tar-split file is.
+    /// The area that the tar-split file is in.
     pub(crate) area: Option<TempArea>,
 }
 
 impl FilledTree {
-    /// Returns what is to be recorded of it.
+    /// Returns the facts to record.
     #[must_use]
     pub fn facts(&self) -> &TreeFacts {
         &self.facts
     }
 
-    /// Erases the tree and tells what went wrong, which dropping cannot.
+    /// Erases the tree and reports errors, which dropping cannot.
     ///
     /// Go: `Store.CleanupStagedLayer`.
     ///
@@ -129,7 +127,7 @@ pub(crate) fn stage_tree(engine: &Arc<Engine>, spec: TreeSpec) -> Result<TreeToF
         .unwrap_or_else(|| engine.options.id_maps.clone());
     let is_new = matches!(spec.wanted, Wanted::New(_));
     let maps = if is_new && driver.supports_shifting(&maps) {
-        // As in every new layer: mounts show the owners shifted.
+        // As in every new layer: mounts shift the owners.
         IdMappings::IDENTITY
     } else {
         maps

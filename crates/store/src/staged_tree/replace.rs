@@ -1,17 +1,17 @@
-//! A filled tree in place of what an existing layer holds.
+//! Replaces the contents of an existing layer with a filled tree.
 //!
 //! | step | what happens | a crash after it leaves |
 //! |---|---|---|
 //! | 0 | the tree is flushed, without a lock | the layer, and a tree that a writer removes |
 //! | 1 | the lock is taken, everything is checked | the same |
-//! | 2 | the record forgets what it says of the layer's contents, the old tar-split file goes | the layer with its old files, of which no digest is known |
-//! | 3 | the trees change places | the layer with its new files, of which no digest is known |
-//! | 4 | tar-split file and data items are put in place; the directories are synced | the same |
-//! | 5 | the record says what is known of the new contents | the layer as it is meant to be |
+//! | 2 | the facts about the contents are removed from the record, and the old tar-split file is removed | the layer with its old files, of which no digest is known |
+//! | 3 | the trees are exchanged | the layer with its new files, of which no digest is known |
+//! | 4 | tar-split file and big data items are moved into place; the directories are synced | the same |
+//! | 5 | the facts about the new contents are recorded | the layer as it is meant to be |
 //! | 6 | the lock is released, the old tree is erased | – |
 //!
-//! So at no moment does a record vouch for files that are not there. Go's library moves the tree
-//! first and keeps the old digests until it saves the new ones.
+//! So a record never has digests of files that are not there. Go's library moves the tree first and
+//! keeps the old digests until it saves the new ones.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -56,7 +56,7 @@ pub(crate) fn replace_tree(
             .begin()
             .map_err(DiffError::Staging)?,
     };
-    // Erased when the lock is released, also on the way out of a failure.
+    // Erased after the lock is released, on failure too.
     let mut trash = Trash::new();
     let mut layers = engine.lock_layers()?;
     let layer = lookup_to_change(&layers, key)?;
@@ -91,8 +91,8 @@ pub(crate) fn replace_tree(
     engine.sync_places(&[layer.id()]).map_err(DiffError::Sync)?;
     record(&mut layers, &layer, &facts)?;
     drop(layers);
-    // Every record is saved, so a failure to erase is no failure of the call. The next writer
-    // tries again.
+    // Every record is saved, so the call succeeds even if erasing fails. The next writer tries
+    // again.
     best_effort(trash.erase());
     drop(area);
     Ok(())
@@ -136,8 +136,8 @@ fn flush(
     Ok(())
 }
 
-/// Refuses a layer whose files are seen through a mount, its own or that of a layer above: the
-/// kernel does not take their being exchanged well.
+/// Refuses a layer that is mounted, by itself or below another layer: overlay does not allow
+/// changes to the trees of a mount.
 fn refuse_mounted(
     engine: &Engine,
     layers: &Locked<Layer>,
@@ -152,7 +152,7 @@ fn refuse_mounted(
     }
 }
 
-/// Whether a layer is another one or somewhere above it.
+/// Tells whether a layer is `below` or has it as an ancestor.
 fn stands_on(layers: &Locked<Layer>, layer: &LayerId, below: &LayerId) -> bool {
     let mut seen = BTreeSet::new();
     let mut here = Some(layer.clone());
@@ -162,7 +162,7 @@ fn stands_on(layers: &Locked<Layer>, layer: &LayerId, below: &LayerId) -> bool {
         }
         let found = by_id(layers, id.as_str()).ok().flatten();
         here = found.and_then(|layer| layer.parent().cloned());
-        // Damaged records may stand on one another in a circle.
+        // Damaged records may be their own ancestors.
         if !seen.insert(id) {
             return false;
         }
@@ -170,7 +170,7 @@ fn stands_on(layers: &Locked<Layer>, layer: &LayerId, below: &LayerId) -> bool {
     false
 }
 
-/// What was said of the old files.
+/// The facts about the old contents, to put back if the exchange fails.
 struct Forgotten {
     layer: Arc<Layer>,
     tar_split: Option<StagedAddition>,
@@ -232,7 +232,7 @@ fn record(
     }
     let note = |layer: &mut Layer| {
         facts.note(layer.record_mut());
-        // This flag is not the callers'.
+        // This flag is reserved: callers cannot set it.
         layer.set_complete();
     };
     drop(layers.update(id, note).of::<Layer>()?);

@@ -11,13 +11,12 @@ use crate::catalog::layout::{DIR_MODE, FILE_MODE};
 use crate::records::big_data_item::BigDataItem;
 use crate::spec::error::StageError;
 
-/// An area that is made when it is first needed.
+/// A temporary area that is created when it is first needed.
 #[derive(Debug)]
 pub(super) struct Area {
     root: PathBuf,
     area: Option<TempArea>,
-    /// Directories whose files are only synced one by one when nothing else calls for a sync of the
-    /// filesystem.
+    /// Directories with files that are synced one by one, unless the whole filesystem is flushed.
     written: Vec<Dir>,
 }
 
@@ -41,8 +40,8 @@ impl Area {
         Ok(self.area.insert(area).stage_addition())
     }
 
-    /// Writes data items as they will lie in the directory of their record; `None` when there are
-    /// no items.
+    /// Writes big data items into a staged directory, as the record's will be; `None` when there
+    /// are none.
     pub(super) fn data_items(
         &mut self,
         items: &[BigDataItem],
@@ -63,7 +62,7 @@ impl Area {
         Ok(Some(addition))
     }
 
-    /// Makes the data items durable one by one.
+    /// Syncs the big data items one by one.
     pub(super) fn sync_data(&self) -> Result<(), PathError> {
         for dir in &self.written {
             for entry in dir.entries()? {
@@ -77,8 +76,7 @@ impl Area {
         Ok(())
     }
 
-    /// Moves something that stands in the way of an addition into the area, so that it is erased
-    /// with it.
+    /// Moves a file that is in the way of an addition into the area, to be erased with it.
     pub(super) fn clear_the_way(&self, dir: &Dir, name: &std::ffi::OsStr) -> Result<(), PathError> {
         if !dir.exists(name)? {
             return Ok(());
@@ -88,8 +86,7 @@ impl Area {
                 .stage_deletion(dir, name)
                 .map(drop)
                 .map_err(|error| error.source),
-            // Without an area of its own a transaction has nothing that could be in the way of
-            // much.
+            // A transaction without an area adds little, so little can be in its way.
             None => {
                 under_lock_on_purpose("there is no area to move it to", || remove_tree(dir, name))
             }

@@ -1,5 +1,5 @@
-//! What stands against a change, asked of a snapshot before and of the locked records when it
-//! counts.
+//! Checks for conflicts: against a snapshot while staging, and against the locked records in a
+//! commit.
 
 use layerhold_ids::ImageId;
 use layerhold_json_store::Record;
@@ -17,7 +17,7 @@ use crate::records::reserved_flag::reserved_flag;
 use crate::spec::error::StageError;
 use crate::spec::{ImageIfPresent, NameConflict};
 
-/// Refuses flags that are the library's own.
+/// Refuses reserved flags.
 pub(super) fn refuse_reserved(flags: &Flags) -> Result<(), StageError> {
     match reserved_flag(flags) {
         Some(flag) => Err(StageError::ReservedFlag { flag }),
@@ -25,7 +25,8 @@ pub(super) fn refuse_reserved(flags: &Flags) -> Result<(), StageError> {
     }
 }
 
-/// Refuses a name that belongs to a record. Additional stores may have it; ours comes first then.
+/// Refuses a name that a record of this store has. If an additional store has it, this store comes
+/// first.
 pub(super) fn name_is_free<R: ItemRecord>(
     records: &impl Records<R>,
     name: &str,
@@ -39,8 +40,7 @@ pub(super) fn name_is_free<R: ItemRecord>(
     }
 }
 
-/// Refuses an ID that belongs to a record, also one in an additional store: whatever stands on that
-/// there would change.
+/// Refuses an ID that a record has, in an additional store too: its children there would change.
 pub(super) fn id_is_free<R: ItemRecord>(
     records: &impl Records<R>,
     id: &str,
@@ -51,7 +51,8 @@ pub(super) fn id_is_free<R: ItemRecord>(
     }
 }
 
-/// The typed ID of a record. Records whose ID is none are never served.
+/// Returns the typed ID of a record. Records with an invalid ID are set aside, so this never fails
+/// for others.
 pub(crate) fn item_id<R: Record + ItemRecord>(id: &str) -> Option<ItemId> {
     Some(match R::ITEM {
         ItemKind::Layer => ItemId::Layer(id.parse().ok()?),
@@ -60,7 +61,7 @@ pub(crate) fn item_id<R: Record + ItemRecord>(id: &str) -> Option<ItemId> {
     })
 }
 
-/// Refuses a commit that the store, as it is now, has something against.
+/// Refuses a commit that conflicts with the locked records.
 pub(super) fn all(transaction: &Transaction, locks: &Locks) -> Result<(), Conflict> {
     check_layers(transaction, locks)?;
     check_images(transaction, locks)?;
@@ -104,7 +105,7 @@ fn check_layers(transaction: &Transaction, locks: &Locks) -> Result<(), Conflict
     Ok(())
 }
 
-/// Whether a container of the same commit writes to the layer.
+/// Tells whether the layer belongs to a container of the same commit.
 fn is_of_container(transaction: &Transaction, new: &NewLayer) -> bool {
     transaction
         .containers

@@ -1,28 +1,28 @@
-//! Making a transaction visible.
+//! Commits a transaction.
 //!
 //! | step | what happens | a crash after it leaves |
 //! |---|---|---|
 //! | 0 | contents are flushed, without a lock | temporary areas, erased by the next writer |
 //! | 1 | locks are taken, everything is checked again | the same |
-//! | 2 | the layers are recorded as incomplete | records that the next writer, ours or Go's, removes with what belongs to them |
-//! | 3 | trees, tar-split files and data items of layers are moved into place | the same |
-//! | 4 | the intent is noted | the same, and a note that our next writer removes |
-//! | 5 | data items of images and containers are moved into place | the same, and directories that our next writer removes |
-//! | 6 | the directories in which something was put are synced | the same |
-//! | 7 | the layers are recorded as complete | layers that no image uses; our next writer finds the intent and removes them |
-//! | 8 | the images are recorded | with containers to come: complete images, and container layers that our next writer removes |
-//! | 9 | the containers are recorded | everything is there; the note of the intent says so to the next writer |
-//! | 10 | the intent is removed, the locks are released | everything is there |
+//! | 2 | the layers are recorded as incomplete | incomplete layers that the next writer, ours or Go's, removes with their files |
+//! | 3 | trees, tar-split files and big data items of layers are moved into place | the same |
+//! | 4 | the intent file is written | the same, and an intent file that our next writer removes |
+//! | 5 | big data items of images and containers are moved into place | the same, and directories that our next writer removes |
+//! | 6 | the changed directories are synced | the same |
+//! | 7 | the layers are recorded as complete | layers that no image uses; our next writer finds the intent file and removes them |
+//! | 8 | the images are recorded | if containers follow: complete images, and container layers that our next writer removes |
+//! | 9 | the containers are recorded | the whole commit; the next writer sees from the intent file that it is complete |
+//! | 10 | the intent file is removed, the locks are released | the whole commit |
 //! | 11 | temporary areas are erased | – |
 //!
-//! Steps 2, 3, 6 and 7 are left out without layers, 4 and 10 without images and containers. When a
-//! step fails, what the steps before it did is undone; if that fails too, what is left is what a
-//! crash would have left. An image that was there before keeps data items that were written anew.
+//! Steps 2, 3, 6 and 7 are skipped without layers, 4 and 10 without images and containers. If a
+//! step fails, the steps before it are undone; if that fails too, the store is left as after a
+//! crash. Big data items that were written to an existing image stay.
 //!
-//! Each step that writes a record or the intent is durable before the next one begins, and so are
-//! contents (step 0) and their places (step 6) before a record says that they are there. Data
-//! directories of images and containers need no sync of their own: they are in the directory of the
-//! record file, which is synced when that is saved.
+//! Each step that writes a record or the intent file is durable before the next one begins.
+//! Contents (step 0) and their places (step 6) are durable before a record says that they exist.
+//! The data directories of images and containers need no sync of their own: they are in the
+//! directory of the record file, which is synced when that is saved.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -53,30 +53,30 @@ use crate::transaction::error::CommitError;
 use crate::usage::counters::Counter;
 use crate::usage::note_imported_counts;
 
-/// What a commit made visible.
+/// The result of a commit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Committed {
-    /// New layers. Those that turned out to be there already are not among them.
+    /// The new layers, without those that existed already.
     pub layers: Vec<LayerId>,
-    /// New or updated images.
+    /// The new and updated images.
     pub images: Vec<ImageId>,
-    /// New containers.
+    /// The new containers.
     pub containers: Vec<ContainerId>,
 }
 
 impl Transaction {
     /// Makes everything visible at once.
     ///
-    /// Flushes the filesystem first, unless [`SyncMode::None`] was asked for; what is visible
-    /// survives a power cut. Takes the locks of layers, images and containers for as long as it
-    /// takes to rename and to save the records.
+    /// Flushes the filesystem first, unless [`SyncMode::None`] was asked for: what is visible
+    /// survives a power cut. Then takes the locks of layers, images and containers, while it
+    /// renames and saves the records.
     ///
     /// # Errors
     ///
-    /// [`CommitError::Conflict`] when the store changed since the parts were added: names and IDs
-    /// that were taken, parents that are gone. [`CommitError::Cancelled`] when it was asked to stop
-    /// before it began. The store is as it was before.
+    /// [`CommitError::Conflict`] when the store changed since the items were added: names and IDs
+    /// were taken, or parents removed. [`CommitError::Cancelled`] when it was cancelled before it
+    /// began. The store is as it was before.
     pub fn commit(mut self) -> Result<Committed, CommitError> {
         if self.layers.is_empty() && self.images.is_empty() && self.containers.is_empty() {
             return Ok(Committed::default());
@@ -95,11 +95,11 @@ impl Transaction {
         let mut commit = Commit::new(&engine);
         let outcome = commit.run(&mut self, &mut locks);
         let outcome = outcome.map_err(|error| commit.undo(&mut locks, error));
-        // Erasing takes long; nobody has to wait for it.
+        // Erasing takes long, so the locks are released first.
         drop(locks);
         drop(self.choosing.take());
         drop(commit);
-        // Every record is saved, so a failure to erase is no failure of the commit. The next writer
+        // Every record is saved, so the commit succeeds even if erasing fails. The next writer
         // tries again.
         best_effort(self.area.close());
         best_effort(self.image_area.as_mut().map_or(Ok(()), Area::close));
@@ -110,9 +110,9 @@ impl Transaction {
         outcome
     }
 
-    /// Step 0. One flush of the filesystem costs less than one per file. Without layers, or when
-    /// their contents are not to be flushed, what lies beside records is flushed one by one: it is
-    /// part of them, and an image with an empty manifest keeps podman from reading any.
+    /// Step 0. One flush of the filesystem costs less than one per file. Without layers, or if
+    /// their contents are not to be flushed, the files beside records are synced one by one: an
+    /// image with an empty manifest keeps podman from reading any image.
     fn flush(&self) -> Result<(), CommitError> {
         let engine = &self.engine;
         if self.is_volatile() {
@@ -140,7 +140,7 @@ impl Transaction {
         Ok(())
     }
 
-    /// Tells whether everything in it may be lost at a reboot.
+    /// Tells whether everything in it is volatile.
     fn is_volatile(&self) -> bool {
         self.images.is_empty()
             && self.layers.iter().all(|new| new.placement == VOLATILE)
@@ -148,20 +148,20 @@ impl Transaction {
     }
 }
 
-/// The steps of one commit, and what has to be undone.
+/// One commit: its steps, and what to undo.
 struct Commit<'s> {
     engine: &'s Engine,
     trash: Trash,
-    /// Trees that turned out not to be needed; erased when no lock is held.
+    /// Trees that are not needed. They are erased after the locks are released.
     spare: Vec<NewLayer>,
-    /// Trees that could not be moved into place, and areas that are empty now; erased when no lock
-    /// is held.
+    /// Trees that could not be moved into place, and empty areas. They are erased after the locks
+    /// are released.
     refused: Vec<Box<dyn StagedLayer>>,
     areas: Vec<TempArea>,
     done: Done,
 }
 
-/// What has been done so far.
+/// The steps done so far.
 #[derive(Debug, Default)]
 struct Done {
     layers: Vec<LayerId>,
@@ -232,7 +232,7 @@ impl<'s> Commit<'s> {
         record_images(transaction, locks)?;
         record_containers(transaction, locks)?;
         if has_users {
-            // Left behind it would be taken for what it is: a commit that is complete.
+            // If the removal fails, the next writer sees from the file that the commit is complete.
             let io = &*self.engine.options.metadata_io;
             drop(Intent::remove(
                 io,
@@ -243,8 +243,8 @@ impl<'s> Commit<'s> {
         Ok(committed)
     }
 
-    /// Takes layers out that somebody else brought in meanwhile, where that is welcome and they are
-    /// the same.
+    /// Leaves out layers that other processes have committed since, if the specification allows
+    /// reuse and they are the same.
     fn leave_out_present(
         &mut self,
         transaction: &mut Transaction,
@@ -292,7 +292,7 @@ impl<'s> Commit<'s> {
     fn move_layers(&mut self, transaction: &mut Transaction) -> Result<(), CommitError> {
         let mut layers = std::mem::take(&mut transaction.layers).into_iter();
         let moved = layers.try_for_each(|new| self.move_layer(transaction, new));
-        // What was not reached is erased when no lock is held.
+        // The layers after a failed one are erased after the locks are released.
         self.spare.extend(layers);
         moved
     }
@@ -318,7 +318,7 @@ impl<'s> Commit<'s> {
         data: Option<StagedAddition>,
     ) -> Result<(), PathError> {
         let dir = &self.engine.catalog.layout.layers;
-        // Without a record of this ID, whatever has its name is garbage.
+        // No record has this ID, so files with its name are garbage.
         transaction.area.clear_the_way(dir, &tar_split_name(id))?;
         transaction.area.clear_the_way(dir, id.as_ref())?;
         put(tar_split, dir, &tar_split_name(id))?;
@@ -337,7 +337,7 @@ impl<'s> Commit<'s> {
         match contents.commit(id) {
             Ok(()) => Ok(()),
             Err(refused) if matches!(refused.source, LayerError::Exists { .. }) => {
-                // Contents without a record are garbage too.
+                // No record has this ID, so the contents are garbage too.
                 self.engine
                     .driver()
                     .remove(id, &mut self.trash)
@@ -349,7 +349,7 @@ impl<'s> Commit<'s> {
         }
     }
 
-    /// Keeps a tree that could not be moved until no lock is held, and returns why.
+    /// Keeps a tree that could not be moved until the locks are released, and returns the reason.
     fn keep_refused(&mut self, refused: CommitFailed) -> LayerError {
         self.refused.push(refused.staged);
         refused.source
@@ -412,7 +412,7 @@ impl<'s> Commit<'s> {
         locks.layers.save().of::<Layer>()
     }
 
-    /// Undoes the steps that were done, and returns the error that made it necessary.
+    /// Undoes the steps that were done, and returns the error that caused it.
     fn undo(&mut self, locks: &mut Locks, error: CommitError) -> CommitError {
         match self.try_to_undo(locks) {
             Ok(()) => error,
@@ -426,8 +426,8 @@ impl<'s> Commit<'s> {
     fn try_to_undo(&mut self, locks: &mut Locks) -> Result<(), CommitError> {
         let done = std::mem::take(&mut self.done);
         let layout = &self.engine.catalog.layout;
-        // A save that failed may have reached the disk nevertheless; the guards say what is there.
-        // What uses the layers goes first, and when it cannot go the layers stay.
+        // A failed save may have reached the disk; the guards tell which records exist. Containers
+        // and images are removed before the layers they use. If that fails, the layers stay.
         remove_present(&mut locks.containers, &done.container_dirs)?;
         remove_present(&mut locks.images, &done.image_dirs)?;
         for id in &done.container_dirs {
@@ -454,7 +454,7 @@ impl<'s> Commit<'s> {
     }
 }
 
-/// Tells whether a layer may stand in for another of the same ID.
+/// Refuses an existing layer that differs from a new one of the same ID.
 fn is_same(present: &Layer, new: &Layer) -> Result<(), Conflict> {
     let id = || present.id().clone();
     if present.parent() != new.parent() {
@@ -466,7 +466,7 @@ fn is_same(present: &Layer, new: &Layer) -> Result<(), Conflict> {
     }
 }
 
-/// Removes those records that are there, and saves.
+/// Removes the records that exist, and saves.
 fn remove_present<R: ItemRecord>(
     records: &mut Locked<R>,
     ids: &[impl AsRef<str>],
@@ -498,14 +498,14 @@ fn record_images(transaction: &Transaction, locks: &mut Locks) -> Result<(), Com
     Ok(locks.images.save().of::<Image>()?)
 }
 
-/// Makes the contents of a staged file durable.
+/// Syncs a staged file.
 fn sync_file(staged: &StagedAddition) -> Result<(), PathError> {
     let file = staged.area().open_file(staged.name())?;
     let synced = file.sync_data();
     synced.map_err(|cause| PathError::new("sync", staged.path(), cause))
 }
 
-/// Moves an addition to its place, if there is one.
+/// Moves a staged addition into place, if there is one.
 fn put(
     addition: Option<StagedAddition>,
     dir: &Dir,
@@ -518,7 +518,7 @@ fn put(
 }
 
 fn insert_image(new: &NewImage, locks: &mut Locks) -> Result<(), CommitError> {
-    // Names that move are taken by a change, not by an insertion, which refuses them.
+    // An insertion refuses names that other images have, so names that move are set by an update.
     let mut record = new.record.clone();
     let names = record.take_names_if(new.name_conflict == NameConflict::Move);
     let id = record.id().clone();

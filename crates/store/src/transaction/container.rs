@@ -1,4 +1,4 @@
-//! Adding containers to a transaction.
+//! Adds containers to a transaction.
 
 use layerhold_idmap::{IdMap, IdMappingOptions, IdMappings, MapChoice};
 use layerhold_ids::{ContainerId, ImageId, LayerId, dedupe_names};
@@ -20,11 +20,11 @@ use crate::spec::error::StageError;
 use crate::spec::{ContainerSpec, LayerSpec};
 
 impl Transaction {
-    /// Adds a container, and the layer that it writes to.
+    /// Adds a container and the layer it writes to.
     ///
-    /// The layer stands on the top layer of the image, or on a copy of it whose owners are those of
-    /// the container's ID maps. Such a copy is noted in the image and serves other containers with
-    /// the same maps too.
+    /// The parent of that layer is the top layer of the image, or a copy of it with the owners of
+    /// the container's ID maps. Such a copy is noted in the image and reused for containers with
+    /// the same maps.
     ///
     /// Go: `Store.CreateContainer`.
     ///
@@ -108,9 +108,9 @@ impl Transaction {
         Ok(())
     }
 
-    /// Finds the top layer of an image, or a copy of it, that has no ID maps. Where there is none,
-    /// such a copy is added and noted in the image; for an image that cannot take note of it, the
-    /// layer with ID maps is returned. `None` for an image without layers.
+    /// Returns the top layer of an image, or a copy of it, that has no ID maps. If there is none, a
+    /// copy is added and noted in the image. An image of an additional store cannot note a copy:
+    /// then the layer with ID maps is returned. `None` for an image without layers.
     pub(crate) fn unmapped_top_layer(
         &mut self,
         image: &ImageId,
@@ -124,7 +124,7 @@ impl Transaction {
         self.parent_for(&view, &spec, &IdMappings::IDENTITY)
     }
 
-    /// The layer that the container's layer is to stand on, if it has an image with layers.
+    /// Returns the parent for the container's layer, if it has an image with layers.
     fn parent_for(
         &mut self,
         view: &Snapshot,
@@ -150,22 +150,22 @@ impl Transaction {
         }
         let first = first.ok_or_else(|| unknown_layer(top))?;
         if !self.is_own(view, &image, &first) {
-            // What is only read cannot take note of a copy, and so the container's own layer is
-            // given its maps (Go: store.go, `imageTopLayerForMapping`).
+            // An image of an additional store cannot note a copy, so the container's own layer gets
+            // the maps (Go: store.go, `imageTopLayerForMapping`).
             return Ok(Some(first.id().clone()));
         }
         self.mapped_copy(&image, &first, spec).map(Some)
     }
 
-    /// Tells whether neither an image nor a layer is in an additional store.
+    /// Tells whether both the image and the layer are in this store.
     fn is_own(&self, view: &Snapshot, image: &Image, layer: &Layer) -> bool {
         let (image, layer) = (image.id(), layer.id());
         (self.new_image(image).is_some() || view.images.is_own(image.as_str()))
             && (self.new_layer(layer).is_some() || view.layers.is_own(layer.as_str()))
     }
 
-    /// Tells whether a container with these maps can stand on a layer as it is (Go: store.go,
-    /// `imageTopLayerForMapping`).
+    /// Tells whether a container with these maps can use a layer as its parent without a copy (Go:
+    /// store.go, `imageTopLayerForMapping`).
     fn serves(&self, layer: &Layer, maps: &IdMappings, choice: &IdMappingOptions) -> bool {
         let of_layer = layer.id_maps();
         if of_layer.is_identity() && self.engine.driver().supports_shifting(maps) {
@@ -176,7 +176,7 @@ impl Transaction {
         !wanted_host && of_layer == *maps
     }
 
-    /// Makes a copy of an image's top layer under the maps asked for.
+    /// Adds a copy of an image's top layer with the ID maps asked for.
     fn mapped_copy(
         &mut self,
         image: &Image,
@@ -223,7 +223,7 @@ impl Transaction {
         Ok(self.create_layer(layer)?.id().clone())
     }
 
-    /// The record of an image of this transaction or of the store.
+    /// Returns the record of an image of this transaction or of the store.
     pub(super) fn image_record(&self, view: &Snapshot, id: &ImageId) -> Result<Image, StageError> {
         if let Some(new) = self.new_image(id) {
             return Ok(new.record.clone());
@@ -232,14 +232,14 @@ impl Transaction {
     }
 }
 
-/// The maps that were asked for by their ranges; everything else counts as none (Go: store.go,
+/// Returns the maps that were given as ranges; every other choice counts as none (Go: store.go,
 /// `CreateContainer`).
 fn explicit(options: &IdMappingOptions) -> IdMappings {
     let map = |choice: &MapChoice| choice.resolve(&IdMap::IDENTITY);
     IdMappings::new(map(&options.uids), map(&options.gids))
 }
 
-/// What a copy of the top layer gets: the ranges asked for, and no maps where none were.
+/// Returns the maps for a copy of the top layer: the given ranges, otherwise none.
 fn host_unless_given(options: &IdMappingOptions) -> IdMappingOptions {
     let choice = |choice: &MapChoice| match choice {
         MapChoice::Inherit => MapChoice::Host,

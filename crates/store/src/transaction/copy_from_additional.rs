@@ -1,9 +1,9 @@
-//! Taking an image over from an additional store, where it cannot be changed.
+//! Copies an image from an additional store, where it cannot be changed.
 //!
-//! Go does the same when such an image gets a name, or is created anew under its ID (Go: store.go,
-//! `CreateImage`, `updateNames`). There it fails or takes names away when another image has one of
-//! its names by now; here names that belong to other images of this store stay theirs, as they were
-//! for everybody who looked them up before.
+//! Go does the same when such an image gets a name, or is created again under its ID (Go: store.go,
+//! `CreateImage`, `updateNames`). There it fails or removes names if another image has one of its
+//! names by now. Here, names that other images of this store have stay theirs: a lookup finds the
+//! same image as before.
 
 use std::sync::Arc;
 
@@ -19,13 +19,13 @@ use crate::records::big_data_item::BigDataItem;
 use crate::spec::ImageSpec;
 use crate::spec::error::StageError;
 
-/// An image that only an additional store has.
+/// An image that is only in an additional store.
 pub(super) struct OnlyAdditional {
     image: Arc<Image>,
     store: Arc<RecordStore<Image>>,
 }
 
-/// Finds an image of that ID that is in an additional store and not in this one.
+/// Finds an image of that ID that is only in an additional store.
 pub(super) fn only_additional(
     view: &Snapshot,
     id: &ImageId,
@@ -40,7 +40,7 @@ pub(super) fn only_additional(
         .map(|(image, store)| OnlyAdditional { image, store }))
 }
 
-/// Completes a specification with what is known of the image.
+/// Completes a specification from the image's record.
 pub(super) fn copy_from_additional(
     view: &Snapshot,
     known: &OnlyAdditional,
@@ -75,7 +75,7 @@ pub(super) fn copy_from_additional(
         spec.big_data.push(BigDataItem {
             key: key.clone(),
             data: read(&known.store.store, &known.image, key)?,
-            // One that was not recorded there is not made up here.
+            // An unrecorded digest stays unrecorded.
             digest: record
                 .big_data_digests
                 .get(key)

@@ -1,8 +1,8 @@
-//! Counting what an imported layer takes, beside other work.
+//! Counts the disk usage of an imported layer in the background.
 //!
-//! All of the layer is in the kernel's caches then, and the transaction usually has something to
-//! wait for: the next layer, or the flush before its commit. What cannot be counted is no failure;
-//! it is counted when somebody asks.
+//! Right after the import the whole layer is in the kernel's caches, and the transaction usually
+//! waits for something else: the next layer, or the flush before its commit. If counting fails, the
+//! layer is counted when its usage is asked for.
 
 use std::thread::{Builder, JoinHandle};
 
@@ -12,13 +12,12 @@ use crate::records::Layer;
 use crate::usage::count_tree;
 use crate::usage::counters::Counter;
 
-/// A layer that is being counted. Dropping it waits for the end, so that nothing of the layer stays
-/// open.
+/// A layer being counted. Dropping it waits for the end, so that no file of the layer stays open.
 #[derive(Debug)]
 pub(super) struct Counting(Option<JoinHandle<Option<Counter>>>);
 
 impl Counting {
-    /// Starts to count the tree of a layer that has a tar-split file of so many bytes.
+    /// Starts counting the tree of a layer, with a tar-split file of `tar_split` bytes.
     pub(super) fn start(layer: &Layer, tree: &Dir, tar_split: u64) -> Self {
         let (layer, tree) = (layer.clone(), tree.clone());
         let count = move || Counter::new(&layer, count_tree(&tree, tar_split).ok()?);

@@ -1,4 +1,4 @@
-//! Why a transaction cannot be committed.
+//! Errors of committing.
 
 use layerhold_driver::LayerError;
 use layerhold_ids::LayerId;
@@ -19,7 +19,7 @@ pub enum CommitError {
     /// The store changed since the transaction began.
     #[error(transparent)]
     Conflict(#[from] Conflict),
-    /// It was asked to stop, and nothing was changed yet.
+    /// The caller cancelled it before anything was changed.
     #[error("cancelled before anything was changed")]
     Cancelled,
     /// The contents could not be flushed.
@@ -34,14 +34,14 @@ pub enum CommitError {
         #[source]
         source: Box<LayerError>,
     },
-    /// A data item could not be moved into place.
+    /// A big data item could not be moved into place.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// A level that was drawn for SELinux labels was taken meanwhile, and no other can be drawn.
+    /// The level drawn for SELinux labels is in use by now, and no other can be drawn.
     #[error(transparent)]
     Labels(#[from] LabelError),
-    /// Something staged could not be moved into place.
-    #[error("cannot move what belongs to {id} into place")]
+    /// Staged files could not be moved into place.
+    #[error("cannot move the files of {id} into place")]
     Move {
         /// The item.
         id: ItemId,
@@ -52,13 +52,13 @@ pub enum CommitError {
     /// Locks or records cannot be used.
     #[error(transparent)]
     Access(#[from] AccessError),
-    /// A step failed, and undoing the steps before it failed too: incomplete layers are left for
-    /// the next writer.
-    #[error("the commit failed and could not be undone completely: {rollback}")]
+    /// A step failed, and undoing the steps before it failed too. The next writer removes the
+    /// incomplete layers.
+    #[error("the commit failed, and could not be undone completely: {rollback}")]
     Rollback {
-        /// What failed while undoing.
+        /// The error of undoing.
         rollback: Box<CommitError>,
-        /// What failed first.
+        /// The first error.
         #[source]
         source: Box<CommitError>,
     },

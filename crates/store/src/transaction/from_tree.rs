@@ -1,4 +1,4 @@
-//! Layers from trees that somebody else filled.
+//! Adds layers made of trees that the caller filled.
 
 use super::layer::Planned;
 use super::staged::Presence;
@@ -11,19 +11,18 @@ use crate::spec::error::StageError;
 use crate::staged_tree::FilledTree;
 
 impl Transaction {
-    /// Makes a layer of a tree that was filled after
-    /// [`Store::stage_tree`](crate::Store::stage_tree).
+    /// Adds a layer made of a filled tree, see [`Store::stage_tree`](crate::Store::stage_tree).
     ///
-    /// What the tree's facts say is recorded. A layer of the same ID that is there already, where
-    /// the specification welcomes it, is taken as for any other layer, and the tree is erased.
+    /// The tree's facts are recorded. If a layer of the same ID exists and the specification allows
+    /// its reuse, it is used as for any other layer, and the tree is erased.
     ///
     /// Go: `Store.ApplyStagedLayer`.
     ///
     /// # Errors
     ///
     /// [`StageError::Conflict`] and [`StageError::Lookup`] for IDs and names that are taken or
-    /// missing, and for a tree whose owners are mapped in another way than those of the layer are
-    /// to be. The tree is erased then.
+    /// missing, and for a tree whose ID maps differ from those of the layer. The tree is erased
+    /// then.
     pub fn create_layer_from_tree(
         &mut self,
         spec: LayerSpec,
@@ -39,7 +38,7 @@ impl Transaction {
             let layer = plan.id.clone();
             return Err(Conflict::OtherMaps { layer }.into());
         }
-        // A template is what a layer begins with, and nothing of that is left.
+        // The tree replaces the contents of a template.
         plan.template = None;
         plan.spec.template = None;
         let mut contents = self.stage_contents(&plan)?;

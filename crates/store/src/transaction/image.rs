@@ -1,4 +1,4 @@
-//! Adding images to a transaction.
+//! Adds images to a transaction.
 
 use layerhold_ids::{ImageId, LayerId, dedupe_names};
 use layerhold_schema::{ImageRecord, Timestamp};
@@ -18,16 +18,16 @@ use crate::spec::{ImageIfPresent, ImageSpec, NameConflict};
 impl Transaction {
     /// Adds an image.
     ///
-    /// An image of that ID that is only in an additional store is no hindrance: what the
-    /// specification leaves open is taken over from it, and the new image hides it.
+    /// An image of the same ID may be in an additional store. Then the specification is completed
+    /// from it, and the new image hides it.
     ///
     /// Go: `Store.CreateImage`.
     ///
     /// # Errors
     ///
     /// [`StageError::Lookup`] when its top layer is neither in the store nor in the transaction;
-    /// [`StageError::Conflict`] when its ID or a name is taken; [`StageError::Data`] for a data
-    /// item of an impossible name, or a manifest without a digest.
+    /// [`StageError::Conflict`] when its ID or a name is taken; [`StageError::Data`] for a big data
+    /// item with an invalid name, or a manifest without a digest.
     pub fn create_image(&mut self, mut spec: ImageSpec) -> Result<ImageId, StageError> {
         let view = self.engine.snapshot()?;
         spec.names = dedupe_names(std::mem::take(&mut spec.names));
@@ -89,7 +89,7 @@ impl Transaction {
             _ => {}
         }
         for name in &spec.names {
-            // Two images of one transaction cannot have one name, whatever may move.
+            // Two images of one transaction cannot have the same name, even if names may move.
             if let Some(new) = self
                 .images
                 .iter()
@@ -131,8 +131,7 @@ fn record_of(id: &ImageId, spec: &ImageSpec) -> ImageRecord {
         ..ImageRecord::default()
     };
     if spec.name_conflict == NameConflict::Move {
-        // Names that move are given as Go's `AddNames` gives them, which also notes them in the
-        // history.
+        // Names that move are added as by Go's `AddNames`, which also notes them in the history.
         spec.names
             .iter()
             .for_each(|name| record.add_name_to_history(name));

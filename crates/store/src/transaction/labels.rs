@@ -1,8 +1,8 @@
-//! The SELinux labels of containers.
+//! Chooses the SELinux labels of containers.
 //!
-//! They are chosen when a container is added, without a lock. Whoever commits looks under the lock
-//! whether somebody took the level meanwhile, and then takes another: nothing but records holds it
-//! until then.
+//! Labels are chosen without a lock when a container is added. Only a record reserves a level, so
+//! the commit checks under the lock whether another container has it by now, and draws another one
+//! if so.
 
 use layerhold_selinux::{ChosenLabels, LabelError, LabelPattern, Labels, UsedLevels, choose};
 
@@ -15,7 +15,7 @@ use crate::spec::ContainerSpec;
 use crate::spec::error::StageError;
 
 impl Transaction {
-    /// Chooses the labels of a container, unless it comes with some.
+    /// Chooses the labels of a container, unless they are given.
     pub(super) fn choose_labels(
         &self,
         view: &Snapshot,
@@ -32,7 +32,7 @@ impl Transaction {
         Ok(choose(root, &spec.label_options, used)?)
     }
 
-    /// Draws the levels again that somebody else recorded since they were drawn.
+    /// Draws levels again that other containers have had recorded since.
     pub(super) fn settle_labels(&mut self, locks: &Locks) -> Result<(), LabelError> {
         if self.containers.iter().all(|new| new.pattern.is_none()) {
             return Ok(());
@@ -52,7 +52,7 @@ impl Transaction {
         Ok(())
     }
 
-    /// Adds the levels of containers on their way in.
+    /// Adds the levels of the containers of this transaction.
     fn used_levels(&self, mut used: UsedLevels) -> UsedLevels {
         for new in &self.containers {
             used.add(new.record.mount_label());
@@ -75,14 +75,14 @@ impl Transaction {
     }
 }
 
-/// The levels of all containers and layers that are recorded.
+/// Collects the levels of all recorded containers and layers.
 fn used_levels(layers: &impl Records<Layer>, containers: &impl Records<Container>) -> UsedLevels {
     let mut used = UsedLevels::default();
     for container in crate::catalog::lookup::all(containers) {
         used.add(container.mount_label());
         used.add(container.process_label());
     }
-    // Few layers have a label, and so few are parsed.
+    // Few layers have a label, so few records are parsed.
     for id in layers.own_mentioning(b"\"mountlabel\":") {
         if let Ok(Some(layer)) = crate::catalog::lookup::by_id(layers, id) {
             used.add(layer.mount_label());
@@ -91,12 +91,12 @@ fn used_levels(layers: &impl Records<Layer>, containers: &impl Records<Container
     used
 }
 
-/// What a drawn label was made of, and the label.
+/// Returns the pattern and the label of a container whose level was drawn.
 fn drawn(new: &NewContainer) -> Option<(&LabelPattern, &str)> {
     Some((new.pattern.as_ref()?, new.record.mount_label()))
 }
 
-/// The labels given as such, or left in the flags by a caller that manages them itself.
+/// Returns the labels that are given, directly or in flags.
 fn given(spec: &ContainerSpec) -> Result<Option<Labels>, StageError> {
     let of_flags = || Labels {
         process: spec.flags.text("ProcessLabel").to_owned(),

@@ -1,4 +1,4 @@
-//! Adding layers to a transaction.
+//! Adds layers to a transaction.
 
 use std::io::Read;
 
@@ -30,8 +30,8 @@ use crate::spec::{IfPresent, LayerSpec};
 impl Transaction {
     /// Imports a layer from a tar stream, plain or compressed with gzip, bzip2, xz or zstd.
     ///
-    /// The stream is read once and to its end; both its digests are computed on the way. No lock is
-    /// held. An error of the reader ends the which is also the way to cancel it.
+    /// The stream is read once and to its end; both digests are computed on the way. No lock is
+    /// held. An error of the reader ends the import, and is also a way to cancel it.
     ///
     /// Go: `Store.PutLayer`.
     ///
@@ -48,8 +48,8 @@ impl Transaction {
         self.import_layer_with(spec, reader, &mut |_| ())
     }
 
-    /// Imports a layer as [`import_layer`](Self::import_layer) does, and tells `advance` from time
-    /// to time how many bytes of the stream have come in so far.
+    /// Imports a layer as [`import_layer`](Self::import_layer) does, and reports progress:
+    /// `advance` is called now and then with the bytes read so far.
     ///
     /// # Errors
     ///
@@ -70,7 +70,7 @@ impl Transaction {
         self.add_layer(plan, contents, Some(tar_split), Some((imported, digests)))
     }
 
-    /// Creates a layer without contents of its own: empty, or equal to its parent or template.
+    /// Adds a layer without contents of its own: empty, or equal to its parent or template.
     ///
     /// Go: `Store.CreateLayer`.
     ///
@@ -88,19 +88,19 @@ impl Transaction {
         self.add_layer(plan, contents, tar_split, None)
     }
 
-    /// Creates a layer whose contents stay in an additional layer store.
+    /// Adds a layer whose contents stay in an additional layer store.
     ///
-    /// Digests, sizes and owners are those that the layer store tells. Of the specification count
-    /// ID, parent, names, metadata, flags, data items and what happens when the ID is taken; it is
-    /// always a layer that nobody writes to.
+    /// Digests, sizes and owners come from the layer store. The specification sets ID, parent,
+    /// names, metadata, flags, big data items and what to do if the ID is taken; the rest of it is
+    /// ignored. The layer is always read-only.
     ///
     /// Go: `AdditionalLayer.PutAs`.
     ///
     /// # Errors
     ///
     /// [`StageError::Conflict`] and [`StageError::Lookup`] for IDs and names that are taken or
-    /// missing, [`StageError::Driver`] for a specification with a template, and when the layer
-    /// store does not show the layer any more.
+    /// missing; [`StageError::Driver`] for a specification with a template, and when the layer
+    /// store no longer presents the layer.
     pub fn put_additional_layer(
         &mut self,
         layer: &AdditionalLayer,
@@ -119,14 +119,14 @@ impl Transaction {
             request = request.with_template(self.layer_ref(template));
         }
         let contents = layer.stage(&request).map_err(StageError::Driver)?;
-        // The owners are as they are there, and so is all that is known of the contents.
+        // Owners and all facts about the contents come from the layer store.
         plan.maps = layer.id_maps();
         let known = layer.record_as(&plan.id);
         plan.template = Some(known.map_err(StageError::invalid(ItemId::Layer(plan.id.clone())))?);
         self.add_layer(plan, contents, None, None)
     }
 
-    /// Looks at everything that can stand against a layer before any work is done.
+    /// Checks a new layer for conflicts before any work is done.
     pub(super) fn plan_layer(&mut self, mut spec: LayerSpec) -> Result<Planned, StageError> {
         let view = self.engine.snapshot()?;
         spec.names = dedupe_names(std::mem::take(&mut spec.names));
@@ -136,8 +136,8 @@ impl Transaction {
         };
         let parent = match &spec.parent {
             Some(parent) => {
-                // An image may have the layer of a container at its top, and containers (Go:
-                // store.go, `PutLayer` asks this, `CreateContainer` does not).
+                // A container may be created from an image whose top layer belongs to another
+                // container (Go: store.go, `PutLayer` checks this, `CreateContainer` does not).
                 if !spec.of_container {
                     self.check_parent(&view, parent)?;
                 }
@@ -146,7 +146,7 @@ impl Transaction {
             None => None,
         };
         check::refuse_reserved(&spec.flags)?;
-        // After the parent, as in Go: of several things that are wrong, the same one is told.
+        // Checked after the parent, as in Go, so that the same one of several errors is reported.
         if let Some(present) = self.find_present(&view, &id, &spec)? {
             return Ok(Planned::Present(present));
         }
@@ -163,7 +163,7 @@ impl Transaction {
             spec.id_maps.gids.resolve(&inherited.gids),
         );
         if self.engine.driver().supports_shifting(&maps) {
-            // Mounts show the owners shifted; on disk they stay as they are in the tar.
+            // Mounts shift the owners; on disk they stay as in the tar.
             maps = IdMappings::IDENTITY;
         }
         let parent_maps = parent.as_ref().map(Layer::id_maps);
@@ -176,7 +176,7 @@ impl Transaction {
         })))
     }
 
-    /// Finds a layer that serves for the wanted one.
+    /// Finds an existing layer to use instead of a new one.
     fn find_present(
         &mut self,
         view: &Snapshot,
@@ -188,7 +188,7 @@ impl Transaction {
         };
         let known = match self.new_layer(id) {
             Some(new) => Some(new.record.clone()),
-            // An incomplete layer is about to be removed, and so is as good as none.
+            // An incomplete layer does not count: the next writer removes it.
             None => view.layer_by_id(id)?.map(|layer| (*layer).clone()),
         };
         let Some(known) = known else { return Ok(None) };
@@ -208,7 +208,7 @@ impl Transaction {
         Ok(Some(layer))
     }
 
-    /// Lets the driver prepare the tree: a copy of the template or parent, or nothing.
+    /// Lets the driver prepare the tree: a copy of the template or parent, or an empty one.
     pub(super) fn stage_contents(&self, plan: &Plan) -> Result<Box<dyn DriverLayer>, StageError> {
         let mut request = StageRequest::new()
             .with_id(&plan.id)
@@ -240,8 +240,7 @@ impl Transaction {
         Ok(contents)
     }
 
-    /// Reads the stream once: both digests, the tar-split file, and the tree come from the same
-    /// pass.
+    /// Unpacks the stream in one pass, which yields both digests, the tar-split file and the tree.
     fn unpack(
         &mut self,
         plan: &Plan,
@@ -261,7 +260,7 @@ impl Transaction {
         Ok((imported, tar_split))
     }
 
-    /// A copy of a template's contents is also a copy of how its tar was made.
+    /// Copies the tar-split file of a template, which is valid for the copied contents too.
     fn copy_tar_split(&mut self, plan: &Plan) -> Result<Option<StagedAddition>, StageError> {
         let Some(template) = &plan.spec.template else {
             return Ok(None);
@@ -319,7 +318,7 @@ impl Transaction {
         Ok(layer)
     }
 
-    /// Where the record goes (Go: layers.go, `pickStoreLocation`).
+    /// Returns where the record is put (Go: layers.go, `pickStoreLocation`).
     pub(super) fn placement_for(&self, spec: &LayerSpec) -> Placement {
         if spec.volatile {
             return VOLATILE;
@@ -330,7 +329,7 @@ impl Transaction {
         }
     }
 
-    /// Refuses an ID or names that are taken by a layer, in the transaction or in the store.
+    /// Refuses an ID that a layer of the transaction or the store has.
     pub(super) fn layer_id_is_free(&self, view: &Snapshot, id: &LayerId) -> Result<(), Conflict> {
         if self.new_layer(id).is_some() {
             return Err(Conflict::Id {
@@ -340,8 +339,8 @@ impl Transaction {
         check::id_is_free(&view.layers, id.as_str())
     }
 
-    /// Starts to count what an imported layer takes. That costs nothing while the flush is waited
-    /// for; without a flush, it is left to whoever asks.
+    /// Starts counting the disk usage of an imported layer. This is free while the commit waits for
+    /// the flush. Without a flush, the layer is counted when its usage is asked for.
     pub(super) fn count(
         &self,
         record: &Layer,
@@ -356,13 +355,13 @@ impl Transaction {
     }
 }
 
-/// What became of the wish for a layer.
+/// A planned layer: a new one, or an existing one to use instead.
 pub(super) enum Planned {
     New(Box<Plan>),
     Present(StagedLayer),
 }
 
-/// A layer that may be made.
+/// A new layer without conflicts.
 pub(super) struct Plan {
     pub(super) id: LayerId,
     pub(super) spec: LayerSpec,
@@ -375,7 +374,7 @@ impl Plan {
     pub(super) fn record(&self) -> LayerRecord {
         let spec = &self.spec;
         let mut record = match &self.template {
-            // A copy has the same tar as what it is a copy of (Go: layers.go, `create`).
+            // A copy has the same tar as its template (Go: layers.go, `create`).
             Some(template) => {
                 let from = template.record();
                 LayerRecord {
@@ -414,7 +413,7 @@ impl Plan {
 }
 
 impl LayerSpec {
-    /// A layer for a container.
+    /// Describes a layer for a container.
     pub(super) fn for_container() -> Self {
         let mut spec = Self::new();
         spec.access = Some(LayerAccess::ReadWrite);

@@ -1,4 +1,4 @@
-//! Bringing layers, images and containers in, all at once.
+//! Transactions: layers, images and containers become visible together.
 
 mod commit;
 mod area;
@@ -43,34 +43,34 @@ pub use staged::{StagedContainer, StagedLayer};
 
 /// Changes that become visible together, or not at all.
 ///
-/// What is added is prepared at once: layers are unpacked, data items are written, all of it in
-/// temporary areas and without a store lock, so that other processes are neither stopped nor see
-/// anything. [`commit`](Self::commit) then flushes the filesystem once, takes the locks for a
-/// moment, and moves everything into place. Dropping a transaction, or being killed, leaves nothing
-/// behind but temporary areas, which are erased by the drop or by the next writer.
+/// Added items are staged at once: layers are unpacked and big data items written, in temporary
+/// areas and without a store lock. Other processes are neither blocked nor see anything.
+/// [`commit`](Self::commit) flushes the filesystem once, takes the locks briefly, and moves
+/// everything into place. A transaction that is dropped or killed leaves at most temporary areas,
+/// which the drop or the next writer erases.
 ///
-/// A step that fails leaves the transaction as it was before that step.
+/// A call that fails leaves the transaction as it was before that call.
 #[derive(Debug)]
 #[must_use = "nothing happens before it is committed"]
 pub struct Transaction {
     pub(crate) engine: Arc<Engine>,
     area: Area,
-    /// The area on the filesystem of the image store, if there is one.
+    /// The temporary area on the filesystem of the image store, if there is one.
     image_area: Option<Area>,
     layers: Vec<NewLayer>,
     images: Vec<NewImage>,
     containers: Vec<NewContainer>,
     mapped: Vec<MappedLayer>,
     staged: Vec<StagedLayer>,
-    /// Held from the first choice of a user namespace on: nobody else chooses before this choice is
-    /// recorded.
+    /// The lock of user namespace choices, held from the first choice until it is recorded.
     choosing: Option<WriteGuard>,
 }
 
-/// A layer on its way in.
+/// A staged layer.
 #[derive(Debug)]
 struct NewLayer {
-    /// What it takes, if it was imported. Dropped, and so ended, before its contents are.
+    /// The count of its disk usage, if it was imported. Dropped first, so that counting ends before
+    /// its contents are dropped.
     counting: Option<Counting>,
     record: Layer,
     placement: Placement,
@@ -78,34 +78,34 @@ struct NewLayer {
     tar_split: Option<StagedAddition>,
     data: Option<StagedAddition>,
     if_present: IfPresent,
-    /// The maps of the parent at the time its contents were copied.
+    /// The ID maps of the parent when its contents were copied.
     parent_maps: Option<IdMappings>,
-    /// Where the tar-split file of a tree is, which was staged before this transaction began.
+    /// The area of the tar-split file, for a tree that was staged before this transaction began.
     area_of_tree: Option<TempArea>,
 }
 
-/// An image on its way in.
+/// A staged image.
 #[derive(Debug)]
 struct NewImage {
     record: Image,
     data: Option<StagedAddition>,
-    /// The items in `data` again, for an image that is there already.
+    /// The items in `data` again, for updating an existing image.
     items: Vec<BigDataItem>,
     name_conflict: NameConflict,
     if_present: ImageIfPresent,
 }
 
-/// A container on its way in.
+/// A staged container.
 #[derive(Debug)]
 struct NewContainer {
     record: Container,
     placement: Placement,
     data: Option<StagedAddition>,
-    /// What its SELinux labels were made of, if their level was drawn.
+    /// The pattern of its SELinux labels, if their level was drawn.
     pattern: Option<LabelPattern>,
 }
 
-/// A copy of an image's top layer under other ID maps, to be noted in the image.
+/// A copy of an image's top layer with other ID maps, to be noted in the image.
 #[derive(Debug)]
 struct MappedLayer {
     image: ImageId,
@@ -129,13 +129,13 @@ pub(crate) fn begin(engine: &Arc<Engine>) -> Result<Transaction, StageError> {
 }
 
 impl Transaction {
-    /// Finds a layer that was created or imported in this transaction, or found present by it.
+    /// Finds a layer of this transaction: a new one, or an existing one that it uses.
     #[must_use]
     pub fn staged_layer(&self, id: &LayerId) -> Option<&StagedLayer> {
         self.staged.iter().find(|layer| layer.id() == id)
     }
 
-    /// The area in which data items of images are written.
+    /// Returns the area for big data items of images.
     fn image_area(&mut self) -> &mut Area {
         self.image_area.as_mut().unwrap_or(&mut self.area)
     }
@@ -148,7 +148,7 @@ impl Transaction {
         self.images.iter().find(|image| image.record.id() == id)
     }
 
-    /// The layer as the driver is to see it: staged in this transaction, else committed.
+    /// Returns a layer as the driver sees it: staged in this transaction, or committed.
     fn layer_ref<'a>(&'a self, id: &'a LayerId) -> LayerRef<'a> {
         match self.new_layer(id) {
             Some(new) => LayerRef::Staged(&*new.contents),
@@ -156,7 +156,7 @@ impl Transaction {
         }
     }
 
-    /// The record of a layer of this transaction or of the store.
+    /// Returns the record of a layer of this transaction or of the store.
     fn layer_record(&self, view: &Snapshot, id: &LayerId) -> Result<Layer, StageError> {
         match self.new_layer(id) {
             Some(new) => Ok(new.record.clone()),
@@ -182,7 +182,7 @@ impl Transaction {
         Ok(())
     }
 
-    /// Refuses a layer to stand on one that a container writes to.
+    /// Refuses a parent that is the layer of a container.
     fn check_parent(&self, view: &Snapshot, parent: &LayerId) -> Result<(), Conflict> {
         let of_new = self
             .containers
@@ -218,7 +218,7 @@ fn name_conflict(name: &str, holder: ItemId) -> Conflict {
     }
 }
 
-/// Makes a random ID.
+/// Returns a random ID.
 macro_rules! fresh_id {
     ($id:ty) => {{
         let mut failure = None;
@@ -236,7 +236,7 @@ macro_rules! fresh_id {
 }
 use fresh_id;
 
-/// A container's ID in a conflict; a helper of the checks.
+/// Wraps the ID of a container.
 fn container_id(id: &ContainerId) -> ItemId {
     ItemId::Container(id.clone())
 }

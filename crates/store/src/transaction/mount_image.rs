@@ -1,9 +1,8 @@
-//! Mounting images.
+//! Mounts images.
 //!
-//! What is mounted of an image has no ID maps: every process sees the owners that its archive
-//! named. An image that was committed from a mapped container has a mapped top layer; a copy
-//! without maps is made for the first mount, noted in the image, and serves from then on (Go:
-//! store.go, `MountImage`).
+//! An image is mounted without ID maps: every process sees the owners of its archive. An image that
+//! was committed from a container with ID maps has a mapped top layer. The first mount creates a
+//! copy without maps and notes it in the image for later mounts (Go: store.go, `MountImage`).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -60,11 +59,11 @@ pub(crate) fn unmount_image(
     unmount_layer(engine, &layer, how)
 }
 
-/// The top layer, or the copy of it, that has no ID maps.
+/// Finds the top layer, or a copy of it, that has no ID maps.
 fn unmapped_layer(engine: &Arc<Engine>, image: &Image) -> Result<Option<Arc<Layer>>, MountError> {
     let layers = engine.catalog.read_layers()?;
     let top = top_layer(image)?;
-    // The image's own layer has to be there whichever is mounted.
+    // The image's own top layer must exist, even if a copy is mounted.
     let own = require(&layers, top.as_str())?;
     if own.id_maps().is_identity() {
         return Ok(Some(own));
@@ -93,7 +92,7 @@ fn make_unmapped_layer(engine: &Arc<Engine>, image: &Image) -> Result<Arc<Layer>
     let copy = copy.as_ref().unwrap_or(top_layer(image)?);
     let copy = require(&engine.catalog.read_layers()?, copy.as_str())?;
     if !copy.id_maps().is_identity() {
-        // Neither the image nor its layer can be changed, and a copy that is noted nowhere
+        // An image of an additional store cannot note a copy, and a copy that is noted nowhere
         // would never be removed.
         refuse_additional(&engine.catalog.read_images()?, image.id().as_str())?;
         refuse_additional(&engine.catalog.read_layers()?, copy.id().as_str())?;

@@ -1,4 +1,4 @@
-//! Putting a layer that another program shows into the store.
+//! Puts a layer of an additional layer store into the store.
 
 use layerhold_ids::LayerId;
 
@@ -8,9 +8,9 @@ use crate::transaction::begin;
 use crate::transaction::error::TransactionError;
 
 impl AdditionalLayer {
-    /// Creates a layer whose contents stay where they are, in a transaction of its own. See
-    /// [`Transaction::put_additional_layer`](crate::Transaction::put_additional_layer) for what of
-    /// the specification counts.
+    /// Creates a layer whose contents stay where they are, in a transaction of its own.
+    /// [`Transaction::put_additional_layer`](crate::Transaction::put_additional_layer) says which
+    /// parts of the specification are used.
     ///
     /// Go: `AdditionalLayer.PutAs`.
     ///

@@ -1,4 +1,4 @@
-//! What is known of things that are not visible yet.
+//! Handles on staged layers and containers.
 
 use layerhold_ids::{ContainerId, LayerId};
 
@@ -6,8 +6,8 @@ use crate::contents::import::LayerDigests;
 
 /// A layer of a transaction that is not visible yet.
 ///
-/// It serves wherever a layer ID is asked for: as the parent of another layer, as the top layer of
-/// an image.
+/// It can be used in place of a layer ID: as the parent of another layer, as the top layer of an
+/// image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StagedLayer {
     id: LayerId,
@@ -31,25 +31,26 @@ impl StagedLayer {
         }
     }
 
-    /// Returns the ID it will have.
+    /// Returns its ID.
     #[must_use]
     pub fn id(&self) -> &LayerId {
         &self.id
     }
 
-    /// Tells whether it is a layer that the store had already, so that nothing was read.
+    /// Tells whether the store had the layer already. Then the stream was not read.
     #[must_use]
     pub fn is_reused(&self) -> bool {
         self.presence == Presence::Found
     }
 
-    /// Returns what importing found out; `None` for a layer without contents of its own.
+    /// Returns the digests and sizes of an imported layer; `None` for a layer without contents of
+    /// its own.
     #[must_use]
     pub fn digests(&self) -> Option<&LayerDigests> {
         self.digests.as_ref()
     }
 
-    /// Returns the size of its tar in bytes, if it was imported.
+    /// Returns the size of its uncompressed tar in bytes, if it was imported.
     #[must_use]
     pub fn diff_size(&self) -> Option<u64> {
         self.digests.as_ref().map(|digests| digests.diff_size)
@@ -76,13 +77,13 @@ pub struct StagedContainer {
 }
 
 impl StagedContainer {
-    /// Returns the ID it will have.
+    /// Returns its ID.
     #[must_use]
     pub fn id(&self) -> &ContainerId {
         &self.id
     }
 
-    /// Returns the layer it will write to.
+    /// Returns the ID of the layer it writes to.
     #[must_use]
     pub fn layer(&self) -> &LayerId {
         &self.layer

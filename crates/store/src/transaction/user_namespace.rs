@@ -1,9 +1,9 @@
-//! Choosing a user namespace for a container (Go: userns.go).
+//! Chooses a user namespace for a container (Go: userns.go).
 //!
-//! The choice is made under `userns.lock`, which the transaction holds until it is recorded, as Go
-//! does: so no two processes choose the same IDs. How many IDs an image needs is found out before,
-//! without a lock. A thread that holds the lock for one transaction would wait for itself with a
-//! second one, and so it gets an error.
+//! The choice is made under `userns.lock`, which the transaction holds until the choice is
+//! recorded, as in Go: no two processes choose the same IDs. How many IDs an image needs is
+//! determined before, without a lock. A thread that holds the lock for one transaction would wait
+//! for itself in a second one, so that one gets an error.
 
 use std::collections::BTreeSet;
 
@@ -23,11 +23,11 @@ use crate::spec::error::StageError;
 /// The files of an image that name its users and groups.
 const USER_FILES: [&str; 2] = ["etc/passwd", "etc/group"];
 
-/// The texts of these files, as far as they are found.
+/// The texts of these files; `None` for a file that is not found.
 type UserFileTexts = [Option<String>; 2];
 
 impl Transaction {
-    /// Chooses the maps of a container.
+    /// Chooses the ID maps of a container.
     pub(super) fn choose_maps(
         &mut self,
         view: &Snapshot,
@@ -57,7 +57,7 @@ impl Transaction {
         })
     }
 
-    /// All ranges of containers, recorded or on their way in. What is inside does not matter.
+    /// Collects the host ID ranges of all containers, recorded or staged.
     fn used_ranges(&self) -> Result<IdMappings, AccessError> {
         let mut used = IdMappings::IDENTITY;
         let mut add = |maps: IdMappings| {
@@ -68,7 +68,7 @@ impl Transaction {
         let staged = self.containers.iter();
         staged.for_each(|new| add(new.record.id_maps()));
         for record in self.engine.catalog.other_records()?.containers {
-            // Ranges that make no sense count as none, as in other records.
+            // Invalid ranges count as none, as in other records.
             add(record.id_mappings().unwrap_or_default());
         }
         Ok(used)
@@ -97,7 +97,7 @@ impl Transaction {
         Ok(wanted)
     }
 
-    /// One more than the greatest ID of the files in an image, and of its users and groups.
+    /// Returns one more than the greatest ID of the image's files, users and groups.
     fn ids_in_image(
         &self,
         view: &Snapshot,
@@ -113,7 +113,7 @@ impl Transaction {
             .iter()
             .flat_map(|layer| layer.uids().iter().chain(layer.gids()));
         let of_files = of_files.max().map_or(0, |id| u64::from(*id) + 1);
-        // A file on the host that cannot be read says nothing, as in Go: the size is a guess
+        // A file on the host that cannot be read is skipped, as in Go: the size is an estimate
         // anyway.
         let given = [&choice.passwd_file, &choice.group_file];
         let given = given.map(|path| path.as_ref().map(|path| text(path).unwrap_or_default()));
@@ -122,7 +122,7 @@ impl Transaction {
         Ok(of_files.max(named))
     }
 
-    /// A layer and those below it as far as they are recorded, that layer first.
+    /// Returns a layer and its recorded ancestors, that layer first.
     fn chain(&self, view: &Snapshot, top: &LayerId) -> Result<Vec<Layer>, StageError> {
         let mut chain = vec![self.layer_record(view, top)?];
         let mut seen = BTreeSet::new();
@@ -136,7 +136,7 @@ impl Transaction {
         Ok(chain)
     }
 
-    /// Looks for those files that are not given, in the tree of the first layer.
+    /// Looks for the files that are not given in the tree of the first layer.
     fn user_files(
         &self,
         chain: &[Layer],
@@ -148,7 +148,7 @@ impl Transaction {
             }
             match self.new_layer(layer.id()) {
                 Some(new) => {
-                    // There is no tree yet, and so each layer is looked into by itself.
+                    // A staged layer has no merged tree yet, so each layer is searched by itself.
                     let mut contents = new.contents.contents().map_err(StageError::Driver)?;
                     fill(&mut found, |name| contents.open(name.as_ref()).ok());
                 }
@@ -171,7 +171,7 @@ impl Transaction {
     }
 }
 
-/// Reads those files that were not found before.
+/// Reads the files that were not found before.
 fn fill(found: &mut UserFileTexts, mut open: impl FnMut(&str) -> Option<std::fs::File>) {
     for (text, name) in found.iter_mut().zip(USER_FILES) {
         if text.is_none() {
