@@ -5,7 +5,7 @@ use layerhold_driver::LayerError;
 use crate::catalog::error::{AccessError, file_errors_are_access};
 use crate::records::error_kind::error_kind;
 
-/// A store cannot be checked. Damage is no reason for that.
+/// A store cannot be checked. Damage does not prevent a check.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckError {

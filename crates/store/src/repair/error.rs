@@ -10,21 +10,21 @@ use crate::catalog::error::{AccessError, file_errors_are_access};
 use crate::delete::error::DeleteError;
 use crate::records::error_kind::error_kind;
 
-/// A part of a repair failed. The other parts are done nevertheless.
+/// A part of a repair failed. The other parts are done all the same.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RepairError {
-    /// Somebody changed the item after it was checked.
+    /// The item changed after it was checked.
     #[error("it changed since the check; check again")]
     Changed,
-    /// The tar of the layer, packed anew, is not the one that was imported.
-    #[error("the layer does not give the tar with the digest {expected} any more")]
+    /// The tar of the layer, packed again, is not the one that was imported.
+    #[error("cannot rebuild the tar with the digest {expected} from the layer")]
     OtherTar {
         /// The recorded digest.
         expected: Digest,
     },
-    /// There is no other copy of a data item.
-    #[error("there is no other copy of the data item {key:?}")]
+    /// There is no other copy of a big data item.
+    #[error("cannot restore big data item {key:?}: there is no other copy of it")]
     NoCopy {
         /// The item.
         key: String,
@@ -38,14 +38,14 @@ pub enum RepairError {
     /// Something cannot be removed.
     #[error(transparent)]
     Delete(#[from] DeleteError),
-    /// A data item cannot be read or written.
+    /// A big data item cannot be read or written.
     #[error(transparent)]
     Data(#[from] DataError),
     /// A layer cannot be counted.
     #[error(transparent)]
     Usage(#[from] crate::usage::UsageError),
-    /// The driver failed.
-    #[error("the graph driver failed")]
+    /// The graph driver refuses.
+    #[error("cannot repair what the graph driver keeps")]
     Driver(#[source] LayerError),
     /// No temporary area could be made.
     #[error("cannot make a temporary area")]
@@ -53,8 +53,8 @@ pub enum RepairError {
     /// A temporary area could not be removed.
     #[error("cannot remove what a dead process left")]
     Area(#[source] layerhold_staging::RecoverError),
-    /// Something could not be put in its place.
-    #[error("cannot put what was made anew in its place")]
+    /// A rebuilt file could not be put in its place.
+    #[error("cannot put the rebuilt file in its place")]
     Place(#[source] layerhold_sys::PathError),
 }
 
