@@ -1,4 +1,4 @@
-//! The union of all errors, for callers that do many different things.
+//! The union of all errors, for callers that use many operations.
 
 use crate::catalog::big_data::DataError;
 use crate::catalog::error::{AccessError, LookupError};
@@ -20,9 +20,8 @@ use crate::usage::UsageError;
 
 /// Any error of this crate.
 ///
-/// Each operation returns its own, smaller type; all of them convert into this one, so that callers
-/// which do many different things can use `?` throughout. It holds them in a box, so that its size
-/// costs nobody anything.
+/// Each operation returns its own type, and all of them convert into this one, so callers that use
+/// many operations can use `?` throughout. The errors are boxed, which keeps a `Result` small.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -32,10 +31,10 @@ pub enum Error {
     /// Records cannot be locked, read or saved.
     #[error(transparent)]
     Access(Box<AccessError>),
-    /// A text names nothing, or not one thing.
+    /// A key names no item, or more than one.
     #[error(transparent)]
     Lookup(Box<LookupError>),
-    /// Something cannot be added to a transaction.
+    /// An item cannot be added to a transaction.
     #[error(transparent)]
     Stage(Box<StageError>),
     /// A transaction cannot be committed.
@@ -50,13 +49,13 @@ pub enum Error {
     /// A layer cannot be mounted or unmounted.
     #[error(transparent)]
     Mount(Box<MountError>),
-    /// A difference cannot be made, measured or applied.
+    /// A diff cannot be made, measured or applied.
     #[error(transparent)]
     Diff(Box<DiffError>),
-    /// A layer cannot be looked for in the additional layer stores.
+    /// A layer cannot be looked up in the additional layer stores.
     #[error(transparent)]
     AdditionalLayer(Box<AdditionalLayerError>),
-    /// Something cannot be deleted.
+    /// An item cannot be deleted.
     #[error(transparent)]
     Delete(Box<DeleteError>),
     /// A directory or file of a container or image cannot be used.
@@ -74,7 +73,7 @@ pub enum Error {
     /// A part of a repair failed.
     #[error(transparent)]
     Repair(Box<RepairError>),
-    /// What things take cannot be found out.
+    /// Disk usage cannot be determined.
     #[error(transparent)]
     Usage(Box<UsageError>),
 }

@@ -1,10 +1,11 @@
 //! Container layers, images and containers on disk, in the format podman, buildah, skopeo and CRI-O
 //! share.
 //!
-//! A [`Store`] is a pair of directories that may be used by the Go tools at the same moment.
-//! Changes that bring something new go through a [`Transaction`]: layers are unpacked where nobody
-//! sees them, without any lock, and all records become visible at once. Reading goes through a
-//! [`Snapshot`], which is consistent and holds no lock.
+//! A [`Store`] is a pair of directories, which Go tools may use at the same time. New items are
+//! added in a [`Transaction`]: layers are unpacked into temporary areas, without any lock, and all
+//! records become visible at once. Records are read from a [`Snapshot`], which is consistent and
+//! holds no lock. A [`Key`] names an item: a typed ID, or a text that may be an ID, a name or a
+//! unique prefix of an ID. [`check`] finds damage and [`repair`] repairs it.
 //!
 //! ```
 //! use layerhold::{ImageSpec, LayerSpec, Store, StoreOptions};
@@ -28,37 +29,37 @@
 //!
 //! # Promises
 //!
-//! - *Durable, then visible*: contents reach the disk before the record that names them. One flush
-//!   of the filesystem per commit, which [`SyncMode::None`] turns off.
-//! - *No lock during long work*: unpacking, hashing, copying and erasing never stop another
+//! - *Durable, then visible*: contents reach the disk before the record that names them. This costs
+//!   one flush of the filesystem per commit, which [`SyncMode::None`] turns off.
+//! - *No lock during long work*: unpacking, hashing, copying and erasing never block another
 //!   process.
-//! - *One damaged record never stops the store*: it is set aside and listed by
+//! - *A damaged record never blocks the store*: it is set aside and listed by
 //!   [`Snapshot::damaged`].
-//! - *No global state*: two stores opened on one directory behave like two processes.
+//! - *No global state*: two openings of one store behave like two processes.
 //!
 //! # Signals and limits of the process
 //!
-//! The library handles no signals and sets no limits. A program that embeds it hands a
-//! [`Cancel`](layerhold_sys::Cancel) in ([`StoreOptions::with_cancel`]) to stop work that has
-//! begun; what was staged is erased then. Under a limit of file sizes (`RLIMIT_FSIZE`) the kernel
-//! kills the program with `SIGXFSZ`, unless it ignores or handles that signal
-//! ([`let_large_writes_fail`](layerhold_sys::let_large_writes_fail) does); then the write is an
-//! error, after which everything is undone.
+//! The library handles no signals and sets no limits. A program can pass a
+//! [`Cancel`](layerhold_sys::Cancel) to [`StoreOptions::with_cancel`] and cancel work that has
+//! begun; staged contents are erased then. Under a file size limit (`RLIMIT_FSIZE`) the kernel
+//! kills the program with `SIGXFSZ`, unless the program ignores or handles that signal, as
+//! [`let_large_writes_fail`](layerhold_sys::let_large_writes_fail) does. Then the write fails with
+//! an error, and everything is undone.
 //!
 //! # Lock order
 //!
 //! `storage.lock`, then `userns.lock`, then the layers, the images and the containers lock, and
-//! innermost the lock of the mount counts. One function takes them, and the guard of a later one
-//! borrows the guard of the one before.
+//! innermost the lock of the mount counts. `catalog/locks.rs` holds several of them at once, and an
+//! operation that needs an earlier lock borrows its guard.
 //!
 //! # Limitations
 //!
-//! - User namespaces are chosen from the text of `/etc/subuid`; other sources of such ranges
-//!   (libsubid) are not asked.
-//! - SELinux labels are made of what the policy says and what is asked for, and nobody asks whether
-//!   the policy knows the result, nor relabels files. Contents of layers get no labels of their
-//!   own.
-//! - A difference taken with [`Store::diff`] fails when the layer is deleted while it is read.
+//! - User namespaces are chosen from the text of `/etc/subuid`; other sources of ranges (libsubid)
+//!   are not used.
+//! - SELinux labels come from the policy's defaults and the caller's options. They are not
+//!   validated against the policy, and files are not relabelled. Contents of layers get no labels
+//!   of their own.
+//! - A diff returned by [`Store::diff`] fails if the layer is deleted while it is read.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 

@@ -1,4 +1,4 @@
-//! The handle on an open store.
+//! The handle on an open store, and the table of contents of the API.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -50,60 +50,39 @@ use crate::{
 
 /// An open store: a graph root, a run root and a graph driver.
 ///
-/// Cloning is cheap and gives another handle on the same opening. Everything takes `&self` and may
-/// be called from any thread. Two stores opened on the same directories behave like two processes.
+/// Cloning is cheap and returns another handle on the same opening. Every method takes `&self` and
+/// may be called from any thread. Two stores opened on the same directories behave like two
+/// processes.
 ///
-/// # What the keys are
+/// # Keys
 ///
-/// Where a method takes `key: &str` it may be an ID, a name, or the beginning of one ID only; typed
-/// IDs lend themselves as such through `as_str()`. What several kinds of items share (names,
-/// metadata, flags) is looked up as Go does: layers first, then images, then containers.
+/// Methods take a [`Key`]: a typed ID, which names one item exactly, or a text, which may be an ID,
+/// a name or a unique prefix of an ID. Methods that apply to several kinds of items (names,
+/// metadata, flags) look a text up as Go does: among the layers first, then the images, then the
+/// containers.
 #[derive(Clone)]
 pub struct Store {
     pub(crate) engine: Arc<Engine>,
 }
 
 impl Store {
-    /// Opens a store, making it if it does not exist.
+    // ---- Opening, and the options of this opening ----
+
+    /// Opens a store, creating it if it does not exist.
     ///
     /// Go: `GetStore`.
     ///
     /// # Errors
     ///
-    /// [`OpenError::Driver`] when no driver fits or an option is wrong; [`OpenError::Directory`]
-    /// when a directory cannot be made. Damaged records and leftovers of killed processes do not
-    /// prevent opening.
+    /// [`OpenError::Driver`] when no driver fits or an option is not valid;
+    /// [`OpenError::Directory`] when a directory cannot be created. Damaged records and leftovers
+    /// of killed processes do not prevent opening.
     pub fn open(options: StoreOptions) -> Result<Self, OpenError> {
         let engine = Arc::new(engine::open::open(options)?);
         Ok(Self { engine })
     }
 
-    /// Takes a snapshot: layers, images and containers as they are at one moment.
-    ///
-    /// All three locks are held for reading at once, for as long as it takes to see whether the
-    /// files changed since the last time and to read those that did.
-    ///
-    /// Go: `Store.MultiList`.
-    ///
-    /// # Errors
-    ///
-    /// When a lock cannot be taken or a file cannot be read. Damaged records do not prevent it.
-    pub fn snapshot(&self) -> Result<Snapshot, AccessError> {
-        self.engine.snapshot()
-    }
-
-    /// Tells whether anything has this ID, name or unique prefix.
-    ///
-    /// Go: `Store.Exists`.
-    ///
-    /// # Errors
-    ///
-    /// As [`snapshot`](Self::snapshot).
-    pub fn exists<'k>(&self, key: impl Into<Key<'k, ItemId>>) -> Result<bool, AccessError> {
-        self.engine.catalog.exists(&key.into())
-    }
-
-    /// Returns the directory of everything that survives a reboot.
+    /// Returns the graph root: the directory of everything that survives a reboot.
     ///
     /// Go: `Store.GraphRoot`.
     #[must_use]
@@ -111,7 +90,7 @@ impl Store {
         &self.engine.options.graph_root
     }
 
-    /// Returns the directory of what may be lost at a reboot.
+    /// Returns the run root: the directory of everything that may be lost at a reboot.
     ///
     /// Go: `Store.RunRoot`.
     #[must_use]
@@ -119,7 +98,7 @@ impl Store {
         &self.engine.options.run_root
     }
 
-    /// Returns the name of the graph driver, which is part of most directory names of the store.
+    /// Returns the name of the graph driver, the prefix of most directory names in the store.
     ///
     /// Go: `Store.GraphDriverName`.
     #[must_use]
@@ -135,15 +114,7 @@ impl Store {
         &self.engine.options.driver_options
     }
 
-    /// Returns the options for programs that pull images, as the store was opened with them.
-    ///
-    /// Go: `Store.PullOptions`.
-    #[must_use]
-    pub fn pull_options(&self) -> &BTreeMap<String, String> {
-        &self.engine.options.pull_options
-    }
-
-    /// Returns the mount options that the first driver option `mountopt` asks for, in order.
+    /// Returns the mount options of the first driver option `mountopt`, in order.
     ///
     /// Go: `GetMountOptions`.
     #[must_use]
@@ -160,7 +131,15 @@ impl Store {
         options.filter_map(of_mounts).next().unwrap_or_default()
     }
 
-    /// Returns the maps that layers and containers get which are asked for without maps.
+    /// Returns the options for programs that pull images, which the store was opened with.
+    ///
+    /// Go: `Store.PullOptions`.
+    #[must_use]
+    pub fn pull_options(&self) -> &BTreeMap<String, String> {
+        &self.engine.options.pull_options
+    }
+
+    /// Returns the default ID maps of layers and containers.
     ///
     /// Go: `Store.UIDMap`, `Store.GIDMap`.
     #[must_use]
@@ -182,7 +161,7 @@ impl Store {
         &self.engine.options
     }
 
-    /// Returns the raw driver. What is done with it directly is not recorded in the store.
+    /// Returns the graph driver. Changes made through it are not recorded in the store.
     ///
     /// Go: `Store.GraphDriver`.
     #[must_use]
@@ -190,8 +169,53 @@ impl Store {
         self.engine.driver()
     }
 
-    /// Begins a transaction. Nothing is locked, read or written yet; what killed processes left is
-    /// erased, so that there is room for what comes ([`Recovery`](crate::Recovery)).
+    /// Returns the status of the driver, as rows of a table.
+    ///
+    /// Go: `Store.Status`.
+    #[must_use]
+    pub fn status(&self) -> Vec<(String, String)> {
+        mount::shutdown::status(&self.engine)
+    }
+
+    /// Returns the versions of this library, as rows of a table.
+    ///
+    /// Go: `Store.Version`.
+    #[must_use]
+    pub fn version(&self) -> Vec<(String, String)> {
+        mount::shutdown::version(&self.engine)
+    }
+
+    // ---- Reading records ----
+
+    /// Takes a snapshot: layers, images and containers as they are at one moment.
+    ///
+    /// All three locks are held for reading at once, while files that changed since the last
+    /// snapshot are read.
+    ///
+    /// Go: `Store.MultiList`.
+    ///
+    /// # Errors
+    ///
+    /// When a lock cannot be taken or a file cannot be read. Damaged records do not prevent it.
+    pub fn snapshot(&self) -> Result<Snapshot, AccessError> {
+        self.engine.snapshot()
+    }
+
+    /// Tells whether anything has this ID, name or unique prefix.
+    ///
+    /// Go: `Store.Exists`.
+    ///
+    /// # Errors
+    ///
+    /// As [`snapshot`](Self::snapshot).
+    pub fn exists<'k>(&self, item: impl Into<Key<'k, ItemId>>) -> Result<bool, AccessError> {
+        self.engine.catalog.exists(&item.into())
+    }
+
+    // ---- Adding layers, images and containers ----
+
+    /// Begins a transaction. No record is locked, read or written yet. Leftovers of killed
+    /// processes are erased, to make room ([`Recovery`](crate::Recovery)).
     ///
     /// # Errors
     ///
@@ -200,21 +224,21 @@ impl Store {
         transaction::begin(&self.engine)
     }
 
-    /// Makes an empty tree for the caller to fill. No lock is held, now or while it is filled.
+    /// Creates an empty tree for the caller to fill. No lock is held, now or while it is filled.
     ///
     /// Go: `Store.PrepareStagedLayer`.
     ///
     /// # Errors
     ///
     /// [`StageError::Driver`] with [`ErrorKind::NotSupported`](crate::ErrorKind::NotSupported) by
-    /// drivers whose layers hold more than what they change (vfs), and for a layer that is unknown
-    /// or in an additional store.
+    /// drivers whose layers are complete copies (vfs), and for a layer that is unknown or in an
+    /// additional store.
     pub fn stage_tree(&self, spec: TreeSpec) -> Result<TreeToFill, StageError> {
         staged_tree::stage_tree(&self.engine, spec)
     }
 
-    /// Makes a filled tree what an existing layer holds, and records what is known of it. What the
-    /// layer held before is erased.
+    /// Replaces the contents of a layer with a filled tree, and records the tree's facts. The old
+    /// contents are erased.
     ///
     /// Go: `Store.ApplyStagedLayer`, for a layer that exists.
     ///
@@ -222,62 +246,27 @@ impl Store {
     ///
     /// [`DiffError::Lookup`] for a layer that is unknown or in an additional store;
     /// [`DiffError::Conflict`] when its ID maps are not those of the tree, or when it, or a layer
-    /// above it, is mounted; [`DiffError::Driver`] when the driver refuses. The tree is erased
-    /// then, and the layer is as it was. When records cannot be saved after that, the layer is left
-    /// as a crash would leave it.
+    /// on top of it, is mounted; [`DiffError::Driver`] when the driver fails. The tree is erased
+    /// then, and the layer stays as it was. If records cannot be saved afterwards, the layer is
+    /// left as after a crash.
     pub fn replace_tree<'k>(
         &self,
-        key: impl Into<Key<'k, LayerId>>,
+        layer: impl Into<Key<'k, LayerId>>,
         tree: FilledTree,
     ) -> Result<(), DiffError> {
-        staged_tree::replace::replace_tree(&self.engine, &key.into(), tree)
+        staged_tree::replace::replace_tree(&self.engine, &layer.into(), tree)
     }
 
-    /// Returns the path of the directory with the files that a layer itself holds, in the form in
-    /// which the driver keeps them. It is there as long as the layer is; what is changed in it is
-    /// not recorded.
-    ///
-    /// Go: `Store.DifferTarget`.
-    ///
-    /// # Errors
-    ///
-    /// [`DiffError::Lookup`] for an unknown layer, [`DiffError::Driver`] by drivers that have no
-    /// such directory.
-    pub fn layer_tree_path<'k>(
-        &self,
-        key: impl Into<Key<'k, LayerId>>,
-    ) -> Result<PathBuf, DiffError> {
-        staged_tree::replace::layer_tree_path(&self.engine, &key.into())
-    }
-
-    /// Unpacks a tar, plain or compressed, into an existing layer, and records its digests as those
-    /// of the layer. Returns the sum of the sizes of the files in it.
-    ///
-    /// Go: `Store.ApplyDiff`.
-    ///
-    /// # Errors
-    ///
-    /// [`DiffError::Lookup`] for an unknown layer; [`DiffError::Apply`] for a stream that cannot be
-    /// unpacked, of which a part may have been unpacked then; [`DiffError::Conflict`] when the
-    /// layer was deleted meanwhile.
-    pub fn apply_diff<'k>(
-        &self,
-        to: impl Into<Key<'k, LayerId>>,
-        reader: impl Read + Send,
-    ) -> Result<u64, DiffError> {
-        contents::apply::apply_diff(&self.engine, &to.into(), reader)
-    }
-
-    /// Looks for a layer in the additional layer stores of the driver options
-    /// (`additionallayerstore`), by the digest of its table of contents. Stores that tell images
-    /// apart have it under the name that the image is pulled by. `None` when no store shows it, and
-    /// when the driver knows no such stores.
+    /// Looks up a layer in the additional layer stores (driver option `additionallayerstore`), by
+    /// the digest of its table of contents. `image` is the name that the image is pulled by, for
+    /// layer stores that distinguish images. `None` when no layer store has it, or the driver does
+    /// not support them.
     ///
     /// Go: `Store.LookupAdditionalLayer`.
     ///
     /// # Errors
     ///
-    /// [`AdditionalLayerError::Info`] when what the store tells about the layer is no record.
+    /// [`AdditionalLayerError::Info`] when the description of the layer is not a layer record.
     pub fn lookup_additional_layer(
         &self,
         toc: &TocDigest,
@@ -286,18 +275,461 @@ impl Store {
         contents::additional_layer::lookup_additional_layer(&self.engine, toc, image)
     }
 
-    /// Returns the difference between two layers as a tar with AUFS whiteouts. `from` is the parent
-    /// of `to` unless given.
+    // ---- Names, metadata and flags ----
+
+    /// Lists the names of a layer, image or container.
     ///
-    /// The tar of an imported layer is rebuilt bit for bit, and every file is checked against its
-    /// checksum on the way; files that were changed since make the reader fail.
+    /// Go: `Store.Names`.
+    ///
+    /// # Errors
+    ///
+    /// [`UpdateError::Lookup`] for an unknown item.
+    pub fn names<'k>(&self, item: impl Into<Key<'k, ItemId>>) -> Result<Vec<String>, UpdateError> {
+        edit::update::names(&self.engine, &item.into())
+    }
+
+    /// Replaces the names of a layer, image or container. Names that other items of the same kind
+    /// have move to it.
+    ///
+    /// Go: `Store.SetNames`.
+    ///
+    /// # Errors
+    ///
+    /// [`UpdateError::Lookup`] for an unknown item.
+    pub fn set_names<'k>(
+        &self,
+        item: impl Into<Key<'k, ItemId>>,
+        names: &[String],
+    ) -> Result<(), UpdateError> {
+        edit::update::set_names(&self.engine, &item.into(), names)
+    }
+
+    /// Adds names in front of those of a layer, image or container. Names that other items of the
+    /// same kind have move to it.
+    ///
+    /// Go: `Store.AddNames`.
+    ///
+    /// # Errors
+    ///
+    /// [`UpdateError::Lookup`] for an unknown item.
+    pub fn add_names<'k>(
+        &self,
+        item: impl Into<Key<'k, ItemId>>,
+        names: &[String],
+    ) -> Result<(), UpdateError> {
+        edit::update::add_names(&self.engine, &item.into(), names)
+    }
+
+    /// Removes names of a layer, image or container. Names that it does not have are ignored.
+    ///
+    /// Go: `Store.RemoveNames`.
+    ///
+    /// # Errors
+    ///
+    /// [`UpdateError::Lookup`] for an unknown item.
+    pub fn remove_names<'k>(
+        &self,
+        item: impl Into<Key<'k, ItemId>>,
+        names: &[String],
+    ) -> Result<(), UpdateError> {
+        edit::update::remove_names(&self.engine, &item.into(), names)
+    }
+
+    /// Returns the metadata of a layer, image or container: free text of the caller.
+    ///
+    /// Go: `Store.Metadata`.
+    ///
+    /// # Errors
+    ///
+    /// [`UpdateError::Lookup`] for an unknown item.
+    pub fn metadata<'k>(&self, item: impl Into<Key<'k, ItemId>>) -> Result<String, UpdateError> {
+        edit::update::metadata(&self.engine, &item.into())
+    }
+
+    /// Replaces the metadata of a layer, image or container.
+    ///
+    /// Go: `Store.SetMetadata`.
+    ///
+    /// # Errors
+    ///
+    /// [`UpdateError::Lookup`] for an unknown item.
+    pub fn set_metadata<'k>(
+        &self,
+        item: impl Into<Key<'k, ItemId>>,
+        metadata: &str,
+    ) -> Result<(), UpdateError> {
+        edit::update::set_metadata(&self.engine, &item.into(), metadata)
+    }
+
+    /// Sets a flag of a layer, image or container.
+    ///
+    /// # Errors
+    ///
+    /// [`UpdateError::Lookup`] for an unknown item; [`UpdateError::ReservedFlag`] for the flag of
+    /// incomplete layers.
+    pub fn set_flag<'k>(
+        &self,
+        item: impl Into<Key<'k, ItemId>>,
+        flag: &str,
+        value: impl Into<Value>,
+    ) -> Result<(), UpdateError> {
+        edit::update::set_flag(&self.engine, &item.into(), flag, value)
+    }
+
+    /// Removes a flag of a layer, image or container, if it is set.
+    ///
+    /// # Errors
+    ///
+    /// As [`set_flag`](Self::set_flag).
+    pub fn clear_flag<'k>(
+        &self,
+        item: impl Into<Key<'k, ItemId>>,
+        flag: &str,
+    ) -> Result<(), UpdateError> {
+        edit::update::clear_flag(&self.engine, &item.into(), flag)
+    }
+
+    // ---- Big data items ----
+
+    /// Lists the big data items of a layer.
+    ///
+    /// Go: `Store.ListLayerBigData`.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Lookup`] for an unknown layer.
+    pub fn layer_data_names<'k>(
+        &self,
+        layer: impl Into<Key<'k, LayerId>>,
+    ) -> Result<Vec<String>, DataError> {
+        edit::big_data::layer_data_names(&self.engine, &layer.into())
+    }
+
+    /// Opens a big data item of a layer. The open file keeps its contents when the item is
+    /// replaced.
+    ///
+    /// Go: `Store.LayerBigData`.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::NotFound`] when there is no such item.
+    pub fn layer_data<'k>(
+        &self,
+        layer: impl Into<Key<'k, LayerId>>,
+        name: &str,
+    ) -> Result<File, DataError> {
+        edit::big_data::layer_data(&self.engine, &layer.into(), name)
+    }
+
+    /// Stores a big data item of a layer, of any size.
+    ///
+    /// Go: `Store.SetLayerBigData`.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::InvalidName`] for an invalid name; [`DataError::Input`] when `data` cannot be
+    /// read.
+    pub fn set_layer_data<'k>(
+        &self,
+        layer: impl Into<Key<'k, LayerId>>,
+        name: &str,
+        data: &mut dyn Read,
+    ) -> Result<(), DataError> {
+        edit::big_data::set_layer_data(&self.engine, &layer.into(), name, data)
+    }
+
+    /// Lists the big data items of an image.
+    ///
+    /// Go: `Store.ListImageBigData`.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Lookup`] for an unknown image.
+    pub fn image_data_names<'k>(
+        &self,
+        image: impl Into<Key<'k, ImageId>>,
+    ) -> Result<Vec<String>, DataError> {
+        edit::big_data::image_data_names(&self.engine, &image.into())
+    }
+
+    /// Reads a big data item of an image.
+    ///
+    /// Go: `Store.ImageBigData`.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::NotFound`] when there is no such item.
+    pub fn image_data<'k>(
+        &self,
+        image: impl Into<Key<'k, ImageId>>,
+        name: &str,
+    ) -> Result<Vec<u8>, DataError> {
+        edit::big_data::image_data(&self.engine, &image.into(), name)
+    }
+
+    /// Returns the size of a big data item of an image in bytes.
+    ///
+    /// Go: `Store.ImageBigDataSize`.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::NotFound`] when there is no such item.
+    pub fn image_data_size<'k>(
+        &self,
+        image: impl Into<Key<'k, ImageId>>,
+        name: &str,
+    ) -> Result<u64, DataError> {
+        edit::big_data::image_data_size(&self.engine, &image.into(), name)
+    }
+
+    /// Returns the digest of a big data item of an image: the recorded one, else the SHA-256 of its
+    /// contents.
+    ///
+    /// Go: `Store.ImageBigDataDigest`.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::NotFound`] when there is no such item; [`DataError::DigestNeeded`] for a
+    /// manifest without a recorded digest.
+    pub fn image_data_digest<'k>(
+        &self,
+        image: impl Into<Key<'k, ImageId>>,
+        name: &str,
+    ) -> Result<Digest, DataError> {
+        edit::big_data::image_data_digest(&self.engine, &image.into(), name)
+    }
+
+    /// Stores a big data item of an image. A manifest needs a given digest.
+    ///
+    /// Go: `Store.SetImageBigData`.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::DigestNeeded`] for a manifest without a digest; [`DataError::InvalidName`] for
+    /// an invalid name.
+    pub fn set_image_data<'k>(
+        &self,
+        image: impl Into<Key<'k, ImageId>>,
+        item: BigDataItem,
+    ) -> Result<(), DataError> {
+        edit::big_data::set_image_data(&self.engine, &image.into(), item)
+    }
+
+    /// Lists the big data items of a container.
+    ///
+    /// Go: `Store.ListContainerBigData`.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Lookup`] for an unknown container.
+    pub fn container_data_names<'k>(
+        &self,
+        container: impl Into<Key<'k, ContainerId>>,
+    ) -> Result<Vec<String>, DataError> {
+        edit::big_data::container_data_names(&self.engine, &container.into())
+    }
+
+    /// Reads a big data item of a container.
+    ///
+    /// Go: `Store.ContainerBigData`.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::NotFound`] when there is no such item.
+    pub fn container_data<'k>(
+        &self,
+        container: impl Into<Key<'k, ContainerId>>,
+        name: &str,
+    ) -> Result<Vec<u8>, DataError> {
+        edit::big_data::container_data(&self.engine, &container.into(), name)
+    }
+
+    /// Returns the size of a big data item of a container in bytes.
+    ///
+    /// Go: `Store.ContainerBigDataSize`.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::NotFound`] when there is no such item.
+    pub fn container_data_size<'k>(
+        &self,
+        container: impl Into<Key<'k, ContainerId>>,
+        name: &str,
+    ) -> Result<u64, DataError> {
+        edit::big_data::container_data_size(&self.engine, &container.into(), name)
+    }
+
+    /// Returns the digest of a big data item of a container: the recorded one, else the SHA-256 of
+    /// its contents.
+    ///
+    /// Go: `Store.ContainerBigDataDigest`.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::NotFound`] when there is no such item.
+    pub fn container_data_digest<'k>(
+        &self,
+        container: impl Into<Key<'k, ContainerId>>,
+        name: &str,
+    ) -> Result<Digest, DataError> {
+        edit::big_data::container_data_digest(&self.engine, &container.into(), name)
+    }
+
+    /// Stores a big data item of a container.
+    ///
+    /// Go: `Store.SetContainerBigData`.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::InvalidName`] for an invalid name.
+    pub fn set_container_data<'k>(
+        &self,
+        container: impl Into<Key<'k, ContainerId>>,
+        item: BigDataItem,
+    ) -> Result<(), DataError> {
+        edit::big_data::set_container_data(&self.engine, &container.into(), item)
+    }
+
+    // ---- Files of callers, beside images and containers ----
+
+    /// Returns the directory of an image for the caller's files, created if missing. It survives a
+    /// reboot.
+    ///
+    /// Go: `Store.ImageDirectory`.
+    ///
+    /// # Errors
+    ///
+    /// [`DirectoryError::Lookup`] for an unknown image.
+    pub fn image_directory<'k>(
+        &self,
+        image: impl Into<Key<'k, ImageId>>,
+    ) -> Result<PathBuf, DirectoryError> {
+        contents::directories::image_directory(&self.engine, &image.into())
+    }
+
+    /// Returns the directory of an image for files that may be lost at a reboot, created if
+    /// missing.
+    ///
+    /// Go: `Store.ImageRunDirectory`.
+    ///
+    /// # Errors
+    ///
+    /// [`DirectoryError::Lookup`] for an unknown image.
+    pub fn image_run_directory<'k>(
+        &self,
+        image: impl Into<Key<'k, ImageId>>,
+    ) -> Result<PathBuf, DirectoryError> {
+        contents::directories::image_run_directory(&self.engine, &image.into())
+    }
+
+    /// Returns the directory of a container for the caller's files, created if missing. It survives
+    /// a reboot.
+    ///
+    /// Go: `Store.ContainerDirectory`.
+    ///
+    /// # Errors
+    ///
+    /// [`DirectoryError::Lookup`] for an unknown container.
+    pub fn container_directory<'k>(
+        &self,
+        container: impl Into<Key<'k, ContainerId>>,
+    ) -> Result<PathBuf, DirectoryError> {
+        contents::directories::container_directory(&self.engine, &container.into())
+    }
+
+    /// Returns the directory of a container for files that may be lost at a reboot, created if
+    /// missing.
+    ///
+    /// Go: `Store.ContainerRunDirectory`.
+    ///
+    /// # Errors
+    ///
+    /// [`DirectoryError::Lookup`] for an unknown container.
+    pub fn container_run_directory<'k>(
+        &self,
+        container: impl Into<Key<'k, ContainerId>>,
+    ) -> Result<PathBuf, DirectoryError> {
+        contents::directories::container_run_directory(&self.engine, &container.into())
+    }
+
+    /// Reads a file below [`container_directory`](Self::container_directory).
+    ///
+    /// Go: `Store.FromContainerDirectory`.
+    ///
+    /// # Errors
+    ///
+    /// [`DirectoryError::File`], with `is_not_found`, when there is no such file.
+    pub fn container_file<'k>(
+        &self,
+        container: impl Into<Key<'k, ContainerId>>,
+        name: &Path,
+    ) -> Result<Vec<u8>, DirectoryError> {
+        contents::directories::container_file(&self.engine, &container.into(), name)
+    }
+
+    /// Writes a file below [`container_directory`](Self::container_directory), atomically: readers
+    /// see the old or the new contents. The name may have several components; missing directories
+    /// are created.
+    ///
+    /// Go: `Store.SetContainerDirectoryFile`.
+    ///
+    /// # Errors
+    ///
+    /// [`DirectoryError::InvalidName`] for a name that leads out of the directory.
+    pub fn set_container_file<'k>(
+        &self,
+        container: impl Into<Key<'k, ContainerId>>,
+        name: &Path,
+        data: &[u8],
+    ) -> Result<(), DirectoryError> {
+        contents::directories::set_container_file(&self.engine, &container.into(), name, data)
+    }
+
+    /// Reads a file below [`container_run_directory`](Self::container_run_directory).
+    ///
+    /// Go: `Store.FromContainerRunDirectory`.
+    ///
+    /// # Errors
+    ///
+    /// As [`container_file`](Self::container_file).
+    pub fn container_run_file<'k>(
+        &self,
+        container: impl Into<Key<'k, ContainerId>>,
+        name: &Path,
+    ) -> Result<Vec<u8>, DirectoryError> {
+        contents::directories::container_run_file(&self.engine, &container.into(), name)
+    }
+
+    /// Writes a file below [`container_run_directory`](Self::container_run_directory).
+    ///
+    /// Go: `Store.SetContainerRunDirectoryFile`.
+    ///
+    /// # Errors
+    ///
+    /// As [`set_container_file`](Self::set_container_file).
+    pub fn set_container_run_file<'k>(
+        &self,
+        container: impl Into<Key<'k, ContainerId>>,
+        name: &Path,
+        data: &[u8],
+    ) -> Result<(), DirectoryError> {
+        contents::directories::set_container_run_file(&self.engine, &container.into(), name, data)
+    }
+
+    // ---- Contents of layers ----
+
+    /// Returns the diff between two layers as a tar with AUFS whiteouts. `from` defaults to the
+    /// parent of `to`.
+    ///
+    /// The tar of an imported layer is rebuilt byte for byte, and the checksum of every file is
+    /// verified. A file that was changed since makes the reader fail.
     ///
     /// Go: `Store.Diff`.
     ///
     /// # Errors
     ///
-    /// [`DiffError::Lookup`] for unknown layers; [`DiffError::Compress`] for a compression that
-    /// cannot be written.
+    /// [`DiffError::Lookup`] for unknown layers; [`DiffError::Compress`] for a compression that is
+    /// only read.
     pub fn diff<'k>(
         &self,
         from: Option<Key<'_, LayerId>>,
@@ -307,8 +739,7 @@ impl Store {
         contents::diff::diff(&self.engine, from.as_ref(), &to.into(), compression)
     }
 
-    /// Lists what differs between two layers, sorted by path. `from` is the parent of `to` unless
-    /// given.
+    /// Lists the changes between two layers, sorted by path. `from` defaults to the parent of `to`.
     ///
     /// Go: `Store.Changes`.
     ///
@@ -323,8 +754,44 @@ impl Store {
         contents::diff::changes(&self.engine, from.as_ref(), &to.into())
     }
 
-    /// Returns the size of the files that differ between two layers, in bytes. `from` is the parent
-    /// of `to` unless given.
+    /// Unpacks a tar, plain or compressed, into an existing layer, and records its digests as those
+    /// of the layer. Returns the sum of the file sizes in the tar.
+    ///
+    /// Go: `Store.ApplyDiff`.
+    ///
+    /// # Errors
+    ///
+    /// [`DiffError::Lookup`] for an unknown layer; [`DiffError::Apply`] for a stream that cannot be
+    /// unpacked, of which a part may be unpacked already; [`DiffError::Conflict`] when the layer
+    /// was deleted while the stream was unpacked.
+    pub fn apply_diff<'k>(
+        &self,
+        to: impl Into<Key<'k, LayerId>>,
+        reader: impl Read + Send,
+    ) -> Result<u64, DiffError> {
+        contents::apply::apply_diff(&self.engine, &to.into(), reader)
+    }
+
+    /// Returns the path of the layer's own tree, in the form in which the driver keeps it. It
+    /// exists as long as the layer does. Changes in it are not recorded.
+    ///
+    /// Go: `Store.DifferTarget`.
+    ///
+    /// # Errors
+    ///
+    /// [`DiffError::Lookup`] for an unknown layer, [`DiffError::Driver`] by drivers that have no
+    /// such directory.
+    pub fn layer_tree_path<'k>(
+        &self,
+        layer: impl Into<Key<'k, LayerId>>,
+    ) -> Result<PathBuf, DiffError> {
+        staged_tree::replace::layer_tree_path(&self.engine, &layer.into())
+    }
+
+    // ---- Sizes and disk usage ----
+
+    /// Returns the size in bytes of the files that differ between two layers. `from` defaults to
+    /// the parent of `to`.
     ///
     /// Go: `Store.DiffSize`.
     ///
@@ -339,31 +806,31 @@ impl Store {
         contents::diff::diff_size(&self.engine, from.as_ref(), &to.into())
     }
 
-    /// Returns the size of a layer's tar in bytes, as recorded.
+    /// Returns the recorded size of a layer's uncompressed tar in bytes.
     ///
     /// Go: `Store.LayerSize`.
     ///
     /// # Errors
     ///
     /// [`DiffError::SizeUnknown`] for a layer that was not imported.
-    pub fn layer_size<'k>(&self, key: impl Into<Key<'k, LayerId>>) -> Result<u64, DiffError> {
-        contents::sizes::layer_size(&self.engine, &key.into())
+    pub fn layer_size<'k>(&self, layer: impl Into<Key<'k, LayerId>>) -> Result<u64, DiffError> {
+        contents::sizes::layer_size(&self.engine, &layer.into())
     }
 
-    /// Returns the size of an image in bytes: the tars of all its layers, each once, and its data
-    /// items. Layers whose size is not recorded are compared with their parents, which takes long.
+    /// Returns the size of an image in bytes: the tars of its layers, each once, and its big data
+    /// items. Layers without a recorded size are compared with their parents, which is slow.
     ///
     /// Go: `Store.ImageSize`.
     ///
     /// # Errors
     ///
     /// [`DiffError::Lookup`] when the image or one of its layers is unknown.
-    pub fn image_size<'k>(&self, key: impl Into<Key<'k, ImageId>>) -> Result<u64, DiffError> {
-        contents::sizes::image_size(&self.engine, &key.into())
+    pub fn image_size<'k>(&self, image: impl Into<Key<'k, ImageId>>) -> Result<u64, DiffError> {
+        contents::sizes::image_size(&self.engine, &image.into())
     }
 
-    /// Returns the size of a container in bytes: what its layer changes, its data items, and the
-    /// files in its two directories.
+    /// Returns the size of a container in bytes: the changes of its layer, its big data items, and
+    /// the files in its two directories.
     ///
     /// Go: `Store.ContainerSize`.
     ///
@@ -372,721 +839,27 @@ impl Store {
     /// [`DiffError::Lookup`] when the container or its layer is unknown.
     pub fn container_size<'k>(
         &self,
-        key: impl Into<Key<'k, ContainerId>>,
+        container: impl Into<Key<'k, ContainerId>>,
     ) -> Result<u64, DiffError> {
-        contents::sizes::container_size(&self.engine, &key.into())
+        contents::sizes::container_size(&self.engine, &container.into())
     }
 
-    /// Returns the durable directory of an image for its callers' files, made when missing.
+    /// Returns the disk usage of every item, at one moment.
     ///
-    /// Go: `Store.ImageDirectory`.
+    /// This takes no longer than reading the records and one small file. Only layers that were
+    /// never counted, and those that containers write to, are walked. No lock is held while they
+    /// are.
     ///
     /// # Errors
     ///
-    /// [`DirectoryError::Lookup`] for an unknown image.
-    pub fn image_directory<'k>(
-        &self,
-        key: impl Into<Key<'k, ImageId>>,
-    ) -> Result<PathBuf, DirectoryError> {
-        contents::directories::image_directory(&self.engine, &key.into())
-    }
-
-    /// Returns the directory of an image for files that may be lost at a reboot, made when missing.
-    ///
-    /// Go: `Store.ImageRunDirectory`.
-    ///
-    /// # Errors
-    ///
-    /// [`DirectoryError::Lookup`] for an unknown image.
-    pub fn image_run_directory<'k>(
-        &self,
-        key: impl Into<Key<'k, ImageId>>,
-    ) -> Result<PathBuf, DirectoryError> {
-        contents::directories::image_run_directory(&self.engine, &key.into())
-    }
-
-    /// Returns the durable directory of a container for its callers' files, made when missing.
-    ///
-    /// Go: `Store.ContainerDirectory`.
-    ///
-    /// # Errors
-    ///
-    /// [`DirectoryError::Lookup`] for an unknown container.
-    pub fn container_directory<'k>(
-        &self,
-        key: impl Into<Key<'k, ContainerId>>,
-    ) -> Result<PathBuf, DirectoryError> {
-        contents::directories::container_directory(&self.engine, &key.into())
-    }
-
-    /// Returns the directory of a container for files that may be lost at a reboot, made when
-    /// missing.
-    ///
-    /// Go: `Store.ContainerRunDirectory`.
-    ///
-    /// # Errors
-    ///
-    /// [`DirectoryError::Lookup`] for an unknown container.
-    pub fn container_run_directory<'k>(
-        &self,
-        key: impl Into<Key<'k, ContainerId>>,
-    ) -> Result<PathBuf, DirectoryError> {
-        contents::directories::container_run_directory(&self.engine, &key.into())
-    }
-
-    /// Reads a file below [`container_directory`](Self::container_directory).
-    ///
-    /// Go: `Store.FromContainerDirectory`.
-    ///
-    /// # Errors
-    ///
-    /// A [`DirectoryError::Os`] that says "not found" when there is no such file.
-    pub fn container_file<'k>(
-        &self,
-        key: impl Into<Key<'k, ContainerId>>,
-        name: &Path,
-    ) -> Result<Vec<u8>, DirectoryError> {
-        contents::directories::container_file(&self.engine, &key.into(), name)
-    }
-
-    /// Writes a file below [`container_directory`](Self::container_directory): readers see the old
-    /// or the new contents. The name may have several components; directories between are made.
-    ///
-    /// Go: `Store.SetContainerDirectoryFile`.
-    ///
-    /// # Errors
-    ///
-    /// [`DirectoryError::InvalidName`] for a name that leads outside.
-    pub fn set_container_file<'k>(
-        &self,
-        key: impl Into<Key<'k, ContainerId>>,
-        name: &Path,
-        data: &[u8],
-    ) -> Result<(), DirectoryError> {
-        contents::directories::set_container_file(&self.engine, &key.into(), name, data)
-    }
-
-    /// Reads a file below [`container_run_directory`](Self::container_run_directory).
-    ///
-    /// Go: `Store.FromContainerRunDirectory`.
-    ///
-    /// # Errors
-    ///
-    /// As [`container_file`](Self::container_file).
-    pub fn container_run_file<'k>(
-        &self,
-        key: impl Into<Key<'k, ContainerId>>,
-        name: &Path,
-    ) -> Result<Vec<u8>, DirectoryError> {
-        contents::directories::container_run_file(&self.engine, &key.into(), name)
-    }
-
-    /// Writes a file below [`container_run_directory`](Self::container_run_directory).
-    ///
-    /// Go: `Store.SetContainerRunDirectoryFile`.
-    ///
-    /// # Errors
-    ///
-    /// As [`set_container_file`](Self::set_container_file).
-    pub fn set_container_run_file<'k>(
-        &self,
-        key: impl Into<Key<'k, ContainerId>>,
-        name: &Path,
-        data: &[u8],
-    ) -> Result<(), DirectoryError> {
-        contents::directories::set_container_run_file(&self.engine, &key.into(), name, data)
-    }
-
-    /// Lists the names of a layer, image or container.
-    ///
-    /// Go: `Store.Names`.
-    ///
-    /// # Errors
-    ///
-    /// [`UpdateError::Lookup`] when the key means nothing.
-    pub fn names<'k>(&self, key: impl Into<Key<'k, ItemId>>) -> Result<Vec<String>, UpdateError> {
-        edit::update::names(&self.engine, &key.into())
-    }
-
-    /// Replaces the names of a layer, image or container. Names that others of the same kind have
-    /// move.
-    ///
-    /// Go: `Store.SetNames`.
-    ///
-    /// # Errors
-    ///
-    /// [`UpdateError::Lookup`] when the key means nothing.
-    pub fn set_names<'k>(
-        &self,
-        key: impl Into<Key<'k, ItemId>>,
-        names: &[String],
-    ) -> Result<(), UpdateError> {
-        edit::update::set_names(&self.engine, &key.into(), names)
-    }
-
-    /// Puts names in front of those a layer, image or container has. Names that others of the same
-    /// kind have move.
-    ///
-    /// Go: `Store.AddNames`.
-    ///
-    /// # Errors
-    ///
-    /// [`UpdateError::Lookup`] when the key means nothing.
-    pub fn add_names<'k>(
-        &self,
-        key: impl Into<Key<'k, ItemId>>,
-        names: &[String],
-    ) -> Result<(), UpdateError> {
-        edit::update::add_names(&self.engine, &key.into(), names)
-    }
-
-    /// Takes names away from a layer, image or container. Names that it does not have are passed
-    /// over.
-    ///
-    /// Go: `Store.RemoveNames`.
-    ///
-    /// # Errors
-    ///
-    /// [`UpdateError::Lookup`] when the key means nothing.
-    pub fn remove_names<'k>(
-        &self,
-        key: impl Into<Key<'k, ItemId>>,
-        names: &[String],
-    ) -> Result<(), UpdateError> {
-        edit::update::remove_names(&self.engine, &key.into(), names)
-    }
-
-    /// Returns the caller's free text on a layer, image or container.
-    ///
-    /// Go: `Store.Metadata`.
-    ///
-    /// # Errors
-    ///
-    /// [`UpdateError::Lookup`] when the key means nothing.
-    pub fn metadata<'k>(&self, key: impl Into<Key<'k, ItemId>>) -> Result<String, UpdateError> {
-        edit::update::metadata(&self.engine, &key.into())
-    }
-
-    /// Replaces the caller's free text on a layer, image or container.
-    ///
-    /// Go: `Store.SetMetadata`.
-    ///
-    /// # Errors
-    ///
-    /// [`UpdateError::Lookup`] when the key means nothing.
-    pub fn set_metadata<'k>(
-        &self,
-        key: impl Into<Key<'k, ItemId>>,
-        metadata: &str,
-    ) -> Result<(), UpdateError> {
-        edit::update::set_metadata(&self.engine, &key.into(), metadata)
-    }
-
-    /// Sets a flag of a layer, image or container.
-    ///
-    /// # Errors
-    ///
-    /// [`UpdateError::Lookup`] when the key means nothing, [`UpdateError::ReservedFlag`] for the
-    /// flag of layers that are not complete.
-    pub fn set_flag<'k>(
-        &self,
-        key: impl Into<Key<'k, ItemId>>,
-        flag: &str,
-        value: impl Into<Value>,
-    ) -> Result<(), UpdateError> {
-        edit::update::set_flag(&self.engine, &key.into(), flag, value)
-    }
-
-    /// Removes a flag of a layer, image or container, if it is there.
-    ///
-    /// # Errors
-    ///
-    /// As [`set_flag`](Self::set_flag).
-    pub fn clear_flag<'k>(
-        &self,
-        key: impl Into<Key<'k, ItemId>>,
-        flag: &str,
-    ) -> Result<(), UpdateError> {
-        edit::update::clear_flag(&self.engine, &key.into(), flag)
-    }
-
-    /// Lists the data items of a layer.
-    ///
-    /// Go: `Store.ListLayerBigData`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::Lookup`] for an unknown layer.
-    pub fn layer_data_names<'k>(
-        &self,
-        key: impl Into<Key<'k, LayerId>>,
-    ) -> Result<Vec<String>, DataError> {
-        edit::big_data::layer_data_names(&self.engine, &key.into())
-    }
-
-    /// Opens a data item of a layer. Setting it anew does not change what the file reads.
-    ///
-    /// Go: `Store.LayerBigData`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::NotFound`] when there is no such item.
-    pub fn layer_data<'k>(
-        &self,
-        key: impl Into<Key<'k, LayerId>>,
-        item: &str,
-    ) -> Result<File, DataError> {
-        edit::big_data::layer_data(&self.engine, &key.into(), item)
-    }
-
-    /// Stores a data item of a layer, of any size.
-    ///
-    /// Go: `Store.SetLayerBigData`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::Item`] for a name that no item can have, or when `data` cannot be read.
-    pub fn set_layer_data<'k>(
-        &self,
-        key: impl Into<Key<'k, LayerId>>,
-        item: &str,
-        data: &mut dyn Read,
-    ) -> Result<(), DataError> {
-        edit::big_data::set_layer_data(&self.engine, &key.into(), item, data)
-    }
-
-    /// Lists the data items of an image.
-    ///
-    /// Go: `Store.ListImageBigData`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::Lookup`] for an unknown image.
-    pub fn image_data_names<'k>(
-        &self,
-        key: impl Into<Key<'k, ImageId>>,
-    ) -> Result<Vec<String>, DataError> {
-        edit::big_data::image_data_names(&self.engine, &key.into())
-    }
-
-    /// Reads a data item of an image.
-    ///
-    /// Go: `Store.ImageBigData`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::NotFound`] when there is no such item.
-    pub fn image_data<'k>(
-        &self,
-        key: impl Into<Key<'k, ImageId>>,
-        item: &str,
-    ) -> Result<Vec<u8>, DataError> {
-        edit::big_data::image_data(&self.engine, &key.into(), item)
-    }
-
-    /// Returns the size of a data item of an image in bytes.
-    ///
-    /// Go: `Store.ImageBigDataSize`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::NotFound`] when there is no such item.
-    pub fn image_data_size<'k>(
-        &self,
-        key: impl Into<Key<'k, ImageId>>,
-        item: &str,
-    ) -> Result<u64, DataError> {
-        edit::big_data::image_data_size(&self.engine, &key.into(), item)
-    }
-
-    /// Returns the digest of a data item of an image: the recorded one, else the SHA-256 of what is
-    /// there.
-    ///
-    /// Go: `Store.ImageBigDataDigest`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::NotFound`] when there is no such item; [`DataError::DigestNeeded`] for a
-    /// manifest without a recorded digest.
-    pub fn image_data_digest<'k>(
-        &self,
-        key: impl Into<Key<'k, ImageId>>,
-        item: &str,
-    ) -> Result<Digest, DataError> {
-        edit::big_data::image_data_digest(&self.engine, &key.into(), item)
-    }
-
-    /// Stores a data item of an image. Its digest must be given for manifests.
-    ///
-    /// Go: `Store.SetImageBigData`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::DigestNeeded`] for a manifest without one, [`DataError::Item`] for a name that
-    /// no item can have.
-    pub fn set_image_data<'k>(
-        &self,
-        key: impl Into<Key<'k, ImageId>>,
-        item: BigDataItem,
-    ) -> Result<(), DataError> {
-        edit::big_data::set_image_data(&self.engine, &key.into(), item)
-    }
-
-    /// Lists the data items of a container.
-    ///
-    /// Go: `Store.ListContainerBigData`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::Lookup`] for an unknown container.
-    pub fn container_data_names<'k>(
-        &self,
-        key: impl Into<Key<'k, ContainerId>>,
-    ) -> Result<Vec<String>, DataError> {
-        edit::big_data::container_data_names(&self.engine, &key.into())
-    }
-
-    /// Reads a data item of a container.
-    ///
-    /// Go: `Store.ContainerBigData`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::NotFound`] when there is no such item.
-    pub fn container_data<'k>(
-        &self,
-        key: impl Into<Key<'k, ContainerId>>,
-        item: &str,
-    ) -> Result<Vec<u8>, DataError> {
-        edit::big_data::container_data(&self.engine, &key.into(), item)
-    }
-
-    /// Returns the size of a data item of a container in bytes.
-    ///
-    /// Go: `Store.ContainerBigDataSize`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::NotFound`] when there is no such item.
-    pub fn container_data_size<'k>(
-        &self,
-        key: impl Into<Key<'k, ContainerId>>,
-        item: &str,
-    ) -> Result<u64, DataError> {
-        edit::big_data::container_data_size(&self.engine, &key.into(), item)
-    }
-
-    /// Returns the digest of a data item of a container: the recorded one, else the SHA-256 of what
-    /// is there.
-    ///
-    /// Go: `Store.ContainerBigDataDigest`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::NotFound`] when there is no such item.
-    pub fn container_data_digest<'k>(
-        &self,
-        key: impl Into<Key<'k, ContainerId>>,
-        item: &str,
-    ) -> Result<Digest, DataError> {
-        edit::big_data::container_data_digest(&self.engine, &key.into(), item)
-    }
-
-    /// Stores a data item of a container.
-    ///
-    /// Go: `Store.SetContainerBigData`.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::Item`] for a name that no item can have.
-    pub fn set_container_data<'k>(
-        &self,
-        key: impl Into<Key<'k, ContainerId>>,
-        item: BigDataItem,
-    ) -> Result<(), DataError> {
-        edit::big_data::set_container_data(&self.engine, &key.into(), item)
-    }
-
-    /// Mounts the layer of a container, or a layer, and returns where. The path may be used until
-    /// [`unmount`](Self::unmount) is called as often as this.
-    ///
-    /// A layer of an additional store is only mounted with the option `ro`.
-    ///
-    /// Go: `Store.Mount`.
-    ///
-    /// # Errors
-    ///
-    /// [`MountError::Lookup`] for an unknown key, or a layer of an additional store without that
-    /// option; [`MountError::ShiftingNotEnabled`] for a container with ID maps whose files the
-    /// driver cannot show with their owners; [`MountError::Driver`] when the driver refuses.
-    pub fn mount<'k>(
-        &self,
-        key: impl Into<Key<'k, ItemId>>,
-        request: &MountRequest,
-    ) -> Result<PathBuf, MountError> {
-        mount::layer::mount(&self.engine, &key.into(), request)
-    }
-
-    /// Gives the mount of a container or layer back, named like for [`mount`](Self::mount) or by
-    /// the path it is mounted at.
-    ///
-    /// Go: `Store.Unmount`.
-    ///
-    /// # Errors
-    ///
-    /// [`MountError::NotMounted`] when it is not mounted.
-    pub fn unmount<'k>(
-        &self,
-        key: impl Into<Key<'k, ItemId>>,
-        how: Unmounting,
-    ) -> Result<StillMounted, MountError> {
-        mount::layer::unmount(&self.engine, &key.into(), how)
-    }
-
-    /// Returns how many uses the mount of a container or layer has.
-    ///
-    /// Go: `Store.Mounted`.
-    ///
-    /// # Errors
-    ///
-    /// [`MountError::Lookup`] for an unknown key.
-    pub fn mounted<'k>(&self, key: impl Into<Key<'k, ItemId>>) -> Result<u32, MountError> {
-        mount::layer::mounted(&self.engine, &key.into())
-    }
-
-    /// Lists the layers that are mounted.
-    ///
-    /// # Errors
-    ///
-    /// When the file with the counts cannot be read.
-    pub fn mounts(&self) -> Result<Vec<Mounted>, AccessError> {
-        mount::layer::mounts(&self.engine)
-    }
-
-    /// Mounts the top layer of an image for reading.
-    ///
-    /// Go: `Store.MountImage`.
-    ///
-    /// # Errors
-    ///
-    /// [`MountError::NoLayers`] for an image without layers, [`MountError::Writable`] when `rw` is
-    /// asked for, [`MountError::Copy`] when the copy without ID maps that has to be mounted cannot
-    /// be made.
-    pub fn mount_image<'k>(
-        &self,
-        key: impl Into<Key<'k, ImageId>>,
-        request: &MountRequest,
-    ) -> Result<PathBuf, MountError> {
-        transaction::mount_image::mount_image(&self.engine, &key.into(), request)
-    }
-
-    /// Gives the mount of an image's top layer back.
-    ///
-    /// Go: `Store.UnmountImage`.
-    ///
-    /// # Errors
-    ///
-    /// [`MountError::NotMounted`] when it is not mounted.
-    pub fn unmount_image<'k>(
-        &self,
-        key: impl Into<Key<'k, ImageId>>,
-        how: Unmounting,
-    ) -> Result<StillMounted, MountError> {
-        transaction::mount_image::unmount_image(&self.engine, &key.into(), how)
-    }
-
-    /// Lists the owners of the directories above the mount of a layer that the layer's ID maps do
-    /// not cover: a process in that user namespace needs their permission to reach it. Without maps
-    /// there are none.
-    ///
-    /// Go: `Store.LayerParentOwners`.
-    ///
-    /// # Errors
-    ///
-    /// [`MountError::NotMounted`] when a layer with maps is not mounted.
-    pub fn layer_parent_owners<'k>(
-        &self,
-        key: impl Into<Key<'k, LayerId>>,
-    ) -> Result<ParentOwners, MountError> {
-        mount::owners::layer_parent_owners(&self.engine, &key.into())
-    }
-
-    /// As [`layer_parent_owners`](Self::layer_parent_owners), for the layer of a container.
-    ///
-    /// Go: `Store.ContainerParentOwners`.
-    ///
-    /// # Errors
-    ///
-    /// [`MountError::NotMounted`] when the layer is not mounted.
-    pub fn container_parent_owners<'k>(
-        &self,
-        key: impl Into<Key<'k, ContainerId>>,
-    ) -> Result<ParentOwners, MountError> {
-        mount::owners::container_parent_owners(&self.engine, &key.into())
-    }
-
-    /// Tells which words of a mount the driver leaves out, because the system cannot do what they
-    /// ask for. The words are those of the request and of the driver options.
-    ///
-    /// Go logs a warning when it mounts.
-    #[must_use]
-    pub fn ignored_mount_options(&self, request: &MountRequest) -> Vec<Ignored> {
-        mount::ignored::ignored_mount_options(&self.engine, request)
-    }
-
-    /// Releases what the driver holds in the kernel. Returns the layers that were mounted and have
-    /// been unmounted.
-    ///
-    /// Other processes, and this handle, open the driver again when they next need it: they learn
-    /// of the shutdown from `storage.lock`, which is written before anything is released.
-    ///
-    /// Go: `Store.Shutdown`.
-    ///
-    /// # Errors
-    ///
-    /// [`ShutdownError::Mounted`] when layers are mounted and [`Shutdown::Force`] was not asked
-    /// for.
-    pub fn shutdown(&self, how: Shutdown) -> Result<Vec<LayerId>, ShutdownError> {
-        mount::shutdown::shutdown(&self.engine, how)
-    }
-
-    /// Returns facts on the driver, as rows of a table.
-    ///
-    /// Go: `Store.Status`.
-    #[must_use]
-    pub fn status(&self) -> Vec<(String, String)> {
-        mount::shutdown::status(&self.engine)
-    }
-
-    /// Returns facts on this library, as rows of a table.
-    ///
-    /// Go: `Store.Version`.
-    #[must_use]
-    pub fn version(&self) -> Vec<(String, String)> {
-        mount::shutdown::version(&self.engine)
-    }
-
-    /// Returns a lock that processes take around work on something of this digest, below the run
-    /// root.
-    ///
-    /// Go: `Store.GetDigestLock`.
-    ///
-    /// # Errors
-    ///
-    /// When its path cannot be used.
-    pub fn digest_lock(&self, digest: &Digest) -> Result<LockFile, AccessError> {
-        mount::shutdown::digest_lock(&self.engine, digest)
-    }
-
-    /// Deletes a container with its layer, else an image without its layers, else a layer; before
-    /// all of them, one whose whole ID or name the key is. Whether anything uses it is not asked:
-    /// see the other methods for that.
-    ///
-    /// Go: `Store.Delete`.
-    ///
-    /// # Errors
-    ///
-    /// [`DeleteError::Lookup`] when the key means nothing.
-    pub fn delete<'k>(&self, key: impl Into<Key<'k, ItemId>>) -> Result<(), DeleteError> {
-        delete::item::delete(&self.engine, &key.into())
-    }
-
-    /// Deletes a layer that nothing uses. Images in which it only stands in for their top layer
-    /// forget it. A damaged record can be deleted like any other, here and in the other methods.
-    ///
-    /// Go: `Store.DeleteLayer`.
-    ///
-    /// # Errors
-    ///
-    /// [`DeleteError::NotA`] for an unknown layer; [`DeleteError::HasChildren`],
-    /// [`DeleteError::UsedByImage`] and [`DeleteError::UsedByContainer`] when something uses it.
-    pub fn delete_layer<'k>(&self, key: impl Into<Key<'k, LayerId>>) -> Result<(), DeleteError> {
-        delete::item::delete_layer(&self.engine, &key.into())
-    }
-
-    /// Deletes an image that no container uses, with those of its layers that nothing else needs.
-    /// Returns these layers; with [`DeleteMode::DryRun`] they are only listed. Which layers an image
-    /// had whose record is damaged cannot be known: they stay.
-    ///
-    /// Go: `Store.DeleteImage`.
-    ///
-    /// # Errors
-    ///
-    /// [`DeleteError::NotA`] for an unknown image; [`DeleteError::ImageUsedByContainer`].
-    pub fn delete_image<'k>(
-        &self,
-        key: impl Into<Key<'k, ImageId>>,
-        mode: DeleteMode,
-    ) -> Result<Vec<LayerId>, DeleteError> {
-        delete::item::delete_image(&self.engine, &key.into(), mode)
-    }
-
-    /// Deletes a container: its layer, its directories, its record. A layer that is gone already is
-    /// no reason to fail.
-    ///
-    /// Go: `Store.DeleteContainer`.
-    ///
-    /// # Errors
-    ///
-    /// [`DeleteError::NotA`] for an unknown container.
-    pub fn delete_container<'k>(
-        &self,
-        key: impl Into<Key<'k, ContainerId>>,
-    ) -> Result<(), DeleteError> {
-        delete::item::delete_container(&self.engine, &key.into())
-    }
-
-    /// Deletes all containers, images and layers, the newest layers first, and whatever the driver
-    /// holds without a record. What other programs keep below the graph root stays.
-    ///
-    /// Go: `Store.Wipe`.
-    ///
-    /// # Errors
-    ///
-    /// The first thing that could not be removed.
-    pub fn wipe(&self) -> Result<(), DeleteError> {
-        delete::item::wipe(&self.engine)
-    }
-
-    /// Removes directories of containers and images, contents of layers, and files beside layers,
-    /// that no record names, and what killed processes left in temporary areas.
-    ///
-    /// Only what has a name that this library and Go's give is looked at, and nothing is touched as
-    /// long as a record file is damaged, or empty or missing although there is content: what its
-    /// records named is not garbage. What belongs to containers of a transient opening stays also
-    /// if this one is not, and the other way round. What may belong to an opening that names an
-    /// image store, an additional store or another run root stays too: files of a layer without
-    /// contents here, directories of images in which a caller keeps files, directories of
-    /// containers that are not older than the machine runs, with all contents beside these, and
-    /// whatever is mounted.
-    ///
-    /// Go: `Store.GarbageCollect`.
-    ///
-    /// # Errors
-    ///
-    /// [`CollectError::Damaged`] in that case; [`CollectError::Driver`] when something cannot be
-    /// removed.
-    pub fn garbage_collect(&self) -> Result<CollectReport, CollectError> {
-        delete::garbage::garbage_collect(&self.engine)
-    }
-
-    /// Returns what everything in this store takes, all at one moment.
-    ///
-    /// Takes no longer than reading the records and one small file, except for layers that were
-    /// never counted before and those that containers write to: their files are looked at one by
-    /// one. No lock is held meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// When records, or the files of such a layer, cannot be read.
+    /// When records, or the files of a walked layer, cannot be read.
     pub fn usage(&self) -> Result<UsageReport, UsageError> {
         usage::usage(&self.engine)
     }
 
-    /// Counts everything anew, and puts the counters right that turn out to be wrong. Returns them
-    /// too.
+    /// Counts everything again, corrects wrong counters, and returns these too.
     ///
-    /// Blocks that were allocated are not compared: filesystems change them on their own.
+    /// Allocated blocks are not compared: filesystems change them on their own.
     ///
     /// # Errors
     ///
@@ -1097,8 +870,8 @@ impl Store {
 
     /// Makes equal files in the layers of this store's images share their blocks.
     ///
-    /// No lock is held, contents stay what they are, and layers may be in use. A filesystem or
-    /// driver that cannot share blocks is no error: the report says so.
+    /// No lock is held, contents do not change, and layers may be in use. If the filesystem or
+    /// driver cannot share blocks, the report says so; that is not an error.
     ///
     /// Go: `Store.Dedup`.
     ///
@@ -1109,40 +882,293 @@ impl Store {
         dedup::dedup(&self.engine, options)
     }
 
-    /// Looks for damage: in records, in what they name, and in the contents of layers, as far as
-    /// the options say.
+    // ---- Mounting ----
+
+    /// Mounts a layer, or the layer of a container, and returns its mount point. It stays mounted
+    /// until [`unmount`](Self::unmount) is called as often as this.
     ///
-    /// Others may use and change the store meanwhile. Nothing is changed, except that the next
-    /// process to take the locks would undo what dead processes left of unfinished work, and this
-    /// one does so too.
+    /// A layer of an additional store can only be mounted with the option `ro`.
+    ///
+    /// Go: `Store.Mount`.
+    ///
+    /// # Errors
+    ///
+    /// [`MountError::Lookup`] for an unknown item, or a layer of an additional store without that
+    /// option; [`MountError::ShiftingNotEnabled`] for a container with ID maps whose owners the
+    /// driver cannot shift; [`MountError::Driver`] when the driver fails.
+    pub fn mount<'k>(
+        &self,
+        item: impl Into<Key<'k, ItemId>>,
+        request: &MountRequest,
+    ) -> Result<PathBuf, MountError> {
+        mount::layer::mount(&self.engine, &item.into(), request)
+    }
+
+    /// Ends a use of the mount of a layer or container. The text may also be the path of the mount
+    /// point.
+    ///
+    /// Go: `Store.Unmount`.
+    ///
+    /// # Errors
+    ///
+    /// [`MountError::NotMounted`] when it is not mounted.
+    pub fn unmount<'k>(
+        &self,
+        item: impl Into<Key<'k, ItemId>>,
+        how: Unmounting,
+    ) -> Result<StillMounted, MountError> {
+        mount::layer::unmount(&self.engine, &item.into(), how)
+    }
+
+    /// Returns the mount count of a layer or container.
+    ///
+    /// Go: `Store.Mounted`.
+    ///
+    /// # Errors
+    ///
+    /// [`MountError::Lookup`] for an unknown item.
+    pub fn mounted<'k>(&self, item: impl Into<Key<'k, ItemId>>) -> Result<u32, MountError> {
+        mount::layer::mounted(&self.engine, &item.into())
+    }
+
+    /// Lists the layers that are mounted.
+    ///
+    /// # Errors
+    ///
+    /// When the mount counts cannot be read.
+    pub fn mounts(&self) -> Result<Vec<Mounted>, AccessError> {
+        mount::layer::mounts(&self.engine)
+    }
+
+    /// Mounts the top layer of an image read-only.
+    ///
+    /// Go: `Store.MountImage`.
+    ///
+    /// # Errors
+    ///
+    /// [`MountError::NoLayers`] for an image without layers; [`MountError::Writable`] for the
+    /// option `rw`; [`MountError::Copy`] when a copy without ID maps is needed and cannot be
+    /// created.
+    pub fn mount_image<'k>(
+        &self,
+        image: impl Into<Key<'k, ImageId>>,
+        request: &MountRequest,
+    ) -> Result<PathBuf, MountError> {
+        transaction::mount_image::mount_image(&self.engine, &image.into(), request)
+    }
+
+    /// Ends a use of the mount of an image.
+    ///
+    /// Go: `Store.UnmountImage`.
+    ///
+    /// # Errors
+    ///
+    /// [`MountError::NotMounted`] when it is not mounted.
+    pub fn unmount_image<'k>(
+        &self,
+        image: impl Into<Key<'k, ImageId>>,
+        how: Unmounting,
+    ) -> Result<StillMounted, MountError> {
+        transaction::mount_image::unmount_image(&self.engine, &image.into(), how)
+    }
+
+    /// Lists the owners of the directories above a layer's mount that the layer's ID maps do not
+    /// cover. A process in the user namespace needs their permission to reach the mount. Without ID
+    /// maps there are none.
+    ///
+    /// Go: `Store.LayerParentOwners`.
+    ///
+    /// # Errors
+    ///
+    /// [`MountError::NotMounted`] when a layer with maps is not mounted.
+    pub fn layer_parent_owners<'k>(
+        &self,
+        layer: impl Into<Key<'k, LayerId>>,
+    ) -> Result<ParentOwners, MountError> {
+        mount::owners::layer_parent_owners(&self.engine, &layer.into())
+    }
+
+    /// Lists the same as [`layer_parent_owners`](Self::layer_parent_owners), for the layer of a
+    /// container.
+    ///
+    /// Go: `Store.ContainerParentOwners`.
+    ///
+    /// # Errors
+    ///
+    /// [`MountError::NotMounted`] when the layer is not mounted.
+    pub fn container_parent_owners<'k>(
+        &self,
+        container: impl Into<Key<'k, ContainerId>>,
+    ) -> Result<ParentOwners, MountError> {
+        mount::owners::container_parent_owners(&self.engine, &container.into())
+    }
+
+    /// Lists the mount options, of the request and of the driver options, that have no effect
+    /// because the system does not support them.
+    ///
+    /// Go logs a warning when it mounts.
+    #[must_use]
+    pub fn ignored_mount_options(&self, request: &MountRequest) -> Vec<Ignored> {
+        mount::ignored::ignored_mount_options(&self.engine, request)
+    }
+
+    // ---- Deleting ----
+
+    /// Deletes a container with its layer, else an image without its layers, else a layer. An item
+    /// whose whole ID or name is given comes before those found by a prefix. Users of the item are
+    /// not checked; the other methods check them.
+    ///
+    /// Go: `Store.Delete`.
+    ///
+    /// # Errors
+    ///
+    /// [`DeleteError::Lookup`] for an unknown item.
+    pub fn delete<'k>(&self, item: impl Into<Key<'k, ItemId>>) -> Result<(), DeleteError> {
+        delete::item::delete(&self.engine, &item.into())
+    }
+
+    /// Deletes a layer that is not in use. An image whose top layer it is a mapped copy of does not
+    /// count as a user and drops its note of it. Damaged records can be deleted too, by this and
+    /// the other methods.
+    ///
+    /// Go: `Store.DeleteLayer`.
+    ///
+    /// # Errors
+    ///
+    /// [`DeleteError::NotA`] for an unknown layer; [`DeleteError::HasChildren`],
+    /// [`DeleteError::UsedByImage`] and [`DeleteError::UsedByContainer`] when it is in use.
+    pub fn delete_layer<'k>(&self, layer: impl Into<Key<'k, LayerId>>) -> Result<(), DeleteError> {
+        delete::item::delete_layer(&self.engine, &layer.into())
+    }
+
+    /// Deletes an image that no container uses, with the layers that nothing else uses. Returns
+    /// these layers; with [`DeleteMode::DryRun`] they are only listed. The layers of an image with
+    /// a damaged record are unknown, and stay.
+    ///
+    /// Go: `Store.DeleteImage`.
+    ///
+    /// # Errors
+    ///
+    /// [`DeleteError::NotA`] for an unknown image; [`DeleteError::ImageUsedByContainer`].
+    pub fn delete_image<'k>(
+        &self,
+        image: impl Into<Key<'k, ImageId>>,
+        mode: DeleteMode,
+    ) -> Result<Vec<LayerId>, DeleteError> {
+        delete::item::delete_image(&self.engine, &image.into(), mode)
+    }
+
+    /// Deletes a container: its layer, its directories, its record. It does not fail if the layer
+    /// is gone already.
+    ///
+    /// Go: `Store.DeleteContainer`.
+    ///
+    /// # Errors
+    ///
+    /// [`DeleteError::NotA`] for an unknown container.
+    pub fn delete_container<'k>(
+        &self,
+        container: impl Into<Key<'k, ContainerId>>,
+    ) -> Result<(), DeleteError> {
+        delete::item::delete_container(&self.engine, &container.into())
+    }
+
+    /// Deletes all containers, images and layers, the newest layers first, and layers of the driver
+    /// without a record. Files of other programs below the graph root stay.
+    ///
+    /// Go: `Store.Wipe`.
+    ///
+    /// # Errors
+    ///
+    /// The first failure to remove something.
+    pub fn wipe(&self) -> Result<(), DeleteError> {
+        delete::item::wipe(&self.engine)
+    }
+
+    /// Removes orphans: contents of layers, files beside layers, and directories of containers and
+    /// images that no record names; and leftovers of killed processes in temporary areas.
+    ///
+    /// Only files with names that this library or Go's gives are considered. Nothing is removed
+    /// while a record file is damaged, or is empty or missing although there are contents: what its
+    /// records named is not garbage. The containers of a transient opening are respected by a
+    /// durable one, and the other way round. Files that may belong to an opening with an image
+    /// store, an additional store or another run root stay too. Those are: files of a layer without
+    /// contents here; directories of images with a caller's files; directories of containers that
+    /// are not older than the last boot, with all contents beside them; and all mounted layers.
+    ///
+    /// Go: `Store.GarbageCollect`.
+    ///
+    /// # Errors
+    ///
+    /// [`CollectError::Damaged`] when record files are damaged; [`CollectError::Driver`] when
+    /// something cannot be removed.
+    pub fn garbage_collect(&self) -> Result<CollectReport, CollectError> {
+        delete::garbage::garbage_collect(&self.engine)
+    }
+
+    // ---- Checking and repairing ----
+
+    /// Looks for damage in records, in what they name, and in the contents of layers. The options
+    /// choose how much is checked.
+    ///
+    /// Other processes may use and change the store at the same time. The check changes nothing,
+    /// except that it undoes unfinished work of dead processes, as any writer does.
     ///
     /// Go: `Store.Check`.
     ///
     /// # Errors
     ///
-    /// When records cannot be locked or read, or directories cannot be listed. Damage is no reason.
+    /// When records cannot be locked or read, or directories cannot be listed. Damage is not an
+    /// error.
     pub fn check(&self, options: &CheckOptions) -> Result<CheckReport, CheckError> {
         check::check(&self.engine, options)
     }
 
-    /// Repairs what a check found. What cannot be repaired is in the report, and is no reason to
-    /// stop.
+    /// Repairs what a check found. Findings that cannot be repaired are in the report, and do not
+    /// stop the repair.
     ///
-    /// With [`RepairMode::DryRun`] nothing is done.
+    /// With [`RepairMode::DryRun`](crate::repair::RepairMode::DryRun) nothing is changed.
     ///
     /// Go: `Store.Repair`.
     pub fn repair(&self, check: &CheckReport, options: &RepairOptions) -> RepairReport {
         repair::repair(&self.engine, check, options)
     }
 
-    /// Removes the damaged layers that repairs have set aside, and returns the directories that
-    /// they were in.
+    /// Erases the damaged layers that repairs have put into quarantine, and returns the quarantine
+    /// directories.
     ///
     /// # Errors
     ///
     /// When something cannot be removed.
     pub fn erase_quarantine(&self) -> Result<Vec<PathBuf>, CollectError> {
         repair::quarantine::erase_quarantine(&self.engine)
+    }
+
+    // ---- Locks by digest, and shutting down ----
+
+    /// Returns the lock for work on a digest, such as pulling a layer. It is below the run root.
+    ///
+    /// Go: `Store.GetDigestLock`.
+    ///
+    /// # Errors
+    ///
+    /// When the lock file cannot be opened.
+    pub fn digest_lock(&self, digest: &Digest) -> Result<LockFile, AccessError> {
+        mount::shutdown::digest_lock(&self.engine, digest)
+    }
+
+    /// Releases what the driver holds in the kernel. Returns the layers that it unmounted.
+    ///
+    /// Other processes, and this handle, open the driver again when they next need it. They see the
+    /// shutdown in `storage.lock`, which is written before anything is released.
+    ///
+    /// Go: `Store.Shutdown`.
+    ///
+    /// # Errors
+    ///
+    /// [`ShutdownError::Mounted`] when layers are mounted and the shutdown is not forced.
+    pub fn shutdown(&self, how: Shutdown) -> Result<Vec<LayerId>, ShutdownError> {
+        mount::shutdown::shutdown(&self.engine, how)
     }
 }
 

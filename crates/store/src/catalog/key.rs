@@ -21,7 +21,7 @@ use crate::records::kinds::ItemId;
 /// let id: ImageId = "3b5c0d1c5c4d1f2e6e8a1c0f3b5c0d1c5c4d1f2e6e8a1c0f3b5c0d1c5c4d1f2e".parse()?;
 /// assert_eq!(Key::<ImageId>::from(&id), Key::Id(id.clone()));
 /// assert_eq!(Key::<ImageId>::from("alpine"), Key::Text("alpine"));
-/// assert_eq!(Key::<ItemId>::from(&id), Key::Id(ItemId::Image(id)));
+/// assert_eq!(Key::<ItemId>::from(&id), Key::Id(ItemId::Image(id.clone())));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

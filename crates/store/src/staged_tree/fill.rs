@@ -17,8 +17,8 @@ use crate::spec::error::StageError;
 /// An empty staged tree that belongs to no layer yet.
 ///
 /// Files below [`root`](Self::root) must have the form in which the driver keeps layers, which
-/// [`unpack_options`](Self::unpack_options) describe. An [`Unpacker`] with these options produces
-/// it.
+/// [`unpack_options`](Self::unpack_options) describe. An [`Unpacker`](layerhold_archive::Unpacker)
+/// with these options produces it.
 ///
 /// ```no_run
 /// use layerhold::layerhold_archive::Unpacker;

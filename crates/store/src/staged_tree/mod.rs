@@ -2,7 +2,7 @@
 //!
 //! | step | what happens | a crash after it leaves |
 //! |---|---|---|
-//! | 1 | [`Store::stage_tree`] makes an empty tree | a tree whose lock is free, removed by a writer |
+//! | 1 | [`Store::stage_tree`](crate::Store::stage_tree) creates an empty tree | a tree whose lock is free, removed by a writer |
 //! | 2 | the caller fills it and passes the facts to record: [`TreeToFill::filled`] | the same |
 //! | 3 | it becomes a new layer, in a [`Transaction`](crate::Transaction), or the contents of an existing one ([`replace`]) | the layer as it was before, or as it is meant to be |
 //!
