@@ -124,7 +124,7 @@ pub use usage::{
     UsageReport, WrongCounter,
 };
 
-// Their types are in the signatures above.
+// Types of these crates are part of the API.
 pub use layerhold_archive::{Change, ChangeKind, Codec};
 pub use layerhold_driver::{LayerAccess, Privilege, Shifting, SyncMode, TreeRoot};
 pub use layerhold_selinux::{LabelError, Labels};
