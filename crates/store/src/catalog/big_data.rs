@@ -8,10 +8,10 @@ use layerhold_json_store::{BigDataError, JsonStore};
 
 use crate::catalog::error::{AccessError, LookupError, file_errors_are_access};
 use crate::catalog::locked::Locked;
-use crate::catalog::locks::InContext;
+use crate::catalog::locks::WithKind;
 use crate::catalog::lookup::ItemRecord;
 use crate::catalog::record_stores::{MergedRecords, Records};
-use crate::records::big_data_item::{BigDataItem, digest_of, forget_in, note_item};
+use crate::records::big_data_item::{BigDataItem, clear_noted, digest_of, note_item};
 use crate::records::error_kind::{ErrorKind, error_kind};
 use crate::records::kinds::ItemKind;
 use crate::records::{Container, Image};
@@ -31,7 +31,7 @@ pub(crate) fn set_image_item(
     let forget = |image: &mut Image| {
         let record = image.record_mut();
         let (sizes, digests) = (&mut record.big_data_sizes, &mut record.big_data_digests);
-        let had_any = forget_in(sizes, digests, item);
+        let had_any = clear_noted(sizes, digests, item);
         drop(image.refresh_digests());
         had_any
     };
@@ -39,8 +39,8 @@ pub(crate) fn set_image_item(
         let forget = |image: &mut Image| {
             let _had_any = forget(image);
         };
-        drop(images.update(id, forget).of::<Image>()?);
-        images.save().of::<Image>()?;
+        drop(images.update(id, forget).for_kind::<Image>()?);
+        images.save().for_kind::<Image>()?;
     }
     let note = |image: &mut Image| {
         note_item(image.record_mut(), item);
@@ -51,6 +51,7 @@ pub(crate) fn set_image_item(
     set.map_err(failed(image, &item.key))
 }
 
+/// Removes the size and digest of a big data item of a container that is about to be replaced.
 pub(crate) fn forget_container_item(
     containers: &mut Locked<Container>,
     container: &Arc<Container>,
@@ -58,7 +59,7 @@ pub(crate) fn forget_container_item(
 ) -> Result<(), DataError> {
     let forget = |container: &mut Container| {
         let record = container.record_mut();
-        forget_in(
+        clear_noted(
             &mut record.big_data_sizes,
             &mut record.big_data_digests,
             item,
@@ -69,16 +70,18 @@ pub(crate) fn forget_container_item(
         let forget = |container: &mut Container| {
             let _had_any = forget(container);
         };
-        drop(containers.update(id, forget).of::<Container>()?);
-        containers.save().of::<Container>()?;
+        drop(containers.update(id, forget).for_kind::<Container>()?);
+        containers.save().for_kind::<Container>()?;
     }
     Ok(())
 }
 
+/// Refuses an item with an invalid name.
 pub(crate) fn check_name(item: &BigDataItem) -> Result<(), DataError> {
     check_key(&item.key)
 }
 
+/// Refuses an invalid name of a big data item.
 pub(crate) fn check_key(key: &str) -> Result<(), DataError> {
     let checked = layerhold_json_store::file_name_to_write(key);
     checked.map(drop).map_err(|source| DataError::InvalidName {
@@ -87,6 +90,7 @@ pub(crate) fn check_key(key: &str) -> Result<(), DataError> {
     })
 }
 
+/// Parses the recorded digest of a big data item.
 pub(crate) fn recorded(item: &str, text: &str) -> Result<Digest, DataError> {
     text.parse().map_err(|_| DataError::DigestDamaged {
         key: item.to_owned(),
@@ -131,6 +135,7 @@ pub(crate) fn store_of<'v, R: ItemRecord>(
         .ok_or_else(|| not_found(record, item))
 }
 
+/// Reads a big data item into memory.
 pub(crate) fn read<R: ItemRecord>(
     store: &JsonStore<R>,
     record: &Arc<R>,
@@ -142,6 +147,7 @@ pub(crate) fn read<R: ItemRecord>(
     data.ok_or_else(|| not_found(record, item))
 }
 
+/// Returns the size of a big data item: the recorded one, else that of its file.
 pub(crate) fn size<R: ItemRecord>(
     view: &MergedRecords<R>,
     record: &Arc<R>,

@@ -55,7 +55,7 @@ impl<R: Record> Locked<R> {
 
     /// Adds a record.
     pub(crate) fn insert(&mut self, record: R, placement: Placement) -> Result<(), ChangeError> {
-        self.at(placement.store, record.id())?
+        self.guard_at(placement.store, record.id())?
             .insert(record, placement.location)
     }
 
@@ -66,7 +66,7 @@ impl<R: Record> Locked<R> {
         change: impl FnOnce(&mut R),
     ) -> Result<Arc<R>, ChangeError> {
         let position = self.position(id);
-        let record = self.at(position, id)?.update(id, change)?;
+        let record = self.guard_at(position, id)?.update(id, change)?;
         self.take_names(position, &record)?;
         Ok(record)
     }
@@ -79,7 +79,9 @@ impl<R: Record> Locked<R> {
         names: &[String],
     ) -> Result<Arc<R>, ChangeError> {
         let position = self.position(id);
-        let record = self.at(position, id)?.change_names(id, change, names)?;
+        let record = self
+            .guard_at(position, id)?
+            .change_names(id, change, names)?;
         self.take_names(position, &record)?;
         Ok(record)
     }
@@ -87,7 +89,7 @@ impl<R: Record> Locked<R> {
     /// Removes a record, also a damaged one.
     pub(crate) fn remove(&mut self, id: &str) -> Result<(), ChangeError> {
         let position = self.position(id);
-        self.at(position, id)?.remove(id)
+        self.guard_at(position, id)?.remove(id)
     }
 
     /// Writes a big data item and notes it in the record.
@@ -98,7 +100,7 @@ impl<R: Record> Locked<R> {
         data: &[u8],
         note: impl FnOnce(&mut R),
     ) -> Result<(), BigDataError> {
-        let guard = self.at_with_data(id, key)?;
+        let guard = self.guard_for_big_data(id, key)?;
         guard.set_big_data(id, key, data, note)
     }
 
@@ -110,14 +112,18 @@ impl<R: Record> Locked<R> {
         data: &StagedAddition,
         note: impl FnOnce(&mut R),
     ) -> Result<(), BigDataError> {
-        let guard = self.at_with_data(id, key)?;
+        let guard = self.guard_for_big_data(id, key)?;
         let place = (data.area(), data.name());
         guard.put_big_data(id, key, place, |record, _size| note(record))
     }
 
-    fn at_with_data(&mut self, id: &str, key: &str) -> Result<&mut WriteGuard<R>, BigDataError> {
+    fn guard_for_big_data(
+        &mut self,
+        id: &str,
+        key: &str,
+    ) -> Result<&mut WriteGuard<R>, BigDataError> {
         let position = self.position(id);
-        self.at(position, id)
+        self.guard_at(position, id)
             .map_err(|source| BigDataError::Record {
                 key: key.to_owned(),
                 source,
@@ -145,7 +151,7 @@ impl<R: Record> Locked<R> {
             .or_else(|| own().position(|held| !held.guard.damaged_with_id(id).is_empty()))
     }
 
-    fn at(&mut self, position: usize, id: &str) -> Result<&mut WriteGuard<R>, ChangeError> {
+    fn guard_at(&mut self, position: usize, id: &str) -> Result<&mut WriteGuard<R>, ChangeError> {
         let held = self.own.get_mut(position).map(|held| &mut held.guard);
         held.ok_or_else(|| ChangeError::NotFound {
             record_kind: R::KIND,

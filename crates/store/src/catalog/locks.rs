@@ -28,12 +28,12 @@ pub(crate) struct Locks {
 }
 
 /// Adds the kind of record to the errors of a guard.
-pub(crate) trait InContext<T> {
-    fn of<R: ItemRecord>(self) -> Result<T, AccessError>;
+pub(crate) trait WithKind<T> {
+    fn for_kind<R: ItemRecord>(self) -> Result<T, AccessError>;
 }
 
-impl<T> InContext<T> for Result<T, ChangeError> {
-    fn of<R: ItemRecord>(self) -> Result<T, AccessError> {
+impl<T> WithKind<T> for Result<T, ChangeError> {
+    fn for_kind<R: ItemRecord>(self) -> Result<T, AccessError> {
         self.map_err(|source| AccessError::Change {
             kind: R::ITEM,
             source: Box::new(source),
@@ -41,8 +41,8 @@ impl<T> InContext<T> for Result<T, ChangeError> {
     }
 }
 
-impl<T> InContext<T> for Result<T, SaveError> {
-    fn of<R: ItemRecord>(self) -> Result<T, AccessError> {
+impl<T> WithKind<T> for Result<T, SaveError> {
+    fn for_kind<R: ItemRecord>(self) -> Result<T, AccessError> {
         self.map_err(|source| AccessError::Save {
             kind: R::ITEM,
             source: Box::new(source),

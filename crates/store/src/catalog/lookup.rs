@@ -112,7 +112,7 @@ pub(crate) fn is_known<R: ItemRecord>(records: &impl Records<R>, key: &Key<'_, R
 
 /// Tells whether a key names a record now. If the first store settles it, nothing that was read is
 /// kept.
-pub(crate) fn is_there<R: ItemRecord>(
+pub(crate) fn is_recorded<R: ItemRecord>(
     stores: &RecordStores<R>,
     key: &Key<'_, R::Id>,
 ) -> Result<bool, AccessError> {

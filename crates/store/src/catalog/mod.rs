@@ -96,17 +96,21 @@ impl Catalog {
     /// Tells whether anything has this ID, name or unique prefix. Each file is read only if the
     /// ones before it do not settle the question.
     pub(crate) fn exists(&self, key: &Key<'_, ItemId>) -> Result<bool, AccessError> {
-        let of_layers = key.layer().map(|key| lookup::is_there(&self.layers, &key));
+        let of_layers = key
+            .layer()
+            .map(|key| lookup::is_recorded(&self.layers, &key));
         if of_layers.unwrap_or(Ok(false))? {
             return Ok(true);
         }
-        let of_images = key.image().map(|key| lookup::is_there(&self.images, &key));
+        let of_images = key
+            .image()
+            .map(|key| lookup::is_recorded(&self.images, &key));
         if of_images.unwrap_or(Ok(false))? {
             return Ok(true);
         }
         let of_containers = key
             .container()
-            .map(|key| lookup::is_there(&self.containers, &key));
+            .map(|key| lookup::is_recorded(&self.containers, &key));
         of_containers.unwrap_or(Ok(false))
     }
 
@@ -125,7 +129,7 @@ impl Catalog {
     /// [`Engine::lock_all`](crate::engine::Engine::lock_all) undoes it.
     pub(crate) fn lock_all(&self) -> Result<Locks, AccessError> {
         let (layers, images) = self.read_additional()?;
-        self.lock_the_others(self.layers.lock(layers)?, images)
+        self.lock_images_and_containers(self.layers.lock(layers)?, images)
     }
 
     /// Takes all three locks if the first is free.
@@ -133,11 +137,11 @@ impl Catalog {
         let (layers, images) = self.read_additional()?;
         let layers = self.layers.try_lock(layers)?;
         layers
-            .map(|layers| self.lock_the_others(layers, images))
+            .map(|layers| self.lock_images_and_containers(layers, images))
             .transpose()
     }
 
-    fn lock_the_others(
+    fn lock_images_and_containers(
         &self,
         layers: Locked<Layer>,
         additional: Vec<StoreRecords<Image>>,

@@ -122,7 +122,7 @@ impl MountCounts {
 
     /// Replaces files that cannot be parsed with empty ones, and takes the lock for changing
     /// counts.
-    pub(crate) fn write_anew<'a>(
+    pub(crate) fn write_replacing_damaged<'a>(
         &'a self,
         layers: &'a Locked<Layer>,
     ) -> Result<CountsGuard<'a>, AccessError> {

@@ -111,7 +111,7 @@ pub(crate) fn incomplete_layers(layers: &impl Records<Layer>) -> Vec<LayerId> {
 }
 
 /// Keeps the first error, to be reported if nothing else is found.
-fn noting<T>(
+fn keep_first_error<T>(
     found: Result<Option<T>, LookupError>,
     unclear: &mut Option<LookupError>,
 ) -> Option<T> {
@@ -219,17 +219,17 @@ impl Snapshot {
         let key = key.into();
         let mut unclear = None;
         let layer = key.layer().map(|key| lookup::find(&self.layers, &key));
-        if let Some(layer) = layer.and_then(|found| noting(found, &mut unclear)) {
+        if let Some(layer) = layer.and_then(|found| keep_first_error(found, &mut unclear)) {
             return Ok(Item::Layer(layer));
         }
         let image = key.image().map(|key| lookup::find(&self.images, &key));
-        if let Some(image) = image.and_then(|found| noting(found, &mut unclear)) {
+        if let Some(image) = image.and_then(|found| keep_first_error(found, &mut unclear)) {
             return Ok(Item::Image(image));
         }
         let container = key
             .container()
             .map(|key| lookup::find(&self.containers, &key));
-        if let Some(container) = container.and_then(|found| noting(found, &mut unclear)) {
+        if let Some(container) = container.and_then(|found| keep_first_error(found, &mut unclear)) {
             return Ok(Item::Container(container));
         }
         Err(unclear.unwrap_or_else(|| LookupError::Nothing { key: key.to_text() }))

@@ -120,6 +120,7 @@ impl AdditionalLayer {
         self.record.id_mappings().unwrap_or_default()
     }
 
+    /// Lets the driver stage a layer whose contents are here.
     pub(crate) fn stage(
         &self,
         request: &StageRequest<'_>,

@@ -17,7 +17,7 @@ use layerhold_sys::PathError;
 use crate::catalog::error::Conflict;
 use crate::catalog::key::Key;
 use crate::catalog::layout::tar_split_name;
-use crate::catalog::locks::InContext;
+use crate::catalog::locks::WithKind;
 use crate::catalog::lookup::{by_id, lookup_to_change};
 use crate::contents::error::DiffError;
 use crate::contents::import::{Destination, ImportFailure, LayerDigests, import};
@@ -91,8 +91,8 @@ pub(crate) fn apply_diff(
     engine.sync_places(&[]).map_err(failed)?;
     let digests = LayerDigests::of_import(&imported);
     let note = |layer: &mut Layer| digests.note(layer.record_mut(), &imported);
-    layers.update(id.as_str(), note).of::<Layer>()?;
-    layers.save().of::<Layer>()?;
+    layers.update(id.as_str(), note).for_kind::<Layer>()?;
+    layers.save().for_kind::<Layer>()?;
     drop(layers);
     drop(area);
     Ok(imported.unpacked.bytes)

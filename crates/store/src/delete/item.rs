@@ -31,7 +31,7 @@ use crate::catalog::files::remove_below;
 use crate::catalog::intent::Intent;
 use crate::catalog::key::Key;
 use crate::catalog::locked::Locked;
-use crate::catalog::locks::{InContext, Locks};
+use crate::catalog::locks::{Locks, WithKind};
 use crate::catalog::lookup::{by_key, is_exactly, is_exactly_container, own_by_id};
 use crate::catalog::record_stores::{Placement, Records, VOLATILE};
 use crate::delete::error::DeleteError;
@@ -178,14 +178,14 @@ pub(crate) fn wipe(engine: &Engine) -> Result<(), DeleteError> {
         let containers: Vec<String> = locks.containers.own_ids().map(str::to_owned).collect();
         for id in &containers {
             deletion.delete_container_dirs(id)?;
-            locks.containers.remove(id).of::<Container>()?;
+            locks.containers.remove(id).for_kind::<Container>()?;
         }
-        locks.containers.save().of::<Container>()?;
+        locks.containers.save().for_kind::<Container>()?;
         let images: Vec<String> = locks.images.own_ids().map(str::to_owned).collect();
         for id in &images {
-            locks.images.remove(id).of::<Image>()?;
+            locks.images.remove(id).for_kind::<Image>()?;
         }
-        locks.images.save().of::<Image>()?;
+        locks.images.save().for_kind::<Image>()?;
         for id in &images {
             deletion.delete_image_dirs(id)?;
         }
@@ -307,9 +307,9 @@ impl Deletion<'_> {
             locks
                 .images
                 .update(image.id().as_str(), forget)
-                .of::<Image>()?;
+                .for_kind::<Image>()?;
         }
-        Ok(locks.images.save().of::<Image>()?)
+        Ok(locks.images.save().for_kind::<Image>()?)
     }
 
     /// Deletes layers, children before parents.
@@ -339,10 +339,10 @@ impl Deletion<'_> {
                 locks
                     .layers
                     .update(id.as_str(), Layer::set_incomplete)
-                    .of::<Layer>()?;
+                    .for_kind::<Layer>()?;
             }
         }
-        locks.layers.save().of::<Layer>()?;
+        locks.layers.save().for_kind::<Layer>()?;
         let failed = |layer: &LayerId, source| DeleteError::Driver {
             layer: layer.clone(),
             source: Box::new(source),
@@ -369,15 +369,15 @@ impl Deletion<'_> {
     }
 
     fn delete_image_by_id(&mut self, locks: &mut Locks, id: &str) -> Result<(), DeleteError> {
-        locks.images.remove(id).of::<Image>()?;
-        locks.images.save().of::<Image>()?;
+        locks.images.remove(id).for_kind::<Image>()?;
+        locks.images.save().for_kind::<Image>()?;
         self.delete_image_dirs(id)
     }
 
     /// Removes the record of a layer whose ID is invalid.
     fn delete_layer_record(&mut self, locks: &mut Locks, id: &str) -> Result<(), DeleteError> {
-        locks.layers.remove(id).of::<Layer>()?;
-        Ok(locks.layers.save().of::<Layer>()?)
+        locks.layers.remove(id).for_kind::<Layer>()?;
+        Ok(locks.layers.save().for_kind::<Layer>()?)
     }
 
     fn delete_container(
@@ -406,8 +406,8 @@ impl Deletion<'_> {
 
     fn delete_container_by_id(&mut self, locks: &mut Locks, id: &str) -> Result<(), DeleteError> {
         self.delete_container_dirs(id)?;
-        locks.containers.remove(id).of::<Container>()?;
-        Ok(locks.containers.save().of::<Container>()?)
+        locks.containers.remove(id).for_kind::<Container>()?;
+        Ok(locks.containers.save().for_kind::<Container>()?)
     }
 
     fn delete_image_dirs(&mut self, id: &str) -> Result<(), DeleteError> {
@@ -493,9 +493,9 @@ impl Deletion<'_> {
 /// Step 6.
 fn forget_layers(locks: &mut Locks, layers: &[&LayerId]) -> Result<(), DeleteError> {
     for id in layers {
-        locks.layers.remove(id.as_str()).of::<Layer>()?;
+        locks.layers.remove(id.as_str()).for_kind::<Layer>()?;
     }
-    Ok(locks.layers.save().of::<Layer>()?)
+    Ok(locks.layers.save().for_kind::<Layer>()?)
 }
 
 /// Tells whether the record of a layer is volatile: one that may be lost at a reboot.

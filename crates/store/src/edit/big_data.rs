@@ -16,7 +16,7 @@ use crate::catalog::big_data::{
 };
 use crate::catalog::key::Key;
 use crate::catalog::layout::FILE_MODE;
-use crate::catalog::locks::InContext;
+use crate::catalog::locks::WithKind;
 use crate::catalog::lookup::{lookup, lookup_to_change};
 use crate::engine::Engine;
 use crate::records::big_data_item::{BigDataItem, digest_of, note_container_item};
@@ -65,7 +65,7 @@ pub(crate) fn set_layer_data(
     layers
         .put_big_data(layer.id().as_str(), item, &staged, note)
         .map_err(failed(&layer, item))?;
-    Ok(layers.save().of::<Layer>()?)
+    Ok(layers.save().for_kind::<Layer>()?)
 }
 
 pub(crate) fn image_data_names(
@@ -127,7 +127,7 @@ pub(crate) fn set_image_data(
     let mut images = engine.catalog.lock_images()?;
     let image = lookup_to_change(&images, key)?;
     set_image_item(&mut images, &image, &item)?;
-    Ok(images.save().of::<Image>()?)
+    Ok(images.save().for_kind::<Image>()?)
 }
 
 pub(crate) fn container_data_names(
@@ -194,7 +194,7 @@ pub(crate) fn set_container_data(
     containers
         .set_big_data(container.id().as_str(), &item.key, &item.data, note)
         .map_err(failed(&container, &item.key))?;
-    Ok(containers.save().of::<Container>()?)
+    Ok(containers.save().for_kind::<Container>()?)
 }
 
 /// Writes the caller's data to a temporary file, before any lock is taken.

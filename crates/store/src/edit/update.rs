@@ -13,7 +13,7 @@ use layerhold_schema::{Flags, Value};
 use crate::catalog::error::{AccessError, LookupError};
 use crate::catalog::key::Key;
 use crate::catalog::locked::Locked;
-use crate::catalog::locks::InContext;
+use crate::catalog::locks::WithKind;
 use crate::catalog::lookup::{ItemRecord, find, refuse_additional};
 use crate::catalog::record_stores::{MergedRecords, Records};
 use crate::engine::Engine;
@@ -197,8 +197,8 @@ fn change_if_found<R: EditableRecord>(
     let Some(id) = find_own(&guard, key, refused)? else {
         return Ok(false);
     };
-    apply(&mut guard, &id, change).of::<R>()?;
-    guard.save().of::<R>()?;
+    apply(&mut guard, &id, change).for_kind::<R>()?;
+    guard.save().for_kind::<R>()?;
     Ok(true)
 }
 

@@ -20,7 +20,7 @@ use crate::catalog::error::AccessError;
 use crate::catalog::files::remove_below;
 use crate::catalog::intent::{INTENT_FILE, Intent};
 use crate::catalog::locked::Locked;
-use crate::catalog::locks::{InContext, Locks};
+use crate::catalog::locks::{Locks, WithKind};
 use crate::catalog::record_stores::Records;
 use crate::catalog::snapshot::{Snapshot, incomplete_layers};
 use crate::engine::Engine;
@@ -195,10 +195,10 @@ impl Engine {
         self.remove_containers(locks, &gone, trash)?;
         for id in gone {
             if locks.layers.is_own(id.as_str()) {
-                locks.layers.remove(id.as_str()).of::<Layer>()?;
+                locks.layers.remove(id.as_str()).for_kind::<Layer>()?;
             }
         }
-        locks.layers.save().of::<Layer>()?;
+        locks.layers.save().for_kind::<Layer>()?;
         outcome
     }
 
@@ -222,9 +222,9 @@ impl Engine {
                     id.as_str(),
                 ));
             }
-            locks.containers.remove(&id).of::<Container>()?;
+            locks.containers.remove(&id).for_kind::<Container>()?;
         }
-        locks.containers.save().of::<Container>()
+        locks.containers.save().for_kind::<Container>()
     }
 }
 

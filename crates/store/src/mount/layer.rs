@@ -118,14 +118,17 @@ pub(crate) fn mounts(engine: &Engine) -> Result<Vec<Mounted>, AccessError> {
 
 /// A layer to be mounted, with its container if it has one.
 #[derive(Debug)]
-pub(crate) struct Target {
+pub(crate) struct MountTarget {
     pub(crate) layer: Arc<Layer>,
     pub(crate) container: Option<Arc<Container>>,
 }
 
 /// Finds the layer that a key names: that of a container, or a layer itself (Go: store.go,
 /// `Mount`).
-pub(crate) fn mount_target(engine: &Engine, key: &Key<'_, ItemId>) -> Result<Target, MountError> {
+pub(crate) fn mount_target(
+    engine: &Engine,
+    key: &Key<'_, ItemId>,
+) -> Result<MountTarget, MountError> {
     let containers = engine.catalog.read_containers()?;
     let layers = engine.catalog.read_layers()?;
     // Containers are found by prefix too, unless the key is the ID or a name of a layer.
@@ -140,7 +143,7 @@ pub(crate) fn mount_target(engine: &Engine, key: &Key<'_, ItemId>) -> Result<Tar
     let container = container.filter(|it| is_exactly_container(it, text) || !is_layer());
     if let Some(container) = container {
         let layer = require(&layers, container.layer().as_str())?;
-        return Ok(Target {
+        return Ok(MountTarget {
             layer,
             container: Some(container),
         });
@@ -158,19 +161,20 @@ pub(crate) fn mount_target(engine: &Engine, key: &Key<'_, ItemId>) -> Result<Tar
         true => mapped_container(&containers, layer.id()),
         false => None,
     };
-    Ok(Target { layer, container })
+    Ok(MountTarget { layer, container })
 }
 
+/// Mounts a layer, and counts the mount.
 pub(crate) fn mount_layer(
     engine: &Engine,
-    target: &Target,
+    target: &MountTarget,
     request: &MountRequest,
 ) -> Result<PathBuf, MountError> {
     let in_use = engine.use_driver()?;
     let id = target.layer.id();
     let options = options(target, request, engine.options.volatile_mounts);
     refuse_unshifted(target, &*in_use.driver)?;
-    let held = hold_layer(engine, id, &options)?;
+    let held = lock_layer(engine, id, &options)?;
     let mut counts = held.counts(&engine.catalog.mounts)?;
     let counted = counts.get(id);
     if let Some(mount) = &counted
@@ -201,6 +205,7 @@ pub(crate) fn mount_layer(
     Ok(path)
 }
 
+/// Ends a use of a mount, or the mount.
 pub(crate) fn unmount_layer(
     engine: &Engine,
     layer: &LayerId,
@@ -261,7 +266,7 @@ fn unmount_uncounted(
 
 /// Takes the lock under which a layer is mounted. Fails if the layer no longer exists, or may not
 /// be mounted with these options.
-fn hold_layer(
+fn lock_layer(
     engine: &Engine,
     id: &LayerId,
     options: &MountOptions,
@@ -291,6 +296,7 @@ fn hold_layer(
     }
 }
 
+/// Finds the layer that is mounted at a path.
 fn mounted_at(engine: &Engine, path: &str) -> Result<Option<LayerId>, MountError> {
     let path = Path::new(path);
     if !path.is_absolute() {
@@ -326,7 +332,7 @@ impl LockedLayer {
 
 /// Refuses a container whose files would have owners other than those of its ID maps (Go:
 /// layers.go, `Mount`).
-fn refuse_unshifted(target: &Target, driver: &dyn Driver) -> Result<(), MountError> {
+fn refuse_unshifted(target: &MountTarget, driver: &dyn Driver) -> Result<(), MountError> {
     let maps = target.container.as_ref().map(|it| it.id_maps());
     let on_disk = target.layer.id_maps();
     match maps.filter(|maps| !maps.is_identity() && *maps != on_disk) {
@@ -337,7 +343,8 @@ fn refuse_unshifted(target: &Target, driver: &dyn Driver) -> Result<(), MountErr
     }
 }
 
-fn options(target: &Target, request: &MountRequest, volatile: VolatileMounts) -> MountOptions {
+/// Combines the options of the layer, the container and the request.
+fn options(target: &MountTarget, request: &MountRequest, volatile: VolatileMounts) -> MountOptions {
     let label = if request.label.is_empty() {
         target.layer.mount_label()
     } else {

@@ -10,7 +10,7 @@ use layerhold_sys::{lstat_ambient, stat_ambient};
 use crate::catalog::key::Key;
 use crate::engine::Engine;
 use crate::mount::error::MountError;
-use crate::mount::layer::Target;
+use crate::mount::layer::MountTarget;
 
 /// Owners that the ID maps of a container or layer do not cover.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(crate) fn layer_parent_owners(
     let layer = crate::catalog::lookup::lookup(&engine.catalog.read_layers()?, key)?;
     owners(
         engine,
-        &Target {
+        &MountTarget {
             layer,
             container: None,
         },
@@ -47,14 +47,14 @@ pub(crate) fn container_parent_owners(
     )?;
     owners(
         engine,
-        &Target {
+        &MountTarget {
             layer,
             container: Some(container),
         },
     )
 }
 
-fn owners(engine: &Engine, target: &Target) -> Result<ParentOwners, MountError> {
+fn owners(engine: &Engine, target: &MountTarget) -> Result<ParentOwners, MountError> {
     // Without maps every owner is covered, mounted or not (Go: layers.go, `ParentOwners`).
     let maps = target.layer.id_maps();
     if maps.is_identity() {

@@ -55,7 +55,7 @@ pub(crate) fn digest_of(data: &[u8]) -> Digest {
 
 /// Notes a big data item in the record of an image.
 pub(crate) fn note_item(record: &mut ImageRecord, item: &BigDataItem) {
-    note_in(
+    note_fields(
         &mut record.big_data_names,
         &mut record.big_data_sizes,
         &mut record.big_data_digests,
@@ -65,7 +65,7 @@ pub(crate) fn note_item(record: &mut ImageRecord, item: &BigDataItem) {
 
 /// Notes a big data item in the record of a container.
 pub(crate) fn note_container_item(record: &mut ContainerRecord, item: &BigDataItem) {
-    note_in(
+    note_fields(
         &mut record.big_data_names,
         &mut record.big_data_sizes,
         &mut record.big_data_digests,
@@ -76,7 +76,7 @@ pub(crate) fn note_container_item(record: &mut ContainerRecord, item: &BigDataIt
 /// Removes the size and digest of a big data item that is about to be replaced, unless its
 /// replacement has the same. Returns whether there were any. If so, the record must be saved before
 /// the item is written: a crash in between would leave the old size and digest with the new data.
-pub(crate) fn forget_in(
+pub(crate) fn clear_noted(
     sizes: &mut BTreeMap<String, i64>,
     digests: &mut BTreeMap<String, String>,
     item: &BigDataItem,
@@ -95,7 +95,7 @@ pub(crate) fn forget_in(
 }
 
 /// Notes a big data item in the three fields that records of images and containers have for it.
-pub(crate) fn note_in(
+pub(crate) fn note_fields(
     names: &mut Vec<String>,
     sizes: &mut BTreeMap<String, i64>,
     digests: &mut BTreeMap<String, String>,

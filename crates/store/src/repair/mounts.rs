@@ -37,7 +37,11 @@ impl Repair<'_> {
     /// Counts all mounts by the kernel's tables, to replace a file that cannot be parsed.
     pub(super) fn count_all_mounts(&self) -> Result<(), RepairError> {
         let layers = self.engine.catalog.lock_layers()?;
-        let mut counts = self.engine.catalog.mounts.write_anew(&layers)?;
+        let mut counts = self
+            .engine
+            .catalog
+            .mounts
+            .write_replacing_damaged(&layers)?;
         let Some(home) = home_of_mounts(self.engine) else {
             return Ok(());
         };

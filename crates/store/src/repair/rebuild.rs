@@ -9,7 +9,7 @@ use super::Repair;
 use super::error::RepairError;
 use crate::catalog::big_data::DataError;
 use crate::catalog::locked::Locked;
-use crate::catalog::locks::InContext;
+use crate::catalog::locks::WithKind;
 use crate::catalog::lookup::{ItemRecord, by_id, own_by_id};
 use crate::catalog::record_stores::{MergedRecords, Records};
 use crate::check::{Damage, Finding, item_with_same_content};
@@ -115,8 +115,8 @@ impl Repair<'_> {
             locks
                 .layers
                 .update(id.as_str(), |layer| change(layer))
-                .of::<Layer>()?;
-            locks.layers.save().of::<Layer>()?;
+                .for_kind::<Layer>()?;
+            locks.layers.save().for_kind::<Layer>()?;
             self.note(&locks, &item);
         }
         Ok(())
@@ -138,8 +138,11 @@ impl Repair<'_> {
         let item = ItemId::Image(id.clone());
         if self.is_unchanged(&locks, &item)? {
             let forget = |image: &mut Image| image.remove_mapped_layer(layer);
-            locks.images.update(id.as_str(), forget).of::<Image>()?;
-            locks.images.save().of::<Image>()?;
+            locks
+                .images
+                .update(id.as_str(), forget)
+                .for_kind::<Image>()?;
+            locks.images.save().for_kind::<Image>()?;
             self.note(&locks, &item);
         }
         Ok(())
@@ -248,7 +251,7 @@ fn put<R: ItemRecord>(
         id: id.as_str().to_owned(),
         source: Box::new(source),
     })?;
-    Ok(records.save().of::<R>()?)
+    Ok(records.save().for_kind::<R>()?)
 }
 
 /// Moves the damaged bytes to a side file if they are still damaged in the same way at the same
@@ -261,8 +264,8 @@ fn set_aside<R: ItemRecord>(records: &mut Locked<R>, found: &Damaged) -> Result<
                 && damaged.kind.to_string() == found.kind.to_string()
         });
         if let Some(damaged) = same {
-            guard.set_aside(&damaged).of::<R>()?;
-            guard.save().of::<R>()?;
+            guard.set_aside(&damaged).for_kind::<R>()?;
+            guard.save().for_kind::<R>()?;
         }
     }
     Ok(())

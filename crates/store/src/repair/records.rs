@@ -6,7 +6,7 @@ use super::Repair;
 use super::error::RepairError;
 use crate::catalog::error::AccessError;
 use crate::catalog::locked::Locked;
-use crate::catalog::locks::InContext;
+use crate::catalog::locks::WithKind;
 use crate::catalog::lookup::ItemRecord;
 use crate::catalog::record_stores::Records;
 use crate::check::RebuiltRecord;
@@ -47,7 +47,7 @@ fn restore<R: ItemRecord>(
     }
     drop(own);
     if records.can_remove(id.as_str()) {
-        records.remove(id.as_str()).of::<R>()?;
+        records.remove(id.as_str()).for_kind::<R>()?;
     }
     let mut record = R::parse(&rebuilt.json).map_err(|_| RepairError::Changed)?;
     // A name that another item has by now stays with it.
@@ -56,7 +56,7 @@ fn restore<R: ItemRecord>(
     let free = free.cloned().collect();
     record.set_names(free);
     let inserted: Result<(), ChangeError> = records.insert(record, rebuilt.placement);
-    let inserted: Result<(), AccessError> = inserted.of::<R>();
+    let inserted: Result<(), AccessError> = inserted.for_kind::<R>();
     inserted?;
-    Ok(records.save().of::<R>()?)
+    Ok(records.save().for_kind::<R>()?)
 }

@@ -40,12 +40,12 @@ pub use fill::TreeToFill;
 /// ```
 #[derive(Debug, Clone)]
 pub struct TreeSpec {
-    wanted: Wanted,
+    purpose: Purpose,
     id_maps: Option<IdMappings>,
 }
 
 #[derive(Debug, Clone)]
-enum Wanted {
+enum Purpose {
     New(LayerAccess),
     Layer(LayerId),
 }
@@ -56,7 +56,7 @@ impl TreeSpec {
     #[must_use]
     pub fn for_new_layer(access: LayerAccess) -> Self {
         Self {
-            wanted: Wanted::New(access),
+            purpose: Purpose::New(access),
             id_maps: None,
         }
     }
@@ -65,7 +65,7 @@ impl TreeSpec {
     #[must_use]
     pub fn for_layer(layer: &Layer) -> Self {
         Self {
-            wanted: Wanted::Layer(layer.id().clone()),
+            purpose: Purpose::Layer(layer.id().clone()),
             id_maps: Some(layer.id_maps()),
         }
     }
@@ -125,18 +125,18 @@ pub(crate) fn stage_tree(engine: &Arc<Engine>, spec: TreeSpec) -> Result<TreeToF
     let maps = spec
         .id_maps
         .unwrap_or_else(|| engine.options.id_maps.clone());
-    let is_new = matches!(spec.wanted, Wanted::New(_));
+    let is_new = matches!(spec.purpose, Purpose::New(_));
     let maps = if is_new && driver.supports_shifting(&maps) {
         // As in every new layer: mounts shift the owners.
         IdMappings::IDENTITY
     } else {
         maps
     };
-    let wanted = match &spec.wanted {
-        Wanted::New(access) => TreeFor::New(*access),
-        Wanted::Layer(id) => TreeFor::Layer(id),
+    let purpose = match &spec.purpose {
+        Purpose::New(access) => TreeFor::New(*access),
+        Purpose::Layer(id) => TreeFor::Layer(id),
     };
-    let request = TreeRequest::new(wanted).with_id_maps(maps.clone());
+    let request = TreeRequest::new(purpose).with_id_maps(maps.clone());
     let tree = driver.stage_tree(&request).map_err(StageError::Driver)?;
     Ok(TreeToFill::new(
         TreeState {

@@ -29,7 +29,7 @@ use crate::catalog::error::Conflict;
 use crate::catalog::key::Key;
 use crate::catalog::layout::tar_split_name;
 use crate::catalog::locked::Locked;
-use crate::catalog::locks::InContext;
+use crate::catalog::locks::WithKind;
 use crate::catalog::lookup::{by_id, lookup, lookup_to_change};
 use crate::contents::error::DiffError;
 use crate::engine::Engine;
@@ -67,7 +67,7 @@ pub(crate) fn replace_tree(
         .into());
     }
     refuse_mounted(engine, &layers, layer.id())?;
-    let forgotten = Forgotten::take_out(engine, &mut layers, &layer, &area)?;
+    let removed = RemovedFacts::remove(engine, &mut layers, &layer, &area)?;
     let replaced = driver.replace_tree(
         layer.id(),
         layer.parent(),
@@ -77,7 +77,7 @@ pub(crate) fn replace_tree(
     );
     if let Err(source) = replaced {
         // The first failure is the one to report.
-        best_effort(forgotten.put_back(engine, &mut layers));
+        best_effort(removed.put_back(engine, &mut layers));
         return Err(DiffError::Driver {
             layer: layer.id().clone(),
             source: Box::new(source),
@@ -144,7 +144,7 @@ fn refuse_mounted(
     layer: &LayerId,
 ) -> Result<(), DiffError> {
     let mut mounts = engine.catalog.mounts.read()?;
-    mounts.retain(|mount| stands_on(layers, &mount.layer, layer));
+    mounts.retain(|mount| is_or_descends_from(layers, &mount.layer, layer));
     let stale = stale(engine, mounts.clone())?;
     match mounts.into_iter().find(|mount| !stale.contains(mount)) {
         Some(mount) => Err(Conflict::LayerMounted { layer: mount.layer }.into()),
@@ -153,7 +153,7 @@ fn refuse_mounted(
 }
 
 /// Tells whether a layer is `below` or has it as an ancestor.
-fn stands_on(layers: &Locked<Layer>, layer: &LayerId, below: &LayerId) -> bool {
+fn is_or_descends_from(layers: &Locked<Layer>, layer: &LayerId, below: &LayerId) -> bool {
     let mut seen = BTreeSet::new();
     let mut here = Some(layer.clone());
     while let Some(id) = here {
@@ -171,14 +171,14 @@ fn stands_on(layers: &Locked<Layer>, layer: &LayerId, below: &LayerId) -> bool {
 }
 
 /// The facts about the old contents, to put back if the exchange fails.
-struct Forgotten {
+struct RemovedFacts {
     layer: Arc<Layer>,
     tar_split: Option<StagedAddition>,
 }
 
-impl Forgotten {
+impl RemovedFacts {
     /// Step 2.
-    fn take_out(
+    fn remove(
         engine: &Engine,
         layers: &mut Locked<Layer>,
         layer: &Arc<Layer>,
@@ -188,8 +188,12 @@ impl Forgotten {
         forget(&mut without);
         if without != *layer.record() {
             let forget = |layer: &mut Layer| forget(layer.record_mut());
-            drop(layers.update(layer.id().as_str(), forget).of::<Layer>()?);
-            layers.save().of::<Layer>()?;
+            drop(
+                layers
+                    .update(layer.id().as_str(), forget)
+                    .for_kind::<Layer>()?,
+            );
+            layers.save().for_kind::<Layer>()?;
         }
         let (dir, name) = (&engine.catalog.layout.layers, tar_split_name(layer.id()));
         let place = area.stage_addition();
@@ -212,8 +216,8 @@ impl Forgotten {
         }
         let old = self.layer.record();
         let put_back = |layer: &mut Layer| layer.record_mut().clone_from(old);
-        drop(layers.update(id.as_str(), put_back).of::<Layer>()?);
-        Ok(layers.save().of::<Layer>()?)
+        drop(layers.update(id.as_str(), put_back).for_kind::<Layer>()?);
+        Ok(layers.save().for_kind::<Layer>()?)
     }
 }
 
@@ -235,6 +239,6 @@ fn record(
         // This flag is reserved: callers cannot set it.
         layer.set_complete();
     };
-    drop(layers.update(id, note).of::<Layer>()?);
-    Ok(layers.save().of::<Layer>()?)
+    drop(layers.update(id, note).for_kind::<Layer>()?);
+    Ok(layers.save().for_kind::<Layer>()?)
 }

@@ -77,7 +77,7 @@ impl Area {
     }
 
     /// Moves a file that is in the way of an addition into the area, to be erased with it.
-    pub(super) fn clear_the_way(&self, dir: &Dir, name: &std::ffi::OsStr) -> Result<(), PathError> {
+    pub(super) fn move_aside(&self, dir: &Dir, name: &std::ffi::OsStr) -> Result<(), PathError> {
         if !dir.exists(name)? {
             return Ok(());
         }

@@ -40,7 +40,7 @@ use crate::catalog::error::{AccessError, Conflict};
 use crate::catalog::intent::Intent;
 use crate::catalog::layout::tar_split_name;
 use crate::catalog::locked::Locked;
-use crate::catalog::locks::{InContext, Locks};
+use crate::catalog::locks::{Locks, WithKind};
 use crate::catalog::lookup;
 use crate::catalog::lookup::ItemRecord;
 use crate::catalog::record_stores::{DURABLE, Records, VOLATILE};
@@ -278,14 +278,17 @@ impl<'s> Commit<'s> {
         for new in &transaction.layers {
             let mut record = new.record.clone();
             record.set_incomplete();
-            locks.layers.insert(record, new.placement).of::<Layer>()?;
+            locks
+                .layers
+                .insert(record, new.placement)
+                .for_kind::<Layer>()?;
         }
         self.done.layers = transaction
             .layers
             .iter()
             .map(|new| new.record.id().clone())
             .collect();
-        Ok(locks.layers.save().of::<Layer>()?)
+        Ok(locks.layers.save().for_kind::<Layer>()?)
     }
 
     /// Step 3.
@@ -319,8 +322,8 @@ impl<'s> Commit<'s> {
     ) -> Result<(), PathError> {
         let dir = &self.engine.catalog.layout.layers;
         // No record has this ID, so files with its name are garbage.
-        transaction.area.clear_the_way(dir, &tar_split_name(id))?;
-        transaction.area.clear_the_way(dir, id.as_ref())?;
+        transaction.area.move_aside(dir, &tar_split_name(id))?;
+        transaction.area.move_aside(dir, id.as_ref())?;
         put(tar_split, dir, &tar_split_name(id))?;
         put(data, dir, id.as_ref())
     }
@@ -374,7 +377,7 @@ impl<'s> Commit<'s> {
             let dir = self.engine.catalog.layout.new_images();
             let moved = transaction
                 .image_area()
-                .clear_the_way(dir, id.as_ref())
+                .move_aside(dir, id.as_ref())
                 .and_then(|()| put(data, dir, id.as_ref()));
             moved.map_err(|source| CommitError::Move {
                 id: ItemId::Image(id),
@@ -391,7 +394,7 @@ impl<'s> Commit<'s> {
             let dir = &self.engine.catalog.layout.containers;
             let moved = transaction
                 .area
-                .clear_the_way(dir, id.as_ref())
+                .move_aside(dir, id.as_ref())
                 .and_then(|()| put(data, dir, id.as_ref()));
             moved.map_err(|source| CommitError::Move {
                 id: ItemId::Container(id),
@@ -407,9 +410,9 @@ impl<'s> Commit<'s> {
             locks
                 .layers
                 .update(id.as_str(), Layer::set_complete)
-                .of::<Layer>()?;
+                .for_kind::<Layer>()?;
         }
-        locks.layers.save().of::<Layer>()
+        locks.layers.save().for_kind::<Layer>()
     }
 
     /// Undoes the steps that were done, and returns the error that caused it.
@@ -473,10 +476,10 @@ fn remove_present<R: ItemRecord>(
 ) -> Result<(), AccessError> {
     for id in ids {
         if records.is_own(id.as_ref()) {
-            records.remove(id.as_ref()).of::<R>()?;
+            records.remove(id.as_ref()).for_kind::<R>()?;
         }
     }
-    records.save().of::<R>()
+    records.save().for_kind::<R>()
 }
 
 /// Step 8.
@@ -493,9 +496,9 @@ fn record_images(transaction: &Transaction, locks: &mut Locks) -> Result<(), Com
         locks
             .images
             .update(mapped.image.as_str(), note)
-            .of::<Image>()?;
+            .for_kind::<Image>()?;
     }
-    Ok(locks.images.save().of::<Image>()?)
+    Ok(locks.images.save().for_kind::<Image>()?)
 }
 
 /// Syncs a staged file.
@@ -522,12 +525,12 @@ fn insert_image(new: &NewImage, locks: &mut Locks) -> Result<(), CommitError> {
     let mut record = new.record.clone();
     let names = record.take_names_if(new.name_conflict == NameConflict::Move);
     let id = record.id().clone();
-    locks.images.insert(record, DURABLE).of::<Image>()?;
+    locks.images.insert(record, DURABLE).for_kind::<Image>()?;
     if !names.is_empty() {
         locks
             .images
             .update(id.as_str(), |image| image.put_names(names))
-            .of::<Image>()?;
+            .for_kind::<Image>()?;
     }
     Ok(())
 }
@@ -542,12 +545,12 @@ fn update_image(new: &NewImage, locks: &mut Locks) -> Result<(), CommitError> {
         locks
             .images
             .update(id, |image| image.record_mut().metadata = metadata)
-            .of::<Image>()?;
+            .for_kind::<Image>()?;
     }
     locks
         .images
         .change_names(id, NameChange::Add, new.record.names())
-        .of::<Image>()?;
+        .for_kind::<Image>()?;
     Ok(())
 }
 
@@ -565,7 +568,7 @@ fn record_containers(transaction: &Transaction, locks: &mut Locks) -> Result<(),
         locks
             .containers
             .insert(new.record.clone(), new.placement)
-            .of::<Container>()?;
+            .for_kind::<Container>()?;
     }
-    locks.containers.save().of::<Container>()
+    locks.containers.save().for_kind::<Container>()
 }

@@ -56,7 +56,7 @@ impl Transaction {
         if let Some(choice) = spec.auto_userns.take() {
             spec.id_maps = self.choose_maps(&view, spec.image.as_ref(), &choice)?;
         }
-        let own_maps = explicit(&spec.id_maps);
+        let own_maps = explicit_maps(&spec.id_maps);
         own_maps
             .uids
             .check_overlaps()
@@ -143,7 +143,7 @@ impl Transaction {
             let Ok(layer) = self.layer_record(view, candidate) else {
                 continue;
             };
-            if self.serves(&layer, maps, &spec.id_maps) {
+            if self.can_be_parent(&layer, maps, &spec.id_maps) {
                 return Ok(Some(layer.id().clone()));
             }
             first.get_or_insert(layer);
@@ -166,7 +166,7 @@ impl Transaction {
 
     /// Tells whether a container with these maps can use a layer as its parent without a copy (Go:
     /// store.go, `imageTopLayerForMapping`).
-    fn serves(&self, layer: &Layer, maps: &IdMappings, choice: &IdMappingOptions) -> bool {
+    fn can_be_parent(&self, layer: &Layer, maps: &IdMappings, choice: &IdMappingOptions) -> bool {
         let of_layer = layer.id_maps();
         if of_layer.is_identity() && self.engine.driver().supports_shifting(maps) {
             return true;
@@ -188,7 +188,7 @@ impl Transaction {
             .mount_label(layer.mount_label())
             .read_only();
         copy.parent = layer.parent().cloned();
-        copy.id_maps = host_unless_given(&spec.id_maps);
+        copy.id_maps = maps_for_copy(&spec.id_maps);
         let copy = self.create_layer(copy)?;
         self.mapped.push(MappedLayer {
             image: image.id().clone(),
@@ -234,13 +234,13 @@ impl Transaction {
 
 /// Returns the maps that were given as ranges; every other choice counts as none (Go: store.go,
 /// `CreateContainer`).
-fn explicit(options: &IdMappingOptions) -> IdMappings {
+fn explicit_maps(options: &IdMappingOptions) -> IdMappings {
     let map = |choice: &MapChoice| choice.resolve(&IdMap::IDENTITY);
     IdMappings::new(map(&options.uids), map(&options.gids))
 }
 
 /// Returns the maps for a copy of the top layer: the given ranges, otherwise none.
-fn host_unless_given(options: &IdMappingOptions) -> IdMappingOptions {
+fn maps_for_copy(options: &IdMappingOptions) -> IdMappingOptions {
     let choice = |choice: &MapChoice| match choice {
         MapChoice::Inherit => MapChoice::Host,
         given => given.clone(),

@@ -14,9 +14,9 @@ use crate::usage::counters::Counter;
 
 /// A layer being counted. Dropping it waits for the end, so that no file of the layer stays open.
 #[derive(Debug)]
-pub(super) struct Counting(Option<JoinHandle<Option<Counter>>>);
+pub(super) struct UsageCount(Option<JoinHandle<Option<Counter>>>);
 
-impl Counting {
+impl UsageCount {
     /// Starts counting the tree of a layer, with a tar-split file of `tar_split` bytes.
     pub(super) fn start(layer: &Layer, tree: &Dir, tar_split: u64) -> Self {
         let (layer, tree) = (layer.clone(), tree.clone());
@@ -34,7 +34,7 @@ impl Counting {
     }
 }
 
-impl Drop for Counting {
+impl Drop for UsageCount {
     fn drop(&mut self) {
         drop(self.wait());
     }

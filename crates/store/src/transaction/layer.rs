@@ -12,7 +12,7 @@ use layerhold_schema::{LayerRecord, Timestamp, id_map_to_entries};
 use layerhold_staging::StagedAddition;
 use layerhold_sys::{copy_contents, stat_file};
 
-use super::counting::Counting;
+use super::counting::UsageCount;
 use super::staged::Presence;
 use super::{NewLayer, StagedLayer, Transaction, check, fresh_id};
 use crate::catalog::error::Conflict;
@@ -346,12 +346,12 @@ impl Transaction {
         record: &Layer,
         contents: &dyn DriverLayer,
         tar_split: &StagedAddition,
-    ) -> Option<Counting> {
+    ) -> Option<UsageCount> {
         if self.engine.sync == SyncMode::None {
             return None;
         }
         let stat = tar_split.area().stat(tar_split.name()).ok()??;
-        Some(Counting::start(record, contents.root(), stat.size))
+        Some(UsageCount::start(record, contents.root(), stat.size))
     }
 }
 

@@ -38,7 +38,7 @@ use crate::spec::error::StageError;
 use crate::spec::{IfPresent, ImageIfPresent, NameConflict};
 use area::Area;
 pub use commit::Committed;
-use counting::Counting;
+use counting::UsageCount;
 pub use staged::{StagedContainer, StagedLayer};
 
 /// Changes that become visible together, or not at all.
@@ -71,7 +71,7 @@ pub struct Transaction {
 struct NewLayer {
     /// The count of its disk usage, if it was imported. Dropped first, so that counting ends before
     /// its contents are dropped.
-    counting: Option<Counting>,
+    counting: Option<UsageCount>,
     record: Layer,
     placement: Placement,
     contents: Box<dyn DriverLayer>,

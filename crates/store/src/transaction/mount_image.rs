@@ -14,7 +14,7 @@ use crate::catalog::lookup::{by_id, lookup, refuse_additional, require};
 use crate::engine::Engine;
 use crate::mount::error::MountError;
 use crate::mount::layer::{
-    MountRequest, StillMounted, Target, Unmounting, mount_layer, unmount_layer,
+    MountRequest, MountTarget, StillMounted, Unmounting, mount_layer, unmount_layer,
 };
 use crate::records::{Image, Layer};
 use crate::transaction::begin;
@@ -39,7 +39,7 @@ pub(crate) fn mount_image(
     if !request.options.iter().any(|option| option == "ro") {
         request.options.insert(0, "ro".to_owned());
     }
-    let target = Target {
+    let target = MountTarget {
         layer,
         container: None,
     };
