@@ -1085,8 +1085,9 @@ impl Store {
         delete::item::wipe(&self.engine)
     }
 
-    /// Removes orphans: contents of layers, files beside layers, and directories of containers and
-    /// images that no record names; and leftovers of killed processes in temporary areas.
+    /// Removes orphans, and leftovers of killed processes in temporary areas. Orphans are contents
+    /// of layers, files beside layers, and directories of containers and images that no record
+    /// names.
     ///
     /// Only files with names that this library or Go's gives are considered. Nothing is removed
     /// while a record file is damaged, or is empty or missing although there are contents: what its

@@ -120,7 +120,7 @@ pub enum LookupError {
         key: String,
     },
     /// The item cannot be changed: it is in an additional store, which is read-only.
-    #[error("{kind} {id} is in the read-only store {}", .store.display())]
+    #[error("cannot change {kind} {id}: it is in the read-only store at {}", .store.display())]
     ReadOnly {
         /// What it is.
         kind: ItemKind,

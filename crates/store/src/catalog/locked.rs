@@ -30,7 +30,7 @@ pub(crate) struct WriteLocked<R: Record> {
 
 impl<R: Record> Records<R> for Locked<R> {
     fn own(&self) -> impl Iterator<Item = (&Arc<RecordStore<R>>, &RecordSnapshot<R>)> {
-        self.own.iter().map(|held| (&held.store, &*held.guard))
+        self.own.iter().map(|store| (&store.store, &*store.guard))
     }
 
     fn additional(&self) -> impl Iterator<Item = (&Arc<RecordStore<R>>, &RecordSnapshot<R>)> {
@@ -45,12 +45,12 @@ impl<R: Record> Locked<R> {
 
     /// Goes through the write locks, one for each record store.
     pub(crate) fn guards(&self) -> impl Iterator<Item = &WriteGuard<R>> {
-        self.own.iter().map(|held| &held.guard)
+        self.own.iter().map(|store| &store.guard)
     }
 
     /// Goes through the write locks, for changing records of one store.
     pub(crate) fn guards_mut(&mut self) -> impl Iterator<Item = &mut WriteGuard<R>> {
-        self.own.iter_mut().map(|held| &mut held.guard)
+        self.own.iter_mut().map(|store| &mut store.guard)
     }
 
     /// Adds a record.
@@ -147,13 +147,13 @@ impl<R: Record> Locked<R> {
     fn find(&self, id: &str) -> Option<usize> {
         let own = || self.own.iter();
         own()
-            .position(|held| held.guard.contains(id))
-            .or_else(|| own().position(|held| !held.guard.damaged_with_id(id).is_empty()))
+            .position(|store| store.guard.contains(id))
+            .or_else(|| own().position(|store| !store.guard.damaged_with_id(id).is_empty()))
     }
 
     fn guard_at(&mut self, position: usize, id: &str) -> Result<&mut WriteGuard<R>, ChangeError> {
-        let held = self.own.get_mut(position).map(|held| &mut held.guard);
-        held.ok_or_else(|| ChangeError::NotFound {
+        let guard = self.own.get_mut(position).map(|store| &mut store.guard);
+        guard.ok_or_else(|| ChangeError::NotFound {
             record_kind: R::KIND,
             id: id.to_owned(),
         })
@@ -162,21 +162,21 @@ impl<R: Record> Locked<R> {
     /// Takes the names of a record from the records of other stores. Its own store has already done
     /// so for its records.
     fn take_names(&mut self, position: usize, record: &R) -> Result<(), ChangeError> {
-        for (other, held) in self.own.iter_mut().enumerate() {
+        for (other, store) in self.own.iter_mut().enumerate() {
             if other == position {
                 continue;
             }
             for name in record.names() {
-                let Some(loser) = held.guard.by_name(name).map(str::to_owned) else {
+                let Some(holder) = store.guard.by_name(name).map(str::to_owned) else {
                     continue;
                 };
                 let kept = |names: &[String]| {
                     let kept = names.iter().filter(|name| !record.names().contains(name));
                     kept.cloned().collect()
                 };
-                held.guard.update(&loser, |loser| {
-                    let names = kept(loser.names());
-                    loser.set_names(names);
+                store.guard.update(&holder, |holder| {
+                    let names = kept(holder.names());
+                    holder.set_names(names);
                 })?;
             }
         }

@@ -391,15 +391,15 @@ impl<R: ItemRecord> RecordStores<R> {
     /// Takes the write locks of the writable stores. Additional stores must have been read before:
     /// waiting for a lock of another store while holding ours could deadlock.
     pub(crate) fn lock(&self, additional: Vec<StoreRecords<R>>) -> Result<Locked<R>, AccessError> {
-        let mut held = Vec::with_capacity(self.own.len());
+        let mut locked = Vec::with_capacity(self.own.len());
         for store in &self.own {
             let guard = store.store.write().map_err(read_error::<R>)?;
-            held.push(WriteLocked {
+            locked.push(WriteLocked {
                 store: Arc::clone(store),
                 guard,
             });
         }
-        Ok(Locked::new(held, additional))
+        Ok(Locked::new(locked, additional))
     }
 
     /// Takes the locks as [`lock`](Self::lock) does, if all are free.
@@ -407,17 +407,17 @@ impl<R: ItemRecord> RecordStores<R> {
         &self,
         additional: Vec<StoreRecords<R>>,
     ) -> Result<Option<Locked<R>>, AccessError> {
-        let mut held = Vec::with_capacity(self.own.len());
+        let mut locked = Vec::with_capacity(self.own.len());
         for store in &self.own {
             let Some(guard) = store.store.try_write().map_err(read_error::<R>)? else {
                 return Ok(None);
             };
-            held.push(WriteLocked {
+            locked.push(WriteLocked {
                 store: Arc::clone(store),
                 guard,
             });
         }
-        Ok(Some(Locked::new(held, additional)))
+        Ok(Some(Locked::new(locked, additional)))
     }
 }
 

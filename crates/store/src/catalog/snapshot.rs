@@ -357,7 +357,7 @@ impl Snapshot {
         )
     }
 
-    /// Lists the damage that was seen so far, without parsing anything: record files that are not
+    /// Lists the damage seen so far, without parsing anything. That is record files that are not
     /// lists of records, and records that turned out to be unusable when they were asked for. After
     /// a pass over all records of a kind, it has every record that the pass left out.
     #[must_use]
