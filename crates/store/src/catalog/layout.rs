@@ -1,18 +1,18 @@
 //! Names of the files and directories of a store.
 //!
 //! ```text
-//! GRAPH/storage.lock                         the driver's lock
+//! GRAPH/storage.lock                         the lock of the graph driver
 //! GRAPH/userns.lock                          the lock of automatically chosen ID ranges
 //! GRAPH/DRIVER-layers/layers.lock            and layers.json, volatile-layers.json
-//! GRAPH/DRIVER-layers/ID.tar-split.gz        how the tar of a layer was made
-//! GRAPH/DRIVER-layers/ID/                    data items of a layer
+//! GRAPH/DRIVER-layers/ID.tar-split.gz        the tar-split of a layer
+//! GRAPH/DRIVER-layers/ID/                    big data items of a layer
 //! GRAPH/DRIVER-layers/tmp/                   temporary areas
-//! GRAPH/DRIVER-layers/layerhold-intent.json  our own: what an unfinished commit would leave (see `intent`)
-//! GRAPH/DRIVER-layers/layerhold-usage.jsonl  our own: what layers take (see `usage::counters`)
+//! GRAPH/DRIVER-layers/layerhold-intent.json  our own: the intent file of an unfinished commit (see `intent`)
+//! GRAPH/DRIVER-layers/layerhold-usage.jsonl  our own: the disk usage of layers (see `usage::counters`)
 //! GRAPH/DRIVER-images/images.lock            and images.json
-//! GRAPH/DRIVER-images/ID/                    data items of an image, and `userdata`
+//! GRAPH/DRIVER-images/ID/                    big data items of an image, and `userdata`
 //! GRAPH/DRIVER-containers/                   the same for containers, with volatile-containers.json
-//! RUN/DRIVER-layers/mountpoints.lock         and mountpoints.json, layerhold-mountpoints.json (see `mounts`)
+//! RUN/DRIVER-layers/mountpoints.lock         and mountpoints.json, layerhold-mountpoints.json (see `mount_counts`)
 //! RUN/DRIVER-containers/ID/userdata          run-time files of a container
 //! RUN/DRIVER-locks/DIGEST                    locks by digest
 //! ```

@@ -49,7 +49,7 @@ impl BigDataItem {
 
 /// Computes the digest that is recorded for a big data item.
 pub(crate) fn digest_of(data: &[u8]) -> Digest {
-    no_brief_lock("a data item is hashed");
+    no_brief_lock("a big data item is hashed");
     Digest::sha256(sha2::Sha256::digest(data).into())
 }
 

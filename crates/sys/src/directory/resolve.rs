@@ -666,9 +666,9 @@ mod tests {
                     let path = Path::new(&path);
                     let walk = describe(&root, open_by_walk, path, flags);
                     let kernel = || describe(&root, open_by_kernel, path, flags);
-                    // The kernel repeats a lookup that a change elsewhere in its caches disturbed, and
-                    // counts the links of the first attempt again: a path of more than 20 links is
-                    // refused now and then (fs/namei.c, `total_link_count`).
+                    // The kernel repeats a lookup that a change elsewhere in its caches disturbed,
+                    // and counts the links of the first attempt again: a path of more than 20 links
+                    // is refused now and then (fs/namei.c, `total_link_count`).
                     let agrees = (0..ATTEMPTS).any(|_| kernel() == walk);
                     prop_assert!(agrees, "{path:?} with {flags:?}: {:?}, {walk:?}", kernel());
                 }
