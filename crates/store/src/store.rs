@@ -119,16 +119,9 @@ impl Store {
     /// Go: `GetMountOptions`.
     #[must_use]
     pub fn default_mount_options(&self) -> Vec<String> {
-        // With or without the driver's name in front (Go: store.go, `GetMountOptions`).
-        let own = format!("{}.mountopt", self.driver_name());
-        let of_mounts = |option: &String| {
-            let (key, value) = option.split_once('=')?;
-            let key = key.trim().to_ascii_lowercase();
-            let is_ours = [own.as_str(), ".mountopt", "mountopt"].contains(&key.as_str());
-            is_ours.then(|| value.trim().split(',').map(str::to_owned).collect())
-        };
-        let options = self.engine.options.driver_options.iter();
-        options.filter_map(of_mounts).next().unwrap_or_default()
+        self.engine
+            .options
+            .default_mount_options(self.driver_name())
     }
 
     /// Returns the options for programs that pull images, which the store was opened with.
@@ -174,7 +167,7 @@ impl Store {
     /// Go: `Store.Status`.
     #[must_use]
     pub fn status(&self) -> Vec<(String, String)> {
-        mount::shutdown::status(&self.engine)
+        self.engine.driver().status()
     }
 
     /// Returns the versions of this library, as rows of a table.
@@ -182,7 +175,7 @@ impl Store {
     /// Go: `Store.Version`.
     #[must_use]
     pub fn version(&self) -> Vec<(String, String)> {
-        mount::shutdown::version(&self.engine)
+        vec![("Version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]
     }
 
     // ---- Reading records ----
@@ -1155,7 +1148,7 @@ impl Store {
     ///
     /// When the lock file cannot be opened.
     pub fn digest_lock(&self, digest: &Digest) -> Result<LockFile, AccessError> {
-        mount::shutdown::digest_lock(&self.engine, digest)
+        self.engine.catalog.digest_lock(digest)
     }
 
     /// Releases what the driver holds in the kernel. Returns the layers that it unmounted.

@@ -24,6 +24,7 @@ pub(crate) mod error;
 
 use std::sync::Arc;
 
+use layerhold_ids::Digest;
 use layerhold_lockfile::LockFile;
 use layerhold_sys::MetadataIo;
 
@@ -191,5 +192,10 @@ impl Catalog {
             Err(AccessError::OtherRecords { .. }) => Ok(OtherRecords::default()),
             other => other,
         }
+    }
+
+    /// Returns the lock that callers of one digest share.
+    pub(crate) fn digest_lock(&self, digest: &Digest) -> Result<LockFile, AccessError> {
+        Ok(LockFile::new(self.layout.run_locks.join(digest.as_str()))?)
     }
 }

@@ -231,6 +231,20 @@ impl StoreOptions {
         self.notices = Notices::new(listener);
         self
     }
+
+    /// Returns the mount options of the first driver option `mountopt`, in order.
+    pub(crate) fn default_mount_options(&self, driver: &str) -> Vec<String> {
+        // With or without the driver's name in front (Go: store.go, `GetMountOptions`).
+        let own = format!("{driver}.mountopt");
+        let of_mounts = |option: &String| {
+            let (key, value) = option.split_once('=')?;
+            let key = key.trim().to_ascii_lowercase();
+            let is_ours = [own.as_str(), ".mountopt", "mountopt"].contains(&key.as_str());
+            is_ours.then(|| value.trim().split(',').map(str::to_owned).collect())
+        };
+        let options = self.driver_options.iter();
+        options.filter_map(of_mounts).next().unwrap_or_default()
+    }
 }
 
 /// Whether the layers of containers that may be lost at a reboot are mounted without syncing (Go:

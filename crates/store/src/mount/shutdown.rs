@@ -1,8 +1,7 @@
-//! Shuts a store down, and returns facts on it.
+//! Shuts a store down.
 
 use layerhold_driver::LayerError;
-use layerhold_ids::{Digest, LayerId};
-use layerhold_lockfile::LockFile;
+use layerhold_ids::LayerId;
 
 use crate::catalog::error::AccessError;
 use crate::catalog::locked::Locked;
@@ -24,7 +23,6 @@ pub enum Shutdown {
 }
 
 pub(crate) fn shutdown(engine: &Engine, how: Shutdown) -> Result<Vec<LayerId>, ShutdownError> {
-    let engine = &engine;
     let guard = engine.graph_lock.write().map_err(AccessError::Lock)?;
     let layers = engine.lock_layers()?;
     let mounted = unmount_all(engine, &layers, how)?;
@@ -32,20 +30,6 @@ pub(crate) fn shutdown(engine: &Engine, how: Shutdown) -> Result<Vec<LayerId>, S
     engine.driver().cleanup().map_err(ShutdownError::Driver)?;
     drop(layers);
     Ok(mounted)
-}
-
-pub(crate) fn status(engine: &Engine) -> Vec<(String, String)> {
-    engine.driver().status()
-}
-
-pub(crate) fn version(_engine: &Engine) -> Vec<(String, String)> {
-    vec![("Version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]
-}
-
-pub(crate) fn digest_lock(engine: &Engine, digest: &Digest) -> Result<LockFile, AccessError> {
-    Ok(LockFile::new(
-        engine.catalog.layout.run_locks.join(digest.as_str()),
-    )?)
 }
 
 fn unmount_all(

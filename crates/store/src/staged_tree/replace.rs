@@ -42,7 +42,6 @@ pub(crate) fn replace_tree(
     key: &Key<'_, LayerId>,
     tree: FilledTree,
 ) -> Result<(), DiffError> {
-    let engine = &engine;
     let driver = Arc::clone(&engine.use_driver()?.driver);
     let (state, facts) = tree.into_state();
     if let Some(flag) = reserved_flag(facts.flags()) {
