@@ -1,10 +1,11 @@
 //! Tests recovery from what dead processes leave.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use layerhold::{ContainerSpec, ImageSpec, LayerSpec, Store, StoreOptions};
 use layerhold_lockfile::LockFile;
 use layerhold_sys::best_effort;
+use layerhold_sys::mountinfo::read_mounts;
 
 use crate::support::{Place, image, import, leftovers, long, reader, small_tar};
 
@@ -129,7 +130,7 @@ fn an_incomplete_layer_that_cannot_be_removed_stops_nothing() {
         &small_tar(),
     );
     mark_incomplete(&place, &long('1'));
-    // It can be neither renamed nor erased, because something else is mounted on it.
+    // It can be renamed and not be erased, because something is mounted in it.
     let tree = place.graph("vfs/dir").join(long('1')).join("etc");
     let mount = |args: &[&std::ffi::OsStr]| std::process::Command::new("mount").args(args).status();
     let done = mount(&[
@@ -143,11 +144,24 @@ fn an_incomplete_layer_that_cannot_be_removed_stops_nothing() {
             layerhold_testkit::skip("cannot mount", layerhold_testkit::SkipReason::SetUp);
         return;
     }
+    let _mounts = MountsBelow(place.graph(""));
     let store = place.again();
     let image = image(&store, "image", &small_tar());
     assert_eq!(store.snapshot().unwrap().images().count(), 1);
     assert!(store.exists(image.0.as_str()).unwrap());
-    best_effort(std::process::Command::new("umount").arg(&tree).status());
+}
+
+/// Unmounts what is mounted below a directory, wherever it was renamed to, when it is dropped.
+struct MountsBelow(PathBuf);
+
+impl Drop for MountsBelow {
+    fn drop(&mut self) {
+        let mounts = read_mounts().unwrap_or_default();
+        let below = mounts.iter().map(|mount| &mount.mount_point);
+        for path in below.filter(|path| path.starts_with(&self.0)) {
+            best_effort(std::process::Command::new("umount").arg(path).status());
+        }
+    }
 }
 
 #[test]
