@@ -1,11 +1,11 @@
 //! Kinds of failure that callers tell apart, most of them as in Go's containers/storage.
 
 use std::error::Error;
-use std::{fmt, io};
+use std::fmt;
 
 use layerhold_archive::ImportError;
 use layerhold_lockfile::LockError;
-use layerhold_sys::causes;
+use layerhold_sys::{causes, is_out_of_space};
 
 /// A kind of failure that callers tell apart (Go: types/errors.go, errors.go).
 ///
@@ -166,21 +166,14 @@ impl ErrorKind {
 
     /// Finds the kind in the causes of an error: a full disk, a cancelled operation.
     pub(crate) fn of_causes(error: &(dyn Error + 'static)) -> Option<Self> {
-        causes(error).find_map(Self::of_cause)
-    }
-
-    fn of_cause(error: &(dyn Error + 'static)) -> Option<Self> {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            let kind = error.kind();
-            let is_full = matches!(
-                kind,
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-            );
-            return is_full.then_some(Self::OutOfSpace);
+        if is_out_of_space(error) {
+            return Some(Self::OutOfSpace);
         }
-        let is_cancelled = matches!(error.downcast_ref(), Some(ImportError::Cancelled))
-            || matches!(error.downcast_ref(), Some(LockError::Cancelled { .. }));
-        is_cancelled.then_some(Self::Cancelled)
+        let is_cancelled = |cause: &(dyn Error + 'static)| {
+            matches!(cause.downcast_ref(), Some(ImportError::Cancelled))
+                || matches!(cause.downcast_ref(), Some(LockError::Cancelled { .. }))
+        };
+        causes(error).any(is_cancelled).then_some(Self::Cancelled)
     }
 }
 
