@@ -1090,14 +1090,17 @@ impl Store {
     /// contents here; directories of images with a caller's files; directories of containers that
     /// are not older than the last boot, with all contents beside them; and all mounted layers.
     ///
+    /// With [`DeleteMode::DryRun`] the report lists what would be removed, and nothing is changed
+    /// but lock files that are missing.
+    ///
     /// Go: `Store.GarbageCollect`.
     ///
     /// # Errors
     ///
     /// [`CollectError::Damaged`] when record files are damaged; [`CollectError::Driver`] when
     /// something cannot be removed.
-    pub fn garbage_collect(&self) -> Result<CollectReport, CollectError> {
-        delete::garbage::garbage_collect(&self.engine)
+    pub fn garbage_collect(&self, mode: DeleteMode) -> Result<CollectReport, CollectError> {
+        delete::garbage::garbage_collect(&self.engine, mode)
     }
 
     // ---- Checking and repairing ----

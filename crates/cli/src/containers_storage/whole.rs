@@ -1,6 +1,6 @@
 //! Commands about the store as a whole.
 
-use layerhold::Shutdown;
+use layerhold::{DeleteMode, Shutdown};
 
 use super::call::Call;
 use super::output::{json, note};
@@ -54,7 +54,7 @@ pub(crate) fn wipe(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
 }
 
 pub(crate) fn gc(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
-    call.store.garbage_collect()?;
+    call.store.garbage_collect(DeleteMode::Delete)?;
     done(call)
 }
 

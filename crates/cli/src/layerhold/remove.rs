@@ -101,7 +101,7 @@ fn remove_container(call: &Call<'_, '_>, id: &ContainerId, force: bool) -> Resul
 }
 
 pub(super) fn collect(call: &mut Call<'_, '_>, quarantine: bool) -> Result<(), Failure> {
-    let report = call.store.garbage_collect()?;
+    let report = call.store.garbage_collect(DeleteMode::Delete)?;
     let erased = match quarantine {
         true => call.store.erase_quarantine()?,
         false => Vec::new(),

@@ -16,13 +16,14 @@ use crate::catalog::lookup::{ItemRecord, by_key};
 use crate::catalog::record_stores::{DURABLE, Records};
 use crate::catalog::transient::Persistence;
 use crate::delete::foreign::{foreign_items, holds_files_of_a_caller};
+use crate::delete::item::DeleteMode;
 use crate::engine::Engine;
 use crate::engine::temporary_files::TemporaryFileScope;
 use crate::records::error_kind::{ErrorKind, error_kind};
 use crate::records::kinds::ItemKind;
 use crate::records::{BY_LAYER, BY_PARENT, BY_TOP_LAYER, Image};
 
-/// What was removed because no record names it.
+/// What garbage collection removed, or would remove.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CollectReport {
@@ -30,7 +31,8 @@ pub struct CollectReport {
     pub container_dirs: Vec<String>,
     /// Directories of images, by ID.
     pub image_dirs: Vec<String>,
-    /// Contents of layers in the driver.
+    /// Layers: contents in the driver that no record names, and layers that a killed process was
+    /// creating or deleting, with their records.
     pub layers: Vec<LayerId>,
     /// Tar-split files, by the ID in their name.
     pub tar_splits: Vec<String>,
@@ -43,7 +45,7 @@ pub struct CollectReport {
 }
 
 impl CollectReport {
-    /// Tells whether nothing was removed.
+    /// Tells whether there is nothing to remove.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -52,22 +54,32 @@ impl CollectReport {
 
 /// Moves what no record names into temporary areas under all locks, then erases these and all
 /// leftovers.
-pub(crate) fn garbage_collect(engine: &Engine) -> Result<CollectReport, CollectError> {
-    let locks = engine.lock_all()?;
-    let mut trash = Trash::new();
-    let outcome = collect(engine, &locks, &mut trash);
+pub(crate) fn garbage_collect(
+    engine: &Engine,
+    mode: DeleteMode,
+) -> Result<CollectReport, CollectError> {
+    // Unfinished work is undone once it is known what the report has to name.
+    let mut locks = engine.catalog.lock_all()?;
+    let mut report = find(engine, &locks)?;
+    if mode == DeleteMode::DryRun {
+        report.temporary_files = engine.list_temporary_files(&locks)?;
+        drop(locks);
+        report.areas = engine.abandoned_areas().map_err(CollectError::Driver)?;
+        return Ok(report);
+    }
+    let mut trash = engine.undo_unfinished(&mut locks);
+    // What could not be undone stays, with its record.
+    report.layers.retain(|id| !locks.layers.is_own(id.as_str()));
+    let outcome = remove(engine, &locks, &mut report, &mut trash);
     drop(locks);
     let erased = trash.erase().and_then(|()| engine.erase_leftovers());
-    let mut report = outcome?;
+    outcome?;
     report.areas = erased.map_err(CollectError::Driver)?;
     Ok(report)
 }
 
-fn collect(
-    engine: &Engine,
-    locks: &Locks,
-    trash: &mut Trash,
-) -> Result<CollectReport, CollectError> {
+/// Lists all but temporary files and areas.
+fn find(engine: &Engine, locks: &Locks) -> Result<CollectReport, CollectError> {
     let layout = &engine.catalog.layout;
     let held = engine.driver().list().map_err(CollectError::Driver)?;
     let other_records = engine.catalog.other_records()?;
@@ -75,6 +87,7 @@ fn collect(
     let has_layer = |id: &str| locks.layers.is_own(id) || layers.contains(id);
     let has_container = |id: &str| locks.containers.contains(id) || containers.contains(id);
     let foreign_items = foreign_items(engine, &has_container)?;
+    let unfinished = engine.unfinished_layers(locks);
     let mut container_dirs = unrecorded_ids(&layout.containers, &has_container, &generated_id)?;
     let has_container_dirs = !container_dirs.is_empty();
     container_dirs.retain(|id| !foreign_items.may_include_container(id));
@@ -141,6 +154,18 @@ fn collect(
             is_garbage && !is_lost_but_named(locks, id)
         });
     }
+    add_unfinished(&mut report, locks, unfinished, &layout.containers)?;
+    Ok(report)
+}
+
+/// Removes what is listed, and temporary files.
+fn remove(
+    engine: &Engine,
+    locks: &Locks,
+    report: &mut CollectReport,
+    trash: &mut Trash,
+) -> Result<(), CollectError> {
+    let layout = &engine.catalog.layout;
     for id in &report.container_dirs {
         engine.discard(&layout.containers, id.as_ref(), trash)?;
     }
@@ -162,7 +187,29 @@ fn collect(
     }
     report.temporary_files =
         engine.discard_temporary_files(locks, TemporaryFileScope::Everywhere, trash)?;
-    Ok(report)
+    Ok(())
+}
+
+/// Lists what a killed process was creating or deleting, which goes whether a record names it or
+/// not: layers, and the directories of the containers that have one of them.
+fn add_unfinished(
+    report: &mut CollectReport,
+    locks: &Locks,
+    unfinished: Vec<LayerId>,
+    dirs: &Dir,
+) -> Result<(), CollectError> {
+    for layer in unfinished {
+        for container in by_key(&locks.containers, BY_LAYER, layer.as_str()) {
+            let id = container.id().as_str();
+            if dirs.exists(id)? {
+                report.container_dirs.push(id.to_owned());
+            }
+        }
+        if !report.layers.contains(&layer) {
+            report.layers.push(layer);
+        }
+    }
+    Ok(())
 }
 
 /// Tells whether a record names a layer that has no record: its record was lost, and what is on the

@@ -121,7 +121,8 @@ impl Engine {
         Ok(areas)
     }
 
-    fn abandoned_areas(&self) -> Result<Vec<PathBuf>, LayerError> {
+    /// Lists the temporary areas of killed processes.
+    pub(crate) fn abandoned_areas(&self) -> Result<Vec<PathBuf>, LayerError> {
         let mut areas = self.driver().maintenance().abandoned()?;
         for root in self.temp_roots() {
             areas.extend(TempRoot::new(root).abandoned().unwrap_or_default());
@@ -132,10 +133,9 @@ impl Engine {
     /// Undoes leftovers. The caller erases or abandons the trash once the locks are released.
     pub(crate) fn undo_unfinished(&self, locks: &mut Locks) -> Trash {
         let mut trash = Trash::new();
-        let mut unfinished = incomplete_layers(&locks.layers);
-        let intent = Intent::read(&self.catalog.layout.layers).ok().flatten();
+        let unfinished = self.unfinished_layers(locks);
+        let intent = self.intent();
         if let Some(intent) = &intent {
-            unfinished.extend(unused_layers(intent, locks));
             self.discard_data(intent, locks, &mut trash);
         }
         let removed = self.remove_layers(locks, &unfinished, &mut trash);
@@ -149,6 +149,20 @@ impl Engine {
             ));
         }
         trash
+    }
+
+    /// Lists the layers that a dead process was creating or deleting.
+    pub(crate) fn unfinished_layers(&self, locks: &Locks) -> Vec<LayerId> {
+        let mut unfinished = incomplete_layers(&locks.layers);
+        if let Some(intent) = self.intent() {
+            unfinished.extend(unused_layers(&intent, locks));
+        }
+        unfinished
+    }
+
+    /// Reads the intent of a process that is dead or holds the locks. A damaged one has no effect.
+    fn intent(&self) -> Option<Intent> {
+        Intent::read(&self.catalog.layout.layers).ok().flatten()
     }
 
     /// Moves the data of images and containers that were never recorded into temporary areas.

@@ -34,39 +34,73 @@ pub(crate) enum TemporaryFileScope {
     Everywhere,
 }
 
+/// Where a temporary file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Root {
+    /// On the filesystem of the temporary areas.
+    Graph,
+    Run,
+}
+
 impl Engine {
-    /// Moves all of them into temporary areas, and returns their former paths.
+    /// Lists all of them.
+    pub(crate) fn list_temporary_files(
+        &self,
+        no_writer: &Locks,
+    ) -> Result<Vec<PathBuf>, PathError> {
+        self.each_temporary_file(no_writer, TemporaryFileScope::Everywhere, |_, _, _| Ok(()))
+    }
+
+    /// Moves all of them into temporary areas, and returns their former paths. Those below the run
+    /// root are small, and not on the filesystem of the temporary areas. They are removed at once.
     pub(crate) fn discard_temporary_files(
         &self,
         no_writer: &Locks,
         scope: TemporaryFileScope,
         trash: &mut Trash,
     ) -> Result<Vec<PathBuf>, PathError> {
+        self.each_temporary_file(no_writer, scope, |root, dir, name| match root {
+            Root::Graph => self.discard(dir, name, trash),
+            Root::Run => dir.remove_file(name),
+        })
+    }
+
+    fn each_temporary_file(
+        &self,
+        no_writer: &Locks,
+        scope: TemporaryFileScope,
+        mut act: impl FnMut(Root, &Dir, &OsStr) -> Result<(), PathError>,
+    ) -> Result<Vec<PathBuf>, PathError> {
         let layout = &self.catalog.layout;
         let mut found = Vec::new();
+        let mut visit = |root, dir: &Dir| -> Result<(), PathError> {
+            for name in temporary_files(dir)? {
+                act(root, dir, &name)?;
+                found.push(dir.path().join(name));
+            }
+            Ok(())
+        };
         let dirs = layout.layer_dirs().chain(layout.image_dirs());
         for dir in dirs.chain([&layout.containers]) {
-            self.discard_in(dir, trash, &mut found)?;
+            visit(Root::Graph, dir)?;
             if scope == TemporaryFileScope::Everywhere {
                 for items in data_dirs(dir)? {
-                    self.discard_in(&items, trash, &mut found)?;
+                    visit(Root::Graph, &items)?;
                 }
             }
         }
         if scope == TemporaryFileScope::Everywhere {
-            self.remove_in_run_root(no_writer, &mut found)?;
+            self.in_run_root(no_writer, |dir| visit(Root::Run, dir))?;
         }
         found.sort();
         Ok(found)
     }
 
-    /// Removes temporary files of mount counts and, in a transient store, of container records.
-    /// They are small, and not on the filesystem of the temporary areas, so that they are removed
-    /// at once.
-    fn remove_in_run_root(
+    /// Visits the directories of mount counts and, in a transient store, of container records.
+    fn in_run_root(
         &self,
         no_writer: &Locks,
-        found: &mut Vec<PathBuf>,
+        mut visit: impl FnMut(&Dir) -> Result<(), PathError>,
     ) -> Result<(), PathError> {
         let Ok(_no_count_changes) = self.catalog.mounts.write(&no_writer.layers) else {
             return Ok(());
@@ -77,27 +111,10 @@ impl Engine {
             .into_iter()
             .chain(containers)
         {
-            let dir = match Dir::open_ambient(path) {
-                Err(error) if error.is_not_found() => continue,
-                other => other?,
-            };
-            for name in temporary_files(&dir)? {
-                dir.remove_file(&name)?;
-                found.push(path.join(name));
+            match Dir::open_ambient(path) {
+                Err(error) if error.is_not_found() => {}
+                other => visit(&other?)?,
             }
-        }
-        Ok(())
-    }
-
-    fn discard_in(
-        &self,
-        dir: &Dir,
-        trash: &mut Trash,
-        found: &mut Vec<PathBuf>,
-    ) -> Result<(), PathError> {
-        for name in temporary_files(dir)? {
-            self.discard(dir, &name, trash)?;
-            found.push(dir.path().join(name));
         }
         Ok(())
     }

@@ -149,7 +149,7 @@ fn nothing_is_written_there() {
         .unwrap();
     tx.commit().unwrap();
     here.image_directory(image).unwrap();
-    assert!(here.garbage_collect().unwrap().is_empty());
+    assert!(here.garbage_collect(DeleteMode::Delete).unwrap().is_empty());
     here.wipe().unwrap();
     assert_eq!(here.snapshot().unwrap().images().count(), 1);
     here.shutdown(Shutdown::Refuse).unwrap();
@@ -452,7 +452,7 @@ fn contents_without_a_record_of_ours_do_not_hide_theirs() {
     // As a crash of an old tool leaves it.
     let hidden = stores.root("here").join("vfs/dir").join(layer.as_str());
     std::fs::create_dir(&hidden).unwrap();
-    let report = here.garbage_collect().unwrap();
+    let report = here.garbage_collect(DeleteMode::Delete).unwrap();
     assert_eq!(report.layers, [layer]);
     assert!(!hidden.exists());
 }
@@ -477,7 +477,12 @@ fn what_is_in_a_store_that_is_not_named_or_not_there_is_not_missing() {
             .with_containers(layerhold::check::Containers::Remove);
         let repaired = store.repair(&report, &everything);
         assert_eq!(repaired.done, []);
-        assert!(store.garbage_collect().unwrap().is_empty());
+        assert!(
+            store
+                .garbage_collect(DeleteMode::Delete)
+                .unwrap()
+                .is_empty()
+        );
     };
     repair(&stores.alone("here"));
     std::fs::rename(stores.base("there"), &away).unwrap();

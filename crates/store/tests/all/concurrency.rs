@@ -122,7 +122,13 @@ fn processes_share_layers() {
     }
     let view = place.store.snapshot().unwrap();
     assert_eq!((view.images().count(), view.layers().count()), (15, 20));
-    assert!(place.store.garbage_collect().unwrap().is_empty());
+    assert!(
+        place
+            .store
+            .garbage_collect(DeleteMode::Delete)
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[test]

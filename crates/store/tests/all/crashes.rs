@@ -44,7 +44,7 @@ fn work(store: &Store, round: u32) -> Result<(), Error> {
 /// else exists.
 fn check(base: &Path) {
     let store = Store::open(options(base)).unwrap();
-    let report = store.garbage_collect().unwrap();
+    let report = store.garbage_collect(DeleteMode::Delete).unwrap();
     assert_eq!(
         (report.layers.len(), report.tar_splits.len()),
         (0, 0),

@@ -365,7 +365,12 @@ fn root_a_full_disk_can_be_emptied() {
     );
     let store = Store::open(crate::support::options(disk.path())).unwrap();
     assert_eq!(store.snapshot().unwrap().layers().count(), 0);
-    assert!(store.garbage_collect().unwrap().is_empty());
+    assert!(
+        store
+            .garbage_collect(DeleteMode::Delete)
+            .unwrap()
+            .is_empty()
+    );
     // There is space again.
     image(&store, "again", &file_tar("smaller", &vec![7; 2 << 20]));
 }

@@ -61,7 +61,7 @@ struct State {
 fn state(kind: Kind, base: &Path) -> State {
     let store = kind.open(base);
     // The first writer undoes leftovers; then nothing exists without a record.
-    store.garbage_collect().unwrap();
+    store.garbage_collect(DeleteMode::Delete).unwrap();
     let view = store.snapshot().unwrap();
     assert!(view.damaged().is_empty(), "{:?}", view.damaged());
     let records = CheckOptions::new().with_depth(CheckDepth::Records);

@@ -8,8 +8,8 @@ use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
 
 use layerhold::{
-    AutoUserNs, ContainerSpec, ImageSpec, LayerSpec, Notice, Recovery, StageError, Store,
-    UserNsError,
+    AutoUserNs, ContainerSpec, DeleteMode, ImageSpec, LayerSpec, Notice, Recovery, StageError,
+    Store, UserNsError,
 };
 use layerhold_lockfile::LockFile;
 
@@ -148,7 +148,10 @@ fn a_deletion_and_a_collection_erase_what_others_left() {
             place.again().delete_layer("doomed").unwrap();
         } else {
             let never = options(place.dir.path()).with_recovery(Recovery::Never);
-            let report = Store::open(never).unwrap().garbage_collect().unwrap();
+            let report = Store::open(never)
+                .unwrap()
+                .garbage_collect(DeleteMode::Delete)
+                .unwrap();
             assert!(
                 report
                     .areas

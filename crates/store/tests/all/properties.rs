@@ -305,7 +305,7 @@ proptest! {
             prop_assert_eq!(run(&handles[step % 2], op), expected, "step {} {:?}", step, op);
             prop_assert_eq!(shape(&handles[(step + 1) % 2]), model.shape(), "after step {} {:?}", step, op);
         }
-        prop_assert!(place.store.garbage_collect().unwrap().is_empty());
+        prop_assert!(place.store.garbage_collect(DeleteMode::Delete).unwrap().is_empty());
         prop_assert_eq!(std::fs::read_dir(place.graph("vfs/dir")).unwrap().count(), model.layers.len());
     }
 }

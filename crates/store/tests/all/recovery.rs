@@ -2,30 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use layerhold::{ContainerSpec, ImageSpec, LayerSpec, Store, StoreOptions};
+use layerhold::{ContainerSpec, DeleteMode, ImageSpec, LayerSpec, Store, StoreOptions};
 use layerhold_lockfile::LockFile;
 use layerhold_sys::best_effort;
 use layerhold_sys::mountinfo::read_mounts;
 
-use crate::support::{Place, image, import, leftovers, long, reader, small_tar};
-
-/// Marks the record of a layer as incomplete.
-fn mark_incomplete(place: &Place, id: &str) {
-    let file = place.graph("vfs-layers/layers.json");
-    let text = std::fs::read_to_string(&file).unwrap();
-    let at = text.find(&format!("\"id\":\"{id}\"")).unwrap();
-    let created = at + text[at..].find("\"created\":\"").unwrap();
-    let end = created + text[created + 11..].find('"').unwrap() + 12;
-    std::fs::write(
-        &file,
-        format!(
-            "{},\"flags\":{{\"incomplete\":true}}{}",
-            &text[..end],
-            &text[end..]
-        ),
-    )
-    .unwrap();
-}
+use crate::support::{Place, image, import, leftovers, long, mark_incomplete, reader, small_tar};
 
 #[test]
 fn incomplete_layers_are_removed_however_their_records_are_written() {
@@ -252,7 +234,7 @@ fn files_of_saves_that_were_cut_off_are_removed() {
     assert_eq!(left(), 6);
     let mut wanted = files.to_vec();
     wanted.sort();
-    let collected = store.garbage_collect().unwrap();
+    let collected = store.garbage_collect(DeleteMode::Delete).unwrap();
     assert_eq!((collected.temporary_files, left()), (wanted, 0));
 
     // A writer searches for them when it finds that a process died.
@@ -409,7 +391,7 @@ fn volatile_records_that_a_power_cut_took_leave_garbage_and_no_damage() {
         std::fs::write(place.graph(file), "").unwrap();
     }
     let store = place.again();
-    let collected = store.garbage_collect().unwrap();
+    let collected = store.garbage_collect(DeleteMode::Delete).unwrap();
     assert_eq!(collected.layers, [lost.layer().clone()]);
     let report = store.check(&layerhold::check::CheckOptions::new()).unwrap();
     assert!(report.is_clean(), "{report:?}");

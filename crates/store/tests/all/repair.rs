@@ -9,7 +9,7 @@ use layerhold::check::{CheckOptions, Containers, Removable};
 
 use layerhold::repair::{Action, RepairMode, RepairOptions, RepairReport};
 
-use layerhold::{LayerSpec, MountRequest, Store};
+use layerhold::{DeleteMode, LayerSpec, MountRequest, Store};
 
 use layerhold_testkit::{Fault, FaultIo};
 
@@ -494,10 +494,7 @@ fn what_changed_since_the_check_is_left_alone() {
     assert!(place.store.exists("new").unwrap());
     // It is not a failure if the item is gone already.
     let report = check(&place.store);
-    place
-        .store
-        .delete_image("i", layerhold::DeleteMode::Delete)
-        .unwrap();
+    place.store.delete_image("i", DeleteMode::Delete).unwrap();
     assert!(place.store.repair(&report, &everything()).is_complete());
 }
 
@@ -663,7 +660,12 @@ fn quarantine(base: &Path, driver: &str, file: &str) {
     // It disturbs nothing, and stays.
     let store = open();
     assert!(check(&store).is_clean());
-    assert!(store.garbage_collect().unwrap().is_empty());
+    assert!(
+        store
+            .garbage_collect(DeleteMode::Delete)
+            .unwrap()
+            .is_empty()
+    );
     assert_eq!(store.snapshot().unwrap().layers().count(), 0);
     if let Some(()) = layerhold_testkit::require_peer("containers-storage") {
         let peer =

@@ -104,7 +104,13 @@ fn images_are_in_the_one_and_containers_in_the_other() {
         .store
         .diff(None, layer.as_str(), DiffCompression::AsImported);
     assert_eq!(contents(diff.unwrap()), small_tar());
-    assert!(split.store.garbage_collect().unwrap().is_empty());
+    assert!(
+        split
+            .store
+            .garbage_collect(DeleteMode::Delete)
+            .unwrap()
+            .is_empty()
+    );
     split
         .store
         .delete_container(container.id().as_str())
@@ -262,7 +268,7 @@ fn an_opening_of_half_the_store_takes_nothing_for_garbage() {
         .set_layer_data(layer.as_str(), "k", data)
         .unwrap();
     for half in [split.graph_alone(), split.images_alone()] {
-        assert!(half.garbage_collect().unwrap().is_empty());
+        assert!(half.garbage_collect(DeleteMode::Delete).unwrap().is_empty());
         assert_eq!(judged(&half), (0, 0));
     }
     let diff = split
@@ -304,7 +310,7 @@ fn garbage_is_collected_in_both() {
     for dir in &garbage {
         std::fs::create_dir(dir).unwrap();
     }
-    let report = split.store.garbage_collect().unwrap();
+    let report = split.store.garbage_collect(DeleteMode::Delete).unwrap();
     assert_eq!(report.layers.len(), 2);
     assert_eq!(report.image_dirs, [long('3')]);
     assert_eq!(report.layer_dirs, [long('4')]);
@@ -312,7 +318,7 @@ fn garbage_is_collected_in_both() {
     assert!(kept.is_dir());
     // While records of image layers are lost, nothing is garbage.
     std::fs::remove_file(split.images("vfs-layers/layers.json")).unwrap();
-    let refused = split.store.garbage_collect().unwrap_err();
+    let refused = split.store.garbage_collect(DeleteMode::Delete).unwrap_err();
     assert_eq!(refused.kind(), Some(ErrorKind::LoadError));
     assert_eq!(
         std::fs::read_dir(split.images("vfs/dir")).unwrap().count(),
@@ -412,5 +418,10 @@ fn root_the_two_may_be_on_different_filesystems() {
     assert_eq!(store.image_data("image", "config").unwrap(), b"data");
     store.delete_container(container.id().as_str()).unwrap();
     store.delete_image("image", DeleteMode::Delete).unwrap();
-    assert!(store.garbage_collect().unwrap().is_empty());
+    assert!(
+        store
+            .garbage_collect(DeleteMode::Delete)
+            .unwrap()
+            .is_empty()
+    );
 }

@@ -141,3 +141,21 @@ pub(crate) fn leftovers(place: &Place) -> Vec<String> {
     found.sort();
     found
 }
+
+/// Marks the record of a layer as incomplete.
+pub(crate) fn mark_incomplete(place: &Place, id: &str) {
+    let file = place.graph("vfs-layers/layers.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let at = text.find(&format!("\"id\":\"{id}\"")).unwrap();
+    let created = at + text[at..].find("\"created\":\"").unwrap();
+    let end = created + text[created + 11..].find('"').unwrap() + 12;
+    std::fs::write(
+        &file,
+        format!(
+            "{},\"flags\":{{\"incomplete\":true}}{}",
+            &text[..end],
+            &text[end..]
+        ),
+    )
+    .unwrap();
+}

@@ -121,7 +121,12 @@ fn after_a_reboot_images_are_left_and_the_rest_is_garbage() {
     );
     assert!(view.image("image").is_ok());
     // Until a reboot, these records could be below another run root.
-    assert!(store.garbage_collect().unwrap().is_empty());
+    assert!(
+        store
+            .garbage_collect(DeleteMode::Delete)
+            .unwrap()
+            .is_empty()
+    );
     let report = store.check(&layerhold::check::CheckOptions::new()).unwrap();
     assert!(
         !report.is_clean() && report.removals.is_empty(),
@@ -129,10 +134,15 @@ fn after_a_reboot_images_are_left_and_the_rest_is_garbage() {
     );
     let dir = place.path().join("root/vfs-containers");
     age(&dir.join(container.id().as_str()));
-    let report = store.garbage_collect().unwrap();
+    let report = store.garbage_collect(DeleteMode::Delete).unwrap();
     assert_eq!(report.container_dirs, [container.id().as_str()]);
     assert_eq!(report.layers, std::slice::from_ref(container.layer()));
-    assert!(store.garbage_collect().unwrap().is_empty());
+    assert!(
+        store
+            .garbage_collect(DeleteMode::Delete)
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[test]
@@ -150,7 +160,12 @@ fn containers_of_another_run_root_are_no_garbage() {
         transient(place.path()),
         Store::open(options(place.path())).unwrap(),
     ] {
-        assert!(store.garbage_collect().unwrap().is_empty());
+        assert!(
+            store
+                .garbage_collect(DeleteMode::Delete)
+                .unwrap()
+                .is_empty()
+        );
         let report = store.check(&layerhold::check::CheckOptions::new()).unwrap();
         assert!(report.removals.is_empty(), "{report:?}");
         store.repair(&report, &layerhold::repair::RepairOptions::new());
@@ -215,7 +230,12 @@ fn what_one_kind_of_opening_records_is_no_garbage_to_the_other() {
     let transient_box = container(&store, ContainerSpec::new().name("box").image(image));
     let kept_in_box = store.container_directory("box").unwrap();
     for store in [&place.store, &store, &place.again()] {
-        assert!(store.garbage_collect().unwrap().is_empty());
+        assert!(
+            store
+                .garbage_collect(DeleteMode::Delete)
+                .unwrap()
+                .is_empty()
+        );
         let report = store.check(&layerhold::check::CheckOptions::new()).unwrap();
         assert!(report.is_clean(), "{report:?}");
         assert!(kept.exists() && kept_in_box.exists());
@@ -233,7 +253,7 @@ fn what_one_kind_of_opening_records_is_no_garbage_to_the_other() {
             .join(crate::support::long('e')),
     )
     .unwrap();
-    let report = place.store.garbage_collect().unwrap();
+    let report = place.store.garbage_collect(DeleteMode::Delete).unwrap();
     assert_eq!(
         (report.layers.len(), report.container_dirs.len()),
         (1, 1),
@@ -255,7 +275,7 @@ fn nothing_is_collected_beside_damaged_records_of_the_other_kind() {
         let path = place.run(file);
         let text = std::fs::read(&path).unwrap();
         std::fs::write(&path, &text[..text.len() - 1]).unwrap();
-        let error = place.store.garbage_collect().unwrap_err();
+        let error = place.store.garbage_collect(DeleteMode::Delete).unwrap_err();
         assert_eq!(error.kind(), Some(ErrorKind::LoadError), "{error}");
         let expected = format!("cannot read records from {}", path.display());
         assert_eq!(error.to_string(), expected);
@@ -268,7 +288,13 @@ fn nothing_is_collected_beside_damaged_records_of_the_other_kind() {
         assert!(tree.exists());
         std::fs::write(&path, text).unwrap();
     }
-    assert!(place.store.garbage_collect().unwrap().is_empty());
+    assert!(
+        place
+            .store
+            .garbage_collect(DeleteMode::Delete)
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[test]

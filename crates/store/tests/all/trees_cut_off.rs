@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use layerhold::{Error, LayerAccess, LayerSpec, Store, TreeSpec};
+use layerhold::{DeleteMode, Error, LayerAccess, LayerSpec, Store, TreeSpec};
 use layerhold_testkit::{ChildSpec, Fault, FaultIo, child_role, require_root};
 
 use crate::support::{file_tar, import, reader, small_tar};
@@ -132,7 +132,12 @@ fn root_what_a_dead_process_filled_is_removed() {
                     .begin()
                     .unwrap(),
             ),
-            _ => drop(Store::open(never).unwrap().garbage_collect().unwrap()),
+            _ => drop(
+                Store::open(never)
+                    .unwrap()
+                    .garbage_collect(DeleteMode::Delete)
+                    .unwrap(),
+            ),
         }
         let left = std::fs::read_dir(place.graph("overlay/staging")).unwrap();
         assert_eq!(left.count(), 0, "{way}");

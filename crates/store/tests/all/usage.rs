@@ -262,7 +262,7 @@ fn nothing_depends_on_the_file() {
     let report = place.store.usage().unwrap();
     assert_eq!(origins(&report), [UsageOrigin::Recorded]);
     place.store.delete_layer(layer.id().as_str()).unwrap();
-    place.store.garbage_collect().unwrap();
+    place.store.garbage_collect(DeleteMode::Delete).unwrap();
     assert!(
         place.counters().exists(),
         "garbage collection leaves it alone"
