@@ -4,14 +4,14 @@ use std::time::Instant;
 
 use crate::args::Args;
 use crate::shell::{cargo, find, project, step};
-use crate::{Result, deps, references, words};
+use crate::{Result, deps, package, references, words};
 
 pub(crate) const HELP: &str = "
 Usage: cargo xtask ci
 
 Runs, in this order: formatting, lints, the map of crates, the wording, references of the documentation, licences
-and versions of dependencies, the tests, the checked-in inputs of the fuzz targets, the documentation, and each crate
-alone. With CI=true, no test may be skipped.
+and versions of dependencies, the tests, the checked-in inputs of the fuzz targets, the documentation, each crate
+alone, and the packages. With CI=true, no test may be skipped.
 `.ci/run` does the same after installing what the tests need.
 ";
 
@@ -44,6 +44,8 @@ pub(crate) fn run(args: Args) -> Result {
     fuzz_inputs()?;
     documentation()?;
     each_alone()?;
+    eprintln!("\n$ cargo xtask package");
+    package::check("check")?;
     eprintln!(
         "\nAll checks passed in {:.0} s.",
         start.elapsed().as_secs_f64()

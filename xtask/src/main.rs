@@ -19,6 +19,7 @@ mod files;
 mod floors;
 mod fuzz;
 mod man;
+mod package;
 mod powercut;
 mod references;
 mod setup;
@@ -42,7 +43,7 @@ struct Command {
     run: fn(Args) -> Result,
 }
 
-const COMMANDS: [Command; 13] = [
+const COMMANDS: [Command; 14] = [
     Command {
         name: "ci",
         about: "run all checks of CI",
@@ -72,6 +73,12 @@ const COMMANDS: [Command; 13] = [
         about: "check the files and tests that the documentation names",
         help: references::HELP,
         run: references::run,
+    },
+    Command {
+        name: "package",
+        about: "pack every crate, and check that the packages stand alone",
+        help: package::HELP,
+        run: package::run,
     },
     Command {
         name: "fuzz",

@@ -151,8 +151,8 @@ mod tests {
 
     use super::*;
 
-    fn environment(conf: &str) -> (layerhold_testkit::TempDir, Environment) {
-        let dir = layerhold_testkit::scratch();
+    fn environment(conf: &str) -> (tempfile::TempDir, Environment) {
+        let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("storage.conf");
         #[expect(clippy::disallowed_methods, reason = "a fixture")]
         std::fs::write(&path, conf).unwrap();

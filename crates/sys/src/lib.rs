@@ -41,6 +41,8 @@ mod random;
 mod best_effort;
 mod causes;
 mod error;
+#[cfg(test)]
+mod fixture;
 
 pub use best_effort::best_effort;
 pub use causes::{causes, is_out_of_space};

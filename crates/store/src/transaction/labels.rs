@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_level_that_was_taken_meanwhile_is_drawn_again() {
-        let scratch = layerhold_testkit::scratch();
+        let scratch = tempfile::tempdir().unwrap();
         let store = store(scratch.path());
         let mut tx = store.begin().unwrap();
         for name in ["first", "second"] {

@@ -299,15 +299,15 @@ fn outcome(result: libc::c_long) -> Raw<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use layerhold_testkit::{Filesystem, FilesystemKind, SkipReason, require_root, skip};
+    use crate::fixture::{QuotaFilesystem, is_root, skip};
 
     #[test]
     fn root_loop_both_calls_reach_the_same_quota() {
-        let Some(()) = require_root() else { return };
-        let Ok(filesystem) = Filesystem::create_with(FilesystemKind::Xfs, 320, "prjquota") else {
-            let why = "the kernel mounts no XFS with prjquota";
-            let skipped: Option<()> = skip(why, SkipReason::Kernel);
-            assert_eq!(skipped, None);
+        if !is_root() {
+            return;
+        }
+        let Some(filesystem) = QuotaFilesystem::create() else {
+            skip("the kernel mounts no XFS with prjquota");
             return;
         };
         let home = Dir::open_ambient(filesystem.path()).unwrap();
