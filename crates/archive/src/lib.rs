@@ -10,10 +10,9 @@
 //! directory of an overlay.
 //!
 //! ```
-//! use layerhold_archive::layerhold_idmap::IdMappings;
 //! use layerhold_archive::layerhold_sys::Dir;
 //! use layerhold_archive::{
-//!     Codec, ImportOptions, PackOptions, UnpackOptions, Unpacker, compare, import, pack,
+//!     Codec, CompareOptions, ImportOptions, PackOptions, UnpackOptions, Unpacker, compare, import, pack,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -31,8 +30,7 @@
 //! assert_eq!(imported.uncompressed.bytes, layer.len() as u64);
 //! assert_eq!(imported.unpacked.entries, 2);
 //!
-//! let maps = IdMappings::IDENTITY;
-//! let changes = compare(&copy, &maps, None, &maps)?;
+//! let changes = compare(&copy, None, &CompareOptions::new())?;
 //! let listed: Vec<String> = changes.iter().map(ToString::to_string).collect();
 //! assert_eq!(listed, ["A /etc", "A /etc/hostname"]);
 //! # Ok(())
@@ -95,16 +93,19 @@ mod entry_path;
 mod ids;
 mod tree;
 
-pub use changes::{Change, ChangeKind, ChangesError, changes_size, compare, overlay_changes};
+pub use changes::{
+    Change, ChangeKind, ChangesError, CompareOptions, changes_size, compare, overlay_changes,
+};
 pub use codec::{Codec, CodecError, Compressor, SNIFF_LEN, compressor, decompressor};
 pub use entry_path::{clean_entry_path, entry_components};
-pub use merged::{MergedEntry, merged};
+pub use layerhold_sys::Cancel;
+pub use merged::{MergedEntry, MergedError, merged};
 pub use overlay_form::{OverlayForm, OverlayNamespace};
 pub use pack::{
     HeaderStyle, OverlayLayers, OwnerNames, PackError, PackOptions, UnmappedOwners, pack,
     pack_changes,
 };
-pub use pipeline::{Cancel, ContentSum, ImportError, ImportOptions, Imported, import};
+pub use pipeline::{ContentSum, ImportError, ImportOptions, Imported, import};
 pub use unpack::{
     ChownErrors, OwnFiles, Replace, Summary, UnpackError, UnpackOptions, Unpacker, Unsettled,
     UserNamespace, Whiteouts,

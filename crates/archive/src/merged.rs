@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 
-use layerhold_sys::{Dir, FileType, PathError};
+use layerhold_sys::{Cancel, Cancelled, Dir, FileType, PathError};
 
 use crate::overlay_form::{OverlayEntry, OverlayForm};
 
 /// An entry of stacked directories.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MergedEntry {
     /// Its name.
     pub name: OsString,
@@ -19,6 +20,26 @@ pub struct MergedEntry {
     pub file_type: FileType,
 }
 
+/// Why stacked directories could not be listed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MergedError {
+    /// A directory cannot be read.
+    #[error(transparent)]
+    Read(#[from] PathError),
+    /// It was cancelled.
+    #[error("cannot list the merged directories")]
+    Cancelled(#[from] Cancelled),
+}
+
+impl MergedError {
+    /// Whether it was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        layerhold_sys::is_cancelled(self)
+    }
+}
+
 /// Lists the merged contents of stacked directories, the uppermost given first, without whiteouts
 /// and without hidden entries. To list a subdirectory, call this again with the subdirectories of
 /// this name in its [`layers`](MergedEntry::layers).
@@ -27,12 +48,17 @@ pub struct MergedEntry {
 ///
 /// # Errors
 ///
-/// If a directory cannot be read.
-pub fn merged(dirs: &[Dir], form: OverlayForm) -> Result<Vec<MergedEntry>, PathError> {
+/// If a directory cannot be read, and if `cancel` asked for it.
+pub fn merged(
+    dirs: &[Dir],
+    form: OverlayForm,
+    cancel: &Cancel,
+) -> Result<Vec<MergedEntry>, MergedError> {
     let mut decided = BTreeSet::new();
     let mut shown = Vec::new();
     for (layer, dir) in dirs.iter().enumerate() {
         for noted in form.names(dir)? {
+            cancel.check()?;
             if !decided.insert(noted.name.clone()) {
                 continue;
             }
@@ -103,7 +129,7 @@ mod tests {
             .enumerate()
             .map(|(n, entries)| layer(&place.path().join(n.to_string()), entries))
             .collect();
-        let mut actual = merged(&dirs, OverlayForm::Fuse).unwrap();
+        let mut actual = merged(&dirs, OverlayForm::Fuse, &Cancel::new()).unwrap();
         actual.sort_by(|a, b| a.name.cmp(&b.name));
         let actual: Vec<_> = actual
             .iter()
@@ -154,7 +180,7 @@ mod tests {
             b"y",
         )
         .unwrap();
-        let mut shown = merged(&dirs, OverlayForm::Fuse).unwrap();
+        let mut shown = merged(&dirs, OverlayForm::Fuse, &Cancel::new()).unwrap();
         shown.sort_by(|a, b| a.name.cmp(&b.name));
         let layers: Vec<_> = shown
             .iter()

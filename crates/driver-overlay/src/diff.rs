@@ -3,8 +3,8 @@
 use std::io::{BufWriter, Write};
 
 use layerhold_archive::{
-    Change, ChangesError, OverlayForm, OverlayLayers, PackOptions, UnmappedOwners, changes_size,
-    overlay_changes, pack,
+    Cancel, Change, ChangesError, OverlayForm, OverlayLayers, PackOptions, UnmappedOwners,
+    changes_size, overlay_changes, pack,
 };
 use layerhold_driver::{DiffRequest, LayerError, LayerView};
 use layerhold_ids::LayerId;
@@ -59,7 +59,7 @@ impl<'a> NativeDiff<'a> {
                 None => lower_dirs(context, &layer, &parents)?,
             },
         };
-        match overlay_changes(&upper, &layers.lower, layers.form) {
+        match overlay_changes(&upper, &layers.lower, layers.form, &Cancel::new()) {
             Ok(changes) => Ok(Some(Self {
                 upper,
                 layers,
@@ -79,7 +79,7 @@ impl<'a> NativeDiff<'a> {
 
     /// The bytes in the files that are changed.
     pub(crate) fn size(&self) -> Result<u64, LayerError> {
-        changes_size(&self.upper, &self.changes).map_err(LayerError::Compare)
+        changes_size(&self.upper, &self.changes, &Cancel::new()).map_err(LayerError::Compare)
     }
 
     /// Packs what is changed.

@@ -133,6 +133,9 @@ pub enum LayerError {
     /// Two trees could not be compared.
     #[error("cannot compare the layer with its parent")]
     Compare(#[source] layerhold_archive::ChangesError),
+    /// The directories of stacked layers could not be listed.
+    #[error(transparent)]
+    Merged(#[from] layerhold_archive::MergedError),
     /// A tree could not be packed.
     #[error("cannot pack the layer")]
     Pack(#[source] layerhold_archive::PackError),

@@ -5,8 +5,8 @@ use std::io::{BufWriter, Read, Write};
 
 use layerhold_archive::layerhold_tar_format::Reader;
 use layerhold_archive::{
-    Change, ChownErrors, PackOptions, UnmappedOwners, Unpacker, changes_size, compare, pack,
-    pack_changes,
+    Cancel, Change, ChownErrors, CompareOptions, PackOptions, UnmappedOwners, Unpacker,
+    changes_size, compare, pack, pack_changes,
 };
 use layerhold_idmap::IdMappings;
 use layerhold_ids::LayerId;
@@ -72,11 +72,11 @@ impl<'a> Trees<'a> {
 
     fn compare(&self) -> Result<Vec<Change>, LayerError> {
         let (old, old_maps) = match &self.parent {
-            Some(parent) => (Some(parent.view.root()), &parent.maps),
-            None => (None, &IdMappings::IDENTITY),
+            Some(parent) => (Some(parent.view.root()), parent.maps.clone()),
+            None => (None, IdMappings::IDENTITY),
         };
-        compare(self.layer.view.root(), &self.layer.maps, old, old_maps)
-            .map_err(LayerError::Compare)
+        let options = CompareOptions::new().with_id_maps(self.layer.maps.clone(), old_maps);
+        compare(self.layer.view.root(), old, &options).map_err(LayerError::Compare)
     }
 }
 
@@ -123,7 +123,7 @@ pub fn diff_size<D: Driver + ?Sized>(
 ) -> Result<u64, LayerError> {
     let trees = Trees::open(driver, request)?;
     let changes = trees.compare()?;
-    changes_size(trees.layer.view.root(), &changes).map_err(LayerError::Compare)
+    changes_size(trees.layer.view.root(), &changes, &Cancel::new()).map_err(LayerError::Compare)
 }
 
 /// Packs what differs; without a parent, the whole tree.

@@ -6,7 +6,7 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use layerhold_sys::{
-    CANCEL_INTERVAL, Cancel, Create, Dir, LockKind, OpenOptions, PathError, RecordLock,
+    CANCEL_INTERVAL, Cancel, Cancelled, Create, Dir, LockKind, OpenOptions, PathError, RecordLock,
     best_effort, open_ambient_file, stat_ambient, stat_file,
 };
 
@@ -53,10 +53,12 @@ pub enum LockError {
         path: PathBuf,
     },
     /// The wait was cancelled.
-    #[error("cannot lock file {}: the wait was cancelled", path.display())]
+    #[error("cannot lock file {}", path.display())]
     Cancelled {
         /// The lock file.
         path: PathBuf,
+        /// That the wait was cancelled.
+        source: Cancelled,
     },
     /// The path names no file.
     #[error("cannot use {} as the path of a lock file", path.display())]
@@ -122,6 +124,7 @@ pub(crate) fn lock(
     // Only a request to stop ends the wait without the lock.
     lock.ok_or_else(|| LockError::Cancelled {
         path: path.to_owned(),
+        source: Cancelled,
     })
 }
 

@@ -34,6 +34,28 @@ pub fn is_out_of_space(error: &(dyn Error + 'static)) -> bool {
     })
 }
 
+/// Work stopped because a [`Cancel`](crate::Cancel) asked it to.
+///
+/// It is the last of the [`causes`] of every error that means this, in all crates, so
+/// that [`is_cancelled`] recognises all of them. Readers and writers pass it on inside an
+/// [`io::Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[error("cancelled")]
+pub struct Cancelled;
+
+impl From<Cancelled> for io::Error {
+    /// Of the kind [`io::ErrorKind::Other`], because interrupted operations are retried.
+    fn from(cancelled: Cancelled) -> Self {
+        Self::other(cancelled)
+    }
+}
+
+/// Tells whether an error, or one of its causes, is that the work was [cancelled](Cancelled).
+#[must_use]
+pub fn is_cancelled(error: &(dyn Error + 'static)) -> bool {
+    causes(error).any(|cause| cause.is::<Cancelled>())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

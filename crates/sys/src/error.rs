@@ -72,6 +72,12 @@ impl PathError {
         )
     }
 
+    /// Whether the operation was [cancelled](crate::Cancelled).
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        crate::causes::is_cancelled(&self.source)
+    }
+
     /// Whether the filesystem is mounted read-only.
     #[must_use]
     pub fn is_read_only_filesystem(&self) -> bool {

@@ -39,13 +39,13 @@ mod directory;
 mod process;
 mod random;
 mod best_effort;
-mod causes;
 mod error;
+mod causes;
 #[cfg(test)]
 mod fixture;
 
 pub use best_effort::best_effort;
-pub use causes::{causes, is_out_of_space};
+pub use causes::{Cancelled, causes, is_cancelled, is_out_of_space};
 pub use directory::acl::{Inherited, has_default_acl, remove_acl_at, remove_acls};
 pub use directory::ambient::{canonical_ambient, lstat_ambient, open_ambient_file, stat_ambient};
 pub use directory::attributes::{SetTime, Times, set_file_mode, set_file_owner, set_file_times};

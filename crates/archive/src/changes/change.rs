@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use layerhold_sys::PathError;
+use layerhold_sys::{Cancelled, PathError};
 
 /// What happened to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,4 +61,15 @@ pub enum ChangesError {
         /// The directory, relative to the root.
         path: PathBuf,
     },
+    /// It was cancelled.
+    #[error("cannot compare the trees")]
+    Cancelled(#[from] Cancelled),
+}
+
+impl ChangesError {
+    /// Whether it was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        layerhold_sys::is_cancelled(self)
+    }
 }

@@ -3,12 +3,47 @@ use std::ffi::OsString;
 use std::vec::IntoIter;
 
 use layerhold_idmap::IdMappings;
-use layerhold_sys::{Descent, Dir, FileType, PathError, Stat, no_brief_lock};
+use layerhold_sys::{Cancel, Descent, Dir, FileType, PathError, Stat, no_brief_lock};
 
 use crate::changes::facts::{Entry, Failed, differ};
 use crate::changes::listing::{ListedDir, Listing};
 use crate::changes::{Change, ChangeKind, ChangesError};
 use crate::tree::{Named, sorted_entries};
+
+/// How to compare.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct CompareOptions {
+    /// Maps owners of the new tree to those in a container. Empty mappings change nothing.
+    pub new_maps: IdMappings,
+    /// Maps owners of the old tree, likewise.
+    pub old_maps: IdMappings,
+    /// Cancels the comparison, between two entries.
+    pub cancel: Cancel,
+}
+
+impl CompareOptions {
+    /// The defaults: no mappings.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Maps the owners of both trees to those in a container.
+    #[must_use]
+    pub fn with_id_maps(mut self, new: IdMappings, old: IdMappings) -> Self {
+        self.new_maps = new;
+        self.old_maps = old;
+        self
+    }
+
+    /// Has `cancel` stop the comparison.
+    #[must_use]
+    pub fn with_cancel(mut self, cancel: Cancel) -> Self {
+        self.cancel = cancel;
+        self
+    }
+}
 
 /// Lists what the tree `new` changes in comparison with `old`, sorted by path.
 ///
@@ -18,18 +53,17 @@ use crate::tree::{Named, sorted_entries};
 ///
 /// # Errors
 /// If one of the trees cannot be read. An entry that vanishes during the walk counts as absent.
+/// [`ChangesError::Cancelled`] if the options' [`Cancel`] asked for it.
 pub fn compare(
     new: &Dir,
-    new_maps: &IdMappings,
     old: Option<&Dir>,
-    old_maps: &IdMappings,
+    options: &CompareOptions,
 ) -> Result<Vec<Change>, ChangesError> {
     no_brief_lock("trees are compared");
     let mut walk = Walk {
         new: Descent::new(new),
         old: old.map(Descent::new),
-        new_maps,
-        old_maps,
+        options,
         levels: Vec::new(),
         listing: Listing::default(),
     };
@@ -62,8 +96,7 @@ fn is_same_device(new: &Dir, old: &Dir) -> Result<bool, ChangesError> {
 struct Walk<'a> {
     new: Descent,
     old: Option<Descent>,
-    new_maps: &'a IdMappings,
-    old_maps: &'a IdMappings,
+    options: &'a CompareOptions,
     levels: Vec<Level>,
     listing: Listing,
 }
@@ -138,6 +171,7 @@ impl Walk<'_> {
             let has_old = level.has_old;
             match level.names.next() {
                 Some(pair) => {
+                    self.options.cancel.check()?;
                     self.listing.go_to(&level.place, &pair.name);
                     self.visit(&pair, has_old)?;
                 }
@@ -231,14 +265,14 @@ impl Walk<'_> {
             dir: new_dir,
             name,
             stat: *new,
-            maps: self.new_maps,
+            maps: &self.options.new_maps,
             overlay: None,
         };
         let old = Entry {
             dir: old_dir,
             name,
             stat: *old,
-            maps: self.old_maps,
+            maps: &self.options.old_maps,
             overlay: None,
         };
         match differ(&new, &old) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 use layerhold_sys::{Dir, PathError, Stat};
 
@@ -14,6 +15,31 @@ use crate::tree::push;
 /// Directories of one level kept open at a time. There may be hundreds of layers, and each open
 /// directory takes a descriptor.
 const MOST_OPEN: usize = 32;
+
+/// Why a lookup in lower layers failed.
+#[derive(Debug)]
+pub(crate) enum LowerError {
+    Read(PathError),
+    /// A directory continues one of another name.
+    Redirected {
+        path: PathBuf,
+    },
+}
+
+impl From<PathError> for LowerError {
+    fn from(error: PathError) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl From<LowerError> for ChangesError {
+    fn from(error: LowerError) -> Self {
+        match error {
+            LowerError::Read(source) => Self::Old(source),
+            LowerError::Redirected { path } => Self::Redirected { path },
+        }
+    }
+}
 
 /// One directory, merged from all layers that have it.
 pub(crate) struct Lower {
@@ -76,13 +102,13 @@ impl Lower {
     }
 
     /// Looks a name up, from the uppermost layer down.
-    pub(crate) fn find(&mut self, name: &OsStr) -> Result<Option<LowerEntry>, ChangesError> {
+    pub(crate) fn find(&mut self, name: &OsStr) -> Result<Option<LowerEntry>, LowerError> {
         let mut found: Option<LowerEntry> = None;
         for index in 0..self.layers.len() {
-            let Some(dir) = self.open(index).map_err(ChangesError::Old)? else {
+            let Some(dir) = self.open(index)? else {
                 break;
             };
-            let (stat, replaces) = match self.form.lookup(&dir, name).map_err(ChangesError::Old)? {
+            let (stat, replaces) = match self.form.lookup(&dir, name)? {
                 OverlayEntry::Nothing => continue,
                 OverlayEntry::Whiteout => break,
                 OverlayEntry::Present { stat, replaces } => (stat, replaces),
@@ -115,19 +141,15 @@ impl Lower {
     }
 
     /// Whether this layer's directory `name` hides all layers below it.
-    fn ends_here(&self, dir: &Dir, name: &OsStr, index: usize) -> Result<bool, ChangesError> {
+    fn ends_here(&self, dir: &Dir, name: &OsStr, index: usize) -> Result<bool, LowerError> {
         if index + 1 == self.layers.len() {
             return Ok(true);
         }
-        if self
-            .form
-            .is_redirected(dir, name)
-            .map_err(ChangesError::Old)?
-        {
+        if self.form.is_redirected(dir, name)? {
             let path = self.empty_below(name).path;
-            return Err(ChangesError::Redirected { path: shown(&path) });
+            return Err(LowerError::Redirected { path: shown(&path) });
         }
-        self.form.is_opaque(dir, name).map_err(ChangesError::Old)
+        Ok(self.form.is_opaque(dir, name)?)
     }
 
     fn empty_below(&self, name: &OsStr) -> Self {

@@ -9,8 +9,8 @@ mod facts;
 mod change;
 
 pub use change::{Change, ChangeKind, ChangesError};
-pub use compare::compare;
-pub(crate) use lower::{Lower, LowerEntry};
+pub use compare::{CompareOptions, compare};
+pub(crate) use lower::{Lower, LowerEntry, LowerError};
 pub use overlay::overlay_changes;
 pub(crate) use size::LastParent;
 pub use size::changes_size;

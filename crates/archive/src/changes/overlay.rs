@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::vec::IntoIter;
 
 use layerhold_idmap::IdMappings;
-use layerhold_sys::{Descent, Dir, Stat, no_brief_lock};
+use layerhold_sys::{Cancel, Descent, Dir, Stat, no_brief_lock};
 
 use crate::changes::facts::{Entry, Failed, differ};
 use crate::changes::listing::{ListedDir, Listing};
@@ -27,11 +27,13 @@ use crate::overlay_form::{OverlayEntry, OverlayForm};
 ///
 /// # Errors
 /// If a directory cannot be read. [`ChangesError::Redirected`] if a directory was renamed: the
-/// trees have to be mounted and compared then.
+/// trees have to be mounted and compared then. [`ChangesError::Cancelled`] if `cancel` asked for
+/// it.
 pub fn overlay_changes(
     upper: &Dir,
     lower: &[Dir],
     form: OverlayForm,
+    cancel: &Cancel,
 ) -> Result<Vec<Change>, ChangesError> {
     no_brief_lock("trees are compared");
     let mut walk = Walk {
@@ -39,6 +41,7 @@ pub fn overlay_changes(
         upper: Descent::new(upper),
         levels: Vec::new(),
         listing: Listing::default(),
+        cancel,
     };
     let names = walk.names(upper, None)?;
     walk.levels.push(Level {
@@ -51,11 +54,12 @@ pub fn overlay_changes(
     Ok(walk.listing.finish())
 }
 
-struct Walk {
+struct Walk<'c> {
     form: OverlayForm,
     upper: Descent,
     levels: Vec<Level>,
     listing: Listing,
+    cancel: &'c Cancel,
 }
 
 /// A directory of the upper tree that is being walked.
@@ -73,11 +77,12 @@ struct Name {
     replaces: bool,
 }
 
-impl Walk {
+impl Walk<'_> {
     fn run(&mut self) -> Result<(), ChangesError> {
         while let Some(level) = self.levels.last_mut() {
             match level.names.next() {
                 Some(name) => {
+                    self.cancel.check()?;
                     self.listing.go_to(&level.place, &name.name);
                     self.visit(&name)?;
                 }

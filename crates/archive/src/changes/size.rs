@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use layerhold_sys::{Descent, Dir, PathError};
+use layerhold_sys::{Cancel, Descent, Dir, PathError};
 
 use crate::changes::{Change, ChangeKind, ChangesError};
 
@@ -9,12 +9,13 @@ use crate::changes::{Change, ChangeKind, ChangesError};
 /// several names counts once (Go: `pkg/archive/changes.go`, `ChangesSize`).
 ///
 /// # Errors
-/// If the tree cannot be read. Entries that vanished count nothing.
-pub fn changes_size(root: &Dir, changes: &[Change]) -> Result<u64, ChangesError> {
+/// If the tree cannot be read, and if `cancel` asked for it. Entries that vanished count nothing.
+pub fn changes_size(root: &Dir, changes: &[Change], cancel: &Cancel) -> Result<u64, ChangesError> {
     let mut lookup = LastParent::new(root);
     let mut linked = HashSet::new();
     let mut sum = 0u64;
     for change in changes.iter().filter(|c| c.kind != ChangeKind::Delete) {
+        cancel.check()?;
         let stat = lookup.with(&change.path, |dir, name| dir.stat(name));
         let Some(stat) = stat.map_err(ChangesError::New)?.flatten() else {
             continue;

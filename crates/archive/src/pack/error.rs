@@ -1,7 +1,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use layerhold_sys::PathError;
+use layerhold_sys::{Cancelled, PathError};
 use layerhold_tar_format::WriteError;
 
 /// Why a tree could not be packed.
@@ -57,4 +57,21 @@ pub enum PackError {
         /// The cause.
         source: WriteError,
     },
+    /// It was cancelled.
+    #[error("cannot pack the tree")]
+    Cancelled(#[from] Cancelled),
+}
+
+impl PackError {
+    /// Whether the filesystem that the archive is written to is full or a quota is used up.
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        layerhold_sys::is_out_of_space(self)
+    }
+
+    /// Whether it was cancelled, by the options or by the writer.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        layerhold_sys::is_cancelled(self)
+    }
 }

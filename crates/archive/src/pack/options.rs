@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use layerhold_idmap::IdMappings;
-use layerhold_sys::Dir;
+use layerhold_sys::{Cancel, Dir};
 use layerhold_tar_format::TarTime;
 
 use crate::overlay_form::OverlayForm;
@@ -93,6 +93,23 @@ pub struct PackOptions {
     pub timestamp: Option<TarTime>,
     /// What the headers look like.
     pub style: HeaderStyle,
+    /// Cancels packing: between two entries, or two buffers of a file.
+    pub cancel: Cancel,
+}
+
+impl PackOptions {
+    /// The defaults: no mapping, the headers of today's Go library.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Has `cancel` stop the packing.
+    #[must_use]
+    pub fn with_cancel(mut self, cancel: Cancel) -> Self {
+        self.cancel = cancel;
+        self
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use layerhold_sys::{Dir, FileType, PathError};
 use layerhold_tar_format::{EntryKind, Header};
 
-use crate::changes::{ChangesError, Lower};
+use crate::changes::{Lower, LowerError};
 use crate::entry_path::{os, split};
 use crate::pack::OverlayLayers;
 use crate::pack::entry::{Opened, TreeEntry};
@@ -85,8 +85,8 @@ fn hides_something(layers: &OverlayLayers, path: &[u8]) -> Result<bool, PathErro
             Ok(Some(found)) => found.below,
             Ok(None) => return Ok(false),
             // The contents of a renamed directory are unknown here; a mark too many does no harm.
-            Err(ChangesError::Redirected { .. }) => return Ok(true),
-            Err(ChangesError::Old(error) | ChangesError::New(error)) => return Err(error),
+            Err(LowerError::Redirected { .. }) => return Ok(true),
+            Err(LowerError::Read(error)) => return Err(error),
         };
     }
     Ok(true)

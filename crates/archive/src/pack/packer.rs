@@ -95,6 +95,7 @@ impl<'o, W: Write> Packer<'o, W> {
                 descent.leave();
                 continue;
             };
+            self.options.cancel.check()?;
             push(&mut path, &name);
             let refused = |source| refused(&path, source);
             let parent = match descent.here() {
@@ -123,6 +124,7 @@ impl<'o, W: Write> Packer<'o, W> {
         let mut parents = LastParent::new(root);
         let now = self.options.timestamp.unwrap_or_else(now);
         for change in sorted {
+            self.options.cancel.check()?;
             let path = relative(change.path.as_os_str());
             if change.kind == ChangeKind::Delete {
                 self.add_whiteout(path, now)?;
@@ -196,6 +198,7 @@ impl<'o, W: Write> Packer<'o, W> {
     fn write_content(&mut self, path: &[u8], mut file: &File, size: u64) -> Result<(), PackError> {
         let mut left = size;
         while left > 0 {
+            self.options.cancel.check()?;
             let most = usize::try_from(left)
                 .unwrap_or(READ_BUFFER)
                 .min(READ_BUFFER);

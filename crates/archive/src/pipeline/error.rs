@@ -1,5 +1,6 @@
 use std::io;
 
+use layerhold_sys::Cancelled;
 use layerhold_tar_format::ParseError;
 
 use crate::codec::{Codec, CodecError};
@@ -33,9 +34,23 @@ pub enum ImportError {
     #[error("cannot unpack the layer")]
     Unpack(#[source] UnpackError),
     /// The import was cancelled.
-    #[error("the import was cancelled")]
-    Cancelled,
+    #[error("cannot import the layer")]
+    Cancelled(#[source] Cancelled),
     /// The system refused to start a thread.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
+}
+
+impl ImportError {
+    /// Whether the filesystem is full or a quota is used up.
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        layerhold_sys::is_out_of_space(self)
+    }
+
+    /// Whether it was cancelled, by the options or by the source.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        layerhold_sys::is_cancelled(self)
+    }
 }

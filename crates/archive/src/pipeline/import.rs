@@ -3,13 +3,13 @@ use std::panic::resume_unwind;
 use std::sync::mpsc::sync_channel;
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
-use layerhold_sys::no_brief_lock;
+use layerhold_sys::{Cancel, Cancelled, no_brief_lock};
 use layerhold_tar_format::{EventSink, Parser};
 
 use crate::codec::Codec;
 use crate::pipeline::block::{Block, Pool};
 use crate::pipeline::digest::{ContentSum, Summer};
-use crate::pipeline::{Cancel, ImportError, ImportOptions, parse, source, unpacking};
+use crate::pipeline::{ImportError, ImportOptions, parse, source, unpacking};
 use crate::unpack::{Summary, Unpacker};
 
 /// Number and size of the buffers of a compressed stream: 1 MiB together.
@@ -152,7 +152,7 @@ fn run<'scope, 'env>(
         }
         // Apart from this one case, a stage stops without an error only because another one has an
         // error, which was returned above.
-        _ => Err(ImportError::Cancelled),
+        _ => Err(ImportError::Cancelled(Cancelled)),
     }
 }
 

@@ -13,5 +13,4 @@ mod error;
 pub use digest::ContentSum;
 pub use error::ImportError;
 pub use import::{Imported, import};
-pub use layerhold_sys::Cancel;
 pub use options::ImportOptions;

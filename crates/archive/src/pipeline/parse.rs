@@ -2,10 +2,11 @@
 
 use std::sync::mpsc::{Receiver, SyncSender};
 
+use layerhold_sys::Cancel;
 use layerhold_tar_format::{Event, EventSink, Header, Parser};
 
+use crate::pipeline::ImportError;
 use crate::pipeline::block::{Message, SharedBlock};
-use crate::pipeline::{Cancel, ImportError};
 
 /// The unpacker's steps for one block.
 #[derive(Debug)]
@@ -42,9 +43,7 @@ pub(crate) fn parse(
             Ok(Message::End) => break,
             Err(_) => return Ok(false),
         };
-        if cancel.is_cancelled() {
-            return Err(ImportError::Cancelled);
-        }
+        cancel.check().map_err(ImportError::Cancelled)?;
         let steps = parse_block(&mut parser, block.filled(), sink)?;
         if !steps.is_empty() && outlet.send(Message::Next(Batch { block, steps })).is_err() {
             return Ok(false);

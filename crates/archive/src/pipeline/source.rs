@@ -3,10 +3,12 @@
 use std::io::{self, BufRead, Read};
 use std::sync::mpsc::{Receiver, SyncSender};
 
+use layerhold_sys::Cancel;
+
 use crate::codec::{Codec, decompressor_from_buffered};
+use crate::pipeline::ImportError;
 use crate::pipeline::block::{Block, Message, Pool, SharedBlock};
 use crate::pipeline::digest::{ContentSum, Summer};
-use crate::pipeline::{Cancel, ImportError};
 
 /// The receivers of a stage's output.
 pub(crate) type Outlets = Vec<SyncSender<Message<SharedBlock>>>;
@@ -40,9 +42,7 @@ pub(crate) fn read(
 ) -> Result<Option<ContentSum>, ImportError> {
     let (mut block, mut at_end) = first;
     loop {
-        if cancel.is_cancelled() {
-            return Err(ImportError::Cancelled);
-        }
+        cancel.check().map_err(ImportError::Cancelled)?;
         summer.update(block.filled());
         if !block.filled().is_empty() && !send_to_all(&outlets, block) {
             return Ok(None);

@@ -8,11 +8,13 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use layerhold_sys::Cancel;
+use layerhold_tar_format::EntryKind;
+
+use crate::pipeline::ImportError;
 use crate::pipeline::block::{Message, SharedBlock};
 use crate::pipeline::parse::{Batch, Step};
-use crate::pipeline::{Cancel, ImportError};
 use crate::unpack::{OpenFile, Summary, UnpackError, Unpacker};
-use layerhold_tar_format::EntryKind;
 
 /// Open files in one message.
 const FILES: usize = 16;
@@ -59,8 +61,8 @@ pub(crate) fn unpack(
     };
     loop {
         match inlet.recv() {
-            Ok(Message::Next(_)) if cancel.is_cancelled() => return Err(ImportError::Cancelled),
             Ok(Message::Next(batch)) => {
+                cancel.check().map_err(ImportError::Cancelled)?;
                 let done = names.carry_out(batch).map_err(ImportError::Unpack)?;
                 if done.is_none() {
                     return Ok(None);
@@ -156,9 +158,7 @@ pub(crate) fn write(inlet: &Receiver<Bodies>, cancel: &Cancel) -> Result<u64, Im
     let mut skipped = 0;
     // The other stage closes the channel when it is done or has failed.
     while let Ok(bodies) = inlet.recv() {
-        if cancel.is_cancelled() {
-            return Err(ImportError::Cancelled);
-        }
+        cancel.check().map_err(ImportError::Cancelled)?;
         match bodies {
             Bodies::Sync(done) => layerhold_sys::best_effort(done.send(())),
             Bodies::Write { block, steps } => {

@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use layerhold_idmap::OVERRIDE_STAT_XATTR;
 use layerhold_sys::{Dir, FileType, NodeKind, PathError, Times, remove_tree, xattr};
 
-use crate::changes::{ChangesError, Lower, LowerEntry};
+use crate::changes::{Lower, LowerEntry, LowerError};
 use crate::entry_path::{os, split};
 use crate::overlay_form::{OverlayForm, OverlayNamespace};
 use crate::unpack::entry_attributes::is_of_machine;
@@ -176,11 +176,11 @@ impl From<PathError> for Stop {
     }
 }
 
-impl From<ChangesError> for Stop {
-    fn from(error: ChangesError) -> Self {
+impl From<LowerError> for Stop {
+    fn from(error: LowerError) -> Self {
         match error {
-            ChangesError::New(error) | ChangesError::Old(error) => Self::Failed(error),
-            ChangesError::Redirected { .. } => Self::Redirected,
+            LowerError::Read(error) => Self::Failed(error),
+            LowerError::Redirected { .. } => Self::Redirected,
         }
     }
 }

@@ -3,15 +3,18 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use layerhold_archive::layerhold_idmap::IdMappings;
 use layerhold_archive::layerhold_sys::{Dir, SetTime, Times, Timestamp, xattr};
-use layerhold_archive::{changes_size, compare};
+use layerhold_archive::{Cancel, CompareOptions, changes_size, compare};
 
 use crate::support::{UnpackDir, write};
 
 fn listed(new: &UnpackDir, old: Option<&UnpackDir>) -> Vec<String> {
-    let maps = IdMappings::IDENTITY;
-    let changes = compare(&new.dir, &maps, old.map(|place| &place.dir), &maps).unwrap();
+    let changes = compare(
+        &new.dir,
+        old.map(|place| &place.dir),
+        &CompareOptions::new(),
+    )
+    .unwrap();
     changes.iter().map(ToString::to_string).collect()
 }
 
@@ -148,14 +151,13 @@ fn deep_trees_need_few_descriptors() {
         dir = dir.open_dir("d").unwrap();
     }
     drop(dir.create_file("bottom", 0o644).unwrap());
-    let maps = IdMappings::IDENTITY;
-    let changes = compare(&place.dir, &maps, None, &maps).unwrap();
+    let changes = compare(&place.dir, None, &CompareOptions::new()).unwrap();
     assert_eq!(changes.len(), 601);
     let packed = layerhold_archive::pack(&place.dir, &Default::default(), Vec::new()).unwrap();
     assert!(packed.len() > 601 * 512);
     let empty = UnpackDir::new();
     let empty: &Dir = &empty.dir;
-    let deleted = compare(empty, &maps, Some(&place.dir), &maps).unwrap();
+    let deleted = compare(empty, Some(&place.dir), &CompareOptions::new()).unwrap();
     assert_eq!(deleted.len(), 1);
 }
 
@@ -172,21 +174,23 @@ fn each_directory_of_a_deep_tree_is_opened_a_bounded_number_of_times() {
         dir.create_dir("directory", 0o755).unwrap();
         dir = dir.open_dir("directory").unwrap();
     }
-    let maps = IdMappings::IDENTITY;
     let opened = |work: &dyn Fn()| {
         let before = layerhold_sys::directories_opened();
         work();
         layerhold_sys::directories_opened() - before
     };
-    let changes = compare(&place.dir, &maps, None, &maps).unwrap();
+    let changes = compare(&place.dir, None, &CompareOptions::new()).unwrap();
     assert_eq!(changes.len() as u64, 3 * DEPTH);
     let options = layerhold_archive::PackOptions::default();
     let works: [(&str, &dyn Fn()); 4] = [
         ("compare", &|| {
-            drop(compare(&place.dir, &maps, None, &maps).unwrap())
+            drop(compare(&place.dir, None, &CompareOptions::new()).unwrap())
         }),
         ("size", &|| {
-            assert_eq!(changes_size(&place.dir, &changes).unwrap(), 0);
+            assert_eq!(
+                changes_size(&place.dir, &changes, &Cancel::new()).unwrap(),
+                0
+            );
         }),
         ("pack", &|| {
             drop(layerhold_archive::pack(&place.dir, &options, Vec::new()).unwrap())
@@ -210,7 +214,9 @@ fn sizes_of_changes() {
     write(new.root.join("big"), &[0; 5000]);
     std::fs::hard_link(new.root.join("big"), new.root.join("same")).unwrap();
     std::fs::remove_file(new.root.join("i")).unwrap();
-    let maps = IdMappings::IDENTITY;
-    let changes = compare(&new.dir, &maps, Some(&old.dir), &maps).unwrap();
-    assert_eq!(changes_size(&new.dir, &changes).unwrap(), 5000);
+    let changes = compare(&new.dir, Some(&old.dir), &CompareOptions::new()).unwrap();
+    assert_eq!(
+        changes_size(&new.dir, &changes, &Cancel::new()).unwrap(),
+        5000
+    );
 }

@@ -5,6 +5,7 @@
     reason = "tests look at the results by other means than the library's"
 )]
 
+mod cancel;
 mod changes;
 mod entries;
 mod hostile;

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use layerhold_archive::layerhold_idmap::IdMappings;
 use layerhold_archive::layerhold_sys::mount::{Detach, MountOptions, unmount};
 use layerhold_archive::layerhold_sys::{
     Dir, NodeKind, OverlayApi, OverlayMount, remove_tree, xattr,
 };
 use layerhold_archive::{
-    Change, ChangeKind, ChangesError, OverlayForm, OverlayLayers, OverlayNamespace, PackError,
-    PackOptions, UnpackOptions, Whiteouts, compare, overlay_changes, pack,
+    Cancel, Change, ChangeKind, ChangesError, CompareOptions, OverlayForm, OverlayLayers,
+    OverlayNamespace, PackError, PackOptions, UnpackOptions, Whiteouts, compare, overlay_changes,
+    pack,
 };
 use layerhold_testkit::{
     Feature, SkipReason, TempDir, Tree, require_feature, require_root, run, scratch, skip,
@@ -107,7 +107,7 @@ impl Stack {
     /// What the uppermost layer changes, read from its directory.
     fn changes(&self) -> Result<Vec<Change>, ChangesError> {
         let (upper, lower) = self.dirs();
-        overlay_changes(&upper, &lower, self.form())
+        overlay_changes(&upper, &lower, self.form(), &Cancel::new())
     }
 
     /// The same changes, found by walking both mounted trees.
@@ -165,8 +165,7 @@ impl Stack {
 
 fn compare_trees(new: &Path, old: &Path) -> Vec<Change> {
     let open = |path| Dir::open_ambient(path).unwrap();
-    let maps = IdMappings::IDENTITY;
-    compare(&open(new), &maps, Some(&open(old)), &maps).unwrap()
+    compare(&open(new), Some(&open(old)), &CompareOptions::new()).unwrap()
 }
 
 fn texts(changes: &[Change]) -> Vec<String> {
@@ -444,7 +443,7 @@ fn root_renamed_directories_and_files_without_content_need_the_mounted_tree() {
     let upper = renamed("redirect_dir=on", &|root| {
         std::fs::rename(root.join("kept"), root.join("moved")).unwrap();
     });
-    let error = overlay_changes(&upper, &lower_dirs, form).unwrap_err();
+    let error = overlay_changes(&upper, &lower_dirs, form, &Cancel::new()).unwrap_err();
     assert!(matches!(error, ChangesError::Redirected { path } if path == Path::new("moved")));
     let error = pack(&upper, &options(form), Vec::new()).unwrap_err();
     assert!(matches!(error, PackError::Reference { entry } if entry == Path::new("moved/")));
@@ -452,7 +451,7 @@ fn root_renamed_directories_and_files_without_content_need_the_mounted_tree() {
     let above = stack.base.ensure_dir("above", 0o755).unwrap();
     drop(above.ensure_dir("moved", 0o755).unwrap());
     let stacked = [upper, lower_dirs[0].clone()];
-    let error = overlay_changes(&above, &stacked, form).unwrap_err();
+    let error = overlay_changes(&above, &stacked, form, &Cancel::new()).unwrap_err();
     assert!(matches!(error, ChangesError::Redirected { .. }));
     drop(stacked);
 
@@ -460,7 +459,7 @@ fn root_renamed_directories_and_files_without_content_need_the_mounted_tree() {
         let root = Dir::open_ambient(root).unwrap();
         root.set_mode("file", 0o600).unwrap();
     });
-    let listed = overlay_changes(&upper, &lower_dirs, form).unwrap();
+    let listed = overlay_changes(&upper, &lower_dirs, form, &Cancel::new()).unwrap();
     assert_eq!(texts(&listed), ["C /file"]);
     let error = pack(&upper, &options(form), Vec::new()).unwrap_err();
     assert!(matches!(error, PackError::Reference { entry } if entry == Path::new("file")));
@@ -478,7 +477,7 @@ fn root_renamed_directories_and_files_without_content_need_the_mounted_tree() {
             .unwrap()
             .is_some()
     );
-    let listed = overlay_changes(&upper, &lower_dirs, form).unwrap();
+    let listed = overlay_changes(&upper, &lower_dirs, form, &Cancel::new()).unwrap();
     assert_eq!(texts(&listed), ["D /file", "A /moved"]);
     assert!(pack(&upper, &options(form), Vec::new()).is_ok());
 }
@@ -546,7 +545,8 @@ fn root_fuse_overlayfs_agrees() {
     let with = mount("with", "upper:middle:bottom");
     let without = mount("without", "middle:bottom");
     let lower = vec![open("middle"), open("bottom")];
-    let listed = overlay_changes(&open("upper"), &lower, OverlayForm::Fuse).unwrap();
+    let listed =
+        overlay_changes(&open("upper"), &lower, OverlayForm::Fuse, &Cancel::new()).unwrap();
     assert_eq!(texts(&listed), texts(&compare_trees(&with.0, &without.0)));
     assert!(
         listed

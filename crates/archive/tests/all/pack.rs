@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use layerhold_archive::layerhold_idmap::{IdMap, IdMappings, IdRange};
 use layerhold_archive::layerhold_tar_format::{EntryKind, Reader, TarTime};
 use layerhold_archive::{
-    OverlayForm, OverlayLayers, OverlayNamespace, PackError, PackOptions, UnmappedOwners,
-    UnpackOptions, Whiteouts, compare, pack, pack_changes,
+    CompareOptions, OverlayForm, OverlayLayers, OverlayNamespace, PackError, PackOptions,
+    UnmappedOwners, UnpackOptions, Whiteouts, compare, pack, pack_changes,
 };
 use layerhold_testkit::{TarBuilder, TarEntry, require_root};
 
@@ -88,8 +88,7 @@ fn changes_become_whiteouts() {
     std::fs::create_dir(old.root.join("d")).unwrap();
     write(old.root.join("d/deleted"), b"");
     write(new.root.join("d/added"), b"added");
-    let maps = IdMappings::IDENTITY;
-    let changes = compare(&new.dir, &maps, Some(&old.dir), &maps).unwrap();
+    let changes = compare(&new.dir, Some(&old.dir), &CompareOptions::new()).unwrap();
     let options = PackOptions {
         timestamp: Some(TarTime::from_seconds(99)),
         ..PackOptions::default()

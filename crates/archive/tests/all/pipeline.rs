@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::process::Command;
 
+use layerhold_archive::layerhold_sys::is_cancelled;
 use layerhold_archive::layerhold_tar_format::{Event, EventSink};
 use layerhold_archive::{
     Cancel, Codec, ImportError, ImportOptions, Imported, UnpackOptions, Unpacker, compressor,
@@ -216,7 +217,8 @@ fn an_endless_layer_can_be_cancelled() {
         cancel: options.cancel.clone(),
     };
     let error = run(&UnpackDir::new(), endless, &mut (), &options).unwrap_err();
-    assert!(matches!(error, ImportError::Cancelled));
+    assert!(matches!(error, ImportError::Cancelled(_)));
+    assert!(is_cancelled(&error));
     assert!(options.cancel.is_cancelled());
 }
 

@@ -3,10 +3,9 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use layerhold_archive::layerhold_idmap::IdMappings;
 use layerhold_archive::{
-    OverlayNamespace, PackOptions, UnpackOptions, UserNamespace, Whiteouts, compare, pack,
-    pack_changes,
+    CompareOptions, OverlayNamespace, PackOptions, UnpackOptions, UserNamespace, Whiteouts,
+    compare, pack, pack_changes,
 };
 use layerhold_testkit::{TarBuilder, TarEntry, TarKind, Tree, hostile, require_root};
 
@@ -151,8 +150,7 @@ proptest! {
         let (from, to) = (UnpackDir::new(), UnpackDir::new());
         plant(&from, old);
         plant(&to, new);
-        let maps = IdMappings::IDENTITY;
-        let changes = compare(&to.dir, &maps, Some(&from.dir), &maps).unwrap();
+            let changes = compare(&to.dir, Some(&from.dir), &CompareOptions::new()).unwrap();
         let diff = pack_changes(&to.dir, &changes, &PackOptions::default(), Vec::new()).unwrap();
         from.unpack(&diff).unwrap();
         let content = |place: &UnpackDir| {

@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 
-use layerhold_archive::{OverlayForm, merged};
+use layerhold_archive::{Cancel, OverlayForm, merged};
 use layerhold_driver::{CopyPath, CopyRules, EntryCopier, LayerError};
 use layerhold_sys::{Dir, FileType, PathError, Times};
 
@@ -70,7 +70,7 @@ impl Level {
         };
         let before = target.stat_self()?;
         let mut below = Vec::new();
-        for shown in merged(&self.dirs, OverlayForm::Fuse)? {
+        for shown in merged(&self.dirs, OverlayForm::Fuse, &Cancel::new())? {
             let of = |layer: &usize| self.dirs.get(*layer).cloned();
             let mut layers: Vec<Dir> = shown.layers.iter().filter_map(of).collect();
             let is_here = shown.layers.first() == Some(&0);

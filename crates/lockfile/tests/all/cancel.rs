@@ -27,7 +27,7 @@ fn a_wait_ends_when_it_is_cancelled_and_leaves_no_lock_behind() {
     cancel.cancel();
     for waiting in waiting {
         let error = waiting.join().unwrap().unwrap_err();
-        assert!(matches!(error, LockError::Cancelled { path: of } if of == path));
+        assert!(matches!(error, LockError::Cancelled { path: of, .. } if of == path));
     }
     drop(held);
     // What the kernel still has in its queue gets the lock, and gives it back.

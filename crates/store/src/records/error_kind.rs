@@ -3,9 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use layerhold_archive::ImportError;
-use layerhold_lockfile::LockError;
-use layerhold_sys::{causes, is_out_of_space};
+use layerhold_sys::{is_cancelled, is_out_of_space};
 
 /// A kind of failure that callers tell apart (Go: types/errors.go, errors.go).
 ///
@@ -169,11 +167,7 @@ impl ErrorKind {
         if is_out_of_space(error) {
             return Some(Self::OutOfSpace);
         }
-        let is_cancelled = |cause: &(dyn Error + 'static)| {
-            matches!(cause.downcast_ref(), Some(ImportError::Cancelled))
-                || matches!(cause.downcast_ref(), Some(LockError::Cancelled { .. }))
-        };
-        causes(error).any(is_cancelled).then_some(Self::Cancelled)
+        is_cancelled(error).then_some(Self::Cancelled)
     }
 }
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use crate::causes::Cancelled;
+
 /// How often a wait checks whether it is cancelled.
 pub const CANCEL_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -43,6 +45,14 @@ impl Cancel {
         self.0.is_cancelled.load(Ordering::SeqCst)
     }
 
+    /// Fails if the work was asked to stop.
+    pub fn check(&self) -> Result<(), Cancelled> {
+        match self.is_cancelled() {
+            true => Err(Cancelled),
+            false => Ok(()),
+        }
+    }
+
     /// Runs work that does not check for cancellation, because the process may be killed in it
     /// without harm: another process completes what it leaves.
     pub fn expendable<T>(&self, work: impl FnOnce() -> T) -> T {
@@ -58,9 +68,6 @@ impl Cancel {
         self.0.expendable.load(Ordering::SeqCst) > 0
     }
 }
-
-/// Error text of cancelled reads.
-const CANCELLED: &str = "cancelled";
 
 /// A reader of a file, a pipe or a terminal that can be cancelled, even while it waits for data.
 #[derive(Debug)]
@@ -78,13 +85,11 @@ impl CancellableReader {
 }
 
 impl Read for CancellableReader {
-    /// Fails with [`io::ErrorKind::Other`] if cancelled: an interrupted read would be retried.
+    /// Fails with [`Cancelled`] inside the error if cancelled.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let interval = Timespec::try_from(CANCEL_INTERVAL).ok();
         loop {
-            if self.cancel.is_cancelled() {
-                return Err(io::Error::other(CANCELLED));
-            }
+            self.cancel.check()?;
             let mut descriptors = [PollFd::new(&self.file, PollFlags::IN)];
             match poll(&mut descriptors, interval.as_ref()) {
                 Ok(0) | Err(Errno::INTR) => {}
@@ -100,6 +105,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::causes::is_cancelled;
 
     #[test]
     fn a_read_of_a_pipe_that_nothing_comes_from_ends() {
@@ -114,7 +120,21 @@ mod tests {
         cancel.cancel();
         let error = waiting.join().unwrap().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::Other);
+        assert!(is_cancelled(&error));
         drop(writer);
+    }
+
+    #[test]
+    fn cancelled_work_is_recognised_wherever_the_cause_is() {
+        let cancel = Cancel::new();
+        assert_eq!(cancel.check(), Ok(()));
+        cancel.cancel();
+        let cancelled = cancel.check().unwrap_err();
+        assert!(is_cancelled(&cancelled));
+        assert!(is_cancelled(&io::Error::from(cancelled)));
+        let inside = crate::PathError::new("read", "/a", cancelled.into());
+        assert!(is_cancelled(&inside) && inside.is_cancelled());
+        assert!(!is_cancelled(&io::Error::other("cancelled")));
     }
 
     #[test]
