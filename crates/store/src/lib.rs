@@ -18,7 +18,7 @@
 //! let store = Store::open(options)?;
 //! let mut tx = store.begin()?;                                 // nothing is visible yet
 //! let base = tx.import_layer(LayerSpec::new(), reader)?;       // any compression; digests computed here
-//! tx.create_image(ImageSpec::new().name("example").top_layer(&base))?;
+//! tx.create_image(ImageSpec::new().without_manifest().name("example").top_layer(&base))?;
 //! tx.commit()?;                                                // durable, then visible, all at once
 //! let view = store.snapshot()?;                                // consistent, holds no lock
 //! let image = view.image("example")?;                          // ID, name or unique prefix
@@ -111,7 +111,10 @@ pub use records::error_kind::ErrorKind;
 pub use records::kinds::{ItemId, ItemKind};
 pub use records::{Container, Image, InvalidRecord, Layer};
 pub use spec::error::StageError;
-pub use spec::{ContainerSpec, IfPresent, ImageIfPresent, ImageSpec, LayerSpec, NameConflict};
+pub use spec::layer_id::{NewLayerId, layer_id_of_contents};
+pub use spec::{
+    ContainerSpec, IfPresent, ImageIfPresent, ImageSpec, LayerSpec, ManifestRule, NameConflict,
+};
 pub use staged_tree::{FilledTree, TreeFacts, TreeSpec, TreeToFill};
 pub use store::Store;
 pub use transaction::{CommitError, TransactionError};

@@ -732,6 +732,23 @@ impl Store {
         contents::diff::diff(&self.engine, from.as_ref(), &to.into(), compression)
     }
 
+    /// Returns the whole tree of a layer as a tar, with the owners that its container sees: that of
+    /// its own changes and of all its parents, without whiteouts. A container stands for its layer,
+    /// an image for its top layer.
+    ///
+    /// No lock is held while the tar is read. Files that a container changes at that time come out
+    /// as they are when they are read, or make the reader fail.
+    ///
+    /// Go has no counterpart: `podman export` mounts the container and packs the tree.
+    ///
+    /// # Errors
+    ///
+    /// [`DiffError::Lookup`] for an unknown item; [`DiffError::NoLayers`] for an image without
+    /// layers. The reader fails when the driver cannot show the tree, or a file cannot be read.
+    pub fn tree_tar<'k>(&self, item: impl Into<Key<'k, ItemId>>) -> Result<Diff, DiffError> {
+        contents::tree_tar::tree_tar(&self.engine, &item.into())
+    }
+
     /// Lists the changes between two layers, sorted by path. `from` defaults to the parent of `to`.
     ///
     /// Go: `Store.Changes`.

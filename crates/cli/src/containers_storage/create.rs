@@ -68,6 +68,7 @@ fn show(call: &mut Call<'_, '_>, record: &[u8], id: &str, names: &[String]) -> R
 pub(crate) fn image(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     let flags = call.flags;
     let mut spec = ImageSpec::new()
+        .without_manifest()
         .names(flags.list("name").iter().cloned())
         .metadata(metadata(call)?);
     if let Some(layer) = call.operands.first().filter(|layer| !layer.is_empty()) {

@@ -436,7 +436,7 @@ fn root_what_cannot_be_saved_is_said() {
     place.load(&source).unwrap();
     let mut transaction = place.store.begin().unwrap();
     transaction
-        .create_image(layerhold::ImageSpec::new().name("bare"))
+        .create_image(layerhold::ImageSpec::new().without_manifest().name("bare"))
         .unwrap();
     transaction.commit().unwrap();
     let options = SaveOptions::new(TargetKind::OciArchive).scratch(place.base());

@@ -51,7 +51,7 @@ pub struct Diff {
     layer: LayerId,
 }
 
-enum Source {
+pub(crate) enum Source {
     /// Rebuilt from the tar-split file, or an existing archive.
     Direct(Box<dyn BufRead + Send>),
     /// Written by another thread.
@@ -59,6 +59,10 @@ enum Source {
 }
 
 impl Diff {
+    pub(crate) fn new(source: Source, layer: LayerId) -> Self {
+        Self { source, layer }
+    }
+
     /// Returns the layer whose diff this is.
     #[must_use]
     pub fn layer(&self) -> &LayerId {
@@ -329,7 +333,7 @@ impl From<ResolveError> for DiffError {
 }
 
 /// Runs a writer on its own thread and returns its output. Dropping the reader stops the writer.
-fn in_background(
+pub(crate) fn in_background(
     work: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
 ) -> Result<Source, DiffError> {
     let (mut writer, reader) = pipe();

@@ -1,7 +1,7 @@
 //! Errors of making, measuring and applying diffs.
 
 use layerhold_driver::LayerError;
-use layerhold_ids::LayerId;
+use layerhold_ids::{ImageId, LayerId};
 
 use crate::catalog::big_data::DataError;
 use crate::catalog::error::{AccessError, Conflict, LookupError, file_errors_are_access};
@@ -15,6 +15,12 @@ pub enum DiffError {
     /// No such layer, image or container.
     #[error(transparent)]
     Lookup(#[from] LookupError),
+    /// The image has no layers.
+    #[error("image {image} has no layers")]
+    NoLayers {
+        /// The image.
+        image: ImageId,
+    },
     /// The change conflicts with what is in the store.
     #[error(transparent)]
     Conflict(#[from] Conflict),

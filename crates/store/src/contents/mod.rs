@@ -2,6 +2,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod sizes;
+pub(crate) mod tree_tar;
 pub(crate) mod diff;
 pub(crate) mod additional_layer;
 pub(crate) mod pipe;

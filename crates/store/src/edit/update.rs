@@ -94,7 +94,7 @@ fn copy_from_additional(engine: &Arc<Engine>, image: &ImageId) -> Result<(), Upd
         source: Box::new(source),
     };
     let mut transaction = begin(engine).map_err(|error| failed(error.into()))?;
-    let created = transaction.create_image(ImageSpec::new().id(image.clone()));
+    let created = transaction.create_image(ImageSpec::new().without_manifest().id(image.clone()));
     let committed = created
         .map_err(TransactionError::from)
         .and_then(|_| Ok(transaction.commit()?));

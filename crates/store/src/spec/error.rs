@@ -1,6 +1,7 @@
 //! Errors of staging.
 
 use layerhold_driver::LayerError;
+use layerhold_ids::ImageId;
 use layerhold_selinux::LabelError;
 
 use crate::catalog::big_data::DataError;
@@ -58,9 +59,26 @@ pub enum StageError {
         /// The flag.
         flag: String,
     },
+    /// The ID of a layer has to come from its contents, and there are none.
+    #[error(
+        "cannot derive the ID of a layer from its contents: it has no digest; give an ID, or import a tar"
+    )]
+    NoContents,
+    /// The image has no manifest.
+    #[error(
+        "cannot create image {image} without a manifest: podman would fail for the whole store; \
+         add the big data item `manifest`, or make the image with layerhold-oci"
+    )]
+    NoManifest {
+        /// The ID that the image would have.
+        image: ImageId,
+    },
     /// Only one of the two SELinux labels is given.
     #[error("ProcessLabel and Mountlabel must either not be specified or both specified")]
     Labels,
+    /// No thread can be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
     /// The system provides no random bytes for an ID.
     #[error("cannot make a random ID")]
     NoRandomness,

@@ -1,6 +1,7 @@
 //! Specifications of layers, images and containers to be created.
 
 pub(crate) mod error;
+pub(crate) mod layer_id;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,7 @@ use layerhold_selinux::Labels;
 
 use crate::engine::userns::AutoUserNs;
 use crate::records::big_data_item::BigDataItem;
+use crate::spec::layer_id::NewLayerId;
 
 /// What to do if a layer of the same ID exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,7 +44,7 @@ macro_rules! common_setters {
             /// Sets the ID.
             #[must_use]
             pub fn id(mut self, id: $id) -> Self {
-                self.id = Some(id);
+                self.id = id.into();
                 self
             }
 
@@ -99,8 +101,8 @@ common_setters!(ContainerSpec, ContainerId);
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct LayerSpec {
-    /// The ID; random if `None`.
-    pub id: Option<LayerId>,
+    /// The ID.
+    pub id: NewLayerId,
     /// The parent, committed or staged in the same transaction.
     pub parent: Option<LayerId>,
     /// A layer whose contents and digests are copied into the new one.
@@ -143,6 +145,14 @@ impl LayerSpec {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Derives the ID from the contents and the parent ([`NewLayerId::OfContents`]), and uses an
+    /// existing layer of that ID: it has the same contents.
+    #[must_use]
+    pub fn id_of_contents(mut self) -> Self {
+        self.id = NewLayerId::OfContents;
+        self.reuse_present()
     }
 
     /// Sets the parent: a layer ID or a staged layer.
@@ -220,10 +230,14 @@ impl LayerSpec {
 
 /// An image to be created.
 ///
-/// ```
-/// use layerhold::ImageSpec;
+/// An image that podman can use has a configuration and a manifest, which name its layers. The
+/// crate `layerhold-oci` makes both. [`ManifestRule`] says what happens without a manifest.
 ///
-/// let spec = ImageSpec::new().name("localhost/example:latest").metadata("{}");
+/// ```
+/// use layerhold::{BigDataItem, ImageSpec};
+///
+/// let manifest = BigDataItem::new("manifest", br#"{"schemaVersion":2}"#).with_plain_digest();
+/// let spec = ImageSpec::new().name("localhost/example:latest").big_data(manifest);
 /// assert!(spec.top_layer.is_none());
 /// ```
 #[derive(Debug, Clone, Default)]
@@ -251,6 +265,19 @@ pub struct ImageSpec {
     pub flags: Flags,
     /// What to do if an image of the same ID exists.
     pub if_present: ImageIfPresent,
+    /// Whether the image needs a manifest.
+    pub manifest: ManifestRule,
+}
+
+/// Whether an image needs a manifest, which is its big data item `manifest`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ManifestRule {
+    /// Fails with [`StageError::NoManifest`](crate::StageError::NoManifest) without one.
+    #[default]
+    Required,
+    /// Creates the image without one. Until one is stored, `podman images` and other commands fail
+    /// for the whole store, with exit code 125: they read the manifest of every image.
+    Later,
 }
 
 /// What to do if an image of the same ID exists.
@@ -269,6 +296,15 @@ impl ImageSpec {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Creates the image without a manifest ([`ManifestRule::Later`]), to be stored with
+    /// [`Store::set_image_data`](crate::Store::set_image_data). Until then, `podman images` and
+    /// other commands fail for the whole store. Go: `Store.CreateImage` never asks for one.
+    #[must_use]
+    pub fn without_manifest(mut self) -> Self {
+        self.manifest = ManifestRule::Later;
+        self
     }
 
     /// Moves names here from images that have them.

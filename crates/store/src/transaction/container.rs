@@ -17,6 +17,7 @@ use crate::catalog::transient::Persistence;
 use crate::records::big_data_item::{BigDataItem, digest_of, note_container_item};
 use crate::records::{Container, Image, Layer};
 use crate::spec::error::StageError;
+use crate::spec::layer_id::NewLayerId;
 use crate::spec::{ContainerSpec, LayerSpec};
 
 impl Transaction {
@@ -211,12 +212,14 @@ impl Transaction {
         parent: Option<LayerId>,
     ) -> Result<LayerId, StageError> {
         let mut layer = LayerSpec::for_container().mount_label(labels.mount.as_str());
-        layer.id = spec.layer.clone();
+        if let Some(id) = &spec.layer {
+            layer.id = id.clone().into();
+        }
         layer.parent = parent;
         layer.id_maps = spec.id_maps.clone();
         layer.storage_options = spec.storage_options.clone();
         layer.volatile = spec.volatile;
-        if let Some(id) = &layer.id {
+        if let NewLayerId::Given(id) = &layer.id {
             let view = self.engine.snapshot()?;
             self.layer_id_is_free(&view, id)?;
         }

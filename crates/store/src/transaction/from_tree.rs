@@ -28,7 +28,7 @@ impl Transaction {
         spec: LayerSpec,
         tree: FilledTree,
     ) -> Result<StagedLayer, StageError> {
-        let mut plan = match self.plan_layer(spec)? {
+        let mut plan = match self.plan_identified(spec, tree.facts().diff_id())? {
             Planned::New(plan) => plan,
             Planned::Present(layer) => return Ok(layer),
         };

@@ -13,7 +13,10 @@ use crate::records::Image;
 use crate::records::big_data_item::note_item;
 use crate::records::kinds::ItemId;
 use crate::spec::error::StageError;
-use crate::spec::{ImageIfPresent, ImageSpec, NameConflict};
+use crate::spec::{ImageIfPresent, ImageSpec, ManifestRule, NameConflict};
+
+/// The big data item that podman reads of every image (Go: images.go, `ImageDigestBigDataKey`).
+const MANIFEST: &str = "manifest";
 
 impl Transaction {
     /// Adds an image.
@@ -27,7 +30,8 @@ impl Transaction {
     ///
     /// [`StageError::Lookup`] when its top layer is neither in the store nor in the transaction;
     /// [`StageError::Conflict`] when its ID or a name is taken; [`StageError::Data`] for a big data
-    /// item with an invalid name, or a manifest without a digest.
+    /// item with an invalid name, or a manifest without a digest; [`StageError::NoManifest`]
+    /// without a manifest, unless the specification allows it.
     pub fn create_image(&mut self, mut spec: ImageSpec) -> Result<ImageId, StageError> {
         let view = self.engine.snapshot()?;
         spec.names = dedupe_names(std::mem::take(&mut spec.names));
@@ -45,6 +49,10 @@ impl Transaction {
         }
         if let Some(layer) = &spec.top_layer {
             self.require_layer(&view, layer)?;
+        }
+        let has_manifest = spec.big_data.iter().any(|item| item.key == MANIFEST);
+        if spec.manifest == ManifestRule::Required && !has_manifest {
+            return Err(StageError::NoManifest { image: id });
         }
         let data = self.image_area().data_items(&spec.big_data)?;
         let mut record = Image::new(record_of(&id, &spec))

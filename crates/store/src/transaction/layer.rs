@@ -1,13 +1,14 @@
 //! Adds layers to a transaction.
 
-use std::io::Read;
+use std::io;
+use std::io::{Read, Write};
 
 use layerhold_archive::Imported;
 use layerhold_driver::{
     LayerAccess, RemapRequest, StageRequest, StagedLayer as DriverLayer, SyncMode,
 };
 use layerhold_idmap::IdMappings;
-use layerhold_ids::{LayerId, dedupe_names};
+use layerhold_ids::{DiffId, LayerId, dedupe_names};
 use layerhold_schema::{LayerRecord, Timestamp, id_map_to_entries};
 use layerhold_staging::StagedAddition;
 use layerhold_sys::{copy_contents, stat_file};
@@ -22,9 +23,11 @@ use crate::catalog::snapshot::Snapshot;
 use crate::contents::additional_layer::AdditionalLayer;
 use crate::contents::diff::open_tar_split;
 use crate::contents::import::{Destination, LayerDigests, import};
+use crate::contents::pipe::pipe;
 use crate::records::Layer;
 use crate::records::kinds::ItemId;
 use crate::spec::error::StageError;
+use crate::spec::layer_id::{NewLayerId, layer_id_of_contents};
 use crate::spec::{IfPresent, LayerSpec};
 
 impl Transaction {
@@ -67,7 +70,56 @@ impl Transaction {
         let mut contents = self.stage_contents(&plan)?;
         let (imported, tar_split) = self.unpack(&plan, &mut *contents, reader, advance)?;
         let digests = LayerDigests::of_import(&imported).with_trusted_size(&plan.spec);
-        self.add_layer(plan, contents, Some(tar_split), Some((imported, digests)))
+        match self.identify(plan, Some(&digests.diff_id))? {
+            Planned::New(plan) => {
+                self.add_layer(plan, contents, Some(tar_split), Some((imported, digests)))
+            }
+            Planned::Present(layer) => Ok(layer),
+        }
+    }
+
+    /// Imports a layer from a tar that `write` produces, in a thread of its own.
+    ///
+    /// ```no_run
+    /// use layerhold::layerhold_archive::{PackOptions, pack};
+    /// use layerhold::layerhold_sys::Dir;
+    /// use layerhold::{LayerSpec, Store};
+    ///
+    /// # fn example(store: &Store) -> Result<(), Box<dyn std::error::Error>> {
+    /// let tree = Dir::open_ambient("rootfs")?;
+    /// let mut tx = store.begin()?;
+    /// let layer = tx.import_layer_from(LayerSpec::new().id_of_contents(), |out| {
+    ///     pack(&tree, &PackOptions::default(), out).map(drop).map_err(std::io::Error::other)
+    /// })?;
+    /// # drop(layer);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`import_layer`](Self::import_layer); an error of `write` is a cause of
+    /// [`StageError::Import`].
+    pub fn import_layer_from(
+        &mut self,
+        spec: LayerSpec,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send,
+    ) -> Result<StagedLayer, StageError> {
+        let (mut out, reader) = pipe();
+        std::thread::scope(|scope| {
+            let work = move || {
+                let outcome = write(&mut out);
+                out.finish(outcome);
+            };
+            let thread = std::thread::Builder::new().name("layer tar".to_owned());
+            // The import ends by reading to the end, or drops the reader, which stops the writer.
+            drop(
+                thread
+                    .spawn_scoped(scope, work)
+                    .map_err(StageError::Thread)?,
+            );
+            self.import_layer(spec, reader)
+        })
     }
 
     /// Adds a layer without contents of its own: empty, or equal to its parent or template.
@@ -80,6 +132,12 @@ impl Transaction {
     /// missing.
     pub fn create_layer(&mut self, spec: LayerSpec) -> Result<StagedLayer, StageError> {
         let plan = match self.plan_layer(spec)? {
+            Planned::New(plan) => plan,
+            Planned::Present(layer) => return Ok(layer),
+        };
+        // A copy has the contents of its template.
+        let diff_id = plan.template.as_ref().and_then(Layer::diff_id);
+        let plan = match self.identify(plan, diff_id.as_ref())? {
             Planned::New(plan) => plan,
             Planned::Present(layer) => return Ok(layer),
         };
@@ -107,7 +165,8 @@ impl Transaction {
         mut spec: LayerSpec,
     ) -> Result<StagedLayer, StageError> {
         spec.access = Some(LayerAccess::ReadOnly);
-        let mut plan = match self.plan_layer(spec)? {
+        let diff_id = layer.diff_id();
+        let mut plan = match self.plan_identified(spec, diff_id.as_ref())? {
             Planned::New(plan) => plan,
             Planned::Present(layer) => return Ok(layer),
         };
@@ -130,9 +189,13 @@ impl Transaction {
     pub(super) fn plan_layer(&mut self, mut spec: LayerSpec) -> Result<Planned, StageError> {
         let view = self.engine.snapshot()?;
         spec.names = dedupe_names(std::mem::take(&mut spec.names));
-        let id = match spec.id.take() {
-            Some(id) => id,
-            None => fresh_id!(LayerId)?,
+        let (id, id_is_known) = match std::mem::take(&mut spec.id) {
+            NewLayerId::Given(id) => (id, true),
+            NewLayerId::Random => (fresh_id!(LayerId)?, true),
+            NewLayerId::OfContents => match &spec.trusted_diff_id {
+                Some(diff_id) => (layer_id_of_contents(spec.parent.as_ref(), diff_id), true),
+                None => (fresh_id!(LayerId)?, false),
+            },
         };
         let parent = match &spec.parent {
             Some(parent) => {
@@ -169,11 +232,52 @@ impl Transaction {
         let parent_maps = parent.as_ref().map(Layer::id_maps);
         Ok(Planned::New(Box::new(Plan {
             id,
+            id_is_known,
             spec,
             maps,
             parent_maps,
             template,
         })))
+    }
+
+    /// Plans a layer whose contents have a digest that is known already.
+    pub(super) fn plan_identified(
+        &mut self,
+        spec: LayerSpec,
+        diff_id: Option<&DiffId>,
+    ) -> Result<Planned, StageError> {
+        match self.plan_layer(spec)? {
+            Planned::New(plan) => self.identify(plan, diff_id),
+            present => Ok(present),
+        }
+    }
+
+    /// Gives a layer the ID of its contents, if that is what it shall have. The store may have that
+    /// layer; what is staged is dropped then.
+    fn identify(
+        &mut self,
+        mut plan: Box<Plan>,
+        diff_id: Option<&DiffId>,
+    ) -> Result<Planned, StageError> {
+        if plan.id_is_known {
+            return Ok(Planned::New(plan));
+        }
+        let diff_id = diff_id.ok_or(StageError::NoContents)?;
+        plan.id = layer_id_of_contents(plan.spec.parent.as_ref(), diff_id);
+        plan.id_is_known = true;
+        let view = self.engine.snapshot()?;
+        match self.find_present(&view, &plan.id, &plan.spec)? {
+            // An ID is only a name: the digest tells whether it is the same layer.
+            Some(present)
+                if present
+                    .digests()
+                    .is_some_and(|known| known.diff_id == *diff_id) =>
+            {
+                Ok(Planned::Present(present))
+            }
+            Some(_) => Err(Conflict::OtherContents { id: plan.id }.into()),
+            None => Ok(Planned::New(plan)),
+        }
     }
 
     /// Finds an existing layer to use instead of a new one.
@@ -363,7 +467,10 @@ pub(super) enum Planned {
 
 /// A new layer without conflicts.
 pub(super) struct Plan {
+    /// The ID; provisional until it is known.
     pub(super) id: LayerId,
+    /// Whether the ID is final. One that derives from the contents is known after the import.
+    id_is_known: bool,
     pub(super) spec: LayerSpec,
     pub(super) maps: IdMappings,
     pub(super) parent_maps: Option<IdMappings>,

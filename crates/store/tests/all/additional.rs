@@ -224,6 +224,7 @@ fn creating_an_image_again_takes_over_what_is_left_open() {
     let here = stores.with(&["there"]);
     let mut tx = here.begin().unwrap();
     let spec = ImageSpec::new()
+        .without_manifest()
         .id(theirs.clone())
         .name("mine")
         .metadata("mine")
@@ -240,7 +241,7 @@ fn creating_an_image_again_takes_over_what_is_left_open() {
     assert_eq!(here.image_data("mine", "config").unwrap(), b"data");
     // In this store it is taken.
     let mut tx = here.begin().unwrap();
-    let again = tx.create_image(ImageSpec::new().id(theirs.clone()));
+    let again = tx.create_image(ImageSpec::new().without_manifest().id(theirs.clone()));
     assert_eq!(again.unwrap_err().kind(), Some(ErrorKind::DuplicateId));
 }
 
@@ -255,7 +256,12 @@ fn layers_and_containers_may_have_parents_there() {
         .import_layer(spec, reader(&file_tar("new", b"new")))
         .unwrap();
     let own = tx
-        .create_image(ImageSpec::new().name("ours").top_layer(&child))
+        .create_image(
+            ImageSpec::new()
+                .without_manifest()
+                .name("ours")
+                .top_layer(&child),
+        )
         .unwrap();
     let on_theirs = tx
         .create_container(ContainerSpec::new().image(theirs.clone()))
@@ -353,6 +359,7 @@ fn the_first_store_that_has_it_is_asked() {
         let store = stores.alone(name);
         let mut tx = store.begin().unwrap();
         let spec = ImageSpec::new()
+            .without_manifest()
             .id(same.clone())
             .name(name)
             .metadata(metadata);

@@ -294,7 +294,12 @@ fn root_layers_that_were_put_are_as_go_makes_them() {
     // In use.
     let mut tx = store.begin().unwrap();
     let image = tx
-        .create_image(ImageSpec::new().name("image").top_layer(id::<LayerId>("a")))
+        .create_image(
+            ImageSpec::new()
+                .without_manifest()
+                .name("image")
+                .top_layer(id::<LayerId>("a")),
+        )
         .unwrap();
     let spec = ContainerSpec::new().name("box").layer(id("w")).image(image);
     tx.create_container(spec).unwrap();
@@ -383,8 +388,13 @@ fn root_layers_of_a_transaction_appear_together() {
             Cursor::new(file_tar("own", b"own")),
         )
         .unwrap();
-    tx.create_image(ImageSpec::new().name("image").top_layer(&own))
-        .unwrap();
+    tx.create_image(
+        ImageSpec::new()
+            .without_manifest()
+            .name("image")
+            .top_layer(&own),
+    )
+    .unwrap();
     assert!(!place.graph("overlay/a").exists());
     tx.commit().unwrap();
     let tree = store.mount_image("image", &MountRequest::new()).unwrap();
@@ -427,8 +437,13 @@ fn root_a_program_that_is_not_there_is_no_damage() {
     let own = tx
         .import_layer(own.read_only(), Cursor::new(file_tar("own", b"own")))
         .unwrap();
-    tx.create_image(ImageSpec::new().name("image").top_layer(&own))
-        .unwrap();
+    tx.create_image(
+        ImageSpec::new()
+            .without_manifest()
+            .name("image")
+            .top_layer(&own),
+    )
+    .unwrap();
     tx.commit().unwrap();
     let (layers, away) = (
         place.dir.path().join("layers"),

@@ -200,7 +200,9 @@ fn root_users_are_found_in_an_image_of_the_same_transaction() {
         .unwrap();
     let spec_of_upper = LayerSpec::new().parent(&base).read_only();
     let upper = tx.import_layer(spec_of_upper, reader(&upper)).unwrap();
-    let image = tx.create_image(ImageSpec::new().top_layer(&upper)).unwrap();
+    let image = tx
+        .create_image(ImageSpec::new().without_manifest().top_layer(&upper))
+        .unwrap();
     let made = tx
         .create_container(spec(AutoUserNs::new()).image(image))
         .unwrap();
@@ -535,7 +537,9 @@ fn root_loop_with_overlay_users_are_found_in_all_layers_together() {
     let upper = layer("etc/group", "g:x:8000:\n");
     let on_lower = LayerSpec::new().parent(&lower).read_only();
     let upper = tx.import_layer(on_lower, reader(&upper)).unwrap();
-    let image = tx.create_image(ImageSpec::new().top_layer(&upper)).unwrap();
+    let image = tx
+        .create_image(ImageSpec::new().without_manifest().top_layer(&upper))
+        .unwrap();
     let wanted = || spec(AutoUserNs::new()).image(image.clone());
     // First with staged layers, then with committed ones.
     let staged = tx.create_container(wanted()).unwrap();
@@ -550,7 +554,9 @@ fn root_loop_with_overlay_users_are_found_in_all_layers_together() {
     let top = layer("etc/passwd", "u:x:5:0::/:\n");
     let on_upper = LayerSpec::new().parent(&upper).read_only();
     let top = tx.import_layer(on_upper, reader(&top)).unwrap();
-    let image = tx.create_image(ImageSpec::new().top_layer(&top)).unwrap();
+    let image = tx
+        .create_image(ImageSpec::new().without_manifest().top_layer(&top))
+        .unwrap();
     let hidden = spec(AutoUserNs::new().group_file("/nowhere")).image(image);
     let hidden = tx.create_container(hidden).unwrap();
     tx.commit().unwrap();

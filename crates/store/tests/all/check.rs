@@ -29,6 +29,7 @@ pub(crate) fn furnish(place: Place) -> Place {
     let top = LayerSpec::new().id(id("b")).parent(&base).read_only();
     let top = tx.import_layer(top, reader(&top_tar())).unwrap();
     let spec = ImageSpec::new()
+        .without_manifest()
         .id(id("i"))
         .name("image")
         .top_layer(&top)
@@ -146,7 +147,8 @@ fn a_whiteout_with_content_is_no_damage() {
         .finish();
     let layer = LayerSpec::new().id(id("a")).read_only();
     let layer = tx.import_layer(layer, reader(&tar)).unwrap();
-    tx.create_image(ImageSpec::new().top_layer(&layer)).unwrap();
+    tx.create_image(ImageSpec::new().without_manifest().top_layer(&layer))
+        .unwrap();
     tx.commit().unwrap();
     assert_eq!(told(&check(&place.store), &place), Vec::<String>::new());
 }
@@ -274,7 +276,8 @@ fn root_changed_extended_attributes_and_devices_are_named() {
         let layer = tx.import_layer(layer, reader(&base)).unwrap();
         let top = LayerSpec::new().id(id("b")).parent(&layer).read_only();
         let top = tx.import_layer(top, reader(&small_tar())).unwrap();
-        tx.create_image(ImageSpec::new().top_layer(&top)).unwrap();
+        tx.create_image(ImageSpec::new().without_manifest().top_layer(&top))
+            .unwrap();
         tx.commit().unwrap();
         assert_eq!(
             told(&check(&place.store), &place),
@@ -418,8 +421,12 @@ fn what_nothing_uses_is_reported_when_it_is_old() {
         .id(id("above"))
         .parent(id::<layerhold_ids::LayerId>("old"));
     tx.create_layer(own).unwrap();
-    tx.create_image(ImageSpec::new().top_layer(id::<layerhold_ids::LayerId>("above")))
-        .unwrap();
+    tx.create_image(
+        ImageSpec::new()
+            .without_manifest()
+            .top_layer(id::<layerhold_ids::LayerId>("above")),
+    )
+    .unwrap();
     tx.commit().unwrap();
     assert!(place.store.check(&at_once).unwrap().is_clean());
 }
@@ -708,7 +715,11 @@ fn with_owners(driver: &str, option: &str) -> (layerhold_testkit::TempDir, Store
     let mut tx = store.begin().unwrap();
     let layer = LayerSpec::new().id(id("a")).read_only();
     let layer = tx.import_layer(layer, reader(&small_tar())).unwrap();
-    let spec = ImageSpec::new().id(id("i")).name("image").top_layer(&layer);
+    let spec = ImageSpec::new()
+        .without_manifest()
+        .id(id("i"))
+        .name("image")
+        .top_layer(&layer);
     tx.create_image(spec).unwrap();
     tx.commit().unwrap();
     drop(store);

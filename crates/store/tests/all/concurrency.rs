@@ -56,8 +56,13 @@ fn one_of_two_wins_a_name() {
                     let layer = tx
                         .import_layer(LayerSpec::new(), reader(&small_tar()))
                         .unwrap();
-                    tx.create_image(ImageSpec::new().name("wanted").top_layer(&layer))
-                        .map_err(layerhold::Error::from)?;
+                    tx.create_image(
+                        ImageSpec::new()
+                            .without_manifest()
+                            .name("wanted")
+                            .top_layer(&layer),
+                    )
+                    .map_err(layerhold::Error::from)?;
                     tx.commit().map_err(layerhold::Error::from)
                 })
             })
@@ -97,8 +102,13 @@ fn child_entry() {
                 reader(&file_tar("f", name.as_bytes())),
             )
             .unwrap();
-        tx.create_image(ImageSpec::new().name(name).top_layer(&top))
-            .unwrap();
+        tx.create_image(
+            ImageSpec::new()
+                .without_manifest()
+                .name(name)
+                .top_layer(&top),
+        )
+        .unwrap();
         tx.commit().unwrap();
     }
     role.say("done");

@@ -27,7 +27,12 @@ fn work(store: &Store, round: u32) -> Result<(), Error> {
     let base = tx.import_layer(LayerSpec::new().read_only(), reader(&small_tar()))?;
     let tar = file_tar("file", &round.to_le_bytes());
     let top = tx.import_layer(LayerSpec::new().parent(&base).read_only(), reader(&tar))?;
-    let image = tx.create_image(ImageSpec::new().name(&name).top_layer(&top))?;
+    let image = tx.create_image(
+        ImageSpec::new()
+            .without_manifest()
+            .name(&name)
+            .top_layer(&top),
+    )?;
     tx.commit()?;
     let mut tx = store.begin()?;
     let container = tx.create_container(ContainerSpec::new().image(image))?;

@@ -25,7 +25,12 @@ fn stack(place: &Place) -> (LayerId, LayerId, LayerId) {
         )
         .unwrap();
     let image = tx
-        .create_image(ImageSpec::new().name("image").top_layer(&top))
+        .create_image(
+            ImageSpec::new()
+                .without_manifest()
+                .name("image")
+                .top_layer(&top),
+        )
         .unwrap();
     let container = tx
         .create_container(ContainerSpec::new().name("box").image(image))
@@ -99,8 +104,13 @@ fn an_image_goes_with_the_layers_that_only_it_needs() {
     let (base, top, _) = stack(&place);
     place.store.delete_container("box").unwrap();
     let mut tx = place.store.begin().unwrap();
-    tx.create_image(ImageSpec::new().name("other").top_layer(base.clone()))
-        .unwrap();
+    tx.create_image(
+        ImageSpec::new()
+            .without_manifest()
+            .name("other")
+            .top_layer(base.clone()),
+    )
+    .unwrap();
     tx.commit().unwrap();
     assert_eq!(
         place
@@ -390,8 +400,12 @@ fn what_is_meant_exactly_is_deleted() {
             .layer("w".parse::<LayerId>().unwrap()),
     )
     .unwrap();
-    tx.create_image(ImageSpec::new().id("abd".parse().unwrap()))
-        .unwrap();
+    tx.create_image(
+        ImageSpec::new()
+            .without_manifest()
+            .id("abd".parse().unwrap()),
+    )
+    .unwrap();
     tx.commit().unwrap();
     let left = || {
         let view = place.store.snapshot().unwrap();

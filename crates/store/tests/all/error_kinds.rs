@@ -41,7 +41,8 @@ fn what_is_missing_is_not_found() {
     let place = scratch();
     let store = store(&place, Cancel::new());
     let mut tx = store.begin().unwrap();
-    tx.create_image(ImageSpec::new().name("i")).unwrap();
+    tx.create_image(ImageSpec::new().without_manifest().name("i"))
+        .unwrap();
     tx.create_container(ContainerSpec::new().name("c")).unwrap();
     tx.commit().unwrap();
     let missing = store.image_data("i", "nosuch").unwrap_err();

@@ -141,6 +141,7 @@ fn bring_in(store: &Store) -> Result<(), Error> {
     let item = BigDataItem::new("config", "{}");
     let image = tx.create_image(
         ImageSpec::new()
+            .without_manifest()
             .name("image")
             .top_layer(&top)
             .big_data(item),

@@ -14,6 +14,7 @@ fn an_image_has_all_that_was_asked_for() {
     let place = Place::new();
     let mut tx = place.store.begin().unwrap();
     let spec = ImageSpec::new()
+        .without_manifest()
         .names(["b", "a", "b"])
         .names_history(["old"])
         .metadata("meta")
@@ -55,19 +56,29 @@ fn what_is_wrong_is_refused() {
     let mut tx = place.store.begin().unwrap();
     let kind = |error: StageError| error.kind();
     assert_eq!(
-        kind(tx.create_image(ImageSpec::new().id(taken)).unwrap_err()),
+        kind(
+            tx.create_image(ImageSpec::new().without_manifest().id(taken))
+                .unwrap_err()
+        ),
         Some(ErrorKind::DuplicateId)
     );
     assert_eq!(
-        kind(tx.create_image(ImageSpec::new().name("taken")).unwrap_err()),
+        kind(
+            tx.create_image(ImageSpec::new().without_manifest().name("taken"))
+                .unwrap_err()
+        ),
         Some(ErrorKind::DuplicateName)
     );
-    let gone = ImageSpec::new().top_layer(id::<LayerId>("gone"));
+    let gone = ImageSpec::new()
+        .without_manifest()
+        .top_layer(id::<LayerId>("gone"));
     assert_eq!(
         kind(tx.create_image(gone).unwrap_err()),
         Some(ErrorKind::LayerUnknown)
     );
-    let undigested = ImageSpec::new().big_data(BigDataItem::new("manifest", "{}"));
+    let undigested = ImageSpec::new()
+        .without_manifest()
+        .big_data(BigDataItem::new("manifest", "{}"));
     let error = tx.create_image(undigested).unwrap_err();
     assert!(matches!(
         error,
@@ -76,7 +87,11 @@ fn what_is_wrong_is_refused() {
     assert_eq!(kind(error), Some(ErrorKind::DigestUnknown));
     for key in ["", "..", "a/"] {
         let error = tx
-            .create_image(ImageSpec::new().big_data(BigDataItem::new(key, "x")))
+            .create_image(
+                ImageSpec::new()
+                    .without_manifest()
+                    .big_data(BigDataItem::new(key, "x")),
+            )
             .unwrap_err();
         assert_eq!(error.kind(), Some(ErrorKind::InvalidBigDataName), "{key:?}");
     }
@@ -92,6 +107,7 @@ fn names_move_when_they_may() {
     let new = tx
         .create_image(
             ImageSpec::new()
+                .without_manifest()
                 .name("name")
                 .name("more")
                 .top_layer(layer)
@@ -114,6 +130,7 @@ fn an_image_that_is_present_is_updated() {
     let (present, layer) = image(&place.store, "first", &small_tar());
     let mut tx = place.store.begin().unwrap();
     let spec = ImageSpec::new()
+        .without_manifest()
         .id(present.clone())
         .name("second")
         .top_layer(layer)
@@ -133,7 +150,12 @@ fn an_image_that_is_present_is_updated() {
     assert_eq!(view.images_by_digest(&digest('3')).len(), 1);
     let mut tx = place.store.begin().unwrap();
     let error = tx
-        .create_image(ImageSpec::new().id(present).update_present())
+        .create_image(
+            ImageSpec::new()
+                .without_manifest()
+                .id(present)
+                .update_present(),
+        )
         .unwrap_err();
     assert!(
         matches!(error, StageError::Conflict(Conflict::OtherTopLayer { .. })),
@@ -151,8 +173,13 @@ fn a_name_taken_before_the_commit_stops_it_with_all_its_layers() {
             crate::support::reader(&small_tar()),
         )
         .unwrap();
-    tx.create_image(ImageSpec::new().name("wanted").top_layer(&layer))
-        .unwrap();
+    tx.create_image(
+        ImageSpec::new()
+            .without_manifest()
+            .name("wanted")
+            .top_layer(&layer),
+    )
+    .unwrap();
     image(&place.again(), "wanted", &small_tar());
     let error = tx.commit().unwrap_err();
     assert_eq!(error.kind(), Some(ErrorKind::DuplicateName));

@@ -191,7 +191,11 @@ fn two_transactions_of_one_thread_that_choose_a_user_namespace() {
         .import_layer(LayerSpec::new(), reader(&small_tar()))
         .unwrap();
     let image = tx
-        .create_image(ImageSpec::new().top_layer(layer.id().clone()))
+        .create_image(
+            ImageSpec::new()
+                .without_manifest()
+                .top_layer(layer.id().clone()),
+        )
         .unwrap();
     tx.commit().unwrap();
     let spec = move || {

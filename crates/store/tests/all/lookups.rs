@@ -83,6 +83,7 @@ fn by_what_belongs_together() {
     let manifest: Digest = format!("sha256:{}", long('2')).parse().unwrap();
     let item = BigDataItem::new("manifest", "{}").with_digest(manifest.clone());
     let spec = ImageSpec::new()
+        .without_manifest()
         .name("image")
         .top_layer(&top)
         .digest(own.clone())

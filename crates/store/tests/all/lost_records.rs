@@ -80,6 +80,7 @@ impl Podman {
         let spec = LayerSpec::new().id(top.clone()).parent(&below).read_only();
         let upper = tx.import_layer(spec, reader(&tars[1])).unwrap();
         let spec = ImageSpec::new()
+            .without_manifest()
             .id(image.clone())
             .name("docker.io/library/image:1")
             .created("2024-05-01T12:00:00Z".parse().unwrap())

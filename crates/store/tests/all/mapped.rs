@@ -158,7 +158,10 @@ fn root_what_a_container_writes_has_the_owners_that_it_sees() {
         let mut tx = place.store.begin().unwrap();
         let spec = LayerSpec::new().parent(top).read_only();
         let committed = tx.import_layer(spec, reader(&tar)).unwrap();
-        let spec = ImageSpec::new().name("second").top_layer(&committed);
+        let spec = ImageSpec::new()
+            .without_manifest()
+            .name("second")
+            .top_layer(&committed);
         let second = tx.create_image(spec).unwrap();
         tx.commit().unwrap();
         let (second, _) = place.container(&second, &maps);

@@ -141,7 +141,8 @@ fn images_are_mounted_for_reading() {
         StillMounted::No
     );
     let mut tx = place.store.begin().unwrap();
-    tx.create_image(ImageSpec::new().name("bare")).unwrap();
+    tx.create_image(ImageSpec::new().without_manifest().name("bare"))
+        .unwrap();
     tx.commit().unwrap();
     let error = place
         .store

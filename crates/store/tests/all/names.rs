@@ -93,7 +93,7 @@ fn the_flag_that_is_not_the_callers_is_refused_at_creation_too() {
     let import = LayerSpec::new().flag("incomplete", false);
     let import = tx.import_layer(import, small_tar().as_slice());
     let import = import.map(drop).unwrap_err();
-    let image = ImageSpec::new().flag("incomplete", true);
+    let image = ImageSpec::new().without_manifest().flag("incomplete", true);
     let image = tx.create_image(image).map(drop).unwrap_err();
     let container = ContainerSpec::new().flag("incomplete", true);
     let container = tx.create_container(container).map(drop).unwrap_err();

@@ -153,6 +153,7 @@ fn root_peer_records_are_byte_for_byte_those_of_go() {
     )
     .unwrap();
     let spec = ImageSpec::new()
+        .without_manifest()
         .id(id(&top))
         .name("image")
         .metadata("{\"a\":1}");
@@ -237,7 +238,12 @@ fn root_peer_go_reads_and_deletes_what_we_wrote() {
         .import_layer(LayerSpec::new().read_only(), reader(&tar))
         .unwrap();
     let image = tx
-        .create_image(ImageSpec::new().name("image").top_layer(&base))
+        .create_image(
+            ImageSpec::new()
+                .without_manifest()
+                .name("image")
+                .top_layer(&base),
+        )
         .unwrap();
     let container = tx
         .create_container(ContainerSpec::new().name("box").image(image.clone()))

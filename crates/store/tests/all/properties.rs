@@ -264,6 +264,7 @@ fn run(store: &Store, op: &Op) -> Outcome {
             }
             Op::Image { name, layer, moves } => {
                 let mut spec = ImageSpec::new()
+                    .without_manifest()
                     .name(text(name))
                     .top_layer(view.layer(&text(layer))?.id().clone());
                 if moves {

@@ -173,8 +173,13 @@ fn a_commit_that_died_before_its_image_is_undone() {
     assert!(!place.graph("vfs-layers/layerhold-intent.json").exists());
     // Layers in use stay, and so do their parents.
     let mut tx = place.store.begin().unwrap();
-    tx.create_image(ImageSpec::new().name("user").top_layer(base.id().clone()))
-        .unwrap();
+    tx.create_image(
+        ImageSpec::new()
+            .without_manifest()
+            .name("user")
+            .top_layer(base.id().clone()),
+    )
+    .unwrap();
     tx.commit().unwrap();
     note(&format!("\"{}\"", long('9')));
     assert_eq!(count(), 2);

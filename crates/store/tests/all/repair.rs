@@ -383,8 +383,13 @@ fn packed_layer(place: &Place) -> Vec<u8> {
     let mut tx = place.store.begin().unwrap();
     let packed = LayerSpec::new().id(id("p")).read_only();
     let packed = tx.import_layer(packed, reader(&tar)).unwrap();
-    tx.create_image(layerhold::ImageSpec::new().id(id("q")).top_layer(&packed))
-        .unwrap();
+    tx.create_image(
+        layerhold::ImageSpec::new()
+            .without_manifest()
+            .id(id("q"))
+            .top_layer(&packed),
+    )
+    .unwrap();
     tx.commit().unwrap();
     place.store.delete_layer("draft").unwrap();
     tar
@@ -451,8 +456,13 @@ fn only_what_was_named_goes() {
     // Another image shares the lower layer, and is intact.
     let mut tx = place.store.begin().unwrap();
     let base = id::<layerhold_ids::LayerId>("a");
-    tx.create_image(layerhold::ImageSpec::new().id(id("o")).top_layer(base))
-        .unwrap();
+    tx.create_image(
+        layerhold::ImageSpec::new()
+            .without_manifest()
+            .id(id("o"))
+            .top_layer(base),
+    )
+    .unwrap();
     tx.commit().unwrap();
     fs::write(place.graph("vfs/dir/b/lib/three"), "x").unwrap();
     let report = check(&place.store);
@@ -626,6 +636,7 @@ fn quarantine(base: &Path, driver: &str, file: &str) {
         layers.push(tx.import_layer(spec, reader(&tar)).unwrap());
     }
     let spec = layerhold::ImageSpec::new()
+        .without_manifest()
         .id(id("i"))
         .name("example.com/app:1");
     tx.create_image(spec.top_layer(layers.last().unwrap()))

@@ -19,6 +19,7 @@ fn of_layers_images_and_containers() {
         .import_layer(LayerSpec::new().parent(&base), reader(&second))
         .unwrap();
     let spec = ImageSpec::new()
+        .without_manifest()
         .name("image")
         .top_layer(&top)
         .big_data(BigDataItem::new("k", vec![0; 10]));
@@ -56,8 +57,13 @@ fn layers_without_a_recorded_size_are_measured() {
     let place = Place::new();
     let mut tx = place.store.begin().unwrap();
     let layer = tx.create_layer(LayerSpec::new()).unwrap();
-    tx.create_image(ImageSpec::new().name("image").top_layer(&layer))
-        .unwrap();
+    tx.create_image(
+        ImageSpec::new()
+            .without_manifest()
+            .name("image")
+            .top_layer(&layer),
+    )
+    .unwrap();
     tx.commit().unwrap();
     let path = place
         .store

@@ -184,8 +184,13 @@ fn images_of_the_graph_root_stay_in_use() {
     let child = tx
         .import_layer(spec, reader(&file_tar("new", b"new")))
         .unwrap();
-    tx.create_image(ImageSpec::new().name("new").top_layer(&child))
-        .unwrap();
+    tx.create_image(
+        ImageSpec::new()
+            .without_manifest()
+            .name("new")
+            .top_layer(&child),
+    )
+    .unwrap();
     tx.commit().unwrap();
     let container = container(store, "old");
     let used = store.delete_image("old", DeleteMode::Delete).unwrap_err();
@@ -207,10 +212,12 @@ fn a_name_belongs_to_one_of_them() {
     let split = Split::new();
     let (old, _) = image(&split.graph_alone(), "name", &small_tar());
     let mut tx = split.store.begin().unwrap();
-    let taken = tx.create_image(ImageSpec::new().name("name")).unwrap_err();
+    let taken = tx
+        .create_image(ImageSpec::new().without_manifest().name("name"))
+        .unwrap_err();
     assert_eq!(taken.kind(), Some(ErrorKind::DuplicateName));
     let taken = tx
-        .create_image(ImageSpec::new().id(old.clone()))
+        .create_image(ImageSpec::new().without_manifest().id(old.clone()))
         .unwrap_err();
     assert_eq!(taken.kind(), Some(ErrorKind::DuplicateId));
     drop(tx);
@@ -234,7 +241,12 @@ fn a_name_belongs_to_one_of_them() {
     assert_eq!(split.store.names("other").unwrap(), ["other"]);
     let mut tx = split.store.begin().unwrap();
     let moved = tx
-        .create_image(ImageSpec::new().name("name").move_names())
+        .create_image(
+            ImageSpec::new()
+                .without_manifest()
+                .name("name")
+                .move_names(),
+        )
         .unwrap();
     tx.commit().unwrap();
     assert_eq!(holder(), moved);
@@ -352,6 +364,7 @@ fn a_commit_that_fails_leaves_nothing_in_either() {
     let spec = LayerSpec::new().read_only();
     let layer = tx.import_layer(spec, reader(&small_tar())).unwrap();
     let spec = ImageSpec::new()
+        .without_manifest()
         .name("name")
         .top_layer(&layer)
         .big_data(BigDataItem::new("config", *b"data"));
@@ -406,6 +419,7 @@ fn root_the_two_may_be_on_different_filesystems() {
     let spec = LayerSpec::new().read_only();
     let layer = tx.import_layer(spec, reader(&small_tar())).unwrap();
     let spec = ImageSpec::new()
+        .without_manifest()
         .name("image")
         .top_layer(&layer)
         .big_data(BigDataItem::new("config", *b"data"));

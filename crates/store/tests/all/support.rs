@@ -96,7 +96,12 @@ pub(crate) fn image(store: &Store, name: &str, tar: &[u8]) -> (ImageId, LayerId)
         .import_layer(LayerSpec::new().read_only(), reader(tar))
         .unwrap();
     let image = tx
-        .create_image(ImageSpec::new().name(name).top_layer(&layer))
+        .create_image(
+            ImageSpec::new()
+                .without_manifest()
+                .name(name)
+                .top_layer(&layer),
+        )
         .unwrap();
     tx.commit().unwrap();
     (image, layer.id().clone())

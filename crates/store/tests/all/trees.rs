@@ -125,8 +125,13 @@ fn root_a_new_layer_is_as_if_it_had_been_imported() {
     let spec = LayerSpec::new().id(id.clone()).parent(&base).read_only();
     let mut tx = place.store.begin().unwrap();
     let layer = tx.create_layer_from_tree(spec.clone(), tree).unwrap();
-    tx.create_image(ImageSpec::new().name("image").top_layer(&layer))
-        .unwrap();
+    tx.create_image(
+        ImageSpec::new()
+            .without_manifest()
+            .name("image")
+            .top_layer(&layer),
+    )
+    .unwrap();
     assert!(place.store.snapshot().unwrap().layer(id.as_str()).is_err());
     tx.commit().unwrap();
     assert_eq!(place.leftovers(), Vec::<String>::new());

@@ -49,7 +49,10 @@ fn sample() -> Sample {
         let tar = file_tar("new", &vec![1; length]);
         let spec = LayerSpec::new().parent(&base);
         let top = tx.import_layer(spec, reader(&tar)).unwrap();
-        let mut spec = ImageSpec::new().name(name).top_layer(&top);
+        let mut spec = ImageSpec::new()
+            .without_manifest()
+            .name(name)
+            .top_layer(&top);
         if name == "one" {
             spec = spec.big_data(BigDataItem::new("key", vec![0; 10]));
         }
@@ -415,7 +418,9 @@ fn root_loop_with_overlay_what_layers_change_is_counted() {
         .finish();
     let spec = LayerSpec::new().parent(&base);
     let top = tx.import_layer(spec, reader(&top)).unwrap();
-    let image = tx.create_image(ImageSpec::new().top_layer(&top)).unwrap();
+    let image = tx
+        .create_image(ImageSpec::new().without_manifest().top_layer(&top))
+        .unwrap();
     let spec = ContainerSpec::new().name("box").image(image);
     tx.create_container(spec).unwrap();
     tx.commit().unwrap();
