@@ -53,6 +53,7 @@ const MAP: [(&str, &[&str]); 20] = [
         "layerhold",
         &[
             "archive",
+            "config",
             "driver",
             "driver-overlay",
             "driver-vfs",

@@ -1,16 +1,12 @@
 //! The entry point of both programs: from the process to a command line and back.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use layerhold::Privilege;
-use layerhold_sys::{
-    Cancel, CancellableReader, Capability, best_effort, has_capability, in_user_namespace,
-    raise_open_files,
-};
+use layerhold_sys::{Cancel, CancellableReader, best_effort, raise_open_files};
 
 use crate::environment::Environment;
 use crate::failure::plain;
@@ -44,16 +40,18 @@ pub fn main(program: &'static str, run: CommandLine, usage: u8) -> ExitCode {
             }
         }
     }
-    let variables: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+    let process = layerhold_config::Environment::of_process();
     let environment = Environment {
         interruption: Interruption::of(program),
-        privilege: privilege(&variables),
-        variables,
-        directory: std::env::current_dir().unwrap_or_else(|_| "/".into()),
+        privilege: if process.is_rootless() {
+            Privilege::UserNamespace
+        } else {
+            Privilege::Full
+        },
+        variables: process.variables,
+        directory: process.directory,
         open_files,
-        user: layerhold_sys::effective_user(),
+        user: process.user,
         group: layerhold_sys::effective_group(),
     };
     let code = output().and_then(|file| {
@@ -79,23 +77,6 @@ pub fn main(program: &'static str, run: CommandLine, usage: u8) -> ExitCode {
             ));
             ExitCode::FAILURE
         }
-    }
-}
-
-/// What this process may do (Go: `pkg/unshare`, `IsRootless`): as root of the host only if it
-/// certainly is.
-fn privilege(variables: &BTreeMap<String, String>) -> Privilege {
-    let says = |name: &str| variables.get(name).is_some_and(|value| !value.is_empty());
-    let is_root = layerhold_sys::effective_user() == 0
-        && variables.get("_CONTAINERS_ROOTLESS_UID").is_none_or(|uid| uid.is_empty() || uid == "0")
-        && !says("_CONTAINERS_USERNS_CONFIGURED")
-        // If a check fails, the usual case is assumed.
-        && has_capability(Capability::SysAdmin).unwrap_or(true)
-        && !in_user_namespace().unwrap_or(false);
-    if is_root {
-        Privilege::Full
-    } else {
-        Privilege::UserNamespace
     }
 }
 

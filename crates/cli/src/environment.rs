@@ -1,6 +1,7 @@
 //! The environment of a command line, read once at the start.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use layerhold::Privilege;
@@ -13,7 +14,7 @@ use crate::interruption::Interruption;
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     /// The variables.
-    pub variables: BTreeMap<String, String>,
+    pub variables: BTreeMap<OsString, OsString>,
     /// The working directory.
     pub directory: PathBuf,
     /// The effective user.
@@ -31,10 +32,10 @@ pub struct Environment {
 
 impl Environment {
     /// A variable that is set and not empty.
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub fn get(&self, name: &str) -> Option<&OsStr> {
         self.variables
-            .get(name)
-            .map(String::as_str)
+            .get(OsStr::new(name))
+            .map(OsString::as_os_str)
             .filter(|value| !value.is_empty())
     }
 
@@ -45,12 +46,21 @@ impl Environment {
 
     /// The directory for large temporary files.
     pub fn scratch(&self) -> PathBuf {
-        PathBuf::from(self.get("TMPDIR").unwrap_or("/var/tmp"))
+        PathBuf::from(self.get("TMPDIR").unwrap_or(OsStr::new("/var/tmp")))
     }
 
     /// Whether the overlay driver must not shift owners of mounts (Go: `drivers/overlay`).
     pub fn forbids_shifting(&self) -> bool {
-        self.get("_CONTAINERS_OVERLAY_DISABLE_IDMAP") == Some("yes")
+        self.for_configuration().forbids_shifting()
+    }
+
+    /// The driver that a variable names.
+    ///
+    /// # Errors
+    ///
+    /// The name is not UTF-8.
+    pub fn driver(&self) -> Result<Option<String>, Failure> {
+        self.for_configuration().driver().map_err(Failure::value)
     }
 
     /// The configuration: files, and the variables that override them.
@@ -66,6 +76,7 @@ impl Environment {
         layerhold_config::Environment::new(self.user)
             .with_variables(self.variables.clone())
             .in_directory(&self.directory)
+            .with_host_privileges(self.privilege == Privilege::Full)
     }
 }
 
@@ -83,17 +94,5 @@ mod tests {
         };
         assert_eq!(environment.absolute("x"), Path::new("/here/x"));
         assert_eq!(environment.absolute("/x"), Path::new("/x"));
-    }
-
-    #[test]
-    fn shifting_is_forbidden_by_one_word() {
-        for (value, forbidden) in [("yes", true), ("1", false), ("", false)] {
-            let name = "_CONTAINERS_OVERLAY_DISABLE_IDMAP".to_owned();
-            let environment = Environment {
-                variables: [(name, value.to_owned())].into(),
-                ..Environment::default()
-            };
-            assert_eq!(environment.forbids_shifting(), forbidden, "{value:?}");
-        }
     }
 }

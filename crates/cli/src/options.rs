@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use layerhold::{AutoUserNsPolicy, OpenError, Persistence, Shifting, StoreOptions, VolatileMounts};
-use layerhold_config::{AutoUserns, Config, Warning};
+use layerhold::{OpenError, Persistence, Shifting, StoreOptions};
+use layerhold_config::{Config, Warning};
 
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -82,36 +82,10 @@ pub(crate) fn by_configuration(
     given: &Given,
     environment: &Environment,
 ) -> Opening {
-    let mut options = StoreOptions::new(config.graph_root, config.run_root);
-    options.image_store = config.image_store;
-    options.driver = config.driver;
-    options.driver_priority = config.driver_priority;
-    options.driver_options = config.driver_options;
-    for (name, value) in config.pull_options.iter() {
-        options = options.with_pull_option(name, value);
-    }
-    if config.disable_volatile {
-        options.volatile_mounts = VolatileMounts::Disabled;
-    }
-    if config.transient_store {
-        options.persistence = Persistence::Transient;
-    }
-    options.auto_userns = policy(config.auto_userns);
+    let warnings = config.warnings.clone();
+    let mut options = StoreOptions::from(config);
     override_by(&mut options, given, environment);
-    Opening {
-        options,
-        warnings: config.warnings,
-    }
-}
-
-/// Leaves settings that are not configured to the store.
-fn policy(config: AutoUserns) -> AutoUserNsPolicy {
-    let default = AutoUserNsPolicy::default();
-    AutoUserNsPolicy {
-        user: config.user.unwrap_or(default.user),
-        min_size: config.min_size.unwrap_or(default.min_size),
-        max_size: config.max_size.unwrap_or(default.max_size),
-    }
+    Opening { options, warnings }
 }
 
 fn override_by(options: &mut StoreOptions, given: &Given, environment: &Environment) {
@@ -147,7 +121,7 @@ fn override_by(options: &mut StoreOptions, given: &Given, environment: &Environm
 mod tests {
     use std::path::Path;
 
-    use layerhold::Privilege;
+    use layerhold::{AutoUserNsPolicy, Privilege, VolatileMounts};
 
     use super::*;
 
@@ -156,9 +130,9 @@ mod tests {
         let path = dir.path().join("storage.conf");
         #[expect(clippy::disallowed_methods, reason = "a fixture")]
         std::fs::write(&path, conf).unwrap();
-        let name = "CONTAINERS_STORAGE_CONF".to_owned();
+        let name = "CONTAINERS_STORAGE_CONF".into();
         let environment = Environment {
-            variables: [(name, path.display().to_string())].into(),
+            variables: [(name, path.into())].into(),
             directory: PathBuf::from("/here"),
             ..Environment::default()
         };
@@ -235,8 +209,8 @@ mod tests {
         let options = opening(&none, &none, &environment).unwrap().options;
         assert_eq!(options.shifting, Shifting::Allowed);
         assert_eq!(options.privilege, Privilege::Full);
-        let name = "_CONTAINERS_OVERLAY_DISABLE_IDMAP".to_owned();
-        environment.variables.insert(name, "yes".to_owned());
+        let name = "_CONTAINERS_OVERLAY_DISABLE_IDMAP".into();
+        environment.variables.insert(name, "yes".into());
         environment.privilege = Privilege::UserNamespace;
         let options = opening(&none, &none, &environment).unwrap().options;
         assert_eq!(options.shifting, Shifting::Disabled);

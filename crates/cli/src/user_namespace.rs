@@ -1,6 +1,7 @@
 //! The user namespace in which an ordinary user's store can hold files of several owners (Go:
 //! `pkg/unshare`).
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::process::{Command, Output};
@@ -119,7 +120,7 @@ pub(crate) fn variables(environment: &Environment) -> Vec<(&'static str, String)
         ("_CONTAINERS_ROOTLESS_GID", environment.group.to_string()),
     ];
     // How buildah is to run commands there, unless it was told already.
-    if !environment.variables.contains_key(ISOLATION) {
+    if !environment.variables.contains_key(OsStr::new(ISOLATION)) {
         variables.push((ISOLATION, "rootless".to_owned()));
     }
     variables

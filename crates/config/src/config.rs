@@ -30,6 +30,12 @@ pub struct Config {
     pub disable_volatile: bool,
     /// Whether container records are lost at a reboot.
     pub transient_store: bool,
+    /// Whether the process may do less than root of the host
+    /// ([`Environment::is_rootless`](crate::Environment::is_rootless)).
+    pub rootless: bool,
+    /// Whether mounts must not shift owners
+    /// ([`Environment::forbids_shifting`](crate::Environment::forbids_shifting)).
+    pub disable_shifting: bool,
     /// The files that were read, in order.
     pub sources: Vec<PathBuf>,
     /// Warnings about the configuration.

@@ -23,6 +23,12 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
     },
+    /// A variable that names a driver or its options is not UTF-8.
+    #[error("cannot use {variable}: its value is not UTF-8")]
+    NotUtf8 {
+        /// The variable.
+        variable: &'static str,
+    },
     /// A file is not UTF-8.
     #[error("{}:{line}: not UTF-8", path.display())]
     Encoding {

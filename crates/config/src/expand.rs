@@ -1,11 +1,13 @@
 //! Expands variables in paths, as Go's `os.ExpandEnv` does.
 
+use std::ffi::{OsStr, OsString};
+
 use crate::environment::Environment;
 
-/// An expanded text, and the names of variables that are not set.
+/// An expanded path, and the names of variables that are not set.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Expanded {
-    pub(crate) text: String,
+    pub(crate) path: OsString,
     pub(crate) unset: Vec<String>,
 }
 
@@ -17,19 +19,19 @@ pub(crate) fn expand(text: &str, environment: &Environment) -> Expanded {
     let mut expanded = Expanded::default();
     let mut rest = text.as_str();
     while let Some((before, after)) = rest.split_once('$') {
-        expanded.text.push_str(before);
+        expanded.path.push(before);
         let (name, remaining) = name(after);
         rest = remaining;
         match name {
-            Name::Variable(name) => match environment.variables.get(name) {
-                Some(value) => expanded.text.push_str(value),
+            Name::Variable(name) => match environment.variables.get(OsStr::new(name)) {
+                Some(value) => expanded.path.push(value),
                 None => expanded.unset.push(name.to_owned()),
             },
             Name::Malformed => {}
-            Name::None => expanded.text.push('$'),
+            Name::None => expanded.path.push("$"),
         }
     }
-    expanded.text.push_str(rest);
+    expanded.path.push(rest);
     expanded
 }
 
@@ -77,7 +79,7 @@ mod tests {
             .with("HOME", "/home/u")
             .with("A_1", "x");
         let expanded = expand(text, &environment);
-        assert_eq!(expanded.text, expected, "{text:?}");
+        assert_eq!(expanded.path, expected, "{text:?}");
         assert_eq!(expanded.unset, unset, "{text:?}");
     }
 

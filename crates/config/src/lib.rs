@@ -1,8 +1,19 @@
 //! Reads `storage.conf`, its drop-ins and the environment into typed options of a container store.
 //!
-//! [`load`] finds the files that podman, buildah, skopeo and CRI-O read, merges them, applies the
-//! variables that override them, and returns a [`Config`]. The environment is a value
-//! ([`Environment`]) and files are read through [`ConfigFiles`], so nothing depends on the process.
+//! [`Config::of_process`] finds the files that podman, buildah, skopeo and CRI-O read, merges them,
+//! and applies the variables that override them:
+//!
+//! ```no_run
+//! let config = layerhold_config::Config::of_process()?;
+//! println!("{} {:?} {:?}", config.graph_root.display(), config.driver, config.driver_options);
+//! for warning in &config.warnings {
+//!     eprintln!("{warning}");
+//! }
+//! # Ok::<(), layerhold_config::ConfigError>(())
+//! ```
+//!
+//! [`load`] does the same for any [`Environment`], which is a value, and reads files through
+//! [`ConfigFiles`], so that nothing depends on the process:
 //!
 //! ```
 //! use layerhold_config::{Environment, HostFiles, load};

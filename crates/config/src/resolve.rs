@@ -8,7 +8,7 @@ use crate::driver_options;
 use crate::environment::Environment;
 use crate::error::ConfigError;
 use crate::expand::expand;
-use crate::files::ConfigFiles;
+use crate::files::{ConfigFiles, HostFiles};
 use crate::roots;
 use crate::search::{ConfigDirs, search};
 use crate::settings::Settings;
@@ -21,6 +21,18 @@ use crate::warning::Warning;
 /// If a file cannot be read or is invalid, or an unprivileged user has no place for a store.
 pub fn load(environment: &Environment, files: &dyn ConfigFiles) -> Result<Config, ConfigError> {
     load_from(&ConfigDirs::default(), environment, files)
+}
+
+impl Config {
+    /// Loads the configuration of the user of this process on this host: [`load`] with
+    /// [`Environment::of_process`] and [`HostFiles`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`load`].
+    pub fn of_process() -> Result<Self, ConfigError> {
+        load(&Environment::of_process(), &HostFiles)
+    }
 }
 
 /// Like [`load`], with other system directories.
@@ -52,8 +64,8 @@ impl Settings {
         sources: Vec<PathBuf>,
         mut warnings: Vec<Warning>,
     ) -> Result<Config, ConfigError> {
-        let driver = driver(&self, environment, &mut warnings);
-        let driver_options = match environment.variables.get("STORAGE_OPTS") {
+        let driver = driver(&self, environment, &mut warnings)?;
+        let driver_options = match environment.text("STORAGE_OPTS")? {
             Some(text) => split_options(text),
             None => driver_options::emit(&self),
         };
@@ -82,6 +94,8 @@ impl Settings {
             pull_options: PullOptions::new(self.pull_options),
             disable_volatile: self.disable_volatile,
             transient_store: self.transient_store,
+            rootless: environment.is_rootless(),
+            disable_shifting: environment.forbids_shifting(),
             sources,
             warnings,
         })
@@ -92,15 +106,15 @@ fn driver(
     settings: &Settings,
     environment: &Environment,
     warnings: &mut Vec<Warning>,
-) -> Option<String> {
+) -> Result<Option<String>, ConfigError> {
     let named = environment
-        .get("STORAGE_DRIVER")
-        .unwrap_or(&settings.driver);
+        .driver()?
+        .unwrap_or_else(|| settings.driver.clone());
     if named == "overlay2" {
         warnings.push(Warning::OldDriverName);
-        return Some("overlay".to_owned());
+        return Ok(Some("overlay".to_owned()));
     }
-    some(named.to_owned())
+    Ok(some(named))
 }
 
 /// The options in `STORAGE_OPTS`. An empty value means no options.
@@ -161,13 +175,13 @@ impl Roots<'_> {
         let expanded = expand(text, self.environment);
         let unset = expanded.unset.into_iter();
         warnings.extend(unset.map(|variable| Warning::UnsetVariable { key, variable }));
-        if expanded.text.is_empty() {
+        if expanded.path.is_empty() {
             return Err(ConfigError::EmptyRoot {
                 key,
                 value: text.to_owned(),
             });
         }
-        let path = self.environment.directory.join(expanded.text);
+        let path = self.environment.directory.join(expanded.path);
         Ok(Some(
             self.files.resolve(&path).unwrap_or_else(|_| clean(&path)),
         ))

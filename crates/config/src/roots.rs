@@ -1,5 +1,6 @@
 //! The default paths of a store (Go: `types/options.go`, `pkg/homedir`).
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::environment::Environment;
@@ -86,7 +87,7 @@ fn runtime_directory(
     if files.is_private_directory(&usual, environment.user) {
         return Ok(usual);
     }
-    let temporary = environment.get("TMPDIR").unwrap_or("/tmp");
+    let temporary = environment.get("TMPDIR").unwrap_or(OsStr::new("/tmp"));
     let last = environment
         .directory
         .join(temporary)

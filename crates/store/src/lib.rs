@@ -126,6 +126,8 @@ pub use usage::{
 
 // Types of these crates are part of the API.
 pub use layerhold_archive::{Change, ChangeKind, Codec};
+#[cfg(feature = "config")]
+pub use layerhold_config;
 pub use layerhold_driver::{LayerAccess, Privilege, Shifting, SyncMode, TreeRoot};
 pub use layerhold_selinux::{LabelError, Labels};
 pub use {

@@ -82,6 +82,38 @@ impl Store {
         Ok(Self { engine })
     }
 
+    /// Opens the store of the user of this process (feature `config`): with the directories, the
+    /// driver and the options that podman, buildah and skopeo use for the user, as `storage.conf`,
+    /// its drop-ins and the environment say. The store is created if it does not exist.
+    ///
+    /// Warnings about the configuration are in
+    /// [`options().config_warnings`](StoreOptions::config_warnings). To change an option, begin
+    /// with [`StoreOptions::of_user`].
+    ///
+    /// # Users other than root
+    ///
+    /// Such a user's process can mount layers and create files of several owners only as root of a
+    /// user namespace. podman and buildah enter one when they start. A library cannot do that for a
+    /// program with several threads, so this function enters none. Run the program with
+    /// `podman unshare PROGRAM`, or let the program start itself again that way first. The store is
+    /// the user's own inside of the namespace too.
+    ///
+    /// Outside of it, this fails with [`OpenError::NoUserNamespace`] before anything is created,
+    /// except for a store of the driver vfs, which mounts nothing. There, layers with files of
+    /// other owners can only be added with the driver option `ignore_chown_errors=true`.
+    ///
+    /// Go: `GetStore` with `DefaultStoreOptions`.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Config`] when the configuration cannot be read or is not valid, and those of
+    /// [`open`](Self::open).
+    #[cfg(feature = "config")]
+    pub fn open_default() -> Result<Self, OpenError> {
+        let engine = Arc::new(engine::configured::open_default()?);
+        Ok(Self { engine })
+    }
+
     /// Returns the graph root: the directory of everything that survives a reboot.
     ///
     /// Go: `Store.GraphRoot`.

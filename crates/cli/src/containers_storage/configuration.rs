@@ -49,8 +49,8 @@ fn is_off(value: &bool) -> bool {
 pub(crate) fn run(call: &mut AloneCall<'_, '_>) -> Result<u8, Failure> {
     let mut environment = call.environment.clone();
     if let Some(file) = call.operands.first() {
-        let name = "CONTAINERS_STORAGE_CONF".to_owned();
-        environment.variables.insert(name, file.clone());
+        let name = "CONTAINERS_STORAGE_CONF".into();
+        environment.variables.insert(name, file.into());
     }
     let config = match environment.configuration() {
         Ok(config) => config,

@@ -1,5 +1,6 @@
 //! `unshare`: a command in the user namespace that a store of an ordinary user needs.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
@@ -44,10 +45,10 @@ impl NoProgram {
 pub(crate) fn run(call: &mut AloneCall<'_, '_>) -> Result<u8, Failure> {
     let mut tell = |what: &str| best_effort(call.streams.note(what));
     let entered = user_namespace::enter_if_needed(call.environment, &mut tell)?;
-    let shell = call.environment.get("SHELL").unwrap_or(SHELL).to_owned();
+    let shell = call.environment.get("SHELL").unwrap_or(OsStr::new(SHELL));
     let (program, arguments) = match call.operands.split_first() {
-        Some((program, arguments)) => (program, arguments),
-        None => (&shell, &[][..]),
+        Some((program, arguments)) => (OsStr::new(program), arguments),
+        None => (shell, &[][..]),
     };
     let mut command = Command::new(program);
     command.args(arguments);
@@ -61,7 +62,7 @@ pub(crate) fn run(call: &mut AloneCall<'_, '_>) -> Result<u8, Failure> {
     }
     let status = command
         .status()
-        .map_err(|error| Failure::value(NoProgram::new(program, error)))?;
+        .map_err(|error| Failure::value(NoProgram::new(&program.to_string_lossy(), error)))?;
     Ok(exit_code(status))
 }
 

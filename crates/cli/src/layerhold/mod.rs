@@ -203,7 +203,7 @@ fn options(arguments: &Arguments, environment: &Environment) -> Result<StoreOpti
     };
     let mut options = opening(&roots, &all, environment)?.options;
     if options.driver.is_none() {
-        options.driver = environment.get("STORAGE_DRIVER").map(str::to_owned);
+        options.driver = environment.driver()?;
     }
     options.sync = arguments.sync.map(|sync| match sync {
         SyncChoice::None => SyncMode::None,

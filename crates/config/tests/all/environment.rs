@@ -245,3 +245,36 @@ fn the_places_of_the_system_are_not_for_others() {
         "/run/user/1000/containers",
     );
 }
+
+#[test]
+fn bytes_that_are_no_text_are_fine_in_directories_only() {
+    use std::ffi::{OsStr, OsString};
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+    let odd = || OsString::from_vec(b"/h\xff".to_vec());
+    let user = || {
+        Environment::new(1000)
+            .with("HOME", odd())
+            .with("XDG_RUNTIME_DIR", "/run/user/1000")
+    };
+    let config = with("[storage]\nrunroot = '$HOME/r'\n", &user()).unwrap();
+    let path = |bytes: &'static [u8]| Path::new(OsStr::from_bytes(bytes));
+    assert_eq!(
+        config.graph_root,
+        path(b"/h\xff/.local/share/containers/storage")
+    );
+    assert_eq!(config.run_root, path(b"/h\xff/r"));
+    // What the configuration does not use is not looked at.
+    let unused = user().with("PS1", odd()).with(odd(), "x");
+    assert_eq!(
+        with("[storage]\nrunroot = '$HOME/r'\n", &unused).unwrap(),
+        config
+    );
+    for variable in ["STORAGE_DRIVER", "STORAGE_OPTS"] {
+        let error = with("", &user().with(variable, odd())).unwrap_err();
+        let ConfigError::NotUtf8 { variable: named } = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(named, variable);
+    }
+}

@@ -27,7 +27,7 @@ fn theirs(variables: &BTreeMap<String, String>) -> BTreeMap<String, String> {
 }
 
 fn ours(variables: &BTreeMap<String, String>) -> Config {
-    let environment = Environment::new(0).with_variables(variables.clone());
+    let environment = Environment::new(0).with_variables(variables);
     load(&environment, &HostFiles).unwrap()
 }
 

@@ -14,6 +14,20 @@ pub enum OpenError {
     /// Graph root or run root is empty.
     #[error("missing necessary StoreOptions: graph root and run root must be given")]
     IncompleteOptions,
+    /// The configuration of the user cannot be used.
+    #[cfg(feature = "config")]
+    #[error("cannot use the configuration of the store")]
+    Config(#[from] layerhold_config::ConfigError),
+    /// The process of a user other than root is in no user namespace, which the user's own store
+    /// needs.
+    #[cfg(feature = "config")]
+    #[error(
+        "cannot use the store of user {user} outside of a user namespace: run the program with `podman unshare`"
+    )]
+    NoUserNamespace {
+        /// The effective user.
+        user: u32,
+    },
     /// A directory cannot be used.
     #[error("cannot use the store at {root}")]
     Directory {

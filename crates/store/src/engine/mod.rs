@@ -1,6 +1,8 @@
 //! An open store: the engine behind every handle on it, how it is opened, and how it recovers from
 //! crashes.
 
+#[cfg(feature = "config")]
+pub(crate) mod configured;
 pub(crate) mod open;
 pub(crate) mod recovery;
 pub(crate) mod rescue;

@@ -14,8 +14,9 @@ use crate::engine::userns::AutoUserNsPolicy;
 
 /// How a store is opened.
 ///
-/// Nothing is read from the environment or from `storage.conf`: a program that wants these reads
-/// them and fills this in (`layerhold-config`).
+/// Nothing is read from the environment or from `storage.conf`, except by
+/// [`of_user`](Self::of_user) (feature `config`), which returns the options for the user's own
+/// store. A configuration that was read otherwise is converted with `From`.
 ///
 /// ```
 /// use layerhold::StoreOptions;
@@ -75,6 +76,10 @@ pub struct StoreOptions {
     pub shifting: Shifting,
     /// How record files are read and written; tests put a failing implementation here.
     pub metadata_io: Arc<dyn MetadataIo>,
+    /// Likely mistakes in the configuration that these options come from; the store does not look
+    /// at them.
+    #[cfg(feature = "config")]
+    pub config_warnings: Vec<layerhold_config::Warning>,
 }
 
 impl StoreOptions {
@@ -101,6 +106,8 @@ impl StoreOptions {
             privilege: Privilege::default(),
             shifting: Shifting::default(),
             metadata_io: Arc::new(HostIo),
+            #[cfg(feature = "config")]
+            config_warnings: Vec::new(),
         }
     }
 

@@ -42,6 +42,8 @@ mod mounting;
 mod mounting_at_once;
 mod names;
 mod opening;
+#[cfg(feature = "config")]
+mod own_store;
 mod peers;
 mod properties;
 mod recovery;
