@@ -9,6 +9,7 @@ use layerhold_sys::{
     CANCEL_INTERVAL, Cancel, Cancelled, Create, Dir, LockKind, OpenOptions, PathError, RecordLock,
     best_effort, open_ambient_file, stat_ambient, stat_file,
 };
+use tracing::span::EnteredSpan;
 
 /// Why a lock could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -110,6 +111,15 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf, LockError> {
     }
 }
 
+/// The span of a wait for a lock, `lock_wait`. A disabled one costs the load of one atomic integer.
+pub(crate) fn wait_span(path: &Path, kind: LockKind) -> EnteredSpan {
+    let kind = match kind {
+        LockKind::Shared => "read",
+        LockKind::Exclusive => "write",
+    };
+    tracing::debug_span!(target: "layerhold", "lock_wait", path = %path.display(), kind).entered()
+}
+
 /// Waits for the lock.
 pub(crate) fn lock(
     path: &Path,
@@ -117,6 +127,7 @@ pub(crate) fn lock(
     kind: LockKind,
     cancel: Option<&Cancel>,
 ) -> Result<RecordLock, LockError> {
+    let _span = wait_span(path, kind);
     let lock = until_current(path, access, |file| match cancel {
         None => RecordLock::lock(file, kind).map(Some),
         Some(cancel) => wait_or_cancel(file, kind, cancel),

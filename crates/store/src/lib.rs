@@ -79,6 +79,7 @@ mod spec;
 mod engine;
 mod catalog;
 mod records;
+mod spans;
 
 pub use catalog::big_data::DataError;
 pub use catalog::error::{AccessError, Conflict, LookupError};

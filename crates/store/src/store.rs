@@ -40,6 +40,7 @@ use crate::mount::shutdown::{Shutdown, ShutdownError};
 use crate::records::big_data_item::BigDataItem;
 use crate::records::kinds::ItemId;
 use crate::repair::{RepairOptions, RepairReport};
+use crate::spans::operation;
 use crate::spec::error::StageError;
 use crate::staged_tree::{FilledTree, TreeSpec, TreeToFill};
 use crate::transaction::Transaction;
@@ -78,6 +79,7 @@ impl Store {
     /// [`OpenError::Directory`] when a directory cannot be created. Damaged records and leftovers
     /// of killed processes do not prevent opening.
     pub fn open(options: StoreOptions) -> Result<Self, OpenError> {
+        let _span = operation!("open");
         let engine = Arc::new(engine::open::open(options)?);
         Ok(Self { engine })
     }
@@ -223,6 +225,7 @@ impl Store {
     ///
     /// When a lock cannot be taken or a file cannot be read. Damaged records do not prevent it.
     pub fn snapshot(&self) -> Result<Snapshot, AccessError> {
+        let _span = operation!("snapshot");
         self.engine.snapshot()
     }
 
@@ -234,7 +237,8 @@ impl Store {
     ///
     /// As [`snapshot`](Self::snapshot).
     pub fn exists<'k>(&self, item: impl Into<Key<'k, ItemId>>) -> Result<bool, AccessError> {
-        self.engine.catalog.exists(&item.into())
+        let (item, _span) = operation!("exists", item);
+        self.engine.catalog.exists(&item)
     }
 
     // ---- Adding layers, images and containers ----
@@ -246,6 +250,7 @@ impl Store {
     ///
     /// When the driver was shut down by another process and cannot be opened again.
     pub fn begin(&self) -> Result<Transaction, StageError> {
+        let _span = operation!("begin");
         transaction::begin(&self.engine)
     }
 
@@ -259,6 +264,7 @@ impl Store {
     /// drivers whose layers are complete copies (vfs), and for a layer that is unknown or in an
     /// additional store.
     pub fn stage_tree(&self, spec: TreeSpec) -> Result<TreeToFill, StageError> {
+        let _span = operation!("stage_tree");
         staged_tree::stage_tree(&self.engine, spec)
     }
 
@@ -279,7 +285,8 @@ impl Store {
         layer: impl Into<Key<'k, LayerId>>,
         tree: FilledTree,
     ) -> Result<(), DiffError> {
-        staged_tree::replace::replace_tree(&self.engine, &layer.into(), tree)
+        let (layer, _span) = operation!("replace_tree", layer);
+        staged_tree::replace::replace_tree(&self.engine, &layer, tree)
     }
 
     /// Looks up a layer in the additional layer stores (driver option `additionallayerstore`), by
@@ -297,6 +304,7 @@ impl Store {
         toc: &TocDigest,
         image: &str,
     ) -> Result<Option<AdditionalLayer>, AdditionalLayerError> {
+        let _span = operation!("lookup_additional_layer");
         contents::additional_layer::lookup_additional_layer(&self.engine, toc, image)
     }
 
@@ -310,7 +318,8 @@ impl Store {
     ///
     /// [`UpdateError::Lookup`] for an unknown item.
     pub fn names<'k>(&self, item: impl Into<Key<'k, ItemId>>) -> Result<Vec<String>, UpdateError> {
-        edit::update::names(&self.engine, &item.into())
+        let (item, _span) = operation!("names", item);
+        edit::update::names(&self.engine, &item)
     }
 
     /// Replaces the names of a layer, image or container. Names that other items of the same kind
@@ -326,7 +335,8 @@ impl Store {
         item: impl Into<Key<'k, ItemId>>,
         names: &[String],
     ) -> Result<(), UpdateError> {
-        edit::update::set_names(&self.engine, &item.into(), names)
+        let (item, _span) = operation!("set_names", item);
+        edit::update::set_names(&self.engine, &item, names)
     }
 
     /// Adds names in front of those of a layer, image or container. Names that other items of the
@@ -342,7 +352,8 @@ impl Store {
         item: impl Into<Key<'k, ItemId>>,
         names: &[String],
     ) -> Result<(), UpdateError> {
-        edit::update::add_names(&self.engine, &item.into(), names)
+        let (item, _span) = operation!("add_names", item);
+        edit::update::add_names(&self.engine, &item, names)
     }
 
     /// Removes names of a layer, image or container. Names that it does not have are ignored.
@@ -357,7 +368,8 @@ impl Store {
         item: impl Into<Key<'k, ItemId>>,
         names: &[String],
     ) -> Result<(), UpdateError> {
-        edit::update::remove_names(&self.engine, &item.into(), names)
+        let (item, _span) = operation!("remove_names", item);
+        edit::update::remove_names(&self.engine, &item, names)
     }
 
     /// Returns the metadata of a layer, image or container: free text of the caller.
@@ -368,7 +380,8 @@ impl Store {
     ///
     /// [`UpdateError::Lookup`] for an unknown item.
     pub fn metadata<'k>(&self, item: impl Into<Key<'k, ItemId>>) -> Result<String, UpdateError> {
-        edit::update::metadata(&self.engine, &item.into())
+        let (item, _span) = operation!("metadata", item);
+        edit::update::metadata(&self.engine, &item)
     }
 
     /// Replaces the metadata of a layer, image or container.
@@ -383,7 +396,8 @@ impl Store {
         item: impl Into<Key<'k, ItemId>>,
         metadata: &str,
     ) -> Result<(), UpdateError> {
-        edit::update::set_metadata(&self.engine, &item.into(), metadata)
+        let (item, _span) = operation!("set_metadata", item);
+        edit::update::set_metadata(&self.engine, &item, metadata)
     }
 
     /// Sets a flag of a layer, image or container.
@@ -398,7 +412,8 @@ impl Store {
         flag: &str,
         value: impl Into<Value>,
     ) -> Result<(), UpdateError> {
-        edit::update::set_flag(&self.engine, &item.into(), flag, value)
+        let (item, _span) = operation!("set_flag", item);
+        edit::update::set_flag(&self.engine, &item, flag, value)
     }
 
     /// Removes a flag of a layer, image or container, if it is set.
@@ -411,7 +426,8 @@ impl Store {
         item: impl Into<Key<'k, ItemId>>,
         flag: &str,
     ) -> Result<(), UpdateError> {
-        edit::update::clear_flag(&self.engine, &item.into(), flag)
+        let (item, _span) = operation!("clear_flag", item);
+        edit::update::clear_flag(&self.engine, &item, flag)
     }
 
     // ---- Big data items ----
@@ -427,7 +443,8 @@ impl Store {
         &self,
         layer: impl Into<Key<'k, LayerId>>,
     ) -> Result<Vec<String>, DataError> {
-        edit::big_data::layer_data_names(&self.engine, &layer.into())
+        let (layer, _span) = operation!("layer_data_names", layer);
+        edit::big_data::layer_data_names(&self.engine, &layer)
     }
 
     /// Opens a big data item of a layer. The open file keeps its contents when the item is
@@ -443,7 +460,8 @@ impl Store {
         layer: impl Into<Key<'k, LayerId>>,
         name: &str,
     ) -> Result<File, DataError> {
-        edit::big_data::layer_data(&self.engine, &layer.into(), name)
+        let (layer, _span) = operation!("layer_data", layer);
+        edit::big_data::layer_data(&self.engine, &layer, name)
     }
 
     /// Stores a big data item of a layer, of any size.
@@ -460,7 +478,8 @@ impl Store {
         name: &str,
         data: &mut dyn Read,
     ) -> Result<(), DataError> {
-        edit::big_data::set_layer_data(&self.engine, &layer.into(), name, data)
+        let (layer, _span) = operation!("set_layer_data", layer);
+        edit::big_data::set_layer_data(&self.engine, &layer, name, data)
     }
 
     /// Lists the big data items of an image.
@@ -474,7 +493,8 @@ impl Store {
         &self,
         image: impl Into<Key<'k, ImageId>>,
     ) -> Result<Vec<String>, DataError> {
-        edit::big_data::image_data_names(&self.engine, &image.into())
+        let (image, _span) = operation!("image_data_names", image);
+        edit::big_data::image_data_names(&self.engine, &image)
     }
 
     /// Reads a big data item of an image.
@@ -489,7 +509,8 @@ impl Store {
         image: impl Into<Key<'k, ImageId>>,
         name: &str,
     ) -> Result<Vec<u8>, DataError> {
-        edit::big_data::image_data(&self.engine, &image.into(), name)
+        let (image, _span) = operation!("image_data", image);
+        edit::big_data::image_data(&self.engine, &image, name)
     }
 
     /// Returns the size of a big data item of an image in bytes.
@@ -504,7 +525,8 @@ impl Store {
         image: impl Into<Key<'k, ImageId>>,
         name: &str,
     ) -> Result<u64, DataError> {
-        edit::big_data::image_data_size(&self.engine, &image.into(), name)
+        let (image, _span) = operation!("image_data_size", image);
+        edit::big_data::image_data_size(&self.engine, &image, name)
     }
 
     /// Returns the digest of a big data item of an image: the recorded one, else the SHA-256 of its
@@ -521,7 +543,8 @@ impl Store {
         image: impl Into<Key<'k, ImageId>>,
         name: &str,
     ) -> Result<Digest, DataError> {
-        edit::big_data::image_data_digest(&self.engine, &image.into(), name)
+        let (image, _span) = operation!("image_data_digest", image);
+        edit::big_data::image_data_digest(&self.engine, &image, name)
     }
 
     /// Stores a big data item of an image. A manifest needs a given digest.
@@ -537,7 +560,8 @@ impl Store {
         image: impl Into<Key<'k, ImageId>>,
         item: BigDataItem,
     ) -> Result<(), DataError> {
-        edit::big_data::set_image_data(&self.engine, &image.into(), item)
+        let (image, _span) = operation!("set_image_data", image);
+        edit::big_data::set_image_data(&self.engine, &image, item)
     }
 
     /// Lists the big data items of a container.
@@ -551,7 +575,8 @@ impl Store {
         &self,
         container: impl Into<Key<'k, ContainerId>>,
     ) -> Result<Vec<String>, DataError> {
-        edit::big_data::container_data_names(&self.engine, &container.into())
+        let (container, _span) = operation!("container_data_names", container);
+        edit::big_data::container_data_names(&self.engine, &container)
     }
 
     /// Reads a big data item of a container.
@@ -566,7 +591,8 @@ impl Store {
         container: impl Into<Key<'k, ContainerId>>,
         name: &str,
     ) -> Result<Vec<u8>, DataError> {
-        edit::big_data::container_data(&self.engine, &container.into(), name)
+        let (container, _span) = operation!("container_data", container);
+        edit::big_data::container_data(&self.engine, &container, name)
     }
 
     /// Returns the size of a big data item of a container in bytes.
@@ -581,7 +607,8 @@ impl Store {
         container: impl Into<Key<'k, ContainerId>>,
         name: &str,
     ) -> Result<u64, DataError> {
-        edit::big_data::container_data_size(&self.engine, &container.into(), name)
+        let (container, _span) = operation!("container_data_size", container);
+        edit::big_data::container_data_size(&self.engine, &container, name)
     }
 
     /// Returns the digest of a big data item of a container: the recorded one, else the SHA-256 of
@@ -597,7 +624,8 @@ impl Store {
         container: impl Into<Key<'k, ContainerId>>,
         name: &str,
     ) -> Result<Digest, DataError> {
-        edit::big_data::container_data_digest(&self.engine, &container.into(), name)
+        let (container, _span) = operation!("container_data_digest", container);
+        edit::big_data::container_data_digest(&self.engine, &container, name)
     }
 
     /// Stores a big data item of a container.
@@ -612,7 +640,8 @@ impl Store {
         container: impl Into<Key<'k, ContainerId>>,
         item: BigDataItem,
     ) -> Result<(), DataError> {
-        edit::big_data::set_container_data(&self.engine, &container.into(), item)
+        let (container, _span) = operation!("set_container_data", container);
+        edit::big_data::set_container_data(&self.engine, &container, item)
     }
 
     // ---- Files of callers, beside images and containers ----
@@ -629,7 +658,8 @@ impl Store {
         &self,
         image: impl Into<Key<'k, ImageId>>,
     ) -> Result<PathBuf, DirectoryError> {
-        contents::directories::image_directory(&self.engine, &image.into())
+        let (image, _span) = operation!("image_directory", image);
+        contents::directories::image_directory(&self.engine, &image)
     }
 
     /// Returns the directory of an image for files that may be lost at a reboot, created if
@@ -644,7 +674,8 @@ impl Store {
         &self,
         image: impl Into<Key<'k, ImageId>>,
     ) -> Result<PathBuf, DirectoryError> {
-        contents::directories::image_run_directory(&self.engine, &image.into())
+        let (image, _span) = operation!("image_run_directory", image);
+        contents::directories::image_run_directory(&self.engine, &image)
     }
 
     /// Returns the directory of a container for the caller's files, created if missing. It survives
@@ -659,7 +690,8 @@ impl Store {
         &self,
         container: impl Into<Key<'k, ContainerId>>,
     ) -> Result<PathBuf, DirectoryError> {
-        contents::directories::container_directory(&self.engine, &container.into())
+        let (container, _span) = operation!("container_directory", container);
+        contents::directories::container_directory(&self.engine, &container)
     }
 
     /// Returns the directory of a container for files that may be lost at a reboot, created if
@@ -674,7 +706,8 @@ impl Store {
         &self,
         container: impl Into<Key<'k, ContainerId>>,
     ) -> Result<PathBuf, DirectoryError> {
-        contents::directories::container_run_directory(&self.engine, &container.into())
+        let (container, _span) = operation!("container_run_directory", container);
+        contents::directories::container_run_directory(&self.engine, &container)
     }
 
     /// Reads a file below [`container_directory`](Self::container_directory).
@@ -689,7 +722,8 @@ impl Store {
         container: impl Into<Key<'k, ContainerId>>,
         name: &Path,
     ) -> Result<Vec<u8>, DirectoryError> {
-        contents::directories::container_file(&self.engine, &container.into(), name)
+        let (container, _span) = operation!("container_file", container);
+        contents::directories::container_file(&self.engine, &container, name)
     }
 
     /// Writes a file below [`container_directory`](Self::container_directory), atomically: readers
@@ -707,7 +741,8 @@ impl Store {
         name: &Path,
         data: &[u8],
     ) -> Result<(), DirectoryError> {
-        contents::directories::set_container_file(&self.engine, &container.into(), name, data)
+        let (container, _span) = operation!("set_container_file", container);
+        contents::directories::set_container_file(&self.engine, &container, name, data)
     }
 
     /// Reads a file below [`container_run_directory`](Self::container_run_directory).
@@ -722,7 +757,8 @@ impl Store {
         container: impl Into<Key<'k, ContainerId>>,
         name: &Path,
     ) -> Result<Vec<u8>, DirectoryError> {
-        contents::directories::container_run_file(&self.engine, &container.into(), name)
+        let (container, _span) = operation!("container_run_file", container);
+        contents::directories::container_run_file(&self.engine, &container, name)
     }
 
     /// Writes a file below [`container_run_directory`](Self::container_run_directory).
@@ -738,7 +774,8 @@ impl Store {
         name: &Path,
         data: &[u8],
     ) -> Result<(), DirectoryError> {
-        contents::directories::set_container_run_file(&self.engine, &container.into(), name, data)
+        let (container, _span) = operation!("set_container_run_file", container);
+        contents::directories::set_container_run_file(&self.engine, &container, name, data)
     }
 
     // ---- Contents of layers ----
@@ -761,7 +798,8 @@ impl Store {
         to: impl Into<Key<'k, LayerId>>,
         compression: DiffCompression,
     ) -> Result<Diff, DiffError> {
-        contents::diff::diff(&self.engine, from.as_ref(), &to.into(), compression)
+        let (to, _span) = operation!("diff", to);
+        contents::diff::diff(&self.engine, from.as_ref(), &to, compression)
     }
 
     /// Returns the whole tree of a layer as a tar, with the owners that its container sees: that of
@@ -778,7 +816,8 @@ impl Store {
     /// [`DiffError::Lookup`] for an unknown item; [`DiffError::NoLayers`] for an image without
     /// layers. The reader fails when the driver cannot show the tree, or a file cannot be read.
     pub fn tree_tar<'k>(&self, item: impl Into<Key<'k, ItemId>>) -> Result<Diff, DiffError> {
-        contents::tree_tar::tree_tar(&self.engine, &item.into())
+        let (item, _span) = operation!("tree_tar", item);
+        contents::tree_tar::tree_tar(&self.engine, &item)
     }
 
     /// Lists the changes between two layers, sorted by path. `from` defaults to the parent of `to`.
@@ -793,7 +832,8 @@ impl Store {
         from: Option<Key<'_, LayerId>>,
         to: impl Into<Key<'k, LayerId>>,
     ) -> Result<Vec<Change>, DiffError> {
-        contents::diff::changes(&self.engine, from.as_ref(), &to.into())
+        let (to, _span) = operation!("changes", to);
+        contents::diff::changes(&self.engine, from.as_ref(), &to)
     }
 
     /// Unpacks a tar, plain or compressed, into an existing layer, and records its digests as those
@@ -811,7 +851,8 @@ impl Store {
         to: impl Into<Key<'k, LayerId>>,
         reader: impl Read + Send,
     ) -> Result<u64, DiffError> {
-        contents::apply::apply_diff(&self.engine, &to.into(), reader)
+        let (to, _span) = operation!("apply_diff", to);
+        contents::apply::apply_diff(&self.engine, &to, reader)
     }
 
     /// Returns the path of the layer's own tree, in the form in which the driver keeps it. It
@@ -827,7 +868,8 @@ impl Store {
         &self,
         layer: impl Into<Key<'k, LayerId>>,
     ) -> Result<PathBuf, DiffError> {
-        staged_tree::replace::layer_tree_path(&self.engine, &layer.into())
+        let (layer, _span) = operation!("layer_tree_path", layer);
+        staged_tree::replace::layer_tree_path(&self.engine, &layer)
     }
 
     // ---- Sizes and disk usage ----
@@ -845,7 +887,8 @@ impl Store {
         from: Option<Key<'_, LayerId>>,
         to: impl Into<Key<'k, LayerId>>,
     ) -> Result<u64, DiffError> {
-        contents::diff::diff_size(&self.engine, from.as_ref(), &to.into())
+        let (to, _span) = operation!("diff_size", to);
+        contents::diff::diff_size(&self.engine, from.as_ref(), &to)
     }
 
     /// Returns the recorded size of a layer's uncompressed tar in bytes.
@@ -856,7 +899,8 @@ impl Store {
     ///
     /// [`DiffError::SizeUnknown`] for a layer that was not imported.
     pub fn layer_size<'k>(&self, layer: impl Into<Key<'k, LayerId>>) -> Result<u64, DiffError> {
-        contents::sizes::layer_size(&self.engine, &layer.into())
+        let (layer, _span) = operation!("layer_size", layer);
+        contents::sizes::layer_size(&self.engine, &layer)
     }
 
     /// Returns the size of an image in bytes: the tars of its layers, each once, and its big data
@@ -868,7 +912,8 @@ impl Store {
     ///
     /// [`DiffError::Lookup`] when the image or one of its layers is unknown.
     pub fn image_size<'k>(&self, image: impl Into<Key<'k, ImageId>>) -> Result<u64, DiffError> {
-        contents::sizes::image_size(&self.engine, &image.into())
+        let (image, _span) = operation!("image_size", image);
+        contents::sizes::image_size(&self.engine, &image)
     }
 
     /// Returns the size of a container in bytes: the changes of its layer, its big data items, and
@@ -883,7 +928,8 @@ impl Store {
         &self,
         container: impl Into<Key<'k, ContainerId>>,
     ) -> Result<u64, DiffError> {
-        contents::sizes::container_size(&self.engine, &container.into())
+        let (container, _span) = operation!("container_size", container);
+        contents::sizes::container_size(&self.engine, &container)
     }
 
     /// Returns the disk usage of every item, at one moment.
@@ -896,6 +942,7 @@ impl Store {
     ///
     /// When records, or the files of a walked layer, cannot be read.
     pub fn usage(&self) -> Result<UsageReport, UsageError> {
+        let _span = operation!("usage");
         usage::usage(&self.engine)
     }
 
@@ -907,6 +954,7 @@ impl Store {
     ///
     /// As [`usage`](Self::usage).
     pub fn verify_usage(&self) -> Result<(UsageReport, Vec<WrongCounter>), UsageError> {
+        let _span = operation!("verify_usage");
         usage::verify_usage(&self.engine)
     }
 
@@ -921,6 +969,7 @@ impl Store {
     ///
     /// When the records cannot be read.
     pub fn dedup(&self, options: &DedupOptions) -> Result<DedupReport, AccessError> {
+        let _span = operation!("dedup");
         dedup::dedup(&self.engine, options)
     }
 
@@ -943,7 +992,8 @@ impl Store {
         item: impl Into<Key<'k, ItemId>>,
         request: &MountRequest,
     ) -> Result<PathBuf, MountError> {
-        mount::layer::mount(&self.engine, &item.into(), request)
+        let (item, _span) = operation!("mount", item);
+        mount::layer::mount(&self.engine, &item, request)
     }
 
     /// Ends a use of the mount of a layer or container. The text may also be the path of the mount
@@ -959,7 +1009,8 @@ impl Store {
         item: impl Into<Key<'k, ItemId>>,
         how: Unmounting,
     ) -> Result<StillMounted, MountError> {
-        mount::layer::unmount(&self.engine, &item.into(), how)
+        let (item, _span) = operation!("unmount", item);
+        mount::layer::unmount(&self.engine, &item, how)
     }
 
     /// Returns the mount count of a layer or container.
@@ -970,7 +1021,8 @@ impl Store {
     ///
     /// [`MountError::Lookup`] for an unknown item.
     pub fn mounted<'k>(&self, item: impl Into<Key<'k, ItemId>>) -> Result<u32, MountError> {
-        mount::layer::mounted(&self.engine, &item.into())
+        let (item, _span) = operation!("mounted", item);
+        mount::layer::mounted(&self.engine, &item)
     }
 
     /// Lists the layers that are mounted.
@@ -979,6 +1031,7 @@ impl Store {
     ///
     /// When the mount counts cannot be read.
     pub fn mounts(&self) -> Result<Vec<Mounted>, AccessError> {
+        let _span = operation!("mounts");
         mount::layer::mounts(&self.engine)
     }
 
@@ -996,7 +1049,8 @@ impl Store {
         image: impl Into<Key<'k, ImageId>>,
         request: &MountRequest,
     ) -> Result<PathBuf, MountError> {
-        transaction::mount_image::mount_image(&self.engine, &image.into(), request)
+        let (image, _span) = operation!("mount_image", image);
+        transaction::mount_image::mount_image(&self.engine, &image, request)
     }
 
     /// Ends a use of the mount of an image.
@@ -1011,7 +1065,8 @@ impl Store {
         image: impl Into<Key<'k, ImageId>>,
         how: Unmounting,
     ) -> Result<StillMounted, MountError> {
-        transaction::mount_image::unmount_image(&self.engine, &image.into(), how)
+        let (image, _span) = operation!("unmount_image", image);
+        transaction::mount_image::unmount_image(&self.engine, &image, how)
     }
 
     /// Lists the owners of the directories above a layer's mount that the layer's ID maps do not
@@ -1027,7 +1082,8 @@ impl Store {
         &self,
         layer: impl Into<Key<'k, LayerId>>,
     ) -> Result<ParentOwners, MountError> {
-        mount::owners::layer_parent_owners(&self.engine, &layer.into())
+        let (layer, _span) = operation!("layer_parent_owners", layer);
+        mount::owners::layer_parent_owners(&self.engine, &layer)
     }
 
     /// Lists the same as [`layer_parent_owners`](Self::layer_parent_owners), for the layer of a
@@ -1042,7 +1098,8 @@ impl Store {
         &self,
         container: impl Into<Key<'k, ContainerId>>,
     ) -> Result<ParentOwners, MountError> {
-        mount::owners::container_parent_owners(&self.engine, &container.into())
+        let (container, _span) = operation!("container_parent_owners", container);
+        mount::owners::container_parent_owners(&self.engine, &container)
     }
 
     /// Lists the mount options, of the request and of the driver options, that have no effect
@@ -1066,7 +1123,8 @@ impl Store {
     ///
     /// [`DeleteError::Lookup`] for an unknown item.
     pub fn delete<'k>(&self, item: impl Into<Key<'k, ItemId>>) -> Result<(), DeleteError> {
-        delete::item::delete(&self.engine, &item.into())
+        let (item, _span) = operation!("delete", item);
+        delete::item::delete(&self.engine, &item)
     }
 
     /// Deletes a layer that is not in use. An image whose top layer it is a mapped copy of does not
@@ -1080,7 +1138,8 @@ impl Store {
     /// [`DeleteError::NotA`] for an unknown layer; [`DeleteError::HasChildren`],
     /// [`DeleteError::UsedByImage`] and [`DeleteError::UsedByContainer`] when it is in use.
     pub fn delete_layer<'k>(&self, layer: impl Into<Key<'k, LayerId>>) -> Result<(), DeleteError> {
-        delete::item::delete_layer(&self.engine, &layer.into())
+        let (layer, _span) = operation!("delete_layer", layer);
+        delete::item::delete_layer(&self.engine, &layer)
     }
 
     /// Deletes an image that no container uses, with the layers that nothing else uses. Returns
@@ -1097,7 +1156,8 @@ impl Store {
         image: impl Into<Key<'k, ImageId>>,
         mode: DeleteMode,
     ) -> Result<Vec<LayerId>, DeleteError> {
-        delete::item::delete_image(&self.engine, &image.into(), mode)
+        let (image, _span) = operation!("delete_image", image);
+        delete::item::delete_image(&self.engine, &image, mode)
     }
 
     /// Deletes a container: its layer, its directories, its record. It does not fail if the layer
@@ -1112,7 +1172,8 @@ impl Store {
         &self,
         container: impl Into<Key<'k, ContainerId>>,
     ) -> Result<(), DeleteError> {
-        delete::item::delete_container(&self.engine, &container.into())
+        let (container, _span) = operation!("delete_container", container);
+        delete::item::delete_container(&self.engine, &container)
     }
 
     /// Deletes all containers, images and layers, the newest layers first, and layers of the driver
@@ -1124,6 +1185,7 @@ impl Store {
     ///
     /// The first failure to remove something.
     pub fn wipe(&self) -> Result<(), DeleteError> {
+        let _span = operation!("wipe");
         delete::item::wipe(&self.engine)
     }
 
@@ -1149,6 +1211,7 @@ impl Store {
     /// [`CollectError::Damaged`] when record files are damaged; [`CollectError::Driver`] when
     /// something cannot be removed.
     pub fn garbage_collect(&self, mode: DeleteMode) -> Result<CollectReport, CollectError> {
+        let _span = operation!("garbage_collect");
         delete::garbage::garbage_collect(&self.engine, mode)
     }
 
@@ -1167,6 +1230,7 @@ impl Store {
     /// When records cannot be locked or read, or directories cannot be listed. Damage is not an
     /// error.
     pub fn check(&self, options: &CheckOptions) -> Result<CheckReport, CheckError> {
+        let _span = operation!("check");
         check::check(&self.engine, options)
     }
 
@@ -1177,6 +1241,7 @@ impl Store {
     ///
     /// Go: `Store.Repair`.
     pub fn repair(&self, check: &CheckReport, options: &RepairOptions) -> RepairReport {
+        let _span = operation!("repair");
         repair::repair(&self.engine, check, options)
     }
 
@@ -1187,6 +1252,7 @@ impl Store {
     ///
     /// When something cannot be removed.
     pub fn erase_quarantine(&self) -> Result<Vec<PathBuf>, CollectError> {
+        let _span = operation!("erase_quarantine");
         repair::quarantine::erase_quarantine(&self.engine)
     }
 
@@ -1214,6 +1280,7 @@ impl Store {
     ///
     /// [`ShutdownError::Mounted`] when layers are mounted and the shutdown is not forced.
     pub fn shutdown(&self, how: Shutdown) -> Result<Vec<LayerId>, ShutdownError> {
+        let _span = operation!("shutdown");
         mount::shutdown::shutdown(&self.engine, how)
     }
 }

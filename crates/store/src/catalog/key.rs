@@ -4,7 +4,7 @@ use std::fmt;
 
 use layerhold_ids::{ContainerId, ImageId, LayerId};
 
-use crate::records::kinds::ItemId;
+use crate::records::kinds::{ItemId, ItemKind};
 
 /// Names an item: by its ID, or by a text that a person typed.
 ///
@@ -54,6 +54,16 @@ impl<Id: AsRef<str>> fmt::Display for Key<'_, Id> {
     }
 }
 
+impl Key<'_, ItemId> {
+    /// Returns the kind of item that is named, `item` for any.
+    pub(crate) fn kind_name(&self) -> &'static str {
+        match self {
+            Self::Id(id) => id.kind().name(),
+            Self::Text(_) => "item",
+        }
+    }
+}
+
 /// Narrows a key to one kind; `None` for the ID of another kind.
 macro_rules! of_kind {
     ($($method:ident: $kind:ident, $id:ident;)*) => {
@@ -71,6 +81,13 @@ macro_rules! of_kind {
             impl<'a> From<&'a $id> for Key<'a, $id> {
                 fn from(id: &'a $id) -> Self {
                     Self::Id(id.clone())
+                }
+            }
+
+            impl Key<'_, $id> {
+                /// Returns the kind of item that is named.
+                pub(crate) fn kind_name(&self) -> &'static str {
+                    ItemKind::$kind.name()
                 }
             }
 

@@ -24,6 +24,7 @@ use crate::contents::import::{Destination, ImportFailure, LayerDigests, import};
 use crate::engine::Engine;
 use crate::records::Layer;
 use crate::records::kinds::ItemId;
+use crate::spans::phase;
 
 pub(crate) fn apply_diff(
     engine: &Engine,
@@ -70,12 +71,13 @@ pub(crate) fn apply_diff(
     })?;
     drop(target);
     if engine.sync == SyncMode::Filesystem {
-        driver.sync().map_err(failed)?;
+        engine.flush_contents(&*driver).map_err(failed)?;
         let file = tar_split.area().open_file(tar_split.name())?;
         file.sync_data()
             .map_err(|cause| PathError::new("sync", tar_split.path(), cause))?;
     }
     let mut layers = engine.lock_layers()?;
+    let _publishing = phase!("publish");
     if by_id(&layers, id.as_str())?.is_none() {
         return Err(Conflict::Gone {
             id: ItemId::Layer(id.clone()),

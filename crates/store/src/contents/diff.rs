@@ -49,6 +49,8 @@ pub enum DiffCompression {
 pub struct Diff {
     source: Source,
     layer: LayerId,
+    /// The span of reading it.
+    span: tracing::Span,
 }
 
 pub(crate) enum Source {
@@ -60,7 +62,12 @@ pub(crate) enum Source {
 
 impl Diff {
     pub(crate) fn new(source: Source, layer: LayerId) -> Self {
-        Self { source, layer }
+        let span = tracing::debug_span!(target: "layerhold", "read_diff", id = %layer);
+        Self {
+            source,
+            layer,
+            span,
+        }
     }
 
     /// Returns the layer whose diff this is.
@@ -80,6 +87,7 @@ impl fmt::Debug for Diff {
 
 impl Read for Diff {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let _span = self.span.enter();
         match &mut self.source {
             Source::Direct(reader) => reader.read(buffer),
             Source::Piped(reader) => reader.read(buffer),
@@ -89,6 +97,7 @@ impl Read for Diff {
 
 impl BufRead for Diff {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        let _span = self.span.enter();
         match &mut self.source {
             Source::Direct(reader) => reader.fill_buf(),
             Source::Piped(reader) => reader.fill_buf(),
@@ -127,7 +136,7 @@ pub(crate) fn diff(
     };
     if let Some(blob) = blob {
         let source = source_of_blob(blob, compression)?;
-        return Ok(Diff { source, layer });
+        return Ok(Diff::new(source, layer));
     }
     if !matches!(codec, Codec::Plain | Codec::Gzip | Codec::Zstd) {
         return Err(DiffError::Compress(CodecError::WriteUnsupported { codec }));
@@ -144,7 +153,7 @@ pub(crate) fn diff(
             in_background(move |out| compress(codec, out, |out| pair.write(&*driver, out)))?
         }
     };
-    Ok(Diff { source, layer })
+    Ok(Diff::new(source, layer))
 }
 
 pub(crate) fn changes(

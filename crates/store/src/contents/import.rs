@@ -22,6 +22,7 @@ use crate::catalog::files;
 use crate::catalog::layout::FILE_MODE;
 use crate::contents::progress::{Counted, Reporting};
 use crate::records::Layer;
+use crate::spans::phase;
 use crate::spec::LayerSpec;
 use crate::spec::error::StageError;
 
@@ -46,6 +47,7 @@ pub(crate) fn import(
     options: &ImportOptions,
     advance: &mut dyn FnMut(u64),
 ) -> Result<Imported, ImportFailure> {
+    let span = phase!("unpack", bytes = tracing::field::Empty);
     let file = BufWriter::new(tar_split.create_file(FILE_MODE)?);
     let mut unpack_options = destination.options;
     unpack_options.id_maps = destination.maps;
@@ -65,7 +67,9 @@ pub(crate) fn import(
     let imported = layerhold_archive::import(reader, &mut sink, unpacker, options)
         .map_err(|error| ImportFailure::Import(Box::new(error)))?;
     (destination.settle)(&imported.unpacked.unsettled).map_err(ImportFailure::Driver)?;
-    (sink.advance)(count.load(Ordering::Relaxed));
+    let read = count.load(Ordering::Relaxed);
+    let _span = span.record("bytes", read);
+    (sink.advance)(read);
     files::finish(sink.inner, &tar_split.path()).map_err(ImportFailure::Record)?;
     Ok(imported)
 }

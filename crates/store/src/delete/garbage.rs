@@ -72,7 +72,7 @@ pub(crate) fn garbage_collect(
     report.layers.retain(|id| !locks.layers.is_own(id.as_str()));
     let outcome = remove(engine, &locks, &mut report, &mut trash);
     drop(locks);
-    let erased = trash.erase().and_then(|()| engine.erase_leftovers());
+    let erased = engine.erase(trash).and_then(|()| engine.erase_leftovers());
     outcome?;
     report.areas = erased.map_err(CollectError::Driver)?;
     Ok(report)

@@ -233,8 +233,7 @@ pub(crate) fn deleting<T>(
         deletion.trash.abandon();
         return outcome;
     }
-    let trash = deletion.trash;
-    let erased = cancel.expendable(|| trash.erase());
+    let erased = engine.erase(deletion.trash);
     let erased = erased.map_err(DeleteError::Erase);
     engine.erase_leftovers_by_writer();
     outcome.and_then(|value| erased.map(|()| value))

@@ -3,14 +3,27 @@
 
 use std::ffi::OsStr;
 
-use layerhold_driver::{LayerError, SyncMode, Trash};
+use layerhold_driver::{Driver, LayerError, SyncMode, Trash};
 use layerhold_ids::LayerId;
 use layerhold_sys::{Dir, PathError, remove_tree, under_lock_on_purpose};
 
 use crate::catalog::layout::tar_split_name;
 use crate::engine::Engine;
+use crate::spans::phase;
 
 impl Engine {
+    /// Flushes the filesystem of the driver's layers.
+    pub(crate) fn flush_contents(&self, driver: &dyn Driver) -> Result<(), LayerError> {
+        let _span = phase!("flush", of = "contents");
+        driver.sync()
+    }
+
+    /// Erases what was moved into temporary areas. No lock may be held.
+    pub(crate) fn erase(&self, trash: Trash) -> Result<(), LayerError> {
+        let _span = phase!("erase", of = "trash");
+        self.options.cancel.expendable(|| trash.erase())
+    }
+
     /// Makes the directory entries of layers, and of the files beside them, durable. This comes
     /// before the record that names them is saved. Otherwise a power cut may leave the record
     /// alone: btrfs keeps a rename only when the directory is synced.
@@ -20,6 +33,7 @@ impl Engine {
         if self.sync == SyncMode::None {
             return Ok(());
         }
+        let _span = phase!("flush", of = "places");
         self.driver().sync_places(replaced)?;
         let mut dirs = self.catalog.layout.layer_dirs();
         Ok(dirs.try_for_each(|dir| self.options.metadata_io.sync_dir(dir))?)

@@ -28,6 +28,7 @@ use crate::engine::notices::Notice;
 use crate::engine::options::Recovery;
 use crate::engine::temporary_files::TemporaryFileScope;
 use crate::records::{BY_LAYER, BY_PARENT, BY_TOP_LAYER, Container, Layer};
+use crate::spans::phase;
 
 impl Engine {
     /// Takes all three locks, and undoes what a dead process left unfinished. Its files only move
@@ -112,6 +113,7 @@ impl Engine {
             let notice = Notice::ErasingLeftovers { areas };
             self.options.notices.tell(&notice);
         }
+        let _span = phase!("erase", of = "leftovers");
         self.options.cancel.expendable(|| {
             for root in self.temp_roots() {
                 best_effort(self.recover_area_root(root));

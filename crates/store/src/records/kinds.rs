@@ -18,6 +18,14 @@ pub enum ItemKind {
 }
 
 impl ItemKind {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Layer => "layer",
+            Self::Image => "image",
+            Self::Container => "container",
+        }
+    }
+
     /// Returns the kind of error for an unknown item of this kind.
     #[must_use]
     pub const fn unknown(self) -> ErrorKind {
@@ -31,11 +39,7 @@ impl ItemKind {
 
 impl fmt::Display for ItemKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Layer => "layer",
-            Self::Image => "image",
-            Self::Container => "container",
-        })
+        f.write_str(self.name())
     }
 }
 

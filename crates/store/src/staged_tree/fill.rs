@@ -12,6 +12,7 @@ use layerhold_sys::{Dir, PathError};
 use super::{FilledTree, TreeFacts, TreeState};
 use crate::catalog::layout::FILE_MODE;
 use crate::contents::import::{Destination, import};
+use crate::spans::operation;
 use crate::spec::error::StageError;
 
 /// An empty staged tree that belongs to no layer yet.
@@ -104,6 +105,7 @@ impl TreeToFill {
     /// [`StageError::Import`] for a stream that cannot be read or unpacked. The tree is erased
     /// then.
     pub fn unpack_tar(mut self, reader: impl Read + Send) -> Result<FilledTree, StageError> {
+        let _span = operation!("unpack_tar");
         let before = attributes(self.root())?;
         let addition = self.tar_split_addition()?;
         let tree = &mut self.state.tree;

@@ -92,7 +92,7 @@ pub(crate) fn replace_tree(
     drop(layers);
     // Every record is saved, so the call succeeds even if erasing fails. The next writer tries
     // again.
-    best_effort(trash.erase());
+    best_effort(engine.erase(trash));
     drop(area);
     Ok(())
 }
@@ -126,7 +126,7 @@ fn flush(
     if engine.sync == SyncMode::None {
         return Ok(());
     }
-    driver.sync().map_err(DiffError::Sync)?;
+    engine.flush_contents(driver).map_err(DiffError::Sync)?;
     if let Some(tar_split) = tar_split {
         let file = tar_split.area().open_file(tar_split.name())?;
         file.sync_data()

@@ -48,6 +48,7 @@ use crate::engine::Engine;
 use crate::records::big_data_item::BigDataItem;
 use crate::records::kinds::ItemId;
 use crate::records::{Container, Image, Layer};
+use crate::spans::{operation, phase};
 use crate::spec::{IfPresent, NameConflict};
 use crate::transaction::error::CommitError;
 use crate::usage::counters::Counter;
@@ -81,6 +82,7 @@ impl Transaction {
         if self.layers.is_empty() && self.images.is_empty() && self.containers.is_empty() {
             return Ok(Committed::default());
         }
+        let _span = operation!("commit");
         self.flush()?;
         let engine = Arc::clone(&self.engine);
         let mut counters: Vec<Counter> = self
@@ -93,10 +95,12 @@ impl Transaction {
         }
         let mut locks = engine.lock_all()?;
         let mut commit = Commit::new(&engine);
+        let publishing = phase!("publish");
         let outcome = commit.run(&mut self, &mut locks);
         let outcome = outcome.map_err(|error| commit.undo(&mut locks, error));
         // Erasing takes long, so the locks are released first.
         drop(locks);
+        drop(publishing);
         drop(self.choosing.take());
         drop(commit);
         // Every record is saved, so the commit succeeds even if erasing fails. The next writer
@@ -118,6 +122,7 @@ impl Transaction {
         if self.is_volatile() {
             return Ok(());
         }
+        let _span = phase!("flush", of = "contents");
         if self.layers.is_empty() || engine.sync == SyncMode::None {
             self.area.sync_data()?;
             self.image_area.as_ref().map_or(Ok(()), Area::sync_data)?;

@@ -16,6 +16,7 @@ use crate::catalog::snapshot::Snapshot;
 use crate::catalog::transient::Persistence;
 use crate::records::big_data_item::{BigDataItem, digest_of, note_container_item};
 use crate::records::{Container, Image, Layer};
+use crate::spans::{note_id, operation};
 use crate::spec::error::StageError;
 use crate::spec::layer_id::NewLayerId;
 use crate::spec::{ContainerSpec, LayerSpec};
@@ -45,6 +46,7 @@ impl Transaction {
     }
 
     fn add_container(&mut self, mut spec: ContainerSpec) -> Result<StagedContainer, StageError> {
+        let span = operation!("create_container", kind = "container");
         let view = self.engine.snapshot()?;
         spec.volatile |= self.engine.options.persistence == Persistence::Transient;
         spec.names = dedupe_names(std::mem::take(&mut spec.names));
@@ -52,6 +54,7 @@ impl Transaction {
             Some(id) => id,
             None => fresh_id!(ContainerId)?,
         };
+        note_id(&span, &id);
         check::refuse_reserved(&spec.flags)?;
         self.check_container(&view, &id, &spec.names)?;
         if let Some(choice) = spec.auto_userns.take() {

@@ -6,6 +6,7 @@ use super::{NewLayer, StagedLayer, Transaction, check};
 use crate::catalog::error::Conflict;
 use crate::records::Layer;
 use crate::records::kinds::ItemId;
+use crate::spans::{note_id, operation};
 use crate::spec::LayerSpec;
 use crate::spec::error::StageError;
 use crate::staged_tree::FilledTree;
@@ -28,10 +29,12 @@ impl Transaction {
         spec: LayerSpec,
         tree: FilledTree,
     ) -> Result<StagedLayer, StageError> {
+        let span = operation!("create_layer_from_tree", kind = "layer");
         let mut plan = match self.plan_identified(spec, tree.facts().diff_id())? {
             Planned::New(plan) => plan,
             Planned::Present(layer) => return Ok(layer),
         };
+        note_id(&span, &plan.id);
         let (state, facts) = tree.into_state();
         check::refuse_reserved(facts.flags())?;
         if plan.maps != state.maps {

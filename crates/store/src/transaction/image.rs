@@ -12,6 +12,7 @@ use crate::catalog::snapshot::Snapshot;
 use crate::records::Image;
 use crate::records::big_data_item::note_item;
 use crate::records::kinds::ItemId;
+use crate::spans::{note_id, operation};
 use crate::spec::error::StageError;
 use crate::spec::{ImageIfPresent, ImageSpec, ManifestRule, NameConflict};
 
@@ -33,12 +34,14 @@ impl Transaction {
     /// item with an invalid name, or a manifest without a digest; [`StageError::NoManifest`]
     /// without a manifest, unless the specification allows it.
     pub fn create_image(&mut self, mut spec: ImageSpec) -> Result<ImageId, StageError> {
+        let span = operation!("create_image", kind = "image");
         let view = self.engine.snapshot()?;
         spec.names = dedupe_names(std::mem::take(&mut spec.names));
         let id = match spec.id.take() {
             Some(id) => id,
             None => fresh_id!(ImageId)?,
         };
+        note_id(&span, &id);
         check::refuse_reserved(&spec.flags)?;
         self.check_image(&view, &id, &spec)?;
         for item in &mut spec.big_data {

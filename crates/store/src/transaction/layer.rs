@@ -26,6 +26,7 @@ use crate::contents::import::{Destination, LayerDigests, import};
 use crate::contents::pipe::pipe;
 use crate::records::Layer;
 use crate::records::kinds::ItemId;
+use crate::spans::{note_id, operation};
 use crate::spec::error::StageError;
 use crate::spec::layer_id::{NewLayerId, layer_id_of_contents};
 use crate::spec::{IfPresent, LayerSpec};
@@ -63,6 +64,7 @@ impl Transaction {
         reader: impl Read + Send,
         advance: &mut dyn FnMut(u64),
     ) -> Result<StagedLayer, StageError> {
+        let span = operation!("import_layer", kind = "layer");
         let plan = match self.plan_layer(spec)? {
             Planned::New(plan) => plan,
             Planned::Present(layer) => return Ok(layer),
@@ -72,6 +74,7 @@ impl Transaction {
         let digests = LayerDigests::of_import(&imported).with_trusted_size(&plan.spec);
         match self.identify(plan, Some(&digests.diff_id))? {
             Planned::New(plan) => {
+                note_id(&span, &plan.id);
                 self.add_layer(plan, contents, Some(tar_split), Some((imported, digests)))
             }
             Planned::Present(layer) => Ok(layer),
@@ -131,6 +134,7 @@ impl Transaction {
     /// [`StageError::Conflict`] and [`StageError::Lookup`] for IDs and names that are taken or
     /// missing.
     pub fn create_layer(&mut self, spec: LayerSpec) -> Result<StagedLayer, StageError> {
+        let span = operation!("create_layer", kind = "layer");
         let plan = match self.plan_layer(spec)? {
             Planned::New(plan) => plan,
             Planned::Present(layer) => return Ok(layer),
@@ -141,6 +145,7 @@ impl Transaction {
             Planned::New(plan) => plan,
             Planned::Present(layer) => return Ok(layer),
         };
+        note_id(&span, &plan.id);
         let contents = self.stage_contents(&plan)?;
         let tar_split = self.copy_tar_split(&plan)?;
         self.add_layer(plan, contents, tar_split, None)
@@ -164,12 +169,14 @@ impl Transaction {
         layer: &AdditionalLayer,
         mut spec: LayerSpec,
     ) -> Result<StagedLayer, StageError> {
+        let span = operation!("put_additional_layer", kind = "layer");
         spec.access = Some(LayerAccess::ReadOnly);
         let diff_id = layer.diff_id();
         let mut plan = match self.plan_identified(spec, diff_id.as_ref())? {
             Planned::New(plan) => plan,
             Planned::Present(layer) => return Ok(layer),
         };
+        note_id(&span, &plan.id);
         let mut request = StageRequest::new().with_id(&plan.id);
         if let Some(parent) = &plan.spec.parent {
             request = request.with_parent(self.layer_ref(parent));

@@ -12,6 +12,7 @@ use super::error::UsageError;
 use crate::catalog::layout::tar_split_name;
 use crate::engine::Engine;
 use crate::records::Layer;
+use crate::spans::phase;
 
 /// Counts the tree of a staged layer.
 pub(crate) fn count_tree(tree: &Dir, tar_split: u64) -> layerhold_sys::Result<Counts> {
@@ -33,6 +34,7 @@ pub(super) fn count_layers<'l>(
         return Ok(Vec::new());
     }
     let driver = engine.driver();
+    let operation = tracing::Span::current();
     let counted = Mutex::new(Vec::with_capacity(layers.len()));
     // The first task adds all others.
     run_tasks(default_threads(), None, |layer: Option<&Layer>, tasks| {
@@ -40,7 +42,7 @@ pub(super) fn count_layers<'l>(
             tasks.add_all(layers.iter().copied().map(Some));
             return Ok(());
         };
-        match count_layer(engine, &*driver, layer.id()) {
+        match operation.in_scope(|| count_layer(engine, &*driver, layer.id())) {
             Ok(counts) => {
                 let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
                 counted.push((layer.id().clone(), counts));
@@ -60,6 +62,7 @@ pub(super) fn count_layers<'l>(
 }
 
 fn count_layer(engine: &Engine, driver: &dyn Driver, id: &LayerId) -> Result<Counts, LayerError> {
+    let _span = phase!("count", id = %id);
     let tar_split = tar_split_size(engine, id)?;
     if let Some(tree) = driver.diff_dir(id)? {
         return Ok(count_tree(&tree, tar_split)?);

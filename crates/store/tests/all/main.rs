@@ -49,6 +49,7 @@ mod properties;
 mod recovery;
 mod repair;
 mod sizes;
+mod spans;
 mod split;
 mod support;
 mod transient;
