@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use layerhold_sys::Durability;
 use layerhold_sys::{Cancel, HostIo, MetadataIo};
@@ -101,6 +102,7 @@ pub struct Options {
     pub(crate) limit: u64,
     pub(crate) io: Arc<dyn MetadataIo>,
     pub(crate) cancel: Cancel,
+    pub(crate) lock_timeout: Option<Duration>,
 }
 
 /// Larger files are refused by default: 1 GiB, a million records and more.
@@ -122,6 +124,7 @@ impl Options {
             limit: DEFAULT_LIMIT,
             io: Arc::new(HostIo),
             cancel: Cancel::new(),
+            lock_timeout: None,
         }
     }
 
@@ -152,6 +155,15 @@ impl Options {
     #[must_use]
     pub fn limit(mut self, limit: u64) -> Self {
         self.limit = limit.min(LARGEST_LIMIT);
+        self
+    }
+
+    /// Has waits for the lock end after `timeout`, with an error that names the holders
+    /// ([`LockError::TimedOut`](layerhold_lockfile::LockError::TimedOut)). With `None` they have no
+    /// bound, which is the default.
+    #[must_use]
+    pub fn lock_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.lock_timeout = timeout.into();
         self
     }
 

@@ -5,7 +5,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use layerhold_lockfile::{LockError, LockFile, Protection, ReadOnlyLockFile, Token, TokenError};
+use layerhold_lockfile::{
+    LockError, LockFile, LockHolder, Protection, ReadOnlyLockFile, Token, TokenError,
+};
 use layerhold_sys::PathError;
 
 use crate::fields::Fields;
@@ -82,6 +84,12 @@ impl ReadError {
     pub fn is_cancelled(&self) -> bool {
         matches!(self, Self::Lock { source, .. } if source.is_cancelled())
     }
+
+    /// Whether the lock did not become free within [`Options::lock_timeout`].
+    #[must_use]
+    pub fn is_timed_out(&self) -> bool {
+        matches!(self, Self::Lock { source, .. } if source.is_timed_out())
+    }
 }
 
 #[derive(Debug)]
@@ -130,11 +138,13 @@ impl<R: Record> Shared<R> {
         let lock = match options.access {
             Access::ReadWrite => {
                 let lock = LockFile::brief(&options.lock)?;
-                Lock::ReadWrite(lock.cancelled_by(options.cancel.clone()))
+                let lock = lock.cancelled_by(options.cancel.clone());
+                Lock::ReadWrite(lock.with_timeout(options.lock_timeout))
             }
             Access::ReadOnly => {
                 let lock = ReadOnlyLockFile::brief(&options.lock)?;
-                Lock::ReadOnly(lock.cancelled_by(options.cancel.clone()))
+                let lock = lock.cancelled_by(options.cancel.clone());
+                Lock::ReadOnly(lock.with_timeout(options.lock_timeout))
             }
         };
         Ok(Self {
@@ -153,6 +163,13 @@ impl<R: Record> Shared<R> {
                 record_kind: R::KIND,
                 path: lock.path().to_owned(),
             }),
+        }
+    }
+
+    pub(crate) fn lock_holders(&self) -> Result<Vec<LockHolder>, LockError> {
+        match &self.lock {
+            Lock::ReadWrite(lock) => lock.holders(),
+            Lock::ReadOnly(lock) => lock.holders(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use layerhold_lockfile::LockError;
+use layerhold_lockfile::{LockError, LockHolder};
 use layerhold_sys::Dir;
 use layerhold_truncindex::Resolution;
 
@@ -197,6 +197,16 @@ impl<R: Record> JsonStore<R> {
     /// The size of the file of a big data item in bytes.
     pub fn big_data_size(&self, id: &str, key: &str) -> Result<Option<u64>, BigDataError> {
         big_data::size(&self.shared.options, id, key)
+    }
+
+    /// Finds the processes that hold a lock of the store, for messages
+    /// ([`LockFile::holders`](layerhold_lockfile::LockFile::holders)).
+    ///
+    /// # Errors
+    ///
+    /// The lock file or procfs cannot be read.
+    pub fn lock_holders(&self) -> Result<Vec<LockHolder>, LockError> {
+        self.shared.lock_holders()
     }
 
     /// Removes a record: first the record, then the files of its big data items.

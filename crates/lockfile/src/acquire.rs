@@ -1,13 +1,14 @@
 //! Taking a lock, and making sure that the file locked is the one that other processes find.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use layerhold_sys::{
-    CANCEL_INTERVAL, Cancel, Cancelled, Create, Dir, LockKind, OpenOptions, PathError, RecordLock,
-    best_effort, open_ambient_file, stat_ambient, stat_file,
+    CANCEL_INTERVAL, Cancel, Cancelled, Create, Dir, LockHolder, LockKind, OpenOptions, PathError,
+    RecordLock, best_effort, lock_holders, open_ambient_file, stat_ambient, stat_file,
 };
 use tracing::span::EnteredSpan;
 
@@ -61,6 +62,25 @@ pub enum LockError {
         /// That the wait was cancelled.
         source: Cancelled,
     },
+    /// The lock did not become free within the bound of the handle
+    /// ([`LockFile::with_timeout`](crate::LockFile::with_timeout)).
+    #[error("cannot lock file {} within {timeout:?}: {}", path.display(), holders_text(holders))]
+    TimedOut {
+        /// The lock file.
+        path: PathBuf,
+        /// The bound.
+        timeout: Duration,
+        /// The processes that held the lock when the wait ended, as far as they could be found.
+        holders: Vec<LockHolder>,
+    },
+    /// The holders of the lock cannot be found.
+    #[error("cannot find the holders of lock file {}", path.display())]
+    Holders {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        source: PathError,
+    },
     /// The path names no file.
     #[error("cannot use {} as the path of a lock file", path.display())]
     InvalidPath {
@@ -76,6 +96,12 @@ impl LockError {
         matches!(self, Self::Cancelled { .. })
     }
 
+    /// Whether the lock did not become free in time.
+    #[must_use]
+    pub fn is_timed_out(&self) -> bool {
+        matches!(self, Self::TimedOut { .. })
+    }
+
     /// Whether the disk is full (or a quota used up).
     #[must_use]
     pub fn is_out_of_space(&self) -> bool {
@@ -84,6 +110,39 @@ impl LockError {
                 source.is_out_of_space()
             }
             _ => false,
+        }
+    }
+}
+
+fn holders_text(holders: &[LockHolder]) -> String {
+    let mut text = String::new();
+    for holder in holders {
+        let comma = if text.is_empty() { "" } else { ", " };
+        // Writing to a string cannot fail.
+        best_effort(write!(text, "{comma}{holder}"));
+    }
+    match holders {
+        [] => "its holder is not known".to_owned(),
+        [_] => format!("{text} holds it"),
+        _ => format!("{text} hold it"),
+    }
+}
+
+/// What ends a wait before there is a lock.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Bounds {
+    pub(crate) cancel: Option<Cancel>,
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl Bounds {
+    fn check(&self, path: &Path) -> Result<(), LockError> {
+        match self.cancel.as_ref().map_or(Ok(()), Cancel::check) {
+            Ok(()) => Ok(()),
+            Err(source) => Err(LockError::Cancelled {
+                path: path.to_owned(),
+                source,
+            }),
         }
     }
 }
@@ -120,15 +179,23 @@ pub(crate) fn wait_span(path: &Path, kind: LockKind) -> EnteredSpan {
     tracing::debug_span!(target: "layerhold", "lock_wait", path = %path.display(), kind).entered()
 }
 
-/// Waits for the lock.
+/// Waits for the lock, within the bounds.
 pub(crate) fn lock(
     path: &Path,
     access: Access,
     kind: LockKind,
-    cancel: Option<&Cancel>,
+    bounds: &Bounds,
 ) -> Result<RecordLock, LockError> {
     let _span = wait_span(path, kind);
-    let lock = until_current(path, access, |file| match cancel {
+    if let Some(timeout) = bounds.timeout {
+        let lock = poll(path, access, kind, bounds, timeout)?;
+        return lock.ok_or_else(|| LockError::TimedOut {
+            path: path.to_owned(),
+            timeout,
+            holders: holders(path).unwrap_or_default(),
+        });
+    }
+    let lock = until_current(path, access, |file| match &bounds.cancel {
         None => RecordLock::lock(file, kind).map(Some),
         Some(cancel) => wait_or_cancel(file, kind, cancel),
     })?;
@@ -184,18 +251,22 @@ pub(crate) fn try_lock(
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
-/// Tries until it works or the time is over, with pauses that double.
+/// Tries until it works, the time is over or the wait is cancelled, with pauses that double.
 ///
 /// The kernel has no timed wait for these locks, and a thread left waiting would take the lock
 /// later, when it is not wanted any more.
-pub(crate) fn poll<T>(
+pub(crate) fn poll(
+    path: &Path,
+    access: Access,
+    kind: LockKind,
+    bounds: &Bounds,
     patience: Duration,
-    mut attempt: impl FnMut() -> Result<Option<T>, LockError>,
-) -> Result<Option<T>, LockError> {
+) -> Result<Option<RecordLock>, LockError> {
     let start = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {
-        if let Some(taken) = attempt()? {
+        bounds.check(path)?;
+        if let Some(taken) = try_lock(path, access, kind)? {
             return Ok(Some(taken));
         }
         let left = patience.saturating_sub(start.elapsed());
@@ -205,6 +276,20 @@ pub(crate) fn poll<T>(
         std::thread::sleep(pause.min(left));
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
+}
+
+/// The processes that hold a lock of the file; none if it does not exist.
+pub(crate) fn holders(path: &Path) -> Result<Vec<LockHolder>, LockError> {
+    // Opened without access, so that no permission on it is needed.
+    let file = match open_ambient_file(path, OpenOptions::path_only()) {
+        Err(error) if error.is_not_found() => return Ok(Vec::new()),
+        other => other,
+    };
+    file.and_then(|file| lock_holders(&file))
+        .map_err(|source| LockError::Holders {
+            path: path.to_owned(),
+            source,
+        })
 }
 
 /// Repeats locking until the locked file is the one the path names.

@@ -17,10 +17,8 @@
 //! let seen = file.read()?.token()?;
 //! assert!(seen.is_empty());
 //!
-//! let guard = file.write()?;
-//! let recorded = guard.record_write()?; // first the token, then the data
-//! // ... change the data ...
-//! drop(guard);
+//! // Locks, records the write, and replaces the file that the lock protects.
+//! let recorded = file.replace_file(scratch.path().join("layers.json"), b"[]")?;
 //!
 //! let now = file.read()?.token()?;
 //! assert!(now != seen && now == recorded);
@@ -43,17 +41,26 @@
 //!
 //! An empty file means that no write was ever recorded.
 //!
+//! # When a process ends
+//!
+//! The lock belongs to an open file, and the kernel closes that when the process ends, however it
+//! ends. So a killed process leaves no lock behind, and the lock file may stay. What the process
+//! had changed under the lock stays too: replace files at once ([`WriteGuard::replace_file`]), or
+//! mark unfinished work.
+//!
 //! # Limitations
 //!
 //! - The kernel wakes waiters in no promised order. Within one handle readers
 //!   let waiting writers pass; between processes nothing prevents starvation.
 //! - Timed waits try again every few milliseconds, since the kernel has none.
+//! - [`LockFile::holders`] needs procfs, and finds only processes that this one may inspect.
 //! - Locks on network filesystems are as good as their servers.
 //! - A process of the Go library does not notice when a lock file is removed
 //!   while it waits for it; we do.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+mod replace;
 mod lock_file;
 mod read_only;
 mod guard;
@@ -64,8 +71,10 @@ mod token;
 
 pub use acquire::LockError;
 pub use guard::{Protection, ReadGuard, WriteGuard};
+pub use layerhold_sys::{self, Cancel, LockHolder, LockKind};
 pub use lock_file::LockFile;
 pub use read_only::ReadOnlyLockFile;
+pub use replace::ReplaceError;
 pub use token::{Token, TokenError};
 
 /// Compiles and runs the example of the README.

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use layerhold_sys::{Cancel, HeldFor, LockKind, RecordLock, is_held_by_this_thread};
+use layerhold_sys::{Cancel, HeldFor, LockHolder, LockKind, RecordLock, is_held_by_this_thread};
 
-use crate::acquire::{Access, LockError, lock, poll, try_lock};
+use crate::acquire::{Access, Bounds, LockError, holders, lock, poll, try_lock};
 use crate::guard::{ReadGuard, WriteGuard};
 use crate::shared::Shared;
 
@@ -22,7 +22,7 @@ use crate::shared::Shared;
 #[derive(Clone, Debug)]
 pub struct LockFile {
     shared: Arc<Shared>,
-    cancel: Option<Cancel>,
+    bounds: Bounds,
 }
 
 impl LockFile {
@@ -31,7 +31,7 @@ impl LockFile {
     pub fn new(path: impl AsRef<Path>) -> Result<Self, LockError> {
         Ok(Self {
             shared: Shared::new(path.as_ref(), HeldFor::AnyTime)?,
-            cancel: None,
+            bounds: Bounds::default(),
         })
     }
 
@@ -41,19 +41,37 @@ impl LockFile {
     pub fn brief(path: impl AsRef<Path>) -> Result<Self, LockError> {
         Ok(Self {
             shared: Shared::new(path.as_ref(), HeldFor::Moments)?,
-            cancel: None,
+            bounds: Bounds::default(),
         })
     }
 
-    /// Has waits without bound end with [`LockError::Cancelled`] when `cancel` is set.
+    /// Has waits end with [`LockError::Cancelled`] when `cancel` asks for it.
     #[must_use]
     pub fn cancelled_by(mut self, cancel: Cancel) -> Self {
-        self.cancel = Some(cancel);
+        self.bounds.cancel = Some(cancel);
         self
     }
 
-    fn cancel(&self) -> Option<&Cancel> {
-        self.cancel.as_ref()
+    /// Has [`read`](Self::read) and [`write`](Self::write) wait for `timeout` at most, and then end
+    /// with [`LockError::TimedOut`], which names the holders. With `None` they wait without bound,
+    /// which is the default.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.bounds.timeout = timeout.into();
+        self
+    }
+
+    /// Finds the processes that hold a lock of this file, those of the Go library included; empty
+    /// if the file does not exist. This process is listed if it holds one.
+    ///
+    /// The result is for messages: it may be out of date when it is returned. See
+    /// [`lock_holders`](layerhold_sys::lock_holders) for what cannot be found.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Holders`] if the file or procfs cannot be read.
+    pub fn holders(&self) -> Result<Vec<LockHolder>, LockError> {
+        holders(self.path())
     }
 
     /// Tells whether this thread holds a lock of this path, through this handle or another one. If
@@ -69,26 +87,26 @@ impl LockFile {
         &self.shared.path
     }
 
-    /// Waits for a read lock, without bound.
+    /// Waits for a read lock, without bound unless [one was set](Self::with_timeout).
     pub fn read(&self) -> Result<ReadGuard, LockError> {
         self.shared.queue.let_writers_pass();
         let lock = lock(
             self.path(),
             Access::ReadWrite,
             LockKind::Shared,
-            self.cancel(),
+            &self.bounds,
         )?;
         Ok(self.read_guard(lock))
     }
 
-    /// Waits for a write lock, without bound.
+    /// Waits for a write lock, without bound unless [one was set](Self::with_timeout).
     pub fn write(&self) -> Result<WriteGuard, LockError> {
         let waiting = self.shared.queue.enter();
         let lock = lock(
             self.path(),
             Access::ReadWrite,
             LockKind::Exclusive,
-            self.cancel(),
+            &self.bounds,
         )?;
         drop(waiting);
         Ok(self.write_guard(lock))
@@ -108,18 +126,16 @@ impl LockFile {
 
     /// Waits for a read lock for `patience` at most.
     pub fn read_timeout(&self, patience: Duration) -> Result<Option<ReadGuard>, LockError> {
-        let lock = poll(patience, || {
-            try_lock(self.path(), Access::ReadWrite, LockKind::Shared)
-        })?;
+        let kind = LockKind::Shared;
+        let lock = poll(self.path(), Access::ReadWrite, kind, &self.bounds, patience)?;
         Ok(lock.map(|lock| self.read_guard(lock)))
     }
 
     /// Waits for a write lock for `patience` at most.
     pub fn write_timeout(&self, patience: Duration) -> Result<Option<WriteGuard>, LockError> {
         let waiting = self.shared.queue.enter();
-        let lock = poll(patience, || {
-            try_lock(self.path(), Access::ReadWrite, LockKind::Exclusive)
-        })?;
+        let kind = LockKind::Exclusive;
+        let lock = poll(self.path(), Access::ReadWrite, kind, &self.bounds, patience)?;
         drop(waiting);
         Ok(lock.map(|lock| self.write_guard(lock)))
     }

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use layerhold_sys::{Cancel, HeldFor, LockKind, PathError, RecordLock};
+use layerhold_sys::{Cancel, HeldFor, LockHolder, LockKind, PathError, RecordLock};
 
-use crate::acquire::{Access, LockError, lock, poll, try_lock};
+use crate::acquire::{Access, Bounds, LockError, holders, lock, poll, try_lock};
 use crate::guard::ReadGuard;
 use crate::shared::Shared;
 
@@ -18,7 +18,7 @@ use crate::shared::Shared;
 #[derive(Clone, Debug)]
 pub struct ReadOnlyLockFile {
     shared: Arc<Shared>,
-    cancel: Option<Cancel>,
+    bounds: Bounds,
 }
 
 impl ReadOnlyLockFile {
@@ -27,7 +27,7 @@ impl ReadOnlyLockFile {
     pub fn new(path: impl AsRef<Path>) -> Result<Self, LockError> {
         Ok(Self {
             shared: Shared::new(path.as_ref(), HeldFor::AnyTime)?,
-            cancel: None,
+            bounds: Bounds::default(),
         })
     }
 
@@ -36,16 +36,34 @@ impl ReadOnlyLockFile {
     pub fn brief(path: impl AsRef<Path>) -> Result<Self, LockError> {
         Ok(Self {
             shared: Shared::new(path.as_ref(), HeldFor::Moments)?,
-            cancel: None,
+            bounds: Bounds::default(),
         })
     }
 
-    /// Has waits without bound end when they are asked to, as
+    /// Has waits end when they are asked to, as
     /// [`LockFile::cancelled_by`](crate::LockFile::cancelled_by) does.
     #[must_use]
     pub fn cancelled_by(mut self, cancel: Cancel) -> Self {
-        self.cancel = Some(cancel);
+        self.bounds.cancel = Some(cancel);
         self
+    }
+
+    /// Bounds [`read`](Self::read), as [`LockFile::with_timeout`](crate::LockFile::with_timeout)
+    /// does.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.bounds.timeout = timeout.into();
+        self
+    }
+
+    /// Finds the processes that hold a lock of this file, as
+    /// [`LockFile::holders`](crate::LockFile::holders) does.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Holders`] if the file or procfs cannot be read.
+    pub fn holders(&self) -> Result<Vec<LockHolder>, LockError> {
+        holders(self.path())
     }
 
     /// The absolute path of the lock file.
@@ -54,34 +72,34 @@ impl ReadOnlyLockFile {
         &self.shared.path
     }
 
-    /// Waits for a read lock, without bound.
+    /// Waits for a read lock, without bound unless [one was set](Self::with_timeout).
     pub fn read(&self) -> Result<ReadGuard, LockError> {
         let lock = lock(
             self.path(),
             Access::ReadOnly,
             LockKind::Shared,
-            self.cancel.as_ref(),
+            &self.bounds,
         );
         unprotected_if_impossible(lock.map(Some)).map(|lock| self.guard(lock))
     }
 
     /// Takes a read lock unless another process or thread writes.
     pub fn try_read(&self) -> Result<Option<ReadGuard>, LockError> {
-        Ok(self.attempt()?.map(|lock| self.guard(lock)))
+        let lock = match try_lock(self.path(), Access::ReadOnly, LockKind::Shared) {
+            Ok(None) => return Ok(None),
+            other => unprotected_if_impossible(other)?,
+        };
+        Ok(Some(self.guard(lock)))
     }
 
     /// Waits for a read lock for `patience` at most.
     pub fn read_timeout(&self, patience: Duration) -> Result<Option<ReadGuard>, LockError> {
-        let lock = poll(patience, || self.attempt())?;
-        Ok(lock.map(|lock| self.guard(lock)))
-    }
-
-    /// One attempt: outside whether it is over, inside whether there is a lock.
-    fn attempt(&self) -> Result<Option<Option<RecordLock>>, LockError> {
-        match try_lock(self.path(), Access::ReadOnly, LockKind::Shared) {
-            Ok(None) => Ok(None),
-            other => unprotected_if_impossible(other).map(Some),
-        }
+        let kind = LockKind::Shared;
+        let lock = match poll(self.path(), Access::ReadOnly, kind, &self.bounds, patience) {
+            Ok(None) => return Ok(None),
+            other => unprotected_if_impossible(other)?,
+        };
+        Ok(Some(self.guard(lock)))
     }
 
     fn guard(&self, lock: Option<RecordLock>) -> ReadGuard {

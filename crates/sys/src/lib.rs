@@ -32,9 +32,9 @@
 mod namespace;
 mod filesystem;
 mod trees;
+mod locks;
 mod mounts;
 mod files;
-mod locks;
 mod directory;
 mod process;
 mod random;
@@ -66,6 +66,7 @@ pub use filesystem::project_quota::{
 pub use locks::held::{
     HeldFor, HeldLock, is_held_by_this_thread, no_brief_lock, under_lock_on_purpose,
 };
+pub use locks::holders::{LockHolder, lock_holders};
 pub use locks::record_lock::{LockKind, RecordLock};
 pub use mounts::detached::DetachedMount;
 pub use mounts::mount_namespaces::{Coverage, visit_mounts_everywhere};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use layerhold_json_store::layerhold_lockfile::LockError;
 use layerhold_json_store::{JsonStore, Location, Options, ReadError, Record};
 
 use crate::support::{DURABLE, Place, Thing, VOLATILE};
@@ -74,6 +75,35 @@ fn guards_exclude_each_other() {
     assert!(two.try_write().unwrap().is_none());
     drop(writer);
     assert!(two.read_timeout(Duration::from_secs(60)).unwrap().is_some());
+}
+
+#[test]
+fn a_bounded_wait_names_the_holder() {
+    let place = Place::new();
+    let one = place.open();
+    let options = place.options().lock_timeout(Duration::from_millis(5));
+    let two = JsonStore::<Thing>::open(options).unwrap();
+    assert_eq!(two.lock_holders().unwrap(), []);
+    let writer = one.write().unwrap();
+    let own = Some(std::process::id());
+    for error in [
+        two.read().map(drop).unwrap_err(),
+        two.write().map(drop).unwrap_err(),
+        two.snapshot().map(drop).unwrap_err(),
+    ] {
+        assert!(error.is_timed_out() && !error.is_cancelled());
+        let ReadError::Lock {
+            source: LockError::TimedOut { holders, .. },
+            ..
+        } = error
+        else {
+            panic!("{error:?}");
+        };
+        let pids: Vec<_> = holders.iter().map(|holder| holder.pid).collect();
+        assert_eq!(pids, [own]);
+    }
+    drop(writer);
+    assert!(two.snapshot().is_ok());
 }
 
 #[test]

@@ -45,3 +45,26 @@ fn a_wait_that_is_not_cancelled_gets_the_lock() {
     drop(held);
     assert_eq!(waiting.join().unwrap().unwrap(), path);
 }
+
+#[test]
+fn a_bounded_wait_can_be_cancelled_too() {
+    let place = layerhold_testkit::scratch();
+    let path = place.path().join("x.lock");
+    let holder = LockFile::new(&path).unwrap();
+    let guard = holder.write().unwrap();
+    let cancel = Cancel::new();
+    let long = Duration::from_secs(3600);
+    let waiter = LockFile::new(&path).unwrap();
+    let waiter = waiter.cancelled_by(cancel.clone()).with_timeout(long);
+    cancel.cancel();
+    for wait in [
+        waiter.write().map(drop),
+        waiter.read().map(drop),
+        waiter.write_timeout(long).map(drop),
+    ] {
+        let error = wait.unwrap_err();
+        assert!(matches!(error, LockError::Cancelled { .. }), "{error:?}");
+        assert!(layerhold_sys::is_cancelled(&error));
+    }
+    drop(guard);
+}

@@ -11,6 +11,7 @@ mod media;
 mod model;
 mod peers;
 mod processes;
+mod replace;
 mod replaced;
 mod support;
 mod threads;

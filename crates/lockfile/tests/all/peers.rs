@@ -186,6 +186,12 @@ fn peer_classic_record_locks_conflict_as_they_should() {
         let mut holder = hold_classic(lock.path(), kind);
         assert_eq!(lock.try_read().unwrap().is_some(), may_read, "{kind}");
         assert!(lock.try_write().unwrap().is_none(), "{kind}");
+        let holders = lock.holders().unwrap();
+        let [found] = &holders[..] else {
+            panic!("{holders:?}");
+        };
+        assert_eq!(found.pid, Some(holder.0.id()));
+        assert_eq!(found.command.as_deref(), Some("python3"));
         drop(holder.0.stdin.take());
         assert!(holder.0.wait().unwrap().success());
         assert!(lock.try_write().unwrap().is_some(), "{kind}");

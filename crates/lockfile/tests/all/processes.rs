@@ -1,6 +1,8 @@
 //! Several processes of ours.
 
-use layerhold_lockfile::LockFile;
+use std::time::Duration;
+
+use layerhold_lockfile::{LockError, LockFile, LockKind, ReadOnlyLockFile};
 use layerhold_testkit::{ChildSpec, child_role, scratch};
 
 use super::support::{eventually, is_waited_for};
@@ -51,7 +53,7 @@ fn a_process_that_writes_keeps_others_out_and_they_see_its_token() {
     let token = holder.hear().unwrap();
     assert!(lock.try_read().unwrap().is_none());
     assert!(lock.try_write().unwrap().is_none());
-    let patience = std::time::Duration::from_millis(20);
+    let patience = Duration::from_millis(20);
     assert!(lock.read_timeout(patience).unwrap().is_none());
     assert!(lock.write_timeout(patience).unwrap().is_none());
     holder.tell("release");
@@ -91,7 +93,7 @@ fn a_timed_wait_ends_with_the_lock_when_it_becomes_free() {
     let mut holder = child("hold", &lock);
     holder.hear().unwrap();
     std::thread::scope(|scope| {
-        let long = std::time::Duration::from_secs(3600);
+        let long = Duration::from_secs(3600);
         let waiting = scope.spawn(move || lock.write_timeout(long).unwrap().is_some());
         holder.tell("release");
         assert!(waiting.join().unwrap());
@@ -122,4 +124,70 @@ fn processes_count_without_losing_any() {
     }
     let count = std::fs::read_to_string(lock.path().with_extension("count")).unwrap();
     assert_eq!(count, "200");
+}
+
+#[test]
+fn a_killed_reader_releases() {
+    let place = scratch();
+    let lock = LockFile::new(place.path().join("x.lock")).unwrap();
+    let mut reader = child("read", &lock);
+    reader.hear().unwrap();
+    assert!(lock.try_write().unwrap().is_none());
+    reader.kill();
+    assert!(lock.try_write().unwrap().is_some());
+}
+
+#[test]
+fn a_bounded_wait_ends_and_names_the_holder() {
+    let place = scratch();
+    let path = place.path().join("x.lock");
+    let lock = LockFile::new(&path).unwrap();
+    assert_eq!(lock.holders().unwrap(), []);
+    let mut holder = child("hold", &lock);
+    holder.hear().unwrap();
+    let bound = Duration::from_millis(5);
+    let lock = lock.with_timeout(bound);
+    let read_only = ReadOnlyLockFile::new(&path).unwrap().with_timeout(bound);
+    let waits = [
+        lock.write().map(drop),
+        lock.read().map(drop),
+        read_only.read().map(drop),
+    ];
+    for wait in waits {
+        let error = wait.unwrap_err();
+        assert!(error.is_timed_out() && !error.is_cancelled());
+        let text = error.to_string();
+        let LockError::TimedOut {
+            path: of,
+            timeout,
+            holders,
+        } = error
+        else {
+            panic!("{error:?}");
+        };
+        assert_eq!((of, timeout), (path.clone(), bound));
+        let [found] = &holders[..] else {
+            panic!("{holders:?}");
+        };
+        let command = found.command.clone().unwrap();
+        assert_eq!(
+            (found.pid, found.kind),
+            (Some(holder.id()), LockKind::Exclusive)
+        );
+        assert!(!command.is_empty());
+        let shown = path.display();
+        let pid = holder.id();
+        assert_eq!(
+            text,
+            format!("cannot lock file {shown} within 5ms: {command} (process {pid}) holds it")
+        );
+        assert_eq!(lock.holders().unwrap(), holders);
+        assert_eq!(read_only.holders().unwrap(), holders);
+    }
+    holder.tell("release");
+    assert!(holder.wait().success());
+    assert_eq!(lock.holders().unwrap(), []);
+    drop(lock.write().unwrap());
+    let unbounded = lock.with_timeout(None);
+    drop(unbounded.write().unwrap());
 }

@@ -1,4 +1,5 @@
 //! Record locks, and the list of held locks.
 
+pub(crate) mod holders;
 pub(crate) mod record_lock;
 pub(crate) mod held;

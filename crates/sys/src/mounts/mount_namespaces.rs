@@ -22,8 +22,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Context, Result};
-use crate::mounts::mount_users::processes;
 use crate::mounts::mountinfo::{MountInfo, parse, read_mounts};
+use crate::process::procfs::processes;
 
 /// Whether a listing of all mount namespaces may be incomplete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

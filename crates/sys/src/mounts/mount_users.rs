@@ -5,9 +5,10 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Context, Result};
+use crate::error::Result;
 use crate::mounts::mount_of::{mount_at, mount_id_at};
 use crate::mounts::mountinfo::{MountInfo, parse};
+use crate::process::procfs::{command, processes, read};
 
 /// How a process keeps a mount busy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,18 +66,6 @@ pub fn mount_users(path: &Path) -> Result<Vec<Holder>> {
         }
     }
     Ok(holders)
-}
-
-pub(crate) fn processes() -> Result<Vec<u32>> {
-    let path = Path::new("/proc");
-    let entries = path
-        .read_dir()
-        .context("read directory", || path.to_owned())?;
-    let mut pids: Vec<u32> = entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .collect();
-    pids.sort_unstable();
-    Ok(pids)
 }
 
 /// The copies of the mount in one namespace.
@@ -145,20 +134,6 @@ fn namespace(process: &Path) -> Option<PathBuf> {
 
 fn mounts_of(process: &Path) -> Vec<MountInfo> {
     parse(&read(&process.join("mountinfo")))
-}
-
-/// Reads a procfs file; an unreadable one counts as empty.
-fn read(path: &Path) -> Vec<u8> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "procfs is reached by its fixed path; this is the crate that others go through"
-    )]
-    std::fs::read(path).unwrap_or_default()
-}
-
-fn command(process: &Path) -> String {
-    let name = read(&process.join("comm"));
-    String::from_utf8_lossy(&name).trim_end().to_owned()
 }
 
 fn open_files(process: &Path, is_there: &impl Fn(&Path) -> bool) -> Vec<Hold> {

@@ -1,5 +1,6 @@
-//! Properties, signals and cancellation of this process.
+//! Properties, signals and cancellation of this process; what procfs says about others.
 
 pub(crate) mod properties;
 pub(crate) mod signals;
 pub(crate) mod cancel;
+pub(crate) mod procfs;
