@@ -103,6 +103,7 @@ pub use engine::options::{Recovery, StoreOptions, VolatileMounts};
 pub use engine::userns::{AutoUserNs, AutoUserNsPolicy, UserNsError};
 pub use error::Error;
 pub use mount::error::MountError;
+pub use mount::guard::MountGuard;
 pub use mount::ignored::Ignored;
 pub use mount::layer::{MountRequest, StillMounted, Unmounting};
 pub use mount::owners::ParentOwners;

@@ -33,6 +33,7 @@ use crate::engine::Engine;
 use crate::engine::error::OpenError;
 use crate::engine::options::StoreOptions;
 use crate::mount::error::MountError;
+use crate::mount::guard::MountGuard;
 use crate::mount::ignored::Ignored;
 use crate::mount::layer::{MountRequest, StillMounted, Unmounting};
 use crate::mount::owners::ParentOwners;
@@ -996,6 +997,19 @@ impl Store {
         mount::layer::mount(&self.engine, &item, request)
     }
 
+    /// Mounts as [`mount`](Self::mount) does, until the returned guard is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`mount`](Self::mount).
+    pub fn mount_guard<'k>(
+        &self,
+        item: impl Into<Key<'k, ItemId>>,
+        request: &MountRequest,
+    ) -> Result<MountGuard, MountError> {
+        mount::guard::mount_guard(&self.engine, &item.into(), request)
+    }
+
     /// Ends a use of the mount of a layer or container. The text may also be the path of the mount
     /// point.
     ///
@@ -1051,6 +1065,19 @@ impl Store {
     ) -> Result<PathBuf, MountError> {
         let (image, _span) = operation!("mount_image", image);
         transaction::mount_image::mount_image(&self.engine, &image, request)
+    }
+
+    /// Mounts as [`mount_image`](Self::mount_image) does, until the returned guard is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`mount_image`](Self::mount_image).
+    pub fn mount_image_guard<'k>(
+        &self,
+        image: impl Into<Key<'k, ImageId>>,
+        request: &MountRequest,
+    ) -> Result<MountGuard, MountError> {
+        transaction::mount_image::mount_image_guard(&self.engine, &image.into(), request)
     }
 
     /// Ends a use of the mount of an image.

@@ -70,7 +70,7 @@ pub use locks::holders::{LockHolder, lock_holders};
 pub use locks::record_lock::{LockKind, RecordLock};
 pub use mounts::detached::DetachedMount;
 pub use mounts::mount_namespaces::{Coverage, visit_mounts_everywhere};
-pub use mounts::mount_of::{MountSummary, mount_at, mount_of};
+pub use mounts::mount_of::{MountSummary, mount_at, mount_of, unique_mount_id};
 pub use mounts::mount_users::{Hold, Holder, mount_users};
 pub use mounts::overlay_mount::{OverlayApi, OverlayMount, OverlayMountError};
 pub use mounts::{mount, mountinfo};

@@ -170,6 +170,15 @@ pub(crate) fn mount_layer(
     target: &MountTarget,
     request: &MountRequest,
 ) -> Result<PathBuf, MountError> {
+    mount_locked(engine, target, request).map(|(path, _)| path)
+}
+
+/// Mounts a layer, counts the mount, and returns the lock under which it was mounted.
+pub(crate) fn mount_locked(
+    engine: &Engine,
+    target: &MountTarget,
+    request: &MountRequest,
+) -> Result<(PathBuf, LockedLayer), MountError> {
     let in_use = engine.use_driver()?;
     let id = target.layer.id();
     let options = options(target, request, engine.options.volatile_mounts);
@@ -182,7 +191,9 @@ pub(crate) fn mount_layer(
     {
         // As in Go, a mounted layer is not mounted again, and its mount options stay.
         counts.set(id, &mount.path, mount.count.saturating_add(1))?;
-        return Ok(mount.path.clone());
+        let path = mount.path.clone();
+        drop(counts);
+        return Ok((path, held));
     }
     // A count that an unmount outside this library left behind is stale. Any other count is for
     // users in other mount namespaces.
@@ -202,7 +213,8 @@ pub(crate) fn mount_layer(
         }
         return Err(error.into());
     }
-    Ok(path)
+    drop(counts);
+    Ok((path, held))
 }
 
 /// Ends a use of a mount, or the mount.
@@ -313,7 +325,7 @@ fn mounted_at(engine: &Engine, path: &str) -> Result<Option<LayerId>, MountError
 
 /// A layer under the lock that keeps other processes from deleting it.
 #[derive(Debug)]
-enum LockedLayer {
+pub(crate) enum LockedLayer {
     Own(Locked<Layer>),
     /// A layer of an additional store. Locks of this store cannot be taken inside the lock of that
     /// one.

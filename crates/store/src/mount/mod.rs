@@ -1,5 +1,6 @@
 //! Mounting and unmounting layers and containers, and shutting a store down.
 
+pub(crate) mod guard;
 pub(crate) mod owners;
 pub(crate) mod shutdown;
 pub(crate) mod ignored;

@@ -13,6 +13,7 @@ use crate::catalog::key::Key;
 use crate::catalog::lookup::{by_id, lookup, refuse_additional, require};
 use crate::engine::Engine;
 use crate::mount::error::MountError;
+use crate::mount::guard::{MountGuard, guard};
 use crate::mount::layer::{
     MountRequest, MountTarget, StillMounted, Unmounting, mount_layer, unmount_layer,
 };
@@ -25,6 +26,25 @@ pub(crate) fn mount_image(
     key: &Key<'_, ImageId>,
     request: &MountRequest,
 ) -> Result<PathBuf, MountError> {
+    let (target, request) = image_target(engine, key, request)?;
+    mount_layer(engine, &target, &request)
+}
+
+pub(crate) fn mount_image_guard(
+    engine: &Arc<Engine>,
+    key: &Key<'_, ImageId>,
+    request: &MountRequest,
+) -> Result<MountGuard, MountError> {
+    let (target, request) = image_target(engine, key, request)?;
+    guard(engine, &target, &request)
+}
+
+/// Finds the layer that is mounted for an image, making it if need be, and how it is mounted.
+fn image_target(
+    engine: &Arc<Engine>,
+    key: &Key<'_, ImageId>,
+    request: &MountRequest,
+) -> Result<(MountTarget, MountRequest), MountError> {
     let image = lookup(&engine.catalog.read_images()?, key)?;
     if request.options.iter().any(|option| option == "rw") {
         return Err(MountError::Writable {
@@ -43,7 +63,7 @@ pub(crate) fn mount_image(
         layer,
         container: None,
     };
-    mount_layer(engine, &target, &request)
+    Ok((target, request))
 }
 
 pub(crate) fn unmount_image(

@@ -37,6 +37,7 @@ mod locks;
 mod lookups;
 mod lost_records;
 mod mapped;
+mod mount_guard;
 mod mount_namespaces;
 mod mounting;
 mod mounting_at_once;

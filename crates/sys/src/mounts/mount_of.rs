@@ -232,6 +232,14 @@ fn stat_mount(id: u64, reply: &mut Reply) -> Raw<()> {
     Err(Errno::from_raw_os_error(code.unwrap_or(libc::EIO)))
 }
 
+/// The number of the mount that a path is on, which no later mount gets before the next boot;
+/// `None` from kernels before 6.8, which use numbers again, and for a path that cannot be looked up.
+#[must_use]
+pub fn unique_mount_id(path: &Path) -> Option<u64> {
+    let answer = statx(CWD, path, AtFlags::STATX_DONT_SYNC, UNIQUE_ID).ok()?;
+    (answer.stx_mask & UNIQUE_ID.bits() != 0).then_some(answer.stx_mnt_id)
+}
+
 /// Like [`mount_id`], by a path, for reading the procfs files of other processes.
 pub(crate) fn mount_id_at(path: &Path) -> Option<u64> {
     let answer = statx(CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::MNT_ID).ok()?;
@@ -256,6 +264,16 @@ mod tests {
                 Err(Errno::NOSYS) => {}
                 told => assert_eq!(told.unwrap(), listed, "{path}"),
             }
+        }
+    }
+
+    #[test]
+    fn unique_numbers_are_those_of_mounts() {
+        let of = |path: &str| unique_mount_id(Path::new(path));
+        assert_eq!(of("/nothing/here"), None);
+        assert_eq!(of("/proc"), of("/proc/self"));
+        if of("/proc").is_some() {
+            assert_ne!(of("/proc"), of("/"));
         }
     }
 
