@@ -13,6 +13,9 @@ use std::path::Path;
 
 use crate::failure::{Failure, stream};
 
+/// The length of a line beyond which it is no answer to a question.
+const LONGEST_ANSWER: usize = 100;
+
 /// The streams of a command.
 pub struct Streams<'a> {
     out: Sink<'a>,
@@ -77,6 +80,23 @@ impl<'a> Streams<'a> {
     /// Writes a note, which is not part of the result.
     pub(crate) fn note(&mut self, text: impl Display) -> io::Result<()> {
         self.err.line(0, text)
+    }
+
+    /// Asks a question and reads a line as the answer. There is none at the end of the input.
+    pub(crate) fn ask(&mut self, question: impl Display) -> io::Result<Option<String>> {
+        let question = question.to_string();
+        self.err.to.write_all(escape(&question).as_bytes())?;
+        self.err.to.flush()?;
+        let mut answer = Vec::new();
+        // One byte at a time: what follows the line is not part of the answer.
+        let mut byte = [0];
+        while answer.len() < LONGEST_ANSWER && self.input.read(&mut byte)? > 0 {
+            match byte {
+                [b'\n'] => return Ok(Some(String::from_utf8_lossy(&answer).into_owned())),
+                [byte] => answer.push(byte),
+            }
+        }
+        Ok(None)
     }
 
     /// Writes several lines of the result, each of which ends in a newline.
@@ -243,6 +263,25 @@ mod tests {
         }
         let path = Path::new(OsStr::from_bytes(b"a\xff\xfe\n\xc3\xa9\xc3"));
         assert_eq!(shown(path), "a\\xff\\xfe\\né\\xc3");
+    }
+
+    #[test]
+    fn a_question_takes_one_line() {
+        let long = "y".repeat(200);
+        for (input, answers) in [
+            ("yes\nno\n", vec![Some("yes"), Some("no"), None]),
+            ("", vec![None]),
+            ("yes", vec![None]),
+            (&long, vec![None]),
+        ] {
+            let (mut out, mut err) = (Vec::new(), Vec::new());
+            let input = Box::new(io::Cursor::new(input.as_bytes().to_vec()));
+            let mut streams = Streams::new(&mut out, &mut err, input);
+            for answer in answers {
+                assert_eq!(streams.ask("a\nb? ").unwrap().as_deref(), answer);
+            }
+            assert!(err.starts_with(b"a\\nb? "));
+        }
     }
 
     #[test]

@@ -1273,14 +1273,14 @@ impl Store {
     }
 
     /// Erases the damaged layers that repairs have put into quarantine, and returns the quarantine
-    /// directories.
+    /// directories. With [`DeleteMode::DryRun`] these are only listed.
     ///
     /// # Errors
     ///
     /// When something cannot be removed.
-    pub fn erase_quarantine(&self) -> Result<Vec<PathBuf>, CollectError> {
+    pub fn erase_quarantine(&self, mode: DeleteMode) -> Result<Vec<PathBuf>, CollectError> {
         let _span = operation!("erase_quarantine");
-        repair::quarantine::erase_quarantine(&self.engine)
+        repair::quarantine::erase_quarantine(&self.engine, mode)
     }
 
     // ---- Locks by digest, and shutting down ----

@@ -86,6 +86,18 @@ pub enum Command {
     Du(Usage),
     /// Show the records of layers, images or containers
     Inspect(Items),
+    /// Give an image more names
+    ///
+    /// A name without a registry gets `localhost/`, a name without a tag gets `:latest`, as in
+    /// podman. A name that another image has moves to this one.
+    Tag(Tag),
+    /// Remove names from an image, which stays in the store
+    Untag(Untag),
+    /// Show how an image was made, the last step first
+    ///
+    /// Reads the history in the configuration of the image. Steps without LAYER changed only the
+    /// configuration. SIZE is that of the uncompressed layer.
+    History(History),
     /// Create a container from an image
     Create(Create),
     /// Mount layers, containers or images, or list the mounts
@@ -101,6 +113,11 @@ pub enum Command {
     /// An image that has several names loses only the given one. Its ID, its last name or --force
     /// removes it.
     Rm(Remove),
+    /// Remove all containers, images and layers
+    ///
+    /// Asks first. Where it cannot ask, because standard input is not a terminal, it needs --force.
+    /// Other files below the directory of the store stay.
+    Wipe(Wipe),
     /// Remove leftovers of killed or crashed programs
     Gc(Gc),
     /// Share the disk blocks of equal files
@@ -242,6 +259,36 @@ pub enum HashChoice {
     Sha256,
 }
 
+/// Arguments of `tag`.
+#[derive(Debug, Args)]
+pub struct Tag {
+    /// The image, by name, ID or unique prefix of an ID
+    pub image: String,
+    /// The new names
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
+}
+
+/// Arguments of `untag`.
+#[derive(Debug, Args)]
+pub struct Untag {
+    /// The image, by name, ID or unique prefix of an ID
+    pub image: String,
+    /// The names to remove [default: all names of the image]
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+}
+
+/// Arguments of `history`.
+#[derive(Debug, Args)]
+pub struct History {
+    /// The image, by name, ID or unique prefix of an ID
+    pub image: String,
+    /// Print full IDs and texts
+    #[arg(long)]
+    pub no_trunc: bool,
+}
+
 /// Arguments of `create`.
 #[derive(Debug, Args)]
 pub struct Create {
@@ -324,9 +371,20 @@ pub struct Repair {
     pub containers: bool,
 }
 
+/// Arguments of `wipe`.
+#[derive(Debug, Args)]
+pub struct Wipe {
+    /// Do not ask
+    #[arg(long, short)]
+    pub force: bool,
+}
+
 /// Arguments of `gc`.
 #[derive(Debug, Args)]
 pub struct Gc {
+    /// Only report what would be removed
+    #[arg(long)]
+    pub dry_run: bool,
     /// Also remove damaged layers from the quarantine, where repairs move them
     #[arg(long)]
     pub quarantine: bool,

@@ -1,7 +1,9 @@
 //! Finding the item that an operand means.
 
 use layerhold::{Image, Item, LookupError, Snapshot};
-use layerhold_oci::{find_image, normalize_name};
+use layerhold_oci::find_image;
+
+use super::names::completions;
 
 /// Finds a container, image or layer, in this order: a text that could mean several most likely
 /// means what the user created. Images are also found by short names. The whole ID of a layer means
@@ -20,16 +22,20 @@ pub(super) fn find(snapshot: &Snapshot, text: &str) -> Result<Item, LookupError>
 
 /// The name by which [`find`] found an image, or nothing if that was its ID.
 pub(super) fn name_of(snapshot: &Snapshot, image: &Image, text: &str) -> Option<String> {
-    let is_name = |name: &str| image.names().iter().any(|known| known == name);
-    if is_name(text) {
-        return Some(text.to_owned());
-    }
-    if snapshot.image(text).is_ok() {
+    if !has_name(image, text) && snapshot.image(text).is_ok() {
         return None;
     }
-    let completed = [format!("localhost/{text}"), text.to_owned()];
-    completed
-        .iter()
-        .filter_map(|text| normalize_name(text).ok())
-        .find(|name| is_name(name))
+    known_name(image, text)
+}
+
+/// The name of an image that a text stands for, which may be short.
+pub(super) fn known_name(image: &Image, text: &str) -> Option<String> {
+    if has_name(image, text) {
+        return Some(text.to_owned());
+    }
+    completions(text).find(|name| has_name(image, name))
+}
+
+fn has_name(image: &Image, name: &str) -> bool {
+    image.names().iter().any(|known| known == name)
 }

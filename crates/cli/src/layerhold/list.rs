@@ -14,7 +14,7 @@ use super::units::{age, short, size};
 use crate::damage::left_out;
 use crate::failure::{Failure, stream};
 
-fn print(
+pub(super) fn print(
     call: &mut Call<'_, '_>,
     columns: &[(&str, Align)],
     rows: &[Vec<String>],

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::args::Load;
 use super::call::Call;
-use super::units::short;
+use super::units::{count, short};
 use crate::failure::{Failure, chain};
 
 pub(super) fn run(call: &mut Call<'_, '_>, args: Load, scratch: PathBuf) -> Result<(), Failure> {
@@ -100,9 +100,4 @@ pub(super) fn warn_of_depth(call: &mut Call<'_, '_>, image: &str) -> Result<(), 
         ))?;
     }
     Ok(())
-}
-
-fn count(number: usize, what: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{plural}")
 }

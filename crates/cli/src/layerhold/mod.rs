@@ -6,19 +6,25 @@ mod create;
 mod load;
 mod diff;
 mod save;
+mod tag;
+mod history;
 mod list;
 mod tree;
 mod du;
 mod inspect;
 mod mount;
 mod remove;
+mod wipe;
+mod gc;
 mod dedup;
 mod check;
 mod configuration;
 mod completions;
 mod call;
 mod progress;
+mod image_configuration;
 mod find;
+mod names;
 mod table;
 mod units;
 pub mod args;
@@ -108,7 +114,7 @@ fn execute(
     // This starts a thread, and a process with several threads cannot enter a user namespace.
     match &arguments.command {
         Command::Load(_) | Command::Create(_) | Command::Rm(_) | Command::Gc(_) => {
-            interruption.watch()
+            interruption.watch();
         }
         _ => {}
     }
@@ -131,12 +137,16 @@ fn execute(
         Command::Tree(tree) => tree::run(&mut call, &tree),
         Command::Du(usage) => du::run(&mut call, &usage),
         Command::Inspect(items) => inspect::run(&mut call, &items),
+        Command::Tag(tag) => tag::tag(&mut call, &tag),
+        Command::Untag(untag) => tag::untag(&mut call, &untag),
+        Command::History(history) => history::run(&mut call, &history),
         Command::Create(create) => create::run(&mut call, create),
         Command::Mount(mount) => mount::mount(&mut call, &mount),
         Command::Unmount(unmount) => mount::unmount(&mut call, &unmount),
         Command::Diff(diff) => diff::run(&mut call, diff),
         Command::Rm(remove) => remove::run(&mut call, &remove),
-        Command::Gc(args) => remove::collect(&mut call, args.quarantine),
+        Command::Gc(args) => gc::run(&mut call, &args),
+        Command::Wipe(args) => wipe::run(&mut call, &args),
         Command::Dedup(dedup) => dedup::run(&mut call, &dedup),
         Command::Check(check) => check::check(&mut call, &check),
         Command::Repair(repair) => check::repair(&mut call, &repair),

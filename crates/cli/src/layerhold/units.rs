@@ -46,6 +46,12 @@ pub(crate) fn age(seconds: i64) -> String {
     format!("{count} {unit}{plural} ago")
 }
 
+/// A number of things: `1 layer`, `2 layers`.
+pub(crate) fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
 /// The first 12 characters of an ID, which nearly always identify it.
 pub(crate) fn short(id: &str) -> &str {
     id.get(..12).unwrap_or(id)

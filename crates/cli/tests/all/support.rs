@@ -92,14 +92,22 @@ impl Place {
 
     /// A docker archive with one image of two layers.
     pub(crate) fn archive(&self, tags: &[&str]) -> PathBuf {
+        self.archive_with(tags, &serde_json::json!({}))
+    }
+
+    /// The same with more fields in the configuration of the image.
+    pub(crate) fn archive_with(&self, tags: &[&str], more: &Value) -> PathBuf {
         let layers = [base_tar(), upper_tar()];
         let digests: Vec<String> = layers.iter().map(|layer| digest(layer)).collect();
-        let config = serde_json::json!({
+        let mut config = serde_json::json!({
             "created": "2024-01-02T03:04:05Z",
             "architecture": "amd64",
             "os": "linux",
             "rootfs": { "type": "layers", "diff_ids": digests },
         });
+        for (name, value) in more.as_object().unwrap() {
+            config[name] = value.clone();
+        }
         let manifest = serde_json::json!([
             { "Config": "c.json", "RepoTags": tags, "Layers": ["1.tar", "2.tar"] }
         ]);

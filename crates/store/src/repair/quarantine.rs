@@ -16,7 +16,7 @@ use super::error::RepairError;
 use crate::catalog::layout::{DIR_MODE, FILE_MODE, tar_split_name};
 use crate::delete::error::DeleteError;
 use crate::delete::garbage::CollectError;
-use crate::delete::item::deleting;
+use crate::delete::item::{DeleteMode, deleting};
 use crate::engine::Engine;
 use crate::records::kinds::ItemId;
 
@@ -90,8 +90,11 @@ fn set_aside(from: &Dir, name: &OsStr, to: &Dir, new_name: &str) -> Result<(), P
     Ok(())
 }
 
-/// Erases all quarantined layers, and returns the erased directories.
-pub(crate) fn erase_quarantine(engine: &Engine) -> Result<Vec<PathBuf>, CollectError> {
+/// Erases all quarantined layers, and returns the erased directories; or only finds them.
+pub(crate) fn erase_quarantine(
+    engine: &Engine,
+    mode: DeleteMode,
+) -> Result<Vec<PathBuf>, CollectError> {
     let beside = engine.catalog.layout.layers.path().to_owned();
     let mut erased = Vec::new();
     for root in engine.driver().temp_roots().into_iter().chain([beside]) {
@@ -100,7 +103,9 @@ pub(crate) fn erase_quarantine(engine: &Engine) -> Result<Vec<PathBuf>, CollectE
             other => other?,
         };
         if root.exists(QUARANTINE)? {
-            remove_tree(&root, QUARANTINE)?;
+            if mode == DeleteMode::Delete {
+                remove_tree(&root, QUARANTINE)?;
+            }
             erased.push(root.path().join(QUARANTINE));
         }
     }

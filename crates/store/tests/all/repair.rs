@@ -686,7 +686,13 @@ fn quarantine(base: &Path, driver: &str, file: &str) {
         peer.run(["shutdown"]).assert_success();
     }
     assert!(holds(&place).is_some());
-    assert_eq!(open().erase_quarantine().unwrap().len(), 2);
+    for mode in [DeleteMode::DryRun, DeleteMode::DryRun, DeleteMode::Delete] {
+        assert_eq!(open().erase_quarantine(mode).unwrap().len(), 2);
+    }
+    assert_eq!(
+        open().erase_quarantine(DeleteMode::Delete).unwrap().len(),
+        0
+    );
     assert!(!place.exists() && !beside.exists());
 }
 

@@ -1,5 +1,7 @@
-//! `layerhold`, command by command.
+//! The command line `layerhold`.
 
 mod care;
 mod commands;
 mod images;
+mod names;
+mod wipe;
