@@ -24,9 +24,9 @@ mod table;
 
 use std::path::PathBuf;
 
-use crate::Result;
 use crate::args::Args;
 use crate::shell::{cargo, find, is_root, project, step};
+use crate::{Result, setup};
 
 pub(crate) const HELP: &str = "
 Usage: cargo xtask compare [OPTIONS]
@@ -109,6 +109,7 @@ fn run_in_private_namespace(mut args: Args) -> Result {
     if !is_root() {
         return Err("needs root, to mount a fresh filesystem for each timed run".to_owned());
     }
+    setup::set_up()?;
     if !args.flag("--no-build") && args.value::<PathBuf>("--ours")?.is_none() {
         let mut build = cargo();
         step(build.args(["build", "--release", "--package", "layerhold-cli", "--bins"]))?;

@@ -1,8 +1,8 @@
 //! `cargo xtask differential`: runs long sequences of commands through Go's tool and ours.
 
-use crate::Result;
 use crate::args::Args;
 use crate::shell::{cargo, last};
+use crate::{Result, setup};
 
 pub(crate) const HELP: &str = "
 Usage: cargo xtask differential [--seed N] [--commands N] [--driver vfs|overlay] [--mode twin|shared]
@@ -25,6 +25,7 @@ pub(crate) fn run(mut args: Args) -> Result {
     let driver = driver.unwrap_or_else(|| "vfs".to_owned());
     let mode = args.value::<String>("--mode")?;
     args.end()?;
+    setup::set_up()?;
     match mode.as_deref() {
         Some(mode @ ("twin" | "shared")) => sequences(seed, commands, &driver, mode),
         Some(other) => Err(format!("--mode cannot be {other}")),

@@ -7,9 +7,9 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::Result;
 use crate::args::Args;
 use crate::shell::{cargo, find, is_root, project, step};
+use crate::{Result, setup};
 use damage::{DAMAGES, Damage};
 use store::{CONTAINER, DamagedStore, NEW, SourceStore, TOP, Tool};
 
@@ -49,6 +49,7 @@ pub(crate) fn run(mut args: Args) -> Result {
     let write = args.flag("--write");
     let binary = args.value::<PathBuf>("--binary")?;
     args.end()?;
+    setup::set_up()?;
     if !is_root() || find("containers-storage").is_none() {
         return Err("needs root and Go's containers-storage".to_owned());
     }

@@ -11,6 +11,7 @@ mod args;
 mod bench;
 mod ci;
 mod compare;
+mod coverage;
 mod demo;
 mod deps;
 mod differential;
@@ -19,12 +20,15 @@ mod files;
 mod floors;
 mod fuzz;
 mod man;
+mod mutants;
 mod package;
 mod powercut;
 mod references;
+mod release;
 mod setup;
 mod shell;
 mod test;
+mod tools;
 mod words;
 
 use std::io::Write;
@@ -43,7 +47,7 @@ struct Command {
     run: fn(Args) -> Result,
 }
 
-const COMMANDS: [Command; 14] = [
+const COMMANDS: [Command; 17] = [
     Command {
         name: "ci",
         about: "run all checks of CI",
@@ -81,10 +85,28 @@ const COMMANDS: [Command; 14] = [
         run: package::run,
     },
     Command {
+        name: "release",
+        about: "check what a release needs",
+        help: release::HELP,
+        run: release::run,
+    },
+    Command {
         name: "fuzz",
-        about: "run a fuzz target",
+        about: "run one fuzz target, or all",
         help: fuzz::HELP,
         run: fuzz::run,
+    },
+    Command {
+        name: "coverage",
+        about: "show which lines the tests run",
+        help: coverage::HELP,
+        run: coverage::run,
+    },
+    Command {
+        name: "mutants",
+        about: "change the code, and see whether the tests notice",
+        help: mutants::HELP,
+        run: mutants::run,
     },
     Command {
         name: "bench",

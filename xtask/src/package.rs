@@ -55,7 +55,16 @@ pub(crate) fn check(how: &str) -> Result {
 pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) version: String,
+    pub(crate) directory: PathBuf,
+    pub(crate) is_library: bool,
     metadata: Value,
+}
+
+#[cfg(test)]
+impl Package {
+    pub(crate) fn named(name: &str, version: &str) -> Self {
+        read_package(serde_json::json!({ "name": name, "version": version }))
+    }
 }
 
 /// The crates that are published, in the order of `cargo metadata`.
@@ -76,9 +85,17 @@ pub(crate) fn published() -> Result<Vec<Package>> {
 
 fn read_package(metadata: Value) -> Package {
     let text = |key: &str| metadata[key].as_str().unwrap_or_default().to_owned();
+    let manifest = PathBuf::from(text("manifest_path"));
+    let targets = metadata["targets"].as_array().into_iter().flatten();
+    let is_library = targets
+        .into_iter()
+        .filter_map(|target| target["kind"].as_array())
+        .any(|kinds| kinds.iter().any(|kind| kind == "lib"));
     Package {
         name: text("name"),
         version: text("version"),
+        directory: manifest.parent().unwrap_or(&manifest).to_owned(),
+        is_library,
         metadata,
     }
 }

@@ -1,8 +1,8 @@
 //! `cargo xtask powercut`: simulates power cuts while a store is changed.
 
-use crate::Result;
 use crate::args::Args;
 use crate::shell::{cargo, last};
+use crate::{Result, setup};
 
 pub(crate) const HELP: &str = "
 Usage: cargo xtask powercut [--filesystem NAME] [--driver NAME] [--cuts N] [--seed N] [--binaries DIR]
@@ -27,6 +27,7 @@ pub(crate) fn run(mut args: Args) -> Result {
     let seed = args.value::<u64>("--seed")?.unwrap_or(1);
     let binaries = args.value::<String>("--binaries")?;
     args.end()?;
+    setup::set_up()?;
     let filesystems = one_of(filesystem.as_deref(), &["btrfs", "ext4", "xfs"])?;
     let drivers = one_of(driver.as_deref(), &["overlay", "vfs"])?;
     let mut failed = Vec::new();

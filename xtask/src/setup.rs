@@ -31,6 +31,10 @@ pub(crate) fn set_up() -> Result {
         );
         return Ok(());
     }
+    eprintln!(
+        "Installing what the tests need, about a minute or two: {}",
+        missing.join(" ")
+    );
     let mut apt_get = program("apt-get");
     step(apt_get.args(["update", "-q"]))?;
     let mut apt_get = program("apt-get");
@@ -40,6 +44,26 @@ pub(crate) fn set_up() -> Result {
             .args(["install", "-q", "-y", "--no-install-recommends"])
             .args(missing),
     )
+}
+
+/// Installs one package of the system, and says so before. Fails with the advice if it cannot.
+pub(crate) fn install(package: &str, what: &str) -> Result {
+    if find("apt-get").is_none() || !is_root() {
+        return Err(format!(
+            "{what} is missing, and can only be installed here as root on Debian or a derivative; \
+             install it (package {package} there)"
+        ));
+    }
+    eprintln!("Installing the package {package}: {what}.");
+    let mut apt_get = program("apt-get");
+    apt_get.env("DEBIAN_FRONTEND", "noninteractive");
+    let arguments = ["install", "-q", "-y", "--no-install-recommends", package];
+    if step(apt_get.args(arguments)).is_ok() {
+        return Ok(());
+    }
+    // The lists of packages are missing or old.
+    step(program("apt-get").args(["update", "-q"]))?;
+    step(&mut apt_get)
 }
 
 fn missing_packages() -> Vec<&'static str> {
