@@ -28,9 +28,12 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+mod build;
 mod load;
 mod save;
+mod big_data;
 mod source;
+mod stored;
 mod find;
 mod check;
 mod progress;
@@ -39,24 +42,27 @@ mod manifest;
 mod media;
 mod platform;
 mod typed;
+mod names;
 mod reference;
-mod chain;
 mod verify;
 mod digest;
 mod section;
 mod copy;
 mod store_errors;
 
+pub use build::{BuildError, BuiltImage, ImageBuilder, InvalidSetting, LayerSource};
 pub use check::{check_configuration, check_manifest};
 pub use config::ConfigError;
 pub use find::find_image;
 pub use load::{LoadError, LoadOptions, LoadedImage, load, load_stream};
 pub use manifest::{MAX_CONFIG_SIZE, MAX_MANIFEST_SIZE, ManifestError};
+pub use names::local_name;
 pub use platform::{ParsePlatformError, Platform};
 pub use progress::{Event, Progress, Quiet};
 pub use reference::{ParseNameError, normalize_name};
 pub use save::{Compression, SaveError, SaveOptions, TargetKind, WrittenImage, save, save_stream};
 pub use source::{SourceError, SourceKind};
+pub use stored::ImageError;
 pub use typed::FieldError;
 
 /// Compiles and runs the example of the README.

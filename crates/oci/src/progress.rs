@@ -1,10 +1,10 @@
-//! Events that a caller can show while an image is loaded or saved.
+//! Events that a caller can show while an image is loaded, saved or built.
 
 use layerhold_ids::Digest;
 
 use crate::manifest::ManifestError;
 
-/// A step of loading or saving an image.
+/// A step of loading, saving or building an image.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -25,6 +25,13 @@ pub enum Event<'a> {
         digest: &'a Digest,
         /// The bytes to expect, as the source declares them.
         size: u64,
+    },
+    /// A layer of an image that is built is about to be read. Only new layers are counted.
+    LayerBuilding {
+        /// The position among the new layers, from 0.
+        index: usize,
+        /// How many new layers there are.
+        of: usize,
     },
     /// More bytes of the layer were read or written. The sum reaches `size` of
     /// [`Event::LayerStarted`], if that was known.

@@ -94,6 +94,15 @@ fn find_other(dir: &Dir, name: &OsStr) -> Result<Option<TreeEntry>, PathError> {
 }
 
 impl TreeEntry {
+    /// The root of a tree.
+    pub(super) fn root(root: &Dir) -> Result<Self, PathError> {
+        Ok(TreeEntry {
+            stat: root.stat_self()?,
+            open: Opened::Dir(root.clone()),
+            target: Vec::new(),
+        })
+    }
+
     /// The header, with a name relative to the root.
     pub(super) fn header(&self, name: &[u8], options: &PackOptions) -> Result<Header, PackError> {
         let stat = &self.stat;
@@ -207,6 +216,9 @@ fn archived_owner(
         options.overlay.is_some() && stat.file_type() == FileType::CharDevice && stat.rdev == 0;
     if is_device || name.starts_with(WHITEOUT_PREFIX.as_bytes()) {
         return Ok((stat.uid, stat.gid));
+    }
+    if let Some(owner) = options.owner {
+        return Ok(owner);
     }
     match crate::ids::to_container(&options.id_maps, stat.uid, stat.gid) {
         Some(owner) => Ok(owner),

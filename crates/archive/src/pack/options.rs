@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use layerhold_idmap::IdMappings;
 use layerhold_sys::{Cancel, Dir};
@@ -91,6 +92,11 @@ pub struct PackOptions {
     pub overlay: Option<OverlayLayers>,
     /// Replaces every modification time, for reproducible archives.
     pub timestamp: Option<TarTime>,
+    /// Replaces every owner, as `(user, group)` in the container. No ID is mapped then.
+    pub owner: Option<(u32, u32)>,
+    /// The directory that the tree becomes in the archive; empty for the root. It gets an entry of
+    /// its own, the directories above it get none. Only [`pack`](crate::pack()) uses it.
+    pub below: PathBuf,
     /// What the headers look like.
     pub style: HeaderStyle,
     /// Cancels packing: between two entries, or two buffers of a file.
@@ -102,6 +108,27 @@ impl PackOptions {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Replaces every modification time.
+    #[must_use]
+    pub fn with_timestamp(mut self, timestamp: TarTime) -> Self {
+        self.timestamp = Some(timestamp);
+        self
+    }
+
+    /// Replaces every owner, as IDs in the container.
+    #[must_use]
+    pub fn with_owner(mut self, user: u32, group: u32) -> Self {
+        self.owner = Some((user, group));
+        self
+    }
+
+    /// Puts the tree into a directory of the archive.
+    #[must_use]
+    pub fn with_directory(mut self, below: impl Into<PathBuf>) -> Self {
+        self.below = below.into();
+        self
     }
 
     /// Has `cancel` stop the packing.

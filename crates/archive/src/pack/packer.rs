@@ -10,7 +10,7 @@ use layerhold_sys::{Descent, Dir, PathError, no_brief_lock};
 use layerhold_tar_format::{EntryKind, Header, TarTime, Writer};
 
 use crate::changes::{Change, ChangeKind, LastParent};
-use crate::entry_path::{shown, split};
+use crate::entry_path::{clean_into, shown, split};
 use crate::pack::entry::{Opened, TreeEntry, find};
 use crate::pack::overlay::convert;
 use crate::pack::{PackError, PackOptions};
@@ -20,7 +20,8 @@ use crate::whiteout::WHITEOUT_PREFIX;
 /// Size of the buffer for file contents.
 const READ_BUFFER: usize = 256 * 1024;
 
-/// Packs a whole tree, without an entry for its root: depth first, names sorted in each directory,
+/// Packs a whole tree, without an entry for its root unless it is put
+/// [below](PackOptions::below) a directory: depth first, names sorted in each directory,
 /// further names of a file as hard links to the first (Go: `pkg/archive/archive.go`,
 /// `TarWithOptions`).
 ///
@@ -83,8 +84,13 @@ impl<'o, W: Write> Packer<'o, W> {
     fn pack_tree(&mut self, root: &Dir) -> Result<(), PackError> {
         let mut descent = Descent::new(root);
         let names = sorted_entries(root).map_err(|source| refused(b"", source))?;
-        let mut levels: Vec<(IntoIter<Named>, usize)> = vec![(names.into_iter(), 0)];
         let mut path = Vec::new();
+        clean_into(self.options.below.as_os_str().as_bytes(), &mut path);
+        if !path.is_empty() {
+            let found = TreeEntry::root(root).map_err(|source| refused(&path, source))?;
+            self.add(&path, &found)?;
+        }
+        let mut levels: Vec<(IntoIter<Named>, usize)> = vec![(names.into_iter(), path.len())];
         while let Some((names, path_length)) = levels.last_mut() {
             path.truncate(*path_length);
             let Some(Named {

@@ -182,3 +182,32 @@ fn root_overlay_whiteouts_become_those_of_archives() {
     );
     assert_eq!(modes[&b"d/.wh.gone".to_vec()], (EntryKind::Regular, 0));
 }
+
+#[test]
+fn a_tree_is_put_below_a_directory_with_another_owner_and_time() {
+    let place = UnpackDir::new();
+    std::fs::create_dir(place.root.join("bin")).unwrap();
+    write(place.root.join("bin/a"), b"content");
+    std::fs::hard_link(place.root.join("bin/a"), place.root.join("bin/b")).unwrap();
+    let time = TarTime {
+        seconds: 86_400,
+        nanoseconds: 0,
+    };
+    let options = PackOptions::new()
+        .with_directory("/opt/../srv//app/")
+        .with_owner(7, 8)
+        .with_timestamp(time);
+    let tar = pack(&place.dir, &options, Vec::new()).unwrap();
+    let wanted = ["srv/app/", "srv/app/bin/", "srv/app/bin/a", "srv/app/bin/b"];
+    assert_eq!(names(&tar), wanted);
+    let mut reader = Reader::new(&tar[..]);
+    let mut links = Vec::new();
+    while let Some(entry) = reader.next_entry().unwrap() {
+        let header = entry.header();
+        assert_eq!((header.uid, header.gid, header.mtime), (7, 8, time));
+        if header.kind == EntryKind::HardLink {
+            links.push(header.link_name.clone());
+        }
+    }
+    assert_eq!(links, [b"srv/app/bin/a".to_vec()]);
+}

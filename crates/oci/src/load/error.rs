@@ -3,6 +3,7 @@
 use layerhold::{AccessError, CommitError, LookupError, StageError};
 use layerhold_ids::{DiffId, Digest, LayerId};
 
+use crate::names::NameError;
 use crate::reference::ParseNameError;
 use crate::source::SourceError;
 use crate::store_errors::store_errors;
@@ -133,6 +134,15 @@ impl LoadError {
     #[must_use]
     pub fn is_out_of_space(&self) -> bool {
         layerhold_sys::is_out_of_space(self)
+    }
+}
+
+impl From<NameError> for LoadError {
+    fn from(error: NameError) -> Self {
+        match error {
+            NameError::Name(error) => Self::Name(error),
+            NameError::NameDigest { name, digests } => Self::NameDigest { name, digests },
+        }
     }
 }
 

@@ -2,12 +2,11 @@
 
 use std::io::Read;
 
-use layerhold::{LayerSpec, Store, Transaction};
+use layerhold::{LayerSpec, Store, Transaction, layer_id_of_contents};
 use layerhold_archive::Codec;
 use layerhold_ids::{DiffId, LayerId};
 
 use super::error::LoadError;
-use crate::chain::layer_id;
 use crate::progress::{Event, Progress};
 use crate::source::{FoundLayer, OpenSource, SourceKind};
 use crate::verify::Verifier;
@@ -37,7 +36,7 @@ impl LayerImport<'_> {
         source: &OpenSource,
         progress: &dyn Progress,
     ) -> Result<StoredLayer, LoadError> {
-        let id = layer_id(self.parent, self.diff_id);
+        let id = layer_id_of_contents(self.parent, self.diff_id);
         if let Some(unpacked_size) = self.present(store, transaction, &id)? {
             progress.event(Event::LayerReused {
                 index: self.index,

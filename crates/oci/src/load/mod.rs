@@ -1,8 +1,6 @@
 //! Loading images into a store.
 
-mod record;
 mod layer;
-mod names;
 mod options;
 mod error;
 
@@ -13,8 +11,8 @@ use layerhold::{BigDataItem, ImageSpec, Store, Transaction};
 use layerhold_ids::{Digest, ImageId};
 
 use self::layer::{LayerImport, StoredLayer};
-use self::names::complete;
-use self::record::BigData;
+use crate::big_data::BigData;
+use crate::names::complete;
 use crate::progress::{Event, Progress};
 use crate::source::{FoundImage, OpenSource, Selection, SourceKind};
 
@@ -174,7 +172,8 @@ impl Incoming {
             let created = entry.config.created.as_deref();
             spec.created = created.and_then(|time| time.parse().ok());
             spec.top_layer = layers.last().map(|top| top.id.clone());
-            let data = BigData::of(entry, &layers);
+            let sizes: Vec<u64> = layers.iter().map(|layer| layer.unpacked_size).collect();
+            let data = BigData::of(entry, &sizes);
             spec.metadata = data.metadata();
             spec.digest
                 .get_or_insert_with(|| data.first_digest().clone());

@@ -8,21 +8,21 @@ use layerhold_ids::{Algorithm, DiffId, Digest};
 use sha2::Digest as _;
 
 use super::error::SaveError;
-use super::image::{SavedImage, SavedLayer};
 use crate::copy::PIECE;
 use crate::progress::{Event, Progress};
+use crate::stored::{ChainLayer, StoredImage};
 
 /// A written blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Blob {
-    pub(super) digest: Digest,
-    pub(super) size: u64,
+pub(crate) struct Blob {
+    pub(crate) digest: Digest,
+    pub(crate) size: u64,
 }
 
 /// Writes one layer, compressed with `codec`, and returns the blob.
-pub(super) fn write_layer(
+pub(crate) fn write_layer(
     store: &Store,
-    layer: &SavedLayer,
+    layer: &ChainLayer,
     index: usize,
     codec: Codec,
     target: &mut dyn Write,
@@ -105,7 +105,7 @@ impl Write for Hashing<'_> {
 }
 
 /// Reports the start of a layer.
-pub(super) fn announce(progress: &dyn Progress, image: &SavedImage, index: usize) {
+pub(super) fn announce(progress: &dyn Progress, image: &StoredImage, index: usize) {
     if let Some(layer) = image.layers.get(index) {
         progress.event(Event::LayerStarted {
             index,

@@ -14,9 +14,9 @@ use serde::Serialize;
 
 use super::blob::{announce, write_layer};
 use super::error::SaveError;
-use super::image::SavedImage;
 use super::options::WrittenImage;
 use crate::progress::{Event, Progress};
+use crate::stored::StoredImage;
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -108,7 +108,7 @@ const READ_ONLY: i64 = 0o444;
 
 pub(super) fn write(
     store: &Store,
-    images: &[SavedImage],
+    images: &[StoredImage],
     path: &Path,
     target: &mut dyn Write,
     progress: &dyn Progress,
@@ -174,7 +174,7 @@ fn member(hex: &str) -> String {
 
 fn write_layers(
     store: &Store,
-    image: &SavedImage,
+    image: &StoredImage,
     tar: &mut Tar<'_>,
     present: &mut BTreeSet<String>,
     progress: &dyn Progress,

@@ -4,13 +4,12 @@ use std::io;
 use std::path::PathBuf;
 
 use layerhold::{AccessError, DataError, DiffError, LookupError, UpdateError};
-use layerhold_ids::{DiffId, Digest, ImageId, LayerId};
+use layerhold_ids::{DiffId, LayerId};
 use layerhold_sys::PathError;
 use layerhold_tar_format::WriteError;
 
-use crate::config::ConfigError;
-use crate::manifest::ManifestError;
 use crate::store_errors::store_errors;
+use crate::stored::ImageError;
 
 /// An image that could not be written. The target is removed, or as it was.
 #[derive(Debug, thiserror::Error)]
@@ -40,56 +39,9 @@ pub enum SaveError {
         #[source]
         source: WriteError,
     },
-    /// The image has no manifest, so it was not made by an image tool.
-    #[error("cannot save image {image}: it has no manifest")]
-    NoManifest {
-        /// The image.
-        image: ImageId,
-    },
-    /// The image's manifest is unusable.
-    #[error("cannot use the manifest of image {image}")]
-    Manifest {
-        /// The image.
-        image: ImageId,
-        /// Why.
-        #[source]
-        source: ManifestError,
-    },
-    /// The image's configuration is unusable.
-    #[error("cannot use the configuration of image {image}")]
-    Config {
-        /// The image.
-        image: ImageId,
-        /// Why.
-        #[source]
-        source: ConfigError,
-    },
-    /// The image's manifest is a list of images.
-    #[error("cannot save image {image}: its manifest is a list of manifests")]
-    ManifestList {
-        /// The image.
-        image: ImageId,
-    },
-    /// The image's configuration is not in the store.
-    #[error("cannot save image {image}: it has no configuration {digest}")]
-    NoConfig {
-        /// The image.
-        image: ImageId,
-        /// The digest that its manifest names.
-        digest: Digest,
-    },
-    /// The image's layers are not those that its configuration lists.
-    #[error(
-        "cannot save image {image}: it has {layers} layers, and its configuration lists {diff_ids}"
-    )]
-    LayerCount {
-        /// The image.
-        image: ImageId,
-        /// Layers in the store.
-        layers: usize,
-        /// Layers of the configuration.
-        diff_ids: usize,
-    },
+    /// The image is not in the store, or not whole.
+    #[error(transparent)]
+    Image(#[from] ImageError),
     /// A layer's contents are damaged.
     #[error(
         "cannot save layer {layer}: it is damaged, its contents have the digest {actual}, not {expected}"
@@ -138,6 +90,7 @@ impl SaveError {
     pub fn is_not_found(&self) -> bool {
         match self {
             Self::Store(error) => error.is_not_found(),
+            Self::Image(error) => error.is_not_found(),
             Self::Path(error) => error.is_not_found(),
             Self::Write { source, .. } => source.kind() == io::ErrorKind::NotFound,
             _ => false,

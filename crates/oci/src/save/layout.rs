@@ -15,13 +15,13 @@ use serde_json::{Value, json};
 use super::blob::{Blob, announce, write_layer};
 use super::docker_archive::Tar;
 use super::error::SaveError;
-use super::image::{SavedImage, SavedLayer};
 use super::options::{Compression, SaveOptions, WrittenImage};
 use crate::copy::{CopyError, PIECE, copy};
 use crate::digest::sha256;
 use crate::manifest::{Descriptor, Manifest, ManifestKind};
 use crate::media;
 use crate::progress::{Event, Progress};
+use crate::stored::{ChainLayer, StoredImage};
 
 /// The target of a layout.
 pub(super) trait Target {
@@ -38,7 +38,7 @@ pub(super) trait Target {
 /// A layer to be written.
 pub(super) struct LayerJob<'a> {
     store: &'a Store,
-    layer: &'a SavedLayer,
+    layer: &'a ChainLayer,
     index: usize,
     codec: Codec,
     options: &'a SaveOptions,
@@ -60,7 +60,7 @@ impl LayerJob<'_> {
 
 pub(super) fn write<T: Target>(
     store: &Store,
-    images: &[SavedImage],
+    images: &[StoredImage],
     mut target: T,
     options: &SaveOptions,
     progress: &dyn Progress,
@@ -120,7 +120,7 @@ fn suffix(codec: Codec) -> &'static str {
 
 /// The manifest for the written blobs: the image's own, byte for byte, if it names these blobs, and
 /// otherwise a new one.
-fn manifest(image: &SavedImage, blobs: &[(Blob, Codec)], compression: Compression) -> Vec<u8> {
+fn manifest(image: &StoredImage, blobs: &[(Blob, Codec)], compression: Compression) -> Vec<u8> {
     let original = &image.manifest;
     let known = |index: usize| original.layers.get(index);
     let layers: Vec<Descriptor> = blobs

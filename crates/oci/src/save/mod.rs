@@ -3,7 +3,6 @@
 mod layout;
 mod docker_archive;
 mod blob;
-mod image;
 mod target;
 mod options;
 mod error;
@@ -12,10 +11,11 @@ use std::path::Path;
 
 use layerhold::Store;
 
-use self::image::SavedImage;
 use self::target::FileTarget;
 use crate::progress::Progress;
+use crate::stored::StoredImage;
 
+pub(crate) use self::blob::write_layer;
 pub use self::error::SaveError;
 pub use self::options::{Compression, SaveOptions, TargetKind, WrittenImage};
 
@@ -27,9 +27,9 @@ pub use self::options::{Compression, SaveOptions, TargetKind, WrittenImage};
 /// # Errors
 ///
 /// An image is unknown or damaged, or the target cannot be written.
-pub fn save(
+pub fn save<S: AsRef<str>>(
     store: &Store,
-    images: &[String],
+    images: &[S],
     path: &Path,
     options: &SaveOptions,
     progress: &dyn Progress,
@@ -61,9 +61,9 @@ pub fn save(
 /// # Errors
 ///
 /// As [`save`].
-pub fn save_stream(
+pub fn save_stream<S: AsRef<str>>(
     store: &Store,
-    images: &[String],
+    images: &[S],
     stream: &mut dyn std::io::Write,
     options: &SaveOptions,
     progress: &dyn Progress,
@@ -79,14 +79,14 @@ pub fn save_stream(
     }
 }
 
-fn find(store: &Store, images: &[String]) -> Result<Vec<SavedImage>, SaveError> {
+fn find<S: AsRef<str>>(store: &Store, images: &[S]) -> Result<Vec<StoredImage>, SaveError> {
     if images.is_empty() {
         return Err(SaveError::Nothing);
     }
     let snapshot = store.snapshot()?;
-    let mut found: Vec<SavedImage> = Vec::new();
+    let mut found: Vec<StoredImage> = Vec::new();
     for text in images {
-        let image = SavedImage::find(store, &snapshot, text)?;
+        let image = StoredImage::find(store, &snapshot, text.as_ref())?;
         match found.iter_mut().find(|other| other.id == image.id) {
             Some(other) => other.add_names(image.names),
             None => found.push(image),

@@ -7,6 +7,7 @@
 )]
 
 mod archives;
+mod build;
 mod layouts;
 mod load;
 mod names;

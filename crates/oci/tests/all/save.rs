@@ -7,7 +7,8 @@ use std::path::Path;
 
 use layerhold_archive::Codec;
 use layerhold_oci::{
-    Compression, Quiet, SaveError, SaveOptions, TargetKind, WrittenImage, load, save, save_stream,
+    Compression, ImageError, Quiet, SaveError, SaveOptions, TargetKind, WrittenImage, load, save,
+    save_stream,
 };
 use serde_json::{Value, json};
 
@@ -442,17 +443,16 @@ fn root_what_cannot_be_saved_is_said() {
     let options = SaveOptions::new(TargetKind::OciArchive).scratch(place.base());
     let target = place.path("out");
     let save = |names: &[&str], target: &Path, options: &SaveOptions| {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        save(&place.store, &names, target, options, &Quiet).unwrap_err()
+        save(&place.store, names, target, options, &Quiet).unwrap_err()
     };
     assert!(matches!(save(&[], &target, &options), SaveError::Nothing));
     assert!(matches!(
         save(&["nosuch"], &target, &options),
-        SaveError::Store(_)
+        SaveError::Image(ImageError::Lookup(_))
     ));
     assert!(matches!(
         save(&["bare"], &target, &options),
-        SaveError::NoManifest { .. }
+        SaveError::Image(ImageError::NoManifest { .. })
     ));
     assert!(matches!(
         save(&["one:1"], &place.path("no/such/place"), &options),

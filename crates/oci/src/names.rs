@@ -2,8 +2,45 @@
 
 use layerhold_ids::Digest;
 
-use super::error::LoadError;
 use crate::reference::{ParseNameError, normalize_name};
+
+/// A name that an image cannot have.
+#[derive(Debug)]
+pub(crate) enum NameError {
+    /// It is malformed.
+    Name(ParseNameError),
+    /// It has the digest of another image.
+    NameDigest { name: String, digests: Vec<String> },
+}
+
+impl From<ParseNameError> for NameError {
+    fn from(error: ParseNameError) -> Self {
+        Self::Name(error)
+    }
+}
+
+/// Completes the name of an image on this machine, as podman does when it tags: a name without a
+/// registry gets `localhost`, one without a tag `latest`.
+///
+/// # Errors
+///
+/// The text is not an image name, or has a digest.
+///
+/// ```
+/// assert_eq!(layerhold_oci::local_name("app")?, "localhost/app:latest");
+/// assert_eq!(layerhold_oci::local_name("quay.io/a/b:1")?, "quay.io/a/b:1");
+/// # Ok::<(), layerhold_oci::ParseNameError>(())
+/// ```
+pub fn local_name(text: &str) -> Result<String, ParseNameError> {
+    match complete(&[text.to_owned()], &[]) {
+        Ok(names) => Ok(names.into_iter().next().unwrap_or_default()),
+        Err(NameError::Name(error)) => Err(error),
+        Err(NameError::NameDigest { name, .. }) => Err(ParseNameError {
+            text: name,
+            reason: "a digest is not a tag",
+        }),
+    }
+}
 
 /// Completes names as podman does: a name without a registry gets `localhost`, also in archives
 /// that docker wrote, where it means docker's registry.
@@ -11,7 +48,7 @@ use crate::reference::{ParseNameError, normalize_name};
 /// Other tools trust a name with a digest without checking it. So the digest has to be one of
 /// `digests`, those of the image's manifests and of the indices they were chosen from. A tag beside
 /// it is dropped, as in podman.
-pub(super) fn complete(names: &[String], digests: &[&Digest]) -> Result<Vec<String>, LoadError> {
+pub(crate) fn complete(names: &[String], digests: &[&Digest]) -> Result<Vec<String>, NameError> {
     let mut full: Vec<String> = Vec::new();
     for name in names {
         let completed = normalize_name(&localize(name)).map_err(|error| ParseNameError {
@@ -27,7 +64,7 @@ pub(super) fn complete(names: &[String], digests: &[&Digest]) -> Result<Vec<Stri
         let completed = match completed.split_once('@') {
             None => completed,
             Some((_, digest)) if !digests.iter().any(|known| known.as_str() == digest) => {
-                return Err(LoadError::NameDigest {
+                return Err(NameError::NameDigest {
                     name: name.clone(),
                     digests: digests.iter().map(ToString::to_string).collect(),
                 });
@@ -89,14 +126,14 @@ mod tests {
     #[test]
     fn an_error_shows_the_name_as_it_was_given() {
         let error = complete(&["../../etc".to_owned()], &[]).unwrap_err();
-        assert!(matches!(error, LoadError::Name(error) if error.text == "../../etc"));
+        assert!(matches!(error, NameError::Name(error) if error.text == "../../etc"));
     }
 
     #[test]
     fn a_registry_that_podman_cannot_read_is_refused() {
         for name in ["[::1]/x", "[fe80::1]:5000/x:1"] {
             let error = complete(&[name.to_owned()], &[]).unwrap_err();
-            assert!(matches!(error, LoadError::Name(error) if error.text == name));
+            assert!(matches!(error, NameError::Name(error) if error.text == name));
         }
     }
 
@@ -112,7 +149,7 @@ mod tests {
             );
             assert!(matches!(
                 complete(&name, &[&wrong]),
-                Err(LoadError::NameDigest { name: found, digests })
+                Err(NameError::NameDigest { name: found, digests })
                     if name.contains(&found) && digests == [wrong.to_string()]
             ));
             assert!(complete(&name, &[]).is_err());

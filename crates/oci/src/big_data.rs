@@ -3,7 +3,6 @@
 use layerhold::BigDataItem;
 use layerhold_ids::Digest;
 
-use super::layer::StoredLayer;
 use crate::config::Config;
 use crate::digest::sha256;
 use crate::manifest::{Descriptor, Manifest, ManifestKind};
@@ -11,8 +10,8 @@ use crate::media;
 use crate::source::{FoundImage, FoundManifest};
 
 /// The small documents of an image: manifest, index and configuration.
-pub(super) struct BigData {
-    pub(super) manifest: FoundManifest,
+pub(crate) struct BigData {
+    pub(crate) manifest: FoundManifest,
     index: Option<(Digest, Vec<u8>)>,
     config_digest: Digest,
     config: Vec<u8>,
@@ -20,13 +19,13 @@ pub(super) struct BigData {
 
 impl BigData {
     /// Collects the documents of an image whose layers are known.
-    pub(super) fn of(image: FoundImage, layers: &[StoredLayer]) -> Self {
+    pub(crate) fn of(image: FoundImage, unpacked_sizes: &[u64]) -> Self {
         let made = || {
             docker_manifest(
                 &image.config_digest,
                 &image.config_bytes,
                 &image.config,
-                layers,
+                unpacked_sizes,
             )
         };
         BigData {
@@ -37,9 +36,19 @@ impl BigData {
         }
     }
 
+    /// Takes the documents of an image that was built.
+    pub(crate) fn built(manifest: FoundManifest, config_digest: Digest, config: Vec<u8>) -> Self {
+        BigData {
+            manifest,
+            index: None,
+            config_digest,
+            config,
+        }
+    }
+
     /// The digest of the image: that of the index it was chosen from, if any, which is the first
     /// one that Go finds.
-    pub(super) fn first_digest(&self) -> &Digest {
+    pub(crate) fn first_digest(&self) -> &Digest {
         match &self.index {
             Some((digest, _)) => digest,
             None => &self.manifest.digest,
@@ -48,14 +57,14 @@ impl BigData {
 
     /// The metadata that skopeo and podman give an image without signatures (Go:
     /// `image/storage/storage_dest.go`).
-    pub(super) fn metadata(&self) -> String {
+    pub(crate) fn metadata(&self) -> String {
         let digest = &self.manifest.digest;
         format!("{{\"signatures-sizes\":{{\"{digest}\":[]}}}}")
     }
 
     /// The big data items, in the order in which Go writes them (`CommitWithOptions` in
     /// `image/storage/storage_dest.go`).
-    pub(super) fn big_data(self) -> Vec<BigDataItem> {
+    pub(crate) fn big_data(self) -> Vec<BigDataItem> {
         let item = |key: String, data: Vec<u8>, digest: &Digest| {
             BigDataItem::new(key, data).with_digest(digest.clone())
         };
@@ -87,7 +96,7 @@ fn docker_manifest(
     config_digest: &Digest,
     config_bytes: &[u8],
     config: &Config,
-    layers: &[StoredLayer],
+    unpacked_sizes: &[u64],
 ) -> FoundManifest {
     let descriptor = |media_type: &str, digest: Digest, size| Descriptor {
         media_type: media_type.to_owned(),
@@ -105,15 +114,11 @@ fn docker_manifest(
             config_digest.clone(),
             config_bytes.len() as u64,
         ),
-        layers: layers
+        layers: unpacked_sizes
             .iter()
             .zip(&config.diff_ids)
-            .map(|(layer, diff_id)| {
-                descriptor(
-                    media::DOCKER_LAYER,
-                    diff_id.clone().into_digest(),
-                    layer.unpacked_size,
-                )
+            .map(|(size, diff_id)| {
+                descriptor(media::DOCKER_LAYER, diff_id.clone().into_digest(), *size)
             })
             .collect(),
         subject: None,

@@ -1,44 +1,116 @@
-//! The image to save, collected before anything is written.
+//! An image of a store with its small documents: the source of what is saved, and the base of what
+//! is built.
 
-use layerhold::{Snapshot, Store};
+use layerhold::{LookupError, Snapshot, Store};
 use layerhold_archive::Codec;
 use layerhold_ids::{DiffId, Digest, ImageId, LayerId};
 
-use super::error::SaveError;
 use crate::config::Config;
+use crate::config::ConfigError;
 use crate::find::find_image;
-use crate::manifest::{Document, Manifest};
+use crate::manifest::{Document, Manifest, ManifestError};
 use crate::reference::normalize_name;
+
+/// An image of the store that is not whole, or was not made by an image tool.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageError {
+    /// The image, or one of its layers, is not in the store.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    /// The image has no manifest, so it was not made by an image tool.
+    #[error("cannot use image {image}: it has no manifest")]
+    NoManifest {
+        /// The image.
+        image: ImageId,
+    },
+    /// The image's manifest is unusable.
+    #[error("cannot use the manifest of image {image}")]
+    Manifest {
+        /// The image.
+        image: ImageId,
+        /// Why.
+        #[source]
+        source: ManifestError,
+    },
+    /// The image's configuration is unusable.
+    #[error("cannot use the configuration of image {image}")]
+    Config {
+        /// The image.
+        image: ImageId,
+        /// Why.
+        #[source]
+        source: ConfigError,
+    },
+    /// The image's manifest is a list of images.
+    #[error("cannot use image {image}: its manifest is a list of manifests")]
+    ManifestList {
+        /// The image.
+        image: ImageId,
+    },
+    /// The image's configuration is not in the store.
+    #[error("cannot use image {image}: it has no configuration {digest}")]
+    NoConfig {
+        /// The image.
+        image: ImageId,
+        /// The digest that its manifest names.
+        digest: Digest,
+    },
+    /// The image's layers are not those that its configuration lists.
+    #[error(
+        "cannot use image {image}: it has {layers} layers, and its configuration lists {diff_ids}"
+    )]
+    LayerCount {
+        /// The image.
+        image: ImageId,
+        /// Layers in the store.
+        layers: usize,
+        /// Layers of the configuration.
+        diff_ids: usize,
+    },
+}
+
+impl ImageError {
+    /// Whether the image, or something that it names, is not in the store.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        match self {
+            Self::Lookup(error) => error.is_not_found(),
+            Self::NoManifest { .. } | Self::NoConfig { .. } => true,
+            _ => false,
+        }
+    }
+}
 
 /// An image with its small documents in memory.
 #[derive(Debug)]
-pub(super) struct SavedImage {
-    pub(super) id: ImageId,
+pub(crate) struct StoredImage {
+    pub(crate) id: ImageId,
     /// The names it is written under.
-    pub(super) names: Vec<String>,
-    pub(super) manifest: Box<Manifest>,
-    pub(super) manifest_bytes: Vec<u8>,
-    pub(super) config_digest: Digest,
-    pub(super) config_bytes: Vec<u8>,
+    pub(crate) names: Vec<String>,
+    pub(crate) manifest: Box<Manifest>,
+    pub(crate) manifest_bytes: Vec<u8>,
+    pub(crate) config_digest: Digest,
+    pub(crate) config_bytes: Vec<u8>,
     /// Bottom first.
-    pub(super) layers: Vec<SavedLayer>,
+    pub(crate) layers: Vec<ChainLayer>,
 }
 
 /// A layer of the store.
 #[derive(Clone, Debug)]
-pub(super) struct SavedLayer {
-    pub(super) id: LayerId,
-    pub(super) diff_id: DiffId,
+pub(crate) struct ChainLayer {
+    pub(crate) id: LayerId,
+    pub(crate) diff_id: DiffId,
     /// The size of the unpacked layer, where recorded.
-    pub(super) size: Option<u64>,
+    pub(crate) size: Option<u64>,
     /// Its compression when it was loaded.
-    pub(super) codec: Codec,
+    pub(crate) codec: Codec,
 }
 
-impl SavedImage {
+impl StoredImage {
     /// Finds an image by name, ID or prefix. An image found by name is written under that name
     /// only, one found by ID under all its names, as in `podman save`.
-    pub(super) fn find(store: &Store, snapshot: &Snapshot, text: &str) -> Result<Self, SaveError> {
+    pub(crate) fn find(store: &Store, snapshot: &Snapshot, text: &str) -> Result<Self, ImageError> {
         let image = find_image(snapshot, text)?;
         let id = image.id().clone();
         let names = match image.names().iter().find(|name| is_meant(name, text)) {
@@ -47,28 +119,28 @@ impl SavedImage {
         };
         let manifest_bytes = store
             .image_data(id.as_str(), "manifest")
-            .map_err(|_| SaveError::NoManifest { image: id.clone() })?;
+            .map_err(|_| ImageError::NoManifest { image: id.clone() })?;
         let document =
-            Document::parse(&manifest_bytes, "").map_err(|source| SaveError::Manifest {
+            Document::parse(&manifest_bytes, "").map_err(|source| ImageError::Manifest {
                 image: id.clone(),
                 source,
             })?;
         let Document::Manifest(manifest) = document else {
-            return Err(SaveError::ManifestList { image: id });
+            return Err(ImageError::ManifestList { image: id });
         };
         let config_digest = manifest.config.digest.clone();
         let config_bytes = store
             .image_data(id.as_str(), config_digest.as_str())
-            .map_err(|_| SaveError::NoConfig {
+            .map_err(|_| ImageError::NoConfig {
                 image: id.clone(),
                 digest: config_digest.clone(),
             })?;
-        let config = Config::parse(&config_bytes).map_err(|source| SaveError::Config {
+        let config = Config::parse(&config_bytes).map_err(|source| ImageError::Config {
             image: id.clone(),
             source,
         })?;
         let layers = chain(snapshot, image.top_layer(), &config, &id)?;
-        Ok(SavedImage {
+        Ok(StoredImage {
             id,
             names,
             manifest,
@@ -80,13 +152,13 @@ impl SavedImage {
     }
 
     /// The names that a docker archive can hold: those with tags.
-    pub(super) fn tagged_names(&self) -> Vec<String> {
+    pub(crate) fn tagged_names(&self) -> Vec<String> {
         let names = self.names.iter();
         names.filter(|name| !name.contains('@')).cloned().collect()
     }
 
     /// The names that are valid if the manifest has this digest.
-    pub(super) fn names_of(&self, digest: &Digest) -> Vec<String> {
+    pub(crate) fn names_of(&self, digest: &Digest) -> Vec<String> {
         let is_true = |name: &&String| {
             name.split_once('@')
                 .is_none_or(|(_, named)| named == digest.as_str())
@@ -94,7 +166,7 @@ impl SavedImage {
         self.names.iter().filter(is_true).cloned().collect()
     }
 
-    pub(super) fn add_names(&mut self, names: Vec<String>) {
+    pub(crate) fn add_names(&mut self, names: Vec<String>) {
         for name in names {
             if !self.names.contains(&name) {
                 self.names.push(name);
@@ -115,7 +187,7 @@ fn chain(
     top: Option<&LayerId>,
     config: &Config,
     image: &ImageId,
-) -> Result<Vec<SavedLayer>, SaveError> {
+) -> Result<Vec<ChainLayer>, ImageError> {
     let mut layers = Vec::new();
     let mut next = top.cloned();
     let expected = config.diff_ids.len();
@@ -131,7 +203,7 @@ fn chain(
         layers.push((id, layer.diff_size(), codec));
     }
     if layers.len() != expected {
-        return Err(SaveError::LayerCount {
+        return Err(ImageError::LayerCount {
             image: image.clone(),
             layers: layers.len(),
             diff_ids: expected,
@@ -141,7 +213,7 @@ fn chain(
     Ok(layers
         .into_iter()
         .zip(&config.diff_ids)
-        .map(|((id, size, codec), diff_id)| SavedLayer {
+        .map(|((id, size, codec), diff_id)| ChainLayer {
             id,
             diff_id: diff_id.clone(),
             size,
