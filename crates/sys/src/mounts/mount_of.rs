@@ -232,8 +232,9 @@ fn stat_mount(id: u64, reply: &mut Reply) -> Raw<()> {
     Err(Errno::from_raw_os_error(code.unwrap_or(libc::EIO)))
 }
 
-/// The number of the mount that a path is on, which no later mount gets before the next boot;
-/// `None` from kernels before 6.8, which use numbers again, and for a path that cannot be looked up.
+/// The number of the mount that a path is on, which no later mount gets before the next boot.
+/// `None` from kernels before 6.8, which use numbers again, and for a path that cannot be looked
+/// up.
 #[must_use]
 pub fn unique_mount_id(path: &Path) -> Option<u64> {
     let answer = statx(CWD, path, AtFlags::STATX_DONT_SYNC, UNIQUE_ID).ok()?;
