@@ -123,5 +123,19 @@ fn each_alone() -> Result {
             &name,
         ]))?;
     }
+    // Without any driver, and with one: the store says which feature is missing.
+    for features in ["", "vfs"] {
+        step(cargo().args([
+            "test",
+            "--quiet",
+            "--locked",
+            "--lib",
+            "--package=layerhold",
+            "--no-default-features",
+            "--features",
+            features,
+            "engine::",
+        ]))?;
+    }
     Ok(())
 }

@@ -12,20 +12,18 @@ use crate::registry::{OpenError, Registry};
 /// The order in which drivers are tried when the configuration names none.
 pub const PRIORITY: [&str; 4] = ["overlay", "btrfs", "zfs", "vfs"];
 
-/// Drivers of Go's library that are not among those here.
-const OTHERS: [&str; 2] = ["btrfs", "zfs"];
-
 /// Opens the driver a store uses (Go: drivers/driver.go, `New`).
 ///
 /// 1. A requested name is opened, whatever is on disk.
 /// 2. Otherwise the first driver of the priority list that has a directory below the graph root
 ///    decides: it must work, and it must be the only driver with a directory. vfs is skipped here
-///    unless the configuration's own list names it, although its directory counts as one.
+///    unless the configuration's own list names it, although its directory counts as one. Without
+///    such a list, registered drivers that are not in [`PRIORITY`] come after it.
 /// 3. Otherwise the first driver of the priority list that works here is opened, then any
 ///    registered one.
 ///
-/// A directory of `btrfs` or `zfs` counts even where those are not registered, whatever the list:
-/// another driver would begin an empty store beside it.
+/// A directory of a driver in [`PRIORITY`] counts even where that is not registered, whatever the
+/// list: another driver would begin an empty store beside it.
 ///
 /// # Errors
 ///
@@ -42,6 +40,11 @@ pub fn detect(
     let mut order: Vec<&str> = config.priority.iter().map(String::as_str).collect();
     if order.is_empty() {
         order.extend(PRIORITY);
+        for name in registry.names() {
+            if !PRIORITY.contains(&name) {
+                order.push(name);
+            }
+        }
     }
     let prior = prior_drivers(&config.root, registry)?;
     let vfs_counts = !config.priority.is_empty();
@@ -123,7 +126,7 @@ pub fn prior_drivers(root: &Path, registry: &Registry) -> Result<Vec<&'static st
     };
     let mut found = Vec::new();
     let known = |name: &str| registry.names().any(|known| known == name);
-    let others = OTHERS.into_iter().filter(|name| !known(name));
+    let others = PRIORITY.into_iter().filter(|name| !known(name));
     for name in registry.names().chain(others) {
         if dir.stat(name)?.is_some() {
             found.push(name);

@@ -84,8 +84,8 @@ pub use usage::Usage;
 pub use view::LayerView;
 pub use work::{Tasks, default_threads, run_tasks};
 
-// Their types are in the signatures above.
-pub use {layerhold_archive, layerhold_idmap, layerhold_ids, layerhold_sys};
+// Their types are in the signatures above, and drivers are written with them.
+pub use {layerhold_archive, layerhold_idmap, layerhold_ids, layerhold_staging, layerhold_sys};
 
 /// Keeps the example of the README right.
 #[cfg(doctest)]

@@ -11,6 +11,11 @@ use crate::sync::{InvalidSyncMode, SyncMode};
 /// `overlay2` is an old name of `overlay`.
 const KNOWN_DRIVERS: [&str; 5] = ["overlay", "overlay2", "btrfs", "zfs", "vfs"];
 
+/// Tells whether a driver of Go's library has this name.
+pub(crate) fn is_of_go(name: &str) -> bool {
+    KNOWN_DRIVERS.contains(&name)
+}
+
 /// One parsed driver option.
 ///
 /// ```
@@ -39,8 +44,14 @@ impl DriverOption {
     /// # Errors
     ///
     /// [`OptionError::Syntax`] without `=`, [`OptionError::UnknownDriver`] when what stands before
-    /// the first dot is no driver's name.
+    /// the first dot is not the name of a driver of Go's library. Those of other drivers are read
+    /// by [`parse_for`](Self::parse_for).
     pub fn parse(text: &str) -> Result<Self, OptionError> {
+        Self::parse_with(text, "")
+    }
+
+    /// Parses an option that may also begin with the name of the driver that asks.
+    fn parse_with(text: &str, asking: &str) -> Result<Self, OptionError> {
         let Some((key, value)) = text.split_once('=') else {
             return Err(OptionError::Syntax {
                 option: text.to_owned(),
@@ -48,7 +59,7 @@ impl DriverOption {
         };
         let key = key.trim().to_lowercase();
         let (driver, name) = key.split_once('.').unwrap_or(("", key.as_str()));
-        if !driver.is_empty() && !KNOWN_DRIVERS.contains(&driver) {
+        if !driver.is_empty() && driver != asking && !is_of_go(driver) {
             return Err(OptionError::UnknownDriver {
                 driver: driver.to_owned(),
                 option: text.to_owned(),
@@ -62,7 +73,16 @@ impl DriverOption {
         })
     }
 
-    /// Parses the options meant for `driver` and skips those meant for others.
+    /// The driver that an option names before its first dot, in lower case; empty when it names
+    /// none.
+    pub(crate) fn name_before_dot(text: &str) -> String {
+        let key = text.split_once('=').map_or("", |(key, _)| key);
+        let name = key.split_once('.').map_or("", |(name, _)| name);
+        name.trim().to_lowercase()
+    }
+
+    /// Parses the options meant for `driver`, which need not be one of Go's library, and skips
+    /// those meant for others.
     ///
     /// # Errors
     ///
@@ -70,7 +90,7 @@ impl DriverOption {
     pub fn parse_for(driver: &str, texts: &[String]) -> Result<Vec<Self>, OptionError> {
         let mut options = Vec::with_capacity(texts.len());
         for text in texts {
-            let option = Self::parse(text)?;
+            let option = Self::parse_with(text, driver)?;
             if option.is_for(driver) {
                 options.push(option);
             }
@@ -314,6 +334,15 @@ mod tests {
         );
         let keys: Vec<_> = options.into_iter().flatten().map(|o| o.key).collect();
         assert_eq!(keys, ["a", "b"]);
+        let own = DriverOption::parse_for("mine", &texts(&["Mine.A=1", "vfs.b=2"]));
+        assert_eq!(own.unwrap()[0].key(), "a");
+        assert_eq!(
+            DriverOption::parse_for("vfs", &texts(&["mine.a=1"])),
+            Err(OptionError::UnknownDriver {
+                driver: "mine".into(),
+                option: "mine.a=1".into()
+            })
+        );
         assert_eq!(
             DriverOption::parse_for("vfs", &texts(&["btrfs"])),
             Err(OptionError::Syntax {

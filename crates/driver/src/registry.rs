@@ -8,7 +8,7 @@ use layerhold_sys::PathError;
 
 use crate::config::DriverConfig;
 use crate::driver::Driver;
-use crate::option::OptionError;
+use crate::option::{DriverOption, OptionError, is_of_go};
 
 /// Opens one kind of driver.
 pub trait DriverFactory: Send + Sync {
@@ -21,6 +21,7 @@ pub trait DriverFactory: Send + Sync {
 }
 
 /// The drivers a program brings along: a plain value, so that two stores of one process may differ.
+/// Cloning is cheap.
 ///
 /// ```
 /// use layerhold_driver::{DriverConfig, OpenError, Registry};
@@ -29,9 +30,9 @@ pub trait DriverFactory: Send + Sync {
 /// let error = registry.open("zfs", &DriverConfig::new("/g", "/r")).err();
 /// assert_eq!(error.map(|e| e.to_string()).as_deref(), Some("failed to GetDriver graph zfs /g: driver not supported"));
 /// ```
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Registry {
-    factories: Vec<Box<dyn DriverFactory>>,
+    factories: Vec<Arc<dyn DriverFactory>>,
 }
 
 impl Registry {
@@ -55,8 +56,20 @@ impl Registry {
                 name: factory.name(),
             });
         }
-        self.factories.push(Box::new(factory));
+        self.factories.push(Arc::new(factory));
         Ok(())
+    }
+
+    /// Adds a driver, in place of the one with its name if there is one.
+    #[must_use]
+    pub fn with(mut self, factory: impl DriverFactory + 'static) -> Self {
+        let name = factory.name();
+        let factory: Arc<dyn DriverFactory> = Arc::new(factory);
+        match self.factories.iter_mut().find(|known| known.name() == name) {
+            Some(known) => *known = factory,
+            None => self.factories.push(factory),
+        }
+        self
     }
 
     /// Returns the names, in the order of registration.
@@ -64,7 +77,8 @@ impl Registry {
         self.factories.iter().map(|factory| factory.name())
     }
 
-    /// Opens the driver of this name; `overlay2` is taken for `overlay`.
+    /// Opens the driver of this name; `overlay2` is taken for `overlay`. Options that begin with
+    /// the name of another driver are left out if no driver of Go's library has that name.
     ///
     /// # Errors
     ///
@@ -72,12 +86,23 @@ impl Registry {
     pub fn open(&self, name: &str, config: &DriverConfig) -> Result<Arc<dyn Driver>, OpenError> {
         let name = if name == "overlay2" { "overlay" } else { name };
         match self.find(name) {
-            Some(factory) => factory.open(config),
+            Some(factory) => factory.open(&self.without_options_of_others(name, config)),
             None => Err(OpenError::NotCompiledIn {
                 name: name.to_owned(),
                 root: config.root.clone(),
             }),
         }
+    }
+
+    /// A driver knows the names of Go's drivers and its own; an option of any other is an error to
+    /// it.
+    fn without_options_of_others(&self, name: &str, config: &DriverConfig) -> DriverConfig {
+        let mut config = config.clone();
+        config.options.retain(|option| {
+            let of = DriverOption::name_before_dot(option);
+            of == name || is_of_go(&of) || !self.names().any(|known| known == of)
+        });
+        config
     }
 
     fn find(&self, name: &str) -> Option<&dyn DriverFactory> {

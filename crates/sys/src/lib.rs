@@ -29,6 +29,11 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "layerhold runs on Linux only: it uses the mounts, user namespaces, file handles and locks of that kernel"
+);
+
 mod namespace;
 mod filesystem;
 mod trees;

@@ -1,8 +1,12 @@
 //! Which driver a store uses.
 
 use std::fs;
+use std::sync::Arc;
 
-use layerhold_driver::{AlreadyRegistered, DriverConfig, Registry, detect, prior_drivers};
+use layerhold_driver::{
+    AlreadyRegistered, Driver, DriverConfig, DriverFactory, OpenError, Registry, detect,
+    prior_drivers,
+};
 
 use crate::fake::{FakeFactory, Opens};
 
@@ -156,6 +160,59 @@ fn prior_drivers_of_no_root_are_none() {
 }
 
 #[test]
+fn a_prior_driver_of_another_library_decides_too() {
+    let mine = [("overlay", Opens::Fine), ("mine", Opens::Fine)];
+    store(&["mine"], &mine).check(None, Ok("mine"));
+    store(&[], &mine).check(None, Ok("overlay"));
+    let text = "ROOT contains several valid graphdrivers: overlay, mine; Please cleanup or explicitly choose storage driver (-s <DRIVER>)";
+    store(&["mine", "overlay"], &mine).check(None, Err(text));
+    // The configuration's list is the whole list.
+    store(&["mine"], &mine)
+        .prefer(&["overlay"])
+        .check(None, Ok("overlay"));
+}
+
+#[test]
+fn a_driver_replaces_the_one_of_its_name() {
+    let registry = Registry::new()
+        .with(FakeFactory("vfs", Opens::Fails))
+        .with(FakeFactory("mine", Opens::Fine))
+        .with(FakeFactory("vfs", Opens::Fine));
+    assert!(registry.names().eq(["vfs", "mine"]));
+    let place = tempfile::tempdir().unwrap();
+    let config = DriverConfig::new(place.path(), "/run/none");
+    assert_eq!(registry.clone().open("vfs", &config).unwrap().name(), "vfs");
+}
+
+/// Fails with the options that it is opened with.
+struct Telling;
+
+impl DriverFactory for Telling {
+    fn name(&self) -> &'static str {
+        "telling"
+    }
+
+    fn open(&self, config: &DriverConfig) -> Result<Arc<dyn Driver>, OpenError> {
+        let reason = config.options.join(" ");
+        Err(OpenError::NotSupported { reason })
+    }
+}
+
+#[test]
+fn options_of_other_registered_drivers_are_left_out() {
+    let registry = Registry::new()
+        .with(Telling)
+        .with(FakeFactory("mine", Opens::Fine));
+    let options = ["Mine.a=1", "telling.b=2", "vfs.c=3", "d=4", "nosuch.e=5"];
+    let config = DriverConfig::new("/g", "/r").with_options(options.map(str::to_owned).into());
+    let error = registry.open("telling", &config).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "telling.b=2 vfs.c=3 d=4 nosuch.e=5: driver not supported"
+    );
+}
+
+#[test]
 fn names_are_registered_once() {
     let mut registry = Registry::new();
     registry.register(FakeFactory("vfs", Opens::Fine)).unwrap();
@@ -170,6 +227,8 @@ fn names_are_registered_once() {
 
 #[test]
 fn a_store_of_a_driver_that_is_not_registered_is_refused() {
+    let told = "cannot use ROOT: it is a store of the overlay driver, which is not in this program, and nothing in it was changed; use podman or buildah for it, name another root, or give another driver by name to begin a second store there: driver not supported";
+    store(&["overlay"], &[("vfs", Opens::Fine)]).check(None, Err(told));
     let few = [("overlay", Opens::Fine), ("vfs", Opens::Fine)];
     for other in ["btrfs", "zfs"] {
         let told = format!(

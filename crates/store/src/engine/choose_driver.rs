@@ -1,9 +1,8 @@
 //! Chooses the driver that a store was used with so far.
 
-use layerhold_driver::{Access, DriverConfig, Registry};
+use layerhold_driver::{Access, DriverConfig};
 use layerhold_sys::Dir;
 
-use crate::engine::drivers::registry;
 use crate::engine::options::StoreOptions;
 
 /// The kinds of items as directory names have them, and the files with their records.
@@ -30,10 +29,7 @@ impl StoreOptions {
     pub fn with_driver_of_contents(mut self) -> Self {
         if self.driver.as_deref().unwrap_or_default().is_empty() && self.driver_priority.is_empty()
         {
-            let registry = registry();
-            let mut found = registry
-                .names()
-                .filter(|name| self.has_contents(&registry, name));
+            let mut found = self.drivers.names().filter(|name| self.has_contents(name));
             if let (Some(only), None) = (found.next(), found.next()) {
                 self.driver = Some(only.to_owned());
             }
@@ -41,8 +37,8 @@ impl StoreOptions {
         self
     }
 
-    fn has_contents(&self, registry: &Registry, driver: &str) -> bool {
-        self.has_records(driver) || self.has_layers(registry, driver)
+    fn has_contents(&self, driver: &str) -> bool {
+        self.has_records(driver) || self.has_layers(driver)
     }
 
     fn has_records(&self, driver: &str) -> bool {
@@ -60,11 +56,14 @@ impl StoreOptions {
 
     /// Tells whether the driver holds layers, with or without records. A driver that cannot be
     /// opened counts as empty here; it reports why when it is opened for use.
-    fn has_layers(&self, registry: &Registry, driver: &str) -> bool {
+    fn has_layers(&self, driver: &str) -> bool {
         let config = DriverConfig::new(&self.graph_root, &self.run_root)
             .with_access(Access::ReadOnly)
             .with_options(self.driver_options.clone());
-        let listed = registry.open(driver, &config).map(|driver| driver.list());
+        let listed = self
+            .drivers
+            .open(driver, &config)
+            .map(|driver| driver.list());
         matches!(listed, Ok(Ok(Some(layers))) if !layers.is_empty())
     }
 }

@@ -46,6 +46,17 @@ pub enum OpenError {
         #[source]
         source: layerhold_driver::OpenError,
     },
+    /// The driver that was asked for, or that the store was used with, is a feature of this crate
+    /// that the program was built without.
+    #[error(
+        "cannot open the store at {root}: it needs the driver {feature}, which this program was built without; build it with the feature {feature} of the crate layerhold"
+    )]
+    DriverLeftOut {
+        /// The graph root.
+        root: PathBuf,
+        /// The feature, which has the name of the driver.
+        feature: &'static str,
+    },
     /// Locks or records cannot be used.
     #[error(transparent)]
     Access(#[from] AccessError),

@@ -14,6 +14,7 @@ pub(crate) mod drivers;
 pub(crate) mod error;
 pub(crate) mod host;
 pub(crate) mod options;
+pub(crate) mod built_in;
 pub(crate) mod notices;
 pub(crate) mod userns;
 

@@ -8,14 +8,14 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use layerhold_driver::{Driver, SyncMode, refuse_other_drivers};
+use layerhold_driver::{Driver, SyncMode};
 use layerhold_lockfile::LockFile;
 use layerhold_sys::Dir;
 
 use crate::catalog::error::AccessError;
 use crate::catalog::layout::{DIR_MODE, Layout, STORAGE_LOCK, USERNS_LOCK, absolute};
 use crate::catalog::{Catalog, CatalogOptions, make_lock_file};
-use crate::engine::drivers::{open_driver, registry};
+use crate::engine::drivers::{open_driver, refuse_others};
 use crate::engine::error::OpenError;
 use crate::engine::options::{Recovery, StoreOptions};
 use crate::engine::{DriverSlot, Engine};
@@ -46,10 +46,7 @@ fn open_without_recovery(options: StoreOptions) -> Result<Engine, OpenError> {
         source,
     };
     if options.driver.as_deref().unwrap_or_default().is_empty() {
-        refuse_other_drivers(&root, &registry()).map_err(|source| OpenError::Driver {
-            root: root.clone(),
-            source,
-        })?;
+        refuse_others(&options)?;
     }
     let run = Dir::create_ambient_all(&options.run_root, DIR_MODE).map_err(in_root)?;
     let graph = Dir::create_ambient_all(&options.graph_root, DIR_MODE).map_err(in_root)?;

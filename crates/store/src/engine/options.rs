@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use layerhold_driver::{Privilege, Shifting, SyncMode};
+use layerhold_driver::{DriverFactory, Privilege, Registry, Shifting, SyncMode};
 use layerhold_idmap::IdMappings;
 use layerhold_sys::{Cancel, HostIo, MetadataIo};
 
 use crate::catalog::transient::Persistence;
+use crate::engine::built_in::built_in;
 use crate::engine::notices::{Notice, Notices};
 use crate::engine::userns::AutoUserNsPolicy;
 
@@ -40,6 +41,10 @@ pub struct StoreOptions {
     /// Graph driver by name; `None` finds the one the store was created with, else the first usable
     /// one.
     pub driver: Option<String>,
+    /// The drivers that the store may use: those whose features this crate was built with
+    /// (`overlay`, `vfs`), unless others are [added](Self::with_driver_factory) or
+    /// [set](Self::with_drivers).
+    pub drivers: Registry,
     /// Drivers to try, in order, when none is named and the store is new.
     pub driver_priority: Vec<String>,
     /// Driver options as `key=value`, such as `vfs.ignore_chown_errors=true`.
@@ -92,6 +97,7 @@ impl StoreOptions {
             image_store: None,
             persistence: Persistence::default(),
             driver: None,
+            drivers: built_in(),
             driver_priority: Vec::new(),
             driver_options: Vec::new(),
             id_maps: IdMappings::default(),
@@ -129,6 +135,24 @@ impl StoreOptions {
     #[must_use]
     pub fn with_driver(mut self, driver: impl Into<String>) -> Self {
         self.driver = Some(driver.into());
+        self
+    }
+
+    /// Adds a driver that the store may use, in place of the one with its name if there is one.
+    ///
+    /// A store without a named driver is opened with the added one if it has contents of it, or if
+    /// no driver before it works. [`with_driver`](Self::with_driver) with its name makes sure.
+    /// Programs without this driver, Go's tools among them, do not see its layers.
+    #[must_use]
+    pub fn with_driver_factory(mut self, factory: impl DriverFactory + 'static) -> Self {
+        self.drivers = self.drivers.with(factory);
+        self
+    }
+
+    /// Sets the drivers that the store may use, instead of those that this crate was built with.
+    #[must_use]
+    pub fn with_drivers(mut self, drivers: Registry) -> Self {
+        self.drivers = drivers;
         self
     }
 

@@ -3,7 +3,6 @@
 use layerhold_driver::{DriverOption, MountOptions};
 
 use crate::engine::Engine;
-use crate::engine::drivers::registry;
 use crate::engine::options::StoreOptions;
 use crate::mount::layer::MountRequest;
 
@@ -77,9 +76,8 @@ impl StoreOptions {
     /// ```
     #[must_use]
     pub fn ignored(&self) -> Vec<Ignored> {
-        let registry = registry();
         let is_driver =
-            |name: &str| name == "overlay2" || registry.names().any(|known| known == name);
+            |name: &str| name == "overlay2" || self.drivers.names().any(|known| known == name);
         let names = self.driver_priority.iter();
         let mut ignored: Vec<Ignored> = names
             .filter(|name| !is_driver(name))
