@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use crate::args::Args;
 use crate::shell::{cargo, find, project, step};
-use crate::{Result, deps, package, references, words};
+use crate::{Result, deps, examples, package, references, words};
 
 pub(crate) const HELP: &str = "
 Usage: cargo xtask ci
 
 Runs, in this order: formatting, lints, the map of crates, the wording, references of the documentation, licences
-and versions of dependencies, the tests, the checked-in inputs of the fuzz targets, the documentation, each crate
+and versions of dependencies, the tests, the examples, the checked-in inputs of the fuzz targets, the documentation, each crate
 alone, and the packages. With CI=true, no test may be skipped.
 `.ci/run` does the same after installing what the tests need.
 ";
@@ -41,6 +41,8 @@ pub(crate) fn run(args: Args) -> Result {
             .args(["test", "--workspace", "--locked"])
             .env("CI", "true"),
     )?;
+    eprintln!("\n$ cargo xtask examples");
+    examples::check()?;
     fuzz_inputs()?;
     documentation()?;
     each_alone()?;

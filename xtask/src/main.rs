@@ -15,6 +15,7 @@ mod coverage;
 mod demo;
 mod deps;
 mod differential;
+mod examples;
 mod faults;
 mod files;
 mod floors;
@@ -47,7 +48,7 @@ struct Command {
     run: fn(Args) -> Result,
 }
 
-const COMMANDS: [Command; 17] = [
+const COMMANDS: [Command; 18] = [
     Command {
         name: "ci",
         about: "run all checks of CI",
@@ -83,6 +84,12 @@ const COMMANDS: [Command; 17] = [
         about: "pack every crate, and check that the packages stand alone",
         help: package::HELP,
         run: package::run,
+    },
+    Command {
+        name: "examples",
+        about: "run the examples, and check what they do",
+        help: examples::HELP,
+        run: examples::run,
     },
     Command {
         name: "release",

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::Result;
 use crate::args::Args;
-use crate::shell::{capture, cargo, program, project, step};
+use crate::shell::{capture, cargo, metadata, program, project, step, target_directory};
 
 pub(crate) const HELP: &str = "
 Usage: cargo xtask package [--test]
@@ -35,7 +35,7 @@ pub(crate) fn check(how: &str) -> Result {
     let packages = published()?;
     let mut wrong: Vec<String> = packages.iter().flat_map(missing_fields).collect();
     pack(&packages)?;
-    let place = target()?.join("package/unpacked");
+    let place = target_directory()?.join("package/unpacked");
     let directories = unpack(&packages, &place)?;
     for directory in &directories {
         check_files(directory, &mut wrong)?;
@@ -98,20 +98,6 @@ fn read_package(metadata: Value) -> Package {
         is_library,
         metadata,
     }
-}
-
-fn metadata() -> Result<Value> {
-    let mut command = cargo();
-    let text = capture(command.args(["metadata", "--format-version=1", "--no-deps"]))?;
-    serde_json::from_slice(&text).map_err(|error| format!("cargo metadata: {error}"))
-}
-
-fn target() -> Result<PathBuf> {
-    let metadata = metadata()?;
-    let target = metadata["target_directory"].as_str();
-    Ok(target
-        .ok_or("cargo metadata names no target directory")?
-        .into())
 }
 
 /// The fields that a registry shows, or builds the documentation by.
@@ -235,7 +221,7 @@ fn build(place: &Path, packages: &[Package], directories: &[PathBuf], how: &str)
     command.args((how == "check").then_some("--all-targets"));
     command
         .current_dir(place)
-        .env("CARGO_TARGET_DIR", target()?);
+        .env("CARGO_TARGET_DIR", target_directory()?);
     step(&mut command)
 }
 

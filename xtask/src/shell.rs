@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use serde_json::Value;
+
 use crate::Result;
 
 /// The project's top directory.
@@ -18,6 +20,22 @@ pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(project());
     command
+}
+
+/// What cargo says about our packages.
+pub(crate) fn metadata() -> Result<Value> {
+    let mut command = cargo();
+    let text = capture(command.args(["metadata", "--format-version=1", "--no-deps"]))?;
+    serde_json::from_slice(&text).map_err(|error| format!("cargo metadata: {error}"))
+}
+
+/// The directory that cargo builds in.
+pub(crate) fn target_directory() -> Result<PathBuf> {
+    let metadata = metadata()?;
+    let target = metadata["target_directory"].as_str();
+    Ok(target
+        .ok_or("cargo metadata names no target directory")?
+        .into())
 }
 
 /// A program, from the `PATH` or the administrator's directories.
