@@ -11,6 +11,7 @@ mod build;
 mod layouts;
 mod load;
 mod names;
+mod peer_build;
 mod peer_load;
 mod peer_save;
 mod platforms;
