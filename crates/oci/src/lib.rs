@@ -1,21 +1,33 @@
-//! OCI layouts and docker archives in and out of a layerhold store.
+//! Images of a layerhold store: built there, and moved in and out as OCI layouts and docker
+//! archives.
 //!
-//! [`load`] reads an OCI layout (a directory or a tar of one) or a docker archive
-//! (`docker save`, `podman save`), and [`save`] writes them. What is stored is what podman and
-//! skopeo would have stored for the same image: the same image ID, layer IDs, big data items, names
-//! and metadata. So layers are shared with theirs, and their commands work on loaded images.
+//! [`ImageBuilder`] builds an image from a base image or none, with layers from directories, files,
+//! archives, functions or a container's changes. [`load`] reads an OCI layout (a directory or a tar
+//! of one) or a docker archive (`docker save`, `podman save`), and [`save`] writes them. What is
+//! stored is what podman and skopeo would have stored for the same image: the same image ID, layer
+//! IDs, big data items, names and metadata. So layers are shared with theirs, and their commands
+//! work on these images.
 //!
 //! Every digest is checked while its bytes are read. An image becomes visible as a whole, when all
 //! of it is on the disk.
 //!
 //! ```
-//! use layerhold_oci::{LoadOptions, Platform, normalize_name};
-//!
+//! use layerhold_oci::ImageBuilder;
+//! # use layerhold::{Store, StoreOptions};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let options = LoadOptions::new()
-//!     .platform("linux/arm64".parse::<Platform>()?)
-//!     .names([normalize_name("example/app")?]);
-//! assert_eq!(options.names.as_deref(), Some(&["docker.io/example/app:latest".to_owned()][..]));
+//! # let scratch = tempfile::tempdir()?;
+//! # let (graph, run) = (scratch.path().join("graph"), scratch.path().join("run"));
+//! # let options = StoreOptions::new(graph, run).with_driver("vfs").with_driver_option("vfs.ignore_chown_errors=true");
+//! # let store = Store::open(options)?;
+//! # let path = scratch.path().join("rootfs");
+//! # layerhold_sys::Dir::create_ambient_all(&path, 0o755)?;
+//!
+//! let image = ImageBuilder::new()
+//!     .directory(path)
+//!     .entrypoint(["/usr/bin/app"])
+//!     .name("app")
+//!     .build(&store)?;
+//! assert_eq!(image.names, ["localhost/app:latest"]);
 //! # Ok(())
 //! # }
 //! ```
@@ -25,6 +37,8 @@
 //! - Docker's oldest manifests ("schema 1") are refused.
 //! - Signatures are neither read nor written.
 //! - zstd:chunked layers are read as zstd.
+//! - Images are built in OCI's format. Fields of docker's, such as a health check, stay in the
+//!   configuration of a base image, but podman ignores them there.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 

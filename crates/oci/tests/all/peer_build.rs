@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use layerhold::{Store, StoreOptions};
 use layerhold_oci::{ImageBuilder, LayerSource, Quiet, SaveOptions, TargetKind, load, save};
@@ -38,6 +39,73 @@ impl Shared {
     fn options(&self) -> layerhold_oci::LoadOptions {
         layerhold_oci::LoadOptions::new().scratch(self.dir.path())
     }
+}
+
+/// Runs an example of this crate on the store, which it finds as every program does.
+fn example(shared: &Shared, name: &str, arguments: &[&str]) -> String {
+    let conf = shared.path("storage.conf");
+    let text = format!(
+        "[storage]\ndriver = {:?}\ngraphroot = {:?}\nrunroot = {:?}\n",
+        shared.go.driver(),
+        shared.go.root(),
+        shared.go.runroot()
+    );
+    fs::write(&conf, text).unwrap();
+    let test = std::env::current_exe().unwrap();
+    let examples = test.parent().unwrap().parent().unwrap().join("examples");
+    let program = examples.join(name);
+    assert!(
+        program.exists(),
+        "`cargo test` of the whole package builds the examples"
+    );
+    let ran = Command::new(program)
+        .args(arguments)
+        .env("CONTAINERS_STORAGE_CONF", &conf)
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "{errors}");
+    String::from_utf8(ran.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn root_peer_podman_has_what_the_examples_make() {
+    let Some(shared) = Shared::new("overlay", &["podman"]) else {
+        return;
+    };
+    let tree = shared.path("tree");
+    fs::create_dir_all(format!("{tree}/bin")).unwrap();
+    fs::copy(BUSYBOX, format!("{tree}/bin/busybox")).unwrap();
+    let id = example(&shared, "build_image", &[&tree, "/bin/busybox", "app"]);
+    let podman = Podman::beside(&shared.go);
+    let images = || {
+        podman.run([
+            "images",
+            "--no-trunc",
+            "--format",
+            "{{.Repository}} {{.ID}}",
+        ])
+    };
+    assert_eq!(images().lines(), [format!("localhost/app sha256:{id}")]);
+    let inspected = podman.run([
+        "image",
+        "inspect",
+        "--format",
+        "{{.Config.Entrypoint}}",
+        "app",
+    ]);
+    assert_eq!(inspected.lines(), ["[/bin/busybox]"]);
+    podman
+        .run(["create", "--name", "box", "app"])
+        .assert_success();
+    let committed = example(&shared, "commit_container", &["box", "committed"]);
+    let (id, layers) = committed.split_once(' ').unwrap();
+    assert_eq!(layers, "with 2 layers");
+    assert!(
+        images()
+            .lines()
+            .contains(&format!("localhost/committed sha256:{id}"))
+    );
 }
 
 fn app<'a>() -> ImageBuilder<'a> {
