@@ -113,7 +113,8 @@ fn documentation() -> Result {
     step(command.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
-/// Builds every crate alone, so that none depends on features that another crate turns on.
+/// Builds every crate alone, so that none depends on features that another crate turns on, and
+/// those with features without any.
 fn each_alone() -> Result {
     for name in deps::published_crates()? {
         step(cargo().args([
@@ -124,6 +125,11 @@ fn each_alone() -> Result {
             "--package",
             &name,
         ]))?;
+    }
+    for name in deps::published_crates_with_features()? {
+        let mut command = cargo();
+        command.args(["check", "--quiet", "--locked", "--all-targets"]);
+        step(command.args(["--no-default-features", "--package", &name]))?;
     }
     // Without any driver, and with one: the store says which feature is missing.
     for features in ["", "vfs"] {
@@ -138,6 +144,24 @@ fn each_alone() -> Result {
             features,
             "engine::",
         ]))?;
+    }
+    each_codec()
+}
+
+/// Builds and tests the crate with the codecs with each of them alone.
+fn each_codec() -> Result {
+    for features in ["", "bzip2", "xz", "zstd"] {
+        let mut command = cargo();
+        command.args([
+            "test",
+            "--quiet",
+            "--locked",
+            "--package",
+            "layerhold-archive",
+        ]);
+        command.args(["--no-default-features", "--features", features]);
+        // The codecs and the imports; the other tests are the same with all features.
+        step(command.args(["--", "codec", "pipeline"]))?;
     }
     Ok(())
 }

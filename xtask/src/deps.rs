@@ -211,11 +211,20 @@ pub(crate) fn published_crates() -> Result<Vec<String>> {
     Ok(packages.map(|package| package.name).collect())
 }
 
+/// The names of those among them that have features.
+pub(crate) fn published_crates_with_features() -> Result<Vec<String>> {
+    let packages = packages()?
+        .into_iter()
+        .filter(|package| package.is_published && package.has_features);
+    Ok(packages.map(|package| package.name).collect())
+}
+
 #[derive(Debug)]
 struct Package {
     name: String,
     directory: PathBuf,
     is_published: bool,
+    has_features: bool,
     dependencies: Vec<Dependency>,
 }
 
@@ -248,6 +257,9 @@ fn read_package(value: &Value) -> Package {
         is_published: value["publish"]
             .as_array()
             .is_none_or(|registries| !registries.is_empty()),
+        has_features: value["features"]
+            .as_object()
+            .is_some_and(|features| !features.is_empty()),
         dependencies: dependencies.map(read_dependency).collect(),
     }
 }
@@ -460,6 +472,7 @@ mod tests {
             name: name.to_owned(),
             directory: PathBuf::new(),
             is_published,
+            has_features: false,
             dependencies,
         };
         let ids = package(

@@ -186,7 +186,6 @@ pub(crate) fn lock(
     kind: LockKind,
     bounds: &Bounds,
 ) -> Result<RecordLock, LockError> {
-    let _span = wait_span(path, kind);
     if let Some(timeout) = bounds.timeout {
         let lock = poll(path, access, kind, bounds, timeout)?;
         return lock.ok_or_else(|| LockError::TimedOut {
@@ -195,6 +194,7 @@ pub(crate) fn lock(
             holders: holders(path).unwrap_or_default(),
         });
     }
+    let _span = wait_span(path, kind);
     let lock = until_current(path, access, |file| match &bounds.cancel {
         None => RecordLock::lock(file, kind).map(Some),
         Some(cancel) => wait_or_cancel(file, kind, cancel),
@@ -262,6 +262,7 @@ pub(crate) fn poll(
     bounds: &Bounds,
     patience: Duration,
 ) -> Result<Option<RecordLock>, LockError> {
+    let _span = wait_span(path, kind);
     let start = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use crate::codec::{Codec, CodecError};
 
 /// The default of the `zstd` program.
+#[cfg(feature = "zstd")]
 const ZSTD_LEVEL: i32 = 3;
 
 /// Compresses what is written to it into another writer.
@@ -14,7 +15,8 @@ pub struct Compressor<W: Write>(Kind<W>);
 
 enum Kind<W: Write> {
     Plain(W),
-    Gzip(flate2::write::GzEncoder<W>),
+    Gzip(Box<flate2::write::GzEncoder<W>>),
+    #[cfg(feature = "zstd")]
     Zstd(zstd::stream::write::Encoder<'static, W>),
 }
 
@@ -23,6 +25,7 @@ impl<W: Write> fmt::Debug for Compressor<W> {
         let codec = match self.0 {
             Kind::Plain(_) => Codec::Plain,
             Kind::Gzip(_) => Codec::Gzip,
+            #[cfg(feature = "zstd")]
             Kind::Zstd(_) => Codec::Zstd,
         };
         f.debug_tuple("Compressor").field(&codec).finish()
@@ -32,18 +35,27 @@ impl<W: Write> fmt::Debug for Compressor<W> {
 /// Creates a compressor that writes to `writer`.
 ///
 /// # Errors
-/// [`CodecError::WriteUnsupported`] for bzip2 and xz, which can only be read.
+/// [`CodecError::WriteUnsupported`] for bzip2 and xz, which can only be read, and
+/// [`CodecError::NotBuiltIn`] for zstd without the feature `zstd`.
 pub fn compressor<W: Write>(codec: Codec, writer: W) -> Result<Compressor<W>, CodecError> {
     Ok(Compressor(match codec {
         Codec::Plain => Kind::Plain(writer),
-        Codec::Gzip => Kind::Gzip(flate2::write::GzEncoder::new(
+        Codec::Gzip => Kind::Gzip(Box::new(flate2::write::GzEncoder::new(
             writer,
             flate2::Compression::default(),
-        )),
+        ))),
+        #[cfg(feature = "zstd")]
         Codec::Zstd => Kind::Zstd(
             zstd::stream::write::Encoder::new(writer, ZSTD_LEVEL)
                 .map_err(|source| CodecError::SetUp { codec, source })?,
         ),
+        #[cfg(not(feature = "zstd"))]
+        Codec::Zstd => {
+            return Err(CodecError::NotBuiltIn {
+                codec,
+                feature: "zstd",
+            });
+        }
         Codec::Bzip2 | Codec::Xz => return Err(CodecError::WriteUnsupported { codec }),
     }))
 }
@@ -57,6 +69,7 @@ impl<W: Write> Compressor<W> {
                 Ok(writer)
             }
             Kind::Gzip(encoder) => encoder.finish(),
+            #[cfg(feature = "zstd")]
             Kind::Zstd(encoder) => encoder.finish(),
         }
     }
@@ -67,6 +80,7 @@ impl<W: Write> Write for Compressor<W> {
         match &mut self.0 {
             Kind::Plain(writer) => writer.write(bytes),
             Kind::Gzip(encoder) => encoder.write(bytes),
+            #[cfg(feature = "zstd")]
             Kind::Zstd(encoder) => encoder.write(bytes),
         }
     }
@@ -75,6 +89,7 @@ impl<W: Write> Write for Compressor<W> {
         match &mut self.0 {
             Kind::Plain(writer) => writer.flush(),
             Kind::Gzip(encoder) => encoder.flush(),
+            #[cfg(feature = "zstd")]
             Kind::Zstd(encoder) => encoder.flush(),
         }
     }
@@ -90,6 +105,17 @@ mod tests {
     fn round_trips() {
         let text = b"written and read back ".repeat(1000);
         for codec in [Codec::Plain, Codec::Gzip, Codec::Zstd] {
+            if !codec.is_built_in() {
+                let error = compressor(codec, Vec::new()).unwrap_err();
+                assert!(matches!(
+                    error,
+                    CodecError::NotBuiltIn {
+                        feature: "zstd",
+                        ..
+                    }
+                ));
+                continue;
+            }
             let mut writer = compressor(codec, Vec::new()).unwrap();
             writer.write_all(&text).unwrap();
             let packed = writer.finish().unwrap();

@@ -4,9 +4,11 @@ use crate::codec::{Codec, CodecError};
 
 /// Base-two logarithm of the largest window of a zstd frame: 128 MiB, the default limit of the
 /// `zstd` program. A frame that asks for more is refused as corrupt.
+#[cfg(feature = "zstd")]
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
 /// Memory limit of an xz block: four times what `xz -9` needs.
+#[cfg(feature = "xz")]
 const XZ_MEMORY_LIMIT_KIB: u32 = 256 * 1024;
 
 /// Size of the buffer for compressed input.
@@ -19,7 +21,8 @@ const INPUT_BUFFER: usize = 128 * 1024;
 /// member. All checksums are verified.
 ///
 /// # Errors
-/// If the codec cannot be set up. Damaged input is an error of reading.
+/// If the codec cannot be set up, and [`CodecError::NotBuiltIn`] if the feature of the codec is
+/// off. Damaged input is an error of reading.
 pub fn decompressor<'a, R: Read + Send + 'a>(
     codec: Codec,
     reader: R,
@@ -38,18 +41,33 @@ pub(crate) fn decompressor_from_buffered<'a, R: BufRead + Send + 'a>(
     Ok(match codec {
         Codec::Plain => Box::new(reader),
         Codec::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(reader)),
+        #[cfg(feature = "bzip2")]
         Codec::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(reader)),
+        #[cfg(feature = "xz")]
         Codec::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(
             reader,
             true,
             XZ_MEMORY_LIMIT_KIB,
         )),
+        #[cfg(feature = "zstd")]
         Codec::Zstd => {
             Box::new(zstd_decoder(reader).map_err(|source| CodecError::SetUp { codec, source })?)
         }
+        #[cfg(not(feature = "bzip2"))]
+        Codec::Bzip2 => return Err(not_built_in(codec, "bzip2")),
+        #[cfg(not(feature = "xz"))]
+        Codec::Xz => return Err(not_built_in(codec, "xz")),
+        #[cfg(not(feature = "zstd"))]
+        Codec::Zstd => return Err(not_built_in(codec, "zstd")),
     })
 }
 
+#[cfg(not(all(feature = "bzip2", feature = "xz", feature = "zstd")))]
+fn not_built_in(codec: Codec, feature: &'static str) -> CodecError {
+    CodecError::NotBuiltIn { codec, feature }
+}
+
+#[cfg(feature = "zstd")]
 fn zstd_decoder<R: BufRead>(reader: R) -> std::io::Result<zstd::stream::read::Decoder<'static, R>> {
     let mut decoder = zstd::stream::read::Decoder::with_buffer(reader)?;
     decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
@@ -69,12 +87,14 @@ mod tests {
         encoder.finish().unwrap()
     }
 
+    #[cfg(feature = "bzip2")]
     fn bzip2(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
         encoder.write_all(bytes).unwrap();
         encoder.finish().unwrap()
     }
 
+    #[cfg(feature = "xz")]
     fn xz(bytes: &[u8]) -> Vec<u8> {
         let options = lzma_rust2::XzOptions::with_preset(1);
         let mut encoder = lzma_rust2::XzWriter::new(Vec::new(), options).unwrap();
@@ -82,19 +102,48 @@ mod tests {
         encoder.finish().unwrap()
     }
 
+    #[cfg(feature = "zstd")]
     fn zstd(bytes: &[u8]) -> Vec<u8> {
         zstd::stream::encode_all(bytes, 3).unwrap()
     }
 
     type Pack = fn(&[u8]) -> Vec<u8>;
 
-    fn all() -> [(Codec, Pack); 4] {
-        [
+    fn all() -> Vec<(Codec, Pack)> {
+        vec![
             (Codec::Gzip, gzip),
+            #[cfg(feature = "bzip2")]
             (Codec::Bzip2, bzip2),
+            #[cfg(feature = "xz")]
             (Codec::Xz, xz),
+            #[cfg(feature = "zstd")]
             (Codec::Zstd, zstd),
         ]
+    }
+
+    #[test]
+    fn what_is_not_built_in_is_refused_with_the_name_of_the_feature() {
+        for (codec, name) in [
+            (Codec::Bzip2, "bzip2"),
+            (Codec::Xz, "xz"),
+            (Codec::Zstd, "zstd"),
+        ] {
+            match decompressor(codec, &b""[..]) {
+                Ok(_) => assert!(codec.is_built_in()),
+                Err(error) => {
+                    assert!(!codec.is_built_in());
+                    assert_eq!(
+                        error.to_string(),
+                        format!(
+                            "cannot use {codec}: the program was built without the feature \"{name}\" of layerhold-archive"
+                        )
+                    );
+                    assert!(
+                        matches!(error, CodecError::NotBuiltIn { feature, .. } if feature == name)
+                    );
+                }
+            }
+        }
     }
 
     fn read(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
@@ -127,6 +176,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "zstd")]
     fn skippable_zstd_frames_are_skipped() {
         let skippable = [&[0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"abc"].concat();
         let bytes = [&skippable[..], &zstd(TEXT), &skippable].concat();
@@ -170,6 +220,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "zstd")]
     fn a_zstd_window_beyond_the_limit_is_refused() {
         // A frame header that asks for a window of 2 GiB (exponent 21, RFC 8878 3.1.1.1.2).
         let bytes = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 21 << 3, 0x01, 0x00, 0x00];
@@ -178,6 +229,7 @@ mod tests {
 
     /// The beginning of an xz stream whose block needs a dictionary of a size that is coded in one
     /// byte (XZ file format 1.0.4, 5.3.1).
+    #[cfg(feature = "xz")]
     fn xz_head(dictionary: u8) -> Vec<u8> {
         let with_sum = |bytes: &[u8]| {
             let mut crc = flate2::Crc::new();
@@ -190,6 +242,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "xz")]
     fn an_xz_dictionary_beyond_the_limit_is_refused() {
         for (name, dictionary, accepted) in [
             ("64 MiB, the largest of the xz program", 28, true),

@@ -42,6 +42,18 @@ impl Codec {
         }
     }
 
+    /// Whether this build reads the codec: plain and gzip always, the others by a feature of this
+    /// crate.
+    #[must_use]
+    pub fn is_built_in(self) -> bool {
+        match self {
+            Self::Plain | Self::Gzip => true,
+            Self::Bzip2 => cfg!(feature = "bzip2"),
+            Self::Xz => cfg!(feature = "xz"),
+            Self::Zstd => cfg!(feature = "zstd"),
+        }
+    }
+
     /// The codec's number in `layers.json` (Go: `pkg/archive/archive.go`, the `Compression`
     /// constants).
     #[must_use]
@@ -90,6 +102,17 @@ pub enum CodecError {
     WriteUnsupported {
         /// The codec asked for.
         codec: Codec,
+    },
+    /// The program was built without the codec.
+    #[error(
+        "cannot use {codec}: the program was built without the feature {feature:?} of layerhold-archive"
+    )]
+    NotBuiltIn {
+        /// The codec asked for.
+        codec: Codec,
+        /// The feature of `layerhold-archive` that has it. Crates that depend on it have features
+        /// of the same name.
+        feature: &'static str,
     },
     /// The codec could not be set up.
     #[error("cannot set up {codec}")]

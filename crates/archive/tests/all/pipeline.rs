@@ -6,8 +6,8 @@ use std::process::Command;
 use layerhold_archive::layerhold_sys::is_cancelled;
 use layerhold_archive::layerhold_tar_format::{Event, EventSink};
 use layerhold_archive::{
-    Cancel, Codec, ImportError, ImportOptions, Imported, UnpackOptions, Unpacker, compressor,
-    import,
+    Cancel, Codec, CodecError, ImportError, ImportOptions, Imported, UnpackOptions, Unpacker,
+    compressor, import,
 };
 use layerhold_testkit::{ChildSpec, TarBuilder, TarEntry, child_role};
 use sha2::{Digest, Sha256};
@@ -52,10 +52,37 @@ fn run(
     import(reader, sink, unpacker, options)
 }
 
+/// The codecs that this build writes.
+fn written() -> impl Iterator<Item = Codec> {
+    let all = [Codec::Plain, Codec::Gzip, Codec::Zstd];
+    all.into_iter().filter(|codec| codec.is_built_in())
+}
+
+#[test]
+fn a_codec_that_is_not_built_in_is_named() {
+    let starts: [(Codec, &[u8], &str); 3] = [
+        (Codec::Bzip2, b"BZh9", "bzip2"),
+        (Codec::Xz, b"\xfd7zXZ\0", "xz"),
+        (Codec::Zstd, &[0x28, 0xb5, 0x2f, 0xfd], "zstd"),
+    ];
+    for (codec, start, name) in starts {
+        let options = ImportOptions::default();
+        let error = run(&UnpackDir::new(), start, &mut (), &options).unwrap_err();
+        let as_expected = match error {
+            ImportError::Decompress { .. } => codec.is_built_in(),
+            ImportError::Codec(CodecError::NotBuiltIn { codec: of, feature }) => {
+                (of, feature) == (codec, name) && !codec.is_built_in()
+            }
+            _ => false,
+        };
+        assert!(as_expected, "{codec}");
+    }
+}
+
 #[test]
 fn digests_lengths_and_the_recorder() {
     let tar = sample();
-    for codec in [Codec::Plain, Codec::Gzip, Codec::Zstd] {
+    for codec in written() {
         let stored = compress(codec, &tar);
         let place = UnpackDir::new();
         let mut copy = Copy::default();
@@ -281,7 +308,7 @@ fn child_entry() {
     let Some(role) = child_role() else { return };
     match role.name() {
         "import" => {
-            for codec in [Codec::Gzip, Codec::Zstd] {
+            for codec in written() {
                 let place = UnpackDir::new();
                 place.unpack(&compress(codec, &sample())).unwrap();
             }
@@ -316,7 +343,7 @@ fn memory_does_not_grow_with_the_layer() {
     let head = TarBuilder::new().entry(layer).finish_without_end();
     let scratch = layerhold_testkit::scratch();
     let piece: Vec<u8> = (0..1 << 20).map(|n: u32| (n % 251) as u8).collect();
-    for codec in [Codec::Plain, Codec::Gzip, Codec::Zstd] {
+    for codec in written() {
         let path = scratch.path().join("layer");
         let mut writer = compressor(codec, std::fs::File::create(&path).unwrap()).unwrap();
         writer.write_all(&head).unwrap();

@@ -218,6 +218,7 @@ fn root_empty_layers_and_images_without_layers_are_fine() {
 }
 
 #[test]
+#[cfg(feature = "zstd")]
 fn root_one_image_under_several_entries_is_one_image() {
     let place = Place::new();
     let layout = Layout::new(place.path("layout"));

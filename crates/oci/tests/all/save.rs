@@ -174,6 +174,7 @@ fn root_saved_and_loaded_again_it_is_the_same_image() {
 }
 
 #[test]
+#[cfg(feature = "zstd")]
 fn root_compression_is_kept_or_chosen() {
     let place = Place::new();
     let layout = Layout::new(place.path("in"));

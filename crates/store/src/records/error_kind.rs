@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
-use layerhold_sys::{is_cancelled, is_out_of_space};
+use layerhold_archive::CodecError;
+use layerhold_sys::{causes, is_cancelled, is_out_of_space};
 
 /// A kind of failure that callers tell apart (Go: types/errors.go, errors.go).
 ///
@@ -162,12 +163,18 @@ impl ErrorKind {
         )
     }
 
-    /// Finds the kind in the causes of an error: a full disk, a cancelled operation.
+    /// Finds the kind in the causes of an error: a full disk, a cancelled operation, a codec that
+    /// is not built in.
     pub(crate) fn of_causes(error: &(dyn Error + 'static)) -> Option<Self> {
         if is_out_of_space(error) {
             return Some(Self::OutOfSpace);
         }
-        is_cancelled(error).then_some(Self::Cancelled)
+        if is_cancelled(error) {
+            return Some(Self::Cancelled);
+        }
+        let mut codecs = causes(error).filter_map(|cause| cause.downcast_ref());
+        let is_missing = codecs.any(|codec| matches!(codec, CodecError::NotBuiltIn { .. }));
+        is_missing.then_some(Self::NotSupported)
     }
 }
 

@@ -104,6 +104,18 @@ fn cancelled_work_is_called_that() {
 }
 
 #[test]
+fn a_codec_that_is_not_built_in_is_not_supported() {
+    let place = scratch();
+    let store = store(&place, Cancel::new());
+    let mut tx = store.begin().unwrap();
+    let error = tx
+        .import_layer(LayerSpec::new(), &b"\xfd7zXZ\0"[..])
+        .unwrap_err();
+    let expected = (!cfg!(feature = "xz")).then_some(ErrorKind::NotSupported);
+    assert_eq!(error.kind(), expected);
+}
+
+#[test]
 fn a_wait_for_a_lock_that_was_cancelled_is_called_that() {
     let place = scratch();
     let holder = store(&place, Cancel::new());

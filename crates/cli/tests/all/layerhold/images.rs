@@ -93,7 +93,9 @@ fn root_images_go_out_in_every_form_and_come_back() {
     place.text(["load".as_ref(), archive.as_os_str()]);
     let id = place.json(["images"])[0]["id"].as_str().unwrap().to_owned();
     for kind in ["oci", "oci-archive", "docker-archive"] {
-        for compression in ["keep", "none", "gzip", "zstd"] {
+        let all = ["keep", "none", "gzip", "zstd"];
+        let built_in = |name: &&str| *name != "zstd" || cfg!(feature = "zstd");
+        for compression in all.into_iter().filter(built_in) {
             let out = format!("{kind}-{compression}");
             let text = place.text([
                 "save",
