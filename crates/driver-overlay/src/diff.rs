@@ -59,7 +59,7 @@ impl<'a> NativeDiff<'a> {
                 None => lower_dirs(context, &layer, &parents)?,
             },
         };
-        match overlay_changes(&upper, &layers.lower, layers.form, &Cancel::new()) {
+        match overlay_changes(&upper, &layers.lower, layers.form, &request.cancel) {
             Ok(changes) => Ok(Some(Self {
                 upper,
                 layers,
@@ -78,8 +78,8 @@ impl<'a> NativeDiff<'a> {
     }
 
     /// The bytes in the files that are changed.
-    pub(crate) fn size(&self) -> Result<u64, LayerError> {
-        changes_size(&self.upper, &self.changes, &Cancel::new()).map_err(LayerError::Compare)
+    pub(crate) fn size(&self, cancel: &Cancel) -> Result<u64, LayerError> {
+        changes_size(&self.upper, &self.changes, cancel).map_err(LayerError::Compare)
     }
 
     /// Packs what is changed.
@@ -92,6 +92,7 @@ impl<'a> NativeDiff<'a> {
             id_maps: request.id_maps.clone(),
             unmapped: UnmappedOwners::Overflow,
             overlay: Some(self.layers),
+            cancel: request.cancel.clone(),
             ..PackOptions::default()
         };
         let out = BufWriter::with_capacity(PACK_BUFFER, out);

@@ -159,7 +159,7 @@ impl Driver for OverlayDriver {
 
     fn diff_size(&self, request: &DiffRequest<'_>) -> Result<u64, LayerError> {
         match NativeDiff::read(&self.context, request)? {
-            Some(native) => native.size(),
+            Some(native) => native.size(&request.cancel),
             None => fallback::diff_size(self, request),
         }
     }

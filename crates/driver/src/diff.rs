@@ -2,6 +2,7 @@
 
 use layerhold_idmap::IdMappings;
 use layerhold_ids::LayerId;
+use layerhold_sys::Cancel;
 
 /// Which files of a layer's merged tree have owners on disk under its maps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,6 +34,8 @@ pub struct DiffRequest<'a> {
     pub parent_owners: TreeOwners,
     /// The SELinux label for mounts; empty for none.
     pub mount_label: &'a str,
+    /// Stops the work between two files or buffers.
+    pub cancel: Cancel,
 }
 
 impl<'a> DiffRequest<'a> {
@@ -47,7 +50,16 @@ impl<'a> DiffRequest<'a> {
             parent_maps: IdMappings::default(),
             parent_owners: TreeOwners::OnDisk,
             mount_label: "",
+            cancel: Cancel::new(),
         }
+    }
+
+    /// Has the work end with an error when `cancel` asks for it
+    /// ([`is_cancelled`](layerhold_sys::is_cancelled)).
+    #[must_use]
+    pub fn with_cancel(mut self, cancel: Cancel) -> Self {
+        self.cancel = cancel;
+        self
     }
 
     /// Sets the parent.

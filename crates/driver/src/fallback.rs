@@ -70,12 +70,14 @@ impl<'a> Trees<'a> {
         Tree::open(driver, request, parent, maps, owners)
     }
 
-    fn compare(&self) -> Result<Vec<Change>, LayerError> {
+    fn compare(&self, cancel: &Cancel) -> Result<Vec<Change>, LayerError> {
         let (old, old_maps) = match &self.parent {
             Some(parent) => (Some(parent.view.root()), parent.maps.clone()),
             None => (None, IdMappings::IDENTITY),
         };
-        let options = CompareOptions::new().with_id_maps(self.layer.maps.clone(), old_maps);
+        let options = CompareOptions::new()
+            .with_id_maps(self.layer.maps.clone(), old_maps)
+            .with_cancel(cancel.clone());
         compare(self.layer.view.root(), old, &options).map_err(LayerError::Compare)
     }
 }
@@ -109,7 +111,7 @@ pub fn changes<D: Driver + ?Sized>(
     driver: &D,
     request: &DiffRequest<'_>,
 ) -> Result<Vec<Change>, LayerError> {
-    Trees::open(driver, request)?.compare()
+    Trees::open(driver, request)?.compare(&request.cancel)
 }
 
 /// Adds up the files that differ.
@@ -122,8 +124,8 @@ pub fn diff_size<D: Driver + ?Sized>(
     request: &DiffRequest<'_>,
 ) -> Result<u64, LayerError> {
     let trees = Trees::open(driver, request)?;
-    let changes = trees.compare()?;
-    changes_size(trees.layer.view.root(), &changes, &Cancel::new()).map_err(LayerError::Compare)
+    let changes = trees.compare(&request.cancel)?;
+    changes_size(trees.layer.view.root(), &changes, &request.cancel).map_err(LayerError::Compare)
 }
 
 /// Packs what differs; without a parent, the whole tree.
@@ -144,10 +146,11 @@ pub fn diff<D: Driver + ?Sized>(
     let options = PackOptions {
         id_maps: request.id_maps.clone(),
         unmapped: UnmappedOwners::Overflow,
+        cancel: request.cancel.clone(),
         ..PackOptions::default()
     };
     let packed = match trees.parent {
-        Some(_) => pack_changes(root, &trees.compare()?, &options, out),
+        Some(_) => pack_changes(root, &trees.compare(&request.cancel)?, &options, out),
         None => pack(root, &options, out),
     };
     packed

@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use layerhold_staging::{TempArea, TempRoot};
-use layerhold_sys::best_effort;
+use layerhold_sys::{Cancel, best_effort};
 
 use crate::error::LayerError;
 
@@ -57,8 +57,19 @@ impl Trash {
     ///
     /// The first one. The rest is erased nevertheless. What could not be erased is left to the next
     /// recovery.
-    pub fn erase(mut self) -> Result<(), LayerError> {
-        self.erase_all()
+    pub fn erase(self) -> Result<(), LayerError> {
+        self.erase_unless(&Cancel::new())
+    }
+
+    /// Erases everything as [`erase`](Self::erase) does, unless `cancel` asks it to stop before the
+    /// next file. What is left is erased by the next recovery.
+    ///
+    /// # Errors
+    ///
+    /// As [`erase`](Self::erase). That of a stop is one of a file whose cause is
+    /// [`Cancelled`](layerhold_sys::Cancelled).
+    pub fn erase_unless(mut self, cancel: &Cancel) -> Result<(), LayerError> {
+        self.erase_all(cancel)
     }
 
     /// Does the deferred work and leaves the temporary areas to the next recovery. This is quick: a
@@ -73,13 +84,13 @@ impl Trash {
         }
     }
 
-    fn erase_all(&mut self) -> Result<(), LayerError> {
+    fn erase_all(&mut self, cancel: &Cancel) -> Result<(), LayerError> {
         let mut outcome = Ok(());
         for work in self.erasers.drain(..) {
             outcome = outcome.and(work());
         }
         for (_, area) in std::mem::take(&mut self.areas) {
-            outcome = outcome.and(area.close().map_err(LayerError::Erase));
+            outcome = outcome.and(area.close_unless(cancel).map_err(LayerError::Erase));
         }
         outcome
     }
@@ -88,7 +99,7 @@ impl Trash {
 impl Drop for Trash {
     fn drop(&mut self) {
         // No caller gets the error. The next writer recovers what stays behind.
-        best_effort(self.erase_all());
+        best_effort(self.erase_all(&Cancel::new()));
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use layerhold_lockfile::{
     LockError, LockFile, LockHolder, Protection, ReadOnlyLockFile, Token, TokenError,
 };
-use layerhold_sys::PathError;
+use layerhold_sys::{Cancel, PathError};
 
 use crate::fields::Fields;
 use crate::load::{Stamp, load, stamps};
@@ -95,14 +95,14 @@ impl ReadError {
 #[derive(Debug)]
 pub(crate) struct Shared<R: Record> {
     pub(crate) options: Options,
-    pub(crate) fields: Fields,
+    pub(crate) fields: Arc<Fields>,
     lock: Lock,
-    cached: Mutex<Option<Cached<R>>>,
+    cached: Arc<Mutex<Option<Cached<R>>>>,
     /// Whether the files were scanned without being kept, see `lookup`.
-    pub(crate) passed: AtomicBool,
+    pub(crate) passed: Arc<AtomicBool>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Lock {
     ReadWrite(LockFile),
     ReadOnly(ReadOnlyLockFile),
@@ -148,12 +148,35 @@ impl<R: Record> Shared<R> {
             }
         };
         Ok(Self {
-            fields: Fields::new(R::KEYS),
+            fields: Arc::new(Fields::new(R::KEYS)),
             options,
             lock,
-            cached: Mutex::new(None),
-            passed: AtomicBool::new(false),
+            cached: Arc::default(),
+            passed: Arc::default(),
         })
+    }
+
+    /// Another handle on the same lock and the same loaded records, with other waits for the lock.
+    pub(crate) fn with_bounds(&self, cancel: Cancel, lock_timeout: Option<Duration>) -> Self {
+        let lock = match self.lock.clone() {
+            Lock::ReadWrite(lock) => {
+                let lock = lock.cancelled_by(cancel.clone());
+                Lock::ReadWrite(lock.with_timeout(lock_timeout))
+            }
+            Lock::ReadOnly(lock) => {
+                let lock = lock.cancelled_by(cancel.clone());
+                Lock::ReadOnly(lock.with_timeout(lock_timeout))
+            }
+        };
+        let mut options = self.options.clone();
+        (options.cancel, options.lock_timeout) = (cancel, lock_timeout);
+        Self {
+            options,
+            fields: Arc::clone(&self.fields),
+            lock,
+            cached: Arc::clone(&self.cached),
+            passed: Arc::clone(&self.passed),
+        }
     }
 
     pub(crate) fn writable(&self) -> Result<&LockFile, ReadError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use layerhold_lockfile::{LockError, LockHolder};
-use layerhold_sys::Dir;
+use layerhold_sys::{Cancel, Dir};
 use layerhold_truncindex::Resolution;
 
 use crate::big_data::{self, BigDataError};
@@ -84,6 +84,26 @@ impl<R: Record> JsonStore<R> {
         Ok(Self {
             shared: Arc::new(shared),
         })
+    }
+
+    /// Returns a handle with which waits for the lock end when `cancel` is set, as
+    /// [`Options::cancelled_by`] does for the first one. Both share the lock and what is loaded.
+    #[must_use]
+    pub fn cancelled_by(&self, cancel: Cancel) -> Self {
+        self.with_bounds(cancel, self.shared.options.lock_timeout)
+    }
+
+    /// Returns a handle with another bound on waits for the lock, as [`Options::lock_timeout`] sets
+    /// for the first one. Both share the lock and what is loaded.
+    #[must_use]
+    pub fn lock_timeout(&self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.with_bounds(self.shared.options.cancel.clone(), timeout.into())
+    }
+
+    fn with_bounds(&self, cancel: Cancel, lock_timeout: Option<Duration>) -> Self {
+        Self {
+            shared: Arc::new(self.shared.with_bounds(cancel, lock_timeout)),
+        }
     }
 
     /// What the store was opened with.

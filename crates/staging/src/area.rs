@@ -5,7 +5,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use layerhold_sys::{Dir, PathError, RenameHow, best_effort, remove_tree};
+use layerhold_sys::{Cancel, Dir, PathError, RenameHow, best_effort, remove_tree_unless};
 
 use crate::addition::StagedAddition;
 use crate::layout::{DIR_MODE, DIR_PREFIX, LOCK_PREFIX, joined};
@@ -254,8 +254,14 @@ impl TempArea {
     }
 
     /// Erases the area, and returns what went wrong, which dropping cannot.
-    pub fn close(mut self) -> Result<(), CloseError> {
-        self.erase()
+    pub fn close(self) -> Result<(), CloseError> {
+        self.close_unless(&Cancel::new())
+    }
+
+    /// Erases the area as [`close`](Self::close) does, unless `cancel` asks it to stop before the
+    /// next file. The next search for abandoned areas erases the rest then.
+    pub fn close_unless(mut self, cancel: &Cancel) -> Result<(), CloseError> {
+        self.erase(cancel)
     }
 
     /// Gives the area up as if its owner had died: the next search for abandoned areas erases it.
@@ -264,16 +270,18 @@ impl TempArea {
         drop(self.lock.take());
     }
 
-    fn erase(&mut self) -> Result<(), CloseError> {
+    fn erase(&mut self, cancel: &Cancel) -> Result<(), CloseError> {
         let Some(lock) = self.lock.take() else {
             return Ok(());
         };
         let path = self.dir.path();
         // If this fails the lock file stays, unlocked, beside the directory, for the next search
         // for abandoned areas.
-        remove_tree(&self.root, &self.dir_name).map_err(|source| CloseError::Erase {
-            path: path.to_owned(),
-            source,
+        remove_tree_unless(&self.root, &self.dir_name, cancel).map_err(|source| {
+            CloseError::Erase {
+                path: path.to_owned(),
+                source,
+            }
         })?;
         lock.delete().map_err(|source| CloseError::DeleteLock {
             path: path.to_owned(),
@@ -306,6 +314,6 @@ pub fn name_elsewhere(entry: &OsStr) -> Option<&OsStr> {
 impl Drop for TempArea {
     fn drop(&mut self) {
         // `close` reports failures. The next search for abandoned areas finds what is left.
-        best_effort(self.erase());
+        best_effort(self.erase(&Cancel::new()));
     }
 }

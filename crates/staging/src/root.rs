@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use layerhold_sys::{Dir, OpenOptions, PathError, RecordLock, remove_tree};
+use layerhold_sys::{Cancel, Dir, OpenOptions, PathError, RecordLock, remove_tree_unless};
 
 use crate::area::{BeginError, TempArea};
 use crate::layout::{DIR_PREFIX, LOCK_PREFIX, joined};
@@ -75,14 +75,16 @@ impl TempRoot {
     /// Removes the areas whose owners died. Areas in use are left alone, whichever process, thread
     /// or library created them.
     pub fn recover_stale(&self) -> Result<Recovery, RecoverError> {
-        self.recover_stale_unless(&mut |_| false)
+        self.recover_stale_unless(&Cancel::new(), &mut |_| false)
     }
 
     /// As [`recover_stale`](Self::recover_stale), and asks before an area is
     /// removed whether something in it is needed. The area is locked then, and
-    /// what is needed may be moved to its place.
+    /// what is needed may be moved to its place. It ends before the next file when `cancel` asks
+    /// for that; the areas that are left stay for the next search.
     pub fn recover_stale_unless(
         &self,
+        cancel: &Cancel,
         is_needed: &mut dyn FnMut(&Dir) -> bool,
     ) -> Result<Recovery, RecoverError> {
         let failed = |source| RecoverError {
@@ -95,7 +97,10 @@ impl TempRoot {
         };
         let mut recovery = Recovery::default();
         for area in areas(&root).map_err(failed)? {
-            match recover(&root, &area, is_needed) {
+            if cancel.is_cancelled() {
+                break;
+            }
+            match recover(&root, &area, cancel, is_needed) {
                 Ok(Outcome::Removed) => recovery.removed.push(area),
                 Ok(Outcome::InUse) => recovery.in_use.push(area),
                 Ok(Outcome::Kept) => recovery.kept.push(area),
@@ -172,6 +177,7 @@ enum Outcome {
 fn recover(
     root: &Dir,
     area: &OsStr,
+    cancel: &Cancel,
     is_needed: &mut dyn FnMut(&Dir) -> bool,
 ) -> Result<Outcome, PathError> {
     let Some(lock) = StagingLock::try_lock(root, &joined(LOCK_PREFIX, area))? else {
@@ -182,7 +188,7 @@ fn recover(
     if is_dir && is_needed(&root.open_dir(&name)?) {
         return Ok(Outcome::Kept);
     }
-    remove_tree(root, name)?;
+    remove_tree_unless(root, name, cancel)?;
     lock.delete()?;
     Ok(Outcome::Removed)
 }

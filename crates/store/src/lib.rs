@@ -40,9 +40,10 @@
 //! # Signals and limits of the process
 //!
 //! The library handles no signals and sets no limits. A program can pass a
-//! [`Cancel`](layerhold_sys::Cancel) to [`StoreOptions::with_cancel`] and cancel work that has
-//! begun; staged contents are erased then. Under a file size limit (`RLIMIT_FSIZE`) the kernel
-//! kills the program with `SIGXFSZ`, unless the program ignores or handles that signal, as
+//! [`Cancel`](layerhold_sys::Cancel) to [`StoreOptions::with_cancel`], or to [`Store::with_cancel`]
+//! for single operations, and cancel work that has begun; staged contents are erased then. Under a
+//! file size limit (`RLIMIT_FSIZE`) the kernel kills the program with `SIGXFSZ`, unless the program
+//! ignores or handles that signal, as
 //! [`let_large_writes_fail`](layerhold_sys::let_large_writes_fail) does. Then the write fails with
 //! an error, and everything is undone.
 //!
@@ -92,6 +93,7 @@ pub use contents::diff::{Diff, DiffCompression};
 pub use contents::directories::DirectoryError;
 pub use contents::error::DiffError;
 pub use contents::import::LayerDigests;
+pub use contents::progress::ProgressAnswer;
 pub use dedup::{DedupOptions, DedupReport, DedupSupport, HashMethod, UnknownHashMethod};
 pub use delete::error::DeleteError;
 pub use delete::garbage::{CollectError, CollectReport};

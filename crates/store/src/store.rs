@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use layerhold_archive::Change;
 use layerhold_driver::{Driver, SyncMode};
@@ -13,6 +14,7 @@ use layerhold_idmap::IdMappings;
 use layerhold_ids::{ContainerId, Digest, ImageId, LayerId, TocDigest};
 use layerhold_lockfile::LockFile;
 use layerhold_schema::Value;
+use layerhold_sys::Cancel;
 
 use crate::catalog::big_data::DataError;
 use crate::catalog::error::AccessError;
@@ -115,6 +117,46 @@ impl Store {
     pub fn open_default() -> Result<Self, OpenError> {
         let engine = Arc::new(engine::configured::open_default()?);
         Ok(Self { engine })
+    }
+
+    /// Returns another handle on this opening, whose operations stop when `cancel` asks them to.
+    /// Transactions, trees and diffs that it begins obey it too. It replaces the option
+    /// [`StoreOptions::with_cancel`], which says what a stop does.
+    ///
+    /// The handle shares locks and loaded records with this one and costs little, so that each
+    /// operation can have its own. [`Cancel::child`] makes a request that another one includes.
+    ///
+    /// ```
+    /// use layerhold::layerhold_sys::Cancel;
+    /// use layerhold::{DeleteMode, Store};
+    ///
+    /// # fn example(store: &Store) {
+    /// let cancel = Cancel::new();         // clones of it go to other threads
+    /// let stoppable = store.with_cancel(cancel.clone());
+    /// cancel.cancel();
+    /// let error = stoppable.garbage_collect(DeleteMode::Delete).unwrap_err();
+    /// assert!(error.is_cancelled());
+    /// assert!(store.garbage_collect(DeleteMode::Delete).is_ok());
+    /// # }
+    /// # let scratch = tempfile::tempdir().unwrap();
+    /// # let (graph, run) = (scratch.path().join("graph"), scratch.path().join("run"));
+    /// # example(&Store::open(layerhold::StoreOptions::new(graph, run).with_driver("vfs")).unwrap());
+    /// ```
+    #[must_use]
+    pub fn with_cancel(&self, cancel: Cancel) -> Self {
+        self.with_engine(self.engine.with_cancel(cancel))
+    }
+
+    /// Returns another handle on this opening, with another bound on waits for locks, `None` for no
+    /// bound. It replaces [`StoreOptions::with_lock_timeout`].
+    #[must_use]
+    pub fn with_lock_timeout(&self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.with_engine(self.engine.with_lock_timeout(timeout.into()))
+    }
+
+    fn with_engine(&self, engine: Engine) -> Self {
+        let engine = Arc::new(engine);
+        Self { engine }
     }
 
     /// Returns the graph root: the directory of everything that survives a reboot.

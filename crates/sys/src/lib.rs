@@ -91,8 +91,8 @@ pub use random::random_bytes;
 pub use trees::copy::{Copier, CopyMethod, copy_contents};
 pub use trees::dedupe::{DedupeEnd, Deduped, dedupe_file, may_dedupe, shares_all_blocks};
 pub use trees::descent::Descent;
-pub use trees::remove_tree::{remove_contents, remove_tree};
-pub use trees::usage::{TreeUsage, tree_usage};
+pub use trees::remove_tree::{remove_contents, remove_tree, remove_tree_unless};
+pub use trees::usage::{TreeUsage, tree_usage, tree_usage_unless};
 
 /// Compiles and runs the example of the README.
 #[cfg(doctest)]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use layerhold_ids::{ContainerId, ImageId, LayerId};
-use layerhold_sys::PathError;
+use layerhold_sys::{Cancelled, PathError};
 
 use crate::records::error_kind::{ErrorKind, error_kind};
 use crate::records::kinds::{ItemId, ItemKind};
@@ -84,11 +84,14 @@ pub enum AccessError {
     /// A file or directory cannot be used.
     #[error(transparent)]
     Os(#[from] PathError),
+    /// The caller cancelled the operation.
+    #[error("cannot complete the operation")]
+    Cancelled(#[from] Cancelled),
 }
 
 error_kind!(AccessError, |error| match error {
     // The variant is transparent, so the lock error is not among its causes.
-    Self::Lock(error) if error.is_cancelled() => Some(ErrorKind::Cancelled),
+    Self::Lock(error) if error.is_timed_out() => Some(ErrorKind::LockTimeout),
     Self::Mounts { .. } | Self::OtherRecords { .. } => Some(ErrorKind::LoadError),
     _ => None,
 });

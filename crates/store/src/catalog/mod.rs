@@ -17,7 +17,7 @@ pub(crate) mod lookup;
 pub(crate) mod key;
 pub(crate) mod locked;
 pub(crate) mod record_stores;
-mod options;
+pub(crate) mod options;
 pub(crate) mod transient;
 pub(crate) mod layout;
 pub(crate) mod error;
@@ -38,7 +38,7 @@ use locked::Locked;
 use locks::Locks;
 use mount_counts::MountCounts;
 pub(crate) use open::make_lock_file;
-pub(crate) use options::CatalogOptions;
+pub(crate) use options::{CatalogOptions, LockBounds};
 use record_stores::{MergedRecords, ReadLocked, RecordStores, StoreRecords};
 use snapshot::{Snapshot, incomplete_layers};
 use transient::{OtherRecords, Persistence};
@@ -60,6 +60,20 @@ pub(crate) struct Catalog {
 }
 
 impl Catalog {
+    /// Returns another handle on the same records and locks, whose waits these bounds end.
+    pub(crate) fn with_bounds(&self, bounds: &LockBounds) -> Self {
+        Self {
+            layout: self.layout.clone(),
+            layers: self.layers.with_bounds(bounds),
+            images: self.images.with_bounds(bounds),
+            containers: self.containers.with_bounds(bounds),
+            mounts: self.mounts.with_bounds(bounds),
+            userns_lock: bounds.apply(self.userns_lock.clone()),
+            persistence: self.persistence,
+            io: Arc::clone(&self.io),
+        }
+    }
+
     /// Reads the layers as they are now.
     pub(crate) fn read_layers(&self) -> Result<MergedRecords<Layer>, AccessError> {
         self.layers.read_all()

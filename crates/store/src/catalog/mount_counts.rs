@@ -30,6 +30,7 @@ use layerhold_sys::{Dir, Durability, MetadataIo};
 use crate::catalog::error::AccessError;
 use crate::catalog::layout::{DIR_MODE, FILE_MODE};
 use crate::catalog::locked::Locked;
+use crate::catalog::options::LockBounds;
 use crate::records::Layer;
 
 /// The lock of the mount counts.
@@ -98,6 +99,21 @@ impl MountCounts {
             lock: LockFile::brief(dir.join(MOUNTS_LOCK))?,
             io,
         })
+    }
+
+    /// Returns another handle, whose waits for the lock these bounds end.
+    pub(crate) fn with_bounds(&self, bounds: &LockBounds) -> Self {
+        Self {
+            dir: self.dir.clone(),
+            lock: bounds.apply(self.lock.clone()),
+            io: Arc::clone(&self.io),
+        }
+    }
+
+    /// Waits until no process changes the counts.
+    pub(crate) fn wait(&self) -> Result<(), AccessError> {
+        drop(self.lock.read()?);
+        Ok(())
     }
 
     /// Reads the counts.

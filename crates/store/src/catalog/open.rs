@@ -46,8 +46,9 @@ impl Catalog {
             layers: layer_stores(&layout, options)?,
             images: image_stores(&layout, options)?,
             containers: container_stores(&layout, options)?,
-            mounts: MountCounts::new(&layout.run_layers, Arc::clone(&options.io))?,
-            userns_lock: userns_lock.cancelled_by(options.cancel.clone()),
+            mounts: MountCounts::new(&layout.run_layers, Arc::clone(&options.io))?
+                .with_bounds(&options.bounds),
+            userns_lock: options.bounds.apply(userns_lock),
             persistence: options.persistence,
             io: Arc::clone(&options.io),
             layout,

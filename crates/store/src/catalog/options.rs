@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use layerhold_lockfile::LockFile;
 use layerhold_sys::{Cancel, MetadataIo};
 
 use crate::catalog::transient::Persistence;
@@ -17,5 +19,20 @@ pub(crate) struct CatalogOptions<'a> {
     pub(crate) additional: Vec<PathBuf>,
     pub(crate) persistence: Persistence,
     pub(crate) io: Arc<dyn MetadataIo>,
+    pub(crate) bounds: LockBounds,
+}
+
+/// What ends a wait for a lock before the lock is free.
+#[derive(Debug, Clone)]
+pub(crate) struct LockBounds {
     pub(crate) cancel: Cancel,
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl LockBounds {
+    /// Has waits for a lock end.
+    pub(crate) fn apply(&self, lock: LockFile) -> LockFile {
+        lock.cancelled_by(self.cancel.clone())
+            .with_timeout(self.timeout)
+    }
 }

@@ -17,7 +17,7 @@ use layerhold_sys::{PathError, stat_ambient};
 use crate::catalog::error::AccessError;
 use crate::catalog::locked::{Locked, WriteLocked};
 use crate::catalog::lookup::ItemRecord;
-use crate::catalog::options::CatalogOptions;
+use crate::catalog::options::{CatalogOptions, LockBounds};
 
 /// One record store.
 #[derive(Debug)]
@@ -258,7 +258,8 @@ impl<R: ItemRecord> RecordStore<R> {
             .location(Location::durable(dirs.durable, files.durable()))
             .freshness(files.freshness)
             .io(Arc::clone(&options.io))
-            .cancelled_by(options.cancel.clone());
+            .cancelled_by(options.bounds.cancel.clone())
+            .lock_timeout(options.bounds.timeout);
         if let Some(dir) = dirs.volatile.filter(|_| files.has_volatile) {
             options = options.location(Location::volatile(dir, files.volatile()));
         }
@@ -283,7 +284,8 @@ impl<R: ItemRecord> RecordStore<R> {
             .location(Location::read_only(&dir, files.durable()))
             .freshness(Freshness::TokenAndFiles)
             .io(Arc::clone(&options.io))
-            .cancelled_by(options.cancel.clone());
+            .cancelled_by(options.bounds.cancel.clone())
+            .lock_timeout(options.bounds.timeout);
         if files.has_volatile {
             options = options.location(Location::read_only(&dir, files.volatile()));
         }
@@ -292,6 +294,17 @@ impl<R: ItemRecord> RecordStore<R> {
             dir,
             additional: Some(root.to_owned()),
         })
+    }
+
+    fn with_bounds(&self, bounds: &LockBounds) -> Self {
+        Self {
+            store: self
+                .store
+                .cancelled_by(bounds.cancel.clone())
+                .lock_timeout(bounds.timeout),
+            dir: self.dir.clone(),
+            additional: self.additional.clone(),
+        }
     }
 
     /// Takes the read lock. `None` for an additional store that does not exist: nothing is created
@@ -339,6 +352,20 @@ impl<R: ItemRecord> RecordStores<R> {
         Self {
             own: shared(own),
             additional: shared(additional),
+        }
+    }
+
+    /// Returns another handle on the same records, whose waits for locks these bounds end.
+    pub(crate) fn with_bounds(&self, bounds: &LockBounds) -> Self {
+        let bound = |stores: &[Arc<RecordStore<R>>]| {
+            let stores = stores
+                .iter()
+                .map(|store| Arc::new(store.with_bounds(bounds)));
+            stores.collect()
+        };
+        Self {
+            own: bound(&self.own),
+            additional: bound(&self.additional),
         }
     }
 

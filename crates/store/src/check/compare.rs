@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use layerhold_driver::Privilege;
 use layerhold_idmap::{ContainerOwner, IdMappings, OVERRIDE_STAT_XATTR};
-use layerhold_sys::{Descent, Dir, FileType, PathError, Stat, split_device, xattr};
+use layerhold_sys::{
+    Cancel, Cancelled, Descent, Dir, FileType, PathError, Stat, split_device, xattr,
+};
 use layerhold_tar_split::{Checksum, Crc64};
 
 use super::attributes::Compared;
@@ -69,6 +71,7 @@ pub(super) struct Comparison<'a> {
     pub(super) compared: Compared,
     /// Whether it ends after the first directory with a difference.
     pub(super) is_first_enough: bool,
+    pub(super) cancel: &'a Cancel,
 }
 
 impl Comparison<'_> {
@@ -84,6 +87,8 @@ impl Comparison<'_> {
         let mut pending: Vec<(PathBuf, &Node)> = vec![(PathBuf::new(), &expected.root)];
         let mut descent = Descent::new(self.root);
         while let Some((path, node)) = pending.pop() {
+            let stopped = |stop: Cancelled| PathError::new("compare", &path, stop.into());
+            self.cancel.check().map_err(stopped)?;
             let dir = descent.go_to(&path)?;
             let mut differs = false;
             self.directory(
@@ -186,7 +191,7 @@ impl Comparison<'_> {
             return Some(FileChange::Attributes(changes));
         }
         let expected = facts.checksum.filter(|_| facts.layer < self.read_below)?;
-        match checksum(dir, name) {
+        match checksum(dir, name, self.cancel) {
             Ok(actual) if actual == expected => None,
             Ok(_) => Some(FileChange::Content),
             Err(error) => Some(FileChange::Unreadable {
@@ -319,17 +324,21 @@ fn kind_name(kind: FileType) -> &'static str {
     }
 }
 
-fn checksum(dir: &Dir, name: &OsStr) -> Result<Checksum, std::io::Error> {
+fn checksum(dir: &Dir, name: &OsStr, cancel: &Cancel) -> Result<Checksum, std::io::Error> {
     let mut file = dir.open_file(name).map_err(std::io::Error::other)?;
-    checksum_of(&mut file).map(|(checksum, _)| checksum)
+    checksum_of(&mut file, cancel).map(|(checksum, _)| checksum)
 }
 
 /// Returns the checksum of a stream as tar-split has it, and its length.
-pub(super) fn checksum_of(stream: &mut dyn Read) -> Result<(Checksum, u64), std::io::Error> {
+pub(super) fn checksum_of(
+    stream: &mut dyn Read,
+    cancel: &Cancel,
+) -> Result<(Checksum, u64), std::io::Error> {
     let mut crc = Crc64::new();
     let mut buffer = vec![0; PIECE];
     let mut length = 0u64;
     loop {
+        cancel.check()?;
         match stream.read(&mut buffer) {
             Ok(0) => return Ok((crc.checksum(), length)),
             Ok(read) => {

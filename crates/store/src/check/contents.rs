@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use layerhold_driver::LayerError;
 use layerhold_ids::{Algorithm, DiffId, Digest, LayerId};
-use layerhold_sys::PathError;
+use layerhold_sys::{Cancelled, PathError};
 use layerhold_tar_format::EntryKind;
 use layerhold_tar_split::{Headers, Rebuild, RebuildError, Skeleton, SkeletonError};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
@@ -111,6 +111,7 @@ pub(super) fn rebuild(
     let mut buffer = vec![0; PIECE];
     let mut bytes = 0u64;
     loop {
+        inspection.cancel().check().map_err(stopped)?;
         match tar.read(&mut buffer) {
             Ok(0) => break,
             Ok(length) => {
@@ -121,6 +122,11 @@ pub(super) fn rebuild(
         }
     }
     Ok(hash.finish().map(|digest| TarDigest { digest, bytes }))
+}
+
+/// The end of a check that was cancelled. Its findings are dropped.
+fn stopped(cancelled: Cancelled) -> Failed {
+    Failed::Rebuild(rebuild_error(cancelled.into()))
 }
 
 fn rebuild_error(error: io::Error) -> RebuildError {
@@ -194,6 +200,7 @@ fn each_file(
     let mut headers = Headers::new(Skeleton::from_gzip(file));
     let bad = |error: SkeletonError| Failed::Rebuild(error.into());
     while let Some((header, recorded)) = headers.next_header().map_err(bad)? {
+        inspection.cancel().check().map_err(stopped)?;
         let is_file = matches!(
             header.kind,
             EntryKind::Regular | EntryKind::GnuSparse | EntryKind::Contiguous
@@ -206,7 +213,7 @@ fn each_file(
         let path = Path::new(OsStr::from_bytes(recorded.name));
         let read = contents.open(path).and_then(|mut file| {
             let failed = |error| PathError::new("read", path, error).into();
-            checksum_of(&mut file).map_err(failed)
+            checksum_of(&mut file, inspection.cancel()).map_err(failed)
         });
         let change = match read {
             Ok((actual, length))
@@ -318,6 +325,7 @@ pub(super) fn entries(
     let mut headers = Headers::new(Skeleton::from_gzip(file));
     let mut entries = Vec::new();
     while let Some((header, recorded)) = headers.next_header().ok()? {
+        inspection.cancel().check().ok()?;
         entries.extend(Entry::new(header, recorded.checksum, depth));
     }
     Some(entries)

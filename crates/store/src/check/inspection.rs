@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use layerhold_driver::Driver;
 use layerhold_ids::{ContainerId, ImageId, LayerId};
-use layerhold_sys::{PathError, stat_ambient};
+use layerhold_sys::{Cancel, PathError, stat_ambient};
 
 use super::damage::Damage;
 use super::error::CheckError;
 use super::options::CheckOptions;
+use super::progress::Progress;
 use super::rebuilt::RebuiltRecord;
 use super::report::{Finding, Subject};
 use super::verdict::{Remedy, Verdict};
@@ -102,6 +103,19 @@ impl<'a> Inspection<'a> {
             containers: usable(&records.containers, |container| container.id().clone()),
             records,
         })
+    }
+
+    /// Returns what stops the check.
+    pub(super) fn cancel(&self) -> &'a Cancel {
+        &self.engine.options.cancel
+    }
+
+    /// Counts a layer that was read, and fails if the check is to stop.
+    pub(super) fn advance(&self, progress: &Progress) -> Result<(), AccessError> {
+        if progress.advance(self.options.listener.as_ref()).is_break() {
+            self.cancel().cancel();
+        }
+        self.engine.check_cancelled()
     }
 
     /// Tells whether a layer has any record, even a damaged or an incomplete one.

@@ -31,6 +31,7 @@ mod removals;
 mod inspection;
 mod error;
 mod options;
+mod progress;
 mod report;
 mod rebuilt;
 mod verdict;
@@ -54,6 +55,8 @@ use inspection::Inspection;
 pub(crate) use inspection::record_json;
 pub(crate) use items::item_with_same_content;
 pub use options::{CheckDepth, CheckOptions};
+use progress::Progress;
+pub use progress::{CheckProgress, CheckStep};
 pub(crate) use rebuilt::RebuiltRecord;
 pub use report::{CheckReport, Containers, Disposal, Finding, Removable, Removal, Subject};
 pub use verdict::{Remedy, Verdict};
@@ -63,6 +66,8 @@ const ATTEMPTS: u32 = 3;
 
 /// Checks a store in the steps above.
 pub(crate) fn check(engine: &Engine, options: &CheckOptions) -> Result<CheckReport, CheckError> {
+    // A progress callback may stop this check alone.
+    let engine = &engine.with_cancel(engine.options.cancel.child());
     let (mut inspection, mut found) = quick(engine, engine.snapshot()?, options)?;
     rebuilt_records::settle(&mut inspection, &mut found)?;
     if options.depth >= CheckDepth::Digests {
@@ -74,6 +79,7 @@ pub(crate) fn check(engine: &Engine, options: &CheckOptions) -> Result<CheckRepo
     }
     found.extend(mounts::check(&inspection)?);
     found.extend(orphans::areas(&inspection)?);
+    engine.check_cancelled()?;
     Ok(effects::report(&inspection, found))
 }
 
@@ -85,6 +91,7 @@ fn quick<'a>(
 ) -> Result<(Inspection<'a>, Vec<Finding>), CheckError> {
     let mut inspection = Inspection::new(engine, options, records)?;
     let mut found = places(&mut inspection, &|_| true)?;
+    engine.check_cancelled()?;
     found.extend(items::check(&inspection, &|_| true));
     if found.is_empty() {
         return Ok((inspection, found));
@@ -129,6 +136,7 @@ fn read_layers(inspection: &Inspection<'_>, known: &[Finding]) -> Result<Vec<Fin
         .values()
         .filter(|layer| !unusable.contains(layer.id()))
         .collect();
+    let progress = Progress::new(CheckStep::Tars, layers.len());
     // The first task adds all others.
     let outcome = run_tasks(inspection.options.threads, None, |layer, tasks| {
         let Some(layer) = layer else {
@@ -138,6 +146,7 @@ fn read_layers(inspection: &Inspection<'_>, known: &[Finding]) -> Result<Vec<Fin
         let of_layer = settled(inspection, layer.id(), &|inspection, layer| {
             contents::check(inspection, layer)
         })?;
+        inspection.advance(&progress)?;
         locked(&found).extend(of_layer);
         Ok::<_, CheckError>(())
     });

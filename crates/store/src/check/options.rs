@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use layerhold_driver::default_threads;
 
+use super::progress::{CheckProgress, Listener};
+use crate::contents::progress::ProgressAnswer;
+
 /// A layer that no image or container uses is reported after this time (Go: check.go).
 const UNREFERENCED_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -41,6 +44,7 @@ pub struct CheckOptions {
     pub unreferenced_age: Duration,
     /// How many layers are read at the same time.
     pub threads: NonZero<usize>,
+    pub(super) listener: Option<Listener>,
 }
 
 impl Default for CheckOptions {
@@ -49,6 +53,7 @@ impl Default for CheckOptions {
             depth: CheckDepth::default(),
             unreferenced_age: UNREFERENCED_AGE,
             threads: default_threads(),
+            listener: None,
         }
     }
 }
@@ -71,6 +76,28 @@ impl CheckOptions {
     #[must_use]
     pub fn with_unreferenced_age(mut self, age: Duration) -> Self {
         self.unreferenced_age = age;
+        self
+    }
+
+    /// Sets a function that is called after each layer that was read, by the thread that read it.
+    /// It may answer with [`ControlFlow::Break`](std::ops::ControlFlow::Break) to stop the check,
+    /// which then fails with a [cancelled](super::CheckError::is_cancelled) error.
+    ///
+    /// ```
+    /// use layerhold::check::CheckOptions;
+    ///
+    /// let options = CheckOptions::new().with_progress(|progress| {
+    ///     eprintln!("{:?}: {} of {} layers", progress.step, progress.done, progress.total);
+    /// });
+    /// # drop(options);
+    /// ```
+    #[must_use]
+    pub fn with_progress<A: ProgressAnswer>(
+        mut self,
+        listener: impl Fn(CheckProgress) -> A + Send + Sync + 'static,
+    ) -> Self {
+        let listener = move |progress| listener(progress).into_flow();
+        self.listener = Some(Listener::new(listener));
         self
     }
 

@@ -17,6 +17,7 @@ use super::error::CheckError;
 use super::inspection::Inspection;
 use super::layers::unreadable;
 use super::options::CheckDepth;
+use super::progress::{CheckStep, Progress};
 use super::report::Finding;
 use super::tree::{Links, Tree};
 use super::{locked, settled};
@@ -43,6 +44,7 @@ pub(super) fn check(
             .map(|container| container.layer())
             .collect(),
         found: Mutex::default(),
+        progress: Progress::new(CheckStep::Trees, inspection.layers.len()),
     };
     let bases = inspection.layers.values().filter(|layer| {
         let parent = layer.parent();
@@ -85,6 +87,7 @@ struct Walk<'a, 'l> {
     children: BTreeMap<&'a LayerId, Vec<&'a Arc<Layer>>>,
     containers: BTreeSet<&'a LayerId>,
     found: Mutex<Vec<Finding>>,
+    progress: Progress,
 }
 
 impl Walk<'_, '_> {
@@ -104,6 +107,7 @@ impl Walk<'_, '_> {
             })?;
             locked(&self.found).extend(found);
         }
+        self.inspection.advance(&self.progress)?;
         let mut above = Vec::new();
         let children = self.children.get(id).map_or(&[][..], Vec::as_slice);
         let mut tree = tree;
@@ -180,6 +184,7 @@ impl Walk<'_, '_> {
             read_below: if has_copies { depth } else { 0 },
             compared,
             is_first_enough: false,
+            cancel: inspection.cancel(),
         };
         let known = self.known.get(layer.id());
         let compared = comparison.run(tree, &mut |path, change| {

@@ -6,6 +6,7 @@
 //! leaves a tar-split file that is newer than the record.
 
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use layerhold_archive::ImportOptions;
@@ -53,13 +54,13 @@ pub(crate) fn apply_diff(
         maps: engine.owners_on_disk(&layer)?.maps,
         settle: &mut |unsettled| target.settle(unsettled),
     };
-    let imported = import(
-        reader,
-        destination,
-        &tar_split,
-        &ImportOptions::default(),
-        &mut |_| (),
-    )
+    let options = ImportOptions {
+        cancel: engine.options.cancel.clone(),
+        ..ImportOptions::default()
+    };
+    let imported = import(reader, destination, &tar_split, &options, &mut |_| {
+        ControlFlow::Continue(())
+    })
     .map_err(|failure| match failure {
         ImportFailure::Import(source) => DiffError::Apply {
             layer: id.clone(),

@@ -12,7 +12,7 @@ use std::{fmt, io};
 use layerhold_archive::{Change, Codec, CodecError, compressor, decompressor};
 use layerhold_driver::{DiffRequest, Driver, LayerContents};
 use layerhold_ids::LayerId;
-use layerhold_sys::{Dir, PathError};
+use layerhold_sys::{Cancel, Dir, PathError};
 use layerhold_tar_split::ContentSource;
 
 use crate::catalog::error::{AccessError, LookupError};
@@ -46,9 +46,13 @@ pub enum DiffCompression {
 
 /// A diff as a stream. It holds no lock. A second thread does half of the work, at most a few
 /// buffers ahead of the reader.
+///
+/// Once the [`Cancel`] of the store is set, every read fails with an error that
+/// [`is_cancelled`](layerhold_sys::is_cancelled) recognises.
 pub struct Diff {
     source: Source,
     layer: LayerId,
+    cancel: Cancel,
     /// The span of reading it.
     span: tracing::Span,
 }
@@ -61,11 +65,12 @@ pub(crate) enum Source {
 }
 
 impl Diff {
-    pub(crate) fn new(source: Source, layer: LayerId) -> Self {
+    pub(crate) fn new(engine: &Engine, source: Source, layer: LayerId) -> Self {
         let span = tracing::debug_span!(target: "layerhold", "read_diff", id = %layer);
         Self {
             source,
             layer,
+            cancel: engine.options.cancel.clone(),
             span,
         }
     }
@@ -88,6 +93,7 @@ impl fmt::Debug for Diff {
 impl Read for Diff {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let _span = self.span.enter();
+        self.cancel.check()?;
         match &mut self.source {
             Source::Direct(reader) => reader.read(buffer),
             Source::Piped(reader) => reader.read(buffer),
@@ -98,6 +104,7 @@ impl Read for Diff {
 impl BufRead for Diff {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         let _span = self.span.enter();
+        self.cancel.check()?;
         match &mut self.source {
             Source::Direct(reader) => reader.fill_buf(),
             Source::Piped(reader) => reader.fill_buf(),
@@ -136,7 +143,7 @@ pub(crate) fn diff(
     };
     if let Some(blob) = blob {
         let source = source_of_blob(blob, compression)?;
-        return Ok(Diff::new(source, layer));
+        return Ok(Diff::new(engine, source, layer));
     }
     if !matches!(codec, Codec::Plain | Codec::Gzip | Codec::Zstd) {
         return Err(DiffError::Compress(CodecError::WriteUnsupported { codec }));
@@ -153,7 +160,7 @@ pub(crate) fn diff(
             in_background(move |out| compress(codec, out, |out| pair.write(&*driver, out)))?
         }
     };
-    Ok(Diff::new(source, layer))
+    Ok(Diff::new(engine, source, layer))
 }
 
 pub(crate) fn changes(
@@ -183,6 +190,7 @@ pub(crate) struct Pair {
     from: Option<Arc<Layer>>,
     from_owners: OnDisk,
     to_owners: OnDisk,
+    cancel: Cancel,
 }
 
 impl Pair {
@@ -192,7 +200,8 @@ impl Pair {
             .with_owners(self.to_owners.applies_to)
             .with_parent_maps(self.from_owners.maps.clone())
             .with_parent_owners(self.from_owners.applies_to)
-            .with_mount_label(self.to.mount_label());
+            .with_mount_label(self.to.mount_label())
+            .with_cancel(self.cancel.clone());
         match &self.from {
             Some(from) => request.with_parent(from.id()),
             None => request,
@@ -238,6 +247,7 @@ pub(crate) fn pair_of(
         from_owners,
         from,
         to,
+        cancel: engine.options.cancel.clone(),
     })
 }
 

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::io::{BufWriter, Read};
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use layerhold_archive::{
@@ -39,13 +40,13 @@ pub(crate) struct Destination<'a> {
 }
 
 /// Unpacks a tar, plain or compressed, and writes its tar-split file. `advance` is called with the
-/// bytes read so far.
+/// bytes read so far, and may stop the import.
 pub(crate) fn import(
     reader: impl Read + Send,
     destination: Destination<'_>,
     tar_split: &StagedAddition,
     options: &ImportOptions,
-    advance: &mut dyn FnMut(u64),
+    advance: &mut dyn FnMut(u64) -> ControlFlow<()>,
 ) -> Result<Imported, ImportFailure> {
     let span = phase!("unpack", bytes = tracing::field::Empty);
     let file = BufWriter::new(tar_split.create_file(FILE_MODE)?);
@@ -69,7 +70,8 @@ pub(crate) fn import(
     (destination.settle)(&imported.unpacked.unsettled).map_err(ImportFailure::Driver)?;
     let read = count.load(Ordering::Relaxed);
     let _span = span.record("bytes", read);
-    (sink.advance)(read);
+    sink.report(read)
+        .map_err(|stop| ImportFailure::Import(Box::new(ImportError::Cancelled(stop))))?;
     files::finish(sink.inner, &tar_split.path()).map_err(ImportFailure::Record)?;
     Ok(imported)
 }

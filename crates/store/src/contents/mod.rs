@@ -7,7 +7,7 @@ pub(crate) mod diff;
 pub(crate) mod additional_layer;
 pub(crate) mod pipe;
 pub(crate) mod import;
-mod progress;
+pub(crate) mod progress;
 pub(crate) mod rebuild;
 pub(crate) mod error;
 pub(crate) mod directories;

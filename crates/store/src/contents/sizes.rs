@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use layerhold_ids::{ContainerId, ImageId, LayerId};
-use layerhold_sys::tree_usage;
+use layerhold_sys::tree_usage_unless;
 
 use crate::catalog::big_data::total;
 use crate::catalog::key::Key;
@@ -70,7 +70,7 @@ pub(crate) fn container_size(
     for place in [UserDataRoot::Durable, UserDataRoot::Runtime] {
         let files =
             container_user_data(engine, &container.id().into(), place).map_err(of_directory)?;
-        sum = sum.saturating_add(tree_usage(&files.dir)?.bytes);
+        sum = sum.saturating_add(tree_usage_unless(&files.dir, &engine.options.cancel)?.bytes);
     }
     let layer = require(&view.layers, container.layer().as_str())?;
     let parent = match layer.parent() {

@@ -33,6 +33,7 @@ pub(crate) fn tree_tar(engine: &Engine, item: &Key<'_, ItemId>) -> Result<Diff, 
         id_maps: owners.maps,
         // Owners that the container cannot have, it sees so.
         unmapped: UnmappedOwners::Overflow,
+        cancel: engine.options.cancel.clone(),
         ..PackOptions::default()
     };
     let is_shifted = owners.applies_to == TreeOwners::OfContainer;
@@ -47,5 +48,5 @@ pub(crate) fn tree_tar(engine: &Engine, item: &Key<'_, ItemId>) -> Result<Diff, 
             .map(drop)
             .map_err(io::Error::other)
     })?;
-    Ok(Diff::new(source, layer.id().clone()))
+    Ok(Diff::new(engine, source, layer.id().clone()))
 }

@@ -84,6 +84,7 @@ impl<'a> Groups<'a> {
         found.files.retain(|(_, stat)| links.is_first(stat));
         drop(links);
         for (name, stat) in &found.files {
+            self.tally.cancel.check()?;
             match self.take_file(&found, name, stat) {
                 Ok(()) => {}
                 Err(LayerError::Os(error)) if error.is_unsupported() => {
@@ -107,7 +108,10 @@ impl<'a> Groups<'a> {
             // It is being changed, and is left to the next deduplication.
             return Ok(());
         }
-        let hash = self.method.hash(&file).map_err(reading(found.dir, name))?;
+        let hash = self
+            .method
+            .hash(&file, &self.tally.cancel)
+            .map_err(reading(found.dir, name))?;
         let key = Key {
             dev: stat.dev,
             size: stat.size,
@@ -145,11 +149,12 @@ impl<'a> Groups<'a> {
         originals.retain_mut(|original| {
             if original.crc.is_none() {
                 let hash = self.open(original).ok();
-                original.crc = hash.and_then(|file| HashMethod::Crc64.hash(&file).ok());
+                original.crc =
+                    hash.and_then(|file| HashMethod::Crc64.hash(&file, &self.tally.cancel).ok());
             }
             original.crc.is_some()
         });
-        let hash = HashMethod::Crc64.hash(candidate.file);
+        let hash = HashMethod::Crc64.hash(candidate.file, &self.tally.cancel);
         hash.map(Some)
             .map_err(|error| reading(candidate.dir, candidate.name)(error).into())
     }

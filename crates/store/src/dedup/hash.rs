@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::str::FromStr;
 
+use layerhold_sys::Cancel;
 use layerhold_tar_split::Crc64;
 use sha2::{Digest, Sha256};
 
@@ -66,18 +67,18 @@ pub(super) enum FileHash {
 }
 
 impl HashMethod {
-    /// Computes the checksum of a file from its beginning.
-    pub(super) fn hash(self, file: &File) -> io::Result<FileHash> {
+    /// Computes the checksum of a file from its beginning, unless `cancel` asks it to stop.
+    pub(super) fn hash(self, file: &File, cancel: &Cancel) -> io::Result<FileHash> {
         match self {
             Self::Size => Ok(FileHash::None),
             Self::Crc64 => {
                 let mut crc = Crc64::new();
-                each_piece(file, |piece| crc.update(piece))?;
+                each_piece(file, cancel, |piece| crc.update(piece))?;
                 Ok(FileHash::Crc64(crc.checksum().0))
             }
             Self::Sha256 => {
                 let mut hash = Sha256::new();
-                each_piece(file, |piece| hash.update(piece))?;
+                each_piece(file, cancel, |piece| hash.update(piece))?;
                 Ok(FileHash::Sha256(hash.finalize().into()))
             }
         }
@@ -86,9 +87,10 @@ impl HashMethod {
 
 const PIECE: usize = 128 * 1024;
 
-fn each_piece(mut file: &File, mut take: impl FnMut(&[u8])) -> io::Result<()> {
+fn each_piece(mut file: &File, cancel: &Cancel, mut take: impl FnMut(&[u8])) -> io::Result<()> {
     let mut buffer = vec![0; PIECE];
     loop {
+        cancel.check()?;
         match file.read(&mut buffer) {
             Ok(0) => return Ok(()),
             Ok(read) => take(buffer.get(..read).unwrap_or_default()),

@@ -22,6 +22,7 @@ use std::collections::BTreeSet;
 
 use layerhold_driver::Driver;
 use layerhold_ids::LayerId;
+use layerhold_sys::Cancel;
 
 use crate::catalog::error::AccessError;
 use crate::catalog::lookup::by_id;
@@ -58,7 +59,9 @@ pub(crate) fn dedup(engine: &Engine, options: &DedupOptions) -> Result<DedupRepo
     let mut layers = layers_of_images(&engine.snapshot()?);
     // Contents of an additional layer store take no space here.
     layers.retain(|id| !matches!(driver.additional_layer_of(id), Ok(Some(_))));
-    Ok(dedup_layers(&*driver, &layers, options))
+    let report = dedup_layers(&*driver, &layers, options, &engine.options.cancel);
+    engine.check_cancelled()?;
+    Ok(report)
 }
 
 /// Lists the layers of images, without those of additional stores (Go: store.go, `Dedup`).
@@ -83,15 +86,20 @@ fn layers_of_images(view: &Snapshot) -> Vec<LayerId> {
     layers
 }
 
-fn dedup_layers(driver: &dyn Driver, layers: &[LayerId], options: &DedupOptions) -> DedupReport {
-    let tally = Tally::default();
+fn dedup_layers(
+    driver: &dyn Driver,
+    layers: &[LayerId],
+    options: &DedupOptions,
+    cancel: &Cancel,
+) -> DedupReport {
+    let tally = Tally::new(cancel.clone());
     let lengths = Lengths::new();
     let outcome = walk(driver, layers, &tally, |found| lengths.note(found)).and_then(|()| {
         let groups = Groups::new(driver, layers, options.method, &lengths, &tally);
         walk(driver, layers, &tally, |found| groups.take(found))
     });
     let support = match outcome {
-        Ok(()) => DedupSupport::Possible,
+        Ok(()) | Err(Stop::Cancelled(_)) => DedupSupport::Possible,
         Err(Stop::Driver) => DedupSupport::NotByDriver,
         Err(Stop::Filesystem(path)) => DedupSupport::NotByFilesystem { path },
     };

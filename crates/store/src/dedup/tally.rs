@@ -4,12 +4,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use layerhold_driver::LayerError;
+use layerhold_sys::Cancel;
 
 use super::report::{DedupReport, DedupSupport};
 
 /// Counts of all threads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tally {
+    /// Stops all threads.
+    pub(super) cancel: Cancel,
     deduped: AtomicU64,
     newly_shared: AtomicU64,
     files: AtomicU64,
@@ -18,6 +21,17 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    pub(super) fn new(cancel: Cancel) -> Self {
+        Self {
+            cancel,
+            deduped: AtomicU64::new(0),
+            newly_shared: AtomicU64::new(0),
+            files: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            first_failure: Mutex::default(),
+        }
+    }
+
     /// Counts a file that already shared all its blocks with another one.
     pub(super) fn was_shared(&self, bytes: u64) {
         self.deduped.fetch_add(bytes, Ordering::Relaxed);

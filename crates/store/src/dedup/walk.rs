@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use layerhold_driver::{Driver, Tasks, default_threads, run_tasks};
 use layerhold_ids::LayerId;
-use layerhold_sys::{Dir, FileType, PathError, Stat};
+use layerhold_sys::{Cancelled, Dir, FileType, PathError, Stat};
 
 use super::tally::Tally;
 
@@ -16,6 +16,14 @@ pub(super) enum Stop {
     Driver,
     /// The filesystem at this place cannot share blocks.
     Filesystem(PathBuf),
+    /// The caller cancelled it.
+    Cancelled(Cancelled),
+}
+
+impl From<Cancelled> for Stop {
+    fn from(cancelled: Cancelled) -> Self {
+        Self::Cancelled(cancelled)
+    }
 }
 
 /// Some regular files of one directory, none of them empty.
@@ -103,6 +111,7 @@ fn go_through(
     };
     let mut dirs = Vec::new();
     let read = each_entry(&dir, |name, stat| {
+        tally.cancel.check()?;
         match stat {
             None => dirs.push(below(&name)),
             Some(stat) => files.push((name, stat)),

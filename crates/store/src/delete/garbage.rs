@@ -67,6 +67,7 @@ pub(crate) fn garbage_collect(
         report.areas = engine.abandoned_areas().map_err(CollectError::Driver)?;
         return Ok(report);
     }
+    engine.check_cancelled()?;
     let mut trash = engine.undo_unfinished(&mut locks);
     // What could not be undone stays, with its record.
     report.layers.retain(|id| !locks.layers.is_own(id.as_str()));

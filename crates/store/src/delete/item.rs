@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use layerhold_driver::Trash;
 use layerhold_ids::{ContainerId, ImageId, LayerId};
-use layerhold_sys::{Dir, Durability, best_effort};
+use layerhold_sys::{Dir, Durability, best_effort, is_cancelled};
 
 use crate::catalog::error::LookupError;
 use crate::catalog::files::remove_below;
@@ -209,8 +209,11 @@ pub(crate) fn deleting<T>(
     work: impl FnOnce(&mut Deletion<'_>, &mut Locks) -> Result<T, DeleteError>,
 ) -> Result<T, DeleteError> {
     let mut locks = engine.lock_all()?;
+    // Waiting for the last lock that is needed can still be cancelled; later nothing can.
+    engine.catalog.mounts.wait()?;
+    engine.check_cancelled()?;
     let mut deletion = Deletion {
-        engine,
+        engine: &engine.uninterrupted(),
         trash: Trash::new(),
         has_note: false,
     };
@@ -227,14 +230,11 @@ pub(crate) fn deleting<T>(
     drop(locks);
     // With the records the items are gone for every user of the store. What cannot be erased now is
     // left to the next writer, and the caller gets an error.
-    let cancel = &engine.options.cancel;
-    if cancel.is_cancelled() {
-        // The next writer erases what is in the areas.
-        deletion.trash.abandon();
-        return outcome;
-    }
-    let erased = engine.erase(deletion.trash);
-    let erased = erased.map_err(DeleteError::Erase);
+    let erased = match engine.erase(deletion.trash) {
+        // The deletion is complete nevertheless, and the next writer erases the rest.
+        Err(error) if is_cancelled(&error) => return outcome,
+        erased => erased.map_err(DeleteError::Erase),
+    };
     engine.erase_leftovers_by_writer();
     outcome.and_then(|value| erased.map(|()| value))
 }

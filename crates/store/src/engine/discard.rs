@@ -18,10 +18,12 @@ impl Engine {
         driver.sync()
     }
 
-    /// Erases what was moved into temporary areas. No lock may be held.
+    /// Erases what was moved into temporary areas. No lock may be held. If this is cancelled, the
+    /// next writer erases the rest.
     pub(crate) fn erase(&self, trash: Trash) -> Result<(), LayerError> {
         let _span = phase!("erase", of = "trash");
-        self.options.cancel.expendable(|| trash.erase())
+        let cancel = &self.options.cancel;
+        cancel.expendable(|| trash.erase_unless(cancel))
     }
 
     /// Makes the directory entries of layers, and of the files beside them, durable. This comes

@@ -20,9 +20,11 @@ pub(crate) mod userns;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use layerhold_driver::{Driver, SyncMode};
 use layerhold_lockfile::{LockFile, ReadGuard, Token};
+use layerhold_sys::Cancel;
 
 use crate::catalog::Catalog;
 use crate::catalog::error::AccessError;
@@ -40,7 +42,7 @@ pub(crate) struct Engine {
     pub(crate) driver_name: &'static str,
     /// Held for reading while the driver mounts, for writing while it shuts down.
     pub(crate) graph_lock: LockFile,
-    slot: Mutex<DriverSlot>,
+    slot: Arc<Mutex<DriverSlot>>,
 }
 
 /// The driver, and the last write of `storage.lock` that it was opened after.
@@ -57,6 +59,44 @@ pub(crate) struct DriverInUse {
 }
 
 impl Engine {
+    /// Returns another handle on the same opening, whose operations `cancel` stops.
+    pub(crate) fn with_cancel(&self, cancel: Cancel) -> Self {
+        let mut options = self.options.clone();
+        options.cancel = cancel;
+        self.with_options(options)
+    }
+
+    /// Returns another handle on the same opening, with another bound on waits for locks.
+    pub(crate) fn with_lock_timeout(&self, timeout: Option<Duration>) -> Self {
+        let mut options = self.options.clone();
+        options.lock_timeout = timeout;
+        self.with_options(options)
+    }
+
+    /// Returns another handle on the same opening for changes that have begun: nothing stops them.
+    pub(crate) fn uninterrupted(&self) -> Self {
+        let mut options = self.options.clone();
+        (options.cancel, options.lock_timeout) = (Cancel::new(), None);
+        self.with_options(options)
+    }
+
+    fn with_options(&self, options: StoreOptions) -> Self {
+        let bounds = options.lock_bounds();
+        Self {
+            catalog: self.catalog.with_bounds(&bounds),
+            graph_lock: bounds.apply(self.graph_lock.clone()),
+            options,
+            sync: self.sync,
+            driver_name: self.driver_name,
+            slot: Arc::clone(&self.slot),
+        }
+    }
+
+    /// Fails if the operation was asked to stop.
+    pub(crate) fn check_cancelled(&self) -> Result<(), AccessError> {
+        Ok(self.options.cancel.check()?)
+    }
+
     /// Returns the driver as it is, for work that a shutdown cannot harm.
     pub(crate) fn driver(&self) -> Arc<dyn Driver> {
         Arc::clone(&self.slot().driver)

@@ -52,7 +52,8 @@ fn open_without_recovery(options: StoreOptions) -> Result<Engine, OpenError> {
     let graph = Dir::create_ambient_all(&options.graph_root, DIR_MODE).map_err(in_root)?;
     let graph_lock =
         LockFile::brief(options.graph_root.join(STORAGE_LOCK)).map_err(AccessError::Lock)?;
-    let graph_lock = graph_lock.cancelled_by(options.cancel.clone());
+    let bounds = options.lock_bounds();
+    let graph_lock = bounds.apply(graph_lock);
     let opened_after = {
         let guard = graph_lock.read().map_err(AccessError::Lock)?;
         guard.token().map_err(AccessError::Token)?
@@ -70,7 +71,7 @@ fn open_without_recovery(options: StoreOptions) -> Result<Engine, OpenError> {
         additional: additional_roots(&*driver, &options),
         persistence: options.persistence,
         io: Arc::clone(&options.metadata_io),
-        cancel: options.cancel.clone(),
+        bounds,
     };
     Ok(Engine {
         catalog: Catalog::open(layout.map_err(in_root)?, &catalog)?,
@@ -79,10 +80,10 @@ fn open_without_recovery(options: StoreOptions) -> Result<Engine, OpenError> {
             .or(driver.sync_mode())
             .unwrap_or(SyncMode::Filesystem),
         driver_name: driver.name(),
-        slot: Mutex::new(DriverSlot {
+        slot: Arc::new(Mutex::new(DriverSlot {
             driver,
             opened_after,
-        }),
+        })),
         graph_lock,
         options,
     })

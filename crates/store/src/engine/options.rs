@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use layerhold_driver::{DriverFactory, Privilege, Registry, Shifting, SyncMode};
 use layerhold_idmap::IdMappings;
 use layerhold_sys::{Cancel, HostIo, MetadataIo};
 
+use crate::catalog::options::LockBounds;
 use crate::catalog::transient::Persistence;
 use crate::engine::built_in::built_in;
 use crate::engine::notices::{Notice, Notices};
@@ -73,8 +75,10 @@ pub struct StoreOptions {
     pub recovery: Recovery,
     /// The function that is called before work that takes time and was not asked for.
     pub notices: Notices,
-    /// Stops imports and waits for locks.
+    /// Stops operations and waits for locks.
     pub cancel: Cancel,
+    /// The longest wait for a lock of the store; `None` for no bound.
+    pub lock_timeout: Option<Duration>,
     /// What the process may do on the filesystem.
     pub privilege: Privilege,
     /// Whether mounts may shift owners for a container. Otherwise owners are rewritten by copying.
@@ -109,6 +113,7 @@ impl StoreOptions {
             recovery: Recovery::default(),
             notices: Notices::default(),
             cancel: Cancel::new(),
+            lock_timeout: None,
             privilege: Privilege::default(),
             shifting: Shifting::default(),
             metadata_io: Arc::new(HostIo),
@@ -234,15 +239,33 @@ impl StoreOptions {
     }
 
     /// Sets the handle by which any thread can ask for a stop at any later time.
+    /// [`Store::with_cancel`](crate::Store::with_cancel) replaces it for single operations.
     ///
-    /// After a stop, an import fails between two buffers, a commit that has not begun to change the
-    /// store fails, and waits for locks end; what was staged is erased as after any failure. A
-    /// commit or deletion that has begun is finished, but the next writer erases what the deletion
-    /// removed. A reader that the caller supplies has to end by itself
-    /// ([`CancellableReader`](layerhold_sys::CancellableReader)).
+    /// After a stop, operations fail with an error that
+    /// [`is_cancelled`](crate::Error::is_cancelled): an import or a diff between two buffers;
+    /// comparing, checking, counting and deduplicating between two files; a commit, deletion or
+    /// garbage collection that has not begun to change the store; and a wait for a lock. The store
+    /// stays as it was, and what was staged is erased as after any failure. Only the files that
+    /// `apply_diff` has unpacked already stay in the layer.
+    ///
+    /// A commit or deletion that has begun to change the store is finished and succeeds. It erases
+    /// nothing more, which is left to the next writer. A reader that the caller supplies has to end
+    /// by itself ([`CancellableReader`](layerhold_sys::CancellableReader)).
     #[must_use]
     pub fn with_cancel(mut self, cancel: Cancel) -> Self {
         self.cancel = cancel;
+        self
+    }
+
+    /// Sets the longest wait for a lock of the store. By default waits have no bound, as in Go.
+    ///
+    /// An operation that waited as long fails, with
+    /// [`LockError::TimedOut`](layerhold_lockfile::LockError::TimedOut) as a cause: it names the lock
+    /// file, and the processes that hold it where the kernel tells.
+    /// [`ErrorKind::LockTimeout`](crate::ErrorKind::LockTimeout) recognises it.
+    #[must_use]
+    pub fn with_lock_timeout(mut self, timeout: Duration) -> Self {
+        self.lock_timeout = Some(timeout);
         self
     }
 
@@ -261,6 +284,14 @@ impl StoreOptions {
     pub fn with_notices(mut self, listener: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
         self.notices = Notices::new(listener);
         self
+    }
+
+    /// Returns what ends waits for locks.
+    pub(crate) fn lock_bounds(&self) -> LockBounds {
+        LockBounds {
+            cancel: self.cancel.clone(),
+            timeout: self.lock_timeout,
+        }
     }
 
     /// Returns the mount options of the first driver option `mountopt`, in order.

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use layerhold_driver::{LayerError, Trash};
 use layerhold_ids::{ContainerId, LayerId};
 use layerhold_staging::TempRoot;
-use layerhold_sys::{Durability, best_effort, no_brief_lock};
+use layerhold_sys::{Cancelled, Durability, PathError, best_effort, no_brief_lock};
 
 use crate::catalog::error::AccessError;
 use crate::catalog::files::remove_below;
@@ -114,10 +114,15 @@ impl Engine {
             self.options.notices.tell(&notice);
         }
         let _span = phase!("erase", of = "leftovers");
-        self.options.cancel.expendable(|| {
+        let cancel = &self.options.cancel;
+        cancel.expendable(|| {
             for root in self.temp_roots() {
                 best_effort(self.recover_area_root(root));
             }
+            let stopped = |cancelled: Cancelled| {
+                PathError::new("erase", self.catalog.layout.temp_root(), cancelled.into())
+            };
+            cancel.check().map_err(stopped)?;
             self.driver().maintenance().recover()
         })?;
         Ok(areas)

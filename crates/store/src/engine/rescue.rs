@@ -41,7 +41,7 @@ impl Engine {
                 }
                 true
             };
-            best_effort(TempRoot::new(root).recover_stale_unless(put_back));
+            best_effort(TempRoot::new(root).recover_stale_unless(&self.options.cancel, put_back));
         }
     }
 
@@ -50,7 +50,7 @@ impl Engine {
     pub(crate) fn recover_area_root(&self, root: PathBuf) -> Result<Recovery, RecoverError> {
         let is_of_contents = self.driver().temp_roots().contains(&root);
         let mut missing: Option<MissingLayers> = None;
-        TempRoot::new(root).recover_stale_unless(&mut |area| {
+        TempRoot::new(root).recover_stale_unless(&self.options.cancel, &mut |area| {
             if !is_of_contents || !has_dirs(area).unwrap_or(true) {
                 return false;
             }

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use layerhold_archive::CodecError;
+use layerhold_lockfile::LockError;
 use layerhold_sys::{causes, is_cancelled, is_out_of_space};
 
 /// A kind of failure that callers tell apart (Go: types/errors.go, errors.go).
@@ -84,6 +85,9 @@ pub enum ErrorKind {
     OutOfSpace,
     /// The caller cancelled the operation ([`Cancel`](layerhold_sys::Cancel)).
     Cancelled,
+    /// A lock did not become free in the time that
+    /// [`StoreOptions::with_lock_timeout`](crate::StoreOptions::with_lock_timeout) gives.
+    LockTimeout,
 }
 
 impl ErrorKind {
@@ -125,6 +129,7 @@ impl ErrorKind {
             Self::DataUnknown | Self::FileUnknown => "file does not exist",
             Self::OutOfSpace => "no space left on device",
             Self::Cancelled => "context canceled",
+            Self::LockTimeout => "lock is held by another process",
         }
     }
 }
@@ -163,8 +168,8 @@ impl ErrorKind {
         )
     }
 
-    /// Finds the kind in the causes of an error: a full disk, a cancelled operation, a codec that
-    /// is not built in.
+    /// Finds the kind in the causes of an error: a full disk, a cancelled operation, a lock that
+    /// did not become free in time, a codec that is not built in.
     pub(crate) fn of_causes(error: &(dyn Error + 'static)) -> Option<Self> {
         if is_out_of_space(error) {
             return Some(Self::OutOfSpace);
@@ -172,9 +177,15 @@ impl ErrorKind {
         if is_cancelled(error) {
             return Some(Self::Cancelled);
         }
-        let mut codecs = causes(error).filter_map(|cause| cause.downcast_ref());
-        let is_missing = codecs.any(|codec| matches!(codec, CodecError::NotBuiltIn { .. }));
-        is_missing.then_some(Self::NotSupported)
+        causes(error).find_map(|cause| {
+            if let Some(LockError::TimedOut { .. }) = cause.downcast_ref() {
+                return Some(Self::LockTimeout);
+            }
+            match cause.downcast_ref() {
+                Some(CodecError::NotBuiltIn { .. }) => Some(Self::NotSupported),
+                _ => None,
+            }
+        })
     }
 }
 

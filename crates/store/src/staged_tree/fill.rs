@@ -2,12 +2,13 @@
 
 use std::io;
 use std::io::{BufWriter, Read, Write};
+use std::ops::ControlFlow;
 
 use layerhold_archive::{Codec, ImportOptions, UnpackOptions, compressor};
 use layerhold_driver::TreeRoot;
 use layerhold_idmap::IdMappings;
 use layerhold_staging::{StagedAddition, TempRoot};
-use layerhold_sys::{Dir, PathError};
+use layerhold_sys::{Cancel, Dir, PathError};
 
 use super::{FilledTree, TreeFacts, TreeState};
 use crate::catalog::layout::FILE_MODE;
@@ -41,11 +42,16 @@ use crate::spec::error::StageError;
 pub struct TreeToFill {
     state: TreeState,
     temp_root: TempRoot,
+    cancel: Cancel,
 }
 
 impl TreeToFill {
-    pub(super) fn new(state: TreeState, temp_root: TempRoot) -> Self {
-        Self { state, temp_root }
+    pub(super) fn new(state: TreeState, temp_root: TempRoot, cancel: Cancel) -> Self {
+        Self {
+            state,
+            temp_root,
+            cancel,
+        }
     }
 
     /// Returns the directory to fill, the root directory of the layer.
@@ -115,8 +121,13 @@ impl TreeToFill {
             maps: self.state.maps.clone(),
             settle: &mut |unsettled| tree.settle(unsettled),
         };
-        let options = ImportOptions::default();
-        let imported = import(reader, destination, &addition, &options, &mut |_| ())?;
+        let options = ImportOptions {
+            cancel: self.cancel.clone(),
+            ..ImportOptions::default()
+        };
+        let imported = import(reader, destination, &addition, &options, &mut |_| {
+            ControlFlow::Continue(())
+        })?;
         self.state.tar_split = Some(addition);
         let root = if attributes(self.root())? == before {
             TreeRoot::LikeParent

@@ -90,9 +90,7 @@ impl Transaction {
             .iter_mut()
             .filter_map(|new| new.counting.take()?.finish())
             .collect();
-        if engine.options.cancel.is_cancelled() {
-            return Err(CommitError::Cancelled);
-        }
+        engine.options.cancel.check()?;
         let mut locks = engine.lock_all()?;
         let mut commit = Commit::new(&engine);
         let publishing = phase!("publish");

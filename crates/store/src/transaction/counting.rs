@@ -6,7 +6,7 @@
 
 use std::thread::{Builder, JoinHandle};
 
-use layerhold_sys::Dir;
+use layerhold_sys::{Cancel, Dir};
 
 use crate::records::Layer;
 use crate::usage::count_tree;
@@ -17,10 +17,11 @@ use crate::usage::counters::Counter;
 pub(super) struct UsageCount(Option<JoinHandle<Option<Counter>>>);
 
 impl UsageCount {
-    /// Starts counting the tree of a layer, with a tar-split file of `tar_split` bytes.
-    pub(super) fn start(layer: &Layer, tree: &Dir, tar_split: u64) -> Self {
-        let (layer, tree) = (layer.clone(), tree.clone());
-        let count = move || Counter::new(&layer, count_tree(&tree, tar_split).ok()?);
+    /// Starts counting the tree of a layer, with a tar-split file of `tar_split` bytes, until
+    /// `cancel` asks it to stop.
+    pub(super) fn start(layer: &Layer, tree: &Dir, tar_split: u64, cancel: &Cancel) -> Self {
+        let (layer, tree, cancel) = (layer.clone(), tree.clone(), cancel.clone());
+        let count = move || Counter::new(&layer, count_tree(&tree, tar_split, &cancel).ok()?);
         Self(Builder::new().spawn(count).ok())
     }
 

@@ -3,11 +3,11 @@
 use layerhold_driver::LayerError;
 use layerhold_ids::LayerId;
 use layerhold_selinux::LabelError;
-use layerhold_sys::PathError;
+use layerhold_sys::{Cancelled, PathError};
 
 use crate::catalog::big_data::DataError;
 use crate::catalog::error::{AccessError, Conflict, file_errors_are_access};
-use crate::records::error_kind::{ErrorKind, error_kind};
+use crate::records::error_kind::error_kind;
 use crate::records::kinds::ItemId;
 use crate::spec::error::StageError;
 
@@ -20,8 +20,8 @@ pub enum CommitError {
     #[error(transparent)]
     Conflict(#[from] Conflict),
     /// The caller cancelled it before anything was changed.
-    #[error("cancelled before anything was changed")]
-    Cancelled,
+    #[error("cannot commit the transaction")]
+    Cancelled(#[from] Cancelled),
     /// The contents could not be flushed.
     #[error("cannot flush the staged contents")]
     Sync(#[source] LayerError),
@@ -66,7 +66,6 @@ pub enum CommitError {
 
 file_errors_are_access!(CommitError);
 error_kind!(CommitError, |error| match error {
-    Self::Cancelled => Some(ErrorKind::Cancelled),
     Self::Conflict(error) => error.kind(),
     Self::Data(error) => error.kind(),
     Self::Access(error) => error.kind(),

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::io::{Read, Write};
+use std::ops::ControlFlow;
 
 use layerhold_archive::Imported;
 use layerhold_driver::{
@@ -24,6 +25,7 @@ use crate::contents::additional_layer::AdditionalLayer;
 use crate::contents::diff::open_tar_split;
 use crate::contents::import::{Destination, LayerDigests, import};
 use crate::contents::pipe::pipe;
+use crate::contents::progress::ProgressAnswer;
 use crate::records::Layer;
 use crate::records::kinds::ItemId;
 use crate::spans::{note_id, operation};
@@ -35,7 +37,8 @@ impl Transaction {
     /// Imports a layer from a tar stream, plain or compressed with gzip, bzip2, xz or zstd.
     ///
     /// The stream is read once and to its end; both digests are computed on the way. No lock is
-    /// held. An error of the reader ends the import, and is also a way to cancel it.
+    /// held. An error of the reader ends the import; [`Store::with_cancel`](crate::Store::with_cancel)
+    /// cancels it.
     ///
     /// Go: `Store.PutLayer`.
     ///
@@ -49,20 +52,41 @@ impl Transaction {
         spec: LayerSpec,
         reader: impl Read + Send,
     ) -> Result<StagedLayer, StageError> {
-        self.import_layer_with(spec, reader, &mut |_| ())
+        self.import_layer_with(spec, reader, |_| ())
     }
 
     /// Imports a layer as [`import_layer`](Self::import_layer) does, and reports progress:
-    /// `advance` is called now and then with the bytes read so far.
+    /// `advance` is called now and then with the bytes read so far. It may answer with
+    /// [`ControlFlow::Break`] to stop the import.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    ///
+    /// use layerhold::{LayerSpec, Store, StageError};
+    ///
+    /// fn import_at_most(store: &Store, tar: impl std::io::Read + Send) -> Result<(), layerhold::Error> {
+    ///     let mut tx = store.begin()?;
+    ///     let imported = tx.import_layer_with(LayerSpec::new(), tar, |bytes| match bytes {
+    ///         0..=1_000_000_000 => ControlFlow::Continue(()),
+    ///         _ => ControlFlow::Break(()),
+    ///     });
+    ///     match imported {
+    ///         Err(error) if error.is_cancelled() => eprintln!("the layer is too large"),
+    ///         other => drop(other?),
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
-    /// As [`import_layer`](Self::import_layer).
-    pub fn import_layer_with(
+    /// As [`import_layer`](Self::import_layer). The error of a stopped import is
+    /// [cancelled](StageError::is_cancelled), and what was unpacked is erased.
+    pub fn import_layer_with<A: ProgressAnswer>(
         &mut self,
         spec: LayerSpec,
         reader: impl Read + Send,
-        advance: &mut dyn FnMut(u64),
+        mut advance: impl FnMut(u64) -> A,
     ) -> Result<StagedLayer, StageError> {
         let span = operation!("import_layer", kind = "layer");
         let plan = match self.plan_layer(spec)? {
@@ -70,7 +94,9 @@ impl Transaction {
             Planned::Present(layer) => return Ok(layer),
         };
         let mut contents = self.stage_contents(&plan)?;
-        let (imported, tar_split) = self.unpack(&plan, &mut *contents, reader, advance)?;
+        let (imported, tar_split) = self.unpack(&plan, &mut *contents, reader, &mut |bytes| {
+            advance(bytes).into_flow()
+        })?;
         let digests = LayerDigests::of_import(&imported).with_trusted_size(&plan.spec);
         match self.identify(plan, Some(&digests.diff_id))? {
             Planned::New(plan) => {
@@ -357,7 +383,7 @@ impl Transaction {
         plan: &Plan,
         contents: &mut dyn DriverLayer,
         reader: impl Read + Send,
-        advance: &mut dyn FnMut(u64),
+        advance: &mut dyn FnMut(u64) -> ControlFlow<()>,
     ) -> Result<(Imported, StagedAddition), StageError> {
         let tar_split = self.area.addition()?;
         let destination = Destination {
@@ -462,7 +488,13 @@ impl Transaction {
             return None;
         }
         let stat = tar_split.area().stat(tar_split.name()).ok()??;
-        Some(UsageCount::start(record, contents.root(), stat.size))
+        let cancel = &self.engine.options.cancel;
+        Some(UsageCount::start(
+            record,
+            contents.root(),
+            stat.size,
+            cancel,
+        ))
     }
 }
 

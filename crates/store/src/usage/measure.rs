@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use layerhold_driver::{Driver, LayerError, default_threads, run_tasks};
 use layerhold_ids::LayerId;
-use layerhold_sys::{Dir, tree_usage};
+use layerhold_sys::{Cancel, Dir, tree_usage_unless};
 
 use super::counters::Counts;
 use super::error::UsageError;
@@ -15,8 +15,12 @@ use crate::records::Layer;
 use crate::spans::phase;
 
 /// Counts the tree of a staged layer.
-pub(crate) fn count_tree(tree: &Dir, tar_split: u64) -> layerhold_sys::Result<Counts> {
-    let usage = tree_usage(tree)?;
+pub(crate) fn count_tree(
+    tree: &Dir,
+    tar_split: u64,
+    cancel: &Cancel,
+) -> layerhold_sys::Result<Counts> {
+    let usage = tree_usage_unless(tree, cancel)?;
     Ok(Counts {
         bytes: usage.bytes,
         inodes: usage.inodes,
@@ -42,6 +46,7 @@ pub(super) fn count_layers<'l>(
             tasks.add_all(layers.iter().copied().map(Some));
             return Ok(());
         };
+        engine.check_cancelled()?;
         match operation.in_scope(|| count_layer(engine, &*driver, layer.id())) {
             Ok(counts) => {
                 let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -65,7 +70,7 @@ fn count_layer(engine: &Engine, driver: &dyn Driver, id: &LayerId) -> Result<Cou
     let _span = phase!("count", id = %id);
     let tar_split = tar_split_size(engine, id)?;
     if let Some(tree) = driver.diff_dir(id)? {
-        return Ok(count_tree(&tree, tar_split)?);
+        return Ok(count_tree(&tree, tar_split, &engine.options.cancel)?);
     }
     // Its blocks are unknown; its bytes are the best estimate.
     let usage = driver.usage(id)?;

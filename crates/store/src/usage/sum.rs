@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use layerhold_ids::LayerId;
-use layerhold_sys::tree_usage;
+use layerhold_sys::tree_usage_unless;
 
 use super::counters::Counts;
 use super::error::UsageError;
@@ -102,7 +102,7 @@ fn container_usage(
         .containers
         .open_dir(container.id().as_str())
     {
-        Ok(dir) => tree_usage(&dir)?.bytes,
+        Ok(dir) => tree_usage_unless(&dir, &engine.options.cancel)?.bytes,
         Err(error) if error.is_not_found() => 0,
         Err(error) => return Err(error.into()),
     };

@@ -13,6 +13,7 @@ mod additional_peers;
 mod apply;
 mod auto_userns;
 mod big_data;
+mod cancel;
 mod check;
 mod choose_driver;
 mod collect;

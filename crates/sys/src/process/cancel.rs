@@ -25,6 +25,7 @@ pub struct Cancel(Arc<Shared>);
 struct Shared {
     is_cancelled: AtomicBool,
     expendable: AtomicUsize,
+    parent: Option<Cancel>,
 }
 
 impl Cancel {
@@ -32,6 +33,16 @@ impl Cancel {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A request that counts as made when this one is, and can be made alone. It stops a part of
+    /// the work.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self(Arc::new(Shared {
+            parent: Some(self.clone()),
+            ..Shared::default()
+        }))
     }
 
     /// Asks the work to stop. This cannot be undone.
@@ -42,7 +53,8 @@ impl Cancel {
     /// Whether the work was asked to stop.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.0.is_cancelled.load(Ordering::SeqCst)
+        let is_own = self.0.is_cancelled.load(Ordering::SeqCst);
+        is_own || self.0.parent.as_ref().is_some_and(Self::is_cancelled)
     }
 
     /// Fails if the work was asked to stop.
@@ -56,15 +68,22 @@ impl Cancel {
     /// Runs work that does not check for cancellation, because the process may be killed in it
     /// without harm: another process completes what it leaves.
     pub fn expendable<T>(&self, work: impl FnOnce() -> T) -> T {
+        if let Some(parent) = &self.0.parent {
+            return parent.expendable(work);
+        }
         self.0.expendable.fetch_add(1, Ordering::SeqCst);
         let result = work();
         self.0.expendable.fetch_sub(1, Ordering::SeqCst);
         result
     }
 
-    /// Whether the process runs [such work](Self::expendable), and so may be killed.
+    /// Whether the process runs [such work](Self::expendable), and so may be killed. Work of a
+    /// [child](Self::child) counts too.
     #[must_use]
     pub fn is_expendable(&self) -> bool {
+        if let Some(parent) = &self.0.parent {
+            return parent.is_expendable();
+        }
         self.0.expendable.load(Ordering::SeqCst) > 0
     }
 }
@@ -135,6 +154,20 @@ mod tests {
         let inside = crate::PathError::new("read", "/a", cancelled.into());
         assert!(is_cancelled(&inside) && inside.is_cancelled());
         assert!(!is_cancelled(&io::Error::other("cancelled")));
+    }
+
+    #[test]
+    fn a_child_is_cancelled_with_its_parent_and_not_the_reverse() {
+        let parent = Cancel::new();
+        let (one, two) = (parent.child(), parent.child());
+        one.cancel();
+        assert_eq!(
+            [&parent, &one, &two].map(Cancel::is_cancelled),
+            [false, true, false]
+        );
+        assert!(two.expendable(|| parent.is_expendable()));
+        parent.cancel();
+        assert!(two.is_cancelled() && two.child().is_cancelled());
     }
 
     #[test]

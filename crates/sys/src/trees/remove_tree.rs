@@ -25,22 +25,30 @@ use crate::files::publish::random_suffix;
 use crate::locks::held::no_brief_lock;
 use crate::mounts::mount::{Detach, unmount_once};
 use crate::mounts::mountinfo::read_mounts;
+use crate::process::cancel::Cancel;
 
 /// Removes `name` and everything below it; succeeds if it does not exist.
 pub fn remove_tree(dir: &Dir, name: impl AsRef<OsStr>) -> Result<()> {
+    remove_tree_unless(dir, name, &Cancel::new())
+}
+
+/// Removes a tree as [`remove_tree`] does, unless `cancel` asks it to stop before the next file.
+/// The rest of the tree stays then.
+pub fn remove_tree_unless(dir: &Dir, name: impl AsRef<OsStr>, cancel: &Cancel) -> Result<()> {
     let name = name.as_ref();
     dir.check("remove tree", name)?;
     if remove_leaf(dir, name)? == Leaf::Gone || is_removed_empty(dir, name) {
         return Ok(());
     }
     no_brief_lock("a tree is erased");
-    Remover::default().remove(dir, name)
+    Remover::new(cancel).remove(dir, name)
 }
 
 /// Removes everything in a directory, but not the directory itself.
 pub fn remove_contents(dir: &Dir) -> Result<()> {
     no_brief_lock("a tree is erased");
-    let mut remover = Remover::default();
+    let cancel = Cancel::new();
+    let mut remover = Remover::new(&cancel);
     for name in remover.remove_leaves(&dir.reopen()?)? {
         remover.remove(dir, &name)?;
     }
@@ -55,9 +63,9 @@ const BUSY_PAUSE: Duration = Duration::from_millis(10);
 /// How often a directory that is refilled while it is emptied is emptied again.
 const REFILLS: u32 = 1000;
 
-#[derive(Default)]
-struct Remover {
+struct Remover<'a> {
     buffer: EntryBuffer,
+    cancel: &'a Cancel,
 }
 
 /// A directory that is being emptied, and its remaining subdirectories.
@@ -68,7 +76,14 @@ struct Level {
     refills: u32,
 }
 
-impl Remover {
+impl<'a> Remover<'a> {
+    fn new(cancel: &'a Cancel) -> Self {
+        Self {
+            buffer: EntryBuffer::default(),
+            cancel,
+        }
+    }
+
     /// Removes one directory with its contents.
     fn remove(&mut self, parent: &Dir, name: &OsStr) -> Result<()> {
         let Some(top) = self.enter(parent, name)? else {
@@ -113,6 +128,9 @@ impl Remover {
     fn remove_leaves(&mut self, dir: &Dir) -> Result<Vec<OsString>> {
         let mut directories = Vec::new();
         self.buffer.visit(dir, |name, file_type| {
+            self.cancel
+                .check()
+                .map_err(|cancelled| PathError::new("remove tree", dir.path(), cancelled.into()))?;
             if file_type == FileType::Dir || remove_leaf(dir, name)? == Leaf::IsDirectory {
                 directories.push(name.to_owned());
             }
@@ -351,6 +369,20 @@ mod tests {
     fn nothing_there_is_success() {
         let (_scratch, dir) = scratch();
         remove_tree(&dir, "missing").unwrap();
+    }
+
+    #[test]
+    fn a_cancelled_removal_leaves_the_rest() {
+        let (_scratch, dir) = scratch();
+        let tree = dir.ensure_dir("tree", 0o700).unwrap();
+        drop(tree.create_file("f", 0o600).unwrap());
+        let cancel = Cancel::new();
+        cancel.cancel();
+        let error = remove_tree_unless(&dir, "tree", &cancel).unwrap_err();
+        assert!(error.is_cancelled(), "{error:?}");
+        assert!(tree.exists("f").unwrap());
+        remove_tree_unless(&dir, "tree", &Cancel::new()).unwrap();
+        assert!(!dir.exists("tree").unwrap());
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use crate::directory::dir::Dir;
 use crate::directory::entries::EntryBuffer;
 use crate::directory::stat::{FileType, Stat};
-use crate::error::Result;
+use crate::error::{PathError, Result};
 use crate::locks::held::no_brief_lock;
+use crate::process::cancel::Cancel;
 use crate::trees::descent::Descent;
 
 /// The size of a tree.
@@ -24,8 +25,13 @@ pub struct TreeUsage {
 /// links the length of the target; directories as inodes only. Entries that vanish during the walk
 /// are left out.
 pub fn tree_usage(dir: &Dir) -> Result<TreeUsage> {
+    tree_usage_unless(dir, &Cancel::new())
+}
+
+/// Adds up a tree as [`tree_usage`] does, unless `cancel` asks it to stop before the next file.
+pub fn tree_usage_unless(dir: &Dir, cancel: &Cancel) -> Result<TreeUsage> {
     no_brief_lock("a tree is measured");
-    let mut counter = Counter::default();
+    let mut counter = Counter::new(cancel);
     let mut descent = Descent::new(dir);
     let mut levels = vec![counter.add_entries(&dir.reopen()?)?];
     while let Some(left) = levels.last_mut() {
@@ -46,15 +52,24 @@ pub fn tree_usage(dir: &Dir) -> Result<TreeUsage> {
     Ok(counter.usage)
 }
 
-#[derive(Default)]
-struct Counter {
+struct Counter<'a> {
+    cancel: &'a Cancel,
     usage: TreeUsage,
     /// Inodes with several names that are counted already.
     linked: HashSet<(u64, u64)>,
     buffer: EntryBuffer,
 }
 
-impl Counter {
+impl<'a> Counter<'a> {
+    fn new(cancel: &'a Cancel) -> Self {
+        Self {
+            cancel,
+            usage: TreeUsage::default(),
+            linked: HashSet::new(),
+            buffer: EntryBuffer::default(),
+        }
+    }
+
     /// Counts an open directory and its entries, and returns the names of its subdirectories.
     fn add_entries(&mut self, dir: &Dir) -> Result<Vec<OsString>> {
         self.usage.inodes += 1;
@@ -62,6 +77,9 @@ impl Counter {
         let mut below = Vec::new();
         let mut buffer = std::mem::take(&mut self.buffer);
         let result = buffer.visit(dir, |name, file_type| {
+            self.cancel
+                .check()
+                .map_err(|cancelled| PathError::new("measure", dir.path(), cancelled.into()))?;
             if file_type == FileType::Dir {
                 below.push(name.to_owned());
             } else if let Some(stat) = dir.stat(name)? {
@@ -118,6 +136,18 @@ mod tests {
             allocated: ["", "a", "sub", "sub/c", "link"].map(blocks).iter().sum(),
         };
         assert_eq!(tree_usage(&dir).unwrap(), expected);
+    }
+
+    #[test]
+    fn counting_ends_when_it_is_cancelled() {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient(scratch.path()).unwrap();
+        drop(dir.create_file("a", 0o600).unwrap());
+        let cancel = Cancel::new();
+        assert_eq!(tree_usage_unless(&dir, &cancel).unwrap().inodes, 2);
+        cancel.cancel();
+        let error = tree_usage_unless(&dir, &cancel).unwrap_err();
+        assert!(error.is_cancelled(), "{error:?}");
     }
 
     #[test]

@@ -141,6 +141,7 @@ impl Search<'_, '_> {
                 capabilities: false,
             },
             is_first_enough: true,
+            cancel: inspection.cancel(),
         };
         let compared = comparison.run(&tree, &mut |_, _| is_same = false);
         compared.is_ok() && is_same

@@ -87,6 +87,7 @@ impl<'a, 'l> Search<'a, 'l> {
             let known = self.unknown_members.len();
             let mut not_rebuilt = BTreeMap::new();
             for id in self.wanted_layers()? {
+                self.inspection.engine.check_cancelled()?;
                 let found = self.layer(&id);
                 let (id, layers) = (ItemId::Layer(id), &mut self.inspection.layers);
                 take(
@@ -99,6 +100,7 @@ impl<'a, 'l> Search<'a, 'l> {
                 .map(|layer| layers.insert(layer.id().clone(), layer));
             }
             for id in self.wanted_images()? {
+                self.inspection.engine.check_cancelled()?;
                 let found = self.image(&id);
                 let (id, images) = (ItemId::Image(id), &mut self.inspection.images);
                 take(
@@ -111,6 +113,7 @@ impl<'a, 'l> Search<'a, 'l> {
                 .map(|image| images.insert(image.id().clone(), image));
             }
             for id in self.wanted_containers()? {
+                self.inspection.engine.check_cancelled()?;
                 let found = self.container(&id);
                 let (id, containers) = (ItemId::Container(id), &mut self.inspection.containers);
                 take(
