@@ -2,6 +2,8 @@
 
 use std::io::{self, Read, Write};
 
+use layerhold_sys::{Cancel, Cancelled};
+
 /// The size of the pieces that are read, hashed, written and reported: large enough to make the
 /// cost of calls negligible.
 pub(crate) const PIECE: usize = 256 * 1024;
@@ -13,10 +15,16 @@ pub(crate) enum CopyError {
     Write(io::Error),
 }
 
-/// Copies a stream to its end.
-pub(crate) fn copy(from: &mut dyn Read, to: &mut dyn Write) -> Result<(), CopyError> {
+/// Copies a stream to its end, unless it is cancelled.
+pub(crate) fn copy(
+    from: &mut dyn Read,
+    to: &mut dyn Write,
+    cancel: &Cancel,
+) -> Result<(), CopyError> {
     let mut piece = vec![0; PIECE];
     loop {
+        let stopped = |cancelled: Cancelled| CopyError::Read(cancelled.into());
+        cancel.check().map_err(stopped)?;
         let got = match from.read(&mut piece) {
             Ok(0) => return Ok(()),
             Ok(got) => got,

@@ -1,6 +1,10 @@
 //! Events that a caller can show while an image is loaded, saved or built.
 
+use std::ops::ControlFlow;
+
+use layerhold::{ProgressAnswer, Store};
 use layerhold_ids::Digest;
+use layerhold_sys::{Cancel, Cancelled};
 
 use crate::manifest::ManifestError;
 
@@ -59,15 +63,37 @@ pub enum Event<'a> {
     Committing,
 }
 
-/// Receives [`Event`]s. Closures that take an event are receivers.
+/// Receives [`Event`]s. Closures that take an event are receivers; they return nothing, or whether
+/// the operation goes on.
+///
+/// With [`ControlFlow::Break`] the operation stops as if it had been cancelled
+/// ([`Store::with_cancel`]): it fails with an error that `is_cancelled`, and the store stays as it
+/// was.
+///
+/// ```
+/// use std::ops::ControlFlow;
+///
+/// use layerhold_oci::{Event, Progress};
+///
+/// let limited = |event: Event<'_>| match event {
+///     Event::LayerStarted { size, .. } if size > 1 << 30 => ControlFlow::Break(()),
+///     _ => ControlFlow::Continue(()),
+/// };
+/// let progress: &dyn Progress = &limited;
+/// # assert_eq!(progress.event(Event::Committing), ControlFlow::Continue(()));
+/// ```
 pub trait Progress: Send + Sync {
     /// Called from the working threads, one event at a time; should return quickly.
-    fn event(&self, event: Event<'_>);
+    fn event(&self, event: Event<'_>) -> ControlFlow<()>;
 }
 
-impl<F: Fn(Event<'_>) + Send + Sync> Progress for F {
-    fn event(&self, event: Event<'_>) {
-        self(event);
+impl<F, A> Progress for F
+where
+    F: Fn(Event<'_>) -> A + Send + Sync,
+    A: ProgressAnswer,
+{
+    fn event(&self, event: Event<'_>) -> ControlFlow<()> {
+        self(event).into_flow()
     }
 }
 
@@ -76,5 +102,46 @@ impl<F: Fn(Event<'_>) + Send + Sync> Progress for F {
 pub struct Quiet;
 
 impl Progress for Quiet {
-    fn event(&self, _event: Event<'_>) {}
+    fn event(&self, _event: Event<'_>) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+/// Reports the events of one operation, and cancels it when its receiver wants it to stop.
+pub(crate) struct Reporter<'a> {
+    receiver: &'a dyn Progress,
+    cancel: Cancel,
+}
+
+impl<'a> Reporter<'a> {
+    /// Begins the reports of an operation. Its work on the store is done through the returned
+    /// handle.
+    pub(crate) fn new(store: &Store, receiver: &'a dyn Progress) -> (Store, Self) {
+        let cancel = store.options().cancel.child();
+        let store = store.with_cancel(cancel.clone());
+        (store, Reporter { receiver, cancel })
+    }
+
+    /// Cancelled as this one, but without events.
+    pub(crate) fn quietly(&self) -> Reporter<'static> {
+        Reporter {
+            receiver: &Quiet,
+            cancel: self.cancel.clone(),
+        }
+    }
+
+    pub(crate) fn event(&self, event: Event<'_>) {
+        if self.receiver.event(event).is_break() {
+            self.cancel.cancel();
+        }
+    }
+
+    pub(crate) fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+
+    /// Fails if the operation is to stop.
+    pub(crate) fn check(&self) -> Result<(), Cancelled> {
+        self.cancel.check()
+    }
 }

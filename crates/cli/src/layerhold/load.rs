@@ -1,6 +1,7 @@
 //! `layerhold load`.
 
 use std::io::IsTerminal;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
@@ -35,6 +36,7 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Load, scratch: PathBuf) -> Resu
             let text = format!("layerhold: skipped {digest}: {}", chain(reason));
             let mut skipped = skipped.lock().unwrap_or_else(PoisonError::into_inner);
             skipped.push(text);
+            ControlFlow::Continue(())
         }
         other => call.progress.event(other),
     };

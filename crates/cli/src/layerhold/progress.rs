@@ -1,5 +1,7 @@
 //! A progress bar on the terminal.
 
+use std::ops::ControlFlow;
+
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use layerhold_oci::{Event, Progress};
 
@@ -42,7 +44,7 @@ impl Bar {
 }
 
 impl Progress for Bar {
-    fn event(&self, event: Event<'_>) {
+    fn event(&self, event: Event<'_>) -> ControlFlow<()> {
         let name = |index: usize, of: usize, digest: &layerhold_ids::Digest| {
             format!("layer {}/{of} {}", index + 1, short(digest.hex()))
         };
@@ -64,8 +66,12 @@ impl Progress for Bar {
                     name(index, of, digest)
                 ));
             }
+            Event::LayerBuilding { index, of } => {
+                self.doing(&format!("layer {}/{of}", index + 1));
+            }
             Event::Committing => self.doing("writing to disk"),
             _ => {}
         }
+        ControlFlow::Continue(())
     }
 }

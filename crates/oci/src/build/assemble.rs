@@ -19,7 +19,7 @@ use crate::manifest::{Descriptor, MAX_CONFIG_SIZE, MAX_MANIFEST_SIZE, Manifest, 
 use crate::media;
 use crate::names::complete;
 use crate::platform::Platform;
-use crate::progress::{Progress, Quiet};
+use crate::progress::Reporter;
 use crate::save::write_layer;
 use crate::source::FoundManifest;
 use crate::stored::{ChainLayer, StoredImage};
@@ -41,7 +41,7 @@ struct Below {
 pub(super) fn assemble(
     mut builder: ImageBuilder<'_>,
     transaction: &mut Transaction,
-    progress: &dyn Progress,
+    progress: &Reporter<'_>,
 ) -> Result<BuiltImage, BuildError> {
     let names = complete(&builder.names, &[])?;
     builder.change.check()?;
@@ -49,7 +49,7 @@ pub(super) fn assemble(
         check(layer)?;
     }
     let created = builder.time();
-    let mut below = below(&builder.base, &transaction.store())?;
+    let mut below = below(&builder.base, &transaction.store(), progress)?;
     describe(&mut below.document, &builder, created);
     let sources = std::mem::take(&mut builder.layers);
     let layers = add_layers(&builder, sources, below.layers, transaction, progress)?;
@@ -115,7 +115,7 @@ fn add_layers(
     sources: Vec<LayerSource<'_>>,
     mut layers: Vec<ImageLayer>,
     transaction: &mut Transaction,
-    progress: &dyn Progress,
+    progress: &Reporter<'_>,
 ) -> Result<Vec<ImageLayer>, BuildError> {
     let of = sources.len();
     for (index, source) in sources.into_iter().enumerate() {
@@ -205,7 +205,7 @@ fn blob(media_type: &str, digest: &Digest, size: u64) -> Descriptor {
     }
 }
 
-fn below(base: &Base, store: &Store) -> Result<Below, BuildError> {
+fn below(base: &Base, store: &Store, progress: &Reporter<'_>) -> Result<Below, BuildError> {
     let nothing = || Below {
         document: Document::empty(),
         layers: Vec::new(),
@@ -221,21 +221,29 @@ fn below(base: &Base, store: &Store) -> Result<Below, BuildError> {
             }
             Ok(below)
         }
-        Base::Image(text) => on_image(store, &view, text),
+        Base::Image(text) => on_image(store, &view, text, progress),
         Base::OfContainer(container) => match view.container(container)?.image() {
-            Some(image) => on_image(store, &view, image.as_str()),
+            Some(image) => on_image(store, &view, image.as_str(), progress),
             None => Ok(nothing()),
         },
     }
 }
 
-fn on_image(store: &Store, view: &Snapshot, text: &str) -> Result<Below, BuildError> {
+fn on_image(
+    store: &Store,
+    view: &Snapshot,
+    text: &str,
+    progress: &Reporter<'_>,
+) -> Result<Below, BuildError> {
     let image = StoredImage::find(store, view, text)?;
     let document = Document::of_base(&image.config_bytes);
     let document = document.ok_or_else(|| BuildError::Configuration {
         image: image.id.clone(),
     })?;
-    let layers = image.layers.iter().map(|layer| measured(store, layer));
+    let layers = image
+        .layers
+        .iter()
+        .map(|layer| measured(store, layer, progress));
     Ok(Below {
         document,
         layers: layers.collect::<Result<_, _>>()?,
@@ -243,16 +251,27 @@ fn on_image(store: &Store, view: &Snapshot, text: &str) -> Result<Below, BuildEr
 }
 
 /// A layer with its size. Where that is not recorded, the tar is made, and checked on the way.
-fn measured(store: &Store, layer: &ChainLayer) -> Result<ImageLayer, BuildError> {
+fn measured(
+    store: &Store,
+    layer: &ChainLayer,
+    progress: &Reporter<'_>,
+) -> Result<ImageLayer, BuildError> {
     let size = match layer.size {
         Some(size) => size,
         None => {
-            write_layer(store, layer, 0, Codec::Plain, &mut io::sink(), &Quiet)
-                .map_err(|source| BuildError::BaseLayer {
-                    layer: layer.id.clone(),
-                    source: Box::new(source),
-                })?
-                .size
+            write_layer(
+                store,
+                layer,
+                0,
+                Codec::Plain,
+                &mut io::sink(),
+                &progress.quietly(),
+            )
+            .map_err(|source| BuildError::BaseLayer {
+                layer: layer.id.clone(),
+                source: Box::new(source),
+            })?
+            .size
         }
     };
     Ok(ImageLayer {

@@ -15,7 +15,7 @@ use super::change::InvalidSetting;
 use super::error::BuildError;
 use super::source::{LayerSource, SourceKind};
 use crate::copy::PIECE;
-use crate::progress::{Event, Progress};
+use crate::progress::{Event, Reporter};
 
 /// A new layer to be made.
 pub(super) struct LayerJob<'s, 'a> {
@@ -26,7 +26,7 @@ pub(super) struct LayerJob<'s, 'a> {
     /// The time of all files, if they get one.
     pub(super) time: Option<Timestamp>,
     pub(super) scratch: &'s Path,
-    pub(super) progress: &'s dyn Progress,
+    pub(super) progress: &'s Reporter<'s>,
 }
 
 /// Checks what the types do not.
@@ -149,7 +149,7 @@ impl LayerJob<'_, '_> {
 struct Importing<'s> {
     index: usize,
     spec: LayerSpec,
-    progress: &'s dyn Progress,
+    progress: &'s Reporter<'s>,
 }
 
 impl Importing<'_> {
@@ -230,7 +230,7 @@ fn failed(index: usize, source: StageError) -> BuildError {
 struct Counted<'a> {
     out: &'a mut dyn Write,
     index: usize,
-    progress: &'a dyn Progress,
+    progress: &'a Reporter<'a>,
 }
 
 impl Write for Counted<'_> {

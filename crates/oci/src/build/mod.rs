@@ -19,7 +19,7 @@ use serde_json::json;
 use self::assemble::assemble;
 use self::change::ConfigChange;
 use crate::platform::Platform;
-use crate::progress::{Event, Progress, Quiet};
+use crate::progress::{Event, Progress, Quiet, Reporter};
 
 pub use self::change::InvalidSetting;
 pub use self::error::BuildError;
@@ -321,16 +321,19 @@ impl<'a> ImageBuilder<'a> {
         store: &Store,
         progress: &dyn Progress,
     ) -> Result<BuiltImage, BuildError> {
+        let (store, progress) = Reporter::new(store, progress);
         match self.squash {
-            Squash::Yes => squash::build(self, store, progress),
-            Squash::No => {
-                let mut transaction = store.begin()?;
-                let built = assemble(self, &mut transaction, progress)?;
-                progress.event(Event::Committing);
-                transaction.commit()?;
-                Ok(built)
-            }
+            Squash::Yes => squash::build(self, &store, &progress),
+            Squash::No => self.commit(&store, &progress),
         }
+    }
+
+    fn commit(self, store: &Store, progress: &Reporter<'_>) -> Result<BuiltImage, BuildError> {
+        let mut transaction = store.begin()?;
+        let built = assemble(self, &mut transaction, progress)?;
+        progress.event(Event::Committing);
+        transaction.commit()?;
+        Ok(built)
     }
 
     /// Adds the image to a transaction, with which it becomes visible.
@@ -342,7 +345,10 @@ impl<'a> ImageBuilder<'a> {
     pub fn stage(self, transaction: &mut Transaction) -> Result<BuiltImage, BuildError> {
         match self.squash {
             Squash::Yes => Err(BuildError::SquashInTransaction),
-            Squash::No => assemble(self, transaction, &Quiet),
+            Squash::No => {
+                let (_, quiet) = Reporter::new(&transaction.store(), &Quiet);
+                assemble(self, transaction, &quiet)
+            }
         }
     }
 

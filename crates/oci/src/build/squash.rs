@@ -7,18 +7,18 @@
 //! | 3 | the first image is deleted, unless it was there before | the squashed image |
 
 use layerhold::{DeleteMode, Store};
-use layerhold_sys::best_effort;
+use layerhold_sys::{Cancel, best_effort};
 
 use super::assemble::assemble;
 use super::error::BuildError;
 use super::{Base, BuiltImage, ImageBuilder, LayerSource};
 use crate::names::complete;
-use crate::progress::Progress;
+use crate::progress::Reporter;
 
 pub(super) fn build(
     mut builder: ImageBuilder<'_>,
     store: &Store,
-    progress: &dyn Progress,
+    progress: &Reporter<'_>,
 ) -> Result<BuiltImage, BuildError> {
     // A wrong name is found before any work is done.
     let names = complete(&std::mem::take(&mut builder.names), &[])?;
@@ -44,10 +44,12 @@ pub(super) fn build(
     second.base = Base::Configuration(first.configuration.clone());
     let squashed = second
         .layer(LayerSource::tree_of(first.id.clone()))
-        .build_with(store, progress);
+        .commit(store, progress);
     let is_same = squashed.as_ref().is_ok_and(|image| image.id == first.id);
     if !was_there && !is_same {
         // A container may have it by now. Then it stays, as an image without a name.
+        // It is removed even if the rest was cancelled.
+        let store = store.with_cancel(Cancel::new());
         best_effort(store.delete_image(&first.id, DeleteMode::Delete));
     }
     squashed

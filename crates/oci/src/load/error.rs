@@ -119,6 +119,7 @@ impl LoadError {
     pub fn is_conflict(&self) -> bool {
         match self {
             Self::OtherLayer { .. } => true,
+            Self::Source(error) => error.is_conflict(),
             Self::Store(error) => error.is_conflict(),
             _ => false,
         }
@@ -127,7 +128,7 @@ impl LoadError {
     /// Whether the operation was cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        matches!(self, Self::Store(error) if error.is_cancelled())
+        layerhold_sys::is_cancelled(self)
     }
 
     /// Whether the disk is full, or a quota used up.

@@ -7,7 +7,7 @@ use layerhold_archive::Codec;
 use layerhold_ids::{DiffId, LayerId};
 
 use super::error::LoadError;
-use crate::progress::{Event, Progress};
+use crate::progress::{Event, Reporter};
 use crate::source::{FoundLayer, OpenSource, SourceKind};
 use crate::verify::Verifier;
 
@@ -34,7 +34,7 @@ impl LayerImport<'_> {
         store: &Store,
         transaction: &mut Transaction,
         source: &OpenSource,
-        progress: &dyn Progress,
+        progress: &Reporter<'_>,
     ) -> Result<StoredLayer, LoadError> {
         let id = layer_id_of_contents(self.parent, self.diff_id);
         if let Some(unpacked_size) = self.present(store, transaction, &id)? {
@@ -85,7 +85,7 @@ impl LayerImport<'_> {
         transaction: &mut Transaction,
         source: &OpenSource,
         id: LayerId,
-        progress: &dyn Progress,
+        progress: &Reporter<'_>,
     ) -> Result<StoredLayer, LoadError> {
         let section = source.layer(self.layer)?;
         if section.len() != self.layer.size {

@@ -13,7 +13,7 @@ use layerhold_ids::{Digest, ImageId};
 use self::layer::{LayerImport, StoredLayer};
 use crate::big_data::BigData;
 use crate::names::complete;
-use crate::progress::{Event, Progress};
+use crate::progress::{Event, Progress, Reporter};
 use crate::source::{FoundImage, OpenSource, Selection, SourceKind};
 
 pub use self::error::LoadError;
@@ -35,8 +35,9 @@ pub fn load(
     options: &LoadOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<LoadedImage>, LoadError> {
-    let source = OpenSource::open(path, &options.scratch)?;
-    load_source(store, &source, options, progress)
+    let (store, progress) = Reporter::new(store, progress);
+    let source = OpenSource::open(path, &options.scratch, progress.cancel())?;
+    load_source(&store, &source, options, &progress)
 }
 
 /// Loads the images of an archive that comes as a stream.
@@ -53,15 +54,16 @@ pub fn load_stream(
     options: &LoadOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<LoadedImage>, LoadError> {
-    let source = OpenSource::from_stream(stream, &options.scratch)?;
-    load_source(store, &source, options, progress)
+    let (store, progress) = Reporter::new(store, progress);
+    let source = OpenSource::from_stream(stream, &options.scratch, progress.cancel())?;
+    load_source(&store, &source, options, &progress)
 }
 
 fn load_source(
     store: &Store,
     source: &OpenSource,
     options: &LoadOptions,
-    progress: &dyn Progress,
+    progress: &Reporter<'_>,
 ) -> Result<Vec<LoadedImage>, LoadError> {
     let contents = source.contents(Selection {
         image: options.image.as_deref(),
@@ -148,7 +150,7 @@ impl Incoming {
         transaction: &mut Transaction,
         source: &OpenSource,
         entries: Vec<FoundImage>,
-        progress: &dyn Progress,
+        progress: &Reporter<'_>,
     ) -> Result<LoadedImage, LoadError> {
         let mut spec = ImageSpec::new()
             .id(self.id.clone())
@@ -203,7 +205,7 @@ fn import_layers(
     transaction: &mut Transaction,
     source: &OpenSource,
     image: &FoundImage,
-    progress: &dyn Progress,
+    progress: &Reporter<'_>,
 ) -> Result<Vec<StoredLayer>, LoadError> {
     let mut layers: Vec<StoredLayer> = Vec::with_capacity(image.layers.len());
     for (index, (layer, diff_id)) in image.layers.iter().zip(&image.config.diff_ids).enumerate() {

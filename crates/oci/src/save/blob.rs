@@ -9,7 +9,7 @@ use sha2::Digest as _;
 
 use super::error::SaveError;
 use crate::copy::PIECE;
-use crate::progress::{Event, Progress};
+use crate::progress::{Event, Reporter};
 use crate::stored::{ChainLayer, StoredImage};
 
 /// A written blob.
@@ -26,7 +26,7 @@ pub(crate) fn write_layer(
     index: usize,
     codec: Codec,
     target: &mut dyn Write,
-    progress: &dyn Progress,
+    progress: &Reporter<'_>,
 ) -> Result<Blob, SaveError> {
     let mut reader = store.diff(None, layer.id.as_str(), DiffCompression::As(Codec::Plain))?;
     let read_error = |source| SaveError::Read {
@@ -105,7 +105,7 @@ impl Write for Hashing<'_> {
 }
 
 /// Reports the start of a layer.
-pub(super) fn announce(progress: &dyn Progress, image: &StoredImage, index: usize) {
+pub(super) fn announce(progress: &Reporter<'_>, image: &StoredImage, index: usize) {
     if let Some(layer) = image.layers.get(index) {
         progress.event(Event::LayerStarted {
             index,

@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::blob::{announce, write_layer};
 use super::error::SaveError;
 use super::options::WrittenImage;
-use crate::progress::{Event, Progress};
+use crate::progress::{Event, Reporter};
 use crate::stored::StoredImage;
 
 #[derive(Serialize)]
@@ -111,7 +111,7 @@ pub(super) fn write(
     images: &[StoredImage],
     path: &Path,
     target: &mut dyn Write,
-    progress: &dyn Progress,
+    progress: &Reporter<'_>,
 ) -> Result<Vec<WrittenImage>, SaveError> {
     let mut tar = Tar::new(path, target);
     let mut present = BTreeSet::new();
@@ -157,6 +157,7 @@ pub(super) fn write(
             &json(serde_json::to_vec(&repositories)),
         )?;
     }
+    progress.check()?;
     tar.finish()?;
     Ok(images
         .iter()
@@ -177,7 +178,7 @@ fn write_layers(
     image: &StoredImage,
     tar: &mut Tar<'_>,
     present: &mut BTreeSet<String>,
-    progress: &dyn Progress,
+    progress: &Reporter<'_>,
 ) -> Result<(), SaveError> {
     for (index, layer) in image.layers.iter().enumerate() {
         let name = member(layer.diff_id.hex());
@@ -189,16 +190,8 @@ fn write_layers(
             Some(size) => size,
             // Old records may lack the size: measure first, then write.
             None => {
-                let quiet = crate::progress::Quiet;
-                write_layer(
-                    store,
-                    layer,
-                    index,
-                    Codec::Plain,
-                    &mut std::io::sink(),
-                    &quiet,
-                )?
-                .size
+                let (quiet, nowhere) = (progress.quietly(), &mut std::io::sink());
+                write_layer(store, layer, index, Codec::Plain, nowhere, &quiet)?.size
             }
         };
         tar.begin(EntryKind::Regular, &name, READ_ONLY, size)?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use layerhold::{AccessError, DataError, DiffError, LookupError, UpdateError};
 use layerhold_ids::{DiffId, LayerId};
-use layerhold_sys::PathError;
+use layerhold_sys::{Cancelled, PathError};
 use layerhold_tar_format::WriteError;
 
 use crate::store_errors::store_errors;
@@ -78,6 +78,9 @@ pub enum SaveError {
         #[source]
         source: serde_json::Error,
     },
+    /// Saving was cancelled.
+    #[error("cannot finish saving")]
+    Cancelled(#[from] Cancelled),
     /// No image was named.
     #[error("cannot save without an image")]
     Nothing,
@@ -112,7 +115,7 @@ impl SaveError {
     /// Whether the operation was cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        matches!(self, Self::Store(error) if error.is_cancelled())
+        layerhold_sys::is_cancelled(self)
     }
 
     /// Whether the disk is full, or a quota used up.

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use layerhold::Store;
 use layerhold_archive::Codec;
 use layerhold_ids::Digest;
-use layerhold_sys::{Dir, Durability, RenameHow, best_effort, publish, random_suffix};
+use layerhold_sys::{
+    Dir, Durability, RenameHow, best_effort, publish, random_suffix, stat_ambient,
+};
 use layerhold_tar_format::EntryKind;
 use serde_json::{Value, json};
 
@@ -20,7 +22,7 @@ use crate::copy::{CopyError, PIECE, copy};
 use crate::digest::sha256;
 use crate::manifest::{Descriptor, Manifest, ManifestKind};
 use crate::media;
-use crate::progress::{Event, Progress};
+use crate::progress::{Event, Reporter};
 use crate::stored::{ChainLayer, StoredImage};
 
 /// The target of a layout.
@@ -42,7 +44,7 @@ pub(super) struct LayerJob<'a> {
     index: usize,
     codec: Codec,
     options: &'a SaveOptions,
-    progress: &'a dyn Progress,
+    progress: &'a Reporter<'a>,
 }
 
 impl LayerJob<'_> {
@@ -63,7 +65,7 @@ pub(super) fn write<T: Target>(
     images: &[StoredImage],
     mut target: T,
     options: &SaveOptions,
-    progress: &dyn Progress,
+    progress: &Reporter<'_>,
 ) -> Result<Vec<WrittenImage>, SaveError> {
     let mut written = Vec::new();
     let mut entries = Vec::new();
@@ -106,6 +108,7 @@ pub(super) fn write<T: Target>(
             digest: Some(digest),
         });
     }
+    progress.check()?;
     target.finish(entries)?;
     Ok(written)
 }
@@ -213,6 +216,28 @@ pub(super) struct Directory {
     blobs: Dir,
     /// Entries of other images in an existing layout.
     others: Vec<Value>,
+    unfinished: Unfinished,
+}
+
+/// What is removed again when saving fails.
+struct Unfinished {
+    path: PathBuf,
+    root: Dir,
+    blobs: Dir,
+    /// Blobs that were not there before.
+    added: Vec<String>,
+    is_new: New,
+    is_finished: bool,
+}
+
+/// What was not there before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum New {
+    Blobs,
+    /// The layout in an existing directory.
+    Layout,
+    /// The directory too.
+    Directory,
 }
 
 /// The largest index of an existing layout that is read.
@@ -220,6 +245,10 @@ const MAX_INDEX: u64 = crate::manifest::MAX_MANIFEST_SIZE;
 
 impl Directory {
     pub(super) fn open(path: &Path) -> Result<Self, SaveError> {
+        let mut is_new = match stat_ambient(path)? {
+            None => New::Directory,
+            Some(_) => New::Blobs,
+        };
         let root = Dir::create_ambient_all(path, 0o755)?;
         let others = match root.read_file("index.json", MAX_INDEX)? {
             Some(bytes) => {
@@ -234,22 +263,43 @@ impl Directory {
                     .cloned()
                     .unwrap_or_default()
             }
-            None if root.entries()?.next().is_some() => {
+            None if has_other_files(&root)? => {
                 return Err(SaveError::NotALayout {
                     path: path.to_owned(),
                 });
             }
-            None => Vec::new(),
+            None => {
+                if is_new == New::Blobs {
+                    is_new = New::Layout;
+                }
+                Vec::new()
+            }
         };
         let blobs = root
             .ensure_dir("blobs", 0o755)?
             .ensure_dir("sha256", 0o755)?;
+        let unfinished = Unfinished {
+            path: path.to_owned(),
+            root: root.clone(),
+            blobs: blobs.clone(),
+            added: Vec::new(),
+            is_new,
+            is_finished: false,
+        };
         Ok(Directory {
             path: path.to_owned(),
             root,
             blobs,
             others,
+            unfinished,
         })
+    }
+
+    /// Notes a blob that is about to be added.
+    fn will_add(&mut self, digest: &Digest) {
+        if !self.has(digest) {
+            self.unfinished.added.push(digest.hex().to_owned());
+        }
     }
 
     fn write_error(&self) -> impl Fn(std::io::Error) -> SaveError + use<> {
@@ -261,12 +311,56 @@ impl Directory {
     }
 }
 
+/// Whether the directory has files that are not of a layout. A save that was killed leaves blobs
+/// without an index.
+fn has_other_files(root: &Dir) -> Result<bool, SaveError> {
+    for entry in root.entries()? {
+        let name = entry?.name;
+        if name != "blobs" && name != "oci-layout" {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if self.is_finished {
+            return;
+        }
+        // The error that ended the save is the one to report.
+        for blob in &self.added {
+            best_effort(self.blobs.remove_file(blob));
+        }
+        if self.is_new == New::Blobs {
+            return;
+        }
+        best_effort(self.root.remove_file("oci-layout"));
+        // Directories that hold something else stay.
+        best_effort(
+            self.root
+                .open_dir("blobs")
+                .and_then(|blobs| blobs.remove_empty_dir("sha256")),
+        );
+        best_effort(self.root.remove_empty_dir("blobs"));
+        if let (New::Directory, Some(name)) = (self.is_new, self.path.file_name()) {
+            let parent = self
+                .path
+                .parent()
+                .filter(|path| !path.as_os_str().is_empty());
+            let parent = Dir::open_ambient(parent.unwrap_or(Path::new(".")));
+            best_effort(parent.and_then(|parent| parent.remove_empty_dir(name)));
+        }
+    }
+}
+
 impl Target for Directory {
     fn has(&self, digest: &Digest) -> bool {
         matches!(self.blobs.stat(digest.hex()), Ok(Some(_)))
     }
 
     fn add(&mut self, digest: &Digest, bytes: &[u8]) -> Result<(), SaveError> {
+        self.will_add(digest);
         publish(
             &self.blobs,
             digest.hex(),
@@ -285,6 +379,7 @@ impl Target for Directory {
         let result = job.write(&mut writer).and_then(|blob| {
             let file = writer.into_inner().map_err(|e| error(e.into_error()))?;
             file.sync_data().map_err(&error)?;
+            self.will_add(&blob.digest);
             self.blobs.rename(
                 &temporary,
                 &self.blobs,
@@ -300,7 +395,7 @@ impl Target for Directory {
         result
     }
 
-    fn finish(self, entries: Vec<Value>) -> Result<(), SaveError> {
+    fn finish(mut self, entries: Vec<Value>) -> Result<(), SaveError> {
         let name = |entry: &Value| {
             entry
                 .pointer("/annotations/org.opencontainers.image.ref.name")
@@ -322,6 +417,7 @@ impl Target for Directory {
         for (file, bytes) in parts {
             publish(&self.root, file, 0o644, &[&bytes], Durability::Durable)?;
         }
+        self.unfinished.is_finished = true;
         Ok(())
     }
 }
@@ -358,11 +454,12 @@ impl<'a> Archive<'a> {
     }
 
     /// Copies a blob from a temporary file in `scratch`.
-    fn copy(&mut self, blob: &Blob, mut file: File, scratch: &Path) -> Result<(), SaveError> {
+    fn copy(&mut self, blob: &Blob, mut file: File, job: &LayerJob<'_>) -> Result<(), SaveError> {
         self.begin(&blob.digest, blob.size)?;
-        copy(&mut file, &mut self.tar).map_err(|failed| {
+        let scratch = &job.options.scratch;
+        copy(&mut file, &mut self.tar, job.progress.cancel()).map_err(|failed| {
             let (path, source) = match failed {
-                CopyError::Read(source) => (scratch, source),
+                CopyError::Read(source) => (scratch.as_path(), source),
                 CopyError::Write(source) => (self.path, source),
             };
             SaveError::Write {
@@ -409,7 +506,7 @@ impl Target for Archive<'_> {
         let mut file = writer.into_inner().map_err(|e| error(e.into_error()))?;
         file.rewind().map_err(error)?;
         if !self.present.contains(&blob.digest) {
-            self.copy(&blob, file, &job.options.scratch)?;
+            self.copy(&blob, file, &job)?;
         }
         Ok(blob)
     }

@@ -12,7 +12,7 @@ use std::path::Path;
 use layerhold::Store;
 
 use self::target::FileTarget;
-use crate::progress::Progress;
+use crate::progress::{Progress, Reporter};
 use crate::stored::StoredImage;
 
 pub(crate) use self::blob::write_layer;
@@ -35,6 +35,7 @@ pub fn save<S: AsRef<str>>(
     progress: &dyn Progress,
 ) -> Result<Vec<WrittenImage>, SaveError> {
     let found = find(store, images)?;
+    let (store, progress) = &Reporter::new(store, progress);
     match options.kind {
         TargetKind::OciLayout => {
             let target = layout::Directory::open(path)?;
@@ -70,6 +71,7 @@ pub fn save_stream<S: AsRef<str>>(
 ) -> Result<Vec<WrittenImage>, SaveError> {
     let path = Path::new("standard output");
     let found = find(store, images)?;
+    let (store, progress) = &Reporter::new(store, progress);
     match options.kind {
         TargetKind::DockerArchive => docker_archive::write(store, &found, path, stream, progress),
         _ => {

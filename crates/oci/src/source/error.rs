@@ -225,10 +225,22 @@ impl SourceError {
         }
     }
 
+    /// Whether several images are in each other's way: they have one name.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::SameName { .. })
+    }
+
     /// Whether the disk is full, or a quota used up.
     #[must_use]
     pub fn is_out_of_space(&self) -> bool {
         layerhold_sys::is_out_of_space(self)
+    }
+
+    /// Whether reading was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        layerhold_sys::is_cancelled(self)
     }
 }
 

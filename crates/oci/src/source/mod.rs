@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use layerhold_archive::Codec;
-use layerhold_sys::Dir;
+use layerhold_sys::{Cancel, Dir};
 
 use self::tar_index::TarIndex;
 use crate::copy::{CopyError, copy};
@@ -34,7 +34,7 @@ pub(crate) enum OpenSource {
 impl OpenSource {
     /// Opens a directory or file and recognises its kind. A compressed archive is first
     /// decompressed to an unnamed file in `scratch`.
-    pub(crate) fn open(path: &Path, scratch: &Path) -> Result<Self, SourceError> {
+    pub(crate) fn open(path: &Path, scratch: &Path, cancel: &Cancel) -> Result<Self, SourceError> {
         match Dir::open_ambient(path) {
             Ok(dir) => return oci_layout::OciLayout::from_dir(path, dir).map(Self::Oci),
             Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {}
@@ -47,20 +47,29 @@ impl OpenSource {
         let mut file = File::open(path).map_err(error)?;
         if !file.metadata().map_err(error)?.is_file() {
             // A pipe or a terminal cannot be read at an offset.
-            file = spool(path, &mut file, scratch)?;
+            file = spool(path, &mut file, scratch, cancel)?;
         }
-        Self::from_file(path, file, scratch)
+        Self::from_file(path, file, scratch, cancel)
     }
 
     /// Reads an archive from a stream, through an unnamed file in `scratch`: its members are not in
     /// the order in which they are needed.
-    pub(crate) fn from_stream(stream: &mut dyn Read, scratch: &Path) -> Result<Self, SourceError> {
+    pub(crate) fn from_stream(
+        stream: &mut dyn Read,
+        scratch: &Path,
+        cancel: &Cancel,
+    ) -> Result<Self, SourceError> {
         let path = Path::new("standard input");
-        let file = spool(path, stream, scratch)?;
-        Self::from_file(path, file, scratch)
+        let file = spool(path, stream, scratch, cancel)?;
+        Self::from_file(path, file, scratch, cancel)
     }
 
-    fn from_file(path: &Path, mut file: File, scratch: &Path) -> Result<Self, SourceError> {
+    fn from_file(
+        path: &Path,
+        mut file: File,
+        scratch: &Path,
+        cancel: &Cancel,
+    ) -> Result<Self, SourceError> {
         let read_error = |source| SourceError::Read {
             path: path.to_owned(),
             source,
@@ -78,7 +87,7 @@ impl OpenSource {
                 source,
             };
             let mut plain = layerhold_archive::decompressor(codec, file).map_err(codec_error)?;
-            file = spool(path, &mut plain, scratch)?;
+            file = spool(path, &mut plain, scratch, cancel)?;
         }
         let index = TarIndex::read(path, Arc::new(file))?;
         // Newer docker writes both forms into one archive; the OCI form has more information. Like
@@ -125,7 +134,12 @@ impl OpenSource {
 }
 
 /// Copies a stream to an unnamed file.
-fn spool(path: &Path, stream: &mut dyn Read, scratch: &Path) -> Result<File, SourceError> {
+fn spool(
+    path: &Path,
+    stream: &mut dyn Read,
+    scratch: &Path,
+    cancel: &Cancel,
+) -> Result<File, SourceError> {
     let error = |source| SourceError::Read {
         path: path.to_owned(),
         source,
@@ -135,7 +149,7 @@ fn spool(path: &Path, stream: &mut dyn Read, scratch: &Path) -> Result<File, Sou
         source,
     };
     let mut file = tempfile::tempfile_in(scratch).map_err(no_room)?;
-    copy(stream, &mut file).map_err(|failed| match failed {
+    copy(stream, &mut file, cancel).map_err(|failed| match failed {
         CopyError::Read(source) => error(source),
         CopyError::Write(source) => no_room(source),
     })?;

@@ -2,11 +2,15 @@
 
 use std::fs;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use layerhold::{Store, StoreOptions};
 use layerhold_archive::Codec;
-use layerhold_oci::{Event, Quiet, SaveOptions, TargetKind, load, save, save_stream};
+use layerhold_oci::{
+    Compression, Event, ImageBuilder, LoadError, Progress, Quiet, SaveOptions, TargetKind, load,
+    load_stream, save, save_stream,
+};
 use layerhold_sys::Cancel;
 
 use crate::support::{DockerArchive, Place, two_layers};
@@ -71,4 +75,74 @@ fn root_errors_tell_that_a_load_was_cancelled() {
     };
     let error = load(&store, &path, &place.options(), &cancelling).unwrap_err();
     assert!(error.is_cancelled() && !error.is_not_found(), "{error}");
+}
+
+/// Runs an operation and breaks off at its first event of a kind; returns whether it ended so.
+fn broken_off<E>(
+    at: fn(&Event<'_>) -> bool,
+    operation: impl FnOnce(&dyn Progress) -> Result<(), E>,
+) -> Result<(), E> {
+    let progress = |event: Event<'_>| match at(&event) {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    };
+    operation(&progress)
+}
+
+#[test]
+fn root_a_receiver_of_events_breaks_off_loading_saving_and_building() {
+    let advanced = |event: &Event<'_>| matches!(event, Event::LayerAdvanced { .. });
+    let finished = |event: &Event<'_>| matches!(event, Event::LayerFinished { .. });
+    let committing = |event: &Event<'_>| matches!(event, Event::Committing);
+    let place = Place::new();
+    let path = place.path("archive.tar");
+    let archive = DockerArchive::new().image(&["app:1"], &two_layers(), Codec::Plain);
+    fs::write(&path, archive.finish()).unwrap();
+    for at in [advanced, finished, committing] {
+        let loading = |progress: &dyn Progress| {
+            load(&place.store, &path, &place.options(), progress).map(drop)
+        };
+        let error = broken_off(at, loading).unwrap_err();
+        assert!(error.is_cancelled() && !error.is_conflict(), "{error}");
+        let building = |progress: &dyn Progress| {
+            let builder = ImageBuilder::new().filled(|root| fs::write(root.join("x"), "1"));
+            builder.build_with(&place.store, progress).map(drop)
+        };
+        let error = broken_off(at, building).unwrap_err();
+        assert!(error.is_cancelled() && !error.is_not_found(), "{error}");
+        place.assert_empty();
+    }
+    place.load(&path).unwrap();
+    for kind in [
+        TargetKind::OciLayout,
+        TargetKind::OciArchive,
+        TargetKind::DockerArchive,
+    ] {
+        for at in [advanced, finished] {
+            let target = place.path("target");
+            let options = SaveOptions::new(kind).compression(Compression::Gzip);
+            let saving = |progress: &dyn Progress| {
+                let options = options.scratch(place.base());
+                save(&place.store, &["app:1"], &target, &options, progress).map(drop)
+            };
+            let error = broken_off(at, saving).unwrap_err();
+            assert!(error.is_cancelled(), "{kind:?}: {error}");
+            assert!(!target.exists(), "{kind:?}: the target is removed");
+        }
+    }
+}
+
+#[test]
+fn root_reading_a_stream_is_cancelled() {
+    let place = Place::new();
+    let cancel = Cancel::new();
+    cancel.cancel();
+    let store = place.store.with_cancel(cancel);
+    let endless = &mut io::repeat(0);
+    let error = load_stream(&store, endless, &place.options(), &Quiet).unwrap_err();
+    assert!(error.is_cancelled(), "{error}");
+    let LoadError::Source(error) = error else {
+        panic!("{error:?}");
+    };
+    assert!(error.is_cancelled() && !error.is_conflict() && !error.is_out_of_space());
 }

@@ -2,15 +2,16 @@
 
 use std::fs;
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use layerhold_archive::Codec;
-use layerhold_oci::{SaveOptions, TargetKind};
+use layerhold_oci::{Event, ImageBuilder, Quiet, SaveError, SaveOptions, TargetKind, save};
 
 use crate::save::save_all;
-use crate::support::{Place, simple_layout};
+use crate::support::{Place, entries, simple_layout};
 
 fn place() -> Place {
     let place = Place::new();
@@ -117,4 +118,41 @@ fn check_open_file(has_name: bool) {
     file.read_to_end(&mut bytes).unwrap();
     assert!(bytes == fs::read(whole).unwrap());
     assert!(!fs::exists(place.path("gone (deleted)")).unwrap());
+}
+
+#[test]
+fn root_a_layout_is_as_it_was_when_saving_into_it_fails() {
+    let place = Place::new();
+    let target = place.path("layout");
+    let options = SaveOptions::new(TargetKind::OciLayout).scratch(place.base());
+    let first = ImageBuilder::new().filled(|root| fs::write(root.join("a"), "1"));
+    let first = first.name("first").build(&place.store).unwrap();
+    save(&place.store, &["first"], &target, &options, &Quiet).unwrap();
+    let files = || {
+        let blobs = entries(&target.join("blobs/sha256"));
+        (blobs, fs::read(target.join("index.json")).unwrap())
+    };
+    let before = files();
+    let second = ImageBuilder::from_image("first").filled(|root| fs::write(root.join("b"), "2"));
+    let second = second.name("second").build(&place.store).unwrap();
+    assert_eq!(second.layers[0], first.layers[0]);
+    let stop = |event: Event<'_>| match event {
+        Event::LayerFinished { index: 1 } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    let error = save(&place.store, &["second"], &target, &options, &stop).unwrap_err();
+    assert!(error.is_cancelled(), "{error}");
+    assert_eq!(files(), before);
+    // A save that was killed leaves blobs; the next one goes on.
+    let killed = place.path("killed");
+    fs::create_dir_all(killed.join("blobs/sha256")).unwrap();
+    fs::write(killed.join("blobs/sha256/.tmp-1"), "half").unwrap();
+    save(&place.store, &["second"], &killed, &options, &Quiet).unwrap();
+    // What is something else stays.
+    let other = place.path("other");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("x"), "1").unwrap();
+    let error = save(&place.store, &["second"], &other, &options, &Quiet).unwrap_err();
+    assert!(matches!(error, SaveError::NotALayout { .. }), "{error:?}");
+    assert_eq!(entries(&other), ["x"]);
 }
