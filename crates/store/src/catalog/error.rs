@@ -49,7 +49,7 @@ pub enum AccessError {
         source: Box<layerhold_json_store::OpenError>,
     },
     /// A lock cannot be taken.
-    #[error(transparent)]
+    #[error("cannot lock the store")]
     Lock(#[from] layerhold_lockfile::LockError),
     /// The driver was shut down by another process and cannot be opened again.
     #[error("cannot open the graph driver again")]
@@ -90,8 +90,6 @@ pub enum AccessError {
 }
 
 error_kind!(AccessError, |error| match error {
-    // The variant is transparent, so the lock error is not among its causes.
-    Self::Lock(error) if error.is_timed_out() => Some(ErrorKind::LockTimeout),
     Self::Mounts { .. } | Self::OtherRecords { .. } => Some(ErrorKind::LoadError),
     _ => None,
 });

@@ -9,6 +9,8 @@ use layerhold_sys::Cancel;
 use layerhold_tar_split::Crc64;
 use sha2::{Digest, Sha256};
 
+use crate::records::error_kind::error_kind;
+
 /// What makes two files of one length worth comparing. It decides how much is read, but never what
 /// is shared: the kernel always compares all bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -30,6 +32,8 @@ pub struct UnknownHashMethod {
     /// The text.
     pub text: String,
 }
+
+error_kind!(UnknownHashMethod, |_error| None);
 
 impl FromStr for HashMethod {
     type Err = UnknownHashMethod;

@@ -4,6 +4,8 @@ use std::error::Error;
 
 use layerhold_schema::RecordError;
 
+use super::error_kind::{ErrorKind, error_kind};
+
 /// A record cannot be used. It is set aside and stays in its file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -21,6 +23,8 @@ pub enum InvalidRecord {
         source: Box<dyn Error + Send + Sync>,
     },
 }
+
+error_kind!(InvalidRecord, |_error| Some(ErrorKind::LoadError));
 
 impl InvalidRecord {
     pub(super) fn field<E: Error + Send + Sync + 'static>(

@@ -128,3 +128,82 @@ fn a_wait_for_a_lock_that_was_cancelled_is_called_that() {
     assert_eq!(answers(error), (Some(ErrorKind::Cancelled), CANCELLED));
     drop((held, holder));
 }
+
+/// Lists error types, after a check that each answers all four questions.
+macro_rules! answering {
+    ($($error:ty),* $(,)?) => {{
+        $(let _questions: [fn(&$error) -> bool; 4] = [
+            <$error>::is_not_found,
+            <$error>::is_conflict,
+            <$error>::is_out_of_space,
+            <$error>::is_cancelled,
+        ];)*
+        [$(stringify!($error)),*]
+    }};
+}
+
+#[test]
+fn every_public_error_answers_all_four_questions() {
+    use layerhold::check::CheckError;
+    use layerhold::repair::RepairError;
+    use layerhold::*;
+
+    let mut answering = answering![
+        AccessError,
+        AdditionalLayerError,
+        CheckError,
+        CollectError,
+        CommitError,
+        Conflict,
+        DataError,
+        DeleteError,
+        DiffError,
+        DirectoryError,
+        Error,
+        InvalidRecord,
+        LabelError,
+        LookupError,
+        MountError,
+        OpenError,
+        RepairError,
+        ShutdownError,
+        StageError,
+        TransactionError,
+        UnknownHashMethod,
+        UpdateError,
+        UsageError,
+        UserNsError,
+    ]
+    .to_vec();
+    answering.sort_unstable();
+    // These are parts of reports and no operation fails with them.
+    let reported = ["AttributeChange", "Damage", "FileChange", "Ignored"];
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut found = Vec::new();
+    for source in ["store/src", "selinux/src"] {
+        public_errors(&crates.join(source), &mut found);
+    }
+    found.retain(|name| !reported.contains(&name.as_str()));
+    found.sort_unstable();
+    assert_eq!(found, answering);
+}
+
+/// Lists the public types that derive `thiserror::Error` in the sources below a directory.
+fn public_errors(dir: &Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            public_errors(&path, found);
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        for after in text.split("thiserror::Error)]\n").skip(1) {
+            let mut lines = after.lines();
+            let item = lines.find(|line| !line.starts_with(['#', ' ', '/', ')', '"']));
+            let words: Vec<&str> = item.unwrap_or_default().split_whitespace().collect();
+            if let ["pub", "enum" | "struct", name, ..] = words[..] {
+                found.push(name.trim_end_matches(';').to_owned());
+            }
+        }
+    }
+}

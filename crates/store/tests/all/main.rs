@@ -34,6 +34,7 @@ mod import;
 mod labels;
 mod layer_ids;
 mod layers;
+mod lock_timeout;
 mod locks;
 mod lookups;
 mod lost_records;
