@@ -44,7 +44,8 @@ pub(crate) fn check() -> Result {
         .and_then(|()| rig.safe_unpacking())
         .and_then(|()| rig.ci_cache())
         .and_then(|()| rig.store_in_tokio())
-        .and_then(|()| rig.podmans_store());
+        .and_then(|()| rig.podmans_store())
+        .and_then(|()| rig.third_party_driver());
     erase(&rig.place)?;
     outcome
 }
@@ -132,6 +133,10 @@ impl Rig {
         let mut command = Command::new(self.programs.join("examples/list_store"));
         let output = self.capture(command.env("CONTAINERS_STORAGE_CONF", &conf))?;
         expect(&output, "0 images, 1 layers, 0 containers")
+    }
+
+    fn third_party_driver(&self) -> Result {
+        expect(&self.example("third_party_driver", &[])?, "A /hello")
     }
 
     fn example(&self, name: &str, arguments: &[&str]) -> Result<String> {

@@ -51,7 +51,6 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 mod driver;
-mod staged;
 mod options;
 mod homes;
 

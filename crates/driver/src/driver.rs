@@ -2,17 +2,17 @@
 
 use std::fmt::Debug;
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use layerhold_archive::Change;
 use layerhold_idmap::IdMappings;
 use layerhold_ids::{LayerId, TocDigest};
-use layerhold_sys::Dir;
+use layerhold_sys::{Dir, tree_usage};
 
 use crate::additional::AdditionalLayer;
 use crate::apply::{ApplyRequest, ApplySummary, LayerTarget};
 use crate::capabilities::Capabilities;
-use crate::contents::LayerContents;
+use crate::contents::{DirContents, LayerContents};
 use crate::diff::DiffRequest;
 use crate::error::LayerError;
 use crate::fallback;
@@ -20,6 +20,7 @@ use crate::maintenance::Maintenance;
 use crate::mount::{MountOptions, OwnFiles};
 use crate::remap::RemapRequest;
 use crate::stage::{StageRequest, StagedLayer};
+use crate::staged_dir::remap_dir;
 use crate::sync::SyncMode;
 use crate::trash::Trash;
 use crate::tree::{StagedTree, TreeRequest, TreeRoot};
@@ -48,11 +49,15 @@ const SHOW_SHIFTED: &str = "show owners shifted";
 ///
 /// # What a driver overrides
 ///
-/// The methods with a body are right for a driver whose mounted layers are plain directory trees
-/// (vfs, btrfs, zfs): they use [`mount`](Self::mount) and the [`fallback`] module. A driver that
-/// keeps differences as such (overlay, whose upper directory *is* the difference) overrides them.
-/// Optional abilities are methods with a body that says "none", so that a new one changes no
-/// existing driver. Checks, repairs and what a crash leaves are not here but in [`Maintenance`].
+/// The methods with a body are right for a driver whose layers are plain directory trees (vfs,
+/// btrfs, zfs): they use [`diff_dir`](Self::diff_dir), [`mount`](Self::mount) and the [`fallback`]
+/// module. Such a driver writes `diff_dir` and the methods without a body, most of which are one
+/// line if it keeps its layers in [`LayerDirs`](crate::LayerDirs). A driver that keeps differences
+/// as such (overlay, whose upper directory *is* the difference) overrides the rest. Optional
+/// abilities are methods with a body that says "none", so that a new one changes no existing
+/// driver.
+///
+/// Checks, repairs and what a crash leaves are not here but in [`Maintenance`].
 pub trait Driver: Send + Sync + Debug {
     /// Returns the driver's name, which is also the name of its directory below the graph root.
     fn name(&self) -> &'static str;
@@ -140,14 +145,28 @@ pub trait Driver: Send + Sync + Debug {
 
     /// Returns low-level facts on one layer, in a fixed order (overlay: `WorkDir`, `MergedDir`, …;
     /// vfs: none).
-    fn metadata(&self, id: &LayerId) -> Result<Vec<(String, String)>, LayerError>;
+    fn metadata(&self, _id: &LayerId) -> Result<Vec<(String, String)>, LayerError> {
+        Ok(Vec::new())
+    }
 
     /// Returns low-level facts on the driver, as rows of the `status` command.
-    fn status(&self) -> Vec<(String, String)>;
+    fn status(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
 
     /// Returns what the writable part of a layer takes on disk: file sizes with each inode once,
-    /// and inodes.
-    fn usage(&self, id: &LayerId) -> Result<Usage, LayerError>;
+    /// and inodes. Unless overridden, that of [`diff_dir`](Self::diff_dir).
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::Unknown`].
+    fn usage(&self, id: &LayerId) -> Result<Usage, LayerError> {
+        let usage = tree_usage(&own_dir(self, id, "measure a layer")?)?;
+        Ok(Usage {
+            bytes: usage.bytes,
+            inodes: usage.inodes,
+        })
+    }
 
     // ---- mounting and reading ----
 
@@ -162,8 +181,11 @@ pub trait Driver: Send + Sync + Debug {
     /// support.
     fn mount(&self, id: &LayerId, options: &MountOptions) -> Result<PathBuf, LayerError>;
 
-    /// Gives one [`mount`](Self::mount) back; the last one unmounts.
-    fn unmount(&self, id: &LayerId) -> Result<(), LayerError>;
+    /// Gives one [`mount`](Self::mount) back; the last one unmounts. Drivers without mounts do
+    /// nothing.
+    fn unmount(&self, _id: &LayerId) -> Result<(), LayerError> {
+        Ok(())
+    }
 
     /// Opens an existing layer so that a diff can be unpacked into it (`applydiff`).
     ///
@@ -174,8 +196,16 @@ pub trait Driver: Send + Sync + Debug {
         mount_label: &str,
     ) -> Result<Box<dyn LayerTarget>, LayerError>;
 
-    /// Opens the files that a layer itself holds, from which its tar is rebuilt.
-    fn contents(&self, id: &LayerId) -> Result<Box<dyn LayerContents>, LayerError>;
+    /// Opens the files that a layer itself holds, from which its tar is rebuilt. Unless overridden,
+    /// those in [`diff_dir`](Self::diff_dir).
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::Unknown`].
+    fn contents(&self, id: &LayerId) -> Result<Box<dyn LayerContents>, LayerError> {
+        let root = own_dir(self, id, "open the files of a layer")?;
+        Ok(Box::new(DirContents::new(root)))
+    }
 
     /// Opens the merged tree of a layer for reading, without counting it as a use of the layer's
     /// mount.
@@ -210,8 +240,9 @@ pub trait Driver: Send + Sync + Debug {
     /// Opens the directory of the files that a layer itself takes space with: the whole tree where
     /// each layer is a full copy (vfs), what the layer changes where layers are stacked (overlay).
     ///
-    /// It serves to count the files and to share blocks among them, so names and attributes may be
-    /// the driver's own (whiteouts). `None` when the driver has no such directory, or when another
+    /// It serves to count the files, to share blocks among them, and unless the driver overrides
+    /// [`contents`](Self::contents) to read them, so names and attributes may be the driver's own
+    /// (whiteouts). `None` when the driver has no such directory, or when another
     /// program has the contents ([`additional_layer_of`](Self::additional_layer_of)).
     ///
     /// # Errors
@@ -254,7 +285,18 @@ pub trait Driver: Send + Sync + Debug {
     /// Rewrites the owners of a committed layer that has not been used yet. Prefer
     /// [`StagedLayer::remap`], which does the same without a lock, before a reader can see the
     /// layer.
-    fn update_id_map(&self, id: &LayerId, request: &RemapRequest<'_>) -> Result<(), LayerError>;
+    ///
+    /// Unless overridden, the directory of [`apply_target`](Self::apply_target) is taken for the
+    /// whole tree.
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::Unknown`], or when an owner cannot be mapped or set.
+    fn update_id_map(&self, id: &LayerId, request: &RemapRequest<'_>) -> Result<(), LayerError> {
+        let target = self.apply_target(id, request.mount_label)?;
+        let errors = target.unpack_options().chown_errors;
+        remap_dir(target.root(), request, errors)
+    }
 
     /// Tells whether mounts can show a layer under these maps without rewriting owners.
     fn supports_shifting(&self, _maps: &IdMappings) -> bool {
@@ -328,8 +370,15 @@ pub trait Driver: Send + Sync + Debug {
     }
 
     /// Flushes every filesystem that the driver writes to. This is the one barrier between contents
-    /// and the records that name them.
-    fn sync(&self) -> Result<(), LayerError>;
+    /// and the records that name them. Unless overridden, those of the
+    /// [temporary roots](Self::temp_roots).
+    ///
+    /// # Errors
+    ///
+    /// When a filesystem cannot be flushed.
+    fn sync(&self) -> Result<(), LayerError> {
+        sync_filesystems_of(&self.temp_roots())
+    }
 
     /// Makes durable which layers exist: every layer that was committed or removed before this call
     /// is in its place, or gone, also after a power cut. Contents are not flushed;
@@ -347,5 +396,49 @@ pub trait Driver: Send + Sync + Debug {
     }
 
     /// Releases what the driver holds in the kernel (the mount of its home). Layers stay.
-    fn cleanup(&self) -> Result<(), LayerError>;
+    ///
+    /// # Errors
+    ///
+    /// When something cannot be released.
+    fn cleanup(&self) -> Result<(), LayerError> {
+        Ok(())
+    }
+}
+
+/// Opens the directory with a layer's own files, for the methods that need one.
+fn own_dir(
+    driver: &(impl Driver + ?Sized),
+    id: &LayerId,
+    operation: &'static str,
+) -> Result<Dir, LayerError> {
+    let own = driver.diff_dir(id)?;
+    own.ok_or_else(|| LayerError::NotSupported {
+        driver: driver.name(),
+        operation,
+    })
+}
+
+/// Flushes each filesystem once. A root that does not exist yet is on that of the directory above.
+fn sync_filesystems_of(roots: &[PathBuf]) -> Result<(), LayerError> {
+    let mut synced = Vec::new();
+    for root in roots {
+        let Some(dir) = nearest(root)? else { continue };
+        let filesystem = dir.stat_self()?.dev;
+        if !synced.contains(&filesystem) {
+            dir.sync_filesystem()?;
+            synced.push(filesystem);
+        }
+    }
+    Ok(())
+}
+
+/// Opens the nearest directory of a path that exists.
+fn nearest(path: &Path) -> Result<Option<Dir>, LayerError> {
+    for above in path.ancestors() {
+        match Dir::open_ambient(above) {
+            Err(error) if error.is_not_found() => {}
+            opened => return Ok(Some(opened?)),
+        }
+    }
+    Ok(None)
 }

@@ -1,8 +1,7 @@
-//! Fixtures, faults, peers and child processes for layerhold's own tests.
+//! Fixtures, faults, peers and child processes for tests of programs that keep container storage.
 //!
-//! This crate is not published and only used as a dev-dependency. Unlike the library crates, it may
-//! read the environment, print, panic, and use `std::fs` directly, so that tests do not check the
-//! code with itself.
+//! This crate is for dev-dependencies. Unlike the library crates, it reads the environment, prints,
+//! panics, and uses `std::fs` directly, so that tests do not check the code with itself.
 //!
 //! ```
 //! use layerhold_testkit::{TarBuilder, TarEntry, Tree};
@@ -72,3 +71,8 @@ pub use require::{
 pub use tar_builder::{TarBuilder, TarEntry, TarFormat, TarKind};
 pub use tempfile::TempDir;
 pub use tree::{Node, NodeKind, Tree};
+
+/// Keeps the example of the README right.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

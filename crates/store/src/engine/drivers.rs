@@ -63,7 +63,7 @@ mod tests {
             ("vfs", cfg!(feature = "vfs")),
         ];
         for (driver, is_on) in features {
-            let place = layerhold_testkit::scratch();
+            let place = tempfile::tempdir().unwrap();
             let (graph, run) = (place.path().join("graph"), place.path().join("run"));
             let options = StoreOptions::new(&graph, run);
             let expected = (!is_on).then_some(driver);
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_driver_that_the_caller_left_out_is_no_feature() {
-        let place = layerhold_testkit::scratch();
+        let place = tempfile::tempdir().unwrap();
         let options = StoreOptions::new(place.path().join("graph"), place.path().join("run"))
             .with_drivers(layerhold_driver::Registry::new());
         let of = |options: StoreOptions| open(options).unwrap_err();

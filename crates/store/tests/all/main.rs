@@ -57,6 +57,7 @@ mod split;
 mod support;
 mod transient;
 mod tree_tars;
+mod third_party;
 mod trees;
 mod trees_cut_off;
 mod usage;

@@ -1,30 +1,36 @@
-//! Staged layers.
+//! Staged layers that are directory trees, for drivers whose layers are whole trees.
 
 use std::any::Any;
 
 use layerhold_archive::{ChownErrors, UnpackOptions};
-use layerhold_driver::{
-    COPY_TARGET_MODE, CommitFailed, CopyRules, DirContents, HardLinks, LayerAccess, LayerContents,
-    LayerError, LayerRef, LayerTarget, RemapRequest, StageRequest, StagedLayer, copy_tree,
-    is_refusal, remap_tree,
-};
 use layerhold_idmap::{HostOwner, IdMappings};
 use layerhold_ids::LayerId;
-use layerhold_staging::{CommitError, StagedAddition, TempArea, TempRoot};
+use layerhold_staging::{CommitError, StagedAddition, TempArea};
 use layerhold_sys::{Dir, PathError, Stat};
 
-use crate::homes::{Home, Homes, NAME};
+use crate::apply::LayerTarget;
+use crate::contents::{DirContents, LayerContents};
+use crate::copy::{COPY_TARGET_MODE, CopyRules, copy_tree, is_refusal};
+use crate::error::LayerError;
+use crate::remap::{HardLinks, RemapRequest, remap_tree};
+use crate::stage::{CommitFailed, LayerAccess, LayerRef, StageRequest, StagedLayer};
 
 /// The mode of a base layer's root until an archive sets another one (Go: drivers/vfs/driver.go,
 /// `defaultPerms`).
 const ROOT_MODE: u32 = 0o555;
 
-/// A layer's tree in a temporary area of the home it will stay in.
+/// A staged layer that is a directory tree in a temporary area, and is renamed to the directory of
+/// its ID.
+///
+/// [`LayerDirs::stage`](crate::LayerDirs::stage) makes one.
 #[derive(Debug)]
-pub(crate) struct VfsStaged {
+#[must_use = "a staged layer that is dropped is erased"]
+pub struct StagedDir {
+    driver: &'static str,
     root: Dir,
     addition: StagedAddition,
-    home: Home,
+    /// The directory of committed layers.
+    layers: Dir,
     /// The mode that the root directory gets at the commit, if it is not the present one.
     wanted_mode: Option<u32>,
     rules: CopyRules,
@@ -32,25 +38,23 @@ pub(crate) struct VfsStaged {
     area: TempArea,
 }
 
-impl VfsStaged {
-    /// Makes the tree: a copy of the template or parent, or an empty directory.
+impl StagedDir {
+    /// Makes the tree in a temporary area: a copy of the template or parent, or an empty directory.
+    /// `open` opens the tree of a committed layer.
     pub(crate) fn new(
+        driver: &'static str,
         request: &StageRequest<'_>,
-        homes: &Homes,
+        layers: &Dir,
+        begin: impl FnOnce() -> Result<TempArea, LayerError>,
         rules: CopyRules,
+        open: impl FnOnce(&LayerId) -> Result<Dir, LayerError>,
     ) -> Result<Self, LayerError> {
-        if !request.storage_options.is_empty() {
-            return Err(LayerError::StorageOptions { driver: NAME });
-        }
-        let source = request
-            .source()
-            .map(|source| open_source(source, homes))
-            .transpose()?;
-        let home = homes.for_new(request.access);
-        home.writable()?;
-        let area = TempRoot::new(home.temp_root())
-            .begin()
-            .map_err(LayerError::TempArea)?;
+        let source = match request.source() {
+            Some(LayerRef::Committed(id)) => Some(open(id)?),
+            Some(LayerRef::Staged(staged)) => Some(Self::tree_of(staged, driver)?),
+            None => None,
+        };
+        let area = begin()?;
         let addition = match request.id {
             Some(id) => area.stage_addition_for(id),
             None => area.stage_addition(),
@@ -63,27 +67,33 @@ impl VfsStaged {
         }
         let wanted_mode = make_fillable(&root, &made, request.access)?;
         Ok(Self {
+            driver,
             root,
             addition,
-            home: home.clone(),
+            layers: layers.clone(),
             wanted_mode,
             rules,
             area,
         })
     }
-}
 
-impl VfsStaged {
-    /// Gives the root directory its final mode, unless an archive has set one. Returns the
-    /// directory of layers.
-    fn finished(&self) -> Result<Dir, LayerError> {
-        let layers = self.home.writable()?.clone();
+    /// Opens the tree of a layer that the same driver staged.
+    fn tree_of(staged: &dyn StagedLayer, driver: &'static str) -> Result<Dir, LayerError> {
+        let own = staged.as_any().downcast_ref::<Self>();
+        match own.filter(|own| own.driver == driver) {
+            Some(own) => Ok(own.root.clone()),
+            None => Err(LayerError::ForeignStaged { driver }),
+        }
+    }
+
+    /// Gives the root directory its final mode, unless an archive has set one.
+    fn finish(&self) -> Result<(), LayerError> {
         if let Some(mode) = self.wanted_mode
             && self.root.stat_self()?.permissions() == FILLABLE
         {
             self.root.set_own_mode(mode)?;
         }
-        Ok(layers)
+        Ok(())
     }
 }
 
@@ -116,51 +126,45 @@ fn make_fillable(root: &Dir, made: &Stat, access: LayerAccess) -> Result<Option<
     }
 }
 
-/// Opens the tree of a parent or template.
-fn open_source(layer: LayerRef<'_>, homes: &Homes) -> Result<Dir, LayerError> {
-    match layer {
-        LayerRef::Committed(id) => homes.require(id)?.home.open_layer(id),
-        LayerRef::Staged(staged) => match staged.as_any().downcast_ref::<VfsStaged>() {
-            Some(staged) => Ok(staged.root.clone()),
-            None => Err(LayerError::ForeignStaged { driver: NAME }),
-        },
-    }
-}
-
 fn make_base(root: &Dir, maps: &IdMappings, rules: CopyRules) -> Result<(), LayerError> {
-    set_root_owner(root, maps.root_pair().map_err(LayerError::RootPair)?, rules)?;
+    let owner = maps.root_pair().map_err(LayerError::RootPair)?;
+    set_root_owner(root, owner, rules.chown_errors)?;
     Ok(root.set_own_mode(ROOT_MODE)?)
 }
 
 /// Sets the owner of a layer's root directory, if it differs: an ordinary user may not set an owner
 /// at all, not even the present one.
-fn set_root_owner(root: &Dir, owner: HostOwner, rules: CopyRules) -> Result<(), LayerError> {
+fn set_root_owner(root: &Dir, owner: HostOwner, errors: ChownErrors) -> Result<(), LayerError> {
     let (uid, gid) = (owner.uid.get(), owner.gid.get());
     let stat = root.stat_self()?;
     if (stat.uid, stat.gid) == (uid, gid) {
         return Ok(());
     }
     match root.set_own_owner(Some(uid), Some(gid)) {
-        Err(error) if rules.chown_errors == ChownErrors::Ignore && is_refusal(&error) => Ok(()),
+        Err(error) if errors == ChownErrors::Ignore && is_refusal(&error) => Ok(()),
         other => other.map_err(|source| LayerError::of_owner(source, uid, gid)),
     }
 }
 
-/// Rewrites the owners of a whole layer, its root directory included (Go: drivers/vfs/driver.go,
-/// `UpdateLayerIDMap`, which gives the root directory to the mapped superuser whichever owner it
-/// has in the image).
-pub(crate) fn remap_layer(
+/// Rewrites the owners of a layer that is one directory tree, its root directory included (Go:
+/// drivers/vfs/driver.go, `UpdateLayerIDMap`, which gives the root directory to the mapped
+/// superuser whichever owner it has in the image).
+///
+/// # Errors
+///
+/// As [`remap_tree`].
+pub fn remap_dir(
     root: &Dir,
     request: &RemapRequest<'_>,
-    rules: CopyRules,
+    errors: ChownErrors,
 ) -> Result<(), LayerError> {
     let stat = root.stat_self()?;
     let owner = request.owner_of_root(HostOwner::new(stat.uid, stat.gid))?;
     remap_tree(root, request, HardLinks::OneInode)?;
-    set_root_owner(root, owner, rules)
+    set_root_owner(root, owner, errors)
 }
 
-impl LayerTarget for VfsStaged {
+impl LayerTarget for StagedDir {
     fn root(&self) -> &Dir {
         &self.root
     }
@@ -170,13 +174,13 @@ impl LayerTarget for VfsStaged {
     }
 }
 
-impl StagedLayer for VfsStaged {
+impl StagedLayer for StagedDir {
     fn contents(&self) -> Result<Box<dyn LayerContents>, LayerError> {
         Ok(Box::new(DirContents::new(self.root.clone())))
     }
 
     fn remap(&mut self, request: &RemapRequest<'_>) -> Result<(), LayerError> {
-        remap_layer(&self.root, request, self.rules)
+        remap_dir(&self.root, request, self.rules.chown_errors)
     }
 
     fn commit(self: Box<Self>, id: &LayerId) -> Result<(), Box<CommitFailed>> {
@@ -187,14 +191,14 @@ impl StagedLayer for VfsStaged {
                 source,
             })
         };
-        let layers = match self.finished() {
-            Ok(layers) => layers,
-            Err(source) => return Err(failed(self, source)),
-        };
+        if let Err(source) = self.finish() {
+            return Err(failed(self, source));
+        }
         let Self {
+            driver,
             root,
             addition,
-            home,
+            layers,
             wanted_mode,
             rules,
             area,
@@ -210,9 +214,10 @@ impl StagedLayer for VfsStaged {
             };
             failed(
                 Box::new(Self {
+                    driver,
                     root,
                     addition,
-                    home,
+                    layers,
                     wanted_mode,
                     rules,
                     area,
@@ -227,14 +232,22 @@ impl StagedLayer for VfsStaged {
     }
 }
 
-/// An existing layer into which a diff is applied.
+/// An existing layer that is one directory tree, into which a diff is unpacked.
 #[derive(Debug)]
-pub(crate) struct VfsTarget {
-    pub(crate) root: Dir,
-    pub(crate) rules: CopyRules,
+pub struct DirTarget {
+    root: Dir,
+    rules: CopyRules,
 }
 
-impl LayerTarget for VfsTarget {
+impl DirTarget {
+    /// Unpacks into `root`.
+    #[must_use]
+    pub fn new(root: Dir, rules: CopyRules) -> Self {
+        Self { root, rules }
+    }
+}
+
+impl LayerTarget for DirTarget {
     fn root(&self) -> &Dir {
         &self.root
     }
