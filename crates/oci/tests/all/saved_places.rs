@@ -49,8 +49,8 @@ fn root_a_link_stays_and_its_target_is_written() {
     symlink("nosuch/new", place.path("astray")).unwrap();
     let options = SaveOptions::new(TargetKind::DockerArchive);
     let names = ["one:1".to_owned()];
-    let quiet = layerhold_oci::Quiet;
-    let error = layerhold_oci::save(
+    let quiet = Quiet;
+    let error = save(
         &place.store,
         &names,
         &place.path("astray"),
@@ -59,7 +59,7 @@ fn root_a_link_stays_and_its_target_is_written() {
     );
     assert!(error.is_err());
     symlink("loop", place.path("loop")).unwrap();
-    let error = layerhold_oci::save(&place.store, &names, &place.path("loop"), &options, &quiet);
+    let error = save(&place.store, &names, &place.path("loop"), &options, &quiet);
     assert!(error.is_err());
     assert!(
         fs::symlink_metadata(place.path("loop"))

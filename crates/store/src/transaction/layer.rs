@@ -3,8 +3,9 @@
 use std::io;
 use std::io::{Read, Write};
 use std::ops::ControlFlow;
+use std::path::Path;
 
-use layerhold_archive::Imported;
+use layerhold_archive::{Imported, PackOptions, pack};
 use layerhold_driver::{
     LayerAccess, RemapRequest, StageRequest, StagedLayer as DriverLayer, SyncMode,
 };
@@ -12,7 +13,7 @@ use layerhold_idmap::IdMappings;
 use layerhold_ids::{DiffId, LayerId, dedupe_names};
 use layerhold_schema::{LayerRecord, Timestamp, id_map_to_entries};
 use layerhold_staging::StagedAddition;
-use layerhold_sys::{copy_contents, stat_file};
+use layerhold_sys::{Dir, copy_contents, stat_file};
 
 use super::counting::UsageCount;
 use super::staged::Presence;
@@ -105,6 +106,43 @@ impl Transaction {
             }
             Planned::Present(layer) => Ok(layer),
         }
+    }
+
+    /// Imports a layer with the contents of a directory of this machine, packed as `options` say.
+    ///
+    /// ```no_run
+    /// use layerhold::layerhold_archive::PackOptions;
+    /// use layerhold::{LayerSpec, Store};
+    ///
+    /// # fn example(store: &Store) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut tx = store.begin()?;
+    /// let spec = LayerSpec::new().id_of_contents().read_only();
+    /// let layer = tx.import_directory(spec, "rootfs", &PackOptions::new())?;
+    /// # drop(layer);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StageError::Access`] when the directory cannot be opened, and those of
+    /// [`import_layer`](Self::import_layer); an error of packing is a cause of
+    /// [`StageError::Import`].
+    pub fn import_directory(
+        &mut self,
+        spec: LayerSpec,
+        path: impl AsRef<Path>,
+        options: &PackOptions,
+    ) -> Result<StagedLayer, StageError> {
+        let tree = Dir::open_ambient(path)?;
+        let options = options.clone();
+        let cancel = self.engine.options.cancel.clone();
+        self.import_layer_from(spec, move |out| {
+            let options = options.with_cancel(cancel);
+            pack(&tree, &options, out)
+                .map(drop)
+                .map_err(io::Error::other)
+        })
     }
 
     /// Imports a layer from a tar that `write` produces, in a thread of its own.

@@ -2,6 +2,8 @@
 
 use std::io::{self, Read};
 
+use layerhold::layerhold_archive::PackOptions;
+use layerhold::layerhold_archive::layerhold_tar_format::TarTime;
 use layerhold::layerhold_ids::LayerId;
 use layerhold::{
     Conflict, ImageSpec, LayerAccess, LayerSpec, NewLayerId, StageError, TreeFacts, TreeSpec,
@@ -221,4 +223,25 @@ fn an_image_without_a_manifest_has_to_be_asked_for() {
     );
     tx.create_image(spec.without_manifest()).unwrap();
     tx.commit().unwrap();
+}
+
+#[test]
+fn a_directory_becomes_a_layer() {
+    let place = Place::new();
+    let tree = place.dir.path().join("tree");
+    std::fs::create_dir_all(tree.join("etc")).unwrap();
+    std::fs::write(tree.join("etc/hostname"), "box\n").unwrap();
+    let mut tx = place.store.begin().unwrap();
+    let options = PackOptions::new()
+        .with_owner(0, 0)
+        .with_timestamp(TarTime::default());
+    let spec = || LayerSpec::new().id_of_contents();
+    let layer = tx.import_directory(spec(), &tree, &options).unwrap();
+    assert_eq!(layer.digests().unwrap().content_size, 4);
+    let again = tx.import_directory(spec(), &tree, &options).unwrap();
+    assert_eq!(again.id(), layer.id());
+    let error = tx
+        .import_directory(spec(), place.dir.path().join("gone"), &options)
+        .unwrap_err();
+    assert!(matches!(error, StageError::Access(_)), "{error:?}");
 }
