@@ -105,7 +105,7 @@ pub use pack::{
     HeaderStyle, OverlayLayers, OwnerNames, PackError, PackOptions, UnmappedOwners, pack,
     pack_changes,
 };
-pub use pipeline::{ContentSum, ImportError, ImportOptions, Imported, import};
+pub use pipeline::{ContentSum, ImportError, ImportLimit, ImportOptions, Imported, import};
 pub use unpack::{
     ChownErrors, OwnFiles, Replace, Summary, UnpackError, UnpackOptions, Unpacker, Unsettled,
     UserNamespace, Whiteouts,

@@ -52,13 +52,12 @@ impl<'a> NativeDiff<'a> {
             return Ok(None);
         };
         let view = view_of_many(context, &parents, request.parent)?;
-        let layers = OverlayLayers {
-            form: OverlayForm::Kernel(context.namespace()),
-            lower: match &view {
-                Some(view) => vec![view.root().clone()],
-                None => lower_dirs(context, &layer, &parents)?,
-            },
+        let lower = match &view {
+            Some(view) => vec![view.root().clone()],
+            None => lower_dirs(context, &layer, &parents)?,
         };
+        let form = OverlayForm::Kernel(context.namespace());
+        let layers = OverlayLayers::new(form, lower);
         match overlay_changes(&upper, &layers.lower, layers.form, &request.cancel) {
             Ok(changes) => Ok(Some(Self {
                 upper,
@@ -88,13 +87,11 @@ impl<'a> NativeDiff<'a> {
         request: &DiffRequest<'_>,
         out: &mut dyn Write,
     ) -> Result<(), LayerError> {
-        let options = PackOptions {
-            id_maps: request.id_maps.clone(),
-            unmapped: UnmappedOwners::Overflow,
-            overlay: Some(self.layers),
-            cancel: request.cancel.clone(),
-            ..PackOptions::default()
-        };
+        let options = PackOptions::new()
+            .with_id_maps(request.id_maps.clone())
+            .with_unmapped(UnmappedOwners::Overflow)
+            .with_overlay(self.layers)
+            .with_cancel(request.cancel.clone());
         let out = BufWriter::with_capacity(PACK_BUFFER, out);
         pack(&self.upper, &options, out)
             .map_err(LayerError::Pack)?

@@ -143,12 +143,10 @@ pub fn diff<D: Driver + ?Sized>(
         trees.layer.view.root(),
         BufWriter::with_capacity(PACK_BUFFER, out),
     );
-    let options = PackOptions {
-        id_maps: request.id_maps.clone(),
-        unmapped: UnmappedOwners::Overflow,
-        cancel: request.cancel.clone(),
-        ..PackOptions::default()
-    };
+    let options = PackOptions::new()
+        .with_id_maps(request.id_maps.clone())
+        .with_unmapped(UnmappedOwners::Overflow)
+        .with_cancel(request.cancel.clone());
     let packed = match trees.parent {
         Some(_) => pack_changes(root, &trees.compare(&request.cancel)?, &options, out),
         None => pack(root, &options, out),

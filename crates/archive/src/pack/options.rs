@@ -9,12 +9,21 @@ use crate::overlay_form::OverlayForm;
 
 /// An overlay's upper directory, whose whiteouts are converted to those of archives.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct OverlayLayers {
     /// How its deletions are represented.
     pub form: OverlayForm,
     /// The lower directories, uppermost first. A directory is packed as opaque only if one of them
     /// has its name.
     pub lower: Vec<Dir>,
+}
+
+impl OverlayLayers {
+    /// Describes the lower directories, uppermost first, and how deletions are represented.
+    #[must_use]
+    pub fn new(form: OverlayForm, lower: Vec<Dir>) -> Self {
+        Self { form, lower }
+    }
 }
 
 /// Which version of the Go library the headers match.
@@ -73,6 +82,7 @@ fn names(text: &str) -> BTreeMap<u32, String> {
 
 /// How owners outside the ID mappings are packed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum UnmappedOwners {
     /// Packing fails.
     #[default]
@@ -83,6 +93,7 @@ pub enum UnmappedOwners {
 
 /// How to pack.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct PackOptions {
     /// Maps owners on disk to those in a container. Empty mappings change nothing.
     pub id_maps: IdMappings,
@@ -108,6 +119,34 @@ impl PackOptions {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Maps owners on disk to those in a container.
+    #[must_use]
+    pub fn with_id_maps(mut self, maps: IdMappings) -> Self {
+        self.id_maps = maps;
+        self
+    }
+
+    /// Sets how owners outside the ID mappings are packed.
+    #[must_use]
+    pub fn with_unmapped(mut self, unmapped: UnmappedOwners) -> Self {
+        self.unmapped = unmapped;
+        self
+    }
+
+    /// Says that the tree is the upper directory of an overlay, whose whiteouts are converted.
+    #[must_use]
+    pub fn with_overlay(mut self, layers: OverlayLayers) -> Self {
+        self.overlay = Some(layers);
+        self
+    }
+
+    /// Sets what the headers look like.
+    #[must_use]
+    pub fn with_style(mut self, style: HeaderStyle) -> Self {
+        self.style = style;
+        self
     }
 
     /// Replaces every modification time.

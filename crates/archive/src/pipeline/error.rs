@@ -4,6 +4,7 @@ use layerhold_sys::Cancelled;
 use layerhold_tar_format::ParseError;
 
 use crate::codec::{Codec, CodecError};
+use crate::pipeline::ImportLimit;
 use crate::unpack::UnpackError;
 
 /// Why a layer could not be imported.
@@ -33,6 +34,9 @@ pub enum ImportError {
     /// The tree could not be written.
     #[error("cannot unpack the layer")]
     Unpack(#[source] UnpackError),
+    /// The layer exceeds a limit of the options.
+    #[error("cannot import the layer: it has more than {0}")]
+    TooLarge(ImportLimit),
     /// The import was cancelled.
     #[error("cannot import the layer")]
     Cancelled(#[source] Cancelled),

@@ -95,7 +95,7 @@ fn run<'scope, 'env>(
     let (to_writer, to_write) = sync_channel(unpacking::BODIES_WAITING);
     let writing = spawn(scope, "write", move || unpacking::write(&to_write, cancel))?;
     let unpacking = spawn(scope, "unpack", move || {
-        unpacking::unpack(unpacker, &to_unpack, to_writer, cancel)
+        unpacking::unpack(unpacker, &to_unpack, to_writer, options)
     })?;
     let plain = codec == Codec::Plain;
     let (known_stored, known) = match plain {
@@ -125,7 +125,7 @@ fn run<'scope, 'env>(
         &from_content,
         sink,
         &to_unpacker,
-        cancel,
+        options,
     );
     // Dropping these ends stops stages that still wait to send.
     drop(from_content);

@@ -7,10 +7,10 @@ mod unpacking;
 mod parse;
 mod digest;
 mod block;
-mod options;
 mod error;
+mod options;
 
 pub use digest::ContentSum;
 pub use error::ImportError;
 pub use import::{Imported, import};
-pub use options::ImportOptions;
+pub use options::{ImportLimit, ImportOptions};

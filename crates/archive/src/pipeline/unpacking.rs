@@ -11,9 +11,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use layerhold_sys::Cancel;
 use layerhold_tar_format::EntryKind;
 
-use crate::pipeline::ImportError;
 use crate::pipeline::block::{Message, SharedBlock};
 use crate::pipeline::parse::{Batch, Step};
+use crate::pipeline::{ImportError, ImportLimit, ImportOptions};
 use crate::unpack::{OpenFile, Summary, UnpackError, Unpacker};
 
 /// Open files in one message.
@@ -49,9 +49,10 @@ pub(crate) fn unpack(
     unpacker: Unpacker,
     inlet: &Receiver<Message<Batch>>,
     outlet: SyncSender<Bodies>,
-    cancel: &Cancel,
+    options: &ImportOptions,
 ) -> Result<Option<Summary>, ImportError> {
     let mut names = Names {
+        max_entries: options.max_entries.unwrap_or(u64::MAX),
         unpacker,
         outlet,
         steps: Vec::new(),
@@ -62,9 +63,8 @@ pub(crate) fn unpack(
     loop {
         match inlet.recv() {
             Ok(Message::Next(batch)) => {
-                cancel.check().map_err(ImportError::Cancelled)?;
-                let done = names.carry_out(batch).map_err(ImportError::Unpack)?;
-                if done.is_none() {
+                options.cancel.check().map_err(ImportError::Cancelled)?;
+                if names.carry_out(batch)?.is_none() {
                     return Ok(None);
                 }
             }
@@ -77,6 +77,7 @@ pub(crate) fn unpack(
 }
 
 struct Names {
+    max_entries: u64,
     unpacker: Unpacker,
     outlet: SyncSender<Bodies>,
     steps: Vec<Body>,
@@ -91,7 +92,7 @@ struct Names {
 type Handed = Option<()>;
 
 impl Names {
-    fn carry_out(&mut self, batch: Batch) -> Result<Handed, UnpackError> {
+    fn carry_out(&mut self, batch: Batch) -> Result<Handed, ImportError> {
         let Batch { block, steps } = batch;
         for step in steps {
             match step {
@@ -103,7 +104,11 @@ impl Names {
                     if is_link && self.wait(&block).is_none() {
                         return Ok(None);
                     }
-                    self.unpacker.begin(&header)?;
+                    self.unpacker.begin(&header).map_err(ImportError::Unpack)?;
+                    if self.unpacker.entries() > self.max_entries {
+                        let limit = ImportLimit::Entries(self.max_entries);
+                        return Err(ImportError::TooLarge(limit));
+                    }
                     let file = self.unpacker.take_file();
                     self.has_file = file.is_some();
                     if let Some(file) = file {

@@ -18,6 +18,7 @@ pub enum Whiteouts {
 
 /// Whether an entry may replace one of another type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Replace {
     /// Anything may replace anything.
     #[default]
@@ -29,6 +30,7 @@ pub enum Replace {
 
 /// Whether an entry may replace a regular file of the same archive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OwnFiles {
     /// The later entry wins.
     #[default]
@@ -39,6 +41,7 @@ pub enum OwnFiles {
 
 /// What happens if an owner cannot be set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ChownErrors {
     /// Unpacking fails.
     #[default]
@@ -60,6 +63,7 @@ pub enum UserNamespace {
 
 /// How to unpack.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct UnpackOptions {
     /// Maps owners in the archive, as a container sees them, to owners on disk. Empty mappings
     /// change nothing.
@@ -86,5 +90,53 @@ impl UnpackOptions {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+    /// Maps owners in the archive to owners on disk.
+    #[must_use]
+    pub fn with_id_maps(mut self, maps: IdMappings) -> Self {
+        self.id_maps = maps;
+        self
+    }
+
+    /// Sets how whiteouts are treated.
+    #[must_use]
+    pub fn with_whiteouts(mut self, whiteouts: Whiteouts) -> Self {
+        self.whiteouts = whiteouts;
+        self
+    }
+
+    /// Says whether this process runs in a user namespace.
+    #[must_use]
+    pub fn with_user_namespace(mut self, namespace: UserNamespace) -> Self {
+        self.user_namespace = namespace;
+        self
+    }
+
+    /// Sets what happens if an owner cannot be set.
+    #[must_use]
+    pub fn with_chown_errors(mut self, chown_errors: ChownErrors) -> Self {
+        self.chown_errors = chown_errors;
+        self
+    }
+
+    /// Sets whether an entry may replace one of another type.
+    #[must_use]
+    pub fn with_replace(mut self, replace: Replace) -> Self {
+        self.replace = replace;
+        self
+    }
+
+    /// Sets whether an entry may replace a regular file of the same archive.
+    #[must_use]
+    pub fn with_own_files(mut self, own_files: OwnFiles) -> Self {
+        self.own_files = own_files;
+        self
+    }
+
+    /// Gives every file and directory these permissions; see [`force_mask`](Self::force_mask).
+    #[must_use]
+    pub fn with_force_mask(mut self, mask: impl Into<Option<u32>>) -> Self {
+        self.force_mask = mask.into();
+        self
     }
 }

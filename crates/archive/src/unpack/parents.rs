@@ -79,6 +79,8 @@ pub(crate) struct Parents {
     pub(super) overlay: Option<OverlayNamespace>,
     /// Owner of directories that no entry describes, if it is not the creating process's.
     implied_owner: Option<(u32, u32)>,
+    /// How many directories without an entry were created.
+    pub(super) implied: u64,
     /// Whether a directory on a path has a default access control list.
     inherits: bool,
     open: HashMap<Vec<u8>, Entered>,
@@ -111,6 +113,7 @@ impl Parents {
             unsettled: Unsettled::default(),
             overlay,
             implied_owner,
+            implied: 0,
             inherits,
             open: HashMap::new(),
             last_path: Vec::new(),
@@ -472,6 +475,7 @@ impl Parents {
     }
 
     fn create(&mut self, above: &Entered, name: &[u8]) -> Result<Entered, PathError> {
+        self.implied += 1;
         match above.dir.create_dir(os(name), IMPLIED_MODE) {
             Err(error) if !error.already_exists() => return Err(error),
             _ => {}

@@ -125,6 +125,11 @@ impl Unpacker {
         })
     }
 
+    /// The entries so far, with the directories that were created without one.
+    pub(crate) fn entries(&self) -> u64 {
+        self.summary.entries.saturating_add(self.parents.implied)
+    }
+
     /// Opens the directory `parent` for the entry `path`.
     pub(super) fn enter(&mut self, path: &[u8], parent: &[u8]) -> Result<Entered> {
         self.parents.enter(parent).map_err(|error| match error {

@@ -276,10 +276,7 @@ fn an_entry_below_a_file_is_refused() {
 
 #[test]
 fn kinds_may_be_kept_from_replacing_each_other() {
-    let options = || UnpackOptions {
-        replace: Replace::SameKind,
-        ..UnpackOptions::default()
-    };
+    let options = || UnpackOptions::new().with_replace(Replace::SameKind);
     let attempt = |first: TarEntry, second: TarEntry| {
         let place = UnpackDir::new();
         let tar = TarBuilder::new()
@@ -435,10 +432,7 @@ fn attributes_with_empty_values_are_set() {
 fn root_mapped_owners() {
     let Some(()) = require_root() else { return };
     let map = |host| IdMap::new(vec![IdRange::new(0, host, 100)]);
-    let options = || UnpackOptions {
-        id_maps: IdMappings::new(map(1000), map(2000)),
-        ..UnpackOptions::default()
-    };
+    let options = || UnpackOptions::new().with_id_maps(IdMappings::new(map(1000), map(2000)));
     let place = UnpackDir::new();
     let tar = TarBuilder::new()
         .entry(TarEntry::file("implied/f", "").owner(5, 6))
@@ -472,10 +466,7 @@ fn root_mapped_owners() {
 #[test]
 fn devices_are_left_out_in_a_user_namespace() {
     let place = UnpackDir::new();
-    let options = UnpackOptions {
-        user_namespace: UserNamespace::Child,
-        ..UnpackOptions::default()
-    };
+    let options = UnpackOptions::new().with_user_namespace(UserNamespace::Child);
     let tar = TarBuilder::new()
         .entry(own(TarEntry::char_device("null", 1, 3)))
         .entry(own(TarEntry::block_device("disk", 8, 0)))
@@ -489,10 +480,7 @@ fn devices_are_left_out_in_a_user_namespace() {
 #[test]
 fn a_mask_hides_owner_mode_and_type() {
     let place = UnpackDir::new();
-    let options = UnpackOptions {
-        force_mask: Some(0o711),
-        ..UnpackOptions::default()
-    };
+    let options = UnpackOptions::new().with_force_mask(0o711);
     let tar = TarBuilder::new()
         .entry(TarEntry::dir("d").owner(1, 2).mode(0o1777))
         .entry(TarEntry::file("d/f", "x").owner(3, 4).mode(0o4755))

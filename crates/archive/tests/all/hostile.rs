@@ -39,11 +39,9 @@ fn root_nothing_outside_changes() {
                 hostile::sentinel(place.base.path());
                 let case = hostile::escapes(place.base.path()).swap_remove(index);
                 let before = outside(&place);
-                let options = UnpackOptions {
-                    whiteouts,
-                    user_namespace,
-                    ..UnpackOptions::default()
-                };
+                let options = UnpackOptions::new()
+                    .with_whiteouts(whiteouts)
+                    .with_user_namespace(user_namespace);
                 let result = place.unpack_with(&case.bytes, options);
                 before.assert_same(&outside(&place));
                 results.insert(

@@ -9,6 +9,7 @@ mod cancel;
 mod changes;
 mod entries;
 mod hostile;
+mod limits;
 mod overlay;
 mod pack;
 mod peer;

@@ -119,13 +119,7 @@ impl Stack {
 
     fn packed(&self) -> Result<Vec<u8>, PackError> {
         let (upper, lower) = self.dirs();
-        let options = PackOptions {
-            overlay: Some(OverlayLayers {
-                form: self.form(),
-                lower,
-            }),
-            ..PackOptions::default()
-        };
+        let options = PackOptions::new().with_overlay(OverlayLayers::new(self.form(), lower));
         pack(&upper, &options, Vec::new())
     }
 
@@ -151,10 +145,7 @@ impl Stack {
         // Converted for overlayfs, it does so too.
         drop(self.base.ensure_dir("again", 0o755).unwrap());
         let again = UnpackDir::new();
-        let options = UnpackOptions {
-            whiteouts: Whiteouts::Overlay(self.namespace),
-            ..UnpackOptions::default()
-        };
+        let options = UnpackOptions::new().with_whiteouts(Whiteouts::Overlay(self.namespace));
         again.unpack_with(&archive, options).unwrap();
         let mut layers = self.layers.clone();
         layers[0] = again.root.to_str().unwrap().to_owned();
@@ -431,13 +422,8 @@ fn root_renamed_directories_and_files_without_content_need_the_mounted_tree() {
         stack.base.open_dir(upper).unwrap()
     };
     let lower_dirs = [stack.base.open_dir(&lower[0]).unwrap()];
-    let options = |form| PackOptions {
-        overlay: Some(OverlayLayers {
-            form,
-            lower: lower_dirs.to_vec(),
-        }),
-        ..PackOptions::default()
-    };
+    let options =
+        |form| PackOptions::new().with_overlay(OverlayLayers::new(form, lower_dirs.to_vec()));
     let form = OverlayForm::Kernel(OverlayNamespace::Trusted);
 
     let upper = renamed("redirect_dir=on", &|root| {
@@ -554,13 +540,7 @@ fn root_fuse_overlayfs_agrees() {
             .any(|change| change.kind == ChangeKind::Delete)
     );
 
-    let options = PackOptions {
-        overlay: Some(OverlayLayers {
-            form: OverlayForm::Fuse,
-            lower,
-        }),
-        ..PackOptions::default()
-    };
+    let options = PackOptions::new().with_overlay(OverlayLayers::new(OverlayForm::Fuse, lower));
     let archive = pack(&open("upper"), &options, Vec::new()).unwrap();
     let place = UnpackDir::new();
     let below = pack(

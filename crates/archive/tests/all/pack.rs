@@ -89,10 +89,7 @@ fn changes_become_whiteouts() {
     write(old.root.join("d/deleted"), b"");
     write(new.root.join("d/added"), b"added");
     let changes = compare(&new.dir, Some(&old.dir), &CompareOptions::new()).unwrap();
-    let options = PackOptions {
-        timestamp: Some(TarTime::from_seconds(99)),
-        ..PackOptions::default()
-    };
+    let options = PackOptions::new().with_timestamp(TarTime::from_seconds(99));
     let tar = pack_changes(&new.dir, &changes, &options, Vec::new()).unwrap();
     assert_eq!(names(&tar), ["d/", "d/added", "d/.wh.deleted", ".wh.gone"]);
     let mut reader = Reader::new(&tar[..]);
@@ -108,10 +105,7 @@ fn changes_become_whiteouts() {
 fn root_owners_are_mapped_back() {
     let Some(()) = require_root() else { return };
     let map = |host| IdMap::new(vec![IdRange::new(0, host, 100)]);
-    let options = PackOptions {
-        id_maps: IdMappings::new(map(1000), map(2000)),
-        ..PackOptions::default()
-    };
+    let options = PackOptions::new().with_id_maps(IdMappings::new(map(1000), map(2000)));
     let place = UnpackDir::new();
     let tar = TarBuilder::new()
         .entry(TarEntry::file("f", "").owner(1005, 2006))
@@ -128,10 +122,7 @@ fn root_owners_are_mapped_back() {
         error,
         PackError::UnmappedOwner { uid: 0, gid: 0, .. }
     ));
-    let options = PackOptions {
-        unmapped: UnmappedOwners::Overflow,
-        ..options
-    };
+    let options = options.with_unmapped(UnmappedOwners::Overflow);
     let packed = pack(&place.dir, &options, Vec::new()).unwrap();
     let mut reader = Reader::new(&packed[..]);
     let mut owners = Vec::new();
@@ -155,18 +146,13 @@ fn root_overlay_whiteouts_become_those_of_archives() {
         .opaque("new")
         .whiteout("d/gone")
         .finish();
-    let options = UnpackOptions {
-        whiteouts: Whiteouts::Overlay(OverlayNamespace::Trusted),
-        ..UnpackOptions::default()
-    };
+    let options =
+        UnpackOptions::new().with_whiteouts(Whiteouts::Overlay(OverlayNamespace::Trusted));
     upper.unpack_with(&layer, options).unwrap();
-    let options = PackOptions {
-        overlay: Some(OverlayLayers {
-            form: OverlayForm::Kernel(OverlayNamespace::Trusted),
-            lower: vec![lower.dir.clone()],
-        }),
-        ..PackOptions::default()
-    };
+    let options = PackOptions::new().with_overlay(OverlayLayers::new(
+        OverlayForm::Kernel(OverlayNamespace::Trusted),
+        vec![lower.dir.clone()],
+    ));
     let tar = pack(&upper.dir, &options, Vec::new()).unwrap();
     // "new" hides nothing, so it needs no marker.
     assert_eq!(names(&tar), ["d/", "d/.wh..wh..opq", "d/.wh.gone", "new/"]);

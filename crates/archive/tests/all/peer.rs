@@ -81,10 +81,7 @@ fn upper_layer() -> TarBuilder {
 fn like_debian() -> PackOptions {
     let read = |path: &str| std::fs::read_to_string(path).unwrap();
     let names = OwnerNames::parse(&read("/etc/passwd"), &read("/etc/group"));
-    PackOptions {
-        style: HeaderStyle::Legacy(names),
-        ..PackOptions::default()
-    }
+    PackOptions::new().with_style(HeaderStyle::Legacy(names))
 }
 
 /// Leaves out times of directories without an entry: they are those of the test run.

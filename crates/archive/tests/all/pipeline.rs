@@ -113,11 +113,9 @@ fn digests_lengths_and_the_recorder() {
 #[test]
 fn known_digests_are_taken_over() {
     let tar = compress(Codec::Gzip, &sample());
-    let options = ImportOptions {
-        known_compressed: Some([1; 32]),
-        known_uncompressed: Some([2; 32]),
-        ..ImportOptions::default()
-    };
+    let options = ImportOptions::new()
+        .with_known_compressed(Some([1; 32]))
+        .with_known_uncompressed(Some([2; 32]));
     let imported = run(&UnpackDir::new(), &tar[..], &mut (), &options).unwrap();
     assert_eq!(
         (imported.compressed.sha256, imported.uncompressed.sha256),

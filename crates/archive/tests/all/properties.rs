@@ -115,11 +115,7 @@ proptest! {
         hostile::sentinel(place.base.path());
         let outside = place.base.path().join("outside");
         let before = Tree::of(&outside);
-        let options = UnpackOptions {
-            whiteouts,
-            user_namespace: if in_namespace { UserNamespace::Child } else { UserNamespace::Initial },
-            ..UnpackOptions::default()
-        };
+        let options = UnpackOptions::new().with_whiteouts(whiteouts).with_user_namespace(if in_namespace { UserNamespace::Child } else { UserNamespace::Initial });
         // All at once, and one by one, so that a refused entry does not end the archive.
         layerhold_sys::best_effort(place.unpack_with(&archive(entries.clone()), options.clone()));
         for entry in entries {

@@ -159,10 +159,7 @@ fn root_a_directory_of_a_layer_below_loses_the_attributes_of_that() {
 #[test]
 fn root_files_that_could_not_be_exported_are_refused() {
     let Some(()) = require_root() else { return };
-    let options = || UnpackOptions {
-        own_files: OwnFiles::Keep,
-        ..UnpackOptions::default()
-    };
+    let options = || UnpackOptions::new().with_own_files(OwnFiles::Keep);
     let alias = || {
         TarBuilder::new()
             .file("d/f", 0o644, "one")
@@ -259,10 +256,7 @@ fn root_whiteouts_for_overlayfs() {
         (OverlayNamespace::User, "user.overlay.opaque"),
     ] {
         let place = UnpackDir::new();
-        let options = UnpackOptions {
-            whiteouts: Whiteouts::Overlay(namespace),
-            ..UnpackOptions::default()
-        };
+        let options = UnpackOptions::new().with_whiteouts(Whiteouts::Overlay(namespace));
         let tar = TarBuilder::new()
             .entry(TarEntry::file("d/.wh.gone", "").owner(3, 4))
             .whiteout("back")
@@ -314,10 +308,7 @@ fn root_the_entry_of_the_root_counts_whatever_whiteouts_become() {
         Whiteouts::Keep,
     ] {
         let place = UnpackDir::new();
-        let options = UnpackOptions {
-            whiteouts,
-            ..UnpackOptions::default()
-        };
+        let options = UnpackOptions::new().with_whiteouts(whiteouts);
         let root = TarEntry::dir("./").mode(0o751).owner(3, 4);
         let tar = TarBuilder::new().entry(root).finish();
         place.unpack_with(&tar, options).unwrap();
@@ -331,10 +322,7 @@ fn root_the_entry_of_the_root_counts_whatever_whiteouts_become() {
 fn root_whiteouts_may_be_kept() {
     let Some(()) = require_root() else { return };
     let place = UnpackDir::new();
-    let options = UnpackOptions {
-        whiteouts: Whiteouts::Keep,
-        ..UnpackOptions::default()
-    };
+    let options = UnpackOptions::new().with_whiteouts(Whiteouts::Keep);
     let tar = TarBuilder::new().whiteout("d/a").opaque("d").finish();
     place.unpack_with(&tar, options).unwrap();
     assert_eq!(paths(&place), ["d", "d/.wh..wh..opq", "d/.wh.a"]);

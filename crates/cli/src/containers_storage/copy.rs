@@ -202,10 +202,7 @@ fn copy_tree(source: &End, target: &End, owner: Option<Owner>) -> Result<(), Cop
     let tree = source.root.resolve_dir_in_root(&source.path)?;
     make_directories(target, &target.path, owner)?;
     let mut unpacker = unpacker(target, Replace::Any)?;
-    let options = PackOptions {
-        id_maps: source.maps.clone(),
-        ..PackOptions::default()
-    };
+    let options = PackOptions::new().with_id_maps(source.maps.clone());
     let read = |pipe| unpack(pipe, &mut unpacker, target, owner);
     while_packing(&tree, &options, read).map_err(|error| match error {
         Interrupted::Pipe(error) => CopyError::Pipe(error),

@@ -9,7 +9,6 @@ use std::io::Read;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use layerhold_archive::ImportOptions;
 use layerhold_driver::SyncMode;
 use layerhold_ids::LayerId;
 use layerhold_staging::TempRoot;
@@ -54,10 +53,7 @@ pub(crate) fn apply_diff(
         maps: engine.owners_on_disk(&layer)?.maps,
         settle: &mut |unsettled| target.settle(unsettled),
     };
-    let options = ImportOptions {
-        cancel: engine.options.cancel.clone(),
-        ..ImportOptions::default()
-    };
+    let options = engine.options.import_options();
     let imported = import(reader, destination, &tar_split, &options, &mut |_| {
         ControlFlow::Continue(())
     })

@@ -16,12 +16,13 @@ use layerhold_idmap::IdMappings;
 use layerhold_ids::{Algorithm, CompressedDigest, DiffId, Digest};
 use layerhold_schema::{Compression, LayerRecord};
 use layerhold_staging::StagedAddition;
-use layerhold_sys::{Cancel, Dir, PathError};
+use layerhold_sys::{Dir, PathError};
 use layerhold_tar_split::Recorder;
 
 use crate::catalog::files;
 use crate::catalog::layout::FILE_MODE;
 use crate::contents::progress::{Counted, Reporting};
+use crate::engine::options::StoreOptions;
 use crate::records::Layer;
 use crate::spans::phase;
 use crate::spec::LayerSpec;
@@ -106,20 +107,16 @@ impl From<ImportFailure> for StageError {
 }
 
 impl LayerSpec {
-    /// Returns the options for importing the stream of this layer. Digests that the caller vouches
-    /// for are not computed.
-    pub(crate) fn import_options(&self, cancel: &Cancel) -> ImportOptions {
-        let trusted = |digest: Option<&Digest>| digest.and_then(sha256);
-        ImportOptions {
-            known_compressed: trusted(
-                self.trusted_compressed
-                    .as_ref()
-                    .map(CompressedDigest::digest),
-            ),
-            known_uncompressed: trusted(self.trusted_diff_id.as_ref().map(DiffId::digest)),
-            cancel: cancel.clone(),
-            ..ImportOptions::default()
-        }
+    /// Returns the options for importing the stream of this layer into a store. Digests that the
+    /// caller vouches for are not computed.
+    pub(crate) fn import_options(&self, store: &StoreOptions) -> ImportOptions {
+        let compressed = self.trusted_compressed.as_ref();
+        let compressed = compressed.map(CompressedDigest::digest).and_then(sha256);
+        let diff_id = self.trusted_diff_id.as_ref().map(DiffId::digest);
+        store
+            .import_options()
+            .with_known_compressed(compressed)
+            .with_known_uncompressed(diff_id.and_then(sha256))
     }
 }
 

@@ -29,13 +29,11 @@ pub(crate) fn tree_tar(engine: &Engine, item: &Key<'_, ItemId>) -> Result<Diff, 
     let driver = engine.driver();
     let id: LayerId = layer.id().clone();
     let label = layer.mount_label().to_owned();
-    let options = PackOptions {
-        id_maps: owners.maps,
+    let options = PackOptions::new()
+        .with_id_maps(owners.maps)
         // Owners that the container cannot have, it sees so.
-        unmapped: UnmappedOwners::Overflow,
-        cancel: engine.options.cancel.clone(),
-        ..PackOptions::default()
-    };
+        .with_unmapped(UnmappedOwners::Overflow)
+        .with_cancel(engine.options.cancel.clone());
     let is_shifted = owners.applies_to == TreeOwners::OfContainer;
     let source = in_background(move |out| {
         let view = if is_shifted {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use layerhold_archive::ImportOptions;
 use layerhold_driver::{DriverFactory, Privilege, Registry, Shifting, SyncMode};
 use layerhold_idmap::IdMappings;
 use layerhold_sys::{Cancel, HostIo, MetadataIo};
@@ -75,6 +76,12 @@ pub struct StoreOptions {
     pub recovery: Recovery,
     /// The function that is called before work that takes time and was not asked for.
     pub notices: Notices,
+    /// The most bytes that an imported layer may unpack to
+    /// ([`ImportOptions::max_unpacked_bytes`]). `None`, the default, is no limit, as in Go.
+    pub max_unpacked_bytes: Option<u64>,
+    /// The most entries that an imported layer may have ([`ImportOptions::max_entries`]). `None`,
+    /// the default, is no limit, as in Go.
+    pub max_entries: Option<u64>,
     /// Stops operations and waits for locks.
     pub cancel: Cancel,
     /// The longest wait for a lock of the store; `None` for no bound.
@@ -112,6 +119,8 @@ impl StoreOptions {
             sync: None,
             recovery: Recovery::default(),
             notices: Notices::default(),
+            max_unpacked_bytes: None,
+            max_entries: None,
             cancel: Cancel::new(),
             lock_timeout: None,
             privilege: Privilege::default(),
@@ -236,6 +245,30 @@ impl StoreOptions {
     pub fn with_recovery(mut self, recovery: Recovery) -> Self {
         self.recovery = recovery;
         self
+    }
+
+    /// Limits the bytes that each imported layer may unpack to, so that an archive which is small
+    /// as it comes cannot fill the disk. An import beyond fails with
+    /// [`ImportError::TooLarge`](layerhold_archive::ImportError::TooLarge).
+    #[must_use]
+    pub fn with_max_unpacked_bytes(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.max_unpacked_bytes = bytes.into();
+        self
+    }
+
+    /// Limits the entries that each imported layer may have.
+    #[must_use]
+    pub fn with_max_entries(mut self, entries: impl Into<Option<u64>>) -> Self {
+        self.max_entries = entries.into();
+        self
+    }
+
+    /// Returns the options that all imports share.
+    pub(crate) fn import_options(&self) -> ImportOptions {
+        ImportOptions::new()
+            .with_max_unpacked_bytes(self.max_unpacked_bytes)
+            .with_max_entries(self.max_entries)
+            .with_cancel(self.cancel.clone())
     }
 
     /// Sets the handle by which any thread can ask for a stop at any later time.

@@ -8,7 +8,7 @@ use layerhold_archive::{Codec, ImportOptions, UnpackOptions, compressor};
 use layerhold_driver::TreeRoot;
 use layerhold_idmap::IdMappings;
 use layerhold_staging::{StagedAddition, TempRoot};
-use layerhold_sys::{Cancel, Dir, PathError};
+use layerhold_sys::{Dir, PathError};
 
 use super::{FilledTree, TreeFacts, TreeState};
 use crate::catalog::layout::FILE_MODE;
@@ -42,15 +42,15 @@ use crate::spec::error::StageError;
 pub struct TreeToFill {
     state: TreeState,
     temp_root: TempRoot,
-    cancel: Cancel,
+    import: ImportOptions,
 }
 
 impl TreeToFill {
-    pub(super) fn new(state: TreeState, temp_root: TempRoot, cancel: Cancel) -> Self {
+    pub(super) fn new(state: TreeState, temp_root: TempRoot, import: ImportOptions) -> Self {
         Self {
             state,
             temp_root,
-            cancel,
+            import,
         }
     }
 
@@ -121,11 +121,8 @@ impl TreeToFill {
             maps: self.state.maps.clone(),
             settle: &mut |unsettled| tree.settle(unsettled),
         };
-        let options = ImportOptions {
-            cancel: self.cancel.clone(),
-            ..ImportOptions::default()
-        };
-        let imported = import(reader, destination, &addition, &options, &mut |_| {
+        let options = &self.import;
+        let imported = import(reader, destination, &addition, options, &mut |_| {
             ControlFlow::Continue(())
         })?;
         self.state.tar_split = Some(addition);

@@ -146,6 +146,6 @@ pub(crate) fn stage_tree(engine: &Arc<Engine>, spec: TreeSpec) -> Result<TreeToF
             area: None,
         },
         TempRoot::new(engine.catalog.layout.temp_root()),
-        engine.options.cancel.clone(),
+        engine.options.import_options(),
     ))
 }

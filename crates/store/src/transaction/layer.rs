@@ -430,7 +430,7 @@ impl Transaction {
             maps: plan.maps.clone(),
             settle: &mut |unsettled| contents.settle(unsettled),
         };
-        let options = plan.spec.import_options(&self.engine.options.cancel);
+        let options = plan.spec.import_options(&self.engine.options);
         let imported = import(reader, destination, &tar_split, &options, advance)?;
         Ok((imported, tar_split))
     }

@@ -28,6 +28,9 @@ fn packed(codec: Codec, bytes: &[u8]) -> Vec<u8> {
 #[test]
 fn every_fact_of_the_stream_is_recorded() {
     for codec in [Codec::Plain, Codec::Gzip, Codec::Zstd] {
+        if !codec.is_built_in() {
+            continue;
+        }
         let place = Place::new();
         let tar = small_tar();
         let stream = if codec == Codec::Plain {

@@ -35,6 +35,7 @@ mod labels;
 mod layer_ids;
 mod layers;
 mod lock_timeout;
+mod limits;
 mod locks;
 mod lookups;
 mod lost_records;
