@@ -115,6 +115,7 @@ impl Store {
     /// [`open`](Self::open).
     #[cfg(feature = "config")]
     pub fn open_default() -> Result<Self, OpenError> {
+        let _span = operation!("open_default");
         let engine = Arc::new(engine::configured::open_default()?);
         Ok(Self { engine })
     }
@@ -282,6 +283,60 @@ impl Store {
     pub fn exists<'k>(&self, item: impl Into<Key<'k, ItemId>>) -> Result<bool, AccessError> {
         let (item, _span) = operation!("exists", item);
         self.engine.catalog.exists(&item)
+    }
+
+    /// Resolves a text that a person typed into the ID of an item: among the layers, then the
+    /// images, then the containers. Calls with the ID work on that item only, whatever is renamed.
+    ///
+    /// # Errors
+    ///
+    /// [`UpdateError::Lookup`] when no item has this ID, name or unique prefix.
+    pub fn resolve<'k>(&self, item: impl Into<Key<'k, ItemId>>) -> Result<ItemId, UpdateError> {
+        let (item, _span) = operation!("resolve", item);
+        edit::update::resolve(&self.engine, &item)
+    }
+
+    /// Resolves a text that a person typed into the ID of a layer. This takes the lock of the
+    /// layers only.
+    ///
+    /// # Errors
+    ///
+    /// [`UpdateError::Lookup`] when no layer has this ID, name or unique prefix.
+    pub fn resolve_layer<'k>(
+        &self,
+        layer: impl Into<Key<'k, LayerId>>,
+    ) -> Result<LayerId, UpdateError> {
+        let (layer, _span) = operation!("resolve_layer", layer);
+        edit::update::resolve_layer(&self.engine, &layer)
+    }
+
+    /// Resolves a text that a person typed into the ID of an image. This takes the lock of the
+    /// images only.
+    ///
+    /// # Errors
+    ///
+    /// [`UpdateError::Lookup`] when no image has this ID, name or unique prefix.
+    pub fn resolve_image<'k>(
+        &self,
+        image: impl Into<Key<'k, ImageId>>,
+    ) -> Result<ImageId, UpdateError> {
+        let (image, _span) = operation!("resolve_image", image);
+        edit::update::resolve_image(&self.engine, &image)
+    }
+
+    /// Resolves a text that a person typed into the ID of a container. This takes the lock of the
+    /// containers only.
+    ///
+    /// # Errors
+    ///
+    /// [`UpdateError::Lookup`] when no container has this ID, name or unique prefix, and none has a
+    /// layer of this ID.
+    pub fn resolve_container<'k>(
+        &self,
+        container: impl Into<Key<'k, ContainerId>>,
+    ) -> Result<ContainerId, UpdateError> {
+        let (container, _span) = operation!("resolve_container", container);
+        edit::update::resolve_container(&self.engine, &container)
     }
 
     // ---- Adding layers, images and containers ----
@@ -1023,6 +1078,27 @@ impl Store {
     ///
     /// A layer of an additional store can only be mounted with the option `ro`.
     ///
+    /// ```
+    /// # use layerhold::{ContainerSpec, ImageSpec, LayerSpec, StoreOptions};
+    /// use layerhold::{MountRequest, StillMounted, Store, Unmounting};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let scratch = tempfile::tempdir()?;
+    /// # let (graph, run) = (scratch.path().join("graph"), scratch.path().join("run"));
+    /// # let options = StoreOptions::new(graph, run).with_driver("vfs").with_driver_option("vfs.ignore_chown_errors=true");
+    /// # let store = Store::open(options)?;
+    /// # let mut tx = store.begin()?;
+    /// # let layer = tx.import_layer(LayerSpec::new(), std::io::Cursor::new(vec![0u8; 1024]))?;
+    /// # let image = tx.create_image(ImageSpec::new().without_manifest().name("alpine").top_layer(&layer))?;
+    /// # tx.create_container(ContainerSpec::new().name("box").image(image))?;
+    /// # tx.commit()?;
+    /// let tree = store.mount("box", &MountRequest::new())?;
+    /// std::fs::write(tree.join("hello"), "written into the container")?;
+    /// assert_eq!(store.unmount("box", Unmounting::Once)?, StillMounted::No);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// Go: `Store.Mount`.
     ///
     /// # Errors
@@ -1049,7 +1125,8 @@ impl Store {
         item: impl Into<Key<'k, ItemId>>,
         request: &MountRequest,
     ) -> Result<MountGuard, MountError> {
-        mount::guard::mount_guard(&self.engine, &item.into(), request)
+        let (item, _span) = operation!("mount_guard", item);
+        mount::guard::mount_guard(&self.engine, &item, request)
     }
 
     /// Ends a use of the mount of a layer or container. The text may also be the path of the mount
@@ -1119,7 +1196,8 @@ impl Store {
         image: impl Into<Key<'k, ImageId>>,
         request: &MountRequest,
     ) -> Result<MountGuard, MountError> {
-        transaction::mount_image::mount_image_guard(&self.engine, &image.into(), request)
+        let (image, _span) = operation!("mount_image_guard", image);
+        transaction::mount_image::mount_image_guard(&self.engine, &image, request)
     }
 
     /// Ends a use of the mount of an image.

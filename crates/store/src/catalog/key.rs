@@ -24,6 +24,28 @@ use crate::records::kinds::{ItemId, ItemKind};
 /// assert_eq!(Key::<ItemId>::from(&id), Key::Id(ItemId::Image(id.clone())));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Each call resolves a text again, and names can move to other items between two calls. A program
+/// that does several things with an item that a person named therefore resolves the text once, and
+/// continues with the ID:
+///
+/// ```
+/// # use layerhold::{ImageSpec, StoreOptions};
+/// use layerhold::{DeleteMode, Store};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let scratch = tempfile::tempdir()?;
+/// # let (graph, run) = (scratch.path().join("graph"), scratch.path().join("run"));
+/// # let store = Store::open(StoreOptions::new(graph, run).with_driver("vfs"))?;
+/// # let mut tx = store.begin()?;
+/// # tx.create_image(ImageSpec::new().without_manifest().name("alpine"))?;
+/// # tx.commit()?;
+/// let image = store.resolve_image("alpine")?;    // an ImageId
+/// store.remove_names(&image, &["alpine".to_owned()])?;
+/// store.delete_image(&image, DeleteMode::Delete)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Key<'a, Id> {
     /// The ID.

@@ -24,6 +24,35 @@ use crate::records::{
 ///
 /// Items of additional stores come after those of this store. An item that several stores have is
 /// listed once, as the first of them has it; Go lists it once for each.
+///
+/// ```
+/// # use layerhold::{ContainerSpec, ImageSpec, LayerSpec, StoreOptions};
+/// use layerhold::Store;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let scratch = tempfile::tempdir()?;
+/// # let (graph, run) = (scratch.path().join("graph"), scratch.path().join("run"));
+/// # let options = StoreOptions::new(graph, run).with_driver("vfs").with_driver_option("vfs.ignore_chown_errors=true");
+/// # let store = Store::open(options)?;
+/// # let mut tx = store.begin()?;
+/// # let layer = tx.import_layer(LayerSpec::new(), std::io::Cursor::new(vec![0u8; 1024]))?;
+/// # let image = tx.create_image(ImageSpec::new().without_manifest().name("alpine").top_layer(&layer))?;
+/// # tx.create_container(ContainerSpec::new().name("box").image(image))?;
+/// # tx.commit()?;
+/// let view = store.snapshot()?;
+/// for image in view.images() {
+///     println!("{} {:?}", image.id(), image.names());
+/// }
+/// let image = view.image("alpine")?; // by ID, name or unique prefix of an ID
+/// let layers = match image.top_layer() {
+///     Some(top) => view.layer_chain(top)?, // from the top layer to the base
+///     None => Vec::new(),
+/// };
+/// assert_eq!(layers.len(), 1);
+/// assert_eq!(view.containers_of_image(image.id()).len(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     pub(crate) layers: MergedRecords<Layer>,

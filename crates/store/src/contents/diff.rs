@@ -49,6 +49,28 @@ pub enum DiffCompression {
 ///
 /// Once the [`Cancel`] of the store is set, every read fails with an error that
 /// [`is_cancelled`](layerhold_sys::is_cancelled) recognises.
+///
+/// ```
+/// # use layerhold::{LayerSpec, StoreOptions};
+/// use layerhold::{Codec, DiffCompression, Store};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let scratch = tempfile::tempdir()?;
+/// # let (graph, run) = (scratch.path().join("graph"), scratch.path().join("run"));
+/// # let options = StoreOptions::new(graph, run).with_driver("vfs").with_driver_option("vfs.ignore_chown_errors=true");
+/// # let store = Store::open(options)?;
+/// # let mut tx = store.begin()?;
+/// # tx.import_layer(LayerSpec::new().name("base"), std::io::Cursor::new(vec![0u8; 1024]))?;
+/// # tx.commit()?;
+/// # let mut file = Vec::new();
+/// // The changes from the parent layer, as a plain tar. That of an imported layer is the same byte
+/// // for byte.
+/// let mut diff = store.diff(None, "base", DiffCompression::As(Codec::Plain))?;
+/// let bytes = std::io::copy(&mut diff, &mut file)?;
+/// assert_eq!(bytes, store.layer_size("base")?);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Diff {
     source: Source,
     layer: LayerId,

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use layerhold_ids::ImageId;
+use layerhold_ids::{ContainerId, ImageId, LayerId};
 use layerhold_json_store::NameChange;
 use layerhold_schema::{Flags, Value};
 
@@ -14,7 +14,7 @@ use crate::catalog::error::{AccessError, LookupError};
 use crate::catalog::key::Key;
 use crate::catalog::locked::Locked;
 use crate::catalog::locks::WithKind;
-use crate::catalog::lookup::{ItemRecord, find, refuse_additional};
+use crate::catalog::lookup::{ItemRecord, find, lookup, refuse_additional};
 use crate::catalog::record_stores::{MergedRecords, Records};
 use crate::engine::Engine;
 use crate::records::error_kind::{ErrorKind, error_kind};
@@ -36,6 +36,33 @@ enum Change<'a> {
     Metadata(&'a str),
     SetFlag(&'a str, Value),
     ClearFlag(&'a str),
+}
+
+pub(crate) fn resolve(engine: &Engine, key: &Key<'_, ItemId>) -> Result<ItemId, UpdateError> {
+    Ok(engine.snapshot()?.find(key.clone())?.id())
+}
+
+pub(crate) fn resolve_layer(
+    engine: &Engine,
+    key: &Key<'_, LayerId>,
+) -> Result<LayerId, UpdateError> {
+    Ok(lookup(&engine.catalog.read_layers()?, key)?.id().clone())
+}
+
+pub(crate) fn resolve_image(
+    engine: &Engine,
+    key: &Key<'_, ImageId>,
+) -> Result<ImageId, UpdateError> {
+    Ok(lookup(&engine.catalog.read_images()?, key)?.id().clone())
+}
+
+pub(crate) fn resolve_container(
+    engine: &Engine,
+    key: &Key<'_, ContainerId>,
+) -> Result<ContainerId, UpdateError> {
+    Ok(lookup(&engine.catalog.read_containers()?, key)?
+        .id()
+        .clone())
 }
 
 pub(crate) fn names(engine: &Engine, key: &Key<'_, ItemId>) -> Result<Vec<String>, UpdateError> {

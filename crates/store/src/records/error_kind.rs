@@ -17,6 +17,28 @@ use layerhold_sys::{causes, is_cancelled, is_out_of_space};
 ///
 /// assert_eq!(ErrorKind::LayerUnknown.text(), "layer not known");
 /// ```
+///
+/// Callers seldom need to match variants:
+///
+/// ```
+/// # use layerhold::StoreOptions;
+/// use layerhold::{DeleteMode, ErrorKind, Store};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let scratch = tempfile::tempdir()?;
+/// # let (graph, run) = (scratch.path().join("graph"), scratch.path().join("run"));
+/// # let options = StoreOptions::new(graph, run).with_driver("vfs").with_driver_option("vfs.ignore_chown_errors=true");
+/// # let store = Store::open(options)?;
+/// match store.delete_image("alpine", DeleteMode::Delete) {
+///     Ok(layers) => println!("deleted with {} layers", layers.len()),
+///     Err(error) if error.is_not_found() => println!("there is no such image"),
+///     Err(error) if error.is_conflict() => println!("it is in use: {error}"),
+///     Err(error) if error.kind() == Some(ErrorKind::LockTimeout) => println!("try again later"),
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {

@@ -351,6 +351,34 @@ impl ImageSpec {
 }
 
 /// A container to be created.
+///
+/// ```
+/// # use layerhold::{ImageSpec, LayerSpec, StoreOptions};
+/// use layerhold::{BigDataItem, ContainerSpec, Store};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let scratch = tempfile::tempdir()?;
+/// # let (graph, run) = (scratch.path().join("graph"), scratch.path().join("run"));
+/// # let options = StoreOptions::new(graph, run).with_driver("vfs").with_driver_option("vfs.ignore_chown_errors=true");
+/// # let store = Store::open(options)?;
+/// # let mut tx = store.begin()?;
+/// # let layer = tx.import_layer(LayerSpec::new(), std::io::Cursor::new(vec![0u8; 1024]))?;
+/// # tx.create_image(ImageSpec::new().without_manifest().name("alpine").top_layer(&layer))?;
+/// # tx.commit()?;
+/// let image = store.resolve_image("alpine")?;
+/// let mut tx = store.begin()?;
+/// let spec = ContainerSpec::new()
+///     .name("box")
+///     .image(image)
+///     .metadata("of my program")
+///     .big_data(BigDataItem::new("config.json", b"{}"));
+/// let container = tx.create_container(spec)?;
+/// tx.commit()?;
+/// assert_eq!(store.container_data("box", "config.json")?, b"{}");
+/// assert_eq!(store.resolve_container("box")?, *container.id());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ContainerSpec {

@@ -50,6 +50,29 @@ pub use staged::{StagedContainer, StagedLayer};
 /// which the drop or the next writer erases.
 ///
 /// A call that fails leaves the transaction as it was before that call.
+///
+/// ```
+/// use layerhold::{ContainerSpec, ImageSpec, LayerSpec, Store};
+/// # use layerhold::StoreOptions;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let scratch = tempfile::tempdir()?;
+/// # let (graph, run) = (scratch.path().join("graph"), scratch.path().join("run"));
+/// # let options = StoreOptions::new(graph, run).with_driver("vfs").with_driver_option("vfs.ignore_chown_errors=true");
+/// # let store = Store::open(options)?;
+/// # let (base, upper) = (std::io::Cursor::new(vec![0u8; 1024]), std::io::Cursor::new(vec![0u8; 1024]));
+/// let mut tx = store.begin()?;
+/// let base = tx.import_layer(LayerSpec::new(), base)?;
+/// let upper = tx.import_layer(LayerSpec::new().parent(base.id().clone()), upper)?; // on a layer that is only staged
+/// let spec = ImageSpec::new().without_manifest(); // podman needs one: see `layerhold-oci`
+/// let image = tx.create_image(spec.name("localhost/example:latest").top_layer(&upper))?;
+/// tx.create_container(ContainerSpec::new().name("box").image(image))?;
+/// assert_eq!(store.snapshot()?.layers().count(), 0); // nothing is visible yet
+/// let committed = tx.commit()?;
+/// assert_eq!((committed.images.len(), committed.containers.len()), (1, 1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "nothing happens before it is committed"]
 pub struct Transaction {

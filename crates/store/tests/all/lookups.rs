@@ -51,6 +51,31 @@ fn by_id_name_and_unique_prefix() {
 }
 
 #[test]
+fn a_text_is_resolved_into_a_typed_id() {
+    let place = Place::new();
+    let (image, layer) = image(&place.store, "image", &small_tar());
+    let mut tx = place.store.begin().unwrap();
+    let container = tx
+        .create_container(ContainerSpec::new().name("box").image(image.clone()))
+        .unwrap();
+    tx.commit().unwrap();
+    let store = &place.store;
+    let prefix = &image.as_str()[..20];
+    for key in ["image", prefix, image.as_str()] {
+        assert_eq!(store.resolve_image(key).unwrap(), image);
+    }
+    assert_eq!(store.resolve_layer(&layer).unwrap(), layer);
+    for key in ["box", container.layer().as_str()] {
+        assert_eq!(&store.resolve_container(key).unwrap(), container.id());
+    }
+    let expected = layerhold::ItemId::Container(container.id().clone());
+    assert_eq!(store.resolve("box").unwrap(), expected);
+    let unknown = store.resolve_layer("image").unwrap_err();
+    assert_eq!(unknown.kind(), Some(ErrorKind::LayerUnknown));
+    assert!(unknown.is_not_found());
+}
+
+#[test]
 fn one_key_for_all_kinds_means_layers_first() {
     let place = Place::new();
     import(&place.store, LayerSpec::new().name("same"), &small_tar());

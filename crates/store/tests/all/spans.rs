@@ -175,6 +175,22 @@ fn an_operation_names_what_it_works_on() {
 }
 
 #[test]
+fn every_operation_of_the_store_has_a_span() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store.rs");
+    let text = std::fs::read_to_string(source).unwrap();
+    let mut without = Vec::new();
+    for method in text.split("\n    pub fn ").skip(1) {
+        let method = method.split("\n    }\n").next().unwrap();
+        let name = method.split(['<', '(']).next().unwrap();
+        if method.contains("-> Result<") && !method.contains(&format!("operation!(\"{name}\"")) {
+            without.push(name);
+        }
+    }
+    // It only names a lock.
+    assert_eq!(without, ["digest_lock"]);
+}
+
+#[test]
 fn every_span_is_in_the_table_of_the_readme() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let readme = std::fs::read_to_string(crates.join("store/README.md")).unwrap();
