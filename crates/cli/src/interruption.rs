@@ -29,6 +29,11 @@ impl Interruption {
         }
     }
 
+    /// The name of the program whose signals may be watched.
+    pub(crate) fn program(&self) -> Option<&'static str> {
+        self.program
+    }
+
     /// The request to stop.
     pub(crate) fn cancel(&self) -> Cancel {
         self.cancel.clone()

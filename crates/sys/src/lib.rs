@@ -5,8 +5,8 @@
 //! Operations are relative to a [`Dir`], an open directory. Every error is a [`PathError`], which
 //! names operation and path. This crate does not know containers and runs no programs. Its only
 //! global state is the list of [held locks](HeldLock) and the signal handlers that a program asks
-//! for ([`EndingSignals`]). Only [`UserNamespace::new`] starts a child process, briefly and without
-//! a signal at its end.
+//! for ([`EndingSignals`], [`PassedSignals`]). Only [`UserNamespace::new`] starts a child process,
+//! briefly and without a signal at its end.
 //!
 //! ```
 //! use layerhold_sys::{Dir, Durability, publish};
@@ -82,6 +82,7 @@ pub use mounts::{mount, mountinfo};
 pub use namespace::enter::NewUserNamespace;
 pub use namespace::idmapped::{IdMapping, UserNamespace, clone_idmapped};
 pub use process::cancel::{CANCEL_INTERVAL, Cancel, CancellableReader};
+pub use process::passed_signals::{PassedSignal, PassedSignals, SignalTarget};
 pub use process::properties::{
     Capability, boot_time, effective_group, effective_user, has_capability, in_user_namespace,
     raise_open_files, set_open_files,

@@ -103,11 +103,22 @@ pub enum Command {
     /// Mount layers, containers or images, or list the mounts
     ///
     /// Images are mounted read-only.
+    ///
+    /// With `-- COMMAND`, the layer, container or image is mounted while COMMAND runs, and unmounted
+    /// afterwards, also if COMMAND fails or is killed. COMMAND finds the mount point in the variable
+    /// LAYERHOLD_MOUNT, and in place of `{}` in its words. INT, TERM, HUP and QUIT are passed on to
+    /// it. The exit code is that of COMMAND, 128 and the number of the signal that ended it, 127 if
+    /// it is not found, or 126 if it cannot be run.
     Mount(Mount),
     /// Unmount layers, containers or images
     Unmount(Unmount),
     /// List the changes of a layer, container or image, or write them as a tar
     Diff(Diff),
+    /// Write the whole tree of a container as a tar
+    ///
+    /// As `podman export`: one tar without layers or whiteouts, with owners as the container sees
+    /// them. Images and layers can be exported too. No lock is held while the tar is written.
+    Export(Export),
     /// Remove unused containers, images or layers
     ///
     /// An image that has several names loses only the given one. Its ID, its last name or --force
@@ -307,6 +318,9 @@ pub struct Mount {
     /// A mount option
     #[arg(long, short, value_name = "OPTION")]
     pub option: Vec<String>,
+    /// A command to run while it is mounted
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
 }
 
 /// Arguments of `unmount`.
@@ -332,6 +346,16 @@ pub struct Diff {
     pub tar: bool,
     /// The file for the tar [default: standard output, as with `-`]
     #[arg(long, short, value_name = "PATH", requires = "tar")]
+    pub output: Option<PathBuf>,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The container, image or layer, by name, ID or unique prefix of an ID
+    pub item: String,
+    /// The file for the tar [default: standard output, as with `-`]
+    #[arg(long, short, value_name = "PATH")]
     pub output: Option<PathBuf>,
 }
 

@@ -1,6 +1,5 @@
 //! `layerhold diff`.
 
-use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 
 use layerhold::{Change, ChangeKind, DiffCompression, Item, Key, Snapshot};
@@ -8,12 +7,11 @@ use layerhold_archive::Codec;
 use layerhold_ids::LayerId;
 use serde_json::{Value, json};
 
+use super::archive_output::ArchiveOutput;
 use super::args::Diff;
 use super::call::Call;
 use super::find::find;
-use super::save::ARCHIVE_ON_TERMINAL;
 use crate::failure::Failure;
-use crate::streams::copy;
 use crate::streams::shown;
 
 pub(super) fn run(call: &mut Call<'_, '_>, args: Diff) -> Result<(), Failure> {
@@ -79,20 +77,8 @@ fn write_tar(
     to: &str,
     output: Option<std::path::PathBuf>,
 ) -> Result<(), Failure> {
-    let output = output.filter(|path| path.as_os_str() != "-");
-    if output.is_none() && call.streams.out_is_terminal() {
-        return Err(Failure::Flags(ARCHIVE_ON_TERMINAL));
-    }
+    let output = ArchiveOutput::new(call, output)?;
     let compression = DiffCompression::As(Codec::Plain);
     let mut reader = call.store.diff(from.map(Key::from), to, compression)?;
-    match output {
-        None => copy(&mut reader, call.streams.exact()),
-        Some(path) => {
-            let mut file = File::create(&path).map_err(|source| Failure::File {
-                path: path.display().to_string(),
-                source,
-            })?;
-            copy(&mut reader, &mut file).map_err(|failure| failure.writing(path.display()))
-        }
-    }
+    output.write(call, &mut reader)
 }

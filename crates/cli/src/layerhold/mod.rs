@@ -5,6 +5,7 @@
 mod create;
 mod load;
 mod diff;
+mod export;
 mod save;
 mod tag;
 mod history;
@@ -13,6 +14,7 @@ mod tree;
 mod du;
 mod inspect;
 mod mount;
+mod mount_command;
 mod remove;
 mod wipe;
 mod gc;
@@ -20,6 +22,7 @@ mod dedup;
 mod check;
 mod configuration;
 mod completions;
+mod archive_output;
 mod call;
 mod progress;
 mod image_configuration;
@@ -73,7 +76,7 @@ pub fn run(
     };
     let result = execute(arguments, environment, streams);
     let code = match result {
-        Ok(()) => 0,
+        Ok(code) => code,
         Err(failure) => {
             if let Some(error) = failure.broken_stream() {
                 return Err(error);
@@ -88,14 +91,19 @@ pub fn run(
     Ok(code)
 }
 
+/// Runs the command, and returns the exit code.
 fn execute(
     arguments: Arguments,
     environment: &Environment,
     streams: &mut Streams<'_>,
-) -> Result<(), Failure> {
+) -> Result<u8, Failure> {
     match &arguments.command {
-        Command::Config => return configuration::run(arguments.format, environment, streams),
-        Command::Completions(completions) => return completions::run(completions, streams),
+        Command::Config => {
+            return configuration::run(arguments.format, environment, streams).map(|()| 0);
+        }
+        Command::Completions(completions) => {
+            return completions::run(completions, streams).map(|()| 0);
+        }
         _ => {}
     }
     let options = options(&arguments, environment)?;
@@ -128,7 +136,7 @@ fn execute(
         streams,
     };
     let scratch = environment.scratch();
-    match arguments.command {
+    let done = match arguments.command {
         Command::Load(load) => load::run(&mut call, load, scratch),
         Command::Save(save) => save::run(&mut call, save, scratch),
         Command::Images(list) => list::images(&mut call, &list),
@@ -141,9 +149,10 @@ fn execute(
         Command::Untag(untag) => tag::untag(&mut call, &untag),
         Command::History(history) => history::run(&mut call, &history),
         Command::Create(create) => create::run(&mut call, create),
-        Command::Mount(mount) => mount::mount(&mut call, &mount),
+        Command::Mount(mount) => return mount::mount(&mut call, &mount, environment),
         Command::Unmount(unmount) => mount::unmount(&mut call, &unmount),
         Command::Diff(diff) => diff::run(&mut call, diff),
+        Command::Export(export) => export::run(&mut call, export),
         Command::Rm(remove) => remove::run(&mut call, &remove),
         Command::Gc(args) => gc::run(&mut call, &args),
         Command::Wipe(args) => wipe::run(&mut call, &args),
@@ -152,7 +161,8 @@ fn execute(
         Command::Repair(repair) => check::repair(&mut call, &repair),
         // These need no store and have run above.
         Command::Config | Command::Completions(_) => Ok(()),
-    }
+    };
+    done.map(|()| 0)
 }
 
 /// Reports work that takes time and was not asked for. The command has no streams yet.

@@ -6,25 +6,27 @@ use serde_json::json;
 use super::args::{Mount, Unmount};
 use super::call::Call;
 use super::find::find;
+use super::mount_command;
 use super::table::{Align, lay_out};
 use super::units::short;
+use crate::environment::Environment;
 use crate::failure::{Failure, stream};
 use crate::streams::shown;
 use crate::user_namespace::Entered;
 
 /// Why an ordinary user's overlay mounts are refused: they belong to the mount namespace of this
 /// process and would end with it, while the store still counts them.
-const GONE_AT_ONCE: &str = "what an ordinary user mounts is gone when the command ends: run it, and what needs the mount, \
-                            in `containers-storage unshare`";
+const GONE_AT_ONCE: &str = "what an ordinary user mounts is gone when the command ends: give `-- COMMAND`, or run it, and \
+                            what needs the mount, in `containers-storage unshare`";
 
-pub(super) fn mount(call: &mut Call<'_, '_>, args: &Mount) -> Result<(), Failure> {
-    if args.items.is_empty() {
-        return list(call);
+pub(super) fn mount(
+    call: &mut Call<'_, '_>,
+    args: &Mount,
+    environment: &Environment,
+) -> Result<u8, Failure> {
+    if args.items.is_empty() && args.command.is_empty() {
+        return list(call).map(|()| 0);
     }
-    if call.entered == Entered::Now && call.store.driver_name() == "overlay" {
-        return Err(Failure::Flags(GONE_AT_ONCE));
-    }
-    let snapshot = call.store.snapshot()?;
     let mut request = MountRequest::new();
     for option in &args.option {
         request = request.option(option);
@@ -32,12 +34,23 @@ pub(super) fn mount(call: &mut Call<'_, '_>, args: &Mount) -> Result<(), Failure
     for ignored in call.store.ignored_mount_options(&request) {
         call.note(format_args!("layerhold: {ignored}"))?;
     }
+    if !args.command.is_empty() {
+        return mount_command::run(call, args, &request, environment);
+    }
+    if call.entered == Entered::Now && call.store.driver_name() == "overlay" {
+        return Err(Failure::Flags(GONE_AT_ONCE));
+    }
+    mount_all(call, args, &request).map(|()| 0)
+}
+
+fn mount_all(call: &mut Call<'_, '_>, args: &Mount, request: &MountRequest) -> Result<(), Failure> {
+    let snapshot = call.store.snapshot()?;
     let mut failed = false;
     let mut mounted = Vec::new();
     for text in &args.items {
         let result = match find(&snapshot, text) {
-            Ok(Item::Image(image)) => call.store.mount_image(image.id(), &request),
-            Ok(item) => call.store.mount(item.id(), &request),
+            Ok(Item::Image(image)) => call.store.mount_image(image.id(), request),
+            Ok(item) => call.store.mount(item.id(), request),
             Err(error) => Err(error.into()),
         };
         match result {

@@ -6,14 +6,11 @@ use std::path::{Path, PathBuf};
 use layerhold_oci::{Compression, SaveOptions, TargetKind, save, save_stream};
 use serde_json::json;
 
+use super::archive_output::ARCHIVE_ON_TERMINAL;
 use super::args::{CompressionChoice, Save, SaveKind};
 use super::call::Call;
 use super::units::short;
 use crate::failure::Failure;
-
-/// Why an archive is not written to a terminal.
-pub(super) const ARCHIVE_ON_TERMINAL: &str =
-    "cannot write an archive to a terminal: use --output, or redirect";
 
 pub(super) fn run(call: &mut Call<'_, '_>, args: Save, scratch: PathBuf) -> Result<(), Failure> {
     let kind = match args.to {

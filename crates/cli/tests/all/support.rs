@@ -5,7 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use layerhold_testkit::{Ran, TarBuilder, TempDir, run, scratch};
+use layerhold_sys::best_effort;
+use layerhold_testkit::{GoStore, Ran, TarBuilder, TempDir, run, scratch};
 use serde_json::Value;
 
 pub(crate) const CONTAINERS_STORAGE: &str = env!("CARGO_BIN_EXE_containers-storage");
@@ -32,11 +33,19 @@ pub(crate) fn upper_tar() -> Vec<u8> {
 /// A store for the command line of layerhold.
 pub(crate) struct Place {
     dir: TempDir,
+    driver: &'static str,
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
-        let place = Place { dir: scratch() };
+        Self::with_driver("vfs")
+    }
+
+    pub(crate) fn with_driver(driver: &'static str) -> Self {
+        let place = Place {
+            dir: scratch(),
+            driver,
+        };
         fs::create_dir(place.path("root")).unwrap();
         place
     }
@@ -50,7 +59,7 @@ impl Place {
         let mut command = Command::new(LAYERHOLD);
         command.arg("--root").arg(self.path("root"));
         command.arg("--runroot").arg(self.path("runroot"));
-        command.args(["--driver", "vfs", "--sync", "none"]);
+        command.args(["--driver", self.driver, "--sync", "none"]);
         command.env("TMPDIR", self.dir.path());
         command.current_dir(self.dir.path());
         for name in ["STORAGE_DRIVER", "STORAGE_OPTS", "RUST_BACKTRACE"] {
@@ -86,8 +95,13 @@ impl Place {
         let mut command = Command::new(CONTAINERS_STORAGE);
         command.arg("-g").arg(self.path("root"));
         command.arg("-R").arg(self.path("runroot"));
-        command.args(["-s", "vfs"]);
+        command.args(["-s", self.driver]);
         run(command.args(args))
+    }
+
+    /// The store as the Go tools are told of it.
+    pub(crate) fn go(&self) -> GoStore {
+        GoStore::new(&self.path("root"), &self.path("runroot"), self.driver)
     }
 
     /// A docker archive with one image of two layers.
@@ -121,6 +135,17 @@ impl Place {
         let path = self.path("archive.tar");
         fs::write(&path, archive).unwrap();
         path
+    }
+}
+
+impl Drop for Place {
+    /// The driver's home is a mount of its own while a store of overlay is in use.
+    fn drop(&mut self) {
+        if self.driver == "overlay" {
+            drop(self.containers_storage(["shutdown", "-f"]));
+            let home = self.path("root/overlay");
+            best_effort(Command::new("umount").args(["-q", "-l"]).arg(home).output());
+        }
     }
 }
 

@@ -2,5 +2,6 @@
 
 pub(crate) mod properties;
 pub(crate) mod signals;
+pub(crate) mod passed_signals;
 pub(crate) mod cancel;
 pub(crate) mod procfs;

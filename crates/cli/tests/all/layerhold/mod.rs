@@ -3,5 +3,6 @@
 mod care;
 mod commands;
 mod images;
+mod mount_command;
 mod names;
 mod wipe;

@@ -1,6 +1,6 @@
 //! Names of images, and how they were made.
 
-use layerhold_testkit::{GoStore, Podman, require_peer};
+use layerhold_testkit::{Podman, require_peer};
 use serde_json::{Value, json};
 
 use crate::support::Place;
@@ -239,10 +239,7 @@ fn root_peer_podman_agrees_about_names_and_history() {
         return;
     };
     let (ours, theirs) = (Place::new(), Place::new());
-    let podman = |place: &Place| {
-        let store = GoStore::new(&place.path("root"), &place.path("runroot"), "vfs");
-        Podman::beside(&store)
-    };
+    let podman = |place: &Place| Podman::beside(&place.go());
     for place in [&ours, &theirs] {
         for (name, more) in [("app:1", history()), ("other:1", json!({}))] {
             let archive = place.archive_with(&[name], &more);

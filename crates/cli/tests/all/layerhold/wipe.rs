@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use layerhold_testkit::{GoStore, Podman, Tree, require_peer, run};
+use layerhold_testkit::{Podman, Tree, require_peer, run};
 use serde_json::json;
 
 use crate::support::{LAYERHOLD, Place};
@@ -101,8 +101,7 @@ fn root_peer_podman_goes_on_with_a_wiped_store() {
         return;
     };
     let place = filled();
-    let store = GoStore::new(&place.path("root"), &place.path("runroot"), "vfs");
-    let podman = Podman::beside(&store);
+    let podman = Podman::beside(&place.go());
     place.text(["wipe", "--force"]);
     assert_eq!(podman.run(["images", "-aq"]).text(), "");
     let tar = place.path("t.tar");
