@@ -21,6 +21,7 @@
 mod entry;
 pub mod layerhold;
 pub mod containers_storage;
+mod packing;
 mod user_namespace;
 mod options;
 mod environment;

@@ -21,8 +21,8 @@ use super::call::Call;
 use super::messages::text;
 use super::output::note;
 use super::owner::Owner;
-use super::packing::{Interrupted, while_packing};
 use crate::failure::Failure;
+use crate::packing::{Interrupted, while_packing};
 
 /// Mode of missing directories that are created.
 const NEW_DIR_MODE: u32 = 0o755;

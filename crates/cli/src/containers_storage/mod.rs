@@ -28,7 +28,6 @@ mod messages;
 mod open;
 mod call;
 mod maps;
-mod packing;
 mod owner;
 mod flags;
 

@@ -11,8 +11,8 @@ use layerhold_archive::{PackError, PackOptions};
 use layerhold_sys::{Dir, PathError};
 
 use super::call::Call;
-use super::packing::{Interrupted, while_packing};
 use crate::failure::Failure;
+use crate::packing::{Interrupted, while_packing};
 
 /// The option that enables partial pulls (Go: pkg/chunked/storage_linux.go,
 /// `parsePullOptions`).

@@ -13,6 +13,10 @@ use super::call::Call;
 use super::units::{count, short};
 use crate::failure::{Failure, chain};
 
+/// Why an archive is not read from a terminal.
+pub(super) const TAR_FROM_TERMINAL: &str =
+    "cannot read an archive from a terminal: name a file or a directory, or redirect";
+
 pub(super) fn run(call: &mut Call<'_, '_>, args: Load, scratch: PathBuf) -> Result<(), Failure> {
     let mut options = LoadOptions::new().scratch(scratch);
     if !args.name.is_empty() {
@@ -26,9 +30,7 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Load, scratch: PathBuf) -> Resu
     }
     let path = args.path.filter(|path| path.as_os_str() != "-");
     if path.is_none() && std::io::stdin().is_terminal() {
-        return Err(Failure::Flags(
-            "cannot read an archive from a terminal: name a file or a directory, or redirect",
-        ));
+        return Err(Failure::Flags(TAR_FROM_TERMINAL));
     }
     let skipped = Mutex::new(Vec::new());
     let progress = |event: Event<'_>| match event {

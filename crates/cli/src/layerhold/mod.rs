@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 for success, 1 if something failed, 2 if the command line is wrong.
 
+mod build;
 mod create;
 mod load;
 mod diff;
@@ -26,6 +27,7 @@ mod archive_output;
 mod call;
 mod progress;
 mod image_configuration;
+mod timings;
 mod find;
 mod names;
 mod table;
@@ -40,6 +42,7 @@ use layerhold_sys::best_effort;
 
 use self::args::{Arguments, Command, SyncChoice};
 use self::call::Call;
+use self::timings::Timings;
 use crate::environment::Environment;
 use crate::failure::{Failure, stream};
 use crate::options::{Given, opening};
@@ -74,7 +77,18 @@ pub fn run(
             };
         }
     };
-    let result = execute(arguments, environment, streams);
+    let format = arguments.format;
+    let timings = match arguments.timings {
+        true => Timings::begin().map(Some),
+        false => Ok(None),
+    };
+    let result = timings.and_then(|timings| {
+        let result = execute(arguments, environment, streams);
+        if let Some(timings) = timings {
+            timings.report(format, streams)?;
+        }
+        result
+    });
     let code = match result {
         Ok(code) => code,
         Err(failure) => {
@@ -108,7 +122,7 @@ fn execute(
     }
     let options = options(&arguments, environment)?;
     tell_ignored(&arguments, streams)?;
-    if arguments.root.is_some() && !matches!(arguments.command, Command::Load(_)) {
+    if arguments.root.is_some() && !creates_store(&arguments.command) {
         must_exist(&options.graph_root)?;
     }
     let mut tell = |what: &str| best_effort(streams.note(format_args!("layerhold: {what}")));
@@ -121,7 +135,13 @@ fn execute(
     let store = Store::open(options)?;
     // This starts a thread, and a process with several threads cannot enter a user namespace.
     match &arguments.command {
-        Command::Load(_) | Command::Create(_) | Command::Rm(_) | Command::Gc(_) => {
+        Command::Load(_)
+        | Command::Build(_)
+        | Command::Commit(_)
+        | Command::Import(_)
+        | Command::Create(_)
+        | Command::Rm(_)
+        | Command::Gc(_) => {
             interruption.watch();
         }
         _ => {}
@@ -145,6 +165,9 @@ fn execute(
         Command::Tree(tree) => tree::run(&mut call, &tree),
         Command::Du(usage) => du::run(&mut call, &usage),
         Command::Inspect(items) => inspect::run(&mut call, &items),
+        Command::Build(build) => build::build(&mut call, build, scratch),
+        Command::Commit(commit) => build::commit(&mut call, commit, scratch),
+        Command::Import(import) => build::import(&mut call, import, scratch),
         Command::Tag(tag) => tag::tag(&mut call, &tag),
         Command::Untag(untag) => tag::untag(&mut call, &untag),
         Command::History(history) => history::run(&mut call, &history),
@@ -190,9 +213,17 @@ fn tell_ignored(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<(), 
 
 /// Why a store is not opened.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot find a store at {}: `load` creates one", path.display())]
+#[error("cannot find a store at {}: `load`, `build` and `import` create one", path.display())]
 struct NoStore {
     path: PathBuf,
+}
+
+/// Whether a command may be the first one in a store.
+fn creates_store(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Load(_) | Command::Build(_) | Command::Import(_)
+    )
 }
 
 /// Checks that the directory of the store exists: nothing is created at a mistyped path.

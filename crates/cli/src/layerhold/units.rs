@@ -1,4 +1,6 @@
-//! Sizes, ages and IDs in short form.
+//! Sizes, ages, lengths of time and IDs in short form.
+
+use std::time::Duration;
 
 /// A size in powers of ten, with three digits: `5.31 MB`.
 pub(crate) fn size(bytes: u64) -> String {
@@ -21,6 +23,22 @@ pub(crate) fn size(bytes: u64) -> String {
         "{value:.digits$} {}",
         UNITS.get(unit).copied().unwrap_or("")
     )
+}
+
+/// A length of time, with three digits: `1.20 s`.
+pub(crate) fn duration(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    let (value, unit) = match seconds {
+        s if s < 0.000_999_5 => (s * 1e6, "µs"),
+        s if s < 0.999_5 => (s * 1e3, "ms"),
+        s => (s, "s"),
+    };
+    let digits = match value {
+        v if v < 9.995 => 2,
+        v if v < 99.95 => 1,
+        _ => 0,
+    };
+    format!("{value:.digits$} {unit}")
 }
 
 /// How long ago, roughly: `3 days ago`.
@@ -76,6 +94,21 @@ mod tests {
             (u64::MAX, "18.4 EB"),
         ] {
             assert_eq!(size(bytes), text);
+        }
+    }
+
+    #[test]
+    fn lengths_of_time_have_three_digits() {
+        for (nanoseconds, text) in [
+            (0, "0.00 µs"),
+            (1_234, "1.23 µs"),
+            (999_400, "999 µs"),
+            (999_600, "1.00 ms"),
+            (12_340_000, "12.3 ms"),
+            (999_600_000, "1.00 s"),
+            (75_000_000_000, "75.0 s"),
+        ] {
+            assert_eq!(duration(Duration::from_nanos(nanoseconds)), text);
         }
     }
 

@@ -121,9 +121,9 @@ extern "C" fn receive(
     info: *mut libc::siginfo_t,
     _context: *mut libc::c_void,
 ) {
-    // SAFETY: the kernel passes a valid structure. `write` may be called in a handler, the buffer is
-    // valid, and the descriptor is never closed. The errno that the interrupted code may be about
-    // to read is restored.
+    // SAFETY: the kernel passes a valid structure. `write` may be called in a handler, the buffer
+    // is valid, and the descriptor is never closed. The errno that the interrupted code may be
+    // about to read is restored.
     #[expect(
         unsafe_code,
         reason = "only bare system calls may be made in a handler"

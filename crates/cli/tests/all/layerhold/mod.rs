@@ -1,8 +1,11 @@
 //! The command line `layerhold`.
 
+mod build;
 mod care;
 mod commands;
+mod export;
 mod images;
 mod mount_command;
 mod names;
+mod timings;
 mod wipe;

@@ -102,14 +102,8 @@ fn root_bad_names_change_nothing() {
             ["tag", "app:1", "good", "a\nb"],
             "\"a\\nb\" is not an image name",
         ),
-        (
-            ["tag", "app:1", "good", &digest],
-            "a name with a digest comes with the image",
-        ),
-        (
-            ["tag", "app:1", "good", "[::1]/x"],
-            "a registry in brackets",
-        ),
+        (["tag", "app:1", "good", &digest], "a digest is not a tag"),
+        (["tag", "app:1", "good", "[::1]/x"], "an IPv6 address"),
         (
             ["tag", "nosuch", "good", "x"],
             "layerhold: nosuch: image not known",

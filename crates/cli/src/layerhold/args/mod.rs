@@ -1,8 +1,14 @@
 //! The arguments of `layerhold`.
 
+mod build;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use self::build::{
+    Build, Commit, Configuration, Import, LayerArgument, Layers, NameAndValue, NoName, NoTime, Time,
+};
 
 /// What the exit codes mean.
 const EXIT_CODES: &str = "Exit codes: 0 for success, 1 if something failed or `check` found damage, \
@@ -16,7 +22,8 @@ const EVERYWHERE: &str = "Options of every command";
 #[derive(Debug, Parser)]
 #[command(name = "layerhold", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Arguments {
-    /// The directory of the store, which `load` creates; overrides storage.conf except the run root
+    /// The directory of the store, which `load`, `build` and `import` create; overrides
+    /// storage.conf except the run root
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR")]
     pub root: Option<PathBuf>,
     /// The directory for state that does not survive a reboot; every store needs its own
@@ -37,6 +44,10 @@ pub struct Arguments {
     /// Show no progress
     #[arg(long, short, global = true, help_heading = EVERYWHERE)]
     pub quiet: bool,
+    /// Show on standard error what took the time: waiting for locks, unpacking, flushing,
+    /// committing
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
+    pub timings: bool,
     /// The command.
     #[command(subcommand)]
     pub command: Command,
@@ -86,6 +97,18 @@ pub enum Command {
     Du(Usage),
     /// Show the records of layers, images or containers
     Inspect(Items),
+    /// Build an image from directories, files and tars, without a Dockerfile
+    ///
+    /// Each --dir, --file and --layer adds a layer, in their order. The image is on top of --base,
+    /// whose configuration it keeps where nothing else is said. Prints the ID of the image. Equal
+    /// contents, settings and --timestamp make the same image.
+    Build(Build),
+    /// Make an image of a container: its image, and its changes as a layer
+    Commit(Commit),
+    /// Make an image of one layer from a directory or a tar
+    ///
+    /// As `podman import`, and what `layerhold export` and `podman export` write.
+    Import(Import),
     /// Give an image more names
     ///
     /// A name without a registry gets `localhost/`, a name without a tag gets `:latest`, as in
@@ -104,11 +127,11 @@ pub enum Command {
     ///
     /// Images are mounted read-only.
     ///
-    /// With `-- COMMAND`, the layer, container or image is mounted while COMMAND runs, and unmounted
-    /// afterwards, also if COMMAND fails or is killed. COMMAND finds the mount point in the variable
-    /// LAYERHOLD_MOUNT, and in place of `{}` in its words. INT, TERM, HUP and QUIT are passed on to
-    /// it. The exit code is that of COMMAND, 128 and the number of the signal that ended it, 127 if
-    /// it is not found, or 126 if it cannot be run.
+    /// With `-- COMMAND`, the layer, container or image is mounted while COMMAND runs, and
+    /// unmounted afterwards, also if COMMAND fails or is killed. COMMAND finds the mount point in
+    /// the variable LAYERHOLD_MOUNT, and in place of `{}` in its words. INT, TERM, HUP and QUIT are
+    /// passed on to it. The exit code is that of COMMAND, 128 and the number of the signal that
+    /// ended it, 127 if it is not found, or 126 if it cannot be run.
     Mount(Mount),
     /// Unmount layers, containers or images
     Unmount(Unmount),

@@ -9,7 +9,7 @@ use layerhold_tar_format::WriteError;
 
 /// The first failure.
 #[derive(Debug)]
-pub(super) enum Interrupted<E> {
+pub(crate) enum Interrupted<E> {
     /// The pipe or thread between them cannot be created.
     Pipe(io::Error),
     /// The directory cannot be packed.
@@ -19,7 +19,7 @@ pub(super) enum Interrupted<E> {
 }
 
 /// Runs `read` on the archive of a directory.
-pub(super) fn while_packing<T, E>(
+pub(crate) fn while_packing<T, E>(
     tree: &Dir,
     options: &PackOptions,
     read: impl FnOnce(PipeReader) -> Result<T, E>,
