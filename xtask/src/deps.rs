@@ -32,7 +32,7 @@ const MAP: [(&str, &[&str]); 21] = [
     ("layerhold-selinux", &["sys"]),
     ("layerhold-config", &["sys"]),
     ("layerhold-schema", &["ids", "idmap"]),
-    ("layerhold-tar-split", &["tar-format"]),
+    ("layerhold-tar-split", &["tar-format", "sys"]),
     ("layerhold-lockfile", &["sys"]),
     ("layerhold-staging", &["lockfile", "sys"]),
     ("layerhold-json-store", &["lockfile", "truncindex", "sys"]),

@@ -33,6 +33,28 @@ impl From<RecordError> for io::Error {
     }
 }
 
+/// What is wrong with a JSON line.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct JsonError(serde_json::Error);
+
+impl JsonError {
+    pub(crate) fn new(source: serde_json::Error) -> Self {
+        Self(source)
+    }
+}
+
+/// What is wrong with base64 text.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Base64Error(base64::DecodeError);
+
+impl Base64Error {
+    pub(crate) fn new(source: base64::DecodeError) -> Self {
+        Self(source)
+    }
+}
+
 /// Why a tar-split file cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -53,18 +75,18 @@ pub enum SkeletonError {
     Json {
         /// The line number, from 1.
         line: u64,
-        /// The JSON parser's error.
+        /// What is wrong with it.
         #[source]
-        source: serde_json::Error,
+        source: JsonError,
     },
     /// The payload or raw name of a line is not base64.
     #[error("line {line} of the tar-split data has bad base64")]
     Base64 {
         /// The line number, from 1.
         line: u64,
-        /// The decoder's error.
+        /// What is wrong with it.
         #[source]
-        source: base64::DecodeError,
+        source: Base64Error,
     },
     /// A line has an unknown type.
     #[error("line {line} of the tar-split data has the unknown type {kind}")]
@@ -164,6 +186,14 @@ pub enum RebuildError {
     /// The destination could not be written.
     #[error("cannot write the rebuilt archive")]
     Output(#[source] io::Error),
+}
+
+impl RebuildError {
+    /// Whether the content of a file does not exist.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Open { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
 }
 
 impl From<RebuildError> for io::Error {

@@ -44,6 +44,21 @@
 //! # }
 //! ```
 //!
+//! With the feature `dir`, an open directory is a source of contents ([`ContentSource`]), so that
+//! an archive is rebuilt from a tree and its tar-split file:
+//!
+#![cfg_attr(feature = "dir", doc = "```")]
+#![cfg_attr(not(feature = "dir"), doc = "```ignore")]
+//! use layerhold_tar_split::layerhold_sys::Dir;
+//! use layerhold_tar_split::{Rebuild, Skeleton};
+//! # fn copy(record: std::fs::File) -> Result<(), Box<dyn std::error::Error>> {
+//! let tree = Dir::open_ambient("/srv/tree")?;
+//! let mut archive = Rebuild::new(Skeleton::from_gzip(record), tree);
+//! std::io::copy(&mut archive, &mut std::fs::File::create("layer.tar")?)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Differences from Go
 //!
 //! The lines are byte for byte those of Go, except for archives that Go cannot rebuild from its own
@@ -70,6 +85,8 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 mod recorder;
+#[cfg(feature = "dir")]
+mod tree;
 mod rebuild;
 mod blocks;
 mod headers;
@@ -82,9 +99,11 @@ mod crc64_blocks;
 
 pub use blocks::{Block, ContentCheck};
 pub use crc64::{Checksum, Crc64};
-pub use error::{RebuildError, RecordError, SkeletonError};
+pub use error::{Base64Error, JsonError, RebuildError, RecordError, SkeletonError};
 pub use headers::Headers;
+#[cfg(feature = "dir")]
+pub use layerhold_sys;
 pub use layerhold_tar_format as tar_format;
 pub use rebuild::{ContentSource, Rebuild, rebuild};
 pub use recorder::Recorder;
-pub use skeleton::{Entry, FileEntry, Skeleton};
+pub use skeleton::{Entry, FileEntry, GzipLines, Skeleton};

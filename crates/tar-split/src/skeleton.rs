@@ -1,11 +1,11 @@
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 
 use base64::Engine as _;
 use flate2::bufread::MultiGzDecoder;
 use serde::Deserialize;
 
 use crate::base64_engine::BASE64;
-use crate::{Checksum, SkeletonError};
+use crate::{Base64Error, Checksum, JsonError, SkeletonError};
 
 const BUFFER_SIZE: usize = 64 << 10;
 
@@ -79,11 +79,32 @@ struct Record {
     payload: Option<String>,
 }
 
-impl<R: Read> Skeleton<BufReader<MultiGzDecoder<BufReader<R>>>> {
+/// The lines in a gzip stream; see [`Skeleton::from_gzip`].
+#[derive(Debug)]
+pub struct GzipLines<R>(BufReader<MultiGzDecoder<BufReader<R>>>);
+
+impl<R: Read> Read for GzipLines<R> {
+    fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
+        self.0.read(target)
+    }
+}
+
+impl<R: Read> BufRead for GzipLines<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.0.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.0.consume(amount);
+    }
+}
+
+impl<R: Read> Skeleton<GzipLines<R>> {
     /// Reads a gzip stream, the form of `<id>.tar-split.gz` in stores.
     pub fn from_gzip(input: R) -> Self {
         let decoder = MultiGzDecoder::new(BufReader::with_capacity(BUFFER_SIZE, input));
-        Self::from_lines(BufReader::with_capacity(BUFFER_SIZE, decoder))
+        let lines = BufReader::with_capacity(BUFFER_SIZE, decoder);
+        Self::from_lines(GzipLines(lines))
     }
 }
 
@@ -171,8 +192,12 @@ impl<R: BufRead> Skeleton<R> {
     fn parse_line(&mut self) -> Result<Line, SkeletonError> {
         let line = self.line_number;
         let record: Record = serde_json::from_slice(&self.line)
+            .map_err(JsonError::new)
             .map_err(|source| SkeletonError::Json { line, source })?;
-        let bad_base64 = |source| SkeletonError::Base64 { line, source };
+        let bad_base64 = |source| SkeletonError::Base64 {
+            line,
+            source: Base64Error::new(source),
+        };
         let payload = record.payload.unwrap_or_default();
         match record.kind {
             SEGMENT_TYPE => {
@@ -207,6 +232,7 @@ fn checksum(payload: &str, line: u64) -> Result<Option<Checksum>, SkeletonError>
     }
     let bytes = BASE64
         .decode(payload)
+        .map_err(Base64Error::new)
         .map_err(|source| SkeletonError::Base64 { line, source })?;
     let length = bytes.len();
     match bytes.try_into() {

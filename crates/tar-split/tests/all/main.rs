@@ -1,7 +1,8 @@
 //! One binary for all integration tests; a file per subject.
 #![allow(
     clippy::unwrap_used,
-    reason = "a test fails by panicking, helpers included"
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, helpers included, and makes files by itself"
 )]
 
 mod archives;
@@ -11,3 +12,5 @@ mod properties;
 mod rebuilding;
 mod recording;
 mod skeletons;
+#[cfg(feature = "dir")]
+mod tree;
