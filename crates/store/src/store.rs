@@ -288,6 +288,8 @@ impl Store {
     /// Resolves a text that a person typed into the ID of an item: among the layers, then the
     /// images, then the containers. Calls with the ID work on that item only, whatever is renamed.
     ///
+    /// Go: `Store.Lookup`.
+    ///
     /// # Errors
     ///
     /// [`UpdateError::Lookup`] when no item has this ID, name or unique prefix.

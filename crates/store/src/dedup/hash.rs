@@ -109,6 +109,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_cancelled_checksum_ends() {
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, b"content").unwrap();
+        let cancel = Cancel::new();
+        assert!(HashMethod::Crc64.hash(&file, &cancel).is_ok());
+        cancel.cancel();
+        for method in [HashMethod::Crc64, HashMethod::Sha256] {
+            let error = method.hash(&file, &cancel).unwrap_err();
+            assert!(layerhold_sys::is_cancelled(&error), "{error:?}");
+        }
+    }
+
+    #[test]
     fn names_are_those_of_the_go_tool() {
         for (text, method) in [
             ("crc", HashMethod::Crc64),
