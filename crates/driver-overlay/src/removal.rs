@@ -6,10 +6,10 @@
 
 use layerhold_driver::{LayerError, Trash};
 use layerhold_ids::LayerId;
-use layerhold_sys::{Dir, FileType, best_effort, remove_tree, under_lock_on_purpose};
+use layerhold_sys::{Dir, FileType, best_effort};
 
 use crate::context::Context;
-use crate::disk::{Home, LINKS, optional};
+use crate::disk::{LINKS, optional};
 use crate::layers::{Layer, LinkName, layer_of_target, put_symlink, read_link_file, release_layer};
 use crate::mount::unmount_unused;
 
@@ -29,26 +29,11 @@ pub(crate) fn remove(context: &Context, id: &LayerId, trash: &mut Trash) -> Resu
         release_layer(layer.handle(), trash)?;
         links = remove_links(&dir, &layer)?;
     }
-    let moved = move_away(&home, &dir, id, trash);
+    let moved = trash.take(&home.temp_root(), &dir, id.as_str());
     if moved.is_err() {
         restore_links(&dir, &links, id);
     }
     moved
-}
-
-fn move_away(home: &Home, dir: &Dir, id: &LayerId, trash: &mut Trash) -> Result<(), LayerError> {
-    if let Ok(area) = trash.area(&home.temp_root())
-        && area.stage_deletion(dir, id.as_str()).is_ok()
-    {
-        return Ok(());
-    }
-    // There is no room for the area, or no rename leads to it. Erasing under the lock is slower,
-    // but a full disk must stay emptiable.
-    let erase = || remove_tree(dir, id.as_str());
-    Ok(under_lock_on_purpose(
-        "a full disk must stay emptiable",
-        erase,
-    )?)
 }
 
 /// Removes the symbolic links to a layer: the one that it names, or any if it names none.

@@ -100,12 +100,7 @@ impl Driver for VfsDriver {
     }
 
     fn mount(&self, id: &LayerId, options: &MountOptions) -> Result<PathBuf, LayerError> {
-        if let Some(option) = options.options.iter().find(|option| *option != "ro") {
-            return Err(LayerError::MountOptions {
-                driver: NAME,
-                option: option.clone(),
-            });
-        }
+        options.refuse_options(NAME)?;
         let home = self.homes.require(id)?.home;
         // Opened only to check that it is a directory.
         drop(home.open_layer(id)?);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use layerhold_ids::LayerId;
 use layerhold_staging::TempRoot;
-use layerhold_sys::{Dir, FileType, RenameHow, remove_tree, under_lock_on_purpose};
+use layerhold_sys::{Dir, FileType, RenameHow};
 
 use crate::config::Access;
 use crate::copy::CopyRules;
@@ -175,19 +175,7 @@ impl LayerDirs {
         if !self.holds(id)? {
             return Ok(());
         }
-        let layers = self.writable()?;
-        let moved = match trash.area(&self.temp_root) {
-            Ok(area) => area.stage_deletion(layers, id.as_str()).is_ok(),
-            Err(_) => false,
-        };
-        if !moved {
-            // There is no room for the area, or no rename leads to it. Erasing under the lock is
-            // slower, but a full disk must stay emptiable.
-            under_lock_on_purpose("a full disk must stay emptiable", || {
-                remove_tree(layers, id.as_str())
-            })?;
-        }
-        Ok(())
+        trash.take(&self.temp_root, self.writable()?, id.as_str())
     }
 
     /// Flushes the filesystem.

@@ -2,6 +2,8 @@
 
 use layerhold_idmap::IdMappings;
 
+use crate::error::LayerError;
+
 /// Options of a mount.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
@@ -109,6 +111,21 @@ impl MountOptions {
     pub fn with_own_files(mut self, own_files: OwnFiles) -> Self {
         self.own_files = own_files;
         self
+    }
+
+    /// Refuses all mount options except `ro`, for a driver that mounts nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::MountOptions`] for the first other one.
+    pub fn refuse_options(&self, driver: &'static str) -> Result<(), LayerError> {
+        match self.options.iter().find(|option| *option != "ro") {
+            Some(option) => Err(LayerError::MountOptions {
+                driver,
+                option: option.clone(),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Tells whether the options ask for a read-only mount.

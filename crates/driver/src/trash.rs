@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use layerhold_staging::{TempArea, TempRoot};
-use layerhold_sys::{Cancel, best_effort};
+use layerhold_sys::{Cancel, Dir, best_effort, remove_tree, under_lock_on_purpose};
 
 use crate::error::LayerError;
 
@@ -43,6 +43,25 @@ impl Trash {
                 vacant.insert(TempRoot::new(root).begin().map_err(LayerError::TempArea)?)
             }
         })
+    }
+
+    /// Moves a directory or file, `name` in `dir`, to the temporary area below `root`, as
+    /// [`Driver::remove`](crate::Driver::remove) asks. It is erased at once where there is no room
+    /// for the area, or no rename leads to it: that is slower under a lock, but a full disk must
+    /// stay emptiable.
+    ///
+    /// # Errors
+    ///
+    /// When it can be neither moved nor erased.
+    pub fn take(&mut self, root: &Path, dir: &Dir, name: &str) -> Result<(), LayerError> {
+        let moved = match self.area(root) {
+            Ok(area) => area.stage_deletion(dir, name).is_ok(),
+            Err(_) => false,
+        };
+        if !moved {
+            under_lock_on_purpose("a full disk must stay emptiable", || remove_tree(dir, name))?;
+        }
+        Ok(())
     }
 
     /// Leaves other work than erasing a directory tree to [`erase`](Self::erase) (a subvolume, a

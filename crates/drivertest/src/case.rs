@@ -26,3 +26,36 @@ impl Case {
         }
     }
 }
+
+/// Compares a result with a pattern. The message says what the driver should have returned, because
+/// its author does not know the case.
+macro_rules! assert_is {
+    ($outcome:expr, $pattern:pat $(if $guard:expr)?) => {
+        match &$outcome {
+            $pattern $(if $guard)? => {}
+            other => panic!(
+                "{} should be {}, and is {other:?}",
+                stringify!($outcome),
+                stringify!($pattern $(if $guard)?)
+            ),
+        }
+    };
+}
+
+pub(crate) use assert_is;
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+
+    #[test]
+    fn a_wrong_result_is_told_with_the_right_one() {
+        assert_is!(Some(1), Some(1));
+        assert_is!(Some(2), Some(n) if *n > 1);
+        let panicked = catch_unwind(|| assert_is!(u8::from_str_radix("7", 8), Err(_)));
+        let message = panicked.unwrap_err();
+        let message = message.downcast_ref::<String>().map(String::as_str);
+        let told = r#"u8::from_str_radix("7", 8) should be Err(_), and is Ok(7)"#;
+        assert_eq!(message, Some(told));
+    }
+}

@@ -9,6 +9,7 @@ use layerhold_driver::LayerError;
 use layerhold_sys::{Dir, NodeKind, SetTime, Times, Timestamp, make_device, xattr};
 use layerhold_testkit::{TarBuilder, TarEntry};
 
+use crate::case::assert_is;
 use crate::fixture::{fill, id, read, read_open};
 use crate::{DriverFixture, MountFidelity};
 
@@ -247,10 +248,7 @@ pub(super) fn recorded_files_are_read(fixture: &DriverFixture) {
     check("to-a/b/g", "in b");
     for path in ["a", "pipe", "to-f"] {
         let error = contents.open(Path::new(path)).unwrap_err();
-        assert!(
-            matches!(&error, LayerError::NotRegular { path: told } if told == Path::new(path)),
-            "{error:?}"
-        );
+        assert_is!(&error, LayerError::NotRegular { path: told } if told == Path::new(path));
     }
     for path in ["none", "none/f", "../etc/passwd"] {
         assert!(

@@ -7,6 +7,7 @@ use layerhold_driver::{Access, LayerError, LayerRef, MountOptions, StageRequest,
 use layerhold_sys::{Dir, tree_usage};
 use layerhold_testkit::TarBuilder;
 
+use crate::case::assert_is;
 use crate::fixture::{attributes, fill, id, read};
 use crate::{DriverFixture, MountFidelity};
 
@@ -195,15 +196,14 @@ pub(super) fn read_only_home_is_left_as_it_is(fixture: &DriverFixture) {
     let driver = fixture.reopen(Access::ReadOnly);
     assert!(driver.exists(&id("kept")).unwrap());
     assert_eq!(driver.list().unwrap(), fixture.driver.list().unwrap());
-    assert!(matches!(
+    assert_is!(
         driver.stage(&StageRequest::new()),
         Err(LayerError::ReadOnlyHome { .. })
-    ));
+    );
     let mut trash = Trash::new();
-    let refused = driver.remove(&id("kept"), &mut trash);
-    assert!(
-        matches!(refused, Err(LayerError::ReadOnlyHome { .. })),
-        "{refused:?}"
+    assert_is!(
+        driver.remove(&id("kept"), &mut trash),
+        Err(LayerError::ReadOnlyHome { .. })
     );
     trash.erase().unwrap();
     assert_eq!(fixture.everything(), before);

@@ -16,6 +16,7 @@ use layerhold_sys::Dir;
 use layerhold_testkit::{FilesystemKind, TarBuilder, require_filesystem};
 
 use crate::DriverFixture;
+use crate::case::assert_is;
 use crate::fixture::{fill, id, read};
 
 fn file(name: &str, content: &str) -> Vec<u8> {
@@ -154,10 +155,7 @@ pub(super) fn staged_on_foreign_is_refused(fixture: &DriverFixture) {
     let outcome = fixture
         .driver
         .stage(&StageRequest::new().with_parent(LayerRef::Staged(&foreign)));
-    assert!(
-        matches!(outcome, Err(LayerError::ForeignStaged { .. })),
-        "{outcome:?}"
-    );
+    assert_is!(outcome, Err(LayerError::ForeignStaged { .. }));
     assert!(fixture.temporary().is_empty());
 }
 

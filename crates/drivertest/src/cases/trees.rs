@@ -10,6 +10,7 @@ use layerhold_testkit::TarBuilder;
 
 use super::staging::Foreign;
 use crate::DriverFixture;
+use crate::case::assert_is;
 use crate::fixture::{fill, id, read};
 
 /// A tree; `None` when the driver takes none.
@@ -112,17 +113,11 @@ pub(super) fn foreign_trees_are_refused(fixture: &DriverFixture) {
     let replaced = fixture
         .driver
         .replace_tree(&top, None, foreign(), root, &mut trash);
-    assert!(
-        matches!(replaced, Err(LayerError::ForeignTree)),
-        "{replaced:?}"
-    );
+    assert_is!(replaced, Err(LayerError::ForeignTree));
     let mut new = fixture.stage(None);
     fill(&*new, &TarBuilder::new().file("f", 0o644, "x").finish());
     let adopted = new.adopt(foreign(), root);
-    assert!(
-        matches!(adopted, Err(LayerError::ForeignTree)),
-        "{adopted:?}"
-    );
+    assert_is!(adopted, Err(LayerError::ForeignTree));
     new.commit(&id("new")).unwrap();
     for name in ["top", "new"] {
         fixture.mounted(name, |path| assert_eq!(read(path.join("f")), "x"));

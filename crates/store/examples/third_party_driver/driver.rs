@@ -76,12 +76,7 @@ impl Driver for Copies {
 
     fn mount(&self, id: &LayerId, options: &MountOptions) -> Result<PathBuf, LayerError> {
         // Nothing is mounted, so there is nothing that options could apply to.
-        if let Some(option) = options.options.iter().find(|option| *option != "ro") {
-            return Err(LayerError::MountOptions {
-                driver: NAME,
-                option: option.clone(),
-            });
-        }
+        options.refuse_options(NAME)?;
         self.dirs.open_layer(id)?;
         Ok(self.dirs.layer_path(id))
     }
