@@ -32,20 +32,24 @@ pub(crate) fn check() -> Result {
         "--package=layerhold",
         "--package=layerhold-archive",
         "--package=layerhold-json-store",
+        "--package=layerhold-oci",
         "--package=layerhold-example-tokio",
+        "--package=layerhold-example-ten-lines",
         "--features=layerhold/config",
         "--examples",
         "--bins",
     ]))?;
     let programs = target_directory()?.join("debug");
     let rig = Rig { place, programs };
+    front_page()?;
     let outcome = rig
         .layer()
         .and_then(|()| rig.safe_unpacking())
         .and_then(|()| rig.ci_cache())
         .and_then(|()| rig.store_in_tokio())
         .and_then(|()| rig.podmans_store())
-        .and_then(|()| rig.third_party_driver());
+        .and_then(|()| rig.third_party_driver())
+        .and_then(|()| rig.images());
     erase(&rig.place)?;
     outcome
 }
@@ -124,19 +128,37 @@ impl Rig {
 
     /// Reads a store by a `storage.conf`, as the user's own is read.
     fn podmans_store(&self) -> Result {
-        let conf = self.place.join("storage.conf");
         let place = self.place.display();
         let text = format!(
             "[storage]\ndriver = \"vfs\"\ngraphroot = \"{place}/root\"\nrunroot = \"{place}/run\"\n"
         );
-        write(&conf, text.as_bytes())?;
-        let mut command = Command::new(self.programs.join("examples/list_store"));
-        let output = self.capture(command.env("CONTAINERS_STORAGE_CONF", &conf))?;
+        write(&self.place.join("storage.conf"), text.as_bytes())?;
+        let output = self.of_user("examples/list_store", &[])?;
         expect(&output, "0 images, 1 layers, 0 containers")
     }
 
     fn third_party_driver(&self) -> Result {
         expect(&self.example("third_party_driver", &[])?, "A /hello")
+    }
+
+    /// The program of the front page, in the same store, and the other ones that make images.
+    fn images(&self) -> Result {
+        make(&self.place.join("rootfs/bin"))?;
+        write(&self.place.join("rootfs/bin/app"), b"#!/bin/sh\n")?;
+        self.of_user("layerhold-example-ten-lines", &[])?;
+        self.of_user("examples/build_image", &["tree", "/bin/sh", "other"])?;
+        let output = self.of_user("examples/list_store", &[])?;
+        expect(&output, "localhost/app:latest")?;
+        expect(&output, "localhost/other:latest")?;
+        expect(&output, "2 images, 3 layers, 0 containers")
+    }
+
+    /// Runs a program that opens the store of the user.
+    fn of_user(&self, program: &str, arguments: &[&str]) -> Result<String> {
+        let mut command = Command::new(self.programs.join(program));
+        command.args(arguments);
+        command.env("CONTAINERS_STORAGE_CONF", self.place.join("storage.conf"));
+        self.capture(&mut command)
     }
 
     fn example(&self, name: &str, arguments: &[&str]) -> Result<String> {
@@ -148,6 +170,22 @@ impl Rig {
         let output = capture(command.current_dir(&self.place))?;
         Ok(String::from_utf8_lossy(&output).into_owned())
     }
+}
+
+/// The first example of the front page is the program that is run.
+fn front_page() -> Result {
+    let read = |name: &str| {
+        let file = project().join(name);
+        fs::read_to_string(&file).map_err(|error| failed(&file, &error))
+    };
+    let program = read("examples/ten-lines/src/main.rs")?;
+    let code: String = program
+        .lines()
+        .skip_while(|line| line.starts_with("//!") || line.is_empty())
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    expect(&read("README.md")?, &format!("```rust\n{code}```"))
+        .map_err(|_| "README.md does not show examples/ten-lines/src/main.rs".to_owned())
 }
 
 fn expect(output: &str, text: &str) -> Result {

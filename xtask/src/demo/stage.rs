@@ -15,14 +15,16 @@ const SHOWN: usize = 12;
 pub(super) struct Stage {
     program: PathBuf,
     place: PathBuf,
+    driver: String,
     step: u32,
 }
 
 impl Stage {
-    pub(super) fn new(program: PathBuf, place: PathBuf) -> Self {
+    pub(super) fn new(program: PathBuf, place: PathBuf, driver: String) -> Self {
         Self {
             program,
             place,
+            driver,
             step: 0,
         }
     }
@@ -36,17 +38,22 @@ impl Stage {
             "--runroot".into(),
             path("runroot"),
             "--driver".into(),
-            "vfs".into(),
+            self.driver.clone(),
         ];
         if !is_root() {
             // An unprivileged user cannot change owners: files stay the user's, and the archive's
             // owners are recorded in attributes.
             options.extend([
                 "--driver-option".into(),
-                "vfs.ignore_chown_errors=true".into(),
+                format!("{}.ignore_chown_errors=true", self.driver),
             ]);
         }
         options
+    }
+
+    /// The graph driver of the store.
+    pub(super) fn driver(&self) -> &str {
+        &self.driver
     }
 
     /// Explains what the shown commands leave out.
