@@ -106,12 +106,14 @@ fn each_piece(mut file: &File, cancel: &Cancel, mut take: impl FnMut(&[u8])) -> 
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]
     fn a_cancelled_checksum_ends() {
         let mut file = tempfile::tempfile().unwrap();
-        std::io::Write::write_all(&mut file, b"content").unwrap();
+        file.write_all(b"content").unwrap();
         let cancel = Cancel::new();
         assert!(HashMethod::Crc64.hash(&file, &cancel).is_ok());
         cancel.cancel();

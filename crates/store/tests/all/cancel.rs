@@ -360,8 +360,8 @@ fn root_overlay_stops_too() {
         std::fs::write(tree.root().path().join("new"), "new").unwrap();
         Ok(store.replace_tree("layer", tree.filled(TreeFacts::new()))?)
     };
-    let all: [(&dyn Fn(&Store) -> Result<(), Error>, bool); 3] =
-        [(&changes, true), (&diff_size, true), (&replace, false)];
+    type Work<'w> = &'w dyn Fn(&Store) -> Result<(), Error>;
+    let all: [(Work<'_>, bool); 3] = [(&changes, true), (&diff_size, true), (&replace, false)];
     for (work, only_reads) in all {
         let filled = || {
             let scratch = scratch();
