@@ -5,6 +5,7 @@
 //! once; the next command that changes the store undoes the rest. Commands that change nothing are
 //! ended by the first signal, as programs usually are.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use layerhold_sys::{Cancel, Ending, EndingSignals, best_effort};
@@ -16,6 +17,8 @@ use crate::say::say;
 pub struct Interruption {
     cancel: Cancel,
     ending: Arc<OnceLock<Ending>>,
+    /// Whether the command stops where it is, instead of undoing what it began.
+    only_stops: Arc<AtomicBool>,
     /// The name of the program that watches its signals; tests and embedding programs have none.
     program: Option<&'static str>,
 }
@@ -44,6 +47,12 @@ impl Interruption {
         self.cancel.is_cancelled()
     }
 
+    /// Makes signals ask to stop a command that undoes nothing.
+    pub(crate) fn watch_to_stop(&self) {
+        self.only_stops.store(true, Ordering::Relaxed);
+        self.watch();
+    }
+
     /// Makes signals ask to stop from now on. If that fails, they end the program.
     pub(crate) fn watch(&self) {
         let Some(program) = self.program else { return };
@@ -65,8 +74,12 @@ impl Interruption {
             ));
             std::process::exit(first.exit_code().into());
         }
+        let doing = match self.only_stops.load(Ordering::Relaxed) {
+            true => "stopping",
+            false => "undoing unfinished work",
+        };
         say(&format!(
-            "{program}: interrupted, undoing unfinished work; another signal ends it at once"
+            "{program}: interrupted, {doing}; another signal ends it at once"
         ));
         if let Ok(second) = signals.wait() {
             say(&format!(
@@ -81,11 +94,13 @@ impl Interruption {
     pub(crate) fn conclude(&self, succeeded: bool) -> Option<u8> {
         let ending = self.ending.get()?;
         let program = self.program.unwrap_or_default();
-        say(&if succeeded {
-            format!("{program}: the command had finished, and nothing was undone")
-        } else {
-            format!("{program}: unfinished work was undone")
-        });
+        let only_stops = self.only_stops.load(Ordering::Relaxed);
+        let outcome = match (succeeded, only_stops) {
+            (true, _) => "the command had finished, and nothing was undone",
+            (false, true) => "the command was stopped, and what it had done stays",
+            (false, false) => "unfinished work was undone",
+        };
+        say(&format!("{program}: {outcome}"));
         Some(ending.exit_code())
     }
 }

@@ -1,6 +1,6 @@
 //! Packing a directory on one thread while another one reads the archive.
 
-use std::io::{self, BufWriter, PipeReader, Write};
+use std::io::{self, BufWriter, PipeReader, PipeWriter, Write};
 use std::path::PathBuf;
 
 use layerhold_archive::{PackError, PackOptions, pack};
@@ -24,14 +24,18 @@ pub(crate) fn while_packing<T, E>(
     options: &PackOptions,
     read: impl FnOnce(PipeReader) -> Result<T, E>,
 ) -> Result<T, Interrupted<E>> {
+    while_writing(|out| pack(tree, options, out), read)
+}
+
+/// Runs `read` on an archive while `write` writes it.
+pub(crate) fn while_writing<T, E>(
+    write: impl FnOnce(BufWriter<PipeWriter>) -> Result<BufWriter<PipeWriter>, PackError> + Send,
+    read: impl FnOnce(PipeReader) -> Result<T, E>,
+) -> Result<T, Interrupted<E>> {
     let (pipe, packed) = io::pipe().map_err(Interrupted::Pipe)?;
     std::thread::scope(|scope| {
-        let packing = scope.spawn(|| {
-            // If this fails, the reader sees an archive without an end.
-            pack(tree, options, BufWriter::new(packed))?
-                .flush()
-                .map_err(lost)
-        });
+        // If this fails, the reader sees an archive without an end.
+        let packing = scope.spawn(|| write(BufWriter::new(packed))?.flush().map_err(lost));
         let read = read(pipe);
         let packed = packing.join().unwrap_or(Ok(()));
         match (packed, read) {

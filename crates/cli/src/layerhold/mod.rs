@@ -4,6 +4,7 @@
 
 mod build;
 mod create;
+mod cp;
 mod load;
 mod diff;
 mod export;
@@ -38,7 +39,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use layerhold::{Notice, Store, StoreOptions, SyncMode};
-use layerhold_sys::best_effort;
+use layerhold_sys::{Cancel, best_effort};
 
 use self::args::{Arguments, Command, SyncChoice};
 use self::call::Call;
@@ -131,7 +132,11 @@ fn execute(
     let options = options
         .with_driver_of_contents()
         .with_notices(notice)
-        .with_cancel(interruption.cancel());
+        .with_cancel(match &arguments.command {
+            // What is mounted has to be unmounted, also when the copy is cancelled.
+            Command::Cp(_) => Cancel::new(),
+            _ => interruption.cancel(),
+        });
     let store = Store::open(options)?;
     // This starts a thread, and a process with several threads cannot enter a user namespace.
     match &arguments.command {
@@ -176,6 +181,7 @@ fn execute(
         Command::Unmount(unmount) => mount::unmount(&mut call, &unmount),
         Command::Diff(diff) => diff::run(&mut call, diff),
         Command::Export(export) => export::run(&mut call, export),
+        Command::Cp(copy) => cp::run(&mut call, &copy, environment),
         Command::Rm(remove) => remove::run(&mut call, &remove),
         Command::Gc(args) => gc::run(&mut call, &args),
         Command::Wipe(args) => wipe::run(&mut call, &args),

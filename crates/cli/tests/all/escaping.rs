@@ -191,6 +191,7 @@ fn nothing_prints_but_the_streams() {
     let exact = [
         "archive_output.rs",
         "completions.rs",
+        "mod.rs",
         "output.rs",
         "save.rs",
         "streams.rs",

@@ -40,8 +40,8 @@ fn peer_bash_completes_with_the_script() {
     let dir = scratch();
     let path = dir.path().join("layerhold.bash");
     std::fs::write(&path, script("bash")).unwrap();
-    let asking = "source \"$0\"; COMP_WORDS=(layerhold im); COMP_CWORD=1; \
-                  _layerhold layerhold im layerhold; echo \"${COMPREPLY[@]}\"";
+    let asking = "source \"$0\"; COMP_WORDS=(layerhold ima); COMP_CWORD=1; \
+                  _layerhold layerhold ima layerhold; echo \"${COMPREPLY[@]}\"";
     let ran = run(Command::new("bash").args(["-c", asking]).arg(&path));
     assert_eq!(ran.text(), "images\n");
 }

@@ -142,6 +142,22 @@ pub enum Command {
     /// As `podman export`: one tar without layers or whiteouts, with owners as the container sees
     /// them. Images and layers can be exported too. No lock is held while the tar is written.
     Export(Export),
+    /// Copy files between this machine and a container
+    ///
+    /// NAME:PATH is a path in a container, or for SOURCE in an image or layer; other paths are of
+    /// this machine. As in podman, PATH starts at the root of the container, links lead nowhere out
+    /// of it, and a text that begins with `/` or `.` is always a path of this machine.
+    ///
+    /// As in podman, a file goes to TARGET, or into it if it is a directory. A directory goes into
+    /// TARGET if that exists, and becomes TARGET if not; with `/.` at the end of SOURCE, only what
+    /// is in it goes there. Directories above TARGET are not created. `-` as SOURCE unpacks a tar
+    /// from standard input into the directory TARGET, and `-` as TARGET writes SOURCE as a tar.
+    ///
+    /// As in podman, copies belong to the user of the image, in the container, or to the user of
+    /// this process, on this machine; --archive=false keeps the owners as numbers, on this machine
+    /// too. Modes, times and `user.` attributes are kept. A link as SOURCE is followed; links
+    /// inside are copied.
+    Cp(Copy),
     /// Remove unused containers, images or layers
     ///
     /// An image that has several names loses only the given one. Its ID, its last name or --force
@@ -380,6 +396,30 @@ pub struct Export {
     /// The file for the tar [default: standard output, as with `-`]
     #[arg(long, short, value_name = "PATH")]
     pub output: Option<PathBuf>,
+}
+
+/// Arguments of `cp`.
+#[derive(Debug, Args)]
+pub struct Copy {
+    /// The file or directory to copy: PATH or NAME:PATH; or `-`
+    pub source: String,
+    /// Where it goes: PATH or CONTAINER:PATH; or `-`
+    pub target: String,
+    /// Whether copies belong to the user there; `false` keeps the owners
+    #[arg(
+        long,
+        short,
+        value_name = "BOOL",
+        default_value_t = true,
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true,
+        action = clap::ArgAction::Set
+    )]
+    pub archive: bool,
+    /// Let directories and other files replace each other
+    #[arg(long)]
+    pub overwrite: bool,
 }
 
 /// Arguments of `check`.

@@ -3,6 +3,7 @@
 mod build;
 mod care;
 mod commands;
+mod cp;
 mod export;
 mod images;
 mod mount_command;
