@@ -103,9 +103,9 @@ impl Store {
     /// `podman unshare PROGRAM`, or let the program start itself again that way first. The store is
     /// the user's own inside of the namespace too.
     ///
-    /// Outside of it, this fails with [`OpenError::NoUserNamespace`] before anything is created,
-    /// except for a store of the driver vfs, which mounts nothing. There, layers with files of
-    /// other owners can only be added with the driver option `ignore_chown_errors=true`.
+    /// Outside of it, this fails with [`OpenError::NoUserNamespace`] before it creates a store,
+    /// except for one of the driver vfs, which mounts nothing. There, layers with files of other
+    /// owners can only be added with the driver option `ignore_chown_errors=true`.
     ///
     /// Go: `GetStore` with `DefaultStoreOptions`.
     ///

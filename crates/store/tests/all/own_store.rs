@@ -8,6 +8,8 @@ use layerhold::layerhold_config::{ConfigError, Environment, HostFiles, Warning, 
 use layerhold::{OpenError, Persistence, Privilege, Shifting, Store, StoreOptions, VolatileMounts};
 use layerhold_testkit::{ChildSpec, child_role, require_peer, require_root, run, scratch};
 
+use crate::support::small_tar;
+
 /// An ordinary user, who needs no line in `/etc/passwd`.
 const STRANGER: u32 = 7123;
 
@@ -93,6 +95,39 @@ fn root_peer_the_own_store_is_where_podman_has_it() {
         ours.expect("Full");
         assert!(ours.wait().success());
     }
+}
+
+#[test]
+fn root_peer_the_driver_that_podman_remembers_is_used() {
+    let Some(()) = require_root() else { return };
+    let Some(()) = require_peer("podman") else {
+        return;
+    };
+    let place = scratch();
+    let (conf, at) = (place.path().join("storage.conf"), place.path().display());
+    fs::write(
+        &conf,
+        format!("[storage]\ngraphroot = '{at}/g'\nrunroot = '{at}/r'\n"),
+    )
+    .unwrap();
+    let layer = place.path().join("layer.tar");
+    fs::write(&layer, small_tar()).unwrap();
+    let variables = [
+        ("HOME", place.path()),
+        ("CONTAINERS_STORAGE_CONF", conf.as_path()),
+    ];
+    let wrapper = as_user(0, &variables);
+    let mut import = Command::new(&wrapper[0]);
+    import.args(&wrapper[1..]);
+    import.args(["podman", "--storage-driver=vfs", "import", "--quiet"]);
+    run(import.arg(&layer)).assert_success();
+    let mut ours = child(&wrapper).spawn();
+    let theirs = podmans(&wrapper);
+    assert_eq!(theirs[2], "vfs");
+    for told in theirs {
+        ours.expect(&told);
+    }
+    assert!(ours.wait().success());
 }
 
 #[test]
