@@ -17,6 +17,9 @@
 //!     #[serde(default, skip_serializing_if = "Vec::is_empty")]
 //!     names: Vec<String>,
 //!     text: String,
+//!     /// Fields that this program does not know come out as they came in.
+//!     #[serde(flatten)]
+//!     unknown: serde_json::Map<String, serde_json::Value>,
 //! }
 //!
 //! impl Record for Note {
@@ -27,7 +30,7 @@
 //!         serde_json::from_slice(json)
 //!     }
 //!     fn write(&self, out: &mut Vec<u8>) {
-//!         serde_json::to_writer(out, self).expect("strings and lists of strings are always JSON");
+//!         serde_json::to_writer(out, self).expect("what was JSON is JSON again");
 //!     }
 //!     fn id(&self) -> &str {
 //!         &self.id
@@ -47,7 +50,8 @@
 //! let store = JsonStore::<Note>::open(options)?;
 //!
 //! let mut guard = store.write()?;
-//! let note = Note { id: "a1".into(), names: vec![], text: "first".into() };
+//! let text = "first".into();
+//! let note = Note { id: "a1".into(), names: vec![], text, unknown: Default::default() };
 //! guard.insert(note, LocationId::FIRST)?;
 //! guard.change_names("a1", NameChange::Add, &["start".into()])?;
 //! guard.save()?;
@@ -119,5 +123,5 @@ pub use record::{KeySource, KeySpec, KeyUse, Record};
 pub use save::SaveError;
 pub use shared::ReadError;
 pub use snapshot::{Snapshot, Stored};
-pub use store::{DeleteError, JsonStore, OpenError};
+pub use store::{DeleteError, JsonStore, OpenError, UpdateError};
 pub use write_guard::{ChangeError, WriteGuard};

@@ -118,12 +118,18 @@ pub trait Record: Clone + Debug + Send + Sync + 'static {
     /// The ID, unique in a store.
     fn id(&self) -> &str;
 
-    /// The names, each of which belongs to one record of a store at a time.
-    fn names(&self) -> &[String];
+    /// The names, each of which belongs to one record of a store at a time. The default is for
+    /// records without names.
+    fn names(&self) -> &[String] {
+        &[]
+    }
 
     /// Replaces the names and nothing else. Called when a name moves to
-    /// another record, and by the default of [`assign_names`](Self::assign_names).
-    fn set_names(&mut self, names: Vec<String>);
+    /// another record, and by the default of [`assign_names`](Self::assign_names). The default is
+    /// for records without names, and drops them.
+    fn set_names(&mut self, names: Vec<String>) {
+        let _unused = names;
+    }
 
     /// Replaces the names on request. A record that keeps a history of names does so here; the
     /// default is [`set_names`](Self::set_names).

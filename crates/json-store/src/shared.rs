@@ -1,7 +1,7 @@
 //! What the clones and guards of a store share: the lock, and what was loaded last.
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::load::{Stamp, load, stamps};
 use crate::location::LocationSet;
 use crate::options::{Access, Freshness, Options};
 use crate::record::Record;
-use crate::save::SaveError;
+use crate::save::{SaveError, sweep};
 use crate::snapshot::Snapshot;
 
 /// Why records could not be read.
@@ -98,6 +98,8 @@ pub(crate) struct Shared<R: Record> {
     pub(crate) fields: Arc<Fields>,
     lock: Lock,
     cached: Arc<Mutex<Option<Cached<R>>>>,
+    /// Whether leftovers of killed writers were removed.
+    swept: Arc<AtomicBool>,
     /// Whether the files were scanned without being kept, see `lookup`.
     pub(crate) passed: Arc<AtomicBool>,
 }
@@ -152,6 +154,7 @@ impl<R: Record> Shared<R> {
             options,
             lock,
             cached: Arc::default(),
+            swept: Arc::default(),
             passed: Arc::default(),
         })
     }
@@ -175,6 +178,7 @@ impl<R: Record> Shared<R> {
             fields: Arc::clone(&self.fields),
             lock,
             cached: Arc::clone(&self.cached),
+            swept: Arc::clone(&self.swept),
             passed: Arc::clone(&self.passed),
         }
     }
@@ -186,6 +190,14 @@ impl<R: Record> Shared<R> {
                 record_kind: R::KIND,
                 path: lock.path().to_owned(),
             }),
+        }
+    }
+
+    /// Removes what killed writers left, the first time that this process saves. The lock proves
+    /// that no writer is left.
+    pub(crate) fn sweep(&self, _lock: &layerhold_lockfile::WriteGuard) {
+        if !self.swept.swap(true, Ordering::Relaxed) {
+            sweep(&self.options);
         }
     }
 

@@ -145,6 +145,11 @@ impl<R: Record> Snapshot<R> {
         self.find_prefix(prefix).map(|slot| self.id(slot))
     }
 
+    /// The IDs that begin with a prefix, in the order of the store; all of them for the empty one.
+    pub fn ids_with_prefix<'s>(&'s self, prefix: &'s str) -> impl Iterator<Item = &'s str> {
+        self.ids().filter(move |id| id.starts_with(prefix))
+    }
+
     /// The IDs of all records in the order of the store: locations in
     /// the order they were given, records in the order of the file.
     pub fn ids(&self) -> impl Iterator<Item = &str> {

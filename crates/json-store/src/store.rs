@@ -49,6 +49,51 @@ pub enum DeleteError {
     Data(#[from] BigDataError),
 }
 
+/// Why a record was not changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpdateError {
+    /// The records could not be locked or loaded.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The record could not be changed.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    /// The records could not be saved.
+    #[error(transparent)]
+    Save(#[from] SaveError),
+}
+
+impl UpdateError {
+    /// Whether no record has the ID.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Change(error) if error.is_not_found())
+    }
+
+    /// Whether another record has the name.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Change(error) if error.is_conflict())
+    }
+
+    /// Whether the disk is full (or a quota used up).
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        match self {
+            Self::Read(error) => error.is_out_of_space(),
+            Self::Change(_) => false,
+            Self::Save(error) => error.is_out_of_space(),
+        }
+    }
+
+    /// Whether the wait for the lock was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Read(error) if error.is_cancelled())
+    }
+}
+
 /// How many repairs a reader saves before it gives up (Go: layers.go has the same bound).
 const REPAIRS: u32 = 3;
 
@@ -227,6 +272,49 @@ impl<R: Record> JsonStore<R> {
     /// The lock file or procfs cannot be read.
     pub fn lock_holders(&self) -> Result<Vec<LockHolder>, LockError> {
         self.shared.lock_holders()
+    }
+
+    /// Changes a record and saves it, in one critical section: locks, loads, lets `change` change
+    /// the record, and saves. If `change` fails, nothing is saved, and its error is returned. To
+    /// change several records at once, take [`write`](Self::write).
+    ///
+    /// ```
+    /// # use layerhold_json_store::{JsonStore, Record, UpdateError};
+    /// # fn rename<R: Record>(store: &JsonStore<R>) -> Result<(), UpdateError> {
+    /// store.update("a1", |record| {
+    ///     record.set_names(vec!["new".to_owned()]);
+    ///     Ok::<_, UpdateError>(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The error of the change, or an [`UpdateError`], converted.
+    pub fn update<E: From<UpdateError>>(
+        &self,
+        id: &str,
+        change: impl FnOnce(&mut R) -> Result<(), E>,
+    ) -> Result<Arc<R>, E> {
+        /// An error of the guard, or of the caller's change.
+        enum Failure<E> {
+            Guard(ChangeError),
+            Change(E),
+        }
+        impl<E> From<ChangeError> for Failure<E> {
+            fn from(error: ChangeError) -> Self {
+                Self::Guard(error)
+            }
+        }
+        let mut guard = self.write().map_err(UpdateError::Read)?;
+        let changed = guard.try_update(id, |record| change(record).map_err(Failure::Change));
+        let record = changed.map_err(|failure| match failure {
+            Failure::Guard(error) => UpdateError::Change(error).into(),
+            Failure::Change(error) => error,
+        })?;
+        guard.save().map_err(UpdateError::Save)?;
+        Ok(record)
     }
 
     /// Removes a record: first the record, then the files of its big data items.

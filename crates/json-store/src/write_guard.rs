@@ -46,7 +46,17 @@ pub enum ChangeError {
         /// The record that has it.
         id: String,
     },
-    /// The ID is empty, or the change replaced it.
+    /// The ID of a new record cannot name the directory of its big data items.
+    #[error(
+        "cannot add a {record_kind} with the ID {id:?}: an ID has 1 to 255 bytes, no slash and no NUL byte, and is not . or .."
+    )]
+    InvalidId {
+        /// What the store keeps.
+        record_kind: &'static str,
+        /// The ID.
+        id: String,
+    },
+    /// The change replaced the ID.
     #[error("cannot change the ID of a {record_kind} from {from:?} to {to:?}")]
     IdChanged {
         /// What the store keeps.
@@ -179,12 +189,20 @@ impl<R: Record> WriteGuard<R> {
     }
 
     /// Adds a record at the end of a location. A repeated name is kept once.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError::InvalidId`] if the ID has not 1 to 255 bytes, has a slash or a NUL byte, or
+    /// is `.` or `..`; ID and names must not be in use, and the location must be writable.
     pub fn insert(&mut self, mut record: R, location: LocationId) -> Result<(), ChangeError> {
         self.check_loaded()?;
         self.check_writable(location)?;
         let id = record.id().to_owned();
-        if id.is_empty() {
-            return Err(id_changed::<R>("", ""));
+        if !is_valid_id(&id) {
+            return Err(ChangeError::InvalidId {
+                record_kind: R::KIND,
+                id,
+            });
         }
         if self.draft.contains(&id) {
             return Err(ChangeError::IdInUse {
@@ -212,13 +230,45 @@ impl<R: Record> WriteGuard<R> {
     /// Changes a record and returns it. Names that it has afterwards are taken from the records
     /// that had them. A change that leaves the JSON text as it was needs no save.
     pub fn update(&mut self, id: &str, change: impl FnOnce(&mut R)) -> Result<Arc<R>, ChangeError> {
+        self.try_update(id, |record| {
+            change(record);
+            Ok(())
+        })
+    }
+
+    /// Like [`update`](Self::update), with a change that may fail. Then the record is as before.
+    ///
+    /// # Errors
+    ///
+    /// The error of the change, or a [`ChangeError`] as of `update`, converted.
+    pub fn try_update<E: From<ChangeError>>(
+        &mut self,
+        id: &str,
+        change: impl FnOnce(&mut R) -> Result<(), E>,
+    ) -> Result<Arc<R>, E> {
+        let (slot, location, before) = self.to_change(id)?;
+        let mut record = before.as_ref().clone();
+        change(&mut record)?;
+        Ok(self.put_changed(id, (slot, location), before, record)?)
+    }
+
+    /// The record to be changed, and where it is.
+    fn to_change(&self, id: &str) -> Result<(Slot, LocationId, Arc<R>), ChangeError> {
         self.check_loaded()?;
         let slot = self.slot(id)?;
         let location = self.draft.location(slot);
         self.check_writable(location)?;
         let before = self.draft.record(slot).map_err(damaged::<R>)?;
-        let mut record = before.as_ref().clone();
-        change(&mut record);
+        Ok((slot, location, before))
+    }
+
+    fn put_changed(
+        &mut self,
+        id: &str,
+        (slot, location): (Slot, LocationId),
+        before: Arc<R>,
+        mut record: R,
+    ) -> Result<Arc<R>, ChangeError> {
         if record.id() != id {
             return Err(id_changed::<R>(id, record.id()));
         }
@@ -341,6 +391,7 @@ impl<R: Record> WriteGuard<R> {
         if self.dirty.is_empty() {
             return Ok(());
         }
+        self.shared.sweep(&self.lock);
         // Whatever happens below, a panic included: what was loaded is not used again.
         *self.shared.cached() = None;
         let changes = Changes {
@@ -453,6 +504,12 @@ impl<R: Record> WriteGuard<R> {
         self.dirty.insert(location);
         record
     }
+}
+
+/// Whether an ID can be the name of a directory, as that of its big data items.
+fn is_valid_id(id: &str) -> bool {
+    const LONGEST: usize = 255;
+    (1..=LONGEST).contains(&id.len()) && !matches!(id, "." | "..") && !id.contains(['/', '\0'])
 }
 
 fn is_same<R: Record>(one: &R, other: &R) -> bool {

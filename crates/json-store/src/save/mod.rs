@@ -14,6 +14,7 @@
 //! place instead, see `in_place`.
 
 mod in_place;
+mod sweep;
 mod set_aside;
 
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ use crate::record::Record;
 use crate::snapshot::Snapshot;
 
 pub(crate) use self::set_aside::{SetAside, list as side_files};
+pub(crate) use self::sweep::sweep;
 
 /// Why records were not saved. What is on the disk was loaded again, so
 /// that the changes since the last save are gone from memory too.

@@ -15,7 +15,7 @@ use layerhold_sys::{Dir, Durability, MetadataIo, Result};
 use crate::LocationId;
 use crate::hash::hash;
 
-const INFIX: &str = ".damaged-";
+pub(crate) const INFIX: &str = ".damaged-";
 
 /// Permissions of side files, those of record files.
 const MODE: u32 = 0o600;

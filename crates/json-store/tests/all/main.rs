@@ -16,3 +16,5 @@ mod names;
 mod peers;
 mod sharing;
 mod support;
+mod sweep;
+mod updates;

@@ -55,10 +55,10 @@ fn new_records_do_not_take_names() {
         .insert(Thing::named("a", &["y"]), VOLATILE)
         .unwrap_err();
     assert!(matches!(error, ChangeError::IdInUse { id, .. } if id == "a"));
-    assert!(matches!(
-        guard.insert(Thing::new(""), DURABLE).unwrap_err(),
-        ChangeError::IdChanged { .. }
-    ));
+    for id in ["", ".", "..", "x/y", "/", "x\0", &"x".repeat(256)] {
+        let error = guard.insert(Thing::new(id), DURABLE).unwrap_err();
+        assert!(matches!(error, ChangeError::InvalidId { id: of, .. } if of == id));
+    }
     assert!(matches!(
         guard
             .insert(Thing::new("b"), LocationId::new(2))
