@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use layerhold::check::{CheckOptions, CheckStep};
-use layerhold::layerhold_sys::{Cancel, is_cancelled};
+use layerhold::layerhold_sys::{Cancel, best_effort, is_cancelled};
 use layerhold::{
     ContainerSpec, DedupOptions, DeleteMode, DiffCompression, Error, ImageSpec, Key, LayerAccess,
-    LayerSpec, Store, StoreOptions, TreeFacts, TreeSpec,
+    LayerSpec, Shutdown, Store, StoreOptions, TreeFacts, TreeSpec,
 };
 use layerhold_testkit::{TarBuilder, TarEntry, TempDir, require_root, scratch};
 use tracing::span::{Attributes, Id, Record};
@@ -323,13 +323,13 @@ fn unpacking_into_layers_and_trees_stops() {
 #[test]
 fn root_unpacking_into_a_staged_tree_stops() {
     let Some(()) = require_root() else { return };
-    let scratch = scratch();
     let large = TarBuilder::new()
         .entry(TarEntry::file("large", vec![1; 4 << 20]))
         .finish();
-    let store = overlay(&scratch);
+    let place = overlay();
     let cancel = Cancel::new();
-    let tree = store
+    let tree = place
+        .store
         .with_cancel(cancel.clone())
         .stage_tree(TreeSpec::for_new_layer(LayerAccess::ReadOnly))
         .unwrap();
@@ -364,19 +364,16 @@ fn root_overlay_stops_too() {
     let all: [(Work<'_>, bool); 3] = [(&changes, true), (&diff_size, true), (&replace, false)];
     for (work, only_reads) in all {
         let filled = || {
-            let scratch = scratch();
-            let store = overlay(&scratch);
-            import(&store, LayerSpec::new().name("layer"), &small_tar());
-            (scratch, store)
+            let place = overlay();
+            import(&place.store, LayerSpec::new().name("layer"), &small_tar());
+            place
         };
-        let (scratch, store) = filled();
-        let (outcome, spans) = cancelled_at(&store, usize::MAX, work);
+        let (outcome, spans) = cancelled_at(&filled().store, usize::MAX, work);
         outcome.unwrap();
-        drop((store, scratch));
         for at in 0..spans - 1 {
-            let (_scratch, store) = filled();
-            let (outcome, _) = cancelled_at(&store, at, work);
-            let tree = store.layer_tree_path("layer").unwrap();
+            let place = filled();
+            let (outcome, _) = cancelled_at(&place.store, at, work);
+            let tree = place.store.layer_tree_path("layer").unwrap();
             let is_new = tree.join("new").exists();
             assert_ne!(is_new, tree.join("etc/hostname").exists(), "{at}");
             match outcome {
@@ -387,9 +384,25 @@ fn root_overlay_stops_too() {
     }
 }
 
-fn overlay(scratch: &TempDir) -> Store {
+/// A store of overlay, whose home is no longer a mount when its directory is removed.
+struct Overlay {
+    store: Store,
+    _scratch: TempDir,
+}
+
+impl Drop for Overlay {
+    fn drop(&mut self) {
+        best_effort(self.store.shutdown(Shutdown::Force));
+    }
+}
+
+fn overlay() -> Overlay {
+    let scratch = scratch();
     let (root, run) = (scratch.path().join("root"), scratch.path().join("run"));
-    Store::open(StoreOptions::new(root, run).with_driver("overlay")).unwrap()
+    Overlay {
+        store: Store::open(StoreOptions::new(root, run).with_driver("overlay")).unwrap(),
+        _scratch: scratch,
+    }
 }
 
 #[test]
