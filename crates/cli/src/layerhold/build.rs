@@ -12,6 +12,11 @@ use super::load::{TAR_FROM_TERMINAL, warn_of_depth};
 use crate::failure::Failure;
 
 pub(super) fn build(call: &mut Call<'_, '_>, args: Build, scratch: PathBuf) -> Result<(), Failure> {
+    if args.base.is_none() && args.layers.0.is_empty() {
+        return Err(Failure::Flags(
+            "cannot build an image of nothing: give --dir, --file, --layer or --base",
+        ));
+    }
     let mut input = Some(std::mem::replace(
         &mut call.streams.input,
         Box::new(std::io::empty()),

@@ -89,6 +89,64 @@ fn root_names_do_not_forge_rows_of_tables() {
     assert_eq!(place.json(["layers"])[1]["names"], json!([name]));
 }
 
+#[test]
+fn root_names_of_files_and_texts_of_images_pass_through_every_command() {
+    let place = place();
+    let text = "n\n\u{1b}[2J\u{202e}";
+    fs::create_dir(place.path(text)).unwrap();
+    for (name, _) in NAMES {
+        let path = place.path(text).join(OsStr::from_bytes(name));
+        fs::write(path, "content").unwrap();
+    }
+    let (label, variable) = (format!("l{text}=v{text}"), format!("V={text}"));
+    let built = place.text([
+        "build", "--dir", text, "--label", &label, "--env", &variable, "-m", text, "--author",
+        text, "--name", "app",
+    ]);
+    assert_eq!(built.lines().count(), 1);
+    assert_eq!(place.json(["history", "app"])[0]["comment"], json!(text));
+    let lines = place.text(["history", "app", "--no-trunc"]);
+    assert!(lines.ends_with("  n\\n\\x1b[2J\\u202e\n"), "{lines}");
+    let lines = sorted(place.text(["diff", "app"]).lines().map(str::to_owned));
+    assert_eq!(lines, sorted(NAMES.map(|(_, shown)| format!("A /{shown}"))));
+    // In and out, names stay as they are.
+    place.text(["create", "app", "--name", "box"]);
+    place.text(["cp", text, "box:/"]);
+    place.text(["cp", &format!("box:/{text}"), "back"]);
+    for (name, _) in NAMES {
+        let path = place.path("back").join(OsStr::from_bytes(name));
+        assert_eq!(fs::read_to_string(path).unwrap(), "content");
+    }
+    for (words, said) in [
+        (vec!["tag", "app", text], "is not an image name"),
+        (vec!["untag", "app", text], "cannot remove the name"),
+        (
+            vec!["cp", text, "box:/a\n/b\n"],
+            "there is no such directory",
+        ),
+        (vec!["cp", "a\u{1b}b:/x", "."], "a\\x1bb"),
+        (vec!["mount", text, "--", "true"], "n\\n\\x1b[2J\\u202e: "),
+        (vec!["export", text], "n\\n\\x1b[2J\\u202e: "),
+        (vec!["export", "app", "-o", "no\nsuch/x"], "no\\nsuch/x"),
+        (vec!["build", "--layer", "no\nsuch"], "no\\nsuch"),
+        (vec!["import", "no\nsuch"], "no\\nsuch"),
+        (vec!["commit", text], "not known"),
+        (vec!["commit", "box", text], "is not an image name"),
+    ] {
+        let ran = place.run(&words);
+        let err = String::from_utf8(ran.stderr).unwrap();
+        assert_eq!(ran.code, Some(1), "{words:?}: {err}");
+        assert!(
+            err.contains(said) && err.lines().count() == 1,
+            "{words:?}: {err}"
+        );
+        assert!(
+            !err.contains('\u{1b}') && !err.contains('\u{202e}'),
+            "{words:?}: {err}"
+        );
+    }
+}
+
 /// What the drop-in prints in this process, where streams may be terminals.
 fn containers_storage_on(place: &Place, terminal: bool, words: &[&str]) -> (String, String) {
     let path = |name| place.path(name).to_str().unwrap().to_owned();

@@ -245,3 +245,39 @@ fn root_metacopy_that_cannot_work_is_told_when_mounting() {
     assert_eq!((ran.code, err), (Some(0), told.repeat(2)));
     assert_eq!(ran.text().lines().count(), 4);
 }
+
+#[test]
+fn root_an_ordinary_user_builds_and_mounts_for_a_command() {
+    if can_map().is_none() {
+        return;
+    }
+    let system = System::new(RANGES, RANGES);
+    let home = system.0.path().join("home").display().to_string();
+    let script = format!(
+        "cd {home}; mkdir tree; echo a > tree/a
+         layerhold() {{ {LAYERHOLD} --root g --runroot r --driver overlay \"$@\"; }}
+         layerhold build --dir tree --name x
+         layerhold create x --name box
+         layerhold mount box 2>&1 || echo \"refused, $?\"
+         layerhold mount box -- sh -c 'id -u; cat {{}}/a; echo b > {{}}/b; chown 7:8 {{}}/b; exit 9' || echo $?
+         layerhold mount
+         layerhold cp box:/b b; stat -c %u:%g b
+         layerhold cp -a=false box:/b kept; stat -c %u:%g kept"
+    );
+    let Some(ran) = system.run("true", &["sh", "-e", "-c", &script]) else {
+        return;
+    };
+    let text = ran.text();
+    let lines: Vec<&str> = text.lines().skip(2).collect();
+    assert!(lines[0].contains("give `-- COMMAND`"), "{text}");
+    let expected = [
+        "refused, 1",
+        "0",
+        "a",
+        "9",
+        "LAYER  COUNT  PATH",
+        "54321:54321",
+        "100006:100007",
+    ];
+    assert_eq!(lines[1..], expected);
+}

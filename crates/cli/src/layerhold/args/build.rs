@@ -21,12 +21,12 @@ pub struct Build {
     /// The new layers.
     #[command(flatten)]
     pub layers: Layers,
-    /// The configuration.
-    #[command(flatten)]
-    pub configuration: Configuration,
     /// Make one layer of all, those of the base image too
     #[arg(long)]
     pub squash: bool,
+    /// The configuration.
+    #[command(flatten)]
+    pub configuration: Configuration,
 }
 
 /// Arguments of `commit`.
@@ -36,12 +36,12 @@ pub struct Commit {
     pub container: String,
     /// A name for the image
     pub name: Option<String>,
-    /// The configuration.
-    #[command(flatten)]
-    pub configuration: Configuration,
     /// Make one layer of all, those of the container's image too
     #[arg(long)]
     pub squash: bool,
+    /// The configuration.
+    #[command(flatten)]
+    pub configuration: Configuration,
 }
 
 /// Arguments of `import`.

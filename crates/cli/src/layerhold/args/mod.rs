@@ -104,10 +104,14 @@ pub enum Command {
     /// contents, settings and --timestamp make the same image.
     Build(Build),
     /// Make an image of a container: its image, and its changes as a layer
+    ///
+    /// The container may run, and is not paused: stop it for files that belong together. What the
+    /// image says is kept where nothing else is said here. Prints the ID of the image.
     Commit(Commit),
     /// Make an image of one layer from a directory or a tar
     ///
-    /// As `podman import`, and what `layerhold export` and `podman export` write.
+    /// Takes what `layerhold export` and `podman export` write, as `podman import` does, or a
+    /// directory. Prints the ID of the image.
     Import(Import),
     /// Give an image more names
     ///
