@@ -23,6 +23,10 @@ pub struct NotEnoughIds {
 
 /// A set of IDs of one kind, kept as intervals (Go: idset.go).
 ///
+/// Intervals of numbers, [`SubIdRange`](crate::SubIdRange)s and the two sides of an
+/// [`IdMap`](crate::IdMap) become sets. However they come, in any order, overlapping or adjacent,
+/// equal sets have equal intervals.
+///
 /// ```
 /// use layerhold_idmap::{HostId, IdSet};
 ///
@@ -80,6 +84,26 @@ impl<I: Id> IdSet<I> {
         self.intersects(&(id..id + 1))
     }
 
+    /// Tells whether all IDs of the other set are in this one.
+    #[must_use]
+    pub fn contains_all(&self, other: &Self) -> bool {
+        other.subtract(self).is_empty()
+    }
+
+    /// Tells whether the sets have no ID in common.
+    #[must_use]
+    pub fn is_disjoint(&self, other: &Self) -> bool {
+        !other.intervals.iter().any(|other| self.intersects(other))
+    }
+
+    /// Returns the IDs in ascending order. There may be 2^32 of them:
+    /// [`intervals`](Self::intervals) are few.
+    pub fn ids(&self) -> impl Iterator<Item = I> {
+        let numbers = self.intervals.iter().cloned().flatten();
+        // Intervals end at 2^32 at the latest, so every number is an ID.
+        numbers.filter_map(|number| u32::try_from(number).ok().map(I::from_raw))
+    }
+
     /// Tells whether any ID of an interval is in the set.
     #[must_use]
     pub fn intersects(&self, interval: &Range<u64>) -> bool {
@@ -107,6 +131,11 @@ impl<I: Id> IdSet<I> {
         }
         self.intervals
             .splice(first..last, std::iter::once(start..end));
+    }
+
+    /// Removes an interval.
+    pub fn remove(&mut self, interval: Range<u64>) {
+        *self = self.subtract(&Self::from_interval(interval));
     }
 
     /// Returns the union of both sets.
@@ -148,6 +177,15 @@ impl<I: Id> IdSet<I> {
     #[must_use]
     pub fn intersect(&self, other: &Self) -> Self {
         self.subtract(&self.subtract(other))
+    }
+
+    /// Returns the lowest interval of `wanted` consecutive IDs, as for a new line of `/etc/subuid`;
+    /// `None` if all are shorter.
+    #[must_use]
+    pub fn find_consecutive(&self, wanted: u64) -> Option<Range<u64>> {
+        let mut intervals = self.intervals.iter();
+        let found = intervals.find(|own| own.end - own.start >= wanted)?;
+        Some(found.start..found.start.saturating_add(wanted))
     }
 
     /// Returns the lowest `wanted` IDs.
@@ -220,6 +258,14 @@ impl<I: Id> FromIterator<Range<u64>> for IdSet<I> {
         sorted.sort_by_key(|interval| interval.start);
         sorted.into_iter().for_each(|interval| set.insert(interval));
         set
+    }
+}
+
+impl<I: Id> Extend<Range<u64>> for IdSet<I> {
+    fn extend<T: IntoIterator<Item = Range<u64>>>(&mut self, intervals: T) {
+        intervals
+            .into_iter()
+            .for_each(|interval| self.insert(interval));
     }
 }
 
@@ -340,6 +386,22 @@ mod tests {
             }
             prop_assert_eq!(a.len(), a_model.len() as u64);
             prop_assert_eq!(a.contains(HostId::new(id)), a_model.contains(&u64::from(id)));
+        }
+
+        #[test]
+        fn questions_are_those_of_a_set((a, a_model) in any_set(), (b, b_model) in any_set(), wanted in 1..10u64) {
+            let ids: Vec<u64> = a.ids().map(|id| id.get().into()).collect();
+            prop_assert_eq!(ids, a_model.iter().copied().collect::<Vec<_>>());
+            prop_assert_eq!(a.contains_all(&b), a_model.is_superset(&b_model));
+            prop_assert_eq!(a.is_disjoint(&b), a_model.is_disjoint(&b_model));
+            let mut rest = a.clone();
+            b.intervals().iter().cloned().for_each(|interval| rest.remove(interval));
+            prop_assert_eq!(&rest, &a.subtract(&b));
+            rest.extend(b.intervals().iter().cloned());
+            prop_assert_eq!(&rest, &a.union(&b));
+            let is_run = |start: &u64| (*start..*start + wanted).all(|id| a_model.contains(&id));
+            let lowest = a_model.iter().copied().find(is_run);
+            prop_assert_eq!(a.find_consecutive(wanted), lowest.map(|start| start..start + wanted));
         }
 
         #[test]

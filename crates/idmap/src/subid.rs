@@ -1,8 +1,10 @@
 //! Parses `/etc/subuid` and `/etc/subgid`: the IDs that a user may map into a namespace.
 
+use std::ops::Range;
+
 use thiserror::Error;
 
-use crate::{ContainerId32, HostId, IdMap, IdRange};
+use crate::{ContainerId32, HostId, IdMap, IdRange, IdSet};
 
 /// The name that selects the ranges of all users.
 const ALL: &str = "ALL";
@@ -39,6 +41,64 @@ pub struct SubIdRange {
     pub start: HostId,
     /// Number of IDs.
     pub length: u64,
+}
+
+impl SubIdRange {
+    /// Makes a range of its first ID and the number of IDs.
+    #[must_use]
+    pub const fn new(start: u32, length: u64) -> Self {
+        Self {
+            start: HostId::new(start),
+            length,
+        }
+    }
+
+    fn interval(self) -> Range<u64> {
+        let start = u64::from(self.start.get());
+        start..start.saturating_add(self.length)
+    }
+}
+
+/// Joins the ranges: what overlaps counts once, and what is adjacent becomes one interval.
+///
+/// ```
+/// use layerhold_idmap::{HostId, IdSet, SubIdFile, SubIdOwner};
+///
+/// let file = SubIdFile::parse("ann:100000:65536\nbob:165536:65536\nann:165536:10\n")?;
+/// let of = |name| -> Result<IdSet<HostId>, layerhold_idmap::SubIdError> {
+///     Ok(file.ranges_for(SubIdOwner { name, uid: None })?.into_iter().collect())
+/// };
+/// let (ann, bob) = (of("ann")?, of("bob")?);
+/// assert_eq!(ann.intervals(), [100_000..165_546]);
+/// assert!(!ann.is_disjoint(&bob)); // two users must not share IDs
+///
+/// // The lowest free block of 65536 IDs, for the line of another user.
+/// let free = IdSet::from_interval(100_000..600_100_000).subtract(&of("ALL")?);
+/// assert_eq!(free.find_consecutive(65_536), Some(231_072..296_608));
+/// # Ok::<(), layerhold_idmap::SubIdError>(())
+/// ```
+impl FromIterator<SubIdRange> for IdSet<HostId> {
+    fn from_iter<T: IntoIterator<Item = SubIdRange>>(ranges: T) -> Self {
+        ranges.into_iter().map(SubIdRange::interval).collect()
+    }
+}
+
+impl Extend<SubIdRange> for IdSet<HostId> {
+    fn extend<T: IntoIterator<Item = SubIdRange>>(&mut self, ranges: T) {
+        self.extend(ranges.into_iter().map(SubIdRange::interval));
+    }
+}
+
+impl IdSet<HostId> {
+    /// Returns the set as ranges, in ascending order, for lines of `/etc/subuid` or for
+    /// [`IdMap::contiguous_from_zero`].
+    pub fn sub_id_ranges(&self) -> impl Iterator<Item = SubIdRange> {
+        self.intervals().iter().filter_map(|interval| {
+            // The first number of an interval is an ID.
+            let start = u32::try_from(interval.start).ok()?;
+            Some(SubIdRange::new(start, interval.end - interval.start))
+        })
+    }
 }
 
 /// The user or group whose ranges are requested.
@@ -246,6 +306,27 @@ mod tests {
             .map(|ranges| ranges.len()),
             Ok(2)
         );
+    }
+
+    #[test]
+    fn ranges_become_a_set_and_the_reverse() {
+        let range = SubIdRange::new;
+        let check = |given: &[SubIdRange], expected: &[SubIdRange]| {
+            let set: IdSet<HostId> = given.iter().copied().collect();
+            let back: Vec<_> = set.sub_id_ranges().collect();
+            assert_eq!(back, expected, "{given:?}");
+            let mut grown = IdSet::default();
+            grown.extend(given.iter().copied());
+            assert_eq!(grown, set);
+        };
+        check(&[], &[]);
+        check(&[range(5, 0)], &[]);
+        check(&[range(30, 5), range(10, 5)], &[range(10, 5), range(30, 5)]);
+        check(&[range(15, 5), range(10, 5)], &[range(10, 10)]);
+        check(&[range(10, 5), range(12, 2), range(14, 3)], &[range(10, 7)]);
+        // Beyond the greatest ID there is nothing.
+        check(&[range(u32::MAX, u64::MAX)], &[range(u32::MAX, 1)]);
+        check(&[range(0, u64::MAX)], &[range(0, END)]);
     }
 
     #[test]

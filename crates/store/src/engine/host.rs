@@ -57,11 +57,7 @@ fn subordinate_ids(options: &StoreOptions, kind: IdKind) -> Result<IdSet<HostId>
         let user = user.to_owned();
         return Err(UserNsError::NoRanges { user, path });
     }
-    let span = |start: u64, length| start..start.saturating_add(length);
-    let spans = ranges.iter();
-    Ok(spans
-        .map(|range| span(range.start.get().into(), range.length))
-        .collect())
+    Ok(ranges.into_iter().collect())
 }
 
 fn namespace_ids(options: &StoreOptions, kind: IdKind) -> Result<IdSet<HostId>, UserNsError> {
