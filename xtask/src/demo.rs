@@ -104,14 +104,18 @@ fn show(binary: &Path, place: &Path, driver: Option<String>, image: Option<PathB
     Ok(())
 }
 
-/// overlay, if a store on it can be opened here; otherwise vfs, which works everywhere.
+/// overlay, if an empty tree can be imported on it here; otherwise vfs, which works everywhere.
 fn best_driver(binary: &Path, place: &Path) -> &'static str {
-    let mut open = Command::new(binary);
-    for (option, name) in [("--root", "probe"), ("--runroot", "probe-run")] {
-        open.arg(option).arg(place.join(name));
-    }
-    let opened = capture(open.args(["--driver", "overlay", "wipe", "--force"]));
-    match is_root() && opened.is_ok() {
+    let tree = place.join("probe/tree");
+    let works = || -> Result {
+        fs::create_dir_all(&tree).map_err(|error| format!("{}: {error}", tree.display()))?;
+        let mut import = Command::new(binary);
+        for (option, name) in [("--root", "probe/root"), ("--runroot", "probe/run")] {
+            import.arg(option).arg(place.join(name));
+        }
+        capture(import.args(["--driver", "overlay", "import"]).arg(&tree)).map(drop)
+    };
+    match is_root() && works().is_ok() {
         true => "overlay",
         false => "vfs",
     }
@@ -291,6 +295,13 @@ fn text(value: &Value) -> &str {
 fn erase(place: &Path) -> Result {
     if !place.exists() {
         return Ok(());
+    }
+    // The overlay driver makes its directory a mount of its own, which stays.
+    for home in ["root/overlay", "probe/root/overlay"] {
+        let home = place.join(home);
+        if capture(program("mountpoint").arg("--quiet").arg(&home)).is_ok() {
+            capture(program("umount").arg(&home))?;
+        }
     }
     let place = place.display().to_string();
     capture_text(program("chmod").args(["-R", "u+rwX", &place]))
