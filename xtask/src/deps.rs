@@ -23,9 +23,10 @@ its README or CHANGELOG or does not say there why it uses an outside crate, when
 ";
 
 /// The crates that each crate may use. Edges point one way: to crates that know less.
-const MAP: [(&str, &[&str]); 21] = [
+const MAP: [(&str, &[&str]); 22] = [
     ("layerhold-ids", &[]),
     ("layerhold-truncindex", &[]),
+    ("layerhold-reference", &["ids"]),
     ("layerhold-idmap", &[]),
     ("layerhold-tar-format", &[]),
     ("layerhold-sys", &[]),
@@ -72,7 +73,14 @@ const MAP: [(&str, &[&str]); 21] = [
     ),
     (
         "layerhold-oci",
-        &["layerhold", "archive", "ids", "sys", "tar-format"],
+        &[
+            "layerhold",
+            "archive",
+            "ids",
+            "reference",
+            "sys",
+            "tar-format",
+        ],
     ),
     (
         "layerhold-cli",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use layerhold::{Image, LookupError, Snapshot};
 
-use crate::reference::normalize_name;
+use crate::names::normalize_name;
 
 /// Finds an image by ID, name or unique prefix of an ID, and by a short name: `busybox` finds
 /// `localhost/busybox:latest` and, failing that, `docker.io/library/busybox:latest`.

@@ -2,21 +2,38 @@
 
 use layerhold_ids::Digest;
 
-use crate::reference::{ParseNameError, normalize_name};
+use layerhold_reference::{Reference, ReferenceError};
 
 /// A name that an image cannot have.
 #[derive(Debug)]
 pub(crate) enum NameError {
     /// It is malformed.
-    Name(ParseNameError),
+    Name(ReferenceError),
     /// It has the digest of another image.
     NameDigest { name: String, digests: Vec<String> },
 }
 
-impl From<ParseNameError> for NameError {
-    fn from(error: ParseNameError) -> Self {
+impl From<ReferenceError> for NameError {
+    fn from(error: ReferenceError) -> Self {
         Self::Name(error)
     }
+}
+
+/// Completes an image name to the form that stores keep: adds the registry `docker.io`, the folder
+/// `library` and the tag `latest` where they are missing.
+///
+/// # Errors
+///
+/// The text is not an image name.
+///
+/// ```
+/// let name = layerhold_oci::normalize_name("example/app")?;
+/// assert_eq!(name, "docker.io/example/app:latest");
+/// # Ok::<(), layerhold_oci::ReferenceError>(())
+/// ```
+pub fn normalize_name(text: &str) -> Result<String, ReferenceError> {
+    let reference: Reference = text.parse()?;
+    Ok(reference.or_latest().to_string())
 }
 
 /// Completes the name of an image on this machine, as podman does when it tags: a name without a
@@ -29,16 +46,13 @@ impl From<ParseNameError> for NameError {
 /// ```
 /// assert_eq!(layerhold_oci::local_name("app")?, "localhost/app:latest");
 /// assert_eq!(layerhold_oci::local_name("quay.io/a/b:1")?, "quay.io/a/b:1");
-/// # Ok::<(), layerhold_oci::ParseNameError>(())
+/// # Ok::<(), layerhold_oci::ReferenceError>(())
 /// ```
-pub fn local_name(text: &str) -> Result<String, ParseNameError> {
-    match complete(&[text.to_owned()], &[]) {
-        Ok(names) => Ok(names.into_iter().next().unwrap_or_default()),
-        Err(NameError::Name(error)) => Err(error),
-        Err(NameError::NameDigest { name, .. }) => Err(ParseNameError {
-            text: name,
-            reason: "a digest is not a tag",
-        }),
+pub fn local_name(text: &str) -> Result<String, ReferenceError> {
+    let reference = Reference::local(text)?;
+    match reference.digest() {
+        None => Ok(reference.to_string()),
+        Some(_) => Err(ReferenceError::new(text, "a digest is not a tag")),
     }
 }
 
@@ -51,45 +65,23 @@ pub fn local_name(text: &str) -> Result<String, ParseNameError> {
 pub(crate) fn complete(names: &[String], digests: &[&Digest]) -> Result<Vec<String>, NameError> {
     let mut full: Vec<String> = Vec::new();
     for name in names {
-        let completed = normalize_name(&localize(name)).map_err(|error| ParseNameError {
-            text: name.clone(),
-            ..error
-        })?;
-        // One such name makes every command of podman 4 and of tools of that time fail.
-        if completed.starts_with('[') {
-            let reason = "its registry is an IPv6 address, which not all tools can read";
-            let text = name.clone();
-            return Err(ParseNameError { text, reason }.into());
-        }
-        let completed = match completed.split_once('@') {
-            None => completed,
-            Some((_, digest)) if !digests.iter().any(|known| known.as_str() == digest) => {
+        let reference = Reference::local(name)?;
+        let completed = match reference.digest() {
+            None => reference,
+            Some(digest) if digests.contains(&digest) => reference.without_tag(),
+            Some(_) => {
                 return Err(NameError::NameDigest {
                     name: name.clone(),
                     digests: digests.iter().map(ToString::to_string).collect(),
                 });
             }
-            Some((tagged, digest)) => format!("{}@{digest}", without_tag(tagged)),
         };
+        let completed = completed.to_string();
         if !full.contains(&completed) {
             full.push(completed);
         }
     }
     Ok(full)
-}
-
-fn without_tag(name: &str) -> &str {
-    let start = name.rfind('/').map_or(0, |slash| slash + 1);
-    let colon = name.get(start..).and_then(|last| last.find(':'));
-    colon.and_then(|at| name.get(..start + at)).unwrap_or(name)
-}
-
-/// Puts `localhost/` before a name that has no registry.
-fn localize(name: &str) -> String {
-    match name.split_once('/') {
-        Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => name.to_owned(),
-        _ => format!("localhost/{name}"),
-    }
 }
 
 #[cfg(test)]

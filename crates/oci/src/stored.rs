@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::config::ConfigError;
 use crate::find::find_image;
 use crate::manifest::{Document, Manifest, ManifestError};
-use crate::reference::normalize_name;
+use crate::names::normalize_name;
 
 /// An image of the store that is not whole, or was not made by an image tool.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! Names of container images: registry, repository, tag and digest.
 //!
-//! A [`Reference`] is a complete name, such as `docker.io/library/busybox:latest`. It is parsed from
-//! the texts that docker, podman and skopeo take, by the same rules: without a registry a name
+//! A [`Reference`] is a complete name, such as `docker.io/library/busybox:latest`. It is parsed
+//! from the texts that docker, podman and skopeo take, by the same rules: without a registry a name
 //! belongs to `docker.io`, and without a folder there to `library`. [`Reference::local`] completes
 //! names as podman does for images of this machine. [`is_short_name`] tells whether a name needs a
 //! registry from the configuration.
@@ -28,8 +28,8 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
-mod reference;
 mod short;
+mod reference;
 mod grammar;
 mod error;
 

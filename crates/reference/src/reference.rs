@@ -12,13 +12,14 @@ use crate::grammar::{MAX_NAME, is_id, is_registry, is_repository, is_tag};
 const DEFAULT_REGISTRY: &str = "docker.io";
 /// An old name of the same registry.
 const OLD_DEFAULT_REGISTRY: &str = "index.docker.io";
-/// The folder of images there that belong to nobody's folder.
+/// The folder of images that have no other folder there.
 const OFFICIAL: &str = "library";
 /// The registry of images that were made on this machine.
 const LOCAL: &str = "localhost";
 const DEFAULT_TAG: &str = "latest";
 
-/// The complete name of an image: a registry and a repository, and a tag, a digest, both or neither.
+/// The complete name of an image: a registry and a repository, and a tag, a digest, both or
+/// neither.
 ///
 /// It is printed as it is stored: `REGISTRY/REPOSITORY[:TAG][@DIGEST]`. Parsing what was printed
 /// gives the same reference.

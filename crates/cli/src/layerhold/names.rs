@@ -1,9 +1,9 @@
 //! Names of images, which may be given in short.
 
-use layerhold_oci::{ParseNameError, local_name, normalize_name};
+use layerhold_oci::{ReferenceError, local_name, normalize_name};
 
 /// Completes names that an image is to get, and leaves out those that occur again.
-pub(super) fn complete_all(texts: &[String]) -> Result<Vec<String>, ParseNameError> {
+pub(super) fn complete_all(texts: &[String]) -> Result<Vec<String>, ReferenceError> {
     let mut names = Vec::new();
     for text in texts {
         let name = local_name(text)?;

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 
 use layerhold::{AccessError, CommitError, DeleteError, DiffError, LookupError, StageError};
 use layerhold_ids::{ImageId, LayerId};
+use layerhold_reference::ReferenceError;
 use layerhold_sys::PathError;
 
 use super::change::InvalidSetting;
 use crate::names::NameError;
-use crate::reference::ParseNameError;
 use crate::save::SaveError;
 use crate::store_errors::store_errors;
 use crate::stored::ImageError;
@@ -42,7 +42,7 @@ pub enum BuildError {
     Store(#[from] layerhold::Error),
     /// A name is malformed.
     #[error(transparent)]
-    Name(#[from] ParseNameError),
+    Name(#[from] ReferenceError),
     /// A setting has a value that an image cannot have.
     #[error(transparent)]
     Setting(#[from] InvalidSetting),
@@ -155,10 +155,10 @@ impl From<NameError> for BuildError {
     fn from(error: NameError) -> Self {
         match error {
             NameError::Name(error) => Self::Name(error),
-            NameError::NameDigest { name, .. } => Self::Name(ParseNameError {
-                text: name,
-                reason: "an image that is being built has no digest yet",
-            }),
+            NameError::NameDigest { name, .. } => Self::Name(ReferenceError::new(
+                name,
+                "an image that is being built has no digest yet",
+            )),
         }
     }
 }

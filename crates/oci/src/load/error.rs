@@ -2,9 +2,9 @@
 
 use layerhold::{AccessError, CommitError, LookupError, StageError};
 use layerhold_ids::{DiffId, Digest, LayerId};
+use layerhold_reference::ReferenceError;
 
 use crate::names::NameError;
-use crate::reference::ParseNameError;
 use crate::source::SourceError;
 use crate::store_errors::store_errors;
 
@@ -20,7 +20,7 @@ pub enum LoadError {
     Store(#[from] layerhold::Error),
     /// A name is malformed.
     #[error(transparent)]
-    Name(#[from] ParseNameError),
+    Name(#[from] ReferenceError),
     /// A name has the digest of another image.
     #[error("cannot call the image {name:?}: {}", has_digests(digests))]
     NameDigest {

@@ -172,8 +172,8 @@ impl DockerArchive {
 
 /// Names match as written, or after both are completed.
 fn is_called(item: &ManifestItem, wanted: &str) -> bool {
-    let full = crate::reference::normalize_name(wanted).ok();
+    let full = crate::names::normalize_name(wanted).ok();
     item.repo_tags.iter().any(|tag| {
-        tag == wanted || full.is_some() && crate::reference::normalize_name(tag).ok() == full
+        tag == wanted || full.is_some() && crate::names::normalize_name(tag).ok() == full
     })
 }
