@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use layerhold::Snapshot;
+use layerhold::{ItemKind, Snapshot};
 use serde_json::{Map, json};
 
 use super::args::Wipe;
@@ -20,7 +20,7 @@ struct Contents {
 }
 
 impl Contents {
-    /// Everything in the store itself: a wipe does not reach into additional stores.
+    /// Everything in the store itself, damaged records included: a wipe does not reach into additional stores.
     fn of(snapshot: &Snapshot) -> Self {
         let images = snapshot
             .images()
@@ -28,14 +28,23 @@ impl Contents {
         let layers = snapshot
             .layers()
             .filter(|layer| snapshot.additional_store_of_layer(layer.id()).is_none());
-        Contents {
+        let mut contents = Contents {
             containers: snapshot
                 .containers()
                 .map(|it| it.id().to_string())
                 .collect(),
             images: images.map(|it| it.id().to_string()).collect(),
             layers: layers.map(|it| it.id().to_string()).collect(),
+        };
+        for record in snapshot.damaged() {
+            let ids = match record.kind {
+                ItemKind::Container => &mut contents.containers,
+                ItemKind::Image => &mut contents.images,
+                ItemKind::Layer => &mut contents.layers,
+            };
+            ids.extend(record.damage.id.filter(|id| !ids.contains(id)));
         }
+        contents
     }
 
     fn without(mut self, others: &Self) -> Self {

@@ -337,6 +337,7 @@ fn root_peer_podman_buildah_and_skopeo_use_what_was_made() {
             "echo committed > {}/srv/www/index",
         ]);
         let committed = id(&place.text(["commit", "box", "committed"]));
+        let flat = id(&place.text(["commit", "box", "flat", "--squash"]));
         place.text(["export", "box", "-o", "whole.tar"]);
         let sh = ["--entrypoint", "/bin/sh", "--entrypoint", "-c"];
         let import = [&["import", "whole.tar", "imported"][..], &sh].concat();
@@ -354,6 +355,7 @@ fn root_peer_podman_buildah_and_skopeo_use_what_was_made() {
             format!("sha256:{built} localhost/app"),
             format!("sha256:{committed} localhost/committed"),
             format!("sha256:{imported} localhost/imported"),
+            format!("sha256:{flat} localhost/flat"),
         ];
         expected.sort();
         assert_eq!(listed, expected, "{driver}");
@@ -361,6 +363,7 @@ fn root_peer_podman_buildah_and_skopeo_use_what_was_made() {
             ("localhost/app:1", "hello"),
             ("localhost/committed", "committed"),
             ("localhost/imported", "committed"),
+            ("localhost/flat", "committed"),
         ] {
             let mounted = podman.run(["image", "mount", name]).text();
             let index = format!("{}/srv/www/index", mounted.trim_end());

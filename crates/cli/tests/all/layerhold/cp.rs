@@ -405,6 +405,51 @@ fn root_copies_belong_to_the_user_of_the_image() {
 }
 
 #[test]
+fn root_owners_are_those_that_a_mapped_container_sees() {
+    let Some(()) = require_root() else { return };
+    for driver in ["vfs", "overlay"] {
+        let place = filled(driver);
+        let maps = ["--uidmap", "0:100000:65536", "--gidmap", "0:200000:65536"];
+        let create = [
+            &["create-container"][..],
+            &maps,
+            &["-n", "mapped", "localhost/app:1"],
+        ];
+        place.containers_storage(create.concat()).assert_success();
+        place.text(["cp", "h/file", "mapped:/own"]);
+        place.text(["cp", "--archive=false", "h/file", "mapped:/kept"]);
+        let shown = [
+            "mount", "mapped", "--", "stat", "-c", "%u:%g", "{}/own", "{}/kept",
+        ];
+        let text = place.text(shown);
+        assert_eq!(text, "100000:200000\n100077:200088\n", "{driver}");
+        for from in [&["export", "mapped"][..], &["cp", "mapped:/.", "-"]] {
+            let tar = place.run(from).stdout;
+            let mut archive = tar::Archive::new(&tar[..]);
+            let owners: Vec<String> = archive
+                .entries()
+                .unwrap()
+                .map(|entry| {
+                    let entry = entry.unwrap();
+                    let name = entry.path().unwrap().display().to_string();
+                    let header = entry.header();
+                    format!("{name} {}:{}", header.uid().unwrap(), header.gid().unwrap())
+                })
+                .filter(|line| line.starts_with("own") || line.starts_with("kept"))
+                .collect();
+            assert_eq!(owners, ["kept 77:88", "own 0:0"], "{driver} {from:?}");
+        }
+        place.text(["cp", "--archive=false", "mapped:/kept", "h/back"]);
+        let back = fs::metadata(place.path("h/back")).unwrap();
+        assert_eq!((back.uid(), back.gid()), (77, 88), "{driver}");
+        place.text(["commit", "mapped", "committed"]);
+        place.text(["cp", "--archive=false", "committed:/kept", "h/back"]);
+        let back = fs::metadata(place.path("h/back")).unwrap();
+        assert_eq!((back.uid(), back.gid()), (77, 88), "{driver}");
+    }
+}
+
+#[test]
 fn root_an_interrupted_copy_leaves_nothing_mounted() {
     let Some(()) = require_root() else { return };
     let place = filled("overlay");

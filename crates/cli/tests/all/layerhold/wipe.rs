@@ -68,6 +68,23 @@ fn root_wiping_says_what_it_removed() {
 }
 
 #[test]
+fn root_damaged_records_are_wiped_and_named() {
+    let place = filled();
+    let image = place.json(["images"])[0]["id"].as_str().unwrap().to_owned();
+    let records = place.path("root/vfs-images/images.json");
+    let text = fs::read_to_string(&records).unwrap();
+    let layer = text.split("\"layer\":").nth(1).unwrap()[..66].to_owned();
+    fs::write(&records, text.replace(&layer, "7")).unwrap();
+    let ran = place.run(["wipe", "--force"]);
+    assert!(
+        ran.text().contains(&format!("image {image}\n")),
+        "{}",
+        ran.text()
+    );
+    assert_eq!(fs::read_to_string(&records).unwrap(), "[]");
+}
+
+#[test]
 fn root_peer_script_a_wipe_takes_yes_for_an_answer() {
     let Some(()) = require_peer("script") else {
         return;
