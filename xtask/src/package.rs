@@ -152,7 +152,8 @@ fn unpack(packages: &[Package], place: &Path) -> Result<Vec<PathBuf>> {
         let archive = archives.join(format!("{name}.crate"));
         capture(
             program("tar")
-                .arg("-xzf")
+                // New times, since cargo tells by them what it has to build again.
+                .args(["--touch", "-xzf"])
                 .arg(&archive)
                 .arg("-C")
                 .arg(place),
