@@ -78,6 +78,9 @@ pub use source::{SourceError, SourceKind};
 pub use stored::ImageError;
 pub use typed::FieldError;
 
+/// The store: its types are part of this interface.
+pub use layerhold;
+
 /// Compiles and runs the example of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -35,10 +35,10 @@ pub enum ImportError {
     #[error("cannot unpack the layer")]
     Unpack(#[source] UnpackError),
     /// The layer exceeds a limit of the options.
-    #[error("cannot import the layer: it has more than {0}")]
+    #[error("cannot unpack the whole layer: it has more than {0}")]
     TooLarge(ImportLimit),
     /// The import was cancelled.
-    #[error("cannot import the layer")]
+    #[error("cannot unpack the whole layer")]
     Cancelled(#[source] Cancelled),
     /// The system refused to start a thread.
     #[error("cannot start a thread")]

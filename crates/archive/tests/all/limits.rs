@@ -152,10 +152,10 @@ fn the_error_names_limit_and_value() {
     let text = |limit| ImportError::TooLarge(limit).to_string();
     assert_eq!(
         text(ImportLimit::UnpackedBytes(5)),
-        "cannot import the layer: it has more than 5 bytes unpacked"
+        "cannot unpack the whole layer: it has more than 5 bytes unpacked"
     );
     assert_eq!(
         text(ImportLimit::Entries(7)),
-        "cannot import the layer: it has more than 7 entries"
+        "cannot unpack the whole layer: it has more than 7 entries"
     );
 }

@@ -50,6 +50,7 @@ pub(super) fn assemble(
     }
     let created = builder.time();
     let mut below = below(&builder.base, &transaction.store(), progress)?;
+    below.document.complete_history(below.layers.len(), created);
     describe(&mut below.document, &builder, created);
     let sources = std::mem::take(&mut builder.layers);
     let layers = add_layers(&builder, sources, below.layers, transaction, progress)?;

@@ -144,6 +144,25 @@ impl Document {
         list(&mut self.0, "history").clear();
     }
 
+    /// Adds the entries that the history lacks for its layers: podman and buildah do not commit a
+    /// container of an image with some of them.
+    pub(super) fn complete_history(&mut self, layers: usize, created: Timestamp) {
+        let history = list(&mut self.0, "history");
+        let known = history
+            .iter()
+            .filter(|entry| !is_empty_layer(entry))
+            .count();
+        for _ in known..layers {
+            self.add_history(&HistoryEntry {
+                created,
+                created_by: "layerhold: layer of the base image",
+                author: "",
+                comment: "",
+                is_empty_layer: false,
+            });
+        }
+    }
+
     pub(super) fn add_history(&mut self, entry: &HistoryEntry<'_>) {
         let mut fields = Map::new();
         set(&mut fields, "created", entry.created.to_string());
@@ -166,6 +185,12 @@ impl Document {
     pub(super) fn to_json(&self) -> Vec<u8> {
         Value::Object(self.0.clone()).to_string().into_bytes()
     }
+}
+
+fn is_empty_layer(entry: &Value) -> bool {
+    let fields = entry.as_object();
+    let flag = fields.and_then(|fields| get(fields, "empty_layer"));
+    flag.and_then(Value::as_bool).unwrap_or_default()
 }
 
 fn set_platform(fields: &mut Map<String, Value>, platform: &Platform) {
@@ -284,6 +309,26 @@ mod tests {
             changed(base, |change| change.user = Some("7".to_owned())),
             r#"{"os":"linux","other":1,"config":{"Env":["A=1"],"Healthcheck":{"Test":["NONE"]},"User":"7"}}"#
         );
+    }
+
+    #[test]
+    fn a_history_gets_the_entries_that_its_layers_lack() {
+        let base = r#"{"history":[{"created_by":"a"},{"empty_layer":true},7]}"#;
+        let entry = r#"{"created":"2026-01-02T03:04:05Z","created_by":"layerhold: layer of the base image"}"#;
+        for (layers, wanted) in [
+            (1, String::new()),
+            (2, String::new()),
+            (4, format!(",{entry},{entry}")),
+        ] {
+            let mut document = Document::of_base(base.as_bytes()).unwrap();
+            document.complete_history(layers, "2026-01-02T03:04:05Z".parse().unwrap());
+            let wanted =
+                format!(r#"{{"history":[{{"created_by":"a"}},{{"empty_layer":true}},7{wanted}]}}"#);
+            assert_eq!(text(&document), wanted, "{layers} layers");
+        }
+        let mut document = Document::of_base(br#"{"History":null}"#).unwrap();
+        document.complete_history(1, "2026-01-02T03:04:05Z".parse().unwrap());
+        assert!(text(&document).contains(entry));
     }
 
     #[test]

@@ -126,8 +126,9 @@ impl<'a> ImageBuilder<'a> {
     }
 
     /// An image of a container, given by ID or name: its image, and its changes as a layer. The
-    /// container may run. Files that it changes at that time are as they are when they are read, or
-    /// make the build fail.
+    /// configuration is that of its image, without what podman or buildah set for this container.
+    /// The container may run. Files that it changes at that time are as they are when they are
+    /// read, or make the build fail.
     pub fn from_container(container: impl Into<String>) -> Self {
         let container = container.into();
         Self::over(Base::OfContainer(container.clone())).layer(LayerSource::container(container))
@@ -149,7 +150,8 @@ impl<'a> ImageBuilder<'a> {
     }
 
     /// Adds a name. It is completed as podman does ([`local_name`](crate::local_name)), and moves
-    /// here from an image that has it.
+    /// here from an image that has it. [`find_image`](crate::find_image) completes names too; the
+    /// methods of [`Store`] take the complete one.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.names.push(name.into());
         self

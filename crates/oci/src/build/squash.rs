@@ -4,10 +4,13 @@
 //! |---|---|---|
 //! | 1 | the image is built as usual, without a name | an image without a name |
 //! | 2 | its tree is packed into a layer of its own; the image of that is committed | both images |
-//! | 3 | the first image is deleted, unless it was there before | the squashed image |
+//! | 3 | the first image is deleted | the squashed image |
+//!
+//! Its history makes the first image one that no other program has or makes, so that deleting it
+//! takes nothing from another squash of the same contents.
 
-use layerhold::{DeleteMode, Store};
-use layerhold_sys::{Cancel, best_effort};
+use layerhold::{AccessError, DeleteMode, Store};
+use layerhold_sys::{Cancel, best_effort, random_bytes};
 
 use super::assemble::assemble;
 use super::error::BuildError;
@@ -32,25 +35,24 @@ pub(super) fn build(
     };
     second.change.author.clone_from(&builder.change.author);
     builder.created = second.created;
+    let mut random = [0; 16];
+    random_bytes(&mut random).map_err(AccessError::from)?;
+    builder.comment = format!("to be squashed: {:032x}", u128::from_le_bytes(random));
 
     let mut transaction = store.begin()?;
     let first = assemble(builder, &mut transaction, progress)?;
     if first.layers.is_empty() {
         return Err(BuildError::NothingToSquash);
     }
-    let was_there = store.snapshot()?.image_by_id(&first.id)?.is_some();
     transaction.commit()?;
 
     second.base = Base::Configuration(first.configuration.clone());
     let squashed = second
         .layer(LayerSource::tree_of(first.id.clone()))
         .commit(store, progress);
-    let is_same = squashed.as_ref().is_ok_and(|image| image.id == first.id);
-    if !was_there && !is_same {
-        // A container may have it by now. Then it stays, as an image without a name.
-        // It is removed even if the rest was cancelled.
-        let store = store.with_cancel(Cancel::new());
-        best_effort(store.delete_image(&first.id, DeleteMode::Delete));
-    }
+    // A container may have it by now. Then it stays, as an image without a name.
+    // It is removed even if the rest was cancelled.
+    let store = store.with_cancel(Cancel::new());
+    best_effort(store.delete_image(&first.id, DeleteMode::Delete));
     squashed
 }

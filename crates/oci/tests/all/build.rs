@@ -4,6 +4,9 @@ use std::fs;
 use std::io::Cursor;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 
 use layerhold::{ContainerSpec, DeleteMode, MountRequest, Unmounting, layer_id_of_contents};
 use layerhold_archive::Codec;
@@ -13,7 +16,9 @@ use layerhold_oci::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Place, entries, sha256, simple_layout, tar};
+use crate::support::{
+    Layout, Place, config, entries, named, sha256, simple_layout, tar, two_layers,
+};
 
 const TIME: &str = "2026-01-02T03:04:05Z";
 
@@ -375,6 +380,70 @@ fn a_squashed_image_has_one_layer_with_the_tree_of_all() {
         &whole.id
     );
     assert_eq!(view.image("localhost/flat:latest").unwrap().id(), &image.id);
+}
+
+#[test]
+fn two_builds_squash_the_same_contents_at_once() {
+    let place = Place::new();
+    let tree = tree(&place);
+    // The second one begins when the first has committed the image that it squashes, and goes on
+    // from there when the first is done.
+    let (begin, both_committed, first_is_done) =
+        (Barrier::new(2), Barrier::new(2), Barrier::new(2));
+    let build = |at_second_layer: &(dyn Fn() + Sync)| {
+        let layers = AtomicU32::new(0);
+        let progress = |event: Event<'_>| {
+            if matches!(event, Event::LayerBuilding { .. })
+                && layers.fetch_add(1, Ordering::Relaxed) == 1
+            {
+                at_second_layer();
+            }
+        };
+        ImageBuilder::new()
+            .directory(&tree)
+            .timestamp(TIME.parse().unwrap())
+            .squash()
+            .build_with(&place.store, &progress)
+    };
+    let (first, second) = thread::scope(|scope| {
+        let second = scope.spawn(|| {
+            let _leader = begin.wait();
+            build(&|| {
+                let _leader = both_committed.wait();
+                let _leader = first_is_done.wait();
+            })
+        });
+        let first = build(&|| {
+            let _leader = begin.wait();
+            let _leader = both_committed.wait();
+        });
+        let _leader = first_is_done.wait();
+        (first, second.join().unwrap())
+    });
+    assert_eq!(first.unwrap().id, second.unwrap().id);
+    let _only = place.only_image();
+}
+
+#[test]
+fn an_image_on_one_without_history_has_an_entry_for_each_layer() {
+    let place = Place::new();
+    let layers = two_layers();
+    let mut bare: Value = serde_json::from_slice(&config(&layers, "amd64")).unwrap();
+    drop(bare.as_object_mut().unwrap().remove("history").unwrap());
+    let layout = Layout::new(place.path("layout"));
+    let blobs = layers.iter().map(|layer| layout.layer(Codec::Gzip, layer));
+    let base = layout.image_of(bare.to_string().as_bytes(), blobs.collect());
+    let source = layout.finish(&[named(base, "base")]);
+    drop(place.load(&source).unwrap());
+    let image = ImageBuilder::from_image("base")
+        .directory(tree(&place))
+        .timestamp(TIME.parse().unwrap())
+        .build(&place.store)
+        .unwrap();
+    // buildah commits no container of an image whose history names other than all of its layers.
+    let below = json!({"created": TIME, "created_by": "layerhold: layer of the base image"});
+    let own = json!({"created": TIME, "created_by": "layerhold: directory"});
+    assert_eq!(configuration(&image)["history"], json!([below, below, own]));
 }
 
 #[test]
