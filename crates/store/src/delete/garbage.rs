@@ -61,8 +61,9 @@ pub(crate) fn garbage_collect(
     // Unfinished work is undone once it is known what the report has to name.
     let mut locks = engine.catalog.lock_all()?;
     let mut report = find(engine, &locks)?;
+    // The first save of records sweeps some of them away.
+    report.temporary_files = engine.list_temporary_files(&locks)?;
     if mode == DeleteMode::DryRun {
-        report.temporary_files = engine.list_temporary_files(&locks)?;
         drop(locks);
         report.areas = engine.abandoned_areas().map_err(CollectError::Driver)?;
         return Ok(report);
@@ -186,7 +187,7 @@ fn remove(
     for (id, dir) in each(&report.layer_dirs, layout.layer_dirs()) {
         engine.discard(dir, id.as_ref(), trash)?;
     }
-    report.temporary_files =
+    let _listed_before =
         engine.discard_temporary_files(locks, TemporaryFileScope::Everywhere, trash)?;
     Ok(())
 }
