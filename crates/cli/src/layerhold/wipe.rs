@@ -20,7 +20,8 @@ struct Contents {
 }
 
 impl Contents {
-    /// Everything in the store itself, damaged records included: a wipe does not reach into additional stores.
+    /// Everything in the store itself, damaged records included: a wipe does not reach into
+    /// additional stores.
     fn of(snapshot: &Snapshot) -> Self {
         let images = snapshot
             .images()

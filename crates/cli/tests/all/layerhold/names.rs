@@ -103,7 +103,10 @@ fn root_bad_names_change_nothing() {
             "\"a\\nb\" is not an image name",
         ),
         (["tag", "app:1", "good", &digest], "a digest is not a tag"),
-        (["tag", "app:1", "good", "[::1]/x"], "an IPv6 address"),
+        (
+            ["tag", "app:1", "good", "[::1]/x"],
+            "is not an image name: its registry",
+        ),
         (
             ["tag", "nosuch", "good", "x"],
             "layerhold: nosuch: image not known",
