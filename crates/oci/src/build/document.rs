@@ -220,13 +220,36 @@ fn set_variables(list: &mut Vec<Value>, variables: &[(String, String)]) {
 
 /// The name under which a document has a field. Go reads fields whatever the case of their names.
 fn name_in(fields: &Map<String, Value>, name: &str) -> Option<String> {
-    if fields.contains_key(name) {
-        return Some(name.to_owned());
-    }
     let mut names = fields.keys();
     names
         .rfind(|other| other.eq_ignore_ascii_case(name))
         .cloned()
+}
+
+/// Makes one field of all that have a name in some spelling, and returns its name. Of two, the
+/// second counts; objects are merged.
+fn one_field(fields: &mut Map<String, Value>, name: &str) -> String {
+    let Some(last) = name_in(fields, name) else {
+        return name.to_owned();
+    };
+    let same = |other: &&String| other.eq_ignore_ascii_case(name) && **other != last;
+    let earlier: Vec<String> = fields.keys().filter(same).cloned().collect();
+    if !earlier.is_empty() {
+        let mut merged = Value::Null;
+        for name in earlier.iter().chain([&last]) {
+            let value = fields.shift_remove(name).unwrap_or_default();
+            merged = match (merged, value) {
+                (Value::Object(mut merged), Value::Object(more)) => {
+                    merged.extend(more);
+                    Value::Object(merged)
+                }
+                (merged, Value::Null) => merged,
+                (_, value) => value,
+            };
+        }
+        drop(fields.insert(last.clone(), merged));
+    }
+    last
 }
 
 fn get<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
@@ -234,7 +257,7 @@ fn get<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
 }
 
 fn set(fields: &mut Map<String, Value>, name: &str, value: impl Into<Value>) {
-    let name = name_in(fields, name).unwrap_or_else(|| name.to_owned());
+    let name = one_field(fields, name);
     drop(fields.insert(name, value.into()));
 }
 
@@ -246,7 +269,7 @@ fn remove(fields: &mut Map<String, Value>, name: &str) {
 
 /// An object in a document, made if there is none.
 fn object<'a>(fields: &'a mut Map<String, Value>, name: &str) -> &'a mut Map<String, Value> {
-    let name = name_in(fields, name).unwrap_or_else(|| name.to_owned());
+    let name = one_field(fields, name);
     let value = fields.entry(name).or_insert(Value::Null);
     if !value.is_object() {
         *value = Value::Object(Map::new());
@@ -256,7 +279,7 @@ fn object<'a>(fields: &'a mut Map<String, Value>, name: &str) -> &'a mut Map<Str
 
 /// A list in a document, made if there is none.
 fn list<'a>(fields: &'a mut Map<String, Value>, name: &str) -> &'a mut Vec<Value> {
-    let name = name_in(fields, name).unwrap_or_else(|| name.to_owned());
+    let name = one_field(fields, name);
     let value = fields.entry(name).or_insert(Value::Null);
     if !value.is_array() {
         *value = Value::Array(Vec::new());
@@ -266,7 +289,11 @@ fn list<'a>(fields: &'a mut Map<String, Value>, name: &str) -> &'a mut Vec<Value
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::config::Config;
+    use crate::typed;
 
     fn text(document: &Document) -> String {
         String::from_utf8(document.to_json()).unwrap()
@@ -380,6 +407,95 @@ mod tests {
             changed(base, both),
             r#"{"config":{"Entrypoint":["/new"],"Cmd":[]}}"#
         );
+    }
+
+    /// Values for the fields of a configuration, right and wrong ones, under any spelling.
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            Just(json!(true)),
+            Just(json!(7)),
+            Just(json!("x")),
+            Just(json!(["A=1", "PATH=/bin"])),
+            Just(json!([7])),
+            Just(json!({})),
+            Just(json!({"a": {}})),
+            Just(json!([{"created_by": "x", "empty_layer": true}])),
+        ];
+        let names = proptest::sample::select(vec![
+            "config",
+            "CONFIG",
+            "Env",
+            "ENV",
+            "Entrypoint",
+            "Cmd",
+            "cmd",
+            "Labels",
+            "rootfs",
+            "RootFS",
+            "diff_ids",
+            "type",
+            "history",
+            "History",
+            "os",
+            "OS",
+            "architecture",
+            "variant",
+            "author",
+            "created",
+            "container",
+            "other",
+        ]);
+        leaf.prop_recursive(3, 24, 6, move |inner| {
+            proptest::collection::vec((names.clone(), inner), 0..6).prop_map(|fields| {
+                let fields = fields
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value));
+                Value::Object(fields.collect())
+            })
+        })
+    }
+
+    proptest! {
+        /// What podman reads before a change, it reads after it.
+        #[test]
+        fn a_readable_base_stays_readable(base in values()) {
+            let bytes = base.to_string().into_bytes();
+            if let (Ok(_), Some(mut document)) = (Config::parse(&bytes), Document::of_base(&bytes)) {
+                let mut change = ConfigChange {
+                    entrypoint: Some(vec!["/a".to_owned()]),
+                    variables: vec![("A".to_owned(), "2".to_owned())],
+                    user: Some("7".to_owned()),
+                    author: Some("me".to_owned()),
+                    ..ConfigChange::default()
+                };
+                change.add_port("80");
+                document.apply(&change);
+                document.set_platform(&"linux/arm64/v8".parse().unwrap());
+                document.set_created("2026-01-02T03:04:05Z".parse().unwrap());
+                let diff_id: DiffId = format!("sha256:{}", "1".repeat(64)).parse().unwrap();
+                document.set_diff_ids(std::slice::from_ref(&diff_id));
+                document.add_history(&HistoryEntry {
+                    created: "2026-01-02T03:04:05Z".parse().unwrap(),
+                    created_by: "x",
+                    author: "me",
+                    comment: "",
+                    is_empty_layer: false,
+                });
+                let config = Config::parse(&document.to_json());
+                prop_assert!(config.is_ok(), "{:?} of {}", config, text(&document));
+                let config = config.unwrap();
+                prop_assert_eq!(config.diff_ids, [diff_id]);
+                prop_assert_eq!(config.platform.to_string(), "linux/arm64/v8");
+                prop_assert_eq!(config.created.as_deref(), Some("2026-01-02T03:04:05Z"));
+                let read = typed::read(&document.to_json(), &typed::CONFIG).unwrap();
+                let config = read.get("config");
+                prop_assert_eq!(config.get("User").text(), "7");
+                prop_assert_eq!(config.get("Entrypoint").texts(), ["/a"]);
+                prop_assert!(config.get("Cmd").texts().is_empty());
+                prop_assert!(config.get("Env").texts().contains(&"A=2".to_owned()));
+            }
+        }
     }
 
     #[test]
