@@ -169,10 +169,7 @@ fn subordinate(kind: &IdKind, name: &str, user: u32) -> Result<Vec<SubIdRange>, 
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(source) => return Err(NoRanges::Read { path, source }),
     };
-    let owner = SubIdOwner {
-        name,
-        uid: Some(user),
-    };
+    let owner = SubIdOwner::new(name).with_uid(user);
     let ranges = SubIdFile::parse(&text).and_then(|file| file.ranges_for(owner));
     match ranges {
         Ok(ranges) if ranges.is_empty() => Err(NoRanges::None { path }),

@@ -7,6 +7,7 @@ use crate::{ContainerId32, HostId, IdMap, IdRange};
 /// A line of `/proc/PID/uid_map` or `gid_map` is not three numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("cannot make sense of line {line} of the map of a user namespace: {text:?}")]
+#[non_exhaustive]
 pub struct KernelMapError {
     /// The number of the line, from 1.
     pub line: usize,

@@ -48,6 +48,7 @@ pub struct IdMappingOptions {
 
 /// Command line options about ID maps.
 #[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
 pub struct MappingRequest<'a> {
     /// Map strings for users.
     pub uid_maps: &'a [String],
@@ -88,7 +89,36 @@ pub enum ResolveError<E: Error + 'static> {
     },
 }
 
-impl MappingRequest<'_> {
+impl<'a> MappingRequest<'a> {
+    /// No options: nothing is mapped.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds map strings for users and for groups.
+    #[must_use]
+    pub fn with_maps(mut self, users: &'a [String], groups: &'a [String]) -> Self {
+        self.uid_maps = users;
+        self.gid_maps = groups;
+        self
+    }
+
+    /// Adds the names whose subordinate ranges are used; empty for none.
+    #[must_use]
+    pub fn with_subordinate(mut self, user: &'a str, group: &'a str) -> Self {
+        self.sub_uid = user;
+        self.sub_gid = group;
+        self
+    }
+
+    /// Says that the process is unprivileged, with these IDs.
+    #[must_use]
+    pub fn with_unprivileged(mut self, ids: impl Into<Option<(u32, u32)>>) -> Self {
+        self.unprivileged = ids.into();
+        self
+    }
+
     /// Completes the options and makes the maps (Go: types/idmappings.go, `ParseIDMapping`).
     ///
     /// Map strings and names given for users also count for groups if none are given for those, and

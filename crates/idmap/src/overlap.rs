@@ -9,6 +9,7 @@ use crate::{ContainerId32, HostId, IdRange, IdSet};
 /// Ranges of a map overlap on either side. The message is Go's (Go: idset.go,
 /// `hasOverlappingRanges`).
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub struct OverlapError {
     /// The ranges that overlap an earlier one, in order.
     pub conflicts: Vec<IdRange>,

@@ -8,6 +8,7 @@ use crate::{IdMap, IdRange};
 
 /// A map string is malformed. The message is Go's (Go: pkg/idtools/parser.go).
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub struct ParseMapError {
     /// The setting: `UID` or `GID`, or the name of the caller's option.
     pub setting: String,

@@ -14,6 +14,7 @@ const END: u64 = 1 << 32;
 /// There are too few free IDs. The message is Go's (Go: types/errors.go, `ErrNoAvailableIDs`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("not enough unused IDs in user namespace")]
+#[non_exhaustive]
 pub struct NotEnoughIds {
     /// Number of IDs asked for.
     pub wanted: u64,

@@ -66,7 +66,7 @@ impl SubIdRange {
 ///
 /// let file = SubIdFile::parse("ann:100000:65536\nbob:165536:65536\nann:165536:10\n")?;
 /// let of = |name| -> Result<IdSet<HostId>, layerhold_idmap::SubIdError> {
-///     Ok(file.ranges_for(SubIdOwner { name, uid: None })?.into_iter().collect())
+///     Ok(file.ranges_for(SubIdOwner::new(name))?.into_iter().collect())
 /// };
 /// let (ann, bob) = (of("ann")?, of("bob")?);
 /// assert_eq!(ann.intervals(), [100_000..165_546]);
@@ -103,12 +103,28 @@ impl IdSet<HostId> {
 
 /// The user or group whose ranges are requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SubIdOwner<'a> {
     /// The name of the user or group. `ALL` selects every line.
     pub name: &'a str,
     /// The user's ID, if known; lines that begin with it count too. Go looks up the *user* of that
     /// name even for groups (Go: pkg/idtools/idtools.go, `parseSubidFile`).
     pub uid: Option<u32>,
+}
+
+impl<'a> SubIdOwner<'a> {
+    /// Names the user or group.
+    #[must_use]
+    pub const fn new(name: &'a str) -> Self {
+        Self { name, uid: None }
+    }
+
+    /// Adds the ID of the user of that name, if it is known.
+    #[must_use]
+    pub fn with_uid(mut self, uid: impl Into<Option<u32>>) -> Self {
+        self.uid = uid.into();
+        self
+    }
 }
 
 /// The lines of `/etc/subuid` or `/etc/subgid`.
@@ -209,7 +225,7 @@ impl IdMap {
     /// use layerhold_idmap::{IdMap, SubIdFile, SubIdOwner};
     ///
     /// let file = SubIdFile::parse("u:200000:10\nother:5:5\nu:100000:65536\n")?;
-    /// let map = IdMap::contiguous_from_zero(file.ranges_for(SubIdOwner { name: "u", uid: None })?);
+    /// let map = IdMap::contiguous_from_zero(file.ranges_for(SubIdOwner::new("u"))?);
     /// assert_eq!(map.to_string(), "0:100000:65536,65536:200000:10");
     /// # Ok::<(), layerhold_idmap::SubIdError>(())
     /// ```
@@ -271,7 +287,7 @@ mod tests {
         assert_eq!(ranges("bad", None), bad);
         assert_eq!(ranges("ALL", None), bad);
         let file = SubIdFile::parse("u:-1:5\nv:1:4294967296\nw:4294967296:1").unwrap();
-        let of = |name| file.ranges_for(SubIdOwner { name, uid: None });
+        let of = |name| file.ranges_for(SubIdOwner::new(name));
         assert_eq!(
             of("u"),
             Err(SubIdError::Number {

@@ -136,6 +136,7 @@ pub struct FileReport {
 
 /// A name that was found in two records. The later record keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NameConflict {
     /// The name.
     pub name: String,

@@ -26,6 +26,20 @@ pub enum LookupError {
     Damaged(#[from] Damaged),
 }
 
+impl LookupError {
+    /// Whether the disk is full (or a quota used up).
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        matches!(self, Self::Read(error) if error.is_out_of_space())
+    }
+
+    /// Whether the wait for the lock was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Read(error) if error.is_cancelled())
+    }
+}
+
 /// `None` if what is in the files must be loaded to know.
 pub(crate) fn in_passing<R: Record>(
     shared: &Shared<R>,

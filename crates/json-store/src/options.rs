@@ -19,6 +19,7 @@ pub enum Access {
 
 /// When a loaded store is considered out of date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Freshness {
     /// When the token in the lock file changed.
     Token,

@@ -19,6 +19,7 @@ pub enum KeySource {
 
 /// Whether [`Snapshot::resolve`](crate::Snapshot::resolve) looks at a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum KeyUse {
     /// Only lookups that name the key find its values.
     Explicit,

@@ -49,6 +49,31 @@ pub enum DeleteError {
     Data(#[from] BigDataError),
 }
 
+impl DeleteError {
+    /// Whether no record has the ID.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Change(error) if error.is_not_found())
+    }
+
+    /// Whether the disk is full (or a quota used up).
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        match self {
+            Self::Read(error) => error.is_out_of_space(),
+            Self::Change(_) => false,
+            Self::Save(error) => error.is_out_of_space(),
+            Self::Data(error) => error.is_out_of_space(),
+        }
+    }
+
+    /// Whether the wait for the lock was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Read(error) if error.is_cancelled())
+    }
+}
+
 /// Why a record was not changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

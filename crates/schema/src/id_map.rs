@@ -22,6 +22,7 @@ pub struct IdMapEntry {
 /// A range with numbers that are not IDs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("ID range {}:{}:{} has a number that is negative or too great", entry.container_id, entry.host_id, entry.size)]
+#[non_exhaustive]
 pub struct IdMapEntryError {
     /// The range.
     pub entry: IdMapEntry,

@@ -90,6 +90,14 @@ pub enum ReadError {
     Sink(#[source] io::Error),
 }
 
+impl ReadError {
+    /// Whether the sink's filesystem is full or a quota is used up.
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        matches!(self, Self::Sink(cause) if is_out_of_space(cause))
+    }
+}
+
 impl From<ReadError> for io::Error {
     /// Wraps the error, for reading content through [`io::Read`].
     fn from(error: ReadError) -> Self {
@@ -137,6 +145,21 @@ pub enum WriteError {
     Destination(#[source] io::Error),
 }
 
+impl WriteError {
+    /// Whether the destination's filesystem is full or a quota is used up.
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        matches!(self, Self::Destination(cause) if is_out_of_space(cause))
+    }
+}
+
+fn is_out_of_space(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
 impl From<WriteError> for io::Error {
     fn from(error: WriteError) -> Self {
         let kind = match &error {
@@ -144,5 +167,22 @@ impl From<WriteError> for io::Error {
             _ => io::ErrorKind::InvalidInput,
         };
         Self::new(kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_recognised() {
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        let other = || io::Error::from(io::ErrorKind::BrokenPipe);
+        assert!(WriteError::Destination(full()).is_out_of_space());
+        assert!(!WriteError::Destination(other()).is_out_of_space());
+        assert!(ReadError::Sink(full()).is_out_of_space());
+        // Not the disk that the archive is read from.
+        assert!(!ReadError::Source(full()).is_out_of_space());
+        assert!(!ReadError::Sink(other()).is_out_of_space());
     }
 }

@@ -15,6 +15,29 @@ pub struct Limits {
     pub raw_header: u64,
 }
 
+impl Limits {
+    /// Limits the length of one extension, in bytes.
+    #[must_use]
+    pub fn with_extension(mut self, bytes: u64) -> Self {
+        self.extension = bytes;
+        self
+    }
+
+    /// Limits the length of a PAX 1.0 sparse map, in bytes.
+    #[must_use]
+    pub fn with_sparse_map(mut self, bytes: u64) -> Self {
+        self.sparse_map = bytes;
+        self
+    }
+
+    /// Limits the length of everything before an entry's payload, in bytes.
+    #[must_use]
+    pub fn with_raw_header(mut self, bytes: u64) -> Self {
+        self.raw_header = bytes;
+        self
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -23,6 +23,21 @@ pub enum RecordError {
     Output(#[source] io::Error),
 }
 
+impl RecordError {
+    /// Whether the destination's filesystem is full or a quota is used up.
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        matches!(self, Self::Output(cause) if is_out_of_space(cause))
+    }
+}
+
+fn is_out_of_space(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
 impl From<RecordError> for io::Error {
     fn from(error: RecordError) -> Self {
         let kind = match &error {
@@ -194,6 +209,12 @@ impl RebuildError {
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Open { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
+
+    /// Whether the destination's filesystem is full or a quota is used up.
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        matches!(self, Self::Output(cause) if is_out_of_space(cause))
+    }
 }
 
 impl From<RebuildError> for io::Error {
@@ -205,5 +226,24 @@ impl From<RebuildError> for io::Error {
             _ => io::ErrorKind::InvalidData,
         };
         Self::new(kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_recognised() {
+        let full = || io::Error::from(io::ErrorKind::QuotaExceeded);
+        assert!(RecordError::Output(full()).is_out_of_space());
+        assert!(RebuildError::Output(full()).is_out_of_space());
+        let open = |source| RebuildError::Open {
+            name: b"a".to_vec(),
+            source,
+        };
+        assert!(!open(full()).is_out_of_space());
+        assert!(!open(full()).is_not_found());
+        assert!(open(io::ErrorKind::NotFound.into()).is_not_found());
     }
 }

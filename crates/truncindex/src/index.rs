@@ -49,6 +49,7 @@ pub enum InsertError {
 /// The key to remove is not in the index.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("no such id: '{id}'")]
+#[non_exhaustive]
 pub struct RemoveError {
     /// The key.
     pub id: String,

@@ -50,16 +50,7 @@ fn subordinate_ids(text: &str) {
     let Ok(file) = SubIdFile::parse(text) else {
         return;
     };
-    for owner in [
-        SubIdOwner {
-            name: "user",
-            uid: None,
-        },
-        SubIdOwner {
-            name: "0",
-            uid: Some(1000),
-        },
-    ] {
+    for owner in [SubIdOwner::new("user"), SubIdOwner::new("0").with_uid(1000)] {
         if let Ok(ranges) = file.ranges_for(owner) {
             translate(&IdMap::contiguous_from_zero(ranges));
         }

@@ -79,7 +79,7 @@ fn subordinate(kind: IdKind, name: &str) -> Result<IdMap, Failure> {
         .ok()
         .and_then(|passwd| uid_of_user(&passwd, name));
     let ranges = SubIdFile::parse(&text)
-        .and_then(|file| file.ranges_for(SubIdOwner { name, uid }))
+        .and_then(|file| file.ranges_for(SubIdOwner::new(name).with_uid(uid)))
         .map_err(Failure::value)?;
     if ranges.is_empty() {
         return Err(Failure::value(NoRanges {

@@ -57,6 +57,8 @@ fn one_call_changes_and_saves() {
     assert_eq!(place.text("things.json"), before);
     let error = store.update("b", |_| Ok::<_, UpdateError>(())).unwrap_err();
     assert!(error.is_not_found() && !error.is_conflict() && !error.is_cancelled());
+    let error = store.delete("b").unwrap_err();
+    assert!(error.is_not_found() && !error.is_out_of_space() && !error.is_cancelled());
     let changed = store.update("a", |thing| {
         thing.set("tag", "whole");
         Ok::<_, Refused>(())

@@ -47,7 +47,7 @@ fn subordinate_ids(options: &StoreOptions, kind: IdKind) -> Result<IdSet<HostId>
         .ok()
         .and_then(|passwd| uid_of_user(&passwd, user));
     let file = text(&path)?;
-    let owner = SubIdOwner { name: user, uid };
+    let owner = SubIdOwner::new(user).with_uid(uid);
     let ranges = SubIdFile::parse(&file).and_then(|file| file.ranges_for(owner));
     let ranges = ranges.map_err(|source| UserNsError::SubIds {
         path: path.clone(),

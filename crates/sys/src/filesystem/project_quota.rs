@@ -36,6 +36,7 @@ pub struct QuotaLimits {
 
 /// The usage and limits of a project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct QuotaUsage {
     /// Bytes on the disk.
     pub bytes: u64,

@@ -9,6 +9,7 @@ use crate::error::{Context, Result, descriptor_path};
 
 /// How a file's content was copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CopyMethod {
     /// The copy shares the blocks of the original until one of them is written.
     Reflink,

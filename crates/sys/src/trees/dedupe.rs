@@ -9,6 +9,7 @@ use crate::error::{Context, Result, descriptor_path};
 
 /// The result of making two files share blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Deduped {
     /// Length of the shared beginning in bytes, whether or not it was shared before.
     pub bytes: u64,
@@ -18,6 +19,7 @@ pub struct Deduped {
 
 /// Why sharing ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DedupeEnd {
     /// The whole range is shared.
     Complete,

@@ -11,6 +11,7 @@ use crate::trees::descent::Descent;
 
 /// The size of a tree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TreeUsage {
     /// Total length of everything except directories, hard links once.
     pub bytes: u64,
