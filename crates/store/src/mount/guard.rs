@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use layerhold_driver::Stacking;
 use layerhold_ids::LayerId;
-use layerhold_sys::{best_effort, unique_mount_id};
+use layerhold_sys::{Cancel, best_effort, unique_mount_id};
 
 use crate::catalog::key::Key;
 use crate::engine::Engine;
@@ -24,6 +24,9 @@ use crate::records::kinds::ItemId;
 /// Go's tools among them. If the mount was ended by force, and the layer was mounted again for
 /// others, this leaves their mount alone. Kernels before 6.8 cannot tell the two mounts apart, nor
 /// can the driver vfs, which mounts nothing and only counts.
+///
+/// A [`Cancel`] of the store does not keep the guard from ending its use. A bound on waits for locks
+/// does, if it passes: the layer then stays mounted and counted.
 ///
 /// Dropping ignores errors; [`unmount`](Self::unmount) returns them. A process that is killed leaves
 /// the layer mounted and counted, until [`Store::unmount`](crate::Store::unmount) is called for it
@@ -162,7 +165,8 @@ pub(crate) fn guard(
     let number = is_mounted.then(|| unique_mount_id(&path)).flatten();
     drop(locked);
     Ok(MountGuard {
-        engine: Arc::clone(engine),
+        // Work that was cancelled ends its mounts too.
+        engine: Arc::new(engine.with_cancel(Cancel::new())),
         layer: target.layer.id().clone(),
         path,
         number,

@@ -10,7 +10,7 @@ use layerhold::{
     ErrorKind, LayerSpec, MountError, MountGuard, MountRequest, Shutdown, StillMounted, Store,
     StoreOptions, Unmounting,
 };
-use layerhold_sys::best_effort;
+use layerhold_sys::{Cancel, best_effort};
 use layerhold_testkit::{Feature, SkipReason, TempDir, require_feature, require_root, scratch};
 
 use crate::support::{Place, id, image, import, small_tar, unmount_outside};
@@ -65,6 +65,21 @@ fn a_guard_needs_no_handle_and_may_end_on_any_thread() {
         panic!("in the middle of the work");
     }));
     assert!(panicked.is_err());
+    assert_eq!(place.store.mounted("base").unwrap(), 0);
+}
+
+#[test]
+fn a_guard_ends_its_use_when_its_store_was_cancelled() {
+    let place = Place::new();
+    import(&place.store, LayerSpec::new().name("base"), &small_tar());
+    let cancel = Cancel::new();
+    let store = place.store.with_cancel(cancel.clone());
+    let dropped = store.mount_guard("base", &request()).unwrap();
+    let unmounted = store.mount_guard("base", &request()).unwrap();
+    cancel.cancel();
+    drop(dropped);
+    assert_eq!(place.store.mounted("base").unwrap(), 1);
+    assert_eq!(unmounted.unmount().unwrap(), StillMounted::No);
     assert_eq!(place.store.mounted("base").unwrap(), 0);
 }
 
