@@ -134,8 +134,11 @@ pub enum Command {
     /// With `-- COMMAND`, the layer, container or image is mounted while COMMAND runs, and
     /// unmounted afterwards, also if COMMAND fails or is killed. COMMAND finds the mount point in
     /// the variable LAYERHOLD_MOUNT, and in place of `{}` in its words. INT, TERM, HUP and QUIT are
-    /// passed on to it. The exit code is that of COMMAND, 128 and the number of the signal that
-    /// ended it, 127 if it is not found, or 126 if it cannot be run.
+    /// passed on to it; one that is sent to the whole process group reaches it twice, unless it
+    /// comes from the terminal.
+    ///
+    /// The exit code is that of COMMAND, 128 and the number of the signal that ended it, 127 if it
+    /// is not found, or 126 if it cannot be run.
     Mount(Mount),
     /// Unmount layers, containers or images
     Unmount(Unmount),
@@ -160,7 +163,8 @@ pub enum Command {
     /// As in podman, copies belong to the user of the image, in the container, or to the user of
     /// this process, on this machine; --archive=false keeps the owners as numbers, on this machine
     /// too. Modes, times and `user.` attributes are kept. A link as SOURCE is followed; links
-    /// inside are copied.
+    /// inside are copied. On this machine, devices are left out, as in podman, and set-user-ID bits
+    /// are dropped unless the owners are kept.
     Cp(Copy),
     /// Remove unused containers, images or layers
     ///

@@ -129,6 +129,11 @@ impl End {
         })
     }
 
+    /// Whether this is a path of this machine.
+    pub(super) fn is_host(&self) -> bool {
+        self.mount.is_none()
+    }
+
     /// Whether both ends are in one layer.
     pub(super) fn is_in_the_tree_of(&self, other: &Self) -> bool {
         match (&self.mount, &other.mount) {

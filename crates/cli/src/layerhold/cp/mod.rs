@@ -7,6 +7,7 @@ mod end;
 mod place;
 mod user;
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::io::{BufWriter, Cursor, IsTerminal, Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -19,7 +20,7 @@ use layerhold_archive::{
     pack, pack_changes,
 };
 use layerhold_sys::{Dir, FileType, PathError, in_user_namespace};
-use layerhold_tar_format::{ReadError, Reader, WriteError};
+use layerhold_tar_format::{EntryKind, Header, ReadError, Reader, WriteError};
 use serde_json::json;
 
 use self::end::{End, Operand, operand};
@@ -28,9 +29,13 @@ use super::archive_output::ARCHIVE_ON_TERMINAL;
 use super::args::Copy;
 use super::call::Call;
 use super::load::TAR_FROM_TERMINAL;
+use super::units::count;
 use crate::environment::Environment;
 use crate::failure::{Failure, stream};
 use crate::packing::{Interrupted, while_writing};
+
+/// The bits of a mode that let a file run as its owner or group.
+const SET_ID: i64 = 0o6000;
 
 /// Why something is not copied.
 #[derive(Debug, thiserror::Error)]
@@ -200,7 +205,7 @@ fn target(from: &End, source: &Source, to: &End) -> Result<Target, CopyError> {
     }
 }
 
-fn copy(call: &Call<'_, '_>, args: &Copy, from: &End, to: &End) -> Result<Summary, Failure> {
+fn copy(call: &mut Call<'_, '_>, args: &Copy, from: &End, to: &End) -> Result<Summary, Failure> {
     let source = source(from).map_err(Failure::value)?;
     let target = target(from, &source, to).map_err(Failure::value)?;
     if matches!(source, Source::Tree(_)) && from.is_in_the_tree_of(to) {
@@ -212,15 +217,12 @@ fn copy(call: &Call<'_, '_>, args: &Copy, from: &End, to: &End) -> Result<Summar
         options = options.with_owner(uid, gid);
     }
     let mut unpacker = unpacker(args, to, &target.dir)?;
-    let unpacking = Unpacking {
-        to,
-        owner: None,
-        // A file is packed under its own name.
-        name: match &source {
-            Source::Tree(_) => None,
-            Source::File { .. } => Some(&target.name),
-        },
-    };
+    let mut unpacking = Unpacking::to(to);
+    // A file is packed under its own name.
+    if let Source::File { .. } = &source {
+        unpacking.name = Some(&target.name);
+    }
+    unpacking.drops_set_id = to.is_host() && args.archive;
     let passed = while_writing(
         |out| write_source(&source, &target.name, options, out),
         |pipe| unpacking.unpack(pipe, &mut unpacker),
@@ -235,6 +237,12 @@ fn copy(call: &Call<'_, '_>, args: &Copy, from: &End, to: &End) -> Result<Summar
             Interrupted::Read(error) => error,
         })
         .map_err(Failure::value)?;
+    if !unpacking.devices.is_empty() {
+        let left_out = count(unpacking.devices.len(), "device");
+        call.note(format_args!(
+            "layerhold: left out {left_out}, which copies on this machine do not become"
+        ))?;
+    }
     finished(unpacker, to)
 }
 
@@ -287,12 +295,27 @@ struct Unpacking<'a> {
     owner: Option<(u32, u32)>,
     /// The name of the only entry, if it is not that in the tar.
     name: Option<&'a OsStr>,
+    /// Whether files lose the bits that let them run as their owner. Here that is another one.
+    drops_set_id: bool,
+    /// Devices that were left out, because they would be those of this machine.
+    devices: HashSet<Vec<u8>>,
 }
 
-impl Unpacking<'_> {
-    fn unpack(&self, tar: impl Read, unpacker: &mut Unpacker) -> Result<(), CopyError> {
+impl<'a> Unpacking<'a> {
+    fn to(to: &'a End) -> Self {
+        Unpacking {
+            to,
+            owner: None,
+            name: None,
+            drops_set_id: false,
+            devices: HashSet::new(),
+        }
+    }
+
+    fn unpack(&mut self, tar: impl Read, unpacker: &mut Unpacker) -> Result<(), CopyError> {
+        let path = &self.to.text;
         let failed = |source| CopyError::Unpack {
-            path: self.to.text.clone(),
+            path: path.clone(),
             source,
         };
         let mut reader = Reader::new(tar);
@@ -304,6 +327,13 @@ impl Unpacking<'_> {
             if let Some(name) = self.name {
                 header.name = name.as_bytes().to_vec();
             }
+            if self.drops_set_id {
+                header.mode &= !SET_ID;
+            }
+            if self.to.is_host() && self.is_device(&header) {
+                self.devices.insert(header.name);
+                continue;
+            }
             unpacker.begin(&header).map_err(failed)?;
             while let Some(chunk) = entry.next_chunk()? {
                 let written = unpacker.write_at(chunk.offset, chunk.data);
@@ -312,6 +342,15 @@ impl Unpacking<'_> {
             unpacker.end().map_err(failed)?;
         }
         Ok(())
+    }
+
+    /// Whether an entry is a device, or another name of one.
+    fn is_device(&self, header: &Header) -> bool {
+        match header.kind {
+            EntryKind::CharDevice | EntryKind::BlockDevice => true,
+            EntryKind::HardLink => self.devices.contains(&header.link_name),
+            _ => false,
+        }
     }
 }
 
@@ -354,10 +393,11 @@ fn unpack_input(call: &mut Call<'_, '_>, args: &Copy, to: &End) -> Result<Summar
         .map_err(|error| Failure::value(CopyError::Input(error)))?;
     let codec = Codec::sniff(&start);
     let whole = Cursor::new(start).chain(input);
-    let name = None;
+    let mut unpacking = Unpacking::to(to);
+    unpacking.owner = owner;
     decompressor(codec, whole)
         .map_err(CopyError::from)
-        .and_then(|tar| Unpacking { to, owner, name }.unpack(tar, &mut unpacker))
+        .and_then(|tar| unpacking.unpack(tar, &mut unpacker))
         .map_err(Failure::value)?;
     finished(unpacker, to)
 }

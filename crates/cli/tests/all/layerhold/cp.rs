@@ -125,8 +125,11 @@ fn root_peer_podman_copies_the_same() {
             for h in ["h-ours", "h-theirs"] {
                 drop(fs::remove_dir_all(place.path(h)));
                 lay_out(&place.path(h));
-                // podman cannot rename a tree with hard links.
+                // podman cannot rename a tree with hard links, and lets a program of any owner
+                // become one that runs as this user.
                 fs::remove_file(place.path(h).join("dir/same")).unwrap();
+                let mode = fs::Permissions::from_mode(0o751);
+                fs::set_permissions(place.path(h).join("file"), mode).unwrap();
             }
             let ours_name = format!("ours-{archive}");
             let (source, target) = copied(&ours_name, "h-ours");
@@ -228,13 +231,30 @@ fn root_a_tree_is_copied_with_all_that_is_in_it() {
         let sets = run(Command::new("setfattr")
             .args(attribute)
             .current_dir(place.path("")));
-        let made = "mkfifo h/dir/pipe; mknod h/dir/null c 1 3; touch -d @1700000000 h/dir/sub/b h/dir/sub h/dir";
+        let made = "mkfifo h/dir/pipe; mknod h/dir/null c 1 3; ln h/dir/null h/dir/null2; touch -d @1700000000 h/dir/sub/b h/dir/sub h/dir";
         run(Command::new("sh")
             .args(["-c", made])
             .current_dir(place.path("")))
         .assert_success();
         place.text(["cp", "h/dir", "box:/renamed"]);
-        place.text(["cp", "box:/renamed", "h/back"]);
+        // Devices of a container do not become those of this machine.
+        let ran = place.run(["cp", "box:/renamed", "h/back"]);
+        let note = "layerhold: left out 2 devices, which copies on this machine do not become\n";
+        assert_eq!((ran.code, stderr(&ran)), (Some(0), note.to_owned()));
+        for name in ["null", "null2"] {
+            assert!(!place.path("h/back").join(name).exists());
+            let kind = [
+                "mount",
+                "box",
+                "--",
+                "stat",
+                "-c",
+                "%F",
+                &format!("{{}}/renamed/{name}"),
+            ];
+            assert_eq!(place.text(kind), "character special file\n", "{driver}");
+            fs::remove_file(place.path("h/dir").join(name)).unwrap();
+        }
         let back = Tree::of(&place.path("h/back"));
         let differences = Tree::of(&place.path("h/dir")).differences(&back);
         let real: Vec<_> = differences
@@ -396,6 +416,12 @@ fn root_copies_belong_to_the_user_of_the_image() {
         stderr(&ran)
     );
     place.text(["cp", "-a=false", "h/file", "bad:/"]);
+    // A program of another owner does not become one that runs as this user.
+    for (flag, mode, owner) in [("--archive", 0o751, 0), ("-a=false", 0o4751, 77)] {
+        place.text(["cp", flag, "--overwrite", "bad:/file", "h/got"]);
+        let got = fs::metadata(place.path("h/got")).unwrap();
+        assert_eq!((got.mode() & 0o7777, got.uid()), (mode, owner), "{flag}");
+    }
     // From one container to another.
     place.text(["cp", "web:/srv", "bad:/srv", "-a=false"]);
     assert_eq!(
