@@ -25,8 +25,8 @@ use crate::records::kinds::ItemId;
 /// others, this leaves their mount alone. Kernels before 6.8 cannot tell the two mounts apart, nor
 /// can the driver vfs, which mounts nothing and only counts.
 ///
-/// A [`Cancel`] of the store does not keep the guard from ending its use. A bound on waits for locks
-/// does, if it passes: the layer then stays mounted and counted.
+/// A [`Cancel`] of the store does not keep the guard from ending its use. A bound on waits for
+/// locks does, if it passes: the layer then stays mounted and counted.
 ///
 /// Dropping ignores errors; [`unmount`](Self::unmount) returns them. A process that is killed leaves
 /// the layer mounted and counted, until [`Store::unmount`](crate::Store::unmount) is called for it
