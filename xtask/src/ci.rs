@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::args::Args;
-use crate::shell::{cargo, find, project, step};
+use crate::shell::{cargo, find, project, step, target_directory};
 use crate::{Result, deps, examples, package, references, words};
 
 pub(crate) const HELP: &str = "
@@ -86,7 +86,10 @@ fn fuzz_inputs() -> Result {
             .args(["fmt", "--check", "--manifest-path"])
             .arg(&manifest),
     )?;
+    // One directory for both workspaces, so that nothing that they share is built twice.
+    let target = target_directory()?;
     let mut command = cargo();
+    command.env("CARGO_TARGET_DIR", &target);
     command.args([
         "clippy",
         "--locked",
@@ -96,6 +99,7 @@ fn fuzz_inputs() -> Result {
     ]);
     step(command.arg(&manifest).args(["--", "-D", "warnings"]))?;
     let mut command = cargo();
+    command.env("CARGO_TARGET_DIR", &target);
     command.args([
         "test",
         "--locked",

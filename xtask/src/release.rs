@@ -1,5 +1,7 @@
 //! `cargo xtask release --check`: whether the crates can be published as they are.
 
+mod interface;
+
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -8,6 +10,7 @@ use crate::args::Args;
 use crate::package::{self, Package};
 use crate::shell::{capture_text, cargo, program, project, step};
 use crate::tools::{Tool, ensure};
+use interface::Baseline;
 
 pub(crate) const HELP: &str = "
 Usage: cargo xtask release --check [--baseline REVISION] [--crate NAME]...
@@ -15,13 +18,13 @@ Usage: cargo xtask release --check [--baseline REVISION] [--crate NAME]...
 Checks what a release needs, and publishes nothing:
   - each crate's version has a section in its CHANGELOG, and the version that other crates ask for;
   - a crate that changed since the tag of its version (NAME-vVERSION) has a new version;
-  - the public interface of each crate, compared with the baseline: cargo-semver-checks says which changes need a new major or
-    minor version. The baseline is the tag of the crate's last release; without any tag and without --baseline, nothing is
-    compared, and the command says so;
+  - the public interface of each crate, compared with the baseline: every public item that went, came or changed is listed, and
+    cargo-semver-checks says which changes need a new major or minor version. The baseline is the tag of the crate's last
+    release; without any tag and without --baseline, nothing is compared, and the command says so;
   - the packages (see `cargo xtask package`).
 
-Installs cargo-semver-checks when it is missing (about 5 minutes on two cores). A comparison builds the documentation of each
-crate twice, about 10 seconds a crate.
+Installs cargo-public-api (2 minutes on two cores) and, for a release, cargo-semver-checks (5 minutes) when they are missing and
+there is something to compare. A comparison describes each crate twice, about 10 seconds a crate.
 
   --baseline REVISION  compare all crates with this revision, such as main~20
   --crate NAME         only this crate
@@ -86,9 +89,8 @@ fn chosen(packages: Vec<Package>, only: Option<&str>) -> Result<Vec<Package>> {
 fn compare(packages: &[Package], tags: &BTreeSet<String>, baseline: Option<&str>) -> Result {
     let mut compared: Vec<(&Package, String)> = Vec::new();
     for package in packages.iter().filter(|package| package.is_library) {
-        let revision = baseline
-            .map(str::to_owned)
-            .or_else(|| last_release(package, tags));
+        let revision = baseline.map(str::to_owned);
+        let revision = revision.or_else(|| last_release(package, tags));
         compared.extend(revision.map(|revision| (package, revision)));
     }
     if compared.is_empty() {
@@ -97,24 +99,50 @@ fn compare(packages: &[Package], tags: &BTreeSet<String>, baseline: Option<&str>
         );
         return Ok(());
     }
-    ensure(&SEMVER_CHECKS)?;
     let revisions: BTreeSet<&String> = compared.iter().map(|(_, revision)| revision).collect();
     let mut wrong = Vec::new();
     for revision in revisions {
-        let mut command = cargo();
-        command.args(["semver-checks", "check-release", "--baseline-rev", revision]);
-        for (package, _) in compared.iter().filter(|(_, one)| one == revision) {
-            command.args(["--package", &package.name]);
+        let of_it = compared.iter().filter(|(_, one)| one == revision);
+        let of_it: Vec<&Package> = of_it.map(|(package, _)| *package).collect();
+        list_changes(&of_it, revision)?;
+        // Before the first release, every change is allowed.
+        if tags.contains(revision) {
+            wrong.extend(check_versions(&of_it, revision).err());
         }
-        wrong.extend(step(&mut command).err());
     }
     match wrong.is_empty() {
         true => Ok(()),
-        false => Err(format!(
-            "changes of public interfaces ask for new versions, see above: {}",
-            wrong.join(", ")
-        )),
+        false => Err(wrong.join("\n")),
     }
+}
+
+/// Prints what changed in public interfaces.
+fn list_changes(packages: &[&Package], revision: &str) -> Result {
+    let baseline = Baseline::unpack(revision)?;
+    println!("\nPublic items since {revision}:");
+    for package in packages {
+        match baseline.compare(package)? {
+            None => println!("{}: new", package.name),
+            Some(changes) => {
+                let (removed, added) = (changes.removed.len(), changes.added.len());
+                println!("{}: {removed} removed, {added} added", package.name);
+                print!("{}", changes.show());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the versions of crates fit the changes since their release.
+fn check_versions(packages: &[&Package], tag: &str) -> Result {
+    ensure(&SEMVER_CHECKS)?;
+    let mut command = cargo();
+    command.args(["semver-checks", "check-release", "--baseline-rev", tag]);
+    for package in packages {
+        command.args(["--package", &package.name]);
+    }
+    step(&mut command)
+        .map_err(|why| format!("a version does not fit the changes, see above: {why}"))
 }
 
 /// The tag of the crate's present version.
