@@ -39,7 +39,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use layerhold::{Notice, Store, StoreOptions, SyncMode};
-use layerhold_sys::{Cancel, best_effort};
+use layerhold_sys::best_effort;
 
 use self::args::{Arguments, Command, SyncChoice};
 use self::call::Call;
@@ -132,11 +132,7 @@ fn execute(
     let options = options
         .with_driver_of_contents()
         .with_notices(notice)
-        .with_cancel(match &arguments.command {
-            // What is mounted has to be unmounted, also when the copy is cancelled.
-            Command::Cp(_) => Cancel::new(),
-            _ => interruption.cancel(),
-        });
+        .with_cancel(interruption.cancel());
     let store = Store::open(options)?;
     // This starts a thread, and a process with several threads cannot enter a user namespace.
     match &arguments.command {
