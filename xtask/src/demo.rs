@@ -14,7 +14,8 @@ use stage::Stage;
 use crate::Result;
 use crate::args::Args;
 use crate::shell::{
-    capture, capture_text, cargo, find, is_root, program, project, step, target_directory,
+    announce_build, capture, capture_text, cargo, find, is_root, program, project, step,
+    target_directory,
 };
 
 pub(crate) const HELP: &str = "
@@ -48,12 +49,7 @@ pub(crate) fn run(mut args: Args) -> Result {
 
     let programs = target_directory()?.join("quick");
     if build {
-        if !programs.join("layerhold").is_file() {
-            eprintln!(
-                "Building the command line, with optimisation: about 100 crates, 2 minutes on two cores. \
-                 Later runs build only what changed."
-            );
-        }
+        announce_build("quick", "the command line, about 100 crates, in 2 minutes")?;
         let options = [
             "build",
             "--profile=quick",

@@ -38,6 +38,14 @@ pub(crate) fn target_directory() -> Result<PathBuf> {
         .into())
 }
 
+/// Says what a first build with this profile takes; later ones build only what changed.
+pub(crate) fn announce_build(profile: &str, what: &str) -> Result {
+    if !target_directory()?.join(profile).join("deps").is_dir() {
+        eprintln!("Builds {what} on two cores; later runs build only what changed.");
+    }
+    Ok(())
+}
+
 /// A program, from the `PATH` or the administrator's directories.
 pub(crate) fn program(name: &str) -> Command {
     Command::new(find(name).unwrap_or_else(|| name.into()))
