@@ -152,6 +152,9 @@ fn root_a_filled_tree_gets_the_id_of_its_tar() {
         .create_layer_from_tree(LayerSpec::new().id_of_contents(), unknown)
         .unwrap_err();
     assert!(matches!(error, StageError::NoContents), "{error:?}");
+    drop(tx);
+    // Or the mount of the driver's home would keep the directory.
+    drop(store.shutdown(layerhold::Shutdown::Force).unwrap());
 }
 
 #[test]
