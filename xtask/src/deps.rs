@@ -23,7 +23,7 @@ its README or CHANGELOG or does not say there why it uses an outside crate, when
 ";
 
 /// The crates that each crate may use. Edges point one way: to crates that know less.
-const MAP: [(&str, &[&str]); 22] = [
+const MAP: [(&str, &[&str]); 23] = [
     ("layerhold-ids", &[]),
     ("layerhold-truncindex", &[]),
     ("layerhold-reference", &["ids"]),
@@ -32,6 +32,7 @@ const MAP: [(&str, &[&str]); 22] = [
     ("layerhold-sys", &[]),
     ("layerhold-selinux", &["sys"]),
     ("layerhold-config", &["sys"]),
+    ("layerhold-registry-auth", &["sys"]),
     ("layerhold-schema", &["ids", "idmap"]),
     ("layerhold-tar-split", &["tar-format", "sys"]),
     ("layerhold-lockfile", &["sys"]),
