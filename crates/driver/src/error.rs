@@ -115,6 +115,22 @@ pub enum LayerError {
         /// What was refused.
         source: PathError,
     },
+    /// The process may not set this owner.
+    #[error(
+        "cannot give {} the owner {uid}:{gid}, which takes root or the root of a user namespace \
+         (`podman unshare`), or the option ignore_chown_errors=true of the driver",
+        path.display()
+    )]
+    OwnerRefused {
+        /// The file.
+        path: PathBuf,
+        /// Its user on disk.
+        uid: u32,
+        /// Its group on disk.
+        gid: u32,
+        /// What was refused.
+        source: PathError,
+    },
     /// The root of a user namespace has no counterpart on the host.
     #[error("cannot find the host owner of the layer's root directory")]
     RootPair(#[source] layerhold_idmap::UnmappedError),
@@ -241,11 +257,18 @@ fn by(users: &[String]) -> String {
 
 impl LayerError {
     /// Wraps the failure of setting an owner. The kernel answers "invalid argument" for an owner
-    /// that the user namespace does not have; the error then says what helps.
+    /// that the user namespace does not have, and "not permitted" outside of one. The error then
+    /// says what helps.
     #[must_use]
     pub fn of_owner(source: PathError, uid: u32, gid: u32) -> Self {
         match source.kind() {
             std::io::ErrorKind::InvalidInput => Self::OwnerNotAvailable {
+                path: source.path().to_owned(),
+                uid,
+                gid,
+                source,
+            },
+            std::io::ErrorKind::PermissionDenied => Self::OwnerRefused {
                 path: source.path().to_owned(),
                 uid,
                 gid,

@@ -120,11 +120,17 @@ impl Unpacker {
     }
 }
 
-/// The kernel answers "invalid argument" for an owner outside the user namespace; the error then
-/// says what helps.
+/// The kernel answers "invalid argument" for an owner outside the user namespace, and "not
+/// permitted" outside of one. The error then says what helps.
 pub(super) fn owner_refused(path: &[u8], (uid, gid): (u32, u32), source: PathError) -> UnpackError {
     match source.kind() {
         std::io::ErrorKind::InvalidInput => UnpackError::OwnerNotAvailable {
+            entry: shown(path),
+            uid,
+            gid,
+            source,
+        },
+        std::io::ErrorKind::PermissionDenied => UnpackError::OwnerRefused {
             entry: shown(path),
             uid,
             gid,
@@ -153,6 +159,12 @@ mod tests {
             "cannot give d/f the owner 5:6, which this user namespace does not have: the user needs more IDs in /etc/subuid \
              and /etc/subgid, or the driver the option ignore_chown_errors=true"
         );
-        assert_eq!(refusal(EPERM).to_string(), "cannot unpack d/f");
+        assert_eq!(
+            refusal(EPERM).to_string(),
+            "cannot give d/f the owner 5:6, which takes root or the root of a user namespace (`podman unshare`), or the option \
+             ignore_chown_errors=true of the driver"
+        );
+        let read_only = 30;
+        assert_eq!(refusal(read_only).to_string(), "cannot unpack d/f");
     }
 }

@@ -33,6 +33,22 @@ pub enum UnpackError {
         /// What was refused.
         source: PathError,
     },
+    /// The process may not set this owner.
+    #[error(
+        "cannot give {} the owner {uid}:{gid}, which takes root or the root of a user namespace \
+         (`podman unshare`), or the option ignore_chown_errors=true of the driver",
+        entry.display()
+    )]
+    OwnerRefused {
+        /// The cleaned path of the entry.
+        entry: PathBuf,
+        /// The user ID on disk.
+        uid: u32,
+        /// The group ID on disk.
+        gid: u32,
+        /// What was refused.
+        source: PathError,
+    },
     /// The content of an entry could not be written.
     #[error("cannot write the content of {}", entry.display())]
     Write {

@@ -120,5 +120,12 @@ fn an_owner_that_the_namespace_lacks_is_told_with_what_helps() {
     let refused = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
     let source = PathError::new("set owner of", "/g/d/f", refused);
     let error = LayerError::of_owner(source, 5, 6);
-    assert!(!error.to_string().contains("/etc/subuid"), "{error}");
+    assert!(matches!(
+        error,
+        LayerError::OwnerRefused { uid: 5, gid: 6, .. }
+    ));
+    assert!(error.to_string().contains("podman unshare"), "{error}");
+    let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+    let error = LayerError::of_owner(PathError::new("set owner of", "/g/d/f", full), 5, 6);
+    assert!(matches!(error, LayerError::Os(_)), "{error}");
 }

@@ -45,7 +45,7 @@ pub enum DiffCompression {
 }
 
 /// A diff as a stream. It holds no lock. A second thread does half of the work, at most a few
-/// buffers ahead of the reader.
+/// buffers ahead of the reader. Dropping the diff asks that thread to stop.
 ///
 /// Once the [`Cancel`] of the store is set, every read fails with an error that
 /// [`is_cancelled`](layerhold_sys::is_cancelled) recognises.
@@ -74,6 +74,7 @@ pub enum DiffCompression {
 pub struct Diff {
     source: Source,
     layer: LayerId,
+    /// Stops the work on this diff alone.
     cancel: Cancel,
     /// The span of reading it.
     span: tracing::Span,
@@ -86,7 +87,15 @@ pub(crate) enum Source {
     Piped(PipeReader),
 }
 
+impl Drop for Diff {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
 impl Diff {
+    /// A diff that is made with this handle, which no other work uses: dropping the diff cancels
+    /// it.
     pub(crate) fn new(engine: &Engine, source: Source, layer: LayerId) -> Self {
         let span = tracing::debug_span!(target: "layerhold", "read_diff", id = %layer);
         Self {
@@ -147,6 +156,7 @@ pub(crate) fn diff(
     to: &Key<'_, LayerId>,
     compression: DiffCompression,
 ) -> Result<Diff, DiffError> {
+    let engine = &engine.with_cancel(engine.options.cancel.child());
     let layers = engine.catalog.read_layers()?;
     let upper = lookup(&layers, to)?;
     // The tar-split file describes the diff to the parent, even if the parent is gone.
@@ -446,5 +456,35 @@ fn copy(from: &mut dyn BufRead, out: &mut dyn Write) -> io::Result<()> {
         out.write_all(piece)?;
         let length = piece.len();
         from.consume(length);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn dropping_a_diff_stops_its_thread() {
+        let cancel = Cancel::new();
+        let (ended, has_ended) = channel();
+        let stop = cancel.clone();
+        // As a comparison of two trees, which writes nothing for long.
+        let source = in_background(move |_out| {
+            while !stop.is_cancelled() {
+                std::thread::yield_now();
+            }
+            ended.send(()).map_err(io::Error::other)
+        });
+        let diff = Diff {
+            source: source.unwrap(),
+            layer: "a".repeat(64).parse().unwrap(),
+            cancel,
+            span: tracing::Span::none(),
+        };
+        drop(diff);
+        assert_eq!(has_ended.recv_timeout(Duration::from_secs(60)), Ok(()));
     }
 }

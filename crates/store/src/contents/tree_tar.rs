@@ -14,6 +14,7 @@ use crate::engine::Engine;
 use crate::records::kinds::ItemId;
 
 pub(crate) fn tree_tar(engine: &Engine, item: &Key<'_, ItemId>) -> Result<Diff, DiffError> {
+    let engine = &engine.with_cancel(engine.options.cancel.child());
     let view = engine.snapshot()?;
     let layer = match view.find(item.clone())? {
         Item::Layer(layer) => layer,
