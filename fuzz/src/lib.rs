@@ -16,7 +16,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     Target {
         name: "lock_token",
         run: targets::lock_token::run,
@@ -81,6 +81,11 @@ pub const TARGETS: [Target; 14] = [
         name: "storage_conf",
         run: targets::storage_conf::run,
         seeds: seeds::storage_conf,
+    },
+    Target {
+        name: "auth_json",
+        run: targets::auth_json::run,
+        seeds: seeds::auth_json,
     },
     Target {
         name: "truncindex",

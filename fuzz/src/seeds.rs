@@ -320,6 +320,23 @@ pub fn idmap_strings() -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// A key and a file of credentials, separated by NUL.
+#[must_use]
+pub fn auth_json() -> Vec<Vec<u8>> {
+    let texts = [
+        "quay.io/a\0{\n\t\"auths\": {\n\t\t\"quay.io\": {\n\t\t\t\"auth\": \"dTpw\"\n\t\t}\n\t}\n}",
+        "docker.io\0{\"auths\": {\"https://index.docker.io/v1/\": {}, \"a/b\": {\"identitytoken\": \"t\"}}, \"credsStore\": \"x\"}",
+        "a\0{\"AUTHS\": null, \"auths\": {\"a\": {\"auth\": \"!\"}, \"\\u0061\": {}}, \"credHelpers\": {\"a\": \"../x\", \"b\": 1}}",
+        "a.b\0 {\"https://a.b/v1/\" : {\"auth\":\"dTo=\"} , \"c\":[1e5]} ",
+        "\0null",
+        "a\0{",
+    ];
+    texts
+        .into_iter()
+        .map(|text| text.as_bytes().to_vec())
+        .collect()
+}
+
 /// Configuration files, several of them separated by NUL.
 #[must_use]
 pub fn storage_conf() -> Vec<Vec<u8>> {

@@ -1,5 +1,6 @@
 //! One module for each target.
 
+pub mod auth_json;
 pub mod containers_json;
 pub mod idmap_strings;
 pub mod image_json;
