@@ -23,7 +23,7 @@ its README or CHANGELOG or does not say there why it uses an outside crate, when
 ";
 
 /// The crates that each crate may use. Edges point one way: to crates that know less.
-const MAP: [(&str, &[&str]); 23] = [
+const MAP: [(&str, &[&str]); 24] = [
     ("layerhold-ids", &[]),
     ("layerhold-truncindex", &[]),
     ("layerhold-reference", &["ids"]),
@@ -33,6 +33,7 @@ const MAP: [(&str, &[&str]); 23] = [
     ("layerhold-selinux", &["sys"]),
     ("layerhold-config", &["sys"]),
     ("layerhold-registry-auth", &["sys"]),
+    ("layerhold-registries-conf", &["config", "reference"]),
     ("layerhold-schema", &["ids", "idmap"]),
     ("layerhold-tar-split", &["tar-format", "sys"]),
     ("layerhold-lockfile", &["sys"]),

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use layerhold_sys::{Capability, effective_user, has_capability, in_user_namespace};
 
 use crate::error::ConfigError;
+use crate::files::ConfigFiles;
 
 /// The user who made the user namespace of the process.
 const ROOTLESS_UID: &str = "_CONTAINERS_ROOTLESS_UID";
@@ -141,6 +142,26 @@ impl Environment {
         }
     }
 
+    /// The home directory of the user: `HOME`, or the one of the [`owner`](Self::owner) in
+    /// `/etc/passwd`. `None` if neither names one.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Read`](crate::ConfigError::Read) if `/etc/passwd` is needed and cannot be
+    /// read.
+    pub fn home(&self, files: &dyn ConfigFiles) -> Result<Option<PathBuf>, ConfigError> {
+        if let Some(home) = self.get("HOME") {
+            return Ok(Some(self.directory.join(home)));
+        }
+        let path = Path::new("/etc/passwd");
+        let users = files.read(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let users = String::from_utf8_lossy(users.as_deref().unwrap_or_default()).into_owned();
+        Ok(home_in(&users, self.owner()))
+    }
+
     /// Whether the store is a user's own, in the home directory, and not the system's.
     #[must_use]
     pub fn is_per_user(&self) -> bool {
@@ -164,9 +185,30 @@ impl Environment {
     }
 }
 
+/// The home directory of a user in the text of `/etc/passwd`: name, password, UID, GID, comment,
+/// home, shell.
+fn home_in(users: &str, user: u32) -> Option<PathBuf> {
+    users
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields.get(2).and_then(|uid| uid.parse().ok()) == Some(user))
+        .and_then(|fields| fields.get(5).copied())
+        .filter(|home| !home.is_empty())
+        .map(PathBuf::from)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn homes_are_found_by_number() {
+        let users = "root:x:0:0:root:/root:/bin/sh\nbad\nu:x:7:7::/home/u:\nnone:x:8:8:::\n";
+        assert_eq!(home_in(users, 0), Some("/root".into()));
+        assert_eq!(home_in(users, 7), Some("/home/u".into()));
+        assert_eq!(home_in(users, 8), None);
+        assert_eq!(home_in(users, 9), None);
+    }
 
     #[test]
     fn the_owner_is_who_started_the_user_namespace() {

@@ -1,7 +1,7 @@
 //! The default paths of a store (Go: `types/options.go`, `pkg/homedir`).
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::environment::Environment;
 use crate::error::ConfigError;
@@ -11,35 +11,6 @@ use crate::files::ConfigFiles;
 pub(crate) const GRAPH_ROOT: &str = "/var/lib/containers/storage";
 /// The run root of the system.
 pub(crate) const RUN_ROOT: &str = "/run/containers/storage";
-
-/// The home directory: `HOME`, or the one in `/etc/passwd`.
-pub(crate) fn home(
-    environment: &Environment,
-    files: &dyn ConfigFiles,
-) -> Result<Option<PathBuf>, ConfigError> {
-    if let Some(home) = environment.get("HOME") {
-        return Ok(Some(environment.directory.join(home)));
-    }
-    let path = Path::new("/etc/passwd");
-    let users = files.read(path).map_err(|source| ConfigError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    let users = String::from_utf8_lossy(users.as_deref().unwrap_or_default()).into_owned();
-    Ok(home_in(&users, environment.owner()))
-}
-
-/// The home directory of a user in the text of `/etc/passwd`: name, password, UID, GID, comment,
-/// home, shell.
-fn home_in(users: &str, user: u32) -> Option<PathBuf> {
-    users
-        .lines()
-        .map(|line| line.split(':').collect::<Vec<_>>())
-        .find(|fields| fields.get(2).and_then(|uid| uid.parse().ok()) == Some(user))
-        .and_then(|fields| fields.get(5).copied())
-        .filter(|home| !home.is_empty())
-        .map(PathBuf::from)
-}
 
 /// The graph root.
 pub(crate) fn graph_root(
@@ -51,7 +22,8 @@ pub(crate) fn graph_root(
     }
     let data = match environment.get("XDG_DATA_HOME") {
         Some(directory) => environment.directory.join(directory),
-        None => home(environment, files)?
+        None => environment
+            .home(files)?
             .ok_or(ConfigError::NoHome {
                 user: environment.owner(),
             })?
@@ -102,18 +74,4 @@ fn runtime_directory(
         path: last,
         user: environment.user,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn homes_are_found_by_number() {
-        let users = "root:x:0:0:root:/root:/bin/sh\nbad\nu:x:7:7::/home/u:\nnone:x:8:8:::\n";
-        assert_eq!(home_in(users, 0), Some("/root".into()));
-        assert_eq!(home_in(users, 7), Some("/home/u".into()));
-        assert_eq!(home_in(users, 8), None);
-        assert_eq!(home_in(users, 9), None);
-    }
 }

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use crate::environment::Environment;
 use crate::error::ConfigError;
 use crate::files::ConfigFiles;
-use crate::roots::home;
 use crate::warning::Warning;
 
 /// The variable for a file that is read instead of all others.
@@ -101,7 +100,7 @@ fn user_directory(
 ) -> Result<Option<PathBuf>, ConfigError> {
     let configuration = match environment.get("XDG_CONFIG_HOME") {
         Some(directory) => Some(environment.directory.join(directory)),
-        None => home(environment, files)?.map(|home| home.join(".config")),
+        None => environment.home(files)?.map(|home| home.join(".config")),
     };
     Ok(configuration.map(|directory| directory.join("containers")))
 }

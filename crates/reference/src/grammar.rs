@@ -9,8 +9,9 @@ const MAX_TAG: usize = 128;
 /// The digits of an image ID.
 const ID_DIGITS: usize = 64;
 
-/// A host name or IPv4 address, and a port if wanted.
-pub(crate) fn is_registry(text: &str) -> bool {
+/// Tells whether a text is a registry: a host name or an IPv4 address, with a port if wanted.
+#[must_use]
+pub fn is_registry(text: &str) -> bool {
     let (host, port) = match text.split_once(':') {
         Some((host, port)) => (host, Some(port)),
         None => (text, None),

@@ -34,6 +34,7 @@ mod grammar;
 mod error;
 
 pub use error::ReferenceError;
+pub use grammar::is_registry;
 pub use layerhold_ids;
 pub use reference::Reference;
 pub use short::is_short_name;

@@ -1,0 +1,86 @@
+//! Reads `registries.conf`, its drop-ins and the aliases of short names, and says where an image is
+//! pulled from.
+//!
+//! [`RegistriesConf::of_process`] finds and merges the files that podman, buildah and skopeo read:
+//!
+//! ```no_run
+//! use layerhold_registries_conf::RegistriesConf;
+//!
+//! let conf = RegistriesConf::of_process()?;
+//! let resolved = conf.resolve("busybox")?;
+//! for source in conf.pull_sources(&resolved.candidates[0])? {
+//!     println!("{} {}", source.reference, source.insecure);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`RegistriesConf::add`] takes the text of a file instead, so that nothing is read:
+//!
+//! ```
+//! use layerhold_registries_conf::{FileKind, RegistriesConf};
+//!
+//! let mut conf = RegistriesConf::default();
+//! conf.add("registries.conf", FileKind::Main, r#"
+//!     unqualified-search-registries = ["quay.io"]
+//!     [[registry]]
+//!     location = "quay.io"
+//!     [[registry.mirror]]
+//!     location = "mirror.example:5000/quay"
+//!     insecure = true
+//! "#)?;
+//! let resolved = conf.resolve("app/web:1")?;
+//! let sources = conf.pull_sources(&resolved.candidates[0])?;
+//! assert_eq!(sources[0].reference.to_string(), "mirror.example:5000/quay/app/web:1");
+//! assert!(sources[0].insecure);
+//! assert_eq!(sources[1].reference.to_string(), "quay.io/app/web:1");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`Certificates`] are the files of a registry in `certs.d`.
+//!
+//! # Promises
+//!
+//! - What podman's library accepts is accepted, and answers are the same, down to its oddities:
+//!   the prefix `example.com` also matches `example.com:5000/app`, and a wildcard wins against a
+//!   prefix of the same length.
+//! - A mistake in a file is an error with its line, and none of the settings in it are used. Keys
+//!   without effect are [`Warning`]s.
+//! - No registry is asked, and no file is written.
+//!
+//! # Limitations
+//!
+//! - `registries.d`, `auth.json` and `policy.json` are not read.
+//! - Aliases whose name has a first component with a period that is no host name (`a_b.c/x`) are
+//!   refused.
+
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
+mod load;
+mod resolve;
+mod conf;
+mod file;
+mod v1;
+mod check;
+mod aliases;
+mod section;
+mod registry;
+mod prefix;
+mod certificates;
+mod warning;
+mod error;
+
+pub use aliases::ShortNames;
+pub use certificates::{Certificates, CertificatesError, ClientCertificate};
+pub use conf::{CredentialHelper, FileKind, RegistriesConf, ShortNameMode};
+pub use error::{Problem, RegistriesError};
+pub use layerhold_config;
+pub use layerhold_reference;
+pub use load::load;
+pub use registry::{Mirror, MirrorUse, PullSource, PullSourceError, Registry};
+pub use resolve::{Origin, ResolveError, Resolved, Selection};
+pub use warning::Warning;
+
+/// Runs the examples of the README as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
