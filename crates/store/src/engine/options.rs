@@ -19,8 +19,8 @@ use crate::engine::userns::AutoUserNsPolicy;
 /// How a store is opened.
 ///
 /// Nothing is read from the environment or from `storage.conf`, except by
-/// [`of_user`](Self::of_user) (feature `config`), which returns the options for the user's own
-/// store. A configuration that was read otherwise is converted with `From`.
+/// `StoreOptions::of_user` (feature `config`), which returns the options for the user's own store.
+/// A configuration that was read otherwise is converted with `From`.
 ///
 /// ```
 /// use layerhold::StoreOptions;
