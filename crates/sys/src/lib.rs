@@ -62,6 +62,7 @@ pub use directory::stat::{FileType, Stat, Timestamp, make_device, split_device, 
 pub use directory::xattr;
 pub use error::{PathError, Result};
 pub use files::metadata_io::{HostIo, MetadataIo};
+pub use files::output_file::OutputFile;
 pub use files::publish::{Durability, Staged, publish, random_suffix};
 pub use filesystem::d_type::supports_d_type;
 pub use filesystem::fs_magic::{FsMagic, fs_magic, is_read_only};

@@ -1,8 +1,9 @@
 //! Where an archive is written to.
 
-use std::fs::File;
 use std::io::BufRead;
 use std::path::PathBuf;
+
+use layerhold_sys::OutputFile;
 
 use super::call::Call;
 use crate::failure::Failure;
@@ -26,7 +27,8 @@ impl ArchiveOutput {
         Ok(Self(path))
     }
 
-    /// Writes the archive to its end.
+    /// Writes the archive to its end. A file gets its name, or replaces an older one, when it is
+    /// complete.
     pub(super) fn write(
         self,
         call: &mut Call<'_, '_>,
@@ -35,10 +37,12 @@ impl ArchiveOutput {
         let Some(path) = self.0 else {
             return copy(archive, call.streams.exact());
         };
-        let mut file = File::create(&path).map_err(|source| Failure::File {
+        let unwritable = |source| Failure::File {
             path: path.display().to_string(),
             source,
-        })?;
-        copy(archive, &mut file).map_err(|failure| failure.writing(path.display()))
+        };
+        let mut file = OutputFile::create(&path).map_err(unwritable)?;
+        copy(archive, &mut file).map_err(|failure| failure.writing(path.display()))?;
+        file.publish().map_err(unwritable)
     }
 }

@@ -3,15 +3,16 @@
 mod layout;
 mod docker_archive;
 mod blob;
-mod target;
 mod options;
 mod error;
 
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use layerhold::Store;
+use layerhold_sys::OutputFile;
 
-use self::target::FileTarget;
+use crate::copy::PIECE;
 use crate::progress::{Progress, Reporter};
 use crate::stored::StoredImage;
 
@@ -41,20 +42,32 @@ pub fn save<S: AsRef<str>>(
             let target = layout::Directory::open(path)?;
             layout::write(store, &found, target, options, progress)
         }
-        TargetKind::OciArchive => {
-            let mut file = FileTarget::create(path)?;
-            let target = layout::Archive::new(path, file.writer());
-            let written = layout::write(store, &found, target, options, progress)?;
-            file.publish()?;
-            Ok(written)
-        }
-        TargetKind::DockerArchive => {
-            let mut file = FileTarget::create(path)?;
-            let written = docker_archive::write(store, &found, path, file.writer(), progress)?;
-            file.publish()?;
-            Ok(written)
-        }
+        TargetKind::OciArchive => write_file(path, |file| {
+            let target = layout::Archive::new(path, file);
+            layout::write(store, &found, target, options, progress)
+        }),
+        TargetKind::DockerArchive => write_file(path, |file| {
+            docker_archive::write(store, &found, path, file, progress)
+        }),
     }
+}
+
+/// Writes a file that gets its name when it is complete.
+fn write_file<T>(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> Result<T, SaveError>,
+) -> Result<T, SaveError> {
+    let error = |source| SaveError::Write {
+        path: path.to_owned(),
+        source,
+    };
+    let file = OutputFile::create(path).map_err(error)?;
+    let mut buffered = BufWriter::with_capacity(PIECE, file);
+    let written = write(&mut buffered)?;
+    let file = buffered.into_inner();
+    let file = file.map_err(|failed| error(failed.into_error()))?;
+    file.publish().map_err(error)?;
+    Ok(written)
 }
 
 /// Writes images as an archive to a stream. [`TargetKind::OciLayout`] is written as an archive too.
@@ -65,7 +78,7 @@ pub fn save<S: AsRef<str>>(
 pub fn save_stream<S: AsRef<str>>(
     store: &Store,
     images: &[S],
-    stream: &mut dyn std::io::Write,
+    stream: &mut dyn Write,
     options: &SaveOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<WrittenImage>, SaveError> {

@@ -71,10 +71,8 @@ impl Cancel {
         if let Some(parent) = &self.0.parent {
             return parent.expendable(work);
         }
-        self.0.expendable.fetch_add(1, Ordering::SeqCst);
-        let result = work();
-        self.0.expendable.fetch_sub(1, Ordering::SeqCst);
-        result
+        let _counted = Expendable::new(&self.0.expendable);
+        work()
     }
 
     /// Whether the process runs [such work](Self::expendable), and so may be killed. Work of a
@@ -85,6 +83,22 @@ impl Cancel {
             return parent.is_expendable();
         }
         self.0.expendable.load(Ordering::SeqCst) > 0
+    }
+}
+
+/// Counts work that the process may be killed in, until it ends or panics.
+struct Expendable<'a>(&'a AtomicUsize);
+
+impl<'a> Expendable<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Expendable<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -175,5 +189,8 @@ mod tests {
         let cancel = Cancel::new();
         let seen = cancel.expendable(|| cancel.is_expendable());
         assert_eq!((seen, cancel.is_expendable()), (true, false));
+        let panics = std::panic::AssertUnwindSafe(|| cancel.expendable(|| panic!("in the work")));
+        assert!(std::panic::catch_unwind(panics).is_err());
+        assert!(!cancel.is_expendable());
     }
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{chown, symlink};
 use std::path::Path;
+use std::process::Command;
 
-use layerhold_testkit::{Podman, TarBuilder, require_peer, require_root};
+use layerhold_testkit::{Podman, TarBuilder, require_peer, require_root, run};
 
 use crate::support::Place;
 
@@ -83,6 +84,34 @@ fn root_the_tree_of_a_container_is_one_tar() {
             .collect();
         assert_eq!(names, ["a", "dir", "dir/b", "link"], "{driver}");
     }
+}
+
+#[test]
+fn root_an_export_that_fails_leaves_an_older_file() {
+    let Some(()) = require_root() else { return };
+    let place = changed("vfs");
+    fs::write(place.path("out.tar"), "older").unwrap();
+    for words in [
+        &["export", "box"][..],
+        &["diff", "--tar", "box"],
+        &["save", "app:1"],
+    ] {
+        let mut program = place.command();
+        program.args(words).args(["-o", "out.tar"]);
+        let mut shell = Command::new("bash");
+        // In blocks of 1024 bytes; a tar has ten at least.
+        shell.args(["-c", "ulimit -f 1 && exec \"$@\"", "bash"]);
+        shell.arg(program.get_program()).args(program.get_args());
+        shell.current_dir(place.path(""));
+        let ran = run(&mut shell);
+        assert_eq!(ran.code, Some(1), "{words:?}: {ran:?}");
+        let kept = fs::read_to_string(place.path("out.tar")).unwrap();
+        assert_eq!(kept, "older", "{words:?}");
+    }
+    let names = fs::read_dir(place.path("")).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let left: Vec<String> = names.filter(|name| name.starts_with('.')).collect();
+    assert_eq!(left, Vec::<String>::new());
 }
 
 #[test]
