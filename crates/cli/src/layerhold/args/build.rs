@@ -72,7 +72,7 @@ pub struct Configuration {
     /// A label
     #[arg(long, short, value_name = "NAME=VALUE")]
     pub label: Vec<NameAndValue>,
-    /// The user that the program runs as: USER[:GROUP], names or IDs
+    /// The user that the program runs as: USER or USER:GROUP, by name or ID
     #[arg(long, short, value_name = "USER")]
     pub user: Option<String>,
     /// The directory that the program starts in
