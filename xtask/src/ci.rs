@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::args::Args;
-use crate::shell::{cargo, find, project, step, target_directory};
+use crate::shell::{cargo, cargo_test, find, project, step, target_directory};
 use crate::{Result, deps, examples, package, references, words};
 
 pub(crate) const HELP: &str = "
@@ -37,8 +37,8 @@ pub(crate) fn run(args: Args) -> Result {
     references::check()?;
     dependencies()?;
     step(
-        cargo()
-            .args(["test", "--workspace", "--locked"])
+        cargo_test()
+            .args(["--workspace", "--locked"])
             .env("CI", "true"),
     )?;
     eprintln!("\n$ cargo xtask examples");

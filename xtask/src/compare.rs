@@ -25,7 +25,7 @@ mod table;
 use std::path::PathBuf;
 
 use crate::args::Args;
-use crate::shell::{announce_build, cargo, find, is_root, project, step};
+use crate::shell::{announce_build, cargo, find, is_root, project, release_tool, step};
 use crate::{Result, setup};
 
 pub(crate) const HELP: &str = "
@@ -143,9 +143,10 @@ fn read_plan(mut args: Args) -> Result<Plan> {
     let work = args
         .value("--work")?
         .unwrap_or_else(|| project().join("target/compare"));
-    let ours = args
-        .value("--ours")?
-        .unwrap_or_else(|| project().join("target/release/containers-storage"));
+    let ours = match args.value("--ours")? {
+        Some(ours) => ours,
+        None => release_tool()?,
+    };
     let peer = match args.value("--peer")? {
         Some(peer) => peer,
         None => {

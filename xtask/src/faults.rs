@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::args::Args;
-use crate::shell::{cargo, find, is_root, project, step};
+use crate::shell::{cargo, find, is_root, project, release_tool, step};
 use crate::{Result, setup};
 use damage::{DAMAGES, Damage};
 use store::{CONTAINER, DamagedStore, NEW, SourceStore, TOP, Tool};
@@ -76,7 +76,7 @@ pub(crate) fn run(mut args: Args) -> Result {
 fn build() -> Result<PathBuf> {
     let package = ["--package", "layerhold-cli", "--bin", "containers-storage"];
     step(cargo().args(["build", "--release"]).args(package))?;
-    Ok(project().join("target/release/containers-storage"))
+    release_tool()
 }
 
 fn table(driver: &str, ours: &Path) -> Result<String> {

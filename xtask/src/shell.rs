@@ -22,6 +22,16 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
+/// `cargo test`, with the default signals. A shell that starts a command in the background may
+/// ignore SIGINT and SIGQUIT, and nohup SIGHUP; programs inherit that, and tests that send these
+/// signals would wait for ever.
+pub(crate) fn cargo_test() -> Command {
+    let mut command = Command::new("env");
+    command.arg("--default-signal").arg(cargo().get_program());
+    command.arg("test").current_dir(project());
+    command
+}
+
 /// What cargo says about our packages.
 pub(crate) fn metadata() -> Result<Value> {
     let mut command = cargo();
@@ -36,6 +46,11 @@ pub(crate) fn target_directory() -> Result<PathBuf> {
     Ok(target
         .ok_or("cargo metadata names no target directory")?
         .into())
+}
+
+/// Our build of the tool that is compared with Go's, with the profile `release`.
+pub(crate) fn release_tool() -> Result<PathBuf> {
+    Ok(target_directory()?.join("release/containers-storage"))
 }
 
 /// Says what a first build with this profile takes; later ones build only what changed.

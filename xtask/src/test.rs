@@ -1,7 +1,7 @@
 //! `cargo xtask test`: sets up a machine that has only Rust, and runs all tests.
 
 use crate::args::Args;
-use crate::shell::{cargo, is_root, last};
+use crate::shell::{cargo_test, is_root, last};
 use crate::{Result, setup};
 
 pub(crate) const HELP: &str = "
@@ -24,5 +24,5 @@ pub(crate) fn run(mut args: Args) -> Result {
     if !is_root() {
         eprintln!("Not root: tests that mount, chown or make device nodes are skipped.");
     }
-    last(cargo().args(["test", "--workspace"]).args(rest))
+    last(cargo_test().arg("--workspace").args(rest))
 }
