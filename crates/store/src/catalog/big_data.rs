@@ -11,13 +11,11 @@ use crate::catalog::locked::Locked;
 use crate::catalog::locks::WithKind;
 use crate::catalog::lookup::ItemRecord;
 use crate::catalog::record_stores::{MergedRecords, Records};
-use crate::records::big_data_item::{BigDataItem, clear_noted, digest_of, note_item};
+use crate::records::big_data_item::{BigDataItem, MANIFEST, clear_noted, digest_of, note_item};
 use crate::records::error_kind::{ErrorKind, error_kind};
 use crate::records::kinds::ItemKind;
 use crate::records::{Container, Image};
 
-/// Big data items whose name begins with this are manifests, whose digest depends on their type.
-const MANIFEST_PREFIX: &str = "manifest";
 /// The largest big data item that is read into memory.
 const MAX_ITEM: u64 = 1 << 30;
 
@@ -178,7 +176,7 @@ pub(crate) fn total<R: ItemRecord>(
 /// Computes the digest to be recorded, unless it is given.
 pub(crate) fn complete_image_digest(item: &mut BigDataItem) -> Result<(), DataError> {
     if item.digest.is_none() {
-        if item.key.starts_with(MANIFEST_PREFIX) {
+        if item.key.starts_with(MANIFEST) {
             return Err(DataError::DigestNeeded {
                 key: item.key.clone(),
             });

@@ -13,14 +13,12 @@ use super::verdict::{Remedy, Verdict};
 use crate::catalog::big_data::DataError;
 use crate::catalog::lookup::ItemRecord;
 use crate::catalog::record_stores::{MergedRecords, Records};
-use crate::records::big_data_item::digest_of;
+use crate::records::big_data_item::{MANIFEST, digest_of};
 use crate::records::kinds::{ItemId, ItemKind};
 use crate::records::{Container, Image, Layer};
 
 /// Items up to this size are read and compared with their digest.
 const MAX_DIGESTED: u64 = 64 << 20;
-/// How the names of manifests begin.
-const MANIFEST: &str = "manifest";
 
 /// Checks the images and containers that `wanted` accepts.
 pub(super) fn check(inspection: &Inspection<'_>, wanted: &dyn Fn(&ItemId) -> bool) -> Vec<Finding> {

@@ -7,6 +7,10 @@ use layerhold_schema::{ContainerRecord, ImageRecord};
 use layerhold_sys::no_brief_lock;
 use sha2::Digest as _;
 
+/// The big data item that podman reads of every image, whose digest is the image's own (Go:
+/// images.go, `ImageDigestBigDataKey`). The names of other manifests begin with it.
+pub(crate) const MANIFEST: &str = "manifest";
+
 /// A named piece of data kept beside a record, such as a manifest or a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BigDataItem {

@@ -10,14 +10,11 @@ use crate::catalog::error::Conflict;
 use crate::catalog::record_stores::Records;
 use crate::catalog::snapshot::Snapshot;
 use crate::records::Image;
-use crate::records::big_data_item::note_item;
+use crate::records::big_data_item::{MANIFEST, note_item};
 use crate::records::kinds::ItemId;
 use crate::spans::{note_id, operation};
 use crate::spec::error::StageError;
 use crate::spec::{ImageIfPresent, ImageSpec, ManifestRule, NameConflict};
-
-/// The big data item that podman reads of every image (Go: images.go, `ImageDigestBigDataKey`).
-const MANIFEST: &str = "manifest";
 
 impl Transaction {
     /// Adds an image.

@@ -10,7 +10,7 @@ use super::layers::time;
 use super::search::{CannotRebuild, FoundRecord, Search};
 use crate::catalog::record_stores::{DURABLE, Placement};
 use crate::records::Image;
-use crate::records::big_data_item::digest_of;
+use crate::records::big_data_item::{MANIFEST, digest_of};
 
 /// The members of a record in their written order (Go: images.go, `Image`).
 const FIELDS: [&str; 12] = [
@@ -27,8 +27,6 @@ const FIELDS: [&str; 12] = [
     "created",
     "flags",
 ];
-/// The big data item whose digest is the image's own.
-const MANIFEST: &str = "manifest";
 /// Big data items whose names begin like this are other manifests.
 const MANIFESTS: &str = "manifest-";
 
