@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use layerhold::{Image, LookupError, Snapshot};
 
-use crate::names::normalize_name;
+use crate::names::names_meant;
 
 /// Finds an image by ID, name or unique prefix of an ID, and by a short name: `busybox` finds
 /// `localhost/busybox:latest` and, failing that, `docker.io/library/busybox:latest`.
@@ -17,10 +17,7 @@ pub fn find_image(snapshot: &Snapshot, text: &str) -> Result<Arc<Image>, LookupE
         Ok(image) => return Ok(image),
         Err(error) => error,
     };
-    let completed = [format!("localhost/{text}"), text.to_owned()]
-        .into_iter()
-        .filter_map(|text| normalize_name(&text).ok());
-    for name in completed {
+    for name in names_meant(text) {
         match snapshot.image(&name) {
             Ok(image) => return Ok(image),
             // A damaged image is not skipped in favour of another one.

@@ -70,7 +70,7 @@ pub use find::find_image;
 pub use layerhold_reference::{self, ReferenceError};
 pub use load::{LoadError, LoadOptions, LoadedImage, load, load_stream};
 pub use manifest::{MAX_CONFIG_SIZE, MAX_MANIFEST_SIZE, ManifestError};
-pub use names::{local_name, normalize_name};
+pub use names::{local_name, names_meant, normalize_name};
 pub use platform::{ParsePlatformError, Platform};
 pub use progress::{Event, Progress, Quiet};
 pub use save::{Compression, SaveError, SaveOptions, TargetKind, WrittenImage, save, save_stream};

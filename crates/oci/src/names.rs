@@ -36,6 +36,19 @@ pub fn normalize_name(text: &str) -> Result<String, ReferenceError> {
     Ok(reference.or_latest().to_string())
 }
 
+/// The names that a text may stand for where an image is looked for, the likeliest first: one of
+/// this machine, then one of docker's registry. There are none if the text is not an image name.
+///
+/// ```
+/// let names: Vec<String> = layerhold_oci::names_meant("x").collect();
+/// assert_eq!(names, ["localhost/x:latest", "docker.io/library/x:latest"]);
+/// ```
+pub fn names_meant(text: &str) -> impl Iterator<Item = String> {
+    [format!("localhost/{text}"), text.to_owned()]
+        .into_iter()
+        .filter_map(|text| normalize_name(&text).ok())
+}
+
 /// Completes the name of an image on this machine, as podman does when it tags: a name without a
 /// registry gets `localhost`, one without a tag `latest`.
 ///
@@ -146,5 +159,12 @@ mod tests {
             ));
             assert!(complete(&name, &[]).is_err());
         }
+    }
+
+    #[test]
+    fn the_name_of_this_machine_comes_first() {
+        let names: Vec<String> = names_meant("x").collect();
+        assert_eq!(names, ["localhost/x:latest", "docker.io/library/x:latest"]);
+        assert_eq!(names_meant("a\nb").count(), 0);
     }
 }

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::config::ConfigError;
 use crate::find::find_image;
 use crate::manifest::{Document, Manifest, ManifestError};
-use crate::names::normalize_name;
+use crate::names::names_meant;
 
 /// An image of the store that is not whole, or was not made by an image tool.
 #[derive(Debug, thiserror::Error)]
@@ -177,8 +177,7 @@ impl StoredImage {
 
 /// Whether the text is this name, or a short form of it.
 fn is_meant(name: &str, text: &str) -> bool {
-    let completes = |text: &str| normalize_name(text).is_ok_and(|full| full == name);
-    name == text || completes(text) || completes(&format!("localhost/{text}"))
+    name == text || names_meant(text).any(|full| full == name)
 }
 
 /// Walks from the top layer down and pairs the layers with the configuration's diff IDs.

@@ -1,9 +1,7 @@
 //! Finding the item that an operand means.
 
 use layerhold::{Image, Item, LookupError, Snapshot};
-use layerhold_oci::find_image;
-
-use super::names::completions;
+use layerhold_oci::{find_image, names_meant};
 
 /// Finds a container, image or layer, in this order: a text that could mean several most likely
 /// means what the user created. Images are also found by short names. The whole ID of a layer means
@@ -33,7 +31,7 @@ pub(super) fn known_name(image: &Image, text: &str) -> Option<String> {
     if has_name(image, text) {
         return Some(text.to_owned());
     }
-    completions(text).find(|name| has_name(image, name))
+    names_meant(text).find(|name| has_name(image, name))
 }
 
 fn has_name(image: &Image, name: &str) -> bool {

@@ -1,6 +1,6 @@
 //! Names of images, which may be given in short.
 
-use layerhold_oci::{ReferenceError, local_name, normalize_name};
+use layerhold_oci::{ReferenceError, local_name};
 
 /// Completes names that an image is to get, and leaves out those that occur again.
 pub(super) fn complete_all(texts: &[String]) -> Result<Vec<String>, ReferenceError> {
@@ -12,13 +12,6 @@ pub(super) fn complete_all(texts: &[String]) -> Result<Vec<String>, ReferenceErr
         }
     }
     Ok(names)
-}
-
-/// The names that a short text may stand for, the likeliest first.
-pub(super) fn completions(text: &str) -> impl Iterator<Item = String> {
-    [format!("localhost/{text}"), text.to_owned()]
-        .into_iter()
-        .filter_map(|text| normalize_name(&text).ok())
 }
 
 #[cfg(test)]
@@ -34,12 +27,5 @@ mod tests {
         );
         let bad = complete_all(&["x".to_owned(), "a\nb".to_owned()]).unwrap_err();
         assert_eq!(bad.text, "a\nb");
-    }
-
-    #[test]
-    fn the_name_of_this_machine_comes_first() {
-        let names: Vec<String> = completions("x").collect();
-        assert_eq!(names, ["localhost/x:latest", "docker.io/library/x:latest"]);
-        assert_eq!(completions("a\nb").count(), 0);
     }
 }
