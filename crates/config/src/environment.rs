@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use layerhold_idmap::home_of_uid;
 use layerhold_sys::{Capability, effective_user, has_capability, in_user_namespace};
 
 use crate::error::ConfigError;
@@ -158,8 +159,8 @@ impl Environment {
             path: path.to_owned(),
             source,
         })?;
-        let users = String::from_utf8_lossy(users.as_deref().unwrap_or_default()).into_owned();
-        Ok(home_in(&users, self.owner()))
+        let users = String::from_utf8_lossy(users.as_deref().unwrap_or_default());
+        Ok(home_of_uid(&users, self.owner()).map(PathBuf::from))
     }
 
     /// Whether the store is a user's own, in the home directory, and not the system's.
@@ -185,30 +186,9 @@ impl Environment {
     }
 }
 
-/// The home directory of a user in the text of `/etc/passwd`: name, password, UID, GID, comment,
-/// home, shell.
-fn home_in(users: &str, user: u32) -> Option<PathBuf> {
-    users
-        .lines()
-        .map(|line| line.split(':').collect::<Vec<_>>())
-        .find(|fields| fields.get(2).and_then(|uid| uid.parse().ok()) == Some(user))
-        .and_then(|fields| fields.get(5).copied())
-        .filter(|home| !home.is_empty())
-        .map(PathBuf::from)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn homes_are_found_by_number() {
-        let users = "root:x:0:0:root:/root:/bin/sh\nbad\nu:x:7:7::/home/u:\nnone:x:8:8:::\n";
-        assert_eq!(home_in(users, 0), Some("/root".into()));
-        assert_eq!(home_in(users, 7), Some("/home/u".into()));
-        assert_eq!(home_in(users, 8), None);
-        assert_eq!(home_in(users, 9), None);
-    }
 
     #[test]
     fn the_owner_is_who_started_the_user_namespace() {

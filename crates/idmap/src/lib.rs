@@ -51,7 +51,7 @@ pub use options::{IdMappingOptions, MapChoice, MappingRequest, ResolveError};
 pub use overlap::OverlapError;
 pub use override_stat::{OVERRIDE_STAT_XATTR, OverrideKind, OverrideStat, OverrideStatError};
 pub use parse::{ParseMapError, parse_map_strings};
-pub use passwd::{ids_named, uid_of_user, user_of_uid};
+pub use passwd::{home_of_uid, ids_named, uid_of_user, user_of_uid};
 pub use range::IdRange;
 pub use set::{IdSet, NotEnoughIds};
 pub use subid::{SubIdError, SubIdFile, SubIdOwner, SubIdRange};

@@ -14,21 +14,46 @@ const OVERFLOW_NAMES: [&str; 2] = ["nobody", "nogroup"];
 /// ```
 #[must_use]
 pub fn uid_of_user(passwd: &str, name: &str) -> Option<u32> {
-    users(passwd).find_map(|(user, uid)| (user == name).then_some(uid))
+    users(passwd).find_map(|entry| (entry.name == name).then_some(entry.uid))
 }
 
 /// Returns the name of the first user with this ID, from the text of `/etc/passwd`. Malformed lines
 /// are skipped.
 #[must_use]
 pub fn user_of_uid(passwd: &str, uid: u32) -> Option<&str> {
-    users(passwd).find_map(|(user, id)| (id == uid).then_some(user))
+    users(passwd).find_map(|entry| (entry.uid == uid).then_some(entry.name))
 }
 
-fn users(passwd: &str) -> impl Iterator<Item = (&str, u32)> {
+/// Returns the home directory of the first user with this ID, from the text of `/etc/passwd`.
+/// `None` also where that user has none. Malformed lines are skipped.
+///
+/// ```
+/// let text = "root:x:0:0:root:/root:/bin/sh\nnone:x:8:8:::\n";
+/// assert_eq!(layerhold_idmap::home_of_uid(text, 0), Some("/root"));
+/// assert_eq!(layerhold_idmap::home_of_uid(text, 8), None);
+/// ```
+#[must_use]
+pub fn home_of_uid(passwd: &str, uid: u32) -> Option<&str> {
+    let entry = users(passwd).find(|entry| entry.uid == uid)?;
+    entry.home.filter(|home| !home.is_empty())
+}
+
+/// A line: name, password, UID, GID, comment, home, shell.
+struct Entry<'t> {
+    name: &'t str,
+    uid: u32,
+    home: Option<&'t str>,
+}
+
+fn users(passwd: &str) -> impl Iterator<Item = Entry<'_>> {
     passwd.lines().filter_map(|line| {
         let mut parts = line.split(':');
         let (name, _password, uid) = (parts.next()?, parts.next()?, parts.next()?);
-        Some((name, uid.parse().ok()?))
+        Some(Entry {
+            name,
+            uid: uid.parse().ok()?,
+            home: parts.nth(2),
+        })
     })
 }
 
@@ -92,6 +117,19 @@ mod tests {
         assert_eq!(named("a:x:65534:65534::/:", "b:x:65534:"), 0);
         assert_eq!(named("a:x:-1:4294967296::/:\nb\n\n:::", "#\nc:x"), 0);
         assert_eq!(named("a:x:4294967295:0::/:", ""), 1 << 32);
+    }
+
+    #[test]
+    fn homes_are_found_by_number() {
+        let users = "root:x:0:0:root:/root:/bin/sh\nbad\nu:x:7:7::/home/u:\nnone:x:8:8:::\n";
+        assert_eq!(home_of_uid(users, 0), Some("/root"));
+        assert_eq!(home_of_uid(users, 7), Some("/home/u"));
+        assert_eq!(home_of_uid(users, 8), None);
+        assert_eq!(home_of_uid(users, 9), None);
+        let users = "root:x:0:0:root:/root:/bin/sh\nodd\nu:x:7:7:::\n";
+        assert_eq!(home_of_uid(users, 0), Some("/root"));
+        assert_eq!(home_of_uid(users, 7), None);
+        assert_eq!(home_of_uid(users, 8), None);
     }
 
     #[test]

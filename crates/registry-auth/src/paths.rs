@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use layerhold_idmap::home_of_uid;
+
 use crate::auth_file::FileFormat;
 use crate::disk::read;
 use crate::environment::Environment;
@@ -80,19 +82,8 @@ fn home(environment: &Environment) -> Result<Option<PathBuf>, AuthError> {
         return Ok(Some(home));
     }
     let users = read(Path::new("/etc/passwd"))?.unwrap_or_default();
-    Ok(home_in(&String::from_utf8_lossy(&users), environment.user))
-}
-
-/// The home directory of a user in the text of `/etc/passwd`: name, password, UID, GID, comment,
-/// home, shell.
-fn home_in(users: &str, user: u32) -> Option<PathBuf> {
-    users
-        .lines()
-        .map(|line| line.split(':').collect::<Vec<_>>())
-        .find(|fields| fields.get(2).and_then(|uid| uid.parse().ok()) == Some(user))
-        .and_then(|fields| fields.get(5).copied())
-        .filter(|home| !home.is_empty())
-        .map(PathBuf::from)
+    let users = String::from_utf8_lossy(&users);
+    Ok(home_of_uid(&users, environment.user).map(PathBuf::from))
 }
 
 #[cfg(test)]
@@ -153,13 +144,5 @@ mod tests {
             .in_directory("/w");
         let wanted = AuthPath::new("/w/a.json", FileFormat::Containers);
         assert_eq!(search_order(&named).unwrap(), [wanted]);
-    }
-
-    #[test]
-    fn homes_are_read_from_lines() {
-        let users = "root:x:0:0:root:/root:/bin/sh\nodd\nu:x:7:7:::\n";
-        assert_eq!(home_in(users, 0), Some("/root".into()));
-        assert_eq!(home_in(users, 7), None);
-        assert_eq!(home_in(users, 8), None);
     }
 }
