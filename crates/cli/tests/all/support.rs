@@ -87,6 +87,20 @@ impl Place {
         serde_json::from_str(&ran.text()).unwrap()
     }
 
+    /// Runs a command of `layerhold` at a terminal of its own. What the shell commands `input`
+    /// print is typed there. The words have no quotes.
+    pub(crate) fn at_a_terminal(&self, words: &str, input: &str) -> Ran {
+        let command = self.command();
+        let args: Vec<_> = command.get_args().map(OsStr::to_string_lossy).collect();
+        // `script` runs the line in the shell of the user. A shell that stays in between gets the
+        // keys of the terminal too: it ends by Ctrl-C before the program does.
+        let line = format!("exec {LAYERHOLD} {} {words}", args.join(" "));
+        let script = format!("({input}) | script -qec '{line}' /dev/null");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script]).env("SHELL", "/bin/sh");
+        run(shell.current_dir(self.path("")))
+    }
+
     /// Imports a layer with the other command line, which has a command for that.
     pub(crate) fn containers_storage<S: AsRef<OsStr>>(
         &self,

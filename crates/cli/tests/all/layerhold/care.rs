@@ -142,19 +142,12 @@ fn root_peer_script_archives_neither_come_from_a_terminal_nor_go_to_one() {
         return;
     };
     let (place, _) = named_twice();
-    let store = format!(
-        "{LAYERHOLD} --root {} --runroot {} --driver vfs",
-        place.path("root").display(),
-        place.path("runroot").display()
-    );
     for (command, said) in [
         ("diff --tar app:1", "cannot write an archive to a terminal"),
         ("save app:1", "cannot write an archive to a terminal"),
         ("load", "cannot read an archive from a terminal"),
     ] {
-        let mut script = Command::new("script");
-        script.args(["-qec", &format!("{store} {command}"), "/dev/null"]);
-        let ran = run(&mut script);
+        let ran = place.at_a_terminal(command, "cat");
         let text = String::from_utf8_lossy(&ran.stdout).into_owned();
         assert!(text.contains(said), "{command}: {text}");
         assert_eq!(ran.code, Some(1), "{command}");

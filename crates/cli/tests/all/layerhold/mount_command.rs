@@ -221,27 +221,15 @@ fn root_peer_script_a_key_of_the_terminal_reaches_the_command_once() {
         return;
     };
     let place = filled("overlay");
-    let command = place.command();
-    let words: Vec<String> = command
-        .get_args()
-        .map(|word| word.to_str().unwrap().to_owned())
-        .collect();
-    let inner = "trap \"echo int >> seen\" INT; touch ready; until test -e seen; do sleep 0.01; done; sleep 0.2; exit 6";
+    // A signal that the program passes on comes before one that it is sent afterwards.
+    let inner = "trap 'echo int >> seen' INT; trap 'exit 6' TERM; touch ready; \
+                 until test -e seen; do sleep 0.01; done; kill -TERM $PPID; while :; do sleep 0.01; done";
     fs::write(place.path("inner"), inner).unwrap();
-    let line = format!(
-        "(until test -e ready; do sleep 0.01; done; printf '\\003'; until test -e seen; do sleep 0.01; done) | \
-         script -qec '{LAYERHOLD} {} mount box -- sh inner' /dev/null",
-        words.join(" ")
-    );
-    let ran = run(Command::new("sh")
-        .args(["-c", &line])
-        .current_dir(place.path("")));
-    assert_eq!(
-        ran.code,
-        Some(6),
-        "{}",
-        String::from_utf8_lossy(&ran.stdout)
-    );
+    let key = "until test -e ready; do sleep 0.01; done; printf '\\003'; \
+               until test -e seen; do sleep 0.01; done";
+    let ran = place.at_a_terminal("mount box -- sh inner", key);
+    let text = String::from_utf8_lossy(&ran.stdout);
+    assert_eq!(ran.code, Some(6), "{text}");
     assert_eq!(fs::read_to_string(place.path("seen")).unwrap(), "int\n");
     assert_unmounted(&place);
 }

@@ -1,12 +1,11 @@
 //! `wipe`, and what `gc` would remove.
 
 use std::fs;
-use std::process::Command;
 
-use layerhold_testkit::{Podman, Tree, require_peer, run};
+use layerhold_testkit::{Podman, Tree, require_peer};
 use serde_json::json;
 
-use crate::support::{LAYERHOLD, Place};
+use crate::support::Place;
 
 /// A store with an image of two layers and a container.
 fn filled() -> Place {
@@ -15,18 +14,6 @@ fn filled() -> Place {
     place.text(["load".as_ref(), archive.as_os_str()]);
     place.text(["create", "app:1", "--name", "box"]);
     place
-}
-
-/// `layerhold` on the store at a terminal, which answers questions.
-fn at_a_terminal(place: &Place, words: &str, answer: &str) -> layerhold_testkit::Ran {
-    let store = format!(
-        "{LAYERHOLD} --root {} --runroot {} --driver vfs",
-        place.path("root").display(),
-        place.path("runroot").display()
-    );
-    let mut script = Command::new("sh");
-    let line = format!("printf '%s\\n' '{answer}' | script -qec '{store} {words}' /dev/null");
-    run(script.args(["-c", &line]))
 }
 
 #[test]
@@ -91,7 +78,7 @@ fn root_peer_script_a_wipe_takes_yes_for_an_answer() {
     };
     let place = filled();
     for answer in ["no", "", "y"] {
-        let ran = at_a_terminal(&place, "wipe", answer);
+        let ran = place.at_a_terminal("wipe", &format!("echo {answer}"));
         let text = String::from_utf8_lossy(&ran.stdout).into_owned();
         assert!(
             text.contains("Remove 1 container, 1 image and 3 layers from "),
@@ -101,7 +88,7 @@ fn root_peer_script_a_wipe_takes_yes_for_an_answer() {
         assert_eq!(ran.code, Some(1), "{text}");
     }
     place.text(["mount", "box"]);
-    let ran = at_a_terminal(&place, "wipe", "yes");
+    let ran = place.at_a_terminal("wipe", "echo yes");
     let text = String::from_utf8_lossy(&ran.stdout).into_owned();
     assert!(
         text.contains(" (1 layer mounted)? Answer `yes` to do so: "),
