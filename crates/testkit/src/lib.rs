@@ -46,16 +46,19 @@
 
 mod child;
 mod fault;
+pub mod registry;
 mod require;
 mod filesystem;
 mod namespace;
 mod peers;
 mod ran;
+pub mod image;
 pub mod layers;
 pub mod hostile;
 mod tar_builder;
 mod tree;
 mod acl;
+mod random;
 
 pub use acl::{DEFAULT_ACL, generous_acl};
 pub use child::{Child, ChildRole, ChildSpec, child_role};
@@ -65,8 +68,8 @@ pub use namespace::UserNamespace;
 pub use peers::{Buildah, GoStore, Podman, Skopeo, Tool};
 pub use ran::{Ran, run};
 pub use require::{
-    Feature, SkipReason, require_feature, require_filesystem, require_peer, require_root,
-    require_user_namespace, skip,
+    Feature, SkipReason, require_docker_registry, require_feature, require_filesystem,
+    require_peer, require_root, require_user_namespace, skip,
 };
 pub use tar_builder::{TarBuilder, TarEntry, TarFormat, TarKind};
 pub use tempfile::TempDir;

@@ -54,6 +54,15 @@ pub fn require_peer(program: &str) -> Option<()> {
     skip(&format!("needs the program {program}"), SkipReason::SetUp)
 }
 
+/// Asks for what a [`Registry`](crate::registry::Registry) needs: `docker-registry`, and `openssl` for
+/// its certificates. `None` means skip (already reported).
+#[must_use]
+pub fn require_docker_registry() -> Option<()> {
+    ["docker-registry", "openssl", "setpriv"]
+        .into_iter()
+        .try_for_each(require_peer)
+}
+
 /// Asks for a new filesystem of `kind`, `size_mib` large, mounted in a private place.
 ///
 /// `None` means skip (already reported). Needs root.

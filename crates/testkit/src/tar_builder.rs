@@ -216,6 +216,13 @@ impl TarEntry {
         self
     }
 
+    /// The entry alone: its headers and its padded content.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.write(&mut bytes);
+        bytes
+    }
+
     fn write(&self, out: &mut Vec<u8>) {
         match self.format {
             TarFormat::Pax => self.write_pax(out),
