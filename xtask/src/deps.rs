@@ -23,7 +23,7 @@ its README or CHANGELOG or does not say there why it uses an outside crate, when
 ";
 
 /// The crates that each crate may use. Edges point one way: to crates that know less.
-const MAP: [(&str, &[&str]); 24] = [
+const MAP: [(&str, &[&str]); 25] = [
     ("layerhold-ids", &[]),
     ("layerhold-truncindex", &[]),
     ("layerhold-reference", &["ids"]),
@@ -31,9 +31,10 @@ const MAP: [(&str, &[&str]); 24] = [
     ("layerhold-tar-format", &[]),
     ("layerhold-sys", &[]),
     ("layerhold-selinux", &["sys"]),
-    ("layerhold-config", &["idmap", "sys"]),
-    ("layerhold-registry-auth", &["idmap", "sys"]),
-    ("layerhold-registries-conf", &["config", "reference"]),
+    ("layerhold-environment", &["idmap", "sys"]),
+    ("layerhold-config", &["environment"]),
+    ("layerhold-registry-auth", &["environment", "sys"]),
+    ("layerhold-registries-conf", &["environment", "reference"]),
     ("layerhold-schema", &["ids", "idmap"]),
     ("layerhold-tar-split", &["tar-format", "sys"]),
     ("layerhold-lockfile", &["sys"]),

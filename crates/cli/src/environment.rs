@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use layerhold::Privilege;
-use layerhold_config::{Config, HostFiles, load};
+use layerhold_config::{Config, HostFiles, driver_variable, forbids_shifting, load};
 
 use crate::failure::Failure;
 use crate::interruption::Interruption;
@@ -51,7 +51,7 @@ impl Environment {
 
     /// Whether the overlay driver must not shift owners of mounts (Go: `drivers/overlay`).
     pub fn forbids_shifting(&self) -> bool {
-        self.for_configuration().forbids_shifting()
+        forbids_shifting(&self.for_configuration())
     }
 
     /// The driver that a variable names.
@@ -60,7 +60,7 @@ impl Environment {
     ///
     /// The name is not UTF-8.
     pub fn driver(&self) -> Result<Option<String>, Failure> {
-        self.for_configuration().driver().map_err(Failure::value)
+        driver_variable(&self.for_configuration()).map_err(Failure::value)
     }
 
     /// The configuration: files, and the variables that override them.

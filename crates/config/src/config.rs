@@ -34,7 +34,7 @@ pub struct Config {
     /// ([`Environment::is_rootless`](crate::Environment::is_rootless)).
     pub rootless: bool,
     /// Whether mounts must not shift owners
-    /// ([`Environment::forbids_shifting`](crate::Environment::forbids_shifting)).
+    /// ([`forbids_shifting`](crate::forbids_shifting)).
     pub disable_shifting: bool,
     /// The files that were read, in order.
     pub sources: Vec<PathBuf>,

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use layerhold_environment::{HomeError, NotUtf8};
+
 /// Why a configuration cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -23,12 +25,12 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
     },
+    /// The home directory of the user is needed, and `/etc/passwd` cannot be read.
+    #[error(transparent)]
+    Home(#[from] HomeError),
     /// A variable that names a driver or its options is not UTF-8.
-    #[error("cannot use {variable}: its value is not UTF-8")]
-    NotUtf8 {
-        /// The variable.
-        variable: &'static str,
-    },
+    #[error(transparent)]
+    NotUtf8(#[from] NotUtf8),
     /// A file is not UTF-8.
     #[error("{}:{line}: not UTF-8", path.display())]
     Encoding {

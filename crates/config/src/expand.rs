@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 
-use crate::environment::Environment;
+use layerhold_environment::Environment;
 
 /// An expanded path, and the names of variables that are not set.
 #[derive(Debug, Default, PartialEq, Eq)]

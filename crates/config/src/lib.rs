@@ -54,19 +54,18 @@ mod config;
 mod driver_options;
 mod settings;
 mod list;
-mod environment;
-mod files;
+mod variables;
 mod warning;
 mod error;
 
 pub use config::{AutoUserns, Config, PullOptions};
 pub use document::Document;
-pub use environment::Environment;
 pub use error::ConfigError;
-pub use files::{ConfigFiles, HostFiles, Listed};
+pub use layerhold_environment::{self, ConfigFiles, Environment, HostFiles, Listed};
 pub use resolve::{load, load_from};
 pub use search::ConfigDirs;
 pub use settings::Settings;
+pub use variables::{driver_variable, forbids_shifting};
 pub use warning::Warning;
 
 /// Runs the example of the README as a test.

@@ -2,16 +2,17 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use layerhold_environment::{ConfigFiles, Environment, HostFiles};
+
 use crate::config::{AutoUserns, Config, PullOptions};
 use crate::document::Document;
 use crate::driver_options;
-use crate::environment::Environment;
 use crate::error::ConfigError;
 use crate::expand::expand;
-use crate::files::{ConfigFiles, HostFiles};
 use crate::roots;
 use crate::search::{ConfigDirs, search};
 use crate::settings::Settings;
+use crate::variables::{driver_variable, forbids_shifting};
 use crate::warning::Warning;
 
 /// Loads the configuration of this system and user.
@@ -95,7 +96,7 @@ impl Settings {
             disable_volatile: self.disable_volatile,
             transient_store: self.transient_store,
             rootless: environment.is_rootless(),
-            disable_shifting: environment.forbids_shifting(),
+            disable_shifting: forbids_shifting(environment),
             sources,
             warnings,
         })
@@ -107,9 +108,7 @@ fn driver(
     environment: &Environment,
     warnings: &mut Vec<Warning>,
 ) -> Result<Option<String>, ConfigError> {
-    let named = environment
-        .driver()?
-        .unwrap_or_else(|| settings.driver.clone());
+    let named = driver_variable(environment)?.unwrap_or_else(|| settings.driver.clone());
     if named == "overlay2" {
         warnings.push(Warning::OldDriverName);
         return Ok(Some("overlay".to_owned()));

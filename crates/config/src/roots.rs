@@ -3,9 +3,9 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use crate::environment::Environment;
+use layerhold_environment::{ConfigFiles, Environment};
+
 use crate::error::ConfigError;
-use crate::files::ConfigFiles;
 
 /// The graph root of the system.
 pub(crate) const GRAPH_ROOT: &str = "/var/lib/containers/storage";

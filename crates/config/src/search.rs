@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::environment::Environment;
+use layerhold_environment::{ConfigFiles, Environment};
+
 use crate::error::ConfigError;
-use crate::files::ConfigFiles;
 use crate::warning::Warning;
 
 /// The variable for a file that is read instead of all others.

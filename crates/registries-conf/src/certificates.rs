@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use layerhold_config::{ConfigError, ConfigFiles, Environment};
+use layerhold_environment::{ConfigFiles, Environment, HomeError};
 use layerhold_reference::is_registry;
 
 /// The user's directory, below the home directory.
@@ -42,8 +42,8 @@ pub enum CertificatesError {
         text: String,
     },
     /// The home directory of the user is not known.
-    #[error("cannot find the home directory")]
-    Home(#[source] ConfigError),
+    #[error(transparent)]
+    Home(#[from] HomeError),
     /// The directory of the registry cannot be listed.
     #[error("cannot read {}", path.display())]
     Read {
@@ -90,7 +90,7 @@ impl Certificates {
             let text = registry.to_owned();
             return Err(CertificatesError::NotARegistry { text });
         }
-        let home = environment.home(files).map_err(CertificatesError::Home)?;
+        let home = environment.home(files)?;
         let user = home.map(|home| home.join(USER));
         for directory in user.into_iter().chain(SYSTEM.map(PathBuf::from)) {
             let directory = directory.join(registry);

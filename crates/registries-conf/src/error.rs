@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use layerhold_config::ConfigError;
+use layerhold_environment::HomeError;
 
 /// Why a configuration cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -26,8 +26,8 @@ pub enum RegistriesError {
         path: PathBuf,
     },
     /// The home directory of the user is not known.
-    #[error("cannot find the home directory")]
-    Home(#[source] ConfigError),
+    #[error(transparent)]
+    Home(#[from] HomeError),
     /// A file is not UTF-8.
     #[error("{}:{line}: not UTF-8", path.display())]
     Encoding {

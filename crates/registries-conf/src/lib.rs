@@ -73,7 +73,7 @@ pub use aliases::ShortNames;
 pub use certificates::{Certificates, CertificatesError, ClientCertificate};
 pub use conf::{CredentialHelper, FileKind, RegistriesConf, ShortNameMode};
 pub use error::{Problem, RegistriesError};
-pub use layerhold_config;
+pub use layerhold_environment::{self, ConfigFiles, Environment, HostFiles};
 pub use layerhold_reference;
 pub use load::load;
 pub use registry::{Mirror, MirrorUse, PullSource, PullSourceError, Registry};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use layerhold_config::{ConfigFiles, Environment, HostFiles};
+use layerhold_environment::{ConfigFiles, Environment, HostFiles};
 
 use crate::aliases::ShortNames;
 use crate::conf::{FileKind, RegistriesConf};
@@ -51,7 +51,7 @@ pub fn load(
     environment: &Environment,
     files: &dyn ConfigFiles,
 ) -> Result<RegistriesConf, RegistriesError> {
-    let home = environment.home(files).map_err(RegistriesError::Home)?;
+    let home = environment.home(files)?;
     let user = home.as_ref().map(|home| home.join(USER));
     let mut conf = RegistriesConf::default();
     let main = main_file(environment, user.as_deref(), files)?;

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use layerhold_environment::HomeError;
+
 use crate::edit::EditError;
 use crate::entry::EntryError;
 use crate::helper::HelperError;
@@ -22,6 +24,9 @@ pub enum AuthError {
         /// The cause.
         source: io::Error,
     },
+    /// The home directory of the user is needed, and `/etc/passwd` cannot be read.
+    #[error(transparent)]
+    Home(#[from] HomeError),
     /// A file is malformed.
     #[error("cannot use {}", path.display())]
     Parse {

@@ -7,10 +7,11 @@ use std::time::Duration;
 use layerhold_sys::{FileType, stat_ambient};
 use zeroize::Zeroizing;
 
+use layerhold_environment::Environment;
+
 use crate::child::{HelperFailure, run};
 use crate::credentials::Credentials;
 use crate::entry::quoted;
-use crate::environment::Environment;
 use crate::helper_name::HelperName;
 use crate::members::{Object, string_at};
 

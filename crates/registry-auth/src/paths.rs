@@ -1,13 +1,11 @@
 //! Where authentication files are (Go: `getAuthFilePaths`, `getPathToAuth`; `GetDefaultAuthFile` in
 //! common's `auth`).
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use layerhold_idmap::home_of_uid;
+use layerhold_environment::{Environment, HostFiles};
 
 use crate::auth_file::FileFormat;
-use crate::disk::read;
-use crate::environment::Environment;
 use crate::error::AuthError;
 
 /// The path of an authentication file, and the rules for it.
@@ -60,7 +58,7 @@ pub(crate) fn search_order(environment: &Environment) -> Result<Vec<AuthPath>, A
     if named(environment).is_some() {
         return Ok(paths);
     }
-    let home = home(environment)?;
+    let home = environment.home(&HostFiles)?;
     let home = home.as_deref();
     let configuration = environment.path("XDG_CONFIG_HOME");
     let configuration = configuration.or_else(|| home.map(|home| home.join(".config")));
@@ -74,16 +72,6 @@ pub(crate) fn search_order(environment: &Environment) -> Result<Vec<AuthPath>, A
         paths.extend(path.map(|path| AuthPath::new(path, format)));
     }
     Ok(paths)
-}
-
-/// The home directory: `HOME`, or the one in `/etc/passwd`.
-fn home(environment: &Environment) -> Result<Option<PathBuf>, AuthError> {
-    if let Some(home) = environment.path("HOME") {
-        return Ok(Some(home));
-    }
-    let users = read(Path::new("/etc/passwd"))?.unwrap_or_default();
-    let users = String::from_utf8_lossy(&users);
-    Ok(home_of_uid(&users, environment.user).map(PathBuf::from))
 }
 
 #[cfg(test)]

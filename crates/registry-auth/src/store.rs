@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use layerhold_environment::Environment;
+
 use crate::auth_file::{AuthFile, FileFormat, Found, docker_name};
 use crate::child::HelperFailure;
 use crate::credentials::Credentials;
 use crate::disk::read;
-use crate::environment::Environment;
 use crate::error::AuthError;
 use crate::helper::{Helper, HelperError};
 use crate::helper_name::{HelperName, HelperNameError};

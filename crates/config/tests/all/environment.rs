@@ -272,9 +272,9 @@ fn bytes_that_are_no_text_are_fine_in_directories_only() {
     );
     for variable in ["STORAGE_DRIVER", "STORAGE_OPTS"] {
         let error = with("", &user().with(variable, odd())).unwrap_err();
-        let ConfigError::NotUtf8 { variable: named } = error else {
+        let ConfigError::NotUtf8(named) = error else {
             panic!("{error:?}");
         };
-        assert_eq!(named, variable);
+        assert_eq!(named.variable, variable);
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use layerhold_config::{Environment, HostFiles};
+use layerhold_environment::{Environment, HostFiles};
 use layerhold_registries_conf::{
     CredentialHelper, RegistriesConf, RegistriesError, ResolveError, ShortNameMode, load,
 };

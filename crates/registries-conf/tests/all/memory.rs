@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use layerhold_config::{ConfigFiles, Environment, Listed};
+use layerhold_environment::{ConfigFiles, Environment, Listed};
 use layerhold_registries_conf::{FileKind, RegistriesConf, RegistriesError};
 
 /// The digest of nothing.

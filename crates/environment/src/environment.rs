@@ -2,32 +2,30 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use layerhold_idmap::home_of_uid;
 use layerhold_sys::{Capability, effective_user, has_capability, in_user_namespace};
 
-use crate::error::ConfigError;
 use crate::files::ConfigFiles;
 
 /// The user who made the user namespace of the process.
 const ROOTLESS_UID: &str = "_CONTAINERS_ROOTLESS_UID";
 /// Set in a user namespace that podman, buildah or layerhold made.
 const USERNS_CONFIGURED: &str = "_CONTAINERS_USERNS_CONFIGURED";
-const DISABLE_IDMAP: &str = "_CONTAINERS_OVERLAY_DISABLE_IDMAP";
 
 /// The environment that a configuration is loaded for, as a value.
 ///
 /// [`of_process`](Self::of_process) reads that of the process; nothing else in this crate does.
 ///
-/// Variables are bytes, as in the kernel. Directories in variables may be of any bytes. A driver
-/// or an option of a driver that is not UTF-8 is refused
-/// ([`ConfigError::NotUtf8`](crate::ConfigError::NotUtf8)) when a configuration is loaded.
-/// Variables that the configuration does not use are never looked at.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Variables are bytes, as in the kernel. Variables often hold secrets, so their values are not in
+/// the `Debug` form.
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Environment {
-    /// The variables.
+    /// The variables. Programs that are started, such as credential helpers, get all of them.
     pub variables: BTreeMap<OsString, OsString>,
     /// The working directory, for relative paths.
     pub directory: PathBuf,
@@ -111,26 +109,26 @@ impl Environment {
             .filter(|value| !value.is_empty())
     }
 
-    /// The driver that `STORAGE_DRIVER` names.
+    /// The text of a variable that is set, even to nothing.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::NotUtf8`](crate::ConfigError::NotUtf8).
-    pub fn driver(&self) -> Result<Option<String>, ConfigError> {
-        let text = self.text("STORAGE_DRIVER")?;
-        Ok(text.filter(|text| !text.is_empty()).map(str::to_owned))
-    }
-
-    /// The text of a variable that is set, even to nothing.
-    pub(crate) fn text(&self, variable: &'static str) -> Result<Option<&str>, ConfigError> {
+    /// It is not UTF-8.
+    pub fn text(&self, variable: &'static str) -> Result<Option<&str>, NotUtf8> {
         let value = self.variables.get(OsStr::new(variable));
         value
-            .map(|value| value.to_str().ok_or(ConfigError::NotUtf8 { variable }))
+            .map(|value| value.to_str().ok_or(NotUtf8 { variable }))
             .transpose()
     }
 
-    /// The user that the store belongs to: in a user namespace made by podman, buildah or
-    /// layerhold, the user outside (Go: `pkg/unshare`, `GetRootlessUID`).
+    /// The path in a variable that is set and not empty, completed from the working directory.
+    #[must_use]
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        self.get(name).map(|path| self.directory.join(path))
+    }
+
+    /// The user that files belong to: in a user namespace made by podman, buildah or layerhold, the
+    /// user outside (Go: `pkg/unshare`, `GetRootlessUID`).
     #[must_use]
     pub fn owner(&self) -> u32 {
         match self.get(ROOTLESS_UID) {
@@ -144,18 +142,17 @@ impl Environment {
     }
 
     /// The home directory of the user: `HOME`, or the one of the [`owner`](Self::owner) in
-    /// `/etc/passwd`. `None` if neither names one.
+    /// `/etc/passwd` (Go: `pkg/unshare`, `HomeDir`). `None` if neither names one.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Read`](crate::ConfigError::Read) if `/etc/passwd` is needed and cannot be
-    /// read.
-    pub fn home(&self, files: &dyn ConfigFiles) -> Result<Option<PathBuf>, ConfigError> {
-        if let Some(home) = self.get("HOME") {
-            return Ok(Some(self.directory.join(home)));
+    /// `/etc/passwd` is needed and cannot be read.
+    pub fn home(&self, files: &dyn ConfigFiles) -> Result<Option<PathBuf>, HomeError> {
+        if let Some(home) = self.path("HOME") {
+            return Ok(Some(home));
         }
         let path = Path::new("/etc/passwd");
-        let users = files.read(path).map_err(|source| ConfigError::Read {
+        let users = files.read(path).map_err(|source| HomeError {
             path: path.to_owned(),
             source,
         })?;
@@ -178,12 +175,37 @@ impl Environment {
             || self.get(ROOTLESS_UID).is_some_and(|uid| uid != "0")
             || self.get(USERNS_CONFIGURED).is_some()
     }
+}
 
-    /// Whether the overlay driver must not shift owners in mounts (Go: `drivers/overlay`).
-    #[must_use]
-    pub fn forbids_shifting(&self) -> bool {
-        self.get(DISABLE_IDMAP).is_some_and(|value| value == "yes")
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Environment")
+            .field("variables", &self.variables.keys())
+            .field("directory", &self.directory)
+            .field("user", &self.user)
+            .field("has_host_privileges", &self.has_host_privileges)
+            .finish()
     }
+}
+
+/// The home directory of a user cannot be found.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot find the home directory in {}: set HOME", path.display())]
+#[non_exhaustive]
+pub struct HomeError {
+    /// The file of users.
+    pub path: PathBuf,
+    /// The cause.
+    pub source: io::Error,
+}
+
+/// A variable that has to be text is not UTF-8.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot use {variable}: its value is not UTF-8")]
+#[non_exhaustive]
+pub struct NotUtf8 {
+    /// The variable.
+    pub variable: &'static str,
 }
 
 #[cfg(test)]
@@ -228,10 +250,22 @@ mod tests {
     }
 
     #[test]
-    fn shifting_is_forbidden_by_one_word() {
-        for (value, forbidden) in [("yes", true), ("1", false), ("", false)] {
-            let environment = Environment::new(0).with(DISABLE_IDMAP, value);
-            assert_eq!(environment.forbids_shifting(), forbidden, "{value:?}");
-        }
+    fn values_of_variables_are_not_printed() {
+        let environment = Environment::new(7).with("A", "hunter2");
+        let wanted = "Environment { variables: [\"A\"], directory: \"/\", user: 7, \
+                      has_host_privileges: false }";
+        assert_eq!(format!("{environment:?}"), wanted);
+        assert_eq!(environment.get("A"), Some(OsStr::new("hunter2")));
+    }
+
+    #[test]
+    fn paths_are_completed_from_the_working_directory() {
+        let environment = Environment::new(0)
+            .with("A", "a")
+            .with("B", "/b")
+            .with("C", "");
+        let environment = environment.in_directory("/w");
+        let paths = ["A", "B", "C", "D"].map(|name| environment.path(name));
+        assert_eq!(paths, [Some("/w/a".into()), Some("/b".into()), None, None]);
     }
 }
