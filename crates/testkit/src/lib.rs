@@ -46,6 +46,7 @@
 
 mod child;
 mod fault;
+pub mod fault_proxy;
 pub mod registry;
 mod require;
 mod filesystem;

@@ -190,7 +190,8 @@ impl Registry {
     }
 
     /// The requests it answered, one a line, in Apache's combined log format. The line of a request
-    /// may come some time after the client has the answer.
+    /// may come some time after the client has the answer; where that matters, ask a
+    /// [`FaultProxy`](crate::fault_proxy::FaultProxy).
     #[must_use]
     pub fn requests(&self) -> Vec<String> {
         server::requests(self.place.path())
