@@ -23,7 +23,7 @@ its README or CHANGELOG or does not say there why it uses an outside crate, when
 ";
 
 /// The crates that each crate may use. Edges point one way: to crates that know less.
-const MAP: [(&str, &[&str]); 26] = [
+const MAP: [(&str, &[&str]); 27] = [
     ("layerhold-ids", &[]),
     ("layerhold-truncindex", &[]),
     ("layerhold-reference", &["ids"]),
@@ -36,6 +36,7 @@ const MAP: [(&str, &[&str]); 26] = [
     ("layerhold-registry-auth", &["environment", "sys"]),
     ("layerhold-registries-conf", &["environment", "reference"]),
     ("layerhold-image-policy", &["environment", "reference"]),
+    ("layerhold-registry", &["ids", "reference", "sys"]),
     ("layerhold-schema", &["ids", "idmap"]),
     ("layerhold-tar-split", &["tar-format", "sys"]),
     ("layerhold-lockfile", &["sys"]),

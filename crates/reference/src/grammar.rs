@@ -28,8 +28,10 @@ pub fn is_registry(text: &str) -> bool {
     host.split('.').all(is_label) && port.is_none_or(is_port)
 }
 
-/// Components with slashes between them.
-pub(crate) fn is_repository(text: &str) -> bool {
+/// Tells whether a text is the path of a repository below its registry: components with slashes
+/// between them.
+#[must_use]
+pub fn is_repository(text: &str) -> bool {
     text.split('/').all(is_component)
 }
 
@@ -49,8 +51,9 @@ fn is_component(text: &str) -> bool {
             })
 }
 
-/// A word character, and up to 127 more, periods and hyphens.
-pub(crate) fn is_tag(text: &str) -> bool {
+/// Tells whether a text is a tag: a word character, and up to 127 more, periods and hyphens.
+#[must_use]
+pub fn is_tag(text: &str) -> bool {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     text.len() <= MAX_TAG
         && text.bytes().next().is_some_and(is_word)

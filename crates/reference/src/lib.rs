@@ -34,7 +34,7 @@ mod grammar;
 mod error;
 
 pub use error::ReferenceError;
-pub use grammar::is_registry;
+pub use grammar::{is_registry, is_repository, is_tag};
 pub use layerhold_ids;
 pub use reference::Reference;
 pub use short::is_short_name;

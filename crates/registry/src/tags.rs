@@ -1,0 +1,108 @@
+//! Lists of tags, page by page.
+
+use std::collections::VecDeque;
+
+use serde::Deserialize;
+use ureq::http::Method;
+use ureq::http::header::LINK;
+
+use crate::error::{Problem, RegistryError, Task};
+use crate::http::Request;
+use crate::location::Location;
+use crate::parse::{Url, next_page};
+use crate::session::{Contact, Missing};
+
+/// The largest page.
+const MAX_PAGE: u64 = 8 * 1024 * 1024;
+
+/// The most pages, so that a server cannot send a list without end.
+const MAX_PAGES: usize = 10_000;
+
+/// The tags of a repository, in the registry's order. After an error there are no more.
+#[derive(Debug)]
+pub struct Tags {
+    repository: Location,
+    page: VecDeque<String>,
+    /// The address of the next page, `None` at the end.
+    next: Option<Next>,
+    pages: usize,
+}
+
+#[derive(Debug)]
+enum Next {
+    First,
+    At(Url),
+}
+
+#[derive(Deserialize)]
+struct Body {
+    #[serde(default)]
+    tags: Option<Vec<String>>,
+}
+
+impl Tags {
+    pub(crate) fn new(repository: Location) -> Self {
+        Self {
+            repository,
+            page: VecDeque::new(),
+            next: Some(Next::First),
+            pages: 0,
+        }
+    }
+
+    fn read_page(&mut self, at: &Next) -> Result<(), Problem> {
+        self.pages += 1;
+        let repository = &self.repository;
+        let access = repository.reading(Missing::Repository);
+        let (body, next) = repository.session.retrying(|contact, deadline| {
+            let url = match at {
+                Next::First => contact.url(&format!("/v2/{}/tags/list", repository.path))?,
+                Next::At(url) => url.clone(),
+            };
+            let request = Request::new(Method::GET, url);
+            let response = repository
+                .session
+                .send(contact, &access, deadline, request)?;
+            let link = response.header(&LINK).and_then(next_page);
+            let next = link.map(|link| self.next_page(contact, &response.url, link));
+            let next = next.transpose()?;
+            let host = response.host();
+            let body = response.read_to_end(MAX_PAGE)?;
+            let bad = |_| Problem::bad_answer(&host, "a list of tags that is not valid JSON");
+            Ok((serde_json::from_slice::<Body>(&body).map_err(bad)?, next))
+        })?;
+        self.page = body.tags.unwrap_or_default().into();
+        self.next = next.map(Next::At);
+        Ok(())
+    }
+
+    /// Resolves a link, which must stay at the registry and must not go on forever.
+    fn next_page(&self, contact: &Contact, from: &Url, link: &str) -> Result<Url, Problem> {
+        let host = from.authority();
+        if self.pages >= MAX_PAGES {
+            return Err(Problem::bad_answer(&host, "a list of too many pages"));
+        }
+        let bad = |_| Problem::bad_answer(&host, "a malformed link to the next page");
+        let url = from.join(link).map_err(bad)?;
+        if url == *from {
+            return Err(Problem::bad_answer(&host, "a page that links to itself"));
+        }
+        self.repository.session.check_same_origin(contact, &url)?;
+        Ok(url)
+    }
+}
+
+impl Iterator for Tags {
+    type Item = Result<String, RegistryError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.page.is_empty() {
+            let at = self.next.take()?;
+            if let Err(problem) = self.read_page(&at) {
+                let place = self.repository.place();
+                return Some(Err(RegistryError::new(Task::ListTags, &place, problem)));
+            }
+        }
+        self.page.pop_front().map(Ok)
+    }
+}
