@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 
 use super::answer::Answer;
 use super::body::{BodyReader, Framing, write_end, write_piece};
+use super::kept_uploads::KeptUploads;
 use super::message::{Request, Response};
 use super::record::{Entry, Log, Place};
 use super::rules::{Covering, Plan, Rules};
@@ -69,8 +70,46 @@ impl<'s> Connection<'s> {
         match exchange.covering.take_answer() {
             Some(answer) => self.answer(&exchange, answer),
             None if self.place == Place::Tokens => self.issue_token(&exchange),
-            None => self.forward(&exchange),
+            None => match exchange.covering.kept_uploads() {
+                Some(uploads) => self.keep_upload(&exchange, uploads),
+                None => self.forward(&exchange),
+            },
         }
+    }
+
+    /// Takes an upload, or a part of it, in the registry's place.
+    fn keep_upload(&mut self, exchange: &Exchange<'_>, uploads: &KeptUploads) -> Result<Next> {
+        let request = &exchange.request;
+        if let Some(answer) = uploads.begin(request)? {
+            return self.answer(exchange, answer);
+        }
+        let Some(kept) = uploads.of(request) else {
+            return self.forward(exchange);
+        };
+        if kept.misses(request)? {
+            return self.answer(exchange, kept.status(416)?);
+        }
+        self.let_body_come(request)?;
+        let mut file = kept.append()?;
+        let mut written = Ok(());
+        let read = self.read_body(exchange, |piece| {
+            written = std::mem::replace(&mut written, Ok(())).and_then(|()| file.write_all(piece));
+        });
+        read.and(written)?;
+        let answer = match (request.method.as_str(), request.parameter("digest")) {
+            ("PUT", Some(digest)) => kept.finish(digest, &self.shared.rules.places.upstream)?,
+            ("GET" | "HEAD" | "DELETE", _) => kept.status(204)?,
+            _ => kept.status(202)?,
+        };
+        self.send(exchange, answer.response, &mut answer.body.reader())
+    }
+
+    /// Tells a client that waits for it to send the body.
+    fn let_body_come(&mut self, request: &Request) -> Result<()> {
+        if request.headers.get("Expect").is_some() {
+            self.writer.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        }
+        Ok(())
     }
 
     /// Answers by itself, after reading the body of the request.
@@ -100,10 +139,8 @@ impl<'s> Connection<'s> {
         let mut request = exchange.request.clone();
         exchange.covering.edit_request(&mut request);
         request.headers.set("Connection", "close");
-        if request.headers.get("Expect").is_some() {
-            request.headers.remove("Expect");
-            self.writer.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
-        }
+        self.let_body_come(&request)?;
+        request.headers.remove("Expect");
         let mut upstream = TcpStream::connect(&self.shared.rules.places.upstream)?;
         request.write(&mut upstream)?;
         let framing = Framing::of_request(&exchange.request.headers);

@@ -167,6 +167,20 @@ impl Kind {
     }
 }
 
+/// The target of a URL.
+pub(super) fn path_and_query(url: &str) -> &str {
+    match url.split_once("://") {
+        Some((_, rest)) => rest.find('/').map_or("/", |at| &rest[at..]),
+        None => url,
+    }
+}
+
+/// A target with one more query parameter.
+pub(super) fn with_parameter(target: &str, parameter: &str) -> String {
+    let separator = if target.contains('?') { '&' } else { '?' };
+    format!("{target}{separator}{parameter}")
+}
+
 fn read_head(from: &mut impl BufRead) -> Result<Option<(String, Headers)>> {
     let mut limited = from.take(LONGEST_HEAD);
     let Some(first) = read_line(&mut limited)? else {
@@ -260,5 +274,13 @@ mod tests {
         ] {
             assert_eq!(Kind::of(path), kind, "{path}");
         }
+    }
+
+    #[test]
+    fn targets_are_taken_from_urls_and_gain_parameters() {
+        assert_eq!(path_and_query("http://h:1/a?b"), "/a?b");
+        assert_eq!(path_and_query("/a?b"), "/a?b");
+        assert_eq!(with_parameter("/a", "x=1"), "/a?x=1");
+        assert_eq!(with_parameter("/a?y=2", "x=1"), "/a?y=2&x=1");
     }
 }

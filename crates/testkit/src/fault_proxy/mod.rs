@@ -31,6 +31,7 @@ mod connection;
 mod rules;
 mod pages;
 mod personality;
+mod kept_uploads;
 mod tokens;
 mod answer;
 mod record;

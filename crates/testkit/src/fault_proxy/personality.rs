@@ -40,10 +40,16 @@ pub enum Personality {
     WrongByte(u64),
     /// Cuts connections while blobs are downloaded.
     CutDownloads(Cuts),
-    /// Cuts connections while blobs are uploaded. What came before the cut reaches the registry.
+    /// Cuts connections while blobs are uploaded. What came before the cut reaches the registry;
+    /// whether that helps, see [`UploadsKept`](Self::UploadsKept).
     CutUploads(Cuts),
     /// Sends blobs and manifests without `Content-Length` \[proxies that compress or stream\].
     NoContentLength(Ending),
+    /// Keeps what came of an upload before a cut, and tells how much that is to a GET of its
+    /// location, as the distribution specification has it. A PATCH with a `Content-Range` that
+    /// begins elsewhere is refused with 416. Without this rule, Debian's registry forgets an upload
+    /// whose PATCH was cut.
+    UploadsKept,
     /// Refuses PATCH with 405: blobs have to come in one PUT or POST.
     ChunkedUploadsRefused,
     /// Accepts no blob in one request: begins an upload for POST with a digest, as if the digest
@@ -166,6 +172,7 @@ impl Personality {
             | Self::Stall(_) => kind == Kind::Blob,
             Self::NoContentLength(_) => matches!(kind, Kind::Blob | Kind::Manifest),
             Self::CutUploads(_)
+            | Self::UploadsKept
             | Self::ChunkedUploadsRefused
             | Self::MonolithicUploadsRefused
             | Self::UploadLocation(_)

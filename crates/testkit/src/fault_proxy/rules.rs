@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::answer::{Answer, Own};
 use super::cuts::Cutter;
-use super::message::{Headers, Kind, Request, Response};
+use super::kept_uploads::KeptUploads;
+use super::message::{Headers, Kind, Request, Response, path_and_query, with_parameter};
 use super::pages;
 use super::personality::{Ending, Location, Personality, RangeFault, Rule};
 use super::record::Place;
@@ -32,6 +33,7 @@ pub(super) struct Rules {
     issued: Issued,
     /// The queries of uploads whose location was sent without one, by path.
     hidden_queries: Mutex<HashMap<String, String>>,
+    kept_uploads: Option<KeptUploads>,
 }
 
 /// Hosts and ports.
@@ -75,7 +77,10 @@ impl Rules {
             cutter: rule.cutter(),
             rule,
         };
+        let keeps = |rule: &Rule| rule.personality == Personality::UploadsKept;
+        let kept_uploads = rules.iter().any(keeps).then(KeptUploads::new);
         Self {
+            kept_uploads,
             active: rules.into_iter().map(active).collect(),
             places,
             issued: Issued::default(),
@@ -250,6 +255,13 @@ impl<'r> Covering<'r> {
         plan
     }
 
+    /// The uploads that are kept, if the request is about such.
+    pub(super) fn kept_uploads(&self) -> Option<&'r KeptUploads> {
+        let mut all = self.personalities();
+        let keeps = all.any(|personality| *personality == Personality::UploadsKept);
+        self.all.kept_uploads.as_ref().filter(|_| keeps)
+    }
+
     /// Where the body of the request is cut.
     pub(super) fn upload_cutter(&self) -> Option<&'r Cutter> {
         let is_cut =
@@ -299,7 +311,8 @@ impl<'r> Covering<'r> {
             .hidden_queries
             .lock()
             .expect("no thread panics with it");
-        if let Some(query) = hidden.get(request.path()) {
+        let query = hidden.get(request.path());
+        if let Some(query) = query.filter(|query| !query.is_empty()) {
             request.target = with_parameter(&request.target, query);
         }
     }
@@ -350,19 +363,6 @@ fn content_range(value: &str) -> Option<(u64, u64, u64)> {
     Some((start.parse().ok()?, end.parse().ok()?, total.parse().ok()?))
 }
 
-/// The target of a URL.
-fn path_and_query(url: &str) -> &str {
-    match url.split_once("://") {
-        Some((_, rest)) => rest.find('/').map_or("/", |at| &rest[at..]),
-        None => url,
-    }
-}
-
-fn with_parameter(target: &str, parameter: &str) -> String {
-    let separator = if target.contains('?') { '&' } else { '?' };
-    format!("{target}{separator}{parameter}")
-}
-
 fn without_parameter(target: &str, name: &str) -> String {
     let Some((path, query)) = target.split_once('?') else {
         return target.to_owned();
@@ -380,15 +380,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn targets_gain_and_lose_parameters() {
-        assert_eq!(with_parameter("/a", "x=1"), "/a?x=1");
-        assert_eq!(with_parameter("/a?y=2", "x=1"), "/a?y=2&x=1");
+    fn targets_lose_parameters() {
         assert_eq!(without_parameter("/a?digest=1", "digest"), "/a");
         assert_eq!(
             without_parameter("/a?b=2&digest=1&c=", "digest"),
             "/a?b=2&c="
         );
-        assert_eq!(path_and_query("http://h:1/a?b"), "/a?b");
-        assert_eq!(path_and_query("/a?b"), "/a?b");
     }
 }

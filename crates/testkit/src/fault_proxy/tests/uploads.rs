@@ -145,3 +145,48 @@ fn peer_registry_uploads_are_cut() {
     assert_eq!(upload_in_parts(&proxy), [202, 202, 202, 201]);
     assert_eq!(behind.registry.blob(DIGEST), BYTES);
 }
+
+#[test]
+fn peer_registry_uploads_are_kept_and_go_on() {
+    let Some((behind, proxy)) = start([
+        // The bytes of the part that is refused count too.
+        Personality::CutUploads(Cuts::At(vec![4, 17])),
+        Personality::UploadsKept,
+    ]) else {
+        return;
+    };
+    let (host, target) = location(&proxy, &ask(&proxy, "POST", UPLOADS));
+    let status = || client::send_to(&host, "GET", &target, &[], b"");
+    let patch = |range: &str, bytes| {
+        let range = format!("Content-Range: {range}");
+        client::send_to(&host, "PATCH", &target, &[&range], bytes).status
+    };
+    assert_eq!(patch("0-9", BYTES), 0);
+    assert_eq!(
+        (status().status, status().header("Range")),
+        (204, Some("0-3"))
+    );
+    assert_eq!(patch("0-9", BYTES), 416);
+    assert_eq!(patch("4-9", &BYTES[4..]), 0);
+    assert_eq!(status().header("Range"), Some("0-6"));
+    assert_eq!(patch("7-9", &BYTES[7..]), 202);
+    let end = client::send_to(&host, "PUT", &with_digest(&target), &[], b"");
+    assert_eq!(end.status, 201);
+    assert_eq!(behind.registry.blob(DIGEST), BYTES);
+    assert_eq!(proxy.cuts(), 2);
+}
+
+#[test]
+fn peer_registry_kept_uploads_have_every_form() {
+    let Some(behind) = Behind::start() else {
+        return;
+    };
+    for form in [Location::Absolute, Location::NoQuery, Location::OtherOrigin] {
+        let proxy = behind.proxy([
+            Personality::UploadsKept.into(),
+            Personality::UploadLocation(form).into(),
+        ]);
+        assert_eq!(upload_in_parts(&proxy), [202, 202, 202, 201], "{form:?}");
+        assert_eq!(upload_at_once(&proxy), 201, "{form:?}");
+    }
+}
