@@ -12,7 +12,7 @@ use super::record::{Entry, Log, Place};
 use super::rules::{Covering, Plan, Rules};
 
 /// Bytes that are moved at once: enough that system calls do not limit the speed.
-const BUFFER: usize = 512 << 10;
+const BUFFER: usize = 256 << 10;
 /// The longest body that the token server reads.
 const LONGEST_FORM: u64 = 64 << 10;
 

@@ -55,6 +55,14 @@ use record::{Log, Place};
 use rules::{Places, Rules};
 pub use tokens::{IDENTITY_TOKEN, Tokens};
 
+/// The servers of a proxy. The other host has another address too, so that no client takes it for
+/// the same.
+const LISTENERS: [(Place, &str); 3] = [
+    (Place::Registry, "127.0.0.1"),
+    (Place::Elsewhere, "127.0.0.2"),
+    (Place::Tokens, "127.0.0.1"),
+];
+
 /// What a proxy will do.
 #[derive(Debug, Clone)]
 #[must_use]
@@ -75,30 +83,12 @@ impl Setup {
     /// # Panics
     /// When no port is free.
     pub fn start(self) -> FaultProxy {
-        let bind = |host: &str| TcpListener::bind((host, 0)).expect("a port is free");
-        // The other host has another address too, so that no client takes it for the same.
-        let listeners = [
-            (Place::Registry, bind("127.0.0.1")),
-            (Place::Elsewhere, bind("127.0.0.2")),
-            (Place::Tokens, bind("127.0.0.1")),
-        ];
-        let [registry, elsewhere, tokens] =
-            [0, 1, 2].map(|index: usize| address(&listeners[index].1).to_string());
-        let places = Places {
-            upstream: self.upstream,
-            registry,
-            elsewhere,
-            tokens,
-        };
-        let server = Arc::new(Server {
-            shared: Shared {
-                rules: Rules::new(self.rules, places),
-                log: Log::default(),
-            },
-            stops: AtomicBool::new(false),
-            connections: Connections::default(),
+        let listeners = LISTENERS.map(|(place, host)| {
+            let listener = TcpListener::bind((host, 0)).expect("a port is free");
+            (place, listener)
         });
         let addresses = listeners.each_ref().map(|(_, listener)| address(listener));
+        let server = Arc::new(self.server(addresses));
         let threads = listeners.map(|(place, listener)| {
             let server = Arc::clone(&server);
             std::thread::spawn(move || server.accept(place, &listener))
@@ -107,6 +97,24 @@ impl Setup {
             server,
             addresses,
             threads: threads.into(),
+        }
+    }
+
+    fn server(self, addresses: [SocketAddr; 3]) -> Server {
+        let [registry, elsewhere, tokens] = addresses.map(|address| address.to_string());
+        let places = Places {
+            upstream: self.upstream,
+            registry,
+            elsewhere,
+            tokens,
+        };
+        Server {
+            shared: Shared {
+                rules: Rules::new(self.rules, places),
+                log: Log::default(),
+            },
+            stops: AtomicBool::new(false),
+            connections: Connections::default(),
         }
     }
 }

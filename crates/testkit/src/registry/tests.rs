@@ -1,10 +1,12 @@
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::image::{Image, Layer};
 use crate::ran::{Ran, run};
-use crate::{Tree, require_docker_registry, require_peer};
+use crate::{ChildSpec, Tree, child_role, require_docker_registry, require_peer};
 
 fn image() -> Image {
     let layers = [Layer::files(120, 100), Layer::file(200_000)];
@@ -155,9 +157,39 @@ fn peer_registries_end_with_their_handles() {
     let registry = Registry::start();
     let address = registry.address();
     let storage = registry.storage().to_owned();
-    assert!(std::net::TcpStream::connect(&address).is_ok());
+    assert!(TcpStream::connect(&address).is_ok());
     drop(registry);
-    let refused = std::net::TcpStream::connect(&address).unwrap_err();
+    let refused = TcpStream::connect(&address).unwrap_err();
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
     assert!(!storage.exists());
+}
+
+/// The child that starts a registry and is killed.
+#[test]
+fn child_entry() {
+    let Some(role) = child_role() else { return };
+    let registry = Registry::start();
+    role.say(&registry.address());
+    role.listen();
+}
+
+#[test]
+fn peer_registries_end_with_the_process_of_the_test() {
+    let Some(()) = require_docker_registry() else {
+        return;
+    };
+    let place = scratch();
+    let directory = format!("LAYERHOLD_TEST_DIR={}", place.path().display());
+    let mut child = ChildSpec::new("registry::tests::child_entry", "registry")
+        .through(["env", &directory])
+        .spawn();
+    let address = child.hear().unwrap();
+    assert!(TcpStream::connect(&address).is_ok());
+    child.kill();
+    // The kernel tells the registry soon after.
+    let late = Instant::now() + Duration::from_secs(60);
+    while TcpStream::connect(&address).is_ok() {
+        assert!(Instant::now() < late, "the registry lives on");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }

@@ -1,6 +1,7 @@
 //! Each personality, seen by a client that knows nothing but TCP.
 
 mod client;
+mod clients;
 mod downloads;
 mod limits;
 mod logins;
