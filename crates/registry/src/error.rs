@@ -176,7 +176,7 @@ pub enum Problem {
         /// What the server says.
         answer: Answer,
     },
-    /// Too many requests were made, also after pauses.
+    /// Too many requests were made, even after pauses.
     #[error("too many requests: {answer}{}", try_again(*.retry_after))]
     TooManyRequests {
         /// What the server says.
@@ -362,7 +362,9 @@ impl Problem {
         match self {
             Self::Connect { .. } | Self::Cut { .. } | Self::Idle { .. } => true,
             Self::TooManyRequests { .. } => true,
-            Self::Refused { answer, .. } => matches!(answer.status, 408 | 500 | 502 | 503 | 504),
+            Self::Refused { answer, .. } => {
+                matches!(answer.status, 408 | 429 | 500 | 502 | 503 | 504)
+            }
             _ => false,
         }
     }

@@ -17,7 +17,7 @@ use crate::deadline::Deadline;
 use crate::error::{Answer, Problem};
 use crate::options::{ClientOptions, ProxyChoice};
 use crate::parse::{Url, parse_error_body};
-use crate::wire::{Dialer, Lookup, NotConnected, Silence, Waits};
+use crate::wire::{Dialer, EarlyAnswer, Lookup, NotConnected, Silence, Waits};
 
 /// The largest header of an answer.
 const MAX_HEADER: usize = 64 * 1024;
@@ -40,7 +40,6 @@ pub(crate) struct Request<'a> {
 pub(crate) enum Payload<'a> {
     None,
     Bytes(&'a [u8]),
-    #[expect(dead_code, reason = "for uploads, which are to come")]
     /// A stream and its length.
     Stream(&'a mut dyn Read, u64),
 }
@@ -241,6 +240,21 @@ fn io_problem(host: &str, error: io::Error, idle: Duration, deadline: &Deadline)
             source: error,
         };
     }
+    let error = match error.downcast::<EarlyAnswer>() {
+        Ok(EarlyAnswer { status, body }) => {
+            let errors = parse_error_body(&body);
+            let answer = Answer {
+                status,
+                host,
+                errors,
+            };
+            return Problem::Refused {
+                answer,
+                retry_after: None,
+            };
+        }
+        Err(error) => error,
+    };
     match error.downcast::<ureq::Error>() {
         Ok(ureq::Error::Timeout(_)) => deadline.missed(None),
         Ok(ureq::Error::Io(source)) => Problem::Cut { host, source },

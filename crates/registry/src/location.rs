@@ -34,6 +34,10 @@ impl Location {
         format!("/v2/{}/blobs/uploads/", self.path)
     }
 
+    pub(crate) fn referrers_path(&self, digest: &Digest) -> String {
+        format!("/v2/{}/referrers/{digest}", self.path)
+    }
+
     /// The access for requests that change nothing.
     pub(crate) fn reading(&self, missing: Missing) -> Access {
         match self.is_for_writing {

@@ -6,11 +6,11 @@ use ureq::http::{HeaderName, Method};
 
 use crate::deadline::Deadline;
 use crate::error::Problem;
-use crate::http::{Request, Response};
+use crate::http::{Payload, Request, Response};
 use crate::location::Location;
 use crate::names::TagOrDigest;
 use crate::session::{Contact, Missing};
-use crate::verified::{check_digest, sha256};
+use crate::verified::{Hasher, check_digest, sha256};
 
 /// The largest manifest (Go: `MaxManifestBodySize`).
 const MAX_MANIFEST: u64 = 4 * 1024 * 1024;
@@ -132,6 +132,37 @@ fn find_by_reading(
         Err(problem) if problem.is_not_found() => Ok(None),
         Err(problem) => Err(problem),
     }
+}
+
+pub(crate) fn write(
+    repository: &Location,
+    name: &TagOrDigest,
+    media_type: &str,
+    bytes: &[u8],
+) -> Result<(), Problem> {
+    if let Some(digest) = name.digest() {
+        check_digest(bytes, digest)?;
+    }
+    let access = repository.writing(Missing::Repository);
+    repository.session.retrying(|contact, deadline| {
+        let url = contact.url(&repository.manifest_path(name))?;
+        let request = Request::new(Method::PUT, url)
+            .with_header(CONTENT_TYPE, media_type)
+            .with_payload(Payload::Bytes(bytes));
+        let session = &repository.session;
+        let response = session.send(contact, &access, deadline, request)?;
+        if let Some(said) = said_digest(&response) {
+            let mut hasher = Hasher::like(&said);
+            hasher.update(bytes);
+            if hasher.finish().is_some_and(|digest| digest != said) {
+                let what = "the digest of another manifest than was written";
+                return Err(Problem::bad_answer(&response.host(), what));
+            }
+        }
+        // The connection can be used again once the body is read.
+        let _read = response.into_answer();
+        Ok(())
+    })
 }
 
 /// Whether a server refuses `HEAD` as such.

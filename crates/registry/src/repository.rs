@@ -10,8 +10,11 @@ use crate::location::Location;
 use crate::manifest::{self, Described, Manifest};
 use crate::names::TagOrDigest;
 use crate::presence;
+use crate::referrers;
 use crate::session::{Missing, Session};
+use crate::source::BlobSource;
 use crate::tags::Tags;
+use crate::upload::Upload;
 
 /// A repository of a registry. A clone is another handle on the same one.
 #[derive(Clone, Debug)]
@@ -105,6 +108,50 @@ impl Repository {
     pub fn mount_blob(&self, digest: &Digest, from: &str) -> Result<bool, RegistryError> {
         let mounted = presence::mount(&self.0, digest, from);
         mounted.map_err(|problem| self.error(Task::MountBlob(digest.clone()), problem))
+    }
+
+    /// Writes a manifest. The blobs that it names have to be there before.
+    ///
+    /// # Errors
+    ///
+    /// [`WrongDigest`](Problem::WrongDigest) if it is written by another digest than it has.
+    pub fn put_manifest(
+        &self,
+        name: &TagOrDigest,
+        media_type: &str,
+        bytes: &[u8],
+    ) -> Result<(), RegistryError> {
+        let written = manifest::write(&self.0, name, media_type, bytes);
+        written.map_err(|problem| self.error(Task::WriteManifest(name.clone()), problem))
+    }
+
+    /// Writes a blob, without asking whether it exists.
+    ///
+    /// `progress` is called with the number of bytes that were sent. It falls after a cut to what
+    /// the registry has by then.
+    ///
+    /// # Errors
+    ///
+    /// The source cannot be read, or the registry does not take the blob.
+    pub fn upload(
+        &self,
+        digest: &Digest,
+        source: &dyn BlobSource,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(), RegistryError> {
+        let done = Upload::new(&self.0, digest, source).run(progress);
+        done.map_err(|problem| self.error(Task::WriteBlob(digest.clone()), problem))
+    }
+
+    /// Reads what refers to a manifest, such as signatures: the bytes of OCI indices, each a page
+    /// of the list, of at most 4 MiB. There may be none.
+    ///
+    /// # Errors
+    ///
+    /// The registry does not answer the question.
+    pub fn referrers(&self, digest: &Digest) -> Result<Vec<Vec<u8>>, RegistryError> {
+        let read = referrers::read(&self.0, digest);
+        read.map_err(|problem| self.error(Task::ListReferrers(digest.clone()), problem))
     }
 
     /// Lists the tags. Pages are read as they are needed.

@@ -44,8 +44,16 @@ impl Attempts {
     ///
     /// An operation that advanced goes on at once after its first failure.
     pub(crate) fn wait_after(&mut self, problem: Problem) -> Result<(), Problem> {
+        match problem.is_temporary() {
+            true => self.wait_after_any(problem),
+            false => Err(problem),
+        }
+    }
+
+    /// Waits before the next attempt after a problem that the caller has an answer to.
+    pub(crate) fn wait_after_any(&mut self, problem: Problem) -> Result<(), Problem> {
         self.failures += 1;
-        if !problem.is_temporary() || self.failures >= self.retries.attempts {
+        if self.failures >= self.retries.attempts {
             return Err(problem);
         }
         let asked = problem.retry_after();

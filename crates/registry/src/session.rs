@@ -14,6 +14,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{Answer, Problem, RedirectError};
 use crate::http::{Http, Payload, Request, Response};
 use crate::login::{Login, scrub};
+use crate::manner::Manner;
 use crate::options::ClientOptions;
 use crate::parse::{
     Challenge, Token, Url, parse_retry_after, parse_token_body, parse_www_authenticate,
@@ -41,6 +42,8 @@ pub(crate) struct Session {
     /// Found out by the first request.
     contact: Mutex<Option<Arc<Contact>>>,
     tokens: Tokens,
+    /// How uploads succeeded.
+    manner: Mutex<Manner>,
 }
 
 /// How a registry is reached.
@@ -103,12 +106,23 @@ impl Session {
             abroad,
             contact: Mutex::default(),
             tokens: Tokens::default(),
+            manner: Mutex::default(),
         }
     }
 
     /// Returns the name of the registry in references.
     pub(crate) fn name(&self) -> &str {
         self.endpoint.name()
+    }
+
+    /// Returns how uploads are tried first.
+    pub(crate) fn manner(&self) -> Manner {
+        *lock(&self.manner)
+    }
+
+    /// Notes how an upload succeeded.
+    pub(crate) fn set_manner(&self, manner: Manner) {
+        *lock(&self.manner) = manner;
     }
 
     /// Starts the time of an operation.
@@ -154,12 +168,15 @@ impl Session {
             return self.check(contact, access, shown.as_ref(), response);
         }
         let scopes = self.learn(contact, access, shown.as_ref(), &response);
-        let can_repeat = !matches!(request.payload, Payload::Stream(..));
         let refusal = self.check(contact, access, shown.as_ref(), response);
+        if matches!(request.payload, Payload::Stream(..)) {
+            // It is used up. The caller sends what is left of it with another token.
+            return refusal;
+        }
         let renewed = self.authorization(contact, &scopes, deadline)?;
         let old = shown.as_ref().map(|shown| &shown.value);
         let new = renewed.as_ref().map(|renewed| &renewed.value);
-        if !can_repeat || new == old {
+        if new == old {
             return refusal;
         }
         request.url = first;
@@ -459,7 +476,6 @@ impl Session {
         }
     }
 
-    #[expect(dead_code, reason = "for uploads, which are to come")]
     /// Refuses an address that would send in the clear what was encrypted.
     pub(crate) fn check_encrypted(&self, contact: &Contact, url: &Url) -> Result<(), Problem> {
         self.route(&contact.base).check(&contact.base, url)

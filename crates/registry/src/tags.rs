@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 
 use serde::Deserialize;
 use ureq::http::Method;
-use ureq::http::header::LINK;
 
 use crate::error::{Problem, RegistryError, Task};
 use crate::http::Request;
 use crate::location::Location;
-use crate::parse::{Url, next_page};
-use crate::session::{Contact, Missing};
+use crate::pages;
+use crate::parse::Url;
+use crate::session::Missing;
 
 /// The largest page.
 const MAX_PAGE: u64 = 8 * 1024 * 1024;
@@ -63,10 +63,11 @@ impl Tags {
             let response = repository
                 .session
                 .send(contact, &access, deadline, request)?;
-            let link = response.header(&LINK).and_then(next_page);
-            let next = link.map(|link| self.next_page(contact, &response.url, link));
-            let next = next.transpose()?;
             let host = response.host();
+            let next = pages::next(&repository.session, contact, &response)?;
+            if next.is_some() && self.pages >= MAX_PAGES {
+                return Err(Problem::bad_answer(&host, "a list of too many pages"));
+            }
             let body = response.read_to_end(MAX_PAGE)?;
             let bad = |_| Problem::bad_answer(&host, "a list of tags that is not valid JSON");
             Ok((serde_json::from_slice::<Body>(&body).map_err(bad)?, next))
@@ -74,21 +75,6 @@ impl Tags {
         self.page = body.tags.unwrap_or_default().into();
         self.next = next.map(Next::At);
         Ok(())
-    }
-
-    /// Resolves a link, which must stay at the registry and must not go on forever.
-    fn next_page(&self, contact: &Contact, from: &Url, link: &str) -> Result<Url, Problem> {
-        let host = from.authority();
-        if self.pages >= MAX_PAGES {
-            return Err(Problem::bad_answer(&host, "a list of too many pages"));
-        }
-        let bad = |_| Problem::bad_answer(&host, "a malformed link to the next page");
-        let url = from.join(link).map_err(bad)?;
-        if url == *from {
-            return Err(Problem::bad_answer(&host, "a page that links to itself"));
-        }
-        self.repository.session.check_same_origin(contact, &url)?;
-        Ok(url)
     }
 }
 

@@ -8,9 +8,11 @@ mod transport;
 mod tls;
 mod verifier;
 mod roots;
+mod early;
 mod socket;
 
 pub(crate) use connector::{Dialer, Lookup, NotConnected};
+pub(crate) use early::EarlyAnswer;
 pub(crate) use roots::Roots;
 pub(crate) use socket::{Silence, Waits};
 pub use tls::CertificateError;

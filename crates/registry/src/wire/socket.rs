@@ -69,6 +69,11 @@ impl Socket {
         };
     }
 
+    /// Sets the time that a single wait has left.
+    pub(crate) fn set_limit(&mut self, limit: Duration) {
+        self.deadline = Instant::now().checked_add(limit);
+    }
+
     /// Whether the peer still listens, and sent nothing that was not asked for.
     pub(crate) fn is_open(&mut self) -> bool {
         match &mut self.line {

@@ -7,6 +7,7 @@ use rustls::{ClientConnection, StreamOwned};
 use ureq::Timeout;
 use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
 
+use super::early;
 use super::socket::Socket;
 
 /// A connection with its buffers. `ureq` reads from a buffer of it into the caller's.
@@ -52,6 +53,20 @@ impl Line {
         }
     }
 
+    /// Finds out whether the server answered, after an error of a write.
+    fn early(&mut self, error: io::Error) -> io::Error {
+        if !early::may_be_early(&error) {
+            return error;
+        }
+        self.socket().set_limit(early::GRACE);
+        match early::read(self) {
+            Some(answer) => io::Error::other(answer),
+            None => error,
+        }
+    }
+}
+
+impl Read for Line {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(socket) => socket.read(buffer),
@@ -68,7 +83,8 @@ impl Transport for Wire {
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
         self.line.socket().set_timeout(timeout);
         let output = self.buffers.output().get(..amount).unwrap_or_default();
-        self.line.write_all(output).map_err(timed_out)
+        let written = self.line.write_all(output);
+        written.map_err(|error| timed_out(self.line.early(error)))
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {

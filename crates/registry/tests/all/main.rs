@@ -14,3 +14,4 @@ mod retries;
 mod server;
 mod support;
 mod tags;
+mod uploads;

@@ -13,6 +13,8 @@ pub(crate) struct Seen {
     /// Names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+    /// Whether the connection was closed before the whole body came.
+    pub(crate) is_cut: bool,
     /// The number of the connection, from 0 on.
     pub(crate) connection: usize,
 }
@@ -143,6 +145,14 @@ fn chunks(body: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// What is done with the body of a request.
+enum Bodies {
+    /// Read, up to so many bytes where a function says so.
+    Read(Box<BodyLimit>),
+    /// Left unread: the answer comes first, and the connection is closed.
+    Unread,
+}
+
 type Handler = dyn FnMut(&Seen) -> Reply + Send;
 type BodyLimit = dyn Fn(&Seen) -> Option<usize> + Send + Sync;
 
@@ -154,7 +164,7 @@ pub(crate) struct Server {
 
 struct Shared {
     handler: Mutex<Box<Handler>>,
-    body_limit: Box<BodyLimit>,
+    bodies: Bodies,
     seen: Mutex<Vec<Seen>>,
 }
 
@@ -163,16 +173,26 @@ impl Server {
         Self::start_with_limit(handler, |_| None)
     }
 
-    /// Closes the connection after so many bytes of a request's body, where `limit` says so.
+    /// Answers requests by their heads alone. The connection is closed if there is a body.
+    pub(crate) fn start_raw(handler: impl FnMut(&Seen) -> Reply + Send + 'static) -> Self {
+        Self::start_all(Box::new(handler), Bodies::Unread)
+    }
+
+    /// Closes the connection after so many bytes of a request's body, where `limit` says so. The
+    /// handler gets what came, and its answer is not sent.
     pub(crate) fn start_with_limit(
         handler: impl FnMut(&Seen) -> Reply + Send + 'static,
         limit: impl Fn(&Seen) -> Option<usize> + Send + Sync + 'static,
     ) -> Self {
+        Self::start_all(Box::new(handler), Bodies::Read(Box::new(limit)))
+    }
+
+    fn start_all(handler: Box<Handler>, bodies: Bodies) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
-            handler: Mutex::new(Box::new(handler)),
-            body_limit: Box::new(limit),
+            handler: Mutex::new(handler),
+            bodies,
             seen: Mutex::default(),
         });
         let served = Arc::clone(&shared);
@@ -211,15 +231,24 @@ impl Shared {
         while let Some(mut seen) = read_head(&mut reader) {
             seen.connection = connection;
             let length = body_length(&seen);
-            let limit = (self.body_limit)(&seen);
+            let limit = match &self.bodies {
+                Bodies::Read(limit) => limit(&seen),
+                Bodies::Unread if length > 0 => {
+                    let reply = (self.handler.lock().unwrap())(&seen);
+                    reply.write(&mut writer, true);
+                    return;
+                }
+                Bodies::Unread => None,
+            };
             let wanted = limit.map_or(length, |limit| limit.min(length));
             seen.body = vec![0; wanted];
             let is_read = reader.read_exact(&mut seen.body).is_ok();
+            seen.is_cut = !is_read || wanted < length;
             self.seen.lock().unwrap().push(seen.clone());
-            if !is_read || wanted < length {
+            let reply = (self.handler.lock().unwrap())(&seen);
+            if seen.is_cut {
                 break;
             }
-            let reply = (self.handler.lock().unwrap())(&seen);
             let has_body = !seen.line.starts_with("HEAD ");
             if matches!(reply.ending, Ending::SilentAfter(_)) {
                 reply.write(&mut writer, has_body);
