@@ -2,8 +2,8 @@
 //!
 //! An upload is begun (POST), filled (PATCH) and closed (PUT), as podman does it. What a server
 //! does not take in one piece is sent in chunks, and then in the request that closes it. After a
-//! failure the server is asked how much it has (GET), and the rest is sent; if it does not know, the
-//! upload is begun again.
+//! failure the server is asked how much it has (GET), and the rest is sent; if it does not know,
+//! the upload is begun again.
 
 use layerhold_ids::Digest;
 use ureq::http::header::{CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
