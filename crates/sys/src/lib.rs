@@ -89,6 +89,7 @@ pub use process::properties::{
     raise_open_files, set_open_files,
 };
 pub use process::signals::{Ending, EndingSignals, let_large_writes_fail};
+pub use process::terminal::HiddenTyping;
 pub use random::random_bytes;
 pub use trees::copy::{Copier, CopyMethod, copy_contents};
 pub use trees::dedupe::{DedupeEnd, Deduped, dedupe_file, may_dedupe, shares_all_blocks};

@@ -4,4 +4,5 @@ pub(crate) mod properties;
 pub(crate) mod signals;
 pub(crate) mod passed_signals;
 pub(crate) mod cancel;
+pub(crate) mod terminal;
 pub(crate) mod procfs;
