@@ -72,7 +72,8 @@ impl Environment {
         load(&self.for_configuration(), &HostFiles).map_err(Failure::value)
     }
 
-    fn for_configuration(&self) -> layerhold_config::Environment {
+    /// The environment as the loaders of configuration files take it.
+    pub(crate) fn for_configuration(&self) -> layerhold_config::Environment {
         layerhold_config::Environment::new(self.user)
             .with_variables(self.variables.clone())
             .in_directory(&self.directory)

@@ -84,15 +84,27 @@ impl<'a> Streams<'a> {
 
     /// Asks a question and reads a line as the answer. There is none at the end of the input.
     pub(crate) fn ask(&mut self, question: impl Display) -> io::Result<Option<String>> {
+        let answer = self.ask_for(question, LONGEST_ANSWER)?;
+        Ok(answer.map(|answer| String::from_utf8_lossy(&answer).into_owned()))
+    }
+
+    /// Asks a question and reads a line of up to `longest` bytes as the answer. There is none at
+    /// the end of the input.
+    pub(crate) fn ask_for(
+        &mut self,
+        question: impl Display,
+        longest: usize,
+    ) -> io::Result<Option<Vec<u8>>> {
         let question = question.to_string();
         self.err.to.write_all(escape(&question).as_bytes())?;
         self.err.to.flush()?;
-        let mut answer = Vec::new();
+        // Enough for most answers, so that growing leaves no copies of a secret behind.
+        let mut answer = Vec::with_capacity(longest.min(4096));
         // One byte at a time: what follows the line is not part of the answer.
         let mut byte = [0];
-        while answer.len() < LONGEST_ANSWER && self.input.read(&mut byte)? > 0 {
+        while answer.len() < longest && self.input.read(&mut byte)? > 0 {
             match byte {
-                [b'\n'] => return Ok(Some(String::from_utf8_lossy(&answer).into_owned())),
+                [b'\n'] => return Ok(Some(answer)),
                 [byte] => answer.push(byte),
             }
         }

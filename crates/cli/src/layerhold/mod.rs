@@ -22,8 +22,11 @@ mod wipe;
 mod gc;
 mod dedup;
 mod check;
+mod login;
+mod logout;
 mod configuration;
 mod completions;
+mod remote;
 mod archive_output;
 mod call;
 mod progress;
@@ -119,6 +122,12 @@ fn execute(
         Command::Completions(completions) => {
             return completions::run(completions, streams).map(|()| 0);
         }
+        Command::Login(login) => {
+            return login::run(login, arguments.format, environment, streams).map(|()| 0);
+        }
+        Command::Logout(logout) => {
+            return logout::run(logout, arguments.format, environment, streams).map(|()| 0);
+        }
         _ => {}
     }
     let options = options(&arguments, environment)?;
@@ -185,7 +194,9 @@ fn execute(
         Command::Check(check) => check::check(&mut call, &check),
         Command::Repair(repair) => check::repair(&mut call, &repair),
         // These need no store and have run above.
-        Command::Config | Command::Completions(_) => Ok(()),
+        Command::Config | Command::Completions(_) | Command::Login(_) | Command::Logout(_) => {
+            Ok(())
+        }
     };
     done.map(|()| 0)
 }

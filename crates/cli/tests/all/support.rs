@@ -92,13 +92,8 @@ impl Place {
     pub(crate) fn at_a_terminal(&self, words: &str, input: &str) -> Ran {
         let command = self.command();
         let args: Vec<_> = command.get_args().map(OsStr::to_string_lossy).collect();
-        // `script` runs the line in the shell of the user. A shell that stays in between gets the
-        // keys of the terminal too: it ends by Ctrl-C before the program does.
-        let line = format!("exec {LAYERHOLD} {} {words}", args.join(" "));
-        let script = format!("({input}) | script -qec '{line}' /dev/null");
-        let mut shell = Command::new("sh");
-        shell.args(["-c", &script]).env("SHELL", "/bin/sh");
-        run(shell.current_dir(self.path("")))
+        let line = format!("{LAYERHOLD} {} {words}", args.join(" "));
+        run(at_a_terminal(&line, input).current_dir(self.path("")))
     }
 
     /// Imports a layer with the other command line, which has a command for that.
@@ -161,6 +156,18 @@ impl Drop for Place {
             best_effort(Command::new("umount").args(["-q", "-l"]).arg(home).output());
         }
     }
+}
+
+/// A program with arguments at a terminal of its own, to be run in a directory, where the file
+/// `screen` gets what is on the terminal. What the shell commands `input` print is typed there. The
+/// line has no quotes.
+pub(crate) fn at_a_terminal(line: &str, input: &str) -> Command {
+    // `script` runs the line in the shell of the user. A shell that stays in between gets the keys
+    // of the terminal too: it ends by Ctrl-C before the program does.
+    let script = format!("({input}) | script -qefc 'exec {line}' screen");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script]).env("SHELL", "/bin/sh");
+    shell
 }
 
 /// The SHA-256 digest of some bytes, by `sha256sum`.

@@ -1,6 +1,7 @@
 //! The arguments of `layerhold`.
 
 mod build;
+mod registry;
 
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use self::build::{
     Build, Commit, Configuration, Import, LayerArgument, Layers, NameAndValue, NoName, NoTime, Time,
 };
+pub use self::registry::{Login, Logout, Reaching};
 
 /// What the exit codes mean.
 const EXIT_CODES: &str = "Exit codes: 0 for success, 1 if something failed or `check` found damage, \
@@ -191,6 +193,14 @@ pub enum Command {
     ///
     /// Checks first, and prints what is damaged. Only what is named there is removed.
     Repair(Repair),
+    /// Log in to a registry, or to a namespace or repository of one
+    ///
+    /// Asks the registry whether it accepts the credentials, and stores them where podman, buildah
+    /// and skopeo find them. Asks for what is not given, if standard input is a terminal. A login
+    /// that is already there is used again if it is still good.
+    Login(Login),
+    /// Remove the credentials for a registry
+    Logout(Logout),
     /// Show the effective configuration, its sources and warnings
     ///
     /// Reads storage.conf, its drop-ins and the environment as podman does, without opening a

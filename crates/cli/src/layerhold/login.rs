@@ -1,0 +1,252 @@
+//! `layerhold login`.
+
+use std::fmt::Display;
+use std::io::{IsTerminal, Read};
+
+use layerhold_registry::{Answer, Problem};
+use layerhold_registry_auth::{Credentials, Login as Known, Place, RegistryKey, Secret};
+use layerhold_sys::HiddenTyping;
+use serde_json::json;
+
+use super::args::{Format, Login};
+use super::remote::{CredentialFile, Remote, key};
+use crate::environment::Environment;
+use crate::failure::{Failure, stream};
+use crate::streams::Streams;
+
+/// The longest password, in bytes.
+const LONGEST_PASSWORD: usize = 64 * 1024;
+
+/// Why a login fails.
+#[derive(Debug, thiserror::Error)]
+enum LoginError {
+    #[error("not logged into {key}")]
+    NotLoggedIn { key: RegistryKey },
+    #[error("cannot log in to {key}: there is an identity token for it in {place}; log out first")]
+    HasToken { key: RegistryKey, place: String },
+    // Scripts look for the words in the middle, which are podman's.
+    #[error("cannot log in to {key}: invalid username/password ({answer})")]
+    Rejected { key: RegistryKey, answer: Answer },
+    #[error(
+        "cannot ask for the {what}, because standard input is not a terminal: use --username and --password-stdin"
+    )]
+    CannotAsk { what: &'static str },
+    #[error("cannot log in without a {what}")]
+    Missing { what: &'static str },
+    #[error("cannot use a password of more than {LONGEST_PASSWORD} bytes")]
+    TooLong,
+    #[error("cannot use a password that is not UTF-8")]
+    NotUtf8,
+}
+
+impl From<LoginError> for Failure {
+    fn from(error: LoginError) -> Self {
+        Failure::value(error)
+    }
+}
+
+pub(super) fn run(
+    args: &Login,
+    format: Format,
+    environment: &Environment,
+    streams: &mut Streams<'_>,
+) -> Result<(), Failure> {
+    let file = CredentialFile {
+        own: args.reaching.authfile.as_deref(),
+        dockers: args.compat_auth_file.as_deref(),
+    };
+    let remote = Remote::new(&args.reaching, file, environment)?;
+    let key = key(args.registry.as_deref(), remote.conf())?;
+    // The terminal has to show what is typed again before a signal ends this.
+    environment.interruption.watch_to_stop();
+    let mut attempt = Attempt {
+        args,
+        format,
+        remote: &remote,
+        key: &key,
+        streams,
+    };
+    attempt.run()
+}
+
+struct Attempt<'a, 'b> {
+    args: &'a Login,
+    format: Format,
+    remote: &'a Remote,
+    key: &'a RegistryKey,
+    streams: &'a mut Streams<'b>,
+}
+
+impl Attempt<'_, '_> {
+    fn run(&mut self) -> Result<(), Failure> {
+        let known = self.remote.credentials().get(self.key);
+        let known = known.map_err(Failure::value)?;
+        if self.args.get_login {
+            return self.show(known.as_ref());
+        }
+        if let Some(login) = &known
+            && matches!(login.credentials, Credentials::IdentityToken { .. })
+        {
+            let (key, place) = (self.key.clone(), login.place.to_string());
+            return Err(LoginError::HasToken { key, place }.into());
+        }
+        let password = self.given_password()?;
+        if let Some(known) = &known
+            && self.args.username.is_none()
+            && password.is_none()
+            && self.is_logged_in(known)?
+        {
+            return Ok(());
+        }
+        let known = known.as_ref().map(|login| login.credentials.username());
+        let credentials = Credentials::Password {
+            username: self.username(known)?,
+            password: match password {
+                Some(password) => password,
+                None => self.asked_password()?,
+            },
+        };
+        if let Some(answer) = self.refusal(&credentials)? {
+            let key = self.key.clone();
+            return Err(LoginError::Rejected { key, answer }.into());
+        }
+        let stored = self.remote.credentials().set(self.key, &credentials);
+        let place = stored.map_err(Failure::value)?;
+        if self.format == Format::Json {
+            return self.json(credentials.username(), &place);
+        }
+        if self.args.verbose {
+            self.say(format_args!("Used:  {place}"))?;
+        }
+        self.say("Login Succeeded!")
+    }
+
+    /// Prints the name of the user who is logged in.
+    fn show(&mut self, known: Option<&Known>) -> Result<(), Failure> {
+        let Some(known) = known else {
+            let key = self.key.clone();
+            return Err(LoginError::NotLoggedIn { key }.into());
+        };
+        let username = known.credentials.username();
+        match self.format {
+            Format::Json => self.json(username, &known.place),
+            Format::Table => self.streams.line(username).map_err(stream),
+        }
+    }
+
+    /// Whether the credentials that are there are good. Says what comes of them, as podman does.
+    fn is_logged_in(&mut self, known: &Known) -> Result<bool, Failure> {
+        let key = self.key;
+        self.say(format_args!(
+            "Authenticating with existing credentials for {key}"
+        ))?;
+        if self.refusal(&known.credentials)?.is_some() {
+            self.say("Existing credentials are invalid, please enter valid username and password")?;
+            return Ok(false);
+        }
+        if self.format == Format::Json {
+            self.json(known.credentials.username(), &known.place)?;
+        }
+        let registry = key.registry();
+        self.say(format_args!(
+            "Existing credentials are valid. Already logged in to {registry}"
+        ))?;
+        Ok(true)
+    }
+
+    /// Asks the registry about credentials. Returns what it says if it does not accept them.
+    fn refusal(&self, credentials: &Credentials) -> Result<Option<Answer>, Failure> {
+        let registry = self.remote.registry(self.key, credentials)?;
+        match registry.check() {
+            Ok(()) => Ok(None),
+            Err(error) => match error.problem() {
+                Problem::WrongCredentials { answer, .. } => Ok(Some(answer.clone())),
+                _ => Err(Failure::value(error)),
+            },
+        }
+    }
+
+    /// The password in the arguments or on standard input.
+    fn given_password(&mut self) -> Result<Option<Secret>, Failure> {
+        if self.args.password_stdin {
+            return self.piped_password().map(Some);
+        }
+        if self.args.password.is_some() {
+            let warning = "other users of this machine can see a password in the arguments: --password-stdin or the terminal hides it";
+            let line = format_args!("layerhold: {warning}");
+            self.streams.note(line).map_err(stream)?;
+        }
+        Ok(self.args.password.clone())
+    }
+
+    /// All lines of standard input as one, as in podman.
+    fn piped_password(&mut self) -> Result<Secret, Failure> {
+        let mut text = Vec::new();
+        let mut input = (&mut self.streams.input).take(LONGEST_PASSWORD as u64 + 1);
+        input.read_to_end(&mut text).map_err(stream)?;
+        if text.len() > LONGEST_PASSWORD {
+            return Err(LoginError::TooLong.into());
+        }
+        let text = Secret::new(String::from_utf8(text).map_err(|_| LoginError::NotUtf8)?);
+        let password = Secret::new(text.expose().lines().collect::<String>());
+        not_empty(password, "password")
+    }
+
+    fn asked_password(&mut self) -> Result<Secret, Failure> {
+        let what = "password";
+        if !std::io::stdin().is_terminal() {
+            return Err(LoginError::CannotAsk { what }.into());
+        }
+        let hidden = HiddenTyping::new(std::io::stdin()).map_err(Failure::value)?;
+        let answer = self.streams.ask_for("Password: ", LONGEST_PASSWORD);
+        drop(hidden);
+        let answer = answer.map_err(stream)?.unwrap_or_default();
+        let password = String::from_utf8(answer).map_err(|_| LoginError::NotUtf8)?;
+        not_empty(Secret::new(password), what)
+    }
+
+    /// The name in the arguments, or the one that is typed; an empty one stands for the known one.
+    fn username(&mut self, known: Option<&str>) -> Result<String, Failure> {
+        let what = "user name";
+        let mut name = match &self.args.username {
+            Some(name) => name.clone(),
+            None if !std::io::stdin().is_terminal() => {
+                return Err(LoginError::CannotAsk { what }.into());
+            }
+            None => {
+                let known = known.map(|name| format!(" ({name})")).unwrap_or_default();
+                let answer = self.streams.ask(format_args!("Username{known}: "));
+                answer.map_err(stream)?.unwrap_or_default()
+            }
+        };
+        if name.trim().is_empty() {
+            name = known.unwrap_or_default().to_owned();
+        }
+        match name.trim() {
+            "" => Err(LoginError::Missing { what }.into()),
+            name => Ok(name.to_owned()),
+        }
+    }
+
+    /// Writes a line for people.
+    fn say(&mut self, text: impl Display) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => Ok(()),
+            Format::Table => self.streams.line(text).map_err(stream),
+        }
+    }
+
+    fn json(&mut self, username: &str, place: &Place) -> Result<(), Failure> {
+        let (key, place) = (self.key.as_str(), place.to_string());
+        let value = json!({ "registry": key, "username": username, "place": place });
+        let text = serde_json::to_string_pretty(&value).map_err(Failure::value)?;
+        self.streams.json(text).map_err(stream)
+    }
+}
+
+fn not_empty(secret: Secret, what: &'static str) -> Result<Secret, Failure> {
+    match secret.expose().is_empty() {
+        true => Err(LoginError::Missing { what }.into()),
+        false => Ok(secret),
+    }
+}
