@@ -23,7 +23,7 @@ its README or CHANGELOG or does not say there why it uses an outside crate, when
 ";
 
 /// The crates that each crate may use. Edges point one way: to crates that know less.
-const MAP: [(&str, &[&str]); 27] = [
+const MAP: [(&str, &[&str]); 28] = [
     ("layerhold-ids", &[]),
     ("layerhold-truncindex", &[]),
     ("layerhold-reference", &["ids"]),
@@ -32,11 +32,15 @@ const MAP: [(&str, &[&str]); 27] = [
     ("layerhold-sys", &[]),
     ("layerhold-selinux", &["sys"]),
     ("layerhold-environment", &["idmap", "sys"]),
-    ("layerhold-config", &["environment"]),
+    ("layerhold-toml-table", &[]),
+    ("layerhold-config", &["environment", "toml-table"]),
     ("layerhold-registry-auth", &["environment", "sys"]),
-    ("layerhold-registries-conf", &["environment", "reference"]),
     ("layerhold-image-policy", &["environment", "reference"]),
     ("layerhold-registry", &["ids", "reference", "sys"]),
+    (
+        "layerhold-registries-conf",
+        &["environment", "reference", "toml-table"],
+    ),
     ("layerhold-schema", &["ids", "idmap"]),
     ("layerhold-tar-split", &["tar-format", "sys"]),
     ("layerhold-lockfile", &["sys"]),

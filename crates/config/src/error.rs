@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use layerhold_environment::{HomeError, NotUtf8};
+use layerhold_toml_table::TomlError;
 
 /// Why a configuration cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -31,48 +32,9 @@ pub enum ConfigError {
     /// A variable that names a driver or its options is not UTF-8.
     #[error(transparent)]
     NotUtf8(#[from] NotUtf8),
-    /// A file is not UTF-8.
-    #[error("{}:{line}: not UTF-8", path.display())]
-    Encoding {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-    },
-    /// A file is not TOML.
-    #[error("{}:{line}: {message}", path.display())]
-    Syntax {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The parser's message.
-        message: String,
-    },
-    /// A value has the wrong type.
-    #[error("{}:{line}: {key} is {found}, which should be {expected}{}", path.display(), hint(expected, found))]
-    Type {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The key with its tables, such as `storage.driver`.
-        key: String,
-        /// The right type.
-        expected: &'static str,
-        /// The type in the file.
-        found: &'static str,
-    },
-    /// A number is negative or too large.
-    #[error("{}:{line}: {key} is not between 0 and {}", path.display(), u32::MAX)]
-    Range {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The key with its tables.
-        key: String,
-    },
+    /// A file is not TOML, or a value has the wrong type.
+    #[error(transparent)]
+    File(#[from] TomlError),
     /// A list has another attribute than `append`.
     #[error("{}:{line}: {key} has the attribute {attribute:?}; lists only take \"append\"", path.display())]
     Attribute {
@@ -123,13 +85,4 @@ pub enum ConfigError {
         /// The user.
         user: u32,
     },
-}
-
-/// A hint for the most common mistake: booleans in quotes.
-fn hint(expected: &str, found: &str) -> &'static str {
-    if expected == "a string" && found == "a boolean" {
-        ": put it in quotes"
-    } else {
-        ""
-    }
 }

@@ -48,7 +48,6 @@ mod search;
 mod roots;
 mod merge;
 mod section;
-mod document;
 mod expand;
 mod config;
 mod driver_options;
@@ -59,12 +58,11 @@ mod warning;
 mod error;
 
 pub use config::{AutoUserns, Config, PullOptions};
-pub use document::Document;
 pub use error::ConfigError;
 pub use layerhold_environment::{self, ConfigFiles, Environment, HostFiles, Listed};
+pub use layerhold_toml_table::{self, TomlError};
 pub use resolve::{load, load_from};
 pub use search::ConfigDirs;
-pub use settings::Settings;
 pub use variables::{driver_variable, forbids_shifting};
 pub use warning::Warning;
 

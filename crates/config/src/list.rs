@@ -1,9 +1,8 @@
 //! Lists that can extend those of earlier files (Go: `pkg/configfile/slice.go`).
 
-use toml::de::DeValue;
+use layerhold_toml_table::Value;
 
 use crate::error::ConfigError;
-use crate::section::Value;
 
 /// The merged strings of a list.
 pub(crate) type List = Vec<String>;
@@ -14,21 +13,17 @@ pub(crate) type List = Vec<String>;
 /// The attribute applies to its own list. In Go it also applies to those of all later files, which
 /// then cannot choose between replacing and extending.
 pub(crate) fn read(value: &Value<'_>, target: &mut List) -> Result<(), ConfigError> {
-    let items = value
-        .value
-        .as_array()
-        .ok_or_else(|| value.wrong("a list"))?;
     let mut strings = Vec::new();
     let mut append = false;
-    for item in items.iter() {
-        match item.get_ref() {
-            DeValue::String(text) => strings.push(text.to_string()),
-            DeValue::Table(attributes) => {
-                for (name, setting) in attributes.iter() {
-                    append = attribute(value, name.get_ref(), setting.get_ref())?;
-                }
+    for element in value.elements("a list")? {
+        if element.is_table() {
+            for attribute in element.table()?.rest() {
+                append = self::append(&attribute, value)?;
             }
-            other => return Err(value.wrong_part("a list of strings", other)),
+        } else if element.is_text() {
+            strings.push(element.text()?.to_owned());
+        } else {
+            return Err(element.wrong("a list of strings").into());
         }
     }
     if !append {
@@ -38,16 +33,15 @@ pub(crate) fn read(value: &Value<'_>, target: &mut List) -> Result<(), ConfigErr
     Ok(())
 }
 
-fn attribute(value: &Value<'_>, name: &str, setting: &DeValue<'_>) -> Result<bool, ConfigError> {
-    if name != "append" {
-        return Err(ConfigError::Attribute {
-            path: value.document.path().to_owned(),
-            line: value.line,
-            key: value.key.clone(),
+/// The value of the attribute `append`, the only one.
+fn append(attribute: &Value<'_>, list: &Value<'_>) -> Result<bool, ConfigError> {
+    match attribute.name() {
+        "append" => Ok(attribute.boolean()?),
+        name => Err(ConfigError::Attribute {
+            path: list.path().to_owned(),
+            line: attribute.line(),
+            key: list.key().to_owned(),
             attribute: name.to_owned(),
-        });
+        }),
     }
-    setting
-        .as_bool()
-        .ok_or_else(|| value.wrong_part("a boolean for append", setting))
 }

@@ -1,11 +1,10 @@
 //! The known keys, and the settings that they change (Go: `types/options.go` and `pkg/config`).
 
-use toml::de::DeTable;
+use layerhold_toml_table::{Document, Table};
 
-use crate::document::Document;
 use crate::driver_options::{GENERAL, OF_DRIVERS};
 use crate::error::ConfigError;
-use crate::section::Section;
+use crate::section::{boolean, finish, ignore, list, number, text};
 use crate::settings::Settings;
 use crate::warning::Warning;
 
@@ -25,99 +24,117 @@ const WITHOUT_EFFECT: [(&str, Option<&str>); 8] = [
     ),
 ];
 
-impl Document {
-    /// Overrides settings with those of this file. After an error, `settings` are incomplete.
-    ///
-    /// # Errors
-    ///
-    /// If the text is not TOML, or a value has the wrong type.
-    pub fn merge_into(
-        &self,
-        settings: &mut Settings,
-        warnings: &mut Vec<Warning>,
-    ) -> Result<(), ConfigError> {
-        let table = DeTable::parse(&self.text).map_err(|error| ConfigError::Syntax {
-            path: self.path().to_owned(),
-            line: self.line(error.span().map_or(0, |span| span.start)),
-            message: error.message().to_owned(),
-        })?;
-        merge(self, table.get_ref(), settings, warnings)
-    }
-}
-
-fn merge(
+/// Overrides settings with those of a file. After an error, `settings` are incomplete.
+///
+/// # Errors
+///
+/// The text is not TOML, or a value has the wrong type.
+pub(crate) fn merge(
     document: &Document,
-    table: &DeTable<'_>,
     settings: &mut Settings,
     warnings: &mut Vec<Warning>,
 ) -> Result<(), ConfigError> {
-    let mut root = Section::new(document, String::new(), table);
-    if let Some(section) = root.section("storage")? {
+    let parsed = document.parse()?;
+    let mut root = parsed.root();
+    if let Some(section) = root.table("storage")? {
         storage(section, settings, warnings)?;
     }
-    root.finish(warnings);
+    finish(root, warnings);
     Ok(())
 }
 
 fn storage(
-    mut section: Section<'_>,
+    mut section: Table<'_>,
     settings: &mut Settings,
     warnings: &mut Vec<Warning>,
 ) -> Result<(), ConfigError> {
-    section.text("driver", &mut settings.driver)?;
-    section.list("driver_priority", &mut settings.driver_priority)?;
-    section.text("runroot", &mut settings.run_root)?;
-    section.text("graphroot", &mut settings.graph_root)?;
-    section.text("imagestore", &mut settings.image_store)?;
-    section.text("rootless_storage_path", &mut settings.rootless_storage_path)?;
-    section.boolean("transient_store", &mut settings.transient_store)?;
-    if let Some(below) = section.section("options")? {
+    text(&mut section, "driver", &mut settings.driver)?;
+    list(
+        &mut section,
+        "driver_priority",
+        &mut settings.driver_priority,
+    )?;
+    text(&mut section, "runroot", &mut settings.run_root)?;
+    text(&mut section, "graphroot", &mut settings.graph_root)?;
+    text(&mut section, "imagestore", &mut settings.image_store)?;
+    text(
+        &mut section,
+        "rootless_storage_path",
+        &mut settings.rootless_storage_path,
+    )?;
+    boolean(
+        &mut section,
+        "transient_store",
+        &mut settings.transient_store,
+    )?;
+    if let Some(below) = section.table("options")? {
         options(below, settings, warnings)?;
     }
-    section.finish(warnings);
+    finish(section, warnings);
     Ok(())
 }
 
 fn options(
-    mut section: Section<'_>,
+    mut section: Table<'_>,
     settings: &mut Settings,
     warnings: &mut Vec<Warning>,
 ) -> Result<(), ConfigError> {
-    section.list(
+    list(
+        &mut section,
         "additionalimagestores",
         &mut settings.additional_image_stores,
     )?;
-    section.list(
+    list(
+        &mut section,
         "additionallayerstores",
         &mut settings.additional_layer_stores,
     )?;
-    section.text("root-auto-userns-user", &mut settings.root_auto_userns_user)?;
-    section.number("auto-userns-min-size", &mut settings.auto_userns_min_size)?;
-    section.number("auto-userns-max-size", &mut settings.auto_userns_max_size)?;
-    section.boolean("disable-volatile", &mut settings.disable_volatile)?;
-    section.number("force_mask", &mut settings.force_mask)?;
-    if let Some(pull) = section.section("pull_options")? {
-        settings.pull_options.extend(pull.texts()?);
+    text(
+        &mut section,
+        "root-auto-userns-user",
+        &mut settings.root_auto_userns_user,
+    )?;
+    number(
+        &mut section,
+        "auto-userns-min-size",
+        &mut settings.auto_userns_min_size,
+    )?;
+    number(
+        &mut section,
+        "auto-userns-max-size",
+        &mut settings.auto_userns_max_size,
+    )?;
+    boolean(
+        &mut section,
+        "disable-volatile",
+        &mut settings.disable_volatile,
+    )?;
+    number(&mut section, "force_mask", &mut settings.force_mask)?;
+    if let Some(pull) = section.table("pull_options")? {
+        for value in pull.rest() {
+            let text = value.text()?.to_owned();
+            settings.pull_options.insert(value.name().to_owned(), text);
+        }
     }
     for key in GENERAL {
         driver_text(&mut section, key, key.to_owned(), settings)?;
     }
     for (driver, keys) in OF_DRIVERS {
-        let Some(mut below) = section.section(driver)? else {
+        let Some(mut below) = section.table(driver)? else {
             continue;
         };
         for key in keys {
             driver_text(&mut below, key, format!("{driver}.{key}"), settings)?;
         }
-        below.finish(warnings);
+        finish(below, warnings);
     }
-    section.ignore(&WITHOUT_EFFECT, warnings);
-    section.finish(warnings);
+    ignore(&mut section, &WITHOUT_EFFECT, warnings);
+    finish(section, warnings);
     Ok(())
 }
 
 fn driver_text(
-    section: &mut Section<'_>,
+    section: &mut Table<'_>,
     key: &str,
     option: String,
     settings: &mut Settings,

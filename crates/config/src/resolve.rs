@@ -3,12 +3,13 @@
 use std::path::{Component, Path, PathBuf};
 
 use layerhold_environment::{ConfigFiles, Environment, HostFiles};
+use layerhold_toml_table::Document;
 
 use crate::config::{AutoUserns, Config, PullOptions};
-use crate::document::Document;
 use crate::driver_options;
 use crate::error::ConfigError;
 use crate::expand::expand;
+use crate::merge::merge;
 use crate::roots;
 use crate::search::{ConfigDirs, search};
 use crate::settings::Settings;
@@ -51,7 +52,7 @@ pub fn load_from(
     let mut sources = Vec::new();
     for found in search(places, environment, files, &mut warnings)? {
         let document = Document::new(found.path, found.bytes)?;
-        document.merge_into(&mut settings, &mut warnings)?;
+        merge(&document, &mut settings, &mut warnings)?;
         sources.push(document.path().to_owned());
     }
     settings.resolve(environment, files, sources, warnings)

@@ -10,7 +10,7 @@ pub(crate) type DriverTexts = BTreeMap<String, String>;
 /// The merged settings of all files; as in Go, unset values are empty strings and zeros
 /// (`types/options.go`, `TomlConfig`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
+pub(crate) struct Settings {
     pub(crate) driver: String,
     pub(crate) driver_priority: List,
     pub(crate) run_root: String,

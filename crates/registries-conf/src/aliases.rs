@@ -5,10 +5,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use layerhold_reference::{Reference, is_registry, is_short_name};
-use toml::de::DeTable;
+use layerhold_toml_table::{Document, Table};
 
-use crate::error::{Problem, RegistriesError};
-use crate::section::{Document, Section};
+use crate::error::{Problem, RegistriesError, invalid};
+use crate::section::map;
 
 /// What short names stand for. `None` takes an alias away that an earlier file has.
 pub(crate) type Aliases = BTreeMap<String, Option<Reference>>;
@@ -39,14 +39,16 @@ impl ShortNames {
     ///
     /// The text is not TOML, or an alias is no name.
     pub fn parse(path: impl Into<PathBuf>, text: &str) -> Result<Self, RegistriesError> {
-        let path = path.into();
-        let document = Document { path: &path, text };
-        let table = DeTable::parse(text).map_err(|error| document.syntax(&error))?;
-        let mut root = Section::new(document, String::new(), 1, table.get_ref());
-        let aliases = match root.map("aliases", &mut Vec::new()) {
+        Self::of(&Document::from_text(path, text))
+    }
+
+    pub(crate) fn of(document: &Document) -> Result<Self, RegistriesError> {
+        let parsed = document.parse()?;
+        let aliases = match map(&mut parsed.root(), "aliases", &mut Vec::new()) {
             Some(section) => take(document, section)?,
             None => Aliases::new(),
         };
+        let path = document.path().to_owned();
         Ok(ShortNames { path, aliases })
     }
 
@@ -107,21 +109,19 @@ impl fmt::Display for ShortNames {
 }
 
 /// Takes a table of aliases.
-pub(crate) fn take(
-    document: Document<'_>,
-    section: Section<'_>,
-) -> Result<Aliases, RegistriesError> {
+pub(crate) fn take(document: &Document, section: Table<'_>) -> Result<Aliases, RegistriesError> {
     let mut aliases = Aliases::new();
-    for (line, name, value) in section.texts()? {
+    for value in section.rest() {
+        let (line, name, value) = (value.line(), value.name(), value.text()?);
         if !is_alias_name(name) {
             let name = name.to_owned();
-            return Err(document.invalid(line, Problem::AliasName { name }));
+            return Err(invalid(document, line, Problem::AliasName { name }));
         }
         let image = match value {
             "" => None,
             value => Some(image(value).ok_or_else(|| {
                 let (name, value) = (name.to_owned(), value.to_owned());
-                document.invalid(line, Problem::AliasValue { name, value })
+                invalid(document, line, Problem::AliasValue { name, value })
             })?),
         };
         aliases.insert(name.to_owned(), image);

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use layerhold_reference::is_registry;
+use layerhold_toml_table::Document;
 
-use crate::error::{Problem, RegistriesError};
+use crate::error::{Problem, RegistriesError, invalid};
 use crate::prefix::WILDCARD;
 use crate::registry::{Mirror, MirrorUse, Registry};
-use crate::section::Document;
 use crate::warning::Warning;
 
 /// A table `[[registry]]` as it stands in the file.
@@ -34,7 +34,7 @@ pub(crate) struct RawMirror<'d> {
 
 /// Returns the registries by prefix.
 pub(crate) fn registries(
-    document: Document<'_>,
+    document: &Document,
     raw: Vec<RawRegistry<'_>>,
     warnings: &mut Vec<Warning>,
 ) -> Result<BTreeMap<String, Registry>, RegistriesError> {
@@ -51,7 +51,7 @@ pub(crate) fn registries(
             by_prefix.insert(prefix, registry);
         } else {
             warnings.push(Warning::SamePrefix {
-                path: document.path.to_owned(),
+                path: document.path().to_owned(),
                 line,
                 prefix,
             });
@@ -60,8 +60,8 @@ pub(crate) fn registries(
     Ok(by_prefix)
 }
 
-fn registry(document: Document<'_>, raw: RawRegistry<'_>) -> Result<Registry, RegistriesError> {
-    let invalid = |problem| document.invalid(raw.line, problem);
+fn registry(document: &Document, raw: RawRegistry<'_>) -> Result<Registry, RegistriesError> {
+    let invalid = |problem| invalid(document, raw.line, problem);
     let location = location(document, raw.line, raw.location)?;
     let prefix = match raw.prefix {
         "" if location.is_empty() => return Err(invalid(Problem::NoLocation)),
@@ -88,17 +88,17 @@ fn registry(document: Document<'_>, raw: RawRegistry<'_>) -> Result<Registry, Re
         insecure: raw.insecure,
         blocked: raw.blocked,
         mirrors,
-        origin: document.path.to_owned(),
+        origin: document.path().to_owned(),
     })
 }
 
 fn mirror(
-    document: Document<'_>,
+    document: &Document,
     prefix: &str,
     by_digest_only: bool,
     raw: &RawMirror<'_>,
 ) -> Result<Mirror, RegistriesError> {
-    let invalid = |problem| document.invalid(raw.line, problem);
+    let invalid = |problem| invalid(document, raw.line, problem);
     let location = location(document, raw.line, raw.location)?;
     if location.is_empty() {
         let prefix = prefix.to_owned();
@@ -126,23 +126,20 @@ fn mirror(
 
 /// Removes slashes at the end, and refuses URLs (Go: `parseLocation`).
 pub(crate) fn location(
-    document: Document<'_>,
+    document: &Document,
     line: usize,
     text: &str,
 ) -> Result<String, RegistriesError> {
     let trimmed = text.trim_end_matches('/');
     if trimmed.starts_with("http://") || trimmed.starts_with("https://") {
         let value = text.to_owned();
-        return Err(document.invalid(line, Problem::Scheme { value }));
+        return Err(invalid(document, line, Problem::Scheme { value }));
     }
     Ok(trimmed.to_owned())
 }
 
 /// Refuses two registries with one location that differ in what they allow.
-fn conflicts(
-    document: Document<'_>,
-    registries: &[(usize, Registry)],
-) -> Result<(), RegistriesError> {
+fn conflicts(document: &Document, registries: &[(usize, Registry)]) -> Result<(), RegistriesError> {
     let mut first: BTreeMap<&str, &Registry> = BTreeMap::new();
     for (line, registry) in registries {
         let location = registry.location.as_ref().unwrap_or(&registry.prefix);
@@ -153,14 +150,18 @@ fn conflicts(
             () => continue,
         };
         let location = location.clone();
-        return Err(document.invalid(*line, Problem::Conflict { location, setting }));
+        return Err(invalid(
+            document,
+            *line,
+            Problem::Conflict { location, setting },
+        ));
     }
     Ok(())
 }
 
 /// Checks the registries for short names.
 pub(crate) fn search_registries(
-    document: Document<'_>,
+    document: &Document,
     line: usize,
     texts: Vec<String>,
 ) -> Result<Vec<String>, RegistriesError> {
@@ -168,7 +169,7 @@ pub(crate) fn search_registries(
     for text in texts {
         let value = location(document, line, &text)?;
         if !is_registry(&value) {
-            return Err(document.invalid(line, Problem::SearchRegistry { value }));
+            return Err(invalid(document, line, Problem::SearchRegistry { value }));
         }
         checked.push(value);
     }

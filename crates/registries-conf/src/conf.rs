@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use layerhold_reference::Reference;
+use layerhold_toml_table::Document;
 
 use crate::aliases::ShortNames;
 use crate::error::RegistriesError;
 use crate::file::{self, File};
 use crate::prefix::matched;
 use crate::registry::{PullSource, PullSourceError, Registry};
-use crate::section::Document;
 use crate::warning::Warning;
 
 /// The configuration of registries: `registries.conf` and its drop-ins.
@@ -115,13 +115,19 @@ impl RegistriesConf {
         kind: FileKind,
         text: &str,
     ) -> Result<(), RegistriesError> {
-        let path = path.into();
+        self.add_document(&Document::from_text(path, text), kind)
+    }
+
+    pub(crate) fn add_document(
+        &mut self,
+        document: &Document,
+        kind: FileKind,
+    ) -> Result<(), RegistriesError> {
         let mut warnings = Vec::new();
-        let document = Document { path: &path, text };
         let file = file::parse(document, kind, &mut warnings)?;
-        self.merge(file, &path, kind);
+        self.merge(file, document.path(), kind);
         self.warnings.append(&mut warnings);
-        self.sources.push(path);
+        self.sources.push(document.path().to_owned());
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use layerhold_environment::HomeError;
+use layerhold_toml_table::{Document, TomlError};
 
 /// Why a configuration cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -28,38 +29,9 @@ pub enum RegistriesError {
     /// The home directory of the user is not known.
     #[error(transparent)]
     Home(#[from] HomeError),
-    /// A file is not UTF-8.
-    #[error("{}:{line}: not UTF-8", path.display())]
-    Encoding {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-    },
-    /// A file is not TOML.
-    #[error("{}:{line}: {message}", path.display())]
-    Syntax {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The parser's message.
-        message: String,
-    },
-    /// A value has the wrong type.
-    #[error("{}:{line}: {key} is {found}, which should be {expected}", path.display())]
-    Type {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The key with its tables, such as `registry.location`.
-        key: String,
-        /// The right type.
-        expected: &'static str,
-        /// The type in the file.
-        found: &'static str,
-    },
+    /// A file is not TOML, or a value has the wrong type.
+    #[error(transparent)]
+    File(#[from] TomlError),
     /// A value of the right type is not allowed.
     #[error("{}:{line}: {problem}", path.display())]
     Invalid {
@@ -70,6 +42,15 @@ pub enum RegistriesError {
         /// What is wrong.
         problem: Problem,
     },
+}
+
+/// The error for a value in a file.
+pub(crate) fn invalid(document: &Document, line: usize, problem: Problem) -> RegistriesError {
+    RegistriesError::Invalid {
+        path: document.path().to_owned(),
+        line,
+        problem,
+    }
 }
 
 /// What is wrong with a value.

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use toml::de::DeTable;
+use layerhold_toml_table::{Document, Table};
 
 use crate::aliases::{self, Aliases};
 use crate::check::{self, RawMirror, RawRegistry};
 use crate::conf::{CredentialHelper, FileKind, ShortNameMode};
-use crate::error::{Problem, RegistriesError};
+use crate::error::{Problem, RegistriesError, invalid};
 use crate::registry::Registry;
-use crate::section::{Document, Section};
+use crate::section::{List, boolean, finish, list, map, tables, text};
 use crate::v1::Lists;
 use crate::warning::Warning;
 
@@ -25,26 +25,26 @@ pub(crate) struct File {
 }
 
 pub(crate) fn parse(
-    document: Document<'_>,
+    document: &Document,
     kind: FileKind,
     warnings: &mut Vec<Warning>,
 ) -> Result<File, RegistriesError> {
-    let table = DeTable::parse(document.text).map_err(|error| document.syntax(&error))?;
-    let mut root = Section::new(document, String::new(), 1, table.get_ref());
-    let registries = root.sections("registry")?;
-    let search = root.list("unqualified-search-registries")?;
-    let helpers = root.list("credential-helpers")?;
+    let parsed = document.parse()?;
+    let mut root = parsed.root();
+    let registries = tables(&mut root, "registry")?;
+    let search = list(&mut root, "unqualified-search-registries")?;
+    let helpers = list(&mut root, "credential-helpers")?;
     let (mode_line, mode) = match root.take("short-name-mode") {
-        Some(value) => (value.line, value.text()?),
+        Some(value) => (value.line(), value.text()?),
         None => (1, ""),
     };
-    let layer_store_helper = root.text("additional-layer-store-auth-helper")?;
-    let aliases = root.map("aliases", warnings);
-    let old = match root.section("registries")? {
+    let layer_store_helper = text(&mut root, "additional-layer-store-auth-helper")?;
+    let aliases = map(&mut root, "aliases", warnings);
+    let old = match root.table("registries")? {
         Some(section) => Lists::take(section, warnings)?,
         None => Lists::default(),
     };
-    root.finish(warnings);
+    finish(root, warnings);
 
     if let Some(line) = old.line() {
         let is_new = registries.is_some()
@@ -54,8 +54,8 @@ pub(crate) fn parse(
             || !mode.is_empty()
             || !layer_store_helper.is_empty();
         return match kind {
-            FileKind::DropIn => Err(document.invalid(line, Problem::OldDropIn)),
-            FileKind::Main if is_new => Err(document.invalid(line, Problem::TwoVersions)),
+            FileKind::DropIn => Err(invalid(document, line, Problem::OldDropIn)),
+            FileKind::Main if is_new => Err(invalid(document, line, Problem::TwoVersions)),
             FileKind::Main => version_1(document, old, warnings),
         };
     }
@@ -77,7 +77,7 @@ pub(crate) fn parse(
 }
 
 fn version_1(
-    document: Document<'_>,
+    document: &Document,
     lists: Lists,
     warnings: &mut Vec<Warning>,
 ) -> Result<File, RegistriesError> {
@@ -89,15 +89,15 @@ fn version_1(
 }
 
 fn search_registries(
-    document: Document<'_>,
-    list: Option<(usize, Vec<String>)>,
+    document: &Document,
+    list: Option<List>,
 ) -> Result<Option<Vec<String>>, RegistriesError> {
     list.map(|(line, texts)| check::search_registries(document, line, texts))
         .transpose()
 }
 
 fn mode(
-    document: Document<'_>,
+    document: &Document,
     line: usize,
     text: &str,
 ) -> Result<Option<ShortNameMode>, RegistriesError> {
@@ -108,42 +108,42 @@ fn mode(
         "disabled" => Ok(Some(ShortNameMode::Disabled)),
         value => {
             let value = value.to_owned();
-            Err(document.invalid(line, Problem::Mode { value }))
+            Err(invalid(document, line, Problem::Mode { value }))
         }
     }
 }
 
 fn registry<'d>(
-    mut section: Section<'d>,
+    mut section: Table<'d>,
     warnings: &mut Vec<Warning>,
 ) -> Result<RawRegistry<'d>, RegistriesError> {
     let mut raw = RawRegistry {
-        line: section.line,
-        prefix: section.text("prefix")?,
-        location: section.text("location")?,
-        insecure: section.boolean("insecure")?,
-        blocked: section.boolean("blocked")?,
-        mirror_by_digest_only: section.boolean("mirror-by-digest-only")?,
-        pull_from_mirror: section.text("pull-from-mirror")?,
+        line: section.line(),
+        prefix: text(&mut section, "prefix")?,
+        location: text(&mut section, "location")?,
+        insecure: boolean(&mut section, "insecure")?,
+        blocked: boolean(&mut section, "blocked")?,
+        mirror_by_digest_only: boolean(&mut section, "mirror-by-digest-only")?,
+        pull_from_mirror: text(&mut section, "pull-from-mirror")?,
         mirrors: Vec::new(),
     };
-    for mirror in section.sections("mirror")?.unwrap_or_default() {
+    for mirror in tables(&mut section, "mirror")?.unwrap_or_default() {
         raw.mirrors.push(self::mirror(mirror, warnings)?);
     }
-    section.finish(warnings);
+    finish(section, warnings);
     Ok(raw)
 }
 
 fn mirror<'d>(
-    mut section: Section<'d>,
+    mut section: Table<'d>,
     warnings: &mut Vec<Warning>,
 ) -> Result<RawMirror<'d>, RegistriesError> {
     let raw = RawMirror {
-        line: section.line,
-        location: section.text("location")?,
-        insecure: section.boolean("insecure")?,
-        pull_from_mirror: section.text("pull-from-mirror")?,
+        line: section.line(),
+        location: text(&mut section, "location")?,
+        insecure: boolean(&mut section, "insecure")?,
+        pull_from_mirror: text(&mut section, "pull-from-mirror")?,
     };
-    section.finish(warnings);
+    finish(section, warnings);
     Ok(raw)
 }

@@ -75,6 +75,7 @@ pub use conf::{CredentialHelper, FileKind, RegistriesConf, ShortNameMode};
 pub use error::{Problem, RegistriesError};
 pub use layerhold_environment::{self, ConfigFiles, Environment, HostFiles};
 pub use layerhold_reference;
+pub use layerhold_toml_table::{self, TomlError};
 pub use load::load;
 pub use registry::{Mirror, MirrorUse, PullSource, PullSourceError, Registry};
 pub use resolve::{Origin, ResolveError, Resolved, Selection};

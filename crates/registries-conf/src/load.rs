@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use layerhold_environment::{ConfigFiles, Environment, HostFiles};
+use layerhold_toml_table::Document;
 
 use crate::aliases::ShortNames;
 use crate::conf::{FileKind, RegistriesConf};
 use crate::error::RegistriesError;
-use crate::section::lines;
 
 /// The variables for a file that is read instead of the usual ones. The first that is set counts,
 /// even if it is empty.
@@ -61,13 +61,13 @@ pub fn load(
     }
     directories.extend(user.map(|user| user.join(DROP_INS)));
     if let Some(main) = main {
-        conf.add(main.path, FileKind::Main, &main.text)?;
+        conf.add_document(&main.document, FileKind::Main)?;
     }
     for directory in directories {
         for path in drop_ins(&directory, files)? {
             // A file that vanished after the listing is skipped.
-            if let Some(text) = read(&path, files)? {
-                conf.add(path, FileKind::DropIn, &text)?;
+            if let Some(document) = read(&path, files)? {
+                conf.add_document(&document, FileKind::DropIn)?;
             }
         }
     }
@@ -79,8 +79,7 @@ pub fn load(
 
 /// The file that is read first.
 struct Main {
-    path: PathBuf,
-    text: String,
+    document: Document,
     is_of_user: bool,
 }
 
@@ -99,9 +98,8 @@ fn main_file(
     {
         let path = environment.directory.join(path);
         return match read(&path, files)? {
-            Some(text) => Ok(Some(Main {
-                path,
-                text,
+            Some(document) => Ok(Some(Main {
+                document,
                 is_of_user: false,
             })),
             None => Err(RegistriesError::Missing { variable, path }),
@@ -111,10 +109,9 @@ fn main_file(
         let Some(path) = directory.map(|directory| directory.join(NAME)) else {
             continue;
         };
-        if let Some(text) = read(&path, files)? {
+        if let Some(document) = read(&path, files)? {
             return Ok(Some(Main {
-                path,
-                text,
+                document,
                 is_of_user,
             }));
         }
@@ -153,26 +150,16 @@ fn short_names_path(environment: &Environment, home: Option<PathBuf>) -> Option<
 
 fn short_names(path: PathBuf, files: &dyn ConfigFiles) -> Result<ShortNames, RegistriesError> {
     match read(&path, files)? {
-        Some(text) => ShortNames::parse(path, &text),
+        Some(document) => ShortNames::of(&document),
         None => Ok(ShortNames::new(path)),
     }
 }
 
-fn read(path: &Path, files: &dyn ConfigFiles) -> Result<Option<String>, RegistriesError> {
+fn read(path: &Path, files: &dyn ConfigFiles) -> Result<Option<Document>, RegistriesError> {
     let bytes = files.read(path).map_err(|source| RegistriesError::Read {
         path: path.to_owned(),
         source,
     })?;
-    bytes.map(|bytes| decoded(path, bytes)).transpose()
-}
-
-fn decoded(path: &Path, bytes: Vec<u8>) -> Result<String, RegistriesError> {
-    String::from_utf8(bytes).map_err(|error| {
-        let valid = error.utf8_error().valid_up_to();
-        let before = error.as_bytes().get(..valid).unwrap_or_default();
-        RegistriesError::Encoding {
-            path: path.to_owned(),
-            line: lines(before),
-        }
-    })
+    let document = bytes.map(|bytes| Document::new(path, bytes));
+    Ok(document.transpose()?)
 }

@@ -2,30 +2,32 @@
 
 use std::collections::BTreeSet;
 
+use layerhold_toml_table::{Document, Table};
+
 use crate::check::{RawRegistry, location};
 use crate::error::RegistriesError;
-use crate::section::{Document, Section};
+use crate::section::{self, List, finish};
 use crate::warning::Warning;
 
 /// The lists of version 1, with their lines.
 #[derive(Debug, Default)]
 pub(crate) struct Lists {
-    pub(crate) search: Option<(usize, Vec<String>)>,
-    insecure: Option<(usize, Vec<String>)>,
-    block: Option<(usize, Vec<String>)>,
+    pub(crate) search: Option<List>,
+    insecure: Option<List>,
+    block: Option<List>,
 }
 
 impl Lists {
     pub(crate) fn take(
-        mut section: Section<'_>,
+        mut section: Table<'_>,
         warnings: &mut Vec<Warning>,
     ) -> Result<Self, RegistriesError> {
         let mut list = |key| -> Result<_, RegistriesError> {
-            let Some(mut below) = section.section(key)? else {
+            let Some(mut below) = section.table(key)? else {
                 return Ok(None);
             };
-            let list = below.list("registries")?;
-            below.finish(warnings);
+            let list = section::list(&mut below, "registries")?;
+            finish(below, warnings);
             Ok(list)
         };
         let lists = Lists {
@@ -33,7 +35,7 @@ impl Lists {
             insecure: list("insecure")?,
             block: list("block")?,
         };
-        section.finish(warnings);
+        finish(section, warnings);
         Ok(lists)
     }
 
@@ -47,7 +49,7 @@ impl Lists {
     /// The same as tables of version 2.
     pub(crate) fn registries(
         &self,
-        document: Document<'_>,
+        document: &Document,
     ) -> Result<Vec<RawRegistry<'_>>, RegistriesError> {
         let block = locations(document, self.block.as_ref())?;
         let insecure = locations(document, self.insecure.as_ref())?;
@@ -68,8 +70,8 @@ impl Lists {
 }
 
 fn locations<'d>(
-    document: Document<'_>,
-    list: Option<&'d (usize, Vec<String>)>,
+    document: &Document,
+    list: Option<&'d List>,
 ) -> Result<Vec<(usize, &'d str)>, RegistriesError> {
     let Some((line, texts)) = list else {
         return Ok(Vec::new());

@@ -1,6 +1,6 @@
 //! Invalid files.
 
-use layerhold_config::ConfigError;
+use layerhold_config::{ConfigError, TomlError};
 
 use crate::memory::{Memory, conf};
 
@@ -48,7 +48,7 @@ fn wrong_types_are_told_with_file_and_line() {
     );
     check(
         "[storage]\ndriver_priority = [{append = 'false'}]\n",
-        "2: storage.driver_priority is a string, which should be a boolean for append",
+        "2: storage.driver_priority.append is a string, which should be a boolean",
     );
     check(
         "[storage]\ndriver_priority = [{prepend = true}]\n",
@@ -72,7 +72,7 @@ fn numbers_have_limits() {
         let error = conf(&text).unwrap_err();
         let is_range = matches!(
             error,
-            ConfigError::Range { line: 2, .. } | ConfigError::Syntax { line: 2, .. }
+            ConfigError::File(TomlError::Range { line: 2, .. } | TomlError::Syntax { line: 2, .. })
         );
         assert!(is_range, "{number}: {error:?}");
     }
@@ -88,7 +88,7 @@ fn what_is_not_toml_is_told_with_its_line() {
     ] {
         let error = conf(text).unwrap_err();
         assert!(
-            matches!(&error, ConfigError::Syntax { line, .. } if *line == at),
+            matches!(&error, ConfigError::File(TomlError::Syntax { line, .. }) if *line == at),
             "{text:?}: {error:?}"
         );
         assert_eq!(error.to_string().lines().count(), 1, "{error}");
@@ -105,9 +105,15 @@ fn what_is_not_utf_8_is_told_with_its_line() {
 #[test]
 fn deep_nesting_is_refused() {
     let text = format!("x = {}", "[".repeat(100_000));
-    assert!(matches!(conf(&text), Err(ConfigError::Syntax { .. })));
+    assert!(matches!(
+        conf(&text),
+        Err(ConfigError::File(TomlError::Syntax { .. }))
+    ));
     let text = format!("x = {}", "{a=".repeat(100_000));
-    assert!(matches!(conf(&text), Err(ConfigError::Syntax { .. })));
+    assert!(matches!(
+        conf(&text),
+        Err(ConfigError::File(TomlError::Syntax { .. }))
+    ));
     // Dotted keys nest as well.
     let text = format!("{}b = 1", "a.".repeat(100_000));
     assert!(conf(&text).is_err() || !conf(&text).unwrap().warnings.is_empty());

@@ -1,6 +1,8 @@
 //! Invalid files, and files with settings that have no effect.
 
-use layerhold_registries_conf::{FileKind, Problem, RegistriesConf, RegistriesError, Warning};
+use layerhold_registries_conf::{
+    FileKind, Problem, RegistriesConf, RegistriesError, TomlError, Warning,
+};
 
 use crate::memory::conf;
 
@@ -172,7 +174,7 @@ fn wrong_types_name_the_key() {
         ),
         (
             "[aliases]\nx = true",
-            "f:2: aliases.x is a boolean, which should be a string",
+            "f:2: aliases.x is a boolean, which should be a string: put it in quotes",
         ),
         (
             "registries = 1.5",
@@ -183,7 +185,10 @@ fn wrong_types_name_the_key() {
     }
     let error = conf("\nx = \n").unwrap_err();
     assert!(
-        matches!(error, RegistriesError::Syntax { line: 2, .. }),
+        matches!(
+            error,
+            RegistriesError::File(TomlError::Syntax { line: 2, .. })
+        ),
         "{error:?}"
     );
 }
