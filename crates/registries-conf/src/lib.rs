@@ -55,6 +55,7 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+mod signatures;
 mod load;
 mod resolve;
 mod conf;
@@ -79,6 +80,11 @@ pub use layerhold_toml_table::{self, TomlError};
 pub use load::load;
 pub use registry::{Mirror, MirrorUse, PullSource, PullSourceError, Registry};
 pub use resolve::{Origin, ResolveError, Resolved, Selection};
+pub use signatures::error::{RegistriesDError, YamlProblem};
+pub use signatures::lookaside::{
+    Lookaside, LookasideProblem, LookasideUrl, MAX_LOOKASIDE_SIGNATURES,
+};
+pub use signatures::registries_d::{LookasideError, RegistriesD};
 pub use warning::Warning;
 
 /// Runs the examples of the README as tests.

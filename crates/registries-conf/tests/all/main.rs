@@ -12,4 +12,5 @@ mod memory;
 mod mistakes;
 mod properties;
 mod short_names;
+mod signatures;
 mod sources;
