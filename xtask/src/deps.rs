@@ -39,7 +39,7 @@ const MAP: [(&str, &[&str]); 28] = [
     ("layerhold-registry", &["ids", "reference", "sys"]),
     (
         "layerhold-registries-conf",
-        &["environment", "reference", "toml-table"],
+        &["environment", "lockfile", "reference", "sys", "toml-table"],
     ),
     ("layerhold-schema", &["ids", "idmap"]),
     ("layerhold-tar-split", &["tar-format", "sys"]),

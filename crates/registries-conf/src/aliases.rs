@@ -16,8 +16,8 @@ pub(crate) type Aliases = BTreeMap<String, Option<Reference>>;
 /// The aliases in `short-name-aliases.conf`: what people chose when a tool asked them which
 /// registry a short name means. They win against those of `registries.conf`.
 ///
-/// It is printed as podman writes the file. A process that writes the file holds the lock
-/// `short-name-aliases.conf.lock` from reading to writing; this crate does not write it.
+/// It is printed as podman writes the file. [`keep`](Self::keep) and [`forget`](Self::forget) change
+/// the file itself; the other methods change this value alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ShortNames {
     path: PathBuf,

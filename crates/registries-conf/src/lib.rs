@@ -36,7 +36,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`Certificates`] are the files of a registry in `certs.d`.
+//! [`Certificates`] are the files of a registry in `certs.d`, and [`RegistriesD`] says where
+//! signatures of an image are.
 //!
 //! # Promises
 //!
@@ -45,17 +46,21 @@
 //!   prefix of the same length.
 //! - A mistake in a file is an error with its line, and none of the settings in it are used. Keys
 //!   without effect are [`Warning`]s.
-//! - No registry is asked, and no file is written.
+//! - No registry is asked. Only [`ShortNames::keep`], [`ShortNames::forget`] and
+//!   [`RegistriesConf::keep_choice`] write: the file of aliases that people chose.
 //!
 //! # Limitations
 //!
-//! - `registries.d`, `auth.json` and `policy.json` are not read.
+//! - `auth.json` and `policy.json` are not read.
+//! - The file of aliases is read without its lock, so what another tool writes at that moment may be
+//!   missed. Changes take the lock.
 //! - Aliases whose name has a first component with a period that is no host name (`a_b.c/x`) are
 //!   refused.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 mod signatures;
+mod record;
 mod load;
 mod resolve;
 mod conf;
@@ -78,6 +83,7 @@ pub use layerhold_environment::{self, ConfigFiles, Environment, HostFiles};
 pub use layerhold_reference;
 pub use layerhold_toml_table::{self, TomlError};
 pub use load::load;
+pub use record::RecordError;
 pub use registry::{Mirror, MirrorUse, PullSource, PullSourceError, Registry};
 pub use resolve::{Origin, ResolveError, Resolved, Selection};
 pub use signatures::error::{RegistriesDError, YamlProblem};

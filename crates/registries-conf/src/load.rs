@@ -148,7 +148,10 @@ fn short_names_path(environment: &Environment, home: Option<PathBuf>) -> Option<
     Some(cache.join(SHORT_NAMES))
 }
 
-fn short_names(path: PathBuf, files: &dyn ConfigFiles) -> Result<ShortNames, RegistriesError> {
+pub(crate) fn short_names(
+    path: PathBuf,
+    files: &dyn ConfigFiles,
+) -> Result<ShortNames, RegistriesError> {
     match read(&path, files)? {
         Some(document) => ShortNames::of(&document),
         None => Ok(ShortNames::new(path)),

@@ -163,9 +163,14 @@ fn is_scheme(text: &str) -> bool {
 /// Whether a text may be a host, with user and port if wanted.
 fn is_authority(text: &str) -> bool {
     let (_, host) = text.rsplit_once('@').unwrap_or(("", text));
+    let (host, port) = match host.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, port),
+        _ => (host, ""),
+    };
     let is_part =
         |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+,;=@".contains(&byte);
-    !host.is_empty() && !host.starts_with(':') && text.bytes().all(is_part)
+    let is_host = !host.is_empty() && !host.contains('%');
+    is_host && port.bytes().all(|digit| digit.is_ascii_digit()) && text.bytes().all(is_part)
 }
 
 /// A path without percent signs.
@@ -237,6 +242,8 @@ mod tests {
             ("https:///s", LookasideProblem::Incomplete),
             ("https://:80/s", LookasideProblem::Incomplete),
             ("https://a b/s", LookasideProblem::Incomplete),
+            ("https://a:b/s", LookasideProblem::Incomplete),
+            ("https://a%41/s", LookasideProblem::Incomplete),
             ("https://a.io/%2", LookasideProblem::Characters),
             ("https://a.io/%+2", LookasideProblem::Characters),
             ("https://a.io/\n", LookasideProblem::Characters),

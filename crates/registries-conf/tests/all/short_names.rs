@@ -1,8 +1,13 @@
 //! What short names stand for.
 
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
 use layerhold_registries_conf::{
-    Origin, RegistriesConf, ResolveError, Resolved, Selection, ShortNames,
+    Origin, Problem, RecordError, RegistriesConf, ResolveError, Resolved, Selection, ShortNames,
 };
+use layerhold_testkit::{TempDir, scratch};
 
 use crate::memory::{DIGEST, conf};
 
@@ -123,4 +128,94 @@ fn without_registries_a_short_name_stands_for_nothing() {
         assert_eq!(found, origin);
         assert!(matches!(conf.resolve("X"), Err(ResolveError::Name(_))));
     }
+}
+
+/// A file of aliases in a directory that does not exist yet.
+fn cache(dir: &TempDir) -> PathBuf {
+    dir.path().join("containers/short-name-aliases.conf")
+}
+
+#[test]
+fn a_choice_is_kept_beside_others() {
+    let dir = scratch();
+    let path = cache(&dir);
+    let mut conf = conf("unqualified-search-registries = ['a.io', 'b.io']").unwrap();
+    conf.set_short_names(ShortNames::new(&path));
+    let resolved = conf.resolve("lib/app:1").unwrap();
+    assert!(
+        conf.keep_choice(&resolved, &resolved.candidates[1])
+            .unwrap()
+    );
+    let text = "[aliases]\n  \"lib/app\" = \"b.io/lib/app\"\n";
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+    let lock = path.with_file_name("short-name-aliases.conf.lock");
+    assert_eq!(fs::read(lock).unwrap(), b"");
+    // It counts from now on, and there is nothing to keep any more.
+    let again = conf.resolve("lib/app").unwrap();
+    assert_eq!(again.candidates, ["b.io/lib/app:latest".parse().unwrap()]);
+    assert!(!conf.keep_choice(&again, &again.candidates[0]).unwrap());
+
+    // What another process wrote stays.
+    fs::write(&path, "[aliases]\nx = \"c.io/x\"\noff = \"\"\n").unwrap();
+    let kept = ShortNames::keep(&path, "app", "a.io/app:2".parse().unwrap()).unwrap();
+    let text = "[aliases]\n  app = \"a.io/app\"\n  off = \"\"\n  x = \"c.io/x\"\n";
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    assert_eq!(kept, ShortNames::parse(&path, text).unwrap());
+    let left = ShortNames::forget(&path, "x").unwrap();
+    assert_eq!(left.get("x"), None);
+    assert_eq!(fs::read_to_string(&path).unwrap(), left.to_string());
+}
+
+#[test]
+fn a_file_that_is_not_understood_is_left_alone() {
+    let dir = scratch();
+    let path = dir.path().join("c");
+    fs::write(&path, "x = [").unwrap();
+    let error = ShortNames::keep(&path, "app", "a.io/app".parse().unwrap()).unwrap_err();
+    assert!(matches!(error, RecordError::Read(_)), "{error:?}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "x = [");
+    let path = dir.path().join("d");
+    let error = ShortNames::keep(&path, "a.io/app", "a.io/app".parse().unwrap()).unwrap_err();
+    assert!(
+        matches!(error, RecordError::Name(Problem::AliasName { .. })),
+        "{error:?}"
+    );
+    assert!(!path.exists());
+    ShortNames::forget(&path, "app").unwrap();
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_link_stays_one() {
+    let dir = scratch();
+    let (path, real) = (dir.path().join("c"), dir.path().join("real"));
+    fs::write(&real, "").unwrap();
+    symlink("real", &path).unwrap();
+    drop(ShortNames::keep(&path, "app", "a.io/app".parse().unwrap()).unwrap());
+    assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
+    assert_eq!(
+        fs::read_to_string(real).unwrap(),
+        "[aliases]\n  app = \"a.io/app\"\n"
+    );
+}
+
+#[test]
+fn changes_at_the_same_moment_are_all_kept() {
+    let dir = scratch();
+    let path = dir.path().join("c");
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let path = &path;
+            let name = format!("app{number}");
+            scope.spawn(move || {
+                let image = format!("a.io/{name}").parse().unwrap();
+                drop(ShortNames::keep(path, &name, image).unwrap());
+            });
+        }
+    });
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!(text.lines().count(), 9, "{text}");
 }
