@@ -1,6 +1,7 @@
 //! The certificates of a registry in `certs.d` (Go: `dockerCertDir`, `pkg/tlsclientconfig`).
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -9,9 +10,11 @@ use layerhold_reference::is_registry;
 
 /// The user's directory, below the home directory.
 const USER: &str = ".config/containers/certs.d";
+/// The largest file that is used. A bundle of all authorities of the web has 250 kB.
+const MAX_PEM: usize = 1024 * 1024;
 const SYSTEM: [&str; 2] = ["/etc/containers/certs.d", "/etc/docker/certs.d"];
 
-/// The files of one registry in `certs.d`. What is in them is not looked at.
+/// The files of one registry in `certs.d`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Certificates {
@@ -31,7 +34,35 @@ pub struct ClientCertificate {
     pub key: PathBuf,
 }
 
-/// Why the certificates of a registry cannot be found.
+/// What is in the files of one registry in `certs.d`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CertificateData {
+    /// Certificates of authorities that are trusted besides those of the system.
+    pub authorities: Vec<Pem>,
+    /// Certificates that the client shows, and the keys of them.
+    pub clients: Vec<(Pem, Pem)>,
+}
+
+/// The bytes of a file, which should be PEM. They are not in the `Debug` form, because they may be
+/// a private key.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pem {
+    /// The file.
+    pub path: PathBuf,
+    /// What is in it.
+    pub bytes: Vec<u8>,
+}
+
+impl fmt::Debug for Pem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.bytes.len();
+        write!(f, "Pem({}, {bytes} bytes)", self.path.display())
+    }
+}
+
+/// Why the certificates of a registry cannot be found or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificatesError {
@@ -44,10 +75,10 @@ pub enum CertificatesError {
     /// The home directory of the user is not known.
     #[error(transparent)]
     Home(#[from] HomeError),
-    /// The directory of the registry cannot be listed.
+    /// The directory of the registry cannot be listed, or a file cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
-        /// The directory.
+        /// The directory or file.
         path: PathBuf,
         /// The cause.
         source: io::Error,
@@ -115,6 +146,42 @@ impl Certificates {
         Ok(Certificates::default())
     }
 
+    /// Finds and reads the certificates of a registry: [`find`](Self::find) and
+    /// [`read`](Self::read).
+    ///
+    /// # Errors
+    ///
+    /// Those of both.
+    pub fn load(
+        registry: &str,
+        environment: &Environment,
+        files: &dyn ConfigFiles,
+    ) -> Result<CertificateData, CertificatesError> {
+        Self::find(registry, environment, files)?.read(files)
+    }
+
+    /// Reads the files. A certificate of an authority that vanished is left out.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read, is larger than 1 MiB, or a certificate or key of a client vanished.
+    pub fn read(&self, files: &dyn ConfigFiles) -> Result<CertificateData, CertificatesError> {
+        let mut data = CertificateData::default();
+        for path in &self.authorities {
+            data.authorities.extend(pem(path, files)?);
+        }
+        for client in &self.clients {
+            let [certificate, key] = [&client.certificate, &client.key].map(|path| {
+                pem(path, files)?.ok_or_else(|| CertificatesError::Read {
+                    path: path.clone(),
+                    source: io::ErrorKind::NotFound.into(),
+                })
+            });
+            data.clients.push((certificate?, key?));
+        }
+        Ok(data)
+    }
+
     /// Returns the certificates in a directory with these names, sorted.
     ///
     /// # Errors
@@ -149,6 +216,22 @@ impl Certificates {
         }
         Ok(found)
     }
+}
+
+/// Reads a file; `None` if it does not exist.
+fn pem(path: &Path, files: &dyn ConfigFiles) -> Result<Option<Pem>, CertificatesError> {
+    let failed = |source| CertificatesError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let Some(bytes) = files.read(path).map_err(failed)? else {
+        return Ok(None);
+    };
+    if bytes.len() > MAX_PEM {
+        return Err(failed(io::ErrorKind::FileTooLarge.into()));
+    }
+    let path = path.to_owned();
+    Ok(Some(Pem { path, bytes }))
 }
 
 /// Replaces the ending of a name. `None` if it has another one.

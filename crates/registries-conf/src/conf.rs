@@ -186,21 +186,47 @@ impl RegistriesConf {
         found
     }
 
-    /// Returns the places that an image is pulled from, in the order in which they are tried. An
-    /// image without a configured registry has one place, its own name.
+    /// Returns the places that an image is pulled from, in the order in which they are tried: the
+    /// mirrors of its registry that are used for such a name, then the location. Each has the name
+    /// with its location instead of the prefix. An image without a configured registry has one
+    /// place, its own name.
+    ///
+    /// A place whose new name belongs to a blocked registry is left out, as podman refuses to
+    /// contact it (Go: `newDockerClient`).
     ///
     /// # Errors
     ///
-    /// The registry is blocked, or a location makes a name that is none.
+    /// The registry is blocked, all places are, or a location makes a name that is none.
     pub fn pull_sources(&self, reference: &Reference) -> Result<Vec<PullSource>, PullSourceError> {
-        match self.registry(reference) {
-            Some(registry) => registry.pull_sources(reference),
-            None => Ok(vec![PullSource {
+        let Some(registry) = self.registry(reference) else {
+            return Ok(vec![PullSource {
                 reference: reference.clone(),
                 insecure: false,
                 is_mirror: false,
-            }]),
+            }]);
+        };
+        if let Some(refusal) = registry.refusal(reference) {
+            return Err(refusal);
         }
+        let mut allowed = Vec::new();
+        let mut refused = None;
+        for source in registry.pull_sources(reference)? {
+            match self.refusal(&source.reference) {
+                Some(refusal) => refused = Some(refusal),
+                None => allowed.push(source),
+            }
+        }
+        match refused {
+            Some(refusal) if allowed.is_empty() => Err(refusal),
+            _ => Ok(allowed),
+        }
+    }
+
+    /// Returns the error for an image whose registry is blocked; `None` if it may be contacted.
+    /// Pushing and looking at an image need it; [`pull_sources`](Self::pull_sources) has done it.
+    #[must_use]
+    pub fn refusal(&self, reference: &Reference) -> Option<PullSourceError> {
+        self.registry(reference)?.refusal(reference)
     }
 
     /// Returns the registries that short names are searched in, in order.

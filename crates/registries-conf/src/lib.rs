@@ -76,7 +76,7 @@ mod warning;
 mod error;
 
 pub use aliases::ShortNames;
-pub use certificates::{Certificates, CertificatesError, ClientCertificate};
+pub use certificates::{CertificateData, Certificates, CertificatesError, ClientCertificate, Pem};
 pub use conf::{CredentialHelper, FileKind, RegistriesConf, ShortNameMode};
 pub use error::{Problem, RegistriesError};
 pub use layerhold_environment::{self, ConfigFiles, Environment, HostFiles};

@@ -76,8 +76,8 @@ pub struct PullSource {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PullSourceError {
-    /// The configuration blocks the names with a prefix.
-    #[error("cannot pull {reference}: {prefix} is blocked in {}", origin.display())]
+    /// The configuration blocks the names with a prefix, that of a mirror or location perhaps.
+    #[error("cannot use {reference}: {prefix} is blocked in {}", origin.display())]
     Blocked {
         /// The image.
         reference: Box<Reference>,
@@ -101,21 +101,21 @@ pub enum PullSourceError {
 }
 
 impl Registry {
-    /// Returns the places that an image is pulled from, in the order in which they are tried: the
-    /// mirrors that are used for such a name, then the location. Each has the name with its
-    /// location instead of the prefix.
-    ///
-    /// # Errors
-    ///
-    /// The registry is blocked, or a new name is no complete image name.
-    pub fn pull_sources(&self, reference: &Reference) -> Result<Vec<PullSource>, PullSourceError> {
-        if self.blocked {
-            return Err(PullSourceError::Blocked {
-                reference: Box::new(reference.clone()),
-                prefix: self.prefix.clone(),
-                origin: self.origin.clone(),
-            });
-        }
+    /// The error for an image that may not be pulled; `None` if it may.
+    pub(crate) fn refusal(&self, reference: &Reference) -> Option<PullSourceError> {
+        self.blocked.then(|| PullSourceError::Blocked {
+            reference: Box::new(reference.clone()),
+            prefix: self.prefix.clone(),
+            origin: self.origin.clone(),
+        })
+    }
+
+    /// The mirrors that are used for such a name, then the location. Each has the name with its
+    /// location instead of the prefix. It may be a blocked one.
+    pub(crate) fn pull_sources(
+        &self,
+        reference: &Reference,
+    ) -> Result<Vec<PullSource>, PullSourceError> {
         let mut sources = Vec::new();
         for mirror in &self.mirrors {
             if mirror.used_for.includes(reference) {

@@ -136,9 +136,9 @@ impl RegistriesD {
         self
     }
 
-    /// Returns where the signatures of an image are read: `lookaside` of the most precise scope that
-    /// has it, or the default directory. `None` for a user without home, whose directory is not
-    /// known.
+    /// Returns where the signatures of an image are read: `lookaside` of the most precise scope
+    /// that has it, or the default directory. `None` for a user without home, whose directory is
+    /// not known.
     ///
     /// A scope that only has other settings does not hide less precise ones (Go:
     /// `signatureTopLevel`; its manual says otherwise).

@@ -2,9 +2,9 @@
 
 use layerhold_reference::Reference;
 
-/// The scopes of an image, from the most to the least precise: the image with its tag or digest, the
-/// repository, the folders that it is in, the registry, and `*.DOMAIN` for each domain that the
-/// registry is in.
+/// The scopes of an image, from the most to the least precise: the image with its tag or digest,
+/// the repository, the folders that it is in, the registry, and `*.DOMAIN` for each domain that
+/// the registry is in.
 ///
 /// The digest counts if there is a tag too, and the tag `latest` if there is neither.
 pub(super) fn scopes(image: &Reference) -> Vec<String> {

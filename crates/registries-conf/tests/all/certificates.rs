@@ -1,6 +1,6 @@
 //! The certificates of registries.
 
-use layerhold_registries_conf::{Certificates, CertificatesError};
+use layerhold_registries_conf::{CertificateData, Certificates, CertificatesError};
 
 use crate::memory::{Memory, user};
 
@@ -81,4 +81,55 @@ fn only_registries_have_certificates() {
             "{text}: {error:?}"
         );
     }
+}
+
+#[test]
+fn files_are_read_and_keys_not_printed() {
+    let load = |files: &Memory| Certificates::load("a.io:5000", &user(), files);
+    assert_eq!(
+        load(&Memory::default()).unwrap(),
+        CertificateData::default()
+    );
+    let files = Memory::default()
+        .file(&format!("{ETC}/a.crt"), "authority")
+        .file(&format!("{ETC}/c.cert"), "certificate")
+        .file(&format!("{ETC}/c.key"), "hunter2");
+    let data = load(&files).unwrap();
+    assert_eq!(data.authorities[0].bytes, b"authority");
+    let (certificate, key) = &data.clients[0];
+    assert_eq!(
+        (&*certificate.bytes, &*key.bytes),
+        (&b"certificate"[..], &b"hunter2"[..])
+    );
+    let shown = format!("{data:?}");
+    assert!(
+        !shown.contains("hunter2") && shown.contains("c.key"),
+        "{shown}"
+    );
+
+    let path = format!("{ETC}/a.crt");
+    for files in [
+        Memory::default().file(&path, &"x".repeat(1024 * 1024 + 1)),
+        Memory::default().file(&path, "").unreadable(&path),
+    ] {
+        let error = load(&files).unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot read {path}"));
+    }
+}
+
+#[test]
+fn what_vanished_after_the_listing_is_missed_where_it_is_needed() {
+    let files = Memory::default()
+        .file(&format!("{ETC}/a.crt"), "")
+        .file(&format!("{ETC}/c.cert"), "")
+        .file(&format!("{ETC}/c.key"), "");
+    let mut found = Certificates::find("a.io:5000", &user(), &files).unwrap();
+    let clients = std::mem::take(&mut found.clients);
+    assert_eq!(
+        found.read(&Memory::default()).unwrap(),
+        CertificateData::default()
+    );
+    found.clients = clients;
+    let error = found.read(&Memory::default()).unwrap_err();
+    assert!(matches!(error, CertificatesError::Read { .. }), "{error:?}");
 }

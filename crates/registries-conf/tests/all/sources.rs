@@ -138,6 +138,37 @@ fn blocked_registries_have_no_sources() {
 }
 
 #[test]
+fn places_in_blocked_registries_are_left_out() {
+    let text = r#"
+        [[registry]]
+        location = "a.io"
+        [[registry.mirror]]
+        location = "b.io/m"
+        [[registry.mirror]]
+        location = "c.io"
+        [[registry]]
+        location = "b.io"
+        blocked = true
+    "#;
+    let only_mirrors = conf(text).unwrap();
+    assert_eq!(
+        sources(&only_mirrors, "a.io/x:1"),
+        ["c.io/x:1*", "a.io/x:1"]
+    );
+    assert_eq!(only_mirrors.refusal(&image("a.io/x:1")), None);
+
+    let text = "[[registry]]\nprefix = 'a.io'\nlocation = 'b.io/q'\n[[registry]]\nlocation = 'b.io'\nblocked = true";
+    let all = conf(text).unwrap();
+    let wanted = PullSourceError::Blocked {
+        reference: Box::new(image("b.io/q/x:1")),
+        prefix: "b.io".into(),
+        origin: "f".into(),
+    };
+    assert_eq!(all.pull_sources(&image("a.io/x:1")), Err(wanted.clone()));
+    assert_eq!(all.refusal(&image("b.io/q/x:1")), Some(wanted));
+}
+
+#[test]
 fn a_location_that_makes_no_name_is_an_error() {
     for (location, reason) in [
         (
