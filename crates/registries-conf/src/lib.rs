@@ -1,5 +1,5 @@
-//! Reads `registries.conf`, its drop-ins and the aliases of short names, and says where an image is
-//! pulled from.
+//! Reads `registries.conf`, its drop-ins, the aliases of short names, `certs.d` and `registries.d`,
+//! and says where an image is pulled from and where its signatures are.
 //!
 //! [`RegistriesConf::of_process`] finds and merges the files that podman, buildah and skopeo read:
 //!
@@ -52,8 +52,9 @@
 //! # Limitations
 //!
 //! - `auth.json` and `policy.json` are not read.
-//! - The file of aliases is read without its lock, so what another tool writes at that moment may be
-//!   missed. Changes take the lock.
+//! - The file of aliases is read without its lock, so what another tool writes at that moment may
+//!   be missed. Changes take the lock.
+//! - Merge keys and tags of YAML are refused in `registries.d`.
 //! - Aliases whose name has a first component with a period that is no host name (`a_b.c/x`) are
 //!   refused.
 
