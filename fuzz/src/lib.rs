@@ -16,7 +16,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 18] = [
     Target {
         name: "lock_token",
         run: targets::lock_token::run,
@@ -86,6 +86,21 @@ pub const TARGETS: [Target; 15] = [
         name: "auth_json",
         run: targets::auth_json::run,
         seeds: seeds::auth_json,
+    },
+    Target {
+        name: "registries_conf",
+        run: targets::registries_conf::run,
+        seeds: seeds::registries_conf,
+    },
+    Target {
+        name: "registries_d",
+        run: targets::registries_d::run,
+        seeds: seeds::registries_d,
+    },
+    Target {
+        name: "short_names",
+        run: targets::short_names::run,
+        seeds: seeds::short_names,
     },
     Target {
         name: "truncindex",

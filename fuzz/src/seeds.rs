@@ -337,6 +337,56 @@ pub fn auth_json() -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// A name and configurations of registries, separated by NUL.
+#[must_use]
+pub fn registries_conf() -> Vec<Vec<u8>> {
+    let texts = [
+        "a.io/p/x:1\0unqualified-search-registries = ['a.io', 'b.io:5000']\nshort-name-mode = 'enforcing'\n[[registry]]\nprefix = 'a.io/p'\nlocation = 'b.io/q'\n[[registry.mirror]]\nlocation = 'm.io'\ninsecure = true\npull-from-mirror = 'tag-only'\n",
+        "x.a.io/y\0[[registry]]\nprefix = '*.a.io'\nblocked = true\n\0[[registry]]\nlocation = 'x.a.io'\n",
+        "app:1\0credential-helpers = ['x']\n[aliases]\n'app' = 'quay.io/app'\n'lib/x' = ''\n\0[aliases]\napp = 'a.io/b'\n",
+        "app\0[registries.search]\nregistries = ['a.io']\n[registries.insecure]\nregistries = ['b.io']\n[registries.block]\nregistries = []\n",
+        "\0",
+        "a\0[",
+    ];
+    texts
+        .into_iter()
+        .map(|text| text.as_bytes().to_vec())
+        .collect()
+}
+
+/// A name and files of `registries.d`, separated by NUL.
+#[must_use]
+pub fn registries_d() -> Vec<Vec<u8>> {
+    let texts = [
+        "a.io/f/x:1\0default-docker:\n  sigstore: file:///s\ndocker:\n  a.io/f:\n    lookaside: https://u:p@h.io:1/a%20b?q#f\n    lookaside-staging: 'file:///t'\n    use-sigstore-attachments: yes\n",
+        "x.b.io:80/y\0docker: {'*.b.io': &a {sigstore-staging: \"file:///\\x41\"}, c: *a}\n\0docker: {b.io: ~, 1: {}}",
+        "a\0? [a, {b: c}]\n: - |\n   x\n  - !!str y\n---\nz",
+        "a\0\u{feff}%YAML 1.2\n--- # c\n{}\n...\n",
+        "a\0docker: {a: {}, a: {}}",
+        "a\0[",
+    ];
+    texts
+        .into_iter()
+        .map(|text| text.as_bytes().to_vec())
+        .collect()
+}
+
+/// A short name, an image and a file of aliases, separated by NUL.
+#[must_use]
+pub fn short_names() -> Vec<Vec<u8>> {
+    let texts = [
+        "app\0quay.io/app:1\0[aliases]\n  app = \"a.io/b\"\n  \"lib/x\" = \"docker.io/library/x\"\n  off = \"\"\n",
+        "Lib/app\0busybox\0aliases = {a = 'localhost/x'}\nother = 1\n",
+        "a.io/x\0\0",
+        "1.0\0x\0aliases = 1",
+        "\0\0[",
+    ];
+    texts
+        .into_iter()
+        .map(|text| text.as_bytes().to_vec())
+        .collect()
+}
+
 /// Configuration files, several of them separated by NUL.
 #[must_use]
 pub fn storage_conf() -> Vec<Vec<u8>> {
