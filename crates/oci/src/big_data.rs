@@ -1,7 +1,10 @@
 //! What a store keeps of an image besides its layers.
 
+use std::collections::BTreeMap;
+
 use layerhold::BigDataItem;
 use layerhold_ids::Digest;
+use serde::Serialize;
 
 use crate::config::Config;
 use crate::digest::sha256;
@@ -15,6 +18,18 @@ pub(crate) struct BigData {
     index: Option<(Digest, Vec<u8>)>,
     config_digest: Digest,
     config: Vec<u8>,
+    /// In the form in which stores keep them.
+    signatures: Vec<Vec<u8>>,
+}
+
+/// The metadata that skopeo and podman give an image: the sizes of its signatures, which are kept
+/// one after the other (Go: `storageImageMetadata` in `image/storage/storage_image.go`).
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Metadata<'a> {
+    #[serde(skip_serializing_if = "<[u64]>::is_empty")]
+    signature_sizes: &'a [u64],
+    signatures_sizes: BTreeMap<&'a str, &'a [u64]>,
 }
 
 impl BigData {
@@ -33,6 +48,7 @@ impl BigData {
             index: image.index,
             config_digest: image.config_digest,
             config: image.config_bytes,
+            signatures: image.signatures,
         }
     }
 
@@ -43,6 +59,7 @@ impl BigData {
             index: None,
             config_digest,
             config,
+            signatures: Vec::new(),
         }
     }
 
@@ -55,11 +72,14 @@ impl BigData {
         }
     }
 
-    /// The metadata that skopeo and podman give an image without signatures (Go:
-    /// `image/storage/storage_dest.go`).
+    /// The metadata of the image.
     pub(crate) fn metadata(&self) -> String {
-        let digest = &self.manifest.digest;
-        format!("{{\"signatures-sizes\":{{\"{digest}\":[]}}}}")
+        let sizes: Vec<u64> = self.signatures.iter().map(|one| one.len() as u64).collect();
+        let metadata = Metadata {
+            signature_sizes: &sizes,
+            signatures_sizes: BTreeMap::from([(self.manifest.digest.as_str(), &*sizes)]),
+        };
+        serde_json::to_string(&metadata).expect("numbers and texts always become JSON")
     }
 
     /// The big data items, in the order in which Go writes them (`CommitWithOptions` in
@@ -83,9 +103,14 @@ impl BigData {
         ] {
             items.push(item(key, manifest.bytes.clone(), &manifest.digest));
         }
+        let signatures = self.signatures.concat();
+        let digest = sha256(&signatures);
+        if !signatures.is_empty() {
+            items.push(item("signatures".to_owned(), signatures.clone(), &digest));
+        }
         // An empty list of signatures is recorded too, under the bare hexadecimal digest.
-        let signatures = format!("signature-{}", manifest.digest.hex());
-        items.push(item(signatures, Vec::new(), &sha256(b"")));
+        let key = format!("signature-{}", manifest.digest.hex());
+        items.push(item(key, signatures, &digest));
         items
     }
 }
@@ -104,6 +129,7 @@ fn docker_manifest(
         size,
         platform: None,
         annotations: Default::default(),
+        urls: Vec::new(),
     };
     let manifest = Manifest {
         kind: ManifestKind::Docker,

@@ -30,6 +30,8 @@ pub(crate) struct Descriptor {
     pub(crate) platform: Option<Platform>,
     /// Free-form notes.
     pub(crate) annotations: BTreeMap<String, String>,
+    /// Where else the blob can be fetched, for layers that registries may not hold.
+    pub(crate) urls: Vec<String>,
 }
 
 /// The kind of a manifest, by its media type or, if that is missing, by its fields.
@@ -157,6 +159,7 @@ impl Descriptor {
             text: text.to_owned(),
         })?;
         let size = u64::try_from(raw.get("size").integer());
+        let urls = raw.get("urls").items().iter();
         Ok(Descriptor {
             media_type: raw.get("mediaType").text().to_owned(),
             size: size.map_err(|_| ManifestError::NegativeSize {
@@ -165,6 +168,7 @@ impl Descriptor {
             digest,
             platform: Platform::named(raw.get("platform")),
             annotations: raw.get("annotations").text_map(),
+            urls: urls.map(|url| url.text().to_owned()).collect(),
         })
     }
 }
@@ -547,6 +551,7 @@ mod tests {
                 } else {
                     BTreeMap::new()
                 },
+                urls: Vec::new(),
             };
             let mut parts: Vec<_> = sizes.iter().enumerate().map(descriptor).collect();
             let is_oci = kind == ManifestKind::Oci;

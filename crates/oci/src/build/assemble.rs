@@ -203,6 +203,7 @@ fn blob(media_type: &str, digest: &Digest, size: u64) -> Descriptor {
         size,
         platform: None,
         annotations: Default::default(),
+        urls: Vec::new(),
     }
 }
 

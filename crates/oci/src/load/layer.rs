@@ -2,13 +2,13 @@
 
 use std::io::Read;
 
-use layerhold::{LayerSpec, Store, Transaction, layer_id_of_contents};
+use layerhold::{LayerSpec, Store, Transaction};
 use layerhold_archive::Codec;
 use layerhold_ids::{DiffId, LayerId};
 
 use super::error::LoadError;
 use crate::progress::{Event, Reporter};
-use crate::source::{FoundLayer, OpenSource, SourceKind};
+use crate::source::{FoundLayer, Layers, SourceKind};
 use crate::verify::Verifier;
 
 /// A layer that is in the store or staged.
@@ -25,7 +25,9 @@ pub(super) struct LayerImport<'a> {
     pub(super) of: usize,
     pub(super) layer: &'a FoundLayer,
     pub(super) diff_id: &'a DiffId,
-    pub(super) parent: Option<&'a LayerId>,
+    /// The ID of the layer in the store.
+    pub(super) id: LayerId,
+    pub(super) parent: Option<LayerId>,
 }
 
 impl LayerImport<'_> {
@@ -33,21 +35,16 @@ impl LayerImport<'_> {
         &self,
         store: &Store,
         transaction: &mut Transaction,
-        source: &OpenSource,
+        source: &dyn Layers,
         progress: &Reporter<'_>,
     ) -> Result<StoredLayer, LoadError> {
-        let id = layer_id_of_contents(self.parent, self.diff_id);
-        if let Some(unpacked_size) = self.present(store, transaction, &id)? {
+        if let Some(unpacked_size) = self.present(store, transaction)? {
             progress.event(Event::LayerReused {
                 index: self.index,
                 of: self.of,
                 digest: &self.layer.digest,
             });
-            return Ok(StoredLayer {
-                id,
-                unpacked_size,
-                reused: true,
-            });
+            return Ok(self.reused(unpacked_size));
         }
         progress.event(Event::LayerStarted {
             index: self.index,
@@ -55,24 +52,36 @@ impl LayerImport<'_> {
             digest: &self.layer.digest,
             size: self.layer.size,
         });
-        let stored = self.import(transaction, source, id, progress)?;
+        let stored = self.import(transaction, source, progress)?;
         progress.event(Event::LayerFinished { index: self.index });
         Ok(stored)
     }
 
-    /// The unpacked size of the layer, if it is in the store or was staged for an earlier image of
-    /// this transaction.
-    fn present(
+    fn reused(&self, unpacked_size: u64) -> StoredLayer {
+        StoredLayer {
+            id: self.id.clone(),
+            unpacked_size,
+            reused: true,
+        }
+    }
+
+    /// Whether nothing has to be read for this layer.
+    pub(super) fn is_present(
         &self,
         store: &Store,
         transaction: &Transaction,
-        id: &LayerId,
-    ) -> Result<Option<u64>, LoadError> {
-        if let Some(staged) = transaction.staged_layer(id) {
+    ) -> Result<bool, LoadError> {
+        Ok(self.present(store, transaction)?.is_some())
+    }
+
+    /// The unpacked size of the layer, if it is in the store or was staged for an earlier image of
+    /// this transaction.
+    fn present(&self, store: &Store, transaction: &Transaction) -> Result<Option<u64>, LoadError> {
+        if let Some(staged) = transaction.staged_layer(&self.id) {
             return Ok(staged.diff_size());
         }
         let snapshot = store.snapshot()?;
-        let Some(layer) = snapshot.layer_by_id(id)? else {
+        let Some(layer) = snapshot.layer_by_id(&self.id)? else {
             return Ok(None);
         };
         // An ID is only a name: the digest tells whether it is the same layer.
@@ -83,23 +92,19 @@ impl LayerImport<'_> {
     fn import(
         &self,
         transaction: &mut Transaction,
-        source: &OpenSource,
-        id: LayerId,
+        source: &dyn Layers,
         progress: &Reporter<'_>,
     ) -> Result<StoredLayer, LoadError> {
-        let section = source.layer(self.layer)?;
-        if section.len() != self.layer.size {
-            return Err(LoadError::LayerSize {
-                index: self.index,
-                expected: self.layer.size,
-                actual: section.len(),
-            });
+        let stream = source.open(self.index, self.layer)?;
+        if let Some(actual) = stream.size {
+            self.check_size(actual)?;
         }
-        let mut spec = LayerSpec::new().id(id.clone()).read_only().reuse_present();
-        if let Some(parent) = self.parent {
-            spec = spec.parent(parent.clone());
-        }
-        let verifier = Verifier::new(section, self.layer.digest.algorithm());
+        let mut spec = LayerSpec::new()
+            .id(self.id.clone())
+            .read_only()
+            .reuse_present();
+        spec.parent.clone_from(&self.parent);
+        let verifier = Verifier::new(stream.reader, self.layer.digest.algorithm());
         let counted = verifier.report();
         let index = self.index;
         let mut seen = 0;
@@ -117,24 +122,16 @@ impl LayerImport<'_> {
             }
             _ => transaction.import_layer_with(spec, verifier, &mut advance)?,
         };
-        let other_layer = || LoadError::OtherLayer {
-            index: self.index,
-            id: id.clone(),
-        };
-        let info = staged.digests().ok_or_else(other_layer)?;
+        let info = staged.digests().ok_or_else(|| self.other_layer())?;
         if staged.is_reused() {
             // Another process has just committed the layer, so nothing was read.
-            return if info.diff_id == *self.diff_id {
-                Ok(StoredLayer {
-                    id,
-                    unpacked_size: info.diff_size,
-                    reused: true,
-                })
-            } else {
-                Err(other_layer())
+            return match info.diff_id == *self.diff_id {
+                true => Ok(self.reused(info.diff_size)),
+                false => Err(self.other_layer()),
             };
         }
         if source.kind() != SourceKind::DockerArchive {
+            self.check_size(info.compressed_size)?;
             let digest = counted.finish(info.compressed.digest().clone());
             if digest != self.layer.digest {
                 return Err(LoadError::LayerDigest {
@@ -152,16 +149,34 @@ impl LayerImport<'_> {
             });
         }
         Ok(StoredLayer {
-            id,
+            id: self.id.clone(),
             unpacked_size: info.diff_size,
             reused: false,
         })
     }
 
-    fn plain(
+    fn other_layer(&self) -> LoadError {
+        LoadError::OtherLayer {
+            index: self.index,
+            id: self.id.clone(),
+        }
+    }
+
+    fn check_size(&self, actual: u64) -> Result<(), LoadError> {
+        if actual == self.layer.size {
+            return Ok(());
+        }
+        Err(LoadError::LayerSize {
+            index: self.index,
+            expected: self.layer.size,
+            actual,
+        })
+    }
+
+    fn plain<'a>(
         &self,
-        mut stream: impl Read + Send + 'static,
-    ) -> Result<Box<dyn Read + Send>, LoadError> {
+        mut stream: impl Read + Send + 'a,
+    ) -> Result<Box<dyn Read + Send + 'a>, LoadError> {
         let mut magic = Vec::new();
         stream
             .by_ref()

@@ -1,5 +1,6 @@
 //! Loading images into a store.
 
+mod incoming;
 mod layer;
 mod options;
 mod error;
@@ -7,16 +8,13 @@ mod error;
 use std::io::Read;
 use std::path::Path;
 
-use layerhold::{BigDataItem, ImageSpec, Store, Transaction};
-use layerhold_ids::{Digest, ImageId};
+use layerhold::Store;
 
-use self::layer::{LayerImport, StoredLayer};
-use crate::big_data::BigData;
-use crate::names::complete;
 use crate::progress::{Event, Progress, Reporter};
-use crate::source::{FoundImage, OpenSource, Selection, SourceKind};
+use crate::source::{FoundImage, OpenSource, Selection};
 
 pub use self::error::LoadError;
+pub(crate) use self::incoming::Incoming;
 pub use self::options::{LoadOptions, LoadedImage};
 
 /// Loads the images of a file or directory: an OCI layout, an OCI archive or a docker archive,
@@ -82,7 +80,7 @@ fn load_source(
     let mut transaction = store.begin()?;
     let mut loaded = Vec::new();
     for entries in images {
-        let image = Incoming::new(&entries, source, options)?;
+        let image = Incoming::new(&entries, options.names.as_deref())?;
         loaded.push(image.bring_in(store, &mut transaction, source, entries, progress)?);
     }
     progress.event(Event::Committing);
@@ -106,117 +104,4 @@ fn by_configuration(found: Vec<FoundImage>) -> Vec<Vec<FoundImage>> {
         }
     }
     images
-}
-
-/// An image to load.
-struct Incoming {
-    id: ImageId,
-    names: Vec<String>,
-    kind: SourceKind,
-}
-
-impl Incoming {
-    fn new(
-        entries: &[FoundImage],
-        source: &OpenSource,
-        options: &LoadOptions,
-    ) -> Result<Self, LoadError> {
-        let found = || {
-            entries
-                .iter()
-                .flat_map(|entry| entry.names.clone())
-                .collect()
-        };
-        let names: Vec<String> = options.names.clone().unwrap_or_else(found);
-        let manifests = entries.iter().filter_map(|entry| entry.manifest.as_ref());
-        let indices = entries.iter().filter_map(|entry| entry.index.as_ref());
-        let digests: Vec<&Digest> = manifests
-            .map(|manifest| &manifest.digest)
-            .chain(indices.map(|(digest, _)| digest))
-            .collect();
-        let digest = entries.first().map(|entry| &entry.config_digest);
-        let id = digest.and_then(|digest| digest.hex().parse().ok());
-        Ok(Incoming {
-            // The digits of a digest are always a valid ID, and there is at least one entry.
-            id: id.ok_or(LoadError::ImageId)?,
-            names: complete(&names, &digests)?,
-            kind: source.kind(),
-        })
-    }
-
-    fn bring_in(
-        self,
-        store: &Store,
-        transaction: &mut Transaction,
-        source: &OpenSource,
-        entries: Vec<FoundImage>,
-        progress: &Reporter<'_>,
-    ) -> Result<LoadedImage, LoadError> {
-        let mut spec = ImageSpec::new()
-            .id(self.id.clone())
-            // Go adds the names one by one, each before the existing ones.
-            .names(self.names.iter().rev().cloned())
-            .move_names()
-            .update_present();
-        let mut items = Vec::new();
-        let mut loaded = LoadedImage {
-            id: self.id,
-            names: self.names,
-            digest: None,
-            imported: 0,
-            reused: 0,
-            source: self.kind,
-        };
-        for entry in entries {
-            let layers = import_layers(store, transaction, source, &entry, progress)?;
-            loaded.imported += layers.iter().filter(|layer| !layer.reused).count();
-            loaded.reused += layers.iter().filter(|layer| layer.reused).count();
-            let created = entry.config.created.as_deref();
-            spec.created = created.and_then(|time| time.parse().ok());
-            spec.top_layer = layers.last().map(|top| top.id.clone());
-            let sizes: Vec<u64> = layers.iter().map(|layer| layer.unpacked_size).collect();
-            let data = BigData::of(entry, &sizes);
-            spec.metadata = data.metadata();
-            spec.digest
-                .get_or_insert_with(|| data.first_digest().clone());
-            loaded.digest = Some(data.manifest.digest.clone());
-            add_items(&mut items, data.big_data());
-        }
-        for item in items {
-            spec = spec.big_data(item);
-        }
-        transaction.create_image(spec)?;
-        Ok(loaded)
-    }
-}
-
-/// Adds big data items; a later one replaces an earlier one of the same name.
-fn add_items(items: &mut Vec<BigDataItem>, more: Vec<BigDataItem>) {
-    for item in more {
-        match items.iter_mut().find(|known| known.key == item.key) {
-            Some(known) => *known = item,
-            None => items.push(item),
-        }
-    }
-}
-
-fn import_layers(
-    store: &Store,
-    transaction: &mut Transaction,
-    source: &OpenSource,
-    image: &FoundImage,
-    progress: &Reporter<'_>,
-) -> Result<Vec<StoredLayer>, LoadError> {
-    let mut layers: Vec<StoredLayer> = Vec::with_capacity(image.layers.len());
-    for (index, (layer, diff_id)) in image.layers.iter().zip(&image.config.diff_ids).enumerate() {
-        let step = LayerImport {
-            index,
-            of: image.layers.len(),
-            layer,
-            diff_id,
-            parent: layers.last().map(|below| &below.id),
-        };
-        layers.push(step.run(store, transaction, source, progress)?);
-    }
-    Ok(layers)
 }

@@ -157,6 +157,7 @@ fn manifest(image: &StoredImage, blobs: &[(Blob, Codec)], compression: Compressi
             size: image.config_bytes.len() as u64,
             platform: None,
             annotations: original.config.annotations.clone(),
+            urls: Vec::new(),
         },
         layers,
         subject: original.subject.clone(),
@@ -180,6 +181,7 @@ fn layer(known: Option<&Descriptor>, blob: &Blob, codec: Codec) -> Descriptor {
         size: blob.size,
         platform: None,
         annotations,
+        urls: Vec::new(),
     }
 }
 

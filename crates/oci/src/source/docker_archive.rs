@@ -155,6 +155,7 @@ impl DockerArchive {
                     digest: diff_id.clone().into_digest(),
                     size,
                     at,
+                    urls: Vec::new(),
                 })
             })
             .collect::<Result<_, SourceError>>()?;
@@ -162,6 +163,7 @@ impl DockerArchive {
             names: repo_tags,
             manifest: None,
             index: None,
+            signatures: Vec::new(),
             config_bytes,
             config_digest,
             config,

@@ -4,7 +4,7 @@ use layerhold_ids::Digest;
 
 use super::error::SourceError;
 use crate::config::Config;
-use crate::manifest::ManifestError;
+use crate::manifest::{Descriptor, ManifestError};
 use crate::platform::Platform;
 
 /// The kinds of sources.
@@ -17,6 +17,8 @@ pub enum SourceKind {
     OciArchive,
     /// What `docker save` and `podman save` write.
     DockerArchive,
+    /// A registry.
+    Registry,
 }
 
 /// Which images of a source to load.
@@ -72,6 +74,8 @@ pub(crate) struct FoundImage {
     pub(crate) manifest: Option<FoundManifest>,
     /// The index that the manifest was chosen from.
     pub(crate) index: Option<(Digest, Vec<u8>)>,
+    /// The signatures of the manifest, as stores keep them.
+    pub(crate) signatures: Vec<Vec<u8>>,
     /// The bytes of the configuration.
     pub(crate) config_bytes: Vec<u8>,
     /// Their digest.
@@ -98,4 +102,18 @@ pub(crate) struct FoundLayer {
     pub(crate) size: u64,
     /// Its place in the source.
     pub(crate) at: String,
+    /// Where else it can be fetched.
+    pub(crate) urls: Vec<String>,
+}
+
+impl FoundLayer {
+    /// The layer that a descriptor in a manifest names.
+    pub(super) fn of_blob(layer: &Descriptor) -> Self {
+        FoundLayer {
+            digest: layer.digest.clone(),
+            size: layer.size,
+            at: layer.digest.to_string(),
+            urls: layer.urls.clone(),
+        }
+    }
 }

@@ -2,7 +2,9 @@
 
 mod oci_layout;
 mod docker_archive;
+mod resolve;
 mod choose;
+mod layers;
 mod found;
 mod small;
 mod tar_index;
@@ -18,11 +20,11 @@ use layerhold_sys::{Cancel, Dir};
 
 use self::tar_index::TarIndex;
 use crate::copy::{CopyError, copy};
-use crate::section::Section;
 
 pub use self::error::SourceError;
 pub use self::found::SourceKind;
 pub(crate) use self::found::{Contents, FoundImage, FoundLayer, FoundManifest, Selection};
+pub(crate) use self::layers::{LayerStream, Layers};
 
 /// An opened source.
 #[derive(Debug)]
@@ -105,13 +107,6 @@ impl OpenSource {
         }
     }
 
-    pub(crate) fn kind(&self) -> SourceKind {
-        match self {
-            Self::Oci(layout) => layout.kind(),
-            Self::Docker(_) => SourceKind::DockerArchive,
-        }
-    }
-
     /// Finds the images: all of them, or the selected one. Of a multi-platform image it is the one
     /// that fits best.
     pub(crate) fn contents(&self, selection: Selection<'_>) -> Result<Contents, SourceError> {
@@ -123,13 +118,25 @@ impl OpenSource {
             }),
         }
     }
+}
 
-    /// Opens the blob of a layer.
-    pub(crate) fn layer(&self, layer: &FoundLayer) -> Result<Section, SourceError> {
+impl Layers for OpenSource {
+    fn kind(&self) -> SourceKind {
         match self {
+            Self::Oci(layout) => layout.kind(),
+            Self::Docker(_) => SourceKind::DockerArchive,
+        }
+    }
+
+    fn open(&self, _index: usize, layer: &FoundLayer) -> Result<LayerStream<'_>, SourceError> {
+        let section = match self {
             Self::Oci(layout) => layout.blob(&layer.digest),
             Self::Docker(archive) => archive.member(&layer.at),
-        }
+        }?;
+        Ok(LayerStream {
+            size: Some(section.len()),
+            reader: Box::new(section),
+        })
     }
 }
 

@@ -3,23 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use layerhold_ids::{Algorithm, Digest};
+use layerhold_ids::Digest;
 use layerhold_sys::Dir;
 
 use super::choose::{self, Group};
 use super::docker_archive;
 use super::error::SourceError;
-use super::found::{Contents, FoundImage, FoundLayer, FoundManifest, Selection, SourceKind};
+use super::found::{Contents, FoundImage, Selection, SourceKind};
+use super::resolve::{Documents, FirstDocument, MAX_DEPTH, find_image};
 use super::small::{read_manifest, read_small};
 use super::tar_index::TarIndex;
-use crate::config::Config;
-use crate::digest::{digest_of, sha256};
-use crate::manifest::{Descriptor, Document, KNOWN, MAX_CONFIG_SIZE, MAX_MANIFEST_SIZE};
+use crate::digest::digest_of;
+use crate::manifest::{Descriptor, Document, MAX_CONFIG_SIZE, MAX_MANIFEST_SIZE};
 use crate::media;
 use crate::section::Section;
-
-/// How deep indices may nest. Real ones nest once.
-const MAX_DEPTH: usize = 8;
 
 /// An opened layout.
 #[derive(Debug)]
@@ -32,13 +29,6 @@ pub(crate) struct OciLayout {
 enum LayoutFiles {
     Directory(Dir),
     Tar(TarIndex),
-}
-
-/// A document of the layout, and the index it was chosen from.
-struct Chosen {
-    bytes: Vec<u8>,
-    manifest: Box<crate::manifest::Manifest>,
-    index: Option<(Digest, Vec<u8>)>,
 }
 
 impl OciLayout {
@@ -98,10 +88,6 @@ impl OciLayout {
             });
         }
         Ok(bytes)
-    }
-
-    fn has(&self, digest: &Digest) -> bool {
-        self.blob(digest).is_ok()
     }
 
     pub(crate) fn contents(&self, selection: Selection<'_>) -> Result<Contents, SourceError> {
@@ -197,88 +183,12 @@ impl OciLayout {
         entry: &Descriptor,
         selection: Selection<'_>,
     ) -> Result<FoundImage, SourceError> {
-        let chosen = self.resolve(entry, selection)?;
-        let config_digest = chosen.manifest.config.digest.clone();
-        let config_bytes = self.config(&chosen.manifest.config)?;
-        let config = Config::parse(&config_bytes).map_err(|source| SourceError::Config {
-            name: config_digest.to_string(),
-            source,
-        })?;
-        selection.check_platform(&config)?;
-        if config.diff_ids.len() != chosen.manifest.layers.len() {
-            return Err(SourceError::LayerCount {
-                layers: chosen.manifest.layers.len(),
-                diff_ids: config.diff_ids.len(),
-            });
-        }
-        let layers = chosen.manifest.layers.iter().map(|layer| FoundLayer {
-            digest: layer.digest.clone(),
-            size: layer.size,
-            at: layer.digest.to_string(),
-        });
-        Ok(FoundImage {
-            names: name.into_iter().collect(),
-            layers: layers.collect(),
-            manifest: Some(FoundManifest {
-                digest: sha256(&chosen.bytes),
-                bytes: chosen.bytes,
-            }),
-            index: chosen.index,
-            config_bytes,
-            config_digest,
-            config,
-        })
-    }
-
-    /// Reads a configuration. Its size must be that of the manifest, which other tools trust.
-    fn config(&self, config: &Descriptor) -> Result<Vec<u8>, SourceError> {
-        if config.digest.algorithm() != Algorithm::Sha256 {
-            return Err(SourceError::ConfigAlgorithm {
-                digest: config.digest.clone(),
-            });
-        }
-        let bytes = self.small_blob(&config.digest, MAX_CONFIG_SIZE)?;
-        if bytes.len() as u64 != config.size {
-            return Err(SourceError::ConfigSize {
-                digest: config.digest.clone(),
-                expected: config.size,
-                actual: bytes.len() as u64,
-            });
-        }
-        Ok(bytes)
-    }
-
-    /// Follows indices to a manifest. The topmost index is kept, as in skopeo.
-    fn resolve(&self, entry: &Descriptor, selection: Selection<'_>) -> Result<Chosen, SourceError> {
-        let mut entry = entry.clone();
-        let mut top = None;
-        for _ in 0..MAX_DEPTH {
-            let digest = entry.digest.clone();
-            let bytes = self.small_blob(&digest, MAX_MANIFEST_SIZE)?;
-            let unusable = |source| SourceError::Manifest {
-                name: digest.to_string(),
-                source,
-            };
-            match Document::parse(&bytes, &entry.media_type).map_err(unusable)? {
-                Document::Manifest(manifest) => {
-                    manifest.check_readable().map_err(unusable)?;
-                    return Ok(Chosen {
-                        bytes,
-                        manifest,
-                        index: top,
-                    });
-                }
-                Document::Index(entries) => {
-                    entry = choose::best(&entries, selection, &|digest| self.has(digest))?.clone();
-                    // From here on Go uses the media type in the document.
-                    if !KNOWN.contains(&entry.media_type.as_str()) {
-                        entry.media_type.clear();
-                    }
-                    top.get_or_insert_with(|| (sha256(&bytes), bytes));
-                }
-            }
-        }
-        Err(SourceError::TooDeep { limit: MAX_DEPTH })
+        let first = FirstDocument {
+            bytes: self.manifest(&entry.digest)?,
+            digest: entry.digest.clone(),
+            media_type: entry.media_type.clone(),
+        };
+        find_image(self, first, name.into_iter().collect(), selection)
     }
 
     /// Gives images without names the names in `manifest.json`, if the archive is also a docker
@@ -301,6 +211,20 @@ impl OciLayout {
             }
         }
         Ok(())
+    }
+}
+
+impl Documents for OciLayout {
+    fn manifest(&self, digest: &Digest) -> Result<Vec<u8>, SourceError> {
+        self.small_blob(digest, MAX_MANIFEST_SIZE)
+    }
+
+    fn config(&self, config: &Descriptor) -> Result<Vec<u8>, SourceError> {
+        self.small_blob(&config.digest, MAX_CONFIG_SIZE)
+    }
+
+    fn has(&self, digest: &Digest) -> bool {
+        self.blob(digest).is_ok()
     }
 }
 
