@@ -96,7 +96,9 @@ mod tree;
 pub use changes::{
     Change, ChangeKind, ChangesError, CompareOptions, changes_size, compare, overlay_changes,
 };
-pub use codec::{Codec, CodecError, Compressor, SNIFF_LEN, compressor, decompressor};
+pub use codec::{
+    Codec, CodecError, Compressor, Level, SNIFF_LEN, compressor, compressor_with, decompressor,
+};
 pub use entry_path::{clean_entry_path, entry_components};
 pub use layerhold_sys::Cancel;
 pub use merged::{MergedEntry, MergedError, merged};

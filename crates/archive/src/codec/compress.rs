@@ -32,23 +32,50 @@ impl<W: Write> fmt::Debug for Compressor<W> {
     }
 }
 
-/// Creates a compressor that writes to `writer`.
+/// How hard a compressor tries: from 1, the fastest, to the highest level of the codec. Higher levels
+/// count as that one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level(pub u8);
+
+/// The highest level of gzip.
+const HIGHEST_GZIP: u8 = 9;
+/// The highest level of zstd that needs no special decompressor (`ZSTD_CLEVEL_MAX` without
+/// `--ultra`).
+#[cfg(feature = "zstd")]
+const HIGHEST_ZSTD: u8 = 19;
+
+/// Creates a compressor that writes to `writer`, with the codec's default level.
 ///
 /// # Errors
 /// [`CodecError::WriteUnsupported`] for bzip2 and xz, which can only be read, and
 /// [`CodecError::NotBuiltIn`] for zstd without the feature `zstd`.
 pub fn compressor<W: Write>(codec: Codec, writer: W) -> Result<Compressor<W>, CodecError> {
+    compressor_with(codec, None, writer)
+}
+
+/// Creates a compressor that writes to `writer`. Without a level it is the codec's default.
+///
+/// # Errors
+/// As [`compressor`].
+pub fn compressor_with<W: Write>(
+    codec: Codec,
+    level: Option<Level>,
+    writer: W,
+) -> Result<Compressor<W>, CodecError> {
+    let up_to = |highest: u8| level.map(|Level(level)| level.clamp(1, highest));
     Ok(Compressor(match codec {
         Codec::Plain => Kind::Plain(writer),
-        Codec::Gzip => Kind::Gzip(Box::new(flate2::write::GzEncoder::new(
-            writer,
-            flate2::Compression::default(),
-        ))),
+        Codec::Gzip => {
+            let level = up_to(HIGHEST_GZIP).map(|level| flate2::Compression::new(level.into()));
+            let encoder = flate2::write::GzEncoder::new(writer, level.unwrap_or_default());
+            Kind::Gzip(Box::new(encoder))
+        }
         #[cfg(feature = "zstd")]
-        Codec::Zstd => Kind::Zstd(
-            zstd::stream::write::Encoder::new(writer, ZSTD_LEVEL)
-                .map_err(|source| CodecError::SetUp { codec, source })?,
-        ),
+        Codec::Zstd => {
+            let level = up_to(HIGHEST_ZSTD).map_or(ZSTD_LEVEL, i32::from);
+            let encoder = zstd::stream::write::Encoder::new(writer, level);
+            Kind::Zstd(encoder.map_err(|source| CodecError::SetUp { codec, source })?)
+        }
         #[cfg(not(feature = "zstd"))]
         Codec::Zstd => {
             return Err(CodecError::NotBuiltIn {
@@ -124,6 +151,33 @@ mod tests {
             let mut reader = decompressor(codec, &packed[..]).unwrap();
             reader.read_to_end(&mut back).unwrap();
             assert_eq!(back, text);
+        }
+    }
+
+    #[test]
+    fn levels_are_within_those_of_the_codec() {
+        // Words in an order without a pattern.
+        let mut state = 1_u32;
+        let mut words = String::new();
+        for _ in 0..30_000 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let word = (state >> 16) % 3000;
+            words.push_str(&(word * word % 90_001).to_string());
+        }
+        let text = words.into_bytes();
+        for codec in [Codec::Gzip, Codec::Zstd] {
+            if !codec.is_built_in() {
+                continue;
+            }
+            let packed = |level| {
+                let mut writer = compressor_with(codec, level, Vec::new()).unwrap();
+                writer.write_all(&text).unwrap();
+                writer.finish().unwrap()
+            };
+            assert_eq!(packed(Some(Level(0))), packed(Some(Level(1))));
+            let highest = if codec == Codec::Gzip { 9 } else { 19 };
+            assert_eq!(packed(Some(Level(200))), packed(Some(Level(highest))));
+            assert_ne!(packed(Some(Level(1))), packed(Some(Level(highest))));
         }
     }
 

@@ -12,6 +12,14 @@ pub struct ContentSum {
 }
 
 impl ContentSum {
+    /// The same length, with a digest that is known, if it is.
+    pub(crate) fn with_known(self, sha256: Option<[u8; 32]>) -> Self {
+        Self {
+            sha256: sha256.unwrap_or(self.sha256),
+            ..self
+        }
+    }
+
     /// The digest as OCI writes it, `sha256:` and 64 hexadecimal digits.
     #[must_use]
     pub fn digest(&self) -> String {

@@ -98,14 +98,12 @@ fn run<'scope, 'env>(
         unpacking::unpack(unpacker, &to_unpack, to_writer, options)
     })?;
     let plain = codec == Codec::Plain;
-    let (known_stored, known) = match plain {
+    let known_stored = match plain {
         // Both streams are the same; the other thread hashes it, and this one only counts.
-        true => (
-            Some([0; 32]),
-            options.known_uncompressed.or(options.known_compressed),
-        ),
-        false => (options.known_compressed, options.known_uncompressed),
+        true => Some([0; 32]),
+        false => options.known_compressed,
     };
+    let known = options.known_uncompressed;
     let summing = spawn(scope, "hash", move || Ok(source::sum(&to_sum, known)))?;
     let stored_sum = Summer::new(known_stored);
     let (reading, decompressing) = if plain {
@@ -145,7 +143,10 @@ fn run<'scope, 'env>(
             unpacked.skipped_xattrs += skipped_xattrs;
             Ok(Imported {
                 codec,
-                compressed: if plain { uncompressed } else { stored_sum },
+                compressed: match plain {
+                    true => uncompressed.with_known(options.known_compressed),
+                    false => stored_sum,
+                },
                 uncompressed,
                 unpacked,
             })

@@ -124,6 +124,28 @@ fn known_digests_are_taken_over() {
     assert_eq!(imported.compressed.bytes, tar.len() as u64);
 }
 
+/// A caller that rebuilt a tar may know the compressed stream that it came from. That says nothing
+/// of the tar itself.
+#[test]
+fn what_is_known_of_a_plain_tar_counts_for_what_it_is_known_of() {
+    let tar = sample();
+    let real = <[u8; 32]>::from(Sha256::digest(&tar));
+    for (compressed, uncompressed, expected) in [
+        (Some([1; 32]), Some([2; 32]), ([1; 32], [2; 32])),
+        (Some([1; 32]), None, ([1; 32], real)),
+        (None, Some([2; 32]), ([2; 32], [2; 32])),
+        (None, None, (real, real)),
+    ] {
+        let options = ImportOptions::new()
+            .with_known_compressed(compressed)
+            .with_known_uncompressed(uncompressed);
+        let imported = run(&UnpackDir::new(), &tar[..], &mut (), &options).unwrap();
+        let digests = (imported.compressed.sha256, imported.uncompressed.sha256);
+        assert_eq!(digests, expected);
+        assert_eq!(imported.compressed.bytes, tar.len() as u64);
+    }
+}
+
 #[test]
 fn an_empty_stream_is_an_empty_layer() {
     let imported = run(
