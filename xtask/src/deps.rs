@@ -85,8 +85,13 @@ const MAP: [(&str, &[&str]); 28] = [
         &[
             "layerhold",
             "archive",
+            "environment",
             "ids",
+            "image-policy",
             "reference",
+            "registries-conf",
+            "registry",
+            "registry-auth",
             "sys",
             "tar-format",
         ],

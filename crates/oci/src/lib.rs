@@ -35,7 +35,6 @@
 //! # Limitations
 //!
 //! - Docker's oldest manifests ("schema 1") are refused.
-//! - Signatures are neither read nor written.
 //! - zstd:chunked layers are read as zstd.
 //! - Images are built in OCI's format. Fields of docker's, such as a health check, stay in the
 //!   configuration of a base image, but podman ignores them there.
@@ -43,10 +42,15 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 mod build;
+#[cfg(feature = "registry")]
+mod pull;
+#[cfg(feature = "registry")]
+mod registries;
 mod load;
 mod save;
 mod big_data;
 mod source;
+mod written;
 mod stored;
 mod find;
 mod check;
@@ -73,6 +77,10 @@ pub use manifest::{MAX_CONFIG_SIZE, MAX_MANIFEST_SIZE, ManifestError};
 pub use names::{local_name, names_meant, normalize_name};
 pub use platform::{ParsePlatformError, Platform};
 pub use progress::{Event, Progress, Quiet};
+#[cfg(feature = "registry")]
+pub use pull::{PullError, PullOptions, PulledImage, pull};
+#[cfg(feature = "registry")]
+pub use registries::{ConnectError, Registries};
 pub use save::{Compression, SaveError, SaveOptions, TargetKind, WrittenImage, save, save_stream};
 pub use source::{SourceError, SourceKind};
 pub use stored::ImageError;
@@ -80,6 +88,16 @@ pub use typed::FieldError;
 
 /// The store: its types are part of this interface.
 pub use layerhold;
+#[cfg(feature = "registry")]
+pub use layerhold_environment;
+#[cfg(feature = "registry")]
+pub use layerhold_image_policy;
+#[cfg(feature = "registry")]
+pub use layerhold_registries_conf;
+#[cfg(feature = "registry")]
+pub use layerhold_registry;
+#[cfg(feature = "registry")]
+pub use layerhold_registry_auth;
 
 /// Compiles and runs the example of the README.
 #[cfg(doctest)]

@@ -19,6 +19,8 @@ pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.ma
 pub(crate) const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 /// A docker layer. Go writes this name for plain tars as well, because the format has no other.
 pub(crate) const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+/// A docker layer that is not compressed.
+pub(crate) const DOCKER_PLAIN_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
 /// The layout marker file and its only known contents.
 pub(crate) const OCI_LAYOUT_VERSION: &str = "{\"imageLayoutVersion\": \"1.0.0\"}";
 /// The annotation of an index entry that names the image.
@@ -41,7 +43,7 @@ pub(crate) const IN_DOCKER_MANIFESTS: &[&str] = &[
     "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
     DOCKER_LAYER,
     DOCKER_MANIFEST,
-    "application/vnd.docker.image.rootfs.diff.tar",
+    DOCKER_PLAIN_LAYER,
 ];
 /// The prefixes of annotations with positions in a compressed blob: zstd:chunked (Go:
 /// `storage/pkg/chunked/internal/minimal/compression.go`) and estargz. They hold for that blob

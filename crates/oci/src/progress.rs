@@ -1,9 +1,11 @@
 //! Events that a caller can show while an image is loaded, saved or built.
 
 use std::ops::ControlFlow;
+use std::sync::{Mutex, PoisonError};
 
 use layerhold::{ProgressAnswer, Store};
 use layerhold_ids::Digest;
+use layerhold_reference::Reference;
 use layerhold_sys::{Cancel, Cancelled};
 
 use crate::manifest::ManifestError;
@@ -18,6 +20,46 @@ pub enum Event<'a> {
         digest: &'a Digest,
         /// Why it is not an image.
         reason: &'a ManifestError,
+    },
+    /// A registry is about to be asked for the image.
+    Asking {
+        /// The image there.
+        source: &'a Reference,
+    },
+    /// A layer will be fetched or sent. All such layers are announced before the first one is.
+    LayerWanted {
+        /// The position of the layer, from 0.
+        index: usize,
+        /// How many layers the image has.
+        of: usize,
+        /// The digest that names the blob.
+        digest: &'a Digest,
+        /// The bytes to expect, as the manifest declares them.
+        size: u64,
+    },
+    /// Bytes of a layer were fetched ahead of their turn to be unpacked. Those that are unpacked as
+    /// they come are in [`Event::LayerAdvanced`] only.
+    LayerFetched {
+        /// The position of the layer, from 0.
+        index: usize,
+        /// Bytes since the last event.
+        bytes: u64,
+    },
+    /// A compressed layer is about to be sent to a registry.
+    LayerSending {
+        /// The position of the layer, from 0.
+        index: usize,
+        /// The digest that names the blob.
+        digest: &'a Digest,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// More bytes of a layer were sent to a registry.
+    LayerSent {
+        /// The position of the layer, from 0.
+        index: usize,
+        /// Bytes since the last event.
+        bytes: u64,
     },
     /// A layer is about to be read or written. Layers are announced in order, bottom first.
     LayerStarted {
@@ -110,6 +152,8 @@ impl Progress for Quiet {
 /// Reports the events of one operation, and cancels it when its receiver wants it to stop.
 pub(crate) struct Reporter<'a> {
     receiver: &'a dyn Progress,
+    /// Held while the receiver has an event.
+    turn: Mutex<()>,
     cancel: Cancel,
 }
 
@@ -119,18 +163,26 @@ impl<'a> Reporter<'a> {
     pub(crate) fn new(store: &Store, receiver: &'a dyn Progress) -> (Store, Self) {
         let cancel = store.options().cancel.child();
         let store = store.with_cancel(cancel.clone());
-        (store, Reporter { receiver, cancel })
+        let turn = Mutex::default();
+        let reporter = Reporter {
+            receiver,
+            turn,
+            cancel,
+        };
+        (store, reporter)
     }
 
     /// Cancelled as this one, but without events.
     pub(crate) fn quietly(&self) -> Reporter<'static> {
         Reporter {
             receiver: &Quiet,
+            turn: Mutex::default(),
             cancel: self.cancel.clone(),
         }
     }
 
     pub(crate) fn event(&self, event: Event<'_>) {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         if self.receiver.event(event).is_break() {
             self.cancel.cancel();
         }

@@ -32,8 +32,8 @@ impl<W: Write> fmt::Debug for Compressor<W> {
     }
 }
 
-/// How hard a compressor tries: from 1, the fastest, to the highest level of the codec. Higher levels
-/// count as that one.
+/// How hard a compressor tries: from 1, the fastest, to the highest level of the codec.
+/// Higher levels count as that one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level(pub u8);
 

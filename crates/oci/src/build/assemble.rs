@@ -5,7 +5,6 @@ use std::io;
 
 use layerhold::layerhold_schema::Timestamp;
 use layerhold::{ImageSpec, Snapshot, Store, Transaction};
-use layerhold_archive::Codec;
 use layerhold_ids::{DiffId, Digest, ImageId, LayerId};
 
 use super::contents::{LayerJob, check};
@@ -20,7 +19,7 @@ use crate::media;
 use crate::names::complete;
 use crate::platform::Platform;
 use crate::progress::Reporter;
-use crate::save::write_layer;
+use crate::save::{Packing, write_layer};
 use crate::source::FoundManifest;
 use crate::stored::{ChainLayer, StoredImage};
 
@@ -265,7 +264,7 @@ fn measured(
                 store,
                 layer,
                 0,
-                Codec::Plain,
+                Packing::PLAIN,
                 &mut io::sink(),
                 &progress.quietly(),
             )

@@ -3,6 +3,7 @@
 use layerhold::{AccessError, CommitError, LookupError, StageError};
 use layerhold_ids::{DiffId, Digest, LayerId};
 use layerhold_reference::ReferenceError;
+use layerhold_sys::Cancelled;
 
 use crate::names::NameError;
 use crate::source::SourceError;
@@ -98,6 +99,9 @@ pub enum LoadError {
         #[source]
         source: std::io::Error,
     },
+    /// Loading was cancelled.
+    #[error("cannot finish loading")]
+    Cancelled(#[from] Cancelled),
     /// The digest of the configuration cannot be an image ID.
     #[error("cannot use the digest of the configuration as an image ID")]
     ImageId,

@@ -107,13 +107,13 @@ fn import_layers(
     progress: &Reporter<'_>,
 ) -> Result<Vec<StoredLayer>, LoadError> {
     let steps = steps(image);
-    let mut absent = Vec::new();
+    let mut wanted = Vec::new();
     for step in &steps {
-        if !step.is_present(store, transaction)? {
-            absent.push(step.index);
+        if step.needs_source(store, transaction, source.kind())? {
+            wanted.push(step.index);
         }
     }
-    source.expect(&absent);
+    source.expect(&wanted);
     let mut layers: Vec<StoredLayer> = Vec::with_capacity(steps.len());
     for step in steps {
         layers.push(step.run(store, transaction, source, progress)?);

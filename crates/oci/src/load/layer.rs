@@ -1,8 +1,9 @@
 //! Loading one layer.
 
 use std::io::Read;
+use std::sync::Arc;
 
-use layerhold::{LayerSpec, Store, Transaction};
+use layerhold::{DiffCompression, Layer, LayerSpec, Store, Transaction};
 use layerhold_archive::Codec;
 use layerhold_ids::{DiffId, LayerId};
 
@@ -52,7 +53,14 @@ impl LayerImport<'_> {
             digest: &self.layer.digest,
             size: self.layer.size,
         });
-        let stored = self.import(transaction, source, progress)?;
+        let copied = match self.twin(store, source.kind())? {
+            Some(twin) => self.copy(store, transaction, &twin, progress)?,
+            None => None,
+        };
+        let stored = match copied {
+            Some(stored) => stored,
+            None => self.import(transaction, source, progress)?,
+        };
         progress.event(Event::LayerFinished { index: self.index });
         Ok(stored)
     }
@@ -65,13 +73,64 @@ impl LayerImport<'_> {
         }
     }
 
-    /// Whether nothing has to be read for this layer.
-    pub(super) fn is_present(
+    /// Whether this layer has to come from the source.
+    pub(super) fn needs_source(
         &self,
         store: &Store,
         transaction: &Transaction,
+        kind: SourceKind,
     ) -> Result<bool, LoadError> {
-        Ok(self.present(store, transaction)?.is_some())
+        Ok(self.present(store, transaction)?.is_none() && self.twin(store, kind)?.is_none())
+    }
+
+    /// A layer of the store with the same contents, upon other layers. Registries are slower than
+    /// that, files are not.
+    fn twin(&self, store: &Store, kind: SourceKind) -> Result<Option<Arc<Layer>>, LoadError> {
+        if kind != SourceKind::Registry {
+            return Ok(None);
+        }
+        let mut twins = store
+            .snapshot()?
+            .layers_by_diff_id(self.diff_id)
+            .into_iter();
+        Ok(twins.find(|layer| layer.diff_size().is_some()))
+    }
+
+    /// Imports the contents of a layer of the store; `None` if they cannot be had from it.
+    fn copy(
+        &self,
+        store: &Store,
+        transaction: &mut Transaction,
+        twin: &Layer,
+        progress: &Reporter<'_>,
+    ) -> Result<Option<StoredLayer>, LoadError> {
+        let plain = DiffCompression::As(Codec::Plain);
+        let Ok(reader) = store.diff(None, twin.id().as_str(), plain) else {
+            return Ok(None);
+        };
+        let mut spec = self.spec();
+        let compressed = twin.compressed_digest();
+        if let Some(digest) = compressed.filter(|digest| *digest.digest() == self.layer.digest) {
+            spec = spec.trusted_compressed(digest, twin.compressed_size());
+        }
+        let staged = transaction.import_layer(spec, reader);
+        progress.check()?;
+        // A layer that is damaged cannot be rebuilt, so it is fetched.
+        let Ok(staged) = staged else {
+            return Ok(None);
+        };
+        let digests = staged.digests().ok_or_else(|| self.other_layer())?;
+        self.check_diff_id(&digests.diff_id)?;
+        Ok(Some(self.reused(digests.diff_size)))
+    }
+
+    fn spec(&self) -> LayerSpec {
+        let mut spec = LayerSpec::new()
+            .id(self.id.clone())
+            .read_only()
+            .reuse_present();
+        spec.parent.clone_from(&self.parent);
+        spec
     }
 
     /// The unpacked size of the layer, if it is in the store or was staged for an earlier image of
@@ -99,11 +158,7 @@ impl LayerImport<'_> {
         if let Some(actual) = stream.size {
             self.check_size(actual)?;
         }
-        let mut spec = LayerSpec::new()
-            .id(self.id.clone())
-            .read_only()
-            .reuse_present();
-        spec.parent.clone_from(&self.parent);
+        let spec = self.spec();
         let verifier = Verifier::new(stream.reader, self.layer.digest.algorithm());
         let counted = verifier.report();
         let index = self.index;
@@ -141,13 +196,7 @@ impl LayerImport<'_> {
                 });
             }
         }
-        if info.diff_id != *self.diff_id {
-            return Err(LoadError::DiffIdMismatch {
-                index: self.index,
-                expected: self.diff_id.clone(),
-                actual: info.diff_id.clone(),
-            });
-        }
+        self.check_diff_id(&info.diff_id)?;
         Ok(StoredLayer {
             id: self.id.clone(),
             unpacked_size: info.diff_size,
@@ -160,6 +209,17 @@ impl LayerImport<'_> {
             index: self.index,
             id: self.id.clone(),
         }
+    }
+
+    fn check_diff_id(&self, actual: &DiffId) -> Result<(), LoadError> {
+        if actual == self.diff_id {
+            return Ok(());
+        }
+        Err(LoadError::DiffIdMismatch {
+            index: self.index,
+            expected: self.diff_id.clone(),
+            actual: actual.clone(),
+        })
     }
 
     fn check_size(&self, actual: u64) -> Result<(), LoadError> {

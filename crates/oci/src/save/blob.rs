@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 
 use layerhold::{DiffCompression, Store};
-use layerhold_archive::Codec;
+use layerhold_archive::{Codec, Level};
 use layerhold_ids::{Algorithm, DiffId, Digest};
 use sha2::Digest as _;
 
@@ -11,20 +11,30 @@ use super::error::SaveError;
 use crate::copy::PIECE;
 use crate::progress::{Event, Reporter};
 use crate::stored::{ChainLayer, StoredImage};
+use crate::written::Blob;
 
-/// A written blob.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Blob {
-    pub(crate) digest: Digest,
-    pub(crate) size: u64,
+/// How a layer is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Packing {
+    pub(crate) codec: Codec,
+    /// The codec's default if absent.
+    pub(crate) level: Option<Level>,
 }
 
-/// Writes one layer, compressed with `codec`, and returns the blob.
+impl Packing {
+    /// Uncompressed.
+    pub(crate) const PLAIN: Self = Packing {
+        codec: Codec::Plain,
+        level: None,
+    };
+}
+
+/// Writes one layer, and returns the blob.
 pub(crate) fn write_layer(
     store: &Store,
     layer: &ChainLayer,
     index: usize,
-    codec: Codec,
+    packing: Packing,
     target: &mut dyn Write,
     progress: &Reporter<'_>,
 ) -> Result<Blob, SaveError> {
@@ -35,7 +45,8 @@ pub(crate) fn write_layer(
     };
     let mut counted = Hashing::new(target);
     let mut plain = sha2::Sha256::new();
-    let mut encoder = layerhold_archive::compressor(codec, &mut counted)
+    let Packing { codec, level } = packing;
+    let mut encoder = layerhold_archive::compressor_with(codec, level, &mut counted)
         .map_err(|error| read_error(io::Error::other(error)))?;
     let mut piece = vec![0; PIECE];
     loop {

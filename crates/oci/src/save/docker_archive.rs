@@ -8,11 +8,10 @@ use std::io::Write;
 use std::path::Path;
 
 use layerhold::Store;
-use layerhold_archive::Codec;
 use layerhold_tar_format::{EntryKind, Header, Writer};
 use serde::Serialize;
 
-use super::blob::{announce, write_layer};
+use super::blob::{Packing, announce, write_layer};
 use super::error::SaveError;
 use super::options::WrittenImage;
 use crate::progress::{Event, Reporter};
@@ -191,11 +190,11 @@ fn write_layers(
             // Old records may lack the size: measure first, then write.
             None => {
                 let (quiet, nowhere) = (progress.quietly(), &mut std::io::sink());
-                write_layer(store, layer, index, Codec::Plain, nowhere, &quiet)?.size
+                write_layer(store, layer, index, Packing::PLAIN, nowhere, &quiet)?.size
             }
         };
         tar.begin(EntryKind::Regular, &name, READ_ONLY, size)?;
-        write_layer(store, layer, index, Codec::Plain, tar, progress)?;
+        write_layer(store, layer, index, Packing::PLAIN, tar, progress)?;
         tar.end()?;
         progress.event(Event::LayerFinished { index });
     }

@@ -14,16 +14,17 @@ use layerhold_sys::{
 use layerhold_tar_format::EntryKind;
 use serde_json::{Value, json};
 
-use super::blob::{Blob, announce, write_layer};
+use super::blob::{Packing, announce, write_layer};
 use super::docker_archive::Tar;
 use super::error::SaveError;
 use super::options::{Compression, SaveOptions, WrittenImage};
 use crate::copy::{CopyError, PIECE, copy};
 use crate::digest::sha256;
-use crate::manifest::{Descriptor, Manifest, ManifestKind};
+use crate::manifest::ManifestKind;
 use crate::media;
 use crate::progress::{Event, Reporter};
 use crate::stored::{ChainLayer, StoredImage};
+use crate::written::{Blob, Labels, manifest, oci_suffix};
 
 /// The target of a layout.
 pub(super) trait Target {
@@ -53,7 +54,10 @@ impl LayerJob<'_> {
             self.store,
             self.layer,
             self.index,
-            self.codec,
+            Packing {
+                codec: self.codec,
+                level: None,
+            },
             target,
             self.progress,
         )
@@ -74,7 +78,7 @@ pub(super) fn write<T: Target>(
         let mut blobs = Vec::new();
         for (index, layer) in image.layers.iter().enumerate() {
             let codec = options.compression.codec(layer.codec);
-            let key = (layer.diff_id.digest().clone(), suffix(codec));
+            let key = (layer.diff_id.digest().clone(), oci_suffix(codec));
             if let Some(blob) = known.get(&key) {
                 blobs.push((blob.clone(), codec));
                 continue;
@@ -95,7 +99,12 @@ pub(super) fn write<T: Target>(
         if !target.has(&image.config_digest) {
             target.add(&image.config_digest, &image.config_bytes)?;
         }
-        let manifest = manifest(image, &blobs, options.compression);
+        // A wrong media type is kept with its manifest, but not if a compression was requested.
+        let labels = match options.compression {
+            Compression::Keep => Labels::Kept,
+            _ => Labels::Right,
+        };
+        let manifest = manifest(image, &blobs, ManifestKind::Oci, labels);
         let digest = sha256(&manifest);
         if !target.has(&digest) {
             target.add(&digest, &manifest)?;
@@ -111,78 +120,6 @@ pub(super) fn write<T: Target>(
     progress.check()?;
     target.finish(entries)?;
     Ok(written)
-}
-
-fn suffix(codec: Codec) -> &'static str {
-    match codec {
-        Codec::Gzip => "+gzip",
-        Codec::Zstd => "+zstd",
-        _ => "",
-    }
-}
-
-/// The manifest for the written blobs: the image's own, byte for byte, if it names these blobs, and
-/// otherwise a new one.
-fn manifest(image: &StoredImage, blobs: &[(Blob, Codec)], compression: Compression) -> Vec<u8> {
-    let original = &image.manifest;
-    let known = |index: usize| original.layers.get(index);
-    let layers: Vec<Descriptor> = blobs
-        .iter()
-        .enumerate()
-        .map(|(index, (blob, codec))| layer(known(index), blob, *codec))
-        .collect();
-    let same_blobs = original.layers.len() == blobs.len()
-        && original
-            .layers
-            .iter()
-            .zip(&layers)
-            .all(|(before, after)| before.digest == after.digest);
-    // A wrong media type is kept with its manifest, but not if a compression was requested.
-    let same_labels = compression == Compression::Keep
-        || original
-            .layers
-            .iter()
-            .zip(&layers)
-            .all(|(before, after)| before.media_type == after.media_type);
-    if original.kind == ManifestKind::Oci && same_blobs && same_labels {
-        return image.manifest_bytes.clone();
-    }
-    Manifest {
-        kind: ManifestKind::Oci,
-        media_type: media::OCI_MANIFEST.to_owned(),
-        artifact_type: original.artifact_type.clone(),
-        config: Descriptor {
-            media_type: media::OCI_CONFIG.to_owned(),
-            digest: image.config_digest.clone(),
-            size: image.config_bytes.len() as u64,
-            platform: None,
-            annotations: original.config.annotations.clone(),
-            urls: Vec::new(),
-        },
-        layers,
-        subject: original.subject.clone(),
-        annotations: original.annotations.clone(),
-    }
-    .to_json()
-}
-
-/// Describes a written layer, with its annotations except those that hold for the original blob
-/// only.
-fn layer(known: Option<&Descriptor>, blob: &Blob, codec: Codec) -> Descriptor {
-    let mut annotations = known
-        .map(|layer| layer.annotations.clone())
-        .unwrap_or_default();
-    if known.is_none_or(|layer| layer.digest != blob.digest) {
-        annotations.retain(|key, _| !media::OF_ONE_BLOB.iter().any(|one| key.starts_with(one)));
-    }
-    Descriptor {
-        media_type: format!("{}{}", media::OCI_LAYER, suffix(codec)),
-        digest: blob.digest.clone(),
-        size: blob.size,
-        platform: None,
-        annotations,
-        urls: Vec::new(),
-    }
 }
 
 /// One entry for each name, or one without a name.

@@ -16,7 +16,7 @@ use crate::copy::PIECE;
 use crate::progress::{Progress, Reporter};
 use crate::stored::StoredImage;
 
-pub(crate) use self::blob::write_layer;
+pub(crate) use self::blob::{Packing, write_layer};
 pub use self::error::SaveError;
 pub use self::options::{Compression, SaveOptions, TargetKind, WrittenImage};
 

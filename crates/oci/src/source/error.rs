@@ -204,6 +204,19 @@ pub enum SourceError {
         /// Diff IDs of the configuration.
         diff_ids: usize,
     },
+    /// A registry refuses.
+    #[cfg(feature = "registry")]
+    #[error(transparent)]
+    Registry(#[from] layerhold_registry::RegistryError),
+    /// A layer cannot be fetched.
+    #[cfg(feature = "registry")]
+    #[error("cannot fetch layer {index}")]
+    Fetch {
+        /// The position of the layer, from 0.
+        index: usize,
+        /// Why.
+        source: io::Error,
+    },
     /// A `manifest.json` that is not one.
     #[error("cannot use manifest.json")]
     DockerManifest(#[source] FieldError),

@@ -25,6 +25,8 @@ pub use self::error::SourceError;
 pub use self::found::SourceKind;
 pub(crate) use self::found::{Contents, FoundImage, FoundLayer, FoundManifest, Selection};
 pub(crate) use self::layers::{LayerStream, Layers};
+#[cfg(feature = "registry")]
+pub(crate) use self::resolve::{Documents, FirstDocument, choose_manifest};
 
 /// An opened source.
 #[derive(Debug)]

@@ -23,7 +23,7 @@ pub(crate) trait Documents {
 }
 
 /// The manifest or index that an image is named by.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct FirstDocument {
     pub(crate) bytes: Vec<u8>,
     pub(crate) digest: Digest,

@@ -13,9 +13,13 @@ mod load;
 mod names;
 mod peer_build;
 mod peer_load;
+#[cfg(feature = "registry")]
+mod peer_pull;
 mod peer_save;
 mod platforms;
 mod predicates;
+#[cfg(feature = "registry")]
+mod pull;
 mod readable;
 mod refusals;
 mod save;

@@ -13,13 +13,13 @@ use crate::support::{
 };
 
 /// A place with a store of ours at `root` and, for the peer, one at `go/root`.
-struct Twin {
-    place: Place,
-    go: GoStore,
+pub(crate) struct Twin {
+    pub(crate) place: Place,
+    pub(crate) go: GoStore,
 }
 
 impl Twin {
-    fn new(peer: &str) -> Option<Self> {
+    pub(crate) fn new(peer: &str) -> Option<Self> {
         require_root()?;
         require_peer(peer)?;
         let place = Place::new();
@@ -29,7 +29,7 @@ impl Twin {
 
     /// Checks that both stores have the same records, data, trees and tar-split files.
     #[track_caller]
-    fn assert_same(&self) {
+    pub(crate) fn assert_same(&self) {
         let ours = self.place.path("root");
         let theirs = self.go.root();
         let images = |root: &Path| fs::read_to_string(root.join("vfs-images/images.json")).unwrap();

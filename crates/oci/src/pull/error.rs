@@ -1,0 +1,167 @@
+//! Why an image could not be pulled.
+
+use std::io;
+use std::sync::Arc;
+
+use layerhold::{CommitError, StageError};
+use layerhold_image_policy::{LocationError, Refused, SignatureError};
+use layerhold_reference::Reference;
+use layerhold_registries_conf::{PullSourceError, ResolveError};
+use layerhold_registry::{NameError, Problem, RegistryError};
+
+use crate::load::LoadError;
+use crate::registries::ConnectError;
+use crate::source::SourceError;
+use crate::store_errors::store_errors;
+
+/// An image that could not be pulled. The store is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PullError {
+    /// The name stands for no image.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// A short name stands for several images, of which a person has to choose one.
+    #[error(
+        "cannot tell which image {name:?} is: give its registry, as in {}",
+        candidates.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
+    )]
+    Ambiguous {
+        /// The name.
+        name: String,
+        /// The images that it may stand for.
+        candidates: Vec<Reference>,
+    },
+    /// The name stands for several images, and none can be pulled.
+    #[error(
+        "cannot pull {name:?} from any registry that short names are searched in{}",
+        listed(failures)
+    )]
+    NoCandidate {
+        /// The name.
+        name: String,
+        /// The images, and what is wrong with each.
+        failures: Vec<(Reference, PullError)>,
+    },
+    /// No mirror has the image, and neither has its registry.
+    #[error("cannot pull {reference}{}", listed(mirrors))]
+    NoSource {
+        /// The image.
+        reference: Box<Reference>,
+        /// The mirrors, and what is wrong with each.
+        mirrors: Vec<(Reference, PullError)>,
+        /// What is wrong with the registry itself.
+        #[source]
+        source: Box<PullError>,
+    },
+    /// The configuration has no place to pull the image from.
+    #[error(transparent)]
+    Blocked(#[from] PullSourceError),
+    /// The registry cannot be reached as it is configured.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The registry refuses.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The reference has a tag that registries do not have.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A signature cannot be read.
+    #[error("cannot use the signatures of {reference}")]
+    Signature {
+        /// The image.
+        reference: Box<Reference>,
+        /// What is wrong.
+        source: SignatureError,
+    },
+    /// The policy cannot be applied to the name.
+    #[error(transparent)]
+    Location(#[from] LocationError),
+    /// The policy refuses the image.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The image cannot be used, or not be stored.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// A layer could not be fetched.
+    #[error("cannot fetch layer {index}")]
+    Fetch {
+        /// The position of the layer, from 0.
+        index: usize,
+        /// Why.
+        source: Arc<io::Error>,
+    },
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] layerhold::Error),
+}
+
+fn listed(failures: &[(Reference, PullError)]) -> String {
+    let mut text = String::new();
+    for (reference, error) in failures {
+        text.push_str(&format!("; {reference}: {}", chain(error)));
+    }
+    text
+}
+
+/// The messages of an error and its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        text.push_str(&format!(": {error}"));
+        next = error.source();
+    }
+    text
+}
+
+impl PullError {
+    /// Whether the image, or a part of it, is not there.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        match self {
+            Self::Registry(error) => matches!(
+                error.problem(),
+                Problem::ManifestUnknown(_) | Problem::NameUnknown(_) | Problem::BlobUnknown(_)
+            ),
+            Self::NoSource { source, .. } => source.is_not_found(),
+            Self::NoCandidate { failures, .. } => {
+                failures.iter().all(|(_, error)| error.is_not_found())
+            }
+            Self::Load(error) => error.is_not_found(),
+            Self::Store(error) => error.is_not_found(),
+            _ => false,
+        }
+    }
+
+    /// Whether something else in the store is in the way.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        match self {
+            Self::Ambiguous { .. } => true,
+            Self::Load(error) => error.is_conflict(),
+            Self::Store(error) => error.is_conflict(),
+            _ => false,
+        }
+    }
+
+    /// Whether the operation was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        layerhold_sys::is_cancelled(self)
+    }
+
+    /// Whether the disk is full, or a quota used up.
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        layerhold_sys::is_out_of_space(self)
+    }
+}
+
+impl From<SourceError> for PullError {
+    fn from(error: SourceError) -> Self {
+        Self::Load(error.into())
+    }
+}
+
+store_errors!(PullError: CommitError, StageError);

@@ -1,0 +1,495 @@
+//! Layers that are fetched while others are unpacked.
+//!
+//! Layers are unpacked in order. Workers fetch those that come later into unnamed files, and the
+//! reader of a layer reads the file behind its worker. When it has almost caught up, the worker hands
+//! its connection over, and nothing more of that layer goes through the file.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::Scope;
+
+use layerhold_sys::Cancel;
+
+/// The size of the pieces that are fetched, written and reported.
+const PIECE: usize = 128 * 1024;
+
+/// An open connection to a blob.
+pub(super) type Blob = Box<dyn Read + Send>;
+
+/// Opens blobs, by the positions of their layers, and is told of what was fetched.
+pub(super) trait Fetch: Sync {
+    fn open(&self, index: usize) -> io::Result<Blob>;
+    /// Called for bytes that came ahead of their reader.
+    fn fetched(&self, index: usize, bytes: u64);
+    /// Called when a layer cannot be fetched. Its reader gets the same error.
+    fn failed(&self, index: usize, error: &Arc<io::Error>);
+}
+
+/// The layers of one image that are being fetched.
+pub(super) struct Prefetch {
+    state: Mutex<State>,
+    changed: Condvar,
+    scratch: PathBuf,
+    cancel: Cancel,
+}
+
+#[derive(Default)]
+struct State {
+    /// Layers that no worker has begun, in the order in which they are read.
+    queue: VecDeque<usize>,
+    /// The others that were not taken over by their readers, by position.
+    begun: Vec<(usize, Progress)>,
+    /// Set when nothing will be read any more.
+    is_over: bool,
+}
+
+/// How far the fetching of a layer is.
+struct Progress {
+    file: Option<Arc<File>>,
+    /// The bytes in the file.
+    written: u64,
+    /// The bytes that the reader has read; `None` before it began.
+    read: Option<u64>,
+    outcome: Outcome,
+}
+
+enum Outcome {
+    Fetching,
+    Complete,
+    /// The reader goes on with the connection itself.
+    HandedOver(Blob),
+    Failed(Arc<io::Error>),
+}
+
+impl Prefetch {
+    /// `scratch` is the directory for the files. Waiting ends when `cancel` is cancelled.
+    pub(super) fn new(scratch: PathBuf, cancel: Cancel) -> Self {
+        Prefetch {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            scratch,
+            cancel,
+        }
+    }
+
+    /// Begins to fetch layers with `connections` workers.
+    pub(super) fn begin<'scope, 'env, F: Fetch>(
+        &'env self,
+        scope: &'scope Scope<'scope, 'env>,
+        fetch: &'env F,
+        layers: &[usize],
+        connections: usize,
+    ) {
+        self.lock().queue.extend(layers);
+        // The reader has a connection too.
+        let workers = connections.min(layers.len()).saturating_sub(1);
+        for _ in 0..workers {
+            let thread = std::thread::Builder::new().name("fetch".to_owned());
+            // Without a worker the reader fetches everything itself.
+            if thread.spawn_scoped(scope, || self.work(fetch)).is_err() {
+                break;
+            }
+        }
+    }
+
+    /// Stops the workers. Each ends after the piece that it is waiting for.
+    pub(super) fn stop(&self) {
+        self.lock().is_over = true;
+        self.changed.notify_all();
+    }
+
+    /// Opens a layer. If no worker has begun with it, the reader fetches it.
+    pub(super) fn reader<'a, F: Fetch>(
+        &'a self,
+        fetch: &'a F,
+        index: usize,
+    ) -> io::Result<Reader<'a>> {
+        let mut state = self.lock();
+        if state.progress(index).is_none() {
+            state.queue.retain(|waiting| *waiting != index);
+            drop(state);
+            let blob = fetch.open(index)?;
+            return Ok(Reader::Direct(blob));
+        }
+        Ok(Reader::Behind {
+            prefetch: self,
+            index,
+            at: 0,
+        })
+    }
+
+    fn work<F: Fetch>(&self, fetch: &F) {
+        while let Some(index) = self.next() {
+            if let Err(error) = self.fetch(fetch, index) {
+                let error = Arc::new(error);
+                self.end(index, Outcome::Failed(Arc::clone(&error)));
+                fetch.failed(index, &error);
+            }
+        }
+    }
+
+    /// Takes the next layer to fetch.
+    fn next(&self) -> Option<usize> {
+        let mut state = self.lock();
+        if state.is_over {
+            return None;
+        }
+        let index = state.queue.pop_front()?;
+        state.begun.push((
+            index,
+            Progress {
+                file: None,
+                written: 0,
+                read: None,
+                outcome: Outcome::Fetching,
+            },
+        ));
+        Some(index)
+    }
+
+    fn fetch<F: Fetch>(&self, fetch: &F, index: usize) -> io::Result<()> {
+        let mut blob = fetch.open(index)?;
+        let mut piece = vec![0; PIECE];
+        let mut written = 0;
+        let mut file = None;
+        loop {
+            self.cancel.check()?;
+            if self.is_awaited(index, written) {
+                self.end(index, Outcome::HandedOver(blob));
+                return Ok(());
+            }
+            let got = match blob.read(&mut piece) {
+                Ok(0) => break,
+                Ok(got) => got,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            let file = match &file {
+                Some(file) => file,
+                None => file.insert(Arc::new(self.scratch_file()?)),
+            };
+            file.write_all_at(piece.get(..got).unwrap_or_default(), written)?;
+            written += got as u64;
+            if !self.advance(index, file, written) {
+                return Ok(());
+            }
+            fetch.fetched(index, got as u64);
+        }
+        self.end(index, Outcome::Complete);
+        Ok(())
+    }
+
+    fn scratch_file(&self) -> io::Result<File> {
+        tempfile::tempfile_in(&self.scratch)
+    }
+
+    /// Whether the reader has read all that there is, or will have soon.
+    fn is_awaited(&self, index: usize, written: u64) -> bool {
+        let mut state = self.lock();
+        let read = state.progress(index).and_then(|progress| progress.read);
+        read.is_some_and(|read| read + PIECE as u64 >= written)
+    }
+
+    /// Notes bytes in the file. Returns whether more are wanted.
+    fn advance(&self, index: usize, file: &Arc<File>, written: u64) -> bool {
+        let mut state = self.lock();
+        if let Some(progress) = state.progress(index) {
+            progress.file.get_or_insert_with(|| Arc::clone(file));
+            progress.written = written;
+        }
+        self.changed.notify_all();
+        !state.is_over
+    }
+
+    fn end(&self, index: usize, outcome: Outcome) {
+        if let Some(progress) = self.lock().progress(index) {
+            progress.outcome = outcome;
+        }
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn progress(&mut self, index: usize) -> Option<&mut Progress> {
+        let mut begun = self.begun.iter_mut();
+        begun
+            .find(|(known, _)| *known == index)
+            .map(|(_, progress)| progress)
+    }
+}
+
+/// What a reader does next.
+enum Step {
+    Read(Arc<File>, u64),
+    End,
+    TakeOver(Blob),
+}
+
+impl Prefetch {
+    /// Waits for bytes behind `at`, or for the end.
+    fn wait(&self, index: usize, at: u64) -> io::Result<Step> {
+        let mut state = self.lock();
+        loop {
+            let Some(progress) = state.progress(index) else {
+                return Ok(Step::End);
+            };
+            progress.read = Some(at);
+            if let (Some(file), 1..) = (&progress.file, progress.written.saturating_sub(at)) {
+                return Ok(Step::Read(Arc::clone(file), progress.written - at));
+            }
+            match std::mem::replace(&mut progress.outcome, Outcome::Complete) {
+                Outcome::Complete => return Ok(Step::End),
+                Outcome::HandedOver(blob) => {
+                    progress.file = None;
+                    return Ok(Step::TakeOver(blob));
+                }
+                Outcome::Failed(error) => {
+                    progress.outcome = Outcome::Failed(Arc::clone(&error));
+                    return Err(shared(error));
+                }
+                Outcome::Fetching => progress.outcome = Outcome::Fetching,
+            }
+            self.cancel.check()?;
+            state = self
+                .changed
+                .wait_timeout(state, LONGEST_WAIT)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+}
+
+/// How long a reader waits before it looks whether it was cancelled.
+const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// An error that two threads report.
+fn shared(error: Arc<io::Error>) -> io::Error {
+    io::Error::new(error.kind(), SharedError(error))
+}
+
+#[derive(Debug)]
+struct SharedError(Arc<io::Error>);
+
+impl std::fmt::Display for SharedError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl std::error::Error for SharedError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+/// Reads a layer.
+pub(super) enum Reader<'a> {
+    Direct(Blob),
+    Behind {
+        prefetch: &'a Prefetch,
+        index: usize,
+        at: u64,
+    },
+}
+
+impl Read for Reader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let (prefetch, index, at) = match self {
+                Reader::Direct(blob) => return blob.read(buffer),
+                Reader::Behind {
+                    prefetch,
+                    index,
+                    at,
+                } => (*prefetch, *index, at),
+            };
+            match prefetch.wait(index, *at)? {
+                Step::End => return Ok(0),
+                Step::TakeOver(blob) => *self = Reader::Direct(blob),
+                Step::Read(file, available) => {
+                    let limit = usize::try_from(available).unwrap_or(usize::MAX);
+                    let length = buffer.len().min(limit);
+                    let buffer = buffer.get_mut(..length).unwrap_or_default();
+                    let got = file.read_at(buffer, *at)?;
+                    *at += got as u64;
+                    return Ok(got);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::mpsc::{Receiver, sync_channel};
+
+    use super::*;
+
+    /// Blobs from channels, so that a test decides when bytes come.
+    #[derive(Default)]
+    struct Blobs {
+        blobs: Mutex<BTreeMap<usize, Receiver<io::Result<Vec<u8>>>>>,
+        fetched: Mutex<BTreeMap<usize, u64>>,
+        failures: Mutex<Vec<usize>>,
+    }
+
+    struct Channel(Receiver<io::Result<Vec<u8>>>, Vec<u8>);
+
+    impl Read for Channel {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.1.is_empty()
+                && let Ok(bytes) = self.0.recv()
+            {
+                self.1 = bytes?;
+            }
+            let length = self.1.len().min(buffer.len());
+            let rest = self.1.split_off(length);
+            buffer[..length].copy_from_slice(&self.1);
+            self.1 = rest;
+            Ok(length)
+        }
+    }
+
+    impl Fetch for Blobs {
+        fn open(&self, index: usize) -> io::Result<Blob> {
+            let receiver = self.blobs.lock().unwrap().remove(&index).unwrap();
+            Ok(Box::new(Channel(receiver, Vec::new())))
+        }
+        fn fetched(&self, index: usize, bytes: u64) {
+            *self.fetched.lock().unwrap().entry(index).or_default() += bytes;
+        }
+        fn failed(&self, index: usize, _error: &Arc<io::Error>) {
+            self.failures.lock().unwrap().push(index);
+        }
+    }
+
+    fn prefetch() -> Prefetch {
+        Prefetch::new(std::env::temp_dir(), Cancel::new())
+    }
+
+    fn until(condition: impl Fn() -> bool) {
+        while !condition() {
+            std::thread::yield_now();
+        }
+    }
+
+    fn rest(mut reader: Reader<'_>) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    #[test]
+    fn layers_come_whole_whatever_their_order() {
+        let blobs = Blobs::default();
+        let mut senders = Vec::new();
+        for index in 0..4 {
+            let (sender, receiver) = sync_channel(100);
+            blobs.blobs.lock().unwrap().insert(index, receiver);
+            senders.push(sender);
+        }
+        let prefetch = prefetch();
+        std::thread::scope(|scope| {
+            prefetch.begin(scope, &blobs, &[0, 1, 2, 3], 3);
+            // Later layers are complete before the first byte of the first one.
+            for (index, sender) in senders.iter().enumerate().rev() {
+                for piece in 0..3 {
+                    let bytes = vec![u8::try_from(index * 10 + piece).unwrap(); 1000];
+                    sender.send(Ok(bytes)).unwrap();
+                }
+            }
+            drop(senders);
+            for index in 0..4 {
+                let bytes = rest(prefetch.reader(&blobs, index).unwrap()).unwrap();
+                assert_eq!(bytes.len(), 3000);
+                for (piece, chunk) in bytes.chunks(1000).enumerate() {
+                    let expected = u8::try_from(index * 10 + piece).unwrap();
+                    assert!(
+                        chunk.iter().all(|byte| *byte == expected),
+                        "{index} {piece}"
+                    );
+                }
+            }
+            prefetch.stop();
+        });
+    }
+
+    #[test]
+    fn a_reader_that_has_caught_up_takes_the_connection_over() {
+        let blobs = Blobs::default();
+        let (sender, receiver) = sync_channel(0);
+        let (second, other) = sync_channel(1);
+        blobs.blobs.lock().unwrap().insert(0, receiver);
+        blobs.blobs.lock().unwrap().insert(1, other);
+        drop(second);
+        let prefetch = prefetch();
+        std::thread::scope(|scope| {
+            prefetch.begin(scope, &blobs, &[0, 1], 2);
+            sender.send(Ok(vec![1; 10])).unwrap();
+            until(|| blobs.fetched.lock().unwrap().get(&0) == Some(&10));
+            let reader = prefetch.reader(&blobs, 0).unwrap();
+            let done = scope.spawn(move || rest(reader).unwrap());
+            until(|| prefetch.lock().progress(0).unwrap().read == Some(10));
+            // The worker waits for the next piece, and hands the connection over behind it.
+            for _ in 0..3 {
+                sender.send(Ok(vec![2; 10])).unwrap();
+            }
+            drop(sender);
+            assert_eq!(done.join().unwrap().len(), 40);
+            assert_eq!(blobs.fetched.lock().unwrap()[&0], 20);
+            prefetch.stop();
+        });
+    }
+
+    #[test]
+    fn a_failure_reaches_the_reader_with_its_kind() {
+        let blobs = Blobs::default();
+        for index in 0..2 {
+            let (sender, receiver) = sync_channel(2);
+            sender.send(Ok(vec![7; 5])).unwrap();
+            let failure = io::Error::new(io::ErrorKind::ConnectionReset, "cut");
+            sender.send(Err(failure)).unwrap();
+            blobs.blobs.lock().unwrap().insert(index, receiver);
+        }
+        let prefetch = prefetch();
+        std::thread::scope(|scope| {
+            prefetch.begin(scope, &blobs, &[0, 1], 2);
+            until(|| blobs.failures.lock().unwrap().len() == 2);
+            for index in 0..2 {
+                let error = rest(prefetch.reader(&blobs, index).unwrap()).unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+                assert_eq!(error.to_string(), "cut");
+            }
+            prefetch.stop();
+        });
+    }
+
+    #[test]
+    fn a_cancelled_reader_stops_waiting() {
+        let blobs = Blobs::default();
+        let (sender, receiver) = sync_channel(0);
+        let (other_sender, other) = sync_channel(0);
+        blobs.blobs.lock().unwrap().insert(0, receiver);
+        blobs.blobs.lock().unwrap().insert(1, other);
+        let prefetch = prefetch();
+        std::thread::scope(|scope| {
+            prefetch.begin(scope, &blobs, &[0, 1], 2);
+            until(|| prefetch.lock().begun.iter().any(|(index, _)| *index == 0));
+            let reader = prefetch.reader(&blobs, 0).unwrap();
+            let done = scope.spawn(move || rest(reader).unwrap_err());
+            prefetch.cancel.cancel();
+            assert!(layerhold_sys::is_cancelled(&done.join().unwrap()));
+            drop((sender, other_sender));
+            prefetch.stop();
+        });
+    }
+}

@@ -1,0 +1,56 @@
+//! The configuration of a user.
+
+use std::sync::Arc;
+
+use layerhold_environment::{Environment, HostFiles};
+use layerhold_registries_conf::{CredentialHelper, RegistriesConf};
+use layerhold_registry::ClientOptions;
+use layerhold_registry_auth::{CredentialStore, HelperName, Source};
+
+use super::{CertificateFiles, ConnectError, Logins, Registries};
+
+impl Registries {
+    /// Uses the configuration of the user of this process: [`of`](Self::of) with
+    /// [`Environment::of_process`].
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read, or is invalid.
+    pub fn of_process() -> Result<Self, ConnectError> {
+        Self::of(&Environment::of_process())
+    }
+
+    /// Uses the configuration of a user: `registries.conf` with its drop-ins, `policy.json`,
+    /// `auth.json` with what it names, and `certs.d`.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read, or is invalid. An absent `policy.json` is an error, as in podman:
+    /// without it nothing says which images are trusted.
+    pub fn of(environment: &Environment) -> Result<Self, ConnectError> {
+        let conf = layerhold_registries_conf::load(environment, &HostFiles)?;
+        let policy = layerhold_image_policy::load(environment, &HostFiles)?;
+        let credentials = CredentialStore::new(environment.clone()).with_sources(sources(&conf)?);
+        Ok(Registries {
+            conf: Arc::new(conf),
+            policy: Arc::new(policy),
+            logins: Logins::Store(Arc::new(credentials)),
+            certificates: CertificateFiles::OfUser(environment.clone()),
+            verify_tls: None,
+            client: ClientOptions::default(),
+        })
+    }
+}
+
+/// Where credentials are looked up.
+fn sources(conf: &RegistriesConf) -> Result<Vec<Source>, ConnectError> {
+    let helpers = conf.credential_helpers().iter();
+    let sources = helpers.map(|helper| match helper {
+        CredentialHelper::Program(name) => {
+            let name: HelperName = name.parse().map_err(ConnectError::HelperName)?;
+            Ok(Source::Helper(name))
+        }
+        _ => Ok(Source::Files),
+    });
+    sources.collect()
+}
