@@ -45,6 +45,8 @@ mod build;
 #[cfg(feature = "registry")]
 mod pull;
 #[cfg(feature = "registry")]
+mod push;
+#[cfg(feature = "registry")]
 mod registries;
 mod load;
 mod save;
@@ -79,6 +81,10 @@ pub use platform::{ParsePlatformError, Platform};
 pub use progress::{Event, Progress, Quiet};
 #[cfg(feature = "registry")]
 pub use pull::{PullError, PullOptions, PulledImage, pull};
+#[cfg(feature = "registry")]
+pub use push::{
+    Change, ManifestFormat, PushCompression, PushError, PushOptions, Pushed, push, push_index,
+};
 #[cfg(feature = "registry")]
 pub use registries::{ConnectError, Registries};
 pub use save::{Compression, SaveError, SaveOptions, TargetKind, WrittenImage, save, save_stream};

@@ -1,15 +1,18 @@
 //! An image of a store with its small documents: the source of what is saved, and the base of what
 //! is built.
 
-use layerhold::{LookupError, Snapshot, Store};
+use layerhold::{Image, LookupError, Snapshot, Store};
 use layerhold_archive::Codec;
 use layerhold_ids::{DiffId, Digest, ImageId, LayerId};
+use serde_json::Value;
 
 use crate::config::Config;
 use crate::config::ConfigError;
+use crate::digest::sha256;
 use crate::find::find_image;
 use crate::manifest::{Document, Manifest, ManifestError};
 use crate::names::names_meant;
+use crate::written::Blob;
 
 /// An image of the store that is not whole, or was not made by an image tool.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +95,12 @@ pub(crate) struct StoredImage {
     pub(crate) manifest_bytes: Vec<u8>,
     pub(crate) config_digest: Digest,
     pub(crate) config_bytes: Vec<u8>,
+    /// The signatures of the manifest, in the form in which stores keep them.
+    #[cfg_attr(
+        not(feature = "registry"),
+        expect(dead_code, reason = "only registries need it")
+    )]
+    pub(crate) signatures: Vec<Vec<u8>>,
     /// Bottom first.
     pub(crate) layers: Vec<ChainLayer>,
 }
@@ -105,6 +114,12 @@ pub(crate) struct ChainLayer {
     pub(crate) size: Option<u64>,
     /// Its compression when it was loaded.
     pub(crate) codec: Codec,
+    /// The blob that it was loaded from, where recorded.
+    #[cfg_attr(
+        not(feature = "registry"),
+        expect(dead_code, reason = "only registries need it")
+    )]
+    pub(crate) compressed: Option<Blob>,
 }
 
 impl StoredImage {
@@ -140,6 +155,7 @@ impl StoredImage {
             source,
         })?;
         let layers = chain(snapshot, image.top_layer(), &config, &id)?;
+        let signatures = signatures(store, &image, &manifest_bytes);
         Ok(StoredImage {
             id,
             names,
@@ -147,6 +163,7 @@ impl StoredImage {
             manifest_bytes,
             config_digest,
             config_bytes,
+            signatures,
             layers,
         })
     }
@@ -180,6 +197,34 @@ fn is_meant(name: &str, text: &str) -> bool {
     name == text || names_meant(text).any(|full| full == name)
 }
 
+/// The signatures of a manifest: the pieces of an item, whose sizes are in the metadata (Go:
+/// `GetSignaturesWithFormat` in `image/storage/storage_src.go`). There are none if these
+/// contradict each other.
+fn signatures(store: &Store, image: &Image, manifest: &[u8]) -> Vec<Vec<u8>> {
+    let digest = sha256(manifest);
+    let metadata: Value = serde_json::from_str(image.metadata()).unwrap_or_default();
+    let sizes = metadata.pointer(&format!("/signatures-sizes/{digest}"));
+    let sizes = sizes
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let key = format!("signature-{}", digest.hex());
+    let Ok(item) = store.image_data(image.id().as_str(), &key) else {
+        return Vec::new();
+    };
+    let mut rest = item.as_slice();
+    let mut signatures = Vec::new();
+    for size in sizes {
+        let size = size.as_u64().and_then(|size| usize::try_from(size).ok());
+        let Some((signature, after)) = size.and_then(|size| rest.split_at_checked(size)) else {
+            return Vec::new();
+        };
+        signatures.push(signature.to_vec());
+        rest = after;
+    }
+    signatures
+}
+
 /// Walks from the top layer down and pairs the layers with the configuration's diff IDs.
 fn chain(
     snapshot: &Snapshot,
@@ -199,7 +244,12 @@ fn chain(
         next = layer.parent().cloned();
         // A layer with an unknown compression is saved with gzip, which all tools can read.
         let codec = layer.compression().unwrap_or(Codec::Gzip);
-        layers.push((id, layer.diff_size(), codec));
+        let compressed = layer.compressed_digest().zip(layer.compressed_size());
+        let compressed = compressed.map(|(digest, size)| Blob {
+            digest: digest.digest().clone(),
+            size,
+        });
+        layers.push((id, layer.diff_size(), codec, compressed));
     }
     if layers.len() != expected {
         return Err(ImageError::LayerCount {
@@ -212,11 +262,12 @@ fn chain(
     Ok(layers
         .into_iter()
         .zip(&config.diff_ids)
-        .map(|((id, size, codec), diff_id)| ChainLayer {
+        .map(|((id, size, codec, compressed), diff_id)| ChainLayer {
             id,
             diff_id: diff_id.clone(),
             size,
             codec,
+            compressed,
         })
         .collect())
 }

@@ -1,8 +1,8 @@
 //! Layers that are fetched while others are unpacked.
 //!
 //! Layers are unpacked in order. Workers fetch those that come later into unnamed files, and the
-//! reader of a layer reads the file behind its worker. When it has almost caught up, the worker hands
-//! its connection over, and nothing more of that layer goes through the file.
+//! reader of a layer reads the file behind its worker. When it has almost caught up, the worker
+//! hands its connection over, and nothing more of that layer goes through the file.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -238,6 +238,8 @@ impl Prefetch {
     fn wait(&self, index: usize, at: u64) -> io::Result<Step> {
         let mut state = self.lock();
         loop {
+            // Also when a worker has failed: then everything is stopped, and the cause is known.
+            self.cancel.check()?;
             let Some(progress) = state.progress(index) else {
                 return Ok(Step::End);
             };
@@ -257,7 +259,6 @@ impl Prefetch {
                 }
                 Outcome::Fetching => progress.outcome = Outcome::Fetching,
             }
-            self.cancel.check()?;
             state = self
                 .changed
                 .wait_timeout(state, LONGEST_WAIT)
@@ -483,7 +484,8 @@ mod tests {
         let prefetch = prefetch();
         std::thread::scope(|scope| {
             prefetch.begin(scope, &blobs, &[0, 1], 2);
-            until(|| prefetch.lock().begun.iter().any(|(index, _)| *index == 0));
+            until(|| prefetch.lock().progress(0).is_some());
+            // The worker waits for the first piece, which never comes.
             let reader = prefetch.reader(&blobs, 0).unwrap();
             let done = scope.spawn(move || rest(reader).unwrap_err());
             prefetch.cancel.cancel();

@@ -103,6 +103,10 @@ pub(crate) struct FoundLayer {
     /// Its place in the source.
     pub(crate) at: String,
     /// Where else it can be fetched.
+    #[cfg_attr(
+        not(feature = "registry"),
+        expect(dead_code, reason = "only registries need it")
+    )]
     pub(crate) urls: Vec<String>,
 }
 

@@ -20,6 +20,8 @@ mod platforms;
 mod predicates;
 #[cfg(feature = "registry")]
 mod pull;
+#[cfg(feature = "registry")]
+mod push;
 mod readable;
 mod refusals;
 mod save;
