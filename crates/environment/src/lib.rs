@@ -14,6 +14,8 @@
 //! # Ok::<(), layerhold_environment::HomeError>(())
 //! ```
 //!
+//! [`Proxies`] are the proxies for HTTP that variables name.
+//!
 //! # Promises
 //!
 //! - Only [`Environment::of_process`] reads the environment of the process.
@@ -23,11 +25,13 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+mod proxy;
 mod environment;
 mod files;
 
 pub use environment::{Environment, HomeError, NotUtf8};
 pub use files::{ConfigFiles, HostFiles, Listed};
+pub use proxy::{Proxies, Proxy, ProxyError};
 
 /// Runs the example of the README as a test.
 #[cfg(doctest)]
