@@ -46,7 +46,16 @@ pub(super) struct Request {
 
 impl Request {
     /// Reads one; `None` when the other side has closed the connection.
+    ///
+    /// A client that speaks TLS sends no line to wait for.
     pub(super) fn read(from: &mut impl BufRead) -> Result<Option<Self>> {
+        if from
+            .fill_buf()?
+            .first()
+            .is_some_and(|byte| !byte.is_ascii_uppercase())
+        {
+            return Err(malformed("request line"));
+        }
         let Some((first, headers)) = read_head(from)? else {
             return Ok(None);
         };
