@@ -15,9 +15,6 @@ use crate::redirect::Route;
 use crate::retry::Attempts;
 use crate::session::{Access, Session};
 
-/// Fewer bytes than these are no progress, unless they are the last.
-const PROGRESS: u64 = 64 * 1024;
-
 /// The contents of a blob, as they come.
 ///
 /// Reading goes on by itself after the connection was cut, where it stopped. The last read fails if
@@ -30,8 +27,6 @@ pub struct Blob {
     size: Option<u64>,
     /// Bytes that the caller has.
     offset: u64,
-    /// Where the failures began to be counted.
-    advanced_at: u64,
     attempts: Attempts,
     state: State,
     /// Whether the server takes requests for a part.
@@ -115,7 +110,6 @@ impl Blob {
             place: place.to_owned(),
             size,
             offset: 0,
-            advanced_at: 0,
             attempts,
             state: State::Closed,
             has_ranges: true,
@@ -247,10 +241,7 @@ impl Blob {
             return Err(wrong_size(size, offset));
         }
         self.offset = offset;
-        if offset - self.advanced_at >= PROGRESS || Some(offset) == self.size {
-            self.advanced_at = offset;
-            self.attempts.advanced();
-        }
+        self.attempts.advanced(count);
         Ok(usize::try_from(count).unwrap_or(usize::MAX))
     }
 

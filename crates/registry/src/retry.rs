@@ -16,8 +16,12 @@ pub(crate) struct Attempts {
     cancel: Cancel,
     deadline: Deadline,
     failures: u32,
-    is_advancing: bool,
+    /// Bytes since the last failure.
+    advanced: u64,
 }
+
+/// After so many bytes, a cut is a single event, and there is no need to wait.
+const STEADY: u64 = 64 * 1024;
 
 impl Attempts {
     pub(crate) fn new(options: &ClientOptions, deadline: Deadline) -> Self {
@@ -26,7 +30,7 @@ impl Attempts {
             cancel: options.cancel.clone(),
             deadline,
             failures: 0,
-            is_advancing: false,
+            advanced: 0,
         }
     }
 
@@ -34,15 +38,15 @@ impl Attempts {
         &self.deadline
     }
 
-    /// Notes that the operation advanced: earlier failures do not count any more.
-    pub(crate) fn advanced(&mut self) {
+    /// Notes that the operation advanced by some bytes: earlier failures do not count any more.
+    pub(crate) fn advanced(&mut self, bytes: u64) {
         self.failures = 0;
-        self.is_advancing = true;
+        self.advanced = self.advanced.saturating_add(bytes);
     }
 
     /// Waits before the next attempt. Fails with the problem if there is to be none.
     ///
-    /// An operation that advanced goes on at once after its first failure.
+    /// An operation that advanced well goes on at once.
     pub(crate) fn wait_after(&mut self, problem: Problem) -> Result<(), Problem> {
         match problem.is_temporary() {
             true => self.wait_after_any(problem),
@@ -60,8 +64,8 @@ impl Attempts {
         if asked.is_some_and(|asked| asked > self.retries.longest_pause) {
             return Err(problem);
         }
-        let is_first = self.is_advancing && self.failures == 1;
-        let pause = match (asked, is_first) {
+        let is_steady = std::mem::take(&mut self.advanced) >= STEADY;
+        let pause = match (asked, is_steady) {
             (Some(asked), _) => asked,
             (None, true) => Duration::ZERO,
             (None, false) => pause(&self.retries, self.failures, random()),
@@ -163,7 +167,7 @@ mod tests {
         let mut attempts = attempts(None);
         assert!(attempts.wait_after(refused(503, None)).is_ok());
         assert!(attempts.wait_after(refused(503, None)).is_ok());
-        attempts.advanced();
+        attempts.advanced(1);
         assert!(attempts.wait_after(refused(503, None)).is_ok());
         assert!(attempts.wait_after(refused(503, None)).is_ok());
         assert!(attempts.wait_after(refused(503, None)).is_err());

@@ -162,14 +162,19 @@ impl<'u> Upload<'u> {
 
     fn advance(&mut self, has: u64) {
         if has > self.farthest {
+            self.attempts.advanced(has - self.farthest);
             self.farthest = has;
-            self.attempts.advanced();
         }
     }
 
     fn fill_failed(&mut self, problem: Problem, url: Url, offset: u64) -> Result<Stage, Problem> {
         match problem.status() {
-            Some(401 | 416) => {
+            // Nothing was taken. The next request has another token.
+            Some(401) => {
+                self.attempts.wait_after_any(problem)?;
+                Ok(Stage::Fill(url, offset))
+            }
+            Some(416) => {
                 self.attempts.wait_after_any(problem)?;
                 Ok(Stage::Ask(url))
             }
@@ -234,7 +239,7 @@ impl<'u> Upload<'u> {
             }
             Some(401) => {
                 self.attempts.wait_after_any(problem)?;
-                Ok(Stage::Look(url))
+                Ok(Stage::Fill(url, offset))
             }
             _ => {
                 self.attempts.wait_after(problem)?;

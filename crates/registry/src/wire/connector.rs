@@ -23,6 +23,10 @@ use super::transport::Wire;
 /// The addresses of a name that are tried: as many as `ureq` has room for.
 const MOST_ADDRESSES: usize = 16;
 
+/// The longest time for a TLS handshake, as in Go's library (`NewTransport`). A server without TLS
+/// may wait for the end of a line instead.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
 /// There is no connection to a server. Found inside an [`io::Error`].
 #[derive(Debug, thiserror::Error)]
 #[error("not connected")]
@@ -79,7 +83,7 @@ impl Dialer {
         let name = name.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let connection = ClientConnection::new(Arc::clone(&self.tls), name);
         let mut connection = connection.map_err(io::Error::other)?;
-        socket.set_timeout(details.timeout);
+        socket.set_limit(self.waits.connect.min(HANDSHAKE));
         while connection.is_handshaking() {
             connection.complete_io(&mut socket)?;
         }

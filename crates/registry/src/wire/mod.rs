@@ -7,6 +7,7 @@ mod connector;
 mod transport;
 mod tls;
 mod verifier;
+mod validity;
 mod roots;
 mod early;
 mod socket;

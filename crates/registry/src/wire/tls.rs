@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use rustls::client::WantsClientCert;
+use rustls::client::{VerifierBuilderError, WantsClientCert};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ConfigBuilder};
 
 use super::roots::Roots;
-use super::verifier::AcceptAny;
+use super::verifier::{AcceptAny, Verify};
 use crate::endpoint::{Identity, Security};
 
 /// Why certificates or keys cannot be used.
@@ -34,6 +34,9 @@ pub enum CertificateError {
     /// The TLS library refuses the configuration.
     #[error("TLS cannot be set up")]
     Setup(#[source] rustls::Error),
+    /// The TLS library refuses the certificates of authorities.
+    #[error("the certificates of authorities cannot be used")]
+    Verifier(#[source] VerifierBuilderError),
 }
 
 /// Makes the TLS configuration of a registry, with its client certificate or, for other hosts,
@@ -74,14 +77,17 @@ fn verified(
     let mut trusted = roots.get();
     for pem in &security.authorities {
         for certificate in certificates(pem).map_err(CertificateError::Authority)? {
-            let added = trusted.add(certificate);
+            let added = trusted.store.add(certificate.clone());
             added.map_err(CertificateError::UnusableAuthority)?;
+            trusted.certificates.push(certificate);
         }
     }
-    let builder = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(CertificateError::Setup)?;
-    Ok(builder.with_root_certificates(trusted))
+    let verifier = Verify::new(provider, trusted).map_err(CertificateError::Verifier)?;
+    let builder = builder.dangerous();
+    Ok(builder.with_custom_certificate_verifier(Arc::new(verifier)))
 }
 
 fn identified(builder: Builder, identity: &Identity) -> Result<ClientConfig, CertificateError> {

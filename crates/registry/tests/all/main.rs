@@ -9,9 +9,11 @@
 mod blobs;
 mod credentials;
 mod manifests;
+mod peers;
 mod redirects;
 mod retries;
 mod server;
 mod support;
 mod tags;
+mod tls;
 mod uploads;

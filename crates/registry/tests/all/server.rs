@@ -5,6 +5,8 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
 /// A request as the server saw it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
@@ -130,7 +132,11 @@ impl Reply {
             _ => self.body.clone(),
         };
         bytes.extend_from_slice(&body);
-        stream.write_all(&bytes).is_ok() && matches!(self.ending, Ending::Whole | Ending::Chunks)
+        let is_sent = stream
+            .write_all(&bytes)
+            .and_then(|()| stream.flush())
+            .is_ok();
+        is_sent && matches!(self.ending, Ending::Whole | Ending::Chunks)
     }
 }
 
@@ -175,7 +181,7 @@ impl Server {
 
     /// Answers requests by their heads alone. The connection is closed if there is a body.
     pub(crate) fn start_raw(handler: impl FnMut(&Seen) -> Reply + Send + 'static) -> Self {
-        Self::start_all(Box::new(handler), Bodies::Unread)
+        Self::start_all(Box::new(handler), Bodies::Unread, None)
     }
 
     /// Closes the connection after so many bytes of a request's body, where `limit` says so. The
@@ -184,10 +190,19 @@ impl Server {
         handler: impl FnMut(&Seen) -> Reply + Send + 'static,
         limit: impl Fn(&Seen) -> Option<usize> + Send + Sync + 'static,
     ) -> Self {
-        Self::start_all(Box::new(handler), Bodies::Read(Box::new(limit)))
+        Self::start_all(Box::new(handler), Bodies::Read(Box::new(limit)), None)
     }
 
-    fn start_all(handler: Box<Handler>, bodies: Bodies) -> Self {
+    /// Speaks TLS only.
+    pub(crate) fn start_tls(
+        config: Arc<ServerConfig>,
+        handler: impl FnMut(&Seen) -> Reply + Send + 'static,
+    ) -> Self {
+        let bodies = Bodies::Read(Box::new(|_| None));
+        Self::start_all(Box::new(handler), bodies, Some(config))
+    }
+
+    fn start_all(handler: Box<Handler>, bodies: Bodies, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
@@ -200,7 +215,14 @@ impl Server {
             for (number, stream) in listener.incoming().enumerate() {
                 let shared = Arc::clone(&served);
                 let stream = stream.unwrap();
-                thread::spawn(move || shared.serve(stream, number));
+                let tls = tls.clone();
+                thread::spawn(move || match tls {
+                    None => shared.serve(stream, number),
+                    Some(config) => {
+                        let tls = ServerConnection::new(config).unwrap();
+                        shared.serve(StreamOwned::new(tls, stream), number);
+                    }
+                });
             }
         });
         Self { port, shared }
@@ -224,9 +246,28 @@ impl Server {
     }
 }
 
+/// A connection, plain or with TLS.
+trait Connection: Read + Write {
+    /// Sends nothing more.
+    fn finish(&mut self);
+}
+
+impl Connection for TcpStream {
+    fn finish(&mut self) {
+        let _closed = self.shutdown(Shutdown::Write);
+    }
+}
+
+impl Connection for StreamOwned<ServerConnection, TcpStream> {
+    fn finish(&mut self) {
+        self.conn.send_close_notify();
+        let _sent = self.flush();
+        self.sock.finish();
+    }
+}
+
 impl Shared {
-    fn serve(&self, stream: TcpStream, connection: usize) {
-        let mut writer = stream.try_clone().unwrap();
+    fn serve(&self, stream: impl Connection, connection: usize) {
         let mut reader = BufReader::new(stream);
         while let Some(mut seen) = read_head(&mut reader) {
             seen.connection = connection;
@@ -235,7 +276,7 @@ impl Shared {
                 Bodies::Read(limit) => limit(&seen),
                 Bodies::Unread if length > 0 => {
                     let reply = (self.handler.lock().unwrap())(&seen);
-                    reply.write(&mut writer, true);
+                    reply.write(reader.get_mut(), true);
                     return;
                 }
                 Bodies::Unread => None,
@@ -251,16 +292,16 @@ impl Shared {
             }
             let has_body = !seen.line.starts_with("HEAD ");
             if matches!(reply.ending, Ending::SilentAfter(_)) {
-                reply.write(&mut writer, has_body);
+                reply.write(reader.get_mut(), has_body);
                 // Until the client hangs up.
                 let _end = reader.read(&mut [0]);
                 return;
             }
-            if !reply.write(&mut writer, has_body) {
+            if !reply.write(reader.get_mut(), has_body) {
                 break;
             }
         }
-        let _closed = writer.shutdown(Shutdown::Write);
+        reader.get_mut().finish();
         let mut rest = [0; 4096];
         while reader.read(&mut rest).is_ok_and(|count| count > 0) {}
     }
