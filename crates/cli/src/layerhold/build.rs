@@ -1,6 +1,6 @@
 //! `layerhold build`, `commit` and `import`.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use layerhold_oci::{BuiltImage, ImageBuilder, LayerSource};
@@ -19,7 +19,7 @@ pub(super) fn build(call: &mut Call<'_, '_>, args: Build, scratch: PathBuf) -> R
     }
     let mut input = Some(std::mem::replace(
         &mut call.streams.input,
-        Box::new(std::io::empty()),
+        Box::new(io::empty()),
     ));
     let mut builder = match args.base {
         Some(base) => ImageBuilder::from_image(base),
@@ -57,7 +57,7 @@ pub(super) fn import(
 ) -> Result<(), Failure> {
     let mut input = Some(std::mem::replace(
         &mut call.streams.input,
-        Box::new(std::io::empty()),
+        Box::new(io::empty()),
     ));
     let layer = match Path::new(&args.source).is_dir() {
         true => LayerSource::directory(args.source),
@@ -70,23 +70,51 @@ pub(super) fn import(
     finish(call, builder, args.configuration, false, scratch)
 }
 
-type Input = Option<Box<dyn std::io::Read + Send>>;
+type Input = Option<Box<dyn Read + Send>>;
 
 /// A tar in a file, or on standard input, which can be read once.
 fn archive(path: PathBuf, input: &mut Input) -> Result<LayerSource<'static>, Failure> {
     if path.as_os_str() != "-" {
         return Ok(LayerSource::archive(path));
     }
-    if std::io::stdin().is_terminal() {
+    if io::stdin().is_terminal() {
         return Err(Failure::Flags(TAR_FROM_TERMINAL));
     }
     match input.take() {
-        Some(input) => Ok(LayerSource::reader(input)),
+        Some(input) => Ok(LayerSource::reader(NotEmpty {
+            input,
+            is_empty: true,
+        })),
         None => Err(Failure::Flags(
             "cannot read two layers from standard input: give a file for one of them",
         )),
     }
 }
+
+/// Input that has to have something. A program that fails leaves a pipe empty, which would become
+/// an empty layer.
+struct NotEmpty {
+    input: Box<dyn Read + Send>,
+    is_empty: bool,
+}
+
+impl Read for NotEmpty {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.input.read(buffer)?;
+        if length == 0 && self.is_empty && !buffer.is_empty() {
+            return Err(io::Error::other(EmptyInput));
+        }
+        self.is_empty &= length == 0;
+        Ok(length)
+    }
+}
+
+/// Why standard input is no tar.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "standard input is empty, without even the end of a tar: the program that writes it may have failed"
+)]
+struct EmptyInput;
 
 /// Why words cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -193,6 +221,20 @@ fn as_json(built: &BuiltImage) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn empty_input_is_an_error_and_its_end_is_not() {
+        let read = |input: &'static [u8]| {
+            let mut reader = NotEmpty {
+                input: Box::new(input),
+                is_empty: true,
+            };
+            let mut text = Vec::new();
+            reader.read_to_end(&mut text).map(|_| text)
+        };
+        assert_eq!(read(b"tar").unwrap(), b"tar");
+        assert!(read(b"").unwrap_err().to_string().contains("is empty"));
+    }
 
     #[test]
     fn words_are_given_one_by_one_or_as_json() {

@@ -3,13 +3,18 @@
 use layerhold::Item;
 use serde_json::{Value, json};
 
-use super::args::Items;
+use super::args::Inspect;
 use super::call::Call;
 use super::find::find;
 use crate::failure::Failure;
 
 /// Prints the records, field by field as they are on disk, with the kind added in front.
-pub(super) fn run(call: &mut Call<'_, '_>, args: &Items) -> Result<(), Failure> {
+pub(super) fn run(call: &mut Call<'_, '_>, args: &Inspect) -> Result<(), Failure> {
+    if args.access.is_given() {
+        return Err(Failure::Flags(
+            "cannot reach a registry for records of this store: options for registries need --remote",
+        ));
+    }
     let snapshot = call.store.snapshot()?;
     let mut found = Vec::new();
     let mut failed = false;

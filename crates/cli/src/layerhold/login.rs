@@ -5,17 +5,17 @@ use std::io::{IsTerminal, Read};
 
 use layerhold_registry::{Answer, Problem};
 use layerhold_registry_auth::{Credentials, Login as Known, Place, RegistryKey, Secret};
-use layerhold_sys::HiddenTyping;
 use serde_json::json;
 
 use super::args::{Format, Login};
+use super::ask::{AskError, LONGEST_PASSWORD, password, password_of};
 use super::remote::{CredentialFile, Remote, key};
 use crate::environment::Environment;
 use crate::failure::{Failure, stream};
 use crate::streams::Streams;
 
-/// The longest password, in bytes.
-const LONGEST_PASSWORD: usize = 64 * 1024;
+/// What helps without a terminal.
+const INSTEAD: &str = "use --username and --password-stdin";
 
 /// Why a login fails.
 #[derive(Debug, thiserror::Error)]
@@ -27,16 +27,6 @@ enum LoginError {
     // Scripts look for the words in the middle, which are podman's.
     #[error("cannot log in to {key}: invalid username/password ({answer})")]
     Rejected { key: RegistryKey, answer: Answer },
-    #[error(
-        "cannot ask for the {what}, because standard input is not a terminal: use --username and --password-stdin"
-    )]
-    CannotAsk { what: &'static str },
-    #[error("cannot log in without a {what}")]
-    Missing { what: &'static str },
-    #[error("cannot use a password of more than {LONGEST_PASSWORD} bytes")]
-    TooLong,
-    #[error("cannot use a password that is not UTF-8")]
-    NotUtf8,
 }
 
 impl From<LoginError> for Failure {
@@ -90,10 +80,10 @@ impl Attempt<'_, '_> {
             let (key, place) = (self.key.clone(), login.place.to_string());
             return Err(LoginError::HasToken { key, place }.into());
         }
-        let password = self.given_password()?;
+        let given = self.given_password()?;
         if let Some(known) = &known
             && self.args.username.is_none()
-            && password.is_none()
+            && given.is_none()
             && self.is_logged_in(known)?
         {
             return Ok(());
@@ -101,9 +91,9 @@ impl Attempt<'_, '_> {
         let known = known.as_ref().map(|login| login.credentials.username());
         let credentials = Credentials::Password {
             username: self.username(known)?,
-            password: match password {
+            password: match given {
                 Some(password) => password,
-                None => self.asked_password()?,
+                None => password(self.streams, INSTEAD)?,
             },
         };
         if let Some(answer) = self.refusal(&credentials)? {
@@ -185,24 +175,10 @@ impl Attempt<'_, '_> {
         let mut input = (&mut self.streams.input).take(LONGEST_PASSWORD as u64 + 1);
         input.read_to_end(&mut text).map_err(stream)?;
         if text.len() > LONGEST_PASSWORD {
-            return Err(LoginError::TooLong.into());
+            return Err(AskError::TooLong.into());
         }
-        let text = Secret::new(String::from_utf8(text).map_err(|_| LoginError::NotUtf8)?);
-        let password = Secret::new(text.expose().lines().collect::<String>());
-        not_empty(password, "password")
-    }
-
-    fn asked_password(&mut self) -> Result<Secret, Failure> {
-        let what = "password";
-        if !std::io::stdin().is_terminal() {
-            return Err(LoginError::CannotAsk { what }.into());
-        }
-        let hidden = HiddenTyping::new(std::io::stdin()).map_err(Failure::value)?;
-        let answer = self.streams.ask_for("Password: ", LONGEST_PASSWORD);
-        drop(hidden);
-        let answer = answer.map_err(stream)?.unwrap_or_default();
-        let password = String::from_utf8(answer).map_err(|_| LoginError::NotUtf8)?;
-        not_empty(Secret::new(password), what)
+        text.retain(|byte| !matches!(byte, b'\n' | b'\r'));
+        password_of(text)
     }
 
     /// The name in the arguments, or the one that is typed; an empty one stands for the known one.
@@ -211,7 +187,8 @@ impl Attempt<'_, '_> {
         let mut name = match &self.args.username {
             Some(name) => name.clone(),
             None if !std::io::stdin().is_terminal() => {
-                return Err(LoginError::CannotAsk { what }.into());
+                let instead = INSTEAD;
+                return Err(AskError::NoTerminal { what, instead }.into());
             }
             None => {
                 let known = known.map(|name| format!(" ({name})")).unwrap_or_default();
@@ -223,7 +200,7 @@ impl Attempt<'_, '_> {
             name = known.unwrap_or_default().to_owned();
         }
         match name.trim() {
-            "" => Err(LoginError::Missing { what }.into()),
+            "" => Err(AskError::Nothing { what }.into()),
             name => Ok(name.to_owned()),
         }
     }
@@ -241,12 +218,5 @@ impl Attempt<'_, '_> {
         let value = json!({ "registry": key, "username": username, "place": place });
         let text = serde_json::to_string_pretty(&value).map_err(Failure::value)?;
         self.streams.json(text).map_err(stream)
-    }
-}
-
-fn not_empty(secret: Secret, what: &'static str) -> Result<Secret, Failure> {
-    match secret.expose().is_empty() {
-        true => Err(LoginError::Missing { what }.into()),
-        false => Ok(secret),
     }
 }

@@ -11,6 +11,8 @@ mod export;
 mod save;
 mod tag;
 mod history;
+mod inspect_remote;
+mod tags;
 mod list;
 mod tree;
 mod du;
@@ -27,6 +29,7 @@ mod logout;
 mod configuration;
 mod completions;
 mod remote;
+mod ask;
 mod archive_output;
 mod call;
 mod progress;
@@ -125,6 +128,12 @@ fn execute(
         Command::Login(login) => {
             return login::run(login, arguments.format, environment, streams).map(|()| 0);
         }
+        Command::Tags(tags) => {
+            return tags::run(tags, arguments.format, environment, streams).map(|()| 0);
+        }
+        Command::Inspect(args) if args.remote => {
+            return inspect_remote::run(args, arguments.format, environment, streams).map(|()| 0);
+        }
         Command::Logout(logout) => {
             return logout::run(logout, arguments.format, environment, streams).map(|()| 0);
         }
@@ -194,9 +203,11 @@ fn execute(
         Command::Check(check) => check::check(&mut call, &check),
         Command::Repair(repair) => check::repair(&mut call, &repair),
         // These need no store and have run above.
-        Command::Config | Command::Completions(_) | Command::Login(_) | Command::Logout(_) => {
-            Ok(())
-        }
+        Command::Config
+        | Command::Completions(_)
+        | Command::Login(_)
+        | Command::Logout(_)
+        | Command::Tags(_) => Ok(()),
     };
     done.map(|()| 0)
 }

@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use self::build::{
     Build, Commit, Configuration, Import, LayerArgument, Layers, NameAndValue, NoName, NoTime, Time,
 };
-pub use self::registry::{Login, Logout, Reaching};
+pub use self::registry::{Access, Inspect, Login, Logout, Reaching, Tags};
 
 /// What the exit codes mean.
 const EXIT_CODES: &str = "Exit codes: 0 for success, 1 if something failed or `check` found damage, \
@@ -97,8 +97,17 @@ pub enum Command {
     /// the layers of containers are measured each time. SHARED is the size of layers that other
     /// images use too. With the vfs driver every layer is a full copy, and counts as one.
     Du(Usage),
-    /// Show the records of layers, images or containers
-    Inspect(Items),
+    /// Show the records of layers, images or containers; or an image in its registry
+    ///
+    /// With --remote, shows what a registry has under the name of an image, without pulling it:
+    /// from the first mirror that answers, or its registry. Of an index it is the image for one
+    /// platform. With --format json it has the fields of `skopeo inspect`.
+    Inspect(Inspect),
+    /// List the tags of a repository in a registry
+    ///
+    /// In the order of the registry. Its mirrors, which may have fewer tags, are asked if it does
+    /// not answer. With --format json it has the fields of `skopeo list-tags`.
+    Tags(Tags),
     /// Build an image from directories, files and tars, without a Dockerfile
     ///
     /// Each --dir, --file and --layer adds a layer, in their order. The image is on top of --base,
@@ -281,14 +290,6 @@ pub struct List {
     /// Print full IDs
     #[arg(long)]
     pub no_trunc: bool,
-}
-
-/// Arguments that name items.
-#[derive(Debug, Args)]
-pub struct Items {
-    /// Layers, images or containers, by name, ID or unique prefix of an ID
-    #[arg(required = true)]
-    pub items: Vec<String>,
 }
 
 /// Arguments of `tree`.

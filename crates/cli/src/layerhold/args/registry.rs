@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
+use layerhold_oci::Platform;
 use layerhold_registry_auth::Secret;
 
 /// How registries are reached.
@@ -72,6 +73,66 @@ pub struct Logout {
     /// A file of docker's to remove the credentials from
     #[arg(long, value_name = "FILE", conflicts_with = "authfile")]
     pub compat_auth_file: Option<PathBuf>,
+}
+
+/// How registries are reached, and with which credentials.
+#[derive(Debug, Args)]
+pub struct Access {
+    /// How they are reached.
+    #[command(flatten)]
+    pub reaching: Reaching,
+    /// Credentials in place of a login; a password that is not given is asked for
+    #[arg(long, value_name = "USER[:PASSWORD]", value_parser = secret)]
+    pub creds: Option<Secret>,
+}
+
+impl Access {
+    /// Whether any of the options is given.
+    pub(crate) fn is_given(&self) -> bool {
+        let Reaching {
+            authfile,
+            cert_dir,
+            tls_verify,
+        } = &self.reaching;
+        authfile.is_some() || cert_dir.is_some() || tls_verify.is_some() || self.creds.is_some()
+    }
+}
+
+/// Arguments of `tags`.
+#[derive(Debug, Args)]
+pub struct Tags {
+    /// The repository, such as quay.io/podman/hello
+    pub repository: String,
+    /// How the registry is reached.
+    #[command(flatten)]
+    pub access: Access,
+}
+
+/// Arguments of `inspect`.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// Layers, images or containers, by name, ID or unique prefix of an ID; with --remote the name
+    /// of an image
+    #[arg(required = true)]
+    pub items: Vec<String>,
+    /// Show an image in its registry
+    #[arg(long)]
+    pub remote: bool,
+    /// Print the manifest as the registry has it, or with --config the configuration
+    #[arg(long, requires = "remote")]
+    pub raw: bool,
+    /// Print the configuration
+    #[arg(long, requires = "remote")]
+    pub config: bool,
+    /// Do not list the other tags, which JSON has
+    #[arg(long, requires = "remote")]
+    pub no_tags: bool,
+    /// The platform of multi-platform images: OS/ARCHITECTURE[/VARIANT]
+    #[arg(long, value_name = "PLATFORM", requires = "remote")]
+    pub platform: Option<Platform>,
+    /// How the registry is reached.
+    #[command(flatten)]
+    pub access: Access,
 }
 
 /// A password, which no message shows.

@@ -453,3 +453,15 @@ fn root_a_signal_undoes_a_build() {
     }
     assert_eq!(place.json(["gc", "--dry-run"])["areas"], json!([]));
 }
+
+#[test]
+fn root_an_empty_pipe_is_no_layer() {
+    let place = Place::new();
+    for words in [&["build", "--layer", "-"][..], &["import", "-"]] {
+        let ran = place.run(words);
+        let err = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert!(err.contains("standard input is empty"), "{words:?}: {err}");
+        assert_eq!(ran.code, Some(1), "{words:?}");
+    }
+    assert_eq!(place.json(["images"]), json!([]));
+}

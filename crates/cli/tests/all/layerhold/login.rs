@@ -12,18 +12,18 @@ use serde_json::{Value, json};
 use crate::support::{LAYERHOLD, at_a_terminal};
 
 /// A user with a home directory, a file of credentials and a `registries.conf`.
-struct User {
+pub(super) struct User {
     dir: TempDir,
 }
 
 impl User {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let user = User { dir: scratch() };
         fs::write(user.path("registries.conf"), "").unwrap();
         user
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -40,7 +40,7 @@ impl User {
         command
     }
 
-    fn run(&self, program: &str, words: &[&str]) -> Ran {
+    pub(super) fn run(&self, program: &str, words: &[&str]) -> Ran {
         run(self.command(program).args(words))
     }
 
@@ -68,7 +68,7 @@ fn guarded() -> Registry {
     Setup::default().with_tls().with_password().start()
 }
 
-fn note(ran: &Ran) -> String {
+pub(super) fn note(ran: &Ran) -> String {
     String::from_utf8_lossy(&ran.stderr).into_owned()
 }
 

@@ -9,5 +9,6 @@ mod images;
 mod login;
 mod mount_command;
 mod names;
+mod registries;
 mod timings;
 mod wipe;

@@ -1,0 +1,119 @@
+//! The images that a name stands for in registries.
+
+use layerhold_reference::Reference;
+use layerhold_registries_conf::{RegistriesConf, Selection};
+
+use super::super::ask::can_ask;
+use crate::failure::{Failure, stream};
+use crate::streams::Streams;
+
+/// In front of names for skopeo, which completes them as docker does.
+const TRANSPORT: &str = "docker://";
+
+/// Why a name stands for no image.
+#[derive(Debug, thiserror::Error)]
+enum NameError {
+    #[error(
+        "cannot tell which image {name:?} is: give its registry, as in {}",
+        listed(candidates)
+    )]
+    Ambiguous {
+        name: String,
+        candidates: Vec<Reference>,
+    },
+    #[error("cannot tell which image {name:?} is: {answer:?} is not a number of the list")]
+    NotANumber { name: String, answer: String },
+}
+
+fn listed(images: &[Reference]) -> String {
+    let names: Vec<String> = images.iter().map(ToString::to_string).collect();
+    names.join(" or ")
+}
+
+/// The images that a text stands for; the first that exists counts. A person chooses where podman
+/// lets one choose. Names behind `docker://` are complete.
+pub(crate) fn images(
+    text: &str,
+    conf: &RegistriesConf,
+    streams: &mut Streams<'_>,
+) -> Result<Vec<Reference>, Failure> {
+    if let Some(name) = text.strip_prefix(TRANSPORT) {
+        let image: Reference = name.parse().map_err(Failure::value)?;
+        return Ok(vec![image.or_latest()]);
+    }
+    let resolved = conf.resolve(text).map_err(Failure::value)?;
+    let candidates = resolved.candidates;
+    match resolved.selection {
+        Selection::InOrder => Ok(candidates),
+        _ if can_ask(streams) => Ok(vec![choose(text, candidates, streams)?]),
+        Selection::ChoiceIfTerminal => Ok(candidates),
+        _ => Err(Failure::value(NameError::Ambiguous {
+            name: text.to_owned(),
+            candidates,
+        })),
+    }
+}
+
+/// Lets a person choose one of several images.
+fn choose(
+    name: &str,
+    candidates: Vec<Reference>,
+    streams: &mut Streams<'_>,
+) -> Result<Reference, Failure> {
+    for (number, image) in candidates.iter().enumerate() {
+        let line = format_args!("{:>3}  {image}", number + 1);
+        streams.note(line).map_err(stream)?;
+    }
+    let question = format_args!("Which of these is {name:?}? Answer with its number: ");
+    let answer = streams.ask(question).map_err(stream)?.unwrap_or_default();
+    let number = answer.trim().parse::<usize>().ok();
+    let chosen = number.and_then(|number| candidates.get(number.checked_sub(1)?));
+    chosen.cloned().ok_or_else(|| {
+        Failure::value(NameError::NotANumber {
+            name: name.to_owned(),
+            answer,
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use layerhold_registries_conf::FileKind;
+
+    use super::*;
+
+    /// The images of a name, for a registries.conf; or the failure.
+    fn check(conf: &str, name: &str, expected: Result<&[&str], &str>) {
+        let mut parsed = RegistriesConf::default();
+        parsed.add("registries.conf", FileKind::Main, conf).unwrap();
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let mut streams = Streams::new(&mut out, &mut err, Box::new(std::io::empty()));
+        let images = images(name, &parsed, &mut streams);
+        let images = images.map(|images| images.iter().map(ToString::to_string).collect());
+        let images: Result<Vec<String>, String> = images.map_err(|error| error.to_string());
+        match expected {
+            Ok(expected) => assert_eq!(images.unwrap(), expected, "{conf} {name}"),
+            Err(part) => assert!(images.unwrap_err().contains(part), "{conf} {name}"),
+        }
+    }
+
+    #[test]
+    fn a_name_stands_for_what_podman_takes_it_for() {
+        let two = "unqualified-search-registries = ['a.b', 'c.d']\n";
+        let enforcing = format!("{two}short-name-mode = 'enforcing'\n");
+        for (conf, name, expected) in [
+            (two, "app:1", Ok(&["a.b/app:1", "c.d/app:1"][..])),
+            (two, "q.r/app", Ok(&["q.r/app:latest"])),
+            (two, "docker://app", Ok(&["docker.io/library/app:latest"])),
+            (
+                &enforcing,
+                "app",
+                Err("as in a.b/app:latest or c.d/app:latest"),
+            ),
+            ("", "app", Err("unqualified-search-registries")),
+            (two, "a.b/App", Err("App")),
+        ] {
+            check(conf, name, expected);
+        }
+    }
+}
