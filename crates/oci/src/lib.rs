@@ -47,6 +47,8 @@ mod pull;
 #[cfg(feature = "registry")]
 mod push;
 #[cfg(feature = "registry")]
+mod signatures;
+#[cfg(feature = "registry")]
 mod registries;
 mod load;
 mod save;
@@ -91,6 +93,9 @@ pub use save::{Compression, SaveError, SaveOptions, TargetKind, WrittenImage, sa
 pub use source::{SourceError, SourceKind};
 pub use stored::ImageError;
 pub use typed::FieldError;
+
+#[cfg(feature = "registry")]
+pub use signatures::SignaturesError;
 
 /// The store: its types are part of this interface.
 pub use layerhold;

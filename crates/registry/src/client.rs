@@ -96,8 +96,7 @@ impl Client {
             failed("a foreign layer", Problem::Redirect { host, source })
         })?;
         let place = parsed.authority();
-        let http = self.http(&Security::verified(), false);
-        let http = http.map_err(|_| {
+        let http = self.plain_http().map_err(|_| {
             failed(
                 &place,
                 Problem::bad_answer(&place, "no usable certificates"),
@@ -107,6 +106,15 @@ impl Client {
         let attempts = Attempts::new(&self.0.options, deadline);
         let source = Source::Foreign { http, url: parsed };
         Blob::open(source, digest, &place, size, attempts)
+    }
+
+    /// Connections to servers that are no registries.
+    pub(crate) fn plain_http(&self) -> Result<Http, CertificateError> {
+        self.http(&Security::verified(), false)
+    }
+
+    pub(crate) fn options(&self) -> &ClientOptions {
+        &self.0.options
     }
 
     fn http(&self, security: &Security, with_identity: bool) -> Result<Http, CertificateError> {

@@ -35,6 +35,8 @@ pub enum Task {
     ListTags,
     /// Listing what refers to a manifest.
     ListReferrers(Digest),
+    /// Reading a file that is not in a registry.
+    ReadFile,
 }
 
 impl fmt::Display for Task {
@@ -49,6 +51,7 @@ impl fmt::Display for Task {
             Self::MountBlob(digest) => write!(f, "mount blob {digest} in"),
             Self::WriteBlob(digest) => write!(f, "write blob {digest} to"),
             Self::ListTags => f.write_str("list the tags of"),
+            Self::ReadFile => f.write_str("read a file of"),
             Self::ListReferrers(digest) => write!(f, "list what refers to {digest} in"),
         }
     }

@@ -37,6 +37,7 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+mod file;
 mod client;
 mod registry;
 mod repository;

@@ -4,13 +4,14 @@ use std::io;
 use std::sync::Arc;
 
 use layerhold::{CommitError, StageError};
-use layerhold_image_policy::{LocationError, Refused, SignatureError};
+use layerhold_image_policy::{LocationError, Refused};
 use layerhold_reference::Reference;
 use layerhold_registries_conf::{PullSourceError, ResolveError};
 use layerhold_registry::{NameError, Problem, RegistryError};
 
 use crate::load::LoadError;
 use crate::registries::ConnectError;
+use crate::signatures::SignaturesError;
 use crate::source::SourceError;
 use crate::store_errors::store_errors;
 
@@ -66,14 +67,9 @@ pub enum PullError {
     /// The reference has a tag that registries do not have.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// A signature cannot be read.
-    #[error("cannot use the signatures of {reference}")]
-    Signature {
-        /// The image.
-        reference: Box<Reference>,
-        /// What is wrong.
-        source: SignatureError,
-    },
+    /// The signatures cannot be read.
+    #[error(transparent)]
+    Signatures(#[from] SignaturesError),
     /// The policy cannot be applied to the name.
     #[error(transparent)]
     Location(#[from] LocationError),

@@ -7,16 +7,18 @@ mod error;
 
 use layerhold::Store;
 use layerhold_environment::HostFiles;
-use layerhold_image_policy::{Context, ImageLocation, UnverifiedImage};
+use layerhold_image_policy::{Context, ImageLocation, Signature, UnverifiedImage};
 use layerhold_reference::Reference;
 use layerhold_registries_conf::{PullSource, Selection as Choice};
 use layerhold_registry::TagOrDigest;
 
 use self::prefetch::Prefetch;
 use self::remote::{Fetcher, RemoteDocuments, RemoteLayers};
+use crate::digest::sha256;
 use crate::load::{Incoming, LoadedImage};
 use crate::progress::{Event, Progress, Reporter};
 use crate::registries::{Connection, Location, Purpose, Registries};
+use crate::signatures::SignatureStorage;
 use crate::source::{FirstDocument, FoundImage, Selection, choose_manifest};
 
 pub use self::error::PullError;
@@ -186,14 +188,29 @@ impl Pull<'_> {
             renames: self.options.names.is_some(),
         };
         let chosen = choose_manifest(&documents, found.first.clone(), selection)?;
-        self.check(reference, &chosen.bytes)?;
-        Ok(chosen.into_image(&documents, vec![reference.to_string()], selection)?)
+        let storage = SignatureStorage {
+            conf: &self.registries.signatures,
+            connection: &found.connection,
+            reference: &found.source,
+        };
+        let signatures = storage.read(&sha256(&chosen.bytes))?;
+        self.check(reference, &chosen.bytes, &signatures)?;
+        let mut image = chosen.into_image(&documents, vec![reference.to_string()], selection)?;
+        if !self.options.remove_signatures {
+            image.signatures = signatures.iter().map(Signature::to_blob).collect();
+        }
+        Ok(image)
     }
 
     /// Fails unless the policy accepts the image.
-    fn check(&self, reference: &Reference, manifest: &[u8]) -> Result<(), PullError> {
+    fn check(
+        &self,
+        reference: &Reference,
+        manifest: &[u8],
+        signatures: &[Signature],
+    ) -> Result<(), PullError> {
         let location = ImageLocation::docker(reference)?;
-        let image = UnverifiedImage::new(&location, manifest);
+        let image = UnverifiedImage::new(&location, manifest).with_signatures(signatures);
         self.registries
             .policy
             .check(&image, &Context::new(&HostFiles))?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use layerhold::{AccessError, LookupError};
 use layerhold_ids::{Digest, ImageId};
+use layerhold_image_policy::SignatureError;
 use layerhold_reference::{Reference, ReferenceError};
 use layerhold_registry::{NameError, RegistryError};
 use layerhold_sys::Cancelled;
@@ -11,6 +12,7 @@ use layerhold_sys::Cancelled;
 use crate::config::ConfigError;
 use crate::registries::ConnectError;
 use crate::save::SaveError;
+use crate::signatures::SignaturesError;
 use crate::store_errors::store_errors;
 use crate::stored::ImageError;
 
@@ -72,6 +74,19 @@ pub enum PushError {
         image: ImageId,
         /// Why.
         why: Change,
+    },
+    /// The signatures cannot be written.
+    #[error(transparent)]
+    Signatures(#[from] SignaturesError),
+    /// A signature in the store is damaged.
+    #[error(
+        "cannot use the signatures of image {image}: leave them behind with `remove_signatures`"
+    )]
+    Signature {
+        /// The image.
+        image: ImageId,
+        /// What is wrong.
+        source: SignatureError,
     },
     /// Docker's manifests cannot have layers with zstd.
     #[error(

@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use layerhold::Store;
 use layerhold_archive::Codec;
 use layerhold_ids::Digest;
+use layerhold_image_policy::Signature;
 use layerhold_reference::Reference;
 use layerhold_registry::TagOrDigest;
 
@@ -23,6 +24,7 @@ use crate::manifest::ManifestKind;
 use crate::media;
 use crate::progress::{Event, Progress, Reporter};
 use crate::registries::{Connection, Location, Purpose, Registries};
+use crate::signatures::SignatureStorage;
 use crate::stored::StoredImage;
 use crate::written::{Blob, Labels, manifest};
 
@@ -111,6 +113,7 @@ pub fn push_index<S: AsRef<str>>(
 /// A push to one repository.
 struct Push<'a> {
     store: &'a Store,
+    registries: &'a Registries,
     connection: Connection,
     destination: Reference,
     options: &'a PushOptions,
@@ -127,7 +130,7 @@ struct SentImage {
 impl<'a> Push<'a> {
     fn new(
         store: &'a Store,
-        registries: &Registries,
+        registries: &'a Registries,
         destination: &str,
         options: &'a PushOptions,
         progress: &'a Reporter<'a>,
@@ -155,6 +158,7 @@ impl<'a> Push<'a> {
         let connection = registries.connect(&location, Purpose::Push, progress.cancel())?;
         Ok(Push {
             store,
+            registries,
             connection,
             destination,
             options,
@@ -168,8 +172,9 @@ impl<'a> Push<'a> {
         )?)
     }
 
-    /// Sends the layers and the configuration of an image, and makes its manifest.
+    /// Sends the layers, the configuration and the signatures of an image, and makes its manifest.
     fn image(&self, image: &StoredImage) -> Result<SentImage, PushError> {
+        let signatures = self.signatures(image)?;
         let layers = self.layers(image)?;
         let codecs = layers.iter().map(|layer| layer.codec);
         let kind = self.kind(image, codecs.enumerate())?;
@@ -180,6 +185,7 @@ impl<'a> Push<'a> {
         let manifest = manifest(image, &blobs, kind, Labels::Right);
         self.check_unchanged(image, &layers, kind, &manifest)?;
         self.send_config(image)?;
+        self.storage().write(&sha256(&manifest), &signatures)?;
         let media_type = match kind {
             ManifestKind::Oci => media::OCI_MANIFEST,
             ManifestKind::Docker => media::DOCKER_MANIFEST,
@@ -189,6 +195,29 @@ impl<'a> Push<'a> {
             media_type,
             layers,
         })
+    }
+
+    /// The signatures to send. Fails early if there is no place for them.
+    fn signatures(&self, image: &StoredImage) -> Result<Vec<Signature>, PushError> {
+        if self.options.remove_signatures {
+            return Ok(Vec::new());
+        }
+        let parsed = image.signatures.iter().map(|blob| Signature::parse(blob));
+        let signatures = parsed.collect::<Result<Vec<_>, _>>();
+        let signatures = signatures.map_err(|source| PushError::Signature {
+            image: image.id.clone(),
+            source,
+        })?;
+        self.storage().check_writable(&signatures)?;
+        Ok(signatures)
+    }
+
+    fn storage(&self) -> SignatureStorage<'_> {
+        SignatureStorage {
+            conf: &self.registries.signatures,
+            connection: &self.connection,
+            reference: &self.destination,
+        }
     }
 
     /// Sends the layers, several at a time.

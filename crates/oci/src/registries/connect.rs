@@ -1,7 +1,5 @@
 //! Repositories, with credentials and certificates.
 
-use std::path::Path;
-
 use layerhold_environment::HostFiles;
 use layerhold_reference::Reference;
 use layerhold_registries_conf::Certificates;
@@ -11,9 +9,6 @@ use layerhold_sys::{Cancel, Dir, PathError};
 
 use super::error::ConnectError;
 use super::{CertificateFiles, Logins, Registries};
-
-/// The largest certificate or key file that is read, in bytes.
-const MAX_CERTIFICATES: u64 = 16 << 20;
 
 /// What a repository is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,30 +81,21 @@ impl Registries {
             CertificateFiles::Directory(path) => {
                 let names = Dir::open_ambient(path)?.entries()?;
                 let names: Result<Vec<_>, PathError> = names.map(|entry| Ok(entry?.name)).collect();
-                Certificates::in_directory(path, names?)?
+                Certificates::in_directory(path, names?)?.read(&HostFiles)?
             }
             CertificateFiles::OfUser(environment) => {
-                Certificates::find(registry, environment, &HostFiles)?
+                Certificates::load(registry, environment, &HostFiles)?
             }
         };
-        for path in &found.authorities {
-            security = security.with_authorities(read(path)?);
+        for authority in &found.authorities {
+            security = security.with_authorities(authority.bytes.as_slice());
         }
-        for client in &found.clients {
-            let certificate = read(&client.certificate)?;
-            let key = read(&client.key)?;
+        for (certificate, key) in &found.clients {
+            let (certificate, key) = (certificate.bytes.as_slice(), key.bytes.as_slice());
             security = security.with_client_certificate(certificate, key);
         }
         Ok(security)
     }
-}
-
-/// Reads a certificate or key, which is small.
-fn read(path: &Path) -> Result<Vec<u8>, PathError> {
-    let name = path.file_name().unwrap_or_default();
-    let directory = Dir::open_ambient(path.parent().unwrap_or(Path::new(".")))?;
-    let bytes = directory.read_file(name, MAX_CERTIFICATES)?;
-    Ok(bytes.unwrap_or_default())
 }
 
 /// The same credentials for the client.

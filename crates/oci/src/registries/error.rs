@@ -1,7 +1,7 @@
 //! Why a registry cannot be reached as it is configured.
 
 use layerhold_image_policy::LoadError as PolicyError;
-use layerhold_registries_conf::{CertificatesError, RegistriesError};
+use layerhold_registries_conf::{CertificatesError, RegistriesDError, RegistriesError};
 use layerhold_registry::{ClientError, NameError};
 use layerhold_registry_auth::{AuthError, HelperNameError, KeyError};
 use layerhold_sys::PathError;
@@ -13,6 +13,9 @@ pub enum ConnectError {
     /// `registries.conf` or one of its drop-ins cannot be used.
     #[error(transparent)]
     Conf(#[from] RegistriesError),
+    /// `registries.d` cannot be used.
+    #[error(transparent)]
+    Signatures(#[from] RegistriesDError),
     /// `policy.json` cannot be used.
     #[error(transparent)]
     Policy(#[from] PolicyError),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use layerhold_environment::{Environment, HostFiles};
-use layerhold_registries_conf::{CredentialHelper, RegistriesConf};
+use layerhold_registries_conf::{CredentialHelper, RegistriesConf, RegistriesD};
 use layerhold_registry::ClientOptions;
 use layerhold_registry_auth::{CredentialStore, HelperName, Source};
 
@@ -21,7 +21,7 @@ impl Registries {
     }
 
     /// Uses the configuration of a user: `registries.conf` with its drop-ins, `policy.json`,
-    /// `auth.json` with what it names, and `certs.d`.
+    /// `registries.d`, `auth.json` with what it names, `certs.d`, and the variables for proxies.
     ///
     /// # Errors
     ///
@@ -30,10 +30,12 @@ impl Registries {
     pub fn of(environment: &Environment) -> Result<Self, ConnectError> {
         let conf = layerhold_registries_conf::load(environment, &HostFiles)?;
         let policy = layerhold_image_policy::load(environment, &HostFiles)?;
+        let signatures = RegistriesD::load(environment, &HostFiles)?;
         let credentials = CredentialStore::new(environment.clone()).with_sources(sources(&conf)?);
         Ok(Registries {
             conf: Arc::new(conf),
             policy: Arc::new(policy),
+            signatures: Arc::new(signatures),
             logins: Logins::Store(Arc::new(credentials)),
             certificates: CertificateFiles::OfUser(environment.clone()),
             verify_tls: None,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use layerhold_environment::Environment;
 use layerhold_image_policy::Policy;
-use layerhold_registries_conf::RegistriesConf;
+use layerhold_registries_conf::{RegistriesConf, RegistriesD};
 use layerhold_registry::{ClientOptions, Login};
 use layerhold_registry_auth::CredentialStore;
 
@@ -25,6 +25,7 @@ pub use self::error::ConnectError;
 pub struct Registries {
     pub(crate) conf: Arc<RegistriesConf>,
     pub(crate) policy: Arc<Policy>,
+    pub(crate) signatures: Arc<RegistriesD>,
     logins: Logins,
     certificates: CertificateFiles,
     /// Replaces what the configuration says, for all registries.
@@ -67,6 +68,7 @@ impl Registries {
         Registries {
             conf: Arc::default(),
             policy: Arc::new(policy),
+            signatures: Arc::default(),
             logins: Logins::None,
             certificates: CertificateFiles::None,
             verify_tls: None,
@@ -85,6 +87,13 @@ impl Registries {
     #[must_use]
     pub fn with_policy(mut self, policy: Policy) -> Self {
         self.policy = Arc::new(policy);
+        self
+    }
+
+    /// Looks for signatures where this says.
+    #[must_use]
+    pub fn with_signatures(mut self, signatures: RegistriesD) -> Self {
+        self.signatures = Arc::new(signatures);
         self
     }
 
