@@ -2,13 +2,13 @@
 
 use layerhold_environment::HostFiles;
 use layerhold_reference::Reference;
-use layerhold_registries_conf::Certificates;
-use layerhold_registry::{Client, Endpoint, Login, Repository, Security};
+use layerhold_registries_conf::{Certificates, PullSource};
+use layerhold_registry::{Client, Endpoint, Login, Registry, Repository, Security};
 use layerhold_registry_auth::Credentials;
 use layerhold_sys::{Cancel, Dir, PathError};
 
 use super::error::ConnectError;
-use super::{CertificateFiles, Logins, Registries};
+use super::{CertificateFiles, Registries};
 
 /// What a repository is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,53 @@ pub(crate) struct Location<'a> {
 }
 
 impl Registries {
+    /// Returns the repository of a source that [`RegistriesConf::pull_sources`] names for an image.
+    /// Nothing is sent yet. What it does is cancelled by `cancel`.
+    ///
+    /// [`RegistriesConf::pull_sources`]: layerhold_registries_conf::RegistriesConf::pull_sources
+    ///
+    /// # Errors
+    ///
+    /// The credentials or the certificates cannot be read.
+    pub fn repository(
+        &self,
+        image: &Reference,
+        source: &PullSource,
+        cancel: &Cancel,
+    ) -> Result<Repository, ConnectError> {
+        let location = Location {
+            reference: &source.reference,
+            is_insecure: source.insecure,
+            asked: image,
+        };
+        Ok(self.connect(&location, Purpose::Pull, cancel)?.repository)
+    }
+
+    /// Returns a registry, with these credentials and no others. Nothing is sent yet. Its work is
+    /// cancelled by `cancel`.
+    ///
+    /// # Errors
+    ///
+    /// The registry is blocked, or the certificates cannot be read.
+    pub fn registry(
+        &self,
+        name: &str,
+        login: Option<Login>,
+        cancel: &Cancel,
+    ) -> Result<Registry, ConnectError> {
+        let configured = self.conf.registry_of(name);
+        if let Some(configured) = configured.filter(|configured| configured.blocked) {
+            return Err(ConnectError::Blocked {
+                registry: name.to_owned(),
+                prefix: configured.prefix.clone(),
+                origin: configured.origin.clone(),
+            });
+        }
+        let is_insecure = configured.is_some_and(|configured| configured.insecure);
+        let endpoint = Endpoint::new(name).with_security(self.security(name, is_insecure)?);
+        Ok(self.client(cancel).registry(endpoint, login)?)
+    }
+
     /// Returns a repository. Nothing is sent yet.
     pub(crate) fn connect(
         &self,
@@ -42,14 +89,10 @@ impl Registries {
         cancel: &Cancel,
     ) -> Result<Connection, ConnectError> {
         let reference = location.reference;
-        let insecure = match self.verify_tls {
-            Some(verify) => !verify,
-            None => location.is_insecure,
-        };
-        let security = self.security(reference.registry(), insecure)?;
+        let security = self.security(reference.registry(), location.is_insecure)?;
         let endpoint = Endpoint::of(reference).with_security(security);
-        let client = Client::new(self.client.clone().cancel(cancel.clone()));
-        let registry = client.registry(endpoint, self.login(location)?)?;
+        let client = self.client(cancel);
+        let registry = client.registry(endpoint, self.login_at(location)?)?;
         let mut repository = registry.repository(reference.repository())?;
         if purpose == Purpose::Push {
             repository = repository.for_writing();
@@ -57,24 +100,31 @@ impl Registries {
         Ok(Connection { client, repository })
     }
 
-    fn login(&self, location: &Location<'_>) -> Result<Option<Login>, ConnectError> {
-        let is_asked = location.reference.registry() == location.asked.registry();
-        match &self.logins {
-            Logins::Given(login) if is_asked => Ok(Some(login.clone())),
-            Logins::None | Logins::Given(_) => Ok(None),
-            Logins::Store(store) => {
-                let name = location.reference.name();
-                let key = name.parse().map_err(ConnectError::Key)?;
-                let found = store.get(&key).map_err(ConnectError::Credentials)?;
-                Ok(found.and_then(|found| login(&found.credentials)))
-            }
-        }
+    fn client(&self, cancel: &Cancel) -> Client {
+        Client::new(self.client.clone().cancel(cancel.clone()))
     }
 
-    fn security(&self, registry: &str, insecure: bool) -> Result<Security, ConnectError> {
-        let mut security = match insecure {
-            true => Security::insecure(),
-            false => Security::verified(),
+    /// The credentials for a place. Those that were given are not meant for mirrors elsewhere (Go:
+    /// `newImageSourceAttempt`).
+    fn login_at(&self, location: &Location<'_>) -> Result<Option<Login>, ConnectError> {
+        let is_asked = location.reference.registry() == location.asked.registry();
+        if let Some(given) = self.login.as_ref().filter(|_| is_asked) {
+            return Ok(Some(given.clone()));
+        }
+        let Some(store) = &self.credentials else {
+            return Ok(None);
+        };
+        let name = location.reference.name();
+        let key = name.parse().map_err(ConnectError::Key)?;
+        let found = store.get(&key).map_err(ConnectError::Credentials)?;
+        Ok(found.and_then(|found| login(&found.credentials)))
+    }
+
+    /// How a registry is reached, if the configuration says this of it.
+    fn security(&self, registry: &str, is_insecure: bool) -> Result<Security, ConnectError> {
+        let mut security = match self.verify_tls.unwrap_or(!is_insecure) {
+            true => Security::verified(),
+            false => Security::insecure(),
         };
         let found = match &self.certificates {
             CertificateFiles::None => return Ok(security),

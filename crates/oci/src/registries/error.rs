@@ -1,5 +1,7 @@
 //! Why a registry cannot be reached as it is configured.
 
+use std::path::PathBuf;
+
 use layerhold_image_policy::LoadError as PolicyError;
 use layerhold_registries_conf::{CertificatesError, RegistriesDError, RegistriesError};
 use layerhold_registry::{ClientError, NameError};
@@ -10,6 +12,16 @@ use layerhold_sys::PathError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
+    /// The configuration blocks the registry.
+    #[error("cannot use {registry}: {prefix} is blocked in {}", origin.display())]
+    Blocked {
+        /// The registry.
+        registry: String,
+        /// The blocked prefix.
+        prefix: String,
+        /// The file that blocks it.
+        origin: PathBuf,
+    },
     /// `registries.conf` or one of its drop-ins cannot be used.
     #[error(transparent)]
     Conf(#[from] RegistriesError),

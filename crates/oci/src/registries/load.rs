@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use layerhold_environment::{Environment, HostFiles};
+use layerhold_environment::{Environment, HostFiles, Proxies};
 use layerhold_registries_conf::{CredentialHelper, RegistriesConf, RegistriesD};
 use layerhold_registry::ClientOptions;
 use layerhold_registry_auth::{CredentialStore, HelperName, Source};
 
-use super::{CertificateFiles, ConnectError, Logins, Registries};
+use super::proxy::choose;
+use super::{CertificateFiles, ConnectError, Registries};
 
 impl Registries {
     /// Uses the configuration of the user of this process: [`of`](Self::of) with
@@ -32,14 +33,17 @@ impl Registries {
         let policy = layerhold_image_policy::load(environment, &HostFiles)?;
         let signatures = RegistriesD::load(environment, &HostFiles)?;
         let credentials = CredentialStore::new(environment.clone()).with_sources(sources(&conf)?);
+        let proxies = Proxies::of(environment);
+        let client = ClientOptions::default().proxy(move |origin| choose(&proxies, origin));
         Ok(Registries {
             conf: Arc::new(conf),
             policy: Arc::new(policy),
             signatures: Arc::new(signatures),
-            logins: Logins::Store(Arc::new(credentials)),
+            login: None,
+            credentials: Some(Arc::new(credentials)),
             certificates: CertificateFiles::OfUser(environment.clone()),
             verify_tls: None,
-            client: ClientOptions::default(),
+            client,
         })
     }
 }

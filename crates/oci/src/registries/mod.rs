@@ -1,6 +1,7 @@
 //! How registries are reached, and which images of them may be used.
 
 mod load;
+mod proxy;
 mod connect;
 mod error;
 
@@ -26,20 +27,13 @@ pub struct Registries {
     pub(crate) conf: Arc<RegistriesConf>,
     pub(crate) policy: Arc<Policy>,
     pub(crate) signatures: Arc<RegistriesD>,
-    logins: Logins,
+    /// For the registry of the image that is asked for, and not for its mirrors.
+    login: Option<Login>,
+    credentials: Option<Arc<CredentialStore>>,
     certificates: CertificateFiles,
     /// Replaces what the configuration says, for all registries.
     verify_tls: Option<bool>,
     client: ClientOptions,
-}
-
-/// Where credentials come from.
-#[derive(Clone, Debug)]
-enum Logins {
-    None,
-    /// For the registry of the image that was asked for, and not for its mirrors.
-    Given(Login),
-    Store(Arc<CredentialStore>),
 }
 
 /// Where certificates come from.
@@ -69,7 +63,8 @@ impl Registries {
             conf: Arc::default(),
             policy: Arc::new(policy),
             signatures: Arc::default(),
-            logins: Logins::None,
+            login: None,
+            credentials: None,
             certificates: CertificateFiles::None,
             verify_tls: None,
             client: ClientOptions::default(),
@@ -97,18 +92,18 @@ impl Registries {
         self
     }
 
-    /// Uses these credentials for the registry of the image that is asked for. Its mirrors do not
-    /// get them.
+    /// Uses these credentials for the registry of the image that is asked for, not those that
+    /// are looked up. Its mirrors do not get them.
     #[must_use]
     pub fn with_login(mut self, login: Login) -> Self {
-        self.logins = Logins::Given(login);
+        self.login = Some(login);
         self
     }
 
     /// Looks credentials up here.
     #[must_use]
     pub fn with_credentials(mut self, store: CredentialStore) -> Self {
-        self.logins = Logins::Store(Arc::new(store));
+        self.credentials = Some(Arc::new(store));
         self
     }
 
@@ -138,6 +133,12 @@ impl Registries {
     #[must_use]
     pub fn conf(&self) -> &RegistriesConf {
         &self.conf
+    }
+
+    /// Returns where credentials are looked up.
+    #[must_use]
+    pub fn credentials(&self) -> Option<&CredentialStore> {
+        self.credentials.as_deref()
     }
 
     /// Returns the policy.
