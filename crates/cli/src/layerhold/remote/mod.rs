@@ -6,6 +6,7 @@ mod proxy;
 
 use std::path::PathBuf;
 
+use layerhold_config::layerhold_environment::Proxies;
 use layerhold_reference::Reference;
 use layerhold_registries_conf::{PullSource, RegistriesConf};
 use layerhold_registry::{
@@ -16,7 +17,6 @@ use layerhold_registry_auth::{CredentialStore, Credentials, RegistryKey, Secret}
 use self::files::Certified;
 pub(super) use self::files::CredentialFile;
 pub(super) use self::names::images;
-use self::proxy::Proxies;
 use super::args::{Access, Reaching};
 use super::ask;
 use crate::environment::Environment;
@@ -108,11 +108,11 @@ impl Remote {
         environment: &Environment,
     ) -> Result<Self, Failure> {
         let conf = load(environment)?;
-        let proxies = Proxies::of(environment);
+        let proxies = Proxies::of(&environment.for_configuration());
         let client = ClientOptions::default()
             .retries(Retries::default().with_attempts(ATTEMPTS))
             .cancel(environment.interruption.cancel())
-            .proxy(move |origin| proxies.choose(origin));
+            .proxy(move |origin| proxy::choose(&proxies, origin));
         Ok(Self {
             credentials: file.credentials(&conf, environment)?,
             conf,
