@@ -103,6 +103,26 @@ pub const TARGETS: [Target; 18] = [
         seeds: seeds::short_names,
     },
     Target {
+        name: "reference",
+        run: targets::reference::run,
+        seeds: seeds::reference,
+    },
+    Target {
+        name: "www_authenticate",
+        run: targets::www_authenticate::run,
+        seeds: seeds::www_authenticate,
+    },
+    Target {
+        name: "link",
+        run: targets::link::run,
+        seeds: seeds::link,
+    },
+    Target {
+        name: "content_range",
+        run: targets::content_range::run,
+        seeds: seeds::content_range,
+    },
+    Target {
         name: "truncindex",
         run: targets::truncindex::run,
         seeds: seeds::truncindex,

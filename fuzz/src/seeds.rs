@@ -387,6 +387,82 @@ pub fn short_names() -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// Names of images, complete, short and wrong.
+#[must_use]
+pub fn reference() -> Vec<Vec<u8>> {
+    let texts = [
+        "busybox",
+        "docker.io/library/busybox:latest",
+        "quay.io:5000/a-b/c.d/e__f:1.0-rc_1@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "localhost/x@sha512:cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e",
+        "a_b.c/x",
+        "Host/app",
+        "127.0.0.1:1/a:b",
+        "3b5c0d1c5c4d1f2e6e8a1c0f3b5c0d1c5c4d1f2e6e8a1c0f3b5c0d1c5c4d1f2e",
+        "a:b:c@sha256:00",
+        "",
+    ];
+    texts
+        .into_iter()
+        .map(|text| text.as_bytes().to_vec())
+        .collect()
+}
+
+/// Challenges of registries.
+#[must_use]
+pub fn www_authenticate() -> Vec<Vec<u8>> {
+    let texts = [
+        "Bearer realm=\"https://auth.docker.io/token\",service=\"registry.docker.io\",scope=\"repository:a/b:pull,push\",error=\"insufficient_scope\"",
+        "Basic realm=\"Registry \\\"x\\\" \\\\\", charset=UTF-8",
+        "Negotiate YWJj==, BASIC Realm = x , bearer",
+        "Digest a=1,a=2,,b",
+        "Bearer realm=\"open",
+        "=",
+        "",
+    ];
+    texts
+        .into_iter()
+        .map(|text| text.as_bytes().to_vec())
+        .collect()
+}
+
+/// An address and the value of `Link`, separated by NUL.
+#[must_use]
+pub fn link() -> Vec<Vec<u8>> {
+    let texts = [
+        "https://a.b:5000/v2/x/tags/list?n=2\0</v2/x/tags/list?last=b&n=2>; rel=\"next\"",
+        "http://[::1]/a/b\0<../c?d#e>; title=\"a,\\\"b;\"; rel=\"last next\", <x>; rel=prev",
+        "\0<https://s3.example/b c?X-Amz-Signature=0f>",
+        "\0//u:p@h:99999/\\",
+        "http://a/./../..//b\0?",
+        "\0<",
+        "",
+    ];
+    texts
+        .into_iter()
+        .map(|text| text.as_bytes().to_vec())
+        .collect()
+}
+
+/// Ranges of answers and of uploads.
+#[must_use]
+pub fn content_range() -> Vec<Vec<u8>> {
+    let texts = [
+        "bytes 0-9/10",
+        "Bytes  18446744073709551614-18446744073709551615/*",
+        "bytes */10",
+        "0-0",
+        "bytes=0-1023",
+        "0-18446744073709551615",
+        "bytes +1-2/3",
+        "",
+    ];
+    texts
+        .into_iter()
+        .map(|text| text.as_bytes().to_vec())
+        .collect()
+}
+
 /// Configuration files, several of them separated by NUL.
 #[must_use]
 pub fn storage_conf() -> Vec<Vec<u8>> {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// The longest address.
+/// The longest path with its query.
 const LONGEST: usize = 16 * 1024;
 
 /// What must be encoded in the path and the query of an address that a server sends.
@@ -46,8 +46,8 @@ pub enum UrlError {
     /// A user name or password stands before the host.
     #[error("it has a user name in it")]
     UserName,
-    /// The address is longer than 16 KiB.
-    #[error("it is longer than {LONGEST} bytes")]
+    /// Path and query are longer than 16 KiB.
+    #[error("its path is longer than {LONGEST} bytes")]
     TooLong,
 }
 
@@ -102,7 +102,7 @@ impl Url {
         if !reference.is_empty() && (query.is_some() || reference.starts_with(|c| c != '?')) {
             joined.query = query;
         }
-        Ok(joined)
+        joined.check_length()
     }
 
     /// Adds a parameter to the query.
@@ -154,6 +154,14 @@ impl Url {
             text.push_str(query);
         }
         text
+    }
+
+    fn check_length(self) -> Result<Self, UrlError> {
+        let query = self.query.as_ref().map_or(0, String::len);
+        match self.path.len() + query > LONGEST {
+            true => Err(UrlError::TooLong),
+            false => Ok(self),
+        }
     }
 
     fn scheme(&self) -> &'static str {
@@ -218,13 +226,14 @@ fn parse_rest(is_https: bool, rest: &str) -> Result<Url, UrlError> {
         true => resolve_dots(&path),
         false => format!("/{path}"),
     };
-    Ok(Url {
+    let url = Url {
         is_https,
         host,
         port,
         path,
         query,
-    })
+    };
+    url.check_length()
 }
 
 fn parse_authority(authority: &str) -> Result<(String, Option<u16>), UrlError> {
@@ -338,8 +347,13 @@ mod tests {
             let url = text.parse::<Url>().map(|url| url.expose());
             assert_eq!(url, expected.map(str::to_owned), "{text}");
         }
-        let long = format!("http://a/{}", "b".repeat(LONGEST));
-        assert_eq!(long.parse::<Url>(), Err(UrlError::TooLong));
+        for text in ["b", "ä", "/"] {
+            let long = format!("http://a/{}", text.repeat(LONGEST));
+            assert_eq!(long.parse::<Url>(), Err(UrlError::TooLong));
+        }
+        let half = "b".repeat(LONGEST * 2 / 3);
+        let base: Url = format!("http://a/{half}/").parse().unwrap();
+        assert_eq!(base.join(&half), Err(UrlError::TooLong));
     }
 
     #[test]
