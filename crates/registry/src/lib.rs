@@ -33,6 +33,8 @@
 //!
 //! - HTTP/1.1, one request at a time on each connection.
 //! - A redirect of a request that changes something is followed within the registry only.
+//! - `ureq` writes to the crate `log`. At the level `trace`, which is meant for its own authors, it
+//!   shows addresses with their queries.
 //! - A name lookup that is cancelled goes on in a thread until the system gives up.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]

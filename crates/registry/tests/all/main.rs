@@ -10,6 +10,7 @@ mod blobs;
 mod credentials;
 mod manifests;
 mod peers;
+mod proxies;
 mod redirects;
 mod retries;
 mod server;

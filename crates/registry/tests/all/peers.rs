@@ -307,6 +307,23 @@ fn peer_docker_registry_pushes_survive_personalities() {
 }
 
 #[test]
+fn peer_docker_registry_cut_uploads_cost_no_bytes() {
+    let kept = Rule::from(Personality::UploadsKept);
+    let cuts = Personality::CutUploads(Cuts::Random {
+        seed: 7,
+        count: 20,
+        within: 5_000_000,
+    });
+    let Some((proxy, pushed)) = push_through(vec![kept, cuts.into()]) else {
+        return;
+    };
+    pushed.unwrap();
+    assert_eq!(proxy.cuts(), 20);
+    let received = proxy.bytes_received();
+    assert!(received * 100 <= 5_000_000 * 102, "{received}");
+}
+
+#[test]
 fn peer_docker_registry_passwords_over_tls() {
     let Some(()) = require_docker_registry() else {
         return;
