@@ -54,26 +54,30 @@ fn self_signed(place: &Path, name: &str, options: &[&str]) -> Pair {
     }
 }
 
-/// A server with a certificate, which wants one of clients too if it is given their authority.
-fn serving(pair: &Pair, clients: Option<&Pair>) -> Server {
-    let builder =
-        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+/// The configuration of a server with a certificate, which wants one of clients too if it is given
+/// their authority.
+fn configuration(pair: &Pair, clients: Option<&Pair>) -> Arc<ServerConfig> {
+    let provider = || Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider());
     let builder = builder.with_safe_default_protocol_versions().unwrap();
     let builder = match clients {
         None => builder.with_no_client_auth(),
         Some(clients) => {
             let mut roots = RootCertStore::empty();
-            roots
-                .add(CertificateDer::from_pem_slice(&clients.certificate).unwrap())
-                .unwrap();
-            let provider = Arc::new(rustls::crypto::ring::default_provider());
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            let certificate = CertificateDer::from_pem_slice(&clients.certificate);
+            roots.add(certificate.unwrap()).unwrap();
+            let roots = Arc::new(roots);
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
             builder.with_client_cert_verifier(verifier.build().unwrap())
         }
     };
     let chain = vec![CertificateDer::from_pem_slice(&pair.certificate).unwrap()];
     let key = PrivateKeyDer::from_pem_slice(&pair.key).unwrap();
-    let config = Arc::new(builder.with_single_cert(chain, key).unwrap());
+    Arc::new(builder.with_single_cert(chain, key).unwrap())
+}
+
+fn serving(pair: &Pair, clients: Option<&Pair>) -> Server {
+    let config = configuration(pair, clients);
     Server::start_tls(config, |seen| match seen.line.contains("/blobs/") {
         true => Reply::new(200).body(contents(300_000)),
         false => Reply::new(200).body("{}"),
@@ -146,6 +150,35 @@ fn peer_openssl_client_certificates() {
 }
 
 #[test]
+fn peer_openssl_client_certificates_stay_at_the_registry() {
+    let Some(()) = require_peer("openssl") else {
+        return;
+    };
+    let place = scratch();
+    let pair = self_signed(place.path(), "IP:127.0.0.1", &[]);
+    let leaf = ["-addext", "basicConstraints=CA:FALSE"];
+    let client = self_signed(place.path(), "DNS:client", &leaf);
+    let read_through = |other: Server| {
+        let target = format!("https://{}/v2/a/blobs/x", other.name());
+        let config = configuration(&pair, Some(&client));
+        let server = Server::start_tls(config, move |seen| match seen.is("GET /v2/") {
+            true => Reply::new(200),
+            false => Reply::new(307).header("Location", &target),
+        });
+        let security = Security::verified()
+            .with_authorities(pair.certificate.clone())
+            .with_client_certificate(client.certificate.clone(), client.key.clone());
+        let endpoint = Endpoint::new(&server.name()).with_security(security);
+        let registry = Client::new(options()).registry(endpoint, None).unwrap();
+        registry.repository("a").unwrap().blob(&sha256(b""), None)
+    };
+    read_through(serving(&pair, None)).unwrap();
+    let found = problem(read_through(serving(&pair, Some(&client))));
+    let is_right = matches!(found, Problem::Tls { .. } | Problem::Cut { .. });
+    assert!(is_right, "{found:?}");
+}
+
+#[test]
 fn peer_openssl_certificates_that_cannot_be_used() {
     let Some(()) = require_peer("openssl") else {
         return;
@@ -210,15 +243,7 @@ fn peer_openssl_encrypted_requests_stay_encrypted() {
         false => Reply::new(200).body("{}"),
     });
     let address = format!("http://{}", plain.name());
-    let builder =
-        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
-    let builder = builder
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth();
-    let chain = vec![CertificateDer::from_pem_slice(&pair.certificate).unwrap()];
-    let key = PrivateKeyDer::from_pem_slice(&pair.key).unwrap();
-    let config = Arc::new(builder.with_single_cert(chain, key).unwrap());
+    let config = configuration(&pair, None);
     let realm = format!(r#"Bearer realm="{address}/token""#);
     let server = Server::start_tls(config, move |seen| match seen.line.as_str() {
         "GET /v2/a/manifests/1" => Reply::new(302).header("Location", &format!("{address}/x")),
