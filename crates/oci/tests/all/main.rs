@@ -15,6 +15,8 @@ mod peer_build;
 mod peer_load;
 #[cfg(feature = "registry")]
 mod peer_pull;
+#[cfg(feature = "registry")]
+mod peer_registry;
 mod peer_save;
 mod platforms;
 mod predicates;
