@@ -18,6 +18,7 @@
 
 mod data;
 mod measure;
+mod pulls;
 mod rows;
 mod scratch;
 mod table;
@@ -33,6 +34,7 @@ Usage: cargo xtask compare [OPTIONS]
 
 Measures import, diff and exists with our drop-in `containers-storage`, with Go's, and with the lower limit (the cost of
 `tar -x` beside `sha256sum`, or of reading the files once), all on the vfs driver, and prints a Markdown table.
+Then it measures pulls from a registry on loopback with `layerhold`, podman and skopeo, on the overlay driver.
 Installs missing packages of the system first, Go's tool among them, and builds ours (3 minutes on two cores).
 Needs root (every timed run has a loop-mounted filesystem, in a private mount namespace), GNU tar, gzip, zstd,
 GNU time, mkfs.ext4 and xfs_io. Takes about 15 minutes, and 8 GB of disk below the working directory.
@@ -90,6 +92,13 @@ const QUICK: Sizes = Sizes {
     layers: 500,
 };
 
+impl Plan {
+    /// Our command line for people, which is beside the drop-in.
+    fn layerhold(&self) -> PathBuf {
+        self.contestants.ours.with_file_name("layerhold")
+    }
+}
+
 /// Set in the second start of this program, in its own mount namespace.
 const INSIDE: &str = "LAYERHOLD_COMPARE_INSIDE";
 
@@ -99,7 +108,8 @@ pub(crate) fn run(args: Args) -> Result {
     }
     let plan = read_plan(args)?;
     if plan.only.as_deref() == Some("help") {
-        rows::NAMES.iter().for_each(|name| println!("{name}"));
+        let names = rows::NAMES.iter().chain(&pulls::NAMES);
+        names.for_each(|name| println!("{name}"));
         return Ok(());
     }
     rows::run(&plan)

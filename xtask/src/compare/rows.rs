@@ -7,6 +7,7 @@ use std::process::Command;
 use super::Plan;
 use super::data::{self, Layer, Layers};
 use super::measure::{Contestant, Outcome, Sample, repeated, rounds, timed, touch_memory};
+use super::pulls;
 use super::scratch::Scratch;
 use super::table::{Row, head};
 use crate::Result;
@@ -26,7 +27,7 @@ pub(super) const NAMES: [&str; 9] = [
 ];
 
 /// Memory touched before each import: about as much as page cache and process take.
-const TOUCHED_MIB: usize = 1200;
+pub(super) const TOUCHED_MIB: usize = 1200;
 /// Switches our durability off, for a fair comparison: the peer never syncs contents.
 const WITHOUT_SYNC: &[&str] = &["--storage-opt", "sync=none"];
 
@@ -40,7 +41,8 @@ pub(super) fn run(plan: &Plan) -> Result {
     println!("peer: {}\n", plan.contestants.peer.display());
     println!("{}", head());
     let mut details = Vec::new();
-    for name in NAMES.into_iter().filter(|name| wanted(name)) {
+    let names = NAMES.into_iter().chain(pulls::NAMES);
+    for name in names.filter(|name| wanted(name)) {
         let row = measure(plan, &layers, name)?;
         println!("{}", row.markdown());
         details.extend(row.details(plan.samples));
@@ -63,11 +65,12 @@ fn measure(plan: &Plan, layers: &Layers, name: &str) -> Result<Row> {
         "diff first" => diff(plan, name, layers, Which::First),
         "diff second" => diff(plan, name, layers, Which::Second),
         "exists 1 layer" => exists(plan, name, 1),
-        _ => exists(plan, name, plan.sizes.layers),
+        "exists many layers" => exists(plan, name, plan.sizes.layers),
+        _ => pulls::pull(plan, name),
     }
 }
 
-fn row(name: &str, plan: &Plan, mut contestants: Vec<Contestant<'_>>) -> Row {
+pub(super) fn row(name: &str, plan: &Plan, mut contestants: Vec<Contestant<'_>>) -> Row {
     let mut outcomes = rounds(&mut contestants, plan.rounds);
     let mut take = |who: &str| -> Option<Outcome> {
         let at = contestants
