@@ -1,6 +1,7 @@
 //! Fuzz targets as ordinary functions, so that the fuzzer, the tests with past findings and a
 //! debugger run the same code.
 
+pub mod image_cases;
 pub mod seeds;
 pub mod targets;
 
@@ -16,7 +17,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 25] = [
     Target {
         name: "lock_token",
         run: targets::lock_token::run,
@@ -121,6 +122,21 @@ pub const TARGETS: [Target; 18] = [
         name: "content_range",
         run: targets::content_range::run,
         seeds: seeds::content_range,
+    },
+    Target {
+        name: "policy_json",
+        run: targets::policy_json::run,
+        seeds: seeds::policy_json,
+    },
+    Target {
+        name: "signature_blob",
+        run: targets::signature_blob::run,
+        seeds: seeds::signature_blob,
+    },
+    Target {
+        name: "simple_signing_payload",
+        run: targets::simple_signing_payload::run,
+        seeds: seeds::simple_signing_payload,
     },
     Target {
         name: "truncindex",

@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 use layerhold_tar_split::{Recorder, tar_format};
 use layerhold_testkit::{TarBuilder, TarEntry, TarFormat, hostile};
 
+use crate::image_cases;
+
 const LAYERS: &str = include_str!("../../docs/format/layers.md");
 const IMAGES: &str = include_str!("../../docs/format/images.md");
 const CONTAINERS: &str = include_str!("../../docs/format/containers.md");
@@ -461,6 +463,60 @@ pub fn content_range() -> Vec<Vec<u8>> {
         .into_iter()
         .map(|text| text.as_bytes().to_vec())
         .collect()
+}
+
+/// Policies for images.
+#[must_use]
+pub fn policy_json() -> Vec<Vec<u8>> {
+    let mut seeds = image_cases::policy_texts();
+    for text in [
+        r#"{"default":[{"type":"reject"}],"transports":{"docker":{"":[{"type":"insecureAcceptAnything"}],"*.io":[{"type":"signedBy","keyType":"GPGKeys","keyPaths":["/k"],"signedIdentity":{"type":"remapIdentity","prefix":"a.b:1/c","signedPrefix":"d"}}]}}}"#,
+        r#"{"default":[{"type":"signedBaseLayer","baseLayerIdentity":{"type":"exactReference","dockerReference":"a:1"}}],"transports":{"oci":{"/a":[{"type":"reject"}]},"containers-storage":{"[overlay@/g]quay.io":[{"type":"insecureAcceptAnything"}]}}}"#,
+        r#"{"default":[{"type":"sigstoreSigned","pki":{"caRootsPath":"/r","caIntermediatesData":"aQ==","subjectEmail":"e","subjectHostname":"h"}},{"type":"sigstoreSigned","keyDatas":["aw=="],"rekorPublicKeyPaths":["/r"]}],"\u0074ransports":{}}"#,
+        "{}",
+        "null",
+    ] {
+        seeds.push(text.as_bytes().to_vec());
+    }
+    seeds
+}
+
+/// Stored signatures of both kinds.
+#[must_use]
+pub fn signature_blob() -> Vec<Vec<u8>> {
+    let mut seeds = image_cases::signatures();
+    for blob in [
+        "",
+        "\0",
+        "\0simple-signing\nx",
+        "\0sigstore-json\n{\"mimeType\":\"t\",\"payload\":null,\"annotations\":{\"a\":\"\\u003c\"}}",
+        "\0new\n{}",
+    ] {
+        seeds.push(blob.as_bytes().to_vec());
+    }
+    seeds
+}
+
+/// What signatures say.
+#[must_use]
+pub fn simple_signing_payload() -> Vec<Vec<u8>> {
+    let payload = |name: &str, optional: &str| {
+        let digest = image_cases::DIGEST;
+        let text = format!(
+            r#"{{"critical":{{"type":"{name}","image":{{"docker-manifest-digest":"{digest}"}},"identity":{{"docker-reference":"a:1"}}}},"optional":{optional}}}"#
+        );
+        text.into_bytes()
+    };
+    vec![
+        payload(
+            "atomic container signature",
+            r#"{"creator":"c","timestamp":1}"#,
+        ),
+        payload("atomic container signature", r#"{"x":{"y":[null,1e3]}}"#),
+        payload("cosign container image signature", "null"),
+        payload("new", "{}"),
+        b"{}".to_vec(),
+    ]
 }
 
 /// Configuration files, several of them separated by NUL.

@@ -1,5 +1,6 @@
 //! What verdicts depend on beside the policy and the image: files with keys, and the time.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -7,6 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use layerhold_environment::{ConfigFiles, HostFiles};
+
+use crate::reason::KeyError;
+use crate::requirement::Material;
 
 /// Reads the files that a policy names. They are read when a verdict needs them.
 pub trait KeyFiles: fmt::Debug {
@@ -36,7 +40,6 @@ impl KeyFiles for BTreeMap<PathBuf, Vec<u8>> {
 
 /// What verdicts depend on beside the policy and the image.
 #[derive(Clone, Copy, Debug)]
-#[expect(dead_code, reason = "for the verification of signatures")]
 pub struct Context<'a> {
     pub(crate) files: &'a dyn KeyFiles,
     pub(crate) now: SystemTime,
@@ -57,5 +60,23 @@ impl<'a> Context<'a> {
     pub fn at(mut self, time: SystemTime) -> Self {
         self.now = time;
         self
+    }
+
+    /// The contents of files, or those in the policy.
+    pub(crate) fn load<'m>(&self, material: &'m Material) -> Result<Cow<'m, [Vec<u8>]>, KeyError> {
+        let read = |path: &PathBuf| {
+            let contents = self.files.read_key(path);
+            contents.map_err(|source| KeyError::Read {
+                path: path.clone(),
+                source,
+            })
+        };
+        match material {
+            Material::Data(contents) => Ok(Cow::Borrowed(contents)),
+            Material::Files(paths) => {
+                let contents: Result<Vec<_>, _> = paths.iter().map(read).collect();
+                contents.map(Cow::Owned)
+            }
+        }
     }
 }

@@ -55,12 +55,15 @@ pub enum ShapeProblem {
     },
 }
 
+/// Whole numbers below this one are exact.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// A JSON value. Objects keep all their keys, also those that are there twice.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Json {
     Null,
     Bool,
-    Number,
+    Number(f64),
     Text(String),
     List(Vec<Json>),
     Object(Vec<(String, Json)>),
@@ -75,7 +78,7 @@ impl Json {
         match self {
             Self::Null => "null",
             Self::Bool => "true or false",
-            Self::Number => "a number",
+            Self::Number(_) => "a number",
             Self::Text(_) => "a text",
             Self::List(_) => "a list",
             Self::Object(_) => "an object",
@@ -152,6 +155,17 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// A number without a fraction, of at most 53 bits.
+    #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
+    pub(crate) fn integer(&self) -> Result<i64, FormatError> {
+        match self.value {
+            Json::Number(number) if number.fract() == 0.0 && number.abs() < EXACT => {
+                Ok(*number as i64)
+            }
+            _ => Err(self.wrong_type("a whole number")),
+        }
+    }
+
     pub(crate) fn wrong_type(&self, expected: &'static str) -> FormatError {
         self.shape(ShapeProblem::Type {
             expected,
@@ -159,7 +173,7 @@ impl<'a> Item<'a> {
         })
     }
 
-    fn shape(&self, problem: ShapeProblem) -> FormatError {
+    pub(crate) fn shape(&self, problem: ShapeProblem) -> FormatError {
         FormatError::Shape {
             at: self.to_string(),
             problem,
@@ -248,16 +262,24 @@ impl<'de> Visitor<'de> for AnyJson {
         Ok(Json::Bool)
     }
 
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Json, E> {
-        Ok(Json::Number)
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "Go reads numbers as floating-point ones too"
+    )]
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Json, E> {
+        Ok(Json::Number(number as f64))
     }
 
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Json, E> {
-        Ok(Json::Number)
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "Go reads numbers as floating-point ones too"
+    )]
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Json, E> {
+        Ok(Json::Number(number as f64))
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Json, E> {
-        Ok(Json::Number)
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Json, E> {
+        Ok(Json::Number(number))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Json, E> {

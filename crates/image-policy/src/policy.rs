@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::accepted::{AcceptedSignature, UnverifiedImage};
 use crate::context::Context;
 use crate::error::PolicyError;
 use crate::location::ImageLocation;
 use crate::parse::{Parsed, Scopes, policy};
 use crate::requirement::Requirement;
-use crate::verdict::{AcceptedSignature, Refusal, UnverifiedImage};
+use crate::verdict::Refusal;
 
 /// A policy: what is required of images, by where they come from.
 ///

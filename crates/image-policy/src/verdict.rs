@@ -1,66 +1,15 @@
 //! Whether an image meets a requirement (Go: `image/signature/policy_eval*.go`).
 
-use layerhold_reference::Reference;
-use layerhold_reference::layerhold_ids::Digest;
+use std::error::Error;
 
+use crate::accepted::{AcceptedSignature, UnverifiedImage};
 use crate::context::Context;
-use crate::location::ImageLocation;
-use crate::requirement::{KeyType, Requirement};
-use crate::signature::Signature;
-
-/// An image that nothing is known of yet: what a registry, a store or an archive says it is.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct UnverifiedImage<'a> {
-    /// Where it comes from.
-    pub location: &'a ImageLocation,
-    /// The bytes of the manifest.
-    pub manifest: &'a [u8],
-    /// The digest that the manifest has to have, if it is known from a verified index.
-    pub digest: Option<&'a Digest>,
-    /// The signatures that came with it. The caller bounds their number and their size.
-    pub signatures: &'a [Signature],
-}
-
-impl<'a> UnverifiedImage<'a> {
-    /// An image without signatures.
-    #[must_use]
-    pub const fn new(location: &'a ImageLocation, manifest: &'a [u8]) -> Self {
-        UnverifiedImage {
-            location,
-            manifest,
-            digest: None,
-            signatures: &[],
-        }
-    }
-
-    /// Sets the signatures that came with the image.
-    #[must_use]
-    pub const fn with_signatures(mut self, signatures: &'a [Signature]) -> Self {
-        self.signatures = signatures;
-        self
-    }
-
-    /// Sets the digest of the manifest, for an image that was chosen from an index. Without it, the
-    /// digest in the name counts, if the name has one.
-    #[must_use]
-    pub const fn with_digest(mut self, digest: &'a Digest) -> Self {
-        self.digest = Some(digest);
-        self
-    }
-}
-
-/// A signature that met a requirement.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct AcceptedSignature {
-    /// Its place among the signatures of the image, from 0.
-    pub index: usize,
-    /// The digest of the manifest that it is for.
-    pub digest: Digest,
-    /// The name that it claims for the image.
-    pub reference: Reference,
-}
+use crate::reason::{KeyError, Reason};
+use crate::requirement::{KeyType, Requirement, SignedBy, SigstoreSigned};
+use crate::signature::{Signature, SigstoreSignature};
+use crate::sigstore::{self, Trust};
+#[cfg(feature = "openpgp")]
+use crate::simple;
 
 /// Why an image does not meet a requirement.
 #[derive(Debug, thiserror::Error)]
@@ -89,12 +38,33 @@ pub enum Refusal {
         /// How many signatures and attachments of other kinds it has.
         others: usize,
     },
-    /// Signatures of this kind cannot be verified.
-    #[error("{kind} signatures cannot be verified")]
-    Unsupported {
-        /// The kind, such as `sigstore`.
-        kind: &'static str,
+    /// This program cannot verify OpenPGP signatures: the feature `openpgp` is off.
+    #[cfg(not(feature = "openpgp"))]
+    #[error("this program is built without OpenPGP")]
+    WithoutOpenPgp,
+    /// The keys of the requirement cannot be used.
+    #[error("cannot check the signatures")]
+    Keys(#[source] KeyError),
+    /// The image has signatures of the right kind, and none is accepted.
+    #[error("no signature is accepted: {}", list(reasons))]
+    Signatures {
+        /// The place of each among the signatures of the image, from 0, and what is wrong with it.
+        reasons: Vec<(usize, Reason)>,
     },
+}
+
+/// Each signature with its reason and the causes of that.
+fn list(reasons: &[(usize, Reason)]) -> String {
+    let one = |(index, reason): &(usize, Reason)| {
+        let mut text = format!("number {}: {reason}", index + 1);
+        let mut cause = reason.source();
+        while let Some(error) = cause {
+            text.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        text
+    };
+    reasons.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 fn of_others(count: usize) -> String {
@@ -117,39 +87,83 @@ impl Requirement {
     pub fn verdict(
         &self,
         image: &UnverifiedImage<'_>,
-        _context: &Context<'_>,
+        context: &Context<'_>,
     ) -> Result<Option<AcceptedSignature>, Refusal> {
         match self {
             Self::InsecureAcceptAnything => Ok(None),
             Self::Reject => Err(Refusal::Rejected),
             Self::SignedBaseLayer(_) => Err(Refusal::SignedBaseLayer),
-            Self::SignedBy(signed_by) => {
-                let is_simple = |s: &&Signature| matches!(s, Signature::Simple(_));
-                let _some = candidates(image, "simple signing", is_simple)?;
-                match signed_by.key_type {
-                    KeyType::GpgKeys => Err(Refusal::Unsupported {
-                        kind: "simple signing",
-                    }),
-                    key_type => Err(Refusal::KeyType { key_type }),
-                }
-            }
-            Self::SigstoreSigned(_) => {
-                let is_sigstore = |s: &&Signature| matches!(s, Signature::Sigstore(_));
-                let _some = candidates(image, "sigstore", is_sigstore)?;
-                Err(Refusal::Unsupported { kind: "sigstore" })
-            }
+            Self::SignedBy(signed) => signed_by(signed, image, context).map(Some),
+            Self::SigstoreSigned(signed) => sigstore_signed(signed, image, context).map(Some),
         }
     }
 }
 
+fn signed_by(
+    signed: &SignedBy,
+    image: &UnverifiedImage<'_>,
+    context: &Context<'_>,
+) -> Result<AcceptedSignature, Refusal> {
+    let signatures = candidates(image, "simple signing", |signature| match signature {
+        Signature::Simple(message) => Some(message),
+        Signature::Sigstore(_) => None,
+    })?;
+    match signed.key_type {
+        KeyType::GpgKeys => gpg_signed(signed, image, context, &signatures),
+        key_type => Err(Refusal::KeyType { key_type }),
+    }
+}
+
+#[cfg(feature = "openpgp")]
+fn gpg_signed(
+    signed: &SignedBy,
+    image: &UnverifiedImage<'_>,
+    context: &Context<'_>,
+    signatures: &[(usize, &Vec<u8>)],
+) -> Result<AcceptedSignature, Refusal> {
+    let keyring = simple::load(signed, context).map_err(Refusal::Keys)?;
+    first_accepted(signatures, |index, message| {
+        simple::verify(&keyring, signed, image, context, index, message)
+    })
+}
+
+#[cfg(not(feature = "openpgp"))]
+fn gpg_signed(
+    _: &SignedBy,
+    _: &UnverifiedImage<'_>,
+    _: &Context<'_>,
+    _: &[(usize, &Vec<u8>)],
+) -> Result<AcceptedSignature, Refusal> {
+    Err(Refusal::WithoutOpenPgp)
+}
+
+fn sigstore_signed(
+    signed: &SigstoreSigned,
+    image: &UnverifiedImage<'_>,
+    context: &Context<'_>,
+) -> Result<AcceptedSignature, Refusal> {
+    let signatures = candidates(image, "sigstore", |signature| match signature {
+        Signature::Sigstore(parts) => {
+            Some(parts).filter(|parts| parts.mime_type == SigstoreSignature::MIME_TYPE)
+        }
+        Signature::Simple(_) => None,
+    })?;
+    let trust = Trust::load(signed, context).map_err(Refusal::Keys)?;
+    first_accepted(&signatures, |index, signature| {
+        sigstore::verify(&trust, signed, image, index, signature)
+    })
+}
+
 /// The signatures of one kind, with their places. At least one.
-fn candidates<'a>(
+fn candidates<'a, T>(
     image: &UnverifiedImage<'a>,
     kind: &'static str,
-    is_one: impl Fn(&&Signature) -> bool,
-) -> Result<Vec<(usize, &'a Signature)>, Refusal> {
+    of_kind: impl Fn(&'a Signature) -> Option<&'a T>,
+) -> Result<Vec<(usize, &'a T)>, Refusal> {
     let all = image.signatures.iter().enumerate();
-    let found: Vec<_> = all.filter(|(_, signature)| is_one(signature)).collect();
+    let found: Vec<_> = all
+        .filter_map(|(index, signature)| Some((index, of_kind(signature)?)))
+        .collect();
     match found.is_empty() {
         false => Ok(found),
         true => Err(Refusal::NoSignature {
@@ -157,4 +171,18 @@ fn candidates<'a>(
             others: image.signatures.len(),
         }),
     }
+}
+
+fn first_accepted<T>(
+    signatures: &[(usize, &T)],
+    verify: impl Fn(usize, &T) -> Result<AcceptedSignature, Reason>,
+) -> Result<AcceptedSignature, Refusal> {
+    let mut reasons = Vec::new();
+    for (index, signature) in signatures {
+        match verify(*index, signature) {
+            Ok(accepted) => return Ok(accepted),
+            Err(reason) => reasons.push((*index, reason)),
+        }
+    }
+    Err(Refusal::Signatures { reasons })
 }

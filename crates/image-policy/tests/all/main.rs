@@ -8,3 +8,5 @@
 mod files;
 mod policies;
 mod rules;
+#[cfg(feature = "openpgp")]
+mod verdicts;
