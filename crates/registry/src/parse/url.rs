@@ -222,10 +222,10 @@ fn parse_rest(is_https: bool, rest: &str) -> Result<Url, UrlError> {
     let (authority, target) = rest.split_at(end);
     let (host, port) = parse_authority(authority)?;
     let (path, query) = split_query(target)?;
-    let path = match path.starts_with('/') {
-        true => resolve_dots(&path),
+    let path = resolve_dots(&match path.starts_with('/') {
+        true => path,
         false => format!("/{path}"),
-    };
+    });
     let url = Url {
         is_https,
         host,
@@ -331,6 +331,7 @@ mod tests {
             ("http://[::1]", Ok("http://[::1]/")),
             ("http://a:/b", Ok("http://a/b")),
             (r"http://a\@b/c", Ok("http://a/%5C@b/c")),
+            (r"http://a\./../b", Ok("http://a/b")),
             ("http://a/%2e%2E/ä", Ok("http://a/%2e%2E/%C3%A4")),
             ("ftp://a", Err(UrlError::Scheme)),
             ("a.b/c", Err(UrlError::Scheme)),
