@@ -58,13 +58,24 @@ impl fmt::Display for Task {
 }
 
 /// A registry did not do what it was asked to. No message has a secret.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {task} {place}")]
+#[derive(Debug)]
 pub struct RegistryError {
     task: Task,
     place: String,
-    #[source]
     problem: Box<Problem>,
+}
+
+impl fmt::Display for RegistryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {} {}", self.task, self.place)
+    }
+}
+
+impl Error for RegistryError {
+    /// The [`Problem`] itself, and not the box around it, so that it can be downcast to.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.problem)
+    }
 }
 
 impl RegistryError {
