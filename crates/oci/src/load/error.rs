@@ -99,6 +99,16 @@ pub enum LoadError {
         #[source]
         source: std::io::Error,
     },
+    /// A layer cannot be unpacked, or the store refuses it.
+    #[error("cannot load layer {index}, {digest}")]
+    Layer {
+        /// The position of the layer, from 0.
+        index: usize,
+        /// The digest in the manifest.
+        digest: Digest,
+        /// Why.
+        source: layerhold::Error,
+    },
     /// Loading was cancelled.
     #[error("cannot finish loading")]
     Cancelled(#[from] Cancelled),
@@ -113,7 +123,7 @@ impl LoadError {
     pub fn is_not_found(&self) -> bool {
         match self {
             Self::Source(error) => error.is_not_found(),
-            Self::Store(error) => error.is_not_found(),
+            Self::Store(error) | Self::Layer { source: error, .. } => error.is_not_found(),
             _ => false,
         }
     }
@@ -124,7 +134,7 @@ impl LoadError {
         match self {
             Self::OtherLayer { .. } => true,
             Self::Source(error) => error.is_conflict(),
-            Self::Store(error) => error.is_conflict(),
+            Self::Store(error) | Self::Layer { source: error, .. } => error.is_conflict(),
             _ => false,
         }
     }

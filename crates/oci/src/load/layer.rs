@@ -173,10 +173,11 @@ impl LayerImport<'_> {
                 // Layers of a docker archive are identified by their unpacked form, and the store
                 // records them as uncompressed, as Go does.
                 let plain = self.plain(verifier)?;
-                transaction.import_layer_with(spec, plain, &mut advance)?
+                transaction.import_layer_with(spec, plain, &mut advance)
             }
-            _ => transaction.import_layer_with(spec, verifier, &mut advance)?,
+            _ => transaction.import_layer_with(spec, verifier, &mut advance),
         };
+        let staged = staged.map_err(|error| self.refused(error.into()))?;
         let info = staged.digests().ok_or_else(|| self.other_layer())?;
         if staged.is_reused() {
             // Another process has just committed the layer, so nothing was read.
@@ -220,6 +221,14 @@ impl LayerImport<'_> {
             expected: self.diff_id.clone(),
             actual: actual.clone(),
         })
+    }
+
+    fn refused(&self, source: layerhold::Error) -> LoadError {
+        LoadError::Layer {
+            index: self.index,
+            digest: self.layer.digest.clone(),
+            source,
+        }
     }
 
     fn check_size(&self, actual: u64) -> Result<(), LoadError> {

@@ -1,7 +1,6 @@
 //! Why an image could not be pulled.
 
 use std::io;
-use std::sync::Arc;
 
 use layerhold::{CommitError, StageError};
 use layerhold_image_policy::{LocationError, Refused};
@@ -84,8 +83,8 @@ pub enum PullError {
     Fetch {
         /// The position of the layer, from 0.
         index: usize,
-        /// Why.
-        source: Arc<io::Error>,
+        /// Why; [`problem`](PullError::problem) tells what the registry has to do with it.
+        source: io::Error,
     },
     /// The store refused.
     #[error(transparent)]
@@ -116,18 +115,22 @@ impl PullError {
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         match self {
-            Self::Registry(error) => matches!(
-                error.problem(),
-                Problem::ManifestUnknown(_) | Problem::NameUnknown(_) | Problem::BlobUnknown(_)
-            ),
-            Self::NoSource { source, .. } => source.is_not_found(),
             Self::NoCandidate { failures, .. } => {
                 failures.iter().all(|(_, error)| error.is_not_found())
             }
-            Self::Load(error) => error.is_not_found(),
+            Self::NoSource { source, .. } => source.is_not_found(),
             Self::Store(error) => error.is_not_found(),
+            _ if self.problem().is_some_and(Problem::is_not_found) => true,
+            Self::Load(error) => error.is_not_found(),
             _ => false,
         }
+    }
+
+    /// What the registry did, if that is the cause.
+    #[must_use]
+    pub fn problem(&self) -> Option<&Problem> {
+        let mut causes = layerhold_sys::causes(self);
+        causes.find_map(|cause| cause.downcast_ref())
     }
 
     /// Whether something else in the store is in the way.

@@ -69,15 +69,16 @@ pub fn pull(
             candidates: resolved.candidates,
         });
     }
-    let (store, progress) = &Reporter::new(store, progress);
-    let pull = Pull {
-        store,
-        registries,
-        options,
-        progress,
-    };
     let mut failures = Vec::new();
     for reference in resolved.candidates {
+        // A layer that cannot be fetched cancels the rest of its image only.
+        let (store, progress) = &Reporter::new(store, progress);
+        let pull = Pull {
+            store,
+            registries,
+            options,
+            progress,
+        };
         match pull.candidate(&reference) {
             Err(error) if !error.is_cancelled() => failures.push((reference, error)),
             result => return result,
@@ -239,6 +240,10 @@ impl Pull<'_> {
             let loaded =
                 incoming.bring_in(self.store, &mut transaction, &layers, entries, progress);
             prefetch.stop();
+            if loaded.is_err() {
+                // Workers do not wait for a server any more.
+                progress.cancel().cancel();
+            }
             loaded
         });
         let loaded = match (loaded, fetcher.into_failure()) {

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
 
-use layerhold_sys::Cancel;
+use layerhold_sys::{Cancel, Cancelled, PathError};
 
 /// The size of the pieces that are fetched, written and reported.
 const PIECE: usize = 128 * 1024;
@@ -25,8 +25,8 @@ pub(super) trait Fetch: Sync {
     fn open(&self, index: usize) -> io::Result<Blob>;
     /// Called for bytes that came ahead of their reader.
     fn fetched(&self, index: usize, bytes: u64);
-    /// Called when a layer cannot be fetched. Its reader gets the same error.
-    fn failed(&self, index: usize, error: &Arc<io::Error>);
+    /// Called when a layer cannot be fetched. Its reader sees that the work was cancelled.
+    fn failed(&self, index: usize, error: io::Error);
 }
 
 /// The layers of one image that are being fetched.
@@ -62,7 +62,7 @@ enum Outcome {
     Complete,
     /// The reader goes on with the connection itself.
     HandedOver(Blob),
-    Failed(Arc<io::Error>),
+    Failed,
 }
 
 impl Prefetch {
@@ -102,32 +102,27 @@ impl Prefetch {
         self.changed.notify_all();
     }
 
-    /// Opens a layer. If no worker has begun with it, the reader fetches it.
-    pub(super) fn reader<'a, F: Fetch>(
-        &'a self,
-        fetch: &'a F,
-        index: usize,
-    ) -> io::Result<Reader<'a>> {
+    /// Reads a layer. If no worker has begun with it, the reader fetches it.
+    pub(super) fn reader<'a>(&'a self, fetch: &'a dyn Fetch, index: usize) -> Reader<'a> {
         let mut state = self.lock();
-        if state.progress(index).is_none() {
-            state.queue.retain(|waiting| *waiting != index);
-            drop(state);
-            let blob = fetch.open(index)?;
-            return Ok(Reader::Direct(blob));
-        }
-        Ok(Reader::Behind {
+        let place = match state.progress(index) {
+            None => Place::Unopened,
+            Some(_) => Place::Behind { at: 0 },
+        };
+        state.queue.retain(|waiting| *waiting != index);
+        Reader {
             prefetch: self,
+            fetch,
             index,
-            at: 0,
-        })
+            place,
+        }
     }
 
     fn work<F: Fetch>(&self, fetch: &F) {
         while let Some(index) = self.next() {
             if let Err(error) = self.fetch(fetch, index) {
-                let error = Arc::new(error);
-                self.end(index, Outcome::Failed(Arc::clone(&error)));
-                fetch.failed(index, &error);
+                fetch.failed(index, error);
+                self.end(index, Outcome::Failed);
             }
         }
     }
@@ -172,7 +167,9 @@ impl Prefetch {
                 Some(file) => file,
                 None => file.insert(Arc::new(self.scratch_file()?)),
             };
-            file.write_all_at(piece.get(..got).unwrap_or_default(), written)?;
+            let piece = piece.get(..got).unwrap_or_default();
+            file.write_all_at(piece, written)
+                .map_err(|error| self.unwritable(error))?;
             written += got as u64;
             if !self.advance(index, file, written) {
                 return Ok(());
@@ -184,7 +181,15 @@ impl Prefetch {
     }
 
     fn scratch_file(&self) -> io::Result<File> {
-        tempfile::tempfile_in(&self.scratch)
+        tempfile::tempfile_in(&self.scratch).map_err(|error| self.unwritable(error))
+    }
+
+    fn unwritable(&self, error: io::Error) -> io::Error {
+        io::Error::other(PathError::new(
+            "write a temporary file in",
+            &self.scratch,
+            error,
+        ))
     }
 
     /// Whether the reader has read all that there is, or will have soon.
@@ -238,7 +243,6 @@ impl Prefetch {
     fn wait(&self, index: usize, at: u64) -> io::Result<Step> {
         let mut state = self.lock();
         loop {
-            // Also when a worker has failed: then everything is stopped, and the cause is known.
             self.cancel.check()?;
             let Some(progress) = state.progress(index) else {
                 return Ok(Step::End);
@@ -253,9 +257,9 @@ impl Prefetch {
                     progress.file = None;
                     return Ok(Step::TakeOver(blob));
                 }
-                Outcome::Failed(error) => {
-                    progress.outcome = Outcome::Failed(Arc::clone(&error));
-                    return Err(shared(error));
+                Outcome::Failed => {
+                    progress.outcome = Outcome::Failed;
+                    return Err(Cancelled.into());
                 }
                 Outcome::Fetching => progress.outcome = Outcome::Fetching,
             }
@@ -271,57 +275,57 @@ impl Prefetch {
 /// How long a reader waits before it looks whether it was cancelled.
 const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_millis(100);
 
-/// An error that two threads report.
-fn shared(error: Arc<io::Error>) -> io::Error {
-    io::Error::new(error.kind(), SharedError(error))
+/// Reads a layer. An error of fetching goes to [`Fetch::failed`], as that of a worker does.
+pub(super) struct Reader<'a> {
+    prefetch: &'a Prefetch,
+    fetch: &'a dyn Fetch,
+    index: usize,
+    place: Place,
 }
 
-#[derive(Debug)]
-struct SharedError(Arc<io::Error>);
-
-impl std::fmt::Display for SharedError {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(formatter)
-    }
-}
-
-impl std::error::Error for SharedError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
-    }
-}
-
-/// Reads a layer.
-pub(super) enum Reader<'a> {
+/// Where the bytes of a layer are read.
+enum Place {
+    Unopened,
     Direct(Blob),
+    /// In the file behind a worker.
     Behind {
-        prefetch: &'a Prefetch,
-        index: usize,
         at: u64,
     },
 }
 
-impl Read for Reader<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let (prefetch, index, at) = match self {
-                Reader::Direct(blob) => return blob.read(buffer),
-                Reader::Behind {
-                    prefetch,
-                    index,
-                    at,
-                } => (*prefetch, *index, at),
-            };
-            match prefetch.wait(index, *at)? {
-                Step::End => return Ok(0),
-                Step::TakeOver(blob) => *self = Reader::Direct(blob),
+impl Reader<'_> {
+    fn step(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        let (next, got) = match &mut self.place {
+            Place::Unopened => (Place::Direct(self.fetch.open(self.index)?), None),
+            Place::Direct(blob) => return blob.read(buffer).map(Some),
+            Place::Behind { at } => match self.prefetch.wait(self.index, *at)? {
+                Step::End => return Ok(Some(0)),
+                Step::TakeOver(blob) => (Place::Direct(blob), None),
                 Step::Read(file, available) => {
                     let limit = usize::try_from(available).unwrap_or(usize::MAX);
                     let length = buffer.len().min(limit);
                     let buffer = buffer.get_mut(..length).unwrap_or_default();
                     let got = file.read_at(buffer, *at)?;
-                    *at += got as u64;
-                    return Ok(got);
+                    let at = *at + got as u64;
+                    (Place::Behind { at }, Some(got))
+                }
+            },
+        };
+        self.place = next;
+        Ok(got)
+    }
+}
+
+impl Read for Reader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.step(buffer) {
+                Ok(None) => {}
+                Ok(Some(got)) => return Ok(got),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
+                Err(error) => {
+                    self.fetch.failed(self.index, error);
+                    return Err(Cancelled.into());
                 }
             }
         }
@@ -340,7 +344,7 @@ mod tests {
     struct Blobs {
         blobs: Mutex<BTreeMap<usize, Receiver<io::Result<Vec<u8>>>>>,
         fetched: Mutex<BTreeMap<usize, u64>>,
-        failures: Mutex<Vec<usize>>,
+        failures: Mutex<Vec<(usize, io::Error)>>,
     }
 
     struct Channel(Receiver<io::Result<Vec<u8>>>, Vec<u8>);
@@ -368,8 +372,10 @@ mod tests {
         fn fetched(&self, index: usize, bytes: u64) {
             *self.fetched.lock().unwrap().entry(index).or_default() += bytes;
         }
-        fn failed(&self, index: usize, _error: &Arc<io::Error>) {
-            self.failures.lock().unwrap().push(index);
+        fn failed(&self, index: usize, error: io::Error) {
+            if !layerhold_sys::is_cancelled(&error) {
+                self.failures.lock().unwrap().push((index, error));
+            }
         }
     }
 
@@ -410,7 +416,7 @@ mod tests {
             }
             drop(senders);
             for index in 0..4 {
-                let bytes = rest(prefetch.reader(&blobs, index).unwrap()).unwrap();
+                let bytes = rest(prefetch.reader(&blobs, index)).unwrap();
                 assert_eq!(bytes.len(), 3000);
                 for (piece, chunk) in bytes.chunks(1000).enumerate() {
                     let expected = u8::try_from(index * 10 + piece).unwrap();
@@ -437,7 +443,7 @@ mod tests {
             prefetch.begin(scope, &blobs, &[0, 1], 2);
             sender.send(Ok(vec![1; 10])).unwrap();
             until(|| blobs.fetched.lock().unwrap().get(&0) == Some(&10));
-            let reader = prefetch.reader(&blobs, 0).unwrap();
+            let reader = prefetch.reader(&blobs, 0);
             let done = scope.spawn(move || rest(reader).unwrap());
             until(|| prefetch.lock().progress(0).unwrap().read == Some(10));
             // The worker waits for the next piece, and hands the connection over behind it.
@@ -452,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_reaches_the_reader_with_its_kind() {
+    fn a_failure_is_told_once_and_stops_its_reader() {
         let blobs = Blobs::default();
         for index in 0..2 {
             let (sender, receiver) = sync_channel(2);
@@ -463,15 +469,21 @@ mod tests {
         }
         let prefetch = prefetch();
         std::thread::scope(|scope| {
+            // The worker fetches both, unless the reader of the second one is faster.
             prefetch.begin(scope, &blobs, &[0, 1], 2);
-            until(|| blobs.failures.lock().unwrap().len() == 2);
+            until(|| prefetch.lock().progress(0).is_some());
             for index in 0..2 {
-                let error = rest(prefetch.reader(&blobs, index).unwrap()).unwrap_err();
-                assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
-                assert_eq!(error.to_string(), "cut");
+                let error = rest(prefetch.reader(&blobs, index)).unwrap_err();
+                assert!(layerhold_sys::is_cancelled(&error), "{error:?}");
             }
             prefetch.stop();
         });
+        let failures = blobs.failures.into_inner().unwrap();
+        let told = failures.iter();
+        let told: Vec<_> = told
+            .map(|(index, error)| (*index, error.to_string()))
+            .collect();
+        assert_eq!(told, [(0, "cut".to_owned()), (1, "cut".to_owned())]);
     }
 
     #[test]
@@ -486,7 +498,7 @@ mod tests {
             prefetch.begin(scope, &blobs, &[0, 1], 2);
             until(|| prefetch.lock().progress(0).is_some());
             // The worker waits for the first piece, which never comes.
-            let reader = prefetch.reader(&blobs, 0).unwrap();
+            let reader = prefetch.reader(&blobs, 0);
             let done = scope.spawn(move || rest(reader).unwrap_err());
             prefetch.cancel.cancel();
             assert!(layerhold_sys::is_cancelled(&done.join().unwrap()));

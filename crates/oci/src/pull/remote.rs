@@ -1,11 +1,12 @@
 //! A repository as a source of documents and layers.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread::Scope;
 
 use layerhold_ids::Digest;
 use layerhold_registry::{Problem, RegistryError, TagOrDigest};
+use layerhold_sys::is_cancelled;
 
 use super::prefetch::{Blob, Fetch, Prefetch};
 use crate::manifest::{Descriptor, MAX_CONFIG_SIZE};
@@ -75,7 +76,7 @@ pub(super) struct Fetcher<'a> {
     pub(super) connection: &'a Connection,
     pub(super) layers: Vec<FoundLayer>,
     pub(super) progress: &'a Reporter<'a>,
-    failure: Mutex<Option<(usize, Arc<io::Error>)>>,
+    failure: Mutex<Option<(usize, io::Error)>>,
 }
 
 impl<'a> Fetcher<'a> {
@@ -93,7 +94,7 @@ impl<'a> Fetcher<'a> {
     }
 
     /// Why a layer could not be fetched, if that is why everything was stopped.
-    pub(super) fn into_failure(self) -> Option<(usize, Arc<io::Error>)> {
+    pub(super) fn into_failure(self) -> Option<(usize, io::Error)> {
         self.failure
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner)
@@ -133,9 +134,11 @@ impl Fetch for Fetcher<'_> {
         self.progress.event(Event::LayerFetched { index, bytes });
     }
 
-    fn failed(&self, index: usize, error: &Arc<io::Error>) {
-        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        failure.get_or_insert_with(|| (index, Arc::clone(error)));
+    fn failed(&self, index: usize, error: io::Error) {
+        if !is_cancelled(&error) {
+            let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+            failure.get_or_insert((index, error));
+        }
         // The layers before this one need not be unpacked any more.
         self.progress.cancel().cancel();
     }
@@ -171,10 +174,8 @@ impl Layers for RemoteLayers<'_, '_> {
     }
 
     fn open(&self, index: usize, _layer: &FoundLayer) -> Result<LayerStream<'_>, SourceError> {
-        let reader = self.prefetch.reader(self.fetcher, index);
-        let reader = reader.map_err(|source| SourceError::Fetch { index, source })?;
         Ok(LayerStream {
-            reader: Box::new(reader),
+            reader: Box::new(self.prefetch.reader(self.fetcher, index)),
             size: None,
         })
     }

@@ -6,7 +6,7 @@ use layerhold::{AccessError, LookupError};
 use layerhold_ids::{Digest, ImageId};
 use layerhold_image_policy::SignatureError;
 use layerhold_reference::{Reference, ReferenceError};
-use layerhold_registry::{NameError, RegistryError};
+use layerhold_registry::{NameError, Problem, RegistryError};
 use layerhold_sys::Cancelled;
 
 use crate::config::ConfigError;
@@ -156,6 +156,13 @@ impl PushError {
             Self::Store(error) => error.is_not_found(),
             _ => false,
         }
+    }
+
+    /// What the registry did, if that is the cause.
+    #[must_use]
+    pub fn problem(&self) -> Option<&Problem> {
+        let mut causes = layerhold_sys::causes(self);
+        causes.find_map(|cause| cause.downcast_ref())
     }
 
     /// Whether something else is in the way.

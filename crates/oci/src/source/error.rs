@@ -208,15 +208,6 @@ pub enum SourceError {
     #[cfg(feature = "registry")]
     #[error(transparent)]
     Registry(#[from] layerhold_registry::RegistryError),
-    /// A layer cannot be fetched.
-    #[cfg(feature = "registry")]
-    #[error("cannot fetch layer {index}")]
-    Fetch {
-        /// The position of the layer, from 0.
-        index: usize,
-        /// Why.
-        source: io::Error,
-    },
     /// A `manifest.json` that is not one.
     #[error("cannot use manifest.json")]
     DockerManifest(#[source] FieldError),
