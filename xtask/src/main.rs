@@ -12,6 +12,7 @@ mod bench;
 mod ci;
 mod compare;
 mod coverage;
+mod cuts;
 mod demo;
 mod deps;
 mod differential;
@@ -48,7 +49,7 @@ struct Command {
     run: fn(Args) -> Result,
 }
 
-const COMMANDS: [Command; 18] = [
+const COMMANDS: [Command; 19] = [
     Command {
         name: "ci",
         about: "run all checks of CI",
@@ -156,6 +157,12 @@ const COMMANDS: [Command; 18] = [
         about: "run Go's tool and ours on damaged stores",
         help: faults::HELP,
         run: faults::run,
+    },
+    Command {
+        name: "cuts",
+        about: "pull and push a gigabyte over connections that are cut",
+        help: cuts::HELP,
+        run: cuts::run,
     },
 ];
 

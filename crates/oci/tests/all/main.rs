@@ -8,8 +8,14 @@
 
 mod archives;
 mod build;
+#[cfg(feature = "registry")]
+mod cuts;
+#[cfg(feature = "registry")]
+mod faulty;
 mod layouts;
 mod load;
+#[cfg(feature = "registry")]
+mod mirrors;
 mod names;
 mod peer_build;
 mod peer_load;
@@ -23,10 +29,16 @@ mod predicates;
 #[cfg(feature = "registry")]
 mod pull;
 #[cfg(feature = "registry")]
+mod pull_faults;
+#[cfg(feature = "registry")]
 mod push;
+#[cfg(feature = "registry")]
+mod push_faults;
 mod readable;
 mod refusals;
 mod save;
 mod saved_manifests;
 mod saved_places;
 mod support;
+#[cfg(feature = "registry")]
+mod together;
