@@ -1,5 +1,7 @@
 //! Mirrors, several candidates of a short name, and layers at foreign addresses.
 
+use std::time::Duration;
+
 use layerhold_oci::layerhold_registries_conf::{FileKind, RegistriesConf};
 use layerhold_oci::{PullError, Registries};
 use layerhold_testkit::fault_proxy::{FaultProxy, Kind, Personality, Rule, Tokens};
@@ -7,7 +9,7 @@ use layerhold_testkit::image::{Image, Layer};
 use serde_json::json;
 
 use crate::faulty::{
-    LARGE, Scene, assert_no_credentials, kind_of, login, pull_from, pull_named, registries,
+    LARGE, Scene, assert_no_credentials, client, kind_of, login, pull_from, pull_named, registries,
 };
 use crate::support::{DOCKER_CONFIG, DOCKER_MANIFEST, Place, chain, image_data, sha256};
 
@@ -152,6 +154,8 @@ fn root_peer_docker_registry_a_short_name_comes_from_the_first_registry_that_has
         good.address()
     ));
     let place = Place::new();
+    let short = client().idle_timeout(Duration::from_millis(500));
+    let registries = registries.with_client(short);
     let pulled = pull_named(&place, &registries, "app:1").unwrap();
     assert_eq!(pulled.reference.registry(), good.address());
     scene.assert_pulled(&place, &pulled);

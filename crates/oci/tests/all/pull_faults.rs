@@ -1,15 +1,15 @@
 //! Pulling from registries that misbehave.
 
 use layerhold_oci::layerhold_registry::Login;
-use layerhold_oci::{LoadError, PullError, PullOptions, Quiet, SourceError, pull};
+use layerhold_oci::{LoadError, PullError, PullOptions, Quiet, Registries, SourceError, pull};
 use layerhold_testkit::fault_proxy::{
     Cuts, Ending, Kind, Link, Location, Personality, RangeFault, RetryAfter, Rule, Tokens,
 };
 use layerhold_testkit::image::Compression;
 
 use crate::faulty::{
-    LARGE, Scene, assert_no_credentials, contents_sent, kind_of, login, pull_from, pull_named,
-    registries, three_layers,
+    LARGE, Scene, assert_no_credentials, contents_sent, impatient, kind_of, login, pull_from,
+    pull_named, registries, three_layers,
 };
 use crate::support::{Place, chain};
 
@@ -21,13 +21,21 @@ fn rules<const N: usize>(personalities: [Personality; N]) -> Vec<Rule> {
     personalities.into_iter().map(Rule::from).collect()
 }
 
+/// How a registry is reached that has these rules.
+fn for_rules(rules: &str) -> Registries {
+    match rules.contains("Stall") {
+        true => impatient(),
+        false => registries(),
+    }
+}
+
 /// Pulls through a proxy with these rules, and checks the image and that so many bytes too much
 /// came at most.
 #[track_caller]
 fn right(scene: &Scene, rules: Vec<Rule>, too_much: u64) {
     let shown = format!("{rules:?}");
     let (place, proxy) = (Place::new(), scene.proxy(rules));
-    let pulled = pull_from(&place, &registries(), &proxy);
+    let pulled = pull_from(&place, &for_rules(&shown), &proxy);
     let pulled = pulled.unwrap_or_else(|error| panic!("{shown}: {}", chain(&error)));
     scene.assert_pulled(&place, &pulled);
     let (sent, size) = (contents_sent(&proxy), scene.size());
@@ -60,7 +68,7 @@ fn place_of(error: &PullError) -> Option<At> {
 fn fails(scene: &Scene, rules: Vec<Rule>, at: At, why: &str) {
     let shown = format!("{rules:?}");
     let (place, proxy) = (Place::new(), scene.proxy(rules));
-    let error = pull_from(&place, &registries(), &proxy).unwrap_err();
+    let error = pull_from(&place, &for_rules(&shown), &proxy).unwrap_err();
     let told = chain(&error);
     assert_eq!(place_of(&error), Some(at), "{shown}: {error:?}");
     assert_eq!(kind_of(error.problem()), why, "{shown}: {told}");
