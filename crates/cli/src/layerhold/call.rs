@@ -14,6 +14,7 @@ pub(crate) struct Call<'a, 'b> {
     pub(crate) store: &'a Store,
     pub(crate) entered: Entered,
     pub(crate) format: Format,
+    pub(crate) is_quiet: bool,
     pub(crate) progress: progress::Bar,
     pub(crate) interruption: Interruption,
     pub(crate) streams: &'a mut Streams<'b>,

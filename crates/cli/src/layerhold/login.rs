@@ -3,13 +3,17 @@
 use std::fmt::Display;
 use std::io::{IsTerminal, Read};
 
+use layerhold_oci::Registries;
 use layerhold_registry::{Answer, Problem};
-use layerhold_registry_auth::{Credentials, Login as Known, Place, RegistryKey, Secret};
+use layerhold_registry_auth::{
+    CredentialStore, Credentials, Login as Known, Place, RegistryKey, Secret,
+};
+use layerhold_sys::Cancel;
 use serde_json::json;
 
 use super::args::{Format, Login};
 use super::ask::{AskError, LONGEST_PASSWORD, password, password_of};
-use super::remote::{CredentialFile, Remote, key};
+use super::remote::{Accounts, credentials, for_login, key, login};
 use crate::environment::Environment;
 use crate::failure::{Failure, stream};
 use crate::streams::Streams;
@@ -41,18 +45,21 @@ pub(super) fn run(
     environment: &Environment,
     streams: &mut Streams<'_>,
 ) -> Result<(), Failure> {
-    let file = CredentialFile {
+    let accounts = Accounts {
         own: args.reaching.authfile.as_deref(),
         dockers: args.compat_auth_file.as_deref(),
     };
-    let remote = Remote::new(&args.reaching, file, environment)?;
-    let key = key(args.registry.as_deref(), remote.conf())?;
+    let registries = for_login(&args.reaching, accounts, environment)?;
+    let key = key(args.registry.as_deref(), registries.conf())?;
+    let store = credentials(&registries, environment);
     // The terminal has to show what is typed again before a signal ends this.
     environment.interruption.watch_to_stop();
     let mut attempt = Attempt {
         args,
         format,
-        remote: &remote,
+        registries: &registries,
+        store: &store,
+        cancel: environment.interruption.cancel(),
         key: &key,
         streams,
     };
@@ -62,14 +69,16 @@ pub(super) fn run(
 struct Attempt<'a, 'b> {
     args: &'a Login,
     format: Format,
-    remote: &'a Remote,
+    registries: &'a Registries,
+    store: &'a CredentialStore,
+    cancel: Cancel,
     key: &'a RegistryKey,
     streams: &'a mut Streams<'b>,
 }
 
 impl Attempt<'_, '_> {
     fn run(&mut self) -> Result<(), Failure> {
-        let known = self.remote.credentials().get(self.key);
+        let known = self.store.get(self.key);
         let known = known.map_err(Failure::value)?;
         if self.args.get_login {
             return self.show(known.as_ref());
@@ -100,7 +109,7 @@ impl Attempt<'_, '_> {
             let key = self.key.clone();
             return Err(LoginError::Rejected { key, answer }.into());
         }
-        let stored = self.remote.credentials().set(self.key, &credentials);
+        let stored = self.store.set(self.key, &credentials);
         let place = stored.map_err(Failure::value)?;
         if self.format == Format::Json {
             return self.json(credentials.username(), &place);
@@ -146,8 +155,11 @@ impl Attempt<'_, '_> {
 
     /// Asks the registry about credentials. Returns what it says if it does not accept them.
     fn refusal(&self, credentials: &Credentials) -> Result<Option<Answer>, Failure> {
-        let registry = self.remote.registry(self.key, credentials)?;
-        match registry.check() {
+        let name = self.key.registry();
+        let registry = self
+            .registries
+            .registry(name, login(credentials), &self.cancel);
+        match registry.map_err(Failure::value)?.check() {
             Ok(()) => Ok(None),
             Err(error) => match error.problem() {
                 Problem::WrongCredentials { answer, .. } => Ok(Some(answer.clone())),

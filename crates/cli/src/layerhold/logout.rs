@@ -7,7 +7,7 @@ use layerhold_sys::stat_ambient;
 use serde_json::{Value, json};
 
 use super::args::{Format, Logout};
-use super::remote::{CredentialFile, key, load};
+use super::remote::{Accounts, credentials, key};
 use crate::environment::Environment;
 use crate::failure::{Failure, stream};
 use crate::streams::Streams;
@@ -27,25 +27,25 @@ pub(super) fn run(
     environment: &Environment,
     streams: &mut Streams<'_>,
 ) -> Result<(), Failure> {
-    let file = CredentialFile {
+    let accounts = Accounts {
         own: args.authfile.as_deref(),
         dockers: args.compat_auth_file.as_deref(),
     };
-    if let Some(path) = file.path()
+    if let Some(path) = accounts.path()
         && let Ok(None) = stat_ambient(environment.directory.join(path))
     {
         let path = path.to_owned();
         return Err(Failure::value(LogoutError::NoFile { path }));
     }
-    let conf = load(environment)?;
-    let credentials = file.credentials(&conf, environment)?;
+    let registries = accounts.registries(environment)?;
+    let credentials = credentials(&registries, environment);
     let mut answer = Answer { format, streams };
     if args.all {
         credentials.clear().map_err(Failure::value)?;
         let text = "Removed login credentials for all registries";
         return answer.give(text, json!({ "removed": "all" }));
     }
-    let key = key(args.registry.as_deref(), &conf)?;
+    let key = key(args.registry.as_deref(), registries.conf())?;
     let removed = credentials.remove(&key).map_err(Failure::value)?;
     // In a file that only other tools change, or for what the key is part of.
     let left = credentials.get(&key).map_err(Failure::value)?;

@@ -5,6 +5,8 @@
 mod build;
 mod create;
 mod cp;
+mod push;
+mod pull;
 mod load;
 mod diff;
 mod export;
@@ -31,6 +33,7 @@ mod completions;
 mod remote;
 mod ask;
 mod archive_output;
+mod transfer;
 mod call;
 mod progress;
 mod image_configuration;
@@ -56,6 +59,9 @@ use crate::options::{Given, opening};
 use crate::say::say;
 use crate::streams::Streams;
 use crate::user_namespace::enter_if_needed;
+
+/// What `--format` of `push` takes besides is for no other command.
+const FORMAT_OF_PUSH: &str = "error: only `push` makes manifests: --format is `table` or `json`";
 
 /// Exit code of a wrong command line.
 pub const USAGE: u8 = 2;
@@ -84,7 +90,11 @@ pub fn run(
             };
         }
     };
-    let format = arguments.format;
+    let format = arguments.format.output();
+    if arguments.format.manifest().is_some() && !matches!(arguments.command, Command::Push(_)) {
+        streams.note(FORMAT_OF_PUSH)?;
+        return Ok(USAGE);
+    }
     let timings = match arguments.timings {
         true => Timings::begin().map(Some),
         false => Ok(None),
@@ -118,24 +128,25 @@ fn execute(
     environment: &Environment,
     streams: &mut Streams<'_>,
 ) -> Result<u8, Failure> {
+    let format = arguments.format.output();
     match &arguments.command {
         Command::Config => {
-            return configuration::run(arguments.format, environment, streams).map(|()| 0);
+            return configuration::run(format, environment, streams).map(|()| 0);
         }
         Command::Completions(completions) => {
             return completions::run(completions, streams).map(|()| 0);
         }
         Command::Login(login) => {
-            return login::run(login, arguments.format, environment, streams).map(|()| 0);
+            return login::run(login, format, environment, streams).map(|()| 0);
         }
         Command::Tags(tags) => {
-            return tags::run(tags, arguments.format, environment, streams).map(|()| 0);
+            return tags::run(tags, format, environment, streams).map(|()| 0);
         }
         Command::Inspect(args) if args.remote => {
-            return inspect_remote::run(args, arguments.format, environment, streams).map(|()| 0);
+            return inspect_remote::run(args, format, environment, streams).map(|()| 0);
         }
         Command::Logout(logout) => {
-            return logout::run(logout, arguments.format, environment, streams).map(|()| 0);
+            return logout::run(logout, format, environment, streams).map(|()| 0);
         }
         _ => {}
     }
@@ -154,7 +165,8 @@ fn execute(
     let store = Store::open(options)?;
     // This starts a thread, and a process with several threads cannot enter a user namespace.
     match &arguments.command {
-        Command::Load(_)
+        Command::Pull(_)
+        | Command::Load(_)
         | Command::Build(_)
         | Command::Commit(_)
         | Command::Import(_)
@@ -163,19 +175,24 @@ fn execute(
         | Command::Gc(_) => {
             interruption.watch();
         }
+        Command::Push(_) => interruption.watch_to_stop(),
         _ => {}
     }
     let show_progress = !arguments.quiet && streams.err_is_terminal();
     let mut call = Call {
         store: &store,
         entered,
-        format: arguments.format,
+        format,
+        is_quiet: arguments.quiet,
         progress: progress::Bar::new(show_progress),
         interruption: interruption.clone(),
         streams,
     };
     let scratch = environment.scratch();
+    let manifest = arguments.format.manifest();
     let done = match arguments.command {
+        Command::Pull(args) => pull::run(&mut call, &args, environment, scratch),
+        Command::Push(args) => push::run(&mut call, &args, manifest, environment, scratch),
         Command::Load(load) => load::run(&mut call, load, scratch),
         Command::Save(save) => save::run(&mut call, save, scratch),
         Command::Images(list) => list::images(&mut call, &list),
@@ -237,7 +254,7 @@ fn tell_ignored(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<(), 
 
 /// Why a store is not opened.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot find a store at {}: `load`, `build` and `import` create one", path.display())]
+#[error("cannot find a store at {}: `pull`, `load`, `build` and `import` create one", path.display())]
 struct NoStore {
     path: PathBuf,
 }
@@ -246,7 +263,7 @@ struct NoStore {
 fn creates_store(command: &Command) -> bool {
     matches!(
         command,
-        Command::Load(_) | Command::Build(_) | Command::Import(_)
+        Command::Pull(_) | Command::Load(_) | Command::Build(_) | Command::Import(_)
     )
 }
 

@@ -5,7 +5,7 @@ use layerhold_registry::{RegistryError, Repository};
 use serde_json::json;
 
 use super::args::{Format, Tags};
-use super::remote::{Prefer, Remote, images};
+use super::remote::{Prefer, find, for_looking, images};
 use crate::environment::Environment;
 use crate::failure::{Failure, stream};
 use crate::streams::Streams;
@@ -32,9 +32,10 @@ pub(super) fn run(
         let name = args.repository.clone();
         return Err(Failure::value(NotARepository { name }));
     }
-    let remote = Remote::accessing(&args.access, environment, streams)?;
-    let images = images(&args.repository, remote.conf(), streams)?;
-    let found = remote.find(&images, Prefer::Registry, &mut list)?;
+    let registries = for_looking(&args.access, environment, streams)?;
+    let images = images(&args.repository, registries.conf(), streams)?;
+    let cancel = environment.interruption.cancel();
+    let found = find(&registries, &cancel, &images, Prefer::Registry, &mut list)?;
     match format {
         Format::Json => {
             let repository = found.image.name();

@@ -78,7 +78,7 @@ impl Registries {
         }
         let is_insecure = configured.is_some_and(|configured| configured.insecure);
         let endpoint = Endpoint::new(name).with_security(self.security(name, is_insecure)?);
-        Ok(self.client(cancel).registry(endpoint, login)?)
+        Ok(self.cancelled_by(cancel).registry(endpoint, login)?)
     }
 
     /// Returns a repository. Nothing is sent yet.
@@ -91,7 +91,7 @@ impl Registries {
         let reference = location.reference;
         let security = self.security(reference.registry(), location.is_insecure)?;
         let endpoint = Endpoint::of(reference).with_security(security);
-        let client = self.client(cancel);
+        let client = self.cancelled_by(cancel);
         let registry = client.registry(endpoint, self.login_at(location)?)?;
         let mut repository = registry.repository(reference.repository())?;
         if purpose == Purpose::Push {
@@ -100,7 +100,7 @@ impl Registries {
         Ok(Connection { client, repository })
     }
 
-    fn client(&self, cancel: &Cancel) -> Client {
+    fn cancelled_by(&self, cancel: &Cancel) -> Client {
         Client::new(self.client.clone().cancel(cancel.clone()))
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use layerhold_environment::{Environment, HostFiles, Proxies};
+use layerhold_image_policy::Policy;
 use layerhold_registries_conf::{CredentialHelper, RegistriesConf, RegistriesD};
 use layerhold_registry::ClientOptions;
 use layerhold_registry_auth::{CredentialStore, HelperName, Source};
@@ -29,8 +30,18 @@ impl Registries {
     /// A file cannot be read, or is invalid. An absent `policy.json` is an error, as in podman:
     /// without it nothing says which images are trusted.
     pub fn of(environment: &Environment) -> Result<Self, ConnectError> {
-        let conf = layerhold_registries_conf::load(environment, &HostFiles)?;
         let policy = layerhold_image_policy::load(environment, &HostFiles)?;
+        Self::of_with_policy(environment, policy)
+    }
+
+    /// Uses the configuration of a user as [`of`](Self::of) does, but accepts the images that this
+    /// policy accepts. No `policy.json` is read.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read, or is invalid.
+    pub fn of_with_policy(environment: &Environment, policy: Policy) -> Result<Self, ConnectError> {
+        let conf = layerhold_registries_conf::load(environment, &HostFiles)?;
         let signatures = RegistriesD::load(environment, &HostFiles)?;
         let credentials = CredentialStore::new(environment.clone()).with_sources(sources(&conf)?);
         let proxies = Proxies::of(environment);

@@ -129,6 +129,12 @@ impl Registries {
         self
     }
 
+    /// Returns the options for connections: with those of a user, the proxies are among them.
+    #[must_use]
+    pub fn client(&self) -> &ClientOptions {
+        &self.client
+    }
+
     /// Returns the configuration.
     #[must_use]
     pub fn conf(&self) -> &RegistriesConf {

@@ -10,7 +10,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use self::build::{
     Build, Commit, Configuration, Import, LayerArgument, Layers, NameAndValue, NoName, NoTime, Time,
 };
-pub use self::registry::{Access, Inspect, Login, Logout, Reaching, Tags};
+pub use self::registry::{
+    Access, Inspect, Login, Logout, ManifestChoice, Patience, Pull, PullPolicy, Push, PushCodec,
+    Reaching, Tags,
+};
 
 /// What the exit codes mean.
 const EXIT_CODES: &str = "Exit codes: 0 for success, 1 if something failed or `check` found damage, \
@@ -24,7 +27,7 @@ const EVERYWHERE: &str = "Options of every command";
 #[derive(Debug, Parser)]
 #[command(name = "layerhold", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Arguments {
-    /// The directory of the store, which `load`, `build` and `import` create; overrides
+    /// The directory of the store, which `pull`, `load`, `build` and `import` create; overrides
     /// storage.conf except the run root
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR")]
     pub root: Option<PathBuf>,
@@ -42,7 +45,7 @@ pub struct Arguments {
     pub sync: Option<SyncChoice>,
     /// The output format
     #[arg(long, global = true, help_heading = EVERYWHERE, value_enum, default_value = "table")]
-    pub format: Format,
+    pub format: FormatChoice,
     /// Show no progress
     #[arg(long, short, global = true, help_heading = EVERYWHERE)]
     pub quiet: bool,
@@ -55,8 +58,44 @@ pub struct Arguments {
     pub command: Command,
 }
 
-/// The output format.
+/// What `--format` takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FormatChoice {
+    /// Tables and lines of text
+    Table,
+    /// JSON, for programs
+    Json,
+    /// For `push`, as in podman: a manifest in OCI's format
+    #[value(hide = true)]
+    Oci,
+    /// For `push`: a manifest in docker's format
+    #[value(hide = true, alias = "v2s2")]
+    Docker,
+}
+
+impl FormatChoice {
+    /// The output format.
+    #[must_use]
+    pub fn output(self) -> Format {
+        match self {
+            Self::Json => Format::Json,
+            _ => Format::Table,
+        }
+    }
+
+    /// The format of a manifest, if it is one.
+    #[must_use]
+    pub fn manifest(self) -> Option<ManifestChoice> {
+        match self {
+            Self::Oci => Some(ManifestChoice::Oci),
+            Self::Docker => Some(ManifestChoice::Docker),
+            _ => None,
+        }
+    }
+}
+
+/// The output format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Tables and lines of text
     Table,
@@ -76,6 +115,27 @@ pub enum SyncChoice {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Pull images from registries into the store
+    ///
+    /// Prints the ID of each image. A short name such as `fedora` stands for what registries.conf
+    /// says; at a terminal you are asked if that is several images, and your choice is kept.
+    ///
+    /// Layers that the store has are not fetched. The image is visible when all of it is on the
+    /// disk, after policy.json has accepted it. If one of several images fails, the others are
+    /// still pulled, and the exit code is 1.
+    ///
+    /// With --format json, each line is one JSON object with the field `event`, as described in the
+    /// README of layerhold-cli; the last one of each image is `pulled` or `failed`.
+    Pull(Pull),
+    /// Push an image from the store to a registry
+    ///
+    /// Layers that the registry has are not sent. The tag comes last, so that a push that is cut
+    /// off leaves no tag that names missing layers. With several images and a DESTINATION, each is
+    /// pushed, and DESTINATION names an index of them: one image for several platforms.
+    ///
+    /// With --format json, each line is one JSON object with the field `event`; the last one is
+    /// `pushed`.
+    Push(Push),
     /// Load images into the store
     ///
     /// Reads an OCI layout (a directory or a tar) or a docker archive (as `docker save` and `podman

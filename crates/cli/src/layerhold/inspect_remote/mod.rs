@@ -4,13 +4,15 @@ mod as_json;
 mod as_text;
 mod documents;
 
+use layerhold_oci::Registries;
 use layerhold_reference::Reference;
 use layerhold_registry::{Manifest, Repository, TagOrDigest};
+use layerhold_sys::Cancel;
 use serde_json::Value;
 
 use self::documents::{ACCEPT, RemoteImage};
 use super::args::{Format, Inspect};
-use super::remote::{Found, Prefer, Remote, images};
+use super::remote::{Found, Prefer, Question, find, for_looking, images};
 use super::tags;
 use crate::environment::Environment;
 use crate::failure::{Failure, stream};
@@ -30,8 +32,12 @@ pub(super) fn run(
     let [name] = args.items.as_slice() else {
         return Err(Failure::value(Several));
     };
-    let remote = Remote::accessing(&args.access, environment, streams)?;
-    let images = images(name, remote.conf(), streams)?;
+    let registries = for_looking(&args.access, environment, streams)?;
+    let images = images(name, registries.conf(), streams)?;
+    let remote = Remote {
+        registries,
+        cancel: environment.interruption.cancel(),
+    };
     let found = remote.find(&images, Prefer::Mirrors, &mut |repository, place| {
         let name = TagOrDigest::of(place);
         let manifest = repository.manifest(&name, &ACCEPT)?;
@@ -48,6 +54,23 @@ pub(super) fn run(
         (true, true) => exact(streams, &image.configuration()?),
         (false, true) => json(streams, &image.image_configuration()?),
         (false, false) => describe(args, format, &remote, &found, &image, streams),
+    }
+}
+
+/// What is asked.
+struct Remote {
+    registries: Registries,
+    cancel: Cancel,
+}
+
+impl Remote {
+    fn find<T>(
+        &self,
+        images: &[Reference],
+        prefer: Prefer,
+        question: Question<'_, T>,
+    ) -> Result<Found<T>, Failure> {
+        find(&self.registries, &self.cancel, images, prefer, question)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The images that a name stands for in registries.
 
 use layerhold_reference::Reference;
-use layerhold_registries_conf::{RegistriesConf, Selection};
+use layerhold_registries_conf::{RegistriesConf, Resolved, Selection};
 
 use super::super::ask::can_ask;
 use crate::failure::{Failure, stream};
@@ -21,8 +21,38 @@ enum NameError {
         name: String,
         candidates: Vec<Reference>,
     },
+    #[error(
+        "cannot reach {name:?} in a registry: {transport} is for files on this machine; `load` reads them, and `save` writes them"
+    )]
+    NotARegistry {
+        name: String,
+        transport: &'static str,
+    },
     #[error("cannot tell which image {name:?} is: {answer:?} is not a number of the list")]
     NotANumber { name: String, answer: String },
+}
+
+/// What else podman has in front of names.
+const OTHER_TRANSPORTS: [&str; 8] = [
+    "containers-storage:",
+    "dir:",
+    "docker-archive:",
+    "docker-daemon:",
+    "oci:",
+    "oci-archive:",
+    "ostree:",
+    "sif:",
+];
+
+/// Refuses a name that is of another place than a registry for podman.
+pub(crate) fn check_transport(name: &str) -> Result<(), Failure> {
+    let transport = OTHER_TRANSPORTS.iter().find(|it| name.starts_with(**it));
+    transport.map_or(Ok(()), |transport| {
+        Err(Failure::value(NameError::NotARegistry {
+            name: name.to_owned(),
+            transport,
+        }))
+    })
 }
 
 fn listed(images: &[Reference]) -> String {
@@ -37,19 +67,42 @@ pub(crate) fn images(
     conf: &RegistriesConf,
     streams: &mut Streams<'_>,
 ) -> Result<Vec<Reference>, Failure> {
+    Ok(selected(text, conf, streams)?.images)
+}
+
+/// What a text stands for.
+pub(crate) struct Selected {
+    /// The images; the first that exists counts.
+    pub(crate) images: Vec<Reference>,
+    /// The choices, if a person chose.
+    pub(crate) choices: Option<Resolved>,
+}
+
+/// As [`images`], with what is needed to keep the choice of a person.
+pub(crate) fn selected(
+    text: &str,
+    conf: &RegistriesConf,
+    streams: &mut Streams<'_>,
+) -> Result<Selected, Failure> {
+    let selected = |images| Selected {
+        images,
+        choices: None,
+    };
     if let Some(name) = text.strip_prefix(TRANSPORT) {
         let image: Reference = name.parse().map_err(Failure::value)?;
-        return Ok(vec![image.or_latest()]);
+        return Ok(selected(vec![image.or_latest()]));
     }
     let resolved = conf.resolve(text).map_err(Failure::value)?;
-    let candidates = resolved.candidates;
     match resolved.selection {
-        Selection::InOrder => Ok(candidates),
-        _ if can_ask(streams) => Ok(vec![choose(text, candidates, streams)?]),
-        Selection::ChoiceIfTerminal => Ok(candidates),
+        Selection::InOrder => Ok(selected(resolved.candidates)),
+        _ if can_ask(streams) => Ok(Selected {
+            images: vec![choose(text, &resolved.candidates, streams)?],
+            choices: Some(resolved),
+        }),
+        Selection::ChoiceIfTerminal => Ok(selected(resolved.candidates)),
         _ => Err(Failure::value(NameError::Ambiguous {
             name: text.to_owned(),
-            candidates,
+            candidates: resolved.candidates,
         })),
     }
 }
@@ -57,7 +110,7 @@ pub(crate) fn images(
 /// Lets a person choose one of several images.
 fn choose(
     name: &str,
-    candidates: Vec<Reference>,
+    candidates: &[Reference],
     streams: &mut Streams<'_>,
 ) -> Result<Reference, Failure> {
     for (number, image) in candidates.iter().enumerate() {

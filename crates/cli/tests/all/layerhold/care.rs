@@ -80,7 +80,7 @@ fn root_a_mistyped_root_is_no_empty_store() {
         let ran = layerhold(words);
         let err = String::from_utf8_lossy(&ran.stderr).into_owned();
         let expected = format!(
-            "layerhold: cannot find a store at {}: `load`, `build` and `import` create one\n",
+            "layerhold: cannot find a store at {}: `pull`, `load`, `build` and `import` create one\n",
             typo.display()
         );
         assert_eq!((ran.code, err), (Some(1), expected), "{words:?}");

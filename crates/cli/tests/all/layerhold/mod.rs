@@ -9,6 +9,8 @@ mod images;
 mod login;
 mod mount_command;
 mod names;
+mod pull;
+mod push;
 mod registries;
 mod timings;
 mod wipe;
