@@ -105,6 +105,7 @@ const MAP: [(&str, &[&str]); 28] = [
             "driver",
             "idmap",
             "ids",
+            "image-policy",
             "oci",
             "reference",
             "registries-conf",

@@ -139,7 +139,7 @@ pub struct Inspect {
 /// How long a transfer tries.
 #[derive(Debug, Args)]
 pub struct Patience {
-    /// How often a request that fails is repeated; bytes that come or go start the count anew
+    /// How often a request that fails is repeated; bytes that come or go start the count again
     #[arg(long, value_name = "NUMBER", default_value_t = 4)]
     pub retry: u32,
     /// The first pause between attempts; it doubles with each one
