@@ -224,6 +224,12 @@ pub enum Problem {
         /// The cause.
         source: rustls::Error,
     },
+    /// The server answered without TLS.
+    #[error("{host} does not speak TLS: if it serves plain HTTP, mark the registry as insecure")]
+    NotTls {
+        /// The host.
+        host: String,
+    },
     /// The connection ended before the answer did.
     #[error("the connection to {host} was cut")]
     Cut {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use layerhold_sys::{Cancelled, causes, is_cancelled};
-use rustls::ClientConfig;
+use rustls::{ClientConfig, InvalidMessage};
 use ureq::http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use ureq::http::request::Builder;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -227,6 +227,9 @@ fn io_problem(host: &str, error: io::Error, idle: Duration, deadline: &Deadline)
         return Cancelled.into();
     }
     match find(&error) {
+        (Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)), _) => {
+            return Problem::NotTls { host };
+        }
         (Some(source), _) => return Problem::Tls { host, source },
         (None, true) => return Problem::Idle { host, limit: idle },
         (None, false) => {}

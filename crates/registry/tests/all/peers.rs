@@ -352,6 +352,17 @@ fn peer_docker_registry_passwords_over_tls() {
 }
 
 #[test]
+fn peer_docker_registry_without_tls_is_told_apart() {
+    let Some(()) = require_docker_registry() else {
+        return;
+    };
+    let registry = Registry::start();
+    let repository = open(&registry.address(), Security::verified(), None);
+    let found = problem(repository.manifest(&tag("1"), &[]));
+    assert!(matches!(found, Problem::NotTls { .. }), "{found:?}");
+}
+
+#[test]
 fn peer_docker_registry_client_certificates() {
     let Some(()) = require_docker_registry() else {
         return;

@@ -242,7 +242,7 @@ fn peer_registry_root_a_signal_leaves_nothing() {
         return;
     };
     let proxy = FaultProxy::before(&scene.registry.address())
-        .with(Personality::Stall(200_000))
+        .with(Personality::Stall(1_000_000))
         .start();
     let name = format!("{}/team/app:one", proxy.address());
     let mut command = scene.command();
