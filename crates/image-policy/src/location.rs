@@ -212,8 +212,8 @@ impl ImageLocation {
             _ => {}
         }
         let mut scopes = vec![reference.to_string()];
-        scopes.extend(folders(&reference.name()).map(str::to_owned));
-        scopes.extend(wildcards(reference.registry()));
+        scopes.extend(reference.namespaces());
+        scopes.extend(reference.domain_wildcards());
         Ok(ImageLocation {
             transport: transport.into(),
             scopes,
@@ -272,27 +272,13 @@ pub(crate) fn is_canonical(path: &[u8]) -> bool {
             .all(|name| !matches!(name, b"" | b"." | b".."))
 }
 
-/// A name and its folders, up to the registry.
-fn folders(name: &str) -> impl Iterator<Item = &str> {
-    std::iter::successors(Some(name), |name| Some(name.rsplit_once('/')?.0))
-}
-
 /// The scopes above a name in a store.
 fn above(reference: &Reference) -> impl Iterator<Item = String> {
     let tagged = reference
         .tag()
         .filter(|_| reference.digest().is_some())
         .map(|tag| format!("{}:{tag}", reference.name()));
-    let name = reference.name();
-    let folders: Vec<String> = folders(&name).map(str::to_owned).collect();
-    tagged.into_iter().chain(folders)
-}
-
-/// `*.b.c` and `*.c` for the registry `a.b.c`, without its port.
-fn wildcards(registry: &str) -> impl Iterator<Item = String> {
-    let host = registry.split(':').next().unwrap_or(registry);
-    let domains = std::iter::successors(Some(host), |host| Some(host.split_once('.')?.1));
-    domains.skip(1).map(|domain| format!("*.{domain}"))
+    tagged.into_iter().chain(reference.namespaces())
 }
 
 #[cfg(test)]

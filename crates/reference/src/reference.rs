@@ -88,6 +88,33 @@ impl Reference {
         format!("{}/{}", self.registry, self.repository)
     }
 
+    /// Returns the [`name`](Self::name) and all that it is in: its folders, and last the registry.
+    /// They are scopes of policies and of places for signatures (Go:
+    /// `DockerReferenceNamespaces` in `docker/policyconfiguration`).
+    ///
+    /// ```
+    /// # use layerhold_reference::Reference;
+    /// let image: Reference = "quay.io/team/app:1".parse()?;
+    /// assert_eq!(image.namespaces(), ["quay.io/team/app", "quay.io/team", "quay.io"]);
+    /// # Ok::<(), layerhold_reference::ReferenceError>(())
+    /// ```
+    #[must_use]
+    pub fn namespaces(&self) -> Vec<String> {
+        let name = self.name();
+        let all = std::iter::successors(Some(name.as_str()), |name| Some(name.rsplit_once('/')?.0));
+        all.map(str::to_owned).collect()
+    }
+
+    /// Returns `*.b.c` and `*.c` for the registry `a.b.c`, without its port: the last scopes of
+    /// such an image.
+    #[must_use]
+    pub fn domain_wildcards(&self) -> Vec<String> {
+        let host = self.registry().split(':').next().unwrap_or_default();
+        let domains = std::iter::successors(Some(host), |host| Some(host.split_once('.')?.1));
+        let above = domains.skip(1);
+        above.map(|domain| format!("*.{domain}")).collect()
+    }
+
     /// Gives a name without tag and digest the tag `latest`.
     #[must_use]
     pub fn or_latest(mut self) -> Self {
@@ -343,6 +370,27 @@ mod tests {
         );
         let error = image.with_tag("-").unwrap_err();
         assert_eq!((&*error.text, error.reason), ("-", BAD_TAG));
+    }
+
+    #[test]
+    fn a_name_is_in_its_folders_and_its_registry_in_its_domains() {
+        for (text, namespaces, wildcards) in [
+            (
+                "a.b.io:443/f/app:1",
+                "a.b.io:443/f/app a.b.io:443/f a.b.io:443",
+                "*.b.io *.io",
+            ),
+            (
+                "busybox",
+                "docker.io/library/busybox docker.io/library docker.io",
+                "*.io",
+            ),
+            ("localhost:5000/x", "localhost:5000/x localhost:5000", ""),
+        ] {
+            let reference: Reference = text.parse().unwrap();
+            assert_eq!(reference.namespaces().join(" "), namespaces);
+            assert_eq!(reference.domain_wildcards().join(" "), wildcards);
+        }
     }
 
     #[test]

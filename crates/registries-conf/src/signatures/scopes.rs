@@ -13,18 +13,8 @@ pub(super) fn scopes(image: &Reference) -> Vec<String> {
         None => image.clone().or_latest(),
     };
     let mut scopes = vec![image.to_string()];
-    let name = image.name();
-    let mut rest = name.as_str();
-    scopes.push(rest.to_owned());
-    while let Some((folder, _)) = rest.rsplit_once('/') {
-        scopes.push(folder.to_owned());
-        rest = folder;
-    }
-    let (mut domain, _) = rest.split_once(':').unwrap_or((rest, ""));
-    while let Some((_, parent)) = domain.split_once('.') {
-        scopes.push(format!("*.{parent}"));
-        domain = parent;
-    }
+    scopes.extend(image.namespaces());
+    scopes.extend(image.domain_wildcards());
     scopes
 }
 
