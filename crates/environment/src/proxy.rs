@@ -91,6 +91,21 @@ impl fmt::Debug for Proxy {
     }
 }
 
+impl Proxy {
+    /// The text of the URL, with the user and the password if there are any. The name makes its
+    /// uses easy to find.
+    #[must_use]
+    pub fn expose(&self) -> String {
+        let user = self.user.as_ref().map(|user| format!("{user}@"));
+        let user = user.unwrap_or_default();
+        let (scheme, host, port) = (&self.scheme, &self.host, self.port);
+        match host.contains(':') {
+            true => format!("{scheme}://{user}[{host}]:{port}"),
+            false => format!("{scheme}://{user}{host}:{port}"),
+        }
+    }
+}
+
 impl Proxies {
     /// Reads the variables of an environment.
     #[must_use]
@@ -136,6 +151,26 @@ impl Proxies {
             }
             _ => Ok(None),
         }
+    }
+
+    /// Returns the proxy for an origin such as `https://quay.io` or `http://[fd00::1]:5000`, as
+    /// [`proxy`](Self::proxy) does for its host. Without a port it is that of the scheme.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`proxy`](Self::proxy).
+    pub fn for_origin(&self, origin: &str) -> Result<Option<Proxy>, ProxyError> {
+        let Some((scheme, server)) = origin.split_once("://") else {
+            return Ok(None);
+        };
+        let is_https = scheme == "https";
+        let (host, port) = split_port(server).unwrap_or((server, ""));
+        let port = port.strip_prefix(':').and_then(|port| port.parse().ok());
+        self.proxy(
+            is_https,
+            host,
+            port.unwrap_or(if is_https { 443 } else { 80 }),
+        )
     }
 
     fn is_used(&self, host: &str, port: u16) -> bool {
@@ -232,14 +267,11 @@ fn parse(text: &str) -> Option<Proxy> {
         Some((user, host)) => (Some(user.to_owned()), host),
         None => (None, authority),
     };
-    let (host, port) = match host.strip_prefix('[') {
-        Some(rest) => {
-            let (address, port) = rest.split_once(']')?;
-            let is_address = address.parse::<Ipv6Addr>().is_ok();
-            is_address.then_some((address, port))?
-        }
-        None => host.split_at(host.find(':').unwrap_or(host.len())),
-    };
+    let is_bracketed = host.starts_with('[');
+    let (host, port) = split_port(host)?;
+    if is_bracketed && host.parse::<Ipv6Addr>().is_err() {
+        return None;
+    }
     let port = match port {
         "" | ":" => default_port(&scheme)?,
         port => port.strip_prefix(':')?.parse().ok()?,
@@ -253,6 +285,15 @@ fn parse(text: &str) -> Option<Proxy> {
         host: host.to_owned(),
         port,
     })
+}
+
+/// A host, an address in brackets without them, and what is behind it: `:PORT` or nothing. `None`
+/// if a bracket is not closed.
+fn split_port(server: &str) -> Option<(&str, &str)> {
+    match server.strip_prefix('[') {
+        Some(rest) => rest.split_once(']'),
+        None => Some(server.split_at(server.find(':').unwrap_or(server.len()))),
+    }
 }
 
 /// The port of a scheme; `None` if no proxy has such a scheme.

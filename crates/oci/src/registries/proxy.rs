@@ -1,36 +1,13 @@
 //! The proxy for a server, as the client of registries asks for it.
 
-use layerhold_environment::{Proxies, Proxy};
+use layerhold_environment::Proxies;
 
 /// The address of the proxy for an origin such as `https://quay.io`.
 pub(super) fn choose(proxies: &Proxies, origin: &str) -> Option<String> {
-    let (scheme, server) = origin.split_once("://")?;
-    let is_https = scheme == "https";
-    let (host, port) = split_port(server, if is_https { 443 } else { 80 });
-    match proxies.proxy(is_https, host, port) {
-        Ok(proxy) => proxy.map(|proxy| address(&proxy)),
+    match proxies.for_origin(origin) {
+        Ok(proxy) => proxy.map(|proxy| proxy.expose()),
         // No address: the client says that the proxy cannot be used. It must not do without one.
         Err(_) => Some(String::new()),
-    }
-}
-
-/// A host without brackets, and its port.
-fn split_port(server: &str, default: u16) -> (&str, u16) {
-    let (host, port) = match server.strip_prefix('[') {
-        Some(rest) => rest.split_once(']').unwrap_or((rest, "")),
-        None => server.split_at(server.find(':').unwrap_or(server.len())),
-    };
-    let port = port.strip_prefix(':').and_then(|port| port.parse().ok());
-    (host, port.unwrap_or(default))
-}
-
-fn address(proxy: &Proxy) -> String {
-    let user = proxy.user.as_ref().map(|user| format!("{user}@"));
-    let user = user.unwrap_or_default();
-    let (scheme, host, port) = (&proxy.scheme, &proxy.host, proxy.port);
-    match host.contains(':') {
-        true => format!("{scheme}://{user}[{host}]:{port}"),
-        false => format!("{scheme}://{user}{host}:{port}"),
     }
 }
 
