@@ -68,12 +68,7 @@ impl Source {
             }
             Self::Foreign { http, url } => {
                 let request = Request::new(Method::GET, url.clone());
-                let route = Route {
-                    home: http,
-                    abroad: http,
-                    origin: url,
-                    may_be_plain: false,
-                };
+                let route = Route::outside(http, url);
                 let response = route.send(&mut ranged(request, from), None, deadline)?;
                 match response.status {
                     200..300 => Ok(response),

@@ -87,34 +87,42 @@ impl Client {
         digest: &Digest,
         size: Option<u64>,
     ) -> Result<Blob, RegistryError> {
-        let failed = |place: &str, problem| {
-            RegistryError::new(Task::ReadBlob(digest.clone()), place, problem)
-        };
-        let parsed: Url = url.parse().map_err(|error| {
+        let task = Task::ReadBlob(digest.clone());
+        let (http, url) = self.outside(url, &task, "a foreign layer", "the layer's address")?;
+        let place = url.authority();
+        let source = Source::Foreign { http, url };
+        Blob::open(source, digest, &place, size, self.attempts())
+    }
+
+    /// Returns connections to a server that is no registry, and its address. Until that is known,
+    /// `what` and `address` stand for it in errors.
+    pub(crate) fn outside(
+        &self,
+        url: &str,
+        task: &Task,
+        what: &str,
+        address: &str,
+    ) -> Result<(Http, Url), RegistryError> {
+        let failed = |place: &str, problem| RegistryError::new(task.clone(), place, problem);
+        let url: Url = url.parse().map_err(|error| {
             let source = RedirectError::Url(error);
-            let host = String::from("the layer's address");
-            failed("a foreign layer", Problem::Redirect { host, source })
+            let host = address.to_owned();
+            failed(what, Problem::Redirect { host, source })
         })?;
-        let place = parsed.authority();
-        let http = self.plain_http().map_err(|_| {
+        let http = self.http(&Security::verified(), false).map_err(|_| {
+            let place = url.authority();
             failed(
                 &place,
                 Problem::bad_answer(&place, "no usable certificates"),
             )
         })?;
-        let deadline = Deadline::start(self.0.options.total_time);
-        let attempts = Attempts::new(&self.0.options, deadline);
-        let source = Source::Foreign { http, url: parsed };
-        Blob::open(source, digest, &place, size, attempts)
+        Ok((http, url))
     }
 
-    /// Connections to servers that are no registries.
-    pub(crate) fn plain_http(&self) -> Result<Http, CertificateError> {
-        self.http(&Security::verified(), false)
-    }
-
-    pub(crate) fn options(&self) -> &ClientOptions {
-        &self.0.options
+    /// The attempts at something that begins now.
+    pub(crate) fn attempts(&self) -> Attempts {
+        let options = &self.0.options;
+        Attempts::new(options, Deadline::start(options.total_time))
     }
 
     fn http(&self, security: &Security, with_identity: bool) -> Result<Http, CertificateError> {

@@ -24,6 +24,18 @@ pub(crate) struct Route<'r> {
     pub(crate) may_be_plain: bool,
 }
 
+impl<'r> Route<'r> {
+    /// To a server that is no registry: no host is shown more than another.
+    pub(crate) fn outside(http: &'r Http, url: &'r Url) -> Self {
+        Self {
+            home: http,
+            abroad: http,
+            origin: url,
+            may_be_plain: false,
+        }
+    }
+}
+
 impl Route<'_> {
     /// Sends a request, follows redirects, and returns the last answer.
     pub(crate) fn send(
