@@ -26,6 +26,15 @@ fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
+/// The tags of an answer, sorted: Debian's registry has the order of its directory, which each
+/// filesystem decides for itself.
+fn tags_in(answer: &Value) -> Vec<&str> {
+    let tags = answer["Tags"].as_array().unwrap();
+    let mut tags: Vec<&str> = tags.iter().map(|tag| tag.as_str().unwrap()).collect();
+    tags.sort_unstable();
+    tags
+}
+
 #[test]
 fn peer_registry_skopeo_prints_the_same_fields() {
     let Some(()) = require_docker_registry() else {
@@ -52,8 +61,10 @@ fn peer_registry_skopeo_prints_the_same_fields() {
         ours,
         parsed(&run("skopeo", &["list-tags", &repository]).text())
     );
-    assert_eq!(ours["Tags"], json!(["one", "two"]));
-    assert_eq!(run(LAYERHOLD, &["tags", &repository]).text(), "one\ntwo\n");
+    assert_eq!(tags_in(&ours), ["one", "two"]);
+    let mut lines = run(LAYERHOLD, &["tags", &repository]).lines();
+    lines.sort();
+    assert_eq!(lines, ["one", "two"]);
 
     let inspect = |more: &[&str]| {
         run(
@@ -136,8 +147,9 @@ fn peer_registry_names_go_through_the_configuration() {
     assert_eq!(blocked.code, Some(1));
     // The first registry for short names does not answer, the second does.
     let tags = run(&["--format", "json", "tags", "app"]);
-    let wanted = json!({ "Repository": "a.example/app", "Tags": ["one", "two"] });
-    assert_eq!(parsed(&tags.text()), wanted);
+    let tags = parsed(&tags.text());
+    assert_eq!(tags["Repository"], json!("a.example/app"));
+    assert_eq!(tags_in(&tags), ["one", "two"]);
 }
 
 #[test]
