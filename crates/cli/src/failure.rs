@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
-use layerhold_oci::{LoadError, SourceError};
+use layerhold_oci::{LoadError, PushError, SaveError, SourceError};
 
 /// Why a command failed. Its text is one line: what was attempted, then the causes.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub enum Failure {
     /// An image could not be loaded.
     Load(Box<LoadError>),
     /// An image could not be saved.
-    Save(Box<layerhold_oci::SaveError>),
+    Save(Box<SaveError>),
     /// A file that the caller named cannot be used.
     File {
         /// The file.
@@ -73,19 +73,16 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Store(error) => f.write_str(&chain(error.as_ref())),
-            Failure::Load(error) => {
-                f.write_str(&chain(error.as_ref()))?;
-                match load_hint(error) {
-                    Some(hint) => write!(f, " ({hint})"),
-                    None => Ok(()),
-                }
-            }
-            Failure::Save(error) => f.write_str(&chain(error.as_ref())),
+            Failure::Load(error) => with_hint(f, error.as_ref(), load_hint(error)),
+            Failure::Save(error) => with_hint(f, error.as_ref(), save_hint(error)),
             Failure::File { path, source } => write!(f, "open {path}: {}", plain(source)),
             Failure::Output { path, source } => write!(f, "write {path}: {}", plain(source)),
             // The stream of a difference fails with the error of the store inside.
             Failure::Stream(error) => f.write_str(&with_causes(plain(error), error.source())),
-            Failure::Value(error) => f.write_str(&chain(error.as_ref())),
+            Failure::Value(error) => {
+                let hint = error.downcast_ref().and_then(push_hint);
+                with_hint(f, error.as_ref(), hint)
+            }
             Failure::Flags(text) => f.write_str(text),
             Failure::Reported => Ok(()),
         }
@@ -93,6 +90,33 @@ impl fmt::Display for Failure {
 }
 
 impl StdError for Failure {}
+
+fn with_hint(
+    f: &mut fmt::Formatter<'_>,
+    error: &(dyn StdError + 'static),
+    hint: Option<&str>,
+) -> fmt::Result {
+    f.write_str(&chain(error))?;
+    match hint {
+        Some(hint) => write!(f, " ({hint})"),
+        None => Ok(()),
+    }
+}
+
+/// The flag for images whose signatures cannot be used.
+const WITHOUT_SIGNATURES: &str = "--remove-signatures leaves them behind";
+
+fn save_hint(error: &SaveError) -> Option<&'static str> {
+    matches!(error, SaveError::Signed { .. }).then_some(WITHOUT_SIGNATURES)
+}
+
+fn push_hint(error: &PushError) -> Option<&'static str> {
+    let is_signed = matches!(
+        error,
+        PushError::Signed { .. } | PushError::Signature { .. }
+    );
+    is_signed.then_some(WITHOUT_SIGNATURES)
+}
 
 /// The flag that helps against an error.
 fn load_hint(error: &LoadError) -> Option<&'static str> {
@@ -102,6 +126,7 @@ fn load_hint(error: &LoadError) -> Option<&'static str> {
         | LoadError::Source(SourceError::TagWithDigest { .. }) => {
             Some("--name gives it another name")
         }
+        LoadError::Source(SourceError::Signature { .. }) => Some(WITHOUT_SIGNATURES),
         LoadError::NamesForSeveral { .. } => Some("--image takes a name or a digest"),
         LoadError::Source(SourceError::SameName { .. }) => Some("--image takes it"),
         LoadError::Source(SourceError::NoSuchPlatform { .. } | SourceError::NotIncluded { .. }) => {

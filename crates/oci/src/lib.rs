@@ -1,12 +1,12 @@
-//! Images of a layerhold store: built there, and moved in and out as OCI layouts and docker
-//! archives.
+//! Images of a layerhold store: built there, and moved in and out as OCI layouts, docker archives
+//! and directories that skopeo calls `dir:`.
 //!
 //! [`ImageBuilder`] builds an image from a base image or none, with layers from directories, files,
 //! archives, functions or a container's changes. [`load`] reads an OCI layout (a directory or a tar
-//! of one) or a docker archive (`docker save`, `podman save`), and [`save`] writes them. What is
-//! stored is what podman and skopeo would have stored for the same image: the same image ID, layer
-//! IDs, big data items, names and metadata. So layers are shared with theirs, and their commands
-//! work on these images.
+//! of one), a docker archive (`docker save`, `podman save`) or a `dir:`, and [`save`] writes them.
+//! What is stored is what podman and skopeo would have stored for the same image: the same image
+//! ID, layer IDs, big data items, names and metadata. So layers are shared with theirs, and their
+//! commands work on these images.
 //!
 //! Every digest is checked while its bytes are read. An image becomes visible as a whole, when all
 //! of it is on the disk.
@@ -62,6 +62,7 @@ mod progress;
 mod config;
 mod manifest;
 mod media;
+mod image_directory;
 mod platform;
 mod typed;
 mod names;
@@ -78,6 +79,8 @@ pub use find::find_image;
 pub use layerhold_reference::{self, ReferenceError};
 pub use load::{LoadError, LoadOptions, LoadedImage, load, load_stream};
 pub use manifest::{MAX_CONFIG_SIZE, MAX_MANIFEST_SIZE, ManifestError};
+#[cfg(feature = "registry")]
+pub use media::MANIFEST_TYPES;
 pub use names::{local_name, names_meant, normalize_name};
 pub use platform::{ParsePlatformError, Platform};
 pub use progress::{Event, Progress, Quiet};

@@ -27,8 +27,13 @@ pub(crate) const OCI_LAYOUT_VERSION: &str = "{\"imageLayoutVersion\": \"1.0.0\"}
 pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// The annotation that containerd and docker use for the full name.
 pub(crate) const CONTAINERD_NAME: &str = "io.containerd.image.name";
+/// The largest signature, in bytes (Go: `MaxSignatureBodySize` in `image/internal/iolimits`).
+pub(crate) const MAX_SIGNATURE_SIZE: u64 = 4 * 1024 * 1024;
 /// Docker's oldest manifests.
 pub(crate) const DOCKER_SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+json";
+/// The types of manifests and indices that registries are asked for, the preferred first.
+#[cfg(feature = "registry")]
+pub const MANIFEST_TYPES: &[&str] = &[OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST];
 /// The end of media types of encrypted layers.
 pub(crate) const ENCRYPTED: &str = "+encrypted";
 /// The types that Go accepts in a docker manifest, for itself and for its layers

@@ -15,11 +15,8 @@ use serde_json::{Value, json};
 
 use crate::digest::sha256;
 use crate::manifest::{Descriptor, Document, Manifest, ManifestError, ManifestKind};
-use crate::media;
+use crate::media::{self, MAX_SIGNATURE_SIZE};
 use crate::registries::Connection;
-
-/// The largest signature, in bytes (Go: `MaxSignatureBodySize` in `image/internal/iolimits`).
-const MAX_SIGNATURE: u64 = 4 * 1024 * 1024;
 
 /// Signatures that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -132,7 +129,7 @@ impl SignatureStorage<'_> {
                 let read = self
                     .connection
                     .client
-                    .small_file(&url.expose(), MAX_SIGNATURE)?;
+                    .small_file(&url.expose(), MAX_SIGNATURE_SIZE)?;
                 (read, url.to_string())
             }
             _ => (None, String::new()),
@@ -151,7 +148,7 @@ impl SignatureStorage<'_> {
                 .connection
                 .repository
                 .blob(&layer.digest, Some(layer.size))?;
-            let payload = blob.read_all(MAX_SIGNATURE)?;
+            let payload = blob.read_all(MAX_SIGNATURE_SIZE)?;
             let signature = SigstoreSignature::new(layer.media_type, payload, layer.annotations);
             signatures.push(Signature::Sigstore(signature));
         }
@@ -312,7 +309,7 @@ fn read_file(path: &Path) -> Result<Option<Vec<u8>>, PathError> {
         return Ok(None);
     };
     match Dir::open_ambient(parent) {
-        Ok(directory) => directory.read_file(name, MAX_SIGNATURE),
+        Ok(directory) => directory.read_file(name, MAX_SIGNATURE_SIZE),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
     }

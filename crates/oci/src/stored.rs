@@ -96,10 +96,6 @@ pub(crate) struct StoredImage {
     pub(crate) config_digest: Digest,
     pub(crate) config_bytes: Vec<u8>,
     /// The signatures of the manifest, in the form in which stores keep them.
-    #[cfg_attr(
-        not(feature = "registry"),
-        expect(dead_code, reason = "only registries need it")
-    )]
     pub(crate) signatures: Vec<Vec<u8>>,
     /// Bottom first.
     pub(crate) layers: Vec<ChainLayer>,

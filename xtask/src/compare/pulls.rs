@@ -43,41 +43,45 @@ pub(super) fn pull(plan: &Plan, name: &str) -> Result<Row> {
         .map(|manifest| manifest.config.digest.clone());
     let id = id.unwrap_or_default();
     let id = id.trim_start_matches("sha256:");
-    let reference = &reference;
-    let one = |who, command: Box<dyn Fn(&Path) -> Command>| -> Contestant<'_> {
-        Contestant {
-            name: who,
-            run: Box::new(move || -> Result<Sample> {
-                let scratch = Scratch::fresh(&plan.work)?;
-                touch_memory(TOUCHED_MIB);
-                let sample = timed(&command(scratch.path()), 0)?;
-                check_image(scratch.path(), id)?;
-                Ok(sample)
-            }),
-        }
-    };
-    let (ours, durable) = (plan.layerhold(), plan.layerhold());
-    let (first, second, third) = (reference.clone(), reference.clone(), reference.clone());
-    let peer_command: Box<dyn Fn(&Path) -> Command> = match peer {
-        "podman" => Box::new(move |at| podman(at, &first)),
-        _ => Box::new(move |at| skopeo(at, &first)),
-    };
+    let binary = plan.layerhold();
+    let (binary, reference) = (&binary, &reference);
     let contestants = vec![
-        one(
-            "ours",
-            Box::new(move |at| layerhold(&ours, at, &["--sync", "none"], &second)),
-        ),
-        one(
-            "durable",
-            Box::new(move |at| layerhold(&durable, at, &[], &third)),
-        ),
-        one("peer", peer_command),
+        contestant(plan, id, "ours", move |at| {
+            layerhold(binary, at, &["--sync", "none"], reference)
+        }),
+        contestant(plan, id, "durable", move |at| {
+            layerhold(binary, at, &[], reference)
+        }),
+        contestant(plan, id, "peer", move |at| match peer {
+            "podman" => podman(at, reference),
+            _ => skopeo(at, reference),
+        }),
         Contestant {
             name: "limit",
             run: Box::new(|| limit(plan, &made)),
         },
     ];
     Ok(row(name, plan, contestants))
+}
+
+/// Pulls into a new filesystem, and checks that the image has this ID.
+fn contestant<'a>(
+    plan: &'a Plan,
+    id: &'a str,
+    name: &'static str,
+    command: impl Fn(&Path) -> Command + 'a,
+) -> Contestant<'a> {
+    let run = move || -> Result<Sample> {
+        let scratch = Scratch::fresh(&plan.work)?;
+        touch_memory(TOUCHED_MIB);
+        let sample = timed(&command(scratch.path()), 0)?;
+        check_image(scratch.path(), id)?;
+        Ok(sample)
+    };
+    Contestant {
+        name,
+        run: Box::new(run),
+    }
 }
 
 fn image(work: &str, sizes: Sizes) -> Image {

@@ -44,11 +44,19 @@ impl Call<'_, '_> {
 
     /// Writes the result as indented JSON.
     pub(crate) fn json(&mut self, value: &serde_json::Value) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(value).map_err(Failure::value)?;
-        self.streams.json(&text).map_err(stream)
+        indented(self.streams, value)
     }
 
     pub(crate) fn is_json(&self) -> bool {
         self.format == Format::Json
     }
+}
+
+/// Writes indented JSON.
+pub(crate) fn indented(
+    streams: &mut Streams<'_>,
+    value: &serde_json::Value,
+) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(Failure::value)?;
+    streams.json(&text).map_err(stream)
 }

@@ -28,6 +28,7 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Load, scratch: PathBuf) -> Resu
     if let Some(platform) = args.platform {
         options = options.platform(platform.parse().map_err(Failure::value)?);
     }
+    options.remove_signatures = args.remove_signatures;
     let path = args.path.filter(|path| path.as_os_str() != "-");
     if path.is_none() && std::io::stdin().is_terminal() {
         return Err(Failure::Flags(TAR_FROM_TERMINAL));

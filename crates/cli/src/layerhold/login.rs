@@ -13,7 +13,8 @@ use serde_json::json;
 
 use super::args::{Format, Login};
 use super::ask::{AskError, LONGEST_PASSWORD, password, password_of};
-use super::remote::{Accounts, credentials, for_login, key, login};
+use super::call::indented;
+use super::remote::{Accounts, credentials, for_login, key};
 use crate::environment::Environment;
 use crate::failure::{Failure, stream};
 use crate::streams::Streams;
@@ -158,7 +159,7 @@ impl Attempt<'_, '_> {
         let name = self.key.registry();
         let registry = self
             .registries
-            .registry(name, login(credentials), &self.cancel);
+            .registry(name, Some(credentials), &self.cancel);
         match registry.map_err(Failure::value)?.check() {
             Ok(()) => Ok(None),
             Err(error) => match error.problem() {
@@ -228,7 +229,6 @@ impl Attempt<'_, '_> {
     fn json(&mut self, username: &str, place: &Place) -> Result<(), Failure> {
         let (key, place) = (self.key.as_str(), place.to_string());
         let value = json!({ "registry": key, "username": username, "place": place });
-        let text = serde_json::to_string_pretty(&value).map_err(Failure::value)?;
-        self.streams.json(text).map_err(stream)
+        indented(self.streams, &value)
     }
 }

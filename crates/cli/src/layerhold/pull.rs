@@ -12,7 +12,7 @@ use serde_json::json;
 use super::args::{Pull, PullPolicy};
 use super::call::Call;
 use super::load::warn_of_depth;
-use super::remote::{Selected, check_transport, for_transfer, policy, selected};
+use super::remote::{Selected, behind_transport, check_transport, for_transfer, policy, selected};
 use super::transfer::{self, Direction, Limit};
 use super::units::count;
 use crate::environment::Environment;
@@ -164,12 +164,8 @@ impl Pulls<'_> {
     /// The ID of the image that the store has under a name.
     fn local(&self, call: &Call<'_, '_>, text: &str) -> Result<Option<String>, Failure> {
         let snapshot = call.store.snapshot()?;
-        let names = match text.strip_prefix("docker://") {
-            Some(name) => vec![
-                name.parse::<Reference>()
-                    .map_err(Failure::value)?
-                    .or_latest(),
-            ],
+        let names = match behind_transport(text)? {
+            Some(image) => vec![image],
             None => {
                 let conf = self.registries.conf();
                 conf.resolve_locally(text).map_err(Failure::value)?

@@ -15,7 +15,7 @@ use super::args::{ManifestChoice, Push, PushCodec};
 use super::call::Call;
 use super::find::known_name;
 use super::pull::event;
-use super::remote::{check_transport, for_transfer};
+use super::remote::{check_transport, for_transfer, without_transport};
 use super::transfer::{self, Direction, Limit};
 use super::units::count;
 use crate::environment::Environment;
@@ -67,9 +67,8 @@ fn operands(call: &Call<'_, '_>, given: &[String]) -> Result<(Vec<String>, Strin
         [image] => Ok((vec![image.clone()], own_name(call, image)?)),
         [images @ .., destination] => {
             check_transport(destination)?;
-            let name = destination.strip_prefix("docker://");
-            let name = name.unwrap_or(destination).to_owned();
-            Ok((images.to_vec(), name))
+            let name = without_transport(destination);
+            Ok((images.to_vec(), name.to_owned()))
         }
         // The parser of the command line wants one at least.
         [] => Ok((Vec::new(), String::new())),

@@ -3,13 +3,13 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use layerhold_oci::{Compression, SaveOptions, TargetKind, save, save_stream};
+use layerhold_oci::{Compression, SaveOptions, TargetKind, WrittenImage, save, save_stream};
 use serde_json::json;
 
 use super::archive_output::ARCHIVE_ON_TERMINAL;
 use super::args::{CompressionChoice, Save, SaveKind};
 use super::call::Call;
-use super::units::short;
+use super::units::{count, short};
 use crate::failure::Failure;
 
 pub(super) fn run(call: &mut Call<'_, '_>, args: Save, scratch: PathBuf) -> Result<(), Failure> {
@@ -17,6 +17,7 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Save, scratch: PathBuf) -> Resu
         SaveKind::Oci => TargetKind::OciLayout,
         SaveKind::OciArchive => TargetKind::OciArchive,
         SaveKind::DockerArchive => TargetKind::DockerArchive,
+        SaveKind::Dir => TargetKind::ImageDirectory,
     };
     let compression = match args.compression {
         CompressionChoice::Keep => Compression::Keep,
@@ -24,14 +25,15 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Save, scratch: PathBuf) -> Resu
         CompressionChoice::Gzip => Compression::Gzip,
         CompressionChoice::Zstd => Compression::Zstd,
     };
-    let options = SaveOptions::new(kind)
+    let mut options = SaveOptions::new(kind)
         .compression(compression)
         .scratch(scratch);
+    options.remove_signatures = args.remove_signatures;
     let path = args
         .output
         .filter(|path| path.as_os_str() != "-" && !is_standard_output(path));
     let Some(path) = path else {
-        if kind == TargetKind::OciLayout {
+        if matches!(args.to, SaveKind::Oci | SaveKind::Dir) {
             return Err(Failure::Flags(
                 "cannot write a directory to standard output: use --output",
             ));
@@ -47,12 +49,13 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Save, scratch: PathBuf) -> Resu
             &call.progress,
         );
         call.progress.clear();
-        written.map_err(|error| Failure::Save(Box::new(error)))?;
-        return Ok(());
+        let written = written.map_err(|error| Failure::Save(Box::new(error)))?;
+        return warn_of_signatures(call, &written);
     };
     let written = save(call.store, &args.images, &path, &options, &call.progress);
     call.progress.clear();
     let written = written.map_err(|error| Failure::Save(Box::new(error)))?;
+    warn_of_signatures(call, &written)?;
     if call.is_json() {
         let images: Vec<_> = written
             .iter()
@@ -70,6 +73,18 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Save, scratch: PathBuf) -> Resu
         let name = image.names.first().cloned().unwrap_or_default();
         let id = short(image.id.as_str()).to_owned();
         call.line(format!("{id} {name}").trim_end())?;
+    }
+    Ok(())
+}
+
+/// Warns of signatures that the format has no place for. Podman refuses to save such images.
+fn warn_of_signatures(call: &mut Call<'_, '_>, written: &[WrittenImage]) -> Result<(), Failure> {
+    for image in written.iter().filter(|image| image.lost_signatures > 0) {
+        let signatures = count(image.lost_signatures, "signature");
+        let id = short(image.id.as_str());
+        call.note(format_args!(
+            "layerhold: {signatures} of {id} left behind: `--to dir` keeps them, `--remove-signatures` says that they are not wanted"
+        ))?;
     }
     Ok(())
 }

@@ -5,7 +5,8 @@ use layerhold_registry::{RegistryError, Repository};
 use serde_json::json;
 
 use super::args::{Format, Tags};
-use super::remote::{Prefer, find, for_looking, images};
+use super::call::indented;
+use super::remote::{Prefer, find, for_looking, images, without_transport};
 use crate::environment::Environment;
 use crate::failure::{Failure, stream};
 use crate::streams::Streams;
@@ -23,10 +24,7 @@ pub(super) fn run(
     environment: &Environment,
     streams: &mut Streams<'_>,
 ) -> Result<(), Failure> {
-    let name = args
-        .repository
-        .strip_prefix("docker://")
-        .unwrap_or(&args.repository);
+    let name = without_transport(&args.repository);
     let parsed: Reference = name.parse().map_err(Failure::value)?;
     if parsed.tag().is_some() || parsed.digest().is_some() {
         let name = args.repository.clone();
@@ -40,8 +38,7 @@ pub(super) fn run(
         Format::Json => {
             let repository = found.image.name();
             let value = json!({ "Repository": repository, "Tags": found.answer });
-            let text = serde_json::to_string_pretty(&value).map_err(Failure::value)?;
-            streams.json(text).map_err(stream)
+            indented(streams, &value)
         }
         Format::Table => found
             .answer

@@ -107,9 +107,10 @@ fn import_layers(
     progress: &Reporter<'_>,
 ) -> Result<Vec<StoredLayer>, LoadError> {
     let steps = steps(image);
+    let snapshot = store.snapshot()?;
     let mut wanted = Vec::new();
     for step in &steps {
-        if step.needs_source(store, transaction, source.kind())? {
+        if step.needs_source(&snapshot, transaction, source.kind())? {
             wanted.push(step.index);
         }
     }

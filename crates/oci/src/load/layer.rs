@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use layerhold::{DiffCompression, Layer, LayerSpec, Store, Transaction};
+use layerhold::{DiffCompression, Layer, LayerSpec, Snapshot, Store, Transaction};
 use layerhold_archive::Codec;
 use layerhold_ids::{DiffId, LayerId};
 
@@ -39,7 +39,9 @@ impl LayerImport<'_> {
         source: &dyn Layers,
         progress: &Reporter<'_>,
     ) -> Result<StoredLayer, LoadError> {
-        if let Some(unpacked_size) = self.present(store, transaction)? {
+        // Other processes may have committed layers while those below were imported.
+        let snapshot = store.snapshot()?;
+        if let Some(unpacked_size) = self.present(&snapshot, transaction)? {
             progress.event(Event::LayerReused {
                 index: self.index,
                 of: self.of,
@@ -53,7 +55,7 @@ impl LayerImport<'_> {
             digest: &self.layer.digest,
             size: self.layer.size,
         });
-        let copied = match self.twin(store, source.kind())? {
+        let copied = match self.twin(&snapshot, source.kind()) {
             Some(twin) => self.copy(store, transaction, &twin, progress)?,
             None => None,
         };
@@ -76,24 +78,22 @@ impl LayerImport<'_> {
     /// Whether this layer has to come from the source.
     pub(super) fn needs_source(
         &self,
-        store: &Store,
+        snapshot: &Snapshot,
         transaction: &Transaction,
         kind: SourceKind,
     ) -> Result<bool, LoadError> {
-        Ok(self.present(store, transaction)?.is_none() && self.twin(store, kind)?.is_none())
+        let is_present = self.present(snapshot, transaction)?.is_some();
+        Ok(!is_present && self.twin(snapshot, kind).is_none())
     }
 
     /// A layer of the store with the same contents, upon other layers. Registries are slower than
     /// that, files are not.
-    fn twin(&self, store: &Store, kind: SourceKind) -> Result<Option<Arc<Layer>>, LoadError> {
+    fn twin(&self, snapshot: &Snapshot, kind: SourceKind) -> Option<Arc<Layer>> {
         if kind != SourceKind::Registry {
-            return Ok(None);
+            return None;
         }
-        let mut twins = store
-            .snapshot()?
-            .layers_by_diff_id(self.diff_id)
-            .into_iter();
-        Ok(twins.find(|layer| layer.diff_size().is_some()))
+        let mut twins = snapshot.layers_by_diff_id(self.diff_id).into_iter();
+        twins.find(|layer| layer.diff_size().is_some())
     }
 
     /// Imports the contents of a layer of the store; `None` if they cannot be had from it.
@@ -135,11 +135,14 @@ impl LayerImport<'_> {
 
     /// The unpacked size of the layer, if it is in the store or was staged for an earlier image of
     /// this transaction.
-    fn present(&self, store: &Store, transaction: &Transaction) -> Result<Option<u64>, LoadError> {
+    fn present(
+        &self,
+        snapshot: &Snapshot,
+        transaction: &Transaction,
+    ) -> Result<Option<u64>, LoadError> {
         if let Some(staged) = transaction.staged_layer(&self.id) {
             return Ok(staged.diff_size());
         }
-        let snapshot = store.snapshot()?;
         let Some(layer) = snapshot.layer_by_id(&self.id)? else {
             return Ok(None);
         };

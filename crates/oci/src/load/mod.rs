@@ -17,8 +17,8 @@ pub use self::error::LoadError;
 pub(crate) use self::incoming::Incoming;
 pub use self::options::{LoadOptions, LoadedImage};
 
-/// Loads the images of a file or directory: an OCI layout, an OCI archive or a docker archive,
-/// which may be compressed as a whole.
+/// Loads the images of a file or directory: an OCI layout, a directory that skopeo calls `dir:`, or
+/// an OCI archive or a docker archive, which may be compressed as a whole.
 ///
 /// An image becomes visible with all its layers, and all images of a source become visible
 /// together. Every digest is checked while its bytes are read.
@@ -67,6 +67,7 @@ fn load_source(
         image: options.image.as_deref(),
         platform: options.platform.as_ref(),
         renames: options.names.is_some(),
+        keeps_signatures: !options.remove_signatures,
     })?;
     for (digest, reason) in &contents.others {
         progress.event(Event::Skipped { digest, reason });

@@ -22,6 +22,8 @@ pub struct LoadOptions {
     /// A directory for large temporary files: archives that come compressed or from a pipe are
     /// unpacked there.
     pub scratch: PathBuf,
+    /// Whether signatures are left behind. Only directories with one image have some.
+    pub remove_signatures: bool,
 }
 
 impl Default for LoadOptions {
@@ -31,6 +33,7 @@ impl Default for LoadOptions {
             platform: None,
             names: None,
             scratch: PathBuf::from("/var/tmp"),
+            remove_signatures: false,
         }
     }
 }
@@ -67,6 +70,13 @@ impl LoadOptions {
     #[must_use]
     pub fn scratch(mut self, directory: impl Into<PathBuf>) -> Self {
         self.scratch = directory.into();
+        self
+    }
+
+    /// Leaves signatures behind.
+    #[must_use]
+    pub fn remove_signatures(mut self) -> Self {
+        self.remove_signatures = true;
         self
     }
 }

@@ -6,7 +6,7 @@ use layerhold::{CommitError, StageError};
 use layerhold_image_policy::{LocationError, Refused};
 use layerhold_reference::Reference;
 use layerhold_registries_conf::{PullSourceError, ResolveError};
-use layerhold_registry::{NameError, Problem, RegistryError};
+use layerhold_registry::{Problem, RegistryError};
 
 use crate::load::LoadError;
 use crate::registries::ConnectError;
@@ -63,9 +63,6 @@ pub enum PullError {
     /// The registry refuses.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// The reference has a tag that registries do not have.
-    #[error(transparent)]
-    Name(#[from] NameError),
     /// The signatures cannot be read.
     #[error(transparent)]
     Signatures(#[from] SignaturesError),

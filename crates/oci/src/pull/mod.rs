@@ -14,7 +14,6 @@ use layerhold_registry::TagOrDigest;
 
 use self::prefetch::Prefetch;
 use self::remote::{Fetcher, RemoteDocuments, RemoteLayers};
-use crate::digest::sha256;
 use crate::load::{Incoming, LoadedImage};
 use crate::progress::{Event, Progress, Reporter};
 use crate::registries::{Connection, Location, Purpose, Registries};
@@ -166,7 +165,7 @@ impl Pull<'_> {
         };
         let cancel = self.progress.cancel();
         let connection = self.registries.connect(&location, Purpose::Pull, cancel)?;
-        let name = name_of(&source.reference)?;
+        let name = TagOrDigest::of(&source.reference);
         let documents = RemoteDocuments {
             connection: &connection,
         };
@@ -187,6 +186,8 @@ impl Pull<'_> {
             image: None,
             platform: self.options.platform.as_ref(),
             renames: self.options.names.is_some(),
+            // They come from their own places.
+            keeps_signatures: false,
         };
         let chosen = choose_manifest(&documents, found.first.clone(), selection)?;
         let storage = SignatureStorage {
@@ -194,8 +195,8 @@ impl Pull<'_> {
             connection: &found.connection,
             reference: &found.source,
         };
-        let signatures = storage.read(&sha256(&chosen.bytes))?;
-        self.check(reference, &chosen.bytes, &signatures)?;
+        let signatures = storage.read(&chosen.document.digest)?;
+        self.check(reference, &chosen.document.bytes, &signatures)?;
         let mut image = chosen.into_image(&documents, vec![reference.to_string()], selection)?;
         if !self.options.remove_signatures {
             image.signatures = signatures.iter().map(Signature::to_blob).collect();
@@ -257,12 +258,4 @@ impl Pull<'_> {
         transaction.commit()?;
         Ok(loaded)
     }
-}
-
-/// What names the manifest of an image in its repository.
-fn name_of(reference: &Reference) -> Result<TagOrDigest, PullError> {
-    if let Some(digest) = reference.digest() {
-        return Ok(TagOrDigest::from(digest.clone()));
-    }
-    Ok(TagOrDigest::tag(reference.tag().unwrap_or("latest"))?)
 }

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
 
-use layerhold_sys::{Cancel, Cancelled, PathError};
+use layerhold_sys::{CANCEL_INTERVAL, Cancel, Cancelled, PathError};
 
 /// The size of the pieces that are fetched, written and reported.
 const PIECE: usize = 128 * 1024;
@@ -265,15 +265,12 @@ impl Prefetch {
             }
             state = self
                 .changed
-                .wait_timeout(state, LONGEST_WAIT)
+                .wait_timeout(state, CANCEL_INTERVAL)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
     }
 }
-
-/// How long a reader waits before it looks whether it was cancelled.
-const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// Reads a layer. An error of fetching goes to [`Fetch::failed`], as that of a worker does.
 pub(super) struct Reader<'a> {

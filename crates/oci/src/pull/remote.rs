@@ -10,20 +10,12 @@ use layerhold_sys::is_cancelled;
 
 use super::prefetch::{Blob, Fetch, Prefetch};
 use crate::manifest::{Descriptor, MAX_CONFIG_SIZE};
-use crate::media;
+use crate::media::MANIFEST_TYPES;
 use crate::progress::{Event, Reporter};
 use crate::registries::Connection;
 use crate::source::{
     Documents, FirstDocument, FoundLayer, LayerStream, Layers, SourceError, SourceKind,
 };
-
-/// The media types that are asked for, in the order of preference.
-const ACCEPT: &[&str] = &[
-    media::OCI_INDEX,
-    media::OCI_MANIFEST,
-    media::DOCKER_LIST,
-    media::DOCKER_MANIFEST,
-];
 
 /// The small documents of a repository.
 pub(super) struct RemoteDocuments<'a> {
@@ -33,7 +25,7 @@ pub(super) struct RemoteDocuments<'a> {
 impl RemoteDocuments<'_> {
     /// Reads the manifest or index that a tag or digest names.
     pub(super) fn first(&self, name: &TagOrDigest) -> Result<FirstDocument, RegistryError> {
-        let found = self.connection.repository.manifest(name, ACCEPT)?;
+        let found = self.connection.repository.manifest(name, MANIFEST_TYPES)?;
         Ok(FirstDocument {
             bytes: found.bytes,
             digest: found.digest,

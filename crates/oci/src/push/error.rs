@@ -6,7 +6,7 @@ use layerhold::{AccessError, LookupError};
 use layerhold_ids::{Digest, ImageId};
 use layerhold_image_policy::SignatureError;
 use layerhold_reference::{Reference, ReferenceError};
-use layerhold_registry::{NameError, Problem, RegistryError};
+use layerhold_registry::{Problem, RegistryError};
 use layerhold_sys::Cancelled;
 
 use crate::config::ConfigError;
@@ -33,9 +33,6 @@ pub enum PushError {
         /// The destination.
         reference: Box<Reference>,
     },
-    /// The destination has a tag that registries do not have.
-    #[error(transparent)]
-    Name(#[from] NameError),
     /// The configuration blocks the destination.
     #[error("cannot push to {reference}: {prefix} is blocked in {}", origin.display())]
     Blocked {
@@ -66,9 +63,7 @@ pub enum PushError {
         why: Change,
     },
     /// The image is signed, and the signatures hold for its manifest only.
-    #[error(
-        "cannot push image {image} with its signatures: {why}; leave them behind with `remove_signatures`"
-    )]
+    #[error("cannot push image {image} with its signatures: {why}")]
     Signed {
         /// The image.
         image: ImageId,
@@ -79,9 +74,7 @@ pub enum PushError {
     #[error(transparent)]
     Signatures(#[from] SignaturesError),
     /// A signature in the store is damaged.
-    #[error(
-        "cannot use the signatures of image {image}: leave them behind with `remove_signatures`"
-    )]
+    #[error("cannot use the signatures of image {image}")]
     Signature {
         /// The image.
         image: ImageId,

@@ -5,29 +5,29 @@ use serde_json::{Map, Value, json};
 use super::SentImage;
 use super::error::PushError;
 use crate::config::Config;
-use crate::digest::sha256;
 use crate::media;
 use crate::platform::Platform;
 use crate::stored::StoredImage;
 
-/// Checks that each image is for another platform.
-pub(super) fn check(images: &[StoredImage]) -> Result<(), PushError> {
+/// The platforms of images, each of which is for another one.
+pub(super) fn platforms(images: &[StoredImage]) -> Result<Vec<Platform>, PushError> {
     if images.is_empty() {
         return Err(PushError::Nothing);
     }
-    let mut known: Vec<(Platform, &StoredImage)> = Vec::new();
+    let mut platforms: Vec<Platform> = Vec::with_capacity(images.len());
     for image in images {
         let platform = platform(image)?;
-        if let Some((_, first)) = known.iter().find(|(other, _)| *other == platform) {
+        let mut known = platforms.iter().zip(images);
+        if let Some((_, first)) = known.find(|(other, _)| **other == platform) {
             return Err(PushError::SamePlatform {
                 first: first.id.clone(),
                 second: image.id.clone(),
                 platform: platform.to_string(),
             });
         }
-        known.push((platform, image));
+        platforms.push(platform);
     }
-    Ok(())
+    Ok(platforms)
 }
 
 fn platform(image: &StoredImage) -> Result<Platform, PushError> {
@@ -39,30 +39,27 @@ fn platform(image: &StoredImage) -> Result<Platform, PushError> {
 }
 
 /// Returns the index of images that the registry has, with its media type.
-pub(super) fn index(
-    images: &[StoredImage],
-    sent: &[SentImage],
-) -> Result<(&'static str, Vec<u8>), PushError> {
+pub(super) fn write(platforms: &[Platform], sent: &[SentImage]) -> (&'static str, Vec<u8>) {
     let is_docker = |image: &SentImage| image.media_type == media::DOCKER_MANIFEST;
     let media_type = match sent.iter().all(is_docker) {
         true => media::DOCKER_LIST,
         false => media::OCI_INDEX,
     };
-    let mut entries = Vec::new();
-    for (image, sent) in images.iter().zip(sent) {
-        entries.push(json!({
-            "mediaType": sent.media_type,
-            "size": sent.manifest.len(),
-            "digest": sha256(&sent.manifest).as_str(),
-            "platform": in_json(&platform(image)?),
-        }));
-    }
+    let entry = |(platform, image): (&Platform, &SentImage)| {
+        json!({
+            "mediaType": image.media_type,
+            "size": image.manifest.len(),
+            "digest": image.digest.as_str(),
+            "platform": in_json(platform),
+        })
+    };
+    let entries: Vec<Value> = platforms.iter().zip(sent).map(entry).collect();
     let index = json!({
         "schemaVersion": 2,
         "mediaType": media_type,
         "manifests": entries,
     });
-    Ok((media_type, index.to_string().into_bytes()))
+    (media_type, index.to_string().into_bytes())
 }
 
 fn in_json(platform: &Platform) -> Value {

@@ -1,14 +1,13 @@
 //! Pushing one layer.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read};
-use std::os::unix::fs::FileExt;
+use std::io::{self, BufWriter};
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 
 use layerhold::Store;
 use layerhold_archive::Codec;
-use layerhold_registry::{BlobSource, Repository};
+use layerhold_registry::{FileSource, Repository};
 
 use super::error::PushError;
 use super::options::PushOptions;
@@ -138,10 +137,7 @@ impl LayerPush<'_> {
             digest: &blob.digest,
             size: blob.size,
         });
-        let source = PackedLayer {
-            file: Arc::new(file),
-            size: blob.size,
-        };
+        let source = FileSource::new(file).map_err(unwritable(&self.options.scratch))?;
         let mut seen = 0;
         let mut advance = |total: u64| {
             let bytes = total.saturating_sub(seen);
@@ -159,39 +155,6 @@ fn unwritable(scratch: &Path) -> impl Fn(io::Error) -> SaveError + use<> {
     move |source| SaveError::Write {
         path: path.clone(),
         source,
-    }
-}
-
-/// A compressed layer in a file.
-struct PackedLayer {
-    file: Arc<File>,
-    size: u64,
-}
-
-impl BlobSource for PackedLayer {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn open_at(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
-        Ok(Box::new(Rest {
-            file: Arc::clone(&self.file),
-            at: offset,
-        }))
-    }
-}
-
-/// Reads a file from an offset on.
-struct Rest {
-    file: Arc<File>,
-    at: u64,
-}
-
-impl Read for Rest {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let got = self.file.read_at(buffer, self.at)?;
-        self.at += got as u64;
-        Ok(got)
     }
 }
 

@@ -9,14 +9,13 @@ mod error;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use layerhold::Store;
+use layerhold::{Snapshot, Store};
 use layerhold_archive::Codec;
 use layerhold_ids::Digest;
 use layerhold_image_policy::Signature;
 use layerhold_reference::Reference;
 use layerhold_registry::TagOrDigest;
 
-use self::index::index;
 use self::layer::{LayerPush, Permits, PushedLayer};
 use self::places::Places;
 use crate::digest::sha256;
@@ -25,7 +24,7 @@ use crate::media;
 use crate::progress::{Event, Progress, Reporter};
 use crate::registries::{Connection, Location, Purpose, Registries};
 use crate::signatures::SignatureStorage;
-use crate::stored::StoredImage;
+use crate::stored::{ImageError, StoredImage};
 use crate::written::{Blob, Labels, manifest};
 
 pub use self::error::{Change, PushError};
@@ -68,10 +67,9 @@ pub fn push(
 ) -> Result<Pushed, PushError> {
     let (store, progress) = &Reporter::new(store, progress);
     let push = Push::new(store, registries, destination, options, progress)?;
-    let image = StoredImage::find(store, &store.snapshot()?, image)?;
-    let sent = push.image(&image)?;
-    push.put(&push.tag()?, sent.media_type, &sent.manifest)?;
-    Ok(push.done(sha256(&sent.manifest), &[sent]))
+    let sent = push.image(&push.find(image)?)?;
+    push.put(&push.tag(), sent.media_type, &sent.manifest)?;
+    Ok(push.done(sent.digest.clone(), &[sent]))
 }
 
 /// Pushes images, which are one image for several platforms, and an index of them.
@@ -92,27 +90,27 @@ pub fn push_index<S: AsRef<str>>(
 ) -> Result<Pushed, PushError> {
     let (store, progress) = &Reporter::new(store, progress);
     let push = Push::new(store, registries, destination, options, progress)?;
-    let snapshot = store.snapshot()?;
     let found = images
         .iter()
-        .map(|image| StoredImage::find(store, &snapshot, image.as_ref()))
+        .map(|image| push.find(image.as_ref()))
         .collect::<Result<Vec<_>, _>>()?;
-    index::check(&found)?;
+    let platforms = index::platforms(&found)?;
     let mut sent = Vec::new();
     for image in &found {
         let one = push.image(image)?;
-        let digest = TagOrDigest::from(sha256(&one.manifest));
-        push.put(&digest, one.media_type, &one.manifest)?;
+        push.put(&one.digest.clone().into(), one.media_type, &one.manifest)?;
         sent.push(one);
     }
-    let (media_type, bytes) = index(&found, &sent)?;
-    push.put(&push.tag()?, media_type, &bytes)?;
+    let (media_type, bytes) = index::write(&platforms, &sent);
+    push.put(&push.tag(), media_type, &bytes)?;
     Ok(push.done(sha256(&bytes), &sent))
 }
 
 /// A push to one repository.
 struct Push<'a> {
     store: &'a Store,
+    /// The images of the store as the push began.
+    snapshot: Snapshot,
     registries: &'a Registries,
     connection: Connection,
     destination: Reference,
@@ -123,6 +121,7 @@ struct Push<'a> {
 /// An image whose blobs the registry has.
 struct SentImage {
     manifest: Vec<u8>,
+    digest: Digest,
     media_type: &'static str,
     layers: Vec<PushedLayer>,
 }
@@ -158,6 +157,7 @@ impl<'a> Push<'a> {
         let connection = registries.connect(&location, Purpose::Push, progress.cancel())?;
         Ok(Push {
             store,
+            snapshot: store.snapshot()?,
             registries,
             connection,
             destination,
@@ -166,10 +166,12 @@ impl<'a> Push<'a> {
         })
     }
 
-    fn tag(&self) -> Result<TagOrDigest, PushError> {
-        Ok(TagOrDigest::tag(
-            self.destination.tag().unwrap_or("latest"),
-        )?)
+    fn tag(&self) -> TagOrDigest {
+        TagOrDigest::of(&self.destination)
+    }
+
+    fn find(&self, image: &str) -> Result<StoredImage, ImageError> {
+        StoredImage::find(self.store, &self.snapshot, image)
     }
 
     /// Sends the layers, the configuration and the signatures of an image, and makes its manifest.
@@ -185,13 +187,15 @@ impl<'a> Push<'a> {
         let manifest = manifest(image, &blobs, kind, Labels::Right);
         self.check_unchanged(image, &layers, kind, &manifest)?;
         self.send_config(image)?;
-        self.storage().write(&sha256(&manifest), &signatures)?;
+        let digest = sha256(&manifest);
+        self.storage().write(&digest, &signatures)?;
         let media_type = match kind {
             ManifestKind::Oci => media::OCI_MANIFEST,
             ManifestKind::Docker => media::DOCKER_MANIFEST,
         };
         Ok(SentImage {
             manifest,
+            digest,
             media_type,
             layers,
         })
@@ -231,7 +235,7 @@ impl<'a> Push<'a> {
                 size: layer.size.unwrap_or(0),
             });
         }
-        let places = Places::find(self.store, image, &self.destination)?;
+        let places = Places::find(&self.snapshot, image, &self.destination)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let push = LayerPush {
             store: self.store,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use layerhold::Store;
+use layerhold::{LookupError, Snapshot};
 use layerhold_ids::LayerId;
 use layerhold_reference::Reference;
 
@@ -17,16 +17,17 @@ pub(super) struct Places(BTreeMap<LayerId, Vec<String>>);
 
 impl Places {
     pub(super) fn find(
-        store: &Store,
+        snapshot: &Snapshot,
         image: &StoredImage,
         destination: &Reference,
-    ) -> Result<Self, layerhold::Error> {
+    ) -> Result<Self, LookupError> {
         let mut places: BTreeMap<LayerId, Vec<String>> = image
             .layers
             .iter()
             .map(|layer| (layer.id.clone(), Vec::new()))
             .collect();
-        let snapshot = store.snapshot()?;
+        // No chain is longer than this, so that a loop of damaged records ends.
+        let longest = snapshot.layers().count();
         for other in snapshot.images() {
             let names = other.names().iter();
             let named: Vec<Reference> = names.filter_map(|name| name.parse().ok()).collect();
@@ -40,8 +41,7 @@ impl Places {
                 true => None,
                 false => other.top_layer().cloned(),
             };
-            // No chain is longer than the number of layers, so that a loop of damaged records ends.
-            for _ in 0..snapshot.layers().count() {
+            for _ in 0..longest {
                 let Some(id) = next.take() else { break };
                 let Some(layer) = snapshot.layer_by_id(&id)? else {
                     break;

@@ -65,7 +65,7 @@ impl Registries {
     pub fn registry(
         &self,
         name: &str,
-        login: Option<Login>,
+        credentials: Option<&Credentials>,
         cancel: &Cancel,
     ) -> Result<Registry, ConnectError> {
         let configured = self.conf.registry_of(name);
@@ -78,6 +78,7 @@ impl Registries {
         }
         let is_insecure = configured.is_some_and(|configured| configured.insecure);
         let endpoint = Endpoint::new(name).with_security(self.security(name, is_insecure)?);
+        let login = credentials.and_then(login);
         Ok(self.cancelled_by(cancel).registry(endpoint, login)?)
     }
 

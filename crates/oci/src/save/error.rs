@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use layerhold::{AccessError, DataError, DiffError, LookupError, UpdateError};
-use layerhold_ids::{DiffId, LayerId};
+use layerhold_ids::{DiffId, ImageId, LayerId};
 use layerhold_sys::{Cancelled, PathError};
 use layerhold_tar_format::WriteError;
 
@@ -69,6 +69,29 @@ pub enum SaveError {
         /// The target.
         path: PathBuf,
     },
+    /// The target exists and has no image of its own, or one of a newer format.
+    #[error(
+        "cannot write an image to {}: it has files, and no `version` file that is known",
+        path.display()
+    )]
+    NotAnImageDirectory {
+        /// The target.
+        path: PathBuf,
+    },
+    /// The target can hold one image only.
+    #[error("cannot write several images to {}: such a directory holds one", path.display())]
+    SeveralImages {
+        /// The target.
+        path: PathBuf,
+    },
+    /// The image is signed, and the signatures hold for its manifest only.
+    #[error(
+        "cannot save image {image} with its signatures: its layers get other digests, because they are compressed again"
+    )]
+    Signed {
+        /// The image.
+        image: ImageId,
+    },
     /// An existing layout has an unusable index.
     #[error("cannot use the index of {}", path.display())]
     Index {
@@ -104,7 +127,7 @@ impl SaveError {
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         match self {
-            Self::NotALayout { .. } => true,
+            Self::NotALayout { .. } | Self::NotAnImageDirectory { .. } => true,
             Self::Path(error) => {
                 error.already_exists() || error.kind() == io::ErrorKind::NotADirectory
             }

@@ -1,6 +1,6 @@
 //! OCI image layouts, as directories or in a tar.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -8,60 +8,26 @@ use std::path::{Path, PathBuf};
 use layerhold::Store;
 use layerhold_archive::Codec;
 use layerhold_ids::Digest;
-use layerhold_sys::{
-    Dir, Durability, RenameHow, best_effort, publish, random_suffix, stat_ambient,
-};
+use layerhold_sys::{Dir, Durability, best_effort, publish, stat_ambient};
 use layerhold_tar_format::EntryKind;
 use serde_json::{Value, json};
 
-use super::blob::{Packing, announce, write_layer};
+use super::blobs::{BlobFiles, BlobWriter, Blobs, LayerJob};
 use super::docker_archive::Tar;
 use super::error::SaveError;
-use super::options::{Compression, SaveOptions, WrittenImage};
+use super::options::{SaveOptions, WrittenImage};
 use crate::copy::{CopyError, PIECE, copy};
 use crate::digest::sha256;
 use crate::manifest::ManifestKind;
 use crate::media;
-use crate::progress::{Event, Reporter};
-use crate::stored::{ChainLayer, StoredImage};
-use crate::written::{Blob, Labels, manifest, oci_suffix};
+use crate::progress::Reporter;
+use crate::stored::StoredImage;
+use crate::written::{Blob, manifest};
 
 /// The target of a layout.
-pub(super) trait Target {
-    /// Whether a blob exists already.
-    fn has(&self, digest: &Digest) -> bool;
-    /// Adds a small blob.
-    fn add(&mut self, digest: &Digest, bytes: &[u8]) -> Result<(), SaveError>;
-    /// Adds a layer.
-    fn add_layer(&mut self, layer: LayerJob<'_>) -> Result<Blob, SaveError>;
+pub(super) trait Target: Blobs {
     /// Writes the index and the marker file. Nothing refers to a blob before that.
     fn finish(self, entries: Vec<Value>) -> Result<(), SaveError>;
-}
-
-/// A layer to be written.
-pub(super) struct LayerJob<'a> {
-    store: &'a Store,
-    layer: &'a ChainLayer,
-    index: usize,
-    codec: Codec,
-    options: &'a SaveOptions,
-    progress: &'a Reporter<'a>,
-}
-
-impl LayerJob<'_> {
-    fn write(&self, target: &mut dyn Write) -> Result<Blob, SaveError> {
-        write_layer(
-            self.store,
-            self.layer,
-            self.index,
-            Packing {
-                codec: self.codec,
-                level: None,
-            },
-            target,
-            self.progress,
-        )
-    }
 }
 
 pub(super) fn write<T: Target>(
@@ -73,37 +39,10 @@ pub(super) fn write<T: Target>(
 ) -> Result<Vec<WrittenImage>, SaveError> {
     let mut written = Vec::new();
     let mut entries = Vec::new();
-    let mut known: BTreeMap<(Digest, &'static str), Blob> = BTreeMap::new();
+    let mut writer = BlobWriter::new(store, options, progress);
     for image in images {
-        let mut blobs = Vec::new();
-        for (index, layer) in image.layers.iter().enumerate() {
-            let codec = options.compression.codec(layer.codec);
-            let key = (layer.diff_id.digest().clone(), oci_suffix(codec));
-            if let Some(blob) = known.get(&key) {
-                blobs.push((blob.clone(), codec));
-                continue;
-            }
-            announce(progress, image, index);
-            let blob = target.add_layer(LayerJob {
-                store,
-                layer,
-                index,
-                codec,
-                options,
-                progress,
-            })?;
-            progress.event(Event::LayerFinished { index });
-            known.insert(key, blob.clone());
-            blobs.push((blob, codec));
-        }
-        if !target.has(&image.config_digest) {
-            target.add(&image.config_digest, &image.config_bytes)?;
-        }
-        // A wrong media type is kept with its manifest, but not if a compression was requested.
-        let labels = match options.compression {
-            Compression::Keep => Labels::Kept,
-            _ => Labels::Right,
-        };
+        let blobs = writer.write(image, &mut target)?;
+        let labels = options.compression.labels();
         let manifest = manifest(image, &blobs, ManifestKind::Oci, labels);
         let digest = sha256(&manifest);
         if !target.has(&digest) {
@@ -115,6 +54,7 @@ pub(super) fn write<T: Target>(
             id: image.id.clone(),
             names,
             digest: Some(digest),
+            lost_signatures: 0,
         });
     }
     progress.check()?;
@@ -150,9 +90,7 @@ fn index_json(entries: &[Value]) -> Vec<u8> {
 
 /// A layout in a directory.
 pub(super) struct Directory {
-    path: PathBuf,
     root: Dir,
-    blobs: Dir,
     /// Entries of other images in an existing layout.
     others: Vec<Value>,
     unfinished: Unfinished,
@@ -162,9 +100,7 @@ pub(super) struct Directory {
 struct Unfinished {
     path: PathBuf,
     root: Dir,
-    blobs: Dir,
-    /// Blobs that were not there before.
-    added: Vec<String>,
+    blobs: BlobFiles,
     is_new: New,
     is_finished: bool,
 }
@@ -220,33 +156,15 @@ impl Directory {
         let unfinished = Unfinished {
             path: path.to_owned(),
             root: root.clone(),
-            blobs: blobs.clone(),
-            added: Vec::new(),
+            blobs: BlobFiles::new(blobs),
             is_new,
             is_finished: false,
         };
         Ok(Directory {
-            path: path.to_owned(),
             root,
-            blobs,
             others,
             unfinished,
         })
-    }
-
-    /// Notes a blob that is about to be added.
-    fn will_add(&mut self, digest: &Digest) {
-        if !self.has(digest) {
-            self.unfinished.added.push(digest.hex().to_owned());
-        }
-    }
-
-    fn write_error(&self) -> impl Fn(std::io::Error) -> SaveError + use<> {
-        let path = self.path.clone();
-        move |source| SaveError::Write {
-            path: path.clone(),
-            source,
-        }
     }
 }
 
@@ -267,10 +185,7 @@ impl Drop for Unfinished {
         if self.is_finished {
             return;
         }
-        // The error that ended the save is the one to report.
-        for blob in &self.added {
-            best_effort(self.blobs.remove_file(blob));
-        }
+        self.blobs.remove_added();
         if self.is_new == New::Blobs {
             return;
         }
@@ -293,47 +208,21 @@ impl Drop for Unfinished {
     }
 }
 
-impl Target for Directory {
+impl Blobs for Directory {
     fn has(&self, digest: &Digest) -> bool {
-        matches!(self.blobs.stat(digest.hex()), Ok(Some(_)))
+        self.unfinished.blobs.has(digest)
     }
 
     fn add(&mut self, digest: &Digest, bytes: &[u8]) -> Result<(), SaveError> {
-        self.will_add(digest);
-        publish(
-            &self.blobs,
-            digest.hex(),
-            0o644,
-            &[bytes],
-            Durability::Durable,
-        )?;
-        Ok(())
+        self.unfinished.blobs.add(digest, bytes)
     }
 
     fn add_layer(&mut self, job: LayerJob<'_>) -> Result<Blob, SaveError> {
-        let error = self.write_error();
-        let temporary = format!(".tmp-{}", random_suffix()?);
-        let file = self.blobs.create_file(&temporary, 0o644)?;
-        let mut writer = BufWriter::with_capacity(PIECE, file);
-        let result = job.write(&mut writer).and_then(|blob| {
-            let file = writer.into_inner().map_err(|e| error(e.into_error()))?;
-            file.sync_data().map_err(&error)?;
-            self.will_add(&blob.digest);
-            self.blobs.rename(
-                &temporary,
-                &self.blobs,
-                blob.digest.hex(),
-                RenameHow::Replace,
-            )?;
-            Ok(blob)
-        });
-        if result.is_err() {
-            // The first error is the one to report; the leftover is only a temporary file.
-            best_effort(self.blobs.remove_file(&temporary));
-        }
-        result
+        self.unfinished.blobs.add_layer(job)
     }
+}
 
+impl Target for Directory {
     fn finish(mut self, entries: Vec<Value>) -> Result<(), SaveError> {
         let name = |entry: &Value| {
             entry
@@ -348,7 +237,7 @@ impl Target for Directory {
             .filter(|entry| !entries.contains(entry))
             .collect();
         all.extend(entries);
-        self.blobs.sync()?;
+        self.unfinished.blobs.sync()?;
         let parts: [(&str, Vec<u8>); 2] = [
             ("oci-layout", media::OCI_LAYOUT_VERSION.into()),
             ("index.json", index_json(&all)),
@@ -410,7 +299,7 @@ impl<'a> Archive<'a> {
     }
 }
 
-impl Target for Archive<'_> {
+impl Blobs for Archive<'_> {
     fn has(&self, digest: &Digest) -> bool {
         self.present.contains(digest)
     }
@@ -449,7 +338,9 @@ impl Target for Archive<'_> {
         }
         Ok(blob)
     }
+}
 
+impl Target for Archive<'_> {
     fn finish(mut self, entries: Vec<Value>) -> Result<(), SaveError> {
         self.tar.add("index.json", 0o644, &index_json(&entries))?;
         self.tar

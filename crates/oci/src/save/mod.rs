@@ -2,6 +2,8 @@
 
 mod layout;
 mod docker_archive;
+mod image_directory;
+mod blobs;
 mod blob;
 mod options;
 mod error;
@@ -37,7 +39,7 @@ pub fn save<S: AsRef<str>>(
 ) -> Result<Vec<WrittenImage>, SaveError> {
     let found = find(store, images)?;
     let (store, progress) = &Reporter::new(store, progress);
-    match options.kind {
+    let written = match options.kind {
         TargetKind::OciLayout => {
             let target = layout::Directory::open(path)?;
             layout::write(store, &found, target, options, progress)
@@ -49,7 +51,26 @@ pub fn save<S: AsRef<str>>(
         TargetKind::DockerArchive => write_file(path, |file| {
             docker_archive::write(store, &found, path, file, progress)
         }),
+        TargetKind::ImageDirectory => {
+            // It has a place for signatures.
+            return image_directory::write(store, &found, path, options, progress);
+        }
+    };
+    Ok(without_signatures(written?, &found, options))
+}
+
+/// Counts the signatures that a format has no place for.
+fn without_signatures(
+    mut written: Vec<WrittenImage>,
+    found: &[StoredImage],
+    options: &SaveOptions,
+) -> Vec<WrittenImage> {
+    if !options.remove_signatures {
+        for (written, image) in written.iter_mut().zip(found) {
+            written.lost_signatures = image.signatures.len();
+        }
     }
+    written
 }
 
 /// Writes a file that gets its name when it is complete.
@@ -70,7 +91,7 @@ fn write_file<T>(
     Ok(written)
 }
 
-/// Writes images as an archive to a stream. [`TargetKind::OciLayout`] is written as an archive too.
+/// Writes images as an archive to a stream. What would be a directory is written as an OCI archive.
 ///
 /// # Errors
 ///
@@ -85,13 +106,14 @@ pub fn save_stream<S: AsRef<str>>(
     let path = Path::new("standard output");
     let found = find(store, images)?;
     let (store, progress) = &Reporter::new(store, progress);
-    match options.kind {
+    let written = match options.kind {
         TargetKind::DockerArchive => docker_archive::write(store, &found, path, stream, progress),
         _ => {
             let target = layout::Archive::new(path, stream);
             layout::write(store, &found, target, options, progress)
         }
-    }
+    };
+    Ok(without_signatures(written?, &found, options))
 }
 
 fn find<S: AsRef<str>>(store: &Store, images: &[S]) -> Result<Vec<StoredImage>, SaveError> {

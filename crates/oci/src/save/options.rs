@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use layerhold_archive::Codec;
 use layerhold_ids::{Digest, ImageId};
 
+use crate::written::Labels;
+
 /// The formats of saved images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -15,9 +17,12 @@ pub enum TargetKind {
     OciArchive,
     /// What `docker load` and `podman load` read.
     DockerArchive,
+    /// A directory with one image and its signatures, which skopeo calls `dir:`. An image that is
+    /// there already is replaced.
+    ImageDirectory,
 }
 
-/// How layers are compressed in OCI layouts. Docker archives hold plain layers.
+/// How layers are compressed. Docker archives always hold plain layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compression {
@@ -44,6 +49,9 @@ pub struct SaveOptions {
     /// A directory for large temporary files: the size of a compressed layer has to be known before
     /// its tar entry begins.
     pub scratch: PathBuf,
+    /// Whether signatures are left behind. Only [`TargetKind::ImageDirectory`] has a place for
+    /// them.
+    pub remove_signatures: bool,
 }
 
 impl Compression {
@@ -56,6 +64,14 @@ impl Compression {
             _ => Codec::Gzip,
         }
     }
+
+    /// A wrong media type is kept with its manifest, but not if a compression was requested.
+    pub(super) fn labels(self) -> Labels {
+        match self {
+            Compression::Keep => Labels::Kept,
+            _ => Labels::Right,
+        }
+    }
 }
 
 impl SaveOptions {
@@ -66,6 +82,7 @@ impl SaveOptions {
             kind,
             compression: Compression::Keep,
             scratch: PathBuf::from("/var/tmp"),
+            remove_signatures: false,
         }
     }
 
@@ -82,6 +99,13 @@ impl SaveOptions {
         self.scratch = directory.into();
         self
     }
+
+    /// Leaves signatures behind.
+    #[must_use]
+    pub fn remove_signatures(mut self) -> Self {
+        self.remove_signatures = true;
+        self
+    }
 }
 
 /// An image that was written.
@@ -94,4 +118,7 @@ pub struct WrittenImage {
     pub names: Vec<String>,
     /// The digest of the manifest that was written; a docker archive has none.
     pub digest: Option<Digest>,
+    /// How many signatures were left behind because the format has no place for them. Those that
+    /// were to be left behind do not count.
+    pub lost_signatures: usize,
 }

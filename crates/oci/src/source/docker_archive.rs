@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use super::error::SourceError;
+use super::files::{read_manifest, read_small};
 use super::found::{FoundImage, FoundLayer, Selection};
-use super::small::{read_manifest, read_small};
 use super::tar_index::TarIndex;
 use crate::config::Config;
 use crate::digest::sha256;

@@ -56,7 +56,7 @@ pub enum SourceError {
     },
     /// The source is none of the supported kinds.
     #[error(
-        "cannot load {}: it is neither an OCI layout (no index.json) nor a docker archive (no manifest.json)",
+        "cannot load {}: it is neither an OCI layout (no index.json) nor a docker archive or `dir:` (no manifest.json)",
         path.display()
     )]
     Unrecognized {
@@ -203,6 +203,37 @@ pub enum SourceError {
         layers: usize,
         /// Diff IDs of the configuration.
         diff_ids: usize,
+    },
+    /// A directory with an image has a newer format.
+    #[error("cannot load {}: its version {version:?} is not supported", path.display())]
+    Version {
+        /// The source.
+        path: PathBuf,
+        /// The contents of its version file.
+        version: String,
+    },
+    /// A signature is in no known form.
+    #[cfg(feature = "registry")]
+    #[error("cannot use the signature {}", path.display())]
+    Signature {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong.
+        source: layerhold_image_policy::SignatureError,
+    },
+    /// A signature cannot be checked, because this build does not know their forms.
+    #[error("cannot use the signature {}: this needs the feature `registry`", path.display())]
+    NoSignatures {
+        /// Its file.
+        path: PathBuf,
+    },
+    /// There are more signatures than any image has.
+    #[error("cannot load {}: it has more than {limit} signatures", path.display())]
+    TooManySignatures {
+        /// The source.
+        path: PathBuf,
+        /// The limit.
+        limit: usize,
     },
     /// A registry refuses.
     #[cfg(feature = "registry")]

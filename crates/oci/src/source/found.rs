@@ -17,6 +17,8 @@ pub enum SourceKind {
     OciArchive,
     /// What `docker save` and `podman save` write.
     DockerArchive,
+    /// A directory with one image and its signatures, which skopeo calls `dir:`.
+    ImageDirectory,
     /// A registry.
     Registry,
 }
@@ -30,6 +32,8 @@ pub(crate) struct Selection<'a> {
     pub(crate) platform: Option<&'a Platform>,
     /// Whether the images get other names than those in the source.
     pub(crate) renames: bool,
+    /// Whether signatures come along.
+    pub(crate) keeps_signatures: bool,
 }
 
 impl Selection<'_> {

@@ -1,12 +1,13 @@
-//! Sources of images: OCI layouts and docker archives, as directories or tar files.
+//! Sources of images: OCI layouts, docker archives and directories with one image.
 
 mod oci_layout;
 mod docker_archive;
+mod image_directory;
 mod resolve;
 mod choose;
 mod layers;
 mod found;
-mod small;
+mod files;
 mod tar_index;
 mod error;
 
@@ -33,6 +34,7 @@ pub(crate) use self::resolve::{Documents, FirstDocument, choose_manifest};
 pub(crate) enum OpenSource {
     Oci(oci_layout::OciLayout),
     Docker(docker_archive::DockerArchive),
+    Directory(image_directory::ImageDirectory),
 }
 
 impl OpenSource {
@@ -40,7 +42,7 @@ impl OpenSource {
     /// decompressed to an unnamed file in `scratch`.
     pub(crate) fn open(path: &Path, scratch: &Path, cancel: &Cancel) -> Result<Self, SourceError> {
         match Dir::open_ambient(path) {
-            Ok(dir) => return oci_layout::OciLayout::from_dir(path, dir).map(Self::Oci),
+            Ok(dir) => return Self::from_dir(path, dir),
             Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {}
             Err(error) => return Err(error.into()),
         }
@@ -54,6 +56,14 @@ impl OpenSource {
             file = spool(path, &mut file, scratch, cancel)?;
         }
         Self::from_file(path, file, scratch, cancel)
+    }
+
+    fn from_dir(path: &Path, dir: Dir) -> Result<Self, SourceError> {
+        let is_layout = dir.exists("index.json")?;
+        match !is_layout && image_directory::ImageDirectory::is_one(&dir)? {
+            true => image_directory::ImageDirectory::open(path, dir).map(Self::Directory),
+            false => oci_layout::OciLayout::from_dir(path, dir).map(Self::Oci),
+        }
     }
 
     /// Reads an archive from a stream, through an unnamed file in `scratch`: its members are not in
@@ -118,6 +128,7 @@ impl OpenSource {
                 images: archive.images(selection)?,
                 others: Vec::new(),
             }),
+            Self::Directory(directory) => directory.contents(selection),
         }
     }
 }
@@ -127,6 +138,7 @@ impl Layers for OpenSource {
         match self {
             Self::Oci(layout) => layout.kind(),
             Self::Docker(_) => SourceKind::DockerArchive,
+            Self::Directory(_) => SourceKind::ImageDirectory,
         }
     }
 
@@ -134,6 +146,7 @@ impl Layers for OpenSource {
         let section = match self {
             Self::Oci(layout) => layout.blob(&layer.digest),
             Self::Docker(archive) => archive.member(&layer.at),
+            Self::Directory(directory) => directory.blob(&layer.digest),
         }?;
         Ok(LayerStream {
             size: Some(section.len()),

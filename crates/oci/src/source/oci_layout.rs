@@ -1,7 +1,6 @@
 //! OCI image layouts (OCI image specification, `image-layout.md`), as directories or in a tar.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use layerhold_ids::Digest;
 use layerhold_sys::Dir;
@@ -9,11 +8,10 @@ use layerhold_sys::Dir;
 use super::choose::{self, Group};
 use super::docker_archive;
 use super::error::SourceError;
+use super::files::{open_below, read_manifest, read_verified};
 use super::found::{Contents, FoundImage, Selection, SourceKind};
 use super::resolve::{Documents, FirstDocument, MAX_DEPTH, find_image};
-use super::small::{read_manifest, read_small};
 use super::tar_index::TarIndex;
-use crate::digest::digest_of;
 use crate::manifest::{Descriptor, Document, MAX_CONFIG_SIZE, MAX_MANIFEST_SIZE};
 use crate::media;
 use crate::section::Section;
@@ -79,15 +77,7 @@ impl OciLayout {
 
     /// Reads a small blob and checks its digest.
     fn small_blob(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>, SourceError> {
-        let bytes = read_small(digest.as_str(), self.blob(digest)?, limit)?;
-        let actual = digest_of(digest.algorithm(), &bytes);
-        if actual != *digest {
-            return Err(SourceError::DigestMismatch {
-                expected: digest.clone(),
-                actual,
-            });
-        }
-        Ok(bytes)
+        read_verified(digest, self.blob(digest)?, limit)
     }
 
     pub(crate) fn contents(&self, selection: Selection<'_>) -> Result<Contents, SourceError> {
@@ -226,37 +216,4 @@ impl Documents for OciLayout {
     fn has(&self, digest: &Digest) -> bool {
         self.blob(digest).is_ok()
     }
-}
-
-fn open_below(dir: &Dir, components: &[&str]) -> Result<Option<Section>, SourceError> {
-    let Some((name, parents)) = components.split_last() else {
-        return Ok(None);
-    };
-    let mut dir = dir.clone();
-    for parent in parents {
-        match dir.open_dir(parent) {
-            Ok(below) => dir = below,
-            Err(error) if error.is_not_found() => return Ok(None),
-            Err(error) => return Err(error.into()),
-        }
-    }
-    let file = match dir.open_file(name) {
-        Ok(file) => file,
-        Err(error) if error.is_not_found() => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    let metadata = file.metadata().map_err(|source| SourceError::Read {
-        path: dir.path().join(name),
-        source,
-    })?;
-    if !metadata.is_file() {
-        return Err(SourceError::Read {
-            path: dir.path().join(name),
-            source: std::io::Error::new(
-                std::io::ErrorKind::InvalidInput,
-                "it is not a regular file",
-            ),
-        });
-    }
-    Ok(Some(Section::new(Arc::new(file), 0, metadata.len())))
 }

@@ -33,8 +33,8 @@ pub(crate) struct FirstDocument {
 
 /// A manifest, and the index it was chosen from.
 pub(crate) struct Chosen {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) manifest: Box<Manifest>,
+    pub(crate) document: FoundManifest,
+    manifest: Box<Manifest>,
     index: Option<(Digest, Vec<u8>)>,
 }
 
@@ -66,7 +66,10 @@ pub(crate) fn choose_manifest(
             Document::Manifest(manifest) => {
                 manifest.check_readable().map_err(unusable)?;
                 return Ok(Chosen {
-                    bytes: document.bytes,
+                    document: FoundManifest {
+                        digest: sha256(&document.bytes),
+                        bytes: document.bytes,
+                    },
                     manifest,
                     index: top,
                 });
@@ -118,10 +121,7 @@ impl Chosen {
         Ok(FoundImage {
             names,
             layers: layers.collect(),
-            manifest: Some(FoundManifest {
-                digest: sha256(&self.bytes),
-                bytes: self.bytes,
-            }),
+            manifest: Some(self.document),
             index: self.index,
             signatures: Vec::new(),
             config_bytes,

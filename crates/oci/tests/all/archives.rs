@@ -223,12 +223,12 @@ fn root_impossible_archives_are_refused() {
     );
     check(
         TarBuilder::new().file("x", 0o644, "y").finish(),
-        "it is neither an OCI layout (no index.json) nor a docker archive (no manifest.json)",
+        "it is neither an OCI layout (no index.json) nor a docker archive or `dir:` (no manifest.json)",
     );
     check(b"no tar at all".to_vec(), "as a tar archive");
     check(
         Vec::new(),
-        "it is neither an OCI layout (no index.json) nor a docker archive (no manifest.json)",
+        "it is neither an OCI layout (no index.json) nor a docker archive or `dir:` (no manifest.json)",
     );
     let whole = archive(r#"[{"Config":"c.json","Layers":["l"]}]"#);
     check(whole[..1000].to_vec(), "as a tar archive");

@@ -12,6 +12,7 @@ mod build;
 mod cuts;
 #[cfg(feature = "registry")]
 mod faulty;
+mod image_directories;
 mod layouts;
 mod load;
 #[cfg(feature = "registry")]
@@ -39,6 +40,8 @@ mod refusals;
 mod save;
 mod saved_manifests;
 mod saved_places;
+#[cfg(feature = "registry")]
+mod signed_directories;
 mod support;
 #[cfg(feature = "registry")]
 mod together;

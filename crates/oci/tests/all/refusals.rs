@@ -347,7 +347,7 @@ fn root_what_is_no_layout_is_refused() {
         (
             "none",
             None,
-            "it is neither an OCI layout (no index.json) nor a docker archive (no manifest.json)",
+            "it is neither an OCI layout (no index.json) nor a docker archive or `dir:` (no manifest.json)",
         ),
         (
             "empty",

@@ -293,6 +293,9 @@ pub struct Load {
     /// The platform of multi-platform images: OS/ARCHITECTURE[/VARIANT]
     #[arg(long, value_name = "PLATFORM")]
     pub platform: Option<String>,
+    /// Leave signatures behind; only a directory that skopeo calls `dir:` has some
+    #[arg(long)]
+    pub remove_signatures: bool,
 }
 
 /// Arguments of `save`.
@@ -310,6 +313,9 @@ pub struct Save {
     /// The compression of layers
     #[arg(long, value_enum, default_value = "keep")]
     pub compression: CompressionChoice,
+    /// Leave signatures behind; only `--to dir` has a place for them
+    #[arg(long)]
+    pub remove_signatures: bool,
 }
 
 /// What images are written as.
@@ -321,6 +327,8 @@ pub enum SaveKind {
     OciArchive,
     /// What `docker load` reads
     DockerArchive,
+    /// A directory with one image and its signatures, `dir:` in skopeo
+    Dir,
 }
 
 /// The compression of layers.

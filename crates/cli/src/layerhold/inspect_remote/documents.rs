@@ -3,21 +3,13 @@
 use std::collections::BTreeMap;
 
 use layerhold_ids::Digest;
-use layerhold_oci::{MAX_CONFIG_SIZE, Platform};
+use layerhold_oci::{MANIFEST_TYPES, MAX_CONFIG_SIZE, Platform};
 use layerhold_reference::Reference;
 use layerhold_registry::{Manifest, Repository, TagOrDigest};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::failure::Failure;
-
-/// The media types of indices and manifests that are understood.
-pub(super) const ACCEPT: [&str; 4] = [
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-];
 
 /// The media types of configurations of images.
 const CONFIGURATIONS: [&str; 2] = [
@@ -137,7 +129,7 @@ impl<'a> RemoteImage<'a> {
             let chosen = choose(entries, platform, place)?;
             let name = TagOrDigest::from(chosen.digest(place)?);
             manifest = repository
-                .manifest(&name, &ACCEPT)
+                .manifest(&name, MANIFEST_TYPES)
                 .map_err(Failure::value)?;
             document = parse("manifest", place, &manifest.bytes)?;
         }

@@ -4,14 +4,14 @@ mod as_json;
 mod as_text;
 mod documents;
 
-use layerhold_oci::Registries;
+use layerhold_oci::{MANIFEST_TYPES, Registries};
 use layerhold_reference::Reference;
 use layerhold_registry::{Manifest, Repository, TagOrDigest};
 use layerhold_sys::Cancel;
-use serde_json::Value;
 
-use self::documents::{ACCEPT, RemoteImage};
+use self::documents::RemoteImage;
 use super::args::{Format, Inspect};
+use super::call::indented;
 use super::remote::{Found, Prefer, Question, find, for_looking, images};
 use super::tags;
 use crate::environment::Environment;
@@ -40,7 +40,7 @@ pub(super) fn run(
     };
     let found = remote.find(&images, Prefer::Mirrors, &mut |repository, place| {
         let name = TagOrDigest::of(place);
-        let manifest = repository.manifest(&name, &ACCEPT)?;
+        let manifest = repository.manifest(&name, MANIFEST_TYPES)?;
         Ok((repository.clone(), manifest))
     })?;
     let (repository, first) = &found.answer;
@@ -52,7 +52,7 @@ pub(super) fn run(
     match (args.raw, args.config) {
         (true, false) => exact(streams, &image.manifest.bytes),
         (true, true) => exact(streams, &image.configuration()?),
-        (false, true) => json(streams, &image.image_configuration()?),
+        (false, true) => indented(streams, &image.image_configuration()?),
         (false, false) => describe(args, format, &remote, &found, &image, streams),
     }
 }
@@ -94,7 +94,7 @@ fn describe(
         true => Vec::new(),
         false => other_tags(remote, &found.image, streams)?,
     };
-    json(
+    indented(
         streams,
         &as_json::describe(found, image, &configuration, tags),
     )
@@ -115,11 +115,6 @@ fn other_tags(
             Ok(Vec::new())
         }
     }
-}
-
-fn json(streams: &mut Streams<'_>, value: &Value) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(value).map_err(Failure::value)?;
-    streams.json(text).map_err(stream)
 }
 
 /// Writes a document byte for byte, except to a terminal.

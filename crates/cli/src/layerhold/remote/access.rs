@@ -7,7 +7,7 @@ use layerhold_config::HostFiles;
 use layerhold_image_policy::{LoadError, Policy};
 use layerhold_oci::Registries;
 use layerhold_registry::{Login, Retries};
-use layerhold_registry_auth::{CredentialStore, Credentials, FileFormat, Secret};
+use layerhold_registry_auth::{CredentialStore, FileFormat, Secret};
 use layerhold_sys::stat_ambient;
 
 use super::super::args::{Access, Patience, Reaching};
@@ -189,15 +189,4 @@ pub(crate) fn policy(given: Option<&Path>, environment: &Environment) -> Result<
         LoadError::Missing { candidates } => Failure::value(AccessError::NoPolicy { candidates }),
         other => Failure::value(other),
     })
-}
-
-/// The same credentials for the client.
-pub(crate) fn login(credentials: &Credentials) -> Option<Login> {
-    match credentials {
-        Credentials::Password { username, password } => {
-            Some(Login::password(username, password.expose()))
-        }
-        Credentials::IdentityToken { token, .. } => Some(Login::identity_token(token.expose())),
-        _ => None,
-    }
 }

@@ -11,9 +11,11 @@ use layerhold_registry_auth::RegistryKey;
 use layerhold_sys::Cancel;
 
 pub(super) use self::access::{
-    Accounts, credentials, for_login, for_looking, for_transfer, login, policy,
+    Accounts, credentials, for_login, for_looking, for_transfer, policy,
 };
-pub(super) use self::names::{Selected, check_transport, images, selected};
+pub(super) use self::names::{
+    Selected, behind_transport, check_transport, images, selected, without_transport,
+};
 use crate::failure::Failure;
 
 /// Why a registry cannot be reached.

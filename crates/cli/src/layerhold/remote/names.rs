@@ -55,6 +55,20 @@ pub(crate) fn check_transport(name: &str) -> Result<(), Failure> {
     })
 }
 
+/// A name without the transport in front of it.
+pub(crate) fn without_transport(name: &str) -> &str {
+    name.strip_prefix(TRANSPORT).unwrap_or(name)
+}
+
+/// The image that a name behind the transport stands for: it is complete. `None` for other names.
+pub(crate) fn behind_transport(text: &str) -> Result<Option<Reference>, Failure> {
+    let Some(name) = text.strip_prefix(TRANSPORT) else {
+        return Ok(None);
+    };
+    let image: Reference = name.parse().map_err(Failure::value)?;
+    Ok(Some(image.or_latest()))
+}
+
 fn listed(images: &[Reference]) -> String {
     let names: Vec<String> = images.iter().map(ToString::to_string).collect();
     names.join(" or ")
@@ -88,9 +102,8 @@ pub(crate) fn selected(
         images,
         choices: None,
     };
-    if let Some(name) = text.strip_prefix(TRANSPORT) {
-        let image: Reference = name.parse().map_err(Failure::value)?;
-        return Ok(selected(vec![image.or_latest()]));
+    if let Some(image) = behind_transport(text)? {
+        return Ok(selected(vec![image]));
     }
     let resolved = conf.resolve(text).map_err(Failure::value)?;
     match resolved.selection {

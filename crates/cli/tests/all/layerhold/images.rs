@@ -1,5 +1,6 @@
 //! `layerhold load` and `save`.
 
+use std::fs;
 use std::process::Command;
 
 use layerhold_testkit::{require_peer, run};
@@ -45,7 +46,7 @@ fn root_loading_tells_what_came_in() {
 #[test]
 fn root_what_cannot_be_loaded_is_said_in_one_line() {
     let place = Place::new();
-    std::fs::write(place.path("junk"), "junk").unwrap();
+    fs::write(place.path("junk"), "junk").unwrap();
     let archive = place.archive(&["app:1"]);
     let archive = archive.to_str().unwrap();
     for (words, text) in [
@@ -125,7 +126,7 @@ fn root_images_go_out_in_every_form_and_come_back() {
         }
     }
     let stream = place.run(["save", &id[..8]]);
-    assert!(stream.stdout == std::fs::read(place.path("oci-archive-keep")).unwrap());
+    assert!(stream.stdout == fs::read(place.path("oci-archive-keep")).unwrap());
     let saved = place.json(["save", "app:1", "-o", "last"]);
     assert_eq!(saved[0]["names"], json!(["localhost/app:1"]));
     assert!(saved[0]["digest"].as_str().unwrap().starts_with("sha256:"));
@@ -170,11 +171,7 @@ fn root_an_archive_on_standard_output_has_nothing_else_in_it() {
             assert!(ran.stdout == plain.stdout, "{path}, {format}");
         }
     }
-    assert!(
-        std::fs::symlink_metadata("/dev/stdout")
-            .unwrap()
-            .is_symlink()
-    );
+    assert!(fs::symlink_metadata("/dev/stdout").unwrap().is_symlink());
 }
 
 #[test]
@@ -193,4 +190,56 @@ fn root_what_helps_is_said_when_loading() {
     let ran = place.run(["load", nameless.to_str().unwrap()]);
     let err = String::from_utf8_lossy(&ran.stderr).into_owned();
     assert!(err.contains("has no name: --name gives it one"), "{err}");
+}
+
+/// The image of a `dir:` and back: signatures go along, and elsewhere they are missed.
+#[test]
+fn root_signatures_go_out_and_come_in() {
+    let place = Place::new();
+    let archive = place.archive(&["a.example/app:1"]);
+    place.text(["load".as_ref(), archive.as_os_str()]);
+    place.text(["save", "--to", "dir", "-o", "out", "a.example/app:1"]);
+    fs::write(place.path("out/signature-1"), b"\x90signed").unwrap();
+    place.text(["rm", "a.example/app:1"]);
+    place.text(["load", "--name", "a.example/app:2", "out"]);
+    place.text(["save", "--to", "dir", "-o", "again", "a.example/app:2"]);
+    let signature = fs::read(place.path("again/signature-1")).unwrap();
+    assert_eq!(signature, b"\x90signed");
+
+    let save = |more: &[&str]| {
+        let ran = place.run([&["save", "-o", "file", "a.example/app:2"], more].concat());
+        ran.assert_success();
+        String::from_utf8(ran.stderr).unwrap()
+    };
+    assert!(save(&[]).contains("1 signature of "), "{}", save(&[]));
+    assert_eq!(save(&["--remove-signatures"]), "");
+    let changed = place.run([
+        "save",
+        "--to",
+        "dir",
+        "--compression",
+        "zstd",
+        "-o",
+        "again",
+        "a.example/app:2",
+    ]);
+    assert_eq!(changed.code, Some(1));
+    let said = String::from_utf8(changed.stderr).unwrap();
+    assert!(said.contains("--remove-signatures"), "{said}");
+    let refused = place.run(["save", "--to", "dir", "a.example/app:2"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(
+        String::from_utf8(refused.stderr)
+            .unwrap()
+            .contains("--output")
+    );
+
+    place.text([
+        "load",
+        "--remove-signatures",
+        "--name",
+        "a.example/app:3",
+        "out",
+    ]);
+    place.text(["save", "--to", "dir", "-o", "third", "a.example/app:3"]);
 }

@@ -1,17 +1,18 @@
 //! `pull`: from a registry, and beside podman.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use layerhold_testkit::fault_proxy::{FaultProxy, Personality};
+use layerhold_testkit::fault_proxy::{FaultProxy, Kind, Personality};
 use layerhold_testkit::image::{Image, Layer, MadeImage};
 use layerhold_testkit::registry::{PASSWORD, Registry, Setup, USER};
 use layerhold_testkit::{Podman, Ran, require_docker_registry, require_peer, require_root, run};
 use serde_json::Value;
 
 use super::login::note;
-use crate::support::Place;
+use crate::support::{LAYERHOLD, Place, at_a_terminal};
 
 const TRUSTING: &str = r#"{"default":[{"type":"insecureAcceptAnything"}]}"#;
 
@@ -264,6 +265,135 @@ fn peer_registry_root_a_signal_leaves_nothing() {
         "[]"
     );
     assert_eq!(scene.run(&["gc"]).text(), "");
+}
+
+/// Pulls a short name at a terminal. The cache of aliases of root is in a mount namespace of its
+/// own, and ends up in the file `cache`.
+fn choose(scene: &Scene, answer: &str) -> Ran {
+    let script = scene.place.path("choose.sh");
+    let command = scene.command();
+    let args: Vec<_> = command.get_args().map(OsStr::to_string_lossy).collect();
+    let text = format!(
+        "mount -t tmpfs none /var/cache && {LAYERHOLD} {} pull --retry=0 team/app:one\n\
+         code=$?\ncp /var/cache/containers/short-name-aliases.conf cache\nexit $code\n",
+        args.join(" ")
+    );
+    fs::write(&script, text).unwrap();
+    let mut shell = at_a_terminal("unshare -m sh choose.sh", &format!("echo {answer}"));
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    run(shell.current_dir(scene.place.path("")))
+}
+
+#[test]
+fn peer_registry_peer_script_root_a_person_chooses_what_a_short_name_is() {
+    let Some(()) = require_peer("script") else {
+        return;
+    };
+    let Some(scene) = Scene::new(Setup::default(), &small()) else {
+        return;
+    };
+    let host = scene.registry.address();
+    let conf = format!(
+        "unqualified-search-registries = ['127.0.0.1:9', '{host}']\nshort-name-mode = 'enforcing'\n\
+         [[registry]]\nlocation = '{host}'\ninsecure = true\n"
+    );
+    fs::write(scene.place.path("registries.conf"), conf).unwrap();
+    for answer in ["3", "0", "b", ""] {
+        let refused = choose(&scene, answer);
+        let said = String::from_utf8_lossy(&refused.stdout).into_owned();
+        assert_eq!(refused.code, Some(1), "{answer:?}: {said}");
+        assert!(!scene.place.path("cache").exists(), "{answer:?}");
+    }
+    let chosen = choose(&scene, "2");
+    let said = String::from_utf8_lossy(&chosen.stdout).into_owned();
+    assert_eq!(chosen.code, Some(0), "{said}");
+    for line in [
+        "  1  127.0.0.1:9/team/app:one".to_owned(),
+        format!("  2  {host}/team/app:one"),
+        "Which of these is \"team/app:one\"? Answer with its number: ".to_owned(),
+        scene.id(),
+    ] {
+        assert!(said.contains(&line), "{line}: {said}");
+    }
+    // The next time there is no question.
+    let kept = fs::read_to_string(scene.place.path("cache")).unwrap();
+    assert_eq!(
+        kept,
+        format!("[aliases]\n  \"team/app\" = \"{host}/team/app\"\n")
+    );
+    // Without a terminal there is no answer either.
+    let ran = scene.run(&["pull", "--retry=0", "team/app:one"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(
+        note(&ran).contains("127.0.0.1:9/team/app:one"),
+        "{}",
+        note(&ran)
+    );
+}
+
+#[test]
+fn peer_registry_root_requests_are_repeated_as_often_as_was_said() {
+    let Some(scene) = Scene::new(Setup::default(), &small()) else {
+        return;
+    };
+    let pull = |more: &[&str]| {
+        let busy = Personality::ServerError(503).on(Kind::Manifest).first(2);
+        let proxy = FaultProxy::before(&scene.registry.address())
+            .with(busy)
+            .start();
+        let name = format!("{}/team/app:one", proxy.address());
+        let ran = scene.run(&[&["pull", "-q", "--tls-verify=false", &name][..], more].concat());
+        let asked = proxy.requests().into_iter();
+        let asked = asked
+            .filter(|request| request.kind == Kind::Manifest)
+            .count();
+        (ran.code, asked, note(&ran))
+    };
+    for (retry, code, asked) in [("0", 1, 1), ("1", 1, 2), ("2", 0, 3), ("9", 0, 3)] {
+        let (was, times, said) = pull(&["--retry", retry, "--retry-delay", "1ms"]);
+        assert_eq!((was, times), (Some(code), asked), "{retry}: {said}");
+    }
+    // A pause of an hour is longer than all may take.
+    let (code, asked, said) = pull(&["--retry-delay", "1h", "--timeout", "1s"]);
+    assert_eq!((code, asked), (Some(1), 1), "{said}");
+    assert!(said.contains("--timeout"), "{said}");
+}
+
+#[test]
+fn peer_registry_root_without_a_policy_nothing_comes_in() {
+    let Some(scene) = Scene::new(Setup::default(), &small()) else {
+        return;
+    };
+    fs::remove_file(scene.place.path("home/.config/containers/policy.json")).unwrap();
+    let command = scene.command();
+    let mut hidden = Command::new("unshare");
+    hidden.args(["-m", "sh", "-ec"]).arg(
+        "for dir in /etc/containers /usr/share/containers; do \
+         [ ! -d $dir ] || mount -t tmpfs none $dir; done; exec \"$0\" \"$@\"",
+    );
+    hidden.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => hidden.env(name, value),
+            None => hidden.env_remove(name),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        hidden.current_dir(directory);
+    }
+    let name = scene.name("one");
+    let ran = run(hidden.args(["pull", "--retry=0", "--tls-verify=false", &name]));
+    assert_eq!(ran.code, Some(1));
+    for part in ["policy.json", "insecureAcceptAnything"] {
+        assert!(note(&ran).contains(part), "{}", note(&ran));
+    }
+    let images = scene.run(&["--format", "json", "images"]).text();
+    assert_eq!(images.trim(), "[]");
 }
 
 #[test]

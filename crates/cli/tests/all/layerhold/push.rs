@@ -1,7 +1,10 @@
 //! `push`: to a registry, and beside podman and skopeo.
 
 use std::fs;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use layerhold_testkit::fault_proxy::{FaultProxy, Kind, Personality, RetryAfter};
 use layerhold_testkit::image::{Image, Layer};
 use layerhold_testkit::registry::{PASSWORD, Setup, USER};
 use layerhold_testkit::{Podman, require_peer, run};
@@ -17,7 +20,7 @@ fn parsed(text: &str) -> Value {
 
 /// The manifest of an image, by skopeo.
 fn manifest(scene: &Scene, tag: &str) -> Value {
-    let mut skopeo = std::process::Command::new("skopeo");
+    let mut skopeo = Command::new("skopeo");
     skopeo.args(["inspect", "--raw", "--tls-verify=false"]);
     parsed(&run(skopeo.arg(format!("docker://{}", scene.name(tag)))).text())
 }
@@ -156,6 +159,65 @@ fn peer_registry_skopeo_root_several_images_become_one() {
         .map(|entry| &entry["platform"]["architecture"])
         .collect();
     assert_eq!(platforms, [&json!("amd64"), &json!("arm64")]);
+}
+
+#[test]
+fn peer_registry_root_digests_are_kept_if_they_have_to_be() {
+    let Some(scene) = Scene::new(Setup::default(), &Image::new().layer(Layer::files(3, 100)))
+    else {
+        return;
+    };
+    let name = scene.name("one");
+    let reach = ["-q", "--tls-verify=false"];
+    scene
+        .run(&[&["pull"][..], &reach, &[&name]].concat())
+        .assert_success();
+    let push = |tag: &str, more: &[&str]| {
+        let target = scene.name(tag);
+        let words = ["push", "--preserve-digests", "--digest-file", "digest"];
+        scene.run(&[&words[..], &reach, more, &[&name, &target]].concat())
+    };
+    push("kept", &[]).assert_success();
+    let digest = fs::read_to_string(scene.place.path("digest")).unwrap();
+    assert_eq!(digest, scene.made.descriptor().digest);
+    fs::remove_file(scene.place.path("digest")).unwrap();
+    let changed = push("changed", &["--compression", "zstd"]);
+    assert_eq!(changed.code, Some(1));
+    assert!(note(&changed).contains(&digest), "{}", note(&changed));
+    assert!(!scene.place.path("digest").exists());
+    assert_eq!(scene.registry.tags("team/app"), ["kept", "one", "two"]);
+}
+
+#[test]
+fn peer_registry_root_a_signal_during_a_push_leaves_no_tag() {
+    let Some(scene) = Scene::new(Setup::default(), &Image::new()) else {
+        return;
+    };
+    let archive = scene.place.archive(&["a.example/app:1"]);
+    scene.place.text(["load".as_ref(), archive.as_os_str()]);
+    let busy = Personality::TooManyRequests(RetryAfter::Seconds(20)).on(Kind::Upload);
+    let proxy = FaultProxy::before(&scene.registry.address())
+        .with(busy)
+        .start();
+    let name = format!("{}/other/app:1", proxy.address());
+    let mut command = scene.command();
+    command.args(["push", "--tls-verify=false", "a.example/app:1", &name]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let is_sending = || {
+        let requests = proxy.requests();
+        requests.iter().any(|request| request.kind == Kind::Upload)
+    };
+    while !is_sending() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let pid = child.id().to_string();
+    run(Command::new("kill").args(["-TERM", &pid])).assert_success();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(143), "{said}");
+    assert_eq!(scene.registry.tags("other/app"), Vec::<String>::new());
+    assert_eq!(scene.run(&["gc"]).text(), "");
 }
 
 #[test]
