@@ -77,7 +77,7 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: Save, scratch: PathBuf) -> Resu
     Ok(())
 }
 
-/// Warns of signatures that the format has no place for. Podman refuses to save such images.
+/// Warns of signatures that the format has no place for. Podman leaves them behind silently.
 fn warn_of_signatures(call: &mut Call<'_, '_>, written: &[WrittenImage]) -> Result<(), Failure> {
     for image in written.iter().filter(|image| image.lost_signatures > 0) {
         let signatures = count(image.lost_signatures, "signature");

@@ -8,6 +8,7 @@
 
 mod blobs;
 mod credentials;
+mod files;
 mod manifests;
 mod peers;
 mod proxies;

@@ -197,7 +197,8 @@ fn index_entries(document: &mut Document) -> Option<Vec<Descriptor>> {
     }
 }
 
-/// The entry for a platform: the first of those that run best on it.
+/// The entry for a platform, which is the one that a pull takes: the first of those that run best
+/// on it. An entry without a platform fits any, but only if no other entry does.
 fn choose<'e>(
     entries: &'e [Descriptor],
     platform: Option<&Platform>,
@@ -208,8 +209,9 @@ fn choose<'e>(
         let rank = wanted.rank(&entry.platform()?)?;
         Some((rank, entry))
     });
-    let best = ranked.min_by_key(|(rank, _)| *rank);
-    best.map(|(_, entry)| entry).ok_or_else(|| {
+    let best = ranked.min_by_key(|(rank, _)| *rank).map(|(_, entry)| entry);
+    let unnamed = || entries.iter().find(|entry| entry.platform.is_none());
+    best.or_else(unnamed).ok_or_else(|| {
         let offered = entries.iter().filter_map(Descriptor::platform);
         Failure::value(DocumentError::NoPlatform {
             wanted,
@@ -229,18 +231,24 @@ mod tests {
             {"digest":"sha256:a","size":1,"platform":{"os":"unknown","architecture":"unknown"}},
             {"digest":"sha256:b","size":1,"platform":{"os":"linux","architecture":"arm","variant":"v6"}},
             {"digest":"sha256:c","size":1,"platform":{"os":"linux","architecture":"arm","variant":"v7"}},
-            {"digest":"sha256:d","size":1}
+            {"digest":"sha256:d","size":1},
+            {"digest":"sha256:e","size":1}
         ]}"#;
         let place: Reference = "a.b/c:1".parse().unwrap();
         let mut document: Document = parse("manifest", &place, index).unwrap();
         let entries = index_entries(&mut document).unwrap();
-        for (platform, digest) in [("linux/arm/v7", "sha256:c"), ("linux/arm/v6", "sha256:b")] {
+        for (platform, digest) in [
+            ("linux/arm/v7", "sha256:c"),
+            ("linux/arm/v6", "sha256:b"),
+            ("linux/riscv64", "sha256:d"),
+        ] {
             let platform = platform.parse().unwrap();
             let chosen = choose(&entries, Some(&platform), &place).unwrap();
             assert_eq!(chosen.digest, digest);
         }
         let other = "linux/riscv64".parse().unwrap();
-        let error = choose(&entries, Some(&other), &place).unwrap_err();
+        let named = &entries[..3];
+        let error = choose(named, Some(&other), &place).unwrap_err();
         let text = "cannot find an image for linux/riscv64 in a.b/c:1; there are some for linux/arm/v6, linux/arm/v7";
         assert_eq!(error.to_string(), text);
     }
