@@ -33,12 +33,15 @@ pub(super) struct Layer {
 pub(super) struct Layers {
     pub(super) small: Layer,
     pub(super) big: Layer,
+    /// Files that are on top of many layers.
+    pub(super) deep: Layer,
 }
 
 /// Makes the missing layers in `work`.
 pub(super) fn prepare(work: &Path, sizes: Sizes) -> Result<Layers> {
     let small = || small_files(sizes.files, sizes.small_mb << 20);
     let big = || big_files(work, sizes.big_mb * 1_000_000);
+    let deep = sizes.files.min(2_000);
     Ok(Layers {
         small: layer(
             work,
@@ -46,6 +49,9 @@ pub(super) fn prepare(work: &Path, sizes: Sizes) -> Result<Layers> {
             small,
         )?,
         big: layer(work, &format!("big-{}", sizes.big_mb), big)?,
+        deep: layer(work, &format!("deep-{deep}"), || {
+            small_files(deep, 12 << 20)
+        })?,
     })
 }
 

@@ -6,8 +6,9 @@ use std::process::Command;
 use layerhold_testkit::image::{Image, Layer, MadeImage};
 use layerhold_testkit::registry::Registry;
 
-use super::measure::{Contestant, Sample, timed, touch_memory};
-use super::rows::{TOUCHED_MIB, row};
+use super::data::Layers;
+use super::measure::{Contestant, Purpose, Sample, timed, touch_memory};
+use super::rows::{TOUCHED_MIB, Workload, row};
 use super::scratch::Scratch;
 use super::table::Row;
 use super::{Plan, Sizes};
@@ -15,20 +16,20 @@ use crate::Result;
 use crate::shell::program;
 
 /// The workloads, each beside podman and beside skopeo.
-pub(super) const NAMES: [&str; 6] = [
-    "pull small files, podman",
-    "pull small files, skopeo",
-    "pull big files, podman",
-    "pull big files, skopeo",
-    "pull ten layers, podman",
-    "pull ten layers, skopeo",
+pub(super) const ALL: &[Workload] = &[
+    Workload::new("pull small files, podman", pull),
+    Workload::new("pull small files, skopeo", pull),
+    Workload::new("pull big files, podman", pull),
+    Workload::new("pull big files, skopeo", pull),
+    Workload::new("pull ten layers, podman", pull),
+    Workload::new("pull ten layers, skopeo", pull),
 ];
 
 /// The size of a small file.
 const SMALL: u64 = 6 << 10;
 
 /// Pulls an image into a new store on overlay.
-pub(super) fn pull(plan: &Plan, name: &str) -> Result<Row> {
+fn pull(plan: &Plan, _layers: &Layers, name: &str) -> Result<Row> {
     let (image, peer) = match name.split_once(", ") {
         Some((work, peer)) => (image(work, plan.sizes), peer),
         None => return Err(format!("{name:?} is no workload")),
@@ -58,7 +59,7 @@ pub(super) fn pull(plan: &Plan, name: &str) -> Result<Row> {
         }),
         Contestant {
             name: "limit",
-            run: Box::new(|| limit(plan, &made)),
+            run: Box::new(|purpose| limit(plan, &made, purpose)),
         },
     ];
     Ok(row(name, plan, contestants))
@@ -71,10 +72,10 @@ fn contestant<'a>(
     name: &'static str,
     command: impl Fn(&Path) -> Command + 'a,
 ) -> Contestant<'a> {
-    let run = move || -> Result<Sample> {
+    let run = move |purpose| -> Result<Sample> {
         let scratch = Scratch::fresh(&plan.work)?;
         touch_memory(TOUCHED_MIB);
-        let sample = timed(&command(scratch.path()), 0)?;
+        let sample = timed(&command(scratch.path()), 0, purpose)?;
         check_image(scratch.path(), id)?;
         Ok(sample)
     };
@@ -132,7 +133,7 @@ fn skopeo(at: &Path, reference: &str) -> Command {
 }
 
 /// `tar -x` of each layer beside the digests that a pull computes, without any transfer.
-fn limit(plan: &Plan, made: &MadeImage) -> Result<Sample> {
+fn limit(plan: &Plan, made: &MadeImage, purpose: Purpose) -> Result<Sample> {
     let scratch = Scratch::fresh(&plan.work)?;
     touch_memory(TOUCHED_MIB);
     let script = "at=$1; shift; for layer; do \
@@ -144,7 +145,7 @@ fn limit(plan: &Plan, made: &MadeImage) -> Result<Sample> {
     for layer in made.layers() {
         command.arg(made.blob_file(&layer.descriptor.digest));
     }
-    timed(&command, 0)
+    timed(&command, 0, purpose)
 }
 
 /// The store must have the image.
