@@ -82,10 +82,7 @@ fn chain(plan: &Plan, name: &str) -> Result<Row> {
                 Step::new(create)
             })
         };
-        Contestant {
-            name: who,
-            run: Box::new(run),
-        }
+        Contestant::new(who, run)
     };
     let contestants = vec![
         one("ours", &plan.contestants.ours),
@@ -123,10 +120,7 @@ fn top(plan: &Plan, layers: &Layers, name: &str, step: AtTop) -> Result<Row> {
             };
             repeated(10, purpose, |_| step(&command))
         };
-        Contestant {
-            name: who,
-            run: Box::new(run),
-        }
+        Contestant::new(who, run)
     };
     let contestants = vec![
         one("ours", &plan.contestants.ours),
@@ -155,10 +149,7 @@ fn child(plan: &Plan, layer: &Layer, name: &str) -> Result<Row> {
             let mut create = store(&binary, "vfs", extra, scratch.path());
             timed(create.args(["create-layer", "-i", TOP, FIRST]), 0, purpose)
         };
-        Contestant {
-            name: who,
-            run: Box::new(run),
-        }
+        Contestant::new(who, run)
     };
     let limit = move |purpose| {
         let scratch = imported("vfs")?;
@@ -173,10 +164,7 @@ fn child(plan: &Plan, layer: &Layer, name: &str) -> Result<Row> {
         one("ours", &plan.contestants.ours, plan.without_sync()),
         one("durable", &plan.contestants.ours, &[]),
         one("peer", &plan.contestants.peer, &[]),
-        Contestant {
-            name: "limit",
-            run: Box::new(limit),
-        },
+        Contestant::new("limit", limit),
     ];
     Ok(row(name, plan, contestants))
 }
@@ -204,10 +192,7 @@ fn delete(plan: &Plan, layer: &Layer, name: &str) -> Result<Row> {
                 _ => Err("WRONG RESULT: the layer is still there".to_owned()),
             }
         };
-        Contestant {
-            name: who,
-            run: Box::new(run),
-        }
+        Contestant::new(who, run)
     };
     let limit = move |purpose| {
         let scratch = imported()?;
@@ -218,10 +203,7 @@ fn delete(plan: &Plan, layer: &Layer, name: &str) -> Result<Row> {
     let contestants = vec![
         one("ours", &plan.contestants.ours),
         one("peer", &plan.contestants.peer),
-        Contestant {
-            name: "limit",
-            run: Box::new(limit),
-        },
+        Contestant::new("limit", limit),
     ];
     Ok(row(name, plan, contestants))
 }

@@ -82,10 +82,7 @@ fn load(plan: &Plan, layer: &Layer, name: &str) -> Result<Row> {
             touch_memory(TOUCHED_MIB);
             timed(&command(scratch.path()), 0, purpose)
         };
-        Contestant {
-            name,
-            run: Box::new(run),
-        }
+        Contestant::new(name, run)
     };
     let ours = |extra: &'static [&'static str]| {
         let layout = layout.clone();
@@ -128,10 +125,7 @@ fn save(plan: &Plan, layer: &Layer, name: &str) -> Result<Row> {
             touch_memory(TOUCHED_MIB);
             timed(&command, 0, purpose)
         };
-        Contestant {
-            name,
-            run: Box::new(run),
-        }
+        Contestant::new(name, run)
     };
     let mut ours = layerhold(plan, at, &[]);
     ours.args(["save", "--to", "oci", "--compression", "gzip", "--output"]);

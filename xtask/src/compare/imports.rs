@@ -167,10 +167,7 @@ fn diff(plan: &Plan, name: &str, layers: &Layers, which: Which) -> Result<Row> {
     let contestants = vec![
         one("ours", &plan.contestants.ours),
         one("peer", peer),
-        Contestant {
-            name: "limit",
-            run: Box::new(limit),
-        },
+        Contestant::new("limit", limit),
     ];
     Ok(row(name, plan, contestants))
 }

@@ -35,6 +35,15 @@ pub(super) struct Contestant<'a> {
     pub(super) run: Box<dyn FnMut(Purpose) -> Result<Sample> + 'a>,
 }
 
+impl<'a> Contestant<'a> {
+    pub(super) fn new(name: &'static str, run: impl FnMut(Purpose) -> Result<Sample> + 'a) -> Self {
+        Contestant {
+            name,
+            run: Box::new(run),
+        }
+    }
+}
+
 /// What was measured of one contestant.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Taken {

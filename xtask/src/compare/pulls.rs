@@ -57,10 +57,7 @@ fn pull(plan: &Plan, _layers: &Layers, name: &str) -> Result<Row> {
             "podman" => podman(at, reference),
             _ => skopeo(at, reference),
         }),
-        Contestant {
-            name: "limit",
-            run: Box::new(|purpose| limit(plan, &made, purpose)),
-        },
+        Contestant::new("limit", |purpose| limit(plan, &made, purpose)),
     ];
     Ok(row(name, plan, contestants))
 }
@@ -79,10 +76,7 @@ fn contestant<'a>(
         check_image(scratch.path(), id)?;
         Ok(sample)
     };
-    Contestant {
-        name,
-        run: Box::new(run),
-    }
+    Contestant::new(name, run)
 }
 
 fn image(work: &str, sizes: Sizes) -> Image {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::Plan;
+use super::data::Layers;
 use super::measure::{Contestant, Purpose, Sample, Step, repeated};
 use super::rows::{FIRST, Workload, row, store};
 use super::scratch::Scratch;
@@ -55,33 +56,15 @@ pub(super) const ALL: &[Workload] = &[
     Workload::new("containers, many", |plan, _, name| {
         look(plan, name, many(plan), &["containers"], 0)
     }),
-    Workload::new("create-container, 10 there", |plan, _, name| {
-        change(plan, name, 10, created)
-    }),
-    Workload::new("create-container, 1,000 there", |plan, _, name| {
-        change(plan, name, 1_000, created)
-    }),
-    Workload::new("create-container, 10,000 there", |plan, _, name| {
-        change(plan, name, 10_000, created)
-    }),
-    Workload::new("add-names, 10 there", |plan, _, name| {
-        change(plan, name, 10, named)
-    }),
-    Workload::new("add-names, 1,000 there", |plan, _, name| {
-        change(plan, name, 1_000, named)
-    }),
-    Workload::new("add-names, 10,000 there", |plan, _, name| {
-        change(plan, name, 10_000, named)
-    }),
-    Workload::new("delete-container, 10 there", |plan, _, name| {
-        change(plan, name, 10, deleted)
-    }),
-    Workload::new("delete-container, 1,000 there", |plan, _, name| {
-        change(plan, name, 1_000, deleted)
-    }),
-    Workload::new("delete-container, 10,000 there", |plan, _, name| {
-        change(plan, name, 10_000, deleted)
-    }),
+    Workload::new("create-container, 10 there", create),
+    Workload::new("create-container, 1,000 there", create),
+    Workload::new("create-container, 10,000 there", create),
+    Workload::new("add-names, 10 there", add_names),
+    Workload::new("add-names, 1,000 there", add_names),
+    Workload::new("add-names, 10,000 there", add_names),
+    Workload::new("delete-container, 10 there", delete),
+    Workload::new("delete-container, 1,000 there", delete),
+    Workload::new("delete-container, 10,000 there", delete),
 ];
 
 fn many(plan: &Plan) -> usize {
@@ -115,12 +98,40 @@ fn look(plan: &Plan, name: &str, records: usize, words: &[&str], expected: i32) 
     Ok(row(name, plan, contestants))
 }
 
+fn create(plan: &Plan, _layers: &Layers, name: &str) -> Result<Row> {
+    change(plan, name, |command, _| {
+        let create = command(&["create-container", "-i", NEW, FIRST]);
+        Step::new(create).after(command(&["delete-container", NEW]))
+    })
+}
+
+fn delete(plan: &Plan, _layers: &Layers, name: &str) -> Result<Row> {
+    change(plan, name, |command, _| {
+        let delete = command(&["delete-container", NEW]);
+        Step::new(delete).before(command(&["create-container", "-i", NEW, FIRST]))
+    })
+}
+
+fn add_names(plan: &Plan, _layers: &Layers, name: &str) -> Result<Row> {
+    change(plan, name, |command, number| {
+        let container = id(CONTAINER, 0);
+        let name = format!("added-{number}");
+        let add = command(&["add-names", "-n", &name, &container]);
+        Step::new(add).after(command(&["set-names", "-n", "first", &container]))
+    })
+}
+
 /// A step that changes a store, by the number of the run.
 type Change = fn(&dyn Fn(&[&str]) -> Command, u32) -> Step;
 
-/// Measures a command that changes containers. It leaves as many as there were.
-fn change(plan: &Plan, name: &str, containers: usize, step: Change) -> Result<Row> {
-    let containers = containers.min(plan.sizes.records);
+/// Measures a command that changes containers, with as many there as the name says. It leaves as
+/// many as there were.
+fn change(plan: &Plan, name: &str, step: Change) -> Result<Row> {
+    let digits: String = name.chars().filter(char::is_ascii_digit).collect();
+    let containers = digits
+        .parse()
+        .map_err(|_| format!("{name:?} has no number"))?;
+    let containers = plan.sizes.records.min(containers);
     let one = |who, binary: &Path| -> Result<Contestant<'_>> {
         let scratch = Scratch::fresh(&plan.work)?;
         synthesize(plan, scratch.path(), 1, containers)?;
@@ -143,23 +154,6 @@ fn change(plan: &Plan, name: &str, containers: usize, step: Change) -> Result<Ro
 
 /// The ID of a container that is created.
 const NEW: &str = "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc";
-
-fn created(command: &dyn Fn(&[&str]) -> Command, _number: u32) -> Step {
-    let create = command(&["create-container", "-i", NEW, FIRST]);
-    Step::new(create).after(command(&["delete-container", NEW]))
-}
-
-fn deleted(command: &dyn Fn(&[&str]) -> Command, _number: u32) -> Step {
-    let delete = command(&["delete-container", NEW]);
-    Step::new(delete).before(command(&["create-container", "-i", NEW, FIRST]))
-}
-
-fn named(command: &dyn Fn(&[&str]) -> Command, number: u32) -> Step {
-    let container = id(CONTAINER, 0);
-    let name = format!("added-{number}");
-    let add = command(&["add-names", "-n", &name, &container]);
-    Step::new(add).after(command(&["set-names", "-n", "first", &container]))
-}
 
 fn contestant<'a>(
     name: &'static str,

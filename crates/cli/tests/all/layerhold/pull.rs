@@ -267,6 +267,16 @@ fn peer_registry_root_a_signal_leaves_nothing() {
     assert_eq!(scene.run(&["gc"]).text(), "");
 }
 
+/// Gives one command the variables of another.
+fn copy_variables(from: &Command, to: &mut Command) {
+    for (name, value) in from.get_envs() {
+        match value {
+            Some(value) => to.env(name, value),
+            None => to.env_remove(name),
+        };
+    }
+}
+
 /// Pulls a short name at a terminal. The cache of aliases of root is in a mount namespace of its
 /// own, and ends up in the file `cache`.
 fn choose(scene: &Scene, answer: &str) -> Ran {
@@ -280,12 +290,7 @@ fn choose(scene: &Scene, answer: &str) -> Ran {
     );
     fs::write(&script, text).unwrap();
     let mut shell = at_a_terminal("unshare -m sh choose.sh", &format!("echo {answer}"));
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
-        };
-    }
+    copy_variables(&command, &mut shell);
     run(shell.current_dir(scene.place.path("")))
 }
 
@@ -377,12 +382,7 @@ fn peer_registry_root_without_a_policy_nothing_comes_in() {
          [ ! -d $dir ] || mount -t tmpfs none $dir; done; exec \"$0\" \"$@\"",
     );
     hidden.arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => hidden.env(name, value),
-            None => hidden.env_remove(name),
-        };
-    }
+    copy_variables(&command, &mut hidden);
     if let Some(directory) = command.get_current_dir() {
         hidden.current_dir(directory);
     }
