@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::path::PathBuf;
 
 use layerhold::Privilege;
@@ -10,8 +11,9 @@ use layerhold_config::{Config, HostFiles, driver_variable, forbids_shifting, loa
 use crate::failure::Failure;
 use crate::interruption::Interruption;
 
-/// The environment of a process, as values: only the entry points read the real one.
-#[derive(Clone, Debug, Default)]
+/// The environment of a process, as values: only the entry points read the real one. Variables
+/// often hold secrets, so their values are not in the `Debug` form.
+#[derive(Clone, Default)]
 pub struct Environment {
     /// The variables.
     pub variables: BTreeMap<OsString, OsString>,
@@ -28,6 +30,18 @@ pub struct Environment {
     /// The limit of open files for programs that this one starts; `None` if the limit was not
     /// raised.
     pub open_files: Option<u64>,
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Environment")
+            .field("variables", &self.variables.keys())
+            .field("directory", &self.directory)
+            .field("user", &self.user)
+            .field("group", &self.group)
+            .field("privilege", &self.privilege)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Environment {
@@ -95,5 +109,19 @@ mod tests {
         };
         assert_eq!(environment.absolute("x"), Path::new("/here/x"));
         assert_eq!(environment.absolute("/x"), Path::new("/x"));
+    }
+
+    #[test]
+    fn values_are_not_shown() {
+        let variables = [("TOKEN".into(), "hunter2".into())];
+        let environment = Environment {
+            variables: variables.into(),
+            ..Environment::default()
+        };
+        let shown = format!("{environment:?}");
+        assert!(
+            shown.contains("TOKEN") && !shown.contains("hunter2"),
+            "{shown}"
+        );
     }
 }
