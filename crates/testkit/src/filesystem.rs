@@ -196,8 +196,8 @@ impl Drop for Filesystem {
 
 /// A new temporary directory, removed when the handle is dropped.
 ///
-/// It is created in `LAYERHOLD_TEST_DIR` if that is set, otherwise in the usual temporary
-/// directory.
+/// It is created in `LAYERHOLD_TEST_DIR` if that is set and not empty, otherwise in the usual
+/// temporary directory.
 ///
 /// # Panics
 /// If the directory cannot be created.
@@ -205,7 +205,7 @@ impl Drop for Filesystem {
 pub fn scratch() -> tempfile::TempDir {
     let mut builder = tempfile::Builder::new();
     builder.prefix("layerhold-");
-    let made = match std::env::var_os("LAYERHOLD_TEST_DIR") {
+    let made = match std::env::var_os("LAYERHOLD_TEST_DIR").filter(|path| !path.is_empty()) {
         Some(base) => builder.tempdir_in(base),
         None => builder.tempdir(),
     };
