@@ -153,7 +153,14 @@ impl<R: Record> Pending<R> {
     }
 
     fn release_names(&mut self, position: usize) {
-        self.names.retain(|_, holder| *holder != position);
+        let Some(put) = self.records.get(position) else {
+            return;
+        };
+        for name in put.record.names() {
+            if self.names.get(name) == Some(&position) {
+                self.names.remove(name);
+            }
+        }
     }
 }
 

@@ -58,7 +58,7 @@ impl<R> Deref for Stored<R> {
 }
 
 /// Where a record is: among the loaded ones, or among the pending changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Slot {
     Loaded(Entry),
     Pending(usize),

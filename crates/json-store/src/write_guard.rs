@@ -1,5 +1,6 @@
 //! Changing records under the write lock.
 
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -473,22 +474,23 @@ impl<R: Record> WriteGuard<R> {
 
     /// The records that lose names to `record`, without these names.
     fn losers(&self, slot: Slot, record: &R) -> Result<Vec<(Slot, LocationId, R)>, ChangeError> {
-        let mut losers: Vec<(Slot, LocationId, R)> = Vec::new();
-        for name in record.names() {
-            let Some(holder) = self.draft.find_name(name).filter(|holder| *holder != slot) else {
-                continue;
-            };
-            if losers.iter().any(|(known, ..)| *known == holder) {
-                continue;
-            }
+        let holders: BTreeSet<Slot> = record
+            .names()
+            .iter()
+            .filter_map(|name| self.draft.find_name(name))
+            .filter(|holder| *holder != slot)
+            .collect();
+        if holders.is_empty() {
+            return Ok(Vec::new());
+        }
+        let taken: HashSet<&String> = record.names().iter().collect();
+        let mut losers: Vec<(Slot, LocationId, R)> = Vec::with_capacity(holders.len());
+        for holder in holders {
             let location = self.draft.location(holder);
             self.check_writable(location)?;
             let held = self.draft.record(holder).map_err(damaged::<R>)?;
             let mut loser = held.as_ref().clone();
-            let kept = held
-                .names()
-                .iter()
-                .filter(|name| !record.names().contains(name));
+            let kept = held.names().iter().filter(|name| !taken.contains(name));
             loser.set_names(kept.cloned().collect());
             losers.push((holder, location, loser));
         }

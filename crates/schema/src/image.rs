@@ -133,7 +133,16 @@ impl ImageRecord {
 
     /// Adds a name as the newest one of the history (Go: images.go, `addNameToHistory`).
     pub fn add_name_to_history(&mut self, name: &str) {
+        self.add_names_to_history([name]);
+    }
+
+    /// Adds names to the history one after the other, so that the last one is the newest.
+    pub fn add_names_to_history<'n>(
+        &mut self,
+        names: impl IntoIterator<Item = &'n str, IntoIter: DoubleEndedIterator>,
+    ) {
         let older = std::mem::take(&mut self.names_history);
-        self.names_history = dedupe_names(std::iter::once(name.to_owned()).chain(older));
+        let newer = names.into_iter().rev().map(str::to_owned);
+        self.names_history = dedupe_names(newer.chain(older));
     }
 }

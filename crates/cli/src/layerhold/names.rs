@@ -1,17 +1,12 @@
 //! Names of images, which may be given in short.
 
+use layerhold_ids::dedupe_names;
 use layerhold_oci::{ReferenceError, local_name};
 
 /// Completes names that an image is to get, and leaves out those that occur again.
 pub(super) fn complete_all(texts: &[String]) -> Result<Vec<String>, ReferenceError> {
-    let mut names = Vec::new();
-    for text in texts {
-        let name = local_name(text)?;
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    Ok(names)
+    let names = texts.iter().map(|text| local_name(text));
+    Ok(dedupe_names(names.collect::<Result<Vec<_>, _>>()?))
 }
 
 #[cfg(test)]

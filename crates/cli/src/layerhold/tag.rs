@@ -1,11 +1,14 @@
 //! `layerhold tag` and `untag`.
 
-use layerhold_oci::find_image;
+use std::collections::{HashMap, HashSet};
+
+use layerhold::Snapshot;
+use layerhold_ids::{ImageId, dedupe_names};
+use layerhold_oci::{find_image, names_meant};
 use serde_json::json;
 
 use super::args::{Tag, Untag};
 use super::call::Call;
-use super::find::known_name;
 use super::names::complete_all;
 use super::units::short;
 use crate::failure::Failure;
@@ -14,31 +17,39 @@ pub(super) fn tag(call: &mut Call<'_, '_>, args: &Tag) -> Result<(), Failure> {
     let names = complete_all(&args.names).map_err(Failure::value)?;
     let snapshot = call.store.snapshot()?;
     let image = find_image(&snapshot, &args.image)?;
-    let others: Vec<_> = snapshot
-        .images()
-        .filter(|other| other.id() != image.id())
-        .collect();
-    let taken_from = |name: &String| others.iter().find(|other| other.names().contains(name));
+    let holders = holders(&snapshot, &names);
+    let taken_from = |name: &String| holders.get(name).filter(|holder| *holder != image.id());
     call.store.add_names(image.id(), &names)?;
     if call.is_json() {
         let moved: Vec<_> = names
             .iter()
-            .filter_map(|name| {
-                Some(json!({ "name": name, "from": taken_from(name)?.id().as_str() }))
-            })
+            .filter_map(|name| Some(json!({ "name": name, "from": taken_from(name)?.as_str() })))
             .collect();
         return call.json(&json!({ "id": image.id().as_str(), "names": names, "moved": moved }));
     }
     for name in &names {
         match taken_from(name) {
             Some(other) => {
-                let other = short(other.id().as_str());
+                let other = short(other.as_str());
                 call.line(format_args!("{name} (moved from image {other})"))?;
             }
             None => call.line(name)?,
         }
     }
     Ok(())
+}
+
+/// The images that have the names now.
+fn holders(snapshot: &Snapshot, names: &[String]) -> HashMap<String, ImageId> {
+    let names: HashSet<&String> = names.iter().collect();
+    let mut holders = HashMap::new();
+    for image in snapshot.images() {
+        for name in image.names().iter().filter(|name| names.contains(name)) {
+            let holder = holders.entry(name.clone());
+            holder.or_insert_with(|| image.id().clone());
+        }
+    }
+    holders
 }
 
 /// Why no name is removed.
@@ -52,26 +63,32 @@ struct NotItsName {
 pub(super) fn untag(call: &mut Call<'_, '_>, args: &Untag) -> Result<(), Failure> {
     let snapshot = call.store.snapshot()?;
     let image = find_image(&snapshot, &args.image)?;
-    let mut gone: Vec<String> = Vec::new();
-    for text in &args.names {
-        let name = known_name(&image, text).ok_or_else(|| {
+    let known: HashSet<&String> = image.names().iter().collect();
+    let full_name = |text: &String| {
+        let name = match known.contains(text) {
+            true => Some(text.clone()),
+            false => names_meant(text).find(|name| known.contains(name)),
+        };
+        name.ok_or_else(|| {
             Failure::value(NotItsName {
                 name: text.clone(),
                 names: image.names().to_vec(),
             })
-        })?;
-        if !gone.contains(&name) {
-            gone.push(name);
+        })
+    };
+    let gone = match args.names.as_slice() {
+        [] => image.names().to_vec(),
+        names => {
+            let names = names.iter().map(full_name);
+            dedupe_names(names.collect::<Result<Vec<_>, _>>()?)
         }
-    }
-    if args.names.is_empty() {
-        gone = image.names().to_vec();
-    }
+    };
     call.store.remove_names(image.id(), &gone)?;
+    let removed: HashSet<&String> = gone.iter().collect();
     let left: Vec<&String> = image
         .names()
         .iter()
-        .filter(|name| !gone.contains(name))
+        .filter(|name| !removed.contains(name))
         .collect();
     let id = image.id().as_str();
     if call.is_json() {

@@ -267,6 +267,16 @@ fn names_enter_the_history_once() {
         image.add_name_to_history(name);
     }
     assert_eq!(image.names_history, ["a", "b"]);
+    // Several at once are as one after the other.
+    for names in [&["c", "b", "c"][..], &[], &["d", "a"]] {
+        let mut singly = image.clone();
+        names
+            .iter()
+            .for_each(|name| singly.add_name_to_history(name));
+        image.add_names_to_history(names.iter().copied());
+        assert_eq!(image.names_history, singly.names_history);
+    }
+    assert_eq!(image.names_history, ["a", "d", "c", "b"]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Records under their write locks.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use layerhold_json_store::{
@@ -162,6 +163,10 @@ impl<R: Record> Locked<R> {
     /// Takes the names of a record from the records of other stores. Its own store has already done
     /// so for its records.
     fn take_names(&mut self, position: usize, record: &R) -> Result<(), ChangeError> {
+        if self.own.len() < 2 || record.names().is_empty() {
+            return Ok(());
+        }
+        let taken: HashSet<&String> = record.names().iter().collect();
         for (other, store) in self.own.iter_mut().enumerate() {
             if other == position {
                 continue;
@@ -170,13 +175,10 @@ impl<R: Record> Locked<R> {
                 let Some(holder) = store.guard.by_name(name).map(str::to_owned) else {
                     continue;
                 };
-                let kept = |names: &[String]| {
-                    let kept = names.iter().filter(|name| !record.names().contains(name));
-                    kept.cloned().collect()
-                };
                 store.guard.update(&holder, |holder| {
-                    let names = kept(holder.names());
-                    holder.set_names(names);
+                    let kept = holder.names().iter().filter(|name| !taken.contains(name));
+                    let kept = kept.cloned().collect();
+                    holder.set_names(kept);
                 })?;
             }
         }

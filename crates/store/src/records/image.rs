@@ -127,9 +127,8 @@ impl Record for Image {
     plain_record!(ImageRecord);
 
     fn assign_names(&mut self, names: Vec<String>) {
-        for name in &names {
-            self.record.add_name_to_history(name);
-        }
+        let new = names.iter().map(String::as_str);
+        self.record.add_names_to_history(new);
         self.record.names = names;
     }
 
