@@ -181,13 +181,22 @@ impl<R: Record> Snapshot<R> {
     }
 
     /// The IDs of the records in whose JSON text some bytes occur, in the
-    /// order of the store. A fast way to leave out records that need not be parsed.
+    /// order of the store. A fast way to leave out records that need not be parsed. To ask about
+    /// the same bytes again costs nothing until the files are loaded again.
     #[must_use]
     pub fn mentioning(&self, bytes: &[u8]) -> Vec<&str> {
-        let finder = memmem::Finder::new(bytes);
-        let slots = self.slots();
-        let mentioning = slots.filter(|slot| finder.find(self.raw(*slot)).is_some());
-        mentioning.map(|slot| self.id(slot)).collect()
+        let loaded = self.loaded.mentioning(bytes);
+        let loaded = loaded.iter().filter_map(|entry| self.untouched(*entry));
+        let mut slots: Vec<Slot> = loaded.collect();
+        if self.pending.size() > 0 {
+            let finder = memmem::Finder::new(bytes);
+            let pending = self.pending.records.iter().enumerate();
+            let mentioning =
+                pending.filter(|(_, put)| put.live && finder.find(&put.json).is_some());
+            slots.extend(mentioning.map(|(position, _)| Slot::Pending(position)));
+            slots.sort_by_key(|slot| self.order(*slot));
+        }
+        slots.into_iter().map(|slot| self.id(slot)).collect()
     }
 
     /// What was found in each location when its file was last read. Changes since, saved or

@@ -94,6 +94,7 @@ pub use contents::directories::DirectoryError;
 pub use contents::error::DiffError;
 pub use contents::import::LayerDigests;
 pub use contents::progress::ProgressAnswer;
+pub use contents::sizes::ImageSizes;
 pub use dedup::{DedupOptions, DedupReport, DedupSupport, HashMethod, UnknownHashMethod};
 pub use delete::error::DeleteError;
 pub use delete::garbage::{CollectError, CollectReport};

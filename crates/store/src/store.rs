@@ -26,6 +26,7 @@ use crate::contents::additional_layer::{AdditionalLayer, AdditionalLayerError};
 use crate::contents::diff::{Diff, DiffCompression};
 use crate::contents::directories::DirectoryError;
 use crate::contents::error::DiffError;
+use crate::contents::sizes::ImageSizes;
 use crate::dedup::{DedupOptions, DedupReport};
 use crate::delete::error::DeleteError;
 use crate::delete::garbage::{CollectError, CollectReport};
@@ -1014,6 +1015,13 @@ impl Store {
     pub fn image_size<'k>(&self, image: impl Into<Key<'k, ImageId>>) -> Result<u64, DiffError> {
         let (image, _span) = operation!("image_size", image);
         contents::sizes::image_size(&self.engine, &image)
+    }
+
+    /// Returns a calculator of the sizes of many images of a snapshot, which looks at each layer
+    /// once.
+    #[must_use]
+    pub fn image_sizes<'s>(&'s self, view: &'s Snapshot) -> ImageSizes<'s> {
+        ImageSizes::new(&self.engine, view)
     }
 
     /// Returns the size of a container in bytes: the changes of its layer, its big data items, and

@@ -1,6 +1,6 @@
 //! `exists`, `layer`, `image`, `container`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,9 +18,10 @@ pub(crate) fn exists(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
         .iter()
         .any(|kind| flags.is_on(kind));
     let mut found: Vec<(&str, bool)> = Vec::new();
+    let mut asked = HashSet::new();
     for operand in call.operands {
         let key = operand.as_str();
-        if found.iter().any(|(known, _)| *known == key) {
+        if !asked.insert(key) {
             continue;
         }
         // Without a kind, the store reads as few files as necessary.

@@ -53,8 +53,9 @@ pub(super) fn images(call: &mut Call<'_, '_>, list: &List) -> Result<(), Failure
     let snapshot = call.store.snapshot()?;
     let mut rows = Vec::new();
     let mut items = Vec::new();
+    let mut sizes = call.store.image_sizes(&snapshot);
     for image in snapshot.images() {
-        let bytes = call.store.image_size(image.id()).ok();
+        let bytes = sizes.of(&image).ok();
         if call.is_json() {
             items.push(json!({
                 "id": image.id().as_str(),

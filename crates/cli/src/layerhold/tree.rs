@@ -109,22 +109,15 @@ impl Sizes {
             .iter()
             .map(|layer| (layer.id(), layer.parent()))
             .collect();
-        let mut sizes = HashMap::new();
+        let mut sums: HashMap<&LayerId, u64> = HashMap::with_capacity(own.len());
         for layer in layers {
-            let Some(bytes) = own.get(layer.id()).copied() else {
-                continue;
-            };
-            let mut sum = 0u64;
-            let mut next = Some(layer.id());
-            // No chain is longer than the number of layers, even if records name each other.
-            for _ in 0..layers.len() {
-                let Some(id) = next else { break };
-                sum = sum.saturating_add(own.get(id).copied().unwrap_or(0));
-                next = parents.get(id).copied().flatten();
-            }
-            sizes.insert(layer.id().clone(), (bytes, sum));
+            sum_up(&mut sums, layer.id(), &own, &parents);
         }
-        Self(sizes)
+        let size = |layer: &Arc<Layer>| {
+            let (own, sum) = (own.get(layer.id())?, sums.get(layer.id())?);
+            Some((layer.id().clone(), (*own, *sum)))
+        };
+        Self(layers.iter().filter_map(size).collect())
     }
 
     fn label(&self, layer: &Layer) -> String {
@@ -136,6 +129,29 @@ impl Sizes {
                 format!("{id}  {}, {} with its parents", size(*own), size(*sum))
             }
         }
+    }
+}
+
+/// Adds the sizes of a layer and its ancestors, from the first one that has no sum yet. Layers of
+/// unknown size, and those that are not shown, count nothing.
+fn sum_up<'l>(
+    sums: &mut HashMap<&'l LayerId, u64>,
+    top: &'l LayerId,
+    own: &HashMap<&LayerId, u64>,
+    parents: &HashMap<&'l LayerId, Option<&'l LayerId>>,
+) {
+    let mut chain = Vec::new();
+    let mut next = Some(top);
+    while let Some(id) = next.filter(|id| !sums.contains_key(*id)) {
+        // This also ends chains of damaged records that name each other.
+        sums.insert(id, 0);
+        chain.push(id);
+        next = parents.get(id).copied().flatten();
+    }
+    let mut sum = next.and_then(|id| sums.get(id)).copied().unwrap_or(0);
+    for id in chain.into_iter().rev() {
+        sum = sum.saturating_add(own.get(id).copied().unwrap_or(0));
+        sums.insert(id, sum);
     }
 }
 

@@ -6,6 +6,8 @@ mod outline;
 
 use std::fmt;
 
+use memchr::memmem::Finder;
+
 use self::outline::Outline;
 use self::split::Splitter;
 use crate::damage::FileState;
@@ -89,6 +91,12 @@ impl Document {
         self.bytes
             .get(start as usize..end as usize)
             .unwrap_or_default()
+    }
+
+    /// Where the bytes are next, from a position on.
+    pub(crate) fn find(&self, finder: &Finder<'_>, from: usize) -> Option<usize> {
+        let found = finder.find(self.bytes.get(from..)?)?;
+        from.checked_add(found)
     }
 
     /// The value of a key that is a field.

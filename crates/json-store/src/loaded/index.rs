@@ -1,8 +1,8 @@
 //! Indices that are built when they pay.
 
 use std::collections::HashMap;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// A record by its position among all elements of all files.
 pub(crate) type Entry = u32;
@@ -42,6 +42,13 @@ impl<T> Lazy<T> {
     pub(super) fn get_now(&self, build: impl FnOnce() -> T) -> &T {
         self.built.get_or_init(build)
     }
+}
+
+/// What all records were last searched for, and those that have it.
+#[derive(Debug)]
+pub(crate) struct Searched {
+    pub(super) bytes: Box<[u8]>,
+    pub(super) found: Arc<[Entry]>,
 }
 
 /// The records with each value of a key.

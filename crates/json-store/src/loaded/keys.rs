@@ -1,7 +1,5 @@
 //! Finding records by further keys.
 
-use memchr::memmem;
-
 use super::index::{Entry, KeyIndex};
 use super::records::LoadedRecords;
 use crate::record::{KeySource, Record};
@@ -38,17 +36,15 @@ impl<R: Record> LoadedRecords<R> {
         if value.is_empty() {
             return Vec::new();
         }
-        let finder = memmem::Finder::new(value);
-        let has = |entry: &Entry| {
+        let mut found = self.entries_mentioning(value.as_bytes());
+        found.retain(|entry| {
             let mut has = false;
-            if finder.find(self.raw(*entry)).is_some()
-                && let Ok(record) = self.record(*entry)
-            {
+            if let Ok(record) = self.record(*entry) {
                 record.key_values(key, &mut |found| has |= found == value);
             }
             has
-        };
-        self.entries().filter(has).collect()
+        });
+        found
     }
 
     fn field_index(&self, key: usize) -> KeyIndex {

@@ -1,6 +1,7 @@
 //! The records of all files of a store as they were loaded.
 
 mod keys;
+mod search;
 mod damage;
 mod records;
 mod claimed_id;

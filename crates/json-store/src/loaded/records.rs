@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::claimed_id::claimed_id;
-use super::index::{Entry, Lazy, LazyIndex};
+use super::index::{Entry, Lazy, LazyIndex, Searched};
 use super::table::Table;
 use crate::LocationId;
 use crate::damage::{DamageKind, Damaged, FileReport, FileState, NameConflict};
@@ -66,6 +66,8 @@ pub(crate) struct LoadedRecords<R: Record> {
     pub(crate) keys: Vec<LazyIndex>,
     sorted: Lazy<Vec<Entry>>,
     parsed: Mutex<HashMap<Entry, Arc<R>>>,
+    /// What was last searched for in all records.
+    pub(super) searched: Mutex<Option<Searched>>,
     /// Damage that was found when a record was parsed.
     pub(crate) found: Mutex<BTreeMap<Entry, Damaged>>,
 }
@@ -93,6 +95,7 @@ impl<R: Record> LoadedRecords<R> {
             keys: R::KEYS.iter().map(|_| Lazy::default()).collect(),
             sorted: Lazy::default(),
             parsed: Mutex::default(),
+            searched: Mutex::default(),
             found: Mutex::default(),
         };
         for (location, path, document) in documents {

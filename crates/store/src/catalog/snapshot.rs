@@ -1,5 +1,6 @@
 //! A snapshot of the store.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -295,14 +296,12 @@ impl Snapshot {
     /// [`LookupError::Unknown`] when one of them has no record.
     pub fn layer_chain(&self, layer: &LayerId) -> Result<Vec<Arc<Layer>>, LookupError> {
         let mut chain: Vec<Arc<Layer>> = Vec::new();
+        let mut seen = HashSet::new();
         let mut next = Some(layer.clone());
-        while let Some(id) = next {
+        // Damaged records may be their own ancestors.
+        while let Some(id) = next.filter(|id| seen.insert(id.clone())) {
             let layer = lookup::require(&self.layers, id.as_str())?;
             next = layer.parent().cloned();
-            // Damaged records may be their own ancestors.
-            if chain.iter().any(|known| known.id() == layer.id()) {
-                break;
-            }
             chain.push(layer);
         }
         Ok(chain)

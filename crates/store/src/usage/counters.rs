@@ -11,7 +11,7 @@
 //! valid ones; then the file is replaced. A line that another process appends at that moment is
 //! lost, and its layer is counted again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Write;
 
@@ -137,10 +137,11 @@ impl Counters {
         layers: impl Iterator<Item = &'l Layer>,
         new: &[Counter],
     ) {
+        let replaced: HashSet<&LayerId> = new.iter().map(Counter::id).collect();
         let valid: Vec<&Counter> = layers
             .filter(|layer| self.get(layer).is_some())
             .filter_map(|layer| self.by_id.get(layer.id()))
-            .filter(|counter| new.iter().all(|new| new.id != counter.id))
+            .filter(|counter| !replaced.contains(&counter.id))
             .collect();
         let stale = self.lines.saturating_sub(valid.len());
         if stale > valid.len().saturating_add(64) {

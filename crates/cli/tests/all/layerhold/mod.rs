@@ -6,6 +6,7 @@ mod commands;
 mod cp;
 mod export;
 mod images;
+mod large;
 mod login;
 mod mount_command;
 mod names;
