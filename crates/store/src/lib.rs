@@ -125,8 +125,8 @@ pub use store::Store;
 pub use transaction::{CommitError, TransactionError};
 pub use transaction::{Committed, StagedContainer, StagedLayer, Transaction};
 pub use usage::{
-    ContainerUsage, DiskUsage, ImageUsage, LayerUsage, TotalUsage, UsageError, UsageOrigin,
-    UsageReport, WrongCounter,
+    ContainerUsage, DiskUsage, ImageUsage, ItemUsage, LayerUsage, TotalUsage, UsageError,
+    UsageOrigin, UsageReport, WrongCounter,
 };
 
 // Types of these crates are part of the API.

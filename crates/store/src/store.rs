@@ -48,7 +48,7 @@ use crate::spans::operation;
 use crate::spec::error::StageError;
 use crate::staged_tree::{FilledTree, TreeSpec, TreeToFill};
 use crate::transaction::Transaction;
-use crate::usage::{UsageError, UsageReport, WrongCounter};
+use crate::usage::{ItemUsage, UsageError, UsageReport, WrongCounter};
 use crate::{
     check, contents, dedup, delete, edit, engine, mount, repair, staged_tree, transaction, usage,
 };
@@ -1052,6 +1052,17 @@ impl Store {
     pub fn usage(&self) -> Result<UsageReport, UsageError> {
         let _span = operation!("usage");
         usage::usage(&self.engine)
+    }
+
+    /// Returns the disk usage of items, in their order, as [`usage`](Self::usage) has it; `None` for
+    /// one that this store itself does not have. Only the layers of these items are measured.
+    ///
+    /// # Errors
+    ///
+    /// As [`usage`](Self::usage).
+    pub fn usage_of(&self, items: &[ItemId]) -> Result<Vec<Option<ItemUsage>>, UsageError> {
+        let _span = operation!("usage_of");
+        usage::usage_of(&self.engine, items)
     }
 
     /// Counts everything again, corrects wrong counters, and returns these too.

@@ -1,8 +1,12 @@
 //! `layerhold du`.
 
+use std::collections::HashMap;
+
 use layerhold::{
-    ContainerUsage, DiskUsage, ImageUsage, Item, LayerUsage, TotalUsage, UsageReport, WrongCounter,
+    ContainerUsage, DiskUsage, ImageUsage, ItemUsage, LayerUsage, Snapshot, TotalUsage,
+    UsageReport, WrongCounter,
 };
+use layerhold_ids::ImageId;
 use serde_json::{Map, Value, json};
 
 use super::args::Usage;
@@ -15,39 +19,36 @@ use crate::failure::{Failure, stream};
 /// Whether all operands were found; missing ones have been reported.
 type Outcome = Result<(), Failure>;
 
-/// The part of a report to show.
+/// What is to be shown.
 #[derive(Debug, Default)]
-struct Shown<'r> {
-    layers: Vec<&'r LayerUsage>,
-    images: Vec<&'r ImageUsage>,
-    containers: Vec<&'r ContainerUsage>,
+struct Shown {
+    layers: Vec<LayerUsage>,
+    images: Vec<ImageUsage>,
+    containers: Vec<ContainerUsage>,
+    /// The titles of the images that the containers were made of.
+    titles: HashMap<ImageId, String>,
     /// Only when everything is shown.
-    total: Option<&'r TotalUsage>,
+    total: Option<TotalUsage>,
 }
 
 pub(super) fn run(call: &mut Call<'_, '_>, args: &Usage) -> Result<(), Failure> {
     let (report, wrong) = if args.verify {
         let (report, wrong) = call.store.verify_usage()?;
-        (report, Some(wrong))
+        (Some(report), Some(wrong))
     } else {
-        (call.store.usage()?, None)
+        (None, None)
     };
     let (shown, outcome) = if args.items.is_empty() {
-        let shown = Shown {
-            layers: Vec::new(),
-            images: report.images.iter().collect(),
-            containers: report.containers.iter().collect(),
-            total: Some(&report.total),
-        };
-        (shown, Ok(()))
+        let report = report.map_or_else(|| call.store.usage(), Ok)?;
+        (everything(report), Ok(()))
     } else {
-        named(call, args, &report)?
+        named(call, args)?
     };
     if call.is_json() {
         let value = as_json(&shown, wrong.as_deref());
         call.json(&value)?;
     } else {
-        let text = as_text(&shown, &report);
+        let text = as_text(&shown);
         call.streams.lines(&text).map_err(stream)?;
     }
     for wrong in wrong.into_iter().flatten() {
@@ -61,67 +62,90 @@ pub(super) fn run(call: &mut Call<'_, '_>, args: &Usage) -> Result<(), Failure> 
     outcome
 }
 
+fn everything(report: UsageReport) -> Shown {
+    let titles = report
+        .images
+        .iter()
+        .map(|image| {
+            let title = title(&image.names, image.id.as_str()).to_owned();
+            (image.id.clone(), title)
+        })
+        .collect();
+    Shown {
+        layers: Vec::new(),
+        images: report.images,
+        containers: report.containers,
+        titles,
+        total: Some(report.total),
+    }
+}
+
 fn in_words(amount: DiskUsage) -> String {
     format!("{} bytes in {} inodes", amount.bytes, amount.inodes)
 }
 
 /// The operands, and whether all of them were found.
-fn named<'r>(
-    call: &mut Call<'_, '_>,
-    args: &Usage,
-    report: &'r UsageReport,
-) -> Result<(Shown<'r>, Outcome), Failure> {
+fn named(call: &mut Call<'_, '_>, args: &Usage) -> Result<(Shown, Outcome), Failure> {
     let snapshot = call.store.snapshot()?;
     let mut shown = Shown::default();
     let mut outcome = Ok(());
+    let (mut texts, mut items) = (Vec::new(), Vec::new());
     for text in &args.items {
-        let item = match find(&snapshot, text) {
-            Ok(item) => item,
+        match find(&snapshot, text) {
+            Ok(item) => {
+                texts.push(text);
+                items.push(item.id());
+            }
             Err(error) => {
                 outcome = Err(Failure::Reported);
                 call.complain(text, error)?;
-                continue;
             }
-        };
-        let found = match &item {
-            Item::Layer(layer) => {
-                let usage = report.layers.iter().find(|usage| usage.id == *layer.id());
-                usage.map(|usage| shown.layers.push(usage))
+        }
+    }
+    for (text, usage) in texts.into_iter().zip(call.store.usage_of(&items)?) {
+        match usage {
+            Some(ItemUsage::Layer(layer)) => shown.layers.push(layer),
+            Some(ItemUsage::Image(image)) => shown.images.push(image),
+            Some(ItemUsage::Container(container)) => {
+                shown.titles.extend(image_title(&snapshot, &container));
+                shown.containers.push(container);
             }
-            Item::Image(image) => {
-                let usage = report.images.iter().find(|usage| usage.id == *image.id());
-                usage.map(|usage| shown.images.push(usage))
+            None => {
+                // In an additional store, or gone since.
+                outcome = Err(Failure::Reported);
+                call.note(format_args!(
+                    "layerhold: {text}: uses no space in this store"
+                ))?;
             }
-            Item::Container(container) => {
-                let mut all = report.containers.iter();
-                let usage = all.find(|usage| usage.id == *container.id());
-                usage.map(|usage| shown.containers.push(usage))
-            }
-        };
-        if found.is_none() {
-            // In an additional store, or gone since.
-            outcome = Err(Failure::Reported);
-            call.note(format_args!(
-                "layerhold: {text}: uses no space in this store"
-            ))?;
         }
     }
     Ok((shown, outcome))
 }
 
-fn as_text(shown: &Shown<'_>, report: &UsageReport) -> String {
+/// The image that a container was made of, if it is in this store, and its title.
+fn image_title(snapshot: &Snapshot, container: &ContainerUsage) -> Option<(ImageId, String)> {
+    let id = container.image.as_ref()?;
+    if snapshot.additional_store_of_image(id).is_some() {
+        return None;
+    }
+    let image = snapshot.image_by_id(id).ok().flatten()?;
+    let title = title(image.names(), id.as_str()).to_owned();
+    Some((id.clone(), title))
+}
+
+fn as_text(shown: &Shown) -> String {
     let mut parts = Vec::new();
     let is_all = shown.total.is_some();
     if is_all || !shown.images.is_empty() {
         parts.push(images(&shown.images));
     }
     if !shown.containers.is_empty() {
-        parts.push(containers(&shown.containers, report));
+        parts.push(containers(&shown.containers, &shown.titles));
     }
     if !shown.layers.is_empty() {
         parts.push(layers(&shown.layers));
     }
-    if let Some(total) = shown.total {
+    if let Some(total) = &shown.total {
         parts.push(totals(total));
     }
     parts.join("\n")
@@ -131,7 +155,7 @@ fn title<'n>(names: &'n [String], id: &'n str) -> &'n str {
     names.first().map_or_else(|| short(id), String::as_str)
 }
 
-fn images(images: &[&ImageUsage]) -> String {
+fn images(images: &[ImageUsage]) -> String {
     let columns = [
         ("IMAGE", Align::Left),
         ("ID", Align::Left),
@@ -139,7 +163,7 @@ fn images(images: &[&ImageUsage]) -> String {
         ("SHARED", Align::Right),
         ("TOTAL", Align::Right),
     ];
-    let row = |image: &&ImageUsage| {
+    let row = |image: &ImageUsage| {
         vec![
             image
                 .names
@@ -155,7 +179,7 @@ fn images(images: &[&ImageUsage]) -> String {
     lay_out(&columns, &images.iter().map(row).collect::<Vec<_>>())
 }
 
-fn containers(containers: &[&ContainerUsage], report: &UsageReport) -> String {
+fn containers(containers: &[ContainerUsage], titles: &HashMap<ImageId, String>) -> String {
     let columns = [
         ("CONTAINER", Align::Left),
         ("ID", Align::Left),
@@ -165,13 +189,12 @@ fn containers(containers: &[&ContainerUsage], report: &UsageReport) -> String {
     ];
     let image = |container: &ContainerUsage| {
         let id = container.image.as_ref()?;
-        let image = report.images.iter().find(|image| image.id == *id);
-        Some(image.map_or_else(
-            || short(id.as_str()).to_owned(),
-            |image| title(&image.names, image.id.as_str()).to_owned(),
-        ))
+        let title = titles
+            .get(id)
+            .map_or_else(|| short(id.as_str()), String::as_str);
+        Some(title.to_owned())
     };
-    let row = |container: &&ContainerUsage| {
+    let row = |container: &ContainerUsage| {
         vec![
             container
                 .names
@@ -187,7 +210,7 @@ fn containers(containers: &[&ContainerUsage], report: &UsageReport) -> String {
     lay_out(&columns, &containers.iter().map(row).collect::<Vec<_>>())
 }
 
-fn layers(layers: &[&LayerUsage]) -> String {
+fn layers(layers: &[LayerUsage]) -> String {
     let columns = [
         ("LAYER", Align::Left),
         ("OWN", Align::Right),
@@ -196,7 +219,7 @@ fn layers(layers: &[&LayerUsage]) -> String {
         ("IMAGES", Align::Right),
         ("CONTAINERS", Align::Right),
     ];
-    let row = |layer: &&LayerUsage| {
+    let row = |layer: &LayerUsage| {
         vec![
             short(layer.id.as_str()).to_owned(),
             size(layer.own.bytes),
@@ -223,26 +246,16 @@ fn totals(total: &TotalUsage) -> String {
     lay_out(&columns, &rows.map(row))
 }
 
-fn as_json(shown: &Shown<'_>, wrong: Option<&[WrongCounter]>) -> Value {
+fn as_json(shown: &Shown, wrong: Option<&[WrongCounter]>) -> Value {
     let mut fields = Map::new();
     let mut put = |name: &str, value: Value| drop(fields.insert(name.to_owned(), value));
-    put(
-        "images",
-        shown.images.iter().map(|each| image_json(each)).collect(),
-    );
+    put("images", shown.images.iter().map(image_json).collect());
     put(
         "containers",
-        shown
-            .containers
-            .iter()
-            .map(|each| container_json(each))
-            .collect(),
+        shown.containers.iter().map(container_json).collect(),
     );
-    put(
-        "layers",
-        shown.layers.iter().map(|each| layer_json(each)).collect(),
-    );
-    if let Some(total) = shown.total {
+    put("layers", shown.layers.iter().map(layer_json).collect());
+    if let Some(total) = &shown.total {
         put("total", total_json(total));
     }
     if let Some(wrong) = wrong {

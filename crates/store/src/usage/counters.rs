@@ -108,13 +108,28 @@ impl Counters {
         Self::parse(&bytes.ok().flatten().unwrap_or_default())
     }
 
+    /// Reads the counters of some layers alone.
+    pub(crate) fn read_of(io: &dyn MetadataIo, layers_dir: &Dir, wanted: &HashSet<&str>) -> Self {
+        let bytes = io.read(layers_dir, USAGE_FILE.as_ref(), MAX_FILE);
+        Self::parse_if(&bytes.ok().flatten().unwrap_or_default(), |line| {
+            id_in_front(line).is_none_or(|id| wanted.contains(id))
+        })
+    }
+
     fn parse(bytes: &[u8]) -> Self {
+        Self::parse_if(bytes, |_| true)
+    }
+
+    fn parse_if(bytes: &[u8], is_wanted: impl Fn(&[u8]) -> bool) -> Self {
         let mut counters = Self::default();
         for line in bytes.split(|byte| *byte == b'\n') {
             if line.is_empty() {
                 continue;
             }
             counters.lines += 1;
+            if !is_wanted(line) {
+                continue;
+            }
             if let Ok(counter) = serde_json::from_slice::<Counter>(line) {
                 counters.by_id.insert(counter.id.clone(), counter);
             }
@@ -157,6 +172,14 @@ impl Counters {
             best_effort(append(layers_dir, new));
         }
     }
+}
+
+/// The ID of a line, if it begins with it as the lines that we write do.
+fn id_in_front(line: &[u8]) -> Option<&str> {
+    let rest = line.strip_prefix(br#"{"id":""#)?;
+    let id = rest.split(|byte| *byte == b'"').next()?;
+    // A text with escapes has to be parsed.
+    std::str::from_utf8(id).ok().filter(|id| !id.contains('\\'))
 }
 
 /// Returns the lines of counters, each with the line break in front.
@@ -253,6 +276,30 @@ mod tests {
         assert_eq!(counters.get(&layer('a', TIME, &other)), None);
         assert_eq!(counters.get(&layer('b', TIME, DIGEST)), None);
         assert_eq!(Counter::new(&layer('c', TIME, ""), counts(5)), None);
+    }
+
+    #[test]
+    fn only_wanted_lines_are_parsed() {
+        let layers: Vec<Layer> = ('a'..='f').map(|id| layer(id, TIME, DIGEST)).collect();
+        let lines = layers
+            .iter()
+            .map(|layer| Counter::new(layer, counts(5)).unwrap());
+        let mut bytes = text(lines.collect::<Vec<_>>().iter());
+        // Not as we write it, so only parsing tells whose it is.
+        let odd = layer('9', TIME, DIGEST);
+        let line = text([Counter::new(&odd, counts(6)).unwrap()].iter());
+        bytes.extend(
+            String::from_utf8(line)
+                .unwrap()
+                .replace("{\"id\"", "{ \"id\"")
+                .bytes(),
+        );
+        let wanted = [layers[1].id().as_str()];
+        let is_wanted = |line: &[u8]| id_in_front(line).is_none_or(|id| wanted.contains(&id));
+        let counters = Counters::parse_if(&bytes, is_wanted);
+        assert_eq!((counters.lines, counters.by_id.len()), (7, 2));
+        assert_eq!(counters.get(&layers[1]), Some(counts(5)));
+        assert_eq!(counters.get(&odd), Some(counts(6)));
     }
 
     #[test]

@@ -1,17 +1,20 @@
 //! Counts what layers take on the disk.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use layerhold_driver::{Driver, LayerError, default_threads, run_tasks};
 use layerhold_ids::LayerId;
 use layerhold_sys::{Cancel, Dir, tree_usage_unless};
 
-use super::counters::Counts;
+use super::counters::{Counter, Counters, Counts};
 use super::error::UsageError;
+use super::report::UsageOrigin;
 use crate::catalog::layout::tar_split_name;
+use crate::catalog::record_stores::Records;
+use crate::catalog::snapshot::Snapshot;
 use crate::engine::Engine;
-use crate::records::Layer;
+use crate::records::{BY_LAYER, Layer};
 use crate::spans::phase;
 
 /// Counts the tree of a staged layer.
@@ -27,6 +30,54 @@ pub(crate) fn count_tree(
         allocated: usage.allocated,
         tar_split,
     })
+}
+
+/// Layers with their counts, and where these come from.
+pub(super) type MeasuredLayers<'l> = Vec<(&'l Layer, Counts, UsageOrigin)>;
+
+/// Layers that were counted now.
+pub(super) type CountedLayers<'l> = Vec<(&'l Layer, Counts)>;
+
+/// Tells whether a layer belongs to a container, which may write to it.
+pub(super) fn has_writer(view: &Snapshot, layer: &Layer) -> bool {
+    let containers = view.containers.ids_by_key(BY_LAYER, layer.id().as_str());
+    !containers.is_empty()
+}
+
+/// Takes the recorded counts of layers, and counts those without any. Returns all, and those that
+/// were counted.
+pub(super) fn measure<'l>(
+    engine: &Engine,
+    view: &Snapshot,
+    counters: &Counters,
+    layers: &'l [Arc<Layer>],
+) -> Result<(MeasuredLayers<'l>, CountedLayers<'l>), UsageError> {
+    let mut measured = Vec::with_capacity(layers.len());
+    let mut unknown = Vec::new();
+    for layer in layers {
+        let is_always_counted = has_writer(view, layer);
+        match counters.get(layer).filter(|_| !is_always_counted) {
+            Some(counts) => measured.push((&**layer, counts, UsageOrigin::Recorded)),
+            None => unknown.push(&**layer),
+        }
+    }
+    let counted = count_layers(engine, &unknown)?;
+    let now = counted.iter().copied();
+    measured.extend(now.map(|(layer, counts)| (layer, counts, UsageOrigin::Counted)));
+    Ok((measured, counted))
+}
+
+/// Makes counters of layers that do not change, unless they are recorded already.
+pub(super) fn new_counters(
+    view: &Snapshot,
+    counters: &Counters,
+    counted: &[(&Layer, Counts)],
+) -> Vec<Counter> {
+    counted
+        .iter()
+        .filter(|(layer, counts)| counters.get(layer) != Some(*counts) && !has_writer(view, layer))
+        .filter_map(|(layer, counts)| Counter::new(layer, *counts))
+        .collect()
 }
 
 /// Counts layers, several at a time. Layers that no longer exist are left out.

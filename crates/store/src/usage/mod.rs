@@ -6,6 +6,7 @@
 //! write to, and others whose contents may change without a change of their record, are counted
 //! each time.
 
+mod items;
 mod measure;
 mod sum;
 mod error;
@@ -16,15 +17,16 @@ use std::sync::Arc;
 
 use layerhold_ids::LayerId;
 
-use crate::catalog::record_stores::Records;
 use crate::catalog::snapshot::Snapshot;
 use crate::engine::Engine;
-use crate::records::{BY_LAYER, Layer};
+use crate::records::Layer;
 
 use counters::{Counter, Counters, Counts};
 pub use error::UsageError;
-use measure::count_layers;
+pub use items::ItemUsage;
+pub(crate) use items::usage_of;
 pub(crate) use measure::count_tree;
+use measure::{count_layers, has_writer, measure, new_counters};
 pub use report::{
     ContainerUsage, DiskUsage, ImageUsage, LayerUsage, TotalUsage, UsageOrigin, UsageReport,
     WrongCounter,
@@ -37,22 +39,8 @@ pub(crate) fn usage(engine: &Engine) -> Result<UsageReport, UsageError> {
     let layers = own_layers(&view);
     let io = &*engine.options.metadata_io;
     let counters = Counters::read(io, &engine.catalog.layout.layers);
-    let recorded = |layer: &Layer| {
-        let is_always_counted = has_writer(&view, layer);
-        (!is_always_counted).then(|| counters.get(layer)).flatten()
-    };
-    let mut measured = Vec::with_capacity(layers.len());
-    let mut unknown = Vec::new();
-    for layer in &layers {
-        match recorded(layer) {
-            Some(counts) => measured.push((&**layer, counts, UsageOrigin::Recorded)),
-            None => unknown.push(&**layer),
-        }
-    }
-    let counted = count_layers(engine, &unknown)?;
+    let (measured, counted) = measure(engine, &view, &counters, &layers)?;
     note_counts(engine, &view, &counters, &layers, &counted);
-    let counted = counted.into_iter();
-    measured.extend(counted.map(|(layer, counts)| (layer, counts, UsageOrigin::Counted)));
     sum_up(engine, &view, &Measured::new(measured))
 }
 
@@ -78,12 +66,6 @@ pub(crate) fn verify_usage(
         .map(|(layer, counts)| (layer, counts, UsageOrigin::Counted));
     let report = sum_up(engine, &view, &Measured::new(measured.collect()))?;
     Ok((report, wrong))
-}
-
-/// Tells whether a layer belongs to a container, which may write to it.
-fn has_writer(view: &Snapshot, layer: &Layer) -> bool {
-    let containers = view.containers.ids_by_key(BY_LAYER, layer.id().as_str());
-    !containers.is_empty()
 }
 
 fn wrong_counter(counters: &Counters, layer: &Layer, found: Counts) -> Option<WrongCounter> {
@@ -136,11 +118,7 @@ fn note_counts(
     layers: &[Arc<Layer>],
     counted: &[(&Layer, Counts)],
 ) {
-    let new: Vec<Counter> = counted
-        .iter()
-        .filter(|(layer, counts)| counters.get(layer) != Some(*counts) && !has_writer(view, layer))
-        .filter_map(|(layer, counts)| Counter::new(layer, *counts))
-        .collect();
+    let new = new_counters(view, counters, counted);
     let io = &*engine.options.metadata_io;
     let all = layers.iter().map(|layer| &**layer);
     counters.note(io, &engine.catalog.layout.layers, all, &new);

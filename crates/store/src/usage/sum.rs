@@ -41,11 +41,11 @@ impl Measured {
 
 /// How many images and containers use a layer.
 #[derive(Debug, Clone, Copy, Default)]
-struct UserCounts {
-    images: usize,
-    containers: usize,
+pub(super) struct UserCounts {
+    pub(super) images: usize,
+    pub(super) containers: usize,
     /// Whether a container writes to it.
-    is_written: bool,
+    pub(super) is_written: bool,
 }
 
 pub(super) fn sum_up(
@@ -81,7 +81,7 @@ pub(super) fn sum_up(
     Ok(report)
 }
 
-fn container_usage(
+pub(super) fn container_usage(
     engine: &Engine,
     view: &Snapshot,
     container: &Container,
@@ -117,7 +117,7 @@ fn container_usage(
 }
 
 /// Lists layers and all their ancestors, each once. A damaged or missing record ends a chain.
-fn chain(view: &Snapshot, tops: impl IntoIterator<Item = LayerId>) -> Vec<LayerId> {
+pub(super) fn chain(view: &Snapshot, tops: impl IntoIterator<Item = LayerId>) -> Vec<LayerId> {
     let mut seen = HashSet::new();
     let mut chain = Vec::new();
     let mut waiting: Vec<LayerId> = tops.into_iter().collect();
@@ -133,7 +133,7 @@ fn chain(view: &Snapshot, tops: impl IntoIterator<Item = LayerId>) -> Vec<LayerI
     chain
 }
 
-fn layers_of(view: &Snapshot, image: &Image) -> Vec<LayerId> {
+pub(super) fn layers_of(view: &Snapshot, image: &Image) -> Vec<LayerId> {
     let tops = image.top_layer().into_iter().chain(image.mapped_layers());
     chain(view, tops.cloned())
 }
@@ -161,7 +161,7 @@ fn users(
     users
 }
 
-fn layer_usage(
+pub(super) fn layer_usage(
     view: &Snapshot,
     layer: &Arc<Layer>,
     measured: &Measured,
@@ -189,7 +189,7 @@ fn layer_usage(
     })
 }
 
-fn image_usage(
+pub(super) fn image_usage(
     view: &Snapshot,
     image: &Arc<Image>,
     measured: &Measured,

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use layerhold::layerhold_ids::LayerId;
 use layerhold::{
-    BigDataItem, ContainerSpec, DeleteMode, ImageSpec, LayerSpec, MountRequest, Shutdown, Store,
-    StoreOptions, Unmounting, UsageOrigin, UsageReport,
+    BigDataItem, ContainerSpec, DeleteMode, ImageSpec, ItemId, ItemUsage, LayerSpec, MountRequest,
+    Shutdown, Store, StoreOptions, Unmounting, UsageOrigin, UsageReport,
 };
 use layerhold_testkit::{
     Feature, FilesystemKind, TarBuilder, TarEntry, require_feature, require_filesystem,
@@ -144,6 +144,63 @@ fn imported_layers_are_not_walked_again() {
             .count(),
         3
     );
+}
+
+#[test]
+fn single_items_have_the_usage_that_the_report_has() {
+    let Sample { place, .. } = sample();
+    // A layer on the base that no image has, and an item that is not there.
+    let snapshot = place.store.snapshot().unwrap();
+    let base = snapshot.layers().next().unwrap();
+    let spec = LayerSpec::new().parent(base.id().clone());
+    import(&place.store, spec, &file_tar("unused", b"1"));
+    let report = place.store.usage().unwrap();
+    let mut items: Vec<ItemId> = Vec::new();
+    let mut expected = Vec::new();
+    for layer in &report.layers {
+        items.push(ItemId::Layer(layer.id.clone()));
+        expected.push(Some(ItemUsage::Layer(layer.clone())));
+    }
+    for image in &report.images {
+        items.push(ItemId::Image(image.id.clone()));
+        expected.push(Some(ItemUsage::Image(image.clone())));
+    }
+    for container in &report.containers {
+        items.push(ItemId::Container(container.id.clone()));
+        expected.push(Some(ItemUsage::Container(container.clone())));
+    }
+    items.push(ItemId::Layer(id(&long('f'))));
+    expected.push(None);
+    assert_eq!(place.again().usage_of(&items).unwrap(), expected);
+    for (item, expected) in items.iter().zip(&expected) {
+        let single = place.store.usage_of(std::slice::from_ref(item)).unwrap();
+        assert_eq!(single, std::slice::from_ref(expected));
+    }
+}
+
+#[test]
+fn for_single_items_only_their_layers_are_counted() {
+    let Sample { place, base, tops } = sample();
+    let [one, two] = &place.store.usage().unwrap().images[..] else {
+        panic!("two images")
+    };
+    let counted = |item: ItemId| {
+        std::fs::remove_file(place.counters()).unwrap_or_default();
+        let _usage = place.store.usage_of(&[item]).unwrap();
+        let text = std::fs::read_to_string(place.counters()).unwrap_or_default();
+        let layers = [&base, &tops[0], &tops[1]];
+        layers.map(|layer| text.matches(layer.as_str()).count())
+    };
+    assert_eq!(counted(ItemId::Image(one.id.clone())), [1, 1, 0]);
+    assert_eq!(counted(ItemId::Image(two.id.clone())), [1, 0, 1]);
+    assert_eq!(counted(ItemId::Layer(tops[1].clone())), [0, 0, 1]);
+    // Nothing is counted twice.
+    place
+        .store
+        .usage_of(&[ItemId::Layer(tops[1].clone())])
+        .unwrap();
+    let text = std::fs::read_to_string(place.counters()).unwrap();
+    assert_eq!(text.lines().filter(|line| !line.is_empty()).count(), 1);
 }
 
 #[test]
